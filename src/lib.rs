@@ -1,0 +1,3 @@
+//! A single-threaded event-loop engine for real-time applications.
+
+pub mod proto;

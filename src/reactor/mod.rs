@@ -1,0 +1,152 @@
+//! The seam between the engine and the world: sockets, readiness, clock, entropy and wake.
+//!
+//! The engine above is written once against [`Reactor`] and bound at compile time, so the seam
+//! costs nothing at run time. [`MioReactor`] is the real world; [`SimReactor`] is a network in
+//! memory with virtual time, in which a seed decides everything that a kernel may decide.
+//!
+//! # Contract
+//!
+//! - Readiness is edge-triggered and is a hint: any call may still say `WouldBlock`, and
+//!   readiness may name a stream that was closed earlier in the same batch.
+//! - A stream is registered once, for both directions, and is never registered again.
+//! - `Interrupted` may come from any call on a stream or listener; the caller repeats the call.
+//! - [`Reactor::recv`] that fills less than the buffer has drained the stream, unless its
+//!   readiness said [`Readiness::hangup`].
+//! - [`Reactor::send`] that takes less than it was given is followed by a writable edge.
+
+use std::fmt;
+use std::io::{self, IoSlice};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+/// What the kernel says of one registered stream or listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Readiness {
+    /// The key that the stream or listener was registered with.
+    pub key: u64,
+    /// There may be bytes to receive, connections to accept, or an end of stream to notice.
+    pub readable: bool,
+    /// There may be room to send; after a non-blocking connect, its result is known.
+    pub writable: bool,
+    /// The peer closed its half, or the stream failed: receive until the end or the error.
+    pub hangup: bool,
+}
+
+/// Ends the sleep of a loop from another thread.
+pub trait Wake: Clone + Send + Sync + 'static {
+    /// Makes the current or the next [`Reactor::poll`] return without delay.
+    ///
+    /// # Errors
+    ///
+    /// What the system says when the wake cannot be delivered.
+    fn wake(&self) -> io::Result<()>;
+}
+
+/// A source of unpredictable bytes: fills the slice that it is given.
+pub type EntropySource = Box<dyn FnMut(&mut [u8]) + Send>;
+
+/// Sockets, readiness, clock, entropy and wake, as one event loop sees them.
+pub trait Reactor: Sized {
+    /// A connected, or connecting, non-blocking byte stream. Dropping it closes it.
+    type Stream: fmt::Debug;
+    /// A listening, non-blocking socket. Dropping it closes it.
+    type Listener: fmt::Debug;
+    /// Wakes this reactor from other threads.
+    type Waker: Wake + fmt::Debug;
+
+    /// Waits until something is ready, the reactor is woken or `timeout` has passed (`None`: for
+    /// ever), and appends what is ready. May return early with nothing.
+    ///
+    /// # Errors
+    ///
+    /// What the system says; `Interrupted` is not an error here but an early return.
+    fn poll(&mut self, timeout: Option<Duration>, ready: &mut Vec<Readiness>) -> io::Result<()>;
+
+    /// The monotonic time.
+    fn now(&mut self) -> Instant;
+
+    /// A source of unpredictable bytes (mask keys, nonces).
+    ///
+    /// # Errors
+    ///
+    /// When the system offers none.
+    fn entropy(&mut self) -> io::Result<EntropySource>;
+
+    /// A handle that wakes this reactor.
+    fn waker(&self) -> Self::Waker;
+
+    /// Listens on `address` with room for `backlog` connections not yet accepted, and registers
+    /// the listener under `key`.
+    ///
+    /// # Errors
+    ///
+    /// What the system says: address in use, not permitted, not available.
+    fn listen(
+        &mut self,
+        address: SocketAddr,
+        backlog: u32,
+        key: u64,
+    ) -> io::Result<(Self::Listener, SocketAddr)>;
+
+    /// Takes one connection that waits on `listener`. The stream is not registered yet.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` when none waits; otherwise what the system says (descriptors exhausted, the
+    /// connection gone already).
+    fn accept(&mut self, listener: &mut Self::Listener) -> io::Result<(Self::Stream, SocketAddr)>;
+
+    /// Begins to connect to `address` without waiting. The stream is not registered yet; once it
+    /// is, its first writable readiness says that [`Reactor::connect_result`] knows the outcome.
+    ///
+    /// # Errors
+    ///
+    /// What the system says at once (descriptors exhausted, no route).
+    fn connect(&mut self, address: SocketAddr) -> io::Result<Self::Stream>;
+
+    /// The outcome of [`Reactor::connect`]: `Ok(true)` connected, `Ok(false)` not known yet.
+    ///
+    /// # Errors
+    ///
+    /// Why the connection could not be made.
+    fn connect_result(&mut self, stream: &mut Self::Stream) -> io::Result<bool>;
+
+    /// Registers `stream` for both directions under `key`; reports its current readiness.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    fn register(&mut self, stream: &mut Self::Stream, key: u64) -> io::Result<()>;
+
+    /// Receives into `buffer`; 0 is the end of the stream.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` when nothing is there; otherwise what the system says.
+    fn recv(&mut self, stream: &mut Self::Stream, buffer: &mut [u8]) -> io::Result<usize>;
+
+    /// Sends from `bytes`; tells how many were taken.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` when none can be taken; otherwise what the system says.
+    fn send(&mut self, stream: &mut Self::Stream, bytes: &[u8]) -> io::Result<usize>;
+
+    /// Sends from several slices in one call; tells how many bytes were taken in all.
+    ///
+    /// # Errors
+    ///
+    /// As [`Reactor::send`].
+    fn send_vectored(
+        &mut self,
+        stream: &mut Self::Stream,
+        slices: &[IoSlice<'_>],
+    ) -> io::Result<usize>;
+
+    /// Ends the sending half: the peer sees the end of the stream after what was sent.
+    ///
+    /// # Errors
+    ///
+    /// What the system says, for instance that the peer is gone already.
+    fn shutdown(&mut self, stream: &mut Self::Stream) -> io::Result<()>;
+}
