@@ -1,0 +1,224 @@
+use std::fmt;
+
+/// XORs `bytes` with `key` in place; doing it again undoes it (RFC 6455 §5.3).
+///
+/// `bytes[0]` is byte number `offset` of the payload, so a payload can be masked piece by piece,
+/// in any pieces, with the same result as masking it whole. Only `offset % 4` matters.
+///
+/// ```
+/// use eventwire::proto::apply_mask;
+///
+/// let key = [0x37, 0xFA, 0x21, 0x3D];
+/// let mut payload = *b"Hello";
+/// apply_mask(&mut payload[..3], key, 0);
+/// apply_mask(&mut payload[3..], key, 3);
+/// assert_eq!(payload, [0x7F, 0x9F, 0x4D, 0x51, 0x58]);
+/// ```
+#[inline]
+pub fn apply_mask(bytes: &mut [u8], key: [u8; 4], offset: usize) {
+    let pattern = pattern(key, offset);
+    let word_key = u64::from_ne_bytes(pattern);
+    // Words of eight bytes become vector instructions in bulk and stay cheap for a short payload.
+    let mut words = bytes.chunks_exact_mut(8);
+    for word in &mut words {
+        let mut plain = [0; 8];
+        plain.copy_from_slice(word);
+        word.copy_from_slice(&(u64::from_ne_bytes(plain) ^ word_key).to_ne_bytes());
+    }
+    for (byte, key) in words.into_remainder().iter_mut().zip(pattern) {
+        *byte ^= key;
+    }
+}
+
+/// The key twice, turned so that its first byte is the one that belongs to `offset`.
+#[inline]
+fn pattern(key: [u8; 4], offset: usize) -> [u8; 8] {
+    // The lowest byte of a little-endian word comes first, so turning right drops leading bytes.
+    let turned = u32::from_le_bytes(key).rotate_right(8 * (offset % 4) as u32);
+    (u64::from(turned) << 32 | u64::from(turned)).to_le_bytes()
+}
+
+/// Hands out a fresh masking key for every frame that a client sends.
+///
+/// RFC 6455 §10.3 wants keys that nobody can predict, so the source has to be the operating
+/// system's entropy or a generator seeded from it. The source is asked for 1,024 bytes at a time,
+/// first when the first key is taken; no byte of it is used twice, which is why this is not
+/// `Clone`.
+///
+/// ```
+/// use eventwire::proto::MaskKeys;
+///
+/// let mut counter = 0; // a test's source: a real one has to be unpredictable
+/// let mut keys = MaskKeys::new(move |bytes| {
+///     for byte in bytes {
+///         *byte = counter;
+///         counter = counter.wrapping_add(1);
+///     }
+/// });
+/// assert_eq!(keys.next_key(), [0, 1, 2, 3]);
+/// assert_eq!(keys.next_key(), [4, 5, 6, 7]);
+/// ```
+pub struct MaskKeys {
+    source: Box<Source>,
+    keys: Box<[[u8; 4]; KEYS]>,
+    /// The first key that was not handed out yet; `KEYS` when there is none.
+    next: usize,
+}
+
+type Source = dyn FnMut(&mut [u8]) + Send;
+
+/// As many as 1,024 bytes hold: the source costs a system call as a rule.
+const KEYS: usize = 256;
+
+impl MaskKeys {
+    /// Takes keys from `source`, which has to fill the whole slice it is given.
+    #[must_use]
+    pub fn new(source: impl FnMut(&mut [u8]) + Send + 'static) -> Self {
+        Self {
+            source: Box::new(source),
+            keys: Box::new([[0; 4]; KEYS]),
+            next: KEYS,
+        }
+    }
+
+    /// A key that was not handed out before.
+    #[inline]
+    pub fn next_key(&mut self) -> [u8; 4] {
+        if self.next == KEYS {
+            (self.source)(self.keys.as_flattened_mut());
+            self.next = 0;
+        }
+        let key = self.keys[self.next];
+        self.next += 1;
+        key
+    }
+}
+
+impl fmt::Debug for MaskKeys {
+    /// Tells nothing of the keys to come.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MaskKeys").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn naive(bytes: &mut [u8], key: [u8; 4], offset: usize) {
+        for (i, byte) in bytes.iter_mut().enumerate() {
+            *byte ^= key[(offset % 4 + i) % 4];
+        }
+    }
+
+    /// A source whose every four bytes are another number.
+    fn counting() -> impl FnMut(&mut [u8]) + Send {
+        let mut count = 0_u32;
+        move |bytes| {
+            for chunk in bytes.chunks_mut(4) {
+                chunk.copy_from_slice(&count.to_be_bytes()[..chunk.len()]);
+                count += 1;
+            }
+        }
+    }
+
+    #[test]
+    fn every_short_length_at_every_phase_and_alignment() {
+        let key = [0x01, 0x20, 0x84, 0xFF];
+        for len in 0..100 {
+            for offset in (0..8).chain([usize::MAX, usize::MAX - 2]) {
+                for start in 0..8 {
+                    let mut masked: Vec<u8> = (0..120).collect();
+                    let mut expected = masked.clone();
+                    apply_mask(&mut masked[start..start + len], key, offset);
+                    naive(&mut expected[start..start + len], key, offset);
+                    assert_eq!(
+                        masked, expected,
+                        "{len} bytes at offset {offset} from {start}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_example_of_rfc_6455_5_7() {
+        let mut payload = [0x7F, 0x9F, 0x4D, 0x51, 0x58];
+        apply_mask(&mut payload, [0x37, 0xFA, 0x21, 0x3D], 0);
+        assert_eq!(&payload, b"Hello");
+    }
+
+    #[test]
+    fn keys_are_the_source_in_order_and_never_repeat() {
+        let mut keys = MaskKeys::new(counting());
+        let mut seen = HashSet::new();
+        for expected in 0..4 * KEYS as u32 {
+            let key = keys.next_key();
+            assert_eq!(u32::from_be_bytes(key), expected);
+            assert!(seen.insert(key));
+        }
+    }
+
+    #[test]
+    fn a_source_that_panics_gives_out_nothing_twice() {
+        let mut calls = 0;
+        let mut count = counting();
+        let mut keys = MaskKeys::new(move |bytes| {
+            calls += 1;
+            count(bytes);
+            assert_ne!(calls, 2, "the second call fails");
+        });
+        let before: HashSet<_> = (0..KEYS).map(|_| keys.next_key()).collect();
+        assert!(catch_unwind(AssertUnwindSafe(|| keys.next_key())).is_err());
+        let after: HashSet<_> = (0..KEYS).map(|_| keys.next_key()).collect();
+        assert_eq!((before.len(), after.len()), (KEYS, KEYS));
+        assert!(before.is_disjoint(&after));
+    }
+
+    #[test]
+    fn the_source_is_not_asked_before_it_is_needed() {
+        let keys = MaskKeys::new(|_| unreachable!("no key was taken"));
+        drop(keys);
+    }
+
+    #[test]
+    fn debug_shows_no_key() {
+        let mut keys = MaskKeys::new(|bytes| bytes.fill(0xA7));
+        keys.next_key();
+        assert_eq!(format!("{keys:?}"), "MaskKeys { .. }");
+    }
+
+    proptest! {
+        #[test]
+        fn pieces_are_masked_as_the_whole(
+            payload in prop::collection::vec(any::<u8>(), 0..600),
+            key in any::<[u8; 4]>(),
+            start in any::<usize>(),
+            mut cuts in prop::collection::vec(0_usize..600, 0..8),
+        ) {
+            let mut whole = payload.clone();
+            apply_mask(&mut whole, key, start);
+            let mut bytewise = payload.clone();
+            naive(&mut bytewise, key, start);
+            prop_assert_eq!(&whole, &bytewise);
+
+            cuts.push(0);
+            cuts.push(payload.len());
+            cuts.iter_mut().for_each(|cut| *cut = payload.len().min(*cut));
+            cuts.sort_unstable();
+            let mut pieces = payload.clone();
+            for pair in cuts.windows(2) {
+                apply_mask(&mut pieces[pair[0]..pair[1]], key, start.wrapping_add(pair[0]));
+            }
+            prop_assert_eq!(&pieces, &whole);
+
+            apply_mask(&mut whole, key, start);
+            prop_assert_eq!(whole, payload);
+        }
+    }
+}
