@@ -1,0 +1,230 @@
+use std::str;
+
+use super::extra::{ExtraHeaders, write_header};
+use super::fields::{Fields, is_token};
+use super::origin::is_origin;
+use super::{HandshakeError, HeadLimits, HeadScanner, InvalidHeader, Key, WsUrl};
+
+/// What a client asks for (RFC 6455 §4.1), and how it checks the answer.
+///
+/// ```
+/// use eventwire::proto::handshake::{ClientRequest, Key, WsUrl};
+///
+/// let asked = ClientRequest::new(WsUrl::parse("ws://localhost:9001/")?)
+///     .subprotocol("chat")?
+///     .header("Authorization", "Bearer abc")?;
+/// let mut out = Vec::new();
+/// asked.write(&Key::from_nonce(*b"16 random bytes!"), &mut out);
+/// assert!(out.starts_with(b"GET / HTTP/1.1\r\nHost: localhost:9001\r\n"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientRequest {
+    url: WsUrl,
+    /// An origin as [`is_origin`] defines it.
+    origin: Option<String>,
+    /// Tokens, each once.
+    subprotocols: Vec<String>,
+    headers: ExtraHeaders,
+}
+
+impl ClientRequest {
+    /// Asks for `url`, with no origin, no subprotocols and no further headers.
+    #[must_use]
+    pub fn new(url: WsUrl) -> Self {
+        let (origin, subprotocols) = (None, Vec::new());
+        Self {
+            url,
+            origin,
+            subprotocols,
+            headers: ExtraHeaders::default(),
+        }
+    }
+
+    /// Sets `Origin`, as a browser would: `scheme://host[:port]`, or `null`.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidHeader::Value`] if it is no origin.
+    pub fn origin(mut self, origin: &str) -> Result<Self, InvalidHeader> {
+        if !is_origin(origin) {
+            return Err(InvalidHeader::Value);
+        }
+        self.origin = Some(origin.to_owned());
+        Ok(self)
+    }
+
+    /// Offers a subprotocol, the one liked best first.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidHeader::Subprotocol`] if it is not a token, and
+    /// [`InvalidHeader::RepeatedSubprotocol`] if it is offered already.
+    pub fn subprotocol(mut self, name: &str) -> Result<Self, InvalidHeader> {
+        if !is_token(name.as_bytes()) {
+            return Err(InvalidHeader::Subprotocol);
+        }
+        if self.subprotocols.iter().any(|offered| offered == name) {
+            return Err(InvalidHeader::RepeatedSubprotocol);
+        }
+        self.subprotocols.push(name.to_owned());
+        Ok(self)
+    }
+
+    /// Adds a header.
+    ///
+    /// # Errors
+    ///
+    /// Why the name or the value cannot be written.
+    pub fn header(mut self, name: &str, value: &str) -> Result<Self, InvalidHeader> {
+        self.headers.push(name, value)?;
+        Ok(self)
+    }
+
+    /// The URL that is asked for.
+    #[must_use]
+    pub fn url(&self) -> &WsUrl {
+        &self.url
+    }
+
+    /// Appends the whole request. `key` must be fresh for every connection.
+    pub fn write(&self, key: &Key, out: &mut Vec<u8>) {
+        for part in ["GET ", self.url.target(), " HTTP/1.1\r\n"] {
+            out.extend_from_slice(part.as_bytes());
+        }
+        write_header(out, "Host", self.url.host_header().as_bytes());
+        out.extend_from_slice(b"Upgrade: websocket\r\nConnection: Upgrade\r\n");
+        write_header(out, "Sec-WebSocket-Key", key.as_bytes());
+        out.extend_from_slice(b"Sec-WebSocket-Version: 13\r\n");
+        if let Some(origin) = &self.origin {
+            write_header(out, "Origin", origin.as_bytes());
+        }
+        if !self.subprotocols.is_empty() {
+            write_header(
+                out,
+                "Sec-WebSocket-Protocol",
+                self.subprotocols.join(", ").as_bytes(),
+            );
+        }
+        self.headers.write(out);
+        out.extend_from_slice(b"\r\n");
+    }
+
+    /// Checks `head`, the server's answer to this request as it was written with `key`, up to the
+    /// empty line that ends it, included.
+    ///
+    /// # Errors
+    ///
+    /// The first thing wrong with the head, as a [`HeadScanner`] or RFC 6455 §4.1 finds it; above
+    /// all [`HandshakeError::UnexpectedStatus`] if the server refuses.
+    /// [`HandshakeError::HeadBoundary`] if the head is not complete, or more bytes follow it.
+    pub fn check_response<'a>(
+        &self,
+        head: &'a [u8],
+        limits: &HeadLimits,
+        key: &Key,
+    ) -> Result<Accepted<'a>, HandshakeError> {
+        HeadScanner::check(head, limits)?;
+        self.check_scanned(head, limits, key)
+    }
+
+    /// As [`check_response`](Self::check_response), for a head which a [`HeadScanner`] with the
+    /// same limits found.
+    pub(crate) fn check_scanned<'a>(
+        &self,
+        head: &'a [u8],
+        limits: &HeadLimits,
+        key: &Key,
+    ) -> Result<Accepted<'a>, HandshakeError> {
+        debug_assert_eq!(HeadScanner::check(head, limits), Ok(()));
+        let fields = parse_switch(head, limits)?;
+        // RFC 6455 §4.1 wants the whole value to be the word here, unlike in a request.
+        match fields.single("Upgrade")? {
+            Some(value) if value.eq_ignore_ascii_case(b"websocket") => {}
+            _ => return Err(HandshakeError::MissingUpgrade),
+        }
+        if !fields.has_token("Connection", "upgrade") {
+            return Err(HandshakeError::MissingConnection);
+        }
+        if fields.required("Sec-WebSocket-Accept")? != key.accept() {
+            return Err(HandshakeError::WrongAccept);
+        }
+        fields.check_no_body()?;
+        if fields.elements("Sec-WebSocket-Extensions").next().is_some() {
+            return Err(HandshakeError::UnaskedExtension);
+        }
+        let subprotocol = match fields.single("Sec-WebSocket-Protocol")? {
+            Some(chosen) => Some(
+                self.offered(chosen)
+                    .ok_or(HandshakeError::UnaskedSubprotocol)?,
+            ),
+            None => None,
+        };
+        Ok(Accepted {
+            subprotocol,
+            fields,
+        })
+    }
+
+    fn offered<'a>(&self, name: &'a [u8]) -> Option<&'a str> {
+        let name = str::from_utf8(name).ok()?;
+        self.subprotocols
+            .iter()
+            .any(|offered| offered == name)
+            .then_some(name)
+    }
+}
+
+/// A server's answer that opened the connection. It borrows from the head.
+#[derive(Clone, Debug)]
+pub struct Accepted<'a> {
+    subprotocol: Option<&'a str>,
+    fields: Fields<'a>,
+}
+
+impl<'a> Accepted<'a> {
+    /// The subprotocol that the server chose among those offered.
+    #[must_use]
+    pub fn subprotocol(&self) -> Option<&'a str> {
+        self.subprotocol
+    }
+
+    /// The value of the first header called `name`, in whatever case; `None` if it is not UTF-8.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&'a str> {
+        self.fields.text(name)
+    }
+
+    /// All headers in the order they came, their values without white space around them.
+    pub fn headers(&self) -> impl Iterator<Item = (&'a str, &'a [u8])> {
+        self.fields.iter()
+    }
+}
+
+/// The header lines of an answer with status 101.
+fn parse_switch<'a>(head: &'a [u8], limits: &HeadLimits) -> Result<Fields<'a>, HandshakeError> {
+    let mut lines = Fields::room(head, limits);
+    let mut parsed = httparse::Response::new(&mut lines);
+    match parsed.parse(head) {
+        Ok(httparse::Status::Complete(_)) => {}
+        Ok(httparse::Status::Partial) => return Err(HandshakeError::HeadBoundary),
+        Err(httparse::Error::HeaderName | httparse::Error::HeaderValue) => {
+            return Err(HandshakeError::InvalidHeaderLine);
+        }
+        Err(httparse::Error::TooManyHeaders) => {
+            return Err(HandshakeError::TooManyHeaders {
+                limit: limits.headers,
+            });
+        }
+        Err(_) => return Err(HandshakeError::InvalidStartLine),
+    }
+    let (version, code, len) = (parsed.version, parsed.code, parsed.headers.len());
+    match code {
+        Some(101) if version == Some(1) => Ok(Fields::new(lines, len)),
+        Some(101) => Err(HandshakeError::UnsupportedVersion),
+        other => Err(HandshakeError::UnexpectedStatus(other.unwrap_or_default())),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,92 @@
+use std::str;
+
+use httparse::{EMPTY_HEADER, Header};
+
+use super::{HandshakeError, HeadLimits};
+
+/// The header lines of a parsed head, in their order.
+#[derive(Clone, Debug)]
+pub(crate) struct Fields<'a>(Vec<Header<'a>>);
+
+impl<'a> Fields<'a> {
+    /// Room for the header lines of `head`, for `httparse` to fill.
+    pub(crate) fn room(head: &[u8], limits: &HeadLimits) -> Vec<Header<'a>> {
+        // A generous limit must not cost a small head: the shortest header line is `a:` CR LF.
+        vec![EMPTY_HEADER; limits.headers.min(head.len() / 4)]
+    }
+
+    /// The first `len` of the lines that `httparse` left in its room.
+    pub(crate) fn new(mut lines: Vec<Header<'a>>, len: usize) -> Self {
+        lines.truncate(len);
+        Self(lines)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&'a str, &'a [u8])> {
+        self.0.iter().map(|line| (line.name, line.value))
+    }
+
+    /// The value of the first header called `name`, if it is UTF-8.
+    pub(crate) fn text(&self, name: &str) -> Option<&'a str> {
+        self.values(name)
+            .next()
+            .and_then(|value| str::from_utf8(value).ok())
+    }
+
+    /// The values of all headers called `name`.
+    pub(crate) fn values(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
+        self.0
+            .iter()
+            .filter(|line| line.name.eq_ignore_ascii_case(name))
+            .map(|line| line.value)
+    }
+
+    /// The value of a header that may come once at most.
+    pub(crate) fn single(&self, name: &'static str) -> Result<Option<&'a [u8]>, HandshakeError> {
+        let mut values = self.values(name);
+        let first = values.next();
+        match values.next() {
+            None => Ok(first),
+            Some(_) => Err(HandshakeError::RepeatedHeader(name)),
+        }
+    }
+
+    /// The value of a header that must come exactly once.
+    pub(crate) fn required(&self, name: &'static str) -> Result<&'a [u8], HandshakeError> {
+        self.single(name)?
+            .ok_or(HandshakeError::MissingHeader(name))
+    }
+
+    /// The elements of a list which may be spread over several lines. Empty ones do not count
+    /// (RFC 9110 §5.6.1.2).
+    pub(crate) fn elements(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
+        self.values(name)
+            .flat_map(|value| value.split(|&byte| byte == b','))
+            .map(<[u8]>::trim_ascii)
+            .filter(|element| !element.is_empty())
+    }
+
+    /// Whether the list called `name` has `token`, in whatever case.
+    pub(crate) fn has_token(&self, name: &str, token: &str) -> bool {
+        self.elements(name)
+            .any(|element| element.eq_ignore_ascii_case(token.as_bytes()))
+    }
+
+    /// Refuses what announces a body: some proxy on the way might believe it.
+    pub(crate) fn check_no_body(&self) -> Result<(), HandshakeError> {
+        if self.values("Transfer-Encoding").next().is_some() {
+            return Err(HandshakeError::BodyNotAllowed);
+        }
+        match self.single("Content-Length")? {
+            None | Some(b"0") => Ok(()),
+            Some(_) => Err(HandshakeError::BodyNotAllowed),
+        }
+    }
+}
+
+/// Whether `text` is a token (RFC 9110 §5.6.2): the name of a header or of a subprotocol.
+pub(crate) fn is_token(text: &[u8]) -> bool {
+    !text.is_empty()
+        && text
+            .iter()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte))
+}

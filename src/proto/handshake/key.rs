@@ -1,0 +1,103 @@
+use std::fmt;
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use sha1::{Digest, Sha1};
+
+/// The value of `Sec-WebSocket-Key`: 16 random bytes of the client's in base64 (RFC 6455 §4.1).
+///
+/// It proves that the server speaks this protocol, and keeps caches from answering. It is no
+/// secret and authenticates nobody.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Key(
+    /// Canonical base64 of 16 bytes: padded, with zeros in the unused bits.
+    [u8; 24],
+);
+
+impl Key {
+    /// The key for `nonce`, which a client draws afresh for every connection.
+    #[must_use]
+    pub fn from_nonce(nonce: [u8; 16]) -> Self {
+        Self(encode(&nonce))
+    }
+
+    /// Reads a key as it came, `None` if it is not the canonical base64 of 16 bytes.
+    #[must_use]
+    pub fn parse(text: &[u8]) -> Option<Self> {
+        let text: [u8; 24] = text.try_into().ok()?;
+        // The decoder wants room for three bytes out of each four, padding or not.
+        let mut nonce = [0; 18];
+        let len = STANDARD.decode_slice(text, &mut nonce).ok()?;
+        (len == 16).then_some(Self(text))
+    }
+
+    /// The key as it is written in the header.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 24] {
+        &self.0
+    }
+
+    /// The value of `Sec-WebSocket-Accept` that answers this key (RFC 6455 §4.2.2).
+    #[must_use]
+    pub fn accept(&self) -> [u8; 28] {
+        encode(
+            &Sha1::new()
+                .chain_update(self.0)
+                .chain_update(GUID)
+                .finalize(),
+        )
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Key({})", self.0.escape_ascii())
+    }
+}
+
+/// What turns a key into its answer (RFC 6455 §1.3): of no meaning to any other protocol.
+const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+
+/// Base64 of exactly `N` bytes.
+fn encode<const N: usize>(bytes: &[u8]) -> [u8; N] {
+    let mut text = [0; N];
+    let len = STANDARD
+        .encode_slice(bytes, &mut text)
+        .expect("room for the base64 of the bytes");
+    debug_assert_eq!(len, N);
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_example_of_rfc_6455() {
+        let key = Key::parse(b"dGhlIHNhbXBsZSBub25jZQ==").unwrap();
+        assert_eq!(key, Key::from_nonce(*b"the sample nonce"));
+        assert_eq!(&key.accept(), b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+        assert_eq!(format!("{key:?}"), "Key(dGhlIHNhbXBsZSBub25jZQ==)");
+    }
+
+    #[test]
+    fn only_canonical_base64_of_sixteen_bytes_is_a_key() {
+        for wrong in [
+            "",
+            "dGhlIHNhbXBsZSBub25jZQ",
+            "dGhlIHNhbXBsZSBub25jZQ=",
+            "dGhlIHNhbXBsZSBub25jZQ===",
+            "dGhlIHNhbXBsZSBub25jZQ==\n",
+            " dGhlIHNhbXBsZSBub25jZQ==",
+            "dGhlIHNhbXBsZSBub25jZR==", // bits set after the last byte
+            "dGhlIHNhbXBsZSBub25jZSE=", // 17 bytes
+            "dGhlIHNhbXBsZSBub25jZSEh", // 18 bytes
+            "dGhlIHNhbXBsZSBub25jZQAA",
+            "dGhlIHNhbXBsZSBub25j====",
+            "dGhlIHNhbXBsZSBub25=ZQ==",
+            "dGhl-HNhbXBsZSBub25jZQ==", // the URL-safe alphabet
+            "dGhl HNhbXBsZSBub25jZQ==",
+        ] {
+            assert_eq!(Key::parse(wrong.as_bytes()), None, "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,223 @@
+use super::{HandshakeError, Request, authority::Authority};
+
+/// Whose pages may connect (RFC 6455 §10.2).
+///
+/// A browser lets any page of the web open a WebSocket to any server, with the user's cookies, and
+/// names the page's origin in `Origin`. Only the server can refuse. Programs other than browsers
+/// send no `Origin`, or any that they like: the policy stops foreign pages, and authenticates
+/// nobody. A request without `Origin` always passes.
+///
+/// ```
+/// use eventwire::proto::handshake::OriginPolicy;
+///
+/// let policy = OriginPolicy::Listed(vec!["https://app.example.com".to_owned()]);
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum OriginPolicy {
+    /// Pages of `http` or `https` that come from the host and port which `Host` names. The scheme
+    /// is not compared, because a proxy may have taken TLS off.
+    ///
+    /// A name of the attacker's that resolves to this server (DNS rebinding) makes any page one of
+    /// the same origin: a server reachable by the user's machine only should check
+    /// [`Request::host`] against the names that it knows.
+    #[default]
+    SameOrigin,
+    /// Same origin, and these, each as a browser sends it: `scheme://host`, with `:port` if it is
+    /// not the scheme's own, and no slash at the end. Compared whole, but for ASCII case. To list
+    /// `null` lets in the sandboxed pages of every site.
+    Listed(Vec<String>),
+    /// Every page of the web.
+    Any,
+}
+
+impl OriginPolicy {
+    /// Checks the origin of a request.
+    ///
+    /// # Errors
+    ///
+    /// [`HandshakeError::OriginNotAllowed`] if there is an origin and the policy does not allow it.
+    pub fn check(&self, request: &Request<'_>) -> Result<(), HandshakeError> {
+        let Some(origin) = request.origin() else {
+            return Ok(());
+        };
+        let allowed = match self {
+            Self::SameOrigin => is_same_origin(origin, request.host()),
+            Self::Listed(list) => {
+                list.iter()
+                    .any(|listed| listed.eq_ignore_ascii_case(origin))
+                    || is_same_origin(origin, request.host())
+            }
+            Self::Any => true,
+        };
+        if allowed {
+            Ok(())
+        } else {
+            Err(HandshakeError::OriginNotAllowed)
+        }
+    }
+}
+
+/// Whether `text` is an origin as it is written in a header (RFC 6454 §7): `null`, or a scheme, a
+/// host and perhaps a port.
+pub(crate) fn is_origin(text: &str) -> bool {
+    let is_scheme = |scheme: &str| {
+        scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+            && scheme
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+    };
+    text == "null"
+        || text.split_once("://").is_some_and(|(scheme, authority)| {
+            is_scheme(scheme) && Authority::parse(authority).is_some()
+        })
+}
+
+fn is_same_origin(origin: &str, host: &str) -> bool {
+    let Some((scheme, authority)) = origin.split_once("://") else {
+        return false;
+    };
+    let default = if scheme.eq_ignore_ascii_case("http") {
+        80
+    } else if scheme.eq_ignore_ascii_case("https") {
+        443
+    } else {
+        // The host of an extension or an app is no host of the network's.
+        return false;
+    };
+    match (Authority::parse(authority), Authority::parse(host)) {
+        (Some(origin), Some(host)) => origin.same_as(&host, Some(default)),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::handshake::HeadLimits;
+
+    fn check(policy: &OriginPolicy, host: &str, origin: Option<&str>) -> bool {
+        let origin = origin
+            .map(|origin| format!("Origin: {origin}\r\n"))
+            .unwrap_or_default();
+        let head = format!(
+            "GET / HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\
+             {origin}\r\n"
+        );
+        let request = Request::parse(head.as_bytes(), &HeadLimits::default()).unwrap();
+        match policy.check(&request) {
+            Ok(()) => true,
+            Err(error) => {
+                assert_eq!(error, HandshakeError::OriginNotAllowed);
+                assert_eq!(error.status(), 403);
+                false
+            }
+        }
+    }
+
+    #[test]
+    fn same_origin_compares_host_and_port() {
+        for (host, origin, allowed) in [
+            ("example.com", None, true),
+            ("example.com", Some("http://example.com"), true),
+            ("example.com", Some("https://example.com"), true),
+            ("Example.COM", Some("HTTPS://eXample.com"), true),
+            ("example.com", Some("http://example.com:80"), true),
+            ("example.com:80", Some("http://example.com"), true),
+            ("example.com", Some("https://example.com:443"), true),
+            ("example.com:443", Some("https://example.com"), true),
+            ("example.com:8080", Some("http://example.com:8080"), true),
+            ("[::1]:9001", Some("http://[::1]:9001"), true),
+            ("127.0.0.1:9001", Some("http://127.0.0.1:9001"), true),
+            ("example.com:443", Some("http://example.com"), false),
+            ("example.com:80", Some("https://example.com"), false),
+            ("example.com:8080", Some("http://example.com"), false),
+            ("example.com", Some("http://example.com:8080"), false),
+            ("example.com", Some("http://evil.example.com"), false),
+            ("example.com", Some("http://example.com.evil.org"), false),
+            ("example.com", Some("http://evilexample.com"), false),
+            ("example.com", Some("http://example.com."), false),
+            ("example.com", Some("http://example.com@evil.org"), false),
+            ("example.com", Some("http://evil.org/example.com"), false),
+            ("example.com", Some("http://example.com/"), false),
+            (
+                "example.com",
+                Some("http://evil.org,http://example.com"),
+                false,
+            ),
+            ("example.com", Some("chrome-extension://example.com"), false),
+            ("example.com", Some("file://"), false),
+            ("example.com", Some("example.com"), false),
+            ("example.com", Some("://example.com"), false),
+            ("example.com", Some("null"), false),
+            ("null", Some("null"), false),
+            ("localhost:9001", Some("http://localhost:3000"), false),
+            ("localhost:9001", Some("http://127.0.0.1:9001"), false),
+        ] {
+            let answer = check(&OriginPolicy::default(), host, origin);
+            assert_eq!(answer, allowed, "{origin:?} at {host}");
+        }
+    }
+
+    #[test]
+    fn a_list_adds_to_the_same_origin() {
+        let list = [
+            "https://App.example.com",
+            "http://localhost:3000",
+            "file://",
+        ];
+        let policy = OriginPolicy::Listed(list.map(str::to_owned).to_vec());
+        for (origin, allowed) in [
+            (None, true),
+            (Some("https://api.example.com"), true),
+            (Some("https://app.example.com"), true),
+            (Some("HTTPS://APP.EXAMPLE.COM"), true),
+            (Some("http://localhost:3000"), true),
+            (Some("file://"), true),
+            (Some("http://app.example.com"), false),
+            (Some("https://app.example.com:8443"), false),
+            (Some("https://app.example.com.evil.org"), false),
+            (Some("http://localhost"), false),
+            (Some("http://localhost:30000"), false),
+            (Some("null"), false),
+        ] {
+            assert_eq!(
+                check(&policy, "api.example.com", origin),
+                allowed,
+                "{origin:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn any_lets_every_page_in() {
+        for origin in [None, Some("null"), Some("https://evil.org")] {
+            assert!(check(&OriginPolicy::Any, "example.com", origin));
+        }
+    }
+
+    #[test]
+    fn an_origin_is_null_or_a_scheme_and_a_host() {
+        for good in [
+            "null",
+            "http://a",
+            "HTTPS://a.b:1",
+            "http://[::1]:80",
+            "a+b-c.1://d",
+        ] {
+            assert!(is_origin(good), "{good}");
+        }
+        for bad in [
+            "",
+            "a",
+            "Null",
+            "http://",
+            "://a",
+            "1a://b",
+            "http://a/",
+            "http://a b",
+        ] {
+            assert!(!is_origin(bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,386 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const HEAD: &str = "GET /chat?room=7 HTTP/1.1\r\n\
+    Host: example.com:9001\r\n\
+    Upgrade: websocket\r\n\
+    Connection: keep-alive, Upgrade\r\n\
+    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+    Sec-WebSocket-Version: 13\r\n\
+    Origin: http://example.com\r\n\
+    Sec-WebSocket-Protocol: chat, superchat\r\n\
+    \r\n";
+
+fn parse(head: &[u8]) -> Result<Request<'_>, HandshakeError> {
+    Request::parse(head, &HeadLimits::default())
+}
+
+/// What the sample gives when `old`, which has to occur in it, is replaced.
+fn parse_with(old: &str, new: &str) -> Result<(), HandshakeError> {
+    assert!(HEAD.contains(old), "{old:?}");
+    parse(HEAD.replacen(old, new, 1).as_bytes()).map(drop)
+}
+
+#[test]
+fn a_request_of_a_browser() {
+    let request = parse(HEAD.as_bytes()).unwrap();
+    assert_eq!(request.target(), "/chat?room=7");
+    assert_eq!((request.path(), request.query()), ("/chat", Some("room=7")));
+    assert_eq!(request.host(), "example.com:9001");
+    assert_eq!(request.origin(), Some("http://example.com"));
+    assert_eq!(request.key(), Key::from_nonce(*b"the sample nonce"));
+    assert_eq!(request.header("upgrade"), Some("websocket"));
+    assert_eq!(request.header("Cookie"), None);
+    assert!(request.subprotocols().eq(["chat", "superchat"]));
+    assert_eq!(request.headers().count(), 7);
+    assert_eq!(
+        request.headers().next(),
+        Some(("Host", &b"example.com:9001"[..]))
+    );
+}
+
+#[test]
+fn what_a_peer_may_vary() {
+    for (old, new) in [
+        ("/chat?room=7", "/"),
+        ("/chat?room=7", "/?"),
+        ("/chat?room=7", "//a/%zz?b?c|"),
+        ("Host: example.com:9001", "hOST:example.com"),
+        ("Host: example.com:9001", "Host: \t[::1]:80 \t"),
+        ("Upgrade: websocket", "Upgrade: WebSocket"),
+        ("Upgrade: websocket", "Upgrade: h2c,, websocket"),
+        ("Upgrade: websocket", "Upgrade: h2c\r\nUpgrade: websocket"),
+        ("keep-alive, Upgrade", "UPGRADE"),
+        ("keep-alive, Upgrade", "keep-alive\r\nConnection: upgrade,"),
+        ("Origin: http://example.com\r\n", ""),
+        ("Origin: http://example.com", "Origin: null"),
+        ("Origin: http://example.com", "Content-Length: 0"),
+        ("Origin: http://example.com", "Cookie: a=\"b\tc\" \u{e9}"),
+        ("Origin: http://example.com", "Empty:"),
+        (
+            "Origin: http://example.com",
+            "Sec-WebSocket-Extensions: permessage-deflate",
+        ),
+        ("chat, superchat", ""),
+        (
+            "chat, superchat",
+            "chat,\r\nSec-WebSocket-Protocol: , superchat",
+        ),
+        ("chat, superchat", "chat, Chat"),
+    ] {
+        assert_eq!(parse_with(old, new), Ok(()), "{new:?}");
+    }
+}
+
+#[test]
+fn malformed_request_lines() {
+    for (line, status) in [
+        ("POST / HTTP/1.1", 405),
+        ("get / HTTP/1.1", 405),
+        ("HEAD / HTTP/1.1", 405),
+        ("CONNECT example.com:80 HTTP/1.1", 405),
+        ("GET / HTTP/1.0", 505),
+        ("GET / HTTP/2.0", 505),
+        ("PRI * HTTP/2.0", 505),
+        ("GET / HTTP/0.9", 505),
+        ("GET / HTTP/1.10", 400),
+        ("GET / http/1.1", 400),
+        ("GET / HTTP/1.1 ", 400),
+        ("GET /", 400),
+        ("GET  / HTTP/1.1", 400),
+        ("GET /  HTTP/1.1", 400),
+        ("GET\t/ HTTP/1.1", 400),
+        ("GET /a b HTTP/1.1", 400),
+        ("GET /a HTTP/1.1 HTTP/2.0", 400),
+        (" GET / HTTP/1.1", 400),
+        ("G@T / HTTP/1.1", 400),
+        ("GET chat HTTP/1.1", 400),
+        ("GET * HTTP/1.1", 400),
+        ("GET ?room=7 HTTP/1.1", 400),
+        ("GET http://example.com/ HTTP/1.1", 400),
+        ("GET ws://example.com/ HTTP/1.1", 400),
+        ("GET /#top HTTP/1.1", 400),
+        ("GET /\u{e9} HTTP/1.1", 400),
+        ("GET /\0 HTTP/1.1", 400),
+        ("\r\nGET / HTTP/1.1", 400),
+    ] {
+        let error = parse_with("GET /chat?room=7 HTTP/1.1", line).unwrap_err();
+        assert_eq!(error.status(), status, "{line:?}: {error}");
+    }
+}
+
+#[test]
+fn malformed_headers() {
+    use HandshakeError as E;
+    let key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
+    let version = "Sec-WebSocket-Version: 13";
+    for (old, new, error) in [
+        ("Host: example.com:9001\r\n", "", E::MissingHeader("Host")),
+        ("example.com:9001", "", E::MalformedHeader("Host")),
+        (
+            "example.com:9001",
+            "a\r\nHost: a",
+            E::RepeatedHeader("Host"),
+        ),
+        (
+            "example.com:9001",
+            "a\r\nHost: b",
+            E::RepeatedHeader("Host"),
+        ),
+        ("example.com:9001", "a, b", E::MalformedHeader("Host")),
+        ("example.com:9001", "a,b", E::MalformedHeader("Host")),
+        ("example.com:9001", "a/b", E::MalformedHeader("Host")),
+        ("example.com:9001", "user@a", E::MalformedHeader("Host")),
+        ("example.com:9001", "a:70000", E::MalformedHeader("Host")),
+        ("example.com:9001", "[::1", E::MalformedHeader("Host")),
+        ("example.com:9001", "\u{e9}", E::MalformedHeader("Host")),
+        ("Host: example", " Host: example", E::LineFolding),
+        ("Host: example", "Host : example", E::InvalidHeaderLine),
+        ("Host: example", "Host\t: example", E::InvalidHeaderLine),
+        (
+            "Upgrade: websocket",
+            "Upgrade websocket",
+            E::InvalidHeaderLine,
+        ),
+        ("Upgrade: websocket", ": websocket", E::InvalidHeaderLine),
+        (
+            "Upgrade: websocket",
+            "Upgrade\u{e9}: websocket",
+            E::InvalidHeaderLine,
+        ),
+        ("Upgrade: websocket", "X: a\r\n\twebsocket", E::LineFolding),
+        (
+            "Upgrade: websocket\r\n",
+            "Upgrade: websocket\n",
+            E::InvalidLineEnding,
+        ),
+        (
+            "Upgrade: websocket\r\n",
+            "Upgrade: websocket\r",
+            E::InvalidLineEnding,
+        ),
+        (
+            "Upgrade: websocket",
+            "Upgrade: web\0socket",
+            E::InvalidByte(0),
+        ),
+        (
+            "Upgrade: websocket",
+            "Upgrade: websocket\x7f",
+            E::InvalidByte(0x7f),
+        ),
+        ("Upgrade: websocket\r\n", "", E::MissingUpgrade),
+        ("Upgrade: websocket", "Upgrade: h2c", E::MissingUpgrade),
+        (
+            "Upgrade: websocket",
+            "Upgrade: websocket/13",
+            E::MissingUpgrade,
+        ),
+        (
+            "Upgrade: websocket",
+            "Upgrade: web socket",
+            E::MissingUpgrade,
+        ),
+        (
+            "Connection: keep-alive, Upgrade\r\n",
+            "",
+            E::MissingConnection,
+        ),
+        ("keep-alive, Upgrade", "keep-alive", E::MissingConnection),
+        (
+            "keep-alive, Upgrade",
+            "keep-alive; Upgrade",
+            E::MissingConnection,
+        ),
+        (key, "X: a", E::MissingHeader("Sec-WebSocket-Key")),
+        (
+            key,
+            "Sec-WebSocket-Key:",
+            E::MalformedHeader("Sec-WebSocket-Key"),
+        ),
+        (
+            "b25jZQ==",
+            "b25jZR==",
+            E::MalformedHeader("Sec-WebSocket-Key"),
+        ),
+        (
+            "b25jZQ==",
+            "b25jZQ",
+            E::MalformedHeader("Sec-WebSocket-Key"),
+        ),
+        (
+            "b25jZQ==",
+            "b25jZSEh",
+            E::MalformedHeader("Sec-WebSocket-Key"),
+        ),
+        (
+            "b25jZQ==",
+            "b25j ZQ==",
+            E::MalformedHeader("Sec-WebSocket-Key"),
+        ),
+        (version, key, E::UnsupportedWebSocketVersion),
+        (version, "X: a", E::UnsupportedWebSocketVersion),
+        ("Version: 13", "Version: 8", E::UnsupportedWebSocketVersion),
+        (
+            "Version: 13",
+            "Version: 013",
+            E::UnsupportedWebSocketVersion,
+        ),
+        (
+            "Version: 13",
+            "Version: 13, 8",
+            E::UnsupportedWebSocketVersion,
+        ),
+        ("http://example.com", "", E::MalformedHeader("Origin")),
+        (
+            "http://example.com",
+            "http://a http://b",
+            E::MalformedHeader("Origin"),
+        ),
+        (
+            "http://example.com",
+            "http://\u{e9}",
+            E::MalformedHeader("Origin"),
+        ),
+        (
+            "http://example.com",
+            "http://a\r\nOrigin: http://a",
+            E::RepeatedHeader("Origin"),
+        ),
+        (
+            "Origin: http://example.com",
+            "Content-Length: 1",
+            E::BodyNotAllowed,
+        ),
+        (
+            "Origin: http://example.com",
+            "Content-Length:",
+            E::BodyNotAllowed,
+        ),
+        (
+            "Origin: http://example.com",
+            "Content-Length: +0",
+            E::BodyNotAllowed,
+        ),
+        (
+            "Origin: http://example.com",
+            "Content-Length: 0, 5",
+            E::BodyNotAllowed,
+        ),
+        (
+            "Origin: http://example.com",
+            "Transfer-Encoding: chunked",
+            E::BodyNotAllowed,
+        ),
+        (
+            "Origin: http://example.com",
+            "transfer-encoding: identity",
+            E::BodyNotAllowed,
+        ),
+        (
+            "Origin: http://example.com",
+            "Content-Length: 0\r\nContent-Length: 5",
+            E::RepeatedHeader("Content-Length"),
+        ),
+        ("chat, superchat", "chat, super chat", E::InvalidSubprotocol),
+        ("chat, superchat", "chat, \"super\"", E::InvalidSubprotocol),
+        ("chat, superchat", "\u{e9}", E::InvalidSubprotocol),
+        ("chat, superchat", "chat, chat", E::RepeatedSubprotocol),
+        (
+            "chat, superchat",
+            "chat\r\nSec-WebSocket-Protocol: chat",
+            E::RepeatedSubprotocol,
+        ),
+        ("\r\n\r\n", "\r\n", E::HeadBoundary),
+        ("\r\n\r\n", "\r\n\r\n\r\n", E::HeadBoundary),
+        (
+            "\r\n\r\n",
+            "\r\n\r\nGET / HTTP/1.1\r\nHost: b\r\n\r\n",
+            E::HeadBoundary,
+        ),
+        ("\r\n\r\n", "\r\n\r", E::HeadBoundary),
+        ("\r\n\r\n", "\r\n\n", E::InvalidLineEnding),
+    ] {
+        let status = match error {
+            E::MissingUpgrade | E::UnsupportedWebSocketVersion => 426,
+            _ => 400,
+        };
+        assert_eq!(error.status(), status);
+        assert_eq!(parse_with(old, new), Err(error), "{new:?}");
+    }
+}
+
+#[test]
+fn too_much_of_anything() {
+    let long = "a".repeat(9000);
+    for (old, new, status) in [
+        ("/chat", format!("/{long}"), 414),
+        ("Origin: http://example.com", format!("Cookie: {long}"), 431),
+        (
+            "Origin: http://example.com\r\n",
+            format!("C: {}\r\n", &long[..8000]).repeat(3),
+            431,
+        ),
+        ("Origin: http://example.com\r\n", "A: b\r\n".repeat(95), 431),
+        (
+            "chat, superchat",
+            (0..65).map(|n| format!("p{n},")).collect(),
+            431,
+        ),
+    ] {
+        assert_eq!(
+            parse_with(old, &new).unwrap_err().status(),
+            status,
+            "{}",
+            &new[..20]
+        );
+    }
+    let fits = "A: b\r\n".repeat(94);
+    assert_eq!(parse_with("Origin: http://example.com\r\n", &fits), Ok(()));
+    let offers: String = (0..64).map(|n| format!("p{n},")).collect();
+    assert_eq!(parse_with("chat, superchat", &offers), Ok(()));
+}
+
+#[test]
+fn a_generous_limit_costs_a_small_head_nothing() {
+    let limits = HeadLimits {
+        bytes: usize::MAX,
+        line: usize::MAX,
+        headers: usize::MAX,
+    };
+    assert!(Request::parse(HEAD.as_bytes(), &limits).is_ok());
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_parsed_without_panic(
+        head in proptest::collection::vec(any::<u8>(), 0..256),
+        limits in (0_usize..300, 0_usize..100, 0_usize..10),
+    ) {
+        let (bytes, line, headers) = limits;
+        let _ = Request::parse(&head, &HeadLimits { bytes, line, headers });
+    }
+
+    #[test]
+    fn a_mutated_request_is_parsed_without_panic(
+        edits in proptest::collection::vec(
+            (0..HEAD.len(), 0_usize..4, "[\\x00-\\x7f]{0,4}|\r\n|\r\n\r\n|: |,|Host: a\r\n"),
+            1..4,
+        ),
+    ) {
+        let mut head = HEAD.as_bytes().to_vec();
+        for (at, cut, text) in edits {
+            let at = at.min(head.len());
+            let end = (at + cut).min(head.len());
+            head.splice(at..end, text.into_bytes());
+        }
+        if let Ok(request) = parse(&head) {
+            prop_assert!(request.path().starts_with('/'));
+            prop_assert!(!request.host().is_empty());
+            prop_assert!(request.subprotocols().all(|name| is_token(name.as_bytes())));
+            prop_assert!(request.headers().count() >= 5);
+            prop_assert!(request.headers().all(|(name, _)| is_token(name.as_bytes())));
+        }
+    }
+}

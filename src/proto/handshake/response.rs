@@ -1,0 +1,307 @@
+use super::extra::{ExtraHeaders, write_header};
+use super::fields::is_token;
+use super::{HandshakeError, InvalidHeader, Key};
+
+/// The answer that opens a connection: status 101 (RFC 6455 §4.2.2).
+///
+/// ```
+/// use eventwire::proto::handshake::{Acceptance, Key};
+///
+/// let answer = Acceptance::new().subprotocol("chat")?.header("X-Server", "a")?;
+/// let mut out = Vec::new();
+/// answer.write(&Key::from_nonce(*b"the sample nonce"), &mut out);
+/// assert!(out.ends_with(
+///     b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\
+///     Sec-WebSocket-Protocol: chat\r\nX-Server: a\r\n\r\n"
+/// ));
+/// # Ok::<(), eventwire::proto::handshake::InvalidHeader>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Acceptance {
+    /// A token.
+    subprotocol: Option<String>,
+    headers: ExtraHeaders,
+}
+
+impl Acceptance {
+    /// Accepts without a subprotocol.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Chooses a subprotocol. It has to be one of those that the request offers: otherwise the
+    /// client ends the connection (RFC 6455 §4.1).
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidHeader::Subprotocol`] if it is not a token.
+    pub fn subprotocol(mut self, name: &str) -> Result<Self, InvalidHeader> {
+        if !is_token(name.as_bytes()) {
+            return Err(InvalidHeader::Subprotocol);
+        }
+        self.subprotocol = Some(name.to_owned());
+        Ok(self)
+    }
+
+    /// Adds a header.
+    ///
+    /// # Errors
+    ///
+    /// Why the name or the value cannot be written.
+    pub fn header(mut self, name: &str, value: &str) -> Result<Self, InvalidHeader> {
+        self.headers.push(name, value)?;
+        Ok(self)
+    }
+
+    /// The subprotocol that was chosen.
+    #[must_use]
+    pub fn chosen_subprotocol(&self) -> Option<&str> {
+        self.subprotocol.as_deref()
+    }
+
+    /// Appends the whole answer to a request with `key`. Allocates nothing but room in `out`.
+    pub fn write(&self, key: &Key, out: &mut Vec<u8>) {
+        out.extend_from_slice(
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n",
+        );
+        write_header(out, "Sec-WebSocket-Accept", &key.accept());
+        if let Some(name) = &self.subprotocol {
+            write_header(out, "Sec-WebSocket-Protocol", name.as_bytes());
+        }
+        self.headers.write(out);
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+/// The answer that opens no connection: an error of HTTP, after which the server hangs up.
+///
+/// ```
+/// use eventwire::proto::handshake::Refusal;
+///
+/// let answer = Refusal::new(401).header("WWW-Authenticate", "Bearer")?.body("who are you?");
+/// let mut out = Vec::new();
+/// answer.write(&mut out);
+/// assert!(out.starts_with(b"HTTP/1.1 401 Unauthorized\r\nConnection: close\r\n"));
+/// # Ok::<(), eventwire::proto::handshake::InvalidHeader>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// From 400 to 599.
+    status: u16,
+    headers: ExtraHeaders,
+    body: String,
+}
+
+impl Refusal {
+    /// A refusal with `status`, without a body.
+    ///
+    /// A status outside 400 to 599 would not refuse: it becomes 500, the code for a mistake of the
+    /// server's own.
+    #[must_use]
+    pub fn new(status: u16) -> Self {
+        let status = if (400..=599).contains(&status) {
+            status
+        } else {
+            500
+        };
+        Self {
+            status,
+            headers: ExtraHeaders::default(),
+            body: String::new(),
+        }
+    }
+
+    /// Adds a header.
+    ///
+    /// # Errors
+    ///
+    /// Why the name or the value cannot be written.
+    pub fn header(mut self, name: &str, value: &str) -> Result<Self, InvalidHeader> {
+        self.headers.push(name, value)?;
+        Ok(self)
+    }
+
+    /// Sets the text for whoever reads the answer.
+    #[must_use]
+    pub fn body(mut self, text: impl Into<String>) -> Self {
+        self.body = text.into();
+        self
+    }
+
+    /// The status, from 400 to 599.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// Appends the whole answer, with the headers that its status demands.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        let status = self.status.to_string();
+        for part in ["HTTP/1.1 ", &status, " ", reason(self.status), "\r\n"] {
+            out.extend_from_slice(part.as_bytes());
+        }
+        match self.status {
+            // RFC 9110 §15.5.6.
+            405 => out.extend_from_slice(b"Connection: close\r\nAllow: GET\r\n"),
+            // RFC 9110 §7.8 and §15.5.22, RFC 6455 §4.4.
+            426 => out.extend_from_slice(
+                b"Connection: close, Upgrade\r\nUpgrade: websocket\r\n\
+                Sec-WebSocket-Version: 13\r\n",
+            ),
+            _ => out.extend_from_slice(b"Connection: close\r\n"),
+        }
+        self.headers.write(out);
+        if !self.body.is_empty() {
+            write_header(out, "Content-Type", b"text/plain; charset=utf-8");
+        }
+        write_header(
+            out,
+            "Content-Length",
+            self.body.len().to_string().as_bytes(),
+        );
+        out.extend_from_slice(b"\r\n");
+        out.extend_from_slice(self.body.as_bytes());
+    }
+}
+
+impl From<HandshakeError> for Refusal {
+    fn from(error: HandshakeError) -> Self {
+        error.refusal()
+    }
+}
+
+/// The reason phrase that is registered for a status, or nothing.
+const fn reason(status: u16) -> &'static str {
+    match status {
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        402 => "Payment Required",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        406 => "Not Acceptable",
+        407 => "Proxy Authentication Required",
+        408 => "Request Timeout",
+        409 => "Conflict",
+        410 => "Gone",
+        411 => "Length Required",
+        412 => "Precondition Failed",
+        413 => "Content Too Large",
+        414 => "URI Too Long",
+        415 => "Unsupported Media Type",
+        416 => "Range Not Satisfiable",
+        417 => "Expectation Failed",
+        421 => "Misdirected Request",
+        422 => "Unprocessable Content",
+        423 => "Locked",
+        424 => "Failed Dependency",
+        425 => "Too Early",
+        426 => "Upgrade Required",
+        428 => "Precondition Required",
+        429 => "Too Many Requests",
+        431 => "Request Header Fields Too Large",
+        451 => "Unavailable For Legal Reasons",
+        500 => "Internal Server Error",
+        501 => "Not Implemented",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        505 => "HTTP Version Not Supported",
+        506 => "Variant Also Negotiates",
+        507 => "Insufficient Storage",
+        508 => "Loop Detected",
+        511 => "Network Authentication Required",
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn accept(answer: &Acceptance) -> String {
+        let mut out = b"before ".to_vec();
+        answer.write(&Key::from_nonce(*b"the sample nonce"), &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    fn refuse(answer: &Refusal) -> String {
+        let mut out = Vec::new();
+        answer.write(&mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn acceptance_to_the_byte() {
+        assert_eq!(
+            accept(&Acceptance::new()),
+            "before HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
+             Connection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
+        );
+        let full = Acceptance::new()
+            .subprotocol("chat")
+            .unwrap()
+            .header("X-A", "b")
+            .unwrap();
+        assert_eq!(full.chosen_subprotocol(), Some("chat"));
+        assert_eq!(
+            accept(&full),
+            "before HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
+             Connection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\
+             Sec-WebSocket-Protocol: chat\r\nX-A: b\r\n\r\n"
+        );
+        for wrong in ["", "a b", "a,b", "a\r\nb", "\u{e9}"] {
+            assert_eq!(
+                Acceptance::new().subprotocol(wrong),
+                Err(InvalidHeader::Subprotocol)
+            );
+        }
+        let owned = Acceptance::new().header("Sec-WebSocket-Extensions", "permessage-deflate");
+        assert_eq!(owned, Err(InvalidHeader::Reserved));
+    }
+
+    #[test]
+    fn refusal_to_the_byte() {
+        assert_eq!(
+            refuse(&Refusal::new(404)),
+            "HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+        );
+        assert_eq!(
+            refuse(
+                &Refusal::new(429)
+                    .header("Retry-After", "5")
+                    .unwrap()
+                    .body("sp\u{e4}ter")
+            ),
+            "HTTP/1.1 429 Too Many Requests\r\nConnection: close\r\nRetry-After: 5\r\n\
+             Content-Type: text/plain; charset=utf-8\r\nContent-Length: 7\r\n\r\nsp\u{e4}ter"
+        );
+        assert_eq!(
+            refuse(&HandshakeError::MethodNotAllowed.refusal()),
+            "HTTP/1.1 405 Method Not Allowed\r\nConnection: close\r\nAllow: GET\r\n\
+             Content-Type: text/plain; charset=utf-8\r\nContent-Length: 17\r\n\r\n\
+             method is not GET"
+        );
+        assert_eq!(
+            refuse(&HandshakeError::UnsupportedWebSocketVersion.into()),
+            "HTTP/1.1 426 Upgrade Required\r\nConnection: close, Upgrade\r\n\
+             Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+             Content-Type: text/plain; charset=utf-8\r\nContent-Length: 27\r\n\r\n\
+             WebSocket version is not 13"
+        );
+        assert!(refuse(&Refusal::new(499)).starts_with("HTTP/1.1 499 \r\n"));
+        let owned = Refusal::new(400).header("Content-Length", "9");
+        assert_eq!(owned, Err(InvalidHeader::Reserved));
+    }
+
+    #[test]
+    fn a_status_that_does_not_refuse_becomes_500() {
+        for (status, written) in [(0, 500), (101, 500), (200, 500), (399, 500), (400, 400)] {
+            assert_eq!(Refusal::new(status).status(), written);
+        }
+        for (status, written) in [(599, 599), (600, 500), (u16::MAX, 500)] {
+            assert_eq!(Refusal::new(status).status(), written);
+        }
+    }
+}
