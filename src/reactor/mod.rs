@@ -14,10 +14,14 @@
 //!   readiness said [`Readiness::hangup`].
 //! - [`Reactor::send`] that takes less than it was given is followed by a writable edge.
 
+pub mod sim;
+
 use std::fmt;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
+
+pub use self::sim::SimReactor;
 
 /// What the kernel says of one registered stream or listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

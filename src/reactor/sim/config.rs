@@ -1,0 +1,231 @@
+//! What may go wrong in a simulation, how often, and how often it did.
+
+use std::time::Duration;
+
+/// Something that a kernel or a network may do to a program at any time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Fault {
+    /// `WouldBlock` from `recv`, `send` or `accept` although readiness was reported.
+    WouldBlock,
+    /// `recv` gives fewer bytes than there were; the rest arrives later, with an edge.
+    ShortRecv,
+    /// `send` takes fewer bytes than there was room for; a writable edge follows.
+    ShortSend,
+    /// `Interrupted` from a call on a stream or listener.
+    Interrupted,
+    /// Both ends of a connection find it reset.
+    Reset,
+    /// Bytes on their way ahead of a reset are lost.
+    LostOnReset,
+    /// EMFILE or ENFILE from `accept` or `connect`; no readiness tells when it is over.
+    DescriptorsExhausted,
+    /// `ConnectionAborted` from `accept`; the connection is gone.
+    Aborted,
+    /// A connect is refused although somebody listens.
+    Refused,
+    /// A connect takes seconds.
+    ConnectSlow,
+    /// A connect is never answered; the system gives up after 127 s, as Linux does.
+    ConnectNever,
+    /// Readiness under a key whose stream or listener was dropped.
+    Stale,
+    /// Readiness without a cause.
+    Spurious,
+    /// Readiness that is due is reported by a later poll, together with what else came by then.
+    Delayed,
+    /// `poll` returns at once with nothing, whatever is due.
+    EarlyPoll,
+    /// A signal ends the sleep in `poll`.
+    PollInterrupted,
+    /// Bytes take far longer than the usual latency.
+    SlowDelivery,
+    /// The bytes of one `send` arrive in pieces.
+    Pieces,
+    /// The end of a stream arrives together with bytes before it: a hangup with bytes unread.
+    EarlyHangup,
+    /// The clock jumps forward, as after a suspended machine wakes.
+    ClockJump,
+}
+
+impl Fault {
+    /// Every kind, in the order of their declaration.
+    pub const ALL: [Self; 20] = [
+        Self::WouldBlock,
+        Self::ShortRecv,
+        Self::ShortSend,
+        Self::Interrupted,
+        Self::Reset,
+        Self::LostOnReset,
+        Self::DescriptorsExhausted,
+        Self::Aborted,
+        Self::Refused,
+        Self::ConnectSlow,
+        Self::ConnectNever,
+        Self::Stale,
+        Self::Spurious,
+        Self::Delayed,
+        Self::EarlyPoll,
+        Self::PollInterrupted,
+        Self::SlowDelivery,
+        Self::Pieces,
+        Self::EarlyHangup,
+        Self::ClockJump,
+    ];
+
+    /// The chance in [`SimConfig::default`], in millionths.
+    const fn default_chance(self) -> u32 {
+        match self {
+            Self::WouldBlock | Self::ConnectSlow => 30_000,
+            Self::ShortRecv | Self::ShortSend | Self::Delayed | Self::SlowDelivery => 50_000,
+            Self::Interrupted | Self::Refused | Self::Spurious | Self::Stale => 20_000,
+            Self::DescriptorsExhausted | Self::EarlyPoll | Self::PollInterrupted => 20_000,
+            Self::Aborted | Self::ConnectNever => 10_000,
+            Self::Pieces => 100_000,
+            Self::LostOnReset | Self::EarlyHangup => 300_000,
+            // Either may end every connection, which hides what else could go wrong with them.
+            Self::Reset => 300,
+            Self::ClockJump => 50,
+        }
+    }
+}
+
+/// How the simulated network behaves: [`Default`] is a moderate mix of every [`Fault`].
+///
+/// ```
+/// use eventwire::reactor::sim::{Fault, SimConfig};
+///
+/// let only_short_reads = SimConfig::calm().chance(Fault::ShortRecv, 500_000);
+/// let everything_but_resets = SimConfig::default().chance(Fault::Reset, 0);
+/// # let _ = (only_short_reads, everything_but_resets);
+/// ```
+#[derive(Clone, Debug)]
+pub struct SimConfig {
+    chances: [u32; Fault::ALL.len()],
+    pub(super) latency: (Duration, Duration),
+    pub(super) slowest: Duration,
+    pub(super) clock_jump: Duration,
+    /// Not zero.
+    pub(super) window: usize,
+    pub(super) descriptors: usize,
+}
+
+impl Default for SimConfig {
+    fn default() -> Self {
+        Self {
+            chances: Fault::ALL.map(Fault::default_chance),
+            latency: (Duration::from_micros(5), Duration::from_micros(200)),
+            ..Self::calm()
+        }
+    }
+}
+
+impl SimConfig {
+    /// A network in which nothing goes wrong and all that is sent arrives 20 µs later.
+    #[must_use]
+    pub const fn calm() -> Self {
+        Self {
+            chances: [0; Fault::ALL.len()],
+            latency: (Duration::from_micros(20), Duration::from_micros(20)),
+            slowest: Duration::from_millis(20),
+            clock_jump: Duration::from_secs(24 * 3600),
+            window: 64 * 1024,
+            descriptors: usize::MAX,
+        }
+    }
+
+    /// Sets the chance of one fault at each opportunity, in millionths. What is above 900,000
+    /// counts as 900,000, so that repeating a call helps in the end.
+    #[must_use]
+    pub const fn chance(mut self, fault: Fault, per_million: u32) -> Self {
+        self.chances[fault as usize] = per_million;
+        self
+    }
+
+    /// Sets the usual time that bytes, ends of streams and connects take to the other end.
+    /// Default: 5 to 200 µs.
+    #[must_use]
+    pub const fn latency(mut self, min: Duration, max: Duration) -> Self {
+        self.latency = (min, max);
+        self
+    }
+
+    /// Sets the longest extra time of [`Fault::SlowDelivery`]. Default: 20 ms.
+    #[must_use]
+    pub const fn slowest(mut self, extra: Duration) -> Self {
+        self.slowest = extra;
+        self
+    }
+
+    /// Sets the longest [`Fault::ClockJump`]. Default: 24 hours.
+    #[must_use]
+    pub const fn clock_jump(mut self, longest: Duration) -> Self {
+        self.clock_jump = longest;
+        self
+    }
+
+    /// Sets how many bytes one direction of a connection holds between the `send` of one end and
+    /// the `recv` of the other; at least 1. Default: 64 KiB.
+    #[must_use]
+    pub fn window(mut self, bytes: usize) -> Self {
+        self.window = bytes.max(1);
+        self
+    }
+
+    /// Sets how many streams and listeners may be open before `listen`, `accept` and `connect`
+    /// fail with EMFILE. Scripted peers do not count. Default: no limit.
+    #[must_use]
+    pub const fn descriptors(mut self, limit: usize) -> Self {
+        self.descriptors = limit;
+        self
+    }
+
+    /// The chance of `fault`, in millionths.
+    pub(super) const fn chance_of(&self, fault: Fault) -> u32 {
+        self.chances[fault as usize]
+    }
+}
+
+/// How often each [`Fault`] was injected.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FaultCounts {
+    counts: [u64; Fault::ALL.len()],
+}
+
+impl FaultCounts {
+    /// How often `fault` was injected.
+    #[must_use]
+    pub const fn get(&self, fault: Fault) -> u64 {
+        self.counts[fault as usize]
+    }
+
+    /// Every kind with its count.
+    pub fn iter(&self) -> impl Iterator<Item = (Fault, u64)> + '_ {
+        Fault::ALL.into_iter().map(|fault| (fault, self.get(fault)))
+    }
+
+    /// How many faults were injected in all.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.counts.iter().sum()
+    }
+
+    pub(super) const fn add(&mut self, fault: Fault) {
+        self.counts[fault as usize] += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_lists_every_kind_at_its_own_place() {
+        for (place, fault) in Fault::ALL.into_iter().enumerate() {
+            assert_eq!(fault as usize, place);
+            assert!(SimConfig::default().chance_of(fault) > 0);
+            assert_eq!(SimConfig::calm().chance_of(fault), 0);
+        }
+        assert_eq!(Fault::ALL.len(), Fault::ClockJump as usize + 1);
+    }
+}

@@ -1,0 +1,334 @@
+//! How connections come about: listeners, their backlogs, and connects with their outcomes.
+
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use super::config::Fault;
+use super::endpoint::{Endpoint, Script};
+use super::network::{Network, Planned, Source};
+
+/// A socket that listens, the engine's or a test's.
+#[derive(Debug)]
+pub(super) struct Listener {
+    pub(super) address: SocketAddr,
+    /// `None`: a test's, which takes its connections without readiness.
+    pub(super) key: Option<u64>,
+    /// Connections made and not yet accepted.
+    pub(super) backlog: VecDeque<u64>,
+    pub(super) limit: usize,
+    /// An edge is due and not yet reported.
+    pub(super) edge: bool,
+}
+
+/// A connect on its way.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Attempt {
+    stream: u64,
+    /// How often it has met a full backlog.
+    retries: u32,
+    /// Refused or unanswered, whoever listens.
+    failure: Option<ErrorKind>,
+}
+
+/// How long after a full backlog the next attempt comes, as with a lost SYN.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// How many seconds Linux tries to connect: `tcp_syn_retries` = 6. Counted in retries, a jump of
+/// the clock does not shorten it.
+const MAX_RETRIES: u32 = 127;
+
+/// The longest that [`Fault::ConnectSlow`] takes.
+const SLOWEST_CONNECT: Duration = Duration::from_secs(20);
+
+/// Where ports that nobody chose begin.
+const FIRST_PORT: u16 = 32_768;
+
+const ENFILE: i32 = 23;
+const EMFILE: i32 = 24;
+
+impl Network {
+    /// Opens a listener for the engine, or for a test when there is no key.
+    pub(super) fn listen(
+        &mut self,
+        mut address: SocketAddr,
+        backlog: u32,
+        key: Option<u64>,
+    ) -> io::Result<(u64, SocketAddr)> {
+        if key.is_some() {
+            self.spare_descriptor()?;
+        }
+        if address.port() == 0 {
+            address.set_port(self.free_port());
+        } else if self.listener_at(address).is_some() {
+            return Err(ErrorKind::AddrInUse.into());
+        }
+        let limit = usize::try_from(backlog.max(1)).unwrap_or(usize::MAX);
+        let id = self.number();
+        let backlog = VecDeque::new();
+        self.listeners.insert(
+            id,
+            Listener {
+                address,
+                key,
+                backlog,
+                limit,
+                edge: false,
+            },
+        );
+        self.descriptors += usize::from(key.is_some());
+        Ok((id, address))
+    }
+
+    /// Takes a connection from the backlog for the engine.
+    pub(super) fn accept(&mut self, id: u64) -> io::Result<(u64, SocketAddr)> {
+        self.interruptible()?;
+        if self
+            .listeners
+            .get(&id)
+            .is_none_or(|listener| listener.backlog.is_empty())
+        {
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        if self.hits(Fault::WouldBlock) {
+            self.arrive_later(id);
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        // Without a descriptor the connection stays, and no further edge tells of it.
+        self.spare_descriptor()?;
+        self.exhausted_by_chance()?;
+        let Some(stream) = self.take_waiting(id) else {
+            return Err(ErrorKind::WouldBlock.into());
+        };
+        if self.hits(Fault::Aborted) {
+            self.abort(stream);
+            self.close_stream(stream);
+            return Err(ErrorKind::ConnectionAborted.into());
+        }
+        self.descriptors += 1;
+        let remote = self.end(stream)?.remote;
+        Ok((stream, remote))
+    }
+
+    /// The next connection in the backlog.
+    pub(super) fn take_waiting(&mut self, id: u64) -> Option<u64> {
+        self.listeners.get_mut(&id)?.backlog.pop_front()
+    }
+
+    /// Begins a connect of the engine's.
+    pub(super) fn connect(&mut self, address: SocketAddr) -> io::Result<u64> {
+        self.spare_descriptor()?;
+        self.exhausted_by_chance()?;
+        let mut due = self.arrival();
+        let mut failure = None;
+        if self.hits(Fault::ConnectNever) {
+            due = self.elapsed + RETRY * MAX_RETRIES;
+            failure = Some(ErrorKind::TimedOut);
+        } else if self.hits(Fault::Refused) {
+            failure = Some(ErrorKind::ConnectionRefused);
+        } else if self.hits(Fault::ConnectSlow) {
+            due += self.choices.span(Duration::ZERO, SLOWEST_CONNECT);
+        }
+        self.descriptors += 1;
+        Ok(self.attempt(address, None, due, failure))
+    }
+
+    /// Begins a connect of a scripted peer's, which goes wrong only when nobody listens.
+    pub(super) fn connect_peer(&mut self, address: SocketAddr) -> u64 {
+        let due = self.arrival();
+        self.attempt(address, Some(Script::default()), due, None)
+    }
+
+    /// The outcome of a connect: true when the connection is made.
+    pub(super) fn connect_result(&mut self, id: u64) -> io::Result<bool> {
+        self.interruptible()?;
+        let end = self.end(id)?;
+        if end.is_connecting() {
+            return Ok(false);
+        }
+        match end.error.take() {
+            Some(error) => Err(error.into()),
+            None if end.dead => Err(ErrorKind::NotConnected.into()),
+            None => Ok(true),
+        }
+    }
+
+    /// Registers a stream: its current state is the first edge.
+    pub(super) fn register(&mut self, id: u64, key: u64) -> io::Result<()> {
+        self.interruptible()?;
+        let end = self.end(id)?;
+        if end.key.is_some() {
+            return Err(ErrorKind::AlreadyExists.into());
+        }
+        end.key = Some(key);
+        if self.stream_readiness(id).is_some() {
+            self.raise(Source::Stream(id));
+        }
+        Ok(())
+    }
+
+    /// The owner dropped a stream or listener.
+    pub(super) fn close(&mut self, source: Source) {
+        self.descriptors = self.descriptors.saturating_sub(1);
+        match source {
+            Source::Stream(id) => self.close_stream(id),
+            Source::Listener(id) => {
+                let Some(listener) = self.listeners.remove(&id) else {
+                    return;
+                };
+                self.retire(listener.key);
+                for stream in listener.backlog {
+                    self.abort(stream);
+                    self.close_stream(stream);
+                }
+            }
+        }
+    }
+
+    /// A connect has come to its end: somebody listens, nobody does, or the backlog is full.
+    pub(super) fn finish_connect(&mut self, attempt: Attempt) {
+        let stream = attempt.stream;
+        let Some(end) = self.endpoints.get(&stream) else {
+            return;
+        };
+        if let Some(failure) = attempt.failure {
+            return self.fail_connect(stream, failure);
+        }
+        let Some(id) = self.listener_at(end.remote) else {
+            return self.fail_connect(stream, ErrorKind::ConnectionRefused);
+        };
+        if self.listeners[&id].backlog.len() < self.listeners[&id].limit {
+            return self.make_connection(stream, id);
+        }
+        if attempt.retries == MAX_RETRIES {
+            return self.fail_connect(stream, ErrorKind::TimedOut);
+        }
+        let retries = attempt.retries + 1;
+        self.plan(
+            self.elapsed + RETRY,
+            Planned::Connect(Attempt { retries, ..attempt }),
+        );
+    }
+
+    /// A connection waits for its accept.
+    pub(super) fn enqueue(&mut self, listener: u64, stream: u64) {
+        match self.listeners.get_mut(&listener) {
+            Some(open) => {
+                open.backlog.push_back(stream);
+                self.raise(Source::Listener(listener));
+            }
+            None => {
+                self.abort(stream);
+                self.close_stream(stream);
+            }
+        }
+    }
+
+    /// The listener that a connect to `address` reaches.
+    pub(super) fn listener_at(&self, address: SocketAddr) -> Option<u64> {
+        let reaches = |own: SocketAddr| {
+            own.port() == address.port() && (own.ip() == address.ip() || own.ip().is_unspecified())
+        };
+        let mut listeners = self.listeners.iter();
+        listeners
+            .find(|(_, listener)| reaches(listener.address))
+            .map(|(&id, _)| id)
+    }
+
+    fn attempt(
+        &mut self,
+        address: SocketAddr,
+        script: Option<Script>,
+        due: Duration,
+        failure: Option<ErrorKind>,
+    ) -> u64 {
+        let stream = self.number();
+        self.endpoints
+            .insert(stream, Endpoint::new(None, address, script));
+        self.plan(
+            due,
+            Planned::Connect(Attempt {
+                stream,
+                retries: 0,
+                failure,
+            }),
+        );
+        stream
+    }
+
+    fn make_connection(&mut self, client: u64, listener: u64) {
+        let server = self.number();
+        let port = self.free_port();
+        let Some(end) = self.endpoints.get_mut(&client) else {
+            return;
+        };
+        end.other = Some(server);
+        let host = match end.remote {
+            SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        };
+        let script = self.listeners[&listener]
+            .key
+            .is_none()
+            .then(Script::default);
+        let accepted = Endpoint::new(Some(client), SocketAddr::new(host, port), script);
+        self.endpoints.insert(server, accepted);
+        self.note(format_args!("connected #{client} to #{server}"));
+        self.enqueue(listener, server);
+        self.raise(Source::Stream(client));
+        self.pump(client);
+    }
+
+    fn fail_connect(&mut self, id: u64, failure: ErrorKind) {
+        if let Some(end) = self.endpoints.get_mut(&id) {
+            end.kill(failure);
+            self.note(format_args!("failed #{id} {failure:?}"));
+            self.raise(Source::Stream(id));
+        }
+    }
+
+    /// What waits in a backlog arrives again, a little later, with a new edge.
+    fn arrive_later(&mut self, listener: u64) {
+        while let Some(stream) = self.take_waiting(listener) {
+            let due = self.arrival();
+            self.plan(due, Planned::Arrival { listener, stream });
+        }
+    }
+
+    /// # Errors
+    ///
+    /// EMFILE when the engine holds as many descriptors as it may.
+    fn spare_descriptor(&self) -> io::Result<()> {
+        if self.descriptors < self.config.descriptors {
+            Ok(())
+        } else {
+            Err(io::Error::from_raw_os_error(EMFILE))
+        }
+    }
+
+    fn exhausted_by_chance(&mut self) -> io::Result<()> {
+        if self.hits(Fault::DescriptorsExhausted) {
+            let code = if self.choices.index(2) == 0 {
+                EMFILE
+            } else {
+                ENFILE
+            };
+            return Err(io::Error::from_raw_os_error(code));
+        }
+        Ok(())
+    }
+
+    fn free_port(&mut self) -> u16 {
+        loop {
+            self.last_port = self.last_port.wrapping_add(1).max(FIRST_PORT);
+            let taken = self
+                .listeners
+                .values()
+                .any(|open| open.address.port() == self.last_port);
+            if !taken {
+                return self.last_port;
+            }
+        }
+    }
+}

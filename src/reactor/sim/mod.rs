@@ -1,0 +1,396 @@
+//! A network in memory with virtual time, in which a seed decides what a kernel may decide.
+//!
+//! [`SimReactor`] runs an event loop against listeners, streams and raw peers that exist only in
+//! memory. Time passes only inside [`Reactor::poll`], so hours take no time at all. Whatever a
+//! kernel or a network may do to a program is a [`Fault`] with a chance in [`SimConfig`], and
+//! every decision comes from [`Choices`]: one seed is one history, to the last call, which
+//! [`SimReactor::trace_hash`] proves.
+//!
+//! The faults never break the [contract](super#contract) of the seam. An edge is raised whenever
+//! bytes, an end of stream or a reset arrive, and whenever room appears after a send that was not
+//! taken whole; it may be put off by up to 3 ms, but it is never lost. A `recv` that is cut short
+//! means that the rest has not arrived yet: it does so a little later, with an edge of its own.
+//!
+//! ```
+//! use eventwire::reactor::Reactor;
+//! use eventwire::reactor::sim::{SimConfig, SimReactor};
+//!
+//! # fn main() -> std::io::Result<()> {
+//! let mut reactor = SimReactor::new(1, SimConfig::calm());
+//! let (mut listener, address) = reactor.listen(([127, 0, 0, 1], 0).into(), 16, 100)?;
+//! let peer = reactor.peer_connect(address);
+//! reactor.peer_send(peer, b"ping");
+//!
+//! let mut ready = Vec::new();
+//! reactor.poll(None, &mut ready)?;
+//! assert_eq!(ready[0].key, 100);
+//! let (mut stream, _) = reactor.accept(&mut listener)?;
+//! reactor.register(&mut stream, 101)?;
+//!
+//! let mut buffer = [0; 16];
+//! while reactor.recv(&mut stream, &mut buffer).is_err() {
+//!     ready.clear();
+//!     reactor.poll(None, &mut ready)?;
+//! }
+//! assert_eq!(&buffer[..4], b"ping");
+//! reactor.send(&mut stream, b"pong")?;
+//! while !reactor.is_quiescent() {
+//!     reactor.poll(None, &mut ready)?;
+//! }
+//! assert_eq!(reactor.peer_received(peer), b"pong");
+//! # Ok(())
+//! # }
+//! ```
+
+mod choices;
+mod config;
+mod connect;
+mod endpoint;
+mod network;
+mod peer;
+#[cfg(test)]
+mod tests;
+mod trace;
+mod traffic;
+
+use std::fmt;
+use std::io::{self, IoSlice};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::time::{Duration, Instant};
+
+pub use self::choices::Choices;
+pub use self::config::{Fault, FaultCounts, SimConfig};
+pub use self::peer::PeerId;
+
+use self::choices::SplitMix;
+use self::network::{Network, Source};
+use self::trace::{Outcome, fingerprint};
+use super::{EntropySource, Reactor, Readiness, Wake};
+
+/// A [`Reactor`] whose network, clock and entropy are simulated.
+///
+/// Both ends of a connection may belong to the same event loop, or a test drives one end as a raw
+/// peer ([`SimReactor::peer_connect`], [`SimReactor::peer_listen`]). EMFILE and ENFILE are the
+/// raw system errors 24 and 23.
+#[derive(Debug)]
+pub struct SimReactor {
+    network: Network,
+    /// Virtual time counts from here; nothing but differences ever shows.
+    base: Instant,
+    woken: Arc<AtomicBool>,
+    /// Streams and listeners tell their end here: a drop has no reactor at hand.
+    drops: Sender<Source>,
+    dropped: Receiver<Source>,
+    entropy_seed: u64,
+    /// The last poll found nothing, and nothing was under way.
+    idle: bool,
+}
+
+impl SimReactor {
+    /// A simulation in which `seed` decides everything.
+    #[must_use]
+    pub fn new(seed: u64, config: SimConfig) -> Self {
+        Self::with_choices(Choices::from_seed(seed), config)
+    }
+
+    /// A simulation in which `choices` decide everything.
+    #[must_use]
+    pub fn with_choices(choices: Choices, config: SimConfig) -> Self {
+        let (drops, dropped) = mpsc::channel();
+        Self {
+            entropy_seed: choices.derived_seed(),
+            network: Network::new(choices, config),
+            base: Instant::now(),
+            woken: Arc::default(),
+            drops,
+            dropped,
+            idle: false,
+        }
+    }
+
+    /// The virtual time since the beginning.
+    #[must_use]
+    pub const fn elapsed(&self) -> Duration {
+        self.network.elapsed
+    }
+
+    /// How much happens by itself from here: arrivals, outcomes of connects, edges to report.
+    #[must_use]
+    pub fn pending_in_flight(&self) -> usize {
+        self.network.in_flight()
+    }
+
+    /// Whether the last poll found nothing and nothing will happen without another call: if the
+    /// event loop still waits for something, it waits for ever, or for a timer of its own.
+    #[must_use]
+    pub fn is_quiescent(&self) -> bool {
+        self.idle && self.pending_in_flight() == 0 && !self.woken.load(Ordering::Acquire)
+    }
+
+    /// How many streams and listeners the event loop holds.
+    pub fn open_descriptors(&mut self) -> usize {
+        self.reap();
+        self.network.descriptors
+    }
+
+    /// How often each fault was injected.
+    #[must_use]
+    pub const fn fault_counts(&self) -> FaultCounts {
+        self.network.counts
+    }
+
+    /// Changes the chances and limits from here on, for instance to let a run end in calm.
+    pub fn set_config(&mut self, config: SimConfig) {
+        self.network.config = config;
+    }
+
+    /// A hash of every call that reaches the network, its outcome, its bytes and its time, and of
+    /// every arrival and fault: equal hashes mean equal histories. It
+    /// holds no real time and no address of memory; only a wake from another thread, which comes
+    /// when it comes, can make two runs of one seed differ.
+    #[must_use]
+    pub const fn trace_hash(&self) -> u64 {
+        self.network.trace.hash()
+    }
+
+    /// Keeps the history from here on as readable lines, without a limit.
+    pub fn keep_trace_lines(&mut self) {
+        self.network.trace.keep_lines();
+    }
+
+    /// The history since [`SimReactor::keep_trace_lines`], one line per call, arrival and fault.
+    #[must_use]
+    pub fn trace_lines(&self) -> &[String] {
+        self.network.trace.lines()
+    }
+
+    /// Closes what was dropped since the last call.
+    fn reap(&mut self) {
+        while let Ok(source) = self.dropped.try_recv() {
+            self.network.note(format_args!("close {source:?}"));
+            self.network.close(source);
+            self.idle = false;
+        }
+    }
+
+    /// Begins a call: what was dropped before it is closed.
+    fn begin(&mut self) -> &mut Network {
+        self.reap();
+        self.idle = false;
+        &mut self.network
+    }
+
+    fn stream(&self, id: u64) -> SimStream {
+        SimStream {
+            id,
+            drops: self.drops.clone(),
+        }
+    }
+}
+
+impl Reactor for SimReactor {
+    type Stream = SimStream;
+    type Listener = SimListener;
+    type Waker = SimWaker;
+
+    fn poll(&mut self, timeout: Option<Duration>, ready: &mut Vec<Readiness>) -> io::Result<()> {
+        self.reap();
+        let from = ready.len();
+        self.network.wait(timeout, &self.woken, ready);
+        self.idle = ready.len() == from && self.network.in_flight() == 0;
+        self.network.note(format_args!(
+            "poll {timeout:?} -> {} ready",
+            ready.len() - from
+        ));
+        for one in &ready[from..] {
+            let flag = |set, name| if set { name } else { '-' };
+            self.network.note(format_args!(
+                "ready {:#x} {}{}{}",
+                one.key,
+                flag(one.readable, 'r'),
+                flag(one.writable, 'w'),
+                flag(one.hangup, 'h'),
+            ));
+        }
+        Ok(())
+    }
+
+    fn now(&mut self) -> Instant {
+        self.base + self.network.elapsed
+    }
+
+    fn entropy(&mut self) -> io::Result<EntropySource> {
+        let number = self.begin().number();
+        self.network.note(format_args!("entropy"));
+        let mut random = SplitMix::new(self.entropy_seed ^ number);
+        Ok(Box::new(move |bytes| random.fill(bytes)))
+    }
+
+    fn waker(&self) -> SimWaker {
+        SimWaker {
+            woken: Arc::clone(&self.woken),
+        }
+    }
+
+    fn listen(
+        &mut self,
+        address: SocketAddr,
+        backlog: u32,
+        key: u64,
+    ) -> io::Result<(SimListener, SocketAddr)> {
+        let outcome = self.begin().listen(address, backlog, Some(key));
+        self.network.note(format_args!(
+            "listen {address} {key:#x} -> {}",
+            Outcome(&outcome)
+        ));
+        let (id, address) = outcome?;
+        Ok((
+            SimListener {
+                id,
+                drops: self.drops.clone(),
+            },
+            address,
+        ))
+    }
+
+    fn accept(&mut self, listener: &mut SimListener) -> io::Result<(SimStream, SocketAddr)> {
+        let outcome = self.begin().accept(listener.id);
+        self.network.note(format_args!(
+            "accept #{} -> {}",
+            listener.id,
+            Outcome(&outcome)
+        ));
+        let (id, address) = outcome?;
+        Ok((self.stream(id), address))
+    }
+
+    fn connect(&mut self, address: SocketAddr) -> io::Result<SimStream> {
+        let outcome = self.begin().connect(address);
+        self.network
+            .note(format_args!("connect {address} -> {}", Outcome(&outcome)));
+        Ok(self.stream(outcome?))
+    }
+
+    fn connect_result(&mut self, stream: &mut SimStream) -> io::Result<bool> {
+        let outcome = self.begin().connect_result(stream.id);
+        self.network.note(format_args!(
+            "connect_result #{} -> {}",
+            stream.id,
+            Outcome(&outcome)
+        ));
+        outcome
+    }
+
+    fn register(&mut self, stream: &mut SimStream, key: u64) -> io::Result<()> {
+        let outcome = self.begin().register(stream.id, key);
+        self.network.note(format_args!(
+            "register #{} {key:#x} -> {}",
+            stream.id,
+            Outcome(&outcome)
+        ));
+        outcome
+    }
+
+    fn recv(&mut self, stream: &mut SimStream, buffer: &mut [u8]) -> io::Result<usize> {
+        let outcome = self.begin().recv(stream.id, buffer);
+        let seen = fingerprint(&buffer[..*outcome.as_ref().unwrap_or(&0)]);
+        self.network.note(format_args!(
+            "recv #{} {} -> {} {seen:x}",
+            stream.id,
+            buffer.len(),
+            Outcome(&outcome),
+        ));
+        outcome
+    }
+
+    fn send(&mut self, stream: &mut SimStream, bytes: &[u8]) -> io::Result<usize> {
+        self.send_vectored(stream, &[IoSlice::new(bytes)])
+    }
+
+    fn send_vectored(
+        &mut self,
+        stream: &mut SimStream,
+        slices: &[IoSlice<'_>],
+    ) -> io::Result<usize> {
+        let len = slices.iter().map(|slice| slice.len()).sum();
+        let outcome = self.begin().admit(stream.id, len);
+        let taken = *outcome.as_ref().unwrap_or(&0);
+        let bytes: Vec<u8> = slices
+            .iter()
+            .flat_map(|s| s.iter().copied())
+            .take(taken)
+            .collect();
+        self.network.note(format_args!(
+            "send #{} {len} -> {} {:x}",
+            stream.id,
+            Outcome(&outcome),
+            fingerprint(&bytes),
+        ));
+        self.network.transmit(stream.id, bytes);
+        outcome
+    }
+
+    fn shutdown(&mut self, stream: &mut SimStream) -> io::Result<()> {
+        let outcome = self.begin().shutdown(stream.id);
+        self.network.note(format_args!(
+            "shutdown #{} -> {}",
+            stream.id,
+            Outcome(&outcome)
+        ));
+        outcome
+    }
+}
+
+/// A stream of a [`SimReactor`]. Dropping it closes it before the reactor's next call.
+pub struct SimStream {
+    id: u64,
+    drops: Sender<Source>,
+}
+
+impl Drop for SimStream {
+    fn drop(&mut self) {
+        // Nobody listens any more when the whole network is gone.
+        let _ = self.drops.send(Source::Stream(self.id));
+    }
+}
+
+impl fmt::Debug for SimStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SimStream({})", self.id)
+    }
+}
+
+/// A listener of a [`SimReactor`]. Dropping it resets the connections that wait on it.
+pub struct SimListener {
+    id: u64,
+    drops: Sender<Source>,
+}
+
+impl Drop for SimListener {
+    fn drop(&mut self) {
+        // Nobody listens any more when the whole network is gone.
+        let _ = self.drops.send(Source::Listener(self.id));
+    }
+}
+
+impl fmt::Debug for SimListener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SimListener({})", self.id)
+    }
+}
+
+/// Makes a poll of a [`SimReactor`] return, from any thread.
+#[derive(Clone, Debug)]
+pub struct SimWaker {
+    woken: Arc<AtomicBool>,
+}
+
+impl Wake for SimWaker {
+    fn wake(&self) -> io::Result<()> {
+        self.woken.store(true, Ordering::Release);
+        Ok(())
+    }
+}
