@@ -183,10 +183,8 @@ mod tests {
     fn every_code_is_sendable_or_refused() {
         for number in 0..=u16::MAX {
             let code = CloseCode::new(number);
-            let registered = [
-                1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013,
-            ]
-            .contains(&number)
+            let registered = [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013]
+                .contains(&number)
                 || number == 1014;
             let sendable = registered || (3000..5000).contains(&number);
             assert_eq!(code.is_sendable(), sendable, "{number}");
@@ -204,23 +202,11 @@ mod tests {
         let parse = |payload: &[u8]| CloseFrame::parse(payload).map(|_| ());
         assert_eq!(CloseFrame::parse(b""), Ok(None));
         assert_eq!(parse(b"\x03"), Err(ProtocolError::InvalidCloseLength));
-        assert_eq!(
-            parse(&payload(1000, b"\xFF")),
-            Err(ProtocolError::InvalidUtf8)
-        );
-        assert_eq!(
-            parse(&payload(1000, b"cut \xE2\x82")),
-            Err(ProtocolError::InvalidUtf8)
-        );
-        assert_eq!(
-            parse(&payload(1006, b"\xFF")),
-            Err(ProtocolError::InvalidCloseCode(1006))
-        );
+        assert_eq!(parse(&payload(1000, b"\xFF")), Err(ProtocolError::InvalidUtf8));
+        assert_eq!(parse(&payload(1000, b"cut \xE2\x82")), Err(ProtocolError::InvalidUtf8));
+        assert_eq!(parse(&payload(1006, b"\xFF")), Err(ProtocolError::InvalidCloseCode(1006)));
         assert_eq!(parse(&payload(1000, &[b'a'; 123])), Ok(()));
-        assert_eq!(
-            parse(&payload(1000, &[b'a'; 124])),
-            Err(ProtocolError::ControlTooLong)
-        );
+        assert_eq!(parse(&payload(1000, &[b'a'; 124])), Err(ProtocolError::ControlTooLong));
     }
 
     #[test]
@@ -229,11 +215,7 @@ mod tests {
         // (unit, kept bytes): 123 is no multiple of two or four, and it is one of three.
         for (unit, kept) in [("a", 123), ("é", 122), ("€", 123), ("😀", 120)] {
             let reason = unit.repeat(130);
-            let len = CloseFrame {
-                code: CloseCode::NORMAL,
-                reason: &reason,
-            }
-            .encode(&mut out);
+            let len = CloseFrame { code: CloseCode::NORMAL, reason: &reason }.encode(&mut out);
             assert_eq!(len, 2 + kept);
             assert_eq!(&out[2..len], &reason.as_bytes()[..kept]);
         }
@@ -241,18 +223,11 @@ mod tests {
 
     #[test]
     fn codes_are_shown_with_their_meaning() {
-        assert_eq!(
-            CloseCode::TRY_AGAIN_LATER.to_string(),
-            "1013 (try again later)"
-        );
+        assert_eq!(CloseCode::TRY_AGAIN_LATER.to_string(), "1013 (try again later)");
         assert_eq!(CloseCode::TLS.to_string(), "1015 (TLS handshake)");
         assert_eq!(CloseCode::new(4321).to_string(), "4321");
         assert_eq!(CloseCode::new(1004).to_string(), "1004");
-        assert!(
-            (1000..=1015)
-                .filter(|&n| n != 1004)
-                .all(|n| CloseCode(n).name().is_some())
-        );
+        assert!((1000..=1015).filter(|&n| n != 1004).all(|n| CloseCode(n).name().is_some()));
     }
 
     proptest! {

@@ -135,15 +135,7 @@ impl FrameHeader {
         } else {
             (None, rest)
         };
-        Ok(Some((
-            Self {
-                fin,
-                opcode,
-                mask,
-                len,
-            },
-            input.len() - rest.len(),
-        )))
+        Ok(Some((Self { fin, opcode, mask, len }, input.len() - rest.len())))
     }
 
     /// The length of this header on the wire, in bytes: 2 to [`MAX_LEN`](Self::MAX_LEN).
@@ -155,11 +147,7 @@ impl FrameHeader {
             126..=0xFFFF => 4,
             _ => 10,
         };
-        if self.mask.is_some() {
-            length + 4
-        } else {
-            length
-        }
+        if self.mask.is_some() { length + 4 } else { length }
     }
 
     /// Writes the header to the front of `out`, its length in the shortest form, and returns how

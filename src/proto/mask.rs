@@ -74,11 +74,7 @@ impl MaskKeys {
     /// Takes keys from `source`, which has to fill the whole slice it is given.
     #[must_use]
     pub fn new(source: impl FnMut(&mut [u8]) + Send + 'static) -> Self {
-        Self {
-            source: Box::new(source),
-            keys: Box::new([[0; 4]; KEYS]),
-            next: KEYS,
-        }
+        Self { source: Box::new(source), keys: Box::new([[0; 4]; KEYS]), next: KEYS }
     }
 
     /// A key that was not handed out before.
@@ -137,10 +133,7 @@ mod tests {
                     let mut expected = masked.clone();
                     apply_mask(&mut masked[start..start + len], key, offset);
                     naive(&mut expected[start..start + len], key, offset);
-                    assert_eq!(
-                        masked, expected,
-                        "{len} bytes at offset {offset} from {start}"
-                    );
+                    assert_eq!(masked, expected, "{len} bytes at offset {offset} from {start}");
                 }
             }
         }

@@ -1,16 +1,32 @@
 //! RFC 6455 without I/O: bytes and the time go in, messages and bytes come out.
+//!
+//! Nothing here knows a socket, reads a clock or draws randomness: whoever owns a [`Connection`]
+//! passes in what it received, the time and the mask keys, and sends what was written. The parts
+//! ([`FrameHeader`], [`apply_mask`], [`Utf8Validator`], [`handshake`]) are of use by themselves.
 
+mod assembler;
+mod buffer;
 mod close;
+mod connection;
+mod control;
 mod error;
 mod frame;
 pub mod handshake;
+mod limits;
 mod mask;
+mod message;
 mod utf8;
 
+pub(crate) use buffer::HEADROOM;
+pub use buffer::{Buffer, BufferPool};
 pub use close::{CloseCode, CloseFrame};
+pub use connection::{Connection, Event, Incoming, PeerError, State, TimedOut, Workspace};
+pub use control::ControlPayload;
 pub use error::ProtocolError;
 pub use frame::{FrameHeader, OpCode};
+pub use limits::Limits;
 pub use mask::{MaskKeys, apply_mask};
+pub use message::{Message, PreparedMessage, write_frame};
 pub use utf8::{InvalidUtf8, Utf8Validator};
 
 /// Which end of a connection this program is.

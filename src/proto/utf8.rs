@@ -32,20 +32,12 @@ pub struct Utf8Validator {
 
 impl Utf8Validator {
     /// After an error: a character in progress that no byte can continue.
-    const FAILED: Self = Self {
-        missing: 1,
-        low: 0xFF,
-        high: 0x00,
-    };
+    const FAILED: Self = Self { missing: 1, low: 0xFF, high: 0x00 };
 
     /// Starts at the beginning of a text.
     #[must_use]
     pub const fn new() -> Self {
-        Self {
-            missing: 0,
-            low: 0,
-            high: 0,
-        }
+        Self { missing: 0, low: 0, high: 0 }
     }
 
     /// Checks the next piece of the text.
@@ -71,9 +63,7 @@ impl Utf8Validator {
             return self.fail();
         }
         // The piece ends inside a character, of which these are one to three bytes.
-        rest[error.valid_up_to()..]
-            .iter()
-            .try_for_each(|&byte| self.step(byte))
+        rest[error.valid_up_to()..].iter().try_for_each(|&byte| self.step(byte))
     }
 
     /// Checks that the text ends here, after a whole character.
@@ -83,11 +73,7 @@ impl Utf8Validator {
     /// [`InvalidUtf8`] in the middle of a character, or after an error.
     #[inline]
     pub const fn finish(&self) -> Result<(), InvalidUtf8> {
-        if self.is_at_boundary() {
-            Ok(())
-        } else {
-            Err(InvalidUtf8)
-        }
+        if self.is_at_boundary() { Ok(()) } else { Err(InvalidUtf8) }
     }
 
     /// Whether what was fed ends with a whole character; an empty text does.
@@ -167,10 +153,7 @@ mod tests {
     /// The number of bytes after which the validator, fed byte by byte, refuses.
     fn decided_bytewise(bytes: &[u8]) -> Option<usize> {
         let mut text = Utf8Validator::new();
-        bytes
-            .iter()
-            .position(|&byte| text.feed(&[byte]).is_err())
-            .map(|at| at + 1)
+        bytes.iter().position(|&byte| text.feed(&[byte]).is_err()).map(|at| at + 1)
     }
 
     /// The same by the table alone, which std spares most bytes.
@@ -187,11 +170,7 @@ mod tests {
         let decided = decided_by_std(bytes);
         for &end in cuts.iter().chain([&bytes.len()]) {
             let fed = text.feed(&bytes[start..end]);
-            assert_eq!(
-                fed.is_err(),
-                decided.is_some_and(|at| at <= end),
-                "{bytes:x?} at {end}"
-            );
+            assert_eq!(fed.is_err(), decided.is_some_and(|at| at <= end), "{bytes:x?} at {end}");
             if fed.is_err() {
                 assert!(text.finish().is_err());
                 assert!(text.feed(b"a").is_err());
@@ -209,11 +188,7 @@ mod tests {
         let lead = (0..=255_u8).flat_map(|a| (0..=255_u8).map(move |b| [a, b]));
         let edges = [0x00, 0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0, 0xFF];
         for [a, b] in lead {
-            assert_eq!(
-                decided_bytewise(&[a, b]),
-                decided_by_std(&[a, b]),
-                "{a:x} {b:x}"
-            );
+            assert_eq!(decided_bytewise(&[a, b]), decided_by_std(&[a, b]), "{a:x} {b:x}");
             for (c, d) in edges.iter().flat_map(|&c| edges.map(|d| (c, d))) {
                 let bytes = [a, b, c, d];
                 let decided = decided_by_std(&bytes);

@@ -14,6 +14,7 @@
 //!   readiness said [`Readiness::hangup`].
 //! - [`Reactor::send`] that takes less than it was given is followed by a writable edge.
 
+mod mio;
 pub mod sim;
 
 use std::fmt;
@@ -21,6 +22,7 @@ use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+pub use self::mio::{MioReactor, MioWaker};
 pub use self::sim::SimReactor;
 
 /// What the kernel says of one registered stream or listener.
@@ -48,6 +50,9 @@ pub trait Wake: Clone + Send + Sync + 'static {
 
 /// A source of unpredictable bytes: fills the slice that it is given.
 pub type EntropySource = Box<dyn FnMut(&mut [u8]) + Send>;
+
+/// Takes the addresses of a host, or why there are none.
+pub type ResolveDone = Box<dyn FnOnce(io::Result<Vec<SocketAddr>>) + Send>;
 
 /// Sockets, readiness, clock, entropy and wake, as one event loop sees them.
 pub trait Reactor: Sized {
@@ -78,6 +83,13 @@ pub trait Reactor: Sized {
 
     /// A handle that wakes this reactor.
     fn waker(&self) -> Self::Waker;
+
+    /// How many connections this process may hold open at once.
+    fn max_connections(&self) -> usize;
+
+    /// Finds the addresses of `host`, away from the loop's thread if that takes time, and hands
+    /// them to `done`, which wakes the loop.
+    fn resolve(&mut self, host: &str, port: u16, done: ResolveDone);
 
     /// Listens on `address` with room for `backlog` connections not yet accepted, and registers
     /// the listener under `key`.

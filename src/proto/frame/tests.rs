@@ -5,14 +5,8 @@ use super::*;
 type Parsed = Result<Option<(FrameHeader, usize)>, ProtocolError>;
 
 const KEY: [u8; 4] = [0xDE, 0xAD, 0xBE, 0xEF];
-const OPCODES: [OpCode; 6] = [
-    OpCode::Continuation,
-    OpCode::Text,
-    OpCode::Binary,
-    OpCode::Close,
-    OpCode::Ping,
-    OpCode::Pong,
-];
+const OPCODES: [OpCode; 6] =
+    [OpCode::Continuation, OpCode::Text, OpCode::Binary, OpCode::Close, OpCode::Ping, OpCode::Pong];
 const LENGTHS: [(u64, &[u8]); 8] = [
     (0, &[0]),
     (1, &[1]),
@@ -21,10 +15,7 @@ const LENGTHS: [(u64, &[u8]); 8] = [
     (127, &[126, 0, 127]),
     (65_535, &[126, 0xFF, 0xFF]),
     (65_536, &[127, 0, 0, 0, 0, 0, 1, 0, 0]),
-    (
-        (1 << 63) - 1,
-        &[127, 0x7F, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF],
-    ),
+    ((1 << 63) - 1, &[127, 0x7F, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF]),
 ];
 
 /// What RFC 6455 §5.2 says of the first byte, read as a table of its values.
@@ -85,11 +76,7 @@ fn all_first_byte_pairs_against_the_reference() {
 fn check_pair(first: u8, second: u8, receiver: Role) {
     let case = format!("{first:#x} {second:#x} read by a {receiver:?}");
     let one = reference_first(first);
-    assert_eq!(
-        FrameHeader::parse(&[first], receiver),
-        one.map(|()| None),
-        "{case}"
-    );
+    assert_eq!(FrameHeader::parse(&[first], receiver), one.map(|()| None), "{case}");
     if let Err(error) = one.and_then(|()| reference_second(first, second, receiver)) {
         let pair = FrameHeader::parse(&[first, second], receiver);
         assert_eq!(pair, Err(error), "{case}");
@@ -97,10 +84,7 @@ fn check_pair(first: u8, second: u8, receiver: Role) {
     }
     let header = FrameHeader {
         fin: first >= 0x80,
-        opcode: OPCODES
-            .into_iter()
-            .find(|&opcode| opcode as u8 == first % 16)
-            .unwrap(),
+        opcode: OPCODES.into_iter().find(|&opcode| opcode as u8 == first % 16).unwrap(),
         mask: (second >= 128).then_some(KEY),
         len: match second % 128 {
             126 => 0x0102,
@@ -116,11 +100,7 @@ fn check_pair(first: u8, second: u8, receiver: Role) {
     let key = if second >= 128 { &KEY[..] } else { &[] };
     let bytes = [&[first, second], extended, key].concat();
     let decided = (Ok(Some((header, bytes.len()))), bytes.len());
-    assert_eq!(
-        parse_every_prefix(&[&bytes[..], b"payload"].concat(), receiver),
-        decided,
-        "{case}"
-    );
+    assert_eq!(parse_every_prefix(&[&bytes[..], b"payload"].concat(), receiver), decided, "{case}");
 }
 
 #[test]
@@ -134,12 +114,7 @@ fn every_form_is_encoded_and_parsed() {
                 (false, Role::Client),
             ] {
                 let mask = (receiver == Role::Server).then_some(KEY);
-                let header = FrameHeader {
-                    fin,
-                    opcode,
-                    mask,
-                    len,
-                };
+                let header = FrameHeader { fin, opcode, mask, len };
                 let mut expected = vec![opcode as u8 + if fin { 128 } else { 0 }];
                 expected.extend(length_bytes);
                 if mask.is_some() {
@@ -149,10 +124,7 @@ fn every_form_is_encoded_and_parsed() {
                 let mut out = [0x55; FrameHeader::MAX_LEN];
                 let encoded = header.encode(&mut out);
                 assert_eq!(out[..encoded], expected, "{header:?}");
-                assert!(
-                    out[encoded..].iter().all(|&byte| byte == 0x55),
-                    "{header:?}"
-                );
+                assert!(out[encoded..].iter().all(|&byte| byte == 0x55), "{header:?}");
                 assert_eq!(header.encoded_len(), encoded, "{header:?}");
 
                 let parsed = parse_every_prefix(&expected, receiver);
@@ -172,12 +144,7 @@ fn every_form_is_encoded_and_parsed() {
 fn every_power_of_two_and_its_neighbours_are_lengths() {
     for power in (0..63).map(|shift| 1_u64 << shift) {
         for len in [power - 1, power, power + 1] {
-            let header = FrameHeader {
-                fin: true,
-                opcode: OpCode::Binary,
-                mask: None,
-                len,
-            };
+            let header = FrameHeader { fin: true, opcode: OpCode::Binary, mask: None, len };
             let mut out = [0; FrameHeader::MAX_LEN];
             let encoded = header.encode(&mut out);
             let parsed = parse_every_prefix(&out[..encoded], Role::Client);
@@ -199,24 +166,14 @@ fn lengths_over_the_limit_or_not_minimal() {
         (&[127, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF], NonMinimalLength, 8),
         (&[127, 0x80, 0, 0, 0, 0, 0, 0, 0], LengthOverflow, 3),
         (&[127, 0x80, 0, 0, 0, 0, 0, 0, 1], LengthOverflow, 3),
-        (
-            &[127, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF],
-            LengthOverflow,
-            3,
-        ),
+        (&[127, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF], LengthOverflow, 3),
     ];
     for (length_bytes, error, decided) in table {
         let unmasked = [&[0x82], length_bytes].concat();
-        assert_eq!(
-            parse_every_prefix(&unmasked, Role::Client),
-            (Err(error), decided)
-        );
+        assert_eq!(parse_every_prefix(&unmasked, Role::Client), (Err(error), decided));
         let mut masked = [&unmasked, &KEY[..]].concat();
         masked[1] += 128;
-        assert_eq!(
-            parse_every_prefix(&masked, Role::Server),
-            (Err(error), decided)
-        );
+        assert_eq!(parse_every_prefix(&masked, Role::Server), (Err(error), decided));
     }
 }
 
@@ -225,10 +182,7 @@ fn opcodes_are_their_bits() {
     for bits in 0..=255 {
         let known = OPCODES.into_iter().find(|&opcode| opcode as u8 == bits);
         assert_eq!(OpCode::from_bits(bits), known);
-        assert_eq!(
-            known.is_some_and(OpCode::is_control),
-            (8..=10).contains(&bits)
-        );
+        assert_eq!(known.is_some_and(OpCode::is_control), (8..=10).contains(&bits));
     }
 }
 

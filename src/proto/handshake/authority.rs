@@ -20,10 +20,7 @@ impl<'a> Authority<'a> {
         } else {
             text.split_at(text.find(':').unwrap_or(text.len()))
         };
-        let valid = match host
-            .strip_prefix('[')
-            .and_then(|host| host.strip_suffix(']'))
-        {
+        let valid = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
             Some(address) => address.parse::<Ipv6Addr>().is_ok(),
             None => !host.is_empty() && host.bytes().all(is_name_byte),
         };

@@ -33,12 +33,7 @@ impl ClientRequest {
     #[must_use]
     pub fn new(url: WsUrl) -> Self {
         let (origin, subprotocols) = (None, Vec::new());
-        Self {
-            url,
-            origin,
-            subprotocols,
-            headers: ExtraHeaders::default(),
-        }
+        Self { url, origin, subprotocols, headers: ExtraHeaders::default() }
     }
 
     /// Sets `Origin`, as a browser would: `scheme://host[:port]`, or `null`.
@@ -100,11 +95,7 @@ impl ClientRequest {
             write_header(out, "Origin", origin.as_bytes());
         }
         if !self.subprotocols.is_empty() {
-            write_header(
-                out,
-                "Sec-WebSocket-Protocol",
-                self.subprotocols.join(", ").as_bytes(),
-            );
+            write_header(out, "Sec-WebSocket-Protocol", self.subprotocols.join(", ").as_bytes());
         }
         self.headers.write(out);
         out.extend_from_slice(b"\r\n");
@@ -154,24 +145,15 @@ impl ClientRequest {
             return Err(HandshakeError::UnaskedExtension);
         }
         let subprotocol = match fields.single("Sec-WebSocket-Protocol")? {
-            Some(chosen) => Some(
-                self.offered(chosen)
-                    .ok_or(HandshakeError::UnaskedSubprotocol)?,
-            ),
+            Some(chosen) => Some(self.offered(chosen).ok_or(HandshakeError::UnaskedSubprotocol)?),
             None => None,
         };
-        Ok(Accepted {
-            subprotocol,
-            fields,
-        })
+        Ok(Accepted { subprotocol, fields })
     }
 
     fn offered<'a>(&self, name: &'a [u8]) -> Option<&'a str> {
         let name = str::from_utf8(name).ok()?;
-        self.subprotocols
-            .iter()
-            .any(|offered| offered == name)
-            .then_some(name)
+        self.subprotocols.iter().any(|offered| offered == name).then_some(name)
     }
 }
 
@@ -212,9 +194,7 @@ fn parse_switch<'a>(head: &'a [u8], limits: &HeadLimits) -> Result<Fields<'a>, H
             return Err(HandshakeError::InvalidHeaderLine);
         }
         Err(httparse::Error::TooManyHeaders) => {
-            return Err(HandshakeError::TooManyHeaders {
-                limit: limits.headers,
-            });
+            return Err(HandshakeError::TooManyHeaders { limit: limits.headers });
         }
         Err(_) => return Err(HandshakeError::InvalidStartLine),
     }

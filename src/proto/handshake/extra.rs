@@ -82,9 +82,7 @@ const RESERVED: [&str; 10] = [
 
 fn is_reserved(name: &str) -> bool {
     const PREFIX: &[u8] = b"Sec-WebSocket-";
-    RESERVED
-        .iter()
-        .any(|reserved| name.eq_ignore_ascii_case(reserved))
+    RESERVED.iter().any(|reserved| name.eq_ignore_ascii_case(reserved))
         || name
             .as_bytes()
             .get(..PREFIX.len())
@@ -92,10 +90,7 @@ fn is_reserved(name: &str) -> bool {
 }
 
 fn is_value(value: &str) -> bool {
-    value
-        .bytes()
-        .all(|byte| matches!(byte, b'\t' | b' '..=b'~'))
-        && value.trim_ascii() == value
+    value.bytes().all(|byte| matches!(byte, b'\t' | b' '..=b'~')) && value.trim_ascii() == value
 }
 
 #[cfg(test)]

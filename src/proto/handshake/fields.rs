@@ -27,17 +27,12 @@ impl<'a> Fields<'a> {
 
     /// The value of the first header called `name`, if it is UTF-8.
     pub(crate) fn text(&self, name: &str) -> Option<&'a str> {
-        self.values(name)
-            .next()
-            .and_then(|value| str::from_utf8(value).ok())
+        self.values(name).next().and_then(|value| str::from_utf8(value).ok())
     }
 
     /// The values of all headers called `name`.
     pub(crate) fn values(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
-        self.0
-            .iter()
-            .filter(|line| line.name.eq_ignore_ascii_case(name))
-            .map(|line| line.value)
+        self.0.iter().filter(|line| line.name.eq_ignore_ascii_case(name)).map(|line| line.value)
     }
 
     /// The value of a header that may come once at most.
@@ -52,8 +47,7 @@ impl<'a> Fields<'a> {
 
     /// The value of a header that must come exactly once.
     pub(crate) fn required(&self, name: &'static str) -> Result<&'a [u8], HandshakeError> {
-        self.single(name)?
-            .ok_or(HandshakeError::MissingHeader(name))
+        self.single(name)?.ok_or(HandshakeError::MissingHeader(name))
     }
 
     /// The elements of a list which may be spread over several lines. Empty ones do not count
@@ -67,8 +61,7 @@ impl<'a> Fields<'a> {
 
     /// Whether the list called `name` has `token`, in whatever case.
     pub(crate) fn has_token(&self, name: &str, token: &str) -> bool {
-        self.elements(name)
-            .any(|element| element.eq_ignore_ascii_case(token.as_bytes()))
+        self.elements(name).any(|element| element.eq_ignore_ascii_case(token.as_bytes()))
     }
 
     /// Refuses what announces a body: some proxy on the way might believe it.
@@ -86,7 +79,5 @@ impl<'a> Fields<'a> {
 /// Whether `text` is a token (RFC 9110 §5.6.2): the name of a header or of a subprotocol.
 pub(crate) fn is_token(text: &[u8]) -> bool {
     !text.is_empty()
-        && text
-            .iter()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte))
+        && text.iter().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte))
 }

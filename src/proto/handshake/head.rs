@@ -18,11 +18,7 @@ pub struct HeadLimits {
 
 impl Default for HeadLimits {
     fn default() -> Self {
-        Self {
-            bytes: 16 * 1024,
-            line: 8 * 1024,
-            headers: 100,
-        }
+        Self { bytes: 16 * 1024, line: 8 * 1024, headers: 100 }
     }
 }
 
@@ -115,9 +111,7 @@ impl HeadScanner {
 
     fn step(&mut self, byte: u8) -> Result<(), HandshakeError> {
         if self.bytes == self.max_bytes {
-            return Err(HandshakeError::HeadTooLarge {
-                limit: self.max_bytes as usize,
-            });
+            return Err(HandshakeError::HeadTooLarge { limit: self.max_bytes as usize });
         }
         self.bytes += 1;
         self.state = match (self.state, byte) {
@@ -146,9 +140,7 @@ impl HeadScanner {
 
     fn begin_header(&mut self) -> Result<State, HandshakeError> {
         if self.headers == self.max_headers {
-            return Err(HandshakeError::TooManyHeaders {
-                limit: self.max_headers as usize,
-            });
+            return Err(HandshakeError::TooManyHeaders { limit: self.max_headers as usize });
         }
         self.headers += 1;
         self.extend_line()
@@ -214,11 +206,7 @@ mod tests {
 
     #[test]
     fn every_limit_is_exact() {
-        let limits = HeadLimits {
-            bytes: 24,
-            line: 8,
-            headers: 2,
-        };
+        let limits = HeadLimits { bytes: 24, line: 8, headers: 2 };
         let scan = |head: &[u8]| HeadScanner::new(limits).scan(head);
         assert_eq!(scan(b"12345678\r\n12345678\r\n\r\n"), Ok(Some(22)));
         assert_eq!(scan(b"12345678\r\n12345\r\n123\r\n\r\n"), Ok(Some(24)));
@@ -226,24 +214,11 @@ mod tests {
             scan(b"12345678\r\n12345\r\n1234\r\n\r\n"),
             Err(HandshakeError::HeadTooLarge { limit: 24 })
         );
-        assert_eq!(
-            scan(b"123456789"),
-            Err(HandshakeError::StartLineTooLong { limit: 8 })
-        );
-        assert_eq!(
-            scan(b"1\r\n123456789"),
-            Err(HandshakeError::HeaderLineTooLong { limit: 8 })
-        );
+        assert_eq!(scan(b"123456789"), Err(HandshakeError::StartLineTooLong { limit: 8 }));
+        assert_eq!(scan(b"1\r\n123456789"), Err(HandshakeError::HeaderLineTooLong { limit: 8 }));
         assert_eq!(scan(b"1\r\n2\r\n3\r\n\r\n"), Ok(Some(11)));
-        assert_eq!(
-            scan(b"1\r\n2\r\n3\r\n4"),
-            Err(HandshakeError::TooManyHeaders { limit: 2 })
-        );
-        let nothing = HeadLimits {
-            bytes: 0,
-            line: 0,
-            headers: 0,
-        };
+        assert_eq!(scan(b"1\r\n2\r\n3\r\n4"), Err(HandshakeError::TooManyHeaders { limit: 2 }));
+        let nothing = HeadLimits { bytes: 0, line: 0, headers: 0 };
         assert_eq!(
             HeadScanner::new(nothing).scan(b"G"),
             Err(HandshakeError::HeadTooLarge { limit: 0 })

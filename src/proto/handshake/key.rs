@@ -39,12 +39,7 @@ impl Key {
     /// The value of `Sec-WebSocket-Accept` that answers this key (RFC 6455 §4.2.2).
     #[must_use]
     pub fn accept(&self) -> [u8; 28] {
-        encode(
-            &Sha1::new()
-                .chain_update(self.0)
-                .chain_update(GUID)
-                .finalize(),
-        )
+        encode(&Sha1::new().chain_update(self.0).chain_update(GUID).finalize())
     }
 }
 
@@ -60,9 +55,7 @@ const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 /// Base64 of exactly `N` bytes.
 fn encode<const N: usize>(bytes: &[u8]) -> [u8; N] {
     let mut text = [0; N];
-    let len = STANDARD
-        .encode_slice(bytes, &mut text)
-        .expect("room for the base64 of the bytes");
+    let len = STANDARD.encode_slice(bytes, &mut text).expect("room for the base64 of the bytes");
     debug_assert_eq!(len, N);
     text
 }

@@ -43,17 +43,12 @@ impl OriginPolicy {
         let allowed = match self {
             Self::SameOrigin => is_same_origin(origin, request.host()),
             Self::Listed(list) => {
-                list.iter()
-                    .any(|listed| listed.eq_ignore_ascii_case(origin))
+                list.iter().any(|listed| listed.eq_ignore_ascii_case(origin))
                     || is_same_origin(origin, request.host())
             }
             Self::Any => true,
         };
-        if allowed {
-            Ok(())
-        } else {
-            Err(HandshakeError::OriginNotAllowed)
-        }
+        if allowed { Ok(()) } else { Err(HandshakeError::OriginNotAllowed) }
     }
 }
 
@@ -62,9 +57,7 @@ impl OriginPolicy {
 pub(crate) fn is_origin(text: &str) -> bool {
     let is_scheme = |scheme: &str| {
         scheme.starts_with(|first: char| first.is_ascii_alphabetic())
-            && scheme
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+            && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
     };
     text == "null"
         || text.split_once("://").is_some_and(|(scheme, authority)| {
@@ -96,9 +89,7 @@ mod tests {
     use crate::proto::handshake::HeadLimits;
 
     fn check(policy: &OriginPolicy, host: &str, origin: Option<&str>) -> bool {
-        let origin = origin
-            .map(|origin| format!("Origin: {origin}\r\n"))
-            .unwrap_or_default();
+        let origin = origin.map(|origin| format!("Origin: {origin}\r\n")).unwrap_or_default();
         let head = format!(
             "GET / HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
              Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\
@@ -140,11 +131,7 @@ mod tests {
             ("example.com", Some("http://example.com@evil.org"), false),
             ("example.com", Some("http://evil.org/example.com"), false),
             ("example.com", Some("http://example.com/"), false),
-            (
-                "example.com",
-                Some("http://evil.org,http://example.com"),
-                false,
-            ),
+            ("example.com", Some("http://evil.org,http://example.com"), false),
             ("example.com", Some("chrome-extension://example.com"), false),
             ("example.com", Some("file://"), false),
             ("example.com", Some("example.com"), false),
@@ -161,11 +148,7 @@ mod tests {
 
     #[test]
     fn a_list_adds_to_the_same_origin() {
-        let list = [
-            "https://App.example.com",
-            "http://localhost:3000",
-            "file://",
-        ];
+        let list = ["https://App.example.com", "http://localhost:3000", "file://"];
         let policy = OriginPolicy::Listed(list.map(str::to_owned).to_vec());
         for (origin, allowed) in [
             (None, true),
@@ -181,11 +164,7 @@ mod tests {
             (Some("http://localhost:30000"), false),
             (Some("null"), false),
         ] {
-            assert_eq!(
-                check(&policy, "api.example.com", origin),
-                allowed,
-                "{origin:?}"
-            );
+            assert_eq!(check(&policy, "api.example.com", origin), allowed, "{origin:?}");
         }
     }
 
@@ -198,25 +177,10 @@ mod tests {
 
     #[test]
     fn an_origin_is_null_or_a_scheme_and_a_host() {
-        for good in [
-            "null",
-            "http://a",
-            "HTTPS://a.b:1",
-            "http://[::1]:80",
-            "a+b-c.1://d",
-        ] {
+        for good in ["null", "http://a", "HTTPS://a.b:1", "http://[::1]:80", "a+b-c.1://d"] {
             assert!(is_origin(good), "{good}");
         }
-        for bad in [
-            "",
-            "a",
-            "Null",
-            "http://",
-            "://a",
-            "1a://b",
-            "http://a/",
-            "http://a b",
-        ] {
+        for bad in ["", "a", "Null", "http://", "://a", "1a://b", "http://a/", "http://a b"] {
             assert!(!is_origin(bad), "{bad}");
         }
     }

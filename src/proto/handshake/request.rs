@@ -93,18 +93,9 @@ impl<'a> Request<'a> {
         let key = Key::parse(fields.required("Sec-WebSocket-Key")?)
             .ok_or(HandshakeError::MalformedHeader("Sec-WebSocket-Key"))?;
         // An origin that cannot be read must not count as absent: absent ones pass.
-        let origin = fields
-            .single("Origin")?
-            .map(|origin| text("Origin", origin))
-            .transpose()?;
+        let origin = fields.single("Origin")?.map(|origin| text("Origin", origin)).transpose()?;
         check_subprotocols(&fields)?;
-        Ok(Self {
-            target,
-            host,
-            origin,
-            key,
-            fields,
-        })
+        Ok(Self { target, host, origin, key, fields })
     }
 
     /// The request target as it came: a path that starts with `/`, and perhaps a query.
@@ -116,9 +107,7 @@ impl<'a> Request<'a> {
     /// The path of the target, percent signs as they came.
     #[must_use]
     pub fn path(&self) -> &'a str {
-        self.target
-            .split_once('?')
-            .map_or(self.target, |(path, _)| path)
+        self.target.split_once('?').map_or(self.target, |(path, _)| path)
     }
 
     /// What follows the first `?` of the target, percent signs as they came.
@@ -155,9 +144,7 @@ impl<'a> Request<'a> {
 
     /// The subprotocols that the client offers, the one it likes best first, each once.
     pub fn subprotocols(&self) -> impl Iterator<Item = &'a str> {
-        self.fields
-            .elements(SUBPROTOCOL)
-            .filter_map(|name| str::from_utf8(name).ok())
+        self.fields.elements(SUBPROTOCOL).filter_map(|name| str::from_utf8(name).ok())
     }
 
     /// The key that an [`Acceptance`](super::Acceptance) answers.
@@ -171,10 +158,7 @@ const SUBPROTOCOL: &str = "Sec-WebSocket-Protocol";
 
 /// Origin-form only (RFC 9112 §3.2.1): the absolute form is for proxies, and names a second host.
 fn is_target(target: &str) -> bool {
-    target.starts_with('/')
-        && target
-            .bytes()
-            .all(|byte| byte.is_ascii_graphic() && byte != b'#')
+    target.starts_with('/') && target.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#')
 }
 
 /// A value of visible ASCII.
@@ -194,11 +178,7 @@ fn check_subprotocols(fields: &Fields<'_>) -> Result<(), HandshakeError> {
         if !is_token(name) {
             return Err(HandshakeError::InvalidSubprotocol);
         }
-        if fields
-            .elements(SUBPROTOCOL)
-            .take(index)
-            .any(|earlier| earlier == name)
-        {
+        if fields.elements(SUBPROTOCOL).take(index).any(|earlier| earlier == name) {
             return Err(HandshakeError::RepeatedSubprotocol);
         }
     }
@@ -211,9 +191,7 @@ fn explain(error: httparse::Error, head: &[u8], limits: &HeadLimits) -> Handshak
         httparse::Error::HeaderName | httparse::Error::HeaderValue => {
             HandshakeError::InvalidHeaderLine
         }
-        httparse::Error::TooManyHeaders => HandshakeError::TooManyHeaders {
-            limit: limits.headers,
-        },
+        httparse::Error::TooManyHeaders => HandshakeError::TooManyHeaders { limit: limits.headers },
         _ => HandshakeError::InvalidStartLine,
     }
 }

@@ -100,16 +100,8 @@ impl Refusal {
     /// server's own.
     #[must_use]
     pub fn new(status: u16) -> Self {
-        let status = if (400..=599).contains(&status) {
-            status
-        } else {
-            500
-        };
-        Self {
-            status,
-            headers: ExtraHeaders::default(),
-            body: String::new(),
-        }
+        let status = if (400..=599).contains(&status) { status } else { 500 };
+        Self { status, headers: ExtraHeaders::default(), body: String::new() }
     }
 
     /// Adds a header.
@@ -155,11 +147,7 @@ impl Refusal {
         if !self.body.is_empty() {
             write_header(out, "Content-Type", b"text/plain; charset=utf-8");
         }
-        write_header(
-            out,
-            "Content-Length",
-            self.body.len().to_string().as_bytes(),
-        );
+        write_header(out, "Content-Length", self.body.len().to_string().as_bytes());
         out.extend_from_slice(b"\r\n");
         out.extend_from_slice(self.body.as_bytes());
     }
@@ -239,11 +227,7 @@ mod tests {
             "before HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
              Connection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
         );
-        let full = Acceptance::new()
-            .subprotocol("chat")
-            .unwrap()
-            .header("X-A", "b")
-            .unwrap();
+        let full = Acceptance::new().subprotocol("chat").unwrap().header("X-A", "b").unwrap();
         assert_eq!(full.chosen_subprotocol(), Some("chat"));
         assert_eq!(
             accept(&full),
@@ -252,10 +236,7 @@ mod tests {
              Sec-WebSocket-Protocol: chat\r\nX-A: b\r\n\r\n"
         );
         for wrong in ["", "a b", "a,b", "a\r\nb", "\u{e9}"] {
-            assert_eq!(
-                Acceptance::new().subprotocol(wrong),
-                Err(InvalidHeader::Subprotocol)
-            );
+            assert_eq!(Acceptance::new().subprotocol(wrong), Err(InvalidHeader::Subprotocol));
         }
         let owned = Acceptance::new().header("Sec-WebSocket-Extensions", "permessage-deflate");
         assert_eq!(owned, Err(InvalidHeader::Reserved));
@@ -268,12 +249,7 @@ mod tests {
             "HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
         );
         assert_eq!(
-            refuse(
-                &Refusal::new(429)
-                    .header("Retry-After", "5")
-                    .unwrap()
-                    .body("sp\u{e4}ter")
-            ),
+            refuse(&Refusal::new(429).header("Retry-After", "5").unwrap().body("sp\u{e4}ter")),
             "HTTP/1.1 429 Too Many Requests\r\nConnection: close\r\nRetry-After: 5\r\n\
              Content-Type: text/plain; charset=utf-8\r\nContent-Length: 7\r\n\r\nsp\u{e4}ter"
         );

@@ -158,42 +158,12 @@ mod tests {
         for (text, host, port, host_header, target) in [
             ("ws://example.com", "example.com", 80, "example.com", "/"),
             ("WS://Example.com/", "Example.com", 80, "Example.com", "/"),
-            (
-                "ws://example.com:80/a",
-                "example.com",
-                80,
-                "example.com",
-                "/a",
-            ),
-            (
-                "ws://example.com:443/a",
-                "example.com",
-                443,
-                "example.com:443",
-                "/a",
-            ),
-            (
-                "ws://example.com?a=b/c?d",
-                "example.com",
-                80,
-                "example.com",
-                "/?a=b/c?d",
-            ),
-            (
-                "ws://127.0.0.1:9001/a//b",
-                "127.0.0.1",
-                9001,
-                "127.0.0.1:9001",
-                "/a//b",
-            ),
+            ("ws://example.com:80/a", "example.com", 80, "example.com", "/a"),
+            ("ws://example.com:443/a", "example.com", 443, "example.com:443", "/a"),
+            ("ws://example.com?a=b/c?d", "example.com", 80, "example.com", "/?a=b/c?d"),
+            ("ws://127.0.0.1:9001/a//b", "127.0.0.1", 9001, "127.0.0.1:9001", "/a//b"),
             ("ws://[::1]", "::1", 80, "[::1]", "/"),
-            (
-                "ws://[2001:db8::1]:65535/?",
-                "2001:db8::1",
-                65535,
-                "[2001:db8::1]:65535",
-                "/?",
-            ),
+            ("ws://[2001:db8::1]:65535/?", "2001:db8::1", 65535, "[2001:db8::1]:65535", "/?"),
             ("ws://a_b/%20@:x%fF", "a_b", 80, "a_b", "/%20@:x%fF"),
         ] {
             let url = WsUrl::parse(text).unwrap();

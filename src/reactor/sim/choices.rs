@@ -35,20 +35,13 @@ impl Choices {
     /// Decisions without end, the same for the same seed.
     #[must_use]
     pub const fn from_seed(seed: u64) -> Self {
-        Self {
-            source: Source::Seed(SplitMix::new(seed)),
-        }
+        Self { source: Source::Seed(SplitMix::new(seed)) }
     }
 
     /// Decisions read from `bytes`: a low byte is benign, a high byte asks for a fault.
     #[must_use]
     pub fn from_bytes(bytes: impl Into<Vec<u8>>) -> Self {
-        Self {
-            source: Source::Bytes {
-                bytes: bytes.into(),
-                next: 0,
-            },
-        }
+        Self { source: Source::Bytes { bytes: bytes.into(), next: 0 } }
     }
 
     /// Whether something happens whose chance is `per_million`. Zero takes no decision.

@@ -67,16 +67,7 @@ impl Network {
         let limit = usize::try_from(backlog.max(1)).unwrap_or(usize::MAX);
         let id = self.number();
         let backlog = VecDeque::new();
-        self.listeners.insert(
-            id,
-            Listener {
-                address,
-                key,
-                backlog,
-                limit,
-                edge: false,
-            },
-        );
+        self.listeners.insert(id, Listener { address, key, backlog, limit, edge: false });
         self.descriptors += usize::from(key.is_some());
         Ok((id, address))
     }
@@ -84,11 +75,7 @@ impl Network {
     /// Takes a connection from the backlog for the engine.
     pub(super) fn accept(&mut self, id: u64) -> io::Result<(u64, SocketAddr)> {
         self.interruptible()?;
-        if self
-            .listeners
-            .get(&id)
-            .is_none_or(|listener| listener.backlog.is_empty())
-        {
+        if self.listeners.get(&id).is_none_or(|listener| listener.backlog.is_empty()) {
             return Err(ErrorKind::WouldBlock.into());
         }
         if self.hits(Fault::WouldBlock) {
@@ -205,10 +192,7 @@ impl Network {
             return self.fail_connect(stream, ErrorKind::TimedOut);
         }
         let retries = attempt.retries + 1;
-        self.plan(
-            self.elapsed + RETRY,
-            Planned::Connect(Attempt { retries, ..attempt }),
-        );
+        self.plan(self.elapsed + RETRY, Planned::Connect(Attempt { retries, ..attempt }));
     }
 
     /// A connection waits for its accept.
@@ -231,9 +215,7 @@ impl Network {
             own.port() == address.port() && (own.ip() == address.ip() || own.ip().is_unspecified())
         };
         let mut listeners = self.listeners.iter();
-        listeners
-            .find(|(_, listener)| reaches(listener.address))
-            .map(|(&id, _)| id)
+        listeners.find(|(_, listener)| reaches(listener.address)).map(|(&id, _)| id)
     }
 
     fn attempt(
@@ -244,16 +226,8 @@ impl Network {
         failure: Option<ErrorKind>,
     ) -> u64 {
         let stream = self.number();
-        self.endpoints
-            .insert(stream, Endpoint::new(None, address, script));
-        self.plan(
-            due,
-            Planned::Connect(Attempt {
-                stream,
-                retries: 0,
-                failure,
-            }),
-        );
+        self.endpoints.insert(stream, Endpoint::new(None, address, script));
+        self.plan(due, Planned::Connect(Attempt { stream, retries: 0, failure }));
         stream
     }
 
@@ -268,10 +242,7 @@ impl Network {
             SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
             SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
         };
-        let script = self.listeners[&listener]
-            .key
-            .is_none()
-            .then(Script::default);
+        let script = self.listeners[&listener].key.is_none().then(Script::default);
         let accepted = Endpoint::new(Some(client), SocketAddr::new(host, port), script);
         self.endpoints.insert(server, accepted);
         self.note(format_args!("connected #{client} to #{server}"));
@@ -309,11 +280,7 @@ impl Network {
 
     fn exhausted_by_chance(&mut self) -> io::Result<()> {
         if self.hits(Fault::DescriptorsExhausted) {
-            let code = if self.choices.index(2) == 0 {
-                EMFILE
-            } else {
-                ENFILE
-            };
+            let code = if self.choices.index(2) == 0 { EMFILE } else { ENFILE };
             return Err(io::Error::from_raw_os_error(code));
         }
         Ok(())
@@ -322,10 +289,7 @@ impl Network {
     fn free_port(&mut self) -> u16 {
         loop {
             self.last_port = self.last_port.wrapping_add(1).max(FIRST_PORT);
-            let taken = self
-                .listeners
-                .values()
-                .any(|open| open.address.port() == self.last_port);
+            let taken = self.listeners.values().any(|open| open.address.port() == self.last_port);
             if !taken {
                 return self.last_port;
             }

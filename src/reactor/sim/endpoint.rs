@@ -107,13 +107,7 @@ impl Endpoint {
 
     /// Whether bytes are the last thing on the way to this end.
     pub(super) fn bytes_come_last(&self) -> bool {
-        matches!(
-            self.coming.back(),
-            Some(Segment {
-                content: Content::Bytes(_),
-                ..
-            })
-        )
+        matches!(self.coming.back(), Some(Segment { content: Content::Bytes(_), .. }))
     }
 
     /// Queues `content` behind what is on its way already: it arrives at `due`, or as soon as
@@ -139,16 +133,10 @@ impl Endpoint {
 
     /// Makes what was not yet received arrive once more at `due`, ahead of all that follows.
     pub(super) fn take_back(&mut self, due: Duration) {
-        debug_assert!(
-            !self.finished,
-            "bytes would arrive behind the end of the stream"
-        );
+        debug_assert!(!self.finished, "bytes would arrive behind the end of the stream");
         let bytes: Vec<u8> = self.received.drain(..).collect();
         self.coming_bytes += bytes.len();
-        self.coming.push_front(Segment {
-            due,
-            content: Content::Bytes(bytes),
-        });
+        self.coming.push_front(Segment { due, content: Content::Bytes(bytes) });
     }
 
     /// Bytes have arrived: a reading script has them at once, anyone else must receive them.
@@ -170,11 +158,7 @@ impl Endpoint {
         self.clear_coming();
         self.dead = true;
         // A reset behind a FIN is noticed by sending only (Linux: EPIPE in CLOSE-WAIT).
-        self.error = Some(if self.finished {
-            ErrorKind::BrokenPipe
-        } else {
-            error
-        });
+        self.error = Some(if self.finished { ErrorKind::BrokenPipe } else { error });
         if let Some(script) = &mut self.script {
             script.outgoing.clear();
         }

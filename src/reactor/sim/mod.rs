@@ -68,7 +68,7 @@ pub use self::peer::PeerId;
 use self::choices::SplitMix;
 use self::network::{Network, Source};
 use self::trace::{Outcome, fingerprint};
-use super::{EntropySource, Reactor, Readiness, Wake};
+use super::{EntropySource, Reactor, Readiness, ResolveDone, Wake};
 
 /// A [`Reactor`] whose network, clock and entropy are simulated.
 ///
@@ -184,10 +184,7 @@ impl SimReactor {
     }
 
     fn stream(&self, id: u64) -> SimStream {
-        SimStream {
-            id,
-            drops: self.drops.clone(),
-        }
+        SimStream { id, drops: self.drops.clone() }
     }
 }
 
@@ -201,10 +198,7 @@ impl Reactor for SimReactor {
         let from = ready.len();
         self.network.wait(timeout, &self.woken, ready);
         self.idle = ready.len() == from && self.network.in_flight() == 0;
-        self.network.note(format_args!(
-            "poll {timeout:?} -> {} ready",
-            ready.len() - from
-        ));
+        self.network.note(format_args!("poll {timeout:?} -> {} ready", ready.len() - from));
         for one in &ready[from..] {
             let flag = |set, name| if set { name } else { '-' };
             self.network.note(format_args!(
@@ -230,9 +224,16 @@ impl Reactor for SimReactor {
     }
 
     fn waker(&self) -> SimWaker {
-        SimWaker {
-            woken: Arc::clone(&self.woken),
-        }
+        SimWaker { woken: Arc::clone(&self.woken) }
+    }
+
+    fn max_connections(&self) -> usize {
+        usize::MAX
+    }
+
+    /// Knows no names: a simulated connection is made to an address.
+    fn resolve(&mut self, _host: &str, _port: u16, done: ResolveDone) {
+        done(Err(io::ErrorKind::NotFound.into()));
     }
 
     fn listen(
@@ -242,45 +243,27 @@ impl Reactor for SimReactor {
         key: u64,
     ) -> io::Result<(SimListener, SocketAddr)> {
         let outcome = self.begin().listen(address, backlog, Some(key));
-        self.network.note(format_args!(
-            "listen {address} {key:#x} -> {}",
-            Outcome(&outcome)
-        ));
+        self.network.note(format_args!("listen {address} {key:#x} -> {}", Outcome(&outcome)));
         let (id, address) = outcome?;
-        Ok((
-            SimListener {
-                id,
-                drops: self.drops.clone(),
-            },
-            address,
-        ))
+        Ok((SimListener { id, drops: self.drops.clone() }, address))
     }
 
     fn accept(&mut self, listener: &mut SimListener) -> io::Result<(SimStream, SocketAddr)> {
         let outcome = self.begin().accept(listener.id);
-        self.network.note(format_args!(
-            "accept #{} -> {}",
-            listener.id,
-            Outcome(&outcome)
-        ));
+        self.network.note(format_args!("accept #{} -> {}", listener.id, Outcome(&outcome)));
         let (id, address) = outcome?;
         Ok((self.stream(id), address))
     }
 
     fn connect(&mut self, address: SocketAddr) -> io::Result<SimStream> {
         let outcome = self.begin().connect(address);
-        self.network
-            .note(format_args!("connect {address} -> {}", Outcome(&outcome)));
+        self.network.note(format_args!("connect {address} -> {}", Outcome(&outcome)));
         Ok(self.stream(outcome?))
     }
 
     fn connect_result(&mut self, stream: &mut SimStream) -> io::Result<bool> {
         let outcome = self.begin().connect_result(stream.id);
-        self.network.note(format_args!(
-            "connect_result #{} -> {}",
-            stream.id,
-            Outcome(&outcome)
-        ));
+        self.network.note(format_args!("connect_result #{} -> {}", stream.id, Outcome(&outcome)));
         outcome
     }
 
@@ -318,11 +301,7 @@ impl Reactor for SimReactor {
         let len = slices.iter().map(|slice| slice.len()).sum();
         let outcome = self.begin().admit(stream.id, len);
         let taken = *outcome.as_ref().unwrap_or(&0);
-        let bytes: Vec<u8> = slices
-            .iter()
-            .flat_map(|s| s.iter().copied())
-            .take(taken)
-            .collect();
+        let bytes: Vec<u8> = slices.iter().flat_map(|s| s.iter().copied()).take(taken).collect();
         self.network.note(format_args!(
             "send #{} {len} -> {} {:x}",
             stream.id,
@@ -335,11 +314,7 @@ impl Reactor for SimReactor {
 
     fn shutdown(&mut self, stream: &mut SimStream) -> io::Result<()> {
         let outcome = self.begin().shutdown(stream.id);
-        self.network.note(format_args!(
-            "shutdown #{} -> {}",
-            stream.id,
-            Outcome(&outcome)
-        ));
+        self.network.note(format_args!("shutdown #{} -> {}", stream.id, Outcome(&outcome)));
         outcome
     }
 }

@@ -129,11 +129,7 @@ impl Network {
     ///
     /// `Interrupted`, when [`Fault::Interrupted`] hits.
     pub(super) fn interruptible(&mut self) -> io::Result<()> {
-        if self.hits(Fault::Interrupted) {
-            Err(io::ErrorKind::Interrupted.into())
-        } else {
-            Ok(())
-        }
+        if self.hits(Fault::Interrupted) { Err(io::ErrorKind::Interrupted.into()) } else { Ok(()) }
     }
 
     pub(super) fn plan(&mut self, due: Duration, planned: Planned) {
@@ -171,8 +167,7 @@ impl Network {
         let Some(armed) = armed else { return };
         if !mem::replace(armed, true) {
             let number = self.number();
-            self.edges
-                .insert((self.elapsed, number), Edge { source, delays: 0 });
+            self.edges.insert((self.elapsed, number), Edge { source, delays: 0 });
         }
     }
 
@@ -204,9 +199,7 @@ impl Network {
         let deadline = self.elapsed + timeout.map_or(MAX_WAIT, |timeout| timeout.min(MAX_WAIT));
         self.elapsed += POLL_COST;
         if self.hits(Fault::ClockJump) {
-            self.elapsed += self
-                .choices
-                .span(MIN_JUMP, self.config.clock_jump.max(MIN_JUMP));
+            self.elapsed += self.choices.span(MIN_JUMP, self.config.clock_jump.max(MIN_JUMP));
         }
         if self.hits(Fault::EarlyPoll) {
             return;
@@ -315,11 +308,7 @@ impl Network {
     /// Resets one of the live connections, whichever the choice falls on.
     fn reset_by_chance(&mut self) {
         if self.choices.chance(self.config.chance_of(Fault::Reset)) {
-            let ids = self
-                .endpoints
-                .iter()
-                .filter(|(_, end)| end.is_live())
-                .map(|(&id, _)| id);
+            let ids = self.endpoints.iter().filter(|(_, end)| end.is_live()).map(|(&id, _)| id);
             if let Some(id) = self.one_of(&ids.collect::<Vec<_>>()) {
                 self.count(Fault::Reset);
                 self.reset_both(id);
@@ -347,28 +336,15 @@ impl Network {
         if !self.choices.chance(self.config.chance_of(Fault::Spurious)) {
             return None;
         }
-        let streams = self
-            .endpoints
-            .values()
-            .filter(|end| !end.closed)
-            .filter_map(|end| end.key);
+        let streams = self.endpoints.values().filter(|end| !end.closed).filter_map(|end| end.key);
         let listeners = self.listeners.values().filter_map(|listener| listener.key);
         let key = self.one_of(&streams.chain(listeners).collect::<Vec<_>>())?;
         self.count(Fault::Spurious);
         let flags = 1 + self.choices.index(3);
-        Some(Readiness {
-            key,
-            readable: flags & 1 != 0,
-            writable: flags & 2 != 0,
-            hangup: false,
-        })
+        Some(Readiness { key, readable: flags & 1 != 0, writable: flags & 2 != 0, hangup: false })
     }
 
     fn one_of(&mut self, ids: &[u64]) -> Option<u64> {
-        if ids.is_empty() {
-            None
-        } else {
-            Some(ids[self.choices.index(ids.len())])
-        }
+        if ids.is_empty() { None } else { Some(ids[self.choices.index(ids.len())]) }
     }
 }

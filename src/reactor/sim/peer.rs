@@ -22,8 +22,7 @@ impl SimReactor {
     pub fn peer_connect(&mut self, address: SocketAddr) -> PeerId {
         self.reap();
         let id = self.network.connect_peer(address);
-        self.network
-            .note(format_args!("peer #{id} connects to {address}"));
+        self.network.note(format_args!("peer #{id} connects to {address}"));
         PeerId(id)
     }
 
@@ -54,17 +53,12 @@ impl SimReactor {
     /// Sends `bytes`. Without a limit: what the window does not hold waits in the peer.
     pub fn peer_send(&mut self, peer: PeerId, bytes: &[u8]) {
         self.reap();
-        self.network
-            .note(format_args!("peer #{} sends {}", peer.0, bytes.len()));
+        self.network.note(format_args!("peer #{} sends {}", peer.0, bytes.len()));
         let Some(end) = self.peer_mut(peer) else {
             return;
         };
         let sends = !end.dead && !end.shut;
-        if let Some(script) = end
-            .script
-            .as_mut()
-            .filter(|script| sends && !script.finishing)
-        {
+        if let Some(script) = end.script.as_mut().filter(|script| sends && !script.finishing) {
             script.outgoing.extend(bytes);
         }
         self.network.pump(peer.0);
@@ -74,9 +68,7 @@ impl SimReactor {
     pub fn peer_received(&mut self, peer: PeerId) -> Vec<u8> {
         self.reap();
         let script = self.peer_mut(peer).and_then(|end| end.script.as_mut());
-        script
-            .map(|script| mem::take(&mut script.taken))
-            .unwrap_or_default()
+        script.map(|script| mem::take(&mut script.taken)).unwrap_or_default()
     }
 
     /// Ends the peer's sending half behind all that it sent (FIN). It still receives.
@@ -111,8 +103,7 @@ impl SimReactor {
     /// Whether nothing more can be received: the end of the stream arrived, or a reset.
     #[must_use]
     pub fn peer_is_closed(&self, peer: PeerId) -> bool {
-        self.peer(peer)
-            .is_none_or(|end| end.dead || (end.finished && end.received.is_empty()))
+        self.peer(peer).is_none_or(|end| end.dead || (end.finished && end.received.is_empty()))
     }
 
     /// Whether the connection ended with a reset, or was refused.
@@ -131,8 +122,7 @@ impl SimReactor {
     /// Stops receiving: what arrives fills the window, and then the event loop cannot send.
     pub fn peer_stop_reading(&mut self, peer: PeerId) {
         self.reap();
-        self.network
-            .note(format_args!("peer #{} stops reading", peer.0));
+        self.network.note(format_args!("peer #{} stops reading", peer.0));
         if let Some(script) = self.peer_mut(peer).and_then(|end| end.script.as_mut()) {
             script.paused = true;
         }

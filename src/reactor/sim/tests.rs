@@ -30,17 +30,10 @@ impl Pair {
         let peer = reactor.peer_connect(address);
         assert_eq!(flags(&settle(&mut reactor), LISTENER), "r");
         let mut stream = reactor.accept(&mut listener).expect("a connection waits").0;
-        reactor
-            .register(&mut stream, STREAM)
-            .expect("not registered before");
+        reactor.register(&mut stream, STREAM).expect("not registered before");
         assert_eq!(flags(&settle(&mut reactor), STREAM), "w");
         reactor.set_config(config);
-        Self {
-            reactor,
-            _listener: listener,
-            stream,
-            peer,
-        }
+        Self { reactor, _listener: listener, stream, peer }
     }
 
     fn settle(&mut self) -> Vec<Readiness> {
@@ -49,25 +42,18 @@ impl Pair {
 
     fn recv(&mut self, len: usize) -> Result<Vec<u8>, ErrorKind> {
         let mut buffer = vec![0; len];
-        let count = self
-            .reactor
-            .recv(&mut self.stream, &mut buffer)
-            .map_err(|e| e.kind())?;
+        let count = self.reactor.recv(&mut self.stream, &mut buffer).map_err(|e| e.kind())?;
         buffer.truncate(count);
         Ok(buffer)
     }
 
     fn send(&mut self, bytes: &[u8]) -> Result<usize, ErrorKind> {
-        self.reactor
-            .send(&mut self.stream, bytes)
-            .map_err(|e| e.kind())
+        self.reactor.send(&mut self.stream, bytes).map_err(|e| e.kind())
     }
 }
 
 fn listen(reactor: &mut SimReactor) -> (SimListener, SocketAddr) {
-    reactor
-        .listen(([127, 0, 0, 1], 0).into(), 8, LISTENER)
-        .expect("the address is free")
+    reactor.listen(([127, 0, 0, 1], 0).into(), 8, LISTENER).expect("the address is free")
 }
 
 /// All that is reported until nothing is under way.
@@ -98,11 +84,7 @@ fn each_arrival_is_an_edge_and_silence_is_none() {
     assert_eq!(pair.recv(10), Err(ErrorKind::WouldBlock));
     pair.reactor.peer_send(pair.peer, b"abc");
     assert_eq!(flags(&pair.settle(), STREAM), "rw");
-    assert_eq!(
-        flags(&pair.settle(), STREAM),
-        "",
-        "unread bytes are no edge of their own"
-    );
+    assert_eq!(flags(&pair.settle(), STREAM), "", "unread bytes are no edge of their own");
     pair.reactor.peer_send(pair.peer, b"def");
     assert_eq!(flags(&pair.settle(), STREAM), "rw");
     assert_eq!(pair.recv(10).as_deref(), Ok(&b"abcdef"[..]));
@@ -131,11 +113,7 @@ fn the_end_of_a_stream_is_a_hangup_with_bytes_before_it() {
     assert_eq!(pair.recv(4).as_deref(), Ok(&b"last"[..]));
     assert_eq!(pair.recv(4).as_deref(), Ok(&b""[..]));
     assert_eq!(pair.recv(4).as_deref(), Ok(&b""[..]));
-    assert_eq!(
-        pair.send(b"still open"),
-        Ok(10),
-        "the other half is not closed"
-    );
+    assert_eq!(pair.send(b"still open"), Ok(10), "the other half is not closed");
     pair.settle();
     assert_eq!(pair.reactor.peer_received(pair.peer), b"still open");
 }
@@ -228,10 +206,7 @@ fn an_injected_short_recv_is_followed_by_a_readable_edge() {
         pair.reactor.peer_send(pair.peer, &sent);
         let mut received = Vec::new();
         while received.len() < sent.len() {
-            assert!(
-                flags(&pair.settle(), STREAM).contains('r'),
-                "no edge for the rest"
-            );
+            assert!(flags(&pair.settle(), STREAM).contains('r'), "no edge for the rest");
             // A reader that abides by the contract stops at the first short receive.
             received.extend(pair.recv(1000).unwrap_or_default());
         }
@@ -242,28 +217,15 @@ fn an_injected_short_recv_is_followed_by_a_readable_edge() {
 
 #[test]
 fn dropping_a_stream_sends_fin_or_reset() {
-    let Pair {
-        mut reactor,
-        _listener,
-        stream,
-        peer,
-    } = Pair::calm();
+    let Pair { mut reactor, _listener, stream, peer } = Pair::calm();
     drop(stream);
     settle(&mut reactor);
     assert!(reactor.peer_is_closed(peer) && !reactor.peer_was_reset(peer));
     reactor.peer_send(peer, b"to nobody");
     settle(&mut reactor);
-    assert!(
-        reactor.peer_was_reset(peer),
-        "a closed socket answers bytes with a reset"
-    );
+    assert!(reactor.peer_was_reset(peer), "a closed socket answers bytes with a reset");
 
-    let Pair {
-        mut reactor,
-        _listener,
-        stream,
-        peer,
-    } = Pair::calm();
+    let Pair { mut reactor, _listener, stream, peer } = Pair::calm();
     reactor.peer_send(peer, b"never read");
     settle(&mut reactor);
     drop(stream);
@@ -273,12 +235,7 @@ fn dropping_a_stream_sends_fin_or_reset() {
 
 #[test]
 fn ends_that_both_owners_dropped_are_forgotten() {
-    let Pair {
-        mut reactor,
-        _listener,
-        stream,
-        peer,
-    } = Pair::calm();
+    let Pair { mut reactor, _listener, stream, peer } = Pair::calm();
     assert_eq!(reactor.open_descriptors(), 2);
     drop(stream);
     settle(&mut reactor);
@@ -309,32 +266,18 @@ fn a_dropped_listener_resets_who_waits() {
 fn a_full_backlog_lets_connects_try_again() {
     let mut reactor = SimReactor::new(1, SimConfig::calm());
     let any = ([127, 0, 0, 1], 0).into();
-    let (mut listener, address) = reactor
-        .listen(any, 2, LISTENER)
-        .expect("the address is free");
-    assert!(
-        reactor
-            .listen(address, 2, 9)
-            .is_err_and(|e| e.kind() == ErrorKind::AddrInUse)
-    );
+    let (mut listener, address) = reactor.listen(any, 2, LISTENER).expect("the address is free");
+    assert!(reactor.listen(address, 2, 9).is_err_and(|e| e.kind() == ErrorKind::AddrInUse));
     let peers: Vec<PeerId> = (0..3).map(|_| reactor.peer_connect(address)).collect();
     let mut ready = Vec::new();
-    reactor
-        .poll(Some(Duration::from_millis(1)), &mut ready)
-        .expect("polls never fail");
+    reactor.poll(Some(Duration::from_millis(1)), &mut ready).expect("polls never fail");
     let first = reactor.accept(&mut listener).expect("two wait");
     let second = reactor.accept(&mut listener).expect("one waits");
-    assert!(
-        reactor
-            .accept(&mut listener)
-            .is_err_and(|e| e.kind() == ErrorKind::WouldBlock)
-    );
+    assert!(reactor.accept(&mut listener).is_err_and(|e| e.kind() == ErrorKind::WouldBlock));
     ready.clear();
     reactor.poll(None, &mut ready).expect("polls never fail");
     assert_eq!(flags(&ready, LISTENER), "r");
-    let third = reactor
-        .accept(&mut listener)
-        .expect("the third tried again");
+    let third = reactor.accept(&mut listener).expect("the third tried again");
     assert!(reactor.elapsed() >= Duration::from_secs(1));
     drop((first, second, third));
     settle(&mut reactor);
@@ -348,18 +291,10 @@ fn without_descriptors_a_connection_waits_and_no_edge_tells() {
     reactor.peer_connect(address);
     reactor.peer_connect(address);
     settle(&mut reactor);
-    let first = reactor
-        .accept(&mut listener)
-        .expect("one descriptor is free");
+    let first = reactor.accept(&mut listener).expect("one descriptor is free");
     let error = reactor.accept(&mut listener).expect_err("none is free");
     assert_eq!(error.raw_os_error(), Some(24));
-    assert_eq!(
-        reactor
-            .connect(address)
-            .expect_err("none is free")
-            .raw_os_error(),
-        Some(24)
-    );
+    assert_eq!(reactor.connect(address).expect_err("none is free").raw_os_error(), Some(24));
     assert!(settle(&mut reactor).is_empty());
     drop(first);
     assert!(reactor.accept(&mut listener).is_ok());
@@ -368,28 +303,18 @@ fn without_descriptors_a_connection_waits_and_no_edge_tells() {
 #[test]
 fn the_engine_connects_to_a_raw_peer() {
     let mut reactor = SimReactor::new(1, SimConfig::calm());
-    let address = reactor
-        .peer_listen(([127, 0, 0, 1], 0).into())
-        .expect("the address is free");
+    let address = reactor.peer_listen(([127, 0, 0, 1], 0).into()).expect("the address is free");
     let mut stream = reactor.connect(address).expect("descriptors are free");
-    reactor
-        .register(&mut stream, STREAM)
-        .expect("not registered before");
+    reactor.register(&mut stream, STREAM).expect("not registered before");
     assert!(matches!(reactor.connect_result(&mut stream), Ok(false)));
     assert!(reactor.peer_accept(address).is_none());
     assert_eq!(flags(&settle(&mut reactor), STREAM), "w");
     assert!(matches!(reactor.connect_result(&mut stream), Ok(true)));
-    let peer = reactor
-        .peer_accept(address)
-        .expect("the connection is made");
+    let peer = reactor.peer_accept(address).expect("the connection is made");
     let slices = [IoSlice::new(b"ab"), IoSlice::new(b""), IoSlice::new(b"c")];
     assert!(matches!(reactor.send_vectored(&mut stream, &slices), Ok(3)));
     reactor.shutdown(&mut stream).expect("connected");
-    assert!(
-        reactor
-            .send(&mut stream, b"d")
-            .is_err_and(|e| e.kind() == ErrorKind::BrokenPipe)
-    );
+    assert!(reactor.send(&mut stream, b"d").is_err_and(|e| e.kind() == ErrorKind::BrokenPipe));
     settle(&mut reactor);
     assert_eq!(reactor.peer_received(peer), b"abc");
     assert!(reactor.peer_is_closed(peer));
@@ -404,9 +329,7 @@ fn a_connect_to_nobody_is_refused_and_a_silent_one_ends() {
         let mut reactor = SimReactor::new(1, SimConfig::calm().chance(fault, u32::MAX));
         let (_listener, address) = listen(&mut reactor);
         let mut stream = reactor.connect(address).expect("descriptors are free");
-        reactor
-            .register(&mut stream, STREAM)
-            .expect("not registered before");
+        reactor.register(&mut stream, STREAM).expect("not registered before");
         assert_eq!(flags(&settle(&mut reactor), STREAM), "rwh");
         let outcome = reactor.connect_result(&mut stream);
         assert!(outcome.is_err_and(|e| e.kind() == kind));
@@ -419,21 +342,12 @@ fn time_passes_in_polls_only_and_up_to_the_timeout() {
     let mut reactor = SimReactor::new(1, SimConfig::calm());
     let start = reactor.now();
     let mut ready = Vec::new();
-    reactor
-        .poll(Some(Duration::from_secs(3600)), &mut ready)
-        .expect("polls never fail");
+    reactor.poll(Some(Duration::from_secs(3600)), &mut ready).expect("polls never fail");
     assert_eq!(reactor.now() - start, Duration::from_secs(3600));
     assert!(reactor.is_quiescent());
-    reactor
-        .poll(Some(Duration::ZERO), &mut ready)
-        .expect("polls never fail");
-    assert_eq!(
-        reactor.now() - start,
-        Duration::from_secs(3600) + Duration::from_micros(1)
-    );
-    reactor
-        .poll(Some(Duration::MAX), &mut ready)
-        .expect("polls never fail");
+    reactor.poll(Some(Duration::ZERO), &mut ready).expect("polls never fail");
+    assert_eq!(reactor.now() - start, Duration::from_secs(3600) + Duration::from_micros(1));
+    reactor.poll(Some(Duration::MAX), &mut ready).expect("polls never fail");
     assert!(ready.is_empty());
     assert!(reactor.now() > start);
 }
@@ -442,19 +356,12 @@ fn time_passes_in_polls_only_and_up_to_the_timeout() {
 fn a_wake_from_another_thread_ends_a_poll_once() {
     let mut reactor = SimReactor::new(1, SimConfig::calm());
     let waker = reactor.waker();
-    thread::spawn(move || waker.wake())
-        .join()
-        .expect("no panic")
-        .expect("wakes never fail");
+    thread::spawn(move || waker.wake()).join().expect("no panic").expect("wakes never fail");
     assert!(!reactor.is_quiescent());
     let mut ready = Vec::new();
-    reactor
-        .poll(Some(Duration::from_secs(1)), &mut ready)
-        .expect("polls never fail");
+    reactor.poll(Some(Duration::from_secs(1)), &mut ready).expect("polls never fail");
     assert!(reactor.elapsed() < Duration::from_secs(1));
-    reactor
-        .poll(Some(Duration::from_secs(1)), &mut ready)
-        .expect("polls never fail");
+    reactor.poll(Some(Duration::from_secs(1)), &mut ready).expect("polls never fail");
     assert!(reactor.elapsed() > Duration::from_secs(1));
 }
 

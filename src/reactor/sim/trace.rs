@@ -13,10 +13,7 @@ pub(super) struct Trace {
 
 impl Trace {
     pub(super) const fn new() -> Self {
-        Self {
-            hash: Fnv(Fnv::OFFSET),
-            lines: None,
-        }
+        Self { hash: Fnv(Fnv::OFFSET), lines: None }
     }
 
     /// Appends what happened at `elapsed`.
@@ -63,9 +60,7 @@ pub(super) fn fingerprint(bytes: &[u8]) -> u64 {
     for chunk in bytes.chunks(8) {
         let mut word = [0; 8];
         word[..chunk.len()].copy_from_slice(chunk);
-        hash = (hash ^ u64::from_le_bytes(word))
-            .wrapping_mul(Fnv::PRIME)
-            .rotate_left(23);
+        hash = (hash ^ u64::from_le_bytes(word)).wrapping_mul(Fnv::PRIME).rotate_left(23);
     }
     hash
 }
@@ -116,9 +111,6 @@ mod tests {
     #[test]
     fn a_fingerprint_tells_lengths_and_places_apart() {
         assert_ne!(fingerprint(&[0; 8]), fingerprint(&[0; 9]));
-        assert_ne!(
-            fingerprint(b"abcdefgh12345678"),
-            fingerprint(b"12345678abcdefgh")
-        );
+        assert_ne!(fingerprint(b"abcdefgh12345678"), fingerprint(b"12345678abcdefgh"));
     }
 }

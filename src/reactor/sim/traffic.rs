@@ -31,11 +31,7 @@ impl Network {
         }
         let whole = buffer.len().min(available);
         let short = whole > 1 && self.hits(Fault::ShortRecv);
-        let wanted = if short {
-            1 + self.choices.index(whole - 1)
-        } else {
-            buffer.len()
-        };
+        let wanted = if short { 1 + self.choices.index(whole - 1) } else { buffer.len() };
         let outcome = self.end(id)?.read(&mut buffer[..wanted]);
         let count = match outcome {
             None => return Err(ErrorKind::WouldBlock.into()),
@@ -123,10 +119,7 @@ impl Network {
         if mem::replace(&mut end.shut, true) {
             return;
         }
-        let behind_bytes = self
-            .endpoints
-            .get(&to)
-            .is_some_and(Endpoint::bytes_come_last);
+        let behind_bytes = self.endpoints.get(&to).is_some_and(Endpoint::bytes_come_last);
         if behind_bytes && self.hits(Fault::EarlyHangup) {
             self.dispatch_at(to, self.elapsed, Content::Fin);
         } else {
@@ -267,21 +260,14 @@ impl Network {
         end.wants_room |= !writable;
         let hangup = end.finished || end.dead;
         let readable = hangup || !end.received.is_empty();
-        (readable || writable).then_some(Readiness {
-            key,
-            readable,
-            writable,
-            hangup,
-        })
+        (readable || writable).then_some(Readiness { key, readable, writable, hangup })
     }
 
     /// # Errors
     ///
     /// `NotConnected` when there is no such end, which only a handle of another reactor brings.
     pub(super) fn end(&mut self, id: u64) -> io::Result<&mut Endpoint> {
-        self.endpoints
-            .get_mut(&id)
-            .ok_or_else(|| ErrorKind::NotConnected.into())
+        self.endpoints.get_mut(&id).ok_or_else(|| ErrorKind::NotConnected.into())
     }
 
     /// Resets the connection by chance, if it is alive.
@@ -313,10 +299,7 @@ impl Network {
     }
 
     fn send_reset(&mut self, to: u64) {
-        let on_the_way = self
-            .endpoints
-            .get(&to)
-            .is_some_and(Endpoint::bytes_come_last);
+        let on_the_way = self.endpoints.get(&to).is_some_and(Endpoint::bytes_come_last);
         if on_the_way && self.hits(Fault::LostOnReset) {
             if let Some(end) = self.endpoints.get_mut(&to) {
                 end.clear_coming();

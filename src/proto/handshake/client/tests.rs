@@ -17,11 +17,7 @@ fn key() -> Key {
 
 fn asked() -> ClientRequest {
     let url = WsUrl::parse("ws://example.com:9001/chat?room=7").unwrap();
-    ClientRequest::new(url)
-        .subprotocol("superchat")
-        .unwrap()
-        .subprotocol("chat")
-        .unwrap()
+    ClientRequest::new(url).subprotocol("superchat").unwrap().subprotocol("chat").unwrap()
 }
 
 fn check(head: &[u8]) -> Result<Accepted<'_>, HandshakeError> {
@@ -37,11 +33,7 @@ fn check_with(old: &str, new: &str) -> Result<(), HandshakeError> {
 #[test]
 fn request_to_the_byte() {
     let mut out = b"before ".to_vec();
-    let request = asked()
-        .origin("http://example.com")
-        .unwrap()
-        .header("Cookie", "a=b")
-        .unwrap();
+    let request = asked().origin("http://example.com").unwrap().header("Cookie", "a=b").unwrap();
     request.write(&key(), &mut out);
     assert_eq!(
         String::from_utf8(out).unwrap(),
@@ -55,24 +47,12 @@ fn request_to_the_byte() {
 #[test]
 fn refuses_to_ask_for_nonsense() {
     assert_eq!(asked().origin("example.com"), Err(InvalidHeader::Value));
-    assert_eq!(
-        asked().origin("http://a\r\nX: b"),
-        Err(InvalidHeader::Value)
-    );
+    assert_eq!(asked().origin("http://a\r\nX: b"), Err(InvalidHeader::Value));
     assert_eq!(asked().subprotocol("a b"), Err(InvalidHeader::Subprotocol));
     assert_eq!(asked().subprotocol(""), Err(InvalidHeader::Subprotocol));
-    assert_eq!(
-        asked().subprotocol("chat"),
-        Err(InvalidHeader::RepeatedSubprotocol)
-    );
-    assert_eq!(
-        asked().header("Host", "evil.org"),
-        Err(InvalidHeader::Reserved)
-    );
-    assert_eq!(
-        asked().header("Cookie", "a\r\nX: b"),
-        Err(InvalidHeader::Value)
-    );
+    assert_eq!(asked().subprotocol("chat"), Err(InvalidHeader::RepeatedSubprotocol));
+    assert_eq!(asked().header("Host", "evil.org"), Err(InvalidHeader::Reserved));
+    assert_eq!(asked().header("Cookie", "a\r\nX: b"), Err(InvalidHeader::Value));
 }
 
 #[test]
@@ -99,16 +79,8 @@ fn answers_that_do_not() {
     use HandshakeError as E;
     let accept = "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
     for (old, new, error) in [
-        (
-            "101 Switching Protocols",
-            "200 OK",
-            E::UnexpectedStatus(200),
-        ),
-        (
-            "101 Switching Protocols",
-            "302 Found",
-            E::UnexpectedStatus(302),
-        ),
+        ("101 Switching Protocols", "200 OK", E::UnexpectedStatus(200)),
+        ("101 Switching Protocols", "302 Found", E::UnexpectedStatus(302)),
         ("HTTP/1.1 101", "HTTP/1.0 403", E::UnexpectedStatus(403)),
         ("101 Switching Protocols", "000", E::UnexpectedStatus(0)),
         ("HTTP/1.1", "HTTP/1.0", E::UnsupportedVersion),
@@ -118,38 +90,18 @@ fn answers_that_do_not() {
         ("101", "1010", E::InvalidStartLine),
         ("HTTP/1.1", "\r\nHTTP/1.1", E::LeadingEmptyLine),
         ("Upgrade: websocket\r\n", "", E::MissingUpgrade),
-        (
-            "Upgrade: websocket",
-            "Upgrade: websocket, h2c",
-            E::MissingUpgrade,
-        ),
-        (
-            "websocket",
-            "websocket\r\nUpgrade: h2c",
-            E::RepeatedHeader("Upgrade"),
-        ),
+        ("Upgrade: websocket", "Upgrade: websocket, h2c", E::MissingUpgrade),
+        ("websocket", "websocket\r\nUpgrade: h2c", E::RepeatedHeader("Upgrade")),
         ("Connection: Upgrade\r\n", "", E::MissingConnection),
-        (
-            "Connection: Upgrade",
-            "Connection: close",
-            E::MissingConnection,
-        ),
+        ("Connection: Upgrade", "Connection: close", E::MissingConnection),
         (accept, "X: a", E::MissingHeader("Sec-WebSocket-Accept")),
         ("xOo=", "xOo", E::WrongAccept),
         ("s3p", "S3p", E::WrongAccept),
         ("xOo=", "xOo=, a", E::WrongAccept),
-        (
-            "X-Extra: a",
-            accept,
-            E::RepeatedHeader("Sec-WebSocket-Accept"),
-        ),
+        ("X-Extra: a", accept, E::RepeatedHeader("Sec-WebSocket-Accept")),
         ("Protocol: chat", "Protocol: Chat", E::UnaskedSubprotocol),
         ("Protocol: chat", "Protocol: other", E::UnaskedSubprotocol),
-        (
-            "Protocol: chat",
-            "Protocol: chat, superchat",
-            E::UnaskedSubprotocol,
-        ),
+        ("Protocol: chat", "Protocol: chat, superchat", E::UnaskedSubprotocol),
         ("Protocol: chat", "Protocol:", E::UnaskedSubprotocol),
         ("Protocol: chat", "Protocol: \u{e9}", E::UnaskedSubprotocol),
         (
@@ -157,16 +109,8 @@ fn answers_that_do_not() {
             "Sec-WebSocket-Protocol: superchat",
             E::RepeatedHeader("Sec-WebSocket-Protocol"),
         ),
-        (
-            "X-Extra: a",
-            "Sec-WebSocket-Extensions: permessage-deflate",
-            E::UnaskedExtension,
-        ),
-        (
-            "X-Extra: a",
-            "Transfer-Encoding: chunked",
-            E::BodyNotAllowed,
-        ),
+        ("X-Extra: a", "Sec-WebSocket-Extensions: permessage-deflate", E::UnaskedExtension),
+        ("X-Extra: a", "Transfer-Encoding: chunked", E::BodyNotAllowed),
         ("X-Extra: a", "Content-Length: 5", E::BodyNotAllowed),
         ("X-Extra: a", "X-Extra : a", E::InvalidHeaderLine),
         ("X-Extra: a", " folded", E::LineFolding),
@@ -186,10 +130,7 @@ fn answers_that_do_not() {
 
 /// Headers that are allowed: the names cannot be reserved ones, the values are plain text.
 fn headers() -> impl Strategy<Value = Vec<(String, String)>> {
-    let header = (
-        "X-[!#$%&'*+.^_`|~0-9A-Za-z-]{0,8}",
-        "|[!-~]|[!-~][ -~\t]{0,20}[!-~]",
-    );
+    let header = ("X-[!#$%&'*+.^_`|~0-9A-Za-z-]{0,8}", "|[!-~]|[!-~][ -~\t]{0,20}[!-~]");
     proptest::collection::vec(header, 0..5)
 }
 

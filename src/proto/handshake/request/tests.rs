@@ -34,10 +34,7 @@ fn a_request_of_a_browser() {
     assert_eq!(request.header("Cookie"), None);
     assert!(request.subprotocols().eq(["chat", "superchat"]));
     assert_eq!(request.headers().count(), 7);
-    assert_eq!(
-        request.headers().next(),
-        Some(("Host", &b"example.com:9001"[..]))
-    );
+    assert_eq!(request.headers().next(), Some(("Host", &b"example.com:9001"[..])));
 }
 
 #[test]
@@ -58,15 +55,9 @@ fn what_a_peer_may_vary() {
         ("Origin: http://example.com", "Content-Length: 0"),
         ("Origin: http://example.com", "Cookie: a=\"b\tc\" \u{e9}"),
         ("Origin: http://example.com", "Empty:"),
-        (
-            "Origin: http://example.com",
-            "Sec-WebSocket-Extensions: permessage-deflate",
-        ),
+        ("Origin: http://example.com", "Sec-WebSocket-Extensions: permessage-deflate"),
         ("chat, superchat", ""),
-        (
-            "chat, superchat",
-            "chat,\r\nSec-WebSocket-Protocol: , superchat",
-        ),
+        ("chat, superchat", "chat,\r\nSec-WebSocket-Protocol: , superchat"),
         ("chat, superchat", "chat, Chat"),
     ] {
         assert_eq!(parse_with(old, new), Ok(()), "{new:?}");
@@ -118,16 +109,8 @@ fn malformed_headers() {
     for (old, new, error) in [
         ("Host: example.com:9001\r\n", "", E::MissingHeader("Host")),
         ("example.com:9001", "", E::MalformedHeader("Host")),
-        (
-            "example.com:9001",
-            "a\r\nHost: a",
-            E::RepeatedHeader("Host"),
-        ),
-        (
-            "example.com:9001",
-            "a\r\nHost: b",
-            E::RepeatedHeader("Host"),
-        ),
+        ("example.com:9001", "a\r\nHost: a", E::RepeatedHeader("Host")),
+        ("example.com:9001", "a\r\nHost: b", E::RepeatedHeader("Host")),
         ("example.com:9001", "a, b", E::MalformedHeader("Host")),
         ("example.com:9001", "a,b", E::MalformedHeader("Host")),
         ("example.com:9001", "a/b", E::MalformedHeader("Host")),
@@ -138,146 +121,42 @@ fn malformed_headers() {
         ("Host: example", " Host: example", E::LineFolding),
         ("Host: example", "Host : example", E::InvalidHeaderLine),
         ("Host: example", "Host\t: example", E::InvalidHeaderLine),
-        (
-            "Upgrade: websocket",
-            "Upgrade websocket",
-            E::InvalidHeaderLine,
-        ),
+        ("Upgrade: websocket", "Upgrade websocket", E::InvalidHeaderLine),
         ("Upgrade: websocket", ": websocket", E::InvalidHeaderLine),
-        (
-            "Upgrade: websocket",
-            "Upgrade\u{e9}: websocket",
-            E::InvalidHeaderLine,
-        ),
+        ("Upgrade: websocket", "Upgrade\u{e9}: websocket", E::InvalidHeaderLine),
         ("Upgrade: websocket", "X: a\r\n\twebsocket", E::LineFolding),
-        (
-            "Upgrade: websocket\r\n",
-            "Upgrade: websocket\n",
-            E::InvalidLineEnding,
-        ),
-        (
-            "Upgrade: websocket\r\n",
-            "Upgrade: websocket\r",
-            E::InvalidLineEnding,
-        ),
-        (
-            "Upgrade: websocket",
-            "Upgrade: web\0socket",
-            E::InvalidByte(0),
-        ),
-        (
-            "Upgrade: websocket",
-            "Upgrade: websocket\x7f",
-            E::InvalidByte(0x7f),
-        ),
+        ("Upgrade: websocket\r\n", "Upgrade: websocket\n", E::InvalidLineEnding),
+        ("Upgrade: websocket\r\n", "Upgrade: websocket\r", E::InvalidLineEnding),
+        ("Upgrade: websocket", "Upgrade: web\0socket", E::InvalidByte(0)),
+        ("Upgrade: websocket", "Upgrade: websocket\x7f", E::InvalidByte(0x7f)),
         ("Upgrade: websocket\r\n", "", E::MissingUpgrade),
         ("Upgrade: websocket", "Upgrade: h2c", E::MissingUpgrade),
-        (
-            "Upgrade: websocket",
-            "Upgrade: websocket/13",
-            E::MissingUpgrade,
-        ),
-        (
-            "Upgrade: websocket",
-            "Upgrade: web socket",
-            E::MissingUpgrade,
-        ),
-        (
-            "Connection: keep-alive, Upgrade\r\n",
-            "",
-            E::MissingConnection,
-        ),
+        ("Upgrade: websocket", "Upgrade: websocket/13", E::MissingUpgrade),
+        ("Upgrade: websocket", "Upgrade: web socket", E::MissingUpgrade),
+        ("Connection: keep-alive, Upgrade\r\n", "", E::MissingConnection),
         ("keep-alive, Upgrade", "keep-alive", E::MissingConnection),
-        (
-            "keep-alive, Upgrade",
-            "keep-alive; Upgrade",
-            E::MissingConnection,
-        ),
+        ("keep-alive, Upgrade", "keep-alive; Upgrade", E::MissingConnection),
         (key, "X: a", E::MissingHeader("Sec-WebSocket-Key")),
-        (
-            key,
-            "Sec-WebSocket-Key:",
-            E::MalformedHeader("Sec-WebSocket-Key"),
-        ),
-        (
-            "b25jZQ==",
-            "b25jZR==",
-            E::MalformedHeader("Sec-WebSocket-Key"),
-        ),
-        (
-            "b25jZQ==",
-            "b25jZQ",
-            E::MalformedHeader("Sec-WebSocket-Key"),
-        ),
-        (
-            "b25jZQ==",
-            "b25jZSEh",
-            E::MalformedHeader("Sec-WebSocket-Key"),
-        ),
-        (
-            "b25jZQ==",
-            "b25j ZQ==",
-            E::MalformedHeader("Sec-WebSocket-Key"),
-        ),
+        (key, "Sec-WebSocket-Key:", E::MalformedHeader("Sec-WebSocket-Key")),
+        ("b25jZQ==", "b25jZR==", E::MalformedHeader("Sec-WebSocket-Key")),
+        ("b25jZQ==", "b25jZQ", E::MalformedHeader("Sec-WebSocket-Key")),
+        ("b25jZQ==", "b25jZSEh", E::MalformedHeader("Sec-WebSocket-Key")),
+        ("b25jZQ==", "b25j ZQ==", E::MalformedHeader("Sec-WebSocket-Key")),
         (version, key, E::UnsupportedWebSocketVersion),
         (version, "X: a", E::UnsupportedWebSocketVersion),
         ("Version: 13", "Version: 8", E::UnsupportedWebSocketVersion),
-        (
-            "Version: 13",
-            "Version: 013",
-            E::UnsupportedWebSocketVersion,
-        ),
-        (
-            "Version: 13",
-            "Version: 13, 8",
-            E::UnsupportedWebSocketVersion,
-        ),
+        ("Version: 13", "Version: 013", E::UnsupportedWebSocketVersion),
+        ("Version: 13", "Version: 13, 8", E::UnsupportedWebSocketVersion),
         ("http://example.com", "", E::MalformedHeader("Origin")),
-        (
-            "http://example.com",
-            "http://a http://b",
-            E::MalformedHeader("Origin"),
-        ),
-        (
-            "http://example.com",
-            "http://\u{e9}",
-            E::MalformedHeader("Origin"),
-        ),
-        (
-            "http://example.com",
-            "http://a\r\nOrigin: http://a",
-            E::RepeatedHeader("Origin"),
-        ),
-        (
-            "Origin: http://example.com",
-            "Content-Length: 1",
-            E::BodyNotAllowed,
-        ),
-        (
-            "Origin: http://example.com",
-            "Content-Length:",
-            E::BodyNotAllowed,
-        ),
-        (
-            "Origin: http://example.com",
-            "Content-Length: +0",
-            E::BodyNotAllowed,
-        ),
-        (
-            "Origin: http://example.com",
-            "Content-Length: 0, 5",
-            E::BodyNotAllowed,
-        ),
-        (
-            "Origin: http://example.com",
-            "Transfer-Encoding: chunked",
-            E::BodyNotAllowed,
-        ),
-        (
-            "Origin: http://example.com",
-            "transfer-encoding: identity",
-            E::BodyNotAllowed,
-        ),
+        ("http://example.com", "http://a http://b", E::MalformedHeader("Origin")),
+        ("http://example.com", "http://\u{e9}", E::MalformedHeader("Origin")),
+        ("http://example.com", "http://a\r\nOrigin: http://a", E::RepeatedHeader("Origin")),
+        ("Origin: http://example.com", "Content-Length: 1", E::BodyNotAllowed),
+        ("Origin: http://example.com", "Content-Length:", E::BodyNotAllowed),
+        ("Origin: http://example.com", "Content-Length: +0", E::BodyNotAllowed),
+        ("Origin: http://example.com", "Content-Length: 0, 5", E::BodyNotAllowed),
+        ("Origin: http://example.com", "Transfer-Encoding: chunked", E::BodyNotAllowed),
+        ("Origin: http://example.com", "transfer-encoding: identity", E::BodyNotAllowed),
         (
             "Origin: http://example.com",
             "Content-Length: 0\r\nContent-Length: 5",
@@ -287,18 +166,10 @@ fn malformed_headers() {
         ("chat, superchat", "chat, \"super\"", E::InvalidSubprotocol),
         ("chat, superchat", "\u{e9}", E::InvalidSubprotocol),
         ("chat, superchat", "chat, chat", E::RepeatedSubprotocol),
-        (
-            "chat, superchat",
-            "chat\r\nSec-WebSocket-Protocol: chat",
-            E::RepeatedSubprotocol,
-        ),
+        ("chat, superchat", "chat\r\nSec-WebSocket-Protocol: chat", E::RepeatedSubprotocol),
         ("\r\n\r\n", "\r\n", E::HeadBoundary),
         ("\r\n\r\n", "\r\n\r\n\r\n", E::HeadBoundary),
-        (
-            "\r\n\r\n",
-            "\r\n\r\nGET / HTTP/1.1\r\nHost: b\r\n\r\n",
-            E::HeadBoundary,
-        ),
+        ("\r\n\r\n", "\r\n\r\nGET / HTTP/1.1\r\nHost: b\r\n\r\n", E::HeadBoundary),
         ("\r\n\r\n", "\r\n\r", E::HeadBoundary),
         ("\r\n\r\n", "\r\n\n", E::InvalidLineEnding),
     ] {
@@ -317,24 +188,11 @@ fn too_much_of_anything() {
     for (old, new, status) in [
         ("/chat", format!("/{long}"), 414),
         ("Origin: http://example.com", format!("Cookie: {long}"), 431),
-        (
-            "Origin: http://example.com\r\n",
-            format!("C: {}\r\n", &long[..8000]).repeat(3),
-            431,
-        ),
+        ("Origin: http://example.com\r\n", format!("C: {}\r\n", &long[..8000]).repeat(3), 431),
         ("Origin: http://example.com\r\n", "A: b\r\n".repeat(95), 431),
-        (
-            "chat, superchat",
-            (0..65).map(|n| format!("p{n},")).collect(),
-            431,
-        ),
+        ("chat, superchat", (0..65).map(|n| format!("p{n},")).collect(), 431),
     ] {
-        assert_eq!(
-            parse_with(old, &new).unwrap_err().status(),
-            status,
-            "{}",
-            &new[..20]
-        );
+        assert_eq!(parse_with(old, &new).unwrap_err().status(), status, "{}", &new[..20]);
     }
     let fits = "A: b\r\n".repeat(94);
     assert_eq!(parse_with("Origin: http://example.com\r\n", &fits), Ok(()));
@@ -344,11 +202,7 @@ fn too_much_of_anything() {
 
 #[test]
 fn a_generous_limit_costs_a_small_head_nothing() {
-    let limits = HeadLimits {
-        bytes: usize::MAX,
-        line: usize::MAX,
-        headers: usize::MAX,
-    };
+    let limits = HeadLimits { bytes: usize::MAX, line: usize::MAX, headers: usize::MAX };
     assert!(Request::parse(HEAD.as_bytes(), &limits).is_ok());
 }
 

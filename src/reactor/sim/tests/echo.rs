@@ -63,9 +63,7 @@ impl World {
     fn new(choices: Choices, config: SimConfig, clients: usize) -> Self {
         let mut reactor = SimReactor::with_choices(choices, config);
         let any = ([127, 0, 0, 1], 0).into();
-        let (listener, address) = reactor
-            .listen(any, 4, LISTENER)
-            .expect("the address is free");
+        let (listener, address) = reactor.listen(any, 4, LISTENER).expect("the address is free");
         Self {
             reactor,
             listener,
@@ -73,9 +71,7 @@ impl World {
             conns: BTreeMap::new(),
             last_key: LISTENER,
             accept_at: None,
-            to_connect: (0..clients)
-                .map(|n| pattern(n as u64, 100 + n * 997))
-                .collect(),
+            to_connect: (0..clients).map(|n| pattern(n as u64, 100 + n * 997)).collect(),
             whole: 0,
             broken: 0,
         }
@@ -92,9 +88,7 @@ impl World {
                 (None, _) => None,
             };
             let mut ready = Vec::new();
-            self.reactor
-                .poll(timeout, &mut ready)
-                .expect("polls never fail");
+            self.reactor.poll(timeout, &mut ready).expect("polls never fail");
             for readiness in ready {
                 self.on_ready(readiness);
             }
@@ -104,9 +98,7 @@ impl World {
                 self.accept_all();
             }
             if self.reactor.is_quiescent() && self.accept_at.is_none() {
-                let paused = peers
-                    .iter()
-                    .filter(|peer| !self.reactor.peer_is_closed(**peer));
+                let paused = peers.iter().filter(|peer| !self.reactor.peer_is_closed(**peer));
                 let paused: Vec<PeerId> = paused.copied().collect();
                 if paused.is_empty() && self.to_connect.is_empty() {
                     assert!(self.conns.is_empty(), "hangs: {:#?}", self.last_lines());
@@ -131,10 +123,7 @@ impl World {
                 self.to_connect.push(bytes);
                 return;
             };
-            let role = Role::Client {
-                expected: bytes.clone(),
-                connected: false,
-            };
+            let role = Role::Client { expected: bytes.clone(), connected: false };
             self.add(stream, role, bytes.into());
         }
     }
@@ -145,19 +134,8 @@ impl World {
         uninterrupted(|| self.reactor.register(&mut stream, key)).expect("registered once");
         let (blocked, hangup, ended, shut) = (true, false, false, false);
         let received = Vec::new();
-        self.conns.insert(
-            key,
-            Conn {
-                stream,
-                role,
-                outbox,
-                received,
-                blocked,
-                hangup,
-                ended,
-                shut,
-            },
-        );
+        self.conns
+            .insert(key, Conn { stream, role, outbox, received, blocked, hangup, ended, shut });
     }
 
     fn accept_all(&mut self) {
@@ -195,11 +173,7 @@ impl World {
             }
             Err(error) => {
                 let conn = self.conns.remove(&readiness.key).expect("looked up above");
-                let Role::Client {
-                    expected,
-                    connected,
-                } = conn.role
-                else {
+                let Role::Client { expected, connected } = conn.role else {
                     return;
                 };
                 match error.kind() {
@@ -221,11 +195,7 @@ impl World {
 impl Conn {
     /// Acts on readiness; true when this connection has come to its orderly end.
     fn on_ready(&mut self, reactor: &mut SimReactor, readiness: Readiness) -> io::Result<bool> {
-        if let Role::Client {
-            connected: connected @ false,
-            ..
-        } = &mut self.role
-        {
+        if let Role::Client { connected: connected @ false, .. } = &mut self.role {
             if !readiness.writable {
                 return Ok(false);
             }
@@ -309,9 +279,8 @@ fn every_byte_arrives_in_order_and_nothing_hangs() {
         let mut world = World::new(Choices::from_seed(seed), lossless(), 4);
         world.reactor.keep_trace_lines();
         let sent = pattern(seed, 3000);
-        let peers: Vec<PeerId> = (0..3)
-            .map(|_| world.reactor.peer_connect(world.address))
-            .collect();
+        let peers: Vec<PeerId> =
+            (0..3).map(|_| world.reactor.peer_connect(world.address)).collect();
         for &peer in &peers {
             world.reactor.peer_send(peer, &sent);
             world.reactor.peer_close(peer);
@@ -327,10 +296,7 @@ fn every_byte_arrives_in_order_and_nothing_hangs() {
             *counts.entry(fault).or_insert(0) += count;
         }
         if world.reactor.fault_counts().get(Fault::ClockJump) == 0 {
-            assert!(
-                world.reactor.elapsed() < Duration::from_secs(1800),
-                "seed {seed}"
-            );
+            assert!(world.reactor.elapsed() < Duration::from_secs(1800), "seed {seed}");
         }
     }
     for fault in Fault::ALL {
@@ -354,20 +320,10 @@ fn resets_break_connections_and_nothing_else() {
         lost += counts.get(Fault::LostOnReset);
         broken += world.broken;
         resets += causes;
-        assert_eq!(
-            world.reactor.open_descriptors(),
-            1,
-            "seed {seed}: only the listener is left"
-        );
-        assert!(
-            world.reactor.network.endpoints.is_empty(),
-            "seed {seed}: an end is left"
-        );
+        assert_eq!(world.reactor.open_descriptors(), 1, "seed {seed}: only the listener is left");
+        assert!(world.reactor.network.endpoints.is_empty(), "seed {seed}: an end is left");
     }
-    assert!(
-        lost > 0 && broken > 0 && resets > 0,
-        "{lost} {broken} {resets}"
-    );
+    assert!(lost > 0 && broken > 0 && resets > 0, "{lost} {broken} {resets}");
 }
 
 #[test]

@@ -1,0 +1,293 @@
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::net::socket::OutboxLimits;
+use crate::proto::Limits;
+use crate::proto::handshake::OriginPolicy;
+use crate::topics::TopicLimits;
+
+/// What the loop does while there is nothing to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Idle {
+    /// Sleeps at once. Costs no processor time, and a wake-up for every burst of input.
+    Block,
+    /// Looks again and again for a moment before it sleeps, for as long as that has paid off
+    /// lately, and not at all after it lost the processor to others.
+    Adaptive {
+        /// The longest moment. The default, 200 µs, is about what falling asleep and waking up
+        /// costs in a virtual machine.
+        spin_max: Duration,
+    },
+    /// Never sleeps: the lowest latency, for a whole processor of its own.
+    Busy,
+}
+
+impl Default for Idle {
+    fn default() -> Self {
+        Self::Adaptive { spin_max: Duration::from_micros(200) }
+    }
+}
+
+/// What one event loop may cost.
+///
+/// ```
+/// use eventwire::{Config, Idle};
+///
+/// let config = Config::default().idle(Idle::Block).max_connections(1_000);
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    pub(crate) idle: Idle,
+    pub(crate) max_connections: Option<usize>,
+    pub(crate) max_pending: usize,
+    pub(crate) receive_buffer: usize,
+    pub(crate) outbox: OutboxLimits,
+    pub(crate) topics: TopicLimits,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            idle: Idle::default(),
+            max_connections: None,
+            max_pending: 1024,
+            receive_buffer: 64 * 1024,
+            outbox: OutboxLimits {
+                soft: 64 * 1024,
+                hard: 1024 * 1024,
+                stall: Duration::from_secs(10),
+            },
+            topics: TopicLimits { topics: 65_536, subscriptions: 128, backlog: 1024 * 1024 },
+        }
+    }
+}
+
+impl Config {
+    /// What the loop does while there is nothing to do. Default: [`Idle::Adaptive`].
+    #[must_use]
+    pub const fn idle(mut self, idle: Idle) -> Self {
+        self.idle = idle;
+        self
+    }
+
+    /// How many connections may be held at once. Default: 65,536, or 64 less than the process
+    /// may have open files if that is fewer. Further ones wait in the listener's backlog.
+    #[must_use]
+    pub const fn max_connections(mut self, count: usize) -> Self {
+        self.max_connections = Some(count);
+        self
+    }
+
+    /// How many accepted connections may be in their opening handshake at once. Default: 1,024.
+    /// One more ends the oldest of them, so that silent peers cannot keep others out.
+    #[must_use]
+    pub const fn max_pending_handshakes(mut self, count: usize) -> Self {
+        self.max_pending = count;
+        self
+    }
+
+    /// The size of the loop's one receive buffer, in bytes. Default: 64 KiB. Also how much is
+    /// received from one connection before the others have their turn. At least 4 KiB.
+    #[must_use]
+    pub const fn receive_buffer(mut self, bytes: usize) -> Self {
+        self.receive_buffer = if bytes < 4096 { 4096 } else { bytes };
+        self
+    }
+
+    /// How much output may wait for one peer, in bytes. Defaults: 64 KiB and 1 MiB.
+    ///
+    /// Above `soft` the peer is not read from, and must make progress within
+    /// [`outbox_stall`](Self::outbox_stall). A message that would make it more than `hard` is
+    /// [dropped](crate::SendStatus::Dropped) and the connection closed with code 1013; a single
+    /// message is taken whatever its length while nothing waits.
+    #[must_use]
+    pub const fn outbox(mut self, soft: usize, hard: usize) -> Self {
+        self.outbox.soft = soft;
+        self.outbox.hard = hard;
+        self
+    }
+
+    /// How long a peer may leave more than the soft limit waiting without reading anything.
+    /// Default: 10 s. Longer closes its connection with code 1013.
+    #[must_use]
+    pub const fn outbox_stall(mut self, time: Duration) -> Self {
+        self.outbox.stall = time;
+        self
+    }
+
+    /// How many topics there may be. Default: 65,536.
+    #[must_use]
+    pub const fn max_topics(mut self, count: usize) -> Self {
+        self.topics.topics = count;
+        self
+    }
+
+    /// How many topics one connection may be subscribed to. Default: 128.
+    #[must_use]
+    pub const fn max_subscriptions(mut self, count: usize) -> Self {
+        self.topics.subscriptions = count;
+        self
+    }
+
+    /// How many bytes may be broadcast to one topic while earlier broadcasts to it are still
+    /// being delivered. Default: 1 MiB. A broadcast beyond that is
+    /// [dropped](crate::SendStatus::Dropped).
+    #[must_use]
+    pub const fn topic_backlog(mut self, bytes: usize) -> Self {
+        self.topics.backlog = bytes;
+        self
+    }
+}
+
+/// How a listener treats those who connect to it.
+///
+/// ```
+/// use eventwire::ServerConfig;
+/// use eventwire::proto::handshake::OriginPolicy;
+///
+/// let config = ServerConfig::default()
+///     .max_message(64 * 1024)
+///     .subprotocols(["chat.v2", "chat.v1"])
+///     .origins(OriginPolicy::Listed(vec!["https://example.com".into()]));
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ServerConfig {
+    pub(crate) limits: Limits,
+    pub(crate) subprotocols: Vec<String>,
+    pub(crate) origins: OriginPolicy,
+    pub(crate) backlog: u32,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            limits: Limits::default(),
+            subprotocols: Vec::new(),
+            origins: OriginPolicy::default(),
+            backlog: 4096,
+        }
+    }
+}
+
+impl ServerConfig {
+    /// What one connection may cost. Replaces what [`max_message`](Self::max_message) set.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// The longest message that is received, in bytes. Default: 1 MiB.
+    #[must_use]
+    pub fn max_message(mut self, bytes: usize) -> Self {
+        self.limits = self.limits.max_message(bytes);
+        self
+    }
+
+    /// The subprotocols that the server speaks, the one liked best first. Default: none. The
+    /// first that a client offers too is chosen, unless `on_upgrade` chooses.
+    #[must_use]
+    pub fn subprotocols<I>(mut self, names: I) -> Self
+    where
+        I: IntoIterator,
+        I::Item: Into<String>,
+    {
+        self.subprotocols = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Which web pages may connect. Default: those of the same origin. Clients that are not
+    /// browsers send no origin and pass.
+    #[must_use]
+    pub fn origins(mut self, policy: OriginPolicy) -> Self {
+        self.origins = policy;
+        self
+    }
+
+    /// How many connections the system may hold until they are accepted. Default: 4,096, so that
+    /// a storm of them does not have to try again after a second. The system may allow less.
+    #[must_use]
+    pub const fn backlog(mut self, count: u32) -> Self {
+        self.backlog = count;
+        self
+    }
+}
+
+/// How a connection to a server is made and treated.
+///
+/// ```
+/// use eventwire::ClientConfig;
+///
+/// let config = ClientConfig::default()
+///     .subprotocols(["chat.v2"])
+///     .header("Authorization", "Bearer abc");
+/// ```
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct ClientConfig {
+    pub(crate) limits: Limits,
+    pub(crate) subprotocols: Vec<String>,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) origin: Option<String>,
+    pub(crate) addresses: Vec<SocketAddr>,
+}
+
+impl ClientConfig {
+    /// What the connection may cost. Replaces what [`max_message`](Self::max_message) and
+    /// [`connect_timeout`](Self::connect_timeout) set.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// The longest message that is received, in bytes. Default: 1 MiB.
+    #[must_use]
+    pub fn max_message(mut self, bytes: usize) -> Self {
+        self.limits = self.limits.max_message(bytes);
+        self
+    }
+
+    /// How long it may take until the connection is open: name, connection and handshake
+    /// together. Default: 10 s.
+    #[must_use]
+    pub fn connect_timeout(mut self, time: Duration) -> Self {
+        self.limits = self.limits.handshake_timeout(time);
+        self
+    }
+
+    /// The subprotocols that the client speaks, the one liked best first. Default: none.
+    #[must_use]
+    pub fn subprotocols<I>(mut self, names: I) -> Self
+    where
+        I: IntoIterator,
+        I::Item: Into<String>,
+    {
+        self.subprotocols = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Adds a header to the opening request.
+    #[must_use]
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// Sends an `Origin`, as a web page would. Default: none.
+    #[must_use]
+    pub fn origin(mut self, origin: impl Into<String>) -> Self {
+        self.origin = Some(origin.into());
+        self
+    }
+
+    /// Connects to this address instead of the one that the URL's host resolves to. Several are
+    /// tried in the order in which they were added.
+    #[must_use]
+    pub fn address(mut self, address: SocketAddr) -> Self {
+        self.addresses.push(address);
+        self
+    }
+}

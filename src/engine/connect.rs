@@ -1,0 +1,167 @@
+//! Making connections to servers, without waiting for anything.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use super::endpoint::Endpoint;
+use super::handle::Resolved;
+use super::{ConnectionId, EventLoop, WebSocketHandler};
+use crate::config::ClientConfig;
+use crate::error::Error;
+use crate::net::connector::Connector;
+use crate::net::socket::Socket;
+use crate::proto::handshake::{ClientRequest, Key as HandshakeKey, WsUrl};
+use crate::proto::{Connection, Workspace};
+use crate::reactor::Reactor;
+use crate::slots::Key;
+
+impl<S, R: Reactor> EventLoop<S, R> {
+    /// Connects to a WebSocket server, which `handler` then talks to. Returns at once: the
+    /// handler's `on_open` or `on_connect_error` tells how it went.
+    ///
+    /// `url` is `ws://host[:port][/path][?query]`. All addresses that the host stands for are
+    /// tried in turn, within the configuration's one deadline.
+    ///
+    /// # Errors
+    ///
+    /// When the URL or the configuration's headers are invalid, or there are as many connections
+    /// as the configuration allows.
+    pub fn connect(
+        &mut self,
+        url: &str,
+        config: ClientConfig,
+        handler: impl WebSocketHandler<S> + 'static,
+    ) -> Result<ConnectionId, Error> {
+        let url = WsUrl::parse(url)?;
+        if self.sockets.len() >= self.max_connections {
+            return Err(Error::ConnectionLimit);
+        }
+        let (host, port) = (url.host().to_owned(), url.port());
+        let request = request(url, &config)?;
+        let ClientConfig { limits, mut addresses, .. } = config;
+        let conn = self.begin_connect(request, Endpoint::client(Box::new(handler), limits));
+        if addresses.is_empty() {
+            addresses = known_addresses(&host, port);
+        }
+        if addresses.is_empty() {
+            let handle = self.handle.clone();
+            let done =
+                Box::new(move |addresses| handle.push_resolved(Resolved { conn, addresses }));
+            self.streams.reactor.resolve(&host, port, done);
+        } else {
+            self.try_addresses(conn, addresses);
+        }
+        Ok(ConnectionId(conn))
+    }
+
+    /// Makes the connection's entry, with its opening request held back.
+    fn begin_connect(&mut self, request: ClientRequest, endpoint: Endpoint<S>) -> Key {
+        let mut nonce = [0; 16];
+        for word in nonce.chunks_exact_mut(4) {
+            word.copy_from_slice(&self.sockets.keys.next_key());
+        }
+        self.sockets.now = self.streams.reactor.now();
+        let mut out = Vec::new();
+        let mut workspace = Workspace {
+            out: &mut out,
+            keys: &mut self.sockets.keys,
+            pool: &mut self.sockets.pool.buffers,
+            now: self.sockets.now,
+        };
+        let key = HandshakeKey::from_nonce(nonce);
+        let protocol = Connection::client(request, key, endpoint.limits.clone(), &mut workspace);
+        let endpoint = self.endpoints.insert(endpoint);
+        let mut socket = Socket::new(protocol, endpoint, None);
+        socket.connector = Some(Box::default());
+        let conn = self.sockets.insert(socket);
+        self.sockets.hold(conn, &out);
+        conn
+    }
+
+    /// Goes on with connections whose names were looked up.
+    pub(super) fn serve_resolved(&mut self) {
+        while let Some(Resolved { conn, addresses }) = self.shared.resolved.pop() {
+            match addresses {
+                Ok(addresses) => self.try_addresses(conn, addresses),
+                Err(error) => self.sockets.fail(conn, error),
+            }
+        }
+    }
+
+    fn try_addresses(&mut self, conn: Key, mut addresses: Vec<SocketAddr>) {
+        addresses.reverse();
+        if let Some(socket) = self.sockets.get_mut(conn) {
+            socket.connector = Some(Box::new(Connector { addresses }));
+            self.try_next(conn, io::ErrorKind::NotFound.into());
+        }
+    }
+
+    /// Tries the next address; `error` is why the one before failed.
+    fn try_next(&mut self, conn: Key, mut error: io::Error) {
+        while let Some(address) = self.next_address(conn) {
+            match self.try_address(conn, address) {
+                Ok(()) => return,
+                Err(failure) => error = failure,
+            }
+        }
+        self.sockets.fail(conn, error);
+    }
+
+    fn next_address(&mut self, conn: Key) -> Option<SocketAddr> {
+        let socket = self.sockets.get_mut(conn)?;
+        let address = socket.connector.as_mut()?.addresses.pop()?;
+        socket.peer = Some(address);
+        Some(address)
+    }
+
+    fn try_address(&mut self, conn: Key, address: SocketAddr) -> io::Result<()> {
+        let stream = self.streams.reactor.connect(address)?;
+        self.streams.insert(conn.index(), stream);
+        self.streams.register(conn.index(), conn.to_bits())
+    }
+
+    /// Whether a connection that was being made is made now, so that it can be served.
+    pub(super) fn finish_connect(&mut self, conn: Key) -> bool {
+        match self.streams.connect_result(conn.index()) {
+            Ok(true) => {
+                if let Some(socket) = self.sockets.get_mut(conn) {
+                    socket.connector = None;
+                }
+                self.sockets.unblock(conn, &mut self.streams);
+                true
+            }
+            Ok(false) => false,
+            Err(error) => {
+                self.try_next(conn, error);
+                false
+            }
+        }
+    }
+}
+
+fn request(url: WsUrl, config: &ClientConfig) -> Result<ClientRequest, Error> {
+    let mut request = ClientRequest::new(url);
+    for name in &config.subprotocols {
+        request = request.subprotocol(name)?;
+    }
+    for (name, value) in &config.headers {
+        request = request.header(name, value)?;
+    }
+    if let Some(origin) = &config.origin {
+        request = request.origin(origin)?;
+    }
+    Ok(request)
+}
+
+/// The addresses that need no looking up: literals, and this machine (RFC 6761 §6.3).
+fn known_addresses(host: &str, port: u16) -> Vec<SocketAddr> {
+    let literal = host.trim_start_matches('[').trim_end_matches(']');
+    if let Ok(ip) = literal.parse::<IpAddr>() {
+        return vec![SocketAddr::new(ip, port)];
+    }
+    if host.eq_ignore_ascii_case("localhost") {
+        let loopback: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+        return loopback.map(|ip| SocketAddr::new(ip, port)).into();
+    }
+    Vec::new()
+}

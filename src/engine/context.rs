@@ -1,0 +1,180 @@
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use super::{ConnectionId, TopicId};
+use crate::Error;
+use crate::net::SendStatus;
+use crate::net::sockets::Sockets;
+use crate::net::streams::Transmit;
+use crate::proto::{CloseCode, Message, PreparedMessage};
+use crate::topics::{Refused, Topics};
+
+/// What a handler may do with its loop, while it runs.
+///
+/// The same type in the real world and in the simulation, so that handlers can be tested as they
+/// are.
+pub struct Context<'a> {
+    pub(super) sockets: &'a mut Sockets,
+    pub(super) topics: &'a mut Topics,
+    pub(super) io: &'a mut dyn Transmit,
+    pub(super) stopping: &'a mut bool,
+}
+
+impl Context<'_> {
+    /// Sends a message to a connection.
+    ///
+    /// Messages leave in the order of the calls, those of [`broadcast`](Self::broadcast)
+    /// included. Those to one connection within a turn leave together.
+    pub fn send<'m>(&mut self, conn: ConnectionId, message: impl Into<Message<'m>>) -> SendStatus {
+        self.sockets.send(conn.0, message.into(), self.topics, self.io)
+    }
+
+    /// Sends a message that is encoded already: worth it for one that goes to many connections
+    /// which are no topic.
+    pub fn send_prepared(&mut self, conn: ConnectionId, message: &PreparedMessage) -> SendStatus {
+        self.sockets.send_prepared(conn.0, message, self.topics, self.io)
+    }
+
+    /// Sends a ping, its payload cut to 125 bytes. Silent peers are pinged anyway.
+    pub fn ping(&mut self, conn: ConnectionId, payload: &[u8]) -> SendStatus {
+        if !self.sockets.is_open(conn.0) {
+            return SendStatus::Gone;
+        }
+        self.sockets.ping(conn.0, payload, self.io)
+    }
+
+    /// Begins to close a connection, after everything that was sent to it; `false` if it is gone
+    /// or closing already. Nothing more is received from it, and `on_close` follows.
+    ///
+    /// The reason is cut to 123 bytes. A code that must not be sent (RFC 6455 §7.4.1) is left
+    /// out.
+    pub fn close(&mut self, conn: ConnectionId, code: CloseCode, reason: &str) -> bool {
+        self.sockets.close(conn.0, code, reason, self.topics, self.io)
+    }
+
+    /// The topic of that name, made if there is none. Names have up to 256 bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TopicLimit`].
+    pub fn topic(&mut self, name: &str) -> Result<TopicId, Error> {
+        self.topics.topic(name).map(TopicId).map_err(|_| Error::TopicLimit)
+    }
+
+    /// A topic's name.
+    #[must_use]
+    pub fn topic_name(&self, topic: TopicId) -> Option<&str> {
+        self.topics.name(topic.0)
+    }
+
+    /// Forgets a topic; `false` if it is gone already, or somebody is subscribed to it.
+    pub fn remove_topic(&mut self, topic: TopicId) -> bool {
+        self.topics.remove_topic(topic.0)
+    }
+
+    /// Subscribes a connection to a topic: it gets what is broadcast from now on. `false` if it
+    /// is subscribed already.
+    ///
+    /// # Errors
+    ///
+    /// [`SubscribeError`].
+    pub fn subscribe(
+        &mut self,
+        conn: ConnectionId,
+        topic: TopicId,
+    ) -> Result<bool, SubscribeError> {
+        if !self.sockets.is_open(conn.0) {
+            return Err(SubscribeError::ConnectionGone);
+        }
+        self.topics.subscribe(conn.0, topic.0).map_err(|refused| match refused {
+            Refused::Gone => SubscribeError::TopicGone,
+            Refused::Limit => SubscribeError::TooMany,
+        })
+    }
+
+    /// Ends a subscription, after everything that was broadcast until now. `false` if there is
+    /// none.
+    pub fn unsubscribe(&mut self, conn: ConnectionId, topic: TopicId) -> bool {
+        self.sockets.settle(conn.0, self.topics, self.io);
+        self.topics.unsubscribe(conn.0, topic.0)
+    }
+
+    /// Sends a message to all connections that are subscribed to a topic. It is encoded once.
+    ///
+    /// It leaves at the end of the turn, at most 256 connections at a time, between which the
+    /// loop looks after the others. [`SendStatus::Dropped`] if the topic's backlog is full.
+    pub fn broadcast<'m>(&mut self, topic: TopicId, message: impl Into<Message<'m>>) -> SendStatus {
+        match self.topics.broadcast(topic.0, message.into()) {
+            Ok(()) => SendStatus::Sent,
+            Err(Refused::Gone) => SendStatus::Gone,
+            Err(Refused::Limit) => SendStatus::Dropped,
+        }
+    }
+
+    /// How many connections are subscribed to a topic.
+    #[must_use]
+    pub fn subscriber_count(&self, topic: TopicId) -> usize {
+        self.topics.subscribers(topic.0)
+    }
+
+    /// How many bytes wait to be sent to a connection.
+    #[must_use]
+    pub fn buffered_bytes(&self, conn: ConnectionId) -> usize {
+        self.sockets.buffered_bytes(conn.0)
+    }
+
+    /// Whether messages can be sent to a connection.
+    #[must_use]
+    pub fn is_open(&self, conn: ConnectionId) -> bool {
+        self.sockets.is_open(conn.0)
+    }
+
+    /// The address of the other end of a connection's stream, which may be a proxy's.
+    #[must_use]
+    pub fn peer_addr(&self, conn: ConnectionId) -> Option<SocketAddr> {
+        self.sockets.get(conn.0)?.peer
+    }
+
+    /// The time at which this turn began. Reading it costs nothing.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        self.sockets.now
+    }
+
+    /// Ends the loop after this turn: every connection is closed with code 1001, and `run`
+    /// returns.
+    pub fn stop(&mut self) {
+        *self.stopping = true;
+    }
+}
+
+impl fmt::Debug for Context<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context").field("connections", &self.sockets.len()).finish_non_exhaustive()
+    }
+}
+
+/// Why a connection was not subscribed to a topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SubscribeError {
+    /// The connection is gone, or not open.
+    ConnectionGone,
+    /// The connection is subscribed to as many topics as the configuration allows.
+    TooMany,
+    /// The topic is gone.
+    TopicGone,
+}
+
+impl fmt::Display for SubscribeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ConnectionGone => "the connection is not open",
+            Self::TooMany => "the connection is subscribed to too many topics",
+            Self::TopicGone => "there is no such topic",
+        })
+    }
+}
+
+impl std::error::Error for SubscribeError {}

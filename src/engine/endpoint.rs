@@ -1,0 +1,65 @@
+use std::sync::Arc;
+
+use super::{Upgrade, WebSocketHandler};
+use crate::config::ServerConfig;
+use crate::proto::Limits;
+use crate::proto::handshake::{Acceptance, OriginPolicy, Request};
+
+/// A handler, with what was configured for its connections.
+pub(super) struct Endpoint<S> {
+    pub(super) handler: Box<dyn WebSocketHandler<S>>,
+    pub(super) limits: Arc<Limits>,
+    pub(super) origins: OriginPolicy,
+    subprotocols: Vec<String>,
+    /// Serves one connection that this program makes, and goes with it.
+    pub(super) is_client: bool,
+}
+
+impl<S> Endpoint<S> {
+    pub(super) fn server(handler: Box<dyn WebSocketHandler<S>>, config: ServerConfig) -> Self {
+        Self {
+            handler,
+            limits: Arc::new(config.limits),
+            origins: config.origins,
+            subprotocols: config.subprotocols,
+            is_client: false,
+        }
+    }
+
+    pub(super) fn client(handler: Box<dyn WebSocketHandler<S>>, limits: Limits) -> Self {
+        Self {
+            handler,
+            limits: Arc::new(limits),
+            origins: OriginPolicy::Any,
+            subprotocols: Vec::new(),
+            is_client: true,
+        }
+    }
+
+    /// Chooses the configured subprotocol, if the handler chose none.
+    pub(super) fn complete(&self, upgrade: Upgrade, request: &Request<'_>) -> Upgrade {
+        let Upgrade::Accept(acceptance) = upgrade else {
+            return upgrade;
+        };
+        Upgrade::Accept(self.choose_subprotocol(acceptance, request))
+    }
+
+    fn choose_subprotocol(&self, acceptance: Acceptance, request: &Request<'_>) -> Acceptance {
+        if acceptance.chosen_subprotocol().is_some() {
+            return acceptance;
+        }
+        let offered = |name: &&String| request.subprotocols().any(|offer| offer == name.as_str());
+        match self.subprotocols.iter().find(offered) {
+            // The names were checked when the listener was made.
+            Some(name) => acceptance.clone().subprotocol(name).unwrap_or(acceptance),
+            None => acceptance,
+        }
+    }
+}
+
+/// Whether every configured subprotocol can be written.
+pub(super) fn check_subprotocols(
+    names: &[String],
+) -> Result<(), crate::proto::handshake::InvalidHeader> {
+    names.iter().try_for_each(|name| Acceptance::new().subprotocol(name).map(drop))
+}

@@ -1,0 +1,418 @@
+use std::fmt;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use slab::Slab;
+
+use super::endpoint::{Endpoint, check_subprotocols};
+use super::handle::Shared;
+use super::idle::{IdleStrategy, PREEMPTED};
+use super::{Context, ListenerId, LoopHandle, TopicId, WebSocketHandler};
+use crate::config::{Config, ServerConfig};
+use crate::error::Error;
+use crate::net::disconnect::Disconnect;
+use crate::net::listener::Listener;
+use crate::net::pending::PendingHandshakes;
+use crate::net::sockets::Sockets;
+use crate::net::streams::Streams;
+use crate::proto::{CloseCode, MaskKeys};
+use crate::reactor::{MioReactor, Reactor, Readiness};
+use crate::topics::{Delivery, Topics};
+
+/// How many ready sockets are served before others' output is flushed.
+const SERVED_AT_ONCE: usize = 32;
+
+/// How many connections a turn broadcasts to before the loop looks at its sockets again.
+const BROADCAST_SLICE: usize = 256;
+
+/// How many looks for work are made between two offers of the processor to others.
+const LOOKS: u32 = 32;
+
+/// One thread's loop: it owns listeners, connections and topics, and calls the application's
+/// handlers.
+///
+/// `S` is the application's own state: lent to [`run`](Self::run), which lends it to every
+/// handler. `R` is the world: real by default.
+///
+/// ```no_run
+/// use eventwire::{
+///     Config, ConnectionId, Context, EventLoop, Message, ServerConfig, WebSocketHandler,
+/// };
+///
+/// struct Echo;
+///
+/// impl WebSocketHandler<()> for Echo {
+///     fn on_message(
+///         &mut self,
+///         conn: ConnectionId,
+///         message: Message<'_>,
+///         cx: &mut Context<'_>,
+///         _: &mut (),
+///     ) {
+///         cx.send(conn, message);
+///     }
+/// }
+///
+/// let mut event_loop = EventLoop::new(Config::default())?;
+/// event_loop.listen("127.0.0.1:9001", ServerConfig::default(), Echo)?;
+/// event_loop.run(&mut ())?;
+/// # Ok::<(), eventwire::Error>(())
+/// ```
+pub struct EventLoop<S, R: Reactor = MioReactor> {
+    pub(super) streams: Streams<R>,
+    pub(super) sockets: Sockets,
+    pub(super) topics: Topics,
+    pub(super) endpoints: Slab<Endpoint<S>>,
+    /// By `ListenerId`; a closed one leaves its place empty.
+    listeners: Vec<Option<Listener<R>>>,
+    pub(super) pending: PendingHandshakes,
+    /// Lifted out while input is handled, so that handlers can be lent the rest.
+    pub(super) buffer: Vec<u8>,
+    ready: Vec<Readiness>,
+    idle: IdleStrategy,
+    pub(super) shared: Arc<Shared>,
+    pub(super) handle: LoopHandle,
+    pub(super) max_connections: usize,
+    /// A handler asked for the end, or it has come.
+    pub(super) stopping: bool,
+}
+
+impl<S> EventLoop<S> {
+    /// A loop in the real world.
+    ///
+    /// # Errors
+    ///
+    /// When the system has no descriptors or no entropy for it.
+    pub fn new(config: Config) -> Result<Self, Error> {
+        Self::with_reactor(MioReactor::new().map_err(Error::io("make a reactor"))?, config)
+    }
+}
+
+impl<S, R: Reactor> EventLoop<S, R> {
+    /// A loop in the world of `reactor`.
+    ///
+    /// # Errors
+    ///
+    /// When the reactor offers no entropy.
+    pub fn with_reactor(mut reactor: R, config: Config) -> Result<Self, Error> {
+        let entropy = reactor.entropy().map_err(Error::io("read the system's entropy"))?;
+        let now = reactor.now();
+        let max_connections = config.max_connections.unwrap_or_else(|| reactor.max_connections());
+        let shared = Arc::new(Shared::default());
+        let handle = LoopHandle::new(Arc::clone(&shared), reactor.waker());
+        Ok(Self {
+            sockets: Sockets::new(MaskKeys::new(entropy), now, config.outbox),
+            streams: Streams::new(reactor),
+            topics: Topics::new(config.topics),
+            endpoints: Slab::new(),
+            listeners: Vec::new(),
+            pending: PendingHandshakes::new(config.max_pending),
+            buffer: vec![0; config.receive_buffer],
+            ready: Vec::new(),
+            idle: IdleStrategy::new(config.idle),
+            shared,
+            handle,
+            max_connections,
+            stopping: false,
+        })
+    }
+
+    /// The reactor, to steer a simulation.
+    pub fn reactor_mut(&mut self) -> &mut R {
+        &mut self.streams.reactor
+    }
+
+    /// Listens for WebSocket connections, which `handler` serves. Port 0 takes a free port;
+    /// [`local_addr`](Self::local_addr) tells which.
+    ///
+    /// Of several addresses that a name stands for, the first that can be had is taken.
+    ///
+    /// # Errors
+    ///
+    /// When the address cannot be had, or the configuration names an invalid subprotocol.
+    pub fn listen(
+        &mut self,
+        address: impl ToSocketAddrs + fmt::Debug,
+        config: ServerConfig,
+        handler: impl WebSocketHandler<S> + 'static,
+    ) -> Result<ListenerId, Error> {
+        check_subprotocols(&config.subprotocols)?;
+        let action = format!("listen on {address:?}");
+        let key = self.listeners.len() as u64;
+        let mut outcome = Err(std::io::ErrorKind::InvalidInput.into());
+        for address in address.to_socket_addrs().map_err(Error::io(action.as_str()))? {
+            outcome = self.streams.reactor.listen(address, config.backlog, key);
+            if outcome.is_ok() {
+                break;
+            }
+        }
+        let (socket, local) = outcome.map_err(Error::io(action))?;
+        let endpoint = self.endpoints.insert(Endpoint::server(Box::new(handler), config));
+        self.listeners.push(Some(Listener::new(socket, local, endpoint)));
+        Ok(ListenerId(self.listeners.len() - 1))
+    }
+
+    /// The address that a listener listens on.
+    #[must_use]
+    pub fn local_addr(&self, listener: ListenerId) -> Option<SocketAddr> {
+        self.listeners.get(listener.0)?.as_ref().map(|listener| listener.local)
+    }
+
+    /// Stops listening; connections that were accepted stay. `false` if it was closed already.
+    pub fn close_listener(&mut self, listener: ListenerId) -> bool {
+        self.listeners.get_mut(listener.0).is_some_and(|listener| listener.take().is_some())
+    }
+
+    /// The topic of that name, made if there is none. Names have up to 256 bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TopicLimit`].
+    pub fn topic(&mut self, name: &str) -> Result<TopicId, Error> {
+        self.topics.topic(name).map(TopicId).map_err(|_| Error::TopicLimit)
+    }
+
+    /// How many connections there are, those included that are being opened or closed.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.sockets.len()
+    }
+
+    /// A handle that reaches this loop from other threads.
+    #[must_use]
+    pub fn handle(&self) -> LoopHandle {
+        self.handle.clone()
+    }
+
+    /// Runs the loop until it is stopped. Then every connection was closed with code 1001 and
+    /// its handler told, and nothing listens any more; a stopped loop does not run again.
+    ///
+    /// # Errors
+    ///
+    /// When the system no longer tells what is ready.
+    pub fn run(&mut self, state: &mut S) -> Result<(), Error> {
+        while !self.is_stopping() {
+            self.turn(None, state)?;
+        }
+        self.finish(state);
+        Ok(())
+    }
+
+    /// Runs one turn of the loop, to drive it from a loop of one's own: waits for work, for
+    /// `timeout` at most, and does what there is to do now.
+    ///
+    /// # Errors
+    ///
+    /// When the system no longer tells what is ready.
+    pub fn turn(&mut self, timeout: Option<Duration>, state: &mut S) -> Result<(), Error> {
+        self.wait(timeout).map_err(Error::io("wait for readiness"))?;
+        self.sockets.expire(&mut self.streams);
+        self.serve_ready(state);
+        self.serve_resumed(state);
+        self.serve_resolved();
+        self.accept(state);
+        self.broadcast();
+        self.sockets.flush_dirty(&mut self.streams);
+        self.tell_drained(state);
+        self.reap(state);
+        Ok(())
+    }
+
+    /// Whether the loop was told to stop, by a handler or from another thread.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.stopping || self.shared.is_stopped()
+    }
+
+    // Waiting.
+
+    fn wait(&mut self, timeout: Option<Duration>) -> std::io::Result<()> {
+        self.ready.clear();
+        let now = self.streams.reactor.now();
+        let timeout = if self.has_work(now) { Some(Duration::ZERO) } else { timeout };
+        let timeout = earliest(timeout, self.until_deadline(now));
+        if self.idle.is_busy() || timeout == Some(Duration::ZERO) {
+            self.streams.reactor.poll(Some(Duration::ZERO), &mut self.ready)?;
+        } else if !self.spin(now, timeout)? {
+            self.sleep(timeout)?;
+        }
+        self.sockets.now = self.streams.reactor.now();
+        Ok(())
+    }
+
+    /// Looks for work without sleeping, for as long as it promises to pay; whether there is some.
+    fn spin(&mut self, start: Instant, timeout: Option<Duration>) -> std::io::Result<bool> {
+        let budget = self.idle.spin(start).min(timeout.unwrap_or(Duration::MAX));
+        let (mut before, mut looks) = (start, 0);
+        while before.duration_since(start) < budget {
+            self.streams.reactor.poll(Some(Duration::ZERO), &mut self.ready)?;
+            if !self.ready.is_empty() || self.shared.has_work() {
+                self.idle.hit();
+                return Ok(true);
+            }
+            let now = self.streams.reactor.now();
+            if now.duration_since(before) > PREEMPTED {
+                self.idle.preempted(now);
+                return Ok(false);
+            }
+            before = now;
+            looks += 1;
+            if looks % LOOKS == 0 {
+                thread::yield_now();
+            }
+        }
+        if !budget.is_zero() {
+            self.idle.miss();
+        }
+        Ok(false)
+    }
+
+    fn sleep(&mut self, timeout: Option<Duration>) -> std::io::Result<()> {
+        let start = self.streams.reactor.now();
+        self.shared.doorbell.about_to_sleep();
+        let timeout = if self.shared.has_work() { Some(Duration::ZERO) } else { timeout };
+        let polled = self.streams.reactor.poll(timeout, &mut self.ready);
+        self.shared.doorbell.awake();
+        self.idle.slept(self.streams.reactor.now().duration_since(start));
+        polled
+    }
+
+    /// Whether there is something to do that no readiness will bring up.
+    fn has_work(&self, now: Instant) -> bool {
+        self.sockets.has_work()
+            || !self.topics.is_settled()
+            || self.shared.has_work()
+            || (self.sockets.len() < self.max_connections
+                && self.listeners.iter().flatten().any(|listener| listener.may_accept(now)))
+    }
+
+    fn until_deadline(&mut self, now: Instant) -> Option<Duration> {
+        let listeners = self.listeners.iter().flatten().filter_map(Listener::deadline).min();
+        let deadline = earliest(self.sockets.next_deadline(), listeners)?;
+        Some(deadline.saturating_duration_since(now))
+    }
+
+    // Serving.
+
+    fn serve_ready(&mut self, state: &mut S) {
+        let ready = std::mem::take(&mut self.ready);
+        for some in ready.chunks(SERVED_AT_ONCE) {
+            for readiness in some {
+                match self.listener_of(readiness) {
+                    Some(listener) => listener.ready = true,
+                    None => self.serve(readiness, state),
+                }
+            }
+            self.sockets.flush_dirty(&mut self.streams);
+        }
+        self.ready = ready;
+    }
+
+    /// Listeners' keys are their bare indices; connections' keys are never that small.
+    fn listener_of(&mut self, readiness: &Readiness) -> Option<&mut Listener<R>> {
+        let index = usize::try_from(readiness.key).ok()?;
+        self.listeners.get_mut(index)?.as_mut()
+    }
+
+    fn serve_resumed(&mut self, state: &mut S) {
+        for _ in 0..self.sockets.resumed_len() {
+            if let Some(conn) = self.sockets.next_resumed() {
+                // What readiness said of the end of the stream is not remembered: read to it.
+                self.read(conn, true, state);
+            }
+        }
+    }
+
+    fn accept(&mut self, state: &mut S) {
+        let now = self.sockets.now;
+        for index in 0..self.listeners.len() {
+            for _ in 0..crate::net::listener::ACCEPT_BUDGET {
+                let Some(listener) = &mut self.listeners[index] else {
+                    break;
+                };
+                if self.sockets.len() >= self.max_connections || !listener.may_accept(now) {
+                    break;
+                }
+                let endpoint = listener.endpoint;
+                let Some(accepted) = listener.accept(&mut self.streams.reactor, now) else {
+                    break;
+                };
+                self.admit(accepted, endpoint, state);
+            }
+        }
+    }
+
+    fn broadcast(&mut self) {
+        for _ in 0..BROADCAST_SLICE {
+            match self.topics.deliver() {
+                None => return,
+                Some(Delivery::Run(conn, run)) => {
+                    self.sockets.deliver(conn, &run, &mut self.streams);
+                }
+                Some(Delivery::Several(conn)) => {
+                    self.sockets.settle(conn, &mut self.topics, &mut self.streams);
+                }
+            }
+        }
+    }
+
+    fn tell_drained(&mut self, state: &mut S) {
+        while let Some(conn) = self.sockets.next_drained() {
+            self.call(conn, |handler, conn, cx| handler.on_drained(conn, cx, state));
+        }
+    }
+
+    /// Ends everything: the loop was stopped.
+    fn finish(&mut self, state: &mut S) {
+        self.listeners.clear();
+        for conn in self.sockets.keys() {
+            let code = CloseCode::GOING_AWAY;
+            self.sockets.close(conn, code, "", &mut self.topics, &mut self.streams);
+            self.sockets.flush(conn, &mut self.streams);
+            self.sockets.note_end(conn, Disconnect::ClosedByApplication { code });
+            self.sockets.kill(conn);
+        }
+        self.reap(state);
+    }
+}
+
+impl<S, R: Reactor> fmt::Debug for EventLoop<S, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventLoop")
+            .field("listeners", &self.listeners.iter().flatten().count())
+            .field("connections", &self.sockets.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S, R: Reactor> EventLoop<S, R> {
+    /// Splits the loop into a connection's handler and what the handler is lent.
+    pub(super) fn call(
+        &mut self,
+        conn: crate::slots::Key,
+        call: impl FnOnce(&mut dyn WebSocketHandler<S>, super::ConnectionId, &mut Context<'_>),
+    ) {
+        let Some(socket) = self.sockets.get(conn) else {
+            return;
+        };
+        let Some(endpoint) = self.endpoints.get_mut(socket.endpoint) else {
+            return;
+        };
+        let mut context = Context {
+            sockets: &mut self.sockets,
+            topics: &mut self.topics,
+            io: &mut self.streams,
+            stopping: &mut self.stopping,
+        };
+        call(&mut *endpoint.handler, super::ConnectionId(conn), &mut context);
+    }
+}
+
+fn earliest<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}

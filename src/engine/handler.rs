@@ -1,0 +1,148 @@
+use super::{ConnectionId, Context};
+use crate::net::{ConnectError, Disconnect};
+use crate::proto::Message;
+use crate::proto::handshake::{Acceptance, Refusal, Request};
+
+/// What an application does with the connections of one listener, or with one that it made.
+///
+/// All methods run on the loop's thread and are lent the application's state `S`; a method that
+/// takes its time holds up every connection. Every method does nothing by default, except that
+/// upgrades are accepted.
+///
+/// For each connection [`on_open`](Self::on_open) comes first, and
+/// [`on_close`](Self::on_close) last and exactly once; no method is called from inside another.
+///
+/// A closure is a handler of messages:
+///
+/// ```
+/// use eventwire::{Config, ConnectionId, Context, EventLoop, Message, ServerConfig};
+///
+/// let mut event_loop = EventLoop::new(Config::default())?;
+/// event_loop.listen(
+///     "127.0.0.1:0",
+///     ServerConfig::default(),
+///     |conn: ConnectionId, message: Message<'_>, cx: &mut Context<'_>, _: &mut ()| {
+///         cx.send(conn, message);
+///     },
+/// )?;
+/// # event_loop.turn(Some(std::time::Duration::ZERO), &mut ())?;
+/// # Ok::<(), eventwire::Error>(())
+/// ```
+#[expect(unused_variables, reason = "the names document the defaulted methods")]
+pub trait WebSocketHandler<S> {
+    /// A client asks to connect; its origin was checked. Accept or refuse.
+    fn on_upgrade(
+        &mut self,
+        conn: ConnectionId,
+        request: &Request<'_>,
+        cx: &mut Context<'_>,
+        state: &mut S,
+    ) -> Upgrade {
+        Upgrade::accept()
+    }
+
+    /// The connection is open.
+    fn on_open(&mut self, conn: ConnectionId, cx: &mut Context<'_>, state: &mut S) {}
+
+    /// A whole message arrived. It is lent for this call: copy what is to be kept.
+    fn on_message(
+        &mut self,
+        conn: ConnectionId,
+        message: Message<'_>,
+        cx: &mut Context<'_>,
+        state: &mut S,
+    ) {
+    }
+
+    /// A ping arrived; its pong is under way.
+    fn on_ping(&mut self, conn: ConnectionId, payload: &[u8], cx: &mut Context<'_>, state: &mut S) {
+    }
+
+    /// A pong arrived, asked for or not.
+    fn on_pong(&mut self, conn: ConnectionId, payload: &[u8], cx: &mut Context<'_>, state: &mut S) {
+    }
+
+    /// Everything that had to wait for the peer ([`SendStatus::Queued`](crate::SendStatus)) is
+    /// sent.
+    fn on_drained(&mut self, conn: ConnectionId, cx: &mut Context<'_>, state: &mut S) {}
+
+    /// The connection, which was open, has ended. Its id is refused from now on.
+    fn on_close(
+        &mut self,
+        conn: ConnectionId,
+        disconnect: &Disconnect,
+        cx: &mut Context<'_>,
+        state: &mut S,
+    ) {
+    }
+
+    /// The connection that this program wanted to make will not open.
+    fn on_connect_error(
+        &mut self,
+        conn: ConnectionId,
+        error: &ConnectError,
+        cx: &mut Context<'_>,
+        state: &mut S,
+    ) {
+    }
+}
+
+impl<S, F> WebSocketHandler<S> for F
+where
+    F: FnMut(ConnectionId, Message<'_>, &mut Context<'_>, &mut S),
+{
+    fn on_message(
+        &mut self,
+        conn: ConnectionId,
+        message: Message<'_>,
+        cx: &mut Context<'_>,
+        state: &mut S,
+    ) {
+        self(conn, message, cx, state);
+    }
+}
+
+/// The answer to a client that asks to connect.
+///
+/// ```
+/// use eventwire::Upgrade;
+/// use eventwire::proto::handshake::{Acceptance, Refusal};
+///
+/// let plain = Upgrade::accept();
+/// let chosen: Upgrade = Acceptance::new().subprotocol("chat.v2")?.into();
+/// let refused: Upgrade = Refusal::new(401).body("who are you?").into();
+/// # Ok::<(), eventwire::proto::handshake::InvalidHeader>(())
+/// ```
+#[derive(Clone, Debug)]
+pub enum Upgrade {
+    /// The connection opens. Without a subprotocol, the configuration's choice is taken.
+    Accept(Acceptance),
+    /// The connection ends with an HTTP response.
+    Refuse(Refusal),
+}
+
+impl Upgrade {
+    /// Opens the connection.
+    #[must_use]
+    pub fn accept() -> Self {
+        Self::Accept(Acceptance::new())
+    }
+
+    /// Ends the connection with that HTTP status, 400 to 599.
+    #[must_use]
+    pub fn refuse(status: u16) -> Self {
+        Self::Refuse(Refusal::new(status))
+    }
+}
+
+impl From<Acceptance> for Upgrade {
+    fn from(acceptance: Acceptance) -> Self {
+        Self::Accept(acceptance)
+    }
+}
+
+impl From<Refusal> for Upgrade {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refuse(refusal)
+    }
+}

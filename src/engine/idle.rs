@@ -1,0 +1,129 @@
+//! How long to look for work before sleeping: learned from how long work was in coming.
+
+use std::time::{Duration, Instant};
+
+use crate::config::Idle;
+
+/// A look around that took longer than this was interrupted: others want the processor.
+pub(super) const PREEMPTED: Duration = Duration::from_micros(200);
+
+/// How long not to spin after the processor was lost.
+const REST: Duration = Duration::from_millis(10);
+
+/// Sleep that ended sooner than this was not worth falling asleep for.
+const SHORT_SLEEP: Duration = Duration::from_micros(50);
+
+/// The budget after a short sleep, at least; below it there is no spinning at all.
+const FLOOR: Duration = Duration::from_micros(10);
+
+/// Decides between spinning and sleeping.
+#[derive(Debug)]
+pub(super) struct IdleStrategy {
+    idle: Idle,
+    /// How long to spin at most, when adaptive.
+    budget: Duration,
+    /// No spinning before this moment.
+    resting_until: Option<Instant>,
+}
+
+impl IdleStrategy {
+    pub(super) const fn new(idle: Idle) -> Self {
+        let budget = match idle {
+            Idle::Adaptive { spin_max } => spin_max,
+            Idle::Block | Idle::Busy => Duration::ZERO,
+        };
+        Self { idle, budget, resting_until: None }
+    }
+
+    /// Whether to sleep never.
+    pub(super) const fn is_busy(&self) -> bool {
+        matches!(self.idle, Idle::Busy)
+    }
+
+    /// How long to spin before sleeping.
+    pub(super) fn spin(&self, now: Instant) -> Duration {
+        let resting = self.resting_until.is_some_and(|until| now < until);
+        if resting || self.budget < FLOOR { Duration::ZERO } else { self.budget }
+    }
+
+    /// Spinning found work.
+    pub(super) fn hit(&mut self) {
+        self.grow(self.budget / 4);
+    }
+
+    /// Spinning found nothing. Decays slowly: work that comes now and then is worth many misses.
+    pub(super) fn miss(&mut self) {
+        self.budget -= self.budget / 8;
+    }
+
+    /// The loop slept for this long.
+    pub(super) fn slept(&mut self, time: Duration) {
+        if time <= SHORT_SLEEP {
+            self.grow((self.budget / 2).max(FLOOR));
+        }
+    }
+
+    /// The processor was lost while spinning.
+    pub(super) fn preempted(&mut self, now: Instant) {
+        self.budget = Duration::ZERO;
+        self.resting_until = now.checked_add(REST);
+    }
+
+    fn grow(&mut self, by: Duration) {
+        if let Idle::Adaptive { spin_max } = self.idle {
+            self.budget = (self.budget + by).min(spin_max);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MAX: Duration = Duration::from_micros(200);
+
+    fn adaptive() -> IdleStrategy {
+        IdleStrategy::new(Idle::Adaptive { spin_max: MAX })
+    }
+
+    #[test]
+    fn blocking_and_busy_loops_never_spin_for_a_while() {
+        let now = Instant::now();
+        for idle in [Idle::Block, Idle::Busy] {
+            let mut strategy = IdleStrategy::new(idle);
+            strategy.hit();
+            strategy.slept(Duration::ZERO);
+            assert_eq!(strategy.spin(now), Duration::ZERO);
+            assert_eq!(strategy.is_busy(), idle == Idle::Busy);
+        }
+    }
+
+    #[test]
+    fn spinning_in_vain_stops_and_short_sleeps_bring_it_back() {
+        let now = Instant::now();
+        let mut strategy = adaptive();
+        assert_eq!(strategy.spin(now), MAX);
+        for _ in 0..100 {
+            strategy.miss();
+        }
+        assert_eq!(strategy.spin(now), Duration::ZERO);
+        strategy.slept(Duration::from_millis(1));
+        assert_eq!(strategy.spin(now), Duration::ZERO);
+        strategy.slept(Duration::from_micros(20));
+        assert!(strategy.spin(now) >= FLOOR);
+        for _ in 0..100 {
+            strategy.hit();
+        }
+        assert_eq!(strategy.spin(now), MAX);
+    }
+
+    #[test]
+    fn losing_the_processor_ends_spinning_for_a_rest() {
+        let now = Instant::now();
+        let mut strategy = adaptive();
+        strategy.preempted(now);
+        strategy.slept(Duration::ZERO);
+        assert_eq!(strategy.spin(now), Duration::ZERO);
+        assert!(strategy.spin(now + REST) > Duration::ZERO);
+    }
+}

@@ -1,0 +1,36 @@
+use std::fmt;
+
+use crate::slots::Key;
+
+/// Names a connection of one loop. Outlives it harmlessly: a stale one is refused, and never
+/// reaches another connection.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectionId(pub(crate) Key);
+
+/// Names a topic of one loop. A removed topic's is refused.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TopicId(pub(crate) Key);
+
+/// Names a listener of one loop. A closed listener's is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ListenerId(pub(crate) usize);
+
+impl ConnectionId {
+    /// A number that no other connection of this loop has, for logs and for maps of one's own.
+    #[must_use]
+    pub const fn to_bits(self) -> u64 {
+        self.0.to_bits()
+    }
+}
+
+impl fmt::Debug for ConnectionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ConnectionId({}.{})", self.0.index(), self.0.generation())
+    }
+}
+
+impl fmt::Debug for TopicId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TopicId({}.{})", self.0.index(), self.0.generation())
+    }
+}

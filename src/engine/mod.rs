@@ -1,0 +1,19 @@
+//! What the application sees: the loop, its handlers, and what handlers may do.
+
+mod connect;
+mod connection_map;
+mod context;
+mod dispatch;
+mod endpoint;
+mod event_loop;
+mod handle;
+mod handler;
+mod idle;
+mod ids;
+
+pub use connection_map::ConnectionMap;
+pub use context::{Context, SubscribeError};
+pub use event_loop::EventLoop;
+pub use handle::LoopHandle;
+pub use handler::{Upgrade, WebSocketHandler};
+pub use ids::{ConnectionId, ListenerId, TopicId};

@@ -1,0 +1,8 @@
+use std::net::SocketAddr;
+
+/// A connection that is being made: what is still to be tried.
+#[derive(Debug, Default)]
+pub(crate) struct Connector {
+    /// Addresses not tried yet, the next one last.
+    pub(crate) addresses: Vec<SocketAddr>,
+}

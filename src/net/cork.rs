@@ -1,0 +1,210 @@
+//! The output of the connection whose input is being handled, gathered for one send.
+
+use std::io::IoSlice;
+use std::ops::Range;
+
+use bytes::Bytes;
+
+use super::outbox::{MAX_SLICES, Outbox, OutboxPool};
+use crate::proto::{FrameHeader, OpCode, write_frame};
+
+/// Payloads from this length on are sent from where they lie; a copy of shorter ones is cheaper
+/// than another slice in the send.
+pub(crate) const REUSE: usize = 4 * 1024;
+
+/// Output in order: copied bytes with, now and then, a piece that is not copied.
+///
+/// A connection's cork never outlives the handling of one receive, because pieces may lie in the
+/// receive buffer.
+#[derive(Debug, Default)]
+pub(crate) struct Cork {
+    bytes: Vec<u8>,
+    /// The pieces so far; bytes from `covered` on follow them.
+    pieces: Vec<Piece>,
+    covered: usize,
+    /// Length of all pieces that are not in `bytes`.
+    uncopied: usize,
+    /// Whether some piece lies in storage that is lent to a handler.
+    lent: bool,
+}
+
+#[derive(Debug)]
+enum Piece {
+    /// In `Cork::bytes`.
+    Copied(Range<usize>),
+    /// In the receive buffer.
+    Received(Range<usize>),
+    /// An assembled message in its own storage; empty until the handler gives it back.
+    Assembled(Vec<u8>, Range<usize>),
+    Shared(Bytes),
+}
+
+/// A header to be written in front of a payload that is sent from where it lies, once the handler
+/// that was lent the payload has returned.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reuse {
+    /// Which piece it is.
+    piece: usize,
+    /// Where the payload begins.
+    payload: usize,
+    header: [u8; FrameHeader::MAX_LEN],
+    header_len: usize,
+}
+
+impl Cork {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.bytes.is_empty() && self.pieces.is_empty()
+    }
+
+    /// Bytes gathered.
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len() + self.uncopied
+    }
+
+    /// Whether it can be sent while a handler runs.
+    pub(crate) const fn is_self_contained(&self) -> bool {
+        !self.lent
+    }
+
+    /// Where copied output is appended.
+    pub(crate) const fn bytes_mut(&mut self) -> &mut Vec<u8> {
+        &mut self.bytes
+    }
+
+    #[inline]
+    pub(crate) fn push_frame(&mut self, opcode: OpCode, payload: &[u8], key: Option<[u8; 4]>) {
+        write_frame(opcode, payload, key, &mut self.bytes);
+    }
+
+    pub(crate) fn push_shared(&mut self, bytes: Bytes) {
+        self.push(bytes.len(), Piece::Shared(bytes));
+    }
+
+    /// Sends a whole unmasked payload that begins at `payload` in the receive buffer, from there.
+    /// The client's header in front of it, with its mask, is longer than the server's will be.
+    pub(crate) fn reuse_received(&mut self, opcode: OpCode, payload: usize, len: usize) -> Reuse {
+        let reuse = self.reuse(opcode, payload, len);
+        let range = payload - reuse.header_len..payload + len;
+        self.lent = true;
+        self.push(range.len(), Piece::Received(range));
+        Reuse { piece: self.pieces.len() - 1, ..reuse }
+    }
+
+    /// Sends an assembled message from its own storage, in which it begins at `payload`.
+    pub(crate) fn reuse_assembled(&mut self, opcode: OpCode, payload: usize, len: usize) -> Reuse {
+        let reuse = self.reuse(opcode, payload, len);
+        let range = payload - reuse.header_len..payload + len;
+        self.lent = true;
+        self.push(range.len(), Piece::Assembled(Vec::new(), range));
+        Reuse { piece: self.pieces.len() - 1, ..reuse }
+    }
+
+    fn reuse(&self, opcode: OpCode, payload: usize, len: usize) -> Reuse {
+        let header = FrameHeader { fin: true, opcode, mask: None, len: len as u64 };
+        let mut bytes = [0; FrameHeader::MAX_LEN];
+        let header_len = header.encode(&mut bytes);
+        Reuse { piece: 0, payload, header: bytes, header_len }
+    }
+
+    fn push(&mut self, len: usize, piece: Piece) {
+        if self.covered < self.bytes.len() {
+            self.pieces.push(Piece::Copied(self.covered..self.bytes.len()));
+            self.covered = self.bytes.len();
+        }
+        self.uncopied += len;
+        self.pieces.push(piece);
+    }
+
+    /// Hands over the storage of the assembled message that `reuse` sends.
+    pub(crate) fn fill_assembled(&mut self, reuse: &Reuse, mut storage: Vec<u8>) {
+        reuse.write_header(&mut storage);
+        if let Some(Piece::Assembled(slot, _)) = self.pieces.get_mut(reuse.piece) {
+            *slot = storage;
+        }
+    }
+
+    /// The slices to send, as many as fit, and their length in all.
+    pub(crate) fn slices<'a>(
+        &'a self,
+        received: &'a [u8],
+        slices: &mut [IoSlice<'a>; MAX_SLICES],
+    ) -> (usize, usize) {
+        let tail = &self.bytes[self.covered..];
+        let pieces = self.pieces.iter().map(|piece| self.resolve(piece, received));
+        let mut count = 0;
+        let mut bytes = 0;
+        for slice in pieces.chain([tail]).filter(|slice| !slice.is_empty()).take(MAX_SLICES) {
+            slices[count] = IoSlice::new(slice);
+            count += 1;
+            bytes += slice.len();
+        }
+        (count, bytes)
+    }
+
+    fn resolve<'a>(&'a self, piece: &'a Piece, received: &'a [u8]) -> &'a [u8] {
+        match piece {
+            Piece::Copied(range) => &self.bytes[range.clone()],
+            Piece::Received(range) => &received[range.clone()],
+            Piece::Assembled(storage, range) => &storage[range.clone()],
+            Piece::Shared(bytes) => bytes,
+        }
+    }
+
+    /// Moves everything after the first `sent` bytes to the outbox.
+    pub(crate) fn spill(
+        &mut self,
+        mut sent: usize,
+        received: &[u8],
+        outbox: &mut Outbox,
+        pool: &mut OutboxPool,
+    ) {
+        let mut pieces = std::mem::take(&mut self.pieces);
+        pieces.push(Piece::Copied(self.covered..self.bytes.len()));
+        for piece in pieces.drain(..) {
+            let len = self.resolve(&piece, received).len();
+            let skip = sent.min(len);
+            sent -= skip;
+            if skip == len {
+                if let Piece::Assembled(storage, _) = piece {
+                    pool.buffers.give(storage);
+                }
+                continue;
+            }
+            match piece {
+                Piece::Copied(range) => {
+                    outbox.push_bytes(&self.bytes[range.start + skip..range.end], pool);
+                }
+                Piece::Received(range) => {
+                    outbox.push_bytes(&received[range.start + skip..range.end], pool);
+                }
+                Piece::Assembled(storage, range) => {
+                    outbox.push_assembled(storage, range.start + skip..range.end);
+                }
+                Piece::Shared(bytes) => outbox.push_shared(bytes.slice(skip..)),
+            }
+        }
+        self.pieces = pieces;
+        self.clear(pool);
+    }
+
+    /// Forgets everything, keeping storage for the next.
+    pub(crate) fn clear(&mut self, pool: &mut OutboxPool) {
+        for piece in self.pieces.drain(..) {
+            if let Piece::Assembled(storage, _) = piece {
+                pool.buffers.give(storage);
+            }
+        }
+        self.bytes.clear();
+        self.covered = 0;
+        self.uncopied = 0;
+        self.lent = false;
+    }
+}
+
+impl Reuse {
+    /// Writes the header in front of the payload.
+    pub(crate) fn write_header(&self, buffer: &mut [u8]) {
+        let header = &self.header[..self.header_len];
+        buffer[self.payload - self.header_len..self.payload].copy_from_slice(header);
+    }
+}

@@ -1,0 +1,88 @@
+use std::{fmt, io};
+
+use crate::proto::handshake::HandshakeError;
+use crate::proto::{CloseCode, ProtocolError, TimedOut};
+
+/// Who ended an open connection, and why. A handler is told exactly once.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Disconnect {
+    /// The application closed it, or stopped the loop.
+    ClosedByApplication {
+        /// The code that was sent.
+        code: CloseCode,
+    },
+    /// The peer closed it in order.
+    ClosedByPeer {
+        /// The code that it gave, if it gave one.
+        code: Option<CloseCode>,
+        /// The reason that it gave; empty if none.
+        reason: String,
+    },
+    /// The stream failed, or ended without a close frame (`UnexpectedEof`).
+    Io(io::Error),
+    /// The peer read more slowly than it was sent to, beyond the outbox's limits. It was told
+    /// with close code 1013.
+    Overflow,
+    /// The peer broke the protocol or a limit. It was told with the error's close code.
+    Protocol(ProtocolError),
+    /// The peer did not do in time what it had to.
+    TimedOut(TimedOut),
+}
+
+impl fmt::Display for Disconnect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ClosedByApplication { code } => write!(f, "closed by the application: {code}"),
+            Self::ClosedByPeer { code: None, .. } => f.write_str("closed by the peer"),
+            Self::ClosedByPeer { code: Some(code), reason } if reason.is_empty() => {
+                write!(f, "closed by the peer: {code}")
+            }
+            Self::ClosedByPeer { code: Some(code), reason } => {
+                write!(f, "closed by the peer: {code} {reason:?}")
+            }
+            Self::Io(error) => write!(f, "stream failed: {error}"),
+            Self::Overflow => f.write_str("the peer reads too slowly"),
+            Self::Protocol(error) => write!(f, "the peer broke the protocol: {error}"),
+            Self::TimedOut(TimedOut::Handshake) => f.write_str("opening handshake timed out"),
+            Self::TimedOut(TimedOut::Message) => f.write_str("message left unfinished"),
+            Self::TimedOut(TimedOut::Pong) => f.write_str("the peer is silent"),
+            Self::TimedOut(TimedOut::Close) => f.write_str("closing handshake timed out"),
+        }
+    }
+}
+
+/// Why a connection that this program wanted to make never opened.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The application closed it, or stopped the loop, before it was open.
+    Cancelled,
+    /// The server's answer was not an acceptance.
+    Handshake(HandshakeError),
+    /// The name was not resolved, or no connection was made, or it failed before it was open.
+    Io(io::Error),
+    /// It took longer than the handshake timeout.
+    TimedOut,
+}
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cancelled => f.write_str("cancelled before the connection was open"),
+            Self::Handshake(error) => write!(f, "opening handshake failed: {error}"),
+            Self::Io(error) => write!(f, "cannot connect: {error}"),
+            Self::TimedOut => f.write_str("connecting took too long"),
+        }
+    }
+}
+
+impl std::error::Error for ConnectError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Handshake(error) => Some(error),
+            Self::Io(error) => Some(error),
+            Self::Cancelled | Self::TimedOut => None,
+        }
+    }
+}

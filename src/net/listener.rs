@@ -1,0 +1,81 @@
+use std::io;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use crate::reactor::Reactor;
+
+/// Connections taken from one listener in one turn, so that a storm of them does not hold up
+/// those that are served.
+pub(crate) const ACCEPT_BUDGET: usize = 32;
+
+/// The first pause after descriptors ran out; doubled up to the longest while they stay out.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// A listening socket, and whether connections may wait on it.
+#[derive(Debug)]
+pub(crate) struct Listener<R: Reactor> {
+    socket: R::Listener,
+    pub(crate) local: SocketAddr,
+    /// Which handler its connections belong to.
+    pub(crate) endpoint: usize,
+    /// Readiness has come and was not used up: edge-triggered readiness does not come twice.
+    pub(crate) ready: bool,
+    /// Descriptors ran out: no further try before this moment.
+    paused_until: Option<Instant>,
+    pause: Duration,
+}
+
+impl<R: Reactor> Listener<R> {
+    pub(crate) const fn new(socket: R::Listener, local: SocketAddr, endpoint: usize) -> Self {
+        Self { socket, local, endpoint, ready: true, paused_until: None, pause: FIRST_PAUSE }
+    }
+
+    /// When to try again, if it is paused.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.paused_until.filter(|_| self.ready)
+    }
+
+    /// Whether a connection may be had now.
+    pub(crate) fn may_accept(&self, now: Instant) -> bool {
+        self.ready && self.paused_until.is_none_or(|until| until <= now)
+    }
+
+    /// Takes one connection; `None`: no more now.
+    pub(crate) fn accept(
+        &mut self,
+        reactor: &mut R,
+        now: Instant,
+    ) -> Option<(R::Stream, SocketAddr)> {
+        loop {
+            match reactor.accept(&mut self.socket) {
+                Ok(accepted) => {
+                    self.paused_until = None;
+                    self.pause = FIRST_PAUSE;
+                    return Some(accepted);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.ready = false;
+                    return None;
+                }
+                Err(error) if is_exhaustion(&error) => {
+                    // Those that wait raise no new edge when descriptors are free again.
+                    self.paused_until = now.checked_add(self.pause);
+                    self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+                    return None;
+                }
+                // Interrupted, or that one connection failed before it was taken (accept(2)).
+                Err(_) => {}
+            }
+        }
+    }
+}
+
+/// Whether the process or the system has run out of descriptors or memory for sockets.
+fn is_exhaustion(error: &io::Error) -> bool {
+    const ENOMEM: i32 = 12;
+    const ENFILE: i32 = 23;
+    const EMFILE: i32 = 24;
+    const ENOBUFS: i32 = 105;
+    matches!(error.raw_os_error(), Some(ENOMEM | ENFILE | EMFILE | ENOBUFS))
+}

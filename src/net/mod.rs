@@ -1,0 +1,14 @@
+//! Sockets with their protocol state and their queued bytes.
+
+pub(crate) mod connector;
+mod cork;
+pub(crate) mod disconnect;
+pub(crate) mod listener;
+mod outbox;
+pub(crate) mod pending;
+pub(crate) mod socket;
+pub(crate) mod sockets;
+pub(crate) mod streams;
+
+pub use disconnect::{ConnectError, Disconnect};
+pub use sockets::SendStatus;

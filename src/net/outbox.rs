@@ -1,0 +1,322 @@
+//! What waits to be sent to one connection.
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+use std::ops::Range;
+use std::time::Instant;
+
+use bytes::{Buf, Bytes};
+
+use crate::proto::{BufferPool, OpCode, write_frame};
+
+/// Copied frames are gathered up to this many bytes before another piece of storage is begun.
+const CHUNK: usize = 64 * 1024;
+
+/// Slices in one vectored send.
+pub(crate) const MAX_SLICES: usize = 64;
+
+/// How many emptied outboxes and pieces of storage are kept for the next.
+const KEPT: usize = 256;
+
+/// Output that the socket has not taken yet, in order.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    chunks: VecDeque<Chunk>,
+    /// The newest pong that waits, written whole. It goes out at the next boundary between
+    /// chunks; an older one that still waits is replaced (RFC 6455 §5.5.3 allows it), so that
+    /// pings cannot fill the memory of a peer that does not read.
+    pong: Option<Vec<u8>>,
+    /// Sum of the lengths of the chunks and the pong.
+    bytes: usize,
+    /// When the socket last took something, or refused for the first time.
+    pub(crate) progress: Option<Instant>,
+}
+
+/// A run of whole frames; only the front one may have lost bytes at its start.
+#[derive(Debug)]
+enum Chunk {
+    /// Frames copied here; as the last chunk it still grows.
+    Copied(Vec<u8>, usize),
+    /// An assembled message in its own storage, its header in the headroom.
+    Assembled(Vec<u8>, Range<usize>),
+    /// Frames that other connections are sent too.
+    Shared(Bytes),
+}
+
+impl Chunk {
+    fn as_slice(&self) -> &[u8] {
+        match self {
+            Self::Copied(bytes, start) => &bytes[*start..],
+            Self::Assembled(storage, range) => &storage[range.clone()],
+            Self::Shared(bytes) => bytes,
+        }
+    }
+
+    fn skip(&mut self, count: usize) {
+        match self {
+            Self::Copied(_, start) => *start += count,
+            Self::Assembled(_, range) => range.start += count,
+            Self::Shared(bytes) => bytes.advance(count),
+        }
+    }
+}
+
+impl Outbox {
+    /// Bytes that wait.
+    pub(crate) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.bytes == 0
+    }
+
+    pub(crate) fn push_frame(
+        &mut self,
+        opcode: OpCode,
+        payload: &[u8],
+        key: Option<[u8; 4]>,
+        pool: &mut OutboxPool,
+    ) {
+        let storage = self.tail(payload.len(), pool);
+        let before = storage.len();
+        write_frame(opcode, payload, key, storage);
+        self.bytes += storage.len() - before;
+    }
+
+    pub(crate) fn push_bytes(&mut self, bytes: &[u8], pool: &mut OutboxPool) {
+        if !bytes.is_empty() {
+            self.tail(bytes.len(), pool).extend_from_slice(bytes);
+            self.bytes += bytes.len();
+        }
+    }
+
+    pub(crate) fn push_shared(&mut self, bytes: Bytes) {
+        if !bytes.is_empty() {
+            self.bytes += bytes.len();
+            self.chunks.push_back(Chunk::Shared(bytes));
+        }
+    }
+
+    pub(crate) fn push_assembled(&mut self, storage: Vec<u8>, range: Range<usize>) {
+        self.bytes += range.len();
+        self.chunks.push_back(Chunk::Assembled(storage, range));
+    }
+
+    /// Lets `pong`, a whole frame, wait instead of the one that waits.
+    pub(crate) fn replace_pong(&mut self, pong: &[u8]) {
+        let kept = self.pong.get_or_insert_default();
+        self.bytes -= kept.len();
+        kept.clear();
+        kept.extend_from_slice(pong);
+        self.bytes += kept.len();
+    }
+
+    /// The storage that copied frames are appended to.
+    fn tail(&mut self, len: usize, pool: &mut OutboxPool) -> &mut Vec<u8> {
+        let fits = match self.chunks.back() {
+            Some(Chunk::Copied(bytes, _)) => bytes.len() + len <= CHUNK,
+            _ => false,
+        };
+        if !fits {
+            self.chunks.push_back(Chunk::Copied(pool.take_storage(), 0));
+        }
+        match self.chunks.back_mut() {
+            Some(Chunk::Copied(bytes, _)) => bytes,
+            _ => unreachable!("a copied chunk was just seen or made"),
+        }
+    }
+
+    /// The first slices that wait, and their length in all.
+    pub(crate) fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>; MAX_SLICES]) -> (usize, usize) {
+        let mut bytes = 0;
+        let mut count = 0;
+        for (slot, chunk) in slices.iter_mut().zip(&self.chunks) {
+            let slice = chunk.as_slice();
+            bytes += slice.len();
+            count += 1;
+            *slot = IoSlice::new(slice);
+        }
+        if let Some(pong) = self.pong.as_deref().filter(|_| count == 0) {
+            slices[0] = IoSlice::new(pong);
+            return (1, pong.len());
+        }
+        (count, bytes)
+    }
+
+    /// The socket took `count` bytes.
+    pub(crate) fn consume(&mut self, mut count: usize, pool: &mut OutboxPool, now: Instant) {
+        self.progress = Some(now);
+        self.bytes -= count;
+        if self.chunks.is_empty() {
+            self.place_pong();
+        }
+        while let Some(front) = self.chunks.front_mut() {
+            let len = front.as_slice().len();
+            if count < len {
+                front.skip(count);
+                return;
+            }
+            count -= len;
+            if let Some(chunk) = self.chunks.pop_front() {
+                pool.recycle(chunk);
+            }
+            if count == 0 {
+                self.place_pong();
+                return;
+            }
+        }
+    }
+
+    /// Between chunks: the pong is the next to go.
+    fn place_pong(&mut self) {
+        if let Some(pong) = self.pong.take() {
+            self.chunks.push_front(Chunk::Copied(pong, 0));
+        }
+    }
+
+    /// Forgets what was not begun: what remains is the rest of the front chunk.
+    pub(crate) fn truncate(&mut self, pool: &mut OutboxPool) {
+        while self.chunks.len() > 1 {
+            if let Some(chunk) = self.chunks.pop_back() {
+                pool.recycle(chunk);
+            }
+        }
+        self.pong = None;
+        self.bytes = self.chunks.front().map_or(0, |chunk| chunk.as_slice().len());
+    }
+}
+
+/// Outboxes and storage that no connection uses at the moment.
+#[derive(Debug, Default)]
+pub(crate) struct OutboxPool {
+    /// Empty ones.
+    outboxes: Vec<Box<Outbox>>,
+    /// Cleared ones, none above `CHUNK`.
+    storage: Vec<Vec<u8>>,
+    /// Storage of assembled messages.
+    pub(crate) buffers: BufferPool,
+}
+
+impl OutboxPool {
+    pub(crate) fn take(&mut self) -> Box<Outbox> {
+        self.outboxes.pop().unwrap_or_default()
+    }
+
+    /// Takes back an outbox, with whatever is still in it.
+    pub(crate) fn give(&mut self, mut outbox: Box<Outbox>) {
+        while let Some(chunk) = outbox.chunks.pop_front() {
+            self.recycle(chunk);
+        }
+        if self.outboxes.len() < KEPT && outbox.chunks.capacity() <= MAX_SLICES {
+            outbox.bytes = 0;
+            outbox.pong = None;
+            outbox.progress = None;
+            self.outboxes.push(outbox);
+        }
+    }
+
+    fn take_storage(&mut self) -> Vec<u8> {
+        self.storage.pop().unwrap_or_default()
+    }
+
+    fn recycle(&mut self, chunk: Chunk) {
+        match chunk {
+            Chunk::Copied(mut bytes, _) => {
+                if self.storage.len() < KEPT && bytes.capacity() <= CHUNK {
+                    bytes.clear();
+                    self.storage.push(bytes);
+                }
+            }
+            Chunk::Assembled(storage, _) => self.buffers.give(storage),
+            Chunk::Shared(_) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Takes up to `count` bytes, as a socket would.
+    fn drain(outbox: &mut Outbox, pool: &mut OutboxPool, count: usize) -> Vec<u8> {
+        let mut taken = Vec::new();
+        let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+        let (used, bytes) = outbox.slices(&mut slices);
+        for slice in &slices[..used] {
+            taken.extend_from_slice(slice);
+        }
+        assert_eq!(taken.len(), bytes);
+        taken.truncate(count);
+        outbox.consume(taken.len(), pool, Instant::now());
+        taken
+    }
+
+    fn filled(pool: &mut OutboxPool) -> (Outbox, Vec<u8>) {
+        let mut outbox = Outbox::default();
+        outbox.push_frame(OpCode::Binary, b"one", None, pool);
+        outbox.push_shared(Bytes::from_static(b"shared"));
+        outbox.push_frame(OpCode::Text, b"two", None, pool);
+        outbox.push_bytes(b"three", pool);
+        outbox.push_assembled(b"....four..".to_vec(), 4..8);
+        (outbox, b"\x82\x03oneshared\x81\x03twothreefour".to_vec())
+    }
+
+    #[test]
+    fn bytes_leave_in_order_however_the_socket_takes_them() {
+        for step in 1..40 {
+            let mut pool = OutboxPool::default();
+            let (mut outbox, expected) = filled(&mut pool);
+            assert_eq!(outbox.bytes(), expected.len());
+            let mut sent = Vec::new();
+            while !outbox.is_empty() {
+                sent.extend(drain(&mut outbox, &mut pool, step));
+                assert_eq!(outbox.bytes(), expected.len() - sent.len());
+            }
+            assert_eq!(sent, expected);
+        }
+    }
+
+    #[test]
+    fn only_the_latest_pong_waits_and_goes_between_chunks() {
+        for step in 1..40 {
+            let mut pool = OutboxPool::default();
+            let (mut outbox, _) = filled(&mut pool);
+            let mut sent = drain(&mut outbox, &mut pool, 2);
+            outbox.replace_pong(b"<old>");
+            outbox.replace_pong(b"<pong>");
+            while !outbox.is_empty() {
+                sent.extend(drain(&mut outbox, &mut pool, step));
+            }
+            let text = String::from_utf8_lossy(&sent);
+            assert_eq!(text.matches("<pong>").count(), 1, "{step}: {text}");
+            let rest = text.replacen("<pong>", "", 1);
+            assert_eq!(rest.as_bytes(), filled(&mut pool).1, "{step}");
+        }
+    }
+
+    #[test]
+    fn a_pong_alone_leaves_in_pieces() {
+        let mut pool = OutboxPool::default();
+        let mut outbox = Outbox::default();
+        outbox.replace_pong(b"<pong>");
+        let mut sent = drain(&mut outbox, &mut pool, 4);
+        outbox.replace_pong(b"<next>");
+        while !outbox.is_empty() {
+            sent.extend(drain(&mut outbox, &mut pool, 4));
+        }
+        assert_eq!(sent, b"<pong><next>");
+    }
+
+    #[test]
+    fn truncation_keeps_what_was_begun() {
+        let mut pool = OutboxPool::default();
+        let (mut outbox, _) = filled(&mut pool);
+        drain(&mut outbox, &mut pool, 3);
+        outbox.replace_pong(b"<pong>");
+        outbox.truncate(&mut pool);
+        assert_eq!(outbox.bytes(), 2);
+        assert_eq!(drain(&mut outbox, &mut pool, 10), b"ne");
+        assert!(outbox.is_empty());
+    }
+}

@@ -1,0 +1,117 @@
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use super::connector::Connector;
+use super::disconnect::{ConnectError, Disconnect};
+use super::outbox::Outbox;
+use crate::proto::{Connection, State};
+use crate::timers::Tick;
+
+/// One connection: its protocol state, its queued output and where it is in its life. Its stream
+/// is kept apart, by the same slot.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    pub(crate) protocol: Connection,
+    /// Output that the stream has not taken; `None` when there is none.
+    pub(crate) outbox: Option<Box<Outbox>>,
+    /// The stream took less than it was offered: only writable readiness makes it worth another
+    /// try. Implies an outbox.
+    pub(crate) blocked: bool,
+    /// In the list of those to be flushed.
+    pub(crate) dirty: bool,
+    /// In the loop's own ready queue.
+    pub(crate) resumed: bool,
+    /// There may be input though no readiness will say so: reading was left off.
+    pub(crate) unread: bool,
+    /// `on_open` was called, so `on_close` must be.
+    pub(crate) opened: bool,
+    /// The handler was told of the end.
+    pub(crate) told: bool,
+    /// Our half of the stream is ended.
+    pub(crate) shut: bool,
+    /// The peer's half of the stream is ended.
+    pub(crate) eof: bool,
+    /// The stream is of no more use: the slot is to be freed.
+    pub(crate) dead: bool,
+    /// Which handler it belongs to.
+    pub(crate) endpoint: usize,
+    /// The tick of its newest entry in the wheel of deadlines.
+    pub(crate) armed: Tick,
+    pub(crate) peer: Option<SocketAddr>,
+    /// What remains to be tried while the connection is being made.
+    pub(crate) connector: Option<Box<Connector>>,
+    /// Why it ended, or is about to.
+    pub(crate) end: Option<Box<End>>,
+}
+
+/// Why a connection ended: before or after it was open.
+#[derive(Debug)]
+pub(crate) enum End {
+    Disconnect(Disconnect),
+    Connect(ConnectError),
+}
+
+/// When queued output is too much.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OutboxLimits {
+    /// Above this many bytes the peer is not read from, and must make progress.
+    pub(crate) soft: usize,
+    /// No message is queued that makes it more than this many bytes.
+    pub(crate) hard: usize,
+    /// How long the outbox may stay above `soft` without progress.
+    pub(crate) stall: Duration,
+}
+
+impl Socket {
+    pub(crate) const fn new(
+        protocol: Connection,
+        endpoint: usize,
+        peer: Option<SocketAddr>,
+    ) -> Self {
+        Self {
+            protocol,
+            outbox: None,
+            blocked: false,
+            dirty: false,
+            resumed: false,
+            unread: false,
+            opened: false,
+            told: false,
+            shut: false,
+            eof: false,
+            dead: false,
+            endpoint,
+            armed: Tick::NEVER,
+            peer,
+            connector: None,
+            end: None,
+        }
+    }
+
+    /// Bytes in the outbox.
+    pub(crate) fn queued(&self) -> usize {
+        self.outbox.as_ref().map_or(0, |outbox| outbox.bytes())
+    }
+
+    /// Whether so much waits that nothing more should be asked of the peer.
+    pub(crate) fn is_backed_up(&self, limits: &OutboxLimits) -> bool {
+        self.queued() > limits.soft
+    }
+
+    /// The next moment at which something is due.
+    pub(crate) fn deadline(&self, limits: &OutboxLimits) -> Option<Instant> {
+        let protocol = self.protocol.deadline();
+        match (protocol, self.stall_deadline(limits)) {
+            (Some(protocol), Some(stall)) => Some(protocol.min(stall)),
+            (protocol, stall) => protocol.or(stall),
+        }
+    }
+
+    /// When an outbox that is too full must have made progress.
+    pub(crate) fn stall_deadline(&self, limits: &OutboxLimits) -> Option<Instant> {
+        if self.protocol.state() != State::Open || !self.is_backed_up(limits) {
+            return None;
+        }
+        self.outbox.as_ref()?.progress?.checked_add(limits.stall)
+    }
+}

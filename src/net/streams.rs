@@ -1,0 +1,91 @@
+//! The reactor with the streams of all connections, by their slots: the only part of a connection
+//! that knows which reactor it runs on.
+
+use std::io::{self, IoSlice};
+
+use crate::reactor::Reactor;
+
+/// Sends for whoever does not know the reactor.
+pub(crate) trait Transmit {
+    /// Sends on the stream in `slot`; tells how much was taken, zero if it can take nothing now.
+    fn transmit(&mut self, slot: usize, slices: &[IoSlice<'_>]) -> io::Result<usize>;
+}
+
+/// The reactor and its streams.
+#[derive(Debug)]
+pub(crate) struct Streams<R: Reactor> {
+    pub(crate) reactor: R,
+    streams: Vec<Option<R::Stream>>,
+}
+
+impl<R: Reactor> Streams<R> {
+    pub(crate) const fn new(reactor: R) -> Self {
+        Self { reactor, streams: Vec::new() }
+    }
+
+    pub(crate) fn insert(&mut self, slot: usize, stream: R::Stream) {
+        if self.streams.len() <= slot {
+            self.streams.resize_with(slot + 1, || None);
+        }
+        self.streams[slot] = Some(stream);
+    }
+
+    /// Closes the stream in `slot`.
+    pub(crate) fn remove(&mut self, slot: usize) {
+        if let Some(stream) = self.streams.get_mut(slot) {
+            *stream = None;
+        }
+    }
+
+    /// Receives; `None`: nothing is there now.
+    #[inline]
+    pub(crate) fn recv(&mut self, slot: usize, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        self.call(slot, |reactor, stream| reactor.recv(stream, buffer))
+    }
+
+    /// Ends the sending half. A peer that is gone already needs no farewell.
+    pub(crate) fn shutdown(&mut self, slot: usize) {
+        let _ = self.call(slot, R::shutdown);
+    }
+
+    pub(crate) fn register(&mut self, slot: usize, key: u64) -> io::Result<()> {
+        self.call(slot, |reactor, stream| reactor.register(stream, key)).map(|_| ())
+    }
+
+    /// Whether the connection being made is made; an error if it cannot be.
+    pub(crate) fn connect_result(&mut self, slot: usize) -> io::Result<bool> {
+        Ok(self.call(slot, R::connect_result)?.unwrap_or(false))
+    }
+
+    /// Repeats `call` while it is interrupted; `None`: it would block.
+    #[inline]
+    fn call<T>(
+        &mut self,
+        slot: usize,
+        mut call: impl FnMut(&mut R, &mut R::Stream) -> io::Result<T>,
+    ) -> io::Result<Option<T>> {
+        let Some(Some(stream)) = self.streams.get_mut(slot) else {
+            return Err(io::ErrorKind::NotConnected.into());
+        };
+        loop {
+            match call(&mut self.reactor, stream) {
+                Ok(value) => return Ok(Some(value)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+impl<R: Reactor> Transmit for Streams<R> {
+    #[inline]
+    fn transmit(&mut self, slot: usize, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let sent = match slices {
+            // One slice needs no vector: the plain call is the cheaper one.
+            [slice] => self.call(slot, |reactor, stream| reactor.send(stream, slice))?,
+            _ => self.call(slot, |reactor, stream| reactor.send_vectored(stream, slices))?,
+        };
+        Ok(sent.unwrap_or(0))
+    }
+}

@@ -1,0 +1,130 @@
+use std::time::Instant;
+
+use super::buffer::{Buffer, BufferPool};
+use super::{FrameHeader, Limits, OpCode, ProtocolError, Utf8Validator};
+
+/// A message that arrives in pieces: fragments, or one frame over several receives.
+///
+/// Holds bytes and counts, never an object per fragment, so that a peer cannot make a message
+/// cost more than its bytes.
+#[derive(Debug)]
+pub(super) struct Assembler {
+    /// Text or binary while a message is unfinished.
+    opcode: Option<OpCode>,
+    fragments: usize,
+    /// When the unfinished message began.
+    started: Instant,
+    utf8: Utf8Validator,
+    buffer: Buffer,
+}
+
+impl Assembler {
+    pub(super) fn new(now: Instant) -> Self {
+        Self {
+            opcode: None,
+            fragments: 0,
+            started: now,
+            utf8: Utf8Validator::new(),
+            buffer: Buffer::default(),
+        }
+    }
+
+    /// When the unfinished message began, if there is one.
+    pub(super) fn unfinished_since(&self) -> Option<Instant> {
+        self.opcode.map(|_| self.started)
+    }
+
+    /// Whether the frame that just began is the first of its message.
+    pub(super) const fn is_first_frame(&self) -> bool {
+        self.fragments == 1
+    }
+
+    /// Begins a data frame: checks its place in the sequence (RFC 6455 §5.4) and the limits.
+    #[inline]
+    pub(super) fn begin(
+        &mut self,
+        header: &FrameHeader,
+        limits: &Limits,
+        now: Instant,
+    ) -> Result<(), ProtocolError> {
+        match (self.opcode, header.opcode) {
+            (None, OpCode::Continuation) => return Err(ProtocolError::UnexpectedContinuation),
+            (Some(_), OpCode::Continuation) => {}
+            (Some(_), _) => return Err(ProtocolError::InterruptedMessage),
+            (None, opcode) => {
+                self.opcode = Some(opcode);
+                self.started = now;
+            }
+        }
+        self.fragments += 1;
+        if header.len > limits.frame() as u64 {
+            return Err(ProtocolError::FrameTooLarge { len: header.len, limit: limits.frame() });
+        }
+        if header.len > (limits.message - self.buffer.len()) as u64 {
+            return Err(ProtocolError::MessageTooLarge { limit: limits.message });
+        }
+        if self.fragments > limits.fragments() && !(self.is_first_frame() && header.fin) {
+            return Err(ProtocolError::TooManyFragments { limit: limits.fragments() });
+        }
+        Ok(())
+    }
+
+    /// Ends a message whose only frame was whole in the input and was handed on from there.
+    #[inline]
+    pub(super) const fn end_borrowed(&mut self) {
+        self.opcode = None;
+        self.fragments = 0;
+    }
+
+    /// Appends payload bytes, still masked.
+    pub(super) fn append(
+        &mut self,
+        bytes: &[u8],
+        pool: &mut BufferPool,
+        unmask: impl FnOnce(&mut [u8]),
+    ) -> Result<(), ProtocolError> {
+        let start = self.buffer.len();
+        self.buffer.extend_from_slice(bytes, pool);
+        self.check(start, unmask)
+    }
+
+    /// Room to receive payload bytes straight into, at least `want`.
+    pub(super) fn spare(&mut self, want: usize, pool: &mut BufferPool) -> &mut [u8] {
+        self.buffer.spare(want, pool)
+    }
+
+    /// `count` payload bytes, still masked, were received into [`Assembler::spare`].
+    pub(super) fn received(
+        &mut self,
+        count: usize,
+        unmask: impl FnOnce(&mut [u8]),
+    ) -> Result<(), ProtocolError> {
+        let start = self.buffer.len();
+        self.buffer.advance(count);
+        self.check(start, unmask)
+    }
+
+    fn check(&mut self, start: usize, unmask: impl FnOnce(&mut [u8])) -> Result<(), ProtocolError> {
+        let fresh = &mut self.buffer.as_mut_slice()[start..];
+        unmask(fresh);
+        if self.opcode == Some(OpCode::Text) {
+            self.utf8.feed(fresh).map_err(|_| ProtocolError::InvalidUtf8)?;
+        }
+        Ok(())
+    }
+
+    /// Ends the message with its last frame.
+    pub(super) fn finish(&mut self) -> Result<(OpCode, Buffer), ProtocolError> {
+        let opcode = self.opcode.take().unwrap_or(OpCode::Binary);
+        self.utf8.finish().map_err(|_| ProtocolError::InvalidUtf8)?;
+        self.utf8 = Utf8Validator::new();
+        self.fragments = 0;
+        Ok((opcode, std::mem::take(&mut self.buffer)))
+    }
+
+    /// Gives up what is unfinished.
+    pub(super) fn clear(&mut self, pool: &mut BufferPool) {
+        pool.recycle(std::mem::take(&mut self.buffer));
+        self.utf8 = Utf8Validator::new();
+    }
+}

@@ -1,0 +1,161 @@
+use std::fmt;
+
+/// Room kept free in front of a message, so that a server can answer with the same payload from
+/// where it lies: the longest unmasked header (RFC 6455 §5.2).
+pub(crate) const HEADROOM: usize = 10;
+
+/// The first storage of a message: enough for most, and little to hold for many connections.
+const SMALL: usize = 4 * 1024;
+
+/// Bytes of one message as they were received.
+///
+/// Storage grows with the bytes that arrive, never by a length that the peer declares.
+#[derive(Default)]
+pub struct Buffer {
+    /// Initialised to its whole length, so that receiving into it never has to clear it again.
+    /// Empty, or at least `HEADROOM` long.
+    storage: Vec<u8>,
+    /// The payload ends here in `storage`; it starts after `HEADROOM`. Zero or `>= HEADROOM`.
+    end: usize,
+}
+
+impl Buffer {
+    /// The bytes received so far.
+    #[must_use]
+    pub fn as_slice(&self) -> &[u8] {
+        self.storage.get(HEADROOM..self.end).unwrap_or_default()
+    }
+
+    pub(super) fn as_mut_slice(&mut self) -> &mut [u8] {
+        self.storage.get_mut(HEADROOM..self.end).unwrap_or_default()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.end.saturating_sub(HEADROOM)
+    }
+
+    pub(super) fn extend_from_slice(&mut self, bytes: &[u8], pool: &mut BufferPool) {
+        let spare = self.spare(bytes.len(), pool);
+        spare[..bytes.len()].copy_from_slice(bytes);
+        self.end += bytes.len();
+    }
+
+    /// At least `want` initialised bytes behind the payload; [`Buffer::advance`] makes them part
+    /// of it.
+    pub(super) fn spare(&mut self, want: usize, pool: &mut BufferPool) -> &mut [u8] {
+        if self.storage.is_empty() {
+            self.storage = pool.take(want + HEADROOM);
+            self.end = HEADROOM;
+        }
+        let needed = self.end + want;
+        if self.storage.len() < needed {
+            let doubled = self.storage.len().saturating_mul(2);
+            self.storage.resize(needed.max(doubled).max(SMALL), 0);
+        }
+        &mut self.storage[self.end..]
+    }
+
+    pub(super) fn advance(&mut self, count: usize) {
+        self.end += count;
+        debug_assert!(self.end <= self.storage.len());
+    }
+
+    /// The storage, with the payload from `HEADROOM` to the returned end.
+    pub(crate) fn into_storage(self) -> (Vec<u8>, usize) {
+        (self.storage, self.end)
+    }
+}
+
+impl fmt::Debug for Buffer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Buffer({} of {} bytes)", self.len(), self.storage.len())
+    }
+}
+
+/// Storage that no connection uses at the moment.
+///
+/// Connections borrow from it while a message is incomplete, so that thousands of idle ones own
+/// nothing and busy ones allocate nothing.
+#[derive(Debug)]
+pub struct BufferPool {
+    /// Every one initialised to its whole length, the longest last within its kind.
+    small: Vec<Vec<u8>>,
+    large: Vec<Vec<u8>>,
+    /// Sum of the lengths of both kinds, at most `limit`.
+    bytes: usize,
+    limit: usize,
+}
+
+impl Default for BufferPool {
+    /// Keeps at most 4 MiB.
+    fn default() -> Self {
+        Self::new(4 * 1024 * 1024)
+    }
+}
+
+impl BufferPool {
+    /// A pool which keeps at most `limit` bytes.
+    #[must_use]
+    pub const fn new(limit: usize) -> Self {
+        Self { small: Vec::new(), large: Vec::new(), bytes: 0, limit }
+    }
+
+    /// Initialised storage, probably but not surely as long as `want`.
+    pub(crate) fn take(&mut self, want: usize) -> Vec<u8> {
+        let first = if want > SMALL { &mut self.large } else { &mut self.small };
+        let storage = first.pop().unwrap_or_default();
+        self.bytes -= storage.len();
+        storage
+    }
+
+    /// Takes back what a connection no longer needs; keeps it if there is room.
+    pub(crate) fn give(&mut self, mut storage: Vec<u8>) {
+        if storage.len() < storage.capacity() {
+            storage.resize(storage.capacity(), 0);
+        }
+        if storage.is_empty() || self.bytes + storage.len() > self.limit {
+            return;
+        }
+        self.bytes += storage.len();
+        if storage.len() > 2 * SMALL { &mut self.large } else { &mut self.small }.push(storage);
+    }
+
+    /// Takes back the buffer of a message that was dealt with.
+    pub fn recycle(&mut self, buffer: Buffer) {
+        self.give(buffer.storage);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn storage_follows_what_arrives_and_returns_to_the_pool() {
+        let mut pool = BufferPool::default();
+        let mut buffer = Buffer::default();
+        assert_eq!(buffer.as_slice(), b"");
+        buffer.extend_from_slice(b"abc", &mut pool);
+        buffer.extend_from_slice(&[b'd'; 10_000], &mut pool);
+        assert_eq!(buffer.len(), 10_003);
+        assert_eq!(&buffer.as_slice()[..4], b"abcd");
+        let storage = buffer.storage.as_ptr();
+        pool.recycle(buffer);
+        let mut again = Buffer::default();
+        again.extend_from_slice(&[1; 9_000], &mut pool);
+        assert_eq!(again.storage.as_ptr(), storage);
+        assert_eq!(again.as_slice(), [1; 9_000]);
+    }
+
+    #[test]
+    fn the_pool_keeps_no_more_than_its_limit() {
+        let mut pool = BufferPool::new(10_000);
+        pool.give(vec![0; 8_000]);
+        pool.give(vec![0; 8_000]);
+        pool.give(Vec::new());
+        assert_eq!(pool.bytes, 8_000);
+        assert_eq!(pool.take(1).len(), 8_000);
+        assert_eq!(pool.take(1).len(), 0);
+        assert_eq!(pool.bytes, 0);
+    }
+}

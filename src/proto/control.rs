@@ -1,0 +1,98 @@
+use std::fmt;
+use std::ops::Deref;
+use std::time::{Duration, Instant};
+
+use super::{Limits, ProtocolError};
+
+/// The payload of a control frame: at most 125 bytes (RFC 6455 §5.5), held by value.
+#[derive(Clone, Copy)]
+pub struct ControlPayload {
+    bytes: [u8; Self::MAX_LEN],
+    len: u8,
+}
+
+impl ControlPayload {
+    /// The longest payload of a control frame, in bytes.
+    pub const MAX_LEN: usize = 125;
+
+    /// Appends `bytes`; returns them where they lie now. The frame's header was checked, so they
+    /// fit.
+    pub(super) fn extend(&mut self, bytes: &[u8]) -> &mut [u8] {
+        let start = usize::from(self.len);
+        let fresh = &mut self.bytes[start..start + bytes.len()];
+        fresh.copy_from_slice(bytes);
+        self.len += bytes.len() as u8;
+        fresh
+    }
+}
+
+impl Default for ControlPayload {
+    fn default() -> Self {
+        Self { bytes: [0; Self::MAX_LEN], len: 0 }
+    }
+}
+
+impl Deref for ControlPayload {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.len)]
+    }
+}
+
+impl fmt::Debug for ControlPayload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ControlPayload({:?})", &**self)
+    }
+}
+
+/// Counts control frames and empty fragments against their rate: each costs this program work
+/// that the peer hardly pays for.
+#[derive(Debug)]
+pub(super) struct ControlBudget {
+    /// When the peer's debt is paid off: each frame adds its share of a second.
+    paid: Instant,
+}
+
+impl ControlBudget {
+    pub(super) const fn new(now: Instant) -> Self {
+        Self { paid: now }
+    }
+
+    pub(super) fn spend(&mut self, limits: &Limits, now: Instant) -> Result<(), ProtocolError> {
+        let share = Duration::from_secs(1) / limits.control_rate.max(1);
+        let paid = self.paid.max(now) + share;
+        if paid.duration_since(now) > share.saturating_mul(limits.control_burst) {
+            return Err(ProtocolError::ControlFlood);
+        }
+        self.paid = paid;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_passes_and_then_only_the_rate() {
+        let limits = Limits::default().control_rate(100, 200);
+        let start = Instant::now();
+        let mut budget = ControlBudget::new(start);
+        for _ in 0..200 {
+            assert_eq!(budget.spend(&limits, start), Ok(()));
+        }
+        assert_eq!(budget.spend(&limits, start), Err(ProtocolError::ControlFlood));
+        let later = start + Duration::from_millis(10);
+        assert_eq!(budget.spend(&limits, later), Ok(()));
+        assert_eq!(budget.spend(&limits, later), Err(ProtocolError::ControlFlood));
+    }
+
+    #[test]
+    fn a_payload_grows_piece_by_piece() {
+        let mut payload = ControlPayload::default();
+        payload.extend(b"ab");
+        assert_eq!(payload.extend(b"cd"), b"cd");
+        assert_eq!(&*payload, b"abcd");
+    }
+}

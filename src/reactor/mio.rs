@@ -1,0 +1,203 @@
+use std::fs::File;
+use std::io::{self, IoSlice, Read, Write};
+use std::net::{Shutdown, SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use mio::event::Event;
+use mio::net::{TcpListener, TcpStream};
+use mio::{Events, Interest, Poll, Token, Waker};
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::{EntropySource, Reactor, Readiness, ResolveDone, Wake};
+
+// Keys are 64 bits and travel through the kernel as tokens.
+const _: () = assert!(usize::BITS >= 64, "64-bit platforms only");
+
+/// Readiness taken from the kernel in one call. Too few would make a busy loop poll for the rest
+/// while the first are served again.
+const EVENTS: usize = 1024;
+
+/// The token of wakes: no generation reaches it before 2³² connections, and none has this index.
+const WAKE: Token = Token(usize::MAX);
+
+/// mio hands the kernel's timeout on in milliseconds; an hour is clear of every overflow, and
+/// polling again after it costs nothing.
+const LONGEST_POLL: Duration = Duration::from_secs(3600);
+
+/// Descriptors left to the rest of the program.
+const RESERVED_DESCRIPTORS: usize = 64;
+
+/// Connections at most, however many descriptors there are.
+const MOST_CONNECTIONS: usize = 65_536;
+
+/// The real world: epoll through mio, the system's monotonic clock and entropy.
+#[derive(Debug)]
+pub struct MioReactor {
+    poll: Poll,
+    events: Events,
+    waker: MioWaker,
+}
+
+/// Wakes a [`MioReactor`].
+#[derive(Clone, Debug)]
+pub struct MioWaker(Arc<Waker>);
+
+impl Wake for MioWaker {
+    fn wake(&self) -> io::Result<()> {
+        self.0.wake()
+    }
+}
+
+impl MioReactor {
+    /// A reactor of its own.
+    ///
+    /// # Errors
+    ///
+    /// When the system has no descriptors left for it.
+    pub fn new() -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let waker = MioWaker(Arc::new(Waker::new(poll.registry(), WAKE)?));
+        Ok(Self { poll, events: Events::with_capacity(EVENTS), waker })
+    }
+}
+
+impl Reactor for MioReactor {
+    type Stream = TcpStream;
+    type Listener = TcpListener;
+    type Waker = MioWaker;
+
+    fn poll(&mut self, timeout: Option<Duration>, ready: &mut Vec<Readiness>) -> io::Result<()> {
+        let timeout = timeout.map(|timeout| timeout.min(LONGEST_POLL));
+        match self.poll.poll(&mut self.events, timeout) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
+            other => other?,
+        }
+        ready.extend(self.events.iter().filter(|event| event.token() != WAKE).map(readiness));
+        Ok(())
+    }
+
+    fn now(&mut self) -> Instant {
+        Instant::now()
+    }
+
+    fn entropy(&mut self) -> io::Result<EntropySource> {
+        let mut source = File::open("/dev/urandom")?;
+        let mut check = [0; 1];
+        source.read_exact(&mut check)?;
+        Ok(Box::new(move |bytes| {
+            // Weak keys would let a page forge what proxies see (RFC 6455 §10.3): better none.
+            source.read_exact(bytes).expect("the system's entropy, which was there, is gone");
+        }))
+    }
+
+    fn waker(&self) -> MioWaker {
+        self.waker.clone()
+    }
+
+    fn max_connections(&self) -> usize {
+        descriptor_limit().saturating_sub(RESERVED_DESCRIPTORS).clamp(1, MOST_CONNECTIONS)
+    }
+
+    fn resolve(&mut self, host: &str, port: u16, done: ResolveDone) {
+        let host = host.to_owned();
+        // The system's resolver blocks, for seconds if a server is down: not on this thread.
+        thread::spawn(move || done((host.as_str(), port).to_socket_addrs().map(Iterator::collect)));
+    }
+
+    fn listen(
+        &mut self,
+        address: SocketAddr,
+        backlog: u32,
+        key: u64,
+    ) -> io::Result<(TcpListener, SocketAddr)> {
+        let domain = Domain::for_address(address);
+        let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
+        socket.set_nonblocking(true)?;
+        // A restarted server takes its address back though old connections linger in TIME_WAIT.
+        socket.set_reuse_address(true)?;
+        // Accepted streams inherit it, which saves a call for each.
+        socket.set_tcp_nodelay(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+        let mut listener = TcpListener::from_std(socket.into());
+        let local = listener.local_addr()?;
+        self.poll.registry().register(&mut listener, token(key), Interest::READABLE)?;
+        Ok((listener, local))
+    }
+
+    fn accept(&mut self, listener: &mut TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+        listener.accept()
+    }
+
+    fn connect(&mut self, address: SocketAddr) -> io::Result<TcpStream> {
+        let stream = TcpStream::connect(address)?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+
+    fn connect_result(&mut self, stream: &mut TcpStream) -> io::Result<bool> {
+        if let Some(error) = stream.take_error()? {
+            return Err(error);
+        }
+        match stream.peer_addr() {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn register(&mut self, stream: &mut TcpStream, key: u64) -> io::Result<()> {
+        let both = Interest::READABLE | Interest::WRITABLE;
+        self.poll.registry().register(stream, token(key), both)
+    }
+
+    #[inline]
+    fn recv(&mut self, stream: &mut TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+        stream.read(buffer)
+    }
+
+    #[inline]
+    fn send(&mut self, stream: &mut TcpStream, bytes: &[u8]) -> io::Result<usize> {
+        stream.write(bytes)
+    }
+
+    #[inline]
+    fn send_vectored(
+        &mut self,
+        stream: &mut TcpStream,
+        slices: &[IoSlice<'_>],
+    ) -> io::Result<usize> {
+        stream.write_vectored(slices)
+    }
+
+    fn shutdown(&mut self, stream: &mut TcpStream) -> io::Result<()> {
+        stream.shutdown(Shutdown::Write)
+    }
+}
+
+const fn token(key: u64) -> Token {
+    Token(key as usize)
+}
+
+fn readiness(event: &Event) -> Readiness {
+    Readiness {
+        key: event.token().0 as u64,
+        readable: event.is_readable(),
+        writable: event.is_writable(),
+        hangup: event.is_read_closed() || event.is_error(),
+    }
+}
+
+/// The soft limit on open files. The system tells it without unsafe code only as text.
+fn descriptor_limit() -> usize {
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    limits
+        .lines()
+        .find_map(|line| line.strip_prefix("Max open files"))
+        .and_then(|values| values.split_whitespace().next())
+        .and_then(|soft| soft.parse().ok())
+        // POSIX promises no more than a few; every system has had this many for decades.
+        .unwrap_or(1024)
+}

@@ -1,0 +1,122 @@
+//! A slab whose keys carry a generation, so that a key outlives its value harmlessly.
+
+use slab::Slab;
+
+/// Names a value in [`Slots`]: the slot's index in the low half, the generation in the high half.
+///
+/// The generation is never zero, so a key is never zero and never equals a bare index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Key(u64);
+
+impl Key {
+    pub(crate) const fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
+    pub(crate) const fn to_bits(self) -> u64 {
+        self.0
+    }
+
+    /// The slot, which a later value may share: use it only to index data kept by slot.
+    pub(crate) const fn index(self) -> usize {
+        self.0 as u32 as usize
+    }
+
+    pub(crate) const fn generation(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+}
+
+/// Values by [`Key`]. A removed value's key finds nothing, also when its slot is used again.
+#[derive(Debug)]
+pub(crate) struct Slots<T> {
+    slab: Slab<Slot<T>>,
+    /// The generation of the newest value: unique over the last 2³² − 1 insertions.
+    generation: u32,
+}
+
+#[derive(Debug)]
+struct Slot<T> {
+    generation: u32,
+    value: T,
+}
+
+impl<T> Slots<T> {
+    /// Slots that do not move until `capacity` values are there.
+    pub(crate) fn with_capacity(capacity: usize) -> Self {
+        Self { slab: Slab::with_capacity(capacity), generation: 0 }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.slab.len()
+    }
+
+    pub(crate) fn insert(&mut self, value: T) -> Key {
+        self.generation = self.generation.checked_add(1).unwrap_or(1);
+        let generation = self.generation;
+        let index = self.slab.insert(Slot { generation, value });
+        let index = u32::try_from(index).expect("fewer than 2^32 values fit in memory");
+        Key(u64::from(generation) << 32 | u64::from(index))
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, key: Key) -> Option<&T> {
+        let slot = self.slab.get(key.index())?;
+        (slot.generation == key.generation()).then_some(&slot.value)
+    }
+
+    #[inline]
+    pub(crate) fn get_mut(&mut self, key: Key) -> Option<&mut T> {
+        let slot = self.slab.get_mut(key.index())?;
+        (slot.generation == key.generation()).then_some(&mut slot.value)
+    }
+
+    pub(crate) fn remove(&mut self, key: Key) -> Option<T> {
+        self.get(key)?;
+        Some(self.slab.remove(key.index()).value)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Key, &T)> {
+        self.slab.iter().map(|(index, slot)| {
+            (Key(u64::from(slot.generation) << 32 | index as u64), &slot.value)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stale_key_does_not_find_the_successor_in_its_slot() {
+        let mut slots = Slots::with_capacity(1);
+        let first = slots.insert("first");
+        assert_eq!(slots.remove(first), Some("first"));
+        let second = slots.insert("second");
+        assert_eq!(first.index(), second.index());
+        assert_eq!(slots.get(first), None);
+        assert_eq!(slots.get_mut(first), None);
+        assert_eq!(slots.remove(first), None);
+        assert_eq!(slots.get(second), Some(&"second"));
+    }
+
+    #[test]
+    fn generations_wrap_past_zero() {
+        let mut slots = Slots::with_capacity(0);
+        slots.generation = u32::MAX - 1;
+        let last = slots.insert(1);
+        assert_eq!(last.generation(), u32::MAX);
+        slots.remove(last);
+        assert_eq!(slots.insert(2).generation(), 1);
+    }
+
+    #[test]
+    fn iteration_yields_keys_that_find_their_values() {
+        let mut slots = Slots::with_capacity(3);
+        let keys = [slots.insert(0), slots.insert(1), slots.insert(2)];
+        slots.remove(keys[1]);
+        let seen: Vec<_> = slots.iter().map(|(key, value)| (key, *value)).collect();
+        assert_eq!(seen, [(keys[0], 0), (keys[2], 2)]);
+        assert_eq!(slots.len(), 2);
+    }
+}
