@@ -191,6 +191,7 @@ impl Outbox {
 #[derive(Debug, Default)]
 pub(crate) struct OutboxPool {
     /// Empty ones.
+    #[expect(clippy::vec_box, reason = "the boxes themselves come and go")]
     outboxes: Vec<Box<Outbox>>,
     /// Cleared ones, none above `CHUNK`.
     storage: Vec<Vec<u8>>,

@@ -1,0 +1,187 @@
+//! Ends: closing, failures, peers too slow or silent.
+
+use std::io;
+use std::time::Instant;
+
+use super::{SendStatus, Sockets};
+use crate::net::disconnect::{ConnectError, Disconnect};
+use crate::net::socket::End;
+use crate::net::streams::Transmit;
+use crate::proto::{CloseCode, Connection, PeerError, State, TimedOut};
+use crate::slots::Key;
+use crate::timers::{DeadlineWheel, Tick};
+use crate::topics::Topics;
+
+impl Sockets {
+    /// Begins the closing handshake, or ends a connection that is not open yet; `false` if it is
+    /// ending already.
+    pub(crate) fn close(
+        &mut self,
+        conn: Key,
+        code: CloseCode,
+        reason: &str,
+        topics: &mut Topics,
+        io: &mut dyn Transmit,
+    ) -> bool {
+        let Some(state) = self.slots.get(conn).map(|socket| socket.protocol.state()) else {
+            return false;
+        };
+        match state {
+            State::Open => {
+                self.settle(conn, topics, io);
+                self.answer(conn, |protocol, work| protocol.close(code, reason, work), |()| false);
+                self.note_end(conn, Disconnect::ClosedByApplication { code });
+                self.arm(conn);
+                true
+            }
+            State::Connecting => {
+                self.answer(conn, |protocol, work| protocol.close(code, reason, work), |()| false);
+                self.end(conn, End::Connect(ConnectError::Cancelled));
+                self.kill(conn);
+                true
+            }
+            State::Closing | State::Closed => false,
+        }
+    }
+
+    /// What the peer did wrong has been answered; ends the connection.
+    pub(crate) fn end_by_peer_error(&mut self, conn: Key, error: PeerError) {
+        self.end(
+            conn,
+            match error {
+                PeerError::Handshake(error) => End::Connect(ConnectError::Handshake(error)),
+                PeerError::Protocol(error) => End::Disconnect(Disconnect::Protocol(error)),
+            },
+        );
+    }
+
+    /// The stream failed.
+    pub(crate) fn fail(&mut self, conn: Key, error: io::Error) {
+        let open = self.slots.get(conn).is_some_and(|socket| socket.opened);
+        self.end(
+            conn,
+            if open {
+                End::Disconnect(Disconnect::Io(error))
+            } else {
+                End::Connect(ConnectError::Io(error))
+            },
+        );
+        self.kill(conn);
+    }
+
+    /// Notes why the connection is about to end, without ending it yet. The first reason stands.
+    pub(crate) fn note_end(&mut self, conn: Key, disconnect: Disconnect) {
+        if let Some(socket) = self.slots.get_mut(conn) {
+            socket.end.get_or_insert_with(|| Box::new(End::Disconnect(disconnect)));
+        }
+    }
+
+    /// Ends the connection: its handler is told, and its stream is closed after what is queued.
+    pub(crate) fn end(&mut self, conn: Key, end: End) {
+        if let Some(socket) = self.slots.get_mut(conn) {
+            socket.end.get_or_insert_with(|| Box::new(end));
+            self.ended.push(conn);
+            self.arm(conn);
+        }
+    }
+
+    /// The stream is of no more use.
+    pub(crate) fn kill(&mut self, conn: Key) {
+        if let Some(socket) = self.slots.get_mut(conn) {
+            socket.dead = true;
+            self.ended.push(conn);
+        }
+    }
+
+    /// Looks at a connection again that has ended before.
+    pub(crate) fn revisit(&mut self, conn: Key) {
+        self.ended.push(conn);
+    }
+
+    pub(crate) fn take_ended(&mut self) -> Vec<Key> {
+        std::mem::take(&mut self.ended)
+    }
+
+    /// Gives the list back, to be filled again.
+    pub(crate) fn return_ended(&mut self, mut list: Vec<Key>) {
+        if self.ended.is_empty() {
+            list.clear();
+            self.ended = list;
+        }
+    }
+
+    /// The peer does not read: what is queued is forgotten, and it is told with 1013.
+    pub(super) fn overflow(&mut self, conn: Key) -> SendStatus {
+        if let Some(socket) = self.slots.get_mut(conn) {
+            if let Some(outbox) = &mut socket.outbox {
+                outbox.truncate(&mut self.pool);
+            }
+            self.answer(
+                conn,
+                |protocol, work| protocol.close(CloseCode::TRY_AGAIN_LATER, "", work),
+                |()| false,
+            );
+            self.end(conn, End::Disconnect(Disconnect::Overflow));
+        }
+        SendStatus::Dropped
+    }
+
+    /// Sees to it that the connection comes up when its next deadline does.
+    pub(crate) fn arm(&mut self, conn: Key) {
+        let limits = self.limits;
+        let Some(socket) = self.slots.get_mut(conn) else {
+            return;
+        };
+        if let Some(deadline) = socket.deadline(&limits) {
+            socket.armed = self.wheel.arm(conn, deadline, socket.armed);
+        }
+    }
+
+    pub(crate) fn next_deadline(&mut self) -> Option<Instant> {
+        self.wheel.next()
+    }
+
+    /// Acts on the deadlines that have come.
+    pub(crate) fn expire(&mut self, io: &mut dyn Transmit) {
+        for _ in 0..DeadlineWheel::budget() {
+            let Some((conn, tick)) = self.wheel.expire(self.now) else {
+                return;
+            };
+            let Some(socket) = self.slots.get_mut(conn).filter(|socket| socket.armed == tick)
+            else {
+                continue;
+            };
+            socket.armed = Tick::NEVER;
+            self.act_on_deadline(conn, io);
+            self.arm(conn);
+        }
+    }
+
+    pub(super) fn act_on_deadline(&mut self, conn: Key, io: &mut dyn Transmit) {
+        let limits = self.limits;
+        let Some(socket) = self.slots.get(conn).filter(|socket| !socket.dead) else {
+            return;
+        };
+        if socket.stall_deadline(&limits).is_some_and(|deadline| deadline <= self.now) {
+            self.overflow(conn);
+            return;
+        }
+        let handled = self.answer(conn, Connection::handle_timeout, Result::is_ok);
+        let Some(Err(timed_out)) = handled else {
+            return;
+        };
+        let opened = self.slots.get(conn).is_some_and(|socket| socket.opened);
+        self.end(
+            conn,
+            if opened {
+                End::Disconnect(Disconnect::TimedOut(timed_out))
+            } else {
+                End::Connect(ConnectError::TimedOut)
+            },
+        );
+        self.flush(conn, io);
+        if matches!(timed_out, TimedOut::Close | TimedOut::Pong) {
+            self.kill(conn);
+        }
+    }
+}

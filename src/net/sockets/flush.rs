@@ -1,0 +1,136 @@
+//! Flushing: from the cork and the outboxes to the streams.
+
+use std::io::IoSlice;
+
+use super::Sockets;
+use crate::net::outbox::MAX_SLICES;
+use crate::net::streams::Transmit;
+use crate::proto::State;
+use crate::slots::Key;
+
+impl Sockets {
+    /// Sends what was gathered for the current connection, in one call if it takes it.
+    #[inline]
+    pub(crate) fn flush_cork(&mut self, received: &[u8], io: &mut dyn Transmit) {
+        let Some(conn) = self.current.as_ref().map(|current| current.conn) else {
+            return;
+        };
+        let len = self.cork.len();
+        if len == 0 {
+            return;
+        }
+        let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+        let (count, offered) = self.cork.slices(received, &mut slices);
+        match io.transmit(conn.index(), &slices[..count]) {
+            Ok(sent) if sent == len => self.cork.clear(&mut self.pool),
+            Ok(sent) => self.spill(conn, sent, sent < offered, received, io),
+            Err(error) => {
+                self.cork.clear(&mut self.pool);
+                self.fail(conn, error);
+            }
+        }
+    }
+
+    pub(super) fn spill(
+        &mut self,
+        conn: Key,
+        sent: usize,
+        blocked: bool,
+        received: &[u8],
+        io: &mut dyn Transmit,
+    ) {
+        let mut outbox = self.pool.take();
+        self.cork.spill(sent, received, &mut outbox, &mut self.pool);
+        if let Some(socket) = self.slots.get_mut(conn) {
+            socket.outbox = Some(outbox);
+        }
+        if blocked {
+            self.note_blocked(conn);
+        } else {
+            self.flush(conn, io);
+        }
+    }
+
+    /// Ends the corking of the current connection.
+    pub(crate) fn uncork(&mut self) {
+        debug_assert!(self.cork.is_empty());
+        self.current = None;
+    }
+
+    /// Sends what is queued for a connection, until it is empty or the stream takes no more.
+    pub(crate) fn flush(&mut self, conn: Key, io: &mut dyn Transmit) {
+        loop {
+            let Some(socket) = self.slots.get_mut(conn).filter(|socket| !socket.blocked) else {
+                return;
+            };
+            let Some(outbox) = &mut socket.outbox else {
+                return;
+            };
+            let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+            let (count, offered) = outbox.slices(&mut slices);
+            let sent = match io.transmit(conn.index(), &slices[..count]) {
+                Ok(sent) => sent,
+                Err(error) => return self.fail(conn, error),
+            };
+            outbox.consume(sent, &mut self.pool, self.now);
+            if sent < offered {
+                return self.note_blocked(conn);
+            }
+            if outbox.is_empty() {
+                return self.note_empty(conn);
+            }
+        }
+    }
+
+    /// Flushes those that others' handlers wrote to.
+    pub(crate) fn flush_dirty(&mut self, io: &mut dyn Transmit) {
+        let mut dirty = std::mem::take(&mut self.dirty);
+        for conn in dirty.drain(..) {
+            if let Some(socket) = self.slots.get_mut(conn) {
+                socket.dirty = false;
+                self.flush(conn, io);
+            }
+        }
+        self.dirty = dirty;
+    }
+
+    /// The stream may take more.
+    pub(crate) fn unblock(&mut self, conn: Key, io: &mut dyn Transmit) {
+        if let Some(socket) = self.slots.get_mut(conn).filter(|socket| socket.blocked) {
+            socket.blocked = false;
+            self.flush(conn, io);
+        }
+    }
+
+    pub(super) fn note_blocked(&mut self, conn: Key) {
+        let Some(socket) = self.slots.get_mut(conn) else {
+            return;
+        };
+        socket.blocked = true;
+        if let Some(outbox) = &mut socket.outbox {
+            outbox.progress.get_or_insert(self.now);
+        }
+        self.resume_if_unread(conn);
+        self.arm(conn);
+    }
+
+    pub(super) fn note_empty(&mut self, conn: Key) {
+        let Some(socket) = self.slots.get_mut(conn) else {
+            return;
+        };
+        if let Some(outbox) = socket.outbox.take() {
+            if outbox.progress.is_some() && socket.protocol.is_open() && socket.opened {
+                self.drained.push(conn);
+            }
+            self.pool.give(outbox);
+        }
+        if socket.protocol.state() == State::Closed {
+            self.ended.push(conn);
+        }
+        self.resume_if_unread(conn);
+    }
+
+    pub(crate) fn next_drained(&mut self) -> Option<Key> {
+        self.drained.pop()
+    }
+}

@@ -1,0 +1,120 @@
+//! Input: from the stream to the protocol, and whether to read on.
+
+use super::{Current, Lent, Sockets};
+use crate::net::cork::Reuse;
+use crate::net::socket::Socket;
+use crate::proto::handshake::{Acceptance, Refusal, Request};
+use crate::proto::{Buffer, BufferPool, Event, PeerError};
+use crate::slots::Key;
+
+impl Sockets {
+    /// Corks the output of `conn` until [`Sockets::uncork`].
+    pub(crate) fn cork(&mut self, conn: Key) {
+        debug_assert!(self.cork.is_empty());
+        self.current = Some(Current { conn, lent: None, reuse: None });
+    }
+
+    /// Feeds input to the connection's protocol; `None` if there is no such connection.
+    #[inline]
+    pub(crate) fn receive<'a>(
+        &mut self,
+        conn: Key,
+        input: &'a mut [u8],
+    ) -> Option<Result<(usize, Option<Event<'a>>), PeerError>> {
+        self.answer(
+            conn,
+            |protocol, workspace| protocol.receive(input, workspace),
+            |received| matches!(received, Ok((_, Some(Event::Ping(_))))),
+        )
+    }
+
+    /// Tells the protocol that `count` bytes were received straight into its message.
+    pub(crate) fn received(
+        &mut self,
+        conn: Key,
+        count: usize,
+    ) -> Option<Result<Option<Event<'static>>, PeerError>> {
+        self.answer(conn, |protocol, workspace| protocol.received(count, workspace), |_| false)
+    }
+
+    /// Lends the current connection's handler a message, so that sending it back needs no copy.
+    pub(crate) fn lend(&mut self, lent: Lent) {
+        if let Some(current) = &mut self.current {
+            current.lent = Some(lent);
+        }
+    }
+
+    /// Takes back a message that lies in the receive buffer; the caller writes the header.
+    pub(crate) fn take_back(&mut self) -> Option<Reuse> {
+        let current = self.current.as_mut()?;
+        current.lent = None;
+        current.reuse.take()
+    }
+
+    /// Takes back a message with its own storage.
+    pub(crate) fn take_back_assembled(&mut self, buffer: Buffer) {
+        match self.take_back() {
+            Some(reuse) => self.cork.fill_assembled(&reuse, buffer.into_storage().0),
+            None => self.pool.buffers.recycle(buffer),
+        }
+    }
+
+    /// The connection, with the storage that it may take for a message.
+    pub(crate) fn with_buffers(&mut self, conn: Key) -> Option<(&mut Socket, &mut BufferPool)> {
+        Some((self.slots.get_mut(conn)?, &mut self.pool.buffers))
+    }
+
+    /// Accepts a client's request.
+    pub(crate) fn accept(&mut self, conn: Key, request: &Request<'_>, acceptance: &Acceptance) {
+        self.answer(conn, |protocol, work| protocol.accept(request, acceptance, work), |()| false);
+    }
+
+    /// Refuses a client's request.
+    pub(crate) fn refuse(&mut self, conn: Key, refusal: &Refusal) {
+        self.answer(conn, |protocol, work| protocol.refuse(refusal, work), |()| false);
+    }
+
+    /// Leaves off reading while too much waits for this peer; whether it did.
+    #[inline]
+    pub(crate) fn hold_back(&mut self, conn: Key) -> bool {
+        let Some(socket) = self.slots.get_mut(conn) else {
+            return true;
+        };
+        let Some(outbox) = &socket.outbox else {
+            return false;
+        };
+        socket.unread = socket.protocol.is_open() && outbox.bytes() > self.limits.soft;
+        socket.unread
+    }
+
+    /// Reads from the connection in this or the next turn, whatever readiness says.
+    pub(crate) fn resume(&mut self, conn: Key) {
+        if let Some(socket) = self.slots.get_mut(conn).filter(|socket| !socket.resumed) {
+            socket.resumed = true;
+            self.resumed.push_back(conn);
+        }
+    }
+
+    pub(super) fn resume_if_unread(&mut self, conn: Key) {
+        let limits = self.limits;
+        let Some(socket) = self.slots.get_mut(conn) else {
+            return;
+        };
+        if socket.unread && !socket.is_backed_up(&limits) {
+            socket.unread = false;
+            self.resume(conn);
+        }
+    }
+
+    pub(crate) fn next_resumed(&mut self) -> Option<Key> {
+        let conn = self.resumed.pop_front()?;
+        if let Some(socket) = self.slots.get_mut(conn) {
+            socket.resumed = false;
+        }
+        Some(conn)
+    }
+
+    pub(crate) fn resumed_len(&self) -> usize {
+        self.resumed.len()
+    }
+}

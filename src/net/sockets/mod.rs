@@ -1,0 +1,213 @@
+//! All connections of a loop, and what can be done with them.
+
+mod ending;
+mod flush;
+mod input;
+mod output;
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use super::cork::{Cork, Reuse};
+use super::outbox::OutboxPool;
+use super::socket::{OutboxLimits, Socket};
+use crate::proto::{Connection, MaskKeys, Message, Role, Workspace};
+use crate::slots::{Key, Slots};
+use crate::timers::DeadlineWheel;
+
+/// What became of a message that was sent. Nothing of it is an error: a peer that reads slowly or
+/// is gone is part of the business.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SendStatus {
+    /// Taken; it leaves with this turn at the latest.
+    Sent,
+    /// Taken; it waits until the peer has read what was sent before. The handler's `on_drained`
+    /// says when nothing waits any more.
+    Queued,
+    /// Not taken: more waits than the limit allows. A connection is being closed with code 1013.
+    Dropped,
+    /// Not taken: there is no such connection or topic, or it is not open.
+    Gone,
+}
+
+/// Every connection, and the lists of those that something is to be done for.
+#[derive(Debug)]
+pub(crate) struct Sockets {
+    slots: Slots<Socket>,
+    pub(crate) pool: OutboxPool,
+    pub(crate) keys: MaskKeys,
+    cork: Cork,
+    /// Where control frames are written for a connection that is not corked.
+    scratch: Vec<u8>,
+    /// Whose input is being handled.
+    current: Option<Current>,
+    /// Those with output to flush; each has `Socket::dirty` set.
+    dirty: Vec<Key>,
+    /// Those whose end is to be told or carried on; may name one twice, or one that is gone.
+    ended: Vec<Key>,
+    /// Those to be read without readiness; each has `Socket::resumed` set.
+    resumed: VecDeque<Key>,
+    /// Those whose outbox emptied after it had waited for the peer.
+    drained: Vec<Key>,
+    wheel: DeadlineWheel,
+    pub(crate) now: Instant,
+    limits: OutboxLimits,
+}
+
+/// The connection whose input is being handled: its output is corked.
+#[derive(Debug)]
+struct Current {
+    conn: Key,
+    /// The message that its handler is lent.
+    lent: Option<Lent>,
+    /// How that message is sent back from where it lies.
+    reuse: Option<Reuse>,
+}
+
+/// Where a lent message lies.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lent {
+    /// Its payload's address: compared, never followed.
+    address: usize,
+    len: usize,
+    /// Where the payload begins in its storage.
+    payload: usize,
+    assembled: bool,
+}
+
+impl Lent {
+    /// A message that begins at `payload` of its storage: the receive buffer, or its own.
+    pub(crate) fn new(message: Message<'_>, payload: usize, assembled: bool) -> Self {
+        let bytes = message.as_bytes();
+        Self { address: bytes.as_ptr() as usize, len: bytes.len(), payload, assembled }
+    }
+
+    fn is(&self, payload: &[u8]) -> bool {
+        self.address == payload.as_ptr() as usize && self.len == payload.len()
+    }
+}
+
+impl Sockets {
+    pub(crate) fn new(keys: MaskKeys, now: Instant, limits: OutboxLimits) -> Self {
+        Self {
+            slots: Slots::with_capacity(0),
+            pool: OutboxPool::default(),
+            keys,
+            cork: Cork::default(),
+            scratch: Vec::new(),
+            current: None,
+            dirty: Vec::new(),
+            ended: Vec::new(),
+            resumed: VecDeque::new(),
+            drained: Vec::new(),
+            wheel: DeadlineWheel::new(now),
+            now,
+            limits,
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    pub(crate) fn keys(&self) -> Vec<Key> {
+        self.slots.iter().map(|(key, _)| key).collect()
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, conn: Key) -> Option<&Socket> {
+        self.slots.get(conn)
+    }
+
+    #[inline]
+    pub(crate) fn get_mut(&mut self, conn: Key) -> Option<&mut Socket> {
+        self.slots.get_mut(conn)
+    }
+
+    pub(crate) fn insert(&mut self, socket: Socket) -> Key {
+        let conn = self.slots.insert(socket);
+        self.arm(conn);
+        conn
+    }
+
+    pub(crate) fn remove(&mut self, conn: Key) -> Option<Socket> {
+        let mut socket = self.slots.remove(conn)?;
+        if let Some(outbox) = socket.outbox.take() {
+            self.pool.give(outbox);
+        }
+        Some(socket)
+    }
+
+    /// Lets the protocol write, into the cork or behind what is queued. `is_ping` tells from the
+    /// result that the only thing written is a pong.
+    #[inline]
+    fn answer<T>(
+        &mut self,
+        conn: Key,
+        act: impl FnOnce(&mut Connection, &mut Workspace<'_>) -> T,
+        is_ping: impl FnOnce(&T) -> bool,
+    ) -> Option<T> {
+        let corked = self.is_corked(conn);
+        let socket = self.slots.get_mut(conn)?;
+        let out = if corked { self.cork.bytes_mut() } else { &mut self.scratch };
+        let pool = &mut self.pool.buffers;
+        let mut workspace = Workspace { out, keys: &mut self.keys, pool, now: self.now };
+        let result = act(&mut socket.protocol, &mut workspace);
+        if !corked && !self.scratch.is_empty() {
+            match &mut socket.outbox {
+                Some(outbox) if socket.blocked && is_ping(&result) => {
+                    outbox.replace_pong(&self.scratch);
+                    self.scratch.clear();
+                }
+                _ => self.take_scratch(conn),
+            }
+        }
+        Some(result)
+    }
+
+    /// Queues what was written to the scratch buffer.
+    fn take_scratch(&mut self, conn: Key) {
+        let corked = self.is_corked(conn);
+        if let Some(socket) = self.slots.get_mut(conn) {
+            if corked {
+                self.cork.bytes_mut().extend_from_slice(&self.scratch);
+            } else {
+                let outbox = socket.outbox.get_or_insert_with(|| self.pool.take());
+                outbox.push_bytes(&self.scratch, &mut self.pool);
+                if !socket.dirty && !socket.blocked {
+                    socket.dirty = true;
+                    self.dirty.push(conn);
+                }
+            }
+        }
+        self.scratch.clear();
+    }
+
+    /// Whether something is left that no readiness will bring up.
+    pub(crate) fn has_work(&self) -> bool {
+        !(self.resumed.is_empty()
+            && self.dirty.is_empty()
+            && self.ended.is_empty()
+            && self.drained.is_empty())
+    }
+
+    #[inline]
+    fn is_corked(&self, conn: Key) -> bool {
+        self.current.as_ref().is_some_and(|current| current.conn == conn)
+            && self.slots.get(conn).is_some_and(|socket| socket.outbox.is_none())
+    }
+
+    pub(crate) fn is_open(&self, conn: Key) -> bool {
+        self.slots.get(conn).is_some_and(|socket| socket.protocol.is_open() && !socket.dead)
+    }
+
+    fn role(&self, conn: Key) -> Role {
+        self.slots.get(conn).map_or(Role::Server, |socket| socket.protocol.role())
+    }
+
+    /// Bytes that wait to be sent to the connection.
+    pub(crate) fn buffered_bytes(&self, conn: Key) -> usize {
+        let corked = if self.is_corked(conn) { self.cork.len() } else { 0 };
+        corked + self.slots.get(conn).map_or(0, Socket::queued)
+    }
+}

@@ -1,0 +1,227 @@
+//! Output: from handlers and topics to the cork or the outbox.
+
+use std::io::IoSlice;
+
+use super::{SendStatus, Sockets};
+use crate::net::cork::REUSE;
+use crate::net::streams::Transmit;
+use crate::proto::{FrameHeader, MaskKeys, Message, OpCode, PreparedMessage, Role, write_frame};
+use crate::slots::Key;
+use crate::topics::{Run, Topics};
+
+/// Corked output is sent from this length on, without waiting for the handler to return.
+const CORK_FULL: usize = 64 * 1024;
+
+/// Queued output is sent from this length on, without waiting for the turn's end.
+const OUTBOX_FULL: usize = 16 * 1024;
+
+impl Sockets {
+    /// Sends a message to a connection that is open.
+    pub(crate) fn send(
+        &mut self,
+        conn: Key,
+        message: Message<'_>,
+        topics: &mut Topics,
+        io: &mut dyn Transmit,
+    ) -> SendStatus {
+        if !self.is_open(conn) {
+            return SendStatus::Gone;
+        }
+        self.settle(conn, topics, io);
+        self.push_frame(conn, message.opcode(), message.as_bytes(), io)
+    }
+
+    /// Sends a message that is encoded already, sharing its bytes.
+    pub(crate) fn send_prepared(
+        &mut self,
+        conn: Key,
+        message: &PreparedMessage,
+        topics: &mut Topics,
+        io: &mut dyn Transmit,
+    ) -> SendStatus {
+        if !self.is_open(conn) {
+            return SendStatus::Gone;
+        }
+        self.settle(conn, topics, io);
+        let frame = message.frame();
+        let (opcode, payload) = message.parts();
+        if frame.len() < REUSE || self.role(conn) == Role::Client {
+            return self.push_frame(conn, opcode, payload, io);
+        }
+        self.push_run(conn, &Run::Shared(frame, 0..frame.len()), io)
+    }
+
+    /// Sends a ping.
+    pub(crate) fn ping(&mut self, conn: Key, payload: &[u8], io: &mut dyn Transmit) -> SendStatus {
+        match self.answer(conn, |protocol, workspace| protocol.ping(payload, workspace), |_| false)
+        {
+            Some(true) => self.pushed(conn, io),
+            _ => SendStatus::Gone,
+        }
+    }
+
+    /// Appends whatever topics owe the connection, so that what follows comes after it.
+    #[inline]
+    pub(crate) fn settle(&mut self, conn: Key, topics: &mut Topics, io: &mut dyn Transmit) {
+        if !topics.is_settled() {
+            topics.settle(conn, |run| {
+                self.push_run(conn, run, io);
+            });
+        }
+    }
+
+    /// Sends frames of a topic to a connection that was settled up to them.
+    pub(crate) fn deliver(&mut self, conn: Key, run: &Run<'_>, io: &mut dyn Transmit) {
+        let Some(socket) = self.slots.get(conn).filter(|socket| socket.protocol.is_open()) else {
+            return;
+        };
+        let direct = socket.outbox.is_none() && socket.protocol.role() == Role::Server;
+        if !direct {
+            self.push_run(conn, run, io);
+            return;
+        }
+        let slice = run.as_slice();
+        match io.transmit(conn.index(), &[IoSlice::new(slice)]) {
+            Ok(sent) if sent == slice.len() => {}
+            Ok(sent) => {
+                self.queue_run(conn, run, sent);
+                self.note_blocked(conn);
+            }
+            Err(error) => self.fail(conn, error),
+        }
+    }
+
+    pub(super) fn push_frame(
+        &mut self,
+        conn: Key,
+        opcode: OpCode,
+        payload: &[u8],
+        io: &mut dyn Transmit,
+    ) -> SendStatus {
+        let Some(socket) = self.slots.get_mut(conn) else {
+            return SendStatus::Gone;
+        };
+        let key = socket.protocol.mask_key(&mut self.keys);
+        if let Some(outbox) = &mut socket.outbox {
+            if outbox.bytes() + payload.len() > self.limits.hard {
+                return self.overflow(conn);
+            }
+            outbox.push_frame(opcode, payload, key, &mut self.pool);
+        } else if let Some(current) = self.current.as_mut().filter(|current| current.conn == conn) {
+            let lent = current.lent.filter(|lent| {
+                payload.len() >= REUSE
+                    && key.is_none()
+                    && current.reuse.is_none()
+                    && lent.is(payload)
+            });
+            match lent {
+                None => self.cork.push_frame(opcode, payload, key),
+                Some(lent) if lent.assembled => {
+                    let reuse = self.cork.reuse_assembled(opcode, lent.payload, lent.len);
+                    current.reuse = Some(reuse);
+                }
+                Some(lent) => {
+                    let reuse = self.cork.reuse_received(opcode, lent.payload, lent.len);
+                    current.reuse = Some(reuse);
+                }
+            }
+        } else {
+            let mut outbox = self.pool.take();
+            outbox.push_frame(opcode, payload, key, &mut self.pool);
+            socket.outbox = Some(outbox);
+        }
+        self.pushed(conn, io)
+    }
+
+    /// Appends frames of a topic, or of a prepared message, masked if the connection needs it.
+    pub(super) fn push_run(
+        &mut self,
+        conn: Key,
+        run: &Run<'_>,
+        io: &mut dyn Transmit,
+    ) -> SendStatus {
+        let Some(socket) = self.slots.get(conn).filter(|socket| socket.protocol.is_open()) else {
+            return SendStatus::Gone;
+        };
+        let len = run.as_slice().len();
+        if socket.outbox.as_ref().is_some_and(|outbox| outbox.bytes() + len > self.limits.hard) {
+            return self.overflow(conn);
+        }
+        if socket.protocol.role() == Role::Client {
+            self.scratch.clear();
+            mask_frames(run.as_slice(), &mut self.keys, &mut self.scratch);
+            self.take_scratch(conn);
+        } else {
+            self.queue_run(conn, run, 0);
+        }
+        self.pushed(conn, io)
+    }
+
+    /// Appends what follows the first `sent` bytes of a run.
+    pub(super) fn queue_run(&mut self, conn: Key, run: &Run<'_>, sent: usize) {
+        let corked = self.is_corked(conn);
+        let Some(socket) = self.slots.get_mut(conn) else {
+            return;
+        };
+        let rest = &run.as_slice()[sent..];
+        let shared = match run {
+            Run::Shared(bytes, range) if rest.len() >= REUSE => {
+                Some(bytes.slice(range.start + sent..range.end))
+            }
+            _ => None,
+        };
+        if corked {
+            match shared {
+                Some(bytes) => self.cork.push_shared(bytes),
+                None => self.cork.bytes_mut().extend_from_slice(rest),
+            }
+            return;
+        }
+        let outbox = socket.outbox.get_or_insert_with(|| self.pool.take());
+        match shared {
+            Some(bytes) => outbox.push_shared(bytes),
+            None => outbox.push_bytes(rest, &mut self.pool),
+        }
+    }
+
+    /// After output was appended: sends it if it is much, or notes that it is to be flushed.
+    pub(super) fn pushed(&mut self, conn: Key, io: &mut dyn Transmit) -> SendStatus {
+        if self.is_corked(conn) {
+            if self.cork.len() >= CORK_FULL && self.cork.is_self_contained() {
+                self.flush_cork(&[], io);
+            }
+        } else if let Some(socket) = self.slots.get_mut(conn) {
+            if !socket.blocked && socket.queued() >= OUTBOX_FULL {
+                self.flush(conn, io);
+            } else if !socket.blocked && !socket.dirty {
+                socket.dirty = true;
+                self.dirty.push(conn);
+            }
+        }
+        match self.slots.get(conn) {
+            Some(socket) if socket.dead => SendStatus::Gone,
+            Some(socket) if socket.blocked => SendStatus::Queued,
+            Some(_) => SendStatus::Sent,
+            None => SendStatus::Gone,
+        }
+    }
+
+    /// Writes the opening request of a connection that is being made: it leaves once it is made.
+    pub(crate) fn hold(&mut self, conn: Key, request: &[u8]) {
+        if let Some(socket) = self.slots.get_mut(conn) {
+            let mut outbox = self.pool.take();
+            outbox.push_bytes(request, &mut self.pool);
+            socket.outbox = Some(outbox);
+            socket.blocked = true;
+        }
+    }
+}
+
+/// Writes a server's frames again as a client sends them.
+fn mask_frames(mut frames: &[u8], keys: &mut MaskKeys, out: &mut Vec<u8>) {
+    while let Ok(Some((header, len))) = FrameHeader::parse(frames, Role::Client) {
+        let (frame, rest) = frames.split_at(len + header.len as usize);
+        write_frame(header.opcode, &frame[len..], Some(keys.next_key()), out);
+        frames = rest;
+    }
+}

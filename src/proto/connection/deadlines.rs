@@ -1,0 +1,80 @@
+//! Deadlines: what a peer must do in time.
+
+use std::time::Instant;
+
+use super::{Connection, State, TimedOut, Workspace};
+use crate::proto::handshake::HandshakeError;
+use crate::proto::{CloseCode, OpCode};
+
+impl Connection {
+    /// When [`Connection::handle_timeout`] is due.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        let limits = &*self.limits;
+        match self.state {
+            State::Connecting => self.since.checked_add(limits.handshake_timeout),
+            State::Closing | State::Closed => self.since.checked_add(limits.close_timeout),
+            State::Open => {
+                let message = self.message.unfinished_since();
+                earlier(
+                    message.and_then(|since| since.checked_add(limits.message_timeout)),
+                    self.liveness_deadline(),
+                )
+            }
+        }
+    }
+
+    fn liveness_deadline(&self) -> Option<Instant> {
+        let interval = self.limits.ping_interval?;
+        if self.awaiting_pong {
+            self.since.checked_add(self.limits.pong_timeout)
+        } else {
+            self.heard.checked_add(interval)
+        }
+    }
+
+    /// Acts on a deadline that has come: pings a silent peer, or ends what took too long.
+    ///
+    /// # Errors
+    ///
+    /// Which deadline was missed; the state is [`State::Closed`]. In that state: the end of the
+    /// stream did not come in time, and the owner should cut it.
+    pub fn handle_timeout(&mut self, workspace: &mut Workspace<'_>) -> Result<(), TimedOut> {
+        let now = workspace.now;
+        if self.deadline().is_none_or(|deadline| now < deadline) {
+            return Ok(());
+        }
+        match self.state {
+            State::Connecting => {
+                self.fail_handshake(HandshakeError::TimedOut, workspace);
+                Err(TimedOut::Handshake)
+            }
+            State::Closing | State::Closed => {
+                self.enter(State::Closed, workspace);
+                Err(TimedOut::Close)
+            }
+            State::Open if self.liveness_deadline().is_none_or(|deadline| now < deadline) => {
+                self.write_close(Some(CloseCode::POLICY), "message unfinished", workspace);
+                self.enter(State::Closed, workspace);
+                Err(TimedOut::Message)
+            }
+            State::Open if self.awaiting_pong => {
+                self.enter(State::Closed, workspace);
+                Err(TimedOut::Pong)
+            }
+            State::Open => {
+                self.write_control(OpCode::Ping, &[], workspace);
+                self.awaiting_pong = true;
+                self.since = now;
+                Ok(())
+            }
+        }
+    }
+}
+
+fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}

@@ -1,0 +1,131 @@
+use std::borrow::Cow;
+use std::fmt;
+use std::time::Instant;
+
+use crate::proto::handshake::HandshakeError;
+use crate::proto::{Buffer, BufferPool, ControlPayload, MaskKeys, Message, OpCode, ProtocolError};
+
+/// Where a connection is in its life.
+///
+/// ```text
+/// Connecting ──handshake done──▶ Open ──close frame sent──▶ Closing ──peer's close frame──▶ Closed
+///     │                            └────peer's close frame, error or timeout─────────────────▲
+///     └──────────────refused, failed or timed out────────────────────────────────────────────┘
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum State {
+    /// The opening handshake is not done.
+    Connecting,
+    /// Messages go both ways.
+    Open,
+    /// Our close frame is sent, the peer's is awaited; what else arrives is discarded.
+    Closing,
+    /// Nothing more is sent or received: the owner ends the stream after what is written.
+    Closed,
+}
+
+/// What a connection borrows from its owner for one call.
+#[derive(Debug)]
+pub struct Workspace<'a> {
+    /// Where bytes for the peer are appended.
+    pub out: &'a mut Vec<u8>,
+    /// Mask keys, which only a client draws.
+    pub keys: &'a mut MaskKeys,
+    /// Storage for messages that are not complete.
+    pub pool: &'a mut BufferPool,
+    /// The time.
+    pub now: Instant,
+}
+
+/// What arrived.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// A client's opening request, to be parsed with [`Request::parse`] and answered with
+    /// [`Connection::accept`] or [`Connection::refuse`] before anything else is received.
+    Request(Cow<'a, [u8]>),
+    /// The server accepted: the head of its response, which was checked.
+    Open(Cow<'a, [u8]>),
+    /// A whole message.
+    Message(Incoming<'a>),
+    /// A ping. Its pong was written: nothing else was in that call.
+    Ping(ControlPayload),
+    /// A pong, asked for or not.
+    Pong(ControlPayload),
+    /// The peer's close frame, which is its last. Ours was written if it had not been sent.
+    Close(ControlPayload),
+}
+
+/// A message as it arrived: in the input, or assembled from pieces.
+#[derive(Debug)]
+pub enum Incoming<'a> {
+    /// The message lies in the input, unmasked in place.
+    Borrowed(Message<'a>),
+    /// The message was assembled. Give the buffer back with [`BufferPool::recycle`].
+    Assembled(OpCode, Buffer),
+}
+
+impl Incoming<'_> {
+    /// The message.
+    ///
+    /// # Panics
+    ///
+    /// Never: text was validated while it arrived.
+    #[must_use]
+    pub fn message(&self) -> Message<'_> {
+        match self {
+            Self::Borrowed(message) => *message,
+            Self::Assembled(OpCode::Text, buffer) => Message::Text(
+                std::str::from_utf8(buffer.as_slice()).expect("validated while it arrived"),
+            ),
+            Self::Assembled(_, buffer) => Message::Binary(buffer.as_slice()),
+        }
+    }
+}
+
+/// What the peer did to end the connection in disorder. It was told so, and the state is
+/// [`State::Closed`].
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum PeerError {
+    /// The opening handshake failed.
+    Handshake(HandshakeError),
+    /// A frame broke the protocol or a limit.
+    Protocol(ProtocolError),
+}
+
+impl fmt::Display for PeerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Handshake(error) => error.fmt(f),
+            Self::Protocol(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for PeerError {}
+
+impl From<HandshakeError> for PeerError {
+    fn from(error: HandshakeError) -> Self {
+        Self::Handshake(error)
+    }
+}
+
+impl From<ProtocolError> for PeerError {
+    fn from(error: ProtocolError) -> Self {
+        Self::Protocol(error)
+    }
+}
+
+/// Which deadline a connection missed. The state is [`State::Closed`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TimedOut {
+    /// The opening handshake.
+    Handshake,
+    /// The end of a message that had begun.
+    Message,
+    /// Any sign of life after a ping.
+    Pong,
+    /// The closing handshake.
+    Close,
+}

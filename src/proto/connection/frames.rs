@@ -1,0 +1,265 @@
+//! Frames in, whatever way they were split.
+
+use std::time::Instant;
+
+use super::{Connection, Event, Incoming, PeerError, State, Workspace};
+use crate::proto::{
+    BufferPool, CloseFrame, ControlPayload, FrameHeader, Message, OpCode, ProtocolError, apply_mask,
+};
+
+/// Payloads with at least this much still to come are received straight into their buffer.
+const DIRECT: usize = 16 * 1024;
+
+/// How much more than what has arrived is made ready for a payload, whatever length is declared.
+const READ_AHEAD: usize = 64 * 1024;
+
+/// A frame in progress.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Frame {
+    fin: bool,
+    opcode: OpCode,
+    mask: Option<[u8; 4]>,
+    /// Payload bytes that have arrived, modulo 4: the phase of the mask.
+    offset: usize,
+    /// Payload bytes still to come.
+    remaining: usize,
+}
+
+impl Frame {
+    fn unmask(&mut self, bytes: &mut [u8]) {
+        if let Some(key) = self.mask {
+            apply_mask(bytes, key, self.offset);
+        }
+        self.offset = (self.offset + bytes.len()) % 4;
+        self.remaining -= bytes.len();
+    }
+}
+
+impl Connection {
+    pub(super) fn receive_frames<'a>(
+        &mut self,
+        input: &'a mut [u8],
+        workspace: &mut Workspace<'_>,
+    ) -> Result<(usize, Option<Event<'a>>), ProtocolError> {
+        self.awaiting_pong = false;
+        let mut at = 0;
+        while self.state != State::Closed {
+            let frame = if let Some(frame) = self.frame {
+                frame
+            } else {
+                let Some(header) = self.next_header(input, &mut at)? else {
+                    break;
+                };
+                let frame = self.begin(&header, workspace.now)?;
+                let whole = frame.remaining <= input.len() - at;
+                if whole && !frame.opcode.is_control() && frame.fin && self.message.is_first_frame()
+                {
+                    self.message.end_borrowed();
+                    let payload = at..at + frame.remaining;
+                    at = payload.end;
+                    if self.state == State::Closing {
+                        continue;
+                    }
+                    return borrowed(frame, &mut input[payload]).map(|event| (at, Some(event)));
+                }
+                frame
+            };
+            let take = frame.remaining.min(input.len() - at);
+            let event = self.absorb(frame, &input[at..at + take], workspace)?;
+            at += take;
+            if event.is_some() {
+                return Ok((at, event));
+            }
+            if self.frame.is_some() {
+                break;
+            }
+        }
+        Ok((input.len(), None))
+    }
+
+    /// The next frame's header, from what was kept of it and the input from `at` on.
+    #[inline]
+    fn next_header(
+        &mut self,
+        input: &[u8],
+        at: &mut usize,
+    ) -> Result<Option<FrameHeader>, ProtocolError> {
+        let rest = &input[*at..];
+        if self.header_len == 0 {
+            if let Some((header, len)) = FrameHeader::parse(rest, self.role)? {
+                *at += len;
+                return Ok(Some(header));
+            }
+        }
+        let kept = usize::from(self.header_len);
+        let take = rest.len().min(FrameHeader::MAX_LEN - kept);
+        self.header[kept..kept + take].copy_from_slice(&rest[..take]);
+        let parsed = FrameHeader::parse(&self.header[..kept + take], self.role)?;
+        let Some((header, len)) = parsed else {
+            self.header_len += take as u8;
+            *at += take;
+            return Ok(None);
+        };
+        self.header_len = 0;
+        *at += len - kept;
+        Ok(Some(header))
+    }
+
+    /// Begins a frame: sequence, limits and rates are checked by its header alone.
+    #[inline]
+    fn begin(&mut self, header: &FrameHeader, now: Instant) -> Result<Frame, ProtocolError> {
+        if header.opcode.is_control() {
+            self.control_budget.spend(&self.limits, now)?;
+        } else {
+            self.message.begin(header, &self.limits, now)?;
+            if header.len == 0 && !header.fin {
+                self.control_budget.spend(&self.limits, now)?;
+            }
+        }
+        // The length is within a limit of type usize, or within 125.
+        let remaining = header.len as usize;
+        Ok(Frame {
+            fin: header.fin,
+            opcode: header.opcode,
+            mask: header.mask,
+            offset: 0,
+            remaining,
+        })
+    }
+
+    /// Takes payload bytes of `frame`, which are not the whole of a message that needs no
+    /// assembly.
+    fn absorb(
+        &mut self,
+        mut frame: Frame,
+        bytes: &[u8],
+        workspace: &mut Workspace<'_>,
+    ) -> Result<Option<Event<'static>>, ProtocolError> {
+        if frame.opcode.is_control() {
+            return self.absorb_control(frame, bytes, workspace);
+        }
+        if self.state == State::Closing {
+            frame.remaining -= bytes.len();
+        } else if !bytes.is_empty() {
+            self.message.append(bytes, workspace.pool, |fresh| frame.unmask(fresh))?;
+        }
+        self.end_if_whole(frame, workspace)
+    }
+
+    fn absorb_control(
+        &mut self,
+        mut frame: Frame,
+        bytes: &[u8],
+        workspace: &mut Workspace<'_>,
+    ) -> Result<Option<Event<'static>>, ProtocolError> {
+        let mut payload = self.control.take().map_or_else(ControlPayload::default, |kept| *kept);
+        frame.unmask(payload.extend(bytes));
+        if frame.remaining > 0 {
+            self.control = Some(Box::new(payload));
+            self.frame = Some(frame);
+            return Ok(None);
+        }
+        self.frame = None;
+        self.receive_control(frame.opcode, payload, workspace)
+    }
+
+    fn end_if_whole(
+        &mut self,
+        frame: Frame,
+        workspace: &mut Workspace<'_>,
+    ) -> Result<Option<Event<'static>>, ProtocolError> {
+        if frame.remaining > 0 {
+            self.frame = Some(frame);
+            return Ok(None);
+        }
+        self.frame = None;
+        if !frame.fin {
+            return Ok(None);
+        }
+        let (opcode, buffer) = self.message.finish()?;
+        if self.state == State::Closing {
+            workspace.pool.recycle(buffer);
+            return Ok(None);
+        }
+        Ok(Some(Event::Message(Incoming::Assembled(opcode, buffer))))
+    }
+
+    fn receive_control(
+        &mut self,
+        opcode: OpCode,
+        payload: ControlPayload,
+        workspace: &mut Workspace<'_>,
+    ) -> Result<Option<Event<'static>>, ProtocolError> {
+        match opcode {
+            OpCode::Close => {
+                let reply = CloseFrame::parse(&payload)?.map(|frame| frame.code);
+                if self.state == State::Open {
+                    self.write_close(reply, "", workspace);
+                }
+                self.enter(State::Closed, workspace);
+                Ok(Some(Event::Close(payload)))
+            }
+            // RFC 6455 §5.5.1: after our close frame nothing more is sent, so no pong either.
+            _ if self.state == State::Closing => Ok(None),
+            OpCode::Ping => {
+                self.write_control(OpCode::Pong, &payload, workspace);
+                Ok(Some(Event::Ping(payload)))
+            }
+            _ => Ok(Some(Event::Pong(payload))),
+        }
+    }
+
+    /// Whether [`Connection::spare`] has room to offer.
+    #[inline]
+    pub(crate) fn is_assembling_large(&self) -> bool {
+        self.frame.is_some_and(|frame| {
+            self.state == State::Open && frame.remaining >= DIRECT && !frame.opcode.is_control()
+        })
+    }
+
+    /// Room to receive the rest of a long payload straight into, without a copy; then say how
+    /// much came with [`Connection::received`]. `None`: use [`Connection::receive`].
+    pub fn spare(&mut self, pool: &mut BufferPool) -> Option<&mut [u8]> {
+        let frame = self.frame.filter(|_| self.is_assembling_large())?;
+        let spare = self.message.spare(frame.remaining.min(READ_AHEAD), pool);
+        let len = spare.len().min(frame.remaining);
+        Some(&mut spare[..len])
+    }
+
+    /// `count` bytes were received into [`Connection::spare`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Connection::receive`].
+    pub fn received(
+        &mut self,
+        count: usize,
+        workspace: &mut Workspace<'_>,
+    ) -> Result<Option<Event<'static>>, PeerError> {
+        self.heard = workspace.now;
+        self.awaiting_pong = false;
+        let Some(mut frame) = self.frame else {
+            return Ok(None);
+        };
+        let event = self
+            .message
+            .received(count, |fresh| frame.unmask(fresh))
+            .and_then(|()| self.end_if_whole(frame, workspace));
+        event.map_err(|error| {
+            self.fail(error, workspace);
+            error.into()
+        })
+    }
+}
+
+/// The event of a message that lies whole in the input.
+#[inline]
+fn borrowed(mut frame: Frame, payload: &mut [u8]) -> Result<Event<'_>, ProtocolError> {
+    frame.unmask(payload);
+    let message = if frame.opcode == OpCode::Text {
+        Message::Text(std::str::from_utf8(payload).map_err(|_| ProtocolError::InvalidUtf8)?)
+    } else {
+        Message::Binary(payload)
+    };
+    Ok(Event::Message(Incoming::Borrowed(message)))
+}

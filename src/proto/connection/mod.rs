@@ -1,0 +1,245 @@
+//! One connection's protocol: a state machine that bytes and the time go into.
+
+mod deadlines;
+mod event;
+mod frames;
+mod opening;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use self::frames::Frame;
+use self::opening::Opening;
+use super::assembler::Assembler;
+use super::control::{ControlBudget, ControlPayload};
+use super::handshake::{ClientRequest, Key};
+use super::{
+    CloseCode, CloseFrame, FrameHeader, Limits, MaskKeys, Message, OpCode, ProtocolError, Role,
+    write_frame,
+};
+
+pub use event::{Event, Incoming, PeerError, State, TimedOut, Workspace};
+
+/// One connection's protocol, without I/O: bytes and the time go in, messages and bytes come out.
+///
+/// The owner feeds what it received to [`receive`](Self::receive) until it is consumed, sends what
+/// was appended to [`Workspace::out`], and calls [`handle_timeout`](Self::handle_timeout) when
+/// [`deadline`](Self::deadline) has come. How the bytes were split on the way makes no difference.
+///
+/// ```
+/// use std::{sync::Arc, time::Instant};
+/// use eventwire::proto::{
+///     BufferPool, Connection, Event, Limits, MaskKeys, Message, Workspace, handshake::Acceptance,
+///     handshake::Request,
+/// };
+///
+/// let now = Instant::now();
+/// let mut connection = Connection::server(Arc::new(Limits::default()), now);
+/// let (mut out, mut pool) = (Vec::new(), BufferPool::default());
+/// let mut keys = MaskKeys::new(|bytes: &mut [u8]| bytes.fill(0));
+///
+/// let mut input = b"GET /chat HTTP/1.1\r\nHost: example.com\r\nUpgrade: websocket\r\n\
+///     Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+///     Sec-WebSocket-Version: 13\r\n\r\n\x81\x82\0\0\0\0hi".to_vec();
+/// let mut workspace = Workspace { out: &mut out, keys: &mut keys, pool: &mut pool, now };
+///
+/// let (used, event) = connection.receive(&mut input, &mut workspace)?;
+/// let Some(Event::Request(head)) = event else { panic!("a request") };
+/// let request = Request::parse(&head, Limits::default().head_limits())?;
+/// assert_eq!(request.path(), "/chat");
+/// connection.accept(&request, &Acceptance::default(), &mut workspace);
+///
+/// let (_, event) = connection.receive(&mut input[used..], &mut workspace)?;
+/// let Some(Event::Message(incoming)) = event else { panic!("a message") };
+/// assert_eq!(incoming.message(), Message::Text("hi"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Connection {
+    limits: Arc<Limits>,
+    role: Role,
+    state: State,
+    /// Whether a ping of ours went out and nothing was heard since.
+    awaiting_pong: bool,
+    /// The start of a frame header whose rest has not arrived: `header[..header_len]`.
+    header: [u8; FrameHeader::MAX_LEN],
+    header_len: u8,
+    /// The frame whose payload has not arrived whole.
+    frame: Option<Frame>,
+    message: Assembler,
+    /// The payload so far of a control frame that has not arrived whole.
+    control: Option<Box<ControlPayload>>,
+    /// What the opening handshake needs, while `Connecting`.
+    opening: Option<Box<Opening>>,
+    /// When the peer was last heard.
+    heard: Instant,
+    /// When the present state began, or, while `awaiting_pong`, when the ping went out.
+    since: Instant,
+    control_budget: ControlBudget,
+}
+
+impl Connection {
+    /// A connection that a client made to this program.
+    #[must_use]
+    pub fn server(limits: Arc<Limits>, now: Instant) -> Self {
+        Self::new(Role::Server, limits, None, now)
+    }
+
+    /// A connection that this program made to a server: writes the opening request.
+    ///
+    /// `key` must be fresh and unpredictable (RFC 6455 §4.1).
+    #[must_use]
+    pub fn client(
+        request: ClientRequest,
+        key: Key,
+        limits: Arc<Limits>,
+        workspace: &mut Workspace<'_>,
+    ) -> Self {
+        request.write(&key, workspace.out);
+        Self::new(Role::Client, limits, Some((request, key)), workspace.now)
+    }
+
+    fn new(
+        role: Role,
+        limits: Arc<Limits>,
+        expected: Option<(ClientRequest, Key)>,
+        now: Instant,
+    ) -> Self {
+        let opening = Opening::new(limits.head, expected);
+        Self {
+            role,
+            state: State::Connecting,
+            awaiting_pong: false,
+            header: [0; FrameHeader::MAX_LEN],
+            header_len: 0,
+            frame: None,
+            message: Assembler::new(now),
+            control: None,
+            opening: Some(Box::new(opening)),
+            heard: now,
+            since: now,
+            control_budget: ControlBudget::new(now),
+            limits,
+        }
+    }
+
+    /// Which end of the connection this program is.
+    #[must_use]
+    pub const fn role(&self) -> Role {
+        self.role
+    }
+
+    /// Where the connection is in its life.
+    #[must_use]
+    pub const fn state(&self) -> State {
+        self.state
+    }
+
+    /// Whether messages may be sent.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.state == State::Open
+    }
+
+    /// Takes bytes from the peer, unmasking them in place, until the next event.
+    ///
+    /// Returns how many bytes were consumed and what they made; all are consumed when there is
+    /// no event. Call again with the rest, also while the rest is empty of complete frames.
+    ///
+    /// # Errors
+    ///
+    /// What the peer did wrong. It was told so through [`Workspace::out`], the state is
+    /// [`State::Closed`], and further input is discarded.
+    #[inline]
+    pub fn receive<'a>(
+        &mut self,
+        input: &'a mut [u8],
+        workspace: &mut Workspace<'_>,
+    ) -> Result<(usize, Option<Event<'a>>), PeerError> {
+        self.heard = workspace.now;
+        let received = match self.state {
+            State::Open | State::Closing => self.receive_frames(input, workspace),
+            State::Connecting => return self.receive_head(input, workspace),
+            State::Closed => return Ok((input.len(), None)),
+        };
+        received.map_err(|error| {
+            self.fail(error, workspace);
+            error.into()
+        })
+    }
+
+    /// Appends a message; `false` when the connection is not open.
+    pub fn send(&mut self, message: Message<'_>, workspace: &mut Workspace<'_>) -> bool {
+        if self.is_open() {
+            let key = self.mask_key(workspace.keys);
+            write_frame(message.opcode(), message.as_bytes(), key, workspace.out);
+        }
+        self.is_open()
+    }
+
+    /// Appends a ping, cut to 125 bytes (RFC 6455 §5.5); `false` when the connection is not open.
+    pub fn ping(&mut self, payload: &[u8], workspace: &mut Workspace<'_>) -> bool {
+        if self.is_open() {
+            let len = payload.len().min(ControlPayload::MAX_LEN);
+            self.write_control(OpCode::Ping, &payload[..len], workspace);
+        }
+        self.is_open()
+    }
+
+    /// Begins the closing handshake; ends a connection that is not open yet.
+    ///
+    /// A code that must not be sent (RFC 6455 §7.4.1) goes as a close frame without one. The
+    /// reason is cut to 123 bytes.
+    pub fn close(&mut self, code: CloseCode, reason: &str, workspace: &mut Workspace<'_>) {
+        match self.state {
+            State::Open => {
+                self.write_close(Some(code), reason, workspace);
+                self.enter(State::Closing, workspace);
+            }
+            State::Connecting => self.enter(State::Closed, workspace),
+            State::Closing | State::Closed => {}
+        }
+    }
+
+    /// The key for the next frame that this side sends: a client masks, a server does not.
+    #[inline]
+    pub(crate) fn mask_key(&self, keys: &mut MaskKeys) -> Option<[u8; 4]> {
+        (self.role == Role::Client).then(|| keys.next_key())
+    }
+
+    fn enter(&mut self, state: State, workspace: &mut Workspace<'_>) {
+        self.state = state;
+        self.since = workspace.now;
+        self.awaiting_pong = false;
+        self.opening = None;
+        if state != State::Open {
+            self.message.clear(workspace.pool);
+        }
+    }
+
+    fn fail(&mut self, error: ProtocolError, workspace: &mut Workspace<'_>) {
+        if self.state == State::Open {
+            self.write_close(Some(error.close_code()), &error.to_string(), workspace);
+        }
+        self.enter(State::Closed, workspace);
+    }
+
+    fn write_close(
+        &mut self,
+        code: Option<CloseCode>,
+        reason: &str,
+        workspace: &mut Workspace<'_>,
+    ) {
+        let mut payload = [0; ControlPayload::MAX_LEN];
+        let len = match code.filter(|code| code.is_sendable()) {
+            Some(code) => CloseFrame { code, reason }.encode(&mut payload),
+            None => 0,
+        };
+        self.write_control(OpCode::Close, &payload[..len], workspace);
+    }
+
+    fn write_control(&mut self, opcode: OpCode, payload: &[u8], workspace: &mut Workspace<'_>) {
+        let key = self.mask_key(workspace.keys);
+        write_frame(opcode, payload, key, workspace.out);
+    }
+}
