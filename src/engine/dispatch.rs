@@ -18,6 +18,9 @@ use crate::slots::Key;
 /// After how many messages a connection is not received from again in this turn.
 const MESSAGES: usize = 64;
 
+/// Answers to one receive are sent in one call up to this many bytes, and then as they come.
+const CORK_MOST: usize = 256 * 1024;
+
 /// What one receive came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Received {
@@ -155,6 +158,9 @@ impl<S, R: Reactor> EventLoop<S, R> {
                     self.dispatch(conn, event, base, state);
                     if let Some(reuse) = self.sockets.take_back() {
                         reuse.write_header(buffer);
+                    }
+                    if self.sockets.corked_bytes() > CORK_MOST {
+                        self.sockets.flush_cork(buffer, &mut self.streams);
                     }
                 }
                 Some(Ok((_, None))) | None => break,

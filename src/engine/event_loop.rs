@@ -27,6 +27,9 @@ const SERVED_AT_ONCE: usize = 32;
 /// How many connections a turn broadcasts to before the loop looks at its sockets again.
 const BROADCAST_SLICE: usize = 256;
 
+/// Connections that room is reserved for at the start.
+const RESERVED_CONNECTIONS: usize = 65_536;
+
 /// How many looks for work are made between two offers of the processor to others.
 const LOOKS: u32 = 32;
 
@@ -100,11 +103,12 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let entropy = reactor.entropy().map_err(Error::io("read the system's entropy"))?;
         let now = reactor.now();
         let max_connections = config.max_connections.unwrap_or_else(|| reactor.max_connections());
+        let reserved = max_connections.min(RESERVED_CONNECTIONS);
         let shared = Arc::new(Shared::default());
         let handle = LoopHandle::new(Arc::clone(&shared), reactor.waker());
         Ok(Self {
-            sockets: Sockets::new(MaskKeys::new(entropy), now, config.outbox),
-            streams: Streams::new(reactor),
+            sockets: Sockets::new(reserved, MaskKeys::new(entropy), now, config.outbox),
+            streams: Streams::new(reactor, reserved),
             topics: Topics::new(config.topics),
             endpoints: Slab::new(),
             listeners: Vec::new(),

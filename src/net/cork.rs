@@ -61,6 +61,11 @@ impl Cork {
         self.bytes.len() + self.uncopied
     }
 
+    /// Bytes gathered by copying.
+    pub(crate) fn copied(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Whether it can be sent while a handler runs.
     pub(crate) const fn is_self_contained(&self) -> bool {
         !self.lent

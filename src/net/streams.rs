@@ -19,8 +19,9 @@ pub(crate) struct Streams<R: Reactor> {
 }
 
 impl<R: Reactor> Streams<R> {
-    pub(crate) const fn new(reactor: R) -> Self {
-        Self { reactor, streams: Vec::new() }
+    /// Room for `capacity` streams.
+    pub(crate) fn new(reactor: R, capacity: usize) -> Self {
+        Self { reactor, streams: Vec::with_capacity(capacity) }
     }
 
     pub(crate) fn insert(&mut self, slot: usize, stream: R::Stream) {

@@ -29,6 +29,7 @@ impl Sockets {
         match state {
             State::Open => {
                 self.settle(conn, topics, io);
+                topics.remove_connection(conn);
                 self.answer(conn, |protocol, work| protocol.close(code, reason, work), |()| false);
                 self.note_end(conn, Disconnect::ClosedByApplication { code });
                 self.arm(conn);

@@ -88,9 +88,11 @@ impl Lent {
 }
 
 impl Sockets {
-    pub(crate) fn new(keys: MaskKeys, now: Instant, limits: OutboxLimits) -> Self {
+    /// Room for `capacity` connections, so that no growth of their number makes the loop move
+    /// them all. Untouched memory costs nothing.
+    pub(crate) fn new(capacity: usize, keys: MaskKeys, now: Instant, limits: OutboxLimits) -> Self {
         Self {
-            slots: Slots::with_capacity(0),
+            slots: Slots::with_capacity(capacity),
             pool: OutboxPool::default(),
             keys,
             cork: Cork::default(),
@@ -203,6 +205,12 @@ impl Sockets {
 
     fn role(&self, conn: Key) -> Role {
         self.slots.get(conn).map_or(Role::Server, |socket| socket.protocol.role())
+    }
+
+    /// Bytes gathered for the connection whose input is being handled.
+    #[inline]
+    pub(crate) fn corked_bytes(&self) -> usize {
+        self.cork.len()
     }
 
     /// Bytes that wait to be sent to the connection.

@@ -103,7 +103,7 @@ impl Sockets {
         };
         let key = socket.protocol.mask_key(&mut self.keys);
         if let Some(outbox) = &mut socket.outbox {
-            if outbox.bytes() + payload.len() > self.limits.hard {
+            if socket.blocked && outbox.bytes() + payload.len() > self.limits.hard {
                 return self.overflow(conn);
             }
             outbox.push_frame(opcode, payload, key, &mut self.pool);
@@ -114,6 +114,12 @@ impl Sockets {
                     && current.reuse.is_none()
                     && lent.is(payload)
             });
+            if lent.is_none() && self.cork.copied() + payload.len() > self.limits.hard {
+                // It cannot be sent while the message that it answers is lent.
+                if self.cork.copied() > 0 && !self.cork.is_self_contained() {
+                    return self.overflow(conn);
+                }
+            }
             match lent {
                 None => self.cork.push_frame(opcode, payload, key),
                 Some(lent) if lent.assembled => {
@@ -143,8 +149,8 @@ impl Sockets {
         let Some(socket) = self.slots.get(conn).filter(|socket| socket.protocol.is_open()) else {
             return SendStatus::Gone;
         };
-        let len = run.as_slice().len();
-        if socket.outbox.as_ref().is_some_and(|outbox| outbox.bytes() + len > self.limits.hard) {
+        let queued = socket.queued() + run.as_slice().len();
+        if socket.blocked && queued > self.limits.hard {
             return self.overflow(conn);
         }
         if socket.protocol.role() == Role::Client {
