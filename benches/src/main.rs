@@ -1,3 +1,121 @@
-//! The benchmark.
+//! The benchmark of eventwire: `eventwire-bench --help` says what it does.
 
-fn main() {}
+mod cli;
+mod error;
+mod floor;
+mod idle;
+mod load;
+mod machine;
+mod report;
+mod scenarios;
+mod server;
+mod service;
+mod unsent;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
+
+use clap::Parser;
+use indicatif::{ProgressBar, ProgressStyle};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use cli::{Cli, Command, FileArgs};
+use error::Error;
+use load::{Load, Measurement, Wire};
+use report::{Files, Report};
+use service::{ReadyLine, Server, ServiceConfig};
+
+fn main() -> ExitCode {
+    match run(Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<(), Error> {
+    match cli.command {
+        None => {
+            let files = Files::create(&cli.run.files)?;
+            files.publish(&scenarios::run(&cli.run)?)
+        }
+        Some(Command::Serve(args)) => serve(args.config(), Wire::WebSocket, server::run),
+        Some(Command::Floor(args)) => serve(args.config(), Wire::Tcp, floor::run),
+        Some(Command::Echo(args)) => measure(&args.load(), args.load.cpu, &args.load.files),
+        Some(Command::Broadcast(args)) => measure(&args.load(), args.load.cpu, &args.load.files),
+    }
+}
+
+/// Serves until a signal comes, or the server fails.
+fn serve<B>(config: ServiceConfig, wire: Wire, body: B) -> Result<(), Error>
+where
+    B: FnOnce(&ServiceConfig, ReadyLine) -> Result<(), Error> + Send + 'static,
+{
+    let mut signals =
+        Signals::new([SIGTERM, SIGINT]).map_err(Error::system("cannot wait for signals"))?;
+    machine::raise_file_limit(u64::MAX);
+    let (end, ended) = mpsc::channel();
+    let server = Server::start(config, Some(end.clone()), body)?;
+    thread::spawn(move || {
+        signals.forever().next();
+        // The receiver is gone only when the program ends anyway.
+        let _ = end.send(());
+    });
+    let scheme = match wire {
+        Wire::WebSocket => "ws",
+        Wire::Tcp => "tcp",
+    };
+    let mut stdout = io::stdout().lock();
+    writeln!(stdout, "listening on {scheme}://{}", server.address())
+        .and_then(|()| stdout.flush())
+        .map_err(Error::system("cannot write to standard output"))?;
+    // The signals' thread never drops its end before it has sent.
+    let _ = ended.recv();
+    server.stop()
+}
+
+/// Runs one load against a server elsewhere and prints what it showed.
+fn measure(load: &Load, cpu: Option<usize>, files: &FileArgs) -> Result<(), Error> {
+    let files = Files::create(files)?;
+    let measurement = with_progress(load.clone(), cpu)?;
+    files.publish(&Report::of_one_run(load, cpu, measurement))
+}
+
+/// Runs the load on a thread of its own and shows how far it is, if anybody watches.
+fn with_progress(load: Load, cpu: Option<usize>) -> Result<Measurement, Error> {
+    const STEP: Duration = Duration::from_millis(100);
+    let total = load.warm_up + load.duration;
+    let bar = progress_bar((total.as_secs_f64() / STEP.as_secs_f64()) as u64);
+    bar.set_message(load.target.to_string());
+    let (sender, receiver) = mpsc::channel();
+    let thread = thread::spawn(move || {
+        let result = cpu
+            .map_or(Ok(()), machine::pin)
+            .and_then(|()| load::run(&load, None));
+        // The receiver waits for exactly this.
+        let _ = sender.send(result);
+    });
+    let result = loop {
+        match receiver.recv_timeout(STEP) {
+            Ok(result) => break result,
+            Err(RecvTimeoutError::Timeout) => bar.inc(1),
+            Err(RecvTimeoutError::Disconnected) => break Err(Error::Thread("load")),
+        }
+    };
+    bar.finish_and_clear();
+    // Its result is here; how it ended tells nothing more.
+    let _ = thread.join();
+    result
+}
+
+/// A bar on standard error; invisible unless that is a terminal.
+fn progress_bar(steps: u64) -> ProgressBar {
+    let style = ProgressStyle::with_template("{bar:40} {percent:>3} %  {elapsed}  {msg}");
+    ProgressBar::new(steps).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}

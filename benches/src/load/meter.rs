@@ -1,0 +1,202 @@
+use std::time::{Duration, Instant};
+
+use hdrhistogram::Histogram;
+
+use super::Load;
+use crate::machine::ThreadCpu;
+
+/// Measures one run: nothing while it warms up, then everything for a fixed time.
+#[derive(Debug)]
+pub(crate) struct Meter {
+    /// When warming up ends.
+    warm: Instant,
+    duration: Duration,
+    /// The measured time, once it has begun.
+    window: Option<Window>,
+    latency: Latencies,
+    last_receiver: Latencies,
+    late: Latencies,
+    answered: u64,
+    unanswered: u64,
+    server_cpu: CpuMeter,
+    load_cpu: CpuMeter,
+}
+
+/// What one run showed.
+#[derive(Clone, Debug)]
+pub(crate) struct Measurement {
+    /// How long was measured.
+    pub(crate) time: Duration,
+    /// Messages that arrived in that time.
+    pub(crate) answered: u64,
+    /// Messages meant to leave in that time whose answer did not come before the run was given
+    /// up: they are in the histogram with the time they had waited by then.
+    pub(crate) unanswered: u64,
+    /// From the (intended) send time to the arrival, of all messages sent in that time.
+    pub(crate) latency: Latencies,
+    /// The same for the last receiver of each broadcast; empty for echoes.
+    pub(crate) last_receiver: Latencies,
+    /// How much later than intended messages left, by the load's own fault or because the
+    /// connection took no more; empty in a closed loop.
+    pub(crate) late: Latencies,
+    /// CPU time of the server's thread, if it belongs to this process.
+    pub(crate) server_cpu: Option<Duration>,
+    /// CPU time of the load's thread.
+    pub(crate) load_cpu: Option<Duration>,
+}
+
+/// An HDR histogram of nanoseconds, three digits exact, up to ten minutes.
+pub(crate) type Latencies = Histogram<u64>;
+
+const LONGEST: Duration = Duration::from_secs(600);
+
+/// An empty histogram.
+pub(crate) fn no_latencies() -> Latencies {
+    Histogram::new_with_bounds(1, LONGEST.as_nanos() as u64, 3).expect("the bounds are valid")
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Window {
+    start: Instant,
+    end: Instant,
+}
+
+impl Meter {
+    /// Begins to warm up. `server` is the thread that serves, if it can be watched.
+    pub(crate) fn begin(load: &Load, server: Option<&ThreadCpu>) -> Self {
+        Self {
+            warm: Instant::now() + load.warm_up,
+            duration: load.duration,
+            window: None,
+            latency: no_latencies(),
+            last_receiver: no_latencies(),
+            late: no_latencies(),
+            answered: 0,
+            unanswered: 0,
+            server_cpu: CpuMeter::new(server.cloned()),
+            load_cpu: CpuMeter::new(Some(ThreadCpu::current())),
+        }
+    }
+
+    /// To be called once per turn: begins and ends the measured time. Tells whether it is over.
+    pub(crate) fn is_over(&mut self, now: Instant) -> bool {
+        let Some(window) = self.window else {
+            if now >= self.warm {
+                self.server_cpu.start();
+                self.load_cpu.start();
+                // Reading CPU times took time that nobody should see.
+                let start = Instant::now();
+                self.window = Some(Window {
+                    start,
+                    end: start + self.duration,
+                });
+            }
+            return false;
+        };
+        if now < window.end {
+            return false;
+        }
+        self.server_cpu.stop();
+        self.load_cpu.stop();
+        true
+    }
+
+    /// A message that was to leave at `intended` arrived.
+    pub(crate) fn arrived(&mut self, intended: Instant, now: Instant) {
+        let Some(window) = self.window else {
+            return;
+        };
+        if window.contains(now) {
+            self.answered += 1;
+        }
+        if window.contains(intended) {
+            self.latency.saturating_record(nanoseconds(intended, now));
+        }
+    }
+
+    /// A broadcast that was to leave at `intended` arrived at its last receiver.
+    pub(crate) fn arrived_everywhere(&mut self, intended: Instant, now: Instant) {
+        if self.window.is_some_and(|window| window.contains(intended)) {
+            self.last_receiver
+                .saturating_record(nanoseconds(intended, now));
+        }
+    }
+
+    /// A message that was to leave at `intended` left.
+    pub(crate) fn left(&mut self, intended: Instant, now: Instant) {
+        if self.window.is_some_and(|window| window.contains(intended)) {
+            self.late.saturating_record(nanoseconds(intended, now));
+        }
+    }
+
+    /// The run is given up before the answer to a message of `intended` came.
+    pub(crate) fn gave_up(&mut self, intended: Instant, now: Instant) {
+        if self.window.is_some_and(|window| window.contains(intended)) {
+            self.unanswered += 1;
+            self.latency.saturating_record(nanoseconds(intended, now));
+        }
+    }
+
+    /// When the measured time ends, once it has begun.
+    pub(crate) fn end(&self) -> Option<Instant> {
+        self.window.map(|window| window.end)
+    }
+
+    /// What it showed.
+    pub(crate) fn finish(self) -> Measurement {
+        Measurement {
+            time: self.duration,
+            answered: self.answered,
+            unanswered: self.unanswered,
+            latency: self.latency,
+            last_receiver: self.last_receiver,
+            late: self.late,
+            server_cpu: self.server_cpu.used,
+            load_cpu: self.load_cpu.used,
+        }
+    }
+}
+
+impl Window {
+    fn contains(&self, moment: Instant) -> bool {
+        self.start <= moment && moment < self.end
+    }
+}
+
+/// The CPU time of one thread during the measured time.
+#[derive(Debug)]
+struct CpuMeter {
+    thread: Option<ThreadCpu>,
+    before: Option<Duration>,
+    used: Option<Duration>,
+}
+
+impl CpuMeter {
+    fn new(thread: Option<ThreadCpu>) -> Self {
+        Self {
+            thread,
+            before: None,
+            used: None,
+        }
+    }
+
+    fn start(&mut self) {
+        self.before = self.time();
+    }
+
+    /// Only the first call counts.
+    fn stop(&mut self) {
+        if self.used.is_none() {
+            let used = self.time().zip(self.before);
+            self.used = used.map(|(now, before)| now.saturating_sub(before));
+        }
+    }
+
+    fn time(&self) -> Option<Duration> {
+        self.thread.as_ref().and_then(ThreadCpu::time)
+    }
+}
+
+fn nanoseconds(from: Instant, to: Instant) -> u64 {
+    u64::try_from(to.saturating_duration_since(from).as_nanos()).unwrap_or(u64::MAX)
+}

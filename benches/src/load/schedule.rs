@@ -1,0 +1,67 @@
+use std::time::{Duration, Instant};
+
+/// The moments at which the messages of an open loop are meant to leave: message 0 at the start,
+/// the others at equal distances.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Schedule {
+    start: Instant,
+    per_second: f64,
+}
+
+/// How long one wait may take, so that time limits are noticed.
+pub(crate) const WAIT_MAX: Duration = Duration::from_millis(100);
+
+impl Schedule {
+    pub(crate) fn new(start: Instant, per_second: f64) -> Self {
+        Self { start, per_second }
+    }
+
+    /// How many messages are meant to have left by `now`.
+    pub(crate) fn due(&self, now: Instant) -> u64 {
+        let elapsed = now.saturating_duration_since(self.start).as_secs_f64();
+        (elapsed * self.per_second) as u64 + 1
+    }
+
+    /// When message `index` is meant to leave.
+    pub(crate) fn time(&self, index: u64) -> Instant {
+        self.start + Duration::from_secs_f64(index as f64 / self.per_second)
+    }
+
+    /// How long to wait so that message `next` leaves in time. The kernel's wait counts in whole
+    /// milliseconds and ends late, so the last of them is not slept through.
+    pub(crate) fn pause(&self, next: u64, now: Instant) -> Duration {
+        let left = self.time(next).saturating_duration_since(now).as_millis() as u64;
+        Duration::from_millis(left.saturating_sub(1)).min(WAIT_MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_due_at_their_times() {
+        let start = Instant::now();
+        let schedule = Schedule::new(start, 1000.0);
+        assert_eq!(schedule.due(start), 1);
+        assert_eq!(schedule.due(start + Duration::from_micros(999)), 1);
+        assert_eq!(schedule.due(start + Duration::from_micros(2500)), 3);
+        assert_eq!(schedule.time(5), start + Duration::from_millis(5));
+    }
+
+    #[test]
+    fn waits_end_before_the_message_is_due() {
+        let start = Instant::now();
+        let schedule = Schedule::new(start, 100.0);
+        assert_eq!(schedule.pause(1, start), Duration::from_millis(9));
+        assert_eq!(
+            schedule.pause(1, start + Duration::from_millis(9)),
+            Duration::ZERO
+        );
+        assert_eq!(
+            schedule.pause(1, start + Duration::from_secs(1)),
+            Duration::ZERO
+        );
+        assert_eq!(schedule.pause(1000, start), WAIT_MAX);
+    }
+}

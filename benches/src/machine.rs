@@ -1,0 +1,218 @@
+//! The machine that the figures come from: what it is, its CPUs, and what else ran on it.
+
+use std::fs;
+use std::time::Duration;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::thread::{CpuSet, gettid, sched_getaffinity, sched_setaffinity};
+use serde::Serialize;
+
+use crate::error::Error;
+
+/// What a reader must know of the machine to judge the figures.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Machine {
+    /// Model name of the processor.
+    pub(crate) cpu: String,
+    /// How many CPUs this process may use.
+    pub(crate) cpus: usize,
+    /// Name and release of the kernel.
+    pub(crate) kernel: String,
+    /// Whether the processor says that it runs under a hypervisor.
+    pub(crate) virtual_machine: bool,
+    /// Load average of the last minute before the run.
+    pub(crate) load_average: Option<f64>,
+}
+
+impl Machine {
+    /// Reads what the system tells; what it does not tell is "unknown".
+    pub(crate) fn describe() -> Self {
+        let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let field = |name: &str| {
+            let line = info.lines().find(|line| line.starts_with(name))?;
+            Some(line.split_once(':')?.1.trim())
+        };
+        let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+        let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+        Self {
+            cpu: field("model name")
+                .unwrap_or(std::env::consts::ARCH)
+                .to_owned(),
+            cpus: allowed_cpus().len(),
+            kernel: format!("{} {}", std::env::consts::OS, release.trim())
+                .trim()
+                .to_owned(),
+            virtual_machine: field("flags")
+                .is_some_and(|flags| flags.split(' ').any(|flag| flag == "hypervisor")),
+            load_average: load.split(' ').next().and_then(|first| first.parse().ok()),
+        }
+    }
+
+    /// One line for people.
+    pub(crate) fn summary(&self) -> String {
+        let kind = if self.virtual_machine {
+            ", virtual machine"
+        } else {
+            ""
+        };
+        format!("{}, {} CPUs{kind}, {}", self.cpu, self.cpus, self.kernel)
+    }
+}
+
+/// The CPUs for a server and its load: two cores of their own if there are two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct CpuPair {
+    pub(crate) server: usize,
+    pub(crate) load: usize,
+}
+
+impl CpuPair {
+    /// The first CPU that this process may use, and the first that is on another core; another
+    /// thread of the same core if there is but one core; `None` with a single CPU.
+    pub(crate) fn pick() -> Option<Self> {
+        Self::pick_from(&allowed_cpus(), |cpu| {
+            let path = format!("/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list");
+            fs::read_to_string(path).ok()
+        })
+    }
+
+    fn pick_from(cpus: &[usize], siblings: impl Fn(usize) -> Option<String>) -> Option<Self> {
+        let (&server, others) = cpus.split_first()?;
+        let own = siblings(server);
+        let apart = others
+            .iter()
+            .find(|&&cpu| own.is_none() || siblings(cpu) != own);
+        let load = *apart.or_else(|| others.first())?;
+        Some(Self { server, load })
+    }
+}
+
+/// Binds the calling thread to one CPU.
+pub(crate) fn pin(cpu: usize) -> Result<(), Error> {
+    let what = format!("cannot run on CPU {cpu}");
+    if cpu >= CpuSet::MAX_CPU {
+        return Err(Error::Settings(format!("{what}: there is no such CPU")));
+    }
+    let mut set = CpuSet::new();
+    set.set(cpu);
+    sched_setaffinity(None, &set).map_err(|errno| Error::system(what)(errno.into()))
+}
+
+/// Makes room for `wanted` open files if the system lets it; tells how many there may be now.
+pub(crate) fn raise_file_limit(wanted: u64) -> u64 {
+    let limit = getrlimit(Resource::Nofile);
+    let current = limit.current.unwrap_or(u64::MAX);
+    if current >= wanted {
+        return current;
+    }
+    let raised = limit.maximum.map_or(wanted, |maximum| maximum.min(wanted));
+    let asked = Rlimit {
+        current: Some(raised),
+        maximum: limit.maximum,
+    };
+    match setrlimit(Resource::Nofile, asked) {
+        Ok(()) => raised,
+        Err(_) => current,
+    }
+}
+
+fn allowed_cpus() -> Vec<usize> {
+    let Ok(set) = sched_getaffinity(None) else {
+        return vec![0];
+    };
+    (0..CpuSet::MAX_CPU)
+        .filter(|&cpu| set.is_set(cpu))
+        .collect()
+}
+
+/// Reads the CPU time of one thread of this process, from any thread.
+#[derive(Clone, Debug)]
+pub(crate) struct ThreadCpu {
+    path: String,
+}
+
+impl ThreadCpu {
+    /// The calling thread.
+    pub(crate) fn current() -> Self {
+        let thread = gettid().as_raw_nonzero();
+        Self {
+            path: format!("/proc/self/task/{thread}/schedstat"),
+        }
+    }
+
+    /// Time spent on a CPU so far; up to one scheduler tick late while the thread runs.
+    pub(crate) fn time(&self) -> Option<Duration> {
+        let text = fs::read_to_string(&self.path).ok()?;
+        let nanoseconds = text.split(' ').next()?.parse().ok()?;
+        Some(Duration::from_nanos(nanoseconds))
+    }
+}
+
+/// CPU time since boot, over all CPUs, in ticks: all of it, and what the hypervisor took away.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StolenTime {
+    total: u64,
+    stolen: u64,
+}
+
+impl StolenTime {
+    pub(crate) fn now() -> Option<Self> {
+        Self::parse(&fs::read_to_string("/proc/stat").ok()?)
+    }
+
+    fn parse(stat: &str) -> Option<Self> {
+        let line = stat.lines().next()?.strip_prefix("cpu ")?;
+        let ticks: Vec<u64> = line
+            .split_whitespace()
+            .take(8)
+            .filter_map(|tick| tick.parse().ok())
+            .collect();
+        Some(Self {
+            total: ticks.iter().sum(),
+            stolen: *ticks.get(7)?,
+        })
+    }
+
+    /// Percentage of all CPU time that the hypervisor took away since `earlier`.
+    pub(crate) fn percent_since(self, earlier: Self) -> f64 {
+        let total = self.total.saturating_sub(earlier.total);
+        if total == 0 {
+            return 0.0;
+        }
+        self.stolen.saturating_sub(earlier.stolen) as f64 * 100.0 / total as f64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pair_prefers_two_cores_over_two_threads_of_one() {
+        let siblings = |cpu: usize| Some(if cpu < 2 { "0-1" } else { "2-3" }.to_owned());
+        let pair = |cpus: &[usize]| CpuPair::pick_from(cpus, siblings);
+        assert_eq!(pair(&[0, 1, 2, 3]), Some(CpuPair { server: 0, load: 2 }));
+        assert_eq!(pair(&[0, 1]), Some(CpuPair { server: 0, load: 1 }));
+        assert_eq!(pair(&[3]), None);
+        assert_eq!(pair(&[]), None);
+    }
+
+    #[test]
+    fn the_pair_takes_the_next_cpu_when_the_topology_is_unknown() {
+        let pair = CpuPair::pick_from(&[4, 5, 6], |_| None);
+        assert_eq!(pair, Some(CpuPair { server: 4, load: 5 }));
+    }
+
+    #[test]
+    fn stolen_time_is_a_percentage_of_all_time() {
+        let before = StolenTime::parse("cpu  10 0 10 80 0 0 0 0 0 0\ncpu0 1\n").unwrap();
+        let after = StolenTime::parse("cpu  20 0 20 140 0 0 0 20 0 0\n").unwrap();
+        assert!((after.percent_since(before) - 20.0).abs() < 1e-9);
+        assert!(StolenTime::parse("nothing").is_none());
+    }
+
+    #[test]
+    fn a_cpu_that_does_not_exist_is_refused() {
+        assert!(pin(usize::MAX).is_err());
+    }
+}

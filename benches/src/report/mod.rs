@@ -1,0 +1,300 @@
+//! What a run showed: computed here, written as a table, as JSON and as a page.
+
+mod curve;
+mod html;
+mod plot;
+mod stats;
+mod table;
+mod text;
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::cli::FileArgs;
+use crate::error::Error;
+use crate::load::{Load, Measurement, Pace, Shape};
+use crate::machine::Machine;
+use crate::scenarios::{Scenario, Setting};
+
+use stats::{Ratio, Side};
+
+/// Everything about one run of this program.
+#[derive(Debug, Serialize)]
+pub(crate) struct Report {
+    program: &'static str,
+    version: &'static str,
+    /// The command that gives such a report again.
+    command: String,
+    machine: Machine,
+    /// How it was measured, in sentences.
+    settings: Vec<String>,
+    scenarios: Vec<ScenarioReport>,
+    /// What a reader must know besides.
+    notes: Vec<String>,
+}
+
+/// What one scenario showed.
+#[derive(Debug, Serialize)]
+pub(crate) struct ScenarioReport {
+    id: &'static str,
+    title: String,
+    connections: usize,
+    /// Of a broadcast: connections that receive.
+    receivers: Option<usize>,
+    /// Payload bytes of each message.
+    size: usize,
+    /// The most messages that one sender leaves unanswered.
+    depth: usize,
+    /// Of an open loop: messages per second over all senders.
+    rate: Option<f64>,
+    server: Side,
+    floor: Option<Side>,
+    /// Server to floor: the median round trip, of a broadcast that of the last receiver.
+    median_ratio: Option<Ratio>,
+    /// Server to floor: messages per second.
+    throughput_ratio: Option<Ratio>,
+    goal: Option<Goal>,
+    /// Whether the ratio's median reaches the goal.
+    goal_reached: Option<bool>,
+}
+
+/// What the engine has to reach, as a ratio to the floor.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct Goal {
+    pub(crate) metric: Metric,
+    pub(crate) limit: f64,
+}
+
+/// What a goal speaks of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Metric {
+    /// The median latency: at most the limit.
+    Median,
+    /// Messages per second: at least the limit.
+    Throughput,
+}
+
+impl Report {
+    /// An empty report of the scenarios that are about to run.
+    pub(crate) fn of_scenarios(setting: &Setting) -> Self {
+        let timing = setting.timing;
+        let place = match setting.cpus {
+            Some(cpus) => format!(
+                "server (idle: {}) on CPU {}, load on CPU {}, which never sleeps",
+                setting.idle.name(),
+                cpus.server,
+                cpus.load
+            ),
+            None => format!(
+                "server (idle: {}) and load on the same CPU",
+                setting.idle.name()
+            ),
+        };
+        let floor = if setting.with_floor {
+            ", in turns with the floor"
+        } else {
+            ""
+        };
+        let rounds = format!(
+            "{} rounds of {:?} after {:?} to warm up{floor}; medians over the rounds",
+            timing.rounds, timing.duration, timing.warm_up
+        );
+        let mut report = Self::new(vec![place, rounds]);
+        if setting.with_floor {
+            report.settings.push(
+                "floor: as many bytes over raw TCP, same loop, same idle mode, no WebSocket"
+                    .to_owned(),
+            );
+        }
+        report
+    }
+
+    /// The report of one load against a server elsewhere.
+    pub(crate) fn of_one_run(load: &Load, cpu: Option<usize>, measurement: Measurement) -> Self {
+        let pace = match load.pace {
+            Pace::Closed { depth } => format!("closed loop, {depth} deep"),
+            Pace::Open {
+                per_second,
+                in_flight_max,
+            } => format!(
+                "open loop, {per_second} messages/s, at most {in_flight_max} unanswered each"
+            ),
+        };
+        let sleep = if load.spin { ", never sleeps" } else { "" };
+        let place = cpu.map(|cpu| format!(", on CPU {cpu}")).unwrap_or_default();
+        let time = format!("{:?} after {:?} to warm up", load.duration, load.warm_up);
+        let target = load.target.to_string();
+        let mut report = Self::new(vec![target, format!("{pace}{sleep}{place}, {time}")]);
+        if measurement.unanswered > 0 {
+            report.note(format!(
+                "{} messages were not answered in time: the server does not keep up with the \
+                 rate, and the latencies say how long they had waited by then",
+                measurement.unanswered
+            ));
+        }
+        if !measurement.late.is_empty() {
+            report.note(format!(
+                "messages left later than intended by {} (p50), {} (p99), {} (max)",
+                text::time(measurement.late.value_at_quantile(0.5)),
+                text::time(measurement.late.value_at_quantile(0.99)),
+                text::time(measurement.late.max()),
+            ));
+        }
+        report.add(ScenarioReport::of_one_run(load, measurement));
+        report
+    }
+
+    fn new(settings: Vec<String>) -> Self {
+        Self {
+            program: env!("CARGO_PKG_NAME"),
+            version: env!("CARGO_PKG_VERSION"),
+            command: text::command(std::env::args()),
+            machine: Machine::describe(),
+            settings,
+            scenarios: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+
+    /// Adds what one scenario showed.
+    pub(crate) fn add(&mut self, scenario: ScenarioReport) {
+        self.scenarios.push(scenario);
+    }
+
+    /// Adds what a reader must know besides.
+    pub(crate) fn note(&mut self, note: String) {
+        self.notes.push(note);
+    }
+}
+
+impl ScenarioReport {
+    /// One round each of server and floor stand beside each other; without a floor, `floor` is
+    /// empty.
+    pub(crate) fn of_rounds(
+        scenario: &Scenario,
+        server: &[Measurement],
+        floor: &[Measurement],
+    ) -> Self {
+        let server = Side::of_rounds(server, scenario.shape);
+        let floor = (!floor.is_empty()).then(|| Side::of_rounds(floor, scenario.shape));
+        let ratio = |metric| {
+            floor
+                .as_ref()
+                .and_then(|floor| Ratio::between(&server, floor, metric))
+        };
+        let (median_ratio, throughput_ratio) = (ratio(Metric::Median), ratio(Metric::Throughput));
+        let goal_reached = scenario.goal.and_then(|goal| match goal.metric {
+            Metric::Median => Some(median_ratio?.median <= goal.limit),
+            Metric::Throughput => Some(throughput_ratio?.median >= goal.limit),
+        });
+        Self {
+            id: scenario.id,
+            title: scenario.title.to_owned(),
+            connections: scenario.shape.connections(),
+            receivers: receivers(scenario.shape),
+            size: scenario.size,
+            depth: scenario.depth,
+            rate: None,
+            server,
+            floor,
+            median_ratio,
+            throughput_ratio,
+            goal: scenario.goal,
+            goal_reached,
+        }
+    }
+
+    fn of_one_run(load: &Load, measurement: Measurement) -> Self {
+        let (id, title) = match load.shape {
+            Shape::Echo { connections } => (
+                "echo",
+                format!("echo, {connections} connections, {} B", load.size),
+            ),
+            Shape::Broadcast { receivers, .. } => (
+                "broadcast",
+                format!("broadcast to {receivers}, {} B", load.size),
+            ),
+        };
+        let (depth, rate) = match load.pace {
+            Pace::Closed { depth } => (depth, None),
+            Pace::Open {
+                per_second,
+                in_flight_max,
+            } => (in_flight_max, Some(per_second)),
+        };
+        Self {
+            id,
+            title,
+            connections: load.shape.connections(),
+            receivers: receivers(load.shape),
+            size: load.size,
+            depth,
+            rate,
+            server: Side::of_rounds(&[measurement], load.shape),
+            floor: None,
+            median_ratio: None,
+            throughput_ratio: None,
+            goal: None,
+            goal_reached: None,
+        }
+    }
+}
+
+fn receivers(shape: Shape) -> Option<usize> {
+    match shape {
+        Shape::Echo { .. } => None,
+        Shape::Broadcast { receivers, .. } => Some(receivers),
+    }
+}
+
+/// Where reports go: created before anything is measured, so that nothing is measured in vain.
+#[derive(Debug)]
+pub(crate) struct Files {
+    json: Option<(PathBuf, File)>,
+    html: Option<(PathBuf, File)>,
+}
+
+impl Files {
+    pub(crate) fn create(args: &FileArgs) -> Result<Self, Error> {
+        let create = |path: &Option<PathBuf>| match path {
+            None => Ok(None),
+            Some(path) => {
+                let file = File::create(path).map_err(Error::system(cannot_write(path)))?;
+                Ok(Some((path.clone(), file)))
+            }
+        };
+        Ok(Self {
+            json: create(&args.json)?,
+            html: create(&args.html)?,
+        })
+    }
+
+    /// Prints the table, and writes the files that are asked for.
+    pub(crate) fn publish(self, report: &Report) -> Result<(), Error> {
+        let table = table::render(report);
+        let mut stdout = io::stdout().lock();
+        stdout
+            .write_all(table.as_bytes())
+            .and_then(|()| stdout.flush())
+            .map_err(Error::system("cannot write to standard output"))?;
+        if let Some((path, mut file)) = self.json {
+            serde_json::to_writer_pretty(&mut file, report)
+                .map_err(io::Error::from)
+                .and_then(|()| file.write_all(b"\n"))
+                .map_err(Error::system(cannot_write(&path)))?;
+        }
+        if let Some((path, mut file)) = self.html {
+            file.write_all(html::render(report).as_bytes())
+                .map_err(Error::system(cannot_write(&path)))?;
+        }
+        Ok(())
+    }
+}
+
+fn cannot_write(path: &Path) -> String {
+    format!("cannot write {}", path.display())
+}

@@ -1,0 +1,251 @@
+//! What the program measures when it is given no command.
+
+use std::thread;
+use std::time::Duration;
+
+use indicatif::ProgressBar;
+
+use crate::cli::RunArgs;
+use crate::error::Error;
+use crate::idle::IdleMode;
+use crate::load::{self, Load, Measurement, Pace, Shape, Target, Wire};
+use crate::machine::{self, CpuPair, StolenTime, ThreadCpu};
+use crate::report::{Goal, Metric, Report, ScenarioReport};
+use crate::service::{Server, Service, ServiceConfig};
+use crate::{floor, progress_bar, server};
+
+/// One kind of traffic, measured against the engine and against the floor.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scenario {
+    /// Its name in JSON.
+    pub(crate) id: &'static str,
+    /// Its name for people.
+    pub(crate) title: &'static str,
+    pub(crate) shape: Shape,
+    /// Payload bytes of each message.
+    pub(crate) size: usize,
+    /// Messages that each sender leaves unanswered.
+    pub(crate) depth: usize,
+    /// What the engine has to reach.
+    pub(crate) goal: Option<Goal>,
+}
+
+/// In the order in which they run.
+const SCENARIOS: [Scenario; 5] = [
+    Scenario {
+        id: "round-trip",
+        title: "round trip, 1 connection, 128 B",
+        shape: Shape::Echo { connections: 1 },
+        size: 128,
+        depth: 1,
+        goal: Some(Goal {
+            metric: Metric::Median,
+            limit: 1.05,
+        }),
+    },
+    Scenario {
+        id: "connections-100",
+        title: "100 connections, 64 B",
+        shape: Shape::Echo { connections: 100 },
+        size: 64,
+        depth: 1,
+        goal: Some(Goal {
+            metric: Metric::Throughput,
+            limit: 0.93,
+        }),
+    },
+    Scenario {
+        id: "pipelined",
+        title: "10 connections, 64 deep, 20 B",
+        shape: Shape::Echo { connections: 10 },
+        size: 20,
+        depth: 64,
+        goal: None,
+    },
+    Scenario {
+        id: "broadcast-100",
+        title: "broadcast to 100, 128 B",
+        shape: Shape::Broadcast {
+            receivers: 100,
+            publishers: 1,
+        },
+        size: 128,
+        depth: 1,
+        goal: None,
+    },
+    Scenario {
+        id: "broadcast-1000",
+        title: "broadcast to 1,000, 128 B",
+        shape: Shape::Broadcast {
+            receivers: 1000,
+            publishers: 1,
+        },
+        size: 128,
+        depth: 1,
+        goal: None,
+    },
+];
+
+/// How long everything takes. Engine and floor take turns in rounds this short, so that whatever
+/// else happens on the machine happens to both.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Timing {
+    pub(crate) rounds: usize,
+    pub(crate) warm_up: Duration,
+    pub(crate) duration: Duration,
+}
+
+const FULL: Timing = Timing {
+    rounds: 5,
+    warm_up: Duration::from_millis(150),
+    duration: Duration::from_millis(600),
+};
+const QUICK: Timing = Timing {
+    rounds: 1,
+    warm_up: Duration::from_millis(10),
+    duration: Duration::from_millis(50),
+};
+
+/// A share of stolen CPU time that makes figures doubtful, in percent.
+const STOLEN_MAX: f64 = 1.0;
+
+/// How the scenarios run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Setting {
+    pub(crate) timing: Timing,
+    pub(crate) idle: IdleMode,
+    /// With two CPUs, server and load have one each; otherwise they share what there is.
+    pub(crate) cpus: Option<CpuPair>,
+    pub(crate) with_floor: bool,
+}
+
+impl Setting {
+    /// Whether the load spins: with a CPU of its own it does, and its wake-up is in no latency.
+    pub(crate) fn spin(&self) -> bool {
+        self.cpus.is_some()
+    }
+}
+
+/// Who serves.
+#[derive(Clone, Copy, Debug)]
+enum Side {
+    Engine,
+    Floor,
+}
+
+/// Runs all scenarios.
+pub(crate) fn run(args: &RunArgs) -> Result<Report, Error> {
+    let setting = Setting {
+        timing: if args.quick { QUICK } else { FULL },
+        idle: args.idle,
+        cpus: CpuPair::pick(),
+        with_floor: args.with_floor(),
+    };
+    let mut report = Report::of_scenarios(&setting);
+    let sides = if setting.with_floor { 2 } else { 1 };
+    let bar = progress_bar((SCENARIOS.len() * setting.timing.rounds * sides) as u64);
+    let stolen = StolenTime::now();
+    for scenario in &SCENARIOS {
+        bar.set_message(scenario.title);
+        if let Some(reason) = lacks_files(scenario) {
+            report.note(format!("{}: left out, {reason}", scenario.title));
+            bar.inc((setting.timing.rounds * sides) as u64);
+            continue;
+        }
+        report.add(run_scenario(scenario, &setting, &bar)?);
+    }
+    bar.finish_and_clear();
+    let stolen = StolenTime::now()
+        .zip(stolen)
+        .map(|(now, then)| now.percent_since(then));
+    if let Some(percent) = stolen.filter(|&percent| percent > STOLEN_MAX) {
+        report.note(format!(
+            "the hypervisor took {percent:.1} % of the CPU time away: the figures are doubtful"
+        ));
+    }
+    Ok(report)
+}
+
+/// Why the system does not let the scenario's connections be open, both ends of each.
+fn lacks_files(scenario: &Scenario) -> Option<String> {
+    const OTHER_FILES: usize = 192;
+    let wanted = (scenario.shape.connections() * 2 + OTHER_FILES) as u64;
+    let limit = machine::raise_file_limit(wanted);
+    (limit < wanted).then(|| format!("it needs {wanted} open files, the limit is {limit}"))
+}
+
+fn run_scenario(
+    scenario: &Scenario,
+    setting: &Setting,
+    bar: &ProgressBar,
+) -> Result<ScenarioReport, Error> {
+    let (mut engine, mut floor) = (Vec::new(), Vec::new());
+    for _ in 0..setting.timing.rounds {
+        engine.push(run_round(scenario, setting, Side::Engine)?);
+        bar.inc(1);
+        if setting.with_floor {
+            floor.push(run_round(scenario, setting, Side::Floor)?);
+            bar.inc(1);
+        }
+    }
+    Ok(ScenarioReport::of_rounds(scenario, &engine, &floor))
+}
+
+/// Starts a server, loads it, and stops it: no round inherits anything, and no idle server spins
+/// beside the one that is measured.
+fn run_round(scenario: &Scenario, setting: &Setting, side: Side) -> Result<Measurement, Error> {
+    let service = match scenario.shape {
+        Shape::Echo { .. } => Service::Echo,
+        Shape::Broadcast { .. } => Service::Broadcast,
+    };
+    let cpu = setting.cpus.map(|cpus| cpus.server);
+    let config = ServiceConfig::embedded(service, setting.idle, cpu);
+    let (server, wire) = match side {
+        Side::Engine => (Server::start(config, None, server::run)?, Wire::WebSocket),
+        Side::Floor => (Server::start(config, None, floor::run)?, Wire::Tcp),
+    };
+    let address = server.address();
+    let load = Load {
+        target: Target {
+            wire,
+            host: address.ip().to_string(),
+            port: address.port(),
+            path: "/".to_owned(),
+        },
+        shape: scenario.shape,
+        size: bytes_on_wire(scenario, side),
+        pace: Pace::Closed {
+            depth: scenario.depth,
+        },
+        warm_up: setting.timing.warm_up,
+        duration: setting.timing.duration,
+        spin: setting.spin(),
+    };
+    let measurement = run_load(&load, setting.cpus.map(|cpus| cpus.load), server.cpu());
+    // If the server failed, that is why the load did.
+    server.stop()?;
+    measurement
+}
+
+/// The floor carries as many bytes as the WebSocket frames have: for echoes those of the client,
+/// for broadcasts those of the server, of which there are more.
+fn bytes_on_wire(scenario: &Scenario, side: Side) -> usize {
+    const MASK: usize = 4;
+    let header = if scenario.size < 126 { 2 } else { 4 };
+    match (side, scenario.shape) {
+        (Side::Engine, _) => scenario.size,
+        (Side::Floor, Shape::Echo { .. }) => scenario.size + header + MASK,
+        (Side::Floor, Shape::Broadcast { .. }) => scenario.size + header,
+    }
+}
+
+/// Runs the load on a thread of its own, so that only that one is bound to a CPU.
+fn run_load(load: &Load, cpu: Option<usize>, server: &ThreadCpu) -> Result<Measurement, Error> {
+    thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            cpu.map_or(Ok(()), machine::pin)?;
+            load::run(load, Some(server))
+        });
+        thread.join().unwrap_or(Err(Error::Thread("load")))
+    })
+}

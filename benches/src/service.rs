@@ -1,0 +1,167 @@
+//! A server on a thread of its own: the engine, or the raw TCP floor.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
+
+use clap::ValueEnum;
+
+use crate::error::Error;
+use crate::idle::IdleMode;
+use crate::machine::{self, ThreadCpu};
+
+/// What the server does with a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Service {
+    /// Send every message back to its sender
+    Echo,
+    /// Send every message to all connections, its sender included
+    Broadcast,
+}
+
+/// What a server is asked to be.
+#[derive(Clone, Debug)]
+pub(crate) struct ServiceConfig {
+    pub(crate) service: Service,
+    /// Host and port to listen on; port 0 takes a free one.
+    pub(crate) address: String,
+    pub(crate) idle: IdleMode,
+    /// The CPU that the server's thread is bound to.
+    pub(crate) cpu: Option<usize>,
+    /// The longest message that is accepted, in bytes; `None` is the engine's default.
+    pub(crate) max_message: Option<usize>,
+}
+
+impl ServiceConfig {
+    /// A server for this program itself: a free port of the loopback interface.
+    pub(crate) fn embedded(service: Service, idle: IdleMode, cpu: Option<usize>) -> Self {
+        Self {
+            service,
+            address: "127.0.0.1:0".to_owned(),
+            idle,
+            cpu,
+            max_message: None,
+        }
+    }
+}
+
+/// Ends a server's loop from another thread.
+pub(crate) type Stop = Box<dyn Fn() + Send>;
+
+/// A server that listens. Dropping it stops it and waits for its thread.
+pub(crate) struct Server {
+    address: SocketAddr,
+    cpu: ThreadCpu,
+    stop: Stop,
+    /// `None` once joined.
+    thread: Option<JoinHandle<Result<(), Error>>>,
+}
+
+/// What the server's thread tells once it listens.
+struct Ready {
+    address: SocketAddr,
+    cpu: ThreadCpu,
+    stop: Stop,
+}
+
+/// Lets a server's thread say that it listens.
+#[derive(Debug)]
+pub(crate) struct ReadyLine {
+    sender: mpsc::Sender<Ready>,
+}
+
+impl ReadyLine {
+    /// Says that connections to `address` succeed from now on, until `stop` is called.
+    pub(crate) fn listening(self, address: SocketAddr, stop: Stop) {
+        // The receiver waits for exactly this: it is gone only if its thread is.
+        let _ = self.sender.send(Ready {
+            address,
+            cpu: ThreadCpu::current(),
+            stop,
+        });
+    }
+}
+
+impl Server {
+    /// Runs `body` on a new thread, bound to the CPU that `config` names, and waits until it
+    /// listens. `ended` is dropped when the thread ends, for whatever reason.
+    pub(crate) fn start<B>(
+        config: ServiceConfig,
+        ended: Option<mpsc::Sender<()>>,
+        body: B,
+    ) -> Result<Self, Error>
+    where
+        B: FnOnce(&ServiceConfig, ReadyLine) -> Result<(), Error> + Send + 'static,
+    {
+        let (sender, receiver) = mpsc::channel();
+        let thread = thread::Builder::new()
+            .name("server".to_owned())
+            .spawn(move || {
+                let _notice = EndNotice(ended);
+                if let Some(cpu) = config.cpu {
+                    machine::pin(cpu)?;
+                }
+                body(&config, ReadyLine { sender })
+            })
+            .map_err(Error::system("cannot start the server's thread"))?;
+        match receiver.recv() {
+            Ok(Ready { address, cpu, stop }) => Ok(Self {
+                address,
+                cpu,
+                stop,
+                thread: Some(thread),
+            }),
+            Err(_) => Err(join(thread).err().unwrap_or(Error::Thread("server"))),
+        }
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The CPU time of its thread.
+    pub(crate) fn cpu(&self) -> &ThreadCpu {
+        &self.cpu
+    }
+
+    /// Stops it, waits for its thread and tells how that ended.
+    pub(crate) fn stop(mut self) -> Result<(), Error> {
+        (self.stop)();
+        self.thread.take().map_or(Ok(()), join)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        (self.stop)();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Tells whoever waits that the thread ended.
+struct EndNotice(Option<mpsc::Sender<()>>);
+
+impl Drop for EndNotice {
+    fn drop(&mut self) {
+        if let Some(sender) = &self.0 {
+            // Nobody waits any more when the program is already stopping the server.
+            let _ = sender.send(());
+        }
+    }
+}
+
+fn join(thread: JoinHandle<Result<(), Error>>) -> Result<(), Error> {
+    thread.join().unwrap_or(Err(Error::Thread("server")))
+}

@@ -1,0 +1,85 @@
+//! The program as its users meet it: its output, its exit codes, its signals.
+
+#[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod load;
+#[cfg(test)]
+mod program;
+#[cfg(test)]
+mod report;
+#[cfg(test)]
+mod serve;
+#[cfg(test)]
+mod websocket;
+
+use program::run;
+
+#[test]
+fn help_says_what_the_program_does_and_shows_examples() {
+    let output = run(&["--help"]);
+    output.assert_success();
+    for part in [
+        "Usage:",
+        "serve",
+        "floor",
+        "echo",
+        "broadcast",
+        "Examples:",
+        "Exit code:",
+    ] {
+        assert!(output.stdout.contains(part), "{part}\n{}", output.stdout);
+    }
+    for command in ["serve", "floor", "echo", "broadcast"] {
+        run(&[command, "--help"]).assert_success();
+    }
+    run(&["--version"]).assert_success();
+}
+
+#[test]
+fn wrong_arguments_exit_with_2() {
+    for arguments in [
+        &["--no-such-option"][..],
+        &["no-such-command"],
+        &["--idle", "never"],
+        &["serve"],
+        &["serve", "chat"],
+        &["serve", "echo", "--listen", "9001"],
+        &["echo"],
+        &["echo", "--url", "wss://localhost"],
+        &["echo", "--url", "localhost:9001"],
+        &["echo", "--url", "ws://localhost", "-c", "0"],
+        &["echo", "--url", "ws://localhost", "-d", "0"],
+        &["echo", "--url", "ws://localhost", "-t", "0"],
+        &["echo", "--url", "ws://localhost", "--rate", "0"],
+        &["echo", "--url", "ws://localhost", "-s", "100000000"],
+        &[
+            "echo",
+            "--url",
+            "ws://localhost",
+            "-c",
+            "60000",
+            "-d",
+            "60000",
+        ],
+        &[
+            "echo",
+            "--url",
+            "ws://localhost",
+            "-c",
+            "60000",
+            "-s",
+            "1000000",
+        ],
+        &["echo", "--url", "ws://localhost", "--raw"],
+    ] {
+        let output = run(arguments);
+        assert_eq!(output.code, Some(2), "{arguments:?}: {}", output.stderr);
+        assert!(output.stdout.is_empty(), "{arguments:?}: {}", output.stdout);
+        assert!(
+            output.stderr.starts_with("error: "),
+            "{arguments:?}: {}",
+            output.stderr
+        );
+    }
+}

@@ -1,0 +1,162 @@
+//! A WebSocket echo server of a few lines, right or wrong as a test wants it.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::thread;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use sha1::{Digest, Sha1};
+
+/// What the server does with a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// Echoes every message.
+    Echo,
+    /// Sends every message back in two fragments with a ping between them, and wants a pong.
+    Fragment,
+    /// Echoes with the last byte of the payload changed.
+    Corrupt,
+    /// Echoes the first message twice.
+    Repeat,
+    /// Echoes one byte less.
+    Shorten,
+    /// Answers with text.
+    Text,
+    /// Reads and never answers.
+    Silent,
+    /// Answers the first message with a close frame.
+    CloseFrame,
+    /// Ends the TCP connection at the first message.
+    Hangup,
+    /// Answers the opening handshake with 403.
+    Forbid,
+    /// Answers the opening handshake with the wrong key.
+    WrongKey,
+    /// Ends the TCP connection before any response.
+    NoResponse,
+}
+
+/// Serves on a free port for as long as the test lasts; gives the URL.
+pub(crate) fn serve(manner: Manner) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("ws://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            // A client that goes away ends its connection's thread with an error.
+            thread::spawn(move || converse(stream, manner));
+        }
+    });
+    url
+}
+
+fn converse(stream: TcpStream, manner: Manner) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut reader = BufReader::new(stream.try_clone()?);
+    let mut stream = stream;
+    let mut key = String::new();
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line)?;
+        match line.trim_end().split_once(": ") {
+            Some(("Sec-WebSocket-Key", value)) => value.clone_into(&mut key),
+            _ if line.trim_end().is_empty() => break,
+            _ => {}
+        }
+    }
+    let guid = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+    let mut accept = STANDARD.encode(Sha1::digest(format!("{key}{guid}")));
+    match manner {
+        Manner::Forbid => return stream.write_all(b"HTTP/1.1 403 Forbidden\r\n\r\n"),
+        Manner::WrongKey => accept = STANDARD.encode([0; 20]),
+        Manner::NoResponse => return Ok(()),
+        _ => {}
+    }
+    write!(
+        stream,
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Accept: {accept}\r\n\r\n"
+    )?;
+    let mut first = true;
+    loop {
+        let (opcode, mut payload) = read_frame(&mut reader)?;
+        if opcode == 0x8 {
+            return Ok(());
+        }
+        match manner {
+            Manner::Silent => {}
+            Manner::Hangup => return Ok(()),
+            Manner::CloseFrame => stream.write_all(&frame(0x88, b"\x03\xe9bye"))?,
+            Manner::Text => stream.write_all(&frame(0x81, &payload))?,
+            Manner::Fragment => {
+                let (front, back) = payload.split_at(payload.len() / 2);
+                let answer = [
+                    frame(0x02, front),
+                    frame(0x89, b"alive?"),
+                    frame(0x80, back),
+                ]
+                .concat();
+                stream.write_all(&answer)?;
+                // The client may have sent more before it saw the ping, but here it did not.
+                assert_eq!(read_frame(&mut reader)?, (0xa, b"alive?".to_vec()));
+            }
+            _ => {
+                if let Some(last) = payload.last_mut().filter(|_| manner == Manner::Corrupt) {
+                    *last ^= 1;
+                }
+                if manner == Manner::Shorten {
+                    payload.pop();
+                }
+                let times = if manner == Manner::Repeat && first {
+                    2
+                } else {
+                    1
+                };
+                stream.write_all(&frame(0x82, &payload).repeat(times))?;
+            }
+        }
+        first = false;
+    }
+}
+
+/// Reads one masked frame: its opcode and its payload in clear.
+fn read_frame(reader: &mut impl Read) -> io::Result<(u8, Vec<u8>)> {
+    let mut start = [0; 2];
+    reader.read_exact(&mut start)?;
+    assert_eq!(start[1] & 0x80, 0x80, "clients mask");
+    let length = match start[1] & 0x7f {
+        126 => u64::from(u16::from_be_bytes(read_array(reader)?)),
+        127 => u64::from_be_bytes(read_array(reader)?),
+        length => u64::from(length),
+    };
+    let key: [u8; 4] = read_array(reader)?;
+    let mut payload = vec![0; length as usize];
+    reader.read_exact(&mut payload)?;
+    for (byte, key) in payload.iter_mut().zip(key.iter().cycle()) {
+        *byte ^= key;
+    }
+    Ok((start[0] & 0x0f, payload))
+}
+
+fn read_array<const N: usize>(reader: &mut impl Read) -> io::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    reader.read_exact(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+    let mut frame = vec![first];
+    match payload.len() {
+        0..=125 => frame.push(payload.len() as u8),
+        126..=0xffff => {
+            frame.push(126);
+            frame.extend_from_slice(&(payload.len() as u16).to_be_bytes());
+        }
+        _ => {
+            frame.push(127);
+            frame.extend_from_slice(&(payload.len() as u64).to_be_bytes());
+        }
+    }
+    frame.extend_from_slice(payload);
+    frame
+}
