@@ -20,12 +20,7 @@ const LENGTHS: [u64; 3] = [125, 126, 65_536];
 const SIZES: [usize; 6] = [20, 64, 128, 1024, 16_384, 262_144];
 
 fn header(len: u64, mask: Option<[u8; 4]>) -> FrameHeader {
-    FrameHeader {
-        fin: true,
-        opcode: OpCode::Binary,
-        mask,
-        len,
-    }
+    FrameHeader { fin: true, opcode: OpCode::Binary, mask, len }
 }
 
 mod frame_header {
@@ -96,9 +91,7 @@ mod utf8 {
         let text = words.repeat(size.div_ceil(words.len()));
         bencher.counter(BytesCount::of_str(&text)).bench_local(|| {
             let mut validator = Utf8Validator::new();
-            validator
-                .feed(black_box(text.as_bytes()))
-                .and_then(|()| validator.finish())
+            validator.feed(black_box(text.as_bytes())).and_then(|()| validator.finish())
         });
     }
 }

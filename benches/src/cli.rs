@@ -121,10 +121,7 @@ pub(crate) struct ServeArgs {
 
 impl ServeArgs {
     pub(crate) fn config(self) -> ServiceConfig {
-        ServiceConfig {
-            max_message: self.max_message,
-            ..self.common.config()
-        }
+        ServiceConfig { max_message: self.max_message, ..self.common.config() }
     }
 }
 
@@ -159,19 +156,8 @@ struct ServiceArgs {
 
 impl ServiceArgs {
     fn config(self) -> ServiceConfig {
-        let Self {
-            service,
-            listen,
-            idle,
-            cpu,
-        } = self;
-        ServiceConfig {
-            service,
-            address: listen,
-            idle,
-            cpu,
-            max_message: None,
-        }
+        let Self { service, listen, idle, cpu } = self;
+        ServiceConfig { service, address: listen, idle, cpu, max_message: None }
     }
 }
 
@@ -205,13 +191,7 @@ impl BroadcastArgs {
     /// The load that the arguments ask for. Ends the program when they cannot be.
     pub(crate) fn load(&self) -> Load {
         let (receivers, publishers) = (self.load.connections, self.publishers);
-        self.load.load(
-            Shape::Broadcast {
-                receivers,
-                publishers,
-            },
-            None,
-        )
+        self.load.load(Shape::Broadcast { receivers, publishers }, None)
     }
 }
 
@@ -258,28 +238,21 @@ const WARM_UP_MAX: Duration = Duration::from_secs(1);
 impl LoadArgs {
     fn load(&self, shape: Shape, depth: Option<usize>) -> Load {
         let pace = match self.rate {
-            None => Pace::Closed {
-                depth: depth.unwrap_or(1),
-            },
-            Some(per_second) => Pace::Open {
-                per_second,
-                in_flight_max: depth.unwrap_or(OPEN_DEPTH),
-            },
+            None => Pace::Closed { depth: depth.unwrap_or(1) },
+            Some(per_second) => {
+                Pace::Open { per_second, in_flight_max: depth.unwrap_or(OPEN_DEPTH) }
+            }
         };
         if self.raw && self.url.wire != Wire::Tcp {
             refuse("--raw needs a URL that begins with tcp://");
         }
         let in_flight = self.connections.saturating_mul(depth.unwrap_or(1));
         if in_flight > IN_FLIGHT_MAX {
-            refuse(&format!(
-                "connections x depth is {in_flight}, at most {IN_FLIGHT_MAX} may be"
-            ));
+            refuse(&format!("connections x depth is {in_flight}, at most {IN_FLIGHT_MAX} may be"));
         }
         let unsent = self.connections.saturating_mul(self.size);
         if unsent > UNSENT_MAX {
-            refuse(&format!(
-                "connections x size is {unsent}, at most {UNSENT_MAX} may be"
-            ));
+            refuse(&format!("connections x size is {unsent}, at most {UNSENT_MAX} may be"));
         }
         Load {
             target: self.url.clone(),
@@ -295,9 +268,7 @@ impl LoadArgs {
 
 /// Ends the program as for any wrong argument.
 fn refuse(reason: &str) -> ! {
-    Cli::command()
-        .error(ErrorKind::ValueValidation, reason)
-        .exit()
+    Cli::command().error(ErrorKind::ValueValidation, reason).exit()
 }
 
 fn parse_connections(text: &str) -> Result<usize, String> {
@@ -323,11 +294,7 @@ fn parse_max_message(text: &str) -> Result<usize, String> {
 fn parse_integer(text: &str, range: RangeInclusive<usize>) -> Result<usize, String> {
     match text.parse() {
         Ok(number) if range.contains(&number) => Ok(number),
-        _ => Err(format!(
-            "must be a whole number from {} to {}",
-            range.start(),
-            range.end()
-        )),
+        _ => Err(format!("must be a whole number from {} to {}", range.start(), range.end())),
     }
 }
 
@@ -342,19 +309,12 @@ fn parse_rate(text: &str) -> Result<f64, String> {
 fn parse_number(text: &str, range: RangeInclusive<f64>) -> Result<f64, String> {
     match text.parse() {
         Ok(number) if range.contains(&number) => Ok(number),
-        _ => Err(format!(
-            "must be a number from {} to {}",
-            range.start(),
-            range.end()
-        )),
+        _ => Err(format!("must be a number from {} to {}", range.start(), range.end())),
     }
 }
 
 fn parse_listen(text: &str) -> Result<String, String> {
-    let port = text
-        .rsplit_once(':')
-        .filter(|(host, _)| !host.is_empty())
-        .map(|(_, port)| port);
+    let port = text.rsplit_once(':').filter(|(host, _)| !host.is_empty()).map(|(_, port)| port);
     match port.map(str::parse::<u16>) {
         Some(Ok(_)) => Ok(text.to_owned()),
         _ => Err("must be HOST:PORT, for instance 127.0.0.1:9001".to_owned()),

@@ -11,8 +11,8 @@ use crate::load::Fault;
 pub(crate) enum Error {
     /// The system refused something; `what` says in words what was tried.
     System { what: String, source: io::Error },
-    /// The engine refused something; `what` says in words what was tried.
-    Engine { what: String, reason: String },
+    /// The engine refused something.
+    Engine(eventwire::Error),
     /// The server did not accept the WebSocket opening handshake.
     Handshake { target: String, reason: String },
     /// One connection went wrong: closed, or its bytes were not what they had to be.
@@ -31,14 +31,11 @@ impl Error {
         let what = what.into();
         move |source| Self::System { what, source }
     }
+}
 
-    /// Wraps what the engine said while trying `what`.
-    pub(crate) fn engine<D: fmt::Display>(what: impl Into<String>) -> impl FnOnce(D) -> Self {
-        let what = what.into();
-        move |reason| Self::Engine {
-            what,
-            reason: reason.to_string(),
-        }
+impl From<eventwire::Error> for Error {
+    fn from(error: eventwire::Error) -> Self {
+        Self::Engine(error)
     }
 }
 
@@ -46,15 +43,12 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::System { what, source } => write!(f, "{what}: {source}"),
-            Self::Engine { what, reason } => write!(f, "{what}: {reason}"),
+            Self::Engine(error) => error.fmt(f),
             Self::Handshake { target, reason } => {
                 write!(f, "opening handshake with {target} failed: {reason}")
             }
             Self::Connection { index, fault } => write!(f, "connection {index}: {fault}"),
-            Self::Stalled {
-                outstanding,
-                seconds,
-            } => write!(
+            Self::Stalled { outstanding, seconds } => write!(
                 f,
                 "the server sent nothing for {seconds} s with {outstanding} answers outstanding"
             ),
@@ -68,6 +62,7 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::System { source, .. } => Some(source),
+            Self::Engine(error) => error.source(),
             _ => None,
         }
     }

@@ -47,9 +47,7 @@ pub(crate) fn run(config: &ServiceConfig, ready: ReadyLine) -> Result<(), Error>
     };
     ready.listening(address, Box::new(stop));
     let idler = Idler::new(config.idle);
-    floor
-        .serve(idler, &stopping)
-        .map_err(Error::system("the floor's loop failed"))
+    floor.serve(idler, &stopping).map_err(Error::system("the floor's loop failed"))
 }
 
 fn listen(address: &str) -> io::Result<(TcpListener, SocketAddr)> {
@@ -64,11 +62,7 @@ fn listen(address: &str) -> io::Result<(TcpListener, SocketAddr)> {
 }
 
 fn listen_on(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     // Accepted sockets inherit it.
     socket.set_tcp_nodelay(true)?;
@@ -93,17 +87,9 @@ impl Floor {
     fn new(service: Service, mut listener: TcpListener) -> io::Result<Self> {
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
-        poll.registry()
-            .register(&mut listener, LISTENER, Interest::READABLE)?;
+        poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
         let buffer = vec![0; BUFFER];
-        Ok(Self {
-            service,
-            poll,
-            waker,
-            listener,
-            peers: Slab::new(),
-            buffer,
-        })
+        Ok(Self { service, poll, waker, listener, peers: Slab::new(), buffer })
     }
 
     fn serve(&mut self, mut idler: Idler, stopping: &AtomicBool) -> io::Result<()> {
@@ -131,17 +117,9 @@ impl Floor {
         while let Ok((stream, _)) = self.listener.accept() {
             let slot = self.peers.vacant_entry();
             let token = Token(slot.key());
-            let peer = slot.insert(Peer {
-                stream,
-                unsent: Unsent::default(),
-            });
+            let peer = slot.insert(Peer { stream, unsent: Unsent::default() });
             let both = Interest::READABLE | Interest::WRITABLE;
-            if self
-                .poll
-                .registry()
-                .register(&mut peer.stream, token, both)
-                .is_err()
-            {
+            if self.poll.registry().register(&mut peer.stream, token, both).is_err() {
                 self.peers.remove(token.0);
             }
         }
@@ -203,8 +181,7 @@ impl Floor {
                 Err(error) => return Err(error),
             };
             let bytes = &self.buffer[..length];
-            self.peers
-                .retain(|_, receiver| receiver.send(bytes).is_ok());
+            self.peers.retain(|_, receiver| receiver.send(bytes).is_ok());
             if length < self.buffer.len() && !event.is_read_closed() {
                 return Ok(());
             }

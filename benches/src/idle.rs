@@ -41,10 +41,7 @@ pub(crate) struct Idler {
 
 impl Idler {
     pub(crate) fn new(mode: IdleMode) -> Self {
-        Self {
-            mode,
-            worked: Instant::now(),
-        }
+        Self { mode, worked: Instant::now() }
     }
 
     /// The timeout of the next wait; `busy` tells whether the last one found work.
@@ -70,10 +67,7 @@ mod tests {
     #[test]
     fn the_mode_decides_between_spinning_and_sleeping() {
         assert_eq!(Idler::new(IdleMode::Block).timeout(true), None);
-        assert_eq!(
-            Idler::new(IdleMode::Busy).timeout(false),
-            Some(Duration::ZERO)
-        );
+        assert_eq!(Idler::new(IdleMode::Busy).timeout(false), Some(Duration::ZERO));
         let mut adaptive = Idler::new(IdleMode::Adaptive);
         assert_eq!(adaptive.timeout(true), Some(Duration::ZERO));
         if let Some(past) = Instant::now().checked_sub(SPIN_MAX) {

@@ -35,13 +35,9 @@ impl Machine {
         let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
         let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
         Self {
-            cpu: field("model name")
-                .unwrap_or(std::env::consts::ARCH)
-                .to_owned(),
+            cpu: field("model name").unwrap_or(std::env::consts::ARCH).to_owned(),
             cpus: allowed_cpus().len(),
-            kernel: format!("{} {}", std::env::consts::OS, release.trim())
-                .trim()
-                .to_owned(),
+            kernel: format!("{} {}", std::env::consts::OS, release.trim()).trim().to_owned(),
             virtual_machine: field("flags")
                 .is_some_and(|flags| flags.split(' ').any(|flag| flag == "hypervisor")),
             load_average: load.split(' ').next().and_then(|first| first.parse().ok()),
@@ -50,11 +46,7 @@ impl Machine {
 
     /// One line for people.
     pub(crate) fn summary(&self) -> String {
-        let kind = if self.virtual_machine {
-            ", virtual machine"
-        } else {
-            ""
-        };
+        let kind = if self.virtual_machine { ", virtual machine" } else { "" };
         format!("{}, {} CPUs{kind}, {}", self.cpu, self.cpus, self.kernel)
     }
 }
@@ -79,9 +71,7 @@ impl CpuPair {
     fn pick_from(cpus: &[usize], siblings: impl Fn(usize) -> Option<String>) -> Option<Self> {
         let (&server, others) = cpus.split_first()?;
         let own = siblings(server);
-        let apart = others
-            .iter()
-            .find(|&&cpu| own.is_none() || siblings(cpu) != own);
+        let apart = others.iter().find(|&&cpu| own.is_none() || siblings(cpu) != own);
         let load = *apart.or_else(|| others.first())?;
         Some(Self { server, load })
     }
@@ -106,10 +96,7 @@ pub(crate) fn raise_file_limit(wanted: u64) -> u64 {
         return current;
     }
     let raised = limit.maximum.map_or(wanted, |maximum| maximum.min(wanted));
-    let asked = Rlimit {
-        current: Some(raised),
-        maximum: limit.maximum,
-    };
+    let asked = Rlimit { current: Some(raised), maximum: limit.maximum };
     match setrlimit(Resource::Nofile, asked) {
         Ok(()) => raised,
         Err(_) => current,
@@ -120,9 +107,7 @@ fn allowed_cpus() -> Vec<usize> {
     let Ok(set) = sched_getaffinity(None) else {
         return vec![0];
     };
-    (0..CpuSet::MAX_CPU)
-        .filter(|&cpu| set.is_set(cpu))
-        .collect()
+    (0..CpuSet::MAX_CPU).filter(|&cpu| set.is_set(cpu)).collect()
 }
 
 /// Reads the CPU time of one thread of this process, from any thread.
@@ -135,9 +120,7 @@ impl ThreadCpu {
     /// The calling thread.
     pub(crate) fn current() -> Self {
         let thread = gettid().as_raw_nonzero();
-        Self {
-            path: format!("/proc/self/task/{thread}/schedstat"),
-        }
+        Self { path: format!("/proc/self/task/{thread}/schedstat") }
     }
 
     /// Time spent on a CPU so far; up to one scheduler tick late while the thread runs.
@@ -162,15 +145,9 @@ impl StolenTime {
 
     fn parse(stat: &str) -> Option<Self> {
         let line = stat.lines().next()?.strip_prefix("cpu ")?;
-        let ticks: Vec<u64> = line
-            .split_whitespace()
-            .take(8)
-            .filter_map(|tick| tick.parse().ok())
-            .collect();
-        Some(Self {
-            total: ticks.iter().sum(),
-            stolen: *ticks.get(7)?,
-        })
+        let ticks: Vec<u64> =
+            line.split_whitespace().take(8).filter_map(|tick| tick.parse().ok()).collect();
+        Some(Self { total: ticks.iter().sum(), stolen: *ticks.get(7)? })
     }
 
     /// Percentage of all CPU time that the hypervisor took away since `earlier`.

@@ -95,9 +95,7 @@ fn with_progress(load: Load, cpu: Option<usize>) -> Result<Measurement, Error> {
     bar.set_message(load.target.to_string());
     let (sender, receiver) = mpsc::channel();
     let thread = thread::spawn(move || {
-        let result = cpu
-            .map_or(Ok(()), machine::pin)
-            .and_then(|()| load::run(&load, None));
+        let result = cpu.map_or(Ok(()), machine::pin).and_then(|()| load::run(&load, None));
         // The receiver waits for exactly this.
         let _ = sender.send(result);
     });

@@ -38,10 +38,7 @@ const SCENARIOS: [Scenario; 5] = [
         shape: Shape::Echo { connections: 1 },
         size: 128,
         depth: 1,
-        goal: Some(Goal {
-            metric: Metric::Median,
-            limit: 1.05,
-        }),
+        goal: Some(Goal { metric: Metric::Median, limit: 1.05 }),
     },
     Scenario {
         id: "connections-100",
@@ -49,10 +46,7 @@ const SCENARIOS: [Scenario; 5] = [
         shape: Shape::Echo { connections: 100 },
         size: 64,
         depth: 1,
-        goal: Some(Goal {
-            metric: Metric::Throughput,
-            limit: 0.93,
-        }),
+        goal: Some(Goal { metric: Metric::Throughput, limit: 0.93 }),
     },
     Scenario {
         id: "pipelined",
@@ -65,10 +59,7 @@ const SCENARIOS: [Scenario; 5] = [
     Scenario {
         id: "broadcast-100",
         title: "broadcast to 100, 128 B",
-        shape: Shape::Broadcast {
-            receivers: 100,
-            publishers: 1,
-        },
+        shape: Shape::Broadcast { receivers: 100, publishers: 1 },
         size: 128,
         depth: 1,
         goal: None,
@@ -76,10 +67,7 @@ const SCENARIOS: [Scenario; 5] = [
     Scenario {
         id: "broadcast-1000",
         title: "broadcast to 1,000, 128 B",
-        shape: Shape::Broadcast {
-            receivers: 1000,
-            publishers: 1,
-        },
+        shape: Shape::Broadcast { receivers: 1000, publishers: 1 },
         size: 128,
         depth: 1,
         goal: None,
@@ -95,16 +83,10 @@ pub(crate) struct Timing {
     pub(crate) duration: Duration,
 }
 
-const FULL: Timing = Timing {
-    rounds: 5,
-    warm_up: Duration::from_millis(150),
-    duration: Duration::from_millis(600),
-};
-const QUICK: Timing = Timing {
-    rounds: 1,
-    warm_up: Duration::from_millis(10),
-    duration: Duration::from_millis(50),
-};
+const FULL: Timing =
+    Timing { rounds: 5, warm_up: Duration::from_millis(150), duration: Duration::from_millis(600) };
+const QUICK: Timing =
+    Timing { rounds: 1, warm_up: Duration::from_millis(10), duration: Duration::from_millis(50) };
 
 /// A share of stolen CPU time that makes figures doubtful, in percent.
 const STOLEN_MAX: f64 = 1.0;
@@ -155,9 +137,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Report, Error> {
         report.add(run_scenario(scenario, &setting, &bar)?);
     }
     bar.finish_and_clear();
-    let stolen = StolenTime::now()
-        .zip(stolen)
-        .map(|(now, then)| now.percent_since(then));
+    let stolen = StolenTime::now().zip(stolen).map(|(now, then)| now.percent_since(then));
     if let Some(percent) = stolen.filter(|&percent| percent > STOLEN_MAX) {
         report.note(format!(
             "the hypervisor took {percent:.1} % of the CPU time away: the figures are doubtful"
@@ -214,9 +194,7 @@ fn run_round(scenario: &Scenario, setting: &Setting, side: Side) -> Result<Measu
         },
         shape: scenario.shape,
         size: bytes_on_wire(scenario, side),
-        pace: Pace::Closed {
-            depth: scenario.depth,
-        },
+        pace: Pace::Closed { depth: scenario.depth },
         warm_up: setting.timing.warm_up,
         duration: setting.timing.duration,
         spin: setting.spin(),

@@ -3,7 +3,7 @@
 //! The only file that uses the engine's event loop.
 
 use eventwire::{
-    Config, ConnectionId, Context, EventLoop, Idle, Message, ServerConfig, TopicId,
+    CloseCode, Config, ConnectionId, Context, EventLoop, Idle, Message, ServerConfig, TopicId,
     WebSocketHandler,
 };
 
@@ -21,8 +21,7 @@ pub(crate) fn run(config: &ServiceConfig, ready: ReadyLine) -> Result<(), Error>
         IdleMode::Adaptive => Idle::Adaptive { spin_max: SPIN_MAX },
         IdleMode::Busy => Idle::Busy,
     };
-    let mut event_loop = EventLoop::new(Config::default().idle(idle))
-        .map_err(Error::engine("cannot start the event loop"))?;
+    let mut event_loop = EventLoop::new(Config::default().idle(idle))?;
     let mut server = ServerConfig::default();
     if let Some(bytes) = config.max_message {
         server = server.max_message(bytes);
@@ -30,18 +29,21 @@ pub(crate) fn run(config: &ServiceConfig, ready: ReadyLine) -> Result<(), Error>
     let address = config.address.as_str();
     let listener = match config.service {
         Service::Echo => event_loop.listen(address, server, Echo),
-        Service::Broadcast => event_loop.listen(address, server, Broadcast { topic: None }),
+        Service::Broadcast => {
+            let topic = event_loop.topic(TOPIC)?;
+            event_loop.listen(address, server, Broadcast { topic })
+        }
     };
-    let cannot_listen = format!("cannot listen on {address}");
-    let listener = listener.map_err(Error::engine(cannot_listen.as_str()))?;
-    let address = event_loop
-        .local_addr(listener)
-        .ok_or_else(|| Error::engine(cannot_listen)("the listener has no address"))?;
+    let listener = listener.map_err(|error| match error {
+        eventwire::Error::Io { source, .. } => {
+            Error::System { what: format!("cannot listen on {address}"), source }
+        }
+        error => Error::Engine(error),
+    })?;
+    let address = event_loop.local_addr(listener).expect("it listens since a moment ago");
     let handle = event_loop.handle();
     ready.listening(address, Box::new(move || handle.stop()));
-    event_loop
-        .run(&mut ())
-        .map_err(Error::engine("the event loop failed"))
+    Ok(event_loop.run(&mut ())?)
 }
 
 /// Sends every message back.
@@ -61,17 +63,13 @@ impl WebSocketHandler<()> for Echo {
 
 /// Sends every message to all connections.
 struct Broadcast {
-    /// Looked up once, when the first connection opens.
-    topic: Option<TopicId>,
+    topic: TopicId,
 }
 
 impl WebSocketHandler<()> for Broadcast {
     fn on_open(&mut self, conn: ConnectionId, cx: &mut Context<'_>, (): &mut ()) {
-        if self.topic.is_none() {
-            self.topic = cx.topic(TOPIC).ok();
-        }
-        if let Some(topic) = self.topic {
-            cx.subscribe(conn, topic);
+        if cx.subscribe(conn, self.topic).is_err() {
+            cx.close(conn, CloseCode::INTERNAL, "cannot subscribe");
         }
     }
 
@@ -82,8 +80,6 @@ impl WebSocketHandler<()> for Broadcast {
         cx: &mut Context<'_>,
         (): &mut (),
     ) {
-        if let Some(topic) = self.topic {
-            cx.broadcast(topic, message);
-        }
+        cx.broadcast(self.topic, message);
     }
 }

@@ -36,13 +36,7 @@ pub(crate) struct ServiceConfig {
 impl ServiceConfig {
     /// A server for this program itself: a free port of the loopback interface.
     pub(crate) fn embedded(service: Service, idle: IdleMode, cpu: Option<usize>) -> Self {
-        Self {
-            service,
-            address: "127.0.0.1:0".to_owned(),
-            idle,
-            cpu,
-            max_message: None,
-        }
+        Self { service, address: "127.0.0.1:0".to_owned(), idle, cpu, max_message: None }
     }
 }
 
@@ -75,11 +69,7 @@ impl ReadyLine {
     /// Says that connections to `address` succeed from now on, until `stop` is called.
     pub(crate) fn listening(self, address: SocketAddr, stop: Stop) {
         // The receiver waits for exactly this: it is gone only if its thread is.
-        let _ = self.sender.send(Ready {
-            address,
-            cpu: ThreadCpu::current(),
-            stop,
-        });
+        let _ = self.sender.send(Ready { address, cpu: ThreadCpu::current(), stop });
     }
 }
 
@@ -106,12 +96,9 @@ impl Server {
             })
             .map_err(Error::system("cannot start the server's thread"))?;
         match receiver.recv() {
-            Ok(Ready { address, cpu, stop }) => Ok(Self {
-                address,
-                cpu,
-                stop,
-                thread: Some(thread),
-            }),
+            Ok(Ready { address, cpu, stop }) => {
+                Ok(Self { address, cpu, stop, thread: Some(thread) })
+            }
             Err(_) => Err(join(thread).err().unwrap_or(Error::Thread("server"))),
         }
     }
@@ -144,9 +131,7 @@ impl Drop for Server {
 
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Server")
-            .field("address", &self.address)
-            .finish_non_exhaustive()
+        f.debug_struct("Server").field("address", &self.address).finish_non_exhaustive()
     }
 }
 

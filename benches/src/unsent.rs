@@ -23,11 +23,7 @@ impl Unsent {
 
     /// Sends `bytes` behind what waits, and keeps what the kernel does not take.
     pub(crate) fn send(&mut self, stream: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
-        let taken = if self.is_empty() {
-            write(stream, bytes)?
-        } else {
-            0
-        };
+        let taken = if self.is_empty() { write(stream, bytes)? } else { 0 };
         self.bytes.extend_from_slice(&bytes[taken..]);
         Ok(())
     }
@@ -88,10 +84,7 @@ mod tests {
 
     #[test]
     fn bytes_leave_in_order_as_room_appears() {
-        let mut pipe = Pipe {
-            room: 4,
-            taken: Vec::new(),
-        };
+        let mut pipe = Pipe { room: 4, taken: Vec::new() };
         let mut unsent = Unsent::default();
         unsent.send(&mut pipe, b"abcdef").unwrap();
         assert_eq!(unsent.len(), 2);

@@ -77,20 +77,11 @@ mod tests {
 
     #[test]
     fn every_length_form_carries_the_stamp_and_the_pattern() {
-        for (size, header) in [
-            (0, 2),
-            (3, 2),
-            (8, 2),
-            (125, 2),
-            (126, 4),
-            (65_535, 4),
-            (65_536, 10),
-        ] {
+        for (size, header) in
+            [(0, 2), (3, 2), (8, 2), (125, 2), (126, 4), (65_535, 4), (65_536, 10)]
+        {
             let mut batch = Batch::new(Wire::WebSocket, size, 1, KEY);
-            let stamp = Stamp {
-                sender: 0x0403_0201,
-                sequence: 0x0807_0605,
-            };
+            let stamp = Stamp { sender: 0x0403_0201, sequence: 0x0807_0605 };
             let frame = batch.fill(stamp, 1);
             assert_eq!(frame.len(), header + 4 + size);
             let mut expected = pattern(size);
@@ -104,13 +95,7 @@ mod tests {
     #[test]
     fn frames_of_a_batch_are_numbered_on() {
         let mut batch = Batch::new(Wire::Tcp, 8, 3, KEY);
-        let bytes = batch.fill(
-            Stamp {
-                sender: 1,
-                sequence: u32::MAX,
-            },
-            3,
-        );
+        let bytes = batch.fill(Stamp { sender: 1, sequence: u32::MAX }, 3);
         let sequences: Vec<&[u8]> = bytes.chunks(8).map(|message| &message[..4]).collect();
         assert_eq!(sequences, [[255; 4], [0; 4], [1, 0, 0, 0]]);
     }

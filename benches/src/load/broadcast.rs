@@ -21,10 +21,7 @@ pub(crate) fn run(
     server: Option<&ThreadCpu>,
 ) -> Result<Measurement, Error> {
     if load.size < Stamp::LEN {
-        let reason = format!(
-            "a broadcast message says which it is: {} bytes at least",
-            Stamp::LEN
-        );
+        let reason = format!("a broadcast message says which it is: {} bytes at least", Stamp::LEN);
         return Err(Error::Settings(reason));
     }
     if load.target.wire == Wire::Tcp && publishers > 1 {
@@ -95,12 +92,7 @@ struct Flight {
 
 impl Publisher {
     fn new(depth: usize) -> Self {
-        Self {
-            due: 0,
-            sent: 0,
-            complete: 0,
-            flights: VecDeque::with_capacity(depth),
-        }
+        Self { due: 0, sent: 0, complete: 0, flights: VecDeque::with_capacity(depth) }
     }
 }
 
@@ -118,11 +110,7 @@ impl Broadcast {
             if self.is_settled(now)? {
                 break;
             }
-            let timeout = if spin {
-                Duration::ZERO
-            } else {
-                self.pause(now)
-            };
+            let timeout = if spin { Duration::ZERO } else { self.pause(now) };
             self.links.wait(&mut events, timeout)?;
             for event in &events {
                 self.turn(event)?;
@@ -141,10 +129,7 @@ impl Broadcast {
         let silence = now.saturating_duration_since(self.heard);
         if silence > PATIENCE {
             let (outstanding, seconds) = (self.outstanding, silence.as_secs());
-            return Err(Error::Stalled {
-                outstanding,
-                seconds,
-            });
+            return Err(Error::Stalled { outstanding, seconds });
         }
         let Some(end) = self.meter.end().filter(|_| self.schedule.is_some()) else {
             return Ok(false);
@@ -207,10 +192,7 @@ impl Broadcast {
             let Some((publisher, next)) = flying.get_mut(sender).zip(next.get_mut(sender)) else {
                 return Err(Fault::Unasked);
             };
-            let expected = Stamp {
-                sender: received.sender,
-                sequence: *next,
-            };
+            let expected = Stamp { sender: received.sender, sequence: *next };
             if received != expected {
                 return Err(Fault::WrongMessage { expected, received });
             }
@@ -270,10 +252,7 @@ impl Broadcast {
                 continue;
             }
             let now = Instant::now();
-            let first = Stamp {
-                sender: index as u32,
-                sequence: publisher.sent as u32,
-            };
+            let first = Stamp { sender: index as u32, sequence: publisher.sent as u32 };
             let link = self.receivers + index;
             let sent = self.links.send(link, first, messages as usize)? as u64;
             for message in publisher.sent..publisher.sent + sent {
@@ -281,10 +260,7 @@ impl Broadcast {
                 if self.schedule.is_some() {
                     self.meter.left(intended, now);
                 }
-                publisher.flights.push_back(Flight {
-                    intended,
-                    missing: self.receivers,
-                });
+                publisher.flights.push_back(Flight { intended, missing: self.receivers });
             }
             publisher.sent += sent;
         }

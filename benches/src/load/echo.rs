@@ -40,8 +40,7 @@ pub(crate) fn run(
         Pace::Open { per_second, .. } => echo.schedule = Some(Schedule::new(start, per_second)),
     }
     let ring = echo.closed_depth.unwrap_or(0);
-    echo.senders
-        .extend((0..connections).map(|_| Sender::new(ring)));
+    echo.senders.extend((0..connections).map(|_| Sender::new(ring)));
     echo.run(load.spin)
 }
 
@@ -78,12 +77,7 @@ struct Sender {
 
 impl Sender {
     fn new(ring: usize) -> Self {
-        Self {
-            due: 0,
-            sent: 0,
-            answered: 0,
-            since: VecDeque::with_capacity(ring),
-        }
+        Self { due: 0, sent: 0, answered: 0, since: VecDeque::with_capacity(ring) }
     }
 }
 
@@ -98,11 +92,7 @@ impl Echo {
             if self.is_settled(now)? {
                 break;
             }
-            let timeout = if spin {
-                Duration::ZERO
-            } else {
-                self.pause(now)
-            };
+            let timeout = if spin { Duration::ZERO } else { self.pause(now) };
             self.links.wait(&mut events, timeout)?;
             for event in &events {
                 self.turn(event)?;
@@ -131,10 +121,7 @@ impl Echo {
         let silence = now.saturating_duration_since(self.heard);
         if silence > PATIENCE {
             let (outstanding, seconds) = (self.outstanding, silence.as_secs());
-            return Err(Error::Stalled {
-                outstanding,
-                seconds,
-            });
+            return Err(Error::Stalled { outstanding, seconds });
         }
         let Some((schedule, end)) = self.schedule.zip(self.meter.end()) else {
             return Ok(false);
@@ -145,8 +132,7 @@ impl Echo {
         let senders = self.senders.len() as u64;
         for (index, sender) in self.senders.iter().enumerate() {
             for message in sender.answered..sender.due {
-                self.meter
-                    .gave_up(schedule.time(message * senders + index as u64), now);
+                self.meter.gave_up(schedule.time(message * senders + index as u64), now);
             }
         }
         Ok(true)
@@ -197,10 +183,7 @@ impl Echo {
             if sender.answered == sender.sent {
                 return Err(Fault::Unasked);
             }
-            let expected = Stamp {
-                sender: index as u32,
-                sequence: sender.answered as u32,
-            };
+            let expected = Stamp { sender: index as u32, sequence: sender.answered as u32 };
             if (received.to_bits() ^ expected.to_bits()) & carried != 0 {
                 return Err(Fault::WrongMessage { expected, received });
             }
@@ -261,16 +244,12 @@ impl Echo {
         if messages == 0 {
             return Ok(());
         }
-        let first = Stamp {
-            sender: index as u32,
-            sequence: sender.sent as u32,
-        };
+        let first = Stamp { sender: index as u32, sequence: sender.sent as u32 };
         let sent = self.links.send(index, first, messages as usize)? as u64;
         if let Some(schedule) = self.schedule {
             let now = Instant::now();
             for message in sender.sent..sender.sent + sent {
-                self.meter
-                    .left(schedule.time(message * senders + index as u64), now);
+                self.meter.left(schedule.time(message * senders + index as u64), now);
             }
         }
         sender.sent += sent;

@@ -38,10 +38,7 @@ pub(crate) fn control_frame(opcode: u8, payload: &[u8], mask: [u8; 4]) -> Vec<u8
 
 /// `payload` under `mask` (RFC 6455 §5.3).
 pub(crate) fn masked(payload: &[u8], mask: [u8; 4]) -> impl Iterator<Item = u8> {
-    payload
-        .iter()
-        .zip(mask.into_iter().cycle())
-        .map(|(byte, key)| byte ^ key)
+    payload.iter().zip(mask.into_iter().cycle()).map(|(byte, key)| byte ^ key)
 }
 
 #[cfg(test)]
@@ -55,15 +52,10 @@ mod tests {
         let long = binary_header(65_536, None);
         assert_eq!(long, [0x82, 0x7f, 0, 0, 0, 0, 0, 1, 0, 0]);
         let key = [0x37, 0xfa, 0x21, 0x3d];
-        assert_eq!(
-            binary_header(5, Some(key)),
-            [0x82, 0x85, 0x37, 0xfa, 0x21, 0x3d]
-        );
+        assert_eq!(binary_header(5, Some(key)), [0x82, 0x85, 0x37, 0xfa, 0x21, 0x3d]);
         assert_eq!(
             control_frame(PONG, b"Hello", key),
-            [
-                0x8a, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58
-            ]
+            [0x8a, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58]
         );
     }
 }

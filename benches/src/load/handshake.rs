@@ -23,16 +23,10 @@ pub(crate) fn open(target: &Target, nonce: [u8; 16]) -> Result<(TcpStream, Vec<u
     let mut stream = connect(target).map_err(Error::system(cannot_connect()))?;
     let early = match target.wire {
         Wire::Tcp => Vec::new(),
-        Wire::WebSocket => {
-            shake_hands(&mut stream, target, nonce).map_err(|reason| Error::Handshake {
-                target: target.to_string(),
-                reason,
-            })?
-        }
+        Wire::WebSocket => shake_hands(&mut stream, target, nonce)
+            .map_err(|reason| Error::Handshake { target: target.to_string(), reason })?,
     };
-    stream
-        .set_nonblocking(true)
-        .map_err(Error::system(cannot_connect()))?;
+    stream.set_nonblocking(true).map_err(Error::system(cannot_connect()))?;
     Ok((stream, early))
 }
 
@@ -65,9 +59,7 @@ fn shake_hands(
         target.path,
         target.authority(),
     );
-    stream
-        .write_all(request.as_bytes())
-        .map_err(|error| explain(&error))?;
+    stream.write_all(request.as_bytes()).map_err(|error| explain(&error))?;
     let (head, early) = read_head(stream)?;
     check_response(&head, &key)?;
     Ok(early)
@@ -86,9 +78,7 @@ fn read_head(stream: &mut TcpStream) -> Result<(String, Vec<u8>), String> {
         // The empty line may begin in the chunk before.
         let searched = response.len().saturating_sub(END.len() - 1);
         response.extend_from_slice(&chunk[..length]);
-        let found = response[searched..]
-            .windows(END.len())
-            .position(|window| window == END);
+        let found = response[searched..].windows(END.len()).position(|window| window == END);
         if let Some(found) = found {
             let early = response.split_off(searched + found + END.len());
             let head = String::from_utf8(response).map_err(|_| "the response is not HTTP")?;
@@ -120,11 +110,8 @@ fn check_response(head: &str, key: &str) -> Result<(), String> {
     if !header("Upgrade").is_some_and(|value| value.eq_ignore_ascii_case("websocket")) {
         return Err("the response does not upgrade to websocket".into());
     }
-    let upgrades = |value: &str| {
-        value
-            .split(',')
-            .any(|token| token.trim().eq_ignore_ascii_case("upgrade"))
-    };
+    let upgrades =
+        |value: &str| value.split(',').any(|token| token.trim().eq_ignore_ascii_case("upgrade"));
     if !header("Connection").is_some_and(upgrades) {
         return Err("the response lacks 'Connection: Upgrade'".into());
     }
@@ -132,18 +119,13 @@ fn check_response(head: &str, key: &str) -> Result<(), String> {
         return Err("the Sec-WebSocket-Accept of the response is wrong".into());
     }
     if let Some(extension) = header("Sec-WebSocket-Extensions") {
-        return Err(format!(
-            "the server chose an extension nobody offered: '{extension}'"
-        ));
+        return Err(format!("the server chose an extension nobody offered: '{extension}'"));
     }
     Ok(())
 }
 
 fn accept_of(key: &str) -> String {
-    let digest = Sha1::new()
-        .chain_update(key)
-        .chain_update(ACCEPT_GUID)
-        .finalize();
+    let digest = Sha1::new().chain_update(key).chain_update(ACCEPT_GUID).finalize();
     STANDARD.encode(digest)
 }
 
@@ -174,20 +156,12 @@ mod tests {
     #[test]
     fn every_wrong_response_is_refused_with_its_reason() {
         for (from, to, reason) in [
-            (
-                "HTTP/1.1 101 Switching Protocols",
-                "HTTP/1.1 403 Forbidden",
-                "403 Forbidden",
-            ),
+            ("HTTP/1.1 101 Switching Protocols", "HTTP/1.1 403 Forbidden", "403 Forbidden"),
             ("HTTP/1.1", "ICY", "not HTTP"),
             ("upgrade: WebSocket", "upgrade: h2c", "does not upgrade"),
             ("keep-alive, Upgrade", "keep-alive", "Connection"),
             ("s3pP", "S3pP", "Sec-WebSocket-Accept"),
-            (
-                "\r\n\r\n",
-                "\r\nSec-WebSocket-Extensions: x\r\n\r\n",
-                "extension",
-            ),
+            ("\r\n\r\n", "\r\nSec-WebSocket-Extensions: x\r\n\r\n", "extension"),
         ] {
             let error = check_response(&GOOD.replacen(from, to, 1), KEY).unwrap_err();
             assert!(error.contains(reason), "{error}");

@@ -70,25 +70,14 @@ impl Links {
         let mut random = [0; 16];
         let mut links = Vec::with_capacity(count);
         for index in 0..count {
-            entropy
-                .read_exact(&mut random)
-                .map_err(Error::system("cannot read /dev/urandom"))?;
+            entropy.read_exact(&mut random).map_err(Error::system("cannot read /dev/urandom"))?;
             let (stream, early) = handshake::open(target, random)?;
             let mut stream = TcpStream::from_std(stream);
             poll.registry()
-                .register(
-                    &mut stream,
-                    Token(index),
-                    Interest::READABLE | Interest::WRITABLE,
-                )
+                .register(&mut stream, Token(index), Interest::READABLE | Interest::WRITABLE)
                 .map_err(Error::system(no_poll))?;
             let scanner = Scanner::default();
-            links.push(Link {
-                stream,
-                scanner,
-                early,
-                unsent: Unsent::default(),
-            });
+            links.push(Link { stream, scanner, early, unsent: Unsent::default() });
         }
         // The server has seen the nonces, but masks need not be secret from it.
         let mask = [random[0], random[1], random[2], random[3]];
@@ -122,10 +111,7 @@ impl Links {
     {
         let length = match self.links[index].stream.read(&mut self.buffer) {
             Ok(0) => {
-                return Err(Error::Connection {
-                    index,
-                    fault: Fault::Closed,
-                });
+                return Err(Error::Connection { index, fault: Fault::Closed });
             }
             Ok(length) => length,
             Err(error) if would_block(&error) => return Ok(ReadOutcome::Empty),
@@ -133,11 +119,7 @@ impl Links {
         };
         self.scan(index, length, &mut arrived)?;
         let full = length == self.buffer.len();
-        Ok(if full {
-            ReadOutcome::Full
-        } else {
-            ReadOutcome::Short
-        })
+        Ok(if full { ReadOutcome::Full } else { ReadOutcome::Short })
     }
 
     /// Hands over what came right behind the opening handshake.
@@ -157,23 +139,17 @@ impl Links {
         let bytes = &self.buffer[..length];
         let pings = &mut self.pings;
         self.expectation
-            .scan(
-                &mut self.links[index].scanner,
-                bytes,
-                |arrival| match arrival {
-                    Arrival::Message(stamp) => arrived(stamp),
-                    Arrival::Ping(payload) => {
-                        pings.push(payload.to_vec());
-                        Ok(())
-                    }
-                },
-            )
+            .scan(&mut self.links[index].scanner, bytes, |arrival| match arrival {
+                Arrival::Message(stamp) => arrived(stamp),
+                Arrival::Ping(payload) => {
+                    pings.push(payload.to_vec());
+                    Ok(())
+                }
+            })
             .map_err(|fault| Error::Connection { index, fault })?;
         while let Some(payload) = self.pings.pop() {
             let pong = control_frame(PONG, &payload, self.mask);
-            self.links[index]
-                .send(&pong)
-                .map_err(|error| failed(index, &error))?;
+            self.links[index].send(&pong).map_err(|error| failed(index, &error))?;
         }
         Ok(())
     }
@@ -202,9 +178,7 @@ impl Links {
     /// Sends what is unsent; tells whether all of it went.
     pub(crate) fn flush(&mut self, index: usize) -> Result<bool, Error> {
         let link = &mut self.links[index];
-        link.unsent
-            .flush(&mut link.stream)
-            .map_err(|error| failed(index, &error))
+        link.unsent.flush(&mut link.stream).map_err(|error| failed(index, &error))
     }
 
     /// Says goodbye on every connection, without waiting for an answer.

@@ -86,10 +86,7 @@ impl Meter {
                 self.load_cpu.start();
                 // Reading CPU times took time that nobody should see.
                 let start = Instant::now();
-                self.window = Some(Window {
-                    start,
-                    end: start + self.duration,
-                });
+                self.window = Some(Window { start, end: start + self.duration });
             }
             return false;
         };
@@ -117,8 +114,7 @@ impl Meter {
     /// A broadcast that was to leave at `intended` arrived at its last receiver.
     pub(crate) fn arrived_everywhere(&mut self, intended: Instant, now: Instant) {
         if self.window.is_some_and(|window| window.contains(intended)) {
-            self.last_receiver
-                .saturating_record(nanoseconds(intended, now));
+            self.last_receiver.saturating_record(nanoseconds(intended, now));
         }
     }
 
@@ -173,11 +169,7 @@ struct CpuMeter {
 
 impl CpuMeter {
     fn new(thread: Option<ThreadCpu>) -> Self {
-        Self {
-            thread,
-            before: None,
-            used: None,
-        }
+        Self { thread, before: None, used: None }
     }
 
     fn start(&mut self) {

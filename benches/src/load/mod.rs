@@ -61,10 +61,7 @@ impl Shape {
     pub(crate) const fn connections(self) -> usize {
         match self {
             Self::Echo { connections } => connections,
-            Self::Broadcast {
-                receivers,
-                publishers,
-            } => receivers + publishers,
+            Self::Broadcast { receivers, publishers } => receivers + publishers,
         }
     }
 }
@@ -76,10 +73,7 @@ pub(crate) enum Pace {
     Closed { depth: usize },
     /// The senders in turn, `per_second` messages in all. A sender with `in_flight_max` messages
     /// unanswered waits; the latency counts from the intended time even so.
-    Open {
-        per_second: f64,
-        in_flight_max: usize,
-    },
+    Open { per_second: f64, in_flight_max: usize },
 }
 
 impl Pace {
@@ -116,9 +110,8 @@ pub(crate) fn run(load: &Load, server: Option<&ThreadCpu>) -> Result<Measurement
     }
     match load.shape {
         Shape::Echo { connections } => echo::run(load, connections, server),
-        Shape::Broadcast {
-            receivers,
-            publishers,
-        } => broadcast::run(load, receivers, publishers, server),
+        Shape::Broadcast { receivers, publishers } => {
+            broadcast::run(load, receivers, publishers, server)
+        }
     }
 }

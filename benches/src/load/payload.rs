@@ -18,36 +18,24 @@ impl Stamp {
 
     /// The other way round.
     pub(crate) const fn from_bits(bits: u64) -> Self {
-        Self {
-            sender: (bits >> 32) as u32,
-            sequence: bits as u32,
-        }
+        Self { sender: (bits >> 32) as u32, sequence: bits as u32 }
     }
 
     /// The bits that payloads of `size` bytes carry.
     pub(crate) const fn carried(size: usize) -> u64 {
-        if size >= Self::LEN {
-            u64::MAX
-        } else {
-            (1 << (8 * size)) - 1
-        }
+        if size >= Self::LEN { u64::MAX } else { (1 << (8 * size)) - 1 }
     }
 
     /// The stamp that the sender's message has `messages` messages later.
     pub(crate) const fn plus(self, messages: usize) -> Self {
-        Self {
-            sender: self.sender,
-            sequence: self.sequence.wrapping_add(messages as u32),
-        }
+        Self { sender: self.sender, sequence: self.sequence.wrapping_add(messages as u32) }
     }
 }
 
 /// What payloads of `size` bytes hold besides their stamp. It repeats nowhere near, so that bytes
 /// which arrive in the wrong place are noticed.
 pub(crate) fn pattern(size: usize) -> Vec<u8> {
-    (0..size)
-        .map(|index| ((index as u32).wrapping_mul(0x9e37_79b9) >> 24) as u8)
-        .collect()
+    (0..size).map(|index| ((index as u32).wrapping_mul(0x9e37_79b9) >> 24) as u8).collect()
 }
 
 #[cfg(test)]
@@ -56,18 +44,9 @@ mod tests {
 
     #[test]
     fn stamps_survive_the_wire() {
-        let stamp = Stamp {
-            sender: 7,
-            sequence: u32::MAX,
-        };
+        let stamp = Stamp { sender: 7, sequence: u32::MAX };
         assert_eq!(Stamp::from_bits(stamp.to_bits()), stamp);
-        assert_eq!(
-            stamp.plus(1),
-            Stamp {
-                sender: 7,
-                sequence: 0
-            }
-        );
+        assert_eq!(stamp.plus(1), Stamp { sender: 7, sequence: 0 });
     }
 
     #[test]

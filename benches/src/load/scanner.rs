@@ -57,11 +57,7 @@ pub(crate) enum Fault {
     /// A message of another length than was sent.
     WrongLength { expected: usize, received: usize },
     /// A message with a wrong byte.
-    WrongByte {
-        at: usize,
-        expected: u8,
-        received: u8,
-    },
+    WrongByte { at: usize, expected: u8, received: u8 },
     /// A message other than the one that had to come next.
     WrongMessage { expected: Stamp, received: Stamp },
     /// A message that nobody sent.
@@ -90,11 +86,7 @@ impl Expectation {
             Wire::WebSocket => binary_header(size, None),
             Wire::Tcp => Vec::new(),
         };
-        Self {
-            wire,
-            pattern: pattern(size),
-            header,
-        }
+        Self { wire, pattern: pattern(size), header }
     }
 
     /// Payload bytes of each message.
@@ -136,19 +128,13 @@ impl Expectation {
         if scanner.header_len > 0 || scanner.frame.is_some() || scanner.fragmented {
             return None;
         }
-        bytes
-            .strip_prefix(self.header.as_slice())?
-            .split_at_checked(self.size())
+        bytes.strip_prefix(self.header.as_slice())?.split_at_checked(self.size())
     }
 
     fn read_header<'b>(&self, scanner: &mut Scanner, bytes: &'b [u8]) -> Result<&'b [u8], Fault> {
         if self.wire == Wire::Tcp {
             let left = self.size() as u64;
-            scanner.frame = Some(Frame {
-                control: None,
-                last: true,
-                left,
-            });
+            scanner.frame = Some(Frame { control: None, last: true, left });
             return Ok(bytes);
         }
         for (index, &byte) in bytes.iter().enumerate() {
@@ -175,9 +161,7 @@ impl Expectation {
         let Some(mut frame) = scanner.frame else {
             return Ok(bytes);
         };
-        let length = usize::try_from(frame.left)
-            .unwrap_or(usize::MAX)
-            .min(bytes.len());
+        let length = usize::try_from(frame.left).unwrap_or(usize::MAX).min(bytes.len());
         let (piece, rest) = bytes.split_at(length);
         frame.left -= length as u64;
         scanner.frame = (frame.left > 0).then_some(frame);
@@ -204,10 +188,7 @@ impl Expectation {
         let from = scanner.compared;
         let to = from + piece.len();
         let Some(expected) = self.pattern.get(from..to) else {
-            return Err(Fault::WrongLength {
-                expected: self.size(),
-                received: to,
-            });
+            return Err(Fault::WrongLength { expected: self.size(), received: to });
         };
         let stamped = Stamp::LEN.saturating_sub(from).min(piece.len());
         if stamped > 0 {
@@ -259,11 +240,7 @@ impl Scanner {
         if control.is_none() {
             self.fragmented = !last;
         }
-        Ok(Some(Frame {
-            control,
-            last,
-            left,
-        }))
+        Ok(Some(Frame { control, last, left }))
     }
 
     fn finish_message(&mut self) -> Stamp {
@@ -301,27 +278,14 @@ impl fmt::Display for Fault {
             Self::CloseFrame { code: None, .. } => {
                 f.write_str("the server closed the connection without a code")
             }
-            Self::CloseFrame {
-                code: Some(code),
-                reason,
-            } => {
-                write!(
-                    f,
-                    "the server closed the connection with code {code} ({reason:?})"
-                )
+            Self::CloseFrame { code: Some(code), reason } => {
+                write!(f, "the server closed the connection with code {code} ({reason:?})")
             }
             Self::Protocol(what) => write!(f, "the server sent {what}"),
             Self::WrongLength { expected, received } => {
-                write!(
-                    f,
-                    "a message of {expected} bytes came back with {received} or more"
-                )
+                write!(f, "a message of {expected} bytes came back with {received} or more")
             }
-            Self::WrongByte {
-                at,
-                expected,
-                received,
-            } => write!(
+            Self::WrongByte { at, expected, received } => write!(
                 f,
                 "a message came back wrong: byte {at} is {received:#04x}, not {expected:#04x}"
             ),

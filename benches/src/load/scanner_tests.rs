@@ -1,10 +1,7 @@
 use super::*;
 
 const SIZE: usize = 300;
-const STAMP: Stamp = Stamp {
-    sender: 3,
-    sequence: 9,
-};
+const STAMP: Stamp = Stamp { sender: 3, sequence: 9 };
 
 /// What arrived from `bytes`, given in pieces of at most `piece` bytes.
 fn scan(bytes: &[u8], piece: usize) -> Result<Vec<String>, Fault> {
@@ -54,10 +51,7 @@ fn messages_and_pings_arrive_however_the_stream_is_cut() {
     bytes.extend(frame(0x8a, b"unasked"));
     bytes.extend(frame(0x80, &payload[5..]));
     bytes.extend(frame(0x82, &payload));
-    assert_eq!(
-        scan_in_pieces(&bytes),
-        Ok(vec![message.clone(), ping, message.clone(), message])
-    );
+    assert_eq!(scan_in_pieces(&bytes), Ok(vec![message.clone(), ping, message.clone(), message]));
 }
 
 #[test]
@@ -66,14 +60,7 @@ fn a_wrong_byte_is_found_where_it_is() {
     payload[200] ^= 1;
     let fault = scan_in_pieces(&frame(0x82, &payload)).unwrap_err();
     let expected = payload[200] ^ 1;
-    assert_eq!(
-        fault,
-        Fault::WrongByte {
-            at: 200,
-            expected,
-            received: payload[200]
-        }
-    );
+    assert_eq!(fault, Fault::WrongByte { at: 200, expected, received: payload[200] });
 }
 
 #[test]
@@ -81,37 +68,16 @@ fn wrong_lengths_are_faults() {
     let mut payload = payload();
     payload.push(0);
     let long = scan(&frame(0x82, &payload), 4096).unwrap_err();
-    assert_eq!(
-        long,
-        Fault::WrongLength {
-            expected: SIZE,
-            received: SIZE + 1
-        }
-    );
+    assert_eq!(long, Fault::WrongLength { expected: SIZE, received: SIZE + 1 });
     let short = scan_in_pieces(&frame(0x82, &payload[..100])).unwrap_err();
-    assert_eq!(
-        short,
-        Fault::WrongLength {
-            expected: SIZE,
-            received: 100
-        }
-    );
+    assert_eq!(short, Fault::WrongLength { expected: SIZE, received: 100 });
     let empty = scan_in_pieces(&frame(0x82, &[])).unwrap_err();
-    assert_eq!(
-        empty,
-        Fault::WrongLength {
-            expected: SIZE,
-            received: 0
-        }
-    );
+    assert_eq!(empty, Fault::WrongLength { expected: SIZE, received: 0 });
 }
 
 #[test]
 fn a_close_frame_is_told_with_its_code() {
-    let close = |code, reason: &str| Fault::CloseFrame {
-        code,
-        reason: reason.to_owned(),
-    };
+    let close = |code, reason: &str| Fault::CloseFrame { code, reason: reason.to_owned() };
     let bytes = frame(0x88, &[0x03, 0xe9, b'b', b'y', b'e']);
     assert_eq!(scan_in_pieces(&bytes), Err(close(Some(1001), "bye")));
     assert_eq!(scan_in_pieces(&frame(0x88, &[])), Err(close(None, "")));

@@ -54,14 +54,8 @@ mod tests {
         let start = Instant::now();
         let schedule = Schedule::new(start, 100.0);
         assert_eq!(schedule.pause(1, start), Duration::from_millis(9));
-        assert_eq!(
-            schedule.pause(1, start + Duration::from_millis(9)),
-            Duration::ZERO
-        );
-        assert_eq!(
-            schedule.pause(1, start + Duration::from_secs(1)),
-            Duration::ZERO
-        );
+        assert_eq!(schedule.pause(1, start + Duration::from_millis(9)), Duration::ZERO);
+        assert_eq!(schedule.pause(1, start + Duration::from_secs(1)), Duration::ZERO);
         assert_eq!(schedule.pause(1000, start), WAIT_MAX);
     }
 }

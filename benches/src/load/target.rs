@@ -24,16 +24,9 @@ pub(crate) struct Target {
 impl Target {
     /// The value of the `Host` header (RFC 6455 §4.1): without the port if it is the default one.
     pub(crate) fn authority(&self) -> String {
-        let host = if self.host.contains(':') {
-            format!("[{}]", self.host)
-        } else {
-            self.host.clone()
-        };
-        if self.port == DEFAULT_PORT {
-            host
-        } else {
-            format!("{host}:{}", self.port)
-        }
+        let host =
+            if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        if self.port == DEFAULT_PORT { host } else { format!("{host}:{}", self.port) }
     }
 }
 
@@ -52,19 +45,15 @@ impl FromStr for Target {
     type Err = String;
 
     fn from_str(url: &str) -> Result<Self, String> {
-        let (scheme, rest) = url
-            .split_once("://")
-            .ok_or("a URL begins with ws:// (or tcp:// for raw TCP)")?;
+        let (scheme, rest) =
+            url.split_once("://").ok_or("a URL begins with ws:// (or tcp:// for raw TCP)")?;
         let wire = match scheme.to_ascii_lowercase().as_str() {
             "ws" => Wire::WebSocket,
             "tcp" => Wire::Tcp,
             "wss" => return Err("wss:// is not supported: measure behind the TLS proxy".into()),
             _ => return Err(format!("unknown scheme '{scheme}': use ws:// or tcp://")),
         };
-        if url
-            .bytes()
-            .any(|byte| byte <= b' ' || byte == 0x7f || byte == b'#')
-        {
+        if url.bytes().any(|byte| byte <= b' ' || byte == 0x7f || byte == b'#') {
             return Err("a WebSocket URL has no spaces, control characters or fragment".into());
         }
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
@@ -82,12 +71,7 @@ impl FromStr for Target {
         if wire == Wire::Tcp && path != "/" {
             return Err("a tcp:// URL has no path".into());
         }
-        Ok(Self {
-            wire,
-            host: host.to_owned(),
-            port,
-            path,
-        })
+        Ok(Self { wire, host: host.to_owned(), port, path })
     }
 }
 
@@ -96,9 +80,7 @@ fn split_authority(authority: &str) -> Result<(&str, Option<&str>), String> {
         return Err("user names in URLs are not supported".into());
     }
     let (host, port) = if let Some(bracketed) = authority.strip_prefix('[') {
-        let (host, rest) = bracketed
-            .split_once(']')
-            .ok_or("'[' without ']' in the URL")?;
+        let (host, rest) = bracketed.split_once(']').ok_or("'[' without ']' in the URL")?;
         match rest.strip_prefix(':') {
             Some(port) => (host, Some(port)),
             None if rest.is_empty() => (host, None),
@@ -138,25 +120,15 @@ mod tests {
             (Wire::WebSocket, host.to_owned(), port, path.to_owned())
         };
         assert_eq!(parsed("ws://localhost:9001"), ws("localhost", 9001, "/"));
-        assert_eq!(
-            parsed("WS://example.org/chat?room=1"),
-            ws("example.org", 80, "/chat?room=1")
-        );
+        assert_eq!(parsed("WS://example.org/chat?room=1"), ws("example.org", 80, "/chat?room=1"));
         assert_eq!(parsed("ws://h?x=1"), ws("h", 80, "/?x=1"));
         assert_eq!(parsed("ws://[::1]:9001/a"), ws("::1", 9001, "/a"));
-        assert_eq!(
-            parsed("tcp://h:7"),
-            (Wire::Tcp, "h".to_owned(), 7, "/".to_owned())
-        );
+        assert_eq!(parsed("tcp://h:7"), (Wire::Tcp, "h".to_owned(), 7, "/".to_owned()));
     }
 
     #[test]
     fn a_parsed_url_prints_as_a_url() {
-        for url in [
-            "ws://localhost:9001/",
-            "ws://[::1]/a?b",
-            "tcp://127.0.0.1:7",
-        ] {
+        for url in ["ws://localhost:9001/", "ws://[::1]/a?b", "tcp://127.0.0.1:7"] {
             let target: Target = url.parse().unwrap();
             assert_eq!(target.to_string(), url);
         }

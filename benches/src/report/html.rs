@@ -13,10 +13,7 @@ pub(crate) fn render(report: &Report) -> String {
     );
     let verdicts: Vec<String> = report.scenarios.iter().filter_map(verdict).collect();
     if !verdicts.is_empty() {
-        body.push_str(&format!(
-            "<ul class=\"verdicts\">\n{}</ul>\n",
-            verdicts.concat()
-        ));
+        body.push_str(&format!("<ul class=\"verdicts\">\n{}</ul>\n", verdicts.concat()));
     }
     body.push_str(&table_of(&table::rows(report)));
     body.push_str(&list(&report.notes, "notes"));
@@ -41,11 +38,7 @@ const STYLE: &str = include_str!("style.css");
 
 fn section(scenario: &ScenarioReport) -> String {
     let server = Series {
-        name: if scenario.floor.is_some() {
-            "eventwire"
-        } else {
-            "server"
-        },
+        name: if scenario.floor.is_some() { "eventwire" } else { "server" },
         class: "server",
         curve: &scenario.server.percentiles,
     };
@@ -55,23 +48,12 @@ fn section(scenario: &ScenarioReport) -> String {
         curve: &floor.percentiles,
     });
     let series: Vec<Series<'_>> = floor.into_iter().chain([server]).collect();
-    let judged = scenario
-        .server
-        .last_receiver_ns
-        .unwrap_or(scenario.server.latency_ns);
-    let whose = if scenario.receivers.is_some() {
-        " to the last receiver"
-    } else {
-        ""
-    };
+    let judged = scenario.server.last_receiver_ns.unwrap_or(scenario.server.latency_ns);
+    let whose = if scenario.receivers.is_some() { " to the last receiver" } else { "" };
     format!(
         "<section>\n<h2>{}</h2>\n<p class=\"facts\">{}{}</p>\n{}</section>\n",
         escape(&scenario.title),
-        fact(
-            &text::time(judged.p50),
-            &format!("p50{whose}"),
-            scenario.median_ratio,
-        ),
+        fact(&text::time(judged.p50), &format!("p50{whose}"), scenario.median_ratio,),
         fact(
             &text::count(scenario.server.messages_per_second),
             "messages/s",
@@ -83,23 +65,14 @@ fn section(scenario: &ScenarioReport) -> String {
 
 fn fact(value: &str, what: &str, ratio: Option<Ratio>) -> String {
     let ratio = ratio.map_or_else(String::new, |ratio| {
-        let Ratio {
-            median,
-            lowest,
-            highest,
-            ..
-        } = ratio;
+        let Ratio { median, lowest, highest, .. } = ratio;
         format!(", {median:.3} of the floor ({lowest:.3} to {highest:.3})")
     });
     format!("<span><b>{value}</b> {what}{ratio}</span>")
 }
 
 fn verdict(scenario: &ScenarioReport) -> Option<String> {
-    let class = if scenario.goal_reached? {
-        "met"
-    } else {
-        "missed"
-    };
+    let class = if scenario.goal_reached? { "met" } else { "missed" };
     let text = escape(&table::verdict(scenario)?);
     Some(format!("<li class=\"{class}\">{text}</li>\n"))
 }
@@ -107,11 +80,7 @@ fn verdict(scenario: &ScenarioReport) -> Option<String> {
 fn table_of(rows: &[Vec<String>]) -> String {
     let mut html = String::from("<div class=\"wide\">\n<table>\n");
     for (index, row) in rows.iter().enumerate() {
-        let (cell, scope) = if index == 0 {
-            ("th", "col")
-        } else {
-            ("td", "row")
-        };
+        let (cell, scope) = if index == 0 { ("th", "col") } else { ("td", "row") };
         html.push_str("<tr>");
         for (column, text) in row.iter().enumerate() {
             let text = escape(text);
@@ -131,10 +100,8 @@ fn list(lines: &[String], class: &str) -> String {
     if lines.is_empty() {
         return String::new();
     }
-    let items: Vec<String> = lines
-        .iter()
-        .map(|line| format!("<li>{}</li>\n", escape(line)))
-        .collect();
+    let items: Vec<String> =
+        lines.iter().map(|line| format!("<li>{}</li>\n", escape(line))).collect();
     format!("<ul class=\"{class}\">\n{}</ul>\n", items.concat())
 }
 

@@ -89,16 +89,9 @@ impl Report {
                 cpus.server,
                 cpus.load
             ),
-            None => format!(
-                "server (idle: {}) and load on the same CPU",
-                setting.idle.name()
-            ),
+            None => format!("server (idle: {}) and load on the same CPU", setting.idle.name()),
         };
-        let floor = if setting.with_floor {
-            ", in turns with the floor"
-        } else {
-            ""
-        };
+        let floor = if setting.with_floor { ", in turns with the floor" } else { "" };
         let rounds = format!(
             "{} rounds of {:?} after {:?} to warm up{floor}; medians over the rounds",
             timing.rounds, timing.duration, timing.warm_up
@@ -117,10 +110,7 @@ impl Report {
     pub(crate) fn of_one_run(load: &Load, cpu: Option<usize>, measurement: Measurement) -> Self {
         let pace = match load.pace {
             Pace::Closed { depth } => format!("closed loop, {depth} deep"),
-            Pace::Open {
-                per_second,
-                in_flight_max,
-            } => format!(
+            Pace::Open { per_second, in_flight_max } => format!(
                 "open loop, {per_second} messages/s, at most {in_flight_max} unanswered each"
             ),
         };
@@ -181,11 +171,8 @@ impl ScenarioReport {
     ) -> Self {
         let server = Side::of_rounds(server, scenario.shape);
         let floor = (!floor.is_empty()).then(|| Side::of_rounds(floor, scenario.shape));
-        let ratio = |metric| {
-            floor
-                .as_ref()
-                .and_then(|floor| Ratio::between(&server, floor, metric))
-        };
+        let ratio =
+            |metric| floor.as_ref().and_then(|floor| Ratio::between(&server, floor, metric));
         let (median_ratio, throughput_ratio) = (ratio(Metric::Median), ratio(Metric::Throughput));
         let goal_reached = scenario.goal.and_then(|goal| match goal.metric {
             Metric::Median => Some(median_ratio?.median <= goal.limit),
@@ -210,21 +197,16 @@ impl ScenarioReport {
 
     fn of_one_run(load: &Load, measurement: Measurement) -> Self {
         let (id, title) = match load.shape {
-            Shape::Echo { connections } => (
-                "echo",
-                format!("echo, {connections} connections, {} B", load.size),
-            ),
-            Shape::Broadcast { receivers, .. } => (
-                "broadcast",
-                format!("broadcast to {receivers}, {} B", load.size),
-            ),
+            Shape::Echo { connections } => {
+                ("echo", format!("echo, {connections} connections, {} B", load.size))
+            }
+            Shape::Broadcast { receivers, .. } => {
+                ("broadcast", format!("broadcast to {receivers}, {} B", load.size))
+            }
         };
         let (depth, rate) = match load.pace {
             Pace::Closed { depth } => (depth, None),
-            Pace::Open {
-                per_second,
-                in_flight_max,
-            } => (in_flight_max, Some(per_second)),
+            Pace::Open { per_second, in_flight_max } => (in_flight_max, Some(per_second)),
         };
         Self {
             id,
@@ -260,17 +242,16 @@ pub(crate) struct Files {
 
 impl Files {
     pub(crate) fn create(args: &FileArgs) -> Result<Self, Error> {
-        let create = |path: &Option<PathBuf>| match path {
-            None => Ok(None),
-            Some(path) => {
-                let file = File::create(path).map_err(Error::system(cannot_write(path)))?;
-                Ok(Some((path.clone(), file)))
+        let create = |path: &Option<PathBuf>| {
+            let Some(path) = path.clone() else {
+                return Ok(None);
+            };
+            match File::create(&path) {
+                Ok(file) => Ok(Some((path, file))),
+                Err(error) => Err(Error::system(cannot_write(&path))(error)),
             }
         };
-        Ok(Self {
-            json: create(&args.json)?,
-            html: create(&args.html)?,
-        })
+        Ok(Self { json: create(&args.json)?, html: create(&args.html)? })
     }
 
     /// Prints the table, and writes the files that are asked for.

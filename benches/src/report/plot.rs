@@ -42,13 +42,8 @@ const TOP: f64 = 34.0;
 const BOTTOM: f64 = 30.0;
 
 /// Quantiles that are marked, so that a pointer finds their figures.
-const MARKED: [(f64, &str); 5] = [
-    (0.5, "p50"),
-    (0.9, "p90"),
-    (0.99, "p99"),
-    (0.999, "p99.9"),
-    (0.9999, "p99.99"),
-];
+const MARKED: [(f64, &str); 5] =
+    [(0.5, "p50"), (0.9, "p90"), (0.99, "p99"), (0.999, "p99.9"), (0.9999, "p99.99")];
 
 /// The axes: the logarithms that lie at the edges of the plot.
 struct Frame {
@@ -62,20 +57,11 @@ impl Frame {
     fn around(series: &[Series<'_>]) -> Option<Self> {
         let points = || series.iter().flat_map(|series| &series.curve.points);
         let values = || points().map(|&(_, value)| value.max(1) as f64);
-        let last = points()
-            .map(|&(quantile, _)| nines(quantile))
-            .reduce(f64::max)?;
+        let last = points().map(|&(quantile, _)| nines(quantile)).reduce(f64::max)?;
         let (low, high) = (values().reduce(f64::min)?, values().reduce(f64::max)?);
-        let below = ticks()
-            .take_while(|&tick| tick <= low)
-            .last()
-            .unwrap_or(1.0);
+        let below = ticks().take_while(|&tick| tick <= low).last().unwrap_or(1.0);
         let above = ticks().find(|&tick| tick > high).unwrap_or(high * 2.0);
-        Some(Self {
-            nines: last.max(1.0),
-            lowest: below.log10(),
-            highest: above.log10(),
-        })
+        Some(Self { nines: last.max(1.0), lowest: below.log10(), highest: above.log10() })
     }
 
     fn x(&self, quantile: f64) -> f64 {
@@ -224,36 +210,19 @@ mod tests {
     use super::*;
 
     fn curve(points: &[(f64, u64)]) -> Curve {
-        Curve {
-            points: points.to_vec(),
-        }
+        Curve { points: points.to_vec() }
     }
 
     fn series(curve: &Curve) -> Series<'_> {
-        Series {
-            name: "server",
-            class: "server",
-            curve,
-        }
+        Series { name: "server", class: "server", curve }
     }
 
     #[test]
     fn a_plot_shows_its_series_within_the_frame() {
-        let curve = curve(&[
-            (0.0, 9_000),
-            (0.5, 12_000),
-            (0.9, 20_000),
-            (0.999, 3_000_000),
-        ]);
+        let curve = curve(&[(0.0, 9_000), (0.5, 12_000), (0.9, 20_000), (0.999, 3_000_000)]);
         let svg = render(&[series(&curve)]);
         assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n"));
-        for part in [
-            ">0 %<",
-            ">99.9 %<",
-            ">10 µs<",
-            "server p50: 12.0 µs",
-            "<polyline",
-        ] {
+        for part in [">0 %<", ">99.9 %<", ">10 µs<", "server p50: 12.0 µs", "<polyline"] {
             assert!(svg.contains(part), "{part} in {svg}");
         }
         let frame = Frame::around(&[series(&curve)]).unwrap();
@@ -275,10 +244,7 @@ mod tests {
 
     #[test]
     fn labels_are_exact() {
-        assert_eq!(
-            [0, 1, 2, 3, 5].map(percent_label).join(" "),
-            "0 % 90 % 99 % 99.9 % 99.999 %"
-        );
+        assert_eq!([0, 1, 2, 3, 5].map(percent_label).join(" "), "0 % 90 % 99 % 99.9 % 99.999 %");
         assert_eq!(tick_label(200_000.0), "200 µs");
         assert_eq!(tick_label(1e9), "1 s");
     }

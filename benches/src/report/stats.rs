@@ -67,10 +67,7 @@ impl Side {
     pub(crate) fn of_rounds(measurements: &[Measurement], shape: Shape) -> Self {
         let broadcast = matches!(shape, Shape::Broadcast { .. });
         let each: Vec<&Latencies> = measurements.iter().map(|round| &round.latency).collect();
-        let last: Vec<&Latencies> = measurements
-            .iter()
-            .map(|round| &round.last_receiver)
-            .collect();
+        let last: Vec<&Latencies> = measurements.iter().map(|round| &round.last_receiver).collect();
         let late: Vec<&Latencies> = measurements.iter().map(|round| &round.late).collect();
         let judged = if broadcast { &last } else { &each };
         let rounds: Vec<Round> = measurements
@@ -78,24 +75,15 @@ impl Side {
             .zip(judged)
             .map(|(measurement, judged)| Round::of(measurement, judged))
             .collect();
-        let cpu = rounds
-            .iter()
-            .filter_map(Round::server_cpu_ns_per_message)
-            .collect();
+        let cpu = rounds.iter().filter_map(Round::server_cpu_ns_per_message).collect();
         Self {
             messages_per_second: median(
-                rounds
-                    .iter()
-                    .map(|round| round.messages_per_second)
-                    .collect(),
+                rounds.iter().map(|round| round.messages_per_second).collect(),
             )
             .unwrap_or(0.0),
             latency_ns: Summary::of_rounds(&each),
             last_receiver_ns: broadcast.then(|| Summary::of_rounds(&last)),
-            late_ns: late
-                .iter()
-                .any(|late| !late.is_empty())
-                .then(|| Summary::of_rounds(&late)),
+            late_ns: late.iter().any(|late| !late.is_empty()).then(|| Summary::of_rounds(&late)),
             unanswered: measurements.iter().map(|round| round.unanswered).sum(),
             server_cpu_ns_per_message: median(cpu),
             percentiles: Curve::of(&merged(judged)),
@@ -126,9 +114,7 @@ impl Round {
 impl Summary {
     fn of_rounds(rounds: &[&Latencies]) -> Self {
         let at = |quantile: f64| {
-            let values = rounds
-                .iter()
-                .map(|round| round.value_at_quantile(quantile) as f64);
+            let values = rounds.iter().map(|round| round.value_at_quantile(quantile) as f64);
             median(values.collect()).unwrap_or(0.0) as u64
         };
         let filled = || rounds.iter().filter(|round| !round.is_empty());
@@ -158,11 +144,8 @@ impl Ratio {
         if floor.iter().any(|&value| value <= 0.0) {
             return None;
         }
-        let ratios: Vec<f64> = server
-            .iter()
-            .zip(&floor)
-            .map(|(server, floor)| server / floor)
-            .collect();
+        let ratios: Vec<f64> =
+            server.iter().zip(&floor).map(|(server, floor)| server / floor).collect();
         let changes = floor.windows(2).map(|pair| (pair[1] / pair[0] - 1.0).abs());
         Some(Self {
             lowest: ratios.iter().copied().reduce(f64::min)?,
@@ -178,19 +161,14 @@ fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;
     let upper = *values.get(middle)?;
-    Some(if values.len() % 2 == 1 {
-        upper
-    } else {
-        (values[middle - 1] + upper) / 2.0
-    })
+    Some(if values.len() % 2 == 1 { upper } else { (values[middle - 1] + upper) / 2.0 })
 }
 
 /// All rounds in one histogram.
 fn merged(rounds: &[&Latencies]) -> Latencies {
     let mut all = no_latencies();
     for round in rounds {
-        all.add(*round)
-            .expect("all histograms have the same bounds");
+        all.add(*round).expect("all histograms have the same bounds");
     }
     all
 }
@@ -234,10 +212,7 @@ mod tests {
         let side = side(&[round(&[10, 900], 100), round(&[20], 300), round(&[30], 200)]);
         assert!((side.messages_per_second - 400.0).abs() < 1e-9);
         let summary = side.latency_ns;
-        assert_eq!(
-            (summary.count, summary.min, summary.p50, summary.max),
-            (4, 10, 20, 900)
-        );
+        assert_eq!((summary.count, summary.min, summary.p50, summary.max), (4, 10, 20, 900));
         let cpu = side.server_cpu_ns_per_message.unwrap();
         assert!((cpu - 500_000.0).abs() < 1e-6);
         assert!(side.last_receiver_ns.is_none());

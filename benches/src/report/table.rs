@@ -23,14 +23,9 @@ pub(crate) fn render(report: &Report) -> String {
 
 /// The cells of the table, its head first.
 pub(crate) fn rows(report: &Report) -> Vec<Vec<String>> {
-    let with_floor = report
-        .scenarios
-        .iter()
-        .any(|scenario| scenario.floor.is_some());
-    let with_cpu = report
-        .scenarios
-        .iter()
-        .any(|scenario| scenario.server.server_cpu_ns_per_message.is_some());
+    let with_floor = report.scenarios.iter().any(|scenario| scenario.floor.is_some());
+    let with_cpu =
+        report.scenarios.iter().any(|scenario| scenario.server.server_cpu_ns_per_message.is_some());
     let mut head = vec!["", "messages/s", "p50", "p90", "p99", "p99.9", "max"];
     if with_cpu {
         head.push("CPU/message");
@@ -63,17 +58,8 @@ pub(crate) fn verdict(scenario: &ScenarioReport) -> Option<String> {
         Metric::Median => ("p50", scenario.median_ratio?, "at most"),
         Metric::Throughput => ("messages/s", scenario.throughput_ratio?, "at least"),
     };
-    let outcome = if scenario.goal_reached? {
-        "met"
-    } else {
-        "MISSED"
-    };
-    let Ratio {
-        median,
-        lowest,
-        highest,
-        floor_noise,
-    } = ratio;
+    let outcome = if scenario.goal_reached? { "met" } else { "MISSED" };
+    let Ratio { median, lowest, highest, floor_noise } = ratio;
     let noise = match floor_noise {
         Some(noise) => format!("; floor to floor up to {:.1} % apart", noise * 100.0),
         None => "; a single round".to_owned(),
@@ -98,14 +84,7 @@ struct Line<'a> {
 
 impl Line<'_> {
     fn cells(&self) -> Vec<String> {
-        let Summary {
-            p50,
-            p90,
-            p99,
-            p999,
-            max,
-            ..
-        } = *self.latency;
+        let Summary { p50, p90, p99, p999, max, .. } = *self.latency;
         let mut cells = vec![self.title.clone(), text::count(self.rate)];
         cells.extend([p50, p90, p99, p999, max].map(text::time));
         cells
@@ -128,10 +107,7 @@ fn lines(scenario: &ScenarioReport) -> Vec<Line<'_>> {
     let Some((last, receivers)) = server.last_receiver_ns.as_ref().zip(scenario.receivers) else {
         return vec![judged];
     };
-    let each = Line {
-        median_ratio: None,
-        ..judged
-    };
+    let each = Line { median_ratio: None, ..judged };
     let last = Line {
         title: "  its last receiver".to_owned(),
         rate: server.messages_per_second / receivers as f64,
@@ -156,14 +132,9 @@ fn ratio(ratio: Ratio) -> String {
 fn align(rows: &[Vec<String>]) -> String {
     let columns = rows.first().map_or(0, Vec::len);
     let width = |column: usize| {
-        rows.iter()
-            .filter_map(|row| row.get(column))
-            .map(|cell| cell.chars().count())
-            .max()
+        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max()
     };
-    let widths: Vec<usize> = (0..columns)
-        .map(|column| width(column).unwrap_or(0))
-        .collect();
+    let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
     let mut out = String::new();
     for row in rows {
         let mut line = String::new();

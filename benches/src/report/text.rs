@@ -78,9 +78,6 @@ mod tests {
     #[test]
     fn commands_are_quoted_where_a_shell_needs_it() {
         let words = ["bench", "--url", "ws://h/?a=1&b", "it's"].map(str::to_owned);
-        assert_eq!(
-            command(words.into_iter()),
-            r"bench --url 'ws://h/?a=1&b' 'it'\''s'"
-        );
+        assert_eq!(command(words.into_iter()), r"bench --url 'ws://h/?a=1&b' 'it'\''s'");
     }
 }

@@ -27,20 +27,10 @@ fn fragments_and_pings_between_them_are_understood() {
 #[test]
 fn an_open_loop_keeps_its_rate() {
     let url = serve(Manner::Echo);
-    let output = run(&[
-        "echo", "--url", &url, "-c", "4", "-t", "0.5", "--rate", "200",
-    ]);
+    let output = run(&["echo", "--url", &url, "-c", "4", "-t", "0.5", "--rate", "200"]);
     output.assert_success();
-    assert!(
-        output.stdout.contains("open loop, 200 messages/s"),
-        "{}",
-        output.stdout
-    );
-    assert!(
-        output.stdout.contains("messages left later than intended"),
-        "{}",
-        output.stdout
-    );
+    assert!(output.stdout.contains("open loop, 200 messages/s"), "{}", output.stdout);
+    assert!(output.stdout.contains("messages left later than intended"), "{}", output.stdout);
 }
 
 #[test]
@@ -69,29 +59,15 @@ fn the_engine_echoes() {
 fn the_engine_broadcasts() {
     let (_server, url) = Running::serve(&["serve", "broadcast", "--listen", "127.0.0.1:0"]);
     assert_complete("broadcast", &url, &["-c", "30", "-s", "64"]);
-    assert_complete(
-        "broadcast",
-        &url,
-        &["-c", "5", "-s", "8", "--publishers", "3"],
-    );
+    assert_complete("broadcast", &url, &["-c", "5", "-s", "8", "--publishers", "3"]);
     assert_complete("broadcast", &url, &["-c", "5", "-s", "70000"]);
-    assert_complete(
-        "broadcast",
-        &url,
-        &["-c", "5", "--rate", "200", "--publishers", "2"],
-    );
+    assert_complete("broadcast", &url, &["-c", "5", "--rate", "200", "--publishers", "2"]);
 }
 
 #[test]
 fn the_floor_carries_the_same_load() {
-    let (_server, url) = Running::serve(&[
-        "floor",
-        "echo",
-        "--listen",
-        "127.0.0.1:0",
-        "--idle",
-        "block",
-    ]);
+    let (_server, url) =
+        Running::serve(&["floor", "echo", "--listen", "127.0.0.1:0", "--idle", "block"]);
     assert!(url.starts_with("tcp://127.0.0.1:"), "{url}");
     assert_complete("echo", &url, &["--raw", "-c", "10", "-s", "70"]);
     assert_complete("echo", &url, &["-c", "2", "-s", "3", "-d", "64"]);

@@ -19,15 +19,7 @@ use program::run;
 fn help_says_what_the_program_does_and_shows_examples() {
     let output = run(&["--help"]);
     output.assert_success();
-    for part in [
-        "Usage:",
-        "serve",
-        "floor",
-        "echo",
-        "broadcast",
-        "Examples:",
-        "Exit code:",
-    ] {
+    for part in ["Usage:", "serve", "floor", "echo", "broadcast", "Examples:", "Exit code:"] {
         assert!(output.stdout.contains(part), "{part}\n{}", output.stdout);
     }
     for command in ["serve", "floor", "echo", "broadcast"] {
@@ -53,33 +45,13 @@ fn wrong_arguments_exit_with_2() {
         &["echo", "--url", "ws://localhost", "-t", "0"],
         &["echo", "--url", "ws://localhost", "--rate", "0"],
         &["echo", "--url", "ws://localhost", "-s", "100000000"],
-        &[
-            "echo",
-            "--url",
-            "ws://localhost",
-            "-c",
-            "60000",
-            "-d",
-            "60000",
-        ],
-        &[
-            "echo",
-            "--url",
-            "ws://localhost",
-            "-c",
-            "60000",
-            "-s",
-            "1000000",
-        ],
+        &["echo", "--url", "ws://localhost", "-c", "60000", "-d", "60000"],
+        &["echo", "--url", "ws://localhost", "-c", "60000", "-s", "1000000"],
         &["echo", "--url", "ws://localhost", "--raw"],
     ] {
         let output = run(arguments);
         assert_eq!(output.code, Some(2), "{arguments:?}: {}", output.stderr);
         assert!(output.stdout.is_empty(), "{arguments:?}: {}", output.stdout);
-        assert!(
-            output.stderr.starts_with("error: "),
-            "{arguments:?}: {}",
-            output.stderr
-        );
+        assert!(output.stderr.starts_with("error: "), "{arguments:?}: {}", output.stderr);
     }
 }

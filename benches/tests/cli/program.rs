@@ -33,11 +33,7 @@ impl Output {
         assert_eq!(self.stdout, "");
         assert!(self.stderr.starts_with("error: "), "{}", self.stderr);
         assert_eq!(self.stderr.lines().count(), 1, "{}", self.stderr);
-        assert!(
-            self.stderr.contains(reason),
-            "{reason:?} is not in {:?}",
-            self.stderr
-        );
+        assert!(self.stderr.contains(reason), "{reason:?} is not in {:?}", self.stderr);
     }
 }
 
@@ -65,11 +61,7 @@ impl Running {
             .unwrap();
         let stdout = child.stdout.take().map(BufReader::new);
         let stderr = read_all(child.stderr.take().unwrap());
-        Self {
-            child,
-            stdout,
-            stderr,
-        }
+        Self { child, stdout, stderr }
     }
 
     /// Starts a server and waits for its ready line: gives the URL in it.
@@ -84,9 +76,7 @@ impl Running {
         });
         let (line, stdout) = receiver.recv_timeout(PATIENCE).unwrap();
         server.stdout = Some(stdout);
-        let url = line
-            .strip_prefix("listening on ")
-            .and_then(|rest| rest.strip_suffix('\n'));
+        let url = line.strip_prefix("listening on ").and_then(|rest| rest.strip_suffix('\n'));
         let Some(url) = url else {
             panic!("not a ready line: {line:?}, {:?}", server.finish());
         };
@@ -105,11 +95,7 @@ impl Running {
         let stdout = stdout.recv_timeout(PATIENCE).unwrap();
         let stderr = self.stderr.recv_timeout(PATIENCE).unwrap();
         let status: ExitStatus = self.child.wait().unwrap();
-        Output {
-            code: status.code(),
-            stdout,
-            stderr,
-        }
+        Output { code: status.code(), stdout, stderr }
     }
 }
 
@@ -123,10 +109,7 @@ impl Drop for Running {
 /// The number of a CPU that this process may use.
 pub(crate) fn some_cpu() -> String {
     let cpus = sched_getaffinity(None).unwrap();
-    (0..CpuSet::MAX_CPU)
-        .find(|&cpu| cpus.is_set(cpu))
-        .unwrap()
-        .to_string()
+    (0..CpuSet::MAX_CPU).find(|&cpu| cpus.is_set(cpu)).unwrap().to_string()
 }
 
 fn read_all(mut pipe: impl Read + Send + 'static) -> mpsc::Receiver<String> {

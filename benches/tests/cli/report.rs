@@ -31,13 +31,8 @@ impl Drop for Scratch {
     }
 }
 
-const SCENARIOS: [&str; 5] = [
-    "round-trip",
-    "connections-100",
-    "pipelined",
-    "broadcast-100",
-    "broadcast-1000",
-];
+const SCENARIOS: [&str; 5] =
+    ["round-trip", "connections-100", "pipelined", "broadcast-100", "broadcast-1000"];
 
 #[test]
 fn the_run_without_a_command_measures_everything_beside_the_floor() {
@@ -66,43 +61,28 @@ fn the_run_without_a_command_measures_everything_beside_the_floor() {
     }
     let report: Value = serde_json::from_str(&json.read()).unwrap();
     let scenarios = report["scenarios"].as_array().unwrap();
-    let ids: Vec<&str> = scenarios
-        .iter()
-        .filter_map(|one| one["id"].as_str())
-        .collect();
+    let ids: Vec<&str> = scenarios.iter().filter_map(|one| one["id"].as_str()).collect();
     assert_eq!(ids, SCENARIOS);
     for scenario in scenarios {
         assert_side(&scenario["server"]);
         assert_side(&scenario["floor"]);
         for ratio in ["median_ratio", "throughput_ratio"] {
-            assert!(
-                scenario[ratio]["median"].as_f64().unwrap() > 0.0,
-                "{scenario}"
-            );
+            assert!(scenario[ratio]["median"].as_f64().unwrap() > 0.0, "{scenario}");
         }
         let broadcast = scenario["id"].as_str().unwrap().starts_with("broadcast");
-        assert_eq!(
-            scenario["server"]["last_receiver_ns"].is_object(),
-            broadcast
-        );
+        assert_eq!(scenario["server"]["last_receiver_ns"].is_object(), broadcast);
     }
     assert_page(&html.read(), 5);
 }
 
 /// Figures that cannot be otherwise, whatever the machine.
 fn assert_side(side: &Value) {
-    assert!(
-        side["messages_per_second"].as_f64().unwrap() > 0.0,
-        "{side}"
-    );
+    assert!(side["messages_per_second"].as_f64().unwrap() > 0.0, "{side}");
     let latency = &side["latency_ns"];
     let values =
         ["min", "p50", "p90", "p99", "p99.9", "max"].map(|name| latency[name].as_u64().unwrap());
     assert!(values[0] > 0 && values.is_sorted(), "{latency}");
-    assert!(
-        !side["percentiles"].as_array().unwrap().is_empty(),
-        "{side}"
-    );
+    assert!(!side["percentiles"].as_array().unwrap().is_empty(), "{side}");
 }
 
 /// The page needs nothing but itself.
@@ -110,9 +90,7 @@ fn assert_page(page: &str, plots: usize) {
     assert!(page.starts_with("<!doctype html>"));
     assert_eq!(page.matches("<svg ").count(), plots);
     assert!(page.contains("prefers-color-scheme: dark"));
-    for outside in [
-        "http:", "https:", "src=", "href=", "@import", "url(", "<script",
-    ] {
+    for outside in ["http:", "https:", "src=", "href=", "@import", "url(", "<script"] {
         assert!(!page.contains(outside), "{outside}");
     }
 }
@@ -120,14 +98,7 @@ fn assert_page(page: &str, plots: usize) {
 #[test]
 fn the_floor_can_be_left_out() {
     let json = Scratch::new("no-floor.json");
-    let output = run(&[
-        "--quick",
-        "--no-floor",
-        "--idle",
-        "block",
-        "--json",
-        json.path(),
-    ]);
+    let output = run(&["--quick", "--no-floor", "--idle", "block", "--json", json.path()]);
     output.assert_success();
     assert!(!output.stdout.contains("ratio"), "{}", output.stdout);
     let report: Value = serde_json::from_str(&json.read()).unwrap();

@@ -23,10 +23,7 @@ fn signals_end_the_engines_servers_in_order() {
     for idle in ["block", "adaptive", "busy"] {
         let listen = ["--listen", "127.0.0.1:0", "--idle", idle];
         assert_orderly(&[&["serve", "echo"], &listen[..]].concat(), Signal::TERM);
-        assert_orderly(
-            &[&["serve", "broadcast"], &listen[..]].concat(),
-            Signal::INT,
-        );
+        assert_orderly(&[&["serve", "broadcast"], &listen[..]].concat(), Signal::INT);
     }
 }
 
@@ -36,10 +33,7 @@ fn signals_end_the_floor_in_order() {
     for idle in ["block", "adaptive", "busy"] {
         let listen = ["--listen", "127.0.0.1:0", "--idle", idle, "--cpu", &cpu];
         assert_orderly(&[&["floor", "echo"], &listen[..]].concat(), Signal::INT);
-        assert_orderly(
-            &[&["floor", "broadcast"], &listen[..]].concat(),
-            Signal::TERM,
-        );
+        assert_orderly(&[&["floor", "broadcast"], &listen[..]].concat(), Signal::TERM);
     }
 }
 
@@ -65,28 +59,14 @@ fn an_address_of_another_machine_is_told() {
 #[test]
 fn a_cpu_that_does_not_exist_is_told() {
     for command in ["serve", "floor"] {
-        let output = run(&[
-            command,
-            "echo",
-            "--listen",
-            "127.0.0.1:0",
-            "--cpu",
-            "1000000",
-        ]);
+        let output = run(&[command, "echo", "--listen", "127.0.0.1:0", "--cpu", "1000000"]);
         output.assert_failure("cannot run on CPU 1000000");
     }
 }
 
 #[test]
 fn messages_over_the_limit_end_the_connection() {
-    let limited = [
-        "serve",
-        "echo",
-        "--listen",
-        "127.0.0.1:0",
-        "--max-message",
-        "1000",
-    ];
+    let limited = ["serve", "echo", "--listen", "127.0.0.1:0", "--max-message", "1000"];
     let (_server, url) = Running::serve(&limited);
     run(&["echo", "--url", &url, "-t", "0.1", "-s", "1000"]).assert_success();
     let output = run(&["echo", "--url", &url, "-t", "0.1", "-s", "1001"]);

@@ -90,12 +90,8 @@ fn converse(stream: TcpStream, manner: Manner) -> io::Result<()> {
             Manner::Text => stream.write_all(&frame(0x81, &payload))?,
             Manner::Fragment => {
                 let (front, back) = payload.split_at(payload.len() / 2);
-                let answer = [
-                    frame(0x02, front),
-                    frame(0x89, b"alive?"),
-                    frame(0x80, back),
-                ]
-                .concat();
+                let answer =
+                    [frame(0x02, front), frame(0x89, b"alive?"), frame(0x80, back)].concat();
                 stream.write_all(&answer)?;
                 // The client may have sent more before it saw the ping, but here it did not.
                 assert_eq!(read_frame(&mut reader)?, (0xa, b"alive?".to_vec()));
@@ -107,11 +103,7 @@ fn converse(stream: TcpStream, manner: Manner) -> io::Result<()> {
                 if manner == Manner::Shorten {
                     payload.pop();
                 }
-                let times = if manner == Manner::Repeat && first {
-                    2
-                } else {
-                    1
-                };
+                let times = if manner == Manner::Repeat && first { 2 } else { 1 };
                 stream.write_all(&frame(0x82, &payload).repeat(times))?;
             }
         }
