@@ -3,9 +3,16 @@
 //! They say what one function costs on bytes that are already in the cache. What a message costs
 //! in all is for the benchmark program to say.
 
-use divan::counter::BytesCount;
+use std::sync::Arc;
+use std::time::Instant;
+
+use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
-use eventwire::proto::{FrameHeader, OpCode, Role, Utf8Validator, apply_mask};
+use eventwire::proto::handshake::{Acceptance, Request};
+use eventwire::proto::{
+    BufferPool, Connection, Event, FrameHeader, Limits, MaskKeys, Message, OpCode, Role,
+    Utf8Validator, Workspace, apply_mask, write_frame,
+};
 
 fn main() {
     divan::main();
@@ -93,5 +100,98 @@ mod utf8 {
             let mut validator = Utf8Validator::new();
             validator.feed(black_box(text.as_bytes())).and_then(|()| validator.finish())
         });
+    }
+}
+
+mod connection {
+    use super::*;
+
+    /// Messages that lie in the input of one call, as from a client that pipelines.
+    const MESSAGES: usize = 64;
+
+    const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n\
+        Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+        Sec-WebSocket-Version: 13\r\n\r\n";
+
+    /// A server parses the opening handshake and answers it.
+    #[divan::bench]
+    fn handshake(bencher: Bencher<'_, '_>) {
+        let mut server = Server::new();
+        bencher.with_inputs(|| REQUEST.to_vec()).bench_local_refs(|input| server.open(input));
+    }
+
+    /// A server echoes binary messages: parse, unmask, encode.
+    #[divan::bench(args = SIZES)]
+    fn echo(bencher: Bencher<'_, '_>, size: usize) {
+        let mut input = Vec::new();
+        for _ in 0..MESSAGES {
+            write_frame(OpCode::Binary, &vec![0x5a; size], Some(KEY), &mut input);
+        }
+        let mut server = Server::new();
+        server.open(&mut REQUEST.to_vec());
+        bencher
+            .counter(ItemsCount::new(MESSAGES))
+            .counter(BytesCount::new(MESSAGES * size))
+            .with_inputs(|| input.clone())
+            .bench_local_refs(|input| server.echo(input));
+    }
+
+    /// A connection with what its owner lends it.
+    struct Server {
+        limits: Arc<Limits>,
+        connection: Connection,
+        out: Vec<u8>,
+        keys: MaskKeys,
+        pool: BufferPool,
+        now: Instant,
+    }
+
+    impl Server {
+        fn new() -> Self {
+            let (limits, now) = (Arc::new(Limits::default()), Instant::now());
+            Self {
+                connection: Connection::server(Arc::clone(&limits), now),
+                limits,
+                out: Vec::new(),
+                keys: MaskKeys::new(|bytes: &mut [u8]| bytes.fill(0)),
+                pool: BufferPool::default(),
+                now,
+            }
+        }
+
+        /// Makes the connection anew.
+        fn open(&mut self, request: &mut [u8]) {
+            self.connection = Connection::server(Arc::clone(&self.limits), self.now);
+            self.out.clear();
+            let Self { limits, connection, out, keys, pool, now } = self;
+            let mut workspace = Workspace { out, keys, pool, now: *now };
+            let (_, event) =
+                connection.receive(request, &mut workspace).expect("the request is right");
+            let Some(Event::Request(head)) = event else {
+                panic!("the request is complete");
+            };
+            let request =
+                Request::parse(&head, limits.head_limits()).expect("the request is right");
+            connection.accept(&request, &Acceptance::default(), &mut workspace);
+        }
+
+        fn echo(&mut self, mut input: &mut [u8]) {
+            self.out.clear();
+            let Self { connection, out, keys, pool, now, .. } = self;
+            let mut workspace = Workspace { out, keys, pool, now: *now };
+            while !input.is_empty() {
+                let (used, event) =
+                    connection.receive(input, &mut workspace).expect("the frames are right");
+                let Some(Event::Message(incoming)) = event else {
+                    panic!("the messages are whole");
+                };
+                let Message::Binary(payload) = incoming.message() else {
+                    panic!("the messages are binary");
+                };
+                write_frame(OpCode::Binary, black_box(payload), None, workspace.out);
+                drop(incoming);
+                input = &mut input[used..];
+            }
+        }
     }
 }

@@ -3,8 +3,10 @@
 use std::fs;
 use std::time::Duration;
 
+use rustix::param::clock_ticks_per_second;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, gettid, sched_getaffinity, sched_setaffinity};
+use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 
 use crate::error::Error;
@@ -131,32 +133,64 @@ impl ThreadCpu {
     }
 }
 
-/// CPU time since boot, over all CPUs, in ticks: all of it, and what the hypervisor took away.
+/// CPU time up to a moment: over all CPUs since boot, and of this program.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct StolenTime {
+pub(crate) struct CpuUse {
+    system: SystemTicks,
+    own: Duration,
+}
+
+/// Percentages of all CPU time that others had.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Interference {
+    /// Taken away by the hypervisor.
+    pub(crate) stolen: f64,
+    /// Used by other programs.
+    pub(crate) others: f64,
+}
+
+impl CpuUse {
+    /// `None` where the system does not tell.
+    pub(crate) fn now() -> Option<Self> {
+        let system = SystemTicks::parse(&fs::read_to_string("/proc/stat").ok()?)?;
+        let own = clock_gettime(ClockId::ProcessCPUTime).try_into().ok()?;
+        Some(Self { system, own })
+    }
+
+    /// What others had since `earlier`.
+    pub(crate) fn interference_since(self, earlier: Self) -> Interference {
+        let since = |ticks: fn(SystemTicks) -> u64| {
+            ticks(self.system).saturating_sub(ticks(earlier.system)) as f64
+        };
+        let total = since(|ticks| ticks.total).max(1.0);
+        let own = self.own.saturating_sub(earlier.own).as_secs_f64();
+        let own = own * clock_ticks_per_second() as f64;
+        Interference {
+            stolen: since(|ticks| ticks.stolen) * 100.0 / total,
+            others: (since(|ticks| ticks.busy) - own).max(0.0) * 100.0 / total,
+        }
+    }
+}
+
+/// The first line of `/proc/stat`, summed up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct SystemTicks {
     total: u64,
+    /// Neither idle nor stolen.
+    busy: u64,
     stolen: u64,
 }
 
-impl StolenTime {
-    pub(crate) fn now() -> Option<Self> {
-        Self::parse(&fs::read_to_string("/proc/stat").ok()?)
-    }
-
+impl SystemTicks {
     fn parse(stat: &str) -> Option<Self> {
         let line = stat.lines().next()?.strip_prefix("cpu ")?;
-        let ticks: Vec<u64> =
-            line.split_whitespace().take(8).filter_map(|tick| tick.parse().ok()).collect();
-        Some(Self { total: ticks.iter().sum(), stolen: *ticks.get(7)? })
-    }
-
-    /// Percentage of all CPU time that the hypervisor took away since `earlier`.
-    pub(crate) fn percent_since(self, earlier: Self) -> f64 {
-        let total = self.total.saturating_sub(earlier.total);
-        if total == 0 {
-            return 0.0;
-        }
-        self.stolen.saturating_sub(earlier.stolen) as f64 * 100.0 / total as f64
+        let mut ticks = line.split_whitespace().map_while(|tick| tick.parse::<u64>().ok());
+        let mut next = || ticks.next();
+        let (user, nice, system) = (next()?, next()?, next()?);
+        let (idle, waiting) = (next()?, next()?);
+        let (hard_interrupts, soft_interrupts, stolen) = (next()?, next()?, next()?);
+        let busy = user + nice + system + hard_interrupts + soft_interrupts;
+        Some(Self { total: busy + idle + waiting + stolen, busy, stolen })
     }
 }
 
@@ -181,11 +215,19 @@ mod tests {
     }
 
     #[test]
-    fn stolen_time_is_a_percentage_of_all_time() {
-        let before = StolenTime::parse("cpu  10 0 10 80 0 0 0 0 0 0\ncpu0 1\n").unwrap();
-        let after = StolenTime::parse("cpu  20 0 20 140 0 0 0 20 0 0\n").unwrap();
-        assert!((after.percent_since(before) - 20.0).abs() < 1e-9);
-        assert!(StolenTime::parse("nothing").is_none());
+    fn what_others_had_is_a_percentage_of_all_time() {
+        let at = |stat: &str, own| CpuUse {
+            system: SystemTicks::parse(stat).unwrap(),
+            own: Duration::from_secs_f64(own / clock_ticks_per_second() as f64),
+        };
+        let before = at("cpu  10 0 10 80 0 0 0 0 0 0\ncpu0 1\n", 10.0);
+        let after = at("cpu  30 5 20 105 5 2 3 20 0 0\n", 35.0);
+        let Interference { stolen, others } = after.interference_since(before);
+        // Of 90 ticks 20 were stolen; of 40 busy ones 25 were ours.
+        assert!((stolen - 100.0 * 20.0 / 90.0).abs() < 1e-6, "{stolen}");
+        assert!((others - 100.0 * 15.0 / 90.0).abs() < 1e-6, "{others}");
+        assert_eq!(SystemTicks::parse("nothing"), None);
+        assert_eq!(SystemTicks::parse("cpu 1 2 3"), None);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::cli::RunArgs;
 use crate::error::Error;
 use crate::idle::IdleMode;
 use crate::load::{self, Load, Measurement, Pace, Shape, Target, Wire};
-use crate::machine::{self, CpuPair, StolenTime, ThreadCpu};
+use crate::machine::{self, CpuPair, CpuUse, Interference, ThreadCpu};
 use crate::report::{Goal, Metric, Report, ScenarioReport};
 use crate::service::{Server, Service, ServiceConfig};
 use crate::{floor, progress_bar, server};
@@ -88,8 +88,9 @@ const FULL: Timing =
 const QUICK: Timing =
     Timing { rounds: 1, warm_up: Duration::from_millis(10), duration: Duration::from_millis(50) };
 
-/// A share of stolen CPU time that makes figures doubtful, in percent.
+/// Shares of CPU time that make figures doubtful when others have them, in percent.
 const STOLEN_MAX: f64 = 1.0;
+const OTHERS_MAX: f64 = 5.0;
 
 /// How the scenarios run.
 #[derive(Clone, Copy, Debug)]
@@ -126,7 +127,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Report, Error> {
     let mut report = Report::of_scenarios(&setting);
     let sides = if setting.with_floor { 2 } else { 1 };
     let bar = progress_bar((SCENARIOS.len() * setting.timing.rounds * sides) as u64);
-    let stolen = StolenTime::now();
+    let before = CpuUse::now();
     for scenario in &SCENARIOS {
         bar.set_message(scenario.title);
         if let Some(reason) = lacks_files(scenario) {
@@ -137,13 +138,22 @@ pub(crate) fn run(args: &RunArgs) -> Result<Report, Error> {
         report.add(run_scenario(scenario, &setting, &bar)?);
     }
     bar.finish_and_clear();
-    let stolen = StolenTime::now().zip(stolen).map(|(now, then)| now.percent_since(then));
-    if let Some(percent) = stolen.filter(|&percent| percent > STOLEN_MAX) {
-        report.note(format!(
-            "the hypervisor took {percent:.1} % of the CPU time away: the figures are doubtful"
-        ));
+    let interference = CpuUse::now().zip(before).map(|(now, then)| now.interference_since(then));
+    if let Some(note) = interference.and_then(doubts) {
+        report.note(note);
     }
     Ok(report)
+}
+
+/// What to say when others had much of the CPU time.
+fn doubts(interference: Interference) -> Option<String> {
+    let Interference { stolen, others } = interference;
+    (stolen > STOLEN_MAX || others > OTHERS_MAX).then(|| {
+        format!(
+            "the machine was not quiet: other programs used {others:.1} % of the CPU time, the \
+             hypervisor took {stolen:.1} % away; the figures are doubtful"
+        )
+    })
 }
 
 /// Why the system does not let the scenario's connections be open, both ends of each.

@@ -58,8 +58,11 @@ pub(crate) fn verdict(scenario: &ScenarioReport) -> Option<String> {
         Metric::Median => ("p50", scenario.median_ratio?, "at most"),
         Metric::Throughput => ("messages/s", scenario.throughput_ratio?, "at least"),
     };
-    let outcome = if scenario.goal_reached? { "met" } else { "MISSED" };
     let Ratio { median, lowest, highest, floor_noise } = ratio;
+    let mut outcome = if scenario.goal_reached? { "met" } else { "MISSED" }.to_owned();
+    if floor_noise.is_none_or(|noise| noise > (median - limit).abs()) {
+        outcome.push_str(" (uncertain: the floor itself varies more than that)");
+    }
     let noise = match floor_noise {
         Some(noise) => format!("; floor to floor up to {:.1} % apart", noise * 100.0),
         None => "; a single round".to_owned(),
