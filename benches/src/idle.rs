@@ -32,16 +32,28 @@ impl IdleMode {
 }
 
 /// Chooses the timeout of each wait of the raw TCP floor, by the engine's idle modes.
+///
+/// Adaptive spinning follows the engine's rule, or the floor would not be one where spinning does
+/// harm, as with a single CPU: the time to spin grows when spinning finds work or a sleep was
+/// short, and shrinks when it finds none.
 #[derive(Debug)]
 pub(crate) struct Idler {
     mode: IdleMode,
-    /// When something was last ready.
-    worked: Instant,
+    /// How long to spin, when adaptive.
+    budget: Duration,
+    /// When spinning or sleeping began, whichever it is.
+    since: Instant,
+    asleep: bool,
 }
+
+/// A budget below this is no spinning at all; a sleep that was short makes it at least this.
+const SPIN_MIN: Duration = Duration::from_micros(10);
+/// A sleep that ended sooner was not worth falling asleep for.
+const SHORT_SLEEP: Duration = Duration::from_micros(50);
 
 impl Idler {
     pub(crate) fn new(mode: IdleMode) -> Self {
-        Self { mode, worked: Instant::now() }
+        Self { mode, budget: SPIN_MAX, since: Instant::now(), asleep: false }
     }
 
     /// The timeout of the next wait; `busy` tells whether the last one found work.
@@ -49,14 +61,31 @@ impl Idler {
         match self.mode {
             IdleMode::Block => None,
             IdleMode::Busy => Some(Duration::ZERO),
-            IdleMode::Adaptive => {
-                let now = Instant::now();
-                if busy {
-                    self.worked = now;
-                }
-                (now.duration_since(self.worked) < SPIN_MAX).then_some(Duration::ZERO)
-            }
+            IdleMode::Adaptive => self.adapt(busy, Instant::now()),
         }
+    }
+
+    fn adapt(&mut self, busy: bool, now: Instant) -> Option<Duration> {
+        let elapsed = now.saturating_duration_since(self.since);
+        if busy {
+            let growth = match self.asleep {
+                false => self.budget / 4,
+                true if elapsed <= SHORT_SLEEP => (self.budget / 2).max(SPIN_MIN),
+                true => Duration::ZERO,
+            };
+            self.budget = (self.budget + growth).min(SPIN_MAX);
+            self.since = now;
+            self.asleep = false;
+        } else if !self.asleep && elapsed >= self.budget {
+            self.budget -= self.budget / 8;
+            self.since = now;
+            self.asleep = true;
+        }
+        if self.budget < SPIN_MIN && !self.asleep {
+            self.since = now;
+            self.asleep = true;
+        }
+        (!self.asleep).then_some(Duration::ZERO)
     }
 }
 
@@ -68,11 +97,37 @@ mod tests {
     fn the_mode_decides_between_spinning_and_sleeping() {
         assert_eq!(Idler::new(IdleMode::Block).timeout(true), None);
         assert_eq!(Idler::new(IdleMode::Busy).timeout(false), Some(Duration::ZERO));
-        let mut adaptive = Idler::new(IdleMode::Adaptive);
-        assert_eq!(adaptive.timeout(true), Some(Duration::ZERO));
-        if let Some(past) = Instant::now().checked_sub(SPIN_MAX) {
-            adaptive.worked = past;
-            assert_eq!(adaptive.timeout(false), None);
+        assert_eq!(Idler::new(IdleMode::Adaptive).timeout(true), Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn spinning_in_vain_gets_shorter_until_it_ends() {
+        let mut idler = Idler::new(IdleMode::Adaptive);
+        let mut now = idler.since;
+        assert_eq!(idler.adapt(false, now + SPIN_MAX / 2), Some(Duration::ZERO));
+        let (mut turns, mut last) = (0, None);
+        while idler.budget >= SPIN_MIN {
+            now += SPIN_MAX;
+            assert_eq!(idler.adapt(false, now), None);
+            // Work comes after a long sleep.
+            now += Duration::from_secs(1);
+            last = idler.adapt(true, now);
+            turns += 1;
+            assert!(turns < 100);
         }
+        assert_eq!(last, None);
+    }
+
+    #[test]
+    fn short_sleeps_bring_spinning_back() {
+        let mut idler = Idler::new(IdleMode::Adaptive);
+        let mut now = idler.since;
+        idler.budget = Duration::ZERO;
+        assert_eq!(idler.adapt(false, now), None);
+        for _ in 0..20 {
+            now += SHORT_SLEEP;
+            assert_eq!(idler.adapt(true, now), Some(Duration::ZERO));
+        }
+        assert_eq!(idler.budget, SPIN_MAX);
     }
 }

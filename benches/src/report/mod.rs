@@ -92,8 +92,9 @@ impl Report {
             None => format!("server (idle: {}) and load on the same CPU", setting.idle.name()),
         };
         let floor = if setting.with_floor { ", in turns with the floor" } else { "" };
+        let plural = if timing.rounds == 1 { "" } else { "s" };
         let rounds = format!(
-            "{} rounds of {:?} after {:?} to warm up{floor}; medians over the rounds",
+            "{} round{plural} of {:?} after {:?} to warm up{floor}; medians over the rounds",
             timing.rounds, timing.duration, timing.warm_up
         );
         let mut report = Self::new(vec![place, rounds]);

@@ -86,7 +86,7 @@ impl Frame {
             push(
                 svg,
                 format_args!(
-                    "<line class=\"grid\" x1=\"{LEFT}\" x2=\"{right}\" y1=\"{y:.1}\" y2=\"{y:.1}\"/>\
+                    "<path class=\"grid\" d=\"M{LEFT} {y:.1}H{right}\"/>\
                  <text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>\n",
                     LEFT - 8.0,
                     y + 4.0,
@@ -100,7 +100,7 @@ impl Frame {
             push(
                 svg,
                 format_args!(
-                    "<line class=\"grid\" x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{TOP}\" y2=\"{bottom}\"/>\
+                    "<path class=\"grid\" d=\"M{x:.1} {TOP}V{bottom}\"/>\
                  <text x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>\n",
                     bottom + 20.0,
                     percent_label(nines),

@@ -59,17 +59,21 @@ pub(crate) fn verdict(scenario: &ScenarioReport) -> Option<String> {
         Metric::Throughput => ("messages/s", scenario.throughput_ratio?, "at least"),
     };
     let Ratio { median, lowest, highest, floor_noise } = ratio;
-    let mut outcome = if scenario.goal_reached? { "met" } else { "MISSED" }.to_owned();
-    if floor_noise.is_none_or(|noise| noise > (median - limit).abs()) {
-        outcome.push_str(" (uncertain: the floor itself varies more than that)");
-    }
-    let noise = match floor_noise {
-        Some(noise) => format!("; floor to floor up to {:.1} % apart", noise * 100.0),
-        None => "; a single round".to_owned(),
+    let outcome = if scenario.goal_reached? { "met" } else { "MISSED" };
+    let (noise, doubt) = match floor_noise {
+        Some(noise) => {
+            let doubt = if noise > (median - limit).abs() {
+                " (uncertain: the floor itself varies more than that)"
+            } else {
+                ""
+            };
+            (format!("floor to floor up to {:.1} % apart", noise * 100.0), doubt)
+        }
+        None => ("a single round".to_owned(), " (uncertain: a single round)"),
     };
     Some(format!(
-        "{}: {what} is {median:.3} of the floor's (rounds {lowest:.3} to {highest:.3}{noise}), \
-         target {bound} {limit}: {outcome}",
+        "{}: {what} is {median:.3} of the floor's (rounds {lowest:.3} to {highest:.3}; {noise}), \
+         target {bound} {limit}: {outcome}{doubt}",
         scenario.title
     ))
 }
@@ -127,8 +131,13 @@ fn none() -> String {
     "-".to_owned()
 }
 
+/// The median, and the spread over the rounds if there were several.
 fn ratio(ratio: Ratio) -> String {
-    format!("{:.3}", ratio.median)
+    let Ratio { median, lowest, highest, floor_noise } = ratio;
+    match floor_noise {
+        Some(_) => format!("{median:.3} ({lowest:.2}-{highest:.2})"),
+        None => format!("{median:.3}"),
+    }
 }
 
 /// The first column to the left, all others to the right.

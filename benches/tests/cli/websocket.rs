@@ -54,24 +54,13 @@ fn converse(stream: TcpStream, manner: Manner) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut reader = BufReader::new(stream.try_clone()?);
     let mut stream = stream;
-    let mut key = String::new();
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line)?;
-        match line.trim_end().split_once(": ") {
-            Some(("Sec-WebSocket-Key", value)) => value.clone_into(&mut key),
-            _ if line.trim_end().is_empty() => break,
-            _ => {}
-        }
-    }
-    let guid = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
-    let mut accept = STANDARD.encode(Sha1::digest(format!("{key}{guid}")));
-    match manner {
+    let accept = accept_of(&read_key(&mut reader)?);
+    let accept = match manner {
         Manner::Forbid => return stream.write_all(b"HTTP/1.1 403 Forbidden\r\n\r\n"),
-        Manner::WrongKey => accept = STANDARD.encode([0; 20]),
         Manner::NoResponse => return Ok(()),
-        _ => {}
-    }
+        Manner::WrongKey => accept_of("another key"),
+        _ => accept,
+    };
     write!(
         stream,
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -109,6 +98,25 @@ fn converse(stream: TcpStream, manner: Manner) -> io::Result<()> {
         }
         first = false;
     }
+}
+
+/// Reads the opening request; gives its key.
+fn read_key(reader: &mut impl BufRead) -> io::Result<String> {
+    let mut key = String::new();
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line)?;
+        match line.trim_end().split_once(": ") {
+            Some(("Sec-WebSocket-Key", value)) => value.clone_into(&mut key),
+            _ if line.trim_end().is_empty() => return Ok(key),
+            _ => {}
+        }
+    }
+}
+
+/// The answer to a key (RFC 6455 §4.2.2).
+fn accept_of(key: &str) -> String {
+    STANDARD.encode(Sha1::digest(format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11")))
 }
 
 /// Reads one masked frame: its opcode and its payload in clear.
