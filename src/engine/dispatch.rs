@@ -9,9 +9,7 @@ use crate::net::disconnect::{ConnectError, Disconnect};
 use crate::net::socket::{End, Socket};
 use crate::net::sockets::Lent;
 use crate::proto::handshake::{HandshakeError, Request};
-use crate::proto::{
-    CloseFrame, Connection, ControlPayload, Event, HEADROOM, Incoming, PeerError, State,
-};
+use crate::proto::{CloseFrame, Connection, Event, HEADROOM, Incoming, PeerError, State};
 use crate::reactor::{Reactor, Readiness};
 use crate::slots::Key;
 
@@ -100,7 +98,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             }
         }
         self.sockets.uncork();
-        self.sockets.arm(conn);
+        self.sockets.arm_if_pressing(conn);
         self.buffer = buffer;
     }
 
@@ -243,11 +241,12 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let socket = self.sockets.get_mut(conn).filter(|socket| socket.protocol.is_open());
         if let Some(socket) = socket {
             socket.opened = true;
+            self.sockets.arm(conn);
             self.call(conn, |handler, id, cx| handler.on_open(id, cx, state));
         }
     }
 
-    fn closed_by_peer(&mut self, conn: Key, payload: &ControlPayload) {
+    fn closed_by_peer(&mut self, conn: Key, payload: &[u8]) {
         // The payload was checked when it arrived.
         let frame = CloseFrame::parse(payload).ok().flatten();
         let code = frame.map(|frame| frame.code);

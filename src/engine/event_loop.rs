@@ -138,21 +138,23 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// When the address cannot be had, or the configuration names an invalid subprotocol.
     pub fn listen(
         &mut self,
-        address: impl ToSocketAddrs + fmt::Debug,
+        address: impl ToSocketAddrs,
         config: ServerConfig,
         handler: impl WebSocketHandler<S> + 'static,
     ) -> Result<ListenerId, Error> {
         check_subprotocols(&config.subprotocols)?;
-        let action = format!("listen on {address:?}");
         let key = self.listeners.len() as u64;
-        let mut outcome = Err(std::io::ErrorKind::InvalidInput.into());
-        for address in address.to_socket_addrs().map_err(Error::io(action.as_str()))? {
-            outcome = self.streams.reactor.listen(address, config.backlog, key);
+        let addresses = address.to_socket_addrs().map_err(Error::io("find the address"))?;
+        let none = std::io::ErrorKind::NotFound.into();
+        let mut outcome = Err(Error::io("find an address")(none));
+        for address in addresses {
+            let listening = self.streams.reactor.listen(address, config.backlog, key);
+            outcome = listening.map_err(Error::io(format!("listen on {address}")));
             if outcome.is_ok() {
                 break;
             }
         }
-        let (socket, local) = outcome.map_err(Error::io(action))?;
+        let (socket, local) = outcome?;
         let endpoint = self.endpoints.insert(Endpoint::server(Box::new(handler), config));
         self.listeners.push(Some(Listener::new(socket, local, endpoint)));
         Ok(ListenerId(self.listeners.len() - 1))
@@ -234,20 +236,26 @@ impl<S, R: Reactor> EventLoop<S, R> {
 
     fn wait(&mut self, timeout: Option<Duration>) -> std::io::Result<()> {
         self.ready.clear();
-        let now = self.streams.reactor.now();
+        // The time of the last turn: a turn's own length is nothing to a deadline's coarseness.
+        let now = self.sockets.now;
         let timeout = if self.has_work(now) { Some(Duration::ZERO) } else { timeout };
         let timeout = earliest(timeout, self.until_deadline(now));
         if self.idle.is_busy() || timeout == Some(Duration::ZERO) {
             self.streams.reactor.poll(Some(Duration::ZERO), &mut self.ready)?;
-        } else if !self.spin(now, timeout)? {
+        } else if !self.idle.is_adaptive() {
             self.sleep(timeout)?;
+        } else if !self.spin(timeout)? {
+            let start = self.streams.reactor.now();
+            self.sleep(timeout)?;
+            self.idle.slept(self.streams.reactor.now().duration_since(start));
         }
         self.sockets.now = self.streams.reactor.now();
         Ok(())
     }
 
     /// Looks for work without sleeping, for as long as it promises to pay; whether there is some.
-    fn spin(&mut self, start: Instant, timeout: Option<Duration>) -> std::io::Result<bool> {
+    fn spin(&mut self, timeout: Option<Duration>) -> std::io::Result<bool> {
+        let start = self.streams.reactor.now();
         let budget = self.idle.spin(start).min(timeout.unwrap_or(Duration::MAX));
         let (mut before, mut looks) = (start, 0);
         while before.duration_since(start) < budget {
@@ -274,12 +282,10 @@ impl<S, R: Reactor> EventLoop<S, R> {
     }
 
     fn sleep(&mut self, timeout: Option<Duration>) -> std::io::Result<()> {
-        let start = self.streams.reactor.now();
         self.shared.doorbell.about_to_sleep();
         let timeout = if self.shared.has_work() { Some(Duration::ZERO) } else { timeout };
         let polled = self.streams.reactor.poll(timeout, &mut self.ready);
         self.shared.doorbell.awake();
-        self.idle.slept(self.streams.reactor.now().duration_since(start));
         polled
     }
 

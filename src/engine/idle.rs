@@ -40,6 +40,11 @@ impl IdleStrategy {
         matches!(self.idle, Idle::Busy)
     }
 
+    /// Whether to spin before sleeping, for as long as it pays.
+    pub(super) const fn is_adaptive(&self) -> bool {
+        matches!(self.idle, Idle::Adaptive { .. })
+    }
+
     /// How long to spin before sleeping.
     pub(super) fn spin(&self, now: Instant) -> Duration {
         let resting = self.resting_until.is_some_and(|until| now < until);

@@ -128,6 +128,11 @@ impl Cork {
         }
     }
 
+    /// All of it, if it was all copied.
+    pub(crate) fn as_slice(&self) -> Option<&[u8]> {
+        self.pieces.is_empty().then_some(&self.bytes)
+    }
+
     /// The slices to send, as many as fit, and their length in all.
     pub(crate) fn slices<'a>(
         &'a self,

@@ -88,6 +88,12 @@ impl Socket {
         }
     }
 
+    /// Whether messages can be sent.
+    #[inline]
+    pub(crate) fn is_open(&self) -> bool {
+        self.protocol.is_open() && !self.dead
+    }
+
     /// Bytes in the outbox.
     pub(crate) fn queued(&self) -> usize {
         self.outbox.as_ref().map_or(0, |outbox| outbox.bytes())
@@ -96,6 +102,11 @@ impl Socket {
     /// Whether so much waits that nothing more should be asked of the peer.
     pub(crate) fn is_backed_up(&self, limits: &OutboxLimits) -> bool {
         self.queued() > limits.soft
+    }
+
+    /// Whether a deadline may be due sooner than the next sign of life.
+    pub(crate) fn is_pressed(&self) -> bool {
+        self.outbox.is_some() || self.protocol.is_pressed()
     }
 
     /// The next moment at which something is due.

@@ -4,25 +4,22 @@ use std::time::{Duration, Instant};
 
 use super::{Limits, ProtocolError};
 
-/// The payload of a control frame: at most 125 bytes (RFC 6455 §5.5), held by value.
-#[derive(Clone, Copy)]
-pub struct ControlPayload {
+/// The payload so far of a control frame that arrives in pieces: at most 125 bytes in the end
+/// (RFC 6455 §5.5).
+pub(super) struct ControlPayload {
     bytes: [u8; Self::MAX_LEN],
     len: u8,
 }
 
 impl ControlPayload {
     /// The longest payload of a control frame, in bytes.
-    pub const MAX_LEN: usize = 125;
+    pub(super) const MAX_LEN: usize = 125;
 
-    /// Appends `bytes`; returns them where they lie now. The frame's header was checked, so they
-    /// fit.
-    pub(super) fn extend(&mut self, bytes: &[u8]) -> &mut [u8] {
+    /// Appends `bytes`. The frame's header was checked, so they fit.
+    pub(super) fn extend(&mut self, bytes: &[u8]) {
         let start = usize::from(self.len);
-        let fresh = &mut self.bytes[start..start + bytes.len()];
-        fresh.copy_from_slice(bytes);
+        self.bytes[start..start + bytes.len()].copy_from_slice(bytes);
         self.len += bytes.len() as u8;
-        fresh
     }
 }
 
@@ -92,7 +89,7 @@ mod tests {
     fn a_payload_grows_piece_by_piece() {
         let mut payload = ControlPayload::default();
         payload.extend(b"ab");
-        assert_eq!(payload.extend(b"cd"), b"cd");
+        payload.extend(b"cd");
         assert_eq!(&*payload, b"abcd");
     }
 }

@@ -21,7 +21,6 @@ pub(crate) use buffer::HEADROOM;
 pub use buffer::{Buffer, BufferPool};
 pub use close::{CloseCode, CloseFrame};
 pub use connection::{Connection, Event, Incoming, PeerError, State, TimedOut, Workspace};
-pub use control::ControlPayload;
 pub use error::ProtocolError;
 pub use frame::{FrameHeader, OpCode};
 pub use limits::Limits;

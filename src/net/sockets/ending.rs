@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::{SendStatus, Sockets};
 use crate::net::disconnect::{ConnectError, Disconnect};
-use crate::net::socket::End;
+use crate::net::socket::{End, Socket};
 use crate::net::streams::Transmit;
 use crate::proto::{CloseCode, Connection, PeerError, State, TimedOut};
 use crate::slots::Key;
@@ -135,6 +135,15 @@ impl Sockets {
         };
         if let Some(deadline) = socket.deadline(&limits) {
             socket.armed = self.wheel.arm(conn, deadline, socket.armed);
+        }
+    }
+
+    /// As [`Sockets::arm`], for a connection that was read from: one that is open and owes
+    /// nothing has an entry already, for its next sign of life.
+    #[inline]
+    pub(crate) fn arm_if_pressing(&mut self, conn: Key) {
+        if self.slots.get(conn).is_some_and(Socket::is_pressed) {
+            self.arm(conn);
         }
     }
 

@@ -19,9 +19,15 @@ impl Sockets {
         if len == 0 {
             return;
         }
-        let mut slices = [IoSlice::new(&[]); MAX_SLICES];
-        let (count, offered) = self.cork.slices(received, &mut slices);
-        match io.transmit(conn.index(), &slices[..count]) {
+        let (sent, offered) = match self.cork.as_slice() {
+            Some(slice) => (io.transmit(conn.index(), &[IoSlice::new(slice)]), len),
+            None => {
+                let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+                let (count, offered) = self.cork.slices(received, &mut slices);
+                (io.transmit(conn.index(), &slices[..count]), offered)
+            }
+        };
+        match sent {
             Ok(sent) if sent == len => self.cork.clear(&mut self.pool),
             Ok(sent) => self.spill(conn, sent, sent < offered, received, io),
             Err(error) => {
@@ -83,7 +89,11 @@ impl Sockets {
     }
 
     /// Flushes those that others' handlers wrote to.
+    #[inline]
     pub(crate) fn flush_dirty(&mut self, io: &mut dyn Transmit) {
+        if self.dirty.is_empty() {
+            return;
+        }
         let mut dirty = std::mem::take(&mut self.dirty);
         for conn in dirty.drain(..) {
             if let Some(socket) = self.slots.get_mut(conn) {

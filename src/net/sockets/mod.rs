@@ -200,7 +200,7 @@ impl Sockets {
     }
 
     pub(crate) fn is_open(&self, conn: Key) -> bool {
-        self.slots.get(conn).is_some_and(|socket| socket.protocol.is_open() && !socket.dead)
+        self.slots.get(conn).is_some_and(Socket::is_open)
     }
 
     fn role(&self, conn: Key) -> Role {

@@ -24,8 +24,18 @@ impl Sockets {
         topics: &mut Topics,
         io: &mut dyn Transmit,
     ) -> SendStatus {
-        if !self.is_open(conn) {
+        let Some(socket) = self.slots.get_mut(conn).filter(|socket| socket.is_open()) else {
             return SendStatus::Gone;
+        };
+        if topics.is_settled() && socket.outbox.is_none() && message.len() < REUSE {
+            // Most answers are short, and go to whoever asked.
+            if self.current.as_ref().is_some_and(|current| current.conn == conn)
+                && self.cork.len() < CORK_FULL
+            {
+                let key = socket.protocol.mask_key(&mut self.keys);
+                self.cork.push_frame(message.opcode(), message.as_bytes(), key);
+                return SendStatus::Sent;
+            }
         }
         self.settle(conn, topics, io);
         self.push_frame(conn, message.opcode(), message.as_bytes(), io)

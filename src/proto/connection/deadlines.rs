@@ -24,6 +24,11 @@ impl Connection {
         }
     }
 
+    /// Whether [`Connection::deadline`] may be nearer than the next sign of life that is due.
+    pub(crate) fn is_pressed(&self) -> bool {
+        self.state != State::Open || self.message.unfinished_since().is_some()
+    }
+
     fn liveness_deadline(&self) -> Option<Instant> {
         let interval = self.limits.ping_interval?;
         if self.awaiting_pong {

@@ -3,7 +3,7 @@ use std::fmt;
 use std::time::Instant;
 
 use crate::proto::handshake::HandshakeError;
-use crate::proto::{Buffer, BufferPool, ControlPayload, MaskKeys, Message, OpCode, ProtocolError};
+use crate::proto::{Buffer, BufferPool, MaskKeys, Message, OpCode, ProtocolError};
 
 /// Where a connection is in its life.
 ///
@@ -48,11 +48,13 @@ pub enum Event<'a> {
     /// A whole message.
     Message(Incoming<'a>),
     /// A ping. Its pong was written: nothing else was in that call.
-    Ping(ControlPayload),
+    Ping(Cow<'a, [u8]>),
     /// A pong, asked for or not.
-    Pong(ControlPayload),
-    /// The peer's close frame, which is its last. Ours was written if it had not been sent.
-    Close(ControlPayload),
+    Pong(Cow<'a, [u8]>),
+    /// The payload of the peer's close frame, which is its last frame, for
+    /// [`CloseFrame::parse`](crate::proto::CloseFrame::parse); it was checked. Our close frame
+    /// was written if it had not been sent.
+    Close(Cow<'a, [u8]>),
 }
 
 /// A message as it arrived: in the input, or assembled from pieces.

@@ -1,10 +1,12 @@
 //! Frames in, whatever way they were split.
 
+use std::borrow::Cow;
+use std::ops::Range;
 use std::time::Instant;
 
-use super::{Connection, Event, Incoming, PeerError, State, Workspace};
+use super::{Connection, ControlPayload, Event, Incoming, PeerError, State, Workspace};
 use crate::proto::{
-    BufferPool, CloseFrame, ControlPayload, FrameHeader, Message, OpCode, ProtocolError, apply_mask,
+    BufferPool, CloseFrame, FrameHeader, Message, OpCode, ProtocolError, apply_mask,
 };
 
 /// Payloads with at least this much still to come are received straight into their buffer.
@@ -33,6 +35,13 @@ impl Frame {
         self.offset = (self.offset + bytes.len()) % 4;
         self.remaining -= bytes.len();
     }
+}
+
+/// A control frame that is whole.
+struct WholeControl {
+    opcode: OpCode,
+    /// Its payload, if it did not arrive in one piece.
+    split: Option<Box<ControlPayload>>,
 }
 
 impl Connection {
@@ -64,12 +73,19 @@ impl Connection {
                 }
                 frame
             };
-            let take = frame.remaining.min(input.len() - at);
-            let event = self.absorb(frame, &input[at..at + take], workspace)?;
-            at += take;
-            if event.is_some() {
-                return Ok((at, event));
+            let end = at + frame.remaining.min(input.len() - at);
+            if frame.opcode.is_control() {
+                if let Some(whole) = self.absorb_control(frame, at..end, input, workspace)? {
+                    let payload = match whole.split {
+                        Some(payload) => Cow::Owned(payload.to_vec()),
+                        None => Cow::Borrowed(&input[at..end]),
+                    };
+                    return Ok((end, Some(control_event(whole.opcode, payload))));
+                }
+            } else if let Some(event) = self.absorb(frame, &input[at..end], workspace)? {
+                return Ok((end, Some(event)));
             }
+            at = end;
             if self.frame.is_some() {
                 break;
             }
@@ -135,9 +151,6 @@ impl Connection {
         bytes: &[u8],
         workspace: &mut Workspace<'_>,
     ) -> Result<Option<Event<'static>>, ProtocolError> {
-        if frame.opcode.is_control() {
-            return self.absorb_control(frame, bytes, workspace);
-        }
         if self.state == State::Closing {
             frame.remaining -= bytes.len();
         } else if !bytes.is_empty() {
@@ -146,21 +159,28 @@ impl Connection {
         self.end_if_whole(frame, workspace)
     }
 
+    /// Takes payload bytes of a control frame and, once it is whole, acts on it. Returns it if the
+    /// owner is to be told.
     fn absorb_control(
         &mut self,
         mut frame: Frame,
-        bytes: &[u8],
+        bytes: Range<usize>,
+        input: &mut [u8],
         workspace: &mut Workspace<'_>,
-    ) -> Result<Option<Event<'static>>, ProtocolError> {
-        let mut payload = self.control.take().map_or_else(ControlPayload::default, |kept| *kept);
-        frame.unmask(payload.extend(bytes));
-        if frame.remaining > 0 {
-            self.control = Some(Box::new(payload));
-            self.frame = Some(frame);
+    ) -> Result<Option<WholeControl>, ProtocolError> {
+        let bytes = &mut input[bytes];
+        frame.unmask(bytes);
+        if frame.remaining > 0 || self.control.is_some() {
+            self.control.get_or_insert_default().extend(bytes);
+        }
+        self.frame = Some(frame).filter(|frame| frame.remaining > 0);
+        if self.frame.is_some() {
             return Ok(None);
         }
-        self.frame = None;
-        self.receive_control(frame.opcode, payload, workspace)
+        let split = self.control.take();
+        let payload = split.as_deref().map_or(&*bytes, |split| split);
+        let told = self.receive_control(frame.opcode, payload, workspace)?;
+        Ok(told.then_some(WholeControl { opcode: frame.opcode, split }))
     }
 
     fn end_if_whole(
@@ -184,28 +204,29 @@ impl Connection {
         Ok(Some(Event::Message(Incoming::Assembled(opcode, buffer))))
     }
 
+    /// Acts on a control frame; whether the owner is to be told.
     fn receive_control(
         &mut self,
         opcode: OpCode,
-        payload: ControlPayload,
+        payload: &[u8],
         workspace: &mut Workspace<'_>,
-    ) -> Result<Option<Event<'static>>, ProtocolError> {
+    ) -> Result<bool, ProtocolError> {
         match opcode {
             OpCode::Close => {
-                let reply = CloseFrame::parse(&payload)?.map(|frame| frame.code);
+                let reply = CloseFrame::parse(payload)?.map(|frame| frame.code);
                 if self.state == State::Open {
                     self.write_close(reply, "", workspace);
                 }
                 self.enter(State::Closed, workspace);
-                Ok(Some(Event::Close(payload)))
+                Ok(true)
             }
             // RFC 6455 §5.5.1: after our close frame nothing more is sent, so no pong either.
-            _ if self.state == State::Closing => Ok(None),
+            _ if self.state == State::Closing => Ok(false),
             OpCode::Ping => {
-                self.write_control(OpCode::Pong, &payload, workspace);
-                Ok(Some(Event::Ping(payload)))
+                self.write_control(OpCode::Pong, payload, workspace);
+                Ok(true)
             }
-            _ => Ok(Some(Event::Pong(payload))),
+            _ => Ok(true),
         }
     }
 
@@ -249,6 +270,14 @@ impl Connection {
             self.fail(error, workspace);
             error.into()
         })
+    }
+}
+
+fn control_event(opcode: OpCode, payload: Cow<'_, [u8]>) -> Event<'_> {
+    match opcode {
+        OpCode::Close => Event::Close(payload),
+        OpCode::Ping => Event::Ping(payload),
+        _ => Event::Pong(payload),
     }
 }
 
