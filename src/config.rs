@@ -1,4 +1,5 @@
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::net::socket::OutboxLimits;
@@ -232,6 +233,7 @@ pub struct ClientConfig {
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) origin: Option<String>,
     pub(crate) addresses: Vec<SocketAddr>,
+    pub(crate) unix_socket: Option<PathBuf>,
 }
 
 impl ClientConfig {
@@ -288,6 +290,13 @@ impl ClientConfig {
     #[must_use]
     pub fn address(mut self, address: SocketAddr) -> Self {
         self.addresses.push(address);
+        self
+    }
+
+    /// Connects to this Unix socket instead of any address; the URL still says what is asked for.
+    #[must_use]
+    pub fn unix_socket(mut self, path: impl Into<PathBuf>) -> Self {
+        self.unix_socket = Some(path.into());
         self
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
 
 use super::endpoint::Endpoint;
 use super::handle::Resolved;
@@ -38,8 +39,12 @@ impl<S, R: Reactor> EventLoop<S, R> {
         }
         let (host, port) = (url.host().to_owned(), url.port());
         let request = request(url, &config)?;
-        let ClientConfig { limits, mut addresses, .. } = config;
+        let ClientConfig { limits, mut addresses, unix_socket, .. } = config;
         let conn = self.begin_connect(request, Endpoint::client(Box::new(handler), limits));
+        if let Some(path) = unix_socket {
+            self.try_path(conn, &path);
+            return Ok(ConnectionId(conn));
+        }
         if addresses.is_empty() {
             addresses = known_addresses(&host, port);
         }
@@ -116,6 +121,18 @@ impl<S, R: Reactor> EventLoop<S, R> {
 
     fn try_address(&mut self, conn: Key, address: SocketAddr) -> io::Result<()> {
         let stream = self.streams.reactor.connect(address)?;
+        self.watch(conn, stream)
+    }
+
+    fn try_path(&mut self, conn: Key, path: &Path) {
+        let stream = self.streams.reactor.connect_unix(path);
+        if let Err(error) = stream.and_then(|stream| self.watch(conn, stream)) {
+            self.sockets.fail(conn, error);
+        }
+    }
+
+    /// Takes in the stream of a connection that is being made.
+    fn watch(&mut self, conn: Key, stream: R::Stream) -> io::Result<()> {
         self.streams.insert(conn.index(), stream);
         self.streams.register(conn.index(), conn.to_bits())
     }

@@ -52,7 +52,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// comes before registration, which reports whatever is left.
     pub(super) fn admit(
         &mut self,
-        (stream, peer): (R::Stream, SocketAddr),
+        (stream, peer): (R::Stream, Option<SocketAddr>),
         endpoint: usize,
         state: &mut S,
     ) {
@@ -61,7 +61,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             return;
         };
         let protocol = Connection::server(limits, self.sockets.now);
-        let conn = self.sockets.insert(Socket::new(protocol, endpoint, Some(peer)));
+        let conn = self.sockets.insert(Socket::new(protocol, endpoint, peer));
         self.streams.insert(conn.index(), stream);
         let sockets = &self.sockets;
         let evicted = self.pending.push(conn, |conn| {

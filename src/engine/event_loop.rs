@@ -1,5 +1,6 @@
 use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -155,15 +156,47 @@ impl<S, R: Reactor> EventLoop<S, R> {
             }
         }
         let (socket, local) = outcome?;
-        let endpoint = self.endpoints.insert(Endpoint::server(Box::new(handler), config));
-        self.listeners.push(Some(Listener::new(socket, local, endpoint)));
-        Ok(ListenerId(self.listeners.len() - 1))
+        Ok(self.add_listener(socket, Some(local), config, Box::new(handler)))
     }
 
-    /// The address that a listener listens on.
+    /// Listens on the Unix socket `path`, for clients on this machine.
+    ///
+    /// The file is made, and stays when the listener is closed: whoever listens there next
+    /// removes it first.
+    ///
+    /// # Errors
+    ///
+    /// As [`listen`](Self::listen).
+    pub fn listen_unix(
+        &mut self,
+        path: impl AsRef<Path>,
+        config: ServerConfig,
+        handler: impl WebSocketHandler<S> + 'static,
+    ) -> Result<ListenerId, Error> {
+        check_subprotocols(&config.subprotocols)?;
+        let path = path.as_ref();
+        let key = self.listeners.len() as u64;
+        let socket = self.streams.reactor.listen_unix(path, config.backlog, key);
+        let socket = socket.map_err(Error::io(format!("listen on {}", path.display())))?;
+        Ok(self.add_listener(socket, None, config, Box::new(handler)))
+    }
+
+    fn add_listener(
+        &mut self,
+        socket: R::Listener,
+        local: Option<SocketAddr>,
+        config: ServerConfig,
+        handler: Box<dyn WebSocketHandler<S>>,
+    ) -> ListenerId {
+        let endpoint = self.endpoints.insert(Endpoint::server(handler, config));
+        self.listeners.push(Some(Listener::new(socket, local, endpoint)));
+        ListenerId(self.listeners.len() - 1)
+    }
+
+    /// The address that a listener listens on, unless it is a path.
     #[must_use]
     pub fn local_addr(&self, listener: ListenerId) -> Option<SocketAddr> {
-        self.listeners.get(listener.0)?.as_ref().map(|listener| listener.local)
+        self.listeners.get(listener.0)?.as_ref()?.local
     }
 
     /// Stops listening; connections that were accepted stay. `false` if it was closed already.

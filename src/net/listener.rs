@@ -16,7 +16,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Listener<R: Reactor> {
     socket: R::Listener,
-    pub(crate) local: SocketAddr,
+    /// The address, unless it is a path.
+    pub(crate) local: Option<SocketAddr>,
     /// Which handler its connections belong to.
     pub(crate) endpoint: usize,
     /// Readiness has come and was not used up: edge-triggered readiness does not come twice.
@@ -27,7 +28,11 @@ pub(crate) struct Listener<R: Reactor> {
 }
 
 impl<R: Reactor> Listener<R> {
-    pub(crate) const fn new(socket: R::Listener, local: SocketAddr, endpoint: usize) -> Self {
+    pub(crate) const fn new(
+        socket: R::Listener,
+        local: Option<SocketAddr>,
+        endpoint: usize,
+    ) -> Self {
         Self { socket, local, endpoint, ready: true, paused_until: None, pause: FIRST_PAUSE }
     }
 
@@ -46,7 +51,7 @@ impl<R: Reactor> Listener<R> {
         &mut self,
         reactor: &mut R,
         now: Instant,
-    ) -> Option<(R::Stream, SocketAddr)> {
+    ) -> Option<(R::Stream, Option<SocketAddr>)> {
         loop {
             match reactor.accept(&mut self.socket) {
                 Ok(accepted) => {

@@ -20,9 +20,10 @@ pub mod sim;
 use std::fmt;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-pub use self::mio::{MioReactor, MioWaker};
+pub use self::mio::{MioListener, MioReactor, MioStream, MioWaker};
 pub use self::sim::SimReactor;
 
 /// What the kernel says of one registered stream or listener.
@@ -104,13 +105,27 @@ pub trait Reactor: Sized {
         key: u64,
     ) -> io::Result<(Self::Listener, SocketAddr)>;
 
-    /// Takes one connection that waits on `listener`. The stream is not registered yet.
+    /// Listens on the Unix socket `path`, as [`Reactor::listen`] does on an address.
+    ///
+    /// # Errors
+    ///
+    /// What the system says; `Unsupported` by default.
+    fn listen_unix(&mut self, path: &Path, backlog: u32, key: u64) -> io::Result<Self::Listener> {
+        let _ = (path, backlog, key);
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Takes one connection that waits on `listener`, with the address of its other end if that
+    /// has one. The stream is not registered yet.
     ///
     /// # Errors
     ///
     /// `WouldBlock` when none waits; otherwise what the system says (descriptors exhausted, the
     /// connection gone already).
-    fn accept(&mut self, listener: &mut Self::Listener) -> io::Result<(Self::Stream, SocketAddr)>;
+    fn accept(
+        &mut self,
+        listener: &mut Self::Listener,
+    ) -> io::Result<(Self::Stream, Option<SocketAddr>)>;
 
     /// Begins to connect to `address` without waiting. The stream is not registered yet; once it
     /// is, its first writable readiness says that [`Reactor::connect_result`] knows the outcome.
@@ -119,6 +134,16 @@ pub trait Reactor: Sized {
     ///
     /// What the system says at once (descriptors exhausted, no route).
     fn connect(&mut self, address: SocketAddr) -> io::Result<Self::Stream>;
+
+    /// Begins to connect to the Unix socket `path`, as [`Reactor::connect`] does to an address.
+    ///
+    /// # Errors
+    ///
+    /// What the system says at once; `Unsupported` by default.
+    fn connect_unix(&mut self, path: &Path) -> io::Result<Self::Stream> {
+        let _ = path;
+        Err(io::ErrorKind::Unsupported.into())
+    }
 
     /// The outcome of [`Reactor::connect`]: `Ok(true)` connected, `Ok(false)` not known yet.
     ///

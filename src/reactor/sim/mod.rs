@@ -248,11 +248,14 @@ impl Reactor for SimReactor {
         Ok((SimListener { id, drops: self.drops.clone() }, address))
     }
 
-    fn accept(&mut self, listener: &mut SimListener) -> io::Result<(SimStream, SocketAddr)> {
+    fn accept(
+        &mut self,
+        listener: &mut SimListener,
+    ) -> io::Result<(SimStream, Option<SocketAddr>)> {
         let outcome = self.begin().accept(listener.id);
         self.network.note(format_args!("accept #{} -> {}", listener.id, Outcome(&outcome)));
         let (id, address) = outcome?;
-        Ok((self.stream(id), address))
+        Ok((self.stream(id), Some(address)))
     }
 
     fn connect(&mut self, address: SocketAddr) -> io::Result<SimStream> {

@@ -1,15 +1,22 @@
+//! The real world.
+
+mod socket;
+
 use std::fs::File;
-use std::io::{self, IoSlice, Read, Write};
-use std::net::{Shutdown, SocketAddr, ToSocketAddrs};
+use std::io::{self, IoSlice, Read};
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use mio::event::Event;
-use mio::net::{TcpListener, TcpStream};
+use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use mio::{Events, Interest, Poll, Token, Waker};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
+pub use self::socket::{MioListener, MioStream};
 use super::{EntropySource, Reactor, Readiness, ResolveDone, Wake};
 
 // Keys are 64 bits and travel through the kernel as tokens.
@@ -64,8 +71,8 @@ impl MioReactor {
 }
 
 impl Reactor for MioReactor {
-    type Stream = TcpStream;
-    type Listener = TcpListener;
+    type Stream = MioStream;
+    type Listener = MioListener;
     type Waker = MioWaker;
 
     fn poll(&mut self, timeout: Option<Duration>, ready: &mut Vec<Readiness>) -> io::Result<()> {
@@ -111,70 +118,94 @@ impl Reactor for MioReactor {
         address: SocketAddr,
         backlog: u32,
         key: u64,
-    ) -> io::Result<(TcpListener, SocketAddr)> {
-        let domain = Domain::for_address(address);
-        let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
-        socket.set_nonblocking(true)?;
+    ) -> io::Result<(MioListener, SocketAddr)> {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         // A restarted server takes its address back though old connections linger in TIME_WAIT.
         socket.set_reuse_address(true)?;
         // Accepted streams inherit it, which saves a call for each.
         socket.set_tcp_nodelay(true)?;
-        socket.bind(&address.into())?;
-        socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+        let socket = begin_listening(socket, &address.into(), backlog)?;
         let mut listener = TcpListener::from_std(socket.into());
         let local = listener.local_addr()?;
         self.poll.registry().register(&mut listener, token(key), Interest::READABLE)?;
-        Ok((listener, local))
+        Ok((MioListener::Tcp(listener), local))
     }
 
-    fn accept(&mut self, listener: &mut TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+    fn listen_unix(&mut self, path: &Path, backlog: u32, key: u64) -> io::Result<MioListener> {
+        let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+        let socket = begin_listening(socket, &SockAddr::unix(path)?, backlog)?;
+        let mut listener = UnixListener::from_std(OwnedFd::from(socket).into());
+        self.poll.registry().register(&mut listener, token(key), Interest::READABLE)?;
+        Ok(MioListener::Unix(listener))
+    }
+
+    fn accept(
+        &mut self,
+        listener: &mut MioListener,
+    ) -> io::Result<(MioStream, Option<SocketAddr>)> {
         listener.accept()
     }
 
-    fn connect(&mut self, address: SocketAddr) -> io::Result<TcpStream> {
+    fn connect(&mut self, address: SocketAddr) -> io::Result<MioStream> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
-        Ok(stream)
+        Ok(MioStream::Tcp(stream))
     }
 
-    fn connect_result(&mut self, stream: &mut TcpStream) -> io::Result<bool> {
+    fn connect_unix(&mut self, path: &Path) -> io::Result<MioStream> {
+        UnixStream::connect(path).map(MioStream::Unix)
+    }
+
+    fn connect_result(&mut self, stream: &mut MioStream) -> io::Result<bool> {
         if let Some(error) = stream.take_error()? {
             return Err(error);
         }
-        match stream.peer_addr() {
-            Ok(_) => Ok(true),
+        match stream.peer() {
+            Ok(()) => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(false),
             Err(error) => Err(error),
         }
     }
 
-    fn register(&mut self, stream: &mut TcpStream, key: u64) -> io::Result<()> {
+    fn register(&mut self, stream: &mut MioStream, key: u64) -> io::Result<()> {
         let both = Interest::READABLE | Interest::WRITABLE;
-        self.poll.registry().register(stream, token(key), both)
+        let registry = self.poll.registry();
+        match stream {
+            MioStream::Tcp(stream) => registry.register(stream, token(key), both),
+            MioStream::Unix(stream) => registry.register(stream, token(key), both),
+        }
     }
 
     #[inline]
-    fn recv(&mut self, stream: &mut TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
-        stream.read(buffer)
+    fn recv(&mut self, stream: &mut MioStream, buffer: &mut [u8]) -> io::Result<usize> {
+        stream.recv(buffer)
     }
 
     #[inline]
-    fn send(&mut self, stream: &mut TcpStream, bytes: &[u8]) -> io::Result<usize> {
-        stream.write(bytes)
+    fn send(&mut self, stream: &mut MioStream, bytes: &[u8]) -> io::Result<usize> {
+        stream.send(bytes)
     }
 
     #[inline]
     fn send_vectored(
         &mut self,
-        stream: &mut TcpStream,
+        stream: &mut MioStream,
         slices: &[IoSlice<'_>],
     ) -> io::Result<usize> {
-        stream.write_vectored(slices)
+        stream.send_vectored(slices)
     }
 
-    fn shutdown(&mut self, stream: &mut TcpStream) -> io::Result<()> {
-        stream.shutdown(Shutdown::Write)
+    fn shutdown(&mut self, stream: &mut MioStream) -> io::Result<()> {
+        stream.shutdown()
     }
+}
+
+/// Binds and listens without blocking; mio's own way allows a backlog of 128 only.
+fn begin_listening(socket: Socket, address: &SockAddr, backlog: u32) -> io::Result<Socket> {
+    socket.set_nonblocking(true)?;
+    socket.bind(address)?;
+    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+    Ok(socket)
 }
 
 const fn token(key: u64) -> Token {
