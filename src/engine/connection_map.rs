@@ -18,7 +18,13 @@ use crate::slots::Key;
 ///         app.names.insert(conn, "guest".to_owned());
 ///     }
 ///
-///     fn on_close(&mut self, conn: ConnectionId, _: &Disconnect, _: &mut Context<'_>, app: &mut App) {
+///     fn on_close(
+///         &mut self,
+///         conn: ConnectionId,
+///         _: &Disconnect,
+///         _: &mut Context<'_>,
+///         app: &mut App,
+///     ) {
 ///         app.names.remove(conn);
 ///     }
 /// }

@@ -1,0 +1,307 @@
+//! Rules of this repository that no compiler checks, read off the sources.
+//!
+//! The tables say what holds. A rule that is in the way is changed here, with its reason, before
+//! the code that needs it.
+
+mod source;
+
+use std::fs;
+use std::path::Path;
+
+use source::{Source, line_of, occurrences, paths};
+
+/// The layers: every file or folder directly in `src`, from the bottom up, and what of the crate
+/// it may import. `lib.rs`, the facade's top, may import everything.
+const LAYERS: &[(&str, &[&str])] = &[
+    ("slots", &[]),
+    ("proto", &[]),
+    ("queue", &["slots"]),
+    ("timers", &["slots"]),
+    // Topics hand out encoded frames, so that a broadcast is encoded once.
+    ("topics", &["slots", "proto::FrameHeader", "proto::Message"]),
+    ("reactor", &[]),
+    ("net", &["slots", "proto", "queue", "timers", "topics", "reactor"]),
+    // The facade composes the limits and errors of the layers, which own them.
+    ("error", &["proto::handshake"]),
+    ("config", &["proto", "net::socket::OutboxLimits", "topics::TopicLimits"]),
+    (
+        "engine",
+        &["slots", "proto", "queue", "timers", "topics", "reactor", "net", "error", "config"],
+    ),
+];
+
+/// Layers without I/O: bytes, keys and the time are arguments.
+const PURE: &[&str] = &["slots", "proto", "queue", "timers", "topics"];
+
+/// What pure layers do without. Default hashers draw randomness.
+const IMPURE: &[&str] = &[
+    "std::collections::HashMap",
+    "std::collections::HashSet",
+    "std::hash",
+    "std::io",
+    "std::net::TcpListener",
+    "std::net::TcpStream",
+    "std::net::ToSocketAddrs",
+    "std::net::UdpSocket",
+];
+
+/// The clock, chance and the system: reached through `reactor` alone, or a simulation would not
+/// replay a seed.
+const WORLD: &[&str] = &[
+    "std::env",
+    "std::fs",
+    "std::net::TcpListener",
+    "std::net::TcpStream",
+    "std::net::UdpSocket",
+    "std::os",
+    "std::process",
+    "std::thread",
+    "std::time::SystemTime",
+];
+
+/// The same, as calls.
+const WORLD_CALLS: &[&str] = &["Instant::now", ".elapsed()", "RandomState"];
+
+/// Files that may all the same, and why.
+const WORLD_EXCEPT: &[(&str, &str)] = &[
+    // Offers the processor to others between two looks for work: `yield_now`.
+    ("src/engine/event_loop.rs", "std::thread"),
+];
+
+/// What the library depends on, and the one place that imports it.
+const DEPENDENCIES: &[(&str, &str)] = &[
+    ("base64", "src/proto/handshake/"),
+    ("bytes", "src/"),
+    ("crossbeam-queue", "src/"),
+    ("httparse", "src/proto/handshake/"),
+    ("mio", "src/reactor/mio.rs"),
+    ("sha1", "src/proto/handshake/"),
+    ("slab", "src/"),
+    ("socket2", "src/reactor/mio.rs"),
+];
+
+/// Code that is nowhere in the workspace: unfinished, or a check switched off.
+const NO_CODE: &[&str] = &["dbg!", "todo!", "unimplemented!", "unsafe ", "#[allow", "#![allow"];
+
+/// Marks of unfinished work, in comments.
+const NO_MARKS: &[&str] = &["FIXME", "TODO", "XXX"];
+
+/// One word, one meaning: what the sources of the library do not say, and what they say instead.
+const WORDS: &[(&str, &str)] = &[
+    ("callback", "handler"),
+    ("dispatcher", "event loop"),
+    ("emit", "publish an event, broadcast a message"),
+    ("graceful", "drain"),
+    ("packet", "frame"),
+    ("send queue", "outbox"),
+    ("subscriber list", "subscribers"),
+    ("write queue", "outbox"),
+];
+
+const MAX_COLUMNS: usize = 100;
+const MAX_FUNCTION: usize = 70;
+const MAX_FILE: usize = 500;
+const MAX_TEST_FILE: usize = 800;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn library() -> Vec<Source> {
+    Source::below(root(), "src")
+}
+
+fn workspace() -> Vec<Source> {
+    let folders = ["benches", "examples", "fuzz", "src", "tests"];
+    folders.iter().flat_map(|folder| Source::below(root(), folder)).collect()
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// Whether `path` is `whole` or something in it.
+fn is_in(path: &str, whole: &str) -> bool {
+    path.strip_prefix(whole).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+}
+
+fn is_pure(source: &Source) -> bool {
+    source.module().first().is_some_and(|layer| PURE.contains(layer))
+}
+
+#[track_caller]
+fn assert_none(violations: &[String]) {
+    assert!(violations.is_empty(), "\n{}\n", violations.join("\n"));
+}
+
+#[test]
+fn layers_import_only_what_lies_below() {
+    let mut violations = Vec::new();
+    for source in library() {
+        let module = source.module();
+        let Some(&layer) = module.first() else {
+            continue;
+        };
+        let Some((_, allowed)) = LAYERS.iter().find(|(name, _)| *name == layer) else {
+            violations.push(format!("{}: `{layer}` is no layer of LAYERS", source.path));
+            continue;
+        };
+        let shipped = source.shipped();
+        for (line, path) in paths(&shipped, "crate") {
+            let path = path.trim_start_matches("crate::");
+            if !is_in(path, layer) && !allowed.iter().any(|allowed| is_in(path, allowed)) {
+                violations.push(format!("{}:{line}: `{layer}` imports `{path}`", source.path));
+            }
+        }
+        for (line, path) in paths(&shipped, "super") {
+            let climbs = path.split("::").take_while(|part| *part == "super").count();
+            if climbs >= module.len() {
+                violations.push(format!("{}:{line}: `{path}` leaves its layer", source.path));
+            }
+        }
+    }
+    assert_none(&violations);
+}
+
+#[test]
+fn layers_form_no_circle() {
+    for (index, (layer, allowed)) in LAYERS.iter().enumerate() {
+        let below = &LAYERS[..index];
+        for path in *allowed {
+            let is_below = below.iter().any(|(lower, _)| is_in(path, lower));
+            assert!(is_below, "`{layer}` may import `{path}`, which is not below it");
+        }
+    }
+}
+
+#[test]
+fn the_world_is_reached_through_the_reactor() {
+    let mut violations = Vec::new();
+    for source in library().iter().filter(|source| source.module().first() != Some(&"reactor")) {
+        let shipped = source.shipped();
+        let impure = if is_pure(source) { IMPURE } else { &[] };
+        for (line, path) in paths(&shipped, "std") {
+            let banned = WORLD.iter().chain(impure).any(|banned| is_in(&path, banned));
+            let excepted = WORLD_EXCEPT
+                .iter()
+                .any(|(file, excepted)| *file == source.path && is_in(&path, excepted));
+            if banned && !excepted {
+                violations.push(format!("{}:{line}: {path}", source.path));
+            }
+        }
+        for call in WORLD_CALLS {
+            for at in occurrences(&shipped, call) {
+                violations.push(format!("{}:{}: {call}", source.path, line_of(&shipped, at)));
+            }
+        }
+    }
+    assert_none(&violations);
+}
+
+#[test]
+fn the_library_depends_on_eight_crates_each_in_its_place() {
+    let manifest = read("Cargo.toml");
+    let section = manifest.split("\n[dependencies]\n").nth(1).expect("a section of dependencies");
+    let section = section.split("\n[").next().unwrap_or_default();
+    let names: Vec<&str> =
+        section.lines().filter_map(|line| line.split_once(" = ")).map(|(name, _)| name).collect();
+    let expected: Vec<&str> = DEPENDENCIES.iter().map(|(name, _)| *name).collect();
+    assert_eq!(names, expected);
+
+    let mut violations = Vec::new();
+    for source in library() {
+        for (name, place) in DEPENDENCIES {
+            let name = name.replace('-', "_");
+            if !source.path.starts_with(place) {
+                for (line, path) in paths(&source.code, &name) {
+                    violations.push(format!("{}:{line}: {path}", source.path));
+                }
+            }
+        }
+    }
+    assert_none(&violations);
+}
+
+#[test]
+fn nothing_is_unfinished_or_switched_off() {
+    let mut violations = Vec::new();
+    for source in workspace() {
+        let code = NO_CODE.iter().map(|word| (&source.code, word));
+        let marks = NO_MARKS.iter().map(|word| (&source.comments, word));
+        for (text, word) in code.chain(marks) {
+            for at in occurrences(text, word) {
+                violations.push(format!("{}:{}: {word}", source.path, line_of(text, at)));
+            }
+        }
+    }
+    assert_none(&violations);
+}
+
+/// A test that waits for a time instead of an event depends on the machine's speed.
+#[test]
+fn nothing_but_the_benchmark_sleeps() {
+    let mut violations = Vec::new();
+    for source in workspace().iter().filter(|source| !source.path.starts_with("benches/src/")) {
+        for at in occurrences(&source.code, "thread::sleep") {
+            violations.push(format!("{}:{}: sleeps", source.path, line_of(&source.code, at)));
+        }
+    }
+    assert_none(&violations);
+}
+
+#[test]
+fn lines_functions_and_files_are_short() {
+    let mut violations = Vec::new();
+    for source in workspace() {
+        let path = &source.path;
+        for (line, text) in (1..).zip(source.text.lines()) {
+            let columns = text.chars().count();
+            if columns > MAX_COLUMNS {
+                violations.push(format!("{path}:{line}: {columns} columns"));
+            }
+        }
+        for function in source.functions() {
+            if function.lines > MAX_FUNCTION {
+                let (line, lines) = (function.line, function.lines);
+                violations.push(format!("{path}:{line}: a function of {lines} lines"));
+            }
+        }
+        let lines = source.text.lines().count();
+        if lines > if source.is_test() { MAX_TEST_FILE } else { MAX_FILE } {
+            violations.push(format!("{path}: {lines} lines"));
+        }
+    }
+    assert_none(&violations);
+}
+
+#[test]
+fn the_codemap_names_every_file_and_folder() {
+    let codemap = read("src/lib.rs");
+    let codemap: Vec<&str> = codemap.lines().filter_map(|line| line.strip_prefix("//! ")).collect();
+    let names = |name: &str| {
+        let mut words = codemap.iter().flat_map(|line| line.split_whitespace());
+        words.any(|word| word == name)
+    };
+    for (layer, _) in LAYERS {
+        let is_folder = root().join("src").join(layer).is_dir();
+        let name = if is_folder { format!("{layer}/") } else { format!("{layer}.rs") };
+        assert!(root().join("src").join(&name).exists(), "src/{name} of LAYERS is gone");
+        assert!(names(&name), "the codemap of src/lib.rs does not name {name}");
+    }
+}
+
+#[test]
+fn one_word_has_one_meaning() {
+    let mut violations = Vec::new();
+    for source in library() {
+        for text in [&source.code, &source.comments].map(|text| text.to_lowercase()) {
+            for (word, instead) in WORDS {
+                for at in occurrences(&text, word) {
+                    let (path, line) = (&source.path, line_of(&text, at));
+                    violations.push(format!("{path}:{line}: \"{word}\", say: {instead}"));
+                }
+            }
+        }
+    }
+    assert_none(&violations);
+}
