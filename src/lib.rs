@@ -1,8 +1,135 @@
-//! A single-threaded event-loop engine for real-time applications: WebSockets, topics and typed
-//! events, without an async runtime and without unsafe code.
+//! A single-threaded event-loop engine for real-time applications: WebSockets and topics, without
+//! an async runtime and without unsafe code.
 //!
 //! An [`EventLoop`] owns listeners, connections and topics, and calls the [`WebSocketHandler`]s
-//! that the application registered. Handlers act through a [`Context`].
+//! that the application registered. Handlers act through a [`Context`] and share the application's
+//! state, which [`EventLoop::run`] lends to each of them in turn: no locks, no reference counts.
+//!
+//! # A server and a client
+//!
+//! Both have the same kind of handler, and may live in one loop. Here the client's handler is given
+//! what it hears as its state; the server's is a closure and has no use for it.
+//!
+//! ```
+//! use eventwire::{
+//!     ClientConfig, Config, ConnectError, ConnectionId, Context, EventLoop, Message,
+//!     ServerConfig, WebSocketHandler,
+//! };
+//!
+//! type Heard = Vec<String>;
+//!
+//! fn echo(conn: ConnectionId, message: Message<'_>, cx: &mut Context<'_>, _: &mut Heard) {
+//!     cx.send(conn, message);
+//! }
+//!
+//! struct Client;
+//!
+//! impl WebSocketHandler<Heard> for Client {
+//!     fn on_open(&mut self, conn: ConnectionId, cx: &mut Context<'_>, _: &mut Heard) {
+//!         cx.send(conn, "hello");
+//!     }
+//!
+//!     fn on_message(
+//!         &mut self,
+//!         _: ConnectionId,
+//!         message: Message<'_>,
+//!         cx: &mut Context<'_>,
+//!         heard: &mut Heard,
+//!     ) {
+//!         heard.extend(message.as_text().map(str::to_owned));
+//!         cx.stop();
+//!     }
+//!
+//!     fn on_connect_error(
+//!         &mut self,
+//!         _: ConnectionId,
+//!         error: &ConnectError,
+//!         cx: &mut Context<'_>,
+//!         heard: &mut Heard,
+//!     ) {
+//!         heard.push(error.to_string());
+//!         cx.stop();
+//!     }
+//! }
+//!
+//! let mut event_loop = EventLoop::new(Config::default())?;
+//! let listener = event_loop.listen("127.0.0.1:0", ServerConfig::default(), echo)?;
+//! let address = event_loop.local_addr(listener).expect("it listens");
+//! event_loop.connect(&format!("ws://{address}"), ClientConfig::default(), Client)?;
+//!
+//! let mut heard = Heard::new();
+//! event_loop.run(&mut heard)?;
+//! assert_eq!(heard, ["hello"]);
+//! # Ok::<(), eventwire::Error>(())
+//! ```
+//!
+//! # Topics
+//!
+//! A topic is a named set of connections. A message that is broadcast to it is encoded once for all
+//! of them.
+//!
+//! ```
+//! use eventwire::{ConnectionId, Context, Message, TopicId, WebSocketHandler};
+//!
+//! struct Chat {
+//!     everybody: TopicId,
+//! }
+//!
+//! impl<S> WebSocketHandler<S> for Chat {
+//!     fn on_open(&mut self, conn: ConnectionId, cx: &mut Context<'_>, _: &mut S) {
+//!         if let Err(error) = cx.subscribe(conn, self.everybody) {
+//!             eprintln!("{conn:?} hears nothing: {error}");
+//!         }
+//!     }
+//!
+//!     fn on_message(
+//!         &mut self,
+//!         _: ConnectionId,
+//!         message: Message<'_>,
+//!         cx: &mut Context<'_>,
+//!         _: &mut S,
+//!     ) {
+//!         cx.broadcast(self.everybody, message);
+//!     }
+//! }
+//!
+//! # let mut event_loop = eventwire::EventLoop::new(eventwire::Config::default())?;
+//! let chat = Chat { everybody: event_loop.topic("everybody")? };
+//! event_loop.listen("127.0.0.1:0", eventwire::ServerConfig::default(), chat)?;
+//! # event_loop.turn(Some(std::time::Duration::ZERO), &mut ())?;
+//! # Ok::<(), eventwire::Error>(())
+//! ```
+//!
+//! # Threads
+//!
+//! A loop, its handlers and their state stay on one thread. Others reach it through a
+//! [`LoopHandle`]:
+//!
+//! ```
+//! use eventwire::{Config, EventLoop};
+//!
+//! let mut event_loop = EventLoop::new(Config::default())?;
+//! let handle = event_loop.handle();
+//! std::thread::spawn(move || handle.stop());
+//! event_loop.run(&mut ())?;
+//! # Ok::<(), eventwire::Error>(())
+//! ```
+//!
+//! # Promises
+//!
+//! - A connection's output leaves in the order of the calls, [sent](Context::send) or
+//!   [broadcast](Context::broadcast).
+//! - Of what an open connection does, `on_open` is told first, and `on_close` last and exactly
+//!   once. No handler is called from inside another.
+//! - A connection gets every broadcast to its topic from its subscription on, in order, or it is
+//!   closed with code 1013; or nobody gets it, and the caller is told so.
+//! - The id of a connection or topic that is gone is refused. It never names another.
+//! - What one peer may cost has limits, with defaults: [`Config`], [`ServerConfig`],
+//!   [`ClientConfig`], [`proto::Limits`]. A slow peer is a [`SendStatus`], not an error.
+//! - What a peer does wrong ends its connection, and is told as a [`Disconnect`] or
+//!   [`ConnectError`]; an [`Error`] is what the caller asked for and cannot have.
+//!
+//! A handler that panics ends the loop.
 //!
 //! # Where things are
 //!
@@ -12,9 +139,13 @@
 //! lib.rs config.rs error.rs   the facade: re-exports, limits and errors
 //! engine/                     the turn, handlers, what handlers may do
 //! net/                        a socket with its protocol state and its queued bytes
-//! reactor/                    the seam: readiness, clock, entropy, wake; real or simulated
+//!   sockets/                  all of them: input, output, flushing, ends
+//! reactor/                    the seam: readiness, clock, entropy, wake; mio.rs is the real one
+//!   sim/                      the simulated one: a network in memory, faults by a seed
 //! queue/ topics.rs timers.rs  pure: no sockets, no clock
 //! proto/                      RFC 6455 without I/O
+//!   connection/               the state machine: bytes and the time in, messages and bytes out
+//!   handshake/                the opening handshake, both sides
 //! slots.rs                    a slab with generations
 //! ```
 //!
@@ -40,3 +171,7 @@ pub use engine::{
 pub use error::Error;
 pub use net::{ConnectError, Disconnect, SendStatus};
 pub use proto::{CloseCode, Message, PreparedMessage};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
