@@ -42,6 +42,10 @@ pub struct Workspace<'a> {
 pub enum Event<'a> {
     /// A client's opening request, to be parsed with [`Request::parse`] and answered with
     /// [`Connection::accept`] or [`Connection::refuse`] before anything else is received.
+    ///
+    /// [`Request::parse`]: crate::proto::handshake::Request::parse
+    /// [`Connection::accept`]: super::Connection::accept
+    /// [`Connection::refuse`]: super::Connection::refuse
     Request(Cow<'a, [u8]>),
     /// The server accepted: the head of its response, which was checked.
     Open(Cow<'a, [u8]>),
