@@ -1,3 +1,6 @@
 //! Integration tests.
 
+mod examples;
+mod server;
 mod tidy;
+mod util;

@@ -1,0 +1,26 @@
+//! What the tests share: a peer made of plain blocking calls, and a loop on a thread of its own.
+
+mod peer;
+mod recorder;
+mod server;
+
+use std::time::Duration;
+
+pub(crate) use peer::{Frame, Peer};
+pub(crate) use recorder::{Log, Recorder, Told};
+pub(crate) use server::{Server, drive, drive_until, looping};
+
+/// How long anything is waited for before a test fails: no machine is that slow.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Bytes that differ from their neighbours and from those of another `seed`.
+pub(crate) fn pattern(len: usize, seed: usize) -> Vec<u8> {
+    (0..len).map(|at| ((at * 31 + seed * 17) % 251) as u8).collect()
+}
+
+/// Text of `len` bytes, some of its characters of two bytes.
+pub(crate) fn text(len: usize) -> String {
+    let mut text = "aé".repeat(len / 3);
+    text.extend(std::iter::repeat_n('z', len % 3));
+    text
+}

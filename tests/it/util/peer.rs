@@ -1,0 +1,274 @@
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::time::Duration;
+
+use eventwire::Message;
+use eventwire::proto::handshake::{Acceptance, HeadLimits, Key, Request};
+use eventwire::proto::{CloseCode, CloseFrame, FrameHeader, OpCode, Role, apply_mask};
+use socket2::SockRef;
+
+use super::PATIENCE;
+
+/// The other end of a connection, as bare as it can be: it sends what it is told to, right or
+/// wrong, and every wait of its has an end.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    stream: TcpStream,
+    role: Role,
+    /// Bytes received and not looked at yet.
+    input: Vec<u8>,
+    /// Counts frames, for a mask key that differs from one to the next.
+    sent: u8,
+}
+
+/// One frame as it arrived, unmasked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Frame {
+    pub(crate) fin: bool,
+    pub(crate) opcode: OpCode,
+    pub(crate) mask: Option<[u8; 4]>,
+    pub(crate) payload: Vec<u8>,
+}
+
+impl Peer {
+    /// Connects, and does nothing else.
+    pub(crate) fn open(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect_timeout(&address, PATIENCE).expect("connect");
+        Self::new(stream, Role::Client)
+    }
+
+    /// Connects with little room for what arrives, so that unread output soon backs up.
+    pub(crate) fn narrow(address: SocketAddr) -> Self {
+        use socket2::{Domain, Socket, Type};
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).expect("socket");
+        socket.set_recv_buffer_size(4096).expect("set the receive buffer");
+        socket.connect_timeout(&address.into(), PATIENCE).expect("connect");
+        let mut peer = Self::new(socket.into(), Role::Client);
+        peer.upgrade();
+        peer
+    }
+
+    /// Connects and opens a WebSocket.
+    pub(crate) fn connect(address: SocketAddr) -> Self {
+        let mut peer = Self::open(address);
+        peer.upgrade();
+        peer
+    }
+
+    /// Connects, asks with these further headers, and returns the head of the answer.
+    pub(crate) fn ask(address: SocketAddr, headers: &str) -> (Self, String) {
+        let mut peer = Self::open(address);
+        peer.write(&request("/", headers));
+        let head = peer.head();
+        (peer, head)
+    }
+
+    /// Accepts a connection and its WebSocket: the server's side.
+    pub(crate) fn accept(listener: &TcpListener) -> Self {
+        let (mut peer, request) = Self::accept_request(listener);
+        let request = Request::parse(request.as_bytes(), &HeadLimits::default()).expect("request");
+        let mut answer = Vec::new();
+        Acceptance::new().write(&request.key(), &mut answer);
+        peer.write(&answer);
+        peer
+    }
+
+    /// Accepts a connection and returns the request, which is still to be answered.
+    pub(crate) fn accept_request(listener: &TcpListener) -> (Self, String) {
+        let (stream, _) = listener.accept().expect("accept");
+        let mut peer = Self::new(stream, Role::Server);
+        let request = peer.head();
+        (peer, request)
+    }
+
+    fn new(stream: TcpStream, role: Role) -> Self {
+        stream.set_nodelay(true).expect("set TCP_NODELAY");
+        stream.set_read_timeout(Some(PATIENCE)).expect("set the read timeout");
+        stream.set_write_timeout(Some(PATIENCE)).expect("set the write timeout");
+        Self { stream, role, input: Vec::new(), sent: 0 }
+    }
+
+    fn upgrade(&mut self) {
+        self.write(&request("/", ""));
+        let head = self.head();
+        assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+    }
+
+    /// The stream, to write to it while this peer reads.
+    pub(crate) fn stream(&self) -> TcpStream {
+        self.stream.try_clone().expect("clone the stream")
+    }
+
+    // Sending.
+
+    /// Sends bytes as they are.
+    pub(crate) fn write(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).expect("write");
+    }
+
+    /// Sends a message.
+    pub(crate) fn send<'m>(&mut self, message: impl Into<Message<'m>>) {
+        let frame = self.encode_message(message);
+        self.write(&frame);
+    }
+
+    /// Sends one frame.
+    pub(crate) fn send_frame(&mut self, fin: bool, opcode: OpCode, payload: &[u8]) {
+        let frame = self.encode(fin, opcode, payload);
+        self.write(&frame);
+    }
+
+    /// Sends a close frame.
+    pub(crate) fn send_close(&mut self, code: u16, reason: &str) {
+        let payload = [&code.to_be_bytes(), reason.as_bytes()].concat();
+        self.send_frame(true, OpCode::Close, &payload);
+    }
+
+    /// A message as this peer would send it.
+    pub(crate) fn encode_message<'m>(&mut self, message: impl Into<Message<'m>>) -> Vec<u8> {
+        let message = message.into();
+        let opcode = match message {
+            Message::Text(_) => OpCode::Text,
+            Message::Binary(_) => OpCode::Binary,
+        };
+        self.encode(true, opcode, message.as_bytes())
+    }
+
+    /// A frame as this peer would send it.
+    pub(crate) fn encode(&mut self, fin: bool, opcode: OpCode, payload: &[u8]) -> Vec<u8> {
+        self.sent = self.sent.wrapping_add(1);
+        let mask = (self.role == Role::Client).then_some([self.sent, 0x5A, 0x33, 0xC4]);
+        let header = FrameHeader { fin, opcode, mask, len: payload.len() as u64 };
+        let mut bytes = [0; FrameHeader::MAX_LEN];
+        let len = header.encode(&mut bytes);
+        let mut frame = [&bytes[..len], payload].concat();
+        apply_mask(&mut frame[len..], mask.unwrap_or_default(), 0);
+        frame
+    }
+
+    /// Ends the sending half of the stream.
+    pub(crate) fn finish(&mut self) {
+        self.stream.shutdown(Shutdown::Write).expect("shut down");
+    }
+
+    /// Ends the stream with a reset.
+    pub(crate) fn reset(self) {
+        SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)).expect("set SO_LINGER");
+    }
+
+    // Receiving.
+
+    /// The next frame.
+    pub(crate) fn frame(&mut self) -> Frame {
+        self.next_frame().expect("a frame instead of the end of the stream")
+    }
+
+    /// The next frame; `None` at the end of the stream.
+    pub(crate) fn next_frame(&mut self) -> Option<Frame> {
+        loop {
+            let parsed = FrameHeader::parse(&self.input, self.role).expect("a valid header");
+            if let Some((header, at)) = parsed {
+                let end = at + header.len as usize;
+                if self.input.len() >= end {
+                    let mut payload = self.input[at..end].to_vec();
+                    apply_mask(&mut payload, header.mask.unwrap_or_default(), 0);
+                    self.input.drain(..end);
+                    let FrameHeader { fin, opcode, mask, .. } = header;
+                    return Some(Frame { fin, opcode, mask, payload });
+                }
+            }
+            if self.fill() == 0 {
+                assert_eq!(self.input, b"", "the stream ended inside a frame");
+                return None;
+            }
+        }
+    }
+
+    /// Expects this message next, in one frame.
+    #[track_caller]
+    pub(crate) fn expect<'m>(&mut self, message: impl Into<Message<'m>>) {
+        let message = message.into();
+        let opcode = match message {
+            Message::Text(_) => OpCode::Text,
+            Message::Binary(_) => OpCode::Binary,
+        };
+        self.expect_frame(opcode, message.as_bytes());
+    }
+
+    /// Expects this frame next.
+    #[track_caller]
+    pub(crate) fn expect_frame(&mut self, opcode: OpCode, payload: &[u8]) {
+        let frame = self.frame();
+        assert_eq!((frame.fin, frame.opcode), (true, opcode), "{frame:?}");
+        assert_eq!(frame.payload.len(), payload.len());
+        assert!(frame.payload == payload, "{frame:?}");
+    }
+
+    /// Expects a close frame with this code next; returns its reason.
+    #[track_caller]
+    pub(crate) fn expect_close(&mut self, code: CloseCode) -> String {
+        let frame = self.frame();
+        assert_eq!(frame.opcode, OpCode::Close, "{frame:?}");
+        let close = CloseFrame::parse(&frame.payload).expect("a valid close frame");
+        assert_eq!(close.map(|close| close.code), Some(code));
+        close.map_or_else(String::new, |close| close.reason.to_owned())
+    }
+
+    /// Expects the stream to end, in order, before anything else arrives.
+    #[track_caller]
+    pub(crate) fn expect_end(&mut self) {
+        let read = self.fill();
+        assert_eq!((read, &self.input[..]), (0, &b""[..]));
+    }
+
+    /// Reads everything until the other end closes or resets the stream; returns how much it was.
+    pub(crate) fn drain(mut self) -> usize {
+        let mut buffer = vec![0; 64 * 1024];
+        let mut total = self.input.len();
+        loop {
+            match self.stream.read(&mut buffer) {
+                Ok(0) => return total,
+                Ok(count) => total += count,
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => return total,
+                Err(error) => panic!("the stream did not end: {error}"),
+            }
+        }
+    }
+
+    /// The next HTTP head, up to its empty line.
+    pub(crate) fn head(&mut self) -> String {
+        loop {
+            if let Some(end) = self.input.windows(4).position(|bytes| bytes == b"\r\n\r\n") {
+                let head = self.input.drain(..end + 4).collect();
+                return String::from_utf8(head).expect("a head of UTF-8");
+            }
+            assert_ne!(self.fill(), 0, "the stream ended inside a head");
+        }
+    }
+
+    /// Everything until the stream ends, as text.
+    pub(crate) fn rest(&mut self) -> String {
+        while self.fill() > 0 {}
+        String::from_utf8(std::mem::take(&mut self.input)).expect("UTF-8")
+    }
+
+    fn fill(&mut self) -> usize {
+        let start = self.input.len();
+        self.input.resize(start + 64 * 1024, 0);
+        let read = self.stream.read(&mut self.input[start..]).expect("read");
+        self.input.truncate(start + read);
+        read
+    }
+}
+
+/// An opening request for `target`, with these lines beside what is needed.
+pub(crate) fn request(target: &str, headers: &str) -> Vec<u8> {
+    let key = Key::from_nonce(*b"sixteen of bytes");
+    let key = String::from_utf8_lossy(key.as_bytes());
+    format!(
+        "GET {target} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n\
+        Connection: Upgrade\r\nSec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\
+        {headers}\r\n"
+    )
+    .into_bytes()
+}

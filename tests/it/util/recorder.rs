@@ -1,0 +1,147 @@
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+use eventwire::{ConnectError, ConnectionId, Context, Disconnect, Message, WebSocketHandler};
+
+use super::PATIENCE;
+
+/// What a handler was told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    Open(ConnectionId),
+    Message(Vec<u8>),
+    Ping(Vec<u8>),
+    Pong(Vec<u8>),
+    Drained,
+    /// With the reason as [`reason`] writes it.
+    Close(ConnectionId, String),
+    ConnectError(String),
+}
+
+/// Reads what a [`Recorder`] was told, in order.
+#[derive(Debug)]
+pub(crate) struct Log(Receiver<Told>);
+
+impl Log {
+    /// What was told next.
+    #[track_caller]
+    pub(crate) fn next(&self) -> Told {
+        self.0.recv_timeout(PATIENCE).expect("the handler is told something")
+    }
+
+    /// Expects a connection to open.
+    #[track_caller]
+    pub(crate) fn open(&self) -> ConnectionId {
+        match self.next() {
+            Told::Open(conn) => conn,
+            other => panic!("{other:?} instead of on_open"),
+        }
+    }
+
+    /// Expects a connection to close; returns why.
+    #[track_caller]
+    pub(crate) fn close(&self) -> String {
+        match self.next() {
+            Told::Close(_, reason) => reason,
+            other => panic!("{other:?} instead of on_close"),
+        }
+    }
+
+    /// Expects a connection not to open; returns why.
+    #[track_caller]
+    pub(crate) fn connect_error(&self) -> String {
+        match self.next() {
+            Told::ConnectError(error) => error,
+            other => panic!("{other:?} instead of on_connect_error"),
+        }
+    }
+
+    /// Everything else that is told until the handler is gone.
+    pub(crate) fn rest(self) -> Vec<Told> {
+        std::iter::from_fn(|| match self.0.recv_timeout(PATIENCE) {
+            Ok(told) => Some(told),
+            Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => None,
+            Err(timeout) => panic!("the handler is still there: {timeout}"),
+        })
+        .collect()
+    }
+}
+
+/// A handler that notes everything it is told. It echoes messages.
+#[derive(Clone, Debug)]
+pub(crate) struct Recorder(Sender<Told>);
+
+impl Recorder {
+    pub(crate) fn new() -> (Self, Log) {
+        let (sender, receiver) = channel();
+        (Self(sender), Log(receiver))
+    }
+
+    fn note(&self, told: Told) {
+        // A test that has seen enough reads no further.
+        let _ = self.0.send(told);
+    }
+}
+
+impl<S> WebSocketHandler<S> for Recorder {
+    fn on_open(&mut self, conn: ConnectionId, _: &mut Context<'_>, _: &mut S) {
+        self.note(Told::Open(conn));
+    }
+
+    fn on_message(
+        &mut self,
+        conn: ConnectionId,
+        message: Message<'_>,
+        cx: &mut Context<'_>,
+        _: &mut S,
+    ) {
+        self.note(Told::Message(message.as_bytes().to_vec()));
+        cx.send(conn, message);
+    }
+
+    fn on_ping(&mut self, _: ConnectionId, payload: &[u8], _: &mut Context<'_>, _: &mut S) {
+        self.note(Told::Ping(payload.to_vec()));
+    }
+
+    fn on_pong(&mut self, _: ConnectionId, payload: &[u8], _: &mut Context<'_>, _: &mut S) {
+        self.note(Told::Pong(payload.to_vec()));
+    }
+
+    fn on_drained(&mut self, _: ConnectionId, _: &mut Context<'_>, _: &mut S) {
+        self.note(Told::Drained);
+    }
+
+    fn on_close(
+        &mut self,
+        conn: ConnectionId,
+        disconnect: &Disconnect,
+        _: &mut Context<'_>,
+        _: &mut S,
+    ) {
+        self.note(Told::Close(conn, reason(disconnect)));
+    }
+
+    fn on_connect_error(
+        &mut self,
+        _: ConnectionId,
+        error: &ConnectError,
+        _: &mut Context<'_>,
+        _: &mut S,
+    ) {
+        self.note(Told::ConnectError(match error {
+            ConnectError::Io(error) => format!("Io({:?})", error.kind()),
+            other => format!("{other:?}"),
+        }));
+    }
+}
+
+/// A reason that compares: errors of the system by their kind.
+pub(crate) fn reason(disconnect: &Disconnect) -> String {
+    match disconnect {
+        Disconnect::Io(error) => format!("Io({:?})", error.kind()),
+        Disconnect::ClosedByApplication { code } => format!("ClosedByApplication({})", code.get()),
+        Disconnect::ClosedByPeer { code, reason } => {
+            format!("ClosedByPeer({:?}, {reason:?})", code.map(eventwire::CloseCode::get))
+        }
+        other => format!("{other:?}"),
+    }
+}
