@@ -85,30 +85,29 @@ impl Cork {
         self.push(bytes.len(), Piece::Shared(bytes));
     }
 
-    /// Sends a whole unmasked payload that begins at `payload` in the receive buffer, from there.
-    /// The client's header in front of it, with its mask, is longer than the server's will be.
-    pub(crate) fn reuse_received(&mut self, opcode: OpCode, payload: usize, len: usize) -> Reuse {
-        let reuse = self.reuse(opcode, payload, len);
-        let range = payload - reuse.header_len..payload + len;
+    /// Sends a whole unmasked payload, which begins at `payload` of the receive buffer, or of its
+    /// own storage if it was assembled, from where it lies. The client's header in front of it,
+    /// with its mask, is longer than the server's will be; `None` where it is not in front,
+    /// because it came with an earlier receive.
+    pub(crate) fn reuse(
+        &mut self,
+        opcode: OpCode,
+        payload: usize,
+        len: usize,
+        assembled: bool,
+    ) -> Option<Reuse> {
+        let mut header = [0; FrameHeader::MAX_LEN];
+        let header_len =
+            FrameHeader { fin: true, opcode, mask: None, len: len as u64 }.encode(&mut header);
+        let range = payload.checked_sub(header_len)?..payload + len;
         self.lent = true;
-        self.push(range.len(), Piece::Received(range));
-        Reuse { piece: self.pieces.len() - 1, ..reuse }
-    }
-
-    /// Sends an assembled message from its own storage, in which it begins at `payload`.
-    pub(crate) fn reuse_assembled(&mut self, opcode: OpCode, payload: usize, len: usize) -> Reuse {
-        let reuse = self.reuse(opcode, payload, len);
-        let range = payload - reuse.header_len..payload + len;
-        self.lent = true;
-        self.push(range.len(), Piece::Assembled(Vec::new(), range));
-        Reuse { piece: self.pieces.len() - 1, ..reuse }
-    }
-
-    fn reuse(&self, opcode: OpCode, payload: usize, len: usize) -> Reuse {
-        let header = FrameHeader { fin: true, opcode, mask: None, len: len as u64 };
-        let mut bytes = [0; FrameHeader::MAX_LEN];
-        let header_len = header.encode(&mut bytes);
-        Reuse { piece: 0, payload, header: bytes, header_len }
+        let piece = if assembled {
+            Piece::Assembled(Vec::new(), range.clone())
+        } else {
+            Piece::Received(range.clone())
+        };
+        self.push(range.len(), piece);
+        Some(Reuse { piece: self.pieces.len() - 1, payload, header, header_len })
     }
 
     fn push(&mut self, len: usize, piece: Piece) {

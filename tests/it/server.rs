@@ -93,6 +93,25 @@ fn a_byte_at_a_time_is_enough() {
 }
 
 #[test]
+fn a_header_may_be_split_anywhere() {
+    let server = Server::echo();
+    let mut peer = Peer::connect(server.address());
+    for len in [3, 300, 4_096, 5_000, 65_536] {
+        let message = pattern(len, len);
+        let frame = peer.encode_message(&message);
+        for split in 1..=14 {
+            let (first, rest) = frame.split_at(split.min(frame.len()));
+            // The pong says that the first part was received, by itself.
+            let ping = peer.encode(true, OpCode::Ping, b"");
+            peer.write(&[&ping, first].concat());
+            peer.expect_frame(OpCode::Pong, b"");
+            peer.write(rest);
+            peer.expect(&message);
+        }
+    }
+}
+
+#[test]
 fn replies_leave_in_the_order_of_the_calls() {
     let shared = PreparedMessage::new(&pattern(5_000, 9));
     let server = Server::with(

@@ -124,22 +124,17 @@ impl Sockets {
                     && current.reuse.is_none()
                     && lent.is(payload)
             });
-            if lent.is_none() && self.cork.copied() + payload.len() > self.limits.hard {
+            let reuse = lent
+                .and_then(|lent| self.cork.reuse(opcode, lent.payload, lent.len, lent.assembled));
+            if reuse.is_none() && self.cork.copied() + payload.len() > self.limits.hard {
                 // It cannot be sent while the message that it answers is lent.
                 if self.cork.copied() > 0 && !self.cork.is_self_contained() {
                     return self.overflow(conn);
                 }
             }
-            match lent {
+            match reuse {
+                Some(_) => current.reuse = reuse,
                 None => self.cork.push_frame(opcode, payload, key),
-                Some(lent) if lent.assembled => {
-                    let reuse = self.cork.reuse_assembled(opcode, lent.payload, lent.len);
-                    current.reuse = Some(reuse);
-                }
-                Some(lent) => {
-                    let reuse = self.cork.reuse_received(opcode, lent.payload, lent.len);
-                    current.reuse = Some(reuse);
-                }
             }
         } else {
             let mut outbox = self.pool.take();
