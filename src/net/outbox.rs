@@ -28,7 +28,7 @@ pub(crate) struct Outbox {
     pong: Option<Vec<u8>>,
     /// Sum of the lengths of the chunks and the pong.
     bytes: usize,
-    /// When the socket last took something, or refused for the first time.
+    /// When the socket last took something after it had refused, or refused for the first time.
     pub(crate) progress: Option<Instant>,
 }
 
@@ -146,7 +146,10 @@ impl Outbox {
 
     /// The socket took `count` bytes.
     pub(crate) fn consume(&mut self, mut count: usize, pool: &mut OutboxPool, now: Instant) {
-        self.progress = Some(now);
+        // Whoever never had to wait has nothing to be told of when it is empty.
+        if let Some(progress) = &mut self.progress {
+            *progress = now;
+        }
         self.bytes -= count;
         if self.chunks.is_empty() {
             self.place_pong();

@@ -249,6 +249,21 @@ fn messages_to_another_connection_keep_their_order() {
 }
 
 #[test]
+fn nothing_drains_that_never_had_to_wait() {
+    let (mut event_loop, address) = looping(Config::default(), RelayHandler);
+    let mut relay = Relay::default();
+    drive(&mut event_loop, &mut relay, || {
+        let mut target = Peer::connect(address);
+        let mut speaker = Peer::connect(address);
+        for _ in 0..3 {
+            speaker.send("hello");
+            target.expect("hello");
+        }
+    });
+    assert_eq!(relay.drained, 0);
+}
+
+#[test]
 fn a_stale_connection_id_reaches_nobody() {
     let (mut event_loop, address) = looping(Config::default(), RelayHandler);
     let mut relay = Relay::default();
