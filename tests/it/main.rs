@@ -3,4 +3,5 @@
 mod examples;
 mod server;
 mod tidy;
+mod upgrade;
 mod util;
