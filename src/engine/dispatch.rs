@@ -9,7 +9,7 @@ use crate::net::disconnect::{ConnectError, Disconnect};
 use crate::net::socket::{End, Socket};
 use crate::net::sockets::Lent;
 use crate::proto::handshake::{HandshakeError, Request};
-use crate::proto::{CloseFrame, Connection, Event, HEADROOM, Incoming, PeerError, State};
+use crate::proto::{CloseFrame, Connection, Event, HEADROOM, Incoming, PeerError, Role, State};
 use crate::reactor::{Reactor, Readiness};
 use crate::slots::Key;
 
@@ -309,12 +309,14 @@ impl<S, R: Reactor> EventLoop<S, R> {
         };
         socket.told = true;
         let opened = socket.opened;
+        let connecting = !opened && socket.protocol.role() == Role::Client;
         self.topics.remove_connection(conn);
         match *end {
             End::Disconnect(reason) if opened => {
                 self.call(conn, |handler, id, cx| handler.on_close(id, &reason, cx, state));
             }
-            End::Connect(error) if !opened => {
+            // Who never got past a listener's handshake was none of the application's yet.
+            End::Connect(error) if connecting => {
                 self.call(conn, |handler, id, cx| handler.on_connect_error(id, &error, cx, state));
             }
             End::Disconnect(_) | End::Connect(_) => {}

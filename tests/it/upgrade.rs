@@ -222,3 +222,24 @@ fn what_is_no_opening_request_is_refused_as_http_says() {
         assert_eq!(told, status, "{wrong:.80}: {answer}");
     }
 }
+
+#[test]
+fn a_listeners_handler_hears_nothing_of_those_who_never_opened() {
+    let (recorder, log) = Recorder::new();
+    let server = Server::with(recorder);
+    refusal(server.address(), b"GET / HTTP/1.0\r\n\r\n");
+    let mut peer = Peer::open(server.address());
+    peer.write(b"GET / HT");
+    peer.finish();
+    assert!(peer.rest().is_empty());
+    Peer::open(server.address()).reset();
+    let mut peer = Peer::connect(server.address());
+    peer.send("hello");
+    peer.expect("hello");
+    drop(server);
+    let told = log.rest();
+    let [Told::Open(opened), Told::Message(_), Told::Close(closed, _)] = &told[..] else {
+        panic!("{told:?}")
+    };
+    assert_eq!(opened, closed);
+}
