@@ -1,6 +1,9 @@
 //! Integration tests.
 
+mod client;
+mod closing;
 mod examples;
+mod listeners;
 mod server;
 mod tidy;
 mod upgrade;

@@ -66,19 +66,32 @@ impl Peer {
     /// Accepts a connection and its WebSocket: the server's side.
     pub(crate) fn accept(listener: &TcpListener) -> Self {
         let (mut peer, request) = Self::accept_request(listener);
-        let request = Request::parse(request.as_bytes(), &HeadLimits::default()).expect("request");
-        let mut answer = Vec::new();
-        Acceptance::new().write(&request.key(), &mut answer);
-        peer.write(&answer);
+        peer.answer(&request, "");
         peer
     }
 
     /// Accepts a connection and returns the request, which is still to be answered.
     pub(crate) fn accept_request(listener: &TcpListener) -> (Self, String) {
+        // On Linux it holds for accept(2) too (socket(7)).
+        SockRef::from(listener).set_read_timeout(Some(PATIENCE)).expect("set the read timeout");
         let (stream, _) = listener.accept().expect("accept");
         let mut peer = Self::new(stream, Role::Server);
         let request = peer.head();
         (peer, request)
+    }
+
+    /// Accepts `request`, with these further headers.
+    pub(crate) fn answer(&mut self, request: &str, headers: &str) {
+        self.write(&Self::acceptance(request, headers));
+    }
+
+    /// The answer that accepts `request`, with these further headers.
+    pub(crate) fn acceptance(request: &str, headers: &str) -> Vec<u8> {
+        let request = Request::parse(request.as_bytes(), &HeadLimits::default()).expect("request");
+        let mut answer = Vec::new();
+        Acceptance::new().write(&request.key(), &mut answer);
+        answer.truncate(answer.len() - b"\r\n".len());
+        [&answer, headers.as_bytes(), b"\r\n"].concat()
     }
 
     fn new(stream: TcpStream, role: Role) -> Self {

@@ -28,6 +28,11 @@ impl Log {
         self.0.recv_timeout(PATIENCE).expect("the handler is told something")
     }
 
+    /// What was told next, if anything was yet.
+    pub(crate) fn try_next(&self) -> Option<Told> {
+        self.0.try_recv().ok()
+    }
+
     /// Expects a connection to open.
     #[track_caller]
     pub(crate) fn open(&self) -> ConnectionId {
@@ -66,25 +71,39 @@ impl Log {
     }
 }
 
-/// A handler that notes everything it is told. It echoes messages.
+/// A handler that notes everything it is told.
 #[derive(Clone, Debug)]
-pub(crate) struct Recorder(Sender<Told>);
+pub(crate) struct Recorder {
+    told: Sender<Told>,
+    /// What it says when a connection opens; otherwise it echoes messages.
+    greeting: Option<&'static str>,
+}
 
 impl Recorder {
+    /// One that echoes messages.
     pub(crate) fn new() -> (Self, Log) {
-        let (sender, receiver) = channel();
-        (Self(sender), Log(receiver))
+        let (told, log) = channel();
+        (Self { told, greeting: None }, Log(log))
+    }
+
+    /// One that says something first, and then listens.
+    pub(crate) fn greeting(greeting: &'static str) -> (Self, Log) {
+        let (recorder, log) = Self::new();
+        (Self { greeting: Some(greeting), ..recorder }, log)
     }
 
     fn note(&self, told: Told) {
         // A test that has seen enough reads no further.
-        let _ = self.0.send(told);
+        let _ = self.told.send(told);
     }
 }
 
 impl<S> WebSocketHandler<S> for Recorder {
-    fn on_open(&mut self, conn: ConnectionId, _: &mut Context<'_>, _: &mut S) {
+    fn on_open(&mut self, conn: ConnectionId, cx: &mut Context<'_>, _: &mut S) {
         self.note(Told::Open(conn));
+        if let Some(greeting) = self.greeting {
+            cx.send(conn, greeting);
+        }
     }
 
     fn on_message(
@@ -95,7 +114,9 @@ impl<S> WebSocketHandler<S> for Recorder {
         _: &mut S,
     ) {
         self.note(Told::Message(message.as_bytes().to_vec()));
-        cx.send(conn, message);
+        if self.greeting.is_none() {
+            cx.send(conn, message);
+        }
     }
 
     fn on_ping(&mut self, _: ConnectionId, payload: &[u8], _: &mut Context<'_>, _: &mut S) {
