@@ -1,0 +1,466 @@
+//! Topics: who gets what is broadcast, and in which order.
+
+use std::collections::HashSet;
+use std::net::TcpListener;
+
+use eventwire::proto::OpCode;
+use eventwire::{
+    ClientConfig, CloseCode, Config, ConnectionId, Context, Disconnect, Error, EventLoop, Message,
+    SendStatus, ServerConfig, SubscribeError, TopicId, WebSocketHandler,
+};
+
+use crate::util::{Peer, Server, pattern};
+
+/// Does what messages tell it, a command a line, all of a message's in one call:
+///
+/// ```text
+/// sub TOPIC · unsub TOPIC · cast TOPIC TEXT · send TEXT · count TOPIC · remove TOPIC · close
+/// ```
+///
+/// With a question mark behind its name, a command is answered with its outcome.
+struct Interpreter;
+
+impl Interpreter {
+    fn obey(line: &str, conn: ConnectionId, cx: &mut Context<'_>) {
+        let (command, rest) = line.split_once(' ').unwrap_or((line, ""));
+        let (name, text) = rest.split_once(' ').unwrap_or((rest, ""));
+        let asked = command.ends_with('?');
+        let command = command.trim_end_matches('?');
+        let topic = |cx: &mut Context<'_>| cx.topic(name).expect("within the limits");
+        let outcome = match command {
+            "sub" => topic_outcome(topic(cx), |topic| cx.subscribe(conn, topic)),
+            "unsub" => topic_outcome(topic(cx), |topic| cx.unsubscribe(conn, topic)),
+            "cast" => topic_outcome(topic(cx), |topic| cx.broadcast(topic, text)),
+            "count" => topic_outcome(topic(cx), |topic| cx.subscriber_count(topic)),
+            "remove" => topic_outcome(topic(cx), |topic| cx.remove_topic(topic)),
+            "send" => format!("{:?}", cx.send(conn, rest)),
+            "close" => format!("{:?}", cx.close(conn, CloseCode::NORMAL, rest)),
+            "" => String::new(),
+            other => panic!("no command: {other}"),
+        };
+        if asked {
+            cx.send(conn, &outcome);
+        }
+    }
+}
+
+fn topic_outcome<T: std::fmt::Debug>(topic: TopicId, act: impl FnOnce(TopicId) -> T) -> String {
+    format!("{:?}", act(topic))
+}
+
+impl WebSocketHandler<()> for Interpreter {
+    fn on_message(
+        &mut self,
+        conn: ConnectionId,
+        message: Message<'_>,
+        cx: &mut Context<'_>,
+        _: &mut (),
+    ) {
+        for line in message.as_text().expect("commands are text").lines() {
+            Self::obey(line, conn, cx);
+        }
+    }
+}
+
+fn server() -> Server {
+    Server::with(Interpreter)
+}
+
+/// Has the peer do something and waits until it is done.
+fn tell(peer: &mut Peer, commands: &str) {
+    peer.send(&format!("{commands}\nsend done"));
+    peer.expect("done");
+}
+
+#[test]
+fn a_broadcast_reaches_those_who_are_subscribed_and_nobody_else() {
+    let server = server();
+    let mut inside = [(); 3].map(|()| Peer::connect(server.address()));
+    let mut outside = Peer::connect(server.address());
+    for peer in &mut inside {
+        tell(peer, "sub news");
+    }
+    tell(&mut outside, "sub other\ncast news hello\ncast empty nobody");
+    for peer in &mut inside {
+        peer.expect("hello");
+        tell(peer, "");
+    }
+    tell(&mut outside, "");
+}
+
+#[test]
+fn broadcasts_are_of_any_kind_and_length() {
+    let server = Server::with(
+        |conn: ConnectionId, message: Message<'_>, cx: &mut Context<'_>, _: &mut ()| {
+            let topic = cx.topic("all").expect("a topic");
+            cx.subscribe(conn, topic).expect("subscribe");
+            cx.broadcast(topic, message);
+        },
+    );
+    let mut peer = Peer::connect(server.address());
+    for len in [0, 1, 125, 126, 5_000, 65_535, 65_536, 300_000] {
+        let message = pattern(len, len);
+        peer.send(&message);
+        peer.expect(&message);
+        peer.send("text");
+        peer.expect("text");
+    }
+}
+
+/// Every sequence of these commands.
+fn sequences(commands: &[&'static str], len: usize) -> Vec<Vec<&'static str>> {
+    (0..len).fold(vec![Vec::new()], |sequences, _| {
+        let longer = |sequence: &Vec<&'static str>| {
+            let sequence = sequence.clone();
+            commands.iter().map(move |&command| [&sequence[..], &[command]].concat())
+        };
+        sequences.iter().flat_map(longer).collect()
+    })
+}
+
+/// Runs each sequence, its commands numbered, and expects the numbers of those that the peer is to
+/// hear of, in order.
+fn hear_in_order(peer: &mut Peer, sequences: &[Vec<&str>], heard: &[&str], padding: &str) {
+    // Pipelined, so that one turn serves several; few enough at a time to be answered at once.
+    for some in sequences.chunks(20) {
+        let mut stream = Vec::new();
+        for sequence in some {
+            let numbered = sequence.iter().zip(0..);
+            let lines: Vec<_> =
+                numbered.map(|(command, n)| format!("{command} {n}{padding}")).collect();
+            stream.extend(peer.encode_message(&lines.join("\n")));
+        }
+        peer.write(&stream);
+        for sequence in some {
+            for (n, _) in sequence.iter().enumerate().filter(|(_, it)| heard.contains(it)) {
+                peer.expect(&format!("{n}{padding}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn sends_and_broadcasts_keep_the_order_of_the_calls_in_every_interleaving() {
+    let server = server();
+    let mut peer = Peer::connect(server.address());
+    tell(&mut peer, "sub a\nsub b");
+    let commands = ["send", "cast a", "cast b", "cast foreign"];
+    hear_in_order(&mut peer, &sequences(&commands, 6), &commands[..3], "");
+}
+
+#[test]
+fn the_order_holds_for_messages_that_are_not_copied() {
+    let server = server();
+    let mut peer = Peer::connect(server.address());
+    tell(&mut peer, "sub a\nsub b");
+    let commands = ["send", "cast a", "cast b"];
+    hear_in_order(&mut peer, &sequences(&commands, 4), &commands, &"x".repeat(5_000));
+}
+
+#[test]
+fn the_order_holds_for_subscribers_other_than_the_speaker() {
+    let server = server();
+    let mut speaker = Peer::connect(server.address());
+    let mut both = Peer::connect(server.address());
+    let mut one = Peer::connect(server.address());
+    tell(&mut both, "sub a\nsub b");
+    tell(&mut one, "sub b");
+    for sequence in sequences(&["cast a", "cast b", "send"], 5) {
+        let lines: Vec<_> =
+            sequence.iter().zip(0..).map(|(command, n)| format!("{command} {n}")).collect();
+        speaker.send(&lines.join("\n"));
+        for (n, &command) in sequence.iter().enumerate() {
+            let number = n.to_string();
+            match command {
+                "cast a" => both.expect(&number),
+                "cast b" => {
+                    both.expect(&number);
+                    one.expect(&number);
+                }
+                _ => speaker.expect(&number),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_new_subscriber_gets_only_what_comes_after() {
+    let server = server();
+    let mut old = Peer::connect(server.address());
+    let mut new = Peer::connect(server.address());
+    tell(&mut old, "sub a");
+    new.send("cast a 1\nsub? a\ncast a 2\nsub? a\nsend end");
+    for text in ["Ok(true)", "2", "Ok(false)", "end"] {
+        new.expect(text);
+    }
+    old.expect("1");
+    old.expect("2");
+}
+
+#[test]
+fn whoever_unsubscribes_gets_everything_that_came_before() {
+    let server = server();
+    let mut leaving = Peer::connect(server.address());
+    let mut staying = Peer::connect(server.address());
+    tell(&mut staying, "sub a");
+    tell(&mut leaving, "sub a\nsub b");
+    leaving.send("cast a 1\ncast b 2\nunsub? a\ncast a 3\ncast b 4\nunsub? a\nsend end");
+    for text in ["1", "2", "true", "4", "false", "end"] {
+        leaving.expect(text);
+    }
+    staying.expect("1");
+    staying.expect("3");
+}
+
+#[test]
+fn subscribing_again_starts_anew() {
+    let server = server();
+    let mut peer = Peer::connect(server.address());
+    peer.send("sub a\ncast a 1\nunsub a\ncast a 2\nsub a\ncast a 3\nsend end");
+    for text in ["1", "3", "end"] {
+        peer.expect(text);
+    }
+}
+
+#[test]
+fn whoever_closes_gets_what_came_before_and_nothing_after() {
+    let server = server();
+    let mut other = Peer::connect(server.address());
+    tell(&mut other, "sub a");
+    let mut peer = Peer::connect(server.address());
+    peer.send("sub a\ncast a 1\nclose bye\ncast a 2\ncount? a");
+    peer.expect("1");
+    assert_eq!(peer.expect_close(CloseCode::NORMAL), "bye");
+    peer.send_close(1000, "");
+    peer.expect_end();
+    other.expect("1");
+    other.expect("2");
+    tell(&mut other, "");
+}
+
+#[test]
+fn subscribers_are_counted_until_they_leave() {
+    let server = server();
+    let mut counting = Peer::connect(server.address());
+    let mut peers = [(); 3].map(|()| Peer::connect(server.address()));
+    for (peer, before) in peers.iter_mut().zip(0..) {
+        counting.send("count? a");
+        counting.expect(&format!("{before}"));
+        tell(peer, "sub a");
+    }
+    let [first, second, third] = peers;
+    drop(first);
+    second.reset();
+    let mut third = third;
+    tell(&mut third, "unsub a");
+    // That a connection is gone is noticed at some time: ask until then.
+    for _ in 0..100_000 {
+        counting.send("count? a");
+        if counting.frame().payload == b"0" {
+            return;
+        }
+    }
+    panic!("those who left still count");
+}
+
+#[test]
+fn everybody_of_a_great_many_gets_everything_in_order() {
+    let server = server();
+    let mut speaker = Peer::connect(server.address());
+    // Several slices of a broadcast; fewer where few descriptors may be had.
+    let count = if descriptor_limit() >= 4_096 { 1_200 } else { 300 };
+    let mut peers: Vec<_> = (0..count).map(|_| Peer::connect(server.address())).collect();
+    for peer in &mut peers {
+        tell(peer, "sub a\nsub b");
+    }
+    for round in 0..3 {
+        // Some leave between the rounds, from everywhere in the list.
+        let mut position = 0;
+        peers.retain(|_| {
+            position += 1;
+            position % 7 != round
+        });
+        for n in 0..5 {
+            speaker.send(&format!("cast a {round}{n}x\ncast b {round}{n}y\ncast a {round}{n}z"));
+        }
+        for peer in &mut peers {
+            for n in 0..5 {
+                for part in ["x", "y", "z"] {
+                    peer.expect(&format!("{round}{n}{part}"));
+                }
+            }
+        }
+    }
+}
+
+fn descriptor_limit() -> usize {
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
+    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(256)
+}
+
+// Broadcasting from every method.
+
+/// Tells everybody who comes, what is said and who goes.
+struct Lobby;
+
+impl Lobby {
+    fn cast(cx: &mut Context<'_>, text: &str) {
+        let topic = cx.topic("lobby").expect("a topic");
+        assert_eq!(cx.broadcast(topic, text), SendStatus::Sent);
+    }
+}
+
+impl WebSocketHandler<()> for Lobby {
+    fn on_open(&mut self, conn: ConnectionId, cx: &mut Context<'_>, _: &mut ()) {
+        let topic = cx.topic("lobby").expect("a topic");
+        assert_eq!(cx.topic_name(topic), Some("lobby"));
+        assert_eq!(cx.subscribe(conn, topic), Ok(true));
+        Self::cast(cx, "comes");
+    }
+
+    fn on_message(
+        &mut self,
+        _: ConnectionId,
+        message: Message<'_>,
+        cx: &mut Context<'_>,
+        _: &mut (),
+    ) {
+        Self::cast(cx, message.as_text().expect("text"));
+    }
+
+    fn on_ping(&mut self, _: ConnectionId, _: &[u8], cx: &mut Context<'_>, _: &mut ()) {
+        Self::cast(cx, "pings");
+    }
+
+    fn on_close(&mut self, conn: ConnectionId, _: &Disconnect, cx: &mut Context<'_>, _: &mut ()) {
+        let topic = cx.topic("lobby").expect("a topic");
+        assert_eq!(cx.subscribe(conn, topic), Err(SubscribeError::ConnectionGone));
+        assert!(!cx.unsubscribe(conn, topic));
+        Self::cast(cx, "goes");
+    }
+}
+
+#[test]
+fn a_broadcast_may_come_from_every_method() {
+    let server = Server::with(Lobby);
+    let mut first = Peer::connect(server.address());
+    first.expect("comes");
+    let mut second = Peer::connect(server.address());
+    second.expect("comes");
+    second.send("speaks");
+    second.expect("speaks");
+    second.send_frame(true, OpCode::Ping, b"");
+    second.expect_frame(OpCode::Pong, b"");
+    second.expect("pings");
+    second.send_close(1000, "");
+    second.expect_close(CloseCode::NORMAL);
+    for text in ["comes", "speaks", "pings", "goes"] {
+        first.expect(text);
+    }
+}
+
+#[test]
+fn a_subscriber_that_is_a_client_gets_masked_frames() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("ws://{}", listener.local_addr().unwrap());
+    let server = Server::start(Config::default(), move |event_loop: &mut EventLoop<()>| {
+        event_loop.connect(&url, ClientConfig::default(), Lobby).expect("begin to connect");
+        let listener =
+            event_loop.listen("127.0.0.1:0", ServerConfig::default(), Lobby).expect("listen");
+        event_loop.local_addr(listener).expect("an address")
+    });
+    let mut far = Peer::accept(&listener);
+    far.expect("comes");
+    let mut near = Peer::connect(server.address());
+    let long = "x".repeat(10_000);
+    let mut keys = HashSet::new();
+    near.send("short");
+    near.send(&long);
+    for text in ["comes", "short", &long] {
+        let frame = far.frame();
+        assert_eq!(frame.payload, text.as_bytes());
+        keys.insert(frame.mask.expect("a client masks"));
+        near.expect(text);
+    }
+    assert_eq!(keys.len(), 3);
+}
+
+// Limits.
+
+#[test]
+fn topics_and_subscriptions_have_limits() {
+    let config = Config::default().max_topics(3).max_subscriptions(2);
+    let server = Server::listen(
+        config,
+        ServerConfig::default(),
+        |conn: ConnectionId, _: Message<'_>, cx: &mut Context<'_>, _: &mut ()| {
+            let topics = ["a", "b", "c"].map(|name| cx.topic(name).expect("within the limit"));
+            assert!(matches!(cx.topic("d"), Err(Error::TopicLimit)));
+            assert_eq!(cx.topic("b").expect("it is there"), topics[1]);
+            assert_eq!(cx.subscribe(conn, topics[0]), Ok(true));
+            assert_eq!(cx.subscribe(conn, topics[1]), Ok(true));
+            assert_eq!(cx.subscribe(conn, topics[0]), Ok(false));
+            assert_eq!(cx.subscribe(conn, topics[2]), Err(SubscribeError::TooMany));
+            assert!(cx.unsubscribe(conn, topics[0]));
+            assert_eq!(cx.subscribe(conn, topics[2]), Ok(true));
+            cx.send(conn, "done");
+        },
+    );
+    let mut peer = Peer::connect(server.address());
+    peer.send("go");
+    peer.expect("done");
+}
+
+#[test]
+fn a_topics_name_has_a_length() {
+    let mut event_loop = EventLoop::<()>::new(Config::default()).unwrap();
+    assert!(event_loop.topic(&"x".repeat(256)).is_ok());
+    assert!(matches!(event_loop.topic(&"x".repeat(257)), Err(Error::TopicLimit)));
+    assert_eq!(event_loop.topic("same").unwrap(), event_loop.topic("same").unwrap());
+}
+
+#[test]
+fn a_broadcast_beyond_the_backlog_is_dropped_and_the_others_are_delivered() {
+    let server = Server::listen(
+        Config::default().topic_backlog(1_000),
+        ServerConfig::default(),
+        Interpreter,
+    );
+    let mut peer = Peer::connect(server.address());
+    tell(&mut peer, "sub a");
+    let long = "x".repeat(600);
+    peer.send(&format!("cast? a {long}\ncast? a {long}\ncast? a short\ncast a end"));
+    // The answers are sent after what was broadcast before them.
+    for text in [&long, "Sent", "Dropped", "short", "Sent", "end"] {
+        peer.expect(text);
+    }
+    tell(&mut peer, "");
+}
+
+#[test]
+fn a_topic_is_removed_only_when_nobody_is_subscribed() {
+    let server =
+        Server::with(|conn: ConnectionId, _: Message<'_>, cx: &mut Context<'_>, _: &mut ()| {
+            let topic = cx.topic("a").expect("a topic");
+            assert_eq!(cx.subscribe(conn, topic), Ok(true));
+            cx.broadcast(topic, "before");
+            assert!(!cx.remove_topic(topic));
+            assert!(cx.unsubscribe(conn, topic));
+            assert!(cx.remove_topic(topic));
+            assert!(!cx.remove_topic(topic));
+            assert_eq!(cx.topic_name(topic), None);
+            assert_eq!(cx.subscriber_count(topic), 0);
+            assert_eq!(cx.broadcast(topic, "lost"), SendStatus::Gone);
+            assert_eq!(cx.subscribe(conn, topic), Err(SubscribeError::TopicGone));
+            let other = cx.topic("a").expect("a topic");
+            assert_ne!(other, topic);
+            assert_eq!(cx.subscribe(conn, other), Ok(true));
+            assert!(!cx.unsubscribe(conn, topic));
+            cx.broadcast(other, "after");
+        });
+    let mut peer = Peer::connect(server.address());
+    peer.send("go");
+    peer.expect("before");
+    peer.expect("after");
+}
