@@ -250,28 +250,28 @@ impl Topics {
 
     /// Takes the subscription at `position` of the connection's list out of both lists.
     fn leave(&mut self, conn: Key, position: usize) {
+        // The topic's list first: the positions in it are noted in members' lists, this one's too.
+        let held = self.members[conn.index()].subscriptions[position];
+        if let Some(topic) = self.topics.get_mut(held.topic) {
+            let mut hole = held.position as usize;
+            if hole < topic.cursor {
+                // Keep served and unserved apart: the last served one fills the hole, and the hole
+                // that it leaves is filled by an unserved one.
+                topic.cursor -= 1;
+                topic.subscribers.swap(hole, topic.cursor);
+                Self::note_position(&mut self.members, topic, hole);
+                hole = topic.cursor;
+            }
+            topic.subscribers.swap_remove(hole);
+            Self::note_position(&mut self.members, topic, hole);
+        }
         let member = &mut self.members[conn.index()];
-        let held = member.subscriptions.swap_remove(position);
-        let moved = member.subscriptions.get(position).copied();
-        if let Some(moved) = moved {
+        member.subscriptions.swap_remove(position);
+        if let Some(moved) = member.subscriptions.get(position).copied() {
             if let Some(topic) = self.topics.get_mut(moved.topic) {
                 topic.subscribers[moved.position as usize].position = position as u32;
             }
         }
-        let Some(topic) = self.topics.get_mut(held.topic) else {
-            return;
-        };
-        let mut hole = held.position as usize;
-        if hole < topic.cursor {
-            // Keep served and unserved apart: the last served one fills the hole, and the hole
-            // that it leaves is filled by an unserved one.
-            topic.cursor -= 1;
-            topic.subscribers.swap(hole, topic.cursor);
-            Self::note_position(&mut self.members, topic, hole);
-            hole = topic.cursor;
-        }
-        topic.subscribers.swap_remove(hole);
-        Self::note_position(&mut self.members, topic, hole);
     }
 
     /// Tells the member whose subscriber now stands at `position` of the topic so.
@@ -453,3 +453,6 @@ fn encode(message: Message<'_>, frames: &mut BytesMut) {
     frames.extend_from_slice(&bytes[..len]);
     frames.extend_from_slice(message.as_bytes());
 }
+
+#[cfg(test)]
+mod tests;
