@@ -243,3 +243,6 @@ impl Connection {
         write_frame(opcode, payload, key, workspace.out);
     }
 }
+
+#[cfg(test)]
+mod tests;
