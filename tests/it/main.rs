@@ -3,6 +3,7 @@
 mod client;
 mod closing;
 mod examples;
+mod fuzz_bodies;
 mod listeners;
 mod server;
 mod tidy;

@@ -1,0 +1,148 @@
+//! Heads from a peer: any split gives the same answer, and each side understands the other's.
+//!
+//! Input: a choice of limits, a seed of splits, then what arrives.
+
+use eventwire::proto::handshake::{
+    Acceptance, ClientRequest, HandshakeError, HeadLimits, HeadScanner, OriginPolicy, Refusal,
+    Request,
+};
+use eventwire::proto::{PeerError, Role, State};
+
+use super::input::{Input, pieces};
+use super::peer::{Peer, Seen, asked, key, limits};
+
+/// What a client sends to a server.
+pub(crate) fn request(data: &[u8]) {
+    let mut input = Input::new(data);
+    let (limits, seed) = (limits(input.byte()), input.byte());
+    let stream = input.rest();
+    let head_limits = limits.head_limits();
+
+    let whole = receive(Role::Server, &limits, [stream].into_iter());
+    let random = receive(Role::Server, &limits, pieces(stream, seed));
+    let bytewise = receive(Role::Server, &limits, stream.chunks(1));
+    assert!(whole.seen == random.seen && whole.seen == bytewise.seen);
+    assert!(whole.out == random.out && whole.out == bytewise.out);
+
+    match scan(stream, seed, head_limits) {
+        Ok(None) => {
+            assert_eq!(whole.connection.state(), State::Connecting);
+            assert!(whole.seen.is_empty() && whole.out.is_empty());
+            let unfinished = Request::parse(stream, head_limits).map(|_| ());
+            assert_eq!(unfinished, Err(HandshakeError::HeadBoundary));
+        }
+        Ok(Some(end)) => {
+            let head = &stream[..end];
+            assert_eq!(whole.seen[0], Seen::Request(head.to_vec()));
+            match Request::parse(head, head_limits) {
+                Ok(request) => check_request(&request),
+                Err(error) => check_refusal(error, &whole.out),
+            }
+        }
+        Err(error) => {
+            assert_eq!(whole.seen, [Seen::Failed(PeerError::Handshake(error))]);
+            check_refusal(error, &whole.out);
+        }
+    }
+}
+
+/// What a server answers a client, whose request is always the same.
+pub(crate) fn response(data: &[u8]) {
+    let mut input = Input::new(data);
+    let (limits, seed) = (limits(input.byte()), input.byte());
+    let stream = input.rest();
+    let head_limits = limits.head_limits();
+
+    let whole = receive(Role::Client, &limits, [stream].into_iter());
+    let random = receive(Role::Client, &limits, pieces(stream, seed));
+    let bytewise = receive(Role::Client, &limits, stream.chunks(1));
+    assert!(whole.seen == random.seen && whole.seen == bytewise.seen);
+    assert!(whole.out == random.out && whole.out == bytewise.out);
+
+    let answer = match scan(stream, seed, head_limits) {
+        Ok(None) => {
+            assert_eq!(whole.connection.state(), State::Connecting);
+            assert!(whole.seen.is_empty());
+            return;
+        }
+        Ok(Some(end)) => asked()
+            .check_response(&stream[..end], head_limits, &key())
+            .inspect(|accepted| {
+                let offered = ["chat", "superchat"];
+                assert!(accepted.subprotocol().is_none_or(|name| offered.contains(&name)));
+                assert!(accepted.headers().count() <= head_limits.headers);
+            })
+            .map(|_| Seen::Open(stream[..end].to_vec())),
+        Err(error) => Err(error),
+    };
+    let first = answer.unwrap_or_else(|error| Seen::Failed(PeerError::Handshake(error)));
+    assert_eq!(whole.seen[0], first);
+}
+
+fn receive<'a>(
+    role: Role,
+    limits: &eventwire::proto::Limits,
+    pieces: impl Iterator<Item = &'a [u8]>,
+) -> Peer {
+    let mut peer = Peer::new(role, limits);
+    pieces.for_each(|piece| peer.receive(piece));
+    peer
+}
+
+/// Scans `stream` whole and in pieces, which has to be the same.
+fn scan(stream: &[u8], seed: u8, limits: &HeadLimits) -> Result<Option<usize>, HandshakeError> {
+    let whole = HeadScanner::new(*limits).scan(stream);
+    let (mut scanner, mut start) = (HeadScanner::new(*limits), 0);
+    let mut answer = Ok(None);
+    for piece in pieces(stream, seed) {
+        answer = scanner.scan(piece).map(|end| end.map(|end| start + end));
+        if answer != Ok(None) {
+            break;
+        }
+        start += piece.len();
+    }
+    assert_eq!(answer, whole);
+    whole
+}
+
+/// What holds for every request that is accepted; the client takes the answer to it.
+fn check_request(request: &Request<'_>) {
+    let query = request.query().map_or(String::new(), |query| format!("?{query}"));
+    assert_eq!(request.target(), format!("{}{query}", request.path()));
+    assert!(request.path().starts_with('/') && !request.host().is_empty());
+    assert_eq!(request.header("hOST"), Some(request.host()));
+    assert_eq!(request.header("Origin"), request.origin());
+    assert_eq!(OriginPolicy::Any.check(request), Ok(()));
+    let same = OriginPolicy::SameOrigin.check(request).is_ok();
+    let listed = request.origin().map(str::to_owned).into_iter().collect();
+    assert_eq!(OriginPolicy::Listed(listed).check(request), Ok(()));
+    assert_eq!(OriginPolicy::Listed(Vec::new()).check(request).is_ok(), same);
+    assert!(same || request.origin().is_some());
+
+    let mut asked = ClientRequest::new(asked().url().clone());
+    for name in request.subprotocols() {
+        asked = asked.subprotocol(name).expect("each offered once, and a token");
+    }
+    let mut acceptance = Acceptance::new();
+    if let Some(name) = request.subprotocols().last() {
+        acceptance = acceptance.subprotocol(name).expect("a token");
+    }
+    let mut out = Vec::new();
+    acceptance.write(&request.key(), &mut out);
+    let accepted = asked.check_response(&out, &HeadLimits::default(), &request.key());
+    let accepted = accepted.expect("the client takes the answer");
+    assert_eq!(accepted.subprotocol(), request.subprotocols().last());
+}
+
+/// What is written for a request that failed; the client understands it.
+fn check_refusal(error: HandshakeError, out: &[u8]) {
+    let mut expected = Vec::new();
+    Refusal::from(error).write(&mut expected);
+    assert_eq!(out, expected);
+    assert!((400..600).contains(&error.status()));
+    let limits = HeadLimits::default();
+    let end = HeadScanner::new(limits).scan(out).expect("a valid head").expect("a whole one");
+    assert_eq!(&out[end..], error.to_string().as_bytes());
+    let answer = asked().check_response(&out[..end], &limits, &key());
+    assert_eq!(answer.map(|_| ()), Err(HandshakeError::UnexpectedStatus(error.status())));
+}

@@ -1,0 +1,53 @@
+/// An input that is taken apart from its front; past its end there are zeros.
+pub(crate) struct Input<'a>(&'a [u8]);
+
+impl<'a> Input<'a> {
+    pub(crate) fn new(data: &'a [u8]) -> Self {
+        Self(data)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) fn byte(&mut self) -> u8 {
+        self.take(1).first().copied().unwrap_or(0)
+    }
+
+    pub(crate) fn number(&mut self) -> u16 {
+        u16::from_be_bytes([self.byte(), self.byte()])
+    }
+
+    /// The next `len` bytes, or all there are.
+    pub(crate) fn take(&mut self, len: usize) -> &'a [u8] {
+        let (taken, rest) = self.0.split_at(len.min(self.0.len()));
+        self.0 = rest;
+        taken
+    }
+
+    /// As many bytes as the next one says.
+    pub(crate) fn chunk(&mut self) -> &'a [u8] {
+        let len = self.byte();
+        self.take(len.into())
+    }
+
+    pub(crate) fn rest(&mut self) -> &'a [u8] {
+        self.take(usize::MAX)
+    }
+}
+
+/// Cuts `bytes` into pieces of lengths that follow from `seed`.
+pub(crate) fn pieces(bytes: &[u8], seed: u8) -> impl Iterator<Item = &[u8]> {
+    let mut state = u32::from(seed) << 8 | 1;
+    let mut rest = bytes;
+    std::iter::from_fn(move || {
+        // Xorshift: the lengths need no more than to differ.
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        let longest = 1 << (state >> 8 & 15);
+        let (piece, after) = rest.split_at((state as usize % longest + 1).min(rest.len()));
+        rest = after;
+        (!piece.is_empty()).then_some(piece)
+    })
+}

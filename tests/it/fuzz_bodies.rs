@@ -1,0 +1,140 @@
+//! The bodies of the fuzz targets over their seeds, and over inputs that are made of these.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::PathBuf;
+
+#[path = "../../fuzz/src/bodies/mod.rs"]
+mod bodies;
+
+/// Inputs made for each target.
+const INPUTS: usize = 2_000;
+
+/// Shows the input that a body fails on.
+struct Shown<'a>(&'a str, &'a [u8]);
+
+impl Drop for Shown<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("input of {}: b\"{}\"", self.0, self.1.escape_ascii());
+        }
+    }
+}
+
+/// The generator `SplitMix64`.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut bits = self.0;
+        bits = (bits ^ bits >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        bits = (bits ^ bits >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
+        bits ^ bits >> 31
+    }
+
+    fn below(&mut self, limit: usize) -> usize {
+        (self.next() % limit.max(1) as u64) as usize
+    }
+
+    fn bytes(&mut self, longest: usize) -> Vec<u8> {
+        (0..self.below(longest)).map(|_| self.next() as u8).collect()
+    }
+
+    /// Damages `input`, or joins it to a part of `other`.
+    fn mutate(&mut self, input: &mut Vec<u8>, other: &[u8]) {
+        let at = self.below(input.len());
+        match self.below(6) {
+            0 if !input.is_empty() => input[at] ^= 1 << self.below(8),
+            1 if !input.is_empty() => input[at] = self.next() as u8,
+            2 => input.truncate(at),
+            3 => drop(input.splice(at..at, self.bytes(8))),
+            4 => input.extend_from_slice(&other[self.below(other.len())..]),
+            _ => drop(input.drain(at..input.len().min(at + self.below(8)))),
+        }
+    }
+}
+
+fn seeds(target: &str) -> Vec<Vec<u8>> {
+    let read = |name| fs::read(folder("seeds").join(target).join(name)).expect("a file");
+    names(&format!("seeds/{target}")).into_iter().map(read).collect()
+}
+
+fn folder(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fuzz").join(name)
+}
+
+/// The names of the files in a folder, sorted.
+fn names(name: &str) -> Vec<OsString> {
+    let files = fs::read_dir(folder(name)).expect("a folder");
+    let mut names: Vec<_> = files.map(|file| file.expect("an entry").file_name()).collect();
+    names.sort();
+    names
+}
+
+fn check(target: &str) {
+    let (_, body) = bodies::TARGETS.iter().find(|(name, _)| *name == target).expect("a target");
+    let run = |input: &[u8]| {
+        let _shown = Shown(target, input);
+        body(input);
+    };
+    let seeds = seeds(target);
+    assert!(seeds.len() >= 5, "{target} has {} seeds", seeds.len());
+    seeds.iter().for_each(|seed| run(seed));
+
+    let mut random = Random(6455);
+    for _ in 0..INPUTS {
+        let mut input = match random.below(8) {
+            0 => random.bytes(200),
+            _ => seeds[random.below(seeds.len())].clone(),
+        };
+        for _ in 0..=random.below(4) {
+            let other = &seeds[random.below(seeds.len())];
+            random.mutate(&mut input, other);
+        }
+        run(&input);
+    }
+}
+
+#[test]
+fn connection() {
+    check("connection");
+}
+
+#[test]
+fn frame_client() {
+    check("frame_client");
+}
+
+#[test]
+fn frame_server() {
+    check("frame_server");
+}
+
+#[test]
+fn handshake_request() {
+    check("handshake_request");
+}
+
+#[test]
+fn handshake_response() {
+    check("handshake_response");
+}
+
+#[test]
+fn pair() {
+    check("pair");
+}
+
+#[test]
+fn url() {
+    check("url");
+}
+
+#[test]
+fn every_target_has_seeds_and_an_entry_point() {
+    for (folder, ending) in [("seeds", ""), ("fuzz_targets", ".rs")] {
+        let expected = bodies::TARGETS.map(|(name, _)| OsString::from(format!("{name}{ending}")));
+        assert_eq!(names(folder), expected);
+    }
+}
