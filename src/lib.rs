@@ -140,7 +140,7 @@
 //! engine/                     the turn, handlers, what handlers may do
 //! net/                        a socket with its protocol state and its queued bytes
 //!   sockets/                  all of them: input, output, flushing, ends
-//! reactor/                    the seam: readiness, clock, entropy, wake; mio.rs is the real one
+//! reactor/                    the seam: readiness, clock, entropy, wake; mio/ is the real one
 //!   sim/                      the simulated one: a network in memory, faults by a seed
 //! queue/ topics.rs timers.rs  pure: no sockets, no clock
 //! proto/                      RFC 6455 without I/O

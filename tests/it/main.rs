@@ -7,5 +7,6 @@ mod fuzz_bodies;
 mod listeners;
 mod server;
 mod tidy;
+mod topics;
 mod upgrade;
 mod util;
