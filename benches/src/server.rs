@@ -2,6 +2,7 @@
 //!
 //! The only file that uses the engine's event loop.
 
+use eventwire::proto::handshake::OriginPolicy;
 use eventwire::{
     CloseCode, Config, ConnectionId, Context, EventLoop, Idle, Message, ServerConfig, TopicId,
     WebSocketHandler,
@@ -22,7 +23,8 @@ pub(crate) fn run(config: &ServiceConfig, ready: ReadyLine) -> Result<(), Error>
         IdleMode::Busy => Idle::Busy,
     };
     let mut event_loop = EventLoop::new(Config::default().idle(idle))?;
-    let mut server = ServerConfig::default();
+    // Pages from anywhere: nothing that a message could do is worth protecting here.
+    let mut server = ServerConfig::default().origins(OriginPolicy::Any);
     if let Some(bytes) = config.max_message {
         server = server.max_message(bytes);
     }
