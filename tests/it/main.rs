@@ -8,5 +8,6 @@ mod listeners;
 mod server;
 mod tidy;
 mod topics;
+mod unix;
 mod upgrade;
 mod util;
