@@ -7,7 +7,7 @@ use eventwire::{
     CloseCode, Config, ConnectionId, Context, Disconnect, Message, SendStatus, WebSocketHandler,
 };
 
-use crate::util::{Peer, Recorder, Server, Told, drive, drive_until, looping};
+use crate::util::{Log, Peer, Recorder, Server, Told, drive, drive_until, looping};
 
 #[test]
 fn the_peers_close_is_answered_with_its_code() {
@@ -49,7 +49,14 @@ fn what_was_said_before_the_peers_close_is_answered_and_nothing_after() {
 }
 
 /// Closes on the message "close", after a farewell.
-struct Closer(Recorder);
+pub(crate) struct Closer(Recorder);
+
+impl Closer {
+    pub(crate) fn new() -> (Self, Log) {
+        let (recorder, log) = Recorder::new();
+        (Self(recorder), log)
+    }
+}
 
 impl WebSocketHandler<()> for Closer {
     fn on_open(&mut self, conn: ConnectionId, cx: &mut Context<'_>, state: &mut ()) {
@@ -80,8 +87,8 @@ impl WebSocketHandler<()> for Closer {
 
 #[test]
 fn the_applications_close_leaves_after_what_was_sent() {
-    let (recorder, log) = Recorder::new();
-    let server = Server::with(Closer(recorder));
+    let (closer, log) = Closer::new();
+    let server = Server::with(closer);
     let mut peer = Peer::connect(server.address());
     let mut stream = peer.encode_message("close");
     stream.extend(peer.encode_message("not heard any more"));

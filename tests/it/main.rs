@@ -1,9 +1,11 @@
 //! Integration tests.
 
+mod backpressure;
 mod client;
 mod closing;
 mod examples;
 mod fuzz_bodies;
+mod limits;
 mod listeners;
 mod server;
 mod tidy;

@@ -6,7 +6,7 @@ mod server;
 
 use std::time::Duration;
 
-pub(crate) use peer::{Frame, Peer, request};
+pub(crate) use peer::{Peer, request};
 pub(crate) use recorder::{Log, Recorder, Told};
 pub(crate) use server::{Server, drive, drive_until, looping};
 

@@ -234,18 +234,12 @@ impl Peer {
         assert_eq!((read, &self.input[..]), (0, &b""[..]));
     }
 
-    /// Reads everything until the other end closes or resets the stream; returns how much it was.
-    pub(crate) fn drain(mut self) -> usize {
-        let mut buffer = vec![0; 64 * 1024];
-        let mut total = self.input.len();
-        loop {
-            match self.stream.read(&mut buffer) {
-                Ok(0) => return total,
-                Ok(count) => total += count,
-                Err(error) if error.kind() == ErrorKind::ConnectionReset => return total,
-                Err(error) => panic!("the stream did not end: {error}"),
-            }
-        }
+    /// Whether nothing has arrived that was not looked at.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.stream.set_nonblocking(true).expect("set O_NONBLOCK");
+        let peeked = self.stream.peek(&mut [0]);
+        self.stream.set_nonblocking(false).expect("clear O_NONBLOCK");
+        self.input.is_empty() && peeked.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
     }
 
     /// The next HTTP head, up to its empty line.

@@ -1,0 +1,234 @@
+//! Peers that read late, slowly or never.
+
+use std::io::{ErrorKind, Write};
+use std::net::SocketAddr;
+use std::thread;
+use std::time::Duration;
+
+use eventwire::proto::OpCode;
+use eventwire::{
+    CloseCode, Config, ConnectionId, Context, Disconnect, EventLoop, Message, SendStatus,
+    WebSocketHandler,
+};
+
+use crate::util::{Peer, Recorder, Server, Told, drive, drive_until, looping, pattern};
+
+/// Kernels do not hold more than this between two ends of a connection.
+const MORE_THAN_KERNELS_HOLD: usize = 64 * 1024 * 1024;
+
+/// What a handler saw.
+#[derive(Default)]
+struct Seen {
+    statuses: Vec<SendStatus>,
+    drained: usize,
+    most_buffered: usize,
+    close: Option<String>,
+    /// The connection that opened first.
+    first: Option<ConnectionId>,
+}
+
+impl Seen {
+    fn note(&mut self, conn: ConnectionId, status: SendStatus, cx: &Context<'_>) -> SendStatus {
+        self.most_buffered = self.most_buffered.max(cx.buffered_bytes(conn));
+        self.statuses.push(status);
+        status
+    }
+}
+
+/// Does `act` on every message, and notes what becomes of it.
+struct Acting<F>(F);
+
+impl<F> WebSocketHandler<Seen> for Acting<F>
+where
+    F: FnMut(ConnectionId, Message<'_>, &mut Context<'_>, &mut Seen),
+{
+    fn on_open(&mut self, conn: ConnectionId, _: &mut Context<'_>, seen: &mut Seen) {
+        seen.first.get_or_insert(conn);
+    }
+
+    fn on_message(
+        &mut self,
+        conn: ConnectionId,
+        message: Message<'_>,
+        cx: &mut Context<'_>,
+        seen: &mut Seen,
+    ) {
+        (self.0)(conn, message, cx, seen);
+    }
+
+    fn on_drained(&mut self, conn: ConnectionId, cx: &mut Context<'_>, seen: &mut Seen) {
+        assert_eq!(cx.buffered_bytes(conn), 0);
+        seen.drained += 1;
+    }
+
+    fn on_close(
+        &mut self,
+        _: ConnectionId,
+        disconnect: &Disconnect,
+        _: &mut Context<'_>,
+        seen: &mut Seen,
+    ) {
+        seen.close = Some(format!("{disconnect:?}"));
+    }
+}
+
+fn acting<F>(config: Config, act: F) -> (EventLoop<Seen>, SocketAddr)
+where
+    F: FnMut(ConnectionId, Message<'_>, &mut Context<'_>, &mut Seen) + 'static,
+{
+    looping(config, Acting(act))
+}
+
+/// An echo server and a peer that has sent all it could before it reads anything.
+fn echo_to_a_late_reader(config: Config, lens: &[usize], total: usize) -> Seen {
+    let (mut event_loop, address) = acting(config, |conn, message, cx, seen| {
+        let status = cx.send(conn, message);
+        seen.note(conn, status, cx);
+    });
+    let mut seen = Seen::default();
+    drive(&mut event_loop, &mut seen, || {
+        let mut peer = Peer::narrow(address);
+        let mut stream = Vec::new();
+        let mut sent = Vec::new();
+        for &len in lens.iter().cycle() {
+            if stream.len() >= total {
+                break;
+            }
+            stream.extend(peer.encode_message(&pattern(len, sent.len())));
+            sent.push(len);
+        }
+        let mut writer = peer.stream();
+        writer.set_write_timeout(Some(Duration::from_millis(300))).expect("set a timeout");
+        let mut written = 0;
+        while written < stream.len() {
+            match writer.write(&stream[written..]) {
+                Ok(count) => written += count,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) => panic!("{error}"),
+            }
+        }
+        thread::scope(|scope| {
+            writer.set_write_timeout(Some(crate::util::PATIENCE)).expect("set a timeout");
+            scope.spawn(move || writer.write_all(&stream[written..]).expect("write"));
+            for (seed, len) in sent.into_iter().enumerate() {
+                peer.expect(&pattern(len, seed));
+            }
+        });
+    });
+    seen
+}
+
+#[test]
+fn an_endless_stream_to_a_peer_that_never_reads_is_dropped_at_the_hard_limit() {
+    let (soft, hard) = (64 * 1024, 300_000);
+    let config = Config::default().outbox(soft, hard);
+    let (mut event_loop, address) = acting(config, |conn, _, cx, seen| {
+        for n in 0..MORE_THAN_KERNELS_HOLD / 10_000 {
+            let status = cx.send(conn, &pattern(10_000, n));
+            if seen.note(conn, status, cx) == SendStatus::Dropped {
+                assert_eq!(cx.send(conn, "late"), SendStatus::Gone);
+                return;
+            }
+        }
+        panic!("never dropped");
+    });
+    let mut seen = Seen::default();
+    let mut peer = drive(&mut event_loop, &mut seen, || {
+        let mut peer = Peer::narrow(address);
+        peer.send("go");
+        peer
+    });
+    drive_until(&mut event_loop, &mut seen, |_, seen| seen.close.is_some());
+    assert_eq!(seen.close.as_deref(), Some("Overflow"));
+    assert!(seen.most_buffered <= hard, "{}", seen.most_buffered);
+    assert_eq!(seen.statuses.pop(), Some(SendStatus::Dropped));
+    assert!(seen.statuses.contains(&SendStatus::Queued));
+    // What was begun is finished, and nothing follows the close frame.
+    drive(&mut event_loop, &mut seen, || {
+        for n in 0.. {
+            let frame = peer.frame();
+            if frame.opcode == OpCode::Close {
+                assert_eq!(frame.payload, 1013_u16.to_be_bytes());
+                break;
+            }
+            assert!(frame.payload == pattern(10_000, n), "{n}");
+        }
+        peer.send_close(1013, "");
+        peer.expect_end();
+    });
+    drive_until(&mut event_loop, &mut seen, |event_loop, _| event_loop.connections() == 0);
+}
+
+#[test]
+fn a_message_longer_than_the_hard_limit_is_taken_while_little_waits() {
+    let config = Config::default().outbox(1_000, 2_000);
+    let (mut event_loop, address) = acting(config, |conn, _, cx, _| {
+        assert_eq!(cx.send(conn, &pattern(8 << 20, 0)), SendStatus::Queued);
+        assert!(cx.buffered_bytes(conn) > 2_000);
+    });
+    let mut seen = Seen::default();
+    drive(&mut event_loop, &mut seen, || {
+        let mut peer = Peer::narrow(address);
+        peer.send("go");
+        peer.expect(&pattern(8 << 20, 0));
+    });
+    drive_until(&mut event_loop, &mut seen, |_, seen| seen.drained == 1);
+}
+
+#[test]
+fn a_peer_that_makes_no_progress_is_given_up() {
+    let config = Config::default().outbox(1_000, 64 << 20).outbox_stall(Duration::from_millis(200));
+    let (mut event_loop, address) = acting(config, |conn, _, cx, _| {
+        assert_eq!(cx.send(conn, &pattern(16 << 20, 0)), SendStatus::Queued);
+    });
+    let mut seen = Seen::default();
+    let mut peer = drive(&mut event_loop, &mut seen, || {
+        let mut peer = Peer::narrow(address);
+        peer.send("go");
+        peer
+    });
+    drive_until(&mut event_loop, &mut seen, |_, seen| seen.close.is_some());
+    assert_eq!(seen.close.as_deref(), Some("Overflow"));
+    drive(&mut event_loop, &mut seen, || {
+        peer.expect(&pattern(16 << 20, 0));
+        peer.expect_close(CloseCode::TRY_AGAIN_LATER);
+    });
+}
+
+#[test]
+fn only_the_latest_pong_waits_for_a_peer_that_does_not_read() {
+    /// Sends until something has to wait, and echoes nothing.
+    struct Filler(Recorder);
+    impl WebSocketHandler<()> for Filler {
+        fn on_message(
+            &mut self,
+            conn: ConnectionId,
+            _: Message<'_>,
+            cx: &mut Context<'_>,
+            _: &mut (),
+        ) {
+            while cx.send(conn, &[0; 10_000]) == SendStatus::Sent {}
+        }
+        fn on_ping(&mut self, conn: ConnectionId, ping: &[u8], cx: &mut Context<'_>, s: &mut ()) {
+            self.0.on_ping(conn, ping, cx, s);
+        }
+    }
+    let (recorder, log) = Recorder::new();
+    let config = Config::default().outbox(1 << 20, 2 << 20);
+    let server = Server::listen(config, Default::default(), Filler(recorder));
+    let mut peer = Peer::narrow(server.address());
+    peer.send("go");
+    for n in 0..100 {
+        peer.send_frame(true, OpCode::Ping, &[n]);
+    }
+    for n in 0..100 {
+        assert_eq!(log.next(), Told::Ping(vec![n]));
+    }
+    loop {
+        let frame = peer.frame();
+        if frame.opcode == OpCode::Pong {
+            assert_eq!(frame.payload, [99]);
+            break;
+        }
+    }
+}
