@@ -403,6 +403,10 @@ impl<S, R: Reactor> EventLoop<S, R> {
 
     fn tell_drained(&mut self, state: &mut S) {
         while let Some(conn) = self.sockets.next_drained() {
+            // Something waits again: its handler is told when that is sent.
+            if self.sockets.get(conn).is_some_and(|socket| socket.blocked) {
+                continue;
+            }
             self.call(conn, |handler, conn, cx| handler.on_drained(conn, cx, state));
         }
     }

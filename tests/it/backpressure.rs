@@ -119,6 +119,15 @@ fn echo_to_a_late_reader(config: Config, lens: &[usize], total: usize) -> Seen {
 }
 
 #[test]
+fn echo_to_a_peer_that_reads_late_loses_nothing() {
+    let seen = echo_to_a_late_reader(Config::default(), &[100, 1_000, 20_000, 3_000], 24 << 20);
+    assert!(seen.statuses.contains(&SendStatus::Queued), "it never had to wait");
+    assert!(!seen.statuses.contains(&SendStatus::Dropped));
+    assert!(seen.drained > 0);
+    assert!(seen.most_buffered <= 256 * 1024, "{}", seen.most_buffered);
+}
+
+#[test]
 fn an_endless_stream_to_a_peer_that_never_reads_is_dropped_at_the_hard_limit() {
     let (soft, hard) = (64 * 1024, 300_000);
     let config = Config::default().outbox(soft, hard);
