@@ -185,6 +185,38 @@ fn a_message_longer_than_the_hard_limit_is_taken_while_little_waits() {
 }
 
 #[test]
+fn nothing_follows_the_close_frame_of_a_subscriber_that_overflowed() {
+    let config = Config::default().outbox(64 * 1024, 300_000);
+    let (mut event_loop, address) = acting(config, |_, _, cx, seen| {
+        let target = seen.first.expect("a subscriber");
+        let topic = cx.topic("all").expect("a topic");
+        cx.subscribe(target, topic).expect("subscribe");
+        while cx.buffered_bytes(target) < 250_000 {
+            cx.send(target, &pattern(20_000, 0));
+        }
+        assert_eq!(cx.broadcast(topic, &pattern(100_000, 1)), SendStatus::Sent);
+        // The broadcast comes first, and is too much.
+        let status = cx.send(target, "late");
+        seen.statuses.push(status);
+        let status = cx.send(target, "later");
+        seen.statuses.push(status);
+    });
+    let mut seen = Seen::default();
+    let mut target = drive(&mut event_loop, &mut seen, || {
+        let target = Peer::narrow(address);
+        Peer::connect(address).send("go");
+        target
+    });
+    drive_until(&mut event_loop, &mut seen, |_, seen| seen.statuses.len() == 2);
+    assert_eq!(seen.statuses, [SendStatus::Gone; 2]);
+    drive(&mut event_loop, &mut seen, || {
+        while target.frame().opcode == OpCode::Binary {}
+        target.finish();
+        target.expect_end();
+    });
+}
+
+#[test]
 fn a_peer_that_makes_no_progress_is_given_up() {
     let config = Config::default().outbox(1_000, 64 << 20).outbox_stall(Duration::from_millis(200));
     let (mut event_loop, address) = acting(config, |conn, _, cx, _| {

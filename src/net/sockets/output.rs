@@ -37,7 +37,9 @@ impl Sockets {
                 return SendStatus::Sent;
             }
         }
-        self.settle(conn, topics, io);
+        if !self.settle(conn, topics, io) {
+            return SendStatus::Gone;
+        }
         self.push_frame(conn, message.opcode(), message.as_bytes(), io)
     }
 
@@ -49,10 +51,9 @@ impl Sockets {
         topics: &mut Topics,
         io: &mut dyn Transmit,
     ) -> SendStatus {
-        if !self.is_open(conn) {
+        if !self.is_open(conn) || !self.settle(conn, topics, io) {
             return SendStatus::Gone;
         }
-        self.settle(conn, topics, io);
         let frame = message.frame();
         let (opcode, payload) = message.parts();
         if frame.len() < REUSE || self.role(conn) == Role::Client {
@@ -70,14 +71,17 @@ impl Sockets {
         }
     }
 
-    /// Appends whatever topics owe the connection, so that what follows comes after it.
+    /// Appends whatever topics owe the connection, so that what follows comes after it; `false`
+    /// if nothing may follow, because that was more than may wait.
     #[inline]
-    pub(crate) fn settle(&mut self, conn: Key, topics: &mut Topics, io: &mut dyn Transmit) {
-        if !topics.is_settled() {
-            topics.settle(conn, |run| {
-                self.push_run(conn, run, io);
-            });
+    pub(crate) fn settle(&mut self, conn: Key, topics: &mut Topics, io: &mut dyn Transmit) -> bool {
+        if topics.is_settled() {
+            return true;
         }
+        topics.settle(conn, |run| {
+            self.push_run(conn, run, io);
+        });
+        self.is_open(conn)
     }
 
     /// Sends frames of a topic to a connection that was settled up to them.
