@@ -169,6 +169,29 @@ fn an_endless_stream_to_a_peer_that_never_reads_is_dropped_at_the_hard_limit() {
 }
 
 #[test]
+fn endless_pings_to_a_peer_that_never_reads_are_dropped_too() {
+    let config = Config::default().outbox(64 * 1024, 300_000);
+    let (mut event_loop, address) = acting(config, |conn, _, cx, seen| {
+        for _ in 0..MORE_THAN_KERNELS_HOLD / 127 {
+            let status = cx.ping(conn, &[0; 125]);
+            if seen.note(conn, status, cx) == SendStatus::Dropped {
+                return;
+            }
+        }
+        panic!("never dropped");
+    });
+    let mut seen = Seen::default();
+    let _peer = drive(&mut event_loop, &mut seen, || {
+        let mut peer = Peer::narrow(address);
+        peer.send("go");
+        peer
+    });
+    drive_until(&mut event_loop, &mut seen, |_, seen| seen.close.is_some());
+    assert_eq!(seen.close.as_deref(), Some("Overflow"));
+    assert!(seen.most_buffered <= 300_000, "{}", seen.most_buffered);
+}
+
+#[test]
 fn a_message_longer_than_the_hard_limit_is_taken_while_little_waits() {
     let config = Config::default().outbox(1_000, 2_000);
     let (mut event_loop, address) = acting(config, |conn, _, cx, _| {

@@ -4,6 +4,7 @@ use std::io::IoSlice;
 
 use super::{SendStatus, Sockets};
 use crate::net::cork::REUSE;
+use crate::net::socket::Socket;
 use crate::net::streams::Transmit;
 use crate::proto::{FrameHeader, MaskKeys, Message, OpCode, PreparedMessage, Role, write_frame};
 use crate::slots::Key;
@@ -64,6 +65,10 @@ impl Sockets {
 
     /// Sends a ping.
     pub(crate) fn ping(&mut self, conn: Key, payload: &[u8], io: &mut dyn Transmit) -> SendStatus {
+        let queued = self.slots.get(conn).map_or(0, Socket::queued);
+        if queued > 0 && queued + payload.len() > self.limits.hard {
+            return self.overflow(conn);
+        }
         match self.answer(conn, |protocol, workspace| protocol.ping(payload, workspace), |_| false)
         {
             Some(true) => self.pushed(conn, io),
