@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use eventwire::proto::{Limits, OpCode};
-use eventwire::{CloseCode, Config, ServerConfig};
+use eventwire::{
+    CloseCode, Config, ConnectionId, Context, Error, EventLoop, Message, ServerConfig,
+    SubscribeError,
+};
 
 use crate::util::{Log, Peer, Recorder, Server, Told, drive, drive_until, looping, pattern};
 
@@ -199,7 +202,7 @@ fn a_peer_that_does_not_answer_a_close_is_hung_up_on() {
 fn a_peer_that_never_hangs_up_is_forgotten() {
     let (recorder, log) = Recorder::new();
     let limits = generous().close_timeout(SOON);
-    let mut event_loop = eventwire::EventLoop::new(Config::default()).unwrap();
+    let mut event_loop = EventLoop::new(Config::default()).unwrap();
     let config = ServerConfig::default().limits(limits);
     let listener = event_loop.listen("127.0.0.1:0", config, recorder).unwrap();
     let address = event_loop.local_addr(listener).unwrap();
@@ -266,4 +269,36 @@ fn one_pending_handshake_too_many_ends_the_oldest() {
             peer.expect("hello");
         }
     });
+}
+
+#[test]
+fn topics_and_subscriptions_have_limits() {
+    let config = Config::default().max_topics(3).max_subscriptions(2);
+    let server = Server::listen(
+        config,
+        ServerConfig::default(),
+        |conn: ConnectionId, _: Message<'_>, cx: &mut Context<'_>, _: &mut ()| {
+            let topics = ["a", "b", "c"].map(|name| cx.topic(name).expect("within the limit"));
+            assert!(matches!(cx.topic("d"), Err(Error::TopicLimit)));
+            assert_eq!(cx.topic("b").expect("it is there"), topics[1]);
+            assert_eq!(cx.subscribe(conn, topics[0]), Ok(true));
+            assert_eq!(cx.subscribe(conn, topics[1]), Ok(true));
+            assert_eq!(cx.subscribe(conn, topics[0]), Ok(false));
+            assert_eq!(cx.subscribe(conn, topics[2]), Err(SubscribeError::TooMany));
+            assert!(cx.unsubscribe(conn, topics[0]));
+            assert_eq!(cx.subscribe(conn, topics[2]), Ok(true));
+            cx.send(conn, "done");
+        },
+    );
+    let mut peer = Peer::connect(server.address());
+    peer.send("go");
+    peer.expect("done");
+}
+
+#[test]
+fn a_topics_name_has_a_length() {
+    let mut event_loop = EventLoop::<()>::new(Config::default()).unwrap();
+    assert!(event_loop.topic(&"x".repeat(256)).is_ok());
+    assert!(matches!(event_loop.topic(&"x".repeat(257)), Err(Error::TopicLimit)));
+    assert_eq!(event_loop.topic("same").unwrap(), event_loop.topic("same").unwrap());
 }

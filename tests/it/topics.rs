@@ -5,7 +5,7 @@ use std::net::TcpListener;
 
 use eventwire::proto::OpCode;
 use eventwire::{
-    ClientConfig, CloseCode, Config, ConnectionId, Context, Disconnect, Error, EventLoop, Message,
+    ClientConfig, CloseCode, Config, ConnectionId, Context, Disconnect, EventLoop, Message,
     SendStatus, ServerConfig, SubscribeError, TopicId, WebSocketHandler,
 };
 
@@ -387,38 +387,6 @@ fn a_subscriber_that_is_a_client_gets_masked_frames() {
 }
 
 // Limits.
-
-#[test]
-fn topics_and_subscriptions_have_limits() {
-    let config = Config::default().max_topics(3).max_subscriptions(2);
-    let server = Server::listen(
-        config,
-        ServerConfig::default(),
-        |conn: ConnectionId, _: Message<'_>, cx: &mut Context<'_>, _: &mut ()| {
-            let topics = ["a", "b", "c"].map(|name| cx.topic(name).expect("within the limit"));
-            assert!(matches!(cx.topic("d"), Err(Error::TopicLimit)));
-            assert_eq!(cx.topic("b").expect("it is there"), topics[1]);
-            assert_eq!(cx.subscribe(conn, topics[0]), Ok(true));
-            assert_eq!(cx.subscribe(conn, topics[1]), Ok(true));
-            assert_eq!(cx.subscribe(conn, topics[0]), Ok(false));
-            assert_eq!(cx.subscribe(conn, topics[2]), Err(SubscribeError::TooMany));
-            assert!(cx.unsubscribe(conn, topics[0]));
-            assert_eq!(cx.subscribe(conn, topics[2]), Ok(true));
-            cx.send(conn, "done");
-        },
-    );
-    let mut peer = Peer::connect(server.address());
-    peer.send("go");
-    peer.expect("done");
-}
-
-#[test]
-fn a_topics_name_has_a_length() {
-    let mut event_loop = EventLoop::<()>::new(Config::default()).unwrap();
-    assert!(event_loop.topic(&"x".repeat(256)).is_ok());
-    assert!(matches!(event_loop.topic(&"x".repeat(257)), Err(Error::TopicLimit)));
-    assert_eq!(event_loop.topic("same").unwrap(), event_loop.topic("same").unwrap());
-}
 
 #[test]
 fn a_broadcast_beyond_the_backlog_is_dropped_and_the_others_are_delivered() {

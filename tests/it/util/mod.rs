@@ -11,11 +11,14 @@ pub(crate) use recorder::{Log, Recorder, Told};
 pub(crate) use server::{Server, drive, drive_until, looping};
 
 /// How long anything is waited for before a test fails: no machine is that slow.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Bytes that differ from their neighbours and from those of another `seed`.
 pub(crate) fn pattern(len: usize, seed: usize) -> Vec<u8> {
-    (0..len).map(|at| ((at * 31 + seed * 17) % 251) as u8).collect()
+    let period: Vec<_> = (0..251).map(|at| ((at * 31 + seed * 17) % 251) as u8).collect();
+    let mut bytes = period.repeat(len / period.len() + 1);
+    bytes.truncate(len);
+    bytes
 }
 
 /// Text of `len` bytes, some of its characters of two bytes.
