@@ -96,6 +96,10 @@ impl Context<'_> {
     /// Ends a subscription, after everything that was broadcast until now. `false` if there is
     /// none.
     pub fn unsubscribe(&mut self, conn: ConnectionId, topic: TopicId) -> bool {
+        // Topics know connections by their slots, which a later connection may have.
+        if self.sockets.get(conn.0).is_none() {
+            return false;
+        }
         self.sockets.settle(conn.0, self.topics, self.io);
         self.topics.unsubscribe(conn.0, topic.0)
     }

@@ -9,7 +9,7 @@ use eventwire::{
     SendStatus, ServerConfig, SubscribeError, TopicId, WebSocketHandler,
 };
 
-use crate::util::{Peer, Server, pattern};
+use crate::util::{Peer, Server, drive, drive_until, looping, pattern};
 
 /// Does what messages tell it, a command a line, all of a message's in one call:
 ///
@@ -297,6 +297,34 @@ fn descriptor_limit() -> usize {
     let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
     let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
     line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(256)
+}
+
+/// Takes turns: the first connection subscribes, the next one comes when the first is gone.
+struct Successor;
+
+impl WebSocketHandler<Vec<ConnectionId>> for Successor {
+    fn on_open(&mut self, conn: ConnectionId, cx: &mut Context<'_>, seen: &mut Vec<ConnectionId>) {
+        let topic = cx.topic("a").expect("a topic");
+        assert_eq!(cx.subscribe(conn, topic), Ok(true));
+        if let Some(&stale) = seen.first() {
+            cx.broadcast(topic, "kept");
+            assert!(!cx.unsubscribe(stale, topic));
+            assert_eq!(cx.subscribe(stale, topic), Err(SubscribeError::ConnectionGone));
+            assert_eq!(cx.subscriber_count(topic), 1);
+        }
+        seen.push(conn);
+    }
+}
+
+#[test]
+fn a_stale_connection_id_takes_nothing_from_its_successor() {
+    let (mut event_loop, address) = looping(Config::default(), Successor);
+    let mut seen = Vec::new();
+    drop(drive(&mut event_loop, &mut seen, || Peer::connect(address)));
+    drive_until(&mut event_loop, &mut seen, |event_loop, _| event_loop.connections() == 0);
+    // The slot is the same.
+    drive(&mut event_loop, &mut seen, || Peer::connect(address).expect("kept"));
+    assert_eq!(seen.len(), 2);
 }
 
 // Broadcasting from every method.
