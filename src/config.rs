@@ -56,7 +56,7 @@ impl Default for Config {
             receive_buffer: 64 * 1024,
             outbox: OutboxLimits {
                 soft: 64 * 1024,
-                hard: 1024 * 1024,
+                hard: 2 * 1024 * 1024,
                 stall: Duration::from_secs(10),
             },
             topics: TopicLimits { topics: 65_536, subscriptions: 128, backlog: 1024 * 1024 },
@@ -96,12 +96,16 @@ impl Config {
         self
     }
 
-    /// How much output may wait for one peer, in bytes. Defaults: 64 KiB and 1 MiB.
+    /// How much output may wait for one peer, in bytes. Defaults: 64 KiB and 2 MiB.
     ///
     /// Above `soft` the peer is not read from, and must make progress within
     /// [`outbox_stall`](Self::outbox_stall). A message that would make it more than `hard` is
     /// [dropped](crate::SendStatus::Dropped) and the connection closed with code 1013; a single
     /// message is taken whatever its length while nothing waits.
+    ///
+    /// A peer that sends ahead of what it reads is answered until `soft` is reached. So that it is
+    /// never taken for one that does not read, `hard` should have room for `soft`, the answer to
+    /// the longest message, and the answers to as much as the receive buffer holds.
     #[must_use]
     pub const fn outbox(mut self, soft: usize, hard: usize) -> Self {
         self.outbox.soft = soft;

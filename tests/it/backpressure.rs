@@ -128,6 +128,14 @@ fn echo_to_a_peer_that_reads_late_loses_nothing() {
 }
 
 #[test]
+fn echo_of_the_longest_messages_to_a_peer_that_reads_late_loses_nothing() {
+    let seen = echo_to_a_late_reader(Config::default(), &[1 << 20, 50, 700_000], 32 << 20);
+    assert!(seen.statuses.contains(&SendStatus::Queued), "it never had to wait");
+    assert!(!seen.statuses.contains(&SendStatus::Dropped));
+    assert!(seen.drained > 0);
+}
+
+#[test]
 fn an_endless_stream_to_a_peer_that_never_reads_is_dropped_at_the_hard_limit() {
     let (soft, hard) = (64 * 1024, 300_000);
     let config = Config::default().outbox(soft, hard);
