@@ -5,6 +5,7 @@ mod client;
 mod closing;
 mod examples;
 mod fuzz_bodies;
+mod idle;
 mod limits;
 mod listeners;
 mod server;

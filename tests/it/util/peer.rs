@@ -242,6 +242,14 @@ impl Peer {
         self.input.is_empty() && peeked.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
     }
 
+    /// Whether nothing arrives for this long.
+    pub(crate) fn stays_silent_for(&mut self, time: Duration) -> bool {
+        self.stream.set_read_timeout(Some(time)).expect("set the read timeout");
+        let peeked = self.stream.peek(&mut [0]);
+        self.stream.set_read_timeout(Some(PATIENCE)).expect("set the read timeout");
+        self.input.is_empty() && peeked.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+    }
+
     /// The next HTTP head, up to its empty line.
     pub(crate) fn head(&mut self) -> String {
         loop {
