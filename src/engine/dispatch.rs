@@ -82,6 +82,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     pub(super) fn read(&mut self, conn: Key, hangup: bool, state: &mut S) {
         let mut buffer = std::mem::take(&mut self.buffer);
         let budget = buffer.len();
+        let pressed = self.sockets.is_pressed(conn);
         self.sockets.cork(conn);
         let (mut bytes, mut messages) = (0, 0);
         while !self.sockets.hold_back(conn) {
@@ -98,7 +99,9 @@ impl<S, R: Reactor> EventLoop<S, R> {
             }
         }
         self.sockets.uncork();
-        self.sockets.arm_if_pressing(conn);
+        if pressed || self.sockets.is_pressed(conn) {
+            self.sockets.arm(conn);
+        }
         self.buffer = buffer;
     }
 

@@ -104,7 +104,7 @@ impl Socket {
         self.queued() > limits.soft
     }
 
-    /// Whether a deadline may be due sooner than the next sign of life.
+    /// Whether its deadline may be another than its next sign of life.
     pub(crate) fn is_pressed(&self) -> bool {
         self.outbox.is_some() || self.protocol.is_pressed()
     }

@@ -71,7 +71,7 @@ fn turn_until(event_loop: &mut EventLoop<App>, app: &mut App, done: impl Fn(&App
         if done(app) {
             return;
         }
-        event_loop.turn(Some(Duration::from_secs(1)), app).unwrap();
+        event_loop.turn(Some(Duration::from_secs(1)), app).expect("a turn");
     }
     panic!("not done");
 }

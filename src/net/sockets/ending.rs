@@ -138,13 +138,11 @@ impl Sockets {
         }
     }
 
-    /// As [`Sockets::arm`], for a connection that was read from: one that is open and owes
-    /// nothing has an entry already, for its next sign of life.
+    /// Whether the connection's deadline may be another than its next sign of life, for which it
+    /// has an entry since it was opened.
     #[inline]
-    pub(crate) fn arm_if_pressing(&mut self, conn: Key) {
-        if self.slots.get(conn).is_some_and(Socket::is_pressed) {
-            self.arm(conn);
-        }
+    pub(crate) fn is_pressed(&self, conn: Key) -> bool {
+        self.slots.get(conn).is_some_and(Socket::is_pressed)
     }
 
     pub(crate) fn next_deadline(&mut self) -> Option<Instant> {

@@ -24,9 +24,9 @@ impl Connection {
         }
     }
 
-    /// Whether [`Connection::deadline`] may be nearer than the next sign of life that is due.
+    /// Whether [`Connection::deadline`] may be another than the next sign of life that is due.
     pub(crate) fn is_pressed(&self) -> bool {
-        self.state != State::Open || self.message.unfinished_since().is_some()
+        self.state != State::Open || self.awaiting_pong || self.message.unfinished_since().is_some()
     }
 
     fn liveness_deadline(&self) -> Option<Instant> {
