@@ -295,9 +295,6 @@ fn a_refused_connection_is_a_connect_error() {
     assert_eq!(log.rest(), []);
 }
 
-/// What a server says to an opening request.
-type Answer<'a> = &'a dyn Fn(&str) -> String;
-
 #[test]
 fn an_answer_that_does_not_open_is_a_connect_error() {
     let listener = listener();
@@ -312,6 +309,7 @@ fn an_answer_that_does_not_open_is_a_connect_error() {
     let missing = |_: &str| "HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nno".to_owned();
     let moved = |_: &str| "HTTP/1.1 301 Moved\r\nLocation: ws://example.com\r\n\r\n".to_owned();
     let other = |_: &str| "SSH-2.0-OpenSSH_9.9\r\n\r\n".to_owned();
+    type Answer<'a> = &'a dyn Fn(&str) -> String;
     let cases: [(Answer<'_>, &str); 5] = [
         (&missing, "Handshake(UnexpectedStatus(404))"),
         (&moved, "Handshake(UnexpectedStatus(301))"),

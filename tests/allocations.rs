@@ -1,0 +1,279 @@
+//! What connections cost in memory: nothing for each message, and little while they are idle.
+//!
+//! A binary of its own, because it counts what its allocator hands out. Only the thread that
+//! measures is counted: the loop and its clients are on it, and the clients allocate nothing.
+
+use std::hint::black_box;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use allocation_counter::{AllocationInfo, measure};
+use eventwire::proto::{Limits, OpCode, write_frame};
+use eventwire::{
+    Config, ConnectionId, Context, EventLoop, Message, ServerConfig, TopicId, WebSocketHandler,
+};
+
+/// How often each exchange is made to warm up, and then to be measured.
+const WARM_UP: usize = 30;
+const MEASURED: usize = 100;
+
+/// Idle connections, where there are descriptors for so many.
+const MOST_IDLE: usize = 1_000;
+
+/// What an idle connection may cost, in bytes.
+const IDLE_MAX: usize = 512;
+
+/// What the handlers share.
+#[derive(Default)]
+struct App {
+    opened: Vec<ConnectionId>,
+    topic: Option<TopicId>,
+}
+
+/// What a handler does with a message.
+enum Do {
+    Echo,
+    /// Sends it to the connection that opened after the speaker's.
+    Relay,
+    /// Broadcasts it this often to all but the speaker, who opened first.
+    Broadcast(usize),
+}
+
+impl WebSocketHandler<App> for Do {
+    fn on_open(&mut self, conn: ConnectionId, cx: &mut Context<'_>, app: &mut App) {
+        if let (Self::Broadcast(_), Some(topic)) = (&self, app.topic) {
+            if !app.opened.is_empty() {
+                cx.subscribe(conn, topic).expect("subscribe");
+            }
+        }
+        app.opened.push(conn);
+    }
+
+    fn on_message(
+        &mut self,
+        conn: ConnectionId,
+        message: Message<'_>,
+        cx: &mut Context<'_>,
+        app: &mut App,
+    ) {
+        match self {
+            Self::Echo => {
+                cx.send(conn, message);
+            }
+            Self::Relay => {
+                cx.send(app.opened[1], message);
+            }
+            Self::Broadcast(times) => {
+                for _ in 0..*times {
+                    cx.broadcast(app.topic.expect("a topic"), message);
+                }
+            }
+        }
+    }
+}
+
+/// A loop and its clients, all on this thread.
+struct Bench {
+    event_loop: EventLoop<App>,
+    app: App,
+    address: SocketAddr,
+    clients: Vec<TcpStream>,
+    /// Where clients receive.
+    buffer: Vec<u8>,
+}
+
+impl Bench {
+    fn new(handler: Do, clients: usize) -> Self {
+        // Deadlines that came up while a slow machine measures would be put back.
+        let limits = Limits::default().ping_interval(None).message_timeout(Duration::MAX);
+        let mut bench = Self::with_limits(Config::default(), handler, limits, clients);
+        for _ in 0..clients {
+            bench.connect();
+        }
+        bench
+    }
+
+    /// Without clients, but with room for so many.
+    fn with_limits(config: Config, handler: Do, limits: Limits, clients: usize) -> Self {
+        let mut event_loop = EventLoop::new(config).expect("make a loop");
+        let config = ServerConfig::default().limits(limits);
+        let listener = event_loop.listen("127.0.0.1:0", config, handler).expect("listen");
+        let address = event_loop.local_addr(listener).expect("an address");
+        let topic = Some(event_loop.topic("all").expect("a topic"));
+        Self {
+            event_loop,
+            app: App { opened: Vec::with_capacity(clients), topic },
+            address,
+            clients: Vec::with_capacity(clients),
+            buffer: vec![0; 1024 * 1024],
+        }
+    }
+
+    /// Connects one client more.
+    fn connect(&mut self) {
+        const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n\
+            Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+            Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+        let client = TcpStream::connect(self.address).expect("connect");
+        client.set_nodelay(true).expect("set TCP_NODELAY");
+        client.set_nonblocking(true).expect("set O_NONBLOCK");
+        self.clients.push(client);
+        let opened = self.clients.len();
+        self.write(opened - 1, REQUEST);
+        self.turn_until(|bench| bench.app.opened.len() == opened);
+        let answer = self.read_some(opened - 1);
+        assert!(self.buffer[..answer].ends_with(b"\r\n\r\n"));
+    }
+
+    fn turn(&mut self) {
+        self.event_loop.turn(Some(Duration::ZERO), &mut self.app).expect("turn");
+    }
+
+    fn turn_until(&mut self, mut done: impl FnMut(&mut Self) -> bool) {
+        let start = Instant::now();
+        while !done(self) {
+            assert!(start.elapsed() < Duration::from_secs(30), "it never happens");
+            self.turn();
+        }
+    }
+
+    fn write(&mut self, client: usize, mut bytes: &[u8]) {
+        self.turn_until(|bench| {
+            match bench.clients[client].write(bytes) {
+                Ok(written) => bytes = &bytes[written..],
+                Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
+            }
+            bytes.is_empty()
+        });
+    }
+
+    /// Reads what there is, at least one byte.
+    fn read_some(&mut self, client: usize) -> usize {
+        let mut read = 0;
+        self.turn_until(|bench| {
+            match bench.clients[client].read(&mut bench.buffer) {
+                Ok(count) => read = count,
+                Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
+            }
+            read > 0
+        });
+        read
+    }
+
+    /// Reads exactly this much, the last of which is the end of `tail`.
+    fn read(&mut self, client: usize, len: usize, tail: &[u8]) {
+        let mut left = len;
+        while left > 0 {
+            let count = self.read_some(client);
+            left = left.checked_sub(count).expect("no more than was expected");
+            if left == 0 {
+                let common = count.min(tail.len());
+                let (read, expected) =
+                    (&self.buffer[count - common..count], &tail[tail.len() - common..]);
+                assert!(read == expected, "something else arrived");
+            }
+        }
+    }
+
+    /// Has the first client send `messages` payloads of `len` bytes in one go, and waits until
+    /// each of `readers` has received `replies` of them; many times. Tells what was allocated.
+    fn exchange(
+        &mut self,
+        len: usize,
+        messages: usize,
+        readers: std::ops::Range<usize>,
+        replies: usize,
+    ) -> AllocationInfo {
+        let payload: Vec<_> = (0..len).map(|at| (at % 251) as u8).collect();
+        let (mut request, mut reply) = (Vec::new(), Vec::new());
+        for _ in 0..messages {
+            write_frame(OpCode::Binary, &payload, Some([1, 2, 3, 4]), &mut request);
+        }
+        write_frame(OpCode::Binary, &payload, None, &mut reply);
+        let mut once = || {
+            self.write(0, &request);
+            for reader in readers.clone() {
+                self.read(reader, replies * reply.len(), &reply);
+            }
+        };
+        (0..WARM_UP).for_each(|_| once());
+        measure(|| (0..MEASURED).for_each(|_| once()))
+    }
+}
+
+#[track_caller]
+fn assert_nothing(allocated: AllocationInfo) {
+    assert_eq!(allocated.count_total, 0, "{allocated:?}");
+    // The same counter sees an allocation where there is one.
+    assert_eq!(measure(|| drop(black_box(Box::new(1)))).count_total, 1);
+}
+
+#[test]
+fn echo_of_small_messages_allocates_nothing() {
+    assert_nothing(Bench::new(Do::Echo, 1).exchange(20, 1, 0..1, 1));
+}
+
+#[test]
+fn pipelined_echo_allocates_nothing() {
+    assert_nothing(Bench::new(Do::Echo, 1).exchange(20, 100, 0..1, 100));
+}
+
+#[test]
+fn echo_from_the_receive_buffer_allocates_nothing() {
+    assert_nothing(Bench::new(Do::Echo, 1).exchange(8 * 1024, 1, 0..1, 1));
+}
+
+#[test]
+fn echo_of_assembled_messages_allocates_nothing() {
+    assert_nothing(Bench::new(Do::Echo, 1).exchange(256 * 1024, 1, 0..1, 1));
+}
+
+#[test]
+fn a_relay_allocates_nothing() {
+    assert_nothing(Bench::new(Do::Relay, 2).exchange(20, 1, 1..2, 1));
+    assert_nothing(Bench::new(Do::Relay, 2).exchange(8 * 1024, 1, 1..2, 1));
+}
+
+#[test]
+fn a_broadcast_allocates_nothing() {
+    assert_nothing(Bench::new(Do::Broadcast(4), 11).exchange(20, 1, 1..11, 4));
+    assert_nothing(Bench::new(Do::Broadcast(4), 11).exchange(8 * 1024, 1, 1..11, 4));
+}
+
+/// Bytes that a loop holds with room for so many connections, and as many of them idle.
+fn held(count: usize) -> usize {
+    let mut bench = None;
+    let empty = measure(|| {
+        let config = Config::default().max_connections(count);
+        // What the test itself holds does not depend on the count.
+        bench = Some(Bench::with_limits(config, Do::Echo, Limits::default(), MOST_IDLE));
+    });
+    let mut bench = bench.expect("it was made");
+    let connected = measure(|| (0..count).for_each(|_| bench.connect()));
+    let used = measure(|| {
+        for client in 0..count {
+            bench.write(client, b"\x82\x82\0\0\0\0hi");
+            bench.read(client, 4, b"\x82\x02hi");
+        }
+    });
+    let held = empty.bytes_current + connected.bytes_current + used.bytes_current;
+    usize::try_from(held).expect("more is held than was given back")
+}
+
+#[test]
+fn an_idle_connection_costs_little() {
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let descriptors = limits
+        .lines()
+        .find_map(|line| {
+            line.strip_prefix("Max open files")?.split_whitespace().next()?.parse().ok()
+        })
+        .unwrap_or(256);
+    // Two descriptors each, and some for the other tests.
+    let count = MOST_IDLE.min((descriptors - 100_usize) / 2);
+    let each = (held(count) - held(1)) / (count - 1);
+    println!("an idle connection costs {each} bytes");
+    assert!(each <= IDLE_MAX, "an idle connection costs {each} bytes");
+    assert!(each >= size_of::<u64>(), "nothing was measured");
+}
