@@ -9,6 +9,7 @@ mod idle;
 mod limits;
 mod listeners;
 mod server;
+mod simulation;
 mod tidy;
 mod topics;
 mod unix;

@@ -23,10 +23,10 @@ impl Sockets {
         topics: &mut Topics,
         io: &mut dyn Transmit,
     ) -> bool {
-        let Some(state) = self.slots.get(conn).map(|socket| socket.protocol.state()) else {
+        let Some(socket) = self.slots.get(conn).filter(|socket| !socket.dead) else {
             return false;
         };
-        match state {
+        match socket.protocol.state() {
             State::Open => {
                 self.settle(conn, topics, io);
                 topics.remove_connection(conn);
