@@ -112,6 +112,13 @@ impl Outbox {
         self.bytes += kept.len();
     }
 
+    /// Lets the pong that waits go before whatever is appended next.
+    pub(crate) fn append_pong(&mut self) {
+        if let Some(pong) = self.pong.take() {
+            self.chunks.push_back(Chunk::Copied(pong, 0));
+        }
+    }
+
     /// The storage that copied frames are appended to.
     fn tail(&mut self, len: usize, pool: &mut OutboxPool) -> &mut Vec<u8> {
         let fits = match self.chunks.back() {

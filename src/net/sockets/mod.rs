@@ -175,6 +175,8 @@ impl Sockets {
                 self.cork.bytes_mut().extend_from_slice(&self.scratch);
             } else {
                 let outbox = socket.outbox.get_or_insert_with(|| self.pool.take());
+                // A close frame may be among this, and no pong comes behind one (RFC 6455 §5.5.1).
+                outbox.append_pong();
                 outbox.push_bytes(&self.scratch, &mut self.pool);
                 if !socket.dirty && !socket.blocked {
                     socket.dirty = true;

@@ -155,3 +155,24 @@ fn closing_a_connection_that_failed_is_refused() {
     rig.run(1);
     assert_eq!(*seen.borrow(), [false]);
 }
+
+#[test]
+fn a_pong_does_not_come_behind_a_close_frame() {
+    let config = Config::default().outbox(1 << 20, 1 << 20);
+    let mut rig = Rig::new(SimConfig::calm(), config, |conn, call, cx| match text(&call) {
+        Some("fill") => drop(cx.send(conn, &[0; 200_000])),
+        Some("close") => drop(cx.close(conn, CloseCode::NORMAL, "")),
+        _ => {}
+    });
+    let peer = rig.peer();
+    rig.sim().peer_stop_reading(peer);
+    rig.send(peer, OpCode::Text, b"fill");
+    rig.send(peer, OpCode::Ping, b"there?");
+    rig.send(peer, OpCode::Text, b"close");
+    rig.sim().peer_resume(peer);
+    rig.run(10);
+    let received = rig.received(peer);
+    let [Arrived::Message(..), Arrived::Pong, Arrived::Close(Some(1000))] = &received[..] else {
+        panic!("{} frames in disorder", received.len());
+    };
+}
