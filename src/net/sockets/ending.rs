@@ -178,7 +178,10 @@ impl Sockets {
         let Some(Err(timed_out)) = handled else {
             return;
         };
-        let opened = self.slots.get(conn).is_some_and(|socket| socket.opened);
+        let Some(socket) = self.slots.get(conn) else {
+            return;
+        };
+        let (opened, connecting) = (socket.opened, socket.connector.is_some());
         self.end(
             conn,
             if opened {
@@ -188,7 +191,7 @@ impl Sockets {
             },
         );
         self.flush(conn, io);
-        if matches!(timed_out, TimedOut::Close | TimedOut::Pong) {
+        if connecting || matches!(timed_out, TimedOut::Close | TimedOut::Pong) {
             self.kill(conn);
         }
     }

@@ -176,3 +176,24 @@ fn a_pong_does_not_come_behind_a_close_frame() {
         panic!("{} frames in disorder", received.len());
     };
 }
+
+#[test]
+fn a_connect_that_timed_out_is_given_up() {
+    let slow = Duration::from_secs(15);
+    let errors = Notes::default();
+    let seen = Rc::clone(&errors);
+    let mut rig = Rig::new(SimConfig::calm().latency(slow, slow), Config::default(), |_, _, _| {});
+    let servers = rig.sim().peer_listen(SERVERS).unwrap();
+    let config = ClientConfig::default().address(servers).address(servers);
+    let handler = Calls(move |_, call: Call<'_>, _: &mut Context<'_>| {
+        if let Call::ConnectError(error) = call {
+            errors.borrow_mut().push(error.to_string());
+        }
+    });
+    rig.event_loop.connect("ws://sim/0", config, handler).unwrap();
+    rig.run(10_200);
+    assert_eq!(*seen.borrow(), [ConnectError::TimedOut.to_string()]);
+    assert_eq!(rig.event_loop.connections(), 0);
+    rig.run(60_000);
+    assert!(rig.sim().peer_accept(servers).is_none(), "a connection was made all the same");
+}
