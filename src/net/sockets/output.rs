@@ -213,6 +213,9 @@ impl Sockets {
         } else if let Some(socket) = self.slots.get_mut(conn) {
             if !socket.blocked && socket.queued() >= OUTBOX_FULL {
                 self.flush(conn, io);
+            } else if socket.blocked && socket.is_backed_up(&self.limits) {
+                // From now on the peer must make progress.
+                self.arm(conn);
             } else if !socket.blocked && !socket.dirty {
                 socket.dirty = true;
                 self.dirty.push(conn);

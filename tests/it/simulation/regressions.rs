@@ -197,3 +197,26 @@ fn a_connect_that_timed_out_is_given_up() {
     rig.run(60_000);
     assert!(rig.sim().peer_accept(servers).is_none(), "a connection was made all the same");
 }
+
+#[test]
+fn a_peer_that_stops_reading_is_given_up_though_its_outbox_filled_later() {
+    let reasons = Notes::default();
+    let seen = Rc::clone(&reasons);
+    let mut first = None;
+    let config = Config::default().outbox(100_000, 1 << 20);
+    let mut rig = Rig::new(SimConfig::calm(), config, move |conn, call, cx| {
+        let first = *first.get_or_insert(conn);
+        match call {
+            Call::Message(_) => drop(cx.send(first, &[0; 100_000])),
+            Call::Close(reason) => reasons.borrow_mut().push(reason.to_string()),
+            _ => {}
+        }
+    });
+    let (first, second) = (rig.peer(), rig.peer());
+    rig.sim().peer_stop_reading(first);
+    rig.send(second, OpCode::Text, b"below the soft limit");
+    rig.run(1000);
+    rig.send(second, OpCode::Text, b"above it");
+    rig.run(11_000);
+    assert_eq!(*seen.borrow(), [Disconnect::Overflow.to_string()]);
+}
