@@ -332,7 +332,10 @@ impl<S, R: Reactor> EventLoop<S, R> {
     }
 
     fn until_deadline(&mut self, now: Instant) -> Option<Duration> {
-        let listeners = self.listeners.iter().flatten().filter_map(Listener::deadline).min();
+        // A listener that may not accept anyhow waits for a connection to end, not for a time.
+        let accepting = self.sockets.len() < self.max_connections;
+        let listeners = self.listeners.iter().flatten().filter(|_| accepting);
+        let listeners = listeners.filter_map(Listener::deadline).min();
         let deadline = earliest(self.sockets.next_deadline(), listeners)?;
         Some(deadline.saturating_duration_since(now))
     }

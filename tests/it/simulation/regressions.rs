@@ -220,3 +220,40 @@ fn a_peer_that_stops_reading_is_given_up_though_its_outbox_filled_later() {
     rig.run(11_000);
     assert_eq!(*seen.borrow(), [Disconnect::Overflow.to_string()]);
 }
+
+#[test]
+fn a_full_loop_does_not_spin_after_descriptors_ran_out() {
+    let sim = SimConfig::calm().descriptors(2);
+    let mut rig = Rig::new(sim, Config::default().max_connections(2), |_, _, _| {});
+    rig.peer();
+    let address = rig.address;
+    rig.sim().peer_connect(address);
+    // The second connection finds no descriptor, and then no place.
+    rig.run(1);
+    rig.sim().set_config(SimConfig::calm());
+    let servers = rig.sim().peer_listen(SERVERS).unwrap();
+    let config = ClientConfig::default().address(servers);
+    rig.event_loop
+        .connect(
+            "ws://sim/0",
+            config,
+            |_: ConnectionId, _: Message<'_>, _: &mut Context<'_>, (): &mut ()| {},
+        )
+        .unwrap();
+    let turns = rig.run(1000);
+    assert!(turns < 20, "{turns} turns in a second");
+}
+
+#[test]
+fn accepting_goes_on_by_itself_when_descriptors_are_free_again() {
+    let mut rig = Rig::new(SimConfig::calm().descriptors(2), Config::default(), |_, _, _| {});
+    let first = rig.peer();
+    let address = rig.address;
+    let second = rig.sim().peer_connect(address);
+    rig.sim().peer_send(second, &request(0));
+    rig.run(500);
+    assert_eq!(rig.sim().peer_received(second), b"", "there is no descriptor for it");
+    rig.sim().peer_reset(first);
+    rig.run(1100);
+    assert!(rig.sim().peer_received(second).starts_with(b"HTTP/1.1 101"));
+}
