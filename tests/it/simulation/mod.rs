@@ -1,6 +1,131 @@
-//! The whole engine in a simulated world.
+//! The whole engine in a simulated world: a seed decides what the network does, and what the
+//! application and its peers do.
+//!
+//! A thousand seeds run in the ordinary test command. One that fails is named with the command
+//! that runs it again and prints the end of its history. `EVENTWIRE_SEEDS=100000` runs more.
 
+mod actions;
+mod app;
+mod churn;
+mod echo;
+mod fetch;
 mod flow;
+mod handler;
+mod peer;
+mod peers;
 mod random;
 mod regressions;
 mod script;
+mod servers;
+mod topics;
+mod world;
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::time::Duration;
+
+use eventwire::reactor::sim::{Fault, SimConfig};
+use eventwire::{ClientConfig, Config, Idle, ServerConfig};
+
+use self::random::Random;
+use self::world::{Setup, World};
+
+/// How many seeds there are, those of all families together.
+const SEEDS: u64 = 1000;
+
+/// Of so many seeds, one is run twice, to compare the histories.
+const COMPARED: u64 = 13;
+
+/// Faults that only a connect of the application's meets.
+const OF_CONNECTS: [Fault; 3] = [Fault::Refused, Fault::ConnectSlow, Fault::ConnectNever];
+
+/// Faults that lose something, or that end connections by themselves.
+const LOSSES: [Fault; 4] = [Fault::Reset, Fault::LostOnReset, Fault::Aborted, Fault::ClockJump];
+
+/// One kind of workload; a seed belongs to one of them.
+struct Family {
+    name: &'static str,
+    number: u64,
+    /// Faults that do not occur in it.
+    absent: Vec<Fault>,
+    world: fn(u64, bool) -> World,
+}
+
+/// How many families there are.
+const FAMILIES: u64 = 6;
+
+impl Family {
+    /// Runs the family's seeds, or the one that the environment asks for.
+    fn run(&self) {
+        if let Some(seed) = number_from_environment("EVENTWIRE_SEED") {
+            if seed % FAMILIES == self.number {
+                (self.world)(seed, true).run();
+            }
+            return;
+        }
+        let seeds = number_from_environment("EVENTWIRE_SEEDS").unwrap_or(SEEDS);
+        let mut counts = [0; Fault::ALL.len()];
+        for seed in (self.number..seeds).step_by(FAMILIES as usize) {
+            let report = self.run_seed(seed);
+            for (count, (_, more)) in counts.iter_mut().zip(report.faults.iter()) {
+                *count += more;
+            }
+            if seed / FAMILIES % COMPARED == 0 {
+                let again = self.run_seed(seed);
+                assert_eq!(report.trace_hash, again.trace_hash, "seed {seed} has two histories");
+            }
+        }
+        for (fault, count) in Fault::ALL.into_iter().zip(counts) {
+            let absent = self.absent.contains(&fault);
+            assert!((count == 0) == absent || seeds < SEEDS, "{fault:?} occurred {count} times");
+        }
+    }
+
+    fn run_seed(&self, seed: u64) -> world::Report {
+        catch_unwind(AssertUnwindSafe(|| (self.world)(seed, false).run())).unwrap_or_else(|panic| {
+            eprintln!(
+                "seed {seed} ({}) fails. Run it again, with the end of its history:\n\
+                 EVENTWIRE_SEED={seed} cargo test --test it simulation -- --nocapture",
+                self.name
+            );
+            resume_unwind(panic)
+        })
+    }
+}
+
+fn number_from_environment(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().expect("a number"))
+}
+
+/// The network that a seed chooses, with all faults or with those that lose nothing.
+fn network(random: &mut Random, window: usize, lossless: bool) -> SimConfig {
+    let mut sim = SimConfig::default().window(window);
+    let chance = if lossless { 0 } else { 1000 };
+    sim = sim.chance(Fault::ClockJump, chance);
+    if lossless {
+        sim = sim.chance(Fault::Reset, 0).chance(Fault::Aborted, 0);
+    }
+    match random.below(6) {
+        0 => sim.chance(Fault::Delayed, 400_000),
+        1 => sim.chance(Fault::Pieces, 600_000).chance(Fault::ShortRecv, 400_000),
+        2 => sim.chance(Fault::WouldBlock, 300_000).chance(Fault::ShortSend, 300_000),
+        // Nothing is slow, so that much falls into one turn.
+        3 => sim.latency(Duration::from_micros(20), Duration::from_micros(20)),
+        4 => sim.chance(Fault::Spurious, 200_000).chance(Fault::Stale, 200_000),
+        _ => sim,
+    }
+}
+
+/// The configuration of a loop which has no limits that a test did not set.
+fn config(random: &mut Random) -> Config {
+    let idle = match random.below(10) {
+        0 => Idle::Adaptive { spin_max: Duration::from_micros(4) },
+        _ => Idle::Block,
+    };
+    let buffer = random.pick(&[4096, 4096, 16_384, 65_536]);
+    Config::default().idle(idle).receive_buffer(buffer).max_connections(1000)
+}
+
+fn setup(seed: u64, sim: SimConfig, config: Config) -> Setup {
+    let (server, client) = (ServerConfig::default(), ClientConfig::default());
+    Setup { seed, sim, config, server, client }
+}

@@ -1,0 +1,223 @@
+//! What the application under simulation does, and what it must be answered.
+
+use eventwire::{
+    CloseCode, ConnectionId, Context, Message, PreparedMessage, SendStatus, SubscribeError,
+};
+
+use super::app::{App, Job, Phase, Topic};
+
+impl App {
+    pub(super) fn send(
+        &mut self,
+        conn: ConnectionId,
+        message: Message<'_>,
+        cx: &mut Context<'_>,
+    ) -> SendStatus {
+        let was_open = cx.is_open(conn);
+        let status = if self.random.percent(10) {
+            cx.send_prepared(conn, &PreparedMessage::new(message))
+        } else {
+            cx.send(conn, message)
+        };
+        match status {
+            SendStatus::Sent | SendStatus::Queued => {
+                assert!(was_open && cx.is_open(conn), "{status:?}, but {conn:?} is not open");
+                assert_eq!(self.known(conn).phase, Phase::Open);
+                self.sends(conn).accept(message);
+                self.known(conn).waiting |= status == SendStatus::Queued;
+            }
+            SendStatus::Dropped => assert!(was_open),
+            SendStatus::Gone => assert!(!cx.is_open(conn), "{conn:?} is open and gone"),
+        }
+        self.check_dropped(conn, status, cx);
+        status
+    }
+
+    fn check_dropped(&mut self, conn: ConnectionId, status: SendStatus, cx: &Context<'_>) {
+        if status == SendStatus::Dropped {
+            assert!(self.overflows, "dropped for {conn:?}");
+            assert!(!cx.is_open(conn), "{conn:?} overflowed and is open");
+            self.known(conn).phase = Phase::Overflowed;
+        }
+    }
+
+    pub(super) fn close(&mut self, conn: ConnectionId, code: u16, cx: &mut Context<'_>) {
+        let is_connecting = matches!(self.known(conn).phase, Phase::Connecting | Phase::Upgrading);
+        let was_open = cx.is_open(conn);
+        let closes = cx.close(conn, CloseCode::new(code), "because");
+        if is_connecting {
+            return;
+        }
+        assert_eq!(closes, was_open, "close of {conn:?}");
+        assert!(!cx.is_open(conn), "{conn:?} is open behind its close");
+        if closes {
+            self.known(conn).phase = Phase::Closing(code);
+            self.known(conn).since = cx.now();
+            self.sends(conn).close(code);
+            self.leave_topics(conn);
+        }
+    }
+
+    /// Every connection that is not closing yet is closed, that of `last` behind the others.
+    pub(super) fn close_all(&mut self, last: ConnectionId, cx: &mut Context<'_>) {
+        let ids: Vec<_> = self.links.iter().flat_map(|link| [link.server, link.client]).collect();
+        for conn in ids.into_iter().flatten().filter(|conn| *conn != last).chain([last]) {
+            if matches!(self.phase(conn), Some(Phase::Open | Phase::Connecting)) {
+                let code = self.private_code();
+                self.close(conn, code, cx);
+            }
+        }
+    }
+
+    /// Asks on until as many questions are open as may be, or closes behind the last answer.
+    pub(super) fn ask(&mut self, conn: ConnectionId, cx: &mut Context<'_>) {
+        loop {
+            let (Job::Echo(asks) | Job::Fetch(asks)) = &mut self.link_of(conn).job else {
+                return;
+            };
+            let Some(&len) = asks.lens.get(asks.asked) else {
+                if asks.answered == asks.lens.len() {
+                    self.close(conn, 1000, cx);
+                }
+                return;
+            };
+            if asks.asked - asks.answered >= asks.depth {
+                return;
+            }
+            asks.asked += 1;
+            let status = if matches!(self.link_of(conn).job, Job::Echo(_)) {
+                let payload = self.random.payload(len);
+                self.send(conn, payload.message(), cx)
+            } else {
+                self.send(conn, (&len.to_string()).into(), cx)
+            };
+            if matches!(status, SendStatus::Gone | SendStatus::Dropped) {
+                return;
+            }
+        }
+    }
+
+    /// Does something at random, now and then several things, to anybody.
+    pub(super) fn act(&mut self, conn: ConnectionId, cx: &mut Context<'_>) {
+        for _ in 0..self.random.below(4) {
+            if self.budget == 0 {
+                return;
+            }
+            self.budget -= 1;
+            let someone = match self.crowd.len() {
+                0 => conn,
+                _ if self.random.percent(40) => conn,
+                count => self.crowd[self.random.below(count)],
+            };
+            if !matches!(self.link_of(someone).job, Job::Chaos) {
+                return;
+            }
+            self.act_on(someone, cx);
+        }
+    }
+
+    /// Does something at random to others: the connection at hand has ended.
+    pub(super) fn act_for_others(&mut self, cx: &mut Context<'_>) {
+        if !self.crowd.is_empty() {
+            let other = self.crowd[self.random.below(self.crowd.len())];
+            self.act(other, cx);
+        }
+    }
+
+    fn act_on(&mut self, conn: ConnectionId, cx: &mut Context<'_>) {
+        if self.random.percent(self.closing) {
+            let code = self.private_code();
+            return self.close(conn, code, cx);
+        }
+        match self.random.below(10) {
+            0..=3 => {
+                let len = self.random.len(self.longest);
+                let payload = self.random.payload(len);
+                self.send(conn, payload.message(), cx);
+            }
+            4 | 5 => self.broadcast(cx),
+            6 => self.subscribe(conn, cx),
+            7 if self.random.percent(60) => self.unsubscribe(conn, cx),
+            7 => self.use_stale(cx),
+            8 => {
+                let was_open = cx.is_open(conn);
+                let status = cx.ping(conn, b"are you there?");
+                assert!(was_open || status == SendStatus::Gone);
+                assert!(status != SendStatus::Gone || !cx.is_open(conn));
+                self.check_dropped(conn, status, cx);
+            }
+            _ => self.subscribe(conn, cx),
+        }
+    }
+
+    fn private_code(&mut self) -> u16 {
+        self.random.between(4000, 4999) as u16
+    }
+
+    fn broadcast(&mut self, cx: &mut Context<'_>) {
+        if self.topics.is_empty() {
+            return;
+        }
+        let topic = self.random.below(self.topics.len());
+        let len = self.random.len(self.longest);
+        let payload = self.random.payload(len);
+        match cx.broadcast(self.topics[topic].id, payload.message()) {
+            SendStatus::Sent => {
+                for bits in self.topics[topic].subscribers.clone() {
+                    let known = &self.conns[&bits];
+                    let (is_client, link) = (known.is_client, &mut self.links[known.link]);
+                    let flow = if is_client { &mut link.up } else { &mut link.down };
+                    flow.accept(payload.message());
+                }
+            }
+            SendStatus::Dropped => assert!(self.overflows, "a topic's backlog is full"),
+            status => panic!("a broadcast was {status:?}"),
+        }
+    }
+
+    pub(super) fn subscribe(&mut self, conn: ConnectionId, cx: &mut Context<'_>) {
+        if self.topics.is_empty() {
+            return;
+        }
+        let place = self.random.below(self.topics.len());
+        let held = |topic: &Topic| topic.subscribers.contains(&conn.to_bits());
+        let count = self.topics.iter().filter(|topic| held(topic)).count();
+        let topic = &mut self.topics[place];
+        let outcome = cx.subscribe(conn, topic.id);
+        match outcome {
+            Ok(true) => {
+                assert!(cx.is_open(conn) && count < self.subscriptions);
+                assert!(topic.subscribers.insert(conn.to_bits()), "{conn:?} subscribed twice");
+            }
+            Ok(false) => assert!(held(topic), "{conn:?} was not subscribed"),
+            Err(SubscribeError::ConnectionGone) => assert!(!cx.is_open(conn)),
+            Err(SubscribeError::TooMany) => assert_eq!(count, self.subscriptions),
+            Err(error) => panic!("{conn:?} was not subscribed: {error}"),
+        }
+        let topic = &self.topics[place];
+        self.check_count(topic, cx);
+    }
+
+    fn unsubscribe(&mut self, conn: ConnectionId, cx: &mut Context<'_>) {
+        if self.topics.is_empty() {
+            return;
+        }
+        let topic = self.random.below(self.topics.len());
+        let was_open = cx.is_open(conn);
+        let ended = cx.unsubscribe(conn, self.topics[topic].id);
+        if was_open {
+            let held = self.topics[topic].subscribers.contains(&conn.to_bits());
+            assert_eq!(ended, held, "unsubscribe of {conn:?}");
+        }
+        if ended {
+            self.topics[topic].subscribers.remove(&conn.to_bits());
+        }
+    }
+
+    fn use_stale(&mut self, cx: &mut Context<'_>) {
+        if !self.stale.is_empty() {
+            let stale = self.stale[self.random.below(self.stale.len())];
+            self.check_gone(stale, cx);
+        }
+    }
+}

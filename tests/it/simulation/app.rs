@@ -1,0 +1,342 @@
+//! The application under simulation: what its handlers do, and what they must then see.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use eventwire::{
+    CloseCode, ConnectError, ConnectionId, Context, Disconnect, Message, PreparedMessage,
+    SendStatus, SubscribeError, TopicId,
+};
+
+use super::flow::Flow;
+use super::random::Random;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The state that handlers are lent.
+pub(super) struct App {
+    pub(super) random: Random,
+    pub(super) links: Vec<Link>,
+    /// Everything that was ever told of, by [`ConnectionId::to_bits`].
+    pub(super) conns: BTreeMap<u64, Conn>,
+    /// Those that random actions choose from.
+    pub(super) crowd: Vec<ConnectionId>,
+    pub(super) topics: Vec<Topic>,
+    /// Ids of connections that ended, to be used wrongly.
+    pub(super) stale: Vec<ConnectionId>,
+    /// Random actions that are left. Every message may lead to several, so they must end.
+    pub(super) budget: usize,
+    /// How many of a hundred random actions close a connection.
+    pub(super) closing: usize,
+    /// The longest message of a random action, in bytes.
+    pub(super) longest: usize,
+    /// How many subscriptions one connection may have.
+    pub(super) subscriptions: usize,
+    pub(super) callbacks: u64,
+    /// Only orderly ends are expected.
+    pub(super) lossless: bool,
+    /// Queued output may be too much for its limit.
+    pub(super) overflows: bool,
+    pub(super) stopping: bool,
+    /// Deadlines are long past when they come up.
+    pub(super) time_jumps: bool,
+    /// Everybody subscribes to something at once.
+    pub(super) eager: bool,
+}
+
+/// One connection with both of its ends.
+pub(super) struct Link {
+    pub(super) job: Job,
+    /// From the client to the server.
+    pub(super) up: Flow,
+    pub(super) down: Flow,
+    pub(super) server: Option<ConnectionId>,
+    pub(super) client: Option<ConnectionId>,
+    /// One end is a scripted peer without manners: it may end in any way.
+    pub(super) rude: bool,
+}
+
+/// What a link is for.
+#[derive(Clone, Debug)]
+pub(super) enum Job {
+    /// The client sends messages and gets each of them back.
+    Echo(Asks),
+    /// The client sends lengths and gets messages of those lengths.
+    Fetch(Asks),
+    /// Random actions.
+    Chaos,
+    /// The client may tell the server to close all connections.
+    Control,
+}
+
+/// What a client asks for, in order.
+#[derive(Clone, Debug)]
+pub(super) struct Asks {
+    pub(super) lens: Vec<usize>,
+    /// How many questions may be open at once.
+    pub(super) depth: usize,
+    pub(super) asked: usize,
+    pub(super) answered: usize,
+}
+
+pub(super) struct Topic {
+    pub(super) id: TopicId,
+    pub(super) subscribers: BTreeSet<u64>,
+}
+
+pub(super) struct Conn {
+    pub(super) is_client: bool,
+    pub(super) link: usize,
+    pub(super) phase: Phase,
+    /// When it began to connect, or to close.
+    pub(super) since: Instant,
+    /// A message had to wait, and `on_drained` was not called since.
+    pub(super) waiting: bool,
+}
+
+impl Conn {
+    pub(super) const fn client(link: usize, since: Instant) -> Self {
+        Self { is_client: true, link, phase: Phase::Connecting, since, waiting: false }
+    }
+}
+
+/// What the application knows of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    Connecting,
+    /// Its request was shown to the application.
+    Upgrading,
+    Open,
+    /// The application closed it, with this code.
+    Closing(u16),
+    /// A message to it was dropped.
+    Overflowed,
+    /// `on_close` was called.
+    Closed,
+    /// `on_connect_error` was called.
+    Failed,
+}
+
+impl Link {
+    pub(super) fn progress(&self) -> String {
+        let Self { up, down, .. } = self;
+        format!(
+            "{} up and {} down arrived of {} and {}",
+            up.arrived(),
+            down.arrived(),
+            up.accepted(),
+            down.accepted()
+        )
+    }
+}
+
+impl App {
+    pub(super) fn new(seed: u64) -> Self {
+        Self {
+            random: Random::new(seed),
+            links: Vec::new(),
+            conns: BTreeMap::new(),
+            crowd: Vec::new(),
+            topics: Vec::new(),
+            stale: Vec::new(),
+            budget: 0,
+            closing: 5,
+            longest: 3000,
+            subscriptions: 128,
+            callbacks: 0,
+            lossless: false,
+            overflows: false,
+            stopping: false,
+            time_jumps: false,
+            eager: false,
+        }
+    }
+
+    pub(super) fn add_link(&mut self, job: Job) -> usize {
+        let (up, down) = (Flow::default(), Flow::default());
+        self.links.push(Link { job, up, down, server: None, client: None, rude: false });
+        self.links.len() - 1
+    }
+
+    pub(super) fn phase(&self, conn: ConnectionId) -> Option<Phase> {
+        self.conns.get(&conn.to_bits()).map(|known| known.phase)
+    }
+
+    pub(super) fn is_open(&self, conn: Option<ConnectionId>) -> bool {
+        conn.and_then(|conn| self.phase(conn)) == Some(Phase::Open)
+    }
+
+    pub(super) fn known(&mut self, conn: ConnectionId) -> &mut Conn {
+        self.conns.get_mut(&conn.to_bits()).unwrap_or_else(|| panic!("{conn:?} was never told of"))
+    }
+
+    pub(super) fn link_of(&mut self, conn: ConnectionId) -> &mut Link {
+        let link = self.known(conn).link;
+        &mut self.links[link]
+    }
+
+    /// The direction that `conn` sends in.
+    pub(super) fn sends(&mut self, conn: ConnectionId) -> &mut Flow {
+        let is_client = self.known(conn).is_client;
+        let link = self.link_of(conn);
+        if is_client { &mut link.up } else { &mut link.down }
+    }
+
+    fn receives(&mut self, conn: ConnectionId) -> &mut Flow {
+        let is_client = self.known(conn).is_client;
+        let link = self.link_of(conn);
+        if is_client { &mut link.down } else { &mut link.up }
+    }
+
+    pub(super) fn upgrading(&mut self, conn: ConnectionId, link: usize, cx: &Context<'_>) {
+        let client = Conn::client(link, cx.now());
+        let known = Conn { is_client: false, phase: Phase::Upgrading, ..client };
+        assert!(self.conns.insert(conn.to_bits(), known).is_none(), "{conn:?} upgrades again");
+        assert!(self.links[link].server.replace(conn).is_none(), "two servers of link {link}");
+    }
+
+    pub(super) fn opened(&mut self, conn: ConnectionId, cx: &Context<'_>) {
+        let known = self.known(conn);
+        let before = if known.is_client { Phase::Connecting } else { Phase::Upgrading };
+        assert_eq!(known.phase, before, "on_open of {conn:?}");
+        known.phase = Phase::Open;
+        assert!(cx.is_open(conn), "{conn:?} is not open in its on_open");
+        if matches!(self.link_of(conn).job, Job::Chaos) {
+            self.crowd.push(conn);
+        }
+    }
+
+    pub(super) fn received(&mut self, conn: ConnectionId, message: Message<'_>) {
+        assert_eq!(self.phase(conn), Some(Phase::Open), "on_message of {conn:?}");
+        self.receives(conn).arrive(message);
+    }
+
+    pub(super) fn closed(
+        &mut self,
+        conn: ConnectionId,
+        disconnect: &Disconnect,
+        cx: &mut Context<'_>,
+    ) {
+        let phase = self.known(conn).phase;
+        let told = match phase {
+            Phase::Open => match disconnect {
+                Disconnect::ClosedByApplication { code } => {
+                    self.stopping && *code == CloseCode::GOING_AWAY
+                }
+                _ => true,
+            },
+            // The first reason stands: an outbox may overflow with what the close settles.
+            Phase::Closing(code) => match disconnect {
+                Disconnect::ClosedByApplication { code: told } => told.get() == code,
+                Disconnect::Overflow => self.overflows,
+                _ => false,
+            },
+            Phase::Overflowed => matches!(disconnect, Disconnect::Overflow),
+            _ => false,
+        };
+        assert!(told, "{conn:?} was {phase:?}, and then {disconnect:?}");
+        if matches!(phase, Phase::Closing(_)) {
+            self.check_time(conn, CLOSE_TIMEOUT, cx);
+        }
+        if let Disconnect::ClosedByPeer { code, .. } = disconnect {
+            self.receives(conn).arrive_close(code.map(CloseCode::get));
+        }
+        let in_order = match disconnect {
+            Disconnect::ClosedByApplication { .. } | Disconnect::ClosedByPeer { .. } => true,
+            Disconnect::Overflow => self.overflows,
+            _ => false,
+        };
+        let must_be = self.lossless && !self.stopping && !self.is_left_alone(conn);
+        assert!(in_order || !must_be, "{conn:?} ended without a cause: {disconnect:?}");
+        self.end(conn, Phase::Closed);
+        self.check_gone(conn, cx);
+    }
+
+    pub(super) fn failed(
+        &mut self,
+        conn: ConnectionId,
+        error: &ConnectError,
+        cx: &mut Context<'_>,
+    ) {
+        let phase = self.known(conn).phase;
+        assert_eq!(phase, Phase::Connecting, "{conn:?} failed: {error:?}");
+        self.check_time(conn, CONNECT_TIMEOUT, cx);
+        self.end(conn, Phase::Failed);
+        self.check_gone(conn, cx);
+    }
+
+    /// Nothing takes longer than its deadline says, which comes up a little late.
+    fn check_time(&mut self, conn: ConnectionId, timeout: Duration, cx: &Context<'_>) {
+        let taken = cx.now() - self.known(conn).since;
+        let limit = timeout + Duration::from_millis(110);
+        assert!(taken < limit || self.time_jumps, "{conn:?} took {taken:?}, not {timeout:?}");
+    }
+
+    /// The other end has no manners, or gave up before it was open.
+    fn is_left_alone(&mut self, conn: ConnectionId) -> bool {
+        let Link { rude, client, .. } = *self.link_of(conn);
+        rude || client.and_then(|client| self.phase(client)) == Some(Phase::Failed)
+    }
+
+    fn end(&mut self, conn: ConnectionId, phase: Phase) {
+        self.known(conn).phase = phase;
+        self.leave_topics(conn);
+        self.crowd.retain(|one| *one != conn);
+        self.stale.push(conn);
+    }
+
+    pub(super) fn leave_topics(&mut self, conn: ConnectionId) {
+        for topic in &mut self.topics {
+            topic.subscribers.remove(&conn.to_bits());
+        }
+    }
+
+    /// Whatever is done with the id of a connection that ended is refused.
+    pub(super) fn check_gone(&mut self, conn: ConnectionId, cx: &mut Context<'_>) {
+        assert!(!cx.is_open(conn), "{conn:?} is open");
+        assert_eq!(cx.send(conn, "nobody"), SendStatus::Gone);
+        assert_eq!(cx.send_prepared(conn, &PreparedMessage::new("nobody")), SendStatus::Gone);
+        assert_eq!(cx.ping(conn, b"nobody"), SendStatus::Gone);
+        assert!(!cx.close(conn, CloseCode::NORMAL, ""), "{conn:?} is closed again");
+        if self.topics.is_empty() {
+            return;
+        }
+        let topic = self.random.below(self.topics.len());
+        let topic = &self.topics[topic];
+        assert_eq!(cx.subscribe(conn, topic.id), Err(SubscribeError::ConnectionGone));
+        assert!(!cx.unsubscribe(conn, topic.id), "{conn:?} was subscribed");
+        self.check_count(topic, cx);
+    }
+
+    pub(super) fn check_count(&self, topic: &Topic, cx: &Context<'_>) {
+        // The end of the loop takes everybody out of all topics before it tells them.
+        if !self.stopping {
+            assert_eq!(cx.subscriber_count(topic.id), topic.subscribers.len());
+        }
+    }
+
+    pub(super) fn drained(&mut self, conn: ConnectionId) {
+        let known = self.known(conn);
+        let lives = matches!(known.phase, Phase::Open | Phase::Closing(_) | Phase::Overflowed);
+        assert!(lives, "{conn:?} was {:?} and drained", known.phase);
+        known.waiting = false;
+    }
+
+    /// Whether `on_drained` is due although nothing waits any more.
+    pub(super) fn waits(&self, conn: Option<ConnectionId>) -> bool {
+        conn.and_then(|conn| self.conns.get(&conn.to_bits())).is_some_and(|conn| conn.waiting)
+    }
+
+    /// The end of everything that ever began was told, but for clients that were not let in.
+    pub(super) fn check_ended(&self) {
+        for (bits, conn) in &self.conns {
+            assert!(
+                matches!(conn.phase, Phase::Closed | Phase::Failed | Phase::Upgrading),
+                "the end of {bits:#x}, link {}, was not told: {:?}",
+                conn.link,
+                conn.phase,
+            );
+        }
+    }
+}

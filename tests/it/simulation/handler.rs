@@ -1,0 +1,116 @@
+//! The handlers of the application under simulation.
+
+use eventwire::proto::handshake::Request;
+use eventwire::{
+    ConnectError, ConnectionId, Context, Disconnect, Message, Upgrade, WebSocketHandler,
+};
+
+use super::app::{App, Job, Phase};
+
+/// The handler of the listener and of every connection that the application makes.
+pub(super) struct Actor;
+
+impl WebSocketHandler<App> for Actor {
+    fn on_upgrade(
+        &mut self,
+        conn: ConnectionId,
+        request: &Request<'_>,
+        cx: &mut Context<'_>,
+        app: &mut App,
+    ) -> Upgrade {
+        app.callbacks += 1;
+        let link = request.path().trim_start_matches('/').parse().expect("a link's number");
+        app.upgrading(conn, link, cx);
+        assert!(!cx.is_open(conn));
+        if matches!(app.links[link].job, Job::Chaos) && app.random.percent(app.closing) {
+            if app.random.percent(50) {
+                app.close(conn, 4000, cx);
+            } else {
+                return Upgrade::refuse(403);
+            }
+        }
+        Upgrade::accept()
+    }
+
+    fn on_open(&mut self, conn: ConnectionId, cx: &mut Context<'_>, app: &mut App) {
+        app.callbacks += 1;
+        app.opened(conn, cx);
+        if app.known(conn).is_client {
+            app.ask(conn, cx);
+        }
+        if app.eager && matches!(app.link_of(conn).job, Job::Chaos) {
+            app.subscribe(conn, cx);
+        }
+        app.act(conn, cx);
+    }
+
+    fn on_message(
+        &mut self,
+        conn: ConnectionId,
+        message: Message<'_>,
+        cx: &mut Context<'_>,
+        app: &mut App,
+    ) {
+        app.callbacks += 1;
+        app.received(conn, message);
+        let is_client = app.known(conn).is_client;
+        match &mut app.link_of(conn).job {
+            Job::Echo(asks) | Job::Fetch(asks) if is_client => {
+                asks.answered += 1;
+                app.ask(conn, cx);
+            }
+            Job::Echo(_) => {
+                app.send(conn, message, cx);
+            }
+            Job::Fetch(_) => {
+                let len = message.as_text().and_then(|text| text.parse().ok()).expect("a length");
+                let payload = app.random.payload(len);
+                app.send(conn, payload.message(), cx);
+            }
+            Job::Control => app.close_all(conn, cx),
+            Job::Chaos => app.act(conn, cx),
+        }
+    }
+
+    fn on_ping(&mut self, conn: ConnectionId, _: &[u8], cx: &mut Context<'_>, app: &mut App) {
+        app.callbacks += 1;
+        assert_eq!(app.phase(conn), Some(Phase::Open), "on_ping of {conn:?}");
+        app.act(conn, cx);
+    }
+
+    fn on_pong(&mut self, conn: ConnectionId, _: &[u8], cx: &mut Context<'_>, app: &mut App) {
+        app.callbacks += 1;
+        assert_eq!(app.phase(conn), Some(Phase::Open), "on_pong of {conn:?}");
+        app.act(conn, cx);
+    }
+
+    fn on_drained(&mut self, conn: ConnectionId, cx: &mut Context<'_>, app: &mut App) {
+        app.callbacks += 1;
+        app.drained(conn);
+        app.act(conn, cx);
+    }
+
+    fn on_close(
+        &mut self,
+        conn: ConnectionId,
+        disconnect: &Disconnect,
+        cx: &mut Context<'_>,
+        app: &mut App,
+    ) {
+        app.callbacks += 1;
+        app.closed(conn, disconnect, cx);
+        app.act_for_others(cx);
+    }
+
+    fn on_connect_error(
+        &mut self,
+        conn: ConnectionId,
+        error: &ConnectError,
+        cx: &mut Context<'_>,
+        app: &mut App,
+    ) {
+        app.callbacks += 1;
+        app.failed(conn, error, cx);
+        app.act_for_others(cx);
+    }
+}

@@ -1,0 +1,55 @@
+//! Scripted servers, good ones and bad ones, and the connections that the application makes to
+//! them.
+
+use super::app::{Asks, Job};
+use super::peer::{Ending, Manner};
+use super::random::Random;
+use super::world::{Arrival, World};
+use super::{Family, Fault, config, network, setup};
+
+#[test]
+fn connections_to_any_server_end_as_they_should() {
+    let absent = vec![Fault::Aborted];
+    Family { name: "servers", number: 5, absent, world }.run();
+}
+
+fn world(seed: u64, tracing: bool) -> World {
+    let mut random = Random::new(seed);
+    let lossless = random.percent(50);
+    let window = random.pick(&[900, 4096, 65_536]);
+    let sim = network(&mut random, window, lossless);
+    let config = config(&mut random);
+    let mut world = World::new(setup(seed, sim, config), tracing);
+    for _ in 0..4 {
+        let manner = random.pick(&[
+            Manner::Right,
+            Manner::Right,
+            Manner::Right,
+            Manner::BreaksProtocol,
+            Manner::BadHandshake,
+            Manner::HalfHandshake,
+            Manner::HalfFrame,
+        ]);
+        let ending = random.pick(&[
+            Ending::Stay,
+            Ending::Stay,
+            Ending::Close,
+            Ending::Fin,
+            Ending::Reset,
+            Ending::Vanish,
+        ]);
+        world.servers.push((manner, ending, random.percent(20)));
+    }
+    world.app.time_jumps = !lossless;
+    world.app.budget = 200;
+    for _ in 0..random.between(1, 10) {
+        let job = if random.percent(40) {
+            Job::Chaos
+        } else {
+            let lens = (0..random.below(20)).map(|_| random.len(20_000)).collect();
+            Job::Echo(Asks { lens, depth: random.pick(&[1, 3]), asked: 0, answered: 0 })
+        };
+        world.arrivals.push(Arrival::ClientOfPeers(job));
+    }
+    world
+}

@@ -1,0 +1,78 @@
+//! Random actions from every callback: messages, broadcasts, subscriptions, pings, closes, and
+//! ids that are stale.
+
+use super::app::{Asks, Job, Topic};
+use super::peer::{Ending, Manner};
+use super::random::Random;
+use super::world::{Arrival, World};
+use super::{Family, LOSSES, config, network, setup};
+
+const UNLIMITED: usize = 16 * 1024 * 1024;
+
+#[test]
+fn subscribers_get_exactly_what_is_broadcast() {
+    Family { name: "topics", number: 2, absent: LOSSES.into(), world }.run();
+}
+
+fn world(seed: u64, tracing: bool) -> World {
+    let mut random = Random::new(seed);
+    let window = random.pick(&[900, 4096, 65_536]);
+    let sim = network(&mut random, window, true);
+    let mut world = crowd(seed, &mut random, sim, UNLIMITED, tracing);
+    world.app.lossless = true;
+    if random.percent(4) {
+        // More than a turn broadcasts to.
+        world.app.eager = true;
+        for _ in 0..300 {
+            let ending = random.pick(&[Ending::Close, Ending::Stay]);
+            let messages = (random.below(3), 200);
+            let peer = Arrival::Peer(Job::Chaos, Manner::Right, ending, messages, false);
+            world.arrivals.push(peer);
+        }
+    }
+    world
+}
+
+/// Connections of the application's and scripted clients, which all do things at random.
+pub(super) fn crowd(
+    seed: u64,
+    random: &mut Random,
+    sim: eventwire::reactor::sim::SimConfig,
+    outbox: usize,
+    tracing: bool,
+) -> World {
+    let subscriptions = random.pick(&[1, 3, 128]);
+    let config = config(random)
+        .outbox(outbox.min(1 << 20), outbox)
+        .max_subscriptions(subscriptions)
+        .topic_backlog(outbox);
+    let mut world = World::new(setup(seed, sim, config), tracing);
+    world.app.overflows = outbox < UNLIMITED;
+    world.app.subscriptions = subscriptions;
+    world.app.budget = random.pick(&[100, 400, 1000]);
+    world.app.closing = random.pick(&[0, 2, 8]);
+    world.app.longest = random.pick(&[100, 3_000, 20_000]);
+    for number in 0..random.between(1, 5) {
+        let id = world.event_loop.topic(&format!("topic {number}")).expect("few topics");
+        world.app.topics.push(Topic { id, subscribers: Default::default() });
+    }
+    for _ in 0..random.between(2, 8) {
+        let arrival = match random.below(4) {
+            0 | 1 => Arrival::Client(Job::Chaos),
+            2 => Arrival::Client(Job::Echo(Asks {
+                lens: vec![random.len(2000); 10],
+                depth: 3,
+                asked: 0,
+                answered: 0,
+            })),
+            _ => {
+                let ending = random.pick(&[Ending::Close, Ending::Stay]);
+                let messages = (random.between(1, 30), 2_000);
+                let pauses = random.percent(30);
+                Arrival::Peer(Job::Chaos, Manner::Right, ending, messages, pauses)
+            }
+        };
+        world.arrivals.push(arrival);
+    }
+    world
+}

@@ -1,0 +1,271 @@
+//! One simulated run: an event loop, scripted peers, and what must be true of them.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use eventwire::reactor::sim::{FaultCounts, SimConfig};
+use eventwire::reactor::{Reactor, SimReactor};
+use eventwire::{ClientConfig, Config, EventLoop, ListenerId, ServerConfig};
+
+use super::app::{App, Conn, Job, Phase};
+use super::handler::Actor;
+use super::peer::{Ending, Manner, Peer};
+use super::script::SERVERS;
+
+/// Lines of the history that are printed.
+const LAST_LINES: usize = 100;
+
+/// How long nothing happens before the network counts as quiet: longer than every pause of the
+/// engine's or of the network's, shorter than the first ping.
+const QUIET: Duration = Duration::from_millis(2500);
+
+/// The same where outboxes are so small that both ends of a connection may stop reading for what
+/// they have queued, until one of them counts as stalled.
+const QUIET_STALLED: Duration = Duration::from_secs(12);
+
+/// How long a turn may wait: twice as long each time while nothing happens.
+const SHORTEST_TURN: Duration = Duration::from_millis(1);
+const LONGEST_TURN: Duration = Duration::from_secs(1);
+
+/// More turns than any run takes.
+const MOST_TURNS: usize = 300_000;
+
+/// More turns in a row without time passing or anything happening than there may be.
+const MOST_IDLE_TURNS: usize = 1000;
+
+/// How long what is told to close has to do so.
+const CONTROL_INTERVAL: Duration = Duration::from_secs(20);
+
+/// What a run begins with.
+pub(super) struct Setup {
+    pub(super) seed: u64,
+    pub(super) sim: SimConfig,
+    pub(super) config: Config,
+    pub(super) server: ServerConfig,
+    pub(super) client: ClientConfig,
+}
+
+/// Somebody who has yet to appear.
+pub(super) enum Arrival {
+    /// A connection of the application's to its own listener.
+    Client(Job),
+    /// One to a server that is scripted.
+    ClientOfPeers(Job),
+    /// A scripted client, the messages that it sends, and their longest.
+    Peer(Job, Manner, Ending, (usize, usize), bool),
+}
+
+pub(super) struct World {
+    pub(super) event_loop: EventLoop<App, SimReactor>,
+    pub(super) app: App,
+    listener: ListenerId,
+    client: ClientConfig,
+    pub(super) peers: Vec<Peer>,
+    pub(super) arrivals: Vec<Arrival>,
+    /// How the servers that are scripted behave, drawn from for each connection.
+    pub(super) servers: Vec<(Manner, Ending, bool)>,
+    /// Not everybody may be let in.
+    pub(super) crowded: bool,
+    timeout: Duration,
+    last_activity: Duration,
+    callbacks: u64,
+    turns: usize,
+    idle_turns: usize,
+    tracing: bool,
+}
+
+/// What a run leaves to be compared and counted.
+pub(super) struct Report {
+    pub(super) trace_hash: u64,
+    pub(super) faults: FaultCounts,
+}
+
+impl World {
+    pub(super) fn new(setup: Setup, tracing: bool) -> Self {
+        let mut reactor = SimReactor::new(setup.seed, setup.sim);
+        if tracing {
+            reactor.keep_trace_lines();
+        }
+        let mut event_loop = EventLoop::with_reactor(reactor, setup.config).expect("a loop");
+        let listener = event_loop.listen("127.0.0.1:0", setup.server, Actor).expect("a port");
+        Self {
+            event_loop,
+            app: App::new(setup.seed),
+            listener,
+            client: setup.client,
+            peers: Vec::new(),
+            arrivals: Vec::new(),
+            servers: Vec::new(),
+            crowded: false,
+            timeout: SHORTEST_TURN,
+            last_activity: Duration::ZERO,
+            callbacks: 0,
+            turns: 0,
+            idle_turns: 0,
+            tracing,
+        }
+    }
+
+    /// Lets everybody arrive and do what they came for, ends everything, and looks whether all
+    /// is well.
+    pub(super) fn run(mut self) -> Report {
+        let reactor = self.event_loop.reactor_mut();
+        let servers = reactor.peer_listen(SERVERS).expect("nobody else listens there");
+        while !(self.is_quiet() && self.arrivals.is_empty() && !self.resume_paused()) {
+            if self.app.random.percent(20) {
+                (0..=self.arrivals.len() / 20).for_each(|_| self.arrive(servers));
+            }
+            self.turn();
+            while let Some(id) = self.event_loop.reactor_mut().peer_accept(servers) {
+                let (manner, ending, mute) = self.app.random.pick(&self.servers);
+                self.peers.push(Peer::server(id, manner, ending, mute));
+            }
+        }
+        self.check_quiet();
+        self.end();
+        self.app.check_ended();
+        let reactor = self.event_loop.reactor_mut();
+        assert_eq!(reactor.open_descriptors(), 0, "descriptors are left open");
+        Report { trace_hash: reactor.trace_hash(), faults: reactor.fault_counts() }
+    }
+
+    fn arrive(&mut self, servers: SocketAddr) {
+        let own = self.event_loop.local_addr(self.listener).expect("a listener");
+        match self.arrivals.pop() {
+            None => {}
+            Some(Arrival::Client(job)) => self.connect(job, own),
+            Some(Arrival::ClientOfPeers(job)) => self.connect(job, servers),
+            Some(Arrival::Peer(job, manner, ending, messages, pauses)) => {
+                let id = self.event_loop.reactor_mut().peer_connect(own);
+                let link = self.app.add_link(job);
+                let mut peer = Peer::client(id, manner, ending, messages, &mut self.app, link);
+                peer.pauses = pauses;
+                self.peers.push(peer);
+            }
+        }
+    }
+
+    fn connect(&mut self, job: Job, address: SocketAddr) {
+        let link = self.app.add_link(job);
+        let config = self.client.clone().address(address);
+        let Ok(conn) = self.event_loop.connect(&format!("ws://sim/{link}"), config, Actor) else {
+            assert!(self.crowded, "a connection was refused");
+            return;
+        };
+        let known = Conn::client(link, self.event_loop.reactor_mut().now());
+        let former = self.app.conns.insert(conn.to_bits(), known);
+        assert!(former.is_none(), "{conn:?} is the second of that id");
+        self.app.links[link].client = Some(conn);
+    }
+
+    /// One turn of the loop, and what the peers do meanwhile.
+    pub(super) fn turn(&mut self) {
+        let before = self.event_loop.reactor_mut().elapsed();
+        self.event_loop.turn(Some(self.timeout), &mut self.app).expect("a poll");
+        let reactor = self.event_loop.reactor_mut();
+        let mut active = self.callbacks != self.app.callbacks;
+        for peer in &mut self.peers {
+            active |= peer.step(reactor, &mut self.app);
+        }
+        self.callbacks = self.app.callbacks;
+        let now = reactor.elapsed();
+        if active || !self.arrivals.is_empty() {
+            self.last_activity = now;
+            self.timeout = SHORTEST_TURN;
+        } else {
+            self.timeout = (self.timeout * 2).min(LONGEST_TURN);
+        }
+        let passed = now - before > Duration::from_micros(2);
+        self.idle_turns = if active || passed { 0 } else { self.idle_turns + 1 };
+        assert!(self.idle_turns < MOST_IDLE_TURNS, "the loop spins");
+        self.turns += 1;
+        assert!(self.turns < MOST_TURNS, "no end");
+    }
+
+    /// Nothing is under way, and nothing has been for a while.
+    fn is_quiet(&mut self) -> bool {
+        let since = self.last_activity;
+        let quiet = if self.app.overflows { QUIET_STALLED } else { QUIET };
+        let reactor = self.event_loop.reactor_mut();
+        reactor.is_quiescent() && reactor.elapsed().saturating_sub(since) > quiet
+    }
+
+    fn resume_paused(&mut self) -> bool {
+        let mut resumed = false;
+        for peer in self.peers.iter_mut().filter(|peer| peer.paused) {
+            peer.resume(self.event_loop.reactor_mut());
+            resumed = true;
+        }
+        if resumed {
+            self.last_activity = self.event_loop.reactor_mut().elapsed();
+        }
+        resumed
+    }
+
+    /// The network is quiet: whatever is still missing was lost, or somebody waits for ever.
+    fn check_quiet(&mut self) {
+        let reactor = self.event_loop.reactor_mut();
+        for peer in &self.peers {
+            let complaint = peer.complaint(reactor, &self.app);
+            let complaint = complaint.filter(|_| self.app.lossless && !self.crowded);
+            assert!(complaint.is_none(), "{}", complaint.unwrap_or_default());
+        }
+        for (number, link) in self.app.links.iter().enumerate() {
+            let both = self.app.is_open(link.client) && self.app.is_open(link.server);
+            let all = link.up.is_complete() && link.down.is_complete();
+            assert!(all || !both, "messages of link {number} are missing: {}", link.progress());
+            let waits = self.app.waits(link.client) || self.app.waits(link.server);
+            assert!(!waits || !both, "on_drained of link {number} was not called");
+            if self.app.lossless && !self.crowded && !link.rude {
+                let phase = link.client.and_then(|client| self.app.phase(client));
+                assert_ne!(phase, Some(Phase::Connecting), "link {number} does not open");
+                let (Job::Echo(asks) | Job::Fetch(asks)) = &link.job else {
+                    continue;
+                };
+                let opened = phase == Some(Phase::Closed) && link.server.is_some();
+                let all = asks.answered == asks.lens.len();
+                assert!(all || !opened, "link {number}: {asks:?}");
+            }
+        }
+    }
+
+    /// Ends what is left, in one of the ways in which an application does.
+    fn end(&mut self) {
+        if self.app.random.percent(25) {
+            self.app.stopping = true;
+            self.event_loop.handle().stop();
+            self.event_loop.run(&mut self.app).expect("a poll");
+            assert_eq!(self.event_loop.connections(), 0, "connections are left");
+            return;
+        }
+        self.event_loop.reactor_mut().set_config(SimConfig::calm());
+        self.timeout = SHORTEST_TURN;
+        let since = self.event_loop.reactor_mut().elapsed();
+        let mut controllers = 0;
+        while self.event_loop.connections() > 0 {
+            let elapsed = self.event_loop.reactor_mut().elapsed() - since;
+            // Who was not let in before is not closed by the first one.
+            if elapsed >= controllers * CONTROL_INTERVAL {
+                let own = self.event_loop.local_addr(self.listener).expect("a listener");
+                let id = self.event_loop.reactor_mut().peer_connect(own);
+                self.peers.push(Peer::controller(id, &mut self.app));
+                controllers += 1;
+            }
+            self.turn();
+            let left = self.event_loop.connections();
+            assert!(elapsed < 10 * CONTROL_INTERVAL, "{left} connections do not end");
+        }
+        assert!(self.event_loop.close_listener(self.listener));
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if self.tracing {
+            let lines = self.event_loop.reactor_mut().trace_lines();
+            for line in &lines[lines.len().saturating_sub(LAST_LINES)..] {
+                println!("{line}");
+            }
+        }
+    }
+}
