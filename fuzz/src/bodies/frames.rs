@@ -22,8 +22,11 @@ fn run(role: Role, data: &[u8]) {
     let observe = |feed: &dyn Fn(&mut Peer)| observe(role, &limits, feed);
 
     let whole = observe(&|peer| peer.receive(stream));
-    let bytewise = observe(&|peer| stream.chunks(1).for_each(|byte| peer.receive(byte)));
-    assert_eq!(bytewise, whole);
+    // Longer ones would take the time of many that are as good.
+    if stream.len() <= 2048 {
+        let bytewise = observe(&|peer| stream.chunks(1).for_each(|byte| peer.receive(byte)));
+        assert_eq!(bytewise, whole);
+    }
     let random = observe(&|peer| pieces(stream, seed).for_each(|piece| peer.receive(piece)));
     assert_eq!(random, whole);
     let direct = observe(&|peer| pieces(stream, seed).for_each(|piece| peer.receive_direct(piece)));
