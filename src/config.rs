@@ -45,6 +45,7 @@ pub struct Config {
     pub(crate) receive_buffer: usize,
     pub(crate) outbox: OutboxLimits,
     pub(crate) topics: TopicLimits,
+    pub(crate) inbox: usize,
 }
 
 impl Default for Config {
@@ -60,6 +61,7 @@ impl Default for Config {
                 stall: Duration::from_secs(10),
             },
             topics: TopicLimits { topics: 65_536, subscriptions: 128, backlog: 1024 * 1024 },
+            inbox: 65_536,
         }
     }
 }
@@ -118,6 +120,16 @@ impl Config {
     #[must_use]
     pub const fn outbox_stall(mut self, time: Duration) -> Self {
         self.outbox.stall = time;
+        self
+    }
+
+    /// How many events one publisher's queue holds, and how many of one type handlers may have
+    /// waiting. Default: 65,536, some tens of turns' work. More are given back
+    /// ([`PublishError::Full`](crate::PublishError)). A queue takes the memory of all its events
+    /// at once, so lower this where events are large or publishers are many.
+    #[must_use]
+    pub const fn inbox(mut self, events: usize) -> Self {
+        self.inbox = events;
         self
     }
 

@@ -102,8 +102,9 @@
 //!
 //! # Threads
 //!
-//! A loop, its handlers and their state stay on one thread. Others reach it through a
-//! [`LoopHandle`]:
+//! A loop, its handlers and their state stay on one thread. Others publish events of the
+//! application's own types to it ([`Publisher`]), for which handlers are registered with
+//! [`EventLoop::on`], and end it through a [`LoopHandle`]:
 //!
 //! ```
 //! use eventwire::{Config, EventLoop};
@@ -124,6 +125,8 @@
 //! - A connection gets every broadcast to its topic from its subscription on, in order, or it is
 //!   closed with code 1013; or nobody gets it, and the caller is told so.
 //! - The id of a connection or topic that is gone is refused. It never names another.
+//! - A publisher's events arrive in order, each once, at every handler of their type. One that
+//!   cannot be taken is given back.
 //! - What one peer may cost has limits, with defaults: [`Config`], [`ServerConfig`],
 //!   [`ClientConfig`], [`proto::Limits`]. A slow peer is a [`SendStatus`], not an error.
 //! - What a peer does wrong ends its connection, and is told as a [`Disconnect`] or
@@ -165,8 +168,8 @@ mod topics;
 
 pub use config::{ClientConfig, Config, Idle, ServerConfig};
 pub use engine::{
-    ConnectionId, ConnectionMap, Context, EventLoop, ListenerId, LoopHandle, SubscribeError,
-    TopicId, Upgrade, WebSocketHandler,
+    ConnectionId, ConnectionMap, Context, EventHandler, EventLoop, ListenerId, LoopHandle,
+    PublishError, Publisher, SubscribeError, TopicId, Upgrade, WebSocketHandler,
 };
 pub use error::Error;
 pub use net::{ConnectError, Disconnect, SendStatus};

@@ -2,12 +2,13 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use super::{ConnectionId, TopicId};
+use super::{ConnectionId, PublishError, TopicId};
 use crate::error::Error;
 use crate::net::SendStatus;
 use crate::net::sockets::Sockets;
 use crate::net::streams::Transmit;
 use crate::proto::{CloseCode, Message, PreparedMessage};
+use crate::queue::{self, LocalEvents};
 use crate::topics::{Refused, Topics};
 
 /// What a handler may do with its loop, while it runs.
@@ -17,6 +18,7 @@ use crate::topics::{Refused, Topics};
 pub struct Context<'a> {
     pub(super) sockets: &'a mut Sockets,
     pub(super) topics: &'a mut Topics,
+    pub(super) events: &'a mut LocalEvents,
     pub(super) io: &'a mut dyn Transmit,
     pub(super) stopping: &'a mut bool,
 }
@@ -114,6 +116,20 @@ impl Context<'_> {
             Err(Refused::Gone) => SendStatus::Gone,
             Err(Refused::Limit) => SendStatus::Dropped,
         }
+    }
+
+    /// Publishes an event to the handlers of its type
+    /// ([`EventLoop::on`](crate::EventLoop::on)). They are called after the present one returns,
+    /// never inside it, in this turn or the next.
+    ///
+    /// # Errors
+    ///
+    /// The event, if too many wait, or nobody has registered for its type.
+    pub fn publish<E: 'static>(&mut self, event: E) -> Result<(), PublishError<E>> {
+        self.events.push(event).map_err(|refused| match refused {
+            queue::Refused::Full(event) => PublishError::Full(event),
+            queue::Refused::Unknown(event) => PublishError::Closed(event),
+        })
     }
 
     /// How many connections are subscribed to a topic.

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use slab::Slab;
 
 use super::endpoint::{Endpoint, check_subprotocols};
+use super::events::{Events, GROUP_BUDGET, TURN_BUDGET};
 use super::handle::Shared;
 use super::idle::{IdleStrategy, PREEMPTED};
 use super::{Context, ListenerId, LoopHandle, TopicId, WebSocketHandler};
@@ -19,6 +20,7 @@ use crate::net::pending::PendingHandshakes;
 use crate::net::sockets::Sockets;
 use crate::net::streams::Streams;
 use crate::proto::{CloseCode, MaskKeys};
+use crate::queue::LocalEvents;
 use crate::reactor::{MioReactor, Reactor, Readiness};
 use crate::topics::{Delivery, Topics};
 
@@ -69,6 +71,8 @@ pub struct EventLoop<S, R: Reactor = MioReactor> {
     pub(super) sockets: Sockets,
     pub(super) topics: Topics,
     pub(super) endpoints: Slab<Endpoint<S>>,
+    pub(super) events: Events<S>,
+    pub(super) local_events: LocalEvents,
     /// By `ListenerId`; a closed one leaves its place empty.
     listeners: Vec<Option<Listener<R>>>,
     pub(super) pending: PendingHandshakes,
@@ -112,6 +116,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
             streams: Streams::new(reactor, reserved),
             topics: Topics::new(config.topics),
             endpoints: Slab::new(),
+            events: Events::new(config.inbox),
+            local_events: LocalEvents::with_capacity(config.inbox),
             listeners: Vec::new(),
             pending: PendingHandshakes::new(config.max_pending),
             buffer: vec![0; config.receive_buffer],
@@ -251,6 +257,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         self.serve_ready(state);
         self.serve_resumed(state);
         self.serve_resolved();
+        self.serve_events(TURN_BUDGET, state);
         self.accept(state);
         self.broadcast();
         self.sockets.flush_dirty(&mut self.streams);
@@ -293,7 +300,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let (mut before, mut looks) = (start, 0);
         while before.duration_since(start) < budget {
             self.streams.reactor.poll(Some(Duration::ZERO), &mut self.ready)?;
-            if !self.ready.is_empty() || self.shared.has_work() {
+            if !self.ready.is_empty() || self.shared.has_work() || self.has_events() {
                 self.idle.hit();
                 return Ok(true);
             }
@@ -316,7 +323,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
 
     fn sleep(&mut self, timeout: Option<Duration>) -> std::io::Result<()> {
         self.shared.doorbell.about_to_sleep();
-        let timeout = if self.shared.has_work() { Some(Duration::ZERO) } else { timeout };
+        let has_work = self.shared.has_work() || self.has_events();
+        let timeout = if has_work { Some(Duration::ZERO) } else { timeout };
         let polled = self.streams.reactor.poll(timeout, &mut self.ready);
         self.shared.doorbell.awake();
         polled
@@ -327,6 +335,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         self.sockets.has_work()
             || !self.topics.is_settled()
             || self.shared.has_work()
+            || self.has_events()
             || (self.sockets.len() < self.max_connections
                 && self.listeners.iter().flatten().any(|listener| listener.may_accept(now)))
     }
@@ -351,6 +360,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
                     None => self.serve(readiness, state),
                 }
             }
+            self.serve_events(GROUP_BUDGET, state);
             self.sockets.flush_dirty(&mut self.streams);
         }
         self.ready = ready;
@@ -417,6 +427,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// Ends everything: the loop was stopped.
     fn finish(&mut self, state: &mut S) {
         self.listeners.clear();
+        self.events.close();
         for conn in self.sockets.keys() {
             let code = CloseCode::GOING_AWAY;
             self.sockets.close(conn, code, "", &mut self.topics, &mut self.streams);
@@ -453,6 +464,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let mut context = Context {
             sockets: &mut self.sockets,
             topics: &mut self.topics,
+            events: &mut self.local_events,
             io: &mut self.streams,
             stopping: &mut self.stopping,
         };

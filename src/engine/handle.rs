@@ -63,7 +63,7 @@ impl LoopHandle {
         self.ring();
     }
 
-    fn ring(&self) {
+    pub(super) fn ring(&self) {
         if self.shared.doorbell.ring() {
             (self.wake)();
         }

@@ -6,14 +6,18 @@ mod context;
 mod dispatch;
 mod endpoint;
 mod event_loop;
+mod events;
 mod handle;
 mod handler;
 mod idle;
 mod ids;
+mod publisher;
 
 pub use connection_map::ConnectionMap;
 pub use context::{Context, SubscribeError};
 pub use event_loop::EventLoop;
+pub use events::EventHandler;
 pub use handle::LoopHandle;
 pub use handler::{Upgrade, WebSocketHandler};
 pub use ids::{ConnectionId, ListenerId, TopicId};
+pub use publisher::{PublishError, Publisher};

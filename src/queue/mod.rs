@@ -1,5 +1,9 @@
-//! Lock-free ways into the loop from other threads.
+//! Lock-free ways into the loop from other threads, and the way from one handler to another.
 
 mod doorbell;
+mod inbox;
+mod local;
 
 pub(crate) use doorbell::Doorbell;
+pub(crate) use inbox::{Inbox, InboxReceiver, LaneSender, Rejected};
+pub(crate) use local::{LocalEvents, Refused};

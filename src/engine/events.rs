@@ -1,0 +1,185 @@
+//! The event bus: typed events to the handlers that were registered for them.
+
+use std::any::{Any, TypeId};
+
+use super::{Context, EventLoop, Publisher};
+use crate::queue::{Inbox, InboxReceiver, LaneSender};
+use crate::reactor::Reactor;
+
+/// Events of one type that are handled once a turn, so that a burst does not hold up the sockets.
+pub(super) const TURN_BUDGET: usize = 1024;
+
+/// Events of one type that are handled between two groups of ready sockets, so that many of these
+/// do not hold up an event.
+pub(super) const GROUP_BUDGET: usize = 64;
+
+/// What an application does with events of type `E`, on the loop's thread.
+///
+/// A closure is one: `|event: &E, cx: &mut Context<'_>, state: &mut S| …`.
+pub trait EventHandler<E, S> {
+    /// An event arrived. Several handlers of one type are called in the order of their
+    /// registration.
+    fn on_event(&mut self, event: &E, cx: &mut Context<'_>, state: &mut S);
+
+    /// No further event of this type is there, or the turn's share of them is used up: the moment
+    /// to act once on what a whole batch of events has changed.
+    #[expect(unused_variables, reason = "the names document the defaulted method")]
+    fn on_batch_end(&mut self, cx: &mut Context<'_>, state: &mut S) {}
+}
+
+impl<E, S, F> EventHandler<E, S> for F
+where
+    F: FnMut(&E, &mut Context<'_>, &mut S),
+{
+    fn on_event(&mut self, event: &E, cx: &mut Context<'_>, state: &mut S) {
+        self(event, cx, state);
+    }
+}
+
+/// The queue and the handlers of every type of event.
+pub(super) struct Events<S> {
+    /// Each a `Typed<S, E>`, with the type `E`.
+    types: Vec<(TypeId, Box<dyn EventType<S>>)>,
+    /// Events that one publisher's queue holds.
+    capacity: usize,
+}
+
+/// One type of events, whichever it is.
+trait EventType<S> {
+    /// Handles up to `budget` events.
+    fn handle(&mut self, budget: usize, cx: &mut Context<'_>, state: &mut S);
+
+    /// Whether other threads have published some.
+    fn has_events(&self) -> bool;
+
+    fn as_any_mut(&mut self) -> &mut dyn Any;
+}
+
+struct Typed<S, E> {
+    receiver: InboxReceiver<E>,
+    handlers: Vec<Box<dyn EventHandler<E, S>>>,
+}
+
+impl<S: 'static, E: 'static> EventType<S> for Typed<S, E> {
+    fn handle(&mut self, budget: usize, cx: &mut Context<'_>, state: &mut S) {
+        let mut handled = 0;
+        while handled < budget {
+            let Some(event) = cx.events.pop().or_else(|| self.receiver.take()) else { break };
+            for handler in &mut self.handlers {
+                handler.on_event(&event, cx, state);
+            }
+            handled += 1;
+        }
+        if handled > 0 {
+            for handler in &mut self.handlers {
+                handler.on_batch_end(cx, state);
+            }
+        }
+    }
+
+    fn has_events(&self) -> bool {
+        self.receiver.has_events()
+    }
+
+    fn as_any_mut(&mut self) -> &mut dyn Any {
+        self
+    }
+}
+
+impl<S> Events<S> {
+    pub(super) const fn new(capacity: usize) -> Self {
+        Self { types: Vec::new(), capacity }
+    }
+
+    /// Whether other threads have published something.
+    #[inline]
+    pub(super) fn has_events(&self) -> bool {
+        self.types.iter().any(|(_, events)| events.has_events())
+    }
+
+    /// Takes no more events: every publisher learns so.
+    pub(super) fn close(&mut self) {
+        self.types.clear();
+    }
+}
+
+impl<S: 'static> Events<S> {
+    /// The type's queue and handlers, made if there are none.
+    fn typed<E: 'static>(&mut self) -> Option<&mut Typed<S, E>> {
+        let wanted = TypeId::of::<E>();
+        let found = self.types.iter().position(|(held, _)| *held == wanted);
+        let at = found.unwrap_or(self.types.len());
+        if found.is_none() {
+            let receiver = Inbox::<E>::with_capacity(self.capacity);
+            let typed = Typed::<S, E> { receiver, handlers: Vec::new() };
+            self.types.push((wanted, Box::new(typed)));
+        }
+        self.types[at].1.as_any_mut().downcast_mut()
+    }
+}
+
+impl<S: 'static, R: Reactor> EventLoop<S, R> {
+    /// Registers a handler of events of type `E`. Several handlers of one type are called in the
+    /// order of their registration.
+    ///
+    /// Events come from other threads ([`publisher`](Self::publisher)) and from handlers
+    /// ([`Context::publish`]). Those of one publisher arrive in order, each once. At most 1,024 of
+    /// one type are handled in a turn, before the sockets have theirs.
+    ///
+    /// ```
+    /// use eventwire::{Config, Context, EventLoop};
+    ///
+    /// struct Joined(String);
+    ///
+    /// let mut event_loop = EventLoop::new(Config::default())?;
+    /// let room = event_loop.topic("lobby")?;
+    /// event_loop.on(move |joined: &Joined, cx: &mut Context<'_>, _: &mut ()| {
+    ///     cx.broadcast(room, joined.0.as_str());
+    /// });
+    /// # event_loop.turn(Some(std::time::Duration::ZERO), &mut ())?;
+    /// # Ok::<(), eventwire::Error>(())
+    /// ```
+    pub fn on<E: 'static>(&mut self, handler: impl EventHandler<E, S> + 'static) {
+        self.local_events.register::<E>();
+        if let Some(typed) = self.events.typed::<E>() {
+            typed.handlers.push(Box::new(handler));
+        }
+    }
+
+    /// A publisher of events of type `E`, for another thread. Each one, clones too, has a queue of
+    /// its own, of [`Config::inbox`](crate::Config::inbox) events.
+    ///
+    /// # Panics
+    ///
+    /// Never: a type's queue is of that type.
+    pub fn publisher<E: Send + 'static>(&mut self) -> Publisher<E> {
+        self.local_events.register::<E>();
+        let typed = self.events.typed::<E>().expect("made for this type");
+        Publisher::new(LaneSender::new(typed.receiver.inbox()), self.handle.clone())
+    }
+}
+
+impl<S, R: Reactor> EventLoop<S, R> {
+    /// Handles up to `budget` events of each type.
+    pub(super) fn serve_events(&mut self, budget: usize, state: &mut S) {
+        if !self.has_events() {
+            return;
+        }
+        let mut context = Context {
+            sockets: &mut self.sockets,
+            topics: &mut self.topics,
+            events: &mut self.local_events,
+            io: &mut self.streams,
+            stopping: &mut self.stopping,
+        };
+        for (_, events) in &mut self.events.types {
+            events.handle(budget, &mut context, state);
+        }
+    }
+
+    /// Whether events wait, from other threads or from handlers.
+    #[inline]
+    pub(super) fn has_events(&self) -> bool {
+        !self.local_events.is_empty() || self.events.has_events()
+    }
+}

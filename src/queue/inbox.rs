@@ -1,0 +1,280 @@
+//! Events of one type on their way from other threads into the loop.
+//!
+//! Each publisher has a lane of its own, and announces an event once it is wholly in it. The loop
+//! takes only what was announced, so a publisher that loses the processor between claiming a place
+//! in its lane and filling it holds up nobody: a queue shared by all publishers would make the
+//! loop wait for it.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crossbeam_queue::ArrayQueue;
+
+/// What the loop and the publishers of one type have in common.
+#[derive(Debug)]
+pub(crate) struct Inbox<E> {
+    /// Every publisher's lane. Locked when a publisher comes or goes, never for an event.
+    lanes: Mutex<Vec<Arc<Lane<E>>>>,
+    /// Changes with `lanes`.
+    version: AtomicUsize,
+    /// The loop takes nothing more.
+    closed: AtomicBool,
+    /// Events that one lane holds at most.
+    capacity: usize,
+}
+
+/// One publisher's queue.
+#[derive(Debug)]
+struct Lane<E> {
+    events: ArrayQueue<E>,
+    /// Events that were ever put in whole. Written by the one publisher.
+    announced: AtomicUsize,
+    /// The publisher is gone: once empty, the lane is of no more use.
+    abandoned: AtomicBool,
+}
+
+/// A publisher's end. One thread at a time may use it.
+#[derive(Debug)]
+pub(crate) struct LaneSender<E> {
+    inbox: Arc<Inbox<E>>,
+    lane: Arc<Lane<E>>,
+}
+
+/// The loop's end: dropping it closes the inbox.
+#[derive(Debug)]
+pub(crate) struct InboxReceiver<E> {
+    inbox: Arc<Inbox<E>>,
+    lanes: Vec<Taken<E>>,
+    /// The version of the inbox's lanes that `lanes` is of.
+    version: usize,
+    /// A lane was emptied whose publisher is gone.
+    is_stale: bool,
+    /// The lane that is looked at first, so that none is always last.
+    first: usize,
+}
+
+/// A lane, with how many of its events were taken.
+#[derive(Debug)]
+struct Taken<E> {
+    lane: Arc<Lane<E>>,
+    count: usize,
+}
+
+/// Why an event was not taken.
+#[derive(Debug)]
+pub(crate) enum Rejected<E> {
+    Full(E),
+    Closed(E),
+}
+
+impl<E> Inbox<E> {
+    /// An inbox whose lanes hold `capacity` events each.
+    pub(crate) fn with_capacity(capacity: usize) -> InboxReceiver<E> {
+        let inbox = Arc::new(Self {
+            lanes: Mutex::default(),
+            version: AtomicUsize::new(0),
+            closed: AtomicBool::new(false),
+            capacity: capacity.max(1),
+        });
+        InboxReceiver { inbox, lanes: Vec::new(), version: 0, is_stale: false, first: 0 }
+    }
+
+    fn lanes(&self) -> MutexGuard<'_, Vec<Arc<Lane<E>>>> {
+        // A panic elsewhere leaves the list whole: it is changed by single calls.
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<E> LaneSender<E> {
+    /// A sender with a lane of its own.
+    pub(crate) fn new(inbox: &Arc<Inbox<E>>) -> Self {
+        let events = ArrayQueue::new(inbox.capacity);
+        let (announced, abandoned) = (AtomicUsize::new(0), AtomicBool::new(false));
+        let lane = Arc::new(Lane { events, announced, abandoned });
+        inbox.lanes().push(Arc::clone(&lane));
+        inbox.version.fetch_add(1, Ordering::Release);
+        Self { inbox: Arc::clone(inbox), lane }
+    }
+
+    pub(crate) const fn inbox(&self) -> &Arc<Inbox<E>> {
+        &self.inbox
+    }
+
+    /// Puts an event in. It is visible to the loop when this returns.
+    pub(crate) fn send(&self, event: E) -> Result<(), Rejected<E>> {
+        if self.inbox.closed.load(Ordering::Acquire) {
+            return Err(Rejected::Closed(event));
+        }
+        self.lane.events.push(event).map_err(Rejected::Full)?;
+        let announced = self.lane.announced.load(Ordering::Relaxed);
+        self.lane.announced.store(announced.wrapping_add(1), Ordering::Release);
+        Ok(())
+    }
+}
+
+impl<E> Drop for LaneSender<E> {
+    fn drop(&mut self) {
+        // The loop gives the lane up once it has taken what is still in it.
+        self.lane.abandoned.store(true, Ordering::Release);
+        self.inbox.version.fetch_add(1, Ordering::Release);
+    }
+}
+
+impl<E> InboxReceiver<E> {
+    pub(crate) const fn inbox(&self) -> &Arc<Inbox<E>> {
+        &self.inbox
+    }
+
+    /// Whether there may be an event to take.
+    pub(crate) fn has_events(&self) -> bool {
+        self.inbox.version.load(Ordering::Acquire) != self.version
+            || self.lanes.iter().any(Taken::has_events)
+    }
+
+    /// Takes an event, of one lane after the other. Per lane, in the order in which they were put
+    /// in.
+    pub(crate) fn take(&mut self) -> Option<E> {
+        self.refresh();
+        for step in 0..self.lanes.len() {
+            let at = (self.first + step) % self.lanes.len();
+            if let Some(event) = self.lanes[at].take() {
+                self.first = at + 1;
+                self.is_stale |= self.lanes[at].is_done();
+                return Some(event);
+            }
+        }
+        None
+    }
+
+    /// Takes in the lanes of publishers that came, and gives up empty ones of those that went.
+    fn refresh(&mut self) {
+        let version = self.inbox.version.load(Ordering::Acquire);
+        if version == self.version && !self.is_stale {
+            return;
+        }
+        self.version = version;
+        self.is_stale = false;
+        let mut present = self.inbox.lanes();
+        for lane in present.iter() {
+            if !self.lanes.iter().any(|taken| Arc::ptr_eq(lane, &taken.lane)) {
+                self.lanes.push(Taken { lane: Arc::clone(lane), count: 0 });
+            }
+        }
+        self.lanes.retain(|taken| !taken.is_done());
+        present.retain(|lane| self.lanes.iter().any(|taken| Arc::ptr_eq(lane, &taken.lane)));
+    }
+}
+
+impl<E> Drop for InboxReceiver<E> {
+    fn drop(&mut self) {
+        self.inbox.closed.store(true, Ordering::Release);
+    }
+}
+
+impl<E> Taken<E> {
+    fn has_events(&self) -> bool {
+        self.lane.announced.load(Ordering::Acquire) != self.count
+    }
+
+    /// Whether nothing is left and nothing will come.
+    fn is_done(&self) -> bool {
+        // In this order: what was announced before the publisher went is seen.
+        self.lane.abandoned.load(Ordering::Acquire) && !self.has_events()
+    }
+
+    fn take(&mut self) -> Option<E> {
+        if !self.has_events() {
+            return None;
+        }
+        self.count = self.count.wrapping_add(1);
+        self.lane.events.pop()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    fn take_all<E>(receiver: &mut InboxReceiver<E>) -> Vec<E> {
+        std::iter::from_fn(|| receiver.take()).collect()
+    }
+
+    #[test]
+    fn a_full_lane_gives_the_event_back_and_leaves_other_lanes_alone() {
+        let mut receiver = Inbox::with_capacity(2);
+        let one = LaneSender::new(receiver.inbox());
+        let other = LaneSender::new(receiver.inbox());
+        assert!(one.send(1).is_ok());
+        assert!(one.send(2).is_ok());
+        assert!(matches!(one.send(3), Err(Rejected::Full(3))));
+        assert!(other.send(4).is_ok());
+        assert_eq!(take_all(&mut receiver), [1, 4, 2]);
+        assert!(one.send(5).is_ok());
+        assert_eq!(take_all(&mut receiver), [5]);
+        assert!(!receiver.has_events());
+    }
+
+    #[test]
+    fn events_of_a_publisher_that_is_gone_arrive_and_its_lane_is_given_up() {
+        let mut receiver = Inbox::with_capacity(4);
+        let kept = LaneSender::new(receiver.inbox());
+        for number in 0..100 {
+            let sender = LaneSender::new(receiver.inbox());
+            assert!(sender.send(number).is_ok());
+            drop(sender);
+            assert!(receiver.has_events());
+            assert_eq!(receiver.take(), Some(number));
+            assert_eq!(receiver.take(), None);
+            assert_eq!(receiver.lanes.len(), 1);
+            assert_eq!(receiver.inbox.lanes().len(), 1);
+        }
+        drop(kept);
+        assert_eq!(receiver.take(), None);
+        assert!(receiver.lanes.is_empty());
+        assert!(!receiver.has_events());
+    }
+
+    #[test]
+    fn a_dropped_receiver_closes_the_inbox() {
+        let receiver = Inbox::with_capacity(1);
+        let sender = LaneSender::new(receiver.inbox());
+        drop(receiver);
+        assert!(matches!(sender.send("event"), Err(Rejected::Closed("event"))));
+    }
+
+    #[test]
+    fn what_many_threads_send_arrives_once_and_in_each_ones_order() {
+        const THREADS: usize = 4;
+        const EVENTS: usize = 20_000;
+        let mut receiver = Inbox::with_capacity(64);
+        let threads: Vec<_> = (0..THREADS)
+            .map(|thread| {
+                let sender = LaneSender::new(receiver.inbox());
+                thread::spawn(move || {
+                    for number in 0..EVENTS {
+                        let mut event = (thread, number);
+                        while let Err(Rejected::Full(back)) = sender.send(event) {
+                            event = back;
+                            thread::yield_now();
+                        }
+                    }
+                })
+            })
+            .collect();
+        let mut next = [0; THREADS];
+        while next != [EVENTS; THREADS] {
+            let Some((thread, number)) = receiver.take() else {
+                thread::yield_now();
+                continue;
+            };
+            assert_eq!(number, next[thread]);
+            next[thread] += 1;
+        }
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        assert_eq!(receiver.take(), None);
+    }
+}

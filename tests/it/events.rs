@@ -1,0 +1,212 @@
+//! The event bus: typed events from threads and handlers to the loop's handlers.
+
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use eventwire::{
+    Config, ConnectionId, Context, EventHandler, EventLoop, Idle, Message, PublishError,
+    ServerConfig, WebSocketHandler,
+};
+
+use crate::util::{PATIENCE, Peer, Server};
+
+/// What handlers were told, in order.
+type Told = Vec<String>;
+
+#[derive(Debug, PartialEq)]
+struct Tick(u32);
+
+#[derive(Debug, PartialEq)]
+struct Tock(u32);
+
+fn event_loop(config: Config) -> EventLoop<Told> {
+    EventLoop::new(config).expect("a loop")
+}
+
+fn turn(event_loop: &mut EventLoop<Told>, told: &mut Told) {
+    event_loop.turn(Some(Duration::ZERO), told).expect("a turn");
+}
+
+fn note(name: &'static str) -> impl FnMut(&Tick, &mut Context<'_>, &mut Told) {
+    move |tick, _, told| told.push(format!("{name} {}", tick.0))
+}
+
+#[test]
+fn handlers_of_a_type_are_called_in_the_order_of_registration_for_each_event() {
+    let mut event_loop = event_loop(Config::default());
+    event_loop.on(note("first"));
+    event_loop.on(|_: &Tock, _: &mut Context<'_>, told: &mut Told| told.push("tock".to_owned()));
+    event_loop.on(note("second"));
+    let ticks = event_loop.publisher();
+    for number in 0..2 {
+        assert_eq!(ticks.publish(Tick(number)), Ok(()));
+    }
+    let mut told = Told::new();
+    turn(&mut event_loop, &mut told);
+    assert_eq!(told, ["first 0", "second 0", "first 1", "second 1"]);
+    turn(&mut event_loop, &mut told);
+    assert_eq!(told.len(), 4);
+}
+
+#[test]
+fn an_event_of_a_handler_comes_after_the_handler_and_never_inside_it() {
+    let mut event_loop = event_loop(Config::default());
+    event_loop.on(|tick: &Tick, cx: &mut Context<'_>, told: &mut Told| {
+        told.push(format!("begin {}", tick.0));
+        if tick.0 < 3 {
+            assert_eq!(cx.publish(Tick(tick.0 + 1)), Ok(()));
+            assert_eq!(cx.publish(Tock(tick.0)), Ok(()));
+        }
+        told.push(format!("end {}", tick.0));
+    });
+    event_loop.on(|tock: &Tock, _: &mut Context<'_>, told: &mut Told| {
+        told.push(format!("tock {}", tock.0));
+    });
+    event_loop.publisher().publish(Tick(1)).expect("room");
+    let mut told = Told::new();
+    turn(&mut event_loop, &mut told);
+    let expected = ["begin 1", "end 1", "begin 2", "end 2", "begin 3", "end 3", "tock 1", "tock 2"];
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn a_full_queue_and_an_ended_loop_give_the_event_back() {
+    let mut event_loop = event_loop(Config::default().inbox(2));
+    event_loop.on(|tick: &Tick, cx: &mut Context<'_>, told: &mut Told| {
+        told.push(format!("tick {}", tick.0));
+        assert_eq!(cx.publish(1_u8), Err(PublishError::Closed(1)));
+        if tick.0 == 9 {
+            cx.stop();
+        }
+    });
+    let ticks = event_loop.publisher();
+    let clone = ticks.clone();
+    assert_eq!(ticks.publish(Tick(1)), Ok(()));
+    assert_eq!(ticks.publish(Tick(2)), Ok(()));
+    assert_eq!(ticks.publish(Tick(3)), Err(PublishError::Full(Tick(3))));
+    assert_eq!(clone.publish(Tick(9)), Ok(()));
+    let mut told = Told::new();
+    event_loop.run(&mut told).expect("run");
+    assert_eq!(told, ["tick 1", "tick 9", "tick 2"]);
+    assert_eq!(ticks.publish(Tick(4)), Err(PublishError::Closed(Tick(4))));
+    assert_eq!(clone.clone().publish(Tick(5)), Err(PublishError::Closed(Tick(5))));
+}
+
+#[test]
+fn events_that_handlers_publish_are_bounded() {
+    let mut event_loop = event_loop(Config::default().inbox(2));
+    event_loop.on(|tick: &Tick, cx: &mut Context<'_>, told: &mut Told| {
+        let published = (0..3).filter(|number| cx.publish(Tock(*number)).is_ok()).count();
+        told.push(format!("{} {published}", tick.0));
+    });
+    event_loop.on(|tock: &Tock, _: &mut Context<'_>, told: &mut Told| {
+        told.push(format!("tock {}", tock.0));
+    });
+    event_loop.publisher().publish(Tick(7)).expect("room");
+    let mut told = Told::new();
+    turn(&mut event_loop, &mut told);
+    assert_eq!(told, ["7 2", "tock 0", "tock 1"]);
+}
+
+/// Counts events, and notes the count at the end of each batch.
+#[derive(Default)]
+struct Batches(usize);
+
+impl EventHandler<Tick, Told> for Batches {
+    fn on_event(&mut self, _: &Tick, _: &mut Context<'_>, _: &mut Told) {
+        self.0 += 1;
+    }
+
+    fn on_batch_end(&mut self, _: &mut Context<'_>, told: &mut Told) {
+        told.push(std::mem::take(&mut self.0).to_string());
+    }
+}
+
+#[test]
+fn a_burst_is_handled_in_batches_whose_end_is_told() {
+    let mut event_loop = event_loop(Config::default());
+    event_loop.on(Batches::default());
+    let ticks = event_loop.publisher();
+    for number in 0..2_500 {
+        ticks.publish(Tick(number)).expect("room");
+    }
+    let mut told = Told::new();
+    for _ in 0..5 {
+        turn(&mut event_loop, &mut told);
+    }
+    assert_eq!(told, ["1024", "1024", "452"]);
+}
+
+#[test]
+fn a_sleeping_loop_wakes_for_every_event_in_every_idle_mode() {
+    for idle in [Idle::Block, Idle::default(), Idle::Busy] {
+        let (heard, hears) = mpsc::channel();
+        let (made, publishers) = mpsc::channel();
+        let looping = thread::spawn(move || {
+            let mut event_loop = event_loop(Config::default().idle(idle));
+            event_loop.on(move |tick: &Tick, cx: &mut Context<'_>, _: &mut Told| {
+                heard.send(tick.0).expect("heard");
+                if tick.0 == 200 {
+                    cx.stop();
+                }
+            });
+            made.send(event_loop.publisher()).expect("received");
+            event_loop.run(&mut Told::new())
+        });
+        let ticks = publishers.recv_timeout(PATIENCE).expect("a publisher");
+        for number in 1..=200 {
+            assert_eq!(ticks.publish(Tick(number)), Ok(()));
+            assert_eq!(hears.recv_timeout(PATIENCE), Ok(number), "{idle:?}");
+        }
+        looping.join().expect("no panic").expect("run");
+    }
+}
+
+struct Chat;
+
+impl WebSocketHandler<Told> for Chat {
+    fn on_open(&mut self, conn: ConnectionId, cx: &mut Context<'_>, _: &mut Told) {
+        let room = cx.topic("room").expect("room");
+        cx.subscribe(conn, room).expect("subscribed");
+        cx.send(conn, "welcome");
+    }
+
+    fn on_message(
+        &mut self,
+        _: ConnectionId,
+        message: Message<'_>,
+        cx: &mut Context<'_>,
+        _: &mut Told,
+    ) {
+        let said = message.as_text().expect("text").to_owned();
+        assert_eq!(cx.publish(said), Ok(()));
+    }
+}
+
+#[test]
+fn a_message_becomes_an_event_and_an_event_a_broadcast() {
+    let (sender, receiver) = mpsc::channel();
+    let server = Server::start(Config::default(), move |event_loop: &mut EventLoop<Told>| {
+        event_loop.on(|said: &String, cx: &mut Context<'_>, _: &mut Told| {
+            let room = cx.topic("room").expect("room");
+            cx.broadcast(room, said);
+        });
+        sender.send(event_loop.publisher::<String>()).expect("received");
+        let listener = event_loop.listen("127.0.0.1:0", ServerConfig::default(), Chat);
+        event_loop.local_addr(listener.expect("listening")).expect("an address")
+    });
+    let publisher = receiver.recv_timeout(PATIENCE).expect("a publisher");
+    let mut peers = [Peer::connect(server.address()), Peer::connect(server.address())];
+    for peer in &mut peers {
+        peer.expect("welcome");
+    }
+    peers[0].send("said");
+    for peer in &mut peers {
+        peer.expect("said");
+    }
+    publisher.publish("from a thread".to_owned()).expect("room");
+    for peer in &mut peers {
+        peer.expect("from a thread");
+    }
+}
