@@ -199,18 +199,23 @@ fn endless_pings_to_a_peer_that_never_reads_are_dropped_too() {
 }
 
 #[test]
-fn a_message_longer_than_the_hard_limit_is_taken_while_little_waits() {
+fn a_message_longer_than_the_hard_limit_is_taken_while_nothing_waits() {
+    const LEN: usize = 16 << 20;
     let config = Config::default().outbox(1_000, 2_000);
-    let (mut event_loop, address) = acting(config, |conn, _, cx, _| {
-        assert_eq!(cx.send(conn, &pattern(8 << 20, 0)), SendStatus::Queued);
-        assert!(cx.buffered_bytes(conn) > 2_000);
+    let (mut event_loop, address) = acting(config, |conn, _, cx, seen| {
+        let status = cx.send(conn, &pattern(LEN, 0));
+        seen.note(conn, status, cx);
     });
     let mut seen = Seen::default();
-    drive(&mut event_loop, &mut seen, || {
+    let mut peer = drive(&mut event_loop, &mut seen, || {
         let mut peer = Peer::narrow(address);
         peer.send("go");
-        peer.expect(&pattern(8 << 20, 0));
+        peer
     });
+    drive_until(&mut event_loop, &mut seen, |_, seen| !seen.statuses.is_empty());
+    assert_eq!(seen.statuses, [SendStatus::Queued]);
+    assert!(seen.most_buffered > 2_000);
+    drive(&mut event_loop, &mut seen, || peer.expect(&pattern(LEN, 0)));
     drive_until(&mut event_loop, &mut seen, |_, seen| seen.drained == 1);
 }
 

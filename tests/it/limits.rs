@@ -175,7 +175,7 @@ fn a_silent_peer_is_pinged_and_then_given_up() {
 }
 
 #[test]
-fn a_peer_that_answers_pings_stays() {
+fn a_peer_that_answers_pings_stays_and_is_pinged_again_in_time() {
     let (server, log) = serve(generous().ping_interval(Some(SOON)).pong_timeout(NEVER));
     let mut peer = Peer::connect(server.address());
     log.open();
