@@ -100,7 +100,7 @@ impl App {
     /// Does something at random, now and then several things, to anybody.
     pub(super) fn act(&mut self, conn: ConnectionId, cx: &mut Context<'_>) {
         for _ in 0..self.random.below(4) {
-            if self.budget == 0 {
+            if self.budget == 0 || self.crowd.len() < self.quorum {
                 return;
             }
             self.budget -= 1;

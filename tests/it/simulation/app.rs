@@ -41,8 +41,8 @@ pub(super) struct App {
     pub(super) stopping: bool,
     /// Deadlines are long past when they come up.
     pub(super) time_jumps: bool,
-    /// Everybody subscribes to something at once.
-    pub(super) eager: bool,
+    /// Everybody subscribes to something at once, and nothing else is done before so many have.
+    pub(super) quorum: usize,
 }
 
 /// One connection with both of its ends.
@@ -149,7 +149,7 @@ impl App {
             overflows: false,
             stopping: false,
             time_jumps: false,
-            eager: false,
+            quorum: 0,
         }
     }
 

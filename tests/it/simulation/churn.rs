@@ -1,14 +1,12 @@
 //! Connections that come and go, with every fault there is: slots are used again and again,
 //! descriptors run out, and peers are gone without a word.
 
-use eventwire::reactor::sim::SimConfig;
-
 use super::app::Job;
 use super::peer::{Ending, Manner};
 use super::random::Random;
 use super::topics::crowd;
 use super::world::{Arrival, World};
-use super::{Family, network};
+use super::{Family, MAX_CONNECTIONS, config, network};
 
 #[test]
 fn no_connection_is_taken_for_another() {
@@ -19,13 +17,17 @@ fn world(seed: u64, tracing: bool) -> World {
     let mut random = Random::new(seed);
     let window = random.pick(&[300, 4096, 65_536]);
     let mut sim = network(&mut random, window, false);
-    let crowded = random.percent(30);
-    if crowded {
-        sim = SimConfig::descriptors(sim, random.between(4, 12));
+    let mut config = config(&mut random);
+    let descriptors_short = random.percent(30);
+    if descriptors_short {
+        sim = sim.descriptors(random.between(4, 12));
     }
+    let places = if random.percent(20) { random.between(3, 12) } else { MAX_CONNECTIONS };
+    config = config.max_connections(places);
     let outbox = random.pick(&[5_000, 40_000, 1 << 20]);
-    let mut world = crowd(seed, &mut random, sim, outbox, tracing);
-    world.crowded = crowded;
+    let mut world = crowd(seed, &mut random, sim, config, outbox, tracing);
+    world.crowded = descriptors_short || places < MAX_CONNECTIONS;
+    world.max_connections = places;
     world.app.time_jumps = true;
     for _ in 0..random.between(5, 40) {
         let arrival = if random.percent(40) {

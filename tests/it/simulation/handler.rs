@@ -38,7 +38,7 @@ impl WebSocketHandler<App> for Actor {
         if app.known(conn).is_client {
             app.ask(conn, cx);
         }
-        if app.eager && matches!(app.link_of(conn).job, Job::Chaos) {
+        if app.quorum > 0 && matches!(app.link_of(conn).job, Job::Chaos) {
             app.subscribe(conn, cx);
         }
         app.act(conn, cx);

@@ -27,7 +27,7 @@ use eventwire::reactor::sim::{Fault, SimConfig};
 use eventwire::{ClientConfig, Config, Idle, ServerConfig};
 
 use self::random::Random;
-use self::world::{Setup, World};
+use self::world::{MAX_CONNECTIONS, Setup, World};
 
 /// How many seeds there are, those of all families together.
 const SEEDS: u64 = 1000;
@@ -122,7 +122,7 @@ fn config(random: &mut Random) -> Config {
         _ => Idle::Block,
     };
     let buffer = random.pick(&[4096, 4096, 16_384, 65_536]);
-    Config::default().idle(idle).receive_buffer(buffer).max_connections(1000)
+    Config::default().idle(idle).receive_buffer(buffer).max_connections(MAX_CONNECTIONS)
 }
 
 fn setup(seed: u64, sim: SimConfig, config: Config) -> Setup {

@@ -358,6 +358,8 @@ impl Peer {
             "its bytes are not received".to_owned()
         } else if let Some(unanswered) = self.unanswered() {
             unanswered
+        } else if self.close_code.is_some() && !self.mute && self.manner == Manner::Right {
+            "its stream is not ended behind the close frames".to_owned()
         } else if let Some(link) = link.filter(|_| self.manner == Manner::Right) {
             let engine = if self.role == Role::Client { link.server } else { link.client };
             let complete = link.up.is_complete() && link.down.is_complete();

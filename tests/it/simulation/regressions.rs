@@ -257,3 +257,17 @@ fn accepting_goes_on_by_itself_when_descriptors_are_free_again() {
     rig.run(1100);
     assert!(rig.sim().peer_received(second).starts_with(b"HTTP/1.1 101"));
 }
+
+#[test]
+fn connections_that_a_turn_left_waiting_are_accepted_by_the_next() {
+    let mut rig = Rig::new(SimConfig::calm(), Config::default(), |_, _, _| {});
+    let address = rig.address;
+    for _ in 0..100 {
+        rig.sim().peer_connect(address);
+    }
+    for _ in 0..5 {
+        rig.event_loop.turn(Some(Duration::from_secs(1)), &mut ()).expect("a poll");
+    }
+    assert_eq!(rig.event_loop.connections(), 100);
+    assert!(rig.sim().elapsed() < Duration::from_millis(1), "a turn slept before the others");
+}

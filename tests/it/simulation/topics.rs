@@ -1,6 +1,9 @@
 //! Random actions from every callback: messages, broadcasts, subscriptions, pings, closes, and
 //! ids that are stale.
 
+use eventwire::Config;
+use eventwire::reactor::sim::SimConfig;
+
 use super::app::{Asks, Job, Topic};
 use super::peer::{Ending, Manner};
 use super::random::Random;
@@ -18,31 +21,40 @@ fn world(seed: u64, tracing: bool) -> World {
     let mut random = Random::new(seed);
     let window = random.pick(&[900, 4096, 65_536]);
     let sim = network(&mut random, window, true);
-    let mut world = crowd(seed, &mut random, sim, UNLIMITED, tracing);
+    let config = config(&mut random);
+    let mut world = crowd(seed, &mut random, sim, config, UNLIMITED, tracing);
     world.app.lossless = true;
     if random.percent(4) {
-        // More than a turn broadcasts to.
-        world.app.eager = true;
-        for _ in 0..300 {
-            let ending = random.pick(&[Ending::Close, Ending::Stay]);
-            let messages = (random.below(3), 200);
-            let peer = Arrival::Peer(Job::Chaos, Manner::Right, ending, messages, false);
-            world.arrivals.push(peer);
-        }
+        fill(&mut world, &mut random);
     }
     world
+}
+
+/// More subscribers than one turn broadcasts to, so that they come and go in between.
+fn fill(world: &mut World, random: &mut Random) {
+    world.app.topics.truncate(1);
+    world.app.longest = 300;
+    world.app.budget = 2000;
+    world.app.closing = 8;
+    world.app.quorum = 280;
+    for _ in 0..450 {
+        let messages = (random.below(4), 200);
+        let peer = Arrival::Peer(Job::Chaos, Manner::Right, Ending::Stay, messages, false);
+        world.arrivals.push(peer);
+    }
 }
 
 /// Connections of the application's and scripted clients, which all do things at random.
 pub(super) fn crowd(
     seed: u64,
     random: &mut Random,
-    sim: eventwire::reactor::sim::SimConfig,
+    sim: SimConfig,
+    config: Config,
     outbox: usize,
     tracing: bool,
 ) -> World {
     let subscriptions = random.pick(&[1, 3, 128]);
-    let config = config(random)
+    let config = config
         .outbox(outbox.min(1 << 20), outbox)
         .max_subscriptions(subscriptions)
         .topic_backlog(outbox);

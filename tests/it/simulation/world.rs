@@ -36,6 +36,9 @@ const MOST_IDLE_TURNS: usize = 1000;
 /// How long what is told to close has to do so.
 const CONTROL_INTERVAL: Duration = Duration::from_secs(20);
 
+/// How many connections a loop holds, unless a test says less.
+pub(super) const MAX_CONNECTIONS: usize = 1000;
+
 /// What a run begins with.
 pub(super) struct Setup {
     pub(super) seed: u64,
@@ -66,6 +69,7 @@ pub(super) struct World {
     pub(super) servers: Vec<(Manner, Ending, bool)>,
     /// Not everybody may be let in.
     pub(super) crowded: bool,
+    pub(super) max_connections: usize,
     timeout: Duration,
     last_activity: Duration,
     callbacks: u64,
@@ -97,6 +101,7 @@ impl World {
             arrivals: Vec::new(),
             servers: Vec::new(),
             crowded: false,
+            max_connections: MAX_CONNECTIONS,
             timeout: SHORTEST_TURN,
             last_activity: Duration::ZERO,
             callbacks: 0,
@@ -178,6 +183,8 @@ impl World {
         let passed = now - before > Duration::from_micros(2);
         self.idle_turns = if active || passed { 0 } else { self.idle_turns + 1 };
         assert!(self.idle_turns < MOST_IDLE_TURNS, "the loop spins");
+        let connections = self.event_loop.connections();
+        assert!(connections <= self.max_connections, "{connections} connections");
         self.turns += 1;
         assert!(self.turns < MOST_TURNS, "no end");
     }
@@ -210,6 +217,10 @@ impl World {
             let complaint = complaint.filter(|_| self.app.lossless && !self.crowded);
             assert!(complaint.is_none(), "{}", complaint.unwrap_or_default());
         }
+        if self.app.lossless && !self.crowded && self.app.links.iter().all(|link| !link.rude) {
+            let open = self.app.conns.values().filter(|conn| conn.phase == Phase::Open).count();
+            assert_eq!(self.event_loop.connections(), open, "connections do not end");
+        }
         for (number, link) in self.app.links.iter().enumerate() {
             let both = self.app.is_open(link.client) && self.app.is_open(link.server);
             let all = link.up.is_complete() && link.down.is_complete();
@@ -231,7 +242,8 @@ impl World {
 
     /// Ends what is left, in one of the ways in which an application does.
     fn end(&mut self) {
-        if self.app.random.percent(25) {
+        // Who wants to tell a full loop anything may wait for ever to be let in.
+        if self.app.random.percent(25) || self.max_connections < MAX_CONNECTIONS {
             self.app.stopping = true;
             self.event_loop.handle().stop();
             self.event_loop.run(&mut self.app).expect("a poll");
