@@ -241,6 +241,30 @@ fn a_broadcast_allocates_nothing() {
     assert_nothing(Bench::new(Do::Broadcast(4), 11).exchange(8 * 1024, 1, 1..11, 4));
 }
 
+#[test]
+fn an_event_allocates_nothing() {
+    let mut event_loop = EventLoop::new(Config::default().inbox(64)).expect("make a loop");
+    event_loop.on(|event: &u64, cx: &mut Context<'_>, _: &mut u64| {
+        cx.publish(*event as u32).expect("room");
+    });
+    event_loop.on(|event: &u32, _: &mut Context<'_>, sum: &mut u64| *sum += u64::from(*event));
+    let publisher = event_loop.publisher::<u64>();
+    let mut sum = 0;
+    let mut exchange = |times: usize| {
+        measure(|| {
+            for _ in 0..times {
+                for event in 0..64 {
+                    publisher.publish(event).expect("room");
+                }
+                event_loop.turn(Some(Duration::ZERO), &mut sum).expect("turn");
+            }
+        })
+    };
+    exchange(WARM_UP);
+    assert_nothing(exchange(MEASURED));
+    assert_eq!(sum, (WARM_UP + MEASURED) as u64 * 63 * 64 / 2);
+}
+
 /// Bytes that a loop holds with room for so many connections, and as many of them idle.
 fn held(count: usize) -> usize {
     let mut bench = None;
