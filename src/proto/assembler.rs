@@ -69,13 +69,6 @@ impl Assembler {
         Ok(())
     }
 
-    /// Ends a message whose only frame was whole in the input and was handed on from there.
-    #[inline]
-    pub(super) const fn end_borrowed(&mut self) {
-        self.opcode = None;
-        self.fragments = 0;
-    }
-
     /// Appends payload bytes, still masked.
     pub(super) fn append(
         &mut self,

@@ -59,19 +59,11 @@ impl Connection {
                 let Some(header) = self.next_header(input, &mut at)? else {
                     break;
                 };
-                let frame = self.begin(&header, workspace.now)?;
-                let whole = frame.remaining <= input.len() - at;
-                if whole && !frame.opcode.is_control() && frame.fin && self.message.is_first_frame()
-                {
-                    self.message.end_borrowed();
-                    let payload = at..at + frame.remaining;
-                    at = payload.end;
-                    if self.state == State::Closing {
-                        continue;
-                    }
-                    return borrowed(frame, &mut input[payload]).map(|event| (at, Some(event)));
+                if self.is_whole_message(&header, input.len() - at) {
+                    let end = at + header.len as usize;
+                    return borrowed(&header, &mut input[at..end]).map(|event| (end, Some(event)));
                 }
-                frame
+                self.begin(&header, workspace.now)?
             };
             let end = at + frame.remaining.min(input.len() - at);
             if frame.opcode.is_control() {
@@ -91,6 +83,18 @@ impl Connection {
             }
         }
         Ok((input.len(), None))
+    }
+
+    /// Whether a frame is a message by itself, within the limits and whole in the `rest` of the
+    /// input: nothing is kept of it then. Nearly every frame is.
+    #[inline]
+    fn is_whole_message(&self, header: &FrameHeader, rest: usize) -> bool {
+        header.fin
+            && matches!(header.opcode, OpCode::Text | OpCode::Binary)
+            && header.len <= rest as u64
+            && header.len <= self.limits.frame().min(self.limits.message()) as u64
+            && self.message.unfinished_since().is_none()
+            && self.state == State::Open
     }
 
     /// The next frame's header, from what was kept of it and the input from `at` on.
@@ -283,9 +287,11 @@ fn control_event(opcode: OpCode, payload: Cow<'_, [u8]>) -> Event<'_> {
 
 /// The event of a message that lies whole in the input.
 #[inline]
-fn borrowed(mut frame: Frame, payload: &mut [u8]) -> Result<Event<'_>, ProtocolError> {
-    frame.unmask(payload);
-    let message = if frame.opcode == OpCode::Text {
+fn borrowed<'a>(header: &FrameHeader, payload: &'a mut [u8]) -> Result<Event<'a>, ProtocolError> {
+    if let Some(key) = header.mask {
+        apply_mask(payload, key, 0);
+    }
+    let message = if header.opcode == OpCode::Text {
         Message::Text(std::str::from_utf8(payload).map_err(|_| ProtocolError::InvalidUtf8)?)
     } else {
         Message::Binary(payload)
