@@ -264,15 +264,20 @@ fn localhost_is_this_machine_whichever_family_it_listens_on() {
 #[test]
 fn addresses_are_tried_in_turn_until_one_answers() {
     let (_socket, refusing) = refusing();
-    let listener = listener();
-    let config =
-        ClientConfig::default().address(refusing).address(refusing).address(address_of(&listener));
+    let (first, second) = (listener(), listener());
+    let config = ClientConfig::default()
+        .address(refusing)
+        .address(refusing)
+        .address(address_of(&first))
+        .address(address_of(&second));
     let (_client, log) = connecting("ws://nobody.invalid/".to_owned(), config);
-    let (mut peer, request) = Peer::accept_request(&listener);
+    let (mut peer, request) = Peer::accept_request(&first);
     assert!(request.contains("\r\nHost: nobody.invalid\r\n"), "{request}");
     peer.answer(&request, "");
     peer.expect("hello");
     log.open();
+    second.set_nonblocking(true).unwrap();
+    assert!(second.accept().is_err(), "nobody comes here");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use eventwire::proto::Limits;
 use eventwire::{Config, Idle, ServerConfig};
 
 use crate::util::{Peer, Recorder, Server, Told};
@@ -15,7 +16,11 @@ const MODES: [Idle; 4] = [
 
 fn serve(idle: Idle) -> (Server, crate::util::Log) {
     let (recorder, log) = Recorder::new();
-    (Server::listen(Config::default().idle(idle), ServerConfig::default(), recorder), log)
+    // No deadline wakes it before a test has given up.
+    let never = Duration::from_secs(3600);
+    let limits = Limits::default().handshake_timeout(never).ping_interval(None);
+    let config = ServerConfig::default().limits(limits);
+    (Server::listen(Config::default().idle(idle), config, recorder), log)
 }
 
 #[test]
@@ -83,7 +88,7 @@ fn a_stop_right_after_the_last_message_is_never_lost() {
 fn deadlines_come_up_in_every_mode() {
     let soon = Duration::from_millis(100);
     for idle in MODES {
-        let limits = eventwire::proto::Limits::default().handshake_timeout(soon);
+        let limits = Limits::default().handshake_timeout(soon);
         let config = ServerConfig::default().limits(limits);
         let server = Server::listen(Config::default().idle(idle), config, Recorder::new().0);
         assert!(Peer::open(server.address()).rest().starts_with("HTTP/1.1 408 "));
