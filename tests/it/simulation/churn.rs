@@ -24,8 +24,9 @@ fn world(seed: u64, tracing: bool) -> World {
     }
     let places = if random.percent(20) { random.between(3, 12) } else { MAX_CONNECTIONS };
     config = config.max_connections(places);
-    let outbox = random.pick(&[5_000, 40_000, 1 << 20]);
-    let mut world = crowd(seed, &mut random, sim, config, outbox, tracing);
+    let hard = random.pick(&[5_000, 40_000, 1 << 20]);
+    let soft = random.pick(&[100, 1000, hard]);
+    let mut world = crowd(seed, &mut random, sim, config, (soft, hard), tracing);
     world.crowded = descriptors_short || places < MAX_CONNECTIONS;
     world.max_connections = places;
     world.app.time_jumps = true;

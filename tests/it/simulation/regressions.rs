@@ -213,6 +213,8 @@ fn a_peer_that_stops_reading_is_given_up_though_its_outbox_filled_later() {
         }
     });
     let (first, second) = (rig.peer(), rig.peer());
+    // The deadline of the opening handshake comes up no more.
+    rig.run(12_000);
     rig.sim().peer_stop_reading(first);
     rig.send(second, OpCode::Text, b"below the soft limit");
     rig.run(1000);
@@ -259,15 +261,41 @@ fn accepting_goes_on_by_itself_when_descriptors_are_free_again() {
 }
 
 #[test]
-fn connections_that_a_turn_left_waiting_are_accepted_by_the_next() {
-    let mut rig = Rig::new(SimConfig::calm(), Config::default(), |_, _, _| {});
+fn whoever_waits_for_a_place_has_it_as_soon_as_there_is_one() {
+    let config = Config::default().max_connections(1);
+    let mut rig = Rig::new(SimConfig::calm(), config, |_, _, _| {});
+    let first = rig.peer();
     let address = rig.address;
-    for _ in 0..100 {
-        rig.sim().peer_connect(address);
-    }
-    for _ in 0..5 {
+    let second = rig.sim().peer_connect(address);
+    rig.sim().peer_send(second, &request(0));
+    rig.run(100);
+    assert_eq!(rig.sim().peer_received(second), b"", "there is no place for it");
+    rig.sim().peer_reset(first);
+    let start = rig.sim().elapsed();
+    // The first turn frees the place, and the next does not sleep.
+    for _ in 0..2 {
         rig.event_loop.turn(Some(Duration::from_secs(1)), &mut ()).expect("a poll");
     }
-    assert_eq!(rig.event_loop.connections(), 100);
-    assert!(rig.sim().elapsed() < Duration::from_millis(1), "a turn slept before the others");
+    assert!(rig.sim().elapsed() - start < Duration::from_millis(1), "the loop slept");
+    rig.run(1);
+    assert!(rig.sim().peer_received(second).starts_with(b"HTTP/1.1 101"));
+}
+
+#[test]
+fn a_peer_that_was_held_back_is_read_when_its_output_is_gone() {
+    let heard = Notes::default();
+    let seen = Rc::clone(&heard);
+    let mut last = None;
+    let config = Config::default().outbox(100, 100_000);
+    let mut rig = Rig::new(SimConfig::calm(), config, move |conn, call, cx| match text(&call) {
+        Some("fill") => drop(last.map(|last| cx.send(last, &[0; 2000]))),
+        Some(word) => heard.borrow_mut().push(word.to_owned()),
+        None => last = Some(conn),
+    });
+    let (first, second) = (rig.peer(), rig.peer());
+    // Both arrive at once, and the first fills the outbox of the second before that is read.
+    rig.sim().peer_send(first, &frame(OpCode::Text, b"fill"));
+    rig.sim().peer_send(second, &frame(OpCode::Text, b"hello"));
+    rig.run(10);
+    assert_eq!(*seen.borrow(), ["hello"]);
 }

@@ -22,7 +22,7 @@ fn world(seed: u64, tracing: bool) -> World {
     let window = random.pick(&[900, 4096, 65_536]);
     let sim = network(&mut random, window, true);
     let config = config(&mut random);
-    let mut world = crowd(seed, &mut random, sim, config, UNLIMITED, tracing);
+    let mut world = crowd(seed, &mut random, sim, config, (UNLIMITED, UNLIMITED), tracing);
     world.app.lossless = true;
     if random.percent(4) {
         fill(&mut world, &mut random);
@@ -50,16 +50,13 @@ pub(super) fn crowd(
     random: &mut Random,
     sim: SimConfig,
     config: Config,
-    outbox: usize,
+    (soft, hard): (usize, usize),
     tracing: bool,
 ) -> World {
     let subscriptions = random.pick(&[1, 3, 128]);
-    let config = config
-        .outbox(outbox.min(1 << 20), outbox)
-        .max_subscriptions(subscriptions)
-        .topic_backlog(outbox);
+    let config = config.outbox(soft, hard).max_subscriptions(subscriptions).topic_backlog(hard);
     let mut world = World::new(setup(seed, sim, config), tracing);
-    world.app.overflows = outbox < UNLIMITED;
+    world.app.overflows = hard < UNLIMITED;
     world.app.subscriptions = subscriptions;
     world.app.budget = random.pick(&[100, 400, 1000]);
     world.app.closing = random.pick(&[0, 2, 8]);

@@ -174,12 +174,12 @@ impl World {
         }
         self.callbacks = self.app.callbacks;
         let now = reactor.elapsed();
-        if active || !self.arrivals.is_empty() {
+        active |= !self.arrivals.is_empty();
+        if active || reactor.pending_in_flight() > 0 {
             self.last_activity = now;
-            self.timeout = SHORTEST_TURN;
-        } else {
-            self.timeout = (self.timeout * 2).min(LONGEST_TURN);
         }
+        let longer = (self.timeout * 2).min(LONGEST_TURN);
+        self.timeout = if active { SHORTEST_TURN } else { longer };
         let passed = now - before > Duration::from_micros(2);
         self.idle_turns = if active || passed { 0 } else { self.idle_turns + 1 };
         assert!(self.idle_turns < MOST_IDLE_TURNS, "the loop spins");
