@@ -29,6 +29,30 @@ impl Default for Idle {
     }
 }
 
+/// What happens when a handler panics. The panic hook has printed the panic before that, as
+/// always.
+///
+/// In a program that is built with `panic = "abort"` nothing can be caught: the first panic ends
+/// the process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnPanic {
+    /// The connection whose handler panicked is closed with code 1011, `on_close` is told the
+    /// panic's message ([`Disconnect::Panicked`](crate::Disconnect)), and the loop goes on.
+    ///
+    /// - In `on_upgrade`, the client is refused with status 500.
+    /// - In `on_close` and `on_connect_error`, nothing more is called for that connection.
+    /// - In an [`EventHandler`](crate::EventHandler), the event's other handlers are called.
+    ///
+    /// The engine's own state is whole then. The handler and the application's state are as the
+    /// panic left them, half-changed perhaps, and are lent to the next call all the same: choose
+    /// [`Propagate`](Self::Propagate) if they cannot bear that.
+    #[default]
+    CloseConnection,
+    /// The panic goes through [`EventLoop::run`](crate::EventLoop::run) to its caller. The loop is
+    /// of no more use then; dropping it closes its connections without a word.
+    Propagate,
+}
+
 /// What one event loop may cost.
 ///
 /// ```
@@ -46,6 +70,7 @@ pub struct Config {
     pub(crate) outbox: OutboxLimits,
     pub(crate) topics: TopicLimits,
     pub(crate) inbox: usize,
+    pub(crate) on_panic: OnPanic,
 }
 
 impl Default for Config {
@@ -62,6 +87,7 @@ impl Default for Config {
             },
             topics: TopicLimits { topics: 65_536, subscriptions: 128, backlog: 1024 * 1024 },
             inbox: 65_536,
+            on_panic: OnPanic::default(),
         }
     }
 }
@@ -130,6 +156,35 @@ impl Config {
     #[must_use]
     pub const fn inbox(mut self, events: usize) -> Self {
         self.inbox = events;
+        self
+    }
+
+    /// What happens when a handler panics. Default: [`OnPanic::CloseConnection`].
+    ///
+    /// ```
+    /// use eventwire::{Config, Context, EventLoop, OnPanic};
+    ///
+    /// struct Order(u32);
+    ///
+    /// let mut event_loop = EventLoop::new(Config::default().on_panic(OnPanic::CloseConnection))?;
+    /// event_loop.on(|order: &Order, cx: &mut Context<'_>, total: &mut u32| {
+    ///     if order.0 == 0 {
+    ///         cx.stop();
+    ///     }
+    ///     *total += 100 / order.0;
+    /// });
+    /// let orders = event_loop.publisher();
+    /// for number in [4, 0] {
+    ///     assert!(orders.publish(Order(number)).is_ok());
+    /// }
+    /// let mut total = 0;
+    /// event_loop.run(&mut total)?;
+    /// assert_eq!(total, 25);
+    /// # Ok::<(), eventwire::Error>(())
+    /// ```
+    #[must_use]
+    pub const fn on_panic(mut self, on_panic: OnPanic) -> Self {
+        self.on_panic = on_panic;
         self
     }
 

@@ -131,8 +131,8 @@
 //!   [`ClientConfig`], [`proto::Limits`]. A slow peer is a [`SendStatus`], not an error.
 //! - What a peer does wrong ends its connection, and is told as a [`Disconnect`] or
 //!   [`ConnectError`]; an [`Error`] is what the caller asked for and cannot have.
-//!
-//! A handler that panics ends the loop.
+//! - A handler that panics costs its connection, with close code 1011, and not the loop, unless
+//!   [`OnPanic`] says otherwise.
 //!
 //! # Where things are
 //!
@@ -166,7 +166,7 @@ mod slots;
 mod timers;
 mod topics;
 
-pub use config::{ClientConfig, Config, Idle, ServerConfig};
+pub use config::{ClientConfig, Config, Idle, OnPanic, ServerConfig};
 pub use engine::{
     ConnectionId, ConnectionMap, Context, EventHandler, EventLoop, ListenerId, LoopHandle,
     PublishError, Publisher, SubscribeError, TopicId, Upgrade, WebSocketHandler,

@@ -218,10 +218,10 @@ impl<S, R: Reactor> EventLoop<S, R> {
                 return;
             }
         };
-        let mut upgrade = Upgrade::accept();
-        self.call(conn, |handler, id, cx| {
-            upgrade = handler.on_upgrade(id, &request, cx, state);
-        });
+        let upgrade = self
+            .call(conn, |handler, id, cx| handler.on_upgrade(id, &request, cx, state))
+            // It panicked.
+            .unwrap_or_else(|| Upgrade::refuse(500));
         let Some(socket) = self.sockets.get(conn) else {
             return;
         };

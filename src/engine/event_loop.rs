@@ -11,8 +11,8 @@ use super::endpoint::{Endpoint, check_subprotocols};
 use super::events::{Events, GROUP_BUDGET, TURN_BUDGET};
 use super::handle::Shared;
 use super::idle::{IdleStrategy, PREEMPTED};
-use super::{Context, ListenerId, LoopHandle, TopicId, WebSocketHandler};
-use crate::config::{Config, ServerConfig};
+use super::{ListenerId, LoopHandle, TopicId, WebSocketHandler};
+use crate::config::{Config, OnPanic, ServerConfig};
 use crate::error::Error;
 use crate::net::disconnect::Disconnect;
 use crate::net::listener::Listener;
@@ -83,6 +83,7 @@ pub struct EventLoop<S, R: Reactor = MioReactor> {
     pub(super) shared: Arc<Shared>,
     pub(super) handle: LoopHandle,
     pub(super) max_connections: usize,
+    pub(super) on_panic: OnPanic,
     /// A handler asked for the end, or it has come.
     pub(super) stopping: bool,
 }
@@ -126,6 +127,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             shared,
             handle,
             max_connections,
+            on_panic: config.on_panic,
             stopping: false,
         })
     }
@@ -445,30 +447,6 @@ impl<S, R: Reactor> fmt::Debug for EventLoop<S, R> {
             .field("listeners", &self.listeners.iter().flatten().count())
             .field("connections", &self.sockets.len())
             .finish_non_exhaustive()
-    }
-}
-
-impl<S, R: Reactor> EventLoop<S, R> {
-    /// Splits the loop into a connection's handler and what the handler is lent.
-    pub(super) fn call(
-        &mut self,
-        conn: crate::slots::Key,
-        call: impl FnOnce(&mut dyn WebSocketHandler<S>, super::ConnectionId, &mut Context<'_>),
-    ) {
-        let Some(socket) = self.sockets.get(conn) else {
-            return;
-        };
-        let Some(endpoint) = self.endpoints.get_mut(socket.endpoint) else {
-            return;
-        };
-        let mut context = Context {
-            sockets: &mut self.sockets,
-            topics: &mut self.topics,
-            events: &mut self.local_events,
-            io: &mut self.streams,
-            stopping: &mut self.stopping,
-        };
-        call(&mut *endpoint.handler, super::ConnectionId(conn), &mut context);
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::any::{Any, TypeId};
 
+use super::call::guard;
 use super::{Context, EventLoop, Publisher};
+use crate::config::OnPanic;
 use crate::queue::{Inbox, InboxReceiver, LaneSender};
 use crate::reactor::Reactor;
 
@@ -16,6 +18,9 @@ pub(super) const GROUP_BUDGET: usize = 64;
 /// What an application does with events of type `E`, on the loop's thread.
 ///
 /// A closure is one: `|event: &E, cx: &mut Context<'_>, state: &mut S| …`.
+///
+/// A handler that panics keeps neither the event's other handlers nor the loop from going on,
+/// unless the configuration wants it otherwise ([`Config::on_panic`](crate::Config::on_panic)).
 pub trait EventHandler<E, S> {
     /// An event arrived. Several handlers of one type are called in the order of their
     /// registration.
@@ -47,7 +52,7 @@ pub(super) struct Events<S> {
 /// One type of events, whichever it is.
 trait EventType<S> {
     /// Handles up to `budget` events.
-    fn handle(&mut self, budget: usize, cx: &mut Context<'_>, state: &mut S);
+    fn handle(&mut self, budget: usize, on_panic: OnPanic, cx: &mut Context<'_>, state: &mut S);
 
     /// Whether other threads have published some.
     fn has_events(&self) -> bool;
@@ -61,18 +66,19 @@ struct Typed<S, E> {
 }
 
 impl<S: 'static, E: 'static> EventType<S> for Typed<S, E> {
-    fn handle(&mut self, budget: usize, cx: &mut Context<'_>, state: &mut S) {
+    fn handle(&mut self, budget: usize, on_panic: OnPanic, cx: &mut Context<'_>, state: &mut S) {
+        // The panic hook has told of a panic, and there is no connection to tell more of it.
         let mut handled = 0;
         while handled < budget {
             let Some(event) = cx.events.pop().or_else(|| self.receiver.take()) else { break };
             for handler in &mut self.handlers {
-                handler.on_event(&event, cx, state);
+                let _ = guard(on_panic, || handler.on_event(&event, cx, state));
             }
             handled += 1;
         }
         if handled > 0 {
             for handler in &mut self.handlers {
-                handler.on_batch_end(cx, state);
+                let _ = guard(on_panic, || handler.on_batch_end(cx, state));
             }
         }
     }
@@ -173,7 +179,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             stopping: &mut self.stopping,
         };
         for (_, events) in &mut self.events.types {
-            events.handle(budget, &mut context, state);
+            events.handle(budget, self.on_panic, &mut context, state);
         }
     }
 

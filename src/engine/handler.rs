@@ -12,6 +12,8 @@ use crate::proto::handshake::{Acceptance, Refusal, Request};
 /// For each connection [`on_open`](Self::on_open) comes first, and
 /// [`on_close`](Self::on_close) last and exactly once; no method is called from inside another.
 ///
+/// A method that panics costs its connection, not the loop: [`OnPanic`](crate::OnPanic).
+///
 /// A closure is a handler of messages:
 ///
 /// ```

@@ -1,5 +1,6 @@
 //! What the application sees: the loop, its handlers, and what handlers may do.
 
+mod call;
 mod connect;
 mod connection_map;
 mod context;

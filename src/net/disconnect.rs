@@ -24,6 +24,11 @@ pub enum Disconnect {
     /// The peer read more slowly than it was sent to, beyond the outbox's limits. It was told
     /// with close code 1013.
     Overflow,
+    /// The connection's handler panicked. The peer was told with close code 1011.
+    Panicked {
+        /// What the panic said; the panic hook has printed it too.
+        message: String,
+    },
     /// The peer broke the protocol or a limit. It was told with the error's close code.
     Protocol(ProtocolError),
     /// The peer did not do in time what it had to.
@@ -42,6 +47,7 @@ impl fmt::Display for Disconnect {
                 write!(f, "closed by the peer: {code} {reason:?}")
             }
             Self::Io(error) => write!(f, "stream failed: {error}"),
+            Self::Panicked { message } => write!(f, "the handler panicked: {message}"),
             Self::Overflow => f.write_str("the peer reads too slowly"),
             Self::Protocol(error) => write!(f, "the peer broke the protocol: {error}"),
             Self::TimedOut(TimedOut::Handshake) => f.write_str("opening handshake timed out"),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use eventwire::proto::OpCode;
 use eventwire::{
     ClientConfig, CloseCode, Config, ConnectError, ConnectionId, Context, Error, EventLoop,
-    Message, ServerConfig, WebSocketHandler,
+    Message, OnPanic, ServerConfig, WebSocketHandler,
 };
 use socket2::{Domain, Socket, Type};
 
@@ -128,7 +128,7 @@ impl WebSocketHandler<()> for Lengths {
 fn messages_of_every_form_go_both_ways() {
     let server = Server::echo();
     let url = format!("ws://{}", server.address());
-    let mut event_loop = EventLoop::new(Config::default()).unwrap();
+    let mut event_loop = EventLoop::new(Config::default().on_panic(OnPanic::Propagate)).unwrap();
     let left = vec![0, 1, 125, 126, 5_000, 65_535, 65_536, 300_000, 1024 * 1024];
     event_loop.connect(&url, ClientConfig::default(), Lengths { left }).unwrap();
     event_loop.run(&mut ()).unwrap();

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use eventwire::{
-    Config, ConnectionId, Context, EventHandler, EventLoop, Idle, Message, PublishError,
+    Config, ConnectionId, Context, EventHandler, EventLoop, Idle, Message, OnPanic, PublishError,
     ServerConfig, WebSocketHandler,
 };
 
@@ -21,7 +21,7 @@ struct Tick(u32);
 struct Tock(u32);
 
 fn event_loop(config: Config) -> EventLoop<Told> {
-    EventLoop::new(config).expect("a loop")
+    EventLoop::new(config.on_panic(OnPanic::Propagate)).expect("a loop")
 }
 
 fn turn(event_loop: &mut EventLoop<Told>, told: &mut Told) {

@@ -9,6 +9,7 @@ mod fuzz_bodies;
 mod idle;
 mod limits;
 mod listeners;
+mod panics;
 mod server;
 mod simulation;
 mod tidy;

@@ -10,7 +10,7 @@ use eventwire::reactor::SimReactor;
 use eventwire::reactor::sim::{PeerId, SimConfig};
 use eventwire::{
     ClientConfig, CloseCode, Config, ConnectError, ConnectionId, Context, Disconnect, EventLoop,
-    Idle, Message, ServerConfig, WebSocketHandler,
+    Idle, Message, OnPanic, ServerConfig, WebSocketHandler,
 };
 
 use super::random::Random;
@@ -75,7 +75,7 @@ impl Rig {
         F: FnMut(ConnectionId, Call<'_>, &mut Context<'_>) + 'static,
     {
         let reactor = SimReactor::new(0, sim);
-        let config = config.idle(Idle::Block);
+        let config = config.idle(Idle::Block).on_panic(OnPanic::Propagate);
         let mut event_loop = EventLoop::with_reactor(reactor, config).expect("a loop");
         let listener = event_loop.listen("127.0.0.1:0", ServerConfig::default(), Calls(handler));
         let address = listener.ok().and_then(|listener| event_loop.local_addr(listener));

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use eventwire::reactor::sim::{FaultCounts, SimConfig};
 use eventwire::reactor::{Reactor, SimReactor};
-use eventwire::{ClientConfig, Config, EventLoop, ListenerId, ServerConfig};
+use eventwire::{ClientConfig, Config, EventLoop, ListenerId, OnPanic, ServerConfig};
 
 use super::app::{App, Conn, Job, Phase};
 use super::handler::Actor;
@@ -90,7 +90,9 @@ impl World {
         if tracing {
             reactor.keep_trace_lines();
         }
-        let mut event_loop = EventLoop::with_reactor(reactor, setup.config).expect("a loop");
+        // An assertion in a handler fails its seed.
+        let config = setup.config.on_panic(OnPanic::Propagate);
+        let mut event_loop = EventLoop::with_reactor(reactor, config).expect("a loop");
         let listener = event_loop.listen("127.0.0.1:0", setup.server, Actor).expect("a port");
         Self {
             event_loop,

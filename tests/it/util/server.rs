@@ -4,7 +4,8 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use eventwire::{
-    Config, ConnectionId, Context, EventLoop, LoopHandle, Message, ServerConfig, WebSocketHandler,
+    Config, ConnectionId, Context, EventLoop, LoopHandle, Message, OnPanic, ServerConfig,
+    WebSocketHandler,
 };
 
 use super::PATIENCE;
@@ -30,6 +31,8 @@ impl<T: Send + 'static> Server<T> {
         let thread = thread::spawn(move || {
             // Dropped when the thread ends, whichever way.
             let _tell_end = tell_end;
+            // An assertion in a handler fails its test.
+            let config = config.on_panic(OnPanic::Propagate);
             let mut event_loop = EventLoop::new(config).expect("make a loop");
             let outcome = setup(&mut event_loop);
             tell_ready.send((outcome, event_loop.handle())).expect("tell that the loop is ready");
@@ -105,6 +108,7 @@ pub(crate) fn looping<S>(
     config: Config,
     handler: impl WebSocketHandler<S> + 'static,
 ) -> (EventLoop<S>, SocketAddr) {
+    let config = config.on_panic(OnPanic::Propagate);
     let mut event_loop = EventLoop::new(config).expect("make a loop");
     let listener = event_loop
         .listen("127.0.0.1:0", ServerConfig::default(), handler)

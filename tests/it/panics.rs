@@ -1,0 +1,307 @@
+//! Handlers that panic: what it costs, and whom.
+
+use std::net::{SocketAddr, TcpListener};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use eventwire::proto::OpCode;
+use eventwire::proto::handshake::Request;
+use eventwire::{
+    ClientConfig, CloseCode, Config, ConnectError, ConnectionId, Context, Disconnect, EventHandler,
+    EventLoop, Message, OnPanic, ServerConfig, Upgrade, WebSocketHandler,
+};
+
+use crate::util::{Peer, drive, drive_until, pattern, request};
+
+/// What handlers were told, in order.
+type Told = Vec<String>;
+
+/// Echoes messages, and panics in the method of this name.
+struct Faulty(&'static str);
+
+impl Faulty {
+    fn at(&self, method: &str, told: &mut Told) {
+        told.push(method.to_owned());
+        assert!(self.0 != method, "{method} failed");
+    }
+}
+
+impl WebSocketHandler<Told> for Faulty {
+    fn on_upgrade(
+        &mut self,
+        _: ConnectionId,
+        _: &Request<'_>,
+        _: &mut Context<'_>,
+        told: &mut Told,
+    ) -> Upgrade {
+        self.at("on_upgrade", told);
+        Upgrade::accept()
+    }
+
+    fn on_open(&mut self, conn: ConnectionId, cx: &mut Context<'_>, told: &mut Told) {
+        cx.send(conn, "welcome");
+        self.at("on_open", told);
+    }
+
+    fn on_message(
+        &mut self,
+        conn: ConnectionId,
+        message: Message<'_>,
+        cx: &mut Context<'_>,
+        told: &mut Told,
+    ) {
+        if message.as_text() == Some("much") {
+            cx.send(conn, &pattern(MUCH, 1)[..]);
+            return;
+        }
+        cx.send(conn, message);
+        if message.as_bytes().first() != Some(&b'-') {
+            self.at("on_message", told);
+        }
+    }
+
+    fn on_ping(&mut self, _: ConnectionId, _: &[u8], _: &mut Context<'_>, told: &mut Told) {
+        self.at("on_ping", told);
+    }
+
+    fn on_pong(&mut self, _: ConnectionId, _: &[u8], _: &mut Context<'_>, told: &mut Told) {
+        self.at("on_pong", told);
+    }
+
+    fn on_drained(&mut self, _: ConnectionId, _: &mut Context<'_>, told: &mut Told) {
+        self.at("on_drained", told);
+    }
+
+    fn on_close(
+        &mut self,
+        conn: ConnectionId,
+        why: &Disconnect,
+        cx: &mut Context<'_>,
+        told: &mut Told,
+    ) {
+        assert!(!cx.is_open(conn));
+        told.push(why.to_string());
+        self.at("on_close", told);
+    }
+
+    fn on_connect_error(
+        &mut self,
+        _: ConnectionId,
+        _: &ConnectError,
+        _: &mut Context<'_>,
+        told: &mut Told,
+    ) {
+        self.at("on_connect_error", told);
+    }
+}
+
+/// More than a narrow peer's connection takes at once.
+const MUCH: usize = 16 * 1024 * 1024;
+
+/// A loop with an echo server beside a faulty one; their addresses.
+fn event_loop(at: &'static str) -> (EventLoop<Told>, SocketAddr, SocketAddr) {
+    let mut event_loop = EventLoop::new(Config::default()).expect("a loop");
+    let config = ServerConfig::default;
+    let faulty = event_loop.listen("127.0.0.1:0", config(), Faulty(at)).expect("a port");
+    let echo = |conn: ConnectionId, message: Message<'_>, cx: &mut Context<'_>, _: &mut Told| {
+        cx.send(conn, message);
+    };
+    let echo = event_loop.listen("127.0.0.1:0", config(), echo).expect("a port");
+    let [faulty, echo] = [faulty, echo].map(|listener| event_loop.local_addr(listener).unwrap());
+    (event_loop, faulty, echo)
+}
+
+/// Runs `client` against a faulty server, with a bystander on the same loop, who must not notice;
+/// returns what the faulty handler was told.
+fn told_when(at: &'static str, client: fn(SocketAddr)) -> Told {
+    let (mut event_loop, faulty, echo) = event_loop(at);
+    let mut told = Told::new();
+    let bystander = drive(&mut event_loop, &mut told, || {
+        let mut bystander = Peer::connect(echo);
+        client(faulty);
+        bystander.send("still there?");
+        bystander.expect("still there?");
+        bystander
+    });
+    drive_until(&mut event_loop, &mut told, |event_loop, _| event_loop.connections() == 1);
+    drop(bystander);
+    drive_until(&mut event_loop, &mut told, |event_loop, _| event_loop.connections() == 0);
+    told
+}
+
+fn open(address: SocketAddr) -> Peer {
+    let mut peer = Peer::connect(address);
+    peer.expect("welcome");
+    peer
+}
+
+fn expect_1011(mut peer: Peer) {
+    peer.expect_close(CloseCode::INTERNAL);
+    peer.send("not heard any more");
+    peer.send_close(1011, "");
+    peer.expect_end();
+}
+
+#[test]
+fn a_panic_in_on_upgrade_refuses_the_client() {
+    let told = told_when("on_upgrade", |address| {
+        let mut peer = Peer::open(address);
+        peer.write(&request("/", ""));
+        assert!(peer.head().starts_with("HTTP/1.1 500 Internal Server Error\r\n"));
+        peer.expect_end();
+    });
+    assert_eq!(told, ["on_upgrade"]);
+}
+
+#[test]
+fn a_panic_of_an_open_connection_closes_it_and_is_told() {
+    type Provoke = fn(&mut Peer);
+    let cases: [(&str, Provoke); 5] = [
+        ("on_open", |_| {}),
+        ("on_message", |peer| {
+            peer.send("hello");
+            peer.expect("hello");
+        }),
+        ("on_ping", |peer| {
+            peer.send_frame(true, OpCode::Ping, b"?");
+            peer.expect_frame(OpCode::Pong, b"?");
+        }),
+        ("on_pong", |peer| peer.send_frame(true, OpCode::Pong, b"!")),
+        ("on_drained", |peer| {
+            peer.send("much");
+            peer.expect(&pattern(MUCH, 1)[..]);
+        }),
+    ];
+    for (method, provoke) in cases {
+        let (mut event_loop, faulty, echo) = event_loop(method);
+        let mut told = Told::new();
+        drive(&mut event_loop, &mut told, || {
+            let mut bystander = Peer::connect(echo);
+            let mut peer = Peer::narrow(faulty);
+            peer.expect("welcome");
+            provoke(&mut peer);
+            expect_1011(peer);
+            bystander.send("still there?");
+            bystander.expect("still there?");
+        });
+        drive_until(&mut event_loop, &mut told, |event_loop, _| event_loop.connections() == 0);
+        let closed = format!("the handler panicked: {method} failed");
+        let mut expected = vec!["on_upgrade", "on_open"];
+        expected.extend(Some(method).filter(|method| *method != "on_open"));
+        expected.extend([closed.as_str(), "on_close"]);
+        assert_eq!(told, expected);
+    }
+}
+
+#[test]
+fn a_panic_in_on_close_frees_the_connection_and_nothing_more_is_told() {
+    let told = told_when("on_close", |address| {
+        let mut peer = open(address);
+        peer.send_close(1000, "");
+        peer.expect_close(CloseCode::NORMAL);
+        peer.expect_end();
+        open(address).reset();
+    });
+    let reasons: Vec<_> = told.iter().filter(|told| told.contains(' ')).collect();
+    assert_eq!(reasons.len(), 2, "{told:?}");
+    assert_eq!(told.len(), 2 * ["on_upgrade", "on_open", "reason", "on_close"].len());
+}
+
+#[test]
+fn a_message_that_was_sent_back_before_the_panic_arrives_whole() {
+    // Copied, sent from the receive buffer, and received into storage of its own.
+    for len in [10, 5_000, 300_000] {
+        let (mut event_loop, faulty, _) = event_loop("on_message");
+        let mut told = Told::new();
+        drive(&mut event_loop, &mut told, || {
+            for _ in 0..2 {
+                let mut peer = open(faulty);
+                let harmless = [b"-", &pattern(len, 2)[..]].concat();
+                let fatal = [b"+", &pattern(len, 3)[..]].concat();
+                let mut stream = peer.encode_message(&harmless[..]);
+                stream.extend(peer.encode_message(&fatal[..]));
+                stream.extend(peer.encode_message("never heard"));
+                peer.write(&stream);
+                peer.expect(&harmless[..]);
+                peer.expect(&fatal[..]);
+                expect_1011(peer);
+            }
+        });
+        drive_until(&mut event_loop, &mut told, |event_loop, _| event_loop.connections() == 0);
+        assert_eq!(told.iter().filter(|told| *told == "on_message").count(), 2);
+    }
+}
+
+#[test]
+fn a_clients_panics_cost_its_connection_alone() {
+    let (mut event_loop, _, _) = event_loop("");
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("ws://{}", listener.local_addr().expect("an address"));
+    let mut told = Told::new();
+    event_loop.connect(&url, ClientConfig::default(), Faulty("on_open")).expect("connecting");
+    drive(&mut event_loop, &mut told, || {
+        let mut peer = Peer::accept(&listener);
+        peer.expect("welcome");
+        expect_1011(peer);
+    });
+    drop(listener);
+    let faulty = Faulty("on_connect_error");
+    event_loop.connect(&url, ClientConfig::default(), faulty).expect("connecting");
+    drive_until(&mut event_loop, &mut told, |event_loop, _| event_loop.connections() == 0);
+    let closed = "the handler panicked: on_open failed";
+    assert_eq!(told, ["on_open", closed, "on_close", "on_connect_error"]);
+}
+
+/// Notes events and the ends of batches, and panics at each.
+struct FaultyEvents;
+
+impl EventHandler<u8, Told> for FaultyEvents {
+    fn on_event(&mut self, event: &u8, _: &mut Context<'_>, told: &mut Told) {
+        told.push(format!("faulty {event}"));
+        panic!("event {event} failed");
+    }
+
+    fn on_batch_end(&mut self, _: &mut Context<'_>, told: &mut Told) {
+        told.push("faulty end".to_owned());
+        panic!("the batch failed");
+    }
+}
+
+#[test]
+fn an_events_other_handlers_are_called_and_the_loop_goes_on() {
+    let mut event_loop = EventLoop::new(Config::default()).expect("a loop");
+    event_loop.on(FaultyEvents);
+    event_loop.on(|event: &u8, cx: &mut Context<'_>, told: &mut Told| {
+        told.push(format!("sound {event}"));
+        if *event == 2 {
+            cx.stop();
+        }
+    });
+    let events = event_loop.publisher();
+    for event in [1, 2] {
+        events.publish(event).expect("room");
+    }
+    let mut told = Told::new();
+    event_loop.run(&mut told).expect("run");
+    assert_eq!(told, ["faulty 1", "sound 1", "faulty 2", "sound 2", "faulty end"]);
+}
+
+#[test]
+fn a_panic_may_go_through_to_the_caller() {
+    let config = Config::default().on_panic(OnPanic::Propagate);
+    let mut event_loop = EventLoop::new(config.clone()).expect("a loop");
+    event_loop.on(FaultyEvents);
+    event_loop.publisher().publish(7_u8).expect("room");
+    let run = catch_unwind(AssertUnwindSafe(|| event_loop.run(&mut Told::new())));
+    let message = run.expect_err("a panic").downcast::<String>().expect("text");
+    assert_eq!(*message, "event 7 failed");
+
+    let mut event_loop = EventLoop::new(config).expect("a loop");
+    let listener = event_loop.listen("127.0.0.1:0", ServerConfig::default(), Faulty("on_message"));
+    let address = event_loop.local_addr(listener.expect("a port")).expect("an address");
+    let driven = catch_unwind(AssertUnwindSafe(|| {
+        drive(&mut event_loop, &mut Told::new(), || open(address).send("hello"));
+        drive_until(&mut event_loop, &mut Told::new(), |_, _| false);
+    }));
+    let message = driven.expect_err("a panic").downcast::<String>().expect("text");
+    assert_eq!(*message, "on_message failed");
+}
