@@ -106,7 +106,8 @@ fn event_loop(at: &'static str) -> (EventLoop<Told>, SocketAddr, SocketAddr) {
         cx.send(conn, message);
     };
     let echo = event_loop.listen("127.0.0.1:0", config(), echo).expect("a port");
-    let [faulty, echo] = [faulty, echo].map(|listener| event_loop.local_addr(listener).unwrap());
+    let [faulty, echo] =
+        [faulty, echo].map(|listener| event_loop.local_addr(listener).expect("it listens"));
     (event_loop, faulty, echo)
 }
 
@@ -276,7 +277,7 @@ fn an_events_other_handlers_are_called_and_the_loop_goes_on() {
             cx.stop();
         }
     });
-    let events = event_loop.publisher();
+    let events = event_loop.publisher::<u8>();
     for event in [1, 2] {
         events.publish(event).expect("room");
     }
