@@ -32,5 +32,6 @@ fn main() -> Result<(), eventwire::Error> {
     let url = std::env::args().nth(1).unwrap_or_else(|| "ws://127.0.0.1:9001".to_owned());
     let mut event_loop = EventLoop::new(Config::default())?;
     event_loop.connect(&url, ClientConfig::default(), Client)?;
-    event_loop.run(&mut ())
+    event_loop.run(&mut ())?;
+    Ok(())
 }

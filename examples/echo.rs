@@ -25,5 +25,6 @@ fn main() -> Result<(), eventwire::Error> {
     if let Some(address) = event_loop.local_addr(listener) {
         println!("listening on ws://{address}");
     }
-    event_loop.run(&mut ())
+    event_loop.run(&mut ())?;
+    Ok(())
 }

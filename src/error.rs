@@ -23,6 +23,8 @@ pub enum Error {
     TopicLimit,
     /// There are as many connections as the configuration allows.
     ConnectionLimit,
+    /// The loop is being drained, or has ended.
+    Draining,
 }
 
 impl Error {
@@ -39,6 +41,7 @@ impl fmt::Display for Error {
             Self::Header(error) => error.fmt(f),
             Self::TopicLimit => f.write_str("topic name too long, or too many topics"),
             Self::ConnectionLimit => f.write_str("too many connections"),
+            Self::Draining => f.write_str("the loop is being drained"),
         }
     }
 }
@@ -49,7 +52,7 @@ impl std::error::Error for Error {
             Self::Io { source, .. } => Some(source),
             Self::Url(error) => Some(error),
             Self::Header(error) => Some(error),
-            Self::TopicLimit | Self::ConnectionLimit => None,
+            Self::TopicLimit | Self::ConnectionLimit | Self::Draining => None,
         }
     }
 }

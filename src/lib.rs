@@ -104,15 +104,16 @@
 //!
 //! A loop, its handlers and their state stay on one thread. Others publish events of the
 //! application's own types to it ([`Publisher`]), for which handlers are registered with
-//! [`EventLoop::on`], and end it through a [`LoopHandle`]:
+//! [`EventLoop::on`], and end it through a [`LoopHandle`], at once or in order within a deadline:
 //!
 //! ```
 //! use eventwire::{Config, EventLoop};
 //!
 //! let mut event_loop = EventLoop::new(Config::default())?;
 //! let handle = event_loop.handle();
-//! std::thread::spawn(move || handle.stop());
-//! event_loop.run(&mut ())?;
+//! std::thread::spawn(move || handle.drain(std::time::Duration::from_secs(10)));
+//! let summary = event_loop.run(&mut ())?;
+//! println!("{} closed, {} cut", summary.closed, summary.cut);
 //! # Ok::<(), eventwire::Error>(())
 //! ```
 //!
@@ -169,7 +170,8 @@ mod topics;
 pub use config::{ClientConfig, Config, Idle, OnPanic, ServerConfig};
 pub use engine::{
     ConnectionId, ConnectionMap, Context, EventHandler, EventLoop, ListenerId, LoopHandle,
-    PublishError, Publisher, SubscribeError, TopicId, Upgrade, WebSocketHandler,
+    PublishError, Publisher, RunEnd, RunSummary, SubscribeError, TopicId, Upgrade,
+    WebSocketHandler,
 };
 pub use error::Error;
 pub use net::{ConnectError, Disconnect, SendStatus};

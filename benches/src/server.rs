@@ -2,6 +2,8 @@
 //!
 //! The only file that uses the engine's event loop.
 
+use std::time::Duration;
+
 use eventwire::proto::handshake::OriginPolicy;
 use eventwire::{
     CloseCode, Config, ConnectionId, Context, EventLoop, Idle, Message, ServerConfig, TopicId,
@@ -15,7 +17,10 @@ use crate::service::{ReadyLine, Service, ServiceConfig};
 /// The one topic that every connection of the broadcast server is in.
 const TOPIC: &str = "all";
 
-/// Serves until it is stopped. Runs on the server's own thread.
+/// How long peers may take to answer a close once the server was told to end.
+const DRAIN: Duration = Duration::from_secs(1);
+
+/// Serves until it is told to end. Runs on the server's own thread.
 pub(crate) fn run(config: &ServiceConfig, ready: ReadyLine) -> Result<(), Error> {
     let idle = match config.idle {
         IdleMode::Block => Idle::Block,
@@ -44,8 +49,9 @@ pub(crate) fn run(config: &ServiceConfig, ready: ReadyLine) -> Result<(), Error>
     })?;
     let address = event_loop.local_addr(listener).expect("it listens since a moment ago");
     let handle = event_loop.handle();
-    ready.listening(address, Box::new(move || handle.stop()));
-    Ok(event_loop.run(&mut ())?)
+    ready.listening(address, Box::new(move || handle.drain(DRAIN)));
+    event_loop.run(&mut ())?;
+    Ok(())
 }
 
 /// Sends every message back.

@@ -26,7 +26,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             topics: &mut self.topics,
             events: &mut self.local_events,
             io: &mut self.streams,
-            stopping: &mut self.stopping,
+            ending: &mut self.ending,
         };
         let handler = &mut *endpoint.handler;
         match guard(self.on_panic, || call(handler, ConnectionId(conn), &mut context)) {

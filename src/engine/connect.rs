@@ -25,14 +25,15 @@ impl<S, R: Reactor> EventLoop<S, R> {
     ///
     /// # Errors
     ///
-    /// When the URL or the configuration's headers are invalid, or there are as many connections
-    /// as the configuration allows.
+    /// When the URL or the configuration's headers are invalid, there are as many connections as
+    /// the configuration allows, or the loop is being drained.
     pub fn connect(
         &mut self,
         url: &str,
         config: ClientConfig,
         handler: impl WebSocketHandler<S> + 'static,
     ) -> Result<ConnectionId, Error> {
+        self.check_serving()?;
         let url = WsUrl::parse(url)?;
         if self.sockets.len() >= self.max_connections {
             return Err(Error::ConnectionLimit);

@@ -1,7 +1,8 @@
 use std::fmt;
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use super::drain::Ending;
 use super::{ConnectionId, PublishError, TopicId};
 use crate::error::Error;
 use crate::net::SendStatus;
@@ -20,7 +21,7 @@ pub struct Context<'a> {
     pub(super) topics: &'a mut Topics,
     pub(super) events: &'a mut LocalEvents,
     pub(super) io: &'a mut dyn Transmit,
-    pub(super) stopping: &'a mut bool,
+    pub(super) ending: &'a mut Ending,
 }
 
 impl Context<'_> {
@@ -165,7 +166,27 @@ impl Context<'_> {
     /// Ends the loop after this turn: every connection is closed with code 1001, and `run`
     /// returns.
     pub fn stop(&mut self) {
-        *self.stopping = true;
+        self.ending.stop();
+    }
+
+    /// Drains the loop, as [`LoopHandle::drain`](crate::LoopHandle::drain) does.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use eventwire::{Config, Context, EventLoop, RunEnd};
+    ///
+    /// struct Deploy;
+    ///
+    /// let mut event_loop = EventLoop::new(Config::default())?;
+    /// event_loop.on(|_: &Deploy, cx: &mut Context<'_>, _: &mut ()| {
+    ///     cx.drain(Duration::from_secs(10));
+    /// });
+    /// assert!(event_loop.publisher().publish(Deploy).is_ok());
+    /// assert_eq!(event_loop.run(&mut ())?.end, RunEnd::Drained);
+    /// # Ok::<(), eventwire::Error>(())
+    /// ```
+    pub fn drain(&mut self, deadline: Duration) {
+        self.ending.drain(self.sockets.now, deadline);
     }
 }
 

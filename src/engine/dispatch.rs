@@ -250,6 +250,9 @@ impl<S, R: Reactor> EventLoop<S, R> {
     }
 
     fn closed_by_peer(&mut self, conn: Key, payload: &[u8]) {
+        if let Some(socket) = self.sockets.get_mut(conn) {
+            socket.answered = true;
+        }
         // The payload was checked when it arrived.
         let frame = CloseFrame::parse(payload).ok().flatten();
         let code = frame.map(|frame| frame.code);
@@ -328,6 +331,9 @@ impl<S, R: Reactor> EventLoop<S, R> {
 
     fn free(&mut self, conn: Key) {
         self.streams.remove(conn.index());
+        if let Some(socket) = self.sockets.get(conn) {
+            self.ending.count(socket);
+        }
         let Some(socket) = self.sockets.remove(conn) else {
             return;
         };

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use slab::Slab;
 
+use super::drain::{Ending, RunSummary};
 use super::endpoint::{Endpoint, check_subprotocols};
 use super::events::{Events, GROUP_BUDGET, TURN_BUDGET};
 use super::handle::Shared;
@@ -14,12 +15,11 @@ use super::idle::{IdleStrategy, PREEMPTED};
 use super::{ListenerId, LoopHandle, TopicId, WebSocketHandler};
 use crate::config::{Config, OnPanic, ServerConfig};
 use crate::error::Error;
-use crate::net::disconnect::Disconnect;
 use crate::net::listener::Listener;
 use crate::net::pending::PendingHandshakes;
 use crate::net::sockets::Sockets;
 use crate::net::streams::Streams;
-use crate::proto::{CloseCode, MaskKeys};
+use crate::proto::MaskKeys;
 use crate::queue::LocalEvents;
 use crate::reactor::{MioReactor, Reactor, Readiness};
 use crate::topics::{Delivery, Topics};
@@ -74,7 +74,7 @@ pub struct EventLoop<S, R: Reactor = MioReactor> {
     pub(super) events: Events<S>,
     pub(super) local_events: LocalEvents,
     /// By `ListenerId`; a closed one leaves its place empty.
-    listeners: Vec<Option<Listener<R>>>,
+    pub(super) listeners: Vec<Option<Listener<R>>>,
     pub(super) pending: PendingHandshakes,
     /// Lifted out while input is handled, so that handlers can be lent the rest.
     pub(super) buffer: Vec<u8>,
@@ -84,8 +84,7 @@ pub struct EventLoop<S, R: Reactor = MioReactor> {
     pub(super) handle: LoopHandle,
     pub(super) max_connections: usize,
     pub(super) on_panic: OnPanic,
-    /// A handler asked for the end, or it has come.
-    pub(super) stopping: bool,
+    pub(super) ending: Ending,
 }
 
 impl<S> EventLoop<S> {
@@ -128,7 +127,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             handle,
             max_connections,
             on_panic: config.on_panic,
-            stopping: false,
+            ending: Ending::new(),
         })
     }
 
@@ -144,13 +143,15 @@ impl<S, R: Reactor> EventLoop<S, R> {
     ///
     /// # Errors
     ///
-    /// When the address cannot be had, or the configuration names an invalid subprotocol.
+    /// When the address cannot be had, the configuration names an invalid subprotocol, or the loop
+    /// is being drained.
     pub fn listen(
         &mut self,
         address: impl ToSocketAddrs,
         config: ServerConfig,
         handler: impl WebSocketHandler<S> + 'static,
     ) -> Result<ListenerId, Error> {
+        self.check_serving()?;
         check_subprotocols(&config.subprotocols)?;
         let key = self.listeners.len() as u64;
         let addresses = address.to_socket_addrs().map_err(Error::io("find the address"))?;
@@ -181,6 +182,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         config: ServerConfig,
         handler: impl WebSocketHandler<S> + 'static,
     ) -> Result<ListenerId, Error> {
+        self.check_serving()?;
         check_subprotocols(&config.subprotocols)?;
         let path = path.as_ref();
         let key = self.listeners.len() as u64;
@@ -233,18 +235,18 @@ impl<S, R: Reactor> EventLoop<S, R> {
         self.handle.clone()
     }
 
-    /// Runs the loop until it is stopped. Then every connection was closed with code 1001 and
-    /// its handler told, and nothing listens any more; a stopped loop does not run again.
+    /// Runs the loop until it is stopped or drained, and tells how that went. Then every
+    /// connection was closed with code 1001 and its handler told, and nothing listens any more;
+    /// such a loop does not run again.
     ///
     /// # Errors
     ///
     /// When the system no longer tells what is ready.
-    pub fn run(&mut self, state: &mut S) -> Result<(), Error> {
+    pub fn run(&mut self, state: &mut S) -> Result<RunSummary, Error> {
         while !self.is_stopping() {
             self.turn(None, state)?;
         }
-        self.finish(state);
-        Ok(())
+        Ok(self.finish(state))
     }
 
     /// Runs one turn of the loop, to drive it from a loop of one's own: waits for work, for
@@ -260,18 +262,21 @@ impl<S, R: Reactor> EventLoop<S, R> {
         self.serve_resumed(state);
         self.serve_resolved();
         self.serve_events(TURN_BUDGET, state);
+        self.begin_drain();
         self.accept(state);
         self.broadcast();
         self.sockets.flush_dirty(&mut self.streams);
         self.tell_drained(state);
         self.reap(state);
+        self.end_drain();
         Ok(())
     }
 
-    /// Whether the loop was told to stop, by a handler or from another thread.
+    /// Whether the loop was told to stop, by a handler or from another thread, or is drained. It
+    /// then serves nobody any more: [`run`](Self::run) ends what is left.
     #[must_use]
     pub fn is_stopping(&self) -> bool {
-        self.stopping || self.shared.is_stopped()
+        self.ending.is_over() || self.shared.left.is_stopped()
     }
 
     // Waiting.
@@ -302,7 +307,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let (mut before, mut looks) = (start, 0);
         while before.duration_since(start) < budget {
             self.streams.reactor.poll(Some(Duration::ZERO), &mut self.ready)?;
-            if !self.ready.is_empty() || self.shared.has_work() || self.has_events() {
+            if !self.ready.is_empty() || self.has_remote_work() {
                 self.idle.hit();
                 return Ok(true);
             }
@@ -325,19 +330,23 @@ impl<S, R: Reactor> EventLoop<S, R> {
 
     fn sleep(&mut self, timeout: Option<Duration>) -> std::io::Result<()> {
         self.shared.doorbell.about_to_sleep();
-        let has_work = self.shared.has_work() || self.has_events();
-        let timeout = if has_work { Some(Duration::ZERO) } else { timeout };
+        let timeout = if self.has_remote_work() { Some(Duration::ZERO) } else { timeout };
         let polled = self.streams.reactor.poll(timeout, &mut self.ready);
         self.shared.doorbell.awake();
         polled
+    }
+
+    /// Whether other threads, or handlers' events, want something.
+    fn has_remote_work(&self) -> bool {
+        self.shared.has_work(self.ending.seen()) || self.has_events()
     }
 
     /// Whether there is something to do that no readiness will bring up.
     fn has_work(&self, now: Instant) -> bool {
         self.sockets.has_work()
             || !self.topics.is_settled()
-            || self.shared.has_work()
-            || self.has_events()
+            || self.has_remote_work()
+            || self.ending.is_due()
             || (self.sockets.len() < self.max_connections
                 && self.listeners.iter().flatten().any(|listener| listener.may_accept(now)))
     }
@@ -347,7 +356,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let accepting = self.sockets.len() < self.max_connections;
         let listeners = self.listeners.iter().flatten().filter(|_| accepting);
         let listeners = listeners.filter_map(Listener::deadline).min();
-        let deadline = earliest(self.sockets.next_deadline(), listeners)?;
+        let deadline = earliest(self.sockets.next_deadline(), self.ending.deadline());
+        let deadline = earliest(deadline, listeners)?;
         Some(deadline.saturating_duration_since(now))
     }
 
@@ -424,20 +434,6 @@ impl<S, R: Reactor> EventLoop<S, R> {
             }
             self.call(conn, |handler, conn, cx| handler.on_drained(conn, cx, state));
         }
-    }
-
-    /// Ends everything: the loop was stopped.
-    fn finish(&mut self, state: &mut S) {
-        self.listeners.clear();
-        self.events.close();
-        for conn in self.sockets.keys() {
-            let code = CloseCode::GOING_AWAY;
-            self.sockets.close(conn, code, "", &mut self.topics, &mut self.streams);
-            self.sockets.flush(conn, &mut self.streams);
-            self.sockets.note_end(conn, Disconnect::ClosedByApplication { code });
-            self.sockets.kill(conn);
-        }
-        self.reap(state);
     }
 }
 

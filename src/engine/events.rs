@@ -176,7 +176,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             topics: &mut self.topics,
             events: &mut self.local_events,
             io: &mut self.streams,
-            stopping: &mut self.stopping,
+            ending: &mut self.ending,
         };
         for (_, events) in &mut self.events.types {
             events.handle(budget, self.on_panic, &mut context, state);

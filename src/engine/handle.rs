@@ -2,10 +2,11 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use crossbeam_queue::SegQueue;
 
+use super::drain::TimeLeft;
 use crate::queue::Doorbell;
 use crate::reactor::Wake;
 use crate::slots::Key;
@@ -21,7 +22,7 @@ pub struct LoopHandle {
 #[derive(Debug, Default)]
 pub(super) struct Shared {
     pub(super) doorbell: Doorbell,
-    stop: AtomicBool,
+    pub(super) left: TimeLeft,
     /// Names looked up: at most one entry for each connection that is being made.
     pub(super) resolved: SegQueue<Resolved>,
 }
@@ -34,13 +35,9 @@ pub(super) struct Resolved {
 }
 
 impl Shared {
-    /// Whether something waits for the loop.
-    pub(super) fn has_work(&self) -> bool {
-        self.is_stopped() || !self.resolved.is_empty()
-    }
-
-    pub(super) fn is_stopped(&self) -> bool {
-        self.stop.load(Ordering::Acquire)
+    /// Whether something waits for the loop, which has seen that much time left.
+    pub(super) fn has_work(&self, seen: u64) -> bool {
+        self.left.get() != seen || !self.resolved.is_empty()
     }
 }
 
@@ -54,7 +51,37 @@ impl LoopHandle {
     /// Ends the loop after its present turn: every connection is closed with code 1001, and
     /// [`run`](crate::EventLoop::run) returns. Safe to call from anywhere, and more than once.
     pub fn stop(&self) {
-        self.shared.stop.store(true, Ordering::Release);
+        self.shared.left.stop();
+        self.ring();
+    }
+
+    /// Drains the loop, which then ends: nobody is accepted from its next turn on, and whoever
+    /// connects is refused. Open connections are closed with code 1001 after what they were sent
+    /// and what their topics owe them; what they still say is discarded. Clients in their opening
+    /// handshake are refused with status 503, and connections that are being made are cancelled.
+    ///
+    /// Once every connection has ended, or when `deadline` has passed since the loop heard of
+    /// this, the rest is cut, and [`run`](crate::EventLoop::run) returns a
+    /// [`RunSummary`](crate::RunSummary). A connection whose peer does not answer the close is cut
+    /// before that if its own limit is less
+    /// ([`Limits::close_timeout`](crate::proto::Limits::close_timeout)).
+    ///
+    /// Safe to call from anywhere, and more than once: the earliest deadline stands.
+    /// [`stop`](Self::stop) ends a drain at once.
+    ///
+    /// ```
+    /// use std::{thread, time::Duration};
+    /// use eventwire::{Config, EventLoop, RunEnd};
+    ///
+    /// let mut event_loop = EventLoop::new(Config::default())?;
+    /// let handle = event_loop.handle();
+    /// thread::spawn(move || handle.drain(Duration::from_secs(10)));
+    /// let summary = event_loop.run(&mut ())?;
+    /// assert_eq!(summary.end, RunEnd::Drained);
+    /// # Ok::<(), eventwire::Error>(())
+    /// ```
+    pub fn drain(&self, deadline: Duration) {
+        self.shared.left.drain(deadline);
         self.ring();
     }
 
@@ -72,6 +99,6 @@ impl LoopHandle {
 
 impl fmt::Debug for LoopHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LoopHandle").field("stopped", &self.shared.is_stopped()).finish()
+        f.debug_struct("LoopHandle").field("stopped", &self.shared.left.is_stopped()).finish()
     }
 }

@@ -5,6 +5,7 @@ mod connect;
 mod connection_map;
 mod context;
 mod dispatch;
+mod drain;
 mod endpoint;
 mod event_loop;
 mod events;
@@ -16,6 +17,7 @@ mod publisher;
 
 pub use connection_map::ConnectionMap;
 pub use context::{Context, SubscribeError};
+pub use drain::{RunEnd, RunSummary};
 pub use event_loop::EventLoop;
 pub use events::EventHandler;
 pub use handle::LoopHandle;

@@ -27,6 +27,8 @@ pub(crate) struct Socket {
     pub(crate) opened: bool,
     /// The handler was told of the end.
     pub(crate) told: bool,
+    /// The peer's close frame has come.
+    pub(crate) answered: bool,
     /// Our half of the stream is ended.
     pub(crate) shut: bool,
     /// The peer's half of the stream is ended.
@@ -77,6 +79,7 @@ impl Socket {
             unread: false,
             opened: false,
             told: false,
+            answered: false,
             shut: false,
             eof: false,
             dead: false,

@@ -3,6 +3,7 @@
 mod backpressure;
 mod client;
 mod closing;
+mod drain;
 mod events;
 mod examples;
 mod fuzz_bodies;

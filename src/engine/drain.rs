@@ -1,0 +1,279 @@
+//! The end of a loop: at once, or in order within a deadline.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use super::EventLoop;
+use crate::error::Error;
+use crate::net::disconnect::{ConnectError, Disconnect};
+use crate::net::socket::{End, Socket};
+use crate::proto::handshake::Refusal;
+use crate::proto::{CloseCode, Role, State};
+use crate::reactor::Reactor;
+use crate::slots::Key;
+
+/// How a loop ended: what [`EventLoop::run`] returns.
+///
+/// ```
+/// use std::time::Duration;
+/// use eventwire::{Config, EventLoop, RunEnd};
+///
+/// let mut event_loop = EventLoop::new(Config::default())?;
+/// event_loop.handle().drain(Duration::from_secs(10));
+/// let summary = event_loop.run(&mut ())?;
+/// assert_eq!(summary.end, RunEnd::Drained);
+/// assert_eq!((summary.closed, summary.cut), (0, 0));
+/// # Ok::<(), eventwire::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RunSummary {
+    /// Why the loop ended.
+    pub end: RunEnd,
+    /// Open connections that were closed in order: both close frames were exchanged.
+    pub closed: usize,
+    /// Open connections that were cut, at the deadline or because the loop was stopped: their
+    /// peers were told, but it is not known what reached them.
+    pub cut: usize,
+    /// Open connections that ended otherwise before that: their streams failed or ended, or the
+    /// closing handshake took longer than its own limit.
+    pub lost: usize,
+    /// Connections that were not open yet: clients were refused with status 503, connections that
+    /// this program was making were cancelled.
+    pub refused: usize,
+}
+
+/// Why a loop ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RunEnd {
+    /// It was stopped, perhaps while it was drained.
+    Stopped,
+    /// It was drained: every connection has ended, or the deadline has come.
+    Drained,
+}
+
+/// How long other threads let the loop go on, in nanoseconds. It only ever becomes less.
+#[derive(Debug)]
+pub(super) struct TimeLeft(AtomicU64);
+
+impl Default for TimeLeft {
+    fn default() -> Self {
+        Self(AtomicU64::new(Self::EVER))
+    }
+}
+
+impl TimeLeft {
+    const EVER: u64 = u64::MAX;
+    const NONE: u64 = 0;
+
+    /// The loop is to end without a drain.
+    pub(super) fn stop(&self) {
+        self.0.store(Self::NONE, Ordering::Release);
+    }
+
+    /// The loop is to be drained within this time.
+    pub(super) fn drain(&self, within: Duration) {
+        let nanos = u64::try_from(within.as_nanos()).unwrap_or(Self::EVER);
+        self.0.fetch_min(nanos.clamp(Self::NONE + 1, Self::EVER - 1), Ordering::AcqRel);
+    }
+
+    pub(super) fn is_stopped(&self) -> bool {
+        self.get() == Self::NONE
+    }
+
+    pub(super) fn get(&self) -> u64 {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// Where a loop is on the way to its end.
+#[derive(Debug)]
+pub(super) struct Ending {
+    /// A handler asked for the end.
+    stopped: bool,
+    /// The drain is over.
+    drained: bool,
+    /// Listeners are closed and peers are told.
+    begun: bool,
+    /// What is left is being cut.
+    cutting: bool,
+    /// When a drain that was asked for must be over.
+    deadline: Option<Instant>,
+    /// The time left that `deadline` takes into account.
+    seen: u64,
+    summary: RunSummary,
+}
+
+impl Ending {
+    pub(super) const fn new() -> Self {
+        let summary = RunSummary { end: RunEnd::Stopped, closed: 0, cut: 0, lost: 0, refused: 0 };
+        Self {
+            stopped: false,
+            drained: false,
+            begun: false,
+            cutting: false,
+            deadline: None,
+            seen: TimeLeft::EVER,
+            summary,
+        }
+    }
+
+    /// The loop is to end after this turn.
+    pub(super) const fn stop(&mut self) {
+        self.stopped = true;
+    }
+
+    /// The loop is to be drained within this time; of several deadlines the earliest stands.
+    pub(super) fn drain(&mut self, now: Instant, within: Duration) {
+        /// Longer than any drain, and short enough for every clock.
+        const LONGEST: Duration = Duration::from_secs(u32::MAX as u64);
+        let deadline = now + within.min(LONGEST);
+        self.deadline = Some(self.deadline.map_or(deadline, |former| former.min(deadline)));
+    }
+
+    pub(super) const fn is_over(&self) -> bool {
+        self.stopped || self.drained
+    }
+
+    /// Whether a drain was asked for and has not begun.
+    pub(super) const fn is_due(&self) -> bool {
+        self.deadline.is_some() && !self.begun
+    }
+
+    pub(super) const fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// The time left that was last seen: another is news.
+    pub(super) const fn seen(&self) -> u64 {
+        self.seen
+    }
+
+    /// Counts a connection whose slot is freed.
+    pub(super) fn count(&mut self, socket: &Socket) {
+        if !self.begun || !socket.opened {
+            return;
+        }
+        let counter = if socket.answered && socket.outbox.is_none() {
+            &mut self.summary.closed
+        } else if self.cutting {
+            &mut self.summary.cut
+        } else {
+            &mut self.summary.lost
+        };
+        *counter += 1;
+    }
+}
+
+impl<S, R: Reactor> EventLoop<S, R> {
+    /// Refuses what a loop that comes to its end does not begin any more.
+    pub(super) const fn check_serving(&self) -> Result<(), Error> {
+        if self.ending.begun { Err(Error::Draining) } else { Ok(()) }
+    }
+
+    /// Begins a drain that was asked for.
+    pub(super) fn begin_drain(&mut self) {
+        let left = self.shared.left.get();
+        if left != self.ending.seen && left != TimeLeft::NONE {
+            self.ending.seen = left;
+            self.ending.drain(self.sockets.now, Duration::from_nanos(left));
+        }
+        if self.ending.is_due() {
+            self.say_farewell();
+        }
+    }
+
+    /// Notices that a drain is over.
+    pub(super) fn end_drain(&mut self) {
+        let Some(deadline) = self.ending.deadline.filter(|_| self.ending.begun) else {
+            return;
+        };
+        // What `on_close` publishes is handled yet.
+        let is_done = self.sockets.len() == 0 && self.local_events.is_empty();
+        if is_done || deadline <= self.sockets.now {
+            self.ending.drained = true;
+        }
+    }
+
+    /// Ends everything that is left.
+    pub(super) fn finish(&mut self, state: &mut S) -> RunSummary {
+        if !self.ending.begun {
+            self.say_farewell();
+        }
+        self.events.close();
+        self.ending.cutting = true;
+        for conn in self.sockets.keys() {
+            self.sockets.flush(conn, &mut self.streams);
+            let code = CloseCode::GOING_AWAY;
+            self.sockets.note_end(conn, Disconnect::ClosedByApplication { code });
+            self.sockets.kill(conn);
+        }
+        self.reap(state);
+        let fresh = Ending::new().summary;
+        let summary = std::mem::replace(&mut self.ending.summary, fresh);
+        let end = if self.ending.drained { RunEnd::Drained } else { RunEnd::Stopped };
+        RunSummary { end, ..summary }
+    }
+
+    /// Closes the listeners, and tells every peer that this end goes away, after whatever it was
+    /// sent before.
+    fn say_farewell(&mut self) {
+        self.ending.begun = true;
+        for listener in &mut self.listeners {
+            *listener = None;
+        }
+        for conn in self.sockets.keys() {
+            let Some(socket) = self.sockets.get(conn).filter(|socket| !socket.dead) else {
+                continue;
+            };
+            let (state, role) = (socket.protocol.state(), socket.protocol.role());
+            if state == State::Connecting {
+                self.ending.summary.refused += 1;
+            }
+            if (state, role) == (State::Connecting, Role::Server) {
+                self.refuse(conn);
+            } else {
+                let code = CloseCode::GOING_AWAY;
+                self.sockets.close(conn, code, "", &mut self.topics, &mut self.streams);
+            }
+        }
+    }
+
+    /// Refuses a client whose request may not even have arrived.
+    fn refuse(&mut self, conn: Key) {
+        self.sockets.refuse(conn, &Refusal::new(503));
+        self.sockets.end(conn, End::Connect(ConnectError::Cancelled));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_left_only_shrinks_and_nothing_undoes_a_stop() {
+        let left = TimeLeft::default();
+        assert_eq!(left.get(), TimeLeft::EVER);
+        left.drain(Duration::MAX);
+        assert_eq!(left.get(), TimeLeft::EVER - 1);
+        left.drain(Duration::from_nanos(7));
+        left.drain(Duration::from_nanos(8));
+        assert_eq!(left.get(), 7);
+        left.drain(Duration::ZERO);
+        assert!(!left.is_stopped());
+        left.stop();
+        left.drain(Duration::from_nanos(7));
+        assert!(left.is_stopped());
+    }
+
+    #[test]
+    fn the_earliest_deadline_stands_and_none_is_too_far() {
+        let (mut ending, now) = (Ending::new(), Instant::now());
+        ending.drain(now, Duration::MAX);
+        assert!(ending.deadline().is_some());
+        ending.drain(now, Duration::from_secs(2));
+        ending.drain(now + Duration::from_secs(1), Duration::from_secs(2));
+        assert_eq!(ending.deadline(), Some(now + Duration::from_secs(2)));
+    }
+}
