@@ -71,6 +71,7 @@ pub struct Config {
     pub(crate) topics: TopicLimits,
     pub(crate) inbox: usize,
     pub(crate) on_panic: OnPanic,
+    pub(crate) timers: usize,
 }
 
 impl Default for Config {
@@ -88,6 +89,7 @@ impl Default for Config {
             topics: TopicLimits { topics: 65_536, subscriptions: 128, backlog: 1024 * 1024 },
             inbox: 65_536,
             on_panic: OnPanic::default(),
+            timers: 1_048_576,
         }
     }
 }
@@ -185,6 +187,15 @@ impl Config {
     #[must_use]
     pub const fn on_panic(mut self, on_panic: OnPanic) -> Self {
         self.on_panic = on_panic;
+        self
+    }
+
+    /// How many timers may be set at once, those included that never come up. Default: 1,048,576.
+    /// One more gives its event back ([`PublishError::Full`](crate::PublishError)). A timer that
+    /// is set takes some 100 bytes, its event apart.
+    #[must_use]
+    pub const fn max_timers(mut self, count: usize) -> Self {
+        self.timers = count;
         self
     }
 

@@ -1,7 +1,7 @@
 //! A single-threaded event-loop engine for real-time applications: WebSockets and topics, without
 //! an async runtime and without unsafe code.
 //!
-//! An [`EventLoop`] owns listeners, connections and topics, and calls the [`WebSocketHandler`]s
+//! An [`EventLoop`] owns listeners, connections, topics and timers, and calls the [`WebSocketHandler`]s
 //! that the application registered. Handlers act through a [`Context`] and share the application's
 //! state, which [`EventLoop::run`] lends to each of them in turn: no locks, no reference counts.
 //!
@@ -117,6 +117,37 @@
 //! # Ok::<(), eventwire::Error>(())
 //! ```
 //!
+//! # Timers
+//!
+//! A timer publishes an event at a time, once ([`set_timer`](EventLoop::set_timer)) or periodically
+//! ([`set_interval`](EventLoop::set_interval)), to the handlers of the event's type.
+//! A [`Context`] has the same methods:
+//!
+//! ```
+//! use std::time::Duration;
+//! use eventwire::{Config, Context, EventLoop, TimerId};
+//!
+//! #[derive(Clone)]
+//! struct Beat;
+//! struct Enough(TimerId);
+//!
+//! let mut event_loop = EventLoop::new(Config::default())?;
+//! event_loop.on(|_: &Beat, _: &mut Context<'_>, beats: &mut u32| *beats += 1);
+//! event_loop.on(|enough: &Enough, cx: &mut Context<'_>, _: &mut u32| {
+//!     assert!(cx.cancel_timer(enough.0));
+//!     cx.stop();
+//! });
+//! if let Ok(beat) = event_loop.set_interval(Duration::from_millis(2), Beat) {
+//!     let enough = event_loop.set_timer(Duration::from_millis(9), Enough(beat));
+//!     assert!(enough.is_ok());
+//! }
+//!
+//! let mut beats = 0;
+//! event_loop.run(&mut beats)?;
+//! assert!(beats > 0);
+//! # Ok::<(), eventwire::Error>(())
+//! ```
+//!
 //! # Promises
 //!
 //! - A connection's output leaves in the order of the calls, [sent](Context::send) or
@@ -125,9 +156,11 @@
 //!   once. No handler is called from inside another.
 //! - A connection gets every broadcast to its topic from its subscription on, in order, or it is
 //!   closed with code 1013; or nobody gets it, and the caller is told so.
-//! - The id of a connection or topic that is gone is refused. It never names another.
+//! - The id of a connection, topic or timer that is gone is refused. It never names another.
 //! - A publisher's events arrive in order, each once, at every handler of their type. One that
 //!   cannot be taken is given back.
+//! - A timer's event is never early, those of one type arrive in the order of their times, and one
+//!   that was cancelled does not arrive.
 //! - What one peer may cost has limits, with defaults: [`Config`], [`ServerConfig`],
 //!   [`ClientConfig`], [`proto::Limits`]. A slow peer is a [`SendStatus`], not an error.
 //! - What a peer does wrong ends its connection, and is told as a [`Disconnect`] or
@@ -170,7 +203,7 @@ mod topics;
 pub use config::{ClientConfig, Config, Idle, OnPanic, ServerConfig};
 pub use engine::{
     ConnectionId, ConnectionMap, Context, EventHandler, EventLoop, ListenerId, LoopHandle,
-    PublishError, Publisher, RunEnd, RunSummary, SubscribeError, TopicId, Upgrade,
+    PublishError, Publisher, RunEnd, RunSummary, SubscribeError, TimerId, TopicId, Upgrade,
     WebSocketHandler,
 };
 pub use error::Error;

@@ -265,6 +265,26 @@ fn an_event_allocates_nothing() {
     assert_eq!(sum, (WARM_UP + MEASURED) as u64 * 63 * 64 / 2);
 }
 
+#[test]
+fn timers_that_are_set_cancelled_and_due_allocate_nothing() {
+    let mut event_loop: EventLoop<usize> = EventLoop::new(Config::default()).expect("make a loop");
+    event_loop.on(|number: &u64, cx: &mut Context<'_>, arrived: &mut usize| {
+        *arrived += 1;
+        let far = cx.set_timer(Duration::from_secs(3600), *number).expect("a timer");
+        assert!(cx.cancel_timer(far));
+        cx.set_timer(Duration::ZERO, *number).expect("a timer");
+    });
+    for number in 0..100_u64 {
+        event_loop.set_timer(Duration::ZERO, number).expect("a timer");
+    }
+    let mut arrived = 0;
+    let mut once = || event_loop.turn(Some(Duration::ZERO), &mut arrived).expect("turn");
+    (0..WARM_UP).for_each(|_| once());
+    let allocated = measure(|| (0..MEASURED).for_each(|_| once()));
+    assert_nothing(allocated);
+    assert_eq!(arrived, 100 * (WARM_UP + MEASURED));
+}
+
 /// Bytes that a loop holds with room for so many connections, and as many of them idle.
 fn held(count: usize) -> usize {
     let mut bench = None;

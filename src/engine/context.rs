@@ -3,13 +3,14 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::drain::Ending;
+use super::publisher::refused;
 use super::{ConnectionId, PublishError, TopicId};
 use crate::error::Error;
 use crate::net::SendStatus;
 use crate::net::sockets::Sockets;
 use crate::net::streams::Transmit;
 use crate::proto::{CloseCode, Message, PreparedMessage};
-use crate::queue::{self, LocalEvents};
+use crate::queue::LocalEvents;
 use crate::topics::{Refused, Topics};
 
 /// What a handler may do with its loop, while it runs.
@@ -125,12 +126,9 @@ impl Context<'_> {
     ///
     /// # Errors
     ///
-    /// The event, if too many wait, or nobody has registered for its type.
+    /// The event, if too many wait, nobody has registered for its type, or the loop has ended.
     pub fn publish<E: 'static>(&mut self, event: E) -> Result<(), PublishError<E>> {
-        self.events.push(event).map_err(|refused| match refused {
-            queue::Refused::Full(event) => PublishError::Full(event),
-            queue::Refused::Unknown(event) => PublishError::Closed(event),
-        })
+        self.events.push(event).map_err(refused)
     }
 
     /// How many connections are subscribed to a topic.

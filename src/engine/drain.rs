@@ -202,6 +202,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             self.say_farewell();
         }
         self.events.close();
+        self.local_events.close();
         self.ending.cutting = true;
         for conn in self.sockets.keys() {
             self.sockets.flush(conn, &mut self.streams);

@@ -117,7 +117,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             topics: Topics::new(config.topics),
             endpoints: Slab::new(),
             events: Events::new(config.inbox),
-            local_events: LocalEvents::with_capacity(config.inbox),
+            local_events: LocalEvents::new(config.inbox, config.timers),
             listeners: Vec::new(),
             pending: PendingHandshakes::new(config.max_pending),
             buffer: vec![0; config.receive_buffer],
@@ -258,6 +258,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     pub fn turn(&mut self, timeout: Option<Duration>, state: &mut S) -> Result<(), Error> {
         self.wait(timeout).map_err(Error::io("wait for readiness"))?;
         self.sockets.expire(&mut self.streams);
+        self.local_events.expire(self.sockets.now);
         self.serve_ready(state);
         self.serve_resumed(state);
         self.serve_resolved();
@@ -283,25 +284,28 @@ impl<S, R: Reactor> EventLoop<S, R> {
 
     fn wait(&mut self, timeout: Option<Duration>) -> std::io::Result<()> {
         self.ready.clear();
-        // The time of the last turn: a turn's own length is nothing to a deadline's coarseness.
-        let now = self.sockets.now;
+        // The time of the last turn: a turn's own length is nothing to a deadline's coarseness,
+        // but much to a timer.
+        let precise = self.local_events.has_timers();
+        let now = if precise { self.streams.reactor.now() } else { self.sockets.now };
         let timeout = if self.has_work(now) { Some(Duration::ZERO) } else { timeout };
         let timeout = earliest(timeout, self.until_deadline(now));
         if self.idle.is_busy() || timeout == Some(Duration::ZERO) {
             self.streams.reactor.poll(Some(Duration::ZERO), &mut self.ready)?;
         } else if !self.idle.is_adaptive() {
             self.sleep(timeout)?;
-        } else if !self.spin(timeout)? {
+        } else if let Some(looked) = self.spin(timeout)? {
             let start = self.streams.reactor.now();
-            self.sleep(timeout)?;
+            self.sleep(timeout.map(|timeout| timeout.saturating_sub(looked)))?;
             self.idle.slept(self.streams.reactor.now().duration_since(start));
         }
         self.sockets.now = self.streams.reactor.now();
         Ok(())
     }
 
-    /// Looks for work without sleeping, for as long as it promises to pay; whether there is some.
-    fn spin(&mut self, timeout: Option<Duration>) -> std::io::Result<bool> {
+    /// Looks for work without sleeping, for as long as it promises to pay. Tells for how long it
+    /// was in vain, if it was.
+    fn spin(&mut self, timeout: Option<Duration>) -> std::io::Result<Option<Duration>> {
         let start = self.streams.reactor.now();
         let budget = self.idle.spin(start).min(timeout.unwrap_or(Duration::MAX));
         let (mut before, mut looks) = (start, 0);
@@ -309,12 +313,12 @@ impl<S, R: Reactor> EventLoop<S, R> {
             self.streams.reactor.poll(Some(Duration::ZERO), &mut self.ready)?;
             if !self.ready.is_empty() || self.has_remote_work() {
                 self.idle.hit();
-                return Ok(true);
+                return Ok(None);
             }
             let now = self.streams.reactor.now();
             if now.duration_since(before) > PREEMPTED {
                 self.idle.preempted(now);
-                return Ok(false);
+                return Ok(Some(now.duration_since(start)));
             }
             before = now;
             looks += 1;
@@ -325,7 +329,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         if !budget.is_zero() {
             self.idle.miss();
         }
-        Ok(false)
+        Ok(Some(before.duration_since(start)))
     }
 
     fn sleep(&mut self, timeout: Option<Duration>) -> std::io::Result<()> {
@@ -357,6 +361,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let listeners = self.listeners.iter().flatten().filter(|_| accepting);
         let listeners = listeners.filter_map(Listener::deadline).min();
         let deadline = earliest(self.sockets.next_deadline(), self.ending.deadline());
+        let deadline = earliest(deadline, self.local_events.next_due());
         let deadline = earliest(deadline, listeners)?;
         Some(deadline.saturating_duration_since(now))
     }

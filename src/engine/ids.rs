@@ -1,5 +1,6 @@
 use std::fmt;
 
+use crate::queue::TimerKey;
 use crate::slots::Key;
 
 /// Names a connection of one loop. Outlives it harmlessly: a stale one is refused, and never
@@ -14,6 +15,10 @@ pub struct TopicId(pub(crate) Key);
 /// Names a listener of one loop. A closed listener's is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ListenerId(pub(crate) usize);
+
+/// Names a timer of one loop. Refused once its event has arrived, or it was cancelled.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TimerId(pub(crate) TimerKey);
 
 impl ConnectionId {
     /// A number that no other connection of this loop has, for logs and for maps of one's own.
@@ -32,5 +37,12 @@ impl fmt::Debug for ConnectionId {
 impl fmt::Debug for TopicId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "TopicId({}.{})", self.0.index(), self.0.generation())
+    }
+}
+
+impl fmt::Debug for TimerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let TimerKey { queue, key } = self.0;
+        write!(f, "TimerId({queue}.{}.{})", key.index(), key.generation())
     }
 }

@@ -14,6 +14,7 @@ mod handler;
 mod idle;
 mod ids;
 mod publisher;
+mod timers;
 
 pub use connection_map::ConnectionMap;
 pub use context::{Context, SubscribeError};
@@ -22,5 +23,5 @@ pub use event_loop::EventLoop;
 pub use events::EventHandler;
 pub use handle::LoopHandle;
 pub use handler::{Upgrade, WebSocketHandler};
-pub use ids::{ConnectionId, ListenerId, TopicId};
+pub use ids::{ConnectionId, ListenerId, TimerId, TopicId};
 pub use publisher::{PublishError, Publisher};

@@ -3,7 +3,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use super::LoopHandle;
-use crate::queue::{LaneSender, Rejected};
+use crate::queue::{LaneSender, Refused, Rejected};
 
 /// Publishes events of one type to a loop, from any thread.
 ///
@@ -47,10 +47,11 @@ pub struct Publisher<E> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PublishError<E> {
     /// The queue holds as many events as [`Config::inbox`](crate::Config::inbox) allows: the loop
-    /// does not keep up, or does not run.
+    /// does not keep up, or does not run. Of a timer's event: as many timers are set as
+    /// [`Config::max_timers`](crate::Config::max_timers) allows.
     Full(E),
-    /// The loop has ended, or, of an event that a handler publishes, nobody has registered for
-    /// its type.
+    /// The loop has ended, or, of an event that a handler or a timer publishes, nobody has
+    /// registered for its type.
     Closed(E),
 }
 
@@ -98,10 +99,18 @@ impl<E> PublishError<E> {
     }
 }
 
+/// What became of an event of the loop's own thread.
+pub(super) fn refused<E>(refused: Refused<E>) -> PublishError<E> {
+    match refused {
+        Refused::Full(event) => PublishError::Full(event),
+        Refused::Unknown(event) => PublishError::Closed(event),
+    }
+}
+
 impl<E> fmt::Display for PublishError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Full(_) => "the queue of events is full",
+            Self::Full(_) => "too many events wait",
             Self::Closed(_) => "nobody takes the event",
         })
     }

@@ -1,32 +1,72 @@
-//! Events that handlers publish: on the loop's own thread, they need no lock and no fence.
+//! Events that handlers publish, at once or at a time: on the loop's own thread, they need no lock
+//! and no fence.
 
-use std::any::{Any, TypeId};
-use std::collections::VecDeque;
+use std::any::TypeId;
+use std::time::{Duration, Instant};
 
-/// A bounded queue for each type of event, found by the type.
+use super::typed::{AnyQueue, Timer, TypedQueue, Waiting};
+use crate::slots::Key;
+use crate::timers::TimerHeap;
+
+/// Timers that come up in one turn, so that many at once do not hold up the sockets.
+///
+/// Fewer than the events of one type that a turn handles: though their events are taken into a
+/// full queue, it never holds more than these beyond its capacity.
+const TIMER_BUDGET: usize = 256;
+
+/// The shortest period. Sleeps end on whole milliseconds anyway.
+const SHORTEST_PERIOD: Duration = Duration::from_millis(1);
+
+/// A bounded queue for each type of event, found by the type, and the timers that fill it.
 #[derive(Debug)]
 pub(crate) struct LocalEvents {
-    /// Each a `Local<E>`, with the type `E`.
-    queues: Vec<(TypeId, Box<dyn Any>)>,
+    /// Each a `TypedQueue<E>`, with the type `E`. Only ever appended to, until all are closed.
+    queues: Vec<(TypeId, Box<dyn AnyQueue>)>,
     capacity: usize,
-    /// Events in all queues.
+    /// What waits in all queues, due timers that were cancelled since included.
     len: usize,
+    /// Every timer that is set and not due yet, except those that never will be.
+    timers: TimerHeap<TimerKey>,
+    /// Timers that are set, until their event is taken.
+    timers_set: usize,
+    timers_max: usize,
+    closed: bool,
 }
 
-#[derive(Debug)]
-struct Local<E>(VecDeque<E>);
+/// Names a timer: the place of its type's queue, and its key there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct TimerKey {
+    pub(crate) queue: u32,
+    pub(crate) key: Key,
+}
 
 impl LocalEvents {
-    /// Queues of up to `capacity` events each.
-    pub(crate) const fn with_capacity(capacity: usize) -> Self {
-        Self { queues: Vec::new(), capacity, len: 0 }
+    /// Queues of up to `capacity` events each, and up to `timers_max` timers.
+    pub(crate) const fn new(capacity: usize, timers_max: usize) -> Self {
+        Self {
+            queues: Vec::new(),
+            capacity,
+            len: 0,
+            timers: TimerHeap::new(),
+            timers_set: 0,
+            timers_max,
+            closed: false,
+        }
     }
 
     /// Makes a queue for a type of event, if there is none.
     pub(crate) fn register<E: 'static>(&mut self) {
-        if self.queue::<E>().is_none() {
-            self.queues.push((TypeId::of::<E>(), Box::new(Local::<E>(VecDeque::new()))));
+        if !self.closed && find::<E>(&mut self.queues).is_none() {
+            self.queues.push((TypeId::of::<E>(), Box::new(TypedQueue::<E>::new())));
         }
+    }
+
+    /// Drops what waits and every timer, and takes nothing more.
+    pub(crate) fn close(&mut self) {
+        self.closed = true;
+        self.queues.clear();
+        self.timers.clear();
+        (self.len, self.timers_set) = (0, 0);
     }
 
     /// Whether nothing waits.
@@ -36,12 +76,13 @@ impl LocalEvents {
 
     /// Appends an event; gives it back if its queue is full, or there is none.
     pub(crate) fn push<E: 'static>(&mut self, event: E) -> Result<(), Refused<E>> {
-        let capacity = self.capacity;
-        let Some(queue) = self.queue::<E>() else { return Err(Refused::Unknown(event)) };
-        if queue.len() >= capacity {
+        let Some((_, queue)) = find::<E>(&mut self.queues) else {
+            return Err(Refused::Unknown(event));
+        };
+        if queue.waiting.len() >= self.capacity {
             return Err(Refused::Full(event));
         }
-        queue.push_back(event);
+        queue.waiting.push_back(Waiting::Event(event));
         self.len += 1;
         Ok(())
     }
@@ -51,16 +92,114 @@ impl LocalEvents {
         if self.is_empty() {
             return None;
         }
-        let event = self.queue::<E>()?.pop_front();
-        self.len -= usize::from(event.is_some());
-        event
+        let (_, queue) = find::<E>(&mut self.queues)?;
+        while let Some(waiting) = queue.waiting.pop_front() {
+            self.len -= 1;
+            match waiting {
+                Waiting::Event(event) => return Some(event),
+                Waiting::Due(key) => {
+                    if let Some((event, is_last)) = queue.take(key) {
+                        self.timers_set -= usize::from(is_last);
+                        return Some(event);
+                    }
+                }
+            }
+        }
+        None
     }
 
-    fn queue<E: 'static>(&mut self) -> Option<&mut VecDeque<E>> {
-        let wanted = TypeId::of::<E>();
-        let (_, queue) = self.queues.iter_mut().find(|(held, _)| *held == wanted)?;
-        queue.downcast_mut::<Local<E>>().map(|local| &mut local.0)
+    /// Appends `event` once it is `due`, which `None` never is.
+    pub(crate) fn set_timer<E: 'static>(
+        &mut self,
+        due: Option<Instant>,
+        event: E,
+    ) -> Result<TimerKey, Refused<E>> {
+        self.set(due, Timer::once(event))
     }
+
+    /// Appends a clone of `event` every period from `now` on.
+    pub(crate) fn set_interval<E: Clone + 'static>(
+        &mut self,
+        now: Instant,
+        every: Duration,
+        event: E,
+    ) -> Result<TimerKey, Refused<E>> {
+        let every = every.max(SHORTEST_PERIOD);
+        self.set(now.checked_add(every), Timer::every(every, event))
+    }
+
+    fn set<E: 'static>(
+        &mut self,
+        due: Option<Instant>,
+        timer: Timer<E>,
+    ) -> Result<TimerKey, Refused<E>> {
+        let Some((place, queue)) = find::<E>(&mut self.queues) else {
+            return Err(Refused::Unknown(timer.into_event()));
+        };
+        if self.timers_set >= self.timers_max {
+            return Err(Refused::Full(timer.into_event()));
+        }
+        let queue_place = u32::try_from(place).expect("a program has fewer than 2^32 types");
+        let key = TimerKey { queue: queue_place, key: queue.set(timer, due.is_some()) };
+        if let Some(due) = due {
+            self.timers.set(due, key);
+        }
+        self.timers_set += 1;
+        Ok(key)
+    }
+
+    /// Drops a timer and its event; `false` if its event was taken, or it was cancelled before.
+    pub(crate) fn cancel_timer(&mut self, timer: TimerKey) -> bool {
+        let Some((_, queue)) = self.queues.get_mut(timer.queue as usize) else { return false };
+        let Some(was_armed) = queue.cancel(timer.key) else { return false };
+        self.timers_set -= 1;
+        if was_armed {
+            let queues = &self.queues;
+            self.timers.cancelled(|timer| is_live(queues, timer));
+        }
+        true
+    }
+
+    /// Appends the events of timers that are due, in the order of their times.
+    pub(crate) fn expire(&mut self, now: Instant) {
+        for _ in 0..TIMER_BUDGET {
+            let Some(entry) = self.timers.expire(now) else { return };
+            let TimerKey { queue, key } = entry.key;
+            let Some((_, queue)) = self.queues.get_mut(queue as usize) else { continue };
+            let Some(next) = queue.expire(key, entry.due, now) else {
+                self.timers.dropped();
+                continue;
+            };
+            self.len += 1;
+            if let Some(due) = next {
+                self.timers.set_again(entry, due);
+            }
+        }
+    }
+
+    /// Whether timers wait for their time.
+    pub(crate) fn has_timers(&self) -> bool {
+        !self.timers.is_empty()
+    }
+
+    /// When to look at the timers again: at the time of the next one, if not before.
+    pub(crate) fn next_due(&mut self) -> Option<Instant> {
+        let queues = &self.queues;
+        self.timers.next(|timer| is_live(queues, timer))
+    }
+}
+
+/// The queue of a type, and its place.
+fn find<E: 'static>(
+    queues: &mut [(TypeId, Box<dyn AnyQueue>)],
+) -> Option<(usize, &mut TypedQueue<E>)> {
+    let wanted = TypeId::of::<E>();
+    let place = queues.iter().position(|(held, _)| *held == wanted)?;
+    Some((place, queues[place].1.as_any_mut().downcast_mut()?))
+}
+
+fn is_live(queues: &[(TypeId, Box<dyn AnyQueue>)], timer: &TimerKey) -> bool {
+    queues.get(timer.queue as usize).is_some_and(|(_, queue)| queue.is_live(timer.key))
 }
 
 /// Why an event was not appended.
@@ -71,28 +210,4 @@ pub(crate) enum Refused<E> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_type_has_its_own_order_and_bound() {
-        let mut events = LocalEvents::with_capacity(2);
-        assert!(matches!(events.push('a'), Err(Refused::Unknown('a'))));
-        events.register::<char>();
-        events.register::<u8>();
-        events.register::<char>();
-        for letter in ['a', 'b'] {
-            assert!(events.push(letter).is_ok());
-        }
-        assert!(matches!(events.push('c'), Err(Refused::Full('c'))));
-        assert!(events.push(1_u8).is_ok());
-        assert_eq!(
-            (events.pop(), events.pop(), events.pop::<char>()),
-            (Some('a'), Some('b'), None)
-        );
-        assert!(!events.is_empty());
-        assert_eq!(events.pop(), Some(1_u8));
-        assert!(events.is_empty());
-        assert_eq!(events.pop::<u8>(), None);
-    }
-}
+mod tests;

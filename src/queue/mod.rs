@@ -3,7 +3,8 @@
 mod doorbell;
 mod inbox;
 mod local;
+mod typed;
 
 pub(crate) use doorbell::Doorbell;
 pub(crate) use inbox::{Inbox, InboxReceiver, LaneSender, Rejected};
-pub(crate) use local::{LocalEvents, Refused};
+pub(crate) use local::{LocalEvents, Refused, TimerKey};

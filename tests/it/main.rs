@@ -14,6 +14,7 @@ mod panics;
 mod server;
 mod simulation;
 mod tidy;
+mod timers;
 mod topics;
 mod unix;
 mod upgrade;

@@ -15,8 +15,9 @@ use source::{Source, line_of, occurrences, paths};
 const LAYERS: &[(&str, &[&str])] = &[
     ("slots", &[]),
     ("proto", &[]),
-    ("queue", &["slots"]),
     ("timers", &["slots"]),
+    // A timer's event waits beside those that are published at once.
+    ("queue", &["slots", "timers"]),
     // Topics hand out encoded frames, so that a broadcast is encoded once.
     ("topics", &["slots", "proto::FrameHeader", "proto::Message"]),
     ("reactor", &[]),

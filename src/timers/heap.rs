@@ -1,0 +1,240 @@
+//! Precise times: a heap of keys, from which cancelled ones are removed late.
+//!
+//! Cancelling costs no search. The owner of the keys, who knows which of them are still wanted,
+//! drops the others when they come up; before they make up more than half of the heap they are
+//! all removed at once, so that each costs a constant share of that.
+
+use std::cmp::{Ordering, Reverse};
+use std::collections::BinaryHeap;
+use std::time::Instant;
+
+/// Cancelled entries that are kept whatever their share: removing fewer is not worth the trouble.
+const GARBAGE_MIN: usize = 64;
+
+/// Cancelled entries that one look for the next time removes.
+const PRUNED_AT_ONCE: usize = 256;
+
+/// Keys by the time at which they are due, and among equal times by the order of setting.
+#[derive(Debug)]
+pub(crate) struct TimerHeap<K> {
+    heap: BinaryHeap<Reverse<Entry<K>>>,
+    /// How many were ever set.
+    set: u64,
+    /// Entries whose key the owner has cancelled.
+    garbage: usize,
+}
+
+/// One key and its time.
+#[derive(Debug)]
+pub(crate) struct Entry<K> {
+    pub(crate) due: Instant,
+    pub(crate) key: K,
+    /// Which of all timers it is, in the order of setting.
+    order: u64,
+}
+
+impl<K> TimerHeap<K> {
+    pub(crate) const fn new() -> Self {
+        Self { heap: BinaryHeap::new(), set: 0, garbage: 0 }
+    }
+
+    /// Whether no entry is there, not even a cancelled one.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.heap.is_empty()
+    }
+
+    pub(crate) fn set(&mut self, due: Instant, key: K) {
+        self.heap.push(Reverse(Entry { due, key, order: self.set }));
+        self.set += 1;
+    }
+
+    /// Sets an entry again that has come up, in its old place among equal times.
+    pub(crate) fn set_again(&mut self, entry: Entry<K>, due: Instant) {
+        self.heap.push(Reverse(Entry { due, ..entry }));
+    }
+
+    /// Takes the entry that was due first, if its time has come. The owner
+    /// [drops](Self::dropped) it if it is a cancelled one.
+    pub(crate) fn expire(&mut self, now: Instant) -> Option<Entry<K>> {
+        if self.heap.peek()?.0.due > now {
+            return None;
+        }
+        self.heap.pop().map(|Reverse(entry)| entry)
+    }
+
+    /// Counts a key that the owner has cancelled while its entry is here.
+    pub(crate) fn cancelled(&mut self, is_live: impl Fn(&K) -> bool) {
+        self.garbage += 1;
+        if self.garbage > GARBAGE_MIN && self.garbage > self.heap.len() / 2 {
+            self.heap.retain(|Reverse(entry)| is_live(&entry.key));
+            self.garbage = 0;
+        }
+    }
+
+    /// Counts a cancelled entry that came up and was dropped.
+    pub(crate) fn dropped(&mut self) {
+        self.garbage = self.garbage.saturating_sub(1);
+    }
+
+    /// When the next entry is due: never later than the next one that is live.
+    pub(crate) fn next(&mut self, is_live: impl Fn(&K) -> bool) -> Option<Instant> {
+        for _ in 0..PRUNED_AT_ONCE {
+            if self.garbage == 0 || is_live(&self.heap.peek()?.0.key) {
+                break;
+            }
+            self.heap.pop();
+            self.dropped();
+        }
+        self.heap.peek().map(|Reverse(entry)| entry.due)
+    }
+
+    /// Removes everything.
+    pub(crate) fn clear(&mut self) {
+        self.heap.clear();
+        self.garbage = 0;
+    }
+
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.heap.len()
+    }
+}
+
+impl<K> Entry<K> {
+    const fn rank(&self) -> (Instant, u64) {
+        (self.due, self.order)
+    }
+}
+
+impl<K> Ord for Entry<K> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.rank().cmp(&other.rank())
+    }
+}
+
+impl<K> PartialOrd for Entry<K> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<K> PartialEq for Entry<K> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl<K> Eq for Entry<K> {}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[derive(Clone, Debug)]
+    enum Command {
+        Set(u64),
+        SetAgain(u64),
+        Cancel(prop::sample::Index),
+        Expire(u64),
+    }
+
+    fn command() -> impl Strategy<Value = Command> {
+        prop_oneof![
+            6 => (0..50_u64).prop_map(Command::Set),
+            1 => (0..50_u64).prop_map(Command::SetAgain),
+            4 => any::<prop::sample::Index>().prop_map(Command::Cancel),
+            1 => (0..10_u64).prop_map(Command::Expire),
+        ]
+    }
+
+    /// The heap beside a sorted map, and the keys that are live.
+    struct Pair {
+        now: Instant,
+        heap: TimerHeap<u64>,
+        live: BTreeSet<u64>,
+        model: BTreeMap<(Instant, u64), u64>,
+    }
+
+    impl Pair {
+        fn new() -> Self {
+            let (live, model) = (BTreeSet::new(), BTreeMap::new());
+            Self { now: Instant::now(), heap: TimerHeap::new(), live, model }
+        }
+
+        fn set(&mut self, after: u64) {
+            let (key, due) = (self.heap.set, self.now + Duration::from_millis(after));
+            self.heap.set(due, key);
+            self.live.insert(key);
+            self.model.insert((due, key), key);
+        }
+
+        fn set_first_again(&mut self, after: u64) {
+            let due = self.now + Duration::from_millis(after);
+            let Some(entry) = self.expire() else { return };
+            self.live.insert(entry.key);
+            self.model.insert((due, entry.order), entry.key);
+            self.heap.set_again(entry, due);
+        }
+
+        fn cancel(&mut self, index: &prop::sample::Index) {
+            if self.live.is_empty() {
+                return;
+            }
+            let key = *index.get(&self.live.iter().copied().collect::<Vec<_>>());
+            self.live.remove(&key);
+            self.model.retain(|_, held| *held != key);
+            self.heap.cancelled(|key| self.live.contains(key));
+        }
+
+        fn expire(&mut self) -> Option<Entry<u64>> {
+            loop {
+                let entry = self.heap.expire(self.now)?;
+                if self.live.remove(&entry.key) {
+                    assert_eq!(self.model.pop_first(), Some((entry.rank(), entry.key)));
+                    assert!(entry.due <= self.now);
+                    return Some(entry);
+                }
+                self.heap.dropped();
+            }
+        }
+
+        fn check(&mut self) {
+            let garbage = self.heap.len() - self.live.len();
+            assert_eq!(garbage, self.heap.garbage);
+            assert!(garbage <= GARBAGE_MIN.max(self.heap.len() / 2), "{garbage}");
+            let next = self.heap.next(|key| self.live.contains(key));
+            let model = self.model.first_key_value().map(|((due, _), _)| *due);
+            // More garbage than is pruned at once does not arise here.
+            assert_eq!(next, model);
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..<_>::default() })]
+        #[test]
+        fn entries_come_up_as_from_a_sorted_map(
+            commands in prop::collection::vec(command(), 0..600),
+        ) {
+            let mut pair = Pair::new();
+            for command in commands {
+                match command {
+                    Command::Set(after) => pair.set(after),
+                    Command::SetAgain(after) => pair.set_first_again(after),
+                    Command::Cancel(index) => pair.cancel(&index),
+                    Command::Expire(millis) => {
+                        pair.now += Duration::from_millis(millis);
+                        while pair.expire().is_some() {}
+                        let first = pair.model.first_key_value();
+                        prop_assert!(first.is_none_or(|((due, _), _)| *due > pair.now));
+                    }
+                }
+                pair.check();
+            }
+        }
+    }
+}

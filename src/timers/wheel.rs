@@ -1,0 +1,189 @@
+//! Deadlines of connections: a lazy wheel of coarse ticks.
+//!
+//! A deadline that moves later costs nothing: the owner writes it down and the entry stays where
+//! it is. When the entry comes up, the owner says how long it really has, and the entry goes there.
+
+use std::time::{Duration, Instant};
+
+use crate::slots::Key;
+
+/// How fine deadlines are. They are never early, and late by at most this much.
+const TICK: Duration = Duration::from_millis(100);
+
+/// How many ticks the wheel spans: later deadlines wait in its last slot and are put back.
+const SPAN: u64 = 512;
+
+/// Entries handled in one call, so that many deadlines at once do not hold the loop.
+const BUDGET: usize = 1024;
+
+/// Which tick an entry waits in: tells the owner's newest entry from an outdated one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Tick(u64);
+
+impl Tick {
+    /// Later than every entry: the owner has none.
+    pub(crate) const NEVER: Self = Self(u64::MAX);
+}
+
+/// Keys by the tick at which their owner should be asked for its deadline.
+#[derive(Debug)]
+pub(crate) struct DeadlineWheel {
+    epoch: Instant,
+    /// Every tick before this one has been handled; every entry waits in one of the `SPAN` ticks
+    /// from here on.
+    cursor: u64,
+    slots: Vec<Vec<Key>>,
+    /// No entry waits in a tick before this one: saves the search for the next in most turns.
+    earliest: u64,
+    len: usize,
+}
+
+impl DeadlineWheel {
+    pub(crate) fn new(now: Instant) -> Self {
+        Self { epoch: now, cursor: 0, slots: vec![Vec::new(); SPAN as usize], earliest: 0, len: 0 }
+    }
+
+    /// Puts `key` where its `deadline` is due; the owner keeps the tick.
+    ///
+    /// `armed` is the tick of the owner's present entry: when that comes up soon enough by
+    /// itself, nothing happens.
+    pub(crate) fn arm(&mut self, key: Key, deadline: Instant, armed: Tick) -> Tick {
+        let tick = self.tick_after(deadline);
+        if armed <= tick {
+            return armed;
+        }
+        self.slots[(tick.0 % SPAN) as usize].push(key);
+        self.earliest = if self.len == 0 { tick.0 } else { self.earliest.min(tick.0) };
+        self.len += 1;
+        tick
+    }
+
+    /// Takes one key that is due, with the tick it was armed with. The caller drops it if that is
+    /// not its newest entry, and otherwise acts and arms it again.
+    pub(crate) fn expire(&mut self, now: Instant) -> Option<(Key, Tick)> {
+        let present = self.ticks_until(now);
+        while self.len > 0 && self.cursor <= present {
+            if let Some(key) = self.slots[(self.cursor % SPAN) as usize].pop() {
+                self.len -= 1;
+                return Some((key, Tick(self.cursor)));
+            }
+            self.cursor += 1;
+        }
+        if self.len == 0 {
+            self.cursor = self.cursor.max(present);
+        }
+        None
+    }
+
+    /// How many keys one turn may take.
+    pub(crate) const fn budget() -> usize {
+        BUDGET
+    }
+
+    /// When the next entry comes up.
+    pub(crate) fn next(&mut self) -> Option<Instant> {
+        if self.len == 0 {
+            return None;
+        }
+        let from = self.earliest.max(self.cursor);
+        let tick = (from..self.cursor + SPAN)
+            .find(|tick| !self.slots[(tick % SPAN) as usize].is_empty())?;
+        self.earliest = tick;
+        let millis = tick.saturating_mul(TICK.as_millis() as u64);
+        self.epoch.checked_add(Duration::from_millis(millis))
+    }
+
+    /// The first tick that begins at `deadline` or later, within the wheel's span.
+    fn tick_after(&self, deadline: Instant) -> Tick {
+        let elapsed = deadline.saturating_duration_since(self.epoch).as_nanos();
+        let tick = u64::try_from(elapsed.div_ceil(TICK.as_nanos())).unwrap_or(u64::MAX);
+        Tick(tick.clamp(self.cursor, self.cursor + SPAN - 1))
+    }
+
+    fn ticks_until(&self, now: Instant) -> u64 {
+        let elapsed = now.saturating_duration_since(self.epoch).as_nanos();
+        u64::try_from(elapsed / TICK.as_nanos()).unwrap_or(u64::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::slots::Slots;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn due(wheel: &mut DeadlineWheel, now: Instant) -> Vec<Key> {
+        std::iter::from_fn(|| wheel.expire(now)).map(|(key, _)| key).collect()
+    }
+
+    #[test]
+    fn an_entry_comes_up_at_its_deadline_and_never_before() {
+        let start = Instant::now();
+        let mut wheel = DeadlineWheel::new(start);
+        let key = Slots::with_capacity(1).insert(());
+        for millis in [0, 1, 99, 100, 101, 5_000, 51_000] {
+            let mut wheel_at = DeadlineWheel::new(start);
+            let deadline = start + Duration::from_millis(millis);
+            wheel_at.arm(key, deadline, Tick::NEVER);
+            let next = wheel_at.next().unwrap();
+            assert!(next >= deadline && next < deadline + TICK, "{millis}");
+            if let Some(before) = next.checked_sub(Duration::from_nanos(1)) {
+                assert_eq!(due(&mut wheel_at, before.max(start)).len(), usize::from(millis == 0));
+            }
+            assert_eq!(due(&mut wheel_at, next).len(), usize::from(millis != 0), "{millis}");
+        }
+        assert_eq!(wheel.next(), None);
+        assert_eq!(due(&mut wheel, start + 1000 * SECOND), []);
+    }
+
+    #[test]
+    fn a_later_deadline_moves_nothing_and_an_earlier_one_adds_an_entry() {
+        let start = Instant::now();
+        let mut wheel = DeadlineWheel::new(start);
+        let key = Slots::with_capacity(1).insert(());
+        let armed = wheel.arm(key, start + 10 * SECOND, Tick::NEVER);
+        assert_eq!(wheel.arm(key, start + 20 * SECOND, armed), armed);
+        let earlier = wheel.arm(key, start + 5 * SECOND, armed);
+        assert!(earlier < armed);
+        assert_eq!(wheel.expire(start + 7 * SECOND), Some((key, earlier)));
+        assert_eq!(wheel.expire(start + 7 * SECOND), None);
+        assert_eq!(wheel.expire(start + 10 * SECOND), Some((key, armed)));
+    }
+
+    #[test]
+    fn a_deadline_beyond_the_span_comes_up_early_enough_to_be_put_back() {
+        let start = Instant::now();
+        let mut wheel = DeadlineWheel::new(start);
+        let key = Slots::with_capacity(1).insert(());
+        let deadline = start + 3600 * SECOND;
+        let mut asked = 0;
+        let mut armed = wheel.arm(key, deadline, Tick::NEVER);
+        while let Some(now) = wheel.next() {
+            let (_, tick) = wheel.expire(now).unwrap();
+            assert_eq!(tick, armed);
+            asked += 1;
+            if now >= deadline {
+                break;
+            }
+            armed = wheel.arm(key, deadline, Tick::NEVER);
+        }
+        assert!((70..75).contains(&asked), "{asked}");
+    }
+
+    #[test]
+    fn a_clock_that_jumps_brings_up_everything_once() {
+        let start = Instant::now();
+        let mut wheel = DeadlineWheel::new(start);
+        let mut slots = Slots::with_capacity(100);
+        for n in 0..100 {
+            wheel.arm(slots.insert(()), start + n * SECOND / 2, Tick::NEVER);
+        }
+        let far = start + 30 * 24 * 3600 * SECOND;
+        assert_eq!(due(&mut wheel, far).len(), 100);
+        let key = slots.insert(());
+        wheel.arm(key, far + SECOND, Tick::NEVER);
+        assert_eq!(due(&mut wheel, far), []);
+        assert_eq!(due(&mut wheel, far + 2 * SECOND), [key]);
+    }
+}
