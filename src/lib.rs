@@ -1,9 +1,10 @@
 //! A single-threaded event-loop engine for real-time applications: WebSockets and topics, without
 //! an async runtime and without unsafe code.
 //!
-//! An [`EventLoop`] owns listeners, connections, topics and timers, and calls the [`WebSocketHandler`]s
-//! that the application registered. Handlers act through a [`Context`] and share the application's
-//! state, which [`EventLoop::run`] lends to each of them in turn: no locks, no reference counts.
+//! An [`EventLoop`] owns listeners, connections, topics and timers, and calls the
+//! [`WebSocketHandler`]s that the application registered. Handlers act through a [`Context`] and
+//! share the application's state, which [`EventLoop::run`] lends to each of them in turn: no locks,
+//! no reference counts.
 //!
 //! # A server and a client
 //!
