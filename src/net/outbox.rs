@@ -154,7 +154,7 @@ impl Outbox {
     /// The socket took `count` bytes.
     pub(crate) fn consume(&mut self, mut count: usize, pool: &mut OutboxPool, now: Instant) {
         // Whoever never had to wait has nothing to be told of when it is empty.
-        if let Some(progress) = &mut self.progress {
+        if let Some(progress) = self.progress.as_mut().filter(|_| count > 0) {
             *progress = now;
         }
         self.bytes -= count;

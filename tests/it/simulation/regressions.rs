@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use eventwire::proto::{OpCode, Role};
 use eventwire::reactor::SimReactor;
-use eventwire::reactor::sim::{PeerId, SimConfig};
+use eventwire::reactor::sim::{Fault, PeerId, SimConfig};
 use eventwire::{
     ClientConfig, CloseCode, Config, ConnectError, ConnectionId, Context, Disconnect, EventLoop,
     Idle, Message, OnPanic, ServerConfig, WebSocketHandler,
@@ -298,4 +298,23 @@ fn a_peer_that_was_held_back_is_read_when_its_output_is_gone() {
     rig.sim().peer_send(second, &frame(OpCode::Text, b"hello"));
     rig.run(10);
     assert_eq!(*seen.borrow(), ["hello"]);
+}
+
+#[test]
+fn readiness_without_a_cause_does_not_put_off_the_end_of_a_stall() {
+    let reasons = Notes::default();
+    let seen = Rc::clone(&reasons);
+    let sim = SimConfig::calm().chance(Fault::Spurious, 500_000);
+    let mut rig = Rig::new(sim, Config::default(), move |conn, call, cx| match call {
+        Call::Message(_) => drop(cx.send(conn, &[0; 300_000])),
+        Call::Close(reason) => reasons.borrow_mut().push(reason.to_string()),
+        _ => {}
+    });
+    let peer = rig.peer();
+    rig.sim().peer_stop_reading(peer);
+    rig.send(peer, OpCode::Text, b"fill");
+    for _ in 0..104 {
+        rig.run(100);
+    }
+    assert_eq!(*seen.borrow(), [Disconnect::Overflow.to_string()]);
 }
