@@ -128,7 +128,7 @@ impl Config {
 
     /// How much output may wait for one peer, in bytes. Defaults: 64 KiB and 2 MiB.
     ///
-    /// Above `soft` the peer is not read from, and must make progress within
+    /// Above `soft` a server does not read from the peer, which must make progress within
     /// [`outbox_stall`](Self::outbox_stall). A message that would make it more than `hard` is
     /// [dropped](crate::SendStatus::Dropped) and the connection closed with code 1013; a single
     /// message is taken whatever its length while nothing waits.

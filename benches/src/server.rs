@@ -14,6 +14,10 @@ use crate::error::Error;
 use crate::idle::{IdleMode, SPIN_MAX};
 use crate::service::{ReadyLine, Service, ServiceConfig};
 
+/// What may wait for one peer: an echo needs room for the longest message beside others.
+const SOFT: usize = 64 * 1024;
+const HARD: usize = 2 * 1024 * 1024;
+
 /// The one topic that every connection of the broadcast server is in.
 const TOPIC: &str = "all";
 
@@ -27,7 +31,9 @@ pub(crate) fn run(config: &ServiceConfig, ready: ReadyLine) -> Result<(), Error>
         IdleMode::Adaptive => Idle::Adaptive { spin_max: SPIN_MAX },
         IdleMode::Busy => Idle::Busy,
     };
-    let mut event_loop = EventLoop::new(Config::default().idle(idle))?;
+    let longest = config.max_message.unwrap_or(0);
+    let outbox = Config::default().idle(idle).outbox(SOFT, HARD.max(longest.saturating_add(HARD)));
+    let mut event_loop = EventLoop::new(outbox)?;
     // Pages from anywhere: nothing that a message could do is worth protecting here.
     let mut server = ServerConfig::default().origins(OriginPolicy::Any);
     if let Some(bytes) = config.max_message {

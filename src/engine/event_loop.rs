@@ -257,10 +257,11 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// When the system no longer tells what is ready.
     pub fn turn(&mut self, timeout: Option<Duration>, state: &mut S) -> Result<(), Error> {
         self.wait(timeout).map_err(Error::io("wait for readiness"))?;
-        self.sockets.expire(&mut self.streams);
         self.local_events.expire(self.sockets.now);
         self.serve_ready(state);
         self.serve_resumed(state);
+        // After reading: what has arrived in time may not have been read in time.
+        self.sockets.expire(&mut self.streams);
         self.serve_resolved();
         self.serve_events(TURN_BUDGET, state);
         self.begin_drain();

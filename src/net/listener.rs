@@ -63,24 +63,21 @@ impl<R: Reactor> Listener<R> {
                     self.ready = false;
                     return None;
                 }
-                Err(error) if is_exhaustion(&error) => {
-                    // Those that wait raise no new edge when descriptors are free again.
+                Err(error) if concerns_one_connection(&error) => {}
+                Err(_) => {
+                    // Descriptors or memory ran out, most likely. Those that wait raise no new
+                    // edge when there are some again.
                     self.paused_until = now.checked_add(self.pause);
                     self.pause = (self.pause * 2).min(LONGEST_PAUSE);
                     return None;
                 }
-                // Interrupted, or that one connection failed before it was taken (accept(2)).
-                Err(_) => {}
             }
         }
     }
 }
 
-/// Whether the process or the system has run out of descriptors or memory for sockets.
-fn is_exhaustion(error: &io::Error) -> bool {
-    const ENOMEM: i32 = 12;
-    const ENFILE: i32 = 23;
-    const EMFILE: i32 = 24;
-    const ENOBUFS: i32 = 105;
-    matches!(error.raw_os_error(), Some(ENOMEM | ENFILE | EMFILE | ENOBUFS))
+/// Whether that one connection failed before it was taken, or the call was interrupted: the next
+/// may be taken at once (accept(2)).
+fn concerns_one_connection(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted)
 }

@@ -79,6 +79,11 @@ impl Sockets {
                 Err(error) => return self.fail(conn, error),
             };
             outbox.consume(sent, &mut self.pool, self.now);
+            if sent > 0 && outbox.progress.is_some() {
+                // It had to wait for the peer, which has read: that shows that it lives, though our
+                // ping waits behind all this, or its pong lies unread.
+                socket.protocol.note_life(self.now);
+            }
             if sent < offered {
                 return self.note_blocked(conn);
             }
@@ -137,6 +142,8 @@ impl Sockets {
         if socket.protocol.state() == State::Closed {
             self.ended.push(conn);
         }
+        // Having read, the peer may be due for its next ping sooner than for its last pong.
+        self.arm(conn);
         self.resume_if_unread(conn);
     }
 

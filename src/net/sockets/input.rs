@@ -4,7 +4,7 @@ use super::{Current, Lent, Sockets};
 use crate::net::cork::Reuse;
 use crate::net::socket::Socket;
 use crate::proto::handshake::{Acceptance, Refusal, Request};
-use crate::proto::{Buffer, BufferPool, Event, PeerError};
+use crate::proto::{Buffer, BufferPool, Event, PeerError, Role};
 use crate::slots::Key;
 
 impl Sockets {
@@ -74,7 +74,9 @@ impl Sockets {
         self.answer(conn, |protocol, work| protocol.refuse(refusal, work), |()| false);
     }
 
-    /// Leaves off reading while too much waits for this peer; whether it did.
+    /// Leaves off reading while too much waits for this peer; whether it did. Servers do, to bound
+    /// what a client that does not read can make them hold. Clients do not: with both ends waiting
+    /// for the other to read, neither would.
     #[inline]
     pub(crate) fn hold_back(&mut self, conn: Key) -> bool {
         let Some(socket) = self.slots.get_mut(conn) else {
@@ -83,7 +85,9 @@ impl Sockets {
         let Some(outbox) = &socket.outbox else {
             return false;
         };
-        socket.unread = socket.protocol.is_open() && outbox.bytes() > self.limits.soft;
+        socket.unread = socket.protocol.is_open()
+            && socket.protocol.role() == Role::Server
+            && outbox.bytes() > self.limits.soft;
         socket.unread
     }
 

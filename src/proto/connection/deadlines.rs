@@ -29,6 +29,12 @@ impl Connection {
         self.state != State::Open || self.awaiting_pong || self.message.unfinished_since().is_some()
     }
 
+    /// The peer has shown that it lives, otherwise than by sending something.
+    pub(crate) fn note_life(&mut self, now: Instant) {
+        self.heard = now;
+        self.awaiting_pong = false;
+    }
+
     fn liveness_deadline(&self) -> Option<Instant> {
         let interval = self.limits.ping_interval?;
         if self.awaiting_pong {

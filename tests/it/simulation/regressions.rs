@@ -10,7 +10,7 @@ use eventwire::reactor::SimReactor;
 use eventwire::reactor::sim::{Fault, PeerId, SimConfig};
 use eventwire::{
     ClientConfig, CloseCode, Config, ConnectError, ConnectionId, Context, Disconnect, EventLoop,
-    Idle, Message, OnPanic, ServerConfig, WebSocketHandler,
+    Idle, Message, OnPanic, SendStatus, ServerConfig, WebSocketHandler,
 };
 
 use super::random::Random;
@@ -317,4 +317,60 @@ fn readiness_without_a_cause_does_not_put_off_the_end_of_a_stall() {
         rig.run(100);
     }
     assert_eq!(*seen.borrow(), [Disconnect::Overflow.to_string()]);
+}
+
+#[test]
+fn a_slow_reader_is_alive_as_long_as_it_reads() {
+    let reasons = Notes::default();
+    let seen = Rc::clone(&reasons);
+    let mut rig =
+        Rig::new(SimConfig::calm(), Config::default(), move |conn, call, cx| match call {
+            Call::Message(_) => drop(cx.send(conn, &[0; 1_900_000])),
+            Call::Close(reason) => reasons.borrow_mut().push(reason.to_string()),
+            _ => {}
+        });
+    let peer = rig.peer();
+    rig.sim().peer_stop_reading(peer);
+    rig.send(peer, OpCode::Text, b"fill");
+    let mut received = 0;
+    // Its pongs would lie unread while so much waits for it: it sends none.
+    for _ in 0..60 {
+        rig.run(2_000);
+        rig.sim().peer_resume(peer);
+        rig.sim().peer_stop_reading(peer);
+        received += rig.sim().peer_received(peer).len();
+        if received >= 1_900_000 {
+            break;
+        }
+    }
+    assert_eq!(*seen.borrow(), [""; 0]);
+    assert!(received >= 1_900_000, "{received}");
+    assert!(rig.sim().elapsed() > Duration::from_secs(36), "{:?}", rig.sim().elapsed());
+}
+
+#[test]
+fn two_ends_that_both_have_much_to_send_do_not_wait_for_each_other() {
+    const MESSAGES: usize = 200;
+    let arrived = Rc::new(RefCell::new(0));
+    let counted = Rc::clone(&arrived);
+    let config = Config::default().outbox(64 * 1024, 64 * 1024 * 1024);
+    let mut rig = Rig::new(SimConfig::calm(), config, |conn, call, cx| {
+        if let Call::Message(message) = call {
+            cx.send(conn, message);
+        }
+    });
+    let client = move |conn: ConnectionId, call: Call<'_>, cx: &mut Context<'_>| match call {
+        Call::Open => {
+            for _ in 0..MESSAGES {
+                assert_ne!(cx.send(conn, &[0; 60_000]), SendStatus::Dropped);
+            }
+        }
+        Call::Message(_) => *arrived.borrow_mut() += 1,
+        Call::Close(reason) => panic!("{reason}"),
+        Call::ConnectError(error) => panic!("{error}"),
+    };
+    let url = format!("ws://{}/", rig.address);
+    rig.event_loop.connect(&url, ClientConfig::default(), Calls(client)).expect("connecting");
+    rig.run(5_000);
+    assert_eq!(*counted.borrow(), MESSAGES);
 }
