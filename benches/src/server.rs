@@ -14,9 +14,11 @@ use crate::error::Error;
 use crate::idle::{IdleMode, SPIN_MAX};
 use crate::service::{ReadyLine, Service, ServiceConfig};
 
-/// What may wait for one peer: an echo needs room for the longest message beside others.
-const SOFT: usize = 64 * 1024;
-const HARD: usize = 2 * 1024 * 1024;
+/// From how many bytes on a peer that does not read is not read from: the engine's default.
+const OUTBOX_SOFT: usize = 64 * 1024;
+
+/// What may wait for one peer beside the longest message: an echo needs room for both.
+const OUTBOX_ROOM: usize = 2 * 1024 * 1024;
 
 /// The one topic that every connection of the broadcast server is in.
 const TOPIC: &str = "all";
@@ -31,14 +33,14 @@ pub(crate) fn run(config: &ServiceConfig, ready: ReadyLine) -> Result<(), Error>
         IdleMode::Adaptive => Idle::Adaptive { spin_max: SPIN_MAX },
         IdleMode::Busy => Idle::Busy,
     };
-    let longest = config.max_message.unwrap_or(0);
-    let outbox = Config::default().idle(idle).outbox(SOFT, HARD.max(longest.saturating_add(HARD)));
-    let mut event_loop = EventLoop::new(outbox)?;
+    let mut engine = Config::default().idle(idle);
     // Pages from anywhere: nothing that a message could do is worth protecting here.
     let mut server = ServerConfig::default().origins(OriginPolicy::Any);
     if let Some(bytes) = config.max_message {
         server = server.max_message(bytes);
+        engine = engine.outbox(OUTBOX_SOFT, bytes.saturating_add(OUTBOX_ROOM));
     }
+    let mut event_loop = EventLoop::new(engine)?;
     let address = config.address.as_str();
     let listener = match config.service {
         Service::Echo => event_loop.listen(address, server, Echo),

@@ -81,3 +81,20 @@ impl<R: Reactor> Listener<R> {
 fn concerns_one_connection(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_concerns_one_connection_lets_accepting_go_on_at_once() {
+        for kind in [io::ErrorKind::ConnectionAborted, io::ErrorKind::Interrupted] {
+            assert!(concerns_one_connection(&kind.into()), "{kind}");
+        }
+        // EINVAL, EMFILE, ENFILE, ENOBUFS, ENOMEM: trying again at once would never end.
+        for code in [22, 24, 23, 105, 12] {
+            let error = io::Error::from_raw_os_error(code);
+            assert!(!concerns_one_connection(&error), "{error}");
+        }
+    }
+}

@@ -56,7 +56,7 @@ pub(crate) enum End {
 /// When queued output is too much.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct OutboxLimits {
-    /// Above this many bytes the peer is not read from, and must make progress.
+    /// Above this many bytes a server does not read from the peer, which must make progress.
     pub(crate) soft: usize,
     /// No message is queued that makes it more than this many bytes.
     pub(crate) hard: usize,
