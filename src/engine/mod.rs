@@ -15,6 +15,7 @@ mod idle;
 mod ids;
 mod publisher;
 mod timers;
+mod wait;
 
 pub use connection_map::ConnectionMap;
 pub use context::{Context, SubscribeError};

@@ -1,0 +1,107 @@
+//! Between two turns: looking for work, and sleeping while there is none.
+
+use std::io;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::EventLoop;
+use super::idle::PREEMPTED;
+use crate::net::listener::Listener;
+use crate::reactor::Reactor;
+
+/// How many looks for work are made between two offers of the processor to others.
+const LOOKS: u32 = 32;
+
+impl<S, R: Reactor> EventLoop<S, R> {
+    /// Waits for work, for `timeout` at most, and reads the clock.
+    pub(super) fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        self.ready.clear();
+        // The time of the last turn: a turn's own length is nothing to a deadline's coarseness,
+        // but much to a timer.
+        let precise = self.local_events.has_timers();
+        let now = if precise { self.streams.reactor.now() } else { self.sockets.now };
+        let timeout = if self.has_work(now) { Some(Duration::ZERO) } else { timeout };
+        let timeout = earliest(timeout, self.until_deadline(now));
+        if self.idle.is_busy() || timeout == Some(Duration::ZERO) {
+            self.streams.reactor.poll(Some(Duration::ZERO), &mut self.ready)?;
+        } else if !self.idle.is_adaptive() {
+            self.sleep(timeout)?;
+        } else if let Some(looked) = self.spin(timeout)? {
+            let start = self.streams.reactor.now();
+            self.sleep(timeout.map(|timeout| timeout.saturating_sub(looked)))?;
+            self.idle.slept(self.streams.reactor.now().duration_since(start));
+        }
+        self.sockets.now = self.streams.reactor.now();
+        Ok(())
+    }
+
+    /// Looks for work without sleeping, for as long as it promises to pay. Tells for how long it
+    /// was in vain, if it was.
+    fn spin(&mut self, timeout: Option<Duration>) -> io::Result<Option<Duration>> {
+        let start = self.streams.reactor.now();
+        let budget = self.idle.spin(start).min(timeout.unwrap_or(Duration::MAX));
+        let (mut before, mut looks) = (start, 0);
+        while before.duration_since(start) < budget {
+            self.streams.reactor.poll(Some(Duration::ZERO), &mut self.ready)?;
+            if !self.ready.is_empty() || self.has_remote_work() {
+                self.idle.hit();
+                return Ok(None);
+            }
+            let now = self.streams.reactor.now();
+            if now.duration_since(before) > PREEMPTED {
+                self.idle.preempted(now);
+                return Ok(Some(now.duration_since(start)));
+            }
+            before = now;
+            looks += 1;
+            if looks % LOOKS == 0 {
+                thread::yield_now();
+            }
+        }
+        if !budget.is_zero() {
+            self.idle.miss();
+        }
+        Ok(Some(before.duration_since(start)))
+    }
+
+    fn sleep(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        self.shared.doorbell.about_to_sleep();
+        let timeout = if self.has_remote_work() { Some(Duration::ZERO) } else { timeout };
+        let polled = self.streams.reactor.poll(timeout, &mut self.ready);
+        self.shared.doorbell.awake();
+        polled
+    }
+
+    /// Whether other threads, or handlers' events, want something.
+    fn has_remote_work(&self) -> bool {
+        self.shared.has_work(self.ending.seen()) || self.has_events()
+    }
+
+    /// Whether there is something to do that no readiness will bring up.
+    fn has_work(&self, now: Instant) -> bool {
+        self.sockets.has_work()
+            || !self.topics.is_settled()
+            || self.has_remote_work()
+            || self.ending.is_due()
+            || (self.sockets.len() < self.max_connections
+                && self.listeners.iter().flatten().any(|listener| listener.may_accept(now)))
+    }
+
+    fn until_deadline(&mut self, now: Instant) -> Option<Duration> {
+        // A listener that may not accept anyhow waits for a connection to end, not for a time.
+        let accepting = self.sockets.len() < self.max_connections;
+        let listeners = self.listeners.iter().flatten().filter(|_| accepting);
+        let listeners = listeners.filter_map(Listener::deadline).min();
+        let deadline = earliest(self.sockets.next_deadline(), self.ending.deadline());
+        let deadline = earliest(deadline, self.local_events.next_due());
+        let deadline = earliest(deadline, listeners)?;
+        Some(deadline.saturating_duration_since(now))
+    }
+}
+
+fn earliest<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}
