@@ -72,6 +72,7 @@ pub struct Config {
     pub(crate) inbox: usize,
     pub(crate) on_panic: OnPanic,
     pub(crate) timers: usize,
+    pub(crate) slow_handler: Option<Duration>,
 }
 
 impl Default for Config {
@@ -90,6 +91,7 @@ impl Default for Config {
             inbox: 65_536,
             on_panic: OnPanic::default(),
             timers: 1_048_576,
+            slow_handler: None,
         }
     }
 }
@@ -187,6 +189,15 @@ impl Config {
     #[must_use]
     pub const fn on_panic(mut self, on_panic: OnPanic) -> Self {
         self.on_panic = on_panic;
+        self
+    }
+
+    /// Tells of calls of handlers that take at least this long: a [`SlowCall`](crate::SlowCall) is
+    /// published for each. Default: none is told of. Every call is timed then, which reads the
+    /// clock twice, some tens of nanoseconds.
+    #[must_use]
+    pub const fn slow_handler(mut self, limit: Duration) -> Self {
+        self.slow_handler = Some(limit);
         self
     }
 

@@ -149,6 +149,13 @@
 //! # Ok::<(), eventwire::Error>(())
 //! ```
 //!
+//! # Numbers
+//!
+//! [`LoopHandle::stats`] tells any thread what a loop does and holds: connections and why they
+//! ended, messages and bytes, events and timers, how long turns and handlers take. It never waits
+//! for the loop, so that it tells of one that hangs. [`Config::slow_handler`] has the loop publish
+//! a [`SlowCall`] for each call of a handler that takes too long.
+//!
 //! # Promises
 //!
 //! - A connection's output leaves in the order of the calls, [sent](Context::send) or
@@ -184,7 +191,7 @@
 //! proto/                      RFC 6455 without I/O
 //!   connection/               the state machine: bytes and the time in, messages and bytes out
 //!   handshake/                the opening handshake, both sides
-//! slots.rs                    a slab with generations
+//! slots.rs histogram.rs       a slab with generations, times in buckets
 //! ```
 //!
 //! `proto`, `queue`, `topics`, `timers` and `slots` never read a clock, never draw randomness and
@@ -193,6 +200,7 @@
 mod config;
 mod engine;
 mod error;
+mod histogram;
 mod net;
 pub mod proto;
 mod queue;
@@ -203,11 +211,12 @@ mod topics;
 
 pub use config::{ClientConfig, Config, Idle, OnPanic, ServerConfig};
 pub use engine::{
-    ConnectionId, ConnectionMap, Context, EventHandler, EventLoop, ListenerId, LoopHandle,
-    PublishError, Publisher, RunEnd, RunSummary, SubscribeError, TimerId, TopicId, Upgrade,
-    WebSocketHandler,
+    ConnectionId, ConnectionMap, Context, EventHandler, EventLoop, ListenerId, LoopHandle, Method,
+    PublishError, Publisher, RunEnd, RunSummary, SlowCall, Stats, SubscribeError, TimerId, TopicId,
+    Upgrade, WebSocketHandler,
 };
 pub use error::Error;
+pub use histogram::Histogram;
 pub use net::{ConnectError, Disconnect, SendStatus};
 pub use proto::{CloseCode, Message, PreparedMessage};
 

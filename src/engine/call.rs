@@ -1,8 +1,11 @@
-//! Calls of the application's handlers, and what becomes of their panics.
+//! Calls of the application's handlers: what becomes of their panics, and how long they take.
 
-use std::any::Any;
+use std::any::{Any, type_name};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use super::stats::Meters;
 use super::{ConnectionId, Context, EventLoop, WebSocketHandler};
 use crate::config::OnPanic;
 use crate::net::disconnect::Disconnect;
@@ -11,12 +14,149 @@ use crate::proto::CloseCode;
 use crate::reactor::Reactor;
 use crate::slots::Key;
 
+/// A method of a handler, as [`SlowCall`] names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Method {
+    /// [`WebSocketHandler::on_upgrade`].
+    Upgrade,
+    /// [`WebSocketHandler::on_open`].
+    Open,
+    /// [`WebSocketHandler::on_message`].
+    Message,
+    /// [`WebSocketHandler::on_ping`].
+    Ping,
+    /// [`WebSocketHandler::on_pong`].
+    Pong,
+    /// [`WebSocketHandler::on_drained`].
+    Drained,
+    /// [`WebSocketHandler::on_close`].
+    Close,
+    /// [`WebSocketHandler::on_connect_error`].
+    ConnectError,
+    /// [`EventHandler::on_event`](crate::EventHandler::on_event), of the type with that name.
+    Event(&'static str),
+    /// [`EventHandler::on_batch_end`](crate::EventHandler::on_batch_end), of the type with that
+    /// name.
+    BatchEnd(&'static str),
+}
+
+impl Method {
+    /// Whether it handles events of the type with that name.
+    fn is_of(self, event: &str) -> bool {
+        matches!(self, Self::Event(name) | Self::BatchEnd(name) if name == event)
+    }
+}
+
+/// A handler held the loop up for as long as
+/// [`Config::slow_handler`](crate::Config::slow_handler) says, or longer.
+///
+/// The loop publishes it as an event, after the call: register for it with
+/// [`EventLoop::on`](crate::EventLoop::on). It is not published for handlers of this very type. A
+/// loop that is being held up is seen from other threads: [`Stats::turn_since`](crate::Stats).
+///
+/// ```
+/// use std::time::Duration;
+/// use eventwire::{Config, Context, EventLoop, SlowCall};
+///
+/// struct Report;
+///
+/// let mut event_loop = EventLoop::new(Config::default().slow_handler(Duration::ZERO))?;
+/// event_loop.on(|_: &Report, _: &mut Context<'_>, _: &mut ()| { /* far too much work */ });
+/// event_loop.on(|slow: &SlowCall, cx: &mut Context<'_>, _: &mut ()| {
+///     eprintln!("{:?} took {:?}", slow.method, slow.time);
+///     cx.stop();
+/// });
+/// assert!(event_loop.publisher().publish(Report).is_ok());
+/// event_loop.run(&mut ())?;
+/// # Ok::<(), eventwire::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SlowCall {
+    /// Which method it was.
+    pub method: Method,
+    /// Whose, unless it handled an event of the application's.
+    pub conn: Option<ConnectionId>,
+    /// How long it took.
+    pub time: Duration,
+}
+
+/// Of so many calls one is timed, unless slow ones are to be told of: reading the clock costs
+/// about as much as handling a short message.
+const TIMED: u64 = 16;
+
+/// How handlers are called: what becomes of their panics, and how long they take.
+#[derive(Debug)]
+pub(super) struct Calls {
+    on_panic: OnPanic,
+    /// Longer calls are told of.
+    limit: Option<Duration>,
+    meters: Arc<Meters>,
+    count: u64,
+    /// Calls that panicked.
+    pub(super) panics: u64,
+    /// Calls that took longer than `limit`.
+    pub(super) slow: u64,
+}
+
+impl Calls {
+    pub(super) const fn new(
+        on_panic: OnPanic,
+        limit: Option<Duration>,
+        meters: Arc<Meters>,
+    ) -> Self {
+        Self { on_panic, limit, meters, count: 0, panics: 0, slow: 0 }
+    }
+
+    /// Calls a handler; if it panics, returns the panic's message.
+    #[inline]
+    pub(super) fn call<T>(
+        &mut self,
+        method: Method,
+        conn: Option<ConnectionId>,
+        cx: &mut Context<'_>,
+        call: impl FnOnce(&mut Context<'_>) -> T,
+    ) -> Result<T, String> {
+        self.count += 1;
+        let is_timed = self.limit.is_some() || self.count % TIMED == 0;
+        let start = is_timed.then(|| cx.io.now());
+        let result = guard(self.on_panic, || call(cx));
+        self.panics += u64::from(result.is_err());
+        if let Some(start) = start {
+            self.note_time(method, conn, start, cx);
+        }
+        result
+    }
+
+    #[cold]
+    fn note_time(
+        &mut self,
+        method: Method,
+        conn: Option<ConnectionId>,
+        start: Instant,
+        cx: &mut Context<'_>,
+    ) {
+        let time = cx.io.now().saturating_duration_since(start);
+        self.meters.handler_time.record(time);
+        if self.limit.is_none_or(|limit| time < limit) {
+            return;
+        }
+        self.slow += 1;
+        if !method.is_of(type_name::<SlowCall>()) {
+            // Nobody is obliged to register for it, and the stats have counted it.
+            let _ = cx.events.push(SlowCall { method, conn, time });
+        }
+    }
+}
+
 impl<S, R: Reactor> EventLoop<S, R> {
     /// Calls a connection's handler, lending it the rest of the loop; `None` if it panicked, or
     /// there is no such connection.
     pub(super) fn call<T>(
         &mut self,
         conn: Key,
+        method: Method,
         call: impl FnOnce(&mut dyn WebSocketHandler<S>, ConnectionId, &mut Context<'_>) -> T,
     ) -> Option<T> {
         let socket = self.sockets.get(conn)?;
@@ -29,7 +169,9 @@ impl<S, R: Reactor> EventLoop<S, R> {
             ending: &mut self.ending,
         };
         let handler = &mut *endpoint.handler;
-        match guard(self.on_panic, || call(handler, ConnectionId(conn), &mut context)) {
+        let id = ConnectionId(conn);
+        let result = self.calls.call(method, Some(id), &mut context, |cx| call(handler, id, cx));
+        match result {
             Ok(value) => Some(value),
             Err(message) => {
                 self.panicked(conn, message);
@@ -58,7 +200,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
 /// No state of the engine is half-changed then: handlers reach it through methods of [`Context`]
 /// alone, and inside those no code of the application runs.
 #[inline]
-pub(super) fn guard<T>(on_panic: OnPanic, call: impl FnOnce() -> T) -> Result<T, String> {
+fn guard<T>(on_panic: OnPanic, call: impl FnOnce() -> T) -> Result<T, String> {
     match on_panic {
         OnPanic::CloseConnection => catch_unwind(AssertUnwindSafe(call)).map_err(message_of),
         OnPanic::Propagate => Ok(call()),

@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use super::endpoint::Endpoint;
-use super::{EventLoop, Upgrade};
+use super::{EventLoop, Method, Upgrade};
 use crate::net::disconnect::{ConnectError, Disconnect};
 use crate::net::socket::{End, Socket};
 use crate::net::sockets::Lent;
@@ -179,23 +179,33 @@ impl<S, R: Reactor> EventLoop<S, R> {
     fn dispatch(&mut self, conn: Key, event: Event<'_>, base: usize, state: &mut S) {
         match event {
             Event::Message(Incoming::Borrowed(message)) => {
+                self.tally.messages_received += 1;
                 let payload = (message.as_bytes().as_ptr() as usize).wrapping_sub(base);
                 self.sockets.lend(Lent::new(message, payload, false));
-                self.call(conn, |handler, id, cx| handler.on_message(id, message, cx, state));
+                self.call(conn, Method::Message, |handler, id, cx| {
+                    handler.on_message(id, message, cx, state);
+                });
             }
             Event::Message(incoming) => {
+                self.tally.messages_received += 1;
                 let message = incoming.message();
                 self.sockets.lend(Lent::new(message, HEADROOM, true));
-                self.call(conn, |handler, id, cx| handler.on_message(id, message, cx, state));
+                self.call(conn, Method::Message, |handler, id, cx| {
+                    handler.on_message(id, message, cx, state);
+                });
                 if let Incoming::Assembled(_, buffer) = incoming {
                     self.sockets.take_back_assembled(buffer);
                 }
             }
             Event::Ping(payload) => {
-                self.call(conn, |handler, id, cx| handler.on_ping(id, &payload, cx, state));
+                self.call(conn, Method::Ping, |handler, id, cx| {
+                    handler.on_ping(id, &payload, cx, state);
+                });
             }
             Event::Pong(payload) => {
-                self.call(conn, |handler, id, cx| handler.on_pong(id, &payload, cx, state));
+                self.call(conn, Method::Pong, |handler, id, cx| {
+                    handler.on_pong(id, &payload, cx, state);
+                });
             }
             Event::Close(payload) => self.closed_by_peer(conn, &payload),
             Event::Request(head) => self.upgrade(conn, &head, state),
@@ -219,7 +229,9 @@ impl<S, R: Reactor> EventLoop<S, R> {
             }
         };
         let upgrade = self
-            .call(conn, |handler, id, cx| handler.on_upgrade(id, &request, cx, state))
+            .call(conn, Method::Upgrade, |handler, id, cx| {
+                handler.on_upgrade(id, &request, cx, state)
+            })
             // It panicked.
             .unwrap_or_else(|| Upgrade::refuse(500));
         let Some(socket) = self.sockets.get(conn) else {
@@ -244,8 +256,9 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let socket = self.sockets.get_mut(conn).filter(|socket| socket.protocol.is_open());
         if let Some(socket) = socket {
             socket.opened = true;
+            self.tally.opened();
             self.sockets.arm(conn);
-            self.call(conn, |handler, id, cx| handler.on_open(id, cx, state));
+            self.call(conn, Method::Open, |handler, id, cx| handler.on_open(id, cx, state));
         }
     }
 
@@ -319,13 +332,19 @@ impl<S, R: Reactor> EventLoop<S, R> {
         self.topics.remove_connection(conn);
         match *end {
             End::Disconnect(reason) if opened => {
-                self.call(conn, |handler, id, cx| handler.on_close(id, &reason, cx, state));
+                self.tally.closed(&reason);
+                self.call(conn, Method::Close, |handler, id, cx| {
+                    handler.on_close(id, &reason, cx, state);
+                });
             }
             // Who never got past a listener's handshake was none of the application's yet.
             End::Connect(error) if connecting => {
-                self.call(conn, |handler, id, cx| handler.on_connect_error(id, &error, cx, state));
+                self.tally.not_opened();
+                self.call(conn, Method::ConnectError, |handler, id, cx| {
+                    handler.on_connect_error(id, &error, cx, state);
+                });
             }
-            End::Disconnect(_) | End::Connect(_) => {}
+            End::Disconnect(_) | End::Connect(_) => self.tally.not_opened(),
         }
     }
 

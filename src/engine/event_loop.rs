@@ -2,17 +2,19 @@ use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use slab::Slab;
 
+use super::call::Calls;
 use super::drain::{Ending, RunSummary};
 use super::endpoint::{Endpoint, check_subprotocols};
 use super::events::{Events, GROUP_BUDGET, TURN_BUDGET};
 use super::handle::Shared;
 use super::idle::IdleStrategy;
-use super::{ListenerId, LoopHandle, TopicId, WebSocketHandler};
-use crate::config::{Config, OnPanic, ServerConfig};
+use super::stats::{Meters, Tally};
+use super::{ListenerId, LoopHandle, Method, TopicId, WebSocketHandler};
+use crate::config::{Config, ServerConfig};
 use crate::error::Error;
 use crate::net::listener::Listener;
 use crate::net::pending::PendingHandshakes;
@@ -79,7 +81,11 @@ pub struct EventLoop<S, R: Reactor = MioReactor> {
     pub(super) shared: Arc<Shared>,
     pub(super) handle: LoopHandle,
     pub(super) max_connections: usize,
-    pub(super) on_panic: OnPanic,
+    pub(super) calls: Calls,
+    pub(super) tally: Tally,
+    pub(super) meters: Arc<Meters>,
+    /// When the wake was asked for that ended the last sleep, until an event is handled.
+    pub(super) woken_at: Option<Instant>,
     pub(super) ending: Ending,
 }
 
@@ -106,7 +112,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let max_connections = config.max_connections.unwrap_or_else(|| reactor.max_connections());
         let reserved = max_connections.min(RESERVED_CONNECTIONS);
         let shared = Arc::new(Shared::default());
-        let handle = LoopHandle::new(Arc::clone(&shared), reactor.waker());
+        let meters = Arc::new(Meters::new(now));
+        let handle = LoopHandle::new(Arc::clone(&shared), Arc::clone(&meters), reactor.waker());
         Ok(Self {
             sockets: Sockets::new(reserved, MaskKeys::new(entropy), now, config.outbox),
             streams: Streams::new(reactor, reserved),
@@ -122,7 +129,10 @@ impl<S, R: Reactor> EventLoop<S, R> {
             shared,
             handle,
             max_connections,
-            on_panic: config.on_panic,
+            calls: Calls::new(config.on_panic, config.slow_handler, Arc::clone(&meters)),
+            tally: Tally::default(),
+            meters,
+            woken_at: None,
             ending: Ending::new(),
         })
     }
@@ -253,7 +263,9 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// When the system no longer tells what is ready.
     pub fn turn(&mut self, timeout: Option<Duration>, state: &mut S) -> Result<(), Error> {
         self.wait(timeout).map_err(Error::io("wait for readiness"))?;
+        self.begin_turn();
         self.local_events.expire(self.sockets.now);
+        let works = !self.ready.is_empty() || self.has_work(self.sockets.now);
         self.serve_ready(state);
         self.serve_resumed(state);
         // After reading: what has arrived in time may not have been read in time.
@@ -267,6 +279,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         self.tell_drained(state);
         self.reap(state);
         self.end_drain();
+        self.end_turn(works);
         Ok(())
     }
 
@@ -346,7 +359,9 @@ impl<S, R: Reactor> EventLoop<S, R> {
             if self.sockets.get(conn).is_some_and(|socket| socket.blocked) {
                 continue;
             }
-            self.call(conn, |handler, conn, cx| handler.on_drained(conn, cx, state));
+            self.call(conn, Method::Drained, |handler, conn, cx| {
+                handler.on_drained(conn, cx, state);
+            });
         }
     }
 }

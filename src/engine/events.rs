@@ -1,10 +1,9 @@
 //! The event bus: typed events to the handlers that were registered for them.
 
-use std::any::{Any, TypeId};
+use std::any::{Any, TypeId, type_name};
 
-use super::call::guard;
-use super::{Context, EventLoop, Publisher};
-use crate::config::OnPanic;
+use super::call::Calls;
+use super::{Context, EventLoop, Method, Publisher};
 use crate::queue::{Inbox, InboxReceiver, LaneSender};
 use crate::reactor::Reactor;
 
@@ -47,12 +46,23 @@ pub(super) struct Events<S> {
     types: Vec<(TypeId, Box<dyn EventType<S>>)>,
     /// Events that one publisher's queue holds.
     capacity: usize,
+    /// Events that were handled.
+    pub(super) handled: u64,
 }
 
 /// One type of events, whichever it is.
 trait EventType<S> {
-    /// Handles up to `budget` events.
-    fn handle(&mut self, budget: usize, on_panic: OnPanic, cx: &mut Context<'_>, state: &mut S);
+    /// Handles up to `budget` events; tells how many.
+    fn handle(
+        &mut self,
+        budget: usize,
+        calls: &mut Calls,
+        cx: &mut Context<'_>,
+        state: &mut S,
+    ) -> usize;
+
+    /// How many other threads have published.
+    fn waiting(&self) -> usize;
 
     /// Whether other threads have published some.
     fn has_events(&self) -> bool;
@@ -66,21 +76,34 @@ struct Typed<S, E> {
 }
 
 impl<S: 'static, E: 'static> EventType<S> for Typed<S, E> {
-    fn handle(&mut self, budget: usize, on_panic: OnPanic, cx: &mut Context<'_>, state: &mut S) {
+    fn handle(
+        &mut self,
+        budget: usize,
+        calls: &mut Calls,
+        cx: &mut Context<'_>,
+        state: &mut S,
+    ) -> usize {
+        let (event_call, end_call) =
+            (Method::Event(type_name::<E>()), Method::BatchEnd(type_name::<E>()));
         // The panic hook has told of a panic, and there is no connection to tell more of it.
         let mut handled = 0;
         while handled < budget {
             let Some(event) = cx.events.pop().or_else(|| self.receiver.take()) else { break };
             for handler in &mut self.handlers {
-                let _ = guard(on_panic, || handler.on_event(&event, cx, state));
+                let _ = calls.call(event_call, None, cx, |cx| handler.on_event(&event, cx, state));
             }
             handled += 1;
         }
         if handled > 0 {
             for handler in &mut self.handlers {
-                let _ = guard(on_panic, || handler.on_batch_end(cx, state));
+                let _ = calls.call(end_call, None, cx, |cx| handler.on_batch_end(cx, state));
             }
         }
+        handled
+    }
+
+    fn waiting(&self) -> usize {
+        self.receiver.len()
     }
 
     fn has_events(&self) -> bool {
@@ -94,13 +117,18 @@ impl<S: 'static, E: 'static> EventType<S> for Typed<S, E> {
 
 impl<S> Events<S> {
     pub(super) const fn new(capacity: usize) -> Self {
-        Self { types: Vec::new(), capacity }
+        Self { types: Vec::new(), capacity, handled: 0 }
     }
 
     /// Whether other threads have published something.
     #[inline]
     pub(super) fn has_events(&self) -> bool {
         self.types.iter().any(|(_, events)| events.has_events())
+    }
+
+    /// How many events other threads have published that wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.types.iter().map(|(_, events)| events.waiting()).sum()
     }
 
     /// Takes no more events: every publisher learns so.
@@ -171,6 +199,10 @@ impl<S, R: Reactor> EventLoop<S, R> {
         if !self.has_events() {
             return;
         }
+        if let Some(woken) = self.woken_at.take() {
+            let now = self.streams.reactor.now();
+            self.meters.wake_latency.record(now.saturating_duration_since(woken));
+        }
         let mut context = Context {
             sockets: &mut self.sockets,
             topics: &mut self.topics,
@@ -179,7 +211,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
             ending: &mut self.ending,
         };
         for (_, events) in &mut self.events.types {
-            events.handle(budget, self.on_panic, &mut context, state);
+            let handled = events.handle(budget, &mut self.calls, &mut context, state);
+            self.events.handled += handled as u64;
         }
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crossbeam_queue::SegQueue;
 
 use super::drain::TimeLeft;
+use super::stats::Meters;
 use crate::queue::Doorbell;
 use crate::reactor::Wake;
 use crate::slots::Key;
@@ -15,6 +16,7 @@ use crate::slots::Key;
 #[derive(Clone)]
 pub struct LoopHandle {
     shared: Arc<Shared>,
+    meters: Arc<Meters>,
     wake: Arc<dyn Fn() + Send + Sync>,
 }
 
@@ -42,10 +44,10 @@ impl Shared {
 }
 
 impl LoopHandle {
-    pub(super) fn new(shared: Arc<Shared>, waker: impl Wake) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, meters: Arc<Meters>, waker: impl Wake) -> Self {
         // A wake that fails has lost its loop, and nobody is left to hear of it.
         let wake = Arc::new(move || drop(waker.wake()));
-        Self { shared, wake }
+        Self { shared, meters, wake }
     }
 
     /// Ends the loop after its present turn: every connection is closed with code 1001, and
@@ -88,6 +90,10 @@ impl LoopHandle {
     pub(super) fn push_resolved(&self, resolved: Resolved) {
         self.shared.resolved.push(resolved);
         self.ring();
+    }
+
+    pub(super) fn meters(&self) -> &Meters {
+        &self.meters
     }
 
     pub(super) fn ring(&self) {

@@ -14,9 +14,11 @@ mod handler;
 mod idle;
 mod ids;
 mod publisher;
+mod stats;
 mod timers;
 mod wait;
 
+pub use call::{Method, SlowCall};
 pub use connection_map::ConnectionMap;
 pub use context::{Context, SubscribeError};
 pub use drain::{RunEnd, RunSummary};
@@ -26,3 +28,4 @@ pub use handle::LoopHandle;
 pub use handler::{Upgrade, WebSocketHandler};
 pub use ids::{ConnectionId, ListenerId, TimerId, TopicId};
 pub use publisher::{PublishError, Publisher};
+pub use stats::Stats;

@@ -69,6 +69,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let timeout = if self.has_remote_work() { Some(Duration::ZERO) } else { timeout };
         let polled = self.streams.reactor.poll(timeout, &mut self.ready);
         self.shared.doorbell.awake();
+        self.woken_at = self.streams.reactor.woken();
         polled
     }
 
@@ -78,7 +79,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     }
 
     /// Whether there is something to do that no readiness will bring up.
-    fn has_work(&self, now: Instant) -> bool {
+    pub(super) fn has_work(&self, now: Instant) -> bool {
         self.sockets.has_work()
             || !self.topics.is_settled()
             || self.has_remote_work()

@@ -2,6 +2,7 @@
 //! that knows which reactor it runs on.
 
 use std::io::{self, IoSlice};
+use std::time::Instant;
 
 use crate::reactor::Reactor;
 
@@ -9,6 +10,9 @@ use crate::reactor::Reactor;
 pub(crate) trait Transmit {
     /// Sends on the stream in `slot`; tells how much was taken, zero if it can take nothing now.
     fn transmit(&mut self, slot: usize, slices: &[IoSlice<'_>]) -> io::Result<usize>;
+
+    /// The present moment, which is later than that of the turn.
+    fn now(&mut self) -> Instant;
 }
 
 /// The reactor and its streams.
@@ -16,12 +20,16 @@ pub(crate) trait Transmit {
 pub(crate) struct Streams<R: Reactor> {
     pub(crate) reactor: R,
     streams: Vec<Option<R::Stream>>,
+    /// Bytes that streams brought.
+    pub(crate) received: u64,
+    /// Bytes that streams took.
+    pub(crate) sent: u64,
 }
 
 impl<R: Reactor> Streams<R> {
     /// Room for `capacity` streams.
     pub(crate) fn new(reactor: R, capacity: usize) -> Self {
-        Self { reactor, streams: Vec::with_capacity(capacity) }
+        Self { reactor, streams: Vec::with_capacity(capacity), received: 0, sent: 0 }
     }
 
     pub(crate) fn insert(&mut self, slot: usize, stream: R::Stream) {
@@ -41,7 +49,9 @@ impl<R: Reactor> Streams<R> {
     /// Receives; `None`: nothing is there now.
     #[inline]
     pub(crate) fn recv(&mut self, slot: usize, buffer: &mut [u8]) -> io::Result<Option<usize>> {
-        self.call(slot, |reactor, stream| reactor.recv(stream, buffer))
+        let received = self.call(slot, |reactor, stream| reactor.recv(stream, buffer))?;
+        self.received += received.unwrap_or(0) as u64;
+        Ok(received)
     }
 
     /// Ends the sending half. A peer that is gone already needs no farewell.
@@ -87,6 +97,12 @@ impl<R: Reactor> Transmit for Streams<R> {
             [slice] => self.call(slot, |reactor, stream| reactor.send(stream, slice))?,
             _ => self.call(slot, |reactor, stream| reactor.send_vectored(stream, slices))?,
         };
-        Ok(sent.unwrap_or(0))
+        let sent = sent.unwrap_or(0);
+        self.sent += sent as u64;
+        Ok(sent)
+    }
+
+    fn now(&mut self) -> Instant {
+        self.reactor.now()
     }
 }

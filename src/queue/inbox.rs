@@ -131,6 +131,11 @@ impl<E> InboxReceiver<E> {
             || self.lanes.iter().any(Taken::has_events)
     }
 
+    /// How many events there are to take.
+    pub(crate) fn len(&self) -> usize {
+        self.lanes.iter().map(Taken::len).sum()
+    }
+
     /// Takes an event, of one lane after the other. Per lane, in the order in which they were put
     /// in.
     pub(crate) fn take(&mut self) -> Option<E> {
@@ -173,7 +178,11 @@ impl<E> Drop for InboxReceiver<E> {
 
 impl<E> Taken<E> {
     fn has_events(&self) -> bool {
-        self.lane.announced.load(Ordering::Acquire) != self.count
+        self.len() > 0
+    }
+
+    fn len(&self) -> usize {
+        self.lane.announced.load(Ordering::Acquire).wrapping_sub(self.count)
     }
 
     /// Whether nothing is left and nothing will come.

@@ -69,6 +69,16 @@ impl LocalEvents {
         (self.len, self.timers_set) = (0, 0);
     }
 
+    /// What waits, due timers that were cancelled since included.
+    pub(crate) const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Timers that are set.
+    pub(crate) const fn timers_set(&self) -> usize {
+        self.timers_set
+    }
+
     /// Whether nothing waits.
     pub(crate) const fn is_empty(&self) -> bool {
         self.len == 0

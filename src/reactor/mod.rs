@@ -75,6 +75,11 @@ pub trait Reactor: Sized {
     /// The monotonic time.
     fn now(&mut self) -> Instant;
 
+    /// When the first wake since the last call of this was asked for, if the reactor knows.
+    fn woken(&mut self) -> Option<Instant> {
+        None
+    }
+
     /// A source of unpredictable bytes (mask keys, nonces).
     ///
     /// # Errors

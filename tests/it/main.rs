@@ -13,6 +13,7 @@ mod listeners;
 mod panics;
 mod server;
 mod simulation;
+mod stats;
 mod tidy;
 mod timers;
 mod topics;

@@ -14,6 +14,7 @@ use source::{Source, line_of, occurrences, paths};
 /// it may import. `lib.rs`, the facade's top, may import everything.
 const LAYERS: &[(&str, &[&str])] = &[
     ("slots", &[]),
+    ("histogram", &[]),
     ("proto", &[]),
     ("timers", &["slots"]),
     // A timer's event waits beside those that are published at once.
@@ -27,12 +28,23 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("config", &["proto", "net::socket::OutboxLimits", "topics::TopicLimits"]),
     (
         "engine",
-        &["slots", "proto", "queue", "timers", "topics", "reactor", "net", "error", "config"],
+        &[
+            "slots",
+            "histogram",
+            "proto",
+            "queue",
+            "timers",
+            "topics",
+            "reactor",
+            "net",
+            "error",
+            "config",
+        ],
     ),
 ];
 
 /// Layers without I/O: bytes, keys and the time are arguments.
-const PURE: &[&str] = &["slots", "proto", "queue", "timers", "topics"];
+const PURE: &[&str] = &["slots", "histogram", "proto", "queue", "timers", "topics"];
 
 /// What pure layers do without. Default hashers draw randomness.
 const IMPURE: &[&str] = &[

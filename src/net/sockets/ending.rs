@@ -113,6 +113,7 @@ impl Sockets {
 
     /// The peer does not read: what is queued is forgotten, and it is told with 1013.
     pub(super) fn overflow(&mut self, conn: Key) -> SendStatus {
+        self.messages_dropped += 1;
         if let Some(socket) = self.slots.get_mut(conn) {
             if let Some(outbox) = &mut socket.outbox {
                 outbox.truncate(&mut self.pool);

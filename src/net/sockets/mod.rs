@@ -52,6 +52,10 @@ pub(crate) struct Sockets {
     wheel: DeadlineWheel,
     pub(crate) now: Instant,
     limits: OutboxLimits,
+    /// Messages that were taken for a connection.
+    pub(crate) messages_sent: u64,
+    /// Messages that were not, because too much waited.
+    pub(crate) messages_dropped: u64,
 }
 
 /// The connection whose input is being handled: its output is corked.
@@ -105,6 +109,8 @@ impl Sockets {
             wheel: DeadlineWheel::new(now),
             now,
             limits,
+            messages_sent: 0,
+            messages_dropped: 0,
         }
     }
 

@@ -35,6 +35,7 @@ impl Sockets {
             {
                 let key = socket.protocol.mask_key(&mut self.keys);
                 self.cork.push_frame(message.opcode(), message.as_bytes(), key);
+                self.messages_sent += 1;
                 return SendStatus::Sent;
             }
         }
@@ -150,6 +151,7 @@ impl Sockets {
             outbox.push_frame(opcode, payload, key, &mut self.pool);
             socket.outbox = Some(outbox);
         }
+        self.messages_sent += 1;
         self.pushed(conn, io)
     }
 

@@ -8,6 +8,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -49,11 +50,22 @@ pub struct MioReactor {
 
 /// Wakes a [`MioReactor`].
 #[derive(Clone, Debug)]
-pub struct MioWaker(Arc<Waker>);
+pub struct MioWaker(Arc<Woken>);
+
+#[derive(Debug)]
+struct Woken {
+    waker: Waker,
+    base: Instant,
+    /// When it was woken first, in nanoseconds after `base`; zero if that was told already.
+    at: AtomicU64,
+}
 
 impl Wake for MioWaker {
     fn wake(&self) -> io::Result<()> {
-        self.0.wake()
+        let at = u64::try_from(self.0.base.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        // Only the first of several is of interest; whether it was told orders nothing else.
+        let _ = self.0.at.compare_exchange(0, at, Ordering::Relaxed, Ordering::Relaxed);
+        self.0.waker.wake()
     }
 }
 
@@ -65,7 +77,9 @@ impl MioReactor {
     /// When the system has no descriptors left for it.
     pub fn new() -> io::Result<Self> {
         let poll = Poll::new()?;
-        let waker = MioWaker(Arc::new(Waker::new(poll.registry(), WAKE)?));
+        let waker = Waker::new(poll.registry(), WAKE)?;
+        let woken = Woken { waker, base: Instant::now(), at: AtomicU64::new(0) };
+        let waker = MioWaker(Arc::new(woken));
         Ok(Self { poll, events: Events::with_capacity(EVENTS), waker })
     }
 }
@@ -87,6 +101,12 @@ impl Reactor for MioReactor {
 
     fn now(&mut self) -> Instant {
         Instant::now()
+    }
+
+    fn woken(&mut self) -> Option<Instant> {
+        let Woken { base, at, .. } = &*self.waker.0;
+        let at = at.swap(0, Ordering::Relaxed);
+        (at > 0).then(|| base.checked_add(Duration::from_nanos(at))).flatten()
     }
 
     fn entropy(&mut self) -> io::Result<EntropySource> {

@@ -1,0 +1,270 @@
+//! What a loop does, in numbers that any thread may read.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use super::{EventLoop, LoopHandle};
+use crate::histogram::{Histogram, SharedHistogram};
+use crate::net::disconnect::Disconnect;
+use crate::reactor::Reactor;
+
+/// Makes [`Stats`], and [`Counts`]: its numbers alone, as the loop writes them for other threads.
+macro_rules! stats {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// What a loop did since it was made, and what it holds: a snapshot, to be had from any
+        /// thread with [`LoopHandle::stats`].
+        ///
+        /// The numbers are those of the end of the last turn; each is right by itself, and two of
+        /// them may be one turn apart. They count up and never wrap, except those that say "now".
+        ///
+        /// ```
+        /// use eventwire::{Config, EventLoop};
+        ///
+        /// let event_loop = EventLoop::<()>::new(Config::default())?;
+        /// let handle = event_loop.handle();
+        /// let reporter = std::thread::spawn(move || {
+        ///     let stats = handle.stats();
+        ///     println!("{} connections, turns of {:?}", stats.connections, stats.turn_time);
+        /// });
+        /// # assert!(reporter.join().is_ok());
+        /// # Ok::<(), eventwire::Error>(())
+        /// ```
+        #[derive(Clone, Debug, Default)]
+        #[non_exhaustive]
+        pub struct Stats {
+            $($(#[$doc])* pub $name: u64,)*
+            /// How long turns took that had something to do, without the wait before them.
+            pub turn_time: Histogram,
+            /// How long handlers took: of every 16th call, or of every call if the application
+            /// wants to be told of slow ones
+            /// ([`Config::slow_handler`](crate::Config::slow_handler)).
+            pub handler_time: Histogram,
+            /// From another thread's waking of a sleeping loop to the first handler that its event
+            /// was handed to.
+            pub wake_latency: Histogram,
+            /// When the present turn began, unless the loop waits for work. Long ago: a handler
+            /// holds the loop up, or the processor is not to be had.
+            pub turn_since: Option<Instant>,
+        }
+
+        #[derive(Clone, Copy, Debug)]
+        struct Counts {
+            $($name: u64,)*
+        }
+
+        impl Counts {
+            const LEN: usize = [$(stringify!($name)),*].len();
+
+            const fn into_array(self) -> [u64; Self::LEN] {
+                [$(self.$name),*]
+            }
+        }
+
+        impl Stats {
+            fn set_counts(&mut self, counts: [u64; Counts::LEN]) {
+                [$(self.$name),*] = counts;
+            }
+        }
+    };
+}
+
+stats! {
+    /// Connections now, those included that are being opened or closed.
+    connections,
+    /// Connections that were opened.
+    opened,
+    /// Connections that ended before they were open: refused, failed or cancelled.
+    not_opened,
+    /// Open connections that the application closed.
+    closed_by_application,
+    /// Open connections that their peer closed in order.
+    closed_by_peer,
+    /// Open connections whose stream failed, or ended without a close frame.
+    closed_by_failure,
+    /// Open connections whose peer read too slowly.
+    closed_by_overflow,
+    /// Open connections whose handler panicked.
+    closed_by_panic,
+    /// Open connections whose peer broke the protocol or a limit.
+    closed_by_protocol,
+    /// Open connections whose peer did not do in time what it had to.
+    closed_by_timeout,
+    /// Messages that arrived whole.
+    messages_received,
+    /// Bytes that arrived, frame headers and handshakes included.
+    bytes_received,
+    /// Messages that were taken for a connection, those of broadcasts once for each subscriber.
+    messages_sent,
+    /// Bytes that streams took, frame headers and handshakes included.
+    bytes_sent,
+    /// Messages that were not taken because their connection's outbox was full.
+    messages_dropped,
+    /// Events that were handled.
+    events,
+    /// Events that wait in inboxes now, due timers' included.
+    events_waiting,
+    /// Timers that are set now.
+    timers,
+    /// Calls of handlers that panicked.
+    panics,
+    /// Calls of handlers that took as long as
+    /// [`Config::slow_handler`](crate::Config::slow_handler) says, or longer.
+    slow_calls,
+    /// Turns of the loop, those included that found nothing to do.
+    turns,
+}
+
+/// What the loop writes and others read.
+#[derive(Debug)]
+pub(super) struct Meters {
+    /// When the loop was made.
+    base: Instant,
+    counts: [AtomicU64; Counts::LEN],
+    turn_time: SharedHistogram,
+    pub(super) handler_time: SharedHistogram,
+    pub(super) wake_latency: SharedHistogram,
+    /// When the present turn began, in nanoseconds after `base`; zero while the loop waits.
+    turn_since: AtomicU64,
+}
+
+/// What the loop counts itself; its parts count the rest.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Tally {
+    turns: u64,
+    opened: u64,
+    not_opened: u64,
+    closed_by_application: u64,
+    closed_by_peer: u64,
+    closed_by_failure: u64,
+    closed_by_overflow: u64,
+    closed_by_panic: u64,
+    closed_by_protocol: u64,
+    closed_by_timeout: u64,
+    pub(super) messages_received: u64,
+}
+
+impl Meters {
+    pub(super) fn new(base: Instant) -> Self {
+        Self {
+            base,
+            counts: [const { AtomicU64::new(0) }; Counts::LEN],
+            turn_time: SharedHistogram::default(),
+            handler_time: SharedHistogram::default(),
+            wake_latency: SharedHistogram::default(),
+            turn_since: AtomicU64::new(0),
+        }
+    }
+
+    fn publish(&self, counts: Counts) {
+        for (shared, count) in self.counts.iter().zip(counts.into_array()) {
+            shared.store(count, Ordering::Relaxed);
+        }
+    }
+
+    fn begin_turn(&self, now: Instant) {
+        let since = now.saturating_duration_since(self.base).as_nanos();
+        let since = u64::try_from(since).unwrap_or(u64::MAX);
+        self.turn_since.store(since.max(1), Ordering::Relaxed);
+    }
+
+    fn snapshot(&self) -> Stats {
+        let mut stats = Stats {
+            turn_time: self.turn_time.snapshot(),
+            handler_time: self.handler_time.snapshot(),
+            wake_latency: self.wake_latency.snapshot(),
+            ..Stats::default()
+        };
+        stats.set_counts(std::array::from_fn(|at| self.counts[at].load(Ordering::Relaxed)));
+        let since = self.turn_since.load(Ordering::Relaxed);
+        stats.turn_since =
+            (since > 0).then(|| self.base.checked_add(Duration::from_nanos(since))).flatten();
+        stats
+    }
+}
+
+impl Tally {
+    /// A connection was opened.
+    pub(super) const fn opened(&mut self) {
+        self.opened += 1;
+    }
+
+    /// A connection ended before it was open.
+    pub(super) const fn not_opened(&mut self) {
+        self.not_opened += 1;
+    }
+
+    /// An open connection has ended.
+    pub(super) const fn closed(&mut self, disconnect: &Disconnect) {
+        let count = match disconnect {
+            Disconnect::ClosedByApplication { .. } => &mut self.closed_by_application,
+            Disconnect::ClosedByPeer { .. } => &mut self.closed_by_peer,
+            Disconnect::Io(_) => &mut self.closed_by_failure,
+            Disconnect::Overflow => &mut self.closed_by_overflow,
+            Disconnect::Panicked { .. } => &mut self.closed_by_panic,
+            Disconnect::Protocol(_) => &mut self.closed_by_protocol,
+            Disconnect::TimedOut(_) => &mut self.closed_by_timeout,
+        };
+        *count += 1;
+    }
+}
+
+impl LoopHandle {
+    /// What the loop did until the end of its last turn. Never waits for the loop, so that it
+    /// tells of a loop that hangs, too ([`Stats::turn_since`]). Copies some 10 KiB.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.meters().snapshot()
+    }
+}
+
+impl<S, R: Reactor> EventLoop<S, R> {
+    /// What the loop did until now. Other threads have [`LoopHandle::stats`].
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.publish_stats();
+        self.handle.stats()
+    }
+
+    /// The wait is over.
+    pub(super) fn begin_turn(&mut self) {
+        self.tally.turns += 1;
+        self.meters.begin_turn(self.sockets.now);
+    }
+
+    /// The turn is over; `worked` if it had something to do.
+    pub(super) fn end_turn(&mut self, worked: bool) {
+        if worked {
+            let time = self.streams.reactor.now().saturating_duration_since(self.sockets.now);
+            self.meters.turn_time.record(time);
+        }
+        self.publish_stats();
+        self.meters.turn_since.store(0, Ordering::Relaxed);
+    }
+
+    fn publish_stats(&self) {
+        let tally = &self.tally;
+        self.meters.publish(Counts {
+            connections: self.sockets.len() as u64,
+            opened: tally.opened,
+            not_opened: tally.not_opened,
+            closed_by_application: tally.closed_by_application,
+            closed_by_peer: tally.closed_by_peer,
+            closed_by_failure: tally.closed_by_failure,
+            closed_by_overflow: tally.closed_by_overflow,
+            closed_by_panic: tally.closed_by_panic,
+            closed_by_protocol: tally.closed_by_protocol,
+            closed_by_timeout: tally.closed_by_timeout,
+            messages_received: tally.messages_received,
+            bytes_received: self.streams.received,
+            messages_sent: self.sockets.messages_sent,
+            bytes_sent: self.streams.sent,
+            messages_dropped: self.sockets.messages_dropped,
+            events: self.events.handled,
+            events_waiting: (self.events.waiting() + self.local_events.len()) as u64,
+            timers: self.local_events.timers_set() as u64,
+            panics: self.calls.panics,
+            slow_calls: self.calls.slow,
+            turns: tally.turns,
+        });
+    }
+}

@@ -1,0 +1,164 @@
+//! What a loop tells of itself, to any thread.
+
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::Duration;
+
+use eventwire::proto::OpCode;
+use eventwire::{
+    CloseCode, Config, ConnectionId, Context, EventLoop, Idle, Message, Method, ServerConfig,
+    SlowCall,
+};
+
+use crate::util::{PATIENCE, Peer, Server, drive, drive_until, looping};
+
+/// Text is sent back, binary messages are a request to panic.
+fn echo_text(conn: ConnectionId, message: Message<'_>, cx: &mut Context<'_>, (): &mut ()) {
+    assert!(message.as_text().is_some(), "binary");
+    cx.send(conn, message);
+}
+
+#[test]
+fn connections_and_what_passes_through_them_are_counted() {
+    let config = Config::default();
+    let mut event_loop = EventLoop::<()>::new(config).expect("a loop");
+    let listener = event_loop.listen("127.0.0.1:0", ServerConfig::default(), echo_text);
+    let address = event_loop.local_addr(listener.expect("listen")).expect("an address");
+    let (handle, state) = (event_loop.handle(), &mut ());
+    let mut first = drive(&mut event_loop, state, || {
+        let mut first = Peer::connect(address);
+        for text in ["one", "two", "three"] {
+            first.send(text);
+            first.expect(text);
+        }
+        first
+    });
+    let mut second = drive(&mut event_loop, state, || {
+        let mut second = Peer::connect(address);
+        second.send(&[7_u8; 4][..]);
+        second.expect_close(CloseCode::INTERNAL);
+        second
+    });
+    let stats = event_loop.stats();
+    assert_eq!((stats.connections, stats.opened), (2, 2));
+    assert_eq!((stats.messages_received, stats.messages_sent, stats.messages_dropped), (4, 3, 0));
+    assert_eq!((stats.panics, stats.closed_by_panic), (1, 1));
+    assert!(stats.bytes_received > 2 * 16 + 3 + 3 + 5 + 4 && stats.bytes_sent > 2 * 16 + 3 + 3 + 5);
+    assert_eq!(stats.turn_since, None);
+    assert!(stats.turn_time.count() > 0 && stats.turn_time.count() <= stats.turns);
+    assert_eq!(handle.stats().opened, 2);
+
+    drive(&mut event_loop, state, || {
+        first.send_close(1000, "");
+        first.expect_close(CloseCode::NORMAL);
+        first.finish();
+        second.finish();
+    });
+    drive_until(&mut event_loop, state, |event_loop, ()| event_loop.connections() == 0);
+    drive(&mut event_loop, state, || {
+        let (_, refusal) = Peer::ask(address, "Origin: http://elsewhere\r\n");
+        assert!(refusal.starts_with("HTTP/1.1 403 "), "{refusal}");
+    });
+    drive_until(&mut event_loop, state, |event_loop, ()| event_loop.connections() == 0);
+    let stats = event_loop.stats();
+    assert_eq!((stats.opened, stats.closed_by_peer, stats.not_opened), (2, 1, 1));
+}
+
+#[test]
+fn events_and_timers_are_counted_while_they_wait_and_when_they_are_handled() {
+    let mut event_loop = EventLoop::<u32>::new(Config::default()).expect("a loop");
+    event_loop.on(|_: &u8, _: &mut Context<'_>, sum: &mut u32| *sum += 1);
+    let bytes = event_loop.publisher::<u8>();
+    for byte in 0..5 {
+        assert_eq!(bytes.publish(byte), Ok(()));
+    }
+    assert!(event_loop.set_timer(Duration::MAX, 9_u8).is_ok());
+    event_loop.turn(Some(Duration::ZERO), &mut 0).expect("a turn");
+    let mut sum = 0;
+    for byte in 0..3 {
+        assert_eq!(bytes.publish(byte), Ok(()));
+    }
+    let stats = event_loop.stats();
+    assert_eq!((stats.events, stats.events_waiting, stats.timers), (5, 3, 1));
+    event_loop.turn(Some(Duration::ZERO), &mut sum).expect("a turn");
+    let stats = event_loop.stats();
+    assert_eq!((stats.events, stats.events_waiting, sum), (8, 0, 3));
+}
+
+#[test]
+fn a_handler_that_holds_the_loop_is_seen_from_other_threads() {
+    let (entered, is_in) = channel();
+    let (let_go, may_go) = channel::<()>();
+    let server = Server::with(
+        move |conn: ConnectionId, message: Message<'_>, cx: &mut Context<'_>, (): &mut ()| {
+            entered.send(()).expect("somebody looks");
+            may_go.recv_timeout(PATIENCE).expect("somebody lets it go");
+            cx.send(conn, message);
+        },
+    );
+    let mut peer = Peer::connect(server.address());
+    peer.send("hold");
+    is_in.recv_timeout(PATIENCE).expect("the handler is called");
+    let since = server.handle.stats().turn_since.expect("the turn goes on");
+    assert_eq!(server.handle.stats().turn_since, Some(since));
+    let_go.send(()).expect("the handler waits");
+    peer.expect("hold");
+    while server.handle.stats().turn_since == Some(since) {
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn slow_calls_are_told_with_what_was_called() {
+    type Told = Vec<SlowCall>;
+    let (mut event_loop, address) = looping::<Told>(
+        Config::default().slow_handler(Duration::ZERO),
+        |conn: ConnectionId, message: Message<'_>, cx: &mut Context<'_>, _: &mut Told| {
+            cx.send(conn, message);
+            assert_eq!(cx.publish(1_u8), Ok(()));
+        },
+    );
+    event_loop.on(|_: &u8, _: &mut Context<'_>, _: &mut Told| {});
+    event_loop.on(|slow: &SlowCall, _: &mut Context<'_>, told: &mut Told| told.push(*slow));
+    let mut told = Told::new();
+    let peer = drive(&mut event_loop, &mut told, || {
+        let mut peer = Peer::connect(address);
+        peer.send("text");
+        peer.expect("text");
+        peer.send_frame(true, OpCode::Ping, b"");
+        peer.expect_frame(OpCode::Pong, b"");
+        peer
+    });
+    drive_until(&mut event_loop, &mut told, |_, told: &Told| told.len() >= 6);
+    let methods: Vec<_> = told.iter().map(|slow| slow.method).collect();
+    let name = std::any::type_name::<u8>();
+    let called = |method| methods.contains(&method);
+    assert_eq!(methods[..3], [Method::Upgrade, Method::Open, Method::Message]);
+    assert!(called(Method::Event(name)) && called(Method::BatchEnd(name)));
+    assert!(called(Method::Ping), "{methods:?}");
+    assert!(told.iter().all(|slow| slow.conn.is_some() || slow.method != Method::Message));
+    let stats = event_loop.stats();
+    assert!(stats.slow_calls >= 6, "those of the slow calls' own handler are counted");
+    assert_eq!(stats.handler_time.count(), stats.slow_calls);
+    drop(peer);
+}
+
+#[test]
+fn only_a_sleeping_loop_is_woken_and_how_long_that_takes_is_told() {
+    let (tell, told) = channel();
+    let server = Server::start(Config::default().idle(Idle::Block), move |event_loop| {
+        event_loop.on(move |number: &u32, _: &mut Context<'_>, (): &mut ()| {
+            tell.send(*number).expect("somebody listens");
+        });
+        event_loop.publisher::<u32>()
+    });
+    let mut published = 0;
+    // It falls asleep sooner or later between one event and the next.
+    while server.handle.stats().wake_latency.count() == 0 {
+        assert_eq!(server.ready.publish(published), Ok(()));
+        assert_eq!(told.recv_timeout(PATIENCE), Ok(published));
+        published += 1;
+    }
+    let latency = server.handle.stats().wake_latency;
+    assert!(latency.count() <= u64::from(published) && latency.max() > Duration::ZERO);
+}
