@@ -249,8 +249,9 @@ impl<S, R: Reactor> EventLoop<S, R> {
     ///
     /// When the system no longer tells what is ready.
     pub fn run(&mut self, state: &mut S) -> Result<RunSummary, Error> {
+        self.read_clock();
         while !self.is_stopping() {
-            self.turn(None, state)?;
+            self.step(None, state)?;
         }
         Ok(self.finish(state))
     }
@@ -262,6 +263,13 @@ impl<S, R: Reactor> EventLoop<S, R> {
     ///
     /// When the system no longer tells what is ready.
     pub fn turn(&mut self, timeout: Option<Duration>, state: &mut S) -> Result<(), Error> {
+        // Whatever the caller did since the last turn took its time.
+        self.read_clock();
+        self.step(timeout, state)
+    }
+
+    /// A turn, begun right after the clock was read.
+    fn step(&mut self, timeout: Option<Duration>, state: &mut S) -> Result<(), Error> {
         self.wait(timeout).map_err(Error::io("wait for readiness"))?;
         self.begin_turn();
         self.local_events.expire(self.sockets.now);

@@ -231,11 +231,12 @@ impl<S, R: Reactor> EventLoop<S, R> {
         self.meters.begin_turn(self.sockets.now);
     }
 
-    /// The turn is over; `worked` if it had something to do.
+    /// The turn is over; `worked` if it had something to do. Reads the clock.
     pub(super) fn end_turn(&mut self, worked: bool) {
+        let began = self.sockets.now;
+        self.read_clock();
         if worked {
-            let time = self.streams.reactor.now().saturating_duration_since(self.sockets.now);
-            self.meters.turn_time.record(time);
+            self.meters.turn_time.record(self.sockets.now.saturating_duration_since(began));
         }
         self.publish_stats();
         self.meters.turn_since.store(0, Ordering::Relaxed);

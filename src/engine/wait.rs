@@ -13,13 +13,14 @@ use crate::reactor::Reactor;
 const LOOKS: u32 = 32;
 
 impl<S, R: Reactor> EventLoop<S, R> {
-    /// Waits for work, for `timeout` at most, and reads the clock.
+    pub(super) fn read_clock(&mut self) {
+        self.sockets.now = self.streams.reactor.now();
+    }
+
+    /// Waits for work, for `timeout` at most, and reads the clock, which was read just before.
     pub(super) fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         self.ready.clear();
-        // The time of the last turn: a turn's own length is nothing to a deadline's coarseness,
-        // but much to a timer.
-        let precise = self.local_events.has_timers();
-        let now = if precise { self.streams.reactor.now() } else { self.sockets.now };
+        let now = self.sockets.now;
         let timeout = if self.has_work(now) { Some(Duration::ZERO) } else { timeout };
         let timeout = earliest(timeout, self.until_deadline(now));
         if self.idle.is_busy() || timeout == Some(Duration::ZERO) {
@@ -31,14 +32,14 @@ impl<S, R: Reactor> EventLoop<S, R> {
             self.sleep(timeout.map(|timeout| timeout.saturating_sub(looked)))?;
             self.idle.slept(self.streams.reactor.now().duration_since(start));
         }
-        self.sockets.now = self.streams.reactor.now();
+        self.read_clock();
         Ok(())
     }
 
     /// Looks for work without sleeping, for as long as it promises to pay. Tells for how long it
     /// was in vain, if it was.
     fn spin(&mut self, timeout: Option<Duration>) -> io::Result<Option<Duration>> {
-        let start = self.streams.reactor.now();
+        let start = self.sockets.now;
         let budget = self.idle.spin(start).min(timeout.unwrap_or(Duration::MAX));
         let (mut before, mut looks) = (start, 0);
         while before.duration_since(start) < budget {

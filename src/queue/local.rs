@@ -187,11 +187,6 @@ impl LocalEvents {
         }
     }
 
-    /// Whether timers wait for their time.
-    pub(crate) fn has_timers(&self) -> bool {
-        !self.timers.is_empty()
-    }
-
     /// When to look at the timers again: at the time of the next one, if not before.
     pub(crate) fn next_due(&mut self) -> Option<Instant> {
         let queues = &self.queues;

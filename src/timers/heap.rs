@@ -38,11 +38,6 @@ impl<K> TimerHeap<K> {
         Self { heap: BinaryHeap::new(), set: 0, garbage: 0 }
     }
 
-    /// Whether no entry is there, not even a cancelled one.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.heap.is_empty()
-    }
-
     pub(crate) fn set(&mut self, due: Instant, key: K) {
         self.heap.push(Reverse(Entry { due, key, order: self.set }));
         self.set += 1;

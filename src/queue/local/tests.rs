@@ -59,7 +59,7 @@ fn what_is_refused_comes_back_and_what_is_closed_takes_nothing() {
     events.expire(start);
     events.close();
     events.register::<char>();
-    assert!(events.is_empty() && !events.has_timers());
+    assert!(events.is_empty() && events.next_due().is_none());
     assert!(!events.cancel_timer(soon) && !events.cancel_timer(other));
     assert!(matches!(events.set_timer(None, 'd'), Err(Refused::Unknown('d'))));
     assert!(matches!(events.push('d'), Err(Refused::Unknown('d'))));
