@@ -1,0 +1,109 @@
+//! Rooms to talk in: `cargo run --example chat -- 127.0.0.1:9001`
+//!
+//! `/name ada` says who one is, `/join lobby` enters a room and leaves the last one, `/who` tells
+//! who is there, `/leave` leaves; all else is said to the room.
+
+use eventwire::{
+    Config, ConnectionId, ConnectionMap, Context, Disconnect, EventLoop, Message, ServerConfig,
+    TopicId, WebSocketHandler,
+};
+
+#[derive(Default)]
+struct Person {
+    name: String,
+    room: Option<TopicId>,
+}
+
+#[derive(Default)]
+struct Chat {
+    people: ConnectionMap<Person>,
+}
+
+impl Chat {
+    fn obey(&mut self, conn: ConnectionId, line: &str, cx: &mut Context<'_>) -> Result<(), String> {
+        let (command, argument) = line.split_once(' ').unwrap_or((line, ""));
+        match (command, argument.trim()) {
+            ("/name", name) if !name.is_empty() => self.person(conn)?.name = name.to_owned(),
+            ("/join", room) if !room.is_empty() => return self.join(conn, room, cx),
+            ("/leave", _) => self.leave(conn, cx),
+            ("/who", _) => {
+                let room = self.room_of(conn)?;
+                let there = self.people.iter().filter(|(_, person)| person.room == Some(room));
+                let names: Vec<&str> = there.map(|(_, person)| person.name.as_str()).collect();
+                cx.send(conn, format!("here: {}", names.join(", ")).as_str());
+            }
+            _ if line.starts_with('/') => return Err(format!("no such command: {command}")),
+            _ => {
+                let (room, said) = (self.room_of(conn)?, &self.person(conn)?.name);
+                cx.broadcast(room, format!("{said}: {line}").as_str());
+            }
+        }
+        Ok(())
+    }
+
+    fn join(&mut self, conn: ConnectionId, room: &str, cx: &mut Context<'_>) -> Result<(), String> {
+        self.leave(conn, cx);
+        let topic = cx.topic(room).map_err(|error| error.to_string())?;
+        cx.subscribe(conn, topic).map_err(|error| error.to_string())?;
+        let person = self.person(conn)?;
+        person.room = Some(topic);
+        cx.broadcast(topic, format!("* {} joins {room}", person.name).as_str());
+        Ok(())
+    }
+
+    /// What is said on leaving is for those who stay.
+    fn leave(&mut self, conn: ConnectionId, cx: &mut Context<'_>) {
+        let Some(person) = self.people.get_mut(conn) else { return };
+        let Some(room) = person.room.take() else { return };
+        cx.unsubscribe(conn, room);
+        cx.broadcast(room, format!("* {} leaves", person.name).as_str());
+        // Refused while anybody is there: a room lasts as long as its people.
+        cx.remove_topic(room);
+    }
+
+    fn person(&mut self, conn: ConnectionId) -> Result<&mut Person, String> {
+        self.people.get_mut(conn).ok_or_else(|| "who are you?".to_owned())
+    }
+
+    fn room_of(&mut self, conn: ConnectionId) -> Result<TopicId, String> {
+        self.person(conn)?.room.ok_or_else(|| "join a room first: /join lobby".to_owned())
+    }
+}
+
+impl WebSocketHandler<()> for Chat {
+    fn on_open(&mut self, conn: ConnectionId, _: &mut Context<'_>, _: &mut ()) {
+        self.people.insert(conn, Person { name: "somebody".to_owned(), room: None });
+    }
+
+    fn on_message(
+        &mut self,
+        conn: ConnectionId,
+        said: Message<'_>,
+        cx: &mut Context<'_>,
+        _: &mut (),
+    ) {
+        let done = match said.as_text() {
+            Some(line) => self.obey(conn, line, cx),
+            None => Err("say it in text".to_owned()),
+        };
+        if let Err(why) = done {
+            cx.send(conn, format!("! {why}").as_str());
+        }
+    }
+
+    fn on_close(&mut self, conn: ConnectionId, _: &Disconnect, cx: &mut Context<'_>, _: &mut ()) {
+        self.leave(conn, cx);
+        self.people.remove(conn);
+    }
+}
+
+fn main() -> Result<(), eventwire::Error> {
+    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:9001".to_owned());
+    let mut event_loop = EventLoop::new(Config::default())?;
+    let listener = event_loop.listen(&*address, ServerConfig::default(), Chat::default())?;
+    if let Some(address) = event_loop.local_addr(listener) {
+        println!("listening on ws://{address}");
+    }
+    event_loop.run(&mut ())?;
+    Ok(())
+}
