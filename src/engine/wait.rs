@@ -23,8 +23,10 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let now = self.sockets.now;
         let timeout = if self.has_work(now) { Some(Duration::ZERO) } else { timeout };
         let timeout = earliest(timeout, self.until_deadline(now));
-        if self.idle.is_busy() || timeout == Some(Duration::ZERO) {
+        if timeout == Some(Duration::ZERO) {
             self.streams.reactor.poll(Some(Duration::ZERO), &mut self.ready)?;
+        } else if self.idle.is_busy() {
+            self.look(timeout)?;
         } else if !self.idle.is_adaptive() {
             self.sleep(timeout)?;
         } else if let Some(looked) = self.spin(timeout)? {
@@ -34,6 +36,21 @@ impl<S, R: Reactor> EventLoop<S, R> {
         }
         self.read_clock();
         Ok(())
+    }
+
+    /// Looks for work without sleeping, however long it takes.
+    fn look(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        let start = self.sockets.now;
+        loop {
+            self.streams.reactor.poll(Some(Duration::ZERO), &mut self.ready)?;
+            if !self.ready.is_empty() || self.has_remote_work() {
+                return Ok(());
+            }
+            let looked = self.streams.reactor.now().duration_since(start);
+            if timeout.is_some_and(|timeout| looked >= timeout) {
+                return Ok(());
+            }
+        }
     }
 
     /// Looks for work without sleeping, for as long as it promises to pay. Tells for how long it
