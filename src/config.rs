@@ -53,6 +53,23 @@ pub enum OnPanic {
     Propagate,
 }
 
+/// What becomes of what is published to somebody who is too slow to take it, once as much waits as
+/// may wait.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum OverflowPolicy {
+    /// The subscription ends, after what waits: whoever must not miss anything learns of it and
+    /// can begin anew.
+    #[default]
+    Close,
+    /// What is new is missed, and what waits stays.
+    DropNewest,
+    /// The oldest of what waits is missed, in favour of what is new.
+    DropOldest,
+    /// Only the newest waits, whatever the capacity: for a state of which the latest value is all
+    /// that matters.
+    KeepLatest,
+}
+
 /// What one event loop may cost.
 ///
 /// ```
@@ -156,10 +173,10 @@ impl Config {
     /// How many events one publisher's queue holds, and how many of one type handlers may have
     /// waiting. Default: 65,536, some tens of turns' work. More are given back
     /// ([`PublishError::Full`](crate::PublishError)). A queue takes the memory of all its events
-    /// at once, so lower this where events are large or publishers are many.
+    /// at once, so lower this where events are large or publishers are many. At least 1.
     #[must_use]
     pub const fn inbox(mut self, events: usize) -> Self {
-        self.inbox = events;
+        self.inbox = if events == 0 { 1 } else { events };
         self
     }
 

@@ -209,11 +209,11 @@ mod slots;
 mod timers;
 mod topics;
 
-pub use config::{ClientConfig, Config, Idle, OnPanic, ServerConfig};
+pub use config::{ClientConfig, Config, Idle, OnPanic, OverflowPolicy, ServerConfig};
 pub use engine::{
     ConnectionId, ConnectionMap, Context, EventHandler, EventLoop, ListenerId, LoopHandle, Method,
-    PublishError, Publisher, RunEnd, RunSummary, SlowCall, Stats, SubscribeError, TimerId, TopicId,
-    Upgrade, WebSocketHandler,
+    PublishError, Publisher, RecvError, RunEnd, RunSummary, SlowCall, Stats, SubscribeError,
+    Subscriber, TimerId, TopicId, TryRecvError, Upgrade, WebSocketHandler,
 };
 pub use error::Error;
 pub use histogram::Histogram;

@@ -89,7 +89,7 @@ const TIMED: u64 = 16;
 /// How handlers are called: what becomes of their panics, and how long they take.
 #[derive(Debug)]
 pub(super) struct Calls {
-    on_panic: OnPanic,
+    pub(super) on_panic: OnPanic,
     /// Longer calls are told of.
     limit: Option<Duration>,
     meters: Arc<Meters>,
@@ -200,7 +200,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
 /// No state of the engine is half-changed then: handlers reach it through methods of [`Context`]
 /// alone, and inside those no code of the application runs.
 #[inline]
-fn guard<T>(on_panic: OnPanic, call: impl FnOnce() -> T) -> Result<T, String> {
+pub(super) fn guard<T>(on_panic: OnPanic, call: impl FnOnce() -> T) -> Result<T, String> {
     match on_panic {
         OnPanic::CloseConnection => catch_unwind(AssertUnwindSafe(call)).map_err(message_of),
         OnPanic::Propagate => Ok(call()),

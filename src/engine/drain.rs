@@ -41,6 +41,10 @@ pub struct RunSummary {
     /// Connections that were not open yet: clients were refused with status 503, connections that
     /// this program was making were cancelled.
     pub refused: usize,
+    /// Events that were published and never handled, from other threads, handlers and timers that
+    /// were due: the loop was stopped, or the deadline came. Timers that were not due yet are not
+    /// counted.
+    pub unhandled_events: usize,
 }
 
 /// Why a loop ended.
@@ -107,7 +111,14 @@ pub(super) struct Ending {
 
 impl Ending {
     pub(super) const fn new() -> Self {
-        let summary = RunSummary { end: RunEnd::Stopped, closed: 0, cut: 0, lost: 0, refused: 0 };
+        let summary = RunSummary {
+            end: RunEnd::Stopped,
+            closed: 0,
+            cut: 0,
+            lost: 0,
+            refused: 0,
+            unhandled_events: 0,
+        };
         Self {
             stopped: false,
             drained: false,
@@ -184,13 +195,18 @@ impl<S, R: Reactor> EventLoop<S, R> {
         }
     }
 
-    /// Notices that a drain is over.
+    /// Notices that a drain is over: once every connection has ended and every event is handled.
     pub(super) fn end_drain(&mut self) {
         let Some(deadline) = self.ending.deadline.filter(|_| self.ending.begun) else {
             return;
         };
-        // What `on_close` publishes is handled yet.
-        let is_done = self.sockets.len() == 0 && self.local_events.is_empty();
+        let mut is_done = self.sockets.len() == 0;
+        if is_done {
+            // First, so that a publisher that goes on for ever cannot keep the loop. What it
+            // published before, and what `on_close` does, is handled yet.
+            self.events.close();
+            is_done = !self.has_events();
+        }
         if is_done || deadline <= self.sockets.now {
             self.ending.drained = true;
         }
@@ -201,8 +217,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         if !self.ending.begun {
             self.say_farewell();
         }
-        self.events.close();
-        self.local_events.close();
+        self.ending.summary.unhandled_events = self.end_events();
         self.ending.cutting = true;
         for conn in self.sockets.keys() {
             self.sockets.flush(conn, &mut self.streams);
@@ -215,6 +230,11 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let summary = std::mem::replace(&mut self.ending.summary, fresh);
         let end = if self.ending.drained { RunEnd::Drained } else { RunEnd::Stopped };
         RunSummary { end, ..summary }
+    }
+
+    /// Ends the event bus: publishers and subscribers learn so. Tells how many events are dropped.
+    pub(super) fn end_events(&mut self) -> usize {
+        self.events.end() + self.local_events.close()
     }
 
     /// Closes the listeners, and tells every peer that this end goes away, after whatever it was

@@ -247,11 +247,15 @@ impl<S, R: Reactor> EventLoop<S, R> {
     ///
     /// # Errors
     ///
-    /// When the system no longer tells what is ready.
+    /// When the system no longer tells what is ready. Publishers and subscribers then learn that
+    /// the loop has ended; connections end when it is dropped.
     pub fn run(&mut self, state: &mut S) -> Result<RunSummary, Error> {
         self.read_clock();
         while !self.is_stopping() {
-            self.step(None, state)?;
+            if let Err(error) = self.step(None, state) {
+                self.end_events();
+                return Err(error);
+            }
         }
         Ok(self.finish(state))
     }

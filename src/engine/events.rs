@@ -3,6 +3,7 @@
 use std::any::{Any, TypeId, type_name};
 
 use super::call::Calls;
+use super::subscriber::{Subscription, Subscriptions};
 use super::{Context, EventLoop, Method, Publisher};
 use crate::queue::{Inbox, InboxReceiver, LaneSender};
 use crate::reactor::Reactor;
@@ -48,6 +49,8 @@ pub(super) struct Events<S> {
     capacity: usize,
     /// Events that were handled.
     pub(super) handled: u64,
+    /// The loop has ended.
+    ended: bool,
 }
 
 /// One type of events, whichever it is.
@@ -64,8 +67,11 @@ trait EventType<S> {
     /// How many other threads have published.
     fn waiting(&self) -> usize;
 
-    /// Whether other threads have published some.
+    /// Whether other threads have published some, or are to be handed some.
     fn has_events(&self) -> bool;
+
+    /// Takes nothing more from other threads than what they have published.
+    fn close(&mut self);
 
     fn as_any_mut(&mut self) -> &mut dyn Any;
 }
@@ -73,6 +79,19 @@ trait EventType<S> {
 struct Typed<S, E> {
     receiver: InboxReceiver<E>,
     handlers: Vec<Box<dyn EventHandler<E, S>>>,
+    subscriptions: Subscriptions<E>,
+}
+
+impl<S, E: 'static> Typed<S, E> {
+    /// The next event: of handlers, or of other threads. Neither keeps out the other, which has the
+    /// second half of the turn's share.
+    fn next(&mut self, local_first: bool, cx: &mut Context<'_>) -> Option<E> {
+        if local_first {
+            cx.events.pop().or_else(|| self.receiver.take())
+        } else {
+            self.receiver.take().or_else(|| cx.events.pop())
+        }
+    }
 }
 
 impl<S: 'static, E: 'static> EventType<S> for Typed<S, E> {
@@ -88,9 +107,12 @@ impl<S: 'static, E: 'static> EventType<S> for Typed<S, E> {
         // The panic hook has told of a panic, and there is no connection to tell more of it.
         let mut handled = 0;
         while handled < budget {
-            let Some(event) = cx.events.pop().or_else(|| self.receiver.take()) else { break };
+            let Some(event) = self.next(handled < budget / 2, cx) else { break };
             for handler in &mut self.handlers {
                 let _ = calls.call(event_call, None, cx, |cx| handler.on_event(&event, cx, state));
+            }
+            if !self.subscriptions.is_empty() {
+                self.subscriptions.push(event, calls.on_panic);
             }
             handled += 1;
         }
@@ -98,6 +120,9 @@ impl<S: 'static, E: 'static> EventType<S> for Typed<S, E> {
             for handler in &mut self.handlers {
                 let _ = calls.call(end_call, None, cx, |cx| handler.on_batch_end(cx, state));
             }
+        }
+        if !self.subscriptions.is_empty() {
+            self.subscriptions.hand_over();
         }
         handled
     }
@@ -107,7 +132,11 @@ impl<S: 'static, E: 'static> EventType<S> for Typed<S, E> {
     }
 
     fn has_events(&self) -> bool {
-        self.receiver.has_events()
+        self.receiver.has_events() || self.subscriptions.has_pending()
+    }
+
+    fn close(&mut self) {
+        self.receiver.close();
     }
 
     fn as_any_mut(&mut self) -> &mut dyn Any {
@@ -117,7 +146,7 @@ impl<S: 'static, E: 'static> EventType<S> for Typed<S, E> {
 
 impl<S> Events<S> {
     pub(super) const fn new(capacity: usize) -> Self {
-        Self { types: Vec::new(), capacity, handled: 0 }
+        Self { types: Vec::new(), capacity, handled: 0, ended: false }
     }
 
     /// Whether other threads have published something.
@@ -131,9 +160,19 @@ impl<S> Events<S> {
         self.types.iter().map(|(_, events)| events.waiting()).sum()
     }
 
-    /// Takes no more events: every publisher learns so.
+    /// Takes no more events from other threads: every publisher learns so.
     pub(super) fn close(&mut self) {
+        self.types.iter_mut().for_each(|(_, events)| events.close());
+    }
+
+    /// The same, and every subscriber learns so too. Drops what was published before, and tells how
+    /// much that was.
+    pub(super) fn end(&mut self) -> usize {
+        self.ended = true;
+        self.close();
+        let left = self.waiting();
         self.types.clear();
+        left
     }
 }
 
@@ -144,11 +183,25 @@ impl<S: 'static> Events<S> {
         let found = self.types.iter().position(|(held, _)| *held == wanted);
         let at = found.unwrap_or(self.types.len());
         if found.is_none() {
-            let receiver = Inbox::<E>::with_capacity(self.capacity);
-            let typed = Typed::<S, E> { receiver, handlers: Vec::new() };
+            let mut receiver = Inbox::<E>::with_capacity(self.capacity);
+            if self.ended {
+                receiver.close();
+            }
+            let subscriptions = Subscriptions::new();
+            let typed = Typed::<S, E> { receiver, handlers: Vec::new(), subscriptions };
             self.types.push((wanted, Box::new(typed)));
         }
         self.types[at].1.as_any_mut().downcast_mut()
+    }
+
+    /// Adds a subscriber; one of a loop that has ended learns so at once.
+    pub(super) fn subscribe<E: 'static>(&mut self, subscription: Subscription<E>) {
+        if self.ended {
+            return;
+        }
+        if let Some(typed) = self.typed::<E>() {
+            typed.subscriptions.add(subscription);
+        }
     }
 }
 
@@ -158,7 +211,8 @@ impl<S: 'static, R: Reactor> EventLoop<S, R> {
     ///
     /// Events come from other threads ([`publisher`](Self::publisher)) and from handlers
     /// ([`Context::publish`]). Those of one publisher arrive in order, each once. At most 1,024 of
-    /// one type are handled in a turn, before the sockets have theirs.
+    /// one type are handled in a turn, before the sockets have theirs; handlers and other threads
+    /// have half of that each, if they want it.
     ///
     /// ```
     /// use eventwire::{Config, Context, EventLoop};

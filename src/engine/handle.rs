@@ -62,7 +62,9 @@ impl LoopHandle {
     /// and what their topics owe them; what they still say is discarded. Clients in their opening
     /// handshake are refused with status 503, and connections that are being made are cancelled.
     ///
-    /// Once every connection has ended, or when `deadline` has passed since the loop heard of
+    /// Once every connection has ended, publishers are refused with
+    /// [`PublishError::Closed`](crate::PublishError), and what they and handlers have published
+    /// before is handled yet. After that, or when `deadline` has passed since the loop heard of
     /// this, the rest is cut, and [`run`](crate::EventLoop::run) returns a
     /// [`RunSummary`](crate::RunSummary). A connection whose peer does not answer the close is cut
     /// before that if its own limit is less
@@ -98,6 +100,13 @@ impl LoopHandle {
 
     pub(super) fn ring(&self) {
         if self.shared.doorbell.ring() {
+            (self.wake)();
+        }
+    }
+
+    /// The same, of a caller with a sequentially consistent fence behind what it left.
+    pub(super) fn ring_fenced(&self) {
+        if self.shared.doorbell.ring_fenced() {
             (self.wake)();
         }
     }

@@ -15,6 +15,7 @@ mod idle;
 mod ids;
 mod publisher;
 mod stats;
+mod subscriber;
 mod timers;
 mod wait;
 
@@ -29,3 +30,4 @@ pub use handler::{Upgrade, WebSocketHandler};
 pub use ids::{ConnectionId, ListenerId, TimerId, TopicId};
 pub use publisher::{PublishError, Publisher};
 pub use stats::Stats;
+pub use subscriber::{RecvError, Subscriber, TryRecvError};

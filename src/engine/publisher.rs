@@ -50,8 +50,8 @@ pub enum PublishError<E> {
     /// does not keep up, or does not run. Of a timer's event: as many timers are set as
     /// [`Config::max_timers`](crate::Config::max_timers) allows.
     Full(E),
-    /// The loop has ended, or, of an event that a handler or a timer publishes, nobody has
-    /// registered for its type.
+    /// The loop has ended, or is at the end of a drain; or, of an event that a handler or a timer
+    /// publishes, nobody has registered for its type.
     Closed(E),
 }
 
@@ -60,7 +60,11 @@ impl<E> Publisher<E> {
         Self { sender, handle, not_sync: PhantomData }
     }
 
-    /// Publishes an event.
+    /// Publishes an event. Once this has returned `Ok`, it is handled, unless the loop ends before
+    /// that: [`RunSummary::unhandled_events`](crate::RunSummary) then counts it. One that is
+    /// published at the very moment of the loop's end is given back, handled or counted: always one
+    /// of these, and never two. Nobody counts the events of a loop that is dropped without its
+    /// [`run`](crate::EventLoop::run) having returned a summary; they are dropped with it.
     ///
     /// # Errors
     ///
@@ -68,7 +72,7 @@ impl<E> Publisher<E> {
     pub fn publish(&self, event: E) -> Result<(), PublishError<E>> {
         match self.sender.send(event) {
             Ok(()) => {
-                self.handle.ring();
+                self.handle.ring_fenced();
                 Ok(())
             }
             Err(Rejected::Full(event)) => Err(PublishError::Full(event)),

@@ -5,19 +5,20 @@
 //! in its lane and filling it holds up nobody: a queue shared by all publishers would make the
 //! loop wait for it.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::VecDeque;
+use std::sync::PoisonError;
 
-use crossbeam_queue::ArrayQueue;
+use super::sync::{Arc, ArrayQueue, AtomicBool, AtomicUsize, Mutex, MutexGuard, Ordering, fence};
 
 /// What the loop and the publishers of one type have in common.
 #[derive(Debug)]
 pub(crate) struct Inbox<E> {
-    /// Every publisher's lane. Locked when a publisher comes or goes, never for an event.
+    /// Every publisher's lane. Locked when a publisher comes or goes and when the inbox is closed;
+    /// for an event only if it was sent at that very moment.
     lanes: Mutex<Vec<Arc<Lane<E>>>>,
     /// Changes with `lanes`.
     version: AtomicUsize,
-    /// The loop takes nothing more.
+    /// Nothing more is put in. Changed with `lanes` locked.
     closed: AtomicBool,
     /// Events that one lane holds at most.
     capacity: usize,
@@ -45,6 +46,8 @@ pub(crate) struct LaneSender<E> {
 pub(crate) struct InboxReceiver<E> {
     inbox: Arc<Inbox<E>>,
     lanes: Vec<Taken<E>>,
+    /// What was in the lanes when the inbox was closed.
+    left: VecDeque<E>,
     /// The version of the inbox's lanes that `lanes` is of.
     version: usize,
     /// A lane was emptied whose publisher is gone.
@@ -76,7 +79,14 @@ impl<E> Inbox<E> {
             closed: AtomicBool::new(false),
             capacity: capacity.max(1),
         });
-        InboxReceiver { inbox, lanes: Vec::new(), version: 0, is_stale: false, first: 0 }
+        InboxReceiver {
+            inbox,
+            lanes: Vec::new(),
+            left: VecDeque::new(),
+            version: 0,
+            is_stale: false,
+            first: 0,
+        }
     }
 
     fn lanes(&self) -> MutexGuard<'_, Vec<Arc<Lane<E>>>> {
@@ -91,8 +101,12 @@ impl<E> LaneSender<E> {
         let events = ArrayQueue::new(inbox.capacity);
         let (announced, abandoned) = (AtomicUsize::new(0), AtomicBool::new(false));
         let lane = Arc::new(Lane { events, announced, abandoned });
-        inbox.lanes().push(Arc::clone(&lane));
-        inbox.version.fetch_add(1, Ordering::Release);
+        let mut lanes = inbox.lanes();
+        if !inbox.closed.load(Ordering::Relaxed) {
+            lanes.push(Arc::clone(&lane));
+            inbox.version.fetch_add(1, Ordering::Release);
+        }
+        drop(lanes);
         Self { inbox: Arc::clone(inbox), lane }
     }
 
@@ -100,7 +114,8 @@ impl<E> LaneSender<E> {
         &self.inbox
     }
 
-    /// Puts an event in. It is visible to the loop when this returns.
+    /// Puts an event in. It is visible to the loop when this returns, which ends with a
+    /// sequentially consistent fence if the event was taken.
     pub(crate) fn send(&self, event: E) -> Result<(), Rejected<E>> {
         if self.inbox.closed.load(Ordering::Acquire) {
             return Err(Rejected::Closed(event));
@@ -108,7 +123,19 @@ impl<E> LaneSender<E> {
         self.lane.events.push(event).map_err(Rejected::Full)?;
         let announced = self.lane.announced.load(Ordering::Relaxed);
         self.lane.announced.store(announced.wrapping_add(1), Ordering::Release);
-        Ok(())
+        // Behind this fence and the one of `InboxReceiver::close`, either the event is seen there
+        // or the end is seen here, or both.
+        fence(Ordering::SeqCst);
+        if self.inbox.closed.load(Ordering::Relaxed) { self.take_back() } else { Ok(()) }
+    }
+
+    /// Takes an event back that came too late: one sent while the inbox was being closed.
+    #[cold]
+    fn take_back(&self) -> Result<(), Rejected<E>> {
+        // Whoever closes the inbox has the lock until every lane is empty, so that what is in this
+        // one now is the event that was put in last.
+        let _lanes = self.inbox.lanes();
+        self.lane.events.pop().map_or(Ok(()), |event| Err(Rejected::Closed(event)))
     }
 }
 
@@ -129,17 +156,42 @@ impl<E> InboxReceiver<E> {
     pub(crate) fn has_events(&self) -> bool {
         self.inbox.version.load(Ordering::Acquire) != self.version
             || self.lanes.iter().any(Taken::has_events)
+            || !self.left.is_empty()
+    }
+
+    /// Takes nothing more from publishers: a send returns its event, unless its event is among
+    /// those that are left to take.
+    pub(crate) fn close(&mut self) {
+        let inbox = Arc::clone(&self.inbox);
+        let mut present = inbox.lanes();
+        inbox.closed.store(true, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+        self.take_in(&present);
+        while let Some(event) = self.take_from_lanes() {
+            self.left.push_back(event);
+        }
+        present.clear();
+        self.lanes.clear();
+    }
+
+    #[cfg(test)]
+    pub(crate) fn lanes(&self) -> usize {
+        self.lanes.len().max(self.inbox.lanes().len())
     }
 
     /// How many events there are to take.
     pub(crate) fn len(&self) -> usize {
-        self.lanes.iter().map(Taken::len).sum()
+        self.lanes.iter().map(Taken::len).sum::<usize>() + self.left.len()
     }
 
     /// Takes an event, of one lane after the other. Per lane, in the order in which they were put
     /// in.
     pub(crate) fn take(&mut self) -> Option<E> {
         self.refresh();
+        self.take_from_lanes().or_else(|| self.left.pop_front())
+    }
+
+    fn take_from_lanes(&mut self) -> Option<E> {
         for step in 0..self.lanes.len() {
             let at = (self.first + step) % self.lanes.len();
             if let Some(event) = self.lanes[at].take() {
@@ -159,20 +211,26 @@ impl<E> InboxReceiver<E> {
         }
         self.version = version;
         self.is_stale = false;
-        let mut present = self.inbox.lanes();
-        for lane in present.iter() {
+        let inbox = Arc::clone(&self.inbox);
+        let mut present = inbox.lanes();
+        self.take_in(&present);
+        self.lanes.retain(|taken| !taken.is_done());
+        present.retain(|lane| self.lanes.iter().any(|taken| Arc::ptr_eq(lane, &taken.lane)));
+    }
+
+    /// Takes in the lanes that are new.
+    fn take_in(&mut self, present: &[Arc<Lane<E>>]) {
+        for lane in present {
             if !self.lanes.iter().any(|taken| Arc::ptr_eq(lane, &taken.lane)) {
                 self.lanes.push(Taken { lane: Arc::clone(lane), count: 0 });
             }
         }
-        self.lanes.retain(|taken| !taken.is_done());
-        present.retain(|lane| self.lanes.iter().any(|taken| Arc::ptr_eq(lane, &taken.lane)));
     }
 }
 
 impl<E> Drop for InboxReceiver<E> {
     fn drop(&mut self) {
-        self.inbox.closed.store(true, Ordering::Release);
+        self.close();
     }
 }
 
@@ -200,7 +258,7 @@ impl<E> Taken<E> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use std::thread;
 
@@ -236,12 +294,11 @@ mod tests {
             assert!(receiver.has_events());
             assert_eq!(receiver.take(), Some(number));
             assert_eq!(receiver.take(), None);
-            assert_eq!(receiver.lanes.len(), 1);
-            assert_eq!(receiver.inbox.lanes().len(), 1);
+            assert_eq!(receiver.lanes(), 1);
         }
         drop(kept);
         assert_eq!(receiver.take(), None);
-        assert!(receiver.lanes.is_empty());
+        assert_eq!(receiver.lanes(), 0);
         assert!(!receiver.has_events());
     }
 
@@ -251,6 +308,27 @@ mod tests {
         let sender = LaneSender::new(receiver.inbox());
         drop(receiver);
         assert!(matches!(sender.send("event"), Err(Rejected::Closed("event"))));
+    }
+
+    #[test]
+    fn what_was_sent_before_the_close_is_left_to_take() {
+        let mut receiver = Inbox::with_capacity(2);
+        let senders = [(); 3].map(|()| LaneSender::new(receiver.inbox()));
+        for (number, sender) in senders.iter().enumerate() {
+            assert!(sender.send(number).is_ok());
+        }
+        assert_eq!(receiver.take(), Some(0));
+        receiver.close();
+        assert_eq!(receiver.len(), 2);
+        assert!(matches!(senders[0].send(3), Err(Rejected::Closed(3))));
+        let late = LaneSender::new(receiver.inbox());
+        assert!(matches!(late.send(4), Err(Rejected::Closed(4))));
+        drop((senders, late));
+        assert!(receiver.has_events());
+        assert_eq!(take_all(&mut receiver), [1, 2]);
+        assert!(!receiver.has_events());
+        receiver.close();
+        assert_eq!(receiver.len(), 0);
     }
 
     #[test]

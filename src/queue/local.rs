@@ -61,12 +61,14 @@ impl LocalEvents {
         }
     }
 
-    /// Drops what waits and every timer, and takes nothing more.
-    pub(crate) fn close(&mut self) {
+    /// Drops what waits and every timer, and takes nothing more. Tells how many events waited.
+    pub(crate) fn close(&mut self) -> usize {
         self.closed = true;
+        let waited = self.queues.iter().map(|(_, queue)| queue.waiting()).sum();
         self.queues.clear();
         self.timers.clear();
         (self.len, self.timers_set) = (0, 0);
+        waited
     }
 
     /// What waits, due timers that were cancelled since included.

@@ -45,6 +45,9 @@ pub(super) trait AnyQueue: fmt::Debug {
     /// Drops a timer, if it is live; whether an entry of the heap names it.
     fn cancel(&mut self, key: Key) -> Option<bool>;
 
+    /// How many events wait, without those of timers that were cancelled.
+    fn waiting(&self) -> usize;
+
     fn as_any_mut(&mut self) -> &mut dyn Any;
 }
 
@@ -85,6 +88,14 @@ impl<E: 'static> AnyQueue for TypedQueue<E> {
 
     fn cancel(&mut self, key: Key) -> Option<bool> {
         self.timers.remove(key).map(|timer| timer.armed)
+    }
+
+    fn waiting(&self) -> usize {
+        let is_live = |waiting: &&Waiting<E>| match waiting {
+            Waiting::Event(_) => true,
+            Waiting::Due(key) => self.is_live(*key),
+        };
+        self.waiting.iter().filter(is_live).count()
     }
 
     fn as_any_mut(&mut self) -> &mut dyn Any {

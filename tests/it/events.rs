@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use eventwire::{
     Config, ConnectionId, Context, EventHandler, EventLoop, Idle, Message, OnPanic, PublishError,
-    ServerConfig, WebSocketHandler,
+    RunEnd, ServerConfig, WebSocketHandler,
 };
 
 use crate::util::{PATIENCE, Peer, Server};
@@ -161,6 +161,177 @@ fn a_sleeping_loop_wakes_for_every_event_in_every_idle_mode() {
         }
         looping.join().expect("no panic").expect("run");
     }
+}
+
+#[test]
+fn an_inbox_of_nothing_holds_one() {
+    let mut event_loop = event_loop(Config::default().inbox(0));
+    event_loop.on(|tick: &Tick, cx: &mut Context<'_>, told: &mut Told| {
+        assert_eq!(cx.publish(Tock(tick.0)), Ok(()));
+        assert_eq!(cx.publish(Tock(0)), Err(PublishError::Full(Tock(0))));
+        told.push(format!("tick {}", tick.0));
+    });
+    event_loop.on(|tock: &Tock, _: &mut Context<'_>, told: &mut Told| {
+        told.push(format!("tock {}", tock.0));
+    });
+    let ticks = event_loop.publisher();
+    assert_eq!(ticks.publish(Tick(1)), Ok(()));
+    assert_eq!(ticks.publish(Tick(2)), Err(PublishError::Full(Tick(2))));
+    let mut told = Told::new();
+    turn(&mut event_loop, &mut told);
+    assert_eq!(told, ["tick 1", "tock 1"]);
+}
+
+/// Publishes an event again whenever it is handled.
+fn again(tick: &Tick, cx: &mut Context<'_>, _: &mut Told) {
+    if tick.0 == 0 {
+        assert_eq!(cx.publish(Tick(0)), Ok(()));
+    }
+}
+
+#[test]
+fn a_handler_that_publishes_to_itself_for_ever_keeps_out_nobody() {
+    let (sender, receiver) = mpsc::channel();
+    let (heard, hears) = mpsc::channel();
+    let server = Server::start(Config::default(), move |event_loop: &mut EventLoop<Told>| {
+        event_loop.on(again);
+        event_loop.on(move |tick: &Tick, _: &mut Context<'_>, _: &mut Told| {
+            if tick.0 != 0 {
+                heard.send(tick.0).expect("heard");
+            }
+        });
+        let ticks = event_loop.publisher();
+        assert_eq!(ticks.publish(Tick(0)), Ok(()));
+        sender.send(ticks).expect("received");
+        let echo = |conn, message: Message<'_>, cx: &mut Context<'_>, _: &mut Told| {
+            cx.send(conn, message);
+        };
+        let listener = event_loop.listen("127.0.0.1:0", ServerConfig::default(), echo);
+        event_loop.local_addr(listener.expect("listening")).expect("an address")
+    });
+    let ticks = receiver.recv_timeout(PATIENCE).expect("a publisher");
+    let mut peer = Peer::connect(server.address());
+    for number in 1..=100 {
+        peer.send(&number.to_string());
+        peer.expect(&number.to_string());
+        assert_eq!(ticks.publish(Tick(number)), Ok(()));
+        assert_eq!(hears.recv_timeout(PATIENCE), Ok(number));
+    }
+}
+
+#[test]
+fn what_a_stop_leaves_is_counted() {
+    let mut event_loop = event_loop(Config::default());
+    // Registered first, so that they would be handled in the next turn.
+    event_loop.on(|_: &Tock, _: &mut Context<'_>, _: &mut Told| panic!("handled after all"));
+    event_loop.on(|tick: &Tick, cx: &mut Context<'_>, _: &mut Told| {
+        if tick.0 == 0 {
+            assert_eq!(cx.publish(Tock(0)), Ok(()));
+            assert!(cx.set_timer(Duration::ZERO, Tock(1)).is_ok());
+            cx.stop();
+        }
+    });
+    event_loop.on(note("ticks"));
+    let ticks = event_loop.publisher();
+    for number in 0..2_000 {
+        assert_eq!(ticks.publish(Tick(number)), Ok(()));
+    }
+    let mut told = Told::new();
+    let summary = event_loop.run(&mut told).expect("run");
+    assert_eq!((told.len(), summary.end), (1_024, RunEnd::Stopped));
+    assert_eq!(summary.unhandled_events, 2_000 - 1_024 + 1);
+    assert_eq!(event_loop.run(&mut told).expect("run").unhandled_events, 0);
+}
+
+#[test]
+fn a_drain_handles_what_was_published_before_its_end() {
+    let mut event_loop = event_loop(Config::default());
+    event_loop.on(note("tick"));
+    let ticks = event_loop.publisher();
+    for number in 0..5_000 {
+        assert_eq!(ticks.publish(Tick(number)), Ok(()));
+    }
+    event_loop.handle().drain(PATIENCE);
+    let mut told = Told::new();
+    let summary = event_loop.run(&mut told).expect("run");
+    assert_eq!((told.len(), summary.end), (5_000, RunEnd::Drained));
+    assert_eq!(summary.unhandled_events, 0);
+}
+
+#[test]
+fn a_publisher_that_goes_on_for_ever_does_not_keep_a_drain() {
+    for idle in [Idle::Block, Idle::default()] {
+        let mut event_loop = event_loop(Config::default().idle(idle).inbox(256));
+        event_loop.on(|tick: &Tick, cx: &mut Context<'_>, told: &mut Told| {
+            told.push(tick.0.to_string());
+            if told.len() == 2_000 {
+                cx.drain(Duration::from_secs(3600));
+            }
+        });
+        let publishing = [(); 3].map(|()| {
+            let ticks = event_loop.publisher();
+            thread::spawn(move || {
+                let mut published = 0;
+                loop {
+                    match ticks.publish(Tick(published)) {
+                        Ok(()) => published += 1,
+                        Err(PublishError::Full(_)) => thread::yield_now(),
+                        Err(PublishError::Closed(_)) => return published as usize,
+                    }
+                }
+            })
+        });
+        let mut told = Told::new();
+        let summary = event_loop.run(&mut told).expect("run");
+        assert_eq!((summary.end, summary.unhandled_events), (RunEnd::Drained, 0));
+        let published: usize =
+            publishing.map(|thread| thread.join().expect("no panic")).iter().sum();
+        assert_eq!(told.len(), published);
+    }
+}
+
+#[test]
+fn a_stop_amid_publishing_handles_counts_or_gives_back_every_event() {
+    for _ in 0..20 {
+        let mut event_loop = event_loop(Config::default().inbox(4));
+        event_loop.on(|tick: &Tick, cx: &mut Context<'_>, told: &mut Told| {
+            told.push(tick.0.to_string());
+            if told.len() == 200 {
+                cx.stop();
+            }
+        });
+        let publishing = [(); 3].map(|()| {
+            let ticks = event_loop.publisher();
+            thread::spawn(move || {
+                let mut published = 0;
+                loop {
+                    match ticks.publish(Tick(published)) {
+                        Ok(()) => published += 1,
+                        Err(PublishError::Full(_)) => thread::yield_now(),
+                        Err(PublishError::Closed(back)) => {
+                            assert_eq!(back, Tick(published));
+                            return published as usize;
+                        }
+                    }
+                }
+            })
+        });
+        let mut told = Told::new();
+        let summary = event_loop.run(&mut told).expect("run");
+        let published: usize =
+            publishing.map(|thread| thread.join().expect("no panic")).iter().sum();
+        assert_eq!(told.len() + summary.unhandled_events, published);
+    }
+}
+
+#[test]
+fn a_drain_leaves_at_its_deadline_what_goes_on_for_ever() {
+    let mut event_loop = event_loop(Config::default());
+    event_loop.on(again);
+    assert_eq!(event_loop.publisher().publish(Tick(0)), Ok(()));
+    event_loop.handle().drain(Duration::from_millis(20));
+    let summary = event_loop.run(&mut Told::new()).expect("run");
+    assert_eq!((summary.end, summary.unhandled_events), (RunEnd::Drained, 1));
 }
 
 struct Chat;

@@ -14,6 +14,8 @@ mod panics;
 mod server;
 mod simulation;
 mod stats;
+mod stress;
+mod subscribers;
 mod tidy;
 mod timers;
 mod topics;

@@ -1,0 +1,105 @@
+//! What the queues are made of: the standard library's types and crossbeam's, or those in which
+//! loom sees every access, for the models.
+
+#[cfg(all(test, loom))]
+pub(super) use modelled::*;
+#[cfg(not(all(test, loom)))]
+pub(super) use real::*;
+
+#[cfg(not(all(test, loom)))]
+mod real {
+    pub(in crate::queue) use std::sync::atomic::{
+        AtomicBool, AtomicU64, AtomicUsize, Ordering, fence,
+    };
+    pub(in crate::queue) use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+
+    pub(in crate::queue) use crossbeam_queue::ArrayQueue;
+}
+
+#[cfg(all(test, loom))]
+mod modelled {
+    use std::sync::atomic::AtomicUsize as UnseenUsize;
+    use std::sync::{Mutex as Unseen, PoisonError};
+    use std::time::Duration;
+
+    pub(in crate::queue) use loom::sync::atomic::{
+        AtomicBool, AtomicU64, AtomicUsize, Ordering, fence,
+    };
+    pub(in crate::queue) use loom::sync::{Arc, Mutex, MutexGuard};
+
+    /// A bounded queue of which each end is used by one thread at a time, as in a lane.
+    ///
+    /// It hands over values, but, unlike the real one, orders nothing else: a pop may miss a push
+    /// that the popper has not otherwise been told of.
+    #[derive(Debug)]
+    pub(in crate::queue) struct ArrayQueue<T> {
+        slots: Vec<Unseen<Option<T>>>,
+        pushed: AtomicUsize,
+        popped: UnseenUsize,
+    }
+
+    impl<T> ArrayQueue<T> {
+        pub(in crate::queue) fn new(capacity: usize) -> Self {
+            let slots = (0..capacity).map(|_| Unseen::new(None)).collect();
+            Self { slots, pushed: AtomicUsize::new(0), popped: UnseenUsize::new(0) }
+        }
+
+        fn slot(&self, number: usize) -> &Unseen<Option<T>> {
+            &self.slots[number % self.slots.len()]
+        }
+
+        pub(in crate::queue) fn push(&self, value: T) -> Result<(), T> {
+            let pushed = self.pushed.load(Ordering::Relaxed);
+            if pushed - self.popped.load(Ordering::Relaxed) == self.slots.len() {
+                return Err(value);
+            }
+            *self.slot(pushed).lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
+            self.pushed.store(pushed + 1, Ordering::Relaxed);
+            Ok(())
+        }
+
+        pub(in crate::queue) fn pop(&self) -> Option<T> {
+            let popped = self.popped.load(Ordering::Relaxed);
+            if popped == self.pushed.load(Ordering::Relaxed) {
+                return None;
+            }
+            let value = self.slot(popped).lock().unwrap_or_else(PoisonError::into_inner).take();
+            self.popped.store(popped + 1, Ordering::Relaxed);
+            value
+        }
+    }
+
+    /// loom's, with the standard library's waiting for a condition. Time never passes.
+    #[derive(Debug, Default)]
+    pub(in crate::queue) struct Condvar(loom::sync::Condvar);
+
+    type Waited<T> = Result<T, PoisonError<T>>;
+
+    impl Condvar {
+        pub(in crate::queue) fn notify_one(&self) {
+            self.0.notify_one();
+        }
+
+        pub(in crate::queue) fn wait_while<'a, T>(
+            &self,
+            mut guard: MutexGuard<'a, T>,
+            mut waits: impl FnMut(&mut T) -> bool,
+        ) -> Waited<MutexGuard<'a, T>> {
+            while waits(&mut guard) {
+                guard = self.0.wait(guard)?;
+            }
+            Ok(guard)
+        }
+
+        pub(in crate::queue) fn wait_timeout_while<'a, T>(
+            &self,
+            guard: MutexGuard<'a, T>,
+            _: Duration,
+            waits: impl FnMut(&mut T) -> bool,
+        ) -> Waited<(MutexGuard<'a, T>, ())> {
+            self.wait_while(guard, waits)
+                .map(|guard| (guard, ()))
+                .map_err(|poisoned| PoisonError::new((poisoned.into_inner(), ())))
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! Models of the queues: loom runs them in every order of their threads' accesses that differs, up
+//! to a number of preemptions. The command is in `.ci/run`.
+//!
+//! A lost wake-up is a deadlock here, because nothing but a wake ends a sleep.
+
+use loom::sync::atomic::{AtomicUsize, Ordering};
+use loom::sync::{Arc, Condvar, Mutex};
+use loom::thread;
+
+use super::{Doorbell, Feed, FeedEnd, Inbox, InboxReceiver, LaneSender, Rejected, WhenFull};
+
+/// How the kernel puts the loop to sleep: a wake ends the present sleep or the next.
+#[derive(Default)]
+struct Sleep {
+    woken: Mutex<bool>,
+    wakes: Condvar,
+}
+
+impl Sleep {
+    fn wake(&self) {
+        *self.woken.lock().unwrap() = true;
+        self.wakes.notify_one();
+    }
+
+    fn sleep(&self) {
+        let mut woken = self.woken.lock().unwrap();
+        while !*woken {
+            woken = self.wakes.wait(woken).unwrap();
+        }
+        *woken = false;
+    }
+}
+
+/// What a loop and its publishers have in common.
+#[derive(Clone, Default)]
+struct World {
+    doorbell: Arc<Doorbell>,
+    sleep: Arc<Sleep>,
+}
+
+impl World {
+    /// As `Publisher::publish`.
+    fn publish(&self, sender: &LaneSender<usize>, event: usize) -> Result<(), Rejected<usize>> {
+        sender.send(event)?;
+        if self.doorbell.ring_fenced() {
+            self.sleep.wake();
+        }
+        Ok(())
+    }
+
+    /// As `EventLoop::wait` of a loop that never spins.
+    fn wait(&self, receiver: &InboxReceiver<usize>) {
+        if receiver.has_events() {
+            return;
+        }
+        self.doorbell.about_to_sleep();
+        if !receiver.has_events() {
+            self.sleep.sleep();
+        }
+        self.doorbell.awake();
+    }
+
+    /// Handles so many events, one a turn.
+    fn handle(&self, receiver: &mut InboxReceiver<usize>, count: usize) -> Vec<usize> {
+        let mut handled = Vec::new();
+        while handled.len() < count {
+            self.wait(receiver);
+            handled.extend(receiver.take());
+        }
+        handled
+    }
+}
+
+/// Whether every publisher's events are in order: its number is in the tens.
+fn is_in_order(events: &[usize]) -> bool {
+    [10, 20].iter().all(|publisher| {
+        let numbers = events.iter().filter(|event| **event / 10 * 10 == *publisher);
+        numbers.is_sorted_by(|one, next| one < next)
+    })
+}
+
+#[test]
+fn a_loop_that_sleeps_after_every_event_gets_all_of_two_publishers() {
+    loom::model(|| {
+        let world = World::default();
+        let mut receiver = Inbox::with_capacity(2);
+        let publishers = [10, 20].map(|publisher| {
+            let (world, sender) = (world.clone(), LaneSender::new(receiver.inbox()));
+            thread::spawn(move || {
+                for number in 1..=2 {
+                    assert!(world.publish(&sender, publisher + number).is_ok());
+                }
+                sender
+            })
+        });
+        let mut handled = world.handle(&mut receiver, 4);
+        assert!(is_in_order(&handled), "{handled:?}");
+        handled.sort_unstable();
+        assert_eq!(handled, [11, 12, 21, 22]);
+        for publisher in publishers {
+            drop(publisher.join().unwrap());
+        }
+        assert_eq!(receiver.take(), None);
+    });
+}
+
+#[test]
+fn what_was_accepted_before_the_close_is_counted_and_the_rest_is_given_back() {
+    loom::model(|| {
+        let world = World::default();
+        let mut receiver = Inbox::with_capacity(2);
+        let accepted = Arc::new(AtomicUsize::new(0));
+        let publishers = [10, 20].map(|publisher| {
+            let (world, sender) = (world.clone(), LaneSender::new(receiver.inbox()));
+            let accepted = Arc::clone(&accepted);
+            thread::spawn(move || {
+                for number in 1..=2 {
+                    match world.publish(&sender, publisher + number) {
+                        Ok(()) => drop(accepted.fetch_add(1, Ordering::Relaxed)),
+                        Err(Rejected::Closed(event)) => assert_eq!(event, publisher + number),
+                        Err(Rejected::Full(_)) => panic!("there is room"),
+                    }
+                }
+                sender
+            })
+        });
+        let mut handled = world.handle(&mut receiver, 1);
+        receiver.close();
+        let left = receiver.left();
+        for publisher in publishers {
+            let sender = publisher.join().unwrap();
+            assert!(matches!(sender.send(7), Err(Rejected::Closed(7))));
+        }
+        assert_eq!(receiver.left(), left);
+        handled.extend(std::iter::from_fn(|| receiver.take()));
+        assert_eq!(handled.len(), accepted.load(Ordering::Relaxed));
+        assert_eq!(handled.len(), 1 + left);
+        assert!(is_in_order(&handled), "{handled:?}");
+    });
+}
+
+#[test]
+fn a_publisher_that_comes_and_goes_leaves_its_events_and_no_lane() {
+    loom::model(|| {
+        let world = World::default();
+        let mut receiver = Inbox::with_capacity(2);
+        let publishers = [10, 20].map(|publisher| {
+            let (world, inbox) = (world.clone(), Arc::clone(receiver.inbox()));
+            thread::spawn(move || {
+                let sender = LaneSender::new(&inbox);
+                assert!(world.publish(&sender, publisher + 1).is_ok());
+            })
+        });
+        let mut handled = world.handle(&mut receiver, 2);
+        handled.sort_unstable();
+        assert_eq!(handled, [11, 21]);
+        for publisher in publishers {
+            publisher.join().unwrap();
+        }
+        assert_eq!(receiver.take(), None);
+        assert_eq!(receiver.lanes(), 0);
+        assert!(!receiver.has_events());
+    });
+}
+
+/// A loop that pushes these events, hands over as often as it takes, and ends the feed.
+fn feed_to_end(mut feed: Feed<usize>, events: usize) {
+    for event in 1..=events {
+        feed.push(event);
+        feed.hand_over();
+        while feed.has_pending() {
+            // A turn in which the sockets are served.
+            thread::yield_now();
+            feed.hand_over();
+        }
+    }
+}
+
+#[test]
+fn a_subscriber_that_sleeps_gets_every_event_and_the_end() {
+    loom::model(|| {
+        let (feed, mut receiver) = Feed::new(2, WhenFull::DropNewest);
+        let receiving = thread::spawn(move || {
+            let mut events = Vec::new();
+            let end = loop {
+                match receiver.recv(None) {
+                    Ok(event) => events.extend(event),
+                    Err(end) => break end,
+                }
+            };
+            (events, end, receiver.missed())
+        });
+        feed_to_end(feed, 2);
+        assert_eq!(receiving.join().unwrap(), (vec![1, 2], FeedEnd::Closed, 0));
+    });
+}
+
+#[test]
+fn a_subscriber_that_does_not_wait_gets_every_event_once() {
+    loom::model(|| {
+        let (feed, mut receiver) = Feed::new(3, WhenFull::DropNewest);
+        let receiving = thread::spawn(move || {
+            let mut events = Vec::new();
+            loop {
+                match receiver.try_recv() {
+                    Ok(Some(event)) => events.push(event),
+                    Ok(None) => thread::yield_now(),
+                    Err(end) => return (events, end),
+                }
+            }
+        });
+        feed_to_end(feed, 2);
+        assert_eq!(receiving.join().unwrap(), (vec![1, 2], FeedEnd::Closed));
+    });
+}
+
+#[test]
+fn a_full_feed_misses_as_many_events_as_it_says() {
+    for when_full in [WhenFull::End, WhenFull::DropNewest, WhenFull::DropOldest] {
+        loom::model(move || {
+            let (mut feed, mut receiver) = Feed::new(1, when_full);
+            let receiving = thread::spawn(move || {
+                let mut events = Vec::new();
+                let end = loop {
+                    match receiver.recv(None) {
+                        Ok(event) => events.extend(event),
+                        Err(end) => break end,
+                    }
+                };
+                (events, end, receiver.missed() as usize)
+            });
+            for event in 1..=3 {
+                feed.push(event);
+                feed.hand_over();
+            }
+            drop(feed);
+            let (events, end, missed) = receiving.join().unwrap();
+            assert!(events.is_sorted_by(|one, next| one < next), "{events:?}");
+            match when_full {
+                WhenFull::End => assert_eq!(end == FeedEnd::Overflowed, events.len() < 3),
+                WhenFull::DropNewest => assert_eq!((events[0], events.len()), (1, 3 - missed)),
+                WhenFull::DropOldest => {
+                    assert_eq!((events.last(), events.len()), (Some(&3), 3 - missed));
+                }
+            }
+        });
+    }
+}
