@@ -118,6 +118,36 @@
 //! # Ok::<(), eventwire::Error>(())
 //! ```
 //!
+//! Threads receive events through a [`Subscriber`], each a clone of every event of its type, whether
+//! it came from a thread, a handler or a timer. The loop never waits for them; its [`OverflowPolicy`]
+//! says what becomes of events that a slow one has no room for:
+//!
+//! ```
+//! use eventwire::{Config, Context, EventLoop, OverflowPolicy};
+//!
+//! struct Order(u32);
+//! #[derive(Clone)]
+//! struct Filled(u32);
+//!
+//! let mut event_loop = EventLoop::new(Config::default())?;
+//! event_loop.on(|order: &Order, cx: &mut Context<'_>, filled: &mut u32| {
+//!     *filled += order.0;
+//!     assert!(cx.publish(Filled(*filled)).is_ok());
+//!     if *filled == 6 {
+//!         cx.drain(std::time::Duration::from_secs(10));
+//!     }
+//! });
+//! let orders = event_loop.publisher();
+//! let journal = event_loop.subscriber::<Filled>(65_536, OverflowPolicy::Close);
+//! let writing = std::thread::spawn(move || journal.map(|filled| filled.0).collect::<Vec<_>>());
+//! for count in 1..=3 {
+//!     assert!(orders.publish(Order(count)).is_ok());
+//! }
+//! event_loop.run(&mut 0)?;
+//! assert!(writing.join().is_ok_and(|written| written == [1, 3, 6]));
+//! # Ok::<(), eventwire::Error>(())
+//! ```
+//!
 //! # Timers
 //!
 //! A timer publishes an event at a time, once ([`set_timer`](EventLoop::set_timer)) or periodically
@@ -166,7 +196,11 @@
 //!   closed with code 1013; or nobody gets it, and the caller is told so.
 //! - The id of a connection, topic or timer that is gone is refused. It never names another.
 //! - A publisher's events arrive in order, each once, at every handler of their type. One that
-//!   cannot be taken is given back.
+//!   cannot be taken is given back, and one that was taken and is not handled before the loop ends is
+//!   [counted](RunSummary::unhandled_events).
+//! - A subscriber gets every event of its type that is handled from its making on, in that order,
+//!   each once; or it is told how many it [missed](Subscriber::missed), or that it
+//!   [overflowed](RecvError::Overflowed). The loop never waits for it.
 //! - A timer's event is never early, those of one type arrive in the order of their times, and one
 //!   that was cancelled does not arrive.
 //! - What one peer may cost has limits, with defaults: [`Config`], [`ServerConfig`],

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use allocation_counter::{AllocationInfo, measure};
 use eventwire::proto::{Limits, OpCode, write_frame};
 use eventwire::{
-    Config, ConnectionId, Context, EventLoop, Message, ServerConfig, TopicId, WebSocketHandler,
+    Config, ConnectionId, Context, EventLoop, Message, OverflowPolicy, ServerConfig, TopicId,
+    WebSocketHandler,
 };
 
 /// How often each exchange is made to warm up, and then to be measured.
@@ -263,6 +264,37 @@ fn an_event_allocates_nothing() {
     exchange(WARM_UP);
     assert_nothing(exchange(MEASURED));
     assert_eq!(sum, (WARM_UP + MEASURED) as u64 * 63 * 64 / 2);
+}
+
+#[test]
+fn an_event_for_subscribers_allocates_nothing() {
+    let mut event_loop = EventLoop::new(Config::default().inbox(64)).expect("make a loop");
+    let policies = [OverflowPolicy::Close, OverflowPolicy::DropOldest, OverflowPolicy::KeepLatest];
+    let mut subscribers = policies.map(|policy| event_loop.subscriber::<u64>(64, policy));
+    // Never receives anything.
+    let slow = event_loop.subscriber::<u64>(64, OverflowPolicy::DropOldest);
+    let publisher = event_loop.publisher::<u64>();
+    let mut received = [0; 3];
+    let mut exchange = |times: usize| {
+        measure(|| {
+            for _ in 0..times {
+                for event in 0..64 {
+                    publisher.publish(event).expect("room");
+                }
+                event_loop.turn(Some(Duration::ZERO), &mut ()).expect("turn");
+                for (subscriber, received) in subscribers.iter_mut().zip(&mut received) {
+                    while subscriber.try_recv().is_ok() {
+                        *received += 1;
+                    }
+                }
+            }
+        })
+    };
+    exchange(WARM_UP);
+    assert_nothing(exchange(MEASURED));
+    let times = WARM_UP + MEASURED;
+    assert_eq!(received, [64 * times, 64 * times, times]);
+    assert_eq!(slow.missed(), 64 * (times as u64 - 1));
 }
 
 #[test]

@@ -1,0 +1,140 @@
+//! How long the loop is held up by publishers that lose the processor: `cargo bench --bench inbox`.
+//!
+//! Eight publishers share one processor without a pause, so that they are preempted at any point of
+//! a publish. On the other one the loop takes their events, or one thread pops a queue that they
+//! share. What is printed is how long single takes took; the rest of a turn is not among them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crossbeam_queue::ArrayQueue;
+use eventwire::{Config, Context, EventHandler, EventLoop, Idle};
+use hdrhistogram::Histogram;
+use rustix::thread::{CpuSet, sched_setaffinity};
+
+const PUBLISHERS: usize = 8;
+
+/// Few enough for the queues to be in the cache, and enough for a taker that is preempted itself.
+const CAPACITY: usize = 8192;
+
+/// Takes that are measured in each round.
+const TAKES: u64 = 10_000_000;
+
+const ROUNDS: usize = 3;
+
+/// What a round may last, on a machine with other things to do.
+const LIMIT: Duration = Duration::from_secs(20);
+
+fn main() {
+    println!("a take, in ns            p50     p99.9    p99.99       max     takes");
+    for _ in 0..ROUNDS {
+        report("a lane each", &lanes());
+        report("one shared queue", &shared());
+    }
+}
+
+fn report(name: &str, times: &Histogram<u64>) {
+    let [p50, p99_9, p99_99] = [0.5, 0.999, 0.9999].map(|at| times.value_at_quantile(at));
+    let (max, count) = (times.max(), times.len());
+    println!("{name:18} {p50:9} {p99_9:9} {p99_99:9} {max:9} {count:9}");
+}
+
+fn histogram() -> Histogram<u64> {
+    Histogram::new(3).expect("three digits")
+}
+
+/// Keeps this thread on one processor, if there are several.
+fn pin(processor: usize) {
+    let mut set = CpuSet::new();
+    set.set(processor);
+    // Unpinned it still measures something.
+    let _ = sched_setaffinity(None, &set);
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Notes the time from one event of a batch to the next.
+struct Stopwatch {
+    last: Option<Instant>,
+    end: Instant,
+}
+
+impl EventHandler<u64, Histogram<u64>> for Stopwatch {
+    fn on_event(&mut self, _: &u64, _: &mut Context<'_>, times: &mut Histogram<u64>) {
+        let now = Instant::now();
+        if let Some(last) = self.last.replace(now) {
+            times.saturating_record(nanos(now - last));
+        }
+    }
+
+    fn on_batch_end(&mut self, cx: &mut Context<'_>, times: &mut Histogram<u64>) {
+        self.last = None;
+        if times.len() >= TAKES || Instant::now() > self.end {
+            cx.stop();
+        }
+    }
+}
+
+/// From publishers to the handler, as an application sees it.
+fn lanes() -> Histogram<u64> {
+    pin(0);
+    let config = Config::default().idle(Idle::Busy).inbox(CAPACITY / PUBLISHERS);
+    let mut event_loop = EventLoop::new(config).expect("a loop");
+    event_loop.on(Stopwatch { last: None, end: Instant::now() + LIMIT });
+    let publishing: Vec<_> = (0..PUBLISHERS)
+        .map(|_| {
+            let events = event_loop.publisher::<u64>();
+            thread::spawn(move || {
+                pin(1);
+                let mut number = 0;
+                while !matches!(events.publish(number), Err(eventwire::PublishError::Closed(_))) {
+                    number += 1;
+                }
+            })
+        })
+        .collect();
+    let mut times = histogram();
+    event_loop.run(&mut times).expect("run");
+    publishing.into_iter().for_each(|thread| thread.join().expect("no panic"));
+    times
+}
+
+/// The same through one queue, of which a pop waits for whoever claimed the first place.
+fn shared() -> Histogram<u64> {
+    pin(0);
+    let queue = Arc::new(ArrayQueue::new(CAPACITY));
+    let done = Arc::new(AtomicBool::new(false));
+    let publishing: Vec<_> = (0..PUBLISHERS)
+        .map(|_| {
+            let (queue, done) = (Arc::clone(&queue), Arc::clone(&done));
+            thread::spawn(move || {
+                pin(1);
+                let mut number = 0_u64;
+                while !done.load(Ordering::Relaxed) {
+                    // Full or not, the next follows at once.
+                    let _ = queue.push(number);
+                    number += 1;
+                }
+            })
+        })
+        .collect();
+    let mut times = histogram();
+    let end = Instant::now() + LIMIT;
+    while times.len() < TAKES {
+        let before = Instant::now();
+        let taken = queue.pop();
+        let took = before.elapsed();
+        if taken.is_some() {
+            times.saturating_record(nanos(took));
+        } else if before > end {
+            break;
+        }
+    }
+    done.store(true, Ordering::Relaxed);
+    publishing.into_iter().for_each(|thread| thread.join().expect("no panic"));
+    times
+}
