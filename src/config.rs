@@ -163,7 +163,9 @@ impl Config {
     }
 
     /// How long a peer may leave more than the soft limit waiting without reading anything.
-    /// Default: 10 s. Longer closes its connection with code 1013.
+    /// Default: 10 s, longer than most networks are gone for a moment. It counts from the moment
+    /// at which more than the soft limit waits, or from the last progress if that is later. Longer
+    /// closes its connection with code 1013.
     #[must_use]
     pub const fn outbox_stall(mut self, time: Duration) -> Self {
         self.outbox.stall = time;

@@ -30,6 +30,8 @@ pub(crate) struct Outbox {
     bytes: usize,
     /// When the socket last took something after it had refused, or refused for the first time.
     pub(crate) progress: Option<Instant>,
+    /// Since when more than the soft limit waits, as far as [`Outbox::note_level`] was told.
+    above_soft: Option<Instant>,
 }
 
 /// A run of whole frames; only the front one may have lost bytes at its start.
@@ -69,6 +71,20 @@ impl Outbox {
 
     pub(crate) const fn is_empty(&self) -> bool {
         self.bytes == 0
+    }
+
+    /// Notes whether more than `soft` waits while the socket takes nothing.
+    pub(crate) fn note_level(&mut self, soft: usize, now: Instant) {
+        if self.bytes <= soft {
+            self.above_soft = None;
+        } else {
+            self.above_soft.get_or_insert(now);
+        }
+    }
+
+    /// Since when more than the soft limit waits without progress.
+    pub(crate) fn stalled_since(&self) -> Option<Instant> {
+        Some(self.progress?.max(self.above_soft?))
     }
 
     pub(crate) fn push_frame(
@@ -223,6 +239,7 @@ impl OutboxPool {
             outbox.bytes = 0;
             outbox.pong = None;
             outbox.progress = None;
+            outbox.above_soft = None;
             self.outboxes.push(outbox);
         }
     }

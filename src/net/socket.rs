@@ -60,7 +60,7 @@ pub(crate) struct OutboxLimits {
     pub(crate) soft: usize,
     /// No message is queued that makes it more than this many bytes.
     pub(crate) hard: usize,
-    /// How long the outbox may stay above `soft` without progress.
+    /// How long the outbox may stay above `soft` without progress since it passed it.
     pub(crate) stall: Duration,
 }
 
@@ -126,6 +126,6 @@ impl Socket {
         if self.protocol.state() != State::Open || !self.is_backed_up(limits) {
             return None;
         }
-        self.outbox.as_ref()?.progress?.checked_add(limits.stall)
+        self.outbox.as_ref()?.stalled_since()?.checked_add(limits.stall)
     }
 }

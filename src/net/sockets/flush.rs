@@ -126,6 +126,16 @@ impl Sockets {
             outbox.progress.get_or_insert(self.now);
         }
         self.resume_if_unread(conn);
+        self.note_level(conn);
+    }
+
+    /// What waits for a peer that takes nothing has changed: from the soft limit on, the peer must
+    /// make progress.
+    pub(super) fn note_level(&mut self, conn: Key) {
+        let (soft, now) = (self.limits.soft, self.now);
+        if let Some(outbox) = self.slots.get_mut(conn).and_then(|socket| socket.outbox.as_mut()) {
+            outbox.note_level(soft, now);
+        }
         self.arm(conn);
     }
 

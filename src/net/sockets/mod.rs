@@ -166,6 +166,7 @@ impl Sockets {
                 Some(outbox) if socket.blocked && is_ping(&result) => {
                     outbox.replace_pong(&self.scratch);
                     self.scratch.clear();
+                    self.note_level(conn);
                 }
                 _ => self.take_scratch(conn),
             }
@@ -184,7 +185,9 @@ impl Sockets {
                 // A close frame may be among this, and no pong comes behind one (RFC 6455 §5.5.1).
                 outbox.append_pong();
                 outbox.push_bytes(&self.scratch, &mut self.pool);
-                if !socket.dirty && !socket.blocked {
+                if socket.blocked {
+                    self.note_level(conn);
+                } else if !socket.dirty {
                     socket.dirty = true;
                     self.dirty.push(conn);
                 }

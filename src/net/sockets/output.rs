@@ -216,8 +216,7 @@ impl Sockets {
             if !socket.blocked && socket.queued() >= OUTBOX_FULL {
                 self.flush(conn, io);
             } else if socket.blocked && socket.is_backed_up(&self.limits) {
-                // From now on the peer must make progress.
-                self.arm(conn);
+                self.note_level(conn);
             } else if !socket.blocked && !socket.dirty {
                 socket.dirty = true;
                 self.dirty.push(conn);

@@ -374,3 +374,34 @@ fn two_ends_that_both_have_much_to_send_do_not_wait_for_each_other() {
     rig.run(5_000);
     assert_eq!(*counted.borrow(), MESSAGES);
 }
+
+#[test]
+fn a_stall_begins_with_the_soft_limit_and_again_with_every_progress() {
+    let reasons = Notes::default();
+    let seen = Rc::clone(&reasons);
+    let config = Config::default().outbox(100_000, 4 << 20);
+    let mut first = None;
+    let mut rig = Rig::new(SimConfig::calm(), config, move |conn, call, cx| {
+        let first = *first.get_or_insert(conn);
+        match call {
+            Call::Message(message) => drop(cx.send(first, &vec![0; message.len() * 1000])),
+            Call::Close(reason) => reasons.borrow_mut().push(reason.to_string()),
+            _ => {}
+        }
+    });
+    let (first, second) = (rig.peer(), rig.peer());
+    rig.sim().peer_stop_reading(first);
+    // The first of it fills the window, and refuses the rest.
+    rig.send(second, OpCode::Binary, &[0; 120]);
+    rig.run(15_000);
+    rig.send(second, OpCode::Binary, &[0; 400]);
+    rig.run(9_000);
+    assert_eq!(*seen.borrow(), [""; 0], "what waited below the soft limit was counted");
+    // The window is read once.
+    rig.sim().peer_resume(first);
+    rig.sim().peer_stop_reading(first);
+    rig.run(9_500);
+    assert_eq!(*seen.borrow(), [""; 0], "progress was not counted");
+    rig.run(1_000);
+    assert_eq!(*seen.borrow(), [Disconnect::Overflow.to_string()]);
+}
