@@ -195,6 +195,8 @@
 //! - A connection gets every broadcast to its topic from its subscription on, in order, or it is
 //!   closed with code 1013; or nobody gets it, and the caller is told so.
 //! - The id of a connection, topic or timer that is gone is refused. It never names another.
+//! - While a connection is [paused](Context::pause), nothing is told of what its peer sends, nor
+//!   of what it had sent; all of it is told in order when the connection is resumed.
 //! - A publisher's events arrive in order, each once, at every handler of their type. One that
 //!   cannot be taken is given back, and one that was taken and is not handled before the loop ends is
 //!   [counted](RunSummary::unhandled_events).

@@ -57,6 +57,60 @@ impl Context<'_> {
         self.sockets.close(conn.0, code, reason, self.topics, self.io)
     }
 
+    /// Leaves off reading from a connection until [`resume`](Self::resume); `false` if it is not
+    /// open, or paused already. Any handler may do this, also the connection's own.
+    ///
+    /// After this call, `on_message`, `on_ping` and `on_pong` of that connection are not called
+    /// any more, not even for what has arrived already: that is kept, 64 KiB at most (the
+    /// [receive buffer](crate::Config::receive_buffer)), and handled first on resuming. What the
+    /// peer sends meanwhile waits in the system's buffers, until these are full and it can send
+    /// no more.
+    ///
+    /// - Sending goes on, with [`on_drained`](crate::WebSocketHandler::on_drained) and all limits
+    ///   on what waits for the peer.
+    /// - Pings are neither sent nor answered. The peer does not count as silent, nor its unfinished
+    ///   message as late; on resuming it has the whole time again.
+    /// - [`close`](Self::close), and every other end that begins here, resumes reading for the
+    ///   peer's close frame; messages are not delivered any more then.
+    /// - A stream that fails ends the connection at once, and what was kept is dropped. A close
+    ///   frame or the end of the stream is noticed on resuming, after what came before it. A peer
+    ///   that is gone without a word, while nothing waits for it, is not noticed at all: resume
+    ///   some time.
+    ///
+    /// ```
+    /// use eventwire::{ConnectionId, Context, Message};
+    ///
+    /// /// There was room for a job that had to wait.
+    /// struct Accepted(ConnectionId);
+    ///
+    /// # let mut event_loop = eventwire::EventLoop::new(eventwire::Config::default())?;
+    /// let jobs = |conn: ConnectionId, job: Message<'_>, cx: &mut Context<'_>, _: &mut ()| {
+    ///     println!("{job:?} waits for others, and the next for this one");
+    ///     cx.pause(conn);
+    /// };
+    /// event_loop.listen("127.0.0.1:0", eventwire::ServerConfig::default(), jobs)?;
+    /// event_loop.on(|accepted: &Accepted, cx: &mut Context<'_>, _: &mut ()| {
+    ///     cx.resume(accepted.0);
+    /// });
+    /// # event_loop.turn(Some(std::time::Duration::ZERO), &mut ())?;
+    /// # Ok::<(), eventwire::Error>(())
+    /// ```
+    pub fn pause(&mut self, conn: ConnectionId) -> bool {
+        self.sockets.pause(conn.0)
+    }
+
+    /// Reads from a [paused](Self::pause) connection again, in this turn or the next; `false` if
+    /// it is not paused, or not open. Its handler is not called inside this call.
+    pub fn resume(&mut self, conn: ConnectionId) -> bool {
+        self.sockets.is_paused(conn.0) && self.sockets.unpause(conn.0)
+    }
+
+    /// Whether reading from a connection is [paused](Self::pause).
+    #[must_use]
+    pub fn is_paused(&self, conn: ConnectionId) -> bool {
+        self.sockets.is_paused(conn.0)
+    }
+
     /// The topic of that name, made if there is none. Names have up to 256 bytes.
     ///
     /// # Errors

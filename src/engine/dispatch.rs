@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::ops::Range;
 
 use super::endpoint::Endpoint;
 use super::{EventLoop, Method, Upgrade};
@@ -42,6 +43,9 @@ impl<S, R: Reactor> EventLoop<S, R> {
         }
         if readiness.writable {
             self.sockets.unblock(conn, &mut self.streams);
+        }
+        if readiness.hangup {
+            self.sockets.note_hangup(conn);
         }
         if readiness.readable || readiness.hangup {
             self.read(conn, readiness.hangup, state);
@@ -98,11 +102,24 @@ impl<S, R: Reactor> EventLoop<S, R> {
                 break;
             }
         }
-        self.sockets.uncork();
+        if self.sockets.uncork() {
+            self.leave_paused(conn);
+        }
         if pressed || self.sockets.is_pressed(conn) {
             self.sockets.arm(conn);
         }
         self.buffer = buffer;
+    }
+
+    /// A connection that is paused may have failed, which reading would tell. Its end in order is
+    /// no failure: what came before that is still to be read.
+    #[cold]
+    fn leave_paused(&mut self, conn: Key) {
+        if self.sockets.get(conn).is_some_and(|socket| socket.hangup && !socket.dead) {
+            if let Err(error) = self.streams.check(conn.index()) {
+                self.sockets.fail(conn, error);
+            }
+        }
     }
 
     /// Receives once and handles what came.
@@ -110,6 +127,9 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let Some(socket) = self.sockets.get_mut(conn).filter(|socket| !socket.dead) else {
             return Received::Ended;
         };
+        if socket.leftover.is_some() {
+            return self.receive_leftover(conn, state);
+        }
         if socket.protocol.is_assembling_large() {
             return self.receive_direct(conn, hangup, state);
         }
@@ -120,8 +140,26 @@ impl<S, R: Reactor> EventLoop<S, R> {
             Ok(Some(len)) => len,
             Err(error) => return self.stream_failed(conn, error),
         };
-        let messages = self.handle_input(conn, buffer, len, state);
+        let (at, messages) = self.handle_input(conn, buffer, 0..len, state);
+        if at < len {
+            self.sockets.keep_leftover(conn, &buffer[at..len]);
+        }
         if len < room && !hangup { Received::Drained } else { Received::More(len, messages) }
+    }
+
+    /// Handles what was left over of an earlier receive when the connection was paused.
+    #[cold]
+    fn receive_leftover(&mut self, conn: Key, state: &mut S) -> Received {
+        let Some(mut leftover) = self.sockets.take_leftover(conn) else {
+            return Received::Ended;
+        };
+        let range = leftover.range.clone();
+        let (at, messages) = self.handle_input(conn, &mut leftover.storage, range.clone(), state);
+        // Answers may lie in this storage.
+        self.sockets.flush_cork(&leftover.storage, &mut self.streams);
+        leftover.range.start = at;
+        self.sockets.return_leftover(conn, leftover);
+        Received::More(at - range.start, messages)
     }
 
     /// Receives the rest of a large message straight into its own storage.
@@ -147,12 +185,19 @@ impl<S, R: Reactor> EventLoop<S, R> {
         if len < room && !hangup { Received::Drained } else { Received::More(len, 1) }
     }
 
-    /// Feeds `buffer[..len]` to the connection and its events to its handler; counts them.
-    fn handle_input(&mut self, conn: Key, buffer: &mut [u8], len: usize, state: &mut S) -> usize {
+    /// Feeds `buffer[range]` to the connection and its events to its handler, until the range ends
+    /// or the connection is paused. Tells where that was, and counts the events.
+    fn handle_input(
+        &mut self,
+        conn: Key,
+        buffer: &mut [u8],
+        range: Range<usize>,
+        state: &mut S,
+    ) -> (usize, usize) {
         let base = buffer.as_ptr() as usize;
-        let (mut at, mut events) = (0, 0);
-        while at < len {
-            match self.sockets.receive(conn, &mut buffer[at..len]) {
+        let (mut at, end, mut events) = (range.start, range.end, 0);
+        while at < end {
+            match self.sockets.receive(conn, &mut buffer[at..end]) {
                 Some(Ok((used, Some(event)))) => {
                     at += used;
                     events += 1;
@@ -163,6 +208,9 @@ impl<S, R: Reactor> EventLoop<S, R> {
                     if self.sockets.corked_bytes() > CORK_MOST {
                         self.sockets.flush_cork(buffer, &mut self.streams);
                     }
+                    if self.sockets.is_halted() {
+                        return (at, events);
+                    }
                 }
                 Some(Ok((_, None))) | None => break,
                 Some(Err(error)) => {
@@ -171,7 +219,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
                 }
             }
         }
-        events
+        (end, events)
     }
 
     /// Hands one event to the connection's handler. `base` is the address of the receive buffer.

@@ -1,4 +1,5 @@
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use super::connector::Connector;
@@ -23,6 +24,10 @@ pub(crate) struct Socket {
     pub(crate) resumed: bool,
     /// There may be input though no readiness will say so: reading was left off.
     pub(crate) unread: bool,
+    /// The application has paused reading. Implies that the protocol is open.
+    pub(crate) paused: bool,
+    /// Readiness has told of the end of the stream, or of its failure.
+    pub(crate) hangup: bool,
     /// `on_open` was called, so `on_close` must be.
     pub(crate) opened: bool,
     /// The handler was told of the end.
@@ -35,6 +40,8 @@ pub(crate) struct Socket {
     pub(crate) eof: bool,
     /// The stream is of no more use: the slot is to be freed.
     pub(crate) dead: bool,
+    /// What was received and not handled when reading was paused; it comes before all else.
+    pub(crate) leftover: Option<Box<Leftover>>,
     /// Which handler it belongs to.
     pub(crate) endpoint: usize,
     /// The tick of its newest entry in the wheel of deadlines.
@@ -51,6 +58,15 @@ pub(crate) struct Socket {
 pub(crate) enum End {
     Disconnect(Disconnect),
     Connect(ConnectError),
+}
+
+/// Bytes that were received behind the message at which reading was paused.
+#[derive(Debug)]
+pub(crate) struct Leftover {
+    /// From the pool, initialised to its whole length.
+    pub(crate) storage: Vec<u8>,
+    /// What of it is still to be handled; not empty.
+    pub(crate) range: Range<usize>,
 }
 
 /// When queued output is too much.
@@ -77,6 +93,9 @@ impl Socket {
             dirty: false,
             resumed: false,
             unread: false,
+            paused: false,
+            hangup: false,
+            leftover: None,
             opened: false,
             told: false,
             answered: false,
@@ -109,12 +128,13 @@ impl Socket {
 
     /// Whether its deadline may be another than its next sign of life.
     pub(crate) fn is_pressed(&self) -> bool {
-        self.outbox.is_some() || self.protocol.is_pressed()
+        self.outbox.is_some() || self.leftover.is_some() || self.protocol.is_pressed()
     }
 
     /// The next moment at which something is due.
     pub(crate) fn deadline(&self, limits: &OutboxLimits) -> Option<Instant> {
-        let protocol = self.protocol.deadline();
+        // Who is not listened to cannot be late.
+        let protocol = if self.paused { None } else { self.protocol.deadline() };
         match (protocol, self.stall_deadline(limits)) {
             (Some(protocol), Some(stall)) => Some(protocol.min(stall)),
             (protocol, stall) => protocol.or(stall),

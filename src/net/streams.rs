@@ -68,6 +68,11 @@ impl<R: Reactor> Streams<R> {
         Ok(self.call(slot, R::connect_result)?.unwrap_or(false))
     }
 
+    /// Whether a connection that was made has not failed since; its end in order is no failure.
+    pub(crate) fn check(&mut self, slot: usize) -> io::Result<()> {
+        if self.connect_result(slot)? { Ok(()) } else { Err(io::ErrorKind::NotConnected.into()) }
+    }
+
     /// Repeats `call` while it is interrupted; `None`: it would block.
     #[inline]
     fn call<T>(

@@ -34,6 +34,11 @@ impl Assembler {
         self.opcode.map(|_| self.started)
     }
 
+    /// Gives an unfinished message its whole time again.
+    pub(super) const fn restart(&mut self, now: Instant) {
+        self.started = now;
+    }
+
     /// Whether the frame that just began is the first of its message.
     pub(super) const fn is_first_frame(&self) -> bool {
         self.fragments == 1

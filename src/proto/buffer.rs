@@ -108,6 +108,16 @@ impl BufferPool {
         storage
     }
 
+    /// Initialised storage that begins with a copy of `bytes`.
+    pub(crate) fn copy(&mut self, bytes: &[u8]) -> Vec<u8> {
+        let mut storage = self.take(bytes.len());
+        if storage.len() < bytes.len() {
+            storage.resize(bytes.len(), 0);
+        }
+        storage[..bytes.len()].copy_from_slice(bytes);
+        storage
+    }
+
     /// Takes back what a connection no longer needs; keeps it if there is room.
     pub(crate) fn give(&mut self, mut storage: Vec<u8>) {
         if storage.len() < storage.capacity() {

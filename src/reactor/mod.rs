@@ -150,11 +150,12 @@ pub trait Reactor: Sized {
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    /// The outcome of [`Reactor::connect`]: `Ok(true)` connected, `Ok(false)` not known yet.
+    /// The outcome of [`Reactor::connect`]: `Ok(true)` connected, `Ok(false)` not known yet. Of a
+    /// connection that was made, or accepted: whether it still stands; either half may have ended.
     ///
     /// # Errors
     ///
-    /// Why the connection could not be made.
+    /// Why the connection could not be made, or has failed since.
     fn connect_result(&mut self, stream: &mut Self::Stream) -> io::Result<bool>;
 
     /// Registers `stream` for both directions under `key`; reports its current readiness.

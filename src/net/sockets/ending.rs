@@ -32,6 +32,8 @@ impl Sockets {
                 topics.remove_connection(conn);
                 self.answer(conn, |protocol, work| protocol.close(code, reason, work), |()| false);
                 self.note_end(conn, Disconnect::ClosedByApplication { code });
+                // The peer's close frame is to be heard.
+                self.unpause(conn);
                 self.arm(conn);
                 true
             }
@@ -123,6 +125,7 @@ impl Sockets {
                 |protocol, work| protocol.close(CloseCode::TRY_AGAIN_LATER, "", work),
                 |()| false,
             );
+            self.unpause(conn);
             self.end(conn, End::Disconnect(Disconnect::Overflow));
         }
         SendStatus::Dropped
@@ -173,6 +176,9 @@ impl Sockets {
         };
         if socket.stall_deadline(&limits).is_some_and(|deadline| deadline <= self.now) {
             self.overflow(conn);
+            return;
+        }
+        if socket.paused {
             return;
         }
         let handled = self.answer(conn, Connection::handle_timeout, Result::is_ok);

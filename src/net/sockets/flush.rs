@@ -29,7 +29,9 @@ impl Sockets {
         };
         match sent {
             Ok(sent) if sent == len => self.cork.clear(&mut self.pool),
-            Ok(sent) => self.spill(conn, sent, sent < offered, received, io),
+            Ok(sent) => {
+                self.spill(conn, sent, sent < offered, received, io);
+            }
             Err(error) => {
                 self.cork.clear(&mut self.pool);
                 self.fail(conn, error);
@@ -57,10 +59,10 @@ impl Sockets {
         }
     }
 
-    /// Ends the corking of the current connection.
-    pub(crate) fn uncork(&mut self) {
+    /// Ends the corking of the current connection; whether that was paused meanwhile.
+    pub(crate) fn uncork(&mut self) -> bool {
         debug_assert!(self.cork.is_empty());
-        self.current = None;
+        self.current.take().is_some_and(|current| current.halted)
     }
 
     /// Sends what is queued for a connection, until it is empty or the stream takes no more.

@@ -11,7 +11,7 @@ impl Sockets {
     /// Corks the output of `conn` until [`Sockets::uncork`].
     pub(crate) fn cork(&mut self, conn: Key) {
         debug_assert!(self.cork.is_empty());
-        self.current = Some(Current { conn, lent: None, reuse: None });
+        self.current = Some(Current { conn, lent: None, reuse: None, halted: false });
     }
 
     /// Feeds input to the connection's protocol; `None` if there is no such connection.
@@ -74,7 +74,8 @@ impl Sockets {
         self.answer(conn, |protocol, work| protocol.refuse(refusal, work), |()| false);
     }
 
-    /// Leaves off reading while too much waits for this peer; whether it did. Servers do, to bound
+    /// Leaves off reading while the connection is paused, or too much waits for this peer; whether
+    /// it did. Servers do the latter, to bound
     /// what a client that does not read can make them hold. Clients do not: with both ends waiting
     /// for the other to read, neither would.
     #[inline]
@@ -82,6 +83,12 @@ impl Sockets {
         let Some(socket) = self.slots.get_mut(conn) else {
             return true;
         };
+        if socket.paused {
+            if let Some(current) = &mut self.current {
+                current.halted = true;
+            }
+            return true;
+        }
         let Some(outbox) = &socket.outbox else {
             return false;
         };

@@ -4,6 +4,7 @@ mod ending;
 mod flush;
 mod input;
 mod output;
+mod pausing;
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -66,6 +67,8 @@ struct Current {
     lent: Option<Lent>,
     /// How that message is sent back from where it lies.
     reuse: Option<Reuse>,
+    /// It was paused: what else was received waits.
+    halted: bool,
 }
 
 /// Where a lent message lies.
@@ -142,6 +145,9 @@ impl Sockets {
         let mut socket = self.slots.remove(conn)?;
         if let Some(outbox) = socket.outbox.take() {
             self.pool.give(outbox);
+        }
+        if let Some(leftover) = socket.leftover.take() {
+            self.pool.buffers.give(leftover.storage);
         }
         Some(socket)
     }

@@ -35,6 +35,13 @@ impl Connection {
         self.awaiting_pong = false;
     }
 
+    /// The peer is heard again after it was not listened to: whatever it has to do in time, it
+    /// has all of the time for from now on.
+    pub(crate) fn restart_deadlines(&mut self, now: Instant) {
+        self.note_life(now);
+        self.message.restart(now);
+    }
+
     fn liveness_deadline(&self) -> Option<Instant> {
         let interval = self.limits.ping_interval?;
         if self.awaiting_pong {

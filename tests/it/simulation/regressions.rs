@@ -1,145 +1,18 @@
 //! What the seeds found, and what they cannot see, each by itself.
 
 use std::cell::RefCell;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use eventwire::proto::{OpCode, Role};
-use eventwire::reactor::SimReactor;
-use eventwire::reactor::sim::{Fault, PeerId, SimConfig};
+use eventwire::proto::OpCode;
+use eventwire::reactor::sim::{Fault, SimConfig};
 use eventwire::{
-    ClientConfig, CloseCode, Config, ConnectError, ConnectionId, Context, Disconnect, EventLoop,
-    Idle, Message, OnPanic, SendStatus, ServerConfig, WebSocketHandler,
+    ClientConfig, CloseCode, Config, ConnectError, ConnectionId, Context, Disconnect, Message,
+    SendStatus,
 };
 
-use super::random::Random;
-use super::script::{Arrived, Frames, SERVERS, request, take_frame};
-
-/// One call of a handler's method.
-enum Call<'a> {
-    Open,
-    Message(Message<'a>),
-    Close(&'a Disconnect),
-    ConnectError(&'a ConnectError),
-}
-
-/// A handler that is one closure.
-struct Calls<F>(F);
-
-impl<F: FnMut(ConnectionId, Call<'_>, &mut Context<'_>)> WebSocketHandler<()> for Calls<F> {
-    fn on_open(&mut self, conn: ConnectionId, cx: &mut Context<'_>, (): &mut ()) {
-        (self.0)(conn, Call::Open, cx);
-    }
-
-    fn on_message(
-        &mut self,
-        conn: ConnectionId,
-        message: Message<'_>,
-        cx: &mut Context<'_>,
-        (): &mut (),
-    ) {
-        (self.0)(conn, Call::Message(message), cx);
-    }
-
-    fn on_close(
-        &mut self,
-        conn: ConnectionId,
-        reason: &Disconnect,
-        cx: &mut Context<'_>,
-        (): &mut (),
-    ) {
-        (self.0)(conn, Call::Close(reason), cx);
-    }
-
-    fn on_connect_error(
-        &mut self,
-        conn: ConnectionId,
-        error: &ConnectError,
-        cx: &mut Context<'_>,
-        (): &mut (),
-    ) {
-        (self.0)(conn, Call::ConnectError(error), cx);
-    }
-}
-
-/// A loop that listens in a calm network.
-struct Rig {
-    event_loop: EventLoop<(), SimReactor>,
-    address: SocketAddr,
-}
-
-impl Rig {
-    fn new<F>(sim: SimConfig, config: Config, handler: F) -> Self
-    where
-        F: FnMut(ConnectionId, Call<'_>, &mut Context<'_>) + 'static,
-    {
-        let reactor = SimReactor::new(0, sim);
-        let config = config.idle(Idle::Block).on_panic(OnPanic::Propagate);
-        let mut event_loop = EventLoop::with_reactor(reactor, config).expect("a loop");
-        let listener = event_loop.listen("127.0.0.1:0", ServerConfig::default(), Calls(handler));
-        let address = listener.ok().and_then(|listener| event_loop.local_addr(listener));
-        Self { event_loop, address: address.expect("a listener") }
-    }
-
-    fn sim(&mut self) -> &mut SimReactor {
-        self.event_loop.reactor_mut()
-    }
-
-    /// Lets time pass; says how many turns it took.
-    fn run(&mut self, millis: u64) -> usize {
-        let end = self.sim().elapsed() + Duration::from_millis(millis);
-        let mut turns = 0;
-        while self.sim().elapsed() < end {
-            let left = end - self.sim().elapsed();
-            self.event_loop.turn(Some(left), &mut ()).expect("a poll");
-            turns += 1;
-        }
-        turns
-    }
-
-    /// A peer whose connection is open.
-    fn peer(&mut self) -> PeerId {
-        let address = self.address;
-        let peer = self.sim().peer_connect(address);
-        self.sim().peer_send(peer, &request(0));
-        self.run(1);
-        let response = self.sim().peer_received(peer);
-        assert!(response.starts_with(b"HTTP/1.1 101"), "not open");
-        peer
-    }
-
-    fn send(&mut self, peer: PeerId, opcode: OpCode, payload: &[u8]) {
-        self.sim().peer_send(peer, &frame(opcode, payload));
-        self.run(1);
-    }
-
-    /// The frames that arrived at a peer.
-    fn received(&mut self, peer: PeerId) -> Vec<Arrived> {
-        let mut bytes = self.sim().peer_received(peer);
-        let frames = std::iter::from_fn(|| take_frame(&mut bytes, Role::Client)).collect();
-        assert_eq!(bytes, [], "half a frame");
-        frames
-    }
-}
-
-/// A client's frame.
-fn frame(opcode: OpCode, payload: &[u8]) -> Vec<u8> {
-    let mut random = Random::new(0);
-    let mut frames = Frames::new(Role::Client, &mut random);
-    frames.frame(true, opcode, payload);
-    frames.bytes
-}
-
-/// Notes what a handler saw.
-type Notes<T> = Rc<RefCell<Vec<T>>>;
-
-fn text<'a>(call: &Call<'a>) -> Option<&'a str> {
-    match call {
-        Call::Message(message) => message.as_text(),
-        _ => None,
-    }
-}
+use super::rig::{Call, Calls, Notes, Rig, frame, text};
+use super::script::{Arrived, SERVERS, request};
 
 #[test]
 fn closing_a_connection_that_failed_is_refused() {
@@ -368,6 +241,7 @@ fn two_ends_that_both_have_much_to_send_do_not_wait_for_each_other() {
         Call::Message(_) => *arrived.borrow_mut() += 1,
         Call::Close(reason) => panic!("{reason}"),
         Call::ConnectError(error) => panic!("{error}"),
+        Call::Ping | Call::Pong => {}
     };
     let url = format!("ws://{}/", rig.address);
     rig.event_loop.connect(&url, ClientConfig::default(), Calls(client)).expect("connecting");

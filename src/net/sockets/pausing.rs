@@ -1,0 +1,80 @@
+//! Pausing: connections that are not read from until the application says so.
+
+use super::Sockets;
+use crate::net::socket::Leftover;
+use crate::slots::Key;
+
+impl Sockets {
+    /// Leaves off reading from a connection at once; `false` if it is not open, or paused already.
+    pub(crate) fn pause(&mut self, conn: Key) -> bool {
+        let socket = self.slots.get_mut(conn);
+        let Some(socket) = socket.filter(|socket| socket.is_open() && !socket.paused) else {
+            return false;
+        };
+        socket.paused = true;
+        self.set_halted(conn, true);
+        true
+    }
+
+    /// Reads from a paused connection again, in this turn or the next; `false` if it was not
+    /// paused.
+    pub(crate) fn unpause(&mut self, conn: Key) -> bool {
+        let now = self.now;
+        let Some(socket) = self.slots.get_mut(conn).filter(|socket| socket.paused) else {
+            return false;
+        };
+        socket.paused = false;
+        socket.protocol.restart_deadlines(now);
+        self.set_halted(conn, false);
+        // Readiness was passed over meanwhile, and nothing will repeat it.
+        self.resume(conn);
+        self.arm(conn);
+        true
+    }
+
+    pub(crate) fn is_paused(&self, conn: Key) -> bool {
+        self.slots.get(conn).is_some_and(|socket| socket.paused && !socket.dead)
+    }
+
+    /// Readiness tells of the end or the failure of the stream. A paused connection looks into it
+    /// instead of reading.
+    pub(crate) fn note_hangup(&mut self, conn: Key) {
+        if let Some(socket) = self.slots.get_mut(conn) {
+            socket.hangup = true;
+        }
+    }
+
+    fn set_halted(&mut self, conn: Key, halted: bool) {
+        if let Some(current) = self.current.as_mut().filter(|current| current.conn == conn) {
+            current.halted = halted;
+        }
+    }
+
+    /// Whether the connection whose input is being handled was paused.
+    #[inline]
+    pub(crate) fn is_halted(&self) -> bool {
+        self.current.as_ref().is_some_and(|current| current.halted)
+    }
+
+    /// Keeps what was received behind the message at which the connection was paused.
+    pub(crate) fn keep_leftover(&mut self, conn: Key, bytes: &[u8]) {
+        if let Some(socket) = self.slots.get_mut(conn) {
+            let storage = self.pool.buffers.copy(bytes);
+            socket.leftover = Some(Box::new(Leftover { storage, range: 0..bytes.len() }));
+        }
+    }
+
+    /// Takes what is left over of an earlier receive, to be handled before anything else.
+    #[inline]
+    pub(crate) fn take_leftover(&mut self, conn: Key) -> Option<Box<Leftover>> {
+        self.slots.get_mut(conn)?.leftover.take()
+    }
+
+    /// Takes back what [`Sockets::take_leftover`] gave, with what is still left over of it.
+    pub(crate) fn return_leftover(&mut self, conn: Key, leftover: Box<Leftover>) {
+        match self.slots.get_mut(conn) {
+            Some(socket) if !leftover.range.is_empty() => socket.leftover = Some(leftover),
+            _ => self.pool.buffers.give(leftover.storage),
+        }
+    }
+}

@@ -1,0 +1,573 @@
+//! Connections that are paused, each case by itself, in virtual time.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use eventwire::proto::handshake::{Acceptance, HeadLimits, Request};
+use eventwire::proto::{OpCode, Role};
+use eventwire::reactor::sim::{Choices, Fault, PeerId, SimConfig};
+use eventwire::{ClientConfig, CloseCode, Config, ConnectionId, Context, RunEnd, SendStatus};
+use proptest::prelude::*;
+
+use super::random::Random;
+use super::rig::{Call, Calls, Notes, Rig, frame, text};
+use super::script::{Arrived, Frames, SERVERS, request, take_frame};
+
+/// What handlers were told, and the connections in the order in which they opened.
+#[derive(Clone, Default)]
+struct Heard {
+    log: Notes<String>,
+    ids: Notes<ConnectionId>,
+}
+
+impl Heard {
+    /// Notes everything, and pauses a connection behind the message "stop".
+    fn note(&self, conn: ConnectionId, call: &Call<'_>, cx: &mut Context<'_>) {
+        let entry = match call {
+            Call::Open => return self.ids.borrow_mut().push(conn),
+            Call::Message(message) => match message.as_text() {
+                Some(text) => text.to_owned(),
+                None => format!("{} bytes", message.len()),
+            },
+            Call::Ping => "ping".to_owned(),
+            Call::Pong => "pong".to_owned(),
+            Call::Close(reason) => {
+                assert!(!cx.pause(conn) && !cx.resume(conn) && !cx.is_paused(conn));
+                reason.to_string()
+            }
+            Call::ConnectError(error) => error.to_string(),
+        };
+        assert!(!cx.is_paused(conn), "{entry} of a paused connection");
+        self.log.borrow_mut().push(entry);
+        if text(call) == Some("stop") {
+            assert!(cx.pause(conn) && cx.is_paused(conn));
+            assert!(!cx.pause(conn), "paused twice");
+        }
+    }
+
+    fn rig(&self, sim: SimConfig, config: Config) -> Rig {
+        let heard = self.clone();
+        Rig::new(sim, config, move |conn, call, cx| heard.note(conn, &call, cx))
+    }
+
+    /// Everything since this was last asked.
+    fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.log.borrow_mut())
+    }
+
+    fn id(&self, place: usize) -> ConnectionId {
+        self.ids.borrow()[place]
+    }
+}
+
+/// A rig with one peer, whose connection a handler of events has paused.
+fn paused(config: Config) -> (Rig, PeerId, Heard) {
+    let heard = Heard::default();
+    let mut rig = heard.rig(SimConfig::calm(), config);
+    let peer = rig.peer();
+    let conn = heard.id(0);
+    assert!(rig.act(move |cx| cx.pause(conn)));
+    (rig, peer, heard)
+}
+
+fn stream(items: &[(OpCode, &[u8])]) -> Vec<u8> {
+    items.iter().flat_map(|(opcode, payload)| frame(*opcode, payload)).collect()
+}
+
+const STOP_IN_BETWEEN: [(OpCode, &[u8]); 5] = [
+    (OpCode::Text, b"before"),
+    (OpCode::Text, b"stop"),
+    (OpCode::Ping, b"there?"),
+    (OpCode::Pong, b""),
+    (OpCode::Text, b"behind"),
+];
+
+#[test]
+fn nothing_of_what_arrived_with_it_passes_the_message_that_paused() {
+    let heard = Heard::default();
+    let mut rig = heard.rig(SimConfig::calm(), Config::default());
+    let peer = rig.peer();
+    rig.sim().peer_send(peer, &stream(&STOP_IN_BETWEEN));
+    rig.run(100);
+    assert_eq!(heard.take(), ["before", "stop"]);
+    rig.send(peer, OpCode::Text, b"later");
+    rig.run(100);
+    assert_eq!(heard.take(), [""; 0]);
+    assert!(rig.received(peer).is_empty(), "a ping was answered that was not heard");
+    let conn = heard.id(0);
+    assert_eq!(rig.act(move |cx| (cx.resume(conn), cx.resume(conn))), (true, false));
+    rig.run(1);
+    assert_eq!(heard.take(), ["ping", "pong", "behind", "later"]);
+    assert!(matches!(rig.received(peer)[..], [Arrived::Pong]));
+}
+
+#[test]
+fn what_is_left_over_needs_no_readiness() {
+    let heard = Heard::default();
+    let mut rig = heard.rig(SimConfig::calm(), Config::default());
+    let peer = rig.peer();
+    rig.sim().peer_send(peer, &stream(&STOP_IN_BETWEEN).repeat(2));
+    rig.run(100);
+    let conn = heard.id(0);
+    heard.take();
+    rig.act(move |cx| assert!(cx.resume(conn)));
+    rig.event_loop.turn(Some(Duration::from_secs(9)), &mut ()).unwrap();
+    assert_eq!(heard.take(), ["ping", "pong", "behind", "before", "stop"]);
+    rig.act(move |cx| assert!(cx.resume(conn)));
+    rig.event_loop.turn(Some(Duration::from_secs(9)), &mut ()).unwrap();
+    assert_eq!(heard.take(), ["ping", "pong", "behind"]);
+}
+
+#[test]
+fn a_handler_may_resume_what_it_paused_and_loses_nothing() {
+    let heard = Heard::default();
+    let log = heard.clone();
+    let mut rig = Rig::new(SimConfig::calm(), Config::default(), move |conn, call, cx| {
+        log.note(conn, &call, cx);
+        if text(&call) == Some("stop") {
+            assert!(cx.resume(conn));
+        }
+    });
+    let peer = rig.peer();
+    rig.sim().peer_send(peer, &stream(&STOP_IN_BETWEEN));
+    rig.run(1);
+    assert_eq!(heard.take(), ["before", "stop", "ping", "pong", "behind"]);
+}
+
+#[test]
+fn other_connections_handlers_pause_and_resume() {
+    let heard = Heard::default();
+    let log = heard.clone();
+    let mut rig =
+        Rig::new(SimConfig::calm(), Config::default(), move |conn, call, cx| match text(&call) {
+            Some("pause the first") => assert!(cx.pause(log.id(0))),
+            Some("resume the first") => assert!(cx.resume(log.id(0))),
+            _ => log.note(conn, &call, cx),
+        });
+    let (first, second) = (rig.peer(), rig.peer());
+    // Both arrive at once: the first was not read when it is paused, or it was.
+    rig.sim().peer_send(second, &frame(OpCode::Text, b"pause the first"));
+    rig.run(1);
+    rig.send(first, OpCode::Text, b"hello");
+    assert_eq!(heard.take(), [""; 0]);
+    rig.send(second, OpCode::Text, b"resume the first");
+    assert_eq!(heard.take(), ["hello"]);
+}
+
+#[test]
+fn a_connection_paused_when_it_opens_has_its_first_messages_kept() {
+    let heard = Heard::default();
+    let log = heard.clone();
+    let mut rig = Rig::new(SimConfig::calm(), Config::default(), move |conn, call, cx| {
+        log.note(conn, &call, cx);
+        if matches!(call, Call::Open) {
+            assert!(cx.pause(conn));
+        }
+    });
+    let address = rig.address;
+    let peer = rig.sim().peer_connect(address);
+    rig.sim().peer_send(peer, &[request(0), frame(OpCode::Text, b"early")].concat());
+    rig.run(10);
+    assert_eq!(heard.take(), [""; 0]);
+    let conn = heard.id(0);
+    rig.act(move |cx| assert!(cx.resume(conn)));
+    rig.run(1);
+    assert_eq!(heard.take(), ["early"]);
+}
+
+#[test]
+fn a_client_pauses_too() {
+    let heard = Heard::default();
+    let mut rig = Rig::new(SimConfig::calm(), Config::default(), |conn, call, cx| match call {
+        Call::Open => {
+            for text in ["one", "stop", "three"] {
+                cx.send(conn, text);
+            }
+        }
+        Call::Message(message) => drop(cx.send(conn, message)),
+        _ => {}
+    });
+    let log = heard.clone();
+    let client = move |conn: ConnectionId, call: Call<'_>, cx: &mut Context<'_>| {
+        log.note(conn, &call, cx);
+    };
+    let url = format!("ws://{}/", rig.address);
+    rig.event_loop.connect(&url, ClientConfig::default(), Calls(client)).expect("connecting");
+    rig.run(100);
+    assert_eq!(heard.take(), ["one", "stop"]);
+    let conn = heard.id(0);
+    // Sending goes on.
+    rig.act(move |cx| assert_eq!(cx.send(conn, "four"), SendStatus::Sent));
+    rig.run(100);
+    assert_eq!(heard.take(), [""; 0]);
+    rig.act(move |cx| assert!(cx.resume(conn)));
+    rig.run(1);
+    assert_eq!(heard.take(), ["three", "four"]);
+}
+
+#[test]
+fn a_paused_connection_is_never_late_and_costs_no_turns() {
+    let (mut rig, peer, heard) = paused(Config::default());
+    // Half a message, a whole one, and what does not fit into the window.
+    rig.sim().peer_send(peer, &frame(OpCode::Binary, &[0; 100_000]));
+    rig.run(1);
+    let turns = rig.run(3_600_000);
+    assert!(turns < 3_600, "{turns} turns in an hour");
+    assert_eq!((heard.take(), rig.event_loop.connections()), (vec![], 1));
+    assert!(rig.received(peer).is_empty(), "nobody is pinged whose pong is not heard");
+    let conn = heard.id(0);
+    rig.act(move |cx| assert!(cx.resume(conn)));
+    rig.run(10);
+    assert_eq!(heard.take(), ["100000 bytes"]);
+    // From here on it is silent.
+    rig.run(24_800);
+    assert!(rig.received(peer).is_empty());
+    rig.run(400);
+    assert!(matches!(rig.received(peer)[..], [Arrived::Ping(_)]));
+    rig.run(10_000);
+    assert_eq!(heard.take(), ["the peer is silent"]);
+}
+
+#[test]
+fn the_time_for_a_message_begins_again_with_resuming() {
+    let heard = Heard::default();
+    let mut rig = heard.rig(SimConfig::calm(), Config::default());
+    let peer = rig.peer();
+    let message = frame(OpCode::Binary, &[0; 30_000]);
+    rig.sim().peer_send(peer, &message[..25_000]);
+    rig.run(20_000);
+    let conn = heard.id(0);
+    rig.act(move |cx| assert!(cx.pause(conn)));
+    rig.run(600_000);
+    rig.act(move |cx| assert!(cx.resume(conn)));
+    rig.sim().peer_send(peer, &frame(OpCode::Binary, &[0; 30_000])[25_000..25_001]);
+    // It pongs, or it would be ended for its silence.
+    rig.run(34_000);
+    assert_eq!(heard.take(), [""; 0]);
+    rig.sim().peer_send(peer, &message[25_001..]);
+    rig.run(10);
+    assert_eq!(heard.take(), ["30000 bytes"]);
+}
+
+#[test]
+fn a_peer_that_was_pinged_before_the_pause_is_not_gone() {
+    let heard = Heard::default();
+    let mut rig = heard.rig(SimConfig::calm(), Config::default());
+    let peer = rig.peer();
+    rig.run(25_200);
+    assert!(matches!(rig.received(peer)[..], [Arrived::Ping(_)]));
+    let conn = heard.id(0);
+    rig.act(move |cx| assert!(cx.pause(conn)));
+    rig.run(60_000);
+    rig.act(move |cx| assert!(cx.resume(conn)));
+    rig.run(24_000);
+    assert_eq!(heard.take(), [""; 0]);
+}
+
+#[test]
+fn a_paused_peer_must_read_all_the_same() {
+    let (mut rig, peer, heard) = paused(Config::default());
+    let conn = heard.id(0);
+    rig.sim().peer_stop_reading(peer);
+    rig.act(move |cx| assert_eq!(cx.send(conn, &[0; 300_000]), SendStatus::Queued));
+    rig.run(9_900);
+    assert_eq!(heard.take(), [""; 0]);
+    rig.run(400);
+    assert_eq!(heard.take(), ["the peer reads too slowly"]);
+}
+
+#[test]
+fn closing_a_paused_connection_hears_the_peers_close_frame_and_nothing_else() {
+    let heard = Heard::default();
+    let mut rig = heard.rig(SimConfig::calm(), Config::default());
+    let peer = rig.peer();
+    rig.sim().peer_send(peer, &stream(&STOP_IN_BETWEEN));
+    rig.run(100);
+    rig.send(peer, OpCode::Text, b"in the system's buffer");
+    heard.take();
+    let conn = heard.id(0);
+    rig.act(move |cx| {
+        assert!(cx.close(conn, CloseCode::NORMAL, ""));
+        assert!(!cx.is_paused(conn) && !cx.resume(conn) && !cx.pause(conn));
+    });
+    rig.run(1);
+    assert!(matches!(rig.received(peer)[..], [Arrived::Close(Some(1000))]));
+    rig.send(peer, OpCode::Close, &1000_u16.to_be_bytes());
+    rig.sim().peer_close(peer);
+    rig.run(10);
+    assert_eq!(heard.take(), ["closed by the application: 1000 (normal closure)"]);
+    assert_eq!(rig.event_loop.connections(), 0);
+}
+
+#[test]
+fn the_peers_close_frame_among_what_is_left_over_ends_a_close() {
+    let heard = Heard::default();
+    let mut rig = heard.rig(SimConfig::calm(), Config::default());
+    let peer = rig.peer();
+    rig.sim().peer_send(peer, &stream(&STOP_IN_BETWEEN));
+    rig.sim().peer_send(peer, &frame(OpCode::Close, &1000_u16.to_be_bytes()));
+    rig.sim().peer_close(peer);
+    rig.run(100);
+    assert_eq!(heard.take(), ["before", "stop"]);
+    assert_eq!(rig.event_loop.connections(), 1);
+    let conn = heard.id(0);
+    rig.act(move |cx| assert!(cx.close(conn, CloseCode::NORMAL, "")));
+    rig.run(10);
+    assert_eq!(heard.take(), ["closed by the application: 1000 (normal closure)"]);
+    assert_eq!(rig.event_loop.connections(), 0);
+}
+
+#[test]
+fn what_came_before_the_peers_close_is_delivered_before_its_end() {
+    let heard = Heard::default();
+    let mut rig = heard.rig(SimConfig::calm(), Config::default());
+    for close in [true, false] {
+        let peer = rig.peer();
+        rig.sim().peer_send(peer, &stream(&STOP_IN_BETWEEN));
+        rig.run(10);
+        rig.send(peer, OpCode::Text, b"last words");
+        if close {
+            rig.send(peer, OpCode::Close, &1001_u16.to_be_bytes());
+        }
+        rig.sim().peer_close(peer);
+        let turns = rig.run(60_000);
+        assert!(turns < 100, "{turns} turns in a minute");
+        assert_eq!(heard.take(), ["before", "stop"]);
+        let conn = heard.ids.borrow_mut().pop().unwrap();
+        rig.act(move |cx| assert!(cx.resume(conn)));
+        rig.run(10);
+        let end = match close {
+            true => "closed by the peer: 1001 (going away)",
+            false => "stream failed: unexpected end of file",
+        };
+        assert_eq!(heard.take(), ["ping", "pong", "behind", "last words", end]);
+        assert_eq!(rig.event_loop.connections(), 0);
+    }
+}
+
+#[test]
+fn a_stream_that_fails_ends_a_paused_connection() {
+    let heard = Heard::default();
+    for (left_over, fin) in [(true, false), (false, false), (true, true), (false, true)] {
+        let mut rig = heard.rig(SimConfig::calm(), Config::default());
+        let peer = rig.peer();
+        let count = if left_over { 5 } else { 2 };
+        rig.sim().peer_send(peer, &stream(&STOP_IN_BETWEEN[..count]));
+        rig.run(1);
+        if fin {
+            rig.sim().peer_close(peer);
+            rig.run(1);
+        }
+        assert_eq!(heard.take(), ["before", "stop"]);
+        rig.sim().peer_reset(peer);
+        rig.run(1);
+        let told = heard.take();
+        assert!(told.len() == 1 && told[0].starts_with("stream failed"), "{told:?}");
+        assert_eq!(rig.event_loop.connections(), 0);
+    }
+}
+
+#[test]
+fn a_failure_that_came_together_with_the_message_that_pauses_is_noticed() {
+    let heard = Heard::default();
+    let mut rig = heard.rig(SimConfig::calm(), Config::default());
+    let peer = rig.peer();
+    rig.sim().peer_send(peer, &stream(&STOP_IN_BETWEEN));
+    rig.sim().peer_reset(peer);
+    rig.run(10);
+    let told = heard.take();
+    assert!(told.len() == 3 && told[2].starts_with("stream failed"), "{told:?}");
+    assert_eq!(rig.event_loop.connections(), 0);
+}
+
+#[test]
+fn paused_connections_do_not_hold_up_a_drain() {
+    let heard = Heard::default();
+    let mut rig = heard.rig(SimConfig::calm(), Config::default());
+    let peer = rig.peer();
+    rig.sim().peer_send(peer, &stream(&STOP_IN_BETWEEN));
+    rig.run(10);
+    heard.take();
+    rig.act(|cx| cx.drain(Duration::from_secs(60)));
+    rig.run(1);
+    assert!(matches!(rig.received(peer)[..], [Arrived::Close(Some(1001))]));
+    rig.sim().peer_send(peer, &frame(OpCode::Close, &1001_u16.to_be_bytes()));
+    rig.sim().peer_close(peer);
+    let summary = rig.event_loop.run(&mut ()).unwrap();
+    assert_eq!((summary.end, summary.closed), (RunEnd::Drained, 1));
+    assert_eq!(heard.take(), ["closed by the application: 1001 (going away)"]);
+}
+
+#[test]
+fn a_loop_stops_with_paused_connections() {
+    let heard = Heard::default();
+    let mut rig = heard.rig(SimConfig::calm(), Config::default());
+    let peer = rig.peer();
+    rig.sim().peer_send(peer, &stream(&STOP_IN_BETWEEN));
+    rig.run(10);
+    heard.take();
+    rig.event_loop.handle().stop();
+    let summary = rig.event_loop.run(&mut ()).unwrap();
+    assert_eq!((summary.end, summary.cut), (RunEnd::Stopped, 1));
+    assert_eq!(heard.take(), ["closed by the application: 1001 (going away)"]);
+}
+
+#[test]
+fn a_long_message_survives_a_pause_in_its_middle() {
+    for role in [Role::Server, Role::Client] {
+        let heard = Heard::default();
+        let mut rig = heard.rig(SimConfig::calm(), Config::default());
+        let (peer, mut sent) = if role == Role::Server {
+            (rig.peer(), frame(OpCode::Binary, &[7; 500_000]))
+        } else {
+            let servers = rig.sim().peer_listen(SERVERS).unwrap();
+            let log = heard.clone();
+            let client = Calls(move |conn, call: Call<'_>, cx: &mut Context<'_>| {
+                log.note(conn, &call, cx);
+            });
+            let config = ClientConfig::default().address(servers);
+            rig.event_loop.connect("ws://sim/", config, client).unwrap();
+            rig.run(1);
+            let peer = rig.sim().peer_accept(servers).unwrap();
+            let head = rig.sim().peer_received(peer);
+            let request = Request::parse(&head, &HeadLimits::default()).unwrap();
+            let mut response = Vec::new();
+            Acceptance::new().write(&request.key(), &mut response);
+            rig.sim().peer_send(peer, &response);
+            rig.run(1);
+            let mut random = Random::new(0);
+            let mut frames = Frames::new(Role::Server, &mut random);
+            frames.frame(true, OpCode::Binary, &[7; 500_000]);
+            (peer, frames.bytes)
+        };
+        let conn = heard.id(0);
+        while !sent.is_empty() {
+            let rest = sent.split_off(sent.len().min(50_001));
+            rig.sim().peer_send(peer, &sent);
+            rig.run(1);
+            rig.act(move |cx| assert!(cx.pause(conn)));
+            sent = rest;
+            rig.sim().peer_send(peer, &sent[..sent.len().min(10)]);
+            sent.drain(..sent.len().min(10));
+            rig.run(100);
+            rig.act(move |cx| assert!(cx.resume(conn)));
+            rig.run(1);
+        }
+        assert_eq!(heard.take(), ["500000 bytes"]);
+    }
+}
+
+/// What a peer sends: a message of so many bytes, in so many fragments, or a ping.
+#[derive(Clone, Debug)]
+enum Item {
+    Message(usize, usize),
+    Ping,
+}
+
+fn items() -> impl Strategy<Value = Vec<Item>> {
+    let len = prop_oneof![4 => 0_usize..200, 2 => 3_000_usize..9_000, 1 => 15_000_usize..50_000];
+    let message = (len, 1_usize..4).prop_map(|(len, fragments)| Item::Message(len, fragments));
+    prop::collection::vec(prop_oneof![6 => message, 1 => Just(Item::Ping)], 1..20)
+}
+
+/// What a client sends that opens a connection and then sends `items`.
+fn written(items: &[Item], seed: u64) -> Vec<u8> {
+    let mut random = Random::new(seed);
+    let mut frames = Frames::behind(request(0), Role::Client, &mut random);
+    for (number, item) in items.iter().enumerate() {
+        let Item::Message(len, fragments) = item else {
+            frames.frame(true, OpCode::Ping, &[number as u8]);
+            continue;
+        };
+        let payload = vec![number as u8; *len];
+        let step = (len / fragments).max(1);
+        let pieces: Vec<&[u8]> = payload.chunks(step).collect();
+        if pieces.is_empty() {
+            frames.frame(true, OpCode::Binary, b"");
+        }
+        for (place, piece) in pieces.iter().enumerate() {
+            let opcode = if place == 0 { OpCode::Binary } else { OpCode::Continuation };
+            frames.frame(place + 1 == pieces.len(), opcode, piece);
+        }
+    }
+    frames.bytes
+}
+
+/// Sends `items` in pieces to an echo server that pauses after those calls which `pauses` names,
+/// and returns what came back, and how often it was paused.
+fn echoes(items: &[Item], cuts: &[usize], pauses: &[bool], seed: u64) -> (Vec<Vec<u8>>, usize) {
+    let conn: Rc<RefCell<Option<ConnectionId>>> = Rc::default();
+    let (seen, count) = (Rc::clone(&conn), Rc::new(RefCell::new(0)));
+    let (counted, pauses) = (Rc::clone(&count), pauses.to_vec());
+    let mut calls = 0;
+    let faults = [Fault::ShortRecv, Fault::ShortSend, Fault::Pieces, Fault::WouldBlock];
+    let sim = faults.into_iter().fold(SimConfig::calm(), |sim, fault| sim.chance(fault, 100_000));
+    let config = Config::default().outbox(64 << 20, 64 << 20);
+    let mut rig = Rig::with_choices(Choices::from_seed(seed), sim, config, move |id, call, cx| {
+        assert!(!cx.is_paused(id), "a handler of a paused connection is called");
+        match call {
+            Call::Open => *seen.borrow_mut() = Some(id),
+            Call::Message(message) => drop(cx.send(id, message)),
+            _ => {}
+        }
+        if !pauses.is_empty() && pauses[calls % pauses.len()] {
+            assert!(cx.pause(id));
+            *counted.borrow_mut() += 1;
+        }
+        calls += 1;
+    });
+    let address = rig.address;
+    let peer = rig.sim().peer_connect(address);
+    let mut bytes = written(items, seed);
+    let mut came = Vec::new();
+    let mut cuts = cuts.iter().cycle();
+    let mut idle = 0;
+    while idle < 50 {
+        let piece = cuts.next().map_or(bytes.len(), |cut| *cut).min(bytes.len());
+        idle = if piece == 0 { idle + 1 } else { 0 };
+        let rest = bytes.split_off(piece);
+        rig.sim().peer_send(peer, &bytes);
+        bytes = rest;
+        rig.run(5);
+        let more = rig.sim().peer_received(peer);
+        idle = if more.is_empty() { idle } else { 0 };
+        came.extend(more);
+        let id = *conn.borrow();
+        if rig.act(move |cx| id.is_some_and(|id| cx.resume(id))) {
+            idle = 0;
+        }
+    }
+    let end = came.windows(4).position(|bytes| bytes == b"\r\n\r\n").expect("a response");
+    came.drain(..end + 4);
+    let arrived = std::iter::from_fn(|| take_frame(&mut came, Role::Client));
+    let messages = arrived.filter_map(|arrived| match arrived {
+        Arrived::Message(_, bytes) => Some(bytes),
+        _ => None,
+    });
+    let messages = messages.collect();
+    assert_eq!(came, [], "half a frame");
+    let paused = *count.borrow();
+    (messages, paused)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    #[test]
+    fn a_pause_at_any_message_of_any_split_changes_nothing(
+        items in items(),
+        cuts in prop::collection::vec(prop_oneof![1_usize..50, 1_000_usize..80_000], 0..6),
+        pauses in prop::collection::vec(any::<bool>(), 1..8),
+        seed in any::<u64>(),
+    ) {
+        let sent: Vec<Vec<u8>> = (0..).zip(&items).filter_map(|(number, item)| match item {
+            Item::Message(len, _) => Some(vec![number as u8; *len]),
+            Item::Ping => None,
+        }).collect();
+        let cuts: Vec<usize> = cuts.iter().map(|cut| cut + 200).collect();
+        let (came, count) = echoes(&items, &cuts, &pauses, seed);
+        prop_assert!(came == sent, "{} messages of {}", came.len(), sent.len());
+        prop_assert!(count > 0 || !pauses[0]);
+    }
+}

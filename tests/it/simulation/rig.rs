@@ -1,0 +1,183 @@
+//! One loop in a calm network, its handler a closure, driven by a test step by step.
+
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+use eventwire::proto::{OpCode, Role};
+use eventwire::reactor::SimReactor;
+use eventwire::reactor::sim::{Choices, PeerId, SimConfig};
+use eventwire::{
+    Config, ConnectError, ConnectionId, Context, Disconnect, EventLoop, Idle, Message, OnPanic,
+    Publisher, ServerConfig, WebSocketHandler,
+};
+
+use super::random::Random;
+use super::script::{Arrived, Frames, request, take_frame};
+
+/// One call of a handler's method.
+pub(super) enum Call<'a> {
+    Open,
+    Message(Message<'a>),
+    Ping,
+    Pong,
+    Close(&'a Disconnect),
+    ConnectError(&'a ConnectError),
+}
+
+/// A handler that is one closure.
+pub(super) struct Calls<F>(pub(super) F);
+
+impl<F: FnMut(ConnectionId, Call<'_>, &mut Context<'_>)> WebSocketHandler<()> for Calls<F> {
+    fn on_open(&mut self, conn: ConnectionId, cx: &mut Context<'_>, (): &mut ()) {
+        (self.0)(conn, Call::Open, cx);
+    }
+
+    fn on_message(
+        &mut self,
+        conn: ConnectionId,
+        message: Message<'_>,
+        cx: &mut Context<'_>,
+        (): &mut (),
+    ) {
+        (self.0)(conn, Call::Message(message), cx);
+    }
+
+    fn on_ping(&mut self, conn: ConnectionId, _: &[u8], cx: &mut Context<'_>, (): &mut ()) {
+        (self.0)(conn, Call::Ping, cx);
+    }
+
+    fn on_pong(&mut self, conn: ConnectionId, _: &[u8], cx: &mut Context<'_>, (): &mut ()) {
+        (self.0)(conn, Call::Pong, cx);
+    }
+
+    fn on_close(
+        &mut self,
+        conn: ConnectionId,
+        reason: &Disconnect,
+        cx: &mut Context<'_>,
+        (): &mut (),
+    ) {
+        (self.0)(conn, Call::Close(reason), cx);
+    }
+
+    fn on_connect_error(
+        &mut self,
+        conn: ConnectionId,
+        error: &ConnectError,
+        cx: &mut Context<'_>,
+        (): &mut (),
+    ) {
+        (self.0)(conn, Call::ConnectError(error), cx);
+    }
+}
+
+/// Something to be done in a handler of events.
+struct Act(Box<dyn Fn(&mut Context<'_>) + Send>);
+
+/// A loop that listens in a calm network.
+pub(super) struct Rig {
+    pub(super) event_loop: EventLoop<(), SimReactor>,
+    pub(super) address: SocketAddr,
+    acts: Publisher<Act>,
+}
+
+impl Rig {
+    pub(super) fn new<F>(sim: SimConfig, config: Config, handler: F) -> Self
+    where
+        F: FnMut(ConnectionId, Call<'_>, &mut Context<'_>) + 'static,
+    {
+        Self::with_choices(Choices::from_seed(0), sim, config, handler)
+    }
+
+    pub(super) fn with_choices<F>(
+        choices: Choices,
+        sim: SimConfig,
+        config: Config,
+        handler: F,
+    ) -> Self
+    where
+        F: FnMut(ConnectionId, Call<'_>, &mut Context<'_>) + 'static,
+    {
+        let reactor = SimReactor::with_choices(choices, sim);
+        let config = config.idle(Idle::Block).on_panic(OnPanic::Propagate).inbox(16);
+        let mut event_loop = EventLoop::with_reactor(reactor, config).expect("a loop");
+        let listener = event_loop.listen("127.0.0.1:0", ServerConfig::default(), Calls(handler));
+        let address = listener.ok().and_then(|listener| event_loop.local_addr(listener));
+        event_loop.on(|act: &Act, cx: &mut Context<'_>, (): &mut ()| (act.0)(cx));
+        let acts = event_loop.publisher();
+        Self { event_loop, address: address.expect("a listener"), acts }
+    }
+
+    pub(super) fn sim(&mut self) -> &mut SimReactor {
+        self.event_loop.reactor_mut()
+    }
+
+    /// Lets time pass; says how many turns it took.
+    pub(super) fn run(&mut self, millis: u64) -> usize {
+        let end = self.sim().elapsed() + Duration::from_millis(millis);
+        let mut turns = 0;
+        while self.sim().elapsed() < end {
+            let left = end - self.sim().elapsed();
+            self.event_loop.turn(Some(left), &mut ()).expect("a poll");
+            turns += 1;
+        }
+        turns
+    }
+
+    /// Does something in a handler of events; returns what came of it.
+    pub(super) fn act<T: Send + 'static>(
+        &mut self,
+        act: impl Fn(&mut Context<'_>) -> T + Send + 'static,
+    ) -> T {
+        let (tell, told) = channel();
+        let act = Act(Box::new(move |cx| tell.send(act(cx)).expect("somebody waits for it")));
+        assert!(self.acts.publish(act).is_ok());
+        self.event_loop.turn(Some(Duration::ZERO), &mut ()).expect("a poll");
+        told.try_recv().expect("events are handled in the next turn")
+    }
+
+    /// A peer whose connection is open.
+    pub(super) fn peer(&mut self) -> PeerId {
+        let address = self.address;
+        let peer = self.sim().peer_connect(address);
+        self.sim().peer_send(peer, &request(0));
+        self.run(1);
+        let response = self.sim().peer_received(peer);
+        assert!(response.starts_with(b"HTTP/1.1 101"), "not open");
+        peer
+    }
+
+    pub(super) fn send(&mut self, peer: PeerId, opcode: OpCode, payload: &[u8]) {
+        self.sim().peer_send(peer, &frame(opcode, payload));
+        self.run(1);
+    }
+
+    /// The frames that arrived at a peer.
+    pub(super) fn received(&mut self, peer: PeerId) -> Vec<Arrived> {
+        let mut bytes = self.sim().peer_received(peer);
+        let frames = std::iter::from_fn(|| take_frame(&mut bytes, Role::Client)).collect();
+        assert_eq!(bytes, [], "half a frame");
+        frames
+    }
+}
+
+/// A client's frame.
+pub(super) fn frame(opcode: OpCode, payload: &[u8]) -> Vec<u8> {
+    let mut random = Random::new(0);
+    let mut frames = Frames::new(Role::Client, &mut random);
+    frames.frame(true, opcode, payload);
+    frames.bytes
+}
+
+/// Notes what a handler saw.
+pub(super) type Notes<T> = Rc<RefCell<Vec<T>>>;
+
+pub(super) fn text<'a>(call: &Call<'a>) -> Option<&'a str> {
+    match call {
+        Call::Message(message) => message.as_text(),
+        _ => None,
+    }
+}
