@@ -2,7 +2,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::net::socket::OutboxLimits;
+use crate::net::socket::{MemoryCaps, OutboxLimits};
 use crate::proto::Limits;
 use crate::proto::handshake::OriginPolicy;
 use crate::topics::TopicLimits;
@@ -85,6 +85,7 @@ pub struct Config {
     pub(crate) max_pending: usize,
     pub(crate) receive_buffer: usize,
     pub(crate) outbox: OutboxLimits,
+    pub(crate) memory: MemoryCaps,
     pub(crate) topics: TopicLimits,
     pub(crate) inbox: usize,
     pub(crate) on_panic: OnPanic,
@@ -104,6 +105,7 @@ impl Default for Config {
                 hard: 2 * 1024 * 1024,
                 stall: Duration::from_secs(10),
             },
+            memory: MemoryCaps { inbound: 256 * 1024 * 1024, outbound: 256 * 1024 * 1024 },
             topics: TopicLimits { topics: 65_536, subscriptions: 128, backlog: 1024 * 1024 },
             inbox: 65_536,
             on_panic: OnPanic::default(),
@@ -169,6 +171,36 @@ impl Config {
     #[must_use]
     pub const fn outbox_stall(mut self, time: Duration) -> Self {
         self.outbox.stall = time;
+        self
+    }
+
+    /// How much input all connections together may hold, in bytes. Default: 256 MiB, some 128 of
+    /// the longest messages at once. That is the storage of messages that have begun and not
+    /// ended, spare room included, and of what is left over where reading is
+    /// [paused](crate::Context::pause).
+    ///
+    /// When it is more, those who hold most are closed, with code 1013
+    /// ([`Disconnect::MemoryPressure`](crate::Disconnect)), until a sixteenth of this is free.
+    /// The others do not notice.
+    #[must_use]
+    pub const fn max_inbound(mut self, bytes: usize) -> Self {
+        self.memory.inbound = bytes;
+        self
+    }
+
+    /// How much output may wait for all peers together, in bytes. Default: 256 MiB, 128 outboxes
+    /// at their hard limit or 4,096 at their soft one. Of what several connections share, a
+    /// broadcast for instance, each counts the whole.
+    ///
+    /// When it is more, those for whom most waits are closed, with code 1013
+    /// ([`Disconnect::MemoryPressure`](crate::Disconnect)), until a sixteenth of this is free; one
+    /// with more than 64 KiB of a frame that was begun still to be sent is cut without. The others
+    /// do not notice. It happens in the call that would send too much, whose message is
+    /// [dropped](crate::SendStatus::Dropped) if its connection is one of them: it counts with the
+    /// message.
+    #[must_use]
+    pub const fn max_outbound(mut self, bytes: usize) -> Self {
+        self.memory.outbound = bytes;
         self
     }
 

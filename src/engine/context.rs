@@ -6,9 +6,9 @@ use super::drain::Ending;
 use super::publisher::refused;
 use super::{ConnectionId, PublishError, TopicId};
 use crate::error::Error;
-use crate::net::SendStatus;
 use crate::net::sockets::Sockets;
 use crate::net::streams::Transmit;
+use crate::net::{MemoryLimit, SendStatus};
 use crate::proto::{CloseCode, Message, PreparedMessage};
 use crate::queue::LocalEvents;
 use crate::topics::{Refused, Topics};
@@ -195,6 +195,13 @@ impl Context<'_> {
     #[must_use]
     pub fn buffered_bytes(&self, conn: ConnectionId) -> usize {
         self.sockets.buffered_bytes(conn.0)
+    }
+
+    /// How many bytes wait to be sent to all connections together, as
+    /// [`Config::max_outbound`](crate::Config::max_outbound) counts them.
+    #[must_use]
+    pub fn buffered_total(&self) -> usize {
+        self.sockets.held(MemoryLimit::Outbound)
     }
 
     /// Whether messages can be sent to a connection.

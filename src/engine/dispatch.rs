@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use super::endpoint::Endpoint;
 use super::{EventLoop, Method, Upgrade};
-use crate::net::disconnect::{ConnectError, Disconnect};
+use crate::net::disconnect::{ConnectError, Disconnect, MemoryLimit};
 use crate::net::socket::{End, Socket};
 use crate::net::sockets::Lent;
 use crate::proto::handshake::{HandshakeError, Request};
@@ -106,6 +106,9 @@ impl<S, R: Reactor> EventLoop<S, R> {
             self.leave_paused(conn);
         }
         if pressed || self.sockets.is_pressed(conn) {
+            self.sockets.count_inbound(conn);
+            self.sockets.relieve(MemoryLimit::Inbound);
+            self.sockets.relieve(MemoryLimit::Outbound);
             self.sockets.arm(conn);
         }
         self.buffer = buffer;

@@ -115,7 +115,13 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let meters = Arc::new(Meters::new(now));
         let handle = LoopHandle::new(Arc::clone(&shared), Arc::clone(&meters), reactor.waker());
         Ok(Self {
-            sockets: Sockets::new(reserved, MaskKeys::new(entropy), now, config.outbox),
+            sockets: Sockets::new(
+                reserved,
+                MaskKeys::new(entropy),
+                now,
+                config.outbox,
+                config.memory,
+            ),
             streams: Streams::new(reactor, reserved),
             topics: Topics::new(config.topics),
             endpoints: Slab::new(),
@@ -291,6 +297,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         self.tell_drained(state);
         self.reap(state);
         self.end_drain();
+        debug_assert!(self.sockets.totals_are_right());
         self.end_turn(works);
         Ok(())
     }

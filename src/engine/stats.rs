@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::{EventLoop, LoopHandle};
 use crate::histogram::{Histogram, SharedHistogram};
-use crate::net::disconnect::Disconnect;
+use crate::net::disconnect::{Disconnect, MemoryLimit};
 use crate::reactor::Reactor;
 
 /// Makes [`Stats`], and [`Counts`]: its numbers alone, as the loop writes them for other threads.
@@ -83,6 +83,8 @@ stats! {
     closed_by_failure,
     /// Open connections whose peer read too slowly.
     closed_by_overflow,
+    /// Open connections that held most when all held too much.
+    closed_by_memory_pressure,
     /// Open connections whose handler panicked.
     closed_by_panic,
     /// Open connections whose peer broke the protocol or a limit.
@@ -99,6 +101,10 @@ stats! {
     bytes_sent,
     /// Messages that were not taken because their connection's outbox was full.
     messages_dropped,
+    /// Bytes that connections hold now for unfinished messages and the input of paused ones.
+    inbound_bytes,
+    /// Bytes that wait in outboxes now.
+    outbound_bytes,
     /// Events that were handled.
     events,
     /// Events that wait in inboxes now, due timers' included.
@@ -137,6 +143,7 @@ pub(super) struct Tally {
     closed_by_peer: u64,
     closed_by_failure: u64,
     closed_by_overflow: u64,
+    closed_by_memory_pressure: u64,
     closed_by_panic: u64,
     closed_by_protocol: u64,
     closed_by_timeout: u64,
@@ -200,6 +207,7 @@ impl Tally {
             Disconnect::ClosedByPeer { .. } => &mut self.closed_by_peer,
             Disconnect::Io(_) => &mut self.closed_by_failure,
             Disconnect::Overflow => &mut self.closed_by_overflow,
+            Disconnect::MemoryPressure(_) => &mut self.closed_by_memory_pressure,
             Disconnect::Panicked { .. } => &mut self.closed_by_panic,
             Disconnect::Protocol(_) => &mut self.closed_by_protocol,
             Disconnect::TimedOut(_) => &mut self.closed_by_timeout,
@@ -252,6 +260,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             closed_by_peer: tally.closed_by_peer,
             closed_by_failure: tally.closed_by_failure,
             closed_by_overflow: tally.closed_by_overflow,
+            closed_by_memory_pressure: tally.closed_by_memory_pressure,
             closed_by_panic: tally.closed_by_panic,
             closed_by_protocol: tally.closed_by_protocol,
             closed_by_timeout: tally.closed_by_timeout,
@@ -260,6 +269,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
             messages_sent: self.sockets.messages_sent,
             bytes_sent: self.streams.sent,
             messages_dropped: self.sockets.messages_dropped,
+            inbound_bytes: self.sockets.held(MemoryLimit::Inbound) as u64,
+            outbound_bytes: self.sockets.held(MemoryLimit::Outbound) as u64,
             events: self.events.handled,
             events_waiting: (self.events.waiting() + self.local_events.len()) as u64,
             timers: self.local_events.timers_set() as u64,

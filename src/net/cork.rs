@@ -187,9 +187,9 @@ impl Cork {
                     outbox.push_bytes(&received[range.start + skip..range.end], pool);
                 }
                 Piece::Assembled(storage, range) => {
-                    outbox.push_assembled(storage, range.start + skip..range.end);
+                    outbox.push_assembled(storage, range.start + skip..range.end, pool);
                 }
-                Piece::Shared(bytes) => outbox.push_shared(bytes.slice(skip..)),
+                Piece::Shared(bytes) => outbox.push_shared(bytes.slice(skip..), pool),
             }
         }
         self.pieces = pieces;

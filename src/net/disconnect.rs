@@ -24,6 +24,10 @@ pub enum Disconnect {
     /// The peer read more slowly than it was sent to, beyond the outbox's limits. It was told
     /// with close code 1013.
     Overflow,
+    /// All connections of the loop together held more memory than they may, and this one held
+    /// most of it. It was told with close code 1013, unless it was cut in a frame of which more
+    /// than 64 KiB was still to be sent.
+    MemoryPressure(MemoryLimit),
     /// The connection's handler panicked. The peer was told with close code 1011.
     Panicked {
         /// What the panic said; the panic hook has printed it too.
@@ -33,6 +37,15 @@ pub enum Disconnect {
     Protocol(ProtocolError),
     /// The peer did not do in time what it had to.
     TimedOut(TimedOut),
+}
+
+/// A limit on the memory of all connections of a loop together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MemoryLimit {
+    /// [`Config::max_inbound`](crate::Config::max_inbound).
+    Inbound,
+    /// [`Config::max_outbound`](crate::Config::max_outbound).
+    Outbound,
 }
 
 impl fmt::Display for Disconnect {
@@ -49,6 +62,12 @@ impl fmt::Display for Disconnect {
             Self::Io(error) => write!(f, "stream failed: {error}"),
             Self::Panicked { message } => write!(f, "the handler panicked: {message}"),
             Self::Overflow => f.write_str("the peer reads too slowly"),
+            Self::MemoryPressure(MemoryLimit::Inbound) => {
+                f.write_str("unfinished messages take too much memory")
+            }
+            Self::MemoryPressure(MemoryLimit::Outbound) => {
+                f.write_str("queued output takes too much memory")
+            }
             Self::Protocol(error) => write!(f, "the peer broke the protocol: {error}"),
             Self::TimedOut(TimedOut::Handshake) => f.write_str("opening handshake timed out"),
             Self::TimedOut(TimedOut::Message) => f.write_str("message left unfinished"),

@@ -10,5 +10,5 @@ pub(crate) mod socket;
 pub(crate) mod sockets;
 pub(crate) mod streams;
 
-pub use disconnect::{ConnectError, Disconnect};
+pub use disconnect::{ConnectError, Disconnect, MemoryLimit};
 pub use sockets::SendStatus;

@@ -87,6 +87,16 @@ impl Outbox {
         Some(self.progress?.max(self.above_soft?))
     }
 
+    const fn grow(&mut self, count: usize, pool: &mut OutboxPool) {
+        self.bytes += count;
+        pool.queued += count;
+    }
+
+    const fn shrink(&mut self, count: usize, pool: &mut OutboxPool) {
+        self.bytes -= count;
+        pool.queued -= count;
+    }
+
     pub(crate) fn push_frame(
         &mut self,
         opcode: OpCode,
@@ -97,35 +107,42 @@ impl Outbox {
         let storage = self.tail(payload.len(), pool);
         let before = storage.len();
         write_frame(opcode, payload, key, storage);
-        self.bytes += storage.len() - before;
+        let count = storage.len() - before;
+        self.grow(count, pool);
     }
 
     pub(crate) fn push_bytes(&mut self, bytes: &[u8], pool: &mut OutboxPool) {
         if !bytes.is_empty() {
             self.tail(bytes.len(), pool).extend_from_slice(bytes);
-            self.bytes += bytes.len();
+            self.grow(bytes.len(), pool);
         }
     }
 
-    pub(crate) fn push_shared(&mut self, bytes: Bytes) {
+    pub(crate) fn push_shared(&mut self, bytes: Bytes, pool: &mut OutboxPool) {
         if !bytes.is_empty() {
-            self.bytes += bytes.len();
+            self.grow(bytes.len(), pool);
             self.chunks.push_back(Chunk::Shared(bytes));
         }
     }
 
-    pub(crate) fn push_assembled(&mut self, storage: Vec<u8>, range: Range<usize>) {
-        self.bytes += range.len();
+    pub(crate) fn push_assembled(
+        &mut self,
+        storage: Vec<u8>,
+        range: Range<usize>,
+        pool: &mut OutboxPool,
+    ) {
+        self.grow(range.len(), pool);
         self.chunks.push_back(Chunk::Assembled(storage, range));
     }
 
     /// Lets `pong`, a whole frame, wait instead of the one that waits.
-    pub(crate) fn replace_pong(&mut self, pong: &[u8]) {
-        let kept = self.pong.get_or_insert_default();
-        self.bytes -= kept.len();
+    pub(crate) fn replace_pong(&mut self, pong: &[u8], pool: &mut OutboxPool) {
+        let mut kept = self.pong.take().unwrap_or_default();
+        self.shrink(kept.len(), pool);
         kept.clear();
         kept.extend_from_slice(pong);
-        self.bytes += kept.len();
+        self.grow(kept.len(), pool);
+        self.pong = Some(kept);
     }
 
     /// Lets the pong that waits go before whatever is appended next.
@@ -173,7 +190,7 @@ impl Outbox {
         if let Some(progress) = self.progress.as_mut().filter(|_| count > 0) {
             *progress = now;
         }
-        self.bytes -= count;
+        self.shrink(count, pool);
         if self.chunks.is_empty() {
             self.place_pong();
         }
@@ -209,7 +226,8 @@ impl Outbox {
             }
         }
         self.pong = None;
-        self.bytes = self.chunks.front().map_or(0, |chunk| chunk.as_slice().len());
+        let left = self.chunks.front().map_or(0, |chunk| chunk.as_slice().len());
+        self.shrink(self.bytes - left, pool);
     }
 }
 
@@ -223,15 +241,24 @@ pub(crate) struct OutboxPool {
     storage: Vec<Vec<u8>>,
     /// Storage of assembled messages.
     pub(crate) buffers: BufferPool,
+    /// Sum of the bytes of all outboxes that are not empty: those of a chunk that several share
+    /// count in each.
+    queued: usize,
 }
 
 impl OutboxPool {
+    /// Bytes that wait in all outboxes that were taken from here.
+    pub(crate) const fn queued(&self) -> usize {
+        self.queued
+    }
+
     pub(crate) fn take(&mut self) -> Box<Outbox> {
         self.outboxes.pop().unwrap_or_default()
     }
 
     /// Takes back an outbox, with whatever is still in it.
     pub(crate) fn give(&mut self, mut outbox: Box<Outbox>) {
+        self.queued -= outbox.bytes;
         while let Some(chunk) = outbox.chunks.pop_front() {
             self.recycle(chunk);
         }
@@ -283,10 +310,10 @@ mod tests {
     fn filled(pool: &mut OutboxPool) -> (Outbox, Vec<u8>) {
         let mut outbox = Outbox::default();
         outbox.push_frame(OpCode::Binary, b"one", None, pool);
-        outbox.push_shared(Bytes::from_static(b"shared"));
+        outbox.push_shared(Bytes::from_static(b"shared"), pool);
         outbox.push_frame(OpCode::Text, b"two", None, pool);
         outbox.push_bytes(b"three", pool);
-        outbox.push_assembled(b"....four..".to_vec(), 4..8);
+        outbox.push_assembled(b"....four..".to_vec(), 4..8, pool);
         (outbox, b"\x82\x03oneshared\x81\x03twothreefour".to_vec())
     }
 
@@ -311,8 +338,8 @@ mod tests {
             let mut pool = OutboxPool::default();
             let (mut outbox, _) = filled(&mut pool);
             let mut sent = drain(&mut outbox, &mut pool, 2);
-            outbox.replace_pong(b"<old>");
-            outbox.replace_pong(b"<pong>");
+            outbox.replace_pong(b"<old>", &mut pool);
+            outbox.replace_pong(b"<pong>", &mut pool);
             while !outbox.is_empty() {
                 sent.extend(drain(&mut outbox, &mut pool, step));
             }
@@ -326,9 +353,9 @@ mod tests {
     fn a_pong_alone_leaves_in_pieces() {
         let mut pool = OutboxPool::default();
         let mut outbox = Outbox::default();
-        outbox.replace_pong(b"<pong>");
+        outbox.replace_pong(b"<pong>", &mut pool);
         let mut sent = drain(&mut outbox, &mut pool, 4);
-        outbox.replace_pong(b"<next>");
+        outbox.replace_pong(b"<next>", &mut pool);
         while !outbox.is_empty() {
             sent.extend(drain(&mut outbox, &mut pool, 4));
         }
@@ -340,7 +367,7 @@ mod tests {
         let mut pool = OutboxPool::default();
         let (mut outbox, _) = filled(&mut pool);
         drain(&mut outbox, &mut pool, 3);
-        outbox.replace_pong(b"<pong>");
+        outbox.replace_pong(b"<pong>", &mut pool);
         outbox.truncate(&mut pool);
         assert_eq!(outbox.bytes(), 2);
         assert_eq!(drain(&mut outbox, &mut pool, 10), b"ne");

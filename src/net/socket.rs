@@ -42,6 +42,8 @@ pub(crate) struct Socket {
     pub(crate) dead: bool,
     /// What was received and not handled when reading was paused; it comes before all else.
     pub(crate) leftover: Option<Box<Leftover>>,
+    /// What `inbound` last came to, as the total over all connections has it.
+    pub(crate) inbound_counted: usize,
     /// Which handler it belongs to.
     pub(crate) endpoint: usize,
     /// The tick of its newest entry in the wheel of deadlines.
@@ -80,6 +82,15 @@ pub(crate) struct OutboxLimits {
     pub(crate) stall: Duration,
 }
 
+/// What all connections of a loop may hold together, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct MemoryCaps {
+    /// Unfinished messages, and input that is left over.
+    pub(crate) inbound: usize,
+    /// Outboxes.
+    pub(crate) outbound: usize,
+}
+
 impl Socket {
     pub(crate) const fn new(
         protocol: Connection,
@@ -96,6 +107,7 @@ impl Socket {
             paused: false,
             hangup: false,
             leftover: None,
+            inbound_counted: 0,
             opened: false,
             told: false,
             answered: false,
@@ -116,9 +128,20 @@ impl Socket {
         self.protocol.is_open() && !self.dead
     }
 
+    /// Takes the outbox away, and with it what the stream had no room for.
+    pub(crate) fn take_outbox(&mut self) -> Option<Box<Outbox>> {
+        self.blocked = false;
+        self.outbox.take()
+    }
+
     /// Bytes in the outbox.
     pub(crate) fn queued(&self) -> usize {
         self.outbox.as_ref().map_or(0, |outbox| outbox.bytes())
+    }
+
+    /// Bytes of storage that its unfinished message and what is left over of its input hold.
+    pub(crate) fn inbound(&self) -> usize {
+        self.protocol.held() + self.leftover.as_ref().map_or(0, |left| left.storage.len())
     }
 
     /// Whether so much waits that nothing more should be asked of the peer.

@@ -39,6 +39,11 @@ impl Assembler {
         self.started = now;
     }
 
+    /// Bytes of storage that the unfinished message holds, spare room included.
+    pub(super) fn held(&self) -> usize {
+        self.buffer.capacity()
+    }
+
     /// Whether the frame that just began is the first of its message.
     pub(super) const fn is_first_frame(&self) -> bool {
         self.fragments == 1

@@ -34,6 +34,11 @@ impl Buffer {
         self.end.saturating_sub(HEADROOM)
     }
 
+    /// Bytes of storage, used or not.
+    pub(super) fn capacity(&self) -> usize {
+        self.storage.len()
+    }
+
     pub(super) fn extend_from_slice(&mut self, bytes: &[u8], pool: &mut BufferPool) {
         let spare = self.spare(bytes.len(), pool);
         spare[..bytes.len()].copy_from_slice(bytes);

@@ -25,7 +25,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("net", &["slots", "proto", "queue", "timers", "topics", "reactor"]),
     // The facade composes the limits and errors of the layers, which own them.
     ("error", &["proto::handshake"]),
-    ("config", &["proto", "net::socket::OutboxLimits", "topics::TopicLimits"]),
+    (
+        "config",
+        &["proto", "net::socket::MemoryCaps", "net::socket::OutboxLimits", "topics::TopicLimits"],
+    ),
     (
         "engine",
         &[

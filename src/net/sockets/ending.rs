@@ -34,6 +34,7 @@ impl Sockets {
                 self.note_end(conn, Disconnect::ClosedByApplication { code });
                 // The peer's close frame is to be heard.
                 self.unpause(conn);
+                self.count_inbound(conn);
                 self.arm(conn);
                 true
             }
@@ -84,6 +85,7 @@ impl Sockets {
         if let Some(socket) = self.slots.get_mut(conn) {
             socket.end.get_or_insert_with(|| Box::new(end));
             self.ended.push(conn);
+            self.count_inbound(conn);
             self.arm(conn);
         }
     }
@@ -114,8 +116,7 @@ impl Sockets {
     }
 
     /// The peer does not read: what is queued is forgotten, and it is told with 1013.
-    pub(super) fn overflow(&mut self, conn: Key) -> SendStatus {
-        self.messages_dropped += 1;
+    pub(super) fn overflow(&mut self, conn: Key, reason: Disconnect) -> SendStatus {
         if let Some(socket) = self.slots.get_mut(conn) {
             if let Some(outbox) = &mut socket.outbox {
                 outbox.truncate(&mut self.pool);
@@ -126,7 +127,7 @@ impl Sockets {
                 |()| false,
             );
             self.unpause(conn);
-            self.end(conn, End::Disconnect(Disconnect::Overflow));
+            self.end(conn, End::Disconnect(reason));
         }
         SendStatus::Dropped
     }
@@ -175,7 +176,7 @@ impl Sockets {
             return;
         };
         if socket.stall_deadline(&limits).is_some_and(|deadline| deadline <= self.now) {
-            self.overflow(conn);
+            self.overflow(conn, Disconnect::Overflow);
             return;
         }
         if socket.paused {

@@ -29,9 +29,7 @@ impl Sockets {
         };
         match sent {
             Ok(sent) if sent == len => self.cork.clear(&mut self.pool),
-            Ok(sent) => {
-                self.spill(conn, sent, sent < offered, received, io);
-            }
+            Ok(sent) => self.spill(conn, sent, sent < offered, received, io),
             Err(error) => {
                 self.cork.clear(&mut self.pool);
                 self.fail(conn, error);

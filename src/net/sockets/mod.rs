@@ -3,6 +3,7 @@
 mod ending;
 mod flush;
 mod input;
+mod memory;
 mod output;
 mod pausing;
 
@@ -11,7 +12,7 @@ use std::time::Instant;
 
 use super::cork::{Cork, Reuse};
 use super::outbox::OutboxPool;
-use super::socket::{OutboxLimits, Socket};
+use super::socket::{MemoryCaps, OutboxLimits, Socket};
 use crate::proto::{Connection, MaskKeys, Message, Role, Workspace};
 use crate::slots::{Key, Slots};
 use crate::timers::DeadlineWheel;
@@ -53,6 +54,9 @@ pub(crate) struct Sockets {
     wheel: DeadlineWheel,
     pub(crate) now: Instant,
     limits: OutboxLimits,
+    caps: MemoryCaps,
+    /// Sum of `Socket::inbound_counted`.
+    inbound: usize,
     /// Messages that were taken for a connection.
     pub(crate) messages_sent: u64,
     /// Messages that were not, because too much waited.
@@ -97,7 +101,13 @@ impl Lent {
 impl Sockets {
     /// Room for `capacity` connections, so that no growth of their number makes the loop move
     /// them all. Untouched memory costs nothing.
-    pub(crate) fn new(capacity: usize, keys: MaskKeys, now: Instant, limits: OutboxLimits) -> Self {
+    pub(crate) fn new(
+        capacity: usize,
+        keys: MaskKeys,
+        now: Instant,
+        limits: OutboxLimits,
+        caps: MemoryCaps,
+    ) -> Self {
         Self {
             slots: Slots::with_capacity(capacity),
             pool: OutboxPool::default(),
@@ -112,6 +122,8 @@ impl Sockets {
             wheel: DeadlineWheel::new(now),
             now,
             limits,
+            caps,
+            inbound: 0,
             messages_sent: 0,
             messages_dropped: 0,
         }
@@ -149,6 +161,7 @@ impl Sockets {
         if let Some(leftover) = socket.leftover.take() {
             self.pool.buffers.give(leftover.storage);
         }
+        self.inbound -= socket.inbound_counted;
         Some(socket)
     }
 
@@ -170,7 +183,7 @@ impl Sockets {
         if !corked && !self.scratch.is_empty() {
             match &mut socket.outbox {
                 Some(outbox) if socket.blocked && is_ping(&result) => {
-                    outbox.replace_pong(&self.scratch);
+                    outbox.replace_pong(&self.scratch, &mut self.pool);
                     self.scratch.clear();
                     self.note_level(conn);
                 }

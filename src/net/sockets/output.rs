@@ -4,6 +4,7 @@ use std::io::IoSlice;
 
 use super::{SendStatus, Sockets};
 use crate::net::cork::REUSE;
+use crate::net::disconnect::{Disconnect, MemoryLimit};
 use crate::net::socket::Socket;
 use crate::net::streams::Transmit;
 use crate::proto::{FrameHeader, MaskKeys, Message, OpCode, PreparedMessage, Role, write_frame};
@@ -68,7 +69,10 @@ impl Sockets {
     pub(crate) fn ping(&mut self, conn: Key, payload: &[u8], io: &mut dyn Transmit) -> SendStatus {
         let queued = self.slots.get(conn).map_or(0, Socket::queued);
         if queued > 0 && queued + payload.len() > self.limits.hard {
-            return self.overflow(conn);
+            return self.overflow(conn, Disconnect::Overflow);
+        }
+        if !self.has_room(conn, payload.len()) {
+            return SendStatus::Dropped;
         }
         match self.answer(conn, |protocol, workspace| protocol.ping(payload, workspace), |_| false)
         {
@@ -106,6 +110,7 @@ impl Sockets {
             Ok(sent) => {
                 self.queue_run(conn, run, sent);
                 self.note_blocked(conn);
+                self.relieve(MemoryLimit::Outbound);
             }
             Err(error) => self.fail(conn, error),
         }
@@ -118,13 +123,16 @@ impl Sockets {
         payload: &[u8],
         io: &mut dyn Transmit,
     ) -> SendStatus {
+        if !self.has_room(conn, payload.len()) {
+            return SendStatus::Dropped;
+        }
         let Some(socket) = self.slots.get_mut(conn) else {
             return SendStatus::Gone;
         };
         let key = socket.protocol.mask_key(&mut self.keys);
         if let Some(outbox) = &mut socket.outbox {
             if socket.blocked && outbox.bytes() + payload.len() > self.limits.hard {
-                return self.overflow(conn);
+                return self.overflow(conn, Disconnect::Overflow);
             }
             outbox.push_frame(opcode, payload, key, &mut self.pool);
         } else if let Some(current) = self.current.as_mut().filter(|current| current.conn == conn) {
@@ -139,7 +147,7 @@ impl Sockets {
             if reuse.is_none() && self.cork.copied() + payload.len() > self.limits.hard {
                 // It cannot be sent while the message that it answers is lent.
                 if self.cork.copied() > 0 && !self.cork.is_self_contained() {
-                    return self.overflow(conn);
+                    return self.overflow(conn, Disconnect::Overflow);
                 }
             }
             match reuse {
@@ -167,9 +175,12 @@ impl Sockets {
         };
         let queued = socket.queued() + run.as_slice().len();
         if socket.blocked && queued > self.limits.hard {
-            return self.overflow(conn);
+            return self.overflow(conn, Disconnect::Overflow);
         }
-        if socket.protocol.role() == Role::Client {
+        if !self.has_room(conn, run.as_slice().len()) {
+            return SendStatus::Dropped;
+        }
+        if self.role(conn) == Role::Client {
             self.scratch.clear();
             mask_frames(run.as_slice(), &mut self.keys, &mut self.scratch);
             self.take_scratch(conn);
@@ -201,7 +212,7 @@ impl Sockets {
         }
         let outbox = socket.outbox.get_or_insert_with(|| self.pool.take());
         match shared {
-            Some(bytes) => outbox.push_shared(bytes),
+            Some(bytes) => outbox.push_shared(bytes, &mut self.pool),
             None => outbox.push_bytes(rest, &mut self.pool),
         }
     }

@@ -201,6 +201,20 @@ impl Connection {
         }
     }
 
+    /// Ends the connection with a close frame, without waiting for the peer's: whatever else it
+    /// sends is discarded.
+    pub(crate) fn abort(&mut self, code: CloseCode, workspace: &mut Workspace<'_>) {
+        if self.state == State::Open {
+            self.write_close(Some(code), "", workspace);
+        }
+        self.enter(State::Closed, workspace);
+    }
+
+    /// Bytes of storage that an unfinished message holds.
+    pub(crate) fn held(&self) -> usize {
+        self.message.held()
+    }
+
     /// The key for the next frame that this side sends: a client masks, a server does not.
     #[inline]
     pub(crate) fn mask_key(&self, keys: &mut MaskKeys) -> Option<[u8; 4]> {

@@ -53,6 +53,7 @@ impl App {
         if closes {
             self.known(conn).phase = Phase::Closing(code);
             self.known(conn).since = cx.now();
+            self.known(conn).paused = false;
             self.sends(conn).close(code);
             self.leave_topics(conn);
         }
@@ -129,6 +130,9 @@ impl App {
             let code = self.private_code();
             return self.close(conn, code, cx);
         }
+        if self.pausing > 0 && self.random.percent(self.pausing) {
+            return self.toggle(conn, cx);
+        }
         match self.random.below(10) {
             0..=3 => {
                 let len = self.random.len(self.longest);
@@ -147,6 +151,32 @@ impl App {
                 self.check_dropped(conn, status, cx);
             }
             _ => self.subscribe(conn, cx),
+        }
+    }
+
+    /// Pauses a connection, or resumes it.
+    fn toggle(&mut self, conn: ConnectionId, cx: &mut Context<'_>) {
+        let was_open = cx.is_open(conn);
+        let was_paused = was_open && self.known(conn).paused;
+        assert_eq!(cx.is_paused(conn), was_paused, "{conn:?}");
+        if was_paused {
+            assert!(!cx.pause(conn) && cx.resume(conn), "{conn:?} was paused");
+        } else {
+            assert!(!cx.resume(conn), "{conn:?} was not paused");
+            assert_eq!(cx.pause(conn), was_open, "pause of {conn:?}");
+        }
+        self.known(conn).paused = was_open && !was_paused;
+        self.link_of(conn).paused |= was_open;
+    }
+
+    /// Resumes connections that are paused, so many of a hundred.
+    pub(super) fn resume_paused(&mut self, chance: usize, cx: &mut Context<'_>) {
+        for conn in self.crowd.clone() {
+            if self.known(conn).paused && self.random.percent(chance) {
+                self.known(conn).paused = false;
+                // It may have ended without having been told so yet.
+                assert_eq!(cx.resume(conn), cx.is_open(conn), "{conn:?} was paused");
+            }
         }
     }
 

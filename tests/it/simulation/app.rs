@@ -29,6 +29,8 @@ pub(super) struct App {
     pub(super) budget: usize,
     /// How many of a hundred random actions close a connection.
     pub(super) closing: usize,
+    /// How many of a hundred random actions pause a connection, or resume one.
+    pub(super) pausing: usize,
     /// The longest message of a random action, in bytes.
     pub(super) longest: usize,
     /// How many subscriptions one connection may have.
@@ -55,6 +57,8 @@ pub(super) struct Link {
     pub(super) client: Option<ConnectionId>,
     /// One end is a scripted peer without manners: it may end in any way.
     pub(super) rude: bool,
+    /// An end was paused: the other may have waited in vain for its close frame to be heard.
+    pub(super) paused: bool,
 }
 
 /// What a link is for.
@@ -93,11 +97,19 @@ pub(super) struct Conn {
     pub(super) since: Instant,
     /// A message had to wait, and `on_drained` was not called since.
     pub(super) waiting: bool,
+    pub(super) paused: bool,
 }
 
 impl Conn {
     pub(super) const fn client(link: usize, since: Instant) -> Self {
-        Self { is_client: true, link, phase: Phase::Connecting, since, waiting: false }
+        Self {
+            is_client: true,
+            link,
+            phase: Phase::Connecting,
+            since,
+            waiting: false,
+            paused: false,
+        }
     }
 }
 
@@ -142,6 +154,7 @@ impl App {
             stale: Vec::new(),
             budget: 0,
             closing: 5,
+            pausing: 0,
             longest: 3000,
             subscriptions: 128,
             callbacks: 0,
@@ -155,7 +168,15 @@ impl App {
 
     pub(super) fn add_link(&mut self, job: Job) -> usize {
         let (up, down) = (Flow::default(), Flow::default());
-        self.links.push(Link { job, up, down, server: None, client: None, rude: false });
+        self.links.push(Link {
+            job,
+            up,
+            down,
+            server: None,
+            client: None,
+            rude: false,
+            paused: false,
+        });
         self.links.len() - 1
     }
 
@@ -207,8 +228,15 @@ impl App {
         }
     }
 
+    /// Something that its peer sent is told of.
+    pub(super) fn heard(&mut self, conn: ConnectionId) {
+        let known = self.known(conn);
+        assert_eq!(known.phase, Phase::Open, "{conn:?} is heard");
+        assert!(!known.paused, "{conn:?} is paused and heard");
+    }
+
     pub(super) fn received(&mut self, conn: ConnectionId, message: Message<'_>) {
-        assert_eq!(self.phase(conn), Some(Phase::Open), "on_message of {conn:?}");
+        self.heard(conn);
         self.receives(conn).arrive(message);
     }
 
@@ -229,10 +257,12 @@ impl App {
             // The first reason stands: an outbox may overflow with what the close settles.
             Phase::Closing(code) => match disconnect {
                 Disconnect::ClosedByApplication { code: told } => told.get() == code,
-                Disconnect::Overflow => self.overflows,
+                Disconnect::Overflow | Disconnect::MemoryPressure(_) => self.overflows,
                 _ => false,
             },
-            Phase::Overflowed => matches!(disconnect, Disconnect::Overflow),
+            Phase::Overflowed => {
+                matches!(disconnect, Disconnect::Overflow | Disconnect::MemoryPressure(_))
+            }
             _ => false,
         };
         assert!(told, "{conn:?} was {phase:?}, and then {disconnect:?}");
@@ -244,7 +274,7 @@ impl App {
         }
         let in_order = match disconnect {
             Disconnect::ClosedByApplication { .. } | Disconnect::ClosedByPeer { .. } => true,
-            Disconnect::Overflow => self.overflows,
+            Disconnect::Overflow | Disconnect::MemoryPressure(_) => self.overflows,
             _ => false,
         };
         let must_be = self.lossless && !self.stopping && !self.is_left_alone(conn);
@@ -273,14 +303,15 @@ impl App {
         assert!(taken < limit || self.time_jumps, "{conn:?} took {taken:?}, not {timeout:?}");
     }
 
-    /// The other end has no manners, or gave up before it was open.
+    /// The other end has no manners, or gave up: before it was open, or for want of an answer.
     fn is_left_alone(&mut self, conn: ConnectionId) -> bool {
-        let Link { rude, client, .. } = *self.link_of(conn);
-        rude || client.and_then(|client| self.phase(client)) == Some(Phase::Failed)
+        let Link { rude, paused, client, .. } = *self.link_of(conn);
+        rude || paused || client.and_then(|client| self.phase(client)) == Some(Phase::Failed)
     }
 
     fn end(&mut self, conn: ConnectionId, phase: Phase) {
         self.known(conn).phase = phase;
+        self.known(conn).paused = false;
         self.leave_topics(conn);
         self.crowd.retain(|one| *one != conn);
         self.stale.push(conn);
@@ -299,6 +330,7 @@ impl App {
         assert_eq!(cx.send_prepared(conn, &PreparedMessage::new("nobody")), SendStatus::Gone);
         assert_eq!(cx.ping(conn, b"nobody"), SendStatus::Gone);
         assert!(!cx.close(conn, CloseCode::NORMAL, ""), "{conn:?} is closed again");
+        assert!(!cx.pause(conn) && !cx.resume(conn), "{conn:?} was read from");
         if self.topics.is_empty() {
             return;
         }

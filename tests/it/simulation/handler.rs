@@ -5,7 +5,7 @@ use eventwire::{
     ConnectError, ConnectionId, Context, Disconnect, Message, Upgrade, WebSocketHandler,
 };
 
-use super::app::{App, Job, Phase};
+use super::app::{App, Job};
 
 /// The handler of the listener and of every connection that the application makes.
 pub(super) struct Actor;
@@ -74,13 +74,13 @@ impl WebSocketHandler<App> for Actor {
 
     fn on_ping(&mut self, conn: ConnectionId, _: &[u8], cx: &mut Context<'_>, app: &mut App) {
         app.callbacks += 1;
-        assert_eq!(app.phase(conn), Some(Phase::Open), "on_ping of {conn:?}");
+        app.heard(conn);
         app.act(conn, cx);
     }
 
     fn on_pong(&mut self, conn: ConnectionId, _: &[u8], cx: &mut Context<'_>, app: &mut App) {
         app.callbacks += 1;
-        assert_eq!(app.phase(conn), Some(Phase::Open), "on_pong of {conn:?}");
+        app.heard(conn);
         app.act(conn, cx);
     }
 

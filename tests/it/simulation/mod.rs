@@ -11,6 +11,8 @@ mod echo;
 mod fetch;
 mod flow;
 mod handler;
+mod memory;
+mod pauses;
 mod pausing;
 mod peer;
 mod peers;
@@ -53,7 +55,7 @@ struct Family {
 }
 
 /// How many families there are.
-const FAMILIES: u64 = 6;
+const FAMILIES: u64 = 7;
 
 impl Family {
     /// Runs the family's seeds, or the one that the environment asks for.

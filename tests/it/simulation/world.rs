@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use eventwire::reactor::sim::{FaultCounts, SimConfig};
 use eventwire::reactor::{Reactor, SimReactor};
-use eventwire::{ClientConfig, Config, EventLoop, ListenerId, OnPanic, ServerConfig};
+use eventwire::{
+    ClientConfig, Config, Context, EventLoop, ListenerId, OnPanic, Publisher, ServerConfig,
+};
 
 use super::app::{App, Conn, Job, Phase};
 use super::handler::Actor;
@@ -58,6 +60,9 @@ pub(super) enum Arrival {
     Peer(Job, Manner, Ending, (usize, usize), bool),
 }
 
+/// Has the application resume what it paused, so many of a hundred connections.
+struct Resume(usize);
+
 pub(super) struct World {
     pub(super) event_loop: EventLoop<App, SimReactor>,
     pub(super) app: App,
@@ -70,6 +75,7 @@ pub(super) struct World {
     /// Not everybody may be let in.
     pub(super) crowded: bool,
     pub(super) max_connections: usize,
+    resumes: Publisher<Resume>,
     timeout: Duration,
     last_activity: Duration,
     callbacks: u64,
@@ -91,9 +97,14 @@ impl World {
             reactor.keep_trace_lines();
         }
         // An assertion in a handler fails its seed.
-        let config = setup.config.on_panic(OnPanic::Propagate);
+        let config = setup.config.on_panic(OnPanic::Propagate).inbox(64);
         let mut event_loop = EventLoop::with_reactor(reactor, config).expect("a loop");
         let listener = event_loop.listen("127.0.0.1:0", setup.server, Actor).expect("a port");
+        event_loop.on(|resume: &Resume, cx: &mut Context<'_>, app: &mut App| {
+            app.callbacks += 1;
+            app.resume_paused(resume.0, cx);
+        });
+        let resumes = event_loop.publisher();
         Self {
             event_loop,
             app: App::new(setup.seed),
@@ -104,6 +115,7 @@ impl World {
             servers: Vec::new(),
             crowded: false,
             max_connections: MAX_CONNECTIONS,
+            resumes,
             timeout: SHORTEST_TURN,
             last_activity: Duration::ZERO,
             callbacks: 0,
@@ -121,6 +133,9 @@ impl World {
         while !(self.is_quiet() && self.arrivals.is_empty() && !self.resume_paused()) {
             if self.app.random.percent(20) {
                 (0..=self.arrivals.len() / 20).for_each(|_| self.arrive(servers));
+            }
+            if self.app.pausing > 0 && self.app.random.percent(5) {
+                self.resume(30);
             }
             self.turn();
             while let Some(id) = self.event_loop.reactor_mut().peer_accept(servers) {
@@ -199,8 +214,12 @@ impl World {
         reactor.is_quiescent() && reactor.elapsed().saturating_sub(since) > quiet
     }
 
+    /// Resumes whatever is paused; whether anything was.
     fn resume_paused(&mut self) -> bool {
-        let mut resumed = false;
+        let mut resumed = self.app.conns.values().any(|conn| conn.paused);
+        if resumed {
+            self.resume(100);
+        }
         for peer in self.peers.iter_mut().filter(|peer| peer.paused) {
             peer.resume(self.event_loop.reactor_mut());
             resumed = true;
@@ -209,6 +228,10 @@ impl World {
             self.last_activity = self.event_loop.reactor_mut().elapsed();
         }
         resumed
+    }
+
+    fn resume(&self, chance: usize) {
+        assert!(self.resumes.publish(Resume(chance)).is_ok());
     }
 
     /// The network is quiet: whatever is still missing was lost, or somebody waits for ever.

@@ -1,0 +1,201 @@
+//! What all connections hold together: who is closed when that is too much, and who is not.
+
+use std::rc::Rc;
+
+use eventwire::proto::OpCode;
+use eventwire::reactor::sim::{PeerId, SimConfig};
+use eventwire::{Config, ConnectionId, Context, Disconnect, MemoryLimit, SendStatus};
+
+use super::rig::{Call, Notes, Rig, frame};
+use super::script::Arrived;
+
+const INBOUND: &str = "unfinished messages take too much memory";
+const OUTBOUND: &str = "queued output takes too much memory";
+
+/// A loop that notes the lengths of messages, the reasons of ends, and its connections.
+struct Noting {
+    rig: Rig,
+    lens: Notes<usize>,
+    ends: Notes<(ConnectionId, String)>,
+    ids: Notes<ConnectionId>,
+}
+
+impl Noting {
+    fn new(config: Config) -> Self {
+        let (lens, ends, ids) = (Notes::default(), Notes::default(), Notes::default());
+        let (some_lens, some_ends, some_ids) =
+            (Rc::clone(&lens), Rc::clone(&ends), Rc::clone(&ids));
+        let rig = Rig::new(SimConfig::calm(), config, move |conn, call, _| match call {
+            Call::Open => some_ids.borrow_mut().push(conn),
+            Call::Message(message) => some_lens.borrow_mut().push(message.len()),
+            Call::Close(reason) => some_ends.borrow_mut().push((conn, reason.to_string())),
+            _ => {}
+        });
+        Self { rig, lens, ends, ids }
+    }
+
+    /// A peer that does not read, and its connection.
+    fn deaf(&mut self) -> (PeerId, ConnectionId) {
+        let peer = self.rig.peer();
+        self.rig.sim().peer_stop_reading(peer);
+        (peer, *self.ids.borrow().last().expect("it is open"))
+    }
+
+    fn send(&mut self, conn: ConnectionId, len: usize) -> SendStatus {
+        self.rig.act(move |cx: &mut Context<'_>| cx.send(conn, &vec![0; len]))
+    }
+
+    fn total(&mut self) -> usize {
+        self.rig.act(|cx| cx.buffered_total())
+    }
+
+    /// Who ended for want of memory.
+    fn ended(&self, reason: &str) -> Vec<ConnectionId> {
+        let ends = self.ends.borrow();
+        assert!(ends.iter().all(|(_, end)| end == reason), "{ends:?}");
+        ends.iter().map(|(conn, _)| *conn).collect()
+    }
+}
+
+#[test]
+fn the_longest_of_the_unfinished_messages_go_first() {
+    const CAP: usize = 3 << 20;
+    let mut noting = Noting::new(Config::default().max_inbound(CAP));
+    let halves: Vec<_> = [10_000, 900_000, 20_000, 1_000_000, 30_000, 800_000]
+        .into_iter()
+        .map(|len| {
+            let (peer, frame) = (noting.rig.peer(), frame(OpCode::Binary, &vec![0; len]));
+            let half = frame.len() - len / 10;
+            noting.rig.sim().peer_send(peer, &frame[..half]);
+            noting.rig.run(10);
+            (peer, frame[half..].to_vec())
+        })
+        .collect();
+    // Storage has room to spare, so that it is not told how many of the long ones have to go.
+    let ended = noting.ended(INBOUND);
+    assert!((1..=3).contains(&ended.len()), "{ended:?}");
+    for (place, (peer, rest)) in halves.into_iter().enumerate() {
+        let has_ended = ended.contains(&noting.ids.borrow()[place]);
+        if has_ended {
+            assert!([1, 3, 5].contains(&place), "{place}");
+            let received = noting.rig.received(peer);
+            assert!(matches!(received[..], [Arrived::Close(Some(1013))]));
+        }
+        noting.rig.sim().peer_send(peer, &rest);
+        noting.rig.run(10);
+    }
+    let lens = noting.lens.borrow();
+    assert_eq!(lens.len(), 6 - ended.len());
+    assert!([10_000, 20_000, 30_000].iter().all(|len| lens.contains(len)), "{lens:?}");
+}
+
+#[test]
+fn whoever_is_closed_for_its_input_is_not_heard_any_more() {
+    let mut noting = Noting::new(Config::default().max_inbound(200_000));
+    let peer = noting.rig.peer();
+    let message = frame(OpCode::Binary, &[0; 900_000]);
+    noting.rig.sim().peer_send(peer, &message);
+    noting.rig.sim().peer_send(peer, &frame(OpCode::Binary, b"more"));
+    noting.rig.run(100);
+    assert_eq!(noting.ended(INBOUND).len(), 1);
+    assert!(matches!(noting.rig.received(peer)[..], [Arrived::Close(Some(1013))]));
+    noting.rig.sim().peer_close(peer);
+    noting.rig.run(10);
+    assert_eq!((noting.lens.borrow().len(), noting.rig.event_loop.connections()), (0, 0));
+}
+
+#[test]
+fn what_is_left_over_counts_as_input() {
+    // Each of these is held by a connection that was paused behind its first message.
+    const COUNT: usize = 4;
+    let lens = Notes::default();
+    let seen = Rc::clone(&lens);
+    let ends = Notes::default();
+    let told = Rc::clone(&ends);
+    let config = Config::default().max_inbound(COUNT * 50_000 - 1);
+    let mut rig = Rig::new(SimConfig::calm(), config, move |conn, call, cx| match call {
+        Call::Message(message) => {
+            seen.borrow_mut().push((conn, message.len()));
+            if message.as_text().is_some() {
+                assert!(cx.pause(conn));
+            }
+        }
+        Call::Close(Disconnect::MemoryPressure(limit)) => told.borrow_mut().push((conn, *limit)),
+        _ => {}
+    });
+    let stream = [frame(OpCode::Text, b"pause"), frame(OpCode::Binary, &[0; 49_992])].concat();
+    let peers: Vec<_> = (0..COUNT).map(|_| rig.peer()).collect();
+    for &peer in &peers {
+        rig.sim().peer_send(peer, &stream);
+        rig.run(1);
+    }
+    let ended = ends.borrow().clone();
+    let [(ended, MemoryLimit::Inbound)] = ended[..] else { panic!("{ended:?}") };
+    let paused: Vec<_> = lens.borrow_mut().drain(..).map(|(conn, _)| conn).collect();
+    assert_eq!(paused.len(), COUNT);
+    let resumed = paused.clone();
+    let resumed = rig.act(move |cx| {
+        let resumed = resumed.iter().filter(|conn| cx.resume(**conn));
+        resumed.count()
+    });
+    assert_eq!(resumed, COUNT - 1);
+    rig.run(10);
+    let heard: Vec<_> = lens.borrow().iter().map(|(conn, _)| *conn).collect();
+    let others: Vec<_> = paused.into_iter().filter(|conn| *conn != ended).collect();
+    assert_eq!(heard, others);
+}
+
+#[test]
+fn the_fullest_outbox_goes_first_and_the_others_stay() {
+    const CAP: usize = 1_000_000;
+    let config = Config::default().max_outbound(CAP);
+    let mut noting = Noting::new(config);
+    let peers: Vec<_> = (0..4).map(|_| noting.deaf()).collect();
+    for (place, (_, conn)) in peers.iter().enumerate() {
+        for _ in 0..[10, 60, 20, 10][place] {
+            assert_ne!(noting.send(*conn, 10_000), SendStatus::Dropped);
+        }
+    }
+    let before = noting.total();
+    assert!(noting.ended(OUTBOUND).is_empty() && before < CAP, "{before}");
+    // The third passes the limit, but the second holds more.
+    let third = peers[2].1;
+    while noting.ends.borrow().is_empty() {
+        assert_eq!(noting.send(third, 10_000), SendStatus::Queued);
+        assert!(noting.total() <= CAP);
+    }
+    assert_eq!(noting.ended(OUTBOUND), [peers[1].1]);
+    // Now it is the third, whose own call it is.
+    while noting.total() < CAP - 10_010 {
+        assert_eq!(noting.send(third, 10_000), SendStatus::Queued);
+    }
+    assert_eq!(noting.send(third, 10_100), SendStatus::Dropped);
+    noting.rig.run(1);
+    assert_eq!(noting.ended(OUTBOUND), [peers[1].1, third]);
+    for (place, (peer, _)) in peers.into_iter().enumerate() {
+        noting.rig.sim().peer_resume(peer);
+        noting.rig.run(100);
+        let received = noting.rig.received(peer);
+        let closed = matches!(received.last(), Some(Arrived::Close(Some(1013))));
+        assert_eq!(closed, [1, 2].contains(&place), "{place}");
+    }
+    assert_eq!(noting.total(), 0);
+}
+
+#[test]
+fn whoever_is_in_the_middle_of_a_long_frame_is_cut() {
+    let config = Config::default().max_outbound(1_000_000).outbox(64 * 1024, 4 << 20);
+    let mut noting = Noting::new(config);
+    let (first, conn) = noting.deaf();
+    assert_eq!(noting.send(conn, 900_000), SendStatus::Queued);
+    let (_, small) = noting.deaf();
+    let status = noting.send(small, 300_000);
+    assert_eq!(status, SendStatus::Queued);
+    noting.rig.run(1);
+    assert_eq!(noting.ended(OUTBOUND), [conn]);
+    assert_eq!(noting.rig.event_loop.connections(), 1);
+    assert!(noting.total() < 300_000);
+    noting.rig.sim().peer_resume(first);
+    noting.rig.run(1);
+    assert!(noting.rig.sim().peer_is_closed(first));
+}

@@ -1,0 +1,47 @@
+//! Connections that are paused and resumed at random: what their peers send arrives once, in order,
+//! and never while they are paused.
+
+use super::app::Job;
+use super::peer::{Ending, Manner};
+use super::random::Random;
+use super::topics::crowd;
+use super::world::{Arrival, World};
+use super::{Family, config, network};
+
+const UNLIMITED: usize = 16 * 1024 * 1024;
+
+#[test]
+fn what_is_paused_is_heard_later() {
+    Family { name: "pauses", number: 6, absent: Vec::new(), world }.run();
+}
+
+fn world(seed: u64, tracing: bool) -> World {
+    let mut random = Random::new(seed);
+    // Nothing may get lost, or everything may go wrong and memory is short.
+    let lossless = random.percent(50);
+    let window = random.pick(&[900, 4096, 65_536]);
+    let sim = network(&mut random, window, lossless);
+    let mut config = config(&mut random);
+    if !lossless {
+        let inbound = random.pick(&[UNLIMITED, 100_000, 20_000]);
+        let outbound = random.pick(&[UNLIMITED, 100_000, 20_000]);
+        config = config.max_inbound(inbound).max_outbound(outbound);
+    }
+    let hard = if lossless { UNLIMITED } else { random.pick(&[40_000, 1 << 20, UNLIMITED]) };
+    let soft = if lossless { UNLIMITED } else { random.pick(&[100, 1000, hard]) };
+    let mut world = crowd(seed, &mut random, sim, config, (soft, hard), tracing);
+    world.app.lossless = lossless;
+    world.app.overflows |= !lossless;
+    world.app.time_jumps = !lossless;
+    world.app.pausing = random.pick(&[10, 30, 60]);
+    for _ in 0..random.between(1, 10) {
+        let ending = match lossless {
+            true => random.pick(&[Ending::Close, Ending::Stay]),
+            false => random.pick(&[Ending::Close, Ending::Fin, Ending::Reset, Ending::Vanish]),
+        };
+        let messages = (random.between(1, 60), random.pick(&[100, 3_000, 60_000]));
+        let pauses = random.percent(30);
+        world.arrivals.push(Arrival::Peer(Job::Chaos, Manner::Right, ending, messages, pauses));
+    }
+    world
+}
