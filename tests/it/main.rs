@@ -6,6 +6,7 @@ mod closing;
 mod drain;
 mod events;
 mod examples;
+mod flow;
 mod fuzz_bodies;
 mod idle;
 mod limits;

@@ -7,6 +7,7 @@
 mod actions;
 mod app;
 mod churn;
+mod control;
 mod echo;
 mod fetch;
 mod flow;

@@ -4,7 +4,6 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use eventwire::proto::handshake::{Acceptance, HeadLimits, Request};
 use eventwire::proto::{OpCode, Role};
 use eventwire::reactor::sim::{Choices, Fault, PeerId, SimConfig};
 use eventwire::{ClientConfig, CloseCode, Config, ConnectionId, Context, RunEnd, SendStatus};
@@ -12,7 +11,7 @@ use proptest::prelude::*;
 
 use super::random::Random;
 use super::rig::{Call, Calls, Notes, Rig, frame, text};
-use super::script::{Arrived, Frames, SERVERS, request, take_frame};
+use super::script::{Arrived, Frames, request, take_frame};
 
 /// What handlers were told, and the connections in the order in which they opened.
 #[derive(Clone, Default)]
@@ -421,21 +420,8 @@ fn a_long_message_survives_a_pause_in_its_middle() {
         let (peer, mut sent) = if role == Role::Server {
             (rig.peer(), frame(OpCode::Binary, &[7; 500_000]))
         } else {
-            let servers = rig.sim().peer_listen(SERVERS).unwrap();
             let log = heard.clone();
-            let client = Calls(move |conn, call: Call<'_>, cx: &mut Context<'_>| {
-                log.note(conn, &call, cx);
-            });
-            let config = ClientConfig::default().address(servers);
-            rig.event_loop.connect("ws://sim/", config, client).unwrap();
-            rig.run(1);
-            let peer = rig.sim().peer_accept(servers).unwrap();
-            let head = rig.sim().peer_received(peer);
-            let request = Request::parse(&head, &HeadLimits::default()).unwrap();
-            let mut response = Vec::new();
-            Acceptance::new().write(&request.key(), &mut response);
-            rig.sim().peer_send(peer, &response);
-            rig.run(1);
+            let peer = rig.server(move |conn, call, cx| log.note(conn, &call, cx));
             let mut random = Random::new(0);
             let mut frames = Frames::new(Role::Server, &mut random);
             frames.frame(true, OpCode::Binary, &[7; 500_000]);

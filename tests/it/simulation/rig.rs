@@ -6,16 +6,17 @@ use std::rc::Rc;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
+use eventwire::proto::handshake::{Acceptance, HeadLimits, Request};
 use eventwire::proto::{OpCode, Role};
 use eventwire::reactor::SimReactor;
 use eventwire::reactor::sim::{Choices, PeerId, SimConfig};
 use eventwire::{
-    Config, ConnectError, ConnectionId, Context, Disconnect, EventLoop, Idle, Message, OnPanic,
-    Publisher, ServerConfig, WebSocketHandler,
+    ClientConfig, Config, ConnectError, ConnectionId, Context, Disconnect, EventLoop, Idle,
+    Message, OnPanic, Publisher, ServerConfig, WebSocketHandler,
 };
 
 use super::random::Random;
-use super::script::{Arrived, Frames, request, take_frame};
+use super::script::{Arrived, Frames, SERVERS, request, take_frame};
 
 /// One call of a handler's method.
 pub(super) enum Call<'a> {
@@ -147,6 +148,25 @@ impl Rig {
         self.run(1);
         let response = self.sim().peer_received(peer);
         assert!(response.starts_with(b"HTTP/1.1 101"), "not open");
+        peer
+    }
+
+    /// A scripted server, with which a client of the loop's has opened a connection.
+    pub(super) fn server<F>(&mut self, handler: F) -> PeerId
+    where
+        F: FnMut(ConnectionId, Call<'_>, &mut Context<'_>) + 'static,
+    {
+        let servers = self.sim().peer_listen(SERVERS).expect("nobody else listens there");
+        let config = ClientConfig::default().address(servers);
+        self.event_loop.connect("ws://sim/", config, Calls(handler)).expect("connecting");
+        self.run(1);
+        let peer = self.sim().peer_accept(servers).expect("a connection");
+        let head = self.sim().peer_received(peer);
+        let request = Request::parse(&head, &HeadLimits::default()).expect("a right request");
+        let mut response = Vec::new();
+        Acceptance::new().write(&request.key(), &mut response);
+        self.sim().peer_send(peer, &response);
+        self.run(1);
         peer
     }
 

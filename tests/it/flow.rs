@@ -1,0 +1,180 @@
+//! Pausing over real sockets: the system's buffers, resets and ends of streams.
+
+use std::io::{ErrorKind, Write};
+use std::time::Duration;
+
+use eventwire::proto::OpCode;
+use eventwire::{
+    Config, ConnectionId, Context, Disconnect, EventLoop, Message, Publisher, WebSocketHandler,
+};
+
+use crate::util::{Peer, drive, drive_until, looping, pattern};
+
+/// Pauses behind the message "stop", and notes everything.
+struct Pausing;
+
+#[derive(Default)]
+struct Seen {
+    conn: Option<ConnectionId>,
+    messages: Vec<Vec<u8>>,
+    close: Option<String>,
+}
+
+impl WebSocketHandler<Seen> for Pausing {
+    fn on_open(&mut self, conn: ConnectionId, _: &mut Context<'_>, seen: &mut Seen) {
+        seen.conn = Some(conn);
+    }
+
+    fn on_message(
+        &mut self,
+        conn: ConnectionId,
+        message: Message<'_>,
+        cx: &mut Context<'_>,
+        seen: &mut Seen,
+    ) {
+        assert!(!cx.is_paused(conn), "a message of a paused connection");
+        seen.messages.push(message.as_bytes().to_vec());
+        if message.as_bytes() == b"stop" {
+            assert!(cx.pause(conn));
+        }
+    }
+
+    fn on_close(
+        &mut self,
+        conn: ConnectionId,
+        reason: &Disconnect,
+        cx: &mut Context<'_>,
+        seen: &mut Seen,
+    ) {
+        assert!(!cx.is_paused(conn) && !cx.resume(conn));
+        seen.close = Some(reason.to_string());
+    }
+}
+
+/// Has the connection resumed.
+struct Resume;
+
+struct Rig {
+    event_loop: EventLoop<Seen>,
+    seen: Seen,
+    resumes: Publisher<Resume>,
+    /// Gone once it has reset its stream.
+    peer: Option<Peer>,
+}
+
+impl Rig {
+    /// A peer whose connection is paused, with these messages behind the one that paused it.
+    fn paused(behind: &[&str]) -> Self {
+        let (mut event_loop, address) = looping(Config::default(), Pausing);
+        event_loop.on(|_: &Resume, cx: &mut Context<'_>, seen: &mut Seen| {
+            assert!(cx.resume(seen.conn.expect("it opened")));
+        });
+        let resumes = event_loop.publisher();
+        let mut seen = Seen::default();
+        let peer = drive(&mut event_loop, &mut seen, || {
+            let mut peer = Peer::connect(address);
+            let messages = ["stop"].iter().chain(behind);
+            let stream: Vec<_> = messages.flat_map(|text| peer.encode_message(*text)).collect();
+            peer.write(&stream);
+            peer
+        });
+        drive_until(&mut event_loop, &mut seen, |_, seen| !seen.messages.is_empty());
+        seen.messages.clear();
+        Self { event_loop, seen, resumes, peer: Some(peer) }
+    }
+
+    fn peer(&mut self) -> &mut Peer {
+        self.peer.as_mut().expect("it has not reset its stream")
+    }
+
+    fn resume(&mut self) {
+        assert!(self.resumes.publish(Resume).is_ok());
+    }
+
+    fn turn(&mut self) {
+        self.event_loop.turn(Some(Duration::from_millis(1)), &mut self.seen).expect("turn");
+    }
+
+    fn until(&mut self, done: impl Fn(&Seen) -> bool) {
+        drive_until(&mut self.event_loop, &mut self.seen, |_, seen| done(seen));
+    }
+}
+
+#[test]
+fn the_peer_of_a_paused_connection_has_to_wait_and_nothing_is_lost() {
+    const LEN: usize = 10_000;
+    let mut rig = Rig::paused(&["left over"]);
+    let mut stream = rig.peer().stream();
+    stream.set_nonblocking(true).expect("set O_NONBLOCK");
+    let (mut count, mut frame, mut at) = (0, Vec::new(), 0);
+    // Kernels hold only so much, and the loop takes none of it.
+    while count < 20_000 {
+        if at == frame.len() {
+            (frame, at) = (rig.peer().encode_message(&pattern(LEN, count)), 0);
+            count += 1;
+        }
+        match stream.write(&frame[at..]) {
+            Ok(written) => at += written,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+            Err(error) => panic!("{error}"),
+        }
+        rig.turn();
+    }
+    assert!(count < 20_000, "the peer did not have to wait");
+    assert!(rig.seen.messages.is_empty());
+    rig.resume();
+    stream.set_nonblocking(false).expect("clear O_NONBLOCK");
+    drive(&mut rig.event_loop, &mut rig.seen, || stream.write_all(&frame[at..]).expect("write"));
+    rig.until(|seen| seen.messages.len() == count + 1);
+    assert_eq!(rig.seen.messages[0], b"left over");
+    for (number, message) in rig.seen.messages[1..].iter().enumerate() {
+        assert!(*message == pattern(LEN, number), "{number}");
+    }
+}
+
+#[test]
+fn a_paused_connection_is_answered_to_and_closed() {
+    let mut rig = Rig::paused(&["left over"]);
+    let conn = rig.seen.conn.expect("it opened");
+    rig.event_loop.on(move |code: &u16, cx: &mut Context<'_>, _: &mut Seen| {
+        cx.send(conn, "still here");
+        assert!(cx.close(conn, eventwire::CloseCode::new(*code), ""));
+    });
+    assert!(rig.event_loop.publisher().publish(4000_u16).is_ok());
+    let peer = rig.peer.as_mut().expect("a peer");
+    drive(&mut rig.event_loop, &mut rig.seen, || {
+        peer.expect("still here");
+        peer.send("not heard");
+        peer.send_frame(true, OpCode::Close, &4000_u16.to_be_bytes());
+        while peer.next_frame().is_some() {}
+    });
+    rig.until(|seen| seen.close.is_some());
+    assert_eq!(rig.seen.close.as_deref(), Some("closed by the application: 4000"));
+    assert!(rig.seen.messages.is_empty());
+}
+
+#[test]
+fn a_reset_ends_a_paused_connection() {
+    for behind in [&["left over"][..], &[]] {
+        let mut rig = Rig::paused(behind);
+        rig.peer.take().expect("a peer").reset();
+        rig.until(|seen| seen.close.is_some());
+        assert!(rig.seen.close.expect("told").starts_with("stream failed: "));
+        assert!(rig.seen.messages.is_empty());
+    }
+}
+
+#[test]
+fn the_end_of_the_stream_waits_for_what_came_before_it() {
+    let mut rig = Rig::paused(&["left over"]);
+    rig.peer().send("in the system's buffer");
+    rig.peer().finish();
+    for _ in 0..20 {
+        rig.turn();
+    }
+    assert!(rig.seen.messages.is_empty() && rig.seen.close.is_none());
+    rig.resume();
+    rig.until(|seen| seen.close.is_some());
+    assert_eq!(rig.seen.messages, [&b"left over"[..], b"in the system's buffer"]);
+    assert_eq!(rig.seen.close.as_deref(), Some("stream failed: unexpected end of file"));
+}
