@@ -3,7 +3,7 @@ use std::collections::VecDeque;
 use proptest::prelude::*;
 
 use super::*;
-use crate::proto::{OpCode, Role};
+use crate::proto::{FrameHeader, OpCode, Role};
 
 const CONNECTIONS: usize = 4;
 const NAMES: [&str; 4] = ["a", "b", "c", "d"];
