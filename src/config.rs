@@ -53,20 +53,20 @@ pub enum OnPanic {
     Propagate,
 }
 
-/// What becomes of what is published to somebody who is too slow to take it, once as much waits as
-/// may wait.
+/// What becomes of what is published to a receiver that does not keep up, once as much waits for it
+/// as may wait: a [`Subscriber`](crate::Subscriber) on another thread, or a connection that is
+/// subscribed to a topic ([`Context::subscribe_with`](crate::Context::subscribe_with)).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum OverflowPolicy {
-    /// The subscription ends, after what waits: whoever must not miss anything learns of it and
-    /// can begin anew.
+    /// The receiver ends, so that it can begin anew: a subscriber after what waits for it, a
+    /// connection with close code 1013. The default: nothing is missed without notice.
     #[default]
     Close,
     /// What is new is missed, and what waits stays.
     DropNewest,
     /// The oldest of what waits is missed, in favour of what is new.
     DropOldest,
-    /// Only the newest waits, whatever the capacity: for a state of which the latest value is all
-    /// that matters.
+    /// Only the newest waits: for a state of which the latest value is all that matters.
     KeepLatest,
 }
 
@@ -277,7 +277,8 @@ impl Config {
 
     /// How many bytes may be broadcast to one topic while earlier broadcasts to it are still
     /// being delivered. Default: 1 MiB. A broadcast beyond that is
-    /// [dropped](crate::SendStatus::Dropped).
+    /// [dropped](crate::SendStatus::Dropped). As many bytes are kept for those subscribers which
+    /// do not keep up and may miss some ([`OverflowPolicy::DropOldest`]).
     #[must_use]
     pub const fn topic_backlog(mut self, bytes: usize) -> Self {
         self.topics.backlog = bytes;

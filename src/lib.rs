@@ -101,6 +101,36 @@
 //! # Ok::<(), eventwire::Error>(())
 //! ```
 //!
+//! Who does not keep up is closed, unless its subscription says otherwise
+//! ([`subscribe_with`](Context::subscribe_with), [`OverflowPolicy`]). Broadcasts to a topic have
+//! consecutive numbers ([`topic_sequence`](Context::topic_sequence)), by which a connection's
+//! handler is told what it missed ([`on_gap`](WebSocketHandler::on_gap)):
+//!
+//! ```
+//! use eventwire::{
+//!     ConnectionId, Context, Gap, OverflowPolicy, SubscribeError, TopicId, WebSocketHandler,
+//! };
+//!
+//! struct Quotes {
+//!     prices: TopicId,
+//! }
+//!
+//! impl WebSocketHandler<String> for Quotes {
+//!     fn on_open(&mut self, conn: ConnectionId, cx: &mut Context<'_>, _: &mut String) {
+//!         let subscribed = cx.subscribe_with(conn, self.prices, OverflowPolicy::DropOldest);
+//!         assert!(subscribed != Err(SubscribeError::TopicGone));
+//!     }
+//!
+//!     fn on_gap(&mut self, conn: ConnectionId, _: Gap, cx: &mut Context<'_>, all: &mut String) {
+//!         // It comes after every broadcast that was made so far.
+//!         cx.send(conn, all.as_str());
+//!     }
+//! }
+//! ```
+//!
+//! [`TopicChanged`] is an event for those who get what a topic carries from elsewhere: it has its
+//! first subscriber, or lost its last.
+//!
 //! # Threads
 //!
 //! A loop, its handlers and their state stay on one thread. Others publish events of the
@@ -192,8 +222,13 @@
 //!   [broadcast](Context::broadcast).
 //! - Of what an open connection does, `on_open` is told first, and `on_close` last and exactly
 //!   once. No handler is called from inside another.
-//! - A connection gets every broadcast to its topic from its subscription on, in order, or it is
-//!   closed with code 1013; or nobody gets it, and the caller is told so.
+//! - A connection gets every broadcast to its topic from its subscription on, in order, but for
+//!   those that leave it out. Those that it misses because it does not keep up are told in exactly
+//!   one [`Gap`], or it is closed with code 1013, as the subscription's [`OverflowPolicy`] has it;
+//!   or nobody gets a broadcast, and the caller is told so.
+//! - A broadcast is for those who are subscribed when it is called: not for who subscribes after
+//!   it, and for who unsubscribes or is closed after it. In `on_close` the connection is in no
+//!   topic any more.
 //! - The id of a connection, topic or timer that is gone is refused. It never names another.
 //! - While a connection is [paused](Context::pause), nothing is told of what its peer sends, nor
 //!   of what it had sent; all of it is told in order when the connection is resumed.
@@ -226,6 +261,7 @@
 //! reactor/                    the seam: readiness, clock, entropy, wake; mio/ is the real one
 //!   sim/                      the simulated one: a network in memory, faults by a seed
 //! queue/ topics.rs timers.rs  pure: no sockets, no clock
+//!   topics/                   batches and their delivery, order across topics, gaps
 //! proto/                      RFC 6455 without I/O
 //!   connection/               the state machine: bytes and the time in, messages and bytes out
 //!   handshake/                the opening handshake, both sides
@@ -249,9 +285,10 @@ mod topics;
 
 pub use config::{ClientConfig, Config, Idle, OnPanic, OverflowPolicy, ServerConfig};
 pub use engine::{
-    ConnectionId, ConnectionMap, Context, EventHandler, EventLoop, ListenerId, LoopHandle, Method,
-    PublishError, Publisher, RecvError, RunEnd, RunSummary, SlowCall, Stats, SubscribeError,
-    Subscriber, TimerId, TopicId, TryRecvError, Upgrade, WebSocketHandler,
+    ConnectionId, ConnectionMap, Context, EventHandler, EventLoop, Gap, ListenerId, LoopHandle,
+    Method, PublishError, Publisher, RecvError, RunEnd, RunSummary, SlowCall, Stats,
+    SubscribeError, Subscriber, TimerId, TopicChanged, TopicId, TopicStats, TryRecvError, Upgrade,
+    WebSocketHandler,
 };
 pub use error::Error;
 pub use histogram::Histogram;

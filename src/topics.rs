@@ -5,10 +5,18 @@
 //! as one run of bytes. Broadcasts are numbered across all topics of a loop, and each connection
 //! remembers how far it was served: that is what keeps their order, and puts a message sent
 //! directly behind the broadcasts that came before it.
+//!
+//! A connection that does not keep up is passed over where its subscription says so. What it can
+//! still get later stays in the topic's log, one for all such connections, and it is held: its
+//! own mark of how far it was served stays where it is. What it does not get is a gap, which is
+//! told by the numbers that broadcasts have within their topic.
 
 mod batch;
+mod counters;
 mod delivery;
+mod gaps;
 mod members;
+mod output;
 mod settle;
 mod topic;
 
@@ -16,8 +24,12 @@ use std::collections::{BTreeMap, VecDeque};
 
 pub(crate) use self::batch::Run;
 use self::batch::{Mark, encode};
+pub(crate) use self::counters::Counters;
 pub(crate) use self::delivery::Delivery;
+use self::gaps::Gaps;
+pub(crate) use self::gaps::Missed;
 use self::members::Member;
+pub(crate) use self::output::{Output, Policy, Room};
 use self::settle::Owed;
 use self::topic::Topic;
 use crate::proto::Message;
@@ -39,6 +51,14 @@ pub(crate) struct Topics {
     /// Topics with a batch that is not delivered to all, each once, in the order of delivery.
     active: VecDeque<Key>,
     limits: TopicLimits,
+    /// How many subscriptions are held.
+    held: usize,
+    gaps: Gaps,
+    /// Topics that gained their first subscriber or lost their last one, each once, and whether
+    /// they had subscribers when that was last told.
+    changes: VecDeque<(Key, bool)>,
+    /// Of all topics that ever were.
+    pub(crate) totals: Counters,
     /// Reused by [`Topics::settle`].
     owed: Vec<Owed>,
 }
@@ -50,7 +70,8 @@ pub(crate) struct TopicLimits {
     pub(crate) topics: usize,
     /// Topics that one connection may be subscribed to.
     pub(crate) subscriptions: usize,
-    /// Bytes that wait in one topic for the batch before them to be delivered.
+    /// Bytes that wait in one topic for the batch before them to be delivered, and bytes that
+    /// wait in its log.
     pub(crate) backlog: usize,
 }
 
@@ -72,6 +93,10 @@ impl Topics {
             sequence: 0,
             active: VecDeque::new(),
             limits,
+            held: 0,
+            gaps: Gaps::default(),
+            changes: VecDeque::new(),
+            totals: Counters::default(),
             owed: Vec::new(),
         }
     }
@@ -84,7 +109,7 @@ impl Topics {
         if name.len() > MAX_NAME || self.topics.len() >= self.limits.topics {
             return Err(Refused::Limit);
         }
-        let topic = self.topics.insert(Topic { name: name.into(), ..Topic::default() });
+        let topic = self.topics.insert(Topic::new(name));
         self.names.insert(name.into(), topic);
         Ok(topic)
     }
@@ -94,6 +119,8 @@ impl Topics {
         let unused = self.topics.get(topic).is_some_and(|topic| topic.subscribers.is_empty());
         if unused {
             self.active.retain(|active| *active != topic);
+            // That it has no subscribers any more is yet to be told, if it was told that it has.
+            self.changes.retain(|(changed, had_subscribers)| *changed != topic || *had_subscribers);
             if let Some(removed) = self.topics.remove(topic) {
                 self.names.remove(&removed.name);
             }
@@ -109,30 +136,88 @@ impl Topics {
         self.topics.get(topic).map_or(0, |topic| topic.subscribers.len())
     }
 
-    /// Appends a message to the topic's open batch.
-    pub(crate) fn broadcast(&mut self, key: Key, message: Message<'_>) -> Result<(), Refused> {
+    /// The number of the last broadcast to a topic.
+    pub(crate) fn last_number(&self, topic: Key) -> Option<u64> {
+        self.topics.get(topic).map(|topic| topic.broadcasts)
+    }
+
+    /// What became of the broadcasts to a topic, and how many of its subscribers are held.
+    pub(crate) fn counters(&self, topic: Key) -> Option<(Counters, usize)> {
+        self.topics.get(topic).map(|topic| (topic.counters, topic.held))
+    }
+
+    /// Appends a message to the topic's open batch, for all subscribers but `except`.
+    pub(crate) fn broadcast(
+        &mut self,
+        key: Key,
+        message: Message<'_>,
+        except: Option<Key>,
+    ) -> Result<(), Refused> {
         let topic = self.topics.get_mut(key).ok_or(Refused::Gone)?;
-        if topic.subscribers.is_empty() {
-            self.sequence += 1;
-            return Ok(());
-        }
-        let open = &mut topic.open;
-        if !open.marks.is_empty() && open.frames.len() + message.len() > self.limits.backlog {
+        let open = &topic.open;
+        if !open.marks.is_empty()
+            && open.frames.len() + message.len() > self.limits.backlog
+            && !topic.subscribers.is_empty()
+        {
+            topic.counters.refused += 1;
+            self.totals.refused += 1;
             return Err(Refused::Limit);
         }
-        if open.marks.is_empty() && topic.sealed.marks.is_empty() {
+        self.sequence += 1;
+        topic.broadcasts += 1;
+        if topic.subscribers.is_empty() {
+            return Ok(());
+        }
+        let except = except.filter(|conn| self.leave_out(*conn, key));
+        let topic = self.topics.get_mut(key).ok_or(Refused::Gone)?;
+        if topic.open.marks.is_empty() && topic.sealed.marks.is_empty() {
             self.active.push_back(key);
         }
-        self.sequence += 1;
-        encode(message, &mut open.frames);
-        open.marks.push(Mark { sequence: self.sequence, end: open.frames.len() });
+        encode(message, &mut topic.open.frames);
+        topic.open.marks.push(Mark {
+            sequence: self.sequence,
+            number: topic.broadcasts,
+            end: topic.open.frames.len(),
+            except,
+        });
         Ok(())
     }
 
-    /// Whether nothing is owed to anybody.
+    /// Leaves a connection out of the broadcast that is being made; whether its frame has to say
+    /// so.
+    fn leave_out(&mut self, conn: Key, key: Key) -> bool {
+        let Some(position) = self.position(conn, key) else {
+            return false;
+        };
+        let served = self.members[conn.index()].served;
+        let Some(topic) = self.topics.get_mut(key) else {
+            return false;
+        };
+        let last = topic.last();
+        let subscriber = &mut topic.subscribers[position];
+        let is_served = last <= subscriber.since.max(served);
+        if is_served {
+            subscriber.since = self.sequence;
+        } else {
+            subscriber.left_out = subscriber.left_out.saturating_add(1);
+        }
+        !is_served
+    }
+
+    /// Whether nothing is owed to this connection.
     #[inline]
-    pub(crate) fn is_settled(&self) -> bool {
-        self.active.is_empty()
+    pub(crate) fn is_settled(&self, conn: Key) -> bool {
+        !self.is_delivering() && (self.held == 0 || !self.is_held(conn))
+    }
+
+    fn is_held(&self, conn: Key) -> bool {
+        self.members.get(conn.index()).is_some_and(|member| member.held > 0)
+    }
+
+    /// Whether batches are on their way.
+    #[inline]
+    pub(crate) fn is_delivering(&self) -> bool {
+        !self.active.is_empty()
     }
 }
 

@@ -30,6 +30,8 @@ pub enum Method {
     Pong,
     /// [`WebSocketHandler::on_drained`].
     Drained,
+    /// [`WebSocketHandler::on_gap`].
+    Gap,
     /// [`WebSocketHandler::on_close`].
     Close,
     /// [`WebSocketHandler::on_connect_error`].

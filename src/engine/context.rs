@@ -4,14 +4,13 @@ use std::time::{Duration, Instant};
 
 use super::drain::Ending;
 use super::publisher::refused;
-use super::{ConnectionId, PublishError, TopicId};
-use crate::error::Error;
+use super::{ConnectionId, PublishError};
 use crate::net::sockets::Sockets;
 use crate::net::streams::Transmit;
 use crate::net::{MemoryLimit, SendStatus};
 use crate::proto::{CloseCode, Message, PreparedMessage};
 use crate::queue::LocalEvents;
-use crate::topics::{Refused, Topics};
+use crate::topics::Topics;
 
 /// What a handler may do with its loop, while it runs.
 ///
@@ -111,69 +110,6 @@ impl Context<'_> {
         self.sockets.is_paused(conn.0)
     }
 
-    /// The topic of that name, made if there is none. Names have up to 256 bytes.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::TopicLimit`].
-    pub fn topic(&mut self, name: &str) -> Result<TopicId, Error> {
-        self.topics.topic(name).map(TopicId).map_err(|_| Error::TopicLimit)
-    }
-
-    /// A topic's name.
-    #[must_use]
-    pub fn topic_name(&self, topic: TopicId) -> Option<&str> {
-        self.topics.name(topic.0)
-    }
-
-    /// Forgets a topic; `false` if it is gone already, or somebody is subscribed to it.
-    pub fn remove_topic(&mut self, topic: TopicId) -> bool {
-        self.topics.remove_topic(topic.0)
-    }
-
-    /// Subscribes a connection to a topic: it gets what is broadcast from now on. `false` if it
-    /// is subscribed already.
-    ///
-    /// # Errors
-    ///
-    /// [`SubscribeError`].
-    pub fn subscribe(
-        &mut self,
-        conn: ConnectionId,
-        topic: TopicId,
-    ) -> Result<bool, SubscribeError> {
-        if !self.sockets.is_open(conn.0) {
-            return Err(SubscribeError::ConnectionGone);
-        }
-        self.topics.subscribe(conn.0, topic.0).map_err(|refused| match refused {
-            Refused::Gone => SubscribeError::TopicGone,
-            Refused::Limit => SubscribeError::TooMany,
-        })
-    }
-
-    /// Ends a subscription, after everything that was broadcast until now. `false` if there is
-    /// none.
-    pub fn unsubscribe(&mut self, conn: ConnectionId, topic: TopicId) -> bool {
-        // Topics know connections by their slots, which a later connection may have.
-        if self.sockets.get(conn.0).is_none() {
-            return false;
-        }
-        self.sockets.settle(conn.0, self.topics, self.io);
-        self.topics.unsubscribe(conn.0, topic.0)
-    }
-
-    /// Sends a message to all connections that are subscribed to a topic. It is encoded once.
-    ///
-    /// It leaves at the end of the turn, at most 256 connections at a time, between which the
-    /// loop looks after the others. [`SendStatus::Dropped`] if the topic's backlog is full.
-    pub fn broadcast<'m>(&mut self, topic: TopicId, message: impl Into<Message<'m>>) -> SendStatus {
-        match self.topics.broadcast(topic.0, message.into()) {
-            Ok(()) => SendStatus::Sent,
-            Err(Refused::Gone) => SendStatus::Gone,
-            Err(Refused::Limit) => SendStatus::Dropped,
-        }
-    }
-
     /// Publishes an event to the handlers of its type
     /// ([`EventLoop::on`](crate::EventLoop::on)). They are called after the present one returns,
     /// never inside it, in this turn or the next.
@@ -183,12 +119,6 @@ impl Context<'_> {
     /// The event, if too many wait, nobody has registered for its type, or the loop has ended.
     pub fn publish<E: 'static>(&mut self, event: E) -> Result<(), PublishError<E>> {
         self.events.push(event).map_err(refused)
-    }
-
-    /// How many connections are subscribed to a topic.
-    #[must_use]
-    pub fn subscriber_count(&self, topic: TopicId) -> usize {
-        self.topics.subscribers(topic.0)
     }
 
     /// How many bytes wait to be sent to a connection.
@@ -254,27 +184,3 @@ impl fmt::Debug for Context<'_> {
         f.debug_struct("Context").field("connections", &self.sockets.len()).finish_non_exhaustive()
     }
 }
-
-/// Why a connection was not subscribed to a topic.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum SubscribeError {
-    /// The connection is gone, or not open.
-    ConnectionGone,
-    /// The connection is subscribed to as many topics as the configuration allows.
-    TooMany,
-    /// The topic is gone.
-    TopicGone,
-}
-
-impl fmt::Display for SubscribeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::ConnectionGone => "the connection is not open",
-            Self::TooMany => "the connection is subscribed to too many topics",
-            Self::TopicGone => "there is no such topic",
-        })
-    }
-}
-
-impl std::error::Error for SubscribeError {}

@@ -23,13 +23,10 @@ use crate::net::streams::Streams;
 use crate::proto::MaskKeys;
 use crate::queue::LocalEvents;
 use crate::reactor::{MioReactor, Reactor, Readiness};
-use crate::topics::{Delivery, Topics};
+use crate::topics::Topics;
 
 /// How many ready sockets are served before others' output is flushed.
 const SERVED_AT_ONCE: usize = 32;
-
-/// How many connections a turn broadcasts to before the loop looks at its sockets again.
-const BROADCAST_SLICE: usize = 256;
 
 /// Connections that room is reserved for at the start.
 const RESERVED_CONNECTIONS: usize = 65_536;
@@ -295,7 +292,9 @@ impl<S, R: Reactor> EventLoop<S, R> {
         self.broadcast();
         self.sockets.flush_dirty(&mut self.streams);
         self.tell_drained(state);
+        self.tell_gaps(state);
         self.reap(state);
+        self.tell_changes();
         self.end_drain();
         debug_assert!(self.sockets.totals_are_right());
         self.end_turn(works);
@@ -358,26 +357,16 @@ impl<S, R: Reactor> EventLoop<S, R> {
         }
     }
 
-    fn broadcast(&mut self) {
-        for _ in 0..BROADCAST_SLICE {
-            match self.topics.deliver() {
-                None => return,
-                Some(Delivery::Run(conn, run)) => {
-                    self.sockets.deliver(conn, &run, &mut self.streams);
-                }
-                Some(Delivery::Several(conn)) => {
-                    self.sockets.settle(conn, &mut self.topics, &mut self.streams);
-                }
-            }
-        }
-    }
-
     fn tell_drained(&mut self, state: &mut S) {
         while let Some(conn) = self.sockets.next_drained() {
+            // What its topics kept for it goes first.
+            self.sockets.catch_up(conn, &mut self.topics, &mut self.streams);
+            self.sockets.flush(conn, &mut self.streams);
             // Something waits again: its handler is told when that is sent.
             if self.sockets.get(conn).is_some_and(|socket| socket.blocked) {
                 continue;
             }
+            self.topics.end_gaps(conn);
             self.call(conn, Method::Drained, |handler, conn, cx| {
                 handler.on_drained(conn, cx, state);
             });

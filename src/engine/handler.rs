@@ -1,4 +1,4 @@
-use super::{ConnectionId, Context};
+use super::{ConnectionId, Context, Gap};
 use crate::net::{ConnectError, Disconnect};
 use crate::proto::Message;
 use crate::proto::handshake::{Acceptance, Refusal, Request};
@@ -67,6 +67,17 @@ pub trait WebSocketHandler<S> {
     /// Everything that had to wait for the peer ([`SendStatus::Queued`](crate::SendStatus)) is
     /// sent.
     fn on_drained(&mut self, conn: ConnectionId, cx: &mut Context<'_>, state: &mut S) {}
+
+    /// The connection did not get some of what was broadcast to a topic it is subscribed to, as
+    /// the subscription's [`OverflowPolicy`](crate::OverflowPolicy) has it.
+    ///
+    /// Every broadcast that it missed is told in exactly one gap, unless the connection ends
+    /// before that, and the gaps of a topic come in order. One is told once the connection has
+    /// got a later broadcast to the topic, or everything that waited for it is sent. What is sent
+    /// from here, a snapshot for instance, comes after everything that was broadcast before.
+    ///
+    /// It may be told after the subscription was ended, or its topic removed.
+    fn on_gap(&mut self, conn: ConnectionId, gap: Gap, cx: &mut Context<'_>, state: &mut S) {}
 
     /// The connection, which was open, has ended. Its id is refused from now on.
     fn on_close(

@@ -17,11 +17,12 @@ mod publisher;
 mod stats;
 mod subscriber;
 mod timers;
+mod topics;
 mod wait;
 
 pub use call::{Method, SlowCall};
 pub use connection_map::ConnectionMap;
-pub use context::{Context, SubscribeError};
+pub use context::Context;
 pub use drain::{RunEnd, RunSummary};
 pub use event_loop::EventLoop;
 pub use events::EventHandler;
@@ -31,3 +32,4 @@ pub use ids::{ConnectionId, ListenerId, TimerId, TopicId};
 pub use publisher::{PublishError, Publisher};
 pub use stats::Stats;
 pub use subscriber::{RecvError, Subscriber, TryRecvError};
+pub use topics::{Gap, SubscribeError, TopicChanged, TopicStats};

@@ -99,7 +99,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// Whether there is something to do that no readiness will bring up.
     pub(super) fn has_work(&self, now: Instant) -> bool {
         self.sockets.has_work()
-            || !self.topics.is_settled()
+            || self.topics.is_delivering()
+            || self.topics.gaps_due() > 0
             || self.has_remote_work()
             || self.ending.is_due()
             || (self.sockets.len() < self.max_connections

@@ -5,6 +5,7 @@ use std::ops::Range;
 use bytes::{Bytes, BytesMut};
 
 use crate::proto::{FrameHeader, Message};
+use crate::slots::Key;
 
 /// Encoded frames one behind the other.
 #[derive(Debug, Default)]
@@ -17,8 +18,13 @@ pub(super) struct Batch<B> {
 /// One frame of a batch.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Mark {
+    /// Its number among the broadcasts to all topics.
     pub(super) sequence: u64,
+    /// Its number among those to this topic.
+    pub(super) number: u64,
     pub(super) end: usize,
+    /// The subscriber that it leaves out.
+    pub(super) except: Option<Key>,
 }
 
 impl<B> Batch<B> {
@@ -30,6 +36,11 @@ impl<B> Batch<B> {
     pub(super) fn offset_after(&self, sequence: u64) -> usize {
         let before = self.marks.partition_point(|mark| mark.sequence <= sequence);
         before.checked_sub(1).map_or(0, |last| self.marks[last].end)
+    }
+
+    /// The frames that come after number `sequence`.
+    pub(super) fn marks_after(&self, sequence: u64) -> &[Mark] {
+        &self.marks[self.marks.partition_point(|mark| mark.sequence <= sequence)..]
     }
 }
 

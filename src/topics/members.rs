@@ -1,5 +1,6 @@
 //! Who is subscribed to what.
 
+use super::output::Policy;
 use super::topic::{Subscriber, Topic};
 use super::{Refused, Topics};
 use crate::slots::Key;
@@ -10,6 +11,8 @@ pub(super) struct Member {
     pub(super) subscriptions: Vec<Subscription>,
     /// The last broadcast up to which everything was delivered.
     pub(super) served: u64,
+    /// How many of the subscriptions are held.
+    pub(super) held: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -20,14 +23,22 @@ pub(super) struct Subscription {
 }
 
 impl Topics {
-    /// Subscribes a connection; `Ok(false)` if it was already.
-    pub(crate) fn subscribe(&mut self, conn: Key, topic_key: Key) -> Result<bool, Refused> {
+    /// Subscribes a connection; `Ok(false)` if it was already, and has another policy now.
+    /// [`Topics::settle`] before the policy is changed.
+    pub(crate) fn subscribe(
+        &mut self,
+        conn: Key,
+        topic_key: Key,
+        policy: Policy,
+    ) -> Result<bool, Refused> {
         let topic = self.topics.get_mut(topic_key).ok_or(Refused::Gone)?;
         if self.members.len() <= conn.index() {
             self.members.resize_with(conn.index() + 1, Member::default);
         }
         let member = &mut self.members[conn.index()];
-        if member.subscriptions.iter().any(|subscription| subscription.topic == topic_key) {
+        let mut subscriptions = member.subscriptions.iter();
+        if let Some(held) = subscriptions.find(|held| held.topic == topic_key) {
+            topic.set_policy(held.position as usize, policy);
             return Ok(false);
         }
         if member.subscriptions.len() >= self.limits.subscriptions {
@@ -36,11 +47,34 @@ impl Topics {
         let position = topic.subscribers.len() as u32;
         topic.subscribers.push(Subscriber {
             conn,
-            position: member.subscriptions.len() as u32,
             since: self.sequence,
+            next: 0,
+            left_out: 0,
+            position: member.subscriptions.len() as u32,
+            policy,
+            gapped: false,
         });
         member.subscriptions.push(Subscription { topic: topic_key, position });
+        if position == 0 {
+            self.note_change(topic_key, false);
+        }
         Ok(true)
+    }
+
+    /// The policy of a subscription.
+    pub(crate) fn policy(&self, conn: Key, topic: Key) -> Option<Policy> {
+        let position = self.position(conn, topic)?;
+        Some(self.topics.get(topic)?.subscribers[position].policy)
+    }
+
+    /// Where a connection's subscription stands in the topic's list.
+    pub(super) fn position(&self, conn: Key, topic: Key) -> Option<usize> {
+        let member = self.members.get(conn.index())?;
+        let held = member.subscriptions.iter().find(|held| held.topic == topic)?;
+        let position = held.position as usize;
+        // The slot may be a later connection's.
+        let subscriber = &self.topics.get(topic)?.subscribers[position];
+        (subscriber.conn == conn).then_some(position)
     }
 
     /// Ends a subscription. What the connection is still owed of the topic is lost with it:
@@ -51,13 +85,17 @@ impl Topics {
         };
         let found = member.subscriptions.iter().position(|held| held.topic == topic);
         let Some(position) = found else { return false };
+        self.gaps.end(conn, topic);
         self.leave(conn, position);
         true
     }
 
     /// Ends all subscriptions of a connection that is no more.
     pub(crate) fn remove_connection(&mut self, conn: Key) {
-        while self.members.get(conn.index()).is_some_and(|held| !held.subscriptions.is_empty()) {
+        while let Some(held) =
+            self.members.get(conn.index()).and_then(|member| member.subscriptions.first())
+        {
+            self.gaps.forget(conn, held.topic);
             self.leave(conn, 0);
         }
         if let Some(member) = self.members.get_mut(conn.index()) {
@@ -71,6 +109,10 @@ impl Topics {
         let held = self.members[conn.index()].subscriptions[position];
         if let Some(topic) = self.topics.get_mut(held.topic) {
             let mut hole = held.position as usize;
+            if topic.release(hole) {
+                self.held -= 1;
+                self.members[conn.index()].held -= 1;
+            }
             if hole < topic.cursor {
                 // Keep served and unserved apart: the last served one fills the hole, and the hole
                 // that it leaves is filled by an unserved one.
@@ -81,6 +123,9 @@ impl Topics {
             }
             topic.subscribers.swap_remove(hole);
             Self::note_position(&mut self.members, topic, hole);
+            if topic.subscribers.is_empty() {
+                self.note_change(held.topic, true);
+            }
         }
         let member = &mut self.members[conn.index()];
         member.subscriptions.swap_remove(position);
@@ -99,6 +144,29 @@ impl Topics {
         let held = &mut members[subscriber.conn.index()].subscriptions;
         if let Some(subscription) = held.get_mut(subscriber.position as usize) {
             subscription.position = position as u32;
+        }
+    }
+
+    /// Notes that a topic, which had subscribers before or not, may have become another.
+    fn note_change(&mut self, topic_key: Key, had_subscribers: bool) {
+        if let Some(topic) = self.topics.get_mut(topic_key).filter(|topic| !topic.changing) {
+            topic.changing = true;
+            self.changes.push_back((topic_key, had_subscribers));
+        }
+    }
+
+    /// Tells which topics have subscribers now and had none when that was last told, or the
+    /// other way round, until `tell` has no room for more.
+    pub(crate) fn tell_changes(&mut self, mut tell: impl FnMut(Key, bool) -> bool) {
+        while let Some(&(key, had_subscribers)) = self.changes.front() {
+            let has_subscribers = self.subscribers(key) > 0;
+            if has_subscribers != had_subscribers && !tell(key, has_subscribers) {
+                return;
+            }
+            self.changes.pop_front();
+            if let Some(topic) = self.topics.get_mut(key) {
+                topic.changing = false;
+            }
         }
     }
 }

@@ -1,8 +1,13 @@
 //! One topic: its subscribers, and the batches that are on their way to them.
 
+use std::collections::VecDeque;
+use std::ops::Range;
+
 use bytes::{Bytes, BytesMut};
 
-use super::batch::Batch;
+use super::batch::{Batch, Mark, Run};
+use super::counters::Counters;
+use super::output::Policy;
 use crate::slots::Key;
 
 /// A topic that was busy gives back what it holds beyond this, in bytes.
@@ -18,20 +23,54 @@ pub(super) struct Topic {
     pub(super) sealed: Batch<Bytes>,
     /// What was broadcast since the sealed batch was.
     pub(super) open: Batch<BytesMut>,
+    /// Batches that were delivered to all but those that are held, the oldest first; none if
+    /// nobody is held, and the newest one always if somebody is.
+    pub(super) log: VecDeque<Batch<Bytes>>,
+    /// Bytes of the frames in `log`.
+    log_bytes: usize,
+    /// How many subscribers are held.
+    pub(super) held: usize,
+    /// How many of those want more than the last frame.
+    queueing: usize,
+    /// The number of the last broadcast; the first is 1.
+    pub(super) broadcasts: u64,
+    pub(super) counters: Counters,
+    /// In the list of topics that gained or lost their subscribers.
+    pub(super) changing: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Subscriber {
     pub(super) conn: Key,
+    /// The last broadcast before the subscription, or before what is still owed.
+    pub(super) since: u64,
+    /// The number of the first broadcast that was put off for a connection that does not keep up,
+    /// which is held then; otherwise 0.
+    pub(super) next: u64,
+    /// How many of the broadcasts that are not delivered yet leave it out.
+    pub(super) left_out: u32,
     /// Where this subscription stands in the member's list.
     pub(super) position: u32,
-    /// The last broadcast before the subscription.
-    pub(super) since: u64,
+    pub(super) policy: Policy,
+    /// It missed something that was not told yet.
+    pub(super) gapped: bool,
+}
+
+impl Subscriber {
+    /// Whether a batch can be handed to it as it is.
+    pub(super) const fn is_plain(&self) -> bool {
+        self.left_out == 0 && self.next == 0 && !self.gapped
+    }
 }
 
 impl Topic {
+    pub(super) fn new(name: &str) -> Self {
+        Self { name: name.into(), ..Self::default() }
+    }
+
     pub(super) fn last(&self) -> u64 {
-        self.open.last().max(self.sealed.last())
+        let logged = self.log.back().map_or(0, Batch::last);
+        self.open.last().max(self.sealed.last()).max(logged)
     }
 
     /// Makes the open batch the one that is delivered.
@@ -41,9 +80,13 @@ impl Topic {
         std::mem::swap(&mut self.sealed.marks, &mut self.open.marks);
     }
 
-    /// Forgets the batch that was delivered to all; whether another waits.
-    pub(super) fn finish(&mut self) -> bool {
+    /// Forgets the batch that was delivered to all, or logs it for those that are held; whether
+    /// another waits.
+    pub(super) fn finish(&mut self, log_limit: usize) -> bool {
         self.cursor = 0;
+        if self.held > 0 {
+            self.log_sealed(log_limit);
+        }
         self.sealed.frames = Bytes::new();
         self.sealed.marks.clear();
         let waiting = !self.open.marks.is_empty();
@@ -51,5 +94,94 @@ impl Topic {
             self.open = Batch::default();
         }
         waiting
+    }
+
+    fn log_sealed(&mut self, limit: usize) {
+        let batch = std::mem::take(&mut self.sealed);
+        // Whoever wants only the last frame finds it in here, unless all of these leave it out.
+        if self.queueing == 0 && batch.marks.iter().any(|mark| mark.except.is_none()) {
+            self.clear_log();
+        }
+        self.log_bytes += batch.frames.len();
+        self.log.push_back(batch);
+        while self.log_bytes > limit && self.log.len() > 1 {
+            self.log_bytes -= self.log.pop_front().map_or(0, |oldest| oldest.frames.len());
+        }
+    }
+
+    fn clear_log(&mut self) {
+        self.log.clear();
+        self.log_bytes = 0;
+    }
+
+    /// Notes that broadcasts from this number on wait for the subscriber at `position`; whether
+    /// it was not held before.
+    pub(super) fn hold(&mut self, position: usize, number: u64) -> bool {
+        let subscriber = &mut self.subscribers[position];
+        let is_new = subscriber.next == 0;
+        subscriber.next = number;
+        if is_new {
+            self.held += 1;
+            self.queueing += usize::from(subscriber.policy == Policy::DropOldest);
+        }
+        is_new
+    }
+
+    /// Notes that nothing waits for the subscriber at `position` any more; whether it was held.
+    pub(super) fn release(&mut self, position: usize) -> bool {
+        let subscriber = &mut self.subscribers[position];
+        let was_held = std::mem::take(&mut subscriber.next) != 0;
+        if was_held {
+            self.held -= 1;
+            self.queueing -= usize::from(subscriber.policy == Policy::DropOldest);
+            if self.held == 0 {
+                self.clear_log();
+            }
+        }
+        was_held
+    }
+
+    pub(super) fn set_policy(&mut self, position: usize, policy: Policy) {
+        let subscriber = &mut self.subscribers[position];
+        let held = usize::from(subscriber.next != 0);
+        self.queueing -= held * usize::from(subscriber.policy == Policy::DropOldest);
+        self.queueing += held * usize::from(policy == Policy::DropOldest);
+        subscriber.policy = policy;
+    }
+
+    /// Calls `each` with every frame after number `after` and the place of its batch, in order;
+    /// the log is left out for who is not held.
+    pub(super) fn frames_after(
+        &self,
+        after: u64,
+        held: bool,
+        mut each: impl FnMut(usize, Range<usize>, &Mark),
+    ) {
+        let logged = if held { self.log.len() } else { 0 };
+        for (place, batch) in self.log.iter().take(logged).enumerate() {
+            visit(batch, after, |range, mark| each(place, range, mark));
+        }
+        let sealed = self.log.len();
+        visit(&self.sealed, after, |range, mark| each(sealed, range, mark));
+        visit(&self.open, after, |range, mark| each(sealed + 1, range, mark));
+    }
+
+    /// Frames of the batch at that place.
+    pub(super) fn run(&self, place: usize, range: Range<usize>) -> Run<'_> {
+        if let Some(batch) = self.log.get(place) {
+            Run::Shared(&batch.frames, range)
+        } else if place == self.log.len() {
+            Run::Shared(&self.sealed.frames, range)
+        } else {
+            Run::Open(&self.open.frames[range])
+        }
+    }
+}
+
+fn visit<B>(batch: &Batch<B>, after: u64, mut each: impl FnMut(Range<usize>, &Mark)) {
+    let mut start = batch.offset_after(after);
+    for mark in batch.marks_after(after) {
+        each(start..mark.end, mark);
+        start = mark.end;
     }
 }

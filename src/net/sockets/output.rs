@@ -9,7 +9,7 @@ use crate::net::socket::Socket;
 use crate::net::streams::Transmit;
 use crate::proto::{FrameHeader, MaskKeys, Message, OpCode, PreparedMessage, Role, write_frame};
 use crate::slots::Key;
-use crate::topics::{Run, Topics};
+use crate::topics::{Output, Room, Run, Topics};
 
 /// Corked output is sent from this length on, without waiting for the handler to return.
 const CORK_FULL: usize = 64 * 1024;
@@ -29,7 +29,7 @@ impl Sockets {
         let Some(socket) = self.slots.get_mut(conn).filter(|socket| socket.is_open()) else {
             return SendStatus::Gone;
         };
-        if topics.is_settled() && socket.outbox.is_none() && message.len() < REUSE {
+        if topics.is_settled(conn) && socket.outbox.is_none() && message.len() < REUSE {
             // Most answers are short, and go to whoever asked.
             if self.current.as_ref().is_some_and(|current| current.conn == conn)
                 && self.cork.len() < CORK_FULL
@@ -85,24 +85,42 @@ impl Sockets {
     /// if nothing may follow, because that was more than may wait.
     #[inline]
     pub(crate) fn settle(&mut self, conn: Key, topics: &mut Topics, io: &mut dyn Transmit) -> bool {
-        if topics.is_settled() {
+        if topics.is_settled(conn) {
             return true;
         }
-        topics.settle(conn, |run| {
-            self.push_run(conn, run, io);
-        });
+        topics.settle(conn, &mut Outlet { sockets: self, io });
         self.is_open(conn)
     }
 
-    /// Sends frames of a topic to a connection that was settled up to them.
-    pub(crate) fn deliver(&mut self, conn: Key, run: &Run<'_>, io: &mut dyn Transmit) {
+    /// Appends what topics owe the connection, except for what is better put off while its peer
+    /// does not keep up.
+    pub(crate) fn catch_up(&mut self, conn: Key, topics: &mut Topics, io: &mut dyn Transmit) {
+        // Topics know connections by their slots, which a later connection may have.
+        if self.slots.get(conn).is_some() {
+            topics.catch_up(conn, &mut Outlet { sockets: self, io });
+        }
+    }
+
+    /// How much topics may send the connection.
+    pub(crate) fn room(&self, conn: Key) -> Room {
+        match self.slots.get(conn).filter(|socket| socket.blocked && socket.is_open()) {
+            Some(socket) => Room::Waiting {
+                backed_up: socket.is_backed_up(&self.limits),
+                bytes: self.limits.hard.saturating_sub(socket.queued()),
+            },
+            None => Room::Unlimited,
+        }
+    }
+
+    /// Sends frames of a topic to a connection that was settled up to them; `false` if that was
+    /// more than may wait.
+    pub(crate) fn deliver(&mut self, conn: Key, run: &Run<'_>, io: &mut dyn Transmit) -> bool {
         let Some(socket) = self.slots.get(conn).filter(|socket| socket.protocol.is_open()) else {
-            return;
+            return true;
         };
         let direct = socket.outbox.is_none() && socket.protocol.role() == Role::Server;
         if !direct {
-            self.push_run(conn, run, io);
-            return;
+            return self.push_run(conn, run, io) != SendStatus::Dropped;
         }
         let slice = run.as_slice();
         match io.transmit(conn.index(), &[IoSlice::new(slice)]) {
@@ -114,6 +132,7 @@ impl Sockets {
             }
             Err(error) => self.fail(conn, error),
         }
+        true
     }
 
     pub(super) fn push_frame(
@@ -249,6 +268,22 @@ impl Sockets {
             socket.outbox = Some(outbox);
             socket.blocked = true;
         }
+    }
+}
+
+/// What topics append to.
+struct Outlet<'a> {
+    sockets: &'a mut Sockets,
+    io: &'a mut dyn Transmit,
+}
+
+impl Output for Outlet<'_> {
+    fn room(&self, conn: Key) -> Room {
+        self.sockets.room(conn)
+    }
+
+    fn append(&mut self, conn: Key, run: &Run<'_>) -> bool {
+        self.sockets.push_run(conn, run, self.io) != SendStatus::Dropped
     }
 }
 

@@ -1,0 +1,28 @@
+//! What became of broadcasts, in numbers.
+
+use super::output::Policy;
+
+/// Of one topic, or of all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counters {
+    /// Broadcasts that a connection missed, by the policy of its subscription.
+    pub(crate) dropped_newest: u64,
+    pub(crate) dropped_oldest: u64,
+    pub(crate) conflated: u64,
+    /// Connections that were closed because a broadcast was more than may wait.
+    pub(crate) closed_by_overflow: u64,
+    /// Broadcasts that nobody got, because too much waited already.
+    pub(crate) refused: u64,
+    /// Gaps that were told.
+    pub(crate) gaps: u64,
+}
+
+impl Counters {
+    pub(super) const fn miss(&mut self, policy: Policy, count: u64) {
+        match policy {
+            Policy::DropNewest => self.dropped_newest += count,
+            Policy::KeepLatest => self.conflated += count,
+            Policy::DropOldest | Policy::Close => self.dropped_oldest += count,
+        }
+    }
+}

@@ -1,0 +1,299 @@
+//! What each policy does, by itself.
+
+use super::*;
+
+/// An output with this much room.
+pub(super) struct Sink {
+    pub(super) room: Room,
+    pub(super) bytes: Vec<u8>,
+}
+
+impl Sink {
+    pub(super) const fn new(room: Room) -> Self {
+        Self { room, bytes: Vec::new() }
+    }
+}
+
+impl Output for Sink {
+    fn room(&self, _: Key) -> Room {
+        self.room
+    }
+
+    fn append(&mut self, _: Key, run: &Run<'_>) -> bool {
+        self.bytes.extend_from_slice(run.as_slice());
+        match &mut self.room {
+            Room::Waiting { bytes, .. } if *bytes < run.as_slice().len() => return false,
+            Room::Waiting { bytes, .. } => *bytes -= run.as_slice().len(),
+            Room::Unlimited => {}
+        }
+        true
+    }
+}
+
+const WAITING: Room = Room::Waiting { backed_up: false, bytes: 1000 };
+const BACKED_UP: Room = Room::Waiting { backed_up: true, bytes: 1000 };
+
+/// One connection with topics that it subscribes to by these policies.
+struct Bench {
+    topics: Topics,
+    conn: Key,
+    keys: Vec<Key>,
+    sink: Sink,
+}
+
+impl Bench {
+    fn new(policies: &[Policy]) -> Self {
+        let mut topics = Topics::new(LIMITS);
+        let conn = Slots::with_capacity(1).insert(());
+        let keys: Vec<_> =
+            NAMES.iter().zip(policies).map(|(name, _)| topics.topic(name).unwrap()).collect();
+        for (key, policy) in keys.iter().zip(policies) {
+            assert_eq!(topics.subscribe(conn, *key, *policy), Ok(true));
+        }
+        Self { topics, conn, keys, sink: Sink::new(Room::Unlimited) }
+    }
+
+    /// Broadcasts to a topic, and delivers that in a turn of its own.
+    fn cast(&mut self, topic: usize, text: &str) {
+        assert_eq!(self.topics.broadcast(self.keys[topic], Message::Text(text), None), Ok(()));
+        self.deliver();
+    }
+
+    fn deliver(&mut self) {
+        while let Some(delivery) = self.topics.deliver(|_| self.sink.room) {
+            match delivery {
+                Delivery::Run(conn, _, run) => drop(self.sink.append(conn, &run)),
+                Delivery::Several(conn) => self.topics.catch_up(conn, &mut self.sink),
+                Delivery::PassedOver => {}
+            }
+        }
+    }
+
+    /// Everything that waited is sent.
+    fn drain(&mut self) {
+        self.sink.room = Room::Unlimited;
+        self.topics.catch_up(self.conn, &mut self.sink);
+        self.topics.end_gaps(self.conn);
+    }
+
+    /// The texts that arrived since this was last asked.
+    fn taken(&mut self) -> String {
+        let bytes = std::mem::take(&mut self.sink.bytes);
+        let (mut texts, mut rest) = (Vec::new(), &bytes[..]);
+        while !rest.is_empty() {
+            let (header, len) = FrameHeader::parse(rest, Role::Client).unwrap().unwrap();
+            let end = len + header.len as usize;
+            texts.push(String::from_utf8(rest[len..end].to_vec()).unwrap());
+            rest = &rest[end..];
+        }
+        texts.join(" ")
+    }
+
+    /// The gaps that are due: topic, first, last and count of each.
+    fn gaps(&mut self) -> Vec<(usize, u64, u64, u64)> {
+        let mut gaps = Vec::new();
+        while let Some((conn, gap)) = self.topics.next_gap() {
+            assert_eq!(conn, self.conn);
+            let topic = self.keys.iter().position(|key| *key == gap.topic).unwrap();
+            gaps.push((topic, gap.first, gap.last, gap.count()));
+        }
+        gaps
+    }
+}
+
+#[test]
+fn what_is_newest_is_dropped_above_the_soft_limit_only() {
+    let mut bench = Bench::new(&[Policy::DropNewest]);
+    bench.sink.room = WAITING;
+    bench.cast(0, "1");
+    bench.sink.room = BACKED_UP;
+    bench.cast(0, "2");
+    bench.cast(0, "3");
+    assert_eq!((bench.taken().as_str(), bench.gaps().len()), ("1", 0));
+    bench.sink.room = WAITING;
+    bench.cast(0, "4");
+    assert_eq!(bench.gaps(), [(0, 2, 3, 2)], "a later one was delivered");
+    bench.sink.room = BACKED_UP;
+    bench.cast(0, "5");
+    bench.drain();
+    assert_eq!(bench.gaps(), [(0, 5, 5, 1)], "nothing waits any more");
+    bench.cast(0, "6");
+    assert_eq!((bench.taken().as_str(), bench.gaps().len()), ("4 6", 0));
+    assert_eq!(bench.topics.totals.dropped_newest, 3);
+}
+
+#[test]
+fn what_is_newest_is_not_sent_where_it_would_be_too_much() {
+    let mut bench = Bench::new(&[Policy::DropNewest]);
+    bench.sink.room = Room::Waiting { backed_up: false, bytes: 10 };
+    bench.cast(0, "too long for that");
+    bench.cast(0, "short");
+    assert_eq!(bench.taken(), "short");
+    assert_eq!(bench.gaps(), [(0, 1, 1, 1)]);
+}
+
+#[test]
+fn what_is_oldest_is_dropped_when_the_log_is_full() {
+    let mut bench = Bench::new(&[Policy::DropOldest]);
+    bench.sink.room = WAITING;
+    for text in ["a234567890", "b234567890", "c234567890", "d234567890"] {
+        bench.cast(0, text);
+    }
+    assert_eq!((bench.taken().as_str(), bench.gaps().len()), ("", 0));
+    bench.drain();
+    // Three with their headers are as much as the log holds.
+    assert_eq!(bench.taken(), "b234567890 c234567890 d234567890");
+    assert_eq!(bench.gaps(), [(0, 1, 1, 1)]);
+    assert_eq!(bench.topics.totals.dropped_oldest, 1);
+    assert!(bench.topics.is_settled(bench.conn));
+}
+
+#[test]
+fn what_waits_is_handed_out_as_it_is_taken() {
+    let mut bench = Bench::new(&[Policy::DropOldest, Policy::DropOldest]);
+    bench.sink.room = WAITING;
+    for (topic, text) in [(0, "1"), (1, "2"), (0, "3"), (1, "4")] {
+        bench.cast(topic, text);
+    }
+    /// Takes one run, and no more.
+    struct Narrow<'a>(&'a mut Sink);
+    impl Output for Narrow<'_> {
+        fn room(&self, conn: Key) -> Room {
+            self.0.room(conn)
+        }
+        fn append(&mut self, conn: Key, run: &Run<'_>) -> bool {
+            self.0.append(conn, run);
+            self.0.room = WAITING;
+            true
+        }
+    }
+    for text in ["1", "2", "3", "4"] {
+        bench.sink.room = Room::Unlimited;
+        bench.topics.catch_up(bench.conn, &mut Narrow(&mut bench.sink));
+        assert_eq!(bench.taken(), text);
+    }
+    bench.drain();
+    assert_eq!((bench.gaps().len(), bench.topics.held), (0, 0));
+}
+
+#[test]
+fn only_the_latest_is_kept() {
+    let mut bench = Bench::new(&[Policy::KeepLatest]);
+    bench.cast(0, "1");
+    bench.sink.room = WAITING;
+    for text in ["2", "3", "4"] {
+        bench.cast(0, text);
+    }
+    let topic = bench.topics.topics.get(bench.keys[0]).unwrap();
+    assert_eq!(topic.log.len(), 1, "the others are of no use");
+    bench.drain();
+    assert_eq!(bench.taken(), "1 4");
+    assert_eq!(bench.gaps(), [(0, 2, 3, 2)]);
+    assert_eq!(bench.topics.totals.conflated, 2);
+}
+
+#[test]
+fn what_was_kept_comes_before_what_is_sent() {
+    let mut bench = Bench::new(&[Policy::KeepLatest, Policy::DropOldest]);
+    bench.sink.room = BACKED_UP;
+    for (topic, text) in [(0, "1"), (1, "2"), (0, "3"), (1, "4")] {
+        bench.cast(topic, text);
+    }
+    bench.topics.settle(bench.conn, &mut bench.sink);
+    assert_eq!(bench.taken(), "2 3 4");
+    assert_eq!(bench.gaps(), [(0, 1, 1, 1)]);
+}
+
+#[test]
+fn a_broadcast_that_must_arrive_takes_along_what_comes_before_it() {
+    let mut bench = Bench::new(&[Policy::KeepLatest, Policy::Close]);
+    bench.sink.room = BACKED_UP;
+    for (topic, text) in [(0, "1"), (0, "2"), (1, "3"), (0, "4")] {
+        bench.cast(topic, text);
+    }
+    assert_eq!(bench.taken(), "2 3");
+    bench.drain();
+    assert_eq!((bench.taken().as_str(), bench.gaps()), ("4", vec![(0, 1, 1, 1)]));
+}
+
+#[test]
+fn a_broadcast_that_is_dropped_takes_nothing_along() {
+    let mut bench = Bench::new(&[Policy::KeepLatest, Policy::DropNewest]);
+    bench.sink.room = BACKED_UP;
+    for (topic, text) in [(0, "1"), (1, "2"), (0, "3"), (1, "4")] {
+        bench.cast(topic, text);
+    }
+    assert_eq!(bench.taken(), "");
+    bench.drain();
+    assert_eq!(bench.taken(), "3");
+    assert_eq!(bench.gaps(), [(0, 1, 1, 1), (1, 1, 2, 2)]);
+}
+
+#[test]
+fn what_may_be_missed_closes_nobody() {
+    let mut bench = Bench::new(&[Policy::DropOldest, Policy::Close]);
+    bench.sink.room = Room::Waiting { backed_up: true, bytes: 10 };
+    for (topic, text) in [(0, "12345"), (0, "123"), (1, "x")] {
+        bench.cast(topic, text);
+    }
+    assert_eq!(bench.taken(), "123 x", "the older one has no room");
+    assert_eq!(bench.topics.totals.closed_by_overflow, 0);
+    bench.cast(1, "too much");
+    assert_eq!(bench.topics.totals.closed_by_overflow, 0, "that is for the outbox to count");
+    assert_eq!(bench.gaps(), [(0, 1, 1, 1)]);
+}
+
+#[test]
+fn whoever_is_left_out_misses_nothing() {
+    let mut bench = Bench::new(&[Policy::KeepLatest]);
+    let (conn, topic) = (bench.conn, bench.keys[0]);
+    bench.sink.room = WAITING;
+    let except = |bench: &mut Bench, text| {
+        assert_eq!(bench.topics.broadcast(topic, Message::Text(text), Some(conn)), Ok(()));
+        bench.deliver();
+    };
+    except(&mut bench, "mine");
+    bench.drain();
+    assert_eq!((bench.taken().as_str(), bench.gaps().len()), ("", 0));
+    bench.sink.room = WAITING;
+    bench.cast(0, "2");
+    except(&mut bench, "mine");
+    bench.cast(0, "4");
+    bench.cast(0, "5");
+    except(&mut bench, "mine");
+    bench.drain();
+    assert_eq!(bench.taken(), "5");
+    assert_eq!(bench.gaps(), [(0, 2, 4, 2)], "the third was not for it");
+}
+
+#[test]
+fn a_gap_is_told_though_the_subscription_ends() {
+    let mut bench = Bench::new(&[Policy::KeepLatest]);
+    bench.sink.room = Room::Waiting { backed_up: true, bytes: 0 };
+    bench.cast(0, "1");
+    bench.topics.settle(bench.conn, &mut bench.sink);
+    assert!(bench.topics.unsubscribe(bench.conn, bench.keys[0]));
+    assert_eq!(bench.gaps(), [(0, 1, 1, 1)]);
+    assert_eq!((bench.topics.held, bench.taken().as_str()), (0, ""));
+}
+
+#[test]
+fn a_removed_topic_is_told_to_have_nobody_if_it_was_told_to_have_somebody() {
+    let mut bench = Bench::new(&[Policy::Close, Policy::Close]);
+    let mut told = Vec::new();
+    bench.topics.tell_changes(|topic, occupied| {
+        told.push((topic, occupied));
+        told.len() < 2
+    });
+    // The second was not taken.
+    for key in &bench.keys {
+        assert!(bench.topics.unsubscribe(bench.conn, *key));
+        assert!(bench.topics.remove_topic(*key));
+    }
+    bench.topics.tell_changes(|topic, occupied| {
+        told.push((topic, occupied));
+        true
+    });
+    let [first, second] = bench.keys[..] else { panic!("two topics") };
+    assert_eq!(told, [(first, true), (second, true), (first, false)]);
+}
