@@ -1,7 +1,8 @@
 //! What the application under simulation does, and what it must be answered.
 
 use eventwire::{
-    CloseCode, ConnectionId, Context, Message, PreparedMessage, SendStatus, SubscribeError,
+    CloseCode, ConnectionId, Context, Message, OverflowPolicy, PreparedMessage, SendStatus,
+    SubscribeError,
 };
 
 use super::app::{App, Job, Phase, Topic};
@@ -188,20 +189,37 @@ impl App {
         if self.topics.is_empty() {
             return;
         }
-        let topic = self.random.below(self.topics.len());
+        let place = self.random.below(self.topics.len());
         let len = self.random.len(self.longest);
-        let payload = self.random.payload(len);
-        match cx.broadcast(self.topics[topic].id, payload.message()) {
-            SendStatus::Sent => {
-                for bits in self.topics[topic].subscribers.clone() {
-                    let known = &self.conns[&bits];
-                    let (is_client, link) = (known.is_client, &mut self.links[known.link]);
-                    let flow = if is_client { &mut link.up } else { &mut link.down };
-                    flow.accept(payload.message());
-                }
+        let mut payload = self.random.payload(len);
+        let except = self.random.percent(20) && !self.crowd.is_empty();
+        let except = except.then(|| self.crowd[self.random.below(self.crowd.len())]);
+        let topic = &mut self.topics[place];
+        if self.policies {
+            payload.make_unique(topic.id, topic.casts);
+        }
+        let status = match except {
+            Some(conn) => cx.broadcast_except(topic.id, conn, payload.message()),
+            None => cx.broadcast(topic.id, payload.message()),
+        };
+        if status == SendStatus::Dropped {
+            assert!(self.overflows || self.refuses, "a topic's backlog is full");
+            return;
+        }
+        assert_eq!(status, SendStatus::Sent);
+        topic.casts += 1;
+        assert_eq!(cx.topic_sequence(topic.id), Some(topic.casts));
+        let left_out = except.map(ConnectionId::to_bits);
+        for (bits, policy) in &topic.subscribers {
+            if left_out == Some(*bits) {
+                continue;
             }
-            SendStatus::Dropped => assert!(self.overflows, "a topic's backlog is full"),
-            status => panic!("a broadcast was {status:?}"),
+            let known = &self.conns[bits];
+            let (is_client, link) = (known.is_client, &mut self.links[known.link]);
+            let flow = if is_client { &mut link.up } else { &mut link.down };
+            let may_be_missed = *policy != OverflowPolicy::Close;
+            let cast = may_be_missed.then_some((topic.id, topic.casts));
+            flow.accept_cast(payload.message(), cast);
         }
     }
 
@@ -210,16 +228,22 @@ impl App {
             return;
         }
         let place = self.random.below(self.topics.len());
-        let held = |topic: &Topic| topic.subscribers.contains(&conn.to_bits());
+        let policy = match self.random.below(4) {
+            0 if self.policies => OverflowPolicy::DropNewest,
+            1 if self.policies => OverflowPolicy::DropOldest,
+            2 if self.policies => OverflowPolicy::KeepLatest,
+            _ => OverflowPolicy::Close,
+        };
+        let held = |topic: &Topic| topic.subscribers.contains_key(&conn.to_bits());
         let count = self.topics.iter().filter(|topic| held(topic)).count();
         let topic = &mut self.topics[place];
-        let outcome = cx.subscribe(conn, topic.id);
+        let outcome = cx.subscribe_with(conn, topic.id, policy);
         match outcome {
-            Ok(true) => {
-                assert!(cx.is_open(conn) && count < self.subscriptions);
-                assert!(topic.subscribers.insert(conn.to_bits()), "{conn:?} subscribed twice");
+            Ok(is_new) => {
+                assert!(cx.is_open(conn) && (!is_new || count < self.subscriptions));
+                let former = topic.subscribers.insert(conn.to_bits(), policy);
+                assert_eq!(former.is_none(), is_new, "{conn:?} was subscribed or not");
             }
-            Ok(false) => assert!(held(topic), "{conn:?} was not subscribed"),
             Err(SubscribeError::ConnectionGone) => assert!(!cx.is_open(conn)),
             Err(SubscribeError::TooMany) => assert_eq!(count, self.subscriptions),
             Err(error) => panic!("{conn:?} was not subscribed: {error}"),
@@ -236,7 +260,7 @@ impl App {
         let was_open = cx.is_open(conn);
         let ended = cx.unsubscribe(conn, self.topics[topic].id);
         if was_open {
-            let held = self.topics[topic].subscribers.contains(&conn.to_bits());
+            let held = self.topics[topic].subscribers.contains_key(&conn.to_bits());
             assert_eq!(ended, held, "unsubscribe of {conn:?}");
         }
         if ended {

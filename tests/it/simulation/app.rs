@@ -1,11 +1,11 @@
 //! The application under simulation: what its handlers do, and what they must then see.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use eventwire::{
-    CloseCode, ConnectError, ConnectionId, Context, Disconnect, Message, PreparedMessage,
-    SendStatus, SubscribeError, TopicId,
+    CloseCode, ConnectError, ConnectionId, Context, Disconnect, Gap, Message, OverflowPolicy,
+    PreparedMessage, SendStatus, SubscribeError, TopicChanged, TopicId,
 };
 
 use super::flow::Flow;
@@ -45,6 +45,10 @@ pub(super) struct App {
     pub(super) time_jumps: bool,
     /// Everybody subscribes to something at once, and nothing else is done before so many have.
     pub(super) quorum: usize,
+    /// Subscriptions are of any policy.
+    pub(super) policies: bool,
+    /// Topics may be too full for a broadcast.
+    pub(super) refuses: bool,
 }
 
 /// One connection with both of its ends.
@@ -86,7 +90,19 @@ pub(super) struct Asks {
 
 pub(super) struct Topic {
     pub(super) id: TopicId,
-    pub(super) subscribers: BTreeSet<u64>,
+    pub(super) subscribers: BTreeMap<u64, OverflowPolicy>,
+    /// How often something was broadcast.
+    pub(super) casts: u64,
+    /// How many gaps were told.
+    pub(super) gaps: u64,
+    /// Whether it was last told to have subscribers.
+    pub(super) occupied: bool,
+}
+
+impl Topic {
+    pub(super) const fn new(id: TopicId) -> Self {
+        Self { id, subscribers: BTreeMap::new(), casts: 0, gaps: 0, occupied: false }
+    }
 }
 
 pub(super) struct Conn {
@@ -135,8 +151,8 @@ impl Link {
         let Self { up, down, .. } = self;
         format!(
             "{} up and {} down arrived of {} and {}",
-            up.arrived(),
-            down.arrived(),
+            up.settled(),
+            down.settled(),
             up.accepted(),
             down.accepted()
         )
@@ -163,6 +179,8 @@ impl App {
             stopping: false,
             time_jumps: false,
             quorum: 0,
+            policies: false,
+            refuses: false,
         }
     }
 
@@ -346,6 +364,25 @@ impl App {
         if !self.stopping {
             assert_eq!(cx.subscriber_count(topic.id), topic.subscribers.len());
         }
+        let stats = cx.topic_stats(topic.id).expect("a topic");
+        assert_eq!((stats.broadcasts, stats.gaps), (topic.casts, topic.gaps));
+        assert!(stats.waiting <= stats.subscribers);
+        let missed = stats.dropped_newest + stats.dropped_oldest + stats.conflated;
+        assert!(missed >= stats.gaps, "{stats:?}");
+    }
+
+    pub(super) fn missed(&mut self, conn: ConnectionId, gap: Gap) {
+        assert_eq!(self.phase(conn), Some(Phase::Open), "on_gap of {conn:?}");
+        let topic = self.topics.iter_mut().find(|topic| topic.id == gap.topic).expect("a topic");
+        topic.gaps += 1;
+        self.sends(conn).miss(gap);
+    }
+
+    pub(super) fn changed(&mut self, change: TopicChanged) {
+        let topic = self.topics.iter_mut().find(|topic| topic.id == change.topic);
+        let topic = topic.expect("a topic");
+        assert_ne!(topic.occupied, change.occupied, "that is nothing new");
+        topic.occupied = change.occupied;
     }
 
     pub(super) fn drained(&mut self, conn: ConnectionId) {

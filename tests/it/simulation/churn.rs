@@ -30,6 +30,7 @@ fn world(seed: u64, tracing: bool) -> World {
     world.crowded = descriptors_short || places < MAX_CONNECTIONS;
     world.max_connections = places;
     world.app.time_jumps = true;
+    world.app.policies = random.percent(50);
     for _ in 0..random.between(5, 40) {
         let arrival = if random.percent(40) {
             Arrival::Client(Job::Chaos)

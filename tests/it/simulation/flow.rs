@@ -1,6 +1,6 @@
 //! What one end of a connection accepted for sending, and what of it arrived at the other.
 
-use eventwire::Message;
+use eventwire::{Gap, Message, TopicId};
 
 /// Enough of a message to know it again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,27 +23,78 @@ impl Digest {
     }
 }
 
-/// One direction of a connection. What arrives is always a prefix of what was accepted.
+/// One direction of a connection. What arrives is always a prefix of what was accepted, but for
+/// broadcasts which may be missed, and are told to be.
 #[derive(Debug, Default)]
 pub(super) struct Flow {
     /// In the order of the calls, of `send` and `broadcast` alike.
-    accepted: Vec<Digest>,
+    accepted: Vec<Accepted>,
+    /// How many have arrived, or were passed by what arrived.
     arrived: usize,
+    /// How many have arrived, or were told to be missed.
+    settled: usize,
     /// The code that the sending application closed with: behind everything accepted.
     closed_with: Option<u16>,
 }
 
+#[derive(Debug)]
+struct Accepted {
+    digest: Digest,
+    /// The topic and the number of a broadcast which may be missed.
+    cast: Option<(TopicId, u64)>,
+    /// It has arrived.
+    got: bool,
+    /// It was told to be missed.
+    told: bool,
+}
+
 impl Flow {
     pub(super) fn accept(&mut self, message: Message<'_>) {
+        self.accept_cast(message, None);
+    }
+
+    /// Accepts a broadcast; `cast` names one which may be missed.
+    pub(super) fn accept_cast(&mut self, message: Message<'_>, cast: Option<(TopicId, u64)>) {
         assert!(self.closed_with.is_none(), "accepted behind the close: {message:.40?}");
-        self.accepted.push(Digest::of(message));
+        let digest = Digest::of(message);
+        self.accepted.push(Accepted { digest, cast, got: false, told: false });
     }
 
     pub(super) fn arrive(&mut self, message: Message<'_>) {
-        let (digest, place) = (Digest::of(message), self.arrived);
-        let due = self.accepted.get(place);
-        assert_eq!(due, Some(&digest), "message {place} of {}", self.accepted.len());
-        self.arrived += 1;
+        let (digest, count) = (Digest::of(message), self.accepted.len());
+        loop {
+            let place = self.arrived;
+            let Some(due) = self.accepted.get_mut(place) else {
+                panic!("message {place} of {count}: {digest:?}");
+            };
+            self.arrived += 1;
+            if due.cast.is_some() && due.digest != digest {
+                continue;
+            }
+            assert_eq!(due.digest, digest, "message {place} of {count}");
+            assert!(!due.told, "{:?} was told to be missed", due.cast);
+            due.got = true;
+            self.settled += 1;
+            return;
+        }
+    }
+
+    /// The sender is told that these broadcasts did not arrive.
+    pub(super) fn miss(&mut self, gap: Gap) {
+        let mut missed = 0;
+        for accepted in &mut self.accepted {
+            let told = accepted.cast.is_some_and(|(topic, number)| {
+                topic == gap.topic && (gap.first..=gap.last).contains(&number)
+            });
+            if told {
+                assert!(!accepted.got && !accepted.told, "{:?} is in {gap:?}", accepted.cast);
+                accepted.told = true;
+                missed += 1;
+            }
+        }
+        assert_eq!(gap.missed(), missed, "{gap:?}");
+        assert!(missed > 0, "{gap:?} is empty");
+        self.settled += missed as usize;
     }
 
     pub(super) fn close(&mut self, code: u16) {
@@ -53,20 +104,21 @@ impl Flow {
     /// A close frame with `code` arrived while the receiver took everything.
     pub(super) fn arrive_close(&self, code: Option<u16>) {
         if code.is_some() && code == self.closed_with {
-            let (arrived, accepted) = (self.arrived, self.accepted.len());
-            assert_eq!(arrived, accepted, "closed in order before everything arrived");
+            let missing = self.accepted[self.arrived..].iter().find(|due| due.cast.is_none());
+            assert!(missing.is_none(), "closed in order before everything arrived: {missing:?}");
         }
     }
 
     pub(super) fn is_complete(&self) -> bool {
-        self.arrived == self.accepted.len()
+        self.settled == self.accepted.len()
     }
 
     pub(super) fn accepted(&self) -> usize {
         self.accepted.len()
     }
 
-    pub(super) const fn arrived(&self) -> usize {
-        self.arrived
+    /// How many have arrived, or were told to be missed.
+    pub(super) const fn settled(&self) -> usize {
+        self.settled
     }
 }

@@ -2,7 +2,7 @@
 
 use eventwire::proto::handshake::Request;
 use eventwire::{
-    ConnectError, ConnectionId, Context, Disconnect, Message, Upgrade, WebSocketHandler,
+    ConnectError, ConnectionId, Context, Disconnect, Gap, Message, Upgrade, WebSocketHandler,
 };
 
 use super::app::{App, Job};
@@ -87,6 +87,12 @@ impl WebSocketHandler<App> for Actor {
     fn on_drained(&mut self, conn: ConnectionId, cx: &mut Context<'_>, app: &mut App) {
         app.callbacks += 1;
         app.drained(conn);
+        app.act(conn, cx);
+    }
+
+    fn on_gap(&mut self, conn: ConnectionId, gap: Gap, cx: &mut Context<'_>, app: &mut App) {
+        app.callbacks += 1;
+        app.missed(conn, gap);
         app.act(conn, cx);
     }
 

@@ -79,6 +79,15 @@ pub(super) enum Payload {
 }
 
 impl Payload {
+    /// Makes it another than that of every other broadcast.
+    pub(super) fn make_unique(&mut self, topic: eventwire::TopicId, number: u64) {
+        let mark = format!("{topic:?} {number}");
+        match self {
+            Self::Text(text) => text.push_str(&mark),
+            Self::Binary(bytes) => bytes.extend_from_slice(mark.as_bytes()),
+        }
+    }
+
     pub(super) fn message(&self) -> eventwire::Message<'_> {
         match self {
             Self::Text(text) => text.into(),

@@ -22,12 +22,28 @@ fn world(seed: u64, tracing: bool) -> World {
     let window = random.pick(&[900, 4096, 65_536]);
     let sim = network(&mut random, window, true);
     let config = config(&mut random);
-    let mut world = crowd(seed, &mut random, sim, config, (UNLIMITED, UNLIMITED), tracing);
+    let policies = random.percent(60);
+    let soft = if policies { random.pick(&[200, 4_000, 30_000]) } else { UNLIMITED };
+    let mut world = crowd(seed, &mut random, sim, config, (soft, UNLIMITED), tracing);
     world.app.lossless = true;
+    if policies {
+        slow_down(&mut world, &mut random);
+    }
     if random.percent(4) {
         fill(&mut world, &mut random);
     }
     world
+}
+
+/// More peers that do not read for a while, and more to be read by them.
+fn slow_down(world: &mut World, random: &mut Random) {
+    world.app.policies = true;
+    world.app.budget *= 2;
+    for _ in 0..random.between(2, 6) {
+        let messages = (random.between(1, 30), 2_000);
+        let peer = Arrival::Peer(Job::Chaos, Manner::Right, Ending::Stay, messages, true);
+        world.arrivals.push(peer);
+    }
 }
 
 /// More subscribers than one turn broadcasts to, so that they come and go in between.
@@ -54,16 +70,18 @@ pub(super) fn crowd(
     tracing: bool,
 ) -> World {
     let subscriptions = random.pick(&[1, 3, 128]);
-    let config = config.outbox(soft, hard).max_subscriptions(subscriptions).topic_backlog(hard);
+    let backlog = if soft < hard && hard == UNLIMITED { random.pick(&[2_000, hard]) } else { hard };
+    let config = config.outbox(soft, hard).max_subscriptions(subscriptions).topic_backlog(backlog);
     let mut world = World::new(setup(seed, sim, config), tracing);
     world.app.overflows = hard < UNLIMITED;
+    world.app.refuses = backlog < UNLIMITED;
     world.app.subscriptions = subscriptions;
     world.app.budget = random.pick(&[100, 400, 1000]);
     world.app.closing = random.pick(&[0, 2, 8]);
     world.app.longest = random.pick(&[100, 3_000, 20_000]);
     for number in 0..random.between(1, 5) {
         let id = world.event_loop.topic(&format!("topic {number}")).expect("few topics");
-        world.app.topics.push(Topic { id, subscribers: Default::default() });
+        world.app.topics.push(Topic::new(id));
     }
     for _ in 0..random.between(2, 8) {
         let arrival = match random.below(4) {

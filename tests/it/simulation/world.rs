@@ -7,6 +7,7 @@ use eventwire::reactor::sim::{FaultCounts, SimConfig};
 use eventwire::reactor::{Reactor, SimReactor};
 use eventwire::{
     ClientConfig, Config, Context, EventLoop, ListenerId, OnPanic, Publisher, ServerConfig,
+    TopicChanged,
 };
 
 use super::app::{App, Conn, Job, Phase};
@@ -103,6 +104,9 @@ impl World {
         event_loop.on(|resume: &Resume, cx: &mut Context<'_>, app: &mut App| {
             app.callbacks += 1;
             app.resume_paused(resume.0, cx);
+        });
+        event_loop.on(|change: &TopicChanged, _: &mut Context<'_>, app: &mut App| {
+            app.changed(*change);
         });
         let resumes = event_loop.publisher();
         Self {
@@ -245,6 +249,9 @@ impl World {
         if self.app.lossless && !self.crowded && self.app.links.iter().all(|link| !link.rude) {
             let open = self.app.conns.values().filter(|conn| conn.phase == Phase::Open).count();
             assert_eq!(self.event_loop.connections(), open, "connections do not end");
+        }
+        for topic in &self.app.topics {
+            assert_eq!(topic.occupied, !topic.subscribers.is_empty(), "that was not told");
         }
         for (number, link) in self.app.links.iter().enumerate() {
             let both = self.app.is_open(link.client) && self.app.is_open(link.server);
