@@ -16,6 +16,18 @@ use crate::topics::Topics;
 ///
 /// The same type in the real world and in the simulation, so that handlers can be tested as they
 /// are.
+///
+/// Everything may be done from every method of a handler, for every connection, and takes effect
+/// at once, in the order of the calls:
+///
+/// - A broadcast is for those who are subscribed when it is called. Who subscribes later does not
+///   get it, not even from the same method; who unsubscribes or is closed later does, before the
+///   close frame.
+/// - In `on_upgrade` the connection can be closed, but is not open: nothing is sent to it, and it
+///   cannot be subscribed. In `on_close` and `on_connect_error` it is refused everything, and is
+///   in no topic any more, so that what is broadcast there reaches the others.
+/// - No method is called from inside another: that a connection was closed, an event published or
+///   a gap found, its handler learns after the present method has returned.
 pub struct Context<'a> {
     pub(super) sockets: &'a mut Sockets,
     pub(super) topics: &'a mut Topics,

@@ -12,6 +12,7 @@ mod echo;
 mod fetch;
 mod flow;
 mod handler;
+mod matrix;
 mod memory;
 mod pauses;
 mod pausing;

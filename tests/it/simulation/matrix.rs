@@ -1,0 +1,512 @@
+//! Every action from every method of a handler: what it answers, and who hears of it.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use eventwire::proto::handshake::Request;
+use eventwire::proto::{OpCode, Role};
+use eventwire::reactor::SimReactor;
+use eventwire::reactor::sim::{PeerId, SimConfig};
+use eventwire::{
+    ClientConfig, CloseCode, Config, ConnectError, ConnectionId, Context, Disconnect, EventHandler,
+    EventLoop, Gap, Idle, Message, OnPanic, OverflowPolicy, SendStatus, ServerConfig,
+    SubscribeError, TopicId, Upgrade, WebSocketHandler,
+};
+
+use super::random::Random;
+use super::script::{Arrived, Frames, request, take_frame};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum At {
+    Upgrade,
+    Open,
+    Message,
+    Ping,
+    Pong,
+    Drained,
+    Gap,
+    Close,
+    ConnectError,
+    Event,
+    BatchEnd,
+}
+
+impl At {
+    const ALL: [Self; 11] = [
+        Self::Upgrade,
+        Self::Open,
+        Self::Message,
+        Self::Ping,
+        Self::Pong,
+        Self::Drained,
+        Self::Gap,
+        Self::Close,
+        Self::ConnectError,
+        Self::Event,
+        Self::BatchEnd,
+    ];
+
+    /// Whether the connection that this is about is open then.
+    fn is_open(self) -> bool {
+        !matches!(self, Self::Upgrade | Self::Close | Self::ConnectError)
+    }
+
+    /// Whether it is subscribed already.
+    fn is_subscribed(self) -> bool {
+        self.is_open() && self != Self::Open
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Action {
+    Subscribe,
+    SubscribeBehindBroadcast,
+    Unsubscribe,
+    UnsubscribeBehindBroadcast,
+    ResubscribeBehindBroadcast,
+    CloseMe,
+    CloseMeBehindBroadcast,
+    CloseOther,
+    Broadcast,
+    BroadcastExceptMe,
+    BroadcastExceptOther,
+    SendMe,
+    SendMeBehindBroadcast,
+    SendOther,
+    PingMe,
+    RemoveTopic,
+    EmptyAndRemoveTopic,
+    Publish,
+    Stop,
+    Drain,
+}
+
+impl Action {
+    const ALL: [Self; 20] = [
+        Self::Subscribe,
+        Self::SubscribeBehindBroadcast,
+        Self::Unsubscribe,
+        Self::UnsubscribeBehindBroadcast,
+        Self::ResubscribeBehindBroadcast,
+        Self::CloseMe,
+        Self::CloseMeBehindBroadcast,
+        Self::CloseOther,
+        Self::Broadcast,
+        Self::BroadcastExceptMe,
+        Self::BroadcastExceptOther,
+        Self::SendMe,
+        Self::SendMeBehindBroadcast,
+        Self::SendOther,
+        Self::PingMe,
+        Self::RemoveTopic,
+        Self::EmptyAndRemoveTopic,
+        Self::Publish,
+        Self::Stop,
+        Self::Drain,
+    ];
+
+    fn run(self, me: ConnectionId, state: &State, cx: &mut Context<'_>) -> String {
+        let (other, topic) = (state.other.expect("it came first"), state.topic);
+        let text = |outcome: &dyn std::fmt::Debug| format!("{outcome:?}");
+        let cast = |cx: &mut Context<'_>| assert_eq!(cx.broadcast(topic, "x"), SendStatus::Sent);
+        match self {
+            Self::Subscribe => text(&cx.subscribe(me, topic)),
+            Self::SubscribeBehindBroadcast => {
+                cast(cx);
+                text(&cx.subscribe(me, topic))
+            }
+            Self::Unsubscribe => text(&cx.unsubscribe(me, topic)),
+            Self::UnsubscribeBehindBroadcast => {
+                cast(cx);
+                text(&cx.unsubscribe(me, topic))
+            }
+            Self::ResubscribeBehindBroadcast => {
+                cast(cx);
+                cx.unsubscribe(me, topic);
+                assert_eq!(cx.broadcast(topic, "y"), SendStatus::Sent);
+                text(&cx.subscribe_with(me, topic, OverflowPolicy::KeepLatest))
+            }
+            Self::CloseMe => text(&cx.close(me, CloseCode::NORMAL, "")),
+            Self::CloseMeBehindBroadcast => {
+                cast(cx);
+                text(&cx.close(me, CloseCode::NORMAL, ""))
+            }
+            Self::CloseOther => text(&cx.close(other, CloseCode::NORMAL, "")),
+            Self::Broadcast => text(&cx.broadcast(topic, "x")),
+            Self::BroadcastExceptMe => text(&cx.broadcast_except(topic, me, "x")),
+            Self::BroadcastExceptOther => text(&cx.broadcast_except(topic, other, "x")),
+            Self::SendMe => text(&cx.send(me, "x")),
+            Self::SendMeBehindBroadcast => {
+                cast(cx);
+                text(&cx.send(me, "y"))
+            }
+            Self::SendOther => text(&cx.send(other, "x")),
+            Self::PingMe => text(&cx.ping(me, b"x")),
+            Self::RemoveTopic => text(&cx.remove_topic(topic)),
+            Self::EmptyAndRemoveTopic => {
+                cx.unsubscribe(me, topic);
+                assert!(cx.unsubscribe(other, topic));
+                assert!(cx.remove_topic(topic));
+                text(&cx.broadcast(topic, "x"))
+            }
+            Self::Publish => text(&cx.publish(Say("x")).is_ok()),
+            Self::Stop => {
+                cx.stop();
+                String::new()
+            }
+            Self::Drain => {
+                cx.drain(Duration::from_millis(100));
+                String::new()
+            }
+        }
+    }
+}
+
+/// What is to come of an action.
+#[derive(Debug, PartialEq)]
+struct Outcome {
+    result: String,
+    /// The texts that were heard.
+    me: String,
+    other: String,
+    /// The codes that were closed with.
+    me_closed: Option<u16>,
+    other_closed: Option<u16>,
+}
+
+/// The definition.
+fn expected(at: At, action: Action) -> Outcome {
+    let (open, subscribed) = (at.is_open(), at.is_subscribed());
+    // The last thing is a broadcast to all who are subscribed still.
+    let end = |heard: &str, stays: bool| format!("{heard}{}", if stays { "." } else { "" });
+    let mine = |heard: &str, stays: bool| end(if subscribed { heard } else { "" }, stays);
+    let status = |taken: SendStatus| format!("{:?}", if open { taken } else { SendStatus::Gone });
+    let gone: Result<bool, _> = Err(SubscribeError::ConnectionGone);
+    let new = format!("{:?}", if open { Ok(!subscribed) } else { gone });
+    let again = format!("{:?}", if open { Ok(true) } else { gone });
+    // A connection that is not open yet can be closed.
+    let closes = (open || at == At::Upgrade).to_string();
+    let (result, me, other) = match action {
+        Action::Subscribe => (new, end("", open), "."),
+        Action::SubscribeBehindBroadcast => (new, mine("x", open), "x."),
+        Action::Unsubscribe => (subscribed.to_string(), String::new(), "."),
+        Action::UnsubscribeBehindBroadcast => (subscribed.to_string(), mine("x", false), "x."),
+        Action::ResubscribeBehindBroadcast => (again, mine("x", open), "xy."),
+        Action::CloseMe => (closes, String::new(), "."),
+        Action::CloseMeBehindBroadcast => (closes, mine("x", false), "x."),
+        Action::CloseOther => ("true".into(), mine("", subscribed), ""),
+        Action::Broadcast => ("Sent".into(), mine("x", subscribed), "x."),
+        Action::BroadcastExceptMe => ("Sent".into(), mine("", subscribed), "x."),
+        Action::BroadcastExceptOther => ("Sent".into(), mine("x", subscribed), "."),
+        Action::SendMe => {
+            let heard = if open { "x" } else { "" };
+            (status(SendStatus::Sent), end(heard, subscribed), ".")
+        }
+        Action::SendMeBehindBroadcast => {
+            let heard = if subscribed { "xy" } else { "y" };
+            (status(SendStatus::Sent), end(if open { heard } else { "" }, subscribed), "x.")
+        }
+        Action::SendOther => ("Sent".into(), mine("", subscribed), "x."),
+        Action::PingMe => (status(SendStatus::Sent), mine("", subscribed), "."),
+        Action::RemoveTopic => ("false".into(), mine("", subscribed), "."),
+        Action::EmptyAndRemoveTopic => ("Gone".into(), String::new(), ""),
+        Action::Publish => ("true".into(), mine("x", subscribed), "x."),
+        Action::Stop | Action::Drain => (String::new(), String::new(), ""),
+    };
+    let ends = matches!(action, Action::Stop | Action::Drain);
+    let me_closes = matches!(action, Action::CloseMe | Action::CloseMeBehindBroadcast);
+    let me_closed = match at {
+        At::Close => Some(1000),
+        _ if ends && (open || at == At::Upgrade) => Some(1001),
+        _ if me_closes && open => Some(1000),
+        _ => None,
+    };
+    let other_closed =
+        if ends { Some(1001) } else { (action == Action::CloseOther).then_some(1000) };
+    Outcome { result, me, other: other.to_owned(), me_closed, other_closed }
+}
+
+/// An event: broadcast this.
+struct Say(&'static str);
+
+/// An event: do what is to be done.
+struct Act;
+
+struct State {
+    at: At,
+    action: Action,
+    topic: TopicId,
+    /// The connection that opened first, and is only there to hear.
+    other: Option<ConnectionId>,
+    me: Option<ConnectionId>,
+    result: Option<String>,
+    /// A method runs.
+    inside: bool,
+    /// Connections that ended.
+    ended: Vec<ConnectionId>,
+}
+
+impl State {
+    /// Does what is to be done, if it is to be done here.
+    fn reach(&mut self, at: At, conn: ConnectionId, cx: &mut Context<'_>) {
+        assert!(!self.inside, "a method is called from inside another");
+        assert!(!self.ended.contains(&conn), "{at:?} of a connection that has ended");
+        if self.at == at && self.other != Some(conn) && self.result.is_none() {
+            self.inside = true;
+            self.result = Some(self.action.run(conn, self, cx));
+            self.inside = false;
+        }
+    }
+}
+
+struct Probe;
+
+impl WebSocketHandler<State> for Probe {
+    fn on_upgrade(
+        &mut self,
+        conn: ConnectionId,
+        _: &Request<'_>,
+        cx: &mut Context<'_>,
+        state: &mut State,
+    ) -> Upgrade {
+        if state.other.is_some() {
+            state.reach(At::Upgrade, conn, cx);
+        }
+        Upgrade::accept()
+    }
+
+    fn on_open(&mut self, conn: ConnectionId, cx: &mut Context<'_>, state: &mut State) {
+        let subscribe = |policy, cx: &mut Context<'_>| {
+            assert_eq!(cx.subscribe_with(conn, state.topic, policy), Ok(true));
+        };
+        if state.other.is_none() {
+            state.other = Some(conn);
+            subscribe(OverflowPolicy::Close, cx);
+            return;
+        }
+        state.me = Some(conn);
+        match state.at {
+            At::Upgrade | At::Open => {}
+            At::Gap => subscribe(OverflowPolicy::DropNewest, cx),
+            _ => subscribe(OverflowPolicy::Close, cx),
+        }
+        state.reach(At::Open, conn, cx);
+    }
+
+    fn on_message(
+        &mut self,
+        conn: ConnectionId,
+        message: Message<'_>,
+        cx: &mut Context<'_>,
+        state: &mut State,
+    ) {
+        if message.as_text() != Some("fill") {
+            return state.reach(At::Message, conn, cx);
+        }
+        assert_eq!(cx.send(conn, &[0; 200_000]), SendStatus::Queued);
+        if state.at == At::Gap {
+            assert_eq!(cx.broadcast(state.topic, &[0; 10]), SendStatus::Sent);
+        }
+    }
+
+    fn on_ping(&mut self, conn: ConnectionId, _: &[u8], cx: &mut Context<'_>, state: &mut State) {
+        state.reach(At::Ping, conn, cx);
+    }
+
+    fn on_pong(&mut self, conn: ConnectionId, _: &[u8], cx: &mut Context<'_>, state: &mut State) {
+        state.reach(At::Pong, conn, cx);
+    }
+
+    fn on_drained(&mut self, conn: ConnectionId, cx: &mut Context<'_>, state: &mut State) {
+        state.reach(At::Drained, conn, cx);
+    }
+
+    fn on_gap(&mut self, conn: ConnectionId, gap: Gap, cx: &mut Context<'_>, state: &mut State) {
+        assert_eq!((gap.topic, gap.first, gap.last, gap.missed()), (state.topic, 1, 1, 1));
+        state.reach(At::Gap, conn, cx);
+    }
+
+    fn on_close(
+        &mut self,
+        conn: ConnectionId,
+        _: &Disconnect,
+        cx: &mut Context<'_>,
+        state: &mut State,
+    ) {
+        state.reach(At::Close, conn, cx);
+        state.ended.push(conn);
+    }
+
+    fn on_connect_error(
+        &mut self,
+        conn: ConnectionId,
+        _: &ConnectError,
+        cx: &mut Context<'_>,
+        state: &mut State,
+    ) {
+        state.reach(At::ConnectError, conn, cx);
+        state.ended.push(conn);
+    }
+}
+
+impl EventHandler<Act, State> for Probe {
+    fn on_event(&mut self, _: &Act, cx: &mut Context<'_>, state: &mut State) {
+        let me = state.me.expect("it is open");
+        state.reach(At::Event, me, cx);
+    }
+
+    fn on_batch_end(&mut self, cx: &mut Context<'_>, state: &mut State) {
+        let me = state.me.expect("it is open");
+        state.reach(At::BatchEnd, me, cx);
+    }
+}
+
+impl EventHandler<Say, State> for Probe {
+    fn on_event(&mut self, say: &Say, cx: &mut Context<'_>, state: &mut State) {
+        assert!(!state.inside, "an event is handled inside a method");
+        cx.broadcast(state.topic, say.0);
+    }
+}
+
+/// A loop in a calm network, with somebody who hears.
+struct Rig {
+    event_loop: EventLoop<State, SimReactor>,
+    state: State,
+    address: SocketAddr,
+    other: PeerId,
+}
+
+impl Rig {
+    fn new(at: At, action: Action) -> Self {
+        let reactor = SimReactor::new(0, SimConfig::calm());
+        let config = Config::default().idle(Idle::Block).on_panic(OnPanic::Propagate);
+        let mut event_loop = EventLoop::with_reactor(reactor, config).expect("a loop");
+        let listener = event_loop.listen("127.0.0.1:0", ServerConfig::default(), Probe);
+        let address = listener.ok().and_then(|listener| event_loop.local_addr(listener));
+        let address = address.expect("a listener");
+        event_loop.on::<Act>(Probe);
+        event_loop.on::<Say>(Probe);
+        let topic = event_loop.topic("topic").expect("a topic");
+        let other = event_loop.reactor_mut().peer_connect(address);
+        let state = State {
+            at,
+            action,
+            topic,
+            other: None,
+            me: None,
+            result: None,
+            inside: false,
+            ended: Vec::new(),
+        };
+        let mut rig = Self { event_loop, state, address, other };
+        rig.sim().peer_send(other, &request(0));
+        rig.run();
+        rig
+    }
+
+    fn sim(&mut self) -> &mut SimReactor {
+        self.event_loop.reactor_mut()
+    }
+
+    /// Lets some time pass.
+    fn run(&mut self) {
+        let end = self.sim().elapsed() + Duration::from_millis(5);
+        while self.sim().elapsed() < end && !self.event_loop.is_stopping() {
+            let left = end - self.sim().elapsed();
+            self.event_loop.turn(Some(left), &mut self.state).expect("a poll");
+        }
+    }
+
+    fn send(&mut self, peer: PeerId, opcode: OpCode, payload: &[u8]) {
+        let mut random = Random::new(0);
+        let mut frames = Frames::new(Role::Client, &mut random);
+        frames.frame(true, opcode, payload);
+        let bytes = frames.bytes;
+        self.sim().peer_send(peer, &bytes);
+        self.run();
+    }
+
+    /// Has the method called that the test is about; the peer, if there is one.
+    fn provoke(&mut self) -> Option<PeerId> {
+        if self.state.at == At::ConnectError {
+            let config = ClientConfig::default().address(SocketAddr::from(([127, 0, 0, 1], 7)));
+            self.event_loop.connect("ws://sim/0", config, Probe).expect("a connection");
+            self.run();
+            return None;
+        }
+        let address = self.address;
+        let me = self.sim().peer_connect(address);
+        self.sim().peer_send(me, &request(0));
+        self.run();
+        match self.state.at {
+            At::Upgrade | At::Open | At::ConnectError => {}
+            At::Message => self.send(me, OpCode::Text, b"go"),
+            At::Ping => self.send(me, OpCode::Ping, b""),
+            At::Pong => self.send(me, OpCode::Pong, b""),
+            At::Close => self.send(me, OpCode::Close, &1000_u16.to_be_bytes()),
+            At::Event | At::BatchEnd => {
+                assert!(self.event_loop.publisher().publish(Act).is_ok());
+                self.run();
+            }
+            At::Drained | At::Gap => {
+                self.sim().peer_stop_reading(me);
+                self.send(me, OpCode::Text, b"fill");
+                assert_eq!(self.state.result, None);
+                self.sim().peer_resume(me);
+                self.run();
+            }
+        }
+        Some(me)
+    }
+
+    /// The texts that a peer heard, and the code that its connection was closed with.
+    fn heard(&mut self, peer: PeerId) -> (String, Option<u16>) {
+        let mut bytes = self.sim().peer_received(peer);
+        let head = bytes.windows(4).position(|bytes| bytes == b"\r\n\r\n");
+        let response: Vec<u8> = bytes.drain(..head.map_or(bytes.len(), |at| at + 4)).collect();
+        let (mut texts, mut closed) = (String::new(), None);
+        if response.starts_with(b"HTTP/1.1 101") {
+            while let Some(frame) = take_frame(&mut bytes, Role::Client) {
+                assert_eq!(closed, None, "something follows the close frame");
+                match frame {
+                    Arrived::Message(true, text) => {
+                        texts.push_str(std::str::from_utf8(&text).expect("text"));
+                    }
+                    Arrived::Close(code) => closed = code,
+                    _ => {}
+                }
+            }
+        }
+        (texts, closed)
+    }
+}
+
+fn outcome(at: At, action: Action) -> Outcome {
+    let mut rig = Rig::new(at, action);
+    let me = rig.provoke();
+    if matches!(action, Action::Stop | Action::Drain) {
+        rig.event_loop.run(&mut rig.state).expect("a poll");
+        assert_eq!(rig.event_loop.connections(), 0);
+        let after = rig.sim().elapsed() + Duration::from_millis(10);
+        while rig.sim().elapsed() < after {
+            rig.event_loop.turn(Some(Duration::from_millis(1)), &mut rig.state).expect("a poll");
+        }
+    } else {
+        assert!(rig.event_loop.publisher().publish(Say(".")).is_ok());
+        rig.run();
+    }
+    let (mine, me_closed) = me.map(|me| rig.heard(me)).unwrap_or_default();
+    let other = rig.other;
+    let (others, other_closed) = rig.heard(other);
+    let result = rig.state.result.expect("the method was called");
+    Outcome { result, me: mine, other: others, me_closed, other_closed }
+}
+
+#[test]
+fn every_action_from_every_method_does_what_is_defined() {
+    for at in At::ALL {
+        for action in Action::ALL {
+            assert_eq!(outcome(at, action), expected(at, action), "{action:?} in {at:?}");
+        }
+    }
+}
