@@ -19,6 +19,8 @@ pub(crate) enum Error {
     Connection { index: usize, fault: Fault },
     /// The server stopped answering with messages unanswered.
     Stalled { outstanding: u64, seconds: u64 },
+    /// Events were lost, or came in the wrong order.
+    Events(String),
     /// The settings cannot be measured.
     Settings(String),
     /// A thread of this program panicked.
@@ -52,7 +54,7 @@ impl fmt::Display for Error {
                 f,
                 "the server sent nothing for {seconds} s with {outstanding} answers outstanding"
             ),
-            Self::Settings(reason) => f.write_str(reason),
+            Self::Events(reason) | Self::Settings(reason) => f.write_str(reason),
             Self::Thread(name) => write!(f, "the {name} thread panicked"),
         }
     }

@@ -3,10 +3,11 @@
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
+use eventwire::Idle;
 use serde::Serialize;
 
 /// The longest that [`IdleMode::Adaptive`] spins before it blocks: the engine's default.
-pub(crate) const SPIN_MAX: Duration = Duration::from_micros(200);
+const SPIN_MAX: Duration = Duration::from_micros(200);
 
 /// How the server waits for readiness.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
@@ -27,6 +28,15 @@ impl IdleMode {
             Self::Block => "block",
             Self::Adaptive => "adaptive",
             Self::Busy => "busy",
+        }
+    }
+
+    /// The engine's mode of that name.
+    pub(crate) const fn engine(self) -> Idle {
+        match self {
+            Self::Block => Idle::Block,
+            Self::Adaptive => Idle::Adaptive { spin_max: SPIN_MAX },
+            Self::Busy => Idle::Busy,
         }
     }
 }

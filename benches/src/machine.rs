@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use rustix::param::clock_ticks_per_second;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setpriority_process, setrlimit};
 use rustix::thread::{CpuSet, gettid, sched_getaffinity, sched_setaffinity};
 use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
@@ -90,6 +90,14 @@ pub(crate) fn pin(cpu: usize) -> Result<(), Error> {
     sched_setaffinity(None, &set).map_err(|errno| Error::system(what)(errno.into()))
 }
 
+/// Lets the other threads of a CPU go before the calling one.
+pub(crate) fn yield_to_others() -> Result<(), Error> {
+    const NICE: i32 = 10;
+    // Linux has one for each thread; `None` is the calling one.
+    setpriority_process(None, NICE)
+        .map_err(|errno| Error::system("cannot lower a thread's priority")(errno.into()))
+}
+
 /// Makes room for `wanted` open files if the system lets it; tells how many there may be now.
 pub(crate) fn raise_file_limit(wanted: u64) -> u64 {
     let limit = getrlimit(Resource::Nofile);
@@ -133,6 +141,13 @@ impl ThreadCpu {
     }
 }
 
+/// How often the calling thread has called `write`, or a call of its kind, so far; those of its
+/// reading this number are none. `None` where the system does not tell.
+pub(crate) fn writes_of_thread() -> Option<u64> {
+    let text = fs::read_to_string("/proc/thread-self/io").ok()?;
+    text.lines().find_map(|line| line.strip_prefix("syscw: "))?.parse().ok()
+}
+
 /// CPU time up to a moment: over all CPUs since boot, and of this program.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CpuUse {
@@ -169,6 +184,23 @@ impl CpuUse {
             stolen: since(|ticks| ticks.stolen) * 100.0 / total,
             others: (since(|ticks| ticks.busy) - own).max(0.0) * 100.0 / total,
         }
+    }
+}
+
+/// Shares of CPU time that make figures doubtful when others have them, in percent.
+const STOLEN_MAX: f64 = 1.0;
+const OTHERS_MAX: f64 = 5.0;
+
+impl Interference {
+    /// What to say when others had much of the CPU time.
+    pub(crate) fn doubts(self) -> Option<String> {
+        let Self { stolen, others } = self;
+        (stolen > STOLEN_MAX || others > OTHERS_MAX).then(|| {
+            format!(
+                "the machine was not quiet: other programs used {others:.1} % of the CPU time, \
+                 the hypervisor took {stolen:.1} % away; the figures are doubtful"
+            )
+        })
     }
 }
 
@@ -228,6 +260,20 @@ mod tests {
         assert!((others - 100.0 * 15.0 / 90.0).abs() < 1e-6, "{others}");
         assert_eq!(SystemTicks::parse("nothing"), None);
         assert_eq!(SystemTicks::parse("cpu 1 2 3"), None);
+    }
+
+    #[test]
+    fn every_write_of_the_thread_is_counted() {
+        use std::io::Write;
+
+        let mut file = fs::OpenOptions::new().write(true).open("/dev/null").unwrap();
+        let Some(before) = writes_of_thread() else {
+            return;
+        };
+        for _ in 0..3 {
+            file.write_all(b"12345678").unwrap();
+        }
+        assert_eq!(writes_of_thread(), Some(before + 3));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The benchmark of eventwire: `eventwire-bench --help` says what it does.
 
+mod bus;
 mod cli;
 mod error;
 mod floor;
@@ -11,6 +12,7 @@ mod scenarios;
 mod server;
 mod service;
 mod unsent;
+mod worker;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -47,6 +49,10 @@ fn run(cli: Cli) -> Result<(), Error> {
         }
         Some(Command::Serve(args)) => serve(args.config(), Wire::WebSocket, server::run),
         Some(Command::Floor(args)) => serve(args.config(), Wire::Tcp, floor::run),
+        Some(Command::Bus(args)) => {
+            let files = Files::create(&args.files())?;
+            files.publish(&bus::run(&args)?)
+        }
         Some(Command::Echo(args)) => measure(&args.load(), args.load.cpu, &args.load.files),
         Some(Command::Broadcast(args)) => measure(&args.load(), args.load.cpu, &args.load.files),
     }

@@ -88,10 +88,6 @@ const FULL: Timing =
 const QUICK: Timing =
     Timing { rounds: 1, warm_up: Duration::from_millis(10), duration: Duration::from_millis(50) };
 
-/// Shares of CPU time that make figures doubtful when others have them, in percent.
-const STOLEN_MAX: f64 = 1.0;
-const OTHERS_MAX: f64 = 5.0;
-
 /// How the scenarios run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Setting {
@@ -139,21 +135,10 @@ pub(crate) fn run(args: &RunArgs) -> Result<Report, Error> {
     }
     bar.finish_and_clear();
     let interference = CpuUse::now().zip(before).map(|(now, then)| now.interference_since(then));
-    if let Some(note) = interference.and_then(doubts) {
+    if let Some(note) = interference.and_then(Interference::doubts) {
         report.note(note);
     }
     Ok(report)
-}
-
-/// What to say when others had much of the CPU time.
-fn doubts(interference: Interference) -> Option<String> {
-    let Interference { stolen, others } = interference;
-    (stolen > STOLEN_MAX || others > OTHERS_MAX).then(|| {
-        format!(
-            "the machine was not quiet: other programs used {others:.1} % of the CPU time, the \
-             hypervisor took {stolen:.1} % away; the figures are doubtful"
-        )
-    })
 }
 
 /// Why the system does not let the scenario's connections be open, both ends of each.
@@ -194,14 +179,8 @@ fn run_round(scenario: &Scenario, setting: &Setting, side: Side) -> Result<Measu
         Side::Engine => (Server::start(config, None, server::run)?, Wire::WebSocket),
         Side::Floor => (Server::start(config, None, floor::run)?, Wire::Tcp),
     };
-    let address = server.address();
     let load = Load {
-        target: Target {
-            wire,
-            host: address.ip().to_string(),
-            port: address.port(),
-            path: "/".to_owned(),
-        },
+        target: Target::embedded(wire, server.address()),
         shape: scenario.shape,
         size: bytes_on_wire(scenario, side),
         pace: Pace::Closed { depth: scenario.depth },

@@ -1,17 +1,14 @@
 //! The engine as a server: echo and broadcast.
-//!
-//! The only file that uses the engine's event loop.
 
 use std::time::Duration;
 
 use eventwire::proto::handshake::OriginPolicy;
 use eventwire::{
-    CloseCode, Config, ConnectionId, Context, EventLoop, Idle, Message, ServerConfig, TopicId,
+    CloseCode, Config, ConnectionId, Context, EventLoop, Message, ServerConfig, TopicId,
     WebSocketHandler,
 };
 
 use crate::error::Error;
-use crate::idle::{IdleMode, SPIN_MAX};
 use crate::service::{ReadyLine, Service, ServiceConfig};
 
 /// From how many bytes on a peer that does not read is not read from: the engine's default.
@@ -28,12 +25,7 @@ const DRAIN: Duration = Duration::from_secs(1);
 
 /// Serves until it is told to end. Runs on the server's own thread.
 pub(crate) fn run(config: &ServiceConfig, ready: ReadyLine) -> Result<(), Error> {
-    let idle = match config.idle {
-        IdleMode::Block => Idle::Block,
-        IdleMode::Adaptive => Idle::Adaptive { spin_max: SPIN_MAX },
-        IdleMode::Busy => Idle::Busy,
-    };
-    let mut engine = Config::default().idle(idle);
+    let mut engine = Config::default().idle(config.idle.engine());
     // Pages from anywhere: nothing that a message could do is worth protecting here.
     let mut server = ServerConfig::default().origins(OriginPolicy::Any);
     if let Some(bytes) = config.max_message {

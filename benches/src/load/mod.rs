@@ -26,8 +26,11 @@ use std::time::Duration;
 use crate::error::Error;
 use crate::machine::{self, ThreadCpu};
 
+pub(crate) use links::{Links, ReadOutcome};
 pub(crate) use meter::{Latencies, Measurement, no_latencies};
+pub(crate) use payload::{Stamp, pattern};
 pub(crate) use scanner::Fault;
+pub(crate) use schedule::Schedule;
 pub(crate) use target::{Target, Wire};
 
 /// One run of load.

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::net::SocketAddr;
 use std::str::FromStr;
 
 /// How messages lie on the wire.
@@ -22,6 +23,12 @@ pub(crate) struct Target {
 }
 
 impl Target {
+    /// A server of this program itself.
+    pub(crate) fn embedded(wire: Wire, address: SocketAddr) -> Self {
+        let (host, port) = (address.ip().to_string(), address.port());
+        Self { wire, host, port, path: "/".to_owned() }
+    }
+
     /// The value of the `Host` header (RFC 6455 §4.1): without the port if it is the default one.
     pub(crate) fn authority(&self) -> String {
         let host =

@@ -6,10 +6,10 @@ use super::{Report, ScenarioReport, table, text};
 pub(crate) fn render(report: &Report) -> String {
     let mut body = format!(
         "<header>\n<h1>{} <small>{}</small></h1>\n<p>{}</p>\n{}</header>\n",
-        escape(report.program),
-        escape(report.version),
-        escape(&report.machine.summary()),
-        list(&report.settings, "settings"),
+        escape(report.header.program),
+        escape(report.header.version),
+        escape(&report.header.machine.summary()),
+        list(&report.header.settings, "settings"),
     );
     let verdicts: Vec<String> = report.scenarios.iter().filter_map(verdict).collect();
     if !verdicts.is_empty() {
@@ -23,14 +23,14 @@ pub(crate) fn render(report: &Report) -> String {
     body.push_str(&format!(
         "<footer>\n<p>Latency by percentile, all rounds together; both axes are logarithmic. The \
          table has medians over the rounds.</p>\n<p>Again:</p>\n<pre>{}</pre>\n</footer>\n",
-        escape(&report.command)
+        escape(&report.header.command)
     ));
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n\
          <title>{}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n{body}</body>\n</html>\n",
-        escape(report.program)
+        escape(report.header.program)
     )
 }
 

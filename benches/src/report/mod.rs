@@ -1,10 +1,12 @@
 //! What a run showed: computed here, written as a table, as JSON and as a page.
 
+pub(crate) mod bus;
 mod curve;
 mod html;
 mod plot;
 mod stats;
 mod table;
+mod target;
 mod text;
 
 use std::fs::File;
@@ -19,11 +21,23 @@ use crate::load::{Load, Measurement, Pace, Shape};
 use crate::machine::Machine;
 use crate::scenarios::{Scenario, Setting};
 
+pub(crate) use stats::median;
 use stats::{Ratio, Side};
 
-/// Everything about one run of this program.
+/// A report that can be printed, and written to a file.
+pub(crate) trait Printable: Serialize {
+    /// The report as lines of text.
+    fn table(&self) -> String;
+
+    /// The report as a page of its own, if it has one.
+    fn page(&self) -> Option<String> {
+        None
+    }
+}
+
+/// What stands before the figures of any run of this program.
 #[derive(Debug, Serialize)]
-pub(crate) struct Report {
+struct Header {
     program: &'static str,
     version: &'static str,
     /// The command that gives such a report again.
@@ -31,6 +45,13 @@ pub(crate) struct Report {
     machine: Machine,
     /// How it was measured, in sentences.
     settings: Vec<String>,
+}
+
+/// One run of loads, each with messages that arrive.
+#[derive(Debug, Serialize)]
+pub(crate) struct Report {
+    #[serde(flatten)]
+    header: Header,
     scenarios: Vec<ScenarioReport>,
     /// What a reader must know besides.
     notes: Vec<String>,
@@ -78,6 +99,23 @@ pub(crate) enum Metric {
     Throughput,
 }
 
+impl Header {
+    fn new(settings: Vec<String>) -> Self {
+        Self {
+            program: env!("CARGO_PKG_NAME"),
+            version: env!("CARGO_PKG_VERSION"),
+            command: text::command(std::env::args()),
+            machine: Machine::describe(),
+            settings,
+        }
+    }
+
+    /// The machine and the settings, one a line.
+    fn lines(&self) -> String {
+        format!("{}\n{}\n", self.machine.summary(), self.settings.join("\n"))
+    }
+}
+
 impl Report {
     /// An empty report of the scenarios that are about to run.
     pub(crate) fn of_scenarios(setting: &Setting) -> Self {
@@ -99,7 +137,7 @@ impl Report {
         );
         let mut report = Self::new(vec![place, rounds]);
         if setting.with_floor {
-            report.settings.push(
+            report.header.settings.push(
                 "floor: as many bytes over raw TCP, same loop, same idle mode, no WebSocket"
                     .to_owned(),
             );
@@ -140,15 +178,7 @@ impl Report {
     }
 
     fn new(settings: Vec<String>) -> Self {
-        Self {
-            program: env!("CARGO_PKG_NAME"),
-            version: env!("CARGO_PKG_VERSION"),
-            command: text::command(std::env::args()),
-            machine: Machine::describe(),
-            settings,
-            scenarios: Vec::new(),
-            notes: Vec::new(),
-        }
+        Self { header: Header::new(settings), scenarios: Vec::new(), notes: Vec::new() }
     }
 
     /// Adds what one scenario showed.
@@ -159,6 +189,16 @@ impl Report {
     /// Adds what a reader must know besides.
     pub(crate) fn note(&mut self, note: String) {
         self.notes.push(note);
+    }
+}
+
+impl Printable for Report {
+    fn table(&self) -> String {
+        table::render(self)
+    }
+
+    fn page(&self) -> Option<String> {
+        Some(html::render(self))
     }
 }
 
@@ -256,8 +296,8 @@ impl Files {
     }
 
     /// Prints the table, and writes the files that are asked for.
-    pub(crate) fn publish(self, report: &Report) -> Result<(), Error> {
-        let table = table::render(report);
+    pub(crate) fn publish(self, report: &impl Printable) -> Result<(), Error> {
+        let table = report.table();
         let mut stdout = io::stdout().lock();
         stdout
             .write_all(table.as_bytes())
@@ -269,9 +309,8 @@ impl Files {
                 .and_then(|()| file.write_all(b"\n"))
                 .map_err(Error::system(cannot_write(&path)))?;
         }
-        if let Some((path, mut file)) = self.html {
-            file.write_all(html::render(report).as_bytes())
-                .map_err(Error::system(cannot_write(&path)))?;
+        if let Some(((path, mut file), page)) = self.html.zip(report.page()) {
+            file.write_all(page.as_bytes()).map_err(Error::system(cannot_write(&path)))?;
         }
         Ok(())
     }

@@ -112,7 +112,7 @@ impl Round {
 }
 
 impl Summary {
-    fn of_rounds(rounds: &[&Latencies]) -> Self {
+    pub(crate) fn of_rounds(rounds: &[&Latencies]) -> Self {
         let at = |quantile: f64| {
             let values = rounds.iter().map(|round| round.value_at_quantile(quantile) as f64);
             median(values.collect()).unwrap_or(0.0) as u64
@@ -140,12 +140,16 @@ impl Ratio {
             };
             side.rounds.iter().map(value).collect()
         };
-        let (server, floor) = (of(server), of(floor));
+        Self::of_rounds(&of(server), &of(floor))
+    }
+
+    /// Compares one figure round by round; `None` when a floor's round shows nothing.
+    pub(crate) fn of_rounds(server: &[f64], floor: &[f64]) -> Option<Self> {
         if floor.iter().any(|&value| value <= 0.0) {
             return None;
         }
         let ratios: Vec<f64> =
-            server.iter().zip(&floor).map(|(server, floor)| server / floor).collect();
+            server.iter().zip(floor).map(|(server, floor)| server / floor).collect();
         let changes = floor.windows(2).map(|pair| (pair[1] / pair[0] - 1.0).abs());
         Some(Self {
             lowest: ratios.iter().copied().reduce(f64::min)?,
@@ -157,7 +161,7 @@ impl Ratio {
 }
 
 /// The middle value, or the mean of the two in the middle.
-fn median(mut values: Vec<f64>) -> Option<f64> {
+pub(crate) fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;
     let upper = *values.get(middle)?;

@@ -3,11 +3,7 @@ use super::{Goal, Metric, Report, ScenarioReport, text};
 
 /// The report as lines of text.
 pub(crate) fn render(report: &Report) -> String {
-    let mut out = format!("{}\n", report.machine.summary());
-    for setting in &report.settings {
-        out.push_str(setting);
-        out.push('\n');
-    }
+    let mut out = report.header.lines();
     out.push('\n');
     out.push_str(&align(&rows(report)));
     let verdicts: Vec<String> = report.scenarios.iter().filter_map(verdict).collect();
@@ -132,7 +128,7 @@ fn none() -> String {
 }
 
 /// The median, and the spread over the rounds if there were several.
-fn ratio(ratio: Ratio) -> String {
+pub(crate) fn ratio(ratio: Ratio) -> String {
     let Ratio { median, lowest, highest, floor_noise } = ratio;
     match floor_noise {
         Some(_) => format!("{median:.3} ({lowest:.2}-{highest:.2})"),
@@ -141,7 +137,7 @@ fn ratio(ratio: Ratio) -> String {
 }
 
 /// The first column to the left, all others to the right.
-fn align(rows: &[Vec<String>]) -> String {
+pub(crate) fn align(rows: &[Vec<String>]) -> String {
     let columns = rows.first().map_or(0, Vec::len);
     let width = |column: usize| {
         rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max()

@@ -24,6 +24,16 @@ pub(crate) fn count(value: f64) -> String {
     grouped
 }
 
+/// A small number, three digits of it.
+pub(crate) fn small(value: f64) -> String {
+    match value {
+        0.0 => "0".to_owned(),
+        ..0.001 => "< 0.001".to_owned(),
+        ..1.0 => format!("{value:.3}"),
+        _ => three_digits(value),
+    }
+}
+
 /// A command line that a shell takes as it is.
 pub(crate) fn command(words: impl Iterator<Item = String>) -> String {
     let quoted: Vec<String> = words.map(|word| quote(&word)).collect();
@@ -65,6 +75,15 @@ mod tests {
             (2_000_000_000, "2.00 s"),
         ] {
             assert_eq!(time(nanoseconds), text);
+        }
+    }
+
+    #[test]
+    fn small_numbers_have_three_digits() {
+        for (value, text) in
+            [(0.0, "0"), (0.0001, "< 0.001"), (0.25, "0.250"), (1.5, "1.50"), (1000.0, "1000")]
+        {
+            assert_eq!(small(value), text);
         }
     }
 

@@ -1,6 +1,8 @@
 //! The program as its users meet it: its output, its exit codes, its signals.
 
 #[cfg(test)]
+mod bus;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod load;
@@ -8,6 +10,8 @@ mod load;
 mod program;
 #[cfg(test)]
 mod report;
+#[cfg(test)]
+mod scratch;
 #[cfg(test)]
 mod serve;
 #[cfg(test)]
@@ -19,10 +23,11 @@ use program::run;
 fn help_says_what_the_program_does_and_shows_examples() {
     let output = run(&["--help"]);
     output.assert_success();
-    for part in ["Usage:", "serve", "floor", "echo", "broadcast", "Examples:", "Exit code:"] {
+    for part in ["Usage:", "serve", "floor", "echo", "broadcast", "bus", "Examples:", "Exit code:"]
+    {
         assert!(output.stdout.contains(part), "{part}\n{}", output.stdout);
     }
-    for command in ["serve", "floor", "echo", "broadcast"] {
+    for command in ["serve", "floor", "echo", "broadcast", "bus"] {
         run(&[command, "--help"]).assert_success();
     }
     run(&["--version"]).assert_success();
@@ -48,6 +53,7 @@ fn wrong_arguments_exit_with_2() {
         &["echo", "--url", "ws://localhost", "-c", "60000", "-d", "60000"],
         &["echo", "--url", "ws://localhost", "-c", "60000", "-s", "1000000"],
         &["echo", "--url", "ws://localhost", "--raw"],
+        &["bus", "--rate", "1"],
     ] {
         let output = run(arguments);
         assert_eq!(output.code, Some(2), "{arguments:?}: {}", output.stderr);

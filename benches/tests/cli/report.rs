@@ -1,35 +1,9 @@
 //! The run without a command: its table, its JSON, its page.
 
-use std::fs;
-use std::path::PathBuf;
-
 use serde_json::Value;
 
 use super::program::run;
-
-/// A file of this test's own, removed at its end.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new(name: &str) -> Self {
-        let folder = env!("CARGO_TARGET_TMPDIR");
-        Self(PathBuf::from(folder).join(format!("{}-{name}", std::process::id())))
-    }
-
-    fn path(&self) -> &str {
-        self.0.to_str().unwrap()
-    }
-
-    fn read(&self) -> String {
-        fs::read_to_string(&self.0).unwrap()
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
-    }
-}
+use super::scratch::Scratch;
 
 const SCENARIOS: [&str; 5] =
     ["round-trip", "connections-100", "pipelined", "broadcast-100", "broadcast-1000"];

@@ -1,0 +1,107 @@
+//! The floor: the standard library's bounded channel to a plain thread, and from there through a
+//! plain TCP connection.
+
+use std::hint;
+use std::io::{self, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+
+use super::Setting;
+use super::publishers::Route;
+use super::socket::{self, Client};
+use super::tally::Tally;
+use crate::error::Error;
+use crate::idle::IdleMode;
+use crate::load::{Stamp, Target, Wire, pattern};
+use crate::worker::Worker;
+
+/// Events that the channel holds: as many as one of the engine's.
+const CAPACITY: usize = 65_536;
+/// A WebSocket message of the server's is this much longer than its payload: the floor carries as
+/// many bytes.
+const HEADER: usize = 2;
+/// Events that leave in one write: as many as the engine takes in one turn.
+const WRITE_MAX: usize = 1024;
+
+/// Starts a thread that tallies what the channel brings.
+pub(crate) fn to_thread(
+    mut tally: Tally,
+    setting: Setting,
+) -> Result<Route<SyncSender<Stamp>>, Error> {
+    let (sinks, receiver) = channel(setting.publishers);
+    let ((), worker) = Worker::start("channel", setting.consumer_cpu(), move |ready| {
+        // The receiver waits for exactly this.
+        let _ = ready.send(());
+        while let Some(stamp) = take(&receiver, setting.idle) {
+            tally.arrived(stamp);
+        }
+        Ok(tally)
+    })?;
+    Ok(Route { sinks, finish: Box::new(move || worker.join()), window: None })
+}
+
+/// Starts a thread that writes what the channel brings to a TCP connection, whose other end
+/// tallies it.
+pub(crate) fn to_socket(tally: Tally, setting: Setting) -> Result<Route<SyncSender<Stamp>>, Error> {
+    let cannot = || Error::system("cannot listen on 127.0.0.1:0");
+    let listener = TcpListener::bind("127.0.0.1:0").map_err(cannot())?;
+    let address = listener.local_addr().map_err(cannot())?;
+    let target = Target::embedded(Wire::Tcp, address);
+    let (sinks, receiver) = channel(setting.publishers);
+    let client = Client::start(target, socket::SIZE + HEADER, tally, setting.publisher_cpu())?;
+    let (stream, _) = listener.accept().map_err(Error::system("cannot accept a connection"))?;
+    let ((), worker) = Worker::start("channel", setting.consumer_cpu(), move |ready| {
+        // The receiver waits for exactly this.
+        let _ = ready.send(());
+        forward(&receiver, setting.idle, stream).map_err(Error::system("cannot send to a client"))
+    })?;
+    let finish = move || {
+        let stream = worker.join()?;
+        let tally = client.finish();
+        drop(stream);
+        tally
+    };
+    let window = socket::WINDOW / setting.publishers as u32;
+    Ok(Route { sinks, finish: Box::new(finish), window: Some(window) })
+}
+
+fn channel(publishers: usize) -> (Vec<SyncSender<Stamp>>, Receiver<Stamp>) {
+    let (sender, receiver) = sync_channel(CAPACITY);
+    (vec![sender; publishers], receiver)
+}
+
+/// The next event; `None` when all publishers are gone.
+fn take(receiver: &Receiver<Stamp>, idle: IdleMode) -> Option<Stamp> {
+    if idle != IdleMode::Busy {
+        return receiver.recv().ok();
+    }
+    loop {
+        match receiver.try_recv() {
+            Ok(stamp) => return Some(stamp),
+            Err(TryRecvError::Empty) => hint::spin_loop(),
+            Err(TryRecvError::Disconnected) => return None,
+        }
+    }
+}
+
+/// Writes one message for each event, in one call those that wait. Gives the connection back: its
+/// end is for the client to say.
+fn forward(
+    receiver: &Receiver<Stamp>,
+    idle: IdleMode,
+    mut stream: TcpStream,
+) -> io::Result<TcpStream> {
+    stream.set_nodelay(true)?;
+    let mut message = pattern(socket::SIZE + HEADER);
+    let mut bytes = Vec::with_capacity(WRITE_MAX * message.len());
+    while let Some(first) = take(receiver, idle) {
+        bytes.clear();
+        let waiting = receiver.try_iter().take(WRITE_MAX - 1);
+        for stamp in std::iter::once(first).chain(waiting) {
+            message[..Stamp::LEN].copy_from_slice(&stamp.to_bits().to_le_bytes());
+            bytes.extend_from_slice(&message);
+        }
+        stream.write_all(&bytes)?;
+    }
+    Ok(stream)
+}

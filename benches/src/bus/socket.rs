@@ -1,0 +1,124 @@
+//! From publishers through a handler, which broadcasts, to a client of the same machine.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use eventwire::{
+    CloseCode, Config, ConnectionId, Context, EventLoop, Publisher, ServerConfig, TopicId,
+    WebSocketHandler,
+};
+use mio::Events;
+
+use super::Setting;
+use super::publishers::Route;
+use super::tally::Tally;
+use crate::error::Error;
+use crate::load::{Links, ReadOutcome, Stamp, Target, Wire, pattern};
+use crate::worker::Worker;
+
+/// Payload bytes of each message.
+pub(crate) const SIZE: usize = 64;
+/// Events on their way, over all publishers: well below what may wait for one peer.
+pub(crate) const WINDOW: u32 = 8192;
+
+/// Starts a loop that broadcasts every event, and a client that tallies what it receives.
+pub(crate) fn start(tally: Tally, setting: Setting) -> Result<Route<Publisher<Stamp>>, Error> {
+    let ((address, sinks, handle), worker) =
+        Worker::start("loop", setting.consumer_cpu(), move |ready| {
+            let mut event_loop = EventLoop::new(Config::default().idle(setting.idle.engine()))?;
+            let topic = event_loop.topic("events")?;
+            let config = ServerConfig::default();
+            let listener = event_loop.listen("127.0.0.1:0", config, Hearer { topic })?;
+            let address = event_loop.local_addr(listener);
+            let mut payload = pattern(SIZE);
+            event_loop.on(move |stamp: &Stamp, cx: &mut Context<'_>, (): &mut ()| {
+                payload[..Stamp::LEN].copy_from_slice(&stamp.to_bits().to_le_bytes());
+                // One that is dropped is missed at the end.
+                cx.broadcast(topic, payload.as_slice());
+            });
+            let sinks: Vec<_> = (0..setting.publishers).map(|_| event_loop.publisher()).collect();
+            // The receiver waits for exactly this.
+            let _ = ready.send((address, sinks, event_loop.handle()));
+            event_loop.run(&mut ())?;
+            Ok(())
+        })?;
+    let address = address.expect("it listens since a moment ago");
+    let target = Target::embedded(Wire::WebSocket, address);
+    let client = Client::start(target, SIZE, tally, setting.publisher_cpu())?;
+    let finish = move || {
+        let tally = client.finish();
+        handle.stop();
+        worker.join().and(tally)
+    };
+    let window = WINDOW / setting.publishers as u32;
+    Ok(Route { sinks, finish: Box::new(finish), window: Some(window) })
+}
+
+/// Subscribes every connection.
+struct Hearer {
+    topic: TopicId,
+}
+
+impl<S> WebSocketHandler<S> for Hearer {
+    fn on_open(&mut self, conn: ConnectionId, cx: &mut Context<'_>, _: &mut S) {
+        if cx.subscribe(conn, self.topic).is_err() {
+            cx.close(conn, CloseCode::INTERNAL, "cannot subscribe");
+        }
+    }
+}
+
+/// A connection that only receives, on a thread of its own.
+#[derive(Debug)]
+pub(crate) struct Client {
+    worker: Worker<Tally>,
+    over: Arc<AtomicBool>,
+}
+
+/// How long the client waits until it looks whether it is over.
+const LOOK: Duration = Duration::from_millis(2);
+
+impl Client {
+    /// Connects, and tallies the messages of `size` bytes that come.
+    pub(crate) fn start(
+        target: Target,
+        size: usize,
+        mut tally: Tally,
+        cpu: Option<usize>,
+    ) -> Result<Self, Error> {
+        let over = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&over);
+        let ((), worker) = Worker::start("client", cpu, move |ready| {
+            let mut links = Links::open(&target, 1, size, 1)?;
+            // The receiver waits for exactly this.
+            let _ = ready.send(());
+            let mut events = Events::with_capacity(8);
+            while !seen.load(Ordering::Relaxed) {
+                links.wait(&mut events, LOOK)?;
+                if !events.is_empty() {
+                    read_all(&mut links, &mut tally)?;
+                }
+            }
+            links.close();
+            Ok(tally)
+        })?;
+        Ok(Self { worker, over })
+    }
+
+    /// Ends it: gives what came.
+    pub(crate) fn finish(self) -> Result<Tally, Error> {
+        self.over.store(true, Ordering::Relaxed);
+        self.worker.join()
+    }
+}
+
+fn read_all(links: &mut Links, tally: &mut Tally) -> Result<(), Error> {
+    let mut outcome = ReadOutcome::Full;
+    while outcome == ReadOutcome::Full {
+        outcome = links.read(0, |stamp| {
+            tally.arrived(stamp);
+            Ok(())
+        })?;
+    }
+    Ok(())
+}

@@ -1,0 +1,63 @@
+//! The event bus: its table, its JSON.
+
+use serde_json::Value;
+
+use super::program::run;
+use super::scratch::Scratch;
+
+/// Figures that cannot be otherwise, whatever the machine.
+fn assert_percentiles(latency: &Value) {
+    let values =
+        ["min", "p50", "p90", "p99", "p99.9", "max"].map(|name| latency[name].as_u64().unwrap());
+    assert!(values[0] > 0 && values.is_sorted(), "{latency}");
+    assert!(latency["count"].as_u64().unwrap() > 0, "{latency}");
+}
+
+#[test]
+fn the_bus_is_measured_on_every_way_beside_the_floor() {
+    let json = Scratch::new("bus.json");
+    let output = run(&["bus", "--quick", "--rate", "5000", "--json", json.path()]);
+    output.assert_success();
+    for part in [
+        "publish to an awake loop: ",
+        "events/s",
+        "p99.9",
+        "wakes/1,000",
+        "p50 ratio",
+        "5,000 events/s from each thread",
+        "handler, 1 thread, busy",
+        "socket, 4 threads, block",
+        "target at most 100 ns: ",
+        "target at most 1.00 µs: ",
+        "target at least 1,000,000: ",
+        "uncertain: a single round",
+    ] {
+        assert!(output.stdout.contains(part), "{part}\n{}", output.stdout);
+    }
+    let report: Value = serde_json::from_str(&json.read()).unwrap();
+    assert!(report["publish"]["engine"]["mean_ns"].as_f64().unwrap() > 0.0, "{report}");
+    let routes = report["routes"].as_array().unwrap();
+    let mut settings = Vec::new();
+    for route in routes {
+        for side in ["engine", "floor"] {
+            assert_percentiles(&route[side]["latency_ns"]);
+            assert!(route[side]["events"].as_u64().unwrap() > 0, "{route}");
+        }
+        let (way, idle) = (route["way"].as_str().unwrap(), route["idle"].as_str().unwrap());
+        settings.push((way, route["publishers"].as_u64().unwrap(), idle));
+    }
+    for way in ["handler", "socket"] {
+        for publishers in [1, 4] {
+            for idle in ["busy", "block"] {
+                assert!(settings.contains(&(way, publishers, idle)), "{settings:?}");
+            }
+        }
+    }
+    assert!(report["targets"].as_array().unwrap().len() >= 4, "{report}");
+}
+
+#[test]
+fn files_that_cannot_be_written_are_told_before_anything_is_measured() {
+    let output = run(&["bus", "--quick", "--json", "/no/such/folder/report.json"]);
+    output.assert_failure("cannot write /no/such/folder/report.json");
+}
