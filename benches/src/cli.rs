@@ -43,6 +43,8 @@ Examples:
       One publisher, 1,000 receivers
   eventwire-bench bus --rate 20000
       Events from threads to a handler and to a client, latency at 20,000 events/s a thread
+  eventwire-bench bystander -c 1000
+      Round trips of one connection while 1,000 others are broadcast to
 
 Latencies are percentiles of an HDR histogram; none is an average of percentiles.
 Exit code: 0 when the run was complete, 1 when it failed, 2 for wrong arguments.";
@@ -83,6 +85,12 @@ is charged with all that it kept waiting.")]
     /// bounded channel to a plain thread (the floor), measured in turns with it. Checks that no
     /// event is lost and that each thread's come in order. It takes less than a minute.
     Bus(BusArgs),
+    /// Measure what broadcasts to many cost a connection that has nothing to do with them
+    ///
+    /// One connection measures round trips while everybody else's topic is broadcast to again and
+    /// again, and while it is not, in turns. Checks that every subscriber gets every broadcast in
+    /// order. Both ends of all connections are in this program.
+    Bystander(BystanderArgs),
 }
 
 #[derive(Args, Debug)]
@@ -134,6 +142,32 @@ pub(crate) struct BusArgs {
 }
 
 impl BusArgs {
+    pub(crate) fn files(&self) -> FileArgs {
+        FileArgs { json: self.json.clone(), html: None }
+    }
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct BystanderArgs {
+    /// Connections that are broadcast to; fewer if there may not be as many open files
+    #[arg(short = 'c', long, default_value = "10000", value_name = "N")]
+    #[arg(value_parser = parse_connections)]
+    pub(crate) subscribers: usize,
+    /// Payload bytes of each broadcast
+    #[arg(short, long, default_value = "128", value_name = "BYTES", value_parser = parse_broadcast)]
+    pub(crate) size: usize,
+    /// What the server does while nothing is ready
+    #[arg(long, value_enum, default_value = "adaptive", value_name = "MODE")]
+    pub(crate) idle: IdleMode,
+    /// Write the figures to FILE as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Measure for moments only: shows that everything works, not how fast
+    #[arg(long, hide = true)]
+    pub(crate) quick: bool,
+}
+
+impl BystanderArgs {
     pub(crate) fn files(&self) -> FileArgs {
         FileArgs { json: self.json.clone(), html: None }
     }
@@ -316,6 +350,11 @@ fn parse_size(text: &str) -> Result<usize, String> {
     parse_integer(text, 0..=1 << 26)
 }
 
+/// Room for the stamp, and short enough for some of them to wait in a topic's backlog.
+fn parse_broadcast(text: &str) -> Result<usize, String> {
+    parse_integer(text, 8..=65_536)
+}
+
 fn parse_max_message(text: &str) -> Result<usize, String> {
     parse_integer(text, 1..=1 << 30)
 }
@@ -404,6 +443,8 @@ mod tests {
             "--quick echo",
             "bus --rate 0",
             "bus --idle busy",
+            "bystander -c 0",
+            "bystander -s 7",
         ] {
             let words = ["eventwire-bench"].into_iter().chain(arguments.split(' '));
             assert!(Cli::try_parse_from(words).is_err(), "{arguments}");

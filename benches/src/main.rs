@@ -1,6 +1,7 @@
 //! The benchmark of eventwire: `eventwire-bench --help` says what it does.
 
 mod bus;
+mod bystander;
 mod cli;
 mod error;
 mod floor;
@@ -52,6 +53,10 @@ fn run(cli: Cli) -> Result<(), Error> {
         Some(Command::Bus(args)) => {
             let files = Files::create(&args.files())?;
             files.publish(&bus::run(&args)?)
+        }
+        Some(Command::Bystander(args)) => {
+            let files = Files::create(&args.files())?;
+            files.publish(&bystander::run(&args)?)
         }
         Some(Command::Echo(args)) => measure(&args.load(), args.load.cpu, &args.load.files),
         Some(Command::Broadcast(args)) => measure(&args.load(), args.load.cpu, &args.load.files),

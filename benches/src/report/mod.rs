@@ -1,6 +1,7 @@
 //! What a run showed: computed here, written as a table, as JSON and as a page.
 
 pub(crate) mod bus;
+pub(crate) mod bystander;
 mod curve;
 mod html;
 mod plot;

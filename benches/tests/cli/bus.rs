@@ -1,4 +1,4 @@
-//! The event bus: its table, its JSON.
+//! The event bus and the bystander: their tables, their JSON.
 
 use serde_json::Value;
 
@@ -57,7 +57,27 @@ fn the_bus_is_measured_on_every_way_beside_the_floor() {
 }
 
 #[test]
+fn the_bystander_is_measured_with_and_without_broadcasts() {
+    for idle in ["block", "adaptive", "busy"] {
+        let json = Scratch::new(&format!("bystander-{idle}.json"));
+        let arguments = ["bystander", "--quick", "-c", "300", "-s", "20", "--idle", idle];
+        let output = run(&[&arguments[..], &["--json", json.path()]].concat());
+        output.assert_success();
+        for part in ["300 subscribers", "without broadcasts", "during broadcasts", "256 of them"] {
+            assert!(output.stdout.contains(part), "{part}\n{}", output.stdout);
+        }
+        let report: Value = serde_json::from_str(&json.read()).unwrap();
+        assert_eq!(report["subscribers"], 300);
+        assert_percentiles(&report["without_broadcasts_ns"]);
+        assert_percentiles(&report["during_broadcasts_ns"]);
+        assert!(report["broadcasts"]["deliveries_per_second"].as_f64().unwrap() > 0.0, "{report}");
+    }
+}
+
+#[test]
 fn files_that_cannot_be_written_are_told_before_anything_is_measured() {
-    let output = run(&["bus", "--quick", "--json", "/no/such/folder/report.json"]);
-    output.assert_failure("cannot write /no/such/folder/report.json");
+    for command in ["bus", "bystander"] {
+        let output = run(&[command, "--quick", "--json", "/no/such/folder/report.json"]);
+        output.assert_failure("cannot write /no/such/folder/report.json");
+    }
 }

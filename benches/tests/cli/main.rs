@@ -23,11 +23,20 @@ use program::run;
 fn help_says_what_the_program_does_and_shows_examples() {
     let output = run(&["--help"]);
     output.assert_success();
-    for part in ["Usage:", "serve", "floor", "echo", "broadcast", "bus", "Examples:", "Exit code:"]
-    {
+    for part in [
+        "Usage:",
+        "serve",
+        "floor",
+        "echo",
+        "broadcast",
+        "bus",
+        "bystander",
+        "Examples:",
+        "Exit code:",
+    ] {
         assert!(output.stdout.contains(part), "{part}\n{}", output.stdout);
     }
-    for command in ["serve", "floor", "echo", "broadcast", "bus"] {
+    for command in ["serve", "floor", "echo", "broadcast", "bus", "bystander"] {
         run(&[command, "--help"]).assert_success();
     }
     run(&["--version"]).assert_success();
@@ -54,6 +63,7 @@ fn wrong_arguments_exit_with_2() {
         &["echo", "--url", "ws://localhost", "-c", "60000", "-s", "1000000"],
         &["echo", "--url", "ws://localhost", "--raw"],
         &["bus", "--rate", "1"],
+        &["bystander", "-c", "0"],
     ] {
         let output = run(arguments);
         assert_eq!(output.code, Some(2), "{arguments:?}: {}", output.stderr);

@@ -1,0 +1,233 @@
+//! What broadcasts to many cost a connection that has nothing to do with them: its round trips
+//! while they go on, and while they do not, in turns.
+
+mod crowd;
+mod server;
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use eventwire::Publisher;
+use indicatif::ProgressBar;
+use mio::Events;
+
+use crate::cli::BystanderArgs;
+use crate::error::Error;
+use crate::load::{Fault, Latencies, Links, Stamp, no_latencies};
+use crate::machine::{self, CpuPair, CpuUse, Interference, ThreadCpu};
+use crate::progress_bar;
+use crate::report::bystander::BystanderReport;
+
+use crowd::Crowd;
+use server::{Access, Server};
+
+/// How everything runs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Timing {
+    pub(crate) rounds: usize,
+    pub(crate) quiet: Duration,
+    pub(crate) broadcasting: Duration,
+}
+
+const FULL: Timing = Timing {
+    rounds: 5,
+    quiet: Duration::from_millis(500),
+    broadcasting: Duration::from_millis(1500),
+};
+const QUICK: Timing =
+    Timing { rounds: 1, quiet: Duration::from_millis(20), broadcasting: Duration::from_millis(60) };
+
+/// What one round showed.
+#[derive(Clone, Debug)]
+pub(crate) struct Round {
+    /// Round trips without broadcasts.
+    pub(crate) quiet: Latencies,
+    /// Round trips during broadcasts.
+    pub(crate) during: Latencies,
+    /// How long broadcasts went on.
+    pub(crate) time: Duration,
+    /// Messages that subscribers received in that time.
+    pub(crate) deliveries: u64,
+    /// CPU time of the loop in that time.
+    pub(crate) loop_cpu: Option<Duration>,
+}
+
+/// Payload bytes of the bystander's messages.
+pub(crate) const ECHO_SIZE: usize = 128;
+/// Open files besides both ends of all subscribers' connections.
+const OTHER_FILES: usize = 192;
+/// Broadcasts on their way, so that the loop always has one to go on with.
+const AHEAD: u64 = 4;
+/// A server that owes something and sends nothing for this long has failed.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Measures everything.
+pub(crate) fn run(args: &BystanderArgs) -> Result<BystanderReport, Error> {
+    let timing = if args.quick { QUICK } else { FULL };
+    let cpus = CpuPair::pick();
+    let subscribers = affordable(args.subscribers)?;
+    let bar = progress_bar((1 + timing.rounds) as u64);
+    let (server, access) = Server::start(args.size, args.idle, cpus.map(|cpus| cpus.server))?;
+    let (before, bar) = (CpuUse::now(), &bar);
+    // On a thread of its own, so that only that one is bound to a CPU.
+    let rounds = thread::scope(|scope| {
+        let load = scope.spawn(move || -> Result<Vec<Round>, Error> {
+            cpus.map_or(Ok(()), |cpus| machine::pin(cpus.load))?;
+            Bystander::connect(access, args.size, subscribers, cpus.is_some())?.run(timing, bar)
+        });
+        load.join().unwrap_or(Err(Error::Thread("load")))
+    });
+    let interference = CpuUse::now().zip(before).map(|(now, then)| now.interference_since(then));
+    bar.finish_and_clear();
+    // If the server failed, that is why the load did.
+    server.stop()?;
+    let mut report = BystanderReport::new(args, cpus, timing, subscribers);
+    report.set(&rounds?);
+    if let Some(note) = interference.and_then(Interference::doubts) {
+        report.note(note);
+    }
+    Ok(report)
+}
+
+/// As many connections as wanted, or as may be open with both ends in this process.
+fn affordable(wanted: usize) -> Result<usize, Error> {
+    let files = machine::raise_file_limit((wanted * 2 + OTHER_FILES) as u64);
+    let files = usize::try_from(files).unwrap_or(usize::MAX);
+    match wanted.min(files.saturating_sub(OTHER_FILES) / 2) {
+        0 => Err(Error::Settings(format!("the limit of {files} open files leaves no room"))),
+        subscribers => Ok(subscribers),
+    }
+}
+
+/// The connection that measures, and everybody else's; one thread looks after both, so that
+/// reading what is broadcast is never in a round trip.
+struct Bystander {
+    links: Links,
+    events: Events,
+    sent: u32,
+    /// How long to wait for an echo until looking again.
+    timeout: Duration,
+    crowd: Crowd,
+    shouts: Publisher<Stamp>,
+    /// Broadcasts asked for.
+    shouted: u64,
+    server_cpu: ThreadCpu,
+}
+
+impl Bystander {
+    fn connect(access: Access, size: usize, subscribers: usize, spin: bool) -> Result<Self, Error> {
+        let crowd = Crowd::connect(&access.crowd, subscribers, size)?;
+        Ok(Self {
+            links: Links::open(&access.echo, 1, ECHO_SIZE, 1)?,
+            events: Events::with_capacity(8),
+            sent: 0,
+            timeout: if spin { Duration::ZERO } else { Duration::from_millis(1) },
+            crowd,
+            shouts: access.shouts,
+            shouted: 0,
+            server_cpu: access.cpu,
+        })
+    }
+
+    fn run(mut self, timing: Timing, bar: &ProgressBar) -> Result<Vec<Round>, Error> {
+        bar.inc(1);
+        let mut rounds = Vec::with_capacity(timing.rounds);
+        for _ in 0..timing.rounds {
+            let quiet = self.without_broadcasts(timing.quiet)?;
+            rounds.push(self.during_broadcasts(quiet, timing.broadcasting)?);
+            bar.inc(1);
+        }
+        self.links.close();
+        self.crowd.close();
+        Ok(rounds)
+    }
+
+    fn without_broadcasts(&mut self, time: Duration) -> Result<Latencies, Error> {
+        self.round_trip()?;
+        let mut latencies = no_latencies();
+        let start = Instant::now();
+        loop {
+            latencies.saturating_record(self.round_trip()?.as_nanos() as u64);
+            if start.elapsed() > time {
+                return Ok(latencies);
+            }
+        }
+    }
+
+    fn during_broadcasts(&mut self, quiet: Latencies, time: Duration) -> Result<Round, Error> {
+        let mut during = no_latencies();
+        let (cpu, start) = (self.server_cpu.time(), Instant::now());
+        let delivered = self.crowd.delivered();
+        loop {
+            while self.owed() < AHEAD * self.crowd.len() {
+                self.shout()?;
+            }
+            // Subscribers are owed something until they read.
+            during.saturating_record(self.round_trip()?.as_nanos() as u64);
+            if start.elapsed() > time {
+                break;
+            }
+            self.crowd.read()?;
+        }
+        self.settle()?;
+        let (time, now) = (start.elapsed(), self.server_cpu.time());
+        let deliveries = self.crowd.delivered() - delivered;
+        let loop_cpu = now.zip(cpu).map(|(now, then)| now.saturating_sub(then));
+        Ok(Round { quiet, during, time, deliveries, loop_cpu })
+    }
+
+    /// Messages that were broadcast and not received yet, over all subscribers.
+    fn owed(&self) -> u64 {
+        self.shouted * self.crowd.len() - self.crowd.delivered()
+    }
+
+    fn shout(&mut self) -> Result<(), Error> {
+        let shout = Stamp { sender: 0, sequence: self.shouted as u32 };
+        self.shouts.publish(shout).map_err(|refused| Error::Events(refused.to_string()))?;
+        self.shouted += 1;
+        Ok(())
+    }
+
+    /// Sends a message and waits until it is back.
+    fn round_trip(&mut self) -> Result<Duration, Error> {
+        let expected = Stamp { sender: 0, sequence: self.sent };
+        self.sent = self.sent.wrapping_add(1);
+        let start = Instant::now();
+        if self.links.send(0, expected, 1)? == 0 {
+            return Err(Error::Connection { index: 0, fault: Fault::Unasked });
+        }
+        loop {
+            self.links.wait(&mut self.events, self.timeout)?;
+            let mut arrived = false;
+            if !self.events.is_empty() {
+                self.links.read(0, |received| {
+                    arrived = true;
+                    match received == expected {
+                        true => Ok(()),
+                        false => Err(Fault::WrongMessage { expected, received }),
+                    }
+                })?;
+            }
+            let time = start.elapsed();
+            if arrived {
+                return Ok(time);
+            }
+            if time > PATIENCE {
+                return Err(Error::Stalled { outstanding: 1, seconds: time.as_secs() });
+            }
+        }
+    }
+
+    /// Waits until everybody has received everything.
+    fn settle(&mut self) -> Result<(), Error> {
+        let start = Instant::now();
+        while self.owed() > 0 {
+            self.crowd.read()?;
+            let time = start.elapsed();
+            if time > PATIENCE {
+                return Err(Error::Stalled { outstanding: self.owed(), seconds: time.as_secs() });
+            }
+        }
+        Ok(())
+    }
+}

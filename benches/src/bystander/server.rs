@@ -1,0 +1,99 @@
+//! A loop that echoes on one port, and broadcasts to everybody who connects to another.
+
+use eventwire::{
+    CloseCode, Config, ConnectionId, Context, EventLoop, ListenerId, LoopHandle, Message,
+    Publisher, ServerConfig, TopicId, WebSocketHandler,
+};
+
+use crate::error::Error;
+use crate::idle::IdleMode;
+use crate::load::{Stamp, Target, Wire, pattern};
+use crate::machine::ThreadCpu;
+use crate::worker::Worker;
+
+/// The loop on its thread.
+#[derive(Debug)]
+pub(crate) struct Server {
+    worker: Worker<()>,
+    handle: LoopHandle,
+}
+
+/// What the load needs of it.
+#[derive(Debug)]
+pub(crate) struct Access {
+    /// The bystander's port.
+    pub(crate) echo: Target,
+    /// Everybody else's.
+    pub(crate) crowd: Target,
+    /// Asks for broadcasts; the stamp is the one that they carry.
+    pub(crate) shouts: Publisher<Stamp>,
+    pub(crate) cpu: ThreadCpu,
+}
+
+impl Server {
+    pub(crate) fn start(
+        size: usize,
+        idle: IdleMode,
+        cpu: Option<usize>,
+    ) -> Result<(Self, Access), Error> {
+        let ((access, handle), worker) = Worker::start("server", cpu, move |ready| {
+            let mut event_loop = EventLoop::new(Config::default().idle(idle.engine()))?;
+            let topic = event_loop.topic("crowd")?;
+            let config = ServerConfig::default();
+            let echo = event_loop.listen("127.0.0.1:0", config.clone(), Echo)?;
+            let crowd = event_loop.listen("127.0.0.1:0", config, Crowd { topic })?;
+            let mut payload = pattern(size);
+            event_loop.on(move |shout: &Stamp, cx: &mut Context<'_>, (): &mut ()| {
+                payload[..Stamp::LEN].copy_from_slice(&shout.to_bits().to_le_bytes());
+                // One that is dropped is missed at the end.
+                cx.broadcast(topic, payload.as_slice());
+            });
+            let (echo, crowd) = (target(&event_loop, echo), target(&event_loop, crowd));
+            let (shouts, cpu) = (event_loop.publisher(), ThreadCpu::current());
+            // The receiver waits for exactly this.
+            let _ = ready.send((Access { echo, crowd, shouts, cpu }, event_loop.handle()));
+            event_loop.run(&mut ())?;
+            Ok(())
+        })?;
+        Ok((Self { worker, handle }, access))
+    }
+
+    /// Ends the loop, and tells how that ended.
+    pub(crate) fn stop(self) -> Result<(), Error> {
+        self.handle.stop();
+        self.worker.join()
+    }
+}
+
+fn target(event_loop: &EventLoop<()>, listener: ListenerId) -> Target {
+    let address = event_loop.local_addr(listener).expect("it listens since a moment ago");
+    Target::embedded(Wire::WebSocket, address)
+}
+
+/// Sends every message back.
+struct Echo;
+
+impl WebSocketHandler<()> for Echo {
+    fn on_message(
+        &mut self,
+        conn: ConnectionId,
+        message: Message<'_>,
+        cx: &mut Context<'_>,
+        (): &mut (),
+    ) {
+        cx.send(conn, message);
+    }
+}
+
+/// Subscribes everybody.
+struct Crowd {
+    topic: TopicId,
+}
+
+impl WebSocketHandler<()> for Crowd {
+    fn on_open(&mut self, conn: ConnectionId, cx: &mut Context<'_>, (): &mut ()) {
+        if cx.subscribe(conn, self.topic).is_err() {
+            cx.close(conn, CloseCode::INTERNAL, "cannot subscribe");
+        }
+    }
+}
