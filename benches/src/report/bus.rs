@@ -69,6 +69,8 @@ struct Side {
     late_ns: Summary,
     /// Every event that was published, and that arrived.
     events: u64,
+    /// Calls of `write` by the publishing threads for all of these.
+    writes: Option<u64>,
     rounds: Vec<SideRound>,
 }
 
@@ -269,12 +271,16 @@ impl Side {
         let latency: Vec<&Latencies> = rounds.iter().map(|round| &round.paced.latency).collect();
         let late: Vec<&Latencies> = rounds.iter().map(|round| &round.paced.late).collect();
         let events = rounds.iter().map(|round| round.flood.sent.events + round.paced.sent.events);
+        let writes = rounds.iter().map(|round| {
+            round.flood.sent.writes.zip(round.paced.sent.writes).map(|(flood, paced)| flood + paced)
+        });
         let rates = rounds.iter().map(|round| round.flood.events_per_second).collect();
         Self {
             events_per_second: median(rates).unwrap_or(0.0),
             latency_ns: Summary::of_rounds(&latency),
             late_ns: Summary::of_rounds(&late),
             events: events.sum(),
+            writes: writes.sum(),
             rounds: rounds.iter().map(SideRound::of).collect(),
         }
     }
@@ -307,7 +313,8 @@ impl Printable for BusReport {
         if let Some(CostReport { engine, floor, ratio: compared }) = &self.publish {
             let compared = compared.map_or_else(String::new, |one| format!(", {}", ratio(one)));
             out.push_str(&format!(
-                "\npublish to an awake loop: {:.1} ns, median of batches {:.1} ns; floor {:.1} ns{compared}\n",
+                "\npublish to an awake loop: {:.1} ns, median of batches {:.1} ns; \
+                 floor {:.1} ns{compared}\n",
                 engine.mean_ns, engine.median_ns, floor.mean_ns
             ));
         }

@@ -64,13 +64,14 @@ impl BystanderReport {
         let settings = vec![
             place,
             format!(
-                "{} subscribers, broadcasts of {} B one after the other; round trips of {ECHO_SIZE} \
-                 B on another connection, between which the subscribers read",
+                "{} subscribers, broadcasts of {} B one after the other; round trips of \
+                 {ECHO_SIZE} B on another connection, between which the subscribers read",
                 text::count(subscribers as f64),
                 args.size
             ),
             format!(
-                "{} round{plural} of {:?} without and {:?} with broadcasts; medians over the rounds",
+                "{} round{plural} of {:?} without and {:?} with broadcasts; medians over the \
+                 rounds",
                 timing.rounds, timing.quiet, timing.broadcasting
             ),
         ];
