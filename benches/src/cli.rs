@@ -42,7 +42,7 @@ Examples:
   eventwire-bench broadcast --url ws://127.0.0.1:9002 -c 1000 -s 128 -t 10
       One publisher, 1,000 receivers
   eventwire-bench bus --rate 20000
-      Events from threads to a handler and to a client, latency at 20,000 events/s a thread
+      Events from threads to other threads and to a client, latency at 20,000/s each
   eventwire-bench bystander -c 1000
       Round trips of one connection while 1,000 others are broadcast to
 
@@ -77,7 +77,7 @@ is charged with all that it kept waiting.")]
     /// The server sends each message to all its connections; whether to the publisher too does
     /// not matter. Reports the latency to each receiver and to the last one of each message.
     Broadcast(BroadcastArgs),
-    /// Measure the event bus: from publishing threads to a handler, and on to a client
+    /// Measure the event bus: from threads to a handler, a subscriber's thread and a client
     ///
     /// One, two and four threads publish to a loop that never sleeps and to one that sleeps at
     /// once: as fast as events are taken, and at a fixed rate, with latency counted from the time

@@ -1,5 +1,5 @@
-//! The floor: the standard library's bounded channel to a plain thread, and from there through a
-//! plain TCP connection.
+//! The floor: the standard library's bounded channel to a plain thread, and from there through
+//! another to a second thread, or through a plain TCP connection.
 
 use std::hint;
 use std::io::{self, Write};
@@ -7,7 +7,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 
 use super::Setting;
-use super::publishers::Route;
+use super::publishers::{Route, WINDOW};
 use super::socket::{self, Client};
 use super::tally::Tally;
 use crate::error::Error;
@@ -40,6 +40,38 @@ pub(crate) fn to_thread(
     Ok(Route { sinks, finish: Box::new(move || worker.join()), window: None })
 }
 
+/// Starts a thread that passes on what the channel brings to a second thread, which waits for each
+/// event and tallies it.
+pub(crate) fn to_second_thread(
+    mut tally: Tally,
+    setting: Setting,
+) -> Result<Route<SyncSender<Stamp>>, Error> {
+    let (sinks, receiver) = channel(setting.publishers);
+    let (onward, last) = sync_channel(CAPACITY);
+    let ((), second) = Worker::start("subscriber", setting.publisher_cpu(), move |ready| {
+        // The receiver waits for exactly this.
+        let _ = ready.send(());
+        last.into_iter().for_each(|stamp| tally.arrived(stamp));
+        Ok(tally)
+    })?;
+    let ((), first) = Worker::start("channel", setting.consumer_cpu(), move |ready| {
+        // The receiver waits for exactly this.
+        let _ = ready.send(());
+        while let Some(stamp) = take(&receiver, setting.idle) {
+            if onward.send(stamp).is_err() {
+                break;
+            }
+        }
+        Ok(())
+    })?;
+    let finish = move || {
+        first.join()?;
+        second.join()
+    };
+    let window = WINDOW / setting.publishers as u32;
+    Ok(Route { sinks, finish: Box::new(finish), window: Some(window) })
+}
+
 /// Starts a thread that writes what the channel brings to a TCP connection, whose other end
 /// tallies it.
 pub(crate) fn to_socket(tally: Tally, setting: Setting) -> Result<Route<SyncSender<Stamp>>, Error> {
@@ -61,7 +93,7 @@ pub(crate) fn to_socket(tally: Tally, setting: Setting) -> Result<Route<SyncSend
         drop(stream);
         tally
     };
-    let window = socket::WINDOW / setting.publishers as u32;
+    let window = WINDOW / setting.publishers as u32;
     Ok(Route { sinks, finish: Box::new(finish), window: Some(window) })
 }
 

@@ -9,6 +9,7 @@ mod cost;
 mod handler;
 mod publishers;
 mod socket;
+mod subscriber;
 mod tally;
 
 use std::time::Duration;
@@ -34,6 +35,9 @@ use tally::{Pace, Tally};
 pub(crate) enum Way {
     /// To a handler on the loop; the floor: to the thread that takes from the channel.
     Handler,
+    /// Through the loop to a subscriber's thread; the floor: through the thread, which passes it on
+    /// through a second channel.
+    Subscriber,
     /// Through a handler, which broadcasts it, to a client; the floor: through the thread, which
     /// writes it to a TCP connection.
     Socket,
@@ -77,9 +81,9 @@ pub(crate) struct Timing {
 
 const FULL: Timing = Timing {
     rounds: 5,
-    warm_up: Duration::from_millis(20),
-    flood: Duration::from_millis(80),
-    paced: Duration::from_millis(140),
+    warm_up: Duration::from_millis(15),
+    flood: Duration::from_millis(70),
+    paced: Duration::from_millis(120),
     cost: Duration::from_millis(100),
 };
 const QUICK: Timing = Timing {
@@ -91,7 +95,8 @@ const QUICK: Timing = Timing {
 };
 
 /// How many threads publish, by the way that the events take.
-const PUBLISHERS: [(Way, &[usize]); 2] = [(Way::Handler, &[1, 2, 4]), (Way::Socket, &[1, 4])];
+const PUBLISHERS: [(Way, &[usize]); 3] =
+    [(Way::Handler, &[1, 2, 4]), (Way::Subscriber, &[1, 4]), (Way::Socket, &[1, 4])];
 
 /// Measures everything.
 pub(crate) fn run(args: &BusArgs) -> Result<BusReport, Error> {
@@ -154,6 +159,7 @@ impl Setting {
     pub(crate) fn title(self) -> String {
         let way = match self.way {
             Way::Handler => "handler",
+            Way::Subscriber => "subscriber",
             Way::Socket => "socket",
         };
         let plural = if self.publishers == 1 { "" } else { "s" };
@@ -169,16 +175,18 @@ impl Setting {
     }
 
     fn place(self) -> Place {
-        let beside_client = self.way == Way::Socket;
-        let alone = self.cpus.is_some() && self.publishers == 1 && !beside_client;
-        Place { cpu: self.publisher_cpu(), alone, yields: beside_client }
+        let shared = self.way != Way::Handler;
+        let alone = self.cpus.is_some() && self.publishers == 1 && !shared;
+        Place { cpu: self.publisher_cpu(), alone, yields: shared }
     }
 
     fn round(self, timing: Timing, rate: f64, side: Side) -> Result<Round, Error> {
         match (self.way, side) {
             (Way::Handler, Side::Engine) => self.measure(handler::start, timing, rate),
+            (Way::Subscriber, Side::Engine) => self.measure(subscriber::start, timing, rate),
             (Way::Socket, Side::Engine) => self.measure(socket::start, timing, rate),
             (Way::Handler, Side::Floor) => self.measure(channel::to_thread, timing, rate),
+            (Way::Subscriber, Side::Floor) => self.measure(channel::to_second_thread, timing, rate),
             (Way::Socket, Side::Floor) => self.measure(channel::to_socket, timing, rate),
         }
     }

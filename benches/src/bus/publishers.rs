@@ -97,6 +97,9 @@ pub(crate) struct Sent {
     pub(crate) writes: Option<u64>,
 }
 
+/// Events that may be on their way over all publishers, where what follows the loop must never
+/// fall behind by more than it may.
+pub(crate) const WINDOW: u32 = 8192;
 /// Events between two looks at the end.
 const BATCH: u32 = 64;
 /// The time that everything has to start before the first event is due.

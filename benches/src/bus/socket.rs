@@ -11,7 +11,7 @@ use eventwire::{
 use mio::Events;
 
 use super::Setting;
-use super::publishers::Route;
+use super::publishers::{Route, WINDOW};
 use super::tally::Tally;
 use crate::error::Error;
 use crate::load::{Links, ReadOutcome, Stamp, Target, Wire, pattern};
@@ -19,8 +19,6 @@ use crate::worker::Worker;
 
 /// Payload bytes of each message.
 pub(crate) const SIZE: usize = 64;
-/// Events on their way, over all publishers: well below what may wait for one peer.
-pub(crate) const WINDOW: u32 = 8192;
 
 /// Starts a loop that broadcasts every event, and a client that tallies what it receives.
 pub(crate) fn start(tally: Tally, setting: Setting) -> Result<Route<Publisher<Stamp>>, Error> {

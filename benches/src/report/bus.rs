@@ -89,8 +89,8 @@ impl BusReport {
     pub(crate) fn new(cpus: Option<CpuPair>, timing: Timing, rate: f64) -> Self {
         let place = match cpus {
             Some(cpus) => format!(
-                "loop, or the floor's thread, on CPU {}; publishing threads, and the client, which \
-                 they let go first, on CPU {}",
+                "loop, or the floor's thread, on CPU {}; publishing threads on CPU {}, and the \
+                 subscriber or the client, which sleeps while nothing comes and goes before them",
                 cpus.server, cpus.load
             ),
             None => "everything on one CPU".to_owned(),
@@ -113,8 +113,8 @@ impl BusReport {
             "wakes/1,000: writes to the loop's eventfd, counted by the kernel, for each 1,000 \
              events, published as fast as they are taken and at the rate"
                 .to_owned(),
-            "floor: std's sync_channel to a plain thread, and from there over TCP, in turns with \
-             the engine; medians over the rounds"
+            "floor: std's sync_channel to a plain thread, and from there through another or over \
+             TCP, in turns with the engine; medians over the rounds"
                 .to_owned(),
         ];
         Self {

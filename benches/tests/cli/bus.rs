@@ -26,6 +26,7 @@ fn the_bus_is_measured_on_every_way_beside_the_floor() {
         "p50 ratio",
         "5,000 events/s from each thread",
         "handler, 1 thread, busy",
+        "subscriber, 1 thread, block",
         "socket, 4 threads, block",
         "target at most 100 ns: ",
         "target at most 1.00 µs: ",
@@ -46,7 +47,7 @@ fn the_bus_is_measured_on_every_way_beside_the_floor() {
         let (way, idle) = (route["way"].as_str().unwrap(), route["idle"].as_str().unwrap());
         settings.push((way, route["publishers"].as_u64().unwrap(), idle));
     }
-    for way in ["handler", "socket"] {
+    for way in ["handler", "subscriber", "socket"] {
         for publishers in [1, 4] {
             for idle in ["busy", "block"] {
                 assert!(settings.contains(&(way, publishers, idle)), "{settings:?}");
