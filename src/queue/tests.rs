@@ -140,23 +140,21 @@ fn what_was_accepted_before_the_close_is_counted_and_the_rest_is_given_back() {
 }
 
 #[test]
-fn a_publisher_that_comes_and_goes_leaves_its_events_and_no_lane() {
+fn publishers_that_come_and_go_leave_their_events_and_no_lane() {
     loom::model(|| {
         let world = World::default();
         let mut receiver = Inbox::with_capacity(2);
-        let publishers = [10, 20].map(|publisher| {
-            let (world, inbox) = (world.clone(), Arc::clone(receiver.inbox()));
-            thread::spawn(move || {
+        let (publishers, inbox) = (world.clone(), Arc::clone(receiver.inbox()));
+        let publishing = thread::spawn(move || {
+            for number in [11, 21] {
                 let sender = LaneSender::new(&inbox);
-                assert!(world.publish(&sender, publisher + 1).is_ok());
-            })
+                assert!(publishers.publish(&sender, number).is_ok());
+            }
         });
         let mut handled = world.handle(&mut receiver, 2);
         handled.sort_unstable();
         assert_eq!(handled, [11, 21]);
-        for publisher in publishers {
-            publisher.join().unwrap();
-        }
+        publishing.join().unwrap();
         assert_eq!(receiver.take(), None);
         assert_eq!(receiver.lanes(), 0);
         assert!(!receiver.has_events());
