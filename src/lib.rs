@@ -148,9 +148,9 @@
 //! # Ok::<(), eventwire::Error>(())
 //! ```
 //!
-//! Threads receive events through a [`Subscriber`], each a clone of every event of its type, whether
-//! it came from a thread, a handler or a timer. The loop never waits for them; its [`OverflowPolicy`]
-//! says what becomes of events that a slow one has no room for:
+//! Threads receive events through a [`Subscriber`], each a clone of every event of its type,
+//! whether it came from a thread, a handler or a timer. The loop never waits for them; an
+//! [`OverflowPolicy`] says what becomes of events that a slow one has no room for:
 //!
 //! ```
 //! use eventwire::{Config, Context, EventLoop, OverflowPolicy};
@@ -233,8 +233,8 @@
 //! - While a connection is [paused](Context::pause), nothing is told of what its peer sends, nor
 //!   of what it had sent; all of it is told in order when the connection is resumed.
 //! - A publisher's events arrive in order, each once, at every handler of their type. One that
-//!   cannot be taken is given back, and one that was taken and is not handled before the loop ends is
-//!   [counted](RunSummary::unhandled_events).
+//!   cannot be taken is given back, and one that was taken and is not handled before the loop ends
+//!   is [counted](RunSummary::unhandled_events).
 //! - A subscriber gets every event of its type that is handled from its making on, in that order,
 //!   each once; or it is told how many it [missed](Subscriber::missed), or that it
 //!   [overflowed](RecvError::Overflowed). The loop never waits for it.

@@ -18,14 +18,15 @@ mod real {
 
 #[cfg(all(test, loom))]
 mod modelled {
+    use std::ops::{Deref, DerefMut};
     use std::sync::atomic::AtomicUsize as UnseenUsize;
     use std::sync::{Mutex as Unseen, PoisonError};
     use std::time::Duration;
 
+    pub(in crate::queue) use loom::sync::Arc;
     pub(in crate::queue) use loom::sync::atomic::{
         AtomicBool, AtomicU64, AtomicUsize, Ordering, fence,
     };
-    pub(in crate::queue) use loom::sync::{Arc, Mutex, MutexGuard};
 
     /// A bounded queue of which each end is used by one thread at a time, as in a lane.
     ///
@@ -73,7 +74,70 @@ mod modelled {
     #[derive(Debug, Default)]
     pub(in crate::queue) struct Condvar(loom::sync::Condvar);
 
-    type Waited<T> = Result<T, PoisonError<T>>;
+    type Locked<T> = Result<T, PoisonError<T>>;
+
+    /// loom's, which does not by itself look at a `try_lock` between a lock and its release: to it
+    /// only the lock is an access.
+    #[derive(Debug)]
+    pub(in crate::queue) struct Mutex<T> {
+        is_held: AtomicBool,
+        inner: loom::sync::Mutex<T>,
+    }
+
+    #[derive(Debug)]
+    pub(in crate::queue) struct MutexGuard<'a, T> {
+        is_held: &'a AtomicBool,
+        /// Always there, but while a condition is waited for.
+        inner: Option<loom::sync::MutexGuard<'a, T>>,
+    }
+
+    impl<T> Mutex<T> {
+        pub(in crate::queue) fn new(value: T) -> Self {
+            Self { is_held: AtomicBool::new(false), inner: loom::sync::Mutex::new(value) }
+        }
+
+        fn hold<'a>(&'a self, guard: loom::sync::MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+            self.is_held.store(true, Ordering::Relaxed);
+            MutexGuard { is_held: &self.is_held, inner: Some(guard) }
+        }
+
+        pub(in crate::queue) fn lock(&self) -> Locked<MutexGuard<'_, T>> {
+            Ok(self.hold(self.inner.lock().unwrap_or_else(PoisonError::into_inner)))
+        }
+
+        pub(in crate::queue) fn try_lock(&self) -> Result<MutexGuard<'_, T>, ()> {
+            if self.is_held.load(Ordering::Relaxed) {
+                return Err(());
+            }
+            self.inner.try_lock().map(|guard| self.hold(guard)).map_err(drop)
+        }
+    }
+
+    impl<T: Default> Default for Mutex<T> {
+        fn default() -> Self {
+            Self::new(T::default())
+        }
+    }
+
+    impl<T> Deref for MutexGuard<'_, T> {
+        type Target = T;
+
+        fn deref(&self) -> &T {
+            self.inner.as_ref().unwrap()
+        }
+    }
+
+    impl<T> DerefMut for MutexGuard<'_, T> {
+        fn deref_mut(&mut self) -> &mut T {
+            self.inner.as_mut().unwrap()
+        }
+    }
+
+    impl<T> Drop for MutexGuard<'_, T> {
+        fn drop(&mut self) {
+            self.is_held.store(false, Ordering::Relaxed);
+        }
+    }
 
     impl Condvar {
         pub(in crate::queue) fn notify_one(&self) {
@@ -84,9 +148,12 @@ mod modelled {
             &self,
             mut guard: MutexGuard<'a, T>,
             mut waits: impl FnMut(&mut T) -> bool,
-        ) -> Waited<MutexGuard<'a, T>> {
+        ) -> Locked<MutexGuard<'a, T>> {
             while waits(&mut guard) {
-                guard = self.0.wait(guard)?;
+                guard.is_held.store(false, Ordering::Relaxed);
+                let inner = guard.inner.take().unwrap();
+                guard.inner = Some(self.0.wait(inner).unwrap_or_else(PoisonError::into_inner));
+                guard.is_held.store(true, Ordering::Relaxed);
             }
             Ok(guard)
         }
@@ -96,7 +163,7 @@ mod modelled {
             guard: MutexGuard<'a, T>,
             _: Duration,
             waits: impl FnMut(&mut T) -> bool,
-        ) -> Waited<(MutexGuard<'a, T>, ())> {
+        ) -> Locked<(MutexGuard<'a, T>, ())> {
             self.wait_while(guard, waits)
                 .map(|guard| (guard, ()))
                 .map_err(|poisoned| PoisonError::new((poisoned.into_inner(), ())))
