@@ -39,6 +39,11 @@ impl Assembler {
         self.started = now;
     }
 
+    /// Bytes of the unfinished message that have arrived.
+    pub(super) fn len(&self) -> usize {
+        self.buffer.len()
+    }
+
     /// Bytes of storage that the unfinished message holds, spare room included.
     pub(super) fn held(&self) -> usize {
         self.buffer.capacity()

@@ -12,7 +12,8 @@ use crate::proto::{
 /// Payloads with at least this much still to come are received straight into their buffer.
 const DIRECT: usize = 16 * 1024;
 
-/// How much more than what has arrived is made ready for a payload, whatever length is declared.
+/// How much more than what has arrived is made ready for a payload at most, whatever length is
+/// declared; and no more than as much again as has arrived, or `DIRECT`.
 const READ_AHEAD: usize = 64 * 1024;
 
 /// A frame in progress.
@@ -246,7 +247,8 @@ impl Connection {
     /// much came with [`Connection::received`]. `None`: use [`Connection::receive`].
     pub fn spare(&mut self, pool: &mut BufferPool) -> Option<&mut [u8]> {
         let frame = self.frame.filter(|_| self.is_assembling_large())?;
-        let spare = self.message.spare(frame.remaining.min(READ_AHEAD), pool);
+        let ahead = self.message.len().clamp(DIRECT, READ_AHEAD);
+        let spare = self.message.spare(frame.remaining.min(ahead), pool);
         let len = spare.len().min(frame.remaining);
         Some(&mut spare[..len])
     }

@@ -96,7 +96,7 @@ fn storage_follows_what_arrives_not_what_is_declared() {
         assert_eq!(harness.feed(b"one"), []);
         assert!(format!("{:?}", harness.connection).contains("Buffer(3 of 4096 bytes)"));
         let spare = harness.connection.spare(&mut harness.pool).map(|spare| spare.len());
-        assert_eq!(spare, Some(64 * 1024));
+        assert_eq!(spare, Some(16 * 1024));
     }
 }
 
@@ -148,5 +148,22 @@ fn control_frames_and_empty_fragments_have_a_rate() {
         let message = frame(role, true, OpCode::Binary, b"");
         assert_eq!(harness.feed(&message.repeat(100)).len(), 100);
         assert_eq!(harness.state(), State::Open);
+    }
+}
+
+#[test]
+fn room_is_made_for_about_as_much_again_as_has_arrived() {
+    for role in ROLES {
+        let mut harness = Harness::open(role, &Limits::default());
+        let long = frame(role, true, OpCode::Binary, &[1; 1 << 20]);
+        let mut from = 0;
+        for to in [20, 21, 1_000, 20_000, 100_000, 500_000] {
+            harness.receive_direct(&long[from..to]);
+            from = to;
+            let held = harness.connection.held();
+            assert!(held >= to - 20 && held <= 4 * to + 33_000, "{held} bytes for {to}");
+        }
+        harness.receive_direct(&long[from..]);
+        assert_eq!((harness.seen.len(), harness.connection.held()), (1, 0));
     }
 }
