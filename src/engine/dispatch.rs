@@ -7,7 +7,7 @@ use std::ops::Range;
 use super::endpoint::Endpoint;
 use super::{EventLoop, Method, Upgrade};
 use crate::net::disconnect::{ConnectError, Disconnect, MemoryLimit};
-use crate::net::socket::{End, Socket};
+use crate::net::socket::{End, Leftover, Socket};
 use crate::net::sockets::Lent;
 use crate::proto::handshake::{HandshakeError, Request};
 use crate::proto::{CloseFrame, Connection, Event, HEADROOM, Incoming, PeerError, Role, State};
@@ -125,44 +125,44 @@ impl<S, R: Reactor> EventLoop<S, R> {
         }
     }
 
-    /// Receives once and handles what came.
+    /// Receives once and handles what came, or what was left over when the connection was paused.
     fn receive(&mut self, conn: Key, buffer: &mut [u8], hangup: bool, state: &mut S) -> Received {
         let Some(socket) = self.sockets.get_mut(conn).filter(|socket| !socket.dead) else {
             return Received::Ended;
         };
-        if socket.leftover.is_some() {
-            return self.receive_leftover(conn, state);
-        }
-        if socket.protocol.is_assembling_large() {
-            return self.receive_direct(conn, hangup, state);
-        }
         let room = buffer.len();
-        let len = match self.streams.recv(conn.index(), buffer) {
-            Ok(None) => return Received::Drained,
-            Ok(Some(0)) => return self.end_of_stream(conn),
-            Ok(Some(len)) => len,
-            Err(error) => return self.stream_failed(conn, error),
+        let mut leftover = socket.leftover.take();
+        let (input, range) = if let Some(leftover) = &mut leftover {
+            (&mut leftover.storage[..], leftover.range.clone())
+        } else if socket.protocol.is_assembling_large() {
+            return self.receive_direct(conn, hangup, state);
+        } else {
+            match self.streams.recv(conn.index(), buffer) {
+                Ok(None) => return Received::Drained,
+                Ok(Some(0)) => return self.end_of_stream(conn),
+                Ok(Some(len)) => (&mut *buffer, 0..len),
+                Err(error) => return self.stream_failed(conn, error),
+            }
         };
-        let (at, messages) = self.handle_input(conn, buffer, 0..len, state);
-        if at < len {
-            self.sockets.keep_leftover(conn, &buffer[at..len]);
+        let (start, end) = (range.start, range.end);
+        let (at, messages) = self.handle_input(conn, input, range, state);
+        if let Some(leftover) = leftover {
+            self.put_back(conn, leftover, at);
+            return Received::More(at - start, messages);
         }
-        if len < room && !hangup { Received::Drained } else { Received::More(len, messages) }
+        if at < end {
+            self.sockets.keep_leftover(conn, &buffer[at..end]);
+        }
+        if end < room && !hangup { Received::Drained } else { Received::More(end, messages) }
     }
 
-    /// Handles what was left over of an earlier receive when the connection was paused.
+    /// What was left over has been handled, up to `at`.
     #[cold]
-    fn receive_leftover(&mut self, conn: Key, state: &mut S) -> Received {
-        let Some(mut leftover) = self.sockets.take_leftover(conn) else {
-            return Received::Ended;
-        };
-        let range = leftover.range.clone();
-        let (at, messages) = self.handle_input(conn, &mut leftover.storage, range.clone(), state);
+    fn put_back(&mut self, conn: Key, mut leftover: Box<Leftover>, at: usize) {
         // Answers may lie in this storage.
         self.sockets.flush_cork(&leftover.storage, &mut self.streams);
         leftover.range.start = at;
         self.sockets.return_leftover(conn, leftover);
-        Received::More(at - range.start, messages)
     }
 
     /// Receives the rest of a large message straight into its own storage.
@@ -211,7 +211,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
                     if self.sockets.corked_bytes() > CORK_MOST {
                         self.sockets.flush_cork(buffer, &mut self.streams);
                     }
-                    if self.sockets.is_halted() {
+                    if at < end && self.sockets.is_halted() {
                         return (at, events);
                     }
                 }

@@ -60,7 +60,9 @@ impl Sockets {
     /// Ends the corking of the current connection; whether that was paused meanwhile.
     pub(crate) fn uncork(&mut self) -> bool {
         debug_assert!(self.cork.is_empty());
-        self.current.take().is_some_and(|current| current.halted)
+        let halted = self.is_halted();
+        self.current = None;
+        halted
     }
 
     /// Sends what is queued for a connection, until it is empty or the stream takes no more.

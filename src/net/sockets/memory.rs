@@ -107,7 +107,7 @@ impl Sockets {
         }
         let code = CloseCode::TRY_AGAIN_LATER;
         self.answer(conn, |protocol, work| protocol.abort(code, work), |()| false);
-        if let Some(leftover) = self.take_leftover(conn) {
+        if let Some(leftover) = self.slots.get_mut(conn).and_then(|socket| socket.leftover.take()) {
             self.pool.buffers.give(leftover.storage);
         }
         self.unpause(conn);

@@ -64,13 +64,7 @@ impl Sockets {
         }
     }
 
-    /// Takes what is left over of an earlier receive, to be handled before anything else.
-    #[inline]
-    pub(crate) fn take_leftover(&mut self, conn: Key) -> Option<Box<Leftover>> {
-        self.slots.get_mut(conn)?.leftover.take()
-    }
-
-    /// Takes back what [`Sockets::take_leftover`] gave, with what is still left over of it.
+    /// Keeps what is still left over, or takes its storage back.
     pub(crate) fn return_leftover(&mut self, conn: Key, leftover: Box<Leftover>) {
         match self.slots.get_mut(conn) {
             Some(socket) if !leftover.range.is_empty() => socket.leftover = Some(leftover),
