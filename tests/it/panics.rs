@@ -7,7 +7,7 @@ use eventwire::proto::OpCode;
 use eventwire::proto::handshake::Request;
 use eventwire::{
     ClientConfig, CloseCode, Config, ConnectError, ConnectionId, Context, Disconnect, EventHandler,
-    EventLoop, Message, OnPanic, ServerConfig, Upgrade, WebSocketHandler,
+    EventLoop, Gap, Message, OnPanic, OverflowPolicy, ServerConfig, Upgrade, WebSocketHandler,
 };
 
 use crate::util::{Peer, drive, drive_until, pattern, request};
@@ -39,6 +39,10 @@ impl WebSocketHandler<Told> for Faulty {
 
     fn on_open(&mut self, conn: ConnectionId, cx: &mut Context<'_>, told: &mut Told) {
         cx.send(conn, "welcome");
+        if self.0 == "on_gap" {
+            let topic = cx.topic("missed").expect("a topic");
+            assert_eq!(cx.subscribe_with(conn, topic, OverflowPolicy::DropNewest), Ok(true));
+        }
         self.at("on_open", told);
     }
 
@@ -51,6 +55,8 @@ impl WebSocketHandler<Told> for Faulty {
     ) {
         if message.as_text() == Some("much") {
             cx.send(conn, &pattern(MUCH, 1)[..]);
+            let topic = cx.topic("missed").expect("a topic");
+            cx.broadcast(topic, "that is too much");
             return;
         }
         cx.send(conn, message);
@@ -69,6 +75,10 @@ impl WebSocketHandler<Told> for Faulty {
 
     fn on_drained(&mut self, _: ConnectionId, _: &mut Context<'_>, told: &mut Told) {
         self.at("on_drained", told);
+    }
+
+    fn on_gap(&mut self, _: ConnectionId, _: Gap, _: &mut Context<'_>, told: &mut Told) {
+        self.at("on_gap", told);
     }
 
     fn on_close(
@@ -156,7 +166,7 @@ fn a_panic_in_on_upgrade_refuses_the_client() {
 #[test]
 fn a_panic_of_an_open_connection_closes_it_and_is_told() {
     type Provoke = fn(&mut Peer);
-    let cases: [(&str, Provoke); 5] = [
+    let cases: [(&str, Provoke); 6] = [
         ("on_open", |_| {}),
         ("on_message", |peer| {
             peer.send("hello");
@@ -168,6 +178,10 @@ fn a_panic_of_an_open_connection_closes_it_and_is_told() {
         }),
         ("on_pong", |peer| peer.send_frame(true, OpCode::Pong, b"!")),
         ("on_drained", |peer| {
+            peer.send("much");
+            peer.expect(&pattern(MUCH, 1)[..]);
+        }),
+        ("on_gap", |peer| {
             peer.send("much");
             peer.expect(&pattern(MUCH, 1)[..]);
         }),
@@ -187,6 +201,7 @@ fn a_panic_of_an_open_connection_closes_it_and_is_told() {
         drive_until(&mut event_loop, &mut told, |event_loop, _| event_loop.connections() == 0);
         let closed = format!("the handler panicked: {method} failed");
         let mut expected = vec!["on_upgrade", "on_open"];
+        expected.extend(Some("on_drained").filter(|_| method == "on_gap"));
         expected.extend(Some(method).filter(|method| *method != "on_open"));
         expected.extend([closed.as_str(), "on_close"]);
         assert_eq!(told, expected);
