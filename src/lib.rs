@@ -295,6 +295,9 @@ pub use histogram::Histogram;
 pub use net::{ConnectError, Disconnect, MemoryLimit, SendStatus};
 pub use proto::{CloseCode, Message, PreparedMessage};
 
+#[doc = include_str!("guide.md")]
+pub mod guide {}
+
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

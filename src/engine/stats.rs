@@ -101,6 +101,17 @@ stats! {
     bytes_sent,
     /// Messages that were not taken because their connection's outbox was full.
     messages_dropped,
+    /// Broadcasts that nobody got because their topic's backlog was full.
+    broadcasts_dropped,
+    /// Broadcasts that a connection missed by
+    /// [`OverflowPolicy::DropNewest`](crate::OverflowPolicy), once for each connection.
+    broadcasts_dropped_newest,
+    /// The same, by [`OverflowPolicy::DropOldest`](crate::OverflowPolicy).
+    broadcasts_dropped_oldest,
+    /// The same, by [`OverflowPolicy::KeepLatest`](crate::OverflowPolicy).
+    broadcasts_conflated,
+    /// Gaps that were told.
+    gaps,
     /// Bytes that connections hold now for unfinished messages and the input of paused ones.
     inbound_bytes,
     /// Bytes that wait in outboxes now.
@@ -251,7 +262,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     }
 
     fn publish_stats(&self) {
-        let tally = &self.tally;
+        let (tally, topics) = (&self.tally, &self.topics.totals);
         self.meters.publish(Counts {
             connections: self.sockets.len() as u64,
             opened: tally.opened,
@@ -266,9 +277,14 @@ impl<S, R: Reactor> EventLoop<S, R> {
             closed_by_timeout: tally.closed_by_timeout,
             messages_received: tally.messages_received,
             bytes_received: self.streams.received,
-            messages_sent: self.sockets.messages_sent,
+            messages_sent: self.sockets.messages_sent + topics.delivered,
             bytes_sent: self.streams.sent,
             messages_dropped: self.sockets.messages_dropped,
+            broadcasts_dropped: topics.refused,
+            broadcasts_dropped_newest: topics.dropped_newest,
+            broadcasts_dropped_oldest: topics.dropped_oldest,
+            broadcasts_conflated: topics.conflated,
+            gaps: topics.gaps,
             inbound_bytes: self.sockets.held(MemoryLimit::Inbound) as u64,
             outbound_bytes: self.sockets.held(MemoryLimit::Outbound) as u64,
             events: self.events.handled,

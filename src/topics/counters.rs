@@ -13,6 +13,8 @@ pub(crate) struct Counters {
     pub(crate) closed_by_overflow: u64,
     /// Broadcasts that nobody got, because too much waited already.
     pub(crate) refused: u64,
+    /// Frames that were appended to connections' output; of all topics alone.
+    pub(crate) delivered: u64,
     /// Gaps that were told.
     pub(crate) gaps: u64,
 }

@@ -21,7 +21,7 @@ pub(crate) enum Delivery<'a> {
 impl Topics {
     /// The next connection that is owed something. `room` says how much a connection may be sent.
     pub(crate) fn deliver(&mut self, room: impl Fn(Key) -> Room) -> Option<Delivery<'_>> {
-        let (key, position, from) = self.next_unserved()?;
+        let (key, position, after) = self.next_unserved()?;
         let subscriber = self.topics.get(key)?.subscribers[position];
         let conn = subscriber.conn;
         if subscriber.policy != Policy::Close && self.pass_over(key, position, room(conn)) {
@@ -32,14 +32,15 @@ impl Topics {
         }
         let topic = self.topics.get(key)?;
         self.members[conn.index()].served = topic.sealed.last();
-        let frames = &topic.sealed.frames;
+        self.totals.delivered += topic.sealed.marks_after(after).len() as u64;
+        let (frames, from) = (&topic.sealed.frames, topic.sealed.offset_after(after));
         Some(Delivery::Run(conn, key, Run::Shared(frames, from..frames.len())))
     }
 
     /// Moves the front topic's cursor to the next subscriber that its sealed batch has something
     /// for, sealing and finishing batches on the way: the topic, where that subscriber stands,
-    /// and where in the batch what it is owed begins.
-    fn next_unserved(&mut self) -> Option<(Key, usize, usize)> {
+    /// and the last broadcast that it is not owed.
+    fn next_unserved(&mut self) -> Option<(Key, usize, u64)> {
         while let Some(&key) = self.active.front() {
             let Some(topic) = self.topics.get_mut(key) else {
                 self.active.pop_front();
@@ -53,8 +54,7 @@ impl Topics {
                 topic.cursor += 1;
                 let after = subscriber.since.max(self.members[subscriber.conn.index()].served);
                 if after < last {
-                    let from = topic.sealed.offset_after(after);
-                    return Some((key, topic.cursor - 1, from));
+                    return Some((key, topic.cursor - 1, after));
                 }
             }
             self.active.pop_front();

@@ -144,7 +144,9 @@ impl Topics {
             let Some(topic) = self.topics.get(first.topic) else {
                 continue;
             };
-            if !output.append(conn, &topic.run(first.batch, first.start..last.end)) {
+            if output.append(conn, &topic.run(first.batch, first.start..last.end)) {
+                self.totals.delivered += joined as u64 + 1;
+            } else {
                 self.count_overflow(first.topic);
             }
             self.end_gap(conn, first.topic);

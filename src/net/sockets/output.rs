@@ -43,7 +43,8 @@ impl Sockets {
         if !self.settle(conn, topics, io) {
             return SendStatus::Gone;
         }
-        self.push_frame(conn, message.opcode(), message.as_bytes(), io)
+        let status = self.push_frame(conn, message.opcode(), message.as_bytes(), io);
+        self.note_dropped(status)
     }
 
     /// Sends a message that is encoded already, sharing its bytes.
@@ -59,10 +60,19 @@ impl Sockets {
         }
         let frame = message.frame();
         let (opcode, payload) = message.parts();
-        if frame.len() < REUSE || self.role(conn) == Role::Client {
-            return self.push_frame(conn, opcode, payload, io);
-        }
-        self.push_run(conn, &Run::Shared(frame, 0..frame.len()), io)
+        let status = if frame.len() < REUSE || self.role(conn) == Role::Client {
+            self.push_frame(conn, opcode, payload, io)
+        } else {
+            self.messages_sent += 1;
+            self.push_run(conn, &Run::Shared(frame, 0..frame.len()), io)
+        };
+        self.note_dropped(status)
+    }
+
+    /// Counts a message that was not taken.
+    fn note_dropped(&mut self, status: SendStatus) -> SendStatus {
+        self.messages_dropped += u64::from(status == SendStatus::Dropped);
+        status
     }
 
     /// Sends a ping.

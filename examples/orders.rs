@@ -1,0 +1,130 @@
+//! Orders as typed events: `cargo run --example orders -- 127.0.0.1:9001`
+//!
+//! A shop and its warehouse, each a thread, publish what happens. Two handlers on the loop keep
+//! the books and tell every connected client; a third thread archives.
+
+use std::collections::BTreeSet;
+use std::thread;
+use std::time::Duration;
+
+use eventwire::{
+    Config, ConnectionId, Context, EventHandler, EventLoop, OverflowPolicy, PublishError,
+    Publisher, ServerConfig, Subscriber, TopicId, WebSocketHandler,
+};
+
+/// Somebody enters the shop.
+#[derive(Clone)]
+struct Customer;
+
+#[derive(Clone, Debug)]
+struct OrderPlaced {
+    number: u32,
+    item: &'static str,
+}
+
+#[derive(Clone, Debug)]
+struct OrderShipped {
+    number: u32,
+}
+
+/// Orders that were placed and not shipped yet.
+type Open = BTreeSet<u32>;
+
+/// Keeps the books.
+struct Books;
+
+impl EventHandler<OrderPlaced, Open> for Books {
+    fn on_event(&mut self, order: &OrderPlaced, _: &mut Context<'_>, open: &mut Open) {
+        open.insert(order.number);
+    }
+}
+
+impl EventHandler<OrderShipped, Open> for Books {
+    fn on_event(&mut self, order: &OrderShipped, _: &mut Context<'_>, open: &mut Open) {
+        open.remove(&order.number);
+    }
+}
+
+/// Tells every client.
+struct News {
+    orders: TopicId,
+}
+
+impl EventHandler<OrderPlaced, Open> for News {
+    fn on_event(&mut self, order: &OrderPlaced, cx: &mut Context<'_>, open: &mut Open) {
+        let news = format!("placed {} ({}), {} open", order.number, order.item, open.len());
+        cx.broadcast(self.orders, news.as_str());
+    }
+}
+
+impl EventHandler<OrderShipped, Open> for News {
+    fn on_event(&mut self, order: &OrderShipped, cx: &mut Context<'_>, open: &mut Open) {
+        let news = format!("shipped {}, {} open", order.number, open.len());
+        cx.broadcast(self.orders, news.as_str());
+    }
+}
+
+impl WebSocketHandler<Open> for News {
+    fn on_open(&mut self, conn: ConnectionId, cx: &mut Context<'_>, open: &mut Open) {
+        cx.send(conn, format!("{} open", open.len()).as_str());
+        if let Err(error) = cx.subscribe(conn, self.orders) {
+            eprintln!("{conn:?} hears nothing: {error}");
+        }
+    }
+}
+
+/// Every customer places an order.
+fn shop(customers: Subscriber<Customer>, placed: &Publisher<OrderPlaced>) {
+    let items = ["tea", "jam", "ink"].into_iter().cycle();
+    for ((number, item), Customer) in (1..).zip(items).zip(customers) {
+        match placed.publish(OrderPlaced { number, item }) {
+            Ok(()) => {}
+            // The loop does not keep up, and gives the order back.
+            Err(PublishError::Full(order)) => eprintln!("lost {order:?}"),
+            Err(PublishError::Closed(_)) => return,
+        }
+    }
+}
+
+/// Ships every order. It hears of one after the handlers have, so they hear of its shipment later.
+fn warehouse(placed: Subscriber<OrderPlaced>, shipped: &Publisher<OrderShipped>) {
+    for order in placed {
+        if let Err(error) = shipped.publish(OrderShipped { number: order.number }) {
+            eprintln!("{order:?} is stuck: {error}");
+        }
+    }
+}
+
+fn archive(shipped: Subscriber<OrderShipped>) {
+    for order in shipped {
+        println!("archived {}", order.number);
+    }
+}
+
+fn main() -> Result<(), eventwire::Error> {
+    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:9001".to_owned());
+    let mut event_loop = EventLoop::<Open>::new(Config::default())?;
+    let orders = event_loop.topic("orders")?;
+    event_loop.on::<OrderPlaced>(Books);
+    event_loop.on::<OrderPlaced>(News { orders });
+    event_loop.on::<OrderShipped>(Books);
+    event_loop.on::<OrderShipped>(News { orders });
+
+    let (placed, shipped) = (event_loop.publisher(), event_loop.publisher());
+    let customers = event_loop.subscriber(16, OverflowPolicy::DropNewest);
+    thread::spawn(move || shop(customers, &placed));
+    let to_ship = event_loop.subscriber(1024, OverflowPolicy::Close);
+    thread::spawn(move || warehouse(to_ship, &shipped));
+    let to_archive = event_loop.subscriber(1024, OverflowPolicy::Close);
+    thread::spawn(move || archive(to_archive));
+
+    let listener = event_loop.listen(&*address, ServerConfig::default(), News { orders })?;
+    if let Some(address) = event_loop.local_addr(listener) {
+        println!("listening on ws://{address}");
+    }
+    if event_loop.set_interval(Duration::from_millis(20), Customer).is_err() {
+        eprintln!("no customers today");
+    }
+    event_loop.run(&mut Open::new())?;
+    Ok(())
+}

@@ -1,0 +1,111 @@
+//! Market data for slow and fast readers: `cargo run --example ticker -- 127.0.0.1:9001`
+//!
+//! A thread publishes 100,000 quotes a second. A client says a symbol, `ACME` or `INIT`, and gets
+//! its quotes as fast as it reads them: whatever waits for it is replaced by the latest.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use eventwire::{
+    Config, ConnectionId, Context, EventHandler, EventLoop, Gap, Message, OverflowPolicy,
+    Publisher, ServerConfig, Subscriber, TopicId, WebSocketHandler,
+};
+
+const SYMBOLS: [&str; 2] = ["ACME", "INIT"];
+
+const QUOTES_PER_SECOND: f64 = 100_000.0;
+
+/// When the market looks whether quotes are due.
+#[derive(Clone)]
+struct Tick;
+
+/// The price of a symbol, with the quote's number.
+#[derive(Clone, Copy)]
+struct Quote {
+    symbol: usize,
+    number: u64,
+    cents: u64,
+}
+
+/// The latest quote of each symbol, unless it was broadcast.
+type Latest = [Option<Quote>; SYMBOLS.len()];
+
+struct Ticker {
+    topics: [TopicId; SYMBOLS.len()],
+}
+
+impl EventHandler<Quote, Latest> for Ticker {
+    fn on_event(&mut self, quote: &Quote, _: &mut Context<'_>, latest: &mut Latest) {
+        latest[quote.symbol] = Some(*quote);
+    }
+
+    /// Of all quotes that came together, only the latest of each symbol is worth a message.
+    fn on_batch_end(&mut self, cx: &mut Context<'_>, latest: &mut Latest) {
+        for quote in latest.iter_mut().filter_map(Option::take) {
+            let (symbol, price) = (SYMBOLS[quote.symbol], quote.cents as f64 / 100.0);
+            let line = format!("{symbol} {price:.2} #{}", quote.number);
+            cx.broadcast(self.topics[quote.symbol], line.as_str());
+        }
+    }
+}
+
+impl WebSocketHandler<Latest> for Ticker {
+    fn on_message(
+        &mut self,
+        conn: ConnectionId,
+        symbol: Message<'_>,
+        cx: &mut Context<'_>,
+        _: &mut Latest,
+    ) {
+        let found = SYMBOLS.iter().position(|known| symbol.as_text() == Some(*known));
+        let Some(found) = found else {
+            cx.send(conn, format!("! known symbols: {SYMBOLS:?}").as_str());
+            return;
+        };
+        let topic = self.topics[found];
+        if let Err(error) = cx.subscribe_with(conn, topic, OverflowPolicy::KeepLatest) {
+            cx.send(conn, format!("! {error}").as_str());
+        }
+    }
+
+    fn on_gap(&mut self, conn: ConnectionId, gap: Gap, _: &mut Context<'_>, _: &mut Latest) {
+        println!("{conn:?} is slow: spared it {} quotes", gap.missed());
+    }
+}
+
+/// Publishes quotes at their rate, however precise the ticks are.
+fn market(ticks: Subscriber<Tick>, quotes: &Publisher<Quote>) {
+    let (start, mut number) = (Instant::now(), 0);
+    for Tick in ticks {
+        let due = (start.elapsed().as_secs_f64() * QUOTES_PER_SECOND) as u64;
+        while number < due {
+            let symbol = (number % SYMBOLS.len() as u64) as usize;
+            let cents = 10_000 + number * 7919 % 1_000;
+            number += 1;
+            // A quote that finds no room is old news at the next tick.
+            if quotes.publish(Quote { symbol, number, cents }).is_err() {
+                break;
+            }
+        }
+    }
+}
+
+fn main() -> Result<(), eventwire::Error> {
+    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:9001".to_owned());
+    let mut event_loop = EventLoop::<Latest>::new(Config::default())?;
+    let topics = [event_loop.topic(SYMBOLS[0])?, event_loop.topic(SYMBOLS[1])?];
+    event_loop.on::<Quote>(Ticker { topics });
+    let quotes = event_loop.publisher();
+    let ticks = event_loop.subscriber(1, OverflowPolicy::KeepLatest);
+    thread::spawn(move || market(ticks, &quotes));
+
+    let listener = event_loop.listen(&*address, ServerConfig::default(), Ticker { topics })?;
+    if let Some(address) = event_loop.local_addr(listener) {
+        println!("listening on ws://{address}");
+    }
+    if event_loop.set_interval(Duration::from_millis(1), Tick).is_err() {
+        eprintln!("the market stays closed");
+    }
+    event_loop.run(&mut Latest::default())?;
+    Ok(())
+}
