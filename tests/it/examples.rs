@@ -111,6 +111,60 @@ fn chat_has_rooms_that_people_join_and_leave() {
 }
 
 #[test]
+fn orders_are_told_to_clients_and_archived() {
+    let mut example = Example::run("orders", "127.0.0.1:0");
+    let mut peer = Peer::connect(example.address());
+    let first = peer.frame();
+    assert!(first.payload.ends_with(b" open"));
+    let (mut placed, mut shipped) = (Vec::new(), Vec::new());
+    while shipped.len() < 5 {
+        let news = String::from_utf8(peer.frame().payload).unwrap();
+        let number: u32 = news.split([' ', ',']).nth(1).unwrap().parse().unwrap();
+        match news.split(' ').next() {
+            Some("placed") => placed.push(number),
+            Some("shipped") => shipped.push(number),
+            _ => panic!("{news}"),
+        }
+        // Whoever came between the two hears of the shipment alone.
+        assert!(shipped.iter().skip(1).all(|number| placed.contains(number)), "{news}");
+    }
+    for numbers in [placed, shipped] {
+        assert!(numbers.windows(2).all(|pair| pair[1] == pair[0] + 1), "{numbers:?}");
+    }
+    for number in 1..=5 {
+        assert_eq!(example.line(), format!("archived {number}\n"));
+    }
+}
+
+#[test]
+fn ticker_spares_a_slow_client_all_quotes_but_the_latest() {
+    let mut example = Example::run("ticker", "127.0.0.1:0");
+    let address = example.address();
+    let mut slow = Peer::narrow(address);
+    slow.send("NONE");
+    slow.expect("! known symbols: [\"ACME\", \"INIT\"]");
+    slow.send("ACME");
+    // It does not read, and the ticker says how many quotes it has missed once it does.
+    let number = |peer: &mut Peer| -> u64 {
+        let line = String::from_utf8(peer.frame().payload).unwrap();
+        line.strip_prefix("ACME ").unwrap().split('#').nth(1).unwrap().parse().unwrap()
+    };
+    let mut fast = Peer::connect(address);
+    fast.send("ACME");
+    let first = number(&mut fast);
+    while number(&mut fast) < first + 400_000 {}
+    let (mut last, mut gap) = (number(&mut slow), 0);
+    while last < first + 400_000 {
+        let next = number(&mut slow);
+        assert!(next > last);
+        gap = gap.max(next - last);
+        last = next;
+    }
+    assert!(gap > 10_000, "{gap}");
+    assert!(example.line().contains(" is slow: spared it "));
+}
+
+#[test]
 fn client_prints_the_reply_closes_and_ends() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut example = Example::run("client", &format!("ws://{}", listener.local_addr().unwrap()));

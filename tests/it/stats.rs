@@ -65,6 +65,38 @@ fn connections_and_what_passes_through_them_are_counted() {
 }
 
 #[test]
+fn broadcasts_are_counted_once_for_each_who_gets_them() {
+    let (mut event_loop, address) = looping::<()>(
+        Config::default(),
+        |conn: ConnectionId, message: Message<'_>, cx: &mut Context<'_>, (): &mut ()| {
+            let topic = cx.topic("all").expect("room for topics");
+            let joined = cx.subscribe(conn, topic).expect("an open connection");
+            if !joined {
+                cx.broadcast(topic, message);
+                cx.broadcast_except(topic, conn, message);
+            }
+        },
+    );
+    let state = &mut ();
+    let peers = drive(&mut event_loop, state, || {
+        let mut peers = [(); 3].map(|()| Peer::connect(address));
+        for peer in &mut peers {
+            peer.send("join");
+            peer.send_frame(true, OpCode::Ping, b"");
+            peer.expect_frame(OpCode::Pong, b"");
+        }
+        peers[0].send("news");
+        peers.iter_mut().for_each(|peer| peer.expect("news"));
+        peers[1..].iter_mut().for_each(|peer| peer.expect("news"));
+        peers
+    });
+    let stats = event_loop.stats();
+    assert_eq!((stats.messages_received, stats.messages_sent), (4, 3 + 2));
+    assert_eq!((stats.gaps, stats.broadcasts_dropped, stats.outbound_bytes), (0, 0, 0));
+    drop(peers);
+}
+
+#[test]
 fn events_and_timers_are_counted_while_they_wait_and_when_they_are_handled() {
     let mut event_loop = EventLoop::<u32>::new(Config::default()).expect("a loop");
     event_loop.on(|_: &u8, _: &mut Context<'_>, sum: &mut u32| *sum += 1);

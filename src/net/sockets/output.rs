@@ -63,8 +63,9 @@ impl Sockets {
         let status = if frame.len() < REUSE || self.role(conn) == Role::Client {
             self.push_frame(conn, opcode, payload, io)
         } else {
-            self.messages_sent += 1;
-            self.push_run(conn, &Run::Shared(frame, 0..frame.len()), io)
+            let status = self.push_run(conn, &Run::Shared(frame, 0..frame.len()), io);
+            self.messages_sent += u64::from(status != SendStatus::Dropped);
+            status
         };
         self.note_dropped(status)
     }
