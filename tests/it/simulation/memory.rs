@@ -199,3 +199,14 @@ fn whoever_is_in_the_middle_of_a_long_frame_is_cut() {
     noting.rig.run(1);
     assert!(noting.rig.sim().peer_is_closed(first));
 }
+
+#[test]
+fn a_message_longer_than_the_cap_costs_its_own_connection_alone() {
+    let mut noting = Noting::new(Config::default().max_outbound(100_000));
+    let ((_, small), (_, long)) = (noting.deaf(), noting.deaf());
+    assert_eq!(noting.send(small, 90_000), SendStatus::Queued);
+    assert_eq!(noting.send(long, 200_000), SendStatus::Dropped);
+    noting.rig.run(1);
+    assert_eq!(noting.ended(OUTBOUND), [long]);
+    assert_eq!(noting.send(small, 100), SendStatus::Queued);
+}
