@@ -20,42 +20,32 @@ const QUOTES_PER_SECOND: f64 = 100_000.0;
 struct Tick;
 
 /// The price of a symbol, with the quote's number.
-#[derive(Clone, Copy)]
 struct Quote {
     symbol: usize,
     number: u64,
     cents: u64,
 }
 
-/// The latest quote of each symbol, unless it was broadcast.
-type Latest = [Option<Quote>; SYMBOLS.len()];
-
 struct Ticker {
     topics: [TopicId; SYMBOLS.len()],
 }
 
-impl EventHandler<Quote, Latest> for Ticker {
-    fn on_event(&mut self, quote: &Quote, _: &mut Context<'_>, latest: &mut Latest) {
-        latest[quote.symbol] = Some(*quote);
-    }
-
-    /// Of all quotes that came together, only the latest of each symbol is worth a message.
-    fn on_batch_end(&mut self, cx: &mut Context<'_>, latest: &mut Latest) {
-        for quote in latest.iter_mut().filter_map(Option::take) {
-            let (symbol, price) = (SYMBOLS[quote.symbol], quote.cents as f64 / 100.0);
-            let line = format!("{symbol} {price:.2} #{}", quote.number);
-            cx.broadcast(self.topics[quote.symbol], line.as_str());
-        }
+impl EventHandler<Quote, ()> for Ticker {
+    fn on_event(&mut self, quote: &Quote, cx: &mut Context<'_>, _: &mut ()) {
+        let (symbol, price) = (SYMBOLS[quote.symbol], quote.cents as f64 / 100.0);
+        let number = quote.number;
+        let line = format!(r#"{{"symbol":"{symbol}","price":{price:.2},"number":{number}}}"#);
+        cx.broadcast(self.topics[quote.symbol], line.as_str());
     }
 }
 
-impl WebSocketHandler<Latest> for Ticker {
+impl WebSocketHandler<()> for Ticker {
     fn on_message(
         &mut self,
         conn: ConnectionId,
         symbol: Message<'_>,
         cx: &mut Context<'_>,
-        _: &mut Latest,
+        _: &mut (),
     ) {
         let found = SYMBOLS.iter().position(|known| symbol.as_text() == Some(*known));
         let Some(found) = found else {
@@ -68,7 +58,7 @@ impl WebSocketHandler<Latest> for Ticker {
         }
     }
 
-    fn on_gap(&mut self, conn: ConnectionId, gap: Gap, _: &mut Context<'_>, _: &mut Latest) {
+    fn on_gap(&mut self, conn: ConnectionId, gap: Gap, _: &mut Context<'_>, _: &mut ()) {
         println!("{conn:?} is slow: spared it {} quotes", gap.missed());
     }
 }
@@ -92,7 +82,7 @@ fn market(ticks: Subscriber<Tick>, quotes: &Publisher<Quote>) {
 
 fn main() -> Result<(), eventwire::Error> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:9001".to_owned());
-    let mut event_loop = EventLoop::<Latest>::new(Config::default())?;
+    let mut event_loop = EventLoop::new(Config::default())?;
     let topics = [event_loop.topic(SYMBOLS[0])?, event_loop.topic(SYMBOLS[1])?];
     event_loop.on::<Quote>(Ticker { topics });
     let quotes = event_loop.publisher();
@@ -106,6 +96,6 @@ fn main() -> Result<(), eventwire::Error> {
     if event_loop.set_interval(Duration::from_millis(1), Tick).is_err() {
         eprintln!("the market stays closed");
     }
-    event_loop.run(&mut Latest::default())?;
+    event_loop.run(&mut ())?;
     Ok(())
 }
