@@ -53,6 +53,17 @@ pub(super) struct Events<S> {
     ended: bool,
 }
 
+/// What waits of some events, and what became of others.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct EventCounts {
+    /// Other threads have published these, and they are not handled.
+    pub(super) waiting: usize,
+    /// Publishers got these back because their queues were full.
+    pub(super) refused: u64,
+    /// Subscribers had no room for these.
+    pub(super) missed: u64,
+}
+
 /// One type of events, whichever it is.
 trait EventType<S> {
     /// Handles up to `budget` events; tells how many.
@@ -64,8 +75,7 @@ trait EventType<S> {
         state: &mut S,
     ) -> usize;
 
-    /// How many other threads have published.
-    fn waiting(&self) -> usize;
+    fn counts(&self) -> EventCounts;
 
     /// Whether other threads have published some, or are to be handed some.
     fn has_events(&self) -> bool;
@@ -127,8 +137,12 @@ impl<S: 'static, E: 'static> EventType<S> for Typed<S, E> {
         handled
     }
 
-    fn waiting(&self) -> usize {
-        self.receiver.len()
+    fn counts(&self) -> EventCounts {
+        EventCounts {
+            waiting: self.receiver.len(),
+            refused: self.receiver.refused(),
+            missed: self.subscriptions.missed(),
+        }
     }
 
     fn has_events(&self) -> bool {
@@ -155,9 +169,16 @@ impl<S> Events<S> {
         self.types.iter().any(|(_, events)| events.has_events())
     }
 
-    /// How many events other threads have published that wait.
-    pub(super) fn waiting(&self) -> usize {
-        self.types.iter().map(|(_, events)| events.waiting()).sum()
+    /// The sums over all types.
+    pub(super) fn counts(&self) -> EventCounts {
+        self.types.iter().fold(EventCounts::default(), |sum, (_, events)| {
+            let counts = events.counts();
+            EventCounts {
+                waiting: sum.waiting + counts.waiting,
+                refused: sum.refused + counts.refused,
+                missed: sum.missed + counts.missed,
+            }
+        })
     }
 
     /// Takes no more events from other threads: every publisher learns so.
@@ -170,7 +191,7 @@ impl<S> Events<S> {
     pub(super) fn end(&mut self) -> usize {
         self.ended = true;
         self.close();
-        let left = self.waiting();
+        let left = self.counts().waiting;
         self.types.clear();
         left
     }

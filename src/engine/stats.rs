@@ -120,6 +120,10 @@ stats! {
     events,
     /// Events that wait in inboxes now, due timers' included.
     events_waiting,
+    /// Events that publishers, handlers and timers got back because a queue was full.
+    events_refused,
+    /// Events that a [`Subscriber`](crate::Subscriber) had no room for, once for each subscriber.
+    events_missed,
     /// Timers that are set now.
     timers,
     /// Calls of handlers that panicked.
@@ -263,6 +267,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
 
     fn publish_stats(&self) {
         let (tally, topics) = (&self.tally, &self.topics.totals);
+        let events = self.events.counts();
         self.meters.publish(Counts {
             connections: self.sockets.len() as u64,
             opened: tally.opened,
@@ -288,7 +293,9 @@ impl<S, R: Reactor> EventLoop<S, R> {
             inbound_bytes: self.sockets.held(MemoryLimit::Inbound) as u64,
             outbound_bytes: self.sockets.held(MemoryLimit::Outbound) as u64,
             events: self.events.handled,
-            events_waiting: (self.events.waiting() + self.local_events.len()) as u64,
+            events_waiting: (events.waiting + self.local_events.len()) as u64,
+            events_refused: events.refused + self.local_events.refused(),
+            events_missed: events.missed,
             timers: self.local_events.timers_set() as u64,
             panics: self.calls.panics,
             slow_calls: self.calls.slow,

@@ -182,29 +182,38 @@ pub(super) struct Subscription<E> {
 }
 
 /// Every subscriber of one type.
-pub(super) struct Subscriptions<E>(Vec<Subscription<E>>);
+pub(super) struct Subscriptions<E> {
+    live: Vec<Subscription<E>>,
+    /// Events that those missed which were given up.
+    missed: u64,
+}
 
 impl<E> Subscriptions<E> {
     pub(super) const fn new() -> Self {
-        Self(Vec::new())
+        Self { live: Vec::new(), missed: 0 }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.live.is_empty()
     }
 
     pub(super) fn add(&mut self, subscription: Subscription<E>) {
-        self.0.push(subscription);
+        self.live.push(subscription);
     }
 
     /// Whether something is left to hand over.
     pub(super) fn has_pending(&self) -> bool {
-        self.0.iter().any(|subscription| subscription.feed.has_pending())
+        self.live.iter().any(|subscription| subscription.feed.has_pending())
+    }
+
+    /// How many events subscribers had no room for.
+    pub(super) fn missed(&self) -> u64 {
+        self.missed + self.live.iter().map(|subscription| subscription.feed.missed()).sum::<u64>()
     }
 
     /// Appends an event for every subscriber, to be handed over with those before it.
     pub(super) fn push(&mut self, event: E, on_panic: OnPanic) {
-        let Some((last, others)) = self.0.split_last_mut() else { return };
+        let Some((last, others)) = self.live.split_last_mut() else { return };
         for Subscription { feed, clone } in others {
             match guard(on_panic, || clone(&event)) {
                 Ok(event) => feed.push(event),
@@ -216,9 +225,12 @@ impl<E> Subscriptions<E> {
 
     /// Hands over what was pushed, and gives up subscribers that are gone.
     pub(super) fn hand_over(&mut self) {
-        self.0.retain_mut(|subscription| {
-            subscription.feed.hand_over();
-            !subscription.feed.is_over()
+        self.live.retain_mut(|Subscription { feed, .. }| {
+            feed.hand_over();
+            if feed.is_over() {
+                self.missed += feed.missed();
+            }
+            !feed.is_over()
         });
     }
 }

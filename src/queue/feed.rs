@@ -110,6 +110,11 @@ impl<E> Feed<E> {
         self.channel.missed.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// How many events the receiver did not get.
+    pub(crate) fn missed(&self) -> u64 {
+        self.channel.missed.load(Ordering::Relaxed)
+    }
+
     /// Whether something is left to hand over.
     pub(crate) fn has_pending(&self) -> bool {
         !self.pending.is_empty() || (self.end.is_some() && !self.is_over)

@@ -13,7 +13,9 @@
 use std::collections::VecDeque;
 use std::sync::PoisonError;
 
-use super::sync::{Arc, ArrayQueue, AtomicBool, AtomicUsize, Mutex, MutexGuard, Ordering, fence};
+use super::sync::{
+    Arc, ArrayQueue, AtomicBool, AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering, fence,
+};
 
 /// What the loop and the publishers of one type have in common.
 #[derive(Debug)]
@@ -27,6 +29,8 @@ pub(crate) struct Inbox<E> {
     closed: AtomicBool,
     /// Events that one lane holds at most.
     capacity: usize,
+    /// Events that were given back because a lane was full.
+    refused: AtomicU64,
 }
 
 /// One publisher's queue.
@@ -83,6 +87,7 @@ impl<E> Inbox<E> {
             version: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
             capacity: capacity.max(1),
+            refused: AtomicU64::new(0),
         });
         InboxReceiver {
             inbox,
@@ -125,7 +130,10 @@ impl<E> LaneSender<E> {
         if self.inbox.closed.load(Ordering::Acquire) {
             return Err(Rejected::Closed(event));
         }
-        self.lane.events.push(event).map_err(Rejected::Full)?;
+        if let Err(event) = self.lane.events.push(event) {
+            self.inbox.refused.fetch_add(1, Ordering::Relaxed);
+            return Err(Rejected::Full(event));
+        }
         let announced = self.lane.announced.load(Ordering::Relaxed);
         self.lane.announced.store(announced.wrapping_add(1), Ordering::Release);
         // Behind this fence and the one of `InboxReceiver::close`, either the event is seen there
@@ -182,6 +190,11 @@ impl<E> InboxReceiver<E> {
     #[cfg(test)]
     pub(crate) fn lanes(&self) -> usize {
         self.lanes.len().max(self.inbox.lanes().len())
+    }
+
+    /// How many events were given back because a lane was full.
+    pub(crate) fn refused(&self) -> u64 {
+        self.inbox.refused.load(Ordering::Relaxed)
     }
 
     /// How many events there are to take.

@@ -30,6 +30,8 @@ pub(crate) struct LocalEvents {
     /// Timers that are set, until their event is taken.
     timers_set: usize,
     timers_max: usize,
+    /// Events that were given back because a queue was full, or as many timers were set as may be.
+    refused: u64,
     closed: bool,
 }
 
@@ -50,6 +52,7 @@ impl LocalEvents {
             timers: TimerHeap::new(),
             timers_set: 0,
             timers_max,
+            refused: 0,
             closed: false,
         }
     }
@@ -76,6 +79,11 @@ impl LocalEvents {
         self.len
     }
 
+    /// Events that were given back for want of room.
+    pub(crate) const fn refused(&self) -> u64 {
+        self.refused
+    }
+
     /// Timers that are set.
     pub(crate) const fn timers_set(&self) -> usize {
         self.timers_set
@@ -92,6 +100,7 @@ impl LocalEvents {
             return Err(Refused::Unknown(event));
         };
         if queue.waiting.len() >= self.capacity {
+            self.refused += 1;
             return Err(Refused::Full(event));
         }
         queue.waiting.push_back(Waiting::Event(event));
@@ -149,6 +158,7 @@ impl LocalEvents {
             return Err(Refused::Unknown(timer.into_event()));
         };
         if self.timers_set >= self.timers_max {
+            self.refused += 1;
             return Err(Refused::Full(timer.into_event()));
         }
         let queue_place = u32::try_from(place).expect("a program has fewer than 2^32 types");

@@ -126,12 +126,12 @@ fn what_was_accepted_before_the_close_is_counted_and_the_rest_is_given_back() {
         });
         let mut handled = world.handle(&mut receiver, 1);
         receiver.close();
-        let left = receiver.left();
+        let left = receiver.len();
         for publisher in publishers {
             let sender = publisher.join().unwrap();
             assert!(matches!(sender.send(7), Err(Rejected::Closed(7))));
         }
-        assert_eq!(receiver.left(), left);
+        assert_eq!(receiver.len(), left);
         handled.extend(std::iter::from_fn(|| receiver.take()));
         assert_eq!(handled.len(), accepted.load(Ordering::Relaxed));
         assert_eq!(handled.len(), 1 + left);

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use eventwire::proto::OpCode;
 use eventwire::{
-    CloseCode, Config, ConnectionId, Context, EventLoop, Idle, Message, Method, ServerConfig,
-    SlowCall,
+    CloseCode, Config, ConnectionId, Context, EventLoop, Idle, Message, Method, OverflowPolicy,
+    PublishError, ServerConfig, SlowCall,
 };
 
 use crate::util::{PATIENCE, Peer, Server, drive, drive_until, looping};
@@ -98,8 +98,9 @@ fn broadcasts_are_counted_once_for_each_who_gets_them() {
 
 #[test]
 fn events_and_timers_are_counted_while_they_wait_and_when_they_are_handled() {
-    let mut event_loop = EventLoop::<u32>::new(Config::default()).expect("a loop");
+    let mut event_loop = EventLoop::<u32>::new(Config::default().inbox(5)).expect("a loop");
     event_loop.on(|_: &u8, _: &mut Context<'_>, sum: &mut u32| *sum += 1);
+    let slow = event_loop.subscriber::<u8>(2, OverflowPolicy::DropNewest);
     let bytes = event_loop.publisher::<u8>();
     for byte in 0..5 {
         assert_eq!(bytes.publish(byte), Ok(()));
@@ -107,14 +108,18 @@ fn events_and_timers_are_counted_while_they_wait_and_when_they_are_handled() {
     assert!(event_loop.set_timer(Duration::MAX, 9_u8).is_ok());
     event_loop.turn(Some(Duration::ZERO), &mut 0).expect("a turn");
     let mut sum = 0;
-    for byte in 0..3 {
+    for byte in 0..5 {
         assert_eq!(bytes.publish(byte), Ok(()));
     }
+    assert_eq!(bytes.publish(5), Err(PublishError::Full(5)));
     let stats = event_loop.stats();
-    assert_eq!((stats.events, stats.events_waiting, stats.timers), (5, 3, 1));
+    assert_eq!((stats.events, stats.events_waiting, stats.timers), (5, 5, 1));
+    assert_eq!((stats.events_refused, stats.events_missed), (1, 5 - 2));
     event_loop.turn(Some(Duration::ZERO), &mut sum).expect("a turn");
     let stats = event_loop.stats();
-    assert_eq!((stats.events, stats.events_waiting, sum), (8, 0, 3));
+    assert_eq!((stats.events, stats.events_waiting, sum), (10, 0, 5));
+    assert_eq!((stats.events_refused, stats.events_missed), (1, 10 - 2));
+    drop(slow);
 }
 
 #[test]
