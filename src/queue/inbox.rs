@@ -37,8 +37,16 @@ pub(crate) struct Inbox<E> {
 #[derive(Debug)]
 struct Lane<E> {
     events: ArrayQueue<E>,
-    /// Events that were ever put in whole. Written by the one publisher.
-    announced: AtomicUsize,
+    publisher: Announcements,
+}
+
+/// What a publisher writes beside its events, apart from what the loop needs for every event:
+/// processors fetch memory in pairs of 64 bytes.
+#[derive(Debug)]
+#[repr(align(128))]
+struct Announcements {
+    /// Events that were ever put in whole.
+    count: AtomicUsize,
     /// The publisher is gone: once empty, the lane is of no more use.
     abandoned: AtomicBool,
 }
@@ -70,6 +78,8 @@ pub(crate) struct InboxReceiver<E> {
 struct Taken<E> {
     lane: Arc<Lane<E>>,
     count: usize,
+    /// How many events there were when the publisher's count was last read.
+    announced: usize,
 }
 
 /// Why an event was not taken.
@@ -109,8 +119,9 @@ impl<E> LaneSender<E> {
     /// A sender with a lane of its own.
     pub(crate) fn new(inbox: &Arc<Inbox<E>>) -> Self {
         let events = ArrayQueue::new(inbox.capacity);
-        let (announced, abandoned) = (AtomicUsize::new(0), AtomicBool::new(false));
-        let lane = Arc::new(Lane { events, announced, abandoned });
+        let (count, abandoned) = (AtomicUsize::new(0), AtomicBool::new(false));
+        let publisher = Announcements { count, abandoned };
+        let lane = Arc::new(Lane { events, publisher });
         let mut lanes = inbox.lanes();
         if !inbox.closed.load(Ordering::Relaxed) {
             lanes.push(Arc::clone(&lane));
@@ -134,8 +145,8 @@ impl<E> LaneSender<E> {
             self.inbox.refused.fetch_add(1, Ordering::Relaxed);
             return Err(Rejected::Full(event));
         }
-        let announced = self.lane.announced.load(Ordering::Relaxed);
-        self.lane.announced.store(announced.wrapping_add(1), Ordering::Release);
+        let announced = &self.lane.publisher.count;
+        announced.store(announced.load(Ordering::Relaxed).wrapping_add(1), Ordering::Release);
         // Behind this fence and the one of `InboxReceiver::close`, either the event is seen there
         // or the end is seen here, or both.
         fence(Ordering::SeqCst);
@@ -155,7 +166,7 @@ impl<E> LaneSender<E> {
 impl<E> Drop for LaneSender<E> {
     fn drop(&mut self) {
         // The loop gives the lane up once it has taken what is still in it.
-        self.lane.abandoned.store(true, Ordering::Release);
+        self.lane.publisher.abandoned.store(true, Ordering::Release);
         self.inbox.version.fetch_add(1, Ordering::Release);
     }
 }
@@ -199,7 +210,7 @@ impl<E> InboxReceiver<E> {
 
     /// How many events there are to take.
     pub(crate) fn len(&self) -> usize {
-        self.lanes.iter().map(Taken::len).sum::<usize>() + self.left.len()
+        self.lanes.iter().map(Taken::left).sum::<usize>() + self.left.len()
     }
 
     /// Takes an event, of one lane after the other. Per lane, in the order in which they were put
@@ -210,11 +221,14 @@ impl<E> InboxReceiver<E> {
     }
 
     fn take_from_lanes(&mut self) -> Option<E> {
-        for step in 0..self.lanes.len() {
-            let at = (self.first + step) % self.lanes.len();
-            if let Some(event) = self.lanes[at].take() {
-                self.first = at + 1;
-                self.is_stale |= self.lanes[at].is_done();
+        let len = self.lanes.len();
+        let first = self.first.min(len);
+        let (before, from) = self.lanes.split_at_mut(first);
+        for (place, taken) in from.iter_mut().chain(before).enumerate() {
+            if let Some(event) = taken.take() {
+                self.is_stale |= taken.is_exhausted() && taken.is_done();
+                let next = first + place + 1;
+                self.first = if next > len { next - len } else { next };
                 return Some(event);
             }
         }
@@ -240,7 +254,7 @@ impl<E> InboxReceiver<E> {
     fn take_in(&mut self, present: &[Arc<Lane<E>>]) {
         for lane in present {
             if !self.lanes.iter().any(|taken| Arc::ptr_eq(lane, &taken.lane)) {
-                self.lanes.push(Taken { lane: Arc::clone(lane), count: 0 });
+                self.lanes.push(Taken { lane: Arc::clone(lane), count: 0, announced: 0 });
             }
         }
     }
@@ -254,22 +268,32 @@ impl<E> Drop for InboxReceiver<E> {
 
 impl<E> Taken<E> {
     fn has_events(&self) -> bool {
-        self.len() > 0
+        !self.is_exhausted() || self.left() > 0
     }
 
-    fn len(&self) -> usize {
-        self.lane.announced.load(Ordering::Acquire).wrapping_sub(self.count)
+    /// Whether all were taken of which was known.
+    const fn is_exhausted(&self) -> bool {
+        self.count == self.announced
+    }
+
+    /// How many events there are to take.
+    fn left(&self) -> usize {
+        self.lane.publisher.count.load(Ordering::Acquire).wrapping_sub(self.count)
     }
 
     /// Whether nothing is left and nothing will come.
     fn is_done(&self) -> bool {
         // In this order: what was announced before the publisher went is seen.
-        self.lane.abandoned.load(Ordering::Acquire) && !self.has_events()
+        self.lane.publisher.abandoned.load(Ordering::Acquire) && !self.has_events()
     }
 
     fn take(&mut self) -> Option<E> {
-        if !self.has_events() {
-            return None;
+        if self.is_exhausted() {
+            // Only now: for every event it would be fetched from the publisher's processor.
+            self.announced = self.lane.publisher.count.load(Ordering::Acquire);
+            if self.is_exhausted() {
+                return None;
+            }
         }
         self.count = self.count.wrapping_add(1);
         self.lane.events.pop()

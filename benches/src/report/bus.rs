@@ -188,7 +188,7 @@ impl BusReport {
             targets.extend(route.target(
                 "wakes at full load",
                 |round| round.flood_writes_per_event,
-                Bound::AtMost(0.01),
+                Bound::AtMost(0.001),
                 Unit::PerThousandEvents,
             ));
         }
