@@ -55,7 +55,7 @@ pub(crate) fn run(config: &ServiceConfig, ready: ReadyLine) -> Result<(), Error>
 }
 
 /// Sends every message back.
-struct Echo;
+pub(crate) struct Echo;
 
 impl WebSocketHandler<()> for Echo {
     fn on_message(
@@ -70,8 +70,8 @@ impl WebSocketHandler<()> for Echo {
 }
 
 /// Sends every message to all connections.
-struct Broadcast {
-    topic: TopicId,
+pub(crate) struct Broadcast {
+    pub(crate) topic: TopicId,
 }
 
 impl WebSocketHandler<()> for Broadcast {

@@ -1,14 +1,12 @@
 //! A loop that echoes on one port, and broadcasts to everybody who connects to another.
 
-use eventwire::{
-    CloseCode, Config, ConnectionId, Context, EventLoop, ListenerId, LoopHandle, Message,
-    Publisher, ServerConfig, TopicId, WebSocketHandler,
-};
+use eventwire::{Config, Context, EventLoop, ListenerId, LoopHandle, Publisher, ServerConfig};
 
 use crate::error::Error;
 use crate::idle::IdleMode;
 use crate::load::{Stamp, Target, Wire, pattern};
 use crate::machine::ThreadCpu;
+use crate::server::{Broadcast, Echo};
 use crate::worker::Worker;
 
 /// The loop on its thread.
@@ -41,7 +39,7 @@ impl Server {
             let topic = event_loop.topic("crowd")?;
             let config = ServerConfig::default();
             let echo = event_loop.listen("127.0.0.1:0", config.clone(), Echo)?;
-            let crowd = event_loop.listen("127.0.0.1:0", config, Crowd { topic })?;
+            let crowd = event_loop.listen("127.0.0.1:0", config, Broadcast { topic })?;
             let mut payload = pattern(size);
             event_loop.on(move |shout: &Stamp, cx: &mut Context<'_>, (): &mut ()| {
                 payload[..Stamp::LEN].copy_from_slice(&shout.to_bits().to_le_bytes());
@@ -68,32 +66,4 @@ impl Server {
 fn target(event_loop: &EventLoop<()>, listener: ListenerId) -> Target {
     let address = event_loop.local_addr(listener).expect("it listens since a moment ago");
     Target::embedded(Wire::WebSocket, address)
-}
-
-/// Sends every message back.
-struct Echo;
-
-impl WebSocketHandler<()> for Echo {
-    fn on_message(
-        &mut self,
-        conn: ConnectionId,
-        message: Message<'_>,
-        cx: &mut Context<'_>,
-        (): &mut (),
-    ) {
-        cx.send(conn, message);
-    }
-}
-
-/// Subscribes everybody.
-struct Crowd {
-    topic: TopicId,
-}
-
-impl WebSocketHandler<()> for Crowd {
-    fn on_open(&mut self, conn: ConnectionId, cx: &mut Context<'_>, (): &mut ()) {
-        if cx.subscribe(conn, self.topic).is_err() {
-            cx.close(conn, CloseCode::INTERNAL, "cannot subscribe");
-        }
-    }
 }
