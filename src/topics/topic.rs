@@ -157,11 +157,11 @@ impl Topic {
         held: bool,
         mut each: impl FnMut(usize, Range<usize>, &Mark),
     ) {
-        let logged = if held { self.log.len() } else { 0 };
-        for (place, batch) in self.log.iter().take(logged).enumerate() {
+        let sealed = self.log.len();
+        let first = if held { self.log.partition_point(|old| old.last() <= after) } else { sealed };
+        for (place, batch) in self.log.iter().enumerate().skip(first) {
             visit(batch, after, |range, mark| each(place, range, mark));
         }
-        let sealed = self.log.len();
         visit(&self.sealed, after, |range, mark| each(sealed, range, mark));
         visit(&self.open, after, |range, mark| each(sealed + 1, range, mark));
     }
