@@ -28,6 +28,9 @@ use crate::topics::Topics;
 /// How many ready sockets are served before others' output is flushed.
 const SERVED_AT_ONCE: usize = 32;
 
+/// How many connections whose output was taken a turn tells of, and hands what their topics kept.
+const DRAINED_AT_ONCE: usize = 64;
+
 /// Connections that room is reserved for at the start.
 const RESERVED_CONNECTIONS: usize = 65_536;
 
@@ -358,7 +361,10 @@ impl<S, R: Reactor> EventLoop<S, R> {
     }
 
     fn tell_drained(&mut self, state: &mut S) {
-        while let Some(conn) = self.sockets.next_drained() {
+        for _ in 0..DRAINED_AT_ONCE {
+            let Some(conn) = self.sockets.next_drained() else {
+                return;
+            };
             // What its topics kept for it goes first.
             self.sockets.catch_up(conn, &mut self.topics, &mut self.streams);
             self.sockets.flush(conn, &mut self.streams);

@@ -147,7 +147,7 @@ impl Sockets {
         };
         if let Some(outbox) = socket.outbox.take() {
             if outbox.progress.is_some() && socket.protocol.is_open() && socket.opened {
-                self.drained.push(conn);
+                self.drained.push_back(conn);
             }
             self.pool.give(outbox);
         }
@@ -160,6 +160,6 @@ impl Sockets {
     }
 
     pub(crate) fn next_drained(&mut self) -> Option<Key> {
-        self.drained.pop()
+        self.drained.pop_front()
     }
 }

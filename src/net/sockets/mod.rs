@@ -50,7 +50,7 @@ pub(crate) struct Sockets {
     /// Those to be read without readiness; each has `Socket::resumed` set.
     resumed: VecDeque<Key>,
     /// Those whose outbox emptied after it had waited for the peer.
-    drained: Vec<Key>,
+    drained: VecDeque<Key>,
     wheel: DeadlineWheel,
     pub(crate) now: Instant,
     limits: OutboxLimits,
@@ -118,7 +118,7 @@ impl Sockets {
             dirty: Vec::new(),
             ended: Vec::new(),
             resumed: VecDeque::new(),
-            drained: Vec::new(),
+            drained: VecDeque::new(),
             wheel: DeadlineWheel::new(now),
             now,
             limits,
