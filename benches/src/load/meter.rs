@@ -5,7 +5,8 @@ use hdrhistogram::Histogram;
 use super::Load;
 use crate::machine::ThreadCpu;
 
-/// Measures one run: nothing while it warms up, then everything for a fixed time.
+/// Measures one run: nothing while it warms up, then everything for a fixed time, or as many
+/// times that as it takes until a message that left in it has arrived.
 #[derive(Debug)]
 pub(crate) struct Meter {
     /// When warming up ends.
@@ -80,7 +81,7 @@ impl Meter {
 
     /// To be called once per turn: begins and ends the measured time. Tells whether it is over.
     pub(crate) fn is_over(&mut self, now: Instant) -> bool {
-        let Some(window) = self.window else {
+        let Some(window) = &mut self.window else {
             if now >= self.warm {
                 self.server_cpu.start();
                 self.load_cpu.start();
@@ -90,6 +91,11 @@ impl Meter {
             }
             return false;
         };
+        // Where the machine is so slow that nothing went and came, there is nothing to tell yet.
+        // Silence ends the run elsewhere.
+        if now >= window.end && self.latency.is_empty() {
+            window.end = now + self.duration;
+        }
         if now < window.end {
             return false;
         }
@@ -141,7 +147,7 @@ impl Meter {
     /// What it showed.
     pub(crate) fn finish(self) -> Measurement {
         Measurement {
-            time: self.duration,
+            time: self.window.map_or(self.duration, |window| window.end - window.start),
             answered: self.answered,
             unanswered: self.unanswered,
             latency: self.latency,
