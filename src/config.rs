@@ -303,6 +303,8 @@ impl Config {
 pub struct ServerConfig {
     pub(crate) limits: Limits,
     pub(crate) subprotocols: Vec<String>,
+    #[cfg(feature = "deflate")]
+    pub(crate) deflate: Option<crate::proto::DeflateConfig>,
     pub(crate) origins: OriginPolicy,
     pub(crate) backlog: u32,
 }
@@ -312,6 +314,8 @@ impl Default for ServerConfig {
         Self {
             limits: Limits::default(),
             subprotocols: Vec::new(),
+            #[cfg(feature = "deflate")]
+            deflate: None,
             origins: OriginPolicy::default(),
             backlog: 4096,
         }
@@ -342,6 +346,14 @@ impl ServerConfig {
         I::Item: Into<String>,
     {
         self.subprotocols = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Compresses messages, for connections whose peer wants that too. Default: none.
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub const fn deflate(mut self, config: crate::proto::DeflateConfig) -> Self {
+        self.deflate = Some(config);
         self
     }
 
@@ -376,6 +388,8 @@ impl ServerConfig {
 pub struct ClientConfig {
     pub(crate) limits: Limits,
     pub(crate) subprotocols: Vec<String>,
+    #[cfg(feature = "deflate")]
+    pub(crate) deflate: Option<crate::proto::DeflateConfig>,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) origin: Option<String>,
     pub(crate) addresses: Vec<SocketAddr>,
@@ -414,6 +428,14 @@ impl ClientConfig {
         I::Item: Into<String>,
     {
         self.subprotocols = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Compresses messages, if the server wants that too. Default: none.
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub const fn deflate(mut self, config: crate::proto::DeflateConfig) -> Self {
+        self.deflate = Some(config);
         self
     }
 

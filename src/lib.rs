@@ -293,7 +293,7 @@ pub use engine::{
 pub use error::Error;
 pub use histogram::Histogram;
 pub use net::{ConnectError, Disconnect, MemoryLimit, SendStatus};
-pub use proto::{CloseCode, Message, PreparedMessage};
+pub use proto::{CloseCode, Message, Outgoing, PreparedMessage};
 
 #[doc = include_str!("guide.md")]
 pub mod guide {}

@@ -22,7 +22,7 @@ mod topic;
 
 use std::collections::{BTreeMap, VecDeque};
 
-pub(crate) use self::batch::Run;
+pub(crate) use self::batch::{Frames, Run};
 use self::batch::{Mark, encode};
 pub(crate) use self::counters::Counters;
 pub(crate) use self::delivery::Delivery;
@@ -32,7 +32,7 @@ use self::members::Member;
 pub(crate) use self::output::{Output, Policy, Room};
 use self::settle::Owed;
 use self::topic::Topic;
-use crate::proto::Message;
+use crate::proto::Outgoing;
 use crate::slots::{Key, Slots};
 
 /// The longest name of a topic, in bytes.
@@ -150,9 +150,10 @@ impl Topics {
     pub(crate) fn broadcast(
         &mut self,
         key: Key,
-        message: Message<'_>,
+        message: Outgoing<'_>,
         except: Option<Key>,
     ) -> Result<(), Refused> {
+        let (message, may_compress) = (message.message(), message.may_compress());
         let topic = self.topics.get_mut(key).ok_or(Refused::Gone)?;
         let open = &topic.open;
         if !open.marks.is_empty()
@@ -179,7 +180,9 @@ impl Topics {
             number: topic.broadcasts,
             end: topic.open.frames.len(),
             except,
+            may_compress,
         });
+        topic.open.verbatim += usize::from(!may_compress);
         Ok(())
     }
 

@@ -27,7 +27,7 @@ const LENGTHS: [u64; 3] = [125, 126, 65_536];
 const SIZES: [usize; 6] = [20, 64, 128, 1024, 16_384, 262_144];
 
 fn header(len: u64, mask: Option<[u8; 4]>) -> FrameHeader {
-    FrameHeader { fin: true, opcode: OpCode::Binary, mask, len }
+    FrameHeader { fin: true, compressed: false, opcode: OpCode::Binary, mask, len }
 }
 
 mod frame_header {

@@ -168,6 +168,10 @@ fn request(url: WsUrl, config: &ClientConfig) -> Result<ClientRequest, Error> {
     if let Some(origin) = &config.origin {
         request = request.origin(origin)?;
     }
+    #[cfg(feature = "deflate")]
+    if let Some(deflate) = config.deflate {
+        request = request.deflate(deflate);
+    }
     Ok(request)
 }
 

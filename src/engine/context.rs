@@ -8,7 +8,7 @@ use super::{ConnectionId, PublishError};
 use crate::net::sockets::Sockets;
 use crate::net::streams::Transmit;
 use crate::net::{MemoryLimit, SendStatus};
-use crate::proto::{CloseCode, Message, PreparedMessage};
+use crate::proto::{CloseCode, Outgoing, PreparedMessage};
 use crate::queue::LocalEvents;
 use crate::topics::Topics;
 
@@ -41,7 +41,7 @@ impl Context<'_> {
     ///
     /// Messages leave in the order of the calls, those of [`broadcast`](Self::broadcast)
     /// included. Those to one connection within a turn leave together.
-    pub fn send<'m>(&mut self, conn: ConnectionId, message: impl Into<Message<'m>>) -> SendStatus {
+    pub fn send<'m>(&mut self, conn: ConnectionId, message: impl Into<Outgoing<'m>>) -> SendStatus {
         self.sockets.send(conn.0, message.into(), self.topics, self.io)
     }
 
@@ -150,6 +150,14 @@ impl Context<'_> {
     #[must_use]
     pub fn is_open(&self, conn: ConnectionId) -> bool {
         self.sockets.is_open(conn.0)
+    }
+
+    /// Whether messages to and from a connection are compressed where that makes them shorter:
+    /// it is open, and both ends have agreed to that.
+    #[must_use]
+    pub fn is_compressed(&self, conn: ConnectionId) -> bool {
+        let socket = self.sockets.get(conn.0);
+        socket.is_some_and(|socket| socket.is_open() && socket.protocol.is_compressed())
     }
 
     /// The address of the other end of a connection's stream, which may be a proxy's.

@@ -17,6 +17,10 @@ use crate::slots::Key;
 /// After how many messages a connection is not received from again in this turn.
 const MESSAGES: usize = 64;
 
+/// After how many bytes of decompressed messages the rest of what was received waits for the next
+/// turn: a few bytes may stand for a thousand times as many.
+const INFLATED: usize = 256 * 1024;
+
 /// Answers to one receive are sent in one call up to this many bytes, and then as they come.
 const CORK_MOST: usize = 256 * 1024;
 
@@ -25,7 +29,7 @@ const CORK_MOST: usize = 256 * 1024;
 enum Received {
     /// The stream has no more: its next readiness will say when it does.
     Drained,
-    /// There may be more. So many bytes and messages came.
+    /// There may be more. So many bytes came, or were made of them, and so many messages.
     More(usize, usize),
     /// Nothing will come any more, or nothing is wanted.
     Ended,
@@ -144,16 +148,21 @@ impl<S, R: Reactor> EventLoop<S, R> {
                 Err(error) => return self.stream_failed(conn, error),
             }
         };
-        let (start, end) = (range.start, range.end);
+        let (start, end, inflated) = (range.start, range.end, self.sockets.inflated());
         let (at, messages) = self.handle_input(conn, input, range, state);
+        let inflated = self.sockets.inflated().wrapping_sub(inflated);
         if let Some(leftover) = leftover {
             self.put_back(conn, leftover, at);
-            return Received::More(at - start, messages);
+            return Received::More(at - start + inflated, messages);
         }
         if at < end {
             self.sockets.keep_leftover(conn, &buffer[at..end]);
         }
-        if end < room && !hangup { Received::Drained } else { Received::More(end, messages) }
+        if at == end && end < room && !hangup {
+            Received::Drained
+        } else {
+            Received::More(end + inflated, messages)
+        }
     }
 
     /// What was left over has been handled, up to `at`.
@@ -180,16 +189,19 @@ impl<S, R: Reactor> EventLoop<S, R> {
             Ok(Some(len)) => len,
             Err(error) => return self.stream_failed(conn, error),
         };
+        let inflated = self.sockets.inflated();
         match self.sockets.received(conn, len) {
             Some(Ok(Some(event))) => self.dispatch(conn, event, 0, state),
             Some(Ok(None)) | None => {}
             Some(Err(error)) => self.sockets.end_by_peer_error(conn, error),
         }
-        if len < room && !hangup { Received::Drained } else { Received::More(len, 1) }
+        let inflated = self.sockets.inflated().wrapping_sub(inflated);
+        if len < room && !hangup { Received::Drained } else { Received::More(len + inflated, 1) }
     }
 
-    /// Feeds `buffer[range]` to the connection and its events to its handler, until the range ends
-    /// or the connection is paused. Tells where that was, and counts the events.
+    /// Feeds `buffer[range]` to the connection and its events to its handler, until the range
+    /// ends, the connection is paused, or its messages have become too long for one turn. Tells
+    /// where that was, and counts the events.
     fn handle_input(
         &mut self,
         conn: Key,
@@ -199,6 +211,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     ) -> (usize, usize) {
         let base = buffer.as_ptr() as usize;
         let (mut at, end, mut events) = (range.start, range.end, 0);
+        let inflated = self.sockets.inflated();
         while at < end {
             match self.sockets.receive(conn, &mut buffer[at..end]) {
                 Some(Ok((used, Some(event)))) => {
@@ -211,7 +224,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
                     if self.sockets.corked_bytes() > CORK_MOST {
                         self.sockets.flush_cork(buffer, &mut self.streams);
                     }
-                    if at < end && self.sockets.is_halted() {
+                    let has_enough = self.sockets.inflated().wrapping_sub(inflated) > INFLATED;
+                    if at < end && (has_enough || self.sockets.is_halted()) {
                         return (at, events);
                     }
                 }

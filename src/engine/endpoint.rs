@@ -11,6 +11,8 @@ pub(super) struct Endpoint<S> {
     pub(super) limits: Arc<Limits>,
     pub(super) origins: OriginPolicy,
     subprotocols: Vec<String>,
+    #[cfg(feature = "deflate")]
+    deflate: Option<crate::proto::DeflateConfig>,
     /// Serves one connection that this program makes, and goes with it.
     pub(super) is_client: bool,
 }
@@ -22,6 +24,8 @@ impl<S> Endpoint<S> {
             limits: Arc::new(config.limits),
             origins: config.origins,
             subprotocols: config.subprotocols,
+            #[cfg(feature = "deflate")]
+            deflate: config.deflate,
             is_client: false,
         }
     }
@@ -32,16 +36,24 @@ impl<S> Endpoint<S> {
             limits: Arc::new(limits),
             origins: OriginPolicy::Any,
             subprotocols: Vec::new(),
+            #[cfg(feature = "deflate")]
+            deflate: None,
             is_client: true,
         }
     }
 
-    /// Chooses the configured subprotocol, if the handler chose none.
+    /// Chooses the configured subprotocol, if the handler chose none, and agrees to compression.
     pub(super) fn complete(&self, upgrade: Upgrade, request: &Request<'_>) -> Upgrade {
         let Upgrade::Accept(acceptance) = upgrade else {
             return upgrade;
         };
-        Upgrade::Accept(self.choose_subprotocol(acceptance, request))
+        let acceptance = self.choose_subprotocol(acceptance, request);
+        #[cfg(feature = "deflate")]
+        let acceptance = match &self.deflate {
+            Some(config) => acceptance.deflate(config, request),
+            None => acceptance,
+        };
+        Upgrade::Accept(acceptance)
     }
 
     fn choose_subprotocol(&self, acceptance: Acceptance, request: &Request<'_>) -> Acceptance {

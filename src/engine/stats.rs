@@ -99,6 +99,9 @@ stats! {
     messages_sent,
     /// Bytes that streams took, frame headers and handshakes included.
     bytes_sent,
+    /// Messages that were compressed, those of broadcasts once for each setting; messages that
+    /// came out no shorter, and were sent as they are, included.
+    messages_compressed,
     /// Messages that were not taken because their connection's outbox was full.
     messages_dropped,
     /// Broadcasts that nobody got because their topic's backlog was full.
@@ -284,6 +287,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             bytes_received: self.streams.received,
             messages_sent: self.sockets.messages_sent + topics.delivered,
             bytes_sent: self.streams.sent,
+            messages_compressed: self.sockets.pool.buffers.compressions(),
             messages_dropped: self.sockets.messages_dropped,
             broadcasts_dropped: topics.refused,
             broadcasts_dropped_newest: topics.dropped_newest,

@@ -6,7 +6,7 @@ use super::{ConnectionId, Context, EventLoop, Method, TopicId};
 use crate::config::OverflowPolicy;
 use crate::error::Error;
 use crate::net::SendStatus;
-use crate::proto::Message;
+use crate::proto::Outgoing;
 use crate::queue;
 use crate::reactor::Reactor;
 use crate::topics::{Delivery, Missed, Policy, Refused};
@@ -196,12 +196,17 @@ impl Context<'_> {
         self.topics.unsubscribe(conn.0, topic.0)
     }
 
-    /// Sends a message to all connections that are subscribed to a topic. It is encoded once.
+    /// Sends a message to all connections that are subscribed to a topic. It is encoded once, and
+    /// compressed once for each setting that connections have agreed to.
     ///
     /// It leaves at the end of the turn, at most 256 connections at a time, between which the
     /// loop looks after the others. [`SendStatus::Dropped`] if the topic's backlog is full:
     /// nobody gets it then, and it has no number.
-    pub fn broadcast<'m>(&mut self, topic: TopicId, message: impl Into<Message<'m>>) -> SendStatus {
+    pub fn broadcast<'m>(
+        &mut self,
+        topic: TopicId,
+        message: impl Into<Outgoing<'m>>,
+    ) -> SendStatus {
         broadcast_status(self.topics.broadcast(topic.0, message.into(), None))
     }
 
@@ -214,7 +219,7 @@ impl Context<'_> {
         &mut self,
         topic: TopicId,
         conn: ConnectionId,
-        message: impl Into<Message<'m>>,
+        message: impl Into<Outgoing<'m>>,
     ) -> SendStatus {
         broadcast_status(self.topics.broadcast(topic.0, message.into(), Some(conn.0)))
     }
@@ -285,7 +290,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     pub(super) fn broadcast(&mut self) {
         for _ in 0..BROADCAST_SLICE {
             match self.topics.deliver(|conn| self.sockets.room(conn)) {
-                None => return,
+                None => return self.sockets.forget_runs(),
                 Some(Delivery::Run(conn, topic, run)) => {
                     if !self.sockets.deliver(conn, &run, &mut self.streams) {
                         self.topics.count_overflow(topic);

@@ -6,7 +6,7 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use super::outbox::{MAX_SLICES, Outbox, OutboxPool};
-use crate::proto::{FrameHeader, OpCode, write_frame};
+use crate::proto::{FrameHeader, Payload, write_payload};
 
 /// Payloads from this length on are sent from where they lie; a copy of shorter ones is cheaper
 /// than another slice in the send.
@@ -77,29 +77,27 @@ impl Cork {
     }
 
     #[inline]
-    pub(crate) fn push_frame(&mut self, opcode: OpCode, payload: &[u8], key: Option<[u8; 4]>) {
-        write_frame(opcode, payload, key, &mut self.bytes);
+    pub(crate) fn push_frame(&mut self, payload: &Payload<'_>, key: Option<[u8; 4]>) {
+        write_payload(payload, key, &mut self.bytes);
     }
 
     pub(crate) fn push_shared(&mut self, bytes: Bytes) {
         self.push(bytes.len(), Piece::Shared(bytes));
     }
 
-    /// Sends a whole unmasked payload, which begins at `payload` of the receive buffer, or of its
+    /// Sends a whole unmasked payload, which begins at `start` of the receive buffer, or of its
     /// own storage if it was assembled, from where it lies. The client's header in front of it,
     /// with its mask, is longer than the server's will be; `None` where it is not in front,
     /// because it came with an earlier receive.
     pub(crate) fn reuse(
         &mut self,
-        opcode: OpCode,
-        payload: usize,
-        len: usize,
+        payload: &Payload<'_>,
+        start: usize,
         assembled: bool,
     ) -> Option<Reuse> {
         let mut header = [0; FrameHeader::MAX_LEN];
-        let header_len =
-            FrameHeader { fin: true, opcode, mask: None, len: len as u64 }.encode(&mut header);
-        let range = payload.checked_sub(header_len)?..payload + len;
+        let header_len = payload.header(None).encode(&mut header);
+        let range = start.checked_sub(header_len)?..start + payload.bytes.len();
         self.lent = true;
         let piece = if assembled {
             Piece::Assembled(Vec::new(), range.clone())
@@ -107,7 +105,7 @@ impl Cork {
             Piece::Received(range.clone())
         };
         self.push(range.len(), piece);
-        Some(Reuse { piece: self.pieces.len() - 1, payload, header, header_len })
+        Some(Reuse { piece: self.pieces.len() - 1, payload: start, header, header_len })
     }
 
     fn push(&mut self, len: usize, piece: Piece) {

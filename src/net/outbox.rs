@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use bytes::{Buf, Bytes};
 
-use crate::proto::{BufferPool, OpCode, write_frame};
+use crate::proto::{BufferPool, Payload, write_payload};
 
 /// Copied frames are gathered up to this many bytes before another piece of storage is begun.
 const CHUNK: usize = 64 * 1024;
@@ -99,14 +99,13 @@ impl Outbox {
 
     pub(crate) fn push_frame(
         &mut self,
-        opcode: OpCode,
-        payload: &[u8],
+        payload: &Payload<'_>,
         key: Option<[u8; 4]>,
         pool: &mut OutboxPool,
     ) {
-        let storage = self.tail(payload.len(), pool);
+        let storage = self.tail(payload.bytes.len(), pool);
         let before = storage.len();
-        write_frame(opcode, payload, key, storage);
+        write_payload(payload, key, storage);
         let count = storage.len() - before;
         self.grow(count, pool);
     }
@@ -292,6 +291,7 @@ impl OutboxPool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proto::Message;
 
     /// Takes up to `count` bytes, as a socket would.
     fn drain(outbox: &mut Outbox, pool: &mut OutboxPool, count: usize) -> Vec<u8> {
@@ -309,9 +309,9 @@ mod tests {
 
     fn filled(pool: &mut OutboxPool) -> (Outbox, Vec<u8>) {
         let mut outbox = Outbox::default();
-        outbox.push_frame(OpCode::Binary, b"one", None, pool);
+        outbox.push_frame(&Message::Binary(b"one").into(), None, pool);
         outbox.push_shared(Bytes::from_static(b"shared"), pool);
-        outbox.push_frame(OpCode::Text, b"two", None, pool);
+        outbox.push_frame(&Message::Text("two").into(), None, pool);
         outbox.push_bytes(b"three", pool);
         outbox.push_assembled(b"....four..".to_vec(), 4..8, pool);
         (outbox, b"\x82\x03oneshared\x81\x03twothreefour".to_vec())

@@ -11,6 +11,8 @@ use super::{FrameHeader, Limits, OpCode, ProtocolError, Utf8Validator};
 pub(super) struct Assembler {
     /// Text or binary while a message is unfinished.
     opcode: Option<OpCode>,
+    /// What arrives is compressed, and becomes text or anything only when it is whole.
+    compressed: bool,
     fragments: usize,
     /// When the unfinished message began.
     started: Instant,
@@ -22,6 +24,7 @@ impl Assembler {
     pub(super) fn new(now: Instant) -> Self {
         Self {
             opcode: None,
+            compressed: false,
             fragments: 0,
             started: now,
             utf8: Utf8Validator::new(),
@@ -68,14 +71,16 @@ impl Assembler {
             (Some(_), _) => return Err(ProtocolError::InterruptedMessage),
             (None, opcode) => {
                 self.opcode = Some(opcode);
+                self.compressed = header.compressed;
                 self.started = now;
             }
         }
         self.fragments += 1;
-        if header.len > limits.frame() as u64 {
-            return Err(ProtocolError::FrameTooLarge { len: header.len, limit: limits.frame() });
+        let limit = limits.arriving_frame(self.compressed);
+        if header.len > limit as u64 {
+            return Err(ProtocolError::FrameTooLarge { len: header.len, limit });
         }
-        if header.len > (limits.message - self.buffer.len()) as u64 {
+        if header.len > (limits.arriving_message(self.compressed) - self.buffer.len()) as u64 {
             return Err(ProtocolError::MessageTooLarge { limit: limits.message });
         }
         if self.fragments > limits.fragments() && !(self.is_first_frame() && header.fin) {
@@ -115,19 +120,19 @@ impl Assembler {
     fn check(&mut self, start: usize, unmask: impl FnOnce(&mut [u8])) -> Result<(), ProtocolError> {
         let fresh = &mut self.buffer.as_mut_slice()[start..];
         unmask(fresh);
-        if self.opcode == Some(OpCode::Text) {
+        if self.opcode == Some(OpCode::Text) && !self.compressed {
             self.utf8.feed(fresh).map_err(|_| ProtocolError::InvalidUtf8)?;
         }
         Ok(())
     }
 
-    /// Ends the message with its last frame.
-    pub(super) fn finish(&mut self) -> Result<(OpCode, Buffer), ProtocolError> {
+    /// Ends the message with its last frame. Tells whether its bytes are compressed.
+    pub(super) fn finish(&mut self) -> Result<(OpCode, bool, Buffer), ProtocolError> {
         let opcode = self.opcode.take().unwrap_or(OpCode::Binary);
         self.utf8.finish().map_err(|_| ProtocolError::InvalidUtf8)?;
         self.utf8 = Utf8Validator::new();
         self.fragments = 0;
-        Ok((opcode, std::mem::take(&mut self.buffer)))
+        Ok((opcode, self.compressed, std::mem::take(&mut self.buffer)))
     }
 
     /// Gives up what is unfinished.

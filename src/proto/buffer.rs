@@ -80,7 +80,8 @@ impl fmt::Debug for Buffer {
 /// Storage that no connection uses at the moment.
 ///
 /// Connections borrow from it while a message is incomplete, so that thousands of idle ones own
-/// nothing and busy ones allocate nothing.
+/// nothing and busy ones allocate nothing. The same goes for what compresses and decompresses,
+/// with the feature `deflate`.
 #[derive(Debug)]
 pub struct BufferPool {
     /// Every one initialised to its whole length, the longest last within its kind.
@@ -89,6 +90,8 @@ pub struct BufferPool {
     /// Sum of the lengths of both kinds, at most `limit`.
     bytes: usize,
     limit: usize,
+    #[cfg(feature = "deflate")]
+    pub(super) codecs: super::deflate::Codecs,
 }
 
 impl Default for BufferPool {
@@ -101,8 +104,48 @@ impl Default for BufferPool {
 impl BufferPool {
     /// A pool which keeps at most `limit` bytes.
     #[must_use]
-    pub const fn new(limit: usize) -> Self {
-        Self { small: Vec::new(), large: Vec::new(), bytes: 0, limit }
+    pub fn new(limit: usize) -> Self {
+        Self {
+            small: Vec::new(),
+            large: Vec::new(),
+            bytes: 0,
+            limit,
+            #[cfg(feature = "deflate")]
+            codecs: super::deflate::Codecs::default(),
+        }
+    }
+
+    /// How many bytes were decompressed in all.
+    pub(crate) fn inflated(&self) -> u64 {
+        #[cfg(feature = "deflate")]
+        return self.codecs.inflated;
+        #[cfg(not(feature = "deflate"))]
+        return 0;
+    }
+
+    /// How many messages were compressed in all.
+    pub(crate) fn compressions(&self) -> u64 {
+        #[cfg(feature = "deflate")]
+        return self.codecs.compressions;
+        #[cfg(not(feature = "deflate"))]
+        return 0;
+    }
+
+    /// Compresses a message by itself into `out`, which is cleared; whether it came out shorter.
+    #[cfg_attr(not(feature = "deflate"), expect(clippy::unused_self, reason = "there is no codec"))]
+    pub(crate) fn compress(
+        &mut self,
+        setting: super::Setting,
+        message: &[u8],
+        out: &mut Vec<u8>,
+    ) -> bool {
+        #[cfg(feature = "deflate")]
+        return self.codecs.compress(setting, message, out);
+        #[cfg(not(feature = "deflate"))]
+        return {
+            let _ = (setting, message, out);
+            false
+        };
     }
 
     /// Initialised storage, probably but not surely as long as `want`.

@@ -28,6 +28,8 @@ pub enum ProtocolError {
     InvalidCloseCode(u16),
     /// A close frame carries a single byte, which is no code (RFC 6455 §5.5.1).
     InvalidCloseLength,
+    /// A compressed message cannot be decompressed (RFC 7692 §7.2.2).
+    InvalidDeflate,
     /// A text message, or the reason of a close frame, is not UTF-8 (RFC 6455 §8.1).
     InvalidUtf8,
     /// A 64-bit length has its most significant bit set (RFC 6455 §5.2).
@@ -41,7 +43,8 @@ pub enum ProtocolError {
     },
     /// A length is not in its shortest form (RFC 6455 §5.2).
     NonMinimalLength,
-    /// A reserved bit is set though no extension was negotiated (RFC 6455 §5.2).
+    /// A reserved bit is set that no extension which was negotiated gives a meaning there
+    /// (RFC 6455 §5.2).
     ReservedBits,
     /// An opcode that RFC 6455 §5.2 reserves.
     ReservedOpCode(u8),
@@ -61,7 +64,7 @@ impl ProtocolError {
     #[must_use]
     pub const fn close_code(self) -> CloseCode {
         match self {
-            Self::InvalidUtf8 => CloseCode::INVALID_PAYLOAD,
+            Self::InvalidDeflate | Self::InvalidUtf8 => CloseCode::INVALID_PAYLOAD,
             Self::FrameTooLarge { .. }
             | Self::MessageTooLarge { .. }
             | Self::TooManyFragments { .. } => CloseCode::TOO_BIG,
@@ -83,6 +86,7 @@ impl fmt::Display for ProtocolError {
             Self::InterruptedMessage => f.write_str("data frame inside a fragmented message"),
             Self::InvalidCloseCode(code) => write!(f, "close code {code} is not allowed"),
             Self::InvalidCloseLength => f.write_str("close frame of one byte"),
+            Self::InvalidDeflate => f.write_str("message that cannot be decompressed"),
             Self::InvalidUtf8 => f.write_str("text that is not UTF-8"),
             Self::LengthOverflow => f.write_str("frame length with its top bit set"),
             Self::MaskedFrame => f.write_str("masked frame from a server"),
@@ -90,7 +94,7 @@ impl fmt::Display for ProtocolError {
                 write!(f, "message over the limit of {limit} bytes")
             }
             Self::NonMinimalLength => f.write_str("frame length not in its shortest form"),
-            Self::ReservedBits => f.write_str("reserved bits set without an extension"),
+            Self::ReservedBits => f.write_str("reserved bits set without a meaning"),
             Self::ReservedOpCode(code) => write!(f, "reserved opcode {code:#x}"),
             Self::TooManyFragments { limit } => {
                 write!(f, "message in more than {limit} fragments")

@@ -47,7 +47,8 @@ impl OpCode {
 /// ```
 /// use eventwire::proto::{FrameHeader, OpCode, Role};
 ///
-/// let header = FrameHeader { fin: true, opcode: OpCode::Text, mask: Some([1, 2, 3, 4]), len: 5 };
+/// let mask = Some([1, 2, 3, 4]);
+/// let header = FrameHeader { fin: true, compressed: false, opcode: OpCode::Text, mask, len: 5 };
 /// let mut bytes = [0; FrameHeader::MAX_LEN];
 /// let len = header.encode(&mut bytes);
 /// assert_eq!(bytes[..len], [0x81, 0x85, 1, 2, 3, 4]);
@@ -60,6 +61,9 @@ impl OpCode {
 pub struct FrameHeader {
     /// Whether this is the last frame of its message.
     pub fin: bool,
+    /// RSV1: whether this is the first frame of a compressed message (RFC 7692 §6). Never set
+    /// unless that was negotiated.
+    pub compressed: bool,
     /// What the frame carries.
     pub opcode: OpCode,
     /// The key that masks the payload: in every frame of a client, in no frame of a server.
@@ -70,6 +74,8 @@ pub struct FrameHeader {
 
 const FIN: u8 = 0x80;
 const RESERVED: u8 = 0x70;
+/// RSV1, with `permessage-deflate`.
+const COMPRESSED: u8 = 0x40;
 const OPCODE: u8 = 0x0F;
 const MASK: u8 = 0x80;
 const LENGTH: u8 = 0x7F;
@@ -93,7 +99,8 @@ impl FrameHeader {
     ///
     /// # Errors
     ///
-    /// - [`ProtocolError::ReservedBits`]: RSV1, RSV2 or RSV3 is set; no extension is supported.
+    /// - [`ProtocolError::ReservedBits`]: RSV1, RSV2 or RSV3 is set, as if no extension was
+    ///   negotiated.
     /// - [`ProtocolError::ReservedOpCode`]: an opcode without a meaning.
     /// - [`ProtocolError::FragmentedControl`]: a control frame without FIN.
     /// - [`ProtocolError::UnmaskedFrame`]: no mask, and a server reads.
@@ -103,10 +110,20 @@ impl FrameHeader {
     /// - [`ProtocolError::NonMinimalLength`]: a length that has a shorter form.
     #[inline]
     pub fn parse(input: &[u8], receiver: Role) -> Result<Option<(Self, usize)>, ProtocolError> {
+        Self::parse_agreed(input, receiver, false)
+    }
+
+    /// As [`parse`](Self::parse), where `deflate` says whether compressed messages may come.
+    #[inline]
+    pub(crate) fn parse_agreed(
+        input: &[u8],
+        receiver: Role,
+        deflate: bool,
+    ) -> Result<Option<(Self, usize)>, ProtocolError> {
         let Some((&first, rest)) = input.split_first() else {
             return Ok(None);
         };
-        let (fin, opcode) = parse_first(first)?;
+        let (fin, compressed, opcode) = parse_first(first, deflate)?;
         let Some((&second, rest)) = rest.split_first() else {
             return Ok(None);
         };
@@ -135,7 +152,8 @@ impl FrameHeader {
         } else {
             (None, rest)
         };
-        Ok(Some((Self { fin, opcode, mask, len }, input.len() - rest.len())))
+        let header = Self { fin, compressed, opcode, mask, len };
+        Ok(Some((header, input.len() - rest.len())))
     }
 
     /// The length of this header on the wire, in bytes: 2 to [`MAX_LEN`](Self::MAX_LEN).
@@ -159,7 +177,8 @@ impl FrameHeader {
     #[inline]
     pub fn encode(&self, out: &mut [u8; Self::MAX_LEN]) -> usize {
         let mask_bit = if self.mask.is_some() { MASK } else { 0 };
-        out[0] = if self.fin { FIN } else { 0 } | self.opcode as u8;
+        let compressed = if self.compressed { COMPRESSED } else { 0 };
+        out[0] = if self.fin { FIN } else { 0 } | compressed | self.opcode as u8;
         let key_at = match self.len {
             0..=125 => {
                 out[1] = mask_bit | self.len as u8;
@@ -182,10 +201,13 @@ impl FrameHeader {
     }
 }
 
-/// Reads FIN and the opcode, and refuses what no second byte can mend.
+/// Reads FIN, RSV1 and the opcode, and refuses what no second byte can mend.
 #[inline]
-fn parse_first(first: u8) -> Result<(bool, OpCode), ProtocolError> {
-    if first & RESERVED != 0 {
+fn parse_first(first: u8, deflate: bool) -> Result<(bool, bool, OpCode), ProtocolError> {
+    let reserved = first & RESERVED;
+    // RFC 7692 §6: only the first frame of a message says that it is compressed.
+    if reserved != 0 && !(deflate && reserved == COMPRESSED && matches!(first & OPCODE, 0x1 | 0x2))
+    {
         return Err(ProtocolError::ReservedBits);
     }
     let Some(opcode) = OpCode::from_bits(first & OPCODE) else {
@@ -195,7 +217,7 @@ fn parse_first(first: u8) -> Result<(bool, OpCode), ProtocolError> {
     if opcode.is_control() && !fin {
         return Err(ProtocolError::FragmentedControl);
     }
-    Ok((fin, opcode))
+    Ok((fin, reserved != 0, opcode))
 }
 
 /// Reads the length that follows the second byte, and returns it with the bytes after it.

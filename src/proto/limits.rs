@@ -58,6 +58,8 @@ impl Limits {
     /// control traffic need, and little enough to be held for many connections at once.
     ///
     /// A longer message ends the connection with close code 1009 as soon as it is known to be.
+    /// One that arrives compressed may be no longer when it is decompressed, and before that by
+    /// an eighth at most.
     #[must_use]
     pub const fn max_message(mut self, bytes: usize) -> Self {
         self.message = bytes;
@@ -145,6 +147,21 @@ impl Limits {
         match self.frame {
             Some(bytes) => bytes,
             None => self.message,
+        }
+    }
+
+    /// The longest message as it arrives. Compression makes what has no order in it longer: with
+    /// the codes that RFC 1951 §3.2.6 fixes, by an eighth.
+    pub(super) const fn arriving_message(&self, compressed: bool) -> usize {
+        let allowance = if compressed { self.message / 8 + 64 } else { 0 };
+        self.message.saturating_add(allowance)
+    }
+
+    /// The longest frame as it arrives.
+    pub(super) const fn arriving_frame(&self, compressed: bool) -> usize {
+        match self.frame {
+            Some(bytes) => bytes,
+            None => self.arriving_message(compressed),
         }
     }
 

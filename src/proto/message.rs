@@ -91,7 +91,8 @@ impl<'a> From<&'a Vec<u8>> for Message<'a> {
 #[derive(Clone, Debug)]
 pub struct PreparedMessage {
     opcode: OpCode,
-    /// A whole frame as a server sends it.
+    may_compress: bool,
+    /// A whole frame as a server sends it, uncompressed.
     frame: Bytes,
     /// Where the payload begins in `frame`. A text message's payload is UTF-8.
     payload: usize,
@@ -100,12 +101,12 @@ pub struct PreparedMessage {
 impl PreparedMessage {
     /// Encodes `message` as a server sends it.
     #[must_use]
-    pub fn new<'a>(message: impl Into<Message<'a>>) -> Self {
-        let message = message.into();
+    pub fn new<'a>(message: impl Into<Outgoing<'a>>) -> Self {
+        let Outgoing { message, may_compress } = message.into();
         let mut frame = Vec::with_capacity(message.len() + FrameHeader::MAX_LEN);
         write_frame(message.opcode(), message.as_bytes(), None, &mut frame);
         let payload = frame.len() - message.len();
-        Self { opcode: message.opcode(), frame: frame.into(), payload }
+        Self { opcode: message.opcode(), may_compress, frame: frame.into(), payload }
     }
 
     /// The message that was encoded.
@@ -129,9 +130,84 @@ impl PreparedMessage {
         &self.frame
     }
 
-    /// The payload's bytes, with the opcode that they are sent under.
-    pub(crate) fn parts(&self) -> (OpCode, &[u8]) {
-        (self.opcode, &self.frame[self.payload..])
+    /// What the frame carries.
+    pub(crate) fn payload(&self) -> Payload<'_> {
+        let bytes = &self.frame[self.payload..];
+        Payload { opcode: self.opcode, compressed: false, bytes }
+    }
+
+    /// Whether it may be compressed where that was agreed.
+    pub(crate) const fn may_compress(&self) -> bool {
+        self.may_compress
+    }
+}
+
+/// A message on its way to peers: made of anything that a [`Message`] is made of.
+///
+/// ```
+/// use eventwire::{ConnectionId, Context, Message, Outgoing};
+///
+/// fn greet(conn: ConnectionId, secret: &str, cx: &mut Context<'_>) {
+///     cx.send(conn, "hello");
+///     cx.send(conn, Outgoing::uncompressed(secret));
+/// }
+/// # assert_eq!(Outgoing::from("a").message(), Message::Text("a"));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Outgoing<'a> {
+    message: Message<'a>,
+    may_compress: bool,
+}
+
+impl<'a> Outgoing<'a> {
+    /// A message that is sent as it is, also where compression was agreed: for what is
+    /// compressed already, and for secrets in company of what others can choose, whose length
+    /// would tell of them.
+    #[must_use]
+    pub fn uncompressed(message: impl Into<Message<'a>>) -> Self {
+        Self { message: message.into(), may_compress: false }
+    }
+
+    /// The message.
+    #[must_use]
+    pub const fn message(self) -> Message<'a> {
+        self.message
+    }
+
+    /// Whether it may be compressed where that was agreed.
+    #[must_use]
+    pub const fn may_compress(self) -> bool {
+        self.may_compress
+    }
+}
+
+impl<'a, M: Into<Message<'a>>> From<M> for Outgoing<'a> {
+    fn from(message: M) -> Self {
+        Self { message: message.into(), may_compress: true }
+    }
+}
+
+/// What a frame carries that is a whole message, as it is sent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Payload<'a> {
+    pub(crate) opcode: OpCode,
+    /// The bytes are compressed (RFC 7692 §6).
+    pub(crate) compressed: bool,
+    pub(crate) bytes: &'a [u8],
+}
+
+impl<'a> From<Message<'a>> for Payload<'a> {
+    fn from(message: Message<'a>) -> Self {
+        Self { opcode: message.opcode(), compressed: false, bytes: message.as_bytes() }
+    }
+}
+
+impl Payload<'_> {
+    /// The header of a frame that carries this alone.
+    #[inline]
+    pub(crate) const fn header(&self, mask: Option<[u8; 4]>) -> FrameHeader {
+        let Self { opcode, compressed, bytes } = *self;
+        FrameHeader { fin: true, compressed, opcode, mask, len: bytes.len() as u64 }
     }
 }
 
@@ -146,13 +222,18 @@ impl PreparedMessage {
 /// ```
 #[inline]
 pub fn write_frame(opcode: OpCode, payload: &[u8], key: Option<[u8; 4]>, out: &mut Vec<u8>) {
-    let header = FrameHeader { fin: true, opcode, mask: key, len: payload.len() as u64 };
+    write_payload(&Payload { opcode, compressed: false, bytes: payload }, key, out);
+}
+
+/// Appends one whole frame to `out`, masked when there is a key.
+#[inline]
+pub(crate) fn write_payload(payload: &Payload<'_>, key: Option<[u8; 4]>, out: &mut Vec<u8>) {
     let mut bytes = [0; FrameHeader::MAX_LEN];
-    let header_len = header.encode(&mut bytes);
-    out.reserve(header_len + payload.len());
+    let header_len = payload.header(key).encode(&mut bytes);
+    out.reserve(header_len + payload.bytes.len());
     out.extend_from_slice(&bytes[..header_len]);
     let start = out.len();
-    out.extend_from_slice(payload);
+    out.extend_from_slice(payload.bytes);
     if let Some(key) = key {
         super::apply_mask(&mut out[start..], key, 0);
     }
@@ -171,7 +252,7 @@ mod tests {
             write_frame(OpCode::Binary, &payload, None, &mut frame);
             assert_eq!(prepared.frame()[..], frame[..]);
             assert_eq!(prepared.message(), Message::Binary(&payload));
-            assert_eq!(prepared.parts(), (OpCode::Binary, &payload[..]));
+            assert_eq!(prepared.payload().bytes, payload);
         }
     }
 }

@@ -7,8 +7,14 @@
 mod assembler;
 mod buffer;
 mod close;
+mod compression;
 mod connection;
 mod control;
+#[cfg_attr(
+    not(feature = "deflate"),
+    expect(dead_code, unreachable_pub, reason = "without a codec nothing is ever agreed")
+)]
+mod deflate;
 mod error;
 mod frame;
 pub mod handshake;
@@ -20,12 +26,16 @@ mod utf8;
 pub(crate) use buffer::HEADROOM;
 pub use buffer::{Buffer, BufferPool};
 pub use close::{CloseCode, CloseFrame};
+pub(crate) use compression::Setting;
 pub use connection::{Connection, Event, Incoming, PeerError, State, TimedOut, Workspace};
+#[cfg(feature = "deflate")]
+pub use deflate::DeflateConfig;
 pub use error::ProtocolError;
 pub use frame::{FrameHeader, OpCode};
 pub use limits::Limits;
 pub use mask::{MaskKeys, apply_mask};
-pub use message::{Message, PreparedMessage, write_frame};
+pub use message::{Message, Outgoing, PreparedMessage, write_frame};
+pub(crate) use message::{Payload, write_payload};
 pub use utf8::{InvalidUtf8, Utf8Validator};
 
 /// Which end of a connection this program is.

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::proto::{FrameHeader, Message};
+use crate::proto::{FrameHeader, Message, Payload};
 use crate::slots::Key;
 
 /// Encoded frames one behind the other.
@@ -13,6 +13,8 @@ pub(super) struct Batch<B> {
     pub(super) frames: B,
     /// Ascending; the last ends where `frames` ends.
     pub(super) marks: Vec<Mark>,
+    /// How many of `marks` must not be compressed.
+    pub(super) verbatim: usize,
 }
 
 /// One frame of a batch.
@@ -25,6 +27,8 @@ pub(super) struct Mark {
     pub(super) end: usize,
     /// The subscriber that it leaves out.
     pub(super) except: Option<Key>,
+    /// It may be compressed where that was agreed.
+    pub(super) may_compress: bool,
 }
 
 impl<B> Batch<B> {
@@ -38,6 +42,15 @@ impl<B> Batch<B> {
         before.checked_sub(1).map_or(0, |last| self.marks[last].end)
     }
 
+    /// Whether all frames may be compressed, or none; nothing if that differs.
+    pub(super) const fn may_compress(&self) -> Option<bool> {
+        match self.verbatim {
+            0 => Some(true),
+            all if all == self.marks.len() => Some(false),
+            _ => None,
+        }
+    }
+
     /// The frames that come after number `sequence`.
     pub(super) fn marks_after(&self, sequence: u64) -> &[Mark] {
         &self.marks[self.marks.partition_point(|mark| mark.sequence <= sequence)..]
@@ -46,28 +59,39 @@ impl<B> Batch<B> {
 
 /// Frames to append to a connection's output.
 #[derive(Debug)]
-pub(crate) enum Run<'a> {
-    /// Part of a batch that no longer changes: may be kept by reference.
+pub(crate) struct Run<'a> {
+    pub(crate) frames: Frames<'a>,
+    /// They may be compressed where that was agreed.
+    pub(crate) may_compress: bool,
+}
+
+/// Where the frames of a run lie.
+#[derive(Debug)]
+pub(crate) enum Frames<'a> {
+    /// In a batch that no longer changes: may be kept by reference.
     Shared(&'a Bytes, Range<usize>),
-    /// Part of a batch that still grows: must be copied.
+    /// In a batch that still grows: must be copied.
     Open(&'a [u8]),
 }
 
-impl Run<'_> {
+impl<'a> Run<'a> {
+    /// Frames that are sent as they are.
+    pub(crate) fn verbatim(frames: &'a Bytes) -> Self {
+        Self { frames: Frames::Shared(frames, 0..frames.len()), may_compress: false }
+    }
+
     pub(crate) fn as_slice(&self) -> &[u8] {
-        match self {
-            Self::Shared(bytes, range) => &bytes[range.clone()],
-            Self::Open(bytes) => bytes,
+        match &self.frames {
+            Frames::Shared(bytes, range) => &bytes[range.clone()],
+            Frames::Open(bytes) => bytes,
         }
     }
 }
 
 /// Appends the message as a server sends it.
 pub(super) fn encode(message: Message<'_>, frames: &mut BytesMut) {
-    let header =
-        FrameHeader { fin: true, opcode: message.opcode(), mask: None, len: message.len() as u64 };
     let mut bytes = [0; FrameHeader::MAX_LEN];
-    let len = header.encode(&mut bytes);
+    let len = Payload::from(message).header(None).encode(&mut bytes);
     frames.reserve(len + message.len());
     frames.extend_from_slice(&bytes[..len]);
     frames.extend_from_slice(message.as_bytes());

@@ -1,7 +1,7 @@
 //! Batches on their way, to one subscriber after the other.
 
 use super::Topics;
-use super::batch::Run;
+use super::batch::{Frames, Run};
 use super::gaps::Missed;
 use super::output::{Policy, Room};
 use super::topic::Subscriber;
@@ -27,6 +27,9 @@ impl Topics {
         if subscriber.policy != Policy::Close && self.pass_over(key, position, room(conn)) {
             return Some(Delivery::PassedOver);
         }
+        let Some(may_compress) = self.topics.get(key)?.sealed.may_compress() else {
+            return Some(Delivery::Several(conn));
+        };
         if !subscriber.is_plain() || self.is_owed_by_others(conn, key, |_| true) {
             return Some(Delivery::Several(conn));
         }
@@ -34,7 +37,8 @@ impl Topics {
         self.members[conn.index()].served = topic.sealed.last();
         self.totals.delivered += topic.sealed.marks_after(after).len() as u64;
         let (frames, from) = (&topic.sealed.frames, topic.sealed.offset_after(after));
-        Some(Delivery::Run(conn, key, Run::Shared(frames, from..frames.len())))
+        let frames = Frames::Shared(frames, from..frames.len());
+        Some(Delivery::Run(conn, key, Run { frames, may_compress }))
     }
 
     /// Moves the front topic's cursor to the next subscriber that its sealed batch has something

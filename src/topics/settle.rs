@@ -1,6 +1,7 @@
 //! What a connection is owed by several topics, in the order of the broadcasts.
 
 use super::Topics;
+use super::batch::Run;
 use super::gaps::Missed;
 use super::output::{Output, Policy, Room};
 use crate::slots::Key;
@@ -19,6 +20,7 @@ pub(super) struct Owed {
     start: usize,
     end: usize,
     policy: Policy,
+    may_compress: bool,
     /// It is not to be appended.
     missed: bool,
 }
@@ -26,8 +28,8 @@ pub(super) struct Owed {
 impl Owed {
     /// Whether `next`, which comes right after this one, can go the same way.
     fn joins(&self, next: &Self) -> bool {
-        (self.topic, self.batch, self.end, self.missed)
-            == (next.topic, next.batch, next.start, next.missed)
+        (self.topic, self.batch, self.end, self.missed, self.may_compress)
+            == (next.topic, next.batch, next.start, next.missed, next.may_compress)
     }
 }
 
@@ -96,6 +98,7 @@ impl Topics {
                     start: range.start,
                     end: range.end,
                     policy,
+                    may_compress: mark.may_compress,
                     missed: false,
                 });
             });
@@ -144,7 +147,8 @@ impl Topics {
             let Some(topic) = self.topics.get(first.topic) else {
                 continue;
             };
-            if output.append(conn, &topic.run(first.batch, first.start..last.end)) {
+            let frames = topic.frames(first.batch, first.start..last.end);
+            if output.append(conn, &Run { frames, may_compress: first.may_compress }) {
                 self.totals.delivered += joined as u64 + 1;
             } else {
                 self.count_overflow(first.topic);

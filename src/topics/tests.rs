@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use proptest::prelude::*;
 
 use super::*;
-use crate::proto::{FrameHeader, OpCode, Role};
+use crate::proto::{FrameHeader, Message, OpCode, Role};
 
 mod policies;
 
@@ -327,7 +327,7 @@ impl Model {
         let key = self.key(topic);
         let waiting = self.topics.topics.get(key).map(|topic| topic.open.frames.len());
         let left_out = except.map(|conn| self.connections[conn].key);
-        match (self.topics.broadcast(key, message, left_out), waiting) {
+        match (self.topics.broadcast(key, message.into(), left_out), waiting) {
             (Ok(()), Some(waiting)) => {
                 let subscribed = self.subscribers(topic) > 0;
                 assert!(!subscribed || waiting == 0 || waiting + message.len() <= LIMITS.backlog);
@@ -562,7 +562,7 @@ fn leaving_a_topic_right_after_being_served_keeps_the_other_subscriptions() {
     for (conn, topic) in [(first, other), (second, one), (second, other), (first, one)] {
         assert_eq!(topics.subscribe(conn, topic, Policy::Close), Ok(true));
     }
-    assert_eq!(topics.broadcast(one, Message::Text("hi"), None), Ok(()));
+    assert_eq!(topics.broadcast(one, "hi".into(), None), Ok(()));
     let quick = |_| Room::Unlimited;
     assert!(matches!(topics.deliver(quick), Some(Delivery::Run(conn, ..)) if conn == second));
     // The connection is the last that was served, and its other subscription moves up.
@@ -570,7 +570,7 @@ fn leaving_a_topic_right_after_being_served_keeps_the_other_subscriptions() {
     topics.remove_connection(second);
     assert_eq!((topics.subscribers(one), topics.subscribers(other)), (1, 1));
 
-    assert_eq!(topics.broadcast(other, Message::Text("hello"), None), Ok(()));
+    assert_eq!(topics.broadcast(other, "hello".into(), None), Ok(()));
     let mut output = policies::Sink::new(Room::Unlimited);
     topics.settle(first, &mut output);
     assert_eq!(output.bytes, b"\x81\x02hi\x81\x05hello");

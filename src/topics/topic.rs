@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 
-use super::batch::{Batch, Mark, Run};
+use super::batch::{Batch, Frames, Mark};
 use super::counters::Counters;
 use super::output::Policy;
 use crate::slots::Key;
@@ -78,6 +78,7 @@ impl Topic {
         self.cursor = 0;
         self.sealed.frames = self.open.frames.split().freeze();
         std::mem::swap(&mut self.sealed.marks, &mut self.open.marks);
+        self.sealed.verbatim = std::mem::take(&mut self.open.verbatim);
     }
 
     /// Forgets the batch that was delivered to all, or logs it for those that are held; whether
@@ -89,6 +90,7 @@ impl Topic {
         }
         self.sealed.frames = Bytes::new();
         self.sealed.marks.clear();
+        self.sealed.verbatim = 0;
         let waiting = !self.open.marks.is_empty();
         if !waiting && self.open.frames.capacity() > KEEP {
             self.open = Batch::default();
@@ -167,13 +169,13 @@ impl Topic {
     }
 
     /// Frames of the batch at that place.
-    pub(super) fn run(&self, place: usize, range: Range<usize>) -> Run<'_> {
+    pub(super) fn frames(&self, place: usize, range: Range<usize>) -> Frames<'_> {
         if let Some(batch) = self.log.get(place) {
-            Run::Shared(&batch.frames, range)
+            Frames::Shared(&batch.frames, range)
         } else if place == self.log.len() {
-            Run::Shared(&self.sealed.frames, range)
+            Frames::Shared(&self.sealed.frames, range)
         } else {
-            Run::Open(&self.open.frames[range])
+            Frames::Open(&self.open.frames[range])
         }
     }
 }

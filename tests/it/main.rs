@@ -3,6 +3,8 @@
 mod backpressure;
 mod client;
 mod closing;
+#[cfg(feature = "deflate")]
+mod deflate;
 mod drain;
 mod events;
 mod examples;

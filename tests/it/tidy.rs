@@ -20,7 +20,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     // A timer's event waits beside those that are published at once.
     ("queue", &["slots", "timers"]),
     // Topics hand out encoded frames, so that a broadcast is encoded once.
-    ("topics", &["slots", "proto::FrameHeader", "proto::Message"]),
+    ("topics", &["slots", "proto::FrameHeader", "proto::Outgoing", "proto::Payload"]),
     ("reactor", &[]),
     ("net", &["slots", "proto", "queue", "timers", "topics", "reactor"]),
     // The facade composes the limits and errors of the layers, which own them.
@@ -89,6 +89,7 @@ const DEPENDENCIES: &[(&str, &str)] = &[
     ("base64", "src/proto/handshake/"),
     ("bytes", "src/"),
     ("crossbeam-queue", "src/"),
+    ("flate2", "src/proto/deflate/"),
     ("httparse", "src/proto/handshake/"),
     ("mio", "src/reactor/mio/"),
     ("sha1", "src/proto/handshake/"),

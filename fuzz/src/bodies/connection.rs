@@ -63,7 +63,13 @@ impl Test {
         let mask = (self.peer.connection.role() == Role::Server).then_some([seed, 1, 2, 3]);
         let fin = first & 0x80 != 0;
         let missing = if seed % 8 == 0 { 1 << (seed >> 3) } else { 0 };
-        let header = FrameHeader { fin, opcode, mask, len: payload.len() as u64 + missing };
+        let header = FrameHeader {
+            fin,
+            compressed: false,
+            opcode,
+            mask,
+            len: payload.len() as u64 + missing,
+        };
         let mut bytes = [0; FrameHeader::MAX_LEN];
         let len = header.encode(&mut bytes);
         if let Some(key) = mask {

@@ -64,6 +64,13 @@ impl Sockets {
         Some((self.slots.get_mut(conn)?, &mut self.pool.buffers))
     }
 
+    /// How many bytes of messages were decompressed, of all connections.
+    #[inline]
+    pub(crate) fn inflated(&self) -> usize {
+        // Of which only differences within a turn are looked at.
+        self.pool.buffers.inflated() as usize
+    }
+
     /// Accepts a client's request.
     pub(crate) fn accept(&mut self, conn: Key, request: &Request<'_>, acceptance: &Acceptance) {
         self.answer(conn, |protocol, work| protocol.accept(request, acceptance, work), |()| false);

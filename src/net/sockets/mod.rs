@@ -1,5 +1,6 @@
 //! All connections of a loop, and what can be done with them.
 
+mod compression;
 mod ending;
 mod flush;
 mod input;
@@ -10,6 +11,7 @@ mod pausing;
 use std::collections::VecDeque;
 use std::time::Instant;
 
+use self::compression::CompressedRuns;
 use super::cork::{Cork, Reuse};
 use super::outbox::OutboxPool;
 use super::socket::{MemoryCaps, OutboxLimits, Socket};
@@ -41,6 +43,9 @@ pub(crate) struct Sockets {
     cork: Cork,
     /// Where control frames are written for a connection that is not corked.
     scratch: Vec<u8>,
+    /// Where a message is compressed for one connection.
+    compressed: Vec<u8>,
+    compressed_runs: CompressedRuns,
     /// Whose input is being handled.
     current: Option<Current>,
     /// Those with output to flush; each has `Socket::dirty` set.
@@ -114,6 +119,8 @@ impl Sockets {
             keys,
             cork: Cork::default(),
             scratch: Vec::new(),
+            compressed: Vec::new(),
+            compressed_runs: CompressedRuns::default(),
             current: None,
             dirty: Vec::new(),
             ended: Vec::new(),

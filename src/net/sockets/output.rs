@@ -7,12 +7,17 @@ use crate::net::cork::REUSE;
 use crate::net::disconnect::{Disconnect, MemoryLimit};
 use crate::net::socket::Socket;
 use crate::net::streams::Transmit;
-use crate::proto::{FrameHeader, MaskKeys, Message, OpCode, PreparedMessage, Role, write_frame};
+use crate::proto::{
+    FrameHeader, MaskKeys, Message, Outgoing, Payload, PreparedMessage, Role, write_payload,
+};
 use crate::slots::Key;
-use crate::topics::{Output, Room, Run, Topics};
+use crate::topics::{Frames, Output, Room, Run, Topics};
 
 /// Corked output is sent from this length on, without waiting for the handler to return.
 const CORK_FULL: usize = 64 * 1024;
+
+/// Storage for compressed messages up to this many bytes is kept.
+const COMPRESSED_KEPT: usize = 64 * 1024;
 
 /// Queued output is sent from this length on, without waiting for the turn's end.
 const OUTBOX_FULL: usize = 16 * 1024;
@@ -22,20 +27,26 @@ impl Sockets {
     pub(crate) fn send(
         &mut self,
         conn: Key,
-        message: Message<'_>,
+        outgoing: Outgoing<'_>,
         topics: &mut Topics,
         io: &mut dyn Transmit,
     ) -> SendStatus {
+        let (message, may_compress) = (outgoing.message(), outgoing.may_compress());
         let Some(socket) = self.slots.get_mut(conn).filter(|socket| socket.is_open()) else {
             return SendStatus::Gone;
         };
-        if topics.is_settled(conn) && socket.outbox.is_none() && message.len() < REUSE {
+        let compresses = may_compress && socket.protocol.compresses(message.len());
+        if topics.is_settled(conn)
+            && socket.outbox.is_none()
+            && message.len() < REUSE
+            && !compresses
+        {
             // Most answers are short, and go to whoever asked.
             if self.current.as_ref().is_some_and(|current| current.conn == conn)
                 && self.cork.len() < CORK_FULL
             {
                 let key = socket.protocol.mask_key(&mut self.keys);
-                self.cork.push_frame(message.opcode(), message.as_bytes(), key);
+                self.cork.push_frame(&message.into(), key);
                 self.messages_sent += 1;
                 return SendStatus::Sent;
             }
@@ -43,8 +54,27 @@ impl Sockets {
         if !self.settle(conn, topics, io) {
             return SendStatus::Gone;
         }
-        let status = self.push_frame(conn, message.opcode(), message.as_bytes(), io);
+        let status = self.push_message(conn, message, compresses, io);
         self.note_dropped(status)
+    }
+
+    fn push_message(
+        &mut self,
+        conn: Key,
+        message: Message<'_>,
+        compresses: bool,
+        io: &mut dyn Transmit,
+    ) -> SendStatus {
+        if !compresses {
+            return self.push_frame(conn, &message.into(), io);
+        }
+        let mut compressed = std::mem::take(&mut self.compressed);
+        let payload = self.compress(conn, message, &mut compressed);
+        let status = self.push_frame(conn, &payload, io);
+        compressed.clear();
+        compressed.shrink_to(COMPRESSED_KEPT);
+        self.compressed = compressed;
+        status
     }
 
     /// Sends a message that is encoded already, sharing its bytes.
@@ -58,12 +88,16 @@ impl Sockets {
         if !self.is_open(conn) || !self.settle(conn, topics, io) {
             return SendStatus::Gone;
         }
-        let frame = message.frame();
-        let (opcode, payload) = message.parts();
-        let status = if frame.len() < REUSE || self.role(conn) == Role::Client {
-            self.push_frame(conn, opcode, payload, io)
+        let (frame, payload, may_compress) =
+            (message.frame(), message.payload(), message.may_compress());
+        let compresses = may_compress
+            && self.get(conn).is_some_and(|socket| socket.protocol.compresses(payload.bytes.len()));
+        let is_short = frame.len() < REUSE || self.role(conn) == Role::Client;
+        let status = if is_short && !compresses {
+            self.push_frame(conn, &payload, io)
         } else {
-            let status = self.push_run(conn, &Run::Shared(frame, 0..frame.len()), io);
+            let frames = Frames::Shared(frame, 0..frame.len());
+            let status = self.push_run(conn, &Run { frames, may_compress }, io);
             self.messages_sent += u64::from(status != SendStatus::Dropped);
             status
         };
@@ -126,12 +160,15 @@ impl Sockets {
     /// Sends frames of a topic to a connection that was settled up to them; `false` if that was
     /// more than may wait.
     pub(crate) fn deliver(&mut self, conn: Key, run: &Run<'_>, io: &mut dyn Transmit) -> bool {
+        let compressed = self.compress_run(conn, run);
+        let compressed = compressed.as_ref().map(Run::verbatim);
+        let run = compressed.as_ref().unwrap_or(run);
         let Some(socket) = self.slots.get(conn).filter(|socket| socket.protocol.is_open()) else {
             return true;
         };
         let direct = socket.outbox.is_none() && socket.protocol.role() == Role::Server;
         if !direct {
-            return self.push_run(conn, run, io) != SendStatus::Dropped;
+            return self.push_frames(conn, run, io) != SendStatus::Dropped;
         }
         let slice = run.as_slice();
         match io.transmit(conn.index(), &[IoSlice::new(slice)]) {
@@ -149,11 +186,11 @@ impl Sockets {
     pub(super) fn push_frame(
         &mut self,
         conn: Key,
-        opcode: OpCode,
-        payload: &[u8],
+        payload: &Payload<'_>,
         io: &mut dyn Transmit,
     ) -> SendStatus {
-        if !self.has_room(conn, payload.len()) {
+        let len = payload.bytes.len();
+        if !self.has_room(conn, len) {
             return SendStatus::Dropped;
         }
         let Some(socket) = self.slots.get_mut(conn) else {
@@ -161,20 +198,17 @@ impl Sockets {
         };
         let key = socket.protocol.mask_key(&mut self.keys);
         if let Some(outbox) = &mut socket.outbox {
-            if socket.blocked && outbox.bytes() + payload.len() > self.limits.hard {
+            if socket.blocked && outbox.bytes() + len > self.limits.hard {
                 return self.overflow(conn, Disconnect::Overflow);
             }
-            outbox.push_frame(opcode, payload, key, &mut self.pool);
+            outbox.push_frame(payload, key, &mut self.pool);
         } else if let Some(current) = self.current.as_mut().filter(|current| current.conn == conn) {
             let lent = current.lent.filter(|lent| {
-                payload.len() >= REUSE
-                    && key.is_none()
-                    && current.reuse.is_none()
-                    && lent.is(payload)
+                len >= REUSE && key.is_none() && current.reuse.is_none() && lent.is(payload.bytes)
             });
-            let reuse = lent
-                .and_then(|lent| self.cork.reuse(opcode, lent.payload, lent.len, lent.assembled));
-            if reuse.is_none() && self.cork.copied() + payload.len() > self.limits.hard {
+            let reuse =
+                lent.and_then(|lent| self.cork.reuse(payload, lent.payload, lent.assembled));
+            if reuse.is_none() && self.cork.copied() + len > self.limits.hard {
                 // It cannot be sent while the message that it answers is lent.
                 if self.cork.copied() > 0 && !self.cork.is_self_contained() {
                     return self.overflow(conn, Disconnect::Overflow);
@@ -182,24 +216,32 @@ impl Sockets {
             }
             match reuse {
                 Some(_) => current.reuse = reuse,
-                None => self.cork.push_frame(opcode, payload, key),
+                None => self.cork.push_frame(payload, key),
             }
         } else {
             let mut outbox = self.pool.take();
-            outbox.push_frame(opcode, payload, key, &mut self.pool);
+            outbox.push_frame(payload, key, &mut self.pool);
             socket.outbox = Some(outbox);
         }
         self.messages_sent += 1;
         self.pushed(conn, io)
     }
 
-    /// Appends frames of a topic, or of a prepared message, masked if the connection needs it.
+    /// Appends frames of a topic, or of a prepared message, compressed and masked as the
+    /// connection needs it.
     pub(super) fn push_run(
         &mut self,
         conn: Key,
         run: &Run<'_>,
         io: &mut dyn Transmit,
     ) -> SendStatus {
+        match self.compress_run(conn, run) {
+            Some(compressed) => self.push_frames(conn, &Run::verbatim(&compressed), io),
+            None => self.push_frames(conn, run, io),
+        }
+    }
+
+    fn push_frames(&mut self, conn: Key, run: &Run<'_>, io: &mut dyn Transmit) -> SendStatus {
         let Some(socket) = self.slots.get(conn).filter(|socket| socket.protocol.is_open()) else {
             return SendStatus::Gone;
         };
@@ -227,8 +269,8 @@ impl Sockets {
             return;
         };
         let rest = &run.as_slice()[sent..];
-        let shared = match run {
-            Run::Shared(bytes, range) if rest.len() >= REUSE => {
+        let shared = match &run.frames {
+            Frames::Shared(bytes, range) if rest.len() >= REUSE => {
                 Some(bytes.slice(range.start + sent..range.end))
             }
             _ => None,
@@ -300,9 +342,11 @@ impl Output for Outlet<'_> {
 
 /// Writes a server's frames again as a client sends them.
 fn mask_frames(mut frames: &[u8], keys: &mut MaskKeys, out: &mut Vec<u8>) {
-    while let Ok(Some((header, len))) = FrameHeader::parse(frames, Role::Client) {
+    while let Ok(Some((header, len))) = FrameHeader::parse_agreed(frames, Role::Client, true) {
         let (frame, rest) = frames.split_at(len + header.len as usize);
-        write_frame(header.opcode, &frame[len..], Some(keys.next_key()), out);
+        let FrameHeader { opcode, compressed, .. } = header;
+        let payload = Payload { opcode, compressed, bytes: &frame[len..] };
+        write_payload(&payload, Some(keys.next_key()), out);
         frames = rest;
     }
 }

@@ -62,7 +62,13 @@ impl Connection {
                 };
                 if self.is_whole_message(&header, input.len() - at) {
                     let end = at + header.len as usize;
-                    return borrowed(&header, &mut input[at..end]).map(|event| (end, Some(event)));
+                    let payload = &mut input[at..end];
+                    let event = if header.compressed {
+                        self.decompress_frame(&header, payload, workspace.pool)
+                    } else {
+                        borrowed(&header, payload)
+                    };
+                    return event.map(|event| (end, Some(event)));
                 }
                 self.begin(&header, workspace.now)?
             };
@@ -93,9 +99,30 @@ impl Connection {
         header.fin
             && matches!(header.opcode, OpCode::Text | OpCode::Binary)
             && header.len <= rest as u64
-            && header.len <= self.limits.frame().min(self.limits.message()) as u64
+            && header.len <= self.longest_whole(header.compressed) as u64
             && self.message.unfinished_since().is_none()
             && self.state == State::Open
+    }
+
+    #[inline]
+    fn longest_whole(&self, compressed: bool) -> usize {
+        let limits = &self.limits;
+        limits.arriving_frame(compressed).min(limits.arriving_message(compressed))
+    }
+
+    /// The event of a compressed message that lies whole in the input.
+    fn decompress_frame(
+        &mut self,
+        header: &FrameHeader,
+        payload: &mut [u8],
+        pool: &mut BufferPool,
+    ) -> Result<Event<'static>, ProtocolError> {
+        if let Some(key) = header.mask {
+            apply_mask(payload, key, 0);
+        }
+        let (opcode, limit) = (header.opcode, self.limits.message);
+        let message = self.compression.decompress(opcode, payload, limit, pool)?;
+        Ok(Event::Message(Incoming::Assembled(opcode, message)))
     }
 
     /// The next frame's header, from what was kept of it and the input from `at` on.
@@ -107,7 +134,8 @@ impl Connection {
     ) -> Result<Option<FrameHeader>, ProtocolError> {
         let rest = &input[*at..];
         if self.header_len == 0 {
-            if let Some((header, len)) = FrameHeader::parse(rest, self.role)? {
+            let deflate = self.compression.is_agreed();
+            if let Some((header, len)) = FrameHeader::parse_agreed(rest, self.role, deflate)? {
                 *at += len;
                 return Ok(Some(header));
             }
@@ -115,7 +143,9 @@ impl Connection {
         let kept = usize::from(self.header_len);
         let take = rest.len().min(FrameHeader::MAX_LEN - kept);
         self.header[kept..kept + take].copy_from_slice(&rest[..take]);
-        let parsed = FrameHeader::parse(&self.header[..kept + take], self.role)?;
+        let deflate = self.compression.is_agreed();
+        let known = &self.header[..kept + take];
+        let parsed = FrameHeader::parse_agreed(known, self.role, deflate)?;
         let Some((header, len)) = parsed else {
             self.header_len += take as u8;
             *at += take;
@@ -201,10 +231,15 @@ impl Connection {
         if !frame.fin {
             return Ok(None);
         }
-        let (opcode, buffer) = self.message.finish()?;
+        let (opcode, compressed, mut buffer) = self.message.finish()?;
         if self.state == State::Closing {
             workspace.pool.recycle(buffer);
             return Ok(None);
+        }
+        if compressed {
+            let (payload, limit) = (buffer.as_slice(), self.limits.message);
+            let message = self.compression.decompress(opcode, payload, limit, workspace.pool);
+            workspace.pool.recycle(std::mem::replace(&mut buffer, message?));
         }
         Ok(Some(Event::Message(Incoming::Assembled(opcode, buffer))))
     }

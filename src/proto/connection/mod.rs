@@ -11,11 +11,12 @@ use std::time::Instant;
 use self::frames::Frame;
 use self::opening::Opening;
 use super::assembler::Assembler;
+use super::compression::{Compression, Setting};
 use super::control::{ControlBudget, ControlPayload};
 use super::handshake::{ClientRequest, Key};
 use super::{
-    CloseCode, CloseFrame, FrameHeader, Limits, MaskKeys, Message, OpCode, ProtocolError, Role,
-    write_frame,
+    BufferPool, CloseCode, CloseFrame, FrameHeader, Limits, MaskKeys, Message, OpCode, Payload,
+    ProtocolError, Role, write_frame, write_payload,
 };
 
 pub use event::{Event, Incoming, PeerError, State, TimedOut, Workspace};
@@ -67,6 +68,7 @@ pub struct Connection {
     /// The frame whose payload has not arrived whole.
     frame: Option<Frame>,
     message: Assembler,
+    compression: Compression,
     /// The payload so far of a control frame that has not arrived whole.
     control: Option<Box<ControlPayload>>,
     /// What the opening handshake needs, while `Connecting`.
@@ -114,6 +116,7 @@ impl Connection {
             header_len: 0,
             frame: None,
             message: Assembler::new(now),
+            compression: Compression::default(),
             control: None,
             opening: Some(Box::new(opening)),
             heard: now,
@@ -168,13 +171,55 @@ impl Connection {
         })
     }
 
-    /// Appends a message; `false` when the connection is not open.
+    /// Appends a message, compressed if that was agreed and makes it shorter; `false` when the
+    /// connection is not open.
     pub fn send(&mut self, message: Message<'_>, workspace: &mut Workspace<'_>) -> bool {
         if self.is_open() {
             let key = self.mask_key(workspace.keys);
-            write_frame(message.opcode(), message.as_bytes(), key, workspace.out);
+            let mut payload = Payload::from(message);
+            let mut compressed = Vec::new();
+            if self.compresses(message.len())
+                && self.compress(message.as_bytes(), &mut compressed, workspace.pool)
+            {
+                payload = Payload { compressed: true, bytes: &compressed, ..payload };
+            }
+            write_payload(&payload, key, workspace.out);
         }
         self.is_open()
+    }
+
+    /// Whether messages are compressed where that makes them shorter, as both ends have agreed.
+    #[must_use]
+    pub fn is_compressed(&self) -> bool {
+        self.compression.is_agreed()
+    }
+
+    /// How what is sent is compressed, if it is.
+    #[inline]
+    pub(crate) fn compression(&self) -> Option<Setting> {
+        self.compression.setting()
+    }
+
+    /// Whether to try and compress a message of that length.
+    #[inline]
+    pub(crate) fn compresses(&self, len: usize) -> bool {
+        self.compression.setting().is_some_and(|setting| len >= setting.min_size)
+    }
+
+    /// Compresses a message into `out`, which is cleared; whether it came out shorter. It must be
+    /// sent then.
+    pub(crate) fn compress(
+        &mut self,
+        message: &[u8],
+        out: &mut Vec<u8>,
+        pool: &mut BufferPool,
+    ) -> bool {
+        self.compression.compress(message, out, pool)
+    }
+
+    /// A message is sent that was compressed elsewhere, by itself.
+    pub(crate) fn passed_by(&mut self) {
+        self.compression.passed_by();
     }
 
     /// Appends a ping, cut to 125 bytes (RFC 6455 §5.5); `false` when the connection is not open.

@@ -55,8 +55,9 @@ impl Connection {
             opening.answer_due = true;
             return Ok((end, Some(Event::Request(head))));
         };
-        if let Err(error) = request.check_scanned(&head, &self.limits.head, key) {
-            return Err(self.fail_handshake(error, workspace));
+        match request.check_scanned(&head, &self.limits.head, key) {
+            Ok(accepted) => self.compression.agree(accepted.agreement()),
+            Err(error) => return Err(self.fail_handshake(error, workspace)),
         }
         self.enter(State::Open, workspace);
         Ok((end, Some(Event::Open(head))))
@@ -71,6 +72,7 @@ impl Connection {
     ) {
         if self.state == State::Connecting {
             acceptance.write(&request.key(), workspace.out);
+            self.compression.agree(acceptance.agreement());
             self.enter(State::Open, workspace);
         }
     }

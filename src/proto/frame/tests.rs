@@ -84,6 +84,7 @@ fn check_pair(first: u8, second: u8, receiver: Role) {
     }
     let header = FrameHeader {
         fin: first >= 0x80,
+        compressed: false,
         opcode: OPCODES.into_iter().find(|&opcode| opcode as u8 == first % 16).unwrap(),
         mask: (second >= 128).then_some(KEY),
         len: match second % 128 {
@@ -114,7 +115,7 @@ fn every_form_is_encoded_and_parsed() {
                 (false, Role::Client),
             ] {
                 let mask = (receiver == Role::Server).then_some(KEY);
-                let header = FrameHeader { fin, opcode, mask, len };
+                let header = FrameHeader { fin, compressed: false, opcode, mask, len };
                 let mut expected = vec![opcode as u8 + if fin { 128 } else { 0 }];
                 expected.extend(length_bytes);
                 if mask.is_some() {
@@ -144,7 +145,13 @@ fn every_form_is_encoded_and_parsed() {
 fn every_power_of_two_and_its_neighbours_are_lengths() {
     for power in (0..63).map(|shift| 1_u64 << shift) {
         for len in [power - 1, power, power + 1] {
-            let header = FrameHeader { fin: true, opcode: OpCode::Binary, mask: None, len };
+            let header = FrameHeader {
+                fin: true,
+                compressed: false,
+                opcode: OpCode::Binary,
+                mask: None,
+                len,
+            };
             let mut out = [0; FrameHeader::MAX_LEN];
             let encoded = header.encode(&mut out);
             let parsed = parse_every_prefix(&out[..encoded], Role::Client);
@@ -218,6 +225,7 @@ proptest! {
         let control = opcode.is_control();
         let header = FrameHeader {
             fin: fin || control,
+            compressed: false,
             opcode,
             mask: (receiver == Role::Server).then_some(key),
             len: if control { random % 126 } else { random >> (63 - bits) >> 1 },

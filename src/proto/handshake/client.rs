@@ -1,9 +1,11 @@
 use std::str;
 
+use super::extensions::EXTENSIONS;
 use super::extra::{ExtraHeaders, write_header};
 use super::fields::{Fields, is_token};
 use super::origin::is_origin;
 use super::{HandshakeError, HeadLimits, HeadScanner, InvalidHeader, Key, WsUrl};
+use crate::proto::deflate::{Agreement, DeflateConfig};
 
 /// What a client asks for (RFC 6455 §4.1), and how it checks the answer.
 ///
@@ -25,6 +27,7 @@ pub struct ClientRequest {
     origin: Option<String>,
     /// Tokens, each once.
     subprotocols: Vec<String>,
+    deflate: Option<DeflateConfig>,
     headers: ExtraHeaders,
 }
 
@@ -32,8 +35,13 @@ impl ClientRequest {
     /// Asks for `url`, with no origin, no subprotocols and no further headers.
     #[must_use]
     pub fn new(url: WsUrl) -> Self {
-        let (origin, subprotocols) = (None, Vec::new());
-        Self { url, origin, subprotocols, headers: ExtraHeaders::default() }
+        Self {
+            url,
+            origin: None,
+            subprotocols: Vec::new(),
+            deflate: None,
+            headers: ExtraHeaders::default(),
+        }
     }
 
     /// Sets `Origin`, as a browser would: `scheme://host[:port]`, or `null`.
@@ -76,6 +84,14 @@ impl ClientRequest {
         Ok(self)
     }
 
+    /// Offers `permessage-deflate`.
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn deflate(mut self, config: DeflateConfig) -> Self {
+        self.deflate = Some(config);
+        self
+    }
+
     /// The URL that is asked for.
     #[must_use]
     pub fn url(&self) -> &WsUrl {
@@ -96,6 +112,9 @@ impl ClientRequest {
         }
         if !self.subprotocols.is_empty() {
             write_header(out, "Sec-WebSocket-Protocol", self.subprotocols.join(", ").as_bytes());
+        }
+        if let Some(config) = &self.deflate {
+            write_header(out, EXTENSIONS, config.offer().value().as_bytes());
         }
         self.headers.write(out);
         out.extend_from_slice(b"\r\n");
@@ -141,14 +160,17 @@ impl ClientRequest {
             return Err(HandshakeError::WrongAccept);
         }
         fields.check_no_body()?;
-        if fields.elements("Sec-WebSocket-Extensions").next().is_some() {
-            return Err(HandshakeError::UnaskedExtension);
-        }
+        let extensions = fields.extensions()?;
+        let agreement = match &self.deflate {
+            Some(config) => config.conclude(&extensions)?,
+            None if extensions.is_empty() => None,
+            None => return Err(HandshakeError::UnaskedExtension),
+        };
         let subprotocol = match fields.single("Sec-WebSocket-Protocol")? {
             Some(chosen) => Some(self.offered(chosen).ok_or(HandshakeError::UnaskedSubprotocol)?),
             None => None,
         };
-        Ok(Accepted { subprotocol, fields })
+        Ok(Accepted { subprotocol, agreement, fields })
     }
 
     fn offered<'a>(&self, name: &'a [u8]) -> Option<&'a str> {
@@ -161,6 +183,7 @@ impl ClientRequest {
 #[derive(Clone, Debug)]
 pub struct Accepted<'a> {
     subprotocol: Option<&'a str>,
+    agreement: Option<Agreement>,
     fields: Fields<'a>,
 }
 
@@ -169,6 +192,11 @@ impl<'a> Accepted<'a> {
     #[must_use]
     pub fn subprotocol(&self) -> Option<&'a str> {
         self.subprotocol
+    }
+
+    /// What was agreed of compression.
+    pub(crate) fn agreement(&self) -> Option<Agreement> {
+        self.agreement
     }
 
     /// The value of the first header called `name`, in whatever case; `None` if it is not UTF-8.

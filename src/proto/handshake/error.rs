@@ -14,6 +14,9 @@ pub enum HandshakeError {
     BodyNotAllowed,
     /// The peer ended the connection before the handshake was complete.
     ConnectionEnded,
+    /// The server's parameters of an extension do not answer those that were offered, or are none
+    /// that it has (RFC 6455 §9.1, RFC 7692 §7.1).
+    ExtensionMismatch,
     /// The bytes given as a head are not exactly one: the empty line is missing, or not last.
     HeadBoundary,
     /// The whole head is longer than allowed.
@@ -107,7 +110,8 @@ impl HandshakeError {
             | Self::HeaderLineTooLong { .. }
             | Self::TooManyHeaders { .. }
             | Self::TooManySubprotocols { .. } => 431,
-            Self::UnaskedExtension
+            Self::ExtensionMismatch
+            | Self::UnaskedExtension
             | Self::UnaskedSubprotocol
             | Self::UnexpectedStatus(_)
             | Self::WrongAccept => 502,
@@ -129,6 +133,9 @@ impl fmt::Display for HandshakeError {
         match *self {
             Self::BodyNotAllowed => f.write_str("a handshake has no body"),
             Self::ConnectionEnded => f.write_str("connection ended during the handshake"),
+            Self::ExtensionMismatch => {
+                f.write_str("extension's parameters are not what was offered")
+            }
             Self::HeadBoundary => f.write_str("not exactly one head"),
             Self::HeadTooLarge { limit } => write!(f, "head over {limit} bytes"),
             Self::HeaderLineTooLong { limit } => write!(f, "header line over {limit} bytes"),

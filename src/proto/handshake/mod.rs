@@ -30,6 +30,7 @@
 mod authority;
 mod client;
 mod error;
+mod extensions;
 mod extra;
 mod fields;
 mod head;
@@ -41,6 +42,7 @@ mod url;
 
 pub use client::{Accepted, ClientRequest};
 pub use error::HandshakeError;
+pub(crate) use extensions::{Extension, Param};
 pub use extra::InvalidHeader;
 pub use head::{HeadLimits, HeadScanner};
 pub use key::Key;

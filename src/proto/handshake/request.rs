@@ -95,6 +95,7 @@ impl<'a> Request<'a> {
         // An origin that cannot be read must not count as absent: absent ones pass.
         let origin = fields.single("Origin")?.map(|origin| text("Origin", origin)).transpose()?;
         check_subprotocols(&fields)?;
+        fields.extensions()?;
         Ok(Self { target, host, origin, key, fields })
     }
 
@@ -145,6 +146,13 @@ impl<'a> Request<'a> {
     /// The subprotocols that the client offers, the one it likes best first, each once.
     pub fn subprotocols(&self) -> impl Iterator<Item = &'a str> {
         self.fields.elements(SUBPROTOCOL).filter_map(|name| str::from_utf8(name).ok())
+    }
+
+    /// The extensions that the client offers.
+    #[cfg(feature = "deflate")]
+    pub(crate) fn extensions(&self) -> Vec<super::Extension<'_>> {
+        // They were read before.
+        self.fields.extensions().unwrap_or_default()
     }
 
     /// The key that an [`Acceptance`](super::Acceptance) answers.

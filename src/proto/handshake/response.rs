@@ -1,6 +1,8 @@
+use super::extensions::EXTENSIONS;
 use super::extra::{ExtraHeaders, write_header};
 use super::fields::is_token;
 use super::{HandshakeError, InvalidHeader, Key};
+use crate::proto::deflate::{Agreement, Params};
 
 /// The answer that opens a connection: status 101 (RFC 6455 §4.2.2).
 ///
@@ -20,6 +22,7 @@ use super::{HandshakeError, InvalidHeader, Key};
 pub struct Acceptance {
     /// A token.
     subprotocol: Option<String>,
+    deflate: Option<(Params, Agreement)>,
     headers: ExtraHeaders,
 }
 
@@ -54,13 +57,31 @@ impl Acceptance {
         Ok(self)
     }
 
+    /// Accepts the first offer of `permessage-deflate` in `request` that `config` allows, if there
+    /// is one.
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn deflate(
+        mut self,
+        config: &crate::proto::DeflateConfig,
+        request: &super::Request<'_>,
+    ) -> Self {
+        self.deflate = config.answer(&request.extensions());
+        self
+    }
+
+    /// What was agreed of compression.
+    pub(crate) fn agreement(&self) -> Option<Agreement> {
+        self.deflate.map(|(_, agreement)| agreement)
+    }
+
     /// The subprotocol that was chosen.
     #[must_use]
     pub fn chosen_subprotocol(&self) -> Option<&str> {
         self.subprotocol.as_deref()
     }
 
-    /// Appends the whole answer to a request with `key`. Allocates nothing but room in `out`.
+    /// Appends the whole answer to a request with `key`.
     pub fn write(&self, key: &Key, out: &mut Vec<u8>) {
         out.extend_from_slice(
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n",
@@ -68,6 +89,9 @@ impl Acceptance {
         write_header(out, "Sec-WebSocket-Accept", &key.accept());
         if let Some(name) = &self.subprotocol {
             write_header(out, "Sec-WebSocket-Protocol", name.as_bytes());
+        }
+        if let Some((params, _)) = &self.deflate {
+            write_header(out, EXTENSIONS, params.value().as_bytes());
         }
         self.headers.write(out);
         out.extend_from_slice(b"\r\n");

@@ -78,7 +78,8 @@ impl<'a> Frames<'a> {
 
     pub(super) fn frame(&mut self, fin: bool, opcode: OpCode, payload: &[u8]) {
         let mask = (self.role == Role::Client).then(|| (self.random.next() as u32).to_le_bytes());
-        let header = FrameHeader { fin, opcode, mask, len: payload.len() as u64 };
+        let header =
+            FrameHeader { fin, compressed: false, opcode, mask, len: payload.len() as u64 };
         let mut head = [0; FrameHeader::MAX_LEN];
         let len = header.encode(&mut head);
         self.bytes.extend_from_slice(&head[..len]);

@@ -151,7 +151,8 @@ impl Peer {
     pub(crate) fn encode(&mut self, fin: bool, opcode: OpCode, payload: &[u8]) -> Vec<u8> {
         self.sent = self.sent.wrapping_add(1);
         let mask = (self.role == Role::Client).then_some([self.sent, 0x5A, 0x33, 0xC4]);
-        let header = FrameHeader { fin, opcode, mask, len: payload.len() as u64 };
+        let header =
+            FrameHeader { fin, compressed: false, opcode, mask, len: payload.len() as u64 };
         let mut bytes = [0; FrameHeader::MAX_LEN];
         let len = header.encode(&mut bytes);
         let mut frame = [&bytes[..len], payload].concat();

@@ -1,0 +1,11 @@
+//! `permessage-deflate` (RFC 7692): messages that are compressed on their way.
+
+#[cfg(feature = "deflate")]
+mod codec;
+mod config;
+mod negotiation;
+
+#[cfg(feature = "deflate")]
+pub(super) use codec::{Codecs, Deflate};
+pub use config::DeflateConfig;
+pub(crate) use negotiation::{Agreement, Params};

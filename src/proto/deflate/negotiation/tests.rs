@@ -1,0 +1,204 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::proto::handshake::{Acceptance, ClientRequest, HeadLimits, Key, Request, WsUrl};
+
+const KEY: &[u8; 16] = b"the sample nonce";
+
+fn head(extensions: &[&str]) -> Vec<u8> {
+    let mut head = b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+        .to_vec();
+    for line in extensions {
+        head.extend_from_slice(format!("Sec-WebSocket-Extensions: {line}\r\n").as_bytes());
+    }
+    head.extend_from_slice(b"\r\n");
+    head
+}
+
+/// What a server answers to these lines of offers.
+fn answered(config: DeflateConfig, offers: &[&str]) -> Option<String> {
+    let head = head(offers);
+    let request = Request::parse(&head, &HeadLimits::default()).unwrap();
+    config.answer(&request.extensions()).map(|(params, _)| params.value())
+}
+
+/// What a client makes of this answer to its offer.
+fn concluded(config: DeflateConfig, answer: &str) -> Result<Option<Agreement>, HandshakeError> {
+    let url = WsUrl::parse("ws://a/").unwrap();
+    let key = Key::from_nonce(*KEY);
+    let mut head = Vec::new();
+    Acceptance::new().write(&key, &mut head);
+    if !answer.is_empty() {
+        head.truncate(head.len() - 2);
+        head.extend_from_slice(format!("Sec-WebSocket-Extensions: {answer}\r\n\r\n").as_bytes());
+    }
+    let asked = ClientRequest::new(url).deflate(config);
+    let accepted = asked.check_response(&head, &HeadLimits::default(), &key)?;
+    Ok(accepted.agreement())
+}
+
+fn way(context: bool, window: u8) -> Way {
+    Way { context, window }
+}
+
+const NONE: &str = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
+
+#[test]
+fn a_server_answers_the_first_offer_that_it_can_accept() {
+    let config = DeflateConfig::default();
+    let plain = "permessage-deflate";
+    for (offers, answer) in [
+        (&[plain][..], Some(NONE.to_owned())),
+        (&["x; y, permessage-deflate"], Some(NONE.to_owned())),
+        (&["x", plain], Some(NONE.to_owned())),
+        (&["permessage-deflate; client_max_window_bits"], Some(NONE.to_owned())),
+        (
+            &["permessage-deflate; client_max_window_bits=10"],
+            Some(format!("{NONE}; client_max_window_bits=10")),
+        ),
+        (
+            &["permessage-deflate; client_max_window_bits=8"],
+            Some(format!("{NONE}; client_max_window_bits=8")),
+        ),
+        (
+            &["permessage-deflate; server_max_window_bits=9"],
+            Some(format!("{NONE}; server_max_window_bits=9")),
+        ),
+        (
+            &[r#"permessage-deflate;server_max_window_bits="1\0""#],
+            Some(format!("{NONE}; server_max_window_bits=10")),
+        ),
+        (
+            &["permessage-deflate; server_max_window_bits=15"],
+            Some(format!("{NONE}; server_max_window_bits=15")),
+        ),
+        // Nothing could be compressed for the first.
+        (
+            &["permessage-deflate; server_max_window_bits=8, permessage-deflate"],
+            Some(NONE.to_owned()),
+        ),
+        (&["permessage-deflate; server_max_window_bits=8"], None),
+        (&["x-webkit-deflate-frame"], None),
+        (&["Permessage-Deflate"], None),
+        (&[], None),
+    ] {
+        assert_eq!(answered(config, offers), answer, "{offers:?}");
+    }
+}
+
+#[test]
+fn an_offer_with_parameters_that_there_are_not_is_declined() {
+    for params in [
+        "x",
+        "server_no_context_takeover=1",
+        "client_no_context_takeover=true",
+        "server_no_context_takeover; server_no_context_takeover",
+        "server_max_window_bits",
+        "server_max_window_bits=7",
+        "server_max_window_bits=16",
+        "server_max_window_bits=010",
+        "server_max_window_bits=+9",
+        "server_max_window_bits=9; server_max_window_bits=9",
+        "client_max_window_bits=7",
+        "client_max_window_bits=256",
+        "client_max_window_bits; client_max_window_bits=9",
+    ] {
+        let offer = format!("permessage-deflate; {params}");
+        assert_eq!(answered(DeflateConfig::default(), &[&offer]), None, "{params}");
+    }
+}
+
+#[test]
+fn what_is_configured_is_said_to_the_client() {
+    let config = DeflateConfig::default().context_takeover(true, true).window_bits(12, 10);
+    for (offer, answer) in [
+        ("permessage-deflate", "permessage-deflate; server_max_window_bits=12"),
+        (
+            "permessage-deflate; client_max_window_bits",
+            "permessage-deflate; server_max_window_bits=12; client_max_window_bits=10",
+        ),
+        (
+            "permessage-deflate; client_max_window_bits=9; server_max_window_bits=14; \
+             server_no_context_takeover; client_no_context_takeover",
+            "permessage-deflate; server_no_context_takeover; client_no_context_takeover; \
+             server_max_window_bits=12; client_max_window_bits=9",
+        ),
+    ] {
+        assert_eq!(answered(config, &[offer]).as_deref(), Some(answer), "{offer}");
+    }
+}
+
+#[test]
+fn a_malformed_list_fails_the_handshake() {
+    let head = head(&["permessage-deflate; a=\"b"]);
+    let error = Request::parse(&head, &HeadLimits::default()).unwrap_err();
+    assert_eq!(error, HandshakeError::MalformedHeader("Sec-WebSocket-Extensions"));
+    let concluded = concluded(DeflateConfig::default(), "permessage-deflate;");
+    assert_eq!(concluded, Err(HandshakeError::MalformedHeader("Sec-WebSocket-Extensions")));
+}
+
+#[test]
+fn a_client_concludes_what_the_answer_says() {
+    let config = DeflateConfig::default();
+    let all = config.context_takeover(true, true);
+    let agreement = |config: DeflateConfig, answer: &str| {
+        let agreement = concluded(config, answer).unwrap().unwrap();
+        (agreement.send, agreement.receive)
+    };
+    assert_eq!(concluded(config, ""), Ok(None));
+    assert_eq!(agreement(config, NONE), (Some(way(false, 15)), way(false, 15)));
+    assert_eq!(agreement(all, NONE), (Some(way(false, 15)), way(false, 15)));
+    let plain = "permessage-deflate";
+    assert_eq!(agreement(all, plain), (Some(way(true, 15)), way(true, 15)));
+    let windows = "permessage-deflate; server_max_window_bits=10; client_max_window_bits=9";
+    assert_eq!(agreement(all, windows), (Some(way(true, 9)), way(true, 10)));
+    // Nothing is compressed then.
+    let tiny = "permessage-deflate; client_max_window_bits=8";
+    assert_eq!(agreement(all, tiny), (None, way(true, 15)));
+}
+
+#[test]
+fn a_client_fails_an_answer_that_is_none_to_its_offer() {
+    let config = DeflateConfig::default();
+    let small = config.context_takeover(true, true).window_bits(15, 10);
+    for (config, answer, error) in [
+        (config, "permessage-deflate", HandshakeError::ExtensionMismatch),
+        (small, "permessage-deflate", HandshakeError::ExtensionMismatch),
+        (small, "permessage-deflate; server_max_window_bits=11", HandshakeError::ExtensionMismatch),
+        (small, "permessage-deflate; client_max_window_bits", HandshakeError::ExtensionMismatch),
+        (small, "permessage-deflate; x", HandshakeError::ExtensionMismatch),
+        (config, "x", HandshakeError::UnaskedExtension),
+        (config, &format!("{NONE}, x"), HandshakeError::UnaskedExtension),
+        (config, &format!("{NONE}, {NONE}"), HandshakeError::UnaskedExtension),
+    ] {
+        assert_eq!(concluded(config, answer), Err(error), "{answer}");
+    }
+}
+
+fn config() -> impl Strategy<Value = DeflateConfig> {
+    (any::<(bool, bool)>(), 8..16_u8, 8..16_u8).prop_map(|((send, receive), to, from)| {
+        DeflateConfig::default().context_takeover(send, receive).window_bits(to, from)
+    })
+}
+
+proptest! {
+    /// Whatever is configured, both ends come to the same: what one sends the other can receive.
+    #[test]
+    fn both_ends_agree(server in config(), client in config()) {
+        let offer = client.offer().value();
+        let head = head(&[&offer]);
+        let request = Request::parse(&head, &HeadLimits::default()).unwrap();
+        let (params, ours) = server.answer(&request.extensions()).unwrap();
+        let theirs = concluded(client, &params.value()).unwrap().unwrap();
+        for (send, receive) in [(ours.send, theirs.receive), (theirs.send, ours.receive)] {
+            let send = send.unwrap();
+            prop_assert!(send.window <= receive.window, "{send:?} {receive:?}");
+            prop_assert!(!send.context || receive.context, "{send:?} {receive:?}");
+        }
+        prop_assert!(ours.receive.window <= server.receive_window);
+        prop_assert!(theirs.receive.window <= client.receive_window);
+        prop_assert!(!ours.receive.context || server.receive_context);
+        prop_assert!(!theirs.receive.context || client.receive_context);
+    }
+}

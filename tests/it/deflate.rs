@@ -1,0 +1,411 @@
+//! Messages that are compressed on their way, between two ends of the engine and from raw sockets.
+
+use std::io::Write;
+
+use eventwire::proto::{DeflateConfig, OpCode};
+use eventwire::{
+    ClientConfig, CloseCode, Config, ConnectionId, Context, EventLoop, Message, Outgoing,
+    PreparedMessage, ServerConfig, TopicId, WebSocketHandler,
+};
+use flate2::Compression;
+use flate2::write::DeflateEncoder;
+
+use crate::util::{Peer, Server, drive_until, pattern, text};
+
+const OFFER: &str = "Sec-WebSocket-Extensions: permessage-deflate\r\n";
+
+/// A message as RFC 7692 §7.2.1 has it compressed.
+fn compressed(message: &[u8]) -> Vec<u8> {
+    let mut encoder = DeflateEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(message).expect("into memory");
+    encoder.flush().expect("into memory");
+    let mut bytes = encoder.get_ref().clone();
+    assert_eq!(bytes.split_off(bytes.len() - 4), [0, 0, 0xFF, 0xFF]);
+    bytes
+}
+
+/// A frame whose message is compressed.
+fn encode_compressed(peer: &mut Peer, fin: bool, opcode: OpCode, payload: &[u8]) -> Vec<u8> {
+    let mut frame = peer.encode(fin, opcode, payload);
+    frame[0] |= 0x40;
+    frame
+}
+
+fn server(config: DeflateConfig, max_message: usize) -> Server {
+    // Answers come as they are, so that a peer without a decompressor can read them.
+    let config = config.min_size(usize::MAX);
+    let config = ServerConfig::default().deflate(config).max_message(max_message);
+    let echo = |conn: ConnectionId, message: Message<'_>, cx: &mut Context<'_>, (): &mut ()| {
+        cx.send(conn, message);
+    };
+    Server::listen(Config::default(), config, echo)
+}
+
+fn offering(server: &Server) -> Peer {
+    let (peer, head) = Peer::ask(server.address(), OFFER);
+    assert!(head.contains("permessage-deflate; server_no_context_takeover"), "{head}");
+    peer
+}
+
+#[test]
+fn who_offers_nothing_or_nothing_acceptable_is_not_compressed_for() {
+    let server = server(DeflateConfig::default(), 1000);
+    for offer in ["", "Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=8\r\n"]
+    {
+        let (mut peer, head) = Peer::ask(server.address(), offer);
+        assert!(head.starts_with("HTTP/1.1 101") && !head.contains("Extensions"), "{head}");
+        let frame = encode_compressed(&mut peer, true, OpCode::Text, &compressed(b"hello"));
+        peer.write(&frame);
+        peer.expect_close(CloseCode::PROTOCOL);
+        peer.expect_end();
+    }
+}
+
+#[test]
+fn a_malformed_offer_is_refused() {
+    let server = server(DeflateConfig::default(), 1000);
+    let (_, head) = Peer::ask(server.address(), "Sec-WebSocket-Extensions: a;=\r\n");
+    assert!(head.starts_with("HTTP/1.1 400"), "{head}");
+}
+
+#[test]
+fn compressed_messages_arrive_whole_whatever_pieces_they_come_in() {
+    let server = server(DeflateConfig::default(), 1_000_000);
+    let mut peer = offering(&server);
+    let message = text(100_000);
+    let payload = compressed(message.as_bytes());
+    for pieces in [1, 2, 7] {
+        for (index, piece) in payload.chunks(payload.len().div_ceil(pieces)).enumerate() {
+            let fin = (index + 1) * payload.len().div_ceil(pieces) >= payload.len();
+            let frame = match index {
+                0 => encode_compressed(&mut peer, fin, OpCode::Text, piece),
+                _ => peer.encode(fin, OpCode::Continuation, piece),
+            };
+            // A header of its own, and a ping between the pieces.
+            peer.write(&frame[..1]);
+            peer.write(&frame[1..]);
+            if fin {
+                peer.expect(&message);
+            }
+            peer.send_frame(true, OpCode::Ping, b"between");
+            peer.expect_frame(OpCode::Pong, b"between");
+        }
+    }
+    // Others may come as they are.
+    peer.send("plain");
+    peer.expect("plain");
+}
+
+#[test]
+fn reserved_bits_that_mean_nothing_are_refused() {
+    let server = server(DeflateConfig::default(), 1000);
+    for (first, rest) in [
+        (0xC9_u8, &[][..]),     // a ping
+        (0xA1, &[]),            // RSV2
+        (0xF1, &[]),            // all three
+        (0xC0, &[]),            // a continuation of nothing
+        (0x41, &[0xC0_u8][..]), // a continuation of a compressed message
+    ] {
+        let mut peer = offering(&server);
+        let mut bytes = peer.encode(true, OpCode::Text, b"");
+        bytes[0] = first;
+        if let Some(second) = rest.first() {
+            let mut next = peer.encode(true, OpCode::Text, b"");
+            next[0] = *second;
+            bytes.extend(next);
+        }
+        peer.write(&bytes);
+        peer.expect_close(CloseCode::PROTOCOL);
+        peer.expect_end();
+    }
+}
+
+#[test]
+fn what_inflates_beyond_the_limit_ends_its_connection_and_nothing_else() {
+    let server = server(DeflateConfig::default(), 100_000);
+    let bomb = compressed(&vec![0; 50_000_000]);
+    assert!(bomb.len() < 60_000, "{}", bomb.len());
+    let mut bystander = offering(&server);
+    for pieces in [1, 3] {
+        let mut peer = offering(&server);
+        for (index, piece) in bomb.chunks(bomb.len().div_ceil(pieces)).enumerate() {
+            let fin = index + 1 == pieces;
+            let frame = match index {
+                0 => encode_compressed(&mut peer, fin, OpCode::Binary, piece),
+                _ => peer.encode(fin, OpCode::Continuation, piece),
+            };
+            peer.write(&frame);
+        }
+        peer.expect_close(CloseCode::TOO_BIG);
+        peer.expect_end();
+    }
+    bystander.send("still here");
+    bystander.expect("still here");
+}
+
+#[test]
+fn what_cannot_be_inflated_ends_its_connection() {
+    let server = server(DeflateConfig::default(), 1000);
+    for (opcode, payload) in [
+        (OpCode::Binary, vec![0xFF; 20]),
+        (OpCode::Binary, compressed(b"hello, hello, hello")[..7].to_vec()),
+        (OpCode::Text, compressed(b"\xFF")),
+    ] {
+        let mut peer = offering(&server);
+        let frame = encode_compressed(&mut peer, true, opcode, &payload);
+        peer.write(&frame);
+        peer.expect_close(CloseCode::INVALID_PAYLOAD);
+        peer.expect_end();
+    }
+}
+
+#[test]
+fn many_messages_that_inflate_to_much_arrive_in_order() {
+    let server = server(DeflateConfig::default(), 1_000_000);
+    let mut peer = offering(&server);
+    let mut bytes = Vec::new();
+    for number in 0..40_u8 {
+        let payload = compressed(&vec![number; 100_000]);
+        bytes.extend(encode_compressed(&mut peer, true, OpCode::Binary, &payload));
+    }
+    assert!(bytes.len() < 64 * 1024, "more than one receive");
+    peer.write(&bytes);
+    for number in 0..40_u8 {
+        peer.expect(&vec![number; 100_000]);
+    }
+}
+
+// Both ends.
+
+/// What the two ends of one loop have seen.
+#[derive(Default)]
+struct Seen {
+    sent: usize,
+    received: usize,
+    compressed: usize,
+    closed: usize,
+}
+
+/// Sends messages of many lengths, each when the one before came back.
+struct Asking;
+
+fn message(number: usize) -> Vec<u8> {
+    let len = [0, 1, 1023, 1024, 5000, 70_000, 300_000][number % 7];
+    if number % 3 == 0 { pattern(len, number) } else { text(len).into_bytes() }
+}
+
+const MESSAGES: usize = 21;
+
+impl WebSocketHandler<Seen> for Asking {
+    fn on_open(&mut self, conn: ConnectionId, cx: &mut Context<'_>, seen: &mut Seen) {
+        seen.compressed += usize::from(cx.is_compressed(conn));
+        cx.send(conn, &message(0));
+        seen.sent += 1;
+    }
+
+    fn on_message(
+        &mut self,
+        conn: ConnectionId,
+        answer: Message<'_>,
+        cx: &mut Context<'_>,
+        seen: &mut Seen,
+    ) {
+        assert!(answer.as_bytes() == message(seen.received), "{}", seen.received);
+        seen.received += 1;
+        if seen.sent == MESSAGES {
+            cx.close(conn, CloseCode::NORMAL, "");
+        } else {
+            cx.send(conn, &message(seen.sent));
+            seen.sent += 1;
+        }
+    }
+
+    fn on_close(
+        &mut self,
+        _: ConnectionId,
+        reason: &eventwire::Disconnect,
+        _: &mut Context<'_>,
+        seen: &mut Seen,
+    ) {
+        assert!(matches!(reason, eventwire::Disconnect::ClosedByApplication { .. }), "{reason}");
+        seen.closed += 1;
+    }
+}
+
+fn echo(conn: ConnectionId, message: Message<'_>, cx: &mut Context<'_>, seen: &mut Seen) {
+    seen.compressed += usize::from(cx.is_compressed(conn));
+    cx.send(conn, message);
+}
+
+#[test]
+fn both_ends_understand_each_other_in_every_setting() {
+    let contexts = [(false, false), (true, false), (true, true)];
+    let windows = [(15, 15), (9, 12)];
+    let settings: Vec<_> = contexts
+        .iter()
+        .flat_map(|context| windows.iter().map(move |window| (*context, *window)))
+        .map(|((send, receive), (to, from))| {
+            DeflateConfig::default().context_takeover(send, receive).window_bits(to, from)
+        })
+        .collect();
+    for server in &settings {
+        for client in &settings {
+            let mut event_loop = EventLoop::new(Config::default()).expect("a loop");
+            let config = ServerConfig::default().deflate(*server);
+            let listener = event_loop.listen("127.0.0.1:0", config, echo).expect("a port");
+            let url = format!("ws://{}", event_loop.local_addr(listener).expect("an address"));
+            let config = ClientConfig::default().deflate(*client);
+            event_loop.connect(&url, config, Asking).expect("connecting");
+            let mut seen = Seen::default();
+            drive_until(&mut event_loop, &mut seen, |_, seen| seen.closed == 1);
+            assert_eq!((seen.received, seen.compressed), (MESSAGES, MESSAGES + 1));
+            let stats = event_loop.stats();
+            let plain: usize = (0..MESSAGES).map(|number| message(number).len()).sum();
+            assert!(stats.bytes_sent < plain as u64, "{} of {}", stats.bytes_sent, 2 * plain);
+            assert!(stats.messages_compressed > 0);
+        }
+    }
+}
+
+/// Has everybody hear what is broadcast, and counts.
+struct Broadcasting {
+    topic: TopicId,
+}
+
+impl WebSocketHandler<Heard> for Broadcasting {
+    fn on_open(&mut self, conn: ConnectionId, cx: &mut Context<'_>, heard: &mut Heard) {
+        assert_eq!(cx.subscribe(conn, self.topic), Ok(true));
+        heard.open.push(conn);
+    }
+}
+
+#[derive(Default)]
+struct Heard {
+    open: Vec<ConnectionId>,
+    clients: usize,
+    /// By the client's number.
+    messages: Vec<Vec<Vec<u8>>>,
+}
+
+/// A subscriber, by its number.
+struct Hearing(usize);
+
+impl WebSocketHandler<Heard> for Hearing {
+    fn on_message(
+        &mut self,
+        _: ConnectionId,
+        message: Message<'_>,
+        _: &mut Context<'_>,
+        heard: &mut Heard,
+    ) {
+        heard.messages[self.0].push(message.as_bytes().to_vec());
+    }
+}
+
+/// Something to be done in a handler of events.
+struct Act(fn(TopicId, &Heard, &mut Context<'_>));
+
+/// Runs `act` where twelve subscribers of four settings are, and returns what each of them hears,
+/// and how often something was compressed.
+fn heard_of(act: fn(TopicId, &Heard, &mut Context<'_>), count: usize) -> (Vec<Vec<Vec<u8>>>, u64) {
+    let mut event_loop = EventLoop::new(Config::default()).expect("a loop");
+    let topic = event_loop.topic("all").expect("a topic");
+    let deflate = DeflateConfig::default().context_takeover(true, true);
+    let config = ServerConfig::default().deflate(deflate);
+    let listener = event_loop.listen("127.0.0.1:0", config, Broadcasting { topic });
+    let address = event_loop.local_addr(listener.expect("a port")).expect("an address");
+    event_loop.on(move |act: &Act, cx: &mut Context<'_>, heard: &mut Heard| {
+        (act.0)(topic, heard, cx);
+    });
+    let mut heard = Heard { messages: vec![Vec::new(); 12], clients: 12, ..Heard::default() };
+    for number in 0..heard.clients {
+        let config = match number % 4 {
+            0 => ClientConfig::default(),
+            1 => ClientConfig::default().deflate(DeflateConfig::default()),
+            2 => ClientConfig::default().deflate(DeflateConfig::default().window_bits(15, 10)),
+            _ => ClientConfig::default().deflate(deflate),
+        };
+        event_loop.connect(&format!("ws://{address}"), config, Hearing(number)).expect("connect");
+    }
+    drive_until(&mut event_loop, &mut heard, |_, heard| heard.open.len() == heard.clients);
+    let before = event_loop.stats().messages_compressed;
+    assert!(event_loop.publisher().publish(Act(act)).is_ok());
+    drive_until(&mut event_loop, &mut heard, |_, heard| {
+        heard.messages.iter().all(|messages| messages.len() >= count)
+    });
+    (heard.messages, event_loop.stats().messages_compressed - before)
+}
+
+#[test]
+fn a_broadcast_is_compressed_once_for_each_setting() {
+    let (heard, compressions) = heard_of(
+        |topic, _, cx| {
+            cx.broadcast(topic, &text(5000));
+            cx.broadcast(topic, "short");
+            cx.broadcast(topic, &text(9000));
+        },
+        3,
+    );
+    let all = [text(5000).into_bytes(), b"short".to_vec(), text(9000).into_bytes()];
+    assert!(heard.iter().all(|messages| messages[..] == all));
+    // Two of the three messages, for windows of 15 and of 10 bits.
+    assert_eq!(compressions, 4);
+}
+
+#[test]
+fn a_prepared_message_is_compressed_once_for_each_setting() {
+    let (heard, compressions) = heard_of(
+        |_, heard, cx| {
+            let prepared = PreparedMessage::new(&text(5000));
+            for conn in &heard.open {
+                cx.send_prepared(*conn, &prepared);
+            }
+        },
+        1,
+    );
+    assert!(heard.iter().all(|messages| messages[..] == [text(5000).into_bytes()]));
+    assert_eq!(compressions, 2);
+}
+
+#[test]
+fn what_must_not_be_compressed_is_not_and_keeps_its_place() {
+    let (heard, compressions) = heard_of(
+        |topic, heard, cx| {
+            cx.broadcast(topic, &text(2000));
+            cx.broadcast(topic, Outgoing::uncompressed(&text(3000)));
+            cx.broadcast_except(topic, heard.open[0], Outgoing::uncompressed(&text(3500)));
+            cx.send(heard.open[0], Outgoing::uncompressed(&text(3500)));
+            for conn in &heard.open {
+                cx.send(*conn, Outgoing::uncompressed(&text(4000)));
+                cx.send_prepared(*conn, &PreparedMessage::new(Outgoing::uncompressed("a")));
+            }
+        },
+        5,
+    );
+    let all = [text(2000), text(3000), text(3500), text(4000), "a".into()].map(String::into_bytes);
+    for messages in heard {
+        assert!(messages[..] == all);
+    }
+    // What is settled while its batch is open is compressed for each connection by itself.
+    assert!((2..=9).contains(&compressions), "{compressions}");
+}
+
+#[test]
+fn contexts_survive_what_was_compressed_for_many() {
+    let (heard, _) = heard_of(
+        |topic, heard, cx| {
+            for round in 0..5 {
+                for conn in &heard.open {
+                    cx.send(*conn, &text(1500 + round));
+                }
+                cx.broadcast(topic, &text(2500 + round));
+            }
+        },
+        10,
+    );
+    for messages in heard {
+        let lens: Vec<_> = messages.iter().map(Vec::len).collect();
+        assert_eq!(lens, [1500, 2500, 1501, 2501, 1502, 2502, 1503, 2503, 1504, 2504]);
+        assert!(messages.iter().all(|message| *message == text(message.len()).into_bytes()));
+    }
+}
