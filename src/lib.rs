@@ -209,6 +209,12 @@
 //! # Ok::<(), eventwire::Error>(())
 //! ```
 //!
+//! # Compression
+//!
+//! With the feature `deflate`, messages are compressed between ends that agree to it, in both
+//! roles (`permessage-deflate`, RFC 7692): see `proto::DeflateConfig`, `ServerConfig::deflate` and
+//! `ClientConfig::deflate`. [`Outgoing::uncompressed`] sends a message as it is.
+//!
 //! # Numbers
 //!
 //! [`LoopHandle::stats`] tells any thread what a loop does and holds: connections and why they

@@ -180,11 +180,15 @@ pub(crate) struct ServeArgs {
     /// Refuse longer messages [default: the engine's]
     #[arg(long, value_name = "BYTES", value_parser = parse_max_message)]
     max_message: Option<usize>,
+    /// Compress messages for clients that offer permessage-deflate
+    #[arg(long)]
+    deflate: bool,
 }
 
 impl ServeArgs {
     pub(crate) fn config(self) -> ServiceConfig {
-        ServiceConfig { max_message: self.max_message, ..self.common.config() }
+        let (max_message, deflate) = (self.max_message, self.deflate);
+        ServiceConfig { max_message, deflate, ..self.common.config() }
     }
 }
 
@@ -220,7 +224,7 @@ struct ServiceArgs {
 impl ServiceArgs {
     fn config(self) -> ServiceConfig {
         let Self { service, listen, idle, cpu } = self;
-        ServiceConfig { service, address: listen, idle, cpu, max_message: None }
+        ServiceConfig { service, address: listen, idle, cpu, max_message: None, deflate: false }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use eventwire::proto::DeflateConfig;
 use eventwire::proto::handshake::OriginPolicy;
 use eventwire::{
     CloseCode, Config, ConnectionId, Context, EventLoop, Message, ServerConfig, TopicId,
@@ -31,6 +32,9 @@ pub(crate) fn run(config: &ServiceConfig, ready: ReadyLine) -> Result<(), Error>
     if let Some(bytes) = config.max_message {
         server = server.max_message(bytes);
         engine = engine.outbox(OUTBOX_SOFT, bytes.saturating_add(OUTBOX_ROOM));
+    }
+    if config.deflate {
+        server = server.deflate(DeflateConfig::default());
     }
     let mut event_loop = EventLoop::new(engine)?;
     let address = config.address.as_str();

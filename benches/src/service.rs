@@ -31,12 +31,15 @@ pub(crate) struct ServiceConfig {
     pub(crate) cpu: Option<usize>,
     /// The longest message that is accepted, in bytes; `None` is the engine's default.
     pub(crate) max_message: Option<usize>,
+    /// Whether messages are compressed for clients that want it.
+    pub(crate) deflate: bool,
 }
 
 impl ServiceConfig {
     /// A server for this program itself: a free port of the loopback interface.
     pub(crate) fn embedded(service: Service, idle: IdleMode, cpu: Option<usize>) -> Self {
-        Self { service, address: "127.0.0.1:0".to_owned(), idle, cpu, max_message: None }
+        let address = "127.0.0.1:0".to_owned();
+        Self { service, address, idle, cpu, max_message: None, deflate: false }
     }
 }
 

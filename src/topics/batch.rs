@@ -43,7 +43,7 @@ impl<B> Batch<B> {
     }
 
     /// Whether all frames may be compressed, or none; nothing if that differs.
-    pub(super) const fn may_compress(&self) -> Option<bool> {
+    pub(super) fn may_compress(&self) -> Option<bool> {
         match self.verbatim {
             0 => Some(true),
             all if all == self.marks.len() => Some(false),

@@ -9,7 +9,7 @@
 ///
 /// Compressed text tells by its length what is in it. Who can have text of their own put into a
 /// message beside a secret, and sees how long it comes out, can guess the secret. Send secrets
-/// with [`Context::send_uncompressed`](crate::Context::send_uncompressed).
+/// as [`Outgoing::uncompressed`](crate::Outgoing::uncompressed).
 ///
 /// ```
 /// use eventwire::ServerConfig;
@@ -68,9 +68,8 @@ impl DeflateConfig {
 
     /// Whether a message may refer to what was in those before it, sent and received. Default:
     /// neither. It makes short, similar messages much shorter, and costs every connection its own
-    /// compressor and decompressor: with windows of 15 bits some 300 KiB and 50 KiB from the
-    /// first message each way on, for as long as the connection lasts, which no limit on memory
-    /// counts.
+    /// compressor and decompressor: with windows of 15 bits 371 KiB and 46 KiB from the first
+    /// message each way on, for as long as the connection lasts, which no limit on memory counts.
     ///
     /// The peer may be against it: then it is not done.
     #[must_use]
@@ -82,7 +81,7 @@ impl DeflateConfig {
 
     /// How far back a message may refer, as a power of two, from 9 to 15. Default: 15 both ways,
     /// 32 KiB. Others become the nearest of these. Less spares memory where there is
-    /// [context takeover](Self::context_takeover), at both ends.
+    /// [context takeover](Self::context_takeover): with 9 bits a compressor takes 245 KiB.
     ///
     /// The peer may want less for what it is sent, and it may be unable to do with less for what
     /// it sends.

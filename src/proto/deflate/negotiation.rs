@@ -201,5 +201,5 @@ impl DeflateConfig {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "deflate"))]
 mod tests;

@@ -3,6 +3,9 @@
 //! A binary of its own, because it counts what its allocator hands out. Only the thread that
 //! measures is counted: the loop and its clients are on it, and the clients allocate nothing.
 
+#[cfg(feature = "deflate")]
+mod compressed;
+
 use std::hint::black_box;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
