@@ -2,6 +2,8 @@
 
 mod any_split;
 mod closing;
+#[cfg(feature = "deflate")]
+mod compressed;
 mod deadlines;
 mod limits;
 mod messages;

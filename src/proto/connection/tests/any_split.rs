@@ -107,7 +107,7 @@ fn item() -> impl Strategy<Value = Item> {
 
 /// Damage done to a stream.
 #[derive(Clone, Debug)]
-enum Mutation {
+pub(super) enum Mutation {
     Flip(u8),
     Put(u8),
     Insert(Vec<u8>),
@@ -116,7 +116,7 @@ enum Mutation {
 }
 
 impl Mutation {
-    fn apply(&self, at: usize, stream: &mut Vec<u8>) {
+    pub(super) fn apply(&self, at: usize, stream: &mut Vec<u8>) {
         match self {
             Self::Flip(bit) => stream[at] ^= 1 << bit,
             Self::Put(byte) => stream[at] = *byte,
@@ -131,7 +131,7 @@ impl Mutation {
     }
 }
 
-fn mutation() -> impl Strategy<Value = (Mutation, Index)> {
+pub(super) fn mutation() -> impl Strategy<Value = (Mutation, Index)> {
     let mutation = prop_oneof![
         3 => (0_u8..8).prop_map(Mutation::Flip),
         2 => any::<u8>().prop_map(Mutation::Put),
@@ -164,14 +164,14 @@ fn role_and_stream() -> impl Strategy<Value = (Role, Vec<u8>)> {
 
 /// What the owner of a connection sees: all of it has to be the same for every split.
 #[derive(Debug, PartialEq)]
-struct Observed {
-    seen: Vec<Seen>,
+pub(super) struct Observed {
+    pub(super) seen: Vec<Seen>,
     out: Vec<u8>,
     state: State,
     time_left: Option<Duration>,
 }
 
-fn observe(mut harness: Harness, feed: impl FnOnce(&mut Harness)) -> Observed {
+pub(super) fn observe(mut harness: Harness, feed: impl FnOnce(&mut Harness)) -> Observed {
     feed(&mut harness);
     Observed {
         state: harness.state(),
@@ -182,7 +182,7 @@ fn observe(mut harness: Harness, feed: impl FnOnce(&mut Harness)) -> Observed {
 }
 
 /// The stream, cut at `cuts`.
-fn pieces<'a>(stream: &'a [u8], cuts: &[Index]) -> impl Iterator<Item = &'a [u8]> {
+pub(super) fn pieces<'a>(stream: &'a [u8], cuts: &[Index]) -> impl Iterator<Item = &'a [u8]> {
     let mut ends: Vec<_> = cuts.iter().map(|cut| cut.index(stream.len() + 1)).collect();
     ends.push(stream.len());
     ends.sort_unstable();
