@@ -20,8 +20,8 @@ use super::sync::{
 /// What the loop and the publishers of one type have in common.
 #[derive(Debug)]
 pub(crate) struct Inbox<E> {
-    /// Every publisher's lane. Locked when a publisher comes or goes and when the inbox is closed;
-    /// for an event only if it was sent at that very moment.
+    /// Every publisher's lane. Locked when a publisher comes and when the inbox is closed; for an
+    /// event only if it was sent at that very moment. The loop waits for it only to close.
     lanes: Mutex<Vec<Arc<Lane<E>>>>,
     /// Changes with `lanes`.
     version: AtomicUsize,
@@ -112,6 +112,11 @@ impl<E> Inbox<E> {
     fn lanes(&self) -> MutexGuard<'_, Vec<Arc<Lane<E>>>> {
         // A panic elsewhere leaves the list whole: it is changed by single calls.
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn try_lanes(&self) -> Option<MutexGuard<'_, Vec<Arc<Lane<E>>>>> {
+        // Nobody panics under the lock: it is never poisoned.
+        self.lanes.try_lock().ok()
     }
 }
 
@@ -241,10 +246,12 @@ impl<E> InboxReceiver<E> {
         if version == self.version && !self.is_stale {
             return;
         }
+        let inbox = Arc::clone(&self.inbox);
+        // A publisher that comes may have lost the processor with the lock. Until the next attempt,
+        // the version tells that there may be events.
+        let Some(mut present) = inbox.try_lanes() else { return };
         self.version = version;
         self.is_stale = false;
-        let inbox = Arc::clone(&self.inbox);
-        let mut present = inbox.lanes();
         self.take_in(&present);
         self.lanes.retain(|taken| !taken.is_done());
         present.retain(|lane| self.lanes.iter().any(|taken| Arc::ptr_eq(lane, &taken.lane)));
@@ -302,7 +309,9 @@ impl<E> Taken<E> {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
+    use std::sync::mpsc;
     use std::thread;
+    use std::time::Duration;
 
     use super::*;
 
@@ -341,6 +350,29 @@ mod tests {
         drop(kept);
         assert_eq!(receiver.take(), None);
         assert_eq!(receiver.lanes(), 0);
+        assert!(!receiver.has_events());
+    }
+
+    #[test]
+    fn a_publisher_that_is_held_up_while_it_comes_holds_up_nobody() {
+        let mut receiver = Inbox::with_capacity(2);
+        let inbox = Arc::clone(receiver.inbox());
+        let known = LaneSender::new(&inbox);
+        assert!(known.send(1).is_ok());
+        assert_eq!(receiver.take(), Some(1));
+        let new = LaneSender::new(&inbox);
+        assert!(known.send(2).is_ok() && new.send(3).is_ok());
+        let coming = inbox.lanes();
+        let (tell, told) = mpsc::channel();
+        thread::spawn(move || {
+            let taken = [receiver.take(), receiver.take()];
+            tell.send((taken, receiver)).unwrap();
+        });
+        let (taken, mut receiver) = told.recv_timeout(Duration::from_secs(30)).unwrap();
+        assert_eq!(taken, [Some(2), None]);
+        assert!(receiver.has_events());
+        drop(coming);
+        assert_eq!(take_all(&mut receiver), [3]);
         assert!(!receiver.has_events());
     }
 

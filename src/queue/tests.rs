@@ -65,7 +65,11 @@ impl World {
         let mut handled = Vec::new();
         while handled.len() < count {
             self.wait(receiver);
-            handled.extend(receiver.take());
+            match receiver.take() {
+                Some(event) => handled.push(event),
+                // A turn in which the sockets are served.
+                None => thread::yield_now(),
+            }
         }
         handled
     }
