@@ -84,7 +84,7 @@ pub struct EventLoop<S, R: Reactor = MioReactor> {
     pub(super) calls: Calls,
     pub(super) tally: Tally,
     pub(super) meters: Arc<Meters>,
-    /// When the wake was asked for that ended the last sleep, until an event is handled.
+    /// When the wake was asked for that began this turn, until an event is handled.
     pub(super) woken_at: Option<Instant>,
     pub(super) ending: Ending,
 }

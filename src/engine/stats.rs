@@ -259,6 +259,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
 
     /// The turn is over; `worked` if it had something to do. Reads the clock.
     pub(super) fn end_turn(&mut self, worked: bool) {
+        // A wake that has brought no event by now was for something else.
+        self.woken_at = None;
         let began = self.sockets.now;
         self.read_clock();
         if worked {

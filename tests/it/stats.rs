@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use eventwire::proto::OpCode;
 use eventwire::{
-    CloseCode, Config, ConnectionId, Context, EventLoop, Idle, Message, Method, OverflowPolicy,
-    PublishError, ServerConfig, SlowCall,
+    ClientConfig, CloseCode, Config, ConnectionId, Context, EventLoop, Idle, Message, Method,
+    OverflowPolicy, PublishError, ServerConfig, SlowCall,
 };
 
 use crate::util::{PATIENCE, Peer, Server, drive, drive_until, looping};
@@ -198,4 +198,22 @@ fn only_a_sleeping_loop_is_woken_and_how_long_that_takes_is_told() {
     }
     let latency = server.handle.stats().wake_latency;
     assert!(latency.count() <= u64::from(published) && latency.max() > Duration::ZERO);
+}
+
+#[test]
+fn a_wake_for_something_else_is_no_latency_of_a_later_event() {
+    let ignore = |_: ConnectionId, _: Message<'_>, _: &mut Context<'_>, (): &mut ()| {};
+    let config = Config::default().idle(Idle::Block);
+    let mut event_loop = EventLoop::<()>::new(config).expect("a loop");
+    event_loop.on(|_: &u8, _: &mut Context<'_>, (): &mut ()| {});
+    let events = event_loop.publisher::<u8>();
+    for round in 1..=50 {
+        // The name is looked up by another thread, which wakes the loop; nobody listens there.
+        event_loop.connect("ws://127.1:1/", ClientConfig::default(), ignore).expect("connecting");
+        event_loop.turn(Some(PATIENCE), &mut ()).expect("a turn");
+        assert_eq!(events.publish(7), Ok(()));
+        event_loop.turn(Some(Duration::ZERO), &mut ()).expect("a turn");
+        let stats = event_loop.stats();
+        assert_eq!((stats.events, stats.wake_latency.count()), (round, 0));
+    }
 }
