@@ -29,10 +29,11 @@ enum At {
     ConnectError,
     Event,
     BatchEnd,
+    Timer,
 }
 
 impl At {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Upgrade,
         Self::Open,
         Self::Message,
@@ -44,6 +45,7 @@ impl At {
         Self::ConnectError,
         Self::Event,
         Self::BatchEnd,
+        Self::Timer,
     ];
 
     /// Whether the connection that this is about is open then.
@@ -232,6 +234,9 @@ struct Say(&'static str);
 /// An event: do what is to be done.
 struct Act;
 
+/// The event of a timer: the same.
+struct Due;
+
 struct State {
     at: At,
     action: Action,
@@ -361,6 +366,13 @@ impl EventHandler<Act, State> for Probe {
     }
 }
 
+impl EventHandler<Due, State> for Probe {
+    fn on_event(&mut self, _: &Due, cx: &mut Context<'_>, state: &mut State) {
+        let me = state.me.expect("it is open");
+        state.reach(At::Timer, me, cx);
+    }
+}
+
 impl EventHandler<Say, State> for Probe {
     fn on_event(&mut self, say: &Say, cx: &mut Context<'_>, state: &mut State) {
         assert!(!state.inside, "an event is handled inside a method");
@@ -385,6 +397,7 @@ impl Rig {
         let address = listener.ok().and_then(|listener| event_loop.local_addr(listener));
         let address = address.expect("a listener");
         event_loop.on::<Act>(Probe);
+        event_loop.on::<Due>(Probe);
         event_loop.on::<Say>(Probe);
         let topic = event_loop.topic("topic").expect("a topic");
         let other = event_loop.reactor_mut().peer_connect(address);
@@ -446,6 +459,10 @@ impl Rig {
             At::Close => self.send(me, OpCode::Close, &1000_u16.to_be_bytes()),
             At::Event | At::BatchEnd => {
                 assert!(self.event_loop.publisher().publish(Act).is_ok());
+                self.run();
+            }
+            At::Timer => {
+                assert!(self.event_loop.set_timer(Duration::from_millis(1), Due).is_ok());
                 self.run();
             }
             At::Drained | At::Gap => {

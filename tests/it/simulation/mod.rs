@@ -6,6 +6,7 @@
 
 mod actions;
 mod app;
+mod broadcasts;
 mod churn;
 mod control;
 mod echo;
