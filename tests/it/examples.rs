@@ -18,13 +18,17 @@ struct Example {
 
 impl Example {
     fn run(name: &str, argument: &str) -> Self {
+        Self::run_with(name, &[argument])
+    }
+
+    fn run_with(name: &str, arguments: &[&str]) -> Self {
         // `cargo test` builds the examples into a directory beside that of the tests.
         let test = std::env::current_exe().expect("the path of this test");
         let profile = test.ancestors().nth(2).expect("the profile's directory");
         let path: PathBuf =
             [profile.as_os_str(), "examples".as_ref(), name.as_ref()].iter().collect();
         let mut child =
-            Command::new(&path).arg(argument).stdout(Stdio::piped()).spawn().unwrap_or_else(
+            Command::new(&path).args(arguments).stdout(Stdio::piped()).spawn().unwrap_or_else(
                 |error| panic!("{}: {error}; `cargo build --examples` makes it", path.display()),
             );
         let output = BufReader::new(child.stdout.take().expect("its output"));
@@ -187,6 +191,57 @@ fn client_ends_when_nobody_listens() {
     let mut example = Example::run("client", &format!("ws://{address}"));
     assert!(example.child.wait().unwrap().success());
     assert_eq!(example.line(), "");
+}
+
+#[test]
+fn autobahn_serves_echoes_of_the_longest_messages_that_the_suite_sends() {
+    let mut example = Example::run_with("autobahn", &["server", "127.0.0.1:0"]);
+    let mut peer = Peer::connect(example.address());
+    peer.send("hello");
+    peer.expect("hello");
+    let longest = vec![b'*'; 16 * 1024 * 1024];
+    peer.send(longest.as_slice());
+    peer.expect(longest.as_slice());
+}
+
+#[test]
+fn autobahn_runs_case_after_case_and_asks_for_the_report() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("ws://{}", listener.local_addr().unwrap());
+    let mut example = Example::run_with("autobahn", &["client", &url]);
+    let accept = |target: &str| {
+        let (mut peer, request) = Peer::accept_request(&listener);
+        assert!(request.starts_with(&format!("GET {target} HTTP/1.1\r\n")), "{request}");
+        peer.answer(&request, "");
+        peer
+    };
+    let end = |mut peer: Peer| {
+        peer.send_close(1000, "");
+        peer.expect_close(CloseCode::NORMAL);
+    };
+    let mut counting = accept("/getCaseCount");
+    counting.send("2");
+    end(counting);
+    for case in 1..=2 {
+        let mut peer = accept(&format!("/runCase?case={case}&agent=eventwire"));
+        peer.send("echo");
+        peer.expect("echo");
+        end(peer);
+    }
+    end(accept("/updateReports?agent=eventwire"));
+    assert_eq!(example.line(), "2 cases run\n");
+    assert!(example.child.wait().unwrap().success());
+}
+
+#[test]
+fn autobahn_fails_when_there_is_no_suite() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("ws://{}", listener.local_addr().unwrap());
+    drop(listener);
+    for (arguments, code) in [(&["client", &*url][..], 1), (&["client"], 2)] {
+        let mut example = Example::run_with("autobahn", arguments);
+        assert_eq!(example.child.wait().unwrap().code(), Some(code));
+    }
 }
 
 #[test]

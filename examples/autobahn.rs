@@ -1,0 +1,119 @@
+//! Both roles of the Autobahn|Testsuite, which `tests/autobahn/run` runs:
+//! `cargo run --release --example autobahn -- server 127.0.0.1:9001`, or `client` and a URL
+//!
+//! The server is tested as it echoes. The client asks the suite's server how many cases there are,
+//! echoes in one after another, and asks for the report. Every limit is the default, but for one.
+
+use std::process::ExitCode;
+
+use eventwire::{
+    ClientConfig, Config, ConnectError, ConnectionId as Id, Context, Disconnect, EventLoop,
+    Message, ServerConfig, WebSocketHandler,
+};
+
+/// What the client is called in the suite's reports.
+const AGENT: &str = "eventwire";
+
+/// Cases 9.1.6 and 9.2.6 send messages of 16 MiB. The limit on fragments follows this one, so that
+/// there is room for the 65,537 of cases 9.3.1 and 9.4.1, 4 MiB of 64 bytes each. Nothing else
+/// needs more than the defaults.
+const MAX_MESSAGE: usize = 16 * 1024 * 1024;
+
+type Failure = Box<dyn std::error::Error>;
+
+fn server() -> ServerConfig {
+    ServerConfig::default().max_message(MAX_MESSAGE)
+}
+
+fn client() -> ClientConfig {
+    ClientConfig::default().max_message(MAX_MESSAGE)
+}
+
+/// What is known of the client's connection, of which there is one at a time.
+#[derive(Default)]
+struct Visit {
+    /// The last text that was heard.
+    text: String,
+    ended: bool,
+    failure: Option<Failure>,
+}
+
+struct Echo;
+
+impl<S> WebSocketHandler<S> for Echo {
+    fn on_message(&mut self, conn: Id, message: Message<'_>, cx: &mut Context<'_>, _: &mut S) {
+        cx.send(conn, message);
+    }
+}
+
+/// A connection of the client's: it echoes, or it listens.
+struct Client {
+    echoes: bool,
+}
+
+impl WebSocketHandler<Visit> for Client {
+    fn on_message(&mut self, conn: Id, message: Message<'_>, cx: &mut Context<'_>, v: &mut Visit) {
+        if self.echoes {
+            cx.send(conn, message);
+        } else if let Some(text) = message.as_text() {
+            text.clone_into(&mut v.text);
+        }
+    }
+
+    // How it ended is for the suite to judge.
+    fn on_close(&mut self, _: Id, _: &Disconnect, _: &mut Context<'_>, visit: &mut Visit) {
+        visit.ended = true;
+    }
+
+    fn on_connect_error(&mut self, _: Id, e: &ConnectError, _: &mut Context<'_>, v: &mut Visit) {
+        v.ended = true;
+        v.failure = Some(e.to_string().into());
+    }
+}
+
+/// Opens one connection, takes part until it ends, and gives the last text that it heard.
+fn visit(event_loop: &mut EventLoop<Visit>, url: &str, echoes: bool) -> Result<String, Failure> {
+    let mut visit = Visit::default();
+    event_loop.connect(url, client(), Client { echoes })?;
+    while !visit.ended {
+        event_loop.turn(None, &mut visit)?;
+    }
+    visit.failure.map_or(Ok(visit.text), Err)
+}
+
+fn run_client(base: &str) -> Result<(), Failure> {
+    let mut event_loop = EventLoop::new(Config::default())?;
+    let cases: u32 = visit(&mut event_loop, &format!("{base}/getCaseCount"), false)?.parse()?;
+    for case in 1..=cases {
+        visit(&mut event_loop, &format!("{base}/runCase?case={case}&agent={AGENT}"), true)?;
+    }
+    visit(&mut event_loop, &format!("{base}/updateReports?agent={AGENT}"), false)?;
+    println!("{cases} cases run");
+    Ok(())
+}
+
+fn run_server(address: &str) -> Result<(), Failure> {
+    let mut event_loop = EventLoop::new(Config::default())?;
+    let listener = event_loop.listen(address, server(), Echo)?;
+    if let Some(address) = event_loop.local_addr(listener) {
+        println!("listening on ws://{address}");
+    }
+    event_loop.run(&mut ())?;
+    Ok(())
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let run = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["server", address] => run_server(address),
+        ["client", url] => run_client(url.trim_end_matches('/')),
+        _ => {
+            eprintln!("usage: autobahn server ADDRESS | client URL");
+            return ExitCode::from(2);
+        }
+    };
+    if let Err(error) = &run {
+        eprintln!("error: {error}");
+    }
+    ExitCode::from(u8::from(run.is_err()))
+}
