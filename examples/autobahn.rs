@@ -21,12 +21,24 @@ const MAX_MESSAGE: usize = 16 * 1024 * 1024;
 
 type Failure = Box<dyn std::error::Error>;
 
+/// Everything is compressed that comes out shorter, with every parameter as the suite wants it.
+#[cfg(feature = "deflate")]
+fn deflate() -> eventwire::proto::DeflateConfig {
+    eventwire::proto::DeflateConfig::default().min_size(0).context_takeover(true, true)
+}
+
 fn server() -> ServerConfig {
-    ServerConfig::default().max_message(MAX_MESSAGE)
+    let config = ServerConfig::default().max_message(MAX_MESSAGE);
+    #[cfg(feature = "deflate")]
+    let config = config.deflate(deflate());
+    config
 }
 
 fn client() -> ClientConfig {
-    ClientConfig::default().max_message(MAX_MESSAGE)
+    let config = ClientConfig::default().max_message(MAX_MESSAGE);
+    #[cfg(feature = "deflate")]
+    let config = config.deflate(deflate());
+    config
 }
 
 /// What is known of the client's connection, of which there is one at a time.
