@@ -5,8 +5,8 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use super::outbox::{MAX_SLICES, Outbox, OutboxPool};
-use crate::proto::{FrameHeader, Payload, write_payload};
+use super::outbox::{MAX_SLICES, Outbox, OutboxPool, end_of_begun};
+use crate::proto::{FrameHeader, Payload, Role, write_payload};
 
 /// Payloads from this length on are sent from where they lie; a copy of shorter ones is cheaper
 /// than another slice in the send.
@@ -157,20 +157,26 @@ impl Cork {
         }
     }
 
-    /// Moves everything after the first `sent` bytes to the outbox.
+    /// Moves everything after the first `sent` bytes to an empty outbox. `receiver` is the role of
+    /// the peer.
     pub(crate) fn spill(
         &mut self,
         mut sent: usize,
         received: &[u8],
+        receiver: Role,
         outbox: &mut Outbox,
         pool: &mut OutboxPool,
     ) {
         let mut pieces = std::mem::take(&mut self.pieces);
         pieces.push(Piece::Copied(self.covered..self.bytes.len()));
         for piece in pieces.drain(..) {
-            let len = self.resolve(&piece, received).len();
+            let frames = self.resolve(&piece, received);
+            let len = frames.len();
             let skip = sent.min(len);
             sent -= skip;
+            if 0 < skip && skip < len {
+                outbox.resume_frame(end_of_begun(frames, 0, skip, receiver) - skip);
+            }
             if skip == len {
                 if let Piece::Assembled(storage, _) = piece {
                     pool.buffers.give(storage);

@@ -5,9 +5,9 @@ use std::io::IoSlice;
 use std::ops::Range;
 use std::time::Instant;
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 
-use crate::proto::{BufferPool, Payload, write_payload};
+use crate::proto::{BufferPool, FrameHeader, Payload, Role, write_payload};
 
 /// Copied frames are gathered up to this many bytes before another piece of storage is begun.
 const CHUNK: usize = 64 * 1024;
@@ -26,6 +26,9 @@ pub(crate) struct Outbox {
     /// chunks; an older one that still waits is replaced (RFC 6455 §5.5.3 allows it), so that
     /// pings cannot fill the memory of a peer that does not read.
     pong: Option<Vec<u8>>,
+    /// Where in the front chunk's storage its first frame begins that had not begun to be sent
+    /// when the chunk was made.
+    boundary: usize,
     /// Sum of the lengths of the chunks and the pong.
     bytes: usize,
     /// When the socket last took something after it had refused, or refused for the first time.
@@ -34,7 +37,8 @@ pub(crate) struct Outbox {
     above_soft: Option<Instant>,
 }
 
-/// A run of whole frames; only the front one may have lost bytes at its start.
+/// A run of whole frames; only the front one may have lost bytes at its start. The number is how
+/// many bytes of its storage have been sent.
 #[derive(Debug)]
 enum Chunk {
     /// Frames copied here; as the last chunk it still grows.
@@ -42,7 +46,7 @@ enum Chunk {
     /// An assembled message in its own storage, its header in the headroom.
     Assembled(Vec<u8>, Range<usize>),
     /// Frames that other connections are sent too.
-    Shared(Bytes),
+    Shared(Bytes, usize),
 }
 
 impl Chunk {
@@ -50,7 +54,7 @@ impl Chunk {
         match self {
             Self::Copied(bytes, start) => &bytes[*start..],
             Self::Assembled(storage, range) => &storage[range.clone()],
-            Self::Shared(bytes) => bytes,
+            Self::Shared(bytes, start) => &bytes[*start..],
         }
     }
 
@@ -58,9 +62,42 @@ impl Chunk {
         match self {
             Self::Copied(_, start) => *start += count,
             Self::Assembled(_, range) => range.start += count,
-            Self::Shared(bytes) => bytes.advance(count),
+            Self::Shared(_, start) => *start += count,
         }
     }
+
+    /// What is to be sent of it if only a frame that was begun is: one in which `boundary` lies, or
+    /// another from there on.
+    fn into_begun(self, boundary: usize, receiver: Role, pool: &mut OutboxPool) -> Option<Self> {
+        let rest = match &self {
+            Self::Copied(bytes, sent) => {
+                let end = end_of_begun(bytes, boundary, *sent, receiver);
+                (*sent < end).then(|| Self::Copied(bytes[*sent..end].to_vec(), 0))
+            }
+            Self::Shared(bytes, sent) => {
+                let end = end_of_begun(bytes, boundary, *sent, receiver);
+                (*sent < end).then(|| Self::Shared(bytes.slice(*sent..end), 0))
+            }
+            // One frame.
+            Self::Assembled(..) => return Some(self),
+        };
+        pool.recycle(self);
+        rest
+    }
+}
+
+/// The end of the frame that was begun when `sent` bytes of `frames` were sent, or `sent` if none
+/// was. Frames begin at `from`; what does not look like one counts as begun. `receiver` is the
+/// peer's role.
+pub(crate) fn end_of_begun(frames: &[u8], from: usize, sent: usize, receiver: Role) -> usize {
+    let mut end = from;
+    while end < sent {
+        match FrameHeader::parse_agreed(&frames[end..], receiver, true) {
+            Ok(Some((header, len))) => end += len + header.len as usize,
+            _ => return frames.len(),
+        }
+    }
+    end
 }
 
 impl Outbox {
@@ -120,7 +157,7 @@ impl Outbox {
     pub(crate) fn push_shared(&mut self, bytes: Bytes, pool: &mut OutboxPool) {
         if !bytes.is_empty() {
             self.grow(bytes.len(), pool);
-            self.chunks.push_back(Chunk::Shared(bytes));
+            self.chunks.push_back(Chunk::Shared(bytes, 0));
         }
     }
 
@@ -203,6 +240,7 @@ impl Outbox {
             if let Some(chunk) = self.chunks.pop_front() {
                 pool.recycle(chunk);
             }
+            self.boundary = 0;
             if count == 0 {
                 self.place_pong();
                 return;
@@ -217,14 +255,26 @@ impl Outbox {
         }
     }
 
-    /// Forgets what was not begun: what remains is the rest of the front chunk.
-    pub(crate) fn truncate(&mut self, pool: &mut OutboxPool) {
+    /// Says that of what is appended next `begun` bytes are the rest of a frame that has begun to
+    /// be sent. There is nothing in front of them.
+    pub(crate) fn resume_frame(&mut self, begun: usize) {
+        debug_assert!(self.chunks.is_empty());
+        self.boundary = begun;
+    }
+
+    /// Forgets what was not begun: what remains is the rest of the frame in front. `receiver` is
+    /// the role of the peer.
+    pub(crate) fn truncate(&mut self, receiver: Role, pool: &mut OutboxPool) {
         while self.chunks.len() > 1 {
             if let Some(chunk) = self.chunks.pop_back() {
                 pool.recycle(chunk);
             }
         }
         self.pong = None;
+        let front = self.chunks.pop_front();
+        let rest = front.and_then(|front| front.into_begun(self.boundary, receiver, pool));
+        self.boundary = rest.as_ref().map_or(0, |rest| rest.as_slice().len());
+        self.chunks.extend(rest);
         let left = self.chunks.front().map_or(0, |chunk| chunk.as_slice().len());
         self.shrink(self.bytes - left, pool);
     }
@@ -263,6 +313,7 @@ impl OutboxPool {
         }
         if self.outboxes.len() < KEPT && outbox.chunks.capacity() <= MAX_SLICES {
             outbox.bytes = 0;
+            outbox.boundary = 0;
             outbox.pong = None;
             outbox.progress = None;
             outbox.above_soft = None;
@@ -283,7 +334,7 @@ impl OutboxPool {
                 }
             }
             Chunk::Assembled(storage, _) => self.buffers.give(storage),
-            Chunk::Shared(_) => {}
+            Chunk::Shared(..) => {}
         }
     }
 }
@@ -368,9 +419,48 @@ mod tests {
         let (mut outbox, _) = filled(&mut pool);
         drain(&mut outbox, &mut pool, 3);
         outbox.replace_pong(b"<pong>", &mut pool);
-        outbox.truncate(&mut pool);
+        outbox.truncate(Role::Client, &mut pool);
         assert_eq!(outbox.bytes(), 2);
-        assert_eq!(drain(&mut outbox, &mut pool, 10), b"ne");
+        outbox.push_bytes(b"<close>", &mut pool);
+        assert_eq!(drain(&mut outbox, &mut pool, 20), b"ne<close>");
         assert!(outbox.is_empty());
+    }
+    #[test]
+    fn truncation_forgets_every_frame_that_was_not_begun() {
+        let frames = [&b"\x82\x03one"[..], b"\x81\x00", b"\x82\x05three"].concat();
+        let shared = Bytes::from(frames.clone());
+        // How much was sent, and how much of that before the rest was queued.
+        for sent in 0..=frames.len() {
+            for before in 0..=sent {
+                for copied in [true, false] {
+                    let mut pool = OutboxPool::default();
+                    let mut outbox = Outbox::default();
+                    let begun = end_of_begun(&frames, 0, before, Role::Client) - before;
+                    outbox.resume_frame(begun);
+                    if copied {
+                        outbox.push_bytes(&frames[before..], &mut pool);
+                    } else {
+                        outbox.push_shared(shared.slice(before..), &mut pool);
+                    }
+                    outbox.push_shared(shared.clone(), &mut pool);
+                    drain(&mut outbox, &mut pool, sent - before);
+                    outbox.truncate(Role::Client, &mut pool);
+                    let end = [0, 5, 7, 14].into_iter().find(|end| *end >= sent).unwrap();
+                    assert_eq!(outbox.bytes(), end - sent, "{sent}, {before}, {copied}");
+                    assert_eq!(pool.queued(), outbox.bytes());
+                    assert_eq!(drain(&mut outbox, &mut pool, 20), frames[sent..end]);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn truncation_keeps_what_is_no_frame() {
+        let mut pool = OutboxPool::default();
+        let mut outbox = Outbox::default();
+        outbox.push_bytes(b"HTTP/1.1 101 Switching Protocols", &mut pool);
+        drain(&mut outbox, &mut pool, 5);
+        outbox.truncate(Role::Client, &mut pool);
+        assert_eq!(drain(&mut outbox, &mut pool, 100), b"1.1 101 Switching Protocols");
     }
 }

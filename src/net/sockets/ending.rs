@@ -117,9 +117,10 @@ impl Sockets {
 
     /// The peer does not read: what is queued is forgotten, and it is told with 1013.
     pub(super) fn overflow(&mut self, conn: Key, reason: Disconnect) -> SendStatus {
+        let receiver = self.receiver(conn);
         if let Some(socket) = self.slots.get_mut(conn) {
             if let Some(outbox) = &mut socket.outbox {
-                outbox.truncate(&mut self.pool);
+                outbox.truncate(receiver, &mut self.pool);
             }
             self.answer(
                 conn,

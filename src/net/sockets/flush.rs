@@ -46,7 +46,8 @@ impl Sockets {
         io: &mut dyn Transmit,
     ) {
         let mut outbox = self.pool.take();
-        self.cork.spill(sent, received, &mut outbox, &mut self.pool);
+        let receiver = self.receiver(conn);
+        self.cork.spill(sent, received, receiver, &mut outbox, &mut self.pool);
         if let Some(socket) = self.slots.get_mut(conn) {
             socket.outbox = Some(outbox);
         }

@@ -244,6 +244,14 @@ impl Sockets {
         self.slots.get(conn).map_or(Role::Server, |socket| socket.protocol.role())
     }
 
+    /// The role of the connection's peer.
+    fn receiver(&self, conn: Key) -> Role {
+        match self.role(conn) {
+            Role::Server => Role::Client,
+            Role::Client => Role::Server,
+        }
+    }
+
     /// Bytes gathered for the connection whose input is being handled.
     #[inline]
     pub(crate) fn corked_bytes(&self) -> usize {

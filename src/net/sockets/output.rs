@@ -5,6 +5,7 @@ use std::io::IoSlice;
 use super::{SendStatus, Sockets};
 use crate::net::cork::REUSE;
 use crate::net::disconnect::{Disconnect, MemoryLimit};
+use crate::net::outbox::end_of_begun;
 use crate::net::socket::Socket;
 use crate::net::streams::Transmit;
 use crate::proto::{
@@ -283,6 +284,11 @@ impl Sockets {
             return;
         }
         let outbox = socket.outbox.get_or_insert_with(|| self.pool.take());
+        if sent > 0 {
+            // Runs are a server's frames.
+            let end = end_of_begun(run.as_slice(), 0, sent, Role::Client);
+            outbox.resume_frame(end - sent);
+        }
         match shared {
             Some(bytes) => outbox.push_shared(bytes, &mut self.pool),
             None => outbox.push_bytes(rest, &mut self.pool),
