@@ -10,6 +10,7 @@ mod events;
 mod examples;
 mod flow;
 mod fuzz_bodies;
+mod hostile;
 mod idle;
 mod limits;
 mod listeners;

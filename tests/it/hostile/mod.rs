@@ -1,0 +1,31 @@
+//! Hostile peers over real sockets, one family a file.
+//!
+//! Each case says what becomes of the peer (a close code, a status of HTTP, or the end of its
+//! stream), how much memory the server may hold meanwhile by its configuration, and that a hundred
+//! bystanders notice nothing: each of their messages is echoed, in order, on the same connection.
+//! When it is over, the server holds what it held before.
+//!
+//! `EVENTWIRE_HOSTILE_FIGURES=1` shows how much memory it came to.
+
+mod bystanders;
+mod foe;
+mod handshakes;
+mod origins;
+mod rig;
+mod service;
+mod upgrades;
+
+use service::Profile;
+
+/// The server's settings by the name that its process is told.
+fn profile(name: &str) -> Profile {
+    match name {
+        "handshakes" => handshakes::profile(),
+        "handshakes, many pending" => handshakes::many_pending(),
+        "origins, any" => origins::any(),
+        "origins, listed" => origins::listed(),
+        "origins, same" => origins::same(),
+        "upgrades" => upgrades::profile(),
+        other => panic!("no profile is called {other}"),
+    }
+}

@@ -1,0 +1,154 @@
+//! The server under attack: a process of its own, so that what it holds is its alone.
+
+use std::io::Read;
+use std::net::SocketAddr;
+use std::{env, io, thread};
+
+use eventwire::{
+    Config, ConnectionId, Context, EventLoop, LoopHandle, Message, OnPanic, SendStatus,
+    ServerConfig, TopicId, WebSocketHandler,
+};
+
+/// Tells the process which profile it serves with.
+pub(super) const PROFILE: &str = "EVENTWIRE_HOSTILE_PROFILE";
+
+/// The test by which the process starts.
+pub(super) const TEST: &str = "hostile::service::serves_whoever_starts_it_for_that";
+
+/// How the server is set up.
+#[derive(Debug)]
+pub(super) struct Profile {
+    pub(super) config: Config,
+    pub(super) server: ServerConfig,
+    /// Descriptors that the process may have.
+    pub(super) descriptors: usize,
+}
+
+impl Profile {
+    pub(super) const fn new(config: Config, server: ServerConfig) -> Self {
+        Self { config, server, descriptors: 8192 }
+    }
+
+    pub(super) const fn descriptors(mut self, count: usize) -> Self {
+        self.descriptors = count;
+        self
+    }
+}
+
+/// Where the server listens.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Addresses {
+    /// Echoes every message.
+    pub(super) echo: SocketAddr,
+    /// Whoever connects is subscribed to what is broadcast.
+    pub(super) feed: SocketAddr,
+    /// Answers questions, and broadcasts.
+    pub(super) control: SocketAddr,
+}
+
+impl Addresses {
+    const MARK: &str = "listening on ";
+
+    /// Reads them from a line that the process prints, if it is that line.
+    pub(super) fn parse(line: &str) -> Option<Self> {
+        let (_, list) = line.split_once(Self::MARK)?;
+        let mut addresses = list.split_whitespace().map_while(|word| word.parse().ok());
+        Some(Self { echo: addresses.next()?, feed: addresses.next()?, control: addresses.next()? })
+    }
+}
+
+/// Subscribes whoever opens.
+struct Feed(TopicId);
+
+impl WebSocketHandler<()> for Feed {
+    fn on_open(&mut self, conn: ConnectionId, cx: &mut Context<'_>, _: &mut ()) {
+        assert_eq!(cx.subscribe(conn, self.0), Ok(true));
+    }
+}
+
+/// Answers `stats` with them, and `COUNT LEN` with how many of such broadcasts were taken.
+struct Control {
+    feed: TopicId,
+    handle: LoopHandle,
+}
+
+impl WebSocketHandler<()> for Control {
+    fn on_message(
+        &mut self,
+        conn: ConnectionId,
+        message: Message<'_>,
+        cx: &mut Context<'_>,
+        _: &mut (),
+    ) {
+        let answer = match message.as_text().and_then(|text| text.split_once(' ')) {
+            None => stats(&self.handle),
+            Some((count, len)) => {
+                let count: usize = count.parse().expect("a count");
+                let payload = vec![0; len.parse().expect("a length")];
+                let taken = |_: &usize| cx.broadcast(self.feed, &payload) != SendStatus::Dropped;
+                (0..count).filter(taken).count().to_string()
+            }
+        };
+        cx.send(conn, &answer);
+    }
+}
+
+fn stats(handle: &LoopHandle) -> String {
+    let stats = handle.stats();
+    let numbers = [
+        ("connections", stats.connections),
+        ("opened", stats.opened),
+        ("not_opened", stats.not_opened),
+        ("by_application", stats.closed_by_application),
+        ("by_peer", stats.closed_by_peer),
+        ("by_failure", stats.closed_by_failure),
+        ("by_overflow", stats.closed_by_overflow),
+        ("by_memory_pressure", stats.closed_by_memory_pressure),
+        ("by_protocol", stats.closed_by_protocol),
+        ("by_timeout", stats.closed_by_timeout),
+        ("messages_received", stats.messages_received),
+        ("bytes_received", stats.bytes_received),
+        ("inbound_bytes", stats.inbound_bytes),
+        ("outbound_bytes", stats.outbound_bytes),
+        ("turns", stats.turns),
+    ];
+    numbers.map(|(name, number)| format!("{name}={number}")).join(" ")
+}
+
+fn serve(profile: Profile) {
+    // A fault in a handler must not look like a peer that was turned away.
+    let config = profile.config.on_panic(OnPanic::Propagate);
+    let mut event_loop = EventLoop::new(config).expect("make a loop");
+    let topic = event_loop.topic("feed").expect("a topic");
+    let handle = event_loop.handle();
+    let mut addresses = String::new();
+    let echo = |conn: ConnectionId, message: Message<'_>, cx: &mut Context<'_>, _: &mut ()| {
+        cx.send(conn, message);
+    };
+    let control = Control { feed: topic, handle: handle.clone() };
+    let listeners = [
+        event_loop.listen("127.0.0.1:0", profile.server.clone(), echo),
+        event_loop.listen("127.0.0.1:0", profile.server, Feed(topic)),
+        event_loop.listen("127.0.0.1:0", ServerConfig::default(), control),
+    ];
+    for listener in listeners {
+        let address = event_loop.local_addr(listener.expect("listen")).expect("an address");
+        addresses.push_str(&format!("{address} "));
+    }
+    println!("{}{addresses}", Addresses::MARK);
+    // It ends with its owner, however that ends.
+    thread::spawn(move || {
+        let _ = io::stdin().read_to_end(&mut Vec::new());
+        handle.stop();
+    });
+    event_loop.run(&mut ()).expect("run the loop");
+}
+
+/// No test by itself: the others start this program again, with the name of a profile, and have
+/// this one run.
+#[test]
+fn serves_whoever_starts_it_for_that() {
+    if let Ok(name) = env::var(PROFILE) {
+        serve(super::profile(&name));
+    }
+}
