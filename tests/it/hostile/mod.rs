@@ -9,8 +9,11 @@
 
 mod bystanders;
 mod foe;
+mod fragments;
+mod frames;
 mod handshakes;
 mod origins;
+mod pings;
 mod rig;
 mod service;
 mod upgrades;
@@ -20,11 +23,17 @@ use service::Profile;
 /// The server's settings by the name that its process is told.
 fn profile(name: &str) -> Profile {
     match name {
+        "fragments" => fragments::profile(),
+        "fragments, all that memory holds" => fragments::much_memory(),
+        "fragments, by their number" => fragments::many(),
+        "frames" => frames::profile(),
         "handshakes" => handshakes::profile(),
         "handshakes, many pending" => handshakes::many_pending(),
         "origins, any" => origins::any(),
         "origins, listed" => origins::listed(),
         "origins, same" => origins::same(),
+        "pings" => pings::profile(),
+        "pings, without a rate" => pings::without_a_rate(),
         "upgrades" => upgrades::profile(),
         other => panic!("no profile is called {other}"),
     }
