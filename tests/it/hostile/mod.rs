@@ -8,12 +8,14 @@
 //! `EVENTWIRE_HOSTILE_FIGURES=1` shows how much memory it came to.
 
 mod bystanders;
+mod flood;
 mod foe;
 mod fragments;
 mod frames;
 mod handshakes;
 mod origins;
 mod pings;
+mod readers;
 mod rig;
 mod service;
 mod upgrades;
@@ -23,6 +25,7 @@ use service::Profile;
 /// The server's settings by the name that its process is told.
 fn profile(name: &str) -> Profile {
     match name {
+        "flood" => flood::profile(),
         "fragments" => fragments::profile(),
         "fragments, all that memory holds" => fragments::much_memory(),
         "fragments, by their number" => fragments::many(),
@@ -34,6 +37,8 @@ fn profile(name: &str) -> Profile {
         "origins, same" => origins::same(),
         "pings" => pings::profile(),
         "pings, without a rate" => pings::without_a_rate(),
+        "readers" => readers::profile(),
+        "readers, all that memory holds" => readers::much_memory(),
         "upgrades" => upgrades::profile(),
         other => panic!("no profile is called {other}"),
     }

@@ -1,0 +1,160 @@
+//! Peers that never read what they are sent.
+
+use std::time::Duration;
+
+use eventwire::proto::{Limits, OpCode};
+use eventwire::{Config, ServerConfig};
+
+use super::foe::{Foe, frame};
+use super::rig::{KEPT_OUTPUT, KIB, MIB, NOISE, Rig, crowd, with_room_for};
+use super::service::Profile;
+
+const SOFT: usize = 16 * 1024;
+const HARD: usize = 64 * 1024;
+const RECEIVE: usize = 16 * 1024;
+
+/// What may wait for all together, where that is what counts.
+const OUTBOUND: usize = 8 * 1024 * 1024;
+
+const FOES: usize = 1000;
+
+fn config() -> Config {
+    Config::default().outbox(SOFT, HARD).receive_buffer(RECEIVE)
+}
+
+fn server() -> ServerConfig {
+    ServerConfig::default().limits(Limits::default().close_timeout(Duration::from_millis(500)))
+}
+
+pub(super) fn profile() -> Profile {
+    Profile::new(config().outbox_stall(Duration::from_secs(2)), server())
+}
+
+/// Nobody is ever late.
+pub(super) fn much_memory() -> Profile {
+    let config = config().outbox_stall(Duration::from_secs(3600)).max_outbound(OUTBOUND);
+    Profile::new(config, server())
+}
+
+/// What may wait for one who asks on without reading: the soft limit is noticed after a receive.
+const fn answers() -> u64 {
+    // Each answer of a kilobyte has a shorter header than its question.
+    (SOFT + RECEIVE) as u64
+}
+
+/// Has them ask until the systems of both ends hold all that they can, and the server has stopped
+/// reading. What waits in the server meanwhile is never more than `most`.
+#[track_caller]
+fn ask_on(rig: &mut Rig, foes: &mut [Foe], most: u64) {
+    let question = frame(true, OpCode::Binary, &[b'x'; 1000]);
+    let mut sent = vec![0; foes.len()];
+    let mut idle_rounds = 0;
+    while idle_rounds < 3 {
+        let mut more = 0;
+        for (foe, sent) in foes.iter_mut().zip(&mut sent) {
+            // From within the question that was begun; one that was cut asks no more.
+            let rest = &question[*sent % question.len()..];
+            let count = foe.pour(&[rest, &question.repeat(40)].concat()).unwrap_or_default();
+            *sent += count;
+            more += count;
+            assert!(*sent < 64 << 20, "the server reads on though nobody reads its answers");
+        }
+        let waiting = rig.stat("outbound_bytes");
+        assert!(waiting <= most, "{waiting} instead of {most} bytes wait");
+        idle_rounds = if more == 0 { idle_rounds + 1 } else { 0 };
+        rig.pass(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn one_who_never_reads_is_not_read_from_and_then_closed() {
+    let mut rig = Rig::start("readers");
+    let mut foes = [Foe::narrow(rig.echo())];
+    ask_on(&mut rig, &mut foes, answers());
+    assert!(rig.stat("outbound_bytes") > SOFT as u64);
+    rig.progress(10);
+    rig.until(|rig| rig.stat("by_overflow") == 1);
+    // Its end is not up to it.
+    rig.until(|rig| rig.foes() == 0);
+    rig.assert_held_at_most(2 * answers() + NOISE);
+    assert!(foes[0].pour(b"more").is_none());
+    rig.end(NOISE);
+}
+
+#[test]
+fn a_thousand_who_ask_on_and_never_read_are_closed() {
+    with_room_for(
+        FOES,
+        "hostile::readers::a_thousand_who_ask_on_and_never_read_are_closed",
+        || {
+            let mut rig = Rig::start("readers");
+            let mut foes: Vec<_> = (0..crowd(FOES)).map(|_| Foe::narrow(rig.echo())).collect();
+            let count = foes.len() as u64;
+            ask_on(&mut rig, &mut foes, count * answers());
+            rig.progress(10);
+            rig.until(|rig| rig.stat("by_overflow") == count);
+            rig.until(|rig| rig.foes() == 0);
+            // Storage of answers doubles as it grows; some of it is kept, and with it what the
+            // allocator has in between.
+            let most = count * 2 * answers() + NOISE;
+            rig.assert_held_at_most(most);
+            drop(foes);
+            rig.end(most);
+        },
+    );
+}
+
+#[test]
+fn those_for_whom_most_waits_are_closed_when_too_much_waits_for_all() {
+    with_room_for(
+        FOES,
+        "hostile::readers::those_for_whom_most_waits_are_closed_when_too_much_waits_for_all",
+        || {
+            let mut rig = Rig::start("readers, all that memory holds");
+            let mut foes: Vec<_> = (0..crowd(FOES)).map(|_| Foe::narrow(rig.echo())).collect();
+            // What was corked may come on top: the answers to one receive.
+            ask_on(&mut rig, &mut foes, (OUTBOUND + RECEIVE) as u64);
+            rig.progress(10);
+            let stats = rig.stats();
+            let closed = stats["by_memory_pressure"];
+            assert!(closed > 0 && stats["by_overflow"] == 0, "{stats:?}");
+            // Nobody was closed who did not have to be: a sixteenth was to be free, and the last
+            // to be closed had as much as one can have. Of each of them the rest of one answer
+            // had counted to the end.
+            let room = OUTBOUND as u64 / 16 + answers() + closed * KIB;
+            let waiting = stats["outbound_bytes"];
+            assert!(waiting >= OUTBOUND as u64 - room, "{closed} closed, {waiting} bytes wait");
+            rig.assert_held_at_most(2 * OUTBOUND as u64 + KEPT_OUTPUT + NOISE);
+            drop(foes);
+            rig.end(2 * OUTBOUND as u64 + KEPT_OUTPUT + NOISE);
+        },
+    );
+}
+
+#[test]
+fn a_thousand_who_never_read_broadcasts_share_what_waits_and_are_closed() {
+    /// Of broadcasts.
+    const LEN: usize = 4096;
+    with_room_for(
+        FOES,
+        "hostile::readers::a_thousand_who_never_read_broadcasts_share_what_waits_and_are_closed",
+        || {
+            let mut rig = Rig::start("readers");
+            let foes: Vec<_> = (0..crowd(FOES)).map(|_| Foe::narrow(rig.feed())).collect();
+            let count = foes.len() as u64;
+            let mut broadcasts = 0;
+            rig.until(|rig| {
+                broadcasts += rig.broadcast(4, LEN);
+                rig.stat("by_overflow") == count
+            });
+            assert!(broadcasts > HARD / LEN, "{broadcasts}");
+            rig.progress(10);
+            // The close frame waits behind what is not read, and not for ever.
+            rig.until(|rig| rig.foes() == 0);
+            // Each has a list of what waits for it; the bytes are there once.
+            rig.assert_held_at_most(count * 4 * KIB + HARD as u64 + MIB + NOISE);
+            drop(foes);
+            rig.end(count * 4 * KIB + NOISE);
+        },
+    );
+}
