@@ -8,6 +8,10 @@
 //! `EVENTWIRE_HOSTILE_FIGURES=1` shows how much memory it came to.
 
 mod bystanders;
+mod churn;
+mod dead;
+mod descriptors;
+mod drip;
 mod flood;
 mod foe;
 mod fragments;
@@ -16,6 +20,7 @@ mod handshakes;
 mod origins;
 mod pings;
 mod readers;
+mod resets;
 mod rig;
 mod service;
 mod upgrades;
@@ -25,6 +30,12 @@ use service::Profile;
 /// The server's settings by the name that its process is told.
 fn profile(name: &str) -> Profile {
     match name {
+        "churn" => churn::profile(),
+        "dead" => dead::profile(),
+        "descriptors" => descriptors::profile(),
+        "descriptors, too few" => descriptors::too_few(),
+        "drip" => drip::profile(),
+        "drip, impatient" => drip::impatient(),
         "flood" => flood::profile(),
         "fragments" => fragments::profile(),
         "fragments, all that memory holds" => fragments::much_memory(),
@@ -39,6 +50,7 @@ fn profile(name: &str) -> Profile {
         "pings, without a rate" => pings::without_a_rate(),
         "readers" => readers::profile(),
         "readers, all that memory holds" => readers::much_memory(),
+        "resets" => resets::profile(),
         "upgrades" => upgrades::profile(),
         other => panic!("no profile is called {other}"),
     }

@@ -1,0 +1,102 @@
+//! Connections that come and go by the thousand.
+
+use std::time::Duration;
+
+use eventwire::proto::{Limits, OpCode};
+use eventwire::{Config, ServerConfig};
+
+use super::foe::{Foe, frame};
+use super::rig::{NOISE, Rig};
+use super::service::Profile;
+use crate::util::request;
+
+const CONNECTIONS: usize = 10_000;
+
+/// How many are there at the same time.
+const AT_ONCE: usize = 100;
+
+pub(super) fn profile() -> Profile {
+    let limits = Limits::default().close_timeout(Duration::from_millis(500));
+    Profile::new(Config::default(), ServerConfig::default().limits(limits))
+}
+
+/// One life of a connection, whichever way it ends.
+type Life = fn(Foe);
+
+/// Those that are opened.
+const OPENED: [Life; 5] = [
+    // In order.
+    |mut foe| {
+        assert!(foe.write(&frame(true, OpCode::Close, &1000_u16.to_be_bytes())));
+        assert_eq!(foe.hear().close_code(), 1000);
+    },
+    // Without a word.
+    drop,
+    Foe::reset,
+    // After one wrong word.
+    |mut foe| {
+        assert!(foe.write(b"\xFF\xFF"));
+        assert_eq!(foe.hear().close_code(), 1002);
+    },
+    // In a message.
+    |mut foe| {
+        assert!(foe.write(&frame(false, OpCode::Text, &[b'x'; 5000])));
+        foe.reset();
+    },
+];
+
+/// Those that are not.
+const NOT_OPENED: [Life; 5] = [
+    drop,
+    Foe::reset,
+    |mut foe| {
+        assert!(foe.write(&request("/", "")[..40]));
+    },
+    |mut foe| {
+        assert!(foe.write(&request("/", "")[..40]));
+        foe.reset();
+    },
+    |mut foe| {
+        assert!(foe.write(b"nonsense\r\n\r\n"));
+        assert_eq!(foe.hear().status(), 400);
+    },
+];
+
+/// Lets that many come and go; half of them are opened.
+fn churn(rig: &mut Rig, count: usize) {
+    for _ in 0..count / AT_ONCE {
+        let foes: Vec<_> = (0..AT_ONCE).map(|_| Foe::open(rig.echo())).collect();
+        for (number, foe) in foes.into_iter().enumerate() {
+            let kind = number / 2 % 5;
+            if number % 2 == 0 {
+                OPENED[kind](foe.upgrade());
+            } else {
+                NOT_OPENED[kind](foe);
+            }
+        }
+    }
+    rig.until(|rig| rig.foes() == 0);
+}
+
+#[test]
+fn ten_thousand_connections_leave_nothing_behind() {
+    let mut rig = Rig::start("churn");
+    let before = rig.stats();
+    // What the first ones leave is there for the next.
+    churn(&mut rig, CONNECTIONS / 10);
+    let warm = rig.usage();
+    churn(&mut rig, CONNECTIONS - CONNECTIONS / 10);
+    rig.progress(5);
+    let after = rig.usage();
+    assert_eq!(after.descriptors, warm.descriptors);
+    assert!(after.memory <= warm.memory + NOISE, "{warm:?}, {after:?}");
+    let stats = rig.stats();
+    let more = |name: &str| stats[name] - before[name];
+    let half = CONNECTIONS as u64 / 2;
+    assert_eq!((more("opened"), more("not_opened")), (half, half));
+    assert_eq!(more("by_peer"), half / 5);
+    assert_eq!(more("by_protocol"), half / 5);
+    assert_eq!(more("by_failure"), 3 * half / 5);
+    rig.assert_held_at_most(NOISE);
+    rig.end(NOISE);
+}
