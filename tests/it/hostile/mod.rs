@@ -25,6 +25,10 @@ mod rig;
 mod service;
 mod upgrades;
 
+use std::collections::HashSet;
+use std::fs;
+use std::path::Path;
+
 use service::Profile;
 
 /// The server's settings by the name that its process is told.
@@ -53,5 +57,43 @@ fn profile(name: &str) -> Profile {
         "resets" => resets::profile(),
         "upgrades" => upgrades::profile(),
         other => panic!("no profile is called {other}"),
+    }
+}
+
+/// Every test of a family, as `file::function`.
+fn tests() -> Vec<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/hostile");
+    let mut tests = Vec::new();
+    for entry in fs::read_dir(folder).expect("the folder") {
+        let path = entry.expect("its files").path();
+        let file = path.file_stem().expect("a name").to_string_lossy().into_owned();
+        let text = fs::read_to_string(path).expect("text");
+        let functions = text.split("#[test]\nfn ").skip(1).filter_map(|rest| rest.split_once('('));
+        if !["mod", "service"].contains(&&*file) {
+            tests.extend(functions.map(|(function, _)| format!("{file}::{function}")));
+        }
+    }
+    tests
+}
+
+#[test]
+fn the_security_page_names_every_test_and_none_that_is_not_there() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("SECURITY.md");
+    let page = fs::read_to_string(page).expect("the page");
+    let tests = tests();
+    let files: HashSet<&str> = tests.iter().filter_map(|test| test.split("::").next()).collect();
+    let quoted = page.split('`').skip(1).step_by(2);
+    let named: Vec<&str> = quoted
+        .filter(|text| text.split("::").next().is_some_and(|first| files.contains(first)))
+        .collect();
+    let names = |name: &str, test: &str| match name.strip_suffix('*') {
+        Some(beginning) => test.starts_with(beginning),
+        None => test == name,
+    };
+    for name in &named {
+        assert!(tests.iter().any(|test| names(name, test)), "no test is called {name}");
+    }
+    for test in &tests {
+        assert!(named.iter().any(|name| names(name, test)), "{test} is not on the page");
     }
 }
