@@ -201,5 +201,6 @@ impl DeflateConfig {
     }
 }
 
-#[cfg(all(test, feature = "deflate"))]
+#[cfg(test)]
+#[cfg(feature = "deflate")]
 mod tests;

@@ -55,8 +55,13 @@ impl Foe {
     }
 
     /// Opens a WebSocket.
-    pub(super) fn upgrade(mut self) -> Self {
-        self.stream.write_all(&request("/", "")).expect("write");
+    pub(super) fn upgrade(self) -> Self {
+        self.upgrade_with("")
+    }
+
+    /// Opens a WebSocket with these headers, too.
+    pub(super) fn upgrade_with(mut self, headers: &str) -> Self {
+        self.stream.write_all(&request("/", headers)).expect("write");
         let mut head = Vec::new();
         let end = loop {
             if let Some(end) = head.windows(4).position(|bytes| bytes == b"\r\n\r\n") {
@@ -225,7 +230,8 @@ pub(super) fn feed_until_cut(mut foes: Vec<Foe>) {
 /// A frame as a client sends it.
 pub(super) fn frame(fin: bool, opcode: OpCode, payload: &[u8]) -> Vec<u8> {
     let mask = [0x11, 0x5A, 0x33, 0xC4];
-    let header = FrameHeader { fin, opcode, mask: Some(mask), len: payload.len() as u64 };
+    let header =
+        FrameHeader { fin, compressed: false, opcode, mask: Some(mask), len: payload.len() as u64 };
     let mut bytes = [0; FrameHeader::MAX_LEN];
     let len = header.encode(&mut bytes);
     let mut frame = [&bytes[..len], payload].concat();

@@ -17,6 +17,8 @@ mod foe;
 mod fragments;
 mod frames;
 mod handshakes;
+#[cfg(feature = "deflate")]
+mod inflate;
 mod origins;
 mod pings;
 mod readers;
@@ -47,6 +49,10 @@ fn profile(name: &str) -> Profile {
         "frames" => frames::profile(),
         "handshakes" => handshakes::profile(),
         "handshakes, many pending" => handshakes::many_pending(),
+        #[cfg(feature = "deflate")]
+        "inflate" => inflate::profile(),
+        #[cfg(feature = "deflate")]
+        "inflate, contexts" => inflate::contexts(),
         "origins, any" => origins::any(),
         "origins, listed" => origins::listed(),
         "origins, same" => origins::same(),
