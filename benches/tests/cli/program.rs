@@ -52,13 +52,17 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn start(arguments: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_eventwire-bench"))
-            .args(arguments)
+        Self::spawn(Command::new(env!("CARGO_BIN_EXE_eventwire-bench")).args(arguments))
+    }
+
+    /// Starts any program in the same way.
+    pub(crate) fn spawn(command: &mut Command) -> Self {
+        let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .unwrap();
+            .unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let stdout = child.stdout.take().map(BufReader::new);
         let stderr = read_all(child.stderr.take().unwrap());
         Self { child, stdout, stderr }

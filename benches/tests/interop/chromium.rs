@@ -1,0 +1,115 @@
+//! Chromium: a page that the test serves.
+
+use std::fs;
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use super::client::{PLAIN, clients, serve, skip, succeeds};
+use super::program::Running;
+
+/// Nothing waits this long unless something is broken: a browser takes its time to start.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Chromium as the only one at work: without a sandbox, which it refuses to root and to many
+/// containers and which this page has no use for, and without traffic of its own.
+const ARGUMENTS: &[&str] = &[
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-proxy-server",
+];
+
+/// An empty folder of one run's own, removed at its end.
+struct Profile(PathBuf);
+
+impl Profile {
+    fn new() -> Self {
+        let name = format!("chromium-{}", std::process::id());
+        let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+        fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for Profile {
+    fn drop(&mut self) {
+        // A process of the browser's may still be writing.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn chromium_gets_back_what_it_sends() {
+    let names = ["chromium", "chromium-browser", "google-chrome"];
+    let found = names.into_iter().find(|name| succeeds(Command::new(name).arg("--version")));
+    let Some(name) = found else {
+        return skip("Chromium");
+    };
+    serve(PLAIN, |url| {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let extension = PLAIN.extension;
+        let page = format!("http://{}", listener.local_addr().unwrap());
+        let (results, result) = mpsc::channel();
+        thread::spawn(move || serve_page(&listener, &results));
+        let profile = Profile::new();
+        let mut browser = Command::new(name);
+        browser.args(ARGUMENTS).arg(format!("--user-data-dir={}", profile.0.display()));
+        browser.arg(format!("{page}/?url={url}&extension={extension}"));
+        let browser = Running::spawn(&mut browser);
+        let result = result.recv_timeout(PATIENCE);
+        browser.signal(Signal::TERM);
+        let output = browser.finish();
+        assert_eq!(result.as_deref(), Ok("ok"), "{}", output.stderr);
+    });
+}
+
+/// Answers every request for the page, and passes its result on. A browser may connect ahead of
+/// what it asks for, so each connection has a thread.
+fn serve_page(listener: &TcpListener, results: &mpsc::Sender<String>) {
+    for stream in listener.incoming().flatten() {
+        let results = results.clone();
+        thread::spawn(move || answer(stream, &results));
+    }
+}
+
+fn answer(stream: TcpStream, results: &mpsc::Sender<String>) -> io::Result<()> {
+    let mut reader = BufReader::new(stream);
+    let mut request = String::new();
+    reader.read_line(&mut request)?;
+    let mut line = String::new();
+    while reader.read_line(&mut line)? > 2 {
+        line.clear();
+    }
+    let target = request.split(' ').nth(1).unwrap_or_default();
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let (kind, body) = match path {
+        "/" => ("text/html; charset=utf-8", fs::read(clients().join("chromium.html"))?),
+        "/exchange.js" => {
+            ("text/javascript; charset=utf-8", fs::read(clients().join("exchange.js"))?)
+        }
+        _ => ("text/plain", Vec::new()),
+    };
+    let length = body.len();
+    let mut stream = reader.into_inner();
+    write!(stream, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: {kind}\r\n")?;
+    write!(stream, "Content-Length: {length}\r\n\r\n")?;
+    stream.write_all(&body)?;
+    if path == "/result" {
+        // The test has ended if nobody listens.
+        let _ = results.send(query.to_owned());
+    }
+    Ok(())
+}

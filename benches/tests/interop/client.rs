@@ -1,0 +1,81 @@
+//! Finds clients, and runs them against a server of their own.
+
+use std::env;
+use std::ffi::OsString;
+use std::io::{Write, stderr};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use rustix::process::Signal;
+
+use super::program::Running;
+
+/// What the server is asked to negotiate.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Setup {
+    /// The server's further arguments.
+    server: &'static [&'static str],
+    /// The extension that the client has to have accepted; empty if none.
+    pub(crate) extension: &'static str,
+}
+
+/// Clients offer compression of their own accord, and have to do without.
+pub(crate) const PLAIN: Setup = Setup { server: &[], extension: "" };
+
+/// Runs `exchange` with the URL of a server, which then has to end in order.
+pub(crate) fn serve(setup: Setup, exchange: impl FnOnce(&str)) {
+    let arguments = [&["serve", "echo", "--listen", "127.0.0.1:0"], setup.server].concat();
+    let (server, url) = Running::serve(&arguments);
+    exchange(&url);
+    server.signal(Signal::TERM);
+    server.finish().assert_success();
+}
+
+/// Runs a script with an interpreter, if that says by `probe` that it has what the script needs.
+/// The script checks what it receives, and fails if anything is wrong.
+pub(crate) fn run(client: &str, interpreter: &[&str], probe: [&str; 2], script: &str) {
+    if !succeeds(command(interpreter).args(probe)) {
+        return skip(client);
+    }
+    serve(PLAIN, |url| {
+        let mut client = command(interpreter);
+        client.arg(clients().join(script)).args([url, PLAIN.extension]);
+        Running::spawn(&mut client).finish().assert_success();
+    });
+}
+
+/// Says that a client is not there.
+pub(crate) fn skip(client: &str) {
+    assert!(env::var_os("CI").is_none(), "{client} is missing, and CI has to have every client");
+    // Past the test harness, which keeps for itself what a test prints that passes.
+    stderr().write_all(format!("skipped: {client} is missing\n").as_bytes()).unwrap();
+}
+
+/// Whether the program exists, and says so.
+pub(crate) fn succeeds(command: &mut Command) -> bool {
+    let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    quiet.status().is_ok_and(|status| status.success())
+}
+
+/// An interpreter from what `prepare` has installed, or else from `PATH`.
+fn command(words: &[&str]) -> Command {
+    let prepared = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("interop");
+    let mut command = Command::new(words[0]);
+    command
+        .args(&words[1..])
+        .env("PATH", first(prepared.join("python/bin"), "PATH"))
+        .env("NODE_PATH", first(prepared.join("node_modules"), "NODE_PATH"))
+        .env("PYTHONDONTWRITEBYTECODE", "1");
+    command
+}
+
+/// A list of folders from the environment, with another in front.
+fn first(folder: PathBuf, variable: &str) -> OsString {
+    let others = env::var_os(variable).unwrap_or_default();
+    env::join_paths([folder].into_iter().chain(env::split_paths(&others))).unwrap()
+}
+
+/// The folder of the clients' scripts.
+pub(crate) fn clients() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/clients")
+}

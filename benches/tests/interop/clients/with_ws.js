@@ -1,0 +1,52 @@
+// Node's ws, which has fragments and pings too.
+"use strict";
+
+const { once } = require("node:events");
+const { WebSocket } = require("ws");
+const { check, isSame, TEXTS, BINARIES, CODE, REASON, TOO_LONG, TOO_BIG } =
+    require("./exchange.js");
+
+const FRAGMENTED = [["grö", "", "ßer ", "🦀"], ["\0", "", "*".repeat(70_000), "!"]];
+const PING = "alive?";
+
+async function open(url) {
+    const socket = new WebSocket(url);
+    await once(socket, "open");
+    return socket;
+}
+
+async function exchange(url, extension) {
+    const socket = await open(url);
+    check(socket.extensions === extension, "extensions:", socket.extensions);
+    for (const message of [...TEXTS, ...BINARIES]) {
+        socket.send(message);
+        const [data, isBinary] = await once(socket, "message");
+        check(isBinary === (typeof message !== "string"), "the type of", message.length);
+        check(isSame(data, Buffer.from(message)), "message of", message.length);
+    }
+    for (const binary of [false, true]) {
+        for (const fragments of FRAGMENTED) {
+            const last = fragments.length - 1;
+            fragments.forEach((part, at) => socket.send(part, { binary, fin: at === last }));
+            const [data, isBinary] = await once(socket, "message");
+            check(isBinary === binary && data.toString() === fragments.join(""), "fragments");
+        }
+    }
+    socket.ping(PING);
+    const [pong] = await once(socket, "pong");
+    check(pong.toString() === PING, "pong:", pong);
+    socket.close(CODE, REASON);
+    const [code] = await once(socket, "close");
+    check(code === CODE, "closed with", code);
+
+    const greedy = await open(url);
+    greedy.send(TOO_LONG);
+    const [refusal, reason] = await once(greedy, "close");
+    check(refusal === TOO_BIG && reason.length > 0, "closed with", refusal);
+}
+
+const [url, extension] = process.argv.slice(2);
+exchange(url, extension).catch((error) => {
+    console.error(error);
+    process.exit(1);
+});
