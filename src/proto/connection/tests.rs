@@ -5,6 +5,7 @@ mod closing;
 #[cfg(feature = "deflate")]
 mod compressed;
 mod deadlines;
+mod lengths;
 mod limits;
 mod messages;
 mod reference;
