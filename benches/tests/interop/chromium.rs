@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use super::client::{PLAIN, clients, serve, skip, succeeds};
+use super::client::{COMPRESSED, PLAIN, Setup, clients, serve, skip, succeeds};
 use super::program::Running;
 
 /// Nothing waits this long unless something is broken: a browser takes its time to start.
@@ -58,9 +58,14 @@ fn chromium_gets_back_what_it_sends() {
     let Some(name) = found else {
         return skip("Chromium");
     };
-    serve(PLAIN, |url| {
+    [PLAIN, COMPRESSED].into_iter().for_each(|setup| browse(name, setup));
+}
+
+/// Has the browser of that name open the page.
+fn browse(name: &str, setup: Setup) {
+    serve(setup, |url| {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let extension = PLAIN.extension;
+        let extension = setup.extension;
         let page = format!("http://{}", listener.local_addr().unwrap());
         let (results, result) = mpsc::channel();
         thread::spawn(move || serve_page(&listener, &results));

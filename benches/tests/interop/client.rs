@@ -19,8 +19,12 @@ pub(crate) struct Setup {
     pub(crate) extension: &'static str,
 }
 
-/// Clients offer compression of their own accord, and have to do without.
+/// Whatever clients offer, they have to do without compression.
 pub(crate) const PLAIN: Setup = Setup { server: &[], extension: "" };
+
+/// They have it, for they offer it of their own accord.
+pub(crate) const COMPRESSED: Setup =
+    Setup { server: &["--deflate"], extension: "permessage-deflate" };
 
 /// Runs `exchange` with the URL of a server, which then has to end in order.
 pub(crate) fn serve(setup: Setup, exchange: impl FnOnce(&str)) {
@@ -37,11 +41,13 @@ pub(crate) fn run(client: &str, interpreter: &[&str], probe: [&str; 2], script: 
     if !succeeds(command(interpreter).args(probe)) {
         return skip(client);
     }
-    serve(PLAIN, |url| {
-        let mut client = command(interpreter);
-        client.arg(clients().join(script)).args([url, PLAIN.extension]);
-        Running::spawn(&mut client).finish().assert_success();
-    });
+    for setup in [PLAIN, COMPRESSED] {
+        serve(setup, |url| {
+            let mut client = command(interpreter);
+            client.arg(clients().join(script)).args([url, setup.extension]);
+            Running::spawn(&mut client).finish().assert_success();
+        });
+    }
 }
 
 /// Says that a client is not there.

@@ -51,6 +51,7 @@ fn reference(input: &[u8], receiver: Role) -> Parsed {
     }
     let header = FrameHeader {
         fin: *first >= 128,
+        compressed: false,
         opcode: OPCODES.into_iter().find(|&opcode| opcode as u8 == first % 16).unwrap(),
         mask: (key > 0).then(|| rest[size..size + 4].try_into().unwrap()),
         len: if size > 0 { least as u64 } else { u64::from(second % 128) },
