@@ -176,7 +176,7 @@ impl Network {
     /// A connect has come to its end: somebody listens, nobody does, or the backlog is full.
     pub(super) fn finish_connect(&mut self, attempt: Attempt) {
         let stream = attempt.stream;
-        let Some(end) = self.endpoints.get(&stream) else {
+        let Some(end) = self.endpoints.get(stream) else {
             return;
         };
         if let Some(failure) = attempt.failure {
@@ -225,26 +225,26 @@ impl Network {
         due: Duration,
         failure: Option<ErrorKind>,
     ) -> u64 {
-        let stream = self.number();
-        self.endpoints.insert(stream, Endpoint::new(None, address, script));
+        let stream = self.endpoints.insert(Endpoint::new(None, address, script));
         self.plan(due, Planned::Connect(Attempt { stream, retries: 0, failure }));
         stream
     }
 
     fn make_connection(&mut self, client: u64, listener: u64) {
-        let server = self.number();
         let port = self.free_port();
-        let Some(end) = self.endpoints.get_mut(&client) else {
+        let Some(end) = self.endpoints.get(client) else {
             return;
         };
-        end.other = Some(server);
         let host = match end.remote {
             SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
             SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
         };
         let script = self.listeners[&listener].key.is_none().then(Script::default);
         let accepted = Endpoint::new(Some(client), SocketAddr::new(host, port), script);
-        self.endpoints.insert(server, accepted);
+        let server = self.endpoints.insert(accepted);
+        if let Some(end) = self.endpoints.get_mut(client) {
+            end.other = Some(server);
+        }
         self.note(format_args!("connected #{client} to #{server}"));
         self.enqueue(listener, server);
         self.raise(Source::Stream(client));
@@ -252,7 +252,7 @@ impl Network {
     }
 
     fn fail_connect(&mut self, id: u64, failure: ErrorKind) {
-        if let Some(end) = self.endpoints.get_mut(&id) {
+        if let Some(end) = self.endpoints.get_mut(id) {
             end.kill(failure);
             self.note(format_args!("failed #{id} {failure:?}"));
             self.raise(Source::Stream(id));

@@ -2,8 +2,11 @@
 
 use std::collections::VecDeque;
 use std::io::ErrorKind;
+use std::mem;
 use std::net::SocketAddr;
 use std::time::Duration;
+
+use super::traffic::copy_front;
 
 /// One end of a connection, made or in the making.
 #[derive(Debug)]
@@ -134,7 +137,7 @@ impl Endpoint {
     /// Makes what was not yet received arrive once more at `due`, ahead of all that follows.
     pub(super) fn take_back(&mut self, due: Duration) {
         debug_assert!(!self.finished, "bytes would arrive behind the end of the stream");
-        let bytes: Vec<u8> = self.received.drain(..).collect();
+        let bytes: Vec<u8> = mem::take(&mut self.received).into();
         self.coming_bytes += bytes.len();
         self.coming.push_front(Segment { due, content: Content::Bytes(bytes) });
     }
@@ -168,9 +171,8 @@ impl Endpoint {
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> Option<Result<usize, ErrorKind>> {
         if !self.received.is_empty() {
             let count = buffer.len().min(self.received.len());
-            for (place, byte) in buffer.iter_mut().zip(self.received.drain(..count)) {
-                *place = byte;
-            }
+            copy_front(&self.received, &mut buffer[..count]);
+            self.received.drain(..count);
             return Some(Ok(count));
         }
         if self.finished {

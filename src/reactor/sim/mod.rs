@@ -46,6 +46,7 @@ mod choices;
 mod config;
 mod connect;
 mod endpoint;
+mod endpoints;
 mod network;
 mod peer;
 #[cfg(test)]
@@ -85,6 +86,8 @@ pub struct SimReactor {
     drops: Sender<Source>,
     dropped: Receiver<Source>,
     entropy_seed: u64,
+    bytes_received: u64,
+    bytes_sent: u64,
     /// The last poll found nothing, and nothing was under way.
     idle: bool,
 }
@@ -105,6 +108,8 @@ impl SimReactor {
             network: Network::new(choices, config),
             base: Instant::now(),
             woken: Arc::default(),
+            bytes_received: 0,
+            bytes_sent: 0,
             drops,
             dropped,
             idle: false,
@@ -140,6 +145,18 @@ impl SimReactor {
     #[must_use]
     pub const fn fault_counts(&self) -> FaultCounts {
         self.network.counts
+    }
+
+    /// How many bytes the event loop has received from its streams.
+    #[must_use]
+    pub const fn bytes_received(&self) -> u64 {
+        self.bytes_received
+    }
+
+    /// How many bytes the streams have taken from the event loop.
+    #[must_use]
+    pub const fn bytes_sent(&self) -> u64 {
+        self.bytes_sent
     }
 
     /// Changes the chances and limits from here on, for instance to let a run end in calm.
@@ -282,7 +299,9 @@ impl Reactor for SimReactor {
 
     fn recv(&mut self, stream: &mut SimStream, buffer: &mut [u8]) -> io::Result<usize> {
         let outcome = self.begin().recv(stream.id, buffer);
-        let seen = fingerprint(&buffer[..*outcome.as_ref().unwrap_or(&0)]);
+        let count = *outcome.as_ref().unwrap_or(&0);
+        self.bytes_received += count as u64;
+        let seen = fingerprint(&buffer[..count]);
         self.network.note(format_args!(
             "recv #{} {} -> {} {seen:x}",
             stream.id,
@@ -304,7 +323,8 @@ impl Reactor for SimReactor {
         let len = slices.iter().map(|slice| slice.len()).sum();
         let outcome = self.begin().admit(stream.id, len);
         let taken = *outcome.as_ref().unwrap_or(&0);
-        let bytes: Vec<u8> = slices.iter().flat_map(|s| s.iter().copied()).take(taken).collect();
+        self.bytes_sent += taken as u64;
+        let bytes = front(slices, taken);
         self.network.note(format_args!(
             "send #{} {len} -> {} {:x}",
             stream.id,
@@ -320,6 +340,16 @@ impl Reactor for SimReactor {
         self.network.note(format_args!("shutdown #{} -> {}", stream.id, Outcome(&outcome)));
         outcome
     }
+}
+
+/// The first `count` bytes of `slices`.
+fn front(slices: &[IoSlice<'_>], count: usize) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(count);
+    for slice in slices {
+        let wanted = slice.len().min(count - bytes.len());
+        bytes.extend_from_slice(&slice[..wanted]);
+    }
+    bytes
 }
 
 /// A stream of a [`SimReactor`]. Dropping it closes it before the reactor's next call.

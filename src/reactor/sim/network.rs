@@ -11,7 +11,7 @@ use super::super::Readiness;
 use super::choices::Choices;
 use super::config::{Fault, FaultCounts, SimConfig};
 use super::connect::{Attempt, Listener};
-use super::endpoint::Endpoint;
+use super::endpoints::Endpoints;
 use super::trace::Trace;
 
 /// Everything that the connections of one simulation share.
@@ -23,7 +23,7 @@ pub(super) struct Network {
     pub(super) counts: FaultCounts,
     /// Virtual time since the beginning. Only [`Network::wait`] advances it.
     pub(super) elapsed: Duration,
-    pub(super) endpoints: BTreeMap<u64, Endpoint>,
+    pub(super) endpoints: Endpoints,
     pub(super) listeners: BTreeMap<u64, Listener>,
     /// Streams and listeners that the engine holds.
     pub(super) descriptors: usize,
@@ -90,7 +90,7 @@ impl Network {
             trace: Trace::new(),
             counts: FaultCounts::default(),
             elapsed: Duration::ZERO,
-            endpoints: BTreeMap::new(),
+            endpoints: Endpoints::default(),
             listeners: BTreeMap::new(),
             descriptors: 0,
             last_port: 0,
@@ -155,7 +155,7 @@ impl Network {
         let armed = match source {
             Source::Stream(id) => self
                 .endpoints
-                .get_mut(&id)
+                .get_mut(id)
                 .filter(|end| end.key.is_some() && !end.closed)
                 .map(|end| &mut end.edge),
             Source::Listener(id) => self
@@ -293,7 +293,7 @@ impl Network {
     fn disarm(&mut self, source: Source) {
         match source {
             Source::Stream(id) => {
-                if let Some(end) = self.endpoints.get_mut(&id) {
+                if let Some(end) = self.endpoints.get_mut(id) {
                     end.edge = false;
                 }
             }
@@ -308,7 +308,7 @@ impl Network {
     /// Resets one of the live connections, whichever the choice falls on.
     fn reset_by_chance(&mut self) {
         if self.choices.chance(self.config.chance_of(Fault::Reset)) {
-            let ids = self.endpoints.iter().filter(|(_, end)| end.is_live()).map(|(&id, _)| id);
+            let ids = self.endpoints.iter().filter(|(_, end)| end.is_live()).map(|(id, _)| id);
             if let Some(id) = self.one_of(&ids.collect::<Vec<_>>()) {
                 self.count(Fault::Reset);
                 self.reset_both(id);
@@ -336,7 +336,8 @@ impl Network {
         if !self.choices.chance(self.config.chance_of(Fault::Spurious)) {
             return None;
         }
-        let streams = self.endpoints.values().filter(|end| !end.closed).filter_map(|end| end.key);
+        let streams =
+            self.endpoints.iter().filter(|(_, end)| !end.closed).filter_map(|(_, end)| end.key);
         let listeners = self.listeners.values().filter_map(|listener| listener.key);
         let key = self.one_of(&streams.chain(listeners).collect::<Vec<_>>())?;
         self.count(Fault::Spurious);

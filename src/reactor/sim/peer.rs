@@ -144,12 +144,12 @@ impl SimReactor {
 
     /// The end that `peer` names, unless it was dropped or belongs to the engine.
     fn peer(&self, peer: PeerId) -> Option<&Endpoint> {
-        let end = self.network.endpoints.get(&peer.0)?;
+        let end = self.network.endpoints.get(peer.0)?;
         (end.script.is_some() && !end.closed).then_some(end)
     }
 
     fn peer_mut(&mut self, peer: PeerId) -> Option<&mut Endpoint> {
-        let end = self.network.endpoints.get_mut(&peer.0)?;
+        let end = self.network.endpoints.get_mut(peer.0)?;
         (end.script.is_some() && !end.closed).then_some(end)
     }
 }

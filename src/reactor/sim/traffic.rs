@@ -1,5 +1,6 @@
 //! Bytes between the two ends of a connection: sent, on their way, arrived, received, reset.
 
+use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::mem;
 use std::time::Duration;
@@ -11,6 +12,26 @@ use super::network::{Network, Planned, Source};
 
 /// The longest that [`Fault::ShortSend`] and [`Fault::WouldBlock`] keep an end from sending.
 const MAX_CHOKE: Duration = Duration::from_millis(2);
+
+/// Takes the first `count` bytes.
+fn take_front(queue: &mut VecDeque<u8>, count: usize) -> Vec<u8> {
+    if count == queue.len() {
+        return mem::take(queue).into();
+    }
+    let mut bytes = vec![0; count];
+    copy_front(queue, &mut bytes);
+    queue.drain(..count);
+    bytes
+}
+
+/// Copies the first bytes, as many as `to` has room for.
+pub(super) fn copy_front(queue: &VecDeque<u8>, to: &mut [u8]) {
+    let (front, back) = queue.as_slices();
+    let split = to.len().min(front.len());
+    let (first, second) = to.split_at_mut(split);
+    first.copy_from_slice(&front[..split]);
+    second.copy_from_slice(&back[..second.len()]);
+}
 
 impl Network {
     /// Receives into `buffer`.
@@ -83,7 +104,7 @@ impl Network {
 
     /// Puts `bytes` from this end on their way, in pieces or whole.
     pub(super) fn transmit(&mut self, id: u64, mut bytes: Vec<u8>) {
-        let Some(to) = self.endpoints.get(&id).and_then(|end| end.other) else {
+        let Some(to) = self.endpoints.get(id).and_then(|end| end.other) else {
             return;
         };
         if bytes.len() > 1 && self.hits(Fault::Pieces) {
@@ -112,14 +133,14 @@ impl Network {
 
     /// Sends the FIN of this end, once.
     pub(super) fn finish(&mut self, id: u64) {
-        let Some(end) = self.endpoints.get_mut(&id) else {
+        let Some(end) = self.endpoints.get_mut(id) else {
             return;
         };
         let Some(to) = end.other else { return };
         if mem::replace(&mut end.shut, true) {
             return;
         }
-        let behind_bytes = self.endpoints.get(&to).is_some_and(Endpoint::bytes_come_last);
+        let behind_bytes = self.endpoints.get(to).is_some_and(Endpoint::bytes_come_last);
         if behind_bytes && self.hits(Fault::EarlyHangup) {
             self.dispatch_at(to, self.elapsed, Content::Fin);
         } else {
@@ -129,7 +150,7 @@ impl Network {
 
     /// The owner dropped this end: FIN, or RST when bytes were left unread (RFC 1122 §4.2.2.13).
     pub(super) fn close_stream(&mut self, id: u64) {
-        let Some(end) = self.endpoints.get_mut(&id) else {
+        let Some(end) = self.endpoints.get_mut(id) else {
             return;
         };
         if mem::replace(&mut end.closed, true) {
@@ -145,16 +166,18 @@ impl Network {
             self.finish(id);
         }
         let other_is_gone =
-            other.is_none_or(|other| self.endpoints.get(&other).is_none_or(|end| end.closed));
+            other.is_none_or(|other| self.endpoints.get(other).is_none_or(|end| end.closed));
         if other_is_gone {
-            self.endpoints.remove(&id);
-            other.and_then(|other| self.endpoints.remove(&other));
+            self.endpoints.remove(id);
+            if let Some(other) = other {
+                self.endpoints.remove(other);
+            }
         }
     }
 
     /// This end ends the connection with a reset.
     pub(super) fn abort(&mut self, id: u64) {
-        let Some(end) = self.endpoints.get_mut(&id) else {
+        let Some(end) = self.endpoints.get_mut(id) else {
             return;
         };
         end.kill(ErrorKind::ConnectionReset);
@@ -174,7 +197,7 @@ impl Network {
     pub(super) fn deliver(&mut self, id: u64) {
         let now = self.elapsed;
         let mut arrived = false;
-        while let Some(end) = self.endpoints.get_mut(&id) {
+        while let Some(end) = self.endpoints.get_mut(id) {
             let Some(content) = end.pop_due(now) else {
                 break;
             };
@@ -203,7 +226,7 @@ impl Network {
 
     /// This end takes bytes again.
     pub(super) fn unchoke(&mut self, id: u64) {
-        if let Some(end) = self.endpoints.get_mut(&id) {
+        if let Some(end) = self.endpoints.get_mut(id) {
             end.choked = false;
             self.room_appeared(id);
         }
@@ -211,7 +234,7 @@ impl Network {
 
     /// A paused script reads again, or a reading one has taken what arrived: its sender has room.
     pub(super) fn made_room(&mut self, id: u64) {
-        let Some(end) = self.endpoints.get(&id) else {
+        let Some(end) = self.endpoints.get(id) else {
             return;
         };
         if let (Some(_), Some(other)) = (&end.script, end.other) {
@@ -222,7 +245,7 @@ impl Network {
     /// Tells the sender `id` that the other end has received something.
     pub(super) fn room_appeared(&mut self, id: u64) {
         let writable = self.is_writable(id);
-        let Some(end) = self.endpoints.get_mut(&id) else {
+        let Some(end) = self.endpoints.get_mut(id) else {
             return;
         };
         if end.script.is_some() {
@@ -235,7 +258,7 @@ impl Network {
     /// Sends what a script has queued, as far as there is room, and then its FIN.
     pub(super) fn pump(&mut self, id: u64) {
         let room = self.room(id);
-        let Some(end) = self.endpoints.get_mut(&id) else {
+        let Some(end) = self.endpoints.get_mut(id) else {
             return;
         };
         let live = end.is_live();
@@ -243,7 +266,7 @@ impl Network {
             return;
         };
         let count = room.min(script.outgoing.len());
-        let bytes: Vec<u8> = script.outgoing.drain(..count).collect();
+        let bytes = take_front(&mut script.outgoing, count);
         let finished = script.finishing && script.outgoing.is_empty();
         self.transmit(id, bytes);
         if finished {
@@ -254,7 +277,7 @@ impl Network {
     /// The state of a stream, as `epoll` sees it.
     pub(super) fn stream_readiness(&mut self, id: u64) -> Option<Readiness> {
         let writable = self.is_writable(id);
-        let end = self.endpoints.get_mut(&id)?;
+        let end = self.endpoints.get_mut(id)?;
         let key = end.key.filter(|_| !end.closed)?;
         // Whoever is told that there is no room is owed an edge when there is.
         end.wants_room |= !writable;
@@ -267,12 +290,12 @@ impl Network {
     ///
     /// `NotConnected` when there is no such end, which only a handle of another reactor brings.
     pub(super) fn end(&mut self, id: u64) -> io::Result<&mut Endpoint> {
-        self.endpoints.get_mut(&id).ok_or_else(|| ErrorKind::NotConnected.into())
+        self.endpoints.get_mut(id).ok_or_else(|| ErrorKind::NotConnected.into())
     }
 
     /// Resets the connection by chance, if it is alive.
     fn reset_live(&mut self, id: u64) {
-        if self.endpoints.get(&id).is_some_and(Endpoint::is_live) && self.hits(Fault::Reset) {
+        if self.endpoints.get(id).is_some_and(Endpoint::is_live) && self.hits(Fault::Reset) {
             self.reset_both(id);
         }
     }
@@ -280,7 +303,7 @@ impl Network {
     /// What has not been received arrives again, a little later, with a new edge.
     fn arrive_again(&mut self, id: u64) {
         let due = self.arrival();
-        if let Some(end) = self.endpoints.get_mut(&id) {
+        if let Some(end) = self.endpoints.get_mut(id) {
             end.take_back(due);
             self.plan(due, Planned::Delivery(id));
         }
@@ -292,16 +315,16 @@ impl Network {
     }
 
     fn dispatch_at(&mut self, to: u64, due: Duration, content: Content) {
-        if let Some(end) = self.endpoints.get_mut(&to).filter(|end| !end.dead) {
+        if let Some(end) = self.endpoints.get_mut(to).filter(|end| !end.dead) {
             end.push(due, content);
             self.plan(due, Planned::Delivery(to));
         }
     }
 
     fn send_reset(&mut self, to: u64) {
-        let on_the_way = self.endpoints.get(&to).is_some_and(Endpoint::bytes_come_last);
+        let on_the_way = self.endpoints.get(to).is_some_and(Endpoint::bytes_come_last);
         if on_the_way && self.hits(Fault::LostOnReset) {
-            if let Some(end) = self.endpoints.get_mut(&to) {
+            if let Some(end) = self.endpoints.get_mut(to) {
                 end.clear_coming();
             }
         }
@@ -320,16 +343,16 @@ impl Network {
 
     /// How many bytes this end may send now.
     fn room(&self, id: u64) -> usize {
-        let Some(end) = self.endpoints.get(&id).filter(|end| !end.choked) else {
+        let Some(end) = self.endpoints.get(id).filter(|end| !end.choked) else {
             return 0;
         };
-        let other = end.other.and_then(|other| self.endpoints.get(&other));
+        let other = end.other.and_then(|other| self.endpoints.get(other));
         other.map_or(0, |other| self.config.window.saturating_sub(other.held()))
     }
 
     /// As Linux has it: room for a third of the window, or an error that sending would tell.
     fn is_writable(&self, id: u64) -> bool {
-        let Some(end) = self.endpoints.get(&id) else {
+        let Some(end) = self.endpoints.get(id) else {
             return false;
         };
         end.dead || end.shut || self.room(id).saturating_mul(3) >= self.config.window

@@ -321,7 +321,10 @@ fn resets_break_connections_and_nothing_else() {
         broken += world.broken;
         resets += causes;
         assert_eq!(world.reactor.open_descriptors(), 1, "seed {seed}: only the listener is left");
-        assert!(world.reactor.network.endpoints.is_empty(), "seed {seed}: an end is left");
+        assert!(
+            world.reactor.network.endpoints.iter().next().is_none(),
+            "seed {seed}: an end is left"
+        );
     }
     assert!(lost > 0 && broken > 0 && resets > 0, "{lost} {broken} {resets}");
 }
