@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use super::drain::Ending;
 use super::publisher::refused;
 use super::{ConnectionId, PublishError};
+use crate::net::SendStatus;
 use crate::net::sockets::Sockets;
 use crate::net::streams::Transmit;
-use crate::net::{MemoryLimit, SendStatus};
 use crate::proto::{CloseCode, Outgoing, PreparedMessage};
 use crate::queue::LocalEvents;
 use crate::topics::Topics;
@@ -139,11 +139,13 @@ impl Context<'_> {
         self.sockets.buffered_bytes(conn.0)
     }
 
-    /// How many bytes wait to be sent to all connections together, as
-    /// [`Config::max_outbound`](crate::Config::max_outbound) counts them.
+    /// How many bytes wait to be sent to all connections together: the sum of
+    /// [`buffered_bytes`](Self::buffered_bytes). It is limited by
+    /// [`Config::max_outbound`](crate::Config::max_outbound), apart from what the connection at
+    /// hand has just been answered.
     #[must_use]
     pub fn buffered_total(&self) -> usize {
-        self.sockets.held(MemoryLimit::Outbound)
+        self.sockets.buffered_total()
     }
 
     /// Whether messages can be sent to a connection.

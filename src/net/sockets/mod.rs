@@ -13,6 +13,7 @@ use std::time::Instant;
 
 use self::compression::CompressedRuns;
 use super::cork::{Cork, Reuse};
+use super::disconnect::MemoryLimit;
 use super::outbox::OutboxPool;
 use super::socket::{MemoryCaps, OutboxLimits, Socket};
 use crate::proto::{Connection, MaskKeys, Message, Role, Workspace};
@@ -262,5 +263,10 @@ impl Sockets {
     pub(crate) fn buffered_bytes(&self, conn: Key) -> usize {
         let corked = if self.is_corked(conn) { self.cork.len() } else { 0 };
         corked + self.slots.get(conn).map_or(0, Socket::queued)
+    }
+
+    /// The same of all connections together.
+    pub(crate) fn buffered_total(&self) -> usize {
+        self.corked_bytes() + self.held(MemoryLimit::Outbound)
     }
 }

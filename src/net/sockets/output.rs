@@ -56,7 +56,7 @@ impl Sockets {
             return SendStatus::Gone;
         }
         let status = self.push_message(conn, message, compresses, io);
-        self.note_dropped(status)
+        self.note_message(status)
     }
 
     fn push_message(
@@ -98,16 +98,18 @@ impl Sockets {
             self.push_frame(conn, &payload, io)
         } else {
             let frames = Frames::Shared(frame, 0..frame.len());
-            let status = self.push_run(conn, &Run { frames, may_compress }, io);
-            self.messages_sent += u64::from(status != SendStatus::Dropped);
-            status
+            self.push_run(conn, &Run { frames, may_compress }, io)
         };
-        self.note_dropped(status)
+        self.note_message(status)
     }
 
-    /// Counts a message that was not taken.
-    fn note_dropped(&mut self, status: SendStatus) -> SendStatus {
-        self.messages_dropped += u64::from(status == SendStatus::Dropped);
+    /// Counts a message that was taken, or dropped. One whose stream failed meanwhile is neither.
+    fn note_message(&mut self, status: SendStatus) -> SendStatus {
+        match status {
+            SendStatus::Sent | SendStatus::Queued => self.messages_sent += 1,
+            SendStatus::Dropped => self.messages_dropped += 1,
+            SendStatus::Gone => {}
+        }
         status
     }
 
@@ -164,7 +166,7 @@ impl Sockets {
         let compressed = self.compress_run(conn, run);
         let compressed = compressed.as_ref().map(Run::verbatim);
         let run = compressed.as_ref().unwrap_or(run);
-        let Some(socket) = self.slots.get(conn).filter(|socket| socket.protocol.is_open()) else {
+        let Some(socket) = self.slots.get(conn).filter(|socket| socket.is_open()) else {
             return true;
         };
         let direct = socket.outbox.is_none() && socket.protocol.role() == Role::Server;
@@ -224,7 +226,6 @@ impl Sockets {
             outbox.push_frame(payload, key, &mut self.pool);
             socket.outbox = Some(outbox);
         }
-        self.messages_sent += 1;
         self.pushed(conn, io)
     }
 
@@ -243,7 +244,7 @@ impl Sockets {
     }
 
     fn push_frames(&mut self, conn: Key, run: &Run<'_>, io: &mut dyn Transmit) -> SendStatus {
-        let Some(socket) = self.slots.get(conn).filter(|socket| socket.protocol.is_open()) else {
+        let Some(socket) = self.slots.get(conn).filter(|socket| socket.is_open()) else {
             return SendStatus::Gone;
         };
         let queued = socket.queued() + run.as_slice().len();

@@ -1,6 +1,6 @@
 //! What the seeds found, and what they cannot see, each by itself.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -278,4 +278,67 @@ fn a_stall_begins_with_the_soft_limit_and_again_with_every_progress() {
     assert_eq!(*seen.borrow(), [""; 0], "progress was not counted");
     rig.run(1_000);
     assert_eq!(*seen.borrow(), [Disconnect::Overflow.to_string()]);
+}
+
+#[test]
+fn what_the_connection_at_hand_was_answered_waits_in_all_as_it_waits_for_one() {
+    let seen = Notes::default();
+    let noted = Rc::clone(&seen);
+    let mut rig = Rig::new(SimConfig::calm(), Config::default(), move |conn, call, cx| {
+        if matches!(call, Call::Message(_)) {
+            assert_eq!(cx.send(conn, "an answer"), SendStatus::Sent);
+            noted.borrow_mut().push((cx.buffered_bytes(conn), cx.buffered_total()));
+        }
+    });
+    let peer = rig.peer();
+    rig.send(peer, OpCode::Text, b"a question");
+    assert_eq!(*seen.borrow(), [(11, 11)]);
+}
+
+#[test]
+fn a_connection_that_has_failed_is_sent_no_broadcast() {
+    let statuses = Notes::default();
+    let noted = Rc::clone(&statuses);
+    let topic = Rc::new(Cell::new(None));
+    let (held, mut first) = (Rc::clone(&topic), None);
+    let mut rig = Rig::new(SimConfig::calm(), Config::default(), move |conn, call, cx| {
+        let topic = held.get().expect("a topic");
+        let first = *first.get_or_insert(conn);
+        match call {
+            Call::Open => assert_eq!(cx.subscribe(conn, topic), Ok(true)),
+            Call::Message(_) => {
+                noted.borrow_mut().push(cx.send(first, "anybody there?"));
+                cx.broadcast(topic, "to all");
+            }
+            _ => {}
+        }
+    });
+    topic.set(rig.event_loop.topic("all").ok());
+    let (first, second) = (rig.peer(), rig.peer());
+    // The first one's end is noticed in the turn in which the second one speaks.
+    rig.sim().peer_close(first);
+    rig.sim().peer_send(second, &frame(OpCode::Text, b"hello"));
+    rig.run(1);
+    assert_eq!(*statuses.borrow(), [SendStatus::Gone]);
+    assert!(rig.received(first).is_empty(), "a broadcast was sent to it");
+    assert!(matches!(rig.received(second)[..], [Arrived::Message(..)]));
+}
+
+#[test]
+fn a_message_whose_stream_fails_meanwhile_does_not_count_as_sent() {
+    let statuses = Notes::default();
+    let (noted, mut first) = (Rc::clone(&statuses), None);
+    let mut rig = Rig::new(SimConfig::calm(), Config::default(), move |conn, call, cx| {
+        let first = *first.get_or_insert(conn);
+        if matches!(call, Call::Message(_)) {
+            noted.borrow_mut().push(cx.send(first, &[0; 20_000]));
+        }
+    });
+    let (first, second) = (rig.peer(), rig.peer());
+    // Both arrive in one turn, of which the message is served first.
+    rig.sim().peer_send(second, &frame(OpCode::Text, b"hello"));
+    rig.sim().peer_reset(first);
+    rig.run(1);
+    assert_eq!(*statuses.borrow(), [SendStatus::Gone]);
+    assert_eq!(rig.event_loop.stats().messages_sent, 0);
 }
