@@ -1,5 +1,7 @@
 //! What the application under simulation does, and what it must be answered.
 
+use std::collections::BTreeSet;
+
 use eventwire::{
     CloseCode, ConnectionId, Context, Message, OverflowPolicy, PreparedMessage, SendStatus,
     SubscribeError,
@@ -25,6 +27,7 @@ impl App {
                 assert!(was_open && cx.is_open(conn), "{status:?}, but {conn:?} is not open");
                 assert_eq!(self.known(conn).phase, Phase::Open);
                 self.sends(conn).accept(message);
+                self.counts.sent += 1;
                 self.known(conn).waiting |= status == SendStatus::Queued;
             }
             SendStatus::Dropped => assert!(was_open),
@@ -131,6 +134,9 @@ impl App {
             let code = self.private_code();
             return self.close(conn, code, cx);
         }
+        if self.publishes && self.random.percent(30) {
+            return if self.random.percent(60) { self.publish(cx) } else { self.use_timers(cx) };
+        }
         if self.pausing > 0 && self.random.percent(self.pausing) {
             return self.toggle(conn, cx);
         }
@@ -194,6 +200,9 @@ impl App {
         let mut payload = self.random.payload(len);
         let except = self.random.percent(20) && !self.crowd.is_empty();
         let except = except.then(|| self.crowd[self.random.below(self.crowd.len())]);
+        let open: Vec<u64> = self.topics[place].subscribers.keys().copied().collect();
+        let open: BTreeSet<u64> =
+            open.into_iter().filter(|bits| cx.is_open(self.conns[bits].id)).collect();
         let topic = &mut self.topics[place];
         if self.policies {
             payload.make_unique(topic.id, topic.casts);
@@ -204,6 +213,7 @@ impl App {
         };
         if status == SendStatus::Dropped {
             assert!(self.overflows || self.refuses, "a topic's backlog is full");
+            self.counts.refused_casts += 1;
             return;
         }
         assert_eq!(status, SendStatus::Sent);
@@ -215,6 +225,11 @@ impl App {
                 continue;
             }
             let known = &self.conns[bits];
+            self.counts.cast += 1;
+            // It has ended and was not told so yet.
+            if !open.contains(bits) {
+                continue;
+            }
             let (is_client, link) = (known.is_client, &mut self.links[known.link]);
             let flow = if is_client { &mut link.up } else { &mut link.down };
             let may_be_missed = *policy != OverflowPolicy::Close;

@@ -4,11 +4,15 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use eventwire::{
-    CloseCode, ConnectError, ConnectionId, Context, Disconnect, Gap, Message, OverflowPolicy,
-    PreparedMessage, SendStatus, SubscribeError, TopicChanged, TopicId,
+    CloseCode, ConnectError, ConnectionId, ConnectionMap, Context, Disconnect, Gap, Message,
+    OverflowPolicy, PreparedMessage, SendStatus, SubscribeError, TopicChanged, TopicId,
 };
 
+use super::alarms::Alarms;
 use super::flow::Flow;
+use super::invariants::Counts;
+use super::news::NewsDesk;
+use super::panics::INJECTED;
 use super::random::Random;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -36,6 +40,33 @@ pub(super) struct App {
     /// How many subscriptions one connection may have.
     pub(super) subscriptions: usize,
     pub(super) callbacks: u64,
+    /// Those whose end is still to be told, by slot.
+    pub(super) live: ConnectionMap<()>,
+    pub(super) counts: Counts,
+    /// Events of all types that were handled.
+    pub(super) handled: u64,
+    pub(super) alarms: Alarms,
+    pub(super) news: NewsDesk,
+    /// Whether random actions publish events and set timers.
+    pub(super) publishes: bool,
+    /// Of a thousand callbacks, so many panic.
+    pub(super) panicking: usize,
+    /// The turn in which a handler last looked at everybody.
+    pub(super) turn_looked_at: usize,
+    pub(super) turn: usize,
+    /// Who was found ended before that was told, and in which turn.
+    pub(super) due_ends: Vec<(ConnectionId, usize)>,
+    /// What the next handler is to end the loop with.
+    pub(super) ends_by: Option<LoopEnd>,
+    /// What handlers have told the loop of its end in this turn, and when.
+    pub(super) asked: Vec<(LoopEnd, Instant)>,
+    /// Clients that began to connect, and of those the ones that opened.
+    pub(super) connecting: u64,
+    pub(super) opened_clients: u64,
+    /// Requests to resume that arrived.
+    pub(super) resumes: u64,
+    /// The loop has begun to drain: nobody is heard any more.
+    pub(super) drains: bool,
     /// Only orderly ends are expected.
     pub(super) lossless: bool,
     /// Queued output may be too much for its limit.
@@ -106,6 +137,7 @@ impl Topic {
 }
 
 pub(super) struct Conn {
+    pub(super) id: ConnectionId,
     pub(super) is_client: bool,
     pub(super) link: usize,
     pub(super) phase: Phase,
@@ -117,8 +149,9 @@ pub(super) struct Conn {
 }
 
 impl Conn {
-    pub(super) const fn client(link: usize, since: Instant) -> Self {
+    pub(super) const fn client(id: ConnectionId, link: usize, since: Instant) -> Self {
         Self {
+            id,
             is_client: true,
             link,
             phase: Phase::Connecting,
@@ -127,6 +160,13 @@ impl Conn {
             paused: false,
         }
     }
+}
+
+/// How a loop is ended.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum LoopEnd {
+    Stop,
+    Drain(Duration),
 }
 
 /// What the application knows of a connection.
@@ -140,6 +180,8 @@ pub(super) enum Phase {
     Closing(u16),
     /// A message to it was dropped.
     Overflowed,
+    /// Its handler panicked.
+    Panicked,
     /// `on_close` was called.
     Closed,
     /// `on_connect_error` was called.
@@ -174,6 +216,22 @@ impl App {
             longest: 3000,
             subscriptions: 128,
             callbacks: 0,
+            live: ConnectionMap::new(),
+            counts: Counts::default(),
+            handled: 0,
+            alarms: Alarms::default(),
+            news: NewsDesk::default(),
+            publishes: false,
+            panicking: 0,
+            turn_looked_at: 0,
+            turn: 0,
+            due_ends: Vec::new(),
+            ends_by: None,
+            asked: Vec::new(),
+            connecting: 0,
+            opened_clients: 0,
+            resumes: 0,
+            drains: false,
             lossless: false,
             overflows: false,
             stopping: false,
@@ -229,7 +287,8 @@ impl App {
     }
 
     pub(super) fn upgrading(&mut self, conn: ConnectionId, link: usize, cx: &Context<'_>) {
-        let client = Conn::client(link, cx.now());
+        assert!(!self.drains, "{conn:?} upgrades while the loop drains");
+        let client = Conn::client(conn, link, cx.now());
         let known = Conn { is_client: false, phase: Phase::Upgrading, ..client };
         assert!(self.conns.insert(conn.to_bits(), known).is_none(), "{conn:?} upgrades again");
         assert!(self.links[link].server.replace(conn).is_none(), "two servers of link {link}");
@@ -240,6 +299,14 @@ impl App {
         let before = if known.is_client { Phase::Connecting } else { Phase::Upgrading };
         assert_eq!(known.phase, before, "on_open of {conn:?}");
         known.phase = Phase::Open;
+        let is_client = known.is_client;
+        self.counts.opened += 1;
+        if is_client {
+            self.opened_clients += 1;
+        } else {
+            self.begin_life(conn);
+        }
+        assert!(!self.drains, "{conn:?} opens while the loop drains");
         assert!(cx.is_open(conn), "{conn:?} is not open in its on_open");
         if matches!(self.link_of(conn).job, Job::Chaos) {
             self.crowd.push(conn);
@@ -251,10 +318,12 @@ impl App {
         let known = self.known(conn);
         assert_eq!(known.phase, Phase::Open, "{conn:?} is heard");
         assert!(!known.paused, "{conn:?} is paused and heard");
+        assert!(!self.drains, "{conn:?} is heard while the loop drains");
     }
 
     pub(super) fn received(&mut self, conn: ConnectionId, message: Message<'_>) {
         self.heard(conn);
+        self.counts.messages += 1;
         self.receives(conn).arrive(message);
     }
 
@@ -281,10 +350,14 @@ impl App {
             Phase::Overflowed => {
                 matches!(disconnect, Disconnect::Overflow | Disconnect::MemoryPressure(_))
             }
+            Phase::Panicked => {
+                matches!(disconnect, Disconnect::Panicked { message } if message == INJECTED)
+            }
             _ => false,
         };
         assert!(told, "{conn:?} was {phase:?}, and then {disconnect:?}");
-        if matches!(phase, Phase::Closing(_)) {
+        self.counts.closed(disconnect);
+        if matches!(phase, Phase::Closing(_) | Phase::Panicked) {
             self.check_time(conn, CLOSE_TIMEOUT, cx);
         }
         if let Disconnect::ClosedByPeer { code, .. } = disconnect {
@@ -293,6 +366,7 @@ impl App {
         let in_order = match disconnect {
             Disconnect::ClosedByApplication { .. } | Disconnect::ClosedByPeer { .. } => true,
             Disconnect::Overflow | Disconnect::MemoryPressure(_) => self.overflows,
+            Disconnect::Panicked { .. } => true,
             _ => false,
         };
         let must_be = self.lossless && !self.stopping && !self.is_left_alone(conn);
@@ -309,6 +383,7 @@ impl App {
     ) {
         let phase = self.known(conn).phase;
         assert_eq!(phase, Phase::Connecting, "{conn:?} failed: {error:?}");
+        self.counts.failed += 1;
         self.check_time(conn, CONNECT_TIMEOUT, cx);
         self.end(conn, Phase::Failed);
         self.check_gone(conn, cx);
@@ -330,6 +405,7 @@ impl App {
     fn end(&mut self, conn: ConnectionId, phase: Phase) {
         self.known(conn).phase = phase;
         self.known(conn).paused = false;
+        assert!(self.live.remove(conn).is_some(), "{conn:?} has ended twice");
         self.leave_topics(conn);
         self.crowd.retain(|one| *one != conn);
         self.stale.push(conn);
@@ -375,6 +451,7 @@ impl App {
         assert_eq!(self.phase(conn), Some(Phase::Open), "on_gap of {conn:?}");
         let topic = self.topics.iter_mut().find(|topic| topic.id == gap.topic).expect("a topic");
         topic.gaps += 1;
+        self.counts.gaps += 1;
         self.sends(conn).miss(gap);
     }
 
@@ -387,7 +464,10 @@ impl App {
 
     pub(super) fn drained(&mut self, conn: ConnectionId) {
         let known = self.known(conn);
-        let lives = matches!(known.phase, Phase::Open | Phase::Closing(_) | Phase::Overflowed);
+        let lives = matches!(
+            known.phase,
+            Phase::Open | Phase::Closing(_) | Phase::Overflowed | Phase::Panicked
+        );
         assert!(lives, "{conn:?} was {:?} and drained", known.phase);
         known.waiting = false;
     }

@@ -18,7 +18,7 @@ impl WebSocketHandler<App> for Actor {
         cx: &mut Context<'_>,
         app: &mut App,
     ) -> Upgrade {
-        app.callbacks += 1;
+        app.enter(cx);
         let link = request.path().trim_start_matches('/').parse().expect("a link's number");
         app.upgrading(conn, link, cx);
         assert!(!cx.is_open(conn));
@@ -29,12 +29,13 @@ impl WebSocketHandler<App> for Actor {
                 return Upgrade::refuse(403);
             }
         }
+        app.may_panic(Some(conn), cx);
         Upgrade::accept()
     }
 
     fn on_open(&mut self, conn: ConnectionId, cx: &mut Context<'_>, app: &mut App) {
-        app.callbacks += 1;
         app.opened(conn, cx);
+        app.enter(cx);
         if app.known(conn).is_client {
             app.ask(conn, cx);
         }
@@ -42,6 +43,7 @@ impl WebSocketHandler<App> for Actor {
             app.subscribe(conn, cx);
         }
         app.act(conn, cx);
+        app.may_panic(Some(conn), cx);
     }
 
     fn on_message(
@@ -51,7 +53,7 @@ impl WebSocketHandler<App> for Actor {
         cx: &mut Context<'_>,
         app: &mut App,
     ) {
-        app.callbacks += 1;
+        app.enter(cx);
         app.received(conn, message);
         let is_client = app.known(conn).is_client;
         match &mut app.link_of(conn).job {
@@ -70,30 +72,35 @@ impl WebSocketHandler<App> for Actor {
             Job::Control => app.close_all(conn, cx),
             Job::Chaos => app.act(conn, cx),
         }
+        app.may_panic(Some(conn), cx);
     }
 
     fn on_ping(&mut self, conn: ConnectionId, _: &[u8], cx: &mut Context<'_>, app: &mut App) {
-        app.callbacks += 1;
+        app.enter(cx);
         app.heard(conn);
         app.act(conn, cx);
+        app.may_panic(Some(conn), cx);
     }
 
     fn on_pong(&mut self, conn: ConnectionId, _: &[u8], cx: &mut Context<'_>, app: &mut App) {
-        app.callbacks += 1;
+        app.enter(cx);
         app.heard(conn);
         app.act(conn, cx);
+        app.may_panic(Some(conn), cx);
     }
 
     fn on_drained(&mut self, conn: ConnectionId, cx: &mut Context<'_>, app: &mut App) {
-        app.callbacks += 1;
+        app.enter(cx);
         app.drained(conn);
         app.act(conn, cx);
+        app.may_panic(Some(conn), cx);
     }
 
     fn on_gap(&mut self, conn: ConnectionId, gap: Gap, cx: &mut Context<'_>, app: &mut App) {
-        app.callbacks += 1;
+        app.enter(cx);
         app.missed(conn, gap);
         app.act(conn, cx);
+        app.may_panic(Some(conn), cx);
     }
 
     fn on_close(
@@ -103,9 +110,10 @@ impl WebSocketHandler<App> for Actor {
         cx: &mut Context<'_>,
         app: &mut App,
     ) {
-        app.callbacks += 1;
+        app.enter(cx);
         app.closed(conn, disconnect, cx);
         app.act_for_others(cx);
+        app.may_panic(Some(conn), cx);
     }
 
     fn on_connect_error(
@@ -115,8 +123,9 @@ impl WebSocketHandler<App> for Actor {
         cx: &mut Context<'_>,
         app: &mut App,
     ) {
-        app.callbacks += 1;
+        app.enter(cx);
         app.failed(conn, error, cx);
         app.act_for_others(cx);
+        app.may_panic(Some(conn), cx);
     }
 }

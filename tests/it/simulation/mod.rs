@@ -2,19 +2,30 @@
 //! application and its peers do.
 //!
 //! A thousand seeds run in the ordinary test command. One that fails is named with the command
-//! that runs it again and prints the end of its history. `EVENTWIRE_SEEDS=100000` runs more.
+//! that runs it again and prints the end of its history. `EVENTWIRE_SEEDS=100000` runs more, and
+//! `--nocapture` shows how far each family is, and what all of them came to.
+//!
+//! What must hold after every turn is in `invariants`, what must hold at a loop's end in `ending`.
 
 mod actions;
+mod alarms;
 mod app;
 mod broadcasts;
 mod churn;
 mod control;
+mod drains;
 mod echo;
+mod ending;
+mod events;
 mod fetch;
 mod flow;
+mod followers;
 mod handler;
+mod invariants;
 mod matrix;
 mod memory;
+mod news;
+mod panics;
 mod pauses;
 mod pausing;
 mod peer;
@@ -24,7 +35,9 @@ mod regressions;
 mod rig;
 mod script;
 mod servers;
+mod stirring;
 mod topics;
+mod totals;
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -34,6 +47,7 @@ use eventwire::reactor::sim::{Fault, SimConfig};
 use eventwire::{ClientConfig, Config, Idle, ServerConfig};
 
 use self::random::Random;
+use self::totals::Totals;
 use self::world::{MAX_CONNECTIONS, Setup, World};
 
 /// How many seeds there are, those of all families together.
@@ -41,6 +55,9 @@ const SEEDS: u64 = 1000;
 
 /// Of so many seeds, one is run twice, to compare the histories.
 const COMPARED: u64 = 13;
+
+/// After so many seeds of a family its progress is printed.
+const PROGRESS: u64 = 1000;
 
 /// Faults that only a connect of the application's meets.
 const OF_CONNECTS: [Fault; 3] = [Fault::Refused, Fault::ConnectSlow, Fault::ConnectNever];
@@ -58,7 +75,7 @@ struct Family {
 }
 
 /// How many families there are.
-const FAMILIES: u64 = 7;
+const FAMILIES: u64 = 10;
 
 impl Family {
     /// Runs the family's seeds, or the one that the environment asks for.
@@ -70,21 +87,24 @@ impl Family {
             return;
         }
         let seeds = number_from_environment("EVENTWIRE_SEEDS").unwrap_or(SEEDS);
-        let mut counts = [0; Fault::ALL.len()];
+        let mut totals = Totals::default();
         for seed in (self.number..seeds).step_by(FAMILIES as usize) {
             let report = self.run_seed(seed);
-            for (count, (_, more)) in counts.iter_mut().zip(report.faults.iter()) {
-                *count += more;
-            }
+            totals.add(&report);
             if seed / FAMILIES % COMPARED == 0 {
                 let again = self.run_seed(seed);
                 assert_eq!(report.trace_hash, again.trace_hash, "seed {seed} has two histories");
             }
+            if totals.seeds % PROGRESS == 0 {
+                println!("{}: {} of {} seeds", self.name, totals.seeds, seeds / FAMILIES);
+            }
         }
-        for (fault, count) in Fault::ALL.into_iter().zip(counts) {
+        println!("{}: {totals}", self.name);
+        for (fault, count) in totals.faults() {
             let absent = self.absent.contains(&fault);
             assert!((count == 0) == absent || seeds < SEEDS, "{fault:?} occurred {count} times");
         }
+        totals.conclude();
     }
 
     fn run_seed(&self, seed: u64) -> world::Report {

@@ -6,7 +6,7 @@ use super::peer::{Ending, Manner};
 use super::random::Random;
 use super::topics::crowd;
 use super::world::{Arrival, World};
-use super::{Family, config, network};
+use super::{Family, config, invariants, network};
 
 const UNLIMITED: usize = 16 * 1024 * 1024;
 
@@ -22,14 +22,17 @@ fn world(seed: u64, tracing: bool) -> World {
     let window = random.pick(&[900, 4096, 65_536]);
     let sim = network(&mut random, window, lossless);
     let mut config = config(&mut random);
+    let mut limits = invariants::UNLIMITED;
     if !lossless {
         let inbound = random.pick(&[UNLIMITED, 100_000, 20_000]);
         let outbound = random.pick(&[UNLIMITED, 100_000, 20_000]);
         config = config.max_inbound(inbound).max_outbound(outbound);
+        limits = (inbound as u64, outbound as u64);
     }
     let hard = if lossless { UNLIMITED } else { random.pick(&[40_000, 1 << 20, UNLIMITED]) };
     let soft = if lossless { UNLIMITED } else { random.pick(&[100, 1000, hard]) };
     let mut world = crowd(seed, &mut random, sim, config, (soft, hard), tracing);
+    world.limits = limits;
     world.app.lossless = lossless;
     world.app.overflows |= !lossless;
     world.app.time_jumps = !lossless;

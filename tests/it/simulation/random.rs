@@ -49,7 +49,7 @@ impl Random {
         if self.percent(40) {
             let first = self.below(26);
             let letters = (0..len).map(|at| b'a' + ((first + at * 7 + at / 26) % 26) as u8);
-            return Payload::Text(letters.map(char::from).collect());
+            return Payload::Text(String::from_utf8(letters.collect()).expect("letters"));
         }
         let mut bytes = Vec::with_capacity(len + 8);
         while bytes.len() < len {

@@ -10,8 +10,13 @@ use eventwire::{
     TopicChanged,
 };
 
-use super::app::{App, Conn, Job, Phase};
+use super::alarms::Alarm;
+use super::app::{App, Conn, Job, LoopEnd, Phase};
+use super::ending::{Doom, Ending as LoopEnding};
+use super::followers::Follower;
 use super::handler::Actor;
+use super::invariants::UNLIMITED;
+use super::news::{INBOX, News, Reader, confirm};
 use super::peer::{Ending, Manner, Peer};
 use super::script::SERVERS;
 
@@ -67,7 +72,8 @@ struct Resume(usize);
 pub(super) struct World {
     pub(super) event_loop: EventLoop<App, SimReactor>,
     pub(super) app: App,
-    listener: ListenerId,
+    pub(super) listener: ListenerId,
+    address: SocketAddr,
     client: ClientConfig,
     pub(super) peers: Vec<Peer>,
     pub(super) arrivals: Vec<Arrival>,
@@ -76,11 +82,28 @@ pub(super) struct World {
     /// Not everybody may be let in.
     pub(super) crowded: bool,
     pub(super) max_connections: usize,
+    /// What unfinished input and queued output may take in all.
+    pub(super) limits: (u64, u64),
     resumes: Publisher<Resume>,
+    pub(super) resumes_published: u64,
+    /// Each with its source.
+    pub(super) publishers: Vec<(usize, Publisher<News>)>,
+    pub(super) followers: Vec<Follower>,
+    /// What those missed that have left, and whether any has.
+    pub(super) missed_before: u64,
+    pub(super) has_left: bool,
+    /// Things that are still to be done from outside of handlers.
+    pub(super) stirs: usize,
+    pub(super) doom: Option<Doom>,
+    pub(super) ending: LoopEnding,
+    /// Connections, those that live, and calls of `on_close` before the present turn.
+    pub(super) connections_before: u64,
+    pub(super) live_before: u64,
+    pub(super) ended_before: u64,
     timeout: Duration,
     last_activity: Duration,
     callbacks: u64,
-    turns: usize,
+    pub(super) turns: usize,
     idle_turns: usize,
     tracing: bool,
 }
@@ -89,6 +112,7 @@ pub(super) struct World {
 pub(super) struct Report {
     pub(super) trace_hash: u64,
     pub(super) faults: FaultCounts,
+    pub(super) turns: usize,
 }
 
 impl World {
@@ -97,29 +121,51 @@ impl World {
         if tracing {
             reactor.keep_trace_lines();
         }
-        // An assertion in a handler fails its seed.
-        let config = setup.config.on_panic(OnPanic::Propagate).inbox(64);
+        // An assertion that fails in a handler is counted as a panic, which fails the seed.
+        let config = setup.config.on_panic(OnPanic::CloseConnection).inbox(INBOX);
         let mut event_loop = EventLoop::with_reactor(reactor, config).expect("a loop");
         let listener = event_loop.listen("127.0.0.1:0", setup.server, Actor).expect("a port");
         event_loop.on(|resume: &Resume, cx: &mut Context<'_>, app: &mut App| {
-            app.callbacks += 1;
+            app.enter(cx);
+            app.handled += 1;
+            app.resumes += 1;
             app.resume_paused(resume.0, cx);
         });
         event_loop.on(|change: &TopicChanged, _: &mut Context<'_>, app: &mut App| {
+            app.handled += 1;
             app.changed(*change);
         });
+        event_loop.on(|alarm: &Alarm, cx: &mut Context<'_>, app: &mut App| app.rang(*alarm, cx));
+        event_loop.on(Reader);
+        event_loop.on(confirm);
         let resumes = event_loop.publisher();
+        let address = event_loop.local_addr(listener).expect("a listener");
+        let mut app = App::new(setup.seed);
+        app.news.add_source();
         Self {
             event_loop,
-            app: App::new(setup.seed),
+            app,
             listener,
+            address,
             client: setup.client,
             peers: Vec::new(),
             arrivals: Vec::new(),
             servers: Vec::new(),
             crowded: false,
             max_connections: MAX_CONNECTIONS,
+            limits: UNLIMITED,
             resumes,
+            resumes_published: 0,
+            publishers: Vec::new(),
+            followers: Vec::new(),
+            missed_before: 0,
+            has_left: false,
+            stirs: 0,
+            doom: None,
+            ending: LoopEnding::default(),
+            connections_before: 0,
+            live_before: 0,
+            ended_before: 0,
             timeout: SHORTEST_TURN,
             last_activity: Duration::ZERO,
             callbacks: 0,
@@ -134,7 +180,12 @@ impl World {
     pub(super) fn run(mut self) -> Report {
         let reactor = self.event_loop.reactor_mut();
         let servers = reactor.peer_listen(SERVERS).expect("nobody else listens there");
-        while !(self.is_quiet() && self.arrivals.is_empty() && !self.resume_paused()) {
+        while !self.is_over() {
+            self.meet_doom(self.turns);
+            if self.event_loop.is_stopping() {
+                break;
+            }
+            self.stir();
             if self.app.random.percent(20) {
                 (0..=self.arrivals.len() / 20).for_each(|_| self.arrive(servers));
             }
@@ -147,16 +198,35 @@ impl World {
                 self.peers.push(Peer::server(id, manner, ending, mute));
             }
         }
-        self.check_quiet();
-        self.end();
+        if self.event_loop.is_stopping() {
+            self.finish();
+        } else {
+            self.check_quiet();
+            self.end();
+        }
         self.app.check_ended();
+        let turns = self.turns;
         let reactor = self.event_loop.reactor_mut();
         assert_eq!(reactor.open_descriptors(), 0, "descriptors are left open");
-        Report { trace_hash: reactor.trace_hash(), faults: reactor.fault_counts() }
+        Report { trace_hash: reactor.trace_hash(), faults: reactor.fault_counts(), turns }
+    }
+
+    /// The loop was told to end, or everything is done and nothing waits.
+    fn is_over(&mut self) -> bool {
+        if self.app.stopping {
+            return self.event_loop.is_stopping();
+        }
+        let is_done = self.is_quiet() && self.arrivals.is_empty();
+        if let Some(end) = self.app.ends_by.take_if(|_| is_done) {
+            // No handler is called any more that could say so.
+            self.end_from_outside(end);
+            return false;
+        }
+        is_done && !self.resume_paused() && self.end_timers() && self.doom.is_none()
     }
 
     fn arrive(&mut self, servers: SocketAddr) {
-        let own = self.event_loop.local_addr(self.listener).expect("a listener");
+        let own = self.address;
         match self.arrivals.pop() {
             None => {}
             Some(Arrival::Client(job)) => self.connect(job, own),
@@ -172,13 +242,18 @@ impl World {
     }
 
     fn connect(&mut self, job: Job, address: SocketAddr) {
+        if self.app.drains {
+            return;
+        }
         let link = self.app.add_link(job);
         let config = self.client.clone().address(address);
         let Ok(conn) = self.event_loop.connect(&format!("ws://sim/{link}"), config, Actor) else {
             assert!(self.crowded, "a connection was refused");
             return;
         };
-        let known = Conn::client(link, self.event_loop.reactor_mut().now());
+        let known = Conn::client(conn, link, self.event_loop.reactor_mut().now());
+        self.app.connecting += 1;
+        self.app.begin_life(conn);
         let former = self.app.conns.insert(conn.to_bits(), known);
         assert!(former.is_none(), "{conn:?} is the second of that id");
         self.app.links[link].client = Some(conn);
@@ -186,8 +261,14 @@ impl World {
 
     /// One turn of the loop, and what the peers do meanwhile.
     pub(super) fn turn(&mut self) {
-        let before = self.event_loop.reactor_mut().elapsed();
+        let eve = self.eve();
+        self.connections_before = self.event_loop.connections() as u64;
+        self.live_before = self.app.live.len() as u64;
+        self.ended_before = self.app.counts.ended();
+        self.turns += 1;
+        self.app.turn = self.turns;
         self.event_loop.turn(Some(self.timeout), &mut self.app).expect("a poll");
+        self.check_turn(&eve);
         let reactor = self.event_loop.reactor_mut();
         let mut active = self.callbacks != self.app.callbacks;
         for peer in &mut self.peers {
@@ -201,12 +282,9 @@ impl World {
         }
         let longer = (self.timeout * 2).min(LONGEST_TURN);
         self.timeout = if active { SHORTEST_TURN } else { longer };
-        let passed = now - before > Duration::from_micros(2);
+        let passed = now - eve.elapsed > Duration::from_micros(2);
         self.idle_turns = if active || passed { 0 } else { self.idle_turns + 1 };
         assert!(self.idle_turns < MOST_IDLE_TURNS, "the loop spins");
-        let connections = self.event_loop.connections();
-        assert!(connections <= self.max_connections, "{connections} connections");
-        self.turns += 1;
         assert!(self.turns < MOST_TURNS, "no end");
     }
 
@@ -215,6 +293,9 @@ impl World {
         let since = self.last_activity;
         let quiet = if self.app.overflows { QUIET_STALLED } else { QUIET };
         let reactor = self.event_loop.reactor_mut();
+        if self.stirs > 0 || self.app.alarms.is_soon(reactor.now()) {
+            return false;
+        }
         reactor.is_quiescent() && reactor.elapsed().saturating_sub(since) > quiet
     }
 
@@ -234,8 +315,10 @@ impl World {
         resumed
     }
 
-    fn resume(&self, chance: usize) {
-        assert!(self.resumes.publish(Resume(chance)).is_ok());
+    fn resume(&mut self, chance: usize) {
+        let published = self.resumes.publish(Resume(chance)).is_ok();
+        assert!(published || self.app.stopping);
+        self.resumes_published += u64::from(published);
     }
 
     /// The network is quiet: whatever is still missing was lost, or somebody waits for ever.
@@ -276,12 +359,18 @@ impl World {
     fn end(&mut self) {
         // Who wants to tell a full loop anything may wait for ever to be let in.
         if self.app.random.percent(25) || self.max_connections < MAX_CONNECTIONS {
-            self.app.stopping = true;
-            self.event_loop.handle().stop();
-            self.event_loop.run(&mut self.app).expect("a poll");
-            assert_eq!(self.event_loop.connections(), 0, "connections are left");
-            return;
+            self.end_from_outside(LoopEnd::Stop);
+            return self.finish();
         }
+        if self.app.random.percent(30) {
+            self.end_from_outside(LoopEnd::Drain(Duration::from_secs(20)));
+            while !self.event_loop.is_stopping() {
+                self.turn();
+            }
+            return self.finish();
+        }
+        // From here on it is told what to do by those who come, which must be right.
+        self.app.panicking = 0;
         self.event_loop.reactor_mut().set_config(SimConfig::calm());
         self.timeout = SHORTEST_TURN;
         let since = self.event_loop.reactor_mut().elapsed();
@@ -290,8 +379,7 @@ impl World {
             let elapsed = self.event_loop.reactor_mut().elapsed() - since;
             // Who was not let in before is not closed by the first one.
             if elapsed >= controllers * CONTROL_INTERVAL {
-                let own = self.event_loop.local_addr(self.listener).expect("a listener");
-                let id = self.event_loop.reactor_mut().peer_connect(own);
+                let id = self.event_loop.reactor_mut().peer_connect(self.address);
                 self.peers.push(Peer::controller(id, &mut self.app));
                 controllers += 1;
             }

@@ -1,0 +1,62 @@
+//! Loops that are drained or stopped in the midst of everything: from inside and from outside, once
+//! and again, with long deadlines and with none.
+
+use std::time::Duration;
+
+use super::app::{Job, LoopEnd};
+use super::ending::Doom;
+use super::peer::{Ending, Manner};
+use super::random::Random;
+use super::topics::crowd;
+use super::world::{Arrival, World};
+use super::{Family, config, network};
+
+#[test]
+fn a_loop_ends_when_it_is_told_and_tells_everybody() {
+    Family { name: "drains", number: 9, absent: Vec::new(), world }.run();
+}
+
+fn world(seed: u64, tracing: bool) -> World {
+    let mut random = Random::new(seed);
+    let lossless = random.percent(50);
+    let window = random.pick(&[300, 4096, 65_536]);
+    let sim = network(&mut random, window, lossless);
+    let config = config(&mut random);
+    let hard = random.pick(&[40_000, 16 * 1024 * 1024]);
+    let soft = random.pick(&[1000, hard]);
+    let mut world = crowd(seed, &mut random, sim, config, (soft, hard), tracing);
+    world.app.lossless = lossless;
+    world.app.time_jumps = !lossless;
+    world.app.policies = random.percent(50);
+    world.app.pausing = random.pick(&[0, 0, 20]);
+    world.app.panicking = random.pick(&[0, 0, 10]);
+    if random.percent(60) {
+        world.publish();
+    }
+    for _ in 0..random.between(1, 10) {
+        let (manner, ending) = match lossless {
+            true => (Manner::Right, random.pick(&[Ending::Close, Ending::Stay])),
+            false => (
+                random.pick(&[Manner::Right, Manner::HalfHandshake, Manner::HalfFrame]),
+                random.pick(&[Ending::Stay, Ending::Close, Ending::Fin, Ending::Reset]),
+            ),
+        };
+        let messages = (random.between(1, 60), random.pick(&[100, 3_000, 60_000]));
+        let pauses = random.percent(30);
+        world.arrivals.push(Arrival::Peer(Job::Chaos, manner, ending, messages, pauses));
+    }
+    let most = random.pick(&[20, 200, 2_000]);
+    let end = match random.below(5) {
+        0 => LoopEnd::Stop,
+        _ => LoopEnd::Drain(random.pick(&[
+            Duration::ZERO,
+            Duration::from_millis(1),
+            Duration::from_millis(300),
+            Duration::from_secs(3),
+            Duration::from_secs(60),
+            Duration::MAX,
+        ])),
+    };
+    world.doom = Some(Doom { turn: random.below(most), end, inside: random.percent(50) });
+    world
+}
