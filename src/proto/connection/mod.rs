@@ -84,7 +84,7 @@ impl Connection {
     /// A connection that a client made to this program.
     #[must_use]
     pub fn server(limits: Arc<Limits>, now: Instant) -> Self {
-        Self::new(Role::Server, limits, None, now)
+        Self::connecting(Role::Server, limits, None, now)
     }
 
     /// A connection that this program made to a server: writes the opening request.
@@ -98,19 +98,30 @@ impl Connection {
         workspace: &mut Workspace<'_>,
     ) -> Self {
         request.write(&key, workspace.out);
-        Self::new(Role::Client, limits, Some((request, key)), workspace.now)
+        Self::connecting(Role::Client, limits, Some((request, key)), workspace.now)
     }
 
-    fn new(
+    /// A connection whose opening handshake was made by other means, for instance by an HTTP
+    /// server that hands over the stream: it is [`State::Open`], and what arrives is frames.
+    #[must_use]
+    pub fn opened(role: Role, limits: Arc<Limits>, now: Instant) -> Self {
+        Self::new(role, State::Open, limits, now)
+    }
+
+    fn connecting(
         role: Role,
         limits: Arc<Limits>,
         expected: Option<(ClientRequest, Key)>,
         now: Instant,
     ) -> Self {
-        let opening = Opening::new(limits.head, expected);
+        let opening = Some(Box::new(Opening::new(limits.head, expected)));
+        Self { opening, ..Self::new(role, State::Connecting, limits, now) }
+    }
+
+    fn new(role: Role, state: State, limits: Arc<Limits>, now: Instant) -> Self {
         Self {
             role,
-            state: State::Connecting,
+            state,
             awaiting_pong: false,
             header: [0; FrameHeader::MAX_LEN],
             header_len: 0,
@@ -118,7 +129,7 @@ impl Connection {
             message: Assembler::new(now),
             compression: Compression::default(),
             control: None,
-            opening: Some(Box::new(opening)),
+            opening: None,
             heard: now,
             since: now,
             control_budget: ControlBudget::new(now),

@@ -50,6 +50,20 @@ fn frames_that_come_with_the_opening_head_are_received_after_it() {
 }
 
 #[test]
+fn a_connection_that_begins_open_takes_frames_at_once() {
+    for role in ROLES {
+        let limits = Limits::default();
+        let mut harness = Harness::connecting(role, &limits);
+        harness.connection = Connection::opened(role, Arc::new(limits.clone()), harness.now);
+        harness.out.clear();
+        assert_eq!(harness.feed(&frame(role, true, OpCode::Text, b"at once")), [text("at once")]);
+        assert_eq!(harness.feed(&frame(role, true, OpCode::Ping, b"")), [Seen::Ping(Vec::new())]);
+        assert_eq!(harness.sent(), [(OpCode::Pong, Vec::new())]);
+        assert_eq!(harness.time_left(), limits.ping_interval);
+    }
+}
+
+#[test]
 fn nothing_is_taken_after_a_request_until_it_is_answered() {
     let (mut stream, key) = (Vec::new(), Key::from_nonce([7; 16]));
     asked().write(&key, &mut stream);
