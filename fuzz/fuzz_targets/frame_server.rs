@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| eventwire_fuzz::run("frame_server", data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| eventwire_fuzz::frame_server(data));

@@ -13,7 +13,7 @@ pub(crate) fn run(data: &[u8]) {
     let mut input = Input::new(data);
     let role = if input.byte() % 2 == 0 { Role::Server } else { Role::Client };
     let limits = limits(input.byte());
-    let mut test = Test { peer: Peer::new(role, &limits), sent: Vec::new() };
+    let mut test = Test { peer: Peer::new(role, limits), sent: Vec::new() };
     while !input.is_empty() {
         let before = test.peer.connection.state();
         let (written, seen) = (test.peer.out.len(), test.peer.seen.len());
@@ -40,9 +40,9 @@ impl Test {
     fn command(&mut self, input: &mut Input<'_>) {
         match input.byte() % 12 {
             0 => self.peer.receive(input.chunk()),
-            1 => self.peer.receive(&opening_head(self.peer.connection.role())),
+            1 => self.peer.receive(opening_head(self.peer.connection.role())),
             2 | 3 => self.receive_frame(input),
-            4 => self.peer.receive_direct(&vec![input.byte(); usize::from(input.number())]),
+            4 => self.peer.receive_direct(&vec![input.byte(); input.length()]),
             5 => self.send(Message::Binary(input.chunk())),
             6 => self.send(Message::Text(&String::from_utf8_lossy(input.chunk()))),
             7 => self.ping(input.chunk()),

@@ -18,6 +18,14 @@ impl<'a> Input<'a> {
         u16::from_be_bytes([self.byte(), self.byte()])
     }
 
+    /// A length: one byte, or 255 and a number. So most are short, and an input takes little time.
+    pub(crate) fn length(&mut self) -> usize {
+        match self.byte() {
+            255 => self.number().into(),
+            short => short.into(),
+        }
+    }
+
     /// The next `len` bytes, or all there are.
     pub(crate) fn take(&mut self, len: usize) -> &'a [u8] {
         let (taken, rest) = self.0.split_at(len.min(self.0.len()));

@@ -3,7 +3,7 @@
 //!
 //! Input: commands with their arguments.
 
-use std::collections::VecDeque;
+use std::sync::{Arc, LazyLock};
 
 use eventwire::proto::{CloseCode, CloseFrame, Limits, Message, OpCode, Role, State};
 
@@ -12,8 +12,9 @@ use super::peer::{Peer, Seen};
 
 pub(crate) fn run(data: &[u8]) {
     let mut input = Input::new(data);
-    let limits = Limits::default().control_rate(1_000_000, 1_000_000);
-    let mut ends = [Role::Client, Role::Server].map(|role| End::new(role, &limits));
+    static LIMITS: LazyLock<Arc<Limits>> =
+        LazyLock::new(|| Arc::new(Limits::default().control_rate(1_000_000, 1_000_000)));
+    let mut ends = [Role::Client, Role::Server].map(|role| End::new(role, &LIMITS));
     while !input.is_empty() {
         let command = input.byte();
         let from = usize::from(command & 1);
@@ -24,7 +25,7 @@ pub(crate) fn run(data: &[u8]) {
             2 => end.deliver(peer, input.number().into()),
             3 => end.send(Message::Binary(input.chunk())),
             4 => end.send(Message::Text(&String::from_utf8_lossy(input.chunk()))),
-            5 => end.send(Message::Binary(&vec![command; input.number().into()])),
+            5 => end.send(Message::Binary(&vec![command; input.length()])),
             6 => end.ping(input.chunk()),
             _ => end.close(CloseCode::new(3000 + u16::from(input.byte()))),
         }
@@ -42,10 +43,8 @@ pub(crate) fn run(data: &[u8]) {
 
 struct End {
     peer: Peer,
-    /// How much of what the peer wrote is in `pipe`.
-    written: usize,
-    /// Bytes on the way to the other end.
-    pipe: VecDeque<u8>,
+    /// How much of what the peer wrote the other end has.
+    delivered: usize,
     /// What the application sent: messages and pings.
     sent: Vec<(OpCode, Vec<u8>)>,
     /// The code of the close frame, if the application was the first to close at this end.
@@ -53,17 +52,17 @@ struct End {
 }
 
 impl End {
-    fn new(role: Role, limits: &Limits) -> Self {
+    fn new(role: Role, limits: &Arc<Limits>) -> Self {
         let peer = Peer::new(role, limits);
-        Self { peer, written: 0, pipe: VecDeque::new(), sent: Vec::new(), closed_with: None }
+        Self { peer, delivered: 0, sent: Vec::new(), closed_with: None }
     }
 
     /// Delivers up to `count` bytes to the other end.
     fn deliver(&mut self, other: &mut Self, count: usize) {
-        self.pipe.extend(&self.peer.out[self.written..]);
-        self.written = self.peer.out.len();
-        let bytes: Vec<u8> = self.pipe.drain(..count.min(self.pipe.len())).collect();
-        other.peer.receive_direct(&bytes);
+        let rest = &self.peer.out[self.delivered..];
+        let bytes = &rest[..count.min(rest.len())];
+        self.delivered += bytes.len();
+        other.peer.receive_direct(bytes);
     }
 
     fn send(&mut self, message: Message<'_>) {

@@ -1,4 +1,5 @@
-use std::sync::Arc;
+use std::mem;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use eventwire::proto::handshake::{
@@ -36,9 +37,13 @@ pub(crate) struct Peer {
     pub(crate) seen: Vec<Seen>,
     /// Where in `out` the frames begin, once the head is written.
     pub(crate) head: Option<usize>,
-    limits: Limits,
+    /// How long `out` was before the present call.
+    written: usize,
+    limits: Arc<Limits>,
     keys: MaskKeys,
     pool: BufferPool,
+    /// The copy of what arrives, for it is unmasked in place.
+    input: Vec<u8>,
 }
 
 /// What the owner sees of a connection, all of which is the same however the input was split.
@@ -52,27 +57,39 @@ pub(crate) struct Observed {
 
 /// The request of every client here.
 pub(crate) fn asked() -> ClientRequest {
-    let url = WsUrl::parse("ws://example.com/chat").expect("a URL");
-    let offer = |asked: ClientRequest, name| asked.subprotocol(name).expect("a token");
-    offer(offer(ClientRequest::new(url), "chat"), "superchat")
+    static ASKED: LazyLock<ClientRequest> = LazyLock::new(|| {
+        let url = WsUrl::parse("ws://example.com/chat").expect("a URL");
+        let offer = |asked: ClientRequest, name| asked.subprotocol(name).expect("a token");
+        offer(offer(ClientRequest::new(url), "chat"), "superchat")
+    });
+    ASKED.clone()
 }
 
 /// The key of every client here: the one of RFC 6455 §1.3.
 pub(crate) fn key() -> Key {
-    Key::from_nonce(*b"the sample nonce")
+    static KEY: LazyLock<Key> = LazyLock::new(|| Key::from_nonce(*b"the sample nonce"));
+    *KEY
+}
+
+/// Mask keys that are the same in every run: only that they differ is of interest here.
+fn mask_keys() -> MaskKeys {
+    static BYTES: [u8; 1024] = {
+        let (mut bytes, mut count) = ([0_u8; 1024], 0);
+        while count < bytes.len() {
+            bytes[count] = (count as u8).wrapping_mul(5).wrapping_add((count >> 8) as u8);
+            count += 1;
+        }
+        bytes
+    };
+    MaskKeys::new(|bytes| {
+        bytes.chunks_mut(BYTES.len()).for_each(|chunk| chunk.copy_from_slice(&BYTES[..chunk.len()]))
+    })
 }
 
 impl Peer {
-    pub(crate) fn new(role: Role, limits: &Limits) -> Self {
+    pub(crate) fn new(role: Role, limits: &Arc<Limits>) -> Self {
         let (mut out, mut pool, now) = (Vec::new(), BufferPool::default(), Instant::now());
-        let mut count = 0_u8;
-        let mut keys = MaskKeys::new(move |bytes| {
-            for byte in bytes {
-                count = count.wrapping_mul(5).wrapping_add(1);
-                *byte = count;
-            }
-        });
-        let shared = Arc::new(limits.clone());
+        let (mut keys, shared) = (mask_keys(), Arc::clone(limits));
         let connection = match role {
             Role::Server => Connection::server(shared, now),
             Role::Client => {
@@ -82,16 +99,26 @@ impl Peer {
             }
         };
         let head = (role == Role::Client).then_some(out.len());
-        let (seen, limits) = (Vec::new(), limits.clone());
-        Self { connection, out, now, seen, head, limits, keys, pool }
+        let limits = Arc::clone(limits);
+        let (seen, input) = (Vec::new(), Vec::new());
+        Self { connection, out, now, seen, head, written: 0, limits, keys, pool, input }
     }
 
     /// A connection whose opening handshake is done.
-    pub(crate) fn open(role: Role, limits: &Limits) -> Self {
-        let mut peer = Self::new(role, &limits.clone().head(HeadLimits::default()));
-        peer.receive(&opening_head(role));
-        assert!(peer.connection.is_open());
-        peer
+    pub(crate) fn open(role: Role, limits: &Arc<Limits>) -> Self {
+        let now = Instant::now();
+        Self {
+            connection: Connection::opened(role, Arc::clone(limits), now),
+            out: Vec::new(),
+            now,
+            seen: Vec::new(),
+            head: Some(0),
+            written: 0,
+            limits: Arc::clone(limits),
+            keys: mask_keys(),
+            pool: BufferPool::default(),
+            input: Vec::new(),
+        }
     }
 
     pub(crate) fn with<T>(
@@ -109,25 +136,32 @@ impl Peer {
 
     /// Receives `bytes`, and answers a request as a server does.
     pub(crate) fn receive(&mut self, bytes: &[u8]) {
-        let mut input = bytes.to_vec();
-        let (mut at, end) = (0, input.len());
-        while at < end {
+        let mut input = mem::take(&mut self.input);
+        input.clear();
+        input.extend_from_slice(bytes);
+        self.receive_in_place(&mut input);
+        self.input = input;
+    }
+
+    fn receive_in_place(&mut self, mut input: &mut [u8]) {
+        while !input.is_empty() {
             let state = self.connection.state();
+            self.written = self.out.len();
             let mut workspace = Workspace {
                 out: &mut self.out,
                 keys: &mut self.keys,
                 pool: &mut self.pool,
                 now: self.now,
             };
-            match self.connection.receive(&mut input[at..], &mut workspace) {
+            match self.connection.receive(input, &mut workspace) {
                 Ok((used, None)) => {
-                    assert_eq!(at + used, end, "bytes are left, and nothing came of it");
+                    assert_eq!(used, input.len(), "bytes are left, and nothing came of it");
                     return;
                 }
                 Ok((used, Some(event))) => {
-                    at += used;
                     let seen = note(event, &mut self.pool);
                     self.see(seen, state);
+                    input = &mut input[used..];
                 }
                 Err(error) => {
                     self.see(Seen::Failed(error), state);
@@ -141,6 +175,7 @@ impl Peer {
     pub(crate) fn receive_direct(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let state = self.connection.state();
+            self.written = self.out.len();
             let Some(spare) = self.connection.spare(&mut self.pool) else {
                 let (piece, rest) = bytes.split_at(bytes.len().min(512));
                 self.receive(piece);
@@ -178,7 +213,10 @@ impl Peer {
             }
             Seen::Ping(payload) => {
                 assert_eq!((before, after), (State::Open, State::Open));
-                assert_eq!(self.frames().pop().map(|frame| frame.payload).as_ref(), Some(payload));
+                let written = &self.out[self.written..];
+                let (pong, end) = frame_in(written, other(self.connection.role()));
+                assert_eq!((pong.opcode, &pong.payload), (OpCode::Pong, payload));
+                assert_eq!(end, written.len(), "more than the pong");
             }
             Seen::Pong(_) => assert_eq!((before, after), (State::Open, State::Open)),
             Seen::Close(_) => {
@@ -214,25 +252,10 @@ impl Peer {
         self.with(Connection::handle_timeout)
     }
 
-    /// All frames that were written, each whole and valid, and a close frame only as the last.
+    /// All frames that were written.
     pub(crate) fn frames(&self) -> Vec<Frame> {
-        let mut rest = self.head.map_or(&[][..], |head| &self.out[head..]);
-        let mut frames = Vec::new();
-        while !rest.is_empty() {
-            let receiver = other(self.connection.role());
-            let header = FrameHeader::parse(rest, receiver).expect("a valid header");
-            let (header, len) = header.expect("a whole header");
-            let end = len + usize::try_from(header.len).expect("a length that was written");
-            let mut payload = rest[len..end].to_vec();
-            if let Some(key) = header.mask {
-                apply_mask(&mut payload, key, 0);
-            }
-            assert!(header.fin && header.opcode != OpCode::Continuation, "a fragment");
-            assert!(header.opcode != OpCode::Close || end == rest.len(), "more after a close");
-            frames.push(Frame { opcode: header.opcode, payload });
-            rest = &rest[end..];
-        }
-        frames
+        let head = self.head.unwrap_or(self.out.len());
+        frames_in(&self.out[head..], other(self.connection.role()))
     }
 
     pub(crate) fn observed(self) -> Observed {
@@ -243,6 +266,31 @@ impl Peer {
     }
 }
 
+/// All frames in `bytes`, each whole and valid, and a close frame only as the last.
+pub(crate) fn frames_in(mut bytes: &[u8], receiver: Role) -> Vec<Frame> {
+    let mut frames = Vec::new();
+    while !bytes.is_empty() {
+        let (frame, end) = frame_in(bytes, receiver);
+        bytes = &bytes[end..];
+        assert!(frame.opcode != OpCode::Close || bytes.is_empty(), "more after a close");
+        frames.push(frame);
+    }
+    frames
+}
+
+/// The frame at the front of `bytes`, and where it ends.
+fn frame_in(bytes: &[u8], receiver: Role) -> (Frame, usize) {
+    let header = FrameHeader::parse(bytes, receiver);
+    let (header, len) = header.expect("a valid header").expect("a whole header");
+    let end = len + usize::try_from(header.len).expect("a length that was written");
+    let mut payload = bytes[len..end].to_vec();
+    if let Some(key) = header.mask {
+        apply_mask(&mut payload, key, 0);
+    }
+    assert!(header.fin && header.opcode != OpCode::Continuation, "a fragment");
+    (Frame { opcode: header.opcode, payload }, end)
+}
+
 pub(crate) fn other(role: Role) -> Role {
     match role {
         Role::Server => Role::Client,
@@ -251,26 +299,34 @@ pub(crate) fn other(role: Role) -> Role {
 }
 
 /// The head that opens a connection in `role`.
-pub(crate) fn opening_head(role: Role) -> Vec<u8> {
-    let mut head = Vec::new();
+pub(crate) fn opening_head(role: Role) -> &'static [u8] {
+    static HEADS: LazyLock<[Vec<u8>; 2]> = LazyLock::new(|| {
+        let mut heads = [Vec::new(), Vec::new()];
+        asked().write(&key(), &mut heads[0]);
+        Acceptance::new().write(&key(), &mut heads[1]);
+        heads
+    });
     match role {
-        Role::Server => asked().write(&key(), &mut head),
-        Role::Client => Acceptance::new().write(&key(), &mut head),
+        Role::Server => &HEADS[0],
+        Role::Client => &HEADS[1],
     }
-    head
 }
 
 /// Limits of which some are reached soon.
-pub(crate) fn limits(choice: u8) -> Limits {
-    let roomy = Limits::default();
-    match choice % 6 {
-        0 => roomy,
-        1 => roomy.max_message(100).max_frame(60).max_fragments(4).control_rate(10, 5),
-        2 => roomy.max_message(40_000).max_frame(20_000),
-        3 => roomy.max_message(usize::MAX).max_fragments(usize::MAX).control_rate(1, 1_000),
-        4 => roomy.max_message(0).max_fragments(0).ping_interval(None),
-        _ => roomy.head(HeadLimits { bytes: 400, line: 80, headers: 8 }),
-    }
+pub(crate) fn limits(choice: u8) -> &'static Arc<Limits> {
+    static LIMITS: LazyLock<[Arc<Limits>; 6]> = LazyLock::new(|| {
+        let roomy = Limits::default;
+        [
+            roomy(),
+            roomy().max_message(100).max_frame(60).max_fragments(4).control_rate(10, 5),
+            roomy().max_message(40_000).max_frame(20_000),
+            roomy().max_message(usize::MAX).max_fragments(usize::MAX).control_rate(1, 1_000),
+            roomy().max_message(0).max_fragments(0).ping_interval(None),
+            roomy().head(HeadLimits { bytes: 400, line: 80, headers: 8 }),
+        ]
+        .map(Arc::new)
+    });
+    &LIMITS[usize::from(choice) % LIMITS.len()]
 }
 
 fn note(event: Event<'_>, pool: &mut BufferPool) -> Seen {
