@@ -3,6 +3,7 @@
 //! A deadline that moves later costs nothing: the owner writes it down and the entry stays where
 //! it is. When the entry comes up, the owner says how long it really has, and the entry goes there.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::slots::Key;
@@ -33,6 +34,9 @@ pub(crate) struct DeadlineWheel {
     /// from here on.
     cursor: u64,
     slots: Vec<Vec<Key>>,
+    /// Entries that were left behind when the clock jumped by more than the span, the earliest
+    /// first: the ticks since then do not have to be gone through one by one.
+    overdue: VecDeque<(Key, Tick)>,
     /// No entry waits in a tick before this one: saves the search for the next in most turns.
     earliest: u64,
     len: usize,
@@ -40,7 +44,8 @@ pub(crate) struct DeadlineWheel {
 
 impl DeadlineWheel {
     pub(crate) fn new(now: Instant) -> Self {
-        Self { epoch: now, cursor: 0, slots: vec![Vec::new(); SPAN as usize], earliest: 0, len: 0 }
+        let (slots, overdue) = (vec![Vec::new(); SPAN as usize], VecDeque::new());
+        Self { epoch: now, cursor: 0, slots, overdue, earliest: 0, len: 0 }
     }
 
     /// Puts `key` where its `deadline` is due; the owner keeps the tick.
@@ -62,6 +67,12 @@ impl DeadlineWheel {
     /// not its newest entry, and otherwise acts and arms it again.
     pub(crate) fn expire(&mut self, now: Instant) -> Option<(Key, Tick)> {
         let present = self.ticks_until(now);
+        if self.len > 0 && present.saturating_sub(self.cursor) >= SPAN {
+            self.fall_behind(present);
+        }
+        if let Some(entry) = self.overdue.pop_front() {
+            return Some(entry);
+        }
         while self.len > 0 && self.cursor <= present {
             if let Some(key) = self.slots[(self.cursor % SPAN) as usize].pop() {
                 self.len -= 1;
@@ -82,6 +93,9 @@ impl DeadlineWheel {
 
     /// When the next entry comes up.
     pub(crate) fn next(&mut self) -> Option<Instant> {
+        if !self.overdue.is_empty() {
+            return Some(self.epoch);
+        }
         if self.len == 0 {
             return None;
         }
@@ -91,6 +105,17 @@ impl DeadlineWheel {
         self.earliest = tick;
         let millis = tick.saturating_mul(TICK.as_millis() as u64);
         self.epoch.checked_add(Duration::from_millis(millis))
+    }
+
+    /// The clock jumped by more than the span: all entries are due, and what is armed from here on
+    /// is armed from the present.
+    fn fall_behind(&mut self, present: u64) {
+        for tick in self.cursor..self.cursor + SPAN {
+            let keys = self.slots[(tick % SPAN) as usize].drain(..);
+            self.overdue.extend(keys.map(|key| (key, Tick(tick))));
+        }
+        self.cursor = present;
+        self.len = 0;
     }
 
     /// The first tick that begins at `deadline` or later, within the wheel's span.
@@ -181,9 +206,34 @@ mod tests {
         }
         let far = start + 30 * 24 * 3600 * SECOND;
         assert_eq!(due(&mut wheel, far).len(), 100);
+        assert_eq!(wheel.next(), None);
         let key = slots.insert(());
         wheel.arm(key, far + SECOND, Tick::NEVER);
         assert_eq!(due(&mut wheel, far), []);
         assert_eq!(due(&mut wheel, far + 2 * SECOND), [key]);
+    }
+
+    #[test]
+    fn what_is_armed_after_a_jump_of_the_clock_waits_from_then_on() {
+        let start = Instant::now();
+        let mut wheel = DeadlineWheel::new(start);
+        let mut slots = Slots::with_capacity(3);
+        let mut armed: Vec<_> = (1..=3)
+            .map(|n| {
+                let key = slots.insert(());
+                (key, wheel.arm(key, start + n * SECOND, Tick::NEVER))
+            })
+            .collect();
+        let far = start + 24 * 3600 * SECOND;
+        let mut asked = 0;
+        while wheel.next().is_some_and(|next| next <= far) {
+            let (key, tick) = wheel.expire(far).unwrap();
+            let entry = armed.iter_mut().find(|entry| **entry == (key, tick)).unwrap();
+            entry.1 = wheel.arm(key, far + 5 * SECOND, Tick::NEVER);
+            asked += 1;
+        }
+        assert_eq!(asked, 3);
+        assert_eq!(due(&mut wheel, far + 4 * SECOND), []);
+        assert_eq!(due(&mut wheel, far + 5 * SECOND + TICK).len(), 3);
     }
 }
