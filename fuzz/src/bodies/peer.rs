@@ -82,7 +82,9 @@ fn mask_keys() -> MaskKeys {
         bytes
     };
     MaskKeys::new(|bytes| {
-        bytes.chunks_mut(BYTES.len()).for_each(|chunk| chunk.copy_from_slice(&BYTES[..chunk.len()]))
+        bytes
+            .chunks_mut(BYTES.len())
+            .for_each(|chunk| chunk.copy_from_slice(&BYTES[..chunk.len()]));
     })
 }
 
