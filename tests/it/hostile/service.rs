@@ -4,6 +4,7 @@ use std::io::Read;
 use std::net::SocketAddr;
 use std::{env, io, thread};
 
+use eventwire::proto::Limits;
 use eventwire::{
     Config, ConnectionId, Context, EventLoop, LoopHandle, Message, OnPanic, SendStatus,
     ServerConfig, TopicId, WebSocketHandler,
@@ -126,10 +127,12 @@ fn serve(profile: Profile) {
         cx.send(conn, message);
     };
     let control = Control { feed: topic, handle: handle.clone() };
+    // Whoever asks is not asked.
+    let quiet = ServerConfig::default().limits(Limits::default().ping_interval(None));
     let listeners = [
         event_loop.listen("127.0.0.1:0", profile.server.clone(), echo),
         event_loop.listen("127.0.0.1:0", profile.server, Feed(topic)),
-        event_loop.listen("127.0.0.1:0", ServerConfig::default(), control),
+        event_loop.listen("127.0.0.1:0", quiet, control),
     ];
     for listener in listeners {
         let address = event_loop.local_addr(listener.expect("listen")).expect("an address");
