@@ -21,10 +21,12 @@ macro_rules! targets {
 targets! {
     connection: bodies::connection::run,
     differential: differential::run,
+    event_loop: bodies::event_loop::run,
     frame_client: bodies::frames::client,
     frame_server: bodies::frames::server,
     handshake_request: bodies::handshake::request,
     handshake_response: bodies::handshake::response,
     pair: bodies::pair::run,
+    queues: bodies::queues::run,
     url: bodies::url::run,
 }

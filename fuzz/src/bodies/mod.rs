@@ -1,9 +1,11 @@
 //! What the fuzz targets do: each body takes any input and panics when a promise is broken.
 
 pub(crate) mod connection;
+pub(crate) mod event_loop;
 pub(crate) mod frames;
 pub(crate) mod handshake;
 pub(crate) mod input;
 pub(crate) mod pair;
 pub(crate) mod peer;
+pub(crate) mod queues;
 pub(crate) mod url;

@@ -199,6 +199,11 @@ impl Peer {
         }
     }
 
+    /// Whether a long payload is under way.
+    pub(crate) fn awaits_payload(&mut self) -> bool {
+        self.connection.spare(&mut self.pool).is_some()
+    }
+
     /// Notes what came when the connection was in `before`, and checks that it may come there.
     fn see(&mut self, seen: Seen, before: State) {
         let after = self.connection.state();

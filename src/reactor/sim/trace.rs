@@ -18,6 +18,10 @@ impl Trace {
 
     /// Appends what happened at `elapsed`.
     pub(super) fn record(&mut self, elapsed: Duration, what: fmt::Arguments<'_>) {
+        // A fuzzer compares no histories, and a quarter of its time would go into them.
+        if cfg!(fuzzing) && self.lines.is_none() {
+            return;
+        }
         let nanos = elapsed.as_nanos();
         // The hash takes any text: writing to it cannot fail.
         let _ = writeln!(self.hash, "{nanos} {what}");

@@ -1,0 +1,117 @@
+//! One connection as both of its ends have to see it.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use eventwire::{ConnectionId, Gap};
+
+/// How many topics there are.
+pub(super) const TOPICS: usize = 2;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    Absent,
+    Connecting,
+    Open,
+    Closed,
+}
+
+/// A message to the far end, in the order of the calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Down {
+    Sent { count: u32 },
+    Broadcast { count: u32, topic: usize, number: u64 },
+}
+
+#[derive(Debug)]
+pub(super) struct Link {
+    /// The server's end.
+    pub(super) conn: Option<ConnectionId>,
+    pub(super) server: Phase,
+    /// The client's end, if it is in the loop too.
+    pub(super) client: Option<(ConnectionId, Phase)>,
+    /// The far end sent bytes that are no messages of ours: anything may come of them.
+    pub(super) rude: bool,
+    /// The far end has said all that it will ever say.
+    pub(super) ended: bool,
+    /// Messages that the far end sent, and how many of them arrived.
+    pub(super) sent: u16,
+    pub(super) received: u16,
+    pub(super) paused: bool,
+    pub(super) subscribed: [bool; TOPICS],
+    /// What has still to arrive at the far end.
+    pub(super) down: VecDeque<Down>,
+    /// Broadcasts that did not arrive, and those that were told to be missing, by topic.
+    missed: [BTreeSet<u64>; TOPICS],
+    told: [BTreeSet<u64>; TOPICS],
+}
+
+impl Link {
+    pub(super) fn new(client: Option<ConnectionId>) -> Self {
+        Self {
+            conn: None,
+            server: Phase::Absent,
+            client: client.map(|conn| (conn, Phase::Connecting)),
+            rude: false,
+            ended: false,
+            sent: 0,
+            received: 0,
+            paused: false,
+            subscribed: [false; TOPICS],
+            down: VecDeque::new(),
+            missed: Default::default(),
+            told: Default::default(),
+        }
+    }
+
+    /// The next message of the far end's: what it asks for, a parameter, and its number.
+    pub(super) fn next_message(&mut self, asks: u8, with: u8) -> [u8; 4] {
+        let [high, low] = self.sent.to_be_bytes();
+        self.sent += 1;
+        [asks, with, high, low]
+    }
+
+    /// Something arrived at the far end: it is next in order, but for broadcasts left out.
+    pub(super) fn arrived(&mut self, payload: &[u8]) {
+        let (head, _) = payload.split_first_chunk::<6>().expect("one of our messages");
+        let count = u32::from_be_bytes([head[2], head[3], head[4], head[5]]);
+        loop {
+            match self.down.pop_front() {
+                Some(Down::Sent { count: next }) => {
+                    assert_eq!((head[0], count), (0, next), "a message is missing or too early");
+                    return;
+                }
+                Some(Down::Broadcast { count: next, .. }) if next == count => {
+                    assert_eq!(head[0], 1);
+                    return;
+                }
+                Some(Down::Broadcast { topic, number, .. }) => {
+                    self.missed[topic].insert(number);
+                }
+                None => panic!("message {count} was never sent, or comes twice"),
+            }
+        }
+    }
+
+    pub(super) fn told(&mut self, topic: usize, gap: &Gap) {
+        for number in gap.first..=gap.last {
+            assert!(self.told[topic].insert(number), "{number} is told to be missing twice");
+            assert!(self.told[topic].last() == Some(&number), "gaps are out of order");
+        }
+    }
+
+    /// Nothing is under way any more.
+    pub(super) fn check_complete(&mut self) {
+        assert_eq!(self.received, self.sent, "messages are missing");
+        for left in std::mem::take(&mut self.down) {
+            match left {
+                Down::Sent { count } => panic!("message {count} did not arrive"),
+                Down::Broadcast { topic, number, .. } => {
+                    self.missed[topic].insert(number);
+                }
+            }
+        }
+        for (missed, told) in self.missed.iter().zip(&self.told) {
+            assert!(missed.is_subset(told), "{missed:?} are missing, and {told:?} were told");
+        }
+    }
+}
