@@ -28,5 +28,6 @@ targets! {
     handshake_response: bodies::handshake::response,
     pair: bodies::pair::run,
     queues: bodies::queues::run,
+    topics: bodies::topics::run,
     url: bodies::url::run,
 }

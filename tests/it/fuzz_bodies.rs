@@ -10,13 +10,16 @@ mod bodies;
 type Body = fn(&[u8]);
 
 /// The targets that need nothing but the library, by name.
-const TARGETS: [(&str, Body); 7] = [
+const TARGETS: [(&str, Body); 10] = [
     ("connection", bodies::connection::run),
+    ("event_loop", bodies::event_loop::run),
     ("frame_client", bodies::frames::client),
     ("frame_server", bodies::frames::server),
     ("handshake_request", bodies::handshake::request),
     ("handshake_response", bodies::handshake::response),
     ("pair", bodies::pair::run),
+    ("queues", bodies::queues::run),
+    ("topics", bodies::topics::run),
     ("url", bodies::url::run),
 ];
 
@@ -118,6 +121,11 @@ fn connection() {
 }
 
 #[test]
+fn event_loop() {
+    check("event_loop");
+}
+
+#[test]
 fn frame_client() {
     check("frame_client");
 }
@@ -140,6 +148,16 @@ fn handshake_response() {
 #[test]
 fn pair() {
     check("pair");
+}
+
+#[test]
+fn queues() {
+    check("queues");
+}
+
+#[test]
+fn topics() {
+    check("topics");
 }
 
 #[test]

@@ -4,9 +4,9 @@
 //! Input: a choice of configuration, the length of the script and the script, then the decisions
 //! of the kernel. The script is commands with their arguments; each is followed by a turn.
 
-mod app;
-mod link;
-mod peer;
+pub(super) mod app;
+pub(super) mod link;
+pub(super) mod peer;
 
 use std::net::SocketAddr;
 use std::time::Duration;

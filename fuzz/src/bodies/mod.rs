@@ -8,4 +8,5 @@ pub(crate) mod input;
 pub(crate) mod pair;
 pub(crate) mod peer;
 pub(crate) mod queues;
+pub(crate) mod topics;
 pub(crate) mod url;

@@ -10,6 +10,9 @@ use eventwire::{
 
 use super::link::{Down, Link, Phase, TOPICS};
 
+/// How many topics the application has.
+const USED: usize = 2;
+
 /// Events of every kind of publisher.
 pub(super) struct FromThread(pub(super) u32);
 pub(super) struct FromHandler(pub(super) u32);
@@ -24,7 +27,7 @@ pub(super) struct Check;
 
 pub(super) struct App {
     pub(super) links: Vec<Link>,
-    pub(super) topics: [TopicId; TOPICS],
+    pub(super) topics: [TopicId; USED],
     pub(super) calls: u64,
     pub(super) handled: u32,
     pub(super) published: u32,
@@ -40,7 +43,7 @@ pub(super) struct App {
 }
 
 impl App {
-    pub(super) fn new(topics: [TopicId; TOPICS]) -> Self {
+    pub(super) fn new(topics: [TopicId; USED]) -> Self {
         Self {
             links: Vec::new(),
             topics,
@@ -70,7 +73,7 @@ impl App {
     fn obey(&mut self, conn: ConnectionId, asks: u8, with: u8, cx: &mut Context<'_>) {
         let link = *self.conns.get(conn).expect("a connection that was told of");
         let millis = Duration::from_millis(with.into());
-        let topic = usize::from(with) % TOPICS;
+        let topic = usize::from(with) % USED;
         match asks % 12 {
             0 => self.send(link, with.into(), cx),
             1 => self.send(link, usize::from(with) * 32, cx),
@@ -136,7 +139,7 @@ impl App {
         assert_eq!(cx.topic_sequence(id), Some(number));
         // One whose end was not told yet is subscribed; it may get the broadcast or not.
         for link in self.links.iter_mut().filter(|link| link.subscribed[topic]) {
-            link.down.push_back(Down::Broadcast { count: self.count, topic, number });
+            link.broadcast(self.count, topic, number);
         }
     }
 
@@ -200,7 +203,7 @@ impl App {
     }
 }
 
-fn payload(kind: u8, topic: u8, count: u32, len: usize) -> Vec<u8> {
+pub(in super::super) fn payload(kind: u8, topic: u8, count: u32, len: usize) -> Vec<u8> {
     let mut payload = vec![0; 6 + len];
     payload[0] = kind;
     payload[1] = topic;

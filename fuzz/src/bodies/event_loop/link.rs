@@ -5,10 +5,10 @@ use std::collections::{BTreeSet, VecDeque};
 use eventwire::{ConnectionId, Gap};
 
 /// How many topics there are.
-pub(super) const TOPICS: usize = 2;
+pub(in super::super) const TOPICS: usize = 4;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Phase {
+pub(in super::super) enum Phase {
     Absent,
     Connecting,
     Open,
@@ -17,36 +17,38 @@ pub(super) enum Phase {
 
 /// A message to the far end, in the order of the calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Down {
+pub(in super::super) enum Down {
     Sent { count: u32 },
     Broadcast { count: u32, topic: usize, number: u64 },
 }
 
 #[derive(Debug)]
-pub(super) struct Link {
+pub(in super::super) struct Link {
     /// The server's end.
-    pub(super) conn: Option<ConnectionId>,
-    pub(super) server: Phase,
+    pub(in super::super) conn: Option<ConnectionId>,
+    pub(in super::super) server: Phase,
     /// The client's end, if it is in the loop too.
-    pub(super) client: Option<(ConnectionId, Phase)>,
+    pub(in super::super) client: Option<(ConnectionId, Phase)>,
     /// The far end sent bytes that are no messages of ours: anything may come of them.
-    pub(super) rude: bool,
+    pub(in super::super) rude: bool,
     /// The far end has said all that it will ever say.
-    pub(super) ended: bool,
+    pub(in super::super) ended: bool,
     /// Messages that the far end sent, and how many of them arrived.
-    pub(super) sent: u16,
-    pub(super) received: u16,
-    pub(super) paused: bool,
-    pub(super) subscribed: [bool; TOPICS],
+    pub(in super::super) sent: u16,
+    pub(in super::super) received: u16,
+    pub(in super::super) paused: bool,
+    pub(in super::super) subscribed: [bool; TOPICS],
     /// What has still to arrive at the far end.
-    pub(super) down: VecDeque<Down>,
+    pub(in super::super) down: VecDeque<Down>,
     /// Broadcasts that did not arrive, and those that were told to be missing, by topic.
     missed: [BTreeSet<u64>; TOPICS],
     told: [BTreeSet<u64>; TOPICS],
+    /// Broadcasts that were for this connection.
+    meant: [BTreeSet<u64>; TOPICS],
 }
 
 impl Link {
-    pub(super) fn new(client: Option<ConnectionId>) -> Self {
+    pub(in super::super) fn new(client: Option<ConnectionId>) -> Self {
         Self {
             conn: None,
             server: Phase::Absent,
@@ -60,18 +62,25 @@ impl Link {
             down: VecDeque::new(),
             missed: Default::default(),
             told: Default::default(),
+            meant: Default::default(),
         }
     }
 
     /// The next message of the far end's: what it asks for, a parameter, and its number.
-    pub(super) fn next_message(&mut self, asks: u8, with: u8) -> [u8; 4] {
+    pub(in super::super) fn next_message(&mut self, asks: u8, with: u8) -> [u8; 4] {
         let [high, low] = self.sent.to_be_bytes();
         self.sent += 1;
         [asks, with, high, low]
     }
 
+    /// A broadcast is made to a topic that the connection is subscribed to.
+    pub(in super::super) fn broadcast(&mut self, count: u32, topic: usize, number: u64) {
+        self.down.push_back(Down::Broadcast { count, topic, number });
+        self.meant[topic].insert(number);
+    }
+
     /// Something arrived at the far end: it is next in order, but for broadcasts left out.
-    pub(super) fn arrived(&mut self, payload: &[u8]) {
+    pub(in super::super) fn arrived(&mut self, payload: &[u8]) {
         let (head, _) = payload.split_first_chunk::<6>().expect("one of our messages");
         let count = u32::from_be_bytes([head[2], head[3], head[4], head[5]]);
         loop {
@@ -80,8 +89,9 @@ impl Link {
                     assert_eq!((head[0], count), (0, next), "a message is missing or too early");
                     return;
                 }
-                Some(Down::Broadcast { count: next, .. }) if next == count => {
+                Some(Down::Broadcast { count: next, topic, number }) if next == count => {
                     assert_eq!(head[0], 1);
+                    assert!(!self.told[topic].contains(&number), "what was missed arrives");
                     return;
                 }
                 Some(Down::Broadcast { topic, number, .. }) => {
@@ -92,7 +102,12 @@ impl Link {
         }
     }
 
-    pub(super) fn told(&mut self, topic: usize, gap: &Gap) {
+    /// Whether as many of the broadcasts in a gap were for this connection as it says.
+    pub(in super::super) fn is_count_right(&self, topic: usize, gap: &Gap) -> bool {
+        self.meant[topic].range(gap.first..=gap.last).count() as u64 == gap.missed()
+    }
+
+    pub(in super::super) fn told(&mut self, topic: usize, gap: &Gap) {
         for number in gap.first..=gap.last {
             assert!(self.told[topic].insert(number), "{number} is told to be missing twice");
             assert!(self.told[topic].last() == Some(&number), "gaps are out of order");
@@ -100,7 +115,7 @@ impl Link {
     }
 
     /// Nothing is under way any more.
-    pub(super) fn check_complete(&mut self) {
+    pub(in super::super) fn check_complete(&mut self) {
         assert_eq!(self.received, self.sent, "messages are missing");
         for left in std::mem::take(&mut self.down) {
             match left {

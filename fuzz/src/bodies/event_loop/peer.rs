@@ -9,9 +9,9 @@ use eventwire::reactor::sim::PeerId;
 use super::super::input::Input;
 use super::link::Link;
 
-pub(super) struct Peer {
-    pub(super) id: PeerId,
-    pub(super) link: usize,
+pub(in super::super) struct Peer {
+    pub(in super::super) id: PeerId,
+    pub(in super::super) link: usize,
     /// Received and not yet understood.
     rest: Vec<u8>,
     opened: bool,
@@ -20,7 +20,11 @@ pub(super) struct Peer {
 }
 
 impl Peer {
-    pub(super) fn connect(reactor: &mut SimReactor, address: SocketAddr, link: usize) -> Self {
+    pub(in super::super) fn connect(
+        reactor: &mut SimReactor,
+        address: SocketAddr,
+        link: usize,
+    ) -> Self {
         let id = reactor.peer_connect(address);
         let head = format!(
             "GET /{link} HTTP/1.1\r\nHost: sim\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -31,7 +35,7 @@ impl Peer {
     }
 
     /// Does what the script says.
-    pub(super) fn act(
+    pub(in super::super) fn act(
         &mut self,
         what: u8,
         script: &mut Input<'_>,
@@ -93,7 +97,7 @@ impl Peer {
     }
 
     /// Takes what has arrived; whether anything has.
-    pub(super) fn receive(&mut self, link: &mut Link, reactor: &mut SimReactor) -> bool {
+    pub(in super::super) fn receive(&mut self, link: &mut Link, reactor: &mut SimReactor) -> bool {
         let received = reactor.peer_received(self.id);
         self.rest.extend_from_slice(&received);
         if !self.opened && !self.closed {
