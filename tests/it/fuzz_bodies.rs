@@ -10,21 +10,28 @@ mod bodies;
 type Body = fn(&[u8]);
 
 /// The targets that need nothing but the library, by name.
-const TARGETS: [(&str, Body); 10] = [
+const TARGETS: &[(&str, Body)] = &[
     ("connection", bodies::connection::run),
     ("event_loop", bodies::event_loop::run),
+    #[cfg(feature = "deflate")]
+    ("extensions", bodies::extensions::run),
     ("frame_client", bodies::frames::client),
     ("frame_server", bodies::frames::server),
     ("handshake_request", bodies::handshake::request),
     ("handshake_response", bodies::handshake::response),
+    #[cfg(feature = "deflate")]
+    ("inflate", bodies::inflate::run),
     ("pair", bodies::pair::run),
     ("queues", bodies::queues::run),
     ("topics", bodies::topics::run),
     ("url", bodies::url::run),
 ];
 
-/// Those that need more, and so run in the tests of the fuzz crate.
-const OTHERS: [&str; 1] = ["differential"];
+/// Those that need more, and so run in the tests of the fuzz crate, or with a feature.
+#[cfg(feature = "deflate")]
+const OTHERS: &[&str] = &["differential"];
+#[cfg(not(feature = "deflate"))]
+const OTHERS: &[&str] = &["differential", "extensions", "inflate"];
 
 /// Inputs made for each target.
 const INPUTS: usize = 2_000;
@@ -125,6 +132,12 @@ fn event_loop() {
     check("event_loop");
 }
 
+#[cfg(feature = "deflate")]
+#[test]
+fn extensions() {
+    check("extensions");
+}
+
 #[test]
 fn frame_client() {
     check("frame_client");
@@ -143,6 +156,12 @@ fn handshake_request() {
 #[test]
 fn handshake_response() {
     check("handshake_response");
+}
+
+#[cfg(feature = "deflate")]
+#[test]
+fn inflate() {
+    check("inflate");
 }
 
 #[test]
@@ -167,7 +186,8 @@ fn url() {
 
 #[test]
 fn every_target_has_seeds_and_an_entry_point() {
-    let mut targets: Vec<_> = TARGETS.iter().map(|(name, _)| *name).chain(OTHERS).collect();
+    let mut targets: Vec<_> =
+        TARGETS.iter().map(|(name, _)| *name).chain(OTHERS.iter().copied()).collect();
     targets.sort_unstable();
     for (folder, ending) in [("seeds", ""), ("fuzz_targets", ".rs")] {
         let expected: Vec<_> =

@@ -2,8 +2,12 @@
 
 pub(crate) mod connection;
 pub(crate) mod event_loop;
+#[cfg(feature = "deflate")]
+pub(crate) mod extensions;
 pub(crate) mod frames;
 pub(crate) mod handshake;
+#[cfg(feature = "deflate")]
+pub(crate) mod inflate;
 pub(crate) mod input;
 pub(crate) mod pair;
 pub(crate) mod peer;

@@ -123,6 +123,46 @@ impl Peer {
         }
     }
 
+    /// The same, where both ends have agreed to compression.
+    #[cfg(feature = "deflate")]
+    pub(crate) fn compressed(
+        role: Role,
+        limits: &Arc<Limits>,
+        config: eventwire::proto::DeflateConfig,
+    ) -> Self {
+        let (asked, mut head) = (asked().deflate(config), Vec::new());
+        asked.write(&key(), &mut head);
+        let request = Request::parse(&head, limits.head_limits()).expect("a request");
+        let acceptance = Acceptance::new().deflate(&config, &request);
+        let mut peer = Self::open(role, limits);
+        match role {
+            Role::Server => peer.connection = Connection::server(Arc::clone(limits), peer.now),
+            Role::Client => {
+                let limits = Arc::clone(limits);
+                peer.connection =
+                    peer.with(|_, work| Connection::client(asked, key(), limits, work));
+                head.clear();
+                acceptance.write(&key(), &mut head);
+            }
+        }
+        peer.with(|connection, work| match connection.receive(&mut head, work) {
+            Ok((_, Some(Event::Request(head)))) => {
+                let request = Request::parse(&head, &HeadLimits::default()).expect("a request");
+                connection.accept(&request, &acceptance, work);
+            }
+            Ok((_, Some(Event::Open(_)))) => {}
+            other => panic!("{other:?}"),
+        });
+        assert!(peer.connection.is_compressed());
+        peer.out.clear();
+        peer
+    }
+
+    #[cfg(feature = "deflate")]
+    pub(crate) fn send(&mut self, message: Message<'_>) {
+        assert!(self.with(|connection, work| connection.send(message, work)));
+    }
+
     pub(crate) fn with<T>(
         &mut self,
         call: impl FnOnce(&mut Connection, &mut Workspace<'_>) -> T,

@@ -88,7 +88,13 @@ impl Peer {
 
     fn send(&self, opcode: OpCode, payload: &[u8], reactor: &mut SimReactor) {
         let key = [1, 2, 3, 4];
-        let header = FrameHeader { fin: true, opcode, mask: Some(key), len: payload.len() as u64 };
+        let header = FrameHeader {
+            fin: true,
+            compressed: false,
+            opcode,
+            mask: Some(key),
+            len: payload.len() as u64,
+        };
         let mut bytes = [0; FrameHeader::MAX_LEN];
         let len = header.encode(&mut bytes);
         let mut frame = [&bytes[..len], payload].concat();
