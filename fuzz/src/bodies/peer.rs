@@ -82,9 +82,9 @@ fn mask_keys() -> MaskKeys {
         bytes
     };
     MaskKeys::new(|bytes| {
-        bytes
-            .chunks_mut(BYTES.len())
-            .for_each(|chunk| chunk.copy_from_slice(&BYTES[..chunk.len()]));
+        for chunk in bytes.chunks_mut(BYTES.len()) {
+            chunk.copy_from_slice(&BYTES[..chunk.len()]);
+        }
     })
 }
 
