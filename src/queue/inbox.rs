@@ -215,7 +215,18 @@ impl<E> InboxReceiver<E> {
 
     /// How many events there are to take.
     pub(crate) fn len(&self) -> usize {
-        self.lanes.iter().map(Taken::left).sum::<usize>() + self.left.len()
+        let known = self.lanes.iter().map(Taken::left).sum::<usize>() + self.left.len();
+        if self.inbox.version.load(Ordering::Acquire) == self.version {
+            return known;
+        }
+        // Publishers came whose lanes were not looked at yet.
+        let present = self.inbox.lanes();
+        let new = present.iter().filter(|lane| !self.has_taken_in(lane));
+        known + new.map(|lane| lane.publisher.count.load(Ordering::Acquire)).sum::<usize>()
+    }
+
+    fn has_taken_in(&self, lane: &Arc<Lane<E>>) -> bool {
+        self.lanes.iter().any(|taken| Arc::ptr_eq(lane, &taken.lane))
     }
 
     /// Takes an event, of one lane after the other. Per lane, in the order in which they were put
@@ -254,13 +265,13 @@ impl<E> InboxReceiver<E> {
         self.is_stale = false;
         self.take_in(&present);
         self.lanes.retain(|taken| !taken.is_done());
-        present.retain(|lane| self.lanes.iter().any(|taken| Arc::ptr_eq(lane, &taken.lane)));
+        present.retain(|lane| self.has_taken_in(lane));
     }
 
     /// Takes in the lanes that are new.
     fn take_in(&mut self, present: &[Arc<Lane<E>>]) {
         for lane in present {
-            if !self.lanes.iter().any(|taken| Arc::ptr_eq(lane, &taken.lane)) {
+            if !self.has_taken_in(lane) {
                 self.lanes.push(Taken { lane: Arc::clone(lane), count: 0, announced: 0 });
             }
         }
@@ -332,6 +343,25 @@ mod tests {
         assert!(one.send(5).is_ok());
         assert_eq!(take_all(&mut receiver), [5]);
         assert!(!receiver.has_events());
+    }
+
+    #[test]
+    fn what_a_new_publisher_has_sent_is_counted_before_anything_is_taken() {
+        let mut receiver = Inbox::with_capacity(2);
+        let one = LaneSender::new(receiver.inbox());
+        assert!(one.send(1).is_ok());
+        assert_eq!(receiver.len(), 1);
+        assert_eq!(receiver.take(), Some(1));
+        let other = LaneSender::new(receiver.inbox());
+        assert!(one.send(2).is_ok());
+        assert!(other.send(3).is_ok());
+        assert_eq!(receiver.len(), 2);
+        drop(other);
+        assert_eq!(receiver.len(), 2);
+        receiver.close();
+        assert_eq!(receiver.len(), 2);
+        assert_eq!(take_all(&mut receiver).len(), 2);
+        assert_eq!(receiver.len(), 0);
     }
 
     #[test]

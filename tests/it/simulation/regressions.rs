@@ -296,6 +296,25 @@ fn what_the_connection_at_hand_was_answered_waits_in_all_as_it_waits_for_one() {
 }
 
 #[test]
+fn an_event_of_a_publisher_waits_though_the_loop_has_not_looked_at_it_yet() {
+    struct Hello;
+    let mut rig = Rig::new(SimConfig::calm(), Config::default(), |_, _, _| {});
+    rig.event_loop.on(|_: &Hello, _: &mut Context<'_>, (): &mut ()| {});
+    for _ in 0..2 {
+        let publisher = rig.event_loop.publisher();
+        assert!(publisher.publish(Hello).is_ok());
+        assert_eq!(rig.event_loop.stats().events_waiting, 1);
+        rig.run(1);
+        assert_eq!(rig.event_loop.stats().events_waiting, 0);
+    }
+    let publisher = rig.event_loop.publisher();
+    assert!(publisher.publish(Hello).is_ok());
+    rig.event_loop.handle().stop();
+    assert_eq!(rig.event_loop.stats().events_waiting, 1);
+    assert_eq!(rig.event_loop.run(&mut ()).unwrap().unhandled_events, 1);
+}
+
+#[test]
 fn a_connection_that_has_failed_is_sent_no_broadcast() {
     let statuses = Notes::default();
     let noted = Rc::clone(&statuses);
