@@ -60,6 +60,8 @@ pub(super) struct EventCounts {
     pub(super) waiting: usize,
     /// Publishers got these back because their queues were full.
     pub(super) refused: u64,
+    /// These wait for subscribers.
+    pub(super) handed_on: usize,
     /// Subscribers had no room for these.
     pub(super) missed: u64,
 }
@@ -141,6 +143,7 @@ impl<S: 'static, E: 'static> EventType<S> for Typed<S, E> {
         EventCounts {
             waiting: self.receiver.len(),
             refused: self.receiver.refused(),
+            handed_on: self.subscriptions.waiting(),
             missed: self.subscriptions.missed(),
         }
     }
@@ -176,6 +179,7 @@ impl<S> Events<S> {
             EventCounts {
                 waiting: sum.waiting + counts.waiting,
                 refused: sum.refused + counts.refused,
+                handed_on: sum.handed_on + counts.handed_on,
                 missed: sum.missed + counts.missed,
             }
         })

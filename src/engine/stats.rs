@@ -123,6 +123,9 @@ stats! {
     events,
     /// Events that wait in inboxes now, due timers' included.
     events_waiting,
+    /// Events that wait now for a [`Subscriber`](crate::Subscriber) to take them, once for each
+    /// subscriber.
+    subscribers_waiting,
     /// Events that publishers, handlers and timers got back because a queue was full.
     events_refused,
     /// Events that a [`Subscriber`](crate::Subscriber) had no room for, once for each subscriber.
@@ -300,6 +303,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             outbound_bytes: self.sockets.held(MemoryLimit::Outbound) as u64,
             events: self.events.handled,
             events_waiting: (events.waiting + self.local_events.len()) as u64,
+            subscribers_waiting: events.handed_on as u64,
             events_refused: events.refused + self.local_events.refused(),
             events_missed: events.missed,
             timers: self.local_events.timers_set() as u64,

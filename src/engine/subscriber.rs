@@ -206,6 +206,11 @@ impl<E> Subscriptions<E> {
         self.live.iter().any(|subscription| subscription.feed.has_pending())
     }
 
+    /// How many events wait for subscribers.
+    pub(super) fn waiting(&self) -> usize {
+        self.live.iter().map(|subscription| subscription.feed.len()).sum()
+    }
+
     /// How many events subscribers had no room for.
     pub(super) fn missed(&self) -> u64 {
         self.missed + self.live.iter().map(|subscription| subscription.feed.missed()).sum::<u64>()

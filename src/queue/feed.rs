@@ -115,6 +115,13 @@ impl<E> Feed<E> {
         self.channel.missed.load(Ordering::Relaxed)
     }
 
+    /// How many events wait that the receiver has not taken, as far as the loop knows without
+    /// waiting for it.
+    pub(crate) fn len(&self) -> usize {
+        let is_filled = self.channel.is_filled.load(Ordering::Relaxed);
+        self.pending.len() + if is_filled { self.waiting } else { 0 }
+    }
+
     /// Whether something is left to hand over.
     pub(crate) fn has_pending(&self) -> bool {
         !self.pending.is_empty() || (self.end.is_some() && !self.is_over)
@@ -359,6 +366,22 @@ mod tests {
             assert_eq!(rest(&mut receiver), (events, end));
             assert_eq!(receiver.missed(), missed);
         }
+    }
+
+    #[test]
+    fn what_waits_is_counted_until_it_is_taken() {
+        let (mut feed, mut receiver) = Feed::new(5, WhenFull::DropNewest);
+        assert_eq!(feed.len(), 0);
+        feed.push(1);
+        feed.push(2);
+        assert_eq!(feed.len(), 2);
+        feed.hand_over();
+        feed.push(3);
+        assert_eq!(feed.len(), 3);
+        assert_eq!(receiver.try_recv(), Ok(Some(1)));
+        assert_eq!(feed.len(), 1);
+        feed.hand_over();
+        assert_eq!(feed.len(), 1);
     }
 
     #[test]

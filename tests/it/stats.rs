@@ -100,7 +100,7 @@ fn broadcasts_are_counted_once_for_each_who_gets_them() {
 fn events_and_timers_are_counted_while_they_wait_and_when_they_are_handled() {
     let mut event_loop = EventLoop::<u32>::new(Config::default().inbox(5)).expect("a loop");
     event_loop.on(|_: &u8, _: &mut Context<'_>, sum: &mut u32| *sum += 1);
-    let slow = event_loop.subscriber::<u8>(2, OverflowPolicy::DropNewest);
+    let mut slow = event_loop.subscriber::<u8>(2, OverflowPolicy::DropNewest);
     let bytes = event_loop.publisher::<u8>();
     for byte in 0..5 {
         assert_eq!(bytes.publish(byte), Ok(()));
@@ -119,7 +119,10 @@ fn events_and_timers_are_counted_while_they_wait_and_when_they_are_handled() {
     let stats = event_loop.stats();
     assert_eq!((stats.events, stats.events_waiting, sum), (10, 0, 5));
     assert_eq!((stats.events_refused, stats.events_missed), (1, 10 - 2));
-    drop(slow);
+    assert_eq!(stats.subscribers_waiting, 2);
+    assert_eq!(slow.try_recv(), Ok(0));
+    event_loop.turn(Some(Duration::ZERO), &mut sum).expect("a turn");
+    assert_eq!(event_loop.stats().subscribers_waiting, 0);
 }
 
 #[test]
