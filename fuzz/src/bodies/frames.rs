@@ -26,15 +26,20 @@ fn run(role: Role, data: &[u8]) {
     let answers: Vec<_> = whole.seen.iter().filter_map(answer).collect();
     assert_eq!(whole.frames(), answers);
 
-    // One way of splitting for each input: all of them would take the time of many inputs.
     let mut split = Peer::open(role, limits);
-    match seed % 4 {
-        0 => stream.chunks(1).for_each(|byte| split.receive(byte)),
-        1 => pieces(stream, seed).for_each(|piece| split.receive(piece)),
-        2 => pieces(stream, seed).for_each(|piece| split.receive_direct(piece)),
-        _ => split.receive_direct(stream),
-    }
+    receive_split(&mut split, stream, seed);
     assert_eq!(split.observed(), whole.observed());
+}
+
+/// Receives the stream in one way of splitting for each input: all of them would take the time of
+/// many inputs.
+pub(crate) fn receive_split(peer: &mut Peer, stream: &[u8], seed: u8) {
+    match seed % 4 {
+        0 => stream.chunks(1).for_each(|byte| peer.receive(byte)),
+        1 => pieces(stream, seed).for_each(|piece| peer.receive(piece)),
+        2 => pieces(stream, seed).for_each(|piece| peer.receive_direct(piece)),
+        _ => peer.receive_direct(stream),
+    }
 }
 
 /// The frame that what was seen is answered with.

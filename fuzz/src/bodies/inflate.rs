@@ -5,7 +5,8 @@
 
 use eventwire::proto::{DeflateConfig, FrameHeader, Message, OpCode, Role, apply_mask};
 
-use super::input::{Input, pieces};
+use super::frames::receive_split;
+use super::input::Input;
 use super::peer::{Peer, Seen, limits};
 
 pub(crate) fn run(data: &[u8]) {
@@ -51,12 +52,7 @@ pub(crate) fn run(data: &[u8]) {
         assert_eq!(whole.seen, sent);
     }
     let mut split = Peer::compressed(role, limits, config);
-    match seed % 4 {
-        0 => stream.chunks(1).for_each(|byte| split.receive(byte)),
-        1 => pieces(stream, seed).for_each(|piece| split.receive(piece)),
-        2 => pieces(stream, seed).for_each(|piece| split.receive_direct(piece)),
-        _ => split.receive_direct(stream),
-    }
+    receive_split(&mut split, stream, seed);
     assert_eq!(split.observed(), whole.observed());
 }
 
