@@ -121,6 +121,11 @@ impl App {
         assert!(waiting <= total, "{waiting} bytes wait, and {total} in all");
     }
 
+    /// How many were opened and are not told to have ended.
+    pub(super) fn open_count(&self) -> u64 {
+        self.counts.opened - self.counts.ended()
+    }
+
     /// Somebody has a slot from here to its end.
     pub(super) fn begin_life(&mut self, conn: ConnectionId) {
         let before = self.live.len();
@@ -195,7 +200,7 @@ impl World {
         assert_eq!(ends, counts.ends, "on_close, by reason");
         assert!(stats.not_opened >= counts.failed, "on_connect_error");
         let clients = app.connecting - counts.failed - app.opened_clients;
-        let live = counts.opened - counts.ended() + clients;
+        let live = app.open_count() + clients;
         assert_eq!(app.live.len() as u64, live, "those that live");
     }
 

@@ -96,9 +96,9 @@ pub(super) struct World {
     pub(super) stirs: usize,
     pub(super) doom: Option<Doom>,
     pub(super) ending: LoopEnding,
-    /// Connections, those that live, and calls of `on_close` before the present turn.
+    /// Connections, those that have opened, and calls of `on_close` before the present turn.
     pub(super) connections_before: u64,
-    pub(super) live_before: u64,
+    pub(super) open_before: u64,
     pub(super) ended_before: u64,
     timeout: Duration,
     last_activity: Duration,
@@ -164,7 +164,7 @@ impl World {
             doom: None,
             ending: LoopEnding::default(),
             connections_before: 0,
-            live_before: 0,
+            open_before: 0,
             ended_before: 0,
             timeout: SHORTEST_TURN,
             last_activity: Duration::ZERO,
@@ -263,7 +263,7 @@ impl World {
     pub(super) fn turn(&mut self) {
         let eve = self.eve();
         self.connections_before = self.event_loop.connections() as u64;
-        self.live_before = self.app.live.len() as u64;
+        self.open_before = self.app.open_count();
         self.ended_before = self.app.counts.ended();
         self.turns += 1;
         self.app.turn = self.turns;
