@@ -154,10 +154,15 @@ impl Socket {
         self.outbox.is_some() || self.leftover.is_some() || self.protocol.is_pressed()
     }
 
+    /// Whether what the peer sent is left lying: it is paused, or held back until it has read.
+    pub(crate) fn is_unheard(&self) -> bool {
+        self.paused || (self.unread && self.protocol.is_open())
+    }
+
     /// The next moment at which something is due.
     pub(crate) fn deadline(&self, limits: &OutboxLimits) -> Option<Instant> {
         // Who is not listened to cannot be late.
-        let protocol = if self.paused { None } else { self.protocol.deadline() };
+        let protocol = if self.is_unheard() { None } else { self.protocol.deadline() };
         match (protocol, self.stall_deadline(limits)) {
             (Some(protocol), Some(stall)) => Some(protocol.min(stall)),
             (protocol, stall) => protocol.or(stall),

@@ -180,7 +180,7 @@ impl Sockets {
             self.overflow(conn, Disconnect::Overflow);
             return;
         }
-        if socket.paused {
+        if socket.is_unheard() {
             return;
         }
         let handled = self.answer(conn, Connection::handle_timeout, Result::is_ok);

@@ -120,7 +120,9 @@ impl Sockets {
         };
         if socket.unread && !socket.is_backed_up(&limits) {
             socket.unread = false;
+            socket.protocol.restart_deadlines(self.now);
             self.resume(conn);
+            self.arm(conn);
         }
     }
 

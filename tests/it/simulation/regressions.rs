@@ -222,6 +222,37 @@ fn a_slow_reader_is_alive_as_long_as_it_reads() {
 }
 
 #[test]
+fn a_message_is_not_late_while_its_peer_is_held_back() {
+    let told = Notes::default();
+    let seen = Rc::clone(&told);
+    let mut rig =
+        Rig::new(SimConfig::calm(), Config::default(), move |conn, call, cx| match call {
+            Call::Message(message) if message.as_text().is_some() => {
+                assert_eq!(cx.send(conn, &[0; 1_900_000]), SendStatus::Queued);
+            }
+            Call::Message(message) => told.borrow_mut().push(format!("{} bytes", message.len())),
+            Call::Close(reason) => told.borrow_mut().push(reason.to_string()),
+            _ => {}
+        });
+    let peer = rig.peer();
+    rig.sim().peer_stop_reading(peer);
+    let message = frame(OpCode::Binary, &[0; 1000]);
+    let (half, rest) = message.split_at(500);
+    rig.sim().peer_send(peer, &[&frame(OpCode::Text, b"fill"), half].concat());
+    rig.run(1);
+    rig.sim().peer_send(peer, rest);
+    let begun = rig.sim().elapsed();
+    while seen.borrow().is_empty() {
+        rig.run(3_000);
+        rig.sim().peer_resume(peer);
+        rig.sim().peer_stop_reading(peer);
+        rig.sim().peer_received(peer);
+    }
+    assert_eq!(*seen.borrow(), ["1000 bytes"]);
+    assert!(rig.sim().elapsed() - begun > Duration::from_secs(61), "it was not held back long");
+}
+
+#[test]
 fn two_ends_that_both_have_much_to_send_do_not_wait_for_each_other() {
     const MESSAGES: usize = 200;
     let arrived = Rc::new(RefCell::new(0));
