@@ -130,6 +130,8 @@ impl Peer {
         limits: &Arc<Limits>,
         config: eventwire::proto::DeflateConfig,
     ) -> Self {
+        // The handshake is none of the limits' business here.
+        let limits = &Arc::new(Limits::clone(limits).head(HeadLimits::default()));
         let (asked, mut head) = (asked().deflate(config), Vec::new());
         asked.write(&key(), &mut head);
         let request = Request::parse(&head, limits.head_limits()).expect("a request");
