@@ -219,8 +219,8 @@ impl<E> InboxReceiver<E> {
         if self.inbox.version.load(Ordering::Acquire) == self.version {
             return known;
         }
-        // Publishers came whose lanes were not looked at yet. Where another comes at this moment, they
-        // count at the next.
+        // Publishers came whose lanes were not looked at yet. Where another comes at this moment,
+        // they count at the next.
         let Some(present) = self.inbox.try_lanes() else { return known };
         let new = present.iter().filter(|lane| !self.has_taken_in(lane));
         known + new.map(|lane| lane.publisher.count.load(Ordering::Acquire)).sum::<usize>()

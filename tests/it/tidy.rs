@@ -20,7 +20,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     // A timer's event waits beside those that are published at once.
     ("queue", &["slots", "timers"]),
     // Topics hand out encoded frames, so that a broadcast is encoded once.
-    ("topics", &["slots", "proto::FrameHeader", "proto::Outgoing", "proto::Payload"]),
+    (
+        "topics",
+        &["slots", "proto::FrameHeader", "proto::Message", "proto::Outgoing", "proto::Payload"],
+    ),
     ("reactor", &[]),
     ("net", &["slots", "proto", "queue", "timers", "topics", "reactor"]),
     // The facade composes the limits and errors of the layers, which own them.

@@ -26,7 +26,7 @@ pub(crate) fn run(data: &[u8]) {
             0 | 1 => {
                 let message = input.chunk().repeat(usize::from(input.byte()) + 1);
                 sender.send(Message::Binary(&message));
-                is_right &= message.len() <= limits.message();
+                is_right &= message.len() <= limits.message().min(limits.frame());
                 sent.push(Seen::Message(OpCode::Binary, message));
             }
             2 => {

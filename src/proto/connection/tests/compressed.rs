@@ -1,5 +1,7 @@
 //! Messages that arrive compressed: in any split, in fragments, damaged, and too long.
 
+use std::ops::Range;
+
 use proptest::prelude::*;
 use proptest::sample::Index;
 
@@ -64,6 +66,10 @@ fn message() -> impl Strategy<Value = (OpCode, Vec<u8>)> {
     prop_oneof![2 => repeated, 1 => bytes]
 }
 
+fn cuts(count: Range<usize>) -> impl Strategy<Value = Vec<Index>> {
+    prop::collection::vec(any::<Index>(), count)
+}
+
 fn seen(opcode: OpCode, message: &[u8]) -> Seen {
     match opcode {
         OpCode::Text => Seen::Text(String::from_utf8(message.to_vec()).unwrap()),
@@ -76,11 +82,11 @@ proptest! {
 
     #[test]
     fn every_split_of_a_compressed_stream_gives_the_same(
-        messages in prop::collection::vec((message(), prop::collection::vec(any::<Index>(), 0..4)), 1..5),
+        messages in prop::collection::vec((message(), cuts(0..4)), 1..5),
         role in prop::sample::select(ROLES.to_vec()),
         contexts: bool,
         damage in prop::option::weighted(0.4, mutation()),
-        cuts in prop::collection::vec(any::<Index>(), 0..12),
+        cuts in cuts(0..12),
     ) {
         let limits = Limits::default().max_message(60_000);
         let (mut stream, mut sender) = (Vec::new(), Sender::new(role, contexts));
