@@ -57,10 +57,12 @@ impl App {
         if !matches!(phase, Phase::Open | Phase::Closing(_) | Phase::Overflowed) {
             return;
         }
+        if phase == Phase::Open {
+            self.known(conn).since = cx.now();
+        }
         if cx.is_open(conn) {
             self.sends(conn).close(1011);
             self.leave_topics(conn);
-            self.known(conn).since = cx.now();
         }
         self.known(conn).phase = Phase::Panicked;
         self.known(conn).paused = false;
