@@ -30,6 +30,7 @@
 
 use std::borrow::Cow;
 use std::io::{self, ErrorKind, Read, Write};
+use std::mem;
 use std::sync::{Arc, LazyLock};
 
 use eventwire::proto::{CloseCode, Limits, OpCode, PeerError};
@@ -104,7 +105,7 @@ impl Case {
             _ => peer.receive(stream),
         }
         let mut sent = peer.frames();
-        let mut seen = peer.seen;
+        let mut seen = mem::take(&mut peer.seen);
         let failed = match seen.last() {
             Some(Seen::Failed(PeerError::Protocol(error))) => Some(*error),
             _ => None,

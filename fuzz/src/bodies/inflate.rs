@@ -3,11 +3,14 @@
 //! Input: the role and whether messages refer to those before, a seed of the split, then messages:
 //! some compressed as they should be, others whatever the input says.
 
+use std::mem;
+use std::sync::LazyLock;
+
 use eventwire::proto::{DeflateConfig, FrameHeader, Message, OpCode, Role, apply_mask};
 
 use super::frames::receive_split;
 use super::input::Input;
-use super::peer::{Peer, Seen, limits};
+use super::peer::{Agreed, Peer, Seen, limits};
 
 pub(crate) fn run(data: &[u8]) {
     let mut input = Input::new(data);
@@ -16,20 +19,36 @@ pub(crate) fn run(data: &[u8]) {
         0 => (Role::Server, Role::Client),
         _ => (Role::Client, Role::Server),
     };
-    let contexts = setting & 2 != 0;
-    let config = DeflateConfig::default().min_size(0).context_takeover(contexts, contexts);
-    let limits = limits(setting >> 2);
-    let mut sender = Peer::compressed(peer, limits, config);
-    let (mut sent, mut is_right) = (Vec::new(), true);
+    static AGREED: LazyLock<[Agreed; 2]> = LazyLock::new(|| {
+        let config = DeflateConfig::default().min_size(0);
+        [false, true].map(|contexts| Agreed::new(config.context_takeover(contexts, contexts)))
+    });
+    // Seldom, for a compressor is made for each connection then.
+    let contexts = setting & 0xC2 == 2;
+    let agreed = &AGREED[usize::from(contexts)];
+    // The last of them is for heads, which are always the same here.
+    let limits = limits((setting >> 2) % 5);
+    let mut sender = Peer::compressed(peer, limits, agreed);
+    let (mut sent, mut is_right, mut compressed) = (Vec::new(), true, false);
     while !input.is_empty() {
-        match input.byte() % 4 {
-            0 | 1 => {
-                let message = input.chunk().repeat(usize::from(input.byte()) + 1);
-                sender.send(Message::Binary(&message));
+        let command = input.byte() % 8;
+        match command {
+            0 | 1 | 4 | 5 => {
+                // Where messages refer to those before, the sender has to see all of them.
+                let compress = contexts || command == 0 && !mem::replace(&mut compressed, true);
+                let times = usize::from(input.byte()) + 1;
+                let message = input.chunk().repeat(if compress { times } else { times % 4 });
                 is_right &= message.len() <= limits.message().min(limits.frame());
+                if compress {
+                    sender.send(Message::Binary(&message));
+                } else {
+                    let payload = stored(&message);
+                    write(&mut sender.out, role, (true, true, OpCode::Binary), &payload);
+                    is_right &= payload.len() <= limits.frame();
+                }
                 sent.push(Seen::Message(OpCode::Binary, message));
             }
-            2 => {
+            2 | 6 => {
                 let (cut, payload) = (input.byte(), input.chunk());
                 let opcode = if cut & 1 == 0 { OpCode::Text } else { OpCode::Binary };
                 let (one, other) = payload.split_at(payload.len().min(usize::from(cut >> 1)));
@@ -46,14 +65,29 @@ pub(crate) fn run(data: &[u8]) {
         }
     }
     let stream = &sender.out[..];
-    let mut whole = Peer::compressed(role, limits, config);
+    let mut whole = Peer::compressed(role, limits, agreed);
     whole.receive(stream);
     if is_right {
         assert_eq!(whole.seen, sent);
     }
-    let mut split = Peer::compressed(role, limits, config);
+    let mut split = Peer::compressed(role, limits, agreed);
     receive_split(&mut split, stream, seed);
     assert_eq!(split.observed(), whole.observed());
+}
+
+/// A message in blocks that are not compressed (RFC 7692 §7.2.3.3), as all are but the first: a
+/// compressor begins each message that goes by itself with more work than all the rest is.
+fn stored(message: &[u8]) -> Vec<u8> {
+    let mut payload = Vec::with_capacity(message.len() + 6);
+    for block in message.chunks(usize::from(u16::MAX)) {
+        let len = block.len() as u16;
+        payload.push(0);
+        payload.extend_from_slice(&len.to_le_bytes());
+        payload.extend_from_slice(&(!len).to_le_bytes());
+        payload.extend_from_slice(block);
+    }
+    payload.push(0);
+    payload
 }
 
 /// Writes a frame for an end in `role`: whether it is its message's last, whether it says that

@@ -1,3 +1,4 @@
+use std::cell::RefCell;
 use std::mem;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
@@ -46,6 +47,22 @@ pub(crate) struct Peer {
     input: Vec<u8>,
 }
 
+thread_local! {
+    /// Pools that no connection uses. As in a loop they outlive connections, here inputs: to fill
+    /// them for each again takes most of the time.
+    static POOLS: RefCell<Vec<BufferPool>> = const { RefCell::new(Vec::new()) };
+}
+
+fn pool() -> BufferPool {
+    POOLS.with_borrow_mut(Vec::pop).unwrap_or_default()
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        POOLS.with_borrow_mut(|pools| pools.push(mem::take(&mut self.pool)));
+    }
+}
+
 /// What the owner sees of a connection, all of which is the same however the input was split.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Observed {
@@ -90,7 +107,7 @@ fn mask_keys() -> MaskKeys {
 
 impl Peer {
     pub(crate) fn new(role: Role, limits: &Arc<Limits>) -> Self {
-        let (mut out, mut pool, now) = (Vec::new(), BufferPool::default(), Instant::now());
+        let (mut out, mut pool, now) = (Vec::new(), pool(), Instant::now());
         let (mut keys, shared) = (mask_keys(), Arc::clone(limits));
         let connection = match role {
             Role::Server => Connection::server(shared, now),
@@ -118,39 +135,32 @@ impl Peer {
             written: 0,
             limits: Arc::clone(limits),
             keys: mask_keys(),
-            pool: BufferPool::default(),
+            pool: pool(),
             input: Vec::new(),
         }
     }
 
     /// The same, where both ends have agreed to compression.
     #[cfg(feature = "deflate")]
-    pub(crate) fn compressed(
-        role: Role,
-        limits: &Arc<Limits>,
-        config: eventwire::proto::DeflateConfig,
-    ) -> Self {
-        // The handshake is none of the limits' business here.
-        let limits = &Arc::new(Limits::clone(limits).head(HeadLimits::default()));
-        let (asked, mut head) = (asked().deflate(config), Vec::new());
-        asked.write(&key(), &mut head);
-        let request = Request::parse(&head, limits.head_limits()).expect("a request");
-        let acceptance = Acceptance::new().deflate(&config, &request);
+    pub(crate) fn compressed(role: Role, limits: &Arc<Limits>, agreed: &Agreed) -> Self {
         let mut peer = Self::open(role, limits);
-        match role {
-            Role::Server => peer.connection = Connection::server(Arc::clone(limits), peer.now),
+        let limits = Arc::clone(limits);
+        let mut head = match role {
+            Role::Server => {
+                peer.connection = Connection::server(limits, peer.now);
+                agreed.request.clone()
+            }
             Role::Client => {
-                let limits = Arc::clone(limits);
+                let asked = agreed.asked.clone();
                 peer.connection =
                     peer.with(|_, work| Connection::client(asked, key(), limits, work));
-                head.clear();
-                acceptance.write(&key(), &mut head);
+                agreed.response.clone()
             }
-        }
+        };
         peer.with(|connection, work| match connection.receive(&mut head, work) {
             Ok((_, Some(Event::Request(head)))) => {
                 let request = Request::parse(&head, &HeadLimits::default()).expect("a request");
-                connection.accept(&request, &acceptance, work);
+                connection.accept(&request, &agreed.acceptance, work);
             }
             Ok((_, Some(Event::Open(_)))) => {}
             other => panic!("{other:?}"),
@@ -307,11 +317,39 @@ impl Peer {
         frames_in(&self.out[head..], other(self.connection.role()))
     }
 
-    pub(crate) fn observed(self) -> Observed {
+    pub(crate) fn observed(mut self) -> Observed {
         let deadline = self.connection.deadline();
         let time_left = deadline.map(|deadline| deadline - self.now);
         let state = self.connection.state();
-        Observed { seen: self.seen, out: self.out, state, time_left }
+        Observed {
+            seen: mem::take(&mut self.seen),
+            out: mem::take(&mut self.out),
+            state,
+            time_left,
+        }
+    }
+}
+
+/// A handshake in which compression is agreed to, the same in every connection with these settings.
+#[cfg(feature = "deflate")]
+pub(crate) struct Agreed {
+    asked: ClientRequest,
+    acceptance: Acceptance,
+    request: Vec<u8>,
+    response: Vec<u8>,
+}
+
+#[cfg(feature = "deflate")]
+impl Agreed {
+    pub(crate) fn new(config: eventwire::proto::DeflateConfig) -> Self {
+        let url = WsUrl::parse("ws://a").expect("a URL");
+        let asked = ClientRequest::new(url).deflate(config);
+        let (mut head, mut response) = (Vec::new(), Vec::new());
+        asked.write(&key(), &mut head);
+        let request = Request::parse(&head, &HeadLimits::default()).expect("a request");
+        let acceptance = Acceptance::new().deflate(&config, &request);
+        acceptance.write(&key(), &mut response);
+        Self { asked, acceptance, request: head, response }
     }
 }
 
