@@ -1,0 +1,70 @@
+//! How many instructions the loop spends on a message: `cargo bench --bench instructions`.
+//!
+//! Counted by callgrind, so that the figures are the same on a busy machine, and nearly the same on
+//! every run. A loop over real sockets and its clients take turns on one thread; only the loop's
+//! turns are counted, with the code of the C library that they call and without the kernel's. The
+//! turns that open connections are none of them: what `n` rounds cost is taken from what `2n` cost.
+//!
+//! Fails when a figure is more than two in a hundred above the recorded one, and says so when it is
+//! as much below: then `-- --record` is due. Another compiler gives other figures: they are told,
+//! and nothing fails.
+
+mod callgrind;
+mod recorded;
+mod workload;
+
+use std::process::ExitCode;
+
+use recorded::Recorded;
+use workload::Workload;
+
+/// Rounds of each workload in the shorter of its two runs.
+const ROUNDS: usize = 200;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments[..] {
+        ["run", name, rounds] => run(name, rounds),
+        _ if !callgrind::is_there() => {
+            println!("skipped: counting instructions needs valgrind");
+            ExitCode::SUCCESS
+        }
+        _ => count_all(arguments.contains(&"--record")),
+    }
+}
+
+/// What callgrind watches: one workload.
+fn run(name: &str, rounds: &str) -> ExitCode {
+    let workload = Workload::ALL.into_iter().find(|workload| workload.name() == name);
+    let (Some(workload), Ok(rounds)) = (workload, rounds.parse()) else {
+        eprintln!("usage: run WORKLOAD ROUNDS");
+        return ExitCode::FAILURE;
+    };
+    workload.run(rounds);
+    ExitCode::SUCCESS
+}
+
+fn count_all(record: bool) -> ExitCode {
+    let recorded = Recorded::read();
+    let mut counted = Recorded::new();
+    for workload in Workload::ALL {
+        let once = callgrind::count(workload.name(), ROUNDS);
+        let twice = callgrind::count(workload.name(), 2 * ROUNDS);
+        let messages = (ROUNDS * workload.messages_a_round()) as f64;
+        let count = (twice - once) as f64 / messages;
+        counted.add(workload.name(), count);
+        println!("{:<24} {}", workload.name(), recorded.compare(workload.name(), count));
+    }
+    if record {
+        counted.write();
+        return ExitCode::SUCCESS;
+    }
+    match recorded.allows(&counted) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => {
+            eprintln!("{reason}");
+            ExitCode::FAILURE
+        }
+    }
+}

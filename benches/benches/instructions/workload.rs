@@ -1,0 +1,256 @@
+//! What is counted: a loop and its clients, in turns on one thread.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use eventwire::proto::{FrameHeader, OpCode, Role, apply_mask};
+use eventwire::{
+    Config, ConnectionId, Context, EventLoop, Idle, Message, ServerConfig, TopicId,
+    WebSocketHandler,
+};
+
+/// Longer than any turn waits while there is something to come.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n\
+    Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+    Sec-WebSocket-Version: 13\r\n\r\n";
+
+/// One kind of traffic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Workload {
+    /// One connection, one message at a time, of so many bytes.
+    Echo(usize),
+    /// One connection, so many messages of 20 bytes at a time.
+    Pipelined(usize),
+    /// So many connections, one message of 64 bytes from each at a time.
+    Crowd(usize),
+    /// So many connections hear each message, of 128 bytes.
+    Broadcast(usize),
+    /// A connection opens.
+    Handshake,
+    /// An event comes from a publisher.
+    Event,
+}
+
+impl Workload {
+    pub(crate) const ALL: [Self; 9] = [
+        Self::Echo(128),
+        Self::Echo(1024),
+        Self::Echo(16 * 1024),
+        Self::Echo(64 * 1024),
+        Self::Pipelined(64),
+        Self::Crowd(100),
+        Self::Broadcast(100),
+        Self::Handshake,
+        Self::Event,
+    ];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Echo(128) => "echo-128",
+            Self::Echo(1024) => "echo-1024",
+            Self::Echo(16_384) => "echo-16384",
+            Self::Echo(_) => "echo-65536",
+            Self::Pipelined(_) => "pipelined-20",
+            Self::Crowd(_) => "crowd-64",
+            Self::Broadcast(_) => "broadcast-128",
+            Self::Handshake => "handshake",
+            Self::Event => "event",
+        }
+    }
+
+    /// What is counted of a round: messages, deliveries, connections or events.
+    pub(crate) const fn messages_a_round(self) -> usize {
+        match self {
+            Self::Pipelined(count) | Self::Crowd(count) | Self::Broadcast(count) => count,
+            Self::Event => EVENTS,
+            Self::Echo(_) | Self::Handshake => 1,
+        }
+    }
+
+    pub(crate) fn run(self, rounds: usize) {
+        match self {
+            Self::Echo(size) => echo(1, size, rounds),
+            Self::Pipelined(count) => echo(count, 20, rounds),
+            Self::Crowd(connections) => crowd(connections, rounds),
+            Self::Broadcast(receivers) => broadcast(receivers, rounds),
+            Self::Handshake => handshake(rounds),
+            Self::Event => events(rounds),
+        }
+    }
+}
+
+/// Events in a round: as many as a turn handles in one go.
+const EVENTS: usize = 64;
+
+struct Server {
+    event_loop: EventLoop<Seen>,
+    address: SocketAddr,
+    topic: TopicId,
+    seen: Seen,
+}
+
+/// How many messages and events were handled.
+#[derive(Debug, Default)]
+struct Seen(usize);
+
+impl Server {
+    fn new(handler: fn(TopicId) -> Handler) -> Self {
+        let config = Config::default().idle(Idle::Block);
+        let mut event_loop = EventLoop::new(config).expect("a loop");
+        let topic = event_loop.topic("all").expect("room for a topic");
+        let server = ServerConfig::default();
+        let listener = event_loop.listen("127.0.0.1:0", server, handler(topic)).expect("a port");
+        let address = event_loop.local_addr(listener).expect("it listens");
+        Self { event_loop, address, topic, seen: Seen::default() }
+    }
+
+    /// What callgrind counts, so not to be merged with anything.
+    #[inline(never)]
+    fn counted_turn(&mut self) {
+        self.event_loop.turn(Some(PATIENCE), &mut self.seen).expect("a turn");
+    }
+
+    /// Turns until `count` messages or events were handled in all.
+    fn turn_until(&mut self, count: usize) {
+        while self.seen.0 < count {
+            self.counted_turn();
+        }
+    }
+
+    fn connect(&mut self) -> TcpStream {
+        let mut client = TcpStream::connect(self.address).expect("it listens");
+        client.set_nodelay(true).expect("a socket");
+        client.write_all(REQUEST).expect("room for a request");
+        let before = self.event_loop.stats().opened;
+        while self.event_loop.stats().opened == before {
+            self.counted_turn();
+        }
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            client.read_exact(&mut byte).expect("a response");
+            head.extend(byte);
+        }
+        client
+    }
+}
+
+#[derive(Debug)]
+enum Handler {
+    Echo,
+    Broadcast(TopicId),
+}
+
+impl WebSocketHandler<Seen> for Handler {
+    fn on_open(&mut self, conn: ConnectionId, cx: &mut Context<'_>, _: &mut Seen) {
+        if let Self::Broadcast(topic) = *self {
+            cx.subscribe(conn, topic).expect("room for a subscription");
+        }
+    }
+
+    fn on_message(
+        &mut self,
+        conn: ConnectionId,
+        message: Message<'_>,
+        cx: &mut Context<'_>,
+        seen: &mut Seen,
+    ) {
+        seen.0 += 1;
+        match *self {
+            Self::Echo => cx.send(conn, message),
+            Self::Broadcast(topic) => cx.broadcast(topic, message),
+        };
+    }
+}
+
+/// `count` frames of a client, one after the other.
+fn frames(count: usize, size: usize) -> Vec<u8> {
+    let key = [1, 2, 3, 4];
+    let mut header = [0; FrameHeader::MAX_LEN];
+    let frame = FrameHeader {
+        fin: true,
+        compressed: false,
+        opcode: OpCode::Binary,
+        mask: Some(key),
+        len: size as u64,
+    };
+    let len = frame.encode(&mut header);
+    let mut payload = vec![b'x'; size];
+    apply_mask(&mut payload, key, 0);
+    [&header[..len], &payload].concat().repeat(count)
+}
+
+/// How long the same frames are without their masks.
+const fn answer_len(frames: usize, count: usize) -> usize {
+    frames - 4 * count
+}
+
+fn echo(count: usize, size: usize, rounds: usize) {
+    let mut server = Server::new(|_| Handler::Echo);
+    let mut client = server.connect();
+    let frames = frames(count, size);
+    let mut answers = vec![0; answer_len(frames.len(), count)];
+    for round in 1..=rounds {
+        client.write_all(&frames).expect("room for the frames");
+        server.turn_until(round * count);
+        client.read_exact(&mut answers).expect("answers");
+    }
+    let (header, len) =
+        FrameHeader::parse(&answers, Role::Client).expect("a frame").expect("whole");
+    assert_eq!((header.len, answers[len]), (size as u64, b'x'));
+}
+
+fn crowd(connections: usize, rounds: usize) {
+    let mut server = Server::new(|_| Handler::Echo);
+    let mut clients: Vec<_> = (0..connections).map(|_| server.connect()).collect();
+    let frame = frames(1, 64);
+    let mut answer = vec![0; answer_len(frame.len(), 1)];
+    for round in 1..=rounds {
+        for client in &mut clients {
+            client.write_all(&frame).expect("room for a frame");
+        }
+        server.turn_until(round * connections);
+        for client in &mut clients {
+            client.read_exact(&mut answer).expect("an answer");
+        }
+    }
+}
+
+fn broadcast(receivers: usize, rounds: usize) {
+    let mut server = Server::new(Handler::Broadcast);
+    let mut clients: Vec<_> = (0..receivers).map(|_| server.connect()).collect();
+    let frame = frames(1, 128);
+    let mut answer = vec![0; answer_len(frame.len(), 1)];
+    for round in 1..=rounds {
+        clients[0].write_all(&frame).expect("room for a frame");
+        server.turn_until(round);
+        for client in &mut clients {
+            client.read_exact(&mut answer).expect("a broadcast");
+        }
+    }
+    assert_eq!(server.event_loop.topic("all").expect("the topic"), server.topic);
+}
+
+fn handshake(rounds: usize) {
+    let mut server = Server::new(|_| Handler::Echo);
+    let clients: Vec<_> = (0..rounds).map(|_| server.connect()).collect();
+    assert_eq!(server.event_loop.connections(), clients.len());
+}
+
+#[derive(Debug)]
+struct Number(#[expect(dead_code, reason = "an event has something in it")] usize);
+
+fn events(rounds: usize) {
+    let mut server = Server::new(|_| Handler::Echo);
+    server.event_loop.on(|_: &Number, _: &mut Context<'_>, seen: &mut Seen| seen.0 += 1);
+    let publisher = server.event_loop.publisher();
+    for round in 1..=rounds {
+        for number in 0..EVENTS {
+            publisher.publish(Number(number)).expect("room for an event");
+        }
+        server.turn_until(round * EVENTS);
+    }
+}
