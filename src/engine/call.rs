@@ -84,8 +84,8 @@ pub struct SlowCall {
     pub time: Duration,
 }
 
-/// Of so many calls one is timed, unless slow ones are to be told of: reading the clock costs
-/// about as much as handling a short message.
+/// Of so many calls, a power of two, one is timed, unless slow ones are to be told of: reading the
+/// clock costs about as much as handling a short message.
 const TIMED: u64 = 16;
 
 /// How handlers are called: what becomes of their panics, and how long they take.
@@ -96,6 +96,8 @@ pub(super) struct Calls {
     limit: Option<Duration>,
     meters: Arc<Meters>,
     count: u64,
+    /// Calls whose number has none of these bits are timed.
+    untimed: u64,
     /// Calls that panicked.
     pub(super) panics: u64,
     /// Calls that took longer than `limit`.
@@ -108,7 +110,8 @@ impl Calls {
         limit: Option<Duration>,
         meters: Arc<Meters>,
     ) -> Self {
-        Self { on_panic, limit, meters, count: 0, panics: 0, slow: 0 }
+        let untimed = if limit.is_some() { 0 } else { TIMED - 1 };
+        Self { on_panic, limit, meters, count: 0, untimed, panics: 0, slow: 0 }
     }
 
     /// Calls a handler; if it panics, returns the panic's message.
@@ -121,13 +124,25 @@ impl Calls {
         call: impl FnOnce(&mut Context<'_>) -> T,
     ) -> Result<T, String> {
         self.count += 1;
-        let is_timed = self.limit.is_some() || self.count % TIMED == 0;
-        let start = is_timed.then(|| cx.io.now());
+        if self.count & self.untimed == 0 {
+            return self.call_timed(method, conn, cx, call);
+        }
         let result = guard(self.on_panic, || call(cx));
         self.panics += u64::from(result.is_err());
-        if let Some(start) = start {
-            self.note_time(method, conn, start, cx);
-        }
+        result
+    }
+
+    fn call_timed<T>(
+        &mut self,
+        method: Method,
+        conn: Option<ConnectionId>,
+        cx: &mut Context<'_>,
+        call: impl FnOnce(&mut Context<'_>) -> T,
+    ) -> Result<T, String> {
+        let start = cx.io.now();
+        let result = guard(self.on_panic, || call(cx));
+        self.panics += u64::from(result.is_err());
+        self.note_time(method, conn, start, cx);
         result
     }
 
@@ -155,6 +170,7 @@ impl Calls {
 impl<S, R: Reactor> EventLoop<S, R> {
     /// Calls a connection's handler, lending it the rest of the loop; `None` if it panicked, or
     /// there is no such connection.
+    #[inline]
     pub(super) fn call<T>(
         &mut self,
         conn: Key,

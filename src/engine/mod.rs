@@ -14,6 +14,7 @@ mod handler;
 mod idle;
 mod ids;
 mod publisher;
+mod read;
 mod stats;
 mod subscriber;
 mod timers;

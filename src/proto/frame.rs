@@ -80,8 +80,6 @@ const OPCODE: u8 = 0x0F;
 const MASK: u8 = 0x80;
 const LENGTH: u8 = 0x7F;
 
-/// The longest length that fits the second byte, and the longest of a control frame.
-const SHORT_MAX: u8 = 125;
 /// In place of a length: it follows in 16 bits.
 const LENGTH_16: u8 = 126;
 /// In place of a length: it follows in 64 bits.
@@ -90,6 +88,9 @@ const LENGTH_64: u8 = 127;
 impl FrameHeader {
     /// The longest header, in bytes: the first two, a length of eight and a key of four.
     pub const MAX_LEN: usize = 14;
+
+    /// The longest payload whose length fits into the header's second byte.
+    pub(crate) const SHORT_MAX: u8 = 125;
 
     /// Reads a header from the front of `input` and says how many bytes it took; `None` if more
     /// bytes are needed. `receiver` is the role of the end that reads.
@@ -134,7 +135,7 @@ impl FrameHeader {
             Role::Server | Role::Client => {}
         }
         let short = second & LENGTH;
-        let (len, rest) = if short <= SHORT_MAX {
+        let (len, rest) = if short <= Self::SHORT_MAX {
             (u64::from(short), rest)
         } else if opcode.is_control() {
             return Err(ProtocolError::ControlTooLong);
@@ -228,7 +229,7 @@ fn parse_extended(form: u8, input: &[u8]) -> Result<Option<(u64, &[u8])>, Protoc
             return Ok(None);
         };
         let len = u16::from_be_bytes(*bytes);
-        if len <= u16::from(SHORT_MAX) {
+        if len <= u16::from(FrameHeader::SHORT_MAX) {
             return Err(ProtocolError::NonMinimalLength);
         }
         return Ok(Some((u64::from(len), rest)));

@@ -16,8 +16,9 @@ use std::fmt;
 /// ```
 #[inline]
 pub fn apply_mask(bytes: &mut [u8], key: [u8; 4], offset: usize) {
-    let pattern = pattern(key, offset);
-    let word_key = u64::from_ne_bytes(pattern);
+    let turned = turned(key, offset);
+    let key = turned.to_ne_bytes();
+    let word_key = u64::from(turned) << 32 | u64::from(turned);
     // Words of eight bytes become vector instructions in bulk and stay cheap for a short payload.
     let mut words = bytes.chunks_exact_mut(8);
     for word in &mut words {
@@ -25,17 +26,25 @@ pub fn apply_mask(bytes: &mut [u8], key: [u8; 4], offset: usize) {
         plain.copy_from_slice(word);
         word.copy_from_slice(&(u64::from_ne_bytes(plain) ^ word_key).to_ne_bytes());
     }
-    for (byte, key) in words.into_remainder().iter_mut().zip(pattern) {
+    // A short payload is mostly this, so half a word is taken at once, too.
+    let mut halves = words.into_remainder().chunks_exact_mut(4);
+    for half in &mut halves {
+        let mut plain = [0; 4];
+        plain.copy_from_slice(half);
+        half.copy_from_slice(&(u32::from_ne_bytes(plain) ^ turned).to_ne_bytes());
+    }
+    for (byte, key) in halves.into_remainder().iter_mut().zip(key) {
         *byte ^= key;
     }
 }
 
-/// The key twice, turned so that its first byte is the one that belongs to `offset`.
+/// The key as a number of this machine, turned so that its first byte in memory is the one that
+/// belongs to `offset`.
 #[inline]
-fn pattern(key: [u8; 4], offset: usize) -> [u8; 8] {
+fn turned(key: [u8; 4], offset: usize) -> u32 {
     // The lowest byte of a little-endian word comes first, so turning right drops leading bytes.
     let turned = u32::from_le_bytes(key).rotate_right(8 * (offset % 4) as u32);
-    (u64::from(turned) << 32 | u64::from(turned)).to_le_bytes()
+    u32::from_ne_bytes(turned.to_le_bytes())
 }
 
 /// Hands out a fresh masking key for every frame that a client sends.

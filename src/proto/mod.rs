@@ -27,6 +27,7 @@ pub(crate) use buffer::HEADROOM;
 pub use buffer::{Buffer, BufferPool};
 pub use close::{CloseCode, CloseFrame};
 pub(crate) use compression::Setting;
+pub(crate) use connection::WholeMessage;
 pub use connection::{Connection, Event, Incoming, PeerError, State, TimedOut, Workspace};
 #[cfg(feature = "deflate")]
 pub use deflate::DeflateConfig;

@@ -4,7 +4,7 @@ use super::{Current, Lent, Sockets};
 use crate::net::cork::Reuse;
 use crate::net::socket::Socket;
 use crate::proto::handshake::{Acceptance, Refusal, Request};
-use crate::proto::{Buffer, BufferPool, Event, PeerError, Role};
+use crate::proto::{Buffer, BufferPool, Event, PeerError, ProtocolError, Role, WholeMessage};
 use crate::slots::Key;
 
 impl Sockets {
@@ -14,8 +14,8 @@ impl Sockets {
         self.current = Some(Current { conn, lent: None, reuse: None, halted: false });
     }
 
-    /// Feeds input to the connection's protocol; `None` if there is no such connection.
-    #[inline]
+    /// Feeds input that does not begin with a whole message to the connection's protocol; `None` if
+    /// there is no such connection.
     pub(crate) fn receive<'a>(
         &mut self,
         conn: Key,
@@ -23,9 +23,25 @@ impl Sockets {
     ) -> Option<Result<(usize, Option<Event<'a>>), PeerError>> {
         self.answer(
             conn,
-            |protocol, workspace| protocol.receive(input, workspace),
+            |protocol, workspace| protocol.receive_by_parts(input, workspace),
             |received| matches!(received, Ok((_, Some(Event::Ping(_))))),
         )
+    }
+
+    /// The whole message at the front of `input`, if one lies there.
+    #[inline]
+    pub(crate) fn whole_message(&mut self, conn: Key, input: &[u8]) -> Option<WholeMessage> {
+        self.slots.get_mut(conn)?.protocol.whole_message(input, self.now)
+    }
+
+    /// Ends the protocol for what the peer did, and tells the peer.
+    #[cold]
+    pub(crate) fn fail_protocol(&mut self, conn: Key, error: ProtocolError) {
+        let error =
+            self.answer(conn, |protocol, workspace| protocol.fail(error, workspace), |_| false);
+        if let Some(error) = error {
+            self.end_by_peer_error(conn, error);
+        }
     }
 
     /// Tells the protocol that `count` bytes were received straight into its message.

@@ -20,6 +20,8 @@ use crate::proto::{Connection, MaskKeys, Message, Role, Workspace};
 use crate::slots::{Key, Slots};
 use crate::timers::DeadlineWheel;
 
+pub(crate) use super::cork::REUSE;
+
 /// What became of a message that was sent. Nothing of it is an error: a peer that reads slowly or
 /// is gone is part of the business.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -2,8 +2,7 @@
 
 use std::io::IoSlice;
 
-use super::{SendStatus, Sockets};
-use crate::net::cork::REUSE;
+use super::{REUSE, SendStatus, Sockets};
 use crate::net::disconnect::{Disconnect, MemoryLimit};
 use crate::net::outbox::end_of_begun;
 use crate::net::socket::Socket;
@@ -37,20 +36,18 @@ impl Sockets {
             return SendStatus::Gone;
         };
         let compresses = may_compress && socket.protocol.compresses(message.len());
-        if topics.is_settled(conn)
-            && socket.outbox.is_none()
-            && message.len() < REUSE
+        // Most answers are short, and go to whoever asked.
+        if message.len() < REUSE
             && !compresses
+            && socket.outbox.is_none()
+            && topics.is_settled(conn)
+            && self.current.as_ref().is_some_and(|current| current.conn == conn)
+            && self.cork.len() < CORK_FULL
         {
-            // Most answers are short, and go to whoever asked.
-            if self.current.as_ref().is_some_and(|current| current.conn == conn)
-                && self.cork.len() < CORK_FULL
-            {
-                let key = socket.protocol.mask_key(&mut self.keys);
-                self.cork.push_frame(&message.into(), key);
-                self.messages_sent += 1;
-                return SendStatus::Sent;
-            }
+            let key = socket.protocol.mask_key(&mut self.keys);
+            self.cork.push_frame(&message.into(), key);
+            self.messages_sent += 1;
+            return SendStatus::Sent;
         }
         if !self.settle(conn, topics, io) {
             return SendStatus::Gone;

@@ -5,9 +5,7 @@ use std::ops::Range;
 use std::time::Instant;
 
 use super::{Connection, ControlPayload, Event, Incoming, PeerError, State, Workspace};
-use crate::proto::{
-    BufferPool, CloseFrame, FrameHeader, Message, OpCode, ProtocolError, apply_mask,
-};
+use crate::proto::{BufferPool, CloseFrame, FrameHeader, OpCode, ProtocolError, apply_mask};
 
 /// Payloads with at least this much still to come are received straight into their buffer.
 const DIRECT: usize = 16 * 1024;
@@ -60,14 +58,10 @@ impl Connection {
                 let Some(header) = self.next_header(input, &mut at)? else {
                     break;
                 };
-                if self.is_whole_message(&header, input.len() - at) {
+                if self.is_whole_compressed(&header, input.len() - at) {
                     let end = at + header.len as usize;
                     let payload = &mut input[at..end];
-                    let event = if header.compressed {
-                        self.decompress_frame(&header, payload, workspace.pool)
-                    } else {
-                        borrowed(&header, payload)
-                    };
+                    let event = self.decompress_frame(&header, payload, workspace.pool);
                     return event.map(|event| (end, Some(event)));
                 }
                 self.begin(&header, workspace.now)?
@@ -92,22 +86,15 @@ impl Connection {
         Ok((input.len(), None))
     }
 
-    /// Whether a frame is a message by itself, within the limits and whole in the `rest` of the
-    /// input: nothing is kept of it then. Nearly every frame is.
+    /// Whether a compressed message is here whole and can be decompressed from where it arrived.
     #[inline]
-    fn is_whole_message(&self, header: &FrameHeader, rest: usize) -> bool {
-        header.fin
-            && matches!(header.opcode, OpCode::Text | OpCode::Binary)
+    fn is_whole_compressed(&self, header: &FrameHeader, rest: usize) -> bool {
+        header.compressed
+            && header.fin
             && header.len <= rest as u64
-            && header.len <= self.longest_whole(header.compressed) as u64
+            && header.len <= self.longest_whole(true) as u64
             && self.message.unfinished_since().is_none()
             && self.state == State::Open
-    }
-
-    #[inline]
-    fn longest_whole(&self, compressed: bool) -> usize {
-        let limits = &self.limits;
-        limits.arriving_frame(compressed).min(limits.arriving_message(compressed))
     }
 
     /// The event of a compressed message that lies whole in the input.
@@ -307,10 +294,7 @@ impl Connection {
             .message
             .received(count, |fresh| frame.unmask(fresh))
             .and_then(|()| self.end_if_whole(frame, workspace));
-        event.map_err(|error| {
-            self.fail(error, workspace);
-            error.into()
-        })
+        event.map_err(|error| self.fail(error, workspace))
     }
 }
 
@@ -320,18 +304,4 @@ fn control_event(opcode: OpCode, payload: Cow<'_, [u8]>) -> Event<'_> {
         OpCode::Ping => Event::Ping(payload),
         _ => Event::Pong(payload),
     }
-}
-
-/// The event of a message that lies whole in the input.
-#[inline]
-fn borrowed<'a>(header: &FrameHeader, payload: &'a mut [u8]) -> Result<Event<'a>, ProtocolError> {
-    if let Some(key) = header.mask {
-        apply_mask(payload, key, 0);
-    }
-    let message = if header.opcode == OpCode::Text {
-        Message::Text(std::str::from_utf8(payload).map_err(|_| ProtocolError::InvalidUtf8)?)
-    } else {
-        Message::Binary(payload)
-    };
-    Ok(Event::Message(Incoming::Borrowed(message)))
 }

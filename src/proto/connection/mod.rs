@@ -4,6 +4,7 @@ mod deadlines;
 mod event;
 mod frames;
 mod opening;
+mod whole;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -20,6 +21,7 @@ use super::{
 };
 
 pub use event::{Event, Incoming, PeerError, State, TimedOut, Workspace};
+pub(crate) use whole::WholeMessage;
 
 /// One connection's protocol, without I/O: bytes and the time go in, messages and bytes come out.
 ///
@@ -170,16 +172,28 @@ impl Connection {
         input: &'a mut [u8],
         workspace: &mut Workspace<'_>,
     ) -> Result<(usize, Option<Event<'a>>), PeerError> {
+        if let Some(whole) = self.whole_message(input, workspace.now) {
+            return match whole.read(input) {
+                Ok(message) => Ok((whole.end(), Some(Event::Message(Incoming::Borrowed(message))))),
+                Err(error) => Err(self.fail(error, workspace)),
+            };
+        }
+        self.receive_by_parts(input, workspace)
+    }
+
+    /// The same, where no [`whole_message`](Self::whole_message) lies at the front.
+    pub(crate) fn receive_by_parts<'a>(
+        &mut self,
+        input: &'a mut [u8],
+        workspace: &mut Workspace<'_>,
+    ) -> Result<(usize, Option<Event<'a>>), PeerError> {
         self.heard = workspace.now;
         let received = match self.state {
             State::Open | State::Closing => self.receive_frames(input, workspace),
             State::Connecting => return self.receive_head(input, workspace),
             State::Closed => return Ok((input.len(), None)),
         };
-        received.map_err(|error| {
-            self.fail(error, workspace);
-            error.into()
-        })
+        received.map_err(|error| self.fail(error, workspace))
     }
 
     /// Appends a message, compressed if that was agreed and makes it shorter; `false` when the
@@ -287,11 +301,18 @@ impl Connection {
         }
     }
 
-    fn fail(&mut self, error: ProtocolError, workspace: &mut Workspace<'_>) {
+    /// Ends the connection for what the peer did, and tells it.
+    #[cold]
+    pub(crate) fn fail(
+        &mut self,
+        error: ProtocolError,
+        workspace: &mut Workspace<'_>,
+    ) -> PeerError {
         if self.state == State::Open {
             self.write_close(Some(error.close_code()), &error.to_string(), workspace);
         }
         self.enter(State::Closed, workspace);
+        error.into()
     }
 
     fn write_close(

@@ -1,0 +1,254 @@
+//! From a stream that is ready to the messages that came on it.
+
+use std::io;
+use std::ops::Range;
+
+use super::EventLoop;
+use crate::net::disconnect::MemoryLimit;
+use crate::net::socket::Leftover;
+use crate::net::sockets::{Lent, REUSE};
+use crate::proto::handshake::HandshakeError;
+use crate::proto::{PeerError, State, WholeMessage};
+use crate::reactor::Reactor;
+use crate::slots::Key;
+
+/// After how many messages a connection is not received from again in this turn.
+const MESSAGES: usize = 64;
+
+/// After how many bytes of decompressed messages the rest of what was received waits for the next
+/// turn: a few bytes may stand for a thousand times as many.
+const INFLATED: usize = 256 * 1024;
+
+/// Answers to one receive are sent in one call up to this many bytes, and then as they come.
+const CORK_MOST: usize = 256 * 1024;
+
+/// What one receive came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Received {
+    /// The stream has no more: its next readiness will say when it does.
+    Drained,
+    /// There may be more. So many bytes came, or were made of them, and so many messages.
+    More(usize, usize),
+    /// Nothing will come any more, or nothing is wanted.
+    Ended,
+}
+
+impl<S, R: Reactor> EventLoop<S, R> {
+    /// Receives from a connection until the stream is drained or its share of the turn is used
+    /// up, and sends what its handler answers after each receive.
+    pub(super) fn read(&mut self, conn: Key, hangup: bool, state: &mut S) {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let budget = buffer.len();
+        let pressed = self.sockets.is_pressed(conn);
+        self.sockets.cork(conn);
+        let (mut bytes, mut messages) = (0, 0);
+        while !self.sockets.hold_back(conn) {
+            let received = self.receive(conn, &mut buffer, hangup, state);
+            self.sockets.flush_cork(&buffer, &mut self.streams);
+            let Received::More(more_bytes, more_messages) = received else {
+                break;
+            };
+            bytes += more_bytes;
+            messages += more_messages;
+            if bytes >= budget || messages >= MESSAGES {
+                self.sockets.resume(conn);
+                break;
+            }
+        }
+        if self.sockets.uncork() {
+            self.leave_paused(conn);
+        }
+        if pressed || self.sockets.is_pressed(conn) {
+            self.sockets.count_inbound(conn);
+            self.sockets.relieve(MemoryLimit::Inbound);
+            self.sockets.relieve(MemoryLimit::Outbound);
+            self.sockets.arm(conn);
+        }
+        self.buffer = buffer;
+    }
+
+    /// A connection that is paused may have failed, which reading would tell. Its end in order is
+    /// no failure: what came before that is still to be read.
+    #[cold]
+    fn leave_paused(&mut self, conn: Key) {
+        if self.sockets.get(conn).is_some_and(|socket| socket.hangup && !socket.dead) {
+            if let Err(error) = self.streams.check(conn.index()) {
+                self.sockets.fail(conn, error);
+            }
+        }
+    }
+
+    /// Receives once and handles what came, or what was left over when the connection was paused.
+    fn receive(&mut self, conn: Key, buffer: &mut [u8], hangup: bool, state: &mut S) -> Received {
+        let Some(socket) = self.sockets.get_mut(conn).filter(|socket| !socket.dead) else {
+            return Received::Ended;
+        };
+        let room = buffer.len();
+        let mut leftover = socket.leftover.take();
+        let (input, range) = if let Some(leftover) = &mut leftover {
+            (&mut leftover.storage[..], leftover.range.clone())
+        } else if socket.protocol.is_assembling_large() {
+            return self.receive_direct(conn, hangup, state);
+        } else {
+            match self.streams.recv(conn.index(), buffer) {
+                Ok(None) => return Received::Drained,
+                Ok(Some(0)) => return self.end_of_stream(conn),
+                Ok(Some(len)) => (&mut *buffer, 0..len),
+                Err(error) => return self.stream_failed(conn, error),
+            }
+        };
+        let (start, end, inflated) = (range.start, range.end, self.sockets.inflated());
+        let (at, messages) = self.handle_input(conn, input, range, state);
+        let inflated = self.sockets.inflated().wrapping_sub(inflated);
+        if let Some(leftover) = leftover {
+            self.put_back(conn, leftover, at);
+            return Received::More(at - start + inflated, messages);
+        }
+        if at < end {
+            self.sockets.keep_leftover(conn, &buffer[at..end]);
+        }
+        if at == end && end < room && !hangup {
+            Received::Drained
+        } else {
+            Received::More(end + inflated, messages)
+        }
+    }
+
+    /// What was left over has been handled, up to `at`.
+    #[cold]
+    fn put_back(&mut self, conn: Key, mut leftover: Box<Leftover>, at: usize) {
+        // Answers may lie in this storage.
+        self.sockets.flush_cork(&leftover.storage, &mut self.streams);
+        leftover.range.start = at;
+        self.sockets.return_leftover(conn, leftover);
+    }
+
+    /// Receives the rest of a large message straight into its own storage.
+    fn receive_direct(&mut self, conn: Key, hangup: bool, state: &mut S) -> Received {
+        let Some((socket, pool)) = self.sockets.with_buffers(conn) else {
+            return Received::Ended;
+        };
+        let Some(spare) = socket.protocol.spare(pool) else {
+            return Received::Ended;
+        };
+        let room = spare.len();
+        let len = match self.streams.recv(conn.index(), spare) {
+            Ok(None) => return Received::Drained,
+            Ok(Some(0)) => return self.end_of_stream(conn),
+            Ok(Some(len)) => len,
+            Err(error) => return self.stream_failed(conn, error),
+        };
+        let inflated = self.sockets.inflated();
+        match self.sockets.received(conn, len) {
+            Some(Ok(Some(event))) => self.dispatch(conn, event, state),
+            Some(Ok(None)) | None => {}
+            Some(Err(error)) => self.sockets.end_by_peer_error(conn, error),
+        }
+        let inflated = self.sockets.inflated().wrapping_sub(inflated);
+        if len < room && !hangup { Received::Drained } else { Received::More(len + inflated, 1) }
+    }
+
+    /// Feeds `buffer[range]` to the connection and its events to its handler, until the range
+    /// ends, the connection is paused, or its messages have become too long for one turn. Tells
+    /// where that was, and counts the events.
+    fn handle_input(
+        &mut self,
+        conn: Key,
+        buffer: &mut [u8],
+        range: Range<usize>,
+        state: &mut S,
+    ) -> (usize, usize) {
+        let (mut at, end, mut events) = (range.start, range.end, 0);
+        let inflated = self.sockets.inflated();
+        while at < end {
+            let used = match self.sockets.whole_message(conn, &buffer[at..end]) {
+                Some(whole) => self.handle_message(conn, &whole, &mut buffer[at..], at, state),
+                None => self.handle_parts(conn, &mut buffer[at..end], state),
+            };
+            let Some(used) = used else {
+                return (end, events);
+            };
+            at += used;
+            events += 1;
+            if self.sockets.corked_bytes() > CORK_MOST {
+                self.sockets.flush_cork(buffer, &mut self.streams);
+            }
+            let has_enough = self.sockets.inflated().wrapping_sub(inflated) > INFLATED;
+            if at < end && (has_enough || self.sockets.is_halted()) {
+                return (at, events);
+            }
+        }
+        (end, events)
+    }
+
+    /// Hands over a message that lies at the front of `input`, which begins at `start` of the
+    /// receive buffer. Tells where it ends; `None` if it is not text as it says.
+    #[inline]
+    fn handle_message(
+        &mut self,
+        conn: Key,
+        whole: &WholeMessage,
+        input: &mut [u8],
+        start: usize,
+        state: &mut S,
+    ) -> Option<usize> {
+        let message = match whole.read(input) {
+            Ok(message) => message,
+            Err(error) => {
+                self.sockets.fail_protocol(conn, error);
+                return None;
+            }
+        };
+        if message.len() < REUSE {
+            self.hand_over(conn, message, state);
+            return Some(whole.end());
+        }
+        self.sockets.lend(Lent::new(message, start + whole.start(), false));
+        self.hand_over(conn, message, state);
+        if let Some(reuse) = self.sockets.take_back() {
+            reuse.write_header(input, start);
+        }
+        Some(whole.end())
+    }
+
+    /// Hands over whatever comes of the front of `input`, and tells how much that was; `None` if
+    /// nothing more comes of it.
+    fn handle_parts(&mut self, conn: Key, input: &mut [u8], state: &mut S) -> Option<usize> {
+        match self.sockets.receive(conn, input)? {
+            Ok((used, event)) => {
+                self.dispatch(conn, event?, state);
+                Some(used)
+            }
+            Err(error) => {
+                self.sockets.end_by_peer_error(conn, error);
+                None
+            }
+        }
+    }
+
+    /// The peer will send nothing more.
+    fn end_of_stream(&mut self, conn: Key) -> Received {
+        let Some(socket) = self.sockets.get_mut(conn) else {
+            return Received::Ended;
+        };
+        socket.eof = true;
+        match socket.protocol.state() {
+            State::Connecting => {
+                let error = HandshakeError::ConnectionEnded;
+                self.sockets.end_by_peer_error(conn, PeerError::Handshake(error));
+                self.sockets.kill(conn);
+            }
+            State::Open => self.sockets.fail(conn, io::ErrorKind::UnexpectedEof.into()),
+            // The application's close stands as the reason.
+            State::Closing => self.sockets.kill(conn),
+            // What is queued, our close frame above all, may still reach the peer.
+            State::Closed => self.sockets.revisit(conn),
+        }
+        Received::Ended
+    }
+
+    fn stream_failed(&mut self, conn: Key, error: io::Error) -> Received {
+        self.sockets.fail(conn, error);
+        Received::Ended
+    }
+}
