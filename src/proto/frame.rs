@@ -178,8 +178,7 @@ impl FrameHeader {
     #[inline]
     pub fn encode(&self, out: &mut [u8; Self::MAX_LEN]) -> usize {
         let mask_bit = if self.mask.is_some() { MASK } else { 0 };
-        let compressed = if self.compressed { COMPRESSED } else { 0 };
-        out[0] = if self.fin { FIN } else { 0 } | compressed | self.opcode as u8;
+        out[0] = self.first_byte();
         let key_at = match self.len {
             0..=125 => {
                 out[1] = mask_bit | self.len as u8;
@@ -199,6 +198,13 @@ impl FrameHeader {
         let Some(key) = self.mask else { return key_at };
         out[key_at..key_at + 4].copy_from_slice(&key);
         key_at + 4
+    }
+
+    #[inline]
+    pub(crate) const fn first_byte(&self) -> u8 {
+        let fin = if self.fin { FIN } else { 0 };
+        let compressed = if self.compressed { COMPRESSED } else { 0 };
+        fin | compressed | self.opcode as u8
     }
 }
 

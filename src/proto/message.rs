@@ -228,19 +228,16 @@ pub fn write_frame(opcode: OpCode, payload: &[u8], key: Option<[u8; 4]>, out: &m
 /// Appends one whole frame to `out`, masked when there is a key.
 #[inline]
 pub(crate) fn write_payload(payload: &Payload<'_>, key: Option<[u8; 4]>, out: &mut Vec<u8>) {
+    let (header, len) = (payload.header(key), payload.bytes.len());
     // Made apart, a server's short frame needs next to no decisions.
-    if key.is_none() && payload.bytes.len() <= usize::from(FrameHeader::SHORT_MAX) {
-        append(payload, None, out);
-    } else {
-        append(payload, key, out);
+    if key.is_none() && len <= usize::from(FrameHeader::SHORT_MAX) {
+        out.reserve(2 + len);
+        out.extend_from_slice(&[header.first_byte(), len as u8]);
+        return out.extend_from_slice(payload.bytes);
     }
-}
-
-#[inline(always)]
-fn append(payload: &Payload<'_>, key: Option<[u8; 4]>, out: &mut Vec<u8>) {
     let mut bytes = [0; FrameHeader::MAX_LEN];
-    let header_len = payload.header(key).encode(&mut bytes);
-    out.reserve(header_len + payload.bytes.len());
+    let header_len = header.encode(&mut bytes);
+    out.reserve(header_len + len);
     out.extend_from_slice(&bytes[..header_len]);
     let start = out.len();
     out.extend_from_slice(payload.bytes);
