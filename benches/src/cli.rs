@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
+use crate::contestants::Contestant;
 use crate::idle::IdleMode;
 use crate::load::{Load, Pace, Shape, Target, Wire};
 use crate::service::{Service, ServiceConfig};
@@ -35,6 +36,8 @@ Examples:
       The same with a server that never sleeps; keep a page with plots, and the figures
   eventwire-bench serve echo --listen 127.0.0.1:9001 --idle block --cpu 0
       Serve until SIGTERM or SIGINT, for clients of your own
+  eventwire-bench serve echo --as ws-floor
+      The same by a WebSocket server that does no more than it must (floor: raw TCP)
   eventwire-bench echo --url ws://127.0.0.1:9001 -c 100 -s 64 -t 10
       100 connections to any WebSocket echo server, each with one message on its way
   eventwire-bench echo --url ws://127.0.0.1:9001 -c 100 --rate 50000 -t 10
@@ -51,17 +54,11 @@ Exit code: 0 when the run was complete, 1 when it failed, 2 for wrong arguments.
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Serve echo or broadcast over WebSocket until SIGTERM or SIGINT
+    /// Serve echo or broadcast until SIGTERM or SIGINT, by the engine or by what it is compared to
     ///
-    /// Prints the line `listening on ws://ADDR` when it is ready, and ends in order, with exit
-    /// code 0, on SIGTERM or SIGINT.
+    /// Prints the line `listening on ws://ADDR` (or `tcp://ADDR`) when it is ready, and ends in
+    /// order, with exit code 0, on SIGTERM or SIGINT.
     Serve(ServeArgs),
-    /// Serve the raw TCP floor until SIGTERM or SIGINT
-    ///
-    /// What `serve` does, on the same loop without WebSocket: it passes on whatever one recv
-    /// brings. Prints the line `listening on tcp://ADDR` when it is ready. Load it with a
-    /// tcp:// URL.
-    Floor(FloorArgs),
     /// Load a WebSocket echo server and check every echo
     ///
     /// Every payload carries its connection and its number, as far as it has room for them, and is
@@ -175,8 +172,22 @@ impl BystanderArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct ServeArgs {
-    #[command(flatten)]
-    common: ServiceArgs,
+    /// What to do with each message
+    #[arg(value_enum)]
+    service: Service,
+    /// Who serves
+    #[arg(long = "as", value_enum, default_value = "eventwire", value_name = "NAME")]
+    contestant: Contestant,
+    /// Host and port to listen on; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9001")]
+    #[arg(value_parser = parse_listen)]
+    listen: String,
+    /// What to do while nothing is ready [default: adaptive, or block where there is nothing else]
+    #[arg(long, value_enum, value_name = "MODE")]
+    idle: Option<IdleMode>,
+    /// Run on CPU N only
+    #[arg(long, value_name = "N")]
+    cpu: Option<usize>,
     /// Refuse longer messages [default: the engine's]
     #[arg(long, value_name = "BYTES", value_parser = parse_max_message)]
     max_message: Option<usize>,
@@ -186,45 +197,14 @@ pub(crate) struct ServeArgs {
 }
 
 impl ServeArgs {
-    pub(crate) fn config(self) -> ServiceConfig {
-        let (max_message, deflate) = (self.max_message, self.deflate);
-        ServiceConfig { max_message, deflate, ..self.common.config() }
+    pub(crate) fn contestant(&self) -> Contestant {
+        self.contestant
     }
-}
 
-#[derive(Args, Debug)]
-pub(crate) struct FloorArgs {
-    #[command(flatten)]
-    common: ServiceArgs,
-}
-
-impl FloorArgs {
     pub(crate) fn config(self) -> ServiceConfig {
-        self.common.config()
-    }
-}
-
-#[derive(Args, Debug)]
-struct ServiceArgs {
-    /// What to do with each message
-    #[arg(value_enum)]
-    service: Service,
-    /// Host and port to listen on; port 0 takes a free one
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9001")]
-    #[arg(value_parser = parse_listen)]
-    listen: String,
-    /// What to do while nothing is ready
-    #[arg(long, value_enum, default_value = "adaptive", value_name = "MODE")]
-    idle: IdleMode,
-    /// Run on CPU N only
-    #[arg(long, value_name = "N")]
-    cpu: Option<usize>,
-}
-
-impl ServiceArgs {
-    fn config(self) -> ServiceConfig {
-        let Self { service, listen, idle, cpu } = self;
-        ServiceConfig { service, address: listen, idle, cpu, max_message: None, deflate: false }
+        let idle = self.idle.unwrap_or(self.contestant.default_idle());
+        let Self { service, listen: address, cpu, max_message, deflate, .. } = self;
+        ServiceConfig { service, address, idle, cpu, max_message, deflate }
     }
 }
 
@@ -429,6 +409,7 @@ mod tests {
             "serve echo --listen :9001",
             "serve echo --listen h:70000",
             "serve echo --cpu x",
+            "serve echo --as nobody",
             "serve echo --max-message 0",
             "echo",
             "echo --url http://h",

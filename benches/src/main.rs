@@ -3,14 +3,13 @@
 mod bus;
 mod bystander;
 mod cli;
+mod contestants;
 mod error;
-mod floor;
 mod idle;
 mod load;
 mod machine;
 mod report;
 mod scenarios;
-mod server;
 mod service;
 mod unsent;
 mod worker;
@@ -27,10 +26,11 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use cli::{Cli, Command, FileArgs};
+use contestants::Contestant;
 use error::Error;
 use load::{Load, Measurement, Wire};
 use report::{Files, Report};
-use service::{ReadyLine, Server, ServiceConfig};
+use service::{Server, ServiceConfig};
 
 fn main() -> ExitCode {
     match run(Cli::parse()) {
@@ -48,8 +48,7 @@ fn run(cli: Cli) -> Result<(), Error> {
             let files = Files::create(&cli.run.files)?;
             files.publish(&scenarios::run(&cli.run)?)
         }
-        Some(Command::Serve(args)) => serve(args.config(), Wire::WebSocket, server::run),
-        Some(Command::Floor(args)) => serve(args.config(), Wire::Tcp, floor::run),
+        Some(Command::Serve(args)) => serve(args.contestant(), args.config()),
         Some(Command::Bus(args)) => {
             let files = Files::create(&args.files())?;
             files.publish(&bus::run(&args)?)
@@ -64,21 +63,19 @@ fn run(cli: Cli) -> Result<(), Error> {
 }
 
 /// Serves until a signal comes, or the server fails.
-fn serve<B>(config: ServiceConfig, wire: Wire, body: B) -> Result<(), Error>
-where
-    B: FnOnce(&ServiceConfig, ReadyLine) -> Result<(), Error> + Send + 'static,
-{
+fn serve(contestant: Contestant, config: ServiceConfig) -> Result<(), Error> {
+    contestant.check(&config)?;
     let mut signals =
         Signals::new([SIGTERM, SIGINT]).map_err(Error::system("cannot wait for signals"))?;
     machine::raise_file_limit(u64::MAX);
     let (end, ended) = mpsc::channel();
-    let server = Server::start(config, Some(end.clone()), body)?;
+    let server = Server::start(config, Some(end.clone()), contestant.run())?;
     thread::spawn(move || {
         signals.forever().next();
         // The receiver is gone only when the program ends anyway.
         let _ = end.send(());
     });
-    let scheme = match wire {
+    let scheme = match contestant.wire() {
         Wire::WebSocket => "ws",
         Wire::Tcp => "tcp",
     };

@@ -6,13 +6,14 @@ use std::time::Duration;
 use indicatif::ProgressBar;
 
 use crate::cli::RunArgs;
+use crate::contestants::Contestant;
 use crate::error::Error;
 use crate::idle::IdleMode;
-use crate::load::{self, Load, Measurement, Pace, Shape, Target, Wire};
+use crate::load::{self, Load, Measurement, Pace, Shape, Target};
 use crate::machine::{self, CpuPair, CpuUse, Interference, ThreadCpu};
+use crate::progress_bar;
 use crate::report::{Goal, Metric, Report, ScenarioReport};
 use crate::service::{Server, Service, ServiceConfig};
-use crate::{floor, progress_bar, server};
 
 /// One kind of traffic, measured against the engine and against the floor.
 #[derive(Clone, Copy, Debug)]
@@ -175,12 +176,13 @@ fn run_round(scenario: &Scenario, setting: &Setting, side: Side) -> Result<Measu
     };
     let cpu = setting.cpus.map(|cpus| cpus.server);
     let config = ServiceConfig::embedded(service, setting.idle, cpu);
-    let (server, wire) = match side {
-        Side::Engine => (Server::start(config, None, server::run)?, Wire::WebSocket),
-        Side::Floor => (Server::start(config, None, floor::run)?, Wire::Tcp),
+    let contestant = match side {
+        Side::Engine => Contestant::Eventwire,
+        Side::Floor => Contestant::Floor,
     };
+    let server = Server::start(config, None, contestant.run())?;
     let load = Load {
-        target: Target::embedded(wire, server.address()),
+        target: Target::embedded(contestant.wire(), server.address()),
         shape: scenario.shape,
         size: bytes_on_wire(scenario, side),
         pace: Pace::Closed { depth: scenario.depth },

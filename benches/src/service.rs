@@ -1,4 +1,4 @@
-//! A server on a thread of its own: the engine, or the raw TCP floor.
+//! A server on a thread of its own, and what it is asked to do.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -17,7 +17,21 @@ pub(crate) enum Service {
     /// Send every message back to its sender
     Echo,
     /// Send every message to all connections, its sender included
+    ///
+    /// A message whose eighth byte is `E` is sent back to its sender alone: so a connection can
+    /// measure round trips on a server that broadcasts.
     Broadcast,
+}
+
+/// What the eighth byte of a message to a broadcast server is if it is to be sent back alone.
+///
+/// Payloads begin with their stamp, whose last byte this is: the highest of the sender's number,
+/// which no publisher reaches.
+pub(crate) const ECHO_MARK: u8 = b'E';
+
+/// Whether a broadcast server sends the message back to its sender alone.
+pub(crate) fn asks_for_echo(payload: &[u8]) -> bool {
+    payload.get(7) == Some(&ECHO_MARK)
 }
 
 /// What a server is asked to be.

@@ -2,11 +2,11 @@
 
 use eventwire::{Config, Context, EventLoop, ListenerId, LoopHandle, Publisher, ServerConfig};
 
+use crate::contestants::{Broadcast, Echo};
 use crate::error::Error;
 use crate::idle::IdleMode;
 use crate::load::{Stamp, Target, Wire, pattern};
 use crate::machine::ThreadCpu;
-use crate::server::{Broadcast, Echo};
 use crate::worker::Worker;
 
 /// The loop on its thread.

@@ -66,13 +66,41 @@ fn the_engine_broadcasts() {
 
 #[test]
 fn the_floor_carries_the_same_load() {
-    let (_server, url) =
-        Running::serve(&["floor", "echo", "--listen", "127.0.0.1:0", "--idle", "block"]);
+    let (_server, url) = Running::serve(&[
+        "serve",
+        "echo",
+        "--as",
+        "floor",
+        "--listen",
+        "127.0.0.1:0",
+        "--idle",
+        "block",
+    ]);
     assert!(url.starts_with("tcp://127.0.0.1:"), "{url}");
     assert_complete("echo", &url, &["--raw", "-c", "10", "-s", "70"]);
     assert_complete("echo", &url, &["-c", "2", "-s", "3", "-d", "64"]);
     assert_complete("echo", &url, &["-c", "2", "-s", "500000", "-d", "4"]);
-    let (_server, url) = Running::serve(&["floor", "broadcast", "--listen", "127.0.0.1:0"]);
+    let (_server, url) =
+        Running::serve(&["serve", "broadcast", "--as", "floor", "--listen", "127.0.0.1:0"]);
     assert_complete("broadcast", &url, &["-c", "30", "-s", "64"]);
     assert_complete("broadcast", &url, &["-c", "3", "-s", "200000"]);
+}
+
+#[test]
+fn the_websocket_floor_carries_the_same_load() {
+    let (_server, url) =
+        Running::serve(&["serve", "echo", "--as", "ws-floor", "--listen", "127.0.0.1:0"]);
+    assert!(url.starts_with("ws://127.0.0.1:"), "{url}");
+    for size in ["0", "1", "125", "126", "65535", "65536"] {
+        assert_complete("echo", &url, &["-s", size, "-c", "3", "-d", "4"]);
+    }
+    assert_complete("echo", &url, &["-c", "20", "-s", "20", "-d", "64"]);
+    assert_complete("echo", &url, &["-c", "4", "-s", "16384", "-d", "16"]);
+    // Longer than the buffer, several of them on their way.
+    assert_complete("echo", &url, &["-c", "2", "-s", "1500000", "-d", "3"]);
+    let (_server, url) =
+        Running::serve(&["serve", "broadcast", "--as", "ws-floor", "--listen", "127.0.0.1:0"]);
+    assert_complete("broadcast", &url, &["-c", "30", "-s", "64"]);
+    assert_complete("broadcast", &url, &["-c", "5", "-s", "8", "--publishers", "3"]);
+    assert_complete("broadcast", &url, &["-c", "5", "-s", "70000"]);
 }

@@ -1,10 +1,14 @@
 //! The servers' life: ready, in use, ended by a signal.
 
+use std::io::{Read, Write};
 use std::net::TcpStream;
 
 use rustix::process::Signal;
 
 use super::program::{Running, run, some_cpu};
+
+/// Who serves in every build.
+const CONTESTANTS: [&str; 3] = ["eventwire", "floor", "ws-floor"];
 
 /// Starts, takes a connection, gets the signal, ends in order without another word.
 fn assert_orderly(arguments: &[&str], signal: Signal) {
@@ -28,21 +32,24 @@ fn signals_end_the_engines_servers_in_order() {
 }
 
 #[test]
-fn signals_end_the_floor_in_order() {
+fn signals_end_the_floors_in_order() {
     let cpu = some_cpu();
-    for idle in ["block", "adaptive", "busy"] {
-        let listen = ["--listen", "127.0.0.1:0", "--idle", idle, "--cpu", &cpu];
-        assert_orderly(&[&["floor", "echo"], &listen[..]].concat(), Signal::INT);
-        assert_orderly(&[&["floor", "broadcast"], &listen[..]].concat(), Signal::TERM);
+    for name in ["floor", "ws-floor"] {
+        for idle in ["block", "adaptive", "busy"] {
+            let settings = ["--as", name, "--listen", "127.0.0.1:0", "--idle", idle, "--cpu", &cpu];
+            assert_orderly(&[&["serve", "echo"], &settings[..]].concat(), Signal::INT);
+            assert_orderly(&[&["serve", "broadcast"], &settings[..]].concat(), Signal::TERM);
+        }
     }
 }
 
 #[test]
 fn an_address_in_use_is_told() {
-    for command in ["serve", "floor"] {
-        let (_server, url) = Running::serve(&[command, "echo", "--listen", "127.0.0.1:0"]);
+    for name in CONTESTANTS {
+        let (_server, url) =
+            Running::serve(&["serve", "echo", "--as", name, "--listen", "127.0.0.1:0"]);
         let (_, address) = url.split_once("://").unwrap();
-        let output = run(&[command, "echo", "--listen", address]);
+        let output = run(&["serve", "echo", "--as", name, "--listen", address]);
         output.assert_failure(&format!("cannot listen on {address}: "));
     }
 }
@@ -50,16 +57,17 @@ fn an_address_in_use_is_told() {
 #[test]
 fn an_address_of_another_machine_is_told() {
     // RFC 5737 keeps it for documentation: no machine has it.
-    for command in ["serve", "floor"] {
-        let output = run(&[command, "echo", "--listen", "192.0.2.1:0"]);
+    for name in CONTESTANTS {
+        let output = run(&["serve", "echo", "--as", name, "--listen", "192.0.2.1:0"]);
         output.assert_failure("cannot listen on 192.0.2.1:0: ");
     }
 }
 
 #[test]
 fn a_cpu_that_does_not_exist_is_told() {
-    for command in ["serve", "floor"] {
-        let output = run(&[command, "echo", "--listen", "127.0.0.1:0", "--cpu", "1000000"]);
+    for name in CONTESTANTS {
+        let serve = ["serve", "echo", "--as", name, "--listen", "127.0.0.1:0"];
+        let output = run(&[&serve[..], &["--cpu", "1000000"]].concat());
         output.assert_failure("cannot run on CPU 1000000");
     }
 }
@@ -71,4 +79,49 @@ fn messages_over_the_limit_end_the_connection() {
     run(&["echo", "--url", &url, "-t", "0.1", "-s", "1000"]).assert_success();
     let output = run(&["echo", "--url", &url, "-t", "0.1", "-s", "1001"]);
     output.assert_failure("the server closed the connection with code 1009");
+}
+
+#[test]
+fn settings_that_a_contestant_does_not_have_are_refused() {
+    let serve = ["serve", "echo", "--listen", "127.0.0.1:0", "--as", "ws-floor"];
+    let output = run(&[&serve[..], &["--max-message", "1000"]].concat());
+    output.assert_failure("ws-floor");
+    let output = run(&[&serve[..], &["--deflate"]].concat());
+    output.assert_failure("has no compression");
+}
+
+/// Connects, shakes hands with bytes as they come, and sends `wire` in pieces of `piece` bytes:
+/// gives as much of the answer as `expected` has.
+fn exchange(address: &str, wire: &[u8], piece: usize, expected: usize) -> Vec<u8> {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_nodelay(true).unwrap();
+    let request = "GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+    for piece in request.as_bytes().chunks(piece) {
+        stream.write_all(piece).unwrap();
+    }
+    let mut response = vec![0; 129];
+    stream.read_exact(&mut response).unwrap();
+    assert!(response.ends_with(b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"));
+    for piece in wire.chunks(piece) {
+        stream.write_all(piece).unwrap();
+    }
+    let mut answer = vec![0; expected];
+    stream.read_exact(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn the_websocket_floor_puts_frames_together_that_come_in_pieces() {
+    let (_server, url) =
+        Running::serve(&["serve", "echo", "--as", "ws-floor", "--listen", "127.0.0.1:0"]);
+    let (_, address) = url.split_once("://").unwrap();
+    // Under a mask of zeros, payloads are as they are on the wire.
+    let mut wire = b"\x81\x83\0\0\0\0abc\x82\xfe\x01\x00\0\0\0\0".to_vec();
+    wire.extend([7; 256]);
+    let mut echo = b"\x81\x03abc\x82\x7e\x01\x00".to_vec();
+    echo.extend([7; 256]);
+    for piece in [1, 2, 5, 9, 50] {
+        assert_eq!(exchange(address, &wire, piece, echo.len()), echo, "{piece}");
+    }
 }

@@ -10,7 +10,7 @@ use eventwire::{
 };
 
 use crate::error::Error;
-use crate::service::{ReadyLine, Service, ServiceConfig};
+use crate::service::{ReadyLine, Service, ServiceConfig, asks_for_echo};
 
 /// From how many bytes on a peer that does not read is not read from: the engine's default.
 const OUTBOX_SOFT: usize = 64 * 1024;
@@ -73,7 +73,7 @@ impl WebSocketHandler<()> for Echo {
     }
 }
 
-/// Sends every message to all connections.
+/// Sends every message to all connections, or back if it asks for that.
 pub(crate) struct Broadcast {
     pub(crate) topic: TopicId,
 }
@@ -87,11 +87,19 @@ impl WebSocketHandler<()> for Broadcast {
 
     fn on_message(
         &mut self,
-        _: ConnectionId,
+        conn: ConnectionId,
         message: Message<'_>,
         cx: &mut Context<'_>,
         (): &mut (),
     ) {
-        cx.broadcast(self.topic, message);
+        let payload = match message {
+            Message::Text(text) => text.as_bytes(),
+            Message::Binary(bytes) => bytes,
+        };
+        if asks_for_echo(payload) {
+            cx.send(conn, message);
+        } else {
+            cx.broadcast(self.topic, message);
+        }
     }
 }

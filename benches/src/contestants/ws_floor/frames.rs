@@ -1,0 +1,328 @@
+//! Replies written where the frames were (RFC 6455 §5.2).
+
+/// Bytes of a buffer behind what it is filled with: headers and the last word of a payload are
+/// read without asking how long they are.
+pub(super) const SLACK: usize = 16;
+
+/// The mask key of a client's frame, which the server's have not.
+const KEY: usize = 4;
+/// From this payload length on the first reply stays where its payload is: moving costs more.
+const MOVED_MAX: usize = 512;
+
+/// The frames of one buffer, and the replies to them.
+///
+/// A server's header is shorter than the client's by the mask key. So a reply fits between the
+/// replies before it and the frames behind it, and all replies lie back to back.
+#[derive(Debug)]
+pub(super) struct Frames<'a> {
+    buffer: &'a mut [u8],
+    filled: usize,
+    /// Where the next frame begins.
+    at: usize,
+    /// The replies: from here
+    from: usize,
+    /// to here, at least a mask key before the next payload.
+    to: usize,
+}
+
+/// What came next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// A whole frame, and the reply to it: where that begins among the replies, and where its
+    /// payload does if it is a message's.
+    Reply { frame: usize, payload: Option<usize> },
+    /// A frame that is not whole; it has `need` bytes, or more if its header is not whole either.
+    Partial { need: usize },
+    /// The client ends the connection.
+    Closing,
+}
+
+impl<'a> Frames<'a> {
+    /// The first `filled` bytes of `buffer` are what came.
+    pub(super) fn new(buffer: &'a mut [u8], filled: usize) -> Self {
+        debug_assert!(filled + SLACK <= buffer.len());
+        Self { buffer, filled, at: 0, from: 0, to: 0 }
+    }
+
+    /// Replies to the next frame.
+    #[inline(always)]
+    pub(super) fn step(&mut self) -> Step {
+        let here = self.filled - self.at;
+        let Some(&head) = self.buffer[self.at..].first_chunk::<SHORT>() else {
+            return Step::Partial { need: SHORT };
+        };
+        if here < SHORT {
+            return Step::Partial { need: SHORT };
+        }
+        let [first, second, key @ ..] = head;
+        let length = usize::from(second & 0x7f);
+        if length > 125 {
+            return self.step_long(first, length);
+        }
+        if here - SHORT < length {
+            return Step::Partial { need: SHORT + length };
+        }
+        if first & CONTROL != 0 {
+            return self.step_control(first, length, key);
+        }
+        let header = [first, length as u8];
+        self.reply(&header, SHORT, length, key)
+    }
+
+    /// A frame whose length is not in its second byte.
+    fn step_long(&mut self, first: u8, short: usize) -> Step {
+        let here = self.filled - self.at;
+        let header = if short == 126 { 8 } else { 14 };
+        let Some(&head) = self.buffer[self.at..].first_chunk::<14>().filter(|_| here >= header)
+        else {
+            return Step::Partial { need: header };
+        };
+        let [_, _, a, b, c, d, e, f, g, h, i, j, k, l] = head;
+        let (length, key) = if short == 126 {
+            (u64::from(u16::from_be_bytes([a, b])), [c, d, e, f])
+        } else {
+            (u64::from_be_bytes([a, b, c, d, e, f, g, h]), [i, j, k, l])
+        };
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        if here - header < length {
+            return Step::Partial { need: header.saturating_add(length) };
+        }
+        let reply = [first, short as u8, a, b, c, d, e, f, g, h];
+        self.reply(&reply[..header - KEY], header, length, key)
+    }
+
+    /// Pings are answered, pongs are not, and a close ends the connection.
+    #[cold]
+    fn step_control(&mut self, first: u8, length: usize, key: [u8; 4]) -> Step {
+        const PING: u8 = 0x89;
+        const PONG: u8 = 0x8a;
+        match first {
+            PING => match self.reply(&[PONG, length as u8], SHORT, length, key) {
+                Step::Reply { frame, .. } => Step::Reply { frame, payload: None },
+                other => other,
+            },
+            PONG => {
+                self.at += SHORT + length;
+                self.step()
+            }
+            _ => Step::Closing,
+        }
+    }
+
+    #[inline(always)]
+    fn reply(&mut self, reply: &[u8], header: usize, length: usize, key: [u8; 4]) -> Step {
+        let payload = self.at + header;
+        if length >= MOVED_MAX && self.from == self.to {
+            self.from = payload - reply.len();
+            self.to = self.from;
+        }
+        let frame = self.to - self.from;
+        self.buffer[self.to..self.to + reply.len()].copy_from_slice(reply);
+        let to = self.to + reply.len();
+        let key = u32::from_ne_bytes(key);
+        if payload == to {
+            unmask(&mut self.buffer[to..to + length], key);
+        } else {
+            unmask_down(self.buffer, payload, to, length, key);
+        }
+        self.at = payload + length;
+        self.to = to + length;
+        Step::Reply { frame, payload: Some(frame + reply.len()) }
+    }
+
+    /// What is to be sent.
+    pub(super) fn replies(&self) -> &[u8] {
+        &self.buffer[self.from..self.to]
+    }
+
+    /// They were sent; what follows is written behind them.
+    pub(super) fn forget_replies(&mut self) {
+        self.from = self.to;
+    }
+
+    /// Moves what is not whole to the buffer's front; tells how long it is.
+    pub(super) fn move_rest(self) -> usize {
+        if self.at == self.filled {
+            return 0;
+        }
+        self.buffer.copy_within(self.at..self.filled, 0);
+        self.filled - self.at
+    }
+}
+
+/// The length of most headers.
+const SHORT: usize = 2 + KEY;
+/// The bit of the first byte that control frames have (RFC 6455 §5.5).
+const CONTROL: u8 = 0x08;
+
+/// Unmasks in place, in words that the compiler makes vectors of.
+fn unmask(payload: &mut [u8], key: u32) {
+    let wide = doubled(key).to_ne_bytes();
+    let mut words = payload.chunks_exact_mut(8);
+    for word in &mut words {
+        for (byte, key) in word.iter_mut().zip(wide) {
+            *byte ^= key;
+        }
+    }
+    for (byte, key) in words.into_remainder().iter_mut().zip(wide) {
+        *byte ^= key;
+    }
+}
+
+/// Unmasks and moves towards the buffer's front by at least a key's length. What is written
+/// behind the payload for want of a whole word stays before the frames behind it.
+#[inline(always)]
+fn unmask_down(buffer: &mut [u8], from: usize, to: usize, length: usize, key: u32) {
+    let shift = from - to;
+    let end = from + length.next_multiple_of(4);
+    let region = &mut buffer[to..end];
+    let wide = doubled(key);
+    let mut at = 0;
+    while length - at >= BLOCK {
+        move_block(region, at, shift, wide);
+        at += BLOCK;
+    }
+    while length - at >= 8 {
+        let Some(&word) = region[at + shift..].first_chunk() else { return };
+        let word = u64::from_ne_bytes(word) ^ wide;
+        region[at..at + 8].copy_from_slice(&word.to_ne_bytes());
+        at += 8;
+    }
+    while at < length {
+        let Some(&word) = region[at + shift..].first_chunk() else { return };
+        let word = u32::from_ne_bytes(word) ^ key;
+        region[at..at + 4].copy_from_slice(&word.to_ne_bytes());
+        at += 4;
+    }
+}
+
+/// Bytes that are read before any of them is overwritten.
+const BLOCK: usize = 64;
+
+#[inline(always)]
+fn move_block(region: &mut [u8], at: usize, shift: usize, wide: u64) {
+    let Some(&block) = region[at + shift..].first_chunk::<BLOCK>() else { return };
+    let mut block = block;
+    for word in block.chunks_exact_mut(8) {
+        for (byte, key) in word.iter_mut().zip(wide.to_ne_bytes()) {
+            *byte ^= key;
+        }
+    }
+    region[at..at + BLOCK].copy_from_slice(&block);
+}
+
+fn doubled(key: u32) -> u64 {
+    u64::from(key) << 32 | u64::from(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
+
+    /// A frame as a client or as a server sends it.
+    fn frame(first: u8, payload: &[u8], mask: Option<[u8; 4]>) -> Vec<u8> {
+        let bit = if mask.is_some() { 0x80 } else { 0 };
+        let mut frame = vec![first];
+        match payload.len() {
+            length @ 0..=125 => frame.push(bit | length as u8),
+            length @ 126..=0xffff => {
+                frame.push(bit | 126);
+                frame.extend((length as u16).to_be_bytes());
+            }
+            length => {
+                frame.push(bit | 127);
+                frame.extend((length as u64).to_be_bytes());
+            }
+        }
+        frame.extend(mask.iter().flatten());
+        let key = mask.unwrap_or_default();
+        frame.extend(payload.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key));
+        frame
+    }
+
+    fn payload(length: usize) -> Vec<u8> {
+        (0..length).map(|index| (index * 7 + length) as u8).collect()
+    }
+
+    /// What is replied to `bytes`, how the last step ended, and how much is left.
+    fn answer(bytes: &[u8]) -> (Vec<u8>, Step, Vec<u8>) {
+        let mut buffer = [bytes, &[0xee; SLACK]].concat();
+        let mut frames = Frames::new(&mut buffer, bytes.len());
+        let last = loop {
+            match frames.step() {
+                Step::Reply { .. } => {}
+                last => break last,
+            }
+        };
+        let replies = frames.replies().to_vec();
+        let rest = frames.move_rest();
+        (replies, last, buffer[..rest].to_vec())
+    }
+
+    #[test]
+    fn frames_of_all_lengths_are_replied_to_back_to_back() {
+        let lengths = (0..=140).chain([511, 512, 513, 4096, 65_535, 65_536, 70_001]);
+        for length in lengths {
+            let neighbours = [length, 3, length, 20, 600, length];
+            let wire = |mask| -> Vec<u8> {
+                neighbours.iter().flat_map(|&length| frame(0x82, &payload(length), mask)).collect()
+            };
+            let (replies, last, rest) = answer(&wire(Some(MASK)));
+            assert!(replies == wire(None), "{length}");
+            assert_eq!((last, rest.len()), (Step::Partial { need: SHORT }, 0));
+        }
+    }
+
+    #[test]
+    fn what_is_not_whole_stays_as_it_was() {
+        for length in [0, 20, 200, 70_000] {
+            let first = frame(0x81, b"first", Some(MASK));
+            let second = frame(0x82, &payload(length), Some(MASK));
+            for cut in 0..second.len() {
+                let (replies, last, rest) = answer(&[&first, &second[..cut]].concat());
+                assert_eq!(replies, frame(0x81, b"first", None));
+                assert!(rest == second[..cut]);
+                let Step::Partial { need } = last else { panic!("{last:?}") };
+                assert!(cut < need && need <= second.len().max(SHORT), "{cut} {need}");
+                if cut > 200 {
+                    break;
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn pings_are_answered_and_a_close_ends_it() {
+        let frames = [(0x89, &b"ping"[..]), (0x8a, b"pong"), (0x82, b"data"), (0x88, b"")];
+        let wire: Vec<u8> =
+            frames.iter().flat_map(|(first, payload)| frame(*first, payload, Some(MASK))).collect();
+        let (replies, last, _) = answer(&wire);
+        assert_eq!(replies, [frame(0x8a, b"ping", None), frame(0x82, b"data", None)].concat());
+        assert_eq!(last, Step::Closing);
+    }
+
+    #[test]
+    fn replies_that_were_sent_are_not_sent_again() {
+        let wire: Vec<u8> =
+            [3, 1000, 20].iter().flat_map(|&n| frame(0x82, &payload(n), Some(MASK))).collect();
+        let mut buffer = [&wire[..], &[0; SLACK]].concat();
+        let mut frames = Frames::new(&mut buffer, wire.len());
+        for length in [3, 1000, 20] {
+            let reply = frame(0x82, &payload(length), None);
+            let header = reply.len() - length;
+            assert_eq!(frames.step(), Step::Reply { frame: 0, payload: Some(header) });
+            assert_eq!(frames.replies(), reply);
+            frames.forget_replies();
+        }
+    }
+
+    #[test]
+    fn a_length_that_is_none_does_no_harm() {
+        let mut wire = vec![0x82, 0xff];
+        wire.extend([0xff; 12]);
+        let (_, last, _) = answer(&wire);
+        assert_eq!(last, Step::Partial { need: usize::MAX });
+    }
+}

@@ -1,0 +1,255 @@
+//! The WebSocket floor: what a WebSocket server on the bare loop takes, with all left out that
+//! can be.
+//!
+//! One `recv` for each readiness, into the one buffer of the loop; replies are written where the
+//! frames were and leave in one `send`. There are no limits and no checks: not of UTF-8, not of
+//! fragments, which are frames like others here, not of masks. A connection keeps nothing but
+//! bytes of a frame that is not whole yet.
+
+mod frames;
+mod opening;
+
+use std::io::{self, Read};
+use std::mem;
+
+use mio::event::Event;
+
+use super::bare::{self, Peer, Peers};
+use crate::error::Error;
+use crate::service::{ReadyLine, Service, ServiceConfig, asks_for_echo};
+use crate::unsent::would_block;
+
+use frames::{Frames, SLACK, Step};
+
+/// The shortest buffer: one `recv` takes what sixteen messages of 16 KiB are.
+const BUFFER: usize = 256 * 1024 + 4096;
+/// A longer frame ends its connection: its length is no length.
+const FRAME_MAX: usize = 1 << 30;
+
+/// Serves until it is stopped. Runs on the server's own thread.
+pub(crate) fn run(config: &ServiceConfig, ready: ReadyLine) -> Result<(), Error> {
+    let floor =
+        WsFloor { service: config.service, buffer: vec![0; BUFFER], spare: Vec::new(), need: 0 };
+    bare::run(config, ready, floor)
+}
+
+struct WsFloor {
+    service: Service,
+    /// Where every connection is received into; longer than `BUFFER` once a frame was.
+    buffer: Vec<u8>,
+    /// Buffers that are not in use.
+    spare: Vec<Vec<u8>>,
+    /// How long the frame is that the buffer ends in, as far as that is known.
+    need: usize,
+}
+
+/// What is kept of a connection.
+#[derive(Debug, Default)]
+struct State {
+    /// The opening handshake is over.
+    open: bool,
+    rest: Option<Box<Rest>>,
+}
+
+/// The beginning of a frame, or of an opening handshake.
+#[derive(Debug)]
+enum Rest {
+    /// It goes back to the front of the buffer when more comes.
+    Short(Vec<u8>),
+    /// The buffer itself, because the frame is long, and how much of it is filled.
+    Long(Vec<u8>, usize),
+}
+
+impl bare::Floor for WsFloor {
+    type State = State;
+
+    fn turn(&mut self, peers: &mut Peers<State>, key: usize, event: &Event) -> io::Result<()> {
+        let Some(peer) = peers.get_mut(key) else {
+            return Ok(());
+        };
+        let paused = !peer.unsent.is_empty();
+        if !peer.flush()? || !(event.is_readable() || paused) {
+            return Ok(());
+        }
+        let mut filled = match peer.state.rest.take() {
+            None => 0,
+            Some(rest) => self.resume(*rest),
+        };
+        loop {
+            let Some(peer) = peers.get_mut(key) else {
+                return Ok(());
+            };
+            let end = self.buffer.len() - SLACK;
+            match peer.stream.read(&mut self.buffer[filled..end]) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(length) => filled += length,
+                Err(error) if would_block(&error) => break,
+                Err(error) => return Err(error),
+            }
+            let full = filled == end;
+            filled = match self.service {
+                Service::Echo => self.echo(peer, filled)?,
+                Service::Broadcast => self.broadcast(peers, key, filled)?,
+            };
+            // A short read has drained the socket, unless its end is to be noticed yet. A peer
+            // that does not read is not read from either.
+            let unread = peers.get(key).is_some_and(|peer| !peer.unsent.is_empty());
+            if !(full || event.is_read_closed()) || unread {
+                break;
+            }
+            if self.need > self.buffer.len() - SLACK {
+                self.grow()?;
+            }
+        }
+        if filled > 0 {
+            self.keep(peers, key, filled);
+        }
+        Ok(())
+    }
+}
+
+impl WsFloor {
+    /// Sends back what is whole of what the buffer holds; tells how much is not, which lies at
+    /// the buffer's front then.
+    fn echo(&mut self, peer: &mut Peer<State>, filled: usize) -> io::Result<usize> {
+        if !peer.state.open {
+            return self.open(peer, filled);
+        }
+        let mut frames = Frames::new(&mut self.buffer, filled);
+        let last = loop {
+            match frames.step() {
+                Step::Reply { .. } => {}
+                last => break last,
+            }
+        };
+        let replies = frames.replies();
+        if !replies.is_empty() {
+            peer.send(replies)?;
+        }
+        self.need = need(last)?;
+        Ok(frames.move_rest())
+    }
+
+    /// The same, to all connections but for messages that ask for an echo.
+    fn broadcast(
+        &mut self,
+        peers: &mut Peers<State>,
+        key: usize,
+        filled: usize,
+    ) -> io::Result<usize> {
+        let Some(peer) = peers.get_mut(key) else {
+            return Ok(0);
+        };
+        if !peer.state.open {
+            return self.open(peer, filled);
+        }
+        let mut frames = Frames::new(&mut self.buffer, filled);
+        let last = loop {
+            // What is for all leaves in one send each, up to a message that is not for all.
+            let mut echo = None;
+            let last = loop {
+                match frames.step() {
+                    Step::Reply { frame, payload } => {
+                        if payload.is_some_and(|at| asks_for_echo(&frames.replies()[at..])) {
+                            echo = Some(frame);
+                            break None;
+                        }
+                    }
+                    last => break Some(last),
+                }
+            };
+            let replies = frames.replies();
+            let (all, own) = replies.split_at(echo.unwrap_or(replies.len()));
+            if !all.is_empty() {
+                send_to_all(peers, all);
+            }
+            if !own.is_empty() {
+                peers.get_mut(key).map_or(Ok(()), |peer| peer.send(own))?;
+            }
+            frames.forget_replies();
+            if let Some(last) = last {
+                break last;
+            }
+        };
+        self.need = need(last)?;
+        Ok(frames.move_rest())
+    }
+
+    /// Answers the opening handshake once it is whole.
+    fn open(&mut self, peer: &mut Peer<State>, filled: usize) -> io::Result<usize> {
+        let Some(head) = opening::end_of_head(&self.buffer[..filled]) else {
+            self.need = opening::HEAD_MAX;
+            return if filled < self.need { Ok(filled) } else { Err(invalid()) };
+        };
+        let key = opening::key(&self.buffer[..head]).ok_or_else(invalid)?;
+        let response = opening::response(key);
+        peer.send(&response)?;
+        peer.state.open = true;
+        self.buffer.copy_within(head..filled, 0);
+        self.need = 0;
+        match filled - head {
+            0 => Ok(0),
+            // Nobody has to wait for the response before the first message but by RFC 6455 §4.1;
+            // all the same.
+            rest => self.echo(peer, rest),
+        }
+    }
+
+    /// Takes up where the connection was left; tells how much the buffer holds.
+    fn resume(&mut self, rest: Rest) -> usize {
+        match rest {
+            Rest::Short(bytes) => {
+                self.buffer[..bytes.len()].copy_from_slice(&bytes);
+                bytes.len()
+            }
+            Rest::Long(buffer, filled) => {
+                self.spare.push(mem::replace(&mut self.buffer, buffer));
+                filled
+            }
+        }
+    }
+
+    /// Keeps what is not whole until more comes.
+    fn keep(&mut self, peers: &mut Peers<State>, key: usize, filled: usize) {
+        let Some(peer) = peers.get_mut(key) else {
+            return;
+        };
+        let rest = if self.need + SLACK <= BUFFER {
+            Rest::Short(self.buffer[..filled].to_vec())
+        } else {
+            let other = self.spare.pop().unwrap_or_else(|| vec![0; BUFFER]);
+            Rest::Long(mem::replace(&mut self.buffer, other), filled)
+        };
+        peer.state.rest = Some(Box::new(rest));
+    }
+
+    /// Makes room for a long frame and some of what comes behind it.
+    fn grow(&mut self) -> io::Result<()> {
+        if self.need > FRAME_MAX {
+            return Err(invalid());
+        }
+        self.buffer.resize(self.need + BUFFER, 0);
+        Ok(())
+    }
+}
+
+/// Sends to every open connection. One that fails is noticed when it is read from.
+fn send_to_all(peers: &mut Peers<State>, bytes: &[u8]) {
+    for (_, peer) in peers.iter_mut() {
+        if peer.state.open && peer.send(bytes).is_err() {
+            let _ = peer.stream.shutdown(std::net::Shutdown::Both);
+        }
+    }
+}
+
+/// How long the frame is that is not whole yet; an error once there will be no other.
+fn need(last: Step) -> io::Result<usize> {
+    match last {
+        Step::Partial { need } => Ok(need),
+        Step::Reply { .. } | Step::Closing => Err(io::ErrorKind::ConnectionAborted.into()),
+    }
+}
+
+fn invalid() -> io::Error {
+    io::ErrorKind::InvalidData.into()
+}
