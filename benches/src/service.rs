@@ -18,8 +18,8 @@ pub(crate) enum Service {
     Echo,
     /// Send every message to all connections, its sender included
     ///
-    /// A message whose eighth byte is `E` is sent back to its sender alone: so a connection can
-    /// measure round trips on a server that broadcasts.
+    /// A message whose eighth byte is `E` is sent back to its sender alone, who is not broadcast
+    /// to from then on: so a connection can measure round trips beside broadcasts.
     Broadcast,
 }
 

@@ -97,6 +97,7 @@ impl WebSocketHandler<()> for Broadcast {
             Message::Binary(bytes) => bytes,
         };
         if asks_for_echo(payload) {
+            cx.unsubscribe(conn, self.topic);
             cx.send(conn, message);
         } else {
             cx.broadcast(self.topic, message);

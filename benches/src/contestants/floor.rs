@@ -103,7 +103,7 @@ impl Floor {
             if *peer.state.get_or_insert_with(|| asks_for_echo(bytes)) {
                 peer.send(bytes)?;
             } else {
-                peers.retain(|_, receiver| receiver.send(bytes).is_ok());
+                peers.retain(|_, peer| peer.state == Some(true) || peer.send(bytes).is_ok());
             }
             if length < self.buffer.len() && !event.is_read_closed() {
                 return Ok(());

@@ -6,8 +6,6 @@ pub(super) const SLACK: usize = 16;
 
 /// The mask key of a client's frame, which the server's have not.
 const KEY: usize = 4;
-/// From this payload length on the first reply stays where its payload is: moving costs more.
-const MOVED_MAX: usize = 512;
 
 /// The frames of one buffer, and the replies to them.
 ///
@@ -55,40 +53,55 @@ impl<'a> Frames<'a> {
             return Step::Partial { need: SHORT };
         }
         let [first, second, key @ ..] = head;
-        let length = usize::from(second & 0x7f);
-        if length > 125 {
-            return self.step_long(first, length);
+        match second & 0x7f {
+            126 => self.step_medium(first),
+            127 => self.step_long(first),
+            length => {
+                let length = usize::from(length);
+                if here - SHORT < length {
+                    return Step::Partial { need: SHORT + length };
+                }
+                if first & CONTROL != 0 {
+                    return self.step_control(first, length, key);
+                }
+                self.reply([first, length as u8], length, key)
+            }
         }
-        if here - SHORT < length {
-            return Step::Partial { need: SHORT + length };
-        }
-        if first & CONTROL != 0 {
-            return self.step_control(first, length, key);
-        }
-        let header = [first, length as u8];
-        self.reply(&header, SHORT, length, key)
     }
 
-    /// A frame whose length is not in its second byte.
-    fn step_long(&mut self, first: u8, short: usize) -> Step {
+    /// A frame whose length is in two bytes.
+    #[inline(always)]
+    fn step_medium(&mut self, first: u8) -> Step {
+        const HEADER: usize = 4 + KEY;
         let here = self.filled - self.at;
-        let header = if short == 126 { 8 } else { 14 };
-        let Some(&head) = self.buffer[self.at..].first_chunk::<14>().filter(|_| here >= header)
-        else {
-            return Step::Partial { need: header };
-        };
-        let [_, _, a, b, c, d, e, f, g, h, i, j, k, l] = head;
-        let (length, key) = if short == 126 {
-            (u64::from(u16::from_be_bytes([a, b])), [c, d, e, f])
-        } else {
-            (u64::from_be_bytes([a, b, c, d, e, f, g, h]), [i, j, k, l])
-        };
-        let length = usize::try_from(length).unwrap_or(usize::MAX);
-        if here - header < length {
-            return Step::Partial { need: header.saturating_add(length) };
+        match self.buffer[self.at..].first_chunk::<HEADER>() {
+            Some(&[_, _, a, b, key @ ..]) if here >= HEADER => {
+                let length = usize::from(u16::from_be_bytes([a, b]));
+                if here - HEADER < length {
+                    return Step::Partial { need: HEADER + length };
+                }
+                self.reply([first, 126, a, b], length, key)
+            }
+            _ => Step::Partial { need: HEADER },
         }
-        let reply = [first, short as u8, a, b, c, d, e, f, g, h];
-        self.reply(&reply[..header - KEY], header, length, key)
+    }
+
+    /// A frame whose length is in eight bytes.
+    #[inline(never)]
+    fn step_long(&mut self, first: u8) -> Step {
+        const HEADER: usize = 10 + KEY;
+        let here = self.filled - self.at;
+        match self.buffer[self.at..].first_chunk::<HEADER>() {
+            Some(&[_, _, a, b, c, d, e, f, g, h, key @ ..]) if here >= HEADER => {
+                let length = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
+                let length = usize::try_from(length).unwrap_or(usize::MAX);
+                if here - HEADER < length {
+                    return Step::Partial { need: HEADER.saturating_add(length) };
+                }
+                self.reply([first, 127, a, b, c, d, e, f, g, h], length, key)
+            }
+            _ => Step::Partial { need: HEADER },
+        }
     }
 
     /// Pings are answered, pongs are not, and a close ends the connection.
@@ -97,7 +110,7 @@ impl<'a> Frames<'a> {
         const PING: u8 = 0x89;
         const PONG: u8 = 0x8a;
         match first {
-            PING => match self.reply(&[PONG, length as u8], SHORT, length, key) {
+            PING => match self.reply([PONG, length as u8], length, key) {
                 Step::Reply { frame, .. } => Step::Reply { frame, payload: None },
                 other => other,
             },
@@ -109,17 +122,22 @@ impl<'a> Frames<'a> {
         }
     }
 
+    /// Writes a reply with the header `head`.
     #[inline(always)]
-    fn reply(&mut self, reply: &[u8], header: usize, length: usize, key: [u8; 4]) -> Step {
-        let payload = self.at + header;
-        if length >= MOVED_MAX && self.from == self.to {
-            self.from = payload - reply.len();
+    fn reply<const HEAD: usize>(
+        &mut self,
+        head: [u8; HEAD],
+        length: usize,
+        key: [u8; KEY],
+    ) -> Step {
+        let payload = self.at + HEAD + KEY;
+        if self.from == self.to {
+            // The first one's payload stays where it is.
+            self.from = self.at + KEY;
             self.to = self.from;
         }
-        let frame = self.to - self.from;
-        self.buffer[self.to..self.to + reply.len()].copy_from_slice(reply);
-        let to = self.to + reply.len();
-        let key = u32::from_ne_bytes(key);
+        let (frame, to) = (self.to - self.from, self.to + HEAD);
+        self.buffer[self.to..to].copy_from_slice(&head);
         if payload == to {
             unmask(&mut self.buffer[to..to + length], key);
         } else {
@@ -127,7 +145,7 @@ impl<'a> Frames<'a> {
         }
         self.at = payload + length;
         self.to = to + length;
-        Step::Reply { frame, payload: Some(frame + reply.len()) }
+        Step::Reply { frame, payload: Some(frame + HEAD) }
     }
 
     /// What is to be sent.
@@ -155,64 +173,61 @@ const SHORT: usize = 2 + KEY;
 /// The bit of the first byte that control frames have (RFC 6455 §5.5).
 const CONTROL: u8 = 0x08;
 
-/// Unmasks in place, in words that the compiler makes vectors of.
-fn unmask(payload: &mut [u8], key: u32) {
-    let wide = doubled(key).to_ne_bytes();
-    let mut words = payload.chunks_exact_mut(8);
-    for word in &mut words {
-        for (byte, key) in word.iter_mut().zip(wide) {
-            *byte ^= key;
-        }
+/// Bytes that are unmasked at once, in vectors if the compiler can.
+const BLOCK: usize = 128;
+
+/// Unmasks in place.
+#[inline(always)]
+fn unmask(payload: &mut [u8], key: [u8; KEY]) {
+    let mut blocks = payload.chunks_exact_mut(BLOCK);
+    for block in &mut blocks {
+        unmask_words(block, key);
     }
-    for (byte, key) in words.into_remainder().iter_mut().zip(wide) {
+    let rest = blocks.into_remainder();
+    unmask_words(rest, key);
+    let last = rest.chunks_exact_mut(KEY).into_remainder();
+    for (byte, key) in last.iter_mut().zip(key) {
         *byte ^= key;
+    }
+}
+
+#[inline(always)]
+fn unmask_words(bytes: &mut [u8], key: [u8; KEY]) {
+    let key = u32::from_ne_bytes(key);
+    for bytes in bytes.chunks_exact_mut(KEY) {
+        if let Ok(bytes) = <&mut [u8; KEY]>::try_from(bytes) {
+            *bytes = (u32::from_ne_bytes(*bytes) ^ key).to_ne_bytes();
+        }
     }
 }
 
 /// Unmasks and moves towards the buffer's front by at least a key's length. What is written
 /// behind the payload for want of a whole word stays before the frames behind it.
 #[inline(always)]
-fn unmask_down(buffer: &mut [u8], from: usize, to: usize, length: usize, key: u32) {
+fn unmask_down(buffer: &mut [u8], from: usize, to: usize, length: usize, key: [u8; KEY]) {
     let shift = from - to;
-    let end = from + length.next_multiple_of(4);
-    let region = &mut buffer[to..end];
-    let wide = doubled(key);
+    let region = &mut buffer[to..from + length.next_multiple_of(KEY)];
     let mut at = 0;
     while length - at >= BLOCK {
-        move_block(region, at, shift, wide);
-        at += BLOCK;
+        at = move_down::<BLOCK>(region, at, shift, key);
     }
-    while length - at >= 8 {
-        let Some(&word) = region[at + shift..].first_chunk() else { return };
-        let word = u64::from_ne_bytes(word) ^ wide;
-        region[at..at + 8].copy_from_slice(&word.to_ne_bytes());
-        at += 8;
+    while length - at >= 16 {
+        at = move_down::<16>(region, at, shift, key);
     }
     while at < length {
-        let Some(&word) = region[at + shift..].first_chunk() else { return };
-        let word = u32::from_ne_bytes(word) ^ key;
-        region[at..at + 4].copy_from_slice(&word.to_ne_bytes());
-        at += 4;
+        at = move_down::<KEY>(region, at, shift, key);
     }
 }
 
-/// Bytes that are read before any of them is overwritten.
-const BLOCK: usize = 64;
-
+/// Unmasks `N` bytes and moves them to `at`: all are read before any is overwritten.
 #[inline(always)]
-fn move_block(region: &mut [u8], at: usize, shift: usize, wide: u64) {
-    let Some(&block) = region[at + shift..].first_chunk::<BLOCK>() else { return };
-    let mut block = block;
-    for word in block.chunks_exact_mut(8) {
-        for (byte, key) in word.iter_mut().zip(wide.to_ne_bytes()) {
-            *byte ^= key;
-        }
+fn move_down<const N: usize>(region: &mut [u8], at: usize, shift: usize, key: [u8; KEY]) -> usize {
+    if let Some(bytes) = region[at + shift..].first_chunk::<N>() {
+        let mut bytes = *bytes;
+        unmask_words(&mut bytes, key);
+        region[at..at + N].copy_from_slice(&bytes);
     }
-    region[at..at + BLOCK].copy_from_slice(&block);
-}
-
-fn doubled(key: u32) -> u64 {
-    u64::from(key) << 32 | u64::from(key)
+    at + N
 }
 
 #[cfg(test)]

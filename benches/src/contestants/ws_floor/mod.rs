@@ -48,16 +48,25 @@ struct WsFloor {
 struct State {
     /// The opening handshake is over.
     open: bool,
+    /// It asked for an echo: it is not broadcast to.
+    apart: bool,
     rest: Option<Box<Rest>>,
 }
 
 /// The beginning of a frame, or of an opening handshake.
 #[derive(Debug)]
-enum Rest {
-    /// It goes back to the front of the buffer when more comes.
-    Short(Vec<u8>),
-    /// The buffer itself, because the frame is long, and how much of it is filled.
-    Long(Vec<u8>, usize),
+struct Rest {
+    /// A copy; of a long frame it is the buffer itself.
+    bytes: Vec<u8>,
+    filled: usize,
+    /// How long the frame is, as far as that is known.
+    need: usize,
+}
+
+impl Rest {
+    fn is_long(need: usize) -> bool {
+        need + SLACK > BUFFER
+    }
 }
 
 impl bare::Floor for WsFloor {
@@ -75,31 +84,16 @@ impl bare::Floor for WsFloor {
             None => 0,
             Some(rest) => self.resume(*rest),
         };
-        loop {
-            let Some(peer) = peers.get_mut(key) else {
-                return Ok(());
-            };
-            let end = self.buffer.len() - SLACK;
-            match peer.stream.read(&mut self.buffer[filled..end]) {
-                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok(length) => filled += length,
-                Err(error) if would_block(&error) => break,
-                Err(error) => return Err(error),
+        match self.service {
+            Service::Echo => {
+                while let Some(all) = self.receive(peer, filled)? {
+                    filled = self.echo(peer, all)?;
+                    if !self.goes_on(peer, all, event)? {
+                        break;
+                    }
+                }
             }
-            let full = filled == end;
-            filled = match self.service {
-                Service::Echo => self.echo(peer, filled)?,
-                Service::Broadcast => self.broadcast(peers, key, filled)?,
-            };
-            // A short read has drained the socket, unless its end is to be noticed yet. A peer
-            // that does not read is not read from either.
-            let unread = peers.get(key).is_some_and(|peer| !peer.unsent.is_empty());
-            if !(full || event.is_read_closed()) || unread {
-                break;
-            }
-            if self.need > self.buffer.len() - SLACK {
-                self.grow()?;
-            }
+            Service::Broadcast => filled = self.receive_broadcasts(peers, key, filled, event)?,
         }
         if filled > 0 {
             self.keep(peers, key, filled);
@@ -109,6 +103,51 @@ impl bare::Floor for WsFloor {
 }
 
 impl WsFloor {
+    /// Receives behind what the buffer holds: tells how much it holds then, if anything came.
+    fn receive(&mut self, peer: &mut Peer<State>, filled: usize) -> io::Result<Option<usize>> {
+        let end = self.buffer.len() - SLACK;
+        match peer.stream.read(&mut self.buffer[filled..end]) {
+            Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(length) => Ok(Some(filled + length)),
+            Err(error) if would_block(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether to receive again after the buffer was filled that far, and makes room for it.
+    ///
+    /// A short read has drained the socket, unless its end is to be noticed yet. A peer that does
+    /// not read is not read from either.
+    fn goes_on(&mut self, peer: &Peer<State>, filled: usize, event: &Event) -> io::Result<bool> {
+        let room = self.buffer.len() - SLACK;
+        if !peer.unsent.is_empty() || (filled < room && !event.is_read_closed()) {
+            return Ok(false);
+        }
+        if self.need > room {
+            self.grow()?;
+        }
+        Ok(true)
+    }
+
+    fn receive_broadcasts(
+        &mut self,
+        peers: &mut Peers<State>,
+        key: usize,
+        mut filled: usize,
+        event: &Event,
+    ) -> io::Result<usize> {
+        while let Some(peer) = peers.get_mut(key) {
+            let Some(all) = self.receive(peer, filled)? else {
+                break;
+            };
+            filled = self.broadcast(peers, key, all)?;
+            if !peers.get(key).map_or(Ok(false), |peer| self.goes_on(peer, all, event))? {
+                break;
+            }
+        }
+        Ok(filled)
+    }
+
     /// Sends back what is whole of what the buffer holds; tells how much is not, which lies at
     /// the buffer's front then.
     fn echo(&mut self, peer: &mut Peer<State>, filled: usize) -> io::Result<usize> {
@@ -164,7 +203,10 @@ impl WsFloor {
                 send_to_all(peers, all);
             }
             if !own.is_empty() {
-                peers.get_mut(key).map_or(Ok(()), |peer| peer.send(own))?;
+                peers.get_mut(key).map_or(Ok(()), |peer| {
+                    peer.state.apart = true;
+                    peer.send(own)
+                })?;
             }
             frames.forget_replies();
             if let Some(last) = last {
@@ -197,16 +239,14 @@ impl WsFloor {
 
     /// Takes up where the connection was left; tells how much the buffer holds.
     fn resume(&mut self, rest: Rest) -> usize {
-        match rest {
-            Rest::Short(bytes) => {
-                self.buffer[..bytes.len()].copy_from_slice(&bytes);
-                bytes.len()
-            }
-            Rest::Long(buffer, filled) => {
-                self.spare.push(mem::replace(&mut self.buffer, buffer));
-                filled
-            }
+        let Rest { bytes, filled, need } = rest;
+        if Rest::is_long(need) {
+            self.spare.push(mem::replace(&mut self.buffer, bytes));
+        } else {
+            self.buffer[..filled].copy_from_slice(&bytes);
         }
+        self.need = need;
+        filled
     }
 
     /// Keeps what is not whole until more comes.
@@ -214,13 +254,14 @@ impl WsFloor {
         let Some(peer) = peers.get_mut(key) else {
             return;
         };
-        let rest = if self.need + SLACK <= BUFFER {
-            Rest::Short(self.buffer[..filled].to_vec())
-        } else {
+        let need = self.need;
+        let bytes = if Rest::is_long(need) {
             let other = self.spare.pop().unwrap_or_else(|| vec![0; BUFFER]);
-            Rest::Long(mem::replace(&mut self.buffer, other), filled)
+            mem::replace(&mut self.buffer, other)
+        } else {
+            self.buffer[..filled].to_vec()
         };
-        peer.state.rest = Some(Box::new(rest));
+        peer.state.rest = Some(Box::new(Rest { bytes, filled, need }));
     }
 
     /// Makes room for a long frame and some of what comes behind it.
@@ -228,15 +269,16 @@ impl WsFloor {
         if self.need > FRAME_MAX {
             return Err(invalid());
         }
-        self.buffer.resize(self.need + BUFFER, 0);
+        let length = self.buffer.len().max(self.need + BUFFER);
+        self.buffer.resize(length, 0);
         Ok(())
     }
 }
 
-/// Sends to every open connection. One that fails is noticed when it is read from.
+/// Sends to every open connection but those apart. One that fails is noticed when it is read from.
 fn send_to_all(peers: &mut Peers<State>, bytes: &[u8]) {
     for (_, peer) in peers.iter_mut() {
-        if peer.state.open && peer.send(bytes).is_err() {
+        if peer.state.open && !peer.state.apart && peer.send(bytes).is_err() {
             let _ = peer.stream.shutdown(std::net::Shutdown::Both);
         }
     }
