@@ -6,8 +6,22 @@
 
 mod bare;
 mod engine;
+#[cfg(feature = "peers")]
+mod fastwebsockets;
 mod floor;
+#[cfg(feature = "peers")]
+mod hub;
+#[cfg(feature = "peers")]
+mod runtime;
+#[cfg(feature = "peers")]
+mod sockudo_ws;
+#[cfg(feature = "peers")]
+mod tokio_tungstenite;
 mod ws_floor;
+#[cfg(feature = "peers")]
+mod wtx;
+#[cfg(feature = "peers")]
+mod yawc;
 
 use clap::ValueEnum;
 
@@ -27,63 +41,114 @@ pub(crate) enum Contestant {
     Floor,
     /// WebSocket on the same loop, without an engine: no limits, no checks
     WsFloor,
+    /// The library of that name, as its authors set it up for speed
+    #[cfg(feature = "peers")]
+    Fastwebsockets,
+    /// The same
+    #[cfg(feature = "peers")]
+    TokioTungstenite,
+    /// The same, with a read buffer of 8 KiB
+    #[cfg(feature = "peers")]
+    #[value(name = "tokio-tungstenite-8k")]
+    TokioTungstenite8k,
+    /// The same
+    #[cfg(feature = "peers")]
+    SockudoWs,
+    /// The same
+    #[cfg(feature = "peers")]
+    Yawc,
+    /// The same, without broadcasts
+    #[cfg(feature = "peers")]
+    Wtx,
 }
 
 /// What serves, on the thread that calls it, until it is stopped.
 pub(crate) type Body = fn(&ServiceConfig, ReadyLine) -> Result<(), Error>;
 
+/// All that is known of a contestant.
+struct Profile {
+    name: &'static str,
+    /// The version of its package.
+    version: &'static str,
+    wire: Wire,
+    services: &'static [Service],
+    /// Whether it can do other than sleep at once while nothing is ready.
+    idle_modes: bool,
+    run: Body,
+}
+
+const BOTH: &[Service] = &[Service::Echo, Service::Broadcast];
+
+/// One of this program's own. Their version is the workspace's.
+const fn own(name: &'static str, wire: Wire, run: Body) -> Profile {
+    let version = env!("CARGO_PKG_VERSION");
+    Profile { name, version, wire, services: BOTH, idle_modes: true, run }
+}
+
+/// A library on tokio, which sleeps at once.
+#[cfg(feature = "peers")]
+const fn peer(
+    name: &'static str,
+    version: &'static str,
+    services: &'static [Service],
+    run: Body,
+) -> Profile {
+    Profile { name, version, wire: Wire::WebSocket, services, idle_modes: false, run }
+}
+
 impl Contestant {
+    const fn profile(self) -> Profile {
+        match self {
+            Self::Eventwire => own("eventwire", Wire::WebSocket, engine::run),
+            Self::Floor => own("floor", Wire::Tcp, floor::run),
+            Self::WsFloor => own("ws-floor", Wire::WebSocket, ws_floor::run),
+            #[cfg(feature = "peers")]
+            Self::Fastwebsockets => peer("fastwebsockets", "0.10.0", BOTH, fastwebsockets::run),
+            #[cfg(feature = "peers")]
+            Self::TokioTungstenite => {
+                peer("tokio-tungstenite", "0.30.0", BOTH, tokio_tungstenite::run)
+            }
+            #[cfg(feature = "peers")]
+            Self::TokioTungstenite8k => {
+                peer("tokio-tungstenite-8k", "0.30.0", BOTH, tokio_tungstenite::run_8k)
+            }
+            #[cfg(feature = "peers")]
+            Self::SockudoWs => peer("sockudo-ws", "3.1.0", BOTH, sockudo_ws::run),
+            #[cfg(feature = "peers")]
+            Self::Yawc => peer("yawc", "0.5.0", BOTH, yawc::run),
+            #[cfg(feature = "peers")]
+            Self::Wtx => peer("wtx", "0.46.1", &[Service::Echo], wtx::run),
+        }
+    }
+
     /// The name on the command line and in reports.
     pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Eventwire => "eventwire",
-            Self::Floor => "floor",
-            Self::WsFloor => "ws-floor",
-        }
-    }
-
-    /// How messages lie on its wire.
-    pub(crate) const fn wire(self) -> Wire {
-        match self {
-            Self::Floor => Wire::Tcp,
-            _ => Wire::WebSocket,
-        }
-    }
-
-    /// What it serves.
-    pub(crate) const fn services(self) -> &'static [Service] {
-        match self {
-            Self::Eventwire | Self::Floor | Self::WsFloor => &[Service::Echo, Service::Broadcast],
-        }
+        self.profile().name
     }
 
     /// The version of its package.
     pub(crate) const fn version(self) -> &'static str {
-        match self {
-            // One version for the workspace.
-            Self::Eventwire | Self::Floor | Self::WsFloor => env!("CARGO_PKG_VERSION"),
-        }
+        self.profile().version
+    }
+
+    /// How messages lie on its wire.
+    pub(crate) const fn wire(self) -> Wire {
+        self.profile().wire
+    }
+
+    /// What it can serve.
+    pub(crate) const fn services(self) -> &'static [Service] {
+        self.profile().services
     }
 
     /// Serves.
     pub(crate) const fn run(self) -> Body {
-        match self {
-            Self::Eventwire => engine::run,
-            Self::Floor => floor::run,
-            Self::WsFloor => ws_floor::run,
-        }
-    }
-
-    /// Whether it can do other than sleep at once while nothing is ready.
-    const fn has_idle_modes(self) -> bool {
-        match self {
-            Self::Eventwire | Self::Floor | Self::WsFloor => true,
-        }
+        self.profile().run
     }
 
     /// How it waits unless told otherwise.
     pub(crate) const fn default_idle(self) -> IdleMode {
-        if self.has_idle_modes() { IdleMode::Adaptive } else { IdleMode::Block }
+        if self.profile().idle_modes { IdleMode::Adaptive } else { IdleMode::Block }
     }
 
     /// Refuses settings that it does not have.
@@ -99,9 +164,36 @@ impl Contestant {
         if self != Self::Eventwire && config.deflate {
             return refuse("compression");
         }
-        if !self.has_idle_modes() && config.idle != IdleMode::Block {
+        if !self.profile().idle_modes && config.idle != IdleMode::Block {
             return refuse("idle mode but block");
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_of_the_command_line() {
+        for contestant in Contestant::value_variants() {
+            let value = contestant.to_possible_value().unwrap();
+            assert_eq!(contestant.name(), value.get_name());
+        }
+    }
+
+    #[test]
+    fn versions_are_those_that_are_built() {
+        let lock = include_str!("../../../Cargo.lock");
+        for contestant in Contestant::value_variants() {
+            let package = match contestant.name().trim_end_matches("-8k") {
+                "floor" | "ws-floor" => "eventwire-bench",
+                name => name,
+            };
+            let version = contestant.version();
+            let entry = format!("name = \"{package}\"\nversion = \"{version}\"\n");
+            assert!(lock.contains(&entry), "{entry}");
+        }
     }
 }
