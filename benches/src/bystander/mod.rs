@@ -9,11 +9,10 @@ use std::time::{Duration, Instant};
 
 use eventwire::Publisher;
 use indicatif::ProgressBar;
-use mio::Events;
 
 use crate::cli::BystanderArgs;
 use crate::error::Error;
-use crate::load::{Fault, Latencies, Links, Stamp, no_latencies};
+use crate::load::{Latencies, Probe, Stamp, no_latencies};
 use crate::machine::{self, CpuPair, CpuUse, Interference, ThreadCpu};
 use crate::progress_bar;
 use crate::report::bystander::BystanderReport;
@@ -100,11 +99,7 @@ fn affordable(wanted: usize) -> Result<usize, Error> {
 /// The connection that measures, and everybody else's; one thread looks after both, so that
 /// reading what is broadcast is never in a round trip.
 struct Bystander {
-    links: Links,
-    events: Events,
-    sent: u32,
-    /// How long to wait for an echo until looking again.
-    timeout: Duration,
+    probe: Probe,
     crowd: Crowd,
     shouts: Publisher<Stamp>,
     /// Broadcasts asked for.
@@ -116,10 +111,7 @@ impl Bystander {
     fn connect(access: Access, size: usize, subscribers: usize, spin: bool) -> Result<Self, Error> {
         let crowd = Crowd::connect(&access.crowd, subscribers, size)?;
         Ok(Self {
-            links: Links::open(&access.echo, 1, ECHO_SIZE, 1)?,
-            events: Events::with_capacity(8),
-            sent: 0,
-            timeout: if spin { Duration::ZERO } else { Duration::from_millis(1) },
+            probe: Probe::connect(&access.echo, ECHO_SIZE, 0, spin)?,
             crowd,
             shouts: access.shouts,
             shouted: 0,
@@ -135,17 +127,17 @@ impl Bystander {
             rounds.push(self.during_broadcasts(quiet, timing.broadcasting)?);
             bar.inc(1);
         }
-        self.links.close();
+        self.probe.close();
         self.crowd.close();
         Ok(rounds)
     }
 
     fn without_broadcasts(&mut self, time: Duration) -> Result<Latencies, Error> {
-        self.round_trip()?;
+        self.probe.round_trip()?;
         let mut latencies = no_latencies();
         let start = Instant::now();
         loop {
-            latencies.saturating_record(self.round_trip()?.as_nanos() as u64);
+            latencies.saturating_record(self.probe.round_trip()?.as_nanos() as u64);
             if start.elapsed() > time {
                 return Ok(latencies);
             }
@@ -163,7 +155,7 @@ impl Bystander {
                 self.shout()?;
             }
             // Subscribers are owed something until they read.
-            during.saturating_record(self.round_trip()?.as_nanos() as u64);
+            during.saturating_record(self.probe.round_trip()?.as_nanos() as u64);
             if start.elapsed() > time {
                 break;
             }
@@ -186,36 +178,6 @@ impl Bystander {
         self.shouts.publish(shout).map_err(|refused| Error::Events(refused.to_string()))?;
         self.shouted += 1;
         Ok(())
-    }
-
-    /// Sends a message and waits until it is back.
-    fn round_trip(&mut self) -> Result<Duration, Error> {
-        let expected = Stamp { sender: 0, sequence: self.sent };
-        self.sent = self.sent.wrapping_add(1);
-        let start = Instant::now();
-        if self.links.send(0, expected, 1)? == 0 {
-            return Err(Error::Connection { index: 0, fault: Fault::Unasked });
-        }
-        loop {
-            self.links.wait(&mut self.events, self.timeout)?;
-            let mut arrived = false;
-            if !self.events.is_empty() {
-                self.links.read(0, |received| {
-                    arrived = true;
-                    match received == expected {
-                        true => Ok(()),
-                        false => Err(Fault::WrongMessage { expected, received }),
-                    }
-                })?;
-            }
-            let time = start.elapsed();
-            if arrived {
-                return Ok(time);
-            }
-            if time > PATIENCE {
-                return Err(Error::Stalled { outstanding: 1, seconds: time.as_secs() });
-            }
-        }
     }
 
     /// Waits until everybody has received everything.

@@ -46,7 +46,7 @@ pub(crate) fn run(
         outstanding: 0,
         heard: start,
         over: false,
-        meter: Meter::begin(load, server),
+        meter: Meter::begin(load.warm_up, load.duration, server),
     };
     broadcast.run(load.spin)
 }

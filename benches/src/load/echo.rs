@@ -33,7 +33,7 @@ pub(crate) fn run(
         outstanding: 0,
         heard: start,
         over: false,
-        meter: Meter::begin(load, server),
+        meter: Meter::begin(load.warm_up, load.duration, server),
     };
     match load.pace {
         Pace::Closed { depth } => echo.closed_depth = Some(depth),

@@ -1,10 +1,11 @@
 use std::io::{self, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha1::{Digest, Sha1};
+use socket2::{Domain, Protocol, Socket, Type};
 
 use super::target::{Target, Wire};
 use crate::error::Error;
@@ -17,10 +18,15 @@ const RESPONSE_MAX: usize = 16 * 1024;
 const ACCEPT_GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 /// Makes one connection, waits for it, and for its opening handshake if the wire has one. With
-/// it come the bytes that the server sent right behind its response.
-pub(crate) fn open(target: &Target, nonce: [u8; 16]) -> Result<(TcpStream, Vec<u8>), Error> {
+/// it come the bytes that the server sent right behind its response. `source` is the address that
+/// it comes from, if that matters.
+pub(super) fn open(
+    target: &Target,
+    source: Option<IpAddr>,
+    nonce: [u8; 16],
+) -> Result<(TcpStream, Vec<u8>), Error> {
     let cannot_connect = || format!("cannot connect to {target}");
-    let mut stream = connect(target).map_err(Error::system(cannot_connect()))?;
+    let mut stream = connect(target, source).map_err(Error::system(cannot_connect()))?;
     let early = match target.wire {
         Wire::Tcp => Vec::new(),
         Wire::WebSocket => shake_hands(&mut stream, target, nonce)
@@ -31,20 +37,27 @@ pub(crate) fn open(target: &Target, nonce: [u8; 16]) -> Result<(TcpStream, Vec<u
 }
 
 /// Tries every address of the host in order.
-fn connect(target: &Target) -> io::Result<TcpStream> {
+fn connect(target: &Target, source: Option<IpAddr>) -> io::Result<TcpStream> {
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
     for address in (target.host.as_str(), target.port).to_socket_addrs()? {
-        match TcpStream::connect_timeout(&address, PATIENCE) {
-            Ok(stream) => {
-                stream.set_nodelay(true)?;
-                stream.set_read_timeout(Some(PATIENCE))?;
-                stream.set_write_timeout(Some(PATIENCE))?;
-                return Ok(stream);
-            }
+        match connect_to(address, source) {
+            Ok(stream) => return Ok(stream),
             Err(error) => last = error,
         }
     }
     Err(last)
+}
+
+fn connect_to(address: SocketAddr, source: Option<IpAddr>) -> io::Result<TcpStream> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if let Some(source) = source {
+        socket.bind(&SocketAddr::new(source, 0).into())?;
+    }
+    socket.connect_timeout(&address.into(), PATIENCE)?;
+    socket.set_tcp_nodelay(true)?;
+    socket.set_read_timeout(Some(PATIENCE))?;
+    socket.set_write_timeout(Some(PATIENCE))?;
+    Ok(socket.into())
 }
 
 fn shake_hands(
@@ -53,16 +66,20 @@ fn shake_hands(
     nonce: [u8; 16],
 ) -> Result<Vec<u8>, String> {
     let key = STANDARD.encode(nonce);
-    let request = format!(
+    stream.write_all(request(target, &key).as_bytes()).map_err(|error| explain(&error))?;
+    let (head, early) = read_head(stream)?;
+    check_response(&head, &key)?;
+    Ok(early)
+}
+
+/// A client's side of the opening handshake (RFC 6455 §4.1).
+pub(super) fn request(target: &Target, key: &str) -> String {
+    format!(
         "GET {} HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n",
         target.path,
         target.authority(),
-    );
-    stream.write_all(request.as_bytes()).map_err(|error| explain(&error))?;
-    let (head, early) = read_head(stream)?;
-    check_response(&head, &key)?;
-    Ok(early)
+    )
 }
 
 /// Reads to the empty line; what lies behind it comes apart.
@@ -91,7 +108,7 @@ fn read_head(stream: &mut TcpStream) -> Result<(String, Vec<u8>), String> {
 }
 
 /// What RFC 6455 §4.1 asks a client to check.
-fn check_response(head: &str, key: &str) -> Result<(), String> {
+pub(super) fn check_response(head: &str, key: &str) -> Result<(), String> {
     let mut lines = head.split("\r\n");
     let status = lines.next().unwrap_or_default();
     let mut words = status.splitn(3, ' ');

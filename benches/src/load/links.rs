@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
+use socket2::SockRef;
 
 use super::batch::Batch;
 use super::frame::{CLOSE, PONG, control_frame};
@@ -51,6 +52,8 @@ pub(crate) enum ReadOutcome {
 
 /// One read takes at most this much, in bytes.
 const BUFFER: usize = 256 * 1024;
+/// The receive buffer of a connection that is not read from, in bytes.
+const NARROW: usize = 4096;
 /// The status of a close frame that ends an orderly connection (RFC 6455 §7.4.1).
 const NORMAL: u16 = 1000;
 
@@ -71,7 +74,7 @@ impl Links {
         let mut links = Vec::with_capacity(count);
         for index in 0..count {
             entropy.read_exact(&mut random).map_err(Error::system("cannot read /dev/urandom"))?;
-            let (stream, early) = handshake::open(target, random)?;
+            let (stream, early) = handshake::open(target, None, random)?;
             let mut stream = TcpStream::from_std(stream);
             poll.registry()
                 .register(&mut stream, Token(index), Interest::READABLE | Interest::WRITABLE)
@@ -179,6 +182,13 @@ impl Links {
     pub(crate) fn flush(&mut self, index: usize) -> Result<bool, Error> {
         let link = &mut self.links[index];
         link.unsent.flush(&mut link.stream).map_err(|error| failed(index, &error))
+    }
+
+    /// Lets the system hold little of what comes for a connection that is not read from.
+    pub(crate) fn narrow(&mut self, index: usize) -> Result<(), Error> {
+        SockRef::from(&self.links[index].stream)
+            .set_recv_buffer_size(NARROW)
+            .map_err(Error::system("cannot set the size of a socket's buffer"))
     }
 
     /// Says goodbye on every connection, without waiting for an answer.

@@ -2,7 +2,6 @@ use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 
-use super::Load;
 use crate::machine::ThreadCpu;
 
 /// Measures one run: nothing while it warms up, then everything for a fixed time, or as many
@@ -64,10 +63,10 @@ struct Window {
 
 impl Meter {
     /// Begins to warm up. `server` is the thread that serves, if it can be watched.
-    pub(crate) fn begin(load: &Load, server: Option<&ThreadCpu>) -> Self {
+    pub(crate) fn begin(warm_up: Duration, duration: Duration, server: Option<&ThreadCpu>) -> Self {
         Self {
-            warm: Instant::now() + load.warm_up,
-            duration: load.duration,
+            warm: Instant::now() + warm_up,
+            duration,
             window: None,
             latency: no_latencies(),
             last_receiver: no_latencies(),

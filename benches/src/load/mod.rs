@@ -12,11 +12,21 @@
 mod batch;
 mod broadcast;
 mod echo;
+#[cfg_attr(not(test), expect(dead_code, reason = "the comparison runs it"))]
+pub(crate) mod fan_out;
+#[cfg_attr(not(test), expect(dead_code, reason = "the comparison runs it"))]
+pub(crate) mod flood;
 mod frame;
 mod handshake;
+#[cfg_attr(not(test), expect(dead_code, reason = "the comparison runs it"))]
+pub(crate) mod handshakes;
+#[cfg_attr(not(test), expect(dead_code, reason = "the comparison runs it"))]
+pub(crate) mod hold;
 mod links;
 mod meter;
+mod opening;
 mod payload;
+mod probe;
 mod scanner;
 mod schedule;
 mod target;
@@ -29,6 +39,7 @@ use crate::machine::{self, ThreadCpu};
 pub(crate) use links::{Links, ReadOutcome};
 pub(crate) use meter::{Latencies, Measurement, no_latencies};
 pub(crate) use payload::{Stamp, pattern};
+pub(crate) use probe::Probe;
 pub(crate) use scanner::Fault;
 pub(crate) use schedule::Schedule;
 pub(crate) use target::{Target, Wire};
@@ -103,14 +114,7 @@ pub(crate) fn run(load: &Load, server: Option<&ThreadCpu>) -> Result<Measurement
         let reason = "raw TCP has no empty messages: the size must be at least 1 byte";
         return Err(Error::Settings(reason.to_owned()));
     }
-    let sockets = load.shape.connections();
-    let wanted = (sockets + OTHER_FILES) as u64;
-    let limit = machine::raise_file_limit(wanted);
-    if limit < wanted {
-        return Err(Error::Settings(format!(
-            "{sockets} connections need {wanted} open files, the limit is {limit} (ulimit -n)"
-        )));
-    }
+    make_room(load.shape.connections())?;
     match load.shape {
         Shape::Echo { connections } => echo::run(load, connections, server),
         Shape::Broadcast { receivers, publishers } => {
@@ -118,3 +122,23 @@ pub(crate) fn run(load: &Load, server: Option<&ThreadCpu>) -> Result<Measurement
         }
     }
 }
+
+/// Lets as many connections be open.
+fn make_room(connections: usize) -> Result<(), Error> {
+    let wanted = (connections + OTHER_FILES) as u64;
+    let limit = machine::raise_file_limit(wanted);
+    if limit < wanted {
+        return Err(Error::Settings(format!(
+            "{connections} connections need {wanted} open files, the limit is {limit} (ulimit -n)"
+        )));
+    }
+    Ok(())
+}
+
+/// How long one wait may take that ends anyway when something arrives.
+const fn pause(spin: bool) -> Duration {
+    if spin { Duration::ZERO } else { schedule::WAIT_MAX }
+}
+
+#[cfg(test)]
+mod contestant_tests;

@@ -1,0 +1,69 @@
+use std::time::{Duration, Instant};
+
+use mio::Events;
+
+use super::links::Links;
+use super::payload::Stamp;
+use super::scanner::Fault;
+use super::target::Target;
+use super::{PATIENCE, pause};
+use crate::error::Error;
+
+/// A connection that measures round trips, one after the other.
+#[derive(Debug)]
+pub(crate) struct Probe {
+    links: Links,
+    events: Events,
+    sender: u32,
+    sent: u32,
+    /// How long to wait for an echo until looking again.
+    timeout: Duration,
+}
+
+impl Probe {
+    /// Payloads have `size` bytes, room for a stamp at least, and are `sender`'s.
+    pub(crate) fn connect(
+        target: &Target,
+        size: usize,
+        sender: u32,
+        spin: bool,
+    ) -> Result<Self, Error> {
+        let links = Links::open(target, 1, size, 1)?;
+        Ok(Self { links, events: Events::with_capacity(8), sender, sent: 0, timeout: pause(spin) })
+    }
+
+    /// Sends a message and waits until it is back.
+    pub(crate) fn round_trip(&mut self) -> Result<Duration, Error> {
+        let expected = Stamp { sender: self.sender, sequence: self.sent };
+        self.sent = self.sent.wrapping_add(1);
+        let start = Instant::now();
+        if self.links.send(0, expected, 1)? == 0 {
+            return Err(Error::Connection { index: 0, fault: Fault::Unasked });
+        }
+        loop {
+            self.links.wait(&mut self.events, self.timeout)?;
+            let mut arrived = false;
+            if !self.events.is_empty() {
+                self.links.read(0, |received| {
+                    arrived = true;
+                    match received == expected {
+                        true => Ok(()),
+                        false => Err(Fault::WrongMessage { expected, received }),
+                    }
+                })?;
+            }
+            let time = start.elapsed();
+            if arrived {
+                return Ok(time);
+            }
+            if time > PATIENCE {
+                return Err(Error::Stalled { outstanding: 1, seconds: time.as_secs() });
+            }
+        }
+    }
+
+    /// Says goodbye.
+    pub(crate) fn close(self) {
+        self.links.close();
+    }
+}
