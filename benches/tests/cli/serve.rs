@@ -90,9 +90,8 @@ fn settings_that_a_contestant_does_not_have_are_refused() {
     output.assert_failure("has no compression");
 }
 
-/// Connects, shakes hands with bytes as they come, and sends `wire` in pieces of `piece` bytes:
-/// gives as much of the answer as `expected` has.
-fn exchange(address: &str, wire: &[u8], piece: usize, expected: usize) -> Vec<u8> {
+/// Connects and shakes hands, in pieces of `piece` bytes.
+fn open(address: &str, piece: usize) -> TcpStream {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_nodelay(true).unwrap();
     let request = "GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -103,6 +102,12 @@ fn exchange(address: &str, wire: &[u8], piece: usize, expected: usize) -> Vec<u8
     let mut response = vec![0; 129];
     stream.read_exact(&mut response).unwrap();
     assert!(response.ends_with(b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"));
+    stream
+}
+
+/// Sends `wire` in pieces of `piece` bytes: gives as much of the answer as `expected` has.
+fn exchange(address: &str, wire: &[u8], piece: usize, expected: usize) -> Vec<u8> {
+    let mut stream = open(address, piece);
     for piece in wire.chunks(piece) {
         stream.write_all(piece).unwrap();
     }
@@ -124,4 +129,19 @@ fn the_websocket_floor_puts_frames_together_that_come_in_pieces() {
     for piece in [1, 2, 5, 9, 50] {
         assert_eq!(exchange(address, &wire, piece, echo.len()), echo, "{piece}");
     }
+}
+
+#[test]
+fn the_websocket_floor_refuses_lengths_that_are_none() {
+    let (_server, url) =
+        Running::serve(&["serve", "echo", "--as", "ws-floor", "--listen", "127.0.0.1:0"]);
+    let (_, address) = url.split_once("://").unwrap();
+    let mut stream = open(address, 1000);
+    stream.write_all(b"\x82\xff\xff\xff\xff\xff\xff\xff\xff\xff\0\0\0\0").unwrap();
+    let mut end = Vec::new();
+    // Closed or reset, whichever the system makes of it.
+    let _ = stream.read_to_end(&mut end);
+    assert!(end.is_empty());
+    // And it goes on.
+    run(&["echo", "--url", &url, "-t", "0.1"]).assert_success();
 }

@@ -65,7 +65,7 @@ struct Rest {
 
 impl Rest {
     fn is_long(need: usize) -> bool {
-        need + SLACK > BUFFER
+        need > BUFFER - SLACK
     }
 }
 
@@ -88,7 +88,7 @@ impl bare::Floor for WsFloor {
             Service::Echo => {
                 while let Some(all) = self.receive(peer, filled)? {
                     filled = self.echo(peer, all)?;
-                    if !self.goes_on(peer, all, event)? {
+                    if !self.goes_on(peer, all, event) {
                         break;
                     }
                 }
@@ -118,15 +118,16 @@ impl WsFloor {
     ///
     /// A short read has drained the socket, unless its end is to be noticed yet. A peer that does
     /// not read is not read from either.
-    fn goes_on(&mut self, peer: &Peer<State>, filled: usize, event: &Event) -> io::Result<bool> {
+    fn goes_on(&mut self, peer: &Peer<State>, filled: usize, event: &Event) -> bool {
         let room = self.buffer.len() - SLACK;
         if !peer.unsent.is_empty() || (filled < room && !event.is_read_closed()) {
-            return Ok(false);
+            return false;
         }
         if self.need > room {
-            self.grow()?;
+            // For the frame, and some of what comes behind it.
+            self.buffer.resize(self.need + BUFFER, 0);
         }
-        Ok(true)
+        true
     }
 
     fn receive_broadcasts(
@@ -141,7 +142,7 @@ impl WsFloor {
                 break;
             };
             filled = self.broadcast(peers, key, all)?;
-            if !peers.get(key).map_or(Ok(false), |peer| self.goes_on(peer, all, event))? {
+            if !peers.get(key).is_some_and(|peer| self.goes_on(peer, all, event)) {
                 break;
             }
         }
@@ -150,9 +151,12 @@ impl WsFloor {
 
     /// Sends back what is whole of what the buffer holds; tells how much is not, which lies at
     /// the buffer's front then.
-    fn echo(&mut self, peer: &mut Peer<State>, filled: usize) -> io::Result<usize> {
+    fn echo(&mut self, peer: &mut Peer<State>, mut filled: usize) -> io::Result<usize> {
         if !peer.state.open {
-            return self.open(peer, filled);
+            filled = self.open(peer, filled)?;
+            if filled == 0 || !peer.state.open {
+                return Ok(filled);
+            }
         }
         let mut frames = Frames::new(&mut self.buffer, filled);
         let last = loop {
@@ -174,13 +178,16 @@ impl WsFloor {
         &mut self,
         peers: &mut Peers<State>,
         key: usize,
-        filled: usize,
+        mut filled: usize,
     ) -> io::Result<usize> {
         let Some(peer) = peers.get_mut(key) else {
             return Ok(0);
         };
         if !peer.state.open {
-            return self.open(peer, filled);
+            filled = self.open(peer, filled)?;
+            if filled == 0 || !peer.state.open {
+                return Ok(filled);
+            }
         }
         let mut frames = Frames::new(&mut self.buffer, filled);
         let last = loop {
@@ -217,24 +224,17 @@ impl WsFloor {
         Ok(frames.move_rest())
     }
 
-    /// Answers the opening handshake once it is whole.
+    /// Answers the opening handshake once it is whole; tells how much the buffer holds besides.
     fn open(&mut self, peer: &mut Peer<State>, filled: usize) -> io::Result<usize> {
+        self.need = opening::HEAD_MAX;
         let Some(head) = opening::end_of_head(&self.buffer[..filled]) else {
-            self.need = opening::HEAD_MAX;
             return if filled < self.need { Ok(filled) } else { Err(invalid()) };
         };
         let key = opening::key(&self.buffer[..head]).ok_or_else(invalid)?;
-        let response = opening::response(key);
-        peer.send(&response)?;
+        peer.send(&opening::response(key))?;
         peer.state.open = true;
         self.buffer.copy_within(head..filled, 0);
-        self.need = 0;
-        match filled - head {
-            0 => Ok(0),
-            // Nobody has to wait for the response before the first message but by RFC 6455 §4.1;
-            // all the same.
-            rest => self.echo(peer, rest),
-        }
+        Ok(filled - head)
     }
 
     /// Takes up where the connection was left; tells how much the buffer holds.
@@ -263,16 +263,6 @@ impl WsFloor {
         };
         peer.state.rest = Some(Box::new(Rest { bytes, filled, need }));
     }
-
-    /// Makes room for a long frame and some of what comes behind it.
-    fn grow(&mut self) -> io::Result<()> {
-        if self.need > FRAME_MAX {
-            return Err(invalid());
-        }
-        let length = self.buffer.len().max(self.need + BUFFER);
-        self.buffer.resize(length, 0);
-        Ok(())
-    }
 }
 
 /// Sends to every open connection but those apart. One that fails is noticed when it is read from.
@@ -287,7 +277,8 @@ fn send_to_all(peers: &mut Peers<State>, bytes: &[u8]) {
 /// How long the frame is that is not whole yet; an error once there will be no other.
 fn need(last: Step) -> io::Result<usize> {
     match last {
-        Step::Partial { need } => Ok(need),
+        Step::Partial { need } if need <= FRAME_MAX => Ok(need),
+        Step::Partial { .. } => Err(invalid()),
         Step::Reply { .. } | Step::Closing => Err(io::ErrorKind::ConnectionAborted.into()),
     }
 }
