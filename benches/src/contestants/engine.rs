@@ -10,6 +10,7 @@ use eventwire::{
 };
 
 use crate::error::Error;
+use crate::machine;
 use crate::service::{ReadyLine, Service, ServiceConfig, asks_for_echo};
 
 /// From how many bytes on a peer that does not read is not read from: the engine's default.
@@ -21,12 +22,18 @@ const OUTBOX_ROOM: usize = 2 * 1024 * 1024;
 /// The one topic that every connection of the broadcast server is in.
 const TOPIC: &str = "all";
 
+/// Opening handshakes that may be under way: a storm's connections come before their requests.
+const PENDING: usize = 65_536;
+
 /// How long peers may take to answer a close once the server was told to end.
 const DRAIN: Duration = Duration::from_secs(1);
 
 /// Serves until it is told to end. Runs on the server's own thread.
 pub(crate) fn run(config: &ServiceConfig, ready: ReadyLine) -> Result<(), Error> {
-    let mut engine = Config::default().idle(config.idle.engine());
+    let mut engine = Config::default()
+        .idle(config.idle.engine())
+        .max_connections(connections_max())
+        .max_pending_handshakes(PENDING);
     // Pages from anywhere: nothing that a message could do is worth protecting here.
     let mut server = ServerConfig::default().origins(OriginPolicy::Any);
     if let Some(bytes) = config.max_message {
@@ -56,6 +63,14 @@ pub(crate) fn run(config: &ServiceConfig, ready: ReadyLine) -> Result<(), Error>
     ready.listening(address, Box::new(move || handle.drain(DRAIN)));
     event_loop.run(&mut ())?;
     Ok(())
+}
+
+/// As many connections as there may be open files, as the others take: idle ones are counted to
+/// 100,000.
+fn connections_max() -> usize {
+    const OTHER_FILES: u64 = 64;
+    const MOST: u64 = 1 << 20;
+    machine::raise_file_limit(0).saturating_sub(OTHER_FILES).clamp(1, MOST) as usize
 }
 
 /// Sends every message back.

@@ -11,6 +11,7 @@ use super::hold::hold;
 use super::{Load, Pace, Shape, Target, Wire};
 use crate::contestants::Contestant;
 use crate::idle::IdleMode;
+use crate::machine;
 use crate::service::{Server, Service, ServiceConfig};
 
 const WARM_UP: Duration = Duration::from_millis(5);
@@ -97,14 +98,18 @@ fn handshakes_are_made_again_and_again() {
 
 #[test]
 fn a_storm_ends_with_all_open() {
+    /// More than the engine's default of handshakes that are under way.
+    const STORM: usize = 1200;
+    // Both ends of each are in this process.
+    machine::raise_file_limit(4 * STORM as u64);
     against_all(Service::Echo, |contestant, target| {
         if contestant.wire() == Wire::Tcp {
             return;
         }
-        let (connections, patience, spin) = (200, Duration::from_secs(60), false);
+        let (connections, patience, spin) = (STORM, Duration::from_secs(60), false);
         let storm = handshakes::storm(&Storm { target, connections, patience, spin }).unwrap();
-        assert_eq!((storm.opened, storm.failed), (200, 0));
-        assert_eq!(storm.latency.len(), 200);
+        assert_eq!((storm.opened, storm.failed), (STORM as u64, 0));
+        assert_eq!(storm.latency.len(), STORM as u64);
         assert!(storm.time < Duration::from_secs(60));
     });
 }
