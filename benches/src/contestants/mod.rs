@@ -41,23 +41,23 @@ pub(crate) enum Contestant {
     Floor,
     /// WebSocket on the same loop, without an engine: no limits, no checks
     WsFloor,
-    /// The library of that name, as its authors set it up for speed
+    /// fastwebsockets, as its authors set it up
     #[cfg(feature = "peers")]
     Fastwebsockets,
-    /// The same
+    /// tokio-tungstenite, as its authors set it up
     #[cfg(feature = "peers")]
     TokioTungstenite,
-    /// The same, with a read buffer of 8 KiB
+    /// tokio-tungstenite with a read buffer of 8 KiB
     #[cfg(feature = "peers")]
     #[value(name = "tokio-tungstenite-8k")]
     TokioTungstenite8k,
-    /// The same
+    /// sockudo-ws, as its authors set it up
     #[cfg(feature = "peers")]
     SockudoWs,
-    /// The same
+    /// yawc, as its authors set it up
     #[cfg(feature = "peers")]
     Yawc,
-    /// The same, without broadcasts
+    /// wtx, as its authors set it up: echo alone
     #[cfg(feature = "peers")]
     Wtx,
 }

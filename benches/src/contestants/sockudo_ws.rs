@@ -1,5 +1,5 @@
 //! sockudo-ws as its examples set it up: its own handshake and defaults, replies fed so that they
-//! leave before the next read, and for broadcasts its own topics.
+//! leave before the next read, and for broadcasts its own topics, whose channels have no bound.
 
 use std::sync::Arc;
 
