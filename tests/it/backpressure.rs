@@ -124,7 +124,9 @@ fn echo_to_a_late_reader(config: Config, lens: &[usize], total: usize) -> Seen {
 fn echo_to_a_peer_that_reads_late_loses_nothing() {
     let seen = echo_to_a_late_reader(Config::default(), &[100, 1_000, 20_000, 3_000], 24 << 20);
     assert!(!seen.statuses.contains(&SendStatus::Dropped));
-    assert!(seen.most_buffered <= 256 * 1024, "{}", seen.most_buffered);
+    // The soft limit, the answers to one more receive, and the message that it ended in.
+    let most = (64 + 256) * 1024 + 20_000;
+    assert!(seen.most_buffered <= most, "{}", seen.most_buffered);
 }
 
 #[test]

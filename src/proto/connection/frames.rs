@@ -12,7 +12,7 @@ const DIRECT: usize = 16 * 1024;
 
 /// How much more than what has arrived is made ready for a payload at most, whatever length is
 /// declared; and no more than as much again as has arrived, or `DIRECT`.
-const READ_AHEAD: usize = 64 * 1024;
+const READ_AHEAD: usize = 256 * 1024;
 
 /// A frame in progress.
 #[derive(Clone, Copy, Debug)]
