@@ -132,7 +132,9 @@ impl Config {
     }
 
     /// How many accepted connections may be in their opening handshake at once. Default: 1,024.
-    /// One more ends the oldest of them, so that silent peers cannot keep others out.
+    /// One more waits in the backlog until one of them is open, so that a storm of clients costs
+    /// none of them its connection; or until the oldest has had a second, and then takes its place,
+    /// so that silent peers cannot keep others out.
     #[must_use]
     pub const fn max_pending_handshakes(mut self, count: usize) -> Self {
         self.max_pending = count;

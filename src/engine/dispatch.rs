@@ -51,9 +51,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let conn = self.sockets.insert(Socket::new(protocol, endpoint, peer));
         self.streams.insert(conn.index(), stream);
         let sockets = &self.sockets;
-        let evicted = self.pending.push(conn, |conn| {
-            sockets.get(conn).is_some_and(|socket| socket.protocol.state() == State::Connecting)
-        });
+        let evicted = self.pending.push(conn, sockets.now, |conn| sockets.is_connecting(conn));
         if let Some(oldest) = evicted {
             self.sockets.end(oldest, End::Connect(ConnectError::TimedOut));
             self.sockets.kill(oldest);

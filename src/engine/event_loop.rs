@@ -351,6 +351,10 @@ impl<S, R: Reactor> EventLoop<S, R> {
                 if self.sockets.len() >= self.max_connections || !listener.may_accept(now) {
                     break;
                 }
+                let sockets = &self.sockets;
+                if !self.pending.has_room(now, |conn| sockets.is_connecting(conn)) {
+                    return;
+                }
                 let endpoint = listener.endpoint;
                 let Some(accepted) = listener.accept(&mut self.streams.reactor, now) else {
                     break;

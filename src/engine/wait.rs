@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use super::EventLoop;
 use super::idle::PREEMPTED;
-use crate::net::listener::Listener;
 use crate::reactor::Reactor;
 
 /// How many looks for work are made between two offers of the processor to others.
@@ -104,6 +103,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             || self.has_remote_work()
             || self.ending.is_due()
             || (self.sockets.len() < self.max_connections
+                && self.pending.may_have_room(now)
                 && self.listeners.iter().flatten().any(|listener| listener.may_accept(now)))
     }
 
@@ -111,7 +111,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
         // A listener that may not accept anyhow waits for a connection to end, not for a time.
         let accepting = self.sockets.len() < self.max_connections;
         let listeners = self.listeners.iter().flatten().filter(|_| accepting);
-        let listeners = listeners.filter_map(Listener::deadline).min();
+        let pending = self.pending.deadline();
+        let listeners = listeners.filter_map(|listener| listener.deadline(pending)).min();
         let deadline = earliest(self.sockets.next_deadline(), self.ending.deadline());
         let deadline = earliest(deadline, self.local_events.next_due());
         let deadline = earliest(deadline, listeners)?;

@@ -36,9 +36,9 @@ impl<R: Reactor> Listener<R> {
         Self { socket, local, endpoint, ready: true, paused_until: None, pause: FIRST_PAUSE }
     }
 
-    /// When to try again, if it is paused.
-    pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.paused_until.filter(|_| self.ready)
+    /// When to try again, if it is paused, or nobody is accepted before `full_until`.
+    pub(crate) fn deadline(&self, full_until: Option<Instant>) -> Option<Instant> {
+        self.paused_until.max(full_until).filter(|_| self.ready)
     }
 
     /// Whether a connection may be had now.

@@ -1,34 +1,71 @@
 use std::collections::VecDeque;
+use std::time::{Duration, Instant};
 
 use crate::slots::Key;
+
+/// What a peer has for its opening handshake before another may take its place: enough for every
+/// peer that means it, and short for those who wait while silent ones hold all places.
+const FAIR: Duration = Duration::from_secs(1);
+
+/// How long after all places were found taken to look again, which is a look at each of them.
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// Accepted connections that are in their opening handshake, the oldest first.
 #[derive(Debug)]
 pub(crate) struct PendingHandshakes {
-    /// May hold some that are not pending any more.
-    conns: VecDeque<Key>,
+    /// With the times at which they were accepted. May hold some that are not pending any more.
+    conns: VecDeque<(Key, Instant)>,
     limit: usize,
+    /// All places were taken: no further look before this moment.
+    full_until: Option<Instant>,
 }
 
 impl PendingHandshakes {
     pub(crate) const fn new(limit: usize) -> Self {
-        Self { conns: VecDeque::new(), limit }
+        Self { conns: VecDeque::new(), limit, full_until: None }
+    }
+
+    /// Whether it is worth asking for a place now.
+    pub(crate) fn may_have_room(&self, now: Instant) -> bool {
+        self.full_until.is_none_or(|until| until <= now)
+    }
+
+    /// When to ask again, if all places were taken.
+    pub(crate) const fn deadline(&self) -> Option<Instant> {
+        self.full_until
+    }
+
+    /// Whether one more may be accepted: there is a place, or the oldest has had its time.
+    pub(crate) fn has_room(&mut self, now: Instant, is_pending: impl Fn(Key) -> bool) -> bool {
+        if !self.may_have_room(now) {
+            return false;
+        }
+        self.full_until = None;
+        if self.conns.len() >= self.limit {
+            self.conns.retain(|(conn, _)| is_pending(*conn));
+        }
+        let oldest = self.conns.front().filter(|_| self.conns.len() >= self.limit);
+        if let Some(fair) = oldest.and_then(|(_, accepted)| accepted.checked_add(FAIR)) {
+            self.full_until = now.checked_add(PAUSE).map(|pause| pause.min(fair));
+            return fair <= now;
+        }
+        true
     }
 
     /// Adds a connection. Returns the oldest if there are too many then.
     pub(crate) fn push(
         &mut self,
         conn: Key,
-        mut is_pending: impl FnMut(Key) -> bool,
+        now: Instant,
+        is_pending: impl Fn(Key) -> bool,
     ) -> Option<Key> {
-        while self.conns.front().is_some_and(|front| !is_pending(*front)) {
+        while self.conns.front().is_some_and(|(front, _)| !is_pending(*front)) {
             self.conns.pop_front();
         }
-        if self.conns.len() >= self.limit {
-            self.conns.retain(|conn| is_pending(*conn));
-        }
-        self.conns.push_back(conn);
-        if self.conns.len() > self.limit { self.conns.pop_front() } else { None }
+        self.conns.push_back((conn, now));
+        let oldest = self.conns.front().filter(|_| self.conns.len() > self.limit)?.0;
+        self.conns.pop_front();
+        Some(oldest)
     }
 }
 
@@ -38,15 +75,30 @@ mod tests {
     use crate::slots::Slots;
 
     #[test]
-    fn the_oldest_that_is_still_pending_makes_room() {
+    fn one_more_waits_for_a_place_or_for_the_oldest_to_have_had_its_time() {
         let mut slots = Slots::with_capacity(0);
-        let conns: Vec<_> = (0..6).map(|_| slots.insert(())).collect();
-        let opened = [conns[0], conns[2]];
-        let mut pending = PendingHandshakes::new(3);
-        let is_pending = |conn: Key| !opened.contains(&conn);
-        for conn in &conns[..5] {
-            assert_eq!(pending.push(*conn, is_pending), None, "{conn:?}");
+        let conns: Vec<_> = (0..4).map(|_| slots.insert(())).collect();
+        let start = Instant::now();
+        let mut pending = PendingHandshakes::new(2);
+        for conn in &conns[..2] {
+            assert!(pending.has_room(start, |_| true));
+            assert_eq!(pending.push(*conn, start, |_| true), None);
         }
-        assert_eq!(pending.push(conns[5], is_pending), Some(conns[1]));
+        assert!(!pending.has_room(start, |_| true));
+        assert!(!pending.may_have_room(start));
+        assert_eq!(pending.deadline(), Some(start + PAUSE));
+
+        // The first has opened.
+        let later = start + PAUSE;
+        let is_pending = |conn: Key| conn != conns[0];
+        assert!(pending.has_room(later, is_pending));
+        assert_eq!(pending.push(conns[2], later, is_pending), None);
+        assert!(!pending.has_room(later, is_pending));
+
+        // The second has not, and goes.
+        assert!(pending.has_room(start + FAIR, is_pending));
+        assert_eq!(pending.push(conns[3], start + FAIR, is_pending), Some(conns[1]));
+        assert!(!pending.has_room(start + FAIR, is_pending));
+        assert_eq!(pending.deadline(), Some(start + FAIR + PAUSE));
     }
 }

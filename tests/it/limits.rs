@@ -251,7 +251,7 @@ fn one_connection_too_many_waits_until_another_leaves() {
 }
 
 #[test]
-fn one_pending_handshake_too_many_ends_the_oldest() {
+fn one_pending_handshake_too_many_ends_the_oldest_after_a_while() {
     let (recorder, _log) = Recorder::new();
     let (mut event_loop, address) =
         looping::<()>(Config::default().max_pending_handshakes(2), recorder);
@@ -267,6 +267,22 @@ fn one_pending_handshake_too_many_ends_the_oldest() {
         for peer in open.iter_mut().chain([&mut second, &mut third]) {
             peer.send("hello");
             peer.expect("hello");
+        }
+    });
+}
+
+#[test]
+fn more_clients_at_once_than_may_be_pending_wait_and_are_all_served() {
+    let (recorder, _log) = Recorder::new();
+    let (mut event_loop, address) =
+        looping::<()>(Config::default().max_pending_handshakes(2), recorder);
+    drive(&mut event_loop, &mut (), || {
+        let mut peers: Vec<_> = (0..50).map(|_| Peer::open(address)).collect();
+        for peer in &mut peers {
+            peer.write(&crate::util::request("/", ""));
+        }
+        for peer in &mut peers {
+            assert!(peer.head().starts_with("HTTP/1.1 101 "));
         }
     });
 }

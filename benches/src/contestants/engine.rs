@@ -22,18 +22,13 @@ const OUTBOX_ROOM: usize = 2 * 1024 * 1024;
 /// The one topic that every connection of the broadcast server is in.
 const TOPIC: &str = "all";
 
-/// Opening handshakes that may be under way: a storm's connections come before their requests.
-const PENDING: usize = 65_536;
-
 /// How long peers may take to answer a close once the server was told to end.
 const DRAIN: Duration = Duration::from_secs(1);
 
 /// Serves until it is told to end. Runs on the server's own thread.
 pub(crate) fn run(config: &ServiceConfig, ready: ReadyLine) -> Result<(), Error> {
-    let mut engine = Config::default()
-        .idle(config.idle.engine())
-        .max_connections(connections_max())
-        .max_pending_handshakes(PENDING);
+    let mut engine =
+        Config::default().idle(config.idle.engine()).max_connections(connections_max());
     // Pages from anywhere: nothing that a message could do is worth protecting here.
     let mut server = ServerConfig::default().origins(OriginPolicy::Any);
     if let Some(bytes) = config.max_message {

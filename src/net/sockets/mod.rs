@@ -16,7 +16,7 @@ use super::cork::{Cork, Reuse};
 use super::disconnect::MemoryLimit;
 use super::outbox::OutboxPool;
 use super::socket::{MemoryCaps, OutboxLimits, Socket};
-use crate::proto::{Connection, MaskKeys, Message, Role, Workspace};
+use crate::proto::{Connection, MaskKeys, Message, Role, State, Workspace};
 use crate::slots::{Key, Slots};
 use crate::timers::DeadlineWheel;
 
@@ -241,6 +241,11 @@ impl Sockets {
 
     pub(crate) fn is_open(&self, conn: Key) -> bool {
         self.slots.get(conn).is_some_and(Socket::is_open)
+    }
+
+    /// Whether its opening handshake is under way.
+    pub(crate) fn is_connecting(&self, conn: Key) -> bool {
+        self.slots.get(conn).is_some_and(|socket| socket.protocol.state() == State::Connecting)
     }
 
     fn role(&self, conn: Key) -> Role {
