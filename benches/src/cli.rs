@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
+use crate::compare::CompareArgs;
 use crate::contestants::Contestant;
 use crate::idle::IdleMode;
 use crate::load::{Load, Pace, Shape, Target, Wire};
@@ -48,6 +49,8 @@ Examples:
       Events from threads to other threads and to a client, latency at 20,000/s each
   eventwire-bench bystander -c 1000
       Round trips of one connection while 1,000 others are broadcast to
+  eventwire-bench compare --quick --against uws=ws://127.0.0.1:9001
+      The engine beside the floors, and beside a server that runs already
 
 Latencies are percentiles of an HDR histogram; none is an average of percentiles.
 Exit code: 0 when the run was complete, 1 when it failed, 2 for wrong arguments.";
@@ -88,6 +91,13 @@ is charged with all that it kept waiting.")]
     /// again, and while it is not, in turns. Checks that every subscriber gets every broadcast in
     /// order. Both ends of all connections are in this program.
     Bystander(BystanderArgs),
+    /// Compare the engine with a raw TCP floor, a WebSocket floor, and its peers
+    ///
+    /// Every server runs in a process of its own on one CPU, the load on another; everybody in
+    /// turn in each round. The engine runs twice: how far it differs from itself is the noise,
+    /// and smaller differences do not exist. The full matrix takes half an hour. Peers are there
+    /// if the program was built with `--features peers`, and others by --against.
+    Compare(CompareArgs),
 }
 
 #[derive(Args, Debug)]
@@ -194,6 +204,9 @@ pub(crate) struct ServeArgs {
     /// Compress messages for clients that offer permessage-deflate
     #[arg(long)]
     deflate: bool,
+    /// End when the program that started this one does
+    #[arg(long, hide = true)]
+    pub(crate) end_with_parent: bool,
 }
 
 impl ServeArgs {
@@ -350,7 +363,7 @@ fn parse_integer(text: &str, range: RangeInclusive<usize>) -> Result<usize, Stri
     }
 }
 
-fn parse_time(text: &str) -> Result<Duration, String> {
+pub(crate) fn parse_time(text: &str) -> Result<Duration, String> {
     parse_number(text, 0.01..=86_400.0).map(Duration::from_secs_f64)
 }
 

@@ -4,7 +4,10 @@ use std::fs;
 use std::time::Duration;
 
 use rustix::param::clock_ticks_per_second;
-use rustix::process::{Resource, Rlimit, getrlimit, setpriority_process, setrlimit};
+use rustix::process::{
+    Resource, Rlimit, Signal, getrlimit, set_parent_process_death_signal, setpriority_process,
+    setrlimit,
+};
 use rustix::thread::{CpuSet, gettid, sched_getaffinity, sched_setaffinity};
 use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
@@ -90,6 +93,12 @@ pub(crate) fn pin(cpu: usize) -> Result<(), Error> {
     sched_setaffinity(None, &set).map_err(|errno| Error::system(what)(errno.into()))
 }
 
+/// Has the system end this process, as by SIGTERM, when the thread that started it ends.
+pub(crate) fn end_with_parent() -> Result<(), Error> {
+    set_parent_process_death_signal(Some(Signal::TERM))
+        .map_err(|errno| Error::system("cannot end with the parent process")(errno.into()))
+}
+
 /// Lets the other threads of a CPU go before the calling one.
 pub(crate) fn yield_to_others() -> Result<(), Error> {
     const NICE: i32 = 10;
@@ -120,25 +129,52 @@ fn allowed_cpus() -> Vec<usize> {
     (0..CpuSet::MAX_CPU).filter(|&cpu| set.is_set(cpu)).collect()
 }
 
-/// Reads the CPU time of one thread of this process, from any thread.
+/// Reads the CPU time of one thread of this process, or of all threads of another one, from any
+/// thread.
 #[derive(Clone, Debug)]
 pub(crate) struct ThreadCpu {
-    path: String,
+    threads: Threads,
+}
+
+#[derive(Clone, Debug)]
+enum Threads {
+    /// The file of the one.
+    One(String),
+    /// The folder of all.
+    AllIn(String),
 }
 
 impl ThreadCpu {
     /// The calling thread.
     pub(crate) fn current() -> Self {
         let thread = gettid().as_raw_nonzero();
-        Self { path: format!("/proc/self/task/{thread}/schedstat") }
+        Self { threads: Threads::One(format!("/proc/self/task/{thread}/schedstat")) }
+    }
+
+    /// All threads that the process has by then. What threads had that ended is not counted.
+    pub(crate) fn of_process(process: u32) -> Self {
+        Self { threads: Threads::AllIn(format!("/proc/{process}/task")) }
     }
 
     /// Time spent on a CPU so far; up to one scheduler tick late while the thread runs.
     pub(crate) fn time(&self) -> Option<Duration> {
-        let text = fs::read_to_string(&self.path).ok()?;
-        let nanoseconds = text.split(' ').next()?.parse().ok()?;
-        Some(Duration::from_nanos(nanoseconds))
+        match &self.threads {
+            Threads::One(file) => cpu_time(&fs::read_to_string(file).ok()?),
+            Threads::AllIn(folder) => {
+                let files = fs::read_dir(folder).ok()?.flatten();
+                // A thread may end between the two looks.
+                let texts = files
+                    .filter_map(|thread| fs::read_to_string(thread.path().join("schedstat")).ok());
+                let times: Vec<Duration> = texts.filter_map(|text| cpu_time(&text)).collect();
+                (!times.is_empty()).then(|| times.iter().sum())
+            }
+        }
     }
+}
+
+/// The first field of a `schedstat` file: nanoseconds.
+fn cpu_time(schedstat: &str) -> Option<Duration> {
+    Some(Duration::from_nanos(schedstat.split(' ').next()?.parse().ok()?))
 }
 
 /// How often the calling thread has called `write`, or a call of its kind, so far; those of its
@@ -170,6 +206,11 @@ impl CpuUse {
         let system = SystemTicks::parse(&fs::read_to_string("/proc/stat").ok()?)?;
         let own = clock_gettime(ClockId::ProcessCPUTime).try_into().ok()?;
         Some(Self { system, own })
+    }
+
+    /// As if processes that this program started, and their CPU time, were of this program.
+    pub(crate) fn with(self, children: Duration) -> Self {
+        Self { own: self.own + children, ..self }
     }
 
     /// What others had since `earlier`.
@@ -260,6 +301,21 @@ mod tests {
         assert!((others - 100.0 * 15.0 / 90.0).abs() < 1e-6, "{others}");
         assert_eq!(SystemTicks::parse("nothing"), None);
         assert_eq!(SystemTicks::parse("cpu 1 2 3"), None);
+    }
+
+    #[test]
+    fn cpu_time_is_the_first_field() {
+        assert_eq!(cpu_time("1500 20 3\n"), Some(Duration::from_nanos(1500)));
+        assert_eq!(cpu_time("none"), None);
+    }
+
+    #[test]
+    fn a_process_has_used_at_least_what_its_thread_has() {
+        let Some(thread) = ThreadCpu::current().time() else {
+            return;
+        };
+        assert!(ThreadCpu::of_process(std::process::id()).time().unwrap() >= thread);
+        assert_eq!(ThreadCpu::of_process(0).time(), None);
     }
 
     #[test]

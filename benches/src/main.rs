@@ -3,6 +3,7 @@
 mod bus;
 mod bystander;
 mod cli;
+mod compare;
 mod contestants;
 mod error;
 mod idle;
@@ -48,7 +49,12 @@ fn run(cli: Cli) -> Result<(), Error> {
             let files = Files::create(&cli.run.files)?;
             files.publish(&scenarios::run(&cli.run)?)
         }
-        Some(Command::Serve(args)) => serve(args.contestant(), args.config()),
+        Some(Command::Serve(args)) => {
+            if args.end_with_parent {
+                machine::end_with_parent()?;
+            }
+            serve(args.contestant(), args.config())
+        }
         Some(Command::Bus(args)) => {
             let files = Files::create(&args.files())?;
             files.publish(&bus::run(&args)?)
@@ -56,6 +62,11 @@ fn run(cli: Cli) -> Result<(), Error> {
         Some(Command::Bystander(args)) => {
             let files = Files::create(&args.files())?;
             files.publish(&bystander::run(&args)?)
+        }
+        Some(Command::Compare(args)) if args.list => print(&compare::list(&args)),
+        Some(Command::Compare(args)) => {
+            let files = Files::with_markdown(&args.files, args.markdown.as_ref())?;
+            files.publish(&compare::run(&args)?)
         }
         Some(Command::Echo(args)) => measure(&args.load(), args.load.cpu, &args.load.files),
         Some(Command::Broadcast(args)) => measure(&args.load(), args.load.cpu, &args.load.files),
@@ -79,13 +90,18 @@ fn serve(contestant: Contestant, config: ServiceConfig) -> Result<(), Error> {
         Wire::WebSocket => "ws",
         Wire::Tcp => "tcp",
     };
-    let mut stdout = io::stdout().lock();
-    writeln!(stdout, "listening on {scheme}://{}", server.address())
-        .and_then(|()| stdout.flush())
-        .map_err(Error::system("cannot write to standard output"))?;
+    print(&format!("listening on {scheme}://{}\n", server.address()))?;
     // The signals' thread never drops its end before it has sent.
     let _ = ended.recv();
     server.stop()
+}
+
+fn print(text: &str) -> Result<(), Error> {
+    let mut stdout = io::stdout().lock();
+    stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
+        .map_err(Error::system("cannot write to standard output"))
 }
 
 /// Runs one load against a server elsewhere and prints what it showed.

@@ -13,6 +13,7 @@ use super::tally::Tally;
 use crate::error::Error;
 use crate::idle::IdleMode;
 use crate::load::{Stamp, Target, Wire, pattern};
+use crate::machine::ThreadCpu;
 use crate::worker::Worker;
 
 /// Events that the channel holds: as many as one of the engine's.
@@ -29,15 +30,15 @@ pub(crate) fn to_thread(
     setting: Setting,
 ) -> Result<Route<SyncSender<Stamp>>, Error> {
     let (sinks, receiver) = channel(setting.publishers);
-    let ((), worker) = Worker::start("channel", setting.consumer_cpu(), move |ready| {
+    let (consumer, worker) = Worker::start("channel", setting.consumer_cpu(), move |ready| {
         // The receiver waits for exactly this.
-        let _ = ready.send(());
+        let _ = ready.send(ThreadCpu::current());
         while let Some(stamp) = take(&receiver, setting.idle) {
             tally.arrived(stamp);
         }
         Ok(tally)
     })?;
-    Ok(Route { sinks, finish: Box::new(move || worker.join()), window: None })
+    Ok(Route { sinks, finish: Box::new(move || worker.join()), window: None, consumer })
 }
 
 /// Starts a thread that passes on what the channel brings to a second thread, which waits for each
@@ -54,9 +55,9 @@ pub(crate) fn to_second_thread(
         last.into_iter().for_each(|stamp| tally.arrived(stamp));
         Ok(tally)
     })?;
-    let ((), first) = Worker::start("channel", setting.consumer_cpu(), move |ready| {
+    let (consumer, first) = Worker::start("channel", setting.consumer_cpu(), move |ready| {
         // The receiver waits for exactly this.
-        let _ = ready.send(());
+        let _ = ready.send(ThreadCpu::current());
         while let Some(stamp) = take(&receiver, setting.idle) {
             if onward.send(stamp).is_err() {
                 break;
@@ -69,7 +70,7 @@ pub(crate) fn to_second_thread(
         second.join()
     };
     let window = WINDOW / setting.publishers as u32;
-    Ok(Route { sinks, finish: Box::new(finish), window: Some(window) })
+    Ok(Route { sinks, finish: Box::new(finish), window: Some(window), consumer })
 }
 
 /// Starts a thread that writes what the channel brings to a TCP connection, whose other end
@@ -82,9 +83,9 @@ pub(crate) fn to_socket(tally: Tally, setting: Setting) -> Result<Route<SyncSend
     let (sinks, receiver) = channel(setting.publishers);
     let client = Client::start(target, socket::SIZE + HEADER, tally, setting.publisher_cpu())?;
     let (stream, _) = listener.accept().map_err(Error::system("cannot accept a connection"))?;
-    let ((), worker) = Worker::start("channel", setting.consumer_cpu(), move |ready| {
+    let (consumer, worker) = Worker::start("channel", setting.consumer_cpu(), move |ready| {
         // The receiver waits for exactly this.
-        let _ = ready.send(());
+        let _ = ready.send(ThreadCpu::current());
         forward(&receiver, setting.idle, stream).map_err(Error::system("cannot send to a client"))
     })?;
     let finish = move || {
@@ -94,7 +95,7 @@ pub(crate) fn to_socket(tally: Tally, setting: Setting) -> Result<Route<SyncSend
         tally
     };
     let window = WINDOW / setting.publishers as u32;
-    Ok(Route { sinks, finish: Box::new(finish), window: Some(window) })
+    Ok(Route { sinks, finish: Box::new(finish), window: Some(window), consumer })
 }
 
 fn channel(publishers: usize) -> (Vec<SyncSender<Stamp>>, Receiver<Stamp>) {

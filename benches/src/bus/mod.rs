@@ -57,7 +57,7 @@ pub(crate) struct Setting {
 
 /// Who carries the events.
 #[derive(Clone, Copy, Debug)]
-enum Side {
+pub(crate) enum Side {
     Engine,
     Floor,
 }
@@ -143,7 +143,7 @@ fn settings(cpus: Option<CpuPair>) -> Vec<Setting> {
 }
 
 /// The cost of publishing to a consumer that never sleeps.
-fn cost(cpus: Option<CpuPair>, timing: Timing, side: Side) -> Result<Cost, Error> {
+pub(crate) fn cost(cpus: Option<CpuPair>, timing: Timing, side: Side) -> Result<Cost, Error> {
     let setting = Setting { way: Way::Handler, publishers: 1, idle: IdleMode::Busy, cpus };
     let tally = Tally::new(1, None);
     let (progress, place) = (tally.progress(), setting.place());
@@ -180,7 +180,8 @@ impl Setting {
         Place { cpu: self.publisher_cpu(), alone, yields: shared }
     }
 
-    fn round(self, timing: Timing, rate: f64, side: Side) -> Result<Round, Error> {
+    /// Both measures once.
+    pub(crate) fn round(self, timing: Timing, rate: f64, side: Side) -> Result<Round, Error> {
         match (self.way, side) {
             (Way::Handler, Side::Engine) => self.measure(handler::start, timing, rate),
             (Way::Subscriber, Side::Engine) => self.measure(subscriber::start, timing, rate),

@@ -11,7 +11,7 @@ use eventwire::{PublishError, Publisher};
 use super::tally::{Pace, Progress, Tally, nanoseconds};
 use crate::error::Error;
 use crate::load::{Latencies, Stamp, no_latencies};
-use crate::machine;
+use crate::machine::{self, ThreadCpu};
 
 /// What a publishing thread hands its events to, without waiting.
 pub(crate) trait Sink: Send {
@@ -58,6 +58,8 @@ pub(crate) struct Route<K> {
     /// Events of one publisher that may be on their way, where nothing but the consumer's memory
     /// would bound them.
     pub(crate) window: Option<u32>,
+    /// The CPU time of the loop, or of the channel's thread.
+    pub(crate) consumer: ThreadCpu,
 }
 
 /// Where and how the publishing threads wait.
@@ -85,6 +87,10 @@ pub(crate) struct Paced {
     /// From the intended time to the moment before publishing.
     pub(crate) late: Latencies,
     pub(crate) sent: Sent,
+    /// From the start of the publishing threads until everything had arrived.
+    pub(crate) time: Duration,
+    /// What the loop, or the channel's thread, had of a CPU meanwhile.
+    pub(crate) consumer_cpu: Option<Duration>,
 }
 
 /// What the publishing threads did, the warm-up included.
@@ -114,7 +120,7 @@ pub(crate) fn flood<K: Sink>(
     progress: &Progress,
     (warm_up, measured): (Duration, Duration),
 ) -> Result<Flood, Error> {
-    let Route { sinks, finish, window } = route;
+    let Route { sinks, finish, window, .. } = route;
     let over = AtomicBool::new(false);
     let (rate, sent) = thread::scope(|scope| {
         let threads: Vec<_> = (0..)
@@ -150,7 +156,8 @@ pub(crate) fn paced<K: Sink>(
     progress: &Progress,
     pace: &Pace,
 ) -> Result<Paced, Error> {
-    let Route { sinks, finish, .. } = route;
+    let Route { sinks, finish, consumer, .. } = route;
+    let (start, before) = (Instant::now(), consumer.time());
     let sent: Result<Vec<(Sent, Latencies)>, Error> = thread::scope(|scope| {
         let threads: Vec<_> = (0..)
             .zip(sinks)
@@ -168,11 +175,13 @@ pub(crate) fn paced<K: Sink>(
     });
     let (sent, lates): (Vec<Sent>, Vec<Latencies>) = sent?.into_iter().unzip();
     let sent = settle(&sent, progress)?;
+    let (time, after) = (start.elapsed(), consumer.time());
+    let consumer_cpu = after.zip(before).map(|(after, before)| after.saturating_sub(before));
     let mut late = no_latencies();
     for one in lates {
         late.add(one).expect("all histograms have the same bounds");
     }
-    Ok(Paced { latency: finish()?.finish()?, late, sent })
+    Ok(Paced { latency: finish()?.finish()?, late, sent, time, consumer_cpu })
 }
 
 /// When the first paced event is due.

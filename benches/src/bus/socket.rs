@@ -15,6 +15,7 @@ use super::publishers::{Route, WINDOW};
 use super::tally::Tally;
 use crate::error::Error;
 use crate::load::{Links, ReadOutcome, Stamp, Target, Wire, pattern};
+use crate::machine::ThreadCpu;
 use crate::worker::Worker;
 
 /// Payload bytes of each message.
@@ -22,7 +23,7 @@ pub(crate) const SIZE: usize = 64;
 
 /// Starts a loop that broadcasts every event, and a client that tallies what it receives.
 pub(crate) fn start(tally: Tally, setting: Setting) -> Result<Route<Publisher<Stamp>>, Error> {
-    let ((address, sinks, handle), worker) =
+    let ((address, sinks, handle, consumer), worker) =
         Worker::start("loop", setting.consumer_cpu(), move |ready| {
             let mut event_loop = EventLoop::new(Config::default().idle(setting.idle.engine()))?;
             let topic = event_loop.topic("events")?;
@@ -37,7 +38,7 @@ pub(crate) fn start(tally: Tally, setting: Setting) -> Result<Route<Publisher<St
             });
             let sinks: Vec<_> = (0..setting.publishers).map(|_| event_loop.publisher()).collect();
             // The receiver waits for exactly this.
-            let _ = ready.send((address, sinks, event_loop.handle()));
+            let _ = ready.send((address, sinks, event_loop.handle(), ThreadCpu::current()));
             event_loop.run(&mut ())?;
             Ok(())
         })?;
@@ -50,7 +51,7 @@ pub(crate) fn start(tally: Tally, setting: Setting) -> Result<Route<Publisher<St
         worker.join().and(tally)
     };
     let window = WINDOW / setting.publishers as u32;
-    Ok(Route { sinks, finish: Box::new(finish), window: Some(window) })
+    Ok(Route { sinks, finish: Box::new(finish), window: Some(window), consumer })
 }
 
 /// Subscribes every connection.

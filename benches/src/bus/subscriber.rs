@@ -7,6 +7,7 @@ use super::publishers::{Route, WINDOW};
 use super::tally::Tally;
 use crate::error::Error;
 use crate::load::Stamp;
+use crate::machine::ThreadCpu;
 use crate::worker::Worker;
 
 /// Events that may wait for the subscriber: more than are ever on their way.
@@ -14,13 +15,13 @@ const CAPACITY: usize = 2 * WINDOW as usize;
 
 /// Starts a loop, and a thread that receives every event from it, waits for each, and tallies it.
 pub(crate) fn start(mut tally: Tally, setting: Setting) -> Result<Route<Publisher<Stamp>>, Error> {
-    let ((mut subscriber, sinks, handle), event_loop) =
+    let ((mut subscriber, sinks, handle, consumer), event_loop) =
         Worker::start("loop", setting.consumer_cpu(), move |ready| {
             let mut event_loop = EventLoop::new(Config::default().idle(setting.idle.engine()))?;
             let subscriber = event_loop.subscriber::<Stamp>(CAPACITY, OverflowPolicy::Close);
             let sinks: Vec<_> = (0..setting.publishers).map(|_| event_loop.publisher()).collect();
             // The receiver waits for exactly this.
-            let _ = ready.send((subscriber, sinks, event_loop.handle()));
+            let _ = ready.send((subscriber, sinks, event_loop.handle(), ThreadCpu::current()));
             event_loop.run(&mut ())?;
             Ok(())
         })?;
@@ -38,5 +39,5 @@ pub(crate) fn start(mut tally: Tally, setting: Setting) -> Result<Route<Publishe
         receiving.join()
     };
     let window = WINDOW / setting.publishers as u32;
-    Ok(Route { sinks, finish: Box::new(finish), window: Some(window) })
+    Ok(Route { sinks, finish: Box::new(finish), window: Some(window), consumer })
 }

@@ -65,7 +65,7 @@ fn bursts_reach_everybody_while_a_bystander_gets_its_echoes() {
         let (bystander, warm_up, duration, spin) = (true, WARM_UP, DURATION, false);
         let load =
             FanOut { target, receivers, slow, size, burst, bystander, warm_up, duration, spin };
-        let shown = fan_out::run(&load).unwrap();
+        let shown = fan_out::run(&load, None).unwrap();
         assert!(shown.broadcasts.answered > 0);
         assert!(!shown.broadcasts.last_receiver.is_empty());
         assert!(!shown.bystander.is_empty());
@@ -78,7 +78,7 @@ fn quiet_connections_are_answered_beside_a_flood() {
         let (quiet, per_second, size, depth) = (10, 500.0, 1024, 64);
         let (warm_up, duration, spin) = (WARM_UP, DURATION, false);
         let load = Flood { target, quiet, per_second, size, depth, warm_up, duration, spin };
-        let shown = flood::run(&load).unwrap();
+        let shown = flood::run(&load, None).unwrap();
         assert!(shown.quiet.answered > 0);
         assert!(shown.flooded > 0);
     });
@@ -92,7 +92,7 @@ fn handshakes_are_made_again_and_again() {
         }
         let (connections, warm_up, duration, spin) = (4, WARM_UP, DURATION, false);
         let load = Handshakes { target, connections, warm_up, duration, spin };
-        assert!(handshakes::run(&load).unwrap().answered > 0);
+        assert!(handshakes::run(&load, None).unwrap().answered > 0);
     });
 }
 

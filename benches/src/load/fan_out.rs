@@ -14,6 +14,7 @@ use super::scanner::Fault;
 use super::target::{Target, Wire};
 use super::{PATIENCE, make_room, pause};
 use crate::error::Error;
+use crate::machine::ThreadCpu;
 use crate::service::ECHO_MARK;
 
 /// A broadcast server's connections.
@@ -49,7 +50,7 @@ const ECHO_SIZE: usize = 128;
 
 /// Publishes the next burst when all who read have all of the last, and checks that they get
 /// every message, whole and in order.
-pub(crate) fn run(load: &FanOut) -> Result<FanOutMeasurement, Error> {
+pub(crate) fn run(load: &FanOut, server: Option<&ThreadCpu>) -> Result<FanOutMeasurement, Error> {
     make_room(load.receivers + 2)?;
     let reading = load.receivers.saturating_sub(load.slow);
     if load.size < Stamp::LEN || reading == 0 {
@@ -67,7 +68,7 @@ pub(crate) fn run(load: &FanOut) -> Result<FanOutMeasurement, Error> {
         publisher: load.receivers,
         burst: Burst::new(load.burst),
         heard: Instant::now(),
-        meter: Meter::begin(load.warm_up, load.duration, None),
+        meter: Meter::begin(load.warm_up, load.duration, server),
     };
     let mut round_trips = no_latencies();
     let mut events = Events::with_capacity(1024);

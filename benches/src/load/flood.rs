@@ -12,6 +12,7 @@ use super::schedule::Schedule;
 use super::target::Target;
 use super::{PATIENCE, make_room, pause};
 use crate::error::Error;
+use crate::machine::ThreadCpu;
 
 /// An echo server's connections.
 #[derive(Clone, Debug)]
@@ -44,7 +45,7 @@ pub(crate) struct FloodMeasurement {
 const FLOODER: usize = 0;
 
 /// Floods, and measures the quiet ones' round trips at their rate, whatever comes back.
-pub(crate) fn run(load: &Flood) -> Result<FloodMeasurement, Error> {
+pub(crate) fn run(load: &Flood, server: Option<&ThreadCpu>) -> Result<FloodMeasurement, Error> {
     make_room(load.quiet + 1)?;
     let links = Links::open(&load.target, load.quiet + 1, load.size, load.depth.max(1))?;
     let now = Instant::now();
@@ -58,7 +59,7 @@ pub(crate) fn run(load: &Flood) -> Result<FloodMeasurement, Error> {
         heard: now,
         flooded: 0,
         over: false,
-        meter: Meter::begin(load.warm_up, load.duration, None),
+        meter: Meter::begin(load.warm_up, load.duration, server),
     };
     let mut events = Events::with_capacity(1024);
     loop {

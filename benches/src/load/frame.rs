@@ -27,6 +27,17 @@ pub(crate) fn binary_header(size: usize, mask: Option<[u8; 4]>) -> Vec<u8> {
     header
 }
 
+/// Bytes of a whole message of `size` bytes besides these: what raw TCP has to carry more to
+/// carry as much.
+pub(crate) const fn overhead(size: usize, masked: bool) -> usize {
+    let header = match size {
+        0..=125 => 2,
+        126..=0xffff => 4,
+        _ => 10,
+    };
+    if masked { header + 4 } else { header }
+}
+
 /// A masked control frame with at most 125 bytes of payload.
 pub(crate) fn control_frame(opcode: u8, payload: &[u8], mask: [u8; 4]) -> Vec<u8> {
     debug_assert!(payload.len() <= 125, "RFC 6455 section 5.5");
@@ -44,6 +55,14 @@ pub(crate) fn masked(payload: &[u8], mask: [u8; 4]) -> impl Iterator<Item = u8> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_overhead_is_the_header() {
+        for size in [0, 125, 126, 65_535, 65_536] {
+            assert_eq!(overhead(size, false), binary_header(size, None).len());
+            assert_eq!(overhead(size, true), binary_header(size, Some([0; 4])).len());
+        }
+    }
 
     #[test]
     fn headers_match_the_rfcs_examples() {

@@ -7,6 +7,7 @@ use super::opening::{Openings, reset};
 use super::target::Target;
 use super::{PATIENCE, make_room, pause};
 use crate::error::Error;
+use crate::machine::ThreadCpu;
 
 /// Connections that are made, upgraded and closed again and again.
 #[derive(Clone, Debug)]
@@ -22,13 +23,13 @@ pub(crate) struct Handshakes {
 
 /// Makes the next connection when one is open, which is reset, so that ports do not run out.
 /// Answered are the handshakes; latencies are from connecting to the response.
-pub(crate) fn run(load: &Handshakes) -> Result<Measurement, Error> {
+pub(crate) fn run(load: &Handshakes, server: Option<&ThreadCpu>) -> Result<Measurement, Error> {
     make_room(load.connections)?;
     let mut openings = Openings::new(&load.target)?;
     for _ in 0..load.connections {
         openings.begin()?;
     }
-    let mut meter = Meter::begin(load.warm_up, load.duration, None);
+    let mut meter = Meter::begin(load.warm_up, load.duration, server);
     let mut heard = Instant::now();
     loop {
         let now = Instant::now();

@@ -12,15 +12,11 @@
 mod batch;
 mod broadcast;
 mod echo;
-#[cfg_attr(not(test), expect(dead_code, reason = "the comparison runs it"))]
 pub(crate) mod fan_out;
-#[cfg_attr(not(test), expect(dead_code, reason = "the comparison runs it"))]
 pub(crate) mod flood;
 mod frame;
 mod handshake;
-#[cfg_attr(not(test), expect(dead_code, reason = "the comparison runs it"))]
 pub(crate) mod handshakes;
-#[cfg_attr(not(test), expect(dead_code, reason = "the comparison runs it"))]
 pub(crate) mod hold;
 mod links;
 mod meter;
@@ -36,6 +32,7 @@ use std::time::Duration;
 use crate::error::Error;
 use crate::machine::{self, ThreadCpu};
 
+pub(crate) use frame::overhead as frame_overhead;
 pub(crate) use links::{Links, ReadOutcome};
 pub(crate) use meter::{Latencies, Measurement, no_latencies};
 pub(crate) use payload::{Stamp, pattern};
@@ -107,8 +104,8 @@ const GRACE: Duration = Duration::from_secs(2);
 /// Open files that the program needs besides its sockets.
 const OTHER_FILES: usize = 64;
 
-/// Opens the connections, runs the load and measures. `server` is the server's thread, if it is
-/// one of this process.
+/// Opens the connections, runs the load and measures. `server` tells the server's CPU time, if it
+/// can be watched.
 pub(crate) fn run(load: &Load, server: Option<&ThreadCpu>) -> Result<Measurement, Error> {
     if load.target.wire == Wire::Tcp && load.size == 0 {
         let reason = "raw TCP has no empty messages: the size must be at least 1 byte";

@@ -25,16 +25,24 @@ pub(crate) fn render(report: &Report) -> String {
          table has medians over the rounds.</p>\n<p>Again:</p>\n<pre>{}</pre>\n</footer>\n",
         escape(&report.header.command)
     ));
+    document(report.header.program, "", &body)
+}
+
+const STYLE: &str = include_str!("style.css");
+
+/// A page around `body`; `style` is added to that of every page, for a body of the class
+/// `compared`.
+pub(crate) fn document(title: &str, style: &str, body: &str) -> String {
+    let class = if style.is_empty() { "" } else { " class=\"compared\"" };
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n\
-         <title>{}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n{body}</body>\n</html>\n",
-        escape(report.header.program)
+         <title>{}</title>\n<style>\n{STYLE}{style}</style>\n</head>\n<body{class}>\n{body}\
+         </body>\n</html>\n",
+        escape(title)
     )
 }
-
-const STYLE: &str = include_str!("style.css");
 
 fn section(scenario: &ScenarioReport) -> String {
     let server = Series {
@@ -77,7 +85,7 @@ fn verdict(scenario: &ScenarioReport) -> Option<String> {
     Some(format!("<li class=\"{class}\">{text}</li>\n"))
 }
 
-fn table_of(rows: &[Vec<String>]) -> String {
+pub(crate) fn table_of(rows: &[Vec<String>]) -> String {
     let mut html = String::from("<div class=\"wide\">\n<table>\n");
     for (index, row) in rows.iter().enumerate() {
         let (cell, scope) = if index == 0 { ("th", "col") } else { ("td", "row") };
@@ -96,7 +104,7 @@ fn table_of(rows: &[Vec<String>]) -> String {
     html
 }
 
-fn list(lines: &[String], class: &str) -> String {
+pub(crate) fn list(lines: &[String], class: &str) -> String {
     if lines.is_empty() {
         return String::new();
     }
@@ -105,7 +113,7 @@ fn list(lines: &[String], class: &str) -> String {
     format!("<ul class=\"{class}\">\n{}</ul>\n", items.concat())
 }
 
-fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -2,6 +2,7 @@
 
 pub(crate) mod bus;
 pub(crate) mod bystander;
+pub(crate) mod comparison;
 mod curve;
 mod html;
 mod plot;
@@ -24,6 +25,7 @@ use crate::scenarios::{Scenario, Setting};
 
 pub(crate) use stats::median;
 use stats::{Ratio, Side};
+pub(crate) use target::Bound;
 
 /// A report that can be printed, and written to a file.
 pub(crate) trait Printable: Serialize {
@@ -32,6 +34,11 @@ pub(crate) trait Printable: Serialize {
 
     /// The report as a page of its own, if it has one.
     fn page(&self) -> Option<String> {
+        None
+    }
+
+    /// The report as Markdown, if it has that.
+    fn markdown(&self) -> Option<String> {
         None
     }
 }
@@ -280,12 +287,20 @@ fn receivers(shape: Shape) -> Option<usize> {
 pub(crate) struct Files {
     json: Option<(PathBuf, File)>,
     html: Option<(PathBuf, File)>,
+    markdown: Option<(PathBuf, File)>,
 }
 
 impl Files {
     pub(crate) fn create(args: &FileArgs) -> Result<Self, Error> {
-        let create = |path: &Option<PathBuf>| {
-            let Some(path) = path.clone() else {
+        Self::with_markdown(args, None)
+    }
+
+    pub(crate) fn with_markdown(
+        args: &FileArgs,
+        markdown: Option<&PathBuf>,
+    ) -> Result<Self, Error> {
+        let create = |path: Option<&PathBuf>| {
+            let Some(path) = path.cloned() else {
                 return Ok(None);
             };
             match File::create(&path) {
@@ -293,7 +308,8 @@ impl Files {
                 Err(error) => Err(Error::system(cannot_write(&path))(error)),
             }
         };
-        Ok(Self { json: create(&args.json)?, html: create(&args.html)? })
+        let (json, html) = (create(args.json.as_ref())?, create(args.html.as_ref())?);
+        Ok(Self { json, html, markdown: create(markdown)? })
     }
 
     /// Prints the table, and writes the files that are asked for.
@@ -310,8 +326,9 @@ impl Files {
                 .and_then(|()| file.write_all(b"\n"))
                 .map_err(Error::system(cannot_write(&path)))?;
         }
-        if let Some(((path, mut file), page)) = self.html.zip(report.page()) {
-            file.write_all(page.as_bytes()).map_err(Error::system(cannot_write(&path)))?;
+        let texts = [self.html.zip(report.page()), self.markdown.zip(report.markdown())];
+        for ((path, mut file), text) in texts.into_iter().flatten() {
+            file.write_all(text.as_bytes()).map_err(Error::system(cannot_write(&path)))?;
         }
         Ok(())
     }

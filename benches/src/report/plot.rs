@@ -1,25 +1,35 @@
 use std::fmt::Write as _;
 
 use super::curve::Curve;
+use super::html::escape;
 use super::text;
 
 /// One curve of a plot.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Series<'a> {
-    pub(crate) name: &'static str,
+    pub(crate) name: &'a str,
     /// The CSS class that colours it.
-    pub(crate) class: &'static str,
+    pub(crate) class: &'a str,
     pub(crate) curve: &'a Curve,
 }
 
 /// Latency by percentile as an SVG element, both axes logarithmic: the higher the percentile, the
 /// more room it has. Empty without data.
 pub(crate) fn render(series: &[Series<'_>]) -> String {
-    let Some(frame) = Frame::around(series) else {
+    plot(series, WIDTH, legend)
+}
+
+/// The same for half the width, beside something that tells what the colours mean.
+pub(crate) fn render_small(series: &[Series<'_>]) -> String {
+    plot(series, SMALL_WIDTH, |_, _| {})
+}
+
+fn plot(series: &[Series<'_>], width: f64, legend: fn(&mut String, &[Series<'_>])) -> String {
+    let Some(frame) = Frame::around(series, width) else {
         return String::new();
     };
     let mut svg = format!(
-        "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" \
+        "<svg viewBox=\"0 0 {width} {HEIGHT}\" role=\"img\" \
          aria-label=\"Latency by percentile\">\n"
     );
     frame.grid(&mut svg);
@@ -35,11 +45,14 @@ pub(crate) fn render(series: &[Series<'_>]) -> String {
 }
 
 const WIDTH: f64 = 760.0;
+const SMALL_WIDTH: f64 = 540.0;
 const HEIGHT: f64 = 320.0;
 const LEFT: f64 = 64.0;
 const RIGHT: f64 = 20.0;
 const TOP: f64 = 34.0;
 const BOTTOM: f64 = 30.0;
+/// Room for the longest label below.
+const LABEL: f64 = 72.0;
 
 /// Quantiles that are marked, so that a pointer finds their figures.
 const MARKED: [(f64, &str); 5] =
@@ -47,6 +60,7 @@ const MARKED: [(f64, &str); 5] =
 
 /// The axes: the logarithms that lie at the edges of the plot.
 struct Frame {
+    width: f64,
     /// Orders of magnitude of the distance to 100 %.
     nines: f64,
     lowest: f64,
@@ -54,18 +68,19 @@ struct Frame {
 }
 
 impl Frame {
-    fn around(series: &[Series<'_>]) -> Option<Self> {
+    fn around(series: &[Series<'_>], width: f64) -> Option<Self> {
         let points = || series.iter().flat_map(|series| &series.curve.points);
         let values = || points().map(|&(_, value)| value.max(1) as f64);
         let last = points().map(|&(quantile, _)| nines(quantile)).reduce(f64::max)?;
         let (low, high) = (values().reduce(f64::min)?, values().reduce(f64::max)?);
         let below = ticks().take_while(|&tick| tick <= low).last().unwrap_or(1.0);
         let above = ticks().find(|&tick| tick > high).unwrap_or(high * 2.0);
-        Some(Self { nines: last.max(1.0), lowest: below.log10(), highest: above.log10() })
+        let (lowest, highest) = (below.log10(), above.log10());
+        Some(Self { width, nines: last.max(1.0), lowest, highest })
     }
 
     fn x(&self, quantile: f64) -> f64 {
-        LEFT + nines(quantile) / self.nines * (WIDTH - LEFT - RIGHT)
+        LEFT + nines(quantile) / self.nines * (self.width - LEFT - RIGHT)
     }
 
     fn y(&self, nanoseconds: f64) -> f64 {
@@ -75,7 +90,7 @@ impl Frame {
 
     /// Lines and their labels: whole nines across, 1, 2 and 5 of each power of ten upwards.
     fn grid(&self, svg: &mut String) {
-        let (right, bottom) = (WIDTH - RIGHT, HEIGHT - BOTTOM);
+        let (right, bottom) = (self.width - RIGHT, HEIGHT - BOTTOM);
         let decades = self.highest - self.lowest;
         for tick in ticks().take_while(|tick| tick.log10() <= self.highest + 1e-9) {
             let crowded = decades > 3.0 && !is_power_of_ten(tick);
@@ -95,18 +110,26 @@ impl Frame {
             );
         }
         for nines in 0..=(self.nines + 1e-9) as i32 {
-            let quantile = 1.0 - 10_f64.powi(-nines);
-            let x = self.x(quantile);
-            push(
-                svg,
-                format_args!(
-                    "<path class=\"grid\" d=\"M{x:.1} {TOP}V{bottom}\"/>\
-                 <text x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>\n",
-                    bottom + 20.0,
-                    percent_label(nines),
-                ),
+            let x = self.x(1.0 - 10_f64.powi(-nines));
+            push(svg, format_args!("<path class=\"grid\" d=\"M{x:.1} {TOP}V{bottom}\"/>"));
+            // The longer labels get, the less often there is room for one.
+            let crowded = right - LEFT < LABEL * self.nines && nines % 2 == 1 && nines > 1;
+            if !crowded {
+                push(svg, format_args!("{}\n", self.percent(nines, x, bottom + 20.0)));
+            }
+        }
+    }
+
+    /// A label below the plot, within its edges.
+    fn percent(&self, nines: i32, x: f64, y: f64) -> String {
+        let label = percent_label(nines);
+        if x + LABEL / 2.0 > self.width {
+            return format!(
+                "<text x=\"{}\" y=\"{y:.1}\" text-anchor=\"end\">{label}</text>",
+                self.width
             );
         }
+        format!("<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"middle\">{label}</text>")
     }
 
     fn line(&self, svg: &mut String, series: &Series<'_>) {
@@ -142,7 +165,7 @@ impl Frame {
                     series.class,
                     self.x(quantile),
                     self.y(value as f64),
-                    series.name,
+                    escape(series.name),
                     text::time(value),
                 ),
             );
@@ -161,7 +184,7 @@ fn legend(svg: &mut String, series: &[Series<'_>]) {
                 series.class,
                 x + 26.0,
                 x + 34.0,
-                series.name,
+                escape(series.name),
             ),
         );
         x += 60.0 + series.name.len() as f64 * 7.5;
@@ -225,7 +248,7 @@ mod tests {
         for part in [">0 %<", ">99.9 %<", ">10 µs<", "server p50: 12.0 µs", "<polyline"] {
             assert!(svg.contains(part), "{part} in {svg}");
         }
-        let frame = Frame::around(&[series(&curve)]).unwrap();
+        let frame = Frame::around(&[series(&curve)], WIDTH).unwrap();
         for &(quantile, value) in &curve.points {
             let (x, y) = (frame.x(quantile), frame.y(value as f64));
             assert!((LEFT..=WIDTH - RIGHT).contains(&x), "{x}");

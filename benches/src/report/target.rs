@@ -97,7 +97,14 @@ impl Target {
 }
 
 impl Bound {
-    fn admits(self, value: f64) -> bool {
+    /// The figure at which it ends.
+    pub(crate) const fn limit(self) -> f64 {
+        match self {
+            Self::AtMost(limit) | Self::AtLeast(limit) => limit,
+        }
+    }
+
+    pub(crate) fn admits(self, value: f64) -> bool {
         match self {
             Self::AtMost(limit) => value <= limit,
             Self::AtLeast(limit) => value >= limit,

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod bus;
 #[cfg(test)]
+mod compare;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod load;
@@ -23,12 +25,20 @@ use program::run;
 fn help_says_what_the_program_does_and_shows_examples() {
     let output = run(&["--help"]);
     output.assert_success();
-    for part in
-        ["Usage:", "serve", "echo", "broadcast", "bus", "bystander", "Examples:", "Exit code:"]
-    {
+    for part in [
+        "Usage:",
+        "serve",
+        "echo",
+        "broadcast",
+        "bus",
+        "bystander",
+        "compare",
+        "Examples:",
+        "Exit code:",
+    ] {
         assert!(output.stdout.contains(part), "{part}\n{}", output.stdout);
     }
-    for command in ["serve", "echo", "broadcast", "bus", "bystander"] {
+    for command in ["serve", "echo", "broadcast", "bus", "bystander", "compare"] {
         run(&[command, "--help"]).assert_success();
     }
     run(&["--version"]).assert_success();
@@ -56,6 +66,9 @@ fn wrong_arguments_exit_with_2() {
         &["echo", "--url", "ws://localhost", "--raw"],
         &["bus", "--rate", "1"],
         &["bystander", "-c", "0"],
+        &["compare", "--only", "nothing"],
+        &["compare", "--rounds", "4"],
+        &["compare", "--against", "ws://localhost:9001"],
     ] {
         let output = run(arguments);
         assert_eq!(output.code, Some(2), "{arguments:?}: {}", output.stderr);

@@ -70,7 +70,12 @@ impl Running {
 
     /// Starts a server and waits for its ready line: gives the URL in it.
     pub(crate) fn serve(arguments: &[&str]) -> (Self, String) {
-        let mut server = Self::start(arguments);
+        Self::start(arguments).until_it_listens()
+    }
+
+    /// Waits for the ready line of a server: gives the URL in it.
+    pub(crate) fn until_it_listens(self) -> (Self, String) {
+        let mut server = self;
         let mut stdout = server.stdout.take().unwrap();
         let (sender, receiver) = mpsc::channel();
         thread::spawn(move || {

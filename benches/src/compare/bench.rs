@@ -1,0 +1,197 @@
+//! Runs one round of anything with anybody.
+
+use std::collections::BTreeMap;
+use std::thread;
+use std::time::Duration;
+
+use super::args::Timing;
+use super::entrant::{Entrant, Place};
+use super::outcome::{Metric, Outcome};
+use super::process::{Order, Server};
+use super::scenario::{Kind, Scenario};
+use super::{events, loads};
+use crate::contestants::Contestant;
+use crate::error::Error;
+use crate::idle::IdleMode;
+use crate::machine::{self, CpuPair, CpuUse};
+use crate::report::median;
+use crate::service::Service;
+
+/// What all rounds have in common, and what later ones need to know of earlier ones.
+#[derive(Debug)]
+pub(crate) struct Bench {
+    pub(crate) timing: Timing,
+    /// With two CPUs, servers and load have one each; otherwise they share what there is.
+    pub(crate) cpus: Option<CpuPair>,
+    /// By connections: messages per second at which the WebSocket floor is saturated.
+    saturation: BTreeMap<usize, f64>,
+    /// CPU time of all servers so far.
+    servers: Duration,
+}
+
+/// Rounds that find out the rate of saturation where no scenario has.
+const CALIBRATIONS: usize = 3;
+
+impl Bench {
+    pub(crate) fn new(timing: Timing, cpus: Option<CpuPair>) -> Self {
+        Self { timing, cpus, saturation: BTreeMap::new(), servers: Duration::ZERO }
+    }
+
+    /// CPU time of all servers so far.
+    pub(crate) fn servers_cpu(&self) -> Duration {
+        self.servers
+    }
+
+    /// Remembers what a scenario showed of the WebSocket floor.
+    pub(crate) fn learn(&mut self, scenario: &Scenario, outcomes: &[Outcome]) {
+        let Kind::Echo { connections, size, depth: 1, spin: true } = scenario.kind else {
+            return;
+        };
+        let rates = outcomes.iter().filter_map(|outcome| Metric::Rate.of(outcome)).collect();
+        if let Some(rate) = median(rates).filter(|_| size == SATURATING_SIZE) {
+            self.saturation.insert(connections, rate);
+        }
+    }
+
+    /// Messages per second of an open loop; `None` for everything else.
+    pub(crate) fn rate(&mut self, scenario: &Scenario) -> Result<Option<f64>, Error> {
+        let Kind::OpenLoop { connections, share, .. } = scenario.kind else {
+            return Ok(None);
+        };
+        if !self.saturation.contains_key(&connections) {
+            self.calibrate(connections)?;
+        }
+        Ok(self.saturation.get(&connections).map(|rate| rate * share))
+    }
+
+    fn calibrate(&mut self, connections: usize) -> Result<(), Error> {
+        let kind =
+            Kind::Echo { connections, size: SATURATING_SIZE, depth: 1, spin: self.spins(true) };
+        let place = Place::Child { contestant: Contestant::WsFloor, idle: IdleMode::Block };
+        let mut rates = Vec::new();
+        for _ in 0..CALIBRATIONS {
+            rates.extend(Metric::Rate.of(&self.with_server(kind, &place, None)?));
+        }
+        let rate = median(rates)
+            .ok_or_else(|| Error::Settings("the WebSocket floor answers nothing".to_owned()))?;
+        self.saturation.insert(connections, rate);
+        Ok(())
+    }
+
+    /// Runs one round; `rate` is that of an open loop.
+    pub(crate) fn round(
+        &mut self,
+        scenario: &Scenario,
+        entrant: &Entrant,
+        rate: Option<f64>,
+    ) -> Result<Outcome, Error> {
+        let before = CpuUse::now();
+        let mut outcome = match scenario.kind.service() {
+            Some(_) => self.with_server(scenario.kind, &entrant.place, rate)?,
+            None => events::round(scenario.kind, entrant, self.timing, self.cpus)?,
+        };
+        let used = CpuUse::now().zip(before);
+        outcome.stolen = used.map(|(now, before)| now.interference_since(before).stolen / 100.0);
+        Ok(outcome)
+    }
+
+    /// Starts a server, if it is one of this program, loads it, and stops it: no round inherits
+    /// anything.
+    fn with_server(
+        &mut self,
+        kind: Kind,
+        place: &Place,
+        rate: Option<f64>,
+    ) -> Result<Outcome, Error> {
+        let service = kind.service().unwrap_or(Service::Echo);
+        let server = self.server(place, service)?;
+        let before = server.cpu().and_then(|cpu| cpu.time()).unwrap_or_default();
+        let load = loads::Order {
+            kind,
+            rate,
+            warm_up: self.timing.warm_up,
+            duration: self.timing.duration * kind.patience(),
+            spins: self.spins(true),
+        };
+        let outcome = self.on_load_cpu(|| loads::run(&load, &server));
+        let after = server.cpu().and_then(|cpu| cpu.time()).unwrap_or(before);
+        self.servers += after.saturating_sub(before);
+        // If the server failed, that is why the load did.
+        server.stop()?;
+        outcome
+    }
+
+    fn server(&self, place: &Place, service: Service) -> Result<Server, Error> {
+        let cpu = self.cpus.map(|cpus| cpus.server);
+        match place {
+            &Place::Child { contestant, idle } => {
+                Server::start(Order { contestant, service, idle, cpu })
+            }
+            Place::Elsewhere { echo, broadcast } => {
+                let url = match service {
+                    Service::Echo => echo,
+                    Service::Broadcast => broadcast,
+                };
+                let url = url.as_ref().ok_or_else(|| {
+                    Error::Settings("there is no server of this service".to_owned())
+                })?;
+                Ok(Server::elsewhere(url))
+            }
+        }
+    }
+
+    /// Runs on a thread of its own, so that only that one is bound to a CPU.
+    fn on_load_cpu<F>(&self, body: F) -> Result<Outcome, Error>
+    where
+        F: FnOnce() -> Result<Outcome, Error> + Send,
+    {
+        let cpu = self.cpus.map(|cpus| cpus.load);
+        thread::scope(|scope| {
+            let thread = scope.spawn(|| {
+                cpu.map_or(Ok(()), machine::pin)?;
+                body()
+            });
+            thread.join().unwrap_or(Err(Error::Thread("load")))
+        })
+    }
+
+    /// Whether a client that wants to spin may: it needs a CPU of its own.
+    fn spins(&self, wanted: bool) -> bool {
+        wanted && self.cpus.is_some()
+    }
+}
+
+/// Payload bytes of the messages whose rate is that of saturation.
+const SATURATING_SIZE: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compare::table::find;
+
+    fn bench() -> Bench {
+        let moment = Duration::from_millis(1);
+        Bench::new(Timing { rounds: 5, warm_up: moment, duration: moment }, None)
+    }
+
+    fn outcome(count: u64) -> Outcome {
+        Outcome { count, time: Duration::from_secs(1), ..Outcome::default() }
+    }
+
+    #[test]
+    fn an_open_loop_has_a_share_of_the_rate_at_saturation() {
+        let mut bench = bench();
+        let closed = find("connections-100").unwrap();
+        bench.learn(closed, &[outcome(900), outcome(1000), outcome(2000)]);
+        let rate = bench.rate(find("open-100-70").unwrap()).unwrap().unwrap();
+        assert!((rate - 700.0).abs() < 1e-9);
+        assert_eq!(bench.rate(closed).unwrap(), None);
+    }
+
+    #[test]
+    fn other_sizes_say_nothing_of_saturation() {
+        let mut bench = bench();
+        bench.learn(find("depth-1").unwrap(), &[outcome(5)]);
+        assert!(bench.saturation.is_empty());
+    }
+}

@@ -1,0 +1,204 @@
+//! The engine beside the floors and its peers: every scenario in rounds, everybody in turn in each
+//! round, every server in a process and on a CPU of its own.
+//!
+//! The engine takes part twice. How far it differs from itself is the noise: smaller differences
+//! to others do not exist.
+
+mod args;
+mod bench;
+mod entrant;
+mod events;
+mod loads;
+mod order;
+mod outcome;
+mod port;
+mod process;
+mod scenario;
+mod table;
+mod targets;
+
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::error::Error;
+use crate::machine::{self, CpuPair, CpuUse};
+use crate::report::comparison::{ComparisonReport, Rounds};
+
+use bench::Bench;
+use order::order;
+use process::Server;
+
+pub(crate) use args::CompareArgs;
+pub(crate) use entrant::{AGAIN, ENGINE, Entrant, FLOOR, Place, Role, WS_FLOOR};
+pub(crate) use outcome::{Metric, Outcome};
+pub(crate) use scenario::{Kind, Scenario};
+#[cfg(test)]
+pub(crate) use table::find as scenario_named;
+pub(crate) use targets::{Of, TARGETS, Target};
+
+/// Measures everything that is asked for.
+pub(crate) fn run(args: &CompareArgs) -> Result<ComparisonReport, Error> {
+    let entrants = Entrant::all(&args.chosen(), &args.against);
+    let scenarios = args.scenarios();
+    let mut bench = Bench::new(args.timing(), CpuPair::pick());
+    let mut report = ComparisonReport::new(settings(&bench), &entrants);
+    for note in entrants.iter().filter_map(|entrant| wrong_cpu(entrant, bench.cpus)) {
+        report.note(note);
+    }
+    let time =
+        |scenario: &&Scenario| bench.timing.rounds as u64 * turns(scenario, &entrants, &bench);
+    let bar = progress(scenarios.iter().map(time).sum());
+    let before = CpuUse::now();
+    for scenario in scenarios {
+        bar.set_message(scenario.title);
+        let rate = match lacks_files(scenario) {
+            Some(reason) => Err(reason),
+            None => bench.rate(scenario).map_err(|error| error.to_string()),
+        };
+        match rate {
+            Ok(rate) => compare(scenario, rate, &entrants, &mut bench, &bar, &mut report),
+            // The others are worth their time even so.
+            Err(reason) => {
+                report.note(format!("{}: left out, {reason}", scenario.title));
+                bar.inc(turns(scenario, &entrants, &bench) * bench.timing.rounds as u64);
+            }
+        }
+    }
+    bar.finish_and_clear();
+    if let Some((now, before)) = CpuUse::now().zip(before) {
+        report.set_interference(now.with(bench.servers_cpu()).interference_since(before));
+    }
+    Ok(report)
+}
+
+/// Runs all rounds of one scenario; `rate` is that of an open loop. Who fails once does not take
+/// part in it any more.
+fn compare(
+    scenario: &Scenario,
+    rate: Option<f64>,
+    entrants: &[Entrant],
+    bench: &mut Bench,
+    bar: &ProgressBar,
+    report: &mut ComparisonReport,
+) {
+    let admitted: Vec<&Entrant> =
+        entrants.iter().filter(|entrant| scenario.admits(entrant)).collect();
+    let time = expected(scenario, bench);
+    let mut rounds: Vec<Rounds> = admitted.iter().map(|_| Ok(Vec::new())).collect();
+    for round in 0..bench.timing.rounds {
+        for index in order(admitted.len(), round) {
+            bar.set_message(format!("{}, {}", scenario.title, admitted[index].name));
+            if let Ok(outcomes) = &mut rounds[index] {
+                match bench.round(scenario, admitted[index], rate) {
+                    Ok(outcome) => outcomes.push(outcome),
+                    Err(error) => rounds[index] = Err(error.to_string()),
+                }
+            }
+            bar.inc(time);
+        }
+    }
+    let floor = admitted.iter().position(|entrant| entrant.role == Role::WsFloor);
+    if let Some(Ok(outcomes)) = floor.and_then(|index| rounds.get(index)) {
+        bench.learn(scenario, outcomes);
+    }
+    report.add(scenario, rate, admitted.into_iter().zip(rounds).collect());
+}
+
+/// How everything is measured, in sentences.
+fn settings(bench: &Bench) -> Vec<String> {
+    let timing = bench.timing;
+    let place = match bench.cpus {
+        Some(cpus) => format!(
+            "each server in a process of its own on CPU {}, load on CPU {}, which never sleeps \
+             unless said otherwise",
+            cpus.server, cpus.load
+        ),
+        None => "each server in a process of its own, on the same CPU as the load".to_owned(),
+    };
+    vec![
+        place,
+        format!(
+            "{} rounds of {:?} after {:?} to warm up, everybody in turn in each round, in changing \
+             order; medians over the rounds",
+            timing.rounds, timing.duration, timing.warm_up
+        ),
+        "servers sleep at once while nothing is ready, except for the engine's other idle modes; \
+         floor: as many bytes over raw TCP; ws-floor: WebSocket without an engine, limits or \
+         checks; of events, floor is the standard library's channel"
+            .to_owned(),
+        "every answer is compared byte for byte; open loops count latency from the intended send \
+         time"
+            .to_owned(),
+    ]
+}
+
+/// Why the system does not let the scenario's connections be open: each process has its own
+/// limit.
+fn lacks_files(scenario: &Scenario) -> Option<String> {
+    const OTHER_FILES: usize = 192;
+    let wanted = (scenario.kind.connections() + OTHER_FILES) as u64;
+    let limit = machine::raise_file_limit(wanted);
+    (limit < wanted).then(|| format!("it needs {wanted} open files, the limit is {limit}"))
+}
+
+/// What to say when a server elsewhere may take the load's CPU.
+fn wrong_cpu(entrant: &Entrant, cpus: Option<CpuPair>) -> Option<String> {
+    let Place::Elsewhere { echo, broadcast } = &entrant.place else {
+        return None;
+    };
+    let cpus = cpus?;
+    let allowed = Server::elsewhere(echo.as_ref().or(broadcast.as_ref())?).allowed_cpus();
+    let name = &entrant.name;
+    match allowed {
+        None => Some(format!("{name}: no process of this machine is known, and so no CPU use")),
+        Some(allowed) if allowed == cpus.server.to_string() => None,
+        Some(allowed) => Some(format!(
+            "{name} may run on CPUs {allowed}, not only on {}: start it with taskset -c {}",
+            cpus.server, cpus.server
+        )),
+    }
+}
+
+/// Milliseconds that one round of one entrant is expected to take.
+fn expected(scenario: &Scenario, bench: &Bench) -> u64 {
+    const START: Duration = Duration::from_millis(30);
+    const CONNECT: Duration = Duration::from_micros(80);
+    let timing = bench.timing;
+    let connect = CONNECT * scenario.kind.connections() as u32;
+    let measured = match scenario.kind.patience() {
+        0 => Duration::ZERO,
+        times => timing.warm_up + timing.duration * times,
+    };
+    (START + connect + measured).as_millis() as u64
+}
+
+/// Milliseconds that one round of everybody is expected to take.
+fn turns(scenario: &Scenario, entrants: &[Entrant], bench: &Bench) -> u64 {
+    let admitted = entrants.iter().filter(|entrant| scenario.admits(entrant)).count();
+    admitted as u64 * expected(scenario, bench)
+}
+
+/// A bar on standard error that estimates what is left; invisible unless that is a terminal.
+fn progress(milliseconds: u64) -> ProgressBar {
+    let style = ProgressStyle::with_template(
+        "{bar:30} {percent:>3} %  {elapsed}, about {eta} left  {wide_msg}",
+    );
+    let bar = ProgressBar::new(milliseconds)
+        .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar.enable_steady_tick(Duration::from_millis(500));
+    bar
+}
+
+/// What can be measured, and with whom.
+pub(crate) fn list(args: &CompareArgs) -> String {
+    let mut out = String::from("Scenarios:\n");
+    for scenario in args.scenarios() {
+        out.push_str(&format!("  {:<24}{}\n", scenario.id, scenario.title));
+    }
+    out.push_str("Contestants:\n");
+    for contestant in args.chosen() {
+        out.push_str(&format!("  {:<24}{}\n", contestant.name(), contestant.version()));
+    }
+    out
+}

@@ -1,0 +1,230 @@
+//! A server in a process of its own: a contestant that is started here, or one elsewhere.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::port;
+use crate::contestants::Contestant;
+use crate::error::Error;
+use crate::idle::IdleMode;
+use crate::load::Target;
+use crate::machine::ThreadCpu;
+use crate::service::Service;
+
+/// How long a server may take until it listens, and to end once it is told to.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// What stands before the URL in the line that a server prints when it is ready.
+const READY: &str = "listening on ";
+
+/// What a contestant is started as.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Order {
+    pub(crate) contestant: Contestant,
+    pub(crate) service: Service,
+    pub(crate) idle: IdleMode,
+    pub(crate) cpu: Option<usize>,
+}
+
+impl Order {
+    fn words(self) -> Vec<String> {
+        let service = match self.service {
+            Service::Echo => "echo",
+            Service::Broadcast => "broadcast",
+        };
+        let name = self.contestant.name();
+        let idle = self.idle.name();
+        let mut words = ["serve", service, "--as", name, "--listen", "127.0.0.1:0", "--idle", idle]
+            .map(str::to_owned)
+            .to_vec();
+        // Whatever ends the comparison, no server is left behind on its CPU.
+        words.push("--end-with-parent".to_owned());
+        if let Some(cpu) = self.cpu {
+            words.extend(["--cpu".to_owned(), cpu.to_string()]);
+        }
+        words
+    }
+}
+
+/// A server that listens. Dropping it ends it, if it was started here.
+#[derive(Debug)]
+pub(crate) struct Server {
+    target: Target,
+    /// Its process, if it is one of this machine.
+    process: Option<u32>,
+    child: Option<Child>,
+}
+
+impl Server {
+    /// Starts a contestant, and waits until it listens.
+    pub(crate) fn start(order: Order) -> Result<Self, Error> {
+        let name = order.contestant.name();
+        let cannot_start = || format!("cannot start {name}");
+        let program = std::env::current_exe().map_err(Error::system(cannot_start()))?;
+        let mut child = Command::new(program)
+            .args(order.words())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(Error::system(cannot_start()))?;
+        let line = first_line(&mut child);
+        let url = line.as_deref().and_then(|line| line.trim_end().strip_prefix(READY));
+        match url.and_then(|url| url.parse().ok()) {
+            Some(target) => Ok(Self { target, process: Some(child.id()), child: Some(child) }),
+            None => {
+                let complaint = complaint(child);
+                Err(Error::Settings(format!("{}: {complaint}", cannot_start())))
+            }
+        }
+    }
+
+    /// One that runs already.
+    pub(crate) fn elsewhere(target: &Target) -> Self {
+        let local =
+            matches!(target.host.as_str(), "localhost" | "::1") || target.host.starts_with("127.");
+        let process = local.then(|| port::listener(target.port)).flatten();
+        Self { target: target.clone(), process, child: None }
+    }
+
+    pub(crate) fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// The CPU time of its process.
+    pub(crate) fn cpu(&self) -> Option<ThreadCpu> {
+        self.process.map(ThreadCpu::of_process)
+    }
+
+    /// Bytes of its own memory that are in use.
+    pub(crate) fn memory(&self) -> Option<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process?)).ok()?;
+        anonymous_bytes(&status)
+    }
+
+    /// The CPUs that it may run on, as the system writes them.
+    pub(crate) fn allowed_cpus(&self) -> Option<String> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process?)).ok()?;
+        field(&status, "Cpus_allowed_list:").map(str::to_owned)
+    }
+
+    /// Ends it, and tells if it had failed.
+    pub(crate) fn stop(mut self) -> Result<(), Error> {
+        let Some(mut child) = self.child.take() else {
+            return Ok(());
+        };
+        terminate(&child);
+        if ends(&mut child).is_some_and(|success| success) {
+            return Ok(());
+        }
+        Err(Error::Settings(format!("the server failed: {}", complaint(child))))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            terminate(&child);
+            if ends(&mut child).is_none() {
+                // It ends anyhow: what remains is to have it forgotten.
+                let _ = child.kill();
+                let _ = child.wait();
+            }
+        }
+    }
+}
+
+fn terminate(child: &Child) {
+    if let Some(process) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
+        // It is gone already if this fails.
+        let _ = kill_process(process, Signal::TERM);
+    }
+}
+
+/// Waits for its end: whether it was a success, or `None` if it did not come in time.
+fn ends(child: &mut Child) -> Option<bool> {
+    const STEP: Duration = Duration::from_millis(1);
+    let start = Instant::now();
+    while start.elapsed() < PATIENCE {
+        if let Ok(Some(status)) = child.try_wait() {
+            return Some(status.success());
+        }
+        thread::sleep(STEP);
+    }
+    None
+}
+
+/// The first line that it prints, if it comes in time.
+fn first_line(child: &mut Child) -> Option<String> {
+    let stdout = child.stdout.take()?;
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        let mut line = String::new();
+        if BufReader::new(stdout).read_line(&mut line).is_ok() {
+            // Nobody waits any more when it took too long.
+            let _ = sender.send(line);
+        }
+    });
+    receiver.recv_timeout(PATIENCE).ok()
+}
+
+/// What a server that failed says of it; ends it for good.
+fn complaint(mut child: Child) -> String {
+    let _ = child.kill();
+    let mut text = String::new();
+    if let Some(mut stderr) = child.stderr.take() {
+        // What cannot be read is not told.
+        let _ = stderr.read_to_string(&mut text);
+    }
+    let _ = child.wait();
+    let line = text.lines().next().unwrap_or("it says nothing");
+    line.strip_prefix("error: ").unwrap_or(line).to_owned()
+}
+
+/// The part of a process's resident memory that no file is behind, from `/proc/PID/status`.
+fn anonymous_bytes(status: &str) -> Option<u64> {
+    let kibibytes: u64 = field(status, "RssAnon:")?.strip_suffix(" kB")?.parse().ok()?;
+    Some(kibibytes * 1024)
+}
+
+fn field<'a>(status: &'a str, name: &str) -> Option<&'a str> {
+    status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_of_the_status_are_found() {
+        let status = "Name:\tx\nRssAnon:\t     640 kB\nRssFile:\t 2 kB\nCpus_allowed_list:\t0-1\n";
+        assert_eq!(anonymous_bytes(status), Some(640 * 1024));
+        assert_eq!(field(status, "Cpus_allowed_list:"), Some("0-1"));
+        assert_eq!(anonymous_bytes("Name:\tx\n"), None);
+    }
+
+    #[test]
+    fn an_order_becomes_the_arguments_of_serve() {
+        let order = Order {
+            contestant: Contestant::Eventwire,
+            service: Service::Echo,
+            idle: IdleMode::Block,
+            cpu: Some(1),
+        };
+        let line = "serve echo --as eventwire --listen 127.0.0.1:0 --idle block \
+                    --end-with-parent --cpu 1";
+        assert_eq!(order.words().join(" "), line);
+    }
+
+    #[test]
+    fn a_server_of_another_machine_has_no_process() {
+        let target = "ws://192.0.2.1:9001".parse().unwrap();
+        let server = Server::elsewhere(&target);
+        assert!(server.cpu().is_none() && server.memory().is_none());
+    }
+}
