@@ -51,7 +51,7 @@ pub(crate) struct Timing {
     pub(crate) duration: Duration,
 }
 
-const FULL: (Duration, Duration) = (Duration::from_millis(200), Duration::from_millis(500));
+const FULL: (Duration, Duration) = (Duration::from_millis(150), Duration::from_millis(400));
 const QUICK: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(180));
 
 /// Scenarios by the beginning of their names.

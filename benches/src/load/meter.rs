@@ -58,7 +58,11 @@ pub(crate) fn no_latencies() -> Latencies {
 #[derive(Clone, Copy, Debug)]
 struct Window {
     start: Instant,
+    /// When it is meant to end.
     end: Instant,
+    /// When it ended: when somebody looked. What arrived until then counts, for it is in the CPU
+    /// times too.
+    closed: Option<Instant>,
 }
 
 impl Meter {
@@ -86,18 +90,20 @@ impl Meter {
                 self.load_cpu.start();
                 // Reading CPU times took time that nobody should see.
                 let start = Instant::now();
-                self.window = Some(Window { start, end: start + self.duration });
+                let end = start + self.duration;
+                self.window = Some(Window { start, end, closed: None });
             }
             return false;
         };
         // Where the machine is so slow that nothing went and came, there is nothing to tell yet.
         // Silence ends the run elsewhere.
-        if now >= window.end && self.latency.is_empty() {
+        if now >= window.end && self.latency.is_empty() && window.closed.is_none() {
             window.end = now + self.duration;
         }
         if now < window.end {
             return false;
         }
+        window.closed.get_or_insert(now);
         self.server_cpu.stop();
         self.load_cpu.stop();
         true
@@ -108,7 +114,7 @@ impl Meter {
         let Some(window) = self.window else {
             return;
         };
-        if window.contains(now) {
+        if window.closed.is_none() {
             self.answered += 1;
         }
         if window.contains(intended) {
@@ -138,7 +144,7 @@ impl Meter {
         }
     }
 
-    /// When the measured time ends, once it has begun.
+    /// When the measured time is meant to end, once it has begun.
     pub(crate) fn end(&self) -> Option<Instant> {
         self.window.map(|window| window.end)
     }
@@ -146,7 +152,7 @@ impl Meter {
     /// What it showed.
     pub(crate) fn finish(self) -> Measurement {
         Measurement {
-            time: self.window.map_or(self.duration, |window| window.end - window.start),
+            time: self.window.map_or(self.duration, Window::length),
             answered: self.answered,
             unanswered: self.unanswered,
             latency: self.latency,
@@ -160,7 +166,11 @@ impl Meter {
 
 impl Window {
     fn contains(&self, moment: Instant) -> bool {
-        self.start <= moment && moment < self.end
+        self.start <= moment && self.closed.is_none_or(|closed| moment < closed)
+    }
+
+    fn length(self) -> Duration {
+        self.closed.unwrap_or(self.end) - self.start
     }
 }
 
@@ -196,4 +206,25 @@ impl CpuMeter {
 
 fn nanoseconds(from: Instant, to: Instant) -> u64 {
     u64::try_from(to.saturating_duration_since(from).as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_measured_time_ends_when_somebody_looks() {
+        let duration = Duration::from_millis(10);
+        let mut meter = Meter::begin(Duration::ZERO, duration, None);
+        assert!(!meter.is_over(Instant::now()));
+        let start = meter.end().unwrap() - duration;
+        let late = start + duration * 3;
+        meter.arrived(start, start + duration * 2);
+        assert!(meter.is_over(late));
+        meter.arrived(start, late);
+        meter.arrived(late, late + duration);
+        let measured = meter.finish();
+        assert_eq!((measured.answered, measured.time), (1, duration * 3));
+        assert_eq!(measured.latency.len(), 2);
+    }
 }
