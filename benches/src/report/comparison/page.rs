@@ -157,8 +157,7 @@ fn heat(metric: Metric, ratio: f64) -> &'static str {
 fn section(scenario: &ScenarioReport) -> String {
     let mut figures: Vec<String> =
         shown(scenario).into_iter().map(|metric| bars::render(scenario, metric)).collect();
-    // Beside the figure that the scenario is judged by.
-    figures.insert(figures.len().min(1), curves(scenario));
+    figures.push(curves(scenario));
     let noise = terminal::noise(scenario).map(|noise| format!("<p>{}</p>\n", escape(&noise)));
     format!(
         "<section id=\"{}\">\n<h3>{}</h3>\n{}<div class=\"columns\">\n{}</div>\n\
