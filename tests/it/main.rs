@@ -20,6 +20,7 @@ mod simulation;
 mod stats;
 mod stress;
 mod subscribers;
+mod system_calls;
 mod tidy;
 mod timers;
 mod topics;

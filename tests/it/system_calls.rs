@@ -1,0 +1,258 @@
+//! How many system calls traffic takes: exactly, whatever the machine is busy with.
+//!
+//! A reactor that counts stands between the loop and the real one, whose methods are one system
+//! call each. The loop and its peers take turns on one thread.
+
+use std::io::{self, IoSlice};
+use std::net::SocketAddr;
+use std::ops::Sub;
+use std::time::{Duration, Instant};
+
+use eventwire::reactor::{EntropySource, MioReactor, Reactor, Readiness, ResolveDone};
+use eventwire::{Config, ConnectionId, Context, EventLoop, Idle, Message, ServerConfig};
+
+use crate::util::{PATIENCE, Peer, request};
+
+/// Calls so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Calls {
+    waits: usize,
+    received: usize,
+    sent: usize,
+    accepted: usize,
+    registered: usize,
+}
+
+impl Sub for Calls {
+    type Output = Self;
+
+    fn sub(self, earlier: Self) -> Self {
+        Self {
+            waits: self.waits - earlier.waits,
+            received: self.received - earlier.received,
+            sent: self.sent - earlier.sent,
+            accepted: self.accepted - earlier.accepted,
+            registered: self.registered - earlier.registered,
+        }
+    }
+}
+
+struct Counting {
+    reactor: MioReactor,
+    calls: Calls,
+}
+
+impl Reactor for Counting {
+    type Stream = <MioReactor as Reactor>::Stream;
+    type Listener = <MioReactor as Reactor>::Listener;
+    type Waker = <MioReactor as Reactor>::Waker;
+
+    fn poll(&mut self, timeout: Option<Duration>, ready: &mut Vec<Readiness>) -> io::Result<()> {
+        self.calls.waits += 1;
+        self.reactor.poll(timeout, ready)
+    }
+
+    fn now(&mut self) -> Instant {
+        self.reactor.now()
+    }
+
+    fn entropy(&mut self) -> io::Result<EntropySource> {
+        self.reactor.entropy()
+    }
+
+    fn waker(&self) -> Self::Waker {
+        self.reactor.waker()
+    }
+
+    fn max_connections(&self) -> usize {
+        self.reactor.max_connections()
+    }
+
+    fn resolve(&mut self, host: &str, port: u16, done: ResolveDone) {
+        self.reactor.resolve(host, port, done);
+    }
+
+    fn listen(
+        &mut self,
+        address: SocketAddr,
+        backlog: u32,
+        key: u64,
+    ) -> io::Result<(Self::Listener, SocketAddr)> {
+        self.reactor.listen(address, backlog, key)
+    }
+
+    fn accept(
+        &mut self,
+        listener: &mut Self::Listener,
+    ) -> io::Result<(Self::Stream, Option<SocketAddr>)> {
+        self.calls.accepted += 1;
+        self.reactor.accept(listener)
+    }
+
+    fn connect(&mut self, address: SocketAddr) -> io::Result<Self::Stream> {
+        self.reactor.connect(address)
+    }
+
+    fn connect_result(&mut self, stream: &mut Self::Stream) -> io::Result<bool> {
+        self.reactor.connect_result(stream)
+    }
+
+    fn register(&mut self, stream: &mut Self::Stream, key: u64) -> io::Result<()> {
+        self.calls.registered += 1;
+        self.reactor.register(stream, key)
+    }
+
+    fn recv(&mut self, stream: &mut Self::Stream, buffer: &mut [u8]) -> io::Result<usize> {
+        self.calls.received += 1;
+        self.reactor.recv(stream, buffer)
+    }
+
+    fn send(&mut self, stream: &mut Self::Stream, bytes: &[u8]) -> io::Result<usize> {
+        self.calls.sent += 1;
+        self.reactor.send(stream, bytes)
+    }
+
+    fn send_vectored(
+        &mut self,
+        stream: &mut Self::Stream,
+        slices: &[IoSlice<'_>],
+    ) -> io::Result<usize> {
+        self.calls.sent += 1;
+        self.reactor.send_vectored(stream, slices)
+    }
+
+    fn shutdown(&mut self, stream: &mut Self::Stream) -> io::Result<()> {
+        self.reactor.shutdown(stream)
+    }
+}
+
+/// A server of echoes and its messages so far.
+struct Server {
+    event_loop: EventLoop<usize, Counting>,
+    address: SocketAddr,
+    messages: usize,
+}
+
+impl Server {
+    fn new() -> Self {
+        let reactor = MioReactor::new().expect("a reactor");
+        let reactor = Counting { reactor, calls: Calls::default() };
+        let config = Config::default().idle(Idle::Block);
+        let mut event_loop = EventLoop::with_reactor(reactor, config).expect("a loop");
+        let echo = |conn: ConnectionId, message: Message<'_>, cx: &mut Context<'_>, count: &mut _| {
+            *count += 1;
+            cx.send(conn, message);
+        };
+        let listener =
+            event_loop.listen("127.0.0.1:0", ServerConfig::default(), echo).expect("a port");
+        let address = event_loop.local_addr(listener).expect("it listens");
+        Self { event_loop, address, messages: 0 }
+    }
+
+    fn calls(&mut self) -> Calls {
+        self.event_loop.reactor_mut().calls
+    }
+
+    fn turn(&mut self) {
+        self.event_loop.turn(Some(PATIENCE), &mut self.messages).expect("a turn");
+    }
+
+    fn connect(&mut self) -> Peer {
+        let mut peer = Peer::open(self.address);
+        peer.write(&request("/", ""));
+        let opened = self.event_loop.stats().opened;
+        while self.event_loop.stats().opened == opened {
+            self.turn();
+        }
+        assert!(peer.head().starts_with("HTTP/1.1 101 "));
+        // Registration has told of readiness that was used already.
+        self.event_loop.turn(Some(Duration::ZERO), &mut self.messages).expect("a turn");
+        peer
+    }
+
+    /// The calls that it takes to receive and answer `count` messages.
+    fn calls_of(&mut self, count: usize) -> Calls {
+        let (before, wanted) = (self.calls(), self.messages + count);
+        while self.messages < wanted {
+            self.turn();
+        }
+        self.calls() - before
+    }
+}
+
+const ONE_OF_EACH: Calls = Calls { waits: 1, received: 1, sent: 1, accepted: 0, registered: 0 };
+
+/// How often traffic is tried again that a busy machine has delivered in pieces.
+const TRIES: usize = 50;
+
+/// Sends `count` messages in one piece, and checks that they take `expected` calls. Pieces take
+/// more: what always does fails every try.
+#[track_caller]
+fn check(server: &mut Server, peer: &mut Peer, (count, len): (usize, usize), expected: Calls) {
+    let message = vec![7; len];
+    let mut seen = Vec::new();
+    for _ in 0..TRIES {
+        let frames: Vec<_> = (0..count).map(|_| peer.encode_message(&message)).collect();
+        peer.write(&frames.concat());
+        seen.push(server.calls_of(count));
+        for _ in 0..count {
+            peer.expect(&message);
+        }
+        if seen.last() == Some(&expected) {
+            return;
+        }
+    }
+    panic!("{count} messages of {len} bytes: {seen:?}");
+}
+
+#[test]
+fn an_echo_takes_one_wait_one_receive_and_one_send() {
+    let mut server = Server::new();
+    let mut peer = server.connect();
+    for len in [0, 128, 1_024, 16_384, 60_000] {
+        check(&mut server, &mut peer, (1, len), ONE_OF_EACH);
+    }
+}
+
+#[test]
+fn messages_that_arrive_together_are_answered_in_one_send() {
+    let mut server = Server::new();
+    let mut peer = server.connect();
+    for messages in [(64, 20), (16, 1_024), (4, 16_384)] {
+        check(&mut server, &mut peer, messages, ONE_OF_EACH);
+    }
+}
+
+#[test]
+fn connections_that_are_ready_together_share_one_wait() {
+    let mut server = Server::new();
+    let mut peers: Vec<_> = (0..10).map(|_| server.connect()).collect();
+    let expected = Calls { received: 10, sent: 10, ..ONE_OF_EACH };
+    let mut tries = (0..TRIES).map(|_| {
+        for peer in &mut peers {
+            peer.send("hello");
+        }
+        let calls = server.calls_of(10);
+        for peer in &mut peers {
+            peer.expect("hello");
+        }
+        calls
+    });
+    assert!(tries.any(|calls| calls == expected));
+}
+
+#[test]
+fn a_connection_is_registered_once_and_read_before_that() {
+    let mut server = Server::new();
+    let mut peer = Peer::open(server.address);
+    peer.write(&request("/", ""));
+    let before = server.calls();
+    while server.event_loop.stats().opened == 0 {
+        server.turn();
+    }
+    let calls = server.calls() - before;
+    // The second try to accept says that there are no more.
+    let expected = Calls { accepted: 2, registered: 1, received: 1, sent: 1, ..ONE_OF_EACH };
+    assert_eq!(calls, expected);
+    assert!(peer.head().starts_with("HTTP/1.1 101 "));
+}
