@@ -139,10 +139,11 @@ impl Server {
         let reactor = Counting { reactor, calls: Calls::default() };
         let config = Config::default().idle(Idle::Block);
         let mut event_loop = EventLoop::with_reactor(reactor, config).expect("a loop");
-        let echo = |conn: ConnectionId, message: Message<'_>, cx: &mut Context<'_>, count: &mut _| {
-            *count += 1;
-            cx.send(conn, message);
-        };
+        let echo =
+            |conn: ConnectionId, message: Message<'_>, cx: &mut Context<'_>, count: &mut _| {
+                *count += 1;
+                cx.send(conn, message);
+            };
         let listener =
             event_loop.listen("127.0.0.1:0", ServerConfig::default(), echo).expect("a port");
         let address = event_loop.local_addr(listener).expect("it listens");
