@@ -6,8 +6,8 @@
 //! turns that open connections are none of them: what `n` rounds cost is taken from what `2n` cost.
 //!
 //! Fails when a figure is more than two in a hundred above the recorded one, and says so when it is
-//! as much below: then `-- --record` is due. Another compiler gives other figures: they are told,
-//! and nothing fails.
+//! as much below: then `-- --record` is due. Another compiler, C library or valgrind gives other
+//! figures: they are told, and nothing fails.
 
 mod callgrind;
 mod recorded;

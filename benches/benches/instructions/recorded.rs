@@ -8,33 +8,33 @@ use std::{env, fs};
 /// What a figure may differ by, in a hundred.
 const TOLERANCE: f64 = 2.0;
 
-/// Figures with the compiler that they are of.
+/// Figures with the tools that they are of.
 #[derive(Debug)]
 pub(crate) struct Recorded {
-    compiler: String,
+    tools: String,
     figures: Vec<(String, f64)>,
 }
 
 impl Recorded {
-    /// No figures yet, of this compiler.
+    /// No figures yet, of these tools.
     pub(crate) fn new() -> Self {
-        Self { compiler: compiler(), figures: Vec::new() }
+        Self { tools: tools(), figures: Vec::new() }
     }
 
     /// Those that are kept beside this file.
     pub(crate) fn read() -> Self {
         let text = fs::read_to_string(path()).unwrap_or_default();
         let mut lines = text.lines();
-        let compiler = lines.next().unwrap_or_default().to_owned();
+        let tools = lines.next().unwrap_or_default().to_owned();
         let figure = |line: &str| {
             let (name, count) = line.rsplit_once(' ')?;
             Some((name.trim().to_owned(), count.parse().ok()?))
         };
-        Self { compiler, figures: lines.filter_map(figure).collect() }
+        Self { tools, figures: lines.filter_map(figure).collect() }
     }
 
     pub(crate) fn write(&self) {
-        let mut text = format!("{}\n", self.compiler);
+        let mut text = format!("{}\n", self.tools);
         for (name, count) in &self.figures {
             writeln!(text, "{name} {count:.1}").expect("a string takes everything");
         }
@@ -62,8 +62,8 @@ impl Recorded {
 
     /// Whether `counted` is as good as what is recorded here.
     pub(crate) fn allows(&self, counted: &Self) -> Result<(), String> {
-        if self.compiler != counted.compiler {
-            println!("recorded of {}, so nothing is compared", self.compiler);
+        if self.tools != counted.tools {
+            println!("recorded of {}, so nothing is compared", self.tools);
             return Ok(());
         }
         for (name, count) in &counted.figures {
@@ -86,11 +86,15 @@ fn path() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("benches/instructions/recorded.txt")
 }
 
-/// The compiler that builds this, as far as it can be told from outside.
-fn compiler() -> String {
-    let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let version = Command::new(rustc).arg("--version").output();
-    let version = version.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
-    let flags = if cfg!(target_feature = "avx2") { " with AVX2" } else { "" };
-    format!("{}{flags}", version.unwrap_or_default())
+/// What the figures depend on beside the code: the compiler, as far as it can be told from outside,
+/// the C library that copies bytes, and what counts.
+fn tools() -> String {
+    let rustc = env::var("RUSTC").unwrap_or_else(|_| "rustc".to_owned());
+    let versions = [rustc.as_str(), "ldd", "valgrind"].map(|tool| {
+        let output = Command::new(tool).arg("--version").output();
+        let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+        text.unwrap_or_default().lines().next().unwrap_or_default().trim().to_owned()
+    });
+    let flags = if cfg!(target_feature = "avx2") { ", with AVX2" } else { "" };
+    format!("{}{flags}", versions.join(", "))
 }
