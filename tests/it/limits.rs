@@ -272,22 +272,6 @@ fn one_pending_handshake_too_many_ends_the_oldest_after_a_while() {
 }
 
 #[test]
-fn more_clients_at_once_than_may_be_pending_wait_and_are_all_served() {
-    let (recorder, _log) = Recorder::new();
-    let (mut event_loop, address) =
-        looping::<()>(Config::default().max_pending_handshakes(2), recorder);
-    drive(&mut event_loop, &mut (), || {
-        let mut peers: Vec<_> = (0..50).map(|_| Peer::open(address)).collect();
-        for peer in &mut peers {
-            peer.write(&crate::util::request("/", ""));
-        }
-        for peer in &mut peers {
-            assert!(peer.head().starts_with("HTTP/1.1 101 "));
-        }
-    });
-}
-
-#[test]
 fn topics_and_subscriptions_have_limits() {
     let config = Config::default().max_topics(3).max_subscriptions(2);
     let server = Server::listen(

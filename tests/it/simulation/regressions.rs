@@ -392,3 +392,37 @@ fn a_message_whose_stream_fails_meanwhile_does_not_count_as_sent() {
     assert_eq!(*statuses.borrow(), [SendStatus::Gone]);
     assert_eq!(rig.event_loop.stats().messages_sent, 0);
 }
+
+#[test]
+fn more_clients_at_once_than_may_be_pending_wait_and_are_all_served() {
+    let config = Config::default().max_pending_handshakes(2);
+    let mut rig = Rig::new(SimConfig::calm(), config, |_, _, _| {});
+    let address = rig.address;
+    let peers: Vec<_> = (0..50).map(|_| rig.sim().peer_connect(address)).collect();
+    // They have connected before any of them asks.
+    rig.run(100);
+    for peer in &peers {
+        rig.sim().peer_send(*peer, &request(0));
+    }
+    rig.run(100);
+    for peer in peers {
+        assert!(rig.sim().peer_received(peer).starts_with(b"HTTP/1.1 101"));
+    }
+}
+
+#[test]
+fn silent_peers_hold_the_places_of_handshakes_for_a_second() {
+    let config = Config::default().max_pending_handshakes(2);
+    let mut rig = Rig::new(SimConfig::calm(), config, |_, _, _| {});
+    let address = rig.address;
+    let silent: Vec<_> = (0..2).map(|_| rig.sim().peer_connect(address)).collect();
+    rig.run(10);
+    let peer = rig.sim().peer_connect(address);
+    rig.sim().peer_send(peer, &request(0));
+    rig.run(900);
+    assert_eq!(rig.sim().peer_received(peer), []);
+    rig.run(200);
+    assert!(rig.sim().peer_received(peer).starts_with(b"HTTP/1.1 101"));
+    let closed: Vec<_> = silent.iter().map(|peer| rig.sim().peer_is_closed(*peer)).collect();
+    assert_eq!(closed.iter().filter(|closed| **closed).count(), 1);
+}
