@@ -1,8 +1,8 @@
 //! What a connection does with messages that are compressed, whether this was built for it or not.
 
-use super::deflate::Agreement;
 #[cfg(feature = "deflate")]
 use super::deflate::Deflate;
+use super::deflate::DeflateAgreement;
 use super::{Buffer, BufferPool, OpCode, ProtocolError};
 
 /// What was agreed of compression, and what there is of it for one connection.
@@ -30,7 +30,7 @@ impl Setting {
 #[cfg(feature = "deflate")]
 impl Compression {
     /// What holds from the opening handshake on.
-    pub(super) fn agree(&mut self, agreement: Option<Agreement>) {
+    pub(super) fn agree(&mut self, agreement: Option<DeflateAgreement>) {
         self.agreed = agreement.map(|agreement| Box::new(Deflate::new(agreement)));
     }
 
@@ -83,7 +83,7 @@ impl Compression {
 #[cfg(not(feature = "deflate"))]
 impl Compression {
     #[expect(clippy::unused_self, reason = "the same as where there is something to agree")]
-    pub(super) const fn agree(&mut self, _: Option<Agreement>) {}
+    pub(super) const fn agree(&mut self, _: Option<DeflateAgreement>) {}
 
     #[inline]
     pub(super) const fn is_agreed(&self) -> bool {

@@ -29,6 +29,7 @@ pub use close::{CloseCode, CloseFrame};
 pub(crate) use compression::Setting;
 pub(crate) use connection::WholeMessage;
 pub use connection::{Connection, Event, Incoming, PeerError, State, TimedOut, Workspace};
+pub use deflate::DeflateAgreement;
 #[cfg(feature = "deflate")]
 pub use deflate::DeflateConfig;
 pub use error::ProtocolError;

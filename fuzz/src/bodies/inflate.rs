@@ -23,13 +23,15 @@ pub(crate) fn run(data: &[u8]) {
         let config = DeflateConfig::default().min_size(0);
         [false, true].map(|contexts| Agreed::new(config.context_takeover(contexts, contexts)))
     });
-    // Seldom, for a compressor is made for each connection then.
-    let contexts = setting & 0xC2 == 2;
+    // Both seldom: a compressor begins each message that goes by itself with more work than all the
+    // rest is, and where messages refer to those before it is made for each connection.
+    let contexts = setting & 0xC2 == 0xC2;
+    let mut compressed = setting & 0xC0 != 0x40;
     let agreed = &AGREED[usize::from(contexts)];
     // The last of them is for heads, which are always the same here.
     let limits = limits((setting >> 2) % 5);
     let mut sender = Peer::compressed(peer, limits, agreed);
-    let (mut sent, mut is_right, mut compressed) = (Vec::new(), true, false);
+    let (mut sent, mut is_right) = (Vec::new(), true);
     while !input.is_empty() {
         let command = input.byte() % 8;
         match command {
@@ -75,8 +77,7 @@ pub(crate) fn run(data: &[u8]) {
     assert_eq!(split.observed(), whole.observed());
 }
 
-/// A message in blocks that are not compressed (RFC 7692 §7.2.3.3), as all are but the first: a
-/// compressor begins each message that goes by itself with more work than all the rest is.
+/// A message in blocks that are not compressed (RFC 7692 §7.2.3.3).
 fn stored(message: &[u8]) -> Vec<u8> {
     let mut payload = Vec::with_capacity(message.len() + 6);
     for block in message.chunks(usize::from(u16::MAX)) {

@@ -144,29 +144,11 @@ impl Peer {
     #[cfg(feature = "deflate")]
     pub(crate) fn compressed(role: Role, limits: &Arc<Limits>, agreed: &Agreed) -> Self {
         let mut peer = Self::open(role, limits);
-        let limits = Arc::clone(limits);
-        let mut head = match role {
-            Role::Server => {
-                peer.connection = Connection::server(limits, peer.now);
-                agreed.request.clone()
-            }
-            Role::Client => {
-                let asked = agreed.asked.clone();
-                peer.connection =
-                    peer.with(|_, work| Connection::client(asked, key(), limits, work));
-                agreed.response.clone()
-            }
-        };
-        peer.with(|connection, work| match connection.receive(&mut head, work) {
-            Ok((_, Some(Event::Request(head)))) => {
-                let request = Request::parse(&head, &HeadLimits::default()).expect("a request");
-                connection.accept(&request, &agreed.acceptance, work);
-            }
-            Ok((_, Some(Event::Open(_)))) => {}
-            other => panic!("{other:?}"),
-        });
-        assert!(peer.connection.is_compressed());
-        peer.out.clear();
+        let opened = Connection::opened(role, Arc::clone(limits), peer.now);
+        peer.connection = opened.compressed(Some(match role {
+            Role::Server => agreed.server,
+            Role::Client => agreed.client,
+        }));
         peer
     }
 
@@ -333,10 +315,8 @@ impl Peer {
 /// A handshake in which compression is agreed to, the same in every connection with these settings.
 #[cfg(feature = "deflate")]
 pub(crate) struct Agreed {
-    asked: ClientRequest,
-    acceptance: Acceptance,
-    request: Vec<u8>,
-    response: Vec<u8>,
+    server: eventwire::proto::DeflateAgreement,
+    client: eventwire::proto::DeflateAgreement,
 }
 
 #[cfg(feature = "deflate")]
@@ -349,7 +329,11 @@ impl Agreed {
         let request = Request::parse(&head, &HeadLimits::default()).expect("a request");
         let acceptance = Acceptance::new().deflate(&config, &request);
         acceptance.write(&key(), &mut response);
-        Self { asked, acceptance, request: head, response }
+        let accepted = asked.check_response(&response, &HeadLimits::default(), &key());
+        Self {
+            server: acceptance.agreement().expect("an offer that is accepted"),
+            client: accepted.expect("an answer").agreement().expect("one to the offer"),
+        }
     }
 }
 

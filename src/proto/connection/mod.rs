@@ -14,6 +14,7 @@ use self::opening::Opening;
 use super::assembler::Assembler;
 use super::compression::{Compression, Setting};
 use super::control::{ControlBudget, ControlPayload};
+use super::deflate::DeflateAgreement;
 use super::handshake::{ClientRequest, Key};
 use super::{
     BufferPool, CloseCode, CloseFrame, FrameHeader, Limits, MaskKeys, Message, OpCode, Payload,
@@ -108,6 +109,13 @@ impl Connection {
     #[must_use]
     pub fn opened(role: Role, limits: Arc<Limits>, now: Instant) -> Self {
         Self::new(role, State::Open, limits, now)
+    }
+
+    /// The same with what that handshake agreed of compression.
+    #[must_use]
+    pub fn compressed(mut self, agreement: Option<DeflateAgreement>) -> Self {
+        self.compression.agree(agreement);
+        self
     }
 
     fn connecting(

@@ -5,7 +5,7 @@ use std::fmt;
 use flate2::{Compress, Compression as Level, Decompress, FlushCompress, FlushDecompress, Status};
 
 use super::config::SMALLEST_WINDOW;
-use super::negotiation::{Agreement, Way};
+use super::negotiation::{DeflateAgreement, Way};
 use crate::proto::compression::Setting;
 use crate::proto::{Buffer, BufferPool, OpCode, ProtocolError, Utf8Validator};
 
@@ -20,7 +20,7 @@ const STEP: usize = 16 * 1024;
 
 /// One connection's compression.
 pub(in crate::proto) struct Deflate {
-    agreement: Agreement,
+    agreement: DeflateAgreement,
     /// Its own, from the first message on, if messages may refer to those before.
     compressor: Option<Compress>,
     decompressor: Option<Decompress>,
@@ -41,13 +41,13 @@ pub(in crate::proto) struct Codecs {
 }
 
 impl Deflate {
-    pub(in crate::proto) const fn new(agreement: Agreement) -> Self {
+    pub(in crate::proto) const fn new(agreement: DeflateAgreement) -> Self {
         Self { agreement, compressor: None, decompressor: None, is_behind: false }
     }
 
     /// How what is sent is compressed, if it is.
     pub(in crate::proto) fn setting(&self) -> Option<Setting> {
-        let Agreement { level, min_size, .. } = self.agreement;
+        let DeflateAgreement { level, min_size, .. } = self.agreement;
         self.agreement.send.map(|send| Setting { level, window: send.window, min_size })
     }
 

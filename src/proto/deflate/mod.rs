@@ -8,4 +8,5 @@ mod negotiation;
 #[cfg(feature = "deflate")]
 pub(super) use codec::{Codecs, Deflate};
 pub use config::DeflateConfig;
-pub(crate) use negotiation::{Agreement, Params};
+pub use negotiation::DeflateAgreement;
+pub(crate) use negotiation::Params;

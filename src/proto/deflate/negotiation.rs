@@ -28,9 +28,13 @@ enum ClientWindow {
     AtMost(u8),
 }
 
-/// What holds for one connection, as this end sees it.
+/// What an opening handshake agreed of compression for one connection, as this end sees it:
+/// [`Acceptance::agreement`] for a server, [`Accepted::agreement`] for a client.
+///
+/// [`Acceptance::agreement`]: crate::proto::handshake::Acceptance::agreement
+/// [`Accepted::agreement`]: crate::proto::handshake::Accepted::agreement
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Agreement {
+pub struct DeflateAgreement {
     pub(super) level: u8,
     pub(super) min_size: usize,
     /// `None`: the peer wants a window so small that nothing is compressed for it, which is
@@ -118,12 +122,12 @@ fn window(value: &str) -> Option<u8> {
 impl DeflateConfig {
     /// A server's answer to the first of a client's offers that it can accept, and what is agreed
     /// by it.
-    pub(crate) fn answer(&self, offers: &[Extension<'_>]) -> Option<(Params, Agreement)> {
+    pub(crate) fn answer(&self, offers: &[Extension<'_>]) -> Option<(Params, DeflateAgreement)> {
         let offers = offers.iter().filter(|extension| extension.name == NAME);
         offers.filter_map(|offer| Params::parse(offer, true)).find_map(|offer| self.accept(&offer))
     }
 
-    fn accept(&self, offer: &Params) -> Option<(Params, Agreement)> {
+    fn accept(&self, offer: &Params) -> Option<(Params, DeflateAgreement)> {
         let send_window = self.send_window.min(offer.server_window.unwrap_or(LARGEST_WINDOW));
         // Nothing would be compressed for such a client: better none of it.
         if send_window < SMALLEST_WINDOW {
@@ -168,7 +172,7 @@ impl DeflateConfig {
     pub(crate) fn conclude(
         &self,
         answer: &[Extension<'_>],
-    ) -> Result<Option<Agreement>, HandshakeError> {
+    ) -> Result<Option<DeflateAgreement>, HandshakeError> {
         let answer = match answer {
             [] => return Ok(None),
             [answer] if answer.name == NAME => Params::parse(answer, false),
@@ -196,8 +200,8 @@ impl DeflateConfig {
         Ok(Some(self.agreement(send, receive)))
     }
 
-    const fn agreement(&self, send: Option<Way>, receive: Way) -> Agreement {
-        Agreement { level: self.level, min_size: self.min_size, send, receive }
+    const fn agreement(&self, send: Option<Way>, receive: Way) -> DeflateAgreement {
+        DeflateAgreement { level: self.level, min_size: self.min_size, send, receive }
     }
 }
 

@@ -5,7 +5,7 @@ use super::extra::{ExtraHeaders, write_header};
 use super::fields::{Fields, is_token};
 use super::origin::is_origin;
 use super::{HandshakeError, HeadLimits, HeadScanner, InvalidHeader, Key, WsUrl};
-use crate::proto::deflate::{Agreement, DeflateConfig};
+use crate::proto::deflate::{DeflateAgreement, DeflateConfig};
 
 /// What a client asks for (RFC 6455 §4.1), and how it checks the answer.
 ///
@@ -183,7 +183,7 @@ impl ClientRequest {
 #[derive(Clone, Debug)]
 pub struct Accepted<'a> {
     subprotocol: Option<&'a str>,
-    agreement: Option<Agreement>,
+    agreement: Option<DeflateAgreement>,
     fields: Fields<'a>,
 }
 
@@ -194,8 +194,9 @@ impl<'a> Accepted<'a> {
         self.subprotocol
     }
 
-    /// What was agreed of compression.
-    pub(crate) fn agreement(&self) -> Option<Agreement> {
+    /// What was agreed of compression: nothing, if it was not asked for or not wanted.
+    #[must_use]
+    pub fn agreement(&self) -> Option<DeflateAgreement> {
         self.agreement
     }
 

@@ -2,7 +2,7 @@ use super::extensions::EXTENSIONS;
 use super::extra::{ExtraHeaders, write_header};
 use super::fields::is_token;
 use super::{HandshakeError, InvalidHeader, Key};
-use crate::proto::deflate::{Agreement, Params};
+use crate::proto::deflate::{DeflateAgreement, Params};
 
 /// The answer that opens a connection: status 101 (RFC 6455 §4.2.2).
 ///
@@ -22,7 +22,7 @@ use crate::proto::deflate::{Agreement, Params};
 pub struct Acceptance {
     /// A token.
     subprotocol: Option<String>,
-    deflate: Option<(Params, Agreement)>,
+    deflate: Option<(Params, DeflateAgreement)>,
     headers: ExtraHeaders,
 }
 
@@ -70,8 +70,9 @@ impl Acceptance {
         self
     }
 
-    /// What was agreed of compression.
-    pub(crate) fn agreement(&self) -> Option<Agreement> {
+    /// What was agreed of compression: nothing, if it was not asked for or not wanted.
+    #[must_use]
+    pub fn agreement(&self) -> Option<DeflateAgreement> {
         self.deflate.map(|(_, agreement)| agreement)
     }
 

@@ -9,11 +9,11 @@ use super::any_split::{Observed, mutation, observe, pieces};
 use super::*;
 use crate::proto::DeflateConfig;
 use crate::proto::compression::Compression;
-use crate::proto::deflate::Agreement;
+use crate::proto::deflate::DeflateAgreement;
 use crate::proto::handshake::Extension;
 
 /// What both ends have agreed to, which is the same for both.
-fn agreement(contexts: bool) -> Agreement {
+fn agreement(contexts: bool) -> DeflateAgreement {
     let config = DeflateConfig::default().min_size(0).context_takeover(contexts, contexts);
     let offer = Extension { name: "permessage-deflate", params: Vec::new() };
     config.answer(&[offer]).unwrap().1
@@ -21,7 +21,7 @@ fn agreement(contexts: bool) -> Agreement {
 
 fn open(role: Role, limits: &Limits, contexts: bool) -> Harness {
     let mut harness = Harness::open(role, limits);
-    harness.connection.compression.agree(Some(agreement(contexts)));
+    harness.connection = harness.connection.compressed(Some(agreement(contexts)));
     harness
 }
 

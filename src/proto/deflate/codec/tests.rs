@@ -2,9 +2,9 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn agreement(context: bool, window: u8, level: u8) -> Agreement {
+fn agreement(context: bool, window: u8, level: u8) -> DeflateAgreement {
     let way = Way { context, window };
-    Agreement { level, min_size: 0, send: Some(way), receive: way }
+    DeflateAgreement { level, min_size: 0, send: Some(way), receive: way }
 }
 
 fn compressed(deflate: &mut Deflate, message: &[u8], pool: &mut BufferPool) -> Option<Vec<u8>> {

@@ -24,7 +24,10 @@ fn answered(config: DeflateConfig, offers: &[&str]) -> Option<String> {
 }
 
 /// What a client makes of this answer to its offer.
-fn concluded(config: DeflateConfig, answer: &str) -> Result<Option<Agreement>, HandshakeError> {
+fn concluded(
+    config: DeflateConfig,
+    answer: &str,
+) -> Result<Option<DeflateAgreement>, HandshakeError> {
     let url = WsUrl::parse("ws://a/").unwrap();
     let key = Key::from_nonce(*KEY);
     let mut head = Vec::new();
