@@ -152,6 +152,11 @@ impl Ending {
         self.deadline.is_some() && !self.begun
     }
 
+    /// Whether listeners are closed and peers are told.
+    pub(super) const fn has_begun(&self) -> bool {
+        self.begun
+    }
+
     pub(super) const fn deadline(&self) -> Option<Instant> {
         self.deadline
     }

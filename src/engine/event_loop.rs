@@ -257,11 +257,11 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// the loop has ended; connections end when it is dropped.
     pub fn run(&mut self, state: &mut S) -> Result<RunSummary, Error> {
         self.read_clock();
+        let mut has_work = true;
         while !self.is_stopping() {
-            if let Err(error) = self.step(None, state) {
+            has_work = self.step(None, has_work, state).inspect_err(|_| {
                 self.end_events();
-                return Err(error);
-            }
+            })?;
         }
         Ok(self.finish(state))
     }
@@ -275,16 +275,36 @@ impl<S, R: Reactor> EventLoop<S, R> {
     pub fn turn(&mut self, timeout: Option<Duration>, state: &mut S) -> Result<(), Error> {
         // Whatever the caller did since the last turn took its time.
         self.read_clock();
-        self.step(timeout, state)
+        self.step(timeout, true, state).map(drop)
     }
 
-    /// A turn, begun right after the clock was read.
-    fn step(&mut self, timeout: Option<Duration>, state: &mut S) -> Result<(), Error> {
-        self.wait(timeout).map_err(Error::io("wait for readiness"))?;
+    /// A turn, begun right after the clock was read. `may_have_work` is false if it is known that
+    /// nothing waits but what readiness, time and other threads bring; the same is returned.
+    fn step(
+        &mut self,
+        timeout: Option<Duration>,
+        may_have_work: bool,
+        state: &mut S,
+    ) -> Result<bool, Error> {
+        self.wait(timeout, may_have_work).map_err(Error::io("wait for readiness"))?;
         self.begin_turn();
         self.local_events.expire(self.sockets.now);
-        let works = !self.ready.is_empty() || self.has_work(self.sockets.now);
+        let is_ready = !self.ready.is_empty();
         self.serve_ready(state);
+        // Most turns serve what was ready, and that is all of them.
+        let has_work = self.has_work(self.sockets.now);
+        let has_more = has_work || self.has_chores();
+        if has_more {
+            self.serve_rest(state);
+        }
+        debug_assert!(self.sockets.totals_are_right());
+        self.end_turn(is_ready || has_work);
+        Ok(has_more)
+    }
+
+    /// The part of a turn that no readiness asks for.
+    #[inline(never)]
+    fn serve_rest(&mut self, state: &mut S) {
         self.serve_resumed(state);
         // After reading: what has arrived in time may not have been read in time.
         self.sockets.expire(&mut self.streams);
@@ -299,9 +319,6 @@ impl<S, R: Reactor> EventLoop<S, R> {
         self.reap(state);
         self.tell_changes();
         self.end_drain();
-        debug_assert!(self.sockets.totals_are_right());
-        self.end_turn(works);
-        Ok(())
     }
 
     /// Whether the loop was told to stop, by a handler or from another thread, or is drained. It

@@ -17,10 +17,15 @@ impl<S, R: Reactor> EventLoop<S, R> {
     }
 
     /// Waits for work, for `timeout` at most, and reads the clock, which was read just before.
-    pub(super) fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+    pub(super) fn wait(
+        &mut self,
+        timeout: Option<Duration>,
+        may_have_work: bool,
+    ) -> io::Result<()> {
         self.ready.clear();
         let now = self.sockets.now;
-        let timeout = if self.has_work(now) { Some(Duration::ZERO) } else { timeout };
+        let has_work = may_have_work && self.has_work(now);
+        let timeout = if has_work { Some(Duration::ZERO) } else { timeout };
         let timeout = earliest(timeout, self.until_deadline(now));
         if timeout == Some(Duration::ZERO) {
             self.streams.reactor.poll(Some(Duration::ZERO), &mut self.ready)?;
@@ -105,6 +110,11 @@ impl<S, R: Reactor> EventLoop<S, R> {
             || (self.sockets.len() < self.max_connections
                 && self.pending.may_have_room(now)
                 && self.listeners.iter().flatten().any(|listener| listener.may_accept(now)))
+    }
+
+    /// Whether there is something to do at a turn's end that is no reason for another turn.
+    pub(super) fn has_chores(&self) -> bool {
+        self.sockets.is_due() || self.topics.has_changes() || self.ending.has_begun()
     }
 
     fn until_deadline(&mut self, now: Instant) -> Option<Duration> {

@@ -33,6 +33,8 @@ pub(crate) struct DeadlineWheel {
     /// Every tick before this one has been handled; every entry waits in one of the `SPAN` ticks
     /// from here on.
     cursor: u64,
+    /// When `cursor`'s tick begins: before, there is nothing to do.
+    due: Instant,
     slots: Vec<Vec<Key>>,
     /// Entries that were left behind when the clock jumped by more than the span, the earliest
     /// first: the ticks since then do not have to be gone through one by one.
@@ -45,7 +47,13 @@ pub(crate) struct DeadlineWheel {
 impl DeadlineWheel {
     pub(crate) fn new(now: Instant) -> Self {
         let (slots, overdue) = (vec![Vec::new(); SPAN as usize], VecDeque::new());
-        Self { epoch: now, cursor: 0, slots, overdue, earliest: 0, len: 0 }
+        Self { epoch: now, cursor: 0, due: now, slots, overdue, earliest: 0, len: 0 }
+    }
+
+    /// Whether there may be something to do.
+    #[inline]
+    pub(crate) fn is_due(&self, now: Instant) -> bool {
+        self.due <= now
     }
 
     /// Puts `key` where its `deadline` is due; the owner keeps the tick.
@@ -66,6 +74,9 @@ impl DeadlineWheel {
     /// Takes one key that is due, with the tick it was armed with. The caller drops it if that is
     /// not its newest entry, and otherwise acts and arms it again.
     pub(crate) fn expire(&mut self, now: Instant) -> Option<(Key, Tick)> {
+        if !self.is_due(now) {
+            return None;
+        }
         let present = self.ticks_until(now);
         if self.len > 0 && present.saturating_sub(self.cursor) >= SPAN {
             self.fall_behind(present);
@@ -80,9 +91,8 @@ impl DeadlineWheel {
             }
             self.cursor += 1;
         }
-        if self.len == 0 {
-            self.cursor = self.cursor.max(present);
-        }
+        self.cursor = self.cursor.max(present + 1);
+        self.due = self.start_of(self.cursor).unwrap_or(self.due);
         None
     }
 
@@ -103,6 +113,10 @@ impl DeadlineWheel {
         let tick = (from..self.cursor + SPAN)
             .find(|tick| !self.slots[(tick % SPAN) as usize].is_empty())?;
         self.earliest = tick;
+        self.start_of(tick)
+    }
+
+    fn start_of(&self, tick: u64) -> Option<Instant> {
         let millis = tick.saturating_mul(TICK.as_millis() as u64);
         self.epoch.checked_add(Duration::from_millis(millis))
     }

@@ -42,6 +42,17 @@ impl<B> Batch<B> {
         before.checked_sub(1).map_or(0, |last| self.marks[last].end)
     }
 
+    /// Where the frames begin that come after number `sequence`, and how many they are.
+    #[inline]
+    pub(super) fn rest_after(&self, sequence: u64) -> (usize, usize) {
+        match self.marks.first() {
+            Some(first) if first.sequence <= sequence => {
+                (self.offset_after(sequence), self.marks_after(sequence).len())
+            }
+            _ => (0, self.marks.len()),
+        }
+    }
+
     /// Whether all frames may be compressed, or none; nothing if that differs.
     pub(super) fn may_compress(&self) -> Option<bool> {
         match self.verbatim {

@@ -27,17 +27,16 @@ impl Topics {
         if subscriber.policy != Policy::Close && self.pass_over(key, position, room(conn)) {
             return Some(Delivery::PassedOver);
         }
-        let Some(may_compress) = self.topics.get(key)?.sealed.may_compress() else {
+        let sealed = &self.topics.get(key)?.sealed;
+        let Some(may_compress) = sealed.may_compress().filter(|_| {
+            subscriber.is_plain() && !self.is_owed_by_others(conn, key, |_| true)
+        }) else {
             return Some(Delivery::Several(conn));
         };
-        if !subscriber.is_plain() || self.is_owed_by_others(conn, key, |_| true) {
-            return Some(Delivery::Several(conn));
-        }
-        let topic = self.topics.get(key)?;
-        self.members[conn.index()].served = topic.sealed.last();
-        self.totals.delivered += topic.sealed.marks_after(after).len() as u64;
-        let (frames, from) = (&topic.sealed.frames, topic.sealed.offset_after(after));
-        let frames = Frames::Shared(frames, from..frames.len());
+        let (from, count) = sealed.rest_after(after);
+        self.members[conn.index()].served = sealed.last();
+        self.totals.delivered += count as u64;
+        let frames = Frames::Shared(&sealed.frames, from..sealed.frames.len());
         Some(Delivery::Run(conn, key, Run { frames, may_compress }))
     }
 

@@ -155,6 +155,11 @@ impl Topics {
         }
     }
 
+    /// Whether a topic may have got its first subscriber, or lost its last one.
+    pub(crate) fn has_changes(&self) -> bool {
+        !self.changes.is_empty()
+    }
+
     /// Tells which topics have subscribers now and had none when that was last told, or the
     /// other way round, until `tell` has no room for more.
     pub(crate) fn tell_changes(&mut self, mut tell: impl FnMut(Key, bool) -> bool) {

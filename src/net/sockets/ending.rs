@@ -155,6 +155,12 @@ impl Sockets {
         self.wheel.next()
     }
 
+    /// Whether deadlines may have come.
+    #[inline]
+    pub(crate) fn is_due(&self) -> bool {
+        self.wheel.is_due(self.now)
+    }
+
     /// Acts on the deadlines that have come.
     pub(crate) fn expire(&mut self, io: &mut dyn Transmit) {
         for _ in 0..DeadlineWheel::budget() {

@@ -160,13 +160,15 @@ impl Sockets {
     /// Sends frames of a topic to a connection that was settled up to them; `false` if that was
     /// more than may wait.
     pub(crate) fn deliver(&mut self, conn: Key, run: &Run<'_>, io: &mut dyn Transmit) -> bool {
-        let compressed = self.compress_run(conn, run);
-        let compressed = compressed.as_ref().map(Run::verbatim);
-        let run = compressed.as_ref().unwrap_or(run);
         let Some(socket) = self.slots.get(conn).filter(|socket| socket.is_open()) else {
             return true;
         };
         let direct = socket.outbox.is_none() && socket.protocol.role() == Role::Server;
+        if run.may_compress && socket.protocol.is_compressed() {
+            if let Some(compressed) = self.compress_run(conn, run) {
+                return self.deliver(conn, &Run::verbatim(&compressed), io);
+            }
+        }
         if !direct {
             return self.push_frames(conn, run, io) != SendStatus::Dropped;
         }
