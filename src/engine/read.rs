@@ -22,6 +22,10 @@ const INFLATED: usize = 256 * 1024;
 /// Answers to one receive are sent in one call up to this many bytes, and then as they come.
 const CORK_MOST: usize = 256 * 1024;
 
+/// How much is received at once where a long message is expected: its header, and little of what
+/// must be copied from the receive buffer to where the rest goes.
+const FIRST_OF_LONG: usize = 8 * 1024;
+
 /// What one receive came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Received {
@@ -83,14 +87,15 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let Some(socket) = self.sockets.get_mut(conn).filter(|socket| !socket.dead) else {
             return Received::Ended;
         };
-        let room = buffer.len();
+        let expects_long = socket.long;
+        let room = if expects_long { FIRST_OF_LONG.min(buffer.len()) } else { buffer.len() };
         let mut leftover = socket.leftover.take();
         let (input, range) = if let Some(leftover) = &mut leftover {
             (&mut leftover.storage[..], leftover.range.clone())
         } else if socket.protocol.is_assembling_large() {
             return self.receive_direct(conn, hangup, state);
         } else {
-            match self.streams.recv(conn.index(), buffer) {
+            match self.streams.recv(conn.index(), &mut buffer[..room]) {
                 Ok(None) => return Received::Drained,
                 Ok(Some(0)) => return self.end_of_stream(conn),
                 Ok(Some(len)) => (&mut *buffer, 0..len),
@@ -100,6 +105,9 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let (start, end, inflated) = (range.start, range.end, self.sockets.inflated());
         let (at, messages) = self.handle_input(conn, input, range, state);
         let inflated = self.sockets.inflated().wrapping_sub(inflated);
+        if expects_long && messages > 0 {
+            self.expect_long(conn, false);
+        }
         if let Some(leftover) = leftover {
             self.put_back(conn, leftover, at);
             return Received::More(at - start + inflated, messages);
@@ -111,6 +119,13 @@ impl<S, R: Reactor> EventLoop<S, R> {
             Received::Drained
         } else {
             Received::More(end + inflated, messages)
+        }
+    }
+
+    #[cold]
+    fn expect_long(&mut self, conn: Key, expects: bool) {
+        if let Some(socket) = self.sockets.get_mut(conn) {
+            socket.long = expects;
         }
     }
 
@@ -140,7 +155,10 @@ impl<S, R: Reactor> EventLoop<S, R> {
         };
         let inflated = self.sockets.inflated();
         match self.sockets.received(conn, len) {
-            Some(Ok(Some(event))) => self.dispatch(conn, event, state),
+            Some(Ok(Some(event))) => {
+                self.expect_long(conn, true);
+                self.dispatch(conn, event, state);
+            }
             Some(Ok(None)) | None => {}
             Some(Err(error)) => self.sockets.end_by_peer_error(conn, error),
         }

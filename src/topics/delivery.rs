@@ -28,9 +28,10 @@ impl Topics {
             return Some(Delivery::PassedOver);
         }
         let sealed = &self.topics.get(key)?.sealed;
-        let Some(may_compress) = sealed.may_compress().filter(|_| {
-            subscriber.is_plain() && !self.is_owed_by_others(conn, key, |_| true)
-        }) else {
+        let Some(may_compress) = sealed
+            .may_compress()
+            .filter(|_| subscriber.is_plain() && !self.is_owed_by_others(conn, key, |_| true))
+        else {
             return Some(Delivery::Several(conn));
         };
         let (from, count) = sealed.rest_after(after);

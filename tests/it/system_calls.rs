@@ -40,6 +40,8 @@ impl Sub for Calls {
 struct Counting {
     reactor: MioReactor,
     calls: Calls,
+    /// The room that the latest receives offered, in bytes.
+    offered: Vec<usize>,
 }
 
 impl Reactor for Counting {
@@ -104,6 +106,7 @@ impl Reactor for Counting {
 
     fn recv(&mut self, stream: &mut Self::Stream, buffer: &mut [u8]) -> io::Result<usize> {
         self.calls.received += 1;
+        self.offered.push(buffer.len());
         self.reactor.recv(stream, buffer)
     }
 
@@ -135,9 +138,13 @@ struct Server {
 
 impl Server {
     fn new() -> Self {
+        Self::with(Config::default())
+    }
+
+    fn with(config: Config) -> Self {
         let reactor = MioReactor::new().expect("a reactor");
-        let reactor = Counting { reactor, calls: Calls::default() };
-        let config = Config::default().idle(Idle::Block);
+        let reactor = Counting { reactor, calls: Calls::default(), offered: Vec::new() };
+        let config = config.idle(Idle::Block);
         let mut event_loop = EventLoop::with_reactor(reactor, config).expect("a loop");
         let echo =
             |conn: ConnectionId, message: Message<'_>, cx: &mut Context<'_>, count: &mut _| {
@@ -222,6 +229,29 @@ fn messages_that_arrive_together_are_answered_in_one_send() {
     for messages in [(64, 20), (16, 1_024), (4, 16_384)] {
         check(&mut server, &mut peer, messages, ONE_OF_EACH);
     }
+}
+
+#[test]
+fn a_long_message_after_another_is_received_where_it_stays() {
+    const ROOM: usize = 32 * 1024;
+    let mut server = Server::with(Config::default().receive_buffer(ROOM));
+    let mut peer = server.connect();
+    let mut offered_first = |len: usize| {
+        server.event_loop.reactor_mut().offered.clear();
+        let message = vec![7; len];
+        let frame = peer.encode_message(&message);
+        peer.write(&frame);
+        server.calls_of(1);
+        peer.expect(&message);
+        server.event_loop.reactor_mut().offered[0]
+    };
+    assert_eq!(offered_first(60_000), ROOM);
+    let little = offered_first(60_000);
+    assert!(little < ROOM / 2, "{little}");
+    assert_eq!(offered_first(60_000), little);
+    assert_eq!(offered_first(100), little);
+    assert_eq!(offered_first(100), ROOM);
+    assert_eq!(offered_first(60_000), ROOM);
 }
 
 #[test]
