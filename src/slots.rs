@@ -42,6 +42,9 @@ struct Slot<T> {
 }
 
 impl<T> Slots<T> {
+    /// Bytes for each value: a slab says beside it whether it is there.
+    pub(crate) const SIZE: usize = size_of::<Option<Slot<T>>>();
+
     /// Slots that do not move until `capacity` values are there.
     pub(crate) fn with_capacity(capacity: usize) -> Self {
         Self { slab: Slab::with_capacity(capacity), generation: 0 }

@@ -241,6 +241,21 @@ impl<S, R: Reactor> EventLoop<S, R> {
         self.sockets.len()
     }
 
+    /// Bytes that each connection takes of the loop's own tables, whatever it does. An unfinished
+    /// message or waiting output takes more, for as long as it lasts, and the system has the
+    /// buffers of the socket.
+    ///
+    /// ```
+    /// use eventwire::EventLoop;
+    ///
+    /// let mebibytes = 100_000 * EventLoop::<()>::connection_size() >> 20;
+    /// assert!(mebibytes < 32, "{mebibytes} MiB for a hundred thousand idle connections");
+    /// ```
+    #[must_use]
+    pub const fn connection_size() -> usize {
+        Sockets::SIZE + Streams::<R>::SIZE
+    }
+
     /// A handle that reaches this loop from other threads.
     #[must_use]
     pub fn handle(&self) -> LoopHandle {

@@ -27,6 +27,9 @@ pub(crate) struct Streams<R: Reactor> {
 }
 
 impl<R: Reactor> Streams<R> {
+    /// Bytes for each stream.
+    pub(crate) const SIZE: usize = size_of::<Option<R::Stream>>();
+
     /// Room for `capacity` streams.
     pub(crate) fn new(reactor: R, capacity: usize) -> Self {
         Self { reactor, streams: Vec::with_capacity(capacity), received: 0, sent: 0 }

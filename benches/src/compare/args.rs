@@ -30,6 +30,10 @@ pub(crate) struct CompareArgs {
     #[arg(long, default_value = "5", value_name = "N")]
     #[arg(value_parser = clap::value_parser!(u16).range(5..=101))]
     rounds: u16,
+    /// Count system calls per message, too, in one more round of everybody: needs perf, and the
+    /// right to count them
+    #[arg(long)]
+    pub(crate) system_calls: bool,
     #[command(flatten)]
     pub(crate) files: FileArgs,
     /// Write tables that a README can embed to FILE

@@ -9,6 +9,7 @@ use super::entrant::{Entrant, Place};
 use super::outcome::{Metric, Outcome};
 use super::process::{Order, Server};
 use super::scenario::{Kind, Scenario};
+use super::system_calls::Counter;
 use super::{events, loads};
 use crate::contestants::Contestant;
 use crate::error::Error;
@@ -23,6 +24,8 @@ pub(crate) struct Bench {
     pub(crate) timing: Timing,
     /// With two CPUs, servers and load have one each; otherwise they share what there is.
     pub(crate) cpus: Option<CpuPair>,
+    /// One more round of everything counts system calls.
+    pub(crate) counts_system_calls: bool,
     /// By connections: messages per second at which the WebSocket floor is saturated.
     saturation: BTreeMap<usize, f64>,
     /// CPU time of all servers so far.
@@ -33,8 +36,9 @@ pub(crate) struct Bench {
 const CALIBRATIONS: usize = 3;
 
 impl Bench {
-    pub(crate) fn new(timing: Timing, cpus: Option<CpuPair>) -> Self {
-        Self { timing, cpus, saturation: BTreeMap::new(), servers: Duration::ZERO }
+    pub(crate) fn new(timing: Timing, cpus: Option<CpuPair>, counts_system_calls: bool) -> Self {
+        let (saturation, servers) = (BTreeMap::new(), Duration::ZERO);
+        Self { timing, cpus, counts_system_calls, saturation, servers }
     }
 
     /// CPU time of all servers so far.
@@ -70,7 +74,7 @@ impl Bench {
         let place = Place::Child { contestant: Contestant::WsFloor, idle: IdleMode::Block };
         let mut rates = Vec::new();
         for _ in 0..CALIBRATIONS {
-            rates.extend(Metric::Rate.of(&self.with_server(kind, &place, None)?));
+            rates.extend(Metric::Rate.of(&self.with_server(kind, &place, None, None)?));
         }
         let rate = median(rates)
             .ok_or_else(|| Error::Settings("the WebSocket floor answers nothing".to_owned()))?;
@@ -87,29 +91,51 @@ impl Bench {
     ) -> Result<Outcome, Error> {
         let before = CpuUse::now();
         let mut outcome = match scenario.kind.service() {
-            Some(_) => self.with_server(scenario.kind, &entrant.place, rate)?,
+            Some(_) => self.with_server(scenario.kind, &entrant.place, rate, None)?,
             None => events::round(scenario.kind, entrant, self.timing, self.cpus)?,
         };
         let used = CpuUse::now().zip(before);
+        if let Kind::Idle { .. } = scenario.kind {
+            outcome.tables_per_connection = entrant.table_bytes().map(|bytes| bytes as f64);
+        }
         outcome.stolen = used.map(|(now, before)| now.interference_since(before).stolen / 100.0);
         Ok(outcome)
     }
 
+    /// System calls of the server for each of what the scenario counts, in a round of its own:
+    /// counting takes the server's time. `None` where nothing is counted, or no server of this
+    /// program is. The server's start, and what takes connections, counts with them.
+    pub(crate) fn system_calls(
+        &mut self,
+        scenario: &Scenario,
+        entrant: &Entrant,
+        rate: Option<f64>,
+    ) -> Result<Option<f64>, Error> {
+        if !matches!(entrant.place, Place::Child { .. }) || scenario.kind.service().is_none() {
+            return Ok(None);
+        }
+        let counter = Counter::new();
+        let outcome = self.with_server(scenario.kind, &entrant.place, rate, Some(&counter))?;
+        let calls = counter.sum()? as f64;
+        Ok((outcome.count > 0).then(|| calls / outcome.count as f64))
+    }
+
     /// Starts a server, if it is one of this program, loads it, and stops it: no round inherits
-    /// anything.
+    /// anything. If its system calls are counted, all of the load is.
     fn with_server(
         &mut self,
         kind: Kind,
         place: &Place,
         rate: Option<f64>,
+        counter: Option<&Counter>,
     ) -> Result<Outcome, Error> {
         let service = kind.service().unwrap_or(Service::Echo);
-        let server = self.server(place, service)?;
+        let server = self.server(place, service, counter)?;
         let before = server.cpu().and_then(|cpu| cpu.time()).unwrap_or_default();
         let load = loads::Order {
             kind,
             rate,
-            warm_up: self.timing.warm_up,
+            warm_up: counter.map_or(self.timing.warm_up, |_| Duration::ZERO),
             duration: self.timing.duration * kind.patience(),
             spins: self.spins(true),
         };
@@ -121,11 +147,16 @@ impl Bench {
         outcome
     }
 
-    fn server(&self, place: &Place, service: Service) -> Result<Server, Error> {
+    fn server(
+        &self,
+        place: &Place,
+        service: Service,
+        counter: Option<&Counter>,
+    ) -> Result<Server, Error> {
         let cpu = self.cpus.map(|cpus| cpus.server);
         match place {
             &Place::Child { contestant, idle } => {
-                Server::start(Order { contestant, service, idle, cpu })
+                Server::start(Order { contestant, service, idle, cpu }, counter)
             }
             Place::Elsewhere { echo, broadcast } => {
                 let url = match service {
@@ -171,7 +202,7 @@ mod tests {
 
     fn bench() -> Bench {
         let moment = Duration::from_millis(1);
-        Bench::new(Timing { rounds: 5, warm_up: moment, duration: moment }, None)
+        Bench::new(Timing { rounds: 5, warm_up: moment, duration: moment }, None, false)
     }
 
     fn outcome(count: u64) -> Outcome {

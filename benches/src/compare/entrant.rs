@@ -2,6 +2,8 @@
 
 use std::str::FromStr;
 
+use eventwire::EventLoop;
+
 use crate::contestants::Contestant;
 use crate::idle::IdleMode;
 use crate::load::{Target, Wire};
@@ -81,6 +83,13 @@ impl Entrant {
         let role = known.map_or(Role::Peer, |(_, role)| role);
         let place = Place::Child { contestant, idle: IdleMode::Block };
         Self { name: contestant.name().to_owned(), role, place }
+    }
+
+    /// Bytes of its own tables for each connection, if it tells.
+    pub(crate) fn table_bytes(&self) -> Option<usize> {
+        let is_engine =
+            matches!(self.place, Place::Child { contestant: Contestant::Eventwire, .. });
+        is_engine.then(EventLoop::<()>::connection_size)
     }
 
     /// One entrant for each name.

@@ -14,6 +14,7 @@ mod outcome;
 mod port;
 mod process;
 mod scenario;
+mod system_calls;
 mod table;
 mod targets;
 
@@ -41,7 +42,7 @@ pub(crate) use targets::{Of, TARGETS, Target};
 pub(crate) fn run(args: &CompareArgs) -> Result<ComparisonReport, Error> {
     let entrants = Entrant::all(&args.chosen(), &args.against);
     let scenarios = args.scenarios();
-    let mut bench = Bench::new(args.timing(), CpuPair::pick());
+    let mut bench = Bench::new(args.timing(), CpuPair::pick(), args.system_calls);
     let mut report = ComparisonReport::new(settings(&bench), &entrants);
     for note in entrants.iter().filter_map(|entrant| wrong_cpu(entrant, bench.cpus)) {
         report.note(note);
@@ -96,6 +97,20 @@ fn compare(
                 }
             }
             bar.inc(time);
+        }
+    }
+    if bench.counts_system_calls {
+        for (entrant, outcomes) in admitted.iter().zip(&mut rounds) {
+            let Ok(outcomes) = outcomes else {
+                continue;
+            };
+            match bench.system_calls(scenario, entrant, rate) {
+                Ok(calls) => outcomes.iter_mut().for_each(|outcome| outcome.system_calls = calls),
+                Err(error) => report.note(format!(
+                    "{}: system calls of {} were not counted: {error}",
+                    scenario.title, entrant.name
+                )),
+            }
         }
     }
     let floor = admitted.iter().position(|entrant| entrant.role == Role::WsFloor);

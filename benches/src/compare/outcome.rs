@@ -22,6 +22,10 @@ pub(crate) struct Outcome {
     pub(crate) load_cpu: Option<Duration>,
     /// Of the server's own memory, for each connection.
     pub(crate) bytes_per_connection: Option<f64>,
+    /// Of that, what its own tables have: known of the engine alone.
+    pub(crate) tables_per_connection: Option<f64>,
+    /// Of the server, for each of what is counted, in a round of its own.
+    pub(crate) system_calls: Option<f64>,
     /// What publishing one event costs its thread.
     pub(crate) publish_ns: Option<f64>,
     /// The share of all CPU time that the hypervisor took away meanwhile.
@@ -87,12 +91,16 @@ pub(crate) enum Metric {
     Stolen,
     #[serde(rename = "bytes_per_connection")]
     Memory,
+    #[serde(rename = "table_bytes_per_connection")]
+    Tables,
+    #[serde(rename = "system_calls")]
+    SystemCalls,
     #[serde(rename = "publish_ns")]
     Publish,
 }
 
 impl Metric {
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::Rate,
         Self::P50,
         Self::P99,
@@ -106,6 +114,8 @@ impl Metric {
         Self::LoadShare,
         Self::Stolen,
         Self::Memory,
+        Self::Tables,
+        Self::SystemCalls,
         Self::Publish,
     ];
 
@@ -147,6 +157,8 @@ impl Metric {
             Self::LoadShare => share(outcome.load_cpu),
             Self::Stolen => outcome.stolen,
             Self::Memory => outcome.bytes_per_connection,
+            Self::Tables => outcome.tables_per_connection,
+            Self::SystemCalls => outcome.system_calls,
             Self::Publish => outcome.publish_ns,
         }
     }

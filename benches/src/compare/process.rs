@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::port;
+use super::system_calls::{self, Counter};
 use crate::contestants::Contestant;
 use crate::error::Error;
 use crate::idle::IdleMode;
@@ -61,12 +62,15 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts a contestant, and waits until it listens.
-    pub(crate) fn start(order: Order) -> Result<Self, Error> {
+    /// Starts a contestant, by `counter` if there is one, and waits until it listens.
+    pub(crate) fn start(order: Order, counter: Option<&Counter>) -> Result<Self, Error> {
         let name = order.contestant.name();
-        let cannot_start = || format!("cannot start {name}");
+        let by = if counter.is_some() { " by perf" } else { "" };
+        let cannot_start = || format!("cannot start {name}{by}");
         let program = std::env::current_exe().map_err(Error::system(cannot_start()))?;
-        let mut child = Command::new(program)
+        let command = |counter: &Counter| counter.command(&program);
+        let mut child = counter
+            .map_or_else(|| Command::new(&program), command)
             .args(order.words())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -76,7 +80,11 @@ impl Server {
         let line = first_line(&mut child);
         let url = line.as_deref().and_then(|line| line.trim_end().strip_prefix(READY));
         match url.and_then(|url| url.parse().ok()) {
-            Some(target) => Ok(Self { target, process: Some(child.id()), child: Some(child) }),
+            Some(target) => {
+                let own = child.id();
+                let process = counter.map_or(Some(own), |_| system_calls::child_of(own));
+                Ok(Self { target, process, child: Some(child) })
+            }
             None => {
                 let complaint = complaint(child);
                 Err(Error::Settings(format!("{}: {complaint}", cannot_start())))
@@ -118,31 +126,32 @@ impl Server {
         let Some(mut child) = self.child.take() else {
             return Ok(());
         };
-        terminate(&child);
+        self.terminate();
         if ends(&mut child).is_some_and(|success| success) {
             return Ok(());
         }
         Err(Error::Settings(format!("the server failed: {}", complaint(child))))
+    }
+
+    fn terminate(&self) {
+        let process = self.process.and_then(|process| i32::try_from(process).ok());
+        if let Some(process) = process.and_then(Pid::from_raw) {
+            // It is gone already if this fails.
+            let _ = kill_process(process, Signal::TERM);
+        }
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
         if let Some(mut child) = self.child.take() {
-            terminate(&child);
+            self.terminate();
             if ends(&mut child).is_none() {
                 // It ends anyhow: what remains is to have it forgotten.
                 let _ = child.kill();
                 let _ = child.wait();
             }
         }
-    }
-}
-
-fn terminate(child: &Child) {
-    if let Some(process) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
-        // It is gone already if this fails.
-        let _ = kill_process(process, Signal::TERM);
     }
 }
 

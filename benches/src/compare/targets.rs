@@ -58,7 +58,7 @@ const fn rate_of_best_peer(scenario: &'static str, limit: f64) -> Target {
 }
 
 /// In the order of the scenarios.
-pub(crate) const TARGETS: [Target; 27] = [
+pub(crate) const TARGETS: [Target; 28] = [
     p50_of_floor("round-trip-16"),
     p99_of_floor("round-trip-16"),
     p50_of_floor("round-trip-128"),
@@ -76,6 +76,7 @@ pub(crate) const TARGETS: [Target; 27] = [
     cpu("depth-64", 1.10, Of::Entrant(WS_FLOOR)),
     cpu("50x16x1k", 1.05, Of::Entrant(WS_FLOOR)),
     cpu("10x16x16k", 1.05, Of::Entrant(WS_FLOOR)),
+    at_most("10x16x16k", Metric::SystemCalls, 0.2, Of::Itself),
     cpu("4x1m", LEVEL, Of::BestPeer),
     // The floor writes one buffer to everybody.
     cpu("broadcast-1000", 1.03, Of::Entrant(FLOOR)),

@@ -107,6 +107,9 @@ impl Lent {
 }
 
 impl Sockets {
+    /// Bytes for each connection, its entry in the wheel of deadlines included.
+    pub(crate) const SIZE: usize = Slots::<Socket>::SIZE + size_of::<Key>();
+
     /// Room for `capacity` connections, so that no growth of their number makes the loop move
     /// them all. Untouched memory costs nothing.
     pub(crate) fn new(

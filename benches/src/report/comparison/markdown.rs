@@ -13,7 +13,12 @@ pub(super) fn render(report: &ComparisonReport) -> String {
              floor's in the same rounds. The best of those that are no floor stands in bold. A/A \
              is how far the engine differed from itself: smaller differences do not exist.\n\n",
         );
-        out.push_str(&table(&figures(report, &columns)));
+        out.push_str(&table(&figures(report, &columns, None)));
+    }
+    let calls = figures(report, &columns, Some(Metric::SystemCalls));
+    if calls.len() > 1 {
+        out.push_str("\nSystem calls of the servers:\n\n");
+        out.push_str(&table(&calls));
     }
     let not_first = report.not_first();
     if !not_first.is_empty() {
@@ -47,36 +52,42 @@ fn described(entrant: &Described) -> String {
     format!("{}: {}", entrant.name, entrant.what)
 }
 
-/// The scenarios, each with what it is judged by.
-fn figures(report: &ComparisonReport, columns: &[&Described]) -> Vec<Vec<String>> {
+/// The scenarios, each with what it is judged by; or all that have another figure, with that.
+fn figures(
+    report: &ComparisonReport,
+    columns: &[&Described],
+    other: Option<Metric>,
+) -> Vec<Vec<String>> {
     let mut head = vec!["scenario".to_owned(), "figure".to_owned()];
     head.extend(columns.iter().map(|column| escape(&column.name)));
     head.push("A/A".to_owned());
     let mut rows = vec![head];
-    for scenario in &report.scenarios {
-        let best = best(scenario);
+    let has_figure = |scenario: &&ScenarioReport| other.is_none_or(|other| scenario.has(other));
+    for scenario in report.scenarios.iter().filter(has_figure) {
+        let metric = other.unwrap_or(scenario.key);
+        let best = best(scenario, metric);
         let mut row = vec![escape(scenario.title)];
-        row.push(escape(&words::name(scenario.key, scenario.kind)));
+        row.push(escape(&words::name(metric, scenario.kind)));
         row.extend(columns.iter().map(|column| {
             let entry = scenario.entries.iter().find(|entry| entry.name == column.name);
-            entry.map_or_else(none, |entry| cell(scenario, entry, best))
+            entry.map_or_else(none, |entry| cell(metric, entry, best))
         }));
-        let noise = scenario.noise.get(&scenario.key);
+        let noise = scenario.noise.get(&metric);
         row.push(noise.map_or_else(none, |noise| format!("± {}", words::percent(noise.apart()))));
         rows.push(row);
     }
     rows
 }
 
-fn cell(scenario: &ScenarioReport, entry: &Entry, best: Option<f64>) -> String {
-    let Some(median) = entry.median(scenario.key) else {
+fn cell(metric: Metric, entry: &Entry, best: Option<f64>) -> String {
+    let Some(median) = entry.median(metric) else {
         return none();
     };
-    let mut text = words::value(scenario.key, median);
+    let mut text = words::value(metric, median);
     if is_judged(entry) && best == Some(median) {
         text = format!("**{text}**");
     }
-    match entry.to_ws_floor.get(&scenario.key) {
+    match entry.to_ws_floor.get(&metric) {
         Some(ratio) if entry.role != Role::WsFloor => {
             format!("{text} ({})", words::times(ratio.median))
         }
@@ -90,10 +101,10 @@ fn is_judged(entry: &Entry) -> bool {
 }
 
 /// The best median of those that are judged, if they are several.
-fn best(scenario: &ScenarioReport) -> Option<f64> {
+fn best(scenario: &ScenarioReport, metric: Metric) -> Option<f64> {
     let judged = scenario.entries.iter().filter(|entry| is_judged(entry));
-    let medians: Vec<f64> = judged.filter_map(|entry| entry.median(scenario.key)).collect();
-    let pick = if scenario.key.is_gain() { f64::max } else { f64::min };
+    let medians: Vec<f64> = judged.filter_map(|entry| entry.median(metric)).collect();
+    let pick = if metric.is_gain() { f64::max } else { f64::min };
     medians.iter().copied().reduce(pick).filter(|_| medians.len() > 1)
 }
 

@@ -185,6 +185,7 @@ fn shown(scenario: &ScenarioReport) -> Vec<Metric> {
         Metric::P50,
         Metric::BystanderP99,
         Metric::BystanderP999,
+        Metric::SystemCalls,
         Metric::ServerShare,
     ];
     let others = others.into_iter().filter(is_wanted).filter(|&metric| metric != scenario.key);

@@ -10,7 +10,7 @@ use crate::report::table::align;
 use crate::report::text;
 
 /// Figures that have a column of their own if anybody has them.
-const COLUMNS: [Metric; 14] = [
+const COLUMNS: [Metric; 16] = [
     Metric::Rate,
     Metric::P50,
     Metric::P99,
@@ -21,6 +21,8 @@ const COLUMNS: [Metric; 14] = [
     Metric::BystanderP999,
     Metric::ServerCpu,
     Metric::Memory,
+    Metric::Tables,
+    Metric::SystemCalls,
     Metric::Publish,
     Metric::ServerShare,
     Metric::LoadShare,

@@ -21,6 +21,8 @@ pub(super) fn name(metric: Metric, kind: Kind) -> String {
         Metric::LoadShare => "load CPU".to_owned(),
         Metric::Stolen => "stolen".to_owned(),
         Metric::Memory => "memory/connection".to_owned(),
+        Metric::Tables => "tables/connection".to_owned(),
+        Metric::SystemCalls => format!("system calls/{unit}"),
         Metric::Publish => "publish".to_owned(),
     }
 }
@@ -38,7 +40,8 @@ pub(super) fn value(metric: Metric, value: f64) -> String {
         Metric::Rate => text::count(value),
         Metric::ServerShare | Metric::LoadShare => format!("{:.0} %", value * 100.0),
         Metric::Stolen => format!("{:.1} %", value * 100.0),
-        Metric::Memory => format!("{} B", text::count(value)),
+        Metric::Memory | Metric::Tables => format!("{} B", text::count(value)),
+        Metric::SystemCalls => times(value),
         Metric::Publish | Metric::ServerCpu if value < 100.0 => format!("{value:.1} ns"),
         _ => text::time(value as u64),
     }
@@ -78,6 +81,7 @@ mod tests {
             (Metric::ServerCpu, 4857.0, "4.86 µs"),
             (Metric::ServerShare, 0.995, "100 %"),
             (Metric::Memory, 67.6, "68 B"),
+            (Metric::SystemCalls, 0.1894, "0.19"),
         ] {
             assert_eq!(value(metric, figure), text);
         }

@@ -1,0 +1,71 @@
+//! How many system calls a server makes, counted by perf, which starts it.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::{env, fs, process};
+
+use crate::error::Error;
+
+/// Counts a server's system calls, from its start to its end.
+#[derive(Debug)]
+pub(crate) struct Counter {
+    /// Where perf writes the sum.
+    file: PathBuf,
+}
+
+impl Counter {
+    pub(crate) fn new() -> Self {
+        let name = format!("eventwire-bench-{}.system-calls", process::id());
+        Self { file: env::temp_dir().join(name) }
+    }
+
+    /// Starts `program` so that its calls are counted.
+    pub(crate) fn command(&self, program: &Path) -> Command {
+        let mut command = Command::new("perf");
+        command.args(["stat", "-x,", "-e", "raw_syscalls:sys_enter", "-o"]);
+        command.arg(&self.file).arg("--").arg(program);
+        command
+    }
+
+    /// The sum, once the server has ended.
+    pub(crate) fn sum(&self) -> Result<u64, Error> {
+        let text = fs::read_to_string(&self.file)
+            .map_err(Error::system("cannot read the number of system calls"))?;
+        counted(&text).ok_or_else(|| {
+            Error::Settings("perf could not count system calls: it takes the right to".to_owned())
+        })
+    }
+}
+
+impl Drop for Counter {
+    fn drop(&mut self) {
+        // It may never have been made.
+        let _ = fs::remove_file(&self.file);
+    }
+}
+
+/// The process that perf has started.
+pub(crate) fn child_of(perf: u32) -> Option<u32> {
+    let children = fs::read_to_string(format!("/proc/{perf}/task/{perf}/children")).ok()?;
+    children.split_whitespace().next()?.parse().ok()
+}
+
+/// The first field of the line that is no comment; it says `<not counted>` if nothing was.
+fn counted(text: &str) -> Option<u64> {
+    let line = text.lines().find(|line| !line.is_empty() && !line.starts_with('#'))?;
+    line.split(',').next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sum_is_read_from_what_perf_writes() {
+        let text =
+            "# started on Thu Nov 26 02:21:07 2026\n\n29,,raw_syscalls:sys_enter,4,100.00,,\n";
+        assert_eq!(counted(text), Some(29));
+        assert_eq!(counted("<not supported>,,raw_syscalls:sys_enter,0,100.00,,\n"), None);
+        assert_eq!(counted("# nothing\n"), None);
+    }
+}
