@@ -99,7 +99,7 @@ impl Default for Config {
             idle: Idle::default(),
             max_connections: None,
             max_pending: 1024,
-            receive_buffer: 256 * 1024,
+            receive_buffer: 260 * 1024,
             outbox: OutboxLimits {
                 soft: 64 * 1024,
                 hard: 2 * 1024 * 1024,
@@ -141,9 +141,10 @@ impl Config {
         self
     }
 
-    /// The size of the loop's one receive buffer, in bytes. Default: 256 KiB, so that one call
-    /// receives what takes longer to answer than a call takes. Also how much is received from one
-    /// connection before the others have their turn. At least 4 KiB.
+    /// The size of the loop's one receive buffer, in bytes. Default: 260 KiB, so that one call
+    /// receives what takes longer to answer than a call takes: 256 KiB of messages, with their
+    /// headers. Also how much is received from one connection before the others have their turn. At
+    /// least 4 KiB.
     #[must_use]
     pub const fn receive_buffer(mut self, bytes: usize) -> Self {
         self.receive_buffer = if bytes < 4096 { 4096 } else { bytes };

@@ -86,7 +86,7 @@ pub struct SlowCall {
 
 /// Of so many calls, a power of two, one is timed, unless slow ones are to be told of: reading the
 /// clock costs about as much as handling a short message.
-const TIMED: u64 = 16;
+const TIMED: u64 = 64;
 
 /// How handlers are called: what becomes of their panics, and how long they take.
 #[derive(Debug)]

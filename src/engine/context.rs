@@ -72,7 +72,7 @@ impl Context<'_> {
     /// open, or paused already. Any handler may do this, also the connection's own.
     ///
     /// After this call, `on_message`, `on_ping` and `on_pong` of that connection are not called
-    /// any more, not even for what has arrived already: that is kept, 256 KiB at most (the
+    /// any more, not even for what has arrived already: that is kept, 260 KiB at most (the
     /// [receive buffer](crate::Config::receive_buffer)), and handled first on resuming. What the
     /// peer sends meanwhile waits in the system's buffers, until these are full and it can send
     /// no more.

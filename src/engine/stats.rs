@@ -35,7 +35,7 @@ macro_rules! stats {
             $($(#[$doc])* pub $name: u64,)*
             /// How long turns took that had something to do, without the wait before them.
             pub turn_time: Histogram,
-            /// How long handlers took: of every 16th call, or of every call if the application
+            /// How long handlers took: of every 64th call, or of every call if the application
             /// wants to be told of slow ones
             /// ([`Config::slow_handler`](crate::Config::slow_handler)).
             pub handler_time: Histogram,

@@ -236,7 +236,7 @@ fn echo_from_the_receive_buffer_allocates_nothing() {
 
 #[test]
 fn echo_of_assembled_messages_allocates_nothing() {
-    assert_nothing(Bench::new(Do::Echo, 1).exchange(256 * 1024, 1, 0..1, 1));
+    assert_nothing(Bench::new(Do::Echo, 1).exchange(300 * 1024, 1, 0..1, 1));
 }
 
 #[test]

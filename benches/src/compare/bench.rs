@@ -32,6 +32,9 @@ pub(crate) struct Bench {
     servers: Duration,
 }
 
+/// How long system calls are counted at least, so that those of the server's start do not matter.
+const COUNTING: Duration = Duration::from_secs(1);
+
 /// Rounds that find out the rate of saturation where no scenario has.
 const CALIBRATIONS: usize = 3;
 
@@ -132,11 +135,16 @@ impl Bench {
         let service = kind.service().unwrap_or(Service::Echo);
         let server = self.server(place, service, counter)?;
         let before = server.cpu().and_then(|cpu| cpu.time()).unwrap_or_default();
+        let Timing { warm_up, duration, .. } = self.timing;
+        let (warm_up, duration) = match counter {
+            Some(_) => (Duration::ZERO, duration.max(COUNTING)),
+            None => (warm_up, duration),
+        };
         let load = loads::Order {
             kind,
             rate,
-            warm_up: counter.map_or(self.timing.warm_up, |_| Duration::ZERO),
-            duration: self.timing.duration * kind.patience(),
+            warm_up,
+            duration: duration * kind.patience(),
             spins: self.spins(true),
         };
         let outcome = self.on_load_cpu(|| loads::run(&load, &server));
