@@ -249,7 +249,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// use eventwire::EventLoop;
     ///
     /// let mebibytes = 100_000 * EventLoop::<()>::connection_size() >> 20;
-    /// assert!(mebibytes < 32, "{mebibytes} MiB for a hundred thousand idle connections");
+    /// assert!(mebibytes < 48, "{mebibytes} MiB for a hundred thousand idle connections");
     /// ```
     #[must_use]
     pub const fn connection_size() -> usize {
