@@ -1,5 +1,9 @@
 //! Topics: who gets what is broadcast, and in which order.
 
+mod changes;
+mod order;
+mod slow_readers;
+
 use std::collections::HashSet;
 use std::net::TcpListener;
 
@@ -108,82 +112,6 @@ fn broadcasts_are_of_any_kind_and_length() {
         peer.expect(&message);
         peer.send("text");
         peer.expect("text");
-    }
-}
-
-/// Every sequence of these commands.
-fn sequences(commands: &[&'static str], len: usize) -> Vec<Vec<&'static str>> {
-    (0..len).fold(vec![Vec::new()], |sequences, _| {
-        let longer = |sequence: &Vec<&'static str>| {
-            let sequence = sequence.clone();
-            commands.iter().map(move |&command| [&sequence[..], &[command]].concat())
-        };
-        sequences.iter().flat_map(longer).collect()
-    })
-}
-
-/// Runs each sequence, its commands numbered, and expects the numbers of those that the peer is to
-/// hear of, in order.
-fn hear_in_order(peer: &mut Peer, sequences: &[Vec<&str>], heard: &[&str], padding: &str) {
-    // Pipelined, so that one turn serves several; few enough at a time to be answered at once.
-    for some in sequences.chunks(20) {
-        let mut stream = Vec::new();
-        for sequence in some {
-            let numbered = sequence.iter().zip(0..);
-            let lines: Vec<_> =
-                numbered.map(|(command, n)| format!("{command} {n}{padding}")).collect();
-            stream.extend(peer.encode_message(&lines.join("\n")));
-        }
-        peer.write(&stream);
-        for sequence in some {
-            for (n, _) in sequence.iter().enumerate().filter(|(_, it)| heard.contains(it)) {
-                peer.expect(&format!("{n}{padding}"));
-            }
-        }
-    }
-}
-
-#[test]
-fn sends_and_broadcasts_keep_the_order_of_the_calls_in_every_interleaving() {
-    let server = server();
-    let mut peer = Peer::connect(server.address());
-    tell(&mut peer, "sub a\nsub b");
-    let commands = ["send", "cast a", "cast b", "cast foreign"];
-    hear_in_order(&mut peer, &sequences(&commands, 6), &commands[..3], "");
-}
-
-#[test]
-fn the_order_holds_for_messages_that_are_not_copied() {
-    let server = server();
-    let mut peer = Peer::connect(server.address());
-    tell(&mut peer, "sub a\nsub b");
-    let commands = ["send", "cast a", "cast b"];
-    hear_in_order(&mut peer, &sequences(&commands, 4), &commands, &"x".repeat(5_000));
-}
-
-#[test]
-fn the_order_holds_for_subscribers_other_than_the_speaker() {
-    let server = server();
-    let mut speaker = Peer::connect(server.address());
-    let mut both = Peer::connect(server.address());
-    let mut one = Peer::connect(server.address());
-    tell(&mut both, "sub a\nsub b");
-    tell(&mut one, "sub b");
-    for sequence in sequences(&["cast a", "cast b", "send"], 5) {
-        let lines: Vec<_> =
-            sequence.iter().zip(0..).map(|(command, n)| format!("{command} {n}")).collect();
-        speaker.send(&lines.join("\n"));
-        for (n, &command) in sequence.iter().enumerate() {
-            let number = n.to_string();
-            match command {
-                "cast a" => both.expect(&number),
-                "cast b" => {
-                    both.expect(&number);
-                    one.expect(&number);
-                }
-                _ => speaker.expect(&number),
-            }
-        }
     }
 }
 
@@ -419,32 +347,6 @@ fn a_subscriber_that_is_a_client_gets_masked_frames() {
 }
 
 #[test]
-fn the_speaker_may_be_left_out_and_the_order_holds() {
-    let server = server();
-    let mut peers = [(); 3].map(|()| Peer::connect(server.address()));
-    for peer in &mut peers {
-        tell(peer, "sub a\nsub b");
-    }
-    let [speaker, one, other] = &mut peers;
-    for sequence in sequences(&["cast a", "others a", "others b", "send"], 4) {
-        let lines: Vec<_> =
-            sequence.iter().zip(0..).map(|(command, n)| format!("{command} {n}")).collect();
-        speaker.send(&format!("{}\nsend end", lines.join("\n")));
-        for (n, &command) in sequence.iter().enumerate() {
-            let number = n.to_string();
-            if matches!(command, "cast a" | "send") {
-                speaker.expect(&number);
-            }
-            if command != "send" {
-                one.expect(&number);
-                other.expect(&number);
-            }
-        }
-        speaker.expect("end");
-    }
-}
-
-#[test]
 fn who_is_left_out_need_not_be_subscribed() {
     let server = server();
     let mut inside = Peer::connect(server.address());
@@ -456,175 +358,6 @@ fn who_is_left_out_need_not_be_subscribed() {
     }
     inside.expect("hello");
     tell(&mut inside, "");
-}
-
-// Those who do not keep up.
-
-/// Subscribes everybody by a policy, broadcasts what is said, and hears of gaps.
-struct Slow(OverflowPolicy);
-
-#[derive(Default)]
-struct Heard {
-    gaps: Vec<Gap>,
-    waiting: Option<ConnectionId>,
-    stats: Option<TopicStats>,
-}
-
-impl WebSocketHandler<Heard> for Slow {
-    fn on_open(&mut self, conn: ConnectionId, cx: &mut Context<'_>, heard: &mut Heard) {
-        let topic = cx.topic("a").expect("a topic");
-        if heard.waiting.is_none() {
-            heard.waiting = Some(conn);
-            assert_eq!(cx.subscribe_with(conn, topic, self.0), Ok(true));
-        }
-    }
-
-    fn on_message(
-        &mut self,
-        conn: ConnectionId,
-        message: Message<'_>,
-        cx: &mut Context<'_>,
-        heard: &mut Heard,
-    ) {
-        let topic = cx.topic("a").expect("a topic");
-        let slow = heard.waiting.expect("it was first");
-        if message.as_text() == Some("fill") {
-            while cx.buffered_bytes(slow) <= 100_000 {
-                cx.send(slow, &[0; 50_000]);
-            }
-        } else {
-            assert_eq!(cx.broadcast(topic, message), SendStatus::Sent);
-        }
-        cx.send(conn, "done");
-    }
-
-    fn on_gap(&mut self, conn: ConnectionId, gap: Gap, cx: &mut Context<'_>, heard: &mut Heard) {
-        assert_eq!(cx.send(conn, "snapshot"), SendStatus::Sent);
-        heard.gaps.push(gap);
-        heard.stats = cx.topic_stats(gap.topic);
-    }
-}
-
-/// What a slow reader with this policy hears of ten broadcasts, and what it is told to have missed.
-fn heard_slowly(policy: OverflowPolicy) -> (Vec<String>, Heard) {
-    let (mut event_loop, address) = looping(Config::default(), Slow(policy));
-    let mut heard = Heard::default();
-    let texts = drive(&mut event_loop, &mut heard, || {
-        let mut slow = Peer::narrow(address);
-        let mut speaker = Peer::connect(address);
-        speaker.send("fill");
-        speaker.expect("done");
-        for number in 1..=10 {
-            speaker.send(&format!("{number}"));
-            speaker.expect("done");
-        }
-        let mut texts = Vec::new();
-        while texts.last().is_none_or(|text| text != "snapshot") {
-            let frame = slow.frame();
-            if frame.opcode == OpCode::Text {
-                texts.push(String::from_utf8(frame.payload).expect("text"));
-            }
-        }
-        texts
-    });
-    (texts, heard)
-}
-
-#[test]
-fn a_slow_reader_gets_the_latest_and_then_a_snapshot() {
-    let (texts, heard) = heard_slowly(OverflowPolicy::KeepLatest);
-    assert_eq!(texts, ["10", "snapshot"]);
-    let [gap] = heard.gaps[..] else { panic!("{:?}", heard.gaps) };
-    assert_eq!((gap.first, gap.last, gap.missed()), (1, 9, 9));
-    let stats = heard.stats.expect("a topic");
-    assert_eq!((stats.conflated, stats.gaps, stats.broadcasts), (9, 1, 10));
-    assert_eq!((stats.subscribers, stats.waiting, stats.refused), (1, 0, 0));
-}
-
-#[test]
-fn a_slow_reader_misses_what_comes_above_the_soft_limit() {
-    let (texts, heard) = heard_slowly(OverflowPolicy::DropNewest);
-    assert_eq!(texts, ["snapshot"]);
-    let [gap] = heard.gaps[..] else { panic!("{:?}", heard.gaps) };
-    assert_eq!((gap.first, gap.last), (1, 10));
-    assert_eq!(heard.stats.map(|stats| stats.dropped_newest), Some(10));
-}
-
-/// Notes changes.
-#[derive(Default)]
-struct Changes(Vec<(String, bool)>);
-
-struct Flock;
-
-impl WebSocketHandler<Changes> for Flock {
-    fn on_message(
-        &mut self,
-        conn: ConnectionId,
-        message: Message<'_>,
-        cx: &mut Context<'_>,
-        _: &mut Changes,
-    ) {
-        for line in message.as_text().expect("commands are text").lines() {
-            Interpreter::obey(line, conn, cx);
-        }
-    }
-}
-
-#[test]
-fn topics_are_told_to_gain_and_to_lose_their_subscribers() {
-    // One change at a time finds room.
-    for inbox in [1, 1000] {
-        let (mut event_loop, address) = looping(Config::default().inbox(inbox), Flock);
-        event_loop.on(|change: &TopicChanged, cx: &mut Context<'_>, changes: &mut Changes| {
-            let name = cx.topic_name(change.topic).unwrap_or("removed").to_owned();
-            changes.0.push((name, change.occupied));
-        });
-        let mut changes = Changes::default();
-        let mut peers = drive(&mut event_loop, &mut changes, || {
-            let mut peers = [(); 2].map(|()| Peer::connect(address));
-            tell(&mut peers[0], "sub a\nsub b\nsub c\nunsub c\nsub d\nunsub d\nsub d");
-            tell(&mut peers[1], "sub a");
-            peers
-        });
-        drive_until(&mut event_loop, &mut changes, |_, changes| changes.0.len() == 3);
-        let told = |changes: &mut Changes| std::mem::take(&mut changes.0);
-        let expected = ["a", "b", "d"].map(|name| (name.to_owned(), true));
-        assert_eq!(told(&mut changes), expected);
-        drive(&mut event_loop, &mut changes, || {
-            peers[0].send("unsub b\nremove? b");
-            peers[0].expect("true");
-        });
-        drive_until(&mut event_loop, &mut changes, |_, changes| !changes.0.is_empty());
-        assert_eq!(told(&mut changes), [("removed".to_owned(), false)]);
-        let [first, second] = peers;
-        first.reset();
-        drive_until(&mut event_loop, &mut changes, |_, changes| !changes.0.is_empty());
-        drop(second);
-        drive_until(&mut event_loop, &mut changes, |_, changes| changes.0.len() == 2);
-        assert_eq!(told(&mut changes), ["d", "a"].map(|name| (name.to_owned(), false)));
-    }
-}
-
-#[test]
-fn what_is_published_by_the_last_connection_of_a_drain_is_told() {
-    let (mut event_loop, address) = looping(Config::default(), Flock);
-    event_loop.on(|change: &TopicChanged, _: &mut Context<'_>, changes: &mut Changes| {
-        changes.0.push((String::new(), change.occupied));
-    });
-    let mut changes = Changes::default();
-    let mut peer = drive(&mut event_loop, &mut changes, || {
-        let mut peer = Peer::connect(address);
-        tell(&mut peer, "sub a");
-        peer
-    });
-    event_loop.handle().drain(crate::util::PATIENCE);
-    drive(&mut event_loop, &mut changes, || {
-        peer.expect_close(CloseCode::GOING_AWAY);
-        peer.send_close(1001, "");
-        peer.expect_end();
-    });
-    event_loop.run(&mut changes).expect("run");
-    assert_eq!(changes.0, [(String::new(), true), (String::new(), false)]);
 }
 
 // Limits.

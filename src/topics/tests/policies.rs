@@ -1,6 +1,7 @@
 //! What each policy does, by itself.
 
 use super::*;
+use crate::proto::{FrameHeader, Role};
 
 /// An output with this much room.
 pub(super) struct Sink {

@@ -1,0 +1,459 @@
+//! What topics promise, as a model of them that knows no batches.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use super::*;
+use crate::proto::{FrameHeader, OpCode, Role};
+
+/// What topics promise, done the slow and obvious way: each connection has a list of what it is
+/// owed, in the order of the broadcasts.
+pub(super) struct Model {
+    pub(super) topics: Topics,
+    keys: Slots<()>,
+    connections: Vec<Connection>,
+    /// By the index of the name.
+    made: [Option<Key>; NAMES.len()],
+    broadcasts: BTreeMap<Key, u64>,
+    /// Topics of which it was last told that they have subscribers.
+    occupied: BTreeSet<Key>,
+    serial: u64,
+}
+
+struct Connection {
+    key: Key,
+    subscribed: BTreeMap<usize, Policy>,
+    owed: VecDeque<Frame>,
+    /// Frames that it did not get and was not told of, by topic and number.
+    missed: BTreeSet<(Key, u64)>,
+    /// Frames that were owed when the subscription ended: told if they had been missed by then.
+    given_up: BTreeSet<(Key, u64)>,
+    room: Room,
+    /// Bytes that may be appended before something waits.
+    patience: Option<usize>,
+    /// Bytes that may wait before that is much.
+    soft: usize,
+    /// It may miss something: it had to wait since everything was told.
+    slow: bool,
+    /// Something was put behind what was kept for it, or it was left out.
+    disturbed: bool,
+    overflowed: bool,
+}
+
+/// A message that one topic owes a connection.
+#[derive(Clone, Debug, PartialEq)]
+struct Frame {
+    topic: usize,
+    key: Key,
+    number: u64,
+    policy: Policy,
+    opcode: OpCode,
+    payload: Vec<u8>,
+}
+
+impl Connection {
+    fn new(key: Key) -> Self {
+        Self {
+            key,
+            subscribed: BTreeMap::new(),
+            owed: VecDeque::new(),
+            missed: BTreeSet::new(),
+            given_up: BTreeSet::new(),
+            room: Room::Unlimited,
+            patience: None,
+            soft: 0,
+            slow: false,
+            disturbed: false,
+            overflowed: false,
+        }
+    }
+
+    /// Takes delivery of `bytes`, which have to be the next whole frames that are owed, but for
+    /// those that may be missed.
+    fn take(&mut self, mut bytes: &[u8]) {
+        assert!(!bytes.is_empty(), "a run of nothing");
+        while !bytes.is_empty() {
+            let (header, len) = FrameHeader::parse(bytes, Role::Client).unwrap().unwrap();
+            let end = len + header.len as usize;
+            assert!(header.fin);
+            let frame = (header.opcode, &bytes[len..end]);
+            loop {
+                let owed = self.owed.pop_front().expect("nothing more is owed");
+                if (owed.opcode, &owed.payload[..]) == frame {
+                    break;
+                }
+                self.miss(&owed);
+            }
+            bytes = &bytes[end..];
+        }
+    }
+
+    fn miss(&mut self, owed: &Frame) {
+        assert!(owed.policy != Policy::Close && self.slow, "{owed:?} is missing");
+        assert!(self.missed.insert((owed.key, owed.number)));
+    }
+
+    /// Everything was handed over: what is still owed is not to come.
+    fn miss_rest(&mut self) {
+        for owed in std::mem::take(&mut self.owed) {
+            self.miss(&owed);
+        }
+    }
+}
+
+impl Output for Connection {
+    fn room(&self, conn: Key) -> Room {
+        assert_eq!(conn, self.key);
+        self.room
+    }
+
+    fn append(&mut self, conn: Key, run: &Run<'_>) -> bool {
+        assert_eq!(conn, self.key);
+        let len = run.as_slice().len();
+        if self.overflowed {
+            return true;
+        }
+        self.take(run.as_slice());
+        match (&mut self.room, &mut self.patience) {
+            (Room::Waiting { bytes, .. }, _) if *bytes < len => {
+                self.overflowed = true;
+                self.room = Room::Unlimited;
+            }
+            (Room::Waiting { backed_up, bytes }, _) => {
+                *bytes -= len;
+                self.soft = self.soft.saturating_sub(len);
+                *backed_up = self.soft == 0;
+            }
+            (Room::Unlimited, Some(patience)) => {
+                *patience = patience.saturating_sub(len);
+                if *patience == 0 {
+                    (self.patience, self.soft, self.slow) = (None, 20, true);
+                    self.room = Room::Waiting { backed_up: false, bytes: 100 };
+                }
+            }
+            (Room::Unlimited, None) => {}
+        }
+        !self.overflowed
+    }
+}
+
+impl Model {
+    pub(super) fn new() -> Self {
+        let mut keys = Slots::with_capacity(CONNECTIONS);
+        let connections = (0..CONNECTIONS).map(|_| Connection::new(keys.insert(()))).collect();
+        Self {
+            topics: Topics::new(LIMITS),
+            keys,
+            connections,
+            made: [None; NAMES.len()],
+            broadcasts: BTreeMap::new(),
+            occupied: BTreeSet::new(),
+            serial: 0,
+        }
+    }
+
+    /// A topic's key; one that names nothing if the topic was not made.
+    fn key(&self, topic: usize) -> Key {
+        self.made[topic].unwrap_or(Key::from_bits(u64::MAX))
+    }
+
+    pub(super) fn run(&mut self, command: &Command) {
+        match command {
+            Command::MakeTopic(topic) => self.make_topic(*topic),
+            Command::RemoveTopic(topic) => self.remove_topic(*topic),
+            Command::Subscribe(conn, topic, policy) => self.subscribe(*conn, *topic, *policy),
+            Command::Unsubscribe(conn, topic) => {
+                self.settle(*conn);
+                self.unsubscribe(*conn, *topic);
+            }
+            Command::UnsubscribeUnsettled(conn, topic) => {
+                let key = self.key(*topic);
+                let connection = &mut self.connections[*conn];
+                let given_up = connection.owed.iter().filter(|owed| owed.key == key);
+                connection.given_up.extend(given_up.map(|owed| (owed.key, owed.number)));
+                self.unsubscribe(*conn, *topic);
+            }
+            Command::Replace(conn) => self.replace(*conn),
+            Command::Broadcast(topic, payload, except) => {
+                self.serial += 1;
+                let payload = payload.numbered(self.serial);
+                self.broadcast(*topic, payload.message(), *except);
+            }
+            Command::Deliver => {
+                self.deliver();
+            }
+            Command::Settle(conn) => self.settle(*conn),
+            Command::Slow(conn, soft, bytes) => {
+                let connection = &mut self.connections[*conn];
+                (connection.soft, connection.slow) = (*soft, true);
+                connection.room = Room::Waiting { backed_up: *soft == 0, bytes: *bytes };
+            }
+            Command::Drain(conn, patience) => self.drain(*conn, *patience),
+            Command::TellGaps => self.tell_gaps(),
+            Command::TellChanges(count) => self.tell_changes(*count),
+        }
+        for conn in 0..CONNECTIONS {
+            if self.connections[conn].overflowed {
+                self.replace(conn);
+            }
+        }
+        self.check();
+    }
+
+    fn replace(&mut self, conn: usize) {
+        let key = self.connections[conn].key;
+        self.topics.remove_connection(key);
+        self.keys.remove(key);
+        self.connections[conn] = Connection::new(self.keys.insert(()));
+    }
+
+    pub(super) fn make_topic(&mut self, topic: usize) {
+        let made = self.made.iter().flatten().count();
+        match self.topics.topic(NAMES[topic]) {
+            Ok(key) => {
+                assert!(self.made[topic].is_none_or(|before| before == key));
+                assert!(self.made[topic].is_some() || made < LIMITS.topics);
+                assert_eq!(self.topics.name(key), Some(NAMES[topic]));
+                self.made[topic] = Some(key);
+            }
+            Err(refused) => {
+                assert_eq!(
+                    (refused, self.made[topic], made),
+                    (Refused::Limit, None, LIMITS.topics)
+                );
+            }
+        }
+    }
+
+    fn remove_topic(&mut self, topic: usize) {
+        let unused = self.made[topic].is_some() && self.subscribers(topic) == 0;
+        assert_eq!(self.topics.remove_topic(self.key(topic)), unused);
+        if unused {
+            assert_eq!(self.topics.name(self.key(topic)), None);
+            self.made[topic] = None;
+        }
+    }
+
+    fn subscribe(&mut self, conn: usize, topic: usize, policy: Policy) {
+        let key = self.key(topic);
+        let former = self.connections[conn].subscribed.get(&topic).copied();
+        assert_eq!(self.topics.policy(self.connections[conn].key, key), former);
+        if former.is_some_and(|former| former != policy) {
+            self.settle(conn);
+        }
+        let connection = &mut self.connections[conn];
+        if connection.overflowed {
+            return;
+        }
+        let expected = if self.made[topic].is_none() {
+            Err(Refused::Gone)
+        } else if former.is_none() && connection.subscribed.len() == LIMITS.subscriptions {
+            Err(Refused::Limit)
+        } else {
+            Ok(connection.subscribed.insert(topic, policy).is_none())
+        };
+        assert_eq!(self.topics.subscribe(connection.key, key, policy), expected);
+    }
+
+    fn unsubscribe(&mut self, conn: usize, topic: usize) {
+        let key = self.key(topic);
+        let connection = &mut self.connections[conn];
+        let held = connection.subscribed.remove(&topic).is_some();
+        assert_eq!(self.topics.unsubscribe(connection.key, key), held);
+        connection.owed.retain(|frame| frame.topic != topic);
+        connection.disturbed = true;
+    }
+
+    fn broadcast(&mut self, topic: usize, message: Message<'_>, except: Option<usize>) {
+        let key = self.key(topic);
+        let waiting = self.topics.topics.get(key).map(|topic| topic.open.frames.len());
+        let left_out = except.map(|conn| self.connections[conn].key);
+        match (self.topics.broadcast(key, message.into(), left_out), waiting) {
+            (Ok(()), Some(waiting)) => {
+                let subscribed = self.subscribers(topic) > 0;
+                assert!(!subscribed || waiting == 0 || waiting + message.len() <= LIMITS.backlog);
+            }
+            (Err(Refused::Limit), Some(waiting)) => {
+                assert!(waiting > 0 && waiting + message.len() > LIMITS.backlog);
+                return;
+            }
+            (outcome, _) => {
+                assert_eq!((outcome, self.made[topic]), (Err(Refused::Gone), None));
+                return;
+            }
+        }
+        let number = self.broadcasts.entry(key).or_default();
+        *number += 1;
+        for connection in &mut self.connections {
+            let Some(&policy) = connection.subscribed.get(&topic) else { continue };
+            if Some(connection.key) == left_out {
+                connection.disturbed = true;
+                continue;
+            }
+            connection.owed.push_back(Frame {
+                topic,
+                key,
+                number: *number,
+                policy,
+                opcode: message.opcode(),
+                payload: message.as_bytes().to_vec(),
+            });
+        }
+    }
+
+    /// Serves the next connection; `false` when there is none.
+    pub(super) fn deliver(&mut self) -> bool {
+        let rooms: Vec<_> = self.connections.iter().map(|held| (held.key, held.room)).collect();
+        let by_key = |connections: &[Connection], key| {
+            connections.iter().position(|connection| connection.key == key).expect("a live one")
+        };
+        let room = |conn| rooms.iter().find(|(key, _)| *key == conn).expect("a live one").1;
+        match self.topics.deliver(room) {
+            None => {
+                assert!(!self.topics.is_delivering());
+                for connection in &self.connections {
+                    let late = connection.owed.iter().find(|_| !connection.slow);
+                    assert!(late.is_none(), "{late:?} is owed after all");
+                }
+                false
+            }
+            Some(Delivery::Run(key, topic, run)) => {
+                assert!(self.made.contains(&Some(topic)));
+                let conn = by_key(&self.connections, key);
+                self.connections[conn].append(key, &run);
+                true
+            }
+            Some(Delivery::Several(key)) => {
+                let conn = by_key(&self.connections, key);
+                self.catch_up(conn);
+                true
+            }
+            Some(Delivery::PassedOver) => true,
+        }
+    }
+
+    fn settle(&mut self, conn: usize) {
+        let connection = &mut self.connections[conn];
+        connection.disturbed |= connection.room.is_waiting();
+        self.topics.settle(connection.key, connection);
+        if !connection.overflowed {
+            assert!(self.topics.is_settled(connection.key) || self.topics.is_delivering());
+            connection.miss_rest();
+        }
+    }
+
+    fn catch_up(&mut self, conn: usize) {
+        let connection = &mut self.connections[conn];
+        let mixed = connection.subscribed.values().any(|policy| !policy.puts_off());
+        connection.disturbed |= mixed;
+        self.topics.catch_up(connection.key, connection);
+        if !connection.room.is_waiting() && !connection.overflowed {
+            connection.miss_rest();
+        }
+    }
+
+    pub(super) fn drain(&mut self, conn: usize, patience: Option<usize>) {
+        let connection = &mut self.connections[conn];
+        (connection.room, connection.patience) = (Room::Unlimited, patience);
+        let last: BTreeMap<_, _> =
+            connection.owed.iter().map(|owed| (owed.topic, (owed.key, owed.number))).collect();
+        self.catch_up(conn);
+        if self.connections[conn].room.is_waiting() || self.connections[conn].overflowed {
+            return;
+        }
+        self.topics.end_gaps(self.connections[conn].key);
+        let connection = &self.connections[conn];
+        for (topic, policy) in &connection.subscribed {
+            if let Some(last) = last.get(topic).filter(|_| policy.puts_off()) {
+                let missed = connection.missed.contains(last);
+                assert!(!missed || connection.disturbed, "the last broadcast is missing");
+            }
+        }
+        self.tell_gaps();
+        let connection = &mut self.connections[conn];
+        assert!(connection.missed.is_empty(), "{:?} was not told", connection.missed);
+        connection.slow = patience.is_some();
+        connection.disturbed = patience.is_some();
+    }
+
+    fn tell_gaps(&mut self) {
+        while let Some((key, gap)) = self.topics.next_gap() {
+            let mut connections = self.connections.iter_mut();
+            let Some(connection) = connections.find(|connection| connection.key == key) else {
+                continue;
+            };
+            let untold = |connection: &Connection| {
+                connection.missed.len() + connection.owed.len() + connection.given_up.len()
+            };
+            let before = untold(connection);
+            let is_told =
+                |topic, number| topic == gap.topic && (gap.first..=gap.last).contains(&number);
+            connection.missed.retain(|(topic, number)| !is_told(*topic, *number));
+            connection.owed.retain(|owed| {
+                let told = is_told(owed.key, owed.number);
+                assert!(!told || owed.policy != Policy::Close, "{owed:?} is missing");
+                !told
+            });
+            connection.given_up.retain(|(topic, number)| !is_told(*topic, *number));
+            let told = before - untold(connection);
+            assert_eq!(told as u64, gap.count(), "{gap:?}");
+            assert!(gap.count() > 0);
+        }
+    }
+
+    pub(super) fn tell_changes(&mut self, mut count: usize) {
+        let occupied = &mut self.occupied;
+        self.topics.tell_changes(|topic, has_subscribers| {
+            count = count.wrapping_sub(1);
+            if count == usize::MAX {
+                return false;
+            }
+            let news =
+                if has_subscribers { occupied.insert(topic) } else { occupied.remove(&topic) };
+            assert!(news, "{topic:?} has not changed");
+            true
+        });
+        if count != usize::MAX {
+            let made = self.made.iter().flatten().copied();
+            let held = made.filter(|topic| self.topics.subscribers(*topic) > 0);
+            assert_eq!(self.occupied, held.collect());
+        }
+    }
+
+    fn subscribers(&self, topic: usize) -> usize {
+        let subscribed = |connection: &&Connection| connection.subscribed.contains_key(&topic);
+        self.connections.iter().filter(subscribed).count()
+    }
+
+    /// What holds after every command.
+    pub(super) fn check(&self) {
+        for (topic, name) in NAMES.iter().enumerate() {
+            assert_eq!(self.topics.subscribers(self.key(topic)), self.subscribers(topic));
+            assert_eq!(self.topics.name(self.key(topic)), self.made[topic].map(|_| *name));
+            let number = self.made[topic].map(|key| self.broadcasts.get(&key).map_or(0, |it| *it));
+            assert_eq!(self.topics.last_number(self.key(topic)), number);
+        }
+        if !self.topics.is_delivering() {
+            let quick = self.connections.iter().filter(|connection| !connection.slow);
+            assert!(quick.into_iter().all(|connection| connection.owed.is_empty()));
+        }
+        let mut held_in_all = 0;
+        for (key, topic) in self.topics.topics.iter() {
+            for (position, subscriber) in topic.subscribers.iter().enumerate() {
+                let member = &self.topics.members[subscriber.conn.index()];
+                let held = member.subscriptions[subscriber.position as usize];
+                assert_eq!((held.topic, held.position as usize), (key, position));
+            }
+            let held = topic.subscribers.iter().filter(|subscriber| subscriber.next != 0).count();
+            assert_eq!(
+                (topic.held, topic.log.is_empty()),
+                (held, held == 0 || topic.log.is_empty())
+            );
+            let logged: usize = topic.log.iter().map(|batch| batch.frames.len()).sum();
+            assert!(logged <= LIMITS.backlog || topic.log.len() == 1, "{logged} bytes are logged");
+            held_in_all += held;
+        }
+        assert_eq!(self.topics.held, held_in_all);
+        let members = self.topics.members.iter().map(|member| member.held);
+        assert_eq!(members.sum::<usize>(), held_in_all);
+    }
+}

@@ -1,0 +1,93 @@
+//! What subscribers who do not keep up get and are told to have missed, by policy.
+
+use super::*;
+
+/// Subscribes everybody by a policy, broadcasts what is said, and hears of gaps.
+struct Slow(OverflowPolicy);
+
+#[derive(Default)]
+struct Heard {
+    gaps: Vec<Gap>,
+    waiting: Option<ConnectionId>,
+    stats: Option<TopicStats>,
+}
+
+impl WebSocketHandler<Heard> for Slow {
+    fn on_open(&mut self, conn: ConnectionId, cx: &mut Context<'_>, heard: &mut Heard) {
+        let topic = cx.topic("a").expect("a topic");
+        if heard.waiting.is_none() {
+            heard.waiting = Some(conn);
+            assert_eq!(cx.subscribe_with(conn, topic, self.0), Ok(true));
+        }
+    }
+
+    fn on_message(
+        &mut self,
+        conn: ConnectionId,
+        message: Message<'_>,
+        cx: &mut Context<'_>,
+        heard: &mut Heard,
+    ) {
+        let topic = cx.topic("a").expect("a topic");
+        let slow = heard.waiting.expect("it was first");
+        if message.as_text() == Some("fill") {
+            while cx.buffered_bytes(slow) <= 100_000 {
+                cx.send(slow, &[0; 50_000]);
+            }
+        } else {
+            assert_eq!(cx.broadcast(topic, message), SendStatus::Sent);
+        }
+        cx.send(conn, "done");
+    }
+
+    fn on_gap(&mut self, conn: ConnectionId, gap: Gap, cx: &mut Context<'_>, heard: &mut Heard) {
+        assert_eq!(cx.send(conn, "snapshot"), SendStatus::Sent);
+        heard.gaps.push(gap);
+        heard.stats = cx.topic_stats(gap.topic);
+    }
+}
+
+/// What a slow reader with this policy hears of ten broadcasts, and what it is told to have missed.
+fn heard_slowly(policy: OverflowPolicy) -> (Vec<String>, Heard) {
+    let (mut event_loop, address) = looping(Config::default(), Slow(policy));
+    let mut heard = Heard::default();
+    let texts = drive(&mut event_loop, &mut heard, || {
+        let mut slow = Peer::narrow(address);
+        let mut speaker = Peer::connect(address);
+        speaker.send("fill");
+        speaker.expect("done");
+        for number in 1..=10 {
+            speaker.send(&format!("{number}"));
+            speaker.expect("done");
+        }
+        let mut texts = Vec::new();
+        while texts.last().is_none_or(|text| text != "snapshot") {
+            let frame = slow.frame();
+            if frame.opcode == OpCode::Text {
+                texts.push(String::from_utf8(frame.payload).expect("text"));
+            }
+        }
+        texts
+    });
+    (texts, heard)
+}
+
+#[test]
+fn a_slow_reader_gets_the_latest_and_then_a_snapshot() {
+    let (texts, heard) = heard_slowly(OverflowPolicy::KeepLatest);
+    assert_eq!(texts, ["10", "snapshot"]);
+    let [gap] = heard.gaps[..] else { panic!("{:?}", heard.gaps) };
+    assert_eq!((gap.first, gap.last, gap.missed()), (1, 9, 9));
+    let stats = heard.stats.expect("a topic");
+    assert_eq!((stats.conflated, stats.gaps, stats.broadcasts), (9, 1, 10));
+    assert_eq!((stats.subscribers, stats.waiting, stats.refused), (1, 0, 0));
+}
+
+#[test]
+fn a_slow_reader_misses_what_comes_above_the_soft_limit() {
+    let (texts, heard) = heard_slowly(OverflowPolicy::DropNewest);
+    assert_eq!(texts, ["snapshot"]);
+    let [gap] = heard.gaps[..] else { panic!("{:?}", heard.gaps) };
+    assert_eq!((gap.first, gap.last), (1, 10));
+    assert_eq!(heard.stats.map(|stats| stats.dropped_newest), Some(10));
+}
