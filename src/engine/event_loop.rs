@@ -317,7 +317,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
         Ok(has_more)
     }
 
-    /// The part of a turn that no readiness asks for.
+    /// The part of a turn that no readiness asks for. Kept apart from the code of most turns, which
+    /// leave it out: what a turn runs has to be fetched after every sleep.
     #[inline(never)]
     fn serve_rest(&mut self, state: &mut S) {
         self.serve_resumed(state);

@@ -22,9 +22,9 @@ const INFLATED: usize = 256 * 1024;
 /// Answers to one receive are sent in one call up to this many bytes, and then as they come.
 const CORK_MOST: usize = 256 * 1024;
 
-/// How much is received at once where a long message is expected: its header, and little of what
+/// How much is received at once where a large message is expected: its header, and little of what
 /// must be copied from the receive buffer to where the rest goes.
-const FIRST_OF_LONG: usize = 8 * 1024;
+const FIRST_OF_LARGE: usize = 8 * 1024;
 
 /// What one receive came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,8 +87,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let Some(socket) = self.sockets.get_mut(conn).filter(|socket| !socket.dead) else {
             return Received::Ended;
         };
-        let expects_long = socket.long;
-        let room = if expects_long { FIRST_OF_LONG.min(buffer.len()) } else { buffer.len() };
+        let expects_large = socket.expects_large;
+        let room = if expects_large { FIRST_OF_LARGE.min(buffer.len()) } else { buffer.len() };
         let mut leftover = socket.leftover.take();
         let (input, range) = if let Some(leftover) = &mut leftover {
             (&mut leftover.storage[..], leftover.range.clone())
@@ -105,8 +105,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let (start, end, inflated) = (range.start, range.end, self.sockets.inflated());
         let (at, messages) = self.handle_input(conn, input, range, state);
         let inflated = self.sockets.inflated().wrapping_sub(inflated);
-        if expects_long && messages > 0 {
-            self.expect_long(conn, false);
+        if expects_large && messages > 0 {
+            self.expect_large(conn, false);
         }
         if let Some(leftover) = leftover {
             self.put_back(conn, leftover, at);
@@ -123,9 +123,9 @@ impl<S, R: Reactor> EventLoop<S, R> {
     }
 
     #[cold]
-    fn expect_long(&mut self, conn: Key, expects: bool) {
+    fn expect_large(&mut self, conn: Key, expects: bool) {
         if let Some(socket) = self.sockets.get_mut(conn) {
-            socket.long = expects;
+            socket.expects_large = expects;
         }
     }
 
@@ -156,7 +156,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let inflated = self.sockets.inflated();
         match self.sockets.received(conn, len) {
             Some(Ok(Some(event))) => {
-                self.expect_long(conn, true);
+                self.expect_large(conn, true);
                 self.dispatch(conn, event, state);
             }
             Some(Ok(None)) | None => {}

@@ -24,8 +24,8 @@ pub(crate) struct Socket {
     pub(crate) resumed: bool,
     /// There may be input though no readiness will say so: reading was left off.
     pub(crate) unread: bool,
-    /// The last message was received straight into its own storage: the next one may be as long.
-    pub(crate) long: bool,
+    /// The last message was received straight into its own storage: the next may be as large.
+    pub(crate) expects_large: bool,
     /// The application has paused reading. Implies that the protocol is open.
     pub(crate) paused: bool,
     /// Readiness has told of the end of the stream, or of its failure.
@@ -106,7 +106,7 @@ impl Socket {
             dirty: false,
             resumed: false,
             unread: false,
-            long: false,
+            expects_large: false,
             paused: false,
             hangup: false,
             leftover: None,

@@ -91,7 +91,7 @@ impl DeadlineWheel {
             }
             self.cursor += 1;
         }
-        self.cursor = self.cursor.max(present + 1);
+        self.cursor = self.cursor.max(present.saturating_add(1));
         self.due = self.start_of(self.cursor).unwrap_or(self.due);
         None
     }

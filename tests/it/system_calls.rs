@@ -232,7 +232,7 @@ fn messages_that_arrive_together_are_answered_in_one_send() {
 }
 
 #[test]
-fn a_long_message_after_another_is_received_where_it_stays() {
+fn a_large_message_after_another_is_received_where_it_stays() {
     const ROOM: usize = 32 * 1024;
     let mut server = Server::with(Config::default().receive_buffer(ROOM));
     let mut peer = server.connect();

@@ -25,7 +25,7 @@ pub(crate) struct Bench {
     /// With two CPUs, servers and load have one each; otherwise they share what there is.
     pub(crate) cpus: Option<CpuPair>,
     /// One more round of everything counts system calls.
-    pub(crate) counts_system_calls: bool,
+    counts_system_calls: bool,
     /// By connections: messages per second at which the WebSocket floor is saturated.
     saturation: BTreeMap<usize, f64>,
     /// CPU time of all servers so far.
@@ -105,16 +105,32 @@ impl Bench {
         Ok(outcome)
     }
 
+    /// Whether this entrant's system calls are counted: it has a server of this program, which does
+    /// more than hold connections.
+    pub(crate) fn counts(&self, scenario: &Scenario, entrant: &Entrant) -> bool {
+        let Scenario { kind, .. } = scenario;
+        self.counts_system_calls
+            && matches!(entrant.place, Place::Child { .. })
+            && kind.service().is_some()
+            && !matches!(kind, Kind::Idle { .. })
+    }
+
+    /// How the round takes its time in which system calls are counted.
+    pub(crate) fn counting(&self) -> Timing {
+        let duration = self.timing.duration.max(COUNTING);
+        Timing { warm_up: Duration::ZERO, duration, ..self.timing }
+    }
+
     /// System calls of the server for each of what the scenario counts, in a round of its own:
-    /// counting takes the server's time. `None` where nothing is counted, or no server of this
-    /// program is. The server's start, and what takes connections, counts with them.
+    /// counting takes the server's time. The server's start, and what takes connections, counts
+    /// with them. `None` where they are not counted.
     pub(crate) fn system_calls(
         &mut self,
         scenario: &Scenario,
         entrant: &Entrant,
         rate: Option<f64>,
     ) -> Result<Option<f64>, Error> {
-        if !matches!(entrant.place, Place::Child { .. }) || scenario.kind.service().is_none() {
+        if !self.counts(scenario, entrant) {
             return Ok(None);
         }
         let counter = Counter::new();
@@ -135,16 +151,12 @@ impl Bench {
         let service = kind.service().unwrap_or(Service::Echo);
         let server = self.server(place, service, counter)?;
         let before = server.cpu().and_then(|cpu| cpu.time()).unwrap_or_default();
-        let Timing { warm_up, duration, .. } = self.timing;
-        let (warm_up, duration) = match counter {
-            Some(_) => (Duration::ZERO, duration.max(COUNTING)),
-            None => (warm_up, duration),
-        };
+        let timing = counter.map_or(self.timing, |_| self.counting());
         let load = loads::Order {
             kind,
             rate,
-            warm_up,
-            duration: duration * kind.patience(),
+            warm_up: timing.warm_up,
+            duration: timing.duration * kind.patience(),
             spins: self.spins(true),
         };
         let outcome = self.on_load_cpu(|| loads::run(&load, &server));

@@ -26,6 +26,7 @@ use crate::error::Error;
 use crate::machine::{self, CpuPair, CpuUse};
 use crate::report::comparison::{ComparisonReport, Rounds};
 
+use args::Timing;
 use bench::Bench;
 use order::order;
 use process::Server;
@@ -47,8 +48,7 @@ pub(crate) fn run(args: &CompareArgs) -> Result<ComparisonReport, Error> {
     for note in entrants.iter().filter_map(|entrant| wrong_cpu(entrant, bench.cpus)) {
         report.note(note);
     }
-    let time =
-        |scenario: &&Scenario| bench.timing.rounds as u64 * turns(scenario, &entrants, &bench);
+    let time = |scenario: &&Scenario| total(scenario, &entrants, &bench);
     let bar = progress(scenarios.iter().map(time).sum());
     let before = CpuUse::now();
     for scenario in scenarios {
@@ -62,7 +62,7 @@ pub(crate) fn run(args: &CompareArgs) -> Result<ComparisonReport, Error> {
             // The others are worth their time even so.
             Err(reason) => {
                 report.note(format!("{}: left out, {reason}", scenario.title));
-                bar.inc(turns(scenario, &entrants, &bench) * bench.timing.rounds as u64);
+                bar.inc(total(scenario, &entrants, &bench));
             }
         }
     }
@@ -85,7 +85,7 @@ fn compare(
 ) {
     let admitted: Vec<&Entrant> =
         entrants.iter().filter(|entrant| scenario.admits(entrant)).collect();
-    let time = expected(scenario, bench);
+    let time = expected(scenario, bench.timing);
     let mut rounds: Vec<Rounds> = admitted.iter().map(|_| Ok(Vec::new())).collect();
     for round in 0..bench.timing.rounds {
         for index in order(admitted.len(), round) {
@@ -99,11 +99,8 @@ fn compare(
             bar.inc(time);
         }
     }
-    if bench.counts_system_calls {
-        for (entrant, outcomes) in admitted.iter().zip(&mut rounds) {
-            let Ok(outcomes) = outcomes else {
-                continue;
-            };
+    for (entrant, outcomes) in admitted.iter().zip(&mut rounds) {
+        if let Ok(outcomes) = outcomes {
             match bench.system_calls(scenario, entrant, rate) {
                 Ok(calls) => outcomes.iter_mut().for_each(|outcome| outcome.system_calls = calls),
                 Err(error) => report.note(format!(
@@ -112,6 +109,7 @@ fn compare(
                 )),
             }
         }
+        bar.inc(counting(scenario, entrant, bench));
     }
     let floor = admitted.iter().position(|entrant| entrant.role == Role::WsFloor);
     if let Some(Ok(outcomes)) = floor.and_then(|index| rounds.get(index)) {
@@ -176,10 +174,9 @@ fn wrong_cpu(entrant: &Entrant, cpus: Option<CpuPair>) -> Option<String> {
 }
 
 /// Milliseconds that one round of one entrant is expected to take.
-fn expected(scenario: &Scenario, bench: &Bench) -> u64 {
+fn expected(scenario: &Scenario, timing: Timing) -> u64 {
     const START: Duration = Duration::from_millis(30);
     const CONNECT: Duration = Duration::from_micros(80);
-    let timing = bench.timing;
     let connect = CONNECT * scenario.kind.connections() as u32;
     let measured = match scenario.kind.patience() {
         0 => Duration::ZERO,
@@ -188,10 +185,16 @@ fn expected(scenario: &Scenario, bench: &Bench) -> u64 {
     (START + connect + measured).as_millis() as u64
 }
 
-/// Milliseconds that one round of everybody is expected to take.
-fn turns(scenario: &Scenario, entrants: &[Entrant], bench: &Bench) -> u64 {
-    let admitted = entrants.iter().filter(|entrant| scenario.admits(entrant)).count();
-    admitted as u64 * expected(scenario, bench)
+/// The same of the round that counts system calls, if there is one.
+fn counting(scenario: &Scenario, entrant: &Entrant, bench: &Bench) -> u64 {
+    if bench.counts(scenario, entrant) { expected(scenario, bench.counting()) } else { 0 }
+}
+
+/// Milliseconds that everything of a scenario is expected to take.
+fn total(scenario: &Scenario, entrants: &[Entrant], bench: &Bench) -> u64 {
+    let rounds = bench.timing.rounds as u64 * expected(scenario, bench.timing);
+    let admitted = entrants.iter().filter(|entrant| scenario.admits(entrant));
+    admitted.map(|entrant| rounds + counting(scenario, entrant, bench)).sum()
 }
 
 /// A bar on standard error that estimates what is left; invisible unless that is a terminal.

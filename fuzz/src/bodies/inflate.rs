@@ -26,7 +26,7 @@ pub(crate) fn run(data: &[u8]) {
     // Both seldom: a compressor begins each message that goes by itself with more work than all the
     // rest is, and where messages refer to those before it is made for each connection.
     let contexts = setting & 0xC2 == 0xC2;
-    let mut compressed = setting & 0xC0 != 0x40;
+    let mut may_compress = setting & 0xC0 == 0x40;
     let agreed = &AGREED[usize::from(contexts)];
     // The last of them is for heads, which are always the same here.
     let limits = limits((setting >> 2) % 5);
@@ -37,7 +37,7 @@ pub(crate) fn run(data: &[u8]) {
         match command {
             0 | 1 | 4 | 5 => {
                 // Where messages refer to those before, the sender has to see all of them.
-                let compress = contexts || command == 0 && !mem::replace(&mut compressed, true);
+                let compress = contexts || command == 0 && mem::take(&mut may_compress);
                 let times = usize::from(input.byte()) + 1;
                 let message = input.chunk().repeat(if compress { times } else { times % 4 });
                 is_right &= message.len() <= limits.message().min(limits.frame());
