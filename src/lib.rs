@@ -271,7 +271,7 @@
 //! proto/                      RFC 6455 without I/O
 //!   connection/               the state machine: bytes and the time in, messages and bytes out
 //!   handshake/                the opening handshake, both sides
-//! slots.rs histogram.rs       a slab with generations, times in buckets
+//! slots.rs time.rs histogram.rs  a slab with generations, moments, times in buckets
 //! ```
 //!
 //! `proto`, `queue`, `topics`, `timers` and `slots` never read a clock, never draw randomness and
@@ -286,6 +286,7 @@ pub mod proto;
 mod queue;
 pub mod reactor;
 mod slots;
+mod time;
 mod timers;
 mod topics;
 
@@ -300,6 +301,7 @@ pub use error::Error;
 pub use histogram::Histogram;
 pub use net::{ConnectError, Disconnect, MemoryLimit, SendStatus};
 pub use proto::{CloseCode, Message, Outgoing, PreparedMessage};
+pub use time::Time;
 
 #[doc = include_str!("guide.md")]
 pub mod guide {}

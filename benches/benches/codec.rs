@@ -4,10 +4,10 @@
 //! in all is for the benchmark program to say.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
+use eventwire::Time;
 use eventwire::proto::handshake::{Acceptance, Request};
 use eventwire::proto::{
     BufferPool, Connection, Event, FrameHeader, Limits, MaskKeys, Message, OpCode, Role,
@@ -143,12 +143,12 @@ mod connection {
         out: Vec<u8>,
         keys: MaskKeys,
         pool: BufferPool,
-        now: Instant,
+        now: Time,
     }
 
     impl Server {
         fn new() -> Self {
-            let (limits, now) = (Arc::new(Limits::default()), Instant::now());
+            let (limits, now) = (Arc::new(Limits::default()), Time::BEGINNING);
             Self {
                 connection: Connection::server(Arc::clone(&limits), now),
                 limits,

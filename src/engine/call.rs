@@ -3,7 +3,7 @@
 use std::any::{Any, type_name};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::stats::Meters;
 use super::{ConnectionId, Context, EventLoop, WebSocketHandler};
@@ -13,6 +13,7 @@ use crate::net::socket::End;
 use crate::proto::CloseCode;
 use crate::reactor::Reactor;
 use crate::slots::Key;
+use crate::time::Time;
 
 /// A method of a handler, as [`SlowCall`] names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -151,10 +152,10 @@ impl Calls {
         &mut self,
         method: Method,
         conn: Option<ConnectionId>,
-        start: Instant,
+        start: Time,
         cx: &mut Context<'_>,
     ) {
-        let time = cx.io.now().saturating_duration_since(start);
+        let time = cx.io.now().since(start);
         self.meters.handler_time.record(time);
         if self.limit.is_none_or(|limit| time < limit) {
             return;

@@ -1,7 +1,7 @@
 //! The end of a loop: at once, or in order within a deadline.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::EventLoop;
 use crate::error::Error;
@@ -11,6 +11,7 @@ use crate::proto::handshake::Refusal;
 use crate::proto::{CloseCode, Role, State};
 use crate::reactor::Reactor;
 use crate::slots::Key;
+use crate::time::Time;
 
 /// How a loop ended: what [`EventLoop::run`] returns.
 ///
@@ -103,7 +104,7 @@ pub(super) struct Ending {
     /// What is left is being cut.
     cutting: bool,
     /// When a drain that was asked for must be over.
-    deadline: Option<Instant>,
+    deadline: Option<Time>,
     /// The time left that `deadline` takes into account.
     seen: u64,
     summary: RunSummary,
@@ -136,7 +137,7 @@ impl Ending {
     }
 
     /// The loop is to be drained within this time; of several deadlines the earliest stands.
-    pub(super) fn drain(&mut self, now: Instant, within: Duration) {
+    pub(super) fn drain(&mut self, now: Time, within: Duration) {
         /// Longer than any drain, and short enough for every clock.
         const LONGEST: Duration = Duration::from_secs(u32::MAX as u64);
         let deadline = now + within.min(LONGEST);
@@ -157,7 +158,7 @@ impl Ending {
         self.begun
     }
 
-    pub(super) const fn deadline(&self) -> Option<Instant> {
+    pub(super) const fn deadline(&self) -> Option<Time> {
         self.deadline
     }
 
@@ -295,7 +296,7 @@ mod tests {
 
     #[test]
     fn the_earliest_deadline_stands_and_none_is_too_far() {
-        let (mut ending, now) = (Ending::new(), Instant::now());
+        let (mut ending, now) = (Ending::new(), Time::BEGINNING);
         ending.drain(now, Duration::MAX);
         assert!(ending.deadline().is_some());
         ending.drain(now, Duration::from_secs(2));

@@ -2,7 +2,7 @@ use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use slab::Slab;
 
@@ -23,6 +23,7 @@ use crate::net::streams::Streams;
 use crate::proto::MaskKeys;
 use crate::queue::LocalEvents;
 use crate::reactor::{MioReactor, Reactor, Readiness};
+use crate::time::Time;
 use crate::topics::Topics;
 
 /// How many ready sockets are served before others' output is flushed.
@@ -85,7 +86,7 @@ pub struct EventLoop<S, R: Reactor = MioReactor> {
     pub(super) tally: Tally,
     pub(super) meters: Arc<Meters>,
     /// When the wake was asked for that began this turn, until an event is handled.
-    pub(super) woken_at: Option<Instant>,
+    pub(super) woken_at: Option<Time>,
     pub(super) ending: Ending,
 }
 
@@ -112,7 +113,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let max_connections = config.max_connections.unwrap_or_else(|| reactor.max_connections());
         let reserved = max_connections.min(RESERVED_CONNECTIONS);
         let shared = Arc::new(Shared::default());
-        let meters = Arc::new(Meters::new(now));
+        let meters = Arc::new(Meters::new(reactor.beginning()));
         let handle = LoopHandle::new(Arc::clone(&shared), Arc::clone(&meters), reactor.waker());
         Ok(Self {
             sockets: Sockets::new(

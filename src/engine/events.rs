@@ -280,7 +280,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         }
         if let Some(woken) = self.woken_at.take() {
             let now = self.streams.reactor.now();
-            self.meters.wake_latency.record(now.saturating_duration_since(woken));
+            self.meters.wake_latency.record(now.since(woken));
         }
         let mut context = Context {
             sockets: &mut self.sockets,

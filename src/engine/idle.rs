@@ -1,8 +1,9 @@
 //! How long to look for work before sleeping: learned from how long work was in coming.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::config::Idle;
+use crate::time::Time;
 
 /// A look around that took longer than this was interrupted: others want the processor.
 pub(super) const PREEMPTED: Duration = Duration::from_micros(200);
@@ -23,7 +24,7 @@ pub(super) struct IdleStrategy {
     /// How long to spin at most, when adaptive.
     budget: Duration,
     /// No spinning before this moment.
-    resting_until: Option<Instant>,
+    resting_until: Option<Time>,
 }
 
 impl IdleStrategy {
@@ -46,7 +47,7 @@ impl IdleStrategy {
     }
 
     /// How long to spin before sleeping.
-    pub(super) fn spin(&self, now: Instant) -> Duration {
+    pub(super) fn spin(&self, now: Time) -> Duration {
         let resting = self.resting_until.is_some_and(|until| now < until);
         if resting || self.budget < FLOOR { Duration::ZERO } else { self.budget }
     }
@@ -69,7 +70,7 @@ impl IdleStrategy {
     }
 
     /// The processor was lost while spinning.
-    pub(super) fn preempted(&mut self, now: Instant) {
+    pub(super) fn preempted(&mut self, now: Time) {
         self.budget = Duration::ZERO;
         self.resting_until = now.checked_add(REST);
     }
@@ -93,7 +94,7 @@ mod tests {
 
     #[test]
     fn blocking_and_busy_loops_never_spin_for_a_while() {
-        let now = Instant::now();
+        let now = Time::BEGINNING;
         for idle in [Idle::Block, Idle::Busy] {
             let mut strategy = IdleStrategy::new(idle);
             strategy.hit();
@@ -105,7 +106,7 @@ mod tests {
 
     #[test]
     fn spinning_in_vain_stops_and_short_sleeps_bring_it_back() {
-        let now = Instant::now();
+        let now = Time::BEGINNING;
         let mut strategy = adaptive();
         assert_eq!(strategy.spin(now), MAX);
         for _ in 0..100 {
@@ -124,7 +125,7 @@ mod tests {
 
     #[test]
     fn losing_the_processor_ends_spinning_for_a_rest() {
-        let now = Instant::now();
+        let now = Time::BEGINNING;
         let mut strategy = adaptive();
         strategy.preempted(now);
         strategy.slept(Duration::ZERO);

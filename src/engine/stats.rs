@@ -7,6 +7,7 @@ use super::{EventLoop, LoopHandle};
 use crate::histogram::{Histogram, SharedHistogram};
 use crate::net::disconnect::{Disconnect, MemoryLimit};
 use crate::reactor::Reactor;
+use crate::time::Time;
 
 /// Makes [`Stats`], and [`Counts`]: its numbers alone, as the loop writes them for other threads.
 macro_rules! stats {
@@ -144,13 +145,13 @@ stats! {
 /// What the loop writes and others read.
 #[derive(Debug)]
 pub(super) struct Meters {
-    /// When the loop was made.
-    base: Instant,
+    /// When the loop's clock began.
+    beginning: Instant,
     counts: [AtomicU64; Counts::LEN],
     turn_time: SharedHistogram,
     pub(super) handler_time: SharedHistogram,
     pub(super) wake_latency: SharedHistogram,
-    /// When the present turn began, in nanoseconds after `base`; zero while the loop waits.
+    /// When the present turn began, as the nanoseconds of a `Time`; zero while the loop waits.
     turn_since: AtomicU64,
 }
 
@@ -172,9 +173,9 @@ pub(super) struct Tally {
 }
 
 impl Meters {
-    pub(super) fn new(base: Instant) -> Self {
+    pub(super) fn new(beginning: Instant) -> Self {
         Self {
-            base,
+            beginning,
             counts: [const { AtomicU64::new(0) }; Counts::LEN],
             turn_time: SharedHistogram::default(),
             handler_time: SharedHistogram::default(),
@@ -189,10 +190,8 @@ impl Meters {
         }
     }
 
-    fn begin_turn(&self, now: Instant) {
-        let since = now.saturating_duration_since(self.base).as_nanos();
-        let since = u64::try_from(since).unwrap_or(u64::MAX);
-        self.turn_since.store(since.max(1), Ordering::Relaxed);
+    fn begin_turn(&self, now: Time) {
+        self.turn_since.store(now.as_nanos().max(1), Ordering::Relaxed);
     }
 
     fn snapshot(&self) -> Stats {
@@ -204,8 +203,7 @@ impl Meters {
         };
         stats.set_counts(std::array::from_fn(|at| self.counts[at].load(Ordering::Relaxed)));
         let since = self.turn_since.load(Ordering::Relaxed);
-        stats.turn_since =
-            (since > 0).then(|| self.base.checked_add(Duration::from_nanos(since))).flatten();
+        stats.turn_since = (since > 0).then(|| self.beginning + Duration::from_nanos(since));
         stats
     }
 }
@@ -267,7 +265,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let began = self.sockets.now;
         self.read_clock();
         if worked {
-            self.meters.turn_time.record(self.sockets.now.saturating_duration_since(began));
+            self.meters.turn_time.record(self.sockets.now.since(began));
         }
         self.publish_stats();
         self.meters.turn_since.store(0, Ordering::Relaxed);

@@ -54,7 +54,7 @@ impl Context<'_> {
         after: Duration,
         event: E,
     ) -> Result<TimerId, PublishError<E>> {
-        let due = self.now().checked_add(after);
+        let due = self.sockets.now.checked_add(after);
         self.events.set_timer(due, event).map(TimerId).map_err(refused)
     }
 
@@ -74,7 +74,7 @@ impl Context<'_> {
         every: Duration,
         event: E,
     ) -> Result<TimerId, PublishError<E>> {
-        let now = self.now();
+        let now = self.sockets.now;
         self.events.set_interval(now, every, event).map(TimerId).map_err(refused)
     }
 

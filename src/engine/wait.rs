@@ -2,11 +2,12 @@
 
 use std::io;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::EventLoop;
 use super::idle::PREEMPTED;
 use crate::reactor::Reactor;
+use crate::time::Time;
 
 /// How many looks for work are made between two offers of the processor to others.
 const LOOKS: u32 = 32;
@@ -36,7 +37,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         } else if let Some(looked) = self.spin(timeout)? {
             let start = self.streams.reactor.now();
             self.sleep(timeout.map(|timeout| timeout.saturating_sub(looked)))?;
-            self.idle.slept(self.streams.reactor.now().duration_since(start));
+            self.idle.slept(self.streams.reactor.now().since(start));
         }
         self.read_clock();
         Ok(())
@@ -50,7 +51,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             if !self.ready.is_empty() || self.has_remote_work() {
                 return Ok(());
             }
-            let looked = self.streams.reactor.now().duration_since(start);
+            let looked = self.streams.reactor.now().since(start);
             if timeout.is_some_and(|timeout| looked >= timeout) {
                 return Ok(());
             }
@@ -63,16 +64,16 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let start = self.sockets.now;
         let budget = self.idle.spin(start).min(timeout.unwrap_or(Duration::MAX));
         let (mut before, mut looks) = (start, 0);
-        while before.duration_since(start) < budget {
+        while before.since(start) < budget {
             self.streams.reactor.poll(Some(Duration::ZERO), &mut self.ready)?;
             if !self.ready.is_empty() || self.has_remote_work() {
                 self.idle.hit();
                 return Ok(None);
             }
             let now = self.streams.reactor.now();
-            if now.duration_since(before) > PREEMPTED {
+            if now.since(before) > PREEMPTED {
                 self.idle.preempted(now);
-                return Ok(Some(now.duration_since(start)));
+                return Ok(Some(now.since(start)));
             }
             before = now;
             looks += 1;
@@ -83,7 +84,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         if !budget.is_zero() {
             self.idle.miss();
         }
-        Ok(Some(before.duration_since(start)))
+        Ok(Some(before.since(start)))
     }
 
     fn sleep(&mut self, timeout: Option<Duration>) -> io::Result<()> {
@@ -101,7 +102,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     }
 
     /// Whether there is something to do that no readiness will bring up.
-    pub(super) fn has_work(&self, now: Instant) -> bool {
+    pub(super) fn has_work(&self, now: Time) -> bool {
         self.sockets.has_work()
             || self.topics.is_delivering()
             || self.topics.gaps_due() > 0
@@ -117,7 +118,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         self.sockets.is_due() || self.topics.has_changes() || self.ending.has_begun()
     }
 
-    fn until_deadline(&mut self, now: Instant) -> Option<Duration> {
+    fn until_deadline(&mut self, now: Time) -> Option<Duration> {
         // A listener that may not accept anyhow waits for a connection to end, not for a time.
         let accepting = self.sockets.len() < self.max_connections;
         let listeners = self.listeners.iter().flatten().filter(|_| accepting);
@@ -126,7 +127,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let deadline = earliest(self.sockets.next_deadline(), self.ending.deadline());
         let deadline = earliest(deadline, self.local_events.next_due());
         let deadline = earliest(deadline, listeners)?;
-        Some(deadline.saturating_duration_since(now))
+        Some(deadline.since(now))
     }
 }
 

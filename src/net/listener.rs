@@ -1,8 +1,9 @@
 use std::io;
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::reactor::Reactor;
+use crate::time::Time;
 
 /// Connections taken from one listener in one turn, so that a storm of them does not hold up
 /// those that are served.
@@ -23,7 +24,7 @@ pub(crate) struct Listener<R: Reactor> {
     /// Readiness has come and was not used up: edge-triggered readiness does not come twice.
     pub(crate) ready: bool,
     /// Descriptors ran out: no further try before this moment.
-    paused_until: Option<Instant>,
+    paused_until: Option<Time>,
     pause: Duration,
 }
 
@@ -37,12 +38,12 @@ impl<R: Reactor> Listener<R> {
     }
 
     /// When to try again, if it is paused, or nobody is accepted before `full_until`.
-    pub(crate) fn deadline(&self, full_until: Option<Instant>) -> Option<Instant> {
+    pub(crate) fn deadline(&self, full_until: Option<Time>) -> Option<Time> {
         self.paused_until.max(full_until).filter(|_| self.ready)
     }
 
     /// Whether a connection may be had now.
-    pub(crate) fn may_accept(&self, now: Instant) -> bool {
+    pub(crate) fn may_accept(&self, now: Time) -> bool {
         self.ready && self.paused_until.is_none_or(|until| until <= now)
     }
 
@@ -50,7 +51,7 @@ impl<R: Reactor> Listener<R> {
     pub(crate) fn accept(
         &mut self,
         reactor: &mut R,
-        now: Instant,
+        now: Time,
     ) -> Option<(R::Stream, Option<SocketAddr>)> {
         loop {
             match reactor.accept(&mut self.socket) {

@@ -3,11 +3,11 @@
 use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::ops::Range;
-use std::time::Instant;
 
 use bytes::Bytes;
 
 use crate::proto::{BufferPool, FrameHeader, Payload, Role, write_payload};
+use crate::time::Time;
 
 /// Copied frames are gathered up to this many bytes before another piece of storage is begun.
 const CHUNK: usize = 64 * 1024;
@@ -32,9 +32,9 @@ pub(crate) struct Outbox {
     /// Sum of the lengths of the chunks and the pong.
     bytes: usize,
     /// When the socket last took something after it had refused, or refused for the first time.
-    pub(crate) progress: Option<Instant>,
+    pub(crate) progress: Option<Time>,
     /// Since when more than the soft limit waits, as far as [`Outbox::note_level`] was told.
-    above_soft: Option<Instant>,
+    above_soft: Option<Time>,
 }
 
 /// A run of whole frames; only the front one may have lost bytes at its start. The number is how
@@ -111,7 +111,7 @@ impl Outbox {
     }
 
     /// Notes whether more than `soft` waits while the socket takes nothing.
-    pub(crate) fn note_level(&mut self, soft: usize, now: Instant) {
+    pub(crate) fn note_level(&mut self, soft: usize, now: Time) {
         if self.bytes <= soft {
             self.above_soft = None;
         } else {
@@ -120,7 +120,7 @@ impl Outbox {
     }
 
     /// Since when more than the soft limit waits without progress.
-    pub(crate) fn stalled_since(&self) -> Option<Instant> {
+    pub(crate) fn stalled_since(&self) -> Option<Time> {
         Some(self.progress?.max(self.above_soft?))
     }
 
@@ -221,7 +221,7 @@ impl Outbox {
     }
 
     /// The socket took `count` bytes.
-    pub(crate) fn consume(&mut self, mut count: usize, pool: &mut OutboxPool, now: Instant) {
+    pub(crate) fn consume(&mut self, mut count: usize, pool: &mut OutboxPool, now: Time) {
         // Whoever never had to wait has nothing to be told of when it is empty.
         if let Some(progress) = self.progress.as_mut().filter(|_| count > 0) {
             *progress = now;
@@ -354,7 +354,7 @@ mod tests {
         }
         assert_eq!(taken.len(), bytes);
         taken.truncate(count);
-        outbox.consume(taken.len(), pool, Instant::now());
+        outbox.consume(taken.len(), pool, Time::BEGINNING);
         taken
     }
 

@@ -1,7 +1,8 @@
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::slots::Key;
+use crate::time::Time;
 
 /// What a peer has for its opening handshake before another may take its place: enough for every
 /// peer that means it, and short for those who wait while silent ones hold all places.
@@ -14,10 +15,10 @@ const PAUSE: Duration = Duration::from_millis(1);
 #[derive(Debug)]
 pub(crate) struct PendingHandshakes {
     /// With the times at which they were accepted. May hold some that are not pending any more.
-    conns: VecDeque<(Key, Instant)>,
+    conns: VecDeque<(Key, Time)>,
     limit: usize,
     /// All places were taken: no further look before this moment.
-    full_until: Option<Instant>,
+    full_until: Option<Time>,
 }
 
 impl PendingHandshakes {
@@ -26,17 +27,17 @@ impl PendingHandshakes {
     }
 
     /// Whether it is worth asking for a place now.
-    pub(crate) fn may_have_room(&self, now: Instant) -> bool {
+    pub(crate) fn may_have_room(&self, now: Time) -> bool {
         self.full_until.is_none_or(|until| until <= now)
     }
 
     /// When to ask again, if all places were taken.
-    pub(crate) const fn deadline(&self) -> Option<Instant> {
+    pub(crate) const fn deadline(&self) -> Option<Time> {
         self.full_until
     }
 
     /// Whether one more may be accepted: there is a place, or the oldest has had its time.
-    pub(crate) fn has_room(&mut self, now: Instant, is_pending: impl Fn(Key) -> bool) -> bool {
+    pub(crate) fn has_room(&mut self, now: Time, is_pending: impl Fn(Key) -> bool) -> bool {
         if !self.may_have_room(now) {
             return false;
         }
@@ -56,7 +57,7 @@ impl PendingHandshakes {
     pub(crate) fn push(
         &mut self,
         conn: Key,
-        now: Instant,
+        now: Time,
         is_pending: impl Fn(Key) -> bool,
     ) -> Option<Key> {
         while self.conns.front().is_some_and(|(front, _)| !is_pending(*front)) {
@@ -78,7 +79,7 @@ mod tests {
     fn one_more_waits_for_a_place_or_for_the_oldest_to_have_had_its_time() {
         let mut slots = Slots::with_capacity(0);
         let conns: Vec<_> = (0..4).map(|_| slots.insert(())).collect();
-        let start = Instant::now();
+        let start = Time::BEGINNING;
         let mut pending = PendingHandshakes::new(2);
         for conn in &conns[..2] {
             assert!(pending.has_room(start, |_| true));

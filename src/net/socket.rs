@@ -1,11 +1,12 @@
 use std::net::SocketAddr;
 use std::ops::Range;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::connector::Connector;
 use super::disconnect::{ConnectError, Disconnect};
 use super::outbox::Outbox;
 use crate::proto::{Connection, State};
+use crate::time::Time;
 use crate::timers::Tick;
 
 /// One connection: its protocol state, its queued output and where it is in its life. Its stream
@@ -163,7 +164,7 @@ impl Socket {
     }
 
     /// The next moment at which something is due.
-    pub(crate) fn deadline(&self, limits: &OutboxLimits) -> Option<Instant> {
+    pub(crate) fn deadline(&self, limits: &OutboxLimits) -> Option<Time> {
         // Who is not listened to cannot be late.
         let protocol = if self.is_unheard() { None } else { self.protocol.deadline() };
         match (protocol, self.stall_deadline(limits)) {
@@ -173,7 +174,7 @@ impl Socket {
     }
 
     /// When an outbox that is too full must have made progress.
-    pub(crate) fn stall_deadline(&self, limits: &OutboxLimits) -> Option<Instant> {
+    pub(crate) fn stall_deadline(&self, limits: &OutboxLimits) -> Option<Time> {
         if self.protocol.state() != State::Open || !self.is_backed_up(limits) {
             return None;
         }

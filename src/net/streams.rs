@@ -5,6 +5,7 @@ use std::io::{self, IoSlice};
 use std::time::Instant;
 
 use crate::reactor::Reactor;
+use crate::time::Time;
 
 /// Sends for whoever does not know the reactor.
 pub(crate) trait Transmit {
@@ -12,7 +13,10 @@ pub(crate) trait Transmit {
     fn transmit(&mut self, slot: usize, slices: &[IoSlice<'_>]) -> io::Result<usize>;
 
     /// The present moment, which is later than that of the turn.
-    fn now(&mut self) -> Instant;
+    fn now(&mut self) -> Time;
+
+    /// When the clock began that tells it.
+    fn beginning(&self) -> Instant;
 }
 
 /// The reactor and its streams.
@@ -110,7 +114,11 @@ impl<R: Reactor> Transmit for Streams<R> {
         Ok(sent)
     }
 
-    fn now(&mut self) -> Instant {
+    fn now(&mut self) -> Time {
         self.reactor.now()
+    }
+
+    fn beginning(&self) -> Instant {
+        self.reactor.beginning()
     }
 }

@@ -1,7 +1,6 @@
-use std::time::Instant;
-
 use super::buffer::{Buffer, BufferPool};
 use super::{FrameHeader, Limits, OpCode, ProtocolError, Utf8Validator};
+use crate::time::Time;
 
 /// A message that arrives in pieces: fragments, or one frame over several receives.
 ///
@@ -15,13 +14,13 @@ pub(super) struct Assembler {
     compressed: bool,
     fragments: usize,
     /// When the unfinished message began.
-    started: Instant,
+    started: Time,
     utf8: Utf8Validator,
     buffer: Buffer,
 }
 
 impl Assembler {
-    pub(super) fn new(now: Instant) -> Self {
+    pub(super) fn new(now: Time) -> Self {
         Self {
             opcode: None,
             compressed: false,
@@ -33,12 +32,12 @@ impl Assembler {
     }
 
     /// When the unfinished message began, if there is one.
-    pub(super) fn unfinished_since(&self) -> Option<Instant> {
+    pub(super) fn unfinished_since(&self) -> Option<Time> {
         self.opcode.map(|_| self.started)
     }
 
     /// Gives an unfinished message its whole time again.
-    pub(super) const fn restart(&mut self, now: Instant) {
+    pub(super) const fn restart(&mut self, now: Time) {
         self.started = now;
     }
 
@@ -63,7 +62,7 @@ impl Assembler {
         &mut self,
         header: &FrameHeader,
         limits: &Limits,
-        now: Instant,
+        now: Time,
     ) -> Result<(), ProtocolError> {
         match (self.opcode, header.opcode) {
             (None, OpCode::Continuation) => return Err(ProtocolError::UnexpectedContinuation),

@@ -1,8 +1,9 @@
 use std::fmt;
 use std::ops::Deref;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::{Limits, ProtocolError};
+use crate::time::Time;
 
 /// The payload so far of a control frame that arrives in pieces: at most 125 bytes in the end
 /// (RFC 6455 §5.5).
@@ -48,18 +49,18 @@ impl fmt::Debug for ControlPayload {
 #[derive(Debug)]
 pub(super) struct ControlBudget {
     /// When the peer's debt is paid off: each frame adds its share of a second.
-    paid: Instant,
+    paid: Time,
 }
 
 impl ControlBudget {
-    pub(super) const fn new(now: Instant) -> Self {
+    pub(super) const fn new(now: Time) -> Self {
         Self { paid: now }
     }
 
-    pub(super) fn spend(&mut self, limits: &Limits, now: Instant) -> Result<(), ProtocolError> {
+    pub(super) fn spend(&mut self, limits: &Limits, now: Time) -> Result<(), ProtocolError> {
         let share = Duration::from_secs(1) / limits.control_rate.max(1);
         let paid = self.paid.max(now) + share;
-        if paid.duration_since(now) > share.saturating_mul(limits.control_burst) {
+        if paid.since(now) > share.saturating_mul(limits.control_burst) {
             return Err(ProtocolError::ControlFlood);
         }
         self.paid = paid;
@@ -74,7 +75,7 @@ mod tests {
     #[test]
     fn a_burst_passes_and_then_only_the_rate() {
         let limits = Limits::default().control_rate(100, 200);
-        let start = Instant::now();
+        let start = Time::BEGINNING;
         let mut budget = ControlBudget::new(start);
         for _ in 0..200 {
             assert_eq!(budget.spend(&limits, start), Ok(()));

@@ -2,10 +2,11 @@
 //! and no fence.
 
 use std::any::TypeId;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::typed::{AnyQueue, Timer, TypedQueue, Waiting};
 use crate::slots::Key;
+use crate::time::Time;
 use crate::timers::TimerHeap;
 
 /// Timers that come up in one turn, so that many at once do not hold up the sockets.
@@ -132,7 +133,7 @@ impl LocalEvents {
     /// Appends `event` once it is `due`, which `None` never is.
     pub(crate) fn set_timer<E: 'static>(
         &mut self,
-        due: Option<Instant>,
+        due: Option<Time>,
         event: E,
     ) -> Result<TimerKey, Refused<E>> {
         self.set(due, Timer::once(event))
@@ -141,7 +142,7 @@ impl LocalEvents {
     /// Appends a clone of `event` every period from `now` on.
     pub(crate) fn set_interval<E: Clone + 'static>(
         &mut self,
-        now: Instant,
+        now: Time,
         every: Duration,
         event: E,
     ) -> Result<TimerKey, Refused<E>> {
@@ -151,7 +152,7 @@ impl LocalEvents {
 
     fn set<E: 'static>(
         &mut self,
-        due: Option<Instant>,
+        due: Option<Time>,
         timer: Timer<E>,
     ) -> Result<TimerKey, Refused<E>> {
         let Some((place, queue)) = find::<E>(&mut self.queues) else {
@@ -183,7 +184,7 @@ impl LocalEvents {
     }
 
     /// Appends the events of timers that are due, in the order of their times.
-    pub(crate) fn expire(&mut self, now: Instant) {
+    pub(crate) fn expire(&mut self, now: Time) {
         for _ in 0..TIMER_BUDGET {
             let Some(entry) = self.timers.expire(now) else { return };
             let TimerKey { queue, key } = entry.key;
@@ -200,7 +201,7 @@ impl LocalEvents {
     }
 
     /// When to look at the timers again: at the time of the next one, if not before.
-    pub(crate) fn next_due(&mut self) -> Option<Instant> {
+    pub(crate) fn next_due(&mut self) -> Option<Time> {
         let queues = &self.queues;
         self.timers.next(|timer| is_live(queues, timer))
     }

@@ -17,6 +17,7 @@
 mod mio;
 pub mod sim;
 
+use crate::time::Time;
 use std::fmt;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
@@ -72,11 +73,20 @@ pub trait Reactor: Sized {
     /// What the system says; `Interrupted` is not an error here but an early return.
     fn poll(&mut self, timeout: Option<Duration>, ready: &mut Vec<Readiness>) -> io::Result<()>;
 
-    /// The monotonic time.
-    fn now(&mut self) -> Instant;
+    /// The monotonic time, on a clock that began with the reactor.
+    fn now(&mut self) -> Time;
+
+    /// When that clock began.
+    fn beginning(&self) -> Instant;
+
+    /// The time as handlers are told it, which can be compared with others of the program.
+    fn instant(&mut self) -> Instant {
+        let now = self.now();
+        self.beginning() + now.since_beginning()
+    }
 
     /// When the first wake since the last call of this was asked for, if the reactor knows.
-    fn woken(&mut self) -> Option<Instant> {
+    fn woken(&mut self) -> Option<Time> {
         None
     }
 

@@ -4,9 +4,9 @@
 //! drops the others when they come up; before they make up more than half of the heap they are
 //! all removed at once, so that each costs a constant share of that.
 
+use crate::time::Time;
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
-use std::time::Instant;
 
 /// Cancelled entries that are kept whatever their share: removing fewer is not worth the trouble.
 const GARBAGE_MIN: usize = 64;
@@ -27,7 +27,7 @@ pub(crate) struct TimerHeap<K> {
 /// One key and its time.
 #[derive(Debug)]
 pub(crate) struct Entry<K> {
-    pub(crate) due: Instant,
+    pub(crate) due: Time,
     pub(crate) key: K,
     /// Which of all timers it is, in the order of setting.
     order: u64,
@@ -38,19 +38,19 @@ impl<K> TimerHeap<K> {
         Self { heap: BinaryHeap::new(), set: 0, garbage: 0 }
     }
 
-    pub(crate) fn set(&mut self, due: Instant, key: K) {
+    pub(crate) fn set(&mut self, due: Time, key: K) {
         self.heap.push(Reverse(Entry { due, key, order: self.set }));
         self.set += 1;
     }
 
     /// Sets an entry again that has come up, in its old place among equal times.
-    pub(crate) fn set_again(&mut self, entry: Entry<K>, due: Instant) {
+    pub(crate) fn set_again(&mut self, entry: Entry<K>, due: Time) {
         self.heap.push(Reverse(Entry { due, ..entry }));
     }
 
     /// Takes the entry that was due first, if its time has come. The owner
     /// [drops](Self::dropped) it if it is a cancelled one.
-    pub(crate) fn expire(&mut self, now: Instant) -> Option<Entry<K>> {
+    pub(crate) fn expire(&mut self, now: Time) -> Option<Entry<K>> {
         if self.heap.peek()?.0.due > now {
             return None;
         }
@@ -72,7 +72,7 @@ impl<K> TimerHeap<K> {
     }
 
     /// When the next entry is due: never later than the next one that is live.
-    pub(crate) fn next(&mut self, is_live: impl Fn(&K) -> bool) -> Option<Instant> {
+    pub(crate) fn next(&mut self, is_live: impl Fn(&K) -> bool) -> Option<Time> {
         for _ in 0..PRUNED_AT_ONCE {
             if self.garbage == 0 || is_live(&self.heap.peek()?.0.key) {
                 break;
@@ -96,7 +96,7 @@ impl<K> TimerHeap<K> {
 }
 
 impl<K> Entry<K> {
-    const fn rank(&self) -> (Instant, u64) {
+    const fn rank(&self) -> (Time, u64) {
         (self.due, self.order)
     }
 }
@@ -149,16 +149,16 @@ mod tests {
 
     /// The heap beside a sorted map, and the keys that are live.
     struct Pair {
-        now: Instant,
+        now: Time,
         heap: TimerHeap<u64>,
         live: BTreeSet<u64>,
-        model: BTreeMap<(Instant, u64), u64>,
+        model: BTreeMap<(Time, u64), u64>,
     }
 
     impl Pair {
         fn new() -> Self {
             let (live, model) = (BTreeSet::new(), BTreeMap::new());
-            Self { now: Instant::now(), heap: TimerHeap::new(), live, model }
+            Self { now: Time::BEGINNING, heap: TimerHeap::new(), live, model }
         }
 
         fn set(&mut self, after: u64) {

@@ -4,9 +4,10 @@
 //! it is. When the entry comes up, the owner says how long it really has, and the entry goes there.
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::slots::Key;
+use crate::time::Time;
 
 /// How fine deadlines are. They are never early, and late by at most this much.
 const TICK: Duration = Duration::from_millis(100);
@@ -29,12 +30,12 @@ impl Tick {
 /// Keys by the tick at which their owner should be asked for its deadline.
 #[derive(Debug)]
 pub(crate) struct DeadlineWheel {
-    epoch: Instant,
+    epoch: Time,
     /// Every tick before this one has been handled; every entry waits in one of the `SPAN` ticks
     /// from here on.
     cursor: u64,
     /// When `cursor`'s tick begins: before, there is nothing to do.
-    due: Instant,
+    due: Time,
     slots: Vec<Vec<Key>>,
     /// Entries that were left behind when the clock jumped by more than the span, the earliest
     /// first: the ticks since then do not have to be gone through one by one.
@@ -45,14 +46,14 @@ pub(crate) struct DeadlineWheel {
 }
 
 impl DeadlineWheel {
-    pub(crate) fn new(now: Instant) -> Self {
+    pub(crate) fn new(now: Time) -> Self {
         let (slots, overdue) = (vec![Vec::new(); SPAN as usize], VecDeque::new());
         Self { epoch: now, cursor: 0, due: now, slots, overdue, earliest: 0, len: 0 }
     }
 
     /// Whether there may be something to do.
     #[inline]
-    pub(crate) fn is_due(&self, now: Instant) -> bool {
+    pub(crate) fn is_due(&self, now: Time) -> bool {
         self.due <= now
     }
 
@@ -60,7 +61,7 @@ impl DeadlineWheel {
     ///
     /// `armed` is the tick of the owner's present entry: when that comes up soon enough by
     /// itself, nothing happens.
-    pub(crate) fn arm(&mut self, key: Key, deadline: Instant, armed: Tick) -> Tick {
+    pub(crate) fn arm(&mut self, key: Key, deadline: Time, armed: Tick) -> Tick {
         let tick = self.tick_after(deadline);
         if armed <= tick {
             return armed;
@@ -73,7 +74,7 @@ impl DeadlineWheel {
 
     /// Takes one key that is due, with the tick it was armed with. The caller drops it if that is
     /// not its newest entry, and otherwise acts and arms it again.
-    pub(crate) fn expire(&mut self, now: Instant) -> Option<(Key, Tick)> {
+    pub(crate) fn expire(&mut self, now: Time) -> Option<(Key, Tick)> {
         if !self.is_due(now) {
             return None;
         }
@@ -102,7 +103,7 @@ impl DeadlineWheel {
     }
 
     /// When the next entry comes up.
-    pub(crate) fn next(&mut self) -> Option<Instant> {
+    pub(crate) fn next(&mut self) -> Option<Time> {
         if !self.overdue.is_empty() {
             return Some(self.epoch);
         }
@@ -116,7 +117,7 @@ impl DeadlineWheel {
         self.start_of(tick)
     }
 
-    fn start_of(&self, tick: u64) -> Option<Instant> {
+    fn start_of(&self, tick: u64) -> Option<Time> {
         let millis = tick.saturating_mul(TICK.as_millis() as u64);
         self.epoch.checked_add(Duration::from_millis(millis))
     }
@@ -133,14 +134,14 @@ impl DeadlineWheel {
     }
 
     /// The first tick that begins at `deadline` or later, within the wheel's span.
-    fn tick_after(&self, deadline: Instant) -> Tick {
-        let elapsed = deadline.saturating_duration_since(self.epoch).as_nanos();
+    fn tick_after(&self, deadline: Time) -> Tick {
+        let elapsed = deadline.since(self.epoch).as_nanos();
         let tick = u64::try_from(elapsed.div_ceil(TICK.as_nanos())).unwrap_or(u64::MAX);
         Tick(tick.clamp(self.cursor, self.cursor + SPAN - 1))
     }
 
-    fn ticks_until(&self, now: Instant) -> u64 {
-        let elapsed = now.saturating_duration_since(self.epoch).as_nanos();
+    fn ticks_until(&self, now: Time) -> u64 {
+        let elapsed = now.since(self.epoch).as_nanos();
         u64::try_from(elapsed / TICK.as_nanos()).unwrap_or(u64::MAX)
     }
 }
@@ -152,13 +153,13 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn due(wheel: &mut DeadlineWheel, now: Instant) -> Vec<Key> {
+    fn due(wheel: &mut DeadlineWheel, now: Time) -> Vec<Key> {
         std::iter::from_fn(|| wheel.expire(now)).map(|(key, _)| key).collect()
     }
 
     #[test]
     fn an_entry_comes_up_at_its_deadline_and_never_before() {
-        let start = Instant::now();
+        let start = Time::BEGINNING;
         let mut wheel = DeadlineWheel::new(start);
         let key = Slots::with_capacity(1).insert(());
         for millis in [0, 1, 99, 100, 101, 5_000, 51_000] {
@@ -167,9 +168,8 @@ mod tests {
             wheel_at.arm(key, deadline, Tick::NEVER);
             let next = wheel_at.next().unwrap();
             assert!(next >= deadline && next < deadline + TICK, "{millis}");
-            if let Some(before) = next.checked_sub(Duration::from_nanos(1)) {
-                assert_eq!(due(&mut wheel_at, before.max(start)).len(), usize::from(millis == 0));
-            }
+            let before = Time::from_nanos(next.as_nanos().saturating_sub(1));
+            assert_eq!(due(&mut wheel_at, before.max(start)).len(), usize::from(millis == 0));
             assert_eq!(due(&mut wheel_at, next).len(), usize::from(millis != 0), "{millis}");
         }
         assert_eq!(wheel.next(), None);
@@ -178,7 +178,7 @@ mod tests {
 
     #[test]
     fn a_later_deadline_moves_nothing_and_an_earlier_one_adds_an_entry() {
-        let start = Instant::now();
+        let start = Time::BEGINNING;
         let mut wheel = DeadlineWheel::new(start);
         let key = Slots::with_capacity(1).insert(());
         let armed = wheel.arm(key, start + 10 * SECOND, Tick::NEVER);
@@ -192,7 +192,7 @@ mod tests {
 
     #[test]
     fn a_deadline_beyond_the_span_comes_up_early_enough_to_be_put_back() {
-        let start = Instant::now();
+        let start = Time::BEGINNING;
         let mut wheel = DeadlineWheel::new(start);
         let key = Slots::with_capacity(1).insert(());
         let deadline = start + 3600 * SECOND;
@@ -212,7 +212,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_jumps_brings_up_everything_once() {
-        let start = Instant::now();
+        let start = Time::BEGINNING;
         let mut wheel = DeadlineWheel::new(start);
         let mut slots = Slots::with_capacity(100);
         for n in 0..100 {
@@ -229,7 +229,7 @@ mod tests {
 
     #[test]
     fn what_is_armed_after_a_jump_of_the_clock_waits_from_then_on() {
-        let start = Instant::now();
+        let start = Time::BEGINNING;
         let mut wheel = DeadlineWheel::new(start);
         let mut slots = Slots::with_capacity(3);
         let mut armed: Vec<_> = (1..=3)

@@ -1,9 +1,9 @@
 //! What compression costs: nothing for each connection, unless messages refer to those before.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use allocation_counter::measure;
+use eventwire::Time;
 use eventwire::proto::handshake::{Acceptance, ClientRequest, Key, Request, WsUrl};
 use eventwire::proto::{
     BufferPool, Connection, DeflateConfig, Event, Incoming, Limits, MaskKeys, Message, Workspace,
@@ -19,12 +19,12 @@ struct End {
     connection: Connection,
     out: Vec<u8>,
     keys: MaskKeys,
-    now: Instant,
+    now: Time,
 }
 
 impl End {
     fn new(connect: impl FnOnce(&mut Workspace<'_>) -> Connection, pool: &mut BufferPool) -> Self {
-        let (mut out, now) = (Vec::with_capacity(64 * 1024), Instant::now());
+        let (mut out, now) = (Vec::with_capacity(64 * 1024), Time::BEGINNING);
         let mut keys = MaskKeys::new(|bytes: &mut [u8]| bytes.fill(7));
         let connection = connect(&mut Workspace { out: &mut out, keys: &mut keys, pool, now });
         Self { connection, out, keys, now }

@@ -9,7 +9,7 @@ use std::ops::Sub;
 use std::time::{Duration, Instant};
 
 use eventwire::reactor::{EntropySource, MioReactor, Reactor, Readiness, ResolveDone};
-use eventwire::{Config, ConnectionId, Context, EventLoop, Idle, Message, ServerConfig};
+use eventwire::{Config, ConnectionId, Context, EventLoop, Idle, Message, ServerConfig, Time};
 
 use crate::util::{PATIENCE, Peer, request};
 
@@ -54,8 +54,12 @@ impl Reactor for Counting {
         self.reactor.poll(timeout, ready)
     }
 
-    fn now(&mut self) -> Instant {
+    fn now(&mut self) -> Time {
         self.reactor.now()
+    }
+
+    fn beginning(&self) -> Instant {
+        self.reactor.beginning()
     }
 
     fn entropy(&mut self) -> io::Result<EntropySource> {

@@ -14,18 +14,19 @@ use source::{Source, line_of, occurrences, paths};
 /// it may import. `lib.rs`, the facade's top, may import everything.
 const LAYERS: &[(&str, &[&str])] = &[
     ("slots", &[]),
+    ("time", &[]),
     ("histogram", &[]),
-    ("proto", &[]),
-    ("timers", &["slots"]),
+    ("proto", &["time"]),
+    ("timers", &["slots", "time"]),
     // A timer's event waits beside those that are published at once.
-    ("queue", &["slots", "timers"]),
+    ("queue", &["slots", "time", "timers"]),
     // Topics hand out encoded frames, so that a broadcast is encoded once.
     (
         "topics",
         &["slots", "proto::FrameHeader", "proto::Message", "proto::Outgoing", "proto::Payload"],
     ),
-    ("reactor", &[]),
-    ("net", &["slots", "proto", "queue", "timers", "topics", "reactor"]),
+    ("reactor", &["time"]),
+    ("net", &["slots", "time", "proto", "queue", "timers", "topics", "reactor"]),
     // The facade composes the limits and errors of the layers, which own them.
     ("error", &["proto::handshake"]),
     (
@@ -36,6 +37,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         "engine",
         &[
             "slots",
+            "time",
             "histogram",
             "proto",
             "queue",
@@ -50,7 +52,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 ];
 
 /// Layers without I/O: bytes, keys and the time are arguments.
-const PURE: &[&str] = &["slots", "histogram", "proto", "queue", "timers", "topics"];
+const PURE: &[&str] = &["slots", "time", "histogram", "proto", "queue", "timers", "topics"];
 
 /// What pure layers do without. Default hashers draw randomness.
 const IMPURE: &[&str] = &[

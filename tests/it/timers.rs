@@ -71,7 +71,7 @@ impl Clockwork {
     }
 
     fn now(&mut self) -> Instant {
-        self.event_loop.reactor_mut().now()
+        self.event_loop.reactor_mut().instant()
     }
 
     /// One turn that does not wait.

@@ -1,8 +1,9 @@
 use std::cell::RefCell;
 use std::mem;
 use std::sync::{Arc, LazyLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use eventwire::Time;
 use eventwire::proto::handshake::{
     Acceptance, ClientRequest, HeadLimits, Key, Refusal, Request, WsUrl,
 };
@@ -34,7 +35,7 @@ pub(crate) struct Frame {
 pub(crate) struct Peer {
     pub(crate) connection: Connection,
     pub(crate) out: Vec<u8>,
-    pub(crate) now: Instant,
+    pub(crate) now: Time,
     pub(crate) seen: Vec<Seen>,
     /// Where in `out` the frames begin, once the head is written.
     pub(crate) head: Option<usize>,
@@ -107,7 +108,7 @@ fn mask_keys() -> MaskKeys {
 
 impl Peer {
     pub(crate) fn new(role: Role, limits: &Arc<Limits>) -> Self {
-        let (mut out, mut pool, now) = (Vec::new(), pool(), Instant::now());
+        let (mut out, mut pool, now) = (Vec::new(), pool(), Time::BEGINNING);
         let (mut keys, shared) = (mask_keys(), Arc::clone(limits));
         let connection = match role {
             Role::Server => Connection::server(shared, now),
@@ -125,7 +126,7 @@ impl Peer {
 
     /// A connection whose opening handshake is done.
     pub(crate) fn open(role: Role, limits: &Arc<Limits>) -> Self {
-        let now = Instant::now();
+        let now = Time::BEGINNING;
         Self {
             connection: Connection::opened(role, Arc::clone(limits), now),
             out: Vec::new(),
@@ -301,7 +302,7 @@ impl Peer {
 
     pub(crate) fn observed(mut self) -> Observed {
         let deadline = self.connection.deadline();
-        let time_left = deadline.map(|deadline| deadline - self.now);
+        let time_left = deadline.map(|deadline| deadline.since(self.now));
         let state = self.connection.state();
         Observed {
             seen: mem::take(&mut self.seen),

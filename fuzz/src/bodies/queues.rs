@@ -217,7 +217,7 @@ impl Test {
 
     fn set_timer(&mut self, millis: u8) {
         let after = Duration::from_millis(millis.into());
-        let due = self.event_loop.reactor_mut().now() + after;
+        let due = self.event_loop.reactor_mut().instant() + after;
         let number = self.timers;
         match self.event_loop.set_timer(after, Timed { due, number }) {
             Ok(timer) => {
@@ -240,7 +240,7 @@ impl Test {
 
     fn set_interval(&mut self, millis: u8) {
         let every = Duration::from_millis(millis.max(1).into());
-        let next = self.event_loop.reactor_mut().now() + every;
+        let next = self.event_loop.reactor_mut().instant() + every;
         if self.app.interval.is_some() {
             return;
         }
@@ -269,7 +269,7 @@ impl Test {
             }
         }
         (0..3).for_each(|_| self.turn());
-        let now = self.event_loop.reactor_mut().now();
+        let now = self.event_loop.reactor_mut().instant();
         let late = Duration::from_millis(2);
         let first = self.app.timers.first_key_value().map(|((due, _), _)| *due);
         assert!(first.is_none_or(|due| due + late > now), "a timer is late");
@@ -309,7 +309,7 @@ impl Test {
         let summary = self.event_loop.run(&mut self.app).expect("a poll");
         let sum = |counts: [u32; SOURCES]| counts.iter().sum::<u32>() as usize;
         let waiting = sum(self.app.published) - sum(self.app.next);
-        let now = self.event_loop.reactor_mut().now();
+        let now = self.event_loop.reactor_mut().instant();
         let due = self.app.timers.keys().filter(|(due, _)| *due <= now).count();
         let most = waiting + due + usize::from(self.app.interval.is_some());
         assert!((waiting..=most).contains(&summary.unhandled_events), "{waiting} {summary:?}");

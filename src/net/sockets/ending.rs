@@ -1,7 +1,6 @@
 //! Ends: closing, failures, peers too slow or silent.
 
 use std::io;
-use std::time::Instant;
 
 use super::{SendStatus, Sockets};
 use crate::net::disconnect::{ConnectError, Disconnect};
@@ -9,6 +8,7 @@ use crate::net::socket::{End, Socket};
 use crate::net::streams::Transmit;
 use crate::proto::{CloseCode, Connection, PeerError, State, TimedOut};
 use crate::slots::Key;
+use crate::time::Time;
 use crate::timers::{DeadlineWheel, Tick};
 use crate::topics::Topics;
 
@@ -151,7 +151,7 @@ impl Sockets {
         self.slots.get(conn).is_some_and(Socket::is_pressed)
     }
 
-    pub(crate) fn next_deadline(&mut self) -> Option<Instant> {
+    pub(crate) fn next_deadline(&mut self) -> Option<Time> {
         self.wheel.next()
     }
 

@@ -9,7 +9,6 @@ mod output;
 mod pausing;
 
 use std::collections::VecDeque;
-use std::time::Instant;
 
 use self::compression::CompressedRuns;
 use super::cork::{Cork, Reuse};
@@ -18,6 +17,7 @@ use super::outbox::OutboxPool;
 use super::socket::{MemoryCaps, OutboxLimits, Socket};
 use crate::proto::{Connection, MaskKeys, Message, Role, State, Workspace};
 use crate::slots::{Key, Slots};
+use crate::time::Time;
 use crate::timers::DeadlineWheel;
 
 pub(crate) use super::cork::REUSE;
@@ -60,7 +60,7 @@ pub(crate) struct Sockets {
     /// Those whose outbox emptied after it had waited for the peer.
     drained: VecDeque<Key>,
     wheel: DeadlineWheel,
-    pub(crate) now: Instant,
+    pub(crate) now: Time,
     limits: OutboxLimits,
     caps: MemoryCaps,
     /// Sum of `Socket::inbound_counted`.
@@ -115,7 +115,7 @@ impl Sockets {
     pub(crate) fn new(
         capacity: usize,
         keys: MaskKeys,
-        now: Instant,
+        now: Time,
         limits: OutboxLimits,
         caps: MemoryCaps,
     ) -> Self {

@@ -1,15 +1,14 @@
 //! Deadlines: what a peer must do in time.
 
-use std::time::Instant;
-
 use super::{Connection, State, TimedOut, Workspace};
 use crate::proto::handshake::HandshakeError;
 use crate::proto::{CloseCode, OpCode};
+use crate::time::Time;
 
 impl Connection {
     /// When [`Connection::handle_timeout`] is due.
     #[must_use]
-    pub fn deadline(&self) -> Option<Instant> {
+    pub fn deadline(&self) -> Option<Time> {
         let limits = &*self.limits;
         match self.state {
             State::Connecting => self.since.checked_add(limits.handshake_timeout),
@@ -30,19 +29,19 @@ impl Connection {
     }
 
     /// The peer has shown that it lives, otherwise than by sending something.
-    pub(crate) fn note_life(&mut self, now: Instant) {
+    pub(crate) fn note_life(&mut self, now: Time) {
         self.heard = now;
         self.awaiting_pong = false;
     }
 
     /// The peer is heard again after it was not listened to: whatever it has to do in time, it
     /// has all of the time for from now on.
-    pub(crate) fn restart_deadlines(&mut self, now: Instant) {
+    pub(crate) fn restart_deadlines(&mut self, now: Time) {
         self.note_life(now);
         self.message.restart(now);
     }
 
-    fn liveness_deadline(&self) -> Option<Instant> {
+    fn liveness_deadline(&self) -> Option<Time> {
         let interval = self.limits.ping_interval?;
         if self.awaiting_pong {
             self.since.checked_add(self.limits.pong_timeout)
@@ -90,7 +89,7 @@ impl Connection {
     }
 }
 
-fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+fn earlier(one: Option<Time>, other: Option<Time>) -> Option<Time> {
     match (one, other) {
         (Some(one), Some(other)) => Some(one.min(other)),
         (one, other) => one.or(other),

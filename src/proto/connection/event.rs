@@ -1,9 +1,9 @@
 use std::borrow::Cow;
 use std::fmt;
-use std::time::Instant;
 
 use crate::proto::handshake::HandshakeError;
 use crate::proto::{Buffer, BufferPool, MaskKeys, Message, OpCode, ProtocolError};
+use crate::time::Time;
 
 /// Where a connection is in its life.
 ///
@@ -34,7 +34,7 @@ pub struct Workspace<'a> {
     /// Storage for messages that are not complete.
     pub pool: &'a mut BufferPool,
     /// The time.
-    pub now: Instant,
+    pub now: Time,
 }
 
 /// What arrived.

@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 use std::ops::Range;
-use std::time::Instant;
 
 use super::{Connection, ControlPayload, Event, Incoming, PeerError, State, Workspace};
 use crate::proto::{BufferPool, CloseFrame, FrameHeader, OpCode, ProtocolError, apply_mask};
+use crate::time::Time;
 
 /// Payloads with at least this much still to come are received straight into their buffer.
 const DIRECT: usize = 16 * 1024;
@@ -145,7 +145,7 @@ impl Connection {
 
     /// Begins a frame: sequence, limits and rates are checked by its header alone.
     #[inline]
-    fn begin(&mut self, header: &FrameHeader, now: Instant) -> Result<Frame, ProtocolError> {
+    fn begin(&mut self, header: &FrameHeader, now: Time) -> Result<Frame, ProtocolError> {
         if header.opcode.is_control() {
             self.control_budget.spend(&self.limits, now)?;
         } else {

@@ -7,7 +7,6 @@ mod opening;
 mod whole;
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use self::frames::Frame;
 use self::opening::Opening;
@@ -20,6 +19,7 @@ use super::{
     BufferPool, CloseCode, CloseFrame, FrameHeader, Limits, MaskKeys, Message, OpCode, Payload,
     ProtocolError, Role, write_frame, write_payload,
 };
+use crate::time::Time;
 
 pub use event::{Event, Incoming, PeerError, State, TimedOut, Workspace};
 pub(crate) use whole::WholeMessage;
@@ -31,13 +31,14 @@ pub(crate) use whole::WholeMessage;
 /// [`deadline`](Self::deadline) has come. How the bytes were split on the way makes no difference.
 ///
 /// ```
-/// use std::{sync::Arc, time::Instant};
+/// use std::sync::Arc;
+/// use eventwire::Time;
 /// use eventwire::proto::{
 ///     BufferPool, Connection, Event, Limits, MaskKeys, Message, Workspace, handshake::Acceptance,
 ///     handshake::Request,
 /// };
 ///
-/// let now = Instant::now();
+/// let now = Time::BEGINNING;
 /// let mut connection = Connection::server(Arc::new(Limits::default()), now);
 /// let (mut out, mut pool) = (Vec::new(), BufferPool::default());
 /// let mut keys = MaskKeys::new(|bytes: &mut [u8]| bytes.fill(0));
@@ -77,16 +78,16 @@ pub struct Connection {
     /// What the opening handshake needs, while `Connecting`.
     opening: Option<Box<Opening>>,
     /// When the peer was last heard.
-    heard: Instant,
+    heard: Time,
     /// When the present state began, or, while `awaiting_pong`, when the ping went out.
-    since: Instant,
+    since: Time,
     control_budget: ControlBudget,
 }
 
 impl Connection {
     /// A connection that a client made to this program.
     #[must_use]
-    pub fn server(limits: Arc<Limits>, now: Instant) -> Self {
+    pub fn server(limits: Arc<Limits>, now: Time) -> Self {
         Self::connecting(Role::Server, limits, None, now)
     }
 
@@ -107,7 +108,7 @@ impl Connection {
     /// A connection whose opening handshake was made by other means, for instance by an HTTP
     /// server that hands over the stream: it is [`State::Open`], and what arrives is frames.
     #[must_use]
-    pub fn opened(role: Role, limits: Arc<Limits>, now: Instant) -> Self {
+    pub fn opened(role: Role, limits: Arc<Limits>, now: Time) -> Self {
         Self::new(role, State::Open, limits, now)
     }
 
@@ -122,13 +123,13 @@ impl Connection {
         role: Role,
         limits: Arc<Limits>,
         expected: Option<(ClientRequest, Key)>,
-        now: Instant,
+        now: Time,
     ) -> Self {
         let opening = Some(Box::new(Opening::new(limits.head, expected)));
         Self { opening, ..Self::new(role, State::Connecting, limits, now) }
     }
 
-    fn new(role: Role, state: State, limits: Arc<Limits>, now: Instant) -> Self {
+    fn new(role: Role, state: State, limits: Arc<Limits>, now: Time) -> Self {
         Self {
             role,
             state,

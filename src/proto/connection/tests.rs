@@ -11,13 +11,14 @@ mod messages;
 mod reference;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::proto::handshake::{Acceptance, ClientRequest, Key, Request, WsUrl};
 use crate::proto::{
     BufferPool, CloseCode, Connection, Event, Incoming, Limits, MaskKeys, Message, OpCode,
     PeerError, ProtocolError, Role, State, TimedOut, Workspace, apply_mask,
 };
+use crate::time::Time;
 
 const ROLES: [Role; 2] = [Role::Server, Role::Client];
 
@@ -46,7 +47,7 @@ struct Harness {
     out: Vec<u8>,
     keys: MaskKeys,
     pool: BufferPool,
-    now: Instant,
+    now: Time,
     /// After how many events the application closes the connection.
     close_after: Option<usize>,
     seen: Vec<Seen>,
@@ -69,7 +70,7 @@ impl Harness {
 
     fn connecting(role: Role, limits: &Limits) -> Self {
         let limits = Arc::new(limits.clone());
-        let (mut out, mut pool, now) = (Vec::new(), BufferPool::default(), Instant::now());
+        let (mut out, mut pool, now) = (Vec::new(), BufferPool::default(), Time::BEGINNING);
         let mut count = 0_u32;
         let mut keys = MaskKeys::new(move |bytes| {
             for key in bytes.chunks_exact_mut(4) {
@@ -182,7 +183,7 @@ impl Harness {
 
     /// How long it is until the deadline.
     fn time_left(&self) -> Option<Duration> {
-        self.connection.deadline().map(|deadline| deadline - self.now)
+        self.connection.deadline().map(|deadline| deadline.since(self.now))
     }
 
     fn state(&self) -> State {

@@ -2,10 +2,10 @@
 //! that ever comes. Whatever else lies there, right or wrong, goes the long way.
 
 use std::ops::Range;
-use std::time::Instant;
 
 use super::{Connection, State};
 use crate::proto::{FrameHeader, Message, OpCode, ProtocolError, Role, apply_mask};
+use crate::time::Time;
 
 /// The first bytes of a frame that is a whole message (RFC 6455 §5.2).
 const TEXT: u8 = 0x81;
@@ -22,7 +22,7 @@ pub(crate) struct WholeMessage {
 impl Connection {
     /// The whole message at the front of `input`, if one lies there.
     #[inline]
-    pub(crate) fn whole_message(&mut self, input: &[u8], now: Instant) -> Option<WholeMessage> {
+    pub(crate) fn whole_message(&mut self, input: &[u8], now: Time) -> Option<WholeMessage> {
         if !self.is_between_messages() {
             return None;
         }

@@ -25,7 +25,7 @@ fn each_type_has_its_own_order_and_bound() {
 
 #[test]
 fn a_full_queue_takes_the_events_of_due_timers_and_no_more_than_a_turn_has() {
-    let start = Instant::now();
+    let start = Time::BEGINNING;
     let mut events = LocalEvents::new(1, 1000);
     events.register::<u32>();
     for number in 1..=300_u32 {
@@ -44,7 +44,7 @@ fn a_full_queue_takes_the_events_of_due_timers_and_no_more_than_a_turn_has() {
 
 #[test]
 fn what_is_refused_comes_back_and_what_is_closed_takes_nothing() {
-    let start = Instant::now();
+    let start = Time::BEGINNING;
     let mut events = LocalEvents::new(8, 2);
     assert!(matches!(events.set_timer(None, 'a'), Err(Refused::Unknown('a'))));
     events.register::<char>();
@@ -68,7 +68,7 @@ fn what_is_refused_comes_back_and_what_is_closed_takes_nothing() {
 #[test]
 fn a_million_cancelled_timers_leave_little_behind() {
     const MANY: usize = 1_000_000;
-    let start = Instant::now();
+    let start = Time::BEGINNING;
     let mut events = LocalEvents::new(8, MANY);
     events.register::<usize>();
     let set = |events: &mut LocalEvents, number: usize| {
@@ -123,7 +123,7 @@ struct Slow {
 }
 
 struct Model {
-    start: Instant,
+    start: Time,
     now: u64,
     timers: Vec<Slow>,
     /// By their place in `timers`.
@@ -167,7 +167,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..<_>::default() })]
     #[test]
     fn timers_do_what_a_list_of_them_does(commands in prop::collection::vec(command(), 0..200)) {
-        let start = Instant::now();
+        let start = Time::BEGINNING;
         let mut events = LocalEvents::new(1, 1000);
         events.register::<usize>();
         let mut model = Model { start, now: 0, timers: Vec::new(), waiting: Vec::new() };

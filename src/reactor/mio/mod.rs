@@ -19,6 +19,7 @@ use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 pub use self::socket::{MioListener, MioStream};
 use super::{EntropySource, Reactor, Readiness, ResolveDone, Wake};
+use crate::time::Time;
 
 // Keys are 64 bits and travel through the kernel as tokens.
 const _: () = assert!(usize::BITS >= 64, "64-bit platforms only");
@@ -55,14 +56,21 @@ pub struct MioWaker(Arc<Woken>);
 #[derive(Debug)]
 struct Woken {
     waker: Waker,
-    base: Instant,
-    /// When it was woken first, in nanoseconds after `base`; zero if that was told already.
+    beginning: Instant,
+    /// When it was woken first, as the nanoseconds of a `Time`; zero if that was told already.
     at: AtomicU64,
+}
+
+impl Woken {
+    #[inline]
+    fn now(&self) -> Time {
+        Time::from_beginning(self.beginning.elapsed())
+    }
 }
 
 impl Wake for MioWaker {
     fn wake(&self) -> io::Result<()> {
-        let at = u64::try_from(self.0.base.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let at = self.0.now().as_nanos();
         // Only the first of several is of interest; whether it was told orders nothing else.
         let _ = self.0.at.compare_exchange(0, at, Ordering::Relaxed, Ordering::Relaxed);
         self.0.waker.wake()
@@ -78,7 +86,7 @@ impl MioReactor {
     pub fn new() -> io::Result<Self> {
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), WAKE)?;
-        let woken = Woken { waker, base: Instant::now(), at: AtomicU64::new(0) };
+        let woken = Woken { waker, beginning: Instant::now(), at: AtomicU64::new(0) };
         let waker = MioWaker(Arc::new(woken));
         Ok(Self { poll, events: Events::with_capacity(EVENTS), waker })
     }
@@ -99,14 +107,23 @@ impl Reactor for MioReactor {
         Ok(())
     }
 
-    fn now(&mut self) -> Instant {
-        Instant::now()
+    #[inline]
+    fn now(&mut self) -> Time {
+        self.waker.0.now()
     }
 
-    fn woken(&mut self) -> Option<Instant> {
-        let Woken { base, at, .. } = &*self.waker.0;
-        let at = at.swap(0, Ordering::Relaxed);
-        (at > 0).then(|| base.checked_add(Duration::from_nanos(at))).flatten()
+    fn beginning(&self) -> Instant {
+        self.waker.0.beginning
+    }
+
+    #[inline]
+    fn woken(&mut self) -> Option<Time> {
+        let at = &self.waker.0.at;
+        // Most sleeps end by readiness, and a swap costs more than a look.
+        if at.load(Ordering::Relaxed) == 0 {
+            return None;
+        }
+        Some(Time::from_nanos(at.swap(0, Ordering::Relaxed)))
     }
 
     fn entropy(&mut self) -> io::Result<EntropySource> {

@@ -70,6 +70,7 @@ use self::choices::SplitMix;
 use self::network::{Network, Source};
 use self::trace::{Outcome, fingerprint};
 use super::{EntropySource, Reactor, Readiness, ResolveDone, Wake};
+use crate::time::Time;
 
 /// A [`Reactor`] whose network, clock and entropy are simulated.
 ///
@@ -80,7 +81,7 @@ use super::{EntropySource, Reactor, Readiness, ResolveDone, Wake};
 pub struct SimReactor {
     network: Network,
     /// Virtual time counts from here; nothing but differences ever shows.
-    base: Instant,
+    beginning: Instant,
     woken: Arc<AtomicBool>,
     /// Streams and listeners tell their end here: a drop has no reactor at hand.
     drops: Sender<Source>,
@@ -106,7 +107,7 @@ impl SimReactor {
         Self {
             entropy_seed: choices.derived_seed(),
             network: Network::new(choices, config),
-            base: Instant::now(),
+            beginning: Instant::now(),
             woken: Arc::default(),
             bytes_received: 0,
             bytes_sent: 0,
@@ -229,8 +230,12 @@ impl Reactor for SimReactor {
         Ok(())
     }
 
-    fn now(&mut self) -> Instant {
-        self.base + self.network.elapsed
+    fn now(&mut self) -> Time {
+        Time::from_beginning(self.network.elapsed)
+    }
+
+    fn beginning(&self) -> Instant {
+        self.beginning
     }
 
     fn entropy(&mut self) -> io::Result<EntropySource> {

@@ -112,7 +112,7 @@ impl World {
 
     /// The loop ends when it was told to, and not before.
     pub(super) fn check_ending(&mut self, stats: &Stats) {
-        let now = self.event_loop.reactor_mut().now();
+        let now = self.event_loop.reactor_mut().instant();
         let before = self.connections_before;
         let ending = &mut self.ending;
         let is_due = ending.deadline.is_some() || !ending.unheard.is_empty();
@@ -143,7 +143,7 @@ impl World {
 
     /// Lets the loop end what is left, and looks whether its summary is right.
     pub(super) fn finish(&mut self) {
-        let now = self.event_loop.reactor_mut().now();
+        let now = self.event_loop.reactor_mut().instant();
         let stats = self.event_loop.stats();
         let begun = self.ending.begun.unwrap_or(Begun {
             connections: stats.connections,

@@ -236,7 +236,7 @@ impl World {
         let jumped = reactor.fault_counts().get(Fault::ClockJump) > eve.jumps;
         let took = reactor.elapsed() - eve.elapsed;
         assert!(!eve.has_work || jumped || took < AWAKE, "the loop slept for {took:?} over work");
-        let now = reactor.now();
+        let now = reactor.instant();
         self.app.alarms.check(eve.alarm, now, jumped);
         assert!(self.app.news.has_arrived(&eve.published), "events were not handled");
         assert_eq!(self.resumes_published, self.app.resumes, "events were not handled");

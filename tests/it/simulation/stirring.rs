@@ -68,7 +68,7 @@ impl World {
     }
 
     fn use_timers(&mut self) {
-        let now = self.event_loop.reactor_mut().now();
+        let now = self.event_loop.reactor_mut().instant();
         let app = &mut self.app;
         if app.random.percent(30) {
             if let Some(timer) = app.alarms.take_one(&mut app.random) {

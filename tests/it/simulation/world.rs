@@ -251,7 +251,7 @@ impl World {
             assert!(self.crowded, "a connection was refused");
             return;
         };
-        let known = Conn::client(conn, link, self.event_loop.reactor_mut().now());
+        let known = Conn::client(conn, link, self.event_loop.reactor_mut().instant());
         self.app.connecting += 1;
         self.app.begin_life(conn);
         let former = self.app.conns.insert(conn.to_bits(), known);
@@ -293,7 +293,7 @@ impl World {
         let since = self.last_activity;
         let quiet = if self.app.overflows { QUIET_STALLED } else { QUIET };
         let reactor = self.event_loop.reactor_mut();
-        if self.stirs > 0 || self.app.alarms.is_soon(reactor.now()) {
+        if self.stirs > 0 || self.app.alarms.is_soon(reactor.instant()) {
             return false;
         }
         reactor.is_quiescent() && reactor.elapsed().saturating_sub(since) > quiet

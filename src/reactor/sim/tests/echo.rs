@@ -37,7 +37,7 @@ struct World {
     address: SocketAddr,
     conns: BTreeMap<u64, Conn>,
     last_key: u64,
-    accept_at: Option<Instant>,
+    accept_at: Option<Time>,
     to_connect: Vec<Vec<u8>>,
     whole: usize,
     broken: usize,
@@ -84,7 +84,7 @@ impl World {
             let timeout = match (self.accept_at, turn % 3) {
                 _ if !self.to_connect.is_empty() => Some(RETRY),
                 (_, 0) => Some(Duration::ZERO),
-                (Some(at), _) => Some(at.saturating_duration_since(self.reactor.now())),
+                (Some(at), _) => Some(at.since(self.reactor.now())),
                 (None, _) => None,
             };
             let mut ready = Vec::new();

@@ -1,0 +1,102 @@
+use std::fmt;
+use std::ops::{Add, AddAssign};
+use std::time::Duration;
+
+/// A moment on a monotonic clock: the nanoseconds since that clock's beginning, whatever that is.
+///
+/// Eight bytes, of which every connection holds several, and cheap to compare and to subtract. It
+/// lasts for 584 years. Moments of different clocks have nothing to do with each other.
+///
+/// ```
+/// use std::time::{Duration, Instant};
+/// use eventwire::Time;
+///
+/// let beginning = Instant::now();
+/// let now = Time::from_beginning(beginning.elapsed());
+/// assert!(now + Duration::from_secs(1) > now);
+/// ```
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Time(u64);
+
+impl Time {
+    /// The clock's beginning.
+    pub const BEGINNING: Self = Self(0);
+
+    /// The moment that is so long after the clock's beginning; the last one there is if that is
+    /// longer than the clock lasts.
+    #[must_use]
+    pub fn from_beginning(elapsed: Duration) -> Self {
+        Self::BEGINNING + elapsed
+    }
+
+    /// How long after the clock's beginning it is.
+    #[must_use]
+    pub const fn since_beginning(self) -> Duration {
+        Duration::from_nanos(self.0)
+    }
+
+    /// The time that passed since `earlier`; none if that is later.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+
+    /// The moment that is `after` this one, unless the clock does not last as long.
+    #[must_use]
+    pub fn checked_add(self, after: Duration) -> Option<Self> {
+        let nanos = after.as_secs().checked_mul(1_000_000_000)?;
+        let nanos = nanos.checked_add(u64::from(after.subsec_nanos()))?;
+        self.0.checked_add(nanos).map(Self)
+    }
+
+    pub(crate) const fn from_nanos(nanos: u64) -> Self {
+        Self(nanos)
+    }
+
+    pub(crate) const fn as_nanos(self) -> u64 {
+        self.0
+    }
+}
+
+/// The last moment that the clock has if the sum is later.
+impl Add<Duration> for Time {
+    type Output = Self;
+
+    fn add(self, after: Duration) -> Self {
+        self.checked_add(after).unwrap_or(Self(u64::MAX))
+    }
+}
+
+impl AddAssign<Duration> for Time {
+    fn add_assign(&mut self, after: Duration) {
+        *self = *self + after;
+    }
+}
+
+impl fmt::Debug for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.since_beginning().fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_end_where_the_clock_does() {
+        let time = Time::from_beginning(Duration::new(3, 5));
+        assert_eq!(time.as_nanos(), 3_000_000_005);
+        assert_eq!(time.checked_add(Duration::MAX), None);
+        assert_eq!(time.checked_add(Duration::from_secs(u64::MAX / 1_000_000_000)), None);
+        assert_eq!(time + Duration::MAX, Time::from_nanos(u64::MAX));
+        assert_eq!(time.checked_add(Duration::ZERO), Some(time));
+    }
+
+    #[test]
+    fn nothing_has_passed_since_a_later_moment() {
+        let later = Time::BEGINNING + Duration::from_secs(1);
+        assert_eq!(later.since(Time::BEGINNING), Duration::from_secs(1));
+        assert_eq!(Time::BEGINNING.since(later), Duration::ZERO);
+    }
+}
