@@ -8,8 +8,8 @@ use std::time::Duration;
 use super::stats::Meters;
 use super::{ConnectionId, Context, EventLoop, WebSocketHandler};
 use crate::config::OnPanic;
+use crate::net::aside::End;
 use crate::net::disconnect::Disconnect;
-use crate::net::socket::End;
 use crate::proto::CloseCode;
 use crate::reactor::Reactor;
 use crate::slots::Key;
@@ -179,7 +179,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         call: impl FnOnce(&mut dyn WebSocketHandler<S>, ConnectionId, &mut Context<'_>) -> T,
     ) -> Option<T> {
         let socket = self.sockets.get(conn)?;
-        let endpoint = self.endpoints.get_mut(socket.endpoint)?;
+        let endpoint = self.endpoints.get_mut(socket.endpoint())?;
         let mut context = Context {
             sockets: &mut self.sockets,
             topics: &mut self.topics,
@@ -207,7 +207,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             return;
         };
         // Whatever else ends it, the handler must learn that its own state may be half-changed.
-        socket.end = Some(Box::new(End::Disconnect(Disconnect::Panicked { message })));
+        socket.overrule_end(End::Disconnect(Disconnect::Panicked { message }));
         let code = CloseCode::INTERNAL;
         self.sockets.close(conn, code, "", &mut self.topics, &mut self.streams);
         self.sockets.revisit(conn);

@@ -10,6 +10,7 @@ use super::{ConnectionId, EventLoop, WebSocketHandler};
 use crate::config::ClientConfig;
 use crate::error::Error;
 use crate::net::connector::Connector;
+use crate::net::peer::PeerAddr;
 use crate::net::socket::Socket;
 use crate::proto::handshake::{ClientRequest, Key as HandshakeKey, WsUrl};
 use crate::proto::{Connection, Workspace};
@@ -77,8 +78,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let key = HandshakeKey::from_nonce(nonce);
         let protocol = Connection::client(request, key, endpoint.limits.clone(), &mut workspace);
         let endpoint = self.endpoints.insert(endpoint);
-        let mut socket = Socket::new(protocol, endpoint, None);
-        socket.connector = Some(Box::default());
+        let mut socket = Socket::new(protocol, endpoint, PeerAddr::None);
+        socket.set_connector(Connector::default());
         let conn = self.sockets.insert(socket);
         self.sockets.hold(conn, &out);
         conn
@@ -97,7 +98,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     fn try_addresses(&mut self, conn: Key, mut addresses: Vec<SocketAddr>) {
         addresses.reverse();
         if let Some(socket) = self.sockets.get_mut(conn) {
-            socket.connector = Some(Box::new(Connector { addresses }));
+            socket.set_connector(Connector { addresses });
             self.try_next(conn, io::ErrorKind::NotFound.into());
         }
     }
@@ -115,8 +116,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
 
     fn next_address(&mut self, conn: Key) -> Option<SocketAddr> {
         let socket = self.sockets.get_mut(conn)?;
-        let address = socket.connector.as_mut()?.addresses.pop()?;
-        socket.peer = Some(address);
+        let address = socket.connector_mut()?.addresses.pop()?;
+        socket.peer = PeerAddr::from(Some(address));
         Some(address)
     }
 
@@ -143,7 +144,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         match self.streams.connect_result(conn.index()) {
             Ok(true) => {
                 if let Some(socket) = self.sockets.get_mut(conn) {
-                    socket.connector = None;
+                    socket.end_connecting();
                 }
                 self.sockets.unblock(conn, &mut self.streams);
                 true

@@ -165,7 +165,7 @@ impl Context<'_> {
     /// The address of the other end of a connection's stream, which may be a proxy's.
     #[must_use]
     pub fn peer_addr(&self, conn: ConnectionId) -> Option<SocketAddr> {
-        self.sockets.get(conn.0)?.peer
+        self.sockets.get(conn.0)?.peer.get()
     }
 
     /// The time at which this turn began. Asking for it makes no system call.

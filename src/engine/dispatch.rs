@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 
 use super::endpoint::Endpoint;
 use super::{EventLoop, Method, Upgrade};
+use crate::net::aside::End;
 use crate::net::disconnect::{ConnectError, Disconnect};
-use crate::net::socket::{End, Socket};
+use crate::net::socket::Socket;
 use crate::net::sockets::Lent;
 use crate::proto::handshake::{HandshakeError, Request};
 use crate::proto::{
@@ -21,7 +22,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let Some(socket) = self.sockets.get(conn) else {
             return;
         };
-        if socket.connector.is_some() && !self.finish_connect(conn) {
+        if socket.is_connector() && !self.finish_connect(conn) {
             return;
         }
         if readiness.writable {
@@ -48,7 +49,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             return;
         };
         let protocol = Connection::server(limits, self.sockets.now);
-        let conn = self.sockets.insert(Socket::new(protocol, endpoint, peer));
+        let conn = self.sockets.insert(Socket::new(protocol, endpoint, peer.into()));
         self.streams.insert(conn.index(), stream);
         let sockets = &self.sockets;
         let evicted = self.pending.push(conn, sockets.now, |conn| sockets.is_connecting(conn));
@@ -104,7 +105,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let Some(socket) = self.sockets.get(conn) else {
             return;
         };
-        let Some(endpoint) = self.endpoints.get(socket.endpoint) else {
+        let Some(endpoint) = self.endpoints.get(socket.endpoint()) else {
             return;
         };
         let request = match admissible(head, endpoint) {
@@ -124,7 +125,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let Some(socket) = self.sockets.get(conn) else {
             return;
         };
-        let Some(endpoint) = self.endpoints.get(socket.endpoint) else {
+        let Some(endpoint) = self.endpoints.get(socket.endpoint()) else {
             return;
         };
         match endpoint.complete(upgrade, &request) {
@@ -184,14 +185,14 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let Some(socket) = self.sockets.get_mut(conn) else {
             return;
         };
-        let Some(end) = socket.end.take().filter(|_| !socket.told) else {
+        let Some(end) = socket.take_end().filter(|_| !socket.told) else {
             return;
         };
         socket.told = true;
         let opened = socket.opened;
         let connecting = !opened && socket.protocol.role() == Role::Client;
         self.topics.remove_connection(conn);
-        match *end {
+        match end {
             End::Disconnect(reason) if opened => {
                 self.tally.closed(&reason);
                 self.call(conn, Method::Close, |handler, id, cx| {
@@ -217,8 +218,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let Some(socket) = self.sockets.remove(conn) else {
             return;
         };
-        if self.endpoints.get(socket.endpoint).is_some_and(|endpoint| endpoint.is_client) {
-            self.endpoints.remove(socket.endpoint);
+        if self.endpoints.get(socket.endpoint()).is_some_and(|endpoint| endpoint.is_client) {
+            self.endpoints.remove(socket.endpoint());
         }
     }
 }

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use super::EventLoop;
 use crate::error::Error;
+use crate::net::aside::End;
 use crate::net::disconnect::{ConnectError, Disconnect};
-use crate::net::socket::{End, Socket};
+use crate::net::socket::Socket;
 use crate::proto::handshake::Refusal;
 use crate::proto::{CloseCode, Role, State};
 use crate::reactor::Reactor;

@@ -4,8 +4,8 @@ use std::io;
 use std::ops::Range;
 
 use super::EventLoop;
+use crate::net::aside::Leftover;
 use crate::net::disconnect::MemoryLimit;
-use crate::net::socket::Leftover;
 use crate::net::sockets::{Lent, REUSE};
 use crate::proto::handshake::HandshakeError;
 use crate::proto::{PeerError, State, WholeMessage};
@@ -89,7 +89,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         };
         let expects_large = socket.expects_large;
         let room = if expects_large { FIRST_OF_LARGE.min(buffer.len()) } else { buffer.len() };
-        let mut leftover = socket.leftover.take();
+        let mut leftover = socket.take_leftover();
         let (input, range) = if let Some(leftover) = &mut leftover {
             (&mut leftover.storage[..], leftover.range.clone())
         } else if socket.protocol.is_assembling_large() {
@@ -131,7 +131,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
 
     /// What was left over has been handled, up to `at`.
     #[cold]
-    fn put_back(&mut self, conn: Key, mut leftover: Box<Leftover>, at: usize) {
+    fn put_back(&mut self, conn: Key, mut leftover: Leftover, at: usize) {
         // Answers may lie in this storage.
         self.sockets.flush_cork(&leftover.storage, &mut self.streams);
         leftover.range.start = at;

@@ -1,10 +1,12 @@
 //! Sockets with their protocol state and their queued bytes.
 
+pub(crate) mod aside;
 pub(crate) mod connector;
 mod cork;
 pub(crate) mod disconnect;
 pub(crate) mod listener;
 mod outbox;
+pub(crate) mod peer;
 pub(crate) mod pending;
 pub(crate) mod socket;
 pub(crate) mod sockets;

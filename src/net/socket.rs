@@ -1,10 +1,8 @@
-use std::net::SocketAddr;
-use std::ops::Range;
 use std::time::Duration;
 
-use super::connector::Connector;
-use super::disconnect::{ConnectError, Disconnect};
+use super::aside::Aside;
 use super::outbox::Outbox;
+use super::peer::PeerAddr;
 use crate::proto::{Connection, State};
 use crate::time::Time;
 use crate::timers::Tick;
@@ -43,35 +41,14 @@ pub(crate) struct Socket {
     pub(crate) eof: bool,
     /// The stream is of no more use: the slot is to be freed.
     pub(crate) dead: bool,
-    /// What was received and not handled when reading was paused; it comes before all else.
-    pub(crate) leftover: Option<Box<Leftover>>,
+    pub(super) aside: Option<Box<Aside>>,
     /// What `inbound` last came to, as the total over all connections has it.
     pub(crate) inbound_counted: usize,
     /// Which handler it belongs to.
-    pub(crate) endpoint: usize,
+    endpoint: u32,
     /// The tick of its newest entry in the wheel of deadlines.
     pub(crate) armed: Tick,
-    pub(crate) peer: Option<SocketAddr>,
-    /// What remains to be tried while the connection is being made.
-    pub(crate) connector: Option<Box<Connector>>,
-    /// Why it ended, or is about to.
-    pub(crate) end: Option<Box<End>>,
-}
-
-/// Why a connection ended: before or after it was open.
-#[derive(Debug)]
-pub(crate) enum End {
-    Disconnect(Disconnect),
-    Connect(ConnectError),
-}
-
-/// Bytes that were received behind the message at which reading was paused.
-#[derive(Debug)]
-pub(crate) struct Leftover {
-    /// From the pool, initialised to its whole length.
-    pub(crate) storage: Vec<u8>,
-    /// What of it is still to be handled; not empty.
-    pub(crate) range: Range<usize>,
+    pub(crate) peer: PeerAddr,
 }
 
 /// When queued output is too much.
@@ -95,11 +72,8 @@ pub(crate) struct MemoryCaps {
 }
 
 impl Socket {
-    pub(crate) const fn new(
-        protocol: Connection,
-        endpoint: usize,
-        peer: Option<SocketAddr>,
-    ) -> Self {
+    pub(crate) fn new(protocol: Connection, endpoint: usize, peer: PeerAddr) -> Self {
+        let endpoint = u32::try_from(endpoint).expect("fewer than 2^32 handlers fit in memory");
         Self {
             protocol,
             outbox: None,
@@ -110,7 +84,7 @@ impl Socket {
             expects_large: false,
             paused: false,
             hangup: false,
-            leftover: None,
+            aside: None,
             inbound_counted: 0,
             opened: false,
             told: false,
@@ -121,9 +95,13 @@ impl Socket {
             endpoint,
             armed: Tick::NEVER,
             peer,
-            connector: None,
-            end: None,
         }
+    }
+
+    /// Which handler it belongs to.
+    #[inline]
+    pub(crate) const fn endpoint(&self) -> usize {
+        self.endpoint as usize
     }
 
     /// Whether messages can be sent.
@@ -145,7 +123,7 @@ impl Socket {
 
     /// Bytes of storage that its unfinished message and what is left over of its input hold.
     pub(crate) fn inbound(&self) -> usize {
-        self.protocol.held() + self.leftover.as_ref().map_or(0, |left| left.storage.len())
+        self.protocol.held() + self.leftover().map_or(0, |left| left.storage.len())
     }
 
     /// Whether so much waits that nothing more should be asked of the peer.
@@ -155,7 +133,7 @@ impl Socket {
 
     /// Whether its deadline may be another than its next sign of life.
     pub(crate) fn is_pressed(&self) -> bool {
-        self.outbox.is_some() || self.leftover.is_some() || self.protocol.is_pressed()
+        self.outbox.is_some() || self.aside.is_some() || self.protocol.is_pressed()
     }
 
     /// Whether what the peer sent is left lying: it is paused, or held back until it has read.

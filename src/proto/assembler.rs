@@ -6,7 +6,7 @@ use crate::time::Time;
 ///
 /// Holds bytes and counts, never an object per fragment, so that a peer cannot make a message
 /// cost more than its bytes.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Assembler {
     /// Text or binary while a message is unfinished.
     opcode: Option<OpCode>,
@@ -20,17 +20,6 @@ pub(super) struct Assembler {
 }
 
 impl Assembler {
-    pub(super) fn new(now: Time) -> Self {
-        Self {
-            opcode: None,
-            compressed: false,
-            fragments: 0,
-            started: now,
-            utf8: Utf8Validator::new(),
-            buffer: Buffer::default(),
-        }
-    }
-
     /// When the unfinished message began, if there is one.
     pub(super) fn unfinished_since(&self) -> Option<Time> {
         self.opcode.map(|_| self.started)

@@ -1,11 +1,16 @@
 use std::fmt;
 
+use super::connection::Partial;
+
 /// Room kept free in front of a message, so that a server can answer with the same payload from
 /// where it lies: the longest unmasked header (RFC 6455 §5.2).
 pub(crate) const HEADROOM: usize = 10;
 
 /// The first storage of a message: enough for most, and little to hold for many connections.
 const SMALL: usize = 4 * 1024;
+
+/// How many frames and messages in progress there is room kept for, some 300 bytes each.
+const PARTIALS: usize = 1024;
 
 /// Bytes of one message as they were received.
 ///
@@ -90,6 +95,8 @@ pub struct BufferPool {
     /// Sum of the lengths of both kinds, at most `limit`.
     bytes: usize,
     limit: usize,
+    /// For frames and messages in progress: nothing is in progress in these.
+    partials: Vec<Box<Partial>>,
     #[cfg(feature = "deflate")]
     pub(super) codecs: super::deflate::Codecs,
 }
@@ -110,6 +117,7 @@ impl BufferPool {
             large: Vec::new(),
             bytes: 0,
             limit,
+            partials: Vec::new(),
             #[cfg(feature = "deflate")]
             codecs: super::deflate::Codecs::default(),
         }
@@ -146,6 +154,18 @@ impl BufferPool {
             let _ = (setting, message, out);
             false
         };
+    }
+
+    /// Where a frame and a message in progress are kept.
+    pub(super) fn take_partial(&mut self) -> Box<Partial> {
+        self.partials.pop().unwrap_or_default()
+    }
+
+    /// Takes one back in which nothing is in progress any more.
+    pub(super) fn give_partial(&mut self, partial: Box<Partial>) {
+        if self.partials.len() < PARTIALS {
+            self.partials.push(partial);
+        }
     }
 
     /// Initialised storage, probably but not surely as long as `want`.

@@ -11,6 +11,7 @@ use crate::time::Time;
 
 /// How fine deadlines are. They are never early, and late by at most this much.
 const TICK: Duration = Duration::from_millis(100);
+const NANOS: u64 = TICK.as_nanos() as u64;
 
 /// How many ticks the wheel spans: later deadlines wait in its last slot and are put back.
 const SPAN: u64 = 512;
@@ -19,12 +20,27 @@ const SPAN: u64 = 512;
 const BUDGET: usize = 1024;
 
 /// Which tick an entry waits in: tells the owner's newest entry from an outdated one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Tick(u64);
+///
+/// Its number's low bits, of which a wheel gets through all in no less than six years.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Tick(u32);
 
 impl Tick {
     /// Later than every entry: the owner has none.
-    pub(crate) const NEVER: Self = Self(u64::MAX);
+    pub(crate) const NEVER: Self = Self(u32::MAX);
+
+    const BITS: u32 = 31;
+    const MASK: u32 = (1 << Self::BITS) - 1;
+
+    const fn new(number: u64) -> Self {
+        Self(number as u32 & Self::MASK)
+    }
+
+    /// Whether it comes no later than another: of any two that are in use at a time, one is ahead
+    /// by far less than half of the way round.
+    const fn is_by(self, other: Self) -> bool {
+        self.0 != Self::NEVER.0 && other.0.wrapping_sub(self.0) & Self::MASK < Self::MASK / 2
+    }
 }
 
 /// Keys by the tick at which their owner should be asked for its deadline.
@@ -62,12 +78,13 @@ impl DeadlineWheel {
     /// `armed` is the tick of the owner's present entry: when that comes up soon enough by
     /// itself, nothing happens.
     pub(crate) fn arm(&mut self, key: Key, deadline: Time, armed: Tick) -> Tick {
-        let tick = self.tick_after(deadline);
-        if armed <= tick {
+        let number = self.tick_after(deadline);
+        let tick = Tick::new(number);
+        if armed.is_by(tick) {
             return armed;
         }
-        self.slots[(tick.0 % SPAN) as usize].push(key);
-        self.earliest = if self.len == 0 { tick.0 } else { self.earliest.min(tick.0) };
+        self.slots[(number % SPAN) as usize].push(key);
+        self.earliest = if self.len == 0 { number } else { self.earliest.min(number) };
         self.len += 1;
         tick
     }
@@ -88,7 +105,7 @@ impl DeadlineWheel {
         while self.len > 0 && self.cursor <= present {
             if let Some(key) = self.slots[(self.cursor % SPAN) as usize].pop() {
                 self.len -= 1;
-                return Some((key, Tick(self.cursor)));
+                return Some((key, Tick::new(self.cursor)));
             }
             self.cursor += 1;
         }
@@ -118,8 +135,7 @@ impl DeadlineWheel {
     }
 
     fn start_of(&self, tick: u64) -> Option<Time> {
-        let millis = tick.saturating_mul(TICK.as_millis() as u64);
-        self.epoch.checked_add(Duration::from_millis(millis))
+        self.epoch.checked_add(Duration::from_nanos(tick.checked_mul(NANOS)?))
     }
 
     /// The clock jumped by more than the span: all entries are due, and what is armed from here on
@@ -127,22 +143,24 @@ impl DeadlineWheel {
     fn fall_behind(&mut self, present: u64) {
         for tick in self.cursor..self.cursor + SPAN {
             let keys = self.slots[(tick % SPAN) as usize].drain(..);
-            self.overdue.extend(keys.map(|key| (key, Tick(tick))));
+            self.overdue.extend(keys.map(|key| (key, Tick::new(tick))));
         }
         self.cursor = present;
         self.len = 0;
     }
 
     /// The first tick that begins at `deadline` or later, within the wheel's span.
-    fn tick_after(&self, deadline: Time) -> Tick {
-        let elapsed = deadline.since(self.epoch).as_nanos();
-        let tick = u64::try_from(elapsed.div_ceil(TICK.as_nanos())).unwrap_or(u64::MAX);
-        Tick(tick.clamp(self.cursor, self.cursor + SPAN - 1))
+    fn tick_after(&self, deadline: Time) -> u64 {
+        let tick = self.nanos_until(deadline).div_ceil(NANOS);
+        tick.clamp(self.cursor, self.cursor + SPAN - 1)
     }
 
     fn ticks_until(&self, now: Time) -> u64 {
-        let elapsed = now.since(self.epoch).as_nanos();
-        u64::try_from(elapsed / TICK.as_nanos()).unwrap_or(u64::MAX)
+        self.nanos_until(now) / NANOS
+    }
+
+    const fn nanos_until(&self, time: Time) -> u64 {
+        time.as_nanos().saturating_sub(self.epoch.as_nanos())
     }
 }
 
@@ -184,7 +202,7 @@ mod tests {
         let armed = wheel.arm(key, start + 10 * SECOND, Tick::NEVER);
         assert_eq!(wheel.arm(key, start + 20 * SECOND, armed), armed);
         let earlier = wheel.arm(key, start + 5 * SECOND, armed);
-        assert!(earlier < armed);
+        assert!(earlier.is_by(armed) && !armed.is_by(earlier));
         assert_eq!(wheel.expire(start + 7 * SECOND), Some((key, earlier)));
         assert_eq!(wheel.expire(start + 7 * SECOND), None);
         assert_eq!(wheel.expire(start + 10 * SECOND), Some((key, armed)));

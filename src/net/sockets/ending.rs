@@ -3,8 +3,9 @@
 use std::io;
 
 use super::{SendStatus, Sockets};
+use crate::net::aside::End;
 use crate::net::disconnect::{ConnectError, Disconnect};
-use crate::net::socket::{End, Socket};
+use crate::net::socket::Socket;
 use crate::net::streams::Transmit;
 use crate::proto::{CloseCode, Connection, PeerError, State, TimedOut};
 use crate::slots::Key;
@@ -76,14 +77,14 @@ impl Sockets {
     /// Notes why the connection is about to end, without ending it yet. The first reason stands.
     pub(crate) fn note_end(&mut self, conn: Key, disconnect: Disconnect) {
         if let Some(socket) = self.slots.get_mut(conn) {
-            socket.end.get_or_insert_with(|| Box::new(End::Disconnect(disconnect)));
+            socket.note_end(End::Disconnect(disconnect));
         }
     }
 
     /// Ends the connection: its handler is told, and its stream is closed after what is queued.
     pub(crate) fn end(&mut self, conn: Key, end: End) {
         if let Some(socket) = self.slots.get_mut(conn) {
-            socket.end.get_or_insert_with(|| Box::new(end));
+            socket.note_end(end);
             self.ended.push(conn);
             self.count_inbound(conn);
             self.arm(conn);
@@ -196,7 +197,7 @@ impl Sockets {
         let Some(socket) = self.slots.get(conn) else {
             return;
         };
-        let (opened, connecting) = (socket.opened, socket.connector.is_some());
+        let (opened, connecting) = (socket.opened, socket.is_connector());
         self.end(
             conn,
             if opened {

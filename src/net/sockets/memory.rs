@@ -1,8 +1,9 @@
 //! What all connections hold together, and who is closed when that is too much.
 
 use super::Sockets;
+use crate::net::aside::End;
 use crate::net::disconnect::{Disconnect, MemoryLimit};
-use crate::net::socket::{End, Socket};
+use crate::net::socket::Socket;
 use crate::proto::{CloseCode, State};
 use crate::slots::Key;
 
@@ -107,7 +108,7 @@ impl Sockets {
         }
         let code = CloseCode::TRY_AGAIN_LATER;
         self.answer(conn, |protocol, work| protocol.abort(code, work), |()| false);
-        if let Some(leftover) = self.slots.get_mut(conn).and_then(|socket| socket.leftover.take()) {
+        if let Some(leftover) = self.slots.get_mut(conn).and_then(Socket::take_leftover) {
             self.pool.buffers.give(leftover.storage);
         }
         self.unpause(conn);

@@ -171,7 +171,7 @@ impl Sockets {
         if let Some(outbox) = socket.outbox.take() {
             self.pool.give(outbox);
         }
-        if let Some(leftover) = socket.leftover.take() {
+        if let Some(leftover) = socket.take_leftover() {
             self.pool.buffers.give(leftover.storage);
         }
         self.inbound -= socket.inbound_counted;

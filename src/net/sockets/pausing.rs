@@ -1,7 +1,7 @@
 //! Pausing: connections that are not read from until the application says so.
 
 use super::Sockets;
-use crate::net::socket::Leftover;
+use crate::net::aside::Leftover;
 use crate::slots::Key;
 
 impl Sockets {
@@ -60,14 +60,14 @@ impl Sockets {
     pub(crate) fn keep_leftover(&mut self, conn: Key, bytes: &[u8]) {
         if let Some(socket) = self.slots.get_mut(conn) {
             let storage = self.pool.buffers.copy(bytes);
-            socket.leftover = Some(Box::new(Leftover { storage, range: 0..bytes.len() }));
+            socket.set_leftover(Leftover { storage, range: 0..bytes.len() });
         }
     }
 
     /// Keeps what is still left over, or takes its storage back.
-    pub(crate) fn return_leftover(&mut self, conn: Key, leftover: Box<Leftover>) {
+    pub(crate) fn return_leftover(&mut self, conn: Key, leftover: Leftover) {
         match self.slots.get_mut(conn) {
-            Some(socket) if !leftover.range.is_empty() => socket.leftover = Some(leftover),
+            Some(socket) if !leftover.range.is_empty() => socket.set_leftover(leftover),
             _ => self.pool.buffers.give(leftover.storage),
         }
     }

@@ -14,7 +14,7 @@ impl Connection {
             State::Connecting => self.since.checked_add(limits.handshake_timeout),
             State::Closing | State::Closed => self.since.checked_add(limits.close_timeout),
             State::Open => {
-                let message = self.message.unfinished_since();
+                let message = self.unfinished_since();
                 earlier(
                     message.and_then(|since| since.checked_add(limits.message_timeout)),
                     self.liveness_deadline(),
@@ -25,7 +25,7 @@ impl Connection {
 
     /// Whether [`Connection::deadline`] may be another than the next sign of life that is due.
     pub(crate) fn is_pressed(&self) -> bool {
-        self.state != State::Open || self.awaiting_pong || self.message.unfinished_since().is_some()
+        self.state != State::Open || self.awaiting_pong || self.partial.is_some()
     }
 
     /// The peer has shown that it lives, otherwise than by sending something.
@@ -38,7 +38,14 @@ impl Connection {
     /// has all of the time for from now on.
     pub(crate) fn restart_deadlines(&mut self, now: Time) {
         self.note_life(now);
-        self.message.restart(now);
+        if let Some(partial) = &mut self.partial {
+            partial.message.restart(now);
+        }
+    }
+
+    /// When the message began that is not whole, if there is one.
+    pub(super) fn unfinished_since(&self) -> Option<Time> {
+        self.partial.as_ref()?.message.unfinished_since()
     }
 
     fn liveness_deadline(&self) -> Option<Time> {

@@ -5,7 +5,6 @@ use std::ops::Range;
 
 use super::{Connection, ControlPayload, Event, Incoming, PeerError, State, Workspace};
 use crate::proto::{BufferPool, CloseFrame, FrameHeader, OpCode, ProtocolError, apply_mask};
-use crate::time::Time;
 
 /// Payloads with at least this much still to come are received straight into their buffer.
 const DIRECT: usize = 16 * 1024;
@@ -40,7 +39,7 @@ impl Frame {
 struct WholeControl {
     opcode: OpCode,
     /// Its payload, if it did not arrive in one piece.
-    split: Option<Box<ControlPayload>>,
+    split: Option<ControlPayload>,
 }
 
 impl Connection {
@@ -49,13 +48,23 @@ impl Connection {
         input: &'a mut [u8],
         workspace: &mut Workspace<'_>,
     ) -> Result<(usize, Option<Event<'a>>), ProtocolError> {
+        let received = self.next_event(input, workspace);
+        self.settle(workspace.pool);
+        received
+    }
+
+    fn next_event<'a>(
+        &mut self,
+        input: &'a mut [u8],
+        workspace: &mut Workspace<'_>,
+    ) -> Result<(usize, Option<Event<'a>>), ProtocolError> {
         self.awaiting_pong = false;
         let mut at = 0;
         while self.state != State::Closed {
-            let frame = if let Some(frame) = self.frame {
+            let frame = if let Some(frame) = self.frame() {
                 frame
             } else {
-                let Some(header) = self.next_header(input, &mut at)? else {
+                let Some(header) = self.next_header(input, &mut at, workspace.pool)? else {
                     break;
                 };
                 if self.is_whole_compressed(&header, input.len() - at) {
@@ -64,7 +73,7 @@ impl Connection {
                     let event = self.decompress_frame(&header, payload, workspace.pool);
                     return event.map(|event| (end, Some(event)));
                 }
-                self.begin(&header, workspace.now)?
+                self.begin(&header, workspace)?
             };
             let end = at + frame.remaining.min(input.len() - at);
             if frame.opcode.is_control() {
@@ -79,7 +88,7 @@ impl Connection {
                 return Ok((end, Some(event)));
             }
             at = end;
-            if self.frame.is_some() {
+            if self.frame().is_some() {
                 break;
             }
         }
@@ -93,7 +102,7 @@ impl Connection {
             && header.fin
             && header.len <= rest as u64
             && header.len <= self.longest_whole(true) as u64
-            && self.message.unfinished_since().is_none()
+            && self.unfinished_since().is_none()
             && self.state == State::Open
     }
 
@@ -118,38 +127,46 @@ impl Connection {
         &mut self,
         input: &[u8],
         at: &mut usize,
+        pool: &mut BufferPool,
     ) -> Result<Option<FrameHeader>, ProtocolError> {
-        let rest = &input[*at..];
-        if self.header_len == 0 {
-            let deflate = self.compression.is_agreed();
-            if let Some((header, len)) = FrameHeader::parse_agreed(rest, self.role, deflate)? {
+        let (rest, role, deflate) = (&input[*at..], self.role, self.compression.is_agreed());
+        let kept = self.partial.as_ref().map_or(0, |partial| usize::from(partial.header_len));
+        if kept == 0 {
+            if let Some((header, len)) = FrameHeader::parse_agreed(rest, role, deflate)? {
                 *at += len;
                 return Ok(Some(header));
             }
         }
-        let kept = usize::from(self.header_len);
+        if rest.is_empty() {
+            return Ok(None);
+        }
+        let partial = self.partial_mut(pool);
         let take = rest.len().min(FrameHeader::MAX_LEN - kept);
-        self.header[kept..kept + take].copy_from_slice(&rest[..take]);
-        let deflate = self.compression.is_agreed();
-        let known = &self.header[..kept + take];
-        let parsed = FrameHeader::parse_agreed(known, self.role, deflate)?;
-        let Some((header, len)) = parsed else {
-            self.header_len += take as u8;
+        partial.header[kept..kept + take].copy_from_slice(&rest[..take]);
+        let known = &partial.header[..kept + take];
+        let Some((header, len)) = FrameHeader::parse_agreed(known, role, deflate)? else {
+            partial.header_len += take as u8;
             *at += take;
             return Ok(None);
         };
-        self.header_len = 0;
+        partial.header_len = 0;
         *at += len - kept;
         Ok(Some(header))
     }
 
     /// Begins a frame: sequence, limits and rates are checked by its header alone.
     #[inline]
-    fn begin(&mut self, header: &FrameHeader, now: Time) -> Result<Frame, ProtocolError> {
+    fn begin(
+        &mut self,
+        header: &FrameHeader,
+        workspace: &mut Workspace<'_>,
+    ) -> Result<Frame, ProtocolError> {
+        let now = workspace.now;
         if header.opcode.is_control() {
             self.control_budget.spend(&self.limits, now)?;
         } else {
-            self.message.begin(header, &self.limits, now)?;
+            let partial = self.partial.get_or_insert_with(|| workspace.pool.take_partial());
+            partial.message.begin(header, &self.limits, now)?;
             if header.len == 0 && !header.fin {
                 self.control_budget.spend(&self.limits, now)?;
             }
@@ -176,7 +193,8 @@ impl Connection {
         if self.state == State::Closing {
             frame.remaining -= bytes.len();
         } else if !bytes.is_empty() {
-            self.message.append(bytes, workspace.pool, |fresh| frame.unmask(fresh))?;
+            let message = &mut self.partial_mut(workspace.pool).message;
+            message.append(bytes, workspace.pool, |fresh| frame.unmask(fresh))?;
         }
         self.end_if_whole(frame, workspace)
     }
@@ -192,14 +210,17 @@ impl Connection {
     ) -> Result<Option<WholeControl>, ProtocolError> {
         let bytes = &mut input[bytes];
         frame.unmask(bytes);
-        if frame.remaining > 0 || self.control.is_some() {
-            self.control.get_or_insert_default().extend(bytes);
+        let is_split = self.partial.as_ref().is_some_and(|partial| partial.control.is_some());
+        let mut split = None;
+        if frame.remaining > 0 || is_split {
+            let partial = self.partial_mut(workspace.pool);
+            partial.control.get_or_insert_default().extend(bytes);
+            partial.frame = Some(frame).filter(|frame| frame.remaining > 0);
+            if partial.frame.is_some() {
+                return Ok(None);
+            }
+            split = partial.control.take();
         }
-        self.frame = Some(frame).filter(|frame| frame.remaining > 0);
-        if self.frame.is_some() {
-            return Ok(None);
-        }
-        let split = self.control.take();
         let payload = split.as_deref().map_or(&*bytes, |split| split);
         let told = self.receive_control(frame.opcode, payload, workspace)?;
         Ok(told.then_some(WholeControl { opcode: frame.opcode, split }))
@@ -210,15 +231,12 @@ impl Connection {
         frame: Frame,
         workspace: &mut Workspace<'_>,
     ) -> Result<Option<Event<'static>>, ProtocolError> {
-        if frame.remaining > 0 {
-            self.frame = Some(frame);
+        let partial = self.partial_mut(workspace.pool);
+        partial.frame = Some(frame).filter(|frame| frame.remaining > 0);
+        if partial.frame.is_some() || !frame.fin {
             return Ok(None);
         }
-        self.frame = None;
-        if !frame.fin {
-            return Ok(None);
-        }
-        let (opcode, compressed, mut buffer) = self.message.finish()?;
+        let (opcode, compressed, mut buffer) = partial.message.finish()?;
         if self.state == State::Closing {
             workspace.pool.recycle(buffer);
             return Ok(None);
@@ -260,7 +278,7 @@ impl Connection {
     /// Whether [`Connection::spare`] has room to offer.
     #[inline]
     pub(crate) fn is_assembling_large(&self) -> bool {
-        self.frame.is_some_and(|frame| {
+        self.frame().is_some_and(|frame| {
             self.state == State::Open && frame.remaining >= DIRECT && !frame.opcode.is_control()
         })
     }
@@ -268,9 +286,10 @@ impl Connection {
     /// Room to receive the rest of a long payload straight into, without a copy; then say how
     /// much came with [`Connection::received`]. `None`: use [`Connection::receive`].
     pub fn spare(&mut self, pool: &mut BufferPool) -> Option<&mut [u8]> {
-        let frame = self.frame.filter(|_| self.is_assembling_large())?;
-        let ahead = self.message.len().clamp(DIRECT, READ_AHEAD);
-        let spare = self.message.spare(frame.remaining.min(ahead), pool);
+        let frame = self.frame().filter(|_| self.is_assembling_large())?;
+        let message = &mut self.partial_mut(pool).message;
+        let ahead = message.len().clamp(DIRECT, READ_AHEAD);
+        let spare = message.spare(frame.remaining.min(ahead), pool);
         let len = spare.len().min(frame.remaining);
         Some(&mut spare[..len])
     }
@@ -287,13 +306,14 @@ impl Connection {
     ) -> Result<Option<Event<'static>>, PeerError> {
         self.heard = workspace.now;
         self.awaiting_pong = false;
-        let Some(mut frame) = self.frame else {
+        let Some(mut frame) = self.frame() else {
             return Ok(None);
         };
-        let event = self
-            .message
+        let message = &mut self.partial_mut(workspace.pool).message;
+        let event = message
             .received(count, |fresh| frame.unmask(fresh))
             .and_then(|()| self.end_if_whole(frame, workspace));
+        self.settle(workspace.pool);
         event.map_err(|error| self.fail(error, workspace))
     }
 }

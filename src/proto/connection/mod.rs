@@ -4,24 +4,24 @@ mod deadlines;
 mod event;
 mod frames;
 mod opening;
+mod partial;
 mod whole;
 
 use std::sync::Arc;
 
-use self::frames::Frame;
 use self::opening::Opening;
-use super::assembler::Assembler;
 use super::compression::{Compression, Setting};
 use super::control::{ControlBudget, ControlPayload};
 use super::deflate::DeflateAgreement;
 use super::handshake::{ClientRequest, Key};
 use super::{
-    BufferPool, CloseCode, CloseFrame, FrameHeader, Limits, MaskKeys, Message, OpCode, Payload,
-    ProtocolError, Role, write_frame, write_payload,
+    BufferPool, CloseCode, CloseFrame, Limits, MaskKeys, Message, OpCode, Payload, ProtocolError,
+    Role, write_frame, write_payload,
 };
 use crate::time::Time;
 
 pub use event::{Event, Incoming, PeerError, State, TimedOut, Workspace};
+pub(super) use partial::Partial;
 pub(crate) use whole::WholeMessage;
 
 /// One connection's protocol, without I/O: bytes and the time go in, messages and bytes come out.
@@ -66,15 +66,9 @@ pub struct Connection {
     state: State,
     /// Whether a ping of ours went out and nothing was heard since.
     awaiting_pong: bool,
-    /// The start of a frame header whose rest has not arrived: `header[..header_len]`.
-    header: [u8; FrameHeader::MAX_LEN],
-    header_len: u8,
-    /// The frame whose payload has not arrived whole.
-    frame: Option<Frame>,
-    message: Assembler,
+    /// What is not whole of what has arrived, if something is.
+    partial: Option<Box<Partial>>,
     compression: Compression,
-    /// The payload so far of a control frame that has not arrived whole.
-    control: Option<Box<ControlPayload>>,
     /// What the opening handshake needs, while `Connecting`.
     opening: Option<Box<Opening>>,
     /// When the peer was last heard.
@@ -134,12 +128,8 @@ impl Connection {
             role,
             state,
             awaiting_pong: false,
-            header: [0; FrameHeader::MAX_LEN],
-            header_len: 0,
-            frame: None,
-            message: Assembler::new(now),
+            partial: None,
             compression: Compression::default(),
-            control: None,
             opening: None,
             heard: now,
             since: now,
@@ -291,7 +281,7 @@ impl Connection {
 
     /// Bytes of storage that an unfinished message holds.
     pub(crate) fn held(&self) -> usize {
-        self.message.held()
+        self.partial.as_ref().map_or(0, |partial| partial.message.held())
     }
 
     /// The key for the next frame that this side sends: a client masks, a server does not.
@@ -305,8 +295,10 @@ impl Connection {
         self.since = workspace.now;
         self.awaiting_pong = false;
         self.opening = None;
-        if state != State::Open {
-            self.message.clear(workspace.pool);
+        match (state, &mut self.partial) {
+            (State::Closing, Some(partial)) => partial.message.clear(workspace.pool),
+            (State::Closed, _) => self.abandon(workspace.pool),
+            _ => {}
         }
     }
 

@@ -55,10 +55,7 @@ impl Connection {
     /// Whether a frame begins next, and nothing is known of it that changes its meaning.
     #[inline]
     fn is_between_messages(&self) -> bool {
-        self.state == State::Open
-            && self.frame.is_none()
-            && self.header_len == 0
-            && self.message.unfinished_since().is_none()
+        self.state == State::Open && self.partial.is_none()
     }
 
     /// The longest message that can be taken from where it arrived: within both limits.
