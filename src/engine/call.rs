@@ -169,6 +169,24 @@ impl Calls {
 }
 
 impl<S, R: Reactor> EventLoop<S, R> {
+    /// A connection's handler, how it is called, and what it is lent of the loop.
+    #[inline]
+    pub(super) fn lend(
+        &mut self,
+        conn: Key,
+    ) -> Option<(&mut dyn WebSocketHandler<S>, &mut Calls, Context<'_>)> {
+        let socket = self.sockets.get(conn)?;
+        let endpoint = self.endpoints.get_mut(socket.endpoint())?;
+        let context = Context {
+            sockets: &mut self.sockets,
+            topics: &mut self.topics,
+            events: &mut self.local_events,
+            io: &mut self.streams,
+            ending: &mut self.ending,
+        };
+        Some((&mut *endpoint.handler, &mut self.calls, context))
+    }
+
     /// Calls a connection's handler, lending it the rest of the loop; `None` if it panicked, or
     /// there is no such connection.
     #[inline]
@@ -178,19 +196,9 @@ impl<S, R: Reactor> EventLoop<S, R> {
         method: Method,
         call: impl FnOnce(&mut dyn WebSocketHandler<S>, ConnectionId, &mut Context<'_>) -> T,
     ) -> Option<T> {
-        let socket = self.sockets.get(conn)?;
-        let endpoint = self.endpoints.get_mut(socket.endpoint())?;
-        let mut context = Context {
-            sockets: &mut self.sockets,
-            topics: &mut self.topics,
-            events: &mut self.local_events,
-            io: &mut self.streams,
-            ending: &mut self.ending,
-        };
-        let handler = &mut *endpoint.handler;
+        let (handler, calls, mut context) = self.lend(conn)?;
         let id = ConnectionId(conn);
-        let result = self.calls.call(method, Some(id), &mut context, |cx| call(handler, id, cx));
-        match result {
+        match calls.call(method, Some(id), &mut context, |cx| call(handler, id, cx)) {
             Ok(value) => Some(value),
             Err(message) => {
                 self.panicked(conn, message);
@@ -201,7 +209,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
 
     /// Closes a connection whose handler panicked, unless the handler was told of its end before.
     #[cold]
-    fn panicked(&mut self, conn: Key, message: String) {
+    pub(super) fn panicked(&mut self, conn: Key, message: String) {
         let socket = self.sockets.get_mut(conn);
         let Some(socket) = socket.filter(|socket| socket.opened && !socket.told) else {
             return;

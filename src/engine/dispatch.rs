@@ -9,9 +9,7 @@ use crate::net::disconnect::{ConnectError, Disconnect};
 use crate::net::socket::Socket;
 use crate::net::sockets::Lent;
 use crate::proto::handshake::{HandshakeError, Request};
-use crate::proto::{
-    CloseFrame, Connection, Event, HEADROOM, Incoming, Message, PeerError, Role, State,
-};
+use crate::proto::{CloseFrame, Connection, Event, HEADROOM, Incoming, PeerError, Role, State};
 use crate::reactor::{Reactor, Readiness};
 use crate::slots::Key;
 
@@ -36,13 +34,12 @@ impl<S, R: Reactor> EventLoop<S, R> {
         }
     }
 
-    /// Takes in a connection that was accepted. Its request is probably there already: reading
-    /// comes before registration, which reports whatever is left.
+    /// Takes in a connection that was accepted. If its request is there already, registration
+    /// reports it.
     pub(super) fn admit(
         &mut self,
         (stream, peer): (R::Stream, Option<SocketAddr>),
         endpoint: usize,
-        state: &mut S,
     ) {
         let Some(limits) = self.endpoints.get(endpoint).map(|endpoint| endpoint.limits.clone())
         else {
@@ -57,19 +54,9 @@ impl<S, R: Reactor> EventLoop<S, R> {
             self.sockets.end(oldest, End::Connect(ConnectError::TimedOut));
             self.sockets.kill(oldest);
         }
-        self.read(conn, false, state);
         if let Err(error) = self.streams.register(conn.index(), conn.to_bits()) {
             self.sockets.fail(conn, error);
         }
-    }
-
-    /// Hands a message to the connection's handler.
-    #[inline]
-    pub(super) fn hand_over(&mut self, conn: Key, message: Message<'_>, state: &mut S) {
-        self.tally.messages_received += 1;
-        self.call(conn, Method::Message, |handler, id, cx| {
-            handler.on_message(id, message, cx, state);
-        });
     }
 
     /// Hands one event to the connection's handler.
@@ -80,7 +67,10 @@ impl<S, R: Reactor> EventLoop<S, R> {
                 if matches!(incoming, Incoming::Assembled(..)) {
                     self.sockets.lend(Lent::new(message, HEADROOM, true));
                 }
-                self.hand_over(conn, message, state);
+                self.tally.messages_received += 1;
+                self.call(conn, Method::Message, |handler, id, cx| {
+                    handler.on_message(id, message, cx, state);
+                });
                 if let Incoming::Assembled(_, buffer) = incoming {
                     self.sockets.take_back_assembled(buffer);
                 }

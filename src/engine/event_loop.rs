@@ -250,7 +250,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// use eventwire::EventLoop;
     ///
     /// let mebibytes = 100_000 * EventLoop::<()>::connection_size() >> 20;
-    /// assert!(mebibytes < 48, "{mebibytes} MiB for a hundred thousand idle connections");
+    /// assert!(mebibytes < 16, "{mebibytes} MiB for a hundred thousand idle connections");
     /// ```
     #[must_use]
     pub const fn connection_size() -> usize {
@@ -328,7 +328,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         self.serve_resolved();
         self.serve_events(TURN_BUDGET, state);
         self.begin_drain();
-        self.accept(state);
+        self.accept();
         self.broadcast();
         self.sockets.flush_dirty(&mut self.streams);
         self.tell_drained(state);
@@ -375,7 +375,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         }
     }
 
-    fn accept(&mut self, state: &mut S) {
+    fn accept(&mut self) {
         let now = self.sockets.now;
         for index in 0..self.listeners.len() {
             for _ in 0..crate::net::listener::ACCEPT_BUDGET {
@@ -393,7 +393,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
                 let Some(accepted) = listener.accept(&mut self.streams.reactor, now) else {
                     break;
                 };
-                self.admit(accepted, endpoint, state);
+                self.admit(accepted, endpoint);
             }
         }
     }

@@ -3,12 +3,12 @@
 use std::io;
 use std::ops::Range;
 
-use super::EventLoop;
+use super::{ConnectionId, EventLoop, Method};
 use crate::net::aside::Leftover;
 use crate::net::disconnect::MemoryLimit;
 use crate::net::sockets::{Lent, REUSE};
 use crate::proto::handshake::HandshakeError;
-use crate::proto::{PeerError, State, WholeMessage};
+use crate::proto::{PeerError, ProtocolError, State};
 use crate::reactor::Reactor;
 use crate::slots::Key;
 
@@ -25,6 +25,12 @@ const CORK_MOST: usize = 256 * 1024;
 /// How much is received at once where a large message is expected: its header, and little of what
 /// must be copied from the receive buffer to where the rest goes.
 const FIRST_OF_LARGE: usize = 8 * 1024;
+
+/// Why no more of the messages in hand are handed over.
+enum Failure {
+    Protocol(ProtocolError),
+    Panic(String),
+}
 
 /// What one receive came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -179,54 +185,82 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let (mut at, end, mut events) = (range.start, range.end, 0);
         let inflated = self.sockets.inflated();
         while at < end {
-            let used = match self.sockets.whole_message(conn, &buffer[at..end]) {
-                Some(whole) => self.handle_message(conn, &whole, &mut buffer[at..], at, state),
-                None => self.handle_parts(conn, &mut buffer[at..end], state),
-            };
-            let Some(used) = used else {
-                return (end, events);
-            };
-            at += used;
-            events += 1;
+            let messages = self.handle_messages(conn, buffer, &mut at, end, state);
+            events += messages;
+            if messages == 0 {
+                let Some(used) = self.handle_parts(conn, &mut buffer[at..end], state) else {
+                    return (end, events);
+                };
+                at += used;
+                events += 1;
+            }
             if self.sockets.corked_bytes() > CORK_MOST {
                 self.sockets.flush_cork(buffer, &mut self.streams);
             }
             let has_enough = self.sockets.inflated().wrapping_sub(inflated) > INFLATED;
             if at < end && (has_enough || self.sockets.is_halted()) {
-                return (at, events);
+                break;
             }
         }
-        (end, events)
+        (at, events)
     }
 
-    /// Hands over a message that lies at the front of `input`, which begins at `start` of the
-    /// receive buffer. Tells where it ends; `None` if it is not text as it says.
-    #[inline]
-    fn handle_message(
+    /// Hands over the messages that lie whole in `buffer[*at..end]`, until something else lies
+    /// there, the connection is paused, or much is to be sent, and moves `at` behind them. Tells
+    /// how many those were.
+    fn handle_messages(
         &mut self,
         conn: Key,
-        whole: &WholeMessage,
-        input: &mut [u8],
-        start: usize,
+        buffer: &mut [u8],
+        at: &mut usize,
+        end: usize,
         state: &mut S,
-    ) -> Option<usize> {
-        let message = match whole.read(input) {
-            Ok(message) => message,
-            Err(error) => {
-                self.sockets.fail_protocol(conn, error);
-                return None;
-            }
+    ) -> usize {
+        let Some((handler, calls, mut context)) = self.lend(conn) else {
+            return 0;
         };
-        if message.len() < REUSE {
-            self.hand_over(conn, message, state);
-            return Some(whole.end());
+        let (id, mut messages, mut failure) = (ConnectionId(conn), 0, None);
+        while *at < end && !context.sockets.is_halted() {
+            let Some(whole) = context.sockets.whole_message(conn, &buffer[*at..end]) else {
+                break;
+            };
+            let message = match whole.read(&mut buffer[*at..end]) {
+                Ok(message) => message,
+                Err(error) => {
+                    failure = Some(Failure::Protocol(error));
+                    break;
+                }
+            };
+            let is_lent = message.len() >= REUSE;
+            if is_lent {
+                context.sockets.lend(Lent::new(message, *at + whole.start(), false));
+            }
+            let called = calls.call(Method::Message, Some(id), &mut context, |cx| {
+                handler.on_message(id, message, cx, state);
+            });
+            if let Some(reuse) = is_lent.then(|| context.sockets.take_back()).flatten() {
+                reuse.write_header(buffer);
+            }
+            *at += whole.end();
+            messages += 1;
+            if let Err(panic) = called {
+                failure = Some(Failure::Panic(panic));
+                break;
+            }
+            if context.sockets.corked_bytes() > CORK_MOST {
+                break;
+            }
         }
-        self.sockets.lend(Lent::new(message, start + whole.start(), false));
-        self.hand_over(conn, message, state);
-        if let Some(reuse) = self.sockets.take_back() {
-            reuse.write_header(input, start);
+        self.tally.messages_received += messages as u64;
+        match failure {
+            None => {}
+            Some(Failure::Panic(panic)) => self.panicked(conn, panic),
+            Some(Failure::Protocol(error)) => {
+                self.sockets.fail_protocol(conn, error);
+                *at = end;
+            }
         }
-        Some(whole.end())
+        messages
     }
 
     /// Hands over whatever comes of the front of `input`, and tells how much that was; `None` if

@@ -119,7 +119,7 @@ impl Cork {
 
     /// Hands over the storage of the assembled message that `reuse` sends.
     pub(crate) fn fill_assembled(&mut self, reuse: &Reuse, mut storage: Vec<u8>) {
-        reuse.write_header(&mut storage, 0);
+        reuse.write_header(&mut storage);
         if let Some(Piece::Assembled(slot, _)) = self.pieces.get_mut(reuse.piece) {
             *slot = storage;
         }
@@ -215,11 +215,9 @@ impl Cork {
 }
 
 impl Reuse {
-    /// Writes the header in front of the payload. `storage` is what the payload lies in, from
-    /// `start` on.
-    pub(crate) fn write_header(&self, storage: &mut [u8], start: usize) {
+    /// Writes the header in front of the payload. `storage` is what the payload lies in.
+    pub(crate) fn write_header(&self, storage: &mut [u8]) {
         let header = &self.header[..self.header_len];
-        let payload = self.payload - start;
-        storage[payload - self.header_len..payload].copy_from_slice(header);
+        storage[self.payload - self.header_len..self.payload].copy_from_slice(header);
     }
 }

@@ -96,6 +96,7 @@ pub struct BufferPool {
     bytes: usize,
     limit: usize,
     /// For frames and messages in progress: nothing is in progress in these.
+    #[expect(clippy::vec_box, reason = "connections hold them by their boxes")]
     partials: Vec<Box<Partial>>,
     #[cfg(feature = "deflate")]
     pub(super) codecs: super::deflate::Codecs,

@@ -87,7 +87,7 @@ impl MaskKeys {
     }
 
     /// A key that was not handed out before.
-    #[inline]
+    #[inline(never)]
     pub fn next_key(&mut self) -> [u8; 4] {
         if self.next == KEYS {
             (self.source)(self.keys.as_flattened_mut());

@@ -186,11 +186,30 @@ const fn is_plain(byte: u8) -> bool {
 
 /// How many bytes at the front a line may contain.
 fn plain(bytes: &[u8]) -> usize {
-    // Without an early end a block is a few vector instructions.
-    let is_plain_block = |block: &[u8]| block.iter().fold(true, |all, &byte| all & is_plain(byte));
-    let blocks = bytes.chunks_exact(16).take_while(|block| is_plain_block(block));
-    let start = blocks.count() * 16;
-    start + bytes[start..].iter().take_while(|&&byte| is_plain(byte)).count()
+    let mut at = 0;
+    while let Some(word) = bytes[at..].first_chunk() {
+        let controls = controls(u64::from_le_bytes(*word));
+        at += controls.trailing_zeros() as usize / 8;
+        if controls != 0 {
+            // A tab is one of them, and rare.
+            if bytes[at] != b'\t' {
+                return at;
+            }
+            at += 1;
+        }
+    }
+    at + bytes[at..].iter().take_while(|&&byte| is_plain(byte)).count()
+}
+
+/// The control characters among eight bytes, of which the first is the lowest: their highest bits.
+/// Above one of them there may be others that are none.
+const fn controls(word: u64) -> u64 {
+    const EACH: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGHEST: u64 = EACH << 7;
+    let delete = word ^ (EACH * 0x7F);
+    let is_below_space = word.wrapping_sub(EACH * 0x20) & !word;
+    let is_delete = delete.wrapping_sub(EACH) & !delete;
+    (is_below_space | is_delete) & HIGHEST
 }
 
 #[cfg(test)]
