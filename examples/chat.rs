@@ -1,11 +1,14 @@
-//! Rooms to talk in: `cargo run --example chat -- 127.0.0.1:9001`
+//! Rooms to talk in: `cargo run --example chat -- 127.0.0.1:9001`, and a browser at
+//! <http://127.0.0.1:9001/#lobby>, whose page is served from here.
 //!
-//! `/name ada` says who one is, `/join lobby` enters a room and leaves the last one, `/who` tells
-//! who is there, `/leave` leaves; all else is said to the room.
+//! What the page says at `/chat`, anybody may: `/name ada` says who one is, `/join lobby` enters a
+//! room and leaves the last one, `/who` tells who is there, `/ping 1` is answered at once, `/leave`
+//! leaves; all else is said to the room, which is told who is there whenever that changes.
 
+use eventwire::proto::handshake::HttpResponse;
 use eventwire::{
-    Config, ConnectionId, ConnectionMap, Context, Disconnect, EventLoop, Message, ServerConfig,
-    TopicId, WebSocketHandler,
+    Config, ConnectionId, ConnectionMap, Context, Disconnect, EventLoop, Message, Routes,
+    ServerConfig, TopicId, WebSocketHandler,
 };
 
 #[derive(Default)]
@@ -23,14 +26,13 @@ impl Chat {
     fn obey(&mut self, conn: ConnectionId, line: &str, cx: &mut Context<'_>) -> Result<(), String> {
         let (command, argument) = line.split_once(' ').unwrap_or((line, ""));
         match (command, argument.trim()) {
-            ("/name", name) if !name.is_empty() => self.person(conn)?.name = name.to_owned(),
+            ("/name", name) => return self.rename(conn, name, cx),
             ("/join", room) if !room.is_empty() => return self.join(conn, room, cx),
             ("/leave", _) => self.leave(conn, cx),
+            ("/ping", token) => drop(cx.send(conn, format!("pong {token}").as_str())),
             ("/who", _) => {
                 let room = self.room_of(conn)?;
-                let there = self.people.iter().filter(|(_, person)| person.room == Some(room));
-                let names: Vec<&str> = there.map(|(_, person)| person.name.as_str()).collect();
-                cx.send(conn, format!("here: {}", names.join(", ")).as_str());
+                cx.send(conn, self.who(room).as_str());
             }
             _ if line.starts_with('/') => return Err(format!("no such command: {command}")),
             _ => {
@@ -41,6 +43,31 @@ impl Chat {
         Ok(())
     }
 
+    fn rename(
+        &mut self,
+        conn: ConnectionId,
+        name: &str,
+        cx: &mut Context<'_>,
+    ) -> Result<(), String> {
+        // Whoever is called that could speak as the room does.
+        let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        if name.is_empty() || name.len() > 24 || name == "here" || !name.bytes().all(is_letter) {
+            return Err("a name is up to 24 letters, digits and dashes".to_owned());
+        }
+        let person = self.person(conn)?;
+        person.name = name.to_owned();
+        if let Some(room) = person.room {
+            cx.broadcast(room, self.who(room).as_str());
+        }
+        Ok(())
+    }
+
+    fn who(&self, room: TopicId) -> String {
+        let there = self.people.iter().filter(|(_, person)| person.room == Some(room));
+        let names: Vec<&str> = there.map(|(_, person)| person.name.as_str()).collect();
+        format!("here: {}", names.join(", "))
+    }
+
     fn join(&mut self, conn: ConnectionId, room: &str, cx: &mut Context<'_>) -> Result<(), String> {
         self.leave(conn, cx);
         let topic = cx.topic(room).map_err(|error| error.to_string())?;
@@ -48,6 +75,7 @@ impl Chat {
         let person = self.person(conn)?;
         person.room = Some(topic);
         cx.broadcast(topic, format!("* {} joins {room}", person.name).as_str());
+        cx.broadcast(topic, self.who(topic).as_str());
         Ok(())
     }
 
@@ -57,6 +85,7 @@ impl Chat {
         let Some(room) = person.room.take() else { return };
         cx.unsubscribe(conn, room);
         cx.broadcast(room, format!("* {} leaves", person.name).as_str());
+        cx.broadcast(room, self.who(room).as_str());
         // Refused while anybody is there: a room lasts as long as its people.
         cx.remove_topic(room);
     }
@@ -100,7 +129,11 @@ impl WebSocketHandler<()> for Chat {
 fn main() -> Result<(), eventwire::Error> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:9001".to_owned());
     let mut event_loop = EventLoop::new(Config::default())?;
-    let listener = event_loop.listen(&*address, ServerConfig::default(), Chat::default())?;
+    let routes = Routes::new()
+        .page("/", HttpResponse::html(include_str!("chat.html")))
+        .metrics("/metrics")
+        .websocket("/chat", ServerConfig::default().max_message(4096), Chat::default());
+    let listener = event_loop.listen(&*address, ServerConfig::default(), routes)?;
     if let Some(address) = event_loop.local_addr(listener) {
         println!("listening on ws://{address}");
     }

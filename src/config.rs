@@ -2,6 +2,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::net::proxies::TrustedProxies;
 use crate::net::socket::{MemoryCaps, OutboxLimits};
 use crate::proto::Limits;
 use crate::proto::handshake::OriginPolicy;
@@ -311,6 +312,7 @@ pub struct ServerConfig {
     pub(crate) deflate: Option<crate::proto::DeflateConfig>,
     pub(crate) origins: OriginPolicy,
     pub(crate) backlog: u32,
+    pub(crate) proxies: Option<TrustedProxies>,
 }
 
 impl Default for ServerConfig {
@@ -322,6 +324,7 @@ impl Default for ServerConfig {
             deflate: None,
             origins: OriginPolicy::default(),
             backlog: 4096,
+            proxies: None,
         }
     }
 }
@@ -366,6 +369,14 @@ impl ServerConfig {
     #[must_use]
     pub fn origins(mut self, policy: OriginPolicy) -> Self {
         self.origins = policy;
+        self
+    }
+
+    /// Which proxies are believed when they say whom they pass on. Default: none, so that clients
+    /// cannot say it of themselves.
+    #[must_use]
+    pub fn proxies(mut self, proxies: TrustedProxies) -> Self {
+        self.proxies = Some(proxies);
         self
     }
 

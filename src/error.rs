@@ -19,6 +19,8 @@ pub enum Error {
     Url(UrlError),
     /// A header or subprotocol of the configuration cannot be written.
     Header(InvalidHeader),
+    /// A path of [`Routes`](crate::Routes) is none that a request can have, or is there twice.
+    InvalidRoute(String),
     /// A topic's name is too long, or there are as many topics as the configuration allows.
     TopicLimit,
     /// There are as many connections as the configuration allows.
@@ -39,6 +41,7 @@ impl fmt::Display for Error {
             Self::Io { action, source } => write!(f, "cannot {action}: {source}"),
             Self::Url(error) => error.fmt(f),
             Self::Header(error) => error.fmt(f),
+            Self::InvalidRoute(path) => write!(f, "no path for a route, or taken: {path:?}"),
             Self::TopicLimit => f.write_str("topic name too long, or too many topics"),
             Self::ConnectionLimit => f.write_str("too many connections"),
             Self::Draining => f.write_str("the loop is being drained"),
@@ -52,7 +55,9 @@ impl std::error::Error for Error {
             Self::Io { source, .. } => Some(source),
             Self::Url(error) => Some(error),
             Self::Header(error) => Some(error),
-            Self::TopicLimit | Self::ConnectionLimit | Self::Draining => None,
+            Self::InvalidRoute(_) | Self::TopicLimit | Self::ConnectionLimit | Self::Draining => {
+                None
+            }
         }
     }
 }

@@ -27,6 +27,7 @@ const BUCKETS: usize = ((DOUBLINGS - FINENESS + 1) << FINENESS) as usize;
 pub struct Histogram {
     counts: Box<[u64; BUCKETS]>,
     max: u64,
+    sum: u64,
 }
 
 impl Histogram {
@@ -40,6 +41,17 @@ impl Histogram {
     #[must_use]
     pub const fn max(&self) -> Duration {
         Duration::from_nanos(self.max)
+    }
+
+    /// All times that were recorded together, exactly.
+    #[must_use]
+    pub const fn sum(&self) -> Duration {
+        Duration::from_nanos(self.sum)
+    }
+
+    /// How many times were shorter than that, a power of two: a bucket ends there.
+    pub(crate) fn count_below(&self, nanos: u64) -> u64 {
+        self.counts[..bucket_of(nanos)].iter().sum()
     }
 
     /// The time that `percent` of all were no longer than, to an eighth; zero if none was recorded.
@@ -72,13 +84,13 @@ impl Histogram {
         for (count, before) in counts.iter_mut().zip(earlier.counts.iter()) {
             *count = count.saturating_sub(*before);
         }
-        Self { counts, max: self.max }
+        Self { counts, max: self.max, sum: self.sum.saturating_sub(earlier.sum) }
     }
 }
 
 impl Default for Histogram {
     fn default() -> Self {
-        Self { counts: Box::new([0; BUCKETS]), max: 0 }
+        Self { counts: Box::new([0; BUCKETS]), max: 0, sum: 0 }
     }
 }
 
@@ -98,11 +110,14 @@ impl fmt::Debug for Histogram {
 pub(crate) struct SharedHistogram {
     counts: [AtomicU64; BUCKETS],
     max: AtomicU64,
+    /// In nanoseconds, which lasts for 584 years.
+    sum: AtomicU64,
 }
 
 impl Default for SharedHistogram {
     fn default() -> Self {
-        Self { counts: [const { AtomicU64::new(0) }; BUCKETS], max: AtomicU64::new(0) }
+        let counts = [const { AtomicU64::new(0) }; BUCKETS];
+        Self { counts, max: AtomicU64::new(0), sum: AtomicU64::new(0) }
     }
 }
 
@@ -113,6 +128,8 @@ impl SharedHistogram {
         let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         let count = &self.counts[bucket_of(nanos)];
         count.store(count.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        let sum = self.sum.load(Ordering::Relaxed).saturating_add(nanos);
+        self.sum.store(sum, Ordering::Relaxed);
         if nanos > self.max.load(Ordering::Relaxed) {
             self.max.store(nanos, Ordering::Relaxed);
         }
@@ -124,6 +141,7 @@ impl SharedHistogram {
             *count = shared.load(Ordering::Relaxed);
         }
         snapshot.max = self.max.load(Ordering::Relaxed);
+        snapshot.sum = self.sum.load(Ordering::Relaxed);
         snapshot
     }
 }
@@ -204,6 +222,7 @@ mod tests {
             times.sort_unstable();
             let histogram = shared.snapshot();
             prop_assert_eq!(histogram.count(), times.len() as u64);
+            prop_assert_eq!(histogram.sum(), Duration::from_nanos(times.iter().sum()));
             prop_assert_eq!(histogram.max(), Duration::from_nanos(times[times.len() - 1]));
             for percent in [0.0, 1.0, 50.0, 99.0, 100.0] {
                 let rank = (times.len() as f64 * percent / 100.0).ceil().max(1.0) as usize;

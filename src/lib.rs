@@ -271,7 +271,8 @@
 //! proto/                      RFC 6455 without I/O
 //!   connection/               the state machine: bytes and the time in, messages and bytes out
 //!   handshake/                the opening handshake, both sides
-//! slots.rs time.rs histogram.rs  a slab with generations, moments, times in buckets
+//! slots.rs time.rs            a slab with generations, moments
+//! histogram.rs logging.rs     times in buckets, lines of a log
 //! ```
 //!
 //! `proto`, `queue`, `topics`, `timers` and `slots` never read a clock, never draw randomness and
@@ -281,6 +282,7 @@ mod config;
 mod engine;
 mod error;
 mod histogram;
+mod logging;
 mod net;
 pub mod proto;
 mod queue;
@@ -292,14 +294,16 @@ mod topics;
 
 pub use config::{ClientConfig, Config, Idle, OnPanic, OverflowPolicy, ServerConfig};
 pub use engine::{
-    ConnectionId, ConnectionMap, Context, EventHandler, EventLoop, Gap, ListenerId, LoopHandle,
-    Method, PublishError, Publisher, RecvError, RunEnd, RunSummary, SlowCall, Stats,
-    SubscribeError, Subscriber, TimerId, TopicChanged, TopicId, TopicStats, TryRecvError, Upgrade,
-    WebSocketHandler,
+    ByPath, ConnectionId, ConnectionMap, Context, EventHandler, EventLoop, ForAll, Gap,
+    HttpHandler, IntoRoutes, ListenerId, LoopHandle, Method, PublishError, Publisher, RecvError,
+    Routes, RunEnd, RunSummary, SlowCall, Stats, SubscribeError, Subscriber, TimerId, TopicChanged,
+    TopicId, TopicStats, TryRecvError, Upgrade, WebSocketHandler,
 };
 pub use error::Error;
 pub use histogram::Histogram;
-pub use net::{ConnectError, Disconnect, MemoryLimit, SendStatus};
+pub use net::{
+    ConnectError, Disconnect, InvalidNetwork, MemoryLimit, Network, SendStatus, TrustedProxies,
+};
 pub use proto::{CloseCode, Message, Outgoing, PreparedMessage};
 pub use time::Time;
 

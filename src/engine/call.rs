@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::stats::Meters;
 use super::{ConnectionId, Context, EventLoop, WebSocketHandler};
 use crate::config::OnPanic;
+use crate::logging::log_line;
 use crate::net::aside::End;
 use crate::net::disconnect::Disconnect;
 use crate::proto::CloseCode;
@@ -21,6 +22,8 @@ use crate::time::Time;
 pub enum Method {
     /// [`WebSocketHandler::on_upgrade`].
     Upgrade,
+    /// [`HttpHandler::on_request`](crate::HttpHandler::on_request).
+    Request,
     /// [`WebSocketHandler::on_open`].
     Open,
     /// [`WebSocketHandler::on_message`].
@@ -129,7 +132,7 @@ impl Calls {
             return self.call_timed(method, conn, cx, call);
         }
         let result = guard(self.on_panic, || call(cx));
-        self.panics += u64::from(result.is_err());
+        self.note_panic(method, conn, result.as_ref().err());
         result
     }
 
@@ -142,9 +145,17 @@ impl Calls {
     ) -> Result<T, String> {
         let start = cx.io.now();
         let result = guard(self.on_panic, || call(cx));
-        self.panics += u64::from(result.is_err());
+        self.note_panic(method, conn, result.as_ref().err());
         self.note_time(method, conn, start, cx);
         result
+    }
+
+    #[inline]
+    fn note_panic(&mut self, method: Method, conn: Option<ConnectionId>, panic: Option<&String>) {
+        if let Some(message) = panic {
+            self.panics += 1;
+            log_line!(error, "{}: {method:?} panicked: {message}", whose(conn));
+        }
     }
 
     #[cold]
@@ -161,6 +172,7 @@ impl Calls {
             return;
         }
         self.slow += 1;
+        log_line!(warn, "{}: {method:?} took {time:?}", whose(conn));
         if !method.is_of(type_name::<SlowCall>()) {
             // Nobody is obliged to register for it, and the stats have counted it.
             let _ = cx.events.push(SlowCall { method, conn, time });
@@ -220,6 +232,11 @@ impl<S, R: Reactor> EventLoop<S, R> {
         self.sockets.close(conn, code, "", &mut self.topics, &mut self.streams);
         self.sockets.revisit(conn);
     }
+}
+
+/// Whose handler it is, for a line of the log.
+fn whose(conn: Option<ConnectionId>) -> String {
+    conn.map_or_else(|| "events".to_owned(), |conn| format!("connection {conn}"))
 }
 
 /// Calls a handler; if it panics, returns the panic's message.

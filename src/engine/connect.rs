@@ -78,7 +78,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let key = HandshakeKey::from_nonce(nonce);
         let protocol = Connection::client(request, key, endpoint.limits.clone(), &mut workspace);
         let endpoint = self.endpoints.insert(endpoint);
-        let mut socket = Socket::new(protocol, endpoint, PeerAddr::None);
+        let mut socket = Socket::new(protocol, endpoint);
         socket.set_connector(Connector::default());
         let conn = self.sockets.insert(socket);
         self.sockets.hold(conn, &out);

@@ -2,14 +2,13 @@
 
 use std::net::SocketAddr;
 
-use super::endpoint::Endpoint;
-use super::{EventLoop, Method, Upgrade};
+use super::{ConnectionId, EventLoop, Method};
+use crate::logging::log_line;
 use crate::net::aside::End;
 use crate::net::disconnect::{ConnectError, Disconnect};
 use crate::net::socket::Socket;
 use crate::net::sockets::Lent;
-use crate::proto::handshake::{HandshakeError, Request};
-use crate::proto::{CloseFrame, Connection, Event, HEADROOM, Incoming, PeerError, Role, State};
+use crate::proto::{CloseFrame, Connection, Event, HEADROOM, Incoming, Role, State};
 use crate::reactor::{Reactor, Readiness};
 use crate::slots::Key;
 
@@ -36,17 +35,13 @@ impl<S, R: Reactor> EventLoop<S, R> {
 
     /// Takes in a connection that was accepted. If its request is there already, registration
     /// reports it.
-    pub(super) fn admit(
-        &mut self,
-        (stream, peer): (R::Stream, Option<SocketAddr>),
-        endpoint: usize,
-    ) {
-        let Some(limits) = self.endpoints.get(endpoint).map(|endpoint| endpoint.limits.clone())
-        else {
+    pub(super) fn admit(&mut self, (stream, peer): (R::Stream, Option<SocketAddr>), site: usize) {
+        let Some(place) = self.sites.get(site) else {
             return;
         };
-        let protocol = Connection::server(limits, self.sockets.now);
-        let conn = self.sockets.insert(Socket::new(protocol, endpoint, peer.into()));
+        let protocol = Connection::server(place.limits.clone(), self.sockets.now);
+        let protocol = if place.announces(peer) { protocol.behind_proxy() } else { protocol };
+        let conn = self.sockets.insert(Socket::accepted(protocol, site, peer.into()));
         self.streams.insert(conn.index(), stream);
         let sockets = &self.sockets;
         let evicted = self.pending.push(conn, sockets.now, |conn| sockets.is_connecting(conn));
@@ -86,54 +81,18 @@ impl<S, R: Reactor> EventLoop<S, R> {
                 });
             }
             Event::Close(payload) => self.closed_by_peer(conn, &payload),
-            Event::Request(head) => self.upgrade(conn, &head, state),
+            Event::ProxyHeader(header) => self.note_client(conn, &header),
+            Event::Request(head) => self.answer(conn, &head, state),
             Event::Open(_) => self.open(conn, state),
         }
     }
 
-    fn upgrade(&mut self, conn: Key, head: &[u8], state: &mut S) {
-        let Some(socket) = self.sockets.get(conn) else {
-            return;
-        };
-        let Some(endpoint) = self.endpoints.get(socket.endpoint()) else {
-            return;
-        };
-        let request = match admissible(head, endpoint) {
-            Ok(request) => request,
-            Err(error) => {
-                self.sockets.refuse(conn, &error.refusal());
-                self.sockets.end_by_peer_error(conn, PeerError::Handshake(error));
-                return;
-            }
-        };
-        let upgrade = self
-            .call(conn, Method::Upgrade, |handler, id, cx| {
-                handler.on_upgrade(id, &request, cx, state)
-            })
-            // It panicked.
-            .unwrap_or_else(|| Upgrade::refuse(500));
-        let Some(socket) = self.sockets.get(conn) else {
-            return;
-        };
-        let Some(endpoint) = self.endpoints.get(socket.endpoint()) else {
-            return;
-        };
-        match endpoint.complete(upgrade, &request) {
-            Upgrade::Accept(acceptance) => {
-                self.sockets.accept(conn, &request, &acceptance);
-                self.open(conn, state);
-            }
-            Upgrade::Refuse(refusal) => {
-                self.sockets.refuse(conn, &refusal);
-                self.sockets.end(conn, End::Connect(ConnectError::Cancelled));
-            }
-        }
-    }
-
-    fn open(&mut self, conn: Key, state: &mut S) {
+    pub(super) fn open(&mut self, conn: Key, state: &mut S) {
         let socket = self.sockets.get_mut(conn).filter(|socket| socket.protocol.is_open());
         if let Some(socket) = socket {
             socket.opened = true;
+            let peer = socket.peer.get();
+            log_line!(debug, "connection {}: open, {}", ConnectionId(conn), from(peer));
             self.tally.opened();
             self.sockets.arm(conn);
             self.call(conn, Method::Open, |handler, id, cx| handler.on_open(id, cx, state));
@@ -179,11 +138,12 @@ impl<S, R: Reactor> EventLoop<S, R> {
             return;
         };
         socket.told = true;
-        let opened = socket.opened;
+        let (opened, served, peer) = (socket.opened, socket.served, socket.peer.get());
         let connecting = !opened && socket.protocol.role() == Role::Client;
         self.topics.remove_connection(conn);
         match end {
             End::Disconnect(reason) if opened => {
+                log_end(ConnectionId(conn), &reason);
                 self.tally.closed(&reason);
                 self.call(conn, Method::Close, |handler, id, cx| {
                     handler.on_close(id, &reason, cx, state);
@@ -191,12 +151,23 @@ impl<S, R: Reactor> EventLoop<S, R> {
             }
             // Who never got past a listener's handshake was none of the application's yet.
             End::Connect(error) if connecting => {
+                log_line!(info, "connection {}: not made: {error}", ConnectionId(conn));
                 self.tally.not_opened();
                 self.call(conn, Method::ConnectError, |handler, id, cx| {
                     handler.on_connect_error(id, &error, cx, state);
                 });
             }
-            End::Disconnect(_) | End::Connect(_) => self.tally.not_opened(),
+            End::Disconnect(_) | End::Connect(_) if served => {}
+            End::Disconnect(_) => self.tally.not_opened(),
+            End::Connect(error) => {
+                log_line!(
+                    info,
+                    "connection {}: not opened: {error}, {}",
+                    ConnectionId(conn),
+                    from(peer)
+                );
+                self.tally.not_opened();
+            }
         }
     }
 
@@ -214,12 +185,24 @@ impl<S, R: Reactor> EventLoop<S, R> {
     }
 }
 
-/// The request in `head`, if it is one and its page may connect.
-fn admissible<'a, S>(
-    head: &'a [u8],
-    endpoint: &Endpoint<S>,
-) -> Result<Request<'a>, HandshakeError> {
-    let request = Request::parse_scanned(head, endpoint.limits.head_limits())?;
-    endpoint.origins.check(&request)?;
-    Ok(request)
+/// An open connection has ended, which is worth more attention for some reasons than for others.
+fn log_end(conn: ConnectionId, reason: &Disconnect) {
+    match reason {
+        Disconnect::ClosedByApplication { .. } | Disconnect::ClosedByPeer { .. } => {
+            log_line!(debug, "connection {conn}: {reason}");
+        }
+        Disconnect::Io(_) | Disconnect::TimedOut(_) => {
+            log_line!(info, "connection {conn}: {reason}");
+        }
+        // Its panic was told of when it came.
+        Disconnect::Panicked { .. }
+        | Disconnect::Overflow
+        | Disconnect::MemoryPressure(_)
+        | Disconnect::Protocol(_) => log_line!(warn, "connection {conn}: {reason}"),
+    }
+}
+
+/// Where a connection comes from, for a line of the log.
+fn from(peer: Option<SocketAddr>) -> String {
+    peer.map_or_else(|| "from this machine".to_owned(), |peer| format!("from {peer}"))
 }

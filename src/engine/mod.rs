@@ -1,5 +1,7 @@
 //! What the application sees: the loop, its handlers, and what handlers may do.
 
+mod adopt;
+mod answer;
 mod call;
 mod connect;
 mod connection_map;
@@ -13,8 +15,11 @@ mod handle;
 mod handler;
 mod idle;
 mod ids;
+mod metrics;
 mod publisher;
 mod read;
+mod routes;
+mod site;
 mod stats;
 mod subscriber;
 mod timers;
@@ -31,6 +36,7 @@ pub use handle::LoopHandle;
 pub use handler::{Upgrade, WebSocketHandler};
 pub use ids::{ConnectionId, ListenerId, TimerId, TopicId};
 pub use publisher::{PublishError, Publisher};
+pub use routes::{ByPath, ForAll, HttpHandler, IntoRoutes, Routes};
 pub use stats::Stats;
 pub use subscriber::{RecvError, Subscriber, TryRecvError};
 pub use topics::{Gap, SubscribeError, TopicChanged, TopicStats};

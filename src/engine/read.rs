@@ -97,6 +97,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let room = if expects_large { FIRST_OF_LARGE.min(buffer.len()) } else { buffer.len() };
         let mut leftover = socket.take_leftover();
         let (input, range) = if let Some(leftover) = &mut leftover {
+            self.sockets.set_halted(conn, false);
             (&mut leftover.storage[..], leftover.range.clone())
         } else if socket.protocol.is_assembling_large() {
             return self.receive_direct(conn, hangup, state);

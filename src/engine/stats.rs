@@ -11,7 +11,7 @@ use crate::time::Time;
 
 /// Makes [`Stats`], and [`Counts`]: its numbers alone, as the loop writes them for other threads.
 macro_rules! stats {
-    ($($(#[$doc:meta])* $name:ident,)*) => {
+    ($($(#[doc = $doc:literal])* $name:ident,)*) => {
         /// What a loop did since it was made, and what it holds: a snapshot, to be had from any
         /// thread with [`LoopHandle::stats`].
         ///
@@ -33,7 +33,7 @@ macro_rules! stats {
         #[derive(Clone, Debug, Default)]
         #[non_exhaustive]
         pub struct Stats {
-            $($(#[$doc])* pub $name: u64,)*
+            $($(#[doc = $doc])* pub $name: u64,)*
             /// How long turns took that had something to do, without the wait before them.
             pub turn_time: Histogram,
             /// How long handlers took: of every 64th call, or of every call if the application
@@ -62,6 +62,13 @@ macro_rules! stats {
         }
 
         impl Stats {
+            /// The numbers with their names and documentation.
+            pub(super) fn counts(
+                &self,
+            ) -> [(&'static str, &'static [&'static str], u64); Counts::LEN] {
+                [$((stringify!($name), &[$($doc),*], self.$name)),*]
+            }
+
             fn set_counts(&mut self, counts: [u64; Counts::LEN]) {
                 [$(self.$name),*] = counts;
             }
@@ -74,8 +81,11 @@ stats! {
     connections,
     /// Connections that were opened.
     opened,
-    /// Connections that ended before they were open: refused, failed or cancelled.
+    /// Connections that ended before they were open: refused, failed or cancelled. Those are none
+    /// whose requests were answered by pages and handlers.
     not_opened,
+    /// Requests that pages and handlers answered, or 404 and 405.
+    requests,
     /// Open connections that the application closed.
     closed_by_application,
     /// Open connections that their peer closed in order.
@@ -161,6 +171,7 @@ pub(super) struct Tally {
     turns: u64,
     opened: u64,
     not_opened: u64,
+    pub(super) requests: u64,
     closed_by_application: u64,
     closed_by_peer: u64,
     closed_by_failure: u64,
@@ -278,6 +289,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             connections: self.sockets.len() as u64,
             opened: tally.opened,
             not_opened: tally.not_opened,
+            requests: tally.requests,
             closed_by_application: tally.closed_by_application,
             closed_by_peer: tally.closed_by_peer,
             closed_by_failure: tally.closed_by_failure,

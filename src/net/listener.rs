@@ -2,6 +2,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::logging::log_line;
 use crate::reactor::Reactor;
 use crate::time::Time;
 
@@ -19,8 +20,8 @@ pub(crate) struct Listener<R: Reactor> {
     socket: R::Listener,
     /// The address, unless it is a path.
     pub(crate) local: Option<SocketAddr>,
-    /// Which handler its connections belong to.
-    pub(crate) endpoint: usize,
+    /// What its connections may ask for.
+    pub(crate) site: usize,
     /// Readiness has come and was not used up: edge-triggered readiness does not come twice.
     pub(crate) ready: bool,
     /// Descriptors ran out: no further try before this moment.
@@ -29,12 +30,8 @@ pub(crate) struct Listener<R: Reactor> {
 }
 
 impl<R: Reactor> Listener<R> {
-    pub(crate) const fn new(
-        socket: R::Listener,
-        local: Option<SocketAddr>,
-        endpoint: usize,
-    ) -> Self {
-        Self { socket, local, endpoint, ready: true, paused_until: None, pause: FIRST_PAUSE }
+    pub(crate) const fn new(socket: R::Listener, local: Option<SocketAddr>, site: usize) -> Self {
+        Self { socket, local, site, ready: true, paused_until: None, pause: FIRST_PAUSE }
     }
 
     /// When to try again, if it is paused, or nobody is accepted before `full_until`.
@@ -65,7 +62,8 @@ impl<R: Reactor> Listener<R> {
                     return None;
                 }
                 Err(error) if concerns_one_connection(&error) => {}
-                Err(_) => {
+                Err(error) => {
+                    log_line!(warn, "cannot accept: {error}; trying again in {:?}", self.pause);
                     // Descriptors or memory ran out, most likely. Those that wait raise no new
                     // edge when there are some again.
                     self.paused_until = now.checked_add(self.pause);

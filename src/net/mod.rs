@@ -8,9 +8,11 @@ pub(crate) mod listener;
 mod outbox;
 pub(crate) mod peer;
 pub(crate) mod pending;
+pub(crate) mod proxies;
 pub(crate) mod socket;
 pub(crate) mod sockets;
 pub(crate) mod streams;
 
 pub use disconnect::{ConnectError, Disconnect, MemoryLimit};
+pub use proxies::{InvalidNetwork, Network, TrustedProxies};
 pub use sockets::SendStatus;

@@ -39,6 +39,8 @@ pub(crate) struct Socket {
     pub(crate) shut: bool,
     /// The peer's half of the stream is ended.
     pub(crate) eof: bool,
+    /// Requests were answered that open nothing.
+    pub(crate) served: bool,
     /// The stream is of no more use: the slot is to be freed.
     pub(crate) dead: bool,
     pub(super) aside: Option<Box<Aside>>,
@@ -46,6 +48,8 @@ pub(crate) struct Socket {
     pub(crate) inbound_counted: usize,
     /// Which handler it belongs to.
     endpoint: u32,
+    /// Which listener's it is, if it was accepted.
+    site: u16,
     /// The tick of its newest entry in the wheel of deadlines.
     pub(crate) armed: Tick,
     pub(crate) peer: PeerAddr,
@@ -72,8 +76,13 @@ pub(crate) struct MemoryCaps {
 }
 
 impl Socket {
-    pub(crate) fn new(protocol: Connection, endpoint: usize, peer: PeerAddr) -> Self {
-        let endpoint = u32::try_from(endpoint).expect("fewer than 2^32 handlers fit in memory");
+    /// A connection that was accepted by the listener whose site that is.
+    pub(crate) fn accepted(protocol: Connection, site: usize, peer: PeerAddr) -> Self {
+        let site = u16::try_from(site).expect("fewer listeners than descriptors");
+        Self { site, peer, ..Self::new(protocol, usize::MAX) }
+    }
+
+    pub(crate) fn new(protocol: Connection, endpoint: usize) -> Self {
         Self {
             protocol,
             outbox: None,
@@ -91,10 +100,13 @@ impl Socket {
             answered: false,
             shut: false,
             eof: false,
+            served: false,
             dead: false,
-            endpoint,
+            // None yet, for one that was accepted.
+            endpoint: u32::try_from(endpoint).unwrap_or(u32::MAX),
+            site: 0,
             armed: Tick::NEVER,
-            peer,
+            peer: PeerAddr::None,
         }
     }
 
@@ -102,6 +114,15 @@ impl Socket {
     #[inline]
     pub(crate) const fn endpoint(&self) -> usize {
         self.endpoint as usize
+    }
+
+    /// From now on its events are that handler's.
+    pub(crate) fn set_endpoint(&mut self, endpoint: usize) {
+        self.endpoint = u32::try_from(endpoint).expect("fewer than 2^32 handlers fit in memory");
+    }
+
+    pub(crate) const fn site(&self) -> usize {
+        self.site as usize
     }
 
     /// Whether messages can be sent.

@@ -8,7 +8,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use eventwire::CloseCode;
 use eventwire::proto::OpCode;
 
-use crate::util::Peer;
+use crate::util::{Peer, request};
 
 /// A running example; it ends with this.
 struct Example {
@@ -83,7 +83,9 @@ fn chat_has_rooms_that_people_join_and_leave() {
     let mut example = Example::run("chat", "127.0.0.1:0");
     let address = example.address();
     let [mut ada, mut ben] = ["ada", "ben"].map(|name| {
-        let mut peer = Peer::connect(address);
+        let mut peer = Peer::open(address);
+        peer.write(&request("/chat", ""));
+        assert!(peer.head().starts_with("HTTP/1.1 101 "));
         peer.send("hello?");
         peer.expect("! join a room first: /join lobby");
         peer.send(format!("/name {name}").as_str());
@@ -91,27 +93,52 @@ fn chat_has_rooms_that_people_join_and_leave() {
         peer.expect(format!("* {name} joins lobby").as_str());
         peer
     });
+    ada.expect("here: ada");
     ada.expect("* ben joins lobby");
+    for peer in [&mut ada, &mut ben] {
+        peer.expect("here: ada, ben");
+    }
     ada.send("hello");
     ada.expect("ada: hello");
     ben.expect("ada: hello");
     ben.send("/who");
     ben.expect("here: ada, ben");
+    ben.send("/ping 7");
+    ben.expect("pong 7");
+    ben.send("/name here");
+    ben.expect("! a name is up to 24 letters, digits and dashes");
 
     ben.send("/join attic");
     ben.expect("* ben joins attic");
+    ben.expect("here: ben");
     ada.expect("* ben leaves");
-    ada.send("/join lobby");
-    ada.expect("* ada joins lobby");
+    ada.expect("here: ada");
+    ada.send("/name eve");
+    ada.expect("here: eve");
     ada.send("/join attic");
-    ada.expect("* ada joins attic");
-    ben.expect("* ada joins attic");
+    for peer in [&mut ada, &mut ben] {
+        peer.expect("* eve joins attic");
+        peer.expect("here: eve, ben");
+    }
     drop(ben);
     ada.expect("* ben leaves");
+    ada.expect("here: eve");
     ada.send("/dance");
     ada.expect("! no such command: /dance");
     ada.send(b"\x00");
     ada.expect("! say it in text");
+}
+
+#[test]
+fn chat_serves_its_page_and_its_numbers() {
+    let mut example = Example::run("chat", "127.0.0.1:0");
+    let mut browser = Peer::open(example.address());
+    browser.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert!(browser.head().contains("\r\nContent-Type: text/html; charset=utf-8\r\n"));
+    browser.write(b"GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    let rest = browser.rest();
+    assert!(rest.starts_with("<!doctype html>"));
+    assert!(rest.contains("\neventwire_requests_total 1\n"));
 }
 
 #[test]

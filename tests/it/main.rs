@@ -14,7 +14,11 @@ mod hostile;
 mod idle;
 mod limits;
 mod listeners;
+#[cfg(feature = "log")]
+mod logging;
 mod panics;
+mod proxies;
+mod routes;
 mod server;
 mod simulation;
 mod stats;

@@ -15,6 +15,8 @@ use source::{Source, line_of, occurrences, paths};
 const LAYERS: &[(&str, &[&str])] = &[
     ("slots", &[]),
     ("time", &[]),
+    // A macro alone.
+    ("logging", &[]),
     ("histogram", &[]),
     ("proto", &["time"]),
     ("timers", &["slots", "time"]),
@@ -26,18 +28,25 @@ const LAYERS: &[(&str, &[&str])] = &[
         &["slots", "proto::FrameHeader", "proto::Message", "proto::Outgoing", "proto::Payload"],
     ),
     ("reactor", &["time"]),
-    ("net", &["slots", "time", "proto", "queue", "timers", "topics", "reactor"]),
+    ("net", &["slots", "time", "logging", "proto", "queue", "timers", "topics", "reactor"]),
     // The facade composes the limits and errors of the layers, which own them.
     ("error", &["proto::handshake"]),
     (
         "config",
-        &["proto", "net::socket::MemoryCaps", "net::socket::OutboxLimits", "topics::TopicLimits"],
+        &[
+            "proto",
+            "net::proxies::TrustedProxies",
+            "net::socket::MemoryCaps",
+            "net::socket::OutboxLimits",
+            "topics::TopicLimits",
+        ],
     ),
     (
         "engine",
         &[
             "slots",
             "time",
+            "logging",
             "histogram",
             "proto",
             "queue",
@@ -96,6 +105,7 @@ const DEPENDENCIES: &[(&str, &str)] = &[
     ("crossbeam-queue", "src/"),
     ("flate2", "src/proto/deflate/"),
     ("httparse", "src/proto/handshake/"),
+    ("log", "src/logging.rs"),
     ("mio", "src/reactor/mio/"),
     ("sha1", "src/proto/handshake/"),
     ("slab", "src/"),

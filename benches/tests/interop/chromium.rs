@@ -5,6 +5,7 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -19,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Chromium as the only one at work: without a sandbox, which it refuses to root and to many
 /// containers and which this page has no use for, and without traffic of its own.
-const ARGUMENTS: &[&str] = &[
+pub(super) const ARGUMENTS: &[&str] = &[
     "--headless",
     "--no-sandbox",
     "--disable-gpu",
@@ -33,11 +34,13 @@ const ARGUMENTS: &[&str] = &[
 ];
 
 /// An empty folder of one run's own, removed at its end.
-struct Profile(PathBuf);
+pub(super) struct Profile(pub(super) PathBuf);
 
 impl Profile {
-    fn new() -> Self {
-        let name = format!("chromium-{}", std::process::id());
+    pub(super) fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("chromium-{}-{number}", std::process::id());
         let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
         fs::create_dir(&path).unwrap();
         Self(path)
@@ -51,11 +54,15 @@ impl Drop for Profile {
     }
 }
 
+/// What it is called here, if it is here.
+pub(super) fn name() -> Option<&'static str> {
+    let names = ["chromium", "chromium-browser", "google-chrome"];
+    names.into_iter().find(|name| succeeds(Command::new(name).arg("--version")))
+}
+
 #[test]
 fn chromium_gets_back_what_it_sends() {
-    let names = ["chromium", "chromium-browser", "google-chrome"];
-    let found = names.into_iter().find(|name| succeeds(Command::new(name).arg("--version")));
-    let Some(name) = found else {
+    let Some(name) = name() else {
         return skip("Chromium");
     };
     [PLAIN, COMPRESSED].into_iter().for_each(|setup| browse(name, setup));

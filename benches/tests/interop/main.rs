@@ -6,9 +6,13 @@
 #[cfg(test)]
 mod aiohttp;
 #[cfg(test)]
+mod chat;
+#[cfg(test)]
 mod chromium;
 #[cfg(test)]
 mod client;
+#[cfg(test)]
+mod devtools;
 #[cfg(test)]
 mod node;
 #[cfg(test)]

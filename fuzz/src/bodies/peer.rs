@@ -403,6 +403,7 @@ pub(crate) fn limits(choice: u8) -> &'static Arc<Limits> {
 
 fn note(event: Event<'_>, pool: &mut BufferPool) -> Seen {
     match event {
+        Event::ProxyHeader(_) => panic!("nobody announced a proxy"),
         Event::Request(head) => Seen::Request(head.into_owned()),
         Event::Open(head) => Seen::Open(head.into_owned()),
         Event::Message(incoming) => {

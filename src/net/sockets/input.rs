@@ -1,10 +1,17 @@
 //! Input: from the stream to the protocol, and whether to read on.
 
-use super::{Current, Lent, Sockets};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{Current, Lent, REUSE, Sockets};
 use crate::net::cork::Reuse;
 use crate::net::socket::Socket;
-use crate::proto::handshake::{Acceptance, Refusal, Request};
-use crate::proto::{Buffer, BufferPool, Event, PeerError, ProtocolError, Role, WholeMessage};
+use crate::proto::handshake::{Acceptance, HttpResponse, Refusal, Request};
+use crate::proto::{
+    Buffer, BufferPool, Connection, Event, Limits, PeerError, ProtocolError, Role, State,
+    WholeMessage, Workspace,
+};
 use crate::slots::Key;
 
 impl Sockets {
@@ -87,9 +94,59 @@ impl Sockets {
         self.pool.buffers.inflated() as usize
     }
 
-    /// Accepts a client's request.
-    pub(crate) fn accept(&mut self, conn: Key, request: &Request<'_>, acceptance: &Acceptance) {
-        self.answer(conn, |protocol, work| protocol.accept(request, acceptance, work), |()| false);
+    /// Accepts a client's request; `limits` hold from then on.
+    pub(crate) fn accept(
+        &mut self,
+        conn: Key,
+        request: &Request<'_>,
+        acceptance: &Acceptance,
+        limits: Arc<Limits>,
+    ) {
+        let accept = |protocol: &mut Connection, work: &mut Workspace<'_>| {
+            protocol.set_limits(limits);
+            protocol.accept(request, acceptance, work);
+        };
+        self.answer(conn, accept, |()| false);
+    }
+
+    /// Answers a request that opens no connection; `is_last`: the connection ends then. Reading is
+    /// left off while much of what was answered before waits.
+    pub(crate) fn respond(
+        &mut self,
+        conn: Key,
+        response: &HttpResponse,
+        is_head: bool,
+        is_last: bool,
+    ) {
+        let respond = |protocol: &mut Connection, work: &mut Workspace<'_>| {
+            response.write_head(is_last, work.out);
+            protocol.end_request(is_last, work);
+        };
+        self.answer(conn, respond, |()| false);
+        if !is_head && !response.sent_body().is_empty() {
+            self.push_body(conn, response.sent_body());
+        }
+        let soft = self.limits.soft;
+        let Some(socket) = self.slots.get_mut(conn) else {
+            return;
+        };
+        socket.served = true;
+        if socket.queued() > soft {
+            self.set_halted(conn, true);
+        }
+    }
+
+    /// Appends the body of a response. A long one is shared, not copied.
+    fn push_body(&mut self, conn: Key, body: Bytes) {
+        let (corked, is_short) = (self.is_corked(conn), body.len() < REUSE);
+        if corked && is_short {
+            self.cork.bytes_mut().extend_from_slice(&body);
+        } else if corked {
+            self.cork.push_shared(body);
+        } else if let Some(outbox) = self.slots.get_mut(conn).and_then(|s| s.outbox.as_mut()) {
+            // Behind its head.
+            outbox.push_shared(body, &mut self.pool);
+        }
     }
 
     /// Refuses a client's request.
@@ -115,7 +172,7 @@ impl Sockets {
         let Some(outbox) = &socket.outbox else {
             return false;
         };
-        socket.unread = socket.protocol.is_open()
+        socket.unread = matches!(socket.protocol.state(), State::Connecting | State::Open)
             && socket.protocol.role() == Role::Server
             && outbox.bytes() > self.limits.soft;
         socket.unread

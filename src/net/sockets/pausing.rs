@@ -44,7 +44,8 @@ impl Sockets {
         }
     }
 
-    fn set_halted(&mut self, conn: Key, halted: bool) {
+    /// Whether what else was received of the connection whose input is being handled waits.
+    pub(crate) fn set_halted(&mut self, conn: Key, halted: bool) {
         if let Some(current) = self.current.as_mut().filter(|current| current.conn == conn) {
             current.halted = halted;
         }

@@ -32,6 +32,9 @@ impl Connection {
     pub(crate) fn note_life(&mut self, now: Time) {
         self.heard = now;
         self.awaiting_pong = false;
+        if self.responding {
+            self.since = now;
+        }
     }
 
     /// The peer is heard again after it was not listened to: whatever it has to do in time, it
@@ -69,6 +72,11 @@ impl Connection {
             return Ok(());
         }
         match self.state {
+            // Whoever asks for nothing more has not failed at anything.
+            State::Connecting if self.is_between_requests() => {
+                self.enter(State::Closed, workspace);
+                Err(TimedOut::Handshake)
+            }
             State::Connecting => {
                 self.fail_handshake(HandshakeError::TimedOut, workspace);
                 Err(TimedOut::Handshake)

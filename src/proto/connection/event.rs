@@ -40,9 +40,16 @@ pub struct Workspace<'a> {
 /// What arrived.
 #[derive(Debug)]
 pub enum Event<'a> {
-    /// A client's opening request, to be parsed with [`Request::parse`] and answered with
-    /// [`Connection::accept`] or [`Connection::refuse`] before anything else is received.
+    /// What a proxy says of its client, where that was expected: a header of the PROXY protocol,
+    /// version 2, of the right length, whatever it says.
+    ProxyHeader(Cow<'a, [u8]>),
+    /// A client's request, to be parsed with [`Request::parse`] and answered with
+    /// [`Connection::accept`] or [`Connection::refuse`], or to be parsed with
+    /// [`HttpRequest::parse`] and answered with [`Connection::respond`], before anything else is
+    /// received.
     ///
+    /// [`HttpRequest::parse`]: crate::proto::handshake::HttpRequest::parse
+    /// [`Connection::respond`]: super::Connection::respond
     /// [`Request::parse`]: crate::proto::handshake::Request::parse
     /// [`Connection::accept`]: super::Connection::accept
     /// [`Connection::refuse`]: super::Connection::refuse

@@ -5,6 +5,7 @@ mod event;
 mod frames;
 mod opening;
 mod partial;
+mod proxied;
 mod whole;
 
 use std::sync::Arc;
@@ -66,6 +67,8 @@ pub struct Connection {
     state: State,
     /// Whether a ping of ours went out and nothing was heard since.
     awaiting_pong: bool,
+    /// What may still be sent is a response that opens nothing: whoever takes it has time.
+    responding: bool,
     /// What is not whole of what has arrived, if something is.
     partial: Option<Box<Partial>>,
     compression: Compression,
@@ -128,6 +131,7 @@ impl Connection {
             role,
             state,
             awaiting_pong: false,
+            responding: false,
             partial: None,
             compression: Compression::default(),
             opening: None,

@@ -1,29 +1,36 @@
 //! The opening handshake, from both sides.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use super::{Connection, Event, PeerError, State, Workspace};
-use crate::proto::Role;
 use crate::proto::handshake::{
-    Acceptance, ClientRequest, HandshakeError, HeadLimits, HeadScanner, Key, Refusal, Request,
+    Acceptance, ClientRequest, HandshakeError, HeadLimits, HeadScanner, HttpRequest, HttpResponse,
+    Key, Refusal, Request,
 };
+use crate::proto::{Limits, Role};
 
 /// The opening handshake in progress.
 #[derive(Debug)]
 pub(super) struct Opening {
     scanner: HeadScanner,
     /// The head so far, when it did not arrive in one piece.
-    head: Vec<u8>,
+    pub(super) head: Vec<u8>,
     /// What a client expects the response to answer; a server expects nothing.
     expected: Option<(ClientRequest, Key)>,
     /// A server has yielded the request and waits for its owner's answer.
     answer_due: bool,
+    /// What a proxy says of its client comes before the first head.
+    pub(super) awaits_proxy: bool,
+    /// A request was answered before, and the connection stayed open.
+    is_kept: bool,
 }
 
 impl Opening {
     pub(super) fn new(limits: HeadLimits, expected: Option<(ClientRequest, Key)>) -> Self {
         let scanner = HeadScanner::new(limits);
-        Self { scanner, head: Vec::new(), expected, answer_due: false }
+        let head = Vec::new();
+        Self { scanner, head, expected, answer_due: false, awaits_proxy: false, is_kept: false }
     }
 }
 
@@ -36,6 +43,9 @@ impl Connection {
         let Some(opening) = self.opening.as_mut().filter(|opening| !opening.answer_due) else {
             return Ok((0, None));
         };
+        if opening.awaits_proxy {
+            return self.receive_proxy_header(input, workspace);
+        }
         let end = match opening.scanner.scan(input) {
             Ok(Some(end)) => end,
             Ok(None) => {
@@ -73,8 +83,49 @@ impl Connection {
         if self.state == State::Connecting {
             acceptance.write(&request.key(), workspace.out);
             self.compression.agree(acceptance.agreement());
+            self.responding = false;
             self.enter(State::Open, workspace);
         }
+    }
+
+    /// Answers a request that opens no connection. The next one may come then, and has all of its
+    /// time, unless the client wants the connection to end.
+    pub fn respond(
+        &mut self,
+        request: &HttpRequest<'_>,
+        response: &HttpResponse,
+        workspace: &mut Workspace<'_>,
+    ) {
+        if self.state == State::Connecting {
+            response.write_head(request.is_last(), workspace.out);
+            if !request.is_head() {
+                workspace.out.extend_from_slice(&response.sent_body());
+            }
+            self.end_request(request.is_last(), workspace);
+        }
+    }
+
+    /// A request was answered; `is_last`: nothing comes after it.
+    pub(crate) fn end_request(&mut self, is_last: bool, workspace: &mut Workspace<'_>) {
+        self.responding = true;
+        if is_last {
+            return self.enter(State::Closed, workspace);
+        }
+        self.since = workspace.now;
+        if let Some(opening) = &mut self.opening {
+            **opening = Opening { is_kept: true, ..Opening::new(self.limits.head, None) };
+        }
+    }
+
+    /// Whether a request was answered and nothing of another has come.
+    pub(crate) fn is_between_requests(&self) -> bool {
+        let opening = self.opening.as_ref();
+        opening.is_some_and(|opening| opening.is_kept && opening.scanner.is_at_start())
+    }
+
+    /// What holds for the connection from now on, instead of what it began with.
+    pub(crate) fn set_limits(&mut self, limits: Arc<Limits>) {
+        self.limits = limits;
     }
 
     /// Refuses a client's request: writes the response and ends the connection.

@@ -220,7 +220,7 @@ fn note(event: Event<'_>, pool: &mut BufferPool) -> Option<Seen> {
         Event::Ping(payload) => Seen::Ping(payload.to_vec()),
         Event::Pong(payload) => Seen::Pong(payload.to_vec()),
         Event::Close(payload) => Seen::Close(payload.to_vec()),
-        Event::Request(_) | Event::Open(_) => return None,
+        Event::ProxyHeader(_) | Event::Request(_) | Event::Open(_) => return None,
     };
     Some(seen)
 }

@@ -81,6 +81,11 @@ impl HeadScanner {
         }
     }
 
+    /// Whether nothing of a head has come.
+    pub(crate) fn is_at_start(&self) -> bool {
+        self.state == State::Start
+    }
+
     /// Looks at the next piece of the head: `Some(n)` if the head ends after `n` bytes of it,
     /// `None` if more is to come. Once the head has ended the answer is `Some(0)`.
     ///

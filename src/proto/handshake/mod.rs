@@ -3,8 +3,10 @@
 //! A head is collected by its reader, whose pieces a [`HeadScanner`] looks at as they come. Once
 //! it is whole, a server makes a [`Request`] of it, checks it against an [`OriginPolicy`] and
 //! answers with an [`Acceptance`] or a [`Refusal`]; a client, which wrote a [`ClientRequest`],
-//! makes an [`Accepted`] of it. Nothing here repairs what a peer sent: two readers that mend the
-//! same bytes differently are how requests get smuggled.
+//! makes an [`Accepted`] of it. A server that has something for everybody, a page or its health,
+//! makes an [`HttpRequest`] of the head and answers with an [`HttpResponse`]. Nothing here repairs
+//! what a peer sent: two readers that mend the same bytes differently are how requests get
+//! smuggled.
 //!
 //! ```
 //! use eventwire::proto::handshake::{
@@ -34,10 +36,13 @@ mod extensions;
 mod extra;
 mod fields;
 mod head;
+mod http_request;
+mod http_response;
 mod key;
 mod origin;
 mod request;
 mod response;
+mod status;
 mod url;
 
 pub use client::{Accepted, ClientRequest};
@@ -45,6 +50,8 @@ pub use error::HandshakeError;
 pub(crate) use extensions::{Extension, Param};
 pub use extra::InvalidHeader;
 pub use head::{HeadLimits, HeadScanner};
+pub use http_request::HttpRequest;
+pub use http_response::HttpResponse;
 pub use key::Key;
 pub use origin::OriginPolicy;
 pub use request::Request;

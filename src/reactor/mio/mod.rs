@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use mio::event::Event;
 use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use mio::{Events, Interest, Poll, Token, Waker};
-use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 
 pub use self::socket::{MioListener, MioStream};
 use super::{EntropySource, Reactor, Readiness, ResolveDone, Wake};
@@ -234,6 +234,33 @@ impl Reactor for MioReactor {
 
     fn shutdown(&mut self, stream: &mut MioStream) -> io::Result<()> {
         stream.shutdown()
+    }
+}
+
+impl MioReactor {
+    /// Takes in a listener that somebody else made.
+    pub(crate) fn adopt_listener(
+        &self,
+        mut listener: MioListener,
+        key: u64,
+    ) -> io::Result<(MioListener, Option<SocketAddr>)> {
+        let registry = self.poll.registry();
+        let local = match &mut listener {
+            MioListener::Tcp(listener) => {
+                let socket = SockRef::from(&*listener);
+                socket.set_nonblocking(true)?;
+                // Accepted streams inherit it.
+                socket.set_tcp_nodelay(true)?;
+                registry.register(listener, token(key), Interest::READABLE)?;
+                Some(listener.local_addr()?)
+            }
+            MioListener::Unix(listener) => {
+                SockRef::from(&*listener).set_nonblocking(true)?;
+                registry.register(listener, token(key), Interest::READABLE)?;
+                None
+            }
+        };
+        Ok((listener, local))
     }
 }
 

@@ -2,6 +2,7 @@ use std::io::{self, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 
 use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use socket2::SockRef;
 
 /// A stream of a [`MioReactor`](super::MioReactor): over TCP, or within the machine.
 #[derive(Debug)]
@@ -19,6 +20,30 @@ pub enum MioListener {
     Tcp(TcpListener),
     /// On a path.
     Unix(UnixListener),
+}
+
+impl From<std::net::TcpListener> for MioListener {
+    fn from(listener: std::net::TcpListener) -> Self {
+        Self::Tcp(TcpListener::from_std(listener))
+    }
+}
+
+impl From<std::os::unix::net::UnixListener> for MioListener {
+    fn from(listener: std::os::unix::net::UnixListener) -> Self {
+        Self::Unix(UnixListener::from_std(listener))
+    }
+}
+
+impl From<std::net::TcpStream> for MioStream {
+    fn from(stream: std::net::TcpStream) -> Self {
+        Self::Tcp(TcpStream::from_std(stream))
+    }
+}
+
+impl From<std::os::unix::net::UnixStream> for MioStream {
+    fn from(stream: std::os::unix::net::UnixStream) -> Self {
+        Self::Unix(UnixStream::from_std(stream))
+    }
 }
 
 impl MioListener {
@@ -62,6 +87,19 @@ impl MioStream {
         match self {
             Self::Tcp(stream) => stream.shutdown(Shutdown::Write),
             Self::Unix(stream) => stream.shutdown(Shutdown::Write),
+        }
+    }
+
+    /// Makes a stream that somebody else accepted as those are that were accepted here. Tells where
+    /// it comes from, unless it is from this machine.
+    pub(crate) fn prepare(&self) -> io::Result<Option<SocketAddr>> {
+        match self {
+            Self::Tcp(stream) => {
+                SockRef::from(stream).set_nonblocking(true)?;
+                stream.set_nodelay(true)?;
+                stream.peer_addr().map(Some)
+            }
+            Self::Unix(stream) => SockRef::from(stream).set_nonblocking(true).map(|()| None),
         }
     }
 

@@ -94,6 +94,11 @@ impl Peer {
         [&answer, headers.as_bytes(), b"\r\n"].concat()
     }
 
+    /// The client's end of a stream that was connected elsewhere.
+    pub(crate) fn client(stream: TcpStream) -> Self {
+        Self::new(stream, Role::Client)
+    }
+
     fn new(stream: TcpStream, role: Role) -> Self {
         stream.set_nodelay(true).expect("set TCP_NODELAY");
         stream.set_read_timeout(Some(PATIENCE)).expect("set the read timeout");
@@ -260,6 +265,14 @@ impl Peer {
             }
             assert_ne!(self.fill(), 0, "the stream ended inside a head");
         }
+    }
+
+    /// The next `count` bytes, whatever they are.
+    pub(crate) fn bytes(&mut self, count: usize) -> Vec<u8> {
+        while self.input.len() < count {
+            assert_ne!(self.fill(), 0, "the stream ended too soon");
+        }
+        self.input.drain(..count).collect()
     }
 
     /// Everything until the stream ends, as text.

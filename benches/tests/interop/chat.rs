@@ -1,0 +1,70 @@
+//! The example `chat` as two people see it, each in a window of Chromium.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use super::chromium;
+use super::client::skip;
+use super::devtools::Browser;
+use super::program::Running;
+
+/// Starts the example at `address`; tells where it listens.
+fn serve(address: &str) -> (Running, String) {
+    // `cargo test` builds the examples into a directory beside that of the tests.
+    let test = std::env::current_exe().unwrap();
+    let profile = test.ancestors().nth(2).unwrap();
+    let path: PathBuf =
+        [profile.as_os_str(), "examples".as_ref(), "chat".as_ref()].iter().collect();
+    let (server, url) = Running::spawn(Command::new(path).arg(address)).until_it_listens();
+    (server, url.strip_prefix("ws://").unwrap().to_owned())
+}
+
+#[test]
+fn two_people_talk_and_come_back_after_the_server_does() {
+    let Some(name) = chromium::name() else {
+        return skip("Chromium");
+    };
+    let (server, address) = serve("127.0.0.1:0");
+    let mut browser = Browser::start(name);
+    let page = format!("http://{address}/#lobby");
+    let [ada, ben] = ["ada", "ben"].map(|name| {
+        let window = browser.open(&page);
+        browser.wait_for(&window, "#state", |text| text.contains("online"));
+        browser.type_into(&window, "#name", name);
+        window
+    });
+
+    // Presence: both see both, in the room that the address names.
+    for window in [&ada, &ben] {
+        browser.wait_for(window, "#people", |text| text == "ada\nben");
+        browser.wait_for(window, "#room", |text| text == "lobby");
+        browser.wait_for(window, "#trip", |text| text.ends_with(" ms"));
+    }
+    // What one says, the other reads; markup is text.
+    browser.type_into(&ada, "#line", "hello <b>ben</b>: well?");
+    browser.wait_for(&ben, "#log", |text| text.ends_with("ada: hello <b>ben</b>: well?"));
+
+    // Another room: the one who stays sees the other leave, and hears nothing from there.
+    browser.type_into(&ben, "#where", "attic");
+    browser.wait_for(&ada, "#people", |text| text == "ada");
+    browser.wait_for(&ben, "#people", |text| text == "ben");
+    browser.wait_for(&ben, "#room", |text| text == "attic");
+    browser.type_into(&ben, "#line", "nobody here");
+    browser.wait_for(&ben, "#log", |text| text.ends_with("ben: nobody here"));
+    browser.type_into(&ada, "#line", "nor here");
+    let heard = browser.wait_for(&ada, "#log", |text| text.ends_with("ada: nor here"));
+    assert!(!heard.contains("nobody here"), "{heard}");
+
+    // The server goes, and what is said meanwhile is not lost silently.
+    drop(server);
+    for window in [&ada, &ben] {
+        browser.wait_for(window, "#state", |text| text.starts_with("offline"));
+    }
+    browser.type_into(&ada, "#line", "anybody?");
+    browser.wait_for(&ada, "#log", |text| text.ends_with("offline: not sent"));
+    let (_server, _) = serve(&address);
+    browser.wait_for(&ada, "#people", |text| text == "ada");
+    browser.wait_for(&ben, "#people", |text| text == "ben");
+    browser.type_into(&ada, "#line", "back again");
+    browser.wait_for(&ada, "#log", |text| text.ends_with("ada: back again"));
+}

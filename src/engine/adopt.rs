@@ -1,0 +1,73 @@
+//! Sockets that somebody else opened.
+
+use super::site::Site;
+use super::{EventLoop, IntoRoutes, ListenerId};
+use crate::config::ServerConfig;
+use crate::error::Error;
+use crate::reactor::{MioListener, MioStream, Reactor};
+
+impl<S> EventLoop<S> {
+    /// Listens on a socket that somebody else opened, of the standard library's types: what a
+    /// service manager hands over, so that no client is refused while this program starts, or a
+    /// test. Otherwise as [`listen`](Self::listen); its backlog is as it was made.
+    ///
+    /// ```
+    /// use std::net::TcpListener;
+    /// use eventwire::{Config, ConnectionId, Context, EventLoop, Message, ServerConfig};
+    ///
+    /// let echo = |conn: ConnectionId, message: Message<'_>, cx: &mut Context<'_>, _: &mut ()| {
+    ///     cx.send(conn, message);
+    /// };
+    /// let mut event_loop = EventLoop::new(Config::default())?;
+    /// let socket = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    /// let listener = event_loop.listen_on(socket, ServerConfig::default(), echo)?;
+    /// assert!(event_loop.local_addr(listener).is_some());
+    /// # event_loop.turn(Some(std::time::Duration::ZERO), &mut ())?;
+    /// # Ok::<(), eventwire::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`listen`](Self::listen).
+    pub fn listen_on<K>(
+        &mut self,
+        listener: impl Into<MioListener>,
+        config: ServerConfig,
+        routes: impl IntoRoutes<S, K>,
+    ) -> Result<ListenerId, Error> {
+        self.check_serving()?;
+        let routes = routes.into_routes(&config);
+        let site = Site::new(config, routes, &mut self.endpoints)?;
+        let key = self.listeners.len() as u64;
+        let adopted = self.streams.reactor.adopt_listener(listener.into(), key);
+        let (socket, local) = adopted.map_err(Error::io("listen on a socket handed over"))?;
+        Ok(self.add_listener(socket, local, site))
+    }
+
+    /// Takes in a connected stream that somebody else accepted, of the standard library's types,
+    /// as if `listener` had. Nothing may have been read from it.
+    ///
+    /// # Errors
+    ///
+    /// When the listener is closed, there are as many connections as the configuration allows, or
+    /// the loop is being drained.
+    pub fn adopt(
+        &mut self,
+        listener: ListenerId,
+        stream: impl Into<MioStream>,
+    ) -> Result<(), Error> {
+        self.check_serving()?;
+        let Some(site) = self.listeners.get(listener.0).and_then(Option::as_ref).map(|it| it.site)
+        else {
+            return Err(Error::io("find the listener")(std::io::ErrorKind::NotFound.into()));
+        };
+        if self.sockets.len() >= self.max_connections {
+            return Err(Error::ConnectionLimit);
+        }
+        let stream = stream.into();
+        let peer = stream.prepare().map_err(Error::io("take in a stream"))?;
+        self.sockets.now = self.streams.reactor.now();
+        self.admit((stream, peer), site);
+        Ok(())
+    }
+}

@@ -1,0 +1,182 @@
+//! From a request to its answer: a connection that opens, a response, or a refusal.
+
+use super::endpoint::Endpoint;
+use super::site::Resource;
+use super::{ConnectionId, Context, EventLoop, Method, Upgrade};
+use crate::net::aside::End;
+use crate::net::disconnect::ConnectError;
+use crate::net::peer::PeerAddr;
+use crate::net::proxies;
+use crate::proto::PeerError;
+use crate::proto::handshake::{HandshakeError, HttpRequest, HttpResponse, Request};
+use crate::reactor::Reactor;
+use crate::slots::Key;
+
+/// The methods that resources other than WebSocket endpoints know.
+const READING: &str = "GET, HEAD";
+
+/// What a request comes to before anybody is asked.
+enum Found {
+    WebSocket(usize),
+    Handler,
+    Response(HttpResponse),
+    Metrics,
+}
+
+impl<S, R: Reactor> EventLoop<S, R> {
+    /// A proxy said whom it passes on with this connection.
+    pub(super) fn note_client(&mut self, conn: Key, header: &[u8]) {
+        let client = proxies::announced(header);
+        if let (Some(socket), Some(_)) = (self.sockets.get_mut(conn), client) {
+            socket.peer = PeerAddr::from(client);
+        }
+    }
+
+    /// Answers a request, whose head this is.
+    pub(super) fn answer(&mut self, conn: Key, head: &[u8], state: &mut S) {
+        let Some(socket) = self.sockets.get(conn) else {
+            return;
+        };
+        let Some(site) = self.sites.get_mut(socket.site()) else {
+            return;
+        };
+        let peer = socket.peer.get();
+        let request = match HttpRequest::read(head, site.limits.head_limits()) {
+            Ok(request) => request,
+            Err(error) => return self.refuse_request(conn, error),
+        };
+        let client = site.client(&request, peer);
+        let found = match find(&request, site.find(request.path())) {
+            Ok(found) => found,
+            Err(error) => return self.refuse_request(conn, error),
+        };
+        if client.is_some() {
+            self.set_peer(conn, client);
+        }
+        let response = match found {
+            Found::WebSocket(endpoint) => return self.upgrade(conn, endpoint, request, state),
+            Found::Handler => self.ask(conn, &request, state),
+            Found::Response(response) => response,
+            Found::Metrics => metrics(self),
+        };
+        if client.is_some() {
+            // The proxy may pass on somebody else next, on the same connection.
+            self.set_peer(conn, peer);
+        }
+        self.respond(conn, &request, &response);
+    }
+
+    fn set_peer(&mut self, conn: Key, address: Option<std::net::SocketAddr>) {
+        if let Some(socket) = self.sockets.get_mut(conn) {
+            socket.peer = address.into();
+        }
+    }
+
+    /// Lets the handler of the request's path answer.
+    fn ask(&mut self, conn: Key, request: &HttpRequest<'_>, state: &mut S) -> HttpResponse {
+        let site = self.sockets.get(conn).and_then(|socket| self.sites.get_mut(socket.site()));
+        let Some(Resource::Handler(handler)) = site.and_then(|site| site.find(request.path()))
+        else {
+            return HttpResponse::new(404);
+        };
+        let mut context = Context {
+            sockets: &mut self.sockets,
+            topics: &mut self.topics,
+            events: &mut self.local_events,
+            io: &mut self.streams,
+            ending: &mut self.ending,
+        };
+        let id = ConnectionId(conn);
+        let response = self.calls.call(Method::Request, Some(id), &mut context, |cx| {
+            handler.on_request(id, request, cx, state)
+        });
+        // It panicked.
+        response.unwrap_or_else(|_| HttpResponse::new(500))
+    }
+
+    fn respond(&mut self, conn: Key, request: &HttpRequest<'_>, response: &HttpResponse) {
+        self.tally.requests += 1;
+        let is_last = request.is_last() || self.ending.has_begun();
+        self.sockets.respond(conn, response, request.is_head(), is_last);
+        if is_last {
+            self.sockets.end(conn, End::Connect(ConnectError::Cancelled));
+        }
+    }
+
+    fn refuse_request(&mut self, conn: Key, error: HandshakeError) {
+        self.sockets.refuse(conn, &error.refusal());
+        self.sockets.end_by_peer_error(conn, PeerError::Handshake(error));
+    }
+
+    fn upgrade(&mut self, conn: Key, endpoint: usize, http: HttpRequest<'_>, state: &mut S) {
+        let Some(place) = self.endpoints.get(endpoint) else {
+            return;
+        };
+        let request = match admissible(http, place) {
+            Ok(request) => request,
+            Err(error) => return self.refuse_request(conn, error),
+        };
+        if let Some(socket) = self.sockets.get_mut(conn) {
+            socket.set_endpoint(endpoint);
+        }
+        let upgrade = self
+            .call(conn, Method::Upgrade, |handler, id, cx| {
+                handler.on_upgrade(id, &request, cx, state)
+            })
+            // It panicked.
+            .unwrap_or_else(|| Upgrade::refuse(500));
+        let Some(place) = self.endpoints.get(endpoint) else {
+            return;
+        };
+        match place.complete(upgrade, &request) {
+            Upgrade::Accept(acceptance) => {
+                let limits = place.limits.clone();
+                self.sockets.accept(conn, &request, &acceptance, limits);
+                self.open(conn, state);
+            }
+            Upgrade::Refuse(refusal) => {
+                self.sockets.refuse(conn, &refusal);
+                self.sockets.end(conn, End::Connect(ConnectError::Cancelled));
+            }
+        }
+    }
+}
+
+/// What the request comes to, given what there is at its path. Mistakes that a WebSocket endpoint
+/// finds are left to it.
+fn find<S>(
+    request: &HttpRequest<'_>,
+    resource: Option<&mut Resource<S>>,
+) -> Result<Found, HandshakeError> {
+    if let Some(Resource::WebSocket(endpoint)) = resource {
+        return Ok(Found::WebSocket(*endpoint));
+    }
+    let is_known = matches!(request.method(), "GET" | "HEAD");
+    if !is_known && !request.target().starts_with('/') {
+        // A tunnel, or the whole server.
+        return Err(HandshakeError::MethodNotAllowed);
+    }
+    request.check_target()?;
+    Ok(match resource {
+        None => Found::Response(HttpResponse::new(404)),
+        Some(_) if !is_known => Found::Response(HttpResponse::method_not_allowed(READING)),
+        Some(Resource::Page(page)) => Found::Response(page.clone()),
+        Some(Resource::Metrics) => Found::Metrics,
+        Some(Resource::Handler(_) | Resource::WebSocket(_)) => Found::Handler,
+    })
+}
+
+/// The request as one to open a WebSocket, if it is one and its page may connect.
+fn admissible<'a, S>(
+    http: HttpRequest<'a>,
+    endpoint: &Endpoint<S>,
+) -> Result<Request<'a>, HandshakeError> {
+    let request = Request::new(http)?;
+    endpoint.origins.check(&request)?;
+    Ok(request)
+}
+
+fn metrics<S, R: Reactor>(event_loop: &EventLoop<S, R>) -> HttpResponse {
+    let page = HttpResponse::text(event_loop.stats().to_prometheus());
+    page.content_type("text/plain; version=0.0.4; charset=utf-8").expect("it is plain text")
+}

@@ -1,0 +1,111 @@
+//! Proxies in front of a listener, and what they say of their clients.
+
+mod forwarded;
+mod header;
+mod network;
+
+use std::net::{IpAddr, SocketAddr};
+
+pub use network::{InvalidNetwork, Network};
+
+use crate::proto::handshake::HttpRequest;
+
+/// Which proxies are believed when they say whom they pass on, and where they say it. Nobody else
+/// is: whatever a client writes there itself is not looked at.
+///
+/// [`Context::peer_addr`](crate::Context::peer_addr) then tells the client's address, with port 0
+/// where the proxy says none. Of several proxies in a row, the address is taken that the outermost
+/// trusted one has seen.
+///
+/// ```
+/// use eventwire::{ServerConfig, TrustedProxies};
+///
+/// let inside = ["10.0.0.0/8".parse()?, "::1".parse()?];
+/// let config = ServerConfig::default().proxies(TrustedProxies::x_forwarded_for(inside));
+/// # Ok::<(), eventwire::InvalidNetwork>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrustedProxies {
+    networks: Vec<Network>,
+    trusts_unix: bool,
+    told_by: ToldBy,
+}
+
+/// Where a proxy says whom it passes on. One place only: of another, which it does not write, it
+/// may pass on what the client wrote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ToldBy {
+    Forwarded,
+    XForwardedFor,
+    ProxyProtocol,
+}
+
+impl TrustedProxies {
+    /// Proxies in these networks, which write the header `Forwarded` (RFC 7239).
+    #[must_use]
+    pub fn forwarded(networks: impl IntoIterator<Item = Network>) -> Self {
+        Self::new(networks, ToldBy::Forwarded)
+    }
+
+    /// Proxies in these networks, which write the header `X-Forwarded-For`.
+    #[must_use]
+    pub fn x_forwarded_for(networks: impl IntoIterator<Item = Network>) -> Self {
+        Self::new(networks, ToldBy::XForwardedFor)
+    }
+
+    /// Proxies in these networks, which begin each connection with a header of the PROXY protocol,
+    /// version 2. A connection from there that does not is refused with 400.
+    #[must_use]
+    pub fn proxy_protocol(networks: impl IntoIterator<Item = Network>) -> Self {
+        Self::new(networks, ToldBy::ProxyProtocol)
+    }
+
+    fn new(networks: impl IntoIterator<Item = Network>, told_by: ToldBy) -> Self {
+        Self { networks: networks.into_iter().collect(), trusts_unix: false, told_by }
+    }
+
+    /// Believes whoever connects over a Unix socket, too: its file's permissions say who may.
+    #[must_use]
+    pub const fn unix_sockets(mut self) -> Self {
+        self.trusts_unix = true;
+        self
+    }
+
+    fn trusts(&self, address: IpAddr) -> bool {
+        self.networks.iter().any(|network| network.contains(address))
+    }
+
+    fn trusts_peer(&self, peer: Option<SocketAddr>) -> bool {
+        peer.map_or(self.trusts_unix, |peer| self.trusts(peer.ip()))
+    }
+
+    /// Whether a connection from `peer` begins with a header of the PROXY protocol.
+    pub(crate) fn announces(&self, peer: Option<SocketAddr>) -> bool {
+        self.told_by == ToldBy::ProxyProtocol && self.trusts_peer(peer)
+    }
+
+    /// Whom `peer` passes on, if it is a proxy that is believed and says so in its request.
+    pub(crate) fn client(
+        &self,
+        request: &HttpRequest<'_>,
+        peer: Option<SocketAddr>,
+    ) -> Option<SocketAddr> {
+        if !self.trusts_peer(peer) {
+            return None;
+        }
+        let trusts = |address| self.trusts(address);
+        match self.told_by {
+            ToldBy::Forwarded => forwarded::client(request, "Forwarded", forwarded::node, trusts),
+            ToldBy::XForwardedFor => {
+                forwarded::client(request, "X-Forwarded-For", forwarded::address, trusts)
+            }
+            ToldBy::ProxyProtocol => None,
+        }
+    }
+}
+
+/// Whom a proxy passes on, as a header of the PROXY protocol says; nothing if it is the proxy's own
+/// connection, or one of a kind that has no such address.
+pub(crate) fn announced(header: &[u8]) -> Option<SocketAddr> {
+    header::source(header)
+}

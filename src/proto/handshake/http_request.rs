@@ -1,0 +1,170 @@
+use std::str;
+
+use super::authority::Authority;
+use super::fields::Fields;
+use super::{HandshakeError, HeadLimits, HeadScanner};
+
+/// A request of any HTTP client's: the head, for it has no body.
+///
+/// It borrows from the head that it was parsed from.
+///
+/// ```
+/// use eventwire::proto::handshake::{HeadLimits, HttpRequest};
+///
+/// let head = b"GET /status?full HTTP/1.1\r\nHost: example.com\r\nAccept: text/plain\r\n\r\n";
+/// let request = HttpRequest::parse(head, &HeadLimits::default())?;
+/// assert_eq!((request.method(), request.path()), ("GET", "/status"));
+/// assert_eq!((request.query(), request.header("accept")), (Some("full"), Some("text/plain")));
+/// # Ok::<(), eventwire::proto::handshake::HandshakeError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct HttpRequest<'a> {
+    /// A token.
+    method: &'a str,
+    /// Once it is checked it starts with a slash and is visible ASCII without `#`.
+    target: &'a str,
+    fields: Fields<'a>,
+}
+
+impl<'a> HttpRequest<'a> {
+    /// Parses `head`, which is the whole request up to the empty line that ends it, included.
+    ///
+    /// # Errors
+    ///
+    /// The first thing wrong with the head: of its syntax, its version, its target and `Host`; or
+    /// a body that it announces.
+    pub fn parse(head: &'a [u8], limits: &HeadLimits) -> Result<Self, HandshakeError> {
+        HeadScanner::check(head, limits)?;
+        let request = Self::read(head, limits)?;
+        request.check()?;
+        Ok(request)
+    }
+
+    /// Reads a head which a [`HeadScanner`] with the same limits found, whatever it asks for.
+    pub(crate) fn read(head: &'a [u8], limits: &HeadLimits) -> Result<Self, HandshakeError> {
+        debug_assert_eq!(HeadScanner::check(head, limits), Ok(()));
+        let mut lines = Fields::room(head, limits);
+        let mut parsed = httparse::Request::new(&mut lines);
+        match parsed.parse(head) {
+            Ok(httparse::Status::Complete(_)) => {}
+            Ok(httparse::Status::Partial) => return Err(HandshakeError::HeadBoundary),
+            Err(error) => return Err(explain(error, head, limits)),
+        }
+        let (method, version) = (parsed.method.unwrap_or_default(), parsed.version);
+        let (target, len) = (parsed.path.unwrap_or_default(), parsed.headers.len());
+        if version != Some(1) {
+            return Err(HandshakeError::UnsupportedVersion);
+        }
+        Ok(Self { method, target, fields: Fields::new(lines, len) })
+    }
+
+    /// Checks what every request must have, and that it has no body.
+    pub(crate) fn check(&self) -> Result<(), HandshakeError> {
+        self.check_target()?;
+        self.fields.check_no_body()
+    }
+
+    /// Checks what every request must have.
+    pub(crate) fn check_target(&self) -> Result<(), HandshakeError> {
+        if !is_target(self.target) {
+            return Err(HandshakeError::InvalidTarget);
+        }
+        let host = text("Host", self.fields.required("Host")?)?;
+        if Authority::parse(host).is_none() {
+            return Err(HandshakeError::MalformedHeader("Host"));
+        }
+        Ok(())
+    }
+
+    pub(super) const fn fields(&self) -> &Fields<'a> {
+        &self.fields
+    }
+
+    /// The method, `GET` for instance: methods are case-sensitive.
+    #[must_use]
+    pub const fn method(&self) -> &'a str {
+        self.method
+    }
+
+    /// Whether the answer's body is not wanted (RFC 9110 §9.3.2).
+    pub(crate) fn is_head(&self) -> bool {
+        self.method == "HEAD"
+    }
+
+    /// Whether nothing comes after it: the client says so (RFC 9112 §9.6), or a body comes that
+    /// nobody reads.
+    pub(crate) fn is_last(&self) -> bool {
+        self.fields.has_token("Connection", "close") || self.fields.check_no_body().is_err()
+    }
+
+    /// The request target as it came: a path that starts with `/`, and perhaps a query.
+    #[must_use]
+    pub const fn target(&self) -> &'a str {
+        self.target
+    }
+
+    /// The path of the target, percent signs as they came.
+    #[must_use]
+    pub fn path(&self) -> &'a str {
+        self.target.split_once('?').map_or(self.target, |(path, _)| path)
+    }
+
+    /// What follows the first `?` of the target, percent signs as they came.
+    #[must_use]
+    pub fn query(&self) -> Option<&'a str> {
+        self.target.split_once('?').map(|(_, query)| query)
+    }
+
+    /// The host, and perhaps the port, which the client believes to talk to.
+    #[must_use]
+    pub fn host(&self) -> &'a str {
+        self.fields.text("Host").unwrap_or_default()
+    }
+
+    /// The value of the first header called `name`, in whatever case; `None` if it is not UTF-8.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&'a str> {
+        self.fields.text(name)
+    }
+
+    /// All headers in the order they came, their values without white space around them.
+    pub fn headers(&self) -> impl Iterator<Item = (&'a str, &'a [u8])> {
+        self.fields.iter()
+    }
+}
+
+/// Origin-form only (RFC 9112 §3.2.1): the absolute form is for proxies, and names a second host.
+fn is_target(target: &str) -> bool {
+    target.starts_with('/') && target.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#')
+}
+
+/// A value of visible ASCII.
+pub(super) fn text<'a>(name: &'static str, value: &'a [u8]) -> Result<&'a str, HandshakeError> {
+    match str::from_utf8(value) {
+        Ok(text) if !text.is_empty() && value.iter().all(u8::is_ascii_graphic) => Ok(text),
+        _ => Err(HandshakeError::MalformedHeader(name)),
+    }
+}
+
+fn explain(error: httparse::Error, head: &[u8], limits: &HeadLimits) -> HandshakeError {
+    match error {
+        httparse::Error::Version if names_other_version(head) => HandshakeError::UnsupportedVersion,
+        httparse::Error::HeaderName | httparse::Error::HeaderValue => {
+            HandshakeError::InvalidHeaderLine
+        }
+        httparse::Error::TooManyHeaders => HandshakeError::TooManyHeaders { limit: limits.headers },
+        _ => HandshakeError::InvalidStartLine,
+    }
+}
+
+/// Whether the first line is well formed but for a version that `httparse` does not know.
+fn names_other_version(head: &[u8]) -> bool {
+    let line = head.split(|&byte| byte == b'\r').next().unwrap_or_default();
+    let mut words = line.split(|&byte| byte == b' ').skip(2);
+    match (words.next(), words.next()) {
+        (Some([b'H', b'T', b'T', b'P', b'/', major, b'.', minor]), None) => {
+            major.is_ascii_digit() && minor.is_ascii_digit()
+        }
+        _ => false,
+    }
+}

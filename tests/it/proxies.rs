@@ -1,0 +1,129 @@
+//! Proxies: whom they pass on, and who may say so.
+
+use eventwire::proto::handshake::{HttpRequest, HttpResponse, Request};
+use eventwire::{
+    Config, ConnectionId, Context, Routes, ServerConfig, TrustedProxies, Upgrade, WebSocketHandler,
+};
+
+use crate::util::{Peer, Server, request};
+
+/// Tells everybody who they are.
+struct Who;
+
+impl WebSocketHandler<()> for Who {
+    fn on_upgrade(
+        &mut self,
+        conn: ConnectionId,
+        _: &Request<'_>,
+        cx: &mut Context<'_>,
+        _: &mut (),
+    ) -> Upgrade {
+        if name(conn, cx).starts_with("192.0.2.") {
+            Upgrade::refuse(403)
+        } else {
+            Upgrade::accept()
+        }
+    }
+
+    fn on_open(&mut self, conn: ConnectionId, cx: &mut Context<'_>, _: &mut ()) {
+        cx.send(conn, name(conn, cx).as_str());
+    }
+}
+
+fn name(conn: ConnectionId, cx: &Context<'_>) -> String {
+    cx.peer_addr(conn).map(|peer| peer.ip().to_string()).unwrap_or_default()
+}
+
+fn who(conn: ConnectionId, _: &HttpRequest<'_>, cx: &mut Context<'_>, _: &mut ()) -> HttpResponse {
+    HttpResponse::text(name(conn, cx))
+}
+
+fn behind(proxies: TrustedProxies) -> Server {
+    Server::start(Config::default(), move |event_loop| {
+        let config = ServerConfig::default().proxies(proxies);
+        let routes = Routes::new().get("/who", who).websocket("/", ServerConfig::default(), Who);
+        let listener = event_loop.listen("127.0.0.1:0", config, routes).expect("listen");
+        event_loop.local_addr(listener).expect("an address")
+    })
+}
+
+fn here() -> [eventwire::Network; 1] {
+    ["127.0.0.0/8".parse().expect("a network")]
+}
+
+#[test]
+fn each_request_on_a_proxys_connection_may_be_anothers() {
+    let server = behind(TrustedProxies::x_forwarded_for(here()));
+    let mut proxy = Peer::open(server.address());
+    for client in ["203.0.113.9", "2001:db8::1", "203.0.113.10"] {
+        let head = format!("GET /who HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: {client}\r\n\r\n");
+        proxy.write(head.as_bytes());
+        let head = proxy.head();
+        assert!(head.contains(&format!("Content-Length: {}\r\n", client.len())), "{head}");
+        assert_eq!(proxy.bytes(client.len()), client.as_bytes());
+    }
+    // Somebody of whom it says nothing: itself.
+    proxy.write(b"GET /who HTTP/1.1\r\nHost: a\r\n\r\n");
+    proxy.head();
+    assert_eq!(proxy.bytes(9), b"127.0.0.1");
+    proxy.write(&request("/", "X-Forwarded-For: 203.0.113.11\r\n"));
+    assert!(proxy.head().starts_with("HTTP/1.1 101 "));
+    proxy.expect("203.0.113.11");
+}
+
+#[test]
+fn a_handler_may_refuse_by_the_clients_address() {
+    let server = behind(TrustedProxies::forwarded(here()));
+    let (_, head) = Peer::ask(server.address(), "Forwarded: for=192.0.2.7\r\n");
+    assert!(head.starts_with("HTTP/1.1 403 "), "{head}");
+}
+
+#[test]
+fn who_is_no_trusted_proxy_is_not_believed() {
+    let elsewhere = ["10.0.0.0/8".parse().unwrap()];
+    let server = behind(TrustedProxies::x_forwarded_for(elsewhere));
+    let (mut peer, head) = Peer::ask(server.address(), "X-Forwarded-For: 192.0.2.7\r\n");
+    assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+    peer.expect("127.0.0.1");
+}
+
+/// The header of version 2 for a client with that address.
+fn proxied(ip: [u8; 4]) -> Vec<u8> {
+    let mut header = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0C".to_vec();
+    header.extend(ip);
+    header.extend([127, 0, 0, 1, 0x30, 0x39, 0, 80]);
+    header
+}
+
+#[test]
+fn the_proxy_protocol_goes_before_the_request_in_any_pieces() {
+    let server = behind(TrustedProxies::proxy_protocol(here()));
+    let whole = [proxied([203, 0, 113, 9]), request("/", "")].concat();
+    for cut in [1, 12, 15, 16, 27, 28, 29, whole.len()] {
+        let mut proxy = Peer::open(server.address());
+        let (first, second) = whole.split_at(cut);
+        let before = server.handle.stats().bytes_received;
+        proxy.write(first);
+        // Until it has come, or the two would come together.
+        while server.handle.stats().bytes_received < before + cut as u64 {
+            std::thread::yield_now();
+        }
+        proxy.write(second);
+        assert!(proxy.head().starts_with("HTTP/1.1 101 "), "{cut}");
+        proxy.expect("203.0.113.9");
+    }
+}
+
+#[test]
+fn without_what_was_announced_nobody_is_served() {
+    let server = behind(TrustedProxies::proxy_protocol(here()));
+    let mut peer = Peer::open(server.address());
+    peer.write(&request("/", ""));
+    assert!(peer.rest().starts_with("HTTP/1.1 400 "));
+    // Where it was not announced, it is no request.
+    let elsewhere = ["10.0.0.0/8".parse().unwrap()];
+    let server = behind(TrustedProxies::proxy_protocol(elsewhere));
+    let mut peer = Peer::open(server.address());
+    peer.write(&[proxied([192, 0, 2, 7]), request("/", "")].concat());
+    assert!(peer.rest().starts_with("HTTP/1.1 400 "));
+}

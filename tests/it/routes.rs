@@ -1,0 +1,290 @@
+//! Routes: what a listener answers to whom, beside WebSocket endpoints and without them.
+
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::time::Duration;
+
+use eventwire::proto::Limits;
+use eventwire::proto::handshake::{HttpRequest, HttpResponse};
+use eventwire::{
+    CloseCode, Config, ConnectionId, Context, Error, EventLoop, Message, Routes, ServerConfig,
+};
+
+use crate::util::{Peer, Server, request};
+
+/// Longer than all that is sent without being shared.
+const LONG: usize = 3_000_000;
+
+fn echo(conn: ConnectionId, message: Message<'_>, cx: &mut Context<'_>, _: &mut ()) {
+    cx.send(conn, message);
+}
+
+fn shout(conn: ConnectionId, message: Message<'_>, cx: &mut Context<'_>, _: &mut ()) {
+    cx.send(conn, message.as_text().unwrap_or_default().to_uppercase().as_str());
+}
+
+fn mirror(
+    conn: ConnectionId,
+    request: &HttpRequest<'_>,
+    cx: &mut Context<'_>,
+    _: &mut (),
+) -> HttpResponse {
+    assert!(!cx.is_open(conn));
+    let (path, query) = (request.path(), request.query().unwrap_or("none"));
+    let peer = cx.peer_addr(conn).map(|peer| peer.ip().to_string()).unwrap_or_default();
+    let agent = request.header("User-Agent").unwrap_or("nobody");
+    HttpResponse::text(format!("{} {path} {query} {peer} {agent}", request.method()))
+}
+
+fn broken(_: ConnectionId, _: &HttpRequest<'_>, _: &mut Context<'_>, _: &mut ()) -> HttpResponse {
+    panic!("a mistake");
+}
+
+fn routes() -> Routes<()> {
+    Routes::new()
+        .page("/", HttpResponse::html("<!doctype html><title>Home</title>"))
+        .page("/long", HttpResponse::html(vec![b'x'; LONG]))
+        .get("/mirror", mirror)
+        .get("/under/*", mirror)
+        .metrics("/metrics")
+        .websocket("/echo", ServerConfig::default().max_message(10), echo)
+        .websocket("/shout/*", ServerConfig::default(), shout)
+}
+
+fn serve(config: Config, server: ServerConfig) -> Server {
+    Server::start(config, move |event_loop| {
+        let listener = event_loop.listen("127.0.0.1:0", server, routes()).expect("listen");
+        event_loop.local_addr(listener).expect("an address")
+    })
+}
+
+/// A client that asks for one thing after the other.
+struct Browser(Peer);
+
+impl Browser {
+    fn new(address: SocketAddr) -> Self {
+        Self(Peer::open(address))
+    }
+
+    fn ask(&mut self, method: &str, target: &str, headers: &str) -> (String, String) {
+        self.0.write(format!("{method} {target} HTTP/1.1\r\nHost: a\r\n{headers}\r\n").as_bytes());
+        let head = self.0.head();
+        let length =
+            header(&head, "Content-Length").map_or(0, |length| length.parse().expect("a number"));
+        let body = if method == "HEAD" { Vec::new() } else { self.0.bytes(length) };
+        (head, String::from_utf8(body).expect("text"))
+    }
+}
+
+fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
+    head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+}
+
+#[test]
+fn pages_and_handlers_answer_one_request_after_the_other_on_one_connection() {
+    let server = serve(Config::default(), ServerConfig::default());
+    let mut browser = Browser::new(server.address());
+    for _ in 0..3 {
+        let (head, body) = browser.ask("GET", "/", "");
+        assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
+        assert_eq!(header(&head, "Content-Type"), Some("text/html; charset=utf-8"));
+        assert_eq!(body, "<!doctype html><title>Home</title>");
+        let (head, body) = browser.ask("GET", "/mirror?a=b?", "User-Agent: test\r\n");
+        assert_eq!(header(&head, "Connection"), None);
+        assert_eq!(body, "GET /mirror a=b? 127.0.0.1 test");
+        let (_, body) = browser.ask("GET", "/under/a/b", "");
+        assert_eq!(body, "GET /under/a/b none 127.0.0.1 nobody");
+    }
+    // And then opens a WebSocket on it.
+    browser.0.write(&request("/echo", ""));
+    assert!(browser.0.head().starts_with("HTTP/1.1 101 "));
+    browser.0.send("hello");
+    browser.0.expect("hello");
+    assert_eq!(server.handle.stats().requests, 9);
+}
+
+#[test]
+fn a_head_request_is_told_of_the_body_alone() {
+    let server = serve(Config::default(), ServerConfig::default());
+    let mut browser = Browser::new(server.address());
+    let (head, _) = browser.ask("HEAD", "/long", "");
+    assert_eq!(header(&head, "Content-Length"), Some(LONG.to_string().as_str()));
+    let (_, body) = browser.ask("HEAD", "/mirror", "");
+    assert_eq!(body, "");
+    // Nothing of a body was in between.
+    assert_eq!(browser.ask("GET", "/mirror", "").1, "GET /mirror none 127.0.0.1 nobody");
+}
+
+#[test]
+fn what_is_not_there_is_404_and_what_is_not_known_405() {
+    let server = serve(Config::default(), ServerConfig::default());
+    let mut browser = Browser::new(server.address());
+    for target in ["/nothing", "/under", "/echo/more", "/metrics/"] {
+        let (head, _) = browser.ask("GET", target, "");
+        assert!(head.starts_with("HTTP/1.1 404 Not Found\r\n"), "{target}: {head}");
+    }
+    for method in ["PUT", "OPTIONS", "get"] {
+        let (head, _) = browser.ask(method, "/", "");
+        assert!(head.starts_with("HTTP/1.1 405 "), "{method}: {head}");
+        assert_eq!(header(&head, "Allow"), Some("GET, HEAD"));
+    }
+    // A body comes that nobody reads.
+    let (head, _) = browser.ask("POST", "/", "Content-Length: 5\r\n");
+    assert!(head.starts_with("HTTP/1.1 405 "), "{head}");
+    assert_eq!(header(&head, "Connection"), Some("close"));
+    browser.0.write(b"GET / HTTP/1.1\r\n\r\n");
+    assert_eq!(browser.0.rest(), "");
+}
+
+#[test]
+fn endpoints_have_a_handler_and_limits_each() {
+    let server = serve(Config::default(), ServerConfig::default());
+    for (target, answer) in [("/echo", "hello"), ("/shout/", "HELLO"), ("/shout/a?b", "HELLO")] {
+        let mut peer = Peer::open(server.address());
+        peer.write(&request(target, ""));
+        assert!(peer.head().starts_with("HTTP/1.1 101 "), "{target}");
+        peer.send("hello");
+        peer.expect(answer);
+        peer.send("more than ten bytes");
+        match target {
+            "/echo" => drop(peer.expect_close(CloseCode::TOO_BIG)),
+            _ => peer.expect("MORE THAN TEN BYTES"),
+        }
+    }
+    // Who does not ask for a WebSocket learns what is there.
+    let (head, _) = Browser::new(server.address()).ask("GET", "/echo", "");
+    assert!(head.starts_with("HTTP/1.1 426 "), "{head}");
+}
+
+#[test]
+fn requests_that_come_together_are_answered_in_their_order() {
+    let server = serve(Config::default(), ServerConfig::default());
+    let mut peer = Peer::open(server.address());
+    let one = |target: &str| format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n");
+    let together: String = (0..500).map(|n| one(&format!("/mirror?{n}"))).collect();
+    peer.write(together.as_bytes());
+    for n in 0..500 {
+        let head = peer.head();
+        let length = header(&head, "Content-Length").unwrap().parse().unwrap();
+        let body = String::from_utf8(peer.bytes(length)).unwrap();
+        assert_eq!(body, format!("GET /mirror {n} 127.0.0.1 nobody"));
+    }
+}
+
+#[test]
+fn a_client_that_asks_and_does_not_read_is_not_answered_any_further() {
+    let config = Config::default();
+    let server = serve(config, ServerConfig::default());
+    let mut peer = Peer::open(server.address());
+    let mut writer = peer.stream();
+    let asking = std::thread::spawn(move || {
+        use std::io::Write;
+        for _ in 0..200 {
+            writer.write_all(b"GET /long HTTP/1.1\r\nHost: a\r\n\r\n").expect("write");
+        }
+    });
+    // Two hundred times three megabytes, of which little more than one may wait at a time.
+    for _ in 0..200 {
+        let head = peer.head();
+        assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+        assert_eq!(peer.bytes(LONG).len(), LONG);
+        let waiting = server.handle.stats().outbound_bytes;
+        assert!(waiting <= 2 * LONG as u64, "{waiting} bytes wait");
+    }
+    asking.join().expect("everything was asked");
+}
+
+#[test]
+fn who_asks_for_nothing_more_is_let_go_in_silence() {
+    let limits = Limits::default().handshake_timeout(Duration::from_millis(200));
+    let server = serve(Config::default(), ServerConfig::default().limits(limits));
+    let mut browser = Browser::new(server.address());
+    browser.ask("GET", "/", "");
+    assert_eq!(browser.0.rest(), "");
+    // Whoever has begun to ask is told.
+    let mut slow = Browser::new(server.address());
+    slow.ask("GET", "/", "");
+    slow.0.write(b"GET / HT");
+    assert!(slow.0.rest().starts_with("HTTP/1.1 408 "));
+    assert_eq!(server.handle.stats().not_opened, 0);
+}
+
+#[test]
+fn the_connection_ends_with_the_answer_if_the_client_wants_that() {
+    let server = serve(Config::default(), ServerConfig::default());
+    let mut peer = Peer::open(server.address());
+    peer.write(b"GET /long HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    let answer = peer.rest();
+    assert!(answer.contains("\r\nConnection: close\r\n"));
+    assert!(answer.ends_with(&"x".repeat(LONG)));
+}
+
+#[test]
+fn a_handler_that_panics_costs_its_answer_and_nothing_else() {
+    let mut event_loop = EventLoop::new(Config::default()).unwrap();
+    let routes = Routes::new().get("/broken", broken).get("/mirror", mirror);
+    let listener = event_loop.listen("127.0.0.1:0", ServerConfig::default(), routes).unwrap();
+    let address = event_loop.local_addr(listener).unwrap();
+    let handle = event_loop.handle();
+    let client = std::thread::spawn(move || {
+        let mut browser = Browser::new(address);
+        let (head, _) = browser.ask("GET", "/broken", "");
+        assert!(head.starts_with("HTTP/1.1 500 "), "{head}");
+        assert_eq!(browser.ask("GET", "/mirror", "").1, "GET /mirror none 127.0.0.1 nobody");
+        handle.stop();
+    });
+    event_loop.run(&mut ()).unwrap();
+    client.join().unwrap();
+    assert_eq!(event_loop.stats().panics, 1);
+}
+
+#[test]
+fn metrics_are_a_page_of_their_own() {
+    let server = serve(Config::default(), ServerConfig::default());
+    let mut browser = Browser::new(server.address());
+    browser.ask("GET", "/", "");
+    let (head, body) = browser.ask("GET", "/metrics", "");
+    let expected = Some("text/plain; version=0.0.4; charset=utf-8");
+    assert_eq!(header(&head, "Content-Type"), expected);
+    assert!(
+        body.contains("\neventwire_connections 1\n")
+            || body.contains("gauge\neventwire_connections 1\n")
+    );
+    assert!(body.contains("\neventwire_requests_total 1\n"), "{body}");
+}
+
+#[test]
+fn routes_that_cannot_be_are_refused_when_they_are_made() {
+    let mut event_loop = EventLoop::<()>::new(Config::default()).unwrap();
+    let mut listen = |routes| event_loop.listen("127.0.0.1:0", ServerConfig::default(), routes);
+    for routes in [Routes::new().metrics("metrics"), routes().metrics("/")] {
+        let error = listen(routes).unwrap_err();
+        assert!(matches!(error, Error::InvalidRoute(_)), "{error}");
+    }
+    let unspeakable = ServerConfig::default().subprotocols(["a b"]);
+    let error = listen(Routes::new().websocket("/", unspeakable, echo)).unwrap_err();
+    assert!(matches!(error, Error::Header(_)), "{error}");
+}
+
+#[test]
+fn sockets_that_somebody_else_opened_are_served() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    // It waits since before there was a loop.
+    let mut early = Peer::open(address);
+    early.write(&request("/echo", ""));
+    let other = TcpListener::bind("127.0.0.1:0").unwrap();
+    let client = TcpStream::connect(other.local_addr().unwrap()).unwrap();
+    let (accepted, _) = other.accept().unwrap();
+    let server = Server::start(Config::default(), move |event_loop| {
+        let config = ServerConfig::default();
+        let listener = event_loop.listen_on(listener, config, routes()).expect("listen");
+        event_loop.adopt(listener, accepted).expect("adopt");
+        event_loop.local_addr(listener).expect("an address")
+    });
+    assert_eq!(server.address(), address);
+    assert!(early.head().starts_with("HTTP/1.1 101 "));
+    early.send("hello");
+    early.expect("hello");
+    let mut adopted = Browser(Peer::client(client));
+    assert_eq!(adopted.ask("GET", "/mirror", "").1, "GET /mirror none 127.0.0.1 nobody");
+}
