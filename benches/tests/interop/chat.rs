@@ -9,12 +9,13 @@ use super::devtools::Browser;
 use super::program::Running;
 
 /// Starts the example at `address`; tells where it listens.
-fn serve(address: &str) -> (Running, String) {
+pub(super) fn serve(address: &str) -> (Running, String) {
     // `cargo test` builds the examples into a directory beside that of the tests.
     let test = std::env::current_exe().unwrap();
     let profile = test.ancestors().nth(2).unwrap();
     let path: PathBuf =
         [profile.as_os_str(), "examples".as_ref(), "chat".as_ref()].iter().collect();
+    assert!(path.exists(), "{} is missing: `cargo build --examples` makes it", path.display());
     let (server, url) = Running::spawn(Command::new(path).arg(address)).until_it_listens();
     (server, url.strip_prefix("ws://").unwrap().to_owned())
 }

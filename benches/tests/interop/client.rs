@@ -64,7 +64,7 @@ pub(crate) fn succeeds(command: &mut Command) -> bool {
 }
 
 /// An interpreter from what `prepare` has installed, or else from `PATH`.
-fn command(words: &[&str]) -> Command {
+pub(crate) fn command(words: &[&str]) -> Command {
     let prepared = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("interop");
     let mut command = Command::new(words[0]);
     command

@@ -1,0 +1,160 @@
+//! nginx in front of a listener, as the guide configures it.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use eventwire::proto::handshake::{HttpRequest, HttpResponse};
+use eventwire::{
+    Config, ConnectionId, Context, EventLoop, LoopHandle, Routes, ServerConfig, TrustedProxies,
+    WebSocketHandler,
+};
+use socket2::{Domain, Socket, Type};
+use tungstenite::Message;
+
+use super::client::{skip, succeeds};
+use super::program::Running;
+
+/// Nothing waits this long unless something is broken.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Tells everybody who they are, and then what they say.
+struct Who;
+
+impl WebSocketHandler<()> for Who {
+    fn on_open(&mut self, conn: ConnectionId, cx: &mut Context<'_>, (): &mut ()) {
+        cx.send(conn, name(conn, cx).as_str());
+    }
+
+    fn on_message(
+        &mut self,
+        conn: ConnectionId,
+        message: eventwire::Message<'_>,
+        cx: &mut Context<'_>,
+        (): &mut (),
+    ) {
+        cx.send(conn, message);
+    }
+}
+
+fn name(conn: ConnectionId, cx: &Context<'_>) -> String {
+    cx.peer_addr(conn).unwrap().ip().to_string()
+}
+
+fn who(conn: ConnectionId, _: &HttpRequest<'_>, cx: &mut Context<'_>, (): &mut ()) -> HttpResponse {
+    HttpResponse::text(name(conn, cx))
+}
+
+/// Serves on a thread of its own.
+fn serve() -> (SocketAddr, LoopHandle, thread::JoinHandle<()>) {
+    let (tell, ready) = std::sync::mpsc::channel();
+    let serving = thread::spawn(move || {
+        let mut event_loop = EventLoop::new(Config::default()).unwrap();
+        let nginx = TrustedProxies::x_forwarded_for(["127.0.0.1".parse().unwrap()]);
+        let config = ServerConfig::default().proxies(nginx);
+        let routes = Routes::new().get("/who", who).websocket("/", ServerConfig::default(), Who);
+        let listener = event_loop.listen("127.0.0.1:0", config, routes).unwrap();
+        tell.send((event_loop.local_addr(listener).unwrap(), event_loop.handle())).unwrap();
+        event_loop.run(&mut ()).unwrap();
+    });
+    let (address, handle) = ready.recv_timeout(PATIENCE).unwrap();
+    (address, handle, serving)
+}
+
+/// nginx with the guide's configuration, in a folder of its own.
+struct Nginx {
+    _process: Running,
+    folder: PathBuf,
+    address: SocketAddr,
+}
+
+impl Nginx {
+    fn start(upstream: SocketAddr) -> Self {
+        let guide = include_str!("../../../src/guide.md");
+        let block = guide.split("```nginx\n").nth(1).unwrap().split("```").next().unwrap();
+        // A port that was free a moment ago.
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let block = block.replace("127.0.0.1:9001", &upstream.to_string());
+        let block = block.replace("listen 8080;", &format!("listen {address};"));
+        assert!(block.contains(&upstream.to_string()) && block.contains(&address.to_string()));
+        let name = format!("nginx-{}", std::process::id());
+        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+        fs::create_dir_all(&folder).unwrap();
+        let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+            .map(|name| format!("{name}_temp_path {name};\n"))
+            .concat();
+        let whole = format!(
+            "daemon off;\nmaster_process off;\npid nginx.pid;\nerror_log stderr;\nevents {{}}\n\
+            http {{\naccess_log off;\n{temporary}{block}}}\n"
+        );
+        fs::write(folder.join("nginx.conf"), whole).unwrap();
+        let mut command = Command::new("nginx");
+        command.arg("-p").arg(&folder).args(["-c", "nginx.conf", "-e", "stderr"]);
+        let process = Running::spawn(&mut command);
+        let start = Instant::now();
+        while TcpStream::connect(address).is_err() {
+            assert!(start.elapsed() < PATIENCE, "nginx does not listen");
+            thread::yield_now();
+        }
+        Self { _process: process, folder, address }
+    }
+
+    /// Connects from that address of this machine's.
+    fn connect(&self, from: Ipv4Addr) -> TcpStream {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::from((from, 0)).into()).unwrap();
+        socket.connect(&self.address.into()).unwrap();
+        let stream = TcpStream::from(socket);
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream
+    }
+}
+
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        // It may still be writing.
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+#[test]
+fn nginx_passes_on_websockets_and_pages_and_whose_they_are() {
+    if !succeeds(Command::new("nginx").arg("-v")) {
+        return skip("nginx");
+    }
+    let (upstream, handle, serving) = serve();
+    let nginx = Nginx::start(upstream);
+    let clients = [2, 3].map(|last| Ipv4Addr::new(127, 0, 0, last));
+
+    for from in clients {
+        let url = format!("ws://{}/", nginx.address);
+        let (mut socket, _) = tungstenite::client(url, nginx.connect(from)).unwrap();
+        assert_eq!(socket.read().unwrap(), Message::text(from.to_string()));
+        for size in [0, 1, 126, 65_536, 1_000_000] {
+            let message = Message::binary(vec![7; size]);
+            socket.send(message.clone()).unwrap();
+            assert_eq!(socket.read().unwrap(), message);
+        }
+        socket.close(None).unwrap();
+        assert!(matches!(socket.read(), Ok(Message::Close(_)) | Err(_)));
+    }
+    // Connections to the listener are used for one client after the other.
+    for from in [clients, clients].concat() {
+        let mut stream = nginx.connect(from);
+        // What a client says of itself is not passed on.
+        let request = b"GET /who HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 192.0.2.7\r\n\
+            Connection: close\r\n\r\n";
+        stream.write_all(request).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+        assert!(answer.ends_with(&format!("\r\n\r\n{from}")), "{answer}");
+    }
+    drop(nginx);
+    handle.stop();
+    serving.join().unwrap();
+}
