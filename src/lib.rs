@@ -260,7 +260,7 @@
 //! Arrows point down only; a test holds the layers.
 //!
 //! ```text
-//! lib.rs config.rs error.rs   the facade: re-exports, limits and errors
+//! lib.rs config/ error.rs     the facade: re-exports, limits and errors
 //! engine/                     the turn, handlers, what handlers may do
 //! net/                        a socket with its protocol state and its queued bytes
 //!   sockets/                  all of them: input, output, flushing, ends
@@ -305,6 +305,8 @@ pub use net::{
     ConnectError, Disconnect, InvalidNetwork, MemoryLimit, Network, SendStatus, TrustedProxies,
 };
 pub use proto::{CloseCode, Message, Outgoing, PreparedMessage};
+#[cfg(feature = "tls")]
+pub use reactor::{TlsClient, TlsError, TlsServer};
 pub use time::Time;
 
 #[doc = include_str!("guide.md")]

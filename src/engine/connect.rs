@@ -12,16 +12,19 @@ use crate::error::Error;
 use crate::net::connector::Connector;
 use crate::net::peer::PeerAddr;
 use crate::net::socket::Socket;
-use crate::proto::handshake::{ClientRequest, Key as HandshakeKey, WsUrl};
+use crate::proto::handshake::{ClientRequest, Key as HandshakeKey, UrlError, WsUrl};
 use crate::proto::{Connection, Workspace};
 use crate::reactor::Reactor;
+#[cfg(feature = "tls")]
+use crate::reactor::Tls;
 use crate::slots::Key;
 
 impl<S, R: Reactor> EventLoop<S, R> {
     /// Connects to a WebSocket server, which `handler` then talks to. Returns at once: the
     /// handler's `on_open` or `on_connect_error` tells how it went.
     ///
-    /// `url` is `ws://host[:port][/path][?query]`. All addresses that the host stands for are
+    /// `url` is `ws://host[:port][/path][?query]`, or the same with `wss`, for which the feature
+    /// `tls` and `ClientConfig::tls` are needed. All addresses that the host stands for are
     /// tried in turn, within the configuration's one deadline.
     ///
     /// # Errors
@@ -39,10 +42,24 @@ impl<S, R: Reactor> EventLoop<S, R> {
         if self.sockets.len() >= self.max_connections {
             return Err(Error::ConnectionLimit);
         }
-        let (host, port) = (url.host().to_owned(), url.port());
+        let (host, port, is_secure) = (url.host().to_owned(), url.port(), url.is_secure());
+        #[cfg(feature = "tls")]
+        let can_encrypt = config.tls.is_some();
+        #[cfg(not(feature = "tls"))]
+        let can_encrypt = false;
+        if is_secure && !can_encrypt {
+            return Err(UrlError::TlsNotConfigured.into());
+        }
         let request = request(url, &config)?;
         let ClientConfig { limits, mut addresses, unix_socket, .. } = config;
-        let conn = self.begin_connect(request, Endpoint::client(Box::new(handler), limits));
+        #[cfg(feature = "tls")]
+        let tls = config.tls.filter(|_| is_secure).map(|tls| (tls, host.clone()));
+        #[cfg(feature = "tls")]
+        let connector = Connector { addresses: Vec::new(), tls };
+        #[cfg(not(feature = "tls"))]
+        let connector = Connector::default();
+        let endpoint = Endpoint::client(Box::new(handler), limits);
+        let conn = self.begin_connect(request, endpoint, connector);
         if let Some(path) = unix_socket {
             self.try_path(conn, &path);
             return Ok(ConnectionId(conn));
@@ -62,7 +79,12 @@ impl<S, R: Reactor> EventLoop<S, R> {
     }
 
     /// Makes the connection's entry, with its opening request held back.
-    fn begin_connect(&mut self, request: ClientRequest, endpoint: Endpoint<S>) -> Key {
+    fn begin_connect(
+        &mut self,
+        request: ClientRequest,
+        endpoint: Endpoint<S>,
+        connector: Connector,
+    ) -> Key {
         let mut nonce = [0; 16];
         for word in nonce.chunks_exact_mut(4) {
             word.copy_from_slice(&self.sockets.keys.next_key());
@@ -79,7 +101,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let protocol = Connection::client(request, key, endpoint.limits.clone(), &mut workspace);
         let endpoint = self.endpoints.insert(endpoint);
         let mut socket = Socket::new(protocol, endpoint);
-        socket.set_connector(Connector::default());
+        socket.set_connector(connector);
         let conn = self.sockets.insert(socket);
         self.sockets.hold(conn, &out);
         conn
@@ -97,8 +119,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
 
     fn try_addresses(&mut self, conn: Key, mut addresses: Vec<SocketAddr>) {
         addresses.reverse();
-        if let Some(socket) = self.sockets.get_mut(conn) {
-            socket.set_connector(Connector { addresses });
+        if let Some(connector) = self.sockets.get_mut(conn).and_then(Socket::connector_mut) {
+            connector.addresses = addresses;
             self.try_next(conn, io::ErrorKind::NotFound.into());
         }
     }
@@ -135,8 +157,20 @@ impl<S, R: Reactor> EventLoop<S, R> {
 
     /// Takes in the stream of a connection that is being made.
     fn watch(&mut self, conn: Key, stream: R::Stream) -> io::Result<()> {
+        #[cfg(feature = "tls")]
+        let stream = self.encrypt_for_client(conn, stream)?;
         self.streams.insert(conn.index(), stream);
         self.streams.register(conn.index(), conn.to_bits())
+    }
+
+    /// Makes the stream speak TLS, if the connection is to.
+    #[cfg(feature = "tls")]
+    fn encrypt_for_client(&mut self, conn: Key, stream: R::Stream) -> io::Result<R::Stream> {
+        let connector = self.sockets.get_mut(conn).and_then(Socket::connector_mut);
+        let Some((tls, host)) = connector.and_then(|connector| connector.tls.clone()) else {
+            return Ok(stream);
+        };
+        self.streams.reactor.encrypt(stream, Tls::Client(&tls, &host))
     }
 
     /// Whether a connection that was being made is made now, so that it can be served.

@@ -9,6 +9,8 @@ use crate::net::disconnect::{ConnectError, Disconnect};
 use crate::net::socket::Socket;
 use crate::net::sockets::Lent;
 use crate::proto::{CloseFrame, Connection, Event, HEADROOM, Incoming, Role, State};
+#[cfg(feature = "tls")]
+use crate::reactor::Tls;
 use crate::reactor::{Reactor, Readiness};
 use crate::slots::Key;
 
@@ -22,6 +24,10 @@ impl<S, R: Reactor> EventLoop<S, R> {
         if socket.is_connector() && !self.finish_connect(conn) {
             return;
         }
+        #[cfg(feature = "tls")]
+        if readiness.writable {
+            self.flush_stream(conn);
+        }
         if readiness.writable {
             self.sockets.unblock(conn, &mut self.streams);
         }
@@ -33,11 +39,46 @@ impl<S, R: Reactor> EventLoop<S, R> {
         }
     }
 
+    /// Sends what a stream that speaks TLS has taken and not sent.
+    #[cfg(feature = "tls")]
+    fn flush_stream(&mut self, conn: Key) {
+        match self.streams.flush(conn.index()) {
+            // Its slot may have waited for that.
+            Ok(true) if self.sockets.get(conn).is_some_and(|socket| socket.shut) => {
+                self.sockets.revisit(conn);
+            }
+            Ok(_) => {}
+            Err(error) => self.sockets.fail(conn, error),
+        }
+    }
+
+    /// Whether nothing is left that the stream has taken and not sent.
+    fn is_flushed(&mut self, conn: Key) -> bool {
+        #[cfg(feature = "tls")]
+        return self.streams.flush(conn.index()).unwrap_or(true);
+        #[cfg(not(feature = "tls"))]
+        return {
+            let _ = conn;
+            true
+        };
+    }
+
     /// Takes in a connection that was accepted. If its request is there already, registration
     /// reports it.
     pub(super) fn admit(&mut self, (stream, peer): (R::Stream, Option<SocketAddr>), site: usize) {
         let Some(place) = self.sites.get(site) else {
             return;
+        };
+        #[cfg(feature = "tls")]
+        let stream = match &place.tls {
+            None => stream,
+            Some(tls) => match self.streams.reactor.encrypt(stream, Tls::Server(tls)) {
+                Ok(stream) => stream,
+                Err(error) => {
+                    log_line!(warn, "no TLS, {}: {error}", from(peer));
+                    return;
+                }
+            },
         };
         let protocol = Connection::server(place.limits.clone(), self.sockets.now);
         let protocol = if place.announces(peer) { protocol.behind_proxy() } else { protocol };
@@ -123,7 +164,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
                 socket.shut = true;
                 self.streams.shutdown(conn.index());
             }
-            if socket.dead || (socket.shut && socket.eof) {
+            if socket.dead || (socket.shut && socket.eof && self.is_flushed(conn)) {
                 self.free(conn);
             }
         }

@@ -17,6 +17,8 @@ pub(super) struct Site<S> {
     /// What a connection may cost until it is open.
     pub(super) limits: Arc<Limits>,
     pub(super) proxies: Option<TrustedProxies>,
+    #[cfg(feature = "tls")]
+    pub(super) tls: Option<crate::reactor::TlsServer>,
     /// The first that matches stands.
     resources: Vec<(Pattern, Resource<S>)>,
 }
@@ -37,6 +39,11 @@ impl<S> Site<S> {
         routes: Routes<S>,
         endpoints: &mut Slab<Endpoint<S>>,
     ) -> Result<Self, Error> {
+        #[cfg(feature = "tls")]
+        if config.tls.is_some() && config.proxies.as_ref().is_some_and(TrustedProxies::may_announce)
+        {
+            return Err(Error::ProxyProtocolWithTls);
+        }
         let routes = routes.into_sorted()?;
         for (_, route) in &routes {
             if let Route::WebSocket(config, _) = route {
@@ -55,7 +62,13 @@ impl<S> Site<S> {
             (pattern, resource)
         });
         let resources = resources.collect();
-        Ok(Self { limits: Arc::new(config.limits), proxies: config.proxies, resources })
+        Ok(Self {
+            limits: Arc::new(config.limits),
+            proxies: config.proxies,
+            #[cfg(feature = "tls")]
+            tls: config.tls,
+            resources,
+        })
     }
 
     /// What there is at that path.

@@ -5,4 +5,7 @@ use std::net::SocketAddr;
 pub(crate) struct Connector {
     /// Addresses not tried yet, the next one last.
     pub(crate) addresses: Vec<SocketAddr>,
+    /// Whom to believe that it is the host of that name, if the connection is to speak TLS.
+    #[cfg(feature = "tls")]
+    pub(crate) tls: Option<(crate::reactor::TlsClient, String)>,
 }

@@ -70,6 +70,12 @@ impl<R: Reactor> Streams<R> {
         self.call(slot, |reactor, stream| reactor.register(stream, key)).map(|_| ())
     }
 
+    /// Sends what a stream keeps; whether that was all.
+    #[cfg(feature = "tls")]
+    pub(crate) fn flush(&mut self, slot: usize) -> io::Result<bool> {
+        Ok(self.call(slot, R::flush)?.unwrap_or(false))
+    }
+
     /// Whether the connection being made is made; an error if it cannot be.
     pub(crate) fn connect_result(&mut self, slot: usize) -> io::Result<bool> {
         Ok(self.call(slot, R::connect_result)?.unwrap_or(false))

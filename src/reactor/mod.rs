@@ -25,6 +25,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 pub use self::mio::{MioListener, MioReactor, MioStream, MioWaker};
+#[cfg(feature = "tls")]
+pub use self::mio::{TlsClient, TlsError, TlsServer, TlsStream};
 pub use self::sim::SimReactor;
 
 /// What the kernel says of one registered stream or listener.
@@ -38,6 +40,16 @@ pub struct Readiness {
     pub writable: bool,
     /// The peer closed its half, or the stream failed: receive until the end or the error.
     pub hangup: bool,
+}
+
+/// As which end a stream is to speak TLS.
+#[cfg(feature = "tls")]
+#[derive(Clone, Copy, Debug)]
+pub enum Tls<'a> {
+    /// As the one that accepted it.
+    Server(&'a TlsServer),
+    /// As the one that connects to the host of that name.
+    Client(&'a TlsClient, &'a str),
 }
 
 /// Ends the sleep of a loop from another thread.
@@ -174,6 +186,29 @@ pub trait Reactor: Sized {
     ///
     /// What the system says.
     fn register(&mut self, stream: &mut Self::Stream, key: u64) -> io::Result<()>;
+
+    /// Makes a stream speak TLS from its first byte on.
+    ///
+    /// # Errors
+    ///
+    /// When there can be no session; `Unsupported` by default.
+    #[cfg(feature = "tls")]
+    fn encrypt(&mut self, stream: Self::Stream, tls: Tls<'_>) -> io::Result<Self::Stream> {
+        let _ = (stream, tls);
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Sends what [`Reactor::send`] took and keeps, as far as the stream takes it; whether that
+    /// was all. A stream that does not speak TLS keeps nothing.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    #[cfg(feature = "tls")]
+    fn flush(&mut self, stream: &mut Self::Stream) -> io::Result<bool> {
+        let _ = stream;
+        Ok(true)
+    }
 
     /// Receives into `buffer`; 0 is the end of the stream.
     ///

@@ -27,6 +27,8 @@ mod subscribers;
 mod system_calls;
 mod tidy;
 mod timers;
+#[cfg(feature = "tls")]
+mod tls;
 mod topics;
 mod unix;
 mod upgrade;

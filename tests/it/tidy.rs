@@ -35,6 +35,8 @@ const LAYERS: &[(&str, &[&str])] = &[
         "config",
         &[
             "proto",
+            "reactor::TlsClient",
+            "reactor::TlsServer",
             "net::proxies::TrustedProxies",
             "net::socket::MemoryCaps",
             "net::socket::OutboxLimits",
@@ -107,6 +109,7 @@ const DEPENDENCIES: &[(&str, &str)] = &[
     ("httparse", "src/proto/handshake/"),
     ("log", "src/logging.rs"),
     ("mio", "src/reactor/mio/"),
+    ("rustls", "src/reactor/mio/tls/"),
     ("sha1", "src/proto/handshake/"),
     ("slab", "src/"),
     ("socket2", "src/reactor/mio/"),

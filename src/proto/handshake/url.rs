@@ -2,7 +2,7 @@ use std::fmt;
 
 use super::authority::Authority;
 
-/// A `ws://` URL (RFC 6455 §3), taken apart.
+/// A `ws://` or `wss://` URL (RFC 6455 §3), taken apart.
 ///
 /// ```
 /// use eventwire::proto::handshake::WsUrl;
@@ -14,6 +14,7 @@ use super::authority::Authority;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct WsUrl {
+    is_secure: bool,
     /// Without brackets.
     host: String,
     /// Never zero.
@@ -24,7 +25,7 @@ pub struct WsUrl {
 }
 
 impl WsUrl {
-    /// Parses `ws://host[:port][/path][?query]`.
+    /// Parses `ws://host[:port][/path][?query]`, and the same with `wss`.
     ///
     /// The path and the query are written into the request as they are, so that everything which
     /// RFC 3986 wants escaped must be escaped already.
@@ -34,10 +35,8 @@ impl WsUrl {
     /// The part of the URL that is wrong, or not supported.
     pub fn parse(url: &str) -> Result<Self, UrlError> {
         let (scheme, rest) = url.split_once("://").ok_or(UrlError::Scheme)?;
-        if scheme.eq_ignore_ascii_case("wss") {
-            return Err(UrlError::TlsNotSupported);
-        }
-        if !scheme.eq_ignore_ascii_case("ws") {
+        let is_secure = scheme.eq_ignore_ascii_case("wss");
+        if !is_secure && !scheme.eq_ignore_ascii_case("ws") {
             return Err(UrlError::Scheme);
         }
         if rest.contains('#') {
@@ -52,16 +51,24 @@ impl WsUrl {
             return Err(UrlError::Target);
         }
         let slash = if target.starts_with('/') { "" } else { "/" };
-        let port = authority.port.unwrap_or(DEFAULT_PORT);
+        let default_port = if is_secure { DEFAULT_TLS_PORT } else { DEFAULT_PORT };
+        let port = authority.port.unwrap_or(default_port);
         Ok(Self {
+            is_secure,
             host: authority.host.trim_matches(['[', ']']).to_owned(),
             port,
             host_header: match port {
-                DEFAULT_PORT => authority.host.to_owned(),
+                _ if port == default_port => authority.host.to_owned(),
                 _ => format!("{}:{port}", authority.host),
             },
             target: format!("{slash}{target}"),
         })
+    }
+
+    /// Whether the connection is to speak TLS.
+    #[must_use]
+    pub const fn is_secure(&self) -> bool {
+        self.is_secure
     }
 
     /// A name, an IPv4 address, or an IPv6 address without brackets: what resolvers take.
@@ -70,7 +77,7 @@ impl WsUrl {
         &self.host
     }
 
-    /// The port, 80 if the URL names none.
+    /// The port; if the URL names none, 80, and with TLS 443.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
@@ -82,7 +89,7 @@ impl WsUrl {
         &self.target
     }
 
-    /// The value of `Host`: an IPv6 address in brackets, the port unless it is 80.
+    /// The value of `Host`: an IPv6 address in brackets, the port unless it is the default.
     #[must_use]
     pub fn host_header(&self) -> &str {
         &self.host_header
@@ -91,7 +98,8 @@ impl WsUrl {
 
 impl fmt::Display for WsUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ws://{}{}", self.host_header, self.target)
+        let scheme = if self.is_secure { "wss" } else { "ws" };
+        write!(f, "{scheme}://{}{}", self.host_header, self.target)
     }
 }
 
@@ -103,12 +111,13 @@ pub enum UrlError {
     Authority,
     /// There is a fragment, which RFC 6455 §3 forbids.
     Fragment,
-    /// The scheme is not `ws`.
+    /// The scheme is neither `ws` nor `wss`.
     Scheme,
     /// The path or the query has bytes that RFC 3986 wants escaped, or a malformed escape.
     Target,
-    /// The scheme is `wss`. Connections are not encrypted here: a proxy in front has to do it.
-    TlsNotSupported,
+    /// The scheme is `wss`, and nothing says whom to believe: that takes the feature `tls` and
+    /// `ClientConfig::tls`.
+    TlsNotConfigured,
     /// There is a user name. It would be sent nowhere: use a header.
     UserInfo,
 }
@@ -118,9 +127,9 @@ impl fmt::Display for UrlError {
         f.write_str(match self {
             Self::Authority => "host or port missing or malformed",
             Self::Fragment => "fragment in a WebSocket URL",
-            Self::Scheme => "scheme is not ws",
+            Self::Scheme => "scheme is neither ws nor wss",
             Self::Target => "path or query needs percent-encoding",
-            Self::TlsNotSupported => "wss is not supported: use ws, or a proxy that does TLS",
+            Self::TlsNotConfigured => "wss needs the feature tls, and whom to believe",
             Self::UserInfo => "user name in a WebSocket URL",
         })
     }
@@ -130,6 +139,7 @@ impl std::error::Error for UrlError {}
 
 /// RFC 6455 §3.
 const DEFAULT_PORT: u16 = 80;
+const DEFAULT_TLS_PORT: u16 = 443;
 
 /// Whether the bytes are a path and a query of RFC 3986 (§3.3 and §3.4).
 fn is_target(mut bytes: &[u8]) -> bool {
@@ -165,8 +175,11 @@ mod tests {
             ("ws://[::1]", "::1", 80, "[::1]", "/"),
             ("ws://[2001:db8::1]:65535/?", "2001:db8::1", 65535, "[2001:db8::1]:65535", "/?"),
             ("ws://a_b/%20@:x%fF", "a_b", 80, "a_b", "/%20@:x%fF"),
+            ("wss://example.com", "example.com", 443, "example.com", "/"),
+            ("WSS://example.com:80/a", "example.com", 80, "example.com:80", "/a"),
         ] {
             let url = WsUrl::parse(text).unwrap();
+            assert_eq!(url.is_secure(), text.to_lowercase().starts_with("wss"));
             assert_eq!(
                 (url.host(), url.port(), url.host_header(), url.target()),
                 (host, port, host_header, target)
@@ -183,8 +196,8 @@ mod tests {
             ("ws:/example.com", UrlError::Scheme),
             (" ws://example.com", UrlError::Scheme),
             ("http://example.com", UrlError::Scheme),
-            ("wss://example.com", UrlError::TlsNotSupported),
-            ("WSS://", UrlError::TlsNotSupported),
+            ("WSS://", UrlError::Authority),
+            ("wsss://a", UrlError::Scheme),
             ("ws://example.com/#a", UrlError::Fragment),
             ("ws://example.com#", UrlError::Fragment),
             ("ws://a:b@example.com/", UrlError::UserInfo),

@@ -1,6 +1,8 @@
 //! The real world.
 
 mod socket;
+#[cfg(feature = "tls")]
+mod tls;
 
 use std::fs::File;
 use std::io::{self, IoSlice, Read};
@@ -18,6 +20,10 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 
 pub use self::socket::{MioListener, MioStream};
+#[cfg(feature = "tls")]
+pub use self::tls::{TlsClient, TlsError, TlsServer, TlsStream};
+#[cfg(feature = "tls")]
+use super::Tls;
 use super::{EntropySource, Reactor, Readiness, ResolveDone, Wake};
 use crate::time::Time;
 
@@ -210,6 +216,25 @@ impl Reactor for MioReactor {
         match stream {
             MioStream::Tcp(stream) => registry.register(stream, token(key), both),
             MioStream::Unix(stream) => registry.register(stream, token(key), both),
+            #[cfg(feature = "tls")]
+            MioStream::Tls(stream) => self.register(stream.inner_mut(), key),
+        }
+    }
+
+    #[cfg(feature = "tls")]
+    fn encrypt(&mut self, stream: MioStream, tls: Tls<'_>) -> io::Result<MioStream> {
+        let session = match tls {
+            Tls::Server(server) => server.session()?,
+            Tls::Client(client, host) => client.session(host)?,
+        };
+        Ok(MioStream::Tls(Box::new(TlsStream::new(stream, session))))
+    }
+
+    #[cfg(feature = "tls")]
+    fn flush(&mut self, stream: &mut MioStream) -> io::Result<bool> {
+        match stream {
+            MioStream::Tls(stream) => stream.flush().map(|()| stream.is_flushed()),
+            MioStream::Tcp(_) | MioStream::Unix(_) => Ok(true),
         }
     }
 

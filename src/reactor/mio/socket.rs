@@ -4,6 +4,9 @@ use std::net::{Shutdown, SocketAddr};
 use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use socket2::SockRef;
 
+#[cfg(feature = "tls")]
+use super::tls::TlsStream;
+
 /// A stream of a [`MioReactor`](super::MioReactor): over TCP, or within the machine.
 #[derive(Debug)]
 pub enum MioStream {
@@ -11,6 +14,9 @@ pub enum MioStream {
     Tcp(TcpStream),
     /// Over a Unix socket.
     Unix(UnixStream),
+    /// TLS over one of these.
+    #[cfg(feature = "tls")]
+    Tls(Box<TlsStream>),
 }
 
 /// A listener of a [`MioReactor`](super::MioReactor).
@@ -64,6 +70,8 @@ impl MioStream {
         match self {
             Self::Tcp(stream) => stream.read(buffer),
             Self::Unix(stream) => stream.read(buffer),
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => stream.recv(buffer),
         }
     }
 
@@ -72,6 +80,8 @@ impl MioStream {
         match self {
             Self::Tcp(stream) => stream.write(bytes),
             Self::Unix(stream) => stream.write(bytes),
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => stream.send(bytes),
         }
     }
 
@@ -80,13 +90,17 @@ impl MioStream {
         match self {
             Self::Tcp(stream) => stream.write_vectored(slices),
             Self::Unix(stream) => stream.write_vectored(slices),
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => stream.send_vectored(slices),
         }
     }
 
-    pub(super) fn shutdown(&self) -> io::Result<()> {
+    pub(super) fn shutdown(&mut self) -> io::Result<()> {
         match self {
             Self::Tcp(stream) => stream.shutdown(Shutdown::Write),
             Self::Unix(stream) => stream.shutdown(Shutdown::Write),
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => stream.shutdown(),
         }
     }
 
@@ -100,6 +114,8 @@ impl MioStream {
                 stream.peer_addr().map(Some)
             }
             Self::Unix(stream) => SockRef::from(stream).set_nonblocking(true).map(|()| None),
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => stream.inner().prepare(),
         }
     }
 
@@ -108,6 +124,8 @@ impl MioStream {
         match self {
             Self::Tcp(stream) => stream.take_error(),
             Self::Unix(stream) => stream.take_error(),
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => stream.inner().take_error(),
         }
     }
 
@@ -116,6 +134,8 @@ impl MioStream {
         match self {
             Self::Tcp(stream) => stream.peer_addr().map(drop),
             Self::Unix(stream) => stream.peer_addr().map(drop),
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => stream.inner().peer(),
         }
     }
 }

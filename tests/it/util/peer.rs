@@ -275,6 +275,17 @@ impl Peer {
         self.input.drain(..count).collect()
     }
 
+    /// Everything until the stream ends, or is reset.
+    #[cfg(feature = "tls")]
+    pub(crate) fn bytes_until_end(&mut self) -> Vec<u8> {
+        let mut bytes = std::mem::take(&mut self.input);
+        // A stream that is closed with something unread is reset.
+        if let Err(error) = self.stream.read_to_end(&mut bytes) {
+            assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+        }
+        bytes
+    }
+
     /// Everything until the stream ends, as text.
     pub(crate) fn rest(&mut self) -> String {
         while self.fill() > 0 {}

@@ -1,11 +1,14 @@
-use std::net::SocketAddr;
-use std::path::PathBuf;
+//! What a loop, a listener and a client are configured with.
+
+mod client;
+mod server;
+
 use std::time::Duration;
 
-use crate::net::proxies::TrustedProxies;
+pub use self::client::ClientConfig;
+pub use self::server::ServerConfig;
+
 use crate::net::socket::{MemoryCaps, OutboxLimits};
-use crate::proto::Limits;
-use crate::proto::handshake::OriginPolicy;
 use crate::topics::TopicLimits;
 
 /// What the loop does while there is nothing to do.
@@ -288,198 +291,6 @@ impl Config {
     #[must_use]
     pub const fn topic_backlog(mut self, bytes: usize) -> Self {
         self.topics.backlog = bytes;
-        self
-    }
-}
-
-/// How a listener treats those who connect to it.
-///
-/// ```
-/// use eventwire::ServerConfig;
-/// use eventwire::proto::handshake::OriginPolicy;
-///
-/// let config = ServerConfig::default()
-///     .max_message(64 * 1024)
-///     .subprotocols(["chat.v2", "chat.v1"])
-///     .origins(OriginPolicy::Listed(vec!["https://example.com".into()]));
-/// ```
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct ServerConfig {
-    pub(crate) limits: Limits,
-    pub(crate) subprotocols: Vec<String>,
-    #[cfg(feature = "deflate")]
-    pub(crate) deflate: Option<crate::proto::DeflateConfig>,
-    pub(crate) origins: OriginPolicy,
-    pub(crate) backlog: u32,
-    pub(crate) proxies: Option<TrustedProxies>,
-}
-
-impl Default for ServerConfig {
-    fn default() -> Self {
-        Self {
-            limits: Limits::default(),
-            subprotocols: Vec::new(),
-            #[cfg(feature = "deflate")]
-            deflate: None,
-            origins: OriginPolicy::default(),
-            backlog: 4096,
-            proxies: None,
-        }
-    }
-}
-
-impl ServerConfig {
-    /// What one connection may cost. Replaces what [`max_message`](Self::max_message) set.
-    #[must_use]
-    pub fn limits(mut self, limits: Limits) -> Self {
-        self.limits = limits;
-        self
-    }
-
-    /// The longest message that is received, in bytes. Default: 1 MiB.
-    #[must_use]
-    pub fn max_message(mut self, bytes: usize) -> Self {
-        self.limits = self.limits.max_message(bytes);
-        self
-    }
-
-    /// The subprotocols that the server speaks, the one liked best first. Default: none. The
-    /// first that a client offers too is chosen, unless `on_upgrade` chooses.
-    #[must_use]
-    pub fn subprotocols<I>(mut self, names: I) -> Self
-    where
-        I: IntoIterator,
-        I::Item: Into<String>,
-    {
-        self.subprotocols = names.into_iter().map(Into::into).collect();
-        self
-    }
-
-    /// Compresses messages, for connections whose peer wants that too. Default: none.
-    #[cfg(feature = "deflate")]
-    #[must_use]
-    pub const fn deflate(mut self, config: crate::proto::DeflateConfig) -> Self {
-        self.deflate = Some(config);
-        self
-    }
-
-    /// Which web pages may connect. Default: those of the same origin. Clients that are not
-    /// browsers send no origin and pass.
-    #[must_use]
-    pub fn origins(mut self, policy: OriginPolicy) -> Self {
-        self.origins = policy;
-        self
-    }
-
-    /// Which proxies are believed when they say whom they pass on. Default: none, so that clients
-    /// cannot say it of themselves.
-    #[must_use]
-    pub fn proxies(mut self, proxies: TrustedProxies) -> Self {
-        self.proxies = Some(proxies);
-        self
-    }
-
-    /// How many connections the system may hold until they are accepted. Default: 4,096, so that
-    /// a storm of them does not have to try again after a second. The system may allow less.
-    #[must_use]
-    pub const fn backlog(mut self, count: u32) -> Self {
-        self.backlog = count;
-        self
-    }
-}
-
-/// How a connection to a server is made and treated.
-///
-/// ```
-/// use eventwire::ClientConfig;
-///
-/// let config = ClientConfig::default()
-///     .subprotocols(["chat.v2"])
-///     .header("Authorization", "Bearer abc");
-/// ```
-#[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub struct ClientConfig {
-    pub(crate) limits: Limits,
-    pub(crate) subprotocols: Vec<String>,
-    #[cfg(feature = "deflate")]
-    pub(crate) deflate: Option<crate::proto::DeflateConfig>,
-    pub(crate) headers: Vec<(String, String)>,
-    pub(crate) origin: Option<String>,
-    pub(crate) addresses: Vec<SocketAddr>,
-    pub(crate) unix_socket: Option<PathBuf>,
-}
-
-impl ClientConfig {
-    /// What the connection may cost. Replaces what [`max_message`](Self::max_message) and
-    /// [`connect_timeout`](Self::connect_timeout) set.
-    #[must_use]
-    pub fn limits(mut self, limits: Limits) -> Self {
-        self.limits = limits;
-        self
-    }
-
-    /// The longest message that is received, in bytes. Default: 1 MiB.
-    #[must_use]
-    pub fn max_message(mut self, bytes: usize) -> Self {
-        self.limits = self.limits.max_message(bytes);
-        self
-    }
-
-    /// How long it may take until the connection is open: name, connection and handshake
-    /// together. Default: 10 s.
-    #[must_use]
-    pub fn connect_timeout(mut self, time: Duration) -> Self {
-        self.limits = self.limits.handshake_timeout(time);
-        self
-    }
-
-    /// The subprotocols that the client speaks, the one liked best first. Default: none.
-    #[must_use]
-    pub fn subprotocols<I>(mut self, names: I) -> Self
-    where
-        I: IntoIterator,
-        I::Item: Into<String>,
-    {
-        self.subprotocols = names.into_iter().map(Into::into).collect();
-        self
-    }
-
-    /// Compresses messages, if the server wants that too. Default: none.
-    #[cfg(feature = "deflate")]
-    #[must_use]
-    pub const fn deflate(mut self, config: crate::proto::DeflateConfig) -> Self {
-        self.deflate = Some(config);
-        self
-    }
-
-    /// Adds a header to the opening request.
-    #[must_use]
-    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.headers.push((name.into(), value.into()));
-        self
-    }
-
-    /// Sends an `Origin`, as a web page would. Default: none.
-    #[must_use]
-    pub fn origin(mut self, origin: impl Into<String>) -> Self {
-        self.origin = Some(origin.into());
-        self
-    }
-
-    /// Connects to this address instead of the one that the URL's host resolves to. Several are
-    /// tried in the order in which they were added.
-    #[must_use]
-    pub fn address(mut self, address: SocketAddr) -> Self {
-        self.addresses.push(address);
-        self
-    }
-
-    /// Connects to this Unix socket instead of any address; the URL still says what is asked for.
-    #[must_use]
-    pub fn unix_socket(mut self, path: impl Into<PathBuf>) -> Self {
-        self.unix_socket = Some(path.into());
         self
     }
 }

@@ -1,0 +1,153 @@
+//! A stream that speaks TLS, behind the same contract as one that does not.
+
+use std::io::{self, IoSlice, Read, Write};
+
+use rustls::Connection;
+
+use crate::reactor::mio::socket::MioStream;
+
+/// TLS over a stream.
+///
+/// The contract of the seam holds: a receive that fills less than its buffer has drained the
+/// stream, and a send that takes less than it was given is followed by a writable edge. What was
+/// taken and not sent waits in the session, up to its limit, for `flush`.
+#[derive(Debug)]
+pub struct TlsStream {
+    stream: MioStream,
+    session: Connection,
+    /// The sending half ends once everything is sent.
+    ends: bool,
+}
+
+/// How much a session takes that the stream does not, in bytes: as much as a whole record and what
+/// a handshake is.
+const UNSENT_MAX: usize = 64 * 1024;
+
+impl TlsStream {
+    pub(in crate::reactor::mio) fn new(stream: MioStream, mut session: Connection) -> Self {
+        session.set_buffer_limit(Some(UNSENT_MAX));
+        Self { stream, session, ends: false }
+    }
+
+    pub(in crate::reactor::mio) fn inner(&self) -> &MioStream {
+        &self.stream
+    }
+
+    pub(in crate::reactor::mio) fn inner_mut(&mut self) -> &mut MioStream {
+        &mut self.stream
+    }
+
+    pub(in crate::reactor::mio) fn recv(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut filled = 0;
+        while filled < buffer.len() {
+            match self.session.reader().read(&mut buffer[filled..]) {
+                // The peer has ended TLS in order.
+                Ok(0) => break,
+                Ok(count) => filled += count,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => match self.take_in() {
+                    Ok(()) => {}
+                    Err(_) if filled > 0 => break,
+                    Err(error) => return Err(error),
+                },
+                Err(_) if filled > 0 => break,
+                // The stream has ended, and TLS has not: whoever cut it may have cut a message.
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(filled)
+    }
+
+    /// Takes in what has arrived, and sends what the protocol answers to it.
+    fn take_in(&mut self) -> io::Result<()> {
+        let received = self.session.read_tls(&mut Socket(&mut self.stream));
+        if received.is_ok() {
+            if let Err(error) = self.session.process_new_packets() {
+                // The peer is to know why. Whether it hears makes no difference here.
+                let _ = self.flush();
+                return Err(io::Error::new(io::ErrorKind::InvalidData, error));
+            }
+        }
+        self.flush()?;
+        received.map(drop)
+    }
+
+    pub(in crate::reactor::mio) fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut sent = 0;
+        while sent < bytes.len() {
+            let taken = self.session.writer().write(&bytes[sent..])?;
+            sent += taken;
+            self.flush()?;
+            if self.session.wants_write() || taken == 0 {
+                break;
+            }
+        }
+        if sent == 0 && !bytes.is_empty() {
+            Err(io::ErrorKind::WouldBlock.into())
+        } else {
+            Ok(sent)
+        }
+    }
+
+    pub(in crate::reactor::mio) fn send_vectored(
+        &mut self,
+        slices: &[IoSlice<'_>],
+    ) -> io::Result<usize> {
+        let mut sent = 0;
+        for slice in slices {
+            match self.send(slice) {
+                Ok(count) if count == slice.len() => sent += count,
+                Ok(count) => return Ok(sent + count),
+                Err(error) if sent > 0 && error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(sent)
+    }
+
+    /// Sends what was taken, as far as the stream takes it.
+    pub(in crate::reactor::mio) fn flush(&mut self) -> io::Result<()> {
+        while self.session.wants_write() {
+            match self.session.write_tls(&mut Socket(&mut self.stream)) {
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if std::mem::take(&mut self.ends) { self.stream.shutdown() } else { Ok(()) }
+    }
+
+    /// Ends the sending half, once everything is sent.
+    pub(in crate::reactor::mio) fn shutdown(&mut self) -> io::Result<()> {
+        self.session.send_close_notify();
+        self.ends = true;
+        self.flush()
+    }
+
+    pub(in crate::reactor::mio) fn is_flushed(&self) -> bool {
+        !self.session.wants_write()
+    }
+}
+
+/// The stream as a session reads and writes it.
+struct Socket<'a>(&'a mut MioStream);
+
+impl Read for Socket<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.recv(buffer)
+    }
+}
+
+impl Write for Socket<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.send(bytes)
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.0.send_vectored(slices)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

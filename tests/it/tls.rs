@@ -1,0 +1,352 @@
+//! TLS: the same connections, encrypted.
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+
+use eventwire::proto::handshake::{HttpResponse, UrlError};
+use eventwire::proto::{Limits, OpCode};
+use eventwire::{
+    ClientConfig, CloseCode, Config, ConnectError, ConnectionId, Context, Disconnect, Error,
+    EventLoop, Message, Routes, ServerConfig, TlsClient, TlsServer, TrustedProxies,
+    WebSocketHandler,
+};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConnection, HandshakeKind, RootCertStore, StreamOwned};
+
+use crate::util::{PATIENCE, Peer, Server, request};
+
+/// A certificate for `localhost` that vouches for itself, for a century, and its key, which is no
+/// secret.
+struct Identity {
+    chain: &'static [u8],
+    key: &'static [u8],
+}
+
+const ONE: Identity =
+    Identity { chain: include_bytes!("tls/one.pem"), key: include_bytes!("tls/one-key.pem") };
+
+const OTHER: Identity =
+    Identity { chain: include_bytes!("tls/other.pem"), key: include_bytes!("tls/other-key.pem") };
+
+impl Identity {
+    fn server(&self) -> TlsServer {
+        TlsServer::from_pem(self.chain, self.key).expect("it is right")
+    }
+
+    fn client(&self) -> TlsClient {
+        TlsClient::from_pem(self.chain).expect("it is right")
+    }
+
+    /// What another implementation's client is configured with.
+    fn others_client(&self, protocols: &[&str]) -> Arc<rustls::ClientConfig> {
+        let mut roots = RootCertStore::empty();
+        let certificate = CertificateDer::from_pem_slice(self.chain).expect("it is right");
+        roots.add(certificate).expect("it is right");
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut config = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        config.alpn_protocols =
+            protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
+        Arc::new(config)
+    }
+}
+
+fn echo(conn: ConnectionId, message: Message<'_>, cx: &mut Context<'_>, _: &mut ()) {
+    match message.as_text() {
+        Some("close") => drop(cx.close(conn, CloseCode::NORMAL, "")),
+        _ => drop(cx.send(conn, message)),
+    }
+}
+
+fn serve(config: Config, server: ServerConfig) -> Server {
+    Server::start(config, move |event_loop| {
+        let page = HttpResponse::html("a page");
+        let routes = Routes::new().page("/page", page).websocket("/*", server.clone(), echo);
+        let listener = event_loop.listen("127.0.0.1:0", server, routes).expect("listen");
+        event_loop.local_addr(listener).expect("an address")
+    })
+}
+
+fn with(identity: &Identity) -> ServerConfig {
+    ServerConfig::default().tls(identity.server())
+}
+
+/// The other end, in blocking calls.
+type Secure = StreamOwned<ClientConnection, TcpStream>;
+
+fn connect(address: SocketAddr, config: &Arc<rustls::ClientConfig>) -> Secure {
+    let stream = TcpStream::connect_timeout(&address, PATIENCE).expect("connect");
+    stream.set_read_timeout(Some(PATIENCE)).expect("set the read timeout");
+    let name = ServerName::try_from("localhost").expect("a name");
+    StreamOwned::new(ClientConnection::new(Arc::clone(config), name).expect("a session"), stream)
+}
+
+fn read_head(stream: &mut Secure) -> io::Result<String> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte)?;
+        head.push(byte[0]);
+    }
+    Ok(String::from_utf8(head).expect("text"))
+}
+
+fn upgrade(stream: &mut Secure) {
+    stream.write_all(&request("/", "")).expect("write");
+    let head = read_head(stream).expect("a head");
+    assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+}
+
+fn exchange(stream: &mut Secure, bytes: &[u8]) {
+    // An unmasked frame looks the same the other way round but for the mask of zeros.
+    let len = bytes.len();
+    let mut header = vec![0x82];
+    match len {
+        0..=125 => header.push(len as u8),
+        126..=0xFFFF => header.extend([&[126][..], &(len as u16).to_be_bytes()].concat()),
+        _ => header.extend([&[127][..], &(len as u64).to_be_bytes()].concat()),
+    }
+    let mut asked = header.clone();
+    asked[1] |= 0x80;
+    asked.extend([0; 4]);
+    asked.extend(bytes);
+    stream.write_all(&asked).expect("write");
+    let mut answer = vec![0; header.len() + len];
+    stream.read_exact(&mut answer).expect("read");
+    assert!(answer == [&header, bytes].concat(), "another answer");
+}
+
+/// What a client in the loop saw.
+#[derive(Default)]
+struct Seen {
+    lengths: Vec<usize>,
+    failed: Option<String>,
+    ended: bool,
+}
+
+const LENGTHS: [usize; 7] = [0, 1, 125, 5_000, 16_384, 70_000, 1_000_000];
+
+/// Sends messages of all lengths, and closes when all are back.
+struct Client;
+
+impl WebSocketHandler<Seen> for Client {
+    fn on_open(&mut self, conn: ConnectionId, cx: &mut Context<'_>, _: &mut Seen) {
+        for len in LENGTHS {
+            cx.send(conn, &vec![7; len][..]);
+        }
+    }
+
+    fn on_message(
+        &mut self,
+        conn: ConnectionId,
+        message: Message<'_>,
+        cx: &mut Context<'_>,
+        seen: &mut Seen,
+    ) {
+        assert!(message.as_bytes().iter().all(|byte| *byte == 7));
+        seen.lengths.push(message.len());
+        if seen.lengths.len() == LENGTHS.len() {
+            cx.close(conn, CloseCode::NORMAL, "");
+        }
+    }
+
+    fn on_close(
+        &mut self,
+        _: ConnectionId,
+        disconnect: &Disconnect,
+        cx: &mut Context<'_>,
+        seen: &mut Seen,
+    ) {
+        assert!(matches!(disconnect, Disconnect::ClosedByApplication { .. }), "{disconnect}");
+        seen.ended = true;
+        cx.stop();
+    }
+
+    fn on_connect_error(
+        &mut self,
+        _: ConnectionId,
+        error: &ConnectError,
+        cx: &mut Context<'_>,
+        seen: &mut Seen,
+    ) {
+        seen.failed = Some(error.to_string());
+        cx.stop();
+    }
+}
+
+/// Connects from a loop of its own.
+fn client(url: &str, address: SocketAddr, tls: TlsClient) -> Seen {
+    let mut event_loop = EventLoop::new(Config::default()).expect("a loop");
+    let config = ClientConfig::default().address(address).tls(tls);
+    event_loop.connect(url, config, Client).expect("connect");
+    let mut seen = Seen::default();
+    event_loop.run(&mut seen).expect("run");
+    seen
+}
+
+#[test]
+fn messages_of_every_length_arrive_over_tls_and_both_ends_close_in_order() {
+    let server = serve(Config::default(), with(&ONE));
+    let seen = client("wss://localhost/", server.address(), ONE.client());
+    assert_eq!(seen.failed, None);
+    assert_eq!(seen.lengths, LENGTHS);
+    assert!(seen.ended);
+}
+
+#[test]
+fn a_server_that_is_not_believed_or_is_another_is_not_talked_to() {
+    let server = serve(Config::default(), with(&ONE));
+    let stranger = OTHER.client();
+    let failed = client("wss://localhost/", server.address(), stranger).failed.expect("it fails");
+    assert!(failed.contains("certificate"), "{failed}");
+    let failed = client("wss://example.com/", server.address(), ONE.client()).failed;
+    assert!(failed.expect("it fails").contains("certificate"));
+    assert_eq!(server.handle.stats().opened, 0);
+}
+
+#[test]
+fn another_certificate_holds_from_the_next_connection_on() {
+    let (first, second) = (ONE, OTHER);
+    let tls = first.server();
+    let server = serve(Config::default(), ServerConfig::default().tls(tls.clone()));
+    let mut before = connect(server.address(), &first.others_client(&[]));
+    upgrade(&mut before);
+    assert!(tls.replace(b"none", first.key).is_err());
+    assert!(tls.replace(second.chain, first.key).is_err());
+    tls.replace(second.chain, second.key).expect("it is right");
+    upgrade(&mut connect(server.address(), &second.others_client(&[])));
+    let refused = connect(server.address(), &first.others_client(&[])).write_all(b"x");
+    assert!(refused.is_err());
+    // Who was there before has what it had.
+    exchange(&mut before, b"still here");
+}
+
+#[test]
+fn sessions_are_resumed_and_the_protocol_is_agreed() {
+    let server = serve(Config::default(), with(&ONE));
+    let config = ONE.others_client(&["h2", "http/1.1"]);
+    for kind in [HandshakeKind::Full, HandshakeKind::Resumed] {
+        let mut stream = connect(server.address(), &config);
+        upgrade(&mut stream);
+        assert_eq!(stream.conn.alpn_protocol(), Some(&b"http/1.1"[..]));
+        exchange(&mut stream, b"hello");
+        assert_eq!(stream.conn.handshake_kind(), Some(kind));
+    }
+    // Nothing else is spoken here.
+    let mut other = connect(server.address(), &ONE.others_client(&["h2"]));
+    assert!(other.write_all(&request("/", "")).and_then(|()| read_head(&mut other)).is_err());
+}
+
+#[test]
+fn pages_are_served_over_tls_one_after_the_other() {
+    let server = serve(Config::default(), with(&ONE));
+    let mut stream = connect(server.address(), &ONE.others_client(&[]));
+    for _ in 0..3 {
+        stream.write_all(b"GET /page HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("write");
+        assert!(read_head(&mut stream).expect("a head").starts_with("HTTP/1.1 200 "));
+        let mut body = [0; 6];
+        stream.read_exact(&mut body).expect("a body");
+        assert_eq!(&body, b"a page");
+    }
+}
+
+#[test]
+fn a_connection_ends_with_what_tells_that_nothing_was_cut() {
+    let server = serve(Config::default(), with(&ONE));
+    let mut stream = connect(server.address(), &ONE.others_client(&[]));
+    upgrade(&mut stream);
+    stream.write_all(b"\x81\x85\0\0\0\0close").expect("write");
+    let mut close = [0; 4];
+    stream.read_exact(&mut close).expect("a close frame");
+    assert_eq!(close, [0x80 | OpCode::Close as u8, 2, 3, 232]);
+    stream.write_all(b"\x88\x82\0\0\0\0\x03\xE8").expect("write");
+    // A stream that ended without a word of TLS would be an error here.
+    assert_eq!(stream.read(&mut [0]).expect("the end"), 0);
+}
+
+#[test]
+fn a_peer_that_reads_late_gets_everything() {
+    let server = serve(Config::default(), with(&ONE));
+    let mut stream = connect(server.address(), &ONE.others_client(&[]));
+    upgrade(&mut stream);
+    let message = [&b"\x82\xFF\0\0\0\0\0\x0F\x42\x40\0\0\0\0"[..], &vec![9; 1_000_000]].concat();
+    // More than the system takes on the way back before anything of it is read.
+    let mut writer = stream.sock.try_clone().expect("clone the stream");
+    let mut bytes = Vec::new();
+    for _ in 0..8 {
+        stream.conn.writer().write_all(&message[..60_000]).expect("room");
+        let mut rest = &message[60_000..];
+        while stream.conn.wants_write() || !rest.is_empty() {
+            stream.conn.write_tls(&mut bytes).expect("a vector takes everything");
+            let (some, others) = rest.split_at(rest.len().min(60_000));
+            stream.conn.writer().write_all(some).expect("room");
+            rest = others;
+        }
+    }
+    let writing = std::thread::spawn(move || writer.write_all(&bytes).expect("write"));
+    for _ in 0..8 {
+        let mut header = [0; 10];
+        stream.read_exact(&mut header).expect("a header");
+        assert_eq!(header, *b"\x82\x7F\0\0\0\0\0\x0F\x42\x40");
+        let mut payload = vec![0; 1_000_000];
+        stream.read_exact(&mut payload).expect("a payload");
+        assert!(payload.iter().all(|byte| *byte == 9));
+    }
+    writing.join().expect("everything was written");
+}
+
+#[test]
+fn who_does_not_speak_tls_is_let_go() {
+    let server = serve(Config::default(), with(&ONE));
+    let mut peer = Peer::open(server.address());
+    peer.write(&request("/", ""));
+    // An alert, and the end: nothing of HTTP.
+    assert!(!peer.bytes_until_end().starts_with(b"HTTP"));
+    upgrade(&mut connect(server.address(), &ONE.others_client(&[])));
+    while server.handle.stats().opened == 0 {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_handshake_of_tls_has_the_time_of_the_opening_handshake() {
+    let limits = Limits::default().handshake_timeout(Duration::from_millis(200));
+    let server = serve(Config::default(), with(&ONE).limits(limits));
+    for begun in [&b""[..], b"\x16\x03\x01\x02\x00\x01\x00"] {
+        let mut peer = Peer::open(server.address());
+        peer.write(begun);
+        peer.bytes_until_end();
+    }
+}
+
+#[test]
+fn what_is_damaged_on_the_way_ends_the_connection() {
+    let server = serve(Config::default(), with(&ONE));
+    let mut stream = connect(server.address(), &ONE.others_client(&[]));
+    upgrade(&mut stream);
+    stream.sock.write_all(b"\x17\x03\x03\x00\x20this is not what was encrypted!!").expect("write");
+    assert!(stream.read(&mut [0]).is_err());
+    let closed = || server.handle.stats().closed_by_failure;
+    while closed() == 0 {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn what_cannot_be_encrypted_is_an_error_at_once() {
+    let mut event_loop = EventLoop::<Seen>::new(Config::default()).expect("a loop");
+    let error = event_loop.connect("wss://localhost/", ClientConfig::default(), Client);
+    assert!(matches!(error, Err(Error::Url(UrlError::TlsNotConfigured))));
+    assert!(TlsServer::from_pem(b"", b"").is_err());
+    assert!(TlsClient::from_pem(b"").is_err());
+    let here = ["127.0.0.1".parse().expect("a network")];
+    let config = with(&ONE).proxies(TrustedProxies::proxy_protocol(here));
+    let error = event_loop.listen("127.0.0.1:0", config, Client);
+    assert!(matches!(error, Err(Error::ProxyProtocolWithTls)));
+}
