@@ -120,9 +120,11 @@ stats! {
     /// Broadcasts that a connection missed by
     /// [`OverflowPolicy::DropNewest`](crate::OverflowPolicy), once for each connection.
     broadcasts_dropped_newest,
-    /// The same, by [`OverflowPolicy::DropOldest`](crate::OverflowPolicy).
+    /// Broadcasts that a connection missed by
+    /// [`OverflowPolicy::DropOldest`](crate::OverflowPolicy), once for each connection.
     broadcasts_dropped_oldest,
-    /// The same, by [`OverflowPolicy::KeepLatest`](crate::OverflowPolicy).
+    /// Broadcasts that a connection missed by
+    /// [`OverflowPolicy::KeepLatest`](crate::OverflowPolicy), once for each connection.
     broadcasts_conflated,
     /// Gaps that were told.
     gaps,

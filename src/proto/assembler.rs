@@ -25,6 +25,11 @@ impl Assembler {
         self.opcode.map(|_| self.started)
     }
 
+    /// Whether nothing is left of any message.
+    pub(super) fn is_blank(&self) -> bool {
+        self.opcode.is_none() && self.fragments == 0 && self.buffer.capacity() == 0
+    }
+
     /// Gives an unfinished message its whole time again.
     pub(super) const fn restart(&mut self, now: Time) {
         self.started = now;
@@ -116,8 +121,8 @@ impl Assembler {
 
     /// Ends the message with its last frame. Tells whether its bytes are compressed.
     pub(super) fn finish(&mut self) -> Result<(OpCode, bool, Buffer), ProtocolError> {
-        let opcode = self.opcode.take().unwrap_or(OpCode::Binary);
         self.utf8.finish().map_err(|_| ProtocolError::InvalidUtf8)?;
+        let opcode = self.opcode.take().unwrap_or(OpCode::Binary);
         self.utf8 = Utf8Validator::new();
         self.fragments = 0;
         Ok((opcode, self.compressed, std::mem::take(&mut self.buffer)))

@@ -65,6 +65,8 @@ pub(super) fn node(element: &str) -> Option<SocketAddr> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::net::proxies::{Network, TrustedProxies};
     use crate::proto::handshake::HeadLimits;
@@ -120,6 +122,24 @@ mod tests {
         ] {
             let told = told(&proxies, PROXY, &format!("{header}\r\n"));
             assert_eq!(told.as_deref(), client, "{header}");
+        }
+    }
+
+    proptest! {
+        /// Whatever a client writes, what the proxy adds behind it is what counts.
+        #[test]
+        fn nothing_that_a_client_writes_hides_what_the_proxy_adds(
+            written in "[ -~]{0,40}",
+            is_forwarded in any::<bool>(),
+        ) {
+            let (proxies, name, added) = if is_forwarded {
+                (TrustedProxies::forwarded(inside()), "Forwarded", "for=203.0.113.9")
+            } else {
+                (TrustedProxies::x_forwarded_for(inside()), "X-Forwarded-For", "203.0.113.9")
+            };
+            let header = format!("{name}: {written}, {added}\r\n");
+            let told = told(&proxies, PROXY, &header);
+            prop_assert_eq!(told.as_deref(), Some("203.0.113.9:0"));
         }
     }
 

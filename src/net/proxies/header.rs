@@ -33,6 +33,8 @@ pub(super) fn source(header: &[u8]) -> Option<SocketAddr> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn header(command: u8, kind: u8, addresses: &[u8]) -> Vec<u8> {
@@ -41,6 +43,15 @@ mod tests {
         header.extend((addresses.len() as u16).to_be_bytes());
         header.extend(addresses);
         header
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
+            source(&bytes);
+            source(&header(1, 0x11, &bytes));
+            source(&header(1, 0x21, &bytes));
+        }
     }
 
     #[test]

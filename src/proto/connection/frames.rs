@@ -48,9 +48,9 @@ impl Connection {
         input: &'a mut [u8],
         workspace: &mut Workspace<'_>,
     ) -> Result<(usize, Option<Event<'a>>), ProtocolError> {
-        let received = self.next_event(input, workspace);
+        let received = self.next_event(input, workspace)?;
         self.settle(workspace.pool);
-        received
+        Ok(received)
     }
 
     fn next_event<'a>(
@@ -313,8 +313,13 @@ impl Connection {
         let event = message
             .received(count, |fresh| frame.unmask(fresh))
             .and_then(|()| self.end_if_whole(frame, workspace));
-        self.settle(workspace.pool);
-        event.map_err(|error| self.fail(error, workspace))
+        match event {
+            Ok(event) => {
+                self.settle(workspace.pool);
+                Ok(event)
+            }
+            Err(error) => Err(self.fail(error, workspace)),
+        }
     }
 }
 

@@ -26,7 +26,7 @@ impl Partial {
         self.header_len == 0
             && self.frame.is_none()
             && self.control.is_none()
-            && self.message.unfinished_since().is_none()
+            && self.message.is_blank()
     }
 }
 
@@ -42,7 +42,8 @@ impl Connection {
         self.partial.as_ref()?.frame
     }
 
-    /// Gives back what is not in use any more.
+    /// Gives back what is not in use any more. Not after an error, which [`abandon`](Self::abandon)
+    /// follows: what it has left must not come to another connection.
     #[inline]
     pub(super) fn settle(&mut self, pool: &mut BufferPool) {
         if let Some(partial) = self.partial.take_if(|partial| partial.is_blank()) {

@@ -209,3 +209,35 @@ fn text_that_is_cut_inside_a_character_fails_with_its_last_frame() {
         }
     }
 }
+
+#[test]
+fn nothing_that_ended_a_connection_comes_to_the_next_one() {
+    for role in ROLES {
+        // Each ends a message otherwise: inside a character, beyond a limit, out of its sequence.
+        let wrongs = [
+            frame(role, true, OpCode::Text, b"abc\xC3"),
+            [frame(role, false, OpCode::Text, b"abc\xC3"), frame(role, true, OpCode::Text, b"")]
+                .concat(),
+            [
+                frame(role, false, OpCode::Binary, b"abc"),
+                header(role, true, OpCode::Continuation, 1 << 40),
+            ]
+            .concat(),
+            [frame(role, false, OpCode::Text, b"abc"), header(role, false, OpCode::Ping, 0)]
+                .concat(),
+        ];
+        for wrong in wrongs {
+            let mut harness = Harness::open(role, &Limits::default());
+            // In two pieces, so that it has to be kept.
+            assert_eq!(harness.feed(&wrong[..1]), []);
+            assert!(matches!(harness.feed(&wrong[1..])[..], [Seen::Failed(_)]));
+            let limits = Arc::new(Limits::default());
+            harness.connection = Connection::opened(role, limits, harness.now);
+            let text = [
+                frame(role, false, OpCode::Text, b"one"),
+                frame(role, true, OpCode::Continuation, b" more"),
+            ];
+            assert_eq!(harness.feed(&text.concat()), [Seen::Text("one more".to_owned())]);
+        }
+    }
+}
