@@ -58,7 +58,7 @@ pub(super) enum Route<S> {
 /// A closure is one. [`Context::peer_addr`] tells who asks; nothing else can be done with the
 /// connection.
 pub trait HttpHandler<S> {
-    /// A client asks. `GET`, `HEAD` or whatever is behind the path makes no difference here.
+    /// A client asks, by `GET` or by `HEAD`.
     fn on_request(
         &mut self,
         conn: ConnectionId,

@@ -3,8 +3,9 @@
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
-use eventwire::proto::Limits;
 use eventwire::proto::handshake::{HttpRequest, HttpResponse};
+use eventwire::reactor::SimReactor;
+use eventwire::reactor::sim::SimConfig;
 use eventwire::{
     CloseCode, Config, ConnectionId, Context, Error, EventLoop, Message, Routes, ServerConfig,
 };
@@ -193,19 +194,32 @@ fn a_client_that_asks_and_does_not_read_is_not_answered_any_further() {
     asking.join().expect("everything was asked");
 }
 
+/// What comes, after a page, to a client that then sends `more` and waits for ten minutes, and
+/// how many connections are left and were not opened. In virtual time.
+fn answer_to_silence(more: &[u8]) -> (String, usize, u64) {
+    let reactor = SimReactor::new(1, SimConfig::calm());
+    let mut event_loop = EventLoop::with_reactor(reactor, Config::default()).expect("a loop");
+    let listener = event_loop.listen("127.0.0.1:9001", ServerConfig::default(), routes());
+    let address = event_loop.local_addr(listener.expect("listen")).expect("an address");
+    let peer = event_loop.reactor_mut().peer_connect(address);
+    let request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    event_loop.reactor_mut().peer_send(peer, &[&request[..], more].concat());
+    while event_loop.reactor_mut().elapsed() < Duration::from_secs(600) {
+        event_loop.turn(Some(Duration::from_secs(1)), &mut ()).expect("a turn");
+    }
+    let answer = event_loop.reactor_mut().peer_received(peer);
+    let answer = String::from_utf8(answer).expect("text");
+    let (_, rest) = answer.split_once("</title>").expect("the page");
+    (rest.to_owned(), event_loop.connections(), event_loop.stats().not_opened)
+}
+
 #[test]
 fn who_asks_for_nothing_more_is_let_go_in_silence() {
-    let limits = Limits::default().handshake_timeout(Duration::from_millis(200));
-    let server = serve(Config::default(), ServerConfig::default().limits(limits));
-    let mut browser = Browser::new(server.address());
-    browser.ask("GET", "/", "");
-    assert_eq!(browser.0.rest(), "");
+    assert_eq!(answer_to_silence(b""), (String::new(), 0, 0));
     // Whoever has begun to ask is told.
-    let mut slow = Browser::new(server.address());
-    slow.ask("GET", "/", "");
-    slow.0.write(b"GET / HT");
-    assert!(slow.0.rest().starts_with("HTTP/1.1 408 "));
-    assert_eq!(server.handle.stats().not_opened, 0);
+    let (told, connections, not_opened) = answer_to_silence(b"GET / HT");
+    assert!(told.starts_with("HTTP/1.1 408 "), "{told}");
+    assert_eq!((connections, not_opened), (0, 0));
 }
 
 #[test]

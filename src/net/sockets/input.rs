@@ -131,7 +131,8 @@ impl Sockets {
             return;
         };
         socket.served = true;
-        if socket.queued() > soft {
+        // What is corked may have to wait, too.
+        if socket.queued() + self.cork.len() > soft {
             self.set_halted(conn, true);
         }
     }
