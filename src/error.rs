@@ -21,8 +21,6 @@ pub enum Error {
     Header(InvalidHeader),
     /// A path of [`Routes`](crate::Routes) is none that a request can have, or is there twice.
     InvalidRoute(String),
-    /// A listener that speaks TLS cannot read the PROXY protocol: its header would come before TLS.
-    ProxyProtocolWithTls,
     /// A topic's name is too long, or there are as many topics as the configuration allows.
     TopicLimit,
     /// There are as many connections as the configuration allows.
@@ -44,7 +42,6 @@ impl fmt::Display for Error {
             Self::Url(error) => error.fmt(f),
             Self::Header(error) => error.fmt(f),
             Self::InvalidRoute(path) => write!(f, "no path for a route, or taken: {path:?}"),
-            Self::ProxyProtocolWithTls => f.write_str("the PROXY protocol on a listener with TLS"),
             Self::TopicLimit => f.write_str("topic name too long, or too many topics"),
             Self::ConnectionLimit => f.write_str("too many connections"),
             Self::Draining => f.write_str("the loop is being drained"),
@@ -58,11 +55,9 @@ impl std::error::Error for Error {
             Self::Io { source, .. } => Some(source),
             Self::Url(error) => Some(error),
             Self::Header(error) => Some(error),
-            Self::InvalidRoute(_)
-            | Self::ProxyProtocolWithTls
-            | Self::TopicLimit
-            | Self::ConnectionLimit
-            | Self::Draining => None,
+            Self::InvalidRoute(_) | Self::TopicLimit | Self::ConnectionLimit | Self::Draining => {
+                None
+            }
         }
     }
 }

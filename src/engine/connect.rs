@@ -15,8 +15,6 @@ use crate::net::socket::Socket;
 use crate::proto::handshake::{ClientRequest, Key as HandshakeKey, UrlError, WsUrl};
 use crate::proto::{Connection, Workspace};
 use crate::reactor::Reactor;
-#[cfg(feature = "tls")]
-use crate::reactor::Tls;
 use crate::slots::Key;
 
 impl<S, R: Reactor> EventLoop<S, R> {
@@ -158,19 +156,9 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// Takes in the stream of a connection that is being made.
     fn watch(&mut self, conn: Key, stream: R::Stream) -> io::Result<()> {
         #[cfg(feature = "tls")]
-        let stream = self.encrypt_for_client(conn, stream)?;
+        let stream = self.connect_tls(conn, stream)?;
         self.streams.insert(conn.index(), stream);
         self.streams.register(conn.index(), conn.to_bits())
-    }
-
-    /// Makes the stream speak TLS, if the connection is to.
-    #[cfg(feature = "tls")]
-    fn encrypt_for_client(&mut self, conn: Key, stream: R::Stream) -> io::Result<R::Stream> {
-        let connector = self.sockets.get_mut(conn).and_then(Socket::connector_mut);
-        let Some((tls, host)) = connector.and_then(|connector| connector.tls.clone()) else {
-            return Ok(stream);
-        };
-        self.streams.reactor.encrypt(stream, Tls::Client(&tls, &host))
     }
 
     /// Whether a connection that was being made is made now, so that it can be served.

@@ -9,8 +9,6 @@ use crate::net::disconnect::{ConnectError, Disconnect};
 use crate::net::socket::Socket;
 use crate::net::sockets::Lent;
 use crate::proto::{CloseFrame, Connection, Event, HEADROOM, Incoming, Role, State};
-#[cfg(feature = "tls")]
-use crate::reactor::Tls;
 use crate::reactor::{Reactor, Readiness};
 use crate::slots::Key;
 
@@ -26,7 +24,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         }
         #[cfg(feature = "tls")]
         if readiness.writable {
-            self.flush_stream(conn);
+            self.flush_tls(conn);
         }
         if readiness.writable {
             self.sockets.unblock(conn, &mut self.streams);
@@ -36,19 +34,6 @@ impl<S, R: Reactor> EventLoop<S, R> {
         }
         if readiness.readable || readiness.hangup {
             self.read(conn, readiness.hangup, state);
-        }
-    }
-
-    /// Sends what a stream that speaks TLS has taken and not sent.
-    #[cfg(feature = "tls")]
-    fn flush_stream(&mut self, conn: Key) {
-        match self.streams.flush(conn.index()) {
-            // Its slot may have waited for that.
-            Ok(true) if self.sockets.get(conn).is_some_and(|socket| socket.shut) => {
-                self.sockets.revisit(conn);
-            }
-            Ok(_) => {}
-            Err(error) => self.sockets.fail(conn, error),
         }
     }
 
@@ -69,21 +54,15 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let Some(place) = self.sites.get(site) else {
             return;
         };
-        #[cfg(feature = "tls")]
-        let stream = match &place.tls {
-            None => stream,
-            Some(tls) => match self.streams.reactor.encrypt(stream, Tls::Server(tls)) {
-                Ok(stream) => stream,
-                Err(error) => {
-                    log_line!(warn, "no TLS, {}: {error}", from(peer));
-                    return;
-                }
-            },
-        };
         let protocol = Connection::server(place.limits.clone(), self.sockets.now);
-        let protocol = if place.announces(peer) { protocol.behind_proxy() } else { protocol };
+        let announces = place.announces(peer);
+        let protocol = if announces { protocol.behind_proxy() } else { protocol };
         let conn = self.sockets.insert(Socket::accepted(protocol, site, peer.into()));
         self.streams.insert(conn.index(), stream);
+        #[cfg(feature = "tls")]
+        if !announces {
+            self.accept_tls(conn, &[]);
+        }
         let sockets = &self.sockets;
         let evicted = self.pending.push(conn, sockets.now, |conn| sockets.is_connecting(conn));
         if let Some(oldest) = evicted {

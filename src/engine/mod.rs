@@ -23,6 +23,8 @@ mod site;
 mod stats;
 mod subscriber;
 mod timers;
+#[cfg(feature = "tls")]
+mod tls;
 mod topics;
 mod wait;
 

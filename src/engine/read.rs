@@ -7,6 +7,8 @@ use super::{ConnectionId, EventLoop, Method};
 use crate::net::aside::Leftover;
 use crate::net::disconnect::MemoryLimit;
 use crate::net::sockets::{Lent, REUSE};
+#[cfg(feature = "tls")]
+use crate::proto::Event;
 use crate::proto::handshake::HandshakeError;
 use crate::proto::{PeerError, ProtocolError, State};
 use crate::reactor::Reactor;
@@ -269,7 +271,16 @@ impl<S, R: Reactor> EventLoop<S, R> {
     fn handle_parts(&mut self, conn: Key, input: &mut [u8], state: &mut S) -> Option<usize> {
         match self.sockets.receive(conn, input)? {
             Ok((used, event)) => {
-                self.dispatch(conn, event?, state);
+                let event = event?;
+                #[cfg(feature = "tls")]
+                let announced = matches!(event, Event::ProxyHeader(_));
+                self.dispatch(conn, event, state);
+                // The proxy passes on what its client says, from the first byte of TLS on.
+                #[cfg(feature = "tls")]
+                if announced && self.accept_tls(conn, &input[used..]) {
+                    self.sockets.resume(conn);
+                    return None;
+                }
                 Some(used)
             }
             Err(error) => {

@@ -39,11 +39,6 @@ impl<S> Site<S> {
         routes: Routes<S>,
         endpoints: &mut Slab<Endpoint<S>>,
     ) -> Result<Self, Error> {
-        #[cfg(feature = "tls")]
-        if config.tls.is_some() && config.proxies.as_ref().is_some_and(TrustedProxies::may_announce)
-        {
-            return Err(Error::ProxyProtocolWithTls);
-        }
         let routes = routes.into_sorted()?;
         for (_, route) in &routes {
             if let Route::WebSocket(config, _) = route {

@@ -5,6 +5,8 @@ use std::io::{self, IoSlice};
 use std::time::Instant;
 
 use crate::reactor::Reactor;
+#[cfg(feature = "tls")]
+use crate::reactor::Tls;
 use crate::time::Time;
 
 /// Sends for whoever does not know the reactor.
@@ -68,6 +70,15 @@ impl<R: Reactor> Streams<R> {
 
     pub(crate) fn register(&mut self, slot: usize, key: u64) -> io::Result<()> {
         self.call(slot, |reactor, stream| reactor.register(stream, key)).map(|_| ())
+    }
+
+    /// Makes the stream in `slot` speak TLS, of which `received` was received already.
+    #[cfg(feature = "tls")]
+    pub(crate) fn encrypt(&mut self, slot: usize, tls: Tls<'_>, received: &[u8]) -> io::Result<()> {
+        let stream = self.streams.get_mut(slot).and_then(Option::take);
+        let stream = stream.ok_or(io::ErrorKind::NotConnected)?;
+        self.streams[slot] = Some(self.reactor.encrypt(stream, tls, received)?);
+        Ok(())
     }
 
     /// Sends what a stream keeps; whether that was all.

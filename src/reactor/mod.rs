@@ -187,14 +187,20 @@ pub trait Reactor: Sized {
     /// What the system says.
     fn register(&mut self, stream: &mut Self::Stream, key: u64) -> io::Result<()>;
 
-    /// Makes a stream speak TLS from its first byte on.
+    /// Makes a stream speak TLS from here on. Of what it says, `received` was received already, and
+    /// comes first.
     ///
     /// # Errors
     ///
     /// When there can be no session; `Unsupported` by default.
     #[cfg(feature = "tls")]
-    fn encrypt(&mut self, stream: Self::Stream, tls: Tls<'_>) -> io::Result<Self::Stream> {
-        let _ = (stream, tls);
+    fn encrypt(
+        &mut self,
+        stream: Self::Stream,
+        tls: Tls<'_>,
+        received: &[u8],
+    ) -> io::Result<Self::Stream> {
+        let _ = (stream, tls, received);
         Err(io::ErrorKind::Unsupported.into())
     }
 

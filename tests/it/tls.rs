@@ -60,6 +60,10 @@ impl Identity {
 fn echo(conn: ConnectionId, message: Message<'_>, cx: &mut Context<'_>, _: &mut ()) {
     match message.as_text() {
         Some("close") => drop(cx.close(conn, CloseCode::NORMAL, "")),
+        Some("who") => {
+            let peer = cx.peer_addr(conn).expect("an address").to_string();
+            cx.send(conn, &*peer);
+        }
         _ => drop(cx.send(conn, message)),
     }
 }
@@ -339,14 +343,56 @@ fn what_is_damaged_on_the_way_ends_the_connection() {
 }
 
 #[test]
+fn a_failure_behind_a_message_is_noticed_at_once() {
+    let limits = Limits::default().ping_interval(None);
+    let server = serve(Config::default(), with(&ONE).limits(limits));
+    let mut stream = connect(server.address(), &ONE.others_client(&[]));
+    upgrade(&mut stream);
+    let mut bytes = Vec::new();
+    stream.conn.writer().write_all(b"\x82\x85\0\0\0\0hello").expect("room");
+    stream.conn.write_tls(&mut bytes).expect("a vector takes everything");
+    bytes.extend(b"\x17\x03\x03\x00\x20this is not what was encrypted!!");
+    stream.sock.write_all(&bytes).expect("write");
+    // The stream stands, and nothing more is said on it.
+    while server.handle.stats().closed_by_failure == 0 {
+        std::thread::yield_now();
+    }
+    assert_eq!(server.handle.stats().messages_received, 1);
+    assert!(stream.read(&mut [0]).is_err());
+}
+
+#[test]
+fn what_a_proxy_says_of_its_client_comes_before_tls() {
+    let here = ["127.0.0.1".parse().expect("a network")];
+    let config = with(&ONE).proxies(TrustedProxies::proxy_protocol(here));
+    let server = serve(Config::default(), config);
+    let mut header = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0C".to_vec();
+    header.extend([203, 0, 113, 9, 10, 0, 0, 1, 0x30, 0x39, 0x00, 0x50]);
+    // With the beginning of TLS right behind it, a part of that, and alone.
+    for behind in [usize::MAX, 77, 0] {
+        let mut stream = connect(server.address(), &ONE.others_client(&[]));
+        let mut said = header.clone();
+        stream.conn.write_tls(&mut said).expect("a vector takes everything");
+        let (first, rest) = said.split_at(said.len().min(header.len().saturating_add(behind)));
+        for piece in [first, rest] {
+            stream.sock.write_all(piece).expect("write");
+        }
+        upgrade(&mut stream);
+        stream.write_all(b"\x81\x83\0\0\0\0who").expect("write");
+        let mut answer = [0; 19];
+        stream.read_exact(&mut answer).expect("an address");
+        assert_eq!(&answer, b"\x81\x11203.0.113.9:12345");
+    }
+    // Without the header there is no connection.
+    let mut silent = connect(server.address(), &ONE.others_client(&[]));
+    assert!(silent.write_all(&request("/", "")).and_then(|()| read_head(&mut silent)).is_err());
+}
+
+#[test]
 fn what_cannot_be_encrypted_is_an_error_at_once() {
     let mut event_loop = EventLoop::<Seen>::new(Config::default()).expect("a loop");
     let error = event_loop.connect("wss://localhost/", ClientConfig::default(), Client);
     assert!(matches!(error, Err(Error::Url(UrlError::TlsNotConfigured))));
     assert!(TlsServer::from_pem(b"", b"").is_err());
     assert!(TlsClient::from_pem(b"").is_err());
-    let here = ["127.0.0.1".parse().expect("a network")];
-    let config = with(&ONE).proxies(TrustedProxies::proxy_protocol(here));
-    let error = event_loop.listen("127.0.0.1:0", config, Client);
-    assert!(matches!(error, Err(Error::ProxyProtocolWithTls)));
 }

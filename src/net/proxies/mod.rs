@@ -56,8 +56,7 @@ impl TrustedProxies {
     /// Proxies in these networks, which begin each connection with a header of the PROXY protocol,
     /// version 2. A connection from there that does not is refused with 400.
     ///
-    /// Not for a listener that speaks TLS itself: that is
-    /// [`Error::ProxyProtocolWithTls`](crate::Error::ProxyProtocolWithTls).
+    /// The header comes before everything else, TLS included if the listener speaks that.
     #[must_use]
     pub fn proxy_protocol(networks: impl IntoIterator<Item = Network>) -> Self {
         Self::new(networks, ToldBy::ProxyProtocol)
@@ -80,12 +79,6 @@ impl TrustedProxies {
 
     fn trusts_peer(&self, peer: Option<SocketAddr>) -> bool {
         peer.map_or(self.trusts_unix, |peer| self.trusts(peer.ip()))
-    }
-
-    /// Whether connections may begin with a header of the PROXY protocol.
-    #[cfg(feature = "tls")]
-    pub(crate) fn may_announce(&self) -> bool {
-        self.told_by == ToldBy::ProxyProtocol
     }
 
     /// Whether a connection from `peer` begins with a header of the PROXY protocol.

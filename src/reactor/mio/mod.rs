@@ -222,12 +222,17 @@ impl Reactor for MioReactor {
     }
 
     #[cfg(feature = "tls")]
-    fn encrypt(&mut self, stream: MioStream, tls: Tls<'_>) -> io::Result<MioStream> {
+    fn encrypt(
+        &mut self,
+        stream: MioStream,
+        tls: Tls<'_>,
+        received: &[u8],
+    ) -> io::Result<MioStream> {
         let session = match tls {
             Tls::Server(server) => server.session()?,
             Tls::Client(client, host) => client.session(host)?,
         };
-        Ok(MioStream::Tls(Box::new(TlsStream::new(stream, session))))
+        Ok(MioStream::Tls(Box::new(TlsStream::new(stream, session, received))))
     }
 
     #[cfg(feature = "tls")]

@@ -15,6 +15,10 @@ use crate::reactor::mio::socket::MioStream;
 pub struct TlsStream {
     stream: MioStream,
     session: Connection,
+    /// What was received before the session began, and is part of it.
+    received: Vec<u8>,
+    /// How the stream ended, behind bytes that were received before.
+    failure: Option<io::Error>,
     /// The sending half ends once everything is sent.
     ends: bool,
 }
@@ -24,9 +28,13 @@ pub struct TlsStream {
 const UNSENT_MAX: usize = 64 * 1024;
 
 impl TlsStream {
-    pub(in crate::reactor::mio) fn new(stream: MioStream, mut session: Connection) -> Self {
+    pub(in crate::reactor::mio) fn new(
+        stream: MioStream,
+        mut session: Connection,
+        received: &[u8],
+    ) -> Self {
         session.set_buffer_limit(Some(UNSENT_MAX));
-        Self { stream, session, ends: false }
+        Self { stream, session, received: received.to_vec(), failure: None, ends: false }
     }
 
     pub(in crate::reactor::mio) fn inner(&self) -> &MioStream {
@@ -40,26 +48,56 @@ impl TlsStream {
     pub(in crate::reactor::mio) fn recv(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut filled = 0;
         while filled < buffer.len() {
-            match self.session.reader().read(&mut buffer[filled..]) {
-                // The peer has ended TLS in order.
-                Ok(0) => break,
-                Ok(count) => filled += count,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => match self.take_in() {
-                    Ok(()) => {}
-                    Err(_) if filled > 0 => break,
-                    Err(error) => return Err(error),
-                },
-                Err(_) if filled > 0 => break,
-                // The stream has ended, and TLS has not: whoever cut it may have cut a message.
-                Err(error) => return Err(error),
+            match self.recv_some(&mut buffer[filled..]) {
+                Ok(count) if count > 0 => filled += count,
+                outcome if filled == 0 => return outcome,
+                outcome => {
+                    self.keep_end(outcome);
+                    break;
+                }
             }
         }
         Ok(filled)
     }
 
+    /// Receives what the session has for the application, or can make of what has arrived; 0 where
+    /// the peer has ended TLS in order.
+    fn recv_some(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.session.reader().read(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                // An error is a stream that has ended while TLS has not: whoever cut it may have
+                // cut a message.
+                outcome => return outcome,
+            }
+            if let Some(failure) = self.failure.take() {
+                return Err(failure);
+            }
+            match self.take_in() {
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => {
+                    // What came before it is whole.
+                    self.failure = Some(error);
+                }
+                outcome => outcome?,
+            }
+        }
+    }
+
+    /// What brought bytes cannot tell that the stream ends behind them, and nothing more may come
+    /// that makes it ready. So its receiving half ends, which does, and the next receive tells.
+    fn keep_end(&mut self, end: io::Result<usize>) {
+        if end.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
+            return;
+        }
+        self.failure = end.err();
+        // A stream that cannot do that is gone, and ready.
+        let _ = self.stream.end_receiving();
+    }
+
     /// Takes in what has arrived, and sends what the protocol answers to it.
     fn take_in(&mut self) -> io::Result<()> {
-        let received = self.session.read_tls(&mut Socket(&mut self.stream));
+        let (stream, received) = (&mut self.stream, &mut self.received);
+        let received = self.session.read_tls(&mut Source { stream, received });
         if received.is_ok() {
             if let Err(error) = self.session.process_new_packets() {
                 // The peer is to know why. Whether it hears makes no difference here.
@@ -107,7 +145,7 @@ impl TlsStream {
     /// Sends what was taken, as far as the stream takes it.
     pub(in crate::reactor::mio) fn flush(&mut self) -> io::Result<()> {
         while self.session.wants_write() {
-            match self.session.write_tls(&mut Socket(&mut self.stream)) {
+            match self.session.write_tls(&mut Sink(&mut self.stream)) {
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -129,16 +167,33 @@ impl TlsStream {
     }
 }
 
-/// The stream as a session reads and writes it.
-struct Socket<'a>(&'a mut MioStream);
+/// Where a session reads.
+struct Source<'a> {
+    stream: &'a mut MioStream,
+    /// Comes first.
+    received: &'a mut Vec<u8>,
+}
 
-impl Read for Socket<'_> {
+impl Read for Source<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.recv(buffer)
+        if self.received.is_empty() {
+            return self.stream.recv(buffer);
+        }
+        let count = buffer.len().min(self.received.len());
+        buffer[..count].copy_from_slice(&self.received[..count]);
+        self.received.drain(..count);
+        if self.received.is_empty() {
+            // Once in a connection's life.
+            *self.received = Vec::new();
+        }
+        Ok(count)
     }
 }
 
-impl Write for Socket<'_> {
+/// Where a session writes.
+struct Sink<'a>(&'a mut MioStream);
+
+impl Write for Sink<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.send(bytes)
     }
