@@ -140,3 +140,103 @@ fn main() -> Result<(), eventwire::Error> {
     event_loop.run(&mut ())?;
     Ok(())
 }
+
+/// The handler in a simulated network: `cargo test --example chat`.
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::rc::Rc;
+    use std::time::Duration;
+
+    use eventwire::reactor::SimReactor;
+    use eventwire::reactor::sim::SimConfig;
+    use eventwire::{ClientConfig, CloseCode};
+
+    use super::*;
+
+    const URL: &str = "ws://127.0.0.1:9001/";
+    const WORDS: [&str; 3] = ["one", "two", "three"];
+
+    /// Joins, says all words, and leaves when they are back.
+    struct Visitor {
+        name: &'static str,
+        heard: Rc<RefCell<Vec<String>>>,
+    }
+
+    impl WebSocketHandler<()> for Visitor {
+        fn on_open(&mut self, conn: ConnectionId, cx: &mut Context<'_>, _: &mut ()) {
+            for line in [&format!("/name {}", self.name), "/join lobby"].into_iter().chain(WORDS) {
+                cx.send(conn, line);
+            }
+        }
+
+        fn on_message(
+            &mut self,
+            conn: ConnectionId,
+            heard: Message<'_>,
+            cx: &mut Context<'_>,
+            _: &mut (),
+        ) {
+            let line = heard.as_text().expect("all is said in text").to_owned();
+            if line == format!("{}: three", self.name) {
+                cx.close(conn, CloseCode::NORMAL, "");
+            }
+            self.heard.borrow_mut().push(line);
+        }
+    }
+
+    /// What the words are that `heard` has of somebody.
+    fn words<'a>(heard: &'a [String], name: &str) -> Vec<&'a str> {
+        let of = |line: &'a String| line.strip_prefix(&format!("{name}: "));
+        heard.iter().filter_map(of).collect()
+    }
+
+    #[test]
+    fn words_come_in_order_and_who_is_gone_is_not_there_whatever_the_network_does() {
+        let mut lines = 0;
+        for seed in 0..100 {
+            let reactor = SimReactor::new(seed, SimConfig::default());
+            let mut event_loop =
+                EventLoop::with_reactor(reactor, Config::default()).expect("a loop");
+            event_loop
+                .listen("127.0.0.1:9001", ServerConfig::default(), Chat::default())
+                .expect("listen");
+            let mut visit = |names: &[&'static str]| {
+                let ears: Vec<_> = names.iter().map(|&name| (name, Rc::default())).collect();
+                for (name, heard) in &ears {
+                    let visitor = Visitor { name, heard: Rc::clone(heard) };
+                    event_loop.connect(URL, ClientConfig::default(), visitor).expect("connect");
+                }
+                // Who is lost is missed after a while.
+                let mut turns = 0;
+                while event_loop.connections() > 0 {
+                    event_loop.turn(Some(Duration::from_secs(1)), &mut ()).expect("a turn");
+                    turns += 1;
+                    assert!(turns < 100_000, "seed {seed}: somebody stays for ever");
+                }
+                ears
+            };
+            let ears = visit(&["ada", "ben", "cyd"]);
+            for (name, heard) in &ears {
+                lines += heard.borrow().len();
+                for (other, _) in &ears {
+                    let (heard, last) = (heard.borrow(), WORDS.len());
+                    let words = words(&heard, other);
+                    // Who comes later, or is lost, misses some at that end.
+                    let mut some = (0..=last).flat_map(|to| (0..=to).map(move |from| (from, to)));
+                    assert!(
+                        some.any(|(from, to)| WORDS[from..to] == words),
+                        "seed {seed}: {name} hears of {other}: {words:?}"
+                    );
+                }
+            }
+            let ears = visit(&["zoe"]);
+            let heard = ears[0].1.borrow();
+            for line in heard.iter().filter(|line| line.starts_with("here: ")) {
+                assert_eq!(line, "here: zoe", "seed {seed}");
+            }
+        }
+        // Most of it is heard.
+        assert!(lines > 1000, "{lines}");
+    }
+}

@@ -49,6 +49,8 @@ Examples:
       Events from threads to other threads and to a client, latency at 20,000/s each
   eventwire-bench bystander -c 1000
       Round trips of one connection while 1,000 others are broadcast to
+  eventwire-bench tls
+      Round trips, handshakes and memory without TLS and with it
   eventwire-bench compare --quick --against uws=ws://127.0.0.1:9001
       The engine beside the floors, and beside a server that runs already
 
@@ -91,6 +93,11 @@ is charged with all that it kept waiting.")]
     /// again, and while it is not, in turns. Checks that every subscriber gets every broadcast in
     /// order. Both ends of all connections are in this program.
     Bystander(BystanderArgs),
+    /// Measure what TLS adds: to round trips, to opening a connection, and to what one holds
+    ///
+    /// The engine is at both ends, without TLS and with it in turns; the server has a process of
+    /// its own. Needs a build with `--features tls`. It takes less than a minute.
+    Tls(TlsArgs),
     /// Compare the engine with a raw TCP floor, a WebSocket floor, and its peers
     ///
     /// Every server runs in a process of its own on one CPU, the load on another; everybody in
@@ -181,6 +188,30 @@ impl BystanderArgs {
 }
 
 #[derive(Args, Debug)]
+pub(crate) struct TlsArgs {
+    /// Connections that are held open, to see what each takes
+    #[arg(short = 'c', long, default_value = "2000", value_name = "N")]
+    #[arg(value_parser = parse_connections)]
+    pub(crate) connections: usize,
+    /// What the server does while nothing is ready
+    #[arg(long, value_enum, default_value = "adaptive", value_name = "MODE")]
+    pub(crate) idle: IdleMode,
+    /// Write the figures to FILE as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Measure for moments only: shows that everything works, not how fast
+    #[arg(long, hide = true)]
+    pub(crate) quick: bool,
+}
+
+#[cfg(feature = "tls")]
+impl TlsArgs {
+    pub(crate) fn files(&self) -> FileArgs {
+        FileArgs { json: self.json.clone(), html: None }
+    }
+}
+
+#[derive(Args, Debug)]
 pub(crate) struct ServeArgs {
     /// What to do with each message
     #[arg(value_enum)]
@@ -204,6 +235,9 @@ pub(crate) struct ServeArgs {
     /// Compress messages for clients that offer permessage-deflate
     #[arg(long)]
     deflate: bool,
+    /// Speak TLS, as localhost, by a certificate that is made for tests (needs --features tls)
+    #[arg(long)]
+    tls: bool,
     /// End when the program that started this one does
     #[arg(long, hide = true)]
     pub(crate) end_with_parent: bool,
@@ -216,8 +250,8 @@ impl ServeArgs {
 
     pub(crate) fn config(self) -> ServiceConfig {
         let idle = self.idle.unwrap_or(self.contestant.default_idle());
-        let Self { service, listen: address, cpu, max_message, deflate, .. } = self;
-        ServiceConfig { service, address, idle, cpu, max_message, deflate }
+        let Self { service, listen: address, cpu, max_message, deflate, tls, .. } = self;
+        ServiceConfig { service, address, idle, cpu, max_message, deflate, tls }
     }
 }
 

@@ -33,6 +33,11 @@ impl Error {
         let what = what.into();
         move |source| Self::System { what, source }
     }
+
+    /// What asks for TLS of a build that has none.
+    pub(crate) fn without_tls() -> Self {
+        Self::Settings("this build has no TLS: build with --features tls".to_owned())
+    }
 }
 
 impl From<eventwire::Error> for Error {

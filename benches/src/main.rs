@@ -6,12 +6,16 @@ mod cli;
 mod compare;
 mod contestants;
 mod error;
+#[cfg(feature = "tls")]
+mod identity;
 mod idle;
 mod load;
 mod machine;
 mod report;
 mod scenarios;
 mod service;
+#[cfg(feature = "tls")]
+mod tls;
 mod unsent;
 mod worker;
 
@@ -63,6 +67,13 @@ fn run(cli: Cli) -> Result<(), Error> {
             let files = Files::create(&args.files())?;
             files.publish(&bystander::run(&args)?)
         }
+        #[cfg(feature = "tls")]
+        Some(Command::Tls(args)) => {
+            let files = Files::create(&args.files())?;
+            files.publish(&tls::run(&args)?)
+        }
+        #[cfg(not(feature = "tls"))]
+        Some(Command::Tls(_)) => Err(Error::without_tls()),
         Some(Command::Compare(args)) if args.list => print(&compare::list(&args)),
         Some(Command::Compare(args)) => {
             let files = Files::with_markdown(&args.files, args.markdown.as_ref())?;
@@ -80,6 +91,7 @@ fn serve(contestant: Contestant, config: ServiceConfig) -> Result<(), Error> {
         Signals::new([SIGTERM, SIGINT]).map_err(Error::system("cannot wait for signals"))?;
     machine::raise_file_limit(u64::MAX);
     let (end, ended) = mpsc::channel();
+    let secure = config.tls;
     let server = Server::start(config, Some(end.clone()), contestant.run())?;
     thread::spawn(move || {
         signals.forever().next();
@@ -87,6 +99,7 @@ fn serve(contestant: Contestant, config: ServiceConfig) -> Result<(), Error> {
         let _ = end.send(());
     });
     let scheme = match contestant.wire() {
+        Wire::WebSocket if secure => "wss",
         Wire::WebSocket => "ws",
         Wire::Tcp => "tcp",
     };

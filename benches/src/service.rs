@@ -47,13 +47,15 @@ pub(crate) struct ServiceConfig {
     pub(crate) max_message: Option<usize>,
     /// Whether messages are compressed for clients that want it.
     pub(crate) deflate: bool,
+    /// Whether it speaks TLS.
+    pub(crate) tls: bool,
 }
 
 impl ServiceConfig {
     /// A server for this program itself: a free port of the loopback interface.
     pub(crate) fn embedded(service: Service, idle: IdleMode, cpu: Option<usize>) -> Self {
         let address = "127.0.0.1:0".to_owned();
-        Self { service, address, idle, cpu, max_message: None, deflate: false }
+        Self { service, address, idle, cpu, max_message: None, deflate: false, tls: false }
     }
 }
 

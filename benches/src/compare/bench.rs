@@ -176,7 +176,7 @@ impl Bench {
         let cpu = self.cpus.map(|cpus| cpus.server);
         match place {
             &Place::Child { contestant, idle } => {
-                Server::start(Order { contestant, service, idle, cpu }, counter)
+                Server::start(Order { contestant, service, idle, cpu, tls: false }, counter)
             }
             Place::Elsewhere { echo, broadcast } => {
                 let url = match service {

@@ -12,7 +12,7 @@ mod loads;
 mod order;
 mod outcome;
 mod port;
-mod process;
+pub(crate) mod process;
 mod scenario;
 mod system_calls;
 mod table;

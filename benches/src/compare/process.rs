@@ -30,6 +30,7 @@ pub(crate) struct Order {
     pub(crate) service: Service,
     pub(crate) idle: IdleMode,
     pub(crate) cpu: Option<usize>,
+    pub(crate) tls: bool,
 }
 
 impl Order {
@@ -45,6 +46,9 @@ impl Order {
             .to_vec();
         // Whatever ends the comparison, no server is left behind on its CPU.
         words.push("--end-with-parent".to_owned());
+        if self.tls {
+            words.push("--tls".to_owned());
+        }
         if let Some(cpu) = self.cpu {
             words.extend(["--cpu".to_owned(), cpu.to_string()]);
         }
@@ -79,6 +83,8 @@ impl Server {
             .map_err(Error::system(cannot_start()))?;
         let line = first_line(&mut child);
         let url = line.as_deref().and_then(|line| line.trim_end().strip_prefix(READY));
+        // Who speaks TLS needs its address.
+        let url = url.map(|url| url.replacen("wss:", "ws:", 1));
         match url.and_then(|url| url.parse().ok()) {
             Some(target) => {
                 let own = child.id();
@@ -224,10 +230,13 @@ mod tests {
             service: Service::Echo,
             idle: IdleMode::Block,
             cpu: Some(1),
+            tls: false,
         };
         let line = "serve echo --as eventwire --listen 127.0.0.1:0 --idle block \
                     --end-with-parent --cpu 1";
         assert_eq!(order.words().join(" "), line);
+        let order = Order { tls: true, cpu: None, ..order };
+        assert!(order.words().join(" ").ends_with("--end-with-parent --tls"));
     }
 
     #[test]

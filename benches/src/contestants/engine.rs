@@ -38,6 +38,10 @@ pub(crate) fn run(config: &ServiceConfig, ready: ReadyLine) -> Result<(), Error>
     if config.deflate {
         server = server.deflate(DeflateConfig::default());
     }
+    #[cfg(feature = "tls")]
+    if config.tls {
+        server = server.tls(crate::identity::server()?);
+    }
     let mut event_loop = EventLoop::new(engine)?;
     let address = config.address.as_str();
     let listener = match config.service {

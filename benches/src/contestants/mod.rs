@@ -164,6 +164,12 @@ impl Contestant {
         if self != Self::Eventwire && config.deflate {
             return refuse("compression");
         }
+        if config.tls && !cfg!(feature = "tls") {
+            return Err(Error::without_tls());
+        }
+        if self != Self::Eventwire && config.tls {
+            return refuse("TLS here");
+        }
         if !self.profile().idle_modes && config.idle != IdleMode::Block {
             return refuse("idle mode but block");
         }

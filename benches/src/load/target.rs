@@ -57,7 +57,7 @@ impl FromStr for Target {
         let wire = match scheme.to_ascii_lowercase().as_str() {
             "ws" => Wire::WebSocket,
             "tcp" => Wire::Tcp,
-            "wss" => return Err("wss:// is not supported: measure behind the TLS proxy".into()),
+            "wss" => return Err("wss:// is not supported: measure behind a TLS proxy".into()),
             _ => return Err(format!("unknown scheme '{scheme}': use ws:// or tcp://")),
         };
         if url.bytes().any(|byte| byte <= b' ' || byte == 0x7f || byte == b'#') {

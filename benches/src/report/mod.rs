@@ -10,6 +10,8 @@ mod stats;
 mod table;
 mod target;
 mod text;
+#[cfg(feature = "tls")]
+pub(crate) mod tls;
 
 use std::fs::File;
 use std::io::{self, Write};

@@ -17,6 +17,8 @@ mod scratch;
 #[cfg(test)]
 mod serve;
 #[cfg(test)]
+mod tls;
+#[cfg(test)]
 mod websocket;
 
 use program::run;
@@ -32,13 +34,14 @@ fn help_says_what_the_program_does_and_shows_examples() {
         "broadcast",
         "bus",
         "bystander",
+        "tls",
         "compare",
         "Examples:",
         "Exit code:",
     ] {
         assert!(output.stdout.contains(part), "{part}\n{}", output.stdout);
     }
-    for command in ["serve", "echo", "broadcast", "bus", "bystander", "compare"] {
+    for command in ["serve", "echo", "broadcast", "bus", "bystander", "tls", "compare"] {
         run(&[command, "--help"]).assert_success();
     }
     run(&["--version"]).assert_success();

@@ -23,13 +23,26 @@ pub(crate) struct Setup {
 pub(crate) const PLAIN: Setup = Setup { server: &[], extension: "" };
 
 /// They have it, for they offer it of their own accord.
-pub(crate) const COMPRESSED: Setup =
-    Setup { server: &["--deflate"], extension: "permessage-deflate" };
+const COMPRESSED: Setup = Setup { server: &["--deflate"], extension: "permessage-deflate" };
+
+/// They speak TLS, and believe the server by its certificate.
+#[cfg(feature = "tls")]
+const SECURE: Setup = Setup { server: &["--tls"], extension: "" };
+
+/// What every client is tried with.
+pub(crate) const SETUPS: &[Setup] = &[
+    PLAIN,
+    COMPRESSED,
+    #[cfg(feature = "tls")]
+    SECURE,
+];
 
 /// Runs `exchange` with the URL of a server, which then has to end in order.
 pub(crate) fn serve(setup: Setup, exchange: impl FnOnce(&str)) {
     let arguments = [&["serve", "echo", "--listen", "127.0.0.1:0"], setup.server].concat();
     let (server, url) = Running::serve(&arguments);
+    // The name that the certificate is for.
+    let url = if url.starts_with("wss:") { url.replace("127.0.0.1", "localhost") } else { url };
     exchange(&url);
     server.signal(Signal::TERM);
     server.finish().assert_success();
@@ -41,7 +54,7 @@ pub(crate) fn run(client: &str, interpreter: &[&str], probe: [&str; 2], script: 
     if !succeeds(command(interpreter).args(probe)) {
         return skip(client);
     }
-    for setup in [PLAIN, COMPRESSED] {
+    for &setup in SETUPS {
         serve(setup, |url| {
             let mut client = command(interpreter);
             client.arg(clients().join(script)).args([url, setup.extension]);
@@ -71,7 +84,10 @@ pub(crate) fn command(words: &[&str]) -> Command {
         .args(&words[1..])
         .env("PATH", first(prepared.join("python/bin"), "PATH"))
         .env("NODE_PATH", first(prepared.join("node_modules"), "NODE_PATH"))
-        .env("PYTHONDONTWRITEBYTECODE", "1");
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        // Whom Python and Node believe besides, and instead.
+        .env("SSL_CERT_FILE", certificate())
+        .env("NODE_EXTRA_CA_CERTS", certificate());
     command
 }
 
@@ -79,6 +95,11 @@ pub(crate) fn command(words: &[&str]) -> Command {
 fn first(folder: PathBuf, variable: &str) -> OsString {
     let others = env::var_os(variable).unwrap_or_default();
     env::join_paths([folder].into_iter().chain(env::split_paths(&others))).unwrap()
+}
+
+/// The certificate of `serve --tls`.
+fn certificate() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/it/tls/one.pem")
 }
 
 /// The folder of the clients' scripts.

@@ -1,0 +1,194 @@
+//! The engine as a client, which measures.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use eventwire::{
+    ClientConfig, CloseCode, Config, ConnectError, ConnectionId, Context, Disconnect, EventLoop,
+    Idle, Message, TlsClient, WebSocketHandler,
+};
+
+use crate::error::Error;
+use crate::identity;
+use crate::load::{Latencies, no_latencies};
+
+/// How a connection is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Opening {
+    /// Without TLS.
+    Plain,
+    /// With a handshake of TLS in which everything is new.
+    Full,
+    /// With one that takes an earlier session up again.
+    Resumed,
+}
+
+/// Connects to one server.
+pub(super) struct Client {
+    event_loop: EventLoop<Progress>,
+    address: SocketAddr,
+    /// Remembers sessions; `None` is without TLS.
+    tls: Option<TlsClient>,
+    progress: Progress,
+}
+
+/// How far everything is.
+#[derive(Debug)]
+struct Progress {
+    opened: usize,
+    answered: usize,
+    closed: usize,
+    /// Why a connection is not there.
+    failed: Option<String>,
+    latencies: Latencies,
+}
+
+/// What a connection does with its echoes.
+enum Errand {
+    /// Closes as soon as it is open.
+    Open,
+    /// Sends one message, and stays.
+    Stay,
+    /// Sends the next message as soon as the last is back, and notes the time from then on.
+    Repeat { payload: Vec<u8>, sent: Instant, noting_from: Instant, until: Instant },
+}
+
+impl WebSocketHandler<Progress> for Errand {
+    fn on_open(&mut self, conn: ConnectionId, cx: &mut Context<'_>, progress: &mut Progress) {
+        progress.opened += 1;
+        match self {
+            Self::Open => drop(cx.close(conn, CloseCode::NORMAL, "")),
+            Self::Stay => drop(cx.send(conn, "hello")),
+            Self::Repeat { payload, sent, .. } => {
+                *sent = Instant::now();
+                cx.send(conn, &payload[..]);
+            }
+        }
+    }
+
+    fn on_message(
+        &mut self,
+        conn: ConnectionId,
+        message: Message<'_>,
+        cx: &mut Context<'_>,
+        progress: &mut Progress,
+    ) {
+        progress.answered += 1;
+        let Self::Repeat { payload, sent, noting_from, until } = self else {
+            return;
+        };
+        let now = Instant::now();
+        if message.as_bytes() != *payload {
+            progress.failed = Some("a message came back changed".to_owned());
+        }
+        if *sent >= *noting_from {
+            progress.latencies.saturating_record((now - *sent).as_nanos() as u64);
+        }
+        if now > *until {
+            cx.close(conn, CloseCode::NORMAL, "");
+        } else {
+            *sent = now;
+            cx.send(conn, message);
+        }
+    }
+
+    fn on_close(
+        &mut self,
+        _: ConnectionId,
+        reason: &Disconnect,
+        _: &mut Context<'_>,
+        progress: &mut Progress,
+    ) {
+        progress.closed += 1;
+        if !matches!(reason, Disconnect::ClosedByApplication { .. }) {
+            progress.failed = Some(reason.to_string());
+        }
+    }
+
+    fn on_connect_error(
+        &mut self,
+        _: ConnectionId,
+        error: &ConnectError,
+        _: &mut Context<'_>,
+        progress: &mut Progress,
+    ) {
+        progress.failed = Some(error.to_string());
+    }
+}
+
+impl Client {
+    /// `spin`: it never sleeps, so that waking it is in no round trip.
+    pub(super) fn new(address: SocketAddr, secure: bool, spin: bool) -> Result<Self, Error> {
+        let idle = if spin { Idle::Busy } else { Idle::Block };
+        let progress =
+            Progress { opened: 0, answered: 0, closed: 0, failed: None, latencies: no_latencies() };
+        let event_loop = EventLoop::new(Config::default().idle(idle))?;
+        let tls = if secure { Some(identity::client()?) } else { None };
+        Ok(Self { event_loop, address, tls, progress })
+    }
+
+    /// Round trips of messages of `size` bytes on a connection of their own, for that time after a
+    /// tenth of it, and how many there were in all.
+    pub(super) fn round_trips(
+        &mut self,
+        size: usize,
+        time: Duration,
+    ) -> Result<(Latencies, usize), Error> {
+        let start = Instant::now();
+        let noting_from = start + time / 10;
+        let until = noting_from + time;
+        let (closed, answered) = (self.progress.closed, self.progress.answered);
+        let payload = vec![b'x'; size];
+        self.connect(Errand::Repeat { payload, sent: start, noting_from, until }, false)?;
+        self.until(|progress| progress.closed > closed)?;
+        let latencies = std::mem::replace(&mut self.progress.latencies, no_latencies());
+        Ok((latencies, self.progress.answered - answered))
+    }
+
+    /// Opens a connection and closes it again; the time until it was open.
+    pub(super) fn open(&mut self, opening: Opening) -> Result<Duration, Error> {
+        let (opened, closed) = (self.progress.opened, self.progress.closed);
+        let start = Instant::now();
+        self.connect(Errand::Open, opening == Opening::Full)?;
+        self.until(|progress| progress.opened > opened)?;
+        let time = start.elapsed();
+        self.until(|progress| progress.closed > closed)?;
+        Ok(time)
+    }
+
+    /// Opens so many connections, which stay.
+    pub(super) fn hold(&mut self, count: usize) -> Result<(), Error> {
+        // So that nobody waits for a place among those that are being opened.
+        const AT_ONCE: usize = 64;
+        let answered = self.progress.answered;
+        for opened in (0..count).step_by(AT_ONCE) {
+            let some = AT_ONCE.min(count - opened);
+            for _ in 0..some {
+                self.connect(Errand::Stay, false)?;
+            }
+            self.until(|progress| progress.answered == answered + opened + some)?;
+        }
+        Ok(())
+    }
+
+    fn connect(&mut self, errand: Errand, anew: bool) -> Result<(), Error> {
+        let config = ClientConfig::default().address(self.address);
+        let (scheme, config) = match &self.tls {
+            None => ("ws", config),
+            Some(_) if anew => ("wss", config.tls(identity::client()?)),
+            Some(tls) => ("wss", config.tls(tls.clone())),
+        };
+        self.event_loop.connect(&format!("{scheme}://localhost/"), config, errand)?;
+        Ok(())
+    }
+
+    fn until(&mut self, done: impl Fn(&Progress) -> bool) -> Result<(), Error> {
+        while !done(&self.progress) {
+            self.event_loop.turn(None, &mut self.progress)?;
+            if let Some(reason) = &self.progress.failed {
+                return Err(Error::Settings(format!("a connection failed: {reason}")));
+            }
+        }
+        Ok(())
+    }
+}

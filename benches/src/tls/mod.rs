@@ -1,0 +1,204 @@
+//! What TLS adds: to a round trip, to opening a connection, and to what an idle one holds. The
+//! engine is at both ends, without TLS and with it in turns.
+
+mod client;
+
+use std::net::{IpAddr, SocketAddr};
+use std::thread;
+use std::time::Duration;
+
+use indicatif::ProgressBar;
+
+use crate::cli::TlsArgs;
+use crate::compare::process::{Order, Server};
+use crate::contestants::Contestant;
+use crate::error::Error;
+use crate::idle::IdleMode;
+use crate::load::{Latencies, no_latencies};
+use crate::machine::{self, CpuPair, CpuUse, Interference, ThreadCpu};
+use crate::progress_bar;
+use crate::report::tls::TlsReport;
+use crate::service::Service;
+
+use client::Client;
+pub(crate) use client::Opening;
+
+/// Payload bytes of the messages whose round trips are measured.
+pub(crate) const SIZES: [usize; 5] = [16, 128, 1024, 16 * 1024, 64 * 1024];
+
+/// How connections are opened. The first is without TLS.
+pub(crate) const OPENINGS: [Opening; 3] = [Opening::Plain, Opening::Full, Opening::Resumed];
+
+/// How everything runs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Timing {
+    pub(crate) rounds: usize,
+    /// For each size.
+    pub(crate) time: Duration,
+    /// Connections that are opened one after the other, in each way.
+    pub(crate) openings: usize,
+}
+
+const FULL: Timing = Timing { rounds: 5, time: Duration::from_millis(400), openings: 200 };
+const QUICK: Timing = Timing { rounds: 1, time: Duration::from_millis(20), openings: 5 };
+
+/// Some of one kind, in one round.
+#[derive(Clone, Debug)]
+pub(crate) struct Lap {
+    pub(crate) latencies: Latencies,
+    /// CPU time of the server for each.
+    pub(crate) server_cpu: Option<Duration>,
+}
+
+/// What everything takes without TLS, or with it, in one round.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Round {
+    /// As [`SIZES`].
+    pub(crate) round_trips: Vec<Lap>,
+    /// As those of [`OPENINGS`] that are with TLS, or without.
+    pub(crate) openings: Vec<Lap>,
+}
+
+/// What one idle connection takes of the server's memory, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Held {
+    pub(crate) connections: usize,
+    pub(crate) plain: f64,
+    pub(crate) secure: f64,
+}
+
+/// All that was measured.
+#[derive(Debug)]
+pub(crate) struct Figures {
+    pub(crate) plain: Vec<Round>,
+    pub(crate) secure: Vec<Round>,
+    pub(crate) held: Option<Held>,
+}
+
+/// What all rounds share.
+#[derive(Clone, Copy, Debug)]
+struct Setting {
+    timing: Timing,
+    idle: IdleMode,
+    cpus: Option<CpuPair>,
+}
+
+/// Measures everything.
+pub(crate) fn run(args: &TlsArgs) -> Result<TlsReport, Error> {
+    let timing = if args.quick { QUICK } else { FULL };
+    let setting = Setting { timing, idle: args.idle, cpus: CpuPair::pick() };
+    let connections = affordable(args.connections)?;
+    let bar = &progress_bar(2 * timing.rounds as u64 + 2);
+    let before = CpuUse::now();
+    // On a thread of its own, so that only that one is bound to a CPU.
+    let figures = thread::scope(|scope| {
+        let load = scope.spawn(move || setting.measure(connections, bar));
+        load.join().unwrap_or(Err(Error::Thread("load")))
+    })?;
+    bar.finish_and_clear();
+    let mut report = TlsReport::new(args, setting.cpus, timing, &figures);
+    let interference = CpuUse::now().zip(before).map(|(now, then)| now.interference_since(then));
+    if let Some(note) = interference.and_then(Interference::doubts) {
+        report.note(note);
+    }
+    Ok(report)
+}
+
+/// As many connections as wanted, or as may be open.
+fn affordable(wanted: usize) -> Result<usize, Error> {
+    const OTHER_FILES: usize = 192;
+    let files = machine::raise_file_limit((wanted + OTHER_FILES) as u64);
+    let files = usize::try_from(files).unwrap_or(usize::MAX);
+    match wanted.min(files.saturating_sub(OTHER_FILES)) {
+        0 => Err(Error::Settings(format!("the limit of {files} open files leaves no room"))),
+        connections => Ok(connections),
+    }
+}
+
+impl Setting {
+    fn measure(self, connections: usize, bar: &ProgressBar) -> Result<Figures, Error> {
+        self.cpus.map_or(Ok(()), |cpus| machine::pin(cpus.load))?;
+        let (mut plain, mut secure) = (Vec::new(), Vec::new());
+        for _ in 0..self.timing.rounds {
+            for (rounds, with_tls) in [(&mut plain, false), (&mut secure, true)] {
+                rounds.push(self.round(with_tls)?);
+                bar.inc(1);
+            }
+        }
+        let mut bytes = [None; 2];
+        for (bytes, with_tls) in bytes.iter_mut().zip([false, true]) {
+            *bytes = self.bytes_held(connections, with_tls)?;
+            bar.inc(1);
+        }
+        let held =
+            bytes[0].zip(bytes[1]).map(|(plain, secure)| Held { connections, plain, secure });
+        Ok(Figures { plain, secure, held })
+    }
+
+    /// A server of its own, so that no round inherits anything.
+    fn start(self, with_tls: bool) -> Result<(Server, Client), Error> {
+        let order = Order {
+            contestant: Contestant::Eventwire,
+            service: Service::Echo,
+            idle: self.idle,
+            cpu: self.cpus.map(|cpus| cpus.server),
+            tls: with_tls,
+        };
+        let server = Server::start(order, None)?;
+        let target = server.target();
+        let host: IpAddr = target.host.parse().map_err(|_| Error::Settings("no address".into()))?;
+        let address = SocketAddr::new(host, target.port);
+        Ok((server, Client::new(address, with_tls, self.cpus.is_some())?))
+    }
+
+    fn round(self, with_tls: bool) -> Result<Round, Error> {
+        let (server, mut client) = self.start(with_tls)?;
+        let mut round = Round::default();
+        for size in SIZES {
+            round.round_trips.push(lap(&server, || client.round_trips(size, self.timing.time))?);
+        }
+        for opening in
+            OPENINGS.into_iter().filter(|opening| (*opening != Opening::Plain) == with_tls)
+        {
+            // There is no session to take up before there was one.
+            client.open(opening)?;
+            let count = self.timing.openings;
+            round.openings.push(lap(&server, || {
+                let mut latencies = no_latencies();
+                for _ in 0..count {
+                    latencies.saturating_record(client.open(opening)?.as_nanos() as u64);
+                }
+                Ok((latencies, count))
+            })?);
+        }
+        server.stop()?;
+        Ok(round)
+    }
+
+    /// What each of so many connections takes, after a message and its answer.
+    fn bytes_held(self, connections: usize, with_tls: bool) -> Result<Option<f64>, Error> {
+        let (server, mut client) = self.start(with_tls)?;
+        // What there is one of is there already.
+        client.hold(1)?;
+        let before = server.memory();
+        client.hold(connections)?;
+        let grown = server.memory().zip(before).map(|(now, then)| now.saturating_sub(then));
+        drop(client);
+        server.stop()?;
+        Ok(grown.map(|bytes| bytes as f64 / connections as f64))
+    }
+}
+
+/// Runs something so and so often, and tells what each took of the server.
+fn lap(
+    server: &Server,
+    run: impl FnOnce() -> Result<(Latencies, usize), Error>,
+) -> Result<Lap, Error> {
+    let cpu = server.cpu();
+    let time = || cpu.as_ref().and_then(ThreadCpu::time);
+    let before = time();
+    let (latencies, count) = run()?;
+    let spent = time().zip(before).map(|(now, then)| now.saturating_sub(then));
+    let server_cpu = spent.map(|spent| spent / u32::try_from(count.max(1)).unwrap_or(u32::MAX));
+    Ok(Lap { latencies, server_cpu })
+}
