@@ -19,12 +19,11 @@ pub fn apply_mask(bytes: &mut [u8], key: [u8; 4], offset: usize) {
     let turned = turned(key, offset);
     let key = turned.to_ne_bytes();
     let word_key = u64::from(turned) << 32 | u64::from(turned);
-    // Words of eight bytes become vector instructions in bulk and stay cheap for a short payload.
-    let mut words = bytes.chunks_exact_mut(8);
+    let rest = if bytes.len() < BLOCK { bytes } else { mask_blocks(bytes, word_key) };
+    // Words by themselves stay cheap for a short payload.
+    let mut words = rest.chunks_exact_mut(8);
     for word in &mut words {
-        let mut plain = [0; 8];
-        plain.copy_from_slice(word);
-        word.copy_from_slice(&(u64::from_ne_bytes(plain) ^ word_key).to_ne_bytes());
+        mask_word(word, word_key);
     }
     // A short payload is mostly this, so half a word is taken at once, too.
     let mut halves = words.into_remainder().chunks_exact_mut(4);
@@ -36,6 +35,26 @@ pub fn apply_mask(bytes: &mut [u8], key: [u8; 4], offset: usize) {
     for (byte, key) in halves.into_remainder().iter_mut().zip(key) {
         *byte ^= key;
     }
+}
+
+/// Bytes that are masked in a row, without a count between them.
+const BLOCK: usize = 128;
+
+/// Masks whole blocks, whose words become vector instructions; gives what is left.
+fn mask_blocks(bytes: &mut [u8], key: u64) -> &mut [u8] {
+    let mut blocks = bytes.chunks_exact_mut(BLOCK);
+    for block in &mut blocks {
+        block.chunks_exact_mut(8).for_each(|word| mask_word(word, key));
+    }
+    blocks.into_remainder()
+}
+
+/// Masks eight bytes.
+#[inline]
+fn mask_word(word: &mut [u8], key: u64) {
+    let mut plain = [0; 8];
+    plain.copy_from_slice(word);
+    word.copy_from_slice(&(u64::from_ne_bytes(plain) ^ key).to_ne_bytes());
 }
 
 /// The key as a number of this machine, turned so that its first byte in memory is the one that
