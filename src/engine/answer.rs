@@ -41,14 +41,16 @@ impl<S, R: Reactor> EventLoop<S, R> {
             return;
         };
         let peer = socket.peer.get();
+        // Whatever else is wrong with it.
+        let is_head = head.starts_with(b"HEAD ");
         let request = match HttpRequest::read(head, site.limits.head_limits()) {
             Ok(request) => request,
-            Err(error) => return self.refuse_request(conn, error),
+            Err(error) => return self.refuse_request(conn, error, is_head),
         };
         let client = site.client(&request, peer);
         let found = match find(&request, site.find(request.path())) {
             Ok(found) => found,
-            Err(error) => return self.refuse_request(conn, error),
+            Err(error) => return self.refuse_request(conn, error, is_head),
         };
         if client.is_some() {
             self.set_peer(conn, client);
@@ -103,8 +105,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
         }
     }
 
-    fn refuse_request(&mut self, conn: Key, error: HandshakeError) {
-        self.sockets.refuse(conn, &error.refusal());
+    fn refuse_request(&mut self, conn: Key, error: HandshakeError, is_head: bool) {
+        self.sockets.refuse(conn, &error.refusal().to_head(is_head));
         self.sockets.end_by_peer_error(conn, PeerError::Handshake(error));
     }
 
@@ -112,9 +114,10 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let Some(place) = self.endpoints.get(endpoint) else {
             return;
         };
+        let is_head = http.is_head();
         let request = match admissible(http, place) {
             Ok(request) => request,
-            Err(error) => return self.refuse_request(conn, error),
+            Err(error) => return self.refuse_request(conn, error, is_head),
         };
         if let Some(socket) = self.sockets.get_mut(conn) {
             socket.set_endpoint(endpoint);

@@ -116,6 +116,22 @@ fn a_head_request_is_told_of_the_body_alone() {
 }
 
 #[test]
+fn a_head_request_is_refused_without_a_body() {
+    let server = serve(Config::default(), ServerConfig::default());
+    for (request, status) in [
+        ("HEAD /echo HTTP/1.1\r\nHost: a\r\n\r\n", 405),
+        ("HEAD / HTTP/1.1\r\n\r\n", 400),
+        ("HEAD / HTTP/1.0\r\n\r\n", 505),
+    ] {
+        let mut peer = Peer::open(server.address());
+        peer.write(request.as_bytes());
+        let answer = peer.rest();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+        assert!(answer.ends_with("\r\n\r\n"), "{answer}");
+    }
+}
+
+#[test]
 fn what_is_not_there_is_404_and_what_is_not_known_405() {
     let server = serve(Config::default(), ServerConfig::default());
     let mut browser = Browser::new(server.address());

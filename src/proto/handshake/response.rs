@@ -117,6 +117,8 @@ pub struct Refusal {
     status: u16,
     headers: ExtraHeaders,
     body: String,
+    /// The body is told of and not sent.
+    answers_head: bool,
 }
 
 impl Refusal {
@@ -127,7 +129,8 @@ impl Refusal {
     #[must_use]
     pub fn new(status: u16) -> Self {
         let status = if (400..=599).contains(&status) { status } else { 500 };
-        Self { status, headers: ExtraHeaders::default(), body: String::new() }
+        let (headers, body) = (ExtraHeaders::default(), String::new());
+        Self { status, headers, body, answers_head: false }
     }
 
     /// Adds a header.
@@ -144,6 +147,13 @@ impl Refusal {
     #[must_use]
     pub fn body(mut self, text: impl Into<String>) -> Self {
         self.body = text.into();
+        self
+    }
+
+    /// Leaves out the body if that is an answer to a `HEAD` request (RFC 9110 §9.3.2).
+    #[must_use]
+    pub(crate) fn to_head(mut self, is_head: bool) -> Self {
+        self.answers_head = is_head;
         self
     }
 
@@ -175,7 +185,9 @@ impl Refusal {
         }
         write_header(out, "Content-Length", self.body.len().to_string().as_bytes());
         out.extend_from_slice(b"\r\n");
-        out.extend_from_slice(self.body.as_bytes());
+        if !self.answers_head {
+            out.extend_from_slice(self.body.as_bytes());
+        }
     }
 }
 
