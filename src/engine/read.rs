@@ -5,12 +5,12 @@ use std::ops::Range;
 
 use super::{ConnectionId, EventLoop, Method};
 use crate::net::aside::Leftover;
-use crate::net::disconnect::MemoryLimit;
+use crate::net::disconnect::{ConnectError, MemoryLimit};
 use crate::net::sockets::{Lent, REUSE};
 #[cfg(feature = "tls")]
 use crate::proto::Event;
 use crate::proto::handshake::HandshakeError;
-use crate::proto::{PeerError, ProtocolError, State};
+use crate::proto::{ProtocolError, State};
 use crate::reactor::Reactor;
 use crate::slots::Key;
 
@@ -298,9 +298,9 @@ impl<S, R: Reactor> EventLoop<S, R> {
         socket.eof = true;
         match socket.protocol.state() {
             State::Connecting => {
-                let error = HandshakeError::ConnectionEnded;
-                self.sockets.end_by_peer_error(conn, PeerError::Handshake(error));
-                self.sockets.kill(conn);
+                // Whoever has asked for everything may say so, and is still answered.
+                let error = ConnectError::Handshake(HandshakeError::ConnectionEnded);
+                self.sockets.end_unopened(conn, error);
             }
             State::Open => self.sockets.fail(conn, io::ErrorKind::UnexpectedEof.into()),
             // The application's close stands as the reason.

@@ -249,6 +249,39 @@ fn the_connection_ends_with_the_answer_if_the_client_wants_that() {
 }
 
 #[test]
+fn who_has_asked_for_everything_and_says_so_is_answered() {
+    let server = serve(Config::default(), ServerConfig::default());
+    let mut peer = Peer::open(server.address());
+    let request = "GET /long HTTP/1.1\r\nHost: a\r\n\r\n";
+    peer.write(format!("{request}{request}").as_bytes());
+    peer.finish();
+    let answer = peer.rest();
+    assert_eq!(answer.matches("HTTP/1.1 200 ").count(), 2);
+    assert!(answer.ends_with(&"x".repeat(LONG)), "{} bytes", answer.len());
+}
+
+#[test]
+fn a_drain_waits_for_answers_that_are_on_their_way() {
+    let reactor = SimReactor::new(1, SimConfig::calm());
+    let mut event_loop = EventLoop::with_reactor(reactor, Config::default()).expect("a loop");
+    let listener = event_loop.listen("127.0.0.1:9001", ServerConfig::default(), routes());
+    let address = event_loop.local_addr(listener.expect("listen")).expect("an address");
+    let sim = event_loop.reactor_mut();
+    let (asking, idle) = (sim.peer_connect(address), sim.peer_connect(address));
+    sim.peer_send(asking, b"GET /long HTTP/1.1\r\nHost: a\r\n\r\n");
+    sim.peer_send(idle, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    while event_loop.stats().requests < 2 {
+        event_loop.turn(None, &mut ()).expect("a turn");
+    }
+    event_loop.handle().drain(Duration::from_secs(60));
+    event_loop.run(&mut ()).expect("an end in order");
+    let sim = event_loop.reactor_mut();
+    let answer = String::from_utf8(sim.peer_received(asking)).expect("text");
+    assert!(answer.ends_with(&"x".repeat(LONG)), "{} bytes", answer.len());
+    assert!(sim.peer_is_closed(asking) && sim.peer_is_closed(idle));
+}
+
+#[test]
 fn a_handler_that_panics_costs_its_answer_and_nothing_else() {
     let mut event_loop = EventLoop::new(Config::default()).unwrap();
     let routes = Routes::new().get("/broken", broken).get("/mirror", mirror);

@@ -7,7 +7,7 @@ use crate::net::aside::End;
 use crate::net::disconnect::{ConnectError, Disconnect};
 use crate::net::socket::Socket;
 use crate::net::streams::Transmit;
-use crate::proto::{CloseCode, Connection, PeerError, State, TimedOut};
+use crate::proto::{CloseCode, Connection, PeerError, State, TimedOut, Workspace};
 use crate::slots::Key;
 use crate::time::Time;
 use crate::timers::{DeadlineWheel, Tick};
@@ -40,12 +40,24 @@ impl Sockets {
                 true
             }
             State::Connecting => {
-                self.answer(conn, |protocol, work| protocol.close(code, reason, work), |()| false);
-                self.end(conn, End::Connect(ConnectError::Cancelled));
-                self.kill(conn);
+                self.end_unopened(conn, ConnectError::Cancelled);
                 true
             }
             State::Closing | State::Closed => false,
+        }
+    }
+
+    /// Ends a connection that is not open: behind what a client was answered, if that waits for it,
+    /// and otherwise at once.
+    pub(crate) fn end_unopened(&mut self, conn: Key, error: ConnectError) {
+        let close = |protocol: &mut Connection, work: &mut Workspace<'_>| {
+            protocol.close(CloseCode::NORMAL, "", work);
+        };
+        self.answer(conn, close, |()| false);
+        self.end(conn, End::Connect(error));
+        let answered = |socket: &Socket| socket.served && socket.outbox.is_some();
+        if !self.slots.get(conn).is_some_and(answered) {
+            self.kill(conn);
         }
     }
 
