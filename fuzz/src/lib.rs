@@ -30,6 +30,7 @@ targets! {
     inflate: bodies::inflate::run,
     pair: bodies::pair::run,
     queues: bodies::queues::run,
+    routes: bodies::routes::run,
     topics: bodies::topics::run,
     url: bodies::url::run,
 }

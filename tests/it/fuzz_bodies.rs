@@ -23,6 +23,7 @@ const TARGETS: &[(&str, Body)] = &[
     ("inflate", bodies::inflate::run),
     ("pair", bodies::pair::run),
     ("queues", bodies::queues::run),
+    ("routes", bodies::routes::run),
     ("topics", bodies::topics::run),
     ("url", bodies::url::run),
 ];
@@ -172,6 +173,11 @@ fn pair() {
 #[test]
 fn queues() {
     check("queues");
+}
+
+#[test]
+fn routes() {
+    check("routes");
 }
 
 #[test]

@@ -12,5 +12,6 @@ pub(crate) mod input;
 pub(crate) mod pair;
 pub(crate) mod peer;
 pub(crate) mod queues;
+pub(crate) mod routes;
 pub(crate) mod topics;
 pub(crate) mod url;

@@ -1,0 +1,304 @@
+//! A plain reading of what the peer says, and what it must get for it.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::str;
+
+use eventwire::proto::handshake::HeadLimits;
+
+use super::site::{HOME, LONG_MESSAGE, SHORT_MESSAGE, Site};
+
+/// What is at the front of a stream.
+pub(super) enum Front<T> {
+    Incomplete,
+    Refused(u16),
+    Whole(usize, T),
+}
+
+/// What a request must come to.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Expected {
+    Refused(u16),
+    Answer(u16, Content, IsLast),
+    /// A WebSocket, with messages up to so long.
+    Opens(usize),
+    /// It has something in it that this reading does not judge.
+    Unclear,
+}
+
+pub(super) type IsLast = bool;
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Content {
+    Text(String),
+    Long,
+    Metrics,
+    Nothing,
+}
+
+/// The end of a head, looked for byte by byte.
+pub(super) fn head(bytes: &[u8], limits: HeadLimits) -> Front<()> {
+    let (mut start, mut headers) = (0, 0);
+    for (at, &byte) in bytes.iter().enumerate() {
+        let line = &bytes[start..at];
+        let is_first = start == 0;
+        if at == limits.bytes {
+            return Front::Refused(431);
+        }
+        match byte {
+            b'\n' if line == b"\r" => return Front::Whole(at + 1, ()),
+            b'\n' if line.ends_with(b"\r") => start = at + 1,
+            _ if line.ends_with(b"\r") || byte == b'\n' => return Front::Refused(400),
+            b'\r' if is_first && line.is_empty() => return Front::Refused(400),
+            b'\r' => {}
+            b' ' | b'\t' if line.is_empty() => return Front::Refused(400),
+            b'\t' => {}
+            0..=31 | 127 => return Front::Refused(400),
+            _ if line.is_empty() && !is_first && headers == limits.headers => {
+                return Front::Refused(431);
+            }
+            _ if line.is_empty() && !is_first => headers += 1,
+            _ => {}
+        }
+        if byte >= b' ' || byte == b'\t' {
+            if line.len() == limits.line {
+                return Front::Refused(if is_first { 414 } else { 431 });
+            }
+        }
+    }
+    Front::Incomplete
+}
+
+/// A header of the PROXY protocol, and whom it passes on.
+pub(super) fn proxy_header(bytes: &[u8]) -> Front<Option<SocketAddr>> {
+    let signature = b"\r\n\r\n\0\r\nQUIT\n";
+    let is_like_it = bytes.iter().zip(signature).all(|(one, other)| one == other);
+    if !is_like_it || bytes.get(12).is_some_and(|byte| !(0x20..0x30).contains(byte)) {
+        return Front::Refused(400);
+    }
+    let [.., command, kind, high, low] = bytes.get(..16).unwrap_or_default() else {
+        return Front::Incomplete;
+    };
+    let len = usize::from(*high) * 256 + usize::from(*low);
+    if 16 + len > 1_024 {
+        return Front::Refused(400);
+    }
+    let Some(rest) = bytes.get(16..16 + len) else {
+        return Front::Incomplete;
+    };
+    let port = |at: usize| u16::from_be_bytes([rest[at], rest[at + 1]]);
+    let client = match (command % 16, kind) {
+        (1, 0x11) if len >= 10 => {
+            let ip = Ipv4Addr::new(rest[0], rest[1], rest[2], rest[3]);
+            Some(SocketAddr::new(ip.into(), port(8)))
+        }
+        (1, 0x21) if len >= 34 => {
+            let ip: [u8; 16] = rest[..16].try_into().expect("sixteen bytes");
+            Some(SocketAddr::new(Ipv6Addr::from(ip).into(), port(32)))
+        }
+        _ => None,
+    };
+    Front::Whole(16 + len, client)
+}
+
+/// A request of the ordinary kind.
+struct Asked<'a> {
+    method: &'a str,
+    target: &'a str,
+    version: &'a str,
+    headers: Vec<(&'a str, &'a str)>,
+}
+
+impl<'a> Asked<'a> {
+    fn read(head: &'a [u8]) -> Option<Self> {
+        let mut lines = str::from_utf8(head).ok()?.strip_suffix("\r\n\r\n")?.split("\r\n");
+        let mut words = lines.next()?.split(' ');
+        let (method, target, version) = (words.next()?, words.next()?, words.next()?);
+        let is_method = !method.is_empty() && method.bytes().all(|b| b.is_ascii_alphabetic());
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/?=.&_*:-".contains(&byte);
+        let is_target = !target.is_empty() && target.bytes().all(is_plain);
+        let is_version = ["HTTP/1.1", "HTTP/1.0", "HTTP/2.0"].contains(&version);
+        if !is_method || !is_target || !is_version || words.next().is_some() {
+            return None;
+        }
+        let header = |line: &'a str| {
+            let (name, value) = line.split_once(':')?;
+            let is_name = |byte: u8| byte.is_ascii_alphabetic() || byte == b'-';
+            let is_ordinary = !name.is_empty()
+                && name.bytes().all(is_name)
+                && value.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+            is_ordinary.then(|| (name, value.trim()))
+        };
+        let headers = lines.map(header).collect::<Option<_>>()?;
+        Some(Self { method, target, version, headers })
+    }
+
+    fn values(&self, name: &str) -> Vec<&'a str> {
+        let same = |(key, _): &&(&str, &str)| key.eq_ignore_ascii_case(name);
+        self.headers.iter().filter(same).map(|(_, value)| *value).collect()
+    }
+
+    fn lists(&self, name: &str, token: &str) -> bool {
+        let values = self.values(name);
+        values
+            .iter()
+            .flat_map(|value| value.split(','))
+            .any(|element| element.trim().eq_ignore_ascii_case(token))
+    }
+
+    fn has_body(&self) -> bool {
+        !self.values("Transfer-Encoding").is_empty()
+            || !matches!(self.values("Content-Length")[..], [] | ["0"])
+    }
+
+    /// Whether it is for this server, as every request must be; `None`: not for this reading.
+    fn is_for_this_server(&self) -> Option<bool> {
+        let [host] = self.values("Host")[..] else { return Some(false) };
+        match host {
+            "" => Some(false),
+            "a" | "b.example:80" => Some(self.target.starts_with('/')),
+            _ => None,
+        }
+    }
+
+    fn opens(&self, longest: usize) -> Option<Expected> {
+        let is_for_this_server = self.is_for_this_server()?;
+        let others = ["Origin", "Sec-WebSocket-Protocol", "Sec-WebSocket-Extensions"];
+        if others.iter().any(|name| !self.values(name).is_empty()) {
+            return None;
+        }
+        Some(if self.method != "GET" {
+            Expected::Refused(405)
+        } else if !is_for_this_server || self.has_body() {
+            Expected::Refused(400)
+        } else if !self.lists("Upgrade", "websocket") {
+            Expected::Refused(426)
+        } else if !self.lists("Connection", "upgrade") {
+            Expected::Refused(400)
+        } else if self.values("Sec-WebSocket-Version") != ["13"] {
+            Expected::Refused(426)
+        } else {
+            match self.values("Sec-WebSocket-Key")[..] {
+                ["dGhlIHNhbXBsZSBub25jZQ=="] => Expected::Opens(longest),
+                [] | ["short"] | [_, _, ..] => Expected::Refused(400),
+                _ => return None,
+            }
+        })
+    }
+}
+
+/// What the request must come to, and what its handler is told, if one is asked. `client`: whom
+/// the connection comes from, if that is not the peer itself.
+pub(super) fn expected(
+    head: &[u8],
+    site: Site,
+    client: Option<SocketAddr>,
+) -> (Expected, Option<String>) {
+    judged(head, site, client).unwrap_or((Expected::Unclear, None))
+}
+
+fn judged(
+    head: &[u8],
+    site: Site,
+    client: Option<SocketAddr>,
+) -> Option<(Expected, Option<String>)> {
+    let asked = Asked::read(head)?;
+    if asked.version != "HTTP/1.1" {
+        return Some((Expected::Refused(505), None));
+    }
+    let (path, query) = asked.target.split_once('?').unwrap_or((asked.target, "-"));
+    let who = match forwarded(&asked, site).or(client) {
+        Some(client) if !client.ip().is_loopback() => client.to_string(),
+        _ => "itself".to_owned(),
+    };
+    let longest = match path {
+        "/ws" => SHORT_MESSAGE,
+        path if path.starts_with("/rooms/") => LONG_MESSAGE,
+        _ => {
+            let content = content(&asked, path, query, &who)?;
+            let told = path == "/ask" || path.starts_with("/ask/");
+            let told = told.then(|| match &content {
+                Expected::Answer(200, Content::Text(text), _) => Some(text.clone()),
+                _ => None,
+            });
+            return Some((content, told.flatten()));
+        }
+    };
+    let opens = asked.opens(longest)?;
+    let told = matches!(opens, Expected::Opens(_)).then(|| format!("opens {path} {who}"));
+    Some((opens, told))
+}
+
+/// The answer to a request for what is no WebSocket.
+fn content(asked: &Asked<'_>, path: &str, query: &str, who: &str) -> Option<Expected> {
+    let is_reading = ["GET", "HEAD"].contains(&asked.method);
+    if !is_reading && !asked.target.starts_with('/') {
+        return Some(Expected::Refused(405));
+    }
+    if !asked.is_for_this_server()? {
+        return Some(Expected::Refused(400));
+    }
+    let is_ask = path == "/ask" || path.starts_with("/ask/");
+    let content = match path {
+        "/" => Content::Text(HOME.to_owned()),
+        "/long" => Content::Long,
+        "/metrics" => Content::Metrics,
+        "/nothing" => Content::Nothing,
+        _ if is_ask => Content::Text(format!("{} {path} {query} {who}", asked.method)),
+        _ => Content::Text(String::new()),
+    };
+    let is_there = is_ask || ["/", "/long", "/metrics", "/nothing"].contains(&path);
+    let is_last = asked.lists("Connection", "close") || asked.has_body();
+    Some(match (is_there, is_reading) {
+        (false, _) => Expected::Answer(404, content, is_last),
+        (true, false) => Expected::Answer(405, Content::Text(String::new()), is_last),
+        (true, true) if content == Content::Nothing => Expected::Answer(204, content, is_last),
+        (true, true) => Expected::Answer(200, content, is_last),
+    })
+}
+
+/// Whom the peer passes on, as the request says, if it is believed.
+fn forwarded(asked: &Asked<'_>, site: Site) -> Option<SocketAddr> {
+    if !site.trusts {
+        return None;
+    }
+    let (name, read): (_, fn(&str) -> Option<SocketAddr>) = match site.told_by {
+        1 => ("X-Forwarded-For", address),
+        2 => ("Forwarded", node),
+        _ => return None,
+    };
+    let values = asked.values(name).join(",");
+    let mut client = None;
+    for element in values.rsplit(',') {
+        let Some(address) = read(element.trim()) else { break };
+        client = Some(address);
+        let is_proxy = match address.ip().to_canonical() {
+            IpAddr::V4(ip) => [10, 127].contains(&ip.octets()[0]),
+            IpAddr::V6(_) => false,
+        };
+        if !is_proxy {
+            break;
+        }
+    }
+    client
+}
+
+fn address(text: &str) -> Option<SocketAddr> {
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
+    match (text.parse(), text.parse::<IpAddr>(), bare) {
+        (Ok(address), _, _) => Some(address),
+        (_, Ok(ip), _) => Some(SocketAddr::new(ip, 0)),
+        (_, _, Some(bare)) => Some(SocketAddr::new(bare.parse::<Ipv6Addr>().ok()?.into(), 0)),
+        _ => None,
+    }
+}
+
+fn node(element: &str) -> Option<SocketAddr> {
+    let pairs = element.split(';').filter_map(|pair| pair.split_once('='));
+    let values = pairs.filter(|(name, _)| name.trim().eq_ignore_ascii_case("for"));
+    let values: Vec<_> = values.map(|(_, value)| value.trim()).collect();
+    let [value] = values[..] else { return None };
+    match value.strip_prefix('"') {
+        Some(rest) => address(rest.strip_suffix('"')?),
+        None => address(value),
+    }
+}

@@ -1,0 +1,132 @@
+//! The site that the peer visits.
+
+use eventwire::proto::Limits;
+use eventwire::proto::handshake::{HeadLimits, HttpRequest, HttpResponse, Request};
+use eventwire::reactor::SimReactor;
+use eventwire::{
+    ConnectionId, Context, EventLoop, ListenerId, Message, Network, Routes, ServerConfig,
+    TrustedProxies, Upgrade, WebSocketHandler,
+};
+
+/// A page that is longer than a small window and much more than may wait.
+pub(super) const LONG: usize = 9_000;
+
+pub(super) const HOME: &str = "<!doctype html><title>Home</title>";
+
+/// The longest message to `/ws`, and to all else.
+pub(super) const SHORT_MESSAGE: usize = 10;
+pub(super) const LONG_MESSAGE: usize = 1024 * 1024;
+
+/// What was asked for, as the handlers saw it, in order.
+#[derive(Debug, Default)]
+pub(super) struct App {
+    pub(super) asked: Vec<String>,
+    pub(super) opened: usize,
+    pub(super) calls: usize,
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct Site {
+    /// 0: nobody is believed; 1: `X-Forwarded-For`, 2: `Forwarded`, 3: the PROXY protocol.
+    pub(super) told_by: u8,
+    /// Whether the peer is a proxy that is believed.
+    pub(super) trusts: bool,
+    /// Limits that heads reach.
+    pub(super) is_strict: bool,
+}
+
+impl Site {
+    pub(super) fn head_limits(self) -> HeadLimits {
+        match self.is_strict {
+            true => HeadLimits { bytes: 400, line: 60, headers: 6 },
+            false => HeadLimits::default(),
+        }
+    }
+
+    /// The proxies, if any are believed. The peer is at this machine's own address.
+    fn proxies(self) -> Option<TrustedProxies> {
+        let mut networks: Vec<Network> = vec!["10.0.0.0/8".parse().expect("a network")];
+        if self.trusts {
+            networks.push("127.0.0.0/8".parse().expect("a network"));
+        }
+        match self.told_by {
+            0 => None,
+            1 => Some(TrustedProxies::x_forwarded_for(networks)),
+            2 => Some(TrustedProxies::forwarded(networks)),
+            _ => Some(TrustedProxies::proxy_protocol(networks)),
+        }
+    }
+
+    pub(super) fn listen(self, event_loop: &mut EventLoop<App, SimReactor>) -> ListenerId {
+        let limits = Limits::default().head(self.head_limits());
+        let mut config = ServerConfig::default().limits(limits);
+        if let Some(proxies) = self.proxies() {
+            config = config.proxies(proxies);
+        }
+        let short = ServerConfig::default().max_message(SHORT_MESSAGE);
+        let long = ServerConfig::default().max_message(LONG_MESSAGE);
+        let routes = Routes::new()
+            .page("/", HttpResponse::html(HOME))
+            .page("/long", HttpResponse::html(vec![b'x'; LONG]))
+            .page("/nothing", HttpResponse::new(204).body("never sent"))
+            .get("/ask", ask)
+            .get("/ask/*", ask)
+            .metrics("/metrics")
+            .websocket("/ws", short, Echo)
+            .websocket("/rooms/*", long, Echo);
+        event_loop.listen("127.0.0.1:80", config, routes).expect("nobody else listens there")
+    }
+}
+
+/// Who asks, as the handlers are told.
+fn who(conn: ConnectionId, cx: &Context<'_>) -> String {
+    let peer = cx.peer_addr(conn).expect("an address");
+    if peer.ip().is_loopback() { "itself".to_owned() } else { peer.to_string() }
+}
+
+/// Answers with what it was asked.
+fn ask(
+    conn: ConnectionId,
+    request: &HttpRequest<'_>,
+    cx: &mut Context<'_>,
+    app: &mut App,
+) -> HttpResponse {
+    assert!(!cx.is_open(conn));
+    app.calls += 1;
+    let (path, query) = (request.path(), request.query().unwrap_or("-"));
+    let asked = format!("{} {path} {query} {}", request.method(), who(conn, cx));
+    app.asked.push(asked.clone());
+    HttpResponse::text(asked)
+}
+
+struct Echo;
+
+impl WebSocketHandler<App> for Echo {
+    fn on_upgrade(
+        &mut self,
+        conn: ConnectionId,
+        request: &Request<'_>,
+        cx: &mut Context<'_>,
+        app: &mut App,
+    ) -> Upgrade {
+        app.calls += 1;
+        app.asked.push(format!("opens {} {}", request.path(), who(conn, cx)));
+        Upgrade::accept()
+    }
+
+    fn on_open(&mut self, _: ConnectionId, _: &mut Context<'_>, app: &mut App) {
+        app.calls += 1;
+        app.opened += 1;
+    }
+
+    fn on_message(
+        &mut self,
+        conn: ConnectionId,
+        message: Message<'_>,
+        cx: &mut Context<'_>,
+        app: &mut App,
+    ) {
+        app.calls += 1;
+        cx.send(conn, message);
+    }
+}

@@ -1,0 +1,186 @@
+//! Through all that was said and all that came for it, side by side.
+
+use std::net::SocketAddr;
+
+use super::answers::{Answer, Answers};
+use super::reading::{Content, Expected, Front, expected, head, proxy_header};
+use super::site::LONG;
+use super::{Choice, Said, frames};
+
+/// What a conversation came to, but for what depends on how long it took.
+#[derive(Debug)]
+pub(super) struct Outcome {
+    answers: Vec<Answer>,
+    asked: Vec<String>,
+    messages: Vec<Vec<u8>>,
+    /// The peer ended its half of an open connection, which ends it at once.
+    is_cut: bool,
+}
+
+/// Whether two conversations that should be the same are.
+pub(super) fn agree(one: &Outcome, other: &Outcome) -> bool {
+    if one.is_cut || other.is_cut {
+        return one.asked == other.asked
+            && one.answers.iter().zip(&other.answers).all(|(one, other)| one == other)
+            && one.messages.iter().zip(&other.messages).all(|(one, other)| one == other);
+    }
+    (&one.answers, &one.asked, &one.messages) == (&other.answers, &other.asked, &other.messages)
+}
+
+/// Checks what came of `stream`.
+pub(super) fn check(choice: Choice, stream: &[u8], said: &Said) -> Outcome {
+    let outcome = Outcome {
+        answers: Vec::new(),
+        asked: said.app.asked.clone(),
+        messages: Vec::new(),
+        is_cut: said.app.opened > 0 && choice.ends(),
+    };
+    let answers = Answers { rest: &said.answers };
+    let mut walk = Walk { choice, rest: stream, answers, handled: 0, outcome };
+    if walk.pass_proxy_header().is_some_and(|client| walk.through(client)) {
+        walk.answers.end();
+    }
+    let Outcome { is_cut, asked, .. } = &walk.outcome;
+    assert!(walk.handled == asked.len() || *is_cut, "a handler was asked, and is not heard");
+    walk.outcome
+}
+
+struct Walk<'a> {
+    choice: Choice,
+    rest: &'a [u8],
+    answers: Answers<'a>,
+    /// How many calls of handlers are accounted for.
+    handled: usize,
+    outcome: Outcome,
+}
+
+impl<'a> Walk<'a> {
+    /// What the proxy says, if one is expected; `None` if it says nothing right.
+    fn pass_proxy_header(&mut self) -> Option<Option<SocketAddr>> {
+        let site = self.choice.site();
+        if site.told_by != 3 || !site.trusts {
+            return Some(None);
+        }
+        match proxy_header(self.rest) {
+            Front::Whole(len, client) => {
+                self.rest = &self.rest[len..];
+                return Some(client);
+            }
+            Front::Incomplete => self.silence(true),
+            Front::Refused(status) => self.refused(status, false),
+        }
+        None
+    }
+
+    /// Request by request; whether the connection ends without more.
+    fn through(&mut self, client: Option<SocketAddr>) -> bool {
+        let site = self.choice.site();
+        loop {
+            let len = match head(self.rest, site.head_limits()) {
+                Front::Whole(len, ()) => len,
+                Front::Incomplete => {
+                    let is_asking = !self.rest.is_empty() || self.outcome.answers.is_empty();
+                    self.silence(is_asking);
+                    return false;
+                }
+                Front::Refused(status) => {
+                    self.refused(status, false);
+                    return false;
+                }
+            };
+            let (head, rest) = self.rest.split_at(len);
+            self.rest = rest;
+            let is_head = head.starts_with(b"HEAD ");
+            let (expected, told) = expected(head, site, client);
+            if let Some(told) = told {
+                assert_eq!(self.outcome.asked.get(self.handled), Some(&told));
+                self.handled += 1;
+            }
+            if let Expected::Refused(status) = expected {
+                self.refused(status, is_head);
+                return false;
+            }
+            let Some(answer) = self.answers.next(is_head) else {
+                assert!(self.outcome.is_cut, "a request is not answered");
+                return false;
+            };
+            if !self.judge(answer, expected, is_head) {
+                return false;
+            }
+        }
+    }
+
+    /// Compares; whether another request may follow.
+    fn judge(&mut self, mut answer: Answer, expected: Expected, is_head: bool) -> bool {
+        let (status, closes) = (answer.status, answer.closes);
+        let longest = match expected {
+            Expected::Opens(longest) => Some(longest),
+            // To a path that ends in an unclear query, for instance.
+            Expected::Unclear if status == 101 => return self.forget(),
+            Expected::Unclear => {
+                // A handler may have been asked, which says so in its answer.
+                let asked = self.outcome.asked.get(self.handled);
+                let is_asked = asked.is_some_and(|asked| asked.len() == answer.length.unwrap_or(0));
+                self.handled += usize::from(status == 200 && is_asked);
+                None
+            }
+            Expected::Answer(due, content, is_last) => {
+                assert_eq!((status, closes), (due, is_last), "{}", answer.body.escape_ascii());
+                check_content(&mut answer, &content, is_head);
+                None
+            }
+            Expected::Refused(_) => unreachable!("that was looked at before"),
+        };
+        self.outcome.answers.push(answer);
+        if let Some(longest) = longest {
+            assert_eq!((status, closes), (101, false));
+            let is_cut = self.outcome.is_cut;
+            self.outcome.messages = frames::check(self.rest, self.answers.rest, longest, is_cut);
+            return false;
+        }
+        if closes {
+            self.answers.end();
+        }
+        !closes
+    }
+
+    /// What follows is not looked at.
+    fn forget(&mut self) -> bool {
+        self.handled = self.outcome.asked.len();
+        false
+    }
+
+    fn refused(&mut self, status: u16, is_head: bool) {
+        let answer = self.answers.refusal(is_head);
+        assert_eq!(answer.status, status, "{}", answer.body.escape_ascii());
+        self.outcome.answers.push(answer);
+    }
+
+    /// The peer says no more: in the middle of something, it is told so once that takes too long.
+    fn silence(&mut self, is_asking: bool) {
+        if is_asking && !self.choice.ends() {
+            self.refused(408, false);
+        }
+        self.answers.end();
+    }
+}
+
+fn check_content(answer: &mut Answer, content: &Content, is_head: bool) {
+    match content {
+        Content::Nothing => return assert!(answer.body.is_empty()),
+        Content::Text(text) => {
+            assert_eq!(answer.length, Some(text.len()));
+            assert!(is_head || answer.body == text.as_bytes(), "{}", answer.body.escape_ascii());
+        }
+        Content::Long => {
+            assert_eq!(answer.length, Some(LONG));
+            assert!(answer.body.iter().all(|byte| *byte == b'x'));
+        }
+        Content::Metrics => {
+            assert!(is_head || answer.body.starts_with(b"# HELP "), "metrics");
+            // They tell of turns, too, of which there are as many as there are pieces.
+            (answer.length, answer.body) = (None, Vec::new());
+        }
+    }
+    assert!(!is_head || answer.body.is_empty());
+}
