@@ -106,7 +106,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     }
 
     fn refuse_request(&mut self, conn: Key, error: HandshakeError, is_head: bool) {
-        self.sockets.refuse(conn, &error.refusal().to_head(is_head));
+        self.sockets.refuse(conn, &error.refusal().answering_head(is_head));
         self.sockets.end_by_peer_error(conn, PeerError::Handshake(error));
     }
 

@@ -57,12 +57,16 @@ impl<S, R: Reactor> EventLoop<S, R> {
         while !self.sockets.hold_back(conn) {
             let received = self.receive(conn, &mut buffer, hangup, state);
             self.sockets.flush_cork(&buffer, &mut self.streams);
-            let Received::More(more_bytes, more_messages) = received else {
-                break;
-            };
-            bytes += more_bytes;
-            messages += more_messages;
-            if bytes >= budget || messages >= MESSAGES {
+            let behind = self.streams.is_behind(conn.index());
+            match received {
+                Received::More(more_bytes, more_messages) => {
+                    bytes += more_bytes;
+                    messages += more_messages;
+                }
+                Received::Drained if behind => {}
+                Received::Drained | Received::Ended => break,
+            }
+            if behind || bytes >= budget || messages >= MESSAGES {
                 self.sockets.resume(conn);
                 break;
             }

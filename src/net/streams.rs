@@ -87,6 +87,16 @@ impl<R: Reactor> Streams<R> {
         Ok(self.call(slot, R::flush)?.unwrap_or(false))
     }
 
+    /// Whether a stream has more to receive that no readiness will tell of.
+    pub(crate) fn is_behind(&self, slot: usize) -> bool {
+        #[cfg(feature = "tls")]
+        if let Some(Some(stream)) = self.streams.get(slot) {
+            return self.reactor.is_behind(stream);
+        }
+        let _ = slot;
+        false
+    }
+
     /// Whether the connection being made is made; an error if it cannot be.
     pub(crate) fn connect_result(&mut self, slot: usize) -> io::Result<bool> {
         Ok(self.call(slot, R::connect_result)?.unwrap_or(false))

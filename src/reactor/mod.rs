@@ -216,6 +216,14 @@ pub trait Reactor: Sized {
         Ok(true)
     }
 
+    /// Whether the last [`Reactor::recv`] stopped before the stream was drained, for the sake of
+    /// others: no readiness will tell of the rest. A stream that does not speak TLS never does.
+    #[cfg(feature = "tls")]
+    fn is_behind(&self, stream: &Self::Stream) -> bool {
+        let _ = stream;
+        false
+    }
+
     /// Receives into `buffer`; 0 is the end of the stream.
     ///
     /// # Errors

@@ -12,50 +12,13 @@ use eventwire::{
     EventLoop, Message, Routes, ServerConfig, TlsClient, TlsServer, TrustedProxies,
     WebSocketHandler,
 };
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConnection, HandshakeKind, RootCertStore, StreamOwned};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConnection, HandshakeKind, StreamOwned};
 
-use crate::util::{PATIENCE, Peer, Server, request};
+use crate::util::{Identity, PATIENCE, Peer, Server, drive, request};
 
-/// A certificate for `localhost` that vouches for itself, for a century, and its key, which is no
-/// secret.
-struct Identity {
-    chain: &'static [u8],
-    key: &'static [u8],
-}
-
-const ONE: Identity =
-    Identity { chain: include_bytes!("tls/one.pem"), key: include_bytes!("tls/one-key.pem") };
-
-const OTHER: Identity =
-    Identity { chain: include_bytes!("tls/other.pem"), key: include_bytes!("tls/other-key.pem") };
-
-impl Identity {
-    fn server(&self) -> TlsServer {
-        TlsServer::from_pem(self.chain, self.key).expect("it is right")
-    }
-
-    fn client(&self) -> TlsClient {
-        TlsClient::from_pem(self.chain).expect("it is right")
-    }
-
-    /// What another implementation's client is configured with.
-    fn others_client(&self, protocols: &[&str]) -> Arc<rustls::ClientConfig> {
-        let mut roots = RootCertStore::empty();
-        let certificate = CertificateDer::from_pem_slice(self.chain).expect("it is right");
-        roots.add(certificate).expect("it is right");
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut config = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .expect("versions")
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        config.alpn_protocols =
-            protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
-        Arc::new(config)
-    }
-}
+const ONE: Identity = Identity::ONE;
+const OTHER: Identity = Identity::OTHER;
 
 fn echo(conn: ConnectionId, message: Message<'_>, cx: &mut Context<'_>, _: &mut ()) {
     match message.as_text() {
@@ -303,6 +266,42 @@ fn a_peer_that_reads_late_gets_everything() {
         assert!(payload.iter().all(|byte| *byte == 9));
     }
     writing.join().expect("everything was written");
+}
+
+#[test]
+fn a_turn_takes_its_share_of_records_however_little_is_in_them() {
+    /// Each record holds a byte.
+    const RECORDS: usize = 100_000;
+    let mut event_loop = EventLoop::<()>::new(Config::default()).expect("a loop");
+    let listener = event_loop.listen("127.0.0.1:0", with(&ONE), echo).expect("listen");
+    let address = event_loop.local_addr(listener).expect("an address");
+    let mut stream = drive(&mut event_loop, &mut (), || {
+        let mut stream = connect(address, &ONE.others_client(&[]));
+        upgrade(&mut stream);
+        stream
+    });
+    let mut records = Vec::new();
+    let message = [&b"\x82\xFF\0\0\0\0\0\x0F\x42\x40\0\0\0\0"[..], &[9; RECORDS]].concat();
+    for byte in message {
+        stream.conn.writer().write_all(&[byte]).expect("room");
+        stream.conn.write_tls(&mut records).expect("a vector takes everything");
+    }
+    stream.sock.set_nonblocking(true).expect("set O_NONBLOCK");
+    let handle = event_loop.handle();
+    let (start, mut before) = (handle.stats().bytes_received, handle.stats().bytes_received);
+    while before < start + RECORDS as u64 {
+        while let Ok(count) = stream.sock.write(&records) {
+            records.drain(..count);
+            if records.is_empty() {
+                break;
+            }
+        }
+        event_loop.turn(Some(Duration::from_millis(5)), &mut ()).expect("turn");
+        let after = handle.stats().bytes_received;
+        // Twice as many as are in what is taken in for one receive.
+        assert!(after - before < 2 * 256 * 1024 / 22, "{} in a turn", after - before);
+        before = after;
+    }
 }
 
 #[test]

@@ -152,7 +152,7 @@ impl Refusal {
 
     /// Leaves out the body if that is an answer to a `HEAD` request (RFC 9110 §9.3.2).
     #[must_use]
-    pub(crate) fn to_head(mut self, is_head: bool) -> Self {
+    pub(crate) fn answering_head(mut self, is_head: bool) -> Self {
         self.answers_head = is_head;
         self
     }

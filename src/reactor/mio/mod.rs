@@ -243,6 +243,11 @@ impl Reactor for MioReactor {
         }
     }
 
+    #[cfg(feature = "tls")]
+    fn is_behind(&self, stream: &MioStream) -> bool {
+        matches!(stream, MioStream::Tls(stream) if stream.is_behind())
+    }
+
     #[inline]
     fn recv(&mut self, stream: &mut MioStream, buffer: &mut [u8]) -> io::Result<usize> {
         stream.recv(buffer)

@@ -104,16 +104,6 @@ impl MioStream {
         }
     }
 
-    /// Ends the half that is received from, which makes the stream ready once more.
-    #[cfg(feature = "tls")]
-    pub(super) fn end_receiving(&self) -> io::Result<()> {
-        match self {
-            Self::Tcp(stream) => stream.shutdown(Shutdown::Read),
-            Self::Unix(stream) => stream.shutdown(Shutdown::Read),
-            Self::Tls(stream) => stream.inner().end_receiving(),
-        }
-    }
-
     /// Makes a stream that somebody else accepted as those are that were accepted here. Tells where
     /// it comes from, unless it is from this machine.
     pub(crate) fn prepare(&self) -> io::Result<Option<SocketAddr>> {

@@ -1,11 +1,15 @@
 //! What the tests share: a peer made of plain blocking calls, and a loop on a thread of its own.
 
+#[cfg(feature = "tls")]
+mod identity;
 mod peer;
 mod recorder;
 mod server;
 
 use std::time::Duration;
 
+#[cfg(feature = "tls")]
+pub(crate) use identity::Identity;
 pub(crate) use peer::{Peer, request};
 pub(crate) use recorder::{Log, Recorder, Told};
 pub(crate) use server::{Server, drive, drive_until, looping};

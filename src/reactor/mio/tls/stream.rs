@@ -9,8 +9,8 @@ use crate::reactor::mio::socket::MioStream;
 /// TLS over a stream.
 ///
 /// The contract of the seam holds: a receive that fills less than its buffer has drained the
-/// stream, and a send that takes less than it was given is followed by a writable edge. What was
-/// taken and not sent waits in the session, up to its limit, for `flush`.
+/// stream, or says that it is behind, and a send that takes less than it was given is followed by a
+/// writable edge. What was taken and not sent waits in the session, up to its limit, for `flush`.
 #[derive(Debug)]
 pub struct TlsStream {
     stream: MioStream,
@@ -21,7 +21,13 @@ pub struct TlsStream {
     failure: Option<io::Error>,
     /// The sending half ends once everything is sent.
     ends: bool,
+    /// The last receive has left something to the next.
+    behind: bool,
 }
+
+/// How much of the stream is taken in for one receive, in bytes: records may hold next to nothing,
+/// or nothing at all, and a peer can send them faster than they are decrypted.
+const TAKEN_MAX: usize = 256 * 1024;
 
 /// How much a session takes that the stream does not, in bytes: as much as a whole record and what
 /// a handshake is.
@@ -34,7 +40,8 @@ impl TlsStream {
         received: &[u8],
     ) -> Self {
         session.set_buffer_limit(Some(UNSENT_MAX));
-        Self { stream, session, received: received.to_vec(), failure: None, ends: false }
+        let received = received.to_vec();
+        Self { stream, session, received, failure: None, ends: false, behind: false }
     }
 
     pub(in crate::reactor::mio) fn inner(&self) -> &MioStream {
@@ -46,13 +53,17 @@ impl TlsStream {
     }
 
     pub(in crate::reactor::mio) fn recv(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let mut filled = 0;
+        let (mut filled, mut taken) = (0, 0);
+        self.behind = false;
         while filled < buffer.len() {
-            match self.recv_some(&mut buffer[filled..]) {
+            match self.recv_some(&mut buffer[filled..], &mut taken) {
                 Ok(count) if count > 0 => filled += count,
                 outcome if filled == 0 => return outcome,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 outcome => {
-                    self.keep_end(outcome);
+                    // What brought bytes cannot tell that the stream ends behind them.
+                    self.failure = outcome.err();
+                    self.behind = true;
                     break;
                 }
             }
@@ -61,8 +72,8 @@ impl TlsStream {
     }
 
     /// Receives what the session has for the application, or can make of what has arrived; 0 where
-    /// the peer has ended TLS in order.
-    fn recv_some(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+    /// the peer has ended TLS in order. Counts what is `taken` in.
+    fn recv_some(&mut self, buffer: &mut [u8], taken: &mut usize) -> io::Result<usize> {
         loop {
             match self.session.reader().read(buffer) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -73,29 +84,27 @@ impl TlsStream {
             if let Some(failure) = self.failure.take() {
                 return Err(failure);
             }
+            if *taken >= TAKEN_MAX {
+                self.behind = true;
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
             match self.take_in() {
-                Err(error) if error.kind() != io::ErrorKind::WouldBlock => {
-                    // What came before it is whole.
-                    self.failure = Some(error);
-                }
-                outcome => outcome?,
+                Ok(count) => *taken += count,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(error),
+                // What came before it is whole.
+                Err(error) => self.failure = Some(error),
             }
         }
     }
 
-    /// What brought bytes cannot tell that the stream ends behind them, and nothing more may come
-    /// that makes it ready. So its receiving half ends, which does, and the next receive tells.
-    fn keep_end(&mut self, end: io::Result<usize>) {
-        if end.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
-            return;
-        }
-        self.failure = end.err();
-        // A stream that cannot do that is gone, and ready.
-        let _ = self.stream.end_receiving();
+    /// Whether the last receive stopped before the stream was drained, for the sake of others, or
+    /// has left its end to the next.
+    pub(in crate::reactor::mio) fn is_behind(&self) -> bool {
+        self.behind
     }
 
-    /// Takes in what has arrived, and sends what the protocol answers to it.
-    fn take_in(&mut self) -> io::Result<()> {
+    /// Takes in what has arrived, and sends what the protocol answers to it; tells how much it was.
+    fn take_in(&mut self) -> io::Result<usize> {
         let (stream, received) = (&mut self.stream, &mut self.received);
         let received = self.session.read_tls(&mut Source { stream, received });
         if received.is_ok() {
@@ -106,16 +115,19 @@ impl TlsStream {
             }
         }
         self.flush()?;
-        received.map(drop)
+        received
     }
 
     pub(in crate::reactor::mio) fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut sent = 0;
-        while sent < bytes.len() {
+        // What is taken while others wait is held here, where nothing counts it; and a record of a
+        // few bytes holds many times that.
+        self.flush()?;
+        while sent < bytes.len() && !self.session.wants_write() {
             let taken = self.session.writer().write(&bytes[sent..])?;
             sent += taken;
             self.flush()?;
-            if self.session.wants_write() || taken == 0 {
+            if taken == 0 {
                 break;
             }
         }
