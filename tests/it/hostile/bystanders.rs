@@ -1,6 +1,6 @@
 //! A hundred clients that do nothing wrong.
 
-use std::net::SocketAddr;
+use std::net::TcpStream;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use eventwire::CloseCode;
 use eventwire::proto::OpCode;
 
+use super::service::Target;
 use crate::util::{PATIENCE, Peer};
 
 /// How many there are.
@@ -38,12 +39,12 @@ pub(super) struct Bystanders {
 }
 
 impl Bystanders {
-    pub(super) fn start(address: SocketAddr) -> Self {
+    pub(super) fn start(target: Target) -> Self {
         let rounds = Arc::new(Rounds::default());
         let (stop, stopped) = channel();
         let done = Arc::clone(&rounds);
         let thread = thread::spawn(move || {
-            let mut peers: Vec<_> = (0..COUNT).map(|_| Peer::connect(address)).collect();
+            let mut peers: Vec<_> = (0..COUNT).map(|_| connect(target)).collect();
             run(&mut peers, &done, &stopped);
             for peer in &mut peers {
                 peer.send_close(CloseCode::NORMAL.get(), "");
@@ -79,6 +80,11 @@ impl Bystanders {
             std::panic::resume_unwind(panic);
         }
     }
+}
+
+fn connect(target: Target) -> Peer {
+    let stream = TcpStream::connect_timeout(&target.address, PATIENCE).expect("connect");
+    Peer::upgraded(target.wire(stream))
 }
 
 fn run(peers: &mut [Peer], rounds: &Rounds, stopped: &Receiver<()>) {

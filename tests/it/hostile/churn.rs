@@ -6,7 +6,7 @@ use eventwire::proto::{Limits, OpCode};
 use eventwire::{Config, ServerConfig};
 
 use super::foe::{Foe, frame};
-use super::rig::{NOISE, Rig};
+use super::rig::{NOISE, Rig, SESSION};
 use super::service::Profile;
 use crate::util::request;
 
@@ -80,7 +80,7 @@ fn churn(rig: &mut Rig, count: usize) {
 
 #[test]
 fn ten_thousand_connections_leave_nothing_behind() {
-    let mut rig = Rig::start("churn");
+    let mut rig = Rig::start("churn").sessions(AT_ONCE, SESSION);
     let before = rig.stats();
     // What the first ones leave is there for the next.
     churn(&mut rig, CONNECTIONS / 10);

@@ -6,7 +6,7 @@ use eventwire::proto::{Limits, OpCode};
 use eventwire::{Config, ServerConfig};
 
 use super::foe::{Foe, frame};
-use super::rig::{KIB, NOISE, Rig};
+use super::rig::{KIB, NOISE, Rig, SESSION};
 use super::service::Profile;
 use crate::util::request;
 
@@ -24,7 +24,7 @@ pub(super) fn profile() -> Profile {
 #[test]
 fn who_answers_no_ping_is_cut_and_forgotten() {
     const FOES: usize = 400;
-    let mut rig = Rig::start("dead");
+    let mut rig = Rig::start("dead").sessions(FOES, SESSION);
     let start = Instant::now();
     let silences = [
         Vec::new(),
@@ -58,7 +58,6 @@ fn who_answers_no_ping_is_cut_and_forgotten() {
 #[test]
 fn who_sends_no_more_is_gone() {
     const EACH: usize = 20;
-    let mut rig = Rig::start("dead");
     let request = request("/", "");
     let after = |bytes: &[u8]| [&request, bytes].concat();
     let close = frame(true, OpCode::Close, &1000_u16.to_be_bytes());
@@ -79,6 +78,7 @@ fn who_sends_no_more_is_gone() {
         ("a message and a half", after(&[&whole[..], &whole[..7]].concat()), Some(1)),
         ("a close", after(&close), Some(1)),
     ];
+    let mut rig = Rig::start("dead").sessions(cases.len() * EACH, SESSION);
     let mut foes = Vec::new();
     for (name, said, frames) in &cases {
         for _ in 0..EACH {
@@ -104,15 +104,21 @@ fn who_sends_no_more_is_gone() {
 #[test]
 fn who_never_ends_its_stream_after_a_close_is_cut() {
     const FOES: usize = 200;
-    let mut rig = Rig::start("dead");
-    let mut foes: Vec<_> = (0..FOES).map(|_| Foe::upgraded(rig.echo())).collect();
+    let mut rig = Rig::start("dead").sessions(FOES, SESSION);
     let endings = [
         (frame(true, OpCode::Close, &1001_u16.to_be_bytes()), 1001),
         (b"\x81\x01x".to_vec(), 1002),
         (frame(true, OpCode::Text, b"\xFF"), 1007),
     ];
-    for (foe, (ending, code)) in foes.iter_mut().zip(endings.iter().cycle()) {
+    // Each before it would have to answer a ping.
+    let end = |number: usize| {
+        let mut foe = Foe::upgraded(rig.echo());
+        let (ending, code) = &endings[number % endings.len()];
         assert!(foe.write(ending));
+        (foe, *code)
+    };
+    let mut foes: Vec<_> = (0..FOES).map(end).collect();
+    for (foe, code) in &mut foes {
         assert_eq!(foe.hear().close_code(), *code);
     }
     rig.progress(5);

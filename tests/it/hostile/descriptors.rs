@@ -5,9 +5,8 @@ use std::time::Duration;
 use eventwire::{Config, Idle, ServerConfig};
 
 use super::foe::Foe;
-use super::rig::{KIB, NOISE, Rig, with_room_for};
+use super::rig::{KIB, NOISE, Rig, SESSION, with_room_for};
 use super::service::Profile;
-use crate::util::request;
 
 const DESCRIPTORS: usize = 256;
 
@@ -27,19 +26,12 @@ pub(super) fn too_few() -> Profile {
     Profile::new(config, ServerConfig::default()).descriptors(DESCRIPTORS)
 }
 
-/// Connects, and asks.
-fn dial(rig: &Rig) -> Foe {
-    let mut foe = Foe::open(rig.echo());
-    assert!(foe.write(&request("/", "")));
-    foe
-}
-
 #[test]
 fn by_default_connections_leave_descriptors_to_the_program() {
-    let mut rig = Rig::start("descriptors");
+    let mut rig = Rig::start("descriptors").sessions(DESCRIPTORS, SESSION);
     let taken = rig.stat("connections") as usize;
     let room = DESCRIPTORS - RESERVED - taken;
-    let mut foes: Vec<_> = (0..2 * room).map(|_| dial(&rig)).collect();
+    let mut foes: Vec<_> = (0..2 * room).map(|_| Foe::dial(rig.echo())).collect();
     rig.until(|rig| rig.foes() == room as u64);
     rig.progress(10);
     assert_eq!(rig.foes(), room as u64);
@@ -63,9 +55,9 @@ fn descriptors_that_ran_out_hurt_nobody_and_are_taken_as_they_come_back() {
         "hostile::descriptors::\
             descriptors_that_ran_out_hurt_nobody_and_are_taken_as_they_come_back",
         || {
-            let mut rig = Rig::start("descriptors, too few");
+            let mut rig = Rig::start("descriptors, too few").sessions(DESCRIPTORS, SESSION);
             let room = DESCRIPTORS - rig.usage().descriptors;
-            let mut foes: Vec<_> = (0..FOES).map(|_| dial(&rig)).collect();
+            let mut foes: Vec<_> = (0..FOES).map(|_| Foe::dial(rig.echo())).collect();
             rig.until(|rig| rig.foes() == room as u64);
             rig.progress(20);
             assert_eq!(rig.usage().descriptors, DESCRIPTORS);

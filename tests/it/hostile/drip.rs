@@ -6,7 +6,7 @@ use eventwire::proto::{Limits, OpCode};
 use eventwire::{Config, ServerConfig};
 
 use super::foe::{Foe, feed_until_cut, frame};
-use super::rig::{KIB, NOISE, Rig};
+use super::rig::{IN_PIECES, KIB, NOISE, Rig};
 use super::service::Profile;
 use crate::util::{PATIENCE, pattern, request};
 
@@ -29,7 +29,7 @@ pub(super) fn impatient() -> Profile {
 #[test]
 fn whole_conversations_in_single_bytes_are_understood() {
     const FOES: usize = 50;
-    let rig = Rig::start("drip");
+    let rig = Rig::start("drip").sessions(FOES, IN_PIECES);
     let said = [
         request("/", "Cookie: a=b\r\n"),
         frame(false, OpCode::Text, "häl".as_bytes()),
@@ -63,7 +63,7 @@ fn whole_conversations_in_single_bytes_are_understood() {
 #[test]
 fn a_message_that_drips_has_one_deadline() {
     const FOES: usize = 50;
-    let mut rig = Rig::start("drip, impatient");
+    let mut rig = Rig::start("drip, impatient").sessions(FOES, IN_PIECES);
     let mut foes: Vec<_> = (0..FOES).map(|_| Foe::upgraded(rig.echo())).collect();
     // One message, one of many fragments, and one with pings in between.
     let whole = frame(true, OpCode::Binary, &pattern(60_000, 1));

@@ -1,14 +1,14 @@
 //! One peer that sends as fast as it can, among a thousand that are quiet.
 
-use std::io::{Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::io::Read;
+use std::net::Shutdown;
 use std::thread;
 
 use eventwire::proto::{Limits, OpCode};
 use eventwire::{Config, ServerConfig};
 
 use super::foe::{Foe, frame};
-use super::rig::{KEPT_INPUT, KEPT_OUTPUT, KIB, MIB, NOISE, Rig, crowd, with_room_for};
+use super::rig::{KEPT_INPUT, KEPT_OUTPUT, KIB, MIB, NOISE, Rig, SESSION, crowd, with_room_for};
 use super::service::Profile;
 use crate::util::pattern;
 
@@ -20,12 +20,14 @@ pub(super) fn profile() -> Profile {
 }
 
 /// Sends the stream over and over, reads whatever comes back, until the connection is ended.
-fn flood(stream: &TcpStream, bytes: &[u8]) {
+fn flood(mut foe: Foe, bytes: &[u8]) {
+    // It is not interested enough to decrypt it.
+    let mut socket = foe.socket();
     thread::scope(|scope| {
-        scope.spawn(|| while (&*stream).write_all(bytes).is_ok() {});
+        scope.spawn(|| while foe.write(bytes) {});
         scope.spawn(|| {
             let mut buffer = vec![0; 256 * 1024];
-            while (&*stream).read(&mut buffer).is_ok_and(|count| count > 0) {}
+            while socket.read(&mut buffer).is_ok_and(|count| count > 0) {}
         });
     });
 }
@@ -46,7 +48,7 @@ fn talk(quiet: &mut [Foe]) {
 #[test]
 fn one_who_floods_leaves_the_others_their_turns() {
     with_room_for(QUIET, "hostile::flood::one_who_floods_leaves_the_others_their_turns", || {
-        let mut rig = Rig::start("flood");
+        let mut rig = Rig::start("flood").sessions(QUIET, SESSION);
         let mut quiet: Vec<_> = (0..crowd(QUIET)).map(|_| Foe::upgraded(rig.echo())).collect();
         let fragments = [
             frame(false, OpCode::Binary, b""),
@@ -59,9 +61,9 @@ fn one_who_floods_leaves_the_others_their_turns() {
             frame(true, OpCode::Binary, &pattern(1 << 20, 1)),
             fragments.concat(),
         ] {
-            let flooding = Foe::upgraded(rig.echo()).into_stream();
-            let end = flooding.try_clone().expect("clone the stream");
-            let thread = thread::spawn(move || flood(&flooding, &bytes));
+            let flooding = Foe::upgraded(rig.echo());
+            let end = flooding.socket();
+            let thread = thread::spawn(move || flood(flooding, &bytes));
             let before = rig.stat("bytes_received");
             talk(&mut quiet);
             rig.progress(5);

@@ -1,18 +1,23 @@
 //! A peer that means harm, and notes how it is dealt with.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::time::{Duration, Instant};
+use std::net::TcpStream;
+use std::time::Instant;
 
 use eventwire::proto::{FrameHeader, OpCode, Role, apply_mask};
-use socket2::{Domain, SockRef, Socket, Type};
+#[cfg(feature = "tls")]
+use rustls::ClientConnection;
+use socket2::{Domain, Socket, Type};
 
-use crate::util::{PATIENCE, request};
+use super::service::Target;
+#[cfg(feature = "tls")]
+use crate::util::Secure;
+use crate::util::{PATIENCE, Wire, request};
 
 /// The other end of a connection, of which nothing is taken for granted.
 #[derive(Debug)]
 pub(super) struct Foe {
-    stream: TcpStream,
+    wire: Wire,
     /// Bytes that came behind the head of the answer.
     input: Vec<u8>,
 }
@@ -26,32 +31,46 @@ pub(super) struct Heard {
 }
 
 impl Foe {
-    /// Connects, and does nothing else.
-    pub(super) fn open(address: SocketAddr) -> Self {
-        Self::new(TcpStream::connect_timeout(&address, PATIENCE).expect("connect"))
+    /// Connects, over TLS with its handshake, and does nothing else.
+    pub(super) fn open(target: Target) -> Self {
+        let mut foe = Self::begin(target);
+        foe.wire.shake_hands().expect("the handshake of TLS");
+        foe
+    }
+
+    /// Connects, and does not even make the handshake of TLS.
+    pub(super) fn begin(target: Target) -> Self {
+        let stream = TcpStream::connect_timeout(&target.address, PATIENCE).expect("connect");
+        Self::new(target.wire(stream))
+    }
+
+    /// Connects and asks for a WebSocket, and does not wait for the server to notice.
+    pub(super) fn dial(target: Target) -> Self {
+        let mut foe = Self::begin(target);
+        foe.wire.say_when_possible(&request("/", "")).expect("write");
+        foe
     }
 
     /// Connects and opens a WebSocket.
-    pub(super) fn upgraded(address: SocketAddr) -> Self {
-        Self::open(address).upgrade()
+    pub(super) fn upgraded(target: Target) -> Self {
+        Self::open(target).upgrade()
     }
 
     /// The same, with little room in the system for what arrives, and for what is sent.
-    pub(super) fn narrow(address: SocketAddr) -> Self {
-        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).expect("socket");
+    pub(super) fn narrow(target: Target) -> Self {
+        let domain = Domain::for_address(target.address);
+        let socket = Socket::new(domain, Type::STREAM, None).expect("socket");
         socket.set_recv_buffer_size(4096).expect("set the receive buffer");
         socket.set_send_buffer_size(4096).expect("set the send buffer");
         // The server's system makes room for so many segments; those of a loopback are huge.
         socket.set_tcp_mss(1024).expect("set the size of segments");
-        socket.connect_timeout(&address.into(), PATIENCE).expect("connect");
-        Self::new(socket.into()).upgrade()
+        socket.connect_timeout(&target.address.into(), PATIENCE).expect("connect");
+        Self::new(target.wire(socket.into())).upgrade()
     }
 
-    fn new(stream: TcpStream) -> Self {
-        stream.set_nodelay(true).expect("set TCP_NODELAY");
-        stream.set_read_timeout(Some(PATIENCE)).expect("set the read timeout");
-        stream.set_write_timeout(Some(PATIENCE)).expect("set the write timeout");
-        Self { stream, input: Vec::new() }
+    fn new(wire: Wire) -> Self {
+        wire.be_patient();
+        Self { wire, input: Vec::new() }
     }
 
     /// Opens a WebSocket.
@@ -61,14 +80,14 @@ impl Foe {
 
     /// Opens a WebSocket with these headers, too.
     pub(super) fn upgrade_with(mut self, headers: &str) -> Self {
-        self.stream.write_all(&request("/", headers)).expect("write");
+        assert!(self.write(&request("/", headers)));
         let mut head = Vec::new();
         let end = loop {
             if let Some(end) = head.windows(4).position(|bytes| bytes == b"\r\n\r\n") {
                 break end + 4;
             }
             let mut piece = [0; 1024];
-            let len = self.stream.read(&mut piece).expect("read");
+            let len = self.wire.read(&mut piece).expect("read");
             assert_ne!(len, 0, "the stream ended inside a head");
             head.extend_from_slice(&piece[..len]);
         };
@@ -79,7 +98,7 @@ impl Foe {
 
     /// Sends bytes; `false` if the stream was cut.
     pub(super) fn write(&mut self, bytes: &[u8]) -> bool {
-        match self.stream.write_all(bytes) {
+        match self.wire.write_all(bytes).and_then(|()| self.wire.flush()) {
             Ok(()) => true,
             Err(error) => {
                 assert!(is_cut(&error), "{error}");
@@ -89,13 +108,14 @@ impl Foe {
     }
 
     /// Sends bytes until they have gone, or the system takes no more for now; tells how many it
-    /// took. `None`: the stream was cut.
+    /// took. `None`: the stream was cut. Over TLS the last record may have gone in part, and the
+    /// rest of it goes with what is sent next.
     pub(super) fn pour(&mut self, bytes: &[u8]) -> Option<usize> {
-        self.stream.set_nonblocking(true).expect("set O_NONBLOCK");
+        self.wire.socket().set_nonblocking(true).expect("set O_NONBLOCK");
         let mut at = 0;
         let mut alive = true;
         while at < bytes.len() {
-            match self.stream.write(&bytes[at..]) {
+            match self.wire.write(&bytes[at..]) {
                 Ok(count) => at += count,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) => {
@@ -105,30 +125,70 @@ impl Foe {
                 }
             }
         }
-        self.stream.set_nonblocking(false).expect("clear O_NONBLOCK");
+        self.wire.socket().set_nonblocking(false).expect("clear O_NONBLOCK");
         alive.then_some(at)
     }
 
     /// Ends the sending half of the stream, if it is still there.
     pub(super) fn finish(&mut self) {
-        let _ = self.stream.shutdown(std::net::Shutdown::Write);
+        let _ = self.wire.finish();
     }
 
     /// Ends the stream with a reset.
     pub(super) fn reset(self) {
-        SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)).expect("set SO_LINGER");
+        self.wire.reset();
     }
 
-    /// The stream alone. Nothing that came is left behind.
-    pub(super) fn into_stream(self) -> TcpStream {
+    /// The socket beneath, for another thread.
+    pub(super) fn socket(&self) -> TcpStream {
+        self.wire.socket().try_clone().expect("clone the stream")
+    }
+
+    /// What the client begins the handshake of TLS with, for the test to send.
+    #[cfg(feature = "tls")]
+    pub(super) fn hello(&mut self) -> Vec<u8> {
+        let mut hello = Vec::new();
+        self.secure().session.write_tls(&mut hello).expect("into memory");
+        hello
+    }
+
+    /// Has TLS go on with other keys, and asks the server to do the same.
+    #[cfg(feature = "tls")]
+    pub(super) fn update_keys(&mut self) {
+        self.secure().session.refresh_traffic_keys().expect("a version that has it");
+        // It may be cut by now.
+        let _ = self.wire.flush();
+    }
+
+    #[cfg(feature = "tls")]
+    fn secure(&mut self) -> &mut Secure {
+        match &mut self.wire {
+            Wire::Secure(secure) => secure,
+            Wire::Plain(_) => panic!("there is no TLS"),
+        }
+    }
+
+    /// The session, and the stream beneath. Nothing that came is left behind.
+    #[cfg(feature = "tls")]
+    pub(super) fn into_session(self) -> (ClientConnection, TcpStream) {
         assert!(self.input.is_empty());
-        self.stream
+        match self.wire {
+            Wire::Secure(secure) => (secure.session, secure.socket),
+            Wire::Plain(_) => panic!("there is no TLS"),
+        }
+    }
+
+    /// Reads until TLS ends with an alert.
+    #[cfg(feature = "tls")]
+    pub(super) fn hear_alert_or_end(&mut self) {
+        let error = self.wire.read_to_end(&mut Vec::new()).expect_err("an end in order");
+        assert!(is_cut(&error) || error.kind() == ErrorKind::InvalidData, "{error}");
     }
 
     /// Reads until the stream ends.
     pub(super) fn hear(&mut self) -> Heard {
         let mut bytes = std::mem::take(&mut self.input);
-        let reset = match self.stream.read_to_end(&mut bytes) {
+        let reset = match self.wire.read_to_end(&mut bytes) {
             Ok(_) => false,
             Err(error) => {
                 assert!(is_cut(&error), "{error}");
@@ -144,7 +204,7 @@ impl Foe {
         let kept = self.input.len().min(count);
         bytes[..kept].copy_from_slice(&self.input[..kept]);
         self.input.drain(..kept);
-        self.stream.read_exact(&mut bytes[kept..]).expect("read");
+        self.wire.read_exact(&mut bytes[kept..]).expect("read");
         bytes
     }
 }
@@ -208,9 +268,10 @@ impl Heard {
     }
 }
 
-/// Whether the other end has ended the stream.
+/// Whether the other end has ended the stream: over TLS without a word of it, too.
 fn is_cut(error: &std::io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe)
+    use ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+    matches!(error.kind(), ConnectionReset | BrokenPipe | UnexpectedEof)
 }
 
 /// Lets every foe send garbage until its stream is cut.

@@ -6,7 +6,7 @@ use eventwire::proto::{Limits, OpCode};
 use eventwire::{Config, ServerConfig};
 
 use super::foe::{Foe, feed_until_cut, frame};
-use super::rig::{KEPT_INPUT, KIB, NOISE, Rig};
+use super::rig::{HALF_RECORD, KEPT_INPUT, KIB, NOISE, Rig, SESSION};
 use super::service::Profile;
 
 const MESSAGE: usize = 64 * 1024;
@@ -57,7 +57,7 @@ fn endless(len: usize, count: usize) -> Vec<u8> {
 #[test]
 fn fragments_are_counted_whatever_their_length() {
     const EACH: usize = 25;
-    let mut rig = Rig::start("fragments");
+    let mut rig = Rig::start("fragments").sessions(5 * EACH, SESSION);
     let cases = [
         // Empty ones count as control frames do.
         ("empty", endless(0, 400), 1008),
@@ -90,7 +90,7 @@ fn fragments_are_counted_whatever_their_length() {
 #[test]
 fn an_unfinished_message_holds_its_bytes_and_nothing_for_each_fragment() {
     const FOES: usize = 50;
-    let mut rig = Rig::start("fragments, by their number");
+    let mut rig = Rig::start("fragments, by their number").sessions(FOES, HALF_RECORD);
     // 64 KiB of payload each, in 64 Ki fragments, every other one empty: 150 MB of objects if each
     // of them were kept as one.
     let pair = [frame(false, OpCode::Continuation, b"x"), frame(false, OpCode::Continuation, b"")];
@@ -116,7 +116,7 @@ fn an_unfinished_message_holds_its_bytes_and_nothing_for_each_fragment() {
 #[test]
 fn a_message_that_is_never_finished_is_given_up() {
     const FOES: usize = 100;
-    let mut rig = Rig::start("fragments");
+    let mut rig = Rig::start("fragments").sessions(FOES, HALF_RECORD);
     let beginnings = [
         endless(1, 1),
         endless(MESSAGE / 4, 3),
@@ -141,7 +141,7 @@ fn a_message_that_is_never_finished_is_given_up() {
 #[test]
 fn those_who_hold_most_are_closed_when_all_hold_too_much() {
     const FOES: usize = 400;
-    let mut rig = Rig::start("fragments, all that memory holds");
+    let mut rig = Rig::start("fragments, all that memory holds").sessions(FOES, HALF_RECORD);
     // The allocator keeps what was once given back to it.
     let most = INBOUND as u64 + KEPT_INPUT + NOISE;
     let stream = endless(1000, 60);

@@ -6,7 +6,7 @@ use eventwire::proto::{Limits, OpCode};
 use eventwire::{Config, ServerConfig};
 
 use super::foe::{Foe, feed_until_cut, frame};
-use super::rig::{KIB, NOISE, Rig};
+use super::rig::{IN_PIECES, KIB, NOISE, Rig, SESSION};
 use super::service::Profile;
 
 /// The longest message.
@@ -123,8 +123,8 @@ fn closes() -> Vec<Case> {
 
 #[test]
 fn violations_are_told_their_code_and_nothing_behind_them_is_understood() {
-    let mut rig = Rig::start("frames");
     let cases: Vec<_> = [headers(), sequences(), texts(), closes()].concat();
+    let mut rig = Rig::start("frames").sessions(2 * cases.len(), IN_PIECES);
     let behind = frame(true, OpCode::Text, b"behind").repeat(3);
     let good = frame(true, OpCode::Text, b"good");
     let mut refused = Vec::new();
@@ -162,7 +162,7 @@ fn violations_are_told_their_code_and_nothing_behind_them_is_understood() {
 #[test]
 fn nothing_is_set_aside_for_a_length_that_is_only_declared() {
     const FOES: usize = 300;
-    let mut rig = Rig::start("frames");
+    let mut rig = Rig::start("frames").sessions(FOES, SESSION);
     // All of them together: 300 MiB.
     let header = &frame(true, OpCode::Binary, &vec![0; MESSAGE])[..14];
     let mut foes: Vec<_> = (0..FOES).map(|_| Foe::upgraded(rig.echo())).collect();

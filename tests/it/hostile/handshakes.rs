@@ -7,7 +7,7 @@ use eventwire::proto::handshake::HeadLimits;
 use eventwire::{Config, ServerConfig};
 
 use super::foe::{Foe, feed_until_cut};
-use super::rig::{KIB, NOISE, Rig, with_room_for};
+use super::rig::{HALF_RECORD, IN_PIECES, KIB, NOISE, Rig, SESSION, with_room_for};
 use super::service::Profile;
 use crate::util::{PATIENCE, request};
 
@@ -39,7 +39,7 @@ fn heads(count: usize) -> u64 {
 fn a_handshake_has_one_deadline_however_slowly_it_drips() {
     const SILENT: usize = 100;
     const DRIPPING: usize = 100;
-    let mut rig = Rig::start("handshakes");
+    let mut rig = Rig::start("handshakes").sessions(SILENT + DRIPPING, SESSION);
     let start = Instant::now();
     let mut silent: Vec<_> = (0..SILENT).map(|_| Foe::open(rig.echo())).collect();
     // Half of them have said nearly as much as they may.
@@ -75,7 +75,7 @@ fn silent_connections_keep_nobody_out_and_the_oldest_make_room() {
         SILENT,
         "hostile::handshakes::silent_connections_keep_nobody_out_and_the_oldest_make_room",
         || {
-            let mut rig = Rig::start("handshakes, many pending");
+            let mut rig = Rig::start("handshakes, many pending").sessions(PENDING + 10, SESSION);
             let mut silent = Vec::new();
             for round in 0..SILENT / 10 {
                 silent.extend((0..10).map(|_| Foe::open(rig.echo())));
@@ -109,7 +109,6 @@ fn silent_connections_keep_nobody_out_and_the_oldest_make_room() {
 fn heads_without_end_are_refused_at_their_limits() {
     /// How often each is tried, at the same time.
     const TIMES: usize = 10;
-    let rig = Rig::start("handshakes");
     let begin = "GET / HTTP/1.1\r\nHost: localhost\r\n";
     let much = 4 * 1024 * KIB as usize;
     let names = (0..70).map(|n| format!("name{n}, ")).collect::<String>();
@@ -128,6 +127,7 @@ fn heads_without_end_are_refused_at_their_limits() {
             431,
         ),
     ];
+    let rig = Rig::start("handshakes").sessions(TIMES * cases.len(), HALF_RECORD);
     let mut refused = Vec::new();
     for (name, head, status) in &cases {
         for _ in 0..TIMES {
@@ -152,7 +152,7 @@ fn x_lines(len: usize, count: usize) -> String {
 #[test]
 fn a_head_may_be_as_long_as_the_limit_and_not_a_byte_longer() {
     let limits = HeadLimits::default();
-    let rig = Rig::start("handshakes");
+    let rig = Rig::start("handshakes").sessions(5, IN_PIECES);
     let whole = |bytes: usize| {
         let lines = x_lines(limits.line, 1);
         let rest = bytes - request("/", &lines).len() - "X: \r\n".len();

@@ -10,7 +10,7 @@ use flate2::Compression;
 use flate2::write::DeflateEncoder;
 
 use super::foe::{Foe, feed_until_cut, frame};
-use super::rig::{KEPT_INPUT, KEPT_OUTPUT, KIB, NOISE, Rig};
+use super::rig::{HALF_RECORD, KEPT_INPUT, KEPT_OUTPUT, KIB, NOISE, Rig, SESSION, UNSENT};
 use super::service::Profile;
 
 const MESSAGE: usize = 256 * 1024;
@@ -70,7 +70,7 @@ const INFLATING: u64 = 2 * MESSAGE as u64 + KEPT_INPUT;
 #[test]
 fn a_bomb_is_told_1009_at_the_limit_however_it_comes() {
     for profile in ["inflate", "inflate, contexts"] {
-        let mut rig = Rig::start(profile);
+        let mut rig = Rig::start(profile).sessions(4 * EACH, HALF_RECORD);
         // A thousand to one, and 64 MiB in all.
         let bomb = compressed(&vec![0; 64 * 1024 * 1024]);
         let stored = compressed(&vec![0; MESSAGE + 1]);
@@ -107,7 +107,7 @@ fn a_bomb_is_told_1009_at_the_limit_however_it_comes() {
 
 #[test]
 fn what_cannot_be_inflated_is_told_1007() {
-    let rig = Rig::start("inflate");
+    let rig = Rig::start("inflate").sessions(4 * EACH, SESSION);
     let hello = compressed(&b"hello, ".repeat(50));
     let mut truncated = fragments(&hello[..hello.len() - 3], 1);
     truncated.extend(frame(true, OpCode::Ping, b"after it"));
@@ -139,7 +139,7 @@ fn what_cannot_be_inflated_is_told_1007() {
 #[test]
 fn messages_at_the_limit_without_end_hold_up_nobody() {
     const MESSAGES: usize = 400;
-    let rig = Rig::start("inflate");
+    let rig = Rig::start("inflate").sessions(4, UNSENT);
     // 100 MiB come of less than 200 KiB, and none of it is too long.
     let longest = fragments(&compressed(&vec![0; MESSAGE]), 1);
     let stream = longest.repeat(MESSAGES);

@@ -5,6 +5,10 @@
 //! bystanders notice nothing: each of their messages is echoed, in order, on the same connection.
 //! When it is over, the server holds what it held before.
 //!
+//! `EVENTWIRE_HOSTILE_TLS=1` puts everything into TLS, as `over_tls` does. Each peer has made its
+//! handshake then before it does what it is there for, garbage is garbage within records, an end
+//! of a half is told within TLS, too, and each case says what sessions may hold beside.
+//!
 //! `EVENTWIRE_HOSTILE_FIGURES=1` shows how much memory it came to.
 
 mod bystanders;
@@ -20,11 +24,17 @@ mod handshakes;
 #[cfg(feature = "deflate")]
 mod inflate;
 mod origins;
+#[cfg(feature = "tls")]
+mod over_tls;
 mod pings;
 mod readers;
 mod resets;
 mod rig;
 mod service;
+#[cfg(feature = "tls")]
+mod tls_handshakes;
+#[cfg(feature = "tls")]
+mod tls_records;
 mod upgrades;
 
 use std::collections::HashSet;
@@ -61,6 +71,14 @@ fn profile(name: &str) -> Profile {
         "readers" => readers::profile(),
         "readers, all that memory holds" => readers::much_memory(),
         "resets" => resets::profile(),
+        #[cfg(feature = "tls")]
+        "tls handshakes" => tls_handshakes::profile(),
+        #[cfg(feature = "tls")]
+        "tls handshakes, patient" => tls_handshakes::patient(),
+        #[cfg(feature = "tls")]
+        "tls records" => tls_records::profile(),
+        #[cfg(feature = "tls")]
+        "tls records, patient" => tls_records::patient(),
         "upgrades" => upgrades::profile(),
         other => panic!("no profile is called {other}"),
     }

@@ -7,7 +7,7 @@ use eventwire::proto::handshake::OriginPolicy;
 use eventwire::{Config, ServerConfig};
 
 use super::foe::{Foe, feed_until_cut};
-use super::rig::{KIB, NOISE, Rig};
+use super::rig::{KIB, NOISE, Rig, SESSION};
 use super::service::Profile;
 use crate::util::request;
 
@@ -78,7 +78,7 @@ const TABLE: &[(&str, [u16; 3])] = &[
 fn pages_connect_as_the_policy_says() {
     for (policy, profile) in ["origins, same", "origins, listed", "origins, any"].iter().enumerate()
     {
-        let mut rig = Rig::start(profile);
+        let mut rig = Rig::start(profile).sessions(TABLE.len(), SESSION);
         let mut refused = Vec::new();
         for (headers, statuses) in TABLE {
             let mut foe = Foe::open(rig.echo());

@@ -6,7 +6,7 @@ use eventwire::proto::{Limits, OpCode};
 use eventwire::{Config, ServerConfig};
 
 use super::foe::{Foe, feed_until_cut, frame};
-use super::rig::{KIB, MIB, NOISE, Rig};
+use super::rig::{KIB, MIB, NOISE, Rig, SESSION, UNSENT};
 use super::service::Profile;
 
 /// Control frames a second, and at once.
@@ -27,7 +27,7 @@ pub(super) fn without_a_rate() -> Profile {
 #[test]
 fn a_flood_of_control_frames_is_told_1008_after_its_burst() {
     const EACH: usize = 20;
-    let mut rig = Rig::start("pings");
+    let mut rig = Rig::start("pings").sessions(5 * EACH, SESSION);
     let longest = [b'x'; 125];
     let mut foes = Vec::new();
     for flood in [
@@ -60,7 +60,7 @@ fn a_flood_of_control_frames_is_told_1008_after_its_burst() {
 #[test]
 fn pings_of_somebody_who_never_reads_leave_one_pong_waiting() {
     const PINGS: usize = 1_000_000;
-    let mut rig = Rig::start("pings, without a rate");
+    let mut rig = Rig::start("pings, without a rate").sessions(4, UNSENT);
     // Little enough to be answered at once, and much more in all than systems hold.
     let some = frame(true, OpCode::Ping, &[b'x'; 125]).repeat(500);
     let mut foes: Vec<_> = (0..4).map(|_| Foe::narrow(rig.echo())).collect();

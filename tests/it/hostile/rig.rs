@@ -2,14 +2,13 @@
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
 use super::bystanders::{self, Bystanders};
-use super::service::{Addresses, PROFILE, TEST};
+use super::service::{Addresses, OVER_TLS, PROFILE, TEST, Target};
 use crate::util::{PATIENCE, Peer};
 
 pub(super) const KIB: u64 = 1024;
@@ -24,6 +23,18 @@ pub(super) const KEPT_INPUT: u64 = 4 * MIB;
 
 /// Storage of output that a loop keeps, at most: 256 pieces of 64 KiB.
 pub(super) const KEPT_OUTPUT: u64 = 16 * MIB;
+
+/// What a session of TLS holds beside, between two records: keys, and room for 4 KiB.
+pub(super) const SESSION: u64 = 8 * KIB;
+
+/// The same with the list of all the records that 4 KiB may hold.
+pub(super) const IN_PIECES: u64 = SESSION + 12 * KIB;
+
+/// The same in the middle of a record, of which up to 18 KiB have come into storage that doubles.
+pub(super) const HALF_RECORD: u64 = SESSION + 32 * KIB;
+
+/// The same with all that a session takes for a stream that takes nothing.
+pub(super) const UNSENT: u64 = SESSION + 64 * KIB;
 
 /// How long between two looks at the server.
 const LOOK: Duration = Duration::from_millis(10);
@@ -45,8 +56,12 @@ pub(super) struct Rig {
     /// What it prints; ends when it does.
     output: Receiver<String>,
     addresses: Addresses,
+    /// All but control is over TLS.
+    secure: bool,
     control: Peer,
     bystanders: Option<Bystanders>,
+    /// What those of the peers may hold.
+    sessions: u64,
     /// Before anybody did anything wrong.
     baseline: Usage,
 }
@@ -54,13 +69,33 @@ pub(super) struct Rig {
 impl Rig {
     /// Starts a server with the profile of this name, and a hundred bystanders.
     pub(super) fn start(profile: &str) -> Self {
+        Self::start_with(profile, env::var_os(OVER_TLS).is_some())
+    }
+
+    /// The same over TLS, whatever the others do.
+    #[cfg(feature = "tls")]
+    pub(super) fn secure(profile: &str) -> Self {
+        Self::start_with(profile, true)
+    }
+
+    /// Has so many peers at most at the same time, with a session that holds so much each, if all
+    /// is over TLS. The allocator may keep of it what is given back in small pieces; that nothing
+    /// is kept of thousands, one after the other, is a case of its own.
+    pub(super) fn sessions(mut self, count: usize, each: u64) -> Self {
+        if self.secure {
+            self.sessions = count as u64 * each;
+        }
+        self
+    }
+
+    fn start_with(profile: &str, secure: bool) -> Self {
         let descriptors = super::profile(profile).descriptors;
-        let mut process = again(TEST, descriptors)
-            .env(PROFILE, profile)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("start a server");
+        let mut command = again(TEST, descriptors);
+        if secure {
+            command.env(OVER_TLS, "1");
+        }
+        command.env(PROFILE, profile).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut process = command.spawn().expect("start a server");
         let printed = BufReader::new(process.stdout.take().expect("its output"));
         let (tell, output) = channel();
         thread::spawn(move || {
@@ -73,19 +108,19 @@ impl Rig {
             }
         };
         let control = Peer::connect(addresses.control);
-        let bystanders = Some(Bystanders::start(addresses.echo));
+        let bystanders = Some(Bystanders::start(Target { address: addresses.echo, secure }));
         let baseline = usage(process.id());
-        Self { process, output, addresses, control, bystanders, baseline }
+        Self { process, output, addresses, secure, control, bystanders, sessions: 0, baseline }
     }
 
     /// Where messages are echoed.
-    pub(super) const fn echo(&self) -> SocketAddr {
-        self.addresses.echo
+    pub(super) const fn echo(&self) -> Target {
+        Target { address: self.addresses.echo, secure: self.secure }
     }
 
     /// Where whoever connects hears what is broadcast.
-    pub(super) const fn feed(&self) -> SocketAddr {
-        self.addresses.feed
+    pub(super) const fn feed(&self) -> Target {
+        Target { address: self.addresses.feed, secure: self.secure }
     }
 
     /// Broadcasts so many messages of this length; tells how many were taken.
@@ -145,16 +180,17 @@ impl Rig {
 
     /// Has a hundred new ones come.
     pub(super) fn recall_bystanders(&mut self) {
-        self.bystanders = Some(Bystanders::start(self.addresses.echo));
+        self.bystanders = Some(Bystanders::start(self.echo()));
     }
 
     pub(super) fn usage(&self) -> Usage {
         usage(self.process.id())
     }
 
-    /// The server never held more than this beyond what it held at first.
+    /// The server never held more than this, and sessions, beyond what it held at first.
     #[track_caller]
     pub(super) fn assert_held_at_most(&self, bytes: u64) {
+        let bytes = bytes + self.sessions;
         let grown = self.usage().peak.saturating_sub(self.baseline.memory);
         if env::var_os("EVENTWIRE_HOSTILE_FIGURES").is_some() {
             eprintln!("{}: {grown} of {bytes} bytes", thread::current().name().unwrap_or_default());
@@ -166,6 +202,7 @@ impl Rig {
     /// first, and at most `kept` bytes more; the bystanders and the server end in order.
     #[track_caller]
     pub(super) fn end(mut self, kept: u64) {
+        let kept = kept + self.sessions;
         self.until(|rig| rig.foes() == 0);
         if self.bystanders.is_some() {
             self.progress(1);

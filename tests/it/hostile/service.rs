@@ -1,7 +1,7 @@
 //! The server under attack: a process of its own, so that what it holds is its alone.
 
 use std::io::Read;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::{env, io, thread};
 
 use eventwire::proto::Limits;
@@ -10,11 +10,16 @@ use eventwire::{
     ServerConfig, TopicId, WebSocketHandler,
 };
 
+use crate::util::Wire;
+
 /// Tells the process which profile it serves with.
 pub(super) const PROFILE: &str = "EVENTWIRE_HOSTILE_PROFILE";
 
 /// The test by which the process starts.
 pub(super) const TEST: &str = "hostile::service::serves_whoever_starts_it_for_that";
+
+/// Tells the process, and whoever starts it, to do everything over TLS.
+pub(super) const OVER_TLS: &str = "EVENTWIRE_HOSTILE_TLS";
 
 /// How the server is set up.
 #[derive(Debug)]
@@ -55,6 +60,20 @@ impl Addresses {
         let (_, list) = line.split_once(Self::MARK)?;
         let mut addresses = list.split_whitespace().map_while(|word| word.parse().ok());
         Some(Self { echo: addresses.next()?, feed: addresses.next()?, control: addresses.next()? })
+    }
+}
+
+/// Where a server is to be met with, and how.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Target {
+    pub(super) address: SocketAddr,
+    pub(super) secure: bool,
+}
+
+impl Target {
+    /// What is to be spoken there, on a stream that was connected to it.
+    pub(super) fn wire(self, stream: TcpStream) -> Wire {
+        if self.secure { Wire::secure(stream) } else { Wire::Plain(stream) }
     }
 }
 
@@ -116,6 +135,15 @@ fn stats(handle: &LoopHandle) -> String {
     numbers.map(|(name, number)| format!("{name}={number}")).join(" ")
 }
 
+/// The same with TLS, if everything is to be done over it.
+fn secured(server: ServerConfig) -> ServerConfig {
+    #[cfg(feature = "tls")]
+    if env::var_os(OVER_TLS).is_some() {
+        return server.tls(crate::util::Identity::ONE.server());
+    }
+    server
+}
+
 fn serve(profile: Profile) {
     // A fault in a handler must not look like a peer that was turned away.
     let config = profile.config.on_panic(OnPanic::Propagate);
@@ -129,9 +157,10 @@ fn serve(profile: Profile) {
     let control = Control { feed: topic, handle: handle.clone() };
     // Whoever asks is not asked.
     let quiet = ServerConfig::default().limits(Limits::default().ping_interval(None));
+    let server = secured(profile.server);
     let listeners = [
-        event_loop.listen("127.0.0.1:0", profile.server.clone(), echo),
-        event_loop.listen("127.0.0.1:0", profile.server, Feed(topic)),
+        event_loop.listen("127.0.0.1:0", server.clone(), echo),
+        event_loop.listen("127.0.0.1:0", server, Feed(topic)),
         event_loop.listen("127.0.0.1:0", quiet, control),
     ];
     for listener in listeners {

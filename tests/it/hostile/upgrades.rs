@@ -6,7 +6,7 @@ use eventwire::proto::{Limits, OpCode};
 use eventwire::{Config, ServerConfig};
 
 use super::foe::{Foe, Heard, feed_until_cut, frame};
-use super::rig::{KIB, NOISE, Rig};
+use super::rig::{IN_PIECES, KIB, NOISE, Rig, SESSION};
 use super::service::Profile;
 use crate::util::request;
 
@@ -151,8 +151,8 @@ fn openings() -> Vec<(&'static str, Vec<u8>, u16)> {
 
 #[test]
 fn malformed_upgrades_get_one_answer_and_nothing_behind_them_is_understood() {
-    let mut rig = Rig::start("upgrades");
     let cases: Vec<_> = [bodies(), lines(), targets(), openings()].concat();
+    let mut rig = Rig::start("upgrades").sessions(2 * cases.len(), IN_PIECES);
     let mut refused = Vec::new();
     for (name, head, status) in &cases {
         // With something behind it, and by itself in single bytes.
@@ -177,7 +177,7 @@ fn malformed_upgrades_get_one_answer_and_nothing_behind_them_is_understood() {
 
 #[test]
 fn nothing_is_a_request_behind_an_accepted_one() {
-    let rig = Rig::start("upgrades");
+    let rig = Rig::start("upgrades").sessions(20, SESSION);
     let mut refused = Vec::new();
     for _ in 0..20 {
         let mut foe = Foe::open(rig.echo());
@@ -200,7 +200,7 @@ fn nothing_is_a_request_behind_an_accepted_one() {
 
 #[test]
 fn frames_ahead_of_the_answer_are_messages_only_once_it_is_an_acceptance() {
-    let mut rig = Rig::start("upgrades");
+    let mut rig = Rig::start("upgrades").sessions(2, SESSION);
     let messages = frame(true, OpCode::Text, b"early").repeat(3);
     let ending = frame(true, OpCode::Close, &1000_u16.to_be_bytes());
     let ahead = |head: Vec<u8>| [head, messages.clone(), ending.clone()].concat();

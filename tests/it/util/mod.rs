@@ -5,6 +5,7 @@ mod identity;
 mod peer;
 mod recorder;
 mod server;
+mod wire;
 
 use std::time::Duration;
 
@@ -13,6 +14,9 @@ pub(crate) use identity::Identity;
 pub(crate) use peer::{Peer, request};
 pub(crate) use recorder::{Log, Recorder, Told};
 pub(crate) use server::{Server, drive, drive_until, looping};
+#[cfg(feature = "tls")]
+pub(crate) use wire::Secure;
+pub(crate) use wire::Wire;
 
 /// How long anything is waited for before a test fails: no machine is that slow.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);

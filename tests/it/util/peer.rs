@@ -1,5 +1,5 @@
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
 use eventwire::Message;
@@ -7,13 +7,13 @@ use eventwire::proto::handshake::{Acceptance, HeadLimits, Key, Request};
 use eventwire::proto::{CloseCode, CloseFrame, FrameHeader, OpCode, Role, apply_mask};
 use socket2::SockRef;
 
-use super::PATIENCE;
+use super::{PATIENCE, Wire};
 
 /// The other end of a connection, as bare as it can be: it sends what it is told to, right or
 /// wrong, and every wait of its has an end.
 #[derive(Debug)]
 pub(crate) struct Peer {
-    stream: TcpStream,
+    wire: Wire,
     role: Role,
     /// Bytes received and not looked at yet.
     input: Vec<u8>,
@@ -99,11 +99,20 @@ impl Peer {
         Self::new(stream, Role::Client)
     }
 
+    /// Opens a WebSocket on such a stream, with TLS or without.
+    pub(crate) fn upgraded(wire: Wire) -> Self {
+        let mut peer = Self::over(wire, Role::Client);
+        peer.upgrade();
+        peer
+    }
+
     fn new(stream: TcpStream, role: Role) -> Self {
-        stream.set_nodelay(true).expect("set TCP_NODELAY");
-        stream.set_read_timeout(Some(PATIENCE)).expect("set the read timeout");
-        stream.set_write_timeout(Some(PATIENCE)).expect("set the write timeout");
-        Self { stream, role, input: Vec::new(), sent: 0 }
+        Self::over(Wire::Plain(stream), role)
+    }
+
+    fn over(wire: Wire, role: Role) -> Self {
+        wire.be_patient();
+        Self { wire, role, input: Vec::new(), sent: 0 }
     }
 
     fn upgrade(&mut self) {
@@ -114,14 +123,14 @@ impl Peer {
 
     /// The stream, to write to it while this peer reads.
     pub(crate) fn stream(&self) -> TcpStream {
-        self.stream.try_clone().expect("clone the stream")
+        self.wire.socket().try_clone().expect("clone the stream")
     }
 
     // Sending.
 
     /// Sends bytes as they are.
     pub(crate) fn write(&mut self, bytes: &[u8]) {
-        self.stream.write_all(bytes).expect("write");
+        self.wire.write_all(bytes).and_then(|()| self.wire.flush()).expect("write");
     }
 
     /// Sends a message.
@@ -167,12 +176,12 @@ impl Peer {
 
     /// Ends the sending half of the stream.
     pub(crate) fn finish(&mut self) {
-        self.stream.shutdown(Shutdown::Write).expect("shut down");
+        self.wire.finish().expect("shut down");
     }
 
     /// Ends the stream with a reset.
     pub(crate) fn reset(self) {
-        SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)).expect("set SO_LINGER");
+        self.wire.reset();
     }
 
     // Receiving.
@@ -240,19 +249,21 @@ impl Peer {
         assert_eq!((read, &self.input[..]), (0, &b""[..]));
     }
 
-    /// Whether nothing has arrived that was not looked at.
+    /// Whether nothing has arrived that was not looked at, on a stream without TLS.
     pub(crate) fn is_silent(&self) -> bool {
-        self.stream.set_nonblocking(true).expect("set O_NONBLOCK");
-        let peeked = self.stream.peek(&mut [0]);
-        self.stream.set_nonblocking(false).expect("clear O_NONBLOCK");
+        let socket = self.wire.socket();
+        socket.set_nonblocking(true).expect("set O_NONBLOCK");
+        let peeked = socket.peek(&mut [0]);
+        socket.set_nonblocking(false).expect("clear O_NONBLOCK");
         self.input.is_empty() && peeked.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
     }
 
     /// Whether nothing arrives for this long.
     pub(crate) fn stays_silent_for(&mut self, time: Duration) -> bool {
-        self.stream.set_read_timeout(Some(time)).expect("set the read timeout");
-        let peeked = self.stream.peek(&mut [0]);
-        self.stream.set_read_timeout(Some(PATIENCE)).expect("set the read timeout");
+        let socket = self.wire.socket();
+        socket.set_read_timeout(Some(time)).expect("set the read timeout");
+        let peeked = socket.peek(&mut [0]);
+        socket.set_read_timeout(Some(PATIENCE)).expect("set the read timeout");
         self.input.is_empty() && peeked.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
     }
 
@@ -280,7 +291,7 @@ impl Peer {
     pub(crate) fn bytes_until_end(&mut self) -> Vec<u8> {
         let mut bytes = std::mem::take(&mut self.input);
         // A stream that is closed with something unread is reset.
-        if let Err(error) = self.stream.read_to_end(&mut bytes) {
+        if let Err(error) = self.wire.read_to_end(&mut bytes) {
             assert_eq!(error.kind(), ErrorKind::ConnectionReset);
         }
         bytes
@@ -295,7 +306,7 @@ impl Peer {
     fn fill(&mut self) -> usize {
         let start = self.input.len();
         self.input.resize(start + 64 * 1024, 0);
-        let read = self.stream.read(&mut self.input[start..]).expect("read");
+        let read = self.wire.read(&mut self.input[start..]).expect("read");
         self.input.truncate(start + read);
         read
     }
