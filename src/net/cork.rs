@@ -24,6 +24,8 @@ pub(crate) struct Cork {
     covered: usize,
     /// Length of all pieces that are not in `bytes`.
     uncopied: usize,
+    /// How much, at the front, is answers to requests, and no frames.
+    plain: usize,
     /// Whether some piece lies in storage that is lent to a handler.
     lent: bool,
 }
@@ -64,6 +66,11 @@ impl Cork {
     /// Bytes gathered by copying.
     pub(crate) fn copied(&self) -> usize {
         self.bytes.len()
+    }
+
+    /// All that was gathered so far is no frames.
+    pub(crate) fn mark_plain(&mut self) {
+        self.plain = self.len();
     }
 
     /// Whether it can be sent while a handler runs.
@@ -167,6 +174,7 @@ impl Cork {
         outbox: &mut Outbox,
         pool: &mut OutboxPool,
     ) {
+        outbox.set_plain(self.plain.saturating_sub(sent));
         let mut pieces = std::mem::take(&mut self.pieces);
         pieces.push(Piece::Copied(self.covered..self.bytes.len()));
         for piece in pieces.drain(..) {
@@ -210,6 +218,7 @@ impl Cork {
         self.bytes.clear();
         self.covered = 0;
         self.uncopied = 0;
+        self.plain = 0;
         self.lent = false;
     }
 }

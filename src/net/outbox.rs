@@ -31,6 +31,8 @@ pub(crate) struct Outbox {
     boundary: usize,
     /// Sum of the lengths of the chunks and the pong.
     bytes: usize,
+    /// How many of them, at the front, are answers to requests, and no frames.
+    plain: usize,
     /// When the socket last took something after it had refused, or refused for the first time.
     pub(crate) progress: Option<Time>,
     /// Since when more than the soft limit waits, as far as [`Outbox::note_level`] was told.
@@ -108,6 +110,16 @@ impl Outbox {
 
     pub(crate) const fn is_empty(&self) -> bool {
         self.bytes == 0
+    }
+
+    /// Notes that the first `count` bytes are no frames.
+    pub(crate) const fn set_plain(&mut self, count: usize) {
+        self.plain = count;
+    }
+
+    /// Whether what is sent next is no frame.
+    pub(crate) const fn is_plain(&self) -> bool {
+        self.plain > 0
     }
 
     /// Notes whether more than `soft` waits while the socket takes nothing.
@@ -226,6 +238,7 @@ impl Outbox {
         if let Some(progress) = self.progress.as_mut().filter(|_| count > 0) {
             *progress = now;
         }
+        self.plain = self.plain.saturating_sub(count);
         self.shrink(count, pool);
         if self.chunks.is_empty() {
             self.place_pong();
@@ -262,10 +275,12 @@ impl Outbox {
         self.boundary = begun;
     }
 
-    /// Forgets what was not begun: what remains is the rest of the frame in front. `receiver` is
-    /// the role of the peer.
+    /// Forgets what was not begun: what remains is the rest of the frame in front, or nothing if
+    /// that is none. `receiver` is the role of the peer.
     pub(crate) fn truncate(&mut self, receiver: Role, pool: &mut OutboxPool) {
-        while self.chunks.len() > 1 {
+        let kept = usize::from(!self.is_plain());
+        self.plain = 0;
+        while self.chunks.len() > kept {
             if let Some(chunk) = self.chunks.pop_back() {
                 pool.recycle(chunk);
             }
@@ -313,6 +328,7 @@ impl OutboxPool {
         }
         if self.outboxes.len() < KEPT && outbox.chunks.capacity() <= MAX_SLICES {
             outbox.bytes = 0;
+            outbox.plain = 0;
             outbox.boundary = 0;
             outbox.pong = None;
             outbox.progress = None;

@@ -250,14 +250,73 @@ fn the_connection_ends_with_the_answer_if_the_client_wants_that() {
 
 #[test]
 fn who_has_asked_for_everything_and_says_so_is_answered() {
-    let server = serve(Config::default(), ServerConfig::default());
-    let mut peer = Peer::open(server.address());
-    let request = "GET /long HTTP/1.1\r\nHost: a\r\n\r\n";
-    peer.write(format!("{request}{request}").as_bytes());
-    peer.finish();
-    let answer = peer.rest();
-    assert_eq!(answer.matches("HTTP/1.1 200 ").count(), 2);
-    assert!(answer.ends_with(&"x".repeat(LONG)), "{} bytes", answer.len());
+    let reactor = SimReactor::new(1, SimConfig::calm().window(1_000));
+    let mut event_loop = EventLoop::with_reactor(reactor, Config::default()).expect("a loop");
+    let routes = Routes::new().page("/", HttpResponse::html(vec![b'x'; 50_000]));
+    let listener = event_loop.listen("127.0.0.1:9001", ServerConfig::default(), routes);
+    let address = event_loop.local_addr(listener.expect("listen")).expect("an address");
+    let sim = event_loop.reactor_mut();
+    let peer = sim.peer_connect(address);
+    sim.peer_send(peer, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    sim.peer_close(peer);
+    while !event_loop.reactor_mut().peer_is_closed(peer) {
+        event_loop.turn(None, &mut ()).expect("a turn");
+    }
+    let answer = event_loop.reactor_mut().peer_received(peer);
+    assert!(answer.ends_with(&[b'x'; 50_000]), "{} bytes", answer.len());
+    assert_eq!(event_loop.connections(), 0);
+}
+
+#[test]
+fn no_frame_lies_in_the_midst_of_an_answer() {
+    let reactor = SimReactor::new(1, SimConfig::calm());
+    let config = Config::default().outbox(LONG + 4096, 2 * LONG).max_outbound(LONG + 4096);
+    let mut event_loop = EventLoop::with_reactor(reactor, config).expect("a loop");
+    let listener = event_loop.listen("127.0.0.1:9001", ServerConfig::default(), routes());
+    let address = event_loop.local_addr(listener.expect("listen")).expect("an address");
+    let long = b"GET /long HTTP/1.1\r\nHost: a\r\n\r\n";
+    let mut arrive = |requests: &[u8]| {
+        let peer = event_loop.reactor_mut().peer_connect(address);
+        event_loop.reactor_mut().peer_stop_reading(peer);
+        event_loop.reactor_mut().peer_send(peer, requests);
+        for _ in 0..10 {
+            event_loop.turn(Some(Duration::from_millis(1)), &mut ()).expect("a turn");
+        }
+        peer
+    };
+    // It opens behind the page, and then has to go for another that waits as long.
+    let first = arrive(&[&long[..], &request("/echo", "")].concat());
+    arrive(long);
+    let stats = event_loop.stats();
+    assert_eq!((stats.opened, stats.closed_by_memory_pressure), (1, 1));
+    assert!(stats.outbound_bytes <= (LONG + 4096) as u64, "{} bytes", stats.outbound_bytes);
+    event_loop.reactor_mut().peer_resume(first);
+    while !event_loop.reactor_mut().peer_is_closed(first) {
+        event_loop.turn(Some(Duration::from_millis(1)), &mut ()).expect("a turn");
+    }
+    let answer = event_loop.reactor_mut().peer_received(first);
+    assert!(answer.ends_with(b"x"), "{}", answer[answer.len() - 9..].escape_ascii());
+}
+
+#[test]
+fn answers_that_nobody_reads_count_against_what_the_loop_may_hold() {
+    const PAGE: usize = 50_000;
+    let reactor = SimReactor::new(1, SimConfig::calm().window(1_000));
+    let config = Config::default().max_outbound(4 * PAGE);
+    let mut event_loop = EventLoop::with_reactor(reactor, config).expect("a loop");
+    let routes = Routes::new().page("/", HttpResponse::html(vec![b'x'; PAGE]));
+    let listener = event_loop.listen("127.0.0.1:9001", ServerConfig::default(), routes);
+    let address = event_loop.local_addr(listener.expect("listen")).expect("an address");
+    for count in 1..=20 {
+        let peer = event_loop.reactor_mut().peer_connect(address);
+        event_loop.reactor_mut().peer_stop_reading(peer);
+        event_loop.reactor_mut().peer_send(peer, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        while event_loop.stats().requests < count {
+            event_loop.turn(None, &mut ()).expect("a turn");
+        }
+        let waiting = event_loop.stats().outbound_bytes;
+        assert!(waiting <= 4 * PAGE as u64, "{waiting} bytes wait for {count}");
+    }
 }
 
 #[test]

@@ -50,10 +50,7 @@ impl Sockets {
     /// Ends a connection that is not open: behind what a client was answered, if that waits for it,
     /// and otherwise at once.
     pub(crate) fn end_unopened(&mut self, conn: Key, error: ConnectError) {
-        let close = |protocol: &mut Connection, work: &mut Workspace<'_>| {
-            protocol.close(CloseCode::NORMAL, "", work);
-        };
-        self.answer(conn, close, |()| false);
+        self.answer(conn, Connection::cut, |()| false);
         self.end(conn, End::Connect(error));
         let answered = |socket: &Socket| socket.served && socket.outbox.is_some();
         if !self.slots.get(conn).is_some_and(answered) {
@@ -132,14 +129,19 @@ impl Sockets {
     pub(super) fn overflow(&mut self, conn: Key, reason: Disconnect) -> SendStatus {
         let receiver = self.receiver(conn);
         if let Some(socket) = self.slots.get_mut(conn) {
+            let is_plain = socket.outbox.as_ref().is_some_and(|outbox| outbox.is_plain());
             if let Some(outbox) = &mut socket.outbox {
                 outbox.truncate(receiver, &mut self.pool);
             }
-            self.answer(
-                conn,
-                |protocol, work| protocol.close(CloseCode::TRY_AGAIN_LATER, "", work),
-                |()| false,
-            );
+            if let Some(empty) = is_plain.then(|| socket.take_outbox()).flatten() {
+                self.pool.give(empty);
+            }
+            let close = |protocol: &mut Connection, work: &mut Workspace<'_>| match is_plain {
+                // A frame would lie in the midst of an answer.
+                true => protocol.cut(work),
+                false => protocol.close(CloseCode::TRY_AGAIN_LATER, "", work),
+            };
+            self.answer(conn, close, |()| false);
             self.unpause(conn);
             self.end(conn, End::Disconnect(reason));
         }

@@ -107,6 +107,16 @@ impl Sockets {
             protocol.accept(request, acceptance, work);
         };
         self.answer(conn, accept, |()| false);
+        self.mark_plain(conn);
+    }
+
+    /// All that waits so far is answers to requests, and no frames.
+    fn mark_plain(&mut self, conn: Key) {
+        if self.is_corked(conn) {
+            self.cork.mark_plain();
+        } else if let Some(outbox) = self.slots.get_mut(conn).and_then(|s| s.outbox.as_mut()) {
+            outbox.set_plain(outbox.bytes());
+        }
     }
 
     /// Answers a request that opens no connection; `is_last`: the connection ends then. Reading is
@@ -126,6 +136,7 @@ impl Sockets {
         if !is_head && !response.sent_body().is_empty() {
             self.push_body(conn, response.sent_body());
         }
+        self.mark_plain(conn);
         let soft = self.limits.soft;
         let Some(socket) = self.slots.get_mut(conn) else {
             return;

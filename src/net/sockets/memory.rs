@@ -115,10 +115,11 @@ impl Sockets {
         self.end(conn, End::Disconnect(Disconnect::MemoryPressure(MemoryLimit::Inbound)));
     }
 
-    /// Closes a connection and forgets its output. Where the rest of a long frame is in the way of
-    /// the close frame, the stream is cut instead.
+    /// Closes a connection and forgets its output, answers to requests included. Where the rest of
+    /// a long frame is in the way of the close frame, the stream is cut instead.
     fn give_up_output(&mut self, conn: Key) {
-        if self.is_open(conn) {
+        let outbox = self.slots.get(conn).and_then(|socket| socket.outbox.as_ref());
+        if self.is_open(conn) || outbox.is_some_and(|outbox| outbox.is_plain()) {
             self.overflow(conn, Disconnect::MemoryPressure(MemoryLimit::Outbound));
         }
         let socket = self.slots.get_mut(conn).filter(|socket| socket.queued() > REST);

@@ -195,7 +195,7 @@ impl Sockets {
         let result = act(&mut socket.protocol, &mut workspace);
         if !corked && !self.scratch.is_empty() {
             match &mut socket.outbox {
-                Some(outbox) if socket.blocked && is_ping(&result) => {
+                Some(outbox) if socket.blocked && !outbox.is_plain() && is_ping(&result) => {
                     outbox.replace_pong(&self.scratch, &mut self.pool);
                     self.scratch.clear();
                     self.note_level(conn);

@@ -283,6 +283,11 @@ impl Connection {
         self.enter(State::Closed, workspace);
     }
 
+    /// Ends the connection without a word.
+    pub(crate) fn cut(&mut self, workspace: &mut Workspace<'_>) {
+        self.enter(State::Closed, workspace);
+    }
+
     /// Bytes of storage that an unfinished message holds.
     pub(crate) fn held(&self) -> usize {
         self.partial.as_ref().map_or(0, |partial| partial.message.held())
