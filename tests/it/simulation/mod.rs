@@ -35,9 +35,11 @@ mod regressions;
 mod rig;
 mod script;
 mod servers;
+mod site;
 mod stirring;
 mod topics;
 mod totals;
+mod visitor;
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -48,7 +50,7 @@ use eventwire::{ClientConfig, Config, Idle, ServerConfig};
 
 use self::random::Random;
 use self::totals::Totals;
-use self::world::{MAX_CONNECTIONS, Setup, World};
+use self::world::{MAX_CONNECTIONS, Report, Setup};
 
 /// How many seeds there are, those of all families together.
 const SEEDS: u64 = 1000;
@@ -66,18 +68,25 @@ const OF_CONNECTS: [Fault; 3] = [Fault::Refused, Fault::ConnectSlow, Fault::Conn
 const LOSSES: [Fault; 4] = [Fault::Reset, Fault::LostOnReset, Fault::Aborted, Fault::ClockJump];
 
 /// One kind of workload; a seed belongs to one of them.
-struct Family {
+struct Family<W: Simulated> {
     name: &'static str,
     number: u64,
     /// Faults that do not occur in it.
     absent: Vec<Fault>,
-    world: fn(u64, bool) -> World,
+    world: fn(u64, bool) -> W,
+}
+
+/// What a seed makes, the kind of which is a family's.
+trait Simulated {
+    /// Lets everybody arrive and do what they came for, ends everything, and looks whether all
+    /// is well.
+    fn run(self) -> Report;
 }
 
 /// How many families there are.
-const FAMILIES: u64 = 10;
+const FAMILIES: u64 = 11;
 
-impl Family {
+impl<W: Simulated> Family<W> {
     /// Runs the family's seeds, or the one that the environment asks for.
     fn run(&self) {
         if let Some(seed) = number_from_environment("EVENTWIRE_SEED") {
@@ -107,7 +116,7 @@ impl Family {
         totals.conclude();
     }
 
-    fn run_seed(&self, seed: u64) -> world::Report {
+    fn run_seed(&self, seed: u64) -> Report {
         catch_unwind(AssertUnwindSafe(|| (self.world)(seed, false).run())).unwrap_or_else(|panic| {
             eprintln!(
                 "seed {seed} ({}) fails. Run it again, with the end of its history:\n\

@@ -10,6 +10,7 @@ use eventwire::{
     TopicChanged,
 };
 
+use super::Simulated;
 use super::alarms::Alarm;
 use super::app::{App, Conn, Job, LoopEnd, Phase};
 use super::ending::{Doom, Ending as LoopEnding};
@@ -173,42 +174,6 @@ impl World {
             idle_turns: 0,
             tracing,
         }
-    }
-
-    /// Lets everybody arrive and do what they came for, ends everything, and looks whether all
-    /// is well.
-    pub(super) fn run(mut self) -> Report {
-        let reactor = self.event_loop.reactor_mut();
-        let servers = reactor.peer_listen(SERVERS).expect("nobody else listens there");
-        while !self.is_over() {
-            self.meet_doom(self.turns);
-            if self.event_loop.is_stopping() {
-                break;
-            }
-            self.stir();
-            if self.app.random.percent(20) {
-                (0..=self.arrivals.len() / 20).for_each(|_| self.arrive(servers));
-            }
-            if self.app.pausing > 0 && self.app.random.percent(5) {
-                self.resume(30);
-            }
-            self.turn();
-            while let Some(id) = self.event_loop.reactor_mut().peer_accept(servers) {
-                let (manner, ending, mute) = self.app.random.pick(&self.servers);
-                self.peers.push(Peer::server(id, manner, ending, mute));
-            }
-        }
-        if self.event_loop.is_stopping() {
-            self.finish();
-        } else {
-            self.check_quiet();
-            self.end();
-        }
-        self.app.check_ended();
-        let turns = self.turns;
-        let reactor = self.event_loop.reactor_mut();
-        assert_eq!(reactor.open_descriptors(), 0, "descriptors are left open");
-        Report { trace_hash: reactor.trace_hash(), faults: reactor.fault_counts(), turns }
     }
 
     /// The loop was told to end, or everything is done and nothing waits.
@@ -391,13 +356,54 @@ impl World {
     }
 }
 
+impl Simulated for World {
+    fn run(mut self) -> Report {
+        let reactor = self.event_loop.reactor_mut();
+        let servers = reactor.peer_listen(SERVERS).expect("nobody else listens there");
+        while !self.is_over() {
+            self.meet_doom(self.turns);
+            if self.event_loop.is_stopping() {
+                break;
+            }
+            self.stir();
+            if self.app.random.percent(20) {
+                (0..=self.arrivals.len() / 20).for_each(|_| self.arrive(servers));
+            }
+            if self.app.pausing > 0 && self.app.random.percent(5) {
+                self.resume(30);
+            }
+            self.turn();
+            while let Some(id) = self.event_loop.reactor_mut().peer_accept(servers) {
+                let (manner, ending, mute) = self.app.random.pick(&self.servers);
+                self.peers.push(Peer::server(id, manner, ending, mute));
+            }
+        }
+        if self.event_loop.is_stopping() {
+            self.finish();
+        } else {
+            self.check_quiet();
+            self.end();
+        }
+        self.app.check_ended();
+        let turns = self.turns;
+        let reactor = self.event_loop.reactor_mut();
+        assert_eq!(reactor.open_descriptors(), 0, "descriptors are left open");
+        Report { trace_hash: reactor.trace_hash(), faults: reactor.fault_counts(), turns }
+    }
+}
+
 impl Drop for World {
     fn drop(&mut self) {
         if self.tracing {
-            let lines = self.event_loop.reactor_mut().trace_lines();
-            for line in &lines[lines.len().saturating_sub(LAST_LINES)..] {
-                println!("{line}");
-            }
+            print_trace(self.event_loop.reactor_mut());
         }
+    }
+}
+
+/// Prints the end of a history.
+pub(super) fn print_trace(reactor: &SimReactor) {
+    let lines = reactor.trace_lines();
+    for line in &lines[lines.len().saturating_sub(LAST_LINES)..] {
+        println!("{line}");
     }
 }
