@@ -59,10 +59,8 @@ pub(super) fn head(bytes: &[u8], limits: HeadLimits) -> Front<()> {
             _ if line.is_empty() && !is_first => headers += 1,
             _ => {}
         }
-        if byte >= b' ' || byte == b'\t' {
-            if line.len() == limits.line {
-                return Front::Refused(if is_first { 414 } else { 431 });
-            }
+        if (byte >= b' ' || byte == b'\t') && line.len() == limits.line {
+            return Front::Refused(if is_first { 414 } else { 431 });
         }
     }
     Front::Incomplete
