@@ -299,6 +299,39 @@ fn no_frame_lies_in_the_midst_of_an_answer() {
 }
 
 #[test]
+fn no_pong_overtakes_the_answer_that_opens_the_connection() {
+    // With its head it fills the window just so often: the pong might go behind it.
+    const PAGE: usize = 50_000 - 82;
+    let reactor = SimReactor::new(1, SimConfig::calm().window(1_000));
+    let mut event_loop = EventLoop::with_reactor(reactor, Config::default()).expect("a loop");
+    let routes = Routes::new().page("/", HttpResponse::html(vec![b'x'; PAGE])).websocket(
+        "/echo",
+        ServerConfig::default(),
+        echo,
+    );
+    let listener = event_loop.listen("127.0.0.1:9001", ServerConfig::default(), routes);
+    let address = event_loop.local_addr(listener.expect("listen")).expect("an address");
+    let peer = event_loop.reactor_mut().peer_connect(address);
+    event_loop.reactor_mut().peer_stop_reading(peer);
+    let requests = [&b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"[..], &request("/echo", "")].concat();
+    event_loop.reactor_mut().peer_send(peer, &requests);
+    while event_loop.stats().opened == 0 {
+        event_loop.turn(None, &mut ()).expect("a turn");
+    }
+    event_loop.reactor_mut().peer_send(peer, b"\x89\x80\0\0\0\0");
+    for _ in 0..10 {
+        event_loop.turn(Some(Duration::from_millis(1)), &mut ()).expect("a turn");
+    }
+    event_loop.reactor_mut().peer_resume(peer);
+    for _ in 0..200 {
+        event_loop.turn(Some(Duration::from_millis(1)), &mut ()).expect("a turn");
+    }
+    let answer = event_loop.reactor_mut().peer_received(peer);
+    assert!(answer.ends_with(b"\r\n\r\n\x8A\x00"), "a pong lies elsewhere");
+    assert_eq!(answer.windows(PAGE).filter(|bytes| bytes.iter().all(|b| *b == b'x')).count(), 1);
+}
+
+#[test]
 fn answers_that_nobody_reads_count_against_what_the_loop_may_hold() {
     const PAGE: usize = 50_000;
     let reactor = SimReactor::new(1, SimConfig::calm().window(1_000));
