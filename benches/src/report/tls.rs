@@ -64,7 +64,7 @@ impl TlsReport {
         timing: Timing,
         figures: &Figures,
     ) -> Self {
-        let Figures { plain, secure, held } = figures;
+        let Figures { plain, secure, held, .. } = figures;
         let round_trips = SIZES.iter().enumerate().map(|(index, &size)| {
             let laps = |rounds: &[Round]| -> Vec<Lap> {
                 rounds.iter().map(|round| round.round_trips[index].clone()).collect()

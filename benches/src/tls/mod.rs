@@ -73,6 +73,8 @@ pub(crate) struct Figures {
     pub(crate) plain: Vec<Round>,
     pub(crate) secure: Vec<Round>,
     pub(crate) held: Option<Held>,
+    /// CPU time of all servers.
+    servers_cpu: Duration,
 }
 
 /// What all rounds share.
@@ -97,7 +99,9 @@ pub(crate) fn run(args: &TlsArgs) -> Result<TlsReport, Error> {
     })?;
     bar.finish_and_clear();
     let mut report = TlsReport::new(args, setting.cpus, timing, &figures);
-    let interference = CpuUse::now().zip(before).map(|(now, then)| now.interference_since(then));
+    let interference = CpuUse::now()
+        .zip(before)
+        .map(|(now, then)| now.with(figures.servers_cpu).interference_since(then));
     if let Some(note) = interference.and_then(Interference::doubts) {
         report.note(note);
     }
@@ -118,21 +122,25 @@ fn affordable(wanted: usize) -> Result<usize, Error> {
 impl Setting {
     fn measure(self, connections: usize, bar: &ProgressBar) -> Result<Figures, Error> {
         self.cpus.map_or(Ok(()), |cpus| machine::pin(cpus.load))?;
-        let (mut plain, mut secure) = (Vec::new(), Vec::new());
+        let (mut plain, mut secure, mut servers_cpu) = (Vec::new(), Vec::new(), Duration::ZERO);
         for _ in 0..self.timing.rounds {
             for (rounds, with_tls) in [(&mut plain, false), (&mut secure, true)] {
-                rounds.push(self.round(with_tls)?);
+                let (round, cpu) = self.round(with_tls)?;
+                rounds.push(round);
+                servers_cpu += cpu;
                 bar.inc(1);
             }
         }
         let mut bytes = [None; 2];
         for (bytes, with_tls) in bytes.iter_mut().zip([false, true]) {
-            *bytes = self.bytes_held(connections, with_tls)?;
+            let (held, cpu) = self.bytes_held(connections, with_tls)?;
+            *bytes = held;
+            servers_cpu += cpu;
             bar.inc(1);
         }
         let held =
             bytes[0].zip(bytes[1]).map(|(plain, secure)| Held { connections, plain, secure });
-        Ok(Figures { plain, secure, held })
+        Ok(Figures { plain, secure, held, servers_cpu })
     }
 
     /// A server of its own, so that no round inherits anything.
@@ -151,7 +159,7 @@ impl Setting {
         Ok((server, Client::new(address, with_tls, self.cpus.is_some())?))
     }
 
-    fn round(self, with_tls: bool) -> Result<Round, Error> {
+    fn round(self, with_tls: bool) -> Result<(Round, Duration), Error> {
         let (server, mut client) = self.start(with_tls)?;
         let mut round = Round::default();
         for size in SIZES {
@@ -171,12 +179,15 @@ impl Setting {
                 Ok((latencies, count))
             })?);
         }
-        server.stop()?;
-        Ok(round)
+        Ok((round, stop(server)?))
     }
 
     /// What each of so many connections takes, after a message and its answer.
-    fn bytes_held(self, connections: usize, with_tls: bool) -> Result<Option<f64>, Error> {
+    fn bytes_held(
+        self,
+        connections: usize,
+        with_tls: bool,
+    ) -> Result<(Option<f64>, Duration), Error> {
         let (server, mut client) = self.start(with_tls)?;
         // What there is one of is there already.
         client.hold(1)?;
@@ -184,9 +195,14 @@ impl Setting {
         client.hold(connections)?;
         let grown = server.memory().zip(before).map(|(now, then)| now.saturating_sub(then));
         drop(client);
-        server.stop()?;
-        Ok(grown.map(|bytes| bytes as f64 / connections as f64))
+        Ok((grown.map(|bytes| bytes as f64 / connections as f64), stop(server)?))
     }
+}
+
+/// Ends a server, and tells what CPU time it had.
+fn stop(server: Server) -> Result<Duration, Error> {
+    let cpu = server.cpu().and_then(|cpu| cpu.time()).unwrap_or_default();
+    server.stop().map(|()| cpu)
 }
 
 /// Runs something so and so often, and tells what each took of the server.
