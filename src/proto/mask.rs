@@ -38,7 +38,7 @@ pub fn apply_mask(bytes: &mut [u8], key: [u8; 4], offset: usize) {
 }
 
 /// Bytes that are masked in a row, without a count between them.
-const BLOCK: usize = 128;
+const BLOCK: usize = 512;
 
 /// Masks whole blocks, whose words become vector instructions; gives what is left.
 fn mask_blocks(bytes: &mut [u8], key: u64) -> &mut [u8] {
@@ -154,10 +154,10 @@ mod tests {
     #[test]
     fn every_short_length_at_every_phase_and_alignment() {
         let key = [0x01, 0x20, 0x84, 0xFF];
-        for len in 0..100 {
+        for len in (0..100).chain([BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK + 13]) {
             for offset in (0..8).chain([usize::MAX, usize::MAX - 2]) {
                 for start in 0..8 {
-                    let mut masked: Vec<u8> = (0..120).collect();
+                    let mut masked: Vec<u8> = (0..=u8::MAX).cycle().take(start + len + 8).collect();
                     let mut expected = masked.clone();
                     apply_mask(&mut masked[start..start + len], key, offset);
                     naive(&mut expected[start..start + len], key, offset);

@@ -12,11 +12,13 @@
 /// as [`Outgoing::uncompressed`](crate::Outgoing::uncompressed).
 ///
 /// ```
+/// # #[cfg(feature = "deflate")] {
 /// use eventwire::ServerConfig;
 /// use eventwire::proto::DeflateConfig;
 ///
 /// let config = ServerConfig::default().deflate(DeflateConfig::default().min_size(512));
 /// # drop(config);
+/// # }
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
