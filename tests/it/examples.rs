@@ -10,6 +10,12 @@ use eventwire::proto::OpCode;
 
 use crate::util::{Peer, request};
 
+/// Its tests run with these. Were it a test of its own for cargo (`test = true`), `cargo test`
+/// would not build the program.
+#[path = "../../examples/chat.rs"]
+#[expect(dead_code, reason = "its `main` is for the program")]
+mod chat;
+
 /// A running example; it ends with this.
 struct Example {
     child: Child,
