@@ -9,6 +9,9 @@ use slab::Slab;
 pub(crate) struct Key(u64);
 
 impl Key {
+    /// No value's key.
+    pub(crate) const NONE: Self = Self(0);
+
     pub(crate) const fn from_bits(bits: u64) -> Self {
         Self(bits)
     }

@@ -22,6 +22,9 @@ impl Time {
     /// The clock's beginning.
     pub const BEGINNING: Self = Self(0);
 
+    /// The last moment that the clock has, which nobody lives to see.
+    pub(crate) const NEVER: Self = Self(u64::MAX);
+
     /// The moment that is so long after the clock's beginning; the last one there is if that is
     /// longer than the clock lasts.
     #[must_use]
@@ -63,7 +66,7 @@ impl Add<Duration> for Time {
     type Output = Self;
 
     fn add(self, after: Duration) -> Self {
-        self.checked_add(after).unwrap_or(Self(u64::MAX))
+        self.checked_add(after).unwrap_or(Self::NEVER)
     }
 }
 

@@ -102,6 +102,8 @@ pub(super) struct Calls {
     count: u64,
     /// Calls whose number has none of these bits are timed.
     untimed: u64,
+    /// When the present call began, if it is timed.
+    began: Option<Time>,
     /// Calls that panicked.
     pub(super) panics: u64,
     /// Calls that took longer than `limit`.
@@ -115,7 +117,7 @@ impl Calls {
         meters: Arc<Meters>,
     ) -> Self {
         let untimed = if limit.is_some() { 0 } else { TIMED - 1 };
-        Self { on_panic, limit, meters, count: 0, untimed, panics: 0, slow: 0 }
+        Self { on_panic, limit, meters, count: 0, untimed, began: None, panics: 0, slow: 0 }
     }
 
     /// Calls a handler; if it panics, returns the panic's message.
@@ -127,35 +129,34 @@ impl Calls {
         cx: &mut Context<'_>,
         call: impl FnOnce(&mut Context<'_>) -> T,
     ) -> Result<T, String> {
+        self.begin(cx);
+        let result = guard(self.on_panic, || call(cx));
+        self.end(method, conn, cx);
+        result.inspect_err(|panic| self.note_panic(method, conn, panic))
+    }
+
+    /// A call begins: counts it, and times it if it is one of those.
+    #[inline]
+    pub(super) fn begin(&mut self, cx: &mut Context<'_>) {
         self.count += 1;
         if self.count & self.untimed == 0 {
-            return self.call_timed(method, conn, cx, call);
+            self.began = Some(cx.io.now());
         }
-        let result = guard(self.on_panic, || call(cx));
-        self.note_panic(method, conn, result.as_ref().err());
-        result
     }
 
-    fn call_timed<T>(
-        &mut self,
-        method: Method,
-        conn: Option<ConnectionId>,
-        cx: &mut Context<'_>,
-        call: impl FnOnce(&mut Context<'_>) -> T,
-    ) -> Result<T, String> {
-        let start = cx.io.now();
-        let result = guard(self.on_panic, || call(cx));
-        self.note_panic(method, conn, result.as_ref().err());
-        self.note_time(method, conn, start, cx);
-        result
-    }
-
+    /// The call that was [begun](Self::begin) has ended, or panicked.
     #[inline]
-    fn note_panic(&mut self, method: Method, conn: Option<ConnectionId>, panic: Option<&String>) {
-        if let Some(message) = panic {
-            self.panics += 1;
-            log_line!(error, "{}: {method:?} panicked: {message}", whose(conn));
+    pub(super) fn end(&mut self, method: Method, conn: Option<ConnectionId>, cx: &mut Context<'_>) {
+        if let Some(began) = self.began {
+            self.began = None;
+            self.note_time(method, conn, began, cx);
         }
+    }
+
+    #[cold]
+    pub(super) fn note_panic(&mut self, method: Method, conn: Option<ConnectionId>, message: &str) {
+        self.panics += 1;
+        log_line!(error, "{}: {method:?} panicked: {message}", whose(conn));
     }
 
     #[cold]
@@ -163,10 +164,10 @@ impl Calls {
         &mut self,
         method: Method,
         conn: Option<ConnectionId>,
-        start: Time,
+        began: Time,
         cx: &mut Context<'_>,
     ) {
-        let time = cx.io.now().since(start);
+        let time = cx.io.now().since(began);
         self.meters.handler_time.record(time);
         if self.limit.is_none_or(|limit| time < limit) {
             return;

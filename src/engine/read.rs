@@ -3,14 +3,14 @@
 use std::io;
 use std::ops::Range;
 
-use super::{ConnectionId, EventLoop, Method};
+use super::EventLoop;
 use crate::net::aside::Leftover;
 use crate::net::disconnect::{ConnectError, MemoryLimit};
-use crate::net::sockets::{Lent, REUSE};
+use crate::net::sockets::CORK_MOST;
 #[cfg(feature = "tls")]
 use crate::proto::Event;
+use crate::proto::State;
 use crate::proto::handshake::HandshakeError;
-use crate::proto::{ProtocolError, State};
 use crate::reactor::Reactor;
 use crate::slots::Key;
 
@@ -21,18 +21,9 @@ const MESSAGES: usize = 64;
 /// turn: a few bytes may stand for a thousand times as many.
 const INFLATED: usize = 256 * 1024;
 
-/// Answers to one receive are sent in one call up to this many bytes, and then as they come.
-const CORK_MOST: usize = 256 * 1024;
-
 /// How much is received at once where a large message is expected: its header, and little of what
 /// must be copied from the receive buffer to where the rest goes.
 const FIRST_OF_LARGE: usize = 8 * 1024;
-
-/// Why no more of the messages in hand are handed over.
-enum Failure {
-    Protocol(ProtocolError),
-    Panic(String),
-}
 
 /// What one receive came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -192,7 +183,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let (mut at, end, mut events) = (range.start, range.end, 0);
         let inflated = self.sockets.inflated();
         while at < end {
-            let messages = self.handle_messages(conn, buffer, &mut at, end, state);
+            let (next, messages) = self.handle_messages(conn, &mut buffer[..end], at, state);
+            at = next;
             events += messages;
             if messages == 0 {
                 let Some(used) = self.handle_parts(conn, &mut buffer[at..end], state) else {
@@ -210,64 +202,6 @@ impl<S, R: Reactor> EventLoop<S, R> {
             }
         }
         (at, events)
-    }
-
-    /// Hands over the messages that lie whole in `buffer[*at..end]`, until something else lies
-    /// there, the connection is paused, or much is to be sent, and moves `at` behind them. Tells
-    /// how many those were.
-    fn handle_messages(
-        &mut self,
-        conn: Key,
-        buffer: &mut [u8],
-        at: &mut usize,
-        end: usize,
-        state: &mut S,
-    ) -> usize {
-        let Some((handler, calls, mut context)) = self.lend(conn) else {
-            return 0;
-        };
-        let (id, mut messages, mut failure) = (ConnectionId(conn), 0, None);
-        while *at < end && !context.sockets.is_halted() {
-            let Some(whole) = context.sockets.whole_message(conn, &buffer[*at..end]) else {
-                break;
-            };
-            let message = match whole.read(&mut buffer[*at..end]) {
-                Ok(message) => message,
-                Err(error) => {
-                    failure = Some(Failure::Protocol(error));
-                    break;
-                }
-            };
-            let is_lent = message.len() >= REUSE;
-            if is_lent {
-                context.sockets.lend(Lent::new(message, *at + whole.start(), false));
-            }
-            let called = calls.call(Method::Message, Some(id), &mut context, |cx| {
-                handler.on_message(id, message, cx, state);
-            });
-            if let Some(reuse) = is_lent.then(|| context.sockets.take_back()).flatten() {
-                reuse.write_header(buffer);
-            }
-            *at += whole.end();
-            messages += 1;
-            if let Err(panic) = called {
-                failure = Some(Failure::Panic(panic));
-                break;
-            }
-            if context.sockets.corked_bytes() > CORK_MOST {
-                break;
-            }
-        }
-        self.tally.messages_received += messages as u64;
-        match failure {
-            None => {}
-            Some(Failure::Panic(panic)) => self.panicked(conn, panic),
-            Some(Failure::Protocol(error)) => {
-                self.sockets.fail_protocol(conn, error);
-                *at = end;
-            }
-        }
-        messages
     }
 
     /// Hands over whatever comes of the front of `input`, and tells how much that was; `None` if

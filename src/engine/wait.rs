@@ -124,10 +124,11 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let listeners = self.listeners.iter().flatten().filter(|_| accepting);
         let pending = self.pending.deadline();
         let listeners = listeners.filter_map(|listener| listener.deadline(pending)).min();
-        let deadline = earliest(self.sockets.next_deadline(), self.ending.deadline());
-        let deadline = earliest(deadline, self.local_events.next_due());
-        let deadline = earliest(deadline, listeners)?;
-        Some(deadline.since(now))
+        let others = [self.ending.deadline(), self.local_events.next_due(), listeners];
+        let or_never = |deadline: Option<Time>| deadline.unwrap_or(Time::NEVER);
+        let deadline = or_never(self.sockets.next_deadline());
+        let deadline = others.map(or_never).into_iter().fold(deadline, Time::min);
+        (deadline != Time::NEVER).then(|| deadline.since(now))
     }
 }
 

@@ -81,7 +81,7 @@ const MASK: u8 = 0x80;
 const LENGTH: u8 = 0x7F;
 
 /// In place of a length: it follows in 16 bits.
-const LENGTH_16: u8 = 126;
+pub(super) const LENGTH_16: u8 = 126;
 /// In place of a length: it follows in 64 bits.
 const LENGTH_64: u8 = 127;
 

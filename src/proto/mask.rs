@@ -25,14 +25,13 @@ pub fn apply_mask(bytes: &mut [u8], key: [u8; 4], offset: usize) {
     for word in &mut words {
         mask_word(word, word_key);
     }
+    let rest = words.into_remainder();
     // A short payload is mostly this, so half a word is taken at once, too.
-    let mut halves = words.into_remainder().chunks_exact_mut(4);
-    for half in &mut halves {
-        let mut plain = [0; 4];
-        plain.copy_from_slice(half);
-        half.copy_from_slice(&(u32::from_ne_bytes(plain) ^ turned).to_ne_bytes());
+    let (half, rest) = rest.split_at_mut(rest.len() & 4);
+    if let Some(half) = half.first_chunk_mut() {
+        *half = (u32::from_ne_bytes(*half) ^ turned).to_ne_bytes();
     }
-    for (byte, key) in halves.into_remainder().iter_mut().zip(key) {
+    for (byte, key) in rest.iter_mut().zip(key) {
         *byte ^= key;
     }
 }

@@ -1,5 +1,6 @@
 use bytes::Bytes;
 
+use super::frame::LENGTH_16;
 use super::{FrameHeader, OpCode};
 
 /// A whole message, borrowed: what a handler is lent, and what it sends.
@@ -228,20 +229,37 @@ pub fn write_frame(opcode: OpCode, payload: &[u8], key: Option<[u8; 4]>, out: &m
 /// Appends one whole frame to `out`, masked when there is a key.
 #[inline]
 pub(crate) fn write_payload(payload: &Payload<'_>, key: Option<[u8; 4]>, out: &mut Vec<u8>) {
-    let (header, len) = (payload.header(key), payload.bytes.len());
+    let (first, len) = (payload.header(None).first_byte(), payload.bytes.len());
     // Made apart, a server's short frame needs next to no decisions.
-    if key.is_none() && len <= usize::from(FrameHeader::SHORT_MAX) {
-        out.reserve(2 + len);
-        out.extend_from_slice(&[header.first_byte(), len as u8]);
-        return out.extend_from_slice(payload.bytes);
+    if key.is_some() || len > usize::from(u16::MAX) {
+        return write_any(payload.opcode, payload.compressed, payload.bytes, key, out);
     }
+    if len <= usize::from(FrameHeader::SHORT_MAX) {
+        out.extend_from_slice(&[first, len as u8]);
+    } else {
+        let [high, low] = (len as u16).to_be_bytes();
+        out.extend_from_slice(&[first, LENGTH_16, high, low]);
+    }
+    out.extend_from_slice(payload.bytes);
+}
+
+#[inline(never)]
+fn write_any(
+    opcode: OpCode,
+    compressed: bool,
+    payload: &[u8],
+    mask: Option<[u8; 4]>,
+    out: &mut Vec<u8>,
+) {
+    let len = payload.len();
+    let header = FrameHeader { fin: true, compressed, opcode, mask, len: len as u64 };
     let mut bytes = [0; FrameHeader::MAX_LEN];
     let header_len = header.encode(&mut bytes);
     out.reserve(header_len + len);
     out.extend_from_slice(&bytes[..header_len]);
     let start = out.len();
-    out.extend_from_slice(payload.bytes);
-    if let Some(key) = key {
+    out.extend_from_slice(payload);
+    if let Some(key) = mask {
         super::apply_mask(&mut out[start..], key, 0);
     }
 }

@@ -27,7 +27,7 @@ pub(crate) use buffer::HEADROOM;
 pub use buffer::{Buffer, BufferPool};
 pub use close::{CloseCode, CloseFrame};
 pub(crate) use compression::Setting;
-pub(crate) use connection::WholeMessage;
+pub(crate) use connection::WholeMessages;
 pub use connection::{Connection, Event, Incoming, PeerError, State, TimedOut, Workspace};
 pub use deflate::DeflateAgreement;
 #[cfg(feature = "deflate")]

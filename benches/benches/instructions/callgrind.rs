@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::{env, fs};
 
-/// The function whose instructions count, with those of all that it calls.
-const COUNTED: &str = "--toggle-collect=*counted_turn*";
+/// The functions whose instructions count, with those of all that they call.
+const COUNTED: &str = "--toggle-collect=*Server::counted_*";
 
 pub(crate) fn is_there() -> bool {
     let mut version = Command::new("valgrind");
@@ -13,7 +13,7 @@ pub(crate) fn is_there() -> bool {
     version.status().is_ok_and(|status| status.success())
 }
 
-/// Instructions of the loop's turns in `rounds` rounds of a workload.
+/// Instructions of the loop in `rounds` rounds of a workload.
 pub(crate) fn count(workload: &str, rounds: usize) -> u64 {
     let program = env::current_exe().expect("this program has a path");
     let out = out_file();

@@ -1,9 +1,11 @@
 //! How many instructions the loop spends on a message: `cargo bench --bench instructions`.
 //!
 //! Counted by callgrind, so that the figures are the same on a busy machine, and nearly the same on
-//! every run. A loop over real sockets and its clients take turns on one thread; only the loop's
-//! turns are counted, with the code of the C library that they call and without the kernel's. The
-//! turns that open connections are none of them: what `n` rounds cost is taken from what `2n` cost.
+//! every run. Only the loop is counted, over real sockets, with the code of the C library that it
+//! calls and without the kernel's. With one client, which waits for its answers, it runs as in any
+//! application; with many, loop and clients take turns on one thread, so that all their messages
+//! are there at once. What opens connections is not counted: what `n` rounds cost is taken from
+//! what `2n` cost.
 //!
 //! Fails when a figure is more than two in a hundred above the recorded one, and says so when it is
 //! as much below: then `-- --record` is due. Another compiler, C library or valgrind gives other
@@ -26,6 +28,7 @@ fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
         ["run", name, rounds] => run(name, rounds),
+        ["ask", address, ref numbers @ ..] => ask(address, numbers),
         _ if !callgrind::is_there() => {
             println!("skipped: counting instructions needs valgrind");
             ExitCode::SUCCESS
@@ -42,6 +45,17 @@ fn run(name: &str, rounds: &str) -> ExitCode {
         return ExitCode::FAILURE;
     };
     workload.run(rounds);
+    ExitCode::SUCCESS
+}
+
+/// The client of a workload, which callgrind does not watch.
+fn ask(address: &str, numbers: &[&str]) -> ExitCode {
+    let numbers: Vec<usize> = numbers.iter().flat_map(|number| number.parse()).collect();
+    let [count, size, rounds] = numbers[..] else {
+        eprintln!("usage: ask ADDRESS COUNT SIZE ROUNDS");
+        return ExitCode::FAILURE;
+    };
+    workload::ask(address, count, size, rounds);
     ExitCode::SUCCESS
 }
 

@@ -1,12 +1,14 @@
 //! What is counted: a loop and its clients, in turns on one thread.
 
+use std::env;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::process::Command;
 use std::time::Duration;
 
 use eventwire::proto::{FrameHeader, OpCode, Role, apply_mask};
 use eventwire::{
-    Config, ConnectionId, Context, EventLoop, Idle, Message, ServerConfig, TopicId,
+    Config, ConnectionId, Context, Disconnect, EventLoop, Idle, Message, ServerConfig, TopicId,
     WebSocketHandler,
 };
 
@@ -113,6 +115,12 @@ impl Server {
         self.event_loop.turn(Some(PATIENCE), &mut self.seen).expect("a turn");
     }
 
+    /// Runs until a connection has closed, as applications run a loop. Counted, too.
+    #[inline(never)]
+    fn counted_run(&mut self) {
+        self.event_loop.run(&mut self.seen).expect("a run");
+    }
+
     /// Turns until `count` messages or events were handled in all.
     fn turn_until(&mut self, count: usize) {
         while self.seen.0 < count {
@@ -121,20 +129,30 @@ impl Server {
     }
 
     fn connect(&mut self) -> TcpStream {
-        let mut client = TcpStream::connect(self.address).expect("it listens");
-        client.set_nodelay(true).expect("a socket");
-        client.write_all(REQUEST).expect("room for a request");
+        let mut client = open(self.address);
         let before = self.event_loop.stats().opened;
         while self.event_loop.stats().opened == before {
             self.counted_turn();
         }
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            let mut byte = [0];
-            client.read_exact(&mut byte).expect("a response");
-            head.extend(byte);
-        }
+        read_head(&mut client);
         client
+    }
+}
+
+/// Connects to the loop and asks for a WebSocket.
+fn open(address: impl ToSocketAddrs) -> TcpStream {
+    let mut client = TcpStream::connect(address).expect("it listens");
+    client.set_nodelay(true).expect("a socket");
+    client.write_all(REQUEST).expect("room for a request");
+    client
+}
+
+fn read_head(client: &mut TcpStream) {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        client.read_exact(&mut byte).expect("a response");
+        head.extend(byte);
     }
 }
 
@@ -164,6 +182,10 @@ impl WebSocketHandler<Seen> for Handler {
             Self::Broadcast(topic) => cx.broadcast(topic, message),
         };
     }
+
+    fn on_close(&mut self, _: ConnectionId, _: &Disconnect, cx: &mut Context<'_>, _: &mut Seen) {
+        cx.stop();
+    }
 }
 
 /// `count` frames of a client, one after the other.
@@ -188,14 +210,28 @@ const fn answer_len(frames: usize, count: usize) -> usize {
     frames - 4 * count
 }
 
+/// A client that waits for its answers before it sends again has the loop to itself, so that each
+/// turn finds the same in every run, though the client is another process.
 fn echo(count: usize, size: usize, rounds: usize) {
     let mut server = Server::new(|_| Handler::Echo);
-    let mut client = server.connect();
+    let mut client = Command::new(env::current_exe().expect("this program has a path"))
+        .args(["ask", &server.address.to_string()])
+        .args([count, size, rounds].map(|number| number.to_string()))
+        .spawn()
+        .expect("this program starts");
+    server.counted_run();
+    assert!(client.wait().expect("a child").success());
+    assert_eq!(server.seen.0, count * rounds);
+}
+
+/// The client: sends `count` messages of `size` bytes and waits for the answers, so often.
+pub(crate) fn ask(address: &str, count: usize, size: usize, rounds: usize) {
+    let mut client = open(address);
+    read_head(&mut client);
     let frames = frames(count, size);
     let mut answers = vec![0; answer_len(frames.len(), count)];
-    for round in 1..=rounds {
+    for _ in 0..rounds {
         client.write_all(&frames).expect("room for the frames");
-        server.turn_until(round * count);
         client.read_exact(&mut answers).expect("answers");
     }
     let (header, len) =

@@ -62,6 +62,7 @@ impl Sockets {
     pub(crate) fn uncork(&mut self) -> bool {
         debug_assert!(self.cork.is_empty());
         let halted = self.is_halted();
+        self.slots.forget();
         self.current = None;
         halted
     }

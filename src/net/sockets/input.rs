@@ -10,14 +10,18 @@ use crate::net::socket::Socket;
 use crate::proto::handshake::{Acceptance, HttpResponse, Refusal, Request};
 use crate::proto::{
     Buffer, BufferPool, Connection, Event, Limits, PeerError, ProtocolError, Role, State,
-    WholeMessage, Workspace,
+    WholeMessages, Workspace,
 };
 use crate::slots::Key;
+
+/// Answers to one receive are sent in one call up to this many bytes, and then as they come.
+pub(crate) const CORK_MOST: usize = 256 * 1024;
 
 impl Sockets {
     /// Corks the output of `conn` until [`Sockets::uncork`].
     pub(crate) fn cork(&mut self, conn: Key) {
         debug_assert!(self.cork.is_empty());
+        self.slots.forget();
         self.current = Some(Current { conn, lent: None, reuse: None, halted: false });
     }
 
@@ -35,10 +39,26 @@ impl Sockets {
         )
     }
 
-    /// The whole message at the front of `input`, if one lies there.
+    /// What finds whole messages in the connection's input, as far as they can be expected there.
     #[inline]
-    pub(crate) fn whole_message(&mut self, conn: Key, input: &[u8]) -> Option<WholeMessage> {
-        self.slots.get_mut(conn)?.protocol.whole_message(input, self.now)
+    pub(crate) fn whole_messages(&mut self, conn: Key) -> Option<WholeMessages> {
+        self.slots.get_mut(conn)?.protocol.whole_messages(self.now)
+    }
+
+    /// Whether the next message of the connection at hand is to be handed over: it is open, not
+    /// paused, and not too much is corked.
+    #[inline]
+    pub(crate) fn is_heard(&mut self, conn: Key) -> bool {
+        self.slots.unhindered(conn).is_some() || self.look_whether_heard(conn)
+    }
+
+    #[inline(never)]
+    fn look_whether_heard(&mut self, conn: Key) -> bool {
+        if self.is_halted() || self.cork.len() > CORK_MOST {
+            return false;
+        }
+        self.slots.learn(conn);
+        self.slots.get(conn).is_some_and(|socket| socket.protocol.is_open())
     }
 
     /// Ends the protocol for what the peer did, and tells the peer.
@@ -67,8 +87,15 @@ impl Sockets {
         }
     }
 
-    /// Takes back a message that lies in the receive buffer; the caller writes the header.
-    pub(crate) fn take_back(&mut self) -> Option<Reuse> {
+    /// Takes back a message that lies in the receive buffer, if one is lent.
+    pub(crate) fn take_back_received(&mut self, buffer: &mut [u8]) {
+        if let Some(reuse) = self.take_back() {
+            reuse.write_header(buffer);
+        }
+    }
+
+    /// Takes back a message; the header is still to be written.
+    fn take_back(&mut self) -> Option<Reuse> {
         let current = self.current.as_mut()?;
         current.lent = None;
         current.reuse.take()

@@ -7,19 +7,22 @@ mod input;
 mod memory;
 mod output;
 mod pausing;
+mod table;
 
 use std::collections::VecDeque;
 
 use self::compression::CompressedRuns;
+use self::table::Table;
 use super::cork::{Cork, Reuse};
 use super::disconnect::MemoryLimit;
 use super::outbox::OutboxPool;
 use super::socket::{MemoryCaps, OutboxLimits, Socket};
 use crate::proto::{Connection, MaskKeys, Message, Role, State, Workspace};
-use crate::slots::{Key, Slots};
+use crate::slots::Key;
 use crate::time::Time;
 use crate::timers::DeadlineWheel;
 
+pub(crate) use self::input::CORK_MOST;
 pub(crate) use super::cork::REUSE;
 
 /// What became of a message that was sent. Nothing of it is an error: a peer that reads slowly or
@@ -40,7 +43,7 @@ pub enum SendStatus {
 /// Every connection, and the lists of those that something is to be done for.
 #[derive(Debug)]
 pub(crate) struct Sockets {
-    slots: Slots<Socket>,
+    slots: Table,
     pub(crate) pool: OutboxPool,
     pub(crate) keys: MaskKeys,
     cork: Cork,
@@ -108,7 +111,7 @@ impl Lent {
 
 impl Sockets {
     /// Bytes for each connection, its entry in the wheel of deadlines included.
-    pub(crate) const SIZE: usize = Slots::<Socket>::SIZE + size_of::<Key>();
+    pub(crate) const SIZE: usize = Table::SIZE + size_of::<Key>();
 
     /// Room for `capacity` connections, so that no growth of their number makes the loop move
     /// them all. Untouched memory costs nothing.
@@ -120,7 +123,7 @@ impl Sockets {
         caps: MemoryCaps,
     ) -> Self {
         Self {
-            slots: Slots::with_capacity(capacity),
+            slots: Table::with_capacity(capacity),
             pool: OutboxPool::default(),
             keys,
             cork: Cork::default(),

@@ -24,6 +24,7 @@ const OUTBOX_FULL: usize = 16 * 1024;
 
 impl Sockets {
     /// Sends a message to a connection that is open.
+    #[inline]
     pub(crate) fn send(
         &mut self,
         conn: Key,
@@ -31,24 +32,41 @@ impl Sockets {
         topics: &mut Topics,
         io: &mut dyn Transmit,
     ) -> SendStatus {
-        let (message, may_compress) = (outgoing.message(), outgoing.may_compress());
-        let Some(socket) = self.slots.get_mut(conn).filter(|socket| socket.is_open()) else {
-            return SendStatus::Gone;
-        };
-        let compresses = may_compress && socket.protocol.compresses(message.len());
-        // Most answers are short, and go to whoever asked.
-        if message.len() < REUSE
-            && !compresses
-            && socket.outbox.is_none()
-            && topics.is_settled(conn)
-            && self.current.as_ref().is_some_and(|current| current.conn == conn)
-            && self.cork.len() < CORK_FULL
-        {
-            let key = socket.protocol.mask_key(&mut self.keys);
-            self.cork.push_frame(&message.into(), key);
+        if self.answer_shortly(conn, outgoing.message(), topics) {
             self.messages_sent += 1;
             return SendStatus::Sent;
         }
+        self.send_any(conn, outgoing, topics, io)
+    }
+
+    /// Most answers are short, go to whoever asked, and have nothing to wait for: corks such a
+    /// message, or tells that it is none.
+    #[inline]
+    fn answer_shortly(&mut self, conn: Key, message: Message<'_>, topics: &Topics) -> bool {
+        let Some(role) = self.slots.unhindered(conn) else {
+            return false;
+        };
+        if message.len() >= REUSE || self.cork.len() >= CORK_FULL || !topics.is_settled(conn) {
+            return false;
+        }
+        let key = (role == Role::Client).then(|| self.keys.next_key());
+        self.cork.push_frame(&message.into(), key);
+        true
+    }
+
+    #[inline(never)]
+    fn send_any(
+        &mut self,
+        conn: Key,
+        outgoing: Outgoing<'_>,
+        topics: &mut Topics,
+        io: &mut dyn Transmit,
+    ) -> SendStatus {
+        let message = outgoing.message();
+        let Some(socket) = self.slots.get(conn).filter(|socket| socket.is_open()) else {
+            return SendStatus::Gone;
+        };
+        let compresses = outgoing.may_compress() && socket.protocol.compresses(message.len());
         if !self.settle(conn, topics, io) {
             return SendStatus::Gone;
         }

@@ -46,6 +46,7 @@ impl Sockets {
 
     /// Whether what else was received of the connection whose input is being handled waits.
     pub(crate) fn set_halted(&mut self, conn: Key, halted: bool) {
+        self.slots.forget();
         if let Some(current) = self.current.as_mut().filter(|current| current.conn == conn) {
             current.halted = halted;
         }

@@ -23,7 +23,7 @@ use crate::time::Time;
 
 pub use event::{Event, Incoming, PeerError, State, TimedOut, Workspace};
 pub(super) use partial::Partial;
-pub(crate) use whole::WholeMessage;
+pub(crate) use whole::WholeMessages;
 
 /// One connection's protocol, without I/O: bytes and the time go in, messages and bytes come out.
 ///
@@ -175,7 +175,8 @@ impl Connection {
         input: &'a mut [u8],
         workspace: &mut Workspace<'_>,
     ) -> Result<(usize, Option<Event<'a>>), PeerError> {
-        if let Some(whole) = self.whole_message(input, workspace.now) {
+        let whole = self.whole_messages(workspace.now).and_then(|whole| whole.find(input));
+        if let Some(whole) = whole {
             return match whole.read(input) {
                 Ok(message) => Ok((whole.end(), Some(Event::Message(Incoming::Borrowed(message))))),
                 Err(error) => Err(self.fail(error, workspace)),
@@ -184,7 +185,7 @@ impl Connection {
         self.receive_by_parts(input, workspace)
     }
 
-    /// The same, where no [`whole_message`](Self::whole_message) lies at the front.
+    /// The same, where no [whole message](Self::whole_messages) lies at the front.
     pub(crate) fn receive_by_parts<'a>(
         &mut self,
         input: &'a mut [u8],

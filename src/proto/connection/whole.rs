@@ -1,61 +1,47 @@
 //! The short way of a message that lies in the input whole, uncompressed, in one frame: nearly all
 //! that ever comes. Whatever else lies there, right or wrong, goes the long way.
 
-use std::ops::Range;
-
 use super::{Connection, State};
-use crate::proto::{FrameHeader, Message, OpCode, ProtocolError, Role, apply_mask};
+use crate::proto::{FrameHeader, Message, ProtocolError, Role, apply_mask};
 use crate::time::Time;
 
 /// The first bytes of a frame that is a whole message (RFC 6455 §5.2).
 const TEXT: u8 = 0x81;
 const BINARY: u8 = 0x82;
 
+/// Their second byte, if they are masked and have the shortest form of a length: none, and the
+/// longest.
+const SHORT_FIRST: u8 = 0x80;
+const SHORT_LAST: u8 = SHORT_FIRST | FrameHeader::SHORT_MAX;
+
 /// A whole message at the front of the input, its header checked.
 #[derive(Debug)]
 pub(crate) struct WholeMessage {
-    opcode: OpCode,
+    is_text: bool,
     key: Option<[u8; 4]>,
-    payload: Range<usize>,
+    start: usize,
+    len: usize,
+}
+
+/// Finds whole messages for as long as nothing else comes, and the connection is open: what they
+/// depend on is looked up once for all of them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WholeMessages {
+    role: Role,
+    longest: usize,
 }
 
 impl Connection {
-    /// The whole message at the front of `input`, if one lies there.
+    /// What finds whole messages in input that has come at `now`, if a frame begins next and
+    /// nothing is known of it that changes its meaning.
     #[inline]
-    pub(crate) fn whole_message(&mut self, input: &[u8], now: Time) -> Option<WholeMessage> {
-        if !self.is_between_messages() {
-            return None;
-        }
-        let [first, second, ..] = *input else {
-            return None;
-        };
-        let opcode = match first {
-            TEXT => OpCode::Text,
-            BINARY => OpCode::Binary,
-            _ => return None,
-        };
-        let (len, at) = match second & 0x7F {
-            126 => (middle_len(input)?, 4),
-            127 => (long_len(input)?, 10),
-            len => (usize::from(len), 2),
-        };
-        let (key, at) = match (self.role, second & 0x80 != 0) {
-            (Role::Server, true) => (Some(*input.get(at..)?.first_chunk()?), at + 4),
-            (Role::Client, false) => (None, at),
-            _ => return None,
-        };
-        if len > input.len() - at || len > self.longest_whole(false) {
+    pub(crate) fn whole_messages(&mut self, now: Time) -> Option<WholeMessages> {
+        if self.state != State::Open || self.partial.is_some() {
             return None;
         }
         self.heard = now;
         self.awaiting_pong = false;
-        Some(WholeMessage { opcode, key, payload: at..at + len })
-    }
-
-    /// Whether a frame begins next, and nothing is known of it that changes its meaning.
-    #[inline]
-    fn is_between_messages(&self) -> bool {
-        self.state == State::Open && self.partial.is_none()
+        Some(WholeMessages { role: self.role, longest: self.longest_whole(false) })
     }
 
     /// The longest message that can be taken from where it arrived: within both limits.
@@ -63,6 +49,45 @@ impl Connection {
     pub(super) fn longest_whole(&self, compressed: bool) -> usize {
         let limits = &self.limits;
         limits.arriving_frame(compressed).min(limits.arriving_message(compressed))
+    }
+}
+
+impl WholeMessages {
+    /// The whole message at the front of `input`, if one lies there.
+    #[inline]
+    pub(crate) fn find(&self, input: &[u8]) -> Option<WholeMessage> {
+        let (len, key, start) = self.header(input)?;
+        if len > input.len() - start || len > self.longest {
+            return None;
+        }
+        Some(WholeMessage { is_text: input[0] == TEXT, key, start, len })
+    }
+
+    /// Length and key of the payload that the header at the front of `input` announces, and where
+    /// that begins, if it is a whole message's.
+    #[inline]
+    fn header(&self, input: &[u8]) -> Option<(usize, Option<[u8; 4]>, usize)> {
+        let is_server = self.role == Role::Server;
+        // Nearly all that a server gets, so found out with the fewest looks.
+        if let Some(&[TEXT | BINARY, second @ SHORT_FIRST..=SHORT_LAST, ref key @ ..]) =
+            input.first_chunk::<6>()
+            && is_server
+        {
+            return Some((usize::from(second - SHORT_FIRST), Some(*key), 6));
+        }
+        let [TEXT | BINARY, second, ..] = *input else {
+            return None;
+        };
+        let (len, at) = match second & 0x7F {
+            126 => (middle_len(input)?, 4),
+            127 => (long_len(input)?, 10),
+            len => (usize::from(len), 2),
+        };
+        match (is_server, second & 0x80 != 0) {
+            (true, true) => Some((len, Some(*input.get(at..)?.first_chunk()?), at + 4)),
+            (false, false) => Some((len, None, at)),
+            _ => None,
+        }
     }
 }
 
@@ -81,26 +106,26 @@ fn long_len(input: &[u8]) -> Option<usize> {
 }
 
 impl WholeMessage {
-    /// Where it ends in the input.
-    #[inline]
-    pub(crate) const fn end(&self) -> usize {
-        self.payload.end
-    }
-
     /// Where its payload begins in the input.
     #[inline]
     pub(crate) const fn start(&self) -> usize {
-        self.payload.start
+        self.start
+    }
+
+    /// Where it ends in the input.
+    #[inline]
+    pub(crate) const fn end(&self) -> usize {
+        self.start + self.len
     }
 
     /// Unmasks it in place.
     #[inline]
     pub(crate) fn read<'a>(&self, input: &'a mut [u8]) -> Result<Message<'a>, ProtocolError> {
-        let payload = &mut input[self.payload.clone()];
+        let payload = &mut input[self.start..][..self.len];
         if let Some(key) = self.key {
             apply_mask(payload, key, 0);
         }
-        if self.opcode == OpCode::Text {
+        if self.is_text {
             let text = std::str::from_utf8(payload).map_err(|_| ProtocolError::InvalidUtf8)?;
             return Ok(Message::Text(text));
         }

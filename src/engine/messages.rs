@@ -1,0 +1,96 @@
+//! The short way of messages that lie whole in the receive buffer, as nearly all do.
+
+use super::call::{Calls, guard};
+use super::{ConnectionId, Context, EventLoop, Method, WebSocketHandler};
+use crate::net::sockets::{Lent, REUSE};
+use crate::proto::{ProtocolError, WholeMessages};
+use crate::reactor::Reactor;
+use crate::slots::Key;
+
+/// Messages that lie in a row at the front of the input.
+struct Row<'a, S> {
+    conn: Key,
+    messages: WholeMessages,
+    input: &'a mut [u8],
+    /// Where the next message begins.
+    at: usize,
+    /// How many were handed over.
+    count: usize,
+    handler: &'a mut dyn WebSocketHandler<S>,
+    calls: &'a mut Calls,
+    context: Context<'a>,
+    state: &'a mut S,
+}
+
+impl<S, R: Reactor> EventLoop<S, R> {
+    /// Hands over the messages that lie whole in `input` from `at` on, until something else lies
+    /// there, the connection is paused or closed, or much is to be sent. Tells where that was, and
+    /// how many they were.
+    pub(super) fn handle_messages(
+        &mut self,
+        conn: Key,
+        input: &mut [u8],
+        at: usize,
+        state: &mut S,
+    ) -> (usize, usize) {
+        let Some((handler, calls, context)) = self.lend(conn) else {
+            return (at, 0);
+        };
+        let Some(messages) = context.sockets.whole_messages(conn) else {
+            return (at, 0);
+        };
+        let end = input.len();
+        let mut row = Row { conn, messages, input, at, count: 0, handler, calls, context, state };
+        // One guard for all of them: setting one up costs about as much as a short message.
+        let handled = guard(row.calls.on_panic, || row.hand_over());
+        if !matches!(handled, Ok(Ok(()))) {
+            row.leave();
+        }
+        let (at, count) = (row.at, row.count);
+        self.tally.messages_received += count as u64;
+        match handled {
+            Ok(Ok(())) => return (at, count),
+            Ok(Err(error)) => self.sockets.fail_protocol(conn, error),
+            Err(panic) => {
+                self.calls.note_panic(Method::Message, Some(ConnectionId(conn)), &panic);
+                self.panicked(conn, panic);
+                return (at, count);
+            }
+        }
+        (end, count)
+    }
+}
+
+impl<S> Row<'_, S> {
+    fn hand_over(&mut self) -> Result<(), ProtocolError> {
+        while self.at < self.input.len() && self.context.sockets.is_heard(self.conn) {
+            let rest = &mut self.input[self.at..];
+            let Some(whole) = self.messages.find(rest) else {
+                break;
+            };
+            let message = whole.read(rest)?;
+            let is_lent = message.len() >= REUSE;
+            if is_lent {
+                self.context.sockets.lend(Lent::new(message, self.at + whole.start(), false));
+            }
+            self.at += whole.end();
+            self.count += 1;
+            self.calls.begin(&mut self.context);
+            let id = ConnectionId(self.conn);
+            self.handler.on_message(id, message, &mut self.context, self.state);
+            self.calls.end(Method::Message, Some(id), &mut self.context);
+            if is_lent {
+                self.context.sockets.take_back_received(self.input);
+            }
+        }
+        Ok(())
+    }
+
+    /// The handler panicked, or what follows is no message: nothing is lent any more.
+    #[cold]
+    fn leave(&mut self) {
+        let id = ConnectionId(self.conn);
+        self.calls.end(Method::Message, Some(id), &mut self.context);
+        self.context.sockets.take_back_received(self.input);
+    }
+}
