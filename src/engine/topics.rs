@@ -288,7 +288,15 @@ impl From<OverflowPolicy> for Policy {
 impl<S, R: Reactor> EventLoop<S, R> {
     /// Sends what was broadcast to a slice of those who are to get it.
     pub(super) fn broadcast(&mut self) {
-        for _ in 0..BROADCAST_SLICE {
+        let mut left = BROADCAST_SLICE;
+        loop {
+            left -= self
+                .topics
+                .deliver_row(left, |conn, run| self.sockets.deliver(conn, run, &mut self.streams));
+            if left == 0 {
+                return;
+            }
+            left -= 1;
             match self.topics.deliver(|conn| self.sockets.room(conn)) {
                 None => return self.sockets.forget_runs(),
                 Some(Delivery::Run(conn, topic, run)) => {

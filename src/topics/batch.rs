@@ -78,7 +78,7 @@ pub(crate) struct Run<'a> {
 }
 
 /// Where the frames of a run lie.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Frames<'a> {
     /// In a batch that no longer changes: may be kept by reference.
     Shared(&'a Bytes, Range<usize>),
@@ -92,6 +92,7 @@ impl<'a> Run<'a> {
         Self { frames: Frames::Shared(frames, 0..frames.len()), may_compress: false }
     }
 
+    #[inline]
     pub(crate) fn as_slice(&self) -> &[u8] {
         match &self.frames {
             Frames::Shared(bytes, range) => &bytes[range.clone()],

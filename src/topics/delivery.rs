@@ -19,6 +19,45 @@ pub(crate) enum Delivery<'a> {
 }
 
 impl Topics {
+    /// Serves subscribers of the front topic in a row, `most` at most, for as long as each is owed
+    /// all of its sealed batch, and nothing else by any topic; tells how many those were.
+    /// [`deliver`](Self::deliver) serves whoever is next then, if anybody is.
+    ///
+    /// `send` tells whether the connection had room.
+    pub(crate) fn deliver_row(
+        &mut self,
+        most: usize,
+        mut send: impl FnMut(Key, &Run<'_>) -> bool,
+    ) -> usize {
+        let Some(topic) = self.active.front().and_then(|key| self.topics.get_mut(*key)) else {
+            return 0;
+        };
+        let sealed = &topic.sealed;
+        let (Some(first), Some(may_compress)) = (sealed.marks.first(), sealed.may_compress())
+        else {
+            return 0;
+        };
+        let (first, last) = (first.sequence, sealed.last());
+        let run =
+            Run { frames: Frames::Shared(&sealed.frames, 0..sealed.frames.len()), may_compress };
+        let (mut served, mut overflows) = (0, 0);
+        for subscriber in topic.subscribers[topic.cursor..].iter().take(most) {
+            let member = &mut self.members[subscriber.conn.index()];
+            let owes_all = subscriber.since.max(member.served) < first;
+            if !owes_all || !subscriber.takes_all() || member.subscriptions.len() > 1 {
+                break;
+            }
+            member.served = last;
+            served += 1;
+            overflows += u64::from(!send(subscriber.conn, &run));
+        }
+        topic.cursor += served;
+        topic.counters.closed_by_overflow += overflows;
+        self.totals.closed_by_overflow += overflows;
+        self.totals.delivered += (served * sealed.marks.len()) as u64;
+        served
+    }
+
     /// The next connection that is owed something. `room` says how much a connection may be sent.
     pub(crate) fn deliver(&mut self, room: impl Fn(Key) -> Room) -> Option<Delivery<'_>> {
         let (key, position, after) = self.next_unserved()?;

@@ -57,6 +57,12 @@ pub(super) struct Subscriber {
 }
 
 impl Subscriber {
+    /// Whether whole batches can be handed to it whatever already waits for it.
+    #[inline]
+    pub(super) fn takes_all(&self) -> bool {
+        self.is_plain() && self.policy == Policy::Close
+    }
+
     /// Whether a batch can be handed to it as it is.
     pub(super) const fn is_plain(&self) -> bool {
         self.left_out == 0 && self.next == 0 && !self.gapped

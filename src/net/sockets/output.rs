@@ -1,6 +1,6 @@
 //! Output: from handlers and topics to the cork or the outbox.
 
-use std::io::IoSlice;
+use std::io::{self, IoSlice};
 
 use super::{REUSE, SendStatus, Sockets};
 use crate::net::disconnect::{Disconnect, MemoryLimit};
@@ -177,22 +177,48 @@ impl Sockets {
 
     /// Sends frames of a topic to a connection that was settled up to them; `false` if that was
     /// more than may wait.
-    pub(crate) fn deliver(&mut self, conn: Key, run: &Run<'_>, io: &mut dyn Transmit) -> bool {
+    #[inline]
+    pub(crate) fn deliver(&mut self, conn: Key, run: &Run<'_>, io: &mut impl Transmit) -> bool {
         let Some(socket) = self.slots.get(conn).filter(|socket| socket.is_open()) else {
             return true;
         };
-        let direct = socket.outbox.is_none() && socket.protocol.role() == Role::Server;
-        if run.may_compress && socket.protocol.is_compressed() {
+        let is_direct = socket.outbox.is_none() && socket.protocol.role() == Role::Server;
+        if !is_direct || (run.may_compress && socket.protocol.is_compressed()) {
+            return self.deliver_any(conn, run, is_direct, io);
+        }
+        let slice = run.as_slice();
+        let sent = io.transmit(conn.index(), &[IoSlice::new(slice)]);
+        if !sent.as_ref().is_ok_and(|sent| *sent == slice.len()) {
+            self.deliver_rest(conn, run, sent);
+        }
+        true
+    }
+
+    #[inline(never)]
+    fn deliver_any(
+        &mut self,
+        conn: Key,
+        run: &Run<'_>,
+        is_direct: bool,
+        io: &mut impl Transmit,
+    ) -> bool {
+        let socket = self.slots.get(conn);
+        if run.may_compress && socket.is_some_and(|socket| socket.protocol.is_compressed()) {
             if let Some(compressed) = self.compress_run(conn, run) {
                 return self.deliver(conn, &Run::verbatim(&compressed), io);
             }
         }
-        if !direct {
-            return self.push_frames(conn, run, io) != SendStatus::Dropped;
+        if is_direct {
+            let verbatim = Run { frames: run.frames.clone(), may_compress: false };
+            return self.deliver(conn, &verbatim, io);
         }
-        let slice = run.as_slice();
-        match io.transmit(conn.index(), &[IoSlice::new(slice)]) {
-            Ok(sent) if sent == slice.len() => {}
+        self.push_frames(conn, run, io) != SendStatus::Dropped
+    }
+
+    /// The stream took less than all, or has failed.
+    #[cold]
+    fn deliver_rest(&mut self, conn: Key, run: &Run<'_>, sent: io::Result<usize>) {
+        match sent {
             Ok(sent) => {
                 self.queue_run(conn, run, sent);
                 self.note_blocked(conn);
@@ -200,7 +226,6 @@ impl Sockets {
             }
             Err(error) => self.fail(conn, error),
         }
-        true
     }
 
     pub(super) fn push_frame(

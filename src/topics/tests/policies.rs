@@ -61,6 +61,7 @@ impl Bench {
     }
 
     fn deliver(&mut self) {
+        while self.topics.deliver_row(1, |conn, run| self.sink.append(conn, run)) > 0 {}
         while let Some(delivery) = self.topics.deliver(|_| self.sink.room) {
             match delivery {
                 Delivery::Run(conn, _, run) => drop(self.sink.append(conn, &run)),
