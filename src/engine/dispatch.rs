@@ -19,6 +19,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let Some(socket) = self.sockets.get(conn) else {
             return;
         };
+        let may_be_blocked = socket.blocked || socket.is_connector() || cfg!(feature = "tls");
         if socket.is_connector() && !self.finish_connect(conn) {
             return;
         }
@@ -26,7 +27,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         if readiness.writable {
             self.flush_tls(conn);
         }
-        if readiness.writable {
+        if readiness.writable && may_be_blocked {
             self.sockets.unblock(conn, &mut self.streams);
         }
         if readiness.hangup {

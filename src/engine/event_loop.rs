@@ -352,18 +352,17 @@ impl<S, R: Reactor> EventLoop<S, R> {
     }
 
     fn serve_ready(&mut self, state: &mut S) {
-        let ready = std::mem::take(&mut self.ready);
-        for some in ready.chunks(SERVED_AT_ONCE) {
-            for readiness in some {
-                match self.listener_of(readiness) {
+        for first in (0..self.ready.len()).step_by(SERVED_AT_ONCE) {
+            for index in first..self.ready.len().min(first + SERVED_AT_ONCE) {
+                let readiness = self.ready[index];
+                match self.listener_of(&readiness) {
                     Some(listener) => listener.ready = true,
-                    None => self.serve(readiness, state),
+                    None => self.serve(&readiness, state),
                 }
             }
             self.serve_events(GROUP_BUDGET, state);
             self.sockets.flush_dirty(&mut self.streams);
         }
-        self.ready = ready;
     }
 
     /// Listeners' keys are their bare indices; connections' keys are never that small.

@@ -63,7 +63,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
 
 impl<S> Row<'_, S> {
     fn hand_over(&mut self) -> Result<(), ProtocolError> {
-        while self.at < self.input.len() && self.context.sockets.is_heard(self.conn) {
+        while self.context.sockets.is_heard(self.conn) {
             let rest = &mut self.input[self.at..];
             let Some(whole) = self.messages.find(rest) else {
                 break;

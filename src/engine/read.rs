@@ -45,7 +45,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let pressed = self.sockets.is_pressed(conn);
         self.sockets.cork(conn);
         let (mut bytes, mut messages) = (0, 0);
-        while !self.sockets.hold_back(conn) {
+        loop {
             let received = self.receive(conn, &mut buffer, hangup, state);
             self.sockets.flush_cork(&buffer, &mut self.streams);
             let behind = self.streams.is_behind(conn.index());
@@ -62,10 +62,11 @@ impl<S, R: Reactor> EventLoop<S, R> {
                 break;
             }
         }
+        let is_unhindered = self.sockets.is_unhindered(conn);
         if self.sockets.uncork() {
             self.leave_paused(conn);
         }
-        if pressed || self.sockets.is_pressed(conn) {
+        if pressed || !is_unhindered && self.sockets.is_pressed(conn) {
             self.sockets.count_inbound(conn);
             self.sockets.relieve(MemoryLimit::Inbound);
             self.sockets.relieve(MemoryLimit::Outbound);
@@ -85,18 +86,24 @@ impl<S, R: Reactor> EventLoop<S, R> {
         }
     }
 
-    /// Receives once and handles what came, or what was left over when the connection was paused.
+    /// Receives once, unless that is to wait, and handles what came, or what was left over when the
+    /// connection was paused.
     fn receive(&mut self, conn: Key, buffer: &mut [u8], hangup: bool, state: &mut S) -> Received {
-        let Some(socket) = self.sockets.get_mut(conn).filter(|socket| !socket.dead) else {
+        let Some(socket) = self.sockets.get(conn).filter(|socket| !socket.dead) else {
             return Received::Ended;
         };
         let expects_large = socket.expects_large;
         let room = if expects_large { FIRST_OF_LARGE.min(buffer.len()) } else { buffer.len() };
-        let mut leftover = socket.take_leftover();
+        let (has_leftover, is_large) =
+            (socket.leftover().is_some(), socket.protocol.is_assembling_large());
+        if (socket.paused || socket.outbox.is_some()) && self.sockets.hold_back(conn) {
+            return Received::Ended;
+        }
+        let mut leftover = if has_leftover { self.sockets.take_leftover(conn) } else { None };
         let (input, range) = if let Some(leftover) = &mut leftover {
             self.sockets.set_halted(conn, false);
             (&mut leftover.storage[..], leftover.range.clone())
-        } else if socket.protocol.is_assembling_large() {
+        } else if is_large {
             return self.receive_direct(conn, hangup, state);
         } else {
             match self.streams.recv(conn.index(), &mut buffer[..room]) {

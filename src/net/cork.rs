@@ -209,16 +209,17 @@ impl Cork {
     }
 
     /// Forgets everything, keeping storage for the next.
+    #[inline]
     pub(crate) fn clear(&mut self, pool: &mut OutboxPool) {
-        for piece in self.pieces.drain(..) {
+        while let Some(piece) = self.pieces.pop() {
             if let Piece::Assembled(storage, _) = piece {
                 pool.buffers.give(storage);
             }
         }
         self.bytes.clear();
+        self.plain = 0;
         self.covered = 0;
         self.uncopied = 0;
-        self.plain = 0;
         self.lent = false;
     }
 }

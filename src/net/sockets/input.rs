@@ -42,14 +42,24 @@ impl Sockets {
     /// What finds whole messages in the connection's input, as far as they can be expected there.
     #[inline]
     pub(crate) fn whole_messages(&mut self, conn: Key) -> Option<WholeMessages> {
-        self.slots.get_mut(conn)?.protocol.whole_messages(self.now)
+        let messages = self.slots.get_mut(conn)?.protocol.whole_messages(self.now);
+        if !self.is_halted() {
+            self.slots.learn(conn);
+        }
+        messages
     }
 
     /// Whether the next message of the connection at hand is to be handed over: it is open, not
     /// paused, and not too much is corked.
     #[inline]
     pub(crate) fn is_heard(&mut self, conn: Key) -> bool {
-        self.slots.unhindered(conn).is_some() || self.look_whether_heard(conn)
+        self.is_unhindered(conn) || self.look_whether_heard(conn)
+    }
+
+    /// Whether the connection at hand is known to be as it is between two messages.
+    #[inline]
+    pub(crate) fn is_unhindered(&self, conn: Key) -> bool {
+        self.slots.unhindered(conn).is_some()
     }
 
     #[inline(never)]

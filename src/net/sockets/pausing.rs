@@ -66,6 +66,11 @@ impl Sockets {
         }
     }
 
+    /// Takes what is left over, to handle it.
+    pub(crate) fn take_leftover(&mut self, conn: Key) -> Option<Leftover> {
+        self.slots.get_mut(conn)?.take_leftover()
+    }
+
     /// Keeps what is still left over, or takes its storage back.
     pub(crate) fn return_leftover(&mut self, conn: Key, leftover: Leftover) {
         match self.slots.get_mut(conn) {

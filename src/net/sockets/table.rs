@@ -10,8 +10,8 @@ use crate::slots::{Key, Slots};
 #[derive(Debug)]
 pub(super) struct Table {
     slots: Slots<Socket>,
-    /// The connection that is open, not paused, not compressed, and has no outbox; `Key::NONE` if
-    /// none is known to be that.
+    /// The connection that is open, not paused, not compressed, and has no outbox nor anything else
+    /// that is not whole; `Key::NONE` if none is known to be that.
     unhindered: Key,
     /// Its role.
     role: Role,
@@ -57,21 +57,71 @@ impl Table {
     /// The role of the connection if it is known to be unhindered.
     #[inline]
     pub(super) fn unhindered(&self, conn: Key) -> Option<Role> {
+        debug_assert!(self.unhindered == Key::NONE || self.is_unhindered(self.unhindered));
         (self.unhindered == conn).then_some(self.role)
     }
 
     /// From now on it is known that the connection, which is not paused, is unhindered, if it is.
+    #[inline]
     pub(super) fn learn(&mut self, conn: Key) {
-        let socket = self.slots.get(conn).filter(|socket| {
-            socket.is_open() && socket.outbox.is_none() && !socket.protocol.is_compressed()
-        });
-        self.unhindered = socket.map_or(Key::NONE, |_| conn);
-        self.role = socket.map_or(Role::Server, |socket| socket.protocol.role());
+        self.forget();
+        if let Some(socket) = self.slots.get(conn).filter(|socket| is_unhindered(socket)) {
+            self.unhindered = conn;
+            self.role = socket.protocol.role();
+        }
+    }
+
+    fn is_unhindered(&self, conn: Key) -> bool {
+        self.slots.get(conn).is_some_and(is_unhindered)
     }
 
     /// Nothing is known any more.
     #[inline]
     pub(super) fn forget(&mut self) {
         self.unhindered = Key::NONE;
+    }
+}
+
+#[inline]
+fn is_unhindered(socket: &Socket) -> bool {
+    socket.is_open() && !socket.is_pressed() && !socket.protocol.is_compressed()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::net::peer::PeerAddr;
+    use crate::proto::{Connection, Limits};
+    use crate::time::Time;
+
+    fn socket(role: Role) -> Socket {
+        let protocol = Connection::opened(role, Arc::new(Limits::default()), Time::BEGINNING);
+        Socket::accepted(protocol, 0, PeerAddr::None)
+    }
+
+    #[test]
+    fn what_is_known_of_a_connection_is_forgotten_when_any_may_change() {
+        let mut table = Table::with_capacity(2);
+        let (server, client) =
+            (table.insert(socket(Role::Server)), table.insert(socket(Role::Client)));
+        assert_eq!(table.unhindered(server), None);
+        for (conn, other, role) in [(server, client, Role::Server), (client, server, Role::Client)]
+        {
+            table.learn(conn);
+            assert_eq!((table.unhindered(conn), table.unhindered(other)), (Some(role), None));
+            assert!(table.get(other).is_some());
+            assert_eq!(table.unhindered(conn), Some(role));
+            assert!(table.get_mut(other).is_some());
+            assert_eq!(table.unhindered(conn), None);
+        }
+        table.learn(server);
+        table.get_mut(server).expect("it is there").dead = true;
+        table.learn(server);
+        assert_eq!(table.unhindered(server), None);
+        table.learn(client);
+        table.remove(client);
+        assert_eq!(table.unhindered(client), None);
     }
 }
