@@ -128,6 +128,13 @@ impl Rig {
         self.ask(&format!("{count} {len}")).parse().expect("a number")
     }
 
+    /// Lets a broadcast come to everybody: a turn brings it to two hundred at least.
+    #[track_caller]
+    pub(super) fn deliver_to(&mut self, count: usize) {
+        let turns = self.stat("turns") + count.div_ceil(200) as u64 + 1;
+        self.until(|rig| rig.stat("turns") > turns);
+    }
+
     pub(super) fn stats(&mut self) -> HashMap<String, u64> {
         let answer = self.ask("stats");
         let numbers = answer.split(' ').filter_map(|word| word.split_once('='));
