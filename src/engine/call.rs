@@ -102,7 +102,7 @@ pub(super) struct Calls {
     count: u64,
     /// Calls whose number has none of these bits are timed.
     untimed: u64,
-    /// When the present call began, if it is timed.
+    /// When the present call of several under one guard began, if it is timed.
     began: Option<Time>,
     /// Calls that panicked.
     pub(super) panics: u64,
@@ -129,17 +129,40 @@ impl Calls {
         cx: &mut Context<'_>,
         call: impl FnOnce(&mut Context<'_>) -> T,
     ) -> Result<T, String> {
-        self.begin(cx);
+        if self.is_timed() {
+            return self.call_timed(method, conn, cx, call);
+        }
         let result = guard(self.on_panic, || call(cx));
-        self.end(method, conn, cx);
+        if let Err(panic) = &result {
+            self.note_panic(method, conn, panic);
+        }
+        result
+    }
+
+    fn call_timed<T>(
+        &mut self,
+        method: Method,
+        conn: Option<ConnectionId>,
+        cx: &mut Context<'_>,
+        call: impl FnOnce(&mut Context<'_>) -> T,
+    ) -> Result<T, String> {
+        let began = cx.io.now();
+        let result = guard(self.on_panic, || call(cx));
+        self.note_time(method, conn, began, cx);
         result.inspect_err(|panic| self.note_panic(method, conn, panic))
     }
 
-    /// A call begins: counts it, and times it if it is one of those.
+    /// Whether the next call is one of those that are timed. Counts it.
+    #[inline]
+    const fn is_timed(&mut self) -> bool {
+        self.count += 1;
+        self.count & self.untimed == 0
+    }
+
+    /// A call begins, of several under one guard.
     #[inline]
     pub(super) fn begin(&mut self, cx: &mut Context<'_>) {
-        self.count += 1;
-        if self.count & self.untimed == 0 {
+        if self.is_timed() {
             self.began = Some(cx.io.now());
         }
     }

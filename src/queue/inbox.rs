@@ -232,20 +232,21 @@ impl<E> InboxReceiver<E> {
 
     /// Takes an event, of one lane after the other. Per lane, in the order in which they were put
     /// in.
+    #[inline]
     pub(crate) fn take(&mut self) -> Option<E> {
         self.refresh();
         self.take_from_lanes().or_else(|| self.left.pop_front())
     }
 
     fn take_from_lanes(&mut self) -> Option<E> {
-        let len = self.lanes.len();
-        let first = self.first.min(len);
-        let (before, from) = self.lanes.split_at_mut(first);
-        for (place, taken) in from.iter_mut().chain(before).enumerate() {
+        for _ in 0..self.lanes.len() {
+            if self.first >= self.lanes.len() {
+                self.first = 0;
+            }
+            let taken = &mut self.lanes[self.first];
+            self.first += 1;
             if let Some(event) = taken.take() {
                 self.is_stale |= taken.is_exhausted() && taken.is_done();
-                let next = first + place + 1;
-                self.first = if next > len { next - len } else { next };
                 return Some(event);
             }
         }
