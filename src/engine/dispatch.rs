@@ -19,6 +19,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let Some(socket) = self.sockets.get(conn) else {
             return;
         };
+        // Told by the first look, unless what comes before the answer may change it.
         let may_be_blocked = socket.blocked || socket.is_connector() || cfg!(feature = "tls");
         if socket.is_connector() && !self.finish_connect(conn) {
             return;

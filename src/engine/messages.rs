@@ -43,7 +43,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let mut row = Row { conn, messages, input, at, count: 0, handler, calls, context, state };
         // One guard for all of them: setting one up costs about as much as a short message.
         let handled = guard(row.calls.on_panic, || row.hand_over());
-        if !matches!(handled, Ok(Ok(()))) {
+        if handled.is_err() {
             row.leave();
         }
         let (at, count) = (row.at, row.count);
@@ -86,7 +86,7 @@ impl<S> Row<'_, S> {
         Ok(())
     }
 
-    /// The handler panicked, or what follows is no message: nothing is lent any more.
+    /// The handler panicked: its call has ended, and it is lent nothing any more.
     #[cold]
     fn leave(&mut self) {
         let id = ConnectionId(self.conn);
