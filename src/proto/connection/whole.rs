@@ -69,11 +69,12 @@ impl WholeMessages {
     fn header(&self, input: &[u8]) -> Option<(usize, Option<[u8; 4]>, usize)> {
         let is_server = self.role == Role::Server;
         // Nearly all that a server gets, so found out with the fewest looks.
-        if let Some(&[TEXT | BINARY, second @ SHORT_FIRST..=SHORT_LAST, ref key @ ..]) =
-            input.first_chunk::<6>()
-            && is_server
-        {
-            return Some((usize::from(second - SHORT_FIRST), Some(*key), 6));
+        if is_server {
+            if let Some(&[TEXT | BINARY, second @ SHORT_FIRST..=SHORT_LAST, ref key @ ..]) =
+                input.first_chunk::<6>()
+            {
+                return Some((usize::from(second - SHORT_FIRST), Some(*key), 6));
+            }
         }
         let [TEXT | BINARY, second, ..] = *input else {
             return None;
