@@ -27,9 +27,10 @@ impl Time {
 
     /// The moment that is so long after the clock's beginning; the last one there is if that is
     /// longer than the clock lasts.
+    #[inline]
     #[must_use]
     pub fn from_beginning(elapsed: Duration) -> Self {
-        Self::BEGINNING + elapsed
+        u64::try_from(elapsed.as_nanos()).map_or(Self::NEVER, Self)
     }
 
     /// How long after the clock's beginning it is.

@@ -205,14 +205,13 @@ impl Calls {
 }
 
 impl<S, R: Reactor> EventLoop<S, R> {
-    /// A connection's handler, how it is called, and what it is lent of the loop.
+    /// An endpoint's handler, how it is called, and what it is lent of the loop.
     #[inline]
     pub(super) fn lend(
         &mut self,
-        conn: Key,
+        endpoint: usize,
     ) -> Option<(&mut dyn WebSocketHandler<S>, &mut Calls, Context<'_>)> {
-        let socket = self.sockets.get(conn)?;
-        let endpoint = self.endpoints.get_mut(socket.endpoint())?;
+        let endpoint = self.endpoints.get_mut(endpoint)?;
         let context = Context {
             sockets: &mut self.sockets,
             topics: &mut self.topics,
@@ -232,7 +231,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
         method: Method,
         call: impl FnOnce(&mut dyn WebSocketHandler<S>, ConnectionId, &mut Context<'_>) -> T,
     ) -> Option<T> {
-        let (handler, calls, mut context) = self.lend(conn)?;
+        let endpoint = self.sockets.get(conn)?.endpoint();
+        let (handler, calls, mut context) = self.lend(endpoint)?;
         let id = ConnectionId(conn);
         match calls.call(method, Some(id), &mut context, |cx| call(handler, id, cx)) {
             Ok(value) => Some(value),

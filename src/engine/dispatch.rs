@@ -13,30 +13,41 @@ use crate::reactor::{Reactor, Readiness};
 use crate::slots::Key;
 
 impl<S, R: Reactor> EventLoop<S, R> {
+    #[inline]
     pub(super) fn serve(&mut self, readiness: &Readiness, state: &mut S) {
         let conn = Key::from_bits(readiness.key);
         // Stale readiness, of a connection that ended earlier, finds nothing.
         let Some(socket) = self.sockets.get(conn) else {
             return;
         };
-        // Told by the first look, unless what comes before the answer may change it.
-        let may_be_blocked = socket.blocked || socket.is_connector() || cfg!(feature = "tls");
-        if socket.is_connector() && !self.finish_connect(conn) {
+        // Most is of input alone.
+        let is_more = readiness.hangup || socket.blocked || socket.is_connector();
+        if (is_more || cfg!(feature = "tls")) && !self.serve_output(conn, readiness) {
             return;
+        }
+        if readiness.readable || readiness.hangup {
+            self.read(conn, readiness.hangup, state);
+        }
+    }
+
+    /// Does what readiness asks for before input is received; whether any is to be.
+    #[inline(never)]
+    fn serve_output(&mut self, conn: Key, readiness: &Readiness) -> bool {
+        let is_connector = self.sockets.get(conn).is_some_and(Socket::is_connector);
+        if is_connector && !self.finish_connect(conn) {
+            return false;
         }
         #[cfg(feature = "tls")]
         if readiness.writable {
             self.flush_tls(conn);
         }
-        if readiness.writable && may_be_blocked {
+        if readiness.writable {
             self.sockets.unblock(conn, &mut self.streams);
         }
         if readiness.hangup {
             self.sockets.note_hangup(conn);
         }
-        if readiness.readable || readiness.hangup {
-            self.read(conn, readiness.hangup, state);
-        }
+        true
     }
 
     /// Whether nothing is left that the stream has taken and not sent.

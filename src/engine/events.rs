@@ -274,10 +274,15 @@ impl<S: 'static, R: Reactor> EventLoop<S, R> {
 
 impl<S, R: Reactor> EventLoop<S, R> {
     /// Handles up to `budget` events of each type.
+    #[inline]
     pub(super) fn serve_events(&mut self, budget: usize, state: &mut S) {
-        if !self.has_events() {
-            return;
+        if self.has_events() {
+            self.handle_events(budget, state);
         }
+    }
+
+    #[inline(never)]
+    fn handle_events(&mut self, budget: usize, state: &mut S) {
         if let Some(woken) = self.woken_at.take() {
             let now = self.streams.reactor.now();
             self.meters.wake_latency.record(now.since(woken));

@@ -33,31 +33,35 @@ impl<S, R: Reactor> EventLoop<S, R> {
         at: usize,
         state: &mut S,
     ) -> (usize, usize) {
-        let Some((handler, calls, context)) = self.lend(conn) else {
+        let Some((messages, endpoint)) = self.sockets.whole_messages(conn) else {
             return (at, 0);
         };
-        let Some(messages) = context.sockets.whole_messages(conn) else {
+        let Some((handler, calls, context)) = self.lend(endpoint) else {
             return (at, 0);
         };
-        let end = input.len();
         let mut row = Row { conn, messages, input, at, count: 0, handler, calls, context, state };
         // One guard for all of them: setting one up costs about as much as a short message.
         let handled = guard(row.calls.on_panic, || row.hand_over());
-        if handled.is_err() {
-            row.leave();
-        }
-        let (at, count) = (row.at, row.count);
+        let handled = handled.inspect_err(|_| row.leave());
+        let (at, count, end) = (row.at, row.count, row.input.len());
         self.tally.messages_received += count as u64;
         match handled {
-            Ok(Ok(())) => return (at, count),
-            Ok(Err(error)) => self.sockets.fail_protocol(conn, error),
+            Ok(Ok(())) => (at, count),
+            Ok(Err(error)) => {
+                self.sockets.fail_protocol(conn, error);
+                (end, count)
+            }
             Err(panic) => {
-                self.calls.note_panic(Method::Message, Some(ConnectionId(conn)), &panic);
-                self.panicked(conn, panic);
-                return (at, count);
+                self.row_panicked(conn, panic);
+                (at, count)
             }
         }
-        (end, count)
+    }
+
+    #[cold]
+    fn row_panicked(&mut self, conn: Key, panic: String) {
+        self.calls.note_panic(Method::Message, Some(ConnectionId(conn)), &panic);
+        self.panicked(conn, panic);
     }
 }
 

@@ -36,17 +36,35 @@ enum Received {
     Ended,
 }
 
+/// What to do to receive.
+#[derive(Clone, Copy, Debug)]
+enum Next {
+    /// Receive into the receive buffer: little, if a large message is expected.
+    Receive { expects_large: bool },
+    /// Nothing: that was done already.
+    Received(Received),
+}
+
 impl<S, R: Reactor> EventLoop<S, R> {
     /// Receives from a connection until the stream is drained or its share of the turn is used
     /// up, and sends what its handler answers after each receive.
     pub(super) fn read(&mut self, conn: Key, hangup: bool, state: &mut S) {
         let mut buffer = std::mem::take(&mut self.buffer);
-        let budget = buffer.len();
-        let pressed = self.sockets.is_pressed(conn);
-        self.sockets.cork(conn);
         let (mut bytes, mut messages) = (0, 0);
+        let is_plain = self.sockets.cork(conn);
+        let was_pressed = !is_plain && self.sockets.is_pressed(conn);
+        let mut next = if is_plain {
+            Next::Receive { expects_large: false }
+        } else {
+            self.look_at_input(conn, hangup, state)
+        };
         loop {
-            let received = self.receive(conn, &mut buffer, hangup, state);
+            let received = match next {
+                Next::Receive { expects_large } => {
+                    self.receive(conn, &mut buffer, expects_large, hangup, state)
+                }
+                Next::Received(received) => received,
+            };
             self.sockets.flush_cork(&buffer, &mut self.streams);
             let behind = self.streams.is_behind(conn.index());
             match received {
@@ -57,22 +75,32 @@ impl<S, R: Reactor> EventLoop<S, R> {
                 Received::Drained if behind => {}
                 Received::Drained | Received::Ended => break,
             }
-            if behind || bytes >= budget || messages >= MESSAGES {
+            if behind || bytes >= buffer.len() || messages >= MESSAGES {
                 self.sockets.resume(conn);
                 break;
             }
+            next = self.look_at_input(conn, hangup, state);
         }
+        self.buffer = buffer;
         let is_unhindered = self.sockets.is_unhindered(conn);
-        if self.sockets.uncork() {
+        let is_halted = self.sockets.uncork();
+        if !(is_plain && is_unhindered) {
+            self.end_read(conn, was_pressed, is_halted);
+        }
+    }
+
+    /// Looks after what reading may have changed.
+    #[inline(never)]
+    fn end_read(&mut self, conn: Key, was_pressed: bool, is_halted: bool) {
+        if is_halted {
             self.leave_paused(conn);
         }
-        if pressed || !is_unhindered && self.sockets.is_pressed(conn) {
+        if was_pressed || self.sockets.is_pressed(conn) {
             self.sockets.count_inbound(conn);
             self.sockets.relieve(MemoryLimit::Inbound);
             self.sockets.relieve(MemoryLimit::Outbound);
             self.sockets.arm(conn);
         }
-        self.buffer = buffer;
     }
 
     /// A connection that is paused may have failed, which reading would tell. Its end in order is
@@ -86,51 +114,98 @@ impl<S, R: Reactor> EventLoop<S, R> {
         }
     }
 
-    /// Receives once, unless that is to wait, and handles what came, or what was left over when the
-    /// connection was paused.
-    fn receive(&mut self, conn: Key, buffer: &mut [u8], hangup: bool, state: &mut S) -> Received {
-        let Some(socket) = self.sockets.get(conn).filter(|socket| !socket.dead) else {
-            return Received::Ended;
-        };
-        let expects_large = socket.expects_large;
+    /// Receives once, and handles what came.
+    #[inline]
+    fn receive(
+        &mut self,
+        conn: Key,
+        buffer: &mut [u8],
+        expects_large: bool,
+        hangup: bool,
+        state: &mut S,
+    ) -> Received {
         let room = if expects_large { FIRST_OF_LARGE.min(buffer.len()) } else { buffer.len() };
-        let (has_leftover, is_large) =
-            (socket.leftover().is_some(), socket.protocol.is_assembling_large());
-        if (socket.paused || socket.outbox.is_some()) && self.sockets.hold_back(conn) {
-            return Received::Ended;
-        }
-        let mut leftover = if has_leftover { self.sockets.take_leftover(conn) } else { None };
-        let (input, range) = if let Some(leftover) = &mut leftover {
-            self.sockets.set_halted(conn, false);
-            (&mut leftover.storage[..], leftover.range.clone())
-        } else if is_large {
-            return self.receive_direct(conn, hangup, state);
-        } else {
-            match self.streams.recv(conn.index(), &mut buffer[..room]) {
-                Ok(None) => return Received::Drained,
-                Ok(Some(0)) => return self.end_of_stream(conn),
-                Ok(Some(len)) => (&mut *buffer, 0..len),
-                Err(error) => return self.stream_failed(conn, error),
-            }
+        let end = match self.streams.recv(conn.index(), &mut buffer[..room]) {
+            Ok(Some(len)) if len > 0 => len,
+            other => return self.receive_nothing(conn, other),
         };
-        let (start, end, inflated) = (range.start, range.end, self.sockets.inflated());
-        let (at, messages) = self.handle_input(conn, input, range, state);
-        let inflated = self.sockets.inflated().wrapping_sub(inflated);
+        let is_drained = end < room && !hangup;
+        let input = &mut buffer[..end];
+        let (at, messages) = self.handle_messages(conn, input, 0, state);
         if expects_large && messages > 0 {
             self.expect_large(conn, false);
         }
-        if let Some(leftover) = leftover {
-            self.put_back(conn, leftover, at);
-            return Received::More(at - start + inflated, messages);
+        if at == end && is_drained {
+            return Received::Drained;
         }
-        if at < end {
-            self.sockets.keep_leftover(conn, &buffer[at..end]);
+        self.receive_rest(conn, input, (at, messages), is_drained, state)
+    }
+
+    #[inline(never)]
+    fn receive_nothing(&mut self, conn: Key, outcome: io::Result<Option<usize>>) -> Received {
+        match outcome {
+            Ok(None) => Received::Drained,
+            Ok(Some(_)) => self.end_of_stream(conn),
+            Err(error) => self.stream_failed(conn, error),
         }
-        if at == end && end < room && !hangup {
-            Received::Drained
-        } else {
-            Received::More(end + inflated, messages)
+    }
+
+    /// Handles what came behind the first messages, of which so many were `handled` up to there.
+    #[inline(never)]
+    fn receive_rest(
+        &mut self,
+        conn: Key,
+        input: &mut [u8],
+        handled: (usize, usize),
+        is_drained: bool,
+        state: &mut S,
+    ) -> Received {
+        let inflated = self.sockets.inflated();
+        let (at, messages) = self.handle_input(conn, input, handled, state);
+        let inflated = self.sockets.inflated().wrapping_sub(inflated);
+        if at < input.len() {
+            self.sockets.keep_leftover(conn, &input[at..]);
+        } else if is_drained {
+            return Received::Drained;
         }
+        Received::More(input.len() + inflated, messages)
+    }
+
+    /// How to receive next from a connection of which something is known. What was left over when
+    /// it was paused, and the rest of a large message, is taken at once.
+    #[inline(never)]
+    fn look_at_input(&mut self, conn: Key, hangup: bool, state: &mut S) -> Next {
+        let Some(socket) = self.sockets.get(conn).filter(|socket| !socket.dead) else {
+            return Next::Received(Received::Ended);
+        };
+        let (expects_large, is_large) =
+            (socket.expects_large, socket.protocol.is_assembling_large());
+        if (socket.paused || socket.outbox.is_some()) && self.sockets.hold_back(conn) {
+            return Next::Received(Received::Ended);
+        }
+        if let Some(leftover) = self.sockets.take_leftover(conn) {
+            return Next::Received(self.receive_leftover(conn, leftover, state));
+        }
+        if is_large {
+            return Next::Received(self.receive_direct(conn, hangup, state));
+        }
+        Next::Receive { expects_large }
+    }
+
+    /// Handles what was left over as if it came now.
+    #[cold]
+    fn receive_leftover(&mut self, conn: Key, mut leftover: Leftover, state: &mut S) -> Received {
+        self.sockets.set_halted(conn, false);
+        let inflated = self.sockets.inflated();
+        let Range { start, end } = leftover.range;
+        let input = &mut leftover.storage[..end];
+        let (at, messages) = self.handle_input(conn, input, (start, 0), state);
+        let inflated = self.sockets.inflated().wrapping_sub(inflated);
+        // Answers may lie in this storage.
+        self.sockets.flush_cork(&leftover.storage, &mut self.streams);
+        leftover.range.start = at;
+        self.sockets.return_leftover(conn, leftover);
+        Received::More(at - start + inflated, messages)
     }
 
     #[cold]
@@ -138,15 +213,6 @@ impl<S, R: Reactor> EventLoop<S, R> {
         if let Some(socket) = self.sockets.get_mut(conn) {
             socket.expects_large = expects;
         }
-    }
-
-    /// What was left over has been handled, up to `at`.
-    #[cold]
-    fn put_back(&mut self, conn: Key, mut leftover: Leftover, at: usize) {
-        // Answers may lie in this storage.
-        self.sockets.flush_cork(&leftover.storage, &mut self.streams);
-        leftover.range.start = at;
-        self.sockets.return_leftover(conn, leftover);
     }
 
     /// Receives the rest of a large message straight into its own storage.
@@ -177,38 +243,37 @@ impl<S, R: Reactor> EventLoop<S, R> {
         if len < room && !hangup { Received::Drained } else { Received::More(len + inflated, 1) }
     }
 
-    /// Feeds `buffer[range]` to the connection and its events to its handler, until the range
-    /// ends, the connection is paused, or its messages have become too long for one turn. Tells
-    /// where that was, and counts the events.
+    /// Feeds `input` to the connection and its events to its handler, until it ends, the
+    /// connection is paused, or its messages have become too long for one turn. How far it was
+    /// `handled`, and how many events that was, comes in and goes out.
     fn handle_input(
         &mut self,
         conn: Key,
-        buffer: &mut [u8],
-        range: Range<usize>,
+        input: &mut [u8],
+        handled: (usize, usize),
         state: &mut S,
     ) -> (usize, usize) {
-        let (mut at, end, mut events) = (range.start, range.end, 0);
+        let ((mut at, mut events), end) = (handled, input.len());
         let inflated = self.sockets.inflated();
-        while at < end {
-            let (next, messages) = self.handle_messages(conn, &mut buffer[..end], at, state);
+        loop {
+            if self.sockets.corked_bytes() > CORK_MOST {
+                self.sockets.flush_cork(input, &mut self.streams);
+            }
+            let has_enough = self.sockets.inflated().wrapping_sub(inflated) > INFLATED;
+            if at >= end || events > 0 && (has_enough || self.sockets.is_halted()) {
+                return (at, events);
+            }
+            let (next, messages) = self.handle_messages(conn, input, at, state);
             at = next;
             events += messages;
             if messages == 0 {
-                let Some(used) = self.handle_parts(conn, &mut buffer[at..end], state) else {
+                let Some(used) = self.handle_parts(conn, &mut input[at..], state) else {
                     return (end, events);
                 };
                 at += used;
                 events += 1;
             }
-            if self.sockets.corked_bytes() > CORK_MOST {
-                self.sockets.flush_cork(buffer, &mut self.streams);
-            }
-            let has_enough = self.sockets.inflated().wrapping_sub(inflated) > INFLATED;
-            if at < end && (has_enough || self.sockets.is_halted()) {
-                break;
-            }
         }
-        (at, events)
     }
 
     /// Hands over whatever comes of the front of `input`, and tells how much that was; `None` if

@@ -100,9 +100,13 @@ impl Sockets {
     /// Flushes those that others' handlers wrote to.
     #[inline]
     pub(crate) fn flush_dirty(&mut self, io: &mut dyn Transmit) {
-        if self.dirty.is_empty() {
-            return;
+        if !self.dirty.is_empty() {
+            self.flush_all_dirty(io);
         }
+    }
+
+    #[inline(never)]
+    fn flush_all_dirty(&mut self, io: &mut dyn Transmit) {
         let mut dirty = std::mem::take(&mut self.dirty);
         for conn in dirty.drain(..) {
             if let Some(socket) = self.slots.get_mut(conn) {

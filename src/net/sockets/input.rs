@@ -18,11 +18,13 @@ use crate::slots::Key;
 pub(crate) const CORK_MOST: usize = 256 * 1024;
 
 impl Sockets {
-    /// Corks the output of `conn` until [`Sockets::uncork`].
-    pub(crate) fn cork(&mut self, conn: Key) {
+    /// Corks the output of `conn` until [`Sockets::uncork`]. Whether nothing is known of the
+    /// connection that says how to receive from it.
+    #[inline]
+    pub(crate) fn cork(&mut self, conn: Key) -> bool {
         debug_assert!(self.cork.is_empty());
-        self.slots.forget();
         self.current = Some(Current { conn, lent: None, reuse: None, halted: false });
+        self.slots.learn(conn).is_some_and(|socket| !socket.expects_large)
     }
 
     /// Feeds input that does not begin with a whole message to the connection's protocol; `None` if
@@ -39,14 +41,11 @@ impl Sockets {
         )
     }
 
-    /// What finds whole messages in the connection's input, as far as they can be expected there.
+    /// What finds whole messages in the connection's input, as far as they can be expected there,
+    /// and which handler they are for.
     #[inline]
-    pub(crate) fn whole_messages(&mut self, conn: Key) -> Option<WholeMessages> {
-        let messages = self.slots.get_mut(conn)?.protocol.whole_messages(self.now);
-        if !self.is_halted() {
-            self.slots.learn(conn);
-        }
-        messages
+    pub(crate) fn whole_messages(&mut self, conn: Key) -> Option<(WholeMessages, usize)> {
+        self.slots.whole_messages(conn, self.now)
     }
 
     /// Whether the next message of the connection at hand is to be handed over: it is open, not

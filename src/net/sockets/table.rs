@@ -1,8 +1,9 @@
 //! All sockets, and one of which most is known.
 
 use crate::net::socket::Socket;
-use crate::proto::Role;
+use crate::proto::{Role, WholeMessages};
 use crate::slots::{Key, Slots};
+use crate::time::Time;
 
 /// All sockets. Of one of them, whose input is being handled, it may be known that nothing stands
 /// between its handler and its cork, so that this is not looked up for every message: until any
@@ -61,14 +62,26 @@ impl Table {
         (self.unhindered == conn).then_some(self.role)
     }
 
-    /// From now on it is known that the connection, which is not paused, is unhindered, if it is.
+    /// From now on it is known that the connection is unhindered, if it is.
     #[inline]
-    pub(super) fn learn(&mut self, conn: Key) {
+    pub(super) fn learn(&mut self, conn: Key) -> Option<&Socket> {
         self.forget();
-        if let Some(socket) = self.slots.get(conn).filter(|socket| is_unhindered(socket)) {
-            self.unhindered = conn;
-            self.role = socket.protocol.role();
-        }
+        let socket = self.slots.get(conn).filter(|socket| is_unhindered(socket))?;
+        self.unhindered = conn;
+        self.role = socket.protocol.role();
+        Some(socket)
+    }
+
+    /// What finds whole messages in the connection's input, as far as they can be expected there,
+    /// and which handler they are for. A connection that was unhindered is so yet: it was heard.
+    #[inline]
+    pub(super) fn whole_messages(
+        &mut self,
+        conn: Key,
+        now: Time,
+    ) -> Option<(WholeMessages, usize)> {
+        let socket = self.slots.get_mut(conn)?;
+        Some((socket.protocol.whole_messages(now)?, socket.endpoint()))
     }
 
     fn is_unhindered(&self, conn: Key) -> bool {
@@ -84,7 +97,7 @@ impl Table {
 
 #[inline]
 fn is_unhindered(socket: &Socket) -> bool {
-    socket.is_open() && !socket.is_pressed() && !socket.protocol.is_compressed()
+    socket.is_open() && !socket.paused && !socket.is_pressed() && !socket.protocol.is_compressed()
 }
 
 #[cfg(test)]
@@ -94,7 +107,6 @@ mod tests {
     use super::*;
     use crate::net::peer::PeerAddr;
     use crate::proto::{Connection, Limits};
-    use crate::time::Time;
 
     fn socket(role: Role) -> Socket {
         let protocol = Connection::opened(role, Arc::new(Limits::default()), Time::BEGINNING);
