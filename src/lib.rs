@@ -215,6 +215,12 @@
 //! roles (`permessage-deflate`, RFC 7692): see `proto::DeflateConfig`, `ServerConfig::deflate` and
 //! `ClientConfig::deflate`. [`Outgoing::uncompressed`] sends a message as it is.
 //!
+//! # Sleeping
+//!
+//! [`Idle`] says what a loop does while nothing is ready. With the feature `timerfd`, a timer of
+//! the kernel's ends its sleeps when the next timer or deadline is due: exactly, where a timeout
+//! is rounded up to whole milliseconds, and at less cost for each sleep.
+//!
 //! # Numbers
 //!
 //! [`LoopHandle::stats`] tells any thread what a loop does and holds: connections and why they

@@ -281,7 +281,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         self.read_clock();
         let mut has_work = true;
         while !self.is_stopping() {
-            has_work = self.step(None, has_work, state).inspect_err(|_| {
+            has_work = self.step(Time::NEVER, has_work, state).inspect_err(|_| {
                 self.end_events();
             })?;
         }
@@ -297,18 +297,15 @@ impl<S, R: Reactor> EventLoop<S, R> {
     pub fn turn(&mut self, timeout: Option<Duration>, state: &mut S) -> Result<(), Error> {
         // Whatever the caller did since the last turn took its time.
         self.read_clock();
-        self.step(timeout, true, state).map(drop)
+        let until = timeout.map_or(Time::NEVER, |timeout| self.sockets.now + timeout);
+        self.step(until, true, state).map(drop)
     }
 
-    /// A turn, begun right after the clock was read. `may_have_work` is false if it is known that
-    /// nothing waits but what readiness, time and other threads bring; the same is returned.
-    fn step(
-        &mut self,
-        timeout: Option<Duration>,
-        may_have_work: bool,
-        state: &mut S,
-    ) -> Result<bool, Error> {
-        self.wait(timeout, may_have_work).map_err(Error::io("wait for readiness"))?;
+    /// A turn, begun right after the clock was read, that waits until that moment at most.
+    /// `may_have_work` is false if it is known that nothing waits but what readiness, time and
+    /// other threads bring; the same is returned.
+    fn step(&mut self, until: Time, may_have_work: bool, state: &mut S) -> Result<bool, Error> {
+        self.wait(until, may_have_work).map_err(Error::io("wait for readiness"))?;
         self.begin_turn();
         self.local_events.expire(self.sockets.now);
         let is_ready = !self.ready.is_empty();
@@ -352,16 +349,16 @@ impl<S, R: Reactor> EventLoop<S, R> {
     }
 
     fn serve_ready(&mut self, state: &mut S) {
-        for first in (0..self.ready.len()).step_by(SERVED_AT_ONCE) {
-            for index in first..self.ready.len().min(first + SERVED_AT_ONCE) {
-                let readiness = self.ready[index];
-                match self.listener_of(&readiness) {
-                    Some(listener) => listener.ready = true,
-                    None => self.serve(&readiness, state),
-                }
+        for index in 0..self.ready.len() {
+            let readiness = self.ready[index];
+            match self.listener_of(&readiness) {
+                Some(listener) => listener.ready = true,
+                None => self.serve(&readiness, state),
             }
-            self.serve_events(GROUP_BUDGET, state);
-            self.sockets.flush_dirty(&mut self.streams);
+            if (index + 1) % SERVED_AT_ONCE == 0 || index + 1 == self.ready.len() {
+                self.serve_events(GROUP_BUDGET, state);
+                self.sockets.flush_dirty(&mut self.streams);
+            }
         }
     }
 

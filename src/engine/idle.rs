@@ -41,9 +41,9 @@ impl IdleStrategy {
         matches!(self.idle, Idle::Busy)
     }
 
-    /// Whether to spin before sleeping, for as long as it pays.
-    pub(super) const fn is_adaptive(&self) -> bool {
-        matches!(self.idle, Idle::Adaptive { .. })
+    /// Whether to sleep at once.
+    pub(super) const fn blocks(&self) -> bool {
+        matches!(self.idle, Idle::Block)
     }
 
     /// How long to spin before sleeping.

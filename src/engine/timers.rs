@@ -12,10 +12,11 @@ impl Context<'_> {
     /// [`now`](Self::now), the beginning of the turn.
     ///
     /// It is never early: the turn in which it arrives begins at its time or later, later by the
-    /// length of a turn and by what a sleep of the system is rounded up to, 1 ms. Events of one
-    /// type that are due in one turn arrive in the order of their times, and for equal times in
-    /// the order in which they were set. At most 256 timers come up in one turn; the others follow
-    /// in the next ones, after the sockets have had theirs. A full queue does not hold them up.
+    /// length of a turn and by what a sleep of the system is rounded up to, 1 ms unless there is
+    /// the feature `timerfd`. Events of one type that are due in one turn arrive in the order of
+    /// their times, and for equal times in the order in which they were set. At most 256 timers
+    /// come up in one turn; the others follow in the next ones, after the sockets have had theirs.
+    /// A full queue does not hold them up.
     ///
     /// A time too far away for the clock, as with [`Duration::MAX`], never comes.
     ///

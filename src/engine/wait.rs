@@ -17,63 +17,67 @@ impl<S, R: Reactor> EventLoop<S, R> {
         self.sockets.now = self.streams.reactor.now();
     }
 
-    /// Waits for work, for `timeout` at most, and reads the clock, which was read just before.
-    pub(super) fn wait(
-        &mut self,
-        timeout: Option<Duration>,
-        may_have_work: bool,
-    ) -> io::Result<()> {
+    /// Waits for work, until that moment at most, and reads the clock, which was read just before.
+    pub(super) fn wait(&mut self, until: Time, may_have_work: bool) -> io::Result<()> {
         self.ready.clear();
         let now = self.sockets.now;
         let has_work = may_have_work && self.has_work(now);
-        let timeout = if has_work { Some(Duration::ZERO) } else { timeout };
-        let timeout = earliest(timeout, self.until_deadline(now));
-        if timeout == Some(Duration::ZERO) {
-            self.streams.reactor.poll(Some(Duration::ZERO), &mut self.ready)?;
-        } else if self.idle.is_busy() {
-            self.look(timeout)?;
-        } else if !self.idle.is_adaptive() {
-            self.sleep(timeout)?;
-        } else if let Some(looked) = self.spin(timeout)? {
-            let start = self.streams.reactor.now();
-            self.sleep(timeout.map(|timeout| timeout.saturating_sub(looked)))?;
-            self.idle.slept(self.streams.reactor.now().since(start));
+        let until = if has_work { now } else { until.min(self.deadline()) };
+        if self.idle.blocks() && until > now {
+            self.sleep(now, until)?;
+        } else {
+            self.wait_awake(now, until)?;
         }
         self.read_clock();
         Ok(())
     }
 
+    /// Waits in the ways that do not begin with a sleep.
+    #[inline(never)]
+    fn wait_awake(&mut self, now: Time, until: Time) -> io::Result<()> {
+        if until <= now {
+            return self.streams.reactor.poll(Some(Duration::ZERO), &mut self.ready);
+        }
+        if self.idle.is_busy() {
+            return self.look(until);
+        }
+        if self.spin(now, until)? {
+            let start = self.streams.reactor.now();
+            self.sleep(start, until)?;
+            self.idle.slept(self.streams.reactor.now().since(start));
+        }
+        Ok(())
+    }
+
     /// Looks for work without sleeping, however long it takes.
-    fn look(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        let start = self.sockets.now;
+    fn look(&mut self, until: Time) -> io::Result<()> {
         loop {
             self.streams.reactor.poll(Some(Duration::ZERO), &mut self.ready)?;
             if !self.ready.is_empty() || self.has_remote_work() {
                 return Ok(());
             }
-            let looked = self.streams.reactor.now().since(start);
-            if timeout.is_some_and(|timeout| looked >= timeout) {
+            if self.streams.reactor.now() >= until {
                 return Ok(());
             }
         }
     }
 
-    /// Looks for work without sleeping, for as long as it promises to pay. Tells for how long it
-    /// was in vain, if it was.
-    fn spin(&mut self, timeout: Option<Duration>) -> io::Result<Option<Duration>> {
-        let start = self.sockets.now;
-        let budget = self.idle.spin(start).min(timeout.unwrap_or(Duration::MAX));
+    /// Looks for work without sleeping, for as long as it promises to pay. Whether that was in
+    /// vain.
+    fn spin(&mut self, start: Time, until: Time) -> io::Result<bool> {
+        let budget = self.idle.spin(start);
+        let end = until.min(start + budget);
         let (mut before, mut looks) = (start, 0);
-        while before.since(start) < budget {
+        while before < end {
             self.streams.reactor.poll(Some(Duration::ZERO), &mut self.ready)?;
             if !self.ready.is_empty() || self.has_remote_work() {
                 self.idle.hit();
-                return Ok(None);
+                return Ok(false);
             }
             let now = self.streams.reactor.now();
             if now.since(before) > PREEMPTED {
                 self.idle.preempted(now);
-                return Ok(Some(now.since(start)));
+                return Ok(true);
             }
             before = now;
             looks += 1;
@@ -84,13 +88,15 @@ impl<S, R: Reactor> EventLoop<S, R> {
         if !budget.is_zero() {
             self.idle.miss();
         }
-        Ok(Some(before.since(start)))
+        Ok(true)
     }
 
-    fn sleep(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+    #[inline]
+    fn sleep(&mut self, now: Time, until: Time) -> io::Result<()> {
         self.shared.doorbell.about_to_sleep();
-        let timeout = if self.has_remote_work() { Some(Duration::ZERO) } else { timeout };
-        let polled = self.streams.reactor.poll(timeout, &mut self.ready);
+        let until = if self.has_remote_work() { now } else { until };
+        let until = (until != Time::NEVER).then_some(until);
+        let polled = self.streams.reactor.poll_until(now, until, &mut self.ready);
         self.shared.doorbell.awake();
         self.woken_at = self.streams.reactor.woken();
         polled
@@ -118,7 +124,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
         self.sockets.is_due() || self.topics.has_changes() || self.ending.has_begun()
     }
 
-    fn until_deadline(&mut self, now: Time) -> Option<Duration> {
+    /// When to look again for what time brings up.
+    fn deadline(&mut self) -> Time {
         // A listener that may not accept anyhow waits for a connection to end, not for a time.
         let accepting = self.sockets.len() < self.max_connections;
         let listeners = self.listeners.iter().flatten().filter(|_| accepting);
@@ -127,14 +134,6 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let others = [self.ending.deadline(), self.local_events.next_due(), listeners];
         let or_never = |deadline: Option<Time>| deadline.unwrap_or(Time::NEVER);
         let deadline = or_never(self.sockets.next_deadline());
-        let deadline = others.map(or_never).into_iter().fold(deadline, Time::min);
-        (deadline != Time::NEVER).then(|| deadline.since(now))
-    }
-}
-
-fn earliest<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
-    match (one, other) {
-        (Some(one), Some(other)) => Some(one.min(other)),
-        (one, other) => one.or(other),
+        others.map(or_never).into_iter().fold(deadline, Time::min)
     }
 }

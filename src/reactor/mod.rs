@@ -85,6 +85,21 @@ pub trait Reactor: Sized {
     /// What the system says; `Interrupted` is not an error here but an early return.
     fn poll(&mut self, timeout: Option<Duration>, ready: &mut Vec<Readiness>) -> io::Result<()>;
 
+    /// The same until a moment (`None`: for ever), for a loop that knows the time: `now`. A
+    /// reactor may arrange for one moment once, though many polls are to end by it.
+    ///
+    /// # Errors
+    ///
+    /// As [`poll`](Self::poll).
+    fn poll_until(
+        &mut self,
+        now: Time,
+        until: Option<Time>,
+        ready: &mut Vec<Readiness>,
+    ) -> io::Result<()> {
+        self.poll(until.map(|until| until.since(now)), ready)
+    }
+
     /// The monotonic time, on a clock that began with the reactor.
     fn now(&mut self) -> Time;
 

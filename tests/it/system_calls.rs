@@ -54,6 +54,16 @@ impl Reactor for Counting {
         self.reactor.poll(timeout, ready)
     }
 
+    fn poll_until(
+        &mut self,
+        now: Time,
+        until: Option<Time>,
+        ready: &mut Vec<Readiness>,
+    ) -> io::Result<()> {
+        self.calls.waits += 1;
+        self.reactor.poll_until(now, until, ready)
+    }
+
     fn now(&mut self) -> Time {
         self.reactor.now()
     }

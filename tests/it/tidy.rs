@@ -109,6 +109,7 @@ const DEPENDENCIES: &[(&str, &str)] = &[
     ("httparse", "src/proto/handshake/"),
     ("log", "src/logging.rs"),
     ("mio", "src/reactor/mio/"),
+    ("rustix", "src/reactor/mio/alarm.rs"),
     ("rustls", "src/reactor/mio/tls/"),
     ("sha1", "src/proto/handshake/"),
     ("slab", "src/"),

@@ -1,5 +1,7 @@
 //! The real world.
 
+#[cfg(feature = "timerfd")]
+mod alarm;
 mod socket;
 #[cfg(feature = "tls")]
 mod tls;
@@ -19,6 +21,8 @@ use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use mio::{Events, Interest, Poll, Token, Waker};
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 
+#[cfg(feature = "timerfd")]
+use self::alarm::Alarm;
 pub use self::socket::{MioListener, MioStream};
 #[cfg(feature = "tls")]
 pub use self::tls::{TlsClient, TlsError, TlsServer, TlsStream};
@@ -37,6 +41,10 @@ const EVENTS: usize = 1024;
 /// The token of wakes: no generation reaches it before 2³² connections, and none has this index.
 const WAKE: Token = Token(usize::MAX);
 
+/// The token of the alarm, which is none of a connection's for the same reason.
+#[cfg(feature = "timerfd")]
+const ALARM: Token = Token(usize::MAX - 1);
+
 /// mio hands the kernel's timeout on in milliseconds; an hour is clear of every overflow, and
 /// polling again after it costs nothing.
 const LONGEST_POLL: Duration = Duration::from_secs(3600);
@@ -53,6 +61,8 @@ pub struct MioReactor {
     poll: Poll,
     events: Events,
     waker: MioWaker,
+    #[cfg(feature = "timerfd")]
+    alarm: Alarm,
 }
 
 /// Wakes a [`MioReactor`].
@@ -94,7 +104,15 @@ impl MioReactor {
         let waker = Waker::new(poll.registry(), WAKE)?;
         let woken = Woken { waker, beginning: Instant::now(), at: AtomicU64::new(0) };
         let waker = MioWaker(Arc::new(woken));
-        Ok(Self { poll, events: Events::with_capacity(EVENTS), waker })
+        #[cfg(feature = "timerfd")]
+        let alarm = Alarm::new(poll.registry(), ALARM)?;
+        Ok(Self {
+            poll,
+            events: Events::with_capacity(EVENTS),
+            waker,
+            #[cfg(feature = "timerfd")]
+            alarm,
+        })
     }
 }
 
@@ -103,13 +121,38 @@ impl Reactor for MioReactor {
     type Listener = MioListener;
     type Waker = MioWaker;
 
+    #[cfg(feature = "timerfd")]
+    fn poll_until(
+        &mut self,
+        now: Time,
+        until: Option<Time>,
+        ready: &mut Vec<Readiness>,
+    ) -> io::Result<()> {
+        match until {
+            Some(until) if until <= now => self.poll(Some(Duration::ZERO), ready),
+            Some(until) => {
+                self.alarm.set(now, until)?;
+                self.poll(None, ready)
+            }
+            None => self.poll(None, ready),
+        }
+    }
+
+    #[inline]
     fn poll(&mut self, timeout: Option<Duration>, ready: &mut Vec<Readiness>) -> io::Result<()> {
         let timeout = timeout.map(|timeout| timeout.min(LONGEST_POLL));
         match self.poll.poll(&mut self.events, timeout) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
             other => other?,
         }
-        ready.extend(self.events.iter().filter(|event| event.token() != WAKE).map(readiness));
+        for event in &self.events {
+            match event.token() {
+                WAKE => {}
+                #[cfg(feature = "timerfd")]
+                ALARM => self.alarm.rang(),
+                _ => ready.push(readiness(event)),
+            }
+        }
         Ok(())
     }
 
@@ -330,4 +373,46 @@ fn descriptor_limit() -> usize {
         .and_then(|soft| soft.parse().ok())
         // POSIX promises no more than a few; every system has had this many for decades.
         .unwrap_or(1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Sleeps until that moment; how often it took to get there.
+    fn sleep(reactor: &mut MioReactor, until: Time) -> usize {
+        for sleeps in 0.. {
+            let now = reactor.now();
+            if now >= until {
+                return sleeps;
+            }
+            reactor.poll_until(now, Some(until), &mut Vec::new()).expect("a sleep");
+        }
+        0
+    }
+
+    #[test]
+    fn sleeps_end_by_their_moment_however_many_were_to_end_by_it() {
+        let mut reactor = MioReactor::new().expect("a reactor");
+        let hour = reactor.now() + Duration::from_secs(3600);
+        for millis in [20, 1, 10] {
+            let until = reactor.now() + Duration::from_millis(millis);
+            for moment in [hour, until, until, until + Duration::from_millis(1), until, hour] {
+                reactor.waker().wake().expect("a wake");
+                let now = reactor.now();
+                reactor.poll_until(now, Some(moment), &mut Vec::new()).expect("a poll");
+            }
+            // One may be ended by what an earlier one was to end by, and one by a signal.
+            assert!(sleep(&mut reactor, until) < 10);
+        }
+    }
+
+    #[test]
+    fn a_moment_that_has_come_is_not_waited_for() {
+        let mut reactor = MioReactor::new().expect("a reactor");
+        let now = reactor.now();
+        for moment in [Time::BEGINNING, now] {
+            reactor.poll_until(now, Some(moment), &mut Vec::new()).expect("a poll");
+        }
+    }
 }
