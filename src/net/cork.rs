@@ -132,9 +132,18 @@ impl Cork {
         }
     }
 
-    /// All of it, if it was all copied.
-    pub(crate) fn as_slice(&self) -> Option<&[u8]> {
-        self.pieces.is_empty().then_some(&self.bytes)
+    /// All of it, if it lies in one place: it was all copied, or is one piece that was not.
+    #[inline]
+    pub(crate) fn as_slice<'a>(&'a self, received: &'a [u8]) -> Option<&'a [u8]> {
+        if self.pieces.is_empty() { Some(&self.bytes) } else { self.as_piece(received) }
+    }
+
+    #[inline(never)]
+    fn as_piece<'a>(&'a self, received: &'a [u8]) -> Option<&'a [u8]> {
+        match &self.pieces[..] {
+            [piece] if self.bytes.is_empty() => Some(self.resolve(piece, received)),
+            _ => None,
+        }
     }
 
     /// The slices to send, as many as fit, and their length in all.

@@ -19,7 +19,7 @@ impl Sockets {
         if len == 0 {
             return;
         }
-        let (sent, offered) = match self.cork.as_slice() {
+        let (sent, offered) = match self.cork.as_slice(received) {
             Some(slice) => (io.transmit(conn.index(), &[IoSlice::new(slice)]), len),
             None => {
                 let mut slices = [IoSlice::new(&[]); MAX_SLICES];

@@ -69,10 +69,10 @@ impl WholeMessages {
     fn header(&self, input: &[u8]) -> Option<(usize, Option<[u8; 4]>, usize)> {
         let is_server = self.role == Role::Server;
         // Nearly all that a server gets, so found out with the fewest looks.
-        if is_server {
-            if let Some(&[TEXT | BINARY, second @ SHORT_FIRST..=SHORT_LAST, ref key @ ..]) =
-                input.first_chunk::<6>()
-            {
+        if let Some(&[TEXT | BINARY, second @ SHORT_FIRST..=SHORT_LAST, ref key @ ..]) =
+            input.first_chunk::<6>()
+        {
+            if is_server {
                 return Some((usize::from(second - SHORT_FIRST), Some(*key), 6));
             }
         }
