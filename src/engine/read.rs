@@ -132,13 +132,10 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let is_drained = end < room && !hangup;
         let input = &mut buffer[..end];
         let (at, messages) = self.handle_messages(conn, input, 0, state);
-        if expects_large && messages > 0 {
-            self.expect_large(conn, false);
-        }
-        if at == end && is_drained {
+        if at == end && is_drained && !expects_large {
             return Received::Drained;
         }
-        self.receive_rest(conn, input, (at, messages), is_drained, state)
+        self.receive_rest(conn, input, (at, messages), is_drained, expects_large, state)
     }
 
     #[inline(never)]
@@ -158,11 +155,15 @@ impl<S, R: Reactor> EventLoop<S, R> {
         input: &mut [u8],
         handled: (usize, usize),
         is_drained: bool,
+        expects_large: bool,
         state: &mut S,
     ) -> Received {
         let inflated = self.sockets.inflated();
         let (at, messages) = self.handle_input(conn, input, handled, state);
         let inflated = self.sockets.inflated().wrapping_sub(inflated);
+        if expects_large && messages > 0 {
+            self.expect_large(conn, false);
+        }
         if at < input.len() {
             self.sockets.keep_leftover(conn, &input[at..]);
         } else if is_drained {

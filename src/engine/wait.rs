@@ -53,10 +53,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
     fn look(&mut self, until: Time) -> io::Result<()> {
         loop {
             self.streams.reactor.poll(Some(Duration::ZERO), &mut self.ready)?;
-            if !self.ready.is_empty() || self.has_remote_work() {
-                return Ok(());
-            }
-            if self.streams.reactor.now() >= until {
+            let has_work = !self.ready.is_empty() || self.has_remote_work();
+            if has_work || self.streams.reactor.now() >= until {
                 return Ok(());
             }
         }

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::ops::Sub;
 use std::time::{Duration, Instant};
 
+use eventwire::proto::OpCode;
 use eventwire::reactor::{EntropySource, MioReactor, Reactor, Readiness, ResolveDone};
 use eventwire::{Config, ConnectionId, Context, EventLoop, Idle, Message, ServerConfig, Time};
 
@@ -192,6 +193,15 @@ impl Server {
         peer
     }
 
+    /// The room that the first receive offers when `frames` come, which are one message.
+    fn offered_first(&mut self, peer: &mut Peer, frames: &[u8], message: &[u8]) -> usize {
+        self.event_loop.reactor_mut().offered.clear();
+        peer.write(frames);
+        self.calls_of(1);
+        peer.expect(message);
+        self.event_loop.reactor_mut().offered[0]
+    }
+
     /// The calls that it takes to receive and answer `count` messages.
     fn calls_of(&mut self, count: usize) -> Calls {
         let (before, wanted) = (self.calls(), self.messages + count);
@@ -251,13 +261,9 @@ fn a_large_message_after_another_is_received_where_it_stays() {
     let mut server = Server::with(Config::default().receive_buffer(ROOM));
     let mut peer = server.connect();
     let mut offered_first = |len: usize| {
-        server.event_loop.reactor_mut().offered.clear();
         let message = vec![7; len];
         let frame = peer.encode_message(&message);
-        peer.write(&frame);
-        server.calls_of(1);
-        peer.expect(&message);
-        server.event_loop.reactor_mut().offered[0]
+        server.offered_first(&mut peer, &frame, &message)
     };
     assert_eq!(offered_first(60_000), ROOM);
     let little = offered_first(60_000);
@@ -266,6 +272,25 @@ fn a_large_message_after_another_is_received_where_it_stays() {
     assert_eq!(offered_first(100), little);
     assert_eq!(offered_first(100), ROOM);
     assert_eq!(offered_first(60_000), ROOM);
+}
+
+#[test]
+fn after_any_small_message_no_large_one_is_expected() {
+    const ROOM: usize = 32 * 1024;
+    let mut server = Server::with(Config::default().receive_buffer(ROOM));
+    let mut peer = server.connect();
+    // A large message whose last bytes come by themselves raises no expectation.
+    let was_expected = (0..TRIES).any(|_| {
+        let large = peer.encode_message(&[7; 60_000]);
+        server.offered_first(&mut peer, &large, &[7; 60_000]);
+        let parts = [(false, OpCode::Binary), (true, OpCode::Continuation)];
+        let parts = parts.map(|(fin, opcode)| peer.encode(fin, opcode, &[7]));
+        let offered = server.offered_first(&mut peer, &parts.concat(), &[7, 7]);
+        let small = peer.encode_message(&[7]);
+        assert_eq!(server.offered_first(&mut peer, &small, &[7]), ROOM);
+        offered < ROOM / 2
+    });
+    assert!(was_expected);
 }
 
 #[test]

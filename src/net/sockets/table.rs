@@ -7,7 +7,8 @@ use crate::time::Time;
 
 /// All sockets. Of one of them, whose input is being handled, it may be known that nothing stands
 /// between its handler and its cork, so that this is not looked up for every message: until any
-/// socket is changed, whichever and however, for [`get_mut`](Self::get_mut) forgets it.
+/// socket is changed, whichever and however, for [`get_mut`](Self::get_mut) forgets it. Only
+/// [`whole_messages`](Self::whole_messages) changes what does not bear on that.
 #[derive(Debug)]
 pub(super) struct Table {
     slots: Slots<Socket>,
