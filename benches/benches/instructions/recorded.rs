@@ -60,6 +60,11 @@ impl Recorded {
         }
     }
 
+    /// Whether `count` is above what is recorded of that name by more than is tolerated.
+    pub(crate) fn is_exceeded(&self, name: &str, count: f64) -> bool {
+        self.of(name).is_some_and(|recorded| (count / recorded - 1.0) * 100.0 > TOLERANCE)
+    }
+
     /// Whether `counted` is as good as what is recorded here.
     pub(crate) fn allows(&self, counted: &Self) -> Result<(), String> {
         if self.tools != counted.tools {
@@ -71,7 +76,7 @@ impl Recorded {
                 return Err(format!("{name} is not recorded: run with -- --record"));
             };
             let change = (count / recorded - 1.0) * 100.0;
-            if change > TOLERANCE {
+            if self.is_exceeded(name, *count) {
                 return Err(format!("{name} takes {change:.1} % more instructions than recorded"));
             }
             if change < -TOLERANCE {
