@@ -16,14 +16,46 @@ use std::fmt;
 /// ```
 #[inline]
 pub fn apply_mask(bytes: &mut [u8], key: [u8; 4], offset: usize) {
-    let turned = turned(key, offset);
-    let key = turned.to_ne_bytes();
-    let word_key = u64::from(turned) << 32 | u64::from(turned);
-    let rest = if bytes.len() < BLOCK { bytes } else { mask_blocks(bytes, word_key) };
-    // Words by themselves stay cheap for a short payload.
-    let mut words = rest.chunks_exact_mut(8);
+    if bytes.len() < BLOCK {
+        mask_words(bytes, turned(key, offset));
+    } else {
+        mask_blocks(bytes, key, offset);
+    }
+}
+
+/// Bytes that are masked in a row, without a count between them.
+const BLOCK: usize = 512;
+
+/// A line of the cache: no vector instruction crosses its end where the first begins with it.
+const LINE: usize = 64;
+
+/// From here on that pays for the bytes before the first such line.
+const ALIGNED: usize = 4 * 1024;
+
+/// Masks whole blocks, whose words become vector instructions, and what is left.
+#[inline(never)]
+fn mask_blocks(bytes: &mut [u8], key: [u8; 4], offset: usize) {
+    let before = if bytes.len() < ALIGNED { 0 } else { bytes.as_ptr().align_offset(LINE) };
+    let (first, bytes) = bytes.split_at_mut(before.min(bytes.len()));
+    mask_words(first, turned(key, offset));
+    let turned = turned(key, offset.wrapping_add(first.len()));
+    let mut blocks = bytes.chunks_exact_mut(BLOCK);
+    for block in &mut blocks {
+        block.chunks_exact_mut(8).for_each(|word| mask_word(word, word_key(turned)));
+    }
+    let mut lines = blocks.into_remainder().chunks_exact_mut(LINE);
+    for line in &mut lines {
+        line.chunks_exact_mut(8).for_each(|word| mask_word(word, word_key(turned)));
+    }
+    mask_words(lines.into_remainder(), turned);
+}
+
+/// Masks word by word, which is cheap for a short payload.
+#[inline]
+fn mask_words(bytes: &mut [u8], turned: u32) {
+    let mut words = bytes.chunks_exact_mut(8);
     for word in &mut words {
-        mask_word(word, word_key);
+        mask_word(word, word_key(turned));
     }
     let rest = words.into_remainder();
     // A short payload is mostly this, so half a word is taken at once, too.
@@ -31,21 +63,14 @@ pub fn apply_mask(bytes: &mut [u8], key: [u8; 4], offset: usize) {
     if let Some(half) = half.first_chunk_mut() {
         *half = (u32::from_ne_bytes(*half) ^ turned).to_ne_bytes();
     }
-    for (byte, key) in rest.iter_mut().zip(key) {
+    for (byte, key) in rest.iter_mut().zip(turned.to_ne_bytes()) {
         *byte ^= key;
     }
 }
 
-/// Bytes that are masked in a row, without a count between them.
-const BLOCK: usize = 512;
-
-/// Masks whole blocks, whose words become vector instructions; gives what is left.
-fn mask_blocks(bytes: &mut [u8], key: u64) -> &mut [u8] {
-    let mut blocks = bytes.chunks_exact_mut(BLOCK);
-    for block in &mut blocks {
-        block.chunks_exact_mut(8).for_each(|word| mask_word(word, key));
-    }
-    blocks.into_remainder()
+#[inline]
+const fn word_key(turned: u32) -> u64 {
+    (turned as u64) << 32 | turned as u64
 }
 
 /// Masks eight bytes.
@@ -153,7 +178,7 @@ mod tests {
     #[test]
     fn every_short_length_at_every_phase_and_alignment() {
         let key = [0x01, 0x20, 0x84, 0xFF];
-        for len in (0..100).chain([BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK + 13]) {
+        for len in (0..100).chain([BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK + 13, ALIGNED + 77]) {
             for offset in (0..8).chain([usize::MAX, usize::MAX - 2]) {
                 for start in 0..8 {
                     let mut masked: Vec<u8> = (0..=u8::MAX).cycle().take(start + len + 8).collect();
