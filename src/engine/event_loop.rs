@@ -19,6 +19,7 @@ use crate::config::{Config, ServerConfig};
 use crate::error::Error;
 use crate::net::listener::Listener;
 use crate::net::pending::PendingHandshakes;
+use crate::net::receive_buffer::ReceiveBuffer;
 use crate::net::sockets::Sockets;
 use crate::net::streams::Streams;
 use crate::proto::MaskKeys;
@@ -79,7 +80,7 @@ pub struct EventLoop<S, R: Reactor = MioReactor> {
     pub(super) listeners: Vec<Option<Listener<R>>>,
     pub(super) pending: PendingHandshakes,
     /// Lifted out while input is handled, so that handlers can be lent the rest.
-    pub(super) buffer: Vec<u8>,
+    pub(super) buffer: ReceiveBuffer,
     pub(super) ready: Vec<Readiness>,
     pub(super) idle: IdleStrategy,
     pub(super) shared: Arc<Shared>,
@@ -134,7 +135,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             local_events: LocalEvents::new(config.inbox, config.timers),
             listeners: Vec::new(),
             pending: PendingHandshakes::new(config.max_pending),
-            buffer: vec![0; config.receive_buffer],
+            buffer: ReceiveBuffer::new(config.receive_buffer),
             ready: Vec::new(),
             idle: IdleStrategy::new(config.idle),
             shared,

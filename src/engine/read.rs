@@ -49,7 +49,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// Receives from a connection until the stream is drained or its share of the turn is used
     /// up, and sends what its handler answers after each receive.
     pub(super) fn read(&mut self, conn: Key, hangup: bool, state: &mut S) {
-        let mut buffer = std::mem::take(&mut self.buffer);
+        let mut lifted = std::mem::take(&mut self.buffer);
+        let buffer = lifted.as_mut_slice();
         let (mut bytes, mut messages) = (0, 0);
         let is_plain = self.sockets.cork(conn);
         let was_pressed = !is_plain && self.sockets.is_pressed(conn);
@@ -61,11 +62,11 @@ impl<S, R: Reactor> EventLoop<S, R> {
         loop {
             let received = match next {
                 Next::Receive { expects_large } => {
-                    self.receive(conn, &mut buffer, expects_large, hangup, state)
+                    self.receive(conn, buffer, expects_large, hangup, state)
                 }
                 Next::Received(received) => received,
             };
-            self.sockets.flush_cork(&buffer, &mut self.streams);
+            self.sockets.flush_cork(buffer, &mut self.streams);
             let behind = self.streams.is_behind(conn.index());
             match received {
                 Received::More(more_bytes, more_messages) => {
@@ -81,7 +82,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             }
             next = self.look_at_input(conn, hangup, state);
         }
-        self.buffer = buffer;
+        self.buffer = lifted;
         let is_unhindered = self.sockets.is_unhindered(conn);
         let is_halted = self.sockets.uncork();
         if !(is_plain && is_unhindered) {

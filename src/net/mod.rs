@@ -9,6 +9,7 @@ mod outbox;
 pub(crate) mod peer;
 pub(crate) mod pending;
 pub(crate) mod proxies;
+pub(crate) mod receive_buffer;
 pub(crate) mod socket;
 pub(crate) mod sockets;
 pub(crate) mod streams;
