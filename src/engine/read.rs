@@ -7,10 +7,8 @@ use super::EventLoop;
 use crate::net::aside::Leftover;
 use crate::net::disconnect::{ConnectError, MemoryLimit};
 use crate::net::sockets::CORK_MOST;
-#[cfg(feature = "tls")]
-use crate::proto::Event;
-use crate::proto::State;
 use crate::proto::handshake::HandshakeError;
+use crate::proto::{Event, State};
 use crate::reactor::Reactor;
 use crate::slots::Key;
 
@@ -51,13 +49,14 @@ impl<S, R: Reactor> EventLoop<S, R> {
     pub(super) fn read(&mut self, conn: Key, hangup: bool, state: &mut S) {
         let mut lifted = std::mem::take(&mut self.buffer);
         let buffer = lifted.as_mut_slice();
+        let room = buffer.len();
         let (mut bytes, mut messages) = (0, 0);
         let is_plain = self.sockets.cork(conn);
         let was_pressed = !is_plain && self.sockets.is_pressed(conn);
         let mut next = if is_plain {
             Next::Receive { expects_large: false }
         } else {
-            self.look_at_input(conn, hangup, state)
+            self.look_at_input(conn, hangup, room, state)
         };
         loop {
             let received = match next {
@@ -76,11 +75,11 @@ impl<S, R: Reactor> EventLoop<S, R> {
                 Received::Drained if behind => {}
                 Received::Drained | Received::Ended => break,
             }
-            if behind || bytes >= buffer.len() || messages >= MESSAGES {
+            if behind || bytes >= room || messages >= MESSAGES {
                 self.sockets.resume(conn);
                 break;
             }
-            next = self.look_at_input(conn, hangup, state);
+            next = self.look_at_input(conn, hangup, room, state);
         }
         self.buffer = lifted;
         let is_unhindered = self.sockets.is_unhindered(conn);
@@ -173,10 +172,11 @@ impl<S, R: Reactor> EventLoop<S, R> {
         Received::More(input.len() + inflated, messages)
     }
 
-    /// How to receive next from a connection of which something is known. What was left over when
-    /// it was paused, and the rest of a large message, is taken at once.
+    /// How to receive next from a connection of which something is known, into a receive buffer of
+    /// `room` bytes. What was left over when it was paused, and the rest of a large message, is
+    /// taken at once.
     #[inline(never)]
-    fn look_at_input(&mut self, conn: Key, hangup: bool, state: &mut S) -> Next {
+    fn look_at_input(&mut self, conn: Key, hangup: bool, room: usize, state: &mut S) -> Next {
         let Some(socket) = self.sockets.get(conn).filter(|socket| !socket.dead) else {
             return Next::Received(Received::Ended);
         };
@@ -189,7 +189,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             return Next::Received(self.receive_leftover(conn, leftover, state));
         }
         if is_large {
-            return Next::Received(self.receive_direct(conn, hangup, state));
+            return Next::Received(self.receive_direct(conn, hangup, room, state));
         }
         Next::Receive { expects_large }
     }
@@ -217,8 +217,15 @@ impl<S, R: Reactor> EventLoop<S, R> {
         }
     }
 
-    /// Receives the rest of a large message straight into its own storage.
-    fn receive_direct(&mut self, conn: Key, hangup: bool, state: &mut S) -> Received {
+    /// Receives the rest of a large message straight into its own storage. One that would have had
+    /// room in the receive buffer came in pieces by chance, and says nothing of the next.
+    fn receive_direct(
+        &mut self,
+        conn: Key,
+        hangup: bool,
+        buffer_len: usize,
+        state: &mut S,
+    ) -> Received {
         let Some((socket, pool)) = self.sockets.with_buffers(conn) else {
             return Received::Ended;
         };
@@ -235,7 +242,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let inflated = self.sockets.inflated();
         match self.sockets.received(conn, len) {
             Some(Ok(Some(event))) => {
-                self.expect_large(conn, true);
+                let fits = message_len(&event) <= buffer_len;
+                self.expect_large(conn, !fits);
                 self.dispatch(conn, event, state);
             }
             Some(Ok(None)) | None => {}
@@ -326,5 +334,13 @@ impl<S, R: Reactor> EventLoop<S, R> {
     fn stream_failed(&mut self, conn: Key, error: io::Error) -> Received {
         self.sockets.fail(conn, error);
         Received::Ended
+    }
+}
+
+/// How long the message is that the event brings, if it brings one.
+fn message_len(event: &Event<'_>) -> usize {
+    match event {
+        Event::Message(incoming) => incoming.message().len(),
+        _ => 0,
     }
 }

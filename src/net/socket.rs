@@ -23,7 +23,7 @@ pub(crate) struct Socket {
     pub(crate) resumed: bool,
     /// There may be input though no readiness will say so: reading was left off.
     pub(crate) unread: bool,
-    /// The last message was received straight into its own storage: the next may be as large.
+    /// The last message had no room in the receive buffer: the next may be as large.
     pub(crate) expects_large: bool,
     /// The application has paused reading. Implies that the protocol is open.
     pub(crate) paused: bool,

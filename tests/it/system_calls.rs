@@ -294,6 +294,24 @@ fn after_any_small_message_no_large_one_is_expected() {
 }
 
 #[test]
+fn a_message_in_pieces_that_would_have_fitted_makes_no_large_one_expected() {
+    const ROOM: usize = 128 * 1024;
+    let mut server = Server::with(Config::default().receive_buffer(ROOM));
+    let mut peer = server.connect();
+    let message = [7; 60_000];
+    let frame = peer.encode_message(&message);
+    let (first, rest) = frame.split_at(20_000);
+    peer.write(first);
+    let before = server.calls().received;
+    while server.calls().received == before {
+        server.turn();
+    }
+    assert!(server.offered_first(&mut peer, rest, &message) < ROOM);
+    let frame = peer.encode_message(&message);
+    assert_eq!(server.offered_first(&mut peer, &frame, &message), ROOM);
+}
+
+#[test]
 fn connections_that_are_ready_together_share_one_wait() {
     let mut server = Server::new();
     let mut peers: Vec<_> = (0..10).map(|_| server.connect()).collect();
