@@ -106,6 +106,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     }
 
     /// Goes on with connections whose names were looked up.
+    #[inline(never)]
     pub(super) fn serve_resolved(&mut self) {
         while let Some(Resolved { conn, addresses }) = self.shared.resolved.pop() {
             match addresses {

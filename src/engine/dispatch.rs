@@ -145,6 +145,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
 
     /// Carries on with connections that have ended: tells their handlers, ends their streams and
     /// frees their slots, which nothing in this turn's readiness can name any more.
+    #[inline(never)]
     pub(super) fn reap(&mut self, state: &mut S) {
         let ended = self.sockets.take_ended();
         for &conn in &ended {

@@ -204,6 +204,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     }
 
     /// Notices that a drain is over: once every connection has ended and every event is handled.
+    #[inline(never)]
     pub(super) fn end_drain(&mut self) {
         let Some(deadline) = self.ending.deadline.filter(|_| self.ending.begun) else {
             return;

@@ -322,24 +322,47 @@ impl<S, R: Reactor> EventLoop<S, R> {
         Ok(has_more)
     }
 
-    /// The part of a turn that no readiness asks for. Kept apart from the code of most turns, which
-    /// leave it out: what a turn runs has to be fetched after every sleep.
+    /// The part of a turn that no readiness asks for. Kept apart from the code of most turns,
+    /// which leave it out, and all that it may have to do apart from each other: what a turn runs
+    /// has to be fetched after every sleep.
     #[inline(never)]
     fn serve_rest(&mut self, state: &mut S) {
-        self.serve_resumed(state);
+        if self.sockets.has_resumed() {
+            self.serve_resumed(state);
+        }
         // After reading: what has arrived in time may not have been read in time.
-        self.sockets.expire(&mut self.streams);
-        self.serve_resolved();
+        if self.sockets.is_due() {
+            self.sockets.expire(&mut self.streams);
+        }
+        if !self.shared.resolved.is_empty() {
+            self.serve_resolved();
+        }
         self.serve_events(TURN_BUDGET, state);
         self.begin_drain();
-        self.accept();
-        self.broadcast();
+        if self.may_accept(self.sockets.now) {
+            self.accept();
+        }
+        if self.topics.is_delivering() {
+            self.broadcast();
+        } else {
+            self.sockets.forget_runs();
+        }
         self.sockets.flush_dirty(&mut self.streams);
-        self.tell_drained(state);
-        self.tell_gaps(state);
-        self.reap(state);
-        self.tell_changes();
-        self.end_drain();
+        if self.sockets.has_drained() {
+            self.tell_drained(state);
+        }
+        if self.topics.gaps_due() > 0 {
+            self.tell_gaps(state);
+        }
+        if self.sockets.has_ended() {
+            self.reap(state);
+        }
+        if self.topics.has_changes() {
+            self.tell_changes();
+        }
+        if self.ending.has_begun() {
+            self.end_drain();
+        }
     }
 
     /// Whether the loop was told to stop, by a handler or from another thread, or is drained. It
@@ -369,6 +392,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         self.listeners.get_mut(index)?.as_mut()
     }
 
+    #[inline(never)]
     fn serve_resumed(&mut self, state: &mut S) {
         for _ in 0..self.sockets.resumed_len() {
             if let Some(conn) = self.sockets.next_resumed() {
@@ -378,6 +402,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         }
     }
 
+    #[inline(never)]
     fn accept(&mut self) {
         let now = self.sockets.now;
         for index in 0..self.listeners.len() {
@@ -401,6 +426,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         }
     }
 
+    #[inline(never)]
     fn tell_drained(&mut self, state: &mut S) {
         for _ in 0..DRAINED_AT_ONCE {
             let Some(conn) = self.sockets.next_drained() else {

@@ -287,6 +287,7 @@ impl From<OverflowPolicy> for Policy {
 
 impl<S, R: Reactor> EventLoop<S, R> {
     /// Sends what was broadcast to a slice of those who are to get it.
+    #[inline(never)]
     pub(super) fn broadcast(&mut self) {
         let mut left = BROADCAST_SLICE;
         loop {
@@ -314,6 +315,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
 
     /// Tells connections which broadcasts they missed; gaps that end meanwhile are told in the
     /// next turn.
+    #[inline(never)]
     pub(super) fn tell_gaps(&mut self, state: &mut S) {
         for _ in 0..self.topics.gaps_due() {
             let Some((conn, missed)) = self.topics.next_gap() else {
@@ -331,6 +333,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     }
 
     /// Publishes which topics have subscribers now, or none.
+    #[inline(never)]
     pub(super) fn tell_changes(&mut self) {
         let events = &mut self.local_events;
         self.topics.tell_changes(|topic, occupied| {

@@ -112,9 +112,14 @@ impl<S, R: Reactor> EventLoop<S, R> {
             || self.topics.gaps_due() > 0
             || self.has_remote_work()
             || self.ending.is_due()
-            || (self.sockets.len() < self.max_connections
-                && self.pending.may_have_room(now)
-                && self.listeners.iter().flatten().any(|listener| listener.may_accept(now)))
+            || self.may_accept(now)
+    }
+
+    /// Whether a listener may have connections, and there is room for them.
+    pub(super) fn may_accept(&self, now: Time) -> bool {
+        self.sockets.len() < self.max_connections
+            && self.pending.may_have_room(now)
+            && self.listeners.iter().flatten().any(|listener| listener.may_accept(now))
     }
 
     /// Whether there is something to do at a turn's end that is no reason for another turn.

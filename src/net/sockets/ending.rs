@@ -177,6 +177,7 @@ impl Sockets {
     }
 
     /// Acts on the deadlines that have come.
+    #[inline(never)]
     pub(crate) fn expire(&mut self, io: &mut dyn Transmit) {
         for _ in 0..DeadlineWheel::budget() {
             let Some((conn, tick)) = self.wheel.expire(self.now) else {

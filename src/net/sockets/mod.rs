@@ -233,10 +233,22 @@ impl Sockets {
 
     /// Whether something is left that no readiness will bring up.
     pub(crate) fn has_work(&self) -> bool {
-        !(self.resumed.is_empty()
-            && self.dirty.is_empty()
-            && self.ended.is_empty()
-            && self.drained.is_empty())
+        self.has_resumed() || !self.dirty.is_empty() || self.has_ended() || self.has_drained()
+    }
+
+    /// Whether some are to be read without readiness.
+    pub(crate) fn has_resumed(&self) -> bool {
+        !self.resumed.is_empty()
+    }
+
+    /// Whether the end of some is to be told or carried on.
+    pub(crate) fn has_ended(&self) -> bool {
+        !self.ended.is_empty()
+    }
+
+    /// Whether the outbox of some has emptied after it had waited for the peer.
+    pub(crate) fn has_drained(&self) -> bool {
+        !self.drained.is_empty()
     }
 
     #[inline]
