@@ -2,7 +2,7 @@ use std::str;
 
 use super::extensions::EXTENSIONS;
 use super::extra::{ExtraHeaders, write_header};
-use super::fields::{Fields, is_token};
+use super::fields::{Fields, Room, is_token};
 use super::origin::is_origin;
 use super::{HandshakeError, HeadLimits, HeadScanner, InvalidHeader, Key, WsUrl};
 use crate::proto::deflate::{DeflateAgreement, DeflateConfig};
@@ -214,9 +214,11 @@ impl<'a> Accepted<'a> {
 
 /// The header lines of an answer with status 101.
 fn parse_switch<'a>(head: &'a [u8], limits: &HeadLimits) -> Result<Fields<'a>, HandshakeError> {
-    let mut lines = Fields::room(head, limits);
-    let mut parsed = httparse::Response::new(&mut lines);
-    match parsed.parse(head) {
+    let mut room = Room::new();
+    let mut parsed = httparse::Response::new(&mut []);
+    let config = httparse::ParserConfig::default();
+    let room = room.of(head, limits);
+    match config.parse_response_with_uninit_headers(&mut parsed, head, room) {
         Ok(httparse::Status::Complete(_)) => {}
         Ok(httparse::Status::Partial) => return Err(HandshakeError::HeadBoundary),
         Err(httparse::Error::HeaderName | httparse::Error::HeaderValue) => {
@@ -227,9 +229,8 @@ fn parse_switch<'a>(head: &'a [u8], limits: &HeadLimits) -> Result<Fields<'a>, H
         }
         Err(_) => return Err(HandshakeError::InvalidStartLine),
     }
-    let (version, code, len) = (parsed.version, parsed.code, parsed.headers.len());
-    match code {
-        Some(101) if version == Some(1) => Ok(Fields::new(lines, len)),
+    match parsed.code {
+        Some(101) if parsed.version == Some(1) => Ok(Fields::new(parsed.headers)),
         Some(101) => Err(HandshakeError::UnsupportedVersion),
         other => Err(HandshakeError::UnexpectedStatus(other.unwrap_or_default())),
     }

@@ -1,6 +1,7 @@
+use std::mem::MaybeUninit;
 use std::str;
 
-use httparse::{EMPTY_HEADER, Header};
+use httparse::Header;
 
 use super::{HandshakeError, HeadLimits};
 
@@ -8,17 +9,40 @@ use super::{HandshakeError, HeadLimits};
 #[derive(Clone, Debug)]
 pub(crate) struct Fields<'a>(Vec<Header<'a>>);
 
-impl<'a> Fields<'a> {
-    /// Room for the header lines of `head`, for `httparse` to fill.
-    pub(crate) fn room(head: &[u8], limits: &HeadLimits) -> Vec<Header<'a>> {
-        // A generous limit must not cost a small head: the shortest header line is `a:` CR LF.
-        vec![EMPTY_HEADER; limits.headers.min(head.len() / 4)]
+/// As many header lines as the default limit allows.
+const FEW: usize = 100;
+
+/// Room for header lines, for `httparse` to fill.
+#[derive(Debug)]
+pub(crate) struct Room<'a> {
+    few: [MaybeUninit<Header<'a>>; FEW],
+    /// Of which there are none unless a limit allows more than `few` has room for.
+    many: Vec<MaybeUninit<Header<'a>>>,
+}
+
+impl<'a> Room<'a> {
+    pub(crate) const fn new() -> Self {
+        Self { few: [const { MaybeUninit::uninit() }; FEW], many: Vec::new() }
     }
 
-    /// The first `len` of the lines that `httparse` left in its room.
-    pub(crate) fn new(mut lines: Vec<Header<'a>>, len: usize) -> Self {
-        lines.truncate(len);
-        Self(lines)
+    /// Room for those of `head`.
+    pub(crate) fn of(
+        &mut self,
+        head: &[u8],
+        limits: &HeadLimits,
+    ) -> &mut [MaybeUninit<Header<'a>>] {
+        if limits.headers <= FEW {
+            return &mut self.few[..limits.headers];
+        }
+        // A generous limit must not cost a small head: the shortest header line is `a:` CR LF.
+        self.many.resize(limits.headers.min(head.len() / 4), MaybeUninit::uninit());
+        &mut self.many
+    }
+}
+
+impl<'a> Fields<'a> {
+    pub(crate) fn new(lines: &[Header<'a>]) -> Self {
+        Self(lines.to_vec())
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&'a str, &'a [u8])> {
@@ -32,10 +56,23 @@ impl<'a> Fields<'a> {
 
     /// The values of all headers called `name`.
     pub(crate) fn values(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
-        self.0.iter().filter(|line| line.name.eq_ignore_ascii_case(name)).map(|line| line.value)
+        let mut at = 0;
+        std::iter::from_fn(move || {
+            let index = self.find(name, at)?;
+            at = index + 1;
+            Some(self.0[index].value)
+        })
+    }
+
+    /// The first line from `start` on that is called `name`.
+    #[inline(never)]
+    fn find(&self, name: &str, start: usize) -> Option<usize> {
+        let mut lines = self.0.get(start..)?.iter();
+        Some(start + lines.position(|line| line.name.eq_ignore_ascii_case(name))?)
     }
 
     /// The value of a header that may come once at most.
+    #[inline(never)]
     pub(crate) fn single(&self, name: &'static str) -> Result<Option<&'a [u8]>, HandshakeError> {
         let mut values = self.values(name);
         let first = values.next();
@@ -60,6 +97,7 @@ impl<'a> Fields<'a> {
     }
 
     /// Whether the list called `name` has `token`, in whatever case.
+    #[inline(never)]
     pub(crate) fn has_token(&self, name: &str, token: &str) -> bool {
         self.elements(name).any(|element| element.eq_ignore_ascii_case(token.as_bytes()))
     }

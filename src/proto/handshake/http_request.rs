@@ -1,7 +1,7 @@
 use std::str;
 
 use super::authority::Authority;
-use super::fields::Fields;
+use super::fields::{Fields, Room};
 use super::{HandshakeError, HeadLimits, HeadScanner};
 
 /// A request of any HTTP client's: the head, for it has no body.
@@ -43,19 +43,18 @@ impl<'a> HttpRequest<'a> {
     /// Reads a head which a [`HeadScanner`] with the same limits found, whatever it asks for.
     pub(crate) fn read(head: &'a [u8], limits: &HeadLimits) -> Result<Self, HandshakeError> {
         debug_assert_eq!(HeadScanner::check(head, limits), Ok(()));
-        let mut lines = Fields::room(head, limits);
-        let mut parsed = httparse::Request::new(&mut lines);
-        match parsed.parse(head) {
+        let mut room = Room::new();
+        let mut parsed = httparse::Request::new(&mut []);
+        match parsed.parse_with_uninit_headers(head, room.of(head, limits)) {
             Ok(httparse::Status::Complete(_)) => {}
             Ok(httparse::Status::Partial) => return Err(HandshakeError::HeadBoundary),
             Err(error) => return Err(explain(error, head, limits)),
         }
-        let (method, version) = (parsed.method.unwrap_or_default(), parsed.version);
-        let (target, len) = (parsed.path.unwrap_or_default(), parsed.headers.len());
-        if version != Some(1) {
+        let (method, target) = (parsed.method.unwrap_or_default(), parsed.path.unwrap_or_default());
+        if parsed.version != Some(1) {
             return Err(HandshakeError::UnsupportedVersion);
         }
-        Ok(Self { method, target, fields: Fields::new(lines, len) })
+        Ok(Self { method, target, fields: Fields::new(parsed.headers) })
     }
 
     /// Checks what every request must have, and that it has no body.

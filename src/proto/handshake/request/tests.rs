@@ -23,6 +23,21 @@ fn parse_with(old: &str, new: &str) -> Result<(), HandshakeError> {
 }
 
 #[test]
+fn as_many_headers_as_the_limit_allows() {
+    for limit in [7, 99, 100, 101, 250] {
+        let limits = HeadLimits { headers: limit, ..HeadLimits::default() };
+        let more = |count: usize| HEAD.replace("\r\n\r\n", &("\r\na:".repeat(count) + "\r\n\r\n"));
+        let head = more(limit - 7);
+        let request = Request::parse(head.as_bytes(), &limits).unwrap();
+        assert_eq!(request.headers().count(), limit);
+        assert_eq!(
+            Request::parse(more(limit - 6).as_bytes(), &limits).map(drop),
+            Err(HandshakeError::TooManyHeaders { limit })
+        );
+    }
+}
+
+#[test]
 fn a_request_of_a_browser() {
     let request = parse(HEAD.as_bytes()).unwrap();
     assert_eq!(request.target(), "/chat?room=7");
