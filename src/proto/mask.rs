@@ -29,14 +29,11 @@ const BLOCK: usize = 512;
 /// A line of the cache: no vector instruction crosses its end where the first begins with it.
 const LINE: usize = 64;
 
-/// From here on that pays for the bytes before the first such line.
-const ALIGNED: usize = 4 * 1024;
-
 /// Masks whole blocks, whose words become vector instructions, and what is left.
 #[inline(never)]
 fn mask_blocks(bytes: &mut [u8], key: [u8; 4], offset: usize) {
-    let before = if bytes.len() < ALIGNED { 0 } else { bytes.as_ptr().align_offset(LINE) };
-    let (first, bytes) = bytes.split_at_mut(before.min(bytes.len()));
+    let before = bytes.as_ptr().align_offset(LINE).min(bytes.len());
+    let (first, bytes) = bytes.split_at_mut(before);
     mask_words(first, turned(key, offset));
     let turned = turned(key, offset.wrapping_add(first.len()));
     let mut blocks = bytes.chunks_exact_mut(BLOCK);
@@ -178,7 +175,7 @@ mod tests {
     #[test]
     fn every_short_length_at_every_phase_and_alignment() {
         let key = [0x01, 0x20, 0x84, 0xFF];
-        for len in (0..100).chain([BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK + 13, ALIGNED + 77]) {
+        for len in (0..100).chain([BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK + 13, 9 * BLOCK + 77]) {
             for offset in (0..8).chain([usize::MAX, usize::MAX - 2]) {
                 for start in 0..8 {
                     let mut masked: Vec<u8> = (0..=u8::MAX).cycle().take(start + len + 8).collect();
