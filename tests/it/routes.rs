@@ -122,6 +122,7 @@ fn a_head_request_is_refused_without_a_body() {
         ("HEAD /echo HTTP/1.1\r\nHost: a\r\n\r\n", 405),
         ("HEAD / HTTP/1.1\r\n\r\n", 400),
         ("HEAD / HTTP/1.0\r\n\r\n", 505),
+        ("HEAD / HTTP/1.1\r\nHost: a\0", 400),
     ] {
         let mut peer = Peer::open(server.address());
         peer.write(request.as_bytes());

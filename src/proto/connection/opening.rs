@@ -10,6 +10,9 @@ use crate::proto::handshake::{
 };
 use crate::proto::{Limits, Role};
 
+/// How a request begins whose answer has no body (RFC 9110 §9.3.2).
+const HEAD: &[u8] = b"HEAD ";
+
 /// The opening handshake in progress.
 #[derive(Debug)]
 pub(super) struct Opening {
@@ -52,7 +55,12 @@ impl Connection {
                 opening.head.extend_from_slice(input);
                 return Ok((input.len(), None));
             }
-            Err(error) => return Err(self.fail_handshake(error, workspace)),
+            Err(error) => {
+                // Its method says how it is refused.
+                opening.head.extend(input.iter().take(HEAD.len()));
+                opening.head.truncate(opening.scanner.scanned());
+                return Err(self.fail_handshake(error, workspace));
+            }
         };
         let piece = &input[..end];
         let head = if opening.head.is_empty() {
@@ -142,7 +150,8 @@ impl Connection {
         workspace: &mut Workspace<'_>,
     ) -> PeerError {
         if self.role == Role::Server {
-            error.refusal().write(workspace.out);
+            let is_head = self.opening.as_ref().is_some_and(|it| it.head.starts_with(HEAD));
+            error.refusal().answering_head(is_head).write(workspace.out);
         }
         self.enter(State::Closed, workspace);
         error.into()

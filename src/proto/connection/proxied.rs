@@ -42,7 +42,11 @@ impl Connection {
         let len = match header_len(&opening.head) {
             Ok(Some(len)) if len <= opening.head.len() => len,
             Ok(_) => return Ok((take, None)),
-            Err(error) => return Err(self.fail_handshake(error, workspace)),
+            Err(error) => {
+                // Of a request nothing has been read, so it has no method yet.
+                opening.head.clear();
+                return Err(self.fail_handshake(error, workspace));
+            }
         };
         let mut header = std::mem::take(&mut opening.head);
         header.truncate(len);

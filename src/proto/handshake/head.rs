@@ -86,6 +86,11 @@ impl HeadScanner {
         self.state == State::Start
     }
 
+    /// How many bytes of the head have come within its limit, one that is wrong included.
+    pub(crate) const fn scanned(&self) -> usize {
+        self.bytes as usize
+    }
+
     /// Looks at the next piece of the head: `Some(n)` if the head ends after `n` bytes of it,
     /// `None` if more is to come. Once the head has ended the answer is `Some(0)`.
     ///

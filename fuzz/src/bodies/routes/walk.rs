@@ -7,6 +7,9 @@ use super::reading::{Content, Expected, Front, expected, head, proxy_header};
 use super::site::LONG;
 use super::{Choice, Said, frames};
 
+/// How a request begins whose answer has no body (RFC 9110 §9.3.2).
+const HEAD: &[u8] = b"HEAD ";
+
 /// What a conversation came to, but for what depends on how long it took.
 #[derive(Debug)]
 pub(super) struct Outcome {
@@ -84,13 +87,13 @@ impl<'a> Walk<'a> {
                     return false;
                 }
                 Front::Refused(status) => {
-                    self.refused(status, false);
+                    self.refused(status, self.asks_for_head());
                     return false;
                 }
             };
             let (head, rest) = self.rest.split_at(len);
             self.rest = rest;
-            let is_head = head.starts_with(b"HEAD ");
+            let is_head = head.starts_with(HEAD);
             let (expected, told) = expected(head, site, client);
             if let Some(told) = told {
                 assert_eq!(self.outcome.asked.get(self.handled), Some(&told));
@@ -150,6 +153,11 @@ impl<'a> Walk<'a> {
         false
     }
 
+    /// Whether what is left begins with a request whose answer has no body.
+    fn asks_for_head(&self) -> bool {
+        self.rest.starts_with(HEAD)
+    }
+
     fn refused(&mut self, status: u16, is_head: bool) {
         let answer = self.answers.refusal(is_head);
         assert_eq!(answer.status, status, "{}", answer.body.escape_ascii());
@@ -159,7 +167,7 @@ impl<'a> Walk<'a> {
     /// The peer says no more: in the middle of something, it is told so once that takes too long.
     fn silence(&mut self, is_asking: bool) {
         if is_asking && !self.choice.ends() {
-            self.refused(408, false);
+            self.refused(408, self.asks_for_head());
         }
         self.answers.end();
     }
