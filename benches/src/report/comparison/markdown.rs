@@ -10,8 +10,9 @@ pub(super) fn render(report: &ComparisonReport) -> String {
     if !report.scenarios.is_empty() {
         out.push_str(
             "Each figure is the median over the rounds, in parentheses its ratio to the WebSocket \
-             floor's in the same rounds. The best of those that are no floor stands in bold. A/A \
-             is how far the engine differed from itself: smaller differences do not exist.\n\n",
+             floor's in the same rounds. Whose ratio is the best of those that are no floor stands \
+             in bold. A/A is how far the engine differed from itself: smaller differences do not \
+             exist.\n\n",
         );
         out.push_str(&table(&figures(report, &columns, None)));
     }
@@ -70,7 +71,10 @@ fn figures(
         row.push(escape(&words::name(metric, scenario.kind)));
         row.extend(columns.iter().map(|column| {
             let entry = scenario.entries.iter().find(|entry| entry.name == column.name);
-            entry.map_or_else(none, |entry| cell(metric, entry, best))
+            entry.map_or_else(none, |entry| {
+                let is_best = best.is_some() && scenario.standing(entry, metric) == best;
+                cell(metric, entry, is_best)
+            })
         }));
         let noise = scenario.noise.get(&metric);
         row.push(noise.map_or_else(none, |noise| format!("± {}", words::percent(noise.apart()))));
@@ -79,12 +83,12 @@ fn figures(
     rows
 }
 
-fn cell(metric: Metric, entry: &Entry, best: Option<f64>) -> String {
+fn cell(metric: Metric, entry: &Entry, is_best: bool) -> String {
     let Some(median) = entry.median(metric) else {
         return none();
     };
     let mut text = words::value(metric, median);
-    if is_judged(entry) && best == Some(median) {
+    if is_judged(entry) && is_best {
         text = format!("**{text}**");
     }
     match entry.to_ws_floor.get(&metric) {
@@ -100,12 +104,12 @@ fn is_judged(entry: &Entry) -> bool {
     matches!(entry.role, Role::Engine | Role::Peer)
 }
 
-/// The best median of those that are judged, if they are several.
+/// How the best of those that are judged stands, if they are several.
 fn best(scenario: &ScenarioReport, metric: Metric) -> Option<f64> {
     let judged = scenario.entries.iter().filter(|entry| is_judged(entry));
-    let medians: Vec<f64> = judged.filter_map(|entry| entry.median(metric)).collect();
+    let standings: Vec<f64> = judged.filter_map(|entry| scenario.standing(entry, metric)).collect();
     let pick = if metric.is_gain() { f64::max } else { f64::min };
-    medians.iter().copied().reduce(pick).filter(|_| medians.len() > 1)
+    standings.iter().copied().reduce(pick).filter(|_| standings.len() > 1)
 }
 
 /// The engine in all its modes, with its use of the CPU.

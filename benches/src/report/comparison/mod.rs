@@ -209,6 +209,20 @@ impl ScenarioReport {
         if self.entry(WS_FLOOR).is_some() { &entry.to_ws_floor } else { &entry.to_floor }
     }
 
+    /// The same, if it has this figure.
+    fn base_in(&self, metric: Metric) -> Option<&Entry> {
+        self.base().filter(|base| base.median(metric).is_some())
+    }
+
+    /// By what an entrant is before another: its ratio to whom all are measured by, in the same
+    /// rounds, for the machine's speed differs from round to round; else the figure itself.
+    fn standing(&self, entry: &Entry, metric: Metric) -> Option<f64> {
+        match self.base_in(metric) {
+            Some(_) => self.to_base(entry).get(&metric).map(|ratio| ratio.median),
+            None => entry.median(metric),
+        }
+    }
+
     /// Whether anybody has this figure.
     fn has(&self, metric: Metric) -> bool {
         self.entries.iter().any(|entry| entry.figures.contains_key(&metric))

@@ -6,22 +6,26 @@ use super::verdict::best_peer;
 use super::words;
 use crate::compare::{ENGINE, Metric};
 
-/// A sentence for each scenario in which a peer's median is better than the engine's; `None` for
-/// none, or without peers.
+/// A sentence for each scenario in which a peer is before the engine; `None` for none, or without
+/// peers.
 pub(super) fn not_first(scenario: &ScenarioReport) -> Option<String> {
     let key = scenario.key;
     let (engine, peer) = (scenario.entry(ENGINE)?, best_peer(scenario, key)?);
-    let (own, best) = (engine.median(key)?, peer.median(key)?);
+    let (own, best) = (scenario.standing(engine, key)?, scenario.standing(peer, key)?);
     let behind = behind(key, own, best)?;
     let noise = scenario.noise.get(&key).map_or(0.0, Spread::apart);
     let doubt = if behind > noise { "" } else { ", within the noise" };
+    let figures = match scenario.base_in(key) {
+        Some(base) => {
+            format!("{} against {} of {}", words::times(best), words::times(own), base.name)
+        }
+        None => format!("{} against {}", words::value(key, best), words::value(key, own)),
+    };
     Some(format!(
-        "{}: {} is before the engine in {}, {} against {}{doubt}",
+        "{}: {} is before the engine in {}, {figures}{doubt}",
         scenario.title,
         peer.name,
         words::name(key, scenario.kind),
-        words::value(key, best),
-        words::value(key, own),
     ))
 }
 

@@ -111,12 +111,38 @@ fn who_failed_is_told_and_missing_everywhere_else() {
 #[test]
 fn whoever_is_before_the_engine_is_named_in_every_form() {
     let report = slow();
-    let sentence = format!("{NASTY} is before the engine in p50, 1.05 µs against 1.10 µs");
+    let sentence = format!("{NASTY} is before the engine in p50, 1.05 against 1.10 of ws-floor");
     assert!(report.table().contains(&sentence), "{}", report.table());
     assert!(report.markdown().unwrap().contains("Where the engine is not the first"));
-    assert!(report.page().unwrap().contains("before the engine in p50, 1.05 µs against 1.10 µs"));
+    assert!(
+        report.page().unwrap().contains("before the engine in p50, 1.05 against 1.10 of ws-floor")
+    );
     let first = report_of_equals();
     assert!(!first.table().contains("before the engine"), "{}", first.table());
+}
+
+#[test]
+fn who_is_before_whom_is_judged_in_the_same_rounds() {
+    // The machine halves its speed when three of five rounds are over, in the middle of a round.
+    let entrants = entrants();
+    let mut report = ComparisonReport::new(Vec::new(), &entrants);
+    let scenario = scenario_named("round-trip-128").unwrap();
+    let rounds = entrants.iter().map(|entrant| {
+        let (latency, fast) = match entrant.name.as_str() {
+            NASTY => (1100, 3),
+            ENGINE | AGAIN => (1050, 2),
+            _ => (1000, 2),
+        };
+        let speed = |round| if round < fast { 1 } else { 2 };
+        let round = |round: u64| rounds(latency * speed(round)).swap_remove(0);
+        (entrant, Ok((0..5).map(round).collect()))
+    });
+    report.add(scenario, None, rounds.collect());
+    let peer = report.scenarios[0].entry(NASTY).unwrap().median(Metric::P50).unwrap();
+    assert!(peer < report.scenarios[0].entry(ENGINE).unwrap().median(Metric::P50).unwrap());
+    let markdown = report.markdown().unwrap();
+    assert!(markdown.contains("| **2.10 µs** (1.05) | 1.10 µs (1.10) |"), "{markdown}");
+    assert!(!report.table().contains("before the engine"), "{}", report.table());
 }
 
 fn report_of_equals() -> ComparisonReport {

@@ -123,10 +123,10 @@ impl Verdict {
     }
 }
 
-/// The peer whose median is the best.
+/// The peer that is before all others.
 pub(super) fn best_peer(scenario: &ScenarioReport, metric: Metric) -> Option<&Entry> {
     let peers = scenario.entries.iter().filter(|entry| entry.role == Role::Peer);
-    let known = peers.filter_map(|entry| Some((entry.median(metric)?, entry)));
+    let known = peers.filter_map(|entry| Some((scenario.standing(entry, metric)?, entry)));
     let best = if metric.is_gain() {
         known.max_by(|a, b| a.0.total_cmp(&b.0))
     } else {
