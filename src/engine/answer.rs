@@ -42,7 +42,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         };
         let peer = socket.peer.get();
         // Whatever else is wrong with it.
-        let is_head = head.starts_with(b"HEAD ");
+        let is_head = head.starts_with(HttpRequest::HEAD);
         let request = match HttpRequest::read(head, site.limits.head_limits()) {
             Ok(request) => request,
             Err(error) => return self.refuse_request(conn, error, is_head),

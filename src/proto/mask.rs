@@ -29,22 +29,27 @@ const BLOCK: usize = 512;
 /// A line of the cache: no vector instruction crosses its end where the first begins with it.
 const LINE: usize = 64;
 
-/// Masks whole blocks, whose words become vector instructions, and what is left.
+/// Masks from the first line on block by block, whose words become vector instructions, and what
+/// is left.
 #[inline(never)]
 fn mask_blocks(bytes: &mut [u8], key: [u8; 4], offset: usize) {
     let before = bytes.as_ptr().align_offset(LINE).min(bytes.len());
     let (first, bytes) = bytes.split_at_mut(before);
     mask_words(first, turned(key, offset));
     let turned = turned(key, offset.wrapping_add(first.len()));
-    let mut blocks = bytes.chunks_exact_mut(BLOCK);
-    for block in &mut blocks {
-        block.chunks_exact_mut(8).for_each(|word| mask_word(word, word_key(turned)));
+    let rest = mask_whole::<BLOCK>(bytes, word_key(turned));
+    let rest = mask_whole::<LINE>(rest, word_key(turned));
+    mask_words(rest, turned);
+}
+
+/// Masks what there is of whole `N` bytes; gives what is left.
+#[inline]
+fn mask_whole<const N: usize>(bytes: &mut [u8], key: u64) -> &mut [u8] {
+    let mut chunks = bytes.chunks_exact_mut(N);
+    for chunk in &mut chunks {
+        chunk.chunks_exact_mut(8).for_each(|word| mask_word(word, key));
     }
-    let mut lines = blocks.into_remainder().chunks_exact_mut(LINE);
-    for line in &mut lines {
-        line.chunks_exact_mut(8).for_each(|word| mask_word(word, word_key(turned)));
-    }
-    mask_words(lines.into_remainder(), turned);
+    chunks.into_remainder()
 }
 
 /// Masks word by word, which is cheap for a short payload.

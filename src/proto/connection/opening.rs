@@ -10,9 +10,6 @@ use crate::proto::handshake::{
 };
 use crate::proto::{Limits, Role};
 
-/// How a request begins whose answer has no body (RFC 9110 §9.3.2).
-const HEAD: &[u8] = b"HEAD ";
-
 /// The opening handshake in progress.
 #[derive(Debug)]
 pub(super) struct Opening {
@@ -57,7 +54,7 @@ impl Connection {
             }
             Err(error) => {
                 // Its method says how it is refused.
-                opening.head.extend(input.iter().take(HEAD.len()));
+                opening.head.extend(input.iter().take(HttpRequest::HEAD.len()));
                 opening.head.truncate(opening.scanner.scanned());
                 return Err(self.fail_handshake(error, workspace));
             }
@@ -150,7 +147,8 @@ impl Connection {
         workspace: &mut Workspace<'_>,
     ) -> PeerError {
         if self.role == Role::Server {
-            let is_head = self.opening.as_ref().is_some_and(|it| it.head.starts_with(HEAD));
+            let is_head =
+                self.opening.as_ref().is_some_and(|it| it.head.starts_with(HttpRequest::HEAD));
             error.refusal().answering_head(is_head).write(workspace.out);
         }
         self.enter(State::Closed, workspace);

@@ -2,7 +2,7 @@ use std::str;
 
 use super::extensions::EXTENSIONS;
 use super::extra::{ExtraHeaders, write_header};
-use super::fields::{Fields, Room, is_token};
+use super::fields::{Fields, HeaderRoom, is_token};
 use super::origin::is_origin;
 use super::{HandshakeError, HeadLimits, HeadScanner, InvalidHeader, Key, WsUrl};
 use crate::proto::deflate::{DeflateAgreement, DeflateConfig};
@@ -214,7 +214,7 @@ impl<'a> Accepted<'a> {
 
 /// The header lines of an answer with status 101.
 fn parse_switch<'a>(head: &'a [u8], limits: &HeadLimits) -> Result<Fields<'a>, HandshakeError> {
-    let mut room = Room::new();
+    let mut room = HeaderRoom::new();
     let mut parsed = httparse::Response::new(&mut []);
     let config = httparse::ParserConfig::default();
     let room = room.of(head, limits);

@@ -14,13 +14,13 @@ const FEW: usize = 100;
 
 /// Room for header lines, for `httparse` to fill.
 #[derive(Debug)]
-pub(crate) struct Room<'a> {
+pub(crate) struct HeaderRoom<'a> {
     few: [MaybeUninit<Header<'a>>; FEW],
     /// Of which there are none unless a limit allows more than `few` has room for.
     many: Vec<MaybeUninit<Header<'a>>>,
 }
 
-impl<'a> Room<'a> {
+impl<'a> HeaderRoom<'a> {
     pub(crate) const fn new() -> Self {
         Self { few: [const { MaybeUninit::uninit() }; FEW], many: Vec::new() }
     }

@@ -1,7 +1,7 @@
 use std::str;
 
 use super::authority::Authority;
-use super::fields::{Fields, Room};
+use super::fields::{Fields, HeaderRoom};
 use super::{HandshakeError, HeadLimits, HeadScanner};
 
 /// A request of any HTTP client's: the head, for it has no body.
@@ -27,6 +27,9 @@ pub struct HttpRequest<'a> {
 }
 
 impl<'a> HttpRequest<'a> {
+    /// How a request begins whose answer has no body (RFC 9110 §9.3.2).
+    pub(crate) const HEAD: &'static [u8] = b"HEAD ";
+
     /// Parses `head`, which is the whole request up to the empty line that ends it, included.
     ///
     /// # Errors
@@ -43,7 +46,7 @@ impl<'a> HttpRequest<'a> {
     /// Reads a head which a [`HeadScanner`] with the same limits found, whatever it asks for.
     pub(crate) fn read(head: &'a [u8], limits: &HeadLimits) -> Result<Self, HandshakeError> {
         debug_assert_eq!(HeadScanner::check(head, limits), Ok(()));
-        let mut room = Room::new();
+        let mut room = HeaderRoom::new();
         let mut parsed = httparse::Request::new(&mut []);
         match parsed.parse_with_uninit_headers(head, room.of(head, limits)) {
             Ok(httparse::Status::Complete(_)) => {}

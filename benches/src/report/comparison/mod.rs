@@ -204,14 +204,14 @@ impl ScenarioReport {
         self.entry(WS_FLOOR).or_else(|| self.entry(FLOOR))
     }
 
-    /// The ratios to whom others are measured by.
-    fn to_base<'a>(&self, entry: &'a Entry) -> &'a BTreeMap<Metric, Spread> {
-        if self.entry(WS_FLOOR).is_some() { &entry.to_ws_floor } else { &entry.to_floor }
-    }
-
     /// The same, if it has this figure.
     fn base_in(&self, metric: Metric) -> Option<&Entry> {
         self.base().filter(|base| base.median(metric).is_some())
+    }
+
+    /// The ratios to whom others are measured by.
+    fn to_base<'a>(&self, entry: &'a Entry) -> &'a BTreeMap<Metric, Spread> {
+        if self.entry(WS_FLOOR).is_some() { &entry.to_ws_floor } else { &entry.to_floor }
     }
 
     /// By what an entrant is before another: its ratio to whom all are measured by, in the same
