@@ -254,8 +254,8 @@
 //!   that was cancelled does not arrive.
 //! - What one peer may cost has limits, with defaults: [`Config`], [`ServerConfig`],
 //!   [`ClientConfig`], [`proto::Limits`]. A slow peer is a [`SendStatus`], not an error.
-//! - What all connections of a loop hold has limits too. Beyond them those who hold most are
-//!   closed, and the others stay.
+//! - What all connections of a loop hold has limits too. Beyond them connections are closed that
+//!   hold memory without progress, and peers that read stay.
 //! - What a peer does wrong ends its connection, and is told as a [`Disconnect`] or
 //!   [`ConnectError`]; an [`Error`] is what the caller asked for and cannot have.
 //! - A handler that panics costs its connection, with close code 1011, and not the loop, unless

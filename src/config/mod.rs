@@ -109,7 +109,11 @@ impl Default for Config {
                 hard: 2 * 1024 * 1024,
                 stall: Duration::from_secs(10),
             },
-            memory: MemoryCaps { inbound: 256 * 1024 * 1024, outbound: 256 * 1024 * 1024 },
+            memory: MemoryCaps {
+                inbound: 256 * 1024 * 1024,
+                outbound: 256 * 1024 * 1024,
+                connections: 1,
+            },
             topics: TopicLimits { topics: 65_536, subscriptions: 128, backlog: 1024 * 1024 },
             inbox: 65_536,
             on_panic: OnPanic::default(),
@@ -182,30 +186,41 @@ impl Config {
         self
     }
 
-    /// How much input all connections together may hold, in bytes. Default: 256 MiB, some 128 of
-    /// the longest messages at once. That is the storage of messages that have begun and not
-    /// ended, spare room included, and of what is left over where reading is
+    /// How much memory the input of all connections together may hold, in bytes. Default: 256 MiB,
+    /// some 128 of the longest messages at once. That is the storage of messages that have begun
+    /// and not ended, spare room included, and of what is left over where reading is
     /// [paused](crate::Context::pause).
     ///
-    /// When it is more, those who hold most are closed, with code 1013
-    /// ([`Disconnect::MemoryPressure`](crate::Disconnect)), until a sixteenth of this is free.
-    /// The others do not notice.
+    /// When it is more, connections are closed with code 1013
+    /// ([`Disconnect::MemoryPressure`](crate::Disconnect)) until a sixteenth of this is free: the
+    /// one whose message has not grown for longest goes first, and of several the one that holds
+    /// most. A connection that holds no more than its share, this limit divided by
+    /// [`max_connections`](Self::max_connections), is left alone.
     #[must_use]
     pub const fn max_inbound(mut self, bytes: usize) -> Self {
         self.memory.inbound = bytes;
         self
     }
 
-    /// How much output may wait for all peers together, in bytes. Default: 256 MiB, 128 outboxes
-    /// at their hard limit or 4,096 at their soft one. Of what several connections share, a
-    /// broadcast for instance, each counts the whole.
+    /// How much memory the output that waits for all peers together may hold, in bytes. Default:
+    /// 256 MiB, 128 outboxes at their hard limit or 4,096 at their soft one. Storage counts with
+    /// its spare room, and what several connections share, a broadcast for instance, counts once.
     ///
-    /// When it is more, those for whom most waits are closed, with code 1013
-    /// ([`Disconnect::MemoryPressure`](crate::Disconnect)), until a sixteenth of this is free; one
-    /// with more than 64 KiB of a frame that was begun still to be sent is cut without. The others
-    /// do not notice. It happens in the call that would send too much, whose message is
-    /// [dropped](crate::SendStatus::Dropped) if its connection is one of them: it counts with the
-    /// message.
+    /// When it is more, connections are closed until a sixteenth of this is free, and only those
+    /// that cost without progress:
+    ///
+    /// 1. those that are ending already; they are cut,
+    /// 2. those whose peers have taken nothing since output had to wait, the longest first, and of
+    ///    several the one that holds most,
+    /// 3. those whose peers have taken nothing for a second.
+    ///
+    /// They are closed with code 1013 ([`Disconnect::MemoryPressure`](crate::Disconnect)), except
+    /// that one with more than 64 KiB of a frame that was begun still to be sent is cut. A peer
+    /// that reads does not notice. A connection that holds no more than its share, this limit
+    /// divided by [`max_connections`](Self::max_connections), is left alone, so that twice the
+    /// limit is the most that can be held. Where nobody is left to be closed, a connection that
+    /// waits and asks for more than its share is closed itself. It happens in the call that would
+    /// send too much, whose message is [dropped](crate::SendStatus::Dropped) then.
     #[must_use]
     pub const fn max_outbound(mut self, bytes: usize) -> Self {
         self.memory.outbound = bytes;

@@ -140,9 +140,9 @@ impl Context<'_> {
     }
 
     /// How many bytes wait to be sent to all connections together: the sum of
-    /// [`buffered_bytes`](Self::buffered_bytes). It is limited by
-    /// [`Config::max_outbound`](crate::Config::max_outbound), apart from what the connection at
-    /// hand has just been answered.
+    /// [`buffered_bytes`](Self::buffered_bytes). What several connections share counts for each of
+    /// them here, and once in the memory that
+    /// [`Config::max_outbound`](crate::Config::max_outbound) limits.
     #[must_use]
     pub fn buffered_total(&self) -> usize {
         self.sockets.buffered_total()

@@ -20,6 +20,7 @@ use crate::error::Error;
 use crate::net::listener::Listener;
 use crate::net::pending::PendingHandshakes;
 use crate::net::receive_buffer::ReceiveBuffer;
+use crate::net::socket::MemoryCaps;
 use crate::net::sockets::Sockets;
 use crate::net::streams::Streams;
 use crate::proto::MaskKeys;
@@ -125,7 +126,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
                 MaskKeys::new(entropy),
                 now,
                 config.outbox,
-                config.memory,
+                MemoryCaps { connections: max_connections.max(1), ..config.memory },
             ),
             streams: Streams::new(reactor, reserved),
             topics: Topics::new(config.topics),

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::EventLoop;
 use crate::net::aside::Leftover;
-use crate::net::disconnect::{ConnectError, MemoryLimit};
+use crate::net::disconnect::ConnectError;
 use crate::net::sockets::CORK_MOST;
 use crate::proto::handshake::HandshakeError;
 use crate::proto::{Event, State};
@@ -97,8 +97,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
         }
         if was_pressed || self.sockets.is_pressed(conn) {
             self.sockets.count_inbound(conn);
-            self.sockets.relieve(MemoryLimit::Inbound);
-            self.sockets.relieve(MemoryLimit::Outbound);
+            self.sockets.relieve_input();
+            self.sockets.relieve_output(conn);
             self.sockets.arm(conn);
         }
     }

@@ -94,7 +94,7 @@ stats! {
     closed_by_failure,
     /// Open connections whose peer read too slowly.
     closed_by_overflow,
-    /// Open connections that held most when all held too much.
+    /// Open connections that held memory without progress when all held too much.
     closed_by_memory_pressure,
     /// Open connections whose handler panicked.
     closed_by_panic,
@@ -128,9 +128,11 @@ stats! {
     broadcasts_conflated,
     /// Gaps that were told.
     gaps,
-    /// Bytes that connections hold now for unfinished messages and the input of paused ones.
+    /// Bytes of memory that connections hold now for unfinished messages and the input of paused
+    /// ones.
     inbound_bytes,
-    /// Bytes that wait in outboxes now.
+    /// Bytes of memory that the output which waits for peers holds now. What several share counts
+    /// once.
     outbound_bytes,
     /// Events that were handled.
     events,

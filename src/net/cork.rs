@@ -210,7 +210,7 @@ impl Cork {
                 Piece::Assembled(storage, range) => {
                     outbox.push_assembled(storage, range.start + skip..range.end, pool);
                 }
-                Piece::Shared(bytes) => outbox.push_shared(bytes.slice(skip..), pool),
+                Piece::Shared(bytes) => outbox.push_shared(&bytes, skip..bytes.len(), pool),
             }
         }
         self.pieces = pieces;

@@ -25,8 +25,8 @@ pub enum Disconnect {
     /// with close code 1013.
     Overflow,
     /// All connections of the loop together held more memory than they may, and this one held
-    /// most of it. It was told with close code 1013, unless it was cut in a frame of which more
-    /// than 64 KiB was still to be sent.
+    /// some of it without progress, or asked for more than its share. Its peer was sent close code
+    /// 1013, unless it was cut in a frame of which more than 64 KiB was still to be sent.
     MemoryPressure(MemoryLimit),
     /// The connection's handler panicked. The peer was told with close code 1011.
     Panicked {

@@ -4,6 +4,7 @@ pub(crate) mod aside;
 pub(crate) mod connector;
 mod cork;
 pub(crate) mod disconnect;
+mod holders;
 pub(crate) mod listener;
 mod outbox;
 pub(crate) mod peer;

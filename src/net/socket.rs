@@ -73,6 +73,8 @@ pub(crate) struct MemoryCaps {
     pub(crate) inbound: usize,
     /// Outboxes.
     pub(crate) outbound: usize,
+    /// How many connections there may be: each has an equal share of both.
+    pub(crate) connections: usize,
 }
 
 impl Socket {

@@ -75,6 +75,8 @@ pub(crate) struct Run<'a> {
     pub(crate) frames: Frames<'a>,
     /// They may be compressed where that was agreed.
     pub(crate) may_compress: bool,
+    /// The topic that they were broadcast to, if it is one.
+    pub(crate) topic: Option<Key>,
 }
 
 /// Where the frames of a run lie.
@@ -88,8 +90,8 @@ pub(crate) enum Frames<'a> {
 
 impl<'a> Run<'a> {
     /// Frames that are sent as they are.
-    pub(crate) fn verbatim(frames: &'a Bytes) -> Self {
-        Self { frames: Frames::Shared(frames, 0..frames.len()), may_compress: false }
+    pub(crate) fn verbatim(frames: &'a Bytes, topic: Option<Key>) -> Self {
+        Self { frames: Frames::Shared(frames, 0..frames.len()), may_compress: false, topic }
     }
 
     #[inline]

@@ -38,8 +38,8 @@ impl Topics {
             return 0;
         };
         let (first, last) = (first.sequence, sealed.last());
-        let run =
-            Run { frames: Frames::Shared(&sealed.frames, 0..sealed.frames.len()), may_compress };
+        let frames = Frames::Shared(&sealed.frames, 0..sealed.frames.len());
+        let run = Run { frames, may_compress, topic: self.active.front().copied() };
         let (mut served, mut overflows) = (0, 0);
         for subscriber in topic.subscribers[topic.cursor..].iter().take(most) {
             let member = &mut self.members[subscriber.conn.index()];
@@ -77,7 +77,7 @@ impl Topics {
         self.members[conn.index()].served = sealed.last();
         self.totals.delivered += count as u64;
         let frames = Frames::Shared(&sealed.frames, from..sealed.frames.len());
-        Some(Delivery::Run(conn, key, Run { frames, may_compress }))
+        Some(Delivery::Run(conn, key, Run { frames, may_compress, topic: Some(key) }))
     }
 
     /// Moves the front topic's cursor to the next subscriber that its sealed batch has something

@@ -148,7 +148,8 @@ impl Topics {
                 continue;
             };
             let frames = topic.frames(first.batch, first.start..last.end);
-            if output.append(conn, &Run { frames, may_compress: first.may_compress }) {
+            let (may_compress, topic) = (first.may_compress, Some(first.topic));
+            if output.append(conn, &Run { frames, may_compress, topic }) {
                 self.totals.delivered += joined as u64 + 1;
             } else {
                 self.count_overflow(first.topic);

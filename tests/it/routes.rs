@@ -36,6 +36,11 @@ fn mirror(
     HttpResponse::text(format!("{} {path} {query} {peer} {agent}", request.method()))
 }
 
+/// A long answer of which no two are the same storage.
+fn fresh(_: ConnectionId, _: &HttpRequest<'_>, _: &mut Context<'_>, _: &mut ()) -> HttpResponse {
+    HttpResponse::html(vec![b'x'; LONG])
+}
+
 fn broken(_: ConnectionId, _: &HttpRequest<'_>, _: &mut Context<'_>, _: &mut ()) -> HttpResponse {
     panic!("a mistake");
 }
@@ -44,6 +49,7 @@ fn routes() -> Routes<()> {
     Routes::new()
         .page("/", HttpResponse::html("<!doctype html><title>Home</title>"))
         .page("/long", HttpResponse::html(vec![b'x'; LONG]))
+        .get("/fresh", fresh)
         .get("/mirror", mirror)
         .get("/under/*", mirror)
         .metrics("/metrics")
@@ -275,7 +281,7 @@ fn no_frame_lies_in_the_midst_of_an_answer() {
     let mut event_loop = EventLoop::with_reactor(reactor, config).expect("a loop");
     let listener = event_loop.listen("127.0.0.1:9001", ServerConfig::default(), routes());
     let address = event_loop.local_addr(listener.expect("listen")).expect("an address");
-    let long = b"GET /long HTTP/1.1\r\nHost: a\r\n\r\n";
+    let long = b"GET /fresh HTTP/1.1\r\nHost: a\r\n\r\n";
     let mut arrive = |requests: &[u8]| {
         let peer = event_loop.reactor_mut().peer_connect(address);
         event_loop.reactor_mut().peer_stop_reading(peer);
@@ -338,7 +344,10 @@ fn answers_that_nobody_reads_count_against_what_the_loop_may_hold() {
     let reactor = SimReactor::new(1, SimConfig::calm().window(1_000));
     let config = Config::default().max_outbound(4 * PAGE);
     let mut event_loop = EventLoop::with_reactor(reactor, config).expect("a loop");
-    let routes = Routes::new().page("/", HttpResponse::html(vec![b'x'; PAGE]));
+    let page = |_: ConnectionId, _: &HttpRequest<'_>, _: &mut Context<'_>, _: &mut ()| {
+        HttpResponse::html(vec![b'x'; PAGE])
+    };
+    let routes = Routes::new().get("/", page);
     let listener = event_loop.listen("127.0.0.1:9001", ServerConfig::default(), routes);
     let address = event_loop.local_addr(listener.expect("listen")).expect("an address");
     for count in 1..=20 {
@@ -351,6 +360,28 @@ fn answers_that_nobody_reads_count_against_what_the_loop_may_hold() {
         let waiting = event_loop.stats().outbound_bytes;
         assert!(waiting <= 4 * PAGE as u64, "{waiting} bytes wait for {count}");
     }
+}
+
+#[test]
+fn a_page_that_many_wait_for_is_held_once() {
+    const PAGE: usize = 50_000;
+    let reactor = SimReactor::new(1, SimConfig::calm().window(1_000));
+    let config = Config::default().max_outbound(2 * PAGE);
+    let mut event_loop = EventLoop::with_reactor(reactor, config).expect("a loop");
+    let routes = Routes::new().page("/", HttpResponse::html(vec![b'x'; PAGE]));
+    let listener = event_loop.listen("127.0.0.1:9001", ServerConfig::default(), routes);
+    let address = event_loop.local_addr(listener.expect("listen")).expect("an address");
+    for count in 1..=20 {
+        let peer = event_loop.reactor_mut().peer_connect(address);
+        event_loop.reactor_mut().peer_stop_reading(peer);
+        event_loop.reactor_mut().peer_send(peer, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        while event_loop.stats().requests < count {
+            event_loop.turn(None, &mut ()).expect("a turn");
+        }
+    }
+    let stats = event_loop.stats();
+    assert_eq!((stats.connections, stats.closed_by_memory_pressure), (20, 0));
+    assert!(stats.outbound_bytes < 2 * PAGE as u64, "{} bytes", stats.outbound_bytes);
 }
 
 #[test]

@@ -105,9 +105,10 @@ impl Sockets {
         compressed
     }
 
-    /// Forgets what was compressed for many: nobody gets it any more.
+    /// Forgets what was compressed and copied for many: nobody gets it any more.
     pub(crate) fn forget_runs(&mut self) {
         self.compressed_runs.known.clear();
         self.compressed_runs.next = 0;
+        self.pool.shared.forget_batches();
     }
 }

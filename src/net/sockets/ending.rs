@@ -142,6 +142,7 @@ impl Sockets {
                 false => protocol.close(CloseCode::TRY_AGAIN_LATER, "", work),
             };
             self.answer(conn, close, |()| false);
+            self.rank_output(conn);
             self.unpause(conn);
             self.end(conn, End::Disconnect(reason));
         }

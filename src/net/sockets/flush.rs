@@ -77,7 +77,7 @@ impl Sockets {
                 return;
             };
             let mut slices = [IoSlice::new(&[]); MAX_SLICES];
-            let (count, offered) = outbox.slices(&mut slices);
+            let (count, offered) = outbox.slices(&mut slices, &self.pool);
             let sent = match io.transmit(conn.index(), &slices[..count]) {
                 Ok(sent) => sent,
                 Err(error) => return self.fail(conn, error),
@@ -126,12 +126,14 @@ impl Sockets {
     }
 
     pub(super) fn note_blocked(&mut self, conn: Key) {
+        let receiver = self.receiver(conn);
         let Some(socket) = self.slots.get_mut(conn) else {
             return;
         };
         socket.blocked = true;
         if let Some(outbox) = &mut socket.outbox {
             outbox.progress.get_or_insert(self.now);
+            outbox.trim(receiver, &mut self.pool);
         }
         self.resume_if_unread(conn);
         self.note_level(conn);
@@ -144,6 +146,7 @@ impl Sockets {
         if let Some(outbox) = self.slots.get_mut(conn).and_then(|socket| socket.outbox.as_mut()) {
             outbox.note_level(soft, now);
         }
+        self.rank_output(conn);
         self.arm(conn);
     }
 
@@ -156,6 +159,7 @@ impl Sockets {
                 self.drained.push_back(conn);
             }
             self.pool.give(outbox);
+            self.output_holders.set(conn, None);
         }
         if socket.protocol.state() == State::Closed {
             self.ended.push(conn);

@@ -193,7 +193,7 @@ impl Sockets {
             self.cork.push_shared(body);
         } else if let Some(outbox) = self.slots.get_mut(conn).and_then(|s| s.outbox.as_mut()) {
             // Behind its head.
-            outbox.push_shared(body, &mut self.pool);
+            outbox.push_shared(&body, 0..body.len(), &mut self.pool);
         }
     }
 

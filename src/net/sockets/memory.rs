@@ -1,27 +1,48 @@
-//! What all connections hold together, and who is closed when that is too much.
+//! What all connections hold together, and which are closed when that is too much.
+//!
+//! What counts is the memory that is held: storage with its spare room, and what several
+//! connections share once. When it is more than it may be, a connection is closed for the others
+//! only if it costs without progress, and only as long as that helps:
+//!
+//! 1. one that is ending already,
+//! 2. one whose peer has taken nothing since its output had to wait, or whose message does not
+//!    grow, the longest first,
+//! 3. one whose peer has taken nothing for a second.
+//!
+//! One that holds no more than its share, the limit divided by the number of connections that
+//! there may be, is left alone: if all did, the limit would hold. Where none of these is left, a
+//! connection that asks for more than its share is closed itself.
+
+use std::time::Duration;
 
 use super::Sockets;
 use crate::net::aside::End;
 use crate::net::disconnect::{Disconnect, MemoryLimit};
+use crate::net::holders::{Rank, Standing};
 use crate::net::socket::Socket;
+use crate::net::streams::Transmit;
 use crate::proto::{CloseCode, State};
 use crate::slots::Key;
+use crate::time::Time;
 
-/// What is closed for one limit makes room for a sixteenth of it, so that the search for those
-/// who hold most is not made again at once.
+/// What is closed for one limit makes room for a sixteenth of it, so that those who come next find
+/// some.
 const ROOM: usize = 16;
+
+/// A peer that has taken something after it had to wait reads, for as long as this after it did.
+const READS: Duration = Duration::from_secs(1);
 
 /// The rest of a frame that a peer may still read ahead of its close frame, though memory is
 /// short.
 const REST: usize = 64 * 1024;
 
 impl Sockets {
-    /// Bytes that all connections hold: storage of unfinished messages and of what is left over
-    /// of paused input, or what waits in outboxes.
+    /// Bytes of memory that all connections hold: storage of unfinished messages and of what is
+    /// left over of paused input, or of what waits in outboxes.
     pub(crate) const fn held(&self, kind: MemoryLimit) -> usize {
         match kind {
             MemoryLimit::Inbound => self.inbound,
-            MemoryLimit::Outbound => self.pool.queued(),
+            MemoryLimit::Outbound => self.pool.held(),
         }
     }
 
@@ -32,73 +53,135 @@ impl Sockets {
         }
     }
 
+    /// What a connection may hold whatever the others do.
+    const fn share(&self, kind: MemoryLimit) -> usize {
+        self.cap(kind) / self.caps.connections
+    }
+
     /// Whether the totals are what the connections hold: looks at every one.
     pub(crate) fn totals_are_right(&self) -> bool {
-        let mut totals = (0, 0);
+        let (mut inbound, mut queued, mut held) = (0, 0, 0);
         for (_, socket) in self.slots.iter() {
-            totals = (totals.0 + socket.inbound(), totals.1 + socket.queued());
+            inbound += socket.inbound();
+            queued += socket.queued();
+            held += socket.outbox.as_ref().map_or(0, |outbox| outbox.held());
         }
-        totals == (self.inbound, self.pool.queued())
+        (inbound, queued) == (self.inbound, self.pool.queued()) && held == self.pool.held_apart()
     }
 
     /// Counts what the connection holds of its input, after that may have changed.
     pub(crate) fn count_inbound(&mut self, conn: Key) {
+        let share = self.share(MemoryLimit::Inbound);
         if let Some(socket) = self.slots.get_mut(conn) {
             let held = socket.inbound();
             self.inbound = self.inbound - socket.inbound_counted + held;
             socket.inbound_counted = held;
+            let rank = (held > share).then(|| Rank::new(Standing::Idle, self.now, held));
+            self.input_holders.set(conn, rank);
         }
     }
 
-    /// Closes those who hold most, if all together hold more than they may.
+    /// Notes how the connection stands among those with output that waits, after that may have
+    /// changed.
+    pub(super) fn rank_output(&mut self, conn: Key) {
+        let share = self.share(MemoryLimit::Outbound);
+        let rank = self.slots.get(conn).and_then(|socket| output_rank(socket, share));
+        self.output_holders.set(conn, rank);
+    }
+
+    /// Forgets a connection that is gone.
+    pub(super) fn forget_holder(&mut self, conn: Key) {
+        self.input_holders.set(conn, None);
+        self.output_holders.set(conn, None);
+    }
+
+    /// Closes connections if the input of all together holds more than it may.
     #[inline]
-    pub(crate) fn relieve(&mut self, kind: MemoryLimit) {
-        if self.held(kind) > self.cap(kind) {
-            self.shed(kind, None);
+    pub(crate) fn relieve_input(&mut self) {
+        if self.inbound > self.caps.inbound {
+            self.shed_input();
         }
     }
 
-    /// Whether `len` more bytes may wait for a connection, after those were closed who hold most.
-    /// If it is one of them itself, they may not.
+    #[cold]
+    fn shed_input(&mut self) {
+        let goal = self.caps.inbound - self.caps.inbound / ROOM;
+        while self.inbound > goal {
+            let Some((_, conn)) = self.input_holders.first() else {
+                return;
+            };
+            self.give_up_input(conn);
+            // Whatever it holds yet cannot be taken from it.
+            self.input_holders.set(conn, None);
+        }
+    }
+
+    /// Closes connections if the output that waits for all together holds more than it may, after
+    /// some was appended for `conn`. Whether that is none of them.
     #[inline]
-    pub(super) fn has_room(&mut self, conn: Key, len: usize) -> bool {
-        self.held(MemoryLimit::Outbound) + len <= self.caps.outbound
+    pub(crate) fn relieve_output(&mut self, conn: Key) -> bool {
+        !self.is_short_of_memory() || self.shed_output(conn, 0)
+    }
+
+    /// Whether `len` more bytes may wait for a connection, after room was made for them.
+    #[inline]
+    pub(super) fn has_room(&mut self, conn: Key, len: usize, io: &mut dyn Transmit) -> bool {
+        self.pool.held() + len <= self.caps.outbound
             // What is corked may leave at once.
             || self.is_corked(conn)
-            || self.make_room(conn, len)
+            || self.make_room(conn, len, io)
     }
 
     #[cold]
-    fn make_room(&mut self, conn: Key, len: usize) -> bool {
-        self.shed(MemoryLimit::Outbound, Some((conn, len)));
-        self.is_open(conn)
+    fn make_room(&mut self, conn: Key, len: usize, io: &mut dyn Transmit) -> bool {
+        // Whatever needs not wait leaves first.
+        self.flush_dirty(io);
+        self.shed_output(conn, len)
     }
 
-    /// Closes those who hold most. `wanted` counts as if it were held already.
+    /// Whether so much is held that what is appended has to leave at once.
+    pub(super) const fn is_short_of_memory(&self) -> bool {
+        self.pool.held() > self.caps.outbound
+    }
+
+    /// Makes room for `wanted` bytes more that are to wait for `conn`; whether that is not closed
+    /// for it. It is if there is no room, and it has more than its share.
     #[cold]
-    fn shed(&mut self, kind: MemoryLimit, mut wanted: Option<(Key, usize)>) {
-        let cap = self.cap(kind);
-        let goal = cap - cap / ROOM;
-        let holds = |conn: Key, socket: &Socket| match kind {
-            MemoryLimit::Inbound => socket.inbound(),
-            MemoryLimit::Outbound => {
-                socket.queued() + wanted.map_or(0, |(by, len)| if by == conn { len } else { 0 })
+    fn shed_output(&mut self, conn: Key, wanted: usize) -> bool {
+        let cap = self.caps.outbound;
+        let goal = (cap - cap / ROOM).saturating_sub(wanted);
+        let mut is_closed = self.cost(conn) + wanted > cap;
+        let mut closed = Vec::new();
+        while !is_closed && self.pool.held() > goal {
+            let first = self.output_holders.first();
+            let Some((_, holder)) = first.filter(|(rank, _)| rank.may_be_closed(self.now)) else {
+                is_closed = self.pool.held() + wanted > cap && self.asks_too_much(conn, wanted);
+                break;
+            };
+            is_closed = holder == conn;
+            if !is_closed {
+                self.give_up_output(holder);
+                // That it is ending does not make it the first to be cut for the same bytes.
+                self.output_holders.set(holder, None);
+                closed.push(holder);
             }
-        };
-        let sockets = self.slots.iter();
-        let mut holders: Vec<_> =
-            sockets.map(|(conn, socket)| (holds(conn, socket), conn)).collect();
-        holders.sort_unstable_by(|one, other| other.cmp(one));
-        for (held, conn) in holders {
-            if held == 0 || self.held(kind) + wanted.map_or(0, |(_, len)| len) <= goal {
-                return;
-            }
-            match kind {
-                MemoryLimit::Inbound => self.give_up_input(conn),
-                MemoryLimit::Outbound => self.give_up_output(conn),
-            }
-            wanted = wanted.filter(|(by, _)| *by != conn);
         }
+        if is_closed {
+            self.give_up_output(conn);
+        }
+        closed.into_iter().for_each(|holder| self.rank_output(holder));
+        !is_closed
+    }
+
+    /// Whether output waits for a connection that is more than its share, with so much more.
+    fn asks_too_much(&self, conn: Key, wanted: usize) -> bool {
+        self.slots.get(conn).is_some_and(|socket| socket.blocked)
+            && self.cost(conn) + wanted > self.share(MemoryLimit::Outbound)
+    }
+
+    fn cost(&self, conn: Key) -> usize {
+        let outbox = self.slots.get(conn).and_then(|socket| socket.outbox.as_ref());
+        outbox.map_or(0, |outbox| outbox.cost())
     }
 
     /// Closes a connection and forgets its input, that which is still to come included.
@@ -115,17 +198,41 @@ impl Sockets {
         self.end(conn, End::Disconnect(Disconnect::MemoryPressure(MemoryLimit::Inbound)));
     }
 
-    /// Closes a connection and forgets its output, answers to requests included. Where the rest of
-    /// a long frame is in the way of the close frame, the stream is cut instead.
+    /// Closes a connection and forgets its output, answers to requests included. One that is
+    /// ending already is cut, and so is one where the rest of a long frame is in the way of the
+    /// close frame.
     fn give_up_output(&mut self, conn: Key) {
         let outbox = self.slots.get(conn).and_then(|socket| socket.outbox.as_ref());
-        if self.is_open(conn) || outbox.is_some_and(|outbox| outbox.is_plain()) {
+        let is_ending = !self.is_open(conn) && !outbox.is_some_and(|outbox| outbox.is_plain());
+        if !is_ending {
             self.overflow(conn, Disconnect::MemoryPressure(MemoryLimit::Outbound));
         }
-        let socket = self.slots.get_mut(conn).filter(|socket| socket.queued() > REST);
+        let socket = self.slots.get_mut(conn);
+        let socket = socket.filter(|socket| is_ending || socket.queued() > REST);
         if let Some(outbox) = socket.and_then(Socket::take_outbox) {
             self.pool.give(outbox);
             self.kill(conn);
         }
+        self.rank_output(conn);
     }
+}
+
+impl Rank {
+    /// Whether the connection may be closed for others.
+    fn may_be_closed(self, now: Time) -> bool {
+        let reads = now.as_nanos().saturating_sub(READS.as_nanos() as u64);
+        self.standing() != Standing::Reading || self.is_before(Time::from_nanos(reads))
+    }
+}
+
+/// How a connection stands among those with output that waits, if it holds more than its share.
+fn output_rank(socket: &Socket, share: usize) -> Option<Rank> {
+    let outbox = socket.outbox.as_ref().filter(|_| socket.blocked)?;
+    let (progress, cost) = (outbox.progress.unwrap_or(Time::BEGINNING), outbox.cost());
+    let standing = match socket.protocol.state() {
+        State::Closing | State::Closed => Standing::Ending,
+        State::Connecting | State::Open if outbox.is_read() => Standing::Reading,
+        State::Connecting | State::Open => Standing::Idle,
+    };
+    (standing == Standing::Ending || cost > share).then(|| Rank::new(standing, progress, cost))
 }

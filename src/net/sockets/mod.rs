@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 use self::compression::CompressedRuns;
 use self::table::Table;
 use super::cork::{Cork, Reuse};
-use super::disconnect::MemoryLimit;
+use super::holders::Holders;
 use super::outbox::OutboxPool;
 use super::socket::{MemoryCaps, OutboxLimits, Socket};
 use crate::proto::{Connection, MaskKeys, Message, Role, State, Workspace};
@@ -68,6 +68,10 @@ pub(crate) struct Sockets {
     caps: MemoryCaps,
     /// Sum of `Socket::inbound_counted`.
     inbound: usize,
+    /// Connections with an unfinished message, or with input that is left over.
+    input_holders: Holders,
+    /// Connections with output that waits for the peer.
+    output_holders: Holders,
     /// Messages that were taken for a connection.
     pub(crate) messages_sent: u64,
     /// Messages that were not, because too much waited.
@@ -140,6 +144,8 @@ impl Sockets {
             limits,
             caps,
             inbound: 0,
+            input_holders: Holders::default(),
+            output_holders: Holders::default(),
             messages_sent: 0,
             messages_dropped: 0,
         }
@@ -171,6 +177,7 @@ impl Sockets {
 
     pub(crate) fn remove(&mut self, conn: Key) -> Option<Socket> {
         let mut socket = self.slots.remove(conn)?;
+        self.forget_holder(conn);
         if let Some(outbox) = socket.outbox.take() {
             self.pool.give(outbox);
         }
@@ -218,7 +225,7 @@ impl Sockets {
             } else {
                 let outbox = socket.outbox.get_or_insert_with(|| self.pool.take());
                 // A close frame may be among this, and no pong comes behind one (RFC 6455 §5.5.1).
-                outbox.append_pong();
+                outbox.append_pong(&mut self.pool);
                 outbox.push_bytes(&self.scratch, &mut self.pool);
                 if socket.blocked {
                     self.note_level(conn);
@@ -292,6 +299,6 @@ impl Sockets {
 
     /// The same of all connections together.
     pub(crate) fn buffered_total(&self) -> usize {
-        self.corked_bytes() + self.held(MemoryLimit::Outbound)
+        self.corked_bytes() + self.pool.queued()
     }
 }

@@ -3,7 +3,7 @@
 use std::io::{self, IoSlice};
 
 use super::{REUSE, SendStatus, Sockets};
-use crate::net::disconnect::{Disconnect, MemoryLimit};
+use crate::net::disconnect::Disconnect;
 use crate::net::outbox::end_of_begun;
 use crate::net::socket::Socket;
 use crate::net::streams::Transmit;
@@ -113,7 +113,7 @@ impl Sockets {
             self.push_frame(conn, &payload, io)
         } else {
             let frames = Frames::Shared(frame, 0..frame.len());
-            self.push_run(conn, &Run { frames, may_compress }, io)
+            self.push_run(conn, &Run { frames, may_compress, topic: None }, io)
         };
         self.note_message(status)
     }
@@ -134,7 +134,7 @@ impl Sockets {
         if queued > 0 && queued + payload.len() > self.limits.hard {
             return self.overflow(conn, Disconnect::Overflow);
         }
-        if !self.has_room(conn, payload.len()) {
+        if !self.has_room(conn, payload.len(), io) {
             return SendStatus::Dropped;
         }
         match self.answer(conn, |protocol, workspace| protocol.ping(payload, workspace), |_| false)
@@ -205,11 +205,11 @@ impl Sockets {
         let socket = self.slots.get(conn);
         if run.may_compress && socket.is_some_and(|socket| socket.protocol.is_compressed()) {
             if let Some(compressed) = self.compress_run(conn, run) {
-                return self.deliver(conn, &Run::verbatim(&compressed), io);
+                return self.deliver(conn, &Run::verbatim(&compressed, run.topic), io);
             }
         }
         if is_direct {
-            let verbatim = Run { frames: run.frames.clone(), may_compress: false };
+            let verbatim = Run { frames: run.frames.clone(), may_compress: false, ..*run };
             return self.deliver(conn, &verbatim, io);
         }
         self.push_frames(conn, run, io) != SendStatus::Dropped
@@ -222,7 +222,7 @@ impl Sockets {
             Ok(sent) => {
                 self.queue_run(conn, run, sent);
                 self.note_blocked(conn);
-                self.relieve(MemoryLimit::Outbound);
+                self.relieve_output(conn);
             }
             Err(error) => self.fail(conn, error),
         }
@@ -235,7 +235,7 @@ impl Sockets {
         io: &mut dyn Transmit,
     ) -> SendStatus {
         let len = payload.bytes.len();
-        if !self.has_room(conn, len) {
+        if !self.has_room(conn, len, io) {
             return SendStatus::Dropped;
         }
         let Some(socket) = self.slots.get_mut(conn) else {
@@ -280,7 +280,7 @@ impl Sockets {
         io: &mut dyn Transmit,
     ) -> SendStatus {
         match self.compress_run(conn, run) {
-            Some(compressed) => self.push_frames(conn, &Run::verbatim(&compressed), io),
+            Some(compressed) => self.push_frames(conn, &Run::verbatim(&compressed, run.topic), io),
             None => self.push_frames(conn, run, io),
         }
     }
@@ -293,7 +293,7 @@ impl Sockets {
         if socket.blocked && queued > self.limits.hard {
             return self.overflow(conn, Disconnect::Overflow);
         }
-        if !self.has_room(conn, run.as_slice().len()) {
+        if !self.has_room(conn, run.as_slice().len(), io) {
             return SendStatus::Dropped;
         }
         if self.role(conn) == Role::Client {
@@ -313,28 +313,33 @@ impl Sockets {
             return;
         };
         let rest = &run.as_slice()[sent..];
-        let shared = match &run.frames {
-            Frames::Shared(bytes, range) if rest.len() >= REUSE => {
-                Some(bytes.slice(range.start + sent..range.end))
-            }
-            _ => None,
-        };
         if corked {
-            match shared {
-                Some(bytes) => self.cork.push_shared(bytes),
-                None => self.cork.bytes_mut().extend_from_slice(rest),
+            match &run.frames {
+                Frames::Shared(bytes, range) if rest.len() >= REUSE => {
+                    self.cork.push_shared(bytes.slice(range.start + sent..range.end));
+                }
+                _ => self.cork.bytes_mut().extend_from_slice(rest),
             }
             return;
         }
+        // What is about to leave is cheaper to copy; what waits may wait for many.
+        let waits = socket.blocked || sent > 0 || rest.len() >= REUSE;
         let outbox = socket.outbox.get_or_insert_with(|| self.pool.take());
         if sent > 0 {
             // Runs are a server's frames.
             let end = end_of_begun(run.as_slice(), 0, sent, Role::Client);
             outbox.resume_frame(end - sent);
         }
-        match shared {
-            Some(bytes) => outbox.push_shared(bytes, &mut self.pool),
-            None => outbox.push_bytes(rest, &mut self.pool),
+        match (&run.frames, run.topic) {
+            (Frames::Shared(batch, range), Some(topic)) if waits => {
+                let range = range.start + sent..range.end;
+                outbox.push_batch(topic, batch, range, &mut self.pool);
+            }
+            (Frames::Shared(bytes, range), None) if rest.len() >= REUSE => {
+                let range = range.start + sent..range.end;
+                outbox.push_shared(bytes, range, &mut self.pool);
+            }
+            _ => outbox.push_bytes(rest, &mut self.pool),
         }
     }
 
@@ -345,7 +350,8 @@ impl Sockets {
                 self.flush_cork(&[], io);
             }
         } else if let Some(socket) = self.slots.get_mut(conn) {
-            if !socket.blocked && socket.queued() >= OUTBOX_FULL {
+            let is_much = socket.queued() >= OUTBOX_FULL || self.pool.held() > self.caps.outbound;
+            if !socket.blocked && is_much {
                 self.flush(conn, io);
             } else if socket.blocked && socket.is_backed_up(&self.limits) {
                 self.note_level(conn);
@@ -353,6 +359,9 @@ impl Sockets {
                 socket.dirty = true;
                 self.dirty.push(conn);
             }
+        }
+        if !self.relieve_output(conn) {
+            return SendStatus::Dropped;
         }
         match self.slots.get(conn) {
             Some(socket) if socket.dead => SendStatus::Gone,

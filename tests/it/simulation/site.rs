@@ -26,6 +26,9 @@ const MOST_IDLE_TURNS: usize = 1000;
 /// How long what is left on its way may take to its visitors.
 const LAST_POLLS: usize = 10_000;
 
+/// Spare room that is not worth giving back.
+const SPARE: u64 = 4096;
+
 /// What heads, refusals and control frames add to what waits for one connection.
 const HEADS: u64 = 1024;
 
@@ -86,7 +89,8 @@ fn world(seed: u64, tracing: bool) -> SiteWorld {
     world.rude = world.random.percent(30);
     // One page goes beyond what may wait, or the echoes of what was received at once.
     let longest = LONG.max(buffer + MESSAGE) as u64;
-    world.limits.0 = soft as u64 + longest + HEADS;
+    // Storage has spare room, and half of it may have been sent already.
+    world.limits.0 = 2 * (soft as u64 + longest + HEADS) + SPARE;
     world.limits.1 = cap.map(|cap| cap as u64);
     world.limits.2 = (4 * buffer + 16 * 1024) as u64;
     if world.random.percent(30) {

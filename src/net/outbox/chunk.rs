@@ -1,0 +1,111 @@
+use std::ops::Range;
+
+use super::shared::{SharedFrames, Slice};
+use crate::proto::{FrameHeader, Role};
+
+/// A run of whole frames; only the front one of an outbox may have lost bytes at its start.
+#[derive(Debug)]
+pub(super) enum Chunk {
+    /// Frames copied here; as the last chunk it still grows. The first `sent` bytes are sent.
+    Copied { bytes: Vec<u8>, sent: usize },
+    /// An assembled message in its own storage, its header in the headroom.
+    Assembled(Vec<u8>, Range<usize>),
+    /// Frames that other connections are sent too. The first `sent` bytes are sent.
+    Shared { slice: Slice, sent: usize },
+}
+
+/// Less storage than this is not worth giving back.
+const SPARE: usize = 4 * 1024;
+
+impl Chunk {
+    pub(super) fn as_slice<'a>(&'a self, shared: &'a SharedFrames) -> &'a [u8] {
+        match self {
+            Self::Copied { bytes, sent } => &bytes[*sent..],
+            Self::Assembled(storage, range) => &storage[range.clone()],
+            Self::Shared { slice, sent } => shared.get(slice, *sent),
+        }
+    }
+
+    /// Bytes that are still to be sent.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Copied { bytes, sent } => bytes.len() - sent,
+            Self::Assembled(_, range) => range.len(),
+            Self::Shared { slice, sent } => slice.range.len() - sent,
+        }
+    }
+
+    /// Bytes of memory that it holds by itself.
+    pub(super) fn held(&self) -> usize {
+        size_of::<Self>()
+            + match self {
+                Self::Copied { bytes, .. } => bytes.capacity(),
+                Self::Assembled(storage, _) => storage.capacity(),
+                Self::Shared { .. } => 0,
+            }
+    }
+
+    /// Whether it holds much more than what is still to be sent.
+    pub(super) fn is_wasteful(&self) -> bool {
+        !matches!(self, Self::Shared { .. }) && self.held() > 2 * self.len() + SPARE
+    }
+
+    pub(super) fn skip(&mut self, count: usize) {
+        match self {
+            Self::Copied { sent, .. } | Self::Shared { sent, .. } => *sent += count,
+            Self::Assembled(_, range) => range.start += count,
+        }
+    }
+
+    /// Keeps the first `count` of the bytes that are still to be sent. Tells where they end, from
+    /// the chunk's first byte on.
+    pub(super) fn keep(&mut self, count: usize) -> usize {
+        match self {
+            Self::Copied { bytes, sent } => {
+                bytes.truncate(*sent + count);
+                bytes.len()
+            }
+            Self::Shared { slice, sent } => {
+                slice.range.end = slice.range.start + *sent + count;
+                slice.range.len()
+            }
+            Self::Assembled(_, range) => {
+                range.end = range.start + count;
+                range.end
+            }
+        }
+    }
+
+    /// Frames that are copied to storage of just their length.
+    pub(super) fn copy(frames: &[u8]) -> Self {
+        Self::Copied { bytes: frames.to_vec(), sent: 0 }
+    }
+
+    /// How many of the bytes that are still to be sent belong to a frame that was begun. `boundary`
+    /// is where, from its first byte on, the first frame begins that was not begun when the chunk
+    /// was made; `receiver` is the peer's role.
+    pub(super) fn begun(&self, boundary: usize, receiver: Role, shared: &SharedFrames) -> usize {
+        match self {
+            Self::Copied { bytes, sent } => end_of_begun(bytes, boundary, *sent, receiver) - sent,
+            Self::Shared { slice, sent } => {
+                end_of_begun(shared.get(slice, 0), boundary, *sent, receiver) - sent
+            }
+            // One frame.
+            Self::Assembled(_, range) => range.len(),
+        }
+    }
+}
+
+/// The end of the frame that was begun when `sent` bytes of `frames` were sent, or `sent` if none
+/// was. Frames begin at `from`; what does not look like one counts as begun. `receiver` is the
+/// peer's role.
+pub(crate) fn end_of_begun(frames: &[u8], from: usize, sent: usize, receiver: Role) -> usize {
+    let mut end = from;
+    while end < sent {
+        match FrameHeader::parse_agreed(&frames[end..], receiver, true) {
+            Ok(Some((header, len))) => end += len + header.len as usize,
+            _ => return frames.len(),
+        }
+    }
+    end
+}

@@ -1,0 +1,212 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::proto::Message;
+
+/// Takes up to `count` bytes, as a socket would.
+fn drain(outbox: &mut Outbox, pool: &mut OutboxPool, count: usize) -> Vec<u8> {
+    let mut taken = Vec::new();
+    let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+    let (used, bytes) = outbox.slices(&mut slices, pool);
+    for slice in &slices[..used] {
+        taken.extend_from_slice(slice);
+    }
+    assert_eq!(taken.len(), bytes);
+    taken.truncate(count);
+    outbox.consume(taken.len(), pool, Time::BEGINNING);
+    taken
+}
+
+fn filled(pool: &mut OutboxPool) -> (Outbox, Vec<u8>) {
+    let mut outbox = Outbox::default();
+    outbox.push_frame(&Message::Binary(b"one").into(), None, pool);
+    outbox.push_shared(&Bytes::from_static(b"shared"), 0..6, pool);
+    outbox.push_frame(&Message::Text("two").into(), None, pool);
+    outbox.push_bytes(b"three", pool);
+    outbox.push_assembled(b"....four..".to_vec(), 4..8, pool);
+    (outbox, b"\x82\x03oneshared\x81\x03twothreefour".to_vec())
+}
+
+#[test]
+fn bytes_leave_in_order_however_the_socket_takes_them() {
+    for step in 1..40 {
+        let mut pool = OutboxPool::default();
+        let (mut outbox, expected) = filled(&mut pool);
+        assert_eq!(outbox.bytes(), expected.len());
+        let mut sent = Vec::new();
+        while !outbox.is_empty() {
+            sent.extend(drain(&mut outbox, &mut pool, step));
+            assert_eq!(outbox.bytes(), expected.len() - sent.len());
+        }
+        assert_eq!(sent, expected);
+    }
+}
+
+#[test]
+fn only_the_latest_pong_waits_and_goes_between_chunks() {
+    for step in 1..40 {
+        let mut pool = OutboxPool::default();
+        let (mut outbox, _) = filled(&mut pool);
+        let mut sent = drain(&mut outbox, &mut pool, 2);
+        outbox.replace_pong(b"<old>", &mut pool);
+        outbox.replace_pong(b"<pong>", &mut pool);
+        while !outbox.is_empty() {
+            sent.extend(drain(&mut outbox, &mut pool, step));
+        }
+        let pong = sent.windows(6).position(|bytes| bytes == b"<pong>").unwrap();
+        sent.drain(pong..pong + 6);
+        assert_eq!(sent, filled(&mut pool).1, "{step}");
+    }
+}
+
+#[test]
+fn a_pong_alone_leaves_in_pieces() {
+    let mut pool = OutboxPool::default();
+    let mut outbox = Outbox::default();
+    outbox.replace_pong(b"<pong>", &mut pool);
+    let mut sent = drain(&mut outbox, &mut pool, 4);
+    outbox.replace_pong(b"<next>", &mut pool);
+    while !outbox.is_empty() {
+        sent.extend(drain(&mut outbox, &mut pool, 4));
+    }
+    assert_eq!(sent, b"<pong><next>");
+}
+
+#[test]
+fn truncation_keeps_what_was_begun() {
+    let mut pool = OutboxPool::default();
+    let (mut outbox, _) = filled(&mut pool);
+    drain(&mut outbox, &mut pool, 3);
+    outbox.replace_pong(b"<pong>", &mut pool);
+    outbox.truncate(Role::Client, &mut pool);
+    assert_eq!(outbox.bytes(), 2);
+    outbox.push_bytes(b"<close>", &mut pool);
+    assert_eq!(drain(&mut outbox, &mut pool, 20), b"ne<close>");
+    assert!(outbox.is_empty());
+}
+#[test]
+fn truncation_forgets_every_frame_that_was_not_begun() {
+    let frames = [&b"\x82\x03one"[..], b"\x81\x00", b"\x82\x05three"].concat();
+    let shared = Bytes::from(frames.clone());
+    // How much was sent, and how much of that before the rest was queued.
+    for sent in 0..=frames.len() {
+        for before in 0..=sent {
+            for copied in [true, false] {
+                let mut pool = OutboxPool::default();
+                let mut outbox = Outbox::default();
+                let begun = end_of_begun(&frames, 0, before, Role::Client) - before;
+                outbox.resume_frame(begun);
+                if copied {
+                    outbox.push_bytes(&frames[before..], &mut pool);
+                } else {
+                    outbox.push_shared(&shared, before..frames.len(), &mut pool);
+                }
+                outbox.push_shared(&shared, 0..frames.len(), &mut pool);
+                drain(&mut outbox, &mut pool, sent - before);
+                outbox.truncate(Role::Client, &mut pool);
+                let end = [0, 5, 7, 14].into_iter().find(|end| *end >= sent).unwrap();
+                assert_eq!(outbox.bytes(), end - sent, "{sent}, {before}, {copied}");
+                assert_eq!(pool.queued(), outbox.bytes());
+                assert_eq!(drain(&mut outbox, &mut pool, 20), frames[sent..end]);
+            }
+        }
+    }
+}
+
+#[test]
+fn truncation_keeps_what_is_no_frame() {
+    let mut pool = OutboxPool::default();
+    let mut outbox = Outbox::default();
+    outbox.push_bytes(b"HTTP/1.1 101 Switching Protocols", &mut pool);
+    drain(&mut outbox, &mut pool, 5);
+    outbox.truncate(Role::Client, &mut pool);
+    assert_eq!(drain(&mut outbox, &mut pool, 100), b"1.1 101 Switching Protocols");
+}
+
+#[test]
+fn what_was_sent_of_much_is_given_back_and_a_frame_that_was_begun_stays_begun() {
+    let long = [&[0x82, 126, 0x75, 0x30][..], &[b'l'; 30_000], b"\x82\x03end"].concat();
+    for sent in [0, 1, 20_000, 29_999, 30_003, 30_004, 30_005, 30_008] {
+        let (mut pool, mut outbox) = (OutboxPool::default(), Outbox::default());
+        outbox.push_bytes(&long, &mut pool);
+        outbox.consume(sent, &mut pool, Time::BEGINNING);
+        outbox.trim(Role::Client, &mut pool);
+        assert!(outbox.held() <= 2 * outbox.bytes() + 5_000, "{} after {sent}", outbox.held());
+        outbox.truncate(Role::Client, &mut pool);
+        let end = [0, 30_004, 30_009].into_iter().find(|end| *end >= sent).unwrap();
+        assert_eq!(drain(&mut outbox, &mut pool, 40_000), long[sent..end], "{sent}");
+    }
+}
+
+/// Something that happens to an outbox, and how much of it.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Bytes(usize),
+    Assembled(usize),
+    Shared(usize),
+    Batch(usize),
+    Pong(usize),
+    Consume(usize),
+    Trim,
+    Truncate,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let len = || prop_oneof![0..300_usize, 0..90_000_usize];
+    prop_oneof![
+        3 => len().prop_map(Step::Bytes),
+        1 => len().prop_map(Step::Assembled),
+        1 => len().prop_map(Step::Shared),
+        3 => len().prop_map(Step::Batch),
+        1 => (2..127_usize).prop_map(Step::Pong),
+        6 => len().prop_map(Step::Consume),
+        1 => Just(Step::Trim),
+        1 => Just(Step::Truncate),
+    ]
+}
+
+fn apply(step: Step, outbox: &mut Outbox, pool: &mut OutboxPool, topic: Key) {
+    match step {
+        Step::Bytes(len) => outbox.push_bytes(&vec![1; len], pool),
+        Step::Assembled(len) => outbox.push_assembled(vec![2; len + 20], 10..10 + len, pool),
+        Step::Shared(len) => outbox.push_shared(&Bytes::from(vec![3; len]), 0..len, pool),
+        Step::Batch(len) => outbox.push_batch(topic, &Bytes::from(vec![4; len]), 0..len, pool),
+        Step::Pong(len) => outbox.replace_pong(&vec![5; len], pool),
+        Step::Consume(len) => {
+            let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+            let (_, offered) = outbox.slices(&mut slices, pool);
+            outbox.consume(len.min(offered), pool, Time::BEGINNING);
+        }
+        Step::Trim => outbox.trim(Role::Client, pool),
+        Step::Truncate => outbox.truncate(Role::Client, pool),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..<_>::default() })]
+    #[test]
+    fn what_is_counted_is_what_is_held(
+        steps in prop::collection::vec((0..3_usize, step()), 0..60),
+    ) {
+        let mut pool = OutboxPool::default();
+        let topic = crate::slots::Slots::with_capacity(1).insert(());
+        let mut outboxes: Vec<_> = (0..3).map(|_| pool.take()).collect();
+        for (place, step) in steps {
+            apply(step, &mut outboxes[place], &mut pool, topic);
+            let (mut held, mut waiting) = (0, 0);
+            for outbox in &outboxes {
+                let pong = outbox.pong.as_ref();
+                let chunks: usize = outbox.chunks.iter().map(Chunk::held).sum();
+                let own = size_of::<Outbox>() + chunks + pong.map_or(0, Vec::capacity);
+                prop_assert_eq!(outbox.held(), own);
+                let bytes: usize = outbox.chunks.iter().map(Chunk::len).sum();
+                prop_assert_eq!(outbox.bytes(), bytes + pong.map_or(0, Vec::len));
+                (held, waiting) = (held + own, waiting + outbox.bytes());
+            }
+            prop_assert_eq!((pool.held_apart(), pool.queued()), (held, waiting));
+        }
+        outboxes.into_iter().for_each(|outbox| pool.give(outbox));
+        pool.shared.forget_batches();
+        prop_assert_eq!((pool.held(), pool.queued()), (0, 0));
+    }
+}
