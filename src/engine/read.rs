@@ -25,7 +25,7 @@ const FIRST_OF_LARGE: usize = 8 * 1024;
 
 /// What one receive came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Received {
+pub(super) enum Received {
     /// The stream has no more: its next readiness will say when it does.
     Drained,
     /// There may be more. So many bytes came, or were made of them, and so many messages.
@@ -39,6 +39,8 @@ enum Received {
 enum Next {
     /// Receive into the receive buffer: little, if a large message is expected.
     Receive { expects_large: bool },
+    /// The same, of a peer that is not heard any more.
+    Linger,
     /// Nothing: that was done already.
     Received(Received),
 }
@@ -63,6 +65,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
                 Next::Receive { expects_large } => {
                     self.receive(conn, buffer, expects_large, hangup, state)
                 }
+                Next::Linger => self.linger(conn, buffer, hangup, state),
                 Next::Received(received) => received,
             };
             self.sockets.flush_cork(buffer, &mut self.streams);
@@ -107,7 +110,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// no failure: what came before that is still to be read.
     #[cold]
     fn leave_paused(&mut self, conn: Key) {
-        if self.sockets.get(conn).is_some_and(|socket| socket.hangup && !socket.dead) {
+        if self.sockets.get(conn).is_some_and(|socket| socket.hangup && !socket.is_dead()) {
             if let Err(error) = self.streams.check(conn.index()) {
                 self.sockets.fail(conn, error);
             }
@@ -139,7 +142,11 @@ impl<S, R: Reactor> EventLoop<S, R> {
     }
 
     #[inline(never)]
-    fn receive_nothing(&mut self, conn: Key, outcome: io::Result<Option<usize>>) -> Received {
+    pub(super) fn receive_nothing(
+        &mut self,
+        conn: Key,
+        outcome: io::Result<Option<usize>>,
+    ) -> Received {
         match outcome {
             Ok(None) => Received::Drained,
             Ok(Some(_)) => self.end_of_stream(conn),
@@ -177,16 +184,20 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// taken at once.
     #[inline(never)]
     fn look_at_input(&mut self, conn: Key, hangup: bool, room: usize, state: &mut S) -> Next {
-        let Some(socket) = self.sockets.get(conn).filter(|socket| !socket.dead) else {
+        let Some(socket) = self.sockets.get(conn).filter(|socket| !socket.is_dead()) else {
             return Next::Received(Received::Ended);
         };
         let (expects_large, is_large) =
             (socket.expects_large, socket.protocol.is_assembling_large());
+        let is_ending = socket.is_ending();
         if (socket.paused || socket.outbox.is_some()) && self.sockets.hold_back(conn) {
             return Next::Received(Received::Ended);
         }
         if let Some(leftover) = self.sockets.take_leftover(conn) {
             return Next::Received(self.receive_leftover(conn, leftover, state));
+        }
+        if is_ending {
+            return Next::Linger;
         }
         if is_large {
             return Next::Received(self.receive_direct(conn, hangup, room, state));
@@ -256,7 +267,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// Feeds `input` to the connection and its events to its handler, until it ends, the
     /// connection is paused, or its messages have become too long for one turn. How far it was
     /// `handled`, and how many events that was, comes in and goes out.
-    fn handle_input(
+    pub(super) fn handle_input(
         &mut self,
         conn: Key,
         input: &mut [u8],
@@ -311,11 +322,11 @@ impl<S, R: Reactor> EventLoop<S, R> {
     }
 
     /// The peer will send nothing more.
-    fn end_of_stream(&mut self, conn: Key) -> Received {
+    pub(super) fn end_of_stream(&mut self, conn: Key) -> Received {
         let Some(socket) = self.sockets.get_mut(conn) else {
             return Received::Ended;
         };
-        socket.eof = true;
+        socket.halves.end_theirs();
         match socket.protocol.state() {
             State::Connecting => {
                 // Whoever has asked for everything may say so, and is still answered.

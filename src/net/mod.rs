@@ -4,6 +4,7 @@ pub(crate) mod aside;
 pub(crate) mod connector;
 mod cork;
 pub(crate) mod disconnect;
+pub(crate) mod halves;
 pub(crate) mod listener;
 mod outbox;
 pub(crate) mod peer;

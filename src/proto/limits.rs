@@ -121,8 +121,12 @@ impl Limits {
         self
     }
 
-    /// How long the closing handshake may take, and after it the end of the stream.
+    /// How long the closing handshake may take, and the end of the stream where it is waited for.
     /// Default: 5 s.
+    ///
+    /// A server waits for nothing once both close frames were exchanged: it ends TCP then
+    /// (RFC 6455 §7.1.1), and a client waits for that. After a refusal or a violation a server ends
+    /// its half of the stream and waits for the peer's end.
     #[must_use]
     pub const fn close_timeout(mut self, time: Duration) -> Self {
         self.close_timeout = time;

@@ -5,6 +5,7 @@ use std::io;
 use super::{SendStatus, Sockets};
 use crate::net::aside::End;
 use crate::net::disconnect::{ConnectError, Disconnect};
+use crate::net::halves::Halves;
 use crate::net::socket::Socket;
 use crate::net::streams::Transmit;
 use crate::proto::{CloseCode, Connection, PeerError, State, TimedOut, Workspace};
@@ -24,7 +25,7 @@ impl Sockets {
         topics: &mut Topics,
         io: &mut dyn Transmit,
     ) -> bool {
-        let Some(socket) = self.slots.get(conn).filter(|socket| !socket.dead) else {
+        let Some(socket) = self.slots.get(conn).filter(|socket| !socket.is_dead()) else {
             return false;
         };
         match socket.protocol.state() {
@@ -103,7 +104,7 @@ impl Sockets {
     /// The stream is of no more use.
     pub(crate) fn kill(&mut self, conn: Key) {
         if let Some(socket) = self.slots.get_mut(conn) {
-            socket.dead = true;
+            socket.halves = Halves::Dead;
             self.ended.push(conn);
         }
     }
@@ -195,7 +196,7 @@ impl Sockets {
 
     pub(super) fn act_on_deadline(&mut self, conn: Key, io: &mut dyn Transmit) {
         let limits = self.limits;
-        let Some(socket) = self.slots.get(conn).filter(|socket| !socket.dead) else {
+        let Some(socket) = self.slots.get(conn).filter(|socket| !socket.is_dead()) else {
             return;
         };
         if socket.stall_deadline(&limits).is_some_and(|deadline| deadline <= self.now) {

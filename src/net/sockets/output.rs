@@ -355,7 +355,7 @@ impl Sockets {
             }
         }
         match self.slots.get(conn) {
-            Some(socket) if socket.dead => SendStatus::Gone,
+            Some(socket) if socket.is_dead() => SendStatus::Gone,
             Some(socket) if socket.blocked => SendStatus::Queued,
             Some(_) => SendStatus::Sent,
             None => SendStatus::Gone,
