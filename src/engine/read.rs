@@ -6,6 +6,7 @@ use std::ops::Range;
 use super::EventLoop;
 use crate::net::aside::Leftover;
 use crate::net::disconnect::{ConnectError, MemoryLimit};
+use crate::net::hearing::{Heard, Hearing};
 use crate::net::sockets::CORK_MOST;
 use crate::proto::handshake::HandshakeError;
 use crate::proto::{Event, State};
@@ -34,11 +35,22 @@ pub(super) enum Received {
     Ended,
 }
 
+/// How much to receive at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Take {
+    /// As much as there is room for.
+    All,
+    /// Little: a large message is expected.
+    FirstOfLarge,
+    /// Little: the peer is behind.
+    Portion,
+}
+
 /// What to do to receive.
 #[derive(Clone, Copy, Debug)]
 enum Next {
-    /// Receive into the receive buffer: little, if a large message is expected.
-    Receive { expects_large: bool },
+    /// Receive so much into the receive buffer.
+    Receive(Take),
     /// The same, of a peer that is not heard any more.
     Linger,
     /// Nothing: that was done already.
@@ -56,15 +68,14 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let is_plain = self.sockets.cork(conn);
         let was_pressed = !is_plain && self.sockets.is_pressed(conn);
         let mut next = if is_plain {
-            Next::Receive { expects_large: false }
+            Next::Receive(Take::All)
         } else {
+            self.sockets.begin_answers(conn);
             self.look_at_input(conn, hangup, room, state)
         };
         loop {
             let received = match next {
-                Next::Receive { expects_large } => {
-                    self.receive(conn, buffer, expects_large, hangup, state)
-                }
+                Next::Receive(take) => self.receive(conn, buffer, take, hangup, state),
                 Next::Linger => self.linger(conn, buffer, hangup, state),
                 Next::Received(received) => received,
             };
@@ -85,17 +96,18 @@ impl<S, R: Reactor> EventLoop<S, R> {
             next = self.look_at_input(conn, hangup, room, state);
         }
         self.buffer = lifted;
-        let is_unhindered = self.sockets.is_unhindered(conn);
-        let is_halted = self.sockets.uncork();
-        if !(is_plain && is_unhindered) {
-            self.end_read(conn, was_pressed, is_halted);
+        if is_plain && self.sockets.is_unhindered(conn) {
+            self.sockets.uncork();
+        } else {
+            self.end_read(conn, was_pressed);
         }
     }
 
     /// Looks after what reading may have changed.
     #[inline(never)]
-    fn end_read(&mut self, conn: Key, was_pressed: bool, is_halted: bool) {
-        if is_halted {
+    fn end_read(&mut self, conn: Key, was_pressed: bool) {
+        self.sockets.charge(conn, 0);
+        if self.sockets.uncork() {
             self.leave_paused(conn);
         }
         if was_pressed || self.sockets.is_pressed(conn) {
@@ -123,11 +135,15 @@ impl<S, R: Reactor> EventLoop<S, R> {
         &mut self,
         conn: Key,
         buffer: &mut [u8],
-        expects_large: bool,
+        take: Take,
         hangup: bool,
         state: &mut S,
     ) -> Received {
-        let room = if expects_large { FIRST_OF_LARGE.min(buffer.len()) } else { buffer.len() };
+        let room = match take {
+            Take::All => buffer.len(),
+            Take::FirstOfLarge => FIRST_OF_LARGE.min(buffer.len()),
+            Take::Portion => Hearing::PORTION.min(buffer.len()),
+        };
         let end = match self.streams.recv(conn.index(), &mut buffer[..room]) {
             Ok(Some(len)) if len > 0 => len,
             other => return self.receive_nothing(conn, other),
@@ -135,10 +151,10 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let is_drained = end < room && !hangup;
         let input = &mut buffer[..end];
         let (at, messages) = self.handle_messages(conn, input, 0, state);
-        if at == end && is_drained && !expects_large {
+        if at == end && is_drained && take == Take::All {
             return Received::Drained;
         }
-        self.receive_rest(conn, input, (at, messages), is_drained, expects_large, state)
+        self.receive_rest(conn, input, (at, messages), is_drained, take, state)
     }
 
     #[inline(never)]
@@ -162,14 +178,16 @@ impl<S, R: Reactor> EventLoop<S, R> {
         input: &mut [u8],
         handled: (usize, usize),
         is_drained: bool,
-        expects_large: bool,
+        take: Take,
         state: &mut S,
     ) -> Received {
         let inflated = self.sockets.inflated();
         let (at, messages) = self.handle_input(conn, input, handled, state);
         let inflated = self.sockets.inflated().wrapping_sub(inflated);
-        if expects_large && messages > 0 {
-            self.expect_large(conn, false);
+        match take {
+            Take::FirstOfLarge if messages > 0 => self.expect_large(conn, false),
+            Take::Portion => self.sockets.charge(conn, input.len()),
+            Take::All | Take::FirstOfLarge => {}
         }
         if at < input.len() {
             self.sockets.keep_leftover(conn, &input[at..]);
@@ -190,33 +208,53 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let (expects_large, is_large) =
             (socket.expects_large, socket.protocol.is_assembling_large());
         let is_ending = socket.is_ending();
-        if (socket.paused || socket.outbox.is_some()) && self.sockets.hold_back(conn) {
+        let mut heard = Heard::All;
+        if socket.paused || socket.outbox.is_some() {
+            heard = self.sockets.hold_back(conn);
+        }
+        if heard == Heard::Nothing {
             return Next::Received(Received::Ended);
         }
         if let Some(leftover) = self.sockets.take_leftover(conn) {
-            return Next::Received(self.receive_leftover(conn, leftover, state));
+            return Next::Received(self.receive_leftover(conn, leftover, heard, state));
         }
         if is_ending {
             return Next::Linger;
         }
-        if is_large {
-            return Next::Received(self.receive_direct(conn, hangup, room, state));
-        }
-        Next::Receive { expects_large }
+        Next::Receive(match heard {
+            Heard::Portion => Take::Portion,
+            _ if is_large => {
+                return Next::Received(self.receive_direct(conn, hangup, room, state));
+            }
+            _ if expects_large => Take::FirstOfLarge,
+            _ => Take::All,
+        })
     }
 
     /// Handles what was left over as if it came now.
     #[cold]
-    fn receive_leftover(&mut self, conn: Key, mut leftover: Leftover, state: &mut S) -> Received {
+    fn receive_leftover(
+        &mut self,
+        conn: Key,
+        mut leftover: Leftover,
+        heard: Heard,
+        state: &mut S,
+    ) -> Received {
         self.sockets.set_halted(conn, false);
         let inflated = self.sockets.inflated();
-        let Range { start, end } = leftover.range;
+        let Range { start, mut end } = leftover.range;
+        if heard == Heard::Portion {
+            end = end.min(start + Hearing::PORTION);
+        }
         let input = &mut leftover.storage[..end];
         let (at, messages) = self.handle_input(conn, input, (start, 0), state);
         let inflated = self.sockets.inflated().wrapping_sub(inflated);
         // Answers may lie in this storage.
         self.sockets.flush_cork(&leftover.storage, &mut self.streams);
         leftover.range.start = at;
+        if heard == Heard::Portion {
+            self.sockets.charge(conn, at - start);
+        }
         self.sockets.return_leftover(conn, leftover);
         Received::More(at - start + inflated, messages)
     }

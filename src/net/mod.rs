@@ -5,6 +5,7 @@ pub(crate) mod connector;
 mod cork;
 pub(crate) mod disconnect;
 pub(crate) mod halves;
+pub(crate) mod hearing;
 pub(crate) mod listener;
 mod outbox;
 pub(crate) mod peer;

@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
+use super::hearing::Hearing;
 use crate::proto::{BufferPool, FrameHeader, Payload, Role, write_payload};
 use crate::time::Time;
 
@@ -22,14 +23,12 @@ const KEPT: usize = 256;
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     chunks: VecDeque<Chunk>,
-    /// The newest pong that waits, written whole. It goes out at the next boundary between
-    /// chunks; an older one that still waits is replaced (RFC 6455 §5.5.3 allows it), so that
-    /// pings cannot fill the memory of a peer that does not read.
-    pong: Option<Vec<u8>>,
+    /// The front chunk's first frame has begun to be sent.
+    begun: bool,
     /// Where in the front chunk's storage its first frame begins that had not begun to be sent
     /// when the chunk was made.
     boundary: usize,
-    /// Sum of the lengths of the chunks and the pong.
+    /// Sum of the lengths of the chunks.
     bytes: usize,
     /// How many of them, at the front, are answers to requests, and no frames.
     plain: usize,
@@ -37,6 +36,7 @@ pub(crate) struct Outbox {
     pub(crate) progress: Option<Time>,
     /// Since when more than the soft limit waits, as far as [`Outbox::note_level`] was told.
     above_soft: Option<Time>,
+    pub(crate) hearing: Hearing,
 }
 
 /// A run of whole frames; only the front one may have lost bytes at its start. The number is how
@@ -49,12 +49,16 @@ enum Chunk {
     Assembled(Vec<u8>, Range<usize>),
     /// Frames that other connections are sent too.
     Shared(Bytes, usize),
+    /// The newest pong that waits. It is the first that goes out of what was not begun; an older
+    /// one that still waits there is replaced (RFC 6455 §5.5.3 allows it), so that pings cannot
+    /// fill the memory of a peer that does not read.
+    Pong(Vec<u8>, usize),
 }
 
 impl Chunk {
     fn as_slice(&self) -> &[u8] {
         match self {
-            Self::Copied(bytes, start) => &bytes[*start..],
+            Self::Copied(bytes, start) | Self::Pong(bytes, start) => &bytes[*start..],
             Self::Assembled(storage, range) => &storage[range.clone()],
             Self::Shared(bytes, start) => &bytes[*start..],
         }
@@ -62,7 +66,7 @@ impl Chunk {
 
     fn skip(&mut self, count: usize) {
         match self {
-            Self::Copied(_, start) => *start += count,
+            Self::Copied(_, start) | Self::Pong(_, start) => *start += count,
             Self::Assembled(_, range) => range.start += count,
             Self::Shared(_, start) => *start += count,
         }
@@ -80,8 +84,9 @@ impl Chunk {
                 let end = end_of_begun(bytes, boundary, *sent, receiver);
                 (*sent < end).then(|| Self::Shared(bytes.slice(*sent..end), 0))
             }
+            Self::Pong(_, 0) => None,
             // One frame.
-            Self::Assembled(..) => return Some(self),
+            Self::Assembled(..) | Self::Pong(..) => return Some(self),
         };
         pool.recycle(self);
         rest
@@ -138,6 +143,7 @@ impl Outbox {
 
     const fn grow(&mut self, count: usize, pool: &mut OutboxPool) {
         self.bytes += count;
+        self.hearing.note_queued(count);
         pool.queued += count;
     }
 
@@ -183,21 +189,45 @@ impl Outbox {
         self.chunks.push_back(Chunk::Assembled(storage, range));
     }
 
-    /// Lets `pong`, a whole frame, wait instead of the one that waits.
-    pub(crate) fn replace_pong(&mut self, pong: &[u8], pool: &mut OutboxPool) {
-        let mut kept = self.pong.take().unwrap_or_default();
-        self.shrink(kept.len(), pool);
-        kept.clear();
-        kept.extend_from_slice(pong);
-        self.grow(kept.len(), pool);
-        self.pong = Some(kept);
+    /// Lets `pong`, a whole frame, go before all that was not begun, instead of the one that waits
+    /// there. `receiver` is the role of the peer.
+    pub(crate) fn replace_pong(&mut self, pong: &[u8], receiver: Role, pool: &mut OutboxPool) {
+        if self.begun {
+            self.split_front(receiver);
+        }
+        let place = usize::from(self.begun);
+        if let Some(Chunk::Pong(former, _)) = self.chunks.get(place) {
+            self.shrink(former.len(), pool);
+            self.chunks.remove(place);
+        }
+        self.grow(pong.len(), pool);
+        self.chunks.insert(place, Chunk::Pong(pong.to_vec(), 0));
     }
 
-    /// Lets the pong that waits go before whatever is appended next.
-    pub(crate) fn append_pong(&mut self) {
-        if let Some(pong) = self.pong.take() {
-            self.chunks.push_back(Chunk::Copied(pong, 0));
+    /// Lets the front chunk end with the frame that was begun, if it is long and shared: others are
+    /// short, or one frame.
+    fn split_front(&mut self, receiver: Role) {
+        let Some(Chunk::Shared(bytes, sent)) = self.chunks.front_mut() else {
+            return;
+        };
+        let end = end_of_begun(bytes, self.boundary, *sent, receiver);
+        if bytes.len() - *sent <= CHUNK || end >= bytes.len() {
+            return;
         }
+        let rest = Chunk::Shared(bytes.split_off(end), 0);
+        if *sent < end {
+            self.chunks.insert(1, rest);
+        } else {
+            // All of that frame was sent.
+            self.chunks[0] = rest;
+            self.begin_chunk();
+        }
+    }
+
+    /// Another chunk is in front, of which nothing was sent.
+    const fn begin_chunk(&mut self) {
+        self.begun = false;
+        self.boundary = 0;
     }
 
     /// The storage that copied frames are appended to.
@@ -225,10 +255,6 @@ impl Outbox {
             count += 1;
             *slot = IoSlice::new(slice);
         }
-        if let Some(pong) = self.pong.as_deref().filter(|_| count == 0) {
-            slices[0] = IoSlice::new(pong);
-            return (1, pong.len());
-        }
         (count, bytes)
     }
 
@@ -240,31 +266,19 @@ impl Outbox {
         }
         self.plain = self.plain.saturating_sub(count);
         self.shrink(count, pool);
-        if self.chunks.is_empty() {
-            self.place_pong();
-        }
-        while let Some(front) = self.chunks.front_mut() {
+        self.hearing.note_taken(count);
+        while let Some(front) = self.chunks.front_mut().filter(|_| count > 0) {
             let len = front.as_slice().len();
             if count < len {
                 front.skip(count);
+                self.begun = true;
                 return;
             }
             count -= len;
             if let Some(chunk) = self.chunks.pop_front() {
                 pool.recycle(chunk);
             }
-            self.boundary = 0;
-            if count == 0 {
-                self.place_pong();
-                return;
-            }
-        }
-    }
-
-    /// Between chunks: the pong is the next to go.
-    fn place_pong(&mut self) {
-        if let Some(pong) = self.pong.take() {
-            self.chunks.push_front(Chunk::Copied(pong, 0));
+            self.begin_chunk();
         }
     }
 
@@ -273,6 +287,7 @@ impl Outbox {
     pub(crate) fn resume_frame(&mut self, begun: usize) {
         debug_assert!(self.chunks.is_empty());
         self.boundary = begun;
+        self.begun = begun > 0;
     }
 
     /// Forgets what was not begun: what remains is the rest of the frame in front, or nothing if
@@ -285,10 +300,10 @@ impl Outbox {
                 pool.recycle(chunk);
             }
         }
-        self.pong = None;
         let front = self.chunks.pop_front();
         let rest = front.and_then(|front| front.into_begun(self.boundary, receiver, pool));
         self.boundary = rest.as_ref().map_or(0, |rest| rest.as_slice().len());
+        self.begun = rest.is_some();
         self.chunks.extend(rest);
         let left = self.chunks.front().map_or(0, |chunk| chunk.as_slice().len());
         self.shrink(self.bytes - left, pool);
@@ -330,7 +345,8 @@ impl OutboxPool {
             outbox.bytes = 0;
             outbox.plain = 0;
             outbox.boundary = 0;
-            outbox.pong = None;
+            outbox.begun = false;
+            outbox.hearing = Hearing::default();
             outbox.progress = None;
             outbox.above_soft = None;
             self.outboxes.push(outbox);
@@ -343,7 +359,7 @@ impl OutboxPool {
 
     fn recycle(&mut self, chunk: Chunk) {
         match chunk {
-            Chunk::Copied(mut bytes, _) => {
+            Chunk::Copied(mut bytes, _) | Chunk::Pong(mut bytes, _) => {
                 if self.storage.len() < KEPT && bytes.capacity() <= CHUNK {
                     bytes.clear();
                     self.storage.push(bytes);
@@ -356,127 +372,4 @@ impl OutboxPool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::proto::Message;
-
-    /// Takes up to `count` bytes, as a socket would.
-    fn drain(outbox: &mut Outbox, pool: &mut OutboxPool, count: usize) -> Vec<u8> {
-        let mut taken = Vec::new();
-        let mut slices = [IoSlice::new(&[]); MAX_SLICES];
-        let (used, bytes) = outbox.slices(&mut slices);
-        for slice in &slices[..used] {
-            taken.extend_from_slice(slice);
-        }
-        assert_eq!(taken.len(), bytes);
-        taken.truncate(count);
-        outbox.consume(taken.len(), pool, Time::BEGINNING);
-        taken
-    }
-
-    fn filled(pool: &mut OutboxPool) -> (Outbox, Vec<u8>) {
-        let mut outbox = Outbox::default();
-        outbox.push_frame(&Message::Binary(b"one").into(), None, pool);
-        outbox.push_shared(Bytes::from_static(b"shared"), pool);
-        outbox.push_frame(&Message::Text("two").into(), None, pool);
-        outbox.push_bytes(b"three", pool);
-        outbox.push_assembled(b"....four..".to_vec(), 4..8, pool);
-        (outbox, b"\x82\x03oneshared\x81\x03twothreefour".to_vec())
-    }
-
-    #[test]
-    fn bytes_leave_in_order_however_the_socket_takes_them() {
-        for step in 1..40 {
-            let mut pool = OutboxPool::default();
-            let (mut outbox, expected) = filled(&mut pool);
-            assert_eq!(outbox.bytes(), expected.len());
-            let mut sent = Vec::new();
-            while !outbox.is_empty() {
-                sent.extend(drain(&mut outbox, &mut pool, step));
-                assert_eq!(outbox.bytes(), expected.len() - sent.len());
-            }
-            assert_eq!(sent, expected);
-        }
-    }
-
-    #[test]
-    fn only_the_latest_pong_waits_and_goes_between_chunks() {
-        for step in 1..40 {
-            let mut pool = OutboxPool::default();
-            let (mut outbox, _) = filled(&mut pool);
-            let mut sent = drain(&mut outbox, &mut pool, 2);
-            outbox.replace_pong(b"<old>", &mut pool);
-            outbox.replace_pong(b"<pong>", &mut pool);
-            while !outbox.is_empty() {
-                sent.extend(drain(&mut outbox, &mut pool, step));
-            }
-            let pong = sent.windows(6).position(|bytes| bytes == b"<pong>").unwrap();
-            sent.drain(pong..pong + 6);
-            assert_eq!(sent, filled(&mut pool).1, "{step}");
-        }
-    }
-
-    #[test]
-    fn a_pong_alone_leaves_in_pieces() {
-        let mut pool = OutboxPool::default();
-        let mut outbox = Outbox::default();
-        outbox.replace_pong(b"<pong>", &mut pool);
-        let mut sent = drain(&mut outbox, &mut pool, 4);
-        outbox.replace_pong(b"<next>", &mut pool);
-        while !outbox.is_empty() {
-            sent.extend(drain(&mut outbox, &mut pool, 4));
-        }
-        assert_eq!(sent, b"<pong><next>");
-    }
-
-    #[test]
-    fn truncation_keeps_what_was_begun() {
-        let mut pool = OutboxPool::default();
-        let (mut outbox, _) = filled(&mut pool);
-        drain(&mut outbox, &mut pool, 3);
-        outbox.replace_pong(b"<pong>", &mut pool);
-        outbox.truncate(Role::Client, &mut pool);
-        assert_eq!(outbox.bytes(), 2);
-        outbox.push_bytes(b"<close>", &mut pool);
-        assert_eq!(drain(&mut outbox, &mut pool, 20), b"ne<close>");
-        assert!(outbox.is_empty());
-    }
-    #[test]
-    fn truncation_forgets_every_frame_that_was_not_begun() {
-        let frames = [&b"\x82\x03one"[..], b"\x81\x00", b"\x82\x05three"].concat();
-        let shared = Bytes::from(frames.clone());
-        // How much was sent, and how much of that before the rest was queued.
-        for sent in 0..=frames.len() {
-            for before in 0..=sent {
-                for copied in [true, false] {
-                    let mut pool = OutboxPool::default();
-                    let mut outbox = Outbox::default();
-                    let begun = end_of_begun(&frames, 0, before, Role::Client) - before;
-                    outbox.resume_frame(begun);
-                    if copied {
-                        outbox.push_bytes(&frames[before..], &mut pool);
-                    } else {
-                        outbox.push_shared(shared.slice(before..), &mut pool);
-                    }
-                    outbox.push_shared(shared.clone(), &mut pool);
-                    drain(&mut outbox, &mut pool, sent - before);
-                    outbox.truncate(Role::Client, &mut pool);
-                    let end = [0, 5, 7, 14].into_iter().find(|end| *end >= sent).unwrap();
-                    assert_eq!(outbox.bytes(), end - sent, "{sent}, {before}, {copied}");
-                    assert_eq!(pool.queued(), outbox.bytes());
-                    assert_eq!(drain(&mut outbox, &mut pool, 20), frames[sent..end]);
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn truncation_keeps_what_is_no_frame() {
-        let mut pool = OutboxPool::default();
-        let mut outbox = Outbox::default();
-        outbox.push_bytes(b"HTTP/1.1 101 Switching Protocols", &mut pool);
-        drain(&mut outbox, &mut pool, 5);
-        outbox.truncate(Role::Client, &mut pool);
-        assert_eq!(drain(&mut outbox, &mut pool, 100), b"1.1 101 Switching Protocols");
-    }
-}
+mod tests;

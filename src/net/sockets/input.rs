@@ -6,11 +6,12 @@ use bytes::Bytes;
 
 use super::{Current, Lent, REUSE, Sockets};
 use crate::net::cork::Reuse;
+use crate::net::hearing::{Heard, Hearing};
 use crate::net::socket::Socket;
 use crate::proto::handshake::{Acceptance, HttpResponse, Refusal, Request};
 use crate::proto::{
-    Buffer, BufferPool, Connection, Event, Limits, PeerError, ProtocolError, Role, State,
-    WholeMessages, Workspace,
+    Buffer, BufferPool, Connection, Event, Limits, PeerError, ProtocolError, WholeMessages,
+    Workspace,
 };
 use crate::slots::Key;
 
@@ -23,7 +24,14 @@ impl Sockets {
     #[inline]
     pub(crate) fn cork(&mut self, conn: Key) -> bool {
         debug_assert!(self.cork.is_empty());
-        self.current = Some(Current { conn, lent: None, reuse: None, halted: false });
+        self.current = Some(Current {
+            conn,
+            lent: None,
+            reuse: None,
+            halted: false,
+            portioned: false,
+            queued_before: 0,
+        });
         self.slots.learn(conn).is_some_and(|socket| !socket.expects_large)
     }
 
@@ -63,7 +71,7 @@ impl Sockets {
 
     #[inline(never)]
     fn look_whether_heard(&mut self, conn: Key) -> bool {
-        if self.is_halted() || self.cork.len() > CORK_MOST {
+        if self.is_halted() || self.cork.len() > CORK_MOST || self.has_answered_much(conn) {
             return false;
         }
         self.slots.learn(conn);
@@ -202,28 +210,63 @@ impl Sockets {
         self.answer(conn, |protocol, work| protocol.refuse(refusal, work), |()| false);
     }
 
-    /// Leaves off reading while the connection is paused, or too much waits for this peer; whether
-    /// it did. Servers do the latter, to bound
-    /// what a client that does not read can make them hold. Clients do not: with both ends waiting
-    /// for the other to read, neither would.
-    #[inline]
-    pub(crate) fn hold_back(&mut self, conn: Key) -> bool {
-        let Some(socket) = self.slots.get_mut(conn) else {
-            return true;
+    /// How much to receive from the connection at hand: nothing while it is paused, and little
+    /// while its peer is behind.
+    pub(crate) fn hold_back(&mut self, conn: Key) -> Heard {
+        self.charge(conn, 0);
+        let limits = self.limits;
+        let (Some(socket), Some(current)) = (self.slots.get_mut(conn), &mut self.current) else {
+            return Heard::Nothing;
         };
         if socket.paused {
-            if let Some(current) = &mut self.current {
-                current.halted = true;
-            }
-            return true;
+            current.halted = true;
+            return Heard::Nothing;
         }
-        let Some(outbox) = &socket.outbox else {
-            return false;
-        };
-        socket.unread = matches!(socket.protocol.state(), State::Connecting | State::Open)
-            && socket.protocol.role() == Role::Server
-            && outbox.bytes() > self.limits.soft;
-        socket.unread
+        let heard = socket.heard(&limits);
+        socket.unread = heard == Heard::Nothing;
+        current.portioned = heard == Heard::Portion;
+        heard
+    }
+
+    /// Whatever is queued for the connection at hand from now on answers its input.
+    pub(crate) fn begin_answers(&mut self, conn: Key) {
+        let queued = self.queued_so_far(conn);
+        if let Some(current) = &mut self.current {
+            current.queued_before = queued;
+        }
+    }
+
+    /// Charges the connection at hand for what it was answered, and for so much input that was
+    /// received while it is behind.
+    pub(crate) fn charge(&mut self, conn: Key, received: usize) {
+        let answered = self.answered(conn);
+        if let Some(outbox) = self.slots.get_mut(conn).and_then(|s| s.outbox.as_mut()) {
+            outbox.hearing.charge(received, answered);
+        }
+        self.begin_answers(conn);
+    }
+
+    fn queued_so_far(&self, conn: Key) -> usize {
+        let outbox = self.slots.get(conn).and_then(|socket| socket.outbox.as_ref());
+        outbox.map_or(0, |outbox| outbox.hearing.queued())
+    }
+
+    /// How much was queued in answer to what is being handled of the connection at hand.
+    fn answered(&self, conn: Key) -> usize {
+        let queued = self.queued_so_far(conn);
+        let before = self.current.as_ref().map_or(0, |current| current.queued_before);
+        // Less than before: that was another outbox.
+        queued.checked_sub(before).unwrap_or(queued)
+    }
+
+    /// Whether so much was answered to a portion that the rest of it waits, as it does then.
+    fn has_answered_much(&mut self, conn: Key) -> bool {
+        let is_portioned = self.current.as_ref().is_some_and(|current| current.portioned);
+        let is_much = is_portioned && self.answered(conn) > Hearing::PORTION;
+        if is_much {
+            self.set_halted(conn, true);
+        }
+        is_much
     }
 
     /// Reads from the connection in this or the next turn, whatever readiness says.
@@ -239,7 +282,7 @@ impl Sockets {
         let Some(socket) = self.slots.get_mut(conn) else {
             return;
         };
-        if socket.unread && !socket.is_backed_up(&limits) {
+        if socket.unread && socket.heard(&limits) != Heard::Nothing {
             socket.unread = false;
             socket.protocol.restart_deadlines(self.now);
             self.resume(conn);

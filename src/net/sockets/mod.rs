@@ -84,6 +84,10 @@ struct Current {
     reuse: Option<Reuse>,
     /// It was paused: what else was received waits.
     halted: bool,
+    /// It is behind, and heard in portions.
+    portioned: bool,
+    /// How much was queued for it before what is being handled.
+    queued_before: usize,
 }
 
 /// Where a lent message lies.
@@ -190,7 +194,7 @@ impl Sockets {
         act: impl FnOnce(&mut Connection, &mut Workspace<'_>) -> T,
         is_ping: impl FnOnce(&T) -> bool,
     ) -> Option<T> {
-        let corked = self.is_corked(conn);
+        let (corked, receiver) = (self.is_corked(conn), self.receiver(conn));
         let socket = self.slots.get_mut(conn)?;
         let out = if corked { self.cork.bytes_mut() } else { &mut self.scratch };
         let pool = &mut self.pool.buffers;
@@ -199,7 +203,7 @@ impl Sockets {
         if !corked && !self.scratch.is_empty() {
             match &mut socket.outbox {
                 Some(outbox) if socket.blocked && !outbox.is_plain() && is_ping(&result) => {
-                    outbox.replace_pong(&self.scratch, &mut self.pool);
+                    outbox.replace_pong(&self.scratch, receiver, &mut self.pool);
                     self.scratch.clear();
                     self.note_level(conn);
                 }
@@ -217,8 +221,6 @@ impl Sockets {
                 self.cork.bytes_mut().extend_from_slice(&self.scratch);
             } else {
                 let outbox = socket.outbox.get_or_insert_with(|| self.pool.take());
-                // A close frame may be among this, and no pong comes behind one (RFC 6455 §5.5.1).
-                outbox.append_pong();
                 outbox.push_bytes(&self.scratch, &mut self.pool);
                 if socket.blocked {
                     self.note_level(conn);

@@ -22,6 +22,7 @@ mod fetch;
 mod flow;
 mod followers;
 mod handler;
+mod hearing;
 mod invariants;
 mod matrix;
 mod memory;
