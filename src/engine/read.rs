@@ -4,12 +4,12 @@ use std::io;
 use std::ops::Range;
 
 use super::EventLoop;
-use crate::net::aside::Leftover;
-use crate::net::disconnect::{ConnectError, MemoryLimit};
+use crate::net::aside::{End, Leftover};
+use crate::net::disconnect::{ConnectError, Disconnect, MemoryLimit};
 use crate::net::hearing::{Heard, Hearing};
 use crate::net::sockets::CORK_MOST;
 use crate::proto::handshake::HandshakeError;
-use crate::proto::{Event, State};
+use crate::proto::{Event, Role, State};
 use crate::reactor::Reactor;
 use crate::slots::Key;
 
@@ -207,7 +207,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         };
         let (expects_large, is_large) =
             (socket.expects_large, socket.protocol.is_assembling_large());
-        let is_ending = socket.is_ending();
+        let (is_ending, is_over) = (socket.is_ending(), !socket.halves.has_theirs());
         let mut heard = Heard::All;
         if socket.paused || socket.outbox.is_some() {
             heard = self.sockets.hold_back(conn);
@@ -219,7 +219,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             return Next::Received(self.receive_leftover(conn, leftover, heard, state));
         }
         if is_ending {
-            return Next::Linger;
+            return if is_over { Next::Received(Received::Ended) } else { Next::Linger };
         }
         Next::Receive(match heard {
             Heard::Portion => Take::Portion,
@@ -365,15 +365,21 @@ impl<S, R: Reactor> EventLoop<S, R> {
             return Received::Ended;
         };
         socket.halves.end_theirs();
+        let is_client = socket.protocol.role() == Role::Client;
         match socket.protocol.state() {
             State::Connecting => {
-                // Whoever has asked for everything may say so, and is still answered.
                 let error = ConnectError::Handshake(HandshakeError::ConnectionEnded);
-                self.sockets.end_unopened(conn, error);
+                if is_client {
+                    self.sockets.end_unopened(conn, error);
+                } else {
+                    // Whoever has asked for everything may say so, and is still answered.
+                    self.sockets.end_heard(conn, End::Connect(error));
+                }
             }
-            State::Open => self.sockets.fail(conn, io::ErrorKind::UnexpectedEof.into()),
-            // The application's close stands as the reason.
-            State::Closing => self.sockets.kill(conn),
+            State::Open | State::Closing => {
+                let error = io::ErrorKind::UnexpectedEof.into();
+                self.sockets.end_heard(conn, End::Disconnect(Disconnect::Io(error)));
+            }
             // What is queued, our close frame above all, may still reach the peer.
             State::Closed => self.sockets.revisit(conn),
         }

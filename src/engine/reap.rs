@@ -71,19 +71,6 @@ impl<S, R: Reactor> EventLoop<S, R> {
         };
     }
 
-    /// Reads what has arrived behind the peer's close frame, and throws it away: the system would
-    /// answer it with a reset if the stream were closed, and that may destroy our close frame on
-    /// its way. Whether that was all.
-    fn has_read_all(&mut self, conn: Key) -> bool {
-        let received = self.streams.recv(conn.index(), self.buffer.as_mut_slice());
-        let is_more = matches!(received, Ok(Some(len)) if len > 0);
-        let is_more = is_more || self.streams.is_behind(conn.index());
-        if is_more {
-            self.sockets.resume(conn);
-        }
-        !is_more
-    }
-
     fn tell_end(&mut self, conn: Key, state: &mut S) {
         let Some(socket) = self.sockets.get_mut(conn) else {
             return;

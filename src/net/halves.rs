@@ -48,6 +48,11 @@ impl Halves {
         };
     }
 
+    /// Whether the peer may still send.
+    pub(crate) const fn has_theirs(self) -> bool {
+        matches!(self, Self::Both | Self::Theirs)
+    }
+
     /// Whether we may still send.
     pub(crate) const fn has_ours(self) -> bool {
         matches!(self, Self::Both | Self::Ours)

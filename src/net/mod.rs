@@ -6,6 +6,7 @@ mod cork;
 pub(crate) mod disconnect;
 pub(crate) mod halves;
 pub(crate) mod hearing;
+pub(crate) mod lingering;
 pub(crate) mod listener;
 mod outbox;
 pub(crate) mod peer;

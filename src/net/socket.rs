@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use super::aside::Aside;
 use super::halves::Halves;
+use super::lingering::Lingering;
 use super::outbox::Outbox;
 use super::peer::PeerAddr;
 use crate::proto::{Connection, Role, State};
@@ -40,6 +41,7 @@ pub(crate) struct Socket {
     pub(crate) served: bool,
     /// Which halves of the stream are open.
     pub(crate) halves: Halves,
+    pub(super) lingering: Lingering,
     pub(super) aside: Option<Box<Aside>>,
     /// What `inbound` last came to, as the total over all connections has it.
     pub(crate) inbound_counted: usize,
@@ -97,6 +99,7 @@ impl Socket {
             answered: false,
             served: false,
             halves: Halves::Both,
+            lingering: Lingering::new(),
             // None yet, for one that was accepted.
             endpoint: u32::try_from(endpoint).unwrap_or(u32::MAX),
             site: 0,

@@ -59,6 +59,13 @@ impl Sockets {
         }
     }
 
+    /// The peer has ended its half of the stream, and all that it said was heard: what is queued
+    /// for it still leaves, and then the stream ends.
+    pub(crate) fn end_heard(&mut self, conn: Key, end: End) {
+        self.answer(conn, Connection::cut, |()| false);
+        self.end(conn, end);
+    }
+
     /// What the peer did wrong has been answered; ends the connection.
     pub(crate) fn end_by_peer_error(&mut self, conn: Key, error: PeerError) {
         self.end(
