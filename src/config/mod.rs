@@ -167,11 +167,10 @@ impl Config {
     ///
     /// A peer that sends ahead of what it reads is answered until `soft` is reached. So that it is
     /// never taken for one that does not read, `hard` should have room for `soft`, the answer to
-    /// the longest message, and the answers to as much as the receive buffer holds. Above `soft`
-    /// nothing is read unless half of `hard` is free for the answer, and as much as the message
-    /// that is under way: choose a `hard` of twice as much as may wait for a peer that is still to
-    /// be heard. A client reads whatever waits: with both ends waiting for the other to read,
-    /// neither would.
+    /// the longest message, and the answers to as much as the receive buffer holds. The answer to
+    /// what is read above `soft` may make it more than `hard`, by half of it: that is no reason to
+    /// close the connection. A client reads whatever waits: with both ends waiting for the other to
+    /// read, neither would.
     #[must_use]
     pub const fn outbox(mut self, soft: usize, hard: usize) -> Self {
         self.outbox.soft = soft;

@@ -65,7 +65,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let buffer = lifted.as_mut_slice();
         let room = buffer.len();
         let (mut bytes, mut messages) = (0, 0);
-        let is_plain = self.sockets.cork(conn);
+        let mut is_plain = self.sockets.cork(conn);
         let was_pressed = !is_plain && self.sockets.is_pressed(conn);
         let mut next = if is_plain {
             Next::Receive(Take::All)
@@ -93,6 +93,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
                 self.sockets.resume(conn);
                 break;
             }
+            is_plain = false;
             next = self.look_at_input(conn, hangup, room, state);
         }
         self.buffer = lifted;
@@ -106,7 +107,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// Looks after what reading may have changed.
     #[inline(never)]
     fn end_read(&mut self, conn: Key, was_pressed: bool) {
-        self.sockets.charge(conn, 0);
+        self.sockets.end_answers(conn);
         if self.sockets.uncork() {
             self.leave_paused(conn);
         }
@@ -377,6 +378,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
                 }
             }
             State::Open | State::Closing => {
+                // What topics owe it was for it, too.
+                self.sockets.settle(conn, &mut self.topics, &mut self.streams);
                 let error = io::ErrorKind::UnexpectedEof.into();
                 self.sockets.end_heard(conn, End::Disconnect(Disconnect::Io(error)));
             }

@@ -2,6 +2,7 @@
 
 use super::socket::{OutboxLimits, Socket};
 use crate::proto::{Role, State};
+use crate::slots::Key;
 
 /// How much of a peer's input is to be received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +22,7 @@ pub(crate) enum Heard {
 /// with output that the peer takes: who never reads is heard once at most.
 #[derive(Debug, Default)]
 pub(crate) struct Hearing {
-    /// Bytes that are still to be taken.
+    /// Bytes that are still to be taken for what was heard.
     debt: usize,
     /// Bytes that were queued in the life of the outbox.
     queued: usize,
@@ -35,8 +36,8 @@ impl Hearing {
     /// sends them and when, are up to so many times as long do not make the outbox longer.
     const PRICE: usize = 16;
 
-    /// The most that is to be taken, whatever was answered: what limits long answers is that there
-    /// must be room for them.
+    /// The most that is to be taken, whatever was answered, so that one who asked for much is heard
+    /// while that is on its way.
     const MOST: usize = Self::PRICE * Self::PORTION;
 
     /// Bytes that were queued, to tell what has been since.
@@ -59,8 +60,56 @@ impl Hearing {
     }
 
     /// Whether the peer has taken as much as it had to.
-    pub(crate) const fn is_paid(&self) -> bool {
+    const fn is_paid(&self) -> bool {
         self.debt == 0
+    }
+}
+
+/// What was queued for the connection whose input is being handled, in answer to that.
+#[derive(Debug)]
+pub(crate) struct Answers {
+    /// The connection, if its peer is behind, and heard in portions.
+    portioned: Key,
+    /// How much was queued for it before.
+    before: usize,
+}
+
+impl Answers {
+    /// To nothing.
+    pub(crate) const NONE: Self = Self { portioned: Key::NONE, before: 0 };
+
+    /// Of what is queued from now on, `queued` was there before.
+    pub(crate) const fn begin(&mut self, queued: usize) {
+        self.before = queued;
+    }
+
+    /// How much was queued in answer, if `queued` was queued by now.
+    pub(crate) fn count(&self, queued: usize) -> usize {
+        // Less than before: that was another outbox.
+        queued.checked_sub(self.before).unwrap_or(queued)
+    }
+
+    pub(crate) const fn set_portioned(&mut self, conn: Key) {
+        self.portioned = conn;
+    }
+
+    pub(crate) fn is_portioned(&self, conn: Key) -> bool {
+        self.portioned == conn
+    }
+
+    /// How much may wait for the connection. Of what is heard of a peer that is behind, the answer
+    /// must not be what is too much.
+    pub(crate) fn hard_limit(&self, conn: Key, limits: &OutboxLimits) -> usize {
+        let answer = if self.is_portioned(conn) { limits.answer() } else { 0 };
+        limits.hard.saturating_add(answer)
+    }
+}
+
+impl OutboxLimits {
+    /// How long an answer may be, on top of the hard limit, to what is heard of a peer that is
+    /// behind.
+    const fn answer(&self) -> usize {
+        self.hard / 2
     }
 }
 
@@ -78,14 +127,11 @@ impl Socket {
         if !(is_heeded && is_behind) {
             return Heard::All;
         }
-        // A portion may end the message that is under way.
-        let answer = self.protocol.held().max(limits.hard / 2) + 2 * Hearing::PORTION;
-        let has_room = outbox.bytes().saturating_add(answer) <= limits.hard;
-        if state == State::Open && has_room && outbox.hearing.is_paid() {
-            Heard::Portion
-        } else {
-            Heard::Nothing
-        }
+        // A portion may end the message that is under way, and be answered by as much.
+        let answer = self.protocol.held().max(limits.answer()) + 2 * Hearing::PORTION;
+        let room = limits.hard.saturating_add(limits.answer()).saturating_sub(outbox.bytes());
+        let is_due = answer <= room && outbox.hearing.is_paid();
+        if state == State::Open && is_due { Heard::Portion } else { Heard::Nothing }
     }
 }
 
@@ -114,5 +160,18 @@ mod tests {
         assert!(!hearing.is_paid());
         hearing.note_taken(1);
         assert!(hearing.is_paid());
+    }
+
+    #[test]
+    fn answers_to_a_portion_have_room_above_the_limit_and_others_have_not() {
+        let limits = OutboxLimits { soft: 10, hard: 100, stall: std::time::Duration::ZERO };
+        let (conn, other) = (Key::from_bits(1 << 32), Key::from_bits(2 << 32));
+        let mut answers = Answers::NONE;
+        assert_eq!(answers.hard_limit(conn, &limits), 100);
+        answers.set_portioned(conn);
+        answers.begin(70);
+        assert_eq!((answers.count(75), answers.count(7)), (5, 7));
+        assert_eq!(answers.hard_limit(conn, &limits), 150);
+        assert_eq!(answers.hard_limit(other, &limits), 100);
     }
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::{Current, Lent, REUSE, Sockets};
 use crate::net::cork::Reuse;
-use crate::net::hearing::{Heard, Hearing};
+use crate::net::hearing::{Answers, Heard, Hearing};
 use crate::net::socket::Socket;
 use crate::proto::handshake::{Acceptance, HttpResponse, Refusal, Request};
 use crate::proto::{
@@ -24,14 +24,7 @@ impl Sockets {
     #[inline]
     pub(crate) fn cork(&mut self, conn: Key) -> bool {
         debug_assert!(self.cork.is_empty());
-        self.current = Some(Current {
-            conn,
-            lent: None,
-            reuse: None,
-            halted: false,
-            portioned: false,
-            queued_before: 0,
-        });
+        self.current = Some(Current { conn, lent: None, reuse: None, halted: false });
         self.slots.learn(conn).is_some_and(|socket| !socket.expects_large)
     }
 
@@ -224,26 +217,30 @@ impl Sockets {
         }
         let heard = socket.heard(&limits);
         socket.unread = heard == Heard::Nothing;
-        current.portioned = heard == Heard::Portion;
+        self.answers.set_portioned(if heard == Heard::Portion { conn } else { Key::NONE });
         heard
     }
 
     /// Whatever is queued for the connection at hand from now on answers its input.
     pub(crate) fn begin_answers(&mut self, conn: Key) {
         let queued = self.queued_so_far(conn);
-        if let Some(current) = &mut self.current {
-            current.queued_before = queued;
-        }
+        self.answers.begin(queued);
     }
 
     /// Charges the connection at hand for what it was answered, and for so much input that was
     /// received while it is behind.
     pub(crate) fn charge(&mut self, conn: Key, received: usize) {
-        let answered = self.answered(conn);
+        let answered = self.answers.count(self.queued_so_far(conn));
         if let Some(outbox) = self.slots.get_mut(conn).and_then(|s| s.outbox.as_mut()) {
             outbox.hearing.charge(received, answered);
         }
         self.begin_answers(conn);
+    }
+
+    /// Charges the connection at hand, whose input is handled for now.
+    pub(crate) fn end_answers(&mut self, conn: Key) {
+        self.charge(conn, 0);
+        self.answers = Answers::NONE;
     }
 
     fn queued_so_far(&self, conn: Key) -> usize {
@@ -251,18 +248,10 @@ impl Sockets {
         outbox.map_or(0, |outbox| outbox.hearing.queued())
     }
 
-    /// How much was queued in answer to what is being handled of the connection at hand.
-    fn answered(&self, conn: Key) -> usize {
-        let queued = self.queued_so_far(conn);
-        let before = self.current.as_ref().map_or(0, |current| current.queued_before);
-        // Less than before: that was another outbox.
-        queued.checked_sub(before).unwrap_or(queued)
-    }
-
     /// Whether so much was answered to a portion that the rest of it waits, as it does then.
     fn has_answered_much(&mut self, conn: Key) -> bool {
-        let is_portioned = self.current.as_ref().is_some_and(|current| current.portioned);
-        let is_much = is_portioned && self.answered(conn) > Hearing::PORTION;
+        let is_much = self.answers.is_portioned(conn)
+            && self.answers.count(self.queued_so_far(conn)) > Hearing::PORTION;
         if is_much {
             self.set_halted(conn, true);
         }

@@ -15,6 +15,7 @@ use self::compression::CompressedRuns;
 use self::table::Table;
 use super::cork::{Cork, Reuse};
 use super::disconnect::MemoryLimit;
+use super::hearing::Answers;
 use super::outbox::OutboxPool;
 use super::socket::{MemoryCaps, OutboxLimits, Socket};
 use crate::proto::{Connection, MaskKeys, Message, Role, State, Workspace};
@@ -54,6 +55,7 @@ pub(crate) struct Sockets {
     compressed_runs: CompressedRuns,
     /// Whose input is being handled.
     current: Option<Current>,
+    answers: Answers,
     /// Those with output to flush; each has `Socket::dirty` set.
     dirty: Vec<Key>,
     /// Those whose end is to be told or carried on; may name one twice, or one that is gone.
@@ -84,10 +86,6 @@ struct Current {
     reuse: Option<Reuse>,
     /// It was paused: what else was received waits.
     halted: bool,
-    /// It is behind, and heard in portions.
-    portioned: bool,
-    /// How much was queued for it before what is being handled.
-    queued_before: usize,
 }
 
 /// Where a lent message lies.
@@ -135,6 +133,7 @@ impl Sockets {
             compressed: Vec::new(),
             compressed_runs: CompressedRuns::default(),
             current: None,
+            answers: Answers::NONE,
             dirty: Vec::new(),
             ended: Vec::new(),
             resumed: VecDeque::new(),
@@ -194,13 +193,14 @@ impl Sockets {
         act: impl FnOnce(&mut Connection, &mut Workspace<'_>) -> T,
         is_ping: impl FnOnce(&T) -> bool,
     ) -> Option<T> {
-        let (corked, receiver) = (self.is_corked(conn), self.receiver(conn));
+        let corked = self.is_corked(conn);
         let socket = self.slots.get_mut(conn)?;
         let out = if corked { self.cork.bytes_mut() } else { &mut self.scratch };
         let pool = &mut self.pool.buffers;
         let mut workspace = Workspace { out, keys: &mut self.keys, pool, now: self.now };
         let result = act(&mut socket.protocol, &mut workspace);
         if !corked && !self.scratch.is_empty() {
+            let receiver = peer_of(socket.protocol.role());
             match &mut socket.outbox {
                 Some(outbox) if socket.blocked && !outbox.is_plain() && is_ping(&result) => {
                     outbox.replace_pong(&self.scratch, receiver, &mut self.pool);
@@ -274,10 +274,7 @@ impl Sockets {
 
     /// The role of the connection's peer.
     fn receiver(&self, conn: Key) -> Role {
-        match self.role(conn) {
-            Role::Server => Role::Client,
-            Role::Client => Role::Server,
-        }
+        peer_of(self.role(conn))
     }
 
     /// Bytes gathered for the connection whose input is being handled.
@@ -295,5 +292,13 @@ impl Sockets {
     /// The same of all connections together.
     pub(crate) fn buffered_total(&self) -> usize {
         self.corked_bytes() + self.held(MemoryLimit::Outbound)
+    }
+}
+
+/// The role of the other end.
+const fn peer_of(role: Role) -> Role {
+    match role {
+        Role::Server => Role::Client,
+        Role::Client => Role::Server,
     }
 }

@@ -16,7 +16,7 @@ const RECEIVE: usize = 4096;
 
 /// What answers "ask".
 const ANSWER: usize = 2_000;
-/// What answers "ask for much": as much as there must be room for.
+/// What answers "ask for much": as much as there is room for in any case.
 const MUCH: usize = HARD / 2;
 
 /// What the peer has received, of whatever it was sent.
@@ -105,24 +105,26 @@ impl Behind {
 
 #[test]
 fn a_peer_that_is_behind_is_heard_and_finds_that_it_is_answered() {
-    let mut behind = Behind::by(4_000_000);
-    let mut pongs = 0;
-    for round in 1..=20 {
-        behind.rig.send(behind.peer, OpCode::Text, b"slower please");
-        behind.rig.send(behind.peer, OpCode::Ping, b"there?");
-        // What it reads pays for what is heard next.
-        pongs += behind.read().pongs;
-        assert_eq!(behind.count("slower please"), round);
-        assert_eq!(behind.count("ping"), round);
+    for bytes in [1_900_000, 4_000_000, 8_300_000] {
+        let mut behind = Behind::by(bytes);
+        let mut pongs = 0;
+        for round in 1..=20 {
+            behind.rig.send(behind.peer, OpCode::Text, b"slower please");
+            behind.rig.send(behind.peer, OpCode::Ping, b"there?");
+            // What it reads pays for what is heard next.
+            pongs += behind.read().pongs;
+            assert_eq!(behind.count("slower please"), round);
+            assert_eq!(behind.count("ping"), round);
+        }
+        assert!(behind.waiting() > SOFT, "it is not behind any more");
+        // All but the last may still be on their way.
+        assert!(pongs >= 17, "{pongs}");
     }
-    assert!(behind.waiting() > 2_000_000, "it is not behind any more");
-    // All but the last may still be on their way.
-    assert!(pongs >= 17, "{pongs}");
 }
 
 #[test]
 fn a_peer_that_only_asks_and_never_reads_is_held_back() {
-    for bytes in [0, 1_000_000] {
+    for bytes in [0, 1_000_000, 8_000_000] {
         let mut behind = Behind::by(bytes);
         let before = behind.waiting();
         let asks = frame(OpCode::Text, b"ask").repeat(100_000);
@@ -142,16 +144,18 @@ fn a_peer_that_only_asks_and_never_reads_is_held_back() {
 #[test]
 fn answers_to_what_is_heard_of_a_peer_that_is_behind_fit() {
     const ASKS: usize = 5;
-    let mut behind = Behind::by(3_900_000);
-    let asks = frame(OpCode::Text, b"ask for much").repeat(ASKS);
-    behind.rig.sim().peer_send(behind.peer, &asks);
-    let mut messages = 0;
-    for _ in 0..1_000 {
-        messages += behind.read().messages;
-        assert!(behind.waiting() <= HARD);
+    for bytes in [1_000_000, 3_900_000, 8_300_000] {
+        let mut behind = Behind::by(bytes);
+        let asks = frame(OpCode::Text, b"ask for much").repeat(ASKS);
+        behind.rig.sim().peer_send(behind.peer, &asks);
+        let mut messages = 0;
+        for _ in 0..1_000 {
+            messages += behind.read().messages;
+            assert!(behind.waiting() <= HARD + MUCH);
+        }
+        assert_eq!(behind.count("ask for much"), ASKS);
+        assert_eq!(messages, bytes / 10_000 + ASKS);
     }
-    assert_eq!(behind.count("ask for much"), ASKS);
-    assert_eq!(messages, 390 + ASKS);
 }
 
 #[test]
