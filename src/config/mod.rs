@@ -161,14 +161,20 @@ impl Config {
 
     /// How much output may wait for one peer, in bytes. Defaults: 64 KiB and 2 MiB.
     ///
-    /// Above `soft` a server does not read from the peer, which must make progress within
-    /// [`outbox_stall`](Self::outbox_stall). A message that would make it more than `hard` is
-    /// [dropped](crate::SendStatus::Dropped) and the connection closed with code 1013; a single
-    /// message is taken whatever its length while nothing waits.
+    /// Above `soft` the peer must make progress within [`outbox_stall`](Self::outbox_stall), and a
+    /// server reads little from it: 4 KiB at once, and the next once the peer has taken 16 times as
+    /// much and what it was answered, or 64 KiB if that is less. So a peer that reads as fast as it
+    /// is fed can say that it wants less, its pings are answered ahead of what waits, and it may
+    /// close; and one that only asks and never reads is not heard. A message that would make it
+    /// more than `hard` is [dropped](crate::SendStatus::Dropped) and the connection closed with
+    /// code 1013; a single message is taken whatever its length while nothing waits.
     ///
     /// A peer that sends ahead of what it reads is answered until `soft` is reached. So that it is
     /// never taken for one that does not read, `hard` should have room for `soft`, the answer to
-    /// the longest message, and the answers to as much as the receive buffer holds.
+    /// the longest message, and the answers to as much as the receive buffer holds. The answer to
+    /// what is read above `soft` may make it more than `hard`, by half of it: that is no reason to
+    /// close the connection. A client reads whatever waits: with both ends waiting for the other to
+    /// read, neither would.
     #[must_use]
     pub const fn outbox(mut self, soft: usize, hard: usize) -> Self {
         self.outbox.soft = soft;

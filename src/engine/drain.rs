@@ -255,7 +255,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             *listener = None;
         }
         for conn in self.sockets.keys() {
-            let Some(socket) = self.sockets.get(conn).filter(|socket| !socket.dead) else {
+            let Some(socket) = self.sockets.get(conn).filter(|socket| !socket.is_dead()) else {
                 continue;
             };
             let (state, role) = (socket.protocol.state(), socket.protocol.role());

@@ -437,7 +437,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             self.sockets.catch_up(conn, &mut self.topics, &mut self.streams);
             self.sockets.flush(conn, &mut self.streams);
             // Something waits again: its handler is told when that is sent.
-            if self.sockets.get(conn).is_some_and(|socket| socket.blocked || socket.dead) {
+            if self.sockets.get(conn).is_some_and(|socket| socket.blocked || socket.is_dead()) {
                 continue;
             }
             self.topics.end_gaps(conn);

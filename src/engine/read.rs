@@ -4,11 +4,12 @@ use std::io;
 use std::ops::Range;
 
 use super::EventLoop;
-use crate::net::aside::Leftover;
-use crate::net::disconnect::ConnectError;
+use crate::net::aside::{End, Leftover};
+use crate::net::disconnect::{ConnectError, Disconnect};
+use crate::net::hearing::{Heard, Hearing};
 use crate::net::sockets::CORK_MOST;
 use crate::proto::handshake::HandshakeError;
-use crate::proto::{Event, State};
+use crate::proto::{Event, Role, State};
 use crate::reactor::Reactor;
 use crate::slots::Key;
 
@@ -25,7 +26,7 @@ const FIRST_OF_LARGE: usize = 8 * 1024;
 
 /// What one receive came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Received {
+pub(super) enum Received {
     /// The stream has no more: its next readiness will say when it does.
     Drained,
     /// There may be more. So many bytes came, or were made of them, and so many messages.
@@ -34,11 +35,24 @@ enum Received {
     Ended,
 }
 
+/// How much to receive at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Take {
+    /// As much as there is room for.
+    All,
+    /// Little: a large message is expected.
+    FirstOfLarge,
+    /// Little: the peer is behind.
+    Portion,
+}
+
 /// What to do to receive.
 #[derive(Clone, Copy, Debug)]
 enum Next {
-    /// Receive into the receive buffer: little, if a large message is expected.
-    Receive { expects_large: bool },
+    /// Receive so much into the receive buffer.
+    Receive(Take),
+    /// The same, of a peer that is not heard any more.
+    Linger,
     /// Nothing: that was done already.
     Received(Received),
 }
@@ -51,18 +65,18 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let buffer = lifted.as_mut_slice();
         let room = buffer.len();
         let (mut bytes, mut messages) = (0, 0);
-        let is_plain = self.sockets.cork(conn);
+        let mut is_plain = self.sockets.cork(conn);
         let was_pressed = !is_plain && self.sockets.is_pressed(conn);
         let mut next = if is_plain {
-            Next::Receive { expects_large: false }
+            Next::Receive(Take::All)
         } else {
+            self.sockets.begin_answers(conn);
             self.look_at_input(conn, hangup, room, state)
         };
         loop {
             let received = match next {
-                Next::Receive { expects_large } => {
-                    self.receive(conn, buffer, expects_large, hangup, state)
-                }
+                Next::Receive(take) => self.receive(conn, buffer, take, hangup, state),
+                Next::Linger => self.linger(conn, buffer, hangup, state),
                 Next::Received(received) => received,
             };
             self.sockets.flush_cork(buffer, &mut self.streams);
@@ -79,20 +93,22 @@ impl<S, R: Reactor> EventLoop<S, R> {
                 self.sockets.resume(conn);
                 break;
             }
+            is_plain = false;
             next = self.look_at_input(conn, hangup, room, state);
         }
         self.buffer = lifted;
-        let is_unhindered = self.sockets.is_unhindered(conn);
-        let is_halted = self.sockets.uncork();
-        if !(is_plain && is_unhindered) {
-            self.end_read(conn, was_pressed, is_halted);
+        if is_plain && self.sockets.is_unhindered(conn) {
+            self.sockets.uncork();
+        } else {
+            self.end_read(conn, was_pressed);
         }
     }
 
     /// Looks after what reading may have changed.
     #[inline(never)]
-    fn end_read(&mut self, conn: Key, was_pressed: bool, is_halted: bool) {
-        if is_halted {
+    fn end_read(&mut self, conn: Key, was_pressed: bool) {
+        self.sockets.end_answers(conn);
+        if self.sockets.uncork() {
             self.leave_paused(conn);
         }
         if was_pressed || self.sockets.is_pressed(conn) {
@@ -107,7 +123,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// no failure: what came before that is still to be read.
     #[cold]
     fn leave_paused(&mut self, conn: Key) {
-        if self.sockets.get(conn).is_some_and(|socket| socket.hangup && !socket.dead) {
+        if self.sockets.get(conn).is_some_and(|socket| socket.hangup && !socket.is_dead()) {
             if let Err(error) = self.streams.check(conn.index()) {
                 self.sockets.fail(conn, error);
             }
@@ -120,11 +136,15 @@ impl<S, R: Reactor> EventLoop<S, R> {
         &mut self,
         conn: Key,
         buffer: &mut [u8],
-        expects_large: bool,
+        take: Take,
         hangup: bool,
         state: &mut S,
     ) -> Received {
-        let room = if expects_large { FIRST_OF_LARGE.min(buffer.len()) } else { buffer.len() };
+        let room = match take {
+            Take::All => buffer.len(),
+            Take::FirstOfLarge => FIRST_OF_LARGE.min(buffer.len()),
+            Take::Portion => Hearing::PORTION.min(buffer.len()),
+        };
         let end = match self.streams.recv(conn.index(), &mut buffer[..room]) {
             Ok(Some(len)) if len > 0 => len,
             other => return self.receive_nothing(conn, other),
@@ -132,14 +152,18 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let is_drained = end < room && !hangup;
         let input = &mut buffer[..end];
         let (at, messages) = self.handle_messages(conn, input, 0, state);
-        if at == end && is_drained && !expects_large {
+        if at == end && is_drained && take == Take::All {
             return Received::Drained;
         }
-        self.receive_rest(conn, input, (at, messages), is_drained, expects_large, state)
+        self.receive_rest(conn, input, (at, messages), is_drained, take, state)
     }
 
     #[inline(never)]
-    fn receive_nothing(&mut self, conn: Key, outcome: io::Result<Option<usize>>) -> Received {
+    pub(super) fn receive_nothing(
+        &mut self,
+        conn: Key,
+        outcome: io::Result<Option<usize>>,
+    ) -> Received {
         match outcome {
             Ok(None) => Received::Drained,
             Ok(Some(_)) => self.end_of_stream(conn),
@@ -155,14 +179,16 @@ impl<S, R: Reactor> EventLoop<S, R> {
         input: &mut [u8],
         handled: (usize, usize),
         is_drained: bool,
-        expects_large: bool,
+        take: Take,
         state: &mut S,
     ) -> Received {
         let inflated = self.sockets.inflated();
         let (at, messages) = self.handle_input(conn, input, handled, state);
         let inflated = self.sockets.inflated().wrapping_sub(inflated);
-        if expects_large && messages > 0 {
-            self.expect_large(conn, false);
+        match take {
+            Take::FirstOfLarge if messages > 0 => self.expect_large(conn, false),
+            Take::Portion => self.sockets.charge(conn, input.len()),
+            Take::All | Take::FirstOfLarge => {}
         }
         if at < input.len() {
             self.sockets.keep_leftover(conn, &input[at..]);
@@ -177,35 +203,59 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// taken at once.
     #[inline(never)]
     fn look_at_input(&mut self, conn: Key, hangup: bool, room: usize, state: &mut S) -> Next {
-        let Some(socket) = self.sockets.get(conn).filter(|socket| !socket.dead) else {
+        let Some(socket) = self.sockets.get(conn).filter(|socket| !socket.is_dead()) else {
             return Next::Received(Received::Ended);
         };
         let (expects_large, is_large) =
             (socket.expects_large, socket.protocol.is_assembling_large());
-        if (socket.paused || socket.outbox.is_some()) && self.sockets.hold_back(conn) {
+        let (is_ending, is_over) = (socket.is_ending(), !socket.halves.has_theirs());
+        let mut heard = Heard::All;
+        if socket.paused || socket.outbox.is_some() {
+            heard = self.sockets.hold_back(conn);
+        }
+        if heard == Heard::Nothing {
             return Next::Received(Received::Ended);
         }
         if let Some(leftover) = self.sockets.take_leftover(conn) {
-            return Next::Received(self.receive_leftover(conn, leftover, state));
+            return Next::Received(self.receive_leftover(conn, leftover, heard, state));
         }
-        if is_large {
-            return Next::Received(self.receive_direct(conn, hangup, room, state));
+        if is_ending {
+            return if is_over { Next::Received(Received::Ended) } else { Next::Linger };
         }
-        Next::Receive { expects_large }
+        Next::Receive(match heard {
+            Heard::Portion => Take::Portion,
+            _ if is_large => {
+                return Next::Received(self.receive_direct(conn, hangup, room, state));
+            }
+            _ if expects_large => Take::FirstOfLarge,
+            _ => Take::All,
+        })
     }
 
     /// Handles what was left over as if it came now.
     #[cold]
-    fn receive_leftover(&mut self, conn: Key, mut leftover: Leftover, state: &mut S) -> Received {
+    fn receive_leftover(
+        &mut self,
+        conn: Key,
+        mut leftover: Leftover,
+        heard: Heard,
+        state: &mut S,
+    ) -> Received {
         self.sockets.set_halted(conn, false);
         let inflated = self.sockets.inflated();
-        let Range { start, end } = leftover.range;
+        let Range { start, mut end } = leftover.range;
+        if heard == Heard::Portion {
+            end = end.min(start + Hearing::PORTION);
+        }
         let input = &mut leftover.storage[..end];
         let (at, messages) = self.handle_input(conn, input, (start, 0), state);
         let inflated = self.sockets.inflated().wrapping_sub(inflated);
         // Answers may lie in this storage.
         self.sockets.flush_cork(&leftover.storage, &mut self.streams);
         leftover.range.start = at;
+        if heard == Heard::Portion {
+            self.sockets.charge(conn, at - start);
+        }
         self.sockets.return_leftover(conn, leftover);
         Received::More(at - start + inflated, messages)
     }
@@ -256,7 +306,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// Feeds `input` to the connection and its events to its handler, until it ends, the
     /// connection is paused, or its messages have become too long for one turn. How far it was
     /// `handled`, and how many events that was, comes in and goes out.
-    fn handle_input(
+    pub(super) fn handle_input(
         &mut self,
         conn: Key,
         input: &mut [u8],
@@ -311,20 +361,28 @@ impl<S, R: Reactor> EventLoop<S, R> {
     }
 
     /// The peer will send nothing more.
-    fn end_of_stream(&mut self, conn: Key) -> Received {
+    pub(super) fn end_of_stream(&mut self, conn: Key) -> Received {
         let Some(socket) = self.sockets.get_mut(conn) else {
             return Received::Ended;
         };
-        socket.eof = true;
+        socket.halves.end_theirs();
+        let is_client = socket.protocol.role() == Role::Client;
         match socket.protocol.state() {
             State::Connecting => {
-                // Whoever has asked for everything may say so, and is still answered.
                 let error = ConnectError::Handshake(HandshakeError::ConnectionEnded);
-                self.sockets.end_unopened(conn, error);
+                if is_client {
+                    self.sockets.end_unopened(conn, error);
+                } else {
+                    // Whoever has asked for everything may say so, and is still answered.
+                    self.sockets.end_heard(conn, End::Connect(error));
+                }
             }
-            State::Open => self.sockets.fail(conn, io::ErrorKind::UnexpectedEof.into()),
-            // The application's close stands as the reason.
-            State::Closing => self.sockets.kill(conn),
+            State::Open | State::Closing => {
+                // What topics owe it was for it, too.
+                self.sockets.settle(conn, &mut self.topics, &mut self.streams);
+                let error = io::ErrorKind::UnexpectedEof.into();
+                self.sockets.end_heard(conn, End::Disconnect(Disconnect::Io(error)));
+            }
             // What is queued, our close frame above all, may still reach the peer.
             State::Closed => self.sockets.revisit(conn),
         }

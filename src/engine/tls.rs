@@ -34,7 +34,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     pub(super) fn flush_tls(&mut self, conn: Key) {
         match self.streams.flush(conn.index()) {
             // Its slot may have waited for that.
-            Ok(true) if self.sockets.get(conn).is_some_and(|socket| socket.shut) => {
+            Ok(true) if self.sockets.get(conn).is_some_and(|socket| !socket.halves.has_ours()) => {
                 self.sockets.revisit(conn);
             }
             Ok(_) => {}

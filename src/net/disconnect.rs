@@ -19,7 +19,8 @@ pub enum Disconnect {
         /// The reason that it gave; empty if none.
         reason: String,
     },
-    /// The stream failed, or ended without a close frame (`UnexpectedEof`).
+    /// The stream failed, or the peer ended its half without a close frame (`UnexpectedEof`): what
+    /// was queued before still leaves then.
     Io(io::Error),
     /// The peer read more slowly than it was sent to, beyond the outbox's limits. It was told
     /// with close code 1013.

@@ -1,9 +1,11 @@
 use std::time::Duration;
 
 use super::aside::Aside;
+use super::halves::Halves;
+use super::lingering::Lingering;
 use super::outbox::Outbox;
 use super::peer::PeerAddr;
-use crate::proto::{Connection, State};
+use crate::proto::{Connection, Role, State};
 use crate::time::Time;
 use crate::timers::Tick;
 
@@ -35,14 +37,11 @@ pub(crate) struct Socket {
     pub(crate) told: bool,
     /// The peer's close frame has come.
     pub(crate) answered: bool,
-    /// Our half of the stream is ended.
-    pub(crate) shut: bool,
-    /// The peer's half of the stream is ended.
-    pub(crate) eof: bool,
     /// Requests were answered that open nothing.
     pub(crate) served: bool,
-    /// The stream is of no more use: the slot is to be freed.
-    pub(crate) dead: bool,
+    /// Which halves of the stream are open.
+    pub(crate) halves: Halves,
+    pub(super) lingering: Lingering,
     pub(super) aside: Option<Box<Aside>>,
     /// What `inbound` last came to, as the total over all connections has it.
     pub(crate) inbound_counted: usize,
@@ -100,10 +99,9 @@ impl Socket {
             opened: false,
             told: false,
             answered: false,
-            shut: false,
-            eof: false,
             served: false,
-            dead: false,
+            halves: Halves::Both,
+            lingering: Lingering::new(),
             // None yet, for one that was accepted.
             endpoint: u32::try_from(endpoint).unwrap_or(u32::MAX),
             site: 0,
@@ -130,7 +128,34 @@ impl Socket {
     /// Whether messages can be sent.
     #[inline]
     pub(crate) fn is_open(&self) -> bool {
-        self.protocol.is_open() && !self.dead
+        self.protocol.is_open() && !self.is_dead()
+    }
+
+    /// Whether the stream is of no more use: the slot is to be freed.
+    #[inline]
+    pub(crate) fn is_dead(&self) -> bool {
+        self.halves == Halves::Dead
+    }
+
+    /// Whether nothing of what the peer sends is handed over any more.
+    pub(crate) fn is_ending(&self) -> bool {
+        matches!(self.protocol.state(), State::Closing | State::Closed)
+    }
+
+    /// Whether our half of the stream is to end. A client leaves it to the server to begin, once
+    /// both close frames were exchanged (RFC 6455 §7.1.1).
+    pub(crate) fn has_said_all(&self) -> bool {
+        let waits = self.answered && self.is_client() && self.halves == Halves::Both;
+        self.outbox.is_none() && self.protocol.state() == State::Closed && !waits
+    }
+
+    /// Whether the close frames of both ends were exchanged, and ending TCP is up to this one.
+    pub(crate) fn ends_tcp(&self) -> bool {
+        self.answered && !self.is_client()
+    }
+
+    fn is_client(&self) -> bool {
+        self.protocol.role() == Role::Client
     }
 
     /// Takes the outbox away, and with it what the stream had no room for.

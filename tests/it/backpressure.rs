@@ -310,3 +310,58 @@ fn only_the_latest_pong_waits_for_a_peer_that_does_not_read() {
         }
     }
 }
+
+#[test]
+fn what_was_queued_for_a_peer_leaves_whole_though_it_has_ended_its_half() {
+    // About as much as kernels hold, and a little more: some of it waits in the loop.
+    for len in (200_000..4_600_000).step_by(200_000) {
+        let config = Config::default().outbox(64 * 1024, 16 << 20);
+        let (mut event_loop, address) = acting(config, move |conn, _, cx, _| {
+            assert_ne!(cx.send(conn, &pattern(len, 0)), SendStatus::Dropped);
+        });
+        let mut seen = Seen::default();
+        drive(&mut event_loop, &mut seen, || {
+            let mut peer = Peer::narrow(address);
+            peer.send("go");
+            peer.finish();
+            peer.expect(&pattern(len, 0));
+            peer.expect_end();
+        });
+        drive_until(&mut event_loop, &mut seen, |event_loop, _| event_loop.connections() == 0);
+        assert_eq!(seen.close.as_deref(), Some("Io(Kind(UnexpectedEof))"));
+    }
+}
+
+#[test]
+fn a_peer_that_is_behind_is_heard_and_its_pings_are_answered() {
+    const LEN: usize = 32 << 20;
+    let config = Config::default().outbox(64 * 1024, 128 << 20);
+    let waiting = std::rc::Rc::new(std::cell::Cell::new(0));
+    let heard = std::rc::Rc::clone(&waiting);
+    let (mut event_loop, address) = acting(config, move |conn, message, cx, _| match message {
+        Message::Text("go") => {
+            for n in 0..LEN / 10_000 {
+                assert_ne!(cx.send(conn, &pattern(10_000, n)), SendStatus::Dropped);
+            }
+        }
+        _ => heard.set(cx.buffered_bytes(conn)),
+    });
+    let mut seen = Seen::default();
+    let after = drive(&mut event_loop, &mut seen, || {
+        let mut peer = Peer::narrow(address);
+        peer.send("go");
+        peer.frame();
+        peer.send("enough");
+        peer.send_frame(true, OpCode::Ping, b"there?");
+        let before = std::iter::from_fn(|| Some(peer.frame()))
+            .take_while(|frame| frame.opcode == OpCode::Binary)
+            .count();
+        let after = LEN / 10_000 - 1 - before;
+        for _ in 0..after {
+            peer.frame();
+        }
+        after
+    });
+    assert!(waiting.get() > 64 * 1024, "it was heard when {} bytes waited", waiting.get());
+    assert!(after > 0, "the pong came behind all else");
+}

@@ -1,10 +1,12 @@
 //! How connections end, and what is told of it.
 
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
 
-use eventwire::proto::OpCode;
+use eventwire::proto::{Limits, OpCode};
 use eventwire::{
-    CloseCode, Config, ConnectionId, Context, Disconnect, Message, SendStatus, WebSocketHandler,
+    CloseCode, Config, ConnectionId, Context, Disconnect, EventLoop, Message, SendStatus,
+    ServerConfig, WebSocketHandler,
 };
 
 use crate::util::{Log, Peer, Recorder, Server, Told, drive, drive_until, looping};
@@ -187,6 +189,52 @@ fn a_handler_may_stop_the_loop() {
     peer.expect("stop");
     peer.expect_close(CloseCode::GOING_AWAY);
     server.wait();
+}
+
+/// An echo server's loop.
+fn listening(server: ServerConfig) -> (EventLoop<()>, SocketAddr) {
+    let (recorder, _) = Recorder::new();
+    let mut event_loop = EventLoop::new(Config::default()).expect("a loop");
+    let listener = event_loop.listen("127.0.0.1:0", server, recorder).expect("a port");
+    let address = event_loop.local_addr(listener).expect("an address");
+    (event_loop, address)
+}
+
+/// Never comes in a test.
+const NEVER: Duration = Duration::from_secs(3600);
+
+#[test]
+fn a_server_waits_for_no_end_of_the_stream_behind_both_close_frames() {
+    let limits = Limits::default().close_timeout(NEVER);
+    let (mut event_loop, address) = listening(ServerConfig::default().limits(limits));
+    let peers = drive(&mut event_loop, &mut (), || {
+        [(); 3].map(|()| {
+            let mut peer = Peer::connect(address);
+            peer.send_close(1000, "");
+            peer.expect_close(CloseCode::NORMAL);
+            peer.expect_end();
+            peer
+        })
+    });
+    drive_until(&mut event_loop, &mut (), |event_loop, ()| event_loop.connections() == 0);
+    // Their ends were open all the time.
+    drop(peers);
+}
+
+#[test]
+fn a_close_frame_is_not_destroyed_by_what_the_peer_says_behind_its_own() {
+    let config = Config::default().receive_buffer(4096);
+    let (recorder, _log) = Recorder::new();
+    let (mut event_loop, address) = looping::<()>(config, recorder);
+    drive(&mut event_loop, &mut (), || {
+        let mut peer = Peer::connect(address);
+        let mut stream = peer.encode(true, OpCode::Close, &1000_u16.to_be_bytes());
+        stream.extend([0; 40_000]);
+        peer.write(&stream);
+        peer.expect_close(CloseCode::NORMAL);
+        peer.expect_end();
+    });
+    drive_until(&mut event_loop, &mut (), |event_loop, ()| event_loop.connections() == 0);
 }
 
 #[test]

@@ -265,6 +265,24 @@ fn silent_peers_are_cut_at_the_deadline_and_not_before() {
 }
 
 #[test]
+fn peers_that_answer_the_close_are_not_waited_for_any_longer() {
+    let (mut event_loop, peers, log) = simulated(3);
+    let since = event_loop.reactor_mut().elapsed();
+    event_loop.handle().drain(LONG);
+    pass(&mut event_loop, Duration::from_millis(1));
+    for peer in &peers {
+        event_loop.reactor_mut().peer_send(*peer, &ANSWER);
+    }
+    // None of them ends its half of the stream.
+    let summary = event_loop.run(&mut ()).expect("run");
+    let took = event_loop.reactor_mut().elapsed() - since;
+    assert!(took < Duration::from_millis(3), "{took:?}");
+    assert_eq!((summary.end, counts(&summary)), (RunEnd::Drained, [3, 0, 0, 0]));
+    drop(event_loop);
+    assert_eq!(log.rest().len(), 3);
+}
+
+#[test]
 fn of_several_deadlines_the_earliest_stands() {
     for deadlines in [[10, 2], [2, 10]] {
         let (mut event_loop, _, _log) = simulated(1);

@@ -406,6 +406,57 @@ fn a_drain_waits_for_answers_that_are_on_their_way() {
 }
 
 #[test]
+fn who_says_that_it_asks_for_nothing_more_gets_all_of_the_answer() {
+    for len in [100, 66_000, 100_000, 128_000, 131_000, 600_000] {
+        let reactor = SimReactor::new(1, SimConfig::calm());
+        let mut event_loop = EventLoop::with_reactor(reactor, Config::default()).expect("a loop");
+        let routes = Routes::new().page("/", HttpResponse::html(vec![b'x'; len]));
+        let listener = event_loop.listen("127.0.0.1:9001", ServerConfig::default(), routes);
+        let address = event_loop.local_addr(listener.expect("listen")).expect("an address");
+        let peer = event_loop.reactor_mut().peer_connect(address);
+        let sim = event_loop.reactor_mut();
+        sim.peer_stop_reading(peer);
+        sim.peer_send(peer, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        sim.peer_close(peer);
+        let mut answer = Vec::new();
+        // It reads now and then, for longer than the end of a stream may take without progress.
+        for _ in 0..12 {
+            for _ in 0..1_000 {
+                let wait = Duration::from_millis(1);
+                event_loop.turn(Some(wait), &mut ()).expect("a turn");
+            }
+            let sim = event_loop.reactor_mut();
+            sim.peer_resume(peer);
+            sim.peer_stop_reading(peer);
+            answer.extend(sim.peer_received(peer));
+        }
+        let answer = String::from_utf8(answer).expect("text");
+        assert!(answer.ends_with(&"x".repeat(len)), "{} of {len}", answer.len());
+        assert_eq!(event_loop.connections(), 0);
+    }
+}
+
+#[test]
+fn what_a_client_sends_behind_its_last_request_has_a_limit() {
+    let reactor = SimReactor::new(1, SimConfig::calm());
+    let mut event_loop = EventLoop::with_reactor(reactor, Config::default()).expect("a loop");
+    let listener = event_loop.listen("127.0.0.1:9001", ServerConfig::default(), routes());
+    let address = event_loop.local_addr(listener.expect("listen")).expect("an address");
+    let peer = event_loop.reactor_mut().peer_connect(address);
+    let mut stream = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".to_vec();
+    stream.resize(8 << 20, b'x');
+    event_loop.reactor_mut().peer_send(peer, &stream);
+    for _ in 0..1_000 {
+        event_loop.turn(Some(Duration::from_millis(1)), &mut ()).expect("a turn");
+    }
+    assert_eq!(event_loop.connections(), 0);
+    let sim = event_loop.reactor_mut();
+    // What came with the request, and what came with what was too much.
+    assert!(sim.bytes_received() <= 3 * 64 * 1024, "{}", sim.bytes_received());
+    assert!(sim.peer_received(peer).starts_with(b"HTTP/1.1 200 "));
+}
+
+#[test]
 fn a_handler_that_panics_costs_its_answer_and_nothing_else() {
     let mut event_loop = EventLoop::new(Config::default()).unwrap();
     let routes = Routes::new().get("/broken", broken).get("/mirror", mirror);

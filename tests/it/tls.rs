@@ -238,6 +238,26 @@ fn a_connection_ends_with_what_tells_that_nothing_was_cut() {
 }
 
 #[test]
+fn what_was_queued_leaves_whole_though_the_peer_has_ended_its_half() {
+    // A session and the system hold some of it, and the loop the rest, if there is any.
+    for len in (100_000..1_000_000).step_by(50_000) {
+        let server = serve(Config::default(), with(&ONE));
+        let mut stream = connect(server.address(), &ONE.others_client(&[]));
+        upgrade(&mut stream);
+        let socket = socket2::SockRef::from(&stream.sock);
+        socket.set_recv_buffer_size(4096).expect("set the receive buffer");
+        let message = [&b"\x82\xFF\0\0\0\0\0"[..], &(len as u32).to_be_bytes()[1..], &[0; 4]];
+        let message = [&message.concat()[..], &vec![9; len]].concat();
+        stream.write_all(&message).expect("write");
+        stream.conn.send_close_notify();
+        stream.flush().expect("write");
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).expect("an end in order");
+        assert_eq!(answer.len(), len + 10);
+    }
+}
+
+#[test]
 fn a_peer_that_reads_late_gets_everything() {
     let server = serve(Config::default(), with(&ONE));
     let mut stream = connect(server.address(), &ONE.others_client(&[]));

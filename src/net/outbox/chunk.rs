@@ -12,6 +12,10 @@ pub(super) enum Chunk {
     Assembled(Vec<u8>, Range<usize>),
     /// Frames that other connections are sent too. The first `sent` bytes are sent.
     Shared { slice: Slice, sent: usize },
+    /// The newest pong that waits. It is the first that goes out of what was not begun; an older
+    /// one that still waits there is replaced (RFC 6455 §5.5.3 allows it), so that pings cannot
+    /// fill the memory of a peer that does not read.
+    Pong { bytes: Vec<u8>, sent: usize },
 }
 
 /// Less storage than this is not worth giving back.
@@ -20,7 +24,7 @@ const SPARE: usize = 4 * 1024;
 impl Chunk {
     pub(super) fn as_slice<'a>(&'a self, shared: &'a SharedFrames) -> &'a [u8] {
         match self {
-            Self::Copied { bytes, sent } => &bytes[*sent..],
+            Self::Copied { bytes, sent } | Self::Pong { bytes, sent } => &bytes[*sent..],
             Self::Assembled(storage, range) => &storage[range.clone()],
             Self::Shared { slice, sent } => shared.get(slice, *sent),
         }
@@ -29,7 +33,7 @@ impl Chunk {
     /// Bytes that are still to be sent.
     pub(super) fn len(&self) -> usize {
         match self {
-            Self::Copied { bytes, sent } => bytes.len() - sent,
+            Self::Copied { bytes, sent } | Self::Pong { bytes, sent } => bytes.len() - sent,
             Self::Assembled(_, range) => range.len(),
             Self::Shared { slice, sent } => slice.range.len() - sent,
         }
@@ -39,7 +43,7 @@ impl Chunk {
     pub(super) fn held(&self) -> usize {
         size_of::<Self>()
             + match self {
-                Self::Copied { bytes, .. } => bytes.capacity(),
+                Self::Copied { bytes, .. } | Self::Pong { bytes, .. } => bytes.capacity(),
                 Self::Assembled(storage, _) => storage.capacity(),
                 Self::Shared { .. } => 0,
             }
@@ -52,7 +56,9 @@ impl Chunk {
 
     pub(super) fn skip(&mut self, count: usize) {
         match self {
-            Self::Copied { sent, .. } | Self::Shared { sent, .. } => *sent += count,
+            Self::Copied { sent, .. } | Self::Shared { sent, .. } | Self::Pong { sent, .. } => {
+                *sent += count;
+            }
             Self::Assembled(_, range) => range.start += count,
         }
     }
@@ -61,7 +67,7 @@ impl Chunk {
     /// the chunk's first byte on.
     pub(super) fn keep(&mut self, count: usize) -> usize {
         match self {
-            Self::Copied { bytes, sent } => {
+            Self::Copied { bytes, sent } | Self::Pong { bytes, sent } => {
                 bytes.truncate(*sent + count);
                 bytes.len()
             }
@@ -90,8 +96,9 @@ impl Chunk {
             Self::Shared { slice, sent } => {
                 end_of_begun(shared.get(slice, 0), boundary, *sent, receiver) - sent
             }
+            Self::Pong { sent: 0, .. } => 0,
             // One frame.
-            Self::Assembled(_, range) => range.len(),
+            Self::Assembled(..) | Self::Pong { .. } => self.len(),
         }
     }
 }

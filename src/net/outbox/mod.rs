@@ -12,6 +12,7 @@ use bytes::Bytes;
 
 use self::chunk::Chunk;
 use self::shared::Slice;
+use super::hearing::Hearing;
 use crate::proto::{FrameHeader, Payload, Role, write_payload};
 use crate::slots::Key;
 use crate::time::Time;
@@ -29,14 +30,12 @@ pub(crate) const MAX_SLICES: usize = 64;
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     chunks: VecDeque<Chunk>,
-    /// The newest pong that waits, written whole. It goes out at the next boundary between
-    /// chunks; an older one that still waits is replaced (RFC 6455 §5.5.3 allows it), so that
-    /// pings cannot fill the memory of a peer that does not read.
-    pong: Option<Vec<u8>>,
+    /// The front chunk's first frame has begun to be sent.
+    begun: bool,
     /// Where in the front chunk its first frame begins that had not begun to be sent when the
     /// chunk was made.
     boundary: usize,
-    /// Sum of the lengths of the chunks and the pong.
+    /// Sum of the lengths of the chunks.
     bytes: usize,
     /// How many of them, at the front, are answers to requests, and no frames.
     plain: usize,
@@ -48,6 +47,7 @@ pub(crate) struct Outbox {
     is_read: bool,
     /// Since when more than the soft limit waits, as far as [`Outbox::note_level`] was told.
     above_soft: Option<Time>,
+    pub(crate) hearing: Hearing,
 }
 
 impl Outbox {
@@ -101,6 +101,7 @@ impl Outbox {
 
     const fn grow(&mut self, count: usize, pool: &mut OutboxPool) {
         self.bytes += count;
+        self.hearing.note_queued(count);
         pool.queued += count;
     }
 
@@ -189,23 +190,56 @@ impl Outbox {
         self.push(Chunk::Assembled(storage, range), pool);
     }
 
-    /// Lets `pong`, a whole frame, wait instead of the one that waits.
-    pub(crate) fn replace_pong(&mut self, pong: &[u8], pool: &mut OutboxPool) {
-        let mut kept = self.pong.take().unwrap_or_default();
-        self.shrink(kept.len(), pool);
-        let held = kept.capacity();
-        kept.clear();
-        kept.extend_from_slice(pong);
-        self.hold(held, kept.capacity(), pool);
-        self.grow(kept.len(), pool);
-        self.pong = Some(kept);
+    /// Lets `pong`, a whole frame, go before all that was not begun, instead of the one that waits
+    /// there. `receiver` is the role of the peer.
+    pub(crate) fn replace_pong(&mut self, pong: &[u8], receiver: Role, pool: &mut OutboxPool) {
+        if self.begun {
+            self.split_front(receiver, pool);
+        }
+        let place = usize::from(self.begun);
+        if matches!(self.chunks.get(place), Some(Chunk::Pong { .. })) {
+            if let Some(former) = self.chunks.remove(place) {
+                self.shrink(former.len(), pool);
+                self.drop_chunk(former, pool);
+            }
+        }
+        self.grow(pong.len(), pool);
+        self.insert(place, Chunk::Pong { bytes: pong.to_vec(), sent: 0 }, pool);
     }
 
-    /// Lets the pong that waits go before whatever is appended next.
-    pub(crate) fn append_pong(&mut self, pool: &mut OutboxPool) {
-        if let Some(chunk) = self.take_pong(pool) {
-            self.push(chunk, pool);
+    /// Lets the front chunk end with the frame that was begun, if it is long and shared: others are
+    /// short, or one frame.
+    fn split_front(&mut self, receiver: Role, pool: &mut OutboxPool) {
+        let Some(front) = self.chunks.front_mut().filter(|front| front.len() > CHUNK) else {
+            return;
+        };
+        let begun = front.begun(self.boundary, receiver, &pool.shared);
+        let (len, Chunk::Shared { slice, sent }) = (front.len(), front) else {
+            return;
+        };
+        if begun >= len {
+            return;
         }
+        let rest = pool.shared.split(slice, *sent + begun);
+        self.insert(1, Chunk::Shared { slice: rest, sent: 0 }, pool);
+        if begun == 0 {
+            // All of that frame was sent.
+            self.pop_front(pool);
+        }
+    }
+
+    fn insert(&mut self, place: usize, chunk: Chunk, pool: &mut OutboxPool) {
+        self.hold(0, chunk.held(), pool);
+        self.chunks.insert(place, chunk);
+    }
+
+    /// Drops the front chunk. Of the one that follows, nothing was sent.
+    fn pop_front(&mut self, pool: &mut OutboxPool) {
+        if let Some(chunk) = self.chunks.pop_front() {
+            self.drop_chunk(chunk, pool);
+        }
+        self.begun = false;
+        self.boundary = 0;
     }
 
     /// Appends about `len` bytes to copied frames.
@@ -246,10 +280,6 @@ impl Outbox {
             count += 1;
             *slot = IoSlice::new(slice);
         }
-        if let Some(pong) = self.pong.as_deref().filter(|_| count == 0) {
-            slices[0] = IoSlice::new(pong);
-            return (1, pong.len());
-        }
         (count, bytes)
     }
 
@@ -262,40 +292,17 @@ impl Outbox {
         }
         self.plain = self.plain.saturating_sub(count);
         self.shrink(count, pool);
-        if self.chunks.is_empty() {
-            self.place_pong(pool);
-        }
-        while let Some(front) = self.chunks.front_mut() {
+        self.hearing.note_taken(count);
+        while let Some(front) = self.chunks.front_mut().filter(|_| count > 0) {
             let len = front.len();
             if count < len {
                 front.skip(count);
+                self.begun = true;
                 return;
             }
             count -= len;
-            if let Some(chunk) = self.chunks.pop_front() {
-                self.drop_chunk(chunk, pool);
-            }
-            self.boundary = 0;
-            if count == 0 {
-                self.place_pong(pool);
-                return;
-            }
+            self.pop_front(pool);
         }
-    }
-
-    /// Between chunks: the pong is the next to go.
-    fn place_pong(&mut self, pool: &mut OutboxPool) {
-        if let Some(chunk) = self.take_pong(pool) {
-            self.hold(0, chunk.held(), pool);
-            self.chunks.push_front(chunk);
-        }
-    }
-
-    /// The pong that waits, which counts nowhere then.
-    fn take_pong(&mut self, pool: &mut OutboxPool) -> Option<Chunk> {
-        let bytes = self.pong.take()?;
-        self.hold(bytes.capacity(), 0, pool);
-        Some(Chunk::Copied { bytes, sent: 0 })
     }
 
     /// Says that of what is appended next `begun` bytes are the rest of a frame that has begun to
@@ -303,6 +310,7 @@ impl Outbox {
     pub(crate) fn resume_frame(&mut self, begun: usize) {
         debug_assert!(self.chunks.is_empty());
         self.boundary = begun;
+        self.begun = begun > 0;
     }
 
     /// Forgets what was not begun: what remains is the rest of the frame in front, or nothing if
@@ -310,19 +318,17 @@ impl Outbox {
     pub(crate) fn truncate(&mut self, receiver: Role, pool: &mut OutboxPool) {
         let kept = usize::from(!self.is_plain());
         self.plain = 0;
-        self.take_pong(pool);
         while self.chunks.len() > kept {
             if let Some(chunk) = self.chunks.pop_back() {
                 self.drop_chunk(chunk, pool);
             }
         }
-        if let Some(mut front) = self.chunks.pop_front() {
+        if let Some(front) = self.chunks.front_mut() {
             let begun = front.begun(self.boundary, receiver, &pool.shared);
             self.boundary = front.keep(begun);
+            self.begun = true;
             if begun == 0 {
-                self.drop_chunk(front, pool);
-            } else {
-                self.chunks.push_front(front);
+                self.pop_front(pool);
             }
         }
         let left = self.chunks.front().map_or(0, Chunk::len);
@@ -340,9 +346,8 @@ impl Outbox {
         };
         if let Some(front) = front {
             self.boundary = front.begun(self.boundary, receiver, &pool.shared);
-            let trimmed = Chunk::copy(front.as_slice(&pool.shared));
-            self.hold(0, trimmed.held(), pool);
-            self.chunks.push_front(trimmed);
+            self.begun = self.boundary > 0;
+            self.insert(0, Chunk::copy(front.as_slice(&pool.shared)), pool);
             self.drop_chunk(front, pool);
         }
         self.trim_last(pool);
@@ -361,7 +366,6 @@ impl Outbox {
     /// Empties it, and forgets all that is known of it.
     fn clear(&mut self, pool: &mut OutboxPool) {
         self.shrink(self.bytes, pool);
-        self.take_pong(pool);
         while let Some(chunk) = self.chunks.pop_front() {
             self.drop_chunk(chunk, pool);
         }

@@ -59,7 +59,7 @@ impl OutboxPool {
 
     pub(super) fn recycle(&mut self, chunk: Chunk) {
         match chunk {
-            Chunk::Copied { mut bytes, .. } => {
+            Chunk::Copied { mut bytes, .. } | Chunk::Pong { mut bytes, .. } => {
                 if self.storage.len() < KEPT && bytes.capacity() <= CHUNK {
                     bytes.clear();
                     self.storage.push(bytes);

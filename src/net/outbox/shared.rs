@@ -121,6 +121,13 @@ impl SharedFrames {
         self.hand_out(segment, range)
     }
 
+    /// Lets a slice end where `at` of its bytes do; returns the rest.
+    pub(super) fn split(&mut self, slice: &mut Slice, at: usize) -> Slice {
+        let middle = slice.range.start + at;
+        let end = std::mem::replace(&mut slice.range.end, middle);
+        self.hand_out(slice.segment, middle..end)
+    }
+
     /// Takes a slice back.
     pub(super) fn release(&mut self, slice: &Slice) {
         self.drop_holder(slice.segment);

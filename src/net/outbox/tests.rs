@@ -43,18 +43,18 @@ fn bytes_leave_in_order_however_the_socket_takes_them() {
 }
 
 #[test]
-fn only_the_latest_pong_waits_and_goes_between_chunks() {
+fn only_the_latest_pong_waits_and_goes_behind_what_was_begun() {
     for step in 1..40 {
         let mut pool = OutboxPool::default();
         let (mut outbox, _) = filled(&mut pool);
         let mut sent = drain(&mut outbox, &mut pool, 2);
-        outbox.replace_pong(b"<old>", &mut pool);
-        outbox.replace_pong(b"<pong>", &mut pool);
+        outbox.replace_pong(b"<old>", Role::Client, &mut pool);
+        outbox.replace_pong(b"<pong>", Role::Client, &mut pool);
         while !outbox.is_empty() {
             sent.extend(drain(&mut outbox, &mut pool, step));
         }
-        let pong = sent.windows(6).position(|bytes| bytes == b"<pong>").unwrap();
-        sent.drain(pong..pong + 6);
+        assert_eq!(&sent[5..11], b"<pong>");
+        sent.drain(5..11);
         assert_eq!(sent, filled(&mut pool).1, "{step}");
     }
 }
@@ -63,9 +63,9 @@ fn only_the_latest_pong_waits_and_goes_between_chunks() {
 fn a_pong_alone_leaves_in_pieces() {
     let mut pool = OutboxPool::default();
     let mut outbox = Outbox::default();
-    outbox.replace_pong(b"<pong>", &mut pool);
+    outbox.replace_pong(b"<pong>", Role::Client, &mut pool);
     let mut sent = drain(&mut outbox, &mut pool, 4);
-    outbox.replace_pong(b"<next>", &mut pool);
+    outbox.replace_pong(b"<next>", Role::Client, &mut pool);
     while !outbox.is_empty() {
         sent.extend(drain(&mut outbox, &mut pool, 4));
     }
@@ -73,17 +73,40 @@ fn a_pong_alone_leaves_in_pieces() {
 }
 
 #[test]
+fn a_pong_waits_for_the_end_of_one_frame_however_much_is_sent_at_once() {
+    const LEN: usize = 1000;
+    let frame = [&[0x82, 126, (LEN >> 8) as u8, LEN as u8][..], &[7; LEN]].concat();
+    let shared = Bytes::from(frame.repeat(1000));
+    for sent in [0, 1, LEN, frame.len(), frame.len() * 500, frame.len() * 500 + 10] {
+        let (mut outbox, mut pool) = (Outbox::default(), OutboxPool::default());
+        outbox.push_shared(&shared, 0..shared.len(), &mut pool);
+        outbox.push_shared(&shared, 0..shared.len(), &mut pool);
+        drain(&mut outbox, &mut pool, sent);
+        for pong in [b"<1>", b"<2>"] {
+            outbox.replace_pong(pong, Role::Client, &mut pool);
+        }
+        assert_eq!(outbox.bytes(), 2 * shared.len() - sent + 3);
+        assert_eq!(pool.queued(), outbox.bytes());
+        let rest = drain(&mut outbox, &mut pool, usize::MAX);
+        let begun = sent.next_multiple_of(frame.len()) - sent;
+        assert_eq!(&rest[begun..begun + 3], b"<2>", "{sent}");
+        assert_eq!(rest.len(), 2 * shared.len() - sent + 3);
+    }
+}
+
+#[test]
 fn truncation_keeps_what_was_begun() {
     let mut pool = OutboxPool::default();
     let (mut outbox, _) = filled(&mut pool);
     drain(&mut outbox, &mut pool, 3);
-    outbox.replace_pong(b"<pong>", &mut pool);
+    outbox.replace_pong(b"<pong>", Role::Client, &mut pool);
     outbox.truncate(Role::Client, &mut pool);
     assert_eq!(outbox.bytes(), 2);
     outbox.push_bytes(b"<close>", &mut pool);
     assert_eq!(drain(&mut outbox, &mut pool, 20), b"ne<close>");
     assert!(outbox.is_empty());
 }
+
 #[test]
 fn truncation_forgets_every_frame_that_was_not_begun() {
     let frames = [&b"\x82\x03one"[..], b"\x81\x00", b"\x82\x05three"].concat();
@@ -171,7 +194,7 @@ fn apply(step: Step, outbox: &mut Outbox, pool: &mut OutboxPool, topic: Key) {
         Step::Assembled(len) => outbox.push_assembled(vec![2; len + 20], 10..10 + len, pool),
         Step::Shared(len) => outbox.push_shared(&Bytes::from(vec![3; len]), 0..len, pool),
         Step::Batch(len) => outbox.push_batch(topic, &Bytes::from(vec![4; len]), 0..len, pool),
-        Step::Pong(len) => outbox.replace_pong(&vec![5; len], pool),
+        Step::Pong(len) => outbox.replace_pong(&vec![5; len], Role::Client, pool),
         Step::Consume(len) => {
             let mut slices = [IoSlice::new(&[]); MAX_SLICES];
             let (_, offered) = outbox.slices(&mut slices, pool);
@@ -195,13 +218,11 @@ proptest! {
             apply(step, &mut outboxes[place], &mut pool, topic);
             let (mut held, mut waiting) = (0, 0);
             for outbox in &outboxes {
-                let pong = outbox.pong.as_ref();
                 let chunks: usize = outbox.chunks.iter().map(Chunk::held).sum();
-                let own = size_of::<Outbox>() + chunks + pong.map_or(0, Vec::capacity);
-                prop_assert_eq!(outbox.held(), own);
+                prop_assert_eq!(outbox.held(), size_of::<Outbox>() + chunks);
                 let bytes: usize = outbox.chunks.iter().map(Chunk::len).sum();
-                prop_assert_eq!(outbox.bytes(), bytes + pong.map_or(0, Vec::len));
-                (held, waiting) = (held + own, waiting + outbox.bytes());
+                prop_assert_eq!(outbox.bytes(), bytes);
+                (held, waiting) = (held + outbox.held(), waiting + outbox.bytes());
             }
             prop_assert_eq!((pool.held_apart(), pool.queued()), (held, waiting));
         }

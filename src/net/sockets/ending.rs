@@ -5,6 +5,7 @@ use std::io;
 use super::{SendStatus, Sockets};
 use crate::net::aside::End;
 use crate::net::disconnect::{ConnectError, Disconnect};
+use crate::net::halves::Halves;
 use crate::net::socket::Socket;
 use crate::net::streams::Transmit;
 use crate::proto::{CloseCode, Connection, PeerError, State, TimedOut, Workspace};
@@ -24,7 +25,7 @@ impl Sockets {
         topics: &mut Topics,
         io: &mut dyn Transmit,
     ) -> bool {
-        let Some(socket) = self.slots.get(conn).filter(|socket| !socket.dead) else {
+        let Some(socket) = self.slots.get(conn).filter(|socket| !socket.is_dead()) else {
             return false;
         };
         match socket.protocol.state() {
@@ -56,6 +57,13 @@ impl Sockets {
         if !self.slots.get(conn).is_some_and(answered) {
             self.kill(conn);
         }
+    }
+
+    /// The peer has ended its half of the stream, and all that it said was heard: what is queued
+    /// for it still leaves, and then the stream ends.
+    pub(crate) fn end_heard(&mut self, conn: Key, end: End) {
+        self.answer(conn, Connection::cut, |()| false);
+        self.end(conn, end);
     }
 
     /// What the peer did wrong has been answered; ends the connection.
@@ -103,7 +111,7 @@ impl Sockets {
     /// The stream is of no more use.
     pub(crate) fn kill(&mut self, conn: Key) {
         if let Some(socket) = self.slots.get_mut(conn) {
-            socket.dead = true;
+            socket.halves = Halves::Dead;
             self.ended.push(conn);
         }
     }
@@ -196,7 +204,7 @@ impl Sockets {
 
     pub(super) fn act_on_deadline(&mut self, conn: Key, io: &mut dyn Transmit) {
         let limits = self.limits;
-        let Some(socket) = self.slots.get(conn).filter(|socket| !socket.dead) else {
+        let Some(socket) = self.slots.get(conn).filter(|socket| !socket.is_dead()) else {
             return;
         };
         if socket.stall_deadline(&limits).is_some_and(|deadline| deadline <= self.now) {

@@ -6,11 +6,12 @@ use bytes::Bytes;
 
 use super::{Current, Lent, REUSE, Sockets};
 use crate::net::cork::Reuse;
+use crate::net::hearing::{Answers, Heard, Hearing};
 use crate::net::socket::Socket;
 use crate::proto::handshake::{Acceptance, HttpResponse, Refusal, Request};
 use crate::proto::{
-    Buffer, BufferPool, Connection, Event, Limits, PeerError, ProtocolError, Role, State,
-    WholeMessages, Workspace,
+    Buffer, BufferPool, Connection, Event, Limits, PeerError, ProtocolError, WholeMessages,
+    Workspace,
 };
 use crate::slots::Key;
 
@@ -63,7 +64,7 @@ impl Sockets {
 
     #[inline(never)]
     fn look_whether_heard(&mut self, conn: Key) -> bool {
-        if self.is_halted() || self.cork.len() > CORK_MOST {
+        if self.is_halted() || self.cork.len() > CORK_MOST || self.has_answered_much(conn) {
             return false;
         }
         self.slots.learn(conn);
@@ -202,28 +203,59 @@ impl Sockets {
         self.answer(conn, |protocol, work| protocol.refuse(refusal, work), |()| false);
     }
 
-    /// Leaves off reading while the connection is paused, or too much waits for this peer; whether
-    /// it did. Servers do the latter, to bound
-    /// what a client that does not read can make them hold. Clients do not: with both ends waiting
-    /// for the other to read, neither would.
-    #[inline]
-    pub(crate) fn hold_back(&mut self, conn: Key) -> bool {
-        let Some(socket) = self.slots.get_mut(conn) else {
-            return true;
+    /// How much to receive from the connection at hand: nothing while it is paused, and little
+    /// while its peer is behind.
+    pub(crate) fn hold_back(&mut self, conn: Key) -> Heard {
+        self.charge(conn, 0);
+        let limits = self.limits;
+        let (Some(socket), Some(current)) = (self.slots.get_mut(conn), &mut self.current) else {
+            return Heard::Nothing;
         };
         if socket.paused {
-            if let Some(current) = &mut self.current {
-                current.halted = true;
-            }
-            return true;
+            current.halted = true;
+            return Heard::Nothing;
         }
-        let Some(outbox) = &socket.outbox else {
-            return false;
-        };
-        socket.unread = matches!(socket.protocol.state(), State::Connecting | State::Open)
-            && socket.protocol.role() == Role::Server
-            && outbox.bytes() > self.limits.soft;
-        socket.unread
+        let heard = socket.heard(&limits);
+        socket.unread = heard == Heard::Nothing;
+        self.answers.set_portioned(if heard == Heard::Portion { conn } else { Key::NONE });
+        heard
+    }
+
+    /// Whatever is queued for the connection at hand from now on answers its input.
+    pub(crate) fn begin_answers(&mut self, conn: Key) {
+        let queued = self.queued_so_far(conn);
+        self.answers.begin(queued);
+    }
+
+    /// Charges the connection at hand for what it was answered, and for so much input that was
+    /// received while it is behind.
+    pub(crate) fn charge(&mut self, conn: Key, received: usize) {
+        let answered = self.answers.count(self.queued_so_far(conn));
+        if let Some(outbox) = self.slots.get_mut(conn).and_then(|s| s.outbox.as_mut()) {
+            outbox.hearing.charge(received, answered);
+        }
+        self.begin_answers(conn);
+    }
+
+    /// Charges the connection at hand, whose input is handled for now.
+    pub(crate) fn end_answers(&mut self, conn: Key) {
+        self.charge(conn, 0);
+        self.answers = Answers::NONE;
+    }
+
+    fn queued_so_far(&self, conn: Key) -> usize {
+        let outbox = self.slots.get(conn).and_then(|socket| socket.outbox.as_ref());
+        outbox.map_or(0, |outbox| outbox.hearing.queued())
+    }
+
+    /// Whether so much was answered to a portion that the rest of it waits, as it does then.
+    fn has_answered_much(&mut self, conn: Key) -> bool {
+        let is_much = self.answers.is_portioned(conn)
+            && self.answers.count(self.queued_so_far(conn)) > Hearing::PORTION;
+        if is_much {
+            self.set_halted(conn, true);
+        }
+        is_much
     }
 
     /// Reads from the connection in this or the next turn, whatever readiness says.
@@ -239,7 +271,7 @@ impl Sockets {
         let Some(socket) = self.slots.get_mut(conn) else {
             return;
         };
-        if socket.unread && !socket.is_backed_up(&limits) {
+        if socket.unread && socket.heard(&limits) != Heard::Nothing {
             socket.unread = false;
             socket.protocol.restart_deadlines(self.now);
             self.resume(conn);

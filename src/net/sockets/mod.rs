@@ -14,6 +14,7 @@ use std::collections::VecDeque;
 use self::compression::CompressedRuns;
 use self::table::Table;
 use super::cork::{Cork, Reuse};
+use super::hearing::Answers;
 use super::holders::Holders;
 use super::outbox::OutboxPool;
 use super::socket::{MemoryCaps, OutboxLimits, Socket};
@@ -54,6 +55,7 @@ pub(crate) struct Sockets {
     compressed_runs: CompressedRuns,
     /// Whose input is being handled.
     current: Option<Current>,
+    answers: Answers,
     /// Those with output to flush; each has `Socket::dirty` set.
     dirty: Vec<Key>,
     /// Those whose end is to be told or carried on; may name one twice, or one that is gone.
@@ -135,6 +137,7 @@ impl Sockets {
             compressed: Vec::new(),
             compressed_runs: CompressedRuns::default(),
             current: None,
+            answers: Answers::NONE,
             dirty: Vec::new(),
             ended: Vec::new(),
             resumed: VecDeque::new(),
@@ -204,9 +207,10 @@ impl Sockets {
         let mut workspace = Workspace { out, keys: &mut self.keys, pool, now: self.now };
         let result = act(&mut socket.protocol, &mut workspace);
         if !corked && !self.scratch.is_empty() {
+            let receiver = peer_of(socket.protocol.role());
             match &mut socket.outbox {
                 Some(outbox) if socket.blocked && !outbox.is_plain() && is_ping(&result) => {
-                    outbox.replace_pong(&self.scratch, &mut self.pool);
+                    outbox.replace_pong(&self.scratch, receiver, &mut self.pool);
                     self.scratch.clear();
                     self.note_level(conn);
                 }
@@ -224,8 +228,6 @@ impl Sockets {
                 self.cork.bytes_mut().extend_from_slice(&self.scratch);
             } else {
                 let outbox = socket.outbox.get_or_insert_with(|| self.pool.take());
-                // A close frame may be among this, and no pong comes behind one (RFC 6455 §5.5.1).
-                outbox.append_pong(&mut self.pool);
                 outbox.push_bytes(&self.scratch, &mut self.pool);
                 if socket.blocked {
                     self.note_level(conn);
@@ -279,10 +281,7 @@ impl Sockets {
 
     /// The role of the connection's peer.
     fn receiver(&self, conn: Key) -> Role {
-        match self.role(conn) {
-            Role::Server => Role::Client,
-            Role::Client => Role::Server,
-        }
+        peer_of(self.role(conn))
     }
 
     /// Bytes gathered for the connection whose input is being handled.
@@ -300,5 +299,13 @@ impl Sockets {
     /// The same of all connections together.
     pub(crate) fn buffered_total(&self) -> usize {
         self.corked_bytes() + self.pool.queued()
+    }
+}
+
+/// The role of the other end.
+const fn peer_of(role: Role) -> Role {
+    match role {
+        Role::Server => Role::Client,
+        Role::Client => Role::Server,
     }
 }

@@ -131,7 +131,8 @@ impl Sockets {
     /// Sends a ping.
     pub(crate) fn ping(&mut self, conn: Key, payload: &[u8], io: &mut dyn Transmit) -> SendStatus {
         let queued = self.slots.get(conn).map_or(0, Socket::queued);
-        if queued > 0 && queued + payload.len() > self.limits.hard {
+        let hard = self.answers.hard_limit(conn, &self.limits);
+        if queued > 0 && queued + payload.len() > hard {
             return self.overflow(conn, Disconnect::Overflow);
         }
         if !self.has_room(conn, payload.len(), io) {
@@ -243,7 +244,8 @@ impl Sockets {
         };
         let key = socket.protocol.mask_key(&mut self.keys);
         if let Some(outbox) = &mut socket.outbox {
-            if socket.blocked && outbox.bytes() + len > self.limits.hard {
+            let hard = self.answers.hard_limit(conn, &self.limits);
+            if socket.blocked && outbox.bytes() + len > hard {
                 return self.overflow(conn, Disconnect::Overflow);
             }
             outbox.push_frame(payload, key, &mut self.pool);
@@ -290,7 +292,7 @@ impl Sockets {
             return SendStatus::Gone;
         };
         let queued = socket.queued() + run.as_slice().len();
-        if socket.blocked && queued > self.limits.hard {
+        if socket.blocked && queued > self.answers.hard_limit(conn, &self.limits) {
             return self.overflow(conn, Disconnect::Overflow);
         }
         if !self.has_room(conn, run.as_slice().len(), io) {
@@ -364,7 +366,7 @@ impl Sockets {
             return SendStatus::Dropped;
         }
         match self.slots.get(conn) {
-            Some(socket) if socket.dead => SendStatus::Gone,
+            Some(socket) if socket.is_dead() => SendStatus::Gone,
             Some(socket) if socket.blocked => SendStatus::Queued,
             Some(_) => SendStatus::Sent,
             None => SendStatus::Gone,

@@ -33,7 +33,7 @@ impl Sockets {
     }
 
     pub(crate) fn is_paused(&self, conn: Key) -> bool {
-        self.slots.get(conn).is_some_and(|socket| socket.paused && !socket.dead)
+        self.slots.get(conn).is_some_and(|socket| socket.paused && !socket.is_dead())
     }
 
     /// Readiness tells of the end or the failure of the stream. A paused connection looks into it

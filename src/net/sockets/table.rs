@@ -106,6 +106,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::net::halves::Halves;
     use crate::net::peer::PeerAddr;
     use crate::proto::{Connection, Limits};
 
@@ -130,7 +131,7 @@ mod tests {
             assert_eq!(table.unhindered(conn), None);
         }
         table.learn(server);
-        table.get_mut(server).expect("it is there").dead = true;
+        table.get_mut(server).expect("it is there").halves = Halves::Dead;
         table.learn(server);
         assert_eq!(table.unhindered(server), None);
         table.learn(client);

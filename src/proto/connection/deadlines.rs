@@ -28,11 +28,12 @@ impl Connection {
         self.state != State::Open || self.awaiting_pong || self.partial.is_some()
     }
 
-    /// The peer has shown that it lives, otherwise than by sending something.
+    /// The peer has shown that it lives, otherwise than by sending something: it takes what waits
+    /// for it, and that has time where nothing else is to come.
     pub(crate) fn note_life(&mut self, now: Time) {
         self.heard = now;
         self.awaiting_pong = false;
-        if self.responding {
+        if self.responding || self.state == State::Closed {
             self.since = now;
         }
     }

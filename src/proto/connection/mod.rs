@@ -148,6 +148,11 @@ impl Connection {
         self.role
     }
 
+    /// What it may cost.
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
     /// Where the connection is in its life.
     #[must_use]
     pub const fn state(&self) -> State {

@@ -223,6 +223,8 @@ fn a_slow_reader_is_alive_as_long_as_it_reads() {
 
 #[test]
 fn a_message_is_not_late_while_its_peer_is_held_back() {
+    /// So many portions, of which one is heard when the peer reads.
+    const LEN: usize = 25 * 4096;
     let told = Notes::default();
     let seen = Rc::clone(&told);
     let mut rig =
@@ -236,7 +238,7 @@ fn a_message_is_not_late_while_its_peer_is_held_back() {
         });
     let peer = rig.peer();
     rig.sim().peer_stop_reading(peer);
-    let message = frame(OpCode::Binary, &[0; 1000]);
+    let message = frame(OpCode::Binary, &[0; LEN]);
     let (half, rest) = message.split_at(500);
     rig.sim().peer_send(peer, &[&frame(OpCode::Text, b"fill"), half].concat());
     rig.run(1);
@@ -248,7 +250,7 @@ fn a_message_is_not_late_while_its_peer_is_held_back() {
         rig.sim().peer_stop_reading(peer);
         rig.sim().peer_received(peer);
     }
-    assert_eq!(*seen.borrow(), ["1000 bytes"]);
+    assert_eq!(*seen.borrow(), [format!("{LEN} bytes")]);
     assert!(rig.sim().elapsed() - begun > Duration::from_secs(61), "it was not held back long");
 }
 

@@ -4,8 +4,8 @@ use eventwire::proto::Limits;
 use eventwire::proto::handshake::{HeadLimits, HttpRequest, HttpResponse, Request};
 use eventwire::reactor::SimReactor;
 use eventwire::{
-    ConnectionId, Context, EventLoop, ListenerId, Message, Network, Routes, ServerConfig,
-    TrustedProxies, Upgrade, WebSocketHandler,
+    ConnectionId, Context, Disconnect, EventLoop, ListenerId, Message, Network, Routes,
+    ServerConfig, TrustedProxies, Upgrade, WebSocketHandler,
 };
 
 /// A page that is longer than a small window and much more than may wait.
@@ -23,6 +23,8 @@ pub(super) struct App {
     pub(super) asked: Vec<String>,
     pub(super) opened: usize,
     pub(super) calls: usize,
+    /// The peer has closed its WebSocket in order.
+    pub(super) is_closed: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -128,5 +130,15 @@ impl WebSocketHandler<App> for Echo {
     ) {
         app.calls += 1;
         cx.send(conn, message);
+    }
+
+    fn on_close(
+        &mut self,
+        _: ConnectionId,
+        reason: &Disconnect,
+        _: &mut Context<'_>,
+        app: &mut App,
+    ) {
+        app.is_closed = matches!(reason, Disconnect::ClosedByPeer { .. });
     }
 }
