@@ -344,8 +344,6 @@ impl<S, R: Reactor> EventLoop<S, R> {
         }
         if self.topics.is_delivering() {
             self.broadcast();
-        } else {
-            self.sockets.forget_runs();
         }
         self.sockets.flush_dirty(&mut self.streams);
         if self.sockets.has_drained() {

@@ -104,16 +104,15 @@ impl Sockets {
         if !self.is_open(conn) || !self.settle(conn, topics, io) {
             return SendStatus::Gone;
         }
-        let (frame, payload, may_compress) =
-            (message.frame(), message.payload(), message.may_compress());
-        let compresses = may_compress
+        let (frame, payload, forms) = (message.frame(), message.payload(), message.forms());
+        let compresses = forms.is_some()
             && self.get(conn).is_some_and(|socket| socket.protocol.compresses(payload.bytes.len()));
         let is_short = frame.len() < REUSE || self.role(conn) == Role::Client;
         let status = if is_short && !compresses {
             self.push_frame(conn, &payload, io)
         } else {
             let frames = Frames::Shared(frame, 0..frame.len());
-            self.push_run(conn, &Run { frames, may_compress }, io)
+            self.push_run(conn, &Run { frames, forms }, io)
         };
         self.note_message(status)
     }
@@ -183,7 +182,7 @@ impl Sockets {
             return true;
         };
         let is_direct = socket.outbox.is_none() && socket.protocol.role() == Role::Server;
-        if !is_direct || (run.may_compress && socket.protocol.is_compressed()) {
+        if !is_direct || (run.forms.is_some() && socket.protocol.is_compressed()) {
             return self.deliver_any(conn, run, is_direct, io);
         }
         let slice = run.as_slice();
@@ -203,13 +202,13 @@ impl Sockets {
         io: &mut impl Transmit,
     ) -> bool {
         let socket = self.slots.get(conn);
-        if run.may_compress && socket.is_some_and(|socket| socket.protocol.is_compressed()) {
+        if run.forms.is_some() && socket.is_some_and(|socket| socket.protocol.is_compressed()) {
             if let Some(compressed) = self.compress_run(conn, run) {
                 return self.deliver(conn, &Run::verbatim(&compressed), io);
             }
         }
         if is_direct {
-            let verbatim = Run { frames: run.frames.clone(), may_compress: false };
+            let verbatim = Run { frames: run.frames.clone(), forms: None };
             return self.deliver(conn, &verbatim, io);
         }
         self.push_frames(conn, run, io) != SendStatus::Dropped
