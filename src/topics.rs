@@ -16,21 +16,23 @@ mod counters;
 mod delivery;
 mod gaps;
 mod members;
+mod memory;
 mod output;
 mod settle;
 mod topic;
 
 use std::collections::{BTreeMap, VecDeque};
 
-pub(crate) use self::batch::{Frames, Run};
-use self::batch::{Mark, encode};
+use self::batch::Mark;
+pub(crate) use self::batch::{Frames, Run, Source};
 pub(crate) use self::counters::Counters;
 pub(crate) use self::delivery::Delivery;
 use self::gaps::Gaps;
 pub(crate) use self::gaps::Missed;
 use self::members::Member;
+use self::memory::Memory;
 pub(crate) use self::output::{Output, Policy, Room};
-use self::settle::Owed;
+use self::settle::View;
 use self::topic::Topic;
 use crate::proto::Outgoing;
 use crate::slots::{Key, Slots};
@@ -43,12 +45,14 @@ pub(crate) const MAX_NAME: usize = 256;
 pub(crate) struct Topics {
     /// Ordered, not hashed: names come from peers, and no choice of names makes a tree slow.
     names: BTreeMap<Box<str>, Key>,
+    /// As many as there were topics at one time.
     topics: Slots<Topic>,
-    /// By the slot of the connection.
+    /// By the slot of the connection: as many as there were connections at one time.
     members: Vec<Member>,
     /// The number of the last broadcast; the first is 1.
     sequence: u64,
-    /// Topics with a batch that is not delivered to all, each once, in the order of delivery.
+    /// Topics with a batch that is not delivered to all, each once, in the order of delivery, and
+    /// some that were removed since.
     active: VecDeque<Key>,
     limits: TopicLimits,
     /// How many subscriptions are held.
@@ -57,10 +61,34 @@ pub(crate) struct Topics {
     /// Topics that gained their first subscriber or lost their last one, each once, and whether
     /// they had subscribers when that was last told.
     changes: VecDeque<(Key, bool)>,
+    removed: Removed,
+    memory: Memory,
     /// Of all topics that ever were.
     pub(crate) totals: Counters,
     /// Reused by [`Topics::settle`].
-    owed: Vec<Owed>,
+    view: View,
+}
+
+/// How many entries of lists are of topics that were removed, and are passed over. They are taken
+/// out when they are many, so that removing one topic does not look through all.
+#[derive(Debug, Default)]
+struct Removed {
+    active: usize,
+    /// Of those whose topics were told to have no subscribers.
+    changes: usize,
+    /// Entries that were looked at, in all.
+    #[cfg(test)]
+    steps: usize,
+}
+
+impl Removed {
+    /// So few may stay, however short the list is.
+    const FEW: usize = 64;
+
+    /// Whether it is time to take so many entries out of a list of that length.
+    const fn are_many(removed: usize, len: usize) -> bool {
+        removed > Self::FEW && removed > len / 2
+    }
 }
 
 /// What topics may cost.
@@ -73,6 +101,8 @@ pub(crate) struct TopicLimits {
     /// Bytes that wait in one topic for the batch before them to be delivered, and bytes that
     /// wait in its log.
     pub(crate) backlog: usize,
+    /// Bytes of memory that all topics' batches take together.
+    pub(crate) bytes: usize,
 }
 
 /// Why a topic was not made or joined, or took no broadcast.
@@ -96,8 +126,10 @@ impl Topics {
             held: 0,
             gaps: Gaps::default(),
             changes: VecDeque::new(),
+            removed: Removed::default(),
+            memory: Memory::default(),
             totals: Counters::default(),
-            owed: Vec::new(),
+            view: View::default(),
         }
     }
 
@@ -116,16 +148,47 @@ impl Topics {
 
     /// Forgets a topic that nobody is subscribed to.
     pub(crate) fn remove_topic(&mut self, topic: Key) -> bool {
-        let unused = self.topics.get(topic).is_some_and(|topic| topic.subscribers.is_empty());
-        if unused {
-            self.active.retain(|active| *active != topic);
-            // That it has no subscribers any more is yet to be told, if it was told that it has.
-            self.changes.retain(|(changed, had_subscribers)| *changed != topic || *had_subscribers);
-            if let Some(removed) = self.topics.remove(topic) {
-                self.names.remove(&removed.name);
-            }
+        let found = self.topics.get(topic).filter(|topic| topic.subscribers.is_empty());
+        if found.is_none() {
+            return false;
         }
-        unused
+        let Some(removed) = self.topics.remove(topic) else {
+            return false;
+        };
+        self.names.remove(&removed.name);
+        self.count_out(topic, removed.counted);
+        self.removed.active += usize::from(removed.is_active());
+        // That it has no subscribers any more is yet to be told, if it was told that it has.
+        self.removed.changes += usize::from(removed.changing == Some(false));
+        self.clean_lists();
+        true
+    }
+
+    /// Takes removed topics out of lists, if they are many.
+    fn clean_lists(&mut self) {
+        let Self { topics, active, changes, removed, .. } = self;
+        #[cfg(test)]
+        {
+            removed.steps += 1;
+        }
+        if Removed::are_many(removed.active, active.len()) {
+            #[cfg(test)]
+            {
+                removed.steps += active.len();
+            }
+            active.retain(|topic| topics.get(*topic).is_some());
+            removed.active = 0;
+        }
+        if Removed::are_many(removed.changes, changes.len()) {
+            #[cfg(test)]
+            {
+                removed.steps += changes.len();
+            }
+            changes.retain(|(topic, had_subscribers)| {
+                *had_subscribers || topics.get(*topic).is_some()
+            });
+            removed.changes = 0;
+        }
     }
 
     pub(crate) fn name(&self, topic: Key) -> Option<&str> {
@@ -154,12 +217,9 @@ impl Topics {
         except: Option<Key>,
     ) -> Result<(), Refused> {
         let (message, may_compress) = (message.message(), message.may_compress());
+        let has_room = self.has_room(key, message.len())?;
         let topic = self.topics.get_mut(key).ok_or(Refused::Gone)?;
-        let open = &topic.open;
-        if !open.marks.is_empty()
-            && open.frames.len() + message.len() > self.limits.backlog
-            && !topic.subscribers.is_empty()
-        {
+        if !has_room {
             topic.counters.refused += 1;
             self.totals.refused += 1;
             return Err(Refused::Limit);
@@ -169,21 +229,40 @@ impl Topics {
         if topic.subscribers.is_empty() {
             return Ok(());
         }
-        let except = except.filter(|conn| self.leave_out(*conn, key));
+        let except = except.filter(|conn| self.leave_out(*conn, key)).unwrap_or(Key::NONE);
         let topic = self.topics.get_mut(key).ok_or(Refused::Gone)?;
-        if topic.open.marks.is_empty() && topic.sealed.marks.is_empty() {
+        if !topic.is_active() {
             self.active.push_back(key);
         }
-        encode(message, &mut topic.open.frames);
-        topic.open.marks.push(Mark {
-            sequence: self.sequence,
-            number: topic.broadcasts,
-            end: topic.open.frames.len(),
-            except,
-            may_compress,
-        });
-        topic.open.verbatim += usize::from(!may_compress);
+        let (sequence, number) = (self.sequence, topic.broadcasts);
+        let grows = topic.open.growth(message.len()) > 0;
+        topic.open.push(message, may_compress, Mark { sequence, number, end: 0, except });
+        if grows {
+            self.count(key);
+        }
         Ok(())
+    }
+
+    /// Whether a message of that length can be broadcast to a topic.
+    fn has_room(&mut self, key: Key, len: usize) -> Result<bool, Refused> {
+        let topic = self.topics.get_mut(key).ok_or(Refused::Gone)?;
+        if topic.subscribers.is_empty() {
+            return Ok(true);
+        }
+        if topic.open.marks.is_empty() {
+            if topic.open.held() == 0 {
+                topic.open = self.memory.spares.take();
+                self.count(key);
+            }
+        } else if topic.open.frames.len() + len > self.limits.backlog {
+            return Ok(false);
+        }
+        let growth = self.topics.get(key).map_or(0, |topic| topic.open.growth(len));
+        let has_room = growth == 0 || self.make_room(growth);
+        if !has_room {
+            self.give_up_spare(key);
+        }
+        Ok(has_room)
     }
 
     /// Leaves a connection out of the broadcast that is being made; whether its frame has to say
@@ -198,7 +277,7 @@ impl Topics {
         };
         let last = topic.last();
         let subscriber = &mut topic.subscribers[position];
-        let is_served = last <= subscriber.since.max(served);
+        let is_served = last <= subscriber.since.max(served) && !subscriber.is_held();
         if is_served {
             subscriber.since = self.sequence;
         } else {

@@ -114,7 +114,12 @@ impl Default for Config {
                 outbound: 256 * 1024 * 1024,
                 connections: 1,
             },
-            topics: TopicLimits { topics: 65_536, subscriptions: 128, backlog: 1024 * 1024 },
+            topics: TopicLimits {
+                topics: 65_536,
+                subscriptions: 128,
+                backlog: 1024 * 1024,
+                bytes: 256 * 1024 * 1024,
+            },
             inbox: 65_536,
             on_panic: OnPanic::default(),
             timers: 1_048_576,
@@ -290,14 +295,16 @@ impl Config {
         self
     }
 
-    /// How many topics there may be. Default: 65,536.
+    /// How many topics there may be. Default: 65,536. One without subscribers and broadcasts takes
+    /// some 600 bytes, and its name twice.
     #[must_use]
     pub const fn max_topics(mut self, count: usize) -> Self {
         self.topics.topics = count;
         self
     }
 
-    /// How many topics one connection may be subscribed to. Default: 128.
+    /// How many topics one connection may be subscribed to. Default: 128. Sending to a connection,
+    /// and ending one of its subscriptions, looks through them.
     #[must_use]
     pub const fn max_subscriptions(mut self, count: usize) -> Self {
         self.topics.subscriptions = count;
@@ -308,10 +315,26 @@ impl Config {
     /// being delivered. Default: 1 MiB. A broadcast beyond that is
     /// [dropped](crate::SendStatus::Dropped). As many bytes are kept for those subscribers which
     /// do not keep up and may miss some ([`OverflowPolicy::DropOldest`]). What is known of each
-    /// message, some 100 bytes, comes on top.
+    /// message, some 32 bytes, and its compressed forms come on top.
     #[must_use]
     pub const fn topic_backlog(mut self, bytes: usize) -> Self {
         self.topics.backlog = bytes;
+        self
+    }
+
+    /// How much memory the broadcasts of all topics together may take, in bytes: those that are
+    /// being delivered and those that are kept for subscribers which do not keep up, with all that
+    /// is known of them and their compressed forms. Default: 256 MiB, as much as may wait for all
+    /// peers ([`max_outbound`](Self::max_outbound)): some 80 topics that are as full as
+    /// [`topic_backlog`](Self::topic_backlog) allows, or 4 KiB for each of the most topics.
+    ///
+    /// When it would be more, what is kept for slow subscribers is given up, the oldest first and
+    /// of whichever topic: they miss it, the last one of a topic included, and
+    /// [`on_gap`](crate::WebSocketHandler::on_gap) tells of it. If that is not enough, the
+    /// broadcast is [dropped](crate::SendStatus::Dropped).
+    #[must_use]
+    pub const fn max_topic_bytes(mut self, bytes: usize) -> Self {
+        self.topics.bytes = bytes;
         self
     }
 }

@@ -3,6 +3,11 @@ use crate::slots::Key;
 
 /// The application's own data for each connection, found by slot without hashing.
 ///
+/// A slot belongs to one connection at a time, and the next connection has one that is free. So a
+/// map has room for as many connections as there were at one time, and does not grow beyond that
+/// however many come and go. Data stays until it is [removed](Self::remove), or replaced by that of
+/// a later connection in the same slot: remove it in `on_close`.
+///
 /// ```
 /// use eventwire::{ConnectionMap, Context, ConnectionId, Disconnect, WebSocketHandler};
 ///
@@ -31,7 +36,8 @@ use crate::slots::Key;
 /// ```
 #[derive(Clone, Debug)]
 pub struct ConnectionMap<T> {
-    /// By slot. An entry belongs to the connection of its generation alone.
+    /// By slot: as many as there were connections at one time. An entry belongs to the connection
+    /// of its generation alone.
     entries: Vec<Option<(u32, T)>>,
     len: usize,
 }
@@ -126,5 +132,26 @@ mod tests {
         assert_eq!(map.iter().collect::<Vec<_>>(), [(second, &"second")]);
         assert_eq!(map.remove(second), Some("second"));
         assert!(map.is_empty());
+    }
+
+    #[test]
+    fn a_map_holds_no_more_than_the_most_connections_at_one_time() {
+        let (mut slots, mut map) = (Slots::with_capacity(0), ConnectionMap::new());
+        let mut open = std::collections::VecDeque::new();
+        for number in 0..10_000 {
+            if open.len() == 10 {
+                // Every other one is not removed.
+                let ended: ConnectionId = open.pop_front().unwrap();
+                if number % 2 == 0 {
+                    map.remove(ended);
+                }
+                slots.remove(ended.0);
+            }
+            let conn = ConnectionId(slots.insert(()));
+            map.insert(conn, number);
+            open.push_back(conn);
+        }
+        assert!(map.entries.len() <= 10 && map.len() <= 10);
+        assert!(map.entries.capacity() <= 32, "{}", map.entries.capacity());
     }
 }

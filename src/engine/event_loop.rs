@@ -32,8 +32,12 @@ use crate::topics::Topics;
 /// How many ready sockets are served before others' output is flushed.
 const SERVED_AT_ONCE: usize = 32;
 
-/// How many connections whose output was taken a turn tells of, and hands what their topics kept.
-const DRAINED_AT_ONCE: usize = 64;
+/// How many connections whose output was taken a turn tells of, and hands what their topics kept,
+/// of so many: a few, and a share of many. However many empty in every turn, the queue grows to
+/// four times that, and no further.
+fn drained_at_once(waiting: usize) -> usize {
+    waiting.min(64).max(waiting / 4)
+}
 
 /// Connections that room is reserved for at the start.
 const RESERVED_CONNECTIONS: usize = 65_536;
@@ -346,7 +350,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         if self.topics.is_delivering() {
             self.broadcast();
         } else {
-            self.sockets.forget_runs();
+            self.sockets.forget_batches();
         }
         self.sockets.flush_dirty(&mut self.streams);
         if self.sockets.has_drained() {
@@ -429,7 +433,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
 
     #[inline(never)]
     fn tell_drained(&mut self, state: &mut S) {
-        for _ in 0..DRAINED_AT_ONCE {
+        for _ in 0..drained_at_once(self.sockets.drained_len()) {
             let Some(conn) = self.sockets.next_drained() else {
                 return;
             };
@@ -454,5 +458,27 @@ impl<S, R: Reactor> fmt::Debug for EventLoop<S, R> {
             .field("listeners", &self.listeners.iter().flatten().count())
             .field("connections", &self.sockets.len())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_arrives_in_every_turn_the_drained_queue_stays_in_proportion() {
+        for arriving in [1, 64, 65, 100, 1_000, 30_000] {
+            let (mut waiting, mut longest) = (0, 0);
+            for _ in 0..1_000 {
+                waiting += arriving;
+                longest = longest.max(waiting);
+                waiting -= drained_at_once(waiting);
+            }
+            assert!(longest <= 4 * arriving + 4, "{longest} wait where {arriving} arrive");
+            for _ in 0..100 {
+                waiting -= drained_at_once(waiting);
+            }
+            assert_eq!(waiting, 0);
+        }
     }
 }

@@ -115,7 +115,8 @@ stats! {
     messages_compressed,
     /// Messages that were not taken because their connection's outbox was full.
     messages_dropped,
-    /// Broadcasts that nobody got because their topic's backlog was full.
+    /// Broadcasts that nobody got because their topic's backlog was full, or all topics together
+    /// held too much.
     broadcasts_dropped,
     /// Broadcasts that a connection missed by
     /// [`OverflowPolicy::DropNewest`](crate::OverflowPolicy), once for each connection.
@@ -134,6 +135,9 @@ stats! {
     /// Bytes of memory that the output which waits for peers holds now. What several share counts
     /// once.
     outbound_bytes,
+    /// Bytes of memory that the broadcasts of all topics take now
+    /// ([`Config::max_topic_bytes`](crate::Config::max_topic_bytes)).
+    topic_bytes,
     /// Events that were handled.
     events,
     /// Events that wait in inboxes now, due timers' included.
@@ -315,6 +319,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             gaps: topics.gaps,
             inbound_bytes: self.sockets.held(MemoryLimit::Inbound) as u64,
             outbound_bytes: self.sockets.held(MemoryLimit::Outbound) as u64,
+            topic_bytes: self.topics.held_bytes() as u64,
             events: self.events.handled,
             events_waiting: (events.waiting + self.local_events.len()) as u64,
             subscribers_waiting: events.handed_on as u64,

@@ -86,7 +86,7 @@ pub struct TopicStats {
     /// Broadcasts that were taken.
     pub broadcasts: u64,
     /// Broadcasts that were [dropped](SendStatus::Dropped) for everybody, because the topic's
-    /// backlog was full.
+    /// backlog was full, or all topics together held too much.
     pub refused: u64,
     /// Broadcasts that a subscriber missed by [`OverflowPolicy::DropNewest`], each counted for
     /// each subscriber.
@@ -150,7 +150,8 @@ impl Context<'_> {
     ///   1013.
     /// - `DropNewest`: they wait behind the rest up to the soft limit. The others are missed.
     /// - `DropOldest`: they are kept, once for all such connections and up to
-    ///   [`Config::topic_backlog`](crate::Config::topic_backlog), until the peer has read what
+    ///   [`Config::topic_backlog`](crate::Config::topic_backlog) and
+    ///   [`Config::max_topic_bytes`](crate::Config::max_topic_bytes), until the peer has read what
     ///   it was sent before. The older ones are missed.
     /// - `KeepLatest`: the same, and only the last one is not missed.
     ///
@@ -200,8 +201,10 @@ impl Context<'_> {
     /// compressed once for each setting that connections have agreed to.
     ///
     /// It leaves at the end of the turn, at most 256 connections at a time, between which the
-    /// loop looks after the others. [`SendStatus::Dropped`] if the topic's backlog is full:
-    /// nobody gets it then, and it has no number.
+    /// loop looks after the others. [`SendStatus::Dropped`] if the topic's backlog is full, or all
+    /// topics together hold too much
+    /// ([`Config::max_topic_bytes`](crate::Config::max_topic_bytes)): nobody gets it then, and it
+    /// has no number.
     pub fn broadcast<'m>(
         &mut self,
         topic: TopicId,
@@ -299,7 +302,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             }
             left -= 1;
             match self.topics.deliver(|conn| self.sockets.room(conn)) {
-                None => return self.sockets.forget_runs(),
+                None => return self.sockets.forget_batches(),
                 Some(Delivery::Run(conn, topic, run)) => {
                     if !self.sockets.deliver(conn, &run, &mut self.streams) {
                         self.topics.count_overflow(topic);

@@ -23,6 +23,8 @@ pub(crate) struct Socket {
     pub(crate) dirty: bool,
     /// In the loop's own ready queue.
     pub(crate) resumed: bool,
+    /// In the queue of those whose outbox emptied.
+    pub(crate) drained: bool,
     /// There may be input though no readiness will say so: reading was left off.
     pub(crate) unread: bool,
     /// The last message had no room in the receive buffer: the next may be as large.
@@ -90,6 +92,7 @@ impl Socket {
             blocked: false,
             dirty: false,
             resumed: false,
+            drained: false,
             unread: false,
             expects_large: false,
             paused: false,

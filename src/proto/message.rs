@@ -1,7 +1,9 @@
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::frame::LENGTH_16;
-use super::{FrameHeader, OpCode};
+use super::{Forms, FrameHeader, OpCode};
 
 /// A whole message, borrowed: what a handler is lent, and what it sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -83,6 +85,9 @@ impl<'a> From<&'a Vec<u8>> for Message<'a> {
 
 /// A message encoded once, to be sent to many connections without another copy.
 ///
+/// Where connections have agreed to compression, it is compressed once for each setting. It keeps
+/// what came out, for itself and its clones.
+///
 /// ```
 /// use eventwire::{Message, PreparedMessage};
 ///
@@ -92,11 +97,12 @@ impl<'a> From<&'a Vec<u8>> for Message<'a> {
 #[derive(Clone, Debug)]
 pub struct PreparedMessage {
     opcode: OpCode,
-    may_compress: bool,
     /// A whole frame as a server sends it, uncompressed.
     frame: Bytes,
     /// Where the payload begins in `frame`. A text message's payload is UTF-8.
     payload: usize,
+    /// The frame's compressed forms; nothing if it is sent as it is.
+    forms: Option<Arc<Forms>>,
 }
 
 impl PreparedMessage {
@@ -107,7 +113,8 @@ impl PreparedMessage {
         let mut frame = Vec::with_capacity(message.len() + FrameHeader::MAX_LEN);
         write_frame(message.opcode(), message.as_bytes(), None, &mut frame);
         let payload = frame.len() - message.len();
-        Self { opcode: message.opcode(), may_compress, frame: frame.into(), payload }
+        let forms = may_compress.then(Arc::default);
+        Self { opcode: message.opcode(), frame: frame.into(), payload, forms }
     }
 
     /// The message that was encoded.
@@ -137,9 +144,9 @@ impl PreparedMessage {
         Payload { opcode: self.opcode, compressed: false, bytes }
     }
 
-    /// Whether it may be compressed where that was agreed.
-    pub(crate) const fn may_compress(&self) -> bool {
-        self.may_compress
+    /// The frame's compressed forms, if it may be compressed where that was agreed.
+    pub(crate) fn forms(&self) -> Option<&Forms> {
+        self.forms.as_deref()
     }
 }
 

@@ -16,6 +16,7 @@ mod control;
 )]
 mod deflate;
 mod error;
+mod forms;
 mod frame;
 pub mod handshake;
 mod limits;
@@ -33,6 +34,7 @@ pub use deflate::DeflateAgreement;
 #[cfg(feature = "deflate")]
 pub use deflate::DeflateConfig;
 pub use error::ProtocolError;
+pub(crate) use forms::{Forms, Part};
 pub use frame::{FrameHeader, OpCode};
 pub use limits::Limits;
 pub use mask::{MaskKeys, apply_mask};

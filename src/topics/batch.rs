@@ -1,10 +1,11 @@
 //! Frames that leave together.
 
+use std::mem::size_of;
 use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::proto::{FrameHeader, Message, Payload};
+use crate::proto::{Forms, FrameHeader, Message, Part, Payload};
 use crate::slots::Key;
 
 /// Encoded frames one behind the other.
@@ -13,8 +14,12 @@ pub(super) struct Batch<B> {
     pub(super) frames: B,
     /// Ascending; the last ends where `frames` ends.
     pub(super) marks: Vec<Mark>,
-    /// How many of `marks` must not be compressed.
-    pub(super) verbatim: usize,
+    /// The frames as they are sent where compression was agreed.
+    pub(super) forms: Forms,
+    /// How many of `marks` leave somebody out.
+    pub(super) exceptions: usize,
+    /// Bytes of the memory that `frames` lies in; unknown while the batch is open.
+    storage: usize,
 }
 
 /// One frame of a batch.
@@ -25,15 +30,22 @@ pub(super) struct Mark {
     /// Its number among those to this topic.
     pub(super) number: u64,
     pub(super) end: usize,
-    /// The subscriber that it leaves out.
-    pub(super) except: Option<Key>,
-    /// It may be compressed where that was agreed.
-    pub(super) may_compress: bool,
+    /// The subscriber that it leaves out, or [`Key::NONE`].
+    pub(super) except: Key,
 }
 
 impl<B> Batch<B> {
+    pub(super) fn first(&self) -> u64 {
+        self.marks.first().map_or(0, |mark| mark.sequence)
+    }
+
     pub(super) fn last(&self) -> u64 {
         self.marks.last().map_or(0, |mark| mark.sequence)
+    }
+
+    /// What tells its frames from those of all other batches.
+    pub(super) fn source(&self, topic: Key) -> Source {
+        Source { topic, first: Some(self.first()) }
     }
 
     /// Where the frames begin that come after number `sequence`.
@@ -54,29 +66,113 @@ impl<B> Batch<B> {
         }
     }
 
-    /// Whether all frames may be compressed, or none; nothing if that differs.
-    pub(super) fn may_compress(&self) -> Option<bool> {
-        match self.verbatim {
-            0 => Some(true),
-            all if all == self.marks.len() => Some(false),
-            _ => None,
-        }
-    }
-
     /// The frames that come after number `sequence`.
     pub(super) fn marks_after(&self, sequence: u64) -> &[Mark] {
         &self.marks[self.marks.partition_point(|mark| mark.sequence <= sequence)..]
     }
+
+    /// Bytes of what is known beside the frames.
+    fn held_beside(&self) -> usize {
+        self.marks.capacity() * size_of::<Mark>() + self.forms.held()
+    }
+}
+
+impl Batch<BytesMut> {
+    /// Appends a message as a server sends it; `mark` says everything of it but where it ends.
+    pub(super) fn push(&mut self, message: Message<'_>, may_compress: bool, mark: Mark) {
+        if !may_compress {
+            self.forms.keep_verbatim(self.frames.len());
+        }
+        let mut header = [0; FrameHeader::MAX_LEN];
+        let len = Payload::from(message).header(None).encode(&mut header);
+        self.frames.reserve(len + message.len());
+        self.frames.extend_from_slice(&header[..len]);
+        self.frames.extend_from_slice(message.as_bytes());
+        self.exceptions += usize::from(mark.except != Key::NONE);
+        self.marks.push(Mark { end: self.frames.len(), ..mark });
+    }
+
+    /// Bytes that one more message of that length takes at most, beyond what is held.
+    pub(super) fn growth(&self, len: usize) -> usize {
+        let growth = |len: usize, capacity: usize, more: usize| match len + more {
+            fits if fits <= capacity => 0,
+            needed => needed.max(2 * capacity) - capacity,
+        };
+        let frames = growth(self.frames.len(), self.frames.capacity(), FrameHeader::MAX_LEN + len);
+        // A vector begins with room for four.
+        let marks = growth(self.marks.len(), self.marks.capacity(), 1).next_multiple_of(4);
+        frames + marks * size_of::<Mark>()
+    }
+
+    /// The batch as it is from now on, with all of its memory.
+    pub(super) fn seal(mut self) -> Batch<Bytes> {
+        let storage = self.frames.capacity();
+        Batch {
+            frames: self.frames.split().freeze(),
+            marks: self.marks,
+            forms: self.forms,
+            exceptions: self.exceptions,
+            storage,
+        }
+    }
+
+    /// Bytes of memory that it takes.
+    pub(super) fn held(&self) -> usize {
+        self.frames.capacity() + self.held_beside()
+    }
+}
+
+impl Batch<Bytes> {
+    /// An empty batch in the memory of this one, unless that is still in use.
+    pub(super) fn reopen(self) -> Option<Batch<BytesMut>> {
+        let mut frames = self.frames.try_into_mut().ok()?;
+        let (mut marks, mut forms) = (self.marks, self.forms);
+        frames.clear();
+        marks.clear();
+        forms.clear();
+        Some(Batch { frames, marks, forms, exceptions: 0, storage: 0 })
+    }
+
+    /// The batch in no more memory than it needs, and the memory that it lay in before if that was
+    /// much more.
+    pub(super) fn compact(mut self) -> (Self, Option<Batch<BytesMut>>) {
+        if self.frames.len() > self.storage / 2 {
+            self.marks.shrink_to_fit();
+            return (self, None);
+        }
+        let compact = Self {
+            frames: Bytes::copy_from_slice(&self.frames),
+            marks: self.marks.as_slice().into(),
+            forms: std::mem::take(&mut self.forms),
+            exceptions: self.exceptions,
+            storage: self.frames.len(),
+        };
+        (compact, self.reopen())
+    }
+
+    /// Bytes of memory that it takes.
+    pub(super) fn held(&self) -> usize {
+        self.storage + self.held_beside()
+    }
+}
+
+/// Which batch frames are of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Source {
+    pub(crate) topic: Key,
+    /// The number of its first broadcast among those to all topics; nothing of a compressed form,
+    /// of which there are several.
+    pub(crate) first: Option<u64>,
 }
 
 /// Frames to append to a connection's output.
 #[derive(Debug)]
 pub(crate) struct Run<'a> {
     pub(crate) frames: Frames<'a>,
-    /// They may be compressed where that was agreed.
-    pub(crate) may_compress: bool,
-    /// The topic that they were broadcast to, if it is one.
-    pub(crate) topic: Option<Key>,
+    /// Their compressed forms; nothing if they are sent as they are, whatever was agreed.
+    pub(crate) forms: Option<&'a Forms>,
+    /// The batch that they are of, if they were broadcast.
+    pub(crate) source: Option<Source>,
 }
 
 /// Where the frames of a run lie.
@@ -85,29 +181,30 @@ pub(crate) enum Frames<'a> {
     /// In a batch that no longer changes: may be kept by reference.
     Shared(&'a Bytes, Range<usize>),
     /// In a batch that still grows: must be copied.
-    Open(&'a [u8]),
+    Open(&'a [u8], Range<usize>),
 }
 
 impl<'a> Run<'a> {
-    /// Frames that are sent as they are.
-    pub(crate) fn verbatim(frames: &'a Bytes, topic: Option<Key>) -> Self {
-        Self { frames: Frames::Shared(frames, 0..frames.len()), may_compress: false, topic }
+    /// A compressed form of frames, or frames that were not broadcast.
+    pub(crate) fn form(frames: &'a Bytes, source: Option<Source>) -> Self {
+        let source = source.map(|source| Source { first: None, ..source });
+        Self { frames: Frames::Shared(frames, 0..frames.len()), forms: None, source }
     }
 
     #[inline]
     pub(crate) fn as_slice(&self) -> &[u8] {
         match &self.frames {
             Frames::Shared(bytes, range) => &bytes[range.clone()],
-            Frames::Open(bytes) => bytes,
+            Frames::Open(bytes, range) => &bytes[range.clone()],
         }
     }
-}
 
-/// Appends the message as a server sends it.
-pub(super) fn encode(message: Message<'_>, frames: &mut BytesMut) {
-    let mut bytes = [0; FrameHeader::MAX_LEN];
-    let len = Payload::from(message).header(None).encode(&mut bytes);
-    frames.reserve(len + message.len());
-    frames.extend_from_slice(&bytes[..len]);
-    frames.extend_from_slice(message.as_bytes());
+    /// The frames among all those that their forms are kept of.
+    pub(crate) fn part(&self) -> Part<'_> {
+        let (all, range, grows) = match &self.frames {
+            Frames::Shared(bytes, range) => (&bytes[..], range, false),
+            Frames::Open(bytes, range) => (*bytes, range, true),
+        };
+        Part { all, range: range.clone(), grows }
+    }
 }

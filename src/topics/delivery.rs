@@ -33,13 +33,13 @@ impl Topics {
             return 0;
         };
         let sealed = &topic.sealed;
-        let (Some(first), Some(may_compress)) = (sealed.marks.first(), sealed.may_compress())
-        else {
+        if sealed.marks.is_empty() {
             return 0;
-        };
-        let (first, last) = (first.sequence, sealed.last());
+        }
+        let (first, last) = (sealed.first(), sealed.last());
         let frames = Frames::Shared(&sealed.frames, 0..sealed.frames.len());
-        let run = Run { frames, may_compress, topic: self.active.front().copied() };
+        let source = self.active.front().map(|key| sealed.source(*key));
+        let run = Run { frames, forms: Some(&sealed.forms), source };
         let (mut served, mut overflows) = (0, 0);
         for subscriber in topic.subscribers[topic.cursor..].iter().take(most) {
             let member = &mut self.members[subscriber.conn.index()];
@@ -67,17 +67,15 @@ impl Topics {
             return Some(Delivery::PassedOver);
         }
         let sealed = &self.topics.get(key)?.sealed;
-        let Some(may_compress) = sealed
-            .may_compress()
-            .filter(|_| subscriber.is_plain() && !self.is_owed_by_others(conn, key, |_| true))
-        else {
+        if !subscriber.is_plain() || self.is_owed_by_others(conn, key, |_| true) {
             return Some(Delivery::Several(conn));
-        };
+        }
         let (from, count) = sealed.rest_after(after);
         self.members[conn.index()].served = sealed.last();
         self.totals.delivered += count as u64;
         let frames = Frames::Shared(&sealed.frames, from..sealed.frames.len());
-        Some(Delivery::Run(conn, key, Run { frames, may_compress, topic: Some(key) }))
+        let source = Some(sealed.source(key));
+        Some(Delivery::Run(conn, key, Run { frames, forms: Some(&sealed.forms), source }))
     }
 
     /// Moves the front topic's cursor to the next subscriber that its sealed batch has something
@@ -87,11 +85,10 @@ impl Topics {
         while let Some(&key) = self.active.front() {
             let Some(topic) = self.topics.get_mut(key) else {
                 self.active.pop_front();
+                self.removed.active = self.removed.active.saturating_sub(1);
                 continue;
             };
-            if topic.sealed.marks.is_empty() {
-                topic.seal();
-            }
+            topic.seal();
             let last = topic.sealed.last();
             while let Some(subscriber) = topic.subscribers.get(topic.cursor) {
                 topic.cursor += 1;
@@ -101,11 +98,33 @@ impl Topics {
                 }
             }
             self.active.pop_front();
-            if topic.finish(self.limits.backlog) {
+            if self.finish(key) {
                 self.active.push_back(key);
             }
         }
         None
+    }
+
+    /// Takes away the batch that was delivered to all, or logs it for those that are held; whether
+    /// another waits.
+    fn finish(&mut self, key: Key) -> bool {
+        let Some(topic) = self.topics.get_mut(key) else {
+            return false;
+        };
+        let (batch, is_waiting) = (topic.finish(), !topic.open.marks.is_empty());
+        if topic.held == 0 {
+            self.memory.spares.give(batch.reopen());
+        } else {
+            let (batch, spare) = batch.compact();
+            topic.log(batch);
+            self.memory.spares.give(spare);
+            while self.topics.get(key).is_some_and(|topic| topic.outgrows(self.limits.backlog)) {
+                self.drop_logged(key);
+            }
+        }
+        self.count(key);
+        self.make_room(0);
+        is_waiting
     }
 
     /// Whether topics other than `besides` owe the connection something, by subscriptions that

@@ -2,7 +2,11 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use super::memory::give_back_queue;
 use crate::slots::Key;
+
+/// Room for so many gaps stays in the queue.
+const FEW: usize = 64;
 
 /// Consecutive broadcasts to a topic of which a subscribed connection got none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +61,9 @@ impl Gaps {
     }
 
     pub(super) fn next(&mut self) -> Option<(Key, Missed)> {
-        self.due.pop_front()
+        let next = self.due.pop_front();
+        give_back_queue(&mut self.due, FEW);
+        next
     }
 
     pub(super) fn due(&self) -> usize {

@@ -1,9 +1,13 @@
 //! Who is subscribed to what.
 
+use super::memory::give_back;
 use super::output::Policy;
 use super::topic::{Subscriber, Topic};
 use super::{Refused, Topics};
 use crate::slots::Key;
+
+/// Room for so many subscriptions stays in a list of them.
+const FEW: usize = 8;
 
 /// A connection's side of its subscriptions.
 #[derive(Debug, Default)]
@@ -50,6 +54,7 @@ impl Topics {
             since: self.sequence,
             next: 0,
             left_out: 0,
+            gone: 0,
             position: member.subscriptions.len() as u32,
             policy,
             gapped: false,
@@ -85,6 +90,7 @@ impl Topics {
         };
         let found = member.subscriptions.iter().position(|held| held.topic == topic);
         let Some(position) = found else { return false };
+        self.miss_gone(conn, topic);
         self.gaps.end(conn, topic);
         self.leave(conn, position);
         true
@@ -122,13 +128,16 @@ impl Topics {
                 hole = topic.cursor;
             }
             topic.subscribers.swap_remove(hole);
+            give_back(&mut topic.subscribers, FEW);
             Self::note_position(&mut self.members, topic, hole);
             if topic.subscribers.is_empty() {
                 self.note_change(held.topic, true);
             }
         }
+        self.count(held.topic);
         let member = &mut self.members[conn.index()];
         member.subscriptions.swap_remove(position);
+        give_back(&mut member.subscriptions, FEW);
         if let Some(moved) = member.subscriptions.get(position).copied() {
             if let Some(topic) = self.topics.get_mut(moved.topic) {
                 topic.subscribers[moved.position as usize].position = position as u32;
@@ -149,8 +158,9 @@ impl Topics {
 
     /// Notes that a topic, which had subscribers before or not, may have become another.
     fn note_change(&mut self, topic_key: Key, had_subscribers: bool) {
-        if let Some(topic) = self.topics.get_mut(topic_key).filter(|topic| !topic.changing) {
-            topic.changing = true;
+        if let Some(topic) = self.topics.get_mut(topic_key).filter(|topic| topic.changing.is_none())
+        {
+            topic.changing = Some(had_subscribers);
             self.changes.push_back((topic_key, had_subscribers));
         }
     }
@@ -169,8 +179,12 @@ impl Topics {
                 return;
             }
             self.changes.pop_front();
-            if let Some(topic) = self.topics.get_mut(key) {
-                topic.changing = false;
+            match self.topics.get_mut(key) {
+                Some(topic) => topic.changing = None,
+                None if !had_subscribers => {
+                    self.removed.changes = self.removed.changes.saturating_sub(1);
+                }
+                None => {}
             }
         }
     }

@@ -3,6 +3,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::proto::Message;
 
+mod bounds;
 mod model;
 mod policies;
 
@@ -10,7 +11,8 @@ use model::Model;
 
 const CONNECTIONS: usize = 4;
 const NAMES: [&str; 4] = ["a", "b", "c", "d"];
-const LIMITS: TopicLimits = TopicLimits { topics: 3, subscriptions: 2, backlog: 40 };
+const LIMITS: TopicLimits =
+    TopicLimits { topics: 3, subscriptions: 2, backlog: 40, bytes: 1 << 20 };
 
 const POLICIES: [Policy; 4] =
     [Policy::Close, Policy::DropNewest, Policy::DropOldest, Policy::KeepLatest];
@@ -125,6 +127,23 @@ fn leaving_a_topic_right_after_being_served_keeps_the_other_subscriptions() {
     assert!(topics.deliver(quick).is_none(), "nobody else is subscribed");
 }
 
+fn run(limits: TopicLimits, commands: &[Command]) {
+    let mut model = Model::new(limits);
+    (0..LIMITS.topics).for_each(|topic| model.make_topic(topic));
+    for command in commands {
+        model.run(command);
+    }
+    // A topic comes up once for each batch and subscriber, and has two batches at most.
+    let most = 2 * NAMES.len() * CONNECTIONS + 1;
+    assert!((0..most).any(|_| !model.deliver()), "delivery does not end");
+    for conn in 0..CONNECTIONS {
+        model.drain(conn, None);
+    }
+    model.check();
+    assert_eq!(model.topics.held, 0);
+    model.tell_changes(100);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1_000))]
 
@@ -132,19 +151,14 @@ proptest! {
     fn all_that_is_owed_is_delivered_once_in_order_or_told_to_be_missed(
         commands in prop::collection::vec(command(), 0..80),
     ) {
-        let mut model = Model::new();
-        (0..LIMITS.topics).for_each(|topic| model.make_topic(topic));
-        for command in &commands {
-            model.run(command);
-        }
-        // A topic comes up once for each batch and subscriber, and has two batches at most.
-        let most = 2 * NAMES.len() * CONNECTIONS + 1;
-        prop_assert!((0..most).any(|_| !model.deliver()), "delivery does not end");
-        for conn in 0..CONNECTIONS {
-            model.drain(conn, None);
-        }
-        model.check();
-        prop_assert_eq!(model.topics.held, 0);
-        model.tell_changes(100);
+        run(LIMITS, &commands);
+    }
+
+    #[test]
+    fn what_is_given_up_where_memory_is_short_is_told_to_be_missed(
+        bytes in 0_usize..4_000,
+        commands in prop::collection::vec(command(), 0..80),
+    ) {
+        run(TopicLimits { bytes, ..LIMITS }, &commands);
     }
 }

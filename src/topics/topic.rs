@@ -1,17 +1,16 @@
 //! One topic: its subscribers, and the batches that are on their way to them.
 
 use std::collections::VecDeque;
-use std::ops::Range;
+use std::mem::size_of;
+use std::ops::{Range, RangeInclusive};
 
 use bytes::{Bytes, BytesMut};
 
-use super::batch::{Batch, Frames, Mark};
+use super::batch::{Batch, Frames, Mark, Run};
 use super::counters::Counters;
+use super::memory::{Held, give_back_queue};
 use super::output::Policy;
 use crate::slots::Key;
-
-/// A topic that was busy gives back what it holds beyond this, in bytes.
-const KEEP: usize = 64 * 1024;
 
 #[derive(Debug, Default)]
 pub(super) struct Topic {
@@ -24,10 +23,12 @@ pub(super) struct Topic {
     /// What was broadcast since the sealed batch was.
     pub(super) open: Batch<BytesMut>,
     /// Batches that were delivered to all but those that are held, the oldest first; none if
-    /// nobody is held, and the newest one always if somebody is.
+    /// nobody is held, and as a rule the newest one if somebody is.
     pub(super) log: VecDeque<Batch<Bytes>>,
     /// Bytes of the frames in `log`.
-    log_bytes: usize,
+    log_frames: usize,
+    /// Bytes of memory that the batches in `log` take.
+    log_held: usize,
     /// How many subscribers are held.
     pub(super) held: usize,
     /// How many of those want more than the last frame.
@@ -35,8 +36,11 @@ pub(super) struct Topic {
     /// The number of the last broadcast; the first is 1.
     pub(super) broadcasts: u64,
     pub(super) counters: Counters,
-    /// In the list of topics that gained or lost their subscribers.
-    pub(super) changing: bool,
+    /// It is in the list of topics that gained or lost their subscribers: whether it had some when
+    /// that was last told.
+    pub(super) changing: Option<bool>,
+    /// What [`memory`](Self::memory) and [`oldest`](Self::oldest) were when that was last counted.
+    pub(super) counted: (Held, u64),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -49,6 +53,8 @@ pub(super) struct Subscriber {
     pub(super) next: u64,
     /// How many of the broadcasts that are not delivered yet leave it out.
     pub(super) left_out: u32,
+    /// How many of those that were put off, and are no longer logged, left it out.
+    pub(super) gone: u32,
     /// Where this subscription stands in the member's list.
     pub(super) position: u32,
     pub(super) policy: Policy,
@@ -67,6 +73,10 @@ impl Subscriber {
     pub(super) const fn is_plain(&self) -> bool {
         self.left_out == 0 && self.next == 0 && !self.gapped
     }
+
+    pub(super) const fn is_held(&self) -> bool {
+        self.next != 0
+    }
 }
 
 impl Topic {
@@ -74,52 +84,78 @@ impl Topic {
         Self { name: name.into(), ..Self::default() }
     }
 
+    /// Whether it has a batch that is not delivered to all.
+    pub(super) fn is_active(&self) -> bool {
+        !self.open.marks.is_empty() || !self.sealed.marks.is_empty()
+    }
+
     pub(super) fn last(&self) -> u64 {
         let logged = self.log.back().map_or(0, Batch::last);
         self.open.last().max(self.sealed.last()).max(logged)
     }
 
-    /// Makes the open batch the one that is delivered.
+    /// Makes the open batch the one that is delivered, if there is none.
     pub(super) fn seal(&mut self) {
-        self.cursor = 0;
-        self.sealed.frames = self.open.frames.split().freeze();
-        std::mem::swap(&mut self.sealed.marks, &mut self.open.marks);
-        self.sealed.verbatim = std::mem::take(&mut self.open.verbatim);
+        if self.sealed.marks.is_empty() && !self.open.marks.is_empty() {
+            self.cursor = 0;
+            self.sealed = std::mem::take(&mut self.open).seal();
+        }
     }
 
-    /// Forgets the batch that was delivered to all, or logs it for those that are held; whether
-    /// another waits.
-    pub(super) fn finish(&mut self, log_limit: usize) -> bool {
+    /// Takes away the batch that was delivered to all, or to all but those that are held.
+    pub(super) fn finish(&mut self) -> Batch<Bytes> {
         self.cursor = 0;
-        if self.held > 0 {
-            self.log_sealed(log_limit);
-        }
-        self.sealed.frames = Bytes::new();
-        self.sealed.marks.clear();
-        self.sealed.verbatim = 0;
-        let waiting = !self.open.marks.is_empty();
-        if !waiting && self.open.frames.capacity() > KEEP {
-            self.open = Batch::default();
-        }
-        waiting
+        std::mem::take(&mut self.sealed)
     }
 
-    fn log_sealed(&mut self, limit: usize) {
-        let batch = std::mem::take(&mut self.sealed);
-        // Whoever wants only the last frame finds it in here, unless all of these leave it out.
-        if self.queueing == 0 && batch.marks.iter().any(|mark| mark.except.is_none()) {
-            self.clear_log();
-        }
-        self.log_bytes += batch.frames.len();
+    /// Logs a batch for those that are held.
+    pub(super) fn log(&mut self, batch: Batch<Bytes>) {
+        self.log_frames += batch.frames.len();
+        self.log_held += batch.held();
         self.log.push_back(batch);
-        while self.log_bytes > limit && self.log.len() > 1 {
-            self.log_bytes -= self.log.pop_front().map_or(0, |oldest| oldest.frames.len());
-        }
+    }
+
+    /// Whether the oldest logged batch has to go: more than so many bytes of frames are logged, or
+    /// it is of no use. Whoever wants only the last frame finds it in the newest batch, unless all
+    /// of those in there leave somebody out.
+    pub(super) fn outgrows(&self, limit: usize) -> bool {
+        let newest = self.log.back().filter(|_| self.log.len() > 1);
+        newest.is_some_and(|newest| {
+            self.log_frames > limit
+                || (self.queueing == 0 && newest.exceptions < newest.marks.len())
+        })
+    }
+
+    /// Takes the oldest batch out of the log.
+    pub(super) fn drop_oldest(&mut self) -> Option<Batch<Bytes>> {
+        let oldest = self.log.pop_front()?;
+        self.log_frames -= oldest.frames.len();
+        self.log_held -= oldest.held();
+        give_back_queue(&mut self.log, 0);
+        Some(oldest)
     }
 
     fn clear_log(&mut self) {
-        self.log.clear();
-        self.log_bytes = 0;
+        self.log = VecDeque::new();
+        (self.log_frames, self.log_held) = (0, 0);
+    }
+
+    /// The memory of its batches.
+    pub(super) fn memory(&self) -> Held {
+        let logged = self.log_held + self.log.capacity() * size_of::<Batch<Bytes>>();
+        Held { bytes: self.open.held() + self.sealed.held() + logged, logged }
+    }
+
+    /// The number of the oldest logged broadcast, or 0.
+    pub(super) fn oldest(&self) -> u64 {
+        self.log.front().map_or(0, Batch::first)
+    }
+
+    /// Counts what the compressed forms of the batch at that place have grown by.
+    pub(super) fn note_forms(&mut self, place: usize, bytes: usize) {
+        if place < self.log.len() {
+            self.log_held += bytes;
+        }
     }
 
     /// Notes that broadcasts from this number on wait for the subscriber at `position`; whether
@@ -138,6 +174,7 @@ impl Topic {
     /// Notes that nothing waits for the subscriber at `position` any more; whether it was held.
     pub(super) fn release(&mut self, position: usize) -> bool {
         let subscriber = &mut self.subscribers[position];
+        subscriber.gone = 0;
         let was_held = std::mem::take(&mut subscriber.next) != 0;
         if was_held {
             self.held -= 1;
@@ -151,45 +188,92 @@ impl Topic {
 
     pub(super) fn set_policy(&mut self, position: usize, policy: Policy) {
         let subscriber = &mut self.subscribers[position];
-        let held = usize::from(subscriber.next != 0);
+        let held = usize::from(subscriber.is_held());
         self.queueing -= held * usize::from(subscriber.policy == Policy::DropOldest);
         self.queueing += held * usize::from(policy == Policy::DropOldest);
         subscriber.policy = policy;
     }
 
-    /// Calls `each` with every frame after number `after` and the place of its batch, in order;
-    /// the log is left out for who is not held.
-    pub(super) fn frames_after(
+    /// Frames of the batch at that place of the topic, whose key this is.
+    pub(super) fn run(&self, key: Key, place: usize, range: Range<usize>) -> Run<'_> {
+        let (frames, forms, source) = if let Some(batch) = self.log.get(place) {
+            (Frames::Shared(&batch.frames, range), &batch.forms, batch.source(key))
+        } else if place == self.log.len() {
+            let batch = &self.sealed;
+            (Frames::Shared(&batch.frames, range), &batch.forms, batch.source(key))
+        } else {
+            let batch = &self.open;
+            (Frames::Open(&batch.frames, range), &batch.forms, batch.source(key))
+        };
+        Run { frames, forms: Some(forms), source: Some(source) }
+    }
+
+    /// The frames of each batch, with its place, from the first batch on that has some after that
+    /// number; the log is left out for who is not held.
+    fn batches(&self, after: u64, held: bool) -> impl DoubleEndedIterator<Item = (usize, &[Mark])> {
+        let len = self.log.len();
+        let first = if held { self.log.partition_point(|old| old.last() <= after) } else { len };
+        let logged = self.log.range(first..).enumerate();
+        logged
+            .map(move |(at, batch)| (first + at, &batch.marks[..]))
+            .chain([(len, &self.sealed.marks[..]), (len + 1, &self.open.marks[..])])
+    }
+
+    /// Calls `each` with every frame of those numbers, where it lies and the place of its batch, in
+    /// order.
+    pub(super) fn visit(
         &self,
-        after: u64,
+        numbers: RangeInclusive<u64>,
         held: bool,
         mut each: impl FnMut(usize, Range<usize>, &Mark),
     ) {
-        let sealed = self.log.len();
-        let first = if held { self.log.partition_point(|old| old.last() <= after) } else { sealed };
-        for (place, batch) in self.log.iter().enumerate().skip(first) {
-            visit(batch, after, |range, mark| each(place, range, mark));
-        }
-        visit(&self.sealed, after, |range, mark| each(sealed, range, mark));
-        visit(&self.open, after, |range, mark| each(sealed + 1, range, mark));
-    }
-
-    /// Frames of the batch at that place.
-    pub(super) fn frames(&self, place: usize, range: Range<usize>) -> Frames<'_> {
-        if let Some(batch) = self.log.get(place) {
-            Frames::Shared(&batch.frames, range)
-        } else if place == self.log.len() {
-            Frames::Shared(&self.sealed.frames, range)
-        } else {
-            Frames::Open(&self.open.frames[range])
+        let after = numbers.start() - 1;
+        for (place, marks) in self.batches(after, held) {
+            for at in marks.partition_point(|mark| mark.sequence <= after)..marks.len() {
+                let mark = &marks[at];
+                if mark.sequence > *numbers.end() {
+                    return;
+                }
+                let start = at.checked_sub(1).map_or(0, |before| marks[before].end);
+                each(place, start..mark.end, mark);
+            }
         }
     }
-}
 
-fn visit<B>(batch: &Batch<B>, after: u64, mut each: impl FnMut(Range<usize>, &Mark)) {
-    let mut start = batch.offset_after(after);
-    for mark in batch.marks_after(after) {
-        each(start..mark.end, mark);
-        start = mark.end;
+    /// The first frame after that number.
+    pub(super) fn first_after(&self, after: u64, held: bool) -> Option<&Mark> {
+        self.batches(after, held)
+            .find_map(|(_, marks)| marks.get(marks.partition_point(|mark| mark.sequence <= after)))
+    }
+
+    /// The last frame up to that number.
+    pub(super) fn last_until(&self, until: u64, held: bool) -> Option<&Mark> {
+        let logged = self.log.partition_point(|batch| batch.first() <= until).checked_sub(1);
+        let logged = logged.filter(|_| held).and_then(|place| self.log.get(place));
+        let logged = logged.map_or(&[][..], |batch| &batch.marks);
+        [&self.open.marks, &self.sealed.marks, logged]
+            .into_iter()
+            .find_map(|marks| marks[..marks.partition_point(|mark| mark.sequence <= until)].last())
+    }
+
+    /// The number of the last frame after that number that is for this connection.
+    pub(super) fn newest_for(&self, conn: Key, after: u64, held: bool) -> Option<u64> {
+        let newest = self.batches(after, held).rev().flat_map(|(_, marks)| marks.iter().rev());
+        let newest = newest.take_while(|mark| mark.sequence > after);
+        newest.filter(|mark| mark.except != conn).map(|mark| mark.sequence).next()
+    }
+
+    /// The first frame after that number that is for this connection, and how many come before it.
+    pub(super) fn first_for(&self, conn: Key, after: u64) -> Option<(Mark, u32)> {
+        let mut passed = 0;
+        let mut frames = self
+            .batches(after, true)
+            .flat_map(|(_, marks)| &marks[marks.partition_point(|mark| mark.sequence <= after)..]);
+        let first = frames.find(|mark| {
+            let is_for_it = mark.except != conn;
+            passed += u32::from(!is_for_it);
+            is_for_it
+        });
+        first.map(|first| (*first, passed))
     }
 }

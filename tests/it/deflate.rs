@@ -386,8 +386,93 @@ fn what_must_not_be_compressed_is_not_and_keeps_its_place() {
     for messages in heard {
         assert!(messages[..] == all);
     }
-    // What is settled while its batch is open is compressed for each connection by itself.
-    assert!((2..=9).contains(&compressions), "{compressions}");
+    // One message, for windows of 15 and of 10 bits.
+    assert_eq!(compressions, 2);
+}
+
+/// More topics than one, of which everybody hears all.
+fn topics(heard: &Heard, cx: &mut Context<'_>) -> Vec<TopicId> {
+    let names = (0..12).map(|name| cx.topic(&format!("topic {name}")).expect("a topic"));
+    let topics: Vec<_> = names.collect();
+    for topic in &topics {
+        for conn in &heard.open {
+            assert_eq!(cx.subscribe(*conn, *topic), Ok(true));
+        }
+    }
+    topics
+}
+
+#[test]
+fn broadcasts_to_several_topics_are_compressed_once_for_each_setting() {
+    let (heard, compressions) = heard_of(
+        |_, heard, cx| {
+            let topics = topics(heard, cx);
+            for round in 0..3 {
+                for (number, topic) in topics.iter().enumerate() {
+                    cx.broadcast(*topic, &text(2000 + 100 * round + number));
+                }
+            }
+        },
+        36,
+    );
+    for messages in heard {
+        let lens = (0..3).flat_map(|round| (0..12).map(move |number| 2000 + 100 * round + number));
+        assert!(
+            messages
+                .iter()
+                .map(|message| message.to_vec())
+                .eq(lens.map(|len| text(len).into_bytes()))
+        );
+    }
+    assert_eq!(compressions, 2 * 36);
+}
+
+#[test]
+fn broadcasts_among_other_messages_are_compressed_once_for_each_setting() {
+    let (heard, compressions) = heard_of(
+        |all, heard, cx| {
+            let topics = topics(heard, cx);
+            for round in 0..12 {
+                cx.broadcast(all, &text(2000 + round));
+                cx.broadcast(topics[round], Outgoing::uncompressed(&text(3000 + round)));
+                for conn in &heard.open {
+                    cx.send(*conn, Outgoing::uncompressed("between"));
+                }
+                cx.broadcast_except(topics[0], heard.open[round], &text(4000 + round));
+            }
+            for conn in &heard.open {
+                cx.send(*conn, "the end");
+            }
+        },
+        48,
+    );
+    for messages in heard {
+        assert_eq!(messages.last().map(Vec::as_slice), Some(&b"the end"[..]));
+        assert!(
+            messages.iter().all(|message| {
+                message.len() < 10 || *message == text(message.len()).into_bytes()
+            })
+        );
+    }
+    assert_eq!(compressions, 2 * 24);
+}
+
+#[test]
+fn prepared_messages_are_compressed_once_for_each_setting_in_whatever_order_they_are_sent() {
+    let (heard, compressions) = heard_of(
+        |_, heard, cx| {
+            let prepared: Vec<_> =
+                (0..20).map(|number| PreparedMessage::new(&text(2000 + number))).collect();
+            for conn in &heard.open {
+                for message in &prepared {
+                    cx.send_prepared(*conn, &message.clone());
+                }
+            }
+        },
+        20,
+    );
+    assert!(heard.iter().all(|messages| messages.len() == 20));
+    assert_eq!(compressions, 2 * 20);
 }
 
 #[test]

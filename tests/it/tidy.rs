@@ -22,10 +22,19 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("timers", &["slots", "time"]),
     // A timer's event waits beside those that are published at once.
     ("queue", &["slots", "time", "timers"]),
-    // Topics hand out encoded frames, so that a broadcast is encoded once.
+    // Topics hand out encoded frames, so that a broadcast is encoded once, and keep beside them
+    // what others make of those, so that it is compressed once.
     (
         "topics",
-        &["slots", "proto::FrameHeader", "proto::Message", "proto::Outgoing", "proto::Payload"],
+        &[
+            "slots",
+            "proto::Forms",
+            "proto::FrameHeader",
+            "proto::Message",
+            "proto::Outgoing",
+            "proto::Part",
+            "proto::Payload",
+        ],
     ),
     ("reactor", &["time"]),
     ("net", &["slots", "time", "logging", "proto", "queue", "timers", "topics", "reactor"]),

@@ -381,6 +381,27 @@ fn a_broadcast_beyond_the_backlog_is_dropped_and_the_others_are_delivered() {
 }
 
 #[test]
+fn a_broadcast_beyond_what_all_topics_may_hold_is_dropped_and_the_others_are_delivered() {
+    let server = Server::listen(
+        Config::default().max_topic_bytes(4_000),
+        ServerConfig::default(),
+        Interpreter,
+    );
+    let mut peer = Peer::connect(server.address());
+    tell(&mut peer, "sub a\nsub b\nsub c");
+    let (long, other) = ("x".repeat(1_500), "y".repeat(1_000));
+    for _ in 0..2 {
+        peer.send(&format!("cast? a {long}\ncast? b {long}\ncast? c {other}\ncast? c short"));
+        // Three topics would hold too much, though each of them has room.
+        for text in [&long, "Sent", &long, "Sent", "Dropped", "short", "Sent"] {
+            peer.expect(text);
+        }
+        // What was delivered takes no room any more.
+        tell(&mut peer, "");
+    }
+}
+
+#[test]
 fn a_topic_is_removed_only_when_nobody_is_subscribed() {
     let server =
         Server::with(|conn: ConnectionId, _: Message<'_>, cx: &mut Context<'_>, _: &mut ()| {

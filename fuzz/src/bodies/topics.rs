@@ -257,6 +257,9 @@ impl World {
         if choice & 2 == 0 {
             config = config.outbox(300, 2_000).topic_backlog(500);
         }
+        if choice & 4 != 0 {
+            config = config.max_topic_bytes(2_500);
+        }
         let mut event_loop = EventLoop::with_reactor(reactor, config).expect("a loop");
         let server = ServerConfig::default();
         let listener = event_loop.listen("127.0.0.1:0", server, Handler).expect("a port");

@@ -14,8 +14,8 @@ use self::chunk::Chunk;
 use self::shared::Slice;
 use super::hearing::Hearing;
 use crate::proto::{FrameHeader, Payload, Role, write_payload};
-use crate::slots::Key;
 use crate::time::Time;
+use crate::topics::{Run, Source};
 
 pub(crate) use self::chunk::end_of_begun;
 pub(crate) use self::pool::OutboxPool;
@@ -154,16 +154,16 @@ impl Outbox {
         }
     }
 
-    /// Appends `range` of a batch of that topic, which others wait for, too.
-    pub(crate) fn push_batch(
+    /// Appends frames that were broadcast, which others wait for, too, from `sent` on.
+    pub(crate) fn push_run(
         &mut self,
-        topic: Key,
-        batch: &Bytes,
-        range: Range<usize>,
+        run: &Run<'_>,
+        source: Source,
+        sent: usize,
         pool: &mut OutboxPool,
     ) {
-        if !range.is_empty() {
-            let slice = pool.shared.share_batch(topic, batch, range);
+        if sent < run.as_slice().len() {
+            let slice = pool.shared.share_run(run, source, sent);
             self.push_slice(slice, pool);
         }
     }

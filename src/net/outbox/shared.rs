@@ -8,10 +8,11 @@ use slab::Slab;
 
 use super::CHUNK;
 use crate::slots::Key;
+use crate::topics::{Frames as RunFrames, Run, Source};
 
-/// How many batches are remembered. A turn's broadcasts to one topic are one batch, or two where
-/// they are compressed for some.
-const REMEMBERED: usize = 8;
+/// How many batches are remembered. A turn's broadcasts to one topic are one batch, or several
+/// where they are compressed for some.
+const REMEMBERED: usize = 16;
 
 /// Frames in a segment, from the first that a connection was handed. Handed out by
 /// [`SharedFrames`], which must get each back.
@@ -68,10 +69,41 @@ impl Frames {
 /// A batch that was copied, and where.
 #[derive(Debug)]
 struct Placed {
-    /// Kept, so that nothing else lies at its address.
-    batch: Bytes,
+    batch: Batch,
     segment: usize,
     start: usize,
+    /// How much of it was copied: it may have grown.
+    len: usize,
+}
+
+/// What tells a batch from all others.
+#[derive(Debug)]
+enum Batch {
+    /// The number of its first broadcast.
+    First(u64),
+    /// A compressed form, by its place. It is kept, so that nothing else lies there.
+    Form(Bytes),
+}
+
+impl Batch {
+    /// The batch that a run is of, and its frames.
+    fn of<'a>(run: &'a Run<'_>, source: Source) -> (Self, &'a [u8]) {
+        match (&run.frames, source.first) {
+            (RunFrames::Shared(bytes, _), None) => (Self::Form(Bytes::clone(bytes)), bytes),
+            (RunFrames::Shared(bytes, _), Some(first)) => (Self::First(first), bytes),
+            (RunFrames::Open(bytes, _), first) => (Self::First(first.unwrap_or(0)), bytes),
+        }
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::First(one), Self::First(other)) => one == other,
+            (Self::Form(one), Self::Form(other)) => {
+                one.as_ptr() == other.as_ptr() && one.len() == other.len()
+            }
+            _ => false,
+        }
+    }
 }
 
 /// All segments.
@@ -102,14 +134,18 @@ impl SharedFrames {
         segment.and_then(|segment| segment.frames.as_slice().get(range)).unwrap_or(&[])
     }
 
-    /// Shares `range` of a batch of that topic. Short batches are gathered, so that many of them
-    /// cost a connection no more than one.
-    pub(super) fn share_batch(&mut self, topic: Key, batch: &Bytes, range: Range<usize>) -> Slice {
-        if batch.len() >= CHUNK {
-            return self.share(batch, range);
+    /// Shares the frames of a run that was broadcast, from `sent` on. Short batches of a topic are
+    /// gathered, so that many of them cost a connection no more than one.
+    pub(super) fn share_run(&mut self, run: &Run<'_>, source: Source, sent: usize) -> Slice {
+        let (RunFrames::Shared(_, range) | RunFrames::Open(_, range)) = &run.frames;
+        let range = range.start + sent..range.end;
+        match &run.frames {
+            RunFrames::Shared(bytes, _) if bytes.len() >= CHUNK => self.share(bytes, range),
+            _ => {
+                let (segment, start) = self.place(run, source);
+                self.hand_out(segment, start + range.start..start + range.end)
+            }
         }
-        let (segment, start) = self.place(topic, batch);
-        self.hand_out(segment, start + range.start..start + range.end)
     }
 
     /// Shares `range` of bytes that somebody else holds, too.
@@ -141,17 +177,33 @@ impl SharedFrames {
         self.next = 0;
     }
 
-    /// Where a batch lies, after it was copied if it is the first time that it is asked for.
-    fn place(&mut self, topic: Key, batch: &Bytes) -> (usize, usize) {
-        let is_it = |placed: &&Placed| {
-            placed.batch.as_ptr() == batch.as_ptr() && placed.batch.len() == batch.len()
-        };
-        if let Some(placed) = self.placed.iter().find(is_it) {
-            return (placed.segment, placed.start);
+    /// Where the batch of a run lies, after it was copied if it is the first time that it is asked
+    /// for.
+    fn place(&mut self, run: &Run<'_>, source: Source) -> (usize, usize) {
+        let (batch, frames) = Batch::of(run, source);
+        let known = self.placed.iter().position(|placed| placed.batch.is(&batch));
+        if let Some(placed) = known.and_then(|at| self.placed.get(at)) {
+            let (segment, start, len) = (placed.segment, placed.start, placed.len);
+            if len >= frames.len() || self.extend(segment, start + len, &frames[len..]) {
+                self.placed[known.unwrap_or(0)].len = frames.len();
+                return (segment, start);
+            }
         }
-        let (segment, start) = self.append(topic, batch);
-        self.remember(Placed { batch: batch.clone(), segment, start });
+        let (segment, start) = self.append(source.topic, frames);
+        self.remember(Placed { batch, segment, start, len: frames.len() }, known);
         (segment, start)
+    }
+
+    /// Appends what a batch has grown by, if nothing was appended to its segment since.
+    fn extend(&mut self, segment: usize, end: usize, more: &[u8]) -> bool {
+        let Some(Segment { frames: Frames::Gathered(bytes, topic), .. }) =
+            self.segments.get(segment)
+        else {
+            return false;
+        };
+        let topic = *topic;
+        let is_last = self.growing.get(&topic) == Some(&segment) && bytes.len() == end;
+        is_last && end + more.len() <= CHUNK && self.append(topic, more).0 == segment
     }
 
     /// Copies a batch behind those of its topic before, or to a new segment.
@@ -171,14 +223,18 @@ impl SharedFrames {
         (at, start)
     }
 
-    fn remember(&mut self, placed: Placed) {
+    /// Remembers where a batch lies, in place of where it lay before.
+    fn remember(&mut self, placed: Placed, before: Option<usize>) {
         self.add_holder(placed.segment);
-        if self.placed.len() < REMEMBERED {
+        if before.is_none() && self.placed.len() < REMEMBERED {
             self.placed.push(placed);
             return;
         }
-        let former = std::mem::replace(&mut self.placed[self.next], placed);
-        self.next = (self.next + 1) % REMEMBERED;
+        let at = before.unwrap_or(self.next);
+        let former = std::mem::replace(&mut self.placed[at], placed);
+        if before.is_none() {
+            self.next = (self.next + 1) % REMEMBERED;
+        }
         self.drop_holder(former.segment);
     }
 
@@ -232,27 +288,45 @@ mod tests {
         [slots.insert(()), slots.insert(())]
     }
 
+    fn run(frames: RunFrames<'_>, topic: Key, first: Option<u64>) -> (Run<'_>, Source) {
+        let source = Source { topic, first };
+        (Run { frames, forms: None, source: Some(source) }, source)
+    }
+
+    fn share(frames: &mut SharedFrames, (run, source): (Run<'_>, Source), sent: usize) -> Slice {
+        frames.share_run(&run, source, sent)
+    }
+
+    /// A batch that no longer changes, with that number.
+    fn sealed(batch: &Bytes, topic: Key, first: u64) -> (Run<'_>, Source) {
+        run(RunFrames::Shared(batch, 0..batch.len()), topic, Some(first))
+    }
+
     #[test]
     fn a_batch_is_held_once_for_all_and_goes_with_the_last() {
         let ([topic, _], mut frames) = (topics(), SharedFrames::default());
         let batch = Bytes::from(vec![7; 600]);
-        let slices: Vec<_> = (0..500).map(|_| frames.share_batch(topic, &batch, 0..600)).collect();
-        assert!(frames.held() < 2 * 600, "{}", frames.held());
-        frames.forget_batches();
-        for slice in &slices {
-            assert_eq!(frames.get(slice, 100), [7; 500]);
-            frames.release(slice);
+        for first in [Some(1), None] {
+            let run = || run(RunFrames::Shared(&batch, 0..600), topic, first);
+            let slices: Vec<_> = (0..500).map(|sent| share(&mut frames, run(), sent)).collect();
+            assert!(frames.held() < 2 * 600, "{}", frames.held());
+            frames.forget_batches();
+            for (sent, slice) in slices.iter().enumerate() {
+                assert_eq!(frames.get(slice, 10), &batch[sent + 10..]);
+                frames.release(slice);
+            }
+            assert_eq!((frames.held(), frames.segments.len()), (0, 0));
+            assert!(frames.growing.is_empty());
         }
-        assert_eq!((frames.held(), frames.segments.len()), (0, 0));
-        assert!(frames.growing.is_empty());
     }
 
     #[test]
     fn short_batches_of_a_topic_lie_side_by_side() {
         let ([topic, other], mut frames) = (topics(), SharedFrames::default());
-        let mut slice = frames.share_batch(topic, &Bytes::from_static(b"one"), 0..3);
-        let apart = frames.share_batch(other, &Bytes::from_static(b"apart"), 0..5);
-        let next = frames.share_batch(topic, &Bytes::from_static(b"two"), 0..3);
+        let batches = [&b"one"[..], b"apart", b"two"].map(Bytes::from_static);
+        let mut slice = share(&mut frames, sealed(&batches[0], topic, 1), 0);
+        let apart = share(&mut frames, sealed(&batches[1], other, 2), 0);
+        let next = share(&mut frames, sealed(&batches[2], topic, 3), 0);
         assert!(slice.append(next, &mut frames).is_none());
         assert_eq!(frames.get(&slice, 0), b"onetwo");
         let apart = slice.append(apart, &mut frames).expect("it lies in another segment");
@@ -264,13 +338,39 @@ mod tests {
     }
 
     #[test]
+    fn a_batch_that_grows_is_copied_once_too() {
+        let ([topic, _], mut frames) = (topics(), SharedFrames::default());
+        let all = b"one two three";
+        let mut slices = Vec::new();
+        for end in [3, 3, 7, 13] {
+            let frames_so_far = RunFrames::Open(&all[..end], 0..end);
+            slices.push(share(&mut frames, run(frames_so_far, topic, Some(5)), 0));
+        }
+        let whole = Bytes::from_static(all);
+        slices.push(share(&mut frames, sealed(&whole, topic, 5), 4));
+        for (slice, expected) in slices.iter().zip(["one", "one", "one two", "one two three"]) {
+            assert_eq!(frames.get(slice, 0), expected.as_bytes());
+        }
+        assert_eq!(frames.get(&slices[4], 0), b"two three");
+        assert_eq!(frames.segments.len(), 1);
+        assert!(frames.held() <= 2 * all.len(), "{}", frames.held());
+        // Another topic's frames, or another batch, are not taken for it.
+        let other = share(&mut frames, sealed(&whole, topic, 6), 0);
+        assert_ne!(other.range, slices[3].range);
+        slices.push(other);
+        slices.iter().for_each(|slice| frames.release(slice));
+        frames.forget_batches();
+        assert_eq!(frames.held(), 0);
+    }
+
+    #[test]
     fn long_bytes_are_shared_where_they_lie() {
         let ([topic, _], mut frames) = (topics(), SharedFrames::default());
         let batch = Bytes::from(vec![1; CHUNK]);
         let slices = [
-            frames.share_batch(topic, &batch, 0..CHUNK),
+            share(&mut frames, sealed(&batch, topic, 1), 0),
             frames.share(&batch, 0..CHUNK),
-            frames.share_batch(topic, &batch, 10..CHUNK),
+            share(&mut frames, sealed(&batch, topic, 1), 10),
         ];
         assert_eq!(frames.get(&slices[0], 0).as_ptr(), batch.as_ptr());
         assert_eq!(frames.held(), CHUNK);
@@ -282,8 +382,8 @@ mod tests {
     fn a_full_segment_is_followed_by_another() {
         let ([topic, _], mut frames) = (topics(), SharedFrames::default());
         let batches: Vec<_> = (0..40).map(|n| Bytes::from(vec![n; 4000])).collect();
-        let slices: Vec<_> =
-            batches.iter().map(|batch| frames.share_batch(topic, batch, 0..4000)).collect();
+        let batch_of = |(first, batch)| share(&mut frames, sealed(batch, topic, first), 0);
+        let slices: Vec<_> = (1..).zip(&batches).map(batch_of).collect();
         assert_eq!(frames.segments.len(), 40 / (CHUNK / 4000) + 1);
         for (slice, batch) in slices.iter().zip(&batches) {
             assert_eq!(frames.get(slice, 0), &batch[..]);

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::proto::Message;
+use crate::slots::{Key, Slots};
 
 /// Takes up to `count` bytes, as a socket would.
 fn drain(outbox: &mut Outbox, pool: &mut OutboxPool, count: usize) -> Vec<u8> {
@@ -193,7 +194,10 @@ fn apply(step: Step, outbox: &mut Outbox, pool: &mut OutboxPool, topic: Key) {
         Step::Bytes(len) => outbox.push_bytes(&vec![1; len], pool),
         Step::Assembled(len) => outbox.push_assembled(vec![2; len + 20], 10..10 + len, pool),
         Step::Shared(len) => outbox.push_shared(&Bytes::from(vec![3; len]), 0..len, pool),
-        Step::Batch(len) => outbox.push_batch(topic, &Bytes::from(vec![4; len]), 0..len, pool),
+        Step::Batch(len) => {
+            let (batch, source) = (Bytes::from(vec![4; len]), Source { topic, first: None });
+            outbox.push_run(&Run::form(&batch, Some(source)), source, 0, pool);
+        }
         Step::Pong(len) => outbox.replace_pong(&vec![5; len], Role::Client, pool),
         Step::Consume(len) => {
             let mut slices = [IoSlice::new(&[]); MAX_SLICES];
@@ -212,7 +216,7 @@ proptest! {
         steps in prop::collection::vec((0..3_usize, step()), 0..60),
     ) {
         let mut pool = OutboxPool::default();
-        let topic = crate::slots::Slots::with_capacity(1).insert(());
+        let topic = Slots::with_capacity(1).insert(());
         let mut outboxes: Vec<_> = (0..3).map(|_| pool.take()).collect();
         for (place, step) in steps {
             apply(step, &mut outboxes[place], &mut pool, topic);

@@ -155,7 +155,9 @@ impl Sockets {
             return;
         };
         if let Some(outbox) = socket.outbox.take() {
-            if outbox.progress.is_some() && socket.protocol.is_open() && socket.opened {
+            let is_told = outbox.progress.is_some() && socket.protocol.is_open() && socket.opened;
+            if is_told && !socket.drained {
+                socket.drained = true;
                 self.drained.push_back(conn);
             }
             self.pool.give(outbox);
@@ -170,6 +172,78 @@ impl Sockets {
     }
 
     pub(crate) fn next_drained(&mut self) -> Option<Key> {
-        self.drained.pop_front()
+        let conn = self.drained.pop_front()?;
+        if let Some(socket) = self.slots.get_mut(conn) {
+            socket.drained = false;
+        }
+        Some(conn)
+    }
+
+    pub(crate) fn drained_len(&self) -> usize {
+        self.drained.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::Arc;
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::net::peer::PeerAddr;
+    use crate::net::socket::{MemoryCaps, OutboxLimits, Socket};
+    use crate::proto::{Connection, Limits, MaskKeys, Role};
+    use crate::time::Time;
+
+    /// A stream that takes so many bytes more.
+    struct Narrow(usize);
+
+    impl Transmit for Narrow {
+        fn transmit(&mut self, _: usize, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+            let sent = slices.iter().map(|slice| slice.len()).sum::<usize>().min(self.0);
+            self.0 -= sent;
+            Ok(sent)
+        }
+
+        fn now(&mut self) -> Time {
+            Time::BEGINNING
+        }
+
+        fn beginning(&self) -> Instant {
+            Instant::now()
+        }
+    }
+
+    fn sockets() -> (Sockets, Key) {
+        let outbox = OutboxLimits { soft: 1000, hard: 2000, stall: Duration::from_secs(1) };
+        let caps = MemoryCaps { inbound: 10_000, outbound: 10_000, connections: 1 };
+        let keys = MaskKeys::new(|bytes: &mut [u8]| bytes.fill(7));
+        let mut sockets = Sockets::new(1, keys, Time::BEGINNING, outbox, caps);
+        let limits = Arc::new(Limits::default());
+        let protocol = Connection::opened(Role::Server, limits, Time::BEGINNING);
+        let conn = sockets.insert(Socket::accepted(protocol, 0, PeerAddr::None));
+        sockets.slots.get_mut(conn).expect("it is there").opened = true;
+        (sockets, conn)
+    }
+
+    #[test]
+    fn a_connection_is_in_the_drained_queue_once_however_often_its_outbox_empties() {
+        let (mut sockets, conn) = sockets();
+        let wait_and_drain = |sockets: &mut Sockets| {
+            sockets.ping(conn, b"ping", &mut Narrow(0));
+            sockets.flush_dirty(&mut Narrow(0));
+            sockets.unblock(conn, &mut Narrow(1000));
+        };
+        for _ in 0..2 {
+            (0..5).for_each(|_| wait_and_drain(&mut sockets));
+            assert_eq!(sockets.drained_len(), 1);
+            assert_eq!(sockets.next_drained(), Some(conn));
+            assert_eq!(sockets.next_drained(), None);
+        }
+        // One that is gone was not told, and its slot's next connection is another.
+        wait_and_drain(&mut sockets);
+        sockets.remove(conn);
+        assert_eq!((sockets.next_drained(), sockets.drained_len()), (Some(conn), 0));
     }
 }

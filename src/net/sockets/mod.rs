@@ -11,7 +11,6 @@ mod table;
 
 use std::collections::VecDeque;
 
-use self::compression::CompressedRuns;
 use self::table::Table;
 use super::cork::{Cork, Reuse};
 use super::hearing::Answers;
@@ -52,17 +51,18 @@ pub(crate) struct Sockets {
     scratch: Vec<u8>,
     /// Where a message is compressed for one connection.
     compressed: Vec<u8>,
-    compressed_runs: CompressedRuns,
     /// Whose input is being handled.
     current: Option<Current>,
     answers: Answers,
-    /// Those with output to flush; each has `Socket::dirty` set.
+    /// Those with output to flush; each once, with `Socket::dirty` set.
     dirty: Vec<Key>,
-    /// Those whose end is to be told or carried on; may name one twice, or one that is gone.
+    /// Those whose end is to be told or carried on; may name one twice, or one that is gone. Every
+    /// turn empties it.
     ended: Vec<Key>,
-    /// Those to be read without readiness; each has `Socket::resumed` set.
+    /// Those to be read without readiness; each once, with `Socket::resumed` set.
     resumed: VecDeque<Key>,
-    /// Those whose outbox emptied after it had waited for the peer.
+    /// Those whose outbox emptied after it had waited for the peer; each once, with
+    /// `Socket::drained` set, or gone.
     drained: VecDeque<Key>,
     wheel: DeadlineWheel,
     pub(crate) now: Time,
@@ -135,7 +135,6 @@ impl Sockets {
             cork: Cork::default(),
             scratch: Vec::new(),
             compressed: Vec::new(),
-            compressed_runs: CompressedRuns::default(),
             current: None,
             answers: Answers::NONE,
             dirty: Vec::new(),

@@ -104,16 +104,15 @@ impl Sockets {
         if !self.is_open(conn) || !self.settle(conn, topics, io) {
             return SendStatus::Gone;
         }
-        let (frame, payload, may_compress) =
-            (message.frame(), message.payload(), message.may_compress());
-        let compresses = may_compress
+        let (frame, payload, forms) = (message.frame(), message.payload(), message.forms());
+        let compresses = forms.is_some()
             && self.get(conn).is_some_and(|socket| socket.protocol.compresses(payload.bytes.len()));
         let is_short = frame.len() < REUSE || self.role(conn) == Role::Client;
         let status = if is_short && !compresses {
             self.push_frame(conn, &payload, io)
         } else {
             let frames = Frames::Shared(frame, 0..frame.len());
-            self.push_run(conn, &Run { frames, may_compress, topic: None }, io)
+            self.push_run(conn, &Run { frames, forms, source: None }, io)
         };
         self.note_message(status)
     }
@@ -184,7 +183,7 @@ impl Sockets {
             return true;
         };
         let is_direct = socket.outbox.is_none() && socket.protocol.role() == Role::Server;
-        if !is_direct || (run.may_compress && socket.protocol.is_compressed()) {
+        if !is_direct || (run.forms.is_some() && socket.protocol.is_compressed()) {
             return self.deliver_any(conn, run, is_direct, io);
         }
         let slice = run.as_slice();
@@ -204,13 +203,13 @@ impl Sockets {
         io: &mut impl Transmit,
     ) -> bool {
         let socket = self.slots.get(conn);
-        if run.may_compress && socket.is_some_and(|socket| socket.protocol.is_compressed()) {
+        if run.forms.is_some() && socket.is_some_and(|socket| socket.protocol.is_compressed()) {
             if let Some(compressed) = self.compress_run(conn, run) {
-                return self.deliver(conn, &Run::verbatim(&compressed, run.topic), io);
+                return self.deliver(conn, &Run::form(&compressed, run.source), io);
             }
         }
         if is_direct {
-            let verbatim = Run { frames: run.frames.clone(), may_compress: false, ..*run };
+            let verbatim = Run { frames: run.frames.clone(), forms: None, ..*run };
             return self.deliver(conn, &verbatim, io);
         }
         self.push_frames(conn, run, io) != SendStatus::Dropped
@@ -282,7 +281,7 @@ impl Sockets {
         io: &mut dyn Transmit,
     ) -> SendStatus {
         match self.compress_run(conn, run) {
-            Some(compressed) => self.push_frames(conn, &Run::verbatim(&compressed, run.topic), io),
+            Some(compressed) => self.push_frames(conn, &Run::form(&compressed, run.source), io),
             None => self.push_frames(conn, run, io),
         }
     }
@@ -332,17 +331,19 @@ impl Sockets {
             let end = end_of_begun(run.as_slice(), 0, sent, Role::Client);
             outbox.resume_frame(end - sent);
         }
-        match (&run.frames, run.topic) {
-            (Frames::Shared(batch, range), Some(topic)) if waits => {
-                let range = range.start + sent..range.end;
-                outbox.push_batch(topic, batch, range, &mut self.pool);
-            }
+        match (&run.frames, run.source) {
+            (_, Some(source)) if waits => outbox.push_run(run, source, sent, &mut self.pool),
             (Frames::Shared(bytes, range), None) if rest.len() >= REUSE => {
                 let range = range.start + sent..range.end;
                 outbox.push_shared(bytes, range, &mut self.pool);
             }
             _ => outbox.push_bytes(rest, &mut self.pool),
         }
+    }
+
+    /// Forgets where batches were copied to: no connection gets them any more.
+    pub(crate) fn forget_batches(&mut self) {
+        self.pool.shared.forget_batches();
     }
 
     /// After output was appended: sends it if it is much, or notes that it is to be flushed.

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use super::super::batch::Batch;
+use super::super::memory::Held;
 use super::*;
 use crate::proto::{FrameHeader, OpCode, Role};
 
@@ -19,6 +21,8 @@ pub(super) struct Model {
     serial: u64,
     /// How many are served in a row next.
     rows: usize,
+    /// The memory of all topics is short: anything that is kept may be given up.
+    tight: bool,
 }
 
 struct Connection {
@@ -139,11 +143,11 @@ impl Output for Connection {
 }
 
 impl Model {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(limits: TopicLimits) -> Self {
         let mut keys = Slots::with_capacity(CONNECTIONS);
         let connections = (0..CONNECTIONS).map(|_| Connection::new(keys.insert(()))).collect();
         Self {
-            topics: Topics::new(LIMITS),
+            topics: Topics::new(limits),
             keys,
             connections,
             made: [None; NAMES.len()],
@@ -151,6 +155,7 @@ impl Model {
             occupied: BTreeSet::new(),
             serial: 0,
             rows: 0,
+            tight: limits.bytes < LIMITS.bytes,
         }
     }
 
@@ -276,7 +281,8 @@ impl Model {
                 assert!(!subscribed || waiting == 0 || waiting + message.len() <= LIMITS.backlog);
             }
             (Err(Refused::Limit), Some(waiting)) => {
-                assert!(waiting > 0 && waiting + message.len() > LIMITS.backlog);
+                let is_much = waiting > 0 && waiting + message.len() > LIMITS.backlog;
+                assert!(is_much || self.tight);
                 return;
             }
             (outcome, _) => {
@@ -378,7 +384,10 @@ impl Model {
         for (topic, policy) in &connection.subscribed {
             if let Some(last) = last.get(topic).filter(|_| policy.puts_off()) {
                 let missed = connection.missed.contains(last);
-                assert!(!missed || connection.disturbed, "the last broadcast is missing");
+                assert!(
+                    !missed || connection.disturbed || self.tight,
+                    "the last broadcast is missing"
+                );
             }
         }
         self.tell_gaps();
@@ -449,12 +458,18 @@ impl Model {
             let quick = self.connections.iter().filter(|connection| !connection.slow);
             assert!(quick.into_iter().all(|connection| connection.owed.is_empty()));
         }
+        self.check_memory();
         let mut held_in_all = 0;
         for (key, topic) in self.topics.topics.iter() {
             for (position, subscriber) in topic.subscribers.iter().enumerate() {
                 let member = &self.topics.members[subscriber.conn.index()];
                 let held = member.subscriptions[subscriber.position as usize];
                 assert_eq!((held.topic, held.position as usize), (key, position));
+                let (after, mut left_out) = (subscriber.since.max(member.served), 0);
+                topic.visit(after + 1..=u64::MAX, subscriber.is_held(), |_, _, mark| {
+                    left_out += u32::from(mark.except == subscriber.conn);
+                });
+                assert_eq!(subscriber.left_out, left_out);
             }
             let held = topic.subscribers.iter().filter(|subscriber| subscriber.next != 0).count();
             assert_eq!(
@@ -468,5 +483,23 @@ impl Model {
         assert_eq!(self.topics.held, held_in_all);
         let members = self.topics.members.iter().map(|member| member.held);
         assert_eq!(members.sum::<usize>(), held_in_all);
+    }
+
+    /// What is counted is what is held, and that is no more than it may be.
+    fn check_memory(&self) {
+        let (mut held, mut logs) = (Held::default(), 0);
+        for (key, topic) in self.topics.topics.iter() {
+            assert_eq!(topic.counted, (topic.memory(), topic.oldest()));
+            held.bytes += topic.memory().bytes;
+            held.logged += topic.memory().logged;
+            let logged = topic.log.iter().map(Batch::<bytes::Bytes>::held).sum::<usize>();
+            let list = topic.log.capacity() * size_of::<Batch<bytes::Bytes>>();
+            assert_eq!(topic.memory().logged, logged + list);
+            let counted = self.topics.memory.logs.get(&topic.oldest());
+            assert_eq!(counted.copied(), (!topic.log.is_empty()).then_some(key));
+            logs += usize::from(!topic.log.is_empty());
+        }
+        assert_eq!((self.topics.memory.held, self.topics.memory.logs.len()), (held, logs));
+        assert!(self.topics.held_bytes() <= self.topics.limits.bytes);
     }
 }
