@@ -28,7 +28,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// # Errors
     ///
     /// When the URL or the configuration's headers are invalid, there are as many connections as
-    /// the configuration allows, or the loop is being drained.
+    /// the configuration allows, or the loop is being drained. Where
+    /// [others make room](crate::Config::max_connections), a later one finds it.
     pub fn connect(
         &mut self,
         url: &str,
@@ -37,7 +38,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
     ) -> Result<ConnectionId, Error> {
         self.check_serving()?;
         let url = WsUrl::parse(url)?;
-        if self.sockets.len() >= self.max_connections {
+        if self.is_full() {
+            self.make_room();
             return Err(Error::ConnectionLimit);
         }
         let (host, port, is_secure) = (url.host().to_owned(), url.port(), url.is_secure());

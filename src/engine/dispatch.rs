@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 use super::{ConnectionId, EventLoop, Method};
 use crate::logging::log_line;
 use crate::net::aside::End;
-use crate::net::disconnect::{ConnectError, Disconnect};
+use crate::net::disconnect::Disconnect;
 use crate::net::socket::Socket;
 use crate::net::sockets::Lent;
+use crate::net::streams::Transmit;
 use crate::proto::{CloseFrame, Connection, Event, HEADROOM, Incoming, Role, State};
 use crate::reactor::{Reactor, Readiness};
 use crate::slots::Key;
@@ -43,22 +44,13 @@ impl<S, R: Reactor> EventLoop<S, R> {
         }
         if readiness.writable {
             self.sockets.unblock(conn, &mut self.streams);
+            // Who has read its answer may be one too many of those that are kept alive.
+            self.end_surplus();
         }
         if readiness.hangup {
             self.sockets.note_hangup(conn);
         }
         true
-    }
-
-    /// Whether nothing is left that the stream has taken and not sent.
-    fn is_flushed(&mut self, conn: Key) -> bool {
-        #[cfg(feature = "tls")]
-        return self.streams.flush(conn.index()).unwrap_or(true);
-        #[cfg(not(feature = "tls"))]
-        return {
-            let _ = conn;
-            true
-        };
     }
 
     /// Takes in a connection that was accepted. If its request is there already, registration
@@ -76,12 +68,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         if !announces {
             self.accept_tls(conn, &[]);
         }
-        let sockets = &self.sockets;
-        let evicted = self.pending.push(conn, sockets.now, |conn| sockets.is_connecting(conn));
-        if let Some(oldest) = evicted {
-            self.sockets.end(oldest, End::Connect(ConnectError::TimedOut));
-            self.sockets.kill(oldest);
-        }
+        self.end_surplus();
         if let Err(error) = self.streams.register(conn.index(), conn.to_bits()) {
             self.sockets.fail(conn, error);
         }
@@ -157,7 +144,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
                 socket.shut = true;
                 self.streams.shutdown(conn.index());
             }
-            if socket.dead || (socket.shut && socket.eof && self.is_flushed(conn)) {
+            if socket.dead || (socket.shut && socket.eof && self.streams.is_flushed(conn.index())) {
                 self.free(conn);
             }
         }

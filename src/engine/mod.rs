@@ -19,6 +19,7 @@ mod messages;
 mod metrics;
 mod publisher;
 mod read;
+mod room;
 mod routes;
 mod site;
 mod stats;

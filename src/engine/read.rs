@@ -96,6 +96,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             self.leave_paused(conn);
         }
         if was_pressed || self.sockets.is_pressed(conn) {
+            self.note_standing(conn);
             self.sockets.count_inbound(conn);
             self.sockets.relieve(MemoryLimit::Inbound);
             self.sockets.relieve(MemoryLimit::Outbound);

@@ -3,7 +3,8 @@ use std::time::Duration;
 use super::aside::Aside;
 use super::outbox::Outbox;
 use super::peer::PeerAddr;
-use crate::proto::{Connection, State};
+use super::places::{Place, PlaceLimits, Standing};
+use crate::proto::{Connection, Role, State};
 use crate::time::Time;
 use crate::timers::Tick;
 
@@ -43,6 +44,8 @@ pub(crate) struct Socket {
     pub(crate) served: bool,
     /// The stream is of no more use: the slot is to be freed.
     pub(crate) dead: bool,
+    /// Where it stands when others need room.
+    pub(super) place: Place,
     pub(super) aside: Option<Box<Aside>>,
     /// What `inbound` last came to, as the total over all connections has it.
     pub(crate) inbound_counted: usize,
@@ -75,6 +78,14 @@ pub(crate) struct MemoryCaps {
     pub(crate) outbound: usize,
 }
 
+/// What a loop's connections may hold.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SocketLimits {
+    pub(crate) outbox: OutboxLimits,
+    pub(crate) memory: MemoryCaps,
+    pub(crate) places: PlaceLimits,
+}
+
 impl Socket {
     /// A connection that was accepted by the listener whose site that is.
     pub(crate) fn accepted(protocol: Connection, site: usize, peer: PeerAddr) -> Self {
@@ -93,6 +104,7 @@ impl Socket {
             expects_large: false,
             paused: false,
             hangup: false,
+            place: Place::default(),
             aside: None,
             inbound_counted: 0,
             opened: false,
@@ -129,6 +141,22 @@ impl Socket {
     #[inline]
     pub(crate) fn is_open(&self) -> bool {
         self.protocol.is_open() && !self.dead
+    }
+
+    /// Where the connection stands by what is known of it, if the stream has sent whatever it took.
+    pub(super) fn standing(&self) -> Standing {
+        let is_accepted = self.protocol.role() == Role::Server;
+        let has_more = self.unread || self.resumed || self.leftover().is_some();
+        match self.protocol.state() {
+            _ if self.dead => Standing::Gone,
+            State::Connecting if !is_accepted => Standing::Open,
+            State::Connecting | State::Closed if self.outbox.is_some() => Standing::Answering,
+            State::Connecting if !self.protocol.is_between_requests() => Standing::Asking,
+            State::Connecting if has_more => Standing::Answering,
+            State::Connecting => Standing::Idle,
+            State::Open | State::Closing => Standing::Open,
+            State::Closed => Standing::Leaving,
+        }
     }
 
     /// Takes the outbox away, and with it what the stream had no room for.

@@ -17,6 +17,7 @@ mod listeners;
 #[cfg(feature = "log")]
 mod logging;
 mod panics;
+mod places;
 mod proxies;
 mod routes;
 mod server;

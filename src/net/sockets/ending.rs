@@ -5,6 +5,7 @@ use std::io;
 use super::{SendStatus, Sockets};
 use crate::net::aside::End;
 use crate::net::disconnect::{ConnectError, Disconnect};
+use crate::net::places::Standing;
 use crate::net::socket::Socket;
 use crate::net::streams::Transmit;
 use crate::proto::{CloseCode, Connection, PeerError, State, TimedOut, Workspace};
@@ -95,6 +96,7 @@ impl Sockets {
         if let Some(socket) = self.slots.get_mut(conn) {
             socket.note_end(end);
             self.ended.push(conn);
+            self.note_standing(conn, true);
             self.count_inbound(conn);
             self.arm(conn);
         }
@@ -105,6 +107,7 @@ impl Sockets {
         if let Some(socket) = self.slots.get_mut(conn) {
             socket.dead = true;
             self.ended.push(conn);
+            self.stand(conn, Standing::Gone);
         }
     }
 

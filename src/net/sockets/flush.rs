@@ -92,7 +92,7 @@ impl Sockets {
                 return self.note_blocked(conn);
             }
             if outbox.is_empty() {
-                return self.note_empty(conn);
+                return self.note_empty(conn, io);
             }
         }
     }
@@ -147,7 +147,7 @@ impl Sockets {
         self.arm(conn);
     }
 
-    pub(super) fn note_empty(&mut self, conn: Key) {
+    pub(super) fn note_empty(&mut self, conn: Key, io: &mut dyn Transmit) {
         let Some(socket) = self.slots.get_mut(conn) else {
             return;
         };
@@ -157,12 +157,17 @@ impl Sockets {
             }
             self.pool.give(outbox);
         }
-        if socket.protocol.state() == State::Closed {
+        let state = socket.protocol.state();
+        if state == State::Closed {
             self.ended.push(conn);
         }
         // Having read, the peer may be due for its next ping sooner than for its last pong.
         self.arm(conn);
         self.resume_if_unread(conn);
+        if matches!(state, State::Connecting | State::Closed) {
+            let is_flushed = io.is_flushed(conn.index());
+            self.note_standing(conn, is_flushed);
+        }
     }
 
     pub(crate) fn next_drained(&mut self) -> Option<Key> {

@@ -7,6 +7,7 @@ mod input;
 mod memory;
 mod output;
 mod pausing;
+mod standing;
 mod table;
 
 use std::collections::VecDeque;
@@ -16,8 +17,9 @@ use self::table::Table;
 use super::cork::{Cork, Reuse};
 use super::disconnect::MemoryLimit;
 use super::outbox::OutboxPool;
-use super::socket::{MemoryCaps, OutboxLimits, Socket};
-use crate::proto::{Connection, MaskKeys, Message, Role, State, Workspace};
+use super::places::{Places, Standing};
+use super::socket::{MemoryCaps, OutboxLimits, Socket, SocketLimits};
+use crate::proto::{Connection, MaskKeys, Message, Role, Workspace};
 use crate::slots::Key;
 use crate::time::Time;
 use crate::timers::DeadlineWheel;
@@ -66,6 +68,7 @@ pub(crate) struct Sockets {
     pub(crate) now: Time,
     limits: OutboxLimits,
     caps: MemoryCaps,
+    pub(crate) places: Places,
     /// Sum of `Socket::inbound_counted`.
     inbound: usize,
     /// Messages that were taken for a connection.
@@ -115,13 +118,7 @@ impl Sockets {
 
     /// Room for `capacity` connections, so that no growth of their number makes the loop move
     /// them all. Untouched memory costs nothing.
-    pub(crate) fn new(
-        capacity: usize,
-        keys: MaskKeys,
-        now: Time,
-        limits: OutboxLimits,
-        caps: MemoryCaps,
-    ) -> Self {
+    pub(crate) fn new(capacity: usize, keys: MaskKeys, now: Time, limits: SocketLimits) -> Self {
         Self {
             slots: Table::with_capacity(capacity),
             pool: OutboxPool::default(),
@@ -137,8 +134,9 @@ impl Sockets {
             drained: VecDeque::new(),
             wheel: DeadlineWheel::new(now),
             now,
-            limits,
-            caps,
+            limits: limits.outbox,
+            caps: limits.memory,
+            places: Places::new(limits.places),
             inbound: 0,
             messages_sent: 0,
             messages_dropped: 0,
@@ -165,11 +163,13 @@ impl Sockets {
 
     pub(crate) fn insert(&mut self, socket: Socket) -> Key {
         let conn = self.slots.insert(socket);
+        self.note_standing(conn, true);
         self.arm(conn);
         conn
     }
 
     pub(crate) fn remove(&mut self, conn: Key) -> Option<Socket> {
+        self.stand(conn, Standing::Gone);
         let mut socket = self.slots.remove(conn)?;
         if let Some(outbox) = socket.outbox.take() {
             self.pool.give(outbox);
@@ -259,11 +259,6 @@ impl Sockets {
 
     pub(crate) fn is_open(&self, conn: Key) -> bool {
         self.slots.get(conn).is_some_and(Socket::is_open)
-    }
-
-    /// Whether its opening handshake is under way.
-    pub(crate) fn is_connecting(&self, conn: Key) -> bool {
-        self.slots.get(conn).is_some_and(|socket| socket.protocol.state() == State::Connecting)
     }
 
     fn role(&self, conn: Key) -> Role {

@@ -30,6 +30,7 @@ mod pauses;
 mod pausing;
 mod peer;
 mod peers;
+mod places;
 mod random;
 mod regressions;
 mod rig;
