@@ -51,14 +51,15 @@ impl<S, R: Reactor> EventLoop<S, R> {
             return Err(UrlError::TlsNotConfigured.into());
         }
         let request = request(url, &config)?;
-        let ClientConfig { limits, mut addresses, unix_socket, .. } = config;
+        let ClientConfig { limits, mut addresses, unix_socket, unsent_limit, .. } = config;
         #[cfg(feature = "tls")]
         let tls = config.tls.filter(|_| is_secure).map(|tls| (tls, host.clone()));
         #[cfg(feature = "tls")]
         let connector = Connector { addresses: Vec::new(), tls };
         #[cfg(not(feature = "tls"))]
         let connector = Connector::default();
-        let endpoint = Endpoint::client(Box::new(handler), limits);
+        let mut endpoint = Endpoint::client(Box::new(handler), limits);
+        endpoint.unsent_limit = unsent_limit;
         let conn = self.begin_connect(request, endpoint, connector);
         if let Some(path) = unix_socket {
             self.try_path(conn, &path);

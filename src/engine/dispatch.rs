@@ -111,10 +111,12 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let socket = self.sockets.get_mut(conn).filter(|socket| socket.protocol.is_open());
         if let Some(socket) = socket {
             socket.opened = true;
-            let peer = socket.peer.get();
+            let (peer, endpoint) = (socket.peer.get(), socket.endpoint());
             log_line!(debug, "connection {}: open, {}", ConnectionId(conn), from(peer));
             self.tally.opened();
             self.sockets.arm(conn);
+            let unsent = self.endpoints.get(endpoint).map_or(0, |endpoint| endpoint.unsent_limit);
+            self.sockets.set_unsent_limit(conn, unsent, &mut self.streams);
             self.call(conn, Method::Open, |handler, id, cx| handler.on_open(id, cx, state));
         }
     }

@@ -44,6 +44,10 @@ pub(crate) struct Socket {
     pub(crate) served: bool,
     /// The stream is of no more use: the slot is to be freed.
     pub(crate) dead: bool,
+    /// It has a subscription of which only the latest matters.
+    pub(crate) conflates: bool,
+    /// How many bytes its stream may hold unsent, in any case; 0: as many as it does.
+    pub(crate) unsent_limit: u32,
     /// Where it stands when others need room.
     pub(super) place: Place,
     pub(super) aside: Option<Box<Aside>>,
@@ -104,6 +108,8 @@ impl Socket {
             expects_large: false,
             paused: false,
             hangup: false,
+            conflates: false,
+            unsent_limit: 0,
             place: Place::default(),
             aside: None,
             inbound_counted: 0,

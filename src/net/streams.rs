@@ -17,6 +17,9 @@ pub(crate) trait Transmit {
     /// Whether the stream in `slot` has sent whatever it took: one that has failed sends nothing.
     fn is_flushed(&mut self, slot: usize) -> bool;
 
+    /// Bounds how much the stream in `slot` takes ahead of what it sends.
+    fn limit_unsent(&mut self, slot: usize, bytes: Option<u32>);
+
     /// The present moment, which is later than that of the turn.
     fn now(&mut self) -> Time;
 
@@ -152,6 +155,12 @@ impl<R: Reactor> Transmit for Streams<R> {
             let _ = slot;
             true
         };
+    }
+
+    fn limit_unsent(&mut self, slot: usize, bytes: Option<u32>) {
+        if let Some(Some(stream)) = self.streams.get_mut(slot) {
+            self.reactor.limit_unsent(stream, bytes);
+        }
     }
 
     fn now(&mut self) -> Time {

@@ -9,6 +9,7 @@ mod drain;
 mod events;
 mod examples;
 mod flow;
+mod freshness;
 mod fuzz_bodies;
 mod hostile;
 mod idle;

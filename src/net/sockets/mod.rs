@@ -9,6 +9,7 @@ mod output;
 mod pausing;
 mod standing;
 mod table;
+mod unsent;
 
 use std::collections::VecDeque;
 
