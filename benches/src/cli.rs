@@ -7,8 +7,10 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
+use crate::bystander::BystanderArgs;
 use crate::compare::CompareArgs;
 use crate::contestants::Contestant;
+use crate::freshness::FreshnessArgs;
 use crate::idle::IdleMode;
 use crate::load::{Load, Pace, Shape, Target, Wire};
 use crate::service::{Service, ServiceConfig};
@@ -49,6 +51,8 @@ Examples:
       Events from threads to other threads and to a client, latency at 20,000/s each
   eventwire-bench bystander -c 1000
       Round trips of one connection while 1,000 others are broadcast to
+  eventwire-bench freshness
+      How old the updates are that a reader of 100 KB/s gets of 10,000 a second
   eventwire-bench tls
       Round trips, handshakes and memory without TLS and with it
   eventwire-bench compare --quick --against uws=ws://127.0.0.1:9001
@@ -93,6 +97,11 @@ is charged with all that it kept waiting.")]
     /// again, and while it is not, in turns. Checks that every subscriber gets every broadcast in
     /// order. Both ends of all connections are in this program.
     Bystander(BystanderArgs),
+    /// Measure how old what a slow reader of a topic gets is, by its policy
+    ///
+    /// A reader takes less than is broadcast, in turns with the policy that keeps the latest, with
+    /// that and a small receive buffer of its own, and with the one that drops the oldest.
+    Freshness(FreshnessArgs),
     /// Measure what TLS adds: to round trips, to opening a connection, and to what one holds
     ///
     /// The engine is at both ends, without TLS and with it in turns; the server has a process of
@@ -156,32 +165,6 @@ pub(crate) struct BusArgs {
 }
 
 impl BusArgs {
-    pub(crate) fn files(&self) -> FileArgs {
-        FileArgs { json: self.json.clone(), html: None }
-    }
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct BystanderArgs {
-    /// Connections that are broadcast to; fewer if there may not be as many open files
-    #[arg(short = 'c', long, default_value = "10000", value_name = "N")]
-    #[arg(value_parser = parse_connections)]
-    pub(crate) subscribers: usize,
-    /// Payload bytes of each broadcast
-    #[arg(short, long, default_value = "128", value_name = "BYTES", value_parser = parse_broadcast)]
-    pub(crate) size: usize,
-    /// What the server does while nothing is ready
-    #[arg(long, value_enum, default_value = "adaptive", value_name = "MODE")]
-    pub(crate) idle: IdleMode,
-    /// Write the figures to FILE as JSON
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
-    /// Measure for moments only: shows that everything works, not how fast
-    #[arg(long, hide = true)]
-    pub(crate) quick: bool,
-}
-
-impl BystanderArgs {
     pub(crate) fn files(&self) -> FileArgs {
         FileArgs { json: self.json.clone(), html: None }
     }
@@ -365,7 +348,7 @@ fn refuse(reason: &str) -> ! {
     Cli::command().error(ErrorKind::ValueValidation, reason).exit()
 }
 
-fn parse_connections(text: &str) -> Result<usize, String> {
+pub(crate) fn parse_connections(text: &str) -> Result<usize, String> {
     parse_integer(text, 1..=60_000)
 }
 
@@ -382,7 +365,7 @@ fn parse_size(text: &str) -> Result<usize, String> {
 }
 
 /// Room for the stamp, and short enough for some of them to wait in a topic's backlog.
-fn parse_broadcast(text: &str) -> Result<usize, String> {
+pub(crate) fn parse_broadcast(text: &str) -> Result<usize, String> {
     parse_integer(text, 8..=65_536)
 }
 
@@ -401,7 +384,7 @@ pub(crate) fn parse_time(text: &str) -> Result<Duration, String> {
     parse_number(text, 0.01..=86_400.0).map(Duration::from_secs_f64)
 }
 
-fn parse_rate(text: &str) -> Result<f64, String> {
+pub(crate) fn parse_rate(text: &str) -> Result<f64, String> {
     parse_number(text, 0.1..=10_000_000.0)
 }
 
@@ -477,6 +460,8 @@ mod tests {
             "bus --idle busy",
             "bystander -c 0",
             "bystander -s 7",
+            "freshness --reader 0",
+            "freshness -s 15",
         ] {
             let words = ["eventwire-bench"].into_iter().chain(arguments.split(' '));
             assert!(Cli::try_parse_from(words).is_err(), "{arguments}");

@@ -6,6 +6,7 @@ mod cli;
 mod compare;
 mod contestants;
 mod error;
+mod freshness;
 #[cfg(feature = "tls")]
 mod identity;
 mod idle;
@@ -66,6 +67,10 @@ fn run(cli: Cli) -> Result<(), Error> {
         Some(Command::Bystander(args)) => {
             let files = Files::create(&args.files())?;
             files.publish(&bystander::run(&args)?)
+        }
+        Some(Command::Freshness(args)) => {
+            let files = Files::create(&args.files())?;
+            files.publish(&freshness::run(&args)?)
         }
         #[cfg(feature = "tls")]
         Some(Command::Tls(args)) => {

@@ -24,6 +24,7 @@ pub struct ClientConfig {
     pub(crate) deflate: Option<crate::proto::DeflateConfig>,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) origin: Option<String>,
+    pub(crate) unsent_limit: u32,
     pub(crate) addresses: Vec<SocketAddr>,
     pub(crate) unix_socket: Option<PathBuf>,
     #[cfg(feature = "tls")]
@@ -92,6 +93,28 @@ impl ClientConfig {
     #[must_use]
     pub fn origin(mut self, origin: impl Into<String>) -> Self {
         self.origin = Some(origin.into());
+        self
+    }
+
+    /// How many bytes of the connection's output the system may hold that it has not begun to send.
+    /// Default: none, so that it holds as many as it likes, some MiB: the best throughput
+    /// where the way is long. At least 4 KiB.
+    ///
+    /// What the system holds is stale by the time that it arrives, and can be neither dropped nor
+    /// overtaken. With a limit the rest waits in the outbox instead, within
+    /// [`Config::outbox`](crate::Config::outbox), and an
+    /// [`OverflowPolicy`](crate::OverflowPolicy) applies to it. A connection with a subscription by
+    /// [`OverflowPolicy::KeepLatest`](crate::OverflowPolicy::KeepLatest) has a limit of 16 KiB in
+    /// any case, for as long as it has one.
+    ///
+    /// It is Linux's `TCP_NOTSENT_LOWAT`. The system goes beyond it by the segment that it fills,
+    /// of 64 KiB at most, and does not count what is on its way or lies in the peer's receive
+    /// buffer. With TLS, the session holds as much besides, 64 KiB at most. A Unix socket has no
+    /// such limit; it holds what the peer has not read, 208 KiB by default
+    /// (`net.core.wmem_default`).
+    #[must_use]
+    pub const fn unsent_limit(mut self, bytes: u32) -> Self {
+        self.unsent_limit = if bytes < 4096 { 4096 } else { bytes };
         self
     }
 

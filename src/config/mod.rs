@@ -87,6 +87,7 @@ pub struct Config {
     pub(crate) idle: Idle,
     pub(crate) max_connections: Option<usize>,
     pub(crate) max_pending: usize,
+    pub(crate) max_kept_alive: usize,
     pub(crate) receive_buffer: usize,
     pub(crate) outbox: OutboxLimits,
     pub(crate) memory: MemoryCaps,
@@ -103,6 +104,7 @@ impl Default for Config {
             idle: Idle::default(),
             max_connections: None,
             max_pending: 1024,
+            max_kept_alive: 1024,
             receive_buffer: 260 * 1024,
             outbox: OutboxLimits {
                 soft: 64 * 1024,
@@ -138,19 +140,44 @@ impl Config {
 
     /// How many connections may be held at once. Default: 65,536, or 64 less than the process
     /// may have open files if that is fewer. Further ones wait in the listener's backlog.
+    ///
+    /// For those that wait, others make room if they lose little by it, one after the other: first
+    /// those that have ended and whose peers did not end them, too, within a second; then those
+    /// that are [kept alive](Self::max_kept_alive), the longest idle first. The same holds where
+    /// descriptors run out. Who asks for something, is sent an answer or has a WebSocket open never
+    /// makes room in this way.
     #[must_use]
     pub const fn max_connections(mut self, count: usize) -> Self {
         self.max_connections = Some(count);
         self
     }
 
-    /// How many accepted connections may be in their opening handshake at once. Default: 1,024.
-    /// One more waits in the backlog until one of them is open, so that a storm of clients costs
-    /// none of them its connection; or until the oldest has had a second, and then takes its place,
-    /// so that silent peers cannot keep others out.
+    /// How many accepted connections may be in their opening handshake at once, or have a plain
+    /// request under way. Default: 1,024. One more waits in the backlog until one of them is open
+    /// or answered, so that a storm of clients costs none of them its connection; or until the
+    /// oldest has had a second, and then takes its place, so that silent peers cannot keep others
+    /// out. At least 1.
+    ///
+    /// A connection whose answer is being sent does not count here. A request on one that was
+    /// [kept alive](Self::max_kept_alive) begins in any case; if that makes more than these, the
+    /// oldest goes once it has had its second.
     #[must_use]
     pub const fn max_pending_handshakes(mut self, count: usize) -> Self {
         self.max_pending = count;
+        self
+    }
+
+    /// How many connections may be kept alive, on which a plain request was answered and none is
+    /// under way (RFC 9112 §9.3). Default: 1,024, some hundreds of browsers, so that
+    /// most places are for those who ask for something. If it is one more, the longest idle is
+    /// closed: its sending half is ended, and what was on its way meanwhile is passed over without
+    /// a reset. Such a client sends its request again on another connection.
+    ///
+    /// One is kept for [`Limits::handshake_timeout`](crate::proto::Limits::handshake_timeout), and
+    /// not as long where others [need its place](Self::max_connections).
+    #[must_use]
+    pub const fn max_kept_alive(mut self, count: usize) -> Self {
+        self.max_kept_alive = count;
         self
     }
 

@@ -24,6 +24,7 @@ pub struct ServerConfig {
     pub(crate) deflate: Option<crate::proto::DeflateConfig>,
     pub(crate) origins: OriginPolicy,
     pub(crate) backlog: u32,
+    pub(crate) unsent_limit: u32,
     pub(crate) proxies: Option<TrustedProxies>,
     #[cfg(feature = "tls")]
     pub(crate) tls: Option<TlsServer>,
@@ -38,6 +39,7 @@ impl Default for ServerConfig {
             deflate: None,
             origins: OriginPolicy::default(),
             backlog: 4096,
+            unsent_limit: 0,
             proxies: None,
             #[cfg(feature = "tls")]
             tls: None,
@@ -101,6 +103,28 @@ impl ServerConfig {
     #[must_use]
     pub fn tls(mut self, tls: TlsServer) -> Self {
         self.tls = Some(tls);
+        self
+    }
+
+    /// How many bytes of a connection's output the system may hold that it has not begun to send.
+    /// Default: none, so that it holds as many as it likes, some MiB: the best throughput
+    /// where the way is long. At least 4 KiB.
+    ///
+    /// What the system holds is stale by the time that it arrives, and can be neither dropped nor
+    /// overtaken. With a limit the rest waits in the outbox instead, within
+    /// [`Config::outbox`](crate::Config::outbox), and an
+    /// [`OverflowPolicy`](crate::OverflowPolicy) applies to it. A connection with a subscription by
+    /// [`OverflowPolicy::KeepLatest`](crate::OverflowPolicy::KeepLatest) has a limit of 16 KiB in
+    /// any case, for as long as it has one.
+    ///
+    /// It is Linux's `TCP_NOTSENT_LOWAT`. The system goes beyond it by the segment that it fills,
+    /// of 64 KiB at most, and does not count what is on its way or lies in the peer's receive
+    /// buffer. With TLS, the session holds as much besides, 64 KiB at most. A Unix socket has no
+    /// such limit; it holds what the peer has not read, 208 KiB by default
+    /// (`net.core.wmem_default`).
+    #[must_use]
+    pub const fn unsent_limit(mut self, bytes: u32) -> Self {
+        self.unsent_limit = if bytes < 4096 { 4096 } else { bytes };
         self
     }
 

@@ -50,7 +50,8 @@ impl<S> EventLoop<S> {
     /// # Errors
     ///
     /// When the listener is closed, there are as many connections as the configuration allows, or
-    /// the loop is being drained.
+    /// the loop is being drained. Where [others make room](crate::Config::max_connections), a later
+    /// one finds it.
     pub fn adopt(
         &mut self,
         listener: ListenerId,
@@ -61,7 +62,8 @@ impl<S> EventLoop<S> {
         else {
             return Err(Error::io("find the listener")(std::io::ErrorKind::NotFound.into()));
         };
-        if self.sockets.len() >= self.max_connections {
+        if self.is_full() {
+            self.make_room();
             return Err(Error::ConnectionLimit);
         }
         let stream = stream.into();

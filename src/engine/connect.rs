@@ -28,7 +28,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// # Errors
     ///
     /// When the URL or the configuration's headers are invalid, there are as many connections as
-    /// the configuration allows, or the loop is being drained.
+    /// the configuration allows, or the loop is being drained. Where
+    /// [others make room](crate::Config::max_connections), a later one finds it.
     pub fn connect(
         &mut self,
         url: &str,
@@ -37,7 +38,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
     ) -> Result<ConnectionId, Error> {
         self.check_serving()?;
         let url = WsUrl::parse(url)?;
-        if self.sockets.len() >= self.max_connections {
+        if self.is_full() {
+            self.make_room();
             return Err(Error::ConnectionLimit);
         }
         let (host, port, is_secure) = (url.host().to_owned(), url.port(), url.is_secure());
@@ -49,14 +51,15 @@ impl<S, R: Reactor> EventLoop<S, R> {
             return Err(UrlError::TlsNotConfigured.into());
         }
         let request = request(url, &config)?;
-        let ClientConfig { limits, mut addresses, unix_socket, .. } = config;
+        let ClientConfig { limits, mut addresses, unix_socket, unsent_limit, .. } = config;
         #[cfg(feature = "tls")]
         let tls = config.tls.filter(|_| is_secure).map(|tls| (tls, host.clone()));
         #[cfg(feature = "tls")]
         let connector = Connector { addresses: Vec::new(), tls };
         #[cfg(not(feature = "tls"))]
         let connector = Connector::default();
-        let endpoint = Endpoint::client(Box::new(handler), limits);
+        let mut endpoint = Endpoint::client(Box::new(handler), limits);
+        endpoint.unsent_limit = unsent_limit;
         let conn = self.begin_connect(request, endpoint, connector);
         if let Some(path) = unix_socket {
             self.try_path(conn, &path);

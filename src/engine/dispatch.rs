@@ -4,8 +4,6 @@ use std::net::SocketAddr;
 
 use super::{ConnectionId, EventLoop, Method};
 use crate::logging::log_line;
-use crate::net::aside::End;
-use crate::net::disconnect::ConnectError;
 use crate::net::socket::Socket;
 use crate::net::sockets::Lent;
 use crate::proto::{Connection, Event, HEADROOM, Incoming};
@@ -43,6 +41,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
         }
         if readiness.writable {
             self.sockets.unblock(conn, &mut self.streams);
+            // Who has read its answer may be one too many of those that are kept alive.
+            self.end_surplus();
         }
         if readiness.hangup {
             self.sockets.note_hangup(conn);
@@ -65,12 +65,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         if !announces {
             self.accept_tls(conn, &[]);
         }
-        let sockets = &self.sockets;
-        let evicted = self.pending.push(conn, sockets.now, |conn| sockets.is_connecting(conn));
-        if let Some(oldest) = evicted {
-            self.sockets.end(oldest, End::Connect(ConnectError::TimedOut));
-            self.sockets.kill(oldest);
-        }
+        self.end_surplus();
         if let Err(error) = self.streams.register(conn.index(), conn.to_bits()) {
             self.sockets.fail(conn, error);
         }
@@ -113,10 +108,12 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let socket = self.sockets.get_mut(conn).filter(|socket| socket.protocol.is_open());
         if let Some(socket) = socket {
             socket.opened = true;
-            let peer = socket.peer.get();
+            let (peer, endpoint) = (socket.peer.get(), socket.endpoint());
             log_line!(debug, "connection {}: open, {}", ConnectionId(conn), from(peer));
             self.tally.opened();
             self.sockets.arm(conn);
+            let unsent = self.endpoints.get(endpoint).map_or(0, |endpoint| endpoint.unsent_limit);
+            self.sockets.set_unsent_limit(conn, unsent, &mut self.streams);
             self.call(conn, Method::Open, |handler, id, cx| handler.on_open(id, cx, state));
         }
     }

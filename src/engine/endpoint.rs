@@ -10,6 +10,8 @@ pub(super) struct Endpoint<S> {
     pub(super) handler: Box<dyn WebSocketHandler<S>>,
     pub(super) limits: Arc<Limits>,
     pub(super) origins: OriginPolicy,
+    /// How many bytes of a connection's output the system may hold unsent; 0: as many as it does.
+    pub(super) unsent_limit: u32,
     subprotocols: Vec<String>,
     #[cfg(feature = "deflate")]
     deflate: Option<crate::proto::DeflateConfig>,
@@ -23,6 +25,7 @@ impl<S> Endpoint<S> {
             handler,
             limits: Arc::new(config.limits),
             origins: config.origins,
+            unsent_limit: config.unsent_limit,
             subprotocols: config.subprotocols,
             #[cfg(feature = "deflate")]
             deflate: config.deflate,
@@ -35,6 +38,7 @@ impl<S> Endpoint<S> {
             handler,
             limits: Arc::new(limits),
             origins: OriginPolicy::Any,
+            unsent_limit: 0,
             subprotocols: Vec::new(),
             #[cfg(feature = "deflate")]
             deflate: None,

@@ -18,9 +18,9 @@ use super::{IntoRoutes, ListenerId, LoopHandle, Method, TopicId};
 use crate::config::{Config, ServerConfig};
 use crate::error::Error;
 use crate::net::listener::Listener;
-use crate::net::pending::PendingHandshakes;
+use crate::net::places::PlaceLimits;
 use crate::net::receive_buffer::ReceiveBuffer;
-use crate::net::socket::MemoryCaps;
+use crate::net::socket::{MemoryCaps, SocketLimits};
 use crate::net::sockets::Sockets;
 use crate::net::streams::Streams;
 use crate::proto::MaskKeys;
@@ -83,7 +83,6 @@ pub struct EventLoop<S, R: Reactor = MioReactor> {
     pub(super) local_events: LocalEvents,
     /// By `ListenerId`; a closed one leaves its place empty.
     pub(super) listeners: Vec<Option<Listener<R>>>,
-    pub(super) pending: PendingHandshakes,
     /// Lifted out while input is handled, so that handlers can be lent the rest.
     pub(super) buffer: ReceiveBuffer,
     pub(super) ready: Vec<Readiness>,
@@ -121,17 +120,16 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let now = reactor.now();
         let max_connections = config.max_connections.unwrap_or_else(|| reactor.max_connections());
         let reserved = max_connections.min(RESERVED_CONNECTIONS);
+        let limits = SocketLimits {
+            outbox: config.outbox,
+            memory: MemoryCaps { connections: max_connections.max(1), ..config.memory },
+            places: PlaceLimits { asking: config.max_pending, idle: config.max_kept_alive },
+        };
         let shared = Arc::new(Shared::default());
         let meters = Arc::new(Meters::new(reactor.beginning()));
         let handle = LoopHandle::new(Arc::clone(&shared), Arc::clone(&meters), reactor.waker());
         Ok(Self {
-            sockets: Sockets::new(
-                reserved,
-                MaskKeys::new(entropy),
-                now,
-                config.outbox,
-                MemoryCaps { connections: max_connections.max(1), ..config.memory },
-            ),
+            sockets: Sockets::new(reserved, MaskKeys::new(entropy), now, limits),
             streams: Streams::new(reactor, reserved),
             topics: Topics::new(config.topics),
             endpoints: Slab::new(),
@@ -139,7 +137,6 @@ impl<S, R: Reactor> EventLoop<S, R> {
             events: Events::new(config.inbox),
             local_events: LocalEvents::new(config.inbox, config.timers),
             listeners: Vec::new(),
-            pending: PendingHandshakes::new(config.max_pending),
             buffer: ReceiveBuffer::new(config.receive_buffer),
             ready: Vec::new(),
             idle: IdleStrategy::new(config.idle),
@@ -415,15 +412,24 @@ impl<S, R: Reactor> EventLoop<S, R> {
                 let Some(listener) = &mut self.listeners[index] else {
                     break;
                 };
-                if self.sockets.len() >= self.max_connections || !listener.may_accept(now) {
+                if !listener.may_accept(now) {
                     break;
                 }
-                let sockets = &self.sockets;
-                if !self.pending.has_room(now, |conn| sockets.is_connecting(conn)) {
+                let reactor = &mut self.streams.reactor;
+                if self.sockets.len() >= self.max_connections {
+                    if listener.has_newcomer(reactor, now) || listener.is_short(now) {
+                        return self.make_room();
+                    }
+                    break;
+                }
+                if !self.sockets.places.takes_another(now) {
                     return;
                 }
                 let site = listener.site;
-                let Some(accepted) = listener.accept(&mut self.streams.reactor, now) else {
+                let Some(accepted) = listener.accept(reactor, now) else {
+                    if listener.is_short(now) {
+                        self.make_room();
+                    }
                     break;
                 };
                 self.admit(accepted, site);

@@ -21,6 +21,7 @@ mod metrics;
 mod publisher;
 mod read;
 mod reap;
+mod room;
 mod routes;
 mod site;
 mod stats;

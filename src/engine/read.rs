@@ -112,6 +112,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             self.leave_paused(conn);
         }
         if was_pressed || self.sockets.is_pressed(conn) {
+            self.note_standing(conn);
             self.sockets.count_inbound(conn);
             self.sockets.relieve_input();
             self.sockets.relieve_output(conn);

@@ -7,6 +7,7 @@ use crate::logging::log_line;
 use crate::net::aside::End;
 use crate::net::disconnect::Disconnect;
 use crate::net::halves::Halves;
+use crate::net::streams::Transmit;
 use crate::proto::{CloseFrame, Role};
 use crate::reactor::Reactor;
 use crate::slots::Key;
@@ -62,13 +63,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
 
     /// Whether nothing is left that the stream has taken and not sent.
     fn is_flushed(&mut self, conn: Key) -> bool {
-        #[cfg(feature = "tls")]
-        return self.streams.flush(conn.index()).unwrap_or(true);
-        #[cfg(not(feature = "tls"))]
-        return {
-            let _ = conn;
-            true
-        };
+        self.streams.is_flushed(conn.index())
     }
 
     fn tell_end(&mut self, conn: Key, state: &mut S) {

@@ -33,11 +33,14 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// Sends what a stream has taken and not sent.
     pub(super) fn flush_tls(&mut self, conn: Key) {
         match self.streams.flush(conn.index()) {
-            // Its slot may have waited for that.
-            Ok(true) if self.sockets.get(conn).is_some_and(|socket| !socket.halves.has_ours()) => {
-                self.sockets.revisit(conn);
+            Ok(true) => {
+                self.note_standing(conn);
+                // Its slot may have waited for that.
+                if self.sockets.get(conn).is_some_and(|socket| !socket.halves.has_ours()) {
+                    self.sockets.revisit(conn);
+                }
             }
-            Ok(_) => {}
+            Ok(false) => {}
             Err(error) => self.sockets.fail(conn, error),
         }
     }

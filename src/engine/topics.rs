@@ -153,7 +153,9 @@ impl Context<'_> {
     ///   [`Config::topic_backlog`](crate::Config::topic_backlog) and
     ///   [`Config::max_topic_bytes`](crate::Config::max_topic_bytes), until the peer has read what
     ///   it was sent before. The older ones are missed.
-    /// - `KeepLatest`: the same, and only the last one is not missed.
+    /// - `KeepLatest`: the same, and only the last one is not missed. So that what was sent before
+    ///   is not much, the system holds little for such a connection: some 16 KiB that are unsent
+    ///   ([`ServerConfig::unsent_limit`](crate::ServerConfig::unsent_limit)).
     ///
     /// Order comes first: a message that is sent to the connection, or broadcast to it by a
     /// subscription of another policy, comes behind what was kept for it, which then waits with
@@ -180,10 +182,21 @@ impl Context<'_> {
         {
             return Err(SubscribeError::ConnectionGone);
         }
-        self.topics.subscribe(conn.0, topic.0, policy).map_err(|refused| match refused {
+        let subscribed = self.topics.subscribe(conn.0, topic.0, policy);
+        self.note_conflation(conn, policy == Policy::KeepLatest);
+        subscribed.map_err(|refused| match refused {
             Refused::Gone => SubscribeError::TopicGone,
             Refused::Limit => SubscribeError::TooMany,
         })
+    }
+
+    /// Notes whether a connection has a subscription that conflates, after one was changed that
+    /// may do so.
+    fn note_conflation(&mut self, conn: ConnectionId, may_begin: bool) {
+        if may_begin || self.sockets.is_conflating(conn.0) {
+            let conflates = self.topics.conflates(conn.0);
+            self.sockets.set_conflating(conn.0, conflates, self.io);
+        }
     }
 
     /// Ends a subscription, after everything that was broadcast until now. `false` if there is
@@ -194,7 +207,9 @@ impl Context<'_> {
             return false;
         }
         self.sockets.settle(conn.0, self.topics, self.io);
-        self.topics.unsubscribe(conn.0, topic.0)
+        let ended = self.topics.unsubscribe(conn.0, topic.0);
+        self.note_conflation(conn, false);
+        ended
     }
 
     /// Sends a message to all connections that are subscribed to a topic. It is encoded once, and

@@ -117,8 +117,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
 
     /// Whether a listener may have connections, and there is room for them.
     pub(super) fn may_accept(&self, now: Time) -> bool {
-        self.sockets.len() < self.max_connections
-            && self.pending.may_have_room(now)
+        self.has_room(now)
             && self.listeners.iter().flatten().any(|listener| listener.may_accept(now))
     }
 
@@ -129,11 +128,9 @@ impl<S, R: Reactor> EventLoop<S, R> {
 
     /// When to look again for what time brings up.
     fn deadline(&mut self) -> Time {
-        // A listener that may not accept anyhow waits for a connection to end, not for a time.
-        let accepting = self.sockets.len() < self.max_connections;
-        let listeners = self.listeners.iter().flatten().filter(|_| accepting);
-        let pending = self.pending.deadline();
-        let listeners = listeners.filter_map(|listener| listener.deadline(pending)).min();
+        let no_room = self.no_room_until();
+        let listeners = self.listeners.iter().flatten();
+        let listeners = listeners.filter_map(|listener| listener.deadline(no_room)).min();
         let others = [self.ending.deadline(), self.local_events.next_due(), listeners];
         let or_never = |deadline: Option<Time>| deadline.unwrap_or(Time::NEVER);
         let deadline = or_never(self.sockets.next_deadline());

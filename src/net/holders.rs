@@ -10,9 +10,9 @@ use crate::time::Time;
 /// would move a connection with whatever it does.
 const TICK_BITS: u32 = 27;
 
-/// What a connection does for the memory that it holds. The first of these is closed first.
+/// What a connection does with the memory that it holds. The first of these is closed first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Standing {
+pub(super) enum Activity {
     /// It is ending already.
     Ending,
     /// It holds memory since some moment, and nothing has changed that.
@@ -21,11 +21,11 @@ pub(super) enum Standing {
     Reading,
 }
 
-/// The place of a connection among all that hold memory. The least goes first: of equal standing
+/// The place of a connection among all that hold memory. The least goes first: of equal activity
 /// the one that made no progress for longest, and then the one that holds most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Rank {
-    standing: Standing,
+    activity: Activity,
     tick: u64,
     /// The length of the number of bytes: what changes less does not move the connection.
     size: Reverse<u32>,
@@ -33,13 +33,13 @@ pub(super) struct Rank {
 
 impl Rank {
     /// The rank of a connection that made its last progress at that moment.
-    pub(super) fn new(standing: Standing, progress: Time, bytes: usize) -> Self {
+    pub(super) fn new(activity: Activity, progress: Time, bytes: usize) -> Self {
         let tick = progress.as_nanos() >> TICK_BITS;
-        Self { standing, tick, size: Reverse(usize::BITS - bytes.leading_zeros()) }
+        Self { activity, tick, size: Reverse(usize::BITS - bytes.leading_zeros()) }
     }
 
-    pub(super) const fn standing(self) -> Standing {
-        self.standing
+    pub(super) const fn activity(self) -> Activity {
+        self.activity
     }
 
     /// Whether the last progress was made before that moment.
@@ -94,12 +94,12 @@ mod tests {
     fn who_costs_without_progress_goes_first() {
         let ranks = [
             // Whatever it holds.
-            Rank::new(Standing::Ending, at(9), 1),
-            Rank::new(Standing::Idle, at(1), 10),
-            Rank::new(Standing::Idle, at(5), 100_000),
-            Rank::new(Standing::Idle, at(5), 10),
-            Rank::new(Standing::Reading, at(2), 10),
-            Rank::new(Standing::Reading, at(5), 1_000_000),
+            Rank::new(Activity::Ending, at(9), 1),
+            Rank::new(Activity::Idle, at(1), 10),
+            Rank::new(Activity::Idle, at(5), 100_000),
+            Rank::new(Activity::Idle, at(5), 10),
+            Rank::new(Activity::Reading, at(2), 10),
+            Rank::new(Activity::Reading, at(5), 1_000_000),
         ];
         let (mut slots, mut holders) = (Slots::with_capacity(0), Holders::default());
         let conns = ranks.map(|_| slots.insert(()));
@@ -118,8 +118,8 @@ mod tests {
     fn a_connection_has_one_rank_at_a_time() {
         let mut holders = Holders::default();
         let conn = Slots::with_capacity(0).insert(());
-        for standing in [Standing::Idle, Standing::Reading, Standing::Reading, Standing::Ending] {
-            let rank = Rank::new(standing, at(3), 77);
+        for activity in [Activity::Idle, Activity::Reading, Activity::Reading, Activity::Ending] {
+            let rank = Rank::new(activity, at(3), 77);
             holders.set(conn, Some(rank));
             assert_eq!((holders.first(), holders.order.len()), (Some((rank, conn)), 1));
         }

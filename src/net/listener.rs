@@ -14,6 +14,9 @@ pub(crate) const ACCEPT_BUDGET: usize = 32;
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
+/// A stream, and where it comes from.
+type Accepted<R> = (<R as Reactor>::Stream, Option<SocketAddr>);
+
 /// A listening socket, and whether connections may wait on it.
 #[derive(Debug)]
 pub(crate) struct Listener<R: Reactor> {
@@ -24,6 +27,8 @@ pub(crate) struct Listener<R: Reactor> {
     pub(crate) site: usize,
     /// Readiness has come and was not used up: edge-triggered readiness does not come twice.
     pub(crate) ready: bool,
+    /// A connection that was taken to find out whether one waits, and for which there was no place.
+    at_the_door: Option<Accepted<R>>,
     /// Descriptors ran out: no further try before this moment.
     paused_until: Option<Time>,
     pause: Duration,
@@ -31,7 +36,9 @@ pub(crate) struct Listener<R: Reactor> {
 
 impl<R: Reactor> Listener<R> {
     pub(crate) const fn new(socket: R::Listener, local: Option<SocketAddr>, site: usize) -> Self {
-        Self { socket, local, site, ready: true, paused_until: None, pause: FIRST_PAUSE }
+        let at_the_door = None;
+        let (paused_until, pause) = (None, FIRST_PAUSE);
+        Self { socket, local, site, ready: true, at_the_door, paused_until, pause }
     }
 
     /// When to try again, if it is paused, or nobody is accepted before `full_until`.
@@ -44,12 +51,22 @@ impl<R: Reactor> Listener<R> {
         self.ready && self.paused_until.is_none_or(|until| until <= now)
     }
 
+    /// Whether descriptors ran out.
+    pub(crate) fn is_short(&self, now: Time) -> bool {
+        self.paused_until.is_some_and(|until| until > now)
+    }
+
+    /// Whether a connection waits: readiness may be older than the last one that was taken.
+    pub(crate) fn has_newcomer(&mut self, reactor: &mut R, now: Time) -> bool {
+        self.at_the_door = self.accept(reactor, now);
+        self.at_the_door.is_some()
+    }
+
     /// Takes one connection; `None`: no more now.
-    pub(crate) fn accept(
-        &mut self,
-        reactor: &mut R,
-        now: Time,
-    ) -> Option<(R::Stream, Option<SocketAddr>)> {
+    pub(crate) fn accept(&mut self, reactor: &mut R, now: Time) -> Option<Accepted<R>> {
+        if self.at_the_door.is_some() {
+            return self.at_the_door.take();
+        }
         loop {
             match reactor.accept(&mut self.socket) {
                 Ok(accepted) => {

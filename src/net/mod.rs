@@ -11,7 +11,7 @@ pub(crate) mod lingering;
 pub(crate) mod listener;
 mod outbox;
 pub(crate) mod peer;
-pub(crate) mod pending;
+pub(crate) mod places;
 pub(crate) mod proxies;
 pub(crate) mod receive_buffer;
 pub(crate) mod socket;

@@ -5,6 +5,7 @@ use super::halves::Halves;
 use super::lingering::Lingering;
 use super::outbox::Outbox;
 use super::peer::PeerAddr;
+use super::places::{Place, PlaceLimits, Standing};
 use crate::proto::{Connection, Role, State};
 use crate::time::Time;
 use crate::timers::Tick;
@@ -44,6 +45,12 @@ pub(crate) struct Socket {
     /// Which halves of the stream are open.
     pub(crate) halves: Halves,
     pub(super) lingering: Lingering,
+    /// It has a subscription of which only the latest matters.
+    pub(crate) conflates: bool,
+    /// How many bytes its stream may hold unsent, in any case; 0: as many as it does.
+    pub(crate) unsent_limit: u32,
+    /// Where it stands when others need room.
+    pub(super) place: Place,
     pub(super) aside: Option<Box<Aside>>,
     /// What `inbound` last came to, as the total over all connections has it.
     pub(crate) inbound_counted: usize,
@@ -78,6 +85,14 @@ pub(crate) struct MemoryCaps {
     pub(crate) connections: usize,
 }
 
+/// What a loop's connections may hold.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SocketLimits {
+    pub(crate) outbox: OutboxLimits,
+    pub(crate) memory: MemoryCaps,
+    pub(crate) places: PlaceLimits,
+}
+
 impl Socket {
     /// A connection that was accepted by the listener whose site that is.
     pub(crate) fn accepted(protocol: Connection, site: usize, peer: PeerAddr) -> Self {
@@ -97,6 +112,9 @@ impl Socket {
             expects_large: false,
             paused: false,
             hangup: false,
+            conflates: false,
+            unsent_limit: 0,
+            place: Place::default(),
             aside: None,
             inbound_counted: 0,
             opened: false,
@@ -159,6 +177,21 @@ impl Socket {
 
     fn is_client(&self) -> bool {
         self.protocol.role() == Role::Client
+    }
+
+    /// Where the connection stands by what is known of it, if the stream has sent whatever it took.
+    pub(super) fn standing(&self) -> Standing {
+        let has_more = self.unread || self.resumed || self.leftover().is_some();
+        match self.protocol.state() {
+            _ if self.is_dead() => Standing::Gone,
+            State::Connecting if self.is_client() => Standing::Open,
+            State::Connecting | State::Closed if self.outbox.is_some() => Standing::Answering,
+            State::Connecting if !self.protocol.is_between_requests() => Standing::Asking,
+            State::Connecting if has_more => Standing::Answering,
+            State::Connecting => Standing::Idle,
+            State::Open | State::Closing => Standing::Open,
+            State::Closed => Standing::Leaving,
+        }
     }
 
     /// Takes the outbox away, and with it what the stream had no room for.

@@ -14,6 +14,12 @@ pub(crate) trait Transmit {
     /// Sends on the stream in `slot`; tells how much was taken, zero if it can take nothing now.
     fn transmit(&mut self, slot: usize, slices: &[IoSlice<'_>]) -> io::Result<usize>;
 
+    /// Whether the stream in `slot` has sent whatever it took: one that has failed sends nothing.
+    fn is_flushed(&mut self, slot: usize) -> bool;
+
+    /// Bounds how much the stream in `slot` takes ahead of what it sends.
+    fn limit_unsent(&mut self, slot: usize, bytes: Option<u32>);
+
     /// The present moment, which is later than that of the turn.
     fn now(&mut self) -> Time;
 
@@ -139,6 +145,22 @@ impl<R: Reactor> Transmit for Streams<R> {
         let sent = sent.unwrap_or(0);
         self.sent += sent as u64;
         Ok(sent)
+    }
+
+    fn is_flushed(&mut self, slot: usize) -> bool {
+        #[cfg(feature = "tls")]
+        return self.flush(slot).unwrap_or(true);
+        #[cfg(not(feature = "tls"))]
+        return {
+            let _ = slot;
+            true
+        };
+    }
+
+    fn limit_unsent(&mut self, slot: usize, bytes: Option<u32>) {
+        if let Some(Some(stream)) = self.streams.get_mut(slot) {
+            self.reactor.limit_unsent(stream, bytes);
+        }
     }
 
     fn now(&mut self) -> Time {

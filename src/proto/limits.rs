@@ -92,6 +92,9 @@ impl Limits {
 
     /// How long the opening handshake may take, from the first moment, whatever arrives
     /// meanwhile. Default: 10 s.
+    ///
+    /// A connection that is kept alive after a plain request was answered has as long until the
+    /// first byte of the next, and each such request as long from there on.
     #[must_use]
     pub const fn handshake_timeout(mut self, time: Duration) -> Self {
         self.handshake_timeout = time;

@@ -270,4 +270,11 @@ pub trait Reactor: Sized {
     ///
     /// What the system says, for instance that the peer is gone already.
     fn shutdown(&mut self, stream: &mut Self::Stream) -> io::Result<()>;
+
+    /// Makes `stream` take no more while it holds about `bytes` or more that it has not sent, from
+    /// here on; `None`: it holds as much as it does by default. A hint: a stream that cannot do so
+    /// does as it did, as all do by default.
+    fn limit_unsent(&mut self, stream: &mut Self::Stream, bytes: Option<u32>) {
+        let _ = (stream, bytes);
+    }
 }

@@ -72,6 +72,16 @@ impl Topics {
         Some(self.topics.get(topic)?.subscribers[position].policy)
     }
 
+    /// Whether only the latest matters to one of the connection's subscriptions.
+    pub(crate) fn conflates(&self, conn: Key) -> bool {
+        let subscriptions = self.members.get(conn.index()).map(|member| &member.subscriptions[..]);
+        subscriptions.unwrap_or_default().iter().any(|held| {
+            let topic = self.topics.get(held.topic);
+            let subscriber = topic.and_then(|topic| topic.subscribers.get(held.position as usize));
+            subscriber.is_some_and(|subscriber| subscriber.policy == Policy::KeepLatest)
+        })
+    }
+
     /// Where a connection's subscription stands in the topic's list.
     pub(super) fn position(&self, conn: Key, topic: Key) -> Option<usize> {
         let member = self.members.get(conn.index())?;

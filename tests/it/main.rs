@@ -9,6 +9,7 @@ mod drain;
 mod events;
 mod examples;
 mod flow;
+mod freshness;
 mod fuzz_bodies;
 mod hostile;
 mod idle;
@@ -17,6 +18,7 @@ mod listeners;
 #[cfg(feature = "log")]
 mod logging;
 mod panics;
+mod places;
 mod proxies;
 mod routes;
 mod server;

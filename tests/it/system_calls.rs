@@ -10,7 +10,10 @@ use std::time::{Duration, Instant};
 
 use eventwire::proto::OpCode;
 use eventwire::reactor::{EntropySource, MioReactor, Reactor, Readiness, ResolveDone};
-use eventwire::{Config, ConnectionId, Context, EventLoop, Idle, Message, ServerConfig, Time};
+use eventwire::{
+    Config, ConnectionId, Context, EventLoop, Idle, Message, OverflowPolicy, ServerConfig, Time,
+    WebSocketHandler,
+};
 
 use crate::util::{PATIENCE, Peer, request};
 
@@ -43,6 +46,8 @@ struct Counting {
     calls: Calls,
     /// The room that the latest receives offered, in bytes.
     offered: Vec<usize>,
+    /// How much streams may hold unsent, as they were told one after the other.
+    unsent: Vec<Option<u32>>,
 }
 
 impl Reactor for Counting {
@@ -142,6 +147,11 @@ impl Reactor for Counting {
     fn shutdown(&mut self, stream: &mut Self::Stream) -> io::Result<()> {
         self.reactor.shutdown(stream)
     }
+
+    fn limit_unsent(&mut self, stream: &mut Self::Stream, bytes: Option<u32>) {
+        self.unsent.push(bytes);
+        self.reactor.limit_unsent(stream, bytes);
+    }
 }
 
 /// A server of echoes and its messages so far.
@@ -157,17 +167,25 @@ impl Server {
     }
 
     fn with(config: Config) -> Self {
-        let reactor = MioReactor::new().expect("a reactor");
-        let reactor = Counting { reactor, calls: Calls::default(), offered: Vec::new() };
-        let config = config.idle(Idle::Block);
-        let mut event_loop = EventLoop::with_reactor(reactor, config).expect("a loop");
         let echo =
-            |conn: ConnectionId, message: Message<'_>, cx: &mut Context<'_>, count: &mut _| {
+            |conn: ConnectionId, message: Message<'_>, cx: &mut Context<'_>, count: &mut usize| {
                 *count += 1;
                 cx.send(conn, message);
             };
-        let listener =
-            event_loop.listen("127.0.0.1:0", ServerConfig::default(), echo).expect("a port");
+        Self::serving(config, ServerConfig::default(), echo)
+    }
+
+    fn serving(
+        config: Config,
+        server: ServerConfig,
+        handler: impl WebSocketHandler<usize> + 'static,
+    ) -> Self {
+        let reactor = MioReactor::new().expect("a reactor");
+        let calls = Calls::default();
+        let reactor = Counting { reactor, calls, offered: Vec::new(), unsent: Vec::new() };
+        let config = config.idle(Idle::Block);
+        let mut event_loop = EventLoop::with_reactor(reactor, config).expect("a loop");
+        let listener = event_loop.listen("127.0.0.1:0", server, handler).expect("a port");
         let address = event_loop.local_addr(listener).expect("it listens");
         Self { event_loop, address, messages: 0 }
     }
@@ -351,4 +369,45 @@ fn a_connection_is_registered_once_and_read_when_its_request_is_there() {
         calls
     });
     assert!(tries.any(|calls| calls == expected));
+}
+
+/// Subscribes to the topic by the policy that is named, or ends the subscription.
+fn subscribe(conn: ConnectionId, message: Message<'_>, cx: &mut Context<'_>, count: &mut usize) {
+    *count += 1;
+    let words = message.as_text().and_then(|text| text.split_once(' '));
+    let (what, name) = words.expect("a policy and a name");
+    let topic = cx.topic(name).expect("a topic");
+    let policy = match what {
+        "latest" => OverflowPolicy::KeepLatest,
+        "oldest" => OverflowPolicy::DropOldest,
+        _ => return assert!(cx.unsubscribe(conn, topic)),
+    };
+    assert!(cx.subscribe_with(conn, topic, policy).is_ok());
+}
+
+#[test]
+fn what_streams_may_hold_unsent_changes_with_the_first_and_the_last_that_conflates() {
+    const LITTLE: Option<u32> = Some(16 * 1024);
+    for (own, more) in [(0, None), (8 * 1024, Some(8 * 1024)), (64 * 1024, Some(64 * 1024))] {
+        let server = ServerConfig::default();
+        let server = if own > 0 { server.unsent_limit(own) } else { server };
+        let mut server = Server::serving(Config::default(), server, subscribe);
+        let mut peer = server.connect();
+        let mut expected: Vec<_> = more.map(Some).into_iter().collect();
+        for (words, change) in [
+            ("oldest a", None),
+            ("latest a", Some(LITTLE)),
+            ("latest b", None),
+            ("leave a", None),
+            ("oldest b", Some(more)),
+            ("latest b", Some(LITTLE)),
+            ("leave b", Some(more)),
+        ] {
+            peer.send(words);
+            server.calls_of(1);
+            // A limit that is lower anyhow stays.
+            expected.extend(change.filter(|_| own != 8 * 1024));
+            assert_eq!(server.event_loop.reactor_mut().unsent, expected, "{own}, {words}");
+        }
+    }
 }

@@ -415,3 +415,22 @@ fn what_cannot_be_encrypted_is_an_error_at_once() {
     assert!(TlsServer::from_pem(b"", b"").is_err());
     assert!(TlsClient::from_pem(b"").is_err());
 }
+
+#[test]
+fn a_kept_connection_that_makes_room_has_its_answer_and_the_end_of_its_session() {
+    let server = serve(Config::default().max_kept_alive(1), with(&ONE));
+    let config = ONE.others_client(&[]);
+    let mut kept = [(); 2].map(|()| {
+        let mut stream = connect(server.address(), &config);
+        stream.write_all(b"GET /page HTTP/1.1\r\nHost: a\r\n\r\n").expect("write");
+        assert!(read_head(&mut stream).expect("a head").starts_with("HTTP/1.1 200 "));
+        let mut body = [0; 6];
+        stream.read_exact(&mut body).expect("a body");
+        assert_eq!(&body, b"a page");
+        stream
+    });
+    // An end without a notice would be an error.
+    assert_eq!(kept[0].read(&mut [0; 16]).expect("an end in order"), 0);
+    kept[1].write_all(&request("/", "")).expect("write");
+    assert!(read_head(&mut kept[1]).expect("a head").starts_with("HTTP/1.1 101 "));
+}

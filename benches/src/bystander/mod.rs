@@ -1,6 +1,7 @@
 //! What broadcasts to many cost a connection that has nothing to do with them: its round trips
 //! while they go on, and while they do not, in turns.
 
+mod args;
 mod crowd;
 mod server;
 
@@ -10,12 +11,13 @@ use std::time::{Duration, Instant};
 use eventwire::Publisher;
 use indicatif::ProgressBar;
 
-use crate::cli::BystanderArgs;
 use crate::error::Error;
 use crate::load::{Latencies, Probe, Stamp, no_latencies};
 use crate::machine::{self, CpuPair, CpuUse, Interference, ThreadCpu};
 use crate::progress_bar;
 use crate::report::bystander::BystanderReport;
+
+pub(crate) use args::BystanderArgs;
 
 use crowd::Crowd;
 use server::{Access, Server};

@@ -5,8 +5,7 @@ use serde::Serialize;
 use super::stats::{Ratio, Summary, median};
 use super::table::{align, ratio};
 use super::{Header, Printable, text};
-use crate::bystander::{ECHO_SIZE, Round, Timing};
-use crate::cli::BystanderArgs;
+use crate::bystander::{BystanderArgs, ECHO_SIZE, Round, Timing};
 use crate::load::Latencies;
 use crate::machine::CpuPair;
 

@@ -4,6 +4,7 @@ pub(crate) mod bus;
 pub(crate) mod bystander;
 pub(crate) mod comparison;
 mod curve;
+pub(crate) mod freshness;
 mod html;
 mod plot;
 mod stats;

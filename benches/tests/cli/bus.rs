@@ -1,4 +1,4 @@
-//! The event bus and the bystander: their tables, their JSON.
+//! The event bus, the bystander and freshness: their tables, their JSON.
 
 use serde_json::Value;
 
@@ -76,8 +76,25 @@ fn the_bystander_is_measured_with_and_without_broadcasts() {
 }
 
 #[test]
+fn the_age_of_what_a_slow_reader_gets_is_measured_by_policy() {
+    let json = Scratch::new("freshness.json");
+    let output = run(&["freshness", "--quick", "--json", json.path()]);
+    output.assert_success();
+    for part in ["10,000 updates/s of 64 B", "keep latest", "drop oldest", "16 KiB", "skipped"] {
+        assert!(output.stdout.contains(part), "{part}\n{}", output.stdout);
+    }
+    let report: Value = serde_json::from_str(&json.read()).unwrap();
+    let cases = report["cases"].as_array().unwrap();
+    assert_eq!(cases.len(), 3);
+    for case in cases {
+        assert_percentiles(&case["age_ns"]);
+        assert!(case["received"].as_u64().unwrap() > 0, "{case}");
+    }
+}
+
+#[test]
 fn files_that_cannot_be_written_are_told_before_anything_is_measured() {
-    for command in ["bus", "bystander"] {
+    for command in ["bus", "bystander", "freshness"] {
         let output = run(&[command, "--quick", "--json", "/no/such/folder/report.json"]);
         output.assert_failure("cannot write /no/such/folder/report.json");
     }

@@ -34,6 +34,7 @@ fn help_says_what_the_program_does_and_shows_examples() {
         "broadcast",
         "bus",
         "bystander",
+        "freshness",
         "tls",
         "compare",
         "Examples:",
@@ -41,7 +42,8 @@ fn help_says_what_the_program_does_and_shows_examples() {
     ] {
         assert!(output.stdout.contains(part), "{part}\n{}", output.stdout);
     }
-    for command in ["serve", "echo", "broadcast", "bus", "bystander", "tls", "compare"] {
+    for command in ["serve", "echo", "broadcast", "bus", "bystander", "freshness", "tls", "compare"]
+    {
         run(&[command, "--help"]).assert_success();
     }
     run(&["--version"]).assert_success();
@@ -69,6 +71,7 @@ fn wrong_arguments_exit_with_2() {
         &["echo", "--url", "ws://localhost", "--raw"],
         &["bus", "--rate", "1"],
         &["bystander", "-c", "0"],
+        &["freshness", "--reader", "0"],
         &["compare", "--only", "nothing"],
         &["compare", "--rounds", "4"],
         &["compare", "--against", "ws://localhost:9001"],

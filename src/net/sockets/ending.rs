@@ -6,6 +6,7 @@ use super::{SendStatus, Sockets};
 use crate::net::aside::End;
 use crate::net::disconnect::{ConnectError, Disconnect};
 use crate::net::halves::Halves;
+use crate::net::places::Standing;
 use crate::net::socket::Socket;
 use crate::net::streams::Transmit;
 use crate::proto::{CloseCode, Connection, PeerError, State, TimedOut, Workspace};
@@ -103,6 +104,7 @@ impl Sockets {
         if let Some(socket) = self.slots.get_mut(conn) {
             socket.note_end(end);
             self.ended.push(conn);
+            self.note_standing(conn, true);
             self.count_inbound(conn);
             self.arm(conn);
         }
@@ -113,6 +115,7 @@ impl Sockets {
         if let Some(socket) = self.slots.get_mut(conn) {
             socket.halves = Halves::Dead;
             self.ended.push(conn);
+            self.stand(conn, Standing::Gone);
         }
     }
 

@@ -92,7 +92,7 @@ impl Sockets {
                 return self.note_blocked(conn);
             }
             if outbox.is_empty() {
-                return self.note_empty(conn);
+                return self.note_empty(conn, io);
             }
         }
     }
@@ -150,7 +150,7 @@ impl Sockets {
         self.arm(conn);
     }
 
-    pub(super) fn note_empty(&mut self, conn: Key) {
+    pub(super) fn note_empty(&mut self, conn: Key, io: &mut dyn Transmit) {
         let Some(socket) = self.slots.get_mut(conn) else {
             return;
         };
@@ -163,12 +163,17 @@ impl Sockets {
             self.pool.give(outbox);
             self.output_holders.set(conn, None);
         }
-        if socket.protocol.state() == State::Closed {
+        let state = socket.protocol.state();
+        if state == State::Closed {
             self.ended.push(conn);
         }
         // Having read, the peer may be due for its next ping sooner than for its last pong.
         self.arm(conn);
         self.resume_if_unread(conn);
+        if matches!(state, State::Connecting | State::Closed) {
+            let is_flushed = io.is_flushed(conn.index());
+            self.note_standing(conn, is_flushed);
+        }
     }
 
     pub(crate) fn next_drained(&mut self) -> Option<Key> {
@@ -192,7 +197,8 @@ mod tests {
 
     use super::*;
     use crate::net::peer::PeerAddr;
-    use crate::net::socket::{MemoryCaps, OutboxLimits, Socket};
+    use crate::net::places::PlaceLimits;
+    use crate::net::socket::{MemoryCaps, OutboxLimits, Socket, SocketLimits};
     use crate::proto::{Connection, Limits, MaskKeys, Role};
     use crate::time::Time;
 
@@ -206,6 +212,12 @@ mod tests {
             Ok(sent)
         }
 
+        fn is_flushed(&mut self, _: usize) -> bool {
+            true
+        }
+
+        fn limit_unsent(&mut self, _: usize, _: Option<u32>) {}
+
         fn now(&mut self) -> Time {
             Time::BEGINNING
         }
@@ -217,9 +229,11 @@ mod tests {
 
     fn sockets() -> (Sockets, Key) {
         let outbox = OutboxLimits { soft: 1000, hard: 2000, stall: Duration::from_secs(1) };
-        let caps = MemoryCaps { inbound: 10_000, outbound: 10_000, connections: 1 };
+        let memory = MemoryCaps { inbound: 10_000, outbound: 10_000, connections: 1 };
+        let places = PlaceLimits { asking: 1, idle: 1 };
+        let limits = SocketLimits { outbox, memory, places };
         let keys = MaskKeys::new(|bytes: &mut [u8]| bytes.fill(7));
-        let mut sockets = Sockets::new(1, keys, Time::BEGINNING, outbox, caps);
+        let mut sockets = Sockets::new(1, keys, Time::BEGINNING, limits);
         let limits = Arc::new(Limits::default());
         let protocol = Connection::opened(Role::Server, limits, Time::BEGINNING);
         let conn = sockets.insert(Socket::accepted(protocol, 0, PeerAddr::None));

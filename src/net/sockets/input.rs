@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::{Current, Lent, REUSE, Sockets};
 use crate::net::cork::Reuse;
 use crate::net::hearing::{Answers, Heard, Hearing};
+use crate::net::places::Standing;
 use crate::net::socket::Socket;
 use crate::proto::handshake::{Acceptance, HttpResponse, Refusal, Request};
 use crate::proto::{
@@ -179,6 +180,9 @@ impl Sockets {
             return;
         };
         socket.served = true;
+        // Whatever it asks for next, it has all of its time for.
+        let now = self.now;
+        self.places.change(conn, &mut socket.place, Standing::Answering, now);
         // What is corked may have to wait, too.
         if socket.queued() + self.cork.len() > soft {
             self.set_halted(conn, true);

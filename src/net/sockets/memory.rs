@@ -18,7 +18,7 @@ use std::time::Duration;
 use super::Sockets;
 use crate::net::aside::End;
 use crate::net::disconnect::{Disconnect, MemoryLimit};
-use crate::net::holders::{Rank, Standing};
+use crate::net::holders::{Activity, Rank};
 use crate::net::socket::Socket;
 use crate::net::streams::Transmit;
 use crate::proto::{CloseCode, State};
@@ -76,7 +76,7 @@ impl Sockets {
             let held = socket.inbound();
             self.inbound = self.inbound - socket.inbound_counted + held;
             socket.inbound_counted = held;
-            let rank = (held > share).then(|| Rank::new(Standing::Idle, self.now, held));
+            let rank = (held > share).then(|| Rank::new(Activity::Idle, self.now, held));
             self.input_holders.set(conn, rank);
         }
     }
@@ -221,7 +221,7 @@ impl Rank {
     /// Whether the connection may be closed for others.
     fn may_be_closed(self, now: Time) -> bool {
         let reads = now.as_nanos().saturating_sub(READS.as_nanos() as u64);
-        self.standing() != Standing::Reading || self.is_before(Time::from_nanos(reads))
+        self.activity() != Activity::Reading || self.is_before(Time::from_nanos(reads))
     }
 }
 
@@ -229,10 +229,10 @@ impl Rank {
 fn output_rank(socket: &Socket, share: usize) -> Option<Rank> {
     let outbox = socket.outbox.as_ref().filter(|_| socket.blocked)?;
     let (progress, cost) = (outbox.progress.unwrap_or(Time::BEGINNING), outbox.cost());
-    let standing = match socket.protocol.state() {
-        State::Closing | State::Closed => Standing::Ending,
-        State::Connecting | State::Open if outbox.is_read() => Standing::Reading,
-        State::Connecting | State::Open => Standing::Idle,
+    let activity = match socket.protocol.state() {
+        State::Closing | State::Closed => Activity::Ending,
+        State::Connecting | State::Open if outbox.is_read() => Activity::Reading,
+        State::Connecting | State::Open => Activity::Idle,
     };
-    (standing == Standing::Ending || cost > share).then(|| Rank::new(standing, progress, cost))
+    (activity == Activity::Ending || cost > share).then(|| Rank::new(activity, progress, cost))
 }

@@ -7,7 +7,9 @@ mod input;
 mod memory;
 mod output;
 mod pausing;
+mod standing;
 mod table;
+mod unsent;
 
 use std::collections::VecDeque;
 
@@ -16,8 +18,9 @@ use super::cork::{Cork, Reuse};
 use super::hearing::Answers;
 use super::holders::Holders;
 use super::outbox::OutboxPool;
-use super::socket::{MemoryCaps, OutboxLimits, Socket};
-use crate::proto::{Connection, MaskKeys, Message, Role, State, Workspace};
+use super::places::{Places, Standing};
+use super::socket::{MemoryCaps, OutboxLimits, Socket, SocketLimits};
+use crate::proto::{Connection, MaskKeys, Message, Role, Workspace};
 use crate::slots::Key;
 use crate::time::Time;
 use crate::timers::DeadlineWheel;
@@ -68,6 +71,7 @@ pub(crate) struct Sockets {
     pub(crate) now: Time,
     limits: OutboxLimits,
     caps: MemoryCaps,
+    pub(crate) places: Places,
     /// Sum of `Socket::inbound_counted`.
     inbound: usize,
     /// Connections with an unfinished message, or with input that is left over.
@@ -121,13 +125,7 @@ impl Sockets {
 
     /// Room for `capacity` connections, so that no growth of their number makes the loop move
     /// them all. Untouched memory costs nothing.
-    pub(crate) fn new(
-        capacity: usize,
-        keys: MaskKeys,
-        now: Time,
-        limits: OutboxLimits,
-        caps: MemoryCaps,
-    ) -> Self {
+    pub(crate) fn new(capacity: usize, keys: MaskKeys, now: Time, limits: SocketLimits) -> Self {
         Self {
             slots: Table::with_capacity(capacity),
             pool: OutboxPool::default(),
@@ -143,8 +141,9 @@ impl Sockets {
             drained: VecDeque::new(),
             wheel: DeadlineWheel::new(now),
             now,
-            limits,
-            caps,
+            limits: limits.outbox,
+            caps: limits.memory,
+            places: Places::new(limits.places),
             inbound: 0,
             input_holders: Holders::default(),
             output_holders: Holders::default(),
@@ -173,11 +172,13 @@ impl Sockets {
 
     pub(crate) fn insert(&mut self, socket: Socket) -> Key {
         let conn = self.slots.insert(socket);
+        self.note_standing(conn, true);
         self.arm(conn);
         conn
     }
 
     pub(crate) fn remove(&mut self, conn: Key) -> Option<Socket> {
+        self.stand(conn, Standing::Gone);
         let mut socket = self.slots.remove(conn)?;
         self.forget_holder(conn);
         if let Some(outbox) = socket.outbox.take() {
@@ -267,11 +268,6 @@ impl Sockets {
 
     pub(crate) fn is_open(&self, conn: Key) -> bool {
         self.slots.get(conn).is_some_and(Socket::is_open)
-    }
-
-    /// Whether its opening handshake is under way.
-    pub(crate) fn is_connecting(&self, conn: Key) -> bool {
-        self.slots.get(conn).is_some_and(|socket| socket.protocol.state() == State::Connecting)
     }
 
     fn role(&self, conn: Key) -> Role {

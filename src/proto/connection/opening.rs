@@ -46,7 +46,13 @@ impl Connection {
         if opening.awaits_proxy {
             return self.receive_proxy_header(input, workspace);
         }
-        let end = match opening.scanner.scan(input) {
+        let begins = opening.is_kept && opening.scanner.is_at_start();
+        let scanned = opening.scanner.scan(input);
+        if begins && !opening.scanner.is_at_start() {
+            // It has all of its time from its first byte on, however long none came before it.
+            self.since = workspace.now;
+        }
+        let end = match scanned {
             Ok(Some(end)) => end,
             Ok(None) => {
                 opening.head.extend_from_slice(input);

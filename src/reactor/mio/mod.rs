@@ -313,6 +313,10 @@ impl Reactor for MioReactor {
     fn shutdown(&mut self, stream: &mut MioStream) -> io::Result<()> {
         stream.shutdown()
     }
+
+    fn limit_unsent(&mut self, stream: &mut MioStream, bytes: Option<u32>) {
+        stream.limit_unsent(bytes);
+    }
 }
 
 impl MioReactor {

@@ -104,6 +104,21 @@ impl MioStream {
         }
     }
 
+    /// Bounds what the stream takes ahead of what it sends. Writable readiness then tells that it
+    /// holds less than half of that unsent.
+    pub(super) fn limit_unsent(&mut self, bytes: Option<u32>) {
+        match self {
+            Self::Tcp(stream) => {
+                // Zero is the system's own limit. One that knows no other holds what it did.
+                let _ = SockRef::from(&*stream).set_tcp_notsent_lowat(bytes.unwrap_or(0));
+            }
+            // What was sent and not read is held in the same buffer, which is small.
+            Self::Unix(_) => {}
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => stream.limit_unsent(bytes),
+        }
+    }
+
     /// Makes a stream that somebody else accepted as those are that were accepted here. Tells where
     /// it comes from, unless it is from this machine.
     pub(crate) fn prepare(&self) -> io::Result<Option<SocketAddr>> {

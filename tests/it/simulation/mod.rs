@@ -32,6 +32,7 @@ mod pauses;
 mod pausing;
 mod peer;
 mod peers;
+mod places;
 mod random;
 mod regressions;
 mod rig;

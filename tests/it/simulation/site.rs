@@ -83,9 +83,15 @@ fn world(seed: u64, tracing: bool) -> SiteWorld {
     if let Some(cap) = cap {
         config = config.max_outbound(cap);
     }
+    let crowd = random.percent(30).then(|| random.between(1, 4));
+    if let Some(places) = crowd {
+        config = config.max_connections(2 * places).max_pending_handshakes(places);
+        config = config.max_kept_alive(random.below(places));
+    }
     let mut world = SiteWorld::new(seed, random, sim, config, tracing);
     world.lossless = lossless;
     world.excuses.full = cap.is_some();
+    world.excuses.crowded = crowd.is_some();
     world.rude = world.random.percent(30);
     // One page goes beyond what may wait, or the echoes of what was received at once.
     let longest = LONG.max(buffer + MESSAGE) as u64;
@@ -219,7 +225,7 @@ impl SiteWorld {
             let complaint = visitor.complaint(reactor, self.excuses);
             assert!(complaint.is_none(), "{}", complaint.unwrap_or_default());
         }
-        if self.rude || self.excuses.drained {
+        if self.rude || self.excuses.drained || self.excuses.crowded {
             return;
         }
         let answers: u64 = self.visitors.iter().map(|visitor| visitor.answers).sum();

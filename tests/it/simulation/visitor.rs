@@ -47,6 +47,8 @@ pub(super) struct Excuses {
     pub(super) late: bool,
     /// All connections together hold too much.
     pub(super) full: bool,
+    /// There are places for few, so that some make room between two answers.
+    pub(super) crowded: bool,
 }
 
 pub(super) struct Visitor {
@@ -314,7 +316,7 @@ impl Visitor {
             return None;
         }
         let is_whole = self.right == self.due.len();
-        if excuses.drained {
+        if excuses.drained || excuses.crowded {
             let ends_in_order = self.right < self.received.len() || self.ends.contains(&self.right);
             return (!ends_in_order).then(|| format!("half an answer: {}", self.progress()));
         }

@@ -40,6 +40,26 @@ fn the_opening_handshake_has_one_deadline_whatever_arrives() {
 }
 
 #[test]
+fn a_request_on_a_kept_connection_has_all_of_its_time_from_its_first_byte_on() {
+    let request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    let mut harness = Harness::connecting(Role::Server, &limits());
+    for _ in 0..2 {
+        let mut input = request.to_vec();
+        let received = harness.with(|connection, workspace| {
+            matches!(connection.receive(&mut input, workspace), Ok((_, Some(Event::Request(_)))))
+        });
+        assert!(received);
+        harness.with(|connection, workspace| connection.end_request(false, workspace));
+        assert_eq!(harness.pass(9 * SECOND), Ok(()));
+    }
+    assert_eq!(harness.feed(&request[..5]), []);
+    assert_eq!(harness.pass(9 * SECOND), Ok(()));
+    assert_eq!(harness.feed(&request[5..9]), []);
+    assert_eq!(pass_exactly(&mut harness, SECOND), Err(TimedOut::Handshake));
+    assert!(harness.out.starts_with(b"HTTP/1.1 408 "));
+}
+
+#[test]
 fn a_silent_peer_is_pinged_and_then_counts_as_gone() {
     for role in ROLES {
         let mut harness = Harness::open(role, &limits());

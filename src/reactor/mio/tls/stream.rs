@@ -154,6 +154,13 @@ impl TlsStream {
         Ok(sent)
     }
 
+    /// Bounds what the session takes that the stream does not, and what that takes.
+    pub(in crate::reactor::mio) fn limit_unsent(&mut self, bytes: Option<u32>) {
+        let most = bytes.map_or(UNSENT_MAX, |bytes| UNSENT_MAX.min(bytes as usize));
+        self.session.set_buffer_limit(Some(most));
+        self.stream.limit_unsent(bytes);
+    }
+
     /// Sends what was taken, as far as the stream takes it.
     pub(in crate::reactor::mio) fn flush(&mut self) -> io::Result<()> {
         while self.session.wants_write() {

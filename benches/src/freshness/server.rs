@@ -1,0 +1,77 @@
+//! A loop that broadcasts updates to a topic, as many in a second as it is told to.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use eventwire::{
+    Config, ConnectionId, Context, EventLoop, Idle, LoopHandle, OverflowPolicy, ServerConfig,
+    TopicId, WebSocketHandler,
+};
+
+use super::Case;
+use super::update::Update;
+use crate::error::Error;
+use crate::load::pattern;
+use crate::worker::Worker;
+
+/// Updates are made this often, all that are due.
+const TICK: Duration = Duration::from_millis(1);
+
+/// The loop on its thread.
+#[derive(Debug)]
+pub(super) struct Server {
+    worker: Worker<()>,
+    handle: LoopHandle,
+    pub(super) address: SocketAddr,
+}
+
+#[derive(Clone)]
+struct Tick;
+
+struct Feed {
+    topic: TopicId,
+    policy: OverflowPolicy,
+}
+
+impl WebSocketHandler<u64> for Feed {
+    fn on_open(&mut self, conn: ConnectionId, cx: &mut Context<'_>, _: &mut u64) {
+        // A connection that is gone already reads nothing, which its reader tells.
+        let _ = cx.subscribe_with(conn, self.topic, self.policy);
+    }
+}
+
+impl Server {
+    pub(super) fn start(case: Case, rate: f64, size: usize, start: Instant) -> Result<Self, Error> {
+        let ((address, handle), worker) = Worker::start("server", None, move |ready| {
+            let mut event_loop = EventLoop::new(Config::default().idle(Idle::Block))?;
+            let topic = event_loop.topic("updates")?;
+            let feed = Feed { topic, policy: case.policy };
+            let listener = event_loop.listen("127.0.0.1:0", ServerConfig::default(), feed)?;
+            let address = event_loop.local_addr(listener).expect("it listens since a moment ago");
+            let mut payload = pattern(size);
+            event_loop.on(move |_: &Tick, cx: &mut Context<'_>, number: &mut u64| {
+                let due = (start.elapsed().as_secs_f64() * rate) as u64;
+                while *number < due {
+                    let made = start.elapsed().as_nanos() as u64;
+                    Update { made, number: *number }.write(&mut payload);
+                    cx.broadcast(topic, payload.as_slice());
+                    *number += 1;
+                }
+            });
+            event_loop
+                .set_interval(TICK, Tick)
+                .map_err(|_| Error::Events("the timer was refused".to_owned()))?;
+            // The receiver waits for exactly this.
+            let _ = ready.send((address, event_loop.handle()));
+            event_loop.run(&mut 0)?;
+            Ok(())
+        })?;
+        Ok(Self { worker, handle, address })
+    }
+
+    /// Ends the loop, and tells how that ended.
+    pub(super) fn stop(self) -> Result<(), Error> {
+        self.handle.stop();
+        self.worker.join()
+    }
+}

@@ -1,0 +1,74 @@
+//! Room for newcomers: whether there is some, and who makes some.
+
+use super::EventLoop;
+use crate::net::places::Standing;
+use crate::net::streams::Transmit;
+use crate::reactor::Reactor;
+use crate::slots::Key;
+use crate::time::Time;
+
+impl<S, R: Reactor> EventLoop<S, R> {
+    /// Whether all connections are taken that there may be.
+    pub(super) fn is_full(&self) -> bool {
+        self.sockets.len() >= self.max_connections
+    }
+
+    /// Whether a newcomer would be accepted, or somebody would make room for it.
+    pub(super) fn has_room(&self, now: Time) -> bool {
+        let places = &self.sockets.places;
+        if self.is_full() {
+            places.yields_at().is_some_and(|at| at <= now)
+        } else {
+            places.takes_another(now)
+        }
+    }
+
+    /// Where there is no room for a newcomer: when there will be. `Time::NEVER` if that takes the
+    /// end of a connection.
+    pub(super) fn no_room_until(&self) -> Option<Time> {
+        let places = &self.sockets.places;
+        if self.is_full() {
+            Some(places.yields_at().unwrap_or(Time::NEVER))
+        } else {
+            places.full_until()
+        }
+    }
+
+    /// Lets those end who lose least by it, for a newcomer that no room is left for. It takes until
+    /// their peers have ended, too, or have had their time for that.
+    #[cold]
+    pub(super) fn make_room(&mut self) {
+        if let Some((conns, standing)) = self.sockets.places.yielding(self.sockets.now) {
+            conns.into_iter().for_each(|conn| self.dismiss(conn, standing));
+        }
+    }
+
+    /// Ends those of whom there are too many.
+    pub(super) fn end_surplus(&mut self) {
+        while let Some((conn, standing)) = self.sockets.places.surplus(self.sockets.now) {
+            self.dismiss(conn, standing);
+        }
+    }
+
+    #[cold]
+    fn dismiss(&mut self, conn: Key, standing: Standing) {
+        match standing {
+            Standing::Idle => self.sockets.end_idle(conn),
+            Standing::Asking => self.sockets.end_asking(conn),
+            _ if self.streams.is_flushed(conn.index()) => self.sockets.kill(conn),
+            _ => self.sockets.stand(conn, Standing::Answering),
+        }
+    }
+
+    /// Notes where a connection that is not open stands, after it was read from or its stream has
+    /// sent more.
+    pub(super) fn note_standing(&mut self, conn: Key) {
+        if self.sockets.get(conn).is_some_and(|socket| !socket.is_open()) {
+            let is_flushed = self.streams.is_flushed(conn.index());
+            self.sockets.note_standing(conn, is_flushed);
+            self.end_surplus();
+        } else {
+            self.sockets.stand(conn, Standing::Open);
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! How much the system holds for subscribers that do not read, of which only the latest matters.
+
+use std::net::TcpStream;
+use std::time::Duration;
+
+use eventwire::{
+    Config, ConnectionId, Context, EventLoop, Idle, OverflowPolicy, ServerConfig, TopicId,
+    WebSocketHandler,
+};
+
+use crate::util::{Peer, Wire, drive};
+
+const LEN: usize = 1000;
+
+/// Updates that are broadcast in one turn, and turns.
+const BURST: usize = 10;
+const BURSTS: usize = 1_000;
+
+/// More bytes than what may be unsent, a segment that is being filled, and the receive buffer of a
+/// peer that has read nothing: far less than the system's send buffer.
+const LITTLE: u64 = 400_000;
+
+struct Feed {
+    topic: TopicId,
+    policy: OverflowPolicy,
+}
+
+impl WebSocketHandler<()> for Feed {
+    fn on_open(&mut self, conn: ConnectionId, cx: &mut Context<'_>, (): &mut ()) {
+        assert_eq!(cx.subscribe_with(conn, self.topic, self.policy), Ok(true));
+    }
+}
+
+struct Burst;
+
+/// How many bytes the system, or the session, took for one who reads nothing.
+fn taken(config: ServerConfig, policy: OverflowPolicy, wire: fn(TcpStream) -> Wire) -> u64 {
+    let mut event_loop = EventLoop::new(Config::default().idle(Idle::Block)).expect("a loop");
+    let topic = event_loop.topic("updates").expect("a topic");
+    let listener = event_loop.listen("127.0.0.1:0", config, Feed { topic, policy });
+    let address = listener.ok().and_then(|it| event_loop.local_addr(it)).expect("a listener");
+    event_loop.on(move |_: &Burst, cx: &mut Context<'_>, (): &mut ()| {
+        for _ in 0..BURST {
+            cx.broadcast(topic, &[7; LEN]);
+        }
+    });
+    let _peer = drive(&mut event_loop, &mut (), || {
+        let stream = TcpStream::connect(address).expect("connect");
+        Peer::upgraded(wire(stream))
+    });
+    let bursts = event_loop.publisher();
+    for _ in 0..BURSTS {
+        assert!(bursts.publish(Burst).is_ok());
+        event_loop.turn(Some(Duration::ZERO), &mut ()).expect("a turn");
+    }
+    assert_eq!(event_loop.connections(), 1);
+    event_loop.stats().bytes_sent
+}
+
+#[test]
+fn the_system_holds_little_for_whom_only_the_latest_matters() {
+    let taken = taken(ServerConfig::default(), OverflowPolicy::KeepLatest, Wire::Plain);
+    assert!(taken < LITTLE, "{taken} bytes are on their way");
+}
+
+#[cfg(feature = "tls")]
+#[test]
+fn the_same_holds_over_tls() {
+    let config = ServerConfig::default().tls(crate::util::Identity::ONE.server());
+    let taken = taken(config, OverflowPolicy::KeepLatest, Wire::secure);
+    assert!(taken < LITTLE, "{taken} bytes are on their way");
+}
+
+#[test]
+fn the_system_holds_as_little_for_others_as_is_configured() {
+    let policy = OverflowPolicy::DropNewest;
+    let most = taken(ServerConfig::default(), policy, Wire::Plain);
+    let few = taken(ServerConfig::default().unsent_limit(16 * 1024), policy, Wire::Plain);
+    assert!(few < LITTLE && 2 * few < most, "{few} bytes, and {most} without a limit");
+}
