@@ -6,6 +6,7 @@ use super::{ConnectionId, EventLoop, Method};
 use crate::logging::log_line;
 use crate::net::aside::End;
 use crate::net::disconnect::{ConnectError, Disconnect};
+use crate::net::listener::Accepted;
 use crate::net::socket::Socket;
 use crate::net::sockets::Lent;
 use crate::proto::{CloseFrame, Connection, Event, HEADROOM, Incoming, Role, State};
@@ -14,8 +15,7 @@ use crate::slots::Key;
 
 impl<S, R: Reactor> EventLoop<S, R> {
     #[inline]
-    pub(super) fn serve(&mut self, readiness: &Readiness, state: &mut S) {
-        let conn = Key::from_bits(readiness.key);
+    pub(super) fn serve(&mut self, conn: Key, readiness: &Readiness, state: &mut S) {
         // Stale readiness, of a connection that ended earlier, finds nothing.
         let Some(socket) = self.sockets.get(conn) else {
             return;
@@ -63,7 +63,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
 
     /// Takes in a connection that was accepted. If its request is there already, registration
     /// reports it.
-    pub(super) fn admit(&mut self, (stream, peer): (R::Stream, Option<SocketAddr>), site: usize) {
+    pub(super) fn admit(&mut self, (stream, peer): Accepted<R>, site: usize) {
         let Some(place) = self.sites.get(site) else {
             return;
         };
@@ -71,6 +71,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let announces = place.announces(peer);
         let protocol = if announces { protocol.behind_proxy() } else { protocol };
         let conn = self.sockets.insert(Socket::accepted(protocol, site, peer.into()));
+        self.sites.enter(site);
         self.streams.insert(conn.index(), stream);
         #[cfg(feature = "tls")]
         if !announces {
@@ -213,8 +214,10 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let Some(socket) = self.sockets.remove(conn) else {
             return;
         };
-        if self.endpoints.get(socket.endpoint()).is_some_and(|endpoint| endpoint.is_client) {
-            self.endpoints.remove(socket.endpoint());
+        let endpoint = self.endpoints.get(socket.endpoint());
+        match socket.site().or(endpoint.and_then(|endpoint| endpoint.site)) {
+            Some(site) => self.sites.leave(site, &mut self.endpoints),
+            None => drop(self.endpoints.try_remove(socket.endpoint())),
         }
     }
 }

@@ -15,6 +15,7 @@ mod handle;
 mod handler;
 mod idle;
 mod ids;
+mod listen;
 mod messages;
 mod metrics;
 mod publisher;

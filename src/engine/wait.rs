@@ -119,7 +119,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     pub(super) fn may_accept(&self, now: Time) -> bool {
         self.sockets.len() < self.max_connections
             && self.pending.may_have_room(now)
-            && self.listeners.iter().flatten().any(|listener| listener.may_accept(now))
+            && self.listeners.may_accept(now)
     }
 
     /// Whether there is something to do at a turn's end that is no reason for another turn.
@@ -131,9 +131,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
     fn deadline(&mut self) -> Time {
         // A listener that may not accept anyhow waits for a connection to end, not for a time.
         let accepting = self.sockets.len() < self.max_connections;
-        let listeners = self.listeners.iter().flatten().filter(|_| accepting);
-        let pending = self.pending.deadline();
-        let listeners = listeners.filter_map(|listener| listener.deadline(pending)).min();
+        let full_until = self.pending.deadline();
+        let listeners = if accepting { self.listeners.deadline(full_until) } else { None };
         let others = [self.ending.deadline(), self.local_events.next_due(), listeners];
         let or_never = |deadline: Option<Time>| deadline.unwrap_or(Time::NEVER);
         let deadline = or_never(self.sockets.next_deadline());

@@ -6,13 +6,12 @@ use crate::logging::log_line;
 use crate::reactor::Reactor;
 use crate::time::Time;
 
-/// Connections taken from one listener in one turn, so that a storm of them does not hold up
-/// those that are served.
-pub(crate) const ACCEPT_BUDGET: usize = 32;
-
 /// The first pause after descriptors ran out; doubled up to the longest while they stay out.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// A connection that was accepted, with the address of its other end if that has one.
+pub(crate) type Accepted<R> = (<R as Reactor>::Stream, Option<SocketAddr>);
 
 /// A listening socket, and whether connections may wait on it.
 #[derive(Debug)]
@@ -20,7 +19,7 @@ pub(crate) struct Listener<R: Reactor> {
     socket: R::Listener,
     /// The address, unless it is a path.
     pub(crate) local: Option<SocketAddr>,
-    /// What its connections may ask for.
+    /// The slot of the site that its connections may ask for.
     pub(crate) site: usize,
     /// Readiness has come and was not used up: edge-triggered readiness does not come twice.
     pub(crate) ready: bool,
@@ -45,11 +44,7 @@ impl<R: Reactor> Listener<R> {
     }
 
     /// Takes one connection; `None`: no more now.
-    pub(crate) fn accept(
-        &mut self,
-        reactor: &mut R,
-        now: Time,
-    ) -> Option<(R::Stream, Option<SocketAddr>)> {
+    pub(crate) fn accept(&mut self, reactor: &mut R, now: Time) -> Option<Accepted<R>> {
         loop {
             match reactor.accept(&mut self.socket) {
                 Ok(accepted) => {

@@ -5,6 +5,8 @@ pub(crate) mod connector;
 mod cork;
 pub(crate) mod disconnect;
 pub(crate) mod listener;
+pub(crate) mod listeners;
+pub(crate) mod named;
 mod outbox;
 pub(crate) mod peer;
 pub(crate) mod pending;

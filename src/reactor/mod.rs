@@ -135,11 +135,12 @@ pub trait Reactor: Sized {
     fn resolve(&mut self, host: &str, port: u16, done: ResolveDone);
 
     /// Listens on `address` with room for `backlog` connections not yet accepted, and registers
-    /// the listener under `key`.
+    /// the listener under `key`. The IPv6 wildcard takes IPv4 connections, too.
     ///
     /// # Errors
     ///
-    /// What the system says: address in use, not permitted, not available.
+    /// What the system says: address in use, not permitted, not available (`AddrNotAvailable`), or
+    /// of a family that it lacks (`Unsupported`).
     fn listen(
         &mut self,
         address: SocketAddr,

@@ -205,7 +205,12 @@ impl Reactor for MioReactor {
         backlog: u32,
         key: u64,
     ) -> io::Result<(MioListener, SocketAddr)> {
-        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))
+            .map_err(absent_family)?;
+        if address.is_ipv6() {
+            // The wildcard takes IPv4 connections too, whatever the system's default is.
+            socket.set_only_v6(false)?;
+        }
         // A restarted server takes its address back though old connections linger in TIME_WAIT.
         socket.set_reuse_address(true)?;
         // Accepted streams inherit it, which saves a call for each.
@@ -340,6 +345,15 @@ impl MioReactor {
         };
         Ok((listener, local))
     }
+}
+
+/// A family of addresses that the system lacks is told as `Unsupported`.
+fn absent_family(error: io::Error) -> io::Error {
+    const EAFNOSUPPORT: i32 = 97;
+    if error.raw_os_error() == Some(EAFNOSUPPORT) {
+        return io::Error::new(io::ErrorKind::Unsupported, error);
+    }
+    error
 }
 
 /// Binds and listens without blocking; mio's own way allows a backlog of 128 only.

@@ -22,6 +22,7 @@ mod flow;
 mod followers;
 mod handler;
 mod invariants;
+mod listening;
 mod matrix;
 mod memory;
 mod news;
