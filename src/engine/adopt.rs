@@ -56,7 +56,7 @@ impl<S> EventLoop<S> {
         let Some(site) = self.sites.slot(listener) else {
             return Err(Error::io("find the listener")(std::io::ErrorKind::NotFound.into()));
         };
-        if self.sockets.len() >= self.max_connections {
+        if self.is_full() {
             return Err(Error::ConnectionLimit);
         }
         let stream = stream.into();

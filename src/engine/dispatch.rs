@@ -21,7 +21,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             return;
         };
         // Most is of input alone.
-        let is_more = readiness.hangup || socket.blocked || socket.is_connector();
+        let is_more = readiness.hangup || socket.blocked;
         if (is_more || cfg!(feature = "tls")) && !self.serve_output(conn, readiness) {
             return;
         }
@@ -33,10 +33,6 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// Does what readiness asks for before input is received; whether any is to be.
     #[inline(never)]
     fn serve_output(&mut self, conn: Key, readiness: &Readiness) -> bool {
-        let is_connector = self.sockets.get(conn).is_some_and(Socket::is_connector);
-        if is_connector && !self.finish_connect(conn) {
-            return false;
-        }
         #[cfg(feature = "tls")]
         if readiness.writable {
             self.flush_tls(conn);
@@ -211,9 +207,10 @@ impl<S, R: Reactor> EventLoop<S, R> {
         if let Some(socket) = self.sockets.get(conn) {
             self.ending.count(socket);
         }
-        let Some(socket) = self.sockets.remove(conn) else {
+        let Some(mut socket) = self.sockets.remove(conn) else {
             return;
         };
+        self.abandon(socket.end_connecting());
         let endpoint = self.endpoints.get(socket.endpoint());
         match socket.site().or(endpoint.and_then(|endpoint| endpoint.site)) {
             Some(site) => self.sites.leave(site, &mut self.endpoints),

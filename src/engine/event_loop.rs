@@ -15,6 +15,7 @@ use super::stats::{Meters, Tally};
 use super::{LoopHandle, Method, TopicId};
 use crate::config::Config;
 use crate::error::Error;
+use crate::net::attempts::Attempts;
 use crate::net::listeners::Listeners;
 use crate::net::named::Named;
 use crate::net::pending::PendingHandshakes;
@@ -76,6 +77,7 @@ pub struct EventLoop<S, R: Reactor = MioReactor> {
     pub(super) events: Events<S>,
     pub(super) local_events: LocalEvents,
     pub(super) listeners: Listeners<R>,
+    pub(super) attempts: Attempts<R>,
     pub(super) pending: PendingHandshakes,
     /// Lifted out while input is handled, so that handlers can be lent the rest.
     pub(super) buffer: ReceiveBuffer,
@@ -132,6 +134,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             events: Events::new(config.inbox),
             local_events: LocalEvents::new(config.inbox, config.timers),
             listeners: Listeners::new(),
+            attempts: Attempts::new(),
             pending: PendingHandshakes::new(config.max_pending),
             buffer: ReceiveBuffer::new(config.receive_buffer),
             ready: Vec::new(),
@@ -255,6 +258,9 @@ impl<S, R: Reactor> EventLoop<S, R> {
         if !self.shared.resolved.is_empty() {
             self.serve_resolved();
         }
+        if self.attempts.is_due(self.sockets.now) {
+            self.serve_attempts();
+        }
         self.serve_events(TURN_BUDGET, state);
         self.begin_drain();
         if self.may_accept(self.sockets.now) {
@@ -296,7 +302,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             match Named::of(readiness.key) {
                 Named::Connection(conn) => self.serve(conn, &readiness, state),
                 Named::Listener(key) => self.listeners.note_ready(key),
-                Named::Attempt(_) => {}
+                Named::Attempt(key) => self.serve_attempt(key),
             }
             if (index + 1) % SERVED_AT_ONCE == 0 || index + 1 == self.ready.len() {
                 self.serve_events(GROUP_BUDGET, state);

@@ -137,7 +137,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     pub(super) fn accept(&mut self) {
         let now = self.sockets.now;
         for _ in 0..ACCEPT_BUDGET {
-            if !self.listeners.may_accept(now) || self.sockets.len() >= self.max_connections {
+            if !self.listeners.may_accept(now) || self.is_full() {
                 return;
             }
             let sockets = &self.sockets;

@@ -2,6 +2,7 @@
 
 mod adopt;
 mod answer;
+mod attempts;
 mod call;
 mod connect;
 mod connection_map;

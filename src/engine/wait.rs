@@ -117,23 +117,24 @@ impl<S, R: Reactor> EventLoop<S, R> {
 
     /// Whether a listener may have connections, and there is room for them.
     pub(super) fn may_accept(&self, now: Time) -> bool {
-        self.sockets.len() < self.max_connections
-            && self.pending.may_have_room(now)
-            && self.listeners.may_accept(now)
+        !self.is_full() && self.pending.may_have_room(now) && self.listeners.may_accept(now)
     }
 
     /// Whether there is something to do at a turn's end that is no reason for another turn.
     pub(super) fn has_chores(&self) -> bool {
-        self.sockets.is_due() || self.topics.has_changes() || self.ending.has_begun()
+        self.sockets.is_due()
+            || self.attempts.is_due(self.sockets.now)
+            || self.topics.has_changes()
+            || self.ending.has_begun()
     }
 
     /// When to look again for what time brings up.
     fn deadline(&mut self) -> Time {
         // A listener that may not accept anyhow waits for a connection to end, not for a time.
-        let accepting = self.sockets.len() < self.max_connections;
         let full_until = self.pending.deadline();
-        let listeners = if accepting { self.listeners.deadline(full_until) } else { None };
-        let others = [self.ending.deadline(), self.local_events.next_due(), listeners];
+        let listeners = if self.is_full() { None } else { self.listeners.deadline(full_until) };
+        let attempts = self.attempts.deadline();
+        let others = [self.ending.deadline(), self.local_events.next_due(), listeners, attempts];
         let or_never = |deadline: Option<Time>| deadline.unwrap_or(Time::NEVER);
         let deadline = or_never(self.sockets.next_deadline());
         others.map(or_never).into_iter().fold(deadline, Time::min)

@@ -264,7 +264,7 @@ mod tests {
         while !world.0.is_quiescent() {
             world.0.poll(None, &mut Vec::new()).expect("a poll");
         }
-        keys.map(|key| world.1.note_ready(key));
+        keys.into_iter().for_each(|key| world.1.note_ready(key));
         let (reactor, listeners) = &mut world;
         let accepted = std::iter::from_fn(|| listeners.accept(reactor, Time::BEGINNING));
         let sites: Vec<_> = accepted.map(|(_, site)| site).collect();

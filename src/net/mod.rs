@@ -1,6 +1,7 @@
 //! Sockets with their protocol state and their queued bytes.
 
 pub(crate) mod aside;
+pub(crate) mod attempts;
 pub(crate) mod connector;
 mod cork;
 pub(crate) mod disconnect;

@@ -111,7 +111,7 @@ impl Network {
         self.exhausted_by_chance()?;
         let mut due = self.arrival();
         let mut failure = None;
-        if self.hits(Fault::ConnectNever) {
+        if self.silent.contains(&address) || self.hits(Fault::ConnectNever) {
             due = self.elapsed + RETRY * MAX_RETRIES;
             failure = Some(ErrorKind::TimedOut);
         } else if self.hits(Fault::Refused) {
@@ -151,6 +151,18 @@ impl Network {
             return Err(ErrorKind::AlreadyExists.into());
         }
         end.key = Some(key);
+        if self.stream_readiness(id).is_some() {
+            self.raise(Source::Stream(id));
+        }
+        Ok(())
+    }
+
+    /// Gives a registered stream another key: its current state is the first edge under that.
+    pub(super) fn rekey(&mut self, id: u64, key: u64) -> io::Result<()> {
+        self.interruptible()?;
+        let end = self.end(id)?;
+        let former = end.key.replace(key).ok_or(ErrorKind::NotFound)?;
+        self.retire(Some(former));
         if self.stream_readiness(id).is_some() {
             self.raise(Source::Stream(id));
         }

@@ -12,6 +12,7 @@ mod alarms;
 mod app;
 mod broadcasts;
 mod churn;
+mod connecting;
 mod control;
 mod drains;
 mod echo;
