@@ -21,9 +21,9 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// `url` is `ws://host[:port][/path][?query]`, or the same with `wss`, for which the feature
     /// `tls` and `ClientConfig::tls` are needed.
     ///
-    /// All addresses that the host stands for are tried (RFC 8305): IPv6 and IPv4 in turn, beginning
-    /// with the family that the system names first; each 250 ms after the one before, which goes on
-    /// meanwhile, or at once when one has failed. The first connection that is made is kept. All of
+    /// All addresses that the host stands for are tried (RFC 8305): IPv6 and IPv4 in turn,
+    /// beginning with the family that the system names first; each 250 ms after the one before,
+    /// which goes on meanwhile, or at once when one has failed. The first connection that is made is kept. All of
     /// this, the handshake included, is within the configuration's one deadline. Attempts beside a
     /// connection's first count as connections, and wait while there are as many as the
     /// configuration allows.

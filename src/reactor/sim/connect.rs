@@ -117,7 +117,7 @@ impl Network {
         } else if self.hits(Fault::Refused) {
             failure = Some(ErrorKind::ConnectionRefused);
         } else if self.hits(Fault::ConnectSlow) {
-            due += self.choices.span(Duration::ZERO, SLOWEST_CONNECT);
+            due = due.saturating_add(self.choices.span(Duration::ZERO, SLOWEST_CONNECT));
         }
         self.descriptors += 1;
         Ok(self.attempt(address, None, due, failure))

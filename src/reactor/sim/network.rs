@@ -155,7 +155,7 @@ impl Network {
         } else {
             Duration::ZERO
         };
-        self.elapsed + usual + extra
+        self.elapsed.saturating_add(usual).saturating_add(extra)
     }
 
     /// Makes an edge due, as a wakeup of the kernel's does: what is reported is the state at the

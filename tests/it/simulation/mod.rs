@@ -15,6 +15,7 @@ mod churn;
 mod connecting;
 mod control;
 mod drains;
+mod durations;
 mod echo;
 mod ending;
 mod events;
