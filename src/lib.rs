@@ -241,7 +241,8 @@
 //! - A broadcast is for those who are subscribed when it is called: not for who subscribes after
 //!   it, and for who unsubscribes or is closed after it. In `on_close` the connection is in no
 //!   topic any more.
-//! - The id of a connection, topic or timer that is gone is refused. It never names another.
+//! - The id of a connection, topic, timer or listener that is gone is refused. It never names
+//!   another.
 //! - While a connection is [paused](Context::pause), nothing is told of what its peer sends, nor
 //!   of what it had sent; all of it is told in order when the connection is resumed.
 //! - A publisher's events arrive in order, each once, at every handler of their type. One that

@@ -1,5 +1,7 @@
 //! A slab whose keys carry a generation, so that a key outlives its value harmlessly.
 
+use std::convert::Infallible;
+
 use slab::Slab;
 
 /// Names a value in [`Slots`]: the slot's index in the low half, the generation in the high half.
@@ -48,6 +50,10 @@ impl<T> Slots<T> {
     /// Bytes for each value: a slab says beside it whether it is there.
     pub(crate) const SIZE: usize = size_of::<Option<Slot<T>>>();
 
+    pub(crate) const fn new() -> Self {
+        Self { slab: Slab::new(), generation: 0 }
+    }
+
     /// Slots that do not move until `capacity` values are there.
     pub(crate) fn with_capacity(capacity: usize) -> Self {
         Self { slab: Slab::with_capacity(capacity), generation: 0 }
@@ -58,11 +64,23 @@ impl<T> Slots<T> {
     }
 
     pub(crate) fn insert(&mut self, value: T) -> Key {
+        let made: Result<_, Infallible> = self.try_insert_with(|_| Ok(value));
+        let Ok(key) = made;
+        key
+    }
+
+    /// Inserts what `make` makes of the key that it is to have; nothing if that fails.
+    pub(crate) fn try_insert_with<E>(
+        &mut self,
+        make: impl FnOnce(Key) -> Result<T, E>,
+    ) -> Result<Key, E> {
         self.generation = self.generation.checked_add(1).unwrap_or(1);
         let generation = self.generation;
-        let index = self.slab.insert(Slot { generation, value });
-        let index = u32::try_from(index).expect("fewer than 2^32 values fit in memory");
-        Key(u64::from(generation) << 32 | u64::from(index))
+        let place = self.slab.vacant_entry();
+        let index = u32::try_from(place.key()).expect("fewer than 2^32 values fit in memory");
+        let key = Key(u64::from(generation) << 32 | u64::from(index));
+        place.insert(Slot { generation, value: make(key)? });
+        Ok(key)
     }
 
     #[inline]
@@ -75,6 +93,21 @@ impl<T> Slots<T> {
     pub(crate) fn get_mut(&mut self, key: Key) -> Option<&mut T> {
         let slot = self.slab.get_mut(key.index())?;
         (slot.generation == key.generation()).then_some(&mut slot.value)
+    }
+
+    /// The value in a slot, for whoever keeps it there.
+    pub(crate) fn at(&self, slot: usize) -> Option<&T> {
+        self.slab.get(slot).map(|slot| &slot.value)
+    }
+
+    /// The same, to be changed.
+    pub(crate) fn at_mut(&mut self, slot: usize) -> Option<&mut T> {
+        self.slab.get_mut(slot).map(|slot| &mut slot.value)
+    }
+
+    /// Removes the value in a slot.
+    pub(crate) fn remove_at(&mut self, slot: usize) -> Option<T> {
+        self.slab.try_remove(slot).map(|slot| slot.value)
     }
 
     pub(crate) fn remove(&mut self, key: Key) -> Option<T> {
@@ -104,6 +137,15 @@ mod tests {
         assert_eq!(slots.get_mut(first), None);
         assert_eq!(slots.remove(first), None);
         assert_eq!(slots.get(second), Some(&"second"));
+    }
+
+    #[test]
+    fn what_cannot_be_made_takes_no_slot() {
+        let mut slots = Slots::with_capacity(0);
+        assert_eq!(slots.try_insert_with(|_| Err::<u64, _>("no")), Err("no"));
+        assert_eq!(slots.len(), 0);
+        let key = slots.try_insert_with(|key| Ok::<_, ()>(key.to_bits())).expect("it is made");
+        assert_eq!((slots.get(key), key.index()), (Some(&key.to_bits()), 0));
     }
 
     #[test]

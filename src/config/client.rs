@@ -118,8 +118,9 @@ impl ClientConfig {
         self
     }
 
-    /// Connects to this address instead of the one that the URL's host resolves to. Several are
-    /// tried in the order in which they were added.
+    /// Connects to this address instead of those that the URL's host stands for. Several are tried
+    /// in the order in which they were added, each 250 ms after the one before, which goes on
+    /// meanwhile, or at once when one has failed; the first connection that is made is kept.
     #[must_use]
     pub fn address(mut self, address: SocketAddr) -> Self {
         self.addresses.push(address);

@@ -1,10 +1,10 @@
 //! Sockets that somebody else opened.
 
-use super::site::Site;
+use super::listen::plan;
 use super::{EventLoop, IntoRoutes, ListenerId};
 use crate::config::ServerConfig;
 use crate::error::Error;
-use crate::reactor::{MioListener, MioStream, Reactor};
+use crate::reactor::{MioListener, MioReactor, MioStream, Reactor};
 
 impl<S> EventLoop<S> {
     /// Listens on a socket that somebody else opened, of the standard library's types: what a
@@ -36,12 +36,8 @@ impl<S> EventLoop<S> {
         routes: impl IntoRoutes<S, K>,
     ) -> Result<ListenerId, Error> {
         self.check_serving()?;
-        let routes = routes.into_routes(&config);
-        let site = Site::new(config, routes, &mut self.endpoints)?;
-        let key = self.listeners.len() as u64;
-        let adopted = self.streams.reactor.adopt_listener(listener.into(), key);
-        let (socket, local) = adopted.map_err(Error::io("listen on a socket handed over"))?;
-        Ok(self.add_listener(socket, local, site))
+        let listen = |reactor: &mut MioReactor, key| reactor.adopt_listener(listener.into(), key);
+        self.open_listener(plan(config, routes)?, "listen on a socket handed over", listen)
     }
 
     /// Takes in a connected stream that somebody else accepted, of the standard library's types,
@@ -58,8 +54,7 @@ impl<S> EventLoop<S> {
         stream: impl Into<MioStream>,
     ) -> Result<(), Error> {
         self.check_serving()?;
-        let Some(site) = self.listeners.get(listener.0).and_then(Option::as_ref).map(|it| it.site)
-        else {
+        let Some(site) = self.sites.slot(listener) else {
             return Err(Error::io("find the listener")(std::io::ErrorKind::NotFound.into()));
         };
         if self.is_full() {

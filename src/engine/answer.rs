@@ -7,6 +7,7 @@ use crate::net::aside::End;
 use crate::net::disconnect::ConnectError;
 use crate::net::peer::PeerAddr;
 use crate::net::proxies;
+use crate::net::socket::Socket;
 use crate::proto::PeerError;
 use crate::proto::handshake::{HandshakeError, HttpRequest, HttpResponse, Request};
 use crate::reactor::Reactor;
@@ -37,7 +38,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let Some(socket) = self.sockets.get(conn) else {
             return;
         };
-        let Some(site) = self.sites.get_mut(socket.site()) else {
+        let Some(site) = socket.site().and_then(|site| self.sites.get_mut(site)) else {
             return;
         };
         let peer = socket.peer.get();
@@ -76,7 +77,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
 
     /// Lets the handler of the request's path answer.
     fn ask(&mut self, conn: Key, request: &HttpRequest<'_>, state: &mut S) -> HttpResponse {
-        let site = self.sockets.get(conn).and_then(|socket| self.sites.get_mut(socket.site()));
+        let site = self.sockets.get(conn).and_then(Socket::site);
+        let site = site.and_then(|site| self.sites.get_mut(site));
         let Some(Resource::Handler(handler)) = site.and_then(|site| site.find(request.path()))
         else {
             return HttpResponse::new(404);

@@ -1,8 +1,6 @@
 //! Making connections to servers, without waiting for anything.
 
-use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::Path;
 
 use super::endpoint::Endpoint;
 use super::handle::Resolved;
@@ -10,7 +8,6 @@ use super::{ConnectionId, EventLoop, WebSocketHandler};
 use crate::config::ClientConfig;
 use crate::error::Error;
 use crate::net::connector::Connector;
-use crate::net::peer::PeerAddr;
 use crate::net::socket::Socket;
 use crate::proto::handshake::{ClientRequest, Key as HandshakeKey, UrlError, WsUrl};
 use crate::proto::{Connection, Workspace};
@@ -22,8 +19,18 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// handler's `on_open` or `on_connect_error` tells how it went.
     ///
     /// `url` is `ws://host[:port][/path][?query]`, or the same with `wss`, for which the feature
-    /// `tls` and `ClientConfig::tls` are needed. All addresses that the host stands for are
-    /// tried in turn, within the configuration's one deadline.
+    /// `tls` and `ClientConfig::tls` are needed.
+    ///
+    /// All addresses that the host stands for are tried (RFC 8305): IPv6 and IPv4 in turn,
+    /// beginning with the family that the system names first; each 250 ms after the one before,
+    /// which goes on meanwhile, or at once when one has failed. The first connection that is made is kept. All of
+    /// this, the handshake included, is within the configuration's one deadline. Attempts beside a
+    /// connection's first count as connections, and wait while there are as many as the
+    /// configuration allows.
+    ///
+    /// Names are looked up by up to four threads, made when they are needed, one name once for all
+    /// connections to it. While 1,024 names wait, further ones fail with
+    /// [`ConnectError::Io`](crate::ConnectError).
     ///
     /// # Errors
     ///
@@ -54,10 +61,11 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let ClientConfig { limits, mut addresses, unix_socket, unsent_limit, .. } = config;
         #[cfg(feature = "tls")]
         let tls = config.tls.filter(|_| is_secure).map(|tls| (tls, host.clone()));
-        #[cfg(feature = "tls")]
-        let connector = Connector { addresses: Vec::new(), tls };
-        #[cfg(not(feature = "tls"))]
-        let connector = Connector::default();
+        let connector = Connector {
+            #[cfg(feature = "tls")]
+            tls,
+            ..Connector::default()
+        };
         let mut endpoint = Endpoint::client(Box::new(handler), limits);
         endpoint.unsent_limit = unsent_limit;
         let conn = self.begin_connect(request, endpoint, connector);
@@ -69,14 +77,24 @@ impl<S, R: Reactor> EventLoop<S, R> {
             addresses = known_addresses(&host, port);
         }
         if addresses.is_empty() {
-            let handle = self.handle.clone();
-            let done =
-                Box::new(move |addresses| handle.push_resolved(Resolved { conn, addresses }));
-            self.streams.reactor.resolve(&host, port, done);
+            self.look_up(conn, &host, port);
         } else {
             self.try_addresses(conn, addresses);
         }
         Ok(ConnectionId(conn))
+    }
+
+    fn look_up(&mut self, conn: Key, host: &str, port: u16) {
+        let handle = self.handle.clone();
+        let done = Box::new(move |addresses| handle.push_resolved(Resolved { conn, addresses }));
+        match self.streams.reactor.resolve(host, port, done) {
+            Ok(lookup) => {
+                if let Some(connector) = self.connector(conn) {
+                    connector.lookup = Some(lookup);
+                }
+            }
+            Err(error) => self.sockets.fail(conn, error),
+        }
     }
 
     /// Makes the connection's entry, with its opening request held back.
@@ -106,81 +124,6 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let conn = self.sockets.insert(socket);
         self.sockets.hold(conn, &out);
         conn
-    }
-
-    /// Goes on with connections whose names were looked up.
-    #[inline(never)]
-    pub(super) fn serve_resolved(&mut self) {
-        while let Some(Resolved { conn, addresses }) = self.shared.resolved.pop() {
-            match addresses {
-                Ok(addresses) => self.try_addresses(conn, addresses),
-                Err(error) => self.sockets.fail(conn, error),
-            }
-        }
-    }
-
-    fn try_addresses(&mut self, conn: Key, mut addresses: Vec<SocketAddr>) {
-        addresses.reverse();
-        if let Some(connector) = self.sockets.get_mut(conn).and_then(Socket::connector_mut) {
-            connector.addresses = addresses;
-            self.try_next(conn, io::ErrorKind::NotFound.into());
-        }
-    }
-
-    /// Tries the next address; `error` is why the one before failed.
-    fn try_next(&mut self, conn: Key, mut error: io::Error) {
-        while let Some(address) = self.next_address(conn) {
-            match self.try_address(conn, address) {
-                Ok(()) => return,
-                Err(failure) => error = failure,
-            }
-        }
-        self.sockets.fail(conn, error);
-    }
-
-    fn next_address(&mut self, conn: Key) -> Option<SocketAddr> {
-        let socket = self.sockets.get_mut(conn)?;
-        let address = socket.connector_mut()?.addresses.pop()?;
-        socket.peer = PeerAddr::from(Some(address));
-        Some(address)
-    }
-
-    fn try_address(&mut self, conn: Key, address: SocketAddr) -> io::Result<()> {
-        let stream = self.streams.reactor.connect(address)?;
-        self.watch(conn, stream)
-    }
-
-    fn try_path(&mut self, conn: Key, path: &Path) {
-        let stream = self.streams.reactor.connect_unix(path);
-        if let Err(error) = stream.and_then(|stream| self.watch(conn, stream)) {
-            self.sockets.fail(conn, error);
-        }
-    }
-
-    /// Takes in the stream of a connection that is being made.
-    fn watch(&mut self, conn: Key, stream: R::Stream) -> io::Result<()> {
-        #[cfg(feature = "tls")]
-        let stream = self.connect_tls(conn, stream)?;
-        self.streams.insert(conn.index(), stream);
-        self.streams.register(conn.index(), conn.to_bits())
-    }
-
-    /// Whether a connection that was being made is made now, so that it can be served.
-    pub(super) fn finish_connect(&mut self, conn: Key) -> bool {
-        match self.streams.connect_result(conn.index()) {
-            Ok(true) => {
-                if let Some(socket) = self.sockets.get_mut(conn) {
-                    socket.end_connecting();
-                }
-                self.sockets.unblock(conn, &mut self.streams);
-                true
-            }
-            Ok(false) => false,
-            Err(error) => {
-                self.try_next(conn, error);
-                false
-            }
-        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use super::{ConnectionId, EventLoop, Method};
 use crate::logging::log_line;
+use crate::net::listener::Accepted;
 use crate::net::socket::Socket;
 use crate::net::sockets::Lent;
 use crate::proto::{Connection, Event, HEADROOM, Incoming};
@@ -12,14 +13,13 @@ use crate::slots::Key;
 
 impl<S, R: Reactor> EventLoop<S, R> {
     #[inline]
-    pub(super) fn serve(&mut self, readiness: &Readiness, state: &mut S) {
-        let conn = Key::from_bits(readiness.key);
+    pub(super) fn serve(&mut self, conn: Key, readiness: &Readiness, state: &mut S) {
         // Stale readiness, of a connection that ended earlier, finds nothing.
         let Some(socket) = self.sockets.get(conn) else {
             return;
         };
         // Most is of input alone.
-        let is_more = readiness.hangup || socket.blocked || socket.is_connector();
+        let is_more = readiness.hangup || socket.blocked;
         if (is_more || cfg!(feature = "tls")) && !self.serve_output(conn, readiness) {
             return;
         }
@@ -31,10 +31,6 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// Does what readiness asks for before input is received; whether any is to be.
     #[inline(never)]
     fn serve_output(&mut self, conn: Key, readiness: &Readiness) -> bool {
-        let is_connector = self.sockets.get(conn).is_some_and(Socket::is_connector);
-        if is_connector && !self.finish_connect(conn) {
-            return false;
-        }
         #[cfg(feature = "tls")]
         if readiness.writable {
             self.flush_tls(conn);
@@ -52,7 +48,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
 
     /// Takes in a connection that was accepted. If its request is there already, registration
     /// reports it.
-    pub(super) fn admit(&mut self, (stream, peer): (R::Stream, Option<SocketAddr>), site: usize) {
+    pub(super) fn admit(&mut self, (stream, peer): Accepted<R>, site: usize) {
         let Some(place) = self.sites.get(site) else {
             return;
         };
@@ -60,6 +56,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let announces = place.announces(peer);
         let protocol = if announces { protocol.behind_proxy() } else { protocol };
         let conn = self.sockets.insert(Socket::accepted(protocol, site, peer.into()));
+        self.sites.enter(site);
         self.streams.insert(conn.index(), stream);
         #[cfg(feature = "tls")]
         if !announces {

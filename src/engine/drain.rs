@@ -251,9 +251,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     fn say_farewell(&mut self) {
         self.ending.begun = true;
         log_line!(info, "ending, with {} connections", self.sockets.len());
-        for listener in &mut self.listeners {
-            *listener = None;
-        }
+        self.close_listeners();
         for conn in self.sockets.keys() {
             let Some(socket) = self.sockets.get(conn).filter(|socket| !socket.is_dead()) else {
                 continue;

@@ -15,12 +15,17 @@ pub(super) struct Endpoint<S> {
     subprotocols: Vec<String>,
     #[cfg(feature = "deflate")]
     deflate: Option<crate::proto::DeflateConfig>,
-    /// Serves one connection that this program makes, and goes with it.
-    pub(super) is_client: bool,
+    /// The slot of its site. One without serves one connection that this program makes, and goes
+    /// with it.
+    pub(super) site: Option<usize>,
 }
 
 impl<S> Endpoint<S> {
-    pub(super) fn server(handler: Box<dyn WebSocketHandler<S>>, config: ServerConfig) -> Self {
+    pub(super) fn server(
+        handler: Box<dyn WebSocketHandler<S>>,
+        config: ServerConfig,
+        site: usize,
+    ) -> Self {
         Self {
             handler,
             limits: Arc::new(config.limits),
@@ -29,7 +34,7 @@ impl<S> Endpoint<S> {
             subprotocols: config.subprotocols,
             #[cfg(feature = "deflate")]
             deflate: config.deflate,
-            is_client: false,
+            site: Some(site),
         }
     }
 
@@ -42,7 +47,7 @@ impl<S> Endpoint<S> {
             subprotocols: Vec::new(),
             #[cfg(feature = "deflate")]
             deflate: None,
-            is_client: true,
+            site: None,
         }
     }
 

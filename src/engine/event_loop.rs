@@ -1,6 +1,4 @@
 use std::fmt;
-use std::net::{SocketAddr, ToSocketAddrs};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,12 +10,14 @@ use super::endpoint::Endpoint;
 use super::events::{Events, GROUP_BUDGET, TURN_BUDGET};
 use super::handle::Shared;
 use super::idle::IdleStrategy;
-use super::site::Site;
+use super::site::Sites;
 use super::stats::{Meters, Tally};
-use super::{IntoRoutes, ListenerId, LoopHandle, Method, TopicId};
-use crate::config::{Config, ServerConfig};
+use super::{LoopHandle, Method, TopicId};
+use crate::config::Config;
 use crate::error::Error;
-use crate::net::listener::Listener;
+use crate::net::attempts::Attempts;
+use crate::net::listeners::Listeners;
+use crate::net::named::Named;
 use crate::net::places::PlaceLimits;
 use crate::net::receive_buffer::ReceiveBuffer;
 use crate::net::socket::{MemoryCaps, SocketLimits};
@@ -78,11 +78,11 @@ pub struct EventLoop<S, R: Reactor = MioReactor> {
     pub(super) topics: Topics,
     pub(super) endpoints: Slab<Endpoint<S>>,
     /// What the listeners have, each its own. They outlast them, for connections that are left.
-    pub(super) sites: Vec<Site<S>>,
+    pub(super) sites: Sites<S>,
     pub(super) events: Events<S>,
     pub(super) local_events: LocalEvents,
-    /// By `ListenerId`; a closed one leaves its place empty.
-    pub(super) listeners: Vec<Option<Listener<R>>>,
+    pub(super) listeners: Listeners<R>,
+    pub(super) attempts: Attempts<R>,
     /// Lifted out while input is handled, so that handlers can be lent the rest.
     pub(super) buffer: ReceiveBuffer,
     pub(super) ready: Vec<Readiness>,
@@ -133,10 +133,11 @@ impl<S, R: Reactor> EventLoop<S, R> {
             streams: Streams::new(reactor, reserved),
             topics: Topics::new(config.topics),
             endpoints: Slab::new(),
-            sites: Vec::new(),
+            sites: Sites::new(),
             events: Events::new(config.inbox),
             local_events: LocalEvents::new(config.inbox, config.timers),
-            listeners: Vec::new(),
+            listeners: Listeners::new(),
+            attempts: Attempts::new(),
             buffer: ReceiveBuffer::new(config.receive_buffer),
             ready: Vec::new(),
             idle: IdleStrategy::new(config.idle),
@@ -154,86 +155,6 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// The reactor, to steer a simulation.
     pub fn reactor_mut(&mut self) -> &mut R {
         &mut self.streams.reactor
-    }
-
-    /// Listens for connections: of one [`WebSocketHandler`](crate::WebSocketHandler), whatever path
-    /// they ask for, or of several and of pages by their paths ([`Routes`](crate::Routes)). Port 0
-    /// takes a free port; [`local_addr`](Self::local_addr) tells which.
-    ///
-    /// Of several addresses that a name stands for, the first that can be had is taken.
-    ///
-    /// # Errors
-    ///
-    /// When the address cannot be had, a configuration names an invalid subprotocol, a route an
-    /// invalid path or one that is taken, or the loop is being drained.
-    pub fn listen<K>(
-        &mut self,
-        address: impl ToSocketAddrs,
-        config: ServerConfig,
-        routes: impl IntoRoutes<S, K>,
-    ) -> Result<ListenerId, Error> {
-        self.check_serving()?;
-        let (backlog, routes) = (config.backlog, routes.into_routes(&config));
-        let site = Site::new(config, routes, &mut self.endpoints)?;
-        let key = self.listeners.len() as u64;
-        let addresses = address.to_socket_addrs().map_err(Error::io("find the address"))?;
-        let none = std::io::ErrorKind::NotFound.into();
-        let mut outcome = Err(Error::io("find an address")(none));
-        for address in addresses {
-            let listening = self.streams.reactor.listen(address, backlog, key);
-            outcome = listening.map_err(Error::io(format!("listen on {address}")));
-            if outcome.is_ok() {
-                break;
-            }
-        }
-        let (socket, local) = outcome?;
-        Ok(self.add_listener(socket, Some(local), site))
-    }
-
-    /// Listens on the Unix socket `path`, for clients on this machine, as [`listen`](Self::listen).
-    ///
-    /// The file is made, and stays when the listener is closed: whoever listens there next
-    /// removes it first.
-    ///
-    /// # Errors
-    ///
-    /// As [`listen`](Self::listen).
-    pub fn listen_unix<K>(
-        &mut self,
-        path: impl AsRef<Path>,
-        config: ServerConfig,
-        routes: impl IntoRoutes<S, K>,
-    ) -> Result<ListenerId, Error> {
-        self.check_serving()?;
-        let (backlog, routes) = (config.backlog, routes.into_routes(&config));
-        let site = Site::new(config, routes, &mut self.endpoints)?;
-        let path = path.as_ref();
-        let key = self.listeners.len() as u64;
-        let socket = self.streams.reactor.listen_unix(path, backlog, key);
-        let socket = socket.map_err(Error::io(format!("listen on {}", path.display())))?;
-        Ok(self.add_listener(socket, None, site))
-    }
-
-    pub(super) fn add_listener(
-        &mut self,
-        socket: R::Listener,
-        local: Option<SocketAddr>,
-        site: Site<S>,
-    ) -> ListenerId {
-        self.sites.push(site);
-        self.listeners.push(Some(Listener::new(socket, local, self.sites.len() - 1)));
-        ListenerId(self.listeners.len() - 1)
-    }
-
-    /// The address that a listener listens on, unless it is a path.
-    #[must_use]
-    pub fn local_addr(&self, listener: ListenerId) -> Option<SocketAddr> {
-        self.listeners.get(listener.0)?.as_ref()?.local
-    }
-
-    /// Stops listening; connections that were accepted stay. `false` if it was closed already.
-    pub fn close_listener(&mut self, listener: ListenerId) -> bool {
-        self.listeners.get_mut(listener.0).is_some_and(|listener| listener.take().is_some())
     }
 
     /// The topic of that name, made if there is none. Names have up to 256 bytes.
@@ -339,6 +260,9 @@ impl<S, R: Reactor> EventLoop<S, R> {
         if !self.shared.resolved.is_empty() {
             self.serve_resolved();
         }
+        if self.attempts.is_due(self.sockets.now) {
+            self.serve_attempts();
+        }
         self.serve_events(TURN_BUDGET, state);
         self.begin_drain();
         if self.may_accept(self.sockets.now) {
@@ -377,9 +301,10 @@ impl<S, R: Reactor> EventLoop<S, R> {
     fn serve_ready(&mut self, state: &mut S) {
         for index in 0..self.ready.len() {
             let readiness = self.ready[index];
-            match self.listener_of(&readiness) {
-                Some(listener) => listener.ready = true,
-                None => self.serve(&readiness, state),
+            match Named::of(readiness.key) {
+                Named::Connection(conn) => self.serve(conn, &readiness, state),
+                Named::Listener(key) => self.listeners.note_ready(key),
+                Named::Attempt(key) => self.serve_attempt(key),
             }
             if (index + 1) % SERVED_AT_ONCE == 0 || index + 1 == self.ready.len() {
                 self.serve_events(GROUP_BUDGET, state);
@@ -388,51 +313,12 @@ impl<S, R: Reactor> EventLoop<S, R> {
         }
     }
 
-    /// Listeners' keys are their bare indices; connections' keys are never that small.
-    fn listener_of(&mut self, readiness: &Readiness) -> Option<&mut Listener<R>> {
-        let index = usize::try_from(readiness.key).ok()?;
-        self.listeners.get_mut(index)?.as_mut()
-    }
-
     #[inline(never)]
     fn serve_resumed(&mut self, state: &mut S) {
         for _ in 0..self.sockets.resumed_len() {
             if let Some(conn) = self.sockets.next_resumed() {
                 // What readiness said of the end of the stream is not remembered: read to it.
                 self.read(conn, true, state);
-            }
-        }
-    }
-
-    #[inline(never)]
-    fn accept(&mut self) {
-        let now = self.sockets.now;
-        for index in 0..self.listeners.len() {
-            for _ in 0..crate::net::listener::ACCEPT_BUDGET {
-                let Some(listener) = &mut self.listeners[index] else {
-                    break;
-                };
-                if !listener.may_accept(now) {
-                    break;
-                }
-                let reactor = &mut self.streams.reactor;
-                if self.sockets.len() >= self.max_connections {
-                    if listener.has_newcomer(reactor, now) || listener.is_short(now) {
-                        return self.make_room();
-                    }
-                    break;
-                }
-                if !self.sockets.places.takes_another(now) {
-                    return;
-                }
-                let site = listener.site;
-                let Some(accepted) = listener.accept(reactor, now) else {
-                    if listener.is_short(now) {
-                        self.make_room();
-                    }
-                    break;
-                };
-                self.admit(accepted, site);
             }
         }
     }
@@ -461,7 +347,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
 impl<S, R: Reactor> fmt::Debug for EventLoop<S, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EventLoop")
-            .field("listeners", &self.listeners.iter().flatten().count())
+            .field("listeners", &self.sites.listening())
             .field("connections", &self.sockets.len())
             .finish_non_exhaustive()
     }

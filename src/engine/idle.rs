@@ -77,7 +77,7 @@ impl IdleStrategy {
 
     fn grow(&mut self, by: Duration) {
         if let Idle::Adaptive { spin_max } = self.idle {
-            self.budget = (self.budget + by).min(spin_max);
+            self.budget = self.budget.saturating_add(by).min(spin_max);
         }
     }
 }
@@ -121,6 +121,21 @@ mod tests {
             strategy.hit();
         }
         assert_eq!(strategy.spin(now), MAX);
+    }
+
+    #[test]
+    fn the_longest_moment_may_be_of_any_length() {
+        let now = Time::BEGINNING + Duration::from_secs(1);
+        for spin_max in [Duration::MAX, Duration::MAX - Duration::from_nanos(1), Duration::ZERO] {
+            let mut strategy = IdleStrategy::new(Idle::Adaptive { spin_max });
+            for _ in 0..3 {
+                strategy.hit();
+                strategy.slept(Duration::ZERO);
+                assert_eq!(strategy.spin(now), spin_max);
+            }
+            strategy.miss();
+            assert!(strategy.spin(now) <= spin_max);
+        }
     }
 
     #[test]

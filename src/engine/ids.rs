@@ -12,9 +12,9 @@ pub struct ConnectionId(pub(crate) Key);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TopicId(pub(crate) Key);
 
-/// Names a listener of one loop. A closed listener's is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ListenerId(pub(crate) usize);
+/// Names a listener of one loop. A closed listener's is refused, and never names another.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ListenerId(pub(crate) Key);
 
 /// Names a timer of one loop. Refused once its event has arrived, or it was cancelled.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -43,6 +43,12 @@ impl fmt::Display for ConnectionId {
 impl fmt::Debug for TopicId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "TopicId({}.{})", self.0.index(), self.0.generation())
+    }
+}
+
+impl fmt::Debug for ListenerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ListenerId({}.{})", self.0.index(), self.0.generation())
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod adopt;
 mod answer;
+mod attempts;
 mod call;
 mod connect;
 mod connection_map;
@@ -16,6 +17,7 @@ mod handler;
 mod idle;
 mod ids;
 mod linger;
+mod listen;
 mod messages;
 mod metrics;
 mod publisher;

@@ -112,11 +112,14 @@ impl<S, R: Reactor> EventLoop<S, R> {
         if let Some(socket) = self.sockets.get(conn) {
             self.ending.count(socket);
         }
-        let Some(socket) = self.sockets.remove(conn) else {
+        let Some(mut socket) = self.sockets.remove(conn) else {
             return;
         };
-        if self.endpoints.get(socket.endpoint()).is_some_and(|endpoint| endpoint.is_client) {
-            self.endpoints.remove(socket.endpoint());
+        self.abandon(socket.end_connecting());
+        let endpoint = self.endpoints.get(socket.endpoint());
+        match socket.site().or(endpoint.and_then(|endpoint| endpoint.site)) {
+            Some(site) => self.sites.leave(site, &mut self.endpoints),
+            None => drop(self.endpoints.try_remove(socket.endpoint())),
         }
     }
 }

@@ -8,11 +8,6 @@ use crate::slots::Key;
 use crate::time::Time;
 
 impl<S, R: Reactor> EventLoop<S, R> {
-    /// Whether all connections are taken that there may be.
-    pub(super) fn is_full(&self) -> bool {
-        self.sockets.len() >= self.max_connections
-    }
-
     /// Whether a newcomer would be accepted, or somebody would make room for it.
     pub(super) fn has_room(&self, now: Time) -> bool {
         let places = &self.sockets.places;

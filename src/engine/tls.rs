@@ -11,7 +11,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// Lets a connection that was accepted speak TLS from here on, if its listener does; `received`
     /// came already. Tells whether it does.
     pub(super) fn accept_tls(&mut self, conn: Key, received: &[u8]) -> bool {
-        let site = self.sockets.get(conn).and_then(|socket| self.sites.get(socket.site()));
+        let site = self.sockets.get(conn).and_then(Socket::site);
+        let site = site.and_then(|site| self.sites.get(site));
         let Some(tls) = site.and_then(|site| site.tls.as_ref()) else {
             return false;
         };

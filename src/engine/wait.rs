@@ -117,21 +117,22 @@ impl<S, R: Reactor> EventLoop<S, R> {
 
     /// Whether a listener may have connections, and there is room for them.
     pub(super) fn may_accept(&self, now: Time) -> bool {
-        self.has_room(now)
-            && self.listeners.iter().flatten().any(|listener| listener.may_accept(now))
+        self.has_room(now) && self.listeners.may_accept(now)
     }
 
     /// Whether there is something to do at a turn's end that is no reason for another turn.
     pub(super) fn has_chores(&self) -> bool {
-        self.sockets.is_due() || self.topics.has_changes() || self.ending.has_begun()
+        self.sockets.is_due()
+            || self.attempts.is_due(self.sockets.now)
+            || self.topics.has_changes()
+            || self.ending.has_begun()
     }
 
     /// When to look again for what time brings up.
     fn deadline(&mut self) -> Time {
-        let no_room = self.no_room_until();
-        let listeners = self.listeners.iter().flatten();
-        let listeners = listeners.filter_map(|listener| listener.deadline(no_room)).min();
-        let others = [self.ending.deadline(), self.local_events.next_due(), listeners];
+        let listeners = self.listeners.deadline(self.no_room_until());
+        let attempts = self.attempts.deadline();
+        let others = [self.ending.deadline(), self.local_events.next_due(), listeners, attempts];
         let or_never = |deadline: Option<Time>| deadline.unwrap_or(Time::NEVER);
         let deadline = or_never(self.sockets.next_deadline());
         others.map(or_never).into_iter().fold(deadline, Time::min)

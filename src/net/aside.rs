@@ -59,9 +59,9 @@ impl Socket {
         self.aside.get_or_insert_default().connector = Some(connector);
     }
 
-    /// The connection is made.
-    pub(crate) fn end_connecting(&mut self) {
-        self.take(|aside| aside.connector.take());
+    /// The connection is made, or is not to be made any more: what it was trying.
+    pub(crate) fn end_connecting(&mut self) -> Option<Connector> {
+        self.take(|aside| aside.connector.take())
     }
 
     /// Notes why the connection ends. The first reason stands.

@@ -6,16 +6,12 @@ use crate::logging::log_line;
 use crate::reactor::Reactor;
 use crate::time::Time;
 
-/// Connections taken from one listener in one turn, so that a storm of them does not hold up
-/// those that are served.
-pub(crate) const ACCEPT_BUDGET: usize = 32;
-
 /// The first pause after descriptors ran out; doubled up to the longest while they stay out.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// A stream, and where it comes from.
-type Accepted<R> = (<R as Reactor>::Stream, Option<SocketAddr>);
+/// A connection that was accepted, with the address of its other end if that has one.
+pub(crate) type Accepted<R> = (<R as Reactor>::Stream, Option<SocketAddr>);
 
 /// A listening socket, and whether connections may wait on it.
 #[derive(Debug)]
@@ -23,12 +19,10 @@ pub(crate) struct Listener<R: Reactor> {
     socket: R::Listener,
     /// The address, unless it is a path.
     pub(crate) local: Option<SocketAddr>,
-    /// What its connections may ask for.
+    /// The slot of the site that its connections may ask for.
     pub(crate) site: usize,
     /// Readiness has come and was not used up: edge-triggered readiness does not come twice.
     pub(crate) ready: bool,
-    /// A connection that was taken to find out whether one waits, and for which there was no place.
-    at_the_door: Option<Accepted<R>>,
     /// Descriptors ran out: no further try before this moment.
     paused_until: Option<Time>,
     pause: Duration,
@@ -36,9 +30,7 @@ pub(crate) struct Listener<R: Reactor> {
 
 impl<R: Reactor> Listener<R> {
     pub(crate) const fn new(socket: R::Listener, local: Option<SocketAddr>, site: usize) -> Self {
-        let at_the_door = None;
-        let (paused_until, pause) = (None, FIRST_PAUSE);
-        Self { socket, local, site, ready: true, at_the_door, paused_until, pause }
+        Self { socket, local, site, ready: true, paused_until: None, pause: FIRST_PAUSE }
     }
 
     /// When to try again, if it is paused, or nobody is accepted before `full_until`.
@@ -56,17 +48,8 @@ impl<R: Reactor> Listener<R> {
         self.paused_until.is_some_and(|until| until > now)
     }
 
-    /// Whether a connection waits: readiness may be older than the last one that was taken.
-    pub(crate) fn has_newcomer(&mut self, reactor: &mut R, now: Time) -> bool {
-        self.at_the_door = self.accept(reactor, now);
-        self.at_the_door.is_some()
-    }
-
     /// Takes one connection; `None`: no more now.
     pub(crate) fn accept(&mut self, reactor: &mut R, now: Time) -> Option<Accepted<R>> {
-        if self.at_the_door.is_some() {
-            return self.at_the_door.take();
-        }
         loop {
             match reactor.accept(&mut self.socket) {
                 Ok(accepted) => {

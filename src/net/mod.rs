@@ -1,6 +1,7 @@
 //! Sockets with their protocol state and their queued bytes.
 
 pub(crate) mod aside;
+pub(crate) mod attempts;
 pub(crate) mod connector;
 mod cork;
 pub(crate) mod disconnect;
@@ -9,6 +10,8 @@ pub(crate) mod hearing;
 mod holders;
 pub(crate) mod lingering;
 pub(crate) mod listener;
+pub(crate) mod listeners;
+pub(crate) mod named;
 mod outbox;
 pub(crate) mod peer;
 pub(crate) mod places;

@@ -54,10 +54,8 @@ pub(crate) struct Socket {
     pub(super) aside: Option<Box<Aside>>,
     /// What `inbound` last came to, as the total over all connections has it.
     pub(crate) inbound_counted: usize,
-    /// Which handler it belongs to.
-    endpoint: u32,
-    /// Which listener's it is, if it was accepted.
-    site: u16,
+    /// Which handler it belongs to; until that is known, which site it asks, with `SITE`.
+    owner: u32,
     /// The tick of its newest entry in the wheel of deadlines.
     pub(crate) armed: Tick,
     pub(crate) peer: PeerAddr,
@@ -93,14 +91,22 @@ pub(crate) struct SocketLimits {
     pub(crate) places: PlaceLimits,
 }
 
+/// Marks the slot of a site among the numbers of endpoints.
+const SITE: usize = 1 << 31;
+
+/// The number of a site or of an endpoint, in half the room: as many would not fit in memory as it
+/// could not tell apart.
+const fn narrow(owner: usize) -> u32 {
+    owner as u32
+}
+
 impl Socket {
     /// A connection that was accepted by the listener whose site that is.
     pub(crate) fn accepted(protocol: Connection, site: usize, peer: PeerAddr) -> Self {
-        let site = u16::try_from(site).expect("fewer listeners than descriptors");
-        Self { site, peer, ..Self::new(protocol, usize::MAX) }
+        Self { peer, ..Self::new(protocol, site | SITE) }
     }
 
-    pub(crate) fn new(protocol: Connection, endpoint: usize) -> Self {
+    pub(crate) fn new(protocol: Connection, owner: usize) -> Self {
         Self {
             protocol,
             outbox: None,
@@ -123,27 +129,27 @@ impl Socket {
             served: false,
             halves: Halves::Both,
             lingering: Lingering::new(),
-            // None yet, for one that was accepted.
-            endpoint: u32::try_from(endpoint).unwrap_or(u32::MAX),
-            site: 0,
+            owner: narrow(owner),
             armed: Tick::NEVER,
             peer: PeerAddr::None,
         }
     }
 
-    /// Which handler it belongs to.
+    /// Which handler it belongs to. No handler has the number if it asks a site yet.
     #[inline]
     pub(crate) const fn endpoint(&self) -> usize {
-        self.endpoint as usize
+        self.owner as usize
     }
 
     /// From now on its events are that handler's.
     pub(crate) fn set_endpoint(&mut self, endpoint: usize) {
-        self.endpoint = u32::try_from(endpoint).expect("fewer than 2^32 handlers fit in memory");
+        self.owner = narrow(endpoint);
     }
 
-    pub(crate) const fn site(&self) -> usize {
-        self.site as usize
+    /// The slot of the site that it asks, if it was accepted and has no handler yet.
+    pub(crate) fn site(&self) -> Option<usize> {
+        let owner = self.endpoint();
+        (owner & SITE != 0).then_some(owner ^ SITE)
     }
 
     /// Whether messages can be sent.

@@ -78,6 +78,11 @@ impl<R: Reactor> Streams<R> {
         self.call(slot, |reactor, stream| reactor.register(stream, key)).map(|_| ())
     }
 
+    /// Reports the readiness of a stream under another key.
+    pub(crate) fn rekey(&mut self, stream: &mut R::Stream, key: u64) -> io::Result<()> {
+        repeat(|| self.reactor.rekey(stream, key))
+    }
+
     /// Makes the stream in `slot` speak TLS, of which `received` was received already.
     #[cfg(feature = "tls")]
     pub(crate) fn encrypt(&mut self, slot: usize, tls: Tls<'_>, received: &[u8]) -> io::Result<()> {
@@ -130,6 +135,16 @@ impl<R: Reactor> Streams<R> {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
+        }
+    }
+}
+
+/// Repeats a call while it is interrupted.
+pub(super) fn repeat<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            outcome => return outcome,
         }
     }
 }

@@ -8,12 +8,14 @@
 //!
 //! - Readiness is edge-triggered and is a hint: any call may still say `WouldBlock`, and
 //!   readiness may name a stream that was closed earlier in the same batch.
-//! - A stream is registered once, for both directions, and is never registered again.
+//! - A stream is registered once, for both directions. One that was connected here gets another key
+//!   once, when the connection is made; none is ever registered again.
 //! - `Interrupted` may come from any call on a stream or listener; the caller repeats the call.
 //! - [`Reactor::recv`] that fills less than the buffer has drained the stream, unless its
 //!   readiness said [`Readiness::hangup`].
 //! - [`Reactor::send`] that takes less than it was given is followed by a writable edge.
 
+mod lookup;
 mod mio;
 pub mod sim;
 
@@ -24,6 +26,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+pub use self::lookup::{Interest, Lookup};
 pub use self::mio::{MioListener, MioReactor, MioStream, MioWaker};
 #[cfg(feature = "tls")]
 pub use self::mio::{TlsClient, TlsError, TlsServer, TlsStream};
@@ -131,15 +134,22 @@ pub trait Reactor: Sized {
     fn max_connections(&self) -> usize;
 
     /// Finds the addresses of `host`, away from the loop's thread if that takes time, and hands
-    /// them to `done`, which wakes the loop.
-    fn resolve(&mut self, host: &str, port: u16, done: ResolveDone);
-
-    /// Listens on `address` with room for `backlog` connections not yet accepted, and registers
-    /// the listener under `key`.
+    /// them to `done`, which wakes the loop; nobody waits for them once the [`Lookup`] is dropped.
+    /// Names that are looked up at once, or wait for that, are limited in number, and none of them
+    /// keeps the process from its end.
     ///
     /// # Errors
     ///
-    /// What the system says: address in use, not permitted, not available.
+    /// When too many names wait, or the system has no thread for it.
+    fn resolve(&mut self, host: &str, port: u16, done: ResolveDone) -> io::Result<Lookup>;
+
+    /// Listens on `address` with room for `backlog` connections not yet accepted, and registers
+    /// the listener under `key`. The IPv6 wildcard takes IPv4 connections, too.
+    ///
+    /// # Errors
+    ///
+    /// What the system says: address in use, not permitted, not available (`AddrNotAvailable`), or
+    /// of a family that it lacks (`Unsupported`).
     fn listen(
         &mut self,
         address: SocketAddr,
@@ -201,6 +211,14 @@ pub trait Reactor: Sized {
     ///
     /// What the system says.
     fn register(&mut self, stream: &mut Self::Stream, key: u64) -> io::Result<()>;
+
+    /// Reports the readiness of a stream that is registered under another key from here on; reports
+    /// its current readiness.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    fn rekey(&mut self, stream: &mut Self::Stream, key: u64) -> io::Result<()>;
 
     /// Makes a stream speak TLS from here on. Of what it says, `received` was received already, and
     /// comes first.

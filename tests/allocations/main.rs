@@ -362,3 +362,23 @@ fn an_idle_connection_costs_little() {
     assert!(each <= IDLE_MAX, "an idle connection costs {each} bytes");
     assert!(each >= size_of::<u64>(), "nothing was measured");
 }
+
+#[test]
+fn a_closed_listener_leaves_nothing() {
+    let mut event_loop = EventLoop::<App>::new(Config::default()).expect("make a loop");
+    let mut app = App { opened: Vec::new(), topic: None };
+    let stays = event_loop.listen("127.0.0.1:0", ServerConfig::default(), Do::Echo);
+    let taken = stays.ok().and_then(|listener| event_loop.local_addr(listener));
+    let taken = taken.expect("an address");
+    let mut once = || {
+        let listener = event_loop.listen("127.0.0.1:0", ServerConfig::default(), Do::Echo);
+        event_loop.turn(Some(Duration::ZERO), &mut app).expect("turn");
+        assert!(event_loop.close_listener(listener.expect("listen")));
+        assert!(event_loop.listen(taken, ServerConfig::default(), Do::Echo).is_err());
+        event_loop.turn(Some(Duration::ZERO), &mut app).expect("turn");
+    };
+    (0..WARM_UP).for_each(|_| once());
+    let left = measure(|| (0..MEASURED).for_each(|_| once()));
+    assert_eq!((left.count_current, left.bytes_current), (0, 0), "{left:?}");
+    assert!(left.count_total > 0, "nothing was measured");
+}

@@ -11,7 +11,7 @@ use eventwire::{
 };
 use socket2::{Domain, Socket, Type};
 
-use crate::util::{Log, Peer, Recorder, Server, Told, drive_until, looping, pattern};
+use crate::util::{Log, PATIENCE, Peer, Recorder, Server, Told, drive_until, looping, pattern};
 
 /// A loop that connects to `url` and says hello there.
 fn connecting(url: String, config: ClientConfig) -> (Server<ConnectionId>, Log) {
@@ -278,6 +278,56 @@ fn addresses_are_tried_in_turn_until_one_answers() {
     log.open();
     second.set_nonblocking(true).unwrap();
     assert!(second.accept().is_err(), "nobody comes here");
+}
+
+/// An address that answers nobody, and what keeps it so: the queue of its listener is full, so that
+/// the system drops whoever asks for more.
+fn silent() -> (SocketAddr, Vec<Socket>) {
+    let socket = || Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    let listener = socket();
+    let any: SocketAddr = ([127, 0, 0, 2], 0).into();
+    listener.bind(&any.into()).expect("bind to a free port");
+    listener.listen(0).expect("listen");
+    let address = listener.local_addr().expect("an address");
+    let mut sockets = vec![listener];
+    // Within the machine, a connection that is not made at once is one that was dropped.
+    loop {
+        let client = socket();
+        client.set_nonblocking(true).expect("set O_NONBLOCK");
+        // In progress, or made.
+        let _ = client.connect(&address);
+        let is_made = client.peer_addr().is_ok();
+        sockets.push(client);
+        if !is_made {
+            return (address.as_socket().expect("an address of the internet"), sockets);
+        }
+    }
+}
+
+#[test]
+fn an_address_that_does_not_answer_keeps_nobody_from_the_next() {
+    let (silent, _sockets) = silent();
+    let listener = listener();
+    for addresses in [&[silent][..], &[silent, silent, silent]] {
+        let config = ClientConfig::default().connect_timeout(PATIENCE);
+        let config = addresses.iter().fold(config, |config, silent| config.address(*silent));
+        let config = config.address(address_of(&listener));
+        let (client, log) = connecting("ws://nobody.invalid/".to_owned(), config);
+        Peer::accept(&listener).expect("hello");
+        assert_eq!(log.open(), client.ready);
+    }
+}
+
+#[test]
+fn attempts_that_go_on_are_closed_with_their_connection() {
+    let (silent, _sockets) = silent();
+    let config = ClientConfig::default().connect_timeout(Duration::from_millis(600));
+    let config = config.address(silent).address(silent);
+    let (recorder, log) = Recorder::new();
+    let mut event_loop = EventLoop::<()>::new(Config::default()).unwrap();
+    event_loop.connect("ws://nobody.invalid/", config, recorder).unwrap();
+    drive_until(&mut event_loop, &mut (), |event_loop, ()| event_loop.connections() == 0);
+    assert_eq!(log.connect_error(), "TimedOut");
 }
 
 #[test]

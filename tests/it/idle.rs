@@ -7,9 +7,10 @@ use eventwire::{Config, Idle, ServerConfig};
 
 use crate::util::{Peer, Recorder, Server, Told};
 
-const MODES: [Idle; 4] = [
+const MODES: [Idle; 5] = [
     Idle::Block,
     Idle::Adaptive { spin_max: Duration::from_micros(200) },
+    Idle::Adaptive { spin_max: Duration::MAX },
     Idle::Adaptive { spin_max: Duration::ZERO },
     Idle::Busy,
 ];

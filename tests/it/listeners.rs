@@ -72,3 +72,56 @@ fn a_closed_listener_keeps_its_connections_and_takes_no_more() {
         Peer::connect(other);
     });
 }
+
+#[test]
+fn every_address_of_a_name_is_listened_on_at_one_port() {
+    let (recorder, _log) = Recorder::new();
+    let mut event_loop = EventLoop::<()>::new(Config::default()).unwrap();
+    let ips = ["127.0.0.1", "127.0.0.2"].map(|ip| SocketAddr::new(ip.parse().unwrap(), 0));
+    let listener = event_loop.listen(&ips[..], ServerConfig::default(), recorder).unwrap();
+    let addresses = event_loop.local_addrs(listener);
+    let port = addresses[0].port();
+    assert_ne!(port, 0);
+    assert_eq!(addresses, ips.map(|address| SocketAddr::new(address.ip(), port)));
+    assert_eq!(event_loop.local_addr(listener), Some(addresses[0]));
+    drive(&mut event_loop, &mut (), || {
+        for address in &addresses {
+            let mut peer = Peer::connect(*address);
+            peer.send("hello");
+            peer.expect("hello");
+        }
+    });
+    assert!(event_loop.close_listener(listener));
+    assert_eq!(event_loop.local_addrs(listener), []);
+    for address in addresses {
+        assert!(TcpStream::connect(address).is_err(), "{address}");
+    }
+}
+
+#[test]
+fn localhost_is_both_families_where_the_machine_has_them() {
+    let mut event_loop = EventLoop::<()>::new(Config::default()).unwrap();
+    let ignore = |_: ConnectionId, _: Message<'_>, _: &mut Context<'_>, _: &mut ()| {};
+    let ips: [SocketAddr; 2] = ["127.0.0.1:0".parse().unwrap(), "[::1]:0".parse().unwrap()];
+    let has = |ip: &SocketAddr| std::net::TcpListener::bind(ip).is_ok();
+    let expected: Vec<_> = ips.iter().filter(|ip| has(ip)).map(SocketAddr::ip).collect();
+    let listener = event_loop.listen(&ips[..], ServerConfig::default(), ignore).unwrap();
+    let addresses = event_loop.local_addrs(listener);
+    assert_eq!(addresses.iter().map(SocketAddr::ip).collect::<Vec<_>>(), expected);
+    assert!(addresses.iter().all(|address| address.port() == addresses[0].port()));
+    // The same by name, whatever the system says that it stands for.
+    let named = event_loop.listen("localhost:0", ServerConfig::default(), ignore).unwrap();
+    assert!(event_loop.local_addrs(named).iter().all(|address| address.ip().is_loopback()));
+}
+
+#[test]
+fn one_address_in_use_leaves_none_listened_on() {
+    let mut event_loop = EventLoop::<()>::new(Config::default()).unwrap();
+    let ignore = |_: ConnectionId, _: Message<'_>, _: &mut Context<'_>, _: &mut ()| {};
+    let taken = std::net::TcpListener::bind("127.0.0.2:0").unwrap();
+    let taken = taken.local_addr().map(|address| (address, taken)).unwrap();
+    let free = SocketAddr::new("127.0.0.1".parse().unwrap(), taken.0.port());
+    let error = event_loop.listen(&[free, taken.0][..], ServerConfig::default(), ignore);
+    assert!(error.unwrap_err().to_string().contains(&taken.0.to_string()));
+    assert!(TcpStream::connect(free).is_err());
+}

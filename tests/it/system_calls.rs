@@ -9,7 +9,7 @@ use std::ops::Sub;
 use std::time::{Duration, Instant};
 
 use eventwire::proto::OpCode;
-use eventwire::reactor::{EntropySource, MioReactor, Reactor, Readiness, ResolveDone};
+use eventwire::reactor::{EntropySource, Lookup, MioReactor, Reactor, Readiness, ResolveDone};
 use eventwire::{
     Config, ConnectionId, Context, EventLoop, Idle, Message, OverflowPolicy, ServerConfig, Time,
     WebSocketHandler,
@@ -90,8 +90,8 @@ impl Reactor for Counting {
         self.reactor.max_connections()
     }
 
-    fn resolve(&mut self, host: &str, port: u16, done: ResolveDone) {
-        self.reactor.resolve(host, port, done);
+    fn resolve(&mut self, host: &str, port: u16, done: ResolveDone) -> io::Result<Lookup> {
+        self.reactor.resolve(host, port, done)
     }
 
     fn listen(
@@ -122,6 +122,11 @@ impl Reactor for Counting {
     fn register(&mut self, stream: &mut Self::Stream, key: u64) -> io::Result<()> {
         self.calls.registered += 1;
         self.reactor.register(stream, key)
+    }
+
+    fn rekey(&mut self, stream: &mut Self::Stream, key: u64) -> io::Result<()> {
+        self.calls.registered += 1;
+        self.reactor.rekey(stream, key)
     }
 
     fn recv(&mut self, stream: &mut Self::Stream, buffer: &mut [u8]) -> io::Result<usize> {

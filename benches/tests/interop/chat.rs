@@ -69,3 +69,28 @@ fn two_people_talk_and_come_back_after_the_server_does() {
     browser.type_into(&ada, "#line", "back again");
     browser.wait_for(&ada, "#log", |text| text.ends_with("ada: back again"));
 }
+
+#[test]
+fn a_link_names_a_room_whatever_it_holds() {
+    let Some(name) = chromium::name() else {
+        return skip("Chromium");
+    };
+    let (_server, address) = serve("127.0.0.1:0");
+    let mut browser = Browser::start(name);
+    let links = [
+        ("attic", "attic"),
+        ("caf%C3%A9%20bar", "café bar"),
+        ("50%", "50%"),
+        ("%", "%"),
+        ("%C3", "%C3"),
+        ("%E2%82", "%E2%82"),
+        ("", "lobby"),
+        ("%20", "lobby"),
+    ];
+    for (fragment, room) in links {
+        let window = browser.open(&format!("http://{address}/#{fragment}"));
+        browser.wait_for(&window, "#state", |text| text.contains("online"));
+        browser.wait_for(&window, "#room", |text| text == room);
+        browser.wait_for(&window, "#log", |text| text.contains(&format!("joins {room}")));
+    }
+}

@@ -2,18 +2,18 @@
 
 #[cfg(feature = "timerfd")]
 mod alarm;
+mod resolver;
 mod socket;
 #[cfg(feature = "tls")]
 mod tls;
 
 use std::fs::File;
 use std::io::{self, IoSlice, Read};
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use mio::event::Event;
@@ -23,12 +23,13 @@ use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 
 #[cfg(feature = "timerfd")]
 use self::alarm::Alarm;
+use self::resolver::Resolver;
 pub use self::socket::{MioListener, MioStream};
 #[cfg(feature = "tls")]
 pub use self::tls::{TlsClient, TlsError, TlsServer, TlsStream};
 #[cfg(feature = "tls")]
 use super::Tls;
-use super::{EntropySource, Reactor, Readiness, ResolveDone, Wake};
+use super::{EntropySource, Lookup, Reactor, Readiness, ResolveDone, Wake};
 use crate::time::Time;
 
 // Keys are 64 bits and travel through the kernel as tokens.
@@ -61,6 +62,7 @@ pub struct MioReactor {
     poll: Poll,
     events: Events,
     waker: MioWaker,
+    resolver: Resolver,
     #[cfg(feature = "timerfd")]
     alarm: Alarm,
 }
@@ -110,6 +112,7 @@ impl MioReactor {
             poll,
             events: Events::with_capacity(EVENTS),
             waker,
+            resolver: Resolver::new(),
             #[cfg(feature = "timerfd")]
             alarm,
         })
@@ -193,10 +196,8 @@ impl Reactor for MioReactor {
         descriptor_limit().saturating_sub(RESERVED_DESCRIPTORS).clamp(1, MOST_CONNECTIONS)
     }
 
-    fn resolve(&mut self, host: &str, port: u16, done: ResolveDone) {
-        let host = host.to_owned();
-        // The system's resolver blocks, for seconds if a server is down: not on this thread.
-        thread::spawn(move || done((host.as_str(), port).to_socket_addrs().map(Iterator::collect)));
+    fn resolve(&mut self, host: &str, port: u16, done: ResolveDone) -> io::Result<Lookup> {
+        self.resolver.look_up(host, port, done)
     }
 
     fn listen(
@@ -205,7 +206,12 @@ impl Reactor for MioReactor {
         backlog: u32,
         key: u64,
     ) -> io::Result<(MioListener, SocketAddr)> {
-        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))
+            .map_err(absent_family)?;
+        if address.is_ipv6() {
+            // The wildcard takes IPv4 connections too, whatever the system's default is.
+            socket.set_only_v6(false)?;
+        }
         // A restarted server takes its address back though old connections linger in TIME_WAIT.
         socket.set_reuse_address(true)?;
         // Accepted streams inherit it, which saves a call for each.
@@ -261,6 +267,17 @@ impl Reactor for MioReactor {
             MioStream::Unix(stream) => registry.register(stream, token(key), both),
             #[cfg(feature = "tls")]
             MioStream::Tls(stream) => self.register(stream.inner_mut(), key),
+        }
+    }
+
+    fn rekey(&mut self, stream: &mut MioStream, key: u64) -> io::Result<()> {
+        let both = Interest::READABLE | Interest::WRITABLE;
+        let registry = self.poll.registry();
+        match stream {
+            MioStream::Tcp(stream) => registry.reregister(stream, token(key), both),
+            MioStream::Unix(stream) => registry.reregister(stream, token(key), both),
+            #[cfg(feature = "tls")]
+            MioStream::Tls(stream) => self.rekey(stream.inner_mut(), key),
         }
     }
 
@@ -344,6 +361,15 @@ impl MioReactor {
         };
         Ok((listener, local))
     }
+}
+
+/// A family of addresses that the system lacks is told as `Unsupported`.
+fn absent_family(error: io::Error) -> io::Error {
+    const EAFNOSUPPORT: i32 = 97;
+    if error.raw_os_error() == Some(EAFNOSUPPORT) {
+        return io::Error::new(io::ErrorKind::Unsupported, error);
+    }
+    error
 }
 
 /// Binds and listens without blocking; mio's own way allows a backlog of 128 only.

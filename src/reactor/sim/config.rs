@@ -108,6 +108,7 @@ pub struct SimConfig {
     /// Not zero.
     pub(super) window: usize,
     pub(super) descriptors: usize,
+    pub(super) has_ipv6: bool,
 }
 
 impl Default for SimConfig {
@@ -131,6 +132,7 @@ impl SimConfig {
             clock_jump: Duration::from_secs(24 * 3600),
             window: 64 * 1024,
             descriptors: usize::MAX,
+            has_ipv6: true,
         }
     }
 
@@ -177,6 +179,14 @@ impl SimConfig {
     #[must_use]
     pub const fn descriptors(mut self, limit: usize) -> Self {
         self.descriptors = limit;
+        self
+    }
+
+    /// Sets whether the machine has IPv6. Without it, `listen` and `connect` with such an address
+    /// fail with `AddrNotAvailable`. Default: true.
+    #[must_use]
+    pub const fn ipv6(mut self, is_there: bool) -> Self {
+        self.has_ipv6 = is_there;
         self
     }
 

@@ -59,8 +59,9 @@ impl Network {
         if key.is_some() {
             self.spare_descriptor()?;
         }
+        self.check_family(address)?;
         if address.port() == 0 {
-            address.set_port(self.free_port());
+            address.set_port(self.free_port_of(address));
         } else if self.listener_at(address).is_some() {
             return Err(ErrorKind::AddrInUse.into());
         }
@@ -106,16 +107,17 @@ impl Network {
     /// Begins a connect of the engine's.
     pub(super) fn connect(&mut self, address: SocketAddr) -> io::Result<u64> {
         self.spare_descriptor()?;
+        self.check_family(address)?;
         self.exhausted_by_chance()?;
         let mut due = self.arrival();
         let mut failure = None;
-        if self.hits(Fault::ConnectNever) {
+        if self.silent.contains(&address) || self.hits(Fault::ConnectNever) {
             due = self.elapsed + RETRY * MAX_RETRIES;
             failure = Some(ErrorKind::TimedOut);
         } else if self.hits(Fault::Refused) {
             failure = Some(ErrorKind::ConnectionRefused);
         } else if self.hits(Fault::ConnectSlow) {
-            due += self.choices.span(Duration::ZERO, SLOWEST_CONNECT);
+            due = due.saturating_add(self.choices.span(Duration::ZERO, SLOWEST_CONNECT));
         }
         self.descriptors += 1;
         Ok(self.attempt(address, None, due, failure))
@@ -149,6 +151,18 @@ impl Network {
             return Err(ErrorKind::AlreadyExists.into());
         }
         end.key = Some(key);
+        if self.stream_readiness(id).is_some() {
+            self.raise(Source::Stream(id));
+        }
+        Ok(())
+    }
+
+    /// Gives a registered stream another key: its current state is the first edge under that.
+    pub(super) fn rekey(&mut self, id: u64, key: u64) -> io::Result<()> {
+        self.interruptible()?;
+        let end = self.end(id)?;
+        let former = end.key.replace(key).ok_or(ErrorKind::NotFound)?;
+        self.retire(Some(former));
         if self.stream_readiness(id).is_some() {
             self.raise(Source::Stream(id));
         }
@@ -212,7 +226,8 @@ impl Network {
     /// The listener that a connect to `address` reaches.
     pub(super) fn listener_at(&self, address: SocketAddr) -> Option<u64> {
         let reaches = |own: SocketAddr| {
-            own.port() == address.port() && (own.ip() == address.ip() || own.ip().is_unspecified())
+            let is_wildcard = own.ip().is_unspecified() && (own.is_ipv6() || address.is_ipv4());
+            own.port() == address.port() && (own.ip() == address.ip() || is_wildcard)
         };
         let mut listeners = self.listeners.iter();
         listeners.find(|(_, listener)| reaches(listener.address)).map(|(&id, _)| id)
@@ -286,11 +301,35 @@ impl Network {
         Ok(())
     }
 
+    /// # Errors
+    ///
+    /// When the machine does not have the address for want of IPv6.
+    fn check_family(&self, address: SocketAddr) -> io::Result<()> {
+        if address.is_ipv4() || self.config.has_ipv6 {
+            return Ok(());
+        }
+        Err(ErrorKind::AddrNotAvailable.into())
+    }
+
+    /// A port at which nobody listens.
     fn free_port(&mut self) -> u16 {
+        self.port_where(|network, port| {
+            !network.listeners.values().any(|open| open.address.port() == port)
+        })
+    }
+
+    /// A port that is free on that address, though it may not be on others.
+    fn free_port_of(&mut self, mut address: SocketAddr) -> u16 {
+        self.port_where(|network, port| {
+            address.set_port(port);
+            network.listener_at(address).is_none()
+        })
+    }
+
+    fn port_where(&mut self, mut is_free: impl FnMut(&Self, u16) -> bool) -> u16 {
         loop {
             self.last_port = self.last_port.wrapping_add(1).max(FIRST_PORT);
-            let taken = self.listeners.values().any(|open| open.address.port() == self.last_port);
-            if !taken {
+            if is_free(self, self.last_port) {
                 return self.last_port;
             }
         }

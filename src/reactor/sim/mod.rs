@@ -47,6 +47,7 @@ mod config;
 mod connect;
 mod endpoint;
 mod endpoints;
+mod names;
 mod network;
 mod peer;
 #[cfg(test)]
@@ -69,7 +70,7 @@ pub use self::peer::PeerId;
 use self::choices::SplitMix;
 use self::network::{Network, Source};
 use self::trace::{Outcome, fingerprint};
-use super::{EntropySource, Reactor, Readiness, ResolveDone, Wake};
+use super::{EntropySource, Lookup, Reactor, Readiness, ResolveDone, Wake};
 use crate::time::Time;
 
 /// A [`Reactor`] whose network, clock and entropy are simulated.
@@ -253,9 +254,10 @@ impl Reactor for SimReactor {
         usize::MAX
     }
 
-    /// Knows no names: a simulated connection is made to an address.
-    fn resolve(&mut self, _host: &str, _port: u16, done: ResolveDone) {
-        done(Err(io::ErrorKind::NotFound.into()));
+    fn resolve(&mut self, host: &str, port: u16, done: ResolveDone) -> io::Result<Lookup> {
+        let lookup = self.begin().resolve(host, port, done);
+        self.network.note(format_args!("resolve {host} {port}"));
+        Ok(lookup)
     }
 
     fn listen(
@@ -299,6 +301,12 @@ impl Reactor for SimReactor {
             stream.id,
             Outcome(&outcome)
         ));
+        outcome
+    }
+
+    fn rekey(&mut self, stream: &mut SimStream, key: u64) -> io::Result<()> {
+        let outcome = self.begin().rekey(stream.id, key);
+        self.network.note(format_args!("rekey #{} {key:#x} -> {}", stream.id, Outcome(&outcome)));
         outcome
     }
 

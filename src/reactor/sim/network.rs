@@ -1,9 +1,10 @@
 //! The network as a whole: its virtual time, what is planned, and the edges that are due.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::io;
 use std::mem;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use super::choices::Choices;
 use super::config::{Fault, FaultCounts, SimConfig};
 use super::connect::{Attempt, Listener};
 use super::endpoints::Endpoints;
+use super::names::{Answer, Names};
 use super::trace::Trace;
 
 /// Everything that the connections of one simulation share.
@@ -27,6 +29,9 @@ pub(super) struct Network {
     pub(super) listeners: BTreeMap<u64, Listener>,
     /// Streams and listeners that the engine holds.
     pub(super) descriptors: usize,
+    /// Addresses at which nobody ever answers.
+    pub(super) silent: BTreeSet<SocketAddr>,
+    pub(super) names: Names,
     /// The last port that was given out.
     pub(super) last_port: u16,
     /// What will happen by itself, in order of time; equal times in order of planning.
@@ -56,6 +61,8 @@ pub(super) enum Planned {
     Connect(Attempt),
     /// A connection is there to be accepted.
     Arrival { listener: u64, stream: u64 },
+    /// A name was looked up.
+    Answer(Answer),
 }
 
 #[derive(Debug)]
@@ -93,6 +100,8 @@ impl Network {
             endpoints: Endpoints::default(),
             listeners: BTreeMap::new(),
             descriptors: 0,
+            silent: BTreeSet::new(),
+            names: Names::default(),
             last_port: 0,
             plan: BTreeMap::new(),
             edges: BTreeMap::new(),
@@ -146,7 +155,7 @@ impl Network {
         } else {
             Duration::ZERO
         };
-        self.elapsed + usual + extra
+        self.elapsed.saturating_add(usual).saturating_add(extra)
     }
 
     /// Makes an edge due, as a wakeup of the kernel's does: what is reported is the state at the
@@ -262,6 +271,7 @@ impl Network {
                 Planned::Unchoke(id) => self.unchoke(id),
                 Planned::Connect(attempt) => self.finish_connect(attempt),
                 Planned::Arrival { listener, stream } => self.enqueue(listener, stream),
+                Planned::Answer(answer) => answer.give(),
             }
         }
     }

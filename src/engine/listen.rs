@@ -1,0 +1,169 @@
+//! Listeners: where connections come in.
+
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::Path;
+
+use super::site::Plan;
+use super::{EventLoop, IntoRoutes, ListenerId};
+use crate::config::ServerConfig;
+use crate::error::Error;
+use crate::net::listeners::ACCEPT_BUDGET;
+use crate::reactor::Reactor;
+
+impl<S, R: Reactor> EventLoop<S, R> {
+    /// Listens for connections: of one [`WebSocketHandler`](crate::WebSocketHandler), whatever path
+    /// they ask for, or of several and of pages by their paths ([`Routes`](crate::Routes)).
+    ///
+    /// Of a name, every address is listened on: `localhost` stands for `127.0.0.1` and `[::1]`. All
+    /// of them are this one listener. Port 0 takes a port that is free on all of them;
+    /// [`local_addrs`](Self::local_addrs) tells which. An address that this machine does not have
+    /// is left out as long as there is another, IPv6 on a machine without it for instance; one that
+    /// is in use, or not permitted, is an error, and then none is listened on. `[::]` takes IPv4
+    /// connections, too, so that `0.0.0.0` beside it adds nothing.
+    ///
+    /// Connections are accepted from all listeners in turn: those that come to one in masses do not
+    /// keep another's waiting.
+    ///
+    /// ```
+    /// use eventwire::{Config, ConnectionId, Context, EventLoop, Message, ServerConfig};
+    ///
+    /// let echo = |conn: ConnectionId, message: Message<'_>, cx: &mut Context<'_>, _: &mut ()| {
+    ///     cx.send(conn, message);
+    /// };
+    /// let mut event_loop = EventLoop::new(Config::default())?;
+    /// let listener = event_loop.listen("localhost:0", ServerConfig::default(), echo)?;
+    /// for address in event_loop.local_addrs(listener) {
+    ///     println!("listening on ws://{address}");
+    /// }
+    /// # event_loop.turn(Some(std::time::Duration::ZERO), &mut ())?;
+    /// # Ok::<(), eventwire::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When the name or an address of it cannot be had, a configuration names an invalid
+    /// subprotocol, a route an invalid path or one that is taken, or the loop is being drained.
+    pub fn listen<K>(
+        &mut self,
+        address: impl ToSocketAddrs,
+        config: ServerConfig,
+        routes: impl IntoRoutes<S, K>,
+    ) -> Result<ListenerId, Error> {
+        self.check_serving()?;
+        let plan = plan(config, routes)?;
+        let addresses = address.to_socket_addrs().map_err(Error::io("find the address"))?;
+        let addresses: Vec<SocketAddr> = addresses.collect();
+        if addresses.is_empty() {
+            return Err(Error::io("find an address")(io::ErrorKind::NotFound.into()));
+        }
+        let Self { sites, listeners, streams, endpoints, .. } = self;
+        sites.open(|slot| {
+            let bound = listeners.bind(&mut streams.reactor, &addresses, plan.backlog(), slot);
+            let bound = bound.map_err(|failed| {
+                Error::io(format!("listen on {}", failed.address))(failed.error)
+            })?;
+            Ok(plan.build(slot, bound, endpoints))
+        })
+    }
+
+    /// Listens on the Unix socket `path`, for clients on this machine, as [`listen`](Self::listen).
+    ///
+    /// The file is made, and stays when the listener is closed: whoever listens there next
+    /// removes it first.
+    ///
+    /// # Errors
+    ///
+    /// As [`listen`](Self::listen).
+    pub fn listen_unix<K>(
+        &mut self,
+        path: impl AsRef<Path>,
+        config: ServerConfig,
+        routes: impl IntoRoutes<S, K>,
+    ) -> Result<ListenerId, Error> {
+        self.check_serving()?;
+        let plan = plan(config, routes)?;
+        let (path, backlog) = (path.as_ref(), plan.backlog());
+        let listen = |reactor: &mut R, key| Ok((reactor.listen_unix(path, backlog, key)?, None));
+        self.open_listener(plan, &format!("listen on {}", path.display()), listen)
+    }
+
+    /// Adds a listener with the one socket that `listen` opens; `action` says what that is.
+    pub(super) fn open_listener(
+        &mut self,
+        plan: Plan<S>,
+        action: &str,
+        listen: impl FnOnce(&mut R, u64) -> io::Result<(R::Listener, Option<SocketAddr>)>,
+    ) -> Result<ListenerId, Error> {
+        let Self { sites, listeners, streams, endpoints, .. } = self;
+        sites.open(|slot| {
+            let opened = listeners.open(slot, |key| listen(&mut streams.reactor, key));
+            Ok(plan.build(slot, vec![opened.map_err(Error::io(action))?], endpoints))
+        })
+    }
+
+    /// The address that a listener listens on, the first of several. `None` if it is closed, or
+    /// listens on a path.
+    #[must_use]
+    pub fn local_addr(&self, listener: ListenerId) -> Option<SocketAddr> {
+        self.sites.sockets(listener).iter().find_map(|&key| self.listeners.local(key))
+    }
+
+    /// Every address that a listener listens on; none if it is closed, or listens on a path.
+    #[must_use]
+    pub fn local_addrs(&self, listener: ListenerId) -> Vec<SocketAddr> {
+        let sockets = self.sites.sockets(listener).iter();
+        sockets.filter_map(|&key| self.listeners.local(key)).collect()
+    }
+
+    /// Stops listening; connections that were accepted stay. `false` if it was closed already.
+    ///
+    /// Its handlers stay for as long as one of these connections does, and are dropped then.
+    pub fn close_listener(&mut self, listener: ListenerId) -> bool {
+        let sockets = self.sites.close(listener, &mut self.endpoints);
+        self.listeners.close(&sockets);
+        !sockets.is_empty()
+    }
+
+    /// Stops listening anywhere.
+    pub(super) fn close_listeners(&mut self) {
+        for listener in self.sites.open_listeners() {
+            self.close_listener(listener);
+        }
+    }
+
+    /// Takes in connections that wait, as far as there is room for them.
+    #[inline(never)]
+    pub(super) fn accept(&mut self) {
+        let now = self.sockets.now;
+        for _ in 0..ACCEPT_BUDGET {
+            if !self.listeners.may_accept(now) {
+                return;
+            }
+            let is_full = self.is_full();
+            let reactor = &mut self.streams.reactor;
+            if is_full && self.listeners.has_newcomer(reactor, now) {
+                return self.make_room();
+            }
+            if is_full || !self.sockets.places.takes_another(now) {
+                break;
+            }
+            let Some((accepted, site)) = self.listeners.accept(reactor, now) else {
+                break;
+            };
+            self.admit(accepted, site);
+        }
+        if self.listeners.is_short(now) {
+            self.make_room();
+        }
+    }
+}
+
+/// The site of a listener, checked.
+pub(super) fn plan<S, K>(
+    config: ServerConfig,
+    routes: impl IntoRoutes<S, K>,
+) -> Result<Plan<S>, Error> {
+    let routes = routes.into_routes(&config);
+    Plan::new(config, routes)
+}
