@@ -174,7 +174,7 @@ impl Ending {
         if !self.begun || !socket.opened {
             return;
         }
-        let counter = if socket.answered && socket.outbox.is_none() {
+        let counter = if socket.is_done && socket.outbox.is_none() {
             &mut self.summary.closed
         } else if self.cutting {
             &mut self.summary.cut

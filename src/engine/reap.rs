@@ -16,7 +16,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// The peer's close frame has come, with this payload.
     pub(super) fn closed_by_peer(&mut self, conn: Key, payload: &[u8]) {
         if let Some(socket) = self.sockets.get_mut(conn) {
-            socket.answered = true;
+            socket.is_done = true;
         }
         // The payload was checked when it arrived.
         let frame = CloseFrame::parse(payload).ok().flatten();

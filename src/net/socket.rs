@@ -38,8 +38,9 @@ pub(crate) struct Socket {
     pub(crate) opened: bool,
     /// The handler was told of the end.
     pub(crate) told: bool,
-    /// The peer's close frame has come.
-    pub(crate) answered: bool,
+    /// Nothing more of the peer is waited for: its close frame has come, or it was answered and has
+    /// not asked for more.
+    pub(crate) is_done: bool,
     /// Requests were answered that open nothing.
     pub(crate) served: bool,
     /// Which halves of the stream are open.
@@ -125,7 +126,7 @@ impl Socket {
             inbound_counted: 0,
             opened: false,
             told: false,
-            answered: false,
+            is_done: false,
             served: false,
             halves: Halves::Both,
             lingering: Lingering::new(),
@@ -172,13 +173,13 @@ impl Socket {
     /// Whether our half of the stream is to end. A client leaves it to the server to begin, once
     /// both close frames were exchanged (RFC 6455 §7.1.1).
     pub(crate) fn has_said_all(&self) -> bool {
-        let waits = self.answered && self.is_client() && self.halves == Halves::Both;
+        let waits = self.is_done && self.is_client() && self.halves == Halves::Both;
         self.outbox.is_none() && self.protocol.state() == State::Closed && !waits
     }
 
-    /// Whether the close frames of both ends were exchanged, and ending TCP is up to this one.
+    /// Whether ending TCP is up to this end, as soon as it has said all: the peer has.
     pub(crate) fn ends_tcp(&self) -> bool {
-        self.answered && !self.is_client()
+        self.is_done && !self.is_client()
     }
 
     fn is_client(&self) -> bool {

@@ -49,14 +49,13 @@ impl Sockets {
         }
     }
 
-    /// Ends a connection that is not open: behind what a client was answered, if that waits for it,
-    /// and otherwise at once.
+    /// Ends a connection that is not open: behind what a client was answered, and otherwise at once.
     pub(crate) fn end_unopened(&mut self, conn: Key, error: ConnectError) {
         self.answer(conn, Connection::cut, |()| false);
         self.end(conn, End::Connect(error));
-        let answered = |socket: &Socket| socket.served && socket.outbox.is_some();
-        if !self.slots.get(conn).is_some_and(answered) {
-            self.kill(conn);
+        match self.slots.get_mut(conn) {
+            Some(socket) if socket.served => socket.is_done = true,
+            _ => self.kill(conn),
         }
     }
 
