@@ -47,8 +47,10 @@ impl<S, R: Reactor> EventLoop<S, R> {
             Ok(request) => request,
             Err(error) => return self.refuse_request(conn, error, is_head),
         };
-        let client = site.client(&request, peer);
-        let found = match find(&request, site.find(request.path())) {
+        let found = site
+            .client(&request, peer)
+            .and_then(|client| Ok((client, find(&request, site.find(request.path()))?)));
+        let (client, found) = match found {
             Ok(found) => found,
             Err(error) => return self.refuse_request(conn, error, is_head),
         };
@@ -159,7 +161,7 @@ fn find<S>(
         // A tunnel, or the whole server.
         return Err(HandshakeError::MethodNotAllowed);
     }
-    request.check_target()?;
+    request.check_plain()?;
     Ok(match resource {
         None => Found::Response(HttpResponse::new(404)),
         Some(_) if !is_known => Found::Response(HttpResponse::method_not_allowed(READING)),

@@ -10,7 +10,7 @@ use crate::config::ServerConfig;
 use crate::error::Error;
 use crate::net::proxies::TrustedProxies;
 use crate::proto::Limits;
-use crate::proto::handshake::{HttpRequest, HttpResponse};
+use crate::proto::handshake::{HandshakeError, HttpRequest, HttpResponse};
 
 /// What the connections of one listener may ask for.
 pub(super) struct Site<S> {
@@ -73,12 +73,16 @@ impl<S> Site<S> {
     }
 
     /// Whom `peer` passes on, if it is a proxy that is believed.
+    ///
+    /// # Errors
+    ///
+    /// When the list in which it says so is too long.
     pub(super) fn client(
         &self,
         request: &HttpRequest<'_>,
         peer: Option<SocketAddr>,
-    ) -> Option<SocketAddr> {
-        self.proxies.as_ref()?.client(request, peer)
+    ) -> Result<Option<SocketAddr>, HandshakeError> {
+        self.proxies.as_ref().map_or(Ok(None), |proxies| proxies.client(request, peer))
     }
 
     /// Whether a connection from `peer` begins with what a proxy says of its client.

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use super::Refusal;
+use super::{HeadLimits, Refusal};
 
 /// Why an opening handshake failed.
 ///
@@ -70,13 +70,16 @@ pub enum HandshakeError {
     },
     /// The handshake was not complete in time.
     TimedOut,
-    /// More header lines than allowed.
-    TooManyHeaders {
+    /// The list in this header has more elements than [`HeadLimits::ELEMENTS`], empty ones
+    /// included.
+    TooManyElements {
+        /// The name of the header.
+        header: &'static str,
         /// The limit that they exceed.
         limit: usize,
     },
-    /// More subprotocols are offered than allowed.
-    TooManySubprotocols {
+    /// More header lines than allowed.
+    TooManyHeaders {
         /// The limit that they exceed.
         limit: usize,
     },
@@ -110,8 +113,8 @@ impl HandshakeError {
             Self::MissingUpgrade | Self::UnsupportedWebSocketVersion => 426,
             Self::HeadTooLarge { .. }
             | Self::HeaderLineTooLong { .. }
-            | Self::TooManyHeaders { .. }
-            | Self::TooManySubprotocols { .. } => 431,
+            | Self::TooManyElements { .. }
+            | Self::TooManyHeaders { .. } => 431,
             Self::ExtensionMismatch
             | Self::UnaskedExtension
             | Self::UnaskedSubprotocol
@@ -121,6 +124,10 @@ impl HandshakeError {
             Self::UnsupportedVersion => 505,
             _ => 400,
         }
+    }
+
+    pub(super) const fn too_many_elements(header: &'static str) -> Self {
+        Self::TooManyElements { header, limit: HeadLimits::ELEMENTS }
     }
 
     /// The answer for the client: the status, and this error's text as the body.
@@ -160,8 +167,10 @@ impl fmt::Display for HandshakeError {
             Self::RepeatedSubprotocol => f.write_str("subprotocol offered twice"),
             Self::StartLineTooLong { limit } => write!(f, "first line over {limit} bytes"),
             Self::TimedOut => f.write_str("handshake not complete in time"),
+            Self::TooManyElements { header, limit } => {
+                write!(f, "more than {limit} elements in {header}")
+            }
             Self::TooManyHeaders { limit } => write!(f, "more than {limit} headers"),
-            Self::TooManySubprotocols { limit } => write!(f, "more than {limit} subprotocols"),
             Self::UnaskedExtension => f.write_str("server chose an extension not offered"),
             Self::UnaskedSubprotocol => f.write_str("server chose a subprotocol not offered"),
             Self::Unavailable => f.write_str("no further connections now"),

@@ -39,7 +39,8 @@ impl<'a> HttpRequest<'a> {
     pub fn parse(head: &'a [u8], limits: &HeadLimits) -> Result<Self, HandshakeError> {
         HeadScanner::check(head, limits)?;
         let request = Self::read(head, limits)?;
-        request.check()?;
+        request.check_plain()?;
+        request.fields.check_no_body()?;
         Ok(request)
     }
 
@@ -60,14 +61,20 @@ impl<'a> HttpRequest<'a> {
         Ok(Self { method, target, fields: Fields::new(parsed.headers) })
     }
 
+    /// Checks what a request must have that opens no WebSocket.
+    pub(crate) fn check_plain(&self) -> Result<(), HandshakeError> {
+        self.check_target()?;
+        self.fields.check_list("Connection")
+    }
+
     /// Checks what every request must have, and that it has no body.
-    pub(crate) fn check(&self) -> Result<(), HandshakeError> {
+    pub(super) fn check(&self) -> Result<(), HandshakeError> {
         self.check_target()?;
         self.fields.check_no_body()
     }
 
     /// Checks what every request must have.
-    pub(crate) fn check_target(&self) -> Result<(), HandshakeError> {
+    fn check_target(&self) -> Result<(), HandshakeError> {
         if !is_target(self.target) {
             return Err(HandshakeError::InvalidTarget);
         }
@@ -96,7 +103,8 @@ impl<'a> HttpRequest<'a> {
     /// Whether nothing comes after it: the client says so (RFC 9112 §9.6), or a body comes that
     /// nobody reads.
     pub(crate) fn is_last(&self) -> bool {
-        self.fields.has_token("Connection", "close") || self.fields.check_no_body().is_err()
+        self.fields.has_token("Connection", "close").unwrap_or(true)
+            || self.fields.check_no_body().is_err()
     }
 
     /// The request target as it came: a path that starts with `/`, and perhaps a query.
@@ -127,6 +135,16 @@ impl<'a> HttpRequest<'a> {
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&'a str> {
         self.fields.text(name)
+    }
+
+    /// The lines of the list called `name`, in their order.
+    ///
+    /// # Errors
+    ///
+    /// When they have more elements than [`HeadLimits::ELEMENTS`].
+    pub(crate) fn list(&self, name: &'static str) -> Result<Vec<&'a [u8]>, HandshakeError> {
+        self.fields.check_list(name)?;
+        Ok(self.fields.values(name).collect())
     }
 
     /// All headers in the order they came, their values without white space around them.

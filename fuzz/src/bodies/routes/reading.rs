@@ -7,6 +7,9 @@ use eventwire::proto::handshake::HeadLimits;
 
 use super::site::{HOME, LONG_MESSAGE, SHORT_MESSAGE, Site};
 
+/// More elements than this reading counts in lists, and fewer than are refused.
+const MANY: usize = 50;
+
 /// What is at the front of a stream.
 pub(super) enum Front<T> {
     Incomplete,
@@ -203,8 +206,12 @@ fn judged(
     if asked.version != "HTTP/1.1" {
         return Some((Expected::Refused(505), None));
     }
+    let commas = |(_, value): &(_, &str)| value.matches(',').count();
+    if asked.headers.iter().map(commas).sum::<usize>() > MANY {
+        return None;
+    }
     let (path, query) = asked.target.split_once('?').unwrap_or((asked.target, "-"));
-    let who = match forwarded(&asked, site).or(client) {
+    let who = match forwarded(&asked, site)?.or(client) {
         Some(client) if !client.ip().is_loopback() => client.to_string(),
         _ => "itself".to_owned(),
     };
@@ -254,17 +261,21 @@ fn content(asked: &Asked<'_>, path: &str, query: &str, who: &str) -> Option<Expe
     })
 }
 
-/// Whom the peer passes on, as the request says, if it is believed.
-fn forwarded(asked: &Asked<'_>, site: Site) -> Option<SocketAddr> {
+/// Whom the peer passes on, as the request says, if it is believed; `None`: not for this reading.
+fn forwarded(asked: &Asked<'_>, site: Site) -> Option<Option<SocketAddr>> {
     if !site.trusts {
-        return None;
+        return Some(None);
     }
     let (name, read): (_, fn(&str) -> Option<SocketAddr>) = match site.told_by {
         1 => ("X-Forwarded-For", address),
         2 => ("Forwarded", node),
-        _ => return None,
+        _ => return Some(None),
     };
-    let values = asked.values(name).join(",");
+    let values = asked.values(name);
+    if !values.iter().all(|value| has_plain_quotes(value)) {
+        return None;
+    }
+    let values = values.join(",");
     let mut client = None;
     for element in values.rsplit(',') {
         let Some(address) = read(element.trim()) else { break };
@@ -277,7 +288,14 @@ fn forwarded(asked: &Asked<'_>, site: Site) -> Option<SocketAddr> {
             break;
         }
     }
-    client
+    Some(client)
+}
+
+/// Whether quotes come in pairs with nothing between them that divides or escapes.
+fn has_plain_quotes(value: &str) -> bool {
+    let parts: Vec<_> = value.split('"').collect();
+    let quoted = parts.iter().skip(1).step_by(2);
+    parts.len() % 2 == 1 && quoted.clone().all(|part| !part.contains([',', ';', '\\']))
 }
 
 fn address(text: &str) -> Option<SocketAddr> {
@@ -291,12 +309,22 @@ fn address(text: &str) -> Option<SocketAddr> {
 }
 
 fn node(element: &str) -> Option<SocketAddr> {
-    let pairs = element.split(';').filter_map(|pair| pair.split_once('='));
-    let values = pairs.filter(|(name, _)| name.trim().eq_ignore_ascii_case("for"));
-    let values: Vec<_> = values.map(|(_, value)| value.trim()).collect();
-    let [value] = values[..] else { return None };
-    match value.strip_prefix('"') {
-        Some(rest) => address(rest.strip_suffix('"')?),
-        None => address(value),
+    let pairs = element.split(';').map(str::trim).filter(|pair| !pair.is_empty());
+    let pairs: Vec<_> = pairs.map(|pair| pair.split_once('=')).collect::<Option<_>>()?;
+    let is_name = |name: &str| {
+        let is_token =
+            |byte: u8| byte.is_ascii_graphic() && !b"\"(),/:;<=>?@[\\]{}".contains(&byte);
+        !name.is_empty() && name.bytes().all(is_token)
+    };
+    let is_value = |value: &str| match value.strip_prefix('"') {
+        Some(rest) => rest.strip_suffix('"').is_some_and(|value| !value.contains('"')),
+        None => !value.contains('"'),
+    };
+    if !pairs.iter().all(|(name, value)| is_name(name.trim()) && is_value(value.trim())) {
+        return None;
     }
+    let values = pairs.into_iter().filter(|(name, _)| name.trim().eq_ignore_ascii_case("for"));
+    let values: Vec<_> = values.map(|(_, value)| value.trim().trim_matches('"')).collect();
+    let [value] = values[..] else { return None };
+    address(value)
 }

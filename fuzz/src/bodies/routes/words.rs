@@ -97,6 +97,10 @@ const WORDS: &[&[u8]] = &[
     b"\x88\x80\0\0\0\0",
     b"\x02\x81\0\0\0\0a",
     b"\x80\x81\0\0\0\0b",
+    // Quotes.
+    b"Forwarded: for=203.0.113.9;host=\"a,for=198.51.100.1;b\"\r\n",
+    b"Forwarded: a=\", for=203.0.113.9;host=\"b\"\r\n",
+    b"Connection: ,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,\r\n",
 ];
 
 pub(super) fn stream(input: &mut Input<'_>) -> Vec<u8> {

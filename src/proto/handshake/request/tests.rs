@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::proto::handshake::extensions::EXTENSIONS;
 
 const HEAD: &str = "GET /chat?room=7 HTTP/1.1\r\n\
     Host: example.com:9001\r\n\
@@ -225,6 +226,91 @@ fn too_much_of_anything() {
     assert_eq!(parse_with("Origin: http://example.com\r\n", &fits), Ok(()));
     let offers: String = (0..64).map(|n| format!("p{n},")).collect();
     assert_eq!(parse_with("chat, superchat", &offers), Ok(()));
+}
+
+/// Heads of some 16 KiB with little but lists in them.
+fn heads_of_lists() -> impl Iterator<Item = String> {
+    let names = [
+        "Connection",
+        "Upgrade",
+        "Sec-WebSocket-Protocol",
+        "Sec-WebSocket-Extensions",
+        "Content-Length",
+        "Transfer-Encoding",
+        "X-Forwarded-For",
+        "Accept",
+    ];
+    let commas = ",".repeat(7_800);
+    let tokens = |count: usize| (0..count).map(|n| format!("p{n:03}, ")).collect::<String>();
+    let parameters = format!("a{}", "; b=c".repeat(1_500));
+    let long = format!("{}, b", "a".repeat(7_800));
+    let values = [
+        format!("{commas}{}", tokens(64)),
+        tokens(64),
+        tokens(1_300),
+        "a,".repeat(3_900),
+        parameters,
+        long,
+        "\"a,\\\"".repeat(1_500),
+    ];
+    names.into_iter().flat_map(move |name| {
+        let head = |value: &String| {
+            let line = format!("{name}: {value}\r\n");
+            HEAD.replacen("Host: ", &format!("{}Host: ", line.repeat(2)), 1)
+        };
+        values.iter().map(head).collect::<Vec<_>>()
+    })
+}
+
+#[test]
+fn a_head_costs_time_in_proportion_to_its_bytes_whatever_it_holds() {
+    use crate::proto::handshake::fields::walked;
+    let limits = HeadLimits { bytes: 64 * 1024, line: 16 * 1024, headers: 1_000 };
+    for head in heads_of_lists() {
+        walked::take();
+        let parsed = Request::parse(head.as_bytes(), &limits);
+        if let Ok(request) = &parsed {
+            assert!(request.subprotocols().count() <= HeadLimits::ELEMENTS);
+        }
+        let _ = HttpRequest::parse(head.as_bytes(), &limits);
+        let walked = walked::take();
+        assert!(walked <= 3 * head.len(), "{walked} bytes for {:.80}: {parsed:?}", head);
+    }
+}
+
+#[test]
+fn the_elements_of_a_list_are_limited_and_empty_ones_count() {
+    let many = |count: usize| "a;".repeat(count);
+    for (old, header, list, fits) in [
+        ("chat, superchat", "Sec-WebSocket-Protocol", ",".repeat(64), true),
+        ("chat, superchat", "Sec-WebSocket-Protocol", ",".repeat(65), false),
+        ("chat, superchat", "Sec-WebSocket-Protocol", format!("{}a", ",".repeat(64)), false),
+        ("chat, superchat", "Sec-WebSocket-Protocol", format!("a{}", " ,".repeat(8_000)), false),
+        ("keep-alive, Upgrade", "Connection", format!("{}Upgrade", "a,".repeat(63)), true),
+        ("keep-alive, Upgrade", "Connection", format!("{}Upgrade", "a,".repeat(64)), false),
+        ("keep-alive, Upgrade", "Connection", format!("Upgrade{}", ",a".repeat(64)), false),
+        ("Upgrade: websocket", "Upgrade", format!("Upgrade: {}websocket", ",".repeat(63)), true),
+        ("Upgrade: websocket", "Upgrade", format!("Upgrade: websocket{}", ",".repeat(65)), false),
+        ("Origin", EXTENSIONS, format!("{EXTENSIONS}: {}a\r\nOrigin", many(63)), true),
+        ("Origin", EXTENSIONS, format!("{EXTENSIONS}: {}a\r\nOrigin", many(64)), false),
+        ("Origin", EXTENSIONS, format!("{EXTENSIONS}: {}\r\nOrigin", "a,".repeat(65)), false),
+    ] {
+        let limits = HeadLimits { line: 16_384, bytes: 32_768, ..HeadLimits::default() };
+        let head = HEAD.replacen(old, &list, 1);
+        let error = HandshakeError::TooManyElements { header, limit: HeadLimits::ELEMENTS };
+        let expected = if fits { Ok(()) } else { Err(error) };
+        assert_eq!(Request::parse(head.as_bytes(), &limits).map(drop), expected, "{list:.80}");
+        assert_eq!(error.status(), 431);
+    }
+    // Over however many lines.
+    let lines = "Sec-WebSocket-Protocol:\r\n".repeat(65) + "Origin";
+    assert_eq!(parse_with("Origin", &lines), Ok(()));
+    let lines = "Sec-WebSocket-Protocol: ,\r\n".repeat(64) + "Origin";
+    assert_eq!(parse_with("Origin", &lines).unwrap_err().status(), 431);
+    // A request that opens no WebSocket is refused for its list, too.
+    let head = format!("GET / HTTP/1.1\r\nHost: a\r\nConnection: {}\r\n\r\n", ",".repeat(65));
+    let parsed = HttpRequest::parse(head.as_bytes(), &HeadLimits::default());
+    assert_eq!(parsed.unwrap_err().status(), 431);
 }
 
 #[test]
