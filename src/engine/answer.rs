@@ -12,7 +12,9 @@ use crate::proto::handshake::{HandshakeError, HttpRequest, HttpResponse, Request
 use crate::reactor::Reactor;
 use crate::slots::Key;
 
-/// The methods that resources other than WebSocket endpoints know.
+/// The methods that WebSocket endpoints know, and those that other resources do. `OPTIONS`, which
+/// asks for them, is answered for all.
+const OPENING: &str = "GET";
 const READING: &str = "GET, HEAD";
 
 /// What a request comes to before anybody is asked.
@@ -153,12 +155,15 @@ fn find<S>(
     request: &HttpRequest<'_>,
     resource: Option<&mut Resource<S>>,
 ) -> Result<Found, HandshakeError> {
+    if request.method() == "OPTIONS" {
+        return options(request, resource.as_deref()).map(Found::Response);
+    }
     if let Some(Resource::WebSocket(endpoint)) = resource {
         return Ok(Found::WebSocket(*endpoint));
     }
     let is_known = matches!(request.method(), "GET" | "HEAD");
-    if !is_known && !request.target().starts_with('/') {
-        // A tunnel, or the whole server.
+    if !is_known && !request.path().starts_with('/') {
+        // A tunnel.
         return Err(HandshakeError::MethodNotAllowed);
     }
     request.check_plain()?;
@@ -168,6 +173,23 @@ fn find<S>(
         Some(Resource::Page(page)) => Found::Response(page.clone()),
         Some(Resource::Metrics) => Found::Metrics,
         Some(Resource::Handler(_) | Resource::WebSocket(_)) => Found::Handler,
+    })
+}
+
+/// What may be done with the resource, or with any of the server's.
+fn options<S>(
+    request: &HttpRequest<'_>,
+    resource: Option<&Resource<S>>,
+) -> Result<HttpResponse, HandshakeError> {
+    if request.is_for_server() {
+        request.check_for_server()?;
+        return Ok(HttpResponse::options(READING));
+    }
+    request.check_plain()?;
+    Ok(match resource {
+        None => HttpResponse::new(404),
+        Some(Resource::WebSocket(_)) => HttpResponse::options(OPENING),
+        Some(_) => HttpResponse::options(READING),
     })
 }
 

@@ -33,9 +33,9 @@ pub(super) fn client(
 
 /// The elements of a line, the last one first.
 ///
-/// A comma within quotes divides nothing (RFC 9110 §5.6.4). Read backwards, a well-formed element is
-/// found whatever stands before it: nothing that a client wrote changes how a proxy's own element
-/// is read.
+/// A comma within quotes divides nothing (RFC 9110 §5.6.4). Read backwards, a well-formed element
+/// is found whatever stands before it: nothing that a client wrote changes how a proxy's own
+/// element is read.
 struct FromTheBack<'a>(Option<&'a [u8]>);
 
 impl<'a> Iterator for FromTheBack<'a> {

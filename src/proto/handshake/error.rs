@@ -39,7 +39,8 @@ pub enum HandshakeError {
     InvalidStartLine,
     /// An offered subprotocol is not a token (RFC 6455 §4.1).
     InvalidSubprotocol,
-    /// The request target is not a path of visible ASCII without a fragment (RFC 6455 §4.1).
+    /// The request target is no path, nor a URL of `http`, `https`, `ws` or `wss`, of visible ASCII
+    /// without a fragment (RFC 6455 §4.1, RFC 9112 §3.2).
     InvalidTarget,
     /// An empty line before the head.
     LeadingEmptyLine,
@@ -91,7 +92,7 @@ pub enum HandshakeError {
     Unavailable,
     /// The server answered with this status instead of 101.
     UnexpectedStatus(u16),
-    /// The version of HTTP is not 1.1.
+    /// The version of HTTP is not 1.1, nor 1.0 where no WebSocket is asked for.
     UnsupportedVersion,
     /// The version of the WebSocket protocol is not 13 (RFC 6455 §4.4).
     UnsupportedWebSocketVersion,
@@ -153,7 +154,7 @@ impl fmt::Display for HandshakeError {
             Self::InvalidLineEnding => f.write_str("line ending that is not CR LF"),
             Self::InvalidStartLine => f.write_str("malformed first line"),
             Self::InvalidSubprotocol => f.write_str("offered subprotocol that is not a token"),
-            Self::InvalidTarget => f.write_str("request target that is not a plain path"),
+            Self::InvalidTarget => f.write_str("request target that is no path or URL"),
             Self::InvalidProxyHeader => f.write_str("no PROXY protocol, version 2"),
             Self::LeadingEmptyLine => f.write_str("empty line before the head"),
             Self::LineFolding => f.write_str("folded header line"),

@@ -43,6 +43,7 @@ mod origin;
 mod request;
 mod response;
 mod status;
+mod target;
 mod url;
 
 pub use client::{Accepted, ClientRequest};

@@ -42,6 +42,9 @@ impl<'a> Request<'a> {
 
     /// Makes it of a request of which nothing was checked but its syntax.
     pub(crate) fn new(http: HttpRequest<'a>) -> Result<Self, HandshakeError> {
+        if http.is_old() {
+            return Err(HandshakeError::UnsupportedVersion);
+        }
         if http.method() != "GET" {
             return Err(HandshakeError::MethodNotAllowed);
         }
@@ -67,13 +70,14 @@ impl<'a> Request<'a> {
         Ok(Self { origin, key, http })
     }
 
-    /// The request target as it came: a path that starts with `/`, and perhaps a query.
+    /// The request target as it came: a path that starts with `/`, and perhaps a query; or, in
+    /// absolute form, a URL with these (RFC 9112 §3.2.2).
     #[must_use]
     pub fn target(&self) -> &'a str {
         self.http.target()
     }
 
-    /// The path of the target, percent signs as they came.
+    /// The path of the target, percent signs as they came. It starts with `/`.
     #[must_use]
     pub fn path(&self) -> &'a str {
         self.http.path()
@@ -85,7 +89,8 @@ impl<'a> Request<'a> {
         self.http.query()
     }
 
-    /// The host, and perhaps the port, which the client believes to talk to.
+    /// The host, and perhaps the port, which the client believes to talk to: what a target in
+    /// absolute form names (RFC 9112 §3.2.2), and otherwise `Host`.
     #[must_use]
     pub fn host(&self) -> &'a str {
         self.http.host()

@@ -105,6 +105,10 @@ pub(super) fn proxy_header(bytes: &[u8]) -> Front<Option<SocketAddr>> {
 struct Asked<'a> {
     method: &'a str,
     target: &'a str,
+    /// Of a target in absolute form.
+    authority: Option<&'a str>,
+    path: &'a str,
+    query: Option<&'a str>,
     version: &'a str,
     headers: Vec<(&'a str, &'a str)>,
 }
@@ -130,7 +134,19 @@ impl<'a> Asked<'a> {
             is_ordinary.then(|| (name, value.trim()))
         };
         let headers = lines.map(header).collect::<Option<_>>()?;
-        Some(Self { method, target, version, headers })
+        let (mut authority, mut rest) = (None, target);
+        if let Some((scheme, url)) = target.split_once("://") {
+            if ["http", "https", "ws", "wss"].contains(&scheme.to_lowercase().as_str()) {
+                let end = url.find(['/', '?']).unwrap_or(url.len());
+                (authority, rest) = (Some(&url[..end]), &url[end..]);
+            }
+        }
+        let (path, query) = match rest.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (rest, None),
+        };
+        let path = if path.is_empty() && authority.is_some() { "/" } else { path };
+        Some(Self { method, target, authority, path, query, version, headers })
     }
 
     fn values(&self, name: &str) -> Vec<&'a str> {
@@ -146,17 +162,33 @@ impl<'a> Asked<'a> {
             .any(|element| element.trim().eq_ignore_ascii_case(token))
     }
 
+    fn is_last(&self) -> bool {
+        self.is_old() || self.lists("Connection", "close") || self.has_body()
+    }
+
     fn has_body(&self) -> bool {
         !self.values("Transfer-Encoding").is_empty()
             || !matches!(self.values("Content-Length")[..], [] | ["0"])
     }
 
+    fn is_old(&self) -> bool {
+        self.version == "HTTP/1.0"
+    }
+
     /// Whether it is for this server, as every request must be; `None`: not for this reading.
     fn is_for_this_server(&self) -> Option<bool> {
-        let [host] = self.values("Host")[..] else { return Some(false) };
-        match host {
-            "" => Some(false),
-            "a" | "b.example:80" => Some(self.target.starts_with('/')),
+        let known = ["a", "b.example:80"];
+        let is_all = self.method == "OPTIONS" && self.target == "*";
+        let mut is_right = is_all || self.path.starts_with('/');
+        match self.authority {
+            Some("") => is_right = false,
+            Some(host) if !known.contains(&host) => return None,
+            _ => {}
+        }
+        match self.values("Host")[..] {
+            [] => Some(is_right && self.is_old()),
+            [""] | [_, _, ..] => Some(false),
+            [host] if known.contains(&host) => Some(is_right),
             _ => None,
         }
     }
@@ -167,7 +199,9 @@ impl<'a> Asked<'a> {
         if others.iter().any(|name| !self.values(name).is_empty()) {
             return None;
         }
-        Some(if self.method != "GET" {
+        Some(if self.is_old() {
+            Expected::Refused(505)
+        } else if self.method != "GET" {
             Expected::Refused(405)
         } else if !is_for_this_server || self.has_body() {
             Expected::Refused(400)
@@ -203,19 +237,20 @@ fn judged(
     client: Option<SocketAddr>,
 ) -> Option<(Expected, Option<String>)> {
     let asked = Asked::read(head)?;
-    if asked.version != "HTTP/1.1" {
+    if asked.version == "HTTP/2.0" {
         return Some((Expected::Refused(505), None));
     }
     let commas = |(_, value): &(_, &str)| value.matches(',').count();
     if asked.headers.iter().map(commas).sum::<usize>() > MANY {
         return None;
     }
-    let (path, query) = asked.target.split_once('?').unwrap_or((asked.target, "-"));
+    let (path, query) = (asked.path, asked.query.unwrap_or("-"));
     let who = match forwarded(&asked, site)?.or(client) {
         Some(client) if !client.ip().is_loopback() => client.to_string(),
         _ => "itself".to_owned(),
     };
     let longest = match path {
+        _ if asked.method == "OPTIONS" => return Some((options(&asked)?, None)),
         "/ws" => SHORT_MESSAGE,
         path if path.starts_with("/rooms/") => LONG_MESSAGE,
         _ => {
@@ -233,27 +268,42 @@ fn judged(
     Some((opens, told))
 }
 
+/// What is at the path, beside WebSockets.
+fn is_page(path: &str) -> bool {
+    let is_ask = path == "/ask" || path.starts_with("/ask/");
+    is_ask || ["/", "/long", "/metrics", "/nothing"].contains(&path)
+}
+
+/// The answer to a request for what may be done.
+fn options(asked: &Asked<'_>) -> Option<Expected> {
+    let path = asked.path;
+    let is_there = is_page(path) || path == "/ws" || path.starts_with("/rooms/") || path == "*";
+    Some(match (asked.is_for_this_server()?, is_there) {
+        (false, _) => Expected::Refused(400),
+        (true, true) => Expected::Answer(204, Content::Nothing, asked.is_last()),
+        (true, false) => Expected::Answer(404, Content::Text(String::new()), asked.is_last()),
+    })
+}
+
 /// The answer to a request for what is no WebSocket.
 fn content(asked: &Asked<'_>, path: &str, query: &str, who: &str) -> Option<Expected> {
     let is_reading = ["GET", "HEAD"].contains(&asked.method);
-    if !is_reading && !asked.target.starts_with('/') {
+    if !is_reading && !path.starts_with('/') {
         return Some(Expected::Refused(405));
     }
     if !asked.is_for_this_server()? {
         return Some(Expected::Refused(400));
     }
-    let is_ask = path == "/ask" || path.starts_with("/ask/");
     let content = match path {
         "/" => Content::Text(HOME.to_owned()),
         "/long" => Content::Long,
         "/metrics" => Content::Metrics,
         "/nothing" => Content::Nothing,
-        _ if is_ask => Content::Text(format!("{} {path} {query} {who}", asked.method)),
+        _ if is_page(path) => Content::Text(format!("{} {path} {query} {who}", asked.method)),
         _ => Content::Text(String::new()),
     };
-    let is_there = is_ask || ["/", "/long", "/metrics", "/nothing"].contains(&path);
-    let is_last = asked.lists("Connection", "close") || asked.has_body();
-    Some(match (is_there, is_reading) {
+    let is_last = asked.is_last();
+    Some(match (is_page(path), is_reading) {
         (false, _) => Expected::Answer(404, content, is_last),
         (true, false) => Expected::Answer(405, Content::Text(String::new()), is_last),
         (true, true) if content == Content::Nothing => Expected::Answer(204, content, is_last),

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::proto::handshake::OriginPolicy;
 use crate::proto::handshake::extensions::EXTENSIONS;
 
 const HEAD: &str = "GET /chat?room=7 HTTP/1.1\r\n\
@@ -83,6 +84,54 @@ fn what_a_peer_may_vary() {
 }
 
 #[test]
+fn the_authority_of_an_absolute_target_stands_for_host() {
+    for (target, host, path, query) in [
+        ("http://a/chat?room=7", "a", "/chat", Some("room=7")),
+        ("ws://a:9001/chat", "a:9001", "/chat", None),
+        ("WSS://A.example:443/", "A.example:443", "/", None),
+        ("https://[::1]:80", "[::1]:80", "/", None),
+        ("http://a?b", "a", "/", Some("b")),
+    ] {
+        let head = HEAD.replacen("/chat?room=7", target, 1);
+        let request = parse(head.as_bytes()).unwrap();
+        assert_eq!((request.host(), request.target()), (host, target));
+        assert_eq!((request.path(), request.query()), (path, query));
+        assert_eq!(request.header("Host"), Some("example.com:9001"));
+        // The page of the host that the header names is a foreign one.
+        let policy = OriginPolicy::SameOrigin;
+        assert_eq!(policy.check(&request), Err(HandshakeError::OriginNotAllowed));
+        let head = head.replace("Origin: http://example.com", &format!("Origin: http://{host}"));
+        let request = parse(head.as_bytes()).unwrap();
+        assert_eq!(policy.check(&request), Ok(()), "{target}");
+        // The header must be there all the same.
+        let head = head.replace("Host: example.com:9001\r\n", "");
+        assert_eq!(parse(head.as_bytes()).unwrap_err(), HandshakeError::MissingHeader("Host"));
+    }
+}
+
+#[test]
+fn http_1_0_asks_for_pages_and_opens_nothing() {
+    let limits = HeadLimits::default();
+    let parse_plain = |head: &'static str| HttpRequest::parse(head.as_bytes(), &limits);
+    let request = parse_plain("GET /health HTTP/1.0\r\n\r\n").unwrap();
+    assert_eq!((request.path(), request.host(), request.is_last()), ("/health", "", true));
+    let head = "GET / HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\n\r\n";
+    let request = parse_plain(head).unwrap();
+    assert_eq!((request.host(), request.is_last()), ("a", true));
+    for (head, status) in [
+        ("GET / HTTP/1.0\r\nHost: a\r\nHost: a\r\n\r\n", 400),
+        ("GET / HTTP/1.0\r\nHost:\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\n\r\n", 400),
+        ("GET / HTTP/0.9\r\n\r\n", 505),
+        ("GET / HTTP/2.0\r\n\r\n", 505),
+    ] {
+        assert_eq!(parse_plain(head).unwrap_err().status(), status, "{head}");
+    }
+    let error = parse_with("HTTP/1.1", "HTTP/1.0").unwrap_err();
+    assert_eq!(error, HandshakeError::UnsupportedVersion);
+}
+
+#[test]
 fn malformed_request_lines() {
     for (line, status) in [
         ("POST / HTTP/1.1", 405),
@@ -107,8 +156,11 @@ fn malformed_request_lines() {
         ("GET chat HTTP/1.1", 400),
         ("GET * HTTP/1.1", 400),
         ("GET ?room=7 HTTP/1.1", 400),
-        ("GET http://example.com/ HTTP/1.1", 400),
-        ("GET ws://example.com/ HTTP/1.1", 400),
+        ("GET http:example.com/ HTTP/1.1", 400),
+        ("GET http:///chat HTTP/1.1", 400),
+        ("GET http://a@example.com/ HTTP/1.1", 400),
+        ("GET http://example.com/#top HTTP/1.1", 400),
+        ("GET ftp://example.com/ HTTP/1.1", 400),
         ("GET /#top HTTP/1.1", 400),
         ("GET /\u{e9} HTTP/1.1", 400),
         ("GET /\0 HTTP/1.1", 400),
