@@ -91,7 +91,8 @@ impl Limits {
     }
 
     /// How long the opening handshake may take, from the first moment, whatever arrives
-    /// meanwhile. Default: 10 s.
+    /// meanwhile. Default: 10 s. A server answers a request that has begun with 408; a connection
+    /// on which nothing was asked ends in silence, for browsers connect ahead of need.
     #[must_use]
     pub const fn handshake_timeout(mut self, time: Duration) -> Self {
         self.handshake_timeout = time;
