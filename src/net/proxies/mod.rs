@@ -1,7 +1,6 @@
 //! Proxies in front of a listener, and what they say of their clients.
 
 mod forwarded;
-mod header;
 mod network;
 
 use std::net::SocketAddr;
@@ -10,6 +9,7 @@ use network::Networks;
 pub use network::{InvalidNetwork, Network};
 
 use crate::proto::handshake::{HandshakeError, HttpRequest};
+use crate::proto::proxy_protocol;
 
 /// Which proxies are believed when they say whom they pass on, and where they say it. Nobody else
 /// is: whatever a client writes there itself is not looked at.
@@ -69,7 +69,10 @@ impl TrustedProxies {
     }
 
     /// Proxies in these networks, which begin each connection with a header of the PROXY protocol,
-    /// version 2. A connection from there that does not is refused with 400.
+    /// version 1 (a line of text, at most 107 bytes) or version 2 (binary, at most 16 KiB with all
+    /// that the proxy adds, of which nothing but the client's address is read). A connection from
+    /// there that does not begin so is refused with 400. One that is the proxy's own (`LOCAL`), or
+    /// whose client the proxy does not know (`UNKNOWN`), keeps the proxy's address.
     ///
     /// The header comes before everything else, TLS included if the listener speaks that.
     #[must_use]
@@ -122,5 +125,5 @@ impl TrustedProxies {
 /// Whom a proxy passes on, as a header of the PROXY protocol says; nothing if it is the proxy's own
 /// connection, or one of a kind that has no such address.
 pub(crate) fn announced(header: &[u8]) -> Option<SocketAddr> {
-    header::source(header)
+    proxy_protocol::source(header)
 }

@@ -46,7 +46,8 @@ pub enum HandshakeError {
     LeadingEmptyLine,
     /// A line that starts with white space, the obsolete folding (RFC 9112 §5.2).
     LineFolding,
-    /// What a proxy says of its client before the head is not version 2 of the PROXY protocol.
+    /// What comes before the head, where a proxy says of its client, is no header of the PROXY
+    /// protocol, version 1 or 2.
     InvalidProxyHeader,
     /// This header has a value that it cannot have.
     MalformedHeader(&'static str),
@@ -155,7 +156,7 @@ impl fmt::Display for HandshakeError {
             Self::InvalidStartLine => f.write_str("malformed first line"),
             Self::InvalidSubprotocol => f.write_str("offered subprotocol that is not a token"),
             Self::InvalidTarget => f.write_str("request target that is no path or URL"),
-            Self::InvalidProxyHeader => f.write_str("no PROXY protocol, version 2"),
+            Self::InvalidProxyHeader => f.write_str("no header of the PROXY protocol"),
             Self::LeadingEmptyLine => f.write_str("empty line before the head"),
             Self::LineFolding => f.write_str("folded header line"),
             Self::MalformedHeader(name) => write!(f, "malformed {name}"),

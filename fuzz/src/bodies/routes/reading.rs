@@ -71,6 +71,9 @@ pub(super) fn head(bytes: &[u8], limits: HeadLimits) -> Front<()> {
 
 /// A header of the PROXY protocol, and whom it passes on.
 pub(super) fn proxy_header(bytes: &[u8]) -> Front<Option<SocketAddr>> {
+    if bytes.first() == Some(&b'P') {
+        return proxy_line(bytes);
+    }
     let signature = b"\r\n\r\n\0\r\nQUIT\n";
     let is_like_it = bytes.iter().zip(signature).all(|(one, other)| one == other);
     if !is_like_it || bytes.get(12).is_some_and(|byte| !(0x20..0x30).contains(byte)) {
@@ -80,7 +83,7 @@ pub(super) fn proxy_header(bytes: &[u8]) -> Front<Option<SocketAddr>> {
         return Front::Incomplete;
     };
     let len = usize::from(*high) * 256 + usize::from(*low);
-    if 16 + len > 1_024 {
+    if 16 + len > 16 * 1_024 {
         return Front::Refused(400);
     }
     let Some(rest) = bytes.get(16..16 + len) else {
@@ -99,6 +102,37 @@ pub(super) fn proxy_header(bytes: &[u8]) -> Front<Option<SocketAddr>> {
         _ => None,
     };
     Front::Whole(16 + len, client)
+}
+
+/// The same in version 1.
+fn proxy_line(bytes: &[u8]) -> Front<Option<SocketAddr>> {
+    let is_like_it = bytes.iter().zip(b"PROXY ").all(|(one, other)| one == other);
+    let end = bytes.iter().take(107).position(|byte| *byte == b'\n');
+    let Some(end) = end.filter(|_| is_like_it) else {
+        let is_short = is_like_it && bytes.len() < 107;
+        return if is_short { Front::Incomplete } else { Front::Refused(400) };
+    };
+    // Nothing but ASCII is of use here, so that any other byte may become any other character.
+    let line = String::from_utf8_lossy(&bytes[..end]);
+    let words: Vec<_> = line.split(' ').collect();
+    if line.matches('\r').count() != 1 || !line.ends_with('\r') {
+        return Front::Refused(400);
+    }
+    let port = |text: &str| text.parse().ok().filter(|port: &u16| port.to_string() == text);
+    let client = match words[..] {
+        [_, "UNKNOWN\r"] | [_, "UNKNOWN", ..] => Some(None),
+        [_, kind @ ("TCP4" | "TCP6"), from, to, from_port, to_port] => {
+            let ip = |text: &str| {
+                text.parse().ok().filter(|ip: &IpAddr| ip.is_ipv4() == (kind == "TCP4"))
+            };
+            match (ip(from), ip(to), port(from_port), port(to_port.trim_end_matches('\r'))) {
+                (Some(ip), Some(_), Some(port), Some(_)) => Some(Some(SocketAddr::new(ip, port))),
+                _ => None,
+            }
+        }
+        _ => None,
+    };
+    client.map_or(Front::Refused(400), |client| Front::Whole(end + 1, client))
 }
 
 /// A request of the ordinary kind.
