@@ -1,7 +1,7 @@
 //! From a request to its answer: a connection that opens, a response, or a refusal.
 
 use super::endpoint::Endpoint;
-use super::site::Resource;
+use super::site::{Resource, Site};
 use super::{ConnectionId, Context, EventLoop, Method, Upgrade};
 use crate::net::aside::End;
 use crate::net::disconnect::ConnectError;
@@ -118,8 +118,10 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let Some(place) = self.endpoints.get(endpoint) else {
             return;
         };
+        let site = self.sockets.get(conn).and_then(|socket| self.sites.get(socket.site()));
+        let speaks_tls = site.is_some_and(Site::speaks_tls);
         let is_head = http.is_head();
-        let request = match admissible(http, place) {
+        let request = match admissible(http, place, speaks_tls) {
             Ok(request) => request,
             Err(error) => return self.refuse_request(conn, error, is_head),
         };
@@ -197,9 +199,13 @@ fn options<S>(
 fn admissible<'a, S>(
     http: HttpRequest<'a>,
     endpoint: &Endpoint<S>,
+    speaks_tls: bool,
 ) -> Result<Request<'a>, HandshakeError> {
     let request = Request::new(http)?;
-    endpoint.origins.check(&request)?;
+    match speaks_tls {
+        true => endpoint.origins.check_over_tls(&request)?,
+        false => endpoint.origins.check(&request)?,
+    }
     Ok(request)
 }
 

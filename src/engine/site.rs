@@ -85,6 +85,14 @@ impl<S> Site<S> {
         self.proxies.as_ref().map_or(Ok(None), |proxies| proxies.client(request, peer))
     }
 
+    /// Whether its connections speak TLS, which this end ends itself.
+    pub(super) const fn speaks_tls(&self) -> bool {
+        #[cfg(feature = "tls")]
+        return self.tls.is_some();
+        #[cfg(not(feature = "tls"))]
+        false
+    }
+
     /// Whether a connection from `peer` begins with what a proxy says of its client.
     pub(super) fn announces(&self, peer: Option<SocketAddr>) -> bool {
         self.proxies.as_ref().is_some_and(|proxies| proxies.announces(peer))
