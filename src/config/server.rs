@@ -82,8 +82,8 @@ impl ServerConfig {
         self
     }
 
-    /// Which web pages may connect. Default: those of the same origin. Clients that are not
-    /// browsers send no origin and pass.
+    /// Which web pages may connect. Default: those of the same origin, of `https` alone if the
+    /// listener speaks TLS. Clients that are not browsers send no origin and pass.
     #[must_use]
     pub fn origins(mut self, policy: OriginPolicy) -> Self {
         self.origins = policy;

@@ -1,7 +1,7 @@
 //! From a request to its answer: a connection that opens, a response, or a refusal.
 
 use super::endpoint::Endpoint;
-use super::site::Resource;
+use super::site::{Resource, Site};
 use super::{ConnectionId, Context, EventLoop, Method, Upgrade};
 use crate::net::aside::End;
 use crate::net::disconnect::ConnectError;
@@ -13,7 +13,9 @@ use crate::proto::handshake::{HandshakeError, HttpRequest, HttpResponse, Request
 use crate::reactor::Reactor;
 use crate::slots::Key;
 
-/// The methods that resources other than WebSocket endpoints know.
+/// The methods that WebSocket endpoints know, and those that other resources do. `OPTIONS`, which
+/// asks for them, is answered for all.
+const OPENING: &str = "GET";
 const READING: &str = "GET, HEAD";
 
 /// What a request comes to before anybody is asked.
@@ -48,8 +50,10 @@ impl<S, R: Reactor> EventLoop<S, R> {
             Ok(request) => request,
             Err(error) => return self.refuse_request(conn, error, is_head),
         };
-        let client = site.client(&request, peer);
-        let found = match find(&request, site.find(request.path())) {
+        let found = site
+            .client(&request, peer)
+            .and_then(|client| Ok((client, find(&request, site.find(request.path()))?)));
+        let (client, found) = match found {
             Ok(found) => found,
             Err(error) => return self.refuse_request(conn, error, is_head),
         };
@@ -116,8 +120,11 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let Some(place) = self.endpoints.get(endpoint) else {
             return;
         };
+        let site = self.sockets.get(conn).and_then(Socket::site);
+        let site = site.and_then(|site| self.sites.get(site));
+        let speaks_tls = site.is_some_and(Site::speaks_tls);
         let is_head = http.is_head();
-        let request = match admissible(http, place) {
+        let request = match admissible(http, place, speaks_tls) {
             Ok(request) => request,
             Err(error) => return self.refuse_request(conn, error, is_head),
         };
@@ -153,15 +160,18 @@ fn find<S>(
     request: &HttpRequest<'_>,
     resource: Option<&mut Resource<S>>,
 ) -> Result<Found, HandshakeError> {
+    if request.method() == "OPTIONS" {
+        return options(request, resource.as_deref()).map(Found::Response);
+    }
     if let Some(Resource::WebSocket(endpoint)) = resource {
         return Ok(Found::WebSocket(*endpoint));
     }
     let is_known = matches!(request.method(), "GET" | "HEAD");
-    if !is_known && !request.target().starts_with('/') {
-        // A tunnel, or the whole server.
+    if !is_known && !request.path().starts_with('/') {
+        // A tunnel.
         return Err(HandshakeError::MethodNotAllowed);
     }
-    request.check_target()?;
+    request.check_plain()?;
     Ok(match resource {
         None => Found::Response(HttpResponse::new(404)),
         Some(_) if !is_known => Found::Response(HttpResponse::method_not_allowed(READING)),
@@ -171,13 +181,34 @@ fn find<S>(
     })
 }
 
+/// What may be done with the resource, or with any of the server's.
+fn options<S>(
+    request: &HttpRequest<'_>,
+    resource: Option<&Resource<S>>,
+) -> Result<HttpResponse, HandshakeError> {
+    if request.is_for_server() {
+        request.check_for_server()?;
+        return Ok(HttpResponse::options(READING));
+    }
+    request.check_plain()?;
+    Ok(match resource {
+        None => HttpResponse::new(404),
+        Some(Resource::WebSocket(_)) => HttpResponse::options(OPENING),
+        Some(_) => HttpResponse::options(READING),
+    })
+}
+
 /// The request as one to open a WebSocket, if it is one and its page may connect.
 fn admissible<'a, S>(
     http: HttpRequest<'a>,
     endpoint: &Endpoint<S>,
+    speaks_tls: bool,
 ) -> Result<Request<'a>, HandshakeError> {
     let request = Request::new(http)?;
-    endpoint.origins.check(&request)?;
+    match speaks_tls {
+        true => endpoint.origins.check_over_tls(&request)?,
+        false => endpoint.origins.check(&request)?,
+    }
     Ok(request)
 }
 

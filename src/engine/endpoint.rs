@@ -12,7 +12,7 @@ pub(super) struct Endpoint<S> {
     pub(super) origins: OriginPolicy,
     /// How many bytes of a connection's output the system may hold unsent; 0: as many as it does.
     pub(super) unsent_limit: u32,
-    subprotocols: Vec<String>,
+    subprotocols: Subprotocols,
     #[cfg(feature = "deflate")]
     deflate: Option<crate::proto::DeflateConfig>,
     /// The slot of its site. One without serves one connection that this program makes, and goes
@@ -31,7 +31,7 @@ impl<S> Endpoint<S> {
             limits: Arc::new(config.limits),
             origins: config.origins,
             unsent_limit: config.unsent_limit,
-            subprotocols: config.subprotocols,
+            subprotocols: Subprotocols::new(config.subprotocols),
             #[cfg(feature = "deflate")]
             deflate: config.deflate,
             site: Some(site),
@@ -44,7 +44,7 @@ impl<S> Endpoint<S> {
             limits: Arc::new(limits),
             origins: OriginPolicy::Any,
             unsent_limit: 0,
-            subprotocols: Vec::new(),
+            subprotocols: Subprotocols::default(),
             #[cfg(feature = "deflate")]
             deflate: None,
             site: None,
@@ -69,12 +69,38 @@ impl<S> Endpoint<S> {
         if acceptance.chosen_subprotocol().is_some() {
             return acceptance;
         }
-        let offered = |name: &&String| request.subprotocols().any(|offer| offer == name.as_str());
-        match self.subprotocols.iter().find(offered) {
+        match self.subprotocols.best(request.subprotocols()) {
             // The names were checked when the listener was made.
             Some(name) => acceptance.clone().subprotocol(name).unwrap_or(acceptance),
             None => acceptance,
         }
+    }
+}
+
+/// The subprotocols that a server speaks, to be found by their names.
+#[derive(Debug, Default)]
+struct Subprotocols(
+    /// In the order of the names, each with its rank: 0 for the one liked best.
+    Vec<(String, usize)>,
+);
+
+impl Subprotocols {
+    /// The one liked best first.
+    fn new(names: Vec<String>) -> Self {
+        let mut ranked: Vec<_> = names.into_iter().zip(0..).collect();
+        ranked.sort_unstable();
+        // Of the same name twice, the better rank is left.
+        ranked.dedup_by(|next, last| next.0 == last.0);
+        Self(ranked)
+    }
+
+    /// The one liked best of those that are offered, each of which is looked for once.
+    fn best<'a>(&self, offers: impl Iterator<Item = &'a str>) -> Option<&str> {
+        let found = offers.filter_map(|offer| {
+            let place = self.0.binary_search_by_key(&offer, |(name, _)| name);
+            place.ok().map(|place| &self.0[place])
+        });
+        found.min_by_key(|(_, rank)| *rank).map(|(name, _)| name.as_str())
     }
 }
 
@@ -83,4 +109,28 @@ pub(super) fn check_subprotocols(
     names: &[String],
 ) -> Result<(), crate::proto::handshake::InvalidHeader> {
     names.iter().try_for_each(|name| Acceptance::new().subprotocol(name).map(drop))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_best_of_those_offered_is_found_by_looking_at_each_offer_once() {
+        let names = |names: &[&str]| Subprotocols::new(names.iter().map(|&it| it.into()).collect());
+        for (spoken, offered, expected) in [
+            (&["b", "a", "c"][..], &["c", "a"][..], Some("a")),
+            (&["b", "a", "c"], &["a", "c", "b"], Some("b")),
+            (&["b", "a", "b"], &["a", "b"], Some("b")),
+            (&["a", "b", "a"], &["b", "a"], Some("a")),
+            (&["a"], &["A", "aa", ""], None),
+            (&["a"], &[], None),
+            (&[], &["a"], None),
+        ] {
+            let mut looks = 0;
+            let offers = offered.iter().copied().inspect(|_| looks += 1);
+            assert_eq!(names(spoken).best(offers), expected, "{spoken:?}, {offered:?}");
+            assert_eq!(looks, offered.len());
+        }
+    }
 }

@@ -141,7 +141,8 @@ impl Upgrade {
         Self::Accept(Acceptance::new())
     }
 
-    /// Ends the connection with that HTTP status, 400 to 599.
+    /// Ends the connection with that HTTP status, 300 to 599. A [`Refusal`] has headers and a body,
+    /// too.
     #[must_use]
     pub fn refuse(status: u16) -> Self {
         Self::Refuse(Refusal::new(status))

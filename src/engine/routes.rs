@@ -12,7 +12,12 @@ use crate::proto::handshake::{HttpRequest, HttpResponse};
 /// A path that ends in `*` stands for all that begin with what is before it; any other stands for
 /// itself. The exact one goes before those, and the longest of several goes first. Percent signs
 /// are compared as they come. What there is no route for is answered with 404, and a method that a
-/// route does not know with 405.
+/// route does not know with 405. `OPTIONS` is answered with 204 and the methods that a route knows,
+/// for `*` those of the server, as proxies ask that check whether it lives.
+///
+/// Requests of HTTP/1.0 are answered, too, after which the connection ends; they open no WebSocket.
+/// A target in absolute form is the path in it ([`HttpRequest::path`]), and the host that it names
+/// stands for `Host` ([`HttpRequest::host`]).
 ///
 /// Not a web framework: requests have no bodies, and what is answered is there at once.
 ///

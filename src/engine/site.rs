@@ -12,7 +12,7 @@ use crate::config::ServerConfig;
 use crate::error::Error;
 use crate::net::proxies::TrustedProxies;
 use crate::proto::Limits;
-use crate::proto::handshake::{HttpRequest, HttpResponse};
+use crate::proto::handshake::{HandshakeError, HttpRequest, HttpResponse};
 use crate::slots::{Key, Slots};
 
 /// What the connections of one listener may ask for.
@@ -100,12 +100,24 @@ impl<S> Site<S> {
     }
 
     /// Whom `peer` passes on, if it is a proxy that is believed.
+    ///
+    /// # Errors
+    ///
+    /// When the list in which it says so is too long.
     pub(super) fn client(
         &self,
         request: &HttpRequest<'_>,
         peer: Option<SocketAddr>,
-    ) -> Option<SocketAddr> {
-        self.proxies.as_ref()?.client(request, peer)
+    ) -> Result<Option<SocketAddr>, HandshakeError> {
+        self.proxies.as_ref().map_or(Ok(None), |proxies| proxies.client(request, peer))
+    }
+
+    /// Whether its connections speak TLS, which this end ends itself.
+    pub(super) const fn speaks_tls(&self) -> bool {
+        #[cfg(feature = "tls")]
+        return self.tls.is_some();
+        #[cfg(not(feature = "tls"))]
+        false
     }
 
     /// Whether a connection from `peer` begins with what a proxy says of its client.

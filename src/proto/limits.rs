@@ -91,7 +91,8 @@ impl Limits {
     }
 
     /// How long the opening handshake may take, from the first moment, whatever arrives
-    /// meanwhile. Default: 10 s.
+    /// meanwhile. Default: 10 s. A server answers a request that has begun with 408; a connection
+    /// on which nothing was asked ends in silence, for browsers connect ahead of need.
     ///
     /// A connection that is kept alive after a plain request was answered has as long until the
     /// first byte of the next, and each such request as long from there on.

@@ -22,6 +22,7 @@ pub mod handshake;
 mod limits;
 mod mask;
 mod message;
+pub(crate) mod proxy_protocol;
 mod utf8;
 
 pub(crate) use buffer::HEADROOM;

@@ -153,14 +153,15 @@ fn a_message_left_unfinished_ends_the_connection() {
 }
 
 #[test]
-fn a_handshake_that_takes_too_long_is_answered_with_408() {
+fn a_request_that_takes_too_long_is_answered_with_408_and_silence_with_silence() {
     let (server, log) = serve(generous().handshake_timeout(SOON));
-    for begun in [&b""[..], b"GET / HTTP/1.1\r\nHost: localhost\r\n"] {
+    for begun in [&b"G"[..], b"GET / HTTP/1.1\r\nHost: localhost\r\n"] {
         let mut peer = Peer::open(server.address());
         peer.write(begun);
         let answer = peer.rest();
         assert!(answer.starts_with("HTTP/1.1 408 Request Timeout\r\n"), "{answer}");
     }
+    assert_eq!(Peer::open(server.address()).rest(), "");
     drop(server);
     assert_eq!(log.rest(), []);
 }

@@ -98,8 +98,15 @@ fn proxied(ip: [u8; 4]) -> Vec<u8> {
 #[test]
 fn the_proxy_protocol_goes_before_the_request_in_any_pieces() {
     let server = behind(TrustedProxies::proxy_protocol(here()));
-    let whole = [proxied([203, 0, 113, 9]), request("/", "")].concat();
-    for cut in [1, 12, 15, 16, 27, 28, 29, whole.len()] {
+    let binary = [proxied([203, 0, 113, 9]), request("/", "")].concat();
+    let line = b"PROXY TCP4 203.0.113.9 127.0.0.1 12345 80\r\n".to_vec();
+    let text = [&line[..], &request("/", "")].concat();
+    let cuts = |whole: &Vec<u8>, cuts: &[usize]| -> Vec<(Vec<u8>, usize)> {
+        cuts.iter().map(|&cut| (whole.clone(), cut)).collect()
+    };
+    let binary_cuts = cuts(&binary, &[1, 12, 15, 16, 27, 28, 29, binary.len()]);
+    let text_cuts = cuts(&text, &[1, 6, 7, line.len() - 1, line.len(), line.len() + 1, text.len()]);
+    for (whole, cut) in binary_cuts.into_iter().chain(text_cuts) {
         let mut proxy = Peer::open(server.address());
         let (first, second) = whole.split_at(cut);
         let before = server.handle.stats().bytes_received;
@@ -111,6 +118,32 @@ fn the_proxy_protocol_goes_before_the_request_in_any_pieces() {
         proxy.write(second);
         assert!(proxy.head().starts_with("HTTP/1.1 101 "), "{cut}");
         proxy.expect("203.0.113.9");
+    }
+}
+
+#[test]
+fn much_that_a_proxy_adds_is_passed_over_and_without_a_client_it_is_itself() {
+    let server = behind(TrustedProxies::proxy_protocol(here()));
+    let mut much = proxied([203, 0, 113, 9]);
+    much[14..16].copy_from_slice(&(12_u16 + 3 + 4_000).to_be_bytes());
+    much.extend([0x04, 0x0F, 0xA0]);
+    much.resize(much.len() + 4_000, 0);
+    for (header, client) in [
+        (&much[..], "203.0.113.9"),
+        (b"PROXY TCP6 2001:db8::1 ::1 1 2\r\n", "2001:db8::1"),
+        (b"PROXY UNKNOWN\r\n", "127.0.0.1"),
+        (b"PROXY UNKNOWN 1 2 3 4\r\n", "127.0.0.1"),
+        (b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0", "127.0.0.1"),
+    ] {
+        let mut proxy = Peer::open(server.address());
+        proxy.write(&[header, &request("/", "")[..]].concat());
+        assert!(proxy.head().starts_with("HTTP/1.1 101 "), "{}", header.escape_ascii());
+        proxy.expect(client);
+    }
+    for wrong in [&b"PROXY TCP4 203.0.113.9 127.0.0.1 1\r\n"[..], b"PROXY \r\n", b"PROXYTCP4"] {
+        let mut proxy = Peer::open(server.address());
+        proxy.write(&[wrong, &request("/", "")[..]].concat());
+        assert!(proxy.rest().starts_with("HTTP/1.1 400 "), "{}", wrong.escape_ascii());
     }
 }
 

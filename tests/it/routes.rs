@@ -127,7 +127,8 @@ fn a_head_request_is_refused_without_a_body() {
     for (request, status) in [
         ("HEAD /echo HTTP/1.1\r\nHost: a\r\n\r\n", 405),
         ("HEAD / HTTP/1.1\r\n\r\n", 400),
-        ("HEAD / HTTP/1.0\r\n\r\n", 505),
+        ("HEAD /echo HTTP/1.0\r\n\r\n", 505),
+        ("HEAD / HTTP/2.0\r\n\r\n", 505),
         ("HEAD / HTTP/1.1\r\nHost: a\0", 400),
     ] {
         let mut peer = Peer::open(server.address());
@@ -146,7 +147,7 @@ fn what_is_not_there_is_404_and_what_is_not_known_405() {
         let (head, _) = browser.ask("GET", target, "");
         assert!(head.starts_with("HTTP/1.1 404 Not Found\r\n"), "{target}: {head}");
     }
-    for method in ["PUT", "OPTIONS", "get"] {
+    for method in ["PUT", "DELETE", "get"] {
         let (head, _) = browser.ask(method, "/", "");
         assert!(head.starts_with("HTTP/1.1 405 "), "{method}: {head}");
         assert_eq!(header(&head, "Allow"), Some("GET, HEAD"));
@@ -157,6 +158,90 @@ fn what_is_not_there_is_404_and_what_is_not_known_405() {
     assert_eq!(header(&head, "Connection"), Some("close"));
     browser.0.write(b"GET / HTTP/1.1\r\n\r\n");
     assert_eq!(browser.0.rest(), "");
+}
+
+#[test]
+fn options_are_the_methods_that_a_route_knows() {
+    let server = serve(Config::default(), ServerConfig::default());
+    let mut browser = Browser::new(server.address());
+    for (target, allow) in [
+        ("/", "GET, HEAD"),
+        ("/mirror?a", "GET, HEAD"),
+        ("/under/a", "GET, HEAD"),
+        ("/metrics", "GET, HEAD"),
+        ("/echo", "GET"),
+        ("*", "GET, HEAD"),
+        ("http://b/", "GET, HEAD"),
+    ] {
+        let (head, _) = browser.ask("OPTIONS", target, "");
+        assert!(head.starts_with("HTTP/1.1 204 No Content\r\n"), "{target}: {head}");
+        assert_eq!(header(&head, "Allow"), Some(allow), "{target}");
+        assert_eq!(header(&head, "Connection"), None);
+    }
+    let (head, _) = browser.ask("OPTIONS", "/nothing", "");
+    assert!(head.starts_with("HTTP/1.1 404 "), "{head}");
+    for request in [
+        "OPTIONS * HTTP/1.1\r\n\r\n",
+        "OPTIONS ** HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET * HTTP/1.1\r\nHost: a\r\n\r\n",
+        "OPTIONS a HTTP/1.1\r\nHost: a\r\n\r\n",
+    ] {
+        let mut peer = Peer::open(server.address());
+        peer.write(request.as_bytes());
+        assert!(peer.rest().starts_with("HTTP/1.1 400 "), "{request}");
+    }
+}
+
+#[test]
+fn http_1_0_is_answered_and_the_connection_ends() {
+    let server = serve(Config::default(), ServerConfig::default());
+    for (request, status) in [
+        ("GET / HTTP/1.0\r\n\r\n", "200 OK"),
+        ("GET / HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\n\r\n", "200 OK"),
+        ("HEAD /metrics HTTP/1.0\r\n\r\n", "200 OK"),
+        ("OPTIONS / HTTP/1.0\r\n\r\n", "204 No Content"),
+        ("OPTIONS /echo HTTP/1.0\r\n\r\n", "204 No Content"),
+        ("OPTIONS * HTTP/1.0\r\n\r\n", "204 No Content"),
+        ("GET /none HTTP/1.0\r\n\r\n", "404 Not Found"),
+        ("PUT / HTTP/1.0\r\n\r\n", "405 Method Not Allowed"),
+        ("GET http://a/ HTTP/1.0\r\n\r\n", "200 OK"),
+    ] {
+        let mut peer = Peer::open(server.address());
+        peer.write(request.as_bytes());
+        let answer = peer.rest();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}\r\n")), "{request}: {answer}");
+        assert_eq!(header(&answer, "Connection"), Some("close"), "{request}");
+    }
+    // But it opens no WebSocket.
+    let mut peer = Peer::open(server.address());
+    let request = String::from_utf8(request("/echo", "")).unwrap();
+    peer.write(request.replace("HTTP/1.1", "HTTP/1.0").as_bytes());
+    assert!(peer.rest().starts_with("HTTP/1.1 505 "));
+}
+
+#[test]
+fn a_target_in_absolute_form_is_the_path_in_it() {
+    let server = serve(Config::default(), ServerConfig::default());
+    let mut browser = Browser::new(server.address());
+    for target in ["http://b/mirror?c", "https://b:81/mirror?c", "HTTP://[::1]/mirror?c"] {
+        let (_, body) = browser.ask("GET", target, "");
+        assert_eq!(body, "GET /mirror c 127.0.0.1 nobody", "{target}");
+    }
+    let (head, _) = browser.ask("GET", "http://b", "");
+    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+    for (scheme, page, status) in [
+        ("ws", "b", "101"),
+        ("wss", "b", "101"),
+        ("http", "b", "101"),
+        ("https", "b", "101"),
+        ("ws", "localhost", "403"),
+    ] {
+        let mut peer = Peer::open(server.address());
+        let target = format!("{scheme}://b/echo");
+        peer.write(&request(&target, &format!("Origin: http://{page}\r\n")));
+        let head = peer.head();
+        assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{target}: {head}");
+    }
 }
 
 #[test]

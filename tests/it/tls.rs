@@ -381,6 +381,28 @@ fn a_failure_behind_a_message_is_noticed_at_once() {
 }
 
 #[test]
+fn over_tls_a_page_in_the_clear_is_of_another_origin() {
+    let server = serve(Config::default(), with(&ONE));
+    for (page, status) in [
+        ("https://localhost", 101),
+        ("http://localhost", 403),
+        ("http://localhost:443", 403),
+        ("https://other", 403),
+    ] {
+        let mut stream = connect(server.address(), &ONE.others_client(&[]));
+        stream.write_all(&request("/", &format!("Origin: {page}\r\n"))).expect("write");
+        let head = read_head(&mut stream).expect("an answer");
+        assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{page}: {head}");
+    }
+    // In the clear it is not known what a proxy in between speaks.
+    let server = serve(Config::default(), ServerConfig::default());
+    for page in ["https://localhost", "http://localhost"] {
+        let (_, head) = Peer::ask(server.address(), &format!("Origin: {page}\r\n"));
+        assert!(head.starts_with("HTTP/1.1 101 "), "{page}: {head}");
+    }
+}
+
+#[test]
 fn what_a_proxy_says_of_its_client_comes_before_tls() {
     let here = ["127.0.0.1".parse().expect("a network")];
     let config = with(&ONE).proxies(TrustedProxies::proxy_protocol(here));

@@ -1,14 +1,15 @@
 //! Proxies in front of a listener, and what they say of their clients.
 
 mod forwarded;
-mod header;
 mod network;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
+use network::Networks;
 pub use network::{InvalidNetwork, Network};
 
-use crate::proto::handshake::HttpRequest;
+use crate::proto::handshake::{HandshakeError, HttpRequest};
+use crate::proto::proxy_protocol;
 
 /// Which proxies are believed when they say whom they pass on, and where they say it. Nobody else
 /// is: whatever a client writes there itself is not looked at.
@@ -26,7 +27,7 @@ use crate::proto::handshake::HttpRequest;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TrustedProxies {
-    networks: Vec<Network>,
+    networks: Networks,
     trusts_unix: bool,
     told_by: ToldBy,
 }
@@ -42,19 +43,36 @@ enum ToldBy {
 
 impl TrustedProxies {
     /// Proxies in these networks, which write the header `Forwarded` (RFC 7239).
+    ///
+    /// The header is read from its end. What stands there was written by a trusted proxy, so it is
+    /// well formed, and where it begins does not depend on what a client wrote before it: a quote
+    /// that the client left open hides nothing, and a comma within quotes divides nothing. For that
+    /// the proxy must quote what it copies from its client, `host` for instance, and escape quotes
+    /// and backslashes in it (RFC 7239 §4, RFC 9110 §5.6.4).
+    ///
+    /// A request whose header has more than [`HeadLimits::ELEMENTS`] elements is refused with 431.
+    ///
+    /// [`HeadLimits::ELEMENTS`]: crate::proto::handshake::HeadLimits::ELEMENTS
     #[must_use]
     pub fn forwarded(networks: impl IntoIterator<Item = Network>) -> Self {
         Self::new(networks, ToldBy::Forwarded)
     }
 
     /// Proxies in these networks, which write the header `X-Forwarded-For`.
+    ///
+    /// A request whose header has more than [`HeadLimits::ELEMENTS`] elements is refused with 431.
+    ///
+    /// [`HeadLimits::ELEMENTS`]: crate::proto::handshake::HeadLimits::ELEMENTS
     #[must_use]
     pub fn x_forwarded_for(networks: impl IntoIterator<Item = Network>) -> Self {
         Self::new(networks, ToldBy::XForwardedFor)
     }
 
     /// Proxies in these networks, which begin each connection with a header of the PROXY protocol,
-    /// version 2. A connection from there that does not is refused with 400.
+    /// version 1 (a line of text, at most 107 bytes) or version 2 (binary, at most 16 KiB with all
+    /// that the proxy adds, of which nothing but the client's address is read). A connection from
+    /// there that does not begin so is refused with 400. One that is the proxy's own (`LOCAL`), or
+    /// whose client the proxy does not know (`UNKNOWN`), keeps the proxy's address.
     ///
     /// The header comes before everything else, TLS included if the listener speaks that.
     #[must_use]
@@ -63,7 +81,7 @@ impl TrustedProxies {
     }
 
     fn new(networks: impl IntoIterator<Item = Network>, told_by: ToldBy) -> Self {
-        Self { networks: networks.into_iter().collect(), trusts_unix: false, told_by }
+        Self { networks: Networks::new(networks), trusts_unix: false, told_by }
     }
 
     /// Believes whoever connects over a Unix socket, too: its file's permissions say who may.
@@ -73,12 +91,8 @@ impl TrustedProxies {
         self
     }
 
-    fn trusts(&self, address: IpAddr) -> bool {
-        self.networks.iter().any(|network| network.contains(address))
-    }
-
     fn trusts_peer(&self, peer: Option<SocketAddr>) -> bool {
-        peer.map_or(self.trusts_unix, |peer| self.trusts(peer.ip()))
+        peer.map_or(self.trusts_unix, |peer| self.networks.contain(peer.ip()))
     }
 
     /// Whether a connection from `peer` begins with a header of the PROXY protocol.
@@ -87,27 +101,29 @@ impl TrustedProxies {
     }
 
     /// Whom `peer` passes on, if it is a proxy that is believed and says so in its request.
+    ///
+    /// # Errors
+    ///
+    /// When the list in which it says so has too many elements.
     pub(crate) fn client(
         &self,
         request: &HttpRequest<'_>,
         peer: Option<SocketAddr>,
-    ) -> Option<SocketAddr> {
+    ) -> Result<Option<SocketAddr>, HandshakeError> {
+        let (name, address): (_, fn(&str) -> Option<SocketAddr>) = match self.told_by {
+            ToldBy::Forwarded => ("Forwarded", forwarded::node),
+            ToldBy::XForwardedFor => ("X-Forwarded-For", forwarded::address),
+            ToldBy::ProxyProtocol => return Ok(None),
+        };
         if !self.trusts_peer(peer) {
-            return None;
+            return Ok(None);
         }
-        let trusts = |address| self.trusts(address);
-        match self.told_by {
-            ToldBy::Forwarded => forwarded::client(request, "Forwarded", forwarded::node, trusts),
-            ToldBy::XForwardedFor => {
-                forwarded::client(request, "X-Forwarded-For", forwarded::address, trusts)
-            }
-            ToldBy::ProxyProtocol => None,
-        }
+        Ok(forwarded::client(&request.list(name)?, address, |ip| self.networks.contain(ip)))
     }
 }
 
 /// Whom a proxy passes on, as a header of the PROXY protocol says; nothing if it is the proxy's own
 /// connection, or one of a kind that has no such address.
 pub(crate) fn announced(header: &[u8]) -> Option<SocketAddr> {
-    header::source(header)
+    proxy_protocol::source(header)
 }

@@ -30,6 +30,10 @@ impl Network {
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
         let (bits, is_v4) = bits(address.to_canonical());
+        self.has(bits, is_v4)
+    }
+
+    const fn has(&self, bits: u128, is_v4: bool) -> bool {
         is_v4 == self.is_v4 && bits & self.mask == self.bits
     }
 }
@@ -65,6 +69,31 @@ impl FromStr for Network {
     }
 }
 
+/// Several networks, in which an address is looked up without a look at each.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Networks(
+    /// In the order of their addresses, and none within another.
+    Vec<Network>,
+);
+
+impl Networks {
+    pub(super) fn new(networks: impl IntoIterator<Item = Network>) -> Self {
+        let mut networks: Vec<_> = networks.into_iter().collect();
+        // The larger of two that begin alike comes first.
+        networks.sort_unstable_by_key(|network| (network.is_v4, network.bits, network.mask));
+        networks.dedup_by(|next, last| last.has(next.bits, next.is_v4));
+        Self(networks)
+    }
+
+    /// Whether one of them contains the address.
+    pub(super) fn contain(&self, address: IpAddr) -> bool {
+        let (bits, is_v4) = bits(address.to_canonical());
+        let end = self.0.partition_point(|it| (it.is_v4, it.bits) <= (is_v4, bits));
+        // Those before the last one that begins no later end before it begins.
+        self.0[..end].last().is_some_and(|network| network.has(bits, is_v4))
+    }
+}
+
 fn bits(address: IpAddr) -> (u128, bool) {
     match address {
         IpAddr::V4(address) => (u128::from(u32::from(address)), true),
@@ -82,7 +111,31 @@ impl std::error::Error for InvalidNetwork {}
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn several_networks_contain_what_one_of_them_does(
+            networks in prop::collection::vec((any::<bool>(), 0_u8..8, 0_u32..=32), 0..12),
+            address in (any::<bool>(), any::<u8>()),
+        ) {
+            // Few addresses, so that networks lie within each other and meet.
+            let ip = |(is_v4, low): (bool, u8)| match is_v4 {
+                true => IpAddr::from([10, 0, 0, low]),
+                false => IpAddr::from([0x20, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, low]),
+            };
+            let networks = networks.into_iter().map(|(is_v4, low, prefix)| {
+                let prefix = if is_v4 { prefix } else { 96 + prefix };
+                format!("{}/{prefix}", ip((is_v4, low))).parse::<Network>().unwrap()
+            });
+            let networks: Vec<_> = networks.collect();
+            let address = ip(address);
+            let expected = networks.iter().any(|network| network.contains(address));
+            prop_assert_eq!(Networks::new(networks).contain(address), expected);
+        }
+    }
 
     #[test]
     fn a_network_has_the_addresses_that_begin_like_it() {

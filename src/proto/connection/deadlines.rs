@@ -73,8 +73,8 @@ impl Connection {
             return Ok(());
         }
         match self.state {
-            // Whoever asks for nothing more has not failed at anything.
-            State::Connecting if self.is_between_requests() => {
+            // Nobody has failed at anything who asked for nothing: browsers connect ahead of need.
+            State::Connecting if !self.has_begun_request() => {
                 self.enter(State::Closed, workspace);
                 Err(TimedOut::Handshake)
             }

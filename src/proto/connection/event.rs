@@ -40,8 +40,8 @@ pub struct Workspace<'a> {
 /// What arrived.
 #[derive(Debug)]
 pub enum Event<'a> {
-    /// What a proxy says of its client, where that was expected: a header of the PROXY protocol,
-    /// version 2, of the right length, whatever it says.
+    /// What a proxy says of its client, where that was expected: a header of the PROXY protocol, a
+    /// valid line of version 1, or one of version 2 of the right length, whatever it says.
     ProxyHeader(Cow<'a, [u8]>),
     /// A client's request, to be parsed with [`Request::parse`] and answered with
     /// [`Connection::accept`] or [`Connection::refuse`], or to be parsed with

@@ -128,6 +128,11 @@ impl Connection {
         }
     }
 
+    /// Whether something of a request has come that is not answered.
+    pub(super) fn has_begun_request(&self) -> bool {
+        self.opening.as_ref().is_some_and(|opening| !opening.scanner.is_at_start())
+    }
+
     /// Whether a request was answered and nothing of another has come.
     pub(crate) fn is_between_requests(&self) -> bool {
         let opening = self.opening.as_ref();

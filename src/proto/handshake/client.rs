@@ -153,7 +153,7 @@ impl ClientRequest {
             Some(value) if value.eq_ignore_ascii_case(b"websocket") => {}
             _ => return Err(HandshakeError::MissingUpgrade),
         }
-        if !fields.has_token("Connection", "upgrade") {
+        if !fields.has_token("Connection", "upgrade")? {
             return Err(HandshakeError::MissingConnection);
         }
         if fields.required("Sec-WebSocket-Accept")? != key.accept() {

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use super::Refusal;
+use super::{HeadLimits, Refusal};
 
 /// Why an opening handshake failed.
 ///
@@ -39,13 +39,15 @@ pub enum HandshakeError {
     InvalidStartLine,
     /// An offered subprotocol is not a token (RFC 6455 §4.1).
     InvalidSubprotocol,
-    /// The request target is not a path of visible ASCII without a fragment (RFC 6455 §4.1).
+    /// The request target is no path, nor a URL of `http`, `https`, `ws` or `wss`, of visible ASCII
+    /// without a fragment (RFC 6455 §4.1, RFC 9112 §3.2).
     InvalidTarget,
     /// An empty line before the head.
     LeadingEmptyLine,
     /// A line that starts with white space, the obsolete folding (RFC 9112 §5.2).
     LineFolding,
-    /// What a proxy says of its client before the head is not version 2 of the PROXY protocol.
+    /// What comes before the head, where a proxy says of its client, is no header of the PROXY
+    /// protocol, version 1 or 2.
     InvalidProxyHeader,
     /// This header has a value that it cannot have.
     MalformedHeader(&'static str),
@@ -70,13 +72,16 @@ pub enum HandshakeError {
     },
     /// The handshake was not complete in time.
     TimedOut,
-    /// More header lines than allowed.
-    TooManyHeaders {
+    /// The list in this header has more elements than [`HeadLimits::ELEMENTS`], empty ones
+    /// included.
+    TooManyElements {
+        /// The name of the header.
+        header: &'static str,
         /// The limit that they exceed.
         limit: usize,
     },
-    /// More subprotocols are offered than allowed.
-    TooManySubprotocols {
+    /// More header lines than allowed.
+    TooManyHeaders {
         /// The limit that they exceed.
         limit: usize,
     },
@@ -88,7 +93,7 @@ pub enum HandshakeError {
     Unavailable,
     /// The server answered with this status instead of 101.
     UnexpectedStatus(u16),
-    /// The version of HTTP is not 1.1.
+    /// The version of HTTP is not 1.1, nor 1.0 where no WebSocket is asked for.
     UnsupportedVersion,
     /// The version of the WebSocket protocol is not 13 (RFC 6455 §4.4).
     UnsupportedWebSocketVersion,
@@ -110,8 +115,8 @@ impl HandshakeError {
             Self::MissingUpgrade | Self::UnsupportedWebSocketVersion => 426,
             Self::HeadTooLarge { .. }
             | Self::HeaderLineTooLong { .. }
-            | Self::TooManyHeaders { .. }
-            | Self::TooManySubprotocols { .. } => 431,
+            | Self::TooManyElements { .. }
+            | Self::TooManyHeaders { .. } => 431,
             Self::ExtensionMismatch
             | Self::UnaskedExtension
             | Self::UnaskedSubprotocol
@@ -121,6 +126,10 @@ impl HandshakeError {
             Self::UnsupportedVersion => 505,
             _ => 400,
         }
+    }
+
+    pub(super) const fn too_many_elements(header: &'static str) -> Self {
+        Self::TooManyElements { header, limit: HeadLimits::ELEMENTS }
     }
 
     /// The answer for the client: the status, and this error's text as the body.
@@ -146,8 +155,8 @@ impl fmt::Display for HandshakeError {
             Self::InvalidLineEnding => f.write_str("line ending that is not CR LF"),
             Self::InvalidStartLine => f.write_str("malformed first line"),
             Self::InvalidSubprotocol => f.write_str("offered subprotocol that is not a token"),
-            Self::InvalidTarget => f.write_str("request target that is not a plain path"),
-            Self::InvalidProxyHeader => f.write_str("no PROXY protocol, version 2"),
+            Self::InvalidTarget => f.write_str("request target that is no path or URL"),
+            Self::InvalidProxyHeader => f.write_str("no header of the PROXY protocol"),
             Self::LeadingEmptyLine => f.write_str("empty line before the head"),
             Self::LineFolding => f.write_str("folded header line"),
             Self::MalformedHeader(name) => write!(f, "malformed {name}"),
@@ -160,8 +169,10 @@ impl fmt::Display for HandshakeError {
             Self::RepeatedSubprotocol => f.write_str("subprotocol offered twice"),
             Self::StartLineTooLong { limit } => write!(f, "first line over {limit} bytes"),
             Self::TimedOut => f.write_str("handshake not complete in time"),
+            Self::TooManyElements { header, limit } => {
+                write!(f, "more than {limit} elements in {header}")
+            }
             Self::TooManyHeaders { limit } => write!(f, "more than {limit} headers"),
-            Self::TooManySubprotocols { limit } => write!(f, "more than {limit} subprotocols"),
             Self::UnaskedExtension => f.write_str("server chose an extension not offered"),
             Self::UnaskedSubprotocol => f.write_str("server chose a subprotocol not offered"),
             Self::Unavailable => f.write_str("no further connections now"),

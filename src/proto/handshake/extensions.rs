@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::str;
 
-use super::HandshakeError;
 use super::fields::{Fields, is_token};
+use super::{HandshakeError, HeadLimits};
 
 pub(crate) const EXTENSIONS: &str = "Sec-WebSocket-Extensions";
 
@@ -27,8 +27,13 @@ impl Fields<'_> {
     ///
     /// # Errors
     ///
-    /// When a line is no list of extensions: the connection must fail then (RFC 6455 §9.1).
+    /// When a line is no list of extensions: the connection must fail then (RFC 6455 §9.1). When
+    /// there are more extensions and parameters than [`HeadLimits::ELEMENTS`].
     pub(crate) fn extensions(&self) -> Result<Vec<Extension<'_>>, HandshakeError> {
+        let count = |line: &[u8]| line.split_inclusive(|byte| b",;".contains(byte)).count();
+        if self.values(EXTENSIONS).map(count).sum::<usize>() > HeadLimits::ELEMENTS {
+            return Err(HandshakeError::too_many_elements(EXTENSIONS));
+        }
         let mut extensions = Vec::new();
         for line in self.values(EXTENSIONS) {
             let line = str::from_utf8(line).ok();

@@ -8,7 +8,8 @@ use super::fields::is_token;
 pub enum InvalidHeader {
     /// The name is not a token (RFC 9110 §5.1).
     Name,
-    /// The handshake itself writes this header, or it must not occur in one.
+    /// The handshake itself writes this header, or it must not occur in one. The type of a body has
+    /// a setter of its own.
     Reserved,
     /// The subprotocol is offered already (RFC 6455 §4.1).
     RepeatedSubprotocol,

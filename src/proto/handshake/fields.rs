@@ -60,7 +60,10 @@ impl<'a> Fields<'a> {
         std::iter::from_fn(move || {
             let index = self.find(name, at)?;
             at = index + 1;
-            Some(self.0[index].value)
+            let value = self.0[index].value;
+            #[cfg(test)]
+            walked::add(value.len());
+            Some(value)
         })
     }
 
@@ -87,19 +90,41 @@ impl<'a> Fields<'a> {
         self.single(name)?.ok_or(HandshakeError::MissingHeader(name))
     }
 
-    /// The elements of a list which may be spread over several lines. Empty ones do not count
-    /// (RFC 9110 §5.6.1.2).
-    pub(crate) fn elements(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
-        self.values(name)
-            .flat_map(|value| value.split(|&byte| byte == b','))
-            .map(<[u8]>::trim_ascii)
-            .filter(|element| !element.is_empty())
+    /// The elements of a list which may be spread over several lines. Empty ones are left out
+    /// (RFC 9110 §5.6.1.2), but they count: instead of the first element beyond
+    /// [`HeadLimits::ELEMENTS`] comes an error.
+    pub(crate) fn elements(
+        &self,
+        name: &'static str,
+    ) -> impl Iterator<Item = Result<&'a [u8], HandshakeError>> {
+        let pieces = self.values(name).flat_map(|value| value.split_inclusive(is_comma));
+        let elements = pieces.enumerate().map(move |(index, piece)| {
+            if index >= HeadLimits::ELEMENTS {
+                return Err(HandshakeError::too_many_elements(name));
+            }
+            Ok(piece.strip_suffix(b",").unwrap_or(piece).trim_ascii())
+        });
+        elements.filter(|element| !matches!(element, Ok([])))
     }
 
-    /// Whether the list called `name` has `token`, in whatever case.
+    /// Whether the list called `name` has `token`, in whatever case. It is read to its end, so that
+    /// its limit holds wherever the token stands.
     #[inline(never)]
-    pub(crate) fn has_token(&self, name: &str, token: &str) -> bool {
-        self.elements(name).any(|element| element.eq_ignore_ascii_case(token.as_bytes()))
+    pub(crate) fn has_token(
+        &self,
+        name: &'static str,
+        token: &str,
+    ) -> Result<bool, HandshakeError> {
+        let mut has_it = false;
+        for element in self.elements(name) {
+            has_it |= element?.eq_ignore_ascii_case(token.as_bytes());
+        }
+        Ok(has_it)
+    }
+
+    /// Refuses a list with more elements than [`HeadLimits::ELEMENTS`].
+    pub(crate) fn check_list(&self, name: &'static str) -> Result<(), HandshakeError> {
+        self.elements(name).try_for_each(|element| element.map(drop))
     }
 
     /// Refuses what announces a body: some proxy on the way might believe it.
@@ -114,8 +139,32 @@ impl<'a> Fields<'a> {
     }
 }
 
+fn is_comma(byte: &u8) -> bool {
+    *byte == b','
+}
+
 /// Whether `text` is a token (RFC 9110 §5.6.2): the name of a header or of a subprotocol.
 pub(crate) fn is_token(text: &[u8]) -> bool {
     !text.is_empty()
         && text.iter().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte))
+}
+
+/// How many bytes of values were walked through on this thread: what a head costs beyond its first
+/// reading.
+#[cfg(test)]
+pub(crate) mod walked {
+    use std::cell::Cell;
+
+    thread_local! {
+        static BYTES: Cell<usize> = const { Cell::new(0) };
+    }
+
+    pub(crate) fn add(bytes: usize) {
+        BYTES.set(BYTES.get() + bytes);
+    }
+
+    /// The bytes since the last call.
+    pub(crate) fn take() -> usize {
+        BYTES.take()
+    }
 }

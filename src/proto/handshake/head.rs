@@ -3,7 +3,8 @@ use super::HandshakeError;
 /// How much of a head is read before its sender is refused.
 ///
 /// The defaults let every real request pass, cookies included, and bound what a connection may
-/// cost before it is known who asks.
+/// cost before it is known who asks. Lists have a limit of their own ([`Self::ELEMENTS`]), so that
+/// a head costs time in proportion to its bytes whatever it holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HeadLimits {
     /// Bytes of the whole head, its last empty line included. Default 16 KiB, what common HTTP
@@ -14,6 +15,16 @@ pub struct HeadLimits {
     pub line: usize,
     /// Header lines. Default 100: browsers send about twenty, proxies add a few.
     pub headers: usize,
+}
+
+impl HeadLimits {
+    /// Elements of a list that is read, over all lines of its header: `Connection`, `Upgrade`,
+    /// `Sec-WebSocket-Protocol`, `Sec-WebSocket-Extensions`, and, if proxies are trusted, what they
+    /// write. Empty elements count, and so do the parameters of extensions. A request with more is
+    /// refused with 431 ([`HandshakeError::TooManyElements`]).
+    ///
+    /// 64, more than anybody offers; each is looked for among others.
+    pub const ELEMENTS: usize = 64;
 }
 
 impl Default for HeadLimits {

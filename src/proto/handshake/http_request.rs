@@ -2,6 +2,7 @@ use std::str;
 
 use super::authority::Authority;
 use super::fields::{Fields, HeaderRoom};
+use super::target::Target;
 use super::{HandshakeError, HeadLimits, HeadScanner};
 
 /// A request of any HTTP client's: the head, for it has no body.
@@ -21,8 +22,9 @@ use super::{HandshakeError, HeadLimits, HeadScanner};
 pub struct HttpRequest<'a> {
     /// A token.
     method: &'a str,
-    /// Once it is checked it starts with a slash and is visible ASCII without `#`.
-    target: &'a str,
+    target: Target<'a>,
+    /// HTTP/1.0, without `Host` perhaps.
+    is_old: bool,
     fields: Fields<'a>,
 }
 
@@ -30,7 +32,8 @@ impl<'a> HttpRequest<'a> {
     /// How a request begins whose answer has no body (RFC 9110 §9.3.2).
     pub(crate) const HEAD: &'static [u8] = b"HEAD ";
 
-    /// Parses `head`, which is the whole request up to the empty line that ends it, included.
+    /// Parses `head`, which is the whole request up to the empty line that ends it, included. Its
+    /// version is HTTP/1.1 or HTTP/1.0.
     ///
     /// # Errors
     ///
@@ -39,7 +42,8 @@ impl<'a> HttpRequest<'a> {
     pub fn parse(head: &'a [u8], limits: &HeadLimits) -> Result<Self, HandshakeError> {
         HeadScanner::check(head, limits)?;
         let request = Self::read(head, limits)?;
-        request.check()?;
+        request.check_plain()?;
+        request.fields.check_no_body()?;
         Ok(request)
     }
 
@@ -53,29 +57,45 @@ impl<'a> HttpRequest<'a> {
             Ok(httparse::Status::Partial) => return Err(HandshakeError::HeadBoundary),
             Err(error) => return Err(explain(error, head, limits)),
         }
-        let (method, target) = (parsed.method.unwrap_or_default(), parsed.path.unwrap_or_default());
-        if parsed.version != Some(1) {
-            return Err(HandshakeError::UnsupportedVersion);
-        }
-        Ok(Self { method, target, fields: Fields::new(parsed.headers) })
+        let is_old = match parsed.version {
+            Some(1) => false,
+            Some(0) => true,
+            _ => return Err(HandshakeError::UnsupportedVersion),
+        };
+        let method = parsed.method.unwrap_or_default();
+        let target = Target::new(parsed.path.unwrap_or_default());
+        Ok(Self { method, target, is_old, fields: Fields::new(parsed.headers) })
     }
 
-    /// Checks what every request must have, and that it has no body.
-    pub(crate) fn check(&self) -> Result<(), HandshakeError> {
-        self.check_target()?;
+    /// Checks what a request must have that opens no WebSocket.
+    pub(crate) fn check_plain(&self) -> Result<(), HandshakeError> {
+        self.target.check()?;
+        self.check_host()?;
+        self.fields.check_list("Connection")
+    }
+
+    /// The same for one that asks about the whole server.
+    pub(crate) fn check_for_server(&self) -> Result<(), HandshakeError> {
+        self.check_host()?;
+        self.fields.check_list("Connection")
+    }
+
+    /// Checks what every request to open a WebSocket must have, and that it has no body.
+    pub(super) fn check(&self) -> Result<(), HandshakeError> {
+        self.target.check()?;
+        self.check_host()?;
         self.fields.check_no_body()
     }
 
-    /// Checks what every request must have.
-    pub(crate) fn check_target(&self) -> Result<(), HandshakeError> {
-        if !is_target(self.target) {
-            return Err(HandshakeError::InvalidTarget);
+    /// `Host` must be there also where the target names another (RFC 9112 §3.2).
+    fn check_host(&self) -> Result<(), HandshakeError> {
+        let Some(host) = self.fields.single("Host")? else {
+            return if self.is_old { Ok(()) } else { Err(HandshakeError::MissingHeader("Host")) };
+        };
+        match Authority::parse(text("Host", host)?) {
+            Some(_) => Ok(()),
+            None => Err(HandshakeError::MalformedHeader("Host")),
         }
-        let host = text("Host", self.fields.required("Host")?)?;
-        if Authority::parse(host).is_none() {
-            return Err(HandshakeError::MalformedHeader("Host"));
-        }
-        Ok(())
     }
 
     pub(super) const fn fields(&self) -> &Fields<'a> {
@@ -93,34 +113,52 @@ impl<'a> HttpRequest<'a> {
         self.method == "HEAD"
     }
 
-    /// Whether nothing comes after it: the client says so (RFC 9112 §9.6), or a body comes that
-    /// nobody reads.
-    pub(crate) fn is_last(&self) -> bool {
-        self.fields.has_token("Connection", "close") || self.fields.check_no_body().is_err()
+    /// Whether its version is HTTP/1.0, which opens no WebSocket (RFC 6455 §4.1).
+    pub(super) const fn is_old(&self) -> bool {
+        self.is_old
     }
 
-    /// The request target as it came: a path that starts with `/`, and perhaps a query.
+    /// Whether it asks about the server and not a resource (RFC 9110 §9.3.7).
+    pub(crate) fn is_for_server(&self) -> bool {
+        self.method == "OPTIONS" && self.target.text == "*"
+    }
+
+    /// Whether nothing comes after it: the client says so (RFC 9112 §9.6) or speaks HTTP/1.0, or a
+    /// body comes that nobody reads.
+    pub(crate) fn is_last(&self) -> bool {
+        self.is_old
+            || self.fields.has_token("Connection", "close").unwrap_or(true)
+            || self.fields.check_no_body().is_err()
+    }
+
+    /// The request target as it came: a path that starts with `/`, and perhaps a query; or, in
+    /// absolute form, a URL with these (RFC 9112 §3.2.2).
     #[must_use]
     pub const fn target(&self) -> &'a str {
-        self.target
+        self.target.text
     }
 
-    /// The path of the target, percent signs as they came.
+    /// The path of the target, percent signs as they came. It starts with `/`.
     #[must_use]
-    pub fn path(&self) -> &'a str {
-        self.target.split_once('?').map_or(self.target, |(path, _)| path)
+    pub const fn path(&self) -> &'a str {
+        self.target.path
     }
 
     /// What follows the first `?` of the target, percent signs as they came.
     #[must_use]
-    pub fn query(&self) -> Option<&'a str> {
-        self.target.split_once('?').map(|(_, query)| query)
+    pub const fn query(&self) -> Option<&'a str> {
+        self.target.query
     }
 
-    /// The host, and perhaps the port, which the client believes to talk to.
+    /// The host, and perhaps the port, which the client believes to talk to: what a target in
+    /// absolute form names (RFC 9112 §3.2.2), and otherwise `Host`. Empty if a request of HTTP/1.0
+    /// has none.
     #[must_use]
     pub fn host(&self) -> &'a str {
-        self.fields.text("Host").unwrap_or_default()
+        match self.target.authority {
+            Some(authority) => authority,
+            None => self.fields.text("Host").unwrap_or_default(),
+        }
     }
 
     /// The value of the first header called `name`, in whatever case; `None` if it is not UTF-8.
@@ -129,15 +167,20 @@ impl<'a> HttpRequest<'a> {
         self.fields.text(name)
     }
 
+    /// The lines of the list called `name`, in their order.
+    ///
+    /// # Errors
+    ///
+    /// When they have more elements than [`HeadLimits::ELEMENTS`].
+    pub(crate) fn list(&self, name: &'static str) -> Result<Vec<&'a [u8]>, HandshakeError> {
+        self.fields.check_list(name)?;
+        Ok(self.fields.values(name).collect())
+    }
+
     /// All headers in the order they came, their values without white space around them.
     pub fn headers(&self) -> impl Iterator<Item = (&'a str, &'a [u8])> {
         self.fields.iter()
     }
-}
-
-/// Origin-form only (RFC 9112 §3.2.1): the absolute form is for proxies, and names a second host.
-fn is_target(target: &str) -> bool {
-    target.starts_with('/') && target.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#')
 }
 
 /// A value of visible ASCII.

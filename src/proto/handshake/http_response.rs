@@ -27,7 +27,7 @@ use super::status::reason;
 pub struct HttpResponse {
     /// From 200 to 599.
     status: u16,
-    /// What may be done with the resource, where the method was not.
+    /// The methods that the resource knows, where that was asked or another was used.
     allow: Option<&'static str>,
     content_type: Option<String>,
     headers: ExtraHeaders,
@@ -65,6 +65,11 @@ impl HttpResponse {
     /// The method is none of those that `allow` lists (RFC 9110 §15.5.6).
     pub(crate) fn method_not_allowed(allow: &'static str) -> Self {
         Self { allow: Some(allow), ..Self::new(405) }
+    }
+
+    /// What may be done with a resource (RFC 9110 §9.3.7).
+    pub(crate) fn options(allow: &'static str) -> Self {
+        Self { allow: Some(allow), ..Self::new(204) }
     }
 
     /// Says what the body is.

@@ -9,7 +9,7 @@ use sha1::{Digest, Sha1};
 /// secret and authenticates nobody.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Key(
-    /// Canonical base64 of 16 bytes: padded, with zeros in the unused bits.
+    /// As it came: the answer is made of these characters, not of the bytes that they stand for.
     [u8; 24],
 );
 
@@ -20,14 +20,16 @@ impl Key {
         Self(encode(&nonce))
     }
 
-    /// Reads a key as it came, `None` if it is not the canonical base64 of 16 bytes.
+    /// Reads a key as it came, `None` if it is not 16 bytes in base64.
+    ///
+    /// It is not decoded (RFC 6455 §4.2.2, item 5): the four bits that the 22nd character has and
+    /// the bytes have no use for may be anything, as in the example of §4.1.
     #[must_use]
     pub fn parse(text: &[u8]) -> Option<Self> {
         let text: [u8; 24] = text.try_into().ok()?;
-        // The decoder wants room for three bytes out of each four, padding or not.
-        let mut nonce = [0; 18];
-        let len = STANDARD.decode_slice(text, &mut nonce).ok()?;
-        (len == 16).then_some(Self(text))
+        let (digits, padding) = text.split_at(22);
+        let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/".contains(byte);
+        (digits.iter().all(is_digit) && padding == b"==").then_some(Self(text))
     }
 
     /// The key as it is written in the header.
@@ -73,7 +75,21 @@ mod tests {
     }
 
     #[test]
-    fn only_canonical_base64_of_sixteen_bytes_is_a_key() {
+    fn the_bits_that_are_not_used_may_be_anything() {
+        // The example of RFC 6455 §4.1: bytes 0x01 to 0x10.
+        let key = Key::parse(b"AQIDBAUGBwgJCgsMDQ4PEC==").unwrap();
+        assert_eq!(&key.accept(), b"OfS0wDaT5NoxF2gqm7Zj2YtetzM=");
+        for last in b'!'..=b'~' {
+            let text = [&b"dGhlIHNhbXBsZSBub25jZ"[..], &[last], b"=="].concat();
+            let is_digit = last.is_ascii_alphanumeric() || last == b'+' || last == b'/';
+            let key = Key::parse(&text);
+            assert_eq!(key.is_some(), is_digit, "{}", text.escape_ascii());
+            assert!(key.is_none_or(|key| key.as_bytes() == &text[..]));
+        }
+    }
+
+    #[test]
+    fn only_base64_of_sixteen_bytes_is_a_key() {
         for wrong in [
             "",
             "dGhlIHNhbXBsZSBub25jZQ",
@@ -81,7 +97,7 @@ mod tests {
             "dGhlIHNhbXBsZSBub25jZQ===",
             "dGhlIHNhbXBsZSBub25jZQ==\n",
             " dGhlIHNhbXBsZSBub25jZQ==",
-            "dGhlIHNhbXBsZSBub25jZR==", // bits set after the last byte
+            "dGhlIHNhbXBsZSBub25jZ===", // 15 bytes
             "dGhlIHNhbXBsZSBub25jZSE=", // 17 bytes
             "dGhlIHNhbXBsZSBub25jZSEh", // 18 bytes
             "dGhlIHNhbXBsZSBub25jZQAA",

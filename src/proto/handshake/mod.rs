@@ -43,12 +43,14 @@ mod origin;
 mod request;
 mod response;
 mod status;
+mod target;
 mod url;
 
 pub use client::{Accepted, ClientRequest};
 pub use error::HandshakeError;
 pub(crate) use extensions::{Extension, Param};
 pub use extra::InvalidHeader;
+pub(crate) use fields::is_token;
 pub use head::{HeadLimits, HeadScanner};
 pub use http_request::HttpRequest;
 pub use http_response::HttpResponse;

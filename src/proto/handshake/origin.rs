@@ -14,8 +14,9 @@ use super::{HandshakeError, Request, authority::Authority};
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum OriginPolicy {
-    /// Pages of `http` or `https` that come from the host and port which `Host` names. The scheme
-    /// is not compared, because a proxy may have taken TLS off.
+    /// Pages of `http` or `https` that come from the host and port which the request names
+    /// ([`Request::host`]). Where the listener itself speaks TLS they are pages of `https` alone;
+    /// otherwise of either, because a proxy may have taken TLS off.
     ///
     /// A name of the attacker's that resolves to this server (DNS rebinding) makes any page one of
     /// the same origin: a server reachable by the user's machine only should check
@@ -31,20 +32,36 @@ pub enum OriginPolicy {
 }
 
 impl OriginPolicy {
-    /// Checks the origin of a request.
+    /// Checks the origin of a request that came in the clear: whether its client speaks TLS with a
+    /// proxy is not known, and pages of `http` and `https` are both of the same origin.
     ///
     /// # Errors
     ///
     /// [`HandshakeError::OriginNotAllowed`] if there is an origin and the policy does not allow it.
     pub fn check(&self, request: &Request<'_>) -> Result<(), HandshakeError> {
+        self.check_for(request, &["http", "https"])
+    }
+
+    /// Checks the origin of a request that came over TLS: a page of `http` is of another origin,
+    /// for anybody between the browser and the server may have written it.
+    ///
+    /// # Errors
+    ///
+    /// As [`check`](Self::check).
+    pub fn check_over_tls(&self, request: &Request<'_>) -> Result<(), HandshakeError> {
+        self.check_for(request, &["https"])
+    }
+
+    /// `schemes`: those of pages that may be of the same origin.
+    fn check_for(&self, request: &Request<'_>, schemes: &[&str]) -> Result<(), HandshakeError> {
         let Some(origin) = request.origin() else {
             return Ok(());
         };
+        let is_same = || is_same_origin(origin, request.host(), schemes);
         let allowed = match self {
-            Self::SameOrigin => is_same_origin(origin, request.host()),
+            Self::SameOrigin => is_same(),
             Self::Listed(list) => {
-                list.iter().any(|listed| listed.eq_ignore_ascii_case(origin))
-                    || is_same_origin(origin, request.host())
+                list.iter().any(|listed| listed.eq_ignore_ascii_case(origin)) || is_same()
             }
             Self::Any => true,
         };
@@ -65,10 +82,13 @@ pub(crate) fn is_origin(text: &str) -> bool {
         })
 }
 
-fn is_same_origin(origin: &str, host: &str) -> bool {
+fn is_same_origin(origin: &str, host: &str, schemes: &[&str]) -> bool {
     let Some((scheme, authority)) = origin.split_once("://") else {
         return false;
     };
+    if !schemes.iter().any(|known| scheme.eq_ignore_ascii_case(known)) {
+        return false;
+    }
     let default = if scheme.eq_ignore_ascii_case("http") {
         80
     } else if scheme.eq_ignore_ascii_case("https") {
@@ -88,13 +108,17 @@ mod tests {
     use super::*;
     use crate::proto::handshake::HeadLimits;
 
-    fn check(policy: &OriginPolicy, host: &str, origin: Option<&str>) -> bool {
+    fn head(host: &str, origin: Option<&str>) -> String {
         let origin = origin.map(|origin| format!("Origin: {origin}\r\n")).unwrap_or_default();
-        let head = format!(
+        format!(
             "GET / HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
              Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\
              {origin}\r\n"
-        );
+        )
+    }
+
+    fn check(policy: &OriginPolicy, host: &str, origin: Option<&str>) -> bool {
+        let head = head(host, origin);
         let request = Request::parse(head.as_bytes(), &HeadLimits::default()).unwrap();
         match policy.check(&request) {
             Ok(()) => true,
@@ -143,6 +167,31 @@ mod tests {
         ] {
             let answer = check(&OriginPolicy::default(), host, origin);
             assert_eq!(answer, allowed, "{origin:?} at {host}");
+        }
+    }
+
+    #[test]
+    fn over_tls_a_page_in_the_clear_is_of_another_origin() {
+        let listed = OriginPolicy::Listed(vec!["http://a".to_owned()]);
+        for (policy, host, origin, allowed) in [
+            (OriginPolicy::SameOrigin, "a", None, true),
+            (OriginPolicy::SameOrigin, "a", Some("https://a"), true),
+            (OriginPolicy::SameOrigin, "a:443", Some("HTTPS://A"), true),
+            (OriginPolicy::SameOrigin, "a:9001", Some("https://a:9001"), true),
+            (OriginPolicy::SameOrigin, "a", Some("http://a"), false),
+            (OriginPolicy::SameOrigin, "a:80", Some("http://a"), false),
+            (OriginPolicy::SameOrigin, "a:9001", Some("http://a:9001"), false),
+            (OriginPolicy::SameOrigin, "a:443", Some("http://a:443"), false),
+            (OriginPolicy::SameOrigin, "a", Some("https://b"), false),
+            (listed.clone(), "b", Some("http://b"), false),
+            (listed.clone(), "b", Some("https://b"), true),
+            (listed, "b", Some("http://a"), true),
+            (OriginPolicy::Any, "a", Some("http://a"), true),
+        ] {
+            let head = head(host, origin);
+            let request = Request::parse(head.as_bytes(), &HeadLimits::default()).unwrap();
+            let expected = if allowed { Ok(()) } else { Err(HandshakeError::OriginNotAllowed) };
+            assert_eq!(policy.check_over_tls(&request), expected, "{origin:?} at {host}");
         }
     }
 

@@ -28,9 +28,6 @@ pub struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// More subprotocols than anybody offers. Comparing each with each is cheap up to here.
-    const MAX_SUBPROTOCOLS: usize = 64;
-
     /// Parses `head`, which is the whole request up to the empty line that ends it, included.
     ///
     /// # Errors
@@ -45,16 +42,19 @@ impl<'a> Request<'a> {
 
     /// Makes it of a request of which nothing was checked but its syntax.
     pub(crate) fn new(http: HttpRequest<'a>) -> Result<Self, HandshakeError> {
+        if http.is_old() {
+            return Err(HandshakeError::UnsupportedVersion);
+        }
         if http.method() != "GET" {
             return Err(HandshakeError::MethodNotAllowed);
         }
         http.check()?;
         let fields = http.fields();
         // An ordinary request learns what this server is for, whatever else it lacks.
-        if !fields.has_token("Upgrade", "websocket") {
+        if !fields.has_token("Upgrade", "websocket")? {
             return Err(HandshakeError::MissingUpgrade);
         }
-        if !fields.has_token("Connection", "upgrade") {
+        if !fields.has_token("Connection", "upgrade")? {
             return Err(HandshakeError::MissingConnection);
         }
         // A missing or repeated version is none that this server speaks, either.
@@ -70,13 +70,14 @@ impl<'a> Request<'a> {
         Ok(Self { origin, key, http })
     }
 
-    /// The request target as it came: a path that starts with `/`, and perhaps a query.
+    /// The request target as it came: a path that starts with `/`, and perhaps a query; or, in
+    /// absolute form, a URL with these (RFC 9112 §3.2.2).
     #[must_use]
     pub fn target(&self) -> &'a str {
         self.http.target()
     }
 
-    /// The path of the target, percent signs as they came.
+    /// The path of the target, percent signs as they came. It starts with `/`.
     #[must_use]
     pub fn path(&self) -> &'a str {
         self.http.path()
@@ -88,7 +89,8 @@ impl<'a> Request<'a> {
         self.http.query()
     }
 
-    /// The host, and perhaps the port, which the client believes to talk to.
+    /// The host, and perhaps the port, which the client believes to talk to: what a target in
+    /// absolute form names (RFC 9112 §3.2.2), and otherwise `Host`.
     #[must_use]
     pub fn host(&self) -> &'a str {
         self.http.host()
@@ -114,9 +116,12 @@ impl<'a> Request<'a> {
         self.http.headers()
     }
 
-    /// The subprotocols that the client offers, the one it likes best first, each once.
+    /// The subprotocols that the client offers, the one it likes best first, each once: at most
+    /// [`HeadLimits::ELEMENTS`].
     pub fn subprotocols(&self) -> impl Iterator<Item = &'a str> {
-        self.http.fields().elements(SUBPROTOCOL).filter_map(|name| str::from_utf8(name).ok())
+        // They were checked before.
+        let offers = self.http.fields().elements(SUBPROTOCOL);
+        offers.filter_map(|name| str::from_utf8(name.ok()?).ok())
     }
 
     /// The extensions that the client offers.
@@ -136,19 +141,15 @@ impl<'a> Request<'a> {
 const SUBPROTOCOL: &str = "Sec-WebSocket-Protocol";
 
 fn check_subprotocols(fields: &Fields<'_>) -> Result<(), HandshakeError> {
-    for (index, name) in fields.elements(SUBPROTOCOL).enumerate() {
-        if index == Request::MAX_SUBPROTOCOLS {
-            let limit = Request::MAX_SUBPROTOCOLS;
-            return Err(HandshakeError::TooManySubprotocols { limit });
-        }
-        if !is_token(name) {
-            return Err(HandshakeError::InvalidSubprotocol);
-        }
-        if fields.elements(SUBPROTOCOL).take(index).any(|earlier| earlier == name) {
-            return Err(HandshakeError::RepeatedSubprotocol);
-        }
+    let mut offers = fields.elements(SUBPROTOCOL).collect::<Result<Vec<_>, _>>()?;
+    if !offers.iter().all(|name| is_token(name)) {
+        return Err(HandshakeError::InvalidSubprotocol);
     }
-    Ok(())
+    offers.sort_unstable();
+    match offers.windows(2).any(|pair| pair[0] == pair[1]) {
+        true => Err(HandshakeError::RepeatedSubprotocol),
+        false => Ok(()),
+    }
 }
 
 #[cfg(test)]

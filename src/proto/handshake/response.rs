@@ -1,5 +1,5 @@
 use super::extensions::EXTENSIONS;
-use super::extra::{ExtraHeaders, write_header};
+use super::extra::{ExtraHeaders, is_value, write_header};
 use super::fields::is_token;
 use super::status::reason;
 use super::{HandshakeError, InvalidHeader, Key};
@@ -100,22 +100,31 @@ impl Acceptance {
     }
 }
 
-/// The answer that opens no connection: an error of HTTP, after which the server hangs up.
+/// The answer that opens no connection: an error of HTTP, or where to ask instead, after which the
+/// server hangs up.
 ///
 /// ```
 /// use eventwire::proto::handshake::Refusal;
 ///
-/// let answer = Refusal::new(401).header("WWW-Authenticate", "Bearer")?.body("who are you?");
+/// let answer = Refusal::new(401)
+///     .header("WWW-Authenticate", "Bearer")?
+///     .content_type("application/json")?
+///     .body(r#"{"error": "who are you?"}"#);
 /// let mut out = Vec::new();
 /// answer.write(&mut out);
 /// assert!(out.starts_with(b"HTTP/1.1 401 Unauthorized\r\nConnection: close\r\n"));
+///
+/// let moved = Refusal::new(307).header("Location", "wss://other.example.com/chat")?;
+/// assert_eq!(moved.status(), 307);
 /// # Ok::<(), eventwire::proto::handshake::InvalidHeader>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// From 400 to 599.
+    /// From 300 to 599.
     status: u16,
     headers: ExtraHeaders,
+    /// Of the body. Without one, plain text.
+    content_type: Option<String>,
     body: String,
     /// The body is told of and not sent.
     answers_head: bool,
@@ -124,16 +133,19 @@ pub struct Refusal {
 impl Refusal {
     /// A refusal with `status`, without a body.
     ///
-    /// A status outside 400 to 599 would not refuse: it becomes 500, the code for a mistake of the
+    /// One from 300 to 399 is a redirection, for which the header `Location` says where to ask
+    /// (RFC 9110 §15.4). A browser's WebSocket does not follow it.
+    ///
+    /// A status outside 300 to 599 would not refuse: it becomes 500, the code for a mistake of the
     /// server's own.
     #[must_use]
     pub fn new(status: u16) -> Self {
-        let status = if (400..=599).contains(&status) { status } else { 500 };
+        let status = if (300..=599).contains(&status) { status } else { 500 };
         let (headers, body) = (ExtraHeaders::default(), String::new());
-        Self { status, headers, body, answers_head: false }
+        Self { status, headers, content_type: None, body, answers_head: false }
     }
 
-    /// Adds a header.
+    /// Adds a header. The type of the body is set by [`content_type`](Self::content_type).
     ///
     /// # Errors
     ///
@@ -143,7 +155,21 @@ impl Refusal {
         Ok(self)
     }
 
-    /// Sets the text for whoever reads the answer.
+    /// Says what the body is. Default: `text/plain; charset=utf-8`, as errors are told in plain
+    /// text.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidHeader::Value`] if it cannot be written.
+    pub fn content_type(mut self, content_type: &str) -> Result<Self, InvalidHeader> {
+        if !is_value(content_type) {
+            return Err(InvalidHeader::Value);
+        }
+        self.content_type = Some(content_type.to_owned());
+        Ok(self)
+    }
+
+    /// Sets the text for whoever reads the answer. Status 304 has none, whatever is set.
     #[must_use]
     pub fn body(mut self, text: impl Into<String>) -> Self {
         self.body = text.into();
@@ -157,7 +183,7 @@ impl Refusal {
         self
     }
 
-    /// The status, from 400 to 599.
+    /// The status, from 300 to 599.
     #[must_use]
     pub fn status(&self) -> u16 {
         self.status
@@ -180,14 +206,26 @@ impl Refusal {
             _ => out.extend_from_slice(b"Connection: close\r\n"),
         }
         self.headers.write(out);
-        if !self.body.is_empty() {
-            write_header(out, "Content-Type", b"text/plain; charset=utf-8");
+        // RFC 9110 §15.4.5.
+        let has_body = self.status != 304;
+        if has_body {
+            self.write_body_headers(out);
         }
-        write_header(out, "Content-Length", self.body.len().to_string().as_bytes());
         out.extend_from_slice(b"\r\n");
-        if !self.answers_head {
+        if has_body && !self.answers_head {
             out.extend_from_slice(self.body.as_bytes());
         }
+    }
+
+    fn write_body_headers(&self, out: &mut Vec<u8>) {
+        let content_type = match &self.content_type {
+            Some(content_type) => content_type,
+            None => "text/plain; charset=utf-8",
+        };
+        if !self.body.is_empty() {
+            write_header(out, "Content-Type", content_type.as_bytes());
+        }
+        write_header(out, "Content-Length", self.body.len().to_string().as_bytes());
     }
 }
 
@@ -265,12 +303,35 @@ mod tests {
     }
 
     #[test]
-    fn a_status_that_does_not_refuse_becomes_500() {
-        for (status, written) in [(0, 500), (101, 500), (200, 500), (399, 500), (400, 400)] {
+    fn a_status_that_refuses_is_kept_and_any_other_becomes_500() {
+        for status in 0..=999 {
+            let written = if (300..=599).contains(&status) { status } else { 500 };
             assert_eq!(Refusal::new(status).status(), written);
         }
-        for (status, written) in [(599, 599), (600, 500), (u16::MAX, 500)] {
-            assert_eq!(Refusal::new(status).status(), written);
+        assert_eq!(Refusal::new(u16::MAX).status(), 500);
+        let moved = Refusal::new(307).header("Location", "ws://other.example/").unwrap();
+        assert_eq!(
+            refuse(&moved),
+            "HTTP/1.1 307 Temporary Redirect\r\nConnection: close\r\n\
+             Location: ws://other.example/\r\nContent-Length: 0\r\n\r\n"
+        );
+        assert_eq!(
+            refuse(&Refusal::new(304).body("nothing")),
+            "HTTP/1.1 304 Not Modified\r\nConnection: close\r\n\r\n"
+        );
+    }
+
+    #[test]
+    fn a_body_has_its_type() {
+        let json = Refusal::new(401).content_type("application/json").unwrap();
+        assert_eq!(
+            refuse(&json.clone().body("{}")),
+            "HTTP/1.1 401 Unauthorized\r\nConnection: close\r\n\
+             Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
+        );
+        assert!(!refuse(&json).contains("Content-Type"));
+        for wrong in ["a\r\nb", " a", "\u{e9}"] {
+            assert_eq!(Refusal::new(400).content_type(wrong), Err(InvalidHeader::Value));
         }
     }
 }

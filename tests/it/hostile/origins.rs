@@ -1,5 +1,6 @@
 //! Web pages that connect to a server which is none of theirs (RFC 6455 §10.2).
 
+use std::env;
 use std::time::Duration;
 
 use eventwire::proto::Limits;
@@ -8,7 +9,7 @@ use eventwire::{Config, ServerConfig};
 
 use super::foe::{Foe, feed_until_cut};
 use super::rig::{KIB, NOISE, Rig, SESSION};
-use super::service::Profile;
+use super::service::{OVER_TLS, Profile};
 use crate::util::request;
 
 fn with(policy: OriginPolicy) -> Profile {
@@ -33,11 +34,9 @@ pub(super) fn any() -> Profile {
 const TABLE: &[(&str, [u16; 3])] = &[
     // Programs other than browsers.
     ("", [101, 101, 101]),
-    // Pages of this server's, whoever took TLS off.
-    ("Origin: http://localhost\r\n", [101, 101, 101]),
+    // Pages of this server's.
     ("Origin: https://localhost\r\n", [101, 101, 101]),
-    ("Origin: http://localhost:80\r\n", [101, 101, 101]),
-    ("Origin: HTTP://LOCALHOST\r\n", [101, 101, 101]),
+    ("Origin: HTTPS://LOCALHOST\r\n", [101, 101, 101]),
     // The page that is listed, and those that look like it.
     ("Origin: https://app.example.com\r\n", [403, 101, 101]),
     ("Origin: https://APP.example.com\r\n", [403, 101, 101]),
@@ -74,13 +73,24 @@ const TABLE: &[(&str, [u16; 3])] = &[
     ("Sec-WebSocket-Origin: http://localhost\r\nOrigin: null\r\n", [403, 403, 101]),
 ];
 
+/// Pages of this host in the clear: of the same origin unless the server itself speaks TLS.
+const IN_THE_CLEAR: &[&str] = &[
+    "Origin: http://localhost\r\n",
+    "Origin: http://localhost:80\r\n",
+    "Origin: HTTP://LOCALHOST\r\n",
+];
+
 #[test]
 fn pages_connect_as_the_policy_says() {
+    let over_tls = env::var_os(OVER_TLS).is_some();
+    let in_the_clear = if over_tls { [403, 403, 101] } else { [101; 3] };
+    let clear = IN_THE_CLEAR.iter().map(|headers| (*headers, in_the_clear));
+    let table: Vec<_> = TABLE.iter().copied().chain(clear).collect();
     for (policy, profile) in ["origins, same", "origins, listed", "origins, any"].iter().enumerate()
     {
-        let mut rig = Rig::start(profile).sessions(TABLE.len(), SESSION);
+        let mut rig = Rig::start(profile).sessions(table.len(), SESSION);
         let mut refused = Vec::new();
-        for (headers, statuses) in TABLE {
+        for (headers, statuses) in &table {
             let mut foe = Foe::open(rig.echo());
             assert!(foe.write(&request("/", headers)));
             match statuses[policy] {
@@ -94,7 +104,7 @@ fn pages_connect_as_the_policy_says() {
         rig.progress(5);
         assert_eq!(rig.stat("not_opened"), refused.len() as u64);
         feed_until_cut(refused);
-        rig.assert_held_at_most(TABLE.len() as u64 * 16 * KIB + NOISE);
+        rig.assert_held_at_most(table.len() as u64 * 16 * KIB + NOISE);
         rig.end(NOISE);
     }
 }

@@ -152,7 +152,7 @@ impl Visitor {
             ("GET / HTTP/1.1\r\n\r\n", "400 Bad Request", "missing Host"),
             ("GET / HTTP/1.1\r\nHost: a\n", "400 Bad Request", "line ending that is not CR LF"),
             (
-                "GET / HTTP/1.0\r\nHost: a\r\n\r\n",
+                "GET / HTTP/2.0\r\nHost: a\r\n\r\n",
                 "505 HTTP Version Not Supported",
                 "version of HTTP is not 1.1",
             ),

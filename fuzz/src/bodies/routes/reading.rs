@@ -7,6 +7,9 @@ use eventwire::proto::handshake::HeadLimits;
 
 use super::site::{HOME, LONG_MESSAGE, SHORT_MESSAGE, Site};
 
+/// More elements than this reading counts in lists, and fewer than are refused.
+const MANY: usize = 50;
+
 /// What is at the front of a stream.
 pub(super) enum Front<T> {
     Incomplete,
@@ -68,6 +71,9 @@ pub(super) fn head(bytes: &[u8], limits: HeadLimits) -> Front<()> {
 
 /// A header of the PROXY protocol, and whom it passes on.
 pub(super) fn proxy_header(bytes: &[u8]) -> Front<Option<SocketAddr>> {
+    if bytes.first() == Some(&b'P') {
+        return proxy_line(bytes);
+    }
     let signature = b"\r\n\r\n\0\r\nQUIT\n";
     let is_like_it = bytes.iter().zip(signature).all(|(one, other)| one == other);
     if !is_like_it || bytes.get(12).is_some_and(|byte| !(0x20..0x30).contains(byte)) {
@@ -77,7 +83,7 @@ pub(super) fn proxy_header(bytes: &[u8]) -> Front<Option<SocketAddr>> {
         return Front::Incomplete;
     };
     let len = usize::from(*high) * 256 + usize::from(*low);
-    if 16 + len > 1_024 {
+    if 16 + len > 16 * 1_024 {
         return Front::Refused(400);
     }
     let Some(rest) = bytes.get(16..16 + len) else {
@@ -98,10 +104,45 @@ pub(super) fn proxy_header(bytes: &[u8]) -> Front<Option<SocketAddr>> {
     Front::Whole(16 + len, client)
 }
 
+/// The same in version 1.
+fn proxy_line(bytes: &[u8]) -> Front<Option<SocketAddr>> {
+    let is_like_it = bytes.iter().zip(b"PROXY ").all(|(one, other)| one == other);
+    let end = bytes.iter().take(107).position(|byte| *byte == b'\n');
+    let Some(end) = end.filter(|_| is_like_it) else {
+        let is_short = is_like_it && bytes.len() < 107;
+        return if is_short { Front::Incomplete } else { Front::Refused(400) };
+    };
+    // Nothing but ASCII is of use here, so that any other byte may become any other character.
+    let line = String::from_utf8_lossy(&bytes[..end]);
+    let words: Vec<_> = line.split(' ').collect();
+    if line.matches('\r').count() != 1 || !line.ends_with('\r') {
+        return Front::Refused(400);
+    }
+    let port = |text: &str| text.parse().ok().filter(|port: &u16| port.to_string() == text);
+    let client = match words[..] {
+        [_, "UNKNOWN\r"] | [_, "UNKNOWN", ..] => Some(None),
+        [_, kind @ ("TCP4" | "TCP6"), from, to, from_port, to_port] => {
+            let ip = |text: &str| {
+                text.parse().ok().filter(|ip: &IpAddr| ip.is_ipv4() == (kind == "TCP4"))
+            };
+            match (ip(from), ip(to), port(from_port), port(to_port.trim_end_matches('\r'))) {
+                (Some(ip), Some(_), Some(port), Some(_)) => Some(Some(SocketAddr::new(ip, port))),
+                _ => None,
+            }
+        }
+        _ => None,
+    };
+    client.map_or(Front::Refused(400), |client| Front::Whole(end + 1, client))
+}
+
 /// A request of the ordinary kind.
 struct Asked<'a> {
     method: &'a str,
     target: &'a str,
+    /// Of a target in absolute form.
+    authority: Option<&'a str>,
+    path: &'a str,
+    query: Option<&'a str>,
     version: &'a str,
     headers: Vec<(&'a str, &'a str)>,
 }
@@ -127,7 +168,19 @@ impl<'a> Asked<'a> {
             is_ordinary.then(|| (name, value.trim()))
         };
         let headers = lines.map(header).collect::<Option<_>>()?;
-        Some(Self { method, target, version, headers })
+        let (mut authority, mut rest) = (None, target);
+        if let Some((scheme, url)) = target.split_once("://") {
+            if ["http", "https", "ws", "wss"].contains(&scheme.to_lowercase().as_str()) {
+                let end = url.find(['/', '?']).unwrap_or(url.len());
+                (authority, rest) = (Some(&url[..end]), &url[end..]);
+            }
+        }
+        let (path, query) = match rest.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (rest, None),
+        };
+        let path = if path.is_empty() && authority.is_some() { "/" } else { path };
+        Some(Self { method, target, authority, path, query, version, headers })
     }
 
     fn values(&self, name: &str) -> Vec<&'a str> {
@@ -143,17 +196,33 @@ impl<'a> Asked<'a> {
             .any(|element| element.trim().eq_ignore_ascii_case(token))
     }
 
+    fn is_last(&self) -> bool {
+        self.is_old() || self.lists("Connection", "close") || self.has_body()
+    }
+
     fn has_body(&self) -> bool {
         !self.values("Transfer-Encoding").is_empty()
             || !matches!(self.values("Content-Length")[..], [] | ["0"])
     }
 
+    fn is_old(&self) -> bool {
+        self.version == "HTTP/1.0"
+    }
+
     /// Whether it is for this server, as every request must be; `None`: not for this reading.
     fn is_for_this_server(&self) -> Option<bool> {
-        let [host] = self.values("Host")[..] else { return Some(false) };
-        match host {
-            "" => Some(false),
-            "a" | "b.example:80" => Some(self.target.starts_with('/')),
+        let known = ["a", "b.example:80"];
+        let is_all = self.method == "OPTIONS" && self.target == "*";
+        let mut is_right = is_all || self.path.starts_with('/');
+        match self.authority {
+            Some("") => is_right = false,
+            Some(host) if !known.contains(&host) => return None,
+            _ => {}
+        }
+        match self.values("Host")[..] {
+            [] => Some(is_right && self.is_old()),
+            [""] | [_, _, ..] => Some(false),
+            [host] if known.contains(&host) => Some(is_right),
             _ => None,
         }
     }
@@ -164,7 +233,9 @@ impl<'a> Asked<'a> {
         if others.iter().any(|name| !self.values(name).is_empty()) {
             return None;
         }
-        Some(if self.method != "GET" {
+        Some(if self.is_old() {
+            Expected::Refused(505)
+        } else if self.method != "GET" {
             Expected::Refused(405)
         } else if !is_for_this_server || self.has_body() {
             Expected::Refused(400)
@@ -200,15 +271,20 @@ fn judged(
     client: Option<SocketAddr>,
 ) -> Option<(Expected, Option<String>)> {
     let asked = Asked::read(head)?;
-    if asked.version != "HTTP/1.1" {
+    if asked.version == "HTTP/2.0" {
         return Some((Expected::Refused(505), None));
     }
-    let (path, query) = asked.target.split_once('?').unwrap_or((asked.target, "-"));
-    let who = match forwarded(&asked, site).or(client) {
+    let commas = |(_, value): &(_, &str)| value.matches(',').count();
+    if asked.headers.iter().map(commas).sum::<usize>() > MANY {
+        return None;
+    }
+    let (path, query) = (asked.path, asked.query.unwrap_or("-"));
+    let who = match forwarded(&asked, site)?.or(client) {
         Some(client) if !client.ip().is_loopback() => client.to_string(),
         _ => "itself".to_owned(),
     };
     let longest = match path {
+        _ if asked.method == "OPTIONS" => return Some((options(&asked)?, None)),
         "/ws" => SHORT_MESSAGE,
         path if path.starts_with("/rooms/") => LONG_MESSAGE,
         _ => {
@@ -226,27 +302,42 @@ fn judged(
     Some((opens, told))
 }
 
+/// What is at the path, beside WebSockets.
+fn is_page(path: &str) -> bool {
+    let is_ask = path == "/ask" || path.starts_with("/ask/");
+    is_ask || ["/", "/long", "/metrics", "/nothing"].contains(&path)
+}
+
+/// The answer to a request for what may be done.
+fn options(asked: &Asked<'_>) -> Option<Expected> {
+    let path = asked.path;
+    let is_there = is_page(path) || path == "/ws" || path.starts_with("/rooms/") || path == "*";
+    Some(match (asked.is_for_this_server()?, is_there) {
+        (false, _) => Expected::Refused(400),
+        (true, true) => Expected::Answer(204, Content::Nothing, asked.is_last()),
+        (true, false) => Expected::Answer(404, Content::Text(String::new()), asked.is_last()),
+    })
+}
+
 /// The answer to a request for what is no WebSocket.
 fn content(asked: &Asked<'_>, path: &str, query: &str, who: &str) -> Option<Expected> {
     let is_reading = ["GET", "HEAD"].contains(&asked.method);
-    if !is_reading && !asked.target.starts_with('/') {
+    if !is_reading && !path.starts_with('/') {
         return Some(Expected::Refused(405));
     }
     if !asked.is_for_this_server()? {
         return Some(Expected::Refused(400));
     }
-    let is_ask = path == "/ask" || path.starts_with("/ask/");
     let content = match path {
         "/" => Content::Text(HOME.to_owned()),
         "/long" => Content::Long,
         "/metrics" => Content::Metrics,
         "/nothing" => Content::Nothing,
-        _ if is_ask => Content::Text(format!("{} {path} {query} {who}", asked.method)),
+        _ if is_page(path) => Content::Text(format!("{} {path} {query} {who}", asked.method)),
         _ => Content::Text(String::new()),
     };
-    let is_there = is_ask || ["/", "/long", "/metrics", "/nothing"].contains(&path);
-    let is_last = asked.lists("Connection", "close") || asked.has_body();
-    Some(match (is_there, is_reading) {
+    let is_last = asked.is_last();
+    Some(match (is_page(path), is_reading) {
         (false, _) => Expected::Answer(404, content, is_last),
         (true, false) => Expected::Answer(405, Content::Text(String::new()), is_last),
         (true, true) if content == Content::Nothing => Expected::Answer(204, content, is_last),
@@ -254,17 +345,21 @@ fn content(asked: &Asked<'_>, path: &str, query: &str, who: &str) -> Option<Expe
     })
 }
 
-/// Whom the peer passes on, as the request says, if it is believed.
-fn forwarded(asked: &Asked<'_>, site: Site) -> Option<SocketAddr> {
+/// Whom the peer passes on, as the request says, if it is believed; `None`: not for this reading.
+fn forwarded(asked: &Asked<'_>, site: Site) -> Option<Option<SocketAddr>> {
     if !site.trusts {
-        return None;
+        return Some(None);
     }
     let (name, read): (_, fn(&str) -> Option<SocketAddr>) = match site.told_by {
         1 => ("X-Forwarded-For", address),
         2 => ("Forwarded", node),
-        _ => return None,
+        _ => return Some(None),
     };
-    let values = asked.values(name).join(",");
+    let values = asked.values(name);
+    if !values.iter().all(|value| has_plain_quotes(value)) {
+        return None;
+    }
+    let values = values.join(",");
     let mut client = None;
     for element in values.rsplit(',') {
         let Some(address) = read(element.trim()) else { break };
@@ -277,7 +372,14 @@ fn forwarded(asked: &Asked<'_>, site: Site) -> Option<SocketAddr> {
             break;
         }
     }
-    client
+    Some(client)
+}
+
+/// Whether quotes come in pairs with nothing between them that divides or escapes.
+fn has_plain_quotes(value: &str) -> bool {
+    let parts: Vec<_> = value.split('"').collect();
+    let quoted = parts.iter().skip(1).step_by(2);
+    parts.len() % 2 == 1 && quoted.clone().all(|part| !part.contains([',', ';', '\\']))
 }
 
 fn address(text: &str) -> Option<SocketAddr> {
@@ -291,12 +393,22 @@ fn address(text: &str) -> Option<SocketAddr> {
 }
 
 fn node(element: &str) -> Option<SocketAddr> {
-    let pairs = element.split(';').filter_map(|pair| pair.split_once('='));
-    let values = pairs.filter(|(name, _)| name.trim().eq_ignore_ascii_case("for"));
-    let values: Vec<_> = values.map(|(_, value)| value.trim()).collect();
-    let [value] = values[..] else { return None };
-    match value.strip_prefix('"') {
-        Some(rest) => address(rest.strip_suffix('"')?),
-        None => address(value),
+    let pairs = element.split(';').map(str::trim).filter(|pair| !pair.is_empty());
+    let pairs: Vec<_> = pairs.map(|pair| pair.split_once('=')).collect::<Option<_>>()?;
+    let is_name = |name: &str| {
+        let is_token =
+            |byte: u8| byte.is_ascii_graphic() && !b"\"(),/:;<=>?@[\\]{}".contains(&byte);
+        !name.is_empty() && name.bytes().all(is_token)
+    };
+    let is_value = |value: &str| match value.strip_prefix('"') {
+        Some(rest) => rest.strip_suffix('"').is_some_and(|value| !value.contains('"')),
+        None => !value.contains('"'),
+    };
+    if !pairs.iter().all(|(name, value)| is_name(name.trim()) && is_value(value.trim())) {
+        return None;
     }
+    let values = pairs.into_iter().filter(|(name, _)| name.trim().eq_ignore_ascii_case("for"));
+    let values: Vec<_> = values.map(|(_, value)| value.trim().trim_matches('"')).collect();
+    let [value] = values[..] else { return None };
+    address(value)
 }

@@ -69,7 +69,7 @@ impl<'a> Walk<'a> {
                 self.rest = &self.rest[len..];
                 return Some(client);
             }
-            Front::Incomplete => self.silence(true),
+            Front::Incomplete => self.silence(false),
             Front::Refused(status) => self.refused(status, false),
         }
         None
@@ -82,8 +82,7 @@ impl<'a> Walk<'a> {
             let len = match head(self.rest, site.head_limits()) {
                 Front::Whole(len, ()) => len,
                 Front::Incomplete => {
-                    let is_asking = !self.rest.is_empty() || self.outcome.answers.is_empty();
-                    self.silence(is_asking);
+                    self.silence(!self.rest.is_empty());
                     return false;
                 }
                 Front::Refused(status) => {
@@ -164,7 +163,7 @@ impl<'a> Walk<'a> {
         self.outcome.answers.push(answer);
     }
 
-    /// The peer says no more: in the middle of something, it is told so once that takes too long.
+    /// The peer says no more: in the middle of a request, it is told so once that takes too long.
     fn silence(&mut self, is_asking: bool) {
         if is_asking && !self.choice.ends() {
             self.refused(408, self.asks_for_head());

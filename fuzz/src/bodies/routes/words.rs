@@ -97,6 +97,23 @@ const WORDS: &[&[u8]] = &[
     b"\x88\x80\0\0\0\0",
     b"\x02\x81\0\0\0\0a",
     b"\x80\x81\0\0\0\0b",
+    // Forms of targets, OPTIONS and HTTP/1.0.
+    b"OPTIONS / HTTP/1.1\r\n",
+    b"OPTIONS /ws HTTP/1.0\r\n",
+    b"GET ws://b.example:80/ws HTTP/1.1\r\n",
+    b"HEAD HTTP://a?b HTTP/1.1\r\n",
+    b"GET /ask HTTP/1.0\r\n\r\n",
+    b"GET /ask HTTP/1.0\r\n",
+    // More of the PROXY protocol.
+    b"PROXY TCP6 2001:db8::1 ::1 7 80\r\n",
+    b"PROXY UNKNOWN 203.0.113.9\r\n",
+    b"PROXY TCP4 203.0.113.9 127.0.0.1 ",
+    b"12345 80\r\n",
+    b"\r\n\r\n\0\r\nQUIT\n\x21\x11\x40\0",
+    // Quotes.
+    b"Forwarded: for=203.0.113.9;host=\"a,for=198.51.100.1;b\"\r\n",
+    b"Forwarded: a=\", for=203.0.113.9;host=\"b\"\r\n",
+    b"Connection: ,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,\r\n",
 ];
 
 pub(super) fn stream(input: &mut Input<'_>) -> Vec<u8> {

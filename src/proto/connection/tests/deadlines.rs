@@ -60,6 +60,21 @@ fn a_request_on_a_kept_connection_has_all_of_its_time_from_its_first_byte_on() {
 }
 
 #[test]
+fn a_connection_on_which_nothing_was_asked_ends_in_silence() {
+    let header = b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0";
+    for said in [&header[..0], &header[..9], header] {
+        let mut harness = Harness::connecting(Role::Server, &limits());
+        if !said.is_empty() {
+            let server = Connection::server(Arc::new(limits()), harness.now);
+            harness.connection = server.behind_proxy();
+        }
+        assert_eq!(harness.feed(said), []);
+        assert_eq!(pass_exactly(&mut harness, 10 * SECOND), Err(TimedOut::Handshake));
+        assert_eq!((harness.state(), harness.out.len()), (State::Closed, 0));
+    }
+}
+
+#[test]
 fn a_silent_peer_is_pinged_and_then_counts_as_gone() {
     for role in ROLES {
         let mut harness = Harness::open(role, &limits());

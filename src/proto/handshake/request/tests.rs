@@ -1,6 +1,8 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::proto::handshake::OriginPolicy;
+use crate::proto::handshake::extensions::EXTENSIONS;
 
 const HEAD: &str = "GET /chat?room=7 HTTP/1.1\r\n\
     Host: example.com:9001\r\n\
@@ -65,6 +67,8 @@ fn what_a_peer_may_vary() {
         ("Upgrade: websocket", "Upgrade: h2c\r\nUpgrade: websocket"),
         ("keep-alive, Upgrade", "UPGRADE"),
         ("keep-alive, Upgrade", "keep-alive\r\nConnection: upgrade,"),
+        ("b25jZQ==", "b25jZR=="),
+        ("dGhlIHNhbXBsZSBub25jZQ==", "AQIDBAUGBwgJCgsMDQ4PEC=="),
         ("Origin: http://example.com\r\n", ""),
         ("Origin: http://example.com", "Origin: null"),
         ("Origin: http://example.com", "Content-Length: 0"),
@@ -77,6 +81,54 @@ fn what_a_peer_may_vary() {
     ] {
         assert_eq!(parse_with(old, new), Ok(()), "{new:?}");
     }
+}
+
+#[test]
+fn the_authority_of_an_absolute_target_stands_for_host() {
+    for (target, host, path, query) in [
+        ("http://a/chat?room=7", "a", "/chat", Some("room=7")),
+        ("ws://a:9001/chat", "a:9001", "/chat", None),
+        ("WSS://A.example:443/", "A.example:443", "/", None),
+        ("https://[::1]:80", "[::1]:80", "/", None),
+        ("http://a?b", "a", "/", Some("b")),
+    ] {
+        let head = HEAD.replacen("/chat?room=7", target, 1);
+        let request = parse(head.as_bytes()).unwrap();
+        assert_eq!((request.host(), request.target()), (host, target));
+        assert_eq!((request.path(), request.query()), (path, query));
+        assert_eq!(request.header("Host"), Some("example.com:9001"));
+        // The page of the host that the header names is a foreign one.
+        let policy = OriginPolicy::SameOrigin;
+        assert_eq!(policy.check(&request), Err(HandshakeError::OriginNotAllowed));
+        let head = head.replace("Origin: http://example.com", &format!("Origin: http://{host}"));
+        let request = parse(head.as_bytes()).unwrap();
+        assert_eq!(policy.check(&request), Ok(()), "{target}");
+        // The header must be there all the same.
+        let head = head.replace("Host: example.com:9001\r\n", "");
+        assert_eq!(parse(head.as_bytes()).unwrap_err(), HandshakeError::MissingHeader("Host"));
+    }
+}
+
+#[test]
+fn http_1_0_asks_for_pages_and_opens_nothing() {
+    let limits = HeadLimits::default();
+    let parse_plain = |head: &'static str| HttpRequest::parse(head.as_bytes(), &limits);
+    let request = parse_plain("GET /health HTTP/1.0\r\n\r\n").unwrap();
+    assert_eq!((request.path(), request.host(), request.is_last()), ("/health", "", true));
+    let head = "GET / HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\n\r\n";
+    let request = parse_plain(head).unwrap();
+    assert_eq!((request.host(), request.is_last()), ("a", true));
+    for (head, status) in [
+        ("GET / HTTP/1.0\r\nHost: a\r\nHost: a\r\n\r\n", 400),
+        ("GET / HTTP/1.0\r\nHost:\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\n\r\n", 400),
+        ("GET / HTTP/0.9\r\n\r\n", 505),
+        ("GET / HTTP/2.0\r\n\r\n", 505),
+    ] {
+        assert_eq!(parse_plain(head).unwrap_err().status(), status, "{head}");
+    }
+    let error = parse_with("HTTP/1.1", "HTTP/1.0").unwrap_err();
+    assert_eq!(error, HandshakeError::UnsupportedVersion);
 }
 
 #[test]
@@ -104,8 +156,11 @@ fn malformed_request_lines() {
         ("GET chat HTTP/1.1", 400),
         ("GET * HTTP/1.1", 400),
         ("GET ?room=7 HTTP/1.1", 400),
-        ("GET http://example.com/ HTTP/1.1", 400),
-        ("GET ws://example.com/ HTTP/1.1", 400),
+        ("GET http:example.com/ HTTP/1.1", 400),
+        ("GET http:///chat HTTP/1.1", 400),
+        ("GET http://a@example.com/ HTTP/1.1", 400),
+        ("GET http://example.com/#top HTTP/1.1", 400),
+        ("GET ftp://example.com/ HTTP/1.1", 400),
         ("GET /#top HTTP/1.1", 400),
         ("GET /\u{e9} HTTP/1.1", 400),
         ("GET /\0 HTTP/1.1", 400),
@@ -172,7 +227,6 @@ fn malformed_headers() {
         ("keep-alive, Upgrade", "keep-alive; Upgrade", E::MissingConnection),
         (key, "X: a", E::MissingHeader("Sec-WebSocket-Key")),
         (key, "Sec-WebSocket-Key:", E::MalformedHeader("Sec-WebSocket-Key")),
-        ("b25jZQ==", "b25jZR==", E::MalformedHeader("Sec-WebSocket-Key")),
         ("b25jZQ==", "b25jZQ", E::MalformedHeader("Sec-WebSocket-Key")),
         ("b25jZQ==", "b25jZSEh", E::MalformedHeader("Sec-WebSocket-Key")),
         ("b25jZQ==", "b25j ZQ==", E::MalformedHeader("Sec-WebSocket-Key")),
@@ -225,6 +279,91 @@ fn too_much_of_anything() {
     assert_eq!(parse_with("Origin: http://example.com\r\n", &fits), Ok(()));
     let offers: String = (0..64).map(|n| format!("p{n},")).collect();
     assert_eq!(parse_with("chat, superchat", &offers), Ok(()));
+}
+
+/// Heads of some 16 KiB with little but lists in them.
+fn heads_of_lists() -> impl Iterator<Item = String> {
+    let names = [
+        "Connection",
+        "Upgrade",
+        "Sec-WebSocket-Protocol",
+        "Sec-WebSocket-Extensions",
+        "Content-Length",
+        "Transfer-Encoding",
+        "X-Forwarded-For",
+        "Accept",
+    ];
+    let commas = ",".repeat(7_800);
+    let tokens = |count: usize| (0..count).map(|n| format!("p{n:03}, ")).collect::<String>();
+    let parameters = format!("a{}", "; b=c".repeat(1_500));
+    let long = format!("{}, b", "a".repeat(7_800));
+    let values = [
+        format!("{commas}{}", tokens(64)),
+        tokens(64),
+        tokens(1_300),
+        "a,".repeat(3_900),
+        parameters,
+        long,
+        "\"a,\\\"".repeat(1_500),
+    ];
+    names.into_iter().flat_map(move |name| {
+        let head = |value: &String| {
+            let line = format!("{name}: {value}\r\n");
+            HEAD.replacen("Host: ", &format!("{}Host: ", line.repeat(2)), 1)
+        };
+        values.iter().map(head).collect::<Vec<_>>()
+    })
+}
+
+#[test]
+fn a_head_costs_time_in_proportion_to_its_bytes_whatever_it_holds() {
+    use crate::proto::handshake::fields::walked;
+    let limits = HeadLimits { bytes: 64 * 1024, line: 16 * 1024, headers: 1_000 };
+    for head in heads_of_lists() {
+        walked::take();
+        let parsed = Request::parse(head.as_bytes(), &limits);
+        if let Ok(request) = &parsed {
+            assert!(request.subprotocols().count() <= HeadLimits::ELEMENTS);
+        }
+        let _ = HttpRequest::parse(head.as_bytes(), &limits);
+        let walked = walked::take();
+        assert!(walked <= 3 * head.len(), "{walked} bytes for {:.80}: {parsed:?}", head);
+    }
+}
+
+#[test]
+fn the_elements_of_a_list_are_limited_and_empty_ones_count() {
+    let many = |count: usize| "a;".repeat(count);
+    for (old, header, list, fits) in [
+        ("chat, superchat", "Sec-WebSocket-Protocol", ",".repeat(64), true),
+        ("chat, superchat", "Sec-WebSocket-Protocol", ",".repeat(65), false),
+        ("chat, superchat", "Sec-WebSocket-Protocol", format!("{}a", ",".repeat(64)), false),
+        ("chat, superchat", "Sec-WebSocket-Protocol", format!("a{}", " ,".repeat(8_000)), false),
+        ("keep-alive, Upgrade", "Connection", format!("{}Upgrade", "a,".repeat(63)), true),
+        ("keep-alive, Upgrade", "Connection", format!("{}Upgrade", "a,".repeat(64)), false),
+        ("keep-alive, Upgrade", "Connection", format!("Upgrade{}", ",a".repeat(64)), false),
+        ("Upgrade: websocket", "Upgrade", format!("Upgrade: {}websocket", ",".repeat(63)), true),
+        ("Upgrade: websocket", "Upgrade", format!("Upgrade: websocket{}", ",".repeat(65)), false),
+        ("Origin", EXTENSIONS, format!("{EXTENSIONS}: {}a\r\nOrigin", many(63)), true),
+        ("Origin", EXTENSIONS, format!("{EXTENSIONS}: {}a\r\nOrigin", many(64)), false),
+        ("Origin", EXTENSIONS, format!("{EXTENSIONS}: {}\r\nOrigin", "a,".repeat(65)), false),
+    ] {
+        let limits = HeadLimits { line: 16_384, bytes: 32_768, ..HeadLimits::default() };
+        let head = HEAD.replacen(old, &list, 1);
+        let error = HandshakeError::TooManyElements { header, limit: HeadLimits::ELEMENTS };
+        let expected = if fits { Ok(()) } else { Err(error) };
+        assert_eq!(Request::parse(head.as_bytes(), &limits).map(drop), expected, "{list:.80}");
+        assert_eq!(error.status(), 431);
+    }
+    // Over however many lines.
+    let lines = "Sec-WebSocket-Protocol:\r\n".repeat(65) + "Origin";
+    assert_eq!(parse_with("Origin", &lines), Ok(()));
+    let lines = "Sec-WebSocket-Protocol: ,\r\n".repeat(64) + "Origin";
+    assert_eq!(parse_with("Origin", &lines).unwrap_err().status(), 431);
+    // A request that opens no WebSocket is refused for its list, too.
+    let head = format!("GET / HTTP/1.1\r\nHost: a\r\nConnection: {}\r\n\r\n", ",".repeat(65));
+    let parsed = HttpRequest::parse(head.as_bytes(), &HeadLimits::default());
+    assert_eq!(parsed.unwrap_err().status(), 431);
 }
 
 #[test]

@@ -1,0 +1,284 @@
+//! The PROXY protocol, versions 1 and 2: the header in which a proxy says whom it passes on.
+//!
+//! Version 1 is a line of text, version 2 is binary. Neither begins as the other does, nor as a
+//! request.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::str;
+
+/// The header is of neither version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct InvalidHeader;
+
+/// How a line of version 1 begins.
+const WORD: &[u8; 6] = b"PROXY ";
+
+/// The longest line of version 1, with its end, in bytes.
+const LINE: usize = 107;
+
+/// How a header of version 2 begins.
+const SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
+
+/// Where the command, the kind of address, and the addresses are in version 2. Before the addresses
+/// is the length of all that follows.
+const COMMAND: usize = 12;
+const KIND: usize = 13;
+const ADDRESSES: usize = 16;
+
+/// The longest header, in bytes: addresses take 216 at most, and what else a proxy has to tell, of
+/// TLS for instance, a few thousand. As long as a head may be by default.
+pub(crate) const MAX_LEN: usize = 16 * 1024;
+
+/// The connection is another's, not the proxy's own, as to check whether this end lives.
+const PROXY: u8 = 1;
+
+const TCP_OVER_IPV4: u8 = 0x11;
+const TCP_OVER_IPV6: u8 = 0x21;
+
+/// How long the header is that begins like this, if enough of it is here to tell. What is none is
+/// refused at the first byte that shows it; a line of version 1 is checked as a whole.
+pub(crate) fn header_len(bytes: &[u8]) -> Result<Option<usize>, InvalidHeader> {
+    if begins_alike(bytes, WORD) { line_len(bytes) } else { binary_len(bytes) }
+}
+
+/// The address that the connection comes from, by a header that [`header_len`] has found; nothing
+/// if it is the proxy's own connection, or one of a kind that has no such address.
+pub(crate) fn source(header: &[u8]) -> Option<SocketAddr> {
+    if header.starts_with(WORD) { read_line(header).ok()? } else { binary_source(header) }
+}
+
+fn begins_alike(bytes: &[u8], start: &[u8]) -> bool {
+    let len = bytes.len().min(start.len());
+    len > 0 && bytes[..len] == start[..len]
+}
+
+fn line_len(bytes: &[u8]) -> Result<Option<usize>, InvalidHeader> {
+    let here = &bytes[..bytes.len().min(LINE)];
+    let Some(end) = here.iter().position(|&byte| byte == b'\n') else {
+        return if here.len() == LINE { Err(InvalidHeader) } else { Ok(None) };
+    };
+    read_line(&here[..=end]).map(|_| Some(end + 1))
+}
+
+/// Reads a whole line of version 1, to the byte as it is specified.
+fn read_line(line: &[u8]) -> Result<Option<SocketAddr>, InvalidHeader> {
+    let line = line.strip_prefix(WORD).and_then(|line| line.strip_suffix(b"\r\n"));
+    let line = line.ok_or(InvalidHeader)?;
+    // What else is said then is to be ignored.
+    if line == b"UNKNOWN" || line.starts_with(b"UNKNOWN ") {
+        return if line.contains(&b'\r') { Err(InvalidHeader) } else { Ok(None) };
+    }
+    let mut words = str::from_utf8(line).map_err(|_| InvalidHeader)?.split(' ');
+    let mut next = || words.next().ok_or(InvalidHeader);
+    let is_v4 = match next()? {
+        "TCP4" => true,
+        "TCP6" => false,
+        _ => return Err(InvalidHeader),
+    };
+    let (source, destination, port, other_port) = (next()?, next()?, next()?, next()?);
+    let source = SocketAddr::new(address(source, is_v4)?, number(port)?);
+    address(destination, is_v4)?;
+    number(other_port)?;
+    if words.next().is_some() { Err(InvalidHeader) } else { Ok(Some(source)) }
+}
+
+fn address(text: &str, is_v4: bool) -> Result<IpAddr, InvalidHeader> {
+    let address = match is_v4 {
+        true => text.parse().map(IpAddr::V4),
+        false => text.parse().map(IpAddr::V6),
+    };
+    address.map_err(|_| InvalidHeader)
+}
+
+/// A port, without leading zeros.
+fn number(digits: &str) -> Result<u16, InvalidHeader> {
+    let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
+    if !is_number || digits.len() > 1 && digits.starts_with('0') {
+        return Err(InvalidHeader);
+    }
+    digits.parse().map_err(|_| InvalidHeader)
+}
+
+fn binary_len(bytes: &[u8]) -> Result<Option<usize>, InvalidHeader> {
+    // The version is in the upper half of the byte after the signature.
+    let is_other_version = bytes.get(COMMAND).is_some_and(|byte| byte >> 4 != 2);
+    if !bytes.is_empty() && !begins_alike(bytes, SIGNATURE) || is_other_version {
+        return Err(InvalidHeader);
+    }
+    let Some(fixed) = bytes.first_chunk::<ADDRESSES>() else {
+        return Ok(None);
+    };
+    let len = ADDRESSES + usize::from(u16::from_be_bytes([fixed[14], fixed[15]]));
+    if len > MAX_LEN { Err(InvalidHeader) } else { Ok(Some(len)) }
+}
+
+fn binary_source(header: &[u8]) -> Option<SocketAddr> {
+    if header.get(COMMAND)? & 0x0F != PROXY {
+        return None;
+    }
+    let addresses = header.get(ADDRESSES..)?;
+    // The source's address, the destination's, and then the ports of both.
+    let (ip, ports): (IpAddr, _) = match *header.get(KIND)? {
+        TCP_OVER_IPV4 => (Ipv4Addr::from(*addresses.first_chunk()?).into(), addresses.get(8..)?),
+        TCP_OVER_IPV6 => {
+            (Ipv6Addr::from(*addresses.first_chunk::<16>()?).into(), addresses.get(32..)?)
+        }
+        _ => return None,
+    };
+    Some(SocketAddr::new(ip, u16::from_be_bytes(*ports.first_chunk()?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn header(command: u8, kind: u8, addresses: &[u8]) -> Vec<u8> {
+        let mut header = SIGNATURE.to_vec();
+        header.extend([0x20 | command, kind]);
+        header.extend((addresses.len() as u16).to_be_bytes());
+        header.extend(addresses);
+        header
+    }
+
+    /// Whom a header passes on that is followed by more, and by nothing of it before its end.
+    fn told(header: &[u8]) -> Result<Option<String>, InvalidHeader> {
+        for end in 0..header.len() {
+            let len = header_len(&header[..end])?;
+            assert!(len.is_none_or(|len| len == header.len()), "{}", header.escape_ascii());
+        }
+        let more = [header, b"GET / HTTP/1.1\r\n"].concat();
+        assert_eq!(header_len(&more)?, Some(header.len()), "{}", header.escape_ascii());
+        Ok(source(header).map(|address| address.to_string()))
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..120)) {
+            let line = [&WORD[..], &bytes, b"\r\n"].concat();
+            for bytes in [&bytes[..], &line, &header(1, 0x11, &bytes), &header(1, 0x21, &bytes)] {
+                source(bytes);
+                if let Ok(Some(len)) = header_len(bytes) {
+                    prop_assert!(len <= MAX_LEN);
+                }
+            }
+        }
+
+        #[test]
+        fn an_answer_stands_whatever_follows(
+            line in "PROXY (UNKNOWN|TCP[46])[0-9a-f.: \r]{0,110}\r?\n?[ -~]{0,9}",
+            end in 0_usize..130,
+        ) {
+            let bytes = line.as_bytes();
+            let first = header_len(&bytes[..end.min(bytes.len())]);
+            if first != Ok(None) {
+                prop_assert_eq!(header_len(bytes), first);
+            }
+        }
+    }
+
+    #[test]
+    fn a_line_of_version_1_says_whom_it_passes_on() {
+        let longest = "PROXY TCP6 ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff \
+            ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff 65535 65535\r\n";
+        let unknown = format!("PROXY UNKNOWN {}\r\n", "x".repeat(LINE - 16));
+        for (line, client) in [
+            ("PROXY TCP4 203.0.113.9 10.0.0.1 1234 80\r\n", Some("203.0.113.9:1234")),
+            ("PROXY TCP4 0.0.0.0 255.255.255.255 0 65535\r\n", Some("0.0.0.0:0")),
+            ("PROXY TCP6 2001:db8::7 ::1 9 443\r\n", Some("[2001:db8::7]:9")),
+            ("PROXY TCP6 ::ffff:1.2.3.4 ::1 9 443\r\n", Some("[::ffff:1.2.3.4]:9")),
+            (longest, Some("[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:65535")),
+            ("PROXY UNKNOWN\r\n", None),
+            ("PROXY UNKNOWN ffff:ffff::1 - 65535  0\t\r\n", None),
+            (&unknown, None),
+        ] {
+            assert_eq!(told(line.as_bytes()), Ok(client.map(str::to_owned)), "{line}");
+        }
+    }
+
+    #[test]
+    fn any_other_line_is_refused() {
+        for line in [
+            "PROXY \r\n",
+            "PROXY  TCP4 1.1.1.1 2.2.2.2 1 2\r\n",
+            "PROXY TCP 1.1.1.1 2.2.2.2 1 2\r\n",
+            "PROXY tcp4 1.1.1.1 2.2.2.2 1 2\r\n",
+            "PROXY UDP4 1.1.1.1 2.2.2.2 1 2\r\n",
+            "PROXY UNKNOWNS\r\n",
+            "PROXY UNKNOWN\n",
+            "PROXY UNKNOWN a\rb\r\n",
+            "PROXY TCP4\r\n",
+            "PROXY TCP4 1.1.1.1 2.2.2.2 1\r\n",
+            "PROXY TCP4 1.1.1.1 2.2.2.2 1 2\n",
+            "PROXY TCP4 1.1.1.1 2.2.2.2 1 2 \r\n",
+            "PROXY TCP4 1.1.1.1 2.2.2.2 1 2 3\r\n",
+            "PROXY TCP4 1.1.1.1  2.2.2.2 1 2\r\n",
+            "PROXY TCP4 1.1.1.1\t2.2.2.2 1 2\r\n",
+            "PROXY TCP4 1.1.1 2.2.2.2 1 2\r\n",
+            "PROXY TCP4 1.1.1.256 2.2.2.2 1 2\r\n",
+            "PROXY TCP4 01.1.1.1 2.2.2.2 1 2\r\n",
+            "PROXY TCP4 1.1.1.1 2.2.2 1 2\r\n",
+            "PROXY TCP4 1.1.1.1 ::1 1 2\r\n",
+            "PROXY TCP4 ::1 ::1 1 2\r\n",
+            "PROXY TCP6 1.1.1.1 2.2.2.2 1 2\r\n",
+            "PROXY TCP6 ::1%1 ::1 1 2\r\n",
+            "PROXY TCP6 [::1] ::1 1 2\r\n",
+            "PROXY TCP4 1.1.1.1 2.2.2.2 65536 2\r\n",
+            "PROXY TCP4 1.1.1.1 2.2.2.2 +1 2\r\n",
+            "PROXY TCP4 1.1.1.1 2.2.2.2 -1 2\r\n",
+            "PROXY TCP4 1.1.1.1 2.2.2.2 01 2\r\n",
+            "PROXY TCP4 1.1.1.1 2.2.2.2  2\r\n",
+            "PROXY TCP4 1.1.1.1 2.2.2.2 1 00\r\n",
+            "PROXY TCP4 1.1.1.1 2.2.2.2 1 2\r\r\n",
+            "PROXY TCP4 1.1.1.\u{e9} 2.2.2.2 1 2\r\n",
+            "POST / HTTP/1.1\r\n",
+            "proxy UNKNOWN\r\n",
+            &format!("PROXY UNKNOWN {}\r\n", "x".repeat(LINE - 15)),
+            &"PROXY UNKNOWN ".repeat(8),
+        ] {
+            assert_eq!(header_len(line.as_bytes()), Err(InvalidHeader), "{line}");
+        }
+        // As soon as it shows.
+        assert_eq!(header_len(b"PROXY UNKNOWN"), Ok(None));
+        assert_eq!(header_len(b"PRI"), Err(InvalidHeader));
+        assert_eq!(header_len(&[&b"PROXY "[..], &[b'x'; LINE - 7]].concat()), Ok(None));
+        assert_eq!(header_len(&[&b"PROXY "[..], &[b'x'; LINE - 6]].concat()), Err(InvalidHeader));
+    }
+
+    #[test]
+    fn a_header_of_version_2_says_whom_it_passes_on() {
+        let v4 = [203, 0, 113, 9, 10, 0, 0, 1, 0x30, 0x39, 0x00, 0x50];
+        let told = |header: &[u8]| told(header).expect("a header");
+        assert_eq!(told(&header(1, 0x11, &v4)).as_deref(), Some("203.0.113.9:12345"));
+        let mut v6 = [0; 36];
+        (v6[0], v6[1], v6[15], v6[33]) = (0x20, 0x01, 7, 9);
+        assert_eq!(told(&header(1, 0x21, &v6)).as_deref(), Some("[2001::7]:9"));
+        // What else the proxy has to tell comes behind.
+        let longer = [&v4[..], &[4, 0, 1, 0]].concat();
+        assert_eq!(told(&header(1, 0x11, &longer)).as_deref(), Some("203.0.113.9:12345"));
+        let much = [&v4[..], &[4, 0x0F, 0xA0], &[0; 4000]].concat();
+        assert_eq!(told(&header(1, 0x11, &much)).as_deref(), Some("203.0.113.9:12345"));
+        let most = vec![0; MAX_LEN - ADDRESSES];
+        assert_eq!(told(&header(1, 0x11, &most)).as_deref(), Some("0.0.0.0:0"));
+        // Its own connection, no address, a Unix socket's, and too few bytes.
+        for other in [header(0, 0x11, &v4), header(1, 0, &[]), header(1, 0x31, &[0; 216])] {
+            assert_eq!(told(&other), None);
+        }
+        assert_eq!(told(&header(1, 0x11, &v4[..9])), None);
+        assert_eq!(told(&header(1, 0x21, &v6[..32])), None);
+    }
+
+    #[test]
+    fn a_length_is_known_once_it_is_here_and_what_is_none_is_refused_at_once() {
+        let header = header(1, 0x11, &[0; 12]);
+        for end in 0..=header.len() {
+            let expected = if end < ADDRESSES { None } else { Some(28) };
+            assert_eq!(header_len(&header[..end]), Ok(expected));
+        }
+        let too_long = [&SIGNATURE[..], &[0x21, 0x11, 0xFF, 0]].concat();
+        for wrong in [&b"G"[..], b"\r\n\r\n\0\r\nQUIT\n\x11", &too_long] {
+            assert_eq!(header_len(wrong), Err(InvalidHeader));
+        }
+    }
+}
