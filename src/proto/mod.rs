@@ -21,6 +21,7 @@ pub mod handshake;
 mod limits;
 mod mask;
 mod message;
+mod share;
 mod utf8;
 
 pub(crate) use buffer::HEADROOM;
@@ -38,6 +39,7 @@ pub use limits::Limits;
 pub use mask::{MaskKeys, apply_mask};
 pub use message::{Message, Outgoing, PreparedMessage, write_frame};
 pub(crate) use message::{Payload, write_payload};
+pub(crate) use share::Share;
 pub use utf8::{InvalidUtf8, Utf8Validator};
 
 /// Which end of a connection this program is.

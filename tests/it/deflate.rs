@@ -160,6 +160,32 @@ fn what_cannot_be_inflated_ends_its_connection() {
 }
 
 #[test]
+fn a_message_that_is_not_whole_is_refused_itself_with_contexts_too() {
+    for contexts in [false, true] {
+        let config = DeflateConfig::default().context_takeover(contexts, contexts);
+        let server = server(config, 1000);
+        // No block at all, whole and in fragments, the last of them empty; codes, a length and a
+        // block that are cut.
+        for payload in [&[][..], &[0x04], &[0x00, 0x01], &compressed(b"hello, hello, hello")[..7]] {
+            for pieces in [1, 2] {
+                let (mut peer, head) = Peer::ask(server.address(), OFFER);
+                assert!(head.contains("permessage-deflate"), "{head}");
+                let first = encode_compressed(&mut peer, true, OpCode::Text, &compressed(b"abc"));
+                peer.write(&first);
+                peer.expect("abc");
+                let mut bytes = encode_compressed(&mut peer, pieces == 1, OpCode::Text, payload);
+                if pieces == 2 {
+                    bytes.extend(peer.encode(true, OpCode::Continuation, b""));
+                }
+                peer.write(&bytes);
+                peer.expect_close(CloseCode::INVALID_PAYLOAD);
+                peer.expect_end();
+            }
+        }
+    }
+}
+
+#[test]
 fn many_messages_that_inflate_to_much_arrive_in_order() {
     let server = server(DeflateConfig::default(), 1_000_000);
     let mut peer = offering(&server);

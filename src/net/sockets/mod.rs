@@ -17,7 +17,7 @@ use super::cork::{Cork, Reuse};
 use super::disconnect::MemoryLimit;
 use super::outbox::OutboxPool;
 use super::socket::{MemoryCaps, OutboxLimits, Socket};
-use crate::proto::{Connection, MaskKeys, Message, Role, State, Workspace};
+use crate::proto::{Connection, MaskKeys, Message, Role, Share, State, Workspace};
 use crate::slots::Key;
 use crate::time::Time;
 use crate::timers::DeadlineWheel;
@@ -84,6 +84,8 @@ struct Current {
     reuse: Option<Reuse>,
     /// It was paused: what else was received waits.
     halted: bool,
+    /// What may still be handled of its input in this turn.
+    share: Share,
 }
 
 /// Where a lent message lies.

@@ -2,7 +2,6 @@
 
 use super::{Connection, State, TimedOut, Workspace};
 use crate::proto::handshake::HandshakeError;
-use crate::proto::{CloseCode, OpCode};
 use crate::time::Time;
 
 impl Connection {
@@ -25,7 +24,8 @@ impl Connection {
 
     /// Whether [`Connection::deadline`] may be another than the next sign of life that is due.
     pub(crate) fn is_pressed(&self) -> bool {
-        self.state != State::Open || self.awaiting_pong || self.partial.is_some()
+        let is_whole = self.partial.is_none() && !self.is_inflating();
+        self.state != State::Open || self.awaiting_pong || !is_whole
     }
 
     /// The peer has shown that it lives, otherwise than by sending something.

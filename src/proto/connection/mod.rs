@@ -15,6 +15,7 @@ use super::compression::{Compression, Setting};
 use super::control::{ControlBudget, ControlPayload};
 use super::deflate::DeflateAgreement;
 use super::handshake::{ClientRequest, Key};
+use super::share::Share;
 use super::{
     BufferPool, CloseCode, CloseFrame, Limits, MaskKeys, Message, OpCode, Payload, ProtocolError,
     Role, write_frame, write_payload,
@@ -182,18 +183,22 @@ impl Connection {
                 Err(error) => Err(self.fail(error, workspace)),
             };
         }
-        self.receive_by_parts(input, workspace)
+        let mut share = Share::WHOLE;
+        let (used, event) = self.receive_by_parts(input, workspace, &mut share)?;
+        Ok((used, self.inflate_whole(event, workspace)?))
     }
 
-    /// The same, where no [whole message](Self::whole_messages) lies at the front.
+    /// The same, where no [whole message](Self::whole_messages) lies at the front, until the next
+    /// event or the end of `share`, which may not be used up.
     pub(crate) fn receive_by_parts<'a>(
         &mut self,
         input: &'a mut [u8],
         workspace: &mut Workspace<'_>,
+        share: &mut Share,
     ) -> Result<(usize, Option<Event<'a>>), PeerError> {
         self.heard = workspace.now;
         let received = match self.state {
-            State::Open | State::Closing => self.receive_frames(input, workspace),
+            State::Open | State::Closing => self.receive_frames(input, workspace, share),
             State::Connecting => return self.receive_head(input, workspace),
             State::Closed => return Ok((input.len(), None)),
         };
@@ -291,7 +296,8 @@ impl Connection {
 
     /// Bytes of storage that an unfinished message holds.
     pub(crate) fn held(&self) -> usize {
-        self.partial.as_ref().map_or(0, |partial| partial.message.held())
+        let message = self.partial.as_ref().map_or(0, |partial| partial.message.held());
+        message + self.compression.held()
     }
 
     /// The key for the next frame that this side sends: a client masks, a server does not.
@@ -305,6 +311,9 @@ impl Connection {
         self.since = workspace.now;
         self.awaiting_pong = false;
         self.opening = None;
+        if state != State::Open {
+            self.compression.clear(workspace.pool);
+        }
         match (state, &mut self.partial) {
             (State::Closing, Some(partial)) => partial.message.clear(workspace.pool),
             (State::Closed, _) => self.abandon(workspace.pool),

@@ -70,8 +70,8 @@ impl DeflateConfig {
 
     /// Whether a message may refer to what was in those before it, sent and received. Default:
     /// neither. It makes short, similar messages much shorter, and costs every connection its own
-    /// compressor and decompressor: with windows of 15 bits 371 KiB and 46 KiB from the first
-    /// message each way on, for as long as the connection lasts, which no limit on memory counts.
+    /// compressor, and a window of what it received: with windows of 15 bits 371 KiB and up to
+    /// 32 KiB, for as long as the connection lasts, which no limit on memory counts.
     ///
     /// The peer may be against it: then it is not done.
     #[must_use]
@@ -83,7 +83,8 @@ impl DeflateConfig {
 
     /// How far back a message may refer, as a power of two, from 9 to 15. Default: 15 both ways,
     /// 32 KiB. Others become the nearest of these. Less spares memory where there is
-    /// [context takeover](Self::context_takeover): with 9 bits a compressor takes 245 KiB.
+    /// [context takeover](Self::context_takeover): with 9 bits a compressor takes 245 KiB, and a
+    /// window 512 bytes.
     ///
     /// The peer may want less for what it is sent, and it may be unable to do with less for what
     /// it sends.
