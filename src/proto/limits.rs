@@ -82,7 +82,8 @@ impl Limits {
     }
 
     /// How many control frames (and empty fragments) a peer may send in a second, and at once.
-    /// Default: 100 a second, 200 at once. More ends the connection with close code 1008.
+    /// Default: 100 a second, 200 at once. More ends the connection with close code 1008. Pongs
+    /// that were asked for do not count: as many as there were pings.
     #[must_use]
     pub const fn control_rate(mut self, per_second: u32, burst: u32) -> Self {
         self.control_rate = per_second;

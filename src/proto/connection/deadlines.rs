@@ -1,6 +1,7 @@
 //! Deadlines: what a peer must do in time.
 
 use super::{Connection, State, TimedOut, Workspace};
+use crate::proto::CloseCode;
 use crate::proto::handshake::HandshakeError;
 use crate::time::Time;
 
@@ -95,7 +96,7 @@ impl Connection {
                 Err(TimedOut::Pong)
             }
             State::Open => {
-                self.write_control(OpCode::Ping, &[], workspace);
+                self.write_ping(&[], workspace);
                 self.awaiting_pong = true;
                 self.since = now;
                 Ok(())

@@ -200,7 +200,11 @@ impl Connection {
         workspace: &mut Workspace<'_>,
     ) -> Result<Frame, ProtocolError> {
         let now = workspace.now;
-        if header.opcode.is_control() {
+        if header.opcode == OpCode::Pong && self.unanswered_pings > 0 {
+            // It was asked for. It may answer several pings (RFC 6455 §5.5.3), so that as many
+            // more may come as there were pings: this program decides how many that is.
+            self.unanswered_pings -= 1;
+        } else if header.opcode.is_control() {
             self.control_budget.spend(&self.limits, now)?;
         } else {
             let partial = self.partial.get_or_insert_with(|| workspace.pool.take_partial());

@@ -68,6 +68,8 @@ pub struct Connection {
     state: State,
     /// Whether a ping of ours went out and nothing was heard since.
     awaiting_pong: bool,
+    /// How many pings of ours went out that no pong has come for.
+    unanswered_pings: u32,
     /// What may still be sent is a response that opens nothing: whoever takes it has time.
     responding: bool,
     /// What is not whole of what has arrived, if something is.
@@ -132,6 +134,7 @@ impl Connection {
             role,
             state,
             awaiting_pong: false,
+            unanswered_pings: 0,
             responding: false,
             partial: None,
             compression: Compression::default(),
@@ -260,9 +263,14 @@ impl Connection {
     pub fn ping(&mut self, payload: &[u8], workspace: &mut Workspace<'_>) -> bool {
         if self.is_open() {
             let len = payload.len().min(ControlPayload::MAX_LEN);
-            self.write_control(OpCode::Ping, &payload[..len], workspace);
+            self.write_ping(&payload[..len], workspace);
         }
         self.is_open()
+    }
+
+    fn write_ping(&mut self, payload: &[u8], workspace: &mut Workspace<'_>) {
+        self.unanswered_pings = self.unanswered_pings.saturating_add(1);
+        self.write_control(OpCode::Ping, payload, workspace);
     }
 
     /// Begins the closing handshake; ends a connection that is not open yet.
