@@ -237,7 +237,8 @@ impl Connection {
             frame.remaining -= bytes.len();
         } else if !bytes.is_empty() {
             let message = &mut self.partial_mut(workspace.pool).message;
-            message.append(bytes, workspace.pool, |fresh| frame.unmask(fresh))?;
+            let (pool, now) = (&mut *workspace.pool, workspace.now);
+            message.append(bytes, pool, now, |fresh| frame.unmask(fresh))?;
         }
         self.end_if_whole(frame, workspace, share)
     }
@@ -373,8 +374,8 @@ impl Connection {
         };
         let message = &mut self.partial_mut(workspace.pool).message;
         let event = message
-            .received(count, |fresh| frame.unmask(fresh))
-            .and_then(|()| self.end_if_whole(frame, workspace));
+            .received(count, workspace.now, |fresh| frame.unmask(fresh))
+            .and_then(|()| self.end_if_whole(frame, workspace, share));
         match event {
             Ok(event) => {
                 share.take_frames(usize::from(self.frame().is_none()));
