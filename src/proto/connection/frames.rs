@@ -12,8 +12,12 @@ use crate::proto::{
 /// Payloads with at least this much still to come are received straight into their buffer.
 const DIRECT: usize = 16 * 1024;
 
-/// How much more than what has arrived is made ready for a payload at most, whatever length is
-/// declared; and no more than as much again as has arrived, or `DIRECT`.
+/// Once at least this much of the message has arrived: room is made ready in proportion to that,
+/// whatever length is declared.
+const FIRST: usize = 4 * 1024;
+
+/// How much more than what has arrived is made ready for a payload at most; and no more than as
+/// much again as has arrived, or `DIRECT`.
 const READ_AHEAD: usize = 256 * 1024;
 
 /// A frame in progress.
@@ -328,8 +332,11 @@ impl Connection {
     /// Whether [`Connection::spare`] has room to offer.
     #[inline]
     pub(crate) fn is_assembling_large(&self) -> bool {
-        self.frame().is_some_and(|frame| {
-            self.state == State::Open && frame.remaining >= DIRECT && !frame.opcode.is_control()
+        self.partial.as_ref().is_some_and(|partial| {
+            let is_large = |frame: Frame| frame.remaining >= DIRECT && !frame.opcode.is_control();
+            self.state == State::Open
+                && partial.frame.is_some_and(is_large)
+                && partial.message.len() >= FIRST
         })
     }
 
