@@ -75,6 +75,11 @@ pub enum HandshakeError {
         /// The limit that they exceed.
         limit: usize,
     },
+    /// The server sent more interim responses than allowed before its answer (RFC 9110 §15.2).
+    TooManyInterimResponses {
+        /// The limit that they exceed.
+        limit: usize,
+    },
     /// More subprotocols are offered than allowed.
     TooManySubprotocols {
         /// The limit that they exceed.
@@ -115,6 +120,7 @@ impl HandshakeError {
             Self::ExtensionMismatch
             | Self::UnaskedExtension
             | Self::UnaskedSubprotocol
+            | Self::TooManyInterimResponses { .. }
             | Self::UnexpectedStatus(_)
             | Self::WrongAccept => 502,
             Self::Unavailable => 503,
@@ -161,6 +167,9 @@ impl fmt::Display for HandshakeError {
             Self::StartLineTooLong { limit } => write!(f, "first line over {limit} bytes"),
             Self::TimedOut => f.write_str("handshake not complete in time"),
             Self::TooManyHeaders { limit } => write!(f, "more than {limit} headers"),
+            Self::TooManyInterimResponses { limit } => {
+                write!(f, "more than {limit} interim responses")
+            }
             Self::TooManySubprotocols { limit } => write!(f, "more than {limit} subprotocols"),
             Self::UnaskedExtension => f.write_str("server chose an extension not offered"),
             Self::UnaskedSubprotocol => f.write_str("server chose a subprotocol not offered"),
