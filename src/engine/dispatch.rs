@@ -20,10 +20,12 @@ impl<S, R: Reactor> EventLoop<S, R> {
         };
         // Most is of input alone.
         let is_more = readiness.hangup || socket.blocked;
+        // Then its turn to be read comes after those of all that are ready.
+        let is_resumed = socket.resumed;
         if (is_more || cfg!(feature = "tls")) && !self.serve_output(conn, readiness) {
             return;
         }
-        if readiness.readable || readiness.hangup {
+        if (readiness.readable || readiness.hangup) && !is_resumed {
             self.read(conn, readiness.hangup, state);
         }
     }

@@ -233,12 +233,14 @@ impl<S, R: Reactor> EventLoop<S, R> {
         self.begin_turn();
         self.local_events.expire(self.sockets.now);
         let is_ready = !self.ready.is_empty();
+        // Those that use up their share of this turn wait for the next.
+        let resumed = self.sockets.resumed_len();
         self.serve_ready(state);
         // Most turns serve what was ready, and that is all of them.
         let has_work = self.has_work(self.sockets.now);
         let has_more = has_work || self.has_chores();
         if has_more {
-            self.serve_rest(state);
+            self.serve_rest(resumed, state);
         }
         debug_assert!(self.sockets.totals_are_right());
         self.end_turn(is_ready || has_work);
@@ -249,9 +251,9 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// which leave it out, and all that it may have to do apart from each other: what a turn runs
     /// has to be fetched after every sleep.
     #[inline(never)]
-    fn serve_rest(&mut self, state: &mut S) {
-        if self.sockets.has_resumed() {
-            self.serve_resumed(state);
+    fn serve_rest(&mut self, resumed: usize, state: &mut S) {
+        if resumed > 0 {
+            self.serve_resumed(resumed, state);
         }
         // After reading: what has arrived in time may not have been read in time.
         if self.sockets.is_due() {
@@ -314,8 +316,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
     }
 
     #[inline(never)]
-    fn serve_resumed(&mut self, state: &mut S) {
-        for _ in 0..self.sockets.resumed_len() {
+    fn serve_resumed(&mut self, count: usize, state: &mut S) {
+        for _ in 0..count {
             if let Some(conn) = self.sockets.next_resumed() {
                 // What readiness said of the end of the stream is not remembered: read to it.
                 self.read(conn, true, state);

@@ -28,8 +28,15 @@ impl<S, R: Reactor> EventLoop<S, R> {
                 Received::Ended
             }
             Ok(Some(len)) if len > 0 => {
-                self.handle_input(conn, &mut buffer[..len], (0, 0), state);
-                if len < room && !hangup { Received::Drained } else { Received::More(len, 0) }
+                let at = self.handle_input(conn, &mut buffer[..len], 0, state);
+                if at < len {
+                    self.sockets.keep_leftover(conn, &buffer[at..len]);
+                }
+                if at == len && len < room && !hangup {
+                    Received::Drained
+                } else {
+                    Received::More(len)
+                }
             }
             other => self.receive_nothing(conn, other),
         };

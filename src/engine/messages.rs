@@ -16,6 +16,8 @@ struct Row<'a, S> {
     at: usize,
     /// How many were handed over.
     count: usize,
+    /// How many may be.
+    most: usize,
     handler: &'a mut dyn WebSocketHandler<S>,
     calls: &'a mut Calls,
     context: Context<'a>,
@@ -24,36 +26,39 @@ struct Row<'a, S> {
 
 impl<S, R: Reactor> EventLoop<S, R> {
     /// Hands over the messages that lie whole in `input` from `at` on, until something else lies
-    /// there, the connection is paused or closed, or much is to be sent. Tells where that was, and
-    /// how many they were.
+    /// there, the connection is paused or closed, its share is used up, or much is to be sent.
+    /// Tells where that was.
     pub(super) fn handle_messages(
         &mut self,
         conn: Key,
         input: &mut [u8],
         at: usize,
         state: &mut S,
-    ) -> (usize, usize) {
+    ) -> usize {
         let Some((messages, endpoint)) = self.sockets.whole_messages(conn) else {
-            return (at, 0);
+            return at;
         };
+        let most = self.sockets.share().frames();
         let Some((handler, calls, context)) = self.lend(endpoint) else {
-            return (at, 0);
+            return at;
         };
-        let mut row = Row { conn, messages, input, at, count: 0, handler, calls, context, state };
+        let mut row =
+            Row { conn, messages, input, at, count: 0, most, handler, calls, context, state };
         // One guard for all of them: setting one up costs about as much as a short message.
         let handled = guard(row.calls.on_panic, || row.hand_over());
         let handled = handled.inspect_err(|_| row.leave());
         let (at, count, end) = (row.at, row.count, row.input.len());
         self.tally.messages_received += count as u64;
+        self.sockets.take_messages(count);
         match handled {
-            Ok(Ok(())) => (at, count),
+            Ok(Ok(())) => at,
             Ok(Err(error)) => {
                 self.sockets.fail_protocol(conn, error);
-                (end, count)
+                end
             }
             Err(panic) => {
                 self.row_panicked(conn, panic);
-                (at, count)
+                at
             }
         }
     }
@@ -67,7 +72,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
 
 impl<S> Row<'_, S> {
     fn hand_over(&mut self) -> Result<(), ProtocolError> {
-        while self.context.sockets.is_heard(self.conn) {
+        while self.count < self.most && self.context.sockets.is_heard(self.conn) {
             let rest = &mut self.input[self.at..];
             let Some(whole) = self.messages.find(rest) else {
                 break;

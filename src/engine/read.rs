@@ -9,28 +9,32 @@ use crate::net::disconnect::{ConnectError, Disconnect};
 use crate::net::hearing::{Heard, Hearing};
 use crate::net::sockets::CORK_MOST;
 use crate::proto::handshake::HandshakeError;
-use crate::proto::{Event, Role, State};
+use crate::proto::{Event, Role, Share, State};
 use crate::reactor::Reactor;
 use crate::slots::Key;
 
-/// After how many messages a connection is not received from again in this turn.
-const MESSAGES: usize = 64;
+/// After how many messages, control frames and fragments of a connection the rest of what was
+/// received waits for the next turn. Handlers that take a microsecond each hold the others up no
+/// longer than 256 KiB of messages do then, and a client that pipelines as deep as any is answered
+/// in one call.
+const FRAMES: usize = 256;
 
-/// After how many bytes of decompressed messages the rest of what was received waits for the next
-/// turn: a few bytes may stand for a thousand times as many.
-const INFLATED: usize = 256 * 1024;
+/// After how much decompression, in bytes that were taken or made, it does too: a few bytes may
+/// stand for a thousand times as many, or for much work.
+const INFLATION: usize = 256 * 1024;
 
-/// How much is received at once where a large message is expected: its header, and little of what
-/// must be copied from the receive buffer to where the rest goes.
-const FIRST_OF_LARGE: usize = 8 * 1024;
+/// How much is received at once where little is to be: the header of a large message, and little of
+/// what must be copied from the receive buffer to where the rest goes; or as many frames as are
+/// handled in a turn, if they are short, and few that must be kept until the next.
+const LITTLE: usize = 8 * 1024;
 
 /// What one receive came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Received {
     /// The stream has no more: its next readiness will say when it does.
     Drained,
-    /// There may be more. So many bytes came, or were made of them, and so many messages.
-    More(usize, usize),
+    /// There may be more. So many bytes came.
+    More(usize),
     /// Nothing will come any more, or nothing is wanted.
     Ended,
 }
@@ -40,8 +44,8 @@ pub(super) enum Received {
 enum Take {
     /// As much as there is room for.
     All,
-    /// Little: a large message is expected.
-    FirstOfLarge,
+    /// Little: a large message is expected, or few frames can be handled in a turn.
+    Little,
     /// Little: the peer is behind.
     Portion,
 }
@@ -64,8 +68,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let mut lifted = std::mem::take(&mut self.buffer);
         let buffer = lifted.as_mut_slice();
         let room = buffer.len();
-        let (mut bytes, mut messages) = (0, 0);
-        let mut is_plain = self.sockets.cork(conn);
+        let mut bytes = 0;
+        let mut is_plain = self.sockets.cork(conn, Share::new(FRAMES, INFLATION));
         let was_pressed = !is_plain && self.sockets.is_pressed(conn);
         let mut next = if is_plain {
             Next::Receive(Take::All)
@@ -82,14 +86,11 @@ impl<S, R: Reactor> EventLoop<S, R> {
             self.sockets.flush_cork(buffer, &mut self.streams);
             let behind = self.streams.is_behind(conn.index());
             match received {
-                Received::More(more_bytes, more_messages) => {
-                    bytes += more_bytes;
-                    messages += more_messages;
-                }
+                Received::More(more) => bytes += more,
                 Received::Drained if behind => {}
                 Received::Drained | Received::Ended => break,
             }
-            if behind || bytes >= room || messages >= MESSAGES {
+            if behind || bytes >= room || self.sockets.share().is_used_up() {
                 self.sockets.resume(conn);
                 break;
             }
@@ -143,7 +144,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     ) -> Received {
         let room = match take {
             Take::All => buffer.len(),
-            Take::FirstOfLarge => FIRST_OF_LARGE.min(buffer.len()),
+            Take::Little => LITTLE.min(buffer.len()),
             Take::Portion => Hearing::PORTION.min(buffer.len()),
         };
         let end = match self.streams.recv(conn.index(), &mut buffer[..room]) {
@@ -152,11 +153,11 @@ impl<S, R: Reactor> EventLoop<S, R> {
         };
         let is_drained = end < room && !hangup;
         let input = &mut buffer[..end];
-        let (at, messages) = self.handle_messages(conn, input, 0, state);
+        let at = self.handle_messages(conn, input, 0, state);
         if at == end && is_drained && take == Take::All {
             return Received::Drained;
         }
-        self.receive_rest(conn, input, (at, messages), is_drained, take, state)
+        self.receive_rest(conn, input, at, is_drained, take, state)
     }
 
     #[inline(never)]
@@ -172,31 +173,37 @@ impl<S, R: Reactor> EventLoop<S, R> {
         }
     }
 
-    /// Handles what came behind the first messages, of which so many were `handled` up to there.
+    /// Handles what came from `at` on, behind the first messages.
     #[inline(never)]
     fn receive_rest(
         &mut self,
         conn: Key,
         input: &mut [u8],
-        handled: (usize, usize),
+        at: usize,
         is_drained: bool,
         take: Take,
         state: &mut S,
     ) -> Received {
-        let inflated = self.sockets.inflated();
-        let (at, messages) = self.handle_input(conn, input, handled, state);
-        let inflated = self.sockets.inflated().wrapping_sub(inflated);
+        let (start, frames) = (at, self.sockets.share().frames());
+        let at = self.handle_input(conn, input, start, state);
+        let is_short = start > 0 || self.sockets.share().frames() < frames;
         match take {
-            Take::FirstOfLarge if messages > 0 => self.expect_large(conn, false),
+            Take::Little if is_short => self.receive_little(conn, false),
             Take::Portion => self.sockets.charge(conn, input.len()),
-            Take::All | Take::FirstOfLarge => {}
+            Take::All | Take::Little => {}
         }
         if at < input.len() {
             self.sockets.keep_leftover(conn, &input[at..]);
-        } else if is_drained {
+            self.receive_little(conn, true);
+        } else if is_drained && !self.is_inflating(conn) {
             return Received::Drained;
         }
-        Received::More(input.len() + inflated, messages)
+        Received::More(input.len())
+    }
+
+    /// Whether a message of the connection is being decompressed.
+    fn is_inflating(&self, conn: Key) -> bool {
+        self.sockets.get(conn).is_some_and(|socket| socket.protocol.is_inflating())
     }
 
     /// How to receive next from a connection of which something is known, into a receive buffer of
@@ -207,8 +214,9 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let Some(socket) = self.sockets.get(conn).filter(|socket| !socket.is_dead()) else {
             return Next::Received(Received::Ended);
         };
-        let (expects_large, is_large) =
-            (socket.expects_large, socket.protocol.is_assembling_large());
+        let (receives_little, is_large) =
+            (socket.receives_little, socket.protocol.is_assembling_large());
+        let is_inflating = socket.protocol.is_inflating();
         let (is_ending, is_over) = (socket.is_ending(), !socket.halves.has_theirs());
         let mut heard = Heard::All;
         if socket.paused || socket.outbox.is_some() {
@@ -216,6 +224,10 @@ impl<S, R: Reactor> EventLoop<S, R> {
         }
         if heard == Heard::Nothing {
             return Next::Received(Received::Ended);
+        }
+        if is_inflating {
+            self.handle_parts(conn, &mut [], state);
+            return Next::Received(Received::More(0));
         }
         if let Some(leftover) = self.sockets.take_leftover(conn) {
             return Next::Received(self.receive_leftover(conn, leftover, heard, state));
@@ -228,7 +240,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             _ if is_large => {
                 return Next::Received(self.receive_direct(conn, hangup, room, state));
             }
-            _ if expects_large => Take::FirstOfLarge,
+            _ if receives_little => Take::Little,
             _ => Take::All,
         })
     }
@@ -243,14 +255,12 @@ impl<S, R: Reactor> EventLoop<S, R> {
         state: &mut S,
     ) -> Received {
         self.sockets.set_halted(conn, false);
-        let inflated = self.sockets.inflated();
         let Range { start, mut end } = leftover.range;
         if heard == Heard::Portion {
             end = end.min(start + Hearing::PORTION);
         }
         let input = &mut leftover.storage[..end];
-        let (at, messages) = self.handle_input(conn, input, (start, 0), state);
-        let inflated = self.sockets.inflated().wrapping_sub(inflated);
+        let at = self.handle_input(conn, input, start, state);
         // Answers may lie in this storage.
         self.sockets.flush_cork(&leftover.storage, &mut self.streams);
         leftover.range.start = at;
@@ -258,13 +268,13 @@ impl<S, R: Reactor> EventLoop<S, R> {
             self.sockets.charge(conn, at - start);
         }
         self.sockets.return_leftover(conn, leftover);
-        Received::More(at - start + inflated, messages)
+        Received::More(at - start)
     }
 
     #[cold]
-    fn expect_large(&mut self, conn: Key, expects: bool) {
+    fn receive_little(&mut self, conn: Key, little: bool) {
         if let Some(socket) = self.sockets.get_mut(conn) {
-            socket.expects_large = expects;
+            socket.receives_little = little;
         }
     }
 
@@ -290,59 +300,54 @@ impl<S, R: Reactor> EventLoop<S, R> {
             Ok(Some(len)) => len,
             Err(error) => return self.stream_failed(conn, error),
         };
-        let inflated = self.sockets.inflated();
         match self.sockets.received(conn, len) {
             Some(Ok(Some(event))) => {
                 let fits = message_len(&event) <= buffer_len;
-                self.expect_large(conn, !fits);
+                self.receive_little(conn, !fits);
                 self.dispatch(conn, event, state);
             }
             Some(Ok(None)) | None => {}
             Some(Err(error)) => self.sockets.end_by_peer_error(conn, error),
         }
-        let inflated = self.sockets.inflated().wrapping_sub(inflated);
-        if len < room && !hangup { Received::Drained } else { Received::More(len + inflated, 1) }
+        let is_drained = len < room && !hangup && !self.is_inflating(conn);
+        if is_drained { Received::Drained } else { Received::More(len) }
     }
 
-    /// Feeds `input` to the connection and its events to its handler, until it ends, the
-    /// connection is paused, or its messages have become too long for one turn. How far it was
-    /// `handled`, and how many events that was, comes in and goes out.
+    /// Feeds `input` from `at` on to the connection and its events to its handler, until it ends,
+    /// the connection is paused, or its share of the turn is used up. Tells where that was.
     pub(super) fn handle_input(
         &mut self,
         conn: Key,
         input: &mut [u8],
-        handled: (usize, usize),
+        mut at: usize,
         state: &mut S,
-    ) -> (usize, usize) {
-        let ((mut at, mut events), end) = (handled, input.len());
-        let inflated = self.sockets.inflated();
-        loop {
+    ) -> usize {
+        let end = input.len();
+        while at < end && !self.sockets.share().is_used_up() && !self.sockets.is_halted() {
             if self.sockets.corked_bytes() > CORK_MOST {
                 self.sockets.flush_cork(input, &mut self.streams);
             }
-            let has_enough = self.sockets.inflated().wrapping_sub(inflated) > INFLATED;
-            if at >= end || events > 0 && (has_enough || self.sockets.is_halted()) {
-                return (at, events);
+            let next = self.handle_messages(conn, input, at, state);
+            if next > at {
+                at = next;
+                continue;
             }
-            let (next, messages) = self.handle_messages(conn, input, at, state);
-            at = next;
-            events += messages;
-            if messages == 0 {
-                let Some(used) = self.handle_parts(conn, &mut input[at..], state) else {
-                    return (end, events);
-                };
-                at += used;
-                events += 1;
-            }
+            let Some(used) = self.handle_parts(conn, &mut input[at..], state) else {
+                return end;
+            };
+            at += used;
         }
+        at
     }
 
     /// Hands over whatever comes of the front of `input`, and tells how much that was; `None` if
-    /// nothing more comes of it.
+    /// nothing comes of any of it.
     fn handle_parts(&mut self, conn: Key, input: &mut [u8], state: &mut S) -> Option<usize> {
         match self.sockets.receive(conn, input)? {
             Ok((used, event)) => {
-                let event = event?;
+                let Some(event) = event else {
+                    return self.sockets.share().is_used_up().then_some(used);
+                };
                 #[cfg(feature = "tls")]
                 let announced = matches!(event, Event::ProxyHeader(_));
                 self.dispatch(conn, event, state);

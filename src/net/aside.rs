@@ -7,7 +7,7 @@ use super::socket::Socket;
 /// What few connections have at a time, kept aside so that the others do not pay for it.
 #[derive(Debug, Default)]
 pub(crate) struct Aside {
-    /// What was received and not handled when reading was paused; it comes before all else.
+    /// What was received and not handled when reading was left off; it comes before all else.
     leftover: Option<Leftover>,
     /// What remains to be tried while the connection is being made.
     connector: Option<Connector>,
@@ -15,7 +15,7 @@ pub(crate) struct Aside {
     end: Option<End>,
 }
 
-/// Bytes that were received behind the message at which reading was paused.
+/// Bytes that were received behind the message at which reading was left off.
 #[derive(Debug)]
 pub(crate) struct Leftover {
     /// From the pool, initialised to its whole length.

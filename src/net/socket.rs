@@ -28,8 +28,9 @@ pub(crate) struct Socket {
     pub(crate) drained: bool,
     /// There may be input though no readiness will say so: reading was left off.
     pub(crate) unread: bool,
-    /// The last message had no room in the receive buffer: the next may be as large.
-    pub(crate) expects_large: bool,
+    /// Little is received at once: the last message had no room in the receive buffer, and the next
+    /// may be as large; or the last that was received was more than its share of a turn.
+    pub(crate) receives_little: bool,
     /// The application has paused reading. Implies that the protocol is open.
     pub(crate) paused: bool,
     /// Readiness has told of the end of the stream, or of its failure.
@@ -116,7 +117,7 @@ impl Socket {
             resumed: false,
             drained: false,
             unread: false,
-            expects_large: false,
+            receives_little: false,
             paused: false,
             hangup: false,
             conflates: false,
@@ -227,9 +228,11 @@ impl Socket {
         self.outbox.is_some() || self.aside.is_some() || self.protocol.is_pressed()
     }
 
-    /// Whether what the peer sent is left lying: it is paused, or held back until it has read.
+    /// Whether what the peer sent is left lying: it is paused, held back until it has read, or has
+    /// used up its share of a turn.
     pub(crate) fn is_unheard(&self) -> bool {
-        self.paused || (self.unread && self.protocol.is_open())
+        let waits = self.unread || self.leftover().is_some();
+        self.paused || (waits && self.protocol.is_open())
     }
 
     /// The next moment at which something is due.
@@ -248,5 +251,34 @@ impl Socket {
             return None;
         }
         self.outbox.as_ref()?.stalled_since()?.checked_add(limits.stall)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::net::aside::Leftover;
+    use crate::proto::{BufferPool, Limits, MaskKeys, Role, Workspace};
+
+    #[test]
+    fn nobody_is_late_with_what_waits_here() {
+        let limits = OutboxLimits { soft: 1, hard: 1, stall: Duration::ZERO };
+        let now = Time::BEGINNING;
+        let protocol = Connection::opened(Role::Client, Arc::new(Limits::default()), now);
+        let mut socket = Socket::new(protocol, 0);
+        let (mut out, mut pool) = (Vec::new(), BufferPool::default());
+        let mut keys = MaskKeys::new(|bytes: &mut [u8]| bytes.fill(0));
+        let mut workspace = Workspace { out: &mut out, keys: &mut keys, pool: &mut pool, now };
+        // The first of several fragments.
+        assert!(socket.protocol.receive(&mut [0x01, 0x00], &mut workspace).is_ok());
+        let deadline = socket.deadline(&limits);
+        assert!(deadline.is_some() && socket.is_pressed());
+        socket.set_leftover(Leftover { storage: vec![0x80, 0x00], range: 0..2 });
+        assert_eq!(socket.deadline(&limits), None);
+        assert!(socket.is_pressed(), "the deadline is looked at when it was handled");
+        assert!(socket.take_leftover().is_some());
+        assert_eq!(socket.deadline(&limits), deadline);
     }
 }

@@ -2,6 +2,9 @@ use super::buffer::{Buffer, BufferPool};
 use super::{FrameHeader, Limits, OpCode, ProtocolError, Utf8Validator};
 use crate::time::Time;
 
+/// By how much an unfinished message must grow, in bytes, to have its whole time again.
+const PROGRESS: usize = 64 * 1024;
+
 /// A message that arrives in pieces: fragments, or one frame over several receives.
 ///
 /// Holds bytes and counts, never an object per fragment, so that a peer cannot make a message
@@ -13,16 +16,18 @@ pub(super) struct Assembler {
     /// What arrives is compressed, and becomes text or anything only when it is whole.
     compressed: bool,
     fragments: usize,
-    /// When the unfinished message began.
-    started: Time,
+    /// When the unfinished message began, or had last grown by `PROGRESS`.
+    since: Time,
+    /// How long it was then.
+    since_len: usize,
     utf8: Utf8Validator,
     buffer: Buffer,
 }
 
 impl Assembler {
-    /// When the unfinished message began, if there is one.
+    /// When the unfinished message began or last made progress, if there is one.
     pub(super) fn unfinished_since(&self) -> Option<Time> {
-        self.opcode.map(|_| self.started)
+        self.opcode.map(|_| self.since)
     }
 
     /// Whether nothing is left of any message.
@@ -32,7 +37,7 @@ impl Assembler {
 
     /// Gives an unfinished message its whole time again.
     pub(super) const fn restart(&mut self, now: Time) {
-        self.started = now;
+        self.since = now;
     }
 
     /// Bytes of the unfinished message that have arrived.
@@ -65,7 +70,7 @@ impl Assembler {
             (None, opcode) => {
                 self.opcode = Some(opcode);
                 self.compressed = header.compressed;
-                self.started = now;
+                (self.since, self.since_len) = (now, 0);
             }
         }
         self.fragments += 1;
@@ -87,10 +92,12 @@ impl Assembler {
         &mut self,
         bytes: &[u8],
         pool: &mut BufferPool,
+        now: Time,
         unmask: impl FnOnce(&mut [u8]),
     ) -> Result<(), ProtocolError> {
         let start = self.buffer.len();
         self.buffer.extend_from_slice(bytes, pool);
+        self.note_progress(now);
         self.check(start, unmask)
     }
 
@@ -103,11 +110,19 @@ impl Assembler {
     pub(super) fn received(
         &mut self,
         count: usize,
+        now: Time,
         unmask: impl FnOnce(&mut [u8]),
     ) -> Result<(), ProtocolError> {
         let start = self.buffer.len();
         self.buffer.advance(count);
+        self.note_progress(now);
         self.check(start, unmask)
+    }
+
+    fn note_progress(&mut self, now: Time) {
+        if self.buffer.len() - self.since_len >= PROGRESS {
+            (self.since, self.since_len) = (now, self.buffer.len());
+        }
     }
 
     fn check(&mut self, start: usize, unmask: impl FnOnce(&mut [u8])) -> Result<(), ProtocolError> {

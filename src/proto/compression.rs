@@ -3,6 +3,7 @@
 #[cfg(feature = "deflate")]
 use super::deflate::Deflate;
 use super::deflate::DeflateAgreement;
+use super::share::Share;
 use super::{Buffer, BufferPool, OpCode, ProtocolError};
 
 /// What was agreed of compression, and what there is of it for one connection.
@@ -64,17 +65,52 @@ impl Compression {
         }
     }
 
-    /// Decompresses a whole message of at most `limit` bytes.
+    /// Decompresses a whole message of at most `limit` bytes. `None`: that takes more than one
+    /// share; [`keep`](Self::keep) the payload then, and [`go_on`](Self::go_on).
     pub(super) fn decompress(
         &mut self,
-        opcode: OpCode,
-        payload: &[u8],
+        (opcode, payload): (OpCode, &[u8]),
         limit: usize,
         pool: &mut BufferPool,
-    ) -> Result<Buffer, ProtocolError> {
+        share: &mut Share,
+    ) -> Result<Option<Buffer>, ProtocolError> {
         match &mut self.agreed {
-            Some(deflate) => deflate.decompress(opcode, payload, limit, pool),
+            Some(deflate) => deflate.decompress((opcode, payload), limit, pool, share),
             None => Err(ProtocolError::ReservedBits),
+        }
+    }
+
+    /// Keeps the payload of the message whose decompression was left off.
+    pub(super) fn keep(&mut self, payload: Buffer) {
+        if let Some(deflate) = &mut self.agreed {
+            deflate.keep(payload);
+        }
+    }
+
+    /// Goes on with the message whose decompression was left off; `None`: once more.
+    pub(super) fn go_on(
+        &mut self,
+        pool: &mut BufferPool,
+        share: &mut Share,
+    ) -> Result<Option<(OpCode, Buffer)>, ProtocolError> {
+        self.agreed.as_mut().map_or(Ok(None), |deflate| deflate.go_on(pool, share))
+    }
+
+    /// Whether the decompression of a message was left off.
+    #[inline]
+    pub(super) fn is_inflating(&self) -> bool {
+        self.agreed.as_ref().is_some_and(|deflate| deflate.is_inflating())
+    }
+
+    /// Bytes of storage that the message holds whose decompression was left off.
+    pub(super) fn held(&self) -> usize {
+        self.agreed.as_ref().map_or(0, |deflate| deflate.held())
+    }
+
+    /// Gives up the message whose decompression was left off.
+    pub(super) fn clear(&mut self, pool: &mut BufferPool) {
+        if let Some(deflate) = &mut self.agreed {
+            deflate.clear(pool);
         }
     }
 }
@@ -103,11 +139,32 @@ impl Compression {
 
     pub(super) const fn decompress(
         &mut self,
-        _: OpCode,
-        _: &[u8],
+        _: (OpCode, &[u8]),
         _: usize,
         _: &mut BufferPool,
-    ) -> Result<Buffer, ProtocolError> {
+        _: &mut Share,
+    ) -> Result<Option<Buffer>, ProtocolError> {
         Err(ProtocolError::ReservedBits)
     }
+
+    pub(super) fn keep(&mut self, _: Buffer) {}
+
+    pub(super) const fn go_on(
+        &mut self,
+        _: &mut BufferPool,
+        _: &mut Share,
+    ) -> Result<Option<(OpCode, Buffer)>, ProtocolError> {
+        Ok(None)
+    }
+
+    #[inline]
+    pub(super) const fn is_inflating(&self) -> bool {
+        false
+    }
+
+    pub(super) const fn held(&self) -> usize {
+        0
+    }
+
+    pub(super) const fn clear(&mut self, _: &mut BufferPool) {}
 }

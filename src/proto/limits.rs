@@ -82,7 +82,8 @@ impl Limits {
     }
 
     /// How many control frames (and empty fragments) a peer may send in a second, and at once.
-    /// Default: 100 a second, 200 at once. More ends the connection with close code 1008.
+    /// Default: 100 a second, 200 at once. More ends the connection with close code 1008. Pongs
+    /// that were asked for do not count: as many as there were pings.
     #[must_use]
     pub const fn control_rate(mut self, per_second: u32, burst: u32) -> Self {
         self.control_rate = per_second;
@@ -102,8 +103,13 @@ impl Limits {
         self
     }
 
-    /// How long a message may stay unfinished. Default: 60 s. Longer ends the connection with
-    /// close code 1008.
+    /// How long a message may stay unfinished without progress, which is 64 KiB more of its
+    /// payload. Default: 60 s. Longer ends the connection with close code 1008.
+    ///
+    /// So a message of up to 64 KiB has this time in all, whatever arrives of it meanwhile; a
+    /// longer one must come at 64 KiB in this time at least, by default about 1 KiB a second. In
+    /// all it may take this time once, and once more for each 64 KiB of the longest message
+    /// ([`max_message`](Self::max_message)): by default 17 minutes.
     #[must_use]
     pub const fn message_timeout(mut self, time: Duration) -> Self {
         self.message_timeout = time;

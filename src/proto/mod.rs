@@ -23,6 +23,7 @@ mod limits;
 mod mask;
 mod message;
 pub(crate) mod proxy_protocol;
+mod share;
 mod utf8;
 
 pub(crate) use buffer::HEADROOM;
@@ -41,6 +42,7 @@ pub use limits::Limits;
 pub use mask::{MaskKeys, apply_mask};
 pub use message::{Message, Outgoing, PreparedMessage, write_frame};
 pub(crate) use message::{Payload, write_payload};
+pub(crate) use share::Share;
 pub use utf8::{InvalidUtf8, Utf8Validator};
 
 /// Which end of a connection this program is.

@@ -178,6 +178,25 @@ fn the_answer_may_come_in_pieces_and_messages_with_it() {
 }
 
 #[test]
+fn interim_responses_and_what_says_that_it_has_a_body_are_no_obstacle() {
+    for (before, headers) in [
+        ("HTTP/1.1 100 Continue\r\n\r\n", ""),
+        ("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n", "Transfer-Encoding: chunked\r\n"),
+        ("HTTP/1.1 102 \r\n\r\nHTTP/1.1 103 \r\n\r\n", "Content-Length: 5\r\n"),
+    ] {
+        let listener = listener();
+        let (_client, log) = connecting_to(&listener, ClientConfig::default());
+        let (mut peer, request) = Peer::accept_request(&listener);
+        peer.write(before.as_bytes());
+        peer.answer(&request, headers);
+        peer.send("hello, too");
+        peer.expect("hello");
+        log.open();
+        assert_eq!(log.next(), Told::Message(b"hello, too".to_vec()));
+    }
+}
+
+#[test]
 fn every_connection_asks_with_a_key_of_its_own() {
     let listener = listener();
     let keys: HashSet<_> = (0..5)

@@ -1,6 +1,7 @@
 //! Messages that are compressed on their way, between two ends of the engine and from raw sockets.
 
 use std::io::Write;
+use std::net::TcpListener;
 
 use eventwire::proto::{DeflateConfig, OpCode};
 use eventwire::{
@@ -10,7 +11,7 @@ use eventwire::{
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
 
-use crate::util::{Peer, Server, drive_until, pattern, text};
+use crate::util::{Peer, Recorder, Server, Told, drive_until, pattern, text};
 
 const OFFER: &str = "Sec-WebSocket-Extensions: permessage-deflate\r\n";
 
@@ -156,6 +157,72 @@ fn what_cannot_be_inflated_ends_its_connection() {
         peer.write(&frame);
         peer.expect_close(CloseCode::INVALID_PAYLOAD);
         peer.expect_end();
+    }
+}
+
+#[test]
+fn a_message_that_is_not_whole_is_refused_itself_with_contexts_too() {
+    for contexts in [false, true] {
+        let config = DeflateConfig::default().context_takeover(contexts, contexts);
+        let server = server(config, 1000);
+        // No block at all, whole and in fragments, the last of them empty; codes, a length and a
+        // block that are cut.
+        for payload in [&[][..], &[0x04], &[0x00, 0x01], &compressed(b"hello, hello, hello")[..7]] {
+            for pieces in [1, 2] {
+                let (mut peer, head) = Peer::ask(server.address(), OFFER);
+                assert!(head.contains("permessage-deflate"), "{head}");
+                let first = encode_compressed(&mut peer, true, OpCode::Text, &compressed(b"abc"));
+                peer.write(&first);
+                peer.expect("abc");
+                let mut bytes = encode_compressed(&mut peer, pieces == 1, OpCode::Text, payload);
+                if pieces == 2 {
+                    bytes.extend(peer.encode(true, OpCode::Continuation, b""));
+                }
+                peer.write(&bytes);
+                peer.expect_close(CloseCode::INVALID_PAYLOAD);
+                peer.expect_end();
+            }
+        }
+    }
+}
+
+#[test]
+fn a_server_that_goes_on_with_a_context_is_put_up_with_unless_that_was_refused() {
+    let payloads = {
+        let mut encoder = DeflateEncoder::new(Vec::new(), Compression::best());
+        [(); 2].map(|()| {
+            encoder.write_all(b"a message like the one before").expect("into memory");
+            encoder.flush().expect("into memory");
+            let mut bytes = std::mem::take(encoder.get_mut());
+            bytes.truncate(bytes.len() - 4);
+            bytes
+        })
+    };
+    assert!(payloads[1].len() < payloads[0].len(), "it does not refer to the first");
+    for (config, is_refused) in [
+        (DeflateConfig::default(), false),
+        (DeflateConfig::default().context_takeover(false, false), true),
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let url = format!("ws://{}", listener.local_addr().expect("an address"));
+        let (recorder, log) = Recorder::greeting("hello");
+        let _client = Server::start(Config::default(), move |event_loop: &mut EventLoop<()>| {
+            let config = ClientConfig::default().deflate(config);
+            event_loop.connect(&url, config, recorder).expect("begin to connect")
+        });
+        let (mut peer, request) = Peer::accept_request(&listener);
+        assert!(request.contains("permessage-deflate; server_no_context_takeover"), "{request}");
+        peer.answer(&request, "Sec-WebSocket-Extensions: permessage-deflate\r\n");
+        if is_refused {
+            peer.expect_end();
+            continue;
+        }
+        log.open();
+        for payload in &payloads {
+            let frame = encode_compressed(&mut peer, true, OpCode::Binary, payload);
+            peer.write(&frame);
+            assert_eq!(log.next(), Told::Message(b"a message like the one before".to_vec()));
+        }
     }
 }
 

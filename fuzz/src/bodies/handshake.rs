@@ -53,24 +53,42 @@ pub(crate) fn response(data: &[u8]) {
 
     let whole = receive_any_way(Role::Client, limits, stream, seed);
 
-    let answer = match HeadScanner::new(*head_limits).scan(stream) {
-        Ok(None) => {
-            assert_eq!(whole.connection.state(), State::Connecting);
-            assert!(whole.seen.is_empty());
-            return;
-        }
-        Ok(Some(end)) => asked()
-            .check_response(&stream[..end], head_limits, &key())
-            .inspect(|accepted| {
-                let offered = ["chat", "superchat"];
-                assert!(accepted.subprotocol().is_none_or(|name| offered.contains(&name)));
-                assert!(accepted.headers().count() <= head_limits.headers);
-            })
-            .map(|_| Seen::Open(stream[..end].to_vec())),
-        Err(error) => Err(error),
+    let Some(answer) = final_answer(stream, head_limits) else {
+        assert_eq!(whole.connection.state(), State::Connecting);
+        assert!(whole.seen.is_empty());
+        return;
     };
     let first = answer.unwrap_or_else(|error| Seen::Failed(PeerError::Handshake(error)));
     assert_eq!(whole.seen[0], first);
+}
+
+/// What a client makes of the first answer that is not an interim one, if it is there.
+fn final_answer(stream: &[u8], limits: &HeadLimits) -> Option<Result<Seen, HandshakeError>> {
+    const INTERIM: usize = 10;
+    let mut at = 0;
+    for count in 0.. {
+        let rest = &stream[at..];
+        let end = match HeadScanner::new(*limits).scan(rest) {
+            Ok(end) => end?,
+            Err(error) => return Some(Err(error)),
+        };
+        let checked = asked().check_response(&rest[..end], limits, &key()).inspect(|accepted| {
+            let offered = ["chat", "superchat"];
+            assert!(accepted.subprotocol().is_none_or(|name| offered.contains(&name)));
+            assert!(accepted.headers().count() <= limits.headers);
+        });
+        if !matches!(checked, Err(HandshakeError::UnexpectedStatus(100..=199))) {
+            return Some(checked.map(|_| Seen::Open(rest[..end].to_vec())));
+        }
+        at += end;
+        if at > limits.bytes {
+            return Some(Err(HandshakeError::HeadTooLarge { limit: limits.bytes }));
+        }
+        if count == INTERIM {
+            return Some(Err(HandshakeError::TooManyInterimResponses { limit: INTERIM }));
+        }
+    }
+    None
 }
 
 /// Receives `stream` whole, and split in the way of `seed`, which has to be the same.

@@ -11,7 +11,7 @@ use crate::net::places::Standing;
 use crate::net::socket::Socket;
 use crate::proto::handshake::{Acceptance, HttpResponse, Refusal, Request};
 use crate::proto::{
-    Buffer, BufferPool, Connection, Event, Limits, PeerError, ProtocolError, WholeMessages,
+    Buffer, BufferPool, Connection, Event, Limits, PeerError, ProtocolError, Share, WholeMessages,
     Workspace,
 };
 use crate::slots::Key;
@@ -20,13 +20,14 @@ use crate::slots::Key;
 pub(crate) const CORK_MOST: usize = 256 * 1024;
 
 impl Sockets {
-    /// Corks the output of `conn` until [`Sockets::uncork`]. Whether nothing is known of the
-    /// connection that says how to receive from it.
+    /// Corks the output of `conn` until [`Sockets::uncork`], of whose input no more than `share` is
+    /// handled meanwhile. Whether nothing is known of the connection that says how to receive from
+    /// it.
     #[inline]
-    pub(crate) fn cork(&mut self, conn: Key) -> bool {
+    pub(crate) fn cork(&mut self, conn: Key, share: Share) -> bool {
         debug_assert!(self.cork.is_empty());
-        self.current = Some(Current { conn, lent: None, reuse: None, halted: false });
-        self.slots.learn(conn).is_some_and(|socket| !socket.expects_large)
+        self.current = Some(Current { conn, lent: None, reuse: None, halted: false, share });
+        self.slots.learn(conn).is_some_and(|socket| !socket.receives_little)
     }
 
     /// Feeds input that does not begin with a whole message to the connection's protocol; `None` if
@@ -36,11 +37,35 @@ impl Sockets {
         conn: Key,
         input: &'a mut [u8],
     ) -> Option<Result<(usize, Option<Event<'a>>), PeerError>> {
-        self.answer(
+        let mut share = self.share();
+        let received = self.answer(
             conn,
-            |protocol, workspace| protocol.receive_by_parts(input, workspace),
+            |protocol, workspace| protocol.receive_by_parts(input, workspace, &mut share),
             |received| matches!(received, Ok((_, Some(Event::Ping(_))))),
-        )
+        );
+        self.set_share(share);
+        received
+    }
+
+    /// What is left of the share of the connection at hand.
+    #[inline]
+    pub(crate) fn share(&self) -> Share {
+        self.current.as_ref().map_or(Share::WHOLE, |current| current.share)
+    }
+
+    #[inline]
+    fn set_share(&mut self, share: Share) {
+        if let Some(current) = &mut self.current {
+            current.share = share;
+        }
+    }
+
+    /// So many messages of the connection at hand were handed over.
+    #[inline]
+    pub(crate) fn take_messages(&mut self, count: usize) {
+        if let Some(current) = &mut self.current {
+            current.share.take_frames(count);
+        }
     }
 
     /// What finds whole messages in the connection's input, as far as they can be expected there,
@@ -88,7 +113,14 @@ impl Sockets {
         conn: Key,
         count: usize,
     ) -> Option<Result<Option<Event<'static>>, PeerError>> {
-        self.answer(conn, |protocol, workspace| protocol.received(count, workspace), |_| false)
+        let mut share = self.share();
+        let received = self.answer(
+            conn,
+            |protocol, workspace| protocol.received_by_parts(count, workspace, &mut share),
+            |_| false,
+        );
+        self.set_share(share);
+        received
     }
 
     /// Lends the current connection's handler a message, so that sending it back needs no copy.
@@ -123,13 +155,6 @@ impl Sockets {
     /// The connection, with the storage that it may take for a message.
     pub(crate) fn with_buffers(&mut self, conn: Key) -> Option<(&mut Socket, &mut BufferPool)> {
         Some((self.slots.get_mut(conn)?, &mut self.pool.buffers))
-    }
-
-    /// How many bytes of messages were decompressed, of all connections.
-    #[inline]
-    pub(crate) fn inflated(&self) -> usize {
-        // Of which only differences within a turn are looked at.
-        self.pool.buffers.inflated() as usize
     }
 
     /// Accepts a client's request; `limits` hold from then on.

@@ -54,7 +54,7 @@ impl Sockets {
     }
 
     /// What a connection may hold whatever the others do.
-    const fn share(&self, kind: MemoryLimit) -> usize {
+    const fn fair_share(&self, kind: MemoryLimit) -> usize {
         self.cap(kind) / self.caps.connections
     }
 
@@ -71,7 +71,7 @@ impl Sockets {
 
     /// Counts what the connection holds of its input, after that may have changed.
     pub(crate) fn count_inbound(&mut self, conn: Key) {
-        let share = self.share(MemoryLimit::Inbound);
+        let share = self.fair_share(MemoryLimit::Inbound);
         if let Some(socket) = self.slots.get_mut(conn) {
             let held = socket.inbound();
             self.inbound = self.inbound - socket.inbound_counted + held;
@@ -84,7 +84,7 @@ impl Sockets {
     /// Notes how the connection stands among those with output that waits, after that may have
     /// changed.
     pub(super) fn rank_output(&mut self, conn: Key) {
-        let share = self.share(MemoryLimit::Outbound);
+        let share = self.fair_share(MemoryLimit::Outbound);
         let rank = self.slots.get(conn).and_then(|socket| output_rank(socket, share));
         self.output_holders.set(conn, rank);
     }
@@ -176,7 +176,7 @@ impl Sockets {
     /// Whether output waits for a connection that is more than its share, with so much more.
     fn asks_too_much(&self, conn: Key, wanted: usize) -> bool {
         self.slots.get(conn).is_some_and(|socket| socket.blocked)
-            && self.cost(conn) + wanted > self.share(MemoryLimit::Outbound)
+            && self.cost(conn) + wanted > self.fair_share(MemoryLimit::Outbound)
     }
 
     fn cost(&self, conn: Key) -> usize {

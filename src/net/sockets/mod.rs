@@ -20,7 +20,7 @@ use super::holders::Holders;
 use super::outbox::OutboxPool;
 use super::places::{Places, Standing};
 use super::socket::{MemoryCaps, OutboxLimits, Socket, SocketLimits};
-use crate::proto::{Connection, MaskKeys, Message, Role, Workspace};
+use crate::proto::{Connection, MaskKeys, Message, Role, Share, Workspace};
 use crate::slots::Key;
 use crate::time::Time;
 use crate::timers::DeadlineWheel;
@@ -94,6 +94,8 @@ struct Current {
     reuse: Option<Reuse>,
     /// It was paused: what else was received waits.
     halted: bool,
+    /// What may still be handled of its input in this turn.
+    share: Share,
 }
 
 /// Where a lent message lies.

@@ -58,7 +58,7 @@ impl Sockets {
         self.current.as_ref().is_some_and(|current| current.halted)
     }
 
-    /// Keeps what was received behind the message at which the connection was paused.
+    /// Keeps what was received behind the message at which reading was left off.
     pub(crate) fn keep_leftover(&mut self, conn: Key, bytes: &[u8]) {
         if let Some(socket) = self.slots.get_mut(conn) {
             let storage = self.pool.buffers.copy(bytes);

@@ -1,8 +1,8 @@
 //! Deadlines: what a peer must do in time.
 
 use super::{Connection, State, TimedOut, Workspace};
+use crate::proto::CloseCode;
 use crate::proto::handshake::HandshakeError;
-use crate::proto::{CloseCode, OpCode};
 use crate::time::Time;
 
 impl Connection {
@@ -25,7 +25,8 @@ impl Connection {
 
     /// Whether [`Connection::deadline`] may be another than the next sign of life that is due.
     pub(crate) fn is_pressed(&self) -> bool {
-        self.state != State::Open || self.awaiting_pong || self.partial.is_some()
+        let is_whole = self.partial.is_none() && !self.is_inflating();
+        self.state != State::Open || self.awaiting_pong || !is_whole
     }
 
     /// The peer has shown that it lives, otherwise than by sending something: it takes what waits
@@ -96,7 +97,7 @@ impl Connection {
                 Err(TimedOut::Pong)
             }
             State::Open => {
-                self.write_control(OpCode::Ping, &[], workspace);
+                self.write_ping(&[], workspace);
                 self.awaiting_pong = true;
                 self.since = now;
                 Ok(())

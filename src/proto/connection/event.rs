@@ -135,7 +135,7 @@ impl From<ProtocolError> for PeerError {
 pub enum TimedOut {
     /// The opening handshake.
     Handshake,
-    /// The end of a message that had begun.
+    /// The end of a message that had begun, or its progress.
     Message,
     /// Any sign of life after a ping.
     Pong,

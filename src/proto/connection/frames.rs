@@ -4,13 +4,20 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::{Connection, ControlPayload, Event, Incoming, PeerError, State, Workspace};
-use crate::proto::{BufferPool, CloseFrame, FrameHeader, OpCode, ProtocolError, apply_mask};
+use crate::proto::share::Share;
+use crate::proto::{
+    Buffer, BufferPool, CloseFrame, FrameHeader, OpCode, ProtocolError, apply_mask,
+};
 
 /// Payloads with at least this much still to come are received straight into their buffer.
 const DIRECT: usize = 16 * 1024;
 
-/// How much more than what has arrived is made ready for a payload at most, whatever length is
-/// declared; and no more than as much again as has arrived, or `DIRECT`.
+/// Once at least this much of the message has arrived: room is made ready in proportion to that,
+/// whatever length is declared.
+const FIRST: usize = 4 * 1024;
+
+/// How much more than what has arrived is made ready for a payload at most; and no more than as
+/// much again as has arrived, or `DIRECT`.
 const READ_AHEAD: usize = 256 * 1024;
 
 /// A frame in progress.
@@ -47,20 +54,42 @@ impl Connection {
         &mut self,
         input: &'a mut [u8],
         workspace: &mut Workspace<'_>,
+        share: &mut Share,
     ) -> Result<(usize, Option<Event<'a>>), ProtocolError> {
-        let received = self.next_event(input, workspace)?;
+        let received = if self.is_inflating() {
+            (0, self.go_on_inflating(workspace, share)?)
+        } else {
+            self.next_event(input, workspace, share)?
+        };
         self.settle(workspace.pool);
         Ok(received)
+    }
+
+    /// Whether a message is being decompressed: nothing else is received meanwhile.
+    #[inline]
+    pub(crate) fn is_inflating(&self) -> bool {
+        self.compression.is_inflating()
+    }
+
+    /// Goes on with the message that is being decompressed, which is the event once it is whole.
+    pub(super) fn go_on_inflating(
+        &mut self,
+        workspace: &mut Workspace<'_>,
+        share: &mut Share,
+    ) -> Result<Option<Event<'static>>, ProtocolError> {
+        let message = self.compression.go_on(workspace.pool, share)?;
+        Ok(message.map(|(opcode, message)| assembled(opcode, message)))
     }
 
     fn next_event<'a>(
         &mut self,
         input: &'a mut [u8],
         workspace: &mut Workspace<'_>,
+        share: &mut Share,
     ) -> Result<(usize, Option<Event<'a>>), ProtocolError> {
         self.awaiting_pong = false;
         let mut at = 0;
-        while self.state != State::Closed {
+        while self.state != State::Closed && !share.is_used_up() {
             let frame = if let Some(frame) = self.frame() {
                 frame
             } else {
@@ -70,29 +99,35 @@ impl Connection {
                 if self.is_whole_compressed(&header, input.len() - at) {
                     let end = at + header.len as usize;
                     let payload = &mut input[at..end];
-                    let event = self.decompress_frame(&header, payload, workspace.pool);
-                    return event.map(|event| (end, Some(event)));
+                    share.take_frames(1);
+                    let event = self.decompress_frame(&header, payload, workspace.pool, share)?;
+                    return Ok((end, event));
                 }
                 self.begin(&header, workspace)?
             };
             let end = at + frame.remaining.min(input.len() - at);
             if frame.opcode.is_control() {
                 if let Some(whole) = self.absorb_control(frame, at..end, input, workspace)? {
+                    share.take_frames(1);
                     let payload = match whole.split {
                         Some(payload) => Cow::Owned(payload.to_vec()),
                         None => Cow::Borrowed(&input[at..end]),
                     };
                     return Ok((end, Some(control_event(whole.opcode, payload))));
                 }
-            } else if let Some(event) = self.absorb(frame, &input[at..end], workspace)? {
+            } else if let Some(event) = self.absorb(frame, &input[at..end], workspace, share)? {
+                share.take_frames(1);
                 return Ok((end, Some(event)));
             }
             at = end;
             if self.frame().is_some() {
                 break;
             }
+            share.take_frames(1);
         }
-        Ok((input.len(), None))
+        // What follows the end of the connection is discarded.
+        let used = if self.state == State::Closed { input.len() } else { at };
+        Ok((used, None))
     }
 
     /// Whether a compressed message is here whole and can be decompressed from where it arrived.
@@ -106,19 +141,26 @@ impl Connection {
             && self.state == State::Open
     }
 
-    /// The event of a compressed message that lies whole in the input.
+    /// The event of a compressed message that lies whole in the input, unless that takes more than
+    /// the share.
     fn decompress_frame(
         &mut self,
         header: &FrameHeader,
         payload: &mut [u8],
         pool: &mut BufferPool,
-    ) -> Result<Event<'static>, ProtocolError> {
+        share: &mut Share,
+    ) -> Result<Option<Event<'static>>, ProtocolError> {
         if let Some(key) = header.mask {
             apply_mask(payload, key, 0);
         }
         let (opcode, limit) = (header.opcode, self.limits.message);
-        let message = self.compression.decompress(opcode, payload, limit, pool)?;
-        Ok(Event::Message(Incoming::Assembled(opcode, message)))
+        let message = self.compression.decompress((opcode, &*payload), limit, pool, share)?;
+        if message.is_none() {
+            let mut kept = Buffer::default();
+            kept.extend_from_slice(payload, pool);
+            self.compression.keep(kept);
+        }
+        Ok(message.map(|message| assembled(opcode, message)))
     }
 
     /// The next frame's header, from what was kept of it and the input from `at` on.
@@ -162,7 +204,11 @@ impl Connection {
         workspace: &mut Workspace<'_>,
     ) -> Result<Frame, ProtocolError> {
         let now = workspace.now;
-        if header.opcode.is_control() {
+        if header.opcode == OpCode::Pong && self.unanswered_pings > 0 {
+            // It was asked for. It may answer several pings (RFC 6455 §5.5.3), so that as many
+            // more may come as there were pings: this program decides how many that is.
+            self.unanswered_pings -= 1;
+        } else if header.opcode.is_control() {
             self.control_budget.spend(&self.limits, now)?;
         } else {
             let partial = self.partial.get_or_insert_with(|| workspace.pool.take_partial());
@@ -189,14 +235,16 @@ impl Connection {
         mut frame: Frame,
         bytes: &[u8],
         workspace: &mut Workspace<'_>,
+        share: &mut Share,
     ) -> Result<Option<Event<'static>>, ProtocolError> {
         if self.state == State::Closing {
             frame.remaining -= bytes.len();
         } else if !bytes.is_empty() {
             let message = &mut self.partial_mut(workspace.pool).message;
-            message.append(bytes, workspace.pool, |fresh| frame.unmask(fresh))?;
+            let (pool, now) = (&mut *workspace.pool, workspace.now);
+            message.append(bytes, pool, now, |fresh| frame.unmask(fresh))?;
         }
-        self.end_if_whole(frame, workspace)
+        self.end_if_whole(frame, workspace, share)
     }
 
     /// Takes payload bytes of a control frame and, once it is whole, acts on it. Returns it if the
@@ -230,6 +278,7 @@ impl Connection {
         &mut self,
         frame: Frame,
         workspace: &mut Workspace<'_>,
+        share: &mut Share,
     ) -> Result<Option<Event<'static>>, ProtocolError> {
         let partial = self.partial_mut(workspace.pool);
         partial.frame = Some(frame).filter(|frame| frame.remaining > 0);
@@ -242,11 +291,16 @@ impl Connection {
             return Ok(None);
         }
         if compressed {
-            let (payload, limit) = (buffer.as_slice(), self.limits.message);
-            let message = self.compression.decompress(opcode, payload, limit, workspace.pool);
-            workspace.pool.recycle(std::mem::replace(&mut buffer, message?));
+            let (payload, limit) = ((opcode, buffer.as_slice()), self.limits.message);
+            let message = self.compression.decompress(payload, limit, workspace.pool, share);
+            if matches!(message, Ok(None)) {
+                self.compression.keep(buffer);
+                return Ok(None);
+            }
+            workspace.pool.recycle(std::mem::take(&mut buffer));
+            buffer = message?.unwrap_or_default();
         }
-        Ok(Some(Event::Message(Incoming::Assembled(opcode, buffer))))
+        Ok(Some(assembled(opcode, buffer)))
     }
 
     /// Acts on a control frame; whether the owner is to be told.
@@ -278,8 +332,11 @@ impl Connection {
     /// Whether [`Connection::spare`] has room to offer.
     #[inline]
     pub(crate) fn is_assembling_large(&self) -> bool {
-        self.frame().is_some_and(|frame| {
-            self.state == State::Open && frame.remaining >= DIRECT && !frame.opcode.is_control()
+        self.partial.as_ref().is_some_and(|partial| {
+            let is_large = |frame: Frame| frame.remaining >= DIRECT && !frame.opcode.is_control();
+            self.state == State::Open
+                && partial.frame.is_some_and(is_large)
+                && partial.message.len() >= FIRST
         })
     }
 
@@ -304,6 +361,19 @@ impl Connection {
         count: usize,
         workspace: &mut Workspace<'_>,
     ) -> Result<Option<Event<'static>>, PeerError> {
+        let mut share = Share::WHOLE;
+        let event = self.received_by_parts(count, workspace, &mut share)?;
+        self.inflate_whole(event, workspace)
+    }
+
+    /// The same, which leaves a compressed message in the middle of its decompression if that takes
+    /// more than the share.
+    pub(crate) fn received_by_parts(
+        &mut self,
+        count: usize,
+        workspace: &mut Workspace<'_>,
+        share: &mut Share,
+    ) -> Result<Option<Event<'static>>, PeerError> {
         self.heard = workspace.now;
         self.awaiting_pong = false;
         let Some(mut frame) = self.frame() else {
@@ -311,16 +381,35 @@ impl Connection {
         };
         let message = &mut self.partial_mut(workspace.pool).message;
         let event = message
-            .received(count, |fresh| frame.unmask(fresh))
-            .and_then(|()| self.end_if_whole(frame, workspace));
+            .received(count, workspace.now, |fresh| frame.unmask(fresh))
+            .and_then(|()| self.end_if_whole(frame, workspace, share));
         match event {
             Ok(event) => {
+                share.take_frames(usize::from(self.frame().is_none()));
                 self.settle(workspace.pool);
                 Ok(event)
             }
             Err(error) => Err(self.fail(error, workspace)),
         }
     }
+
+    /// The event, or the message whose decompression was left off, whatever that takes.
+    pub(super) fn inflate_whole<'a>(
+        &mut self,
+        mut event: Option<Event<'a>>,
+        workspace: &mut Workspace<'_>,
+    ) -> Result<Option<Event<'a>>, PeerError> {
+        while event.is_none() && self.is_inflating() {
+            let mut share = Share::WHOLE;
+            let message = self.go_on_inflating(workspace, &mut share);
+            event = message.map_err(|error| self.fail(error, workspace))?;
+        }
+        Ok(event)
+    }
+}
+
+fn assembled(opcode: OpCode, message: Buffer) -> Event<'static> {
+    Event::Message(Incoming::Assembled(opcode, message))
 }
 
 fn control_event(opcode: OpCode, payload: Cow<'_, [u8]>) -> Event<'_> {

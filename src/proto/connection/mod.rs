@@ -15,6 +15,7 @@ use super::compression::{Compression, Setting};
 use super::control::{ControlBudget, ControlPayload};
 use super::deflate::DeflateAgreement;
 use super::handshake::{ClientRequest, Key};
+use super::share::Share;
 use super::{
     BufferPool, CloseCode, CloseFrame, Limits, MaskKeys, Message, OpCode, Payload, ProtocolError,
     Role, write_frame, write_payload,
@@ -67,6 +68,8 @@ pub struct Connection {
     state: State,
     /// Whether a ping of ours went out and nothing was heard since.
     awaiting_pong: bool,
+    /// How many pings of ours went out that no pong has come for.
+    unanswered_pings: u32,
     /// What may still be sent is a response that opens nothing: whoever takes it has time.
     responding: bool,
     /// What is not whole of what has arrived, if something is.
@@ -131,6 +134,7 @@ impl Connection {
             role,
             state,
             awaiting_pong: false,
+            unanswered_pings: 0,
             responding: false,
             partial: None,
             compression: Compression::default(),
@@ -187,18 +191,22 @@ impl Connection {
                 Err(error) => Err(self.fail(error, workspace)),
             };
         }
-        self.receive_by_parts(input, workspace)
+        let mut share = Share::WHOLE;
+        let (used, event) = self.receive_by_parts(input, workspace, &mut share)?;
+        Ok((used, self.inflate_whole(event, workspace)?))
     }
 
-    /// The same, where no [whole message](Self::whole_messages) lies at the front.
+    /// The same, where no [whole message](Self::whole_messages) lies at the front, until the next
+    /// event or the end of `share`, which may not be used up.
     pub(crate) fn receive_by_parts<'a>(
         &mut self,
         input: &'a mut [u8],
         workspace: &mut Workspace<'_>,
+        share: &mut Share,
     ) -> Result<(usize, Option<Event<'a>>), PeerError> {
         self.heard = workspace.now;
         let received = match self.state {
-            State::Open | State::Closing => self.receive_frames(input, workspace),
+            State::Open | State::Closing => self.receive_frames(input, workspace, share),
             State::Connecting => return self.receive_head(input, workspace),
             State::Closed => return Ok((input.len(), None)),
         };
@@ -260,9 +268,14 @@ impl Connection {
     pub fn ping(&mut self, payload: &[u8], workspace: &mut Workspace<'_>) -> bool {
         if self.is_open() {
             let len = payload.len().min(ControlPayload::MAX_LEN);
-            self.write_control(OpCode::Ping, &payload[..len], workspace);
+            self.write_ping(&payload[..len], workspace);
         }
         self.is_open()
+    }
+
+    fn write_ping(&mut self, payload: &[u8], workspace: &mut Workspace<'_>) {
+        self.unanswered_pings = self.unanswered_pings.saturating_add(1);
+        self.write_control(OpCode::Ping, payload, workspace);
     }
 
     /// Begins the closing handshake; ends a connection that is not open yet.
@@ -296,7 +309,8 @@ impl Connection {
 
     /// Bytes of storage that an unfinished message holds.
     pub(crate) fn held(&self) -> usize {
-        self.partial.as_ref().map_or(0, |partial| partial.message.held())
+        let message = self.partial.as_ref().map_or(0, |partial| partial.message.held());
+        message + self.compression.held()
     }
 
     /// The key for the next frame that this side sends: a client masks, a server does not.
@@ -310,6 +324,9 @@ impl Connection {
         self.since = workspace.now;
         self.awaiting_pong = false;
         self.opening = None;
+        if state != State::Open {
+            self.compression.clear(workspace.pool);
+        }
         match (state, &mut self.partial) {
             (State::Closing, Some(partial)) => partial.message.clear(workspace.pool),
             (State::Closed, _) => self.abandon(workspace.pool),

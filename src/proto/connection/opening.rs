@@ -10,6 +10,10 @@ use crate::proto::handshake::{
 };
 use crate::proto::{Limits, Role};
 
+/// How many interim responses a server may send before that to the request. Few have a use for
+/// one or two.
+const INTERIM: u8 = 10;
+
 /// The opening handshake in progress.
 #[derive(Debug)]
 pub(super) struct Opening {
@@ -24,13 +28,38 @@ pub(super) struct Opening {
     pub(super) awaits_proxy: bool,
     /// A request was answered before, and the connection stayed open.
     is_kept: bool,
+    /// How many interim responses came, and their bytes.
+    interim: (u8, usize),
 }
 
 impl Opening {
     pub(super) fn new(limits: HeadLimits, expected: Option<(ClientRequest, Key)>) -> Self {
         let scanner = HeadScanner::new(limits);
         let head = Vec::new();
-        Self { scanner, head, expected, answer_due: false, awaits_proxy: false, is_kept: false }
+        Self {
+            scanner,
+            head,
+            expected,
+            answer_due: false,
+            awaits_proxy: false,
+            is_kept: false,
+            interim: (0, 0),
+        }
+    }
+
+    /// Skips an interim response: all of them together may be as long as one head.
+    fn skip_interim(&mut self, len: usize, limits: &HeadLimits) -> Result<(), HandshakeError> {
+        let (count, bytes) = &mut self.interim;
+        (*count, *bytes) = (*count + 1, *bytes + len);
+        if *bytes > limits.bytes {
+            return Err(HandshakeError::HeadTooLarge { limit: limits.bytes });
+        }
+        if *count > INTERIM {
+            return Err(HandshakeError::TooManyInterimResponses { limit: INTERIM.into() });
+        }
+        self.head.clear();
+        self.scanner = HeadScanner::new(*limits);
+        Ok(())
     }
 }
 
@@ -65,12 +94,24 @@ impl Connection {
                 return Err(self.fail_handshake(error, workspace));
             }
         };
-        let piece = &input[..end];
-        let head = if opening.head.is_empty() {
-            Cow::Borrowed(piece)
-        } else {
-            opening.head.extend_from_slice(piece);
+        let in_pieces = !opening.head.is_empty();
+        if in_pieces {
+            opening.head.extend_from_slice(&input[..end]);
+        }
+        let head = if in_pieces { &opening.head[..] } else { &input[..end] };
+        if opening.expected.is_some() && ClientRequest::is_interim(head, &self.limits.head) {
+            let len = head.len();
+            if let Err(error) = opening.skip_interim(len, &self.limits.head) {
+                return Err(self.fail_handshake(error, workspace));
+            }
+            // No deeper than there may be interim responses.
+            let (used, event) = self.receive_head(&mut input[end..], workspace)?;
+            return Ok((end + used, event));
+        }
+        let head = if in_pieces {
             Cow::Owned(std::mem::take(&mut opening.head))
+        } else {
+            Cow::Borrowed(&input[..end])
         };
         let Some((request, key)) = &opening.expected else {
             opening.answer_due = true;

@@ -8,6 +8,7 @@ mod deadlines;
 mod lengths;
 mod limits;
 mod messages;
+mod opening;
 mod reference;
 
 use std::sync::Arc;

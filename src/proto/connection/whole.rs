@@ -36,7 +36,7 @@ impl Connection {
     /// nothing is known of it that changes its meaning.
     #[inline]
     pub(crate) fn whole_messages(&mut self, now: Time) -> Option<WholeMessages> {
-        if self.state != State::Open || self.partial.is_some() {
+        if self.state != State::Open || self.partial.is_some() || self.is_inflating() {
             return None;
         }
         self.heard = now;

@@ -2,30 +2,33 @@
 
 use std::fmt;
 
-use flate2::{Compress, Compression as Level, Decompress, FlushCompress, FlushDecompress, Status};
+use flate2::{Compress, Compression as Level, Decompress, FlushCompress};
 
 use super::config::SMALLEST_WINDOW;
-use super::negotiation::{DeflateAgreement, Way};
+use super::inflation::{History, Inflation, PORTION, TAIL};
+use super::negotiation::DeflateAgreement;
 use crate::proto::compression::Setting;
-use crate::proto::{Buffer, BufferPool, OpCode, ProtocolError, Utf8Validator};
-
-/// What every compressed message ends with, and what is left off (RFC 7692 §7.2.1).
-const TAIL: [u8; 4] = [0, 0, 0xFF, 0xFF];
-
-/// A last block with nothing in it.
-const LAST: [u8; 2] = [3, 0];
-
-/// How much is decompressed before its length is looked at again.
-const STEP: usize = 16 * 1024;
+use crate::proto::share::Share;
+use crate::proto::{Buffer, BufferPool, OpCode, ProtocolError};
 
 /// One connection's compression.
 pub(in crate::proto) struct Deflate {
     agreement: DeflateAgreement,
     /// Its own, from the first message on, if messages may refer to those before.
     compressor: Option<Compress>,
-    decompressor: Option<Decompress>,
+    /// What the next message that comes may refer to.
+    history: History,
+    /// The message whose decompression was left off.
+    unfinished: Option<Box<Unfinished>>,
     /// The next message must not refer to those that `compressor` saw: the peer saw others.
     is_behind: bool,
+}
+
+/// A message whose decompression goes on in another turn.
+#[derive(Debug)]
+struct Unfinished {
+    inflation: Inflation,
+    payload: Buffer,
 }
 
 /// Compressors and decompressors that serve all connections, one message at a time.
@@ -36,13 +39,16 @@ pub(in crate::proto) struct Codecs {
     compressors: Vec<((u8, u8), Compress)>,
     /// How many bytes were decompressed in all.
     pub(in crate::proto) inflated: u64,
+    /// How often the decompressor was called in all.
+    pub(in crate::proto) calls: u64,
     /// How many messages were compressed in all.
     pub(in crate::proto) compressions: u64,
 }
 
 impl Deflate {
-    pub(in crate::proto) const fn new(agreement: DeflateAgreement) -> Self {
-        Self { agreement, compressor: None, decompressor: None, is_behind: false }
+    pub(in crate::proto) fn new(agreement: DeflateAgreement) -> Self {
+        let history = History::default();
+        Self { agreement, compressor: None, history, unfinished: None, is_behind: false }
     }
 
     /// How what is sent is compressed, if it is.
@@ -80,36 +86,97 @@ impl Deflate {
         self.is_behind = true;
     }
 
-    /// Decompresses a whole message of at most `limit` bytes.
+    /// Decompresses a whole message of at most `limit` bytes. `None`: that takes more than one
+    /// share; [`keep`](Self::keep) the payload then, and [`go_on`](Self::go_on).
     pub(in crate::proto) fn decompress(
         &mut self,
-        opcode: OpCode,
-        payload: &[u8],
+        (opcode, payload): (OpCode, &[u8]),
         limit: usize,
         pool: &mut BufferPool,
-    ) -> Result<Buffer, ProtocolError> {
-        let Way { context, window } = self.agreement.receive;
-        let shared = if context { None } else { pool.codecs.decompressor.take() };
-        let own = self.decompressor.take().or(shared);
-        let mut codec = own.unwrap_or_else(|| {
-            let window = if context { window.max(SMALLEST_WINDOW) } else { 15 };
-            Decompress::new_with_window_bits(false, window)
-        });
-        if !context {
-            codec.reset(false);
+        share: &mut Share,
+    ) -> Result<Option<Buffer>, ProtocolError> {
+        let codec = pool.codecs.decompressor.take().unwrap_or_else(|| Decompress::new(false));
+        let inflation = Inflation::begin(codec, opcode, limit, &self.history)?;
+        self.advance(Unfinished { inflation, payload: Buffer::default() }, payload, pool, share)
+    }
+
+    /// Keeps the payload of the message whose decompression was left off.
+    pub(in crate::proto) fn keep(&mut self, payload: Buffer) {
+        if let Some(unfinished) = &mut self.unfinished {
+            unfinished.payload = payload;
         }
-        let mut message = Inflating::new(opcode, limit);
-        let outcome = message.feed(&mut codec, payload, pool);
-        let outcome = outcome.and_then(|()| message.end(&mut codec, context, pool));
-        pool.codecs.inflated += message.buffer.len() as u64;
-        let place = if context { &mut self.decompressor } else { &mut pool.codecs.decompressor };
-        *place = Some(codec);
-        match outcome {
-            Ok(()) => Ok(message.buffer),
-            Err(error) => {
-                pool.recycle(message.buffer);
-                Err(error)
-            }
+    }
+
+    /// Goes on with the message whose decompression was left off; `None`: once more.
+    pub(in crate::proto) fn go_on(
+        &mut self,
+        pool: &mut BufferPool,
+        share: &mut Share,
+    ) -> Result<Option<(OpCode, Buffer)>, ProtocolError> {
+        let Some(mut unfinished) = self.unfinished.take() else {
+            return Ok(None);
+        };
+        let payload = std::mem::take(&mut unfinished.payload);
+        let opcode = unfinished.inflation.opcode();
+        let advanced = self.advance(*unfinished, payload.as_slice(), pool, share);
+        match self.is_inflating() {
+            true => self.keep(payload),
+            false => pool.recycle(payload),
+        }
+        Ok(advanced?.map(|message| (opcode, message)))
+    }
+
+    fn advance(
+        &mut self,
+        mut unfinished: Unfinished,
+        payload: &[u8],
+        pool: &mut BufferPool,
+        share: &mut Share,
+    ) -> Result<Option<Buffer>, ProtocolError> {
+        let inflation = &mut unfinished.inflation;
+        let (made, calls) = inflation.done();
+        let mut portion = PORTION;
+        let outcome = inflation.advance(payload, &mut portion, pool);
+        let (made, calls) = (inflation.done().0 - made, inflation.done().1 - calls);
+        pool.codecs.inflated += made as u64;
+        pool.codecs.calls += calls;
+        if outcome == Ok(false) {
+            share.end_inflation();
+            self.unfinished = Some(Box::new(unfinished));
+            return Ok(None);
+        }
+        share.take_inflation(PORTION - portion + made);
+        let (codec, message) = unfinished.inflation.dissolve();
+        pool.codecs.decompressor = Some(codec);
+        if let Err(error) = outcome {
+            pool.recycle(message);
+            return Err(error);
+        }
+        let receive = self.agreement.receive;
+        if receive.context {
+            self.history.push(message.as_slice(), 1 << receive.window.max(SMALLEST_WINDOW));
+        }
+        Ok(Some(message))
+    }
+
+    /// Whether the decompression of a message was left off.
+    pub(in crate::proto) const fn is_inflating(&self) -> bool {
+        self.unfinished.is_some()
+    }
+
+    /// Bytes of storage that the message holds whose decompression was left off.
+    pub(in crate::proto) fn held(&self) -> usize {
+        let unfinished = self.unfinished.as_ref();
+        unfinished.map_or(0, |it| it.inflation.held() + it.payload.capacity())
+    }
+
+    /// Gives up the message whose decompression was left off.
+    pub(in crate::proto) fn clear(&mut self, pool: &mut BufferPool) {
+        if let Some(unfinished) = self.unfinished.take() {
+            let (codec, message) = unfinished.inflation.dissolve();
+            pool.codecs.decompressor = Some(codec);
+            pool.recycle(message);
+            pool.recycle(unfinished.payload);
         }
     }
 }
@@ -159,91 +226,6 @@ fn compress(compressor: &mut Compress, message: &[u8], out: &mut Vec<u8>) -> boo
     is_whole
 }
 
-/// A message that is being decompressed.
-struct Inflating {
-    opcode: OpCode,
-    limit: usize,
-    buffer: Buffer,
-    utf8: Utf8Validator,
-    /// A last block has come.
-    has_ended: bool,
-}
-
-impl Inflating {
-    fn new(opcode: OpCode, limit: usize) -> Self {
-        let (buffer, utf8) = (Buffer::default(), Utf8Validator::new());
-        Self { opcode, limit, buffer, utf8, has_ended: false }
-    }
-
-    /// Decompresses `input`, and stops at the limit: of what is longer, one step more than the
-    /// limit is made at most.
-    fn feed(
-        &mut self,
-        codec: &mut Decompress,
-        mut input: &[u8],
-        pool: &mut BufferPool,
-    ) -> Result<(), ProtocolError> {
-        loop {
-            // One byte more than allowed, so that a message at the limit is told from a longer.
-            let room = (self.limit - self.buffer.len()).saturating_add(1).min(STEP);
-            let spare = &mut self.buffer.spare(room, pool)[..room];
-            let (before_in, before_out) = (codec.total_in(), codec.total_out());
-            let status = codec
-                .decompress(input, spare, FlushDecompress::Sync)
-                .map_err(|_| ProtocolError::InvalidDeflate)?;
-            let taken = (codec.total_in() - before_in) as usize;
-            let made = (codec.total_out() - before_out) as usize;
-            self.take(made)?;
-            input = &input[taken..];
-            if status == Status::StreamEnd {
-                // Whatever follows a last block begins anew (RFC 7692 §7.2.3.4).
-                codec.reset(false);
-                self.has_ended = true;
-            }
-            if made < room && (input.is_empty() || taken + made == 0) {
-                break;
-            }
-        }
-        if input.is_empty() { Ok(()) } else { Err(ProtocolError::InvalidDeflate) }
-    }
-
-    /// `made` bytes more are in the buffer's spare room.
-    fn take(&mut self, made: usize) -> Result<(), ProtocolError> {
-        let start = self.buffer.len();
-        self.buffer.advance(made);
-        if self.buffer.len() > self.limit {
-            return Err(ProtocolError::MessageTooLarge { limit: self.limit });
-        }
-        if self.opcode == OpCode::Text {
-            let fresh = &self.buffer.as_slice()[start..];
-            self.utf8.feed(fresh).map_err(|_| ProtocolError::InvalidUtf8)?;
-        }
-        Ok(())
-    }
-
-    /// Ends the message, which must not be in the middle of anything: what was left off its end
-    /// has nothing in it, and a block may begin there.
-    fn end(
-        &mut self,
-        codec: &mut Decompress,
-        goes_on: bool,
-        pool: &mut BufferPool,
-    ) -> Result<(), ProtocolError> {
-        let (len, had_ended) = (self.buffer.len(), self.has_ended);
-        self.feed(codec, &TAIL, pool)?;
-        if had_ended {
-            codec.reset(false);
-        } else if !goes_on {
-            // Whoever goes on cannot be asked; the next message will tell.
-            self.feed(codec, &LAST, pool)?;
-        }
-        if self.buffer.len() > len || !(had_ended || goes_on || self.has_ended) {
-            return Err(ProtocolError::InvalidDeflate);
-        }
-        self.utf8.finish().map_err(|_| ProtocolError::InvalidUtf8)
-    }
-}
-
 impl fmt::Debug for Deflate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Deflate").field("agreement", &self.agreement).finish_non_exhaustive()
@@ -252,7 +234,10 @@ impl fmt::Debug for Deflate {
 
 impl fmt::Debug for Codecs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Codecs").field("inflated", &self.inflated).finish_non_exhaustive()
+        f.debug_struct("Codecs")
+            .field("inflated", &self.inflated)
+            .field("calls", &self.calls)
+            .finish_non_exhaustive()
     }
 }
 

@@ -26,9 +26,19 @@ pub struct DeflateConfig {
     pub(super) level: u8,
     pub(super) min_size: usize,
     pub(super) send_context: bool,
-    pub(super) receive_context: bool,
+    pub(super) receive_context: ReceiveContext,
     pub(super) send_window: u8,
     pub(super) receive_window: u8,
+}
+
+/// Whether what is received may refer to what was received before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum ReceiveContext {
+    Allowed,
+    /// The peer is asked not to; it may all the same.
+    Unwanted,
+    /// The application says that it must not.
+    Refused,
 }
 
 /// The largest window, in bits: 32 KiB (RFC 7692 §7.1.2).
@@ -44,7 +54,7 @@ impl Default for DeflateConfig {
             level: 3,
             min_size: 1024,
             send_context: false,
-            receive_context: false,
+            receive_context: ReceiveContext::Unwanted,
             send_window: LARGEST_WINDOW,
             receive_window: LARGEST_WINDOW,
         }
@@ -70,23 +80,33 @@ impl DeflateConfig {
 
     /// Whether a message may refer to what was in those before it, sent and received. Default:
     /// neither. It makes short, similar messages much shorter, and costs every connection its own
-    /// compressor and decompressor: with windows of 15 bits 371 KiB and 46 KiB from the first
-    /// message each way on, for as long as the connection lasts, which no limit on memory counts.
+    /// compressor, and a window of what it received: with windows of 15 bits 371 KiB and up to
+    /// 32 KiB, for as long as the connection lasts, which no limit on memory counts.
     ///
-    /// The peer may be against it: then it is not done.
+    /// The peer may be against it: then it is not done. A server may go on with contexts though
+    /// the client asks it not to, against RFC 7692 §7.1.1.1: by default a client puts up with the
+    /// window that this costs it, and one for which `receive` was set to `false` ends the opening
+    /// handshake with [`ExtensionMismatch`].
+    ///
+    /// [`ExtensionMismatch`]: crate::proto::handshake::HandshakeError::ExtensionMismatch
     #[must_use]
     pub const fn context_takeover(mut self, send: bool, receive: bool) -> Self {
         self.send_context = send;
-        self.receive_context = receive;
+        self.receive_context =
+            if receive { ReceiveContext::Allowed } else { ReceiveContext::Refused };
         self
     }
 
     /// How far back a message may refer, as a power of two, from 9 to 15. Default: 15 both ways,
     /// 32 KiB. Others become the nearest of these. Less spares memory where there is
-    /// [context takeover](Self::context_takeover): with 9 bits a compressor takes 245 KiB.
+    /// [context takeover](Self::context_takeover): with 9 bits a compressor takes 245 KiB, and a
+    /// window 512 bytes.
     ///
     /// The peer may want less for what it is sent, and it may be unable to do with less for what
-    /// it sends.
+    /// it sends. A client that wants less than 15 bits of its server means it: a server that does
+    /// not agree ends the opening handshake with [`ExtensionMismatch`].
+    ///
+    /// [`ExtensionMismatch`]: crate::proto::handshake::HandshakeError::ExtensionMismatch
     #[must_use]
     pub const fn window_bits(mut self, send: u8, receive: u8) -> Self {
         self.send_window = clamp(send, SMALLEST_WINDOW, LARGEST_WINDOW);

@@ -3,6 +3,8 @@
 #[cfg(feature = "deflate")]
 mod codec;
 mod config;
+#[cfg(feature = "deflate")]
+mod inflation;
 mod negotiation;
 
 #[cfg(feature = "deflate")]

@@ -1,6 +1,6 @@
 //! Agreeing on `permessage-deflate` and its four parameters (RFC 7692 §7.1).
 
-use super::config::{DeflateConfig, LARGEST_WINDOW, SMALLEST_WINDOW};
+use super::config::{DeflateConfig, LARGEST_WINDOW, ReceiveContext, SMALLEST_WINDOW};
 use crate::proto::handshake::{Extension, HandshakeError, Param};
 
 const NAME: &str = "permessage-deflate";
@@ -141,7 +141,7 @@ impl DeflateConfig {
         let says_send_window = offer.server_window.is_some() || send_window < LARGEST_WINDOW;
         let params = Params {
             server_no_context: offer.server_no_context || !self.send_context,
-            client_no_context: offer.client_no_context || !self.receive_context,
+            client_no_context: offer.client_no_context || !self.allows_context(),
             server_window: says_send_window.then_some(send_window),
             client_window: (receive_window < LARGEST_WINDOW)
                 .then_some(ClientWindow::AtMost(receive_window)),
@@ -155,7 +155,7 @@ impl DeflateConfig {
     pub(crate) fn offer(&self) -> Params {
         let smaller = |window| (window < LARGEST_WINDOW).then_some(window);
         Params {
-            server_no_context: !self.receive_context,
+            server_no_context: !self.allows_context(),
             client_no_context: !self.send_context,
             server_window: smaller(self.receive_window),
             client_window: Some(
@@ -164,7 +164,12 @@ impl DeflateConfig {
         }
     }
 
-    /// What is agreed by a server's answer to [`offer`](Self::offer); nothing if it declines.
+    fn allows_context(&self) -> bool {
+        self.receive_context == ReceiveContext::Allowed
+    }
+
+    /// What is agreed by a server's answer to [`offer`](Self::offer); nothing if it declines. One
+    /// that goes on with a context, against that offer, is taken if the application does not mind.
     ///
     /// # Errors
     ///
@@ -180,7 +185,9 @@ impl DeflateConfig {
         };
         let offer = self.offer();
         let answer = answer
-            .filter(|answer| answer.server_no_context || !offer.server_no_context)
+            .filter(|answer| {
+                answer.server_no_context || self.receive_context != ReceiveContext::Refused
+            })
             .filter(|answer| match offer.server_window {
                 Some(most) => answer.server_window.is_some_and(|bits| bits <= most),
                 None => true,

@@ -127,7 +127,9 @@ impl ClientRequest {
     ///
     /// The first thing wrong with the head, as a [`HeadScanner`] or RFC 6455 §4.1 finds it; above
     /// all [`HandshakeError::UnexpectedStatus`] if the server refuses.
-    /// [`HandshakeError::HeadBoundary`] if the head is not complete, or more bytes follow it.
+    /// [`HandshakeError::HeadBoundary`] if the head is not complete, or more bytes follow it. An
+    /// interim answer, such as 100 or 103, is none to the request yet (RFC 9110 §15.2):
+    /// [`Connection`](crate::proto::Connection) skips those.
     pub fn check_response<'a>(
         &self,
         head: &'a [u8],
@@ -159,7 +161,7 @@ impl ClientRequest {
         if fields.required("Sec-WebSocket-Accept")? != key.accept() {
             return Err(HandshakeError::WrongAccept);
         }
-        fields.check_no_body()?;
+        // What says that it has a body has none all the same (RFC 9112 §6.3).
         let extensions = fields.extensions()?;
         let agreement = match &self.deflate {
             Some(config) => config.conclude(&extensions)?,
@@ -171,6 +173,18 @@ impl ClientRequest {
             None => None,
         };
         Ok(Accepted { subprotocol, agreement, fields })
+    }
+
+    /// Whether `head`, which a [`HeadScanner`] found, is an interim answer: one that another will
+    /// follow (RFC 9110 §15.2).
+    pub(crate) fn is_interim(head: &[u8], limits: &HeadLimits) -> bool {
+        // The answer that opens is the usual one.
+        let may_be = head.get(8..10) == Some(b" 1") && head.get(10..12) != Some(b"01");
+        may_be
+            && matches!(
+                parse_switch(head, limits),
+                Err(HandshakeError::UnexpectedStatus(100..=199))
+            )
     }
 
     fn offered<'a>(&self, name: &'a [u8]) -> Option<&'a str> {

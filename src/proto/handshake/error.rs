@@ -80,6 +80,11 @@ pub enum HandshakeError {
         /// The limit that they exceed.
         limit: usize,
     },
+    /// The server sent more interim responses than allowed before its answer (RFC 9110 §15.2).
+    TooManyInterimResponses {
+        /// The limit that they exceed.
+        limit: usize,
+    },
     /// More header lines than allowed.
     TooManyHeaders {
         /// The limit that they exceed.
@@ -120,6 +125,7 @@ impl HandshakeError {
             Self::ExtensionMismatch
             | Self::UnaskedExtension
             | Self::UnaskedSubprotocol
+            | Self::TooManyInterimResponses { .. }
             | Self::UnexpectedStatus(_)
             | Self::WrongAccept => 502,
             Self::Unavailable => 503,
@@ -173,6 +179,9 @@ impl fmt::Display for HandshakeError {
                 write!(f, "more than {limit} elements in {header}")
             }
             Self::TooManyHeaders { limit } => write!(f, "more than {limit} headers"),
+            Self::TooManyInterimResponses { limit } => {
+                write!(f, "more than {limit} interim responses")
+            }
             Self::UnaskedExtension => f.write_str("server chose an extension not offered"),
             Self::UnaskedSubprotocol => f.write_str("server chose a subprotocol not offered"),
             Self::Unavailable => f.write_str("no further connections now"),

@@ -98,7 +98,7 @@ fn a_bomb_is_told_1009_at_the_limit_however_it_comes() {
         }
         let held = foes.len() as u64;
         feed_until_cut(foes);
-        // Compressed, each is held until it is whole; with contexts each has a decompressor.
+        // Compressed, each is held until it is whole; with contexts each has a window.
         let each = bomb.len() as u64 * 2 + 64 * KIB;
         rig.assert_held_at_most(held * each + INFLATING + NOISE);
         rig.end(KEPT_INPUT + NOISE);

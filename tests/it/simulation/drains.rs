@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use eventwire::reactor::sim::Fault;
+
 use super::app::{Job, LoopEnd};
 use super::ending::Doom;
 use super::peer::{Ending, Manner};
@@ -20,7 +22,8 @@ fn world(seed: u64, tracing: bool) -> World {
     let mut random = Random::new(seed);
     let lossless = random.percent(50);
     let window = random.pick(&[300, 4096, 65_536]);
-    let sim = network(&mut random, window, lossless);
+    // Few of its connects are made by the application.
+    let sim = network(&mut random, window, lossless).chance(Fault::ConnectNever, 50_000);
     let config = config(&mut random);
     let hard = random.pick(&[40_000, 16 * 1024 * 1024]);
     let soft = random.pick(&[1000, hard]);

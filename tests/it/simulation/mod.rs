@@ -41,6 +41,7 @@ mod regressions;
 mod rig;
 mod script;
 mod servers;
+mod shares;
 mod site;
 mod stirring;
 mod topics;

@@ -51,6 +51,31 @@ fn a_pong_does_not_come_behind_a_close_frame() {
 }
 
 #[test]
+fn a_peer_that_answers_every_ping_of_the_handler_floods_nobody() {
+    const PINGS: usize = 300;
+    let pongs = Rc::new(Cell::new(0));
+    let seen = Rc::clone(&pongs);
+    let mut rig =
+        Rig::new(SimConfig::calm(), Config::default(), move |conn, call, cx| match call {
+            Call::Open => {
+                for _ in 0..PINGS {
+                    cx.ping(conn, b"there?");
+                }
+            }
+            Call::Pong => pongs.set(pongs.get() + 1),
+            Call::Close(reason) => panic!("{reason}"),
+            _ => {}
+        });
+    let address = rig.address;
+    let peer = rig.sim().peer_connect(address);
+    rig.sim().peer_send(peer, &request(0));
+    rig.run(10);
+    rig.sim().peer_send(peer, &frame(OpCode::Pong, b"there?").repeat(PINGS));
+    rig.run(10);
+    assert_eq!(seen.get(), PINGS);
+}
+
+#[test]
 fn a_connect_that_timed_out_is_given_up() {
     let slow = Duration::from_secs(15);
     let errors = Notes::default();

@@ -145,6 +145,70 @@ fn an_unfinished_message_has_a_deadline_from_its_first_byte_on() {
 }
 
 #[test]
+fn a_steady_message_has_its_time_again_with_all_progress() {
+    for role in ROLES {
+        // 10 KB a second, in one frame and in fragments.
+        let whole = frame(role, true, OpCode::Binary, &[1; 900_000]);
+        let fragments = frame(role, false, OpCode::Continuation, &[1; 990]).repeat(900);
+        let fragments = [frame(role, false, OpCode::Binary, b""), fragments].concat();
+        for stream in [whole, fragments] {
+            let mut harness = Harness::open(role, &limits().ping_interval(None));
+            for piece in stream.chunks(10_000) {
+                harness.receive_direct(piece);
+                assert_eq!(harness.pass(SECOND), Ok(()));
+            }
+            assert_eq!(harness.state(), State::Open);
+        }
+    }
+}
+
+#[test]
+fn progress_is_64_kib_more_of_the_payload() {
+    const STEP: usize = 64 * 1024;
+    for role in ROLES {
+        for (grown, left) in [(STEP - 1, SECOND), (STEP, 60 * SECOND)] {
+            let mut harness = Harness::open(role, &limits().ping_interval(None));
+            let header = header(role, true, OpCode::Binary, 1 << 20);
+            assert_eq!(harness.feed(&header), []);
+            assert_eq!(harness.pass(59 * SECOND), Ok(()));
+            harness.receive_direct(&vec![1; grown]);
+            assert_eq!(harness.time_left(), Some(left));
+            // The next step is counted from there.
+            assert_eq!(harness.pass(left - NANOSECOND), Ok(()));
+            harness.receive_direct(&[1; STEP - 1]);
+            let more = if grown == STEP { NANOSECOND } else { 60 * SECOND };
+            assert_eq!(harness.time_left(), Some(more));
+        }
+        // Headers and control frames are none.
+        let mut harness = Harness::open(role, &limits().ping_interval(None));
+        let begun = frame(role, false, OpCode::Binary, b"");
+        let more = [
+            frame(role, false, OpCode::Continuation, b"x").repeat(1_000),
+            frame(role, true, OpCode::Ping, &[1; 125]).repeat(100),
+        ];
+        assert_eq!(harness.feed(&begun), []);
+        assert_eq!(harness.pass(59 * SECOND), Ok(()));
+        assert_eq!(harness.feed(&more.concat()).len(), 100);
+        harness.out.clear();
+        assert_eq!(pass_exactly(&mut harness, SECOND), Err(TimedOut::Message));
+    }
+}
+
+#[test]
+fn the_longest_message_takes_no_longer_than_its_length_allows() {
+    const STEP: usize = 64 * 1024;
+    let mut harness = Harness::open(Role::Client, &limits().ping_interval(None));
+    assert_eq!(harness.feed(&header(Role::Client, true, OpCode::Binary, 1 << 20)), []);
+    // As slowly as may be, and not to its end.
+    for step in 1..=16 {
+        assert_eq!(harness.time_left(), Some(60 * SECOND));
+        assert_eq!(harness.pass(60 * SECOND - NANOSECOND), Ok(()));
+        harness.receive_direct(&vec![1; if step < 16 { STEP } else { STEP - 1 }]);
+    }
+    assert_eq!(harness.pass(NANOSECOND), Err(TimedOut::Message));
+}
+
+#[test]
 fn a_finished_message_has_no_deadline_and_the_next_has_its_own() {
     for role in ROLES {
         let mut harness = Harness::open(role, &limits().ping_interval(None));

@@ -1,6 +1,8 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::proto::deflate::inflation::{LAST_BLOCK, STEP};
+use crate::proto::deflate::negotiation::Way;
 
 fn agreement(context: bool, window: u8, level: u8) -> DeflateAgreement {
     let way = Way { context, window };
@@ -12,12 +14,38 @@ fn compressed(deflate: &mut Deflate, message: &[u8], pool: &mut BufferPool) -> O
     deflate.compress(message, &mut out, pool).then_some(out)
 }
 
+const fn whole() -> Share {
+    Share::WHOLE
+}
+
+/// Decompresses a message, however many shares that takes.
+fn inflate(
+    deflate: &mut Deflate,
+    (opcode, payload): (OpCode, &[u8]),
+    limit: usize,
+    pool: &mut BufferPool,
+) -> Result<Buffer, ProtocolError> {
+    let message = deflate.decompress((opcode, payload), limit, pool, &mut whole())?;
+    if let Some(message) = message {
+        return Ok(message);
+    }
+    let mut kept = Buffer::default();
+    kept.extend_from_slice(payload, pool);
+    deflate.keep(kept);
+    loop {
+        if let Some((_, message)) = deflate.go_on(pool, &mut whole())? {
+            return Ok(message);
+        }
+        assert!(deflate.is_inflating());
+    }
+}
+
 /// Decompresses one message by itself.
 fn decompressed(opcode: OpCode, payload: &[u8], limit: usize) -> Result<Vec<u8>, ProtocolError> {
     let mut deflate = Deflate::new(agreement(false, 15, 6));
     let mut pool = BufferPool::default();
-    let message = deflate.decompress(opcode, payload, limit, &mut pool)?;
-    assert_eq!(pool.inflated(), message.len() as u64);
+    let message = inflate(&mut deflate, (opcode, payload), limit, &mut pool)?;
+    assert_eq!(pool.inflated().0, message.len() as u64);
     Ok(message.as_slice().to_vec())
 }
 
@@ -48,7 +76,7 @@ fn the_examples_of_the_rfc_are_read() {
     for payload in
         [&[0xF2, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00][..], &[0xF2, 0x00, 0x11, 0x00, 0x00]]
     {
-        let message = deflate.decompress(OpCode::Text, payload, 5, &mut pool).unwrap();
+        let message = inflate(&mut deflate, (OpCode::Text, payload), 5, &mut pool).unwrap();
         assert_eq!(message.as_slice(), b"Hello");
     }
 }
@@ -58,8 +86,6 @@ fn an_empty_message_is_an_empty_block() {
     for payload in [&[0x00][..], &[0x02, 0x00], &[0x03, 0x00]] {
         assert_eq!(decompressed(OpCode::Text, payload, 0), Ok(Vec::new()), "{payload:x?}");
     }
-    // RFC 7692 §7.2.3.6: with nothing at all the block would have no header.
-    assert_eq!(decompressed(OpCode::Text, &[], 0), Err(ProtocolError::InvalidDeflate));
 }
 
 #[test]
@@ -80,9 +106,9 @@ fn a_bomb_costs_the_limit_and_no_more() {
     let bomb = compressed(&mut deflate, &vec![0; 100_000_000], &mut pool).unwrap();
     assert!(bomb.len() < 100_000);
     let limit = 100_000;
-    let error = deflate.decompress(OpCode::Binary, &bomb, limit, &mut pool).err();
+    let error = inflate(&mut deflate, (OpCode::Binary, &bomb), limit, &mut pool).err();
     assert_eq!(error, Some(ProtocolError::MessageTooLarge { limit }));
-    assert!(pool.inflated() <= limit as u64 + 1);
+    assert!(pool.inflated().0 <= limit as u64 + 1);
     let kept = pool.take(limit).len();
     assert!((limit..=2 * limit + STEP).contains(&kept), "{kept}");
 }
@@ -133,7 +159,7 @@ fn what_comes_out_no_shorter_is_not_compressed_and_not_referred_to() {
     // It would be the shorter for a reference to the noise, which the receiver never saw.
     let message = [&noise[..], &[7; 3000]].concat();
     let payload = compressed(&mut sender, &message, &mut pool).unwrap();
-    let received = receiver.decompress(OpCode::Binary, &payload, 5000, &mut pool).unwrap();
+    let received = inflate(&mut receiver, (OpCode::Binary, &payload), 5000, &mut pool).unwrap();
     assert_eq!(received.as_slice(), message);
 }
 
@@ -144,7 +170,7 @@ fn what_was_compressed_elsewhere_is_not_referred_to() {
         (Deflate::new(agreement(true, 15, 6)), Deflate::new(agreement(true, 15, 6)));
     let mut pool = BufferPool::default();
     let mut receive = |payload: &[u8], pool: &mut BufferPool| {
-        receiver.decompress(OpCode::Binary, payload, 5000, pool).unwrap().as_slice().to_vec()
+        inflate(&mut receiver, (OpCode::Binary, payload), 5000, pool).unwrap().as_slice().to_vec()
     };
     let message = b"all for one and one for all, all for one and one for all".repeat(9);
     let first = compressed(&mut sender, &message, &mut pool).unwrap();
@@ -167,11 +193,112 @@ fn connections_without_contexts_share_one_of_each() {
     for _ in 0..10 {
         let mut deflate = Deflate::new(agreement(false, 12, 6));
         let payload = compressed(&mut deflate, &[1; 1000], &mut pool).unwrap();
-        drop(deflate.decompress(OpCode::Binary, &payload, 1000, &mut pool).unwrap());
-        assert!(deflate.compressor.is_none() && deflate.decompressor.is_none());
+        drop(inflate(&mut deflate, (OpCode::Binary, &payload), 1000, &mut pool).unwrap());
+        assert!(deflate.compressor.is_none() && deflate.held() == 0);
     }
     assert_eq!(pool.codecs.compressors.len(), 1);
     assert!(pool.codecs.decompressor.is_some());
+}
+
+/// Payloads that end in the middle of something, or are wrong.
+const WRONG: [&[u8]; 9] = [
+    &[],                                               // no block at all
+    &[0x07],                                           // the kind of block that there is not
+    &[0x04],                                           // the rest of the codes is missing
+    &[0x00, 0x01],                                     // half of a length
+    &[0x00, 0xFF],                                     // the same, which the tail completes
+    &[0xF2, 0x48, 0xCD],                               // a block without its end
+    &[0x00, 0x05, 0x00, 0xFA, 0xFF, 0x48],             // fewer bytes than announced
+    &[0x00, 0xFF, 0xFF, 0x00, 0x00],                   // none of very many
+    &[0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00, 0x04], // codes cut behind a last block
+];
+
+#[test]
+fn a_message_that_is_not_whole_is_refused_itself_and_not_the_next() {
+    for context in [false, true] {
+        for payload in WRONG {
+            for before in [&[][..], &[0xF2, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00]] {
+                let mut deflate = Deflate::new(agreement(context, 15, 6));
+                let mut pool = BufferPool::default();
+                if !before.is_empty() {
+                    let first = inflate(&mut deflate, (OpCode::Text, before), 100, &mut pool);
+                    assert_eq!(first.unwrap().as_slice(), b"Hello");
+                }
+                let wrong = inflate(&mut deflate, (OpCode::Binary, payload), 100, &mut pool);
+                let wrong = wrong.map(|message| message.as_slice().to_vec());
+                assert_eq!(wrong, Err(ProtocolError::InvalidDeflate), "{context} {payload:x?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_ends_with_a_last_block_is_whole_and_the_next_goes_on() {
+    let hello: &[u8] = &[0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00];
+    for context in [false, true] {
+        let mut deflate = Deflate::new(agreement(context, 15, 6));
+        let mut pool = BufferPool::default();
+        for (payload, message) in [
+            (hello.to_vec(), "Hello"),
+            ([hello, &[0x00]].concat(), "Hello"),
+            ([hello, hello].concat(), "HelloHello"),
+            (vec![0xF2, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00], "Hello"),
+            (LAST_EMPTY.repeat(3), ""),
+        ] {
+            let inflated = inflate(&mut deflate, (OpCode::Text, &payload), 100, &mut pool);
+            assert_eq!(inflated.unwrap().as_slice(), message.as_bytes(), "{payload:x?}");
+        }
+    }
+}
+
+/// A last block with nothing in it.
+const LAST_EMPTY: &[u8] = &[0x03, 0x00];
+
+#[test]
+fn a_share_bounds_the_calls_that_a_message_takes_at_a_time() {
+    let most = (PORTION / LAST_BLOCK) as u64;
+    let stored = [0x00, 0, 0, 0xFF, 0xFF];
+    let last_stored = [0x01, 0, 0, 0xFF, 0xFF];
+    let fixed_and_stored = [0x02, 0, 0, 0, 0xFF, 0xFF];
+    for block in [LAST_EMPTY, &stored, &last_stored, &fixed_and_stored] {
+        for (context, window) in [(false, 15), (true, 15), (true, 9)] {
+            let mut deflate = Deflate::new(agreement(context, window, 6));
+            let mut pool = BufferPool::default();
+            let mut payload = Buffer::default();
+            let blocks = [&block.repeat(1_000_000 / block.len())[..], &[0x00]].concat();
+            payload.extend_from_slice(&blocks, &mut pool);
+            let mut share = Share::new(1, 1_000_000);
+            let message = (OpCode::Binary, payload.as_slice());
+            assert!(deflate.decompress(message, 10, &mut pool, &mut share).unwrap().is_none());
+            assert!(share.is_used_up());
+            deflate.keep(payload);
+            let mut shares = 1;
+            loop {
+                assert!(pool.inflated().1 <= shares * most, "{} calls", pool.inflated().1);
+                let mut share = Share::new(1, 1_000_000);
+                shares += 1;
+                if let Some((opcode, message)) = deflate.go_on(&mut pool, &mut share).unwrap() {
+                    assert_eq!((opcode, message.as_slice()), (OpCode::Binary, &[][..]));
+                    break;
+                }
+            }
+            assert!(shares >= (blocks.len() / PORTION) as u64 && deflate.held() == 0);
+        }
+    }
+}
+
+#[test]
+fn many_short_messages_use_up_a_share_by_what_they_take() {
+    let (mut deflate, mut pool) = (Deflate::new(agreement(false, 15, 6)), BufferPool::default());
+    let payload = LAST_EMPTY.repeat(100);
+    let mut share = Share::new(usize::MAX, 100_000);
+    let mut messages = 0;
+    while !share.is_used_up() {
+        let message = deflate.decompress((OpCode::Binary, &payload), 10, &mut pool, &mut share);
+        assert!(message.unwrap().is_some());
+        messages += 1;
+    }
+    assert_eq!(messages, 100_000_usize.div_ceil(payload.len() + 100 * LAST_BLOCK));
 }
 
 fn messages() -> impl Strategy<Value = Vec<Vec<u8>>> {
@@ -196,7 +323,7 @@ proptest! {
             if let Some(payload) = compressed(&mut sender, message, &mut pool) {
                 prop_assert!(payload.len() < message.len().max(1));
                 let received =
-                    receiver.decompress(OpCode::Binary, &payload, message.len(), &mut pool);
+                    inflate(&mut receiver, (OpCode::Binary, &payload), message.len(), &mut pool);
                 let received = received.unwrap();
                 prop_assert_eq!(received.as_slice(), &message[..]);
             }
@@ -212,7 +339,7 @@ proptest! {
         let mut deflate = Deflate::new(agreement(context, 15, 6));
         let mut pool = BufferPool::default();
         for payload in payloads {
-            if let Ok(message) = deflate.decompress(OpCode::Text, &payload, limit, &mut pool) {
+            if let Ok(message) = inflate(&mut deflate, (OpCode::Text, &payload), limit, &mut pool) {
                 prop_assert!(message.len() <= limit);
                 prop_assert!(std::str::from_utf8(message.as_slice()).is_ok());
             }

@@ -162,11 +162,34 @@ fn a_client_concludes_what_the_answer_says() {
 }
 
 #[test]
+fn a_client_puts_up_with_a_context_that_it_did_not_refuse() {
+    let config = DeflateConfig::default();
+    for (answer, send, receive) in [
+        ("permessage-deflate", way(false, 15), way(true, 15)),
+        ("permessage-deflate; client_no_context_takeover", way(false, 15), way(true, 15)),
+        ("permessage-deflate; server_max_window_bits=10", way(false, 15), way(true, 10)),
+        ("permessage-deflate; client_max_window_bits=10", way(false, 10), way(true, 15)),
+        (NONE, way(false, 15), way(false, 15)),
+    ] {
+        let agreement = concluded(config, answer).unwrap().unwrap();
+        assert_eq!((agreement.send, agreement.receive), (Some(send), receive), "{answer}");
+    }
+    // It asks for none all the same.
+    assert!(config.offer().value().contains("server_no_context_takeover"));
+}
+
+#[test]
 fn a_client_fails_an_answer_that_is_none_to_its_offer() {
     let config = DeflateConfig::default();
     let small = config.context_takeover(true, true).window_bits(15, 10);
+    let refusing = config.context_takeover(true, false);
     for (config, answer, error) in [
-        (config, "permessage-deflate", HandshakeError::ExtensionMismatch),
+        (refusing, "permessage-deflate", HandshakeError::ExtensionMismatch),
+        (
+            refusing,
+            "permessage-deflate; client_no_context_takeover",
+            HandshakeError::ExtensionMismatch,
+        ),
         (small, "permessage-deflate", HandshakeError::ExtensionMismatch),
         (small, "permessage-deflate; server_max_window_bits=11", HandshakeError::ExtensionMismatch),
         (small, "permessage-deflate; client_max_window_bits", HandshakeError::ExtensionMismatch),
@@ -201,7 +224,7 @@ proptest! {
         }
         prop_assert!(ours.receive.window <= server.receive_window);
         prop_assert!(theirs.receive.window <= client.receive_window);
-        prop_assert!(!ours.receive.context || server.receive_context);
-        prop_assert!(!theirs.receive.context || client.receive_context);
+        prop_assert!(!ours.receive.context || server.allows_context());
+        prop_assert!(!theirs.receive.context || client.allows_context());
     }
 }

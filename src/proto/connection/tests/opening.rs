@@ -1,0 +1,76 @@
+//! What a server may send before it answers a client's request.
+
+use super::*;
+use crate::proto::handshake::HandshakeError;
+
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+const HINTS: &[u8] = b"HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\n\r\n";
+
+/// The answer that opens, and the first message behind it.
+fn opened() -> Vec<u8> {
+    let mut bytes = Vec::new();
+    Acceptance::new().write(&Key::from_nonce([7; 16]), &mut bytes);
+    bytes.extend(frame(Role::Client, true, OpCode::Text, b"hello"));
+    bytes
+}
+
+fn refused(error: HandshakeError) -> Seen {
+    Seen::Failed(PeerError::Handshake(error))
+}
+
+/// What a client makes of all of that.
+fn heard(stream: &[u8]) -> Vec<Seen> {
+    Harness::connecting(Role::Client, &Limits::default()).feed(stream)
+}
+
+#[test]
+fn interim_responses_are_skipped_whatever_pieces_they_come_in() {
+    let stream = [CONTINUE, HINTS, b"HTTP/1.1 199 \r\n\r\n", &opened()].concat();
+    assert_eq!(heard(&stream), [text("hello")]);
+    for cut in 0..stream.len() {
+        let mut harness = Harness::connecting(Role::Client, &Limits::default());
+        harness.receive(&stream[..cut]);
+        harness.receive(&stream[cut..]);
+        assert_eq!(harness.seen, [text("hello")], "cut at {cut}");
+    }
+    let mut harness = Harness::connecting(Role::Client, &Limits::default());
+    stream.chunks(1).for_each(|byte| harness.receive(byte));
+    assert_eq!(harness.seen, [text("hello")]);
+}
+
+#[test]
+fn interim_responses_are_bounded_in_number_and_in_bytes() {
+    assert_eq!(heard(&[&HINTS.repeat(10), &opened()[..]].concat()), [text("hello")]);
+    let error = refused(HandshakeError::TooManyInterimResponses { limit: 10 });
+    assert_eq!(heard(&CONTINUE.repeat(11)), [error]);
+    let long = format!("HTTP/1.1 103 \r\nX: {}\r\n\r\n", "x".repeat(8_000)).into_bytes();
+    assert_eq!(heard(&[&long.repeat(2), &opened()[..]].concat()), [text("hello")]);
+    let error = refused(HandshakeError::HeadTooLarge { limit: 16 * 1024 });
+    assert_eq!(heard(&long.repeat(3)), [error]);
+}
+
+#[test]
+fn what_follows_interim_responses_is_judged_as_without_them() {
+    use HandshakeError as E;
+    for (answer, error) in [
+        (&b"HTTP/1.1 200 OK\r\n\r\n"[..], E::UnexpectedStatus(200)),
+        (b"HTTP/1.1 401 Unauthorized\r\n\r\n", E::UnexpectedStatus(401)),
+        (b"HTTP/1.1 099 \r\n\r\n", E::UnexpectedStatus(99)),
+        (b"HTTP/1.1 101 Switching Protocols\r\n\r\n", E::MissingUpgrade),
+        (b"HTTP/1.1 103 \r\nno header\r\n\r\n", E::InvalidHeaderLine),
+        (b"HTTP/1.1 1000 \r\n\r\n", E::InvalidStartLine),
+    ] {
+        assert_eq!(heard(answer), [refused(error)]);
+        assert_eq!(heard(&[CONTINUE, HINTS, answer].concat()), [refused(error)]);
+    }
+}
+
+#[test]
+fn the_time_goes_on_over_interim_responses() {
+    let mut harness = Harness::connecting(Role::Client, &Limits::default());
+    for _ in 0..9 {
+        harness.receive(CONTINUE);
+        assert_eq!(harness.pass(Duration::from_secs(1)), Ok(()));
+    }
+    assert_eq!(harness.pass(Duration::from_secs(1)), Err(TimedOut::Handshake));
+}
