@@ -4,7 +4,7 @@
 /// much work a compressed message is, so both are counted beside the bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Share {
-    /// Whole frames, whichever kind.
+    /// Whole frames, whichever kind, and heads.
     frames: usize,
     /// Work of decompression, as much of it as goes into a byte.
     inflation: usize,

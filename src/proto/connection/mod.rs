@@ -207,7 +207,11 @@ impl Connection {
         self.heard = workspace.now;
         let received = match self.state {
             State::Open | State::Closing => self.receive_frames(input, workspace, share),
-            State::Connecting => return self.receive_head(input, workspace),
+            State::Connecting => {
+                // Plain requests come in rows, too.
+                share.take_frames(1);
+                return self.receive_head(input, workspace);
+            }
             State::Closed => return Ok((input.len(), None)),
         };
         received.map_err(|error| self.fail(error, workspace))

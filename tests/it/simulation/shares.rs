@@ -4,9 +4,10 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
+use eventwire::proto::handshake::{HttpRequest, HttpResponse};
 use eventwire::proto::{Limits, OpCode};
 use eventwire::reactor::sim::{PeerId, SimConfig};
-use eventwire::{CloseCode, Config, ConnectionId, Context, ServerConfig};
+use eventwire::{CloseCode, Config, ConnectionId, Context, Routes, ServerConfig};
 
 use super::rig::{Call, Calls, Notes, Rig, frame, text};
 #[cfg(feature = "deflate")]
@@ -86,6 +87,25 @@ fn a_turn_hands_over_no_more_of_a_connection_than_its_share() {
         assert!(turns.iter().all(|calls| *calls <= FRAMES), "{opcode:?}: {turns:?}");
         assert_eq!(turns.iter().sum::<usize>(), COUNT);
     }
+}
+
+#[test]
+fn plain_requests_use_up_a_share_as_messages_do() {
+    const COUNT: usize = 3_000;
+    let (mut rig, notes) = rig(|_, _, _| {});
+    let heard = Rc::clone(&notes);
+    let answer = move |_: ConnectionId, _: &HttpRequest<'_>, _: &mut Context<'_>, (): &mut ()| {
+        heard.borrow_mut().push("request".to_owned());
+        HttpResponse::new(204)
+    };
+    let routes = Routes::new().get("/", answer);
+    let config = ServerConfig::default();
+    let listener = rig.event_loop.listen("127.0.0.1:0", config, routes).expect("a port");
+    let address = rig.event_loop.local_addr(listener).expect("an address");
+    let peer = rig.sim().peer_connect(address);
+    send(&mut rig, peer, &b"GET / HTTP/1.1\r\nHost: sim\r\n\r\n".repeat(COUNT));
+    let turns = calls_by_turn(&mut rig, &notes, COUNT);
+    assert!(turns.iter().all(|calls| *calls <= FRAMES), "{turns:?}");
 }
 
 #[test]
