@@ -327,7 +327,7 @@ fn a_head_costs_time_in_proportion_to_its_bytes_whatever_it_holds() {
         }
         let _ = HttpRequest::parse(head.as_bytes(), &limits);
         let walked = walked::take();
-        assert!(walked <= 3 * head.len(), "{walked} bytes for {:.80}: {parsed:?}", head);
+        assert!(walked <= 3 * head.len(), "{walked} bytes for {head:.80}: {parsed:?}");
     }
 }
 
