@@ -23,10 +23,10 @@ impl<S, R: Reactor> EventLoop<S, R> {
     ///
     /// All addresses that the host stands for are tried (RFC 8305): IPv6 and IPv4 in turn,
     /// beginning with the family that the system names first; each 250 ms after the one before,
-    /// which goes on meanwhile, or at once when one has failed. The first connection that is made is kept. All of
-    /// this, the handshake included, is within the configuration's one deadline. Attempts beside a
-    /// connection's first count as connections, and wait while there are as many as the
-    /// configuration allows.
+    /// which goes on meanwhile, or at once when one has failed. The first connection that is made
+    /// is kept. All of this, the handshake included, is within the configuration's one deadline.
+    /// Attempts beside a connection's first count as connections, and wait while there are as many
+    /// as the configuration allows.
     ///
     /// Names are looked up by up to four threads, made when they are needed, one name once for all
     /// connections to it. While 1,024 names wait, further ones fail with

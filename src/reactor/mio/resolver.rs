@@ -23,9 +23,9 @@ type Name = (String, u16);
 type LookUp = Box<dyn Fn(&Name) -> io::Result<Vec<SocketAddr>> + Send + Sync>;
 type Spawn = Box<dyn Fn(Box<dyn FnOnce() + Send>) -> io::Result<()> + Send + Sync>;
 
-/// Looks names up, one that several ask for once for all of them. Its threads are made when they are
-/// needed, and end once this is dropped: an idle one at once, and one that waits for the system as
-/// soon as that answers.
+/// Looks names up, one that several ask for once for all of them. Its threads are made when they
+/// are needed, and end once this is dropped: an idle one at once, and one that waits for the system
+/// as soon as that answers.
 pub(super) struct Resolver {
     shared: Arc<Shared>,
     spawn: Spawn,
