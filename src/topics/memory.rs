@@ -6,6 +6,7 @@ use bytes::BytesMut;
 
 use super::Topics;
 use super::batch::Batch;
+use super::topic::Topic;
 use crate::slots::Key;
 
 /// Memory of batches that no topic uses is kept up to this many bytes, for the next batch of any.
@@ -136,7 +137,7 @@ impl Topics {
     /// Takes the oldest batch out of a topic's log. What it held is missed; the connections that it
     /// left out miss that much less.
     pub(super) fn drop_logged(&mut self, key: Key) {
-        let Some(batch) = self.topics.get_mut(key).and_then(|topic| topic.drop_oldest()) else {
+        let Some(batch) = self.topics.get_mut(key).and_then(Topic::drop_oldest) else {
             return;
         };
         let exceptions = if batch.exceptions > 0 { &batch.marks[..] } else { &[] };
