@@ -1,7 +1,7 @@
 //! Batches on their way, to one subscriber after the other.
 
 use super::Topics;
-use super::batch::{Frames, Run};
+use super::batch::Run;
 use super::gaps::Missed;
 use super::output::{Policy, Room};
 use super::topic::Subscriber;
@@ -37,8 +37,7 @@ impl Topics {
             return 0;
         }
         let (first, last) = (sealed.first(), sealed.last());
-        let frames = Frames::Shared(&sealed.frames, 0..sealed.frames.len());
-        let run = Run { frames, forms: Some(&sealed.forms) };
+        let run = sealed.run(0..sealed.frames.len());
         let (mut served, mut overflows) = (0, 0);
         for subscriber in topic.subscribers[topic.cursor..].iter().take(most) {
             let member = &mut self.members[subscriber.conn.index()];
@@ -72,8 +71,7 @@ impl Topics {
         let (from, count) = sealed.rest_after(after);
         self.members[conn.index()].served = sealed.last();
         self.totals.delivered += count as u64;
-        let frames = Frames::Shared(&sealed.frames, from..sealed.frames.len());
-        Some(Delivery::Run(conn, key, Run { frames, forms: Some(&sealed.forms) }))
+        Some(Delivery::Run(conn, key, sealed.run(from..sealed.frames.len())))
     }
 
     /// Moves the front topic's cursor to the next subscriber that its sealed batch has something
@@ -109,6 +107,10 @@ impl Topics {
         let Some(topic) = self.topics.get_mut(key) else {
             return false;
         };
+        if topic.held == 0 && topic.reuse() {
+            self.count_unused(key);
+            return false;
+        }
         let (batch, is_waiting) = (topic.finish(), !topic.open.marks.is_empty());
         if topic.held == 0 {
             self.memory.spares.give(batch.reopen());
