@@ -235,10 +235,12 @@ impl Topics {
             self.active.push_back(key);
         }
         let (sequence, number) = (self.sequence, topic.broadcasts);
-        let grows = topic.open.growth(message.len()) > 0;
+        let (grows, begins) = (topic.open.growth(message.len()) > 0, topic.open.marks.is_empty());
         topic.open.push(message, may_compress, Mark { sequence, number, end: 0, except });
         if grows {
             self.count(key);
+        } else if begins {
+            self.count_unused(key);
         }
         Ok(())
     }
@@ -258,7 +260,12 @@ impl Topics {
             return Ok(false);
         }
         let growth = self.topics.get(key).map_or(0, |topic| topic.open.growth(len));
-        let has_room = growth == 0 || self.make_room(growth);
+        let has_room = growth == 0
+            || self.make_room(growth) && {
+                // What the topic held for it may have been given up.
+                let growth = self.topics.get(key).map_or(0, |topic| topic.open.growth(len));
+                self.memory.bytes() + growth <= self.limits.bytes
+            };
         if !has_room {
             self.give_up_spare(key);
         }

@@ -323,7 +323,8 @@ impl Config {
     }
 
     /// How many topics there may be. Default: 65,536. One without subscribers and broadcasts takes
-    /// some 600 bytes, and its name twice.
+    /// some 600 bytes, its name twice, and up to 1 KiB for the next broadcast, which counts in
+    /// [`max_topic_bytes`](Self::max_topic_bytes).
     #[must_use]
     pub const fn max_topics(mut self, count: usize) -> Self {
         self.topics.topics = count;

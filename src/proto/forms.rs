@@ -24,9 +24,10 @@ pub(crate) struct Forms {
 }
 
 /// Some of the frames that [`Forms`] belong to.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Part<'a> {
-    /// All of them.
+    pub(crate) forms: &'a Forms,
+    /// All the frames.
     pub(crate) all: &'a [u8],
     /// Where the part lies: whole frames.
     pub(crate) range: Range<usize>,
@@ -41,8 +42,7 @@ impl Forms {
         self.verbatim.push(start);
     }
 
-    /// The frames of a part as they are sent by that setting; nothing if none is compressed.
-    pub(crate) fn compressed(
+    fn compressed(
         &self,
         part: &Part<'_>,
         setting: Setting,
@@ -79,6 +79,13 @@ impl Forms {
         self.verbatim.clear();
         *self.known.get_mut().unwrap_or_else(PoisonError::into_inner) = Vec::new();
         *self.held.get_mut() = 0;
+    }
+}
+
+impl Part<'_> {
+    /// The frames as they are sent by that setting; nothing if none is compressed.
+    pub(crate) fn compressed(&self, setting: Setting, pool: &mut BufferPool) -> Option<Bytes> {
+        self.forms.compressed(self, setting, pool)
     }
 }
 
@@ -235,8 +242,9 @@ mod tests {
         fn ask(&self, frames: Range<usize>, there: usize, setting: usize, pool: &mut BufferPool) {
             let range = self.ends[frames.start]..self.ends[frames.end];
             let grows = there < self.expected.len();
-            let part = Part { all: &self.all[..self.ends[there]], range: range.clone(), grows };
-            let form = self.forms.compressed(&part, SETTINGS[setting], pool);
+            let all = &self.all[..self.ends[there]];
+            let part = Part { forms: &self.forms, all, range: range.clone(), grows };
+            let form = part.compressed(SETTINGS[setting], pool);
             let form = form.unwrap_or_else(|| Bytes::copy_from_slice(&self.all[range]));
             let expected = self.expected[frames].iter().flat_map(|forms| forms[setting].clone());
             assert!(form.iter().copied().eq(expected));

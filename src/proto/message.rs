@@ -3,7 +3,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::frame::LENGTH_16;
-use super::{Forms, FrameHeader, OpCode};
+use super::{Forms, FrameHeader, OpCode, Part};
 
 /// A whole message, borrowed: what a handler is lent, and what it sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -144,9 +144,10 @@ impl PreparedMessage {
         Payload { opcode: self.opcode, compressed: false, bytes }
     }
 
-    /// The frame's compressed forms, if it may be compressed where that was agreed.
-    pub(crate) fn forms(&self) -> Option<&Forms> {
-        self.forms.as_deref()
+    /// The frame with its compressed forms, if it may be compressed where that was agreed.
+    pub(crate) fn part(&self) -> Option<Part<'_>> {
+        let (forms, all) = (self.forms.as_deref()?, &self.frame[..]);
+        Some(Part { forms, all, range: 0..all.len(), grows: false })
     }
 }
 

@@ -71,6 +71,11 @@ impl<B> Batch<B> {
         &self.marks[self.marks.partition_point(|mark| mark.sequence <= sequence)..]
     }
 
+    #[inline]
+    const fn part<'a>(&'a self, all: &'a [u8], range: Range<usize>, grows: bool) -> Part<'a> {
+        Part { forms: &self.forms, all, range, grows }
+    }
+
     /// Bytes of what is known beside the frames.
     fn held_beside(&self) -> usize {
         self.marks.capacity() * size_of::<Mark>() + self.forms.held()
@@ -78,6 +83,13 @@ impl<B> Batch<B> {
 }
 
 impl Batch<BytesMut> {
+    /// Frames of it, which is a batch of that topic.
+    pub(super) fn run(&self, topic: Key, range: Range<usize>) -> Run<'_> {
+        let frames = Frames::Open(&self.frames, range.clone());
+        let (forms, source) = (self.part(&self.frames, range, true), self.source(topic));
+        Run { frames, forms: Some(forms), source: Some(source) }
+    }
+
     /// Appends a message as a server sends it; `mark` says everything of it but where it ends.
     pub(super) fn push(&mut self, message: Message<'_>, may_compress: bool, mark: Mark) {
         if !may_compress {
@@ -104,16 +116,14 @@ impl Batch<BytesMut> {
         frames + marks * size_of::<Mark>()
     }
 
-    /// The batch as it is from now on, with all of its memory.
-    pub(super) fn seal(mut self) -> Batch<Bytes> {
-        let storage = self.frames.capacity();
-        Batch {
-            frames: self.frames.split().freeze(),
-            marks: self.marks,
-            forms: self.forms,
-            exceptions: self.exceptions,
-            storage,
-        }
+    /// Moves the batch as it is, with all of its memory, into `sealed`, which is empty and may have
+    /// room for marks.
+    pub(super) fn seal(&mut self, sealed: &mut Batch<Bytes>) {
+        sealed.storage = self.frames.capacity();
+        sealed.frames = std::mem::take(&mut self.frames).split().freeze();
+        sealed.exceptions = std::mem::take(&mut self.exceptions);
+        std::mem::swap(&mut sealed.marks, &mut self.marks);
+        std::mem::swap(&mut sealed.forms, &mut self.forms);
     }
 
     /// Bytes of memory that it takes.
@@ -123,6 +133,34 @@ impl Batch<BytesMut> {
 }
 
 impl Batch<Bytes> {
+    /// Frames of it, which is a batch of that topic.
+    #[inline]
+    pub(super) fn run(&self, topic: Key, range: Range<usize>) -> Run<'_> {
+        let frames = Frames::Shared(&self.frames, range.clone());
+        let (forms, source) = (self.part(&self.frames, range, false), self.source(topic));
+        Run { frames, forms: Some(forms), source: Some(source) }
+    }
+
+    /// Empties the batch, and lays its memory out for `open`, which has none; `false`, and nothing
+    /// has changed, if it is still in use or the frames have compressed forms.
+    pub(super) fn reopen_as(&mut self, open: &mut Batch<BytesMut>) -> bool {
+        if self.forms.held() > 0 {
+            return false;
+        }
+        match std::mem::take(&mut self.frames).try_into_mut() {
+            Ok(frames) => open.frames = frames,
+            Err(frames) => {
+                self.frames = frames;
+                return false;
+            }
+        }
+        open.frames.clear();
+        self.marks.clear();
+        std::mem::swap(&mut open.marks, &mut self.marks);
+        (self.exceptions, self.storage) = (0, 0);
+        true
+    }
+
     /// An empty batch in the memory of this one, unless that is still in use.
     pub(super) fn reopen(self) -> Option<Batch<BytesMut>> {
         let mut frames = self.frames.try_into_mut().ok()?;
@@ -169,8 +207,9 @@ pub(crate) struct Source {
 #[derive(Debug)]
 pub(crate) struct Run<'a> {
     pub(crate) frames: Frames<'a>,
-    /// Their compressed forms; nothing if they are sent as they are, whatever was agreed.
-    pub(crate) forms: Option<&'a Forms>,
+    /// The same frames with their compressed forms; nothing if they are sent as they are, whatever
+    /// was agreed.
+    pub(crate) forms: Option<Part<'a>>,
     /// The batch that they are of, if they were broadcast.
     pub(crate) source: Option<Source>,
 }
@@ -197,14 +236,5 @@ impl<'a> Run<'a> {
             Frames::Shared(bytes, range) => &bytes[range.clone()],
             Frames::Open(bytes, range) => &bytes[range.clone()],
         }
-    }
-
-    /// The frames among all those that their forms are kept of.
-    pub(crate) fn part(&self) -> Part<'_> {
-        let (all, range, grows) = match &self.frames {
-            Frames::Shared(bytes, range) => (&bytes[..], range, false),
-            Frames::Open(bytes, range) => (*bytes, range, true),
-        };
-        Part { all, range: range.clone(), grows }
     }
 }

@@ -1,7 +1,7 @@
 //! Batches on their way, to one subscriber after the other.
 
 use super::Topics;
-use super::batch::{Frames, Run};
+use super::batch::Run;
 use super::gaps::Missed;
 use super::output::{Policy, Room};
 use super::topic::Subscriber;
@@ -29,7 +29,10 @@ impl Topics {
         most: usize,
         mut send: impl FnMut(Key, &Run<'_>) -> bool,
     ) -> usize {
-        let Some(topic) = self.active.front().and_then(|key| self.topics.get_mut(*key)) else {
+        let Some(&key) = self.active.front() else {
+            return 0;
+        };
+        let Some(topic) = self.topics.get_mut(key) else {
             return 0;
         };
         let sealed = &topic.sealed;
@@ -37,9 +40,7 @@ impl Topics {
             return 0;
         }
         let (first, last) = (sealed.first(), sealed.last());
-        let frames = Frames::Shared(&sealed.frames, 0..sealed.frames.len());
-        let source = self.active.front().map(|key| sealed.source(*key));
-        let run = Run { frames, forms: Some(&sealed.forms), source };
+        let run = sealed.run(key, 0..sealed.frames.len());
         let (mut served, mut overflows) = (0, 0);
         for subscriber in topic.subscribers[topic.cursor..].iter().take(most) {
             let member = &mut self.members[subscriber.conn.index()];
@@ -73,9 +74,7 @@ impl Topics {
         let (from, count) = sealed.rest_after(after);
         self.members[conn.index()].served = sealed.last();
         self.totals.delivered += count as u64;
-        let frames = Frames::Shared(&sealed.frames, from..sealed.frames.len());
-        let source = Some(sealed.source(key));
-        Some(Delivery::Run(conn, key, Run { frames, forms: Some(&sealed.forms), source }))
+        Some(Delivery::Run(conn, key, sealed.run(key, from..sealed.frames.len())))
     }
 
     /// Moves the front topic's cursor to the next subscriber that its sealed batch has something
@@ -111,6 +110,10 @@ impl Topics {
         let Some(topic) = self.topics.get_mut(key) else {
             return false;
         };
+        if topic.held == 0 && topic.reuse() {
+            self.count_unused(key);
+            return false;
+        }
         let (batch, is_waiting) = (topic.finish(), !topic.open.marks.is_empty());
         if topic.held == 0 {
             self.memory.spares.give(batch.reopen());

@@ -6,10 +6,15 @@ use bytes::BytesMut;
 
 use super::Topics;
 use super::batch::Batch;
+use super::topic::Topic;
 use crate::slots::Key;
 
 /// Memory of batches that no topic uses is kept up to this many bytes, for the next batch of any.
 const SPARE: usize = 1024 * 1024;
+
+/// All topics are looked through for memory that is not used if that is this share of all there
+/// may be, so that the search is worth it.
+const WORTH: usize = 16;
 
 /// A batch that held more than this many bytes gives them back.
 const KEEP: usize = 64 * 1024;
@@ -20,6 +25,8 @@ pub(super) struct Held {
     pub(super) bytes: usize,
     /// How many of them are logged.
     pub(super) logged: usize,
+    /// How many of them are for batches that have not begun.
+    pub(super) unused: usize,
 }
 
 /// The memory of the batches of all topics.
@@ -83,6 +90,15 @@ impl Topics {
         self.recount(key, before, (now, oldest));
     }
 
+    /// Counts what of a topic's memory is not used, where nothing else has changed.
+    pub(super) fn count_unused(&mut self, key: Key) {
+        if let Some(topic) = self.topics.get_mut(key) {
+            let now = topic.unused();
+            let before = std::mem::replace(&mut topic.counted.0.unused, now);
+            self.memory.held.unused = self.memory.held.unused - before + now;
+        }
+    }
+
     /// A topic is no more.
     pub(super) fn count_out(&mut self, key: Key, counted: (Held, u64)) {
         self.recount(key, counted, (Held::default(), 0));
@@ -92,6 +108,7 @@ impl Topics {
         let Memory { held, logs, .. } = &mut self.memory;
         held.bytes = held.bytes - before.0.bytes + now.0.bytes;
         held.logged = held.logged - before.0.logged + now.0.logged;
+        held.unused = held.unused - before.0.unused + now.0.unused;
         if before.1 != now.1 {
             logs.remove(&before.1);
             if now.1 > 0 {
@@ -110,9 +127,11 @@ impl Topics {
     #[cold]
     fn give_up_logs(&mut self, bytes: usize) -> bool {
         self.memory.spares.clear();
-        let Held { bytes: held, logged } = self.memory.held;
-        if bytes > 0 && held - logged + bytes > self.limits.bytes {
-            return false;
+        if bytes > 0 && self.unlogged() + bytes > self.limits.bytes {
+            self.give_up_unused();
+            if self.unlogged() + bytes > self.limits.bytes {
+                return false;
+            }
         }
         while self.memory.held.bytes + bytes > self.limits.bytes {
             let Some((_, &key)) = self.memory.logs.first_key_value() else {
@@ -123,6 +142,21 @@ impl Topics {
             self.count(key);
         }
         true
+    }
+
+    const fn unlogged(&self) -> usize {
+        self.memory.held.bytes - self.memory.held.logged
+    }
+
+    /// Takes back what topics hold for batches that have not begun, if that is much.
+    fn give_up_unused(&mut self) {
+        if self.memory.held.unused <= self.limits.bytes / WORTH {
+            return;
+        }
+        let unused = self.topics.iter().filter(|(_, topic)| topic.memory().unused > 0);
+        for key in unused.map(|(key, _)| key).collect::<Vec<_>>() {
+            self.give_up_spare(key);
+        }
     }
 
     /// Takes back what a topic holds for a batch that has not begun.
@@ -136,7 +170,7 @@ impl Topics {
     /// Takes the oldest batch out of a topic's log. What it held is missed; the connections that it
     /// left out miss that much less.
     pub(super) fn drop_logged(&mut self, key: Key) {
-        let Some(batch) = self.topics.get_mut(key).and_then(|topic| topic.drop_oldest()) else {
+        let Some(batch) = self.topics.get_mut(key).and_then(Topic::drop_oldest) else {
             return;
         };
         let exceptions = if batch.exceptions > 0 { &batch.marks[..] } else { &[] };

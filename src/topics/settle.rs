@@ -3,10 +3,10 @@
 use std::ops::RangeInclusive;
 
 use super::Topics;
+use super::batch::Run;
 use super::gaps::Missed;
 use super::output::{Output, Policy, Room};
 use super::topic::Subscriber;
-use crate::proto::Forms;
 use crate::slots::Key;
 
 /// So many numbers of broadcasts are looked at together, which may be as many frames. Few in tests,
@@ -370,9 +370,10 @@ impl Topics {
         };
         let last = frames.last().unwrap_or(first);
         let run = topic.run(first.topic, first.batch, first.start..last.end);
-        let before = run.forms.map_or(0, Forms::held);
+        let held = |run: &Run<'_>| run.forms.as_ref().map_or(0, |part| part.forms.held());
+        let before = held(&run);
         let is_taken = output.append(conn, &run);
-        let grown = run.forms.map_or(0, Forms::held) - before;
+        let grown = held(&run).saturating_sub(before);
         if grown > 0 {
             topic.note_forms(first.batch, grown);
             self.count(first.topic);

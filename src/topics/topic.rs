@@ -6,11 +6,14 @@ use std::ops::{Range, RangeInclusive};
 
 use bytes::{Bytes, BytesMut};
 
-use super::batch::{Batch, Frames, Mark, Run};
+use super::batch::{Batch, Mark, Run};
 use super::counters::Counters;
 use super::memory::{Held, give_back_queue};
 use super::output::Policy;
 use crate::slots::Key;
+
+/// So many bytes for a batch stay with a topic that has none.
+const FEW: usize = 1024;
 
 #[derive(Debug, Default)]
 pub(super) struct Topic {
@@ -98,8 +101,20 @@ impl Topic {
     pub(super) fn seal(&mut self) {
         if self.sealed.marks.is_empty() && !self.open.marks.is_empty() {
             self.cursor = 0;
-            self.sealed = std::mem::take(&mut self.open).seal();
+            self.open.seal(&mut self.sealed);
         }
+    }
+
+    /// Keeps the memory of the batch that was delivered to all for the next one, if it is little;
+    /// whether it did, and no other batch waits.
+    pub(super) fn reuse(&mut self) -> bool {
+        let is_kept = self.open.held() == 0
+            && self.sealed.held() <= FEW
+            && self.sealed.reopen_as(&mut self.open);
+        if is_kept {
+            self.cursor = 0;
+        }
+        is_kept
     }
 
     /// Takes away the batch that was delivered to all, or to all but those that are held.
@@ -143,7 +158,13 @@ impl Topic {
     /// The memory of its batches.
     pub(super) fn memory(&self) -> Held {
         let logged = self.log_held + self.log.capacity() * size_of::<Batch<Bytes>>();
-        Held { bytes: self.open.held() + self.sealed.held() + logged, logged }
+        let bytes = self.open.held() + self.sealed.held() + logged;
+        Held { bytes, logged, unused: self.unused() }
+    }
+
+    /// The memory for a batch that has not begun.
+    pub(super) fn unused(&self) -> usize {
+        if self.open.marks.is_empty() { self.open.held() } else { 0 }
     }
 
     /// The number of the oldest logged broadcast, or 0.
@@ -196,16 +217,13 @@ impl Topic {
 
     /// Frames of the batch at that place of the topic, whose key this is.
     pub(super) fn run(&self, key: Key, place: usize, range: Range<usize>) -> Run<'_> {
-        let (frames, forms, source) = if let Some(batch) = self.log.get(place) {
-            (Frames::Shared(&batch.frames, range), &batch.forms, batch.source(key))
+        if let Some(batch) = self.log.get(place) {
+            batch.run(key, range)
         } else if place == self.log.len() {
-            let batch = &self.sealed;
-            (Frames::Shared(&batch.frames, range), &batch.forms, batch.source(key))
+            self.sealed.run(key, range)
         } else {
-            let batch = &self.open;
-            (Frames::Open(&batch.frames, range), &batch.forms, batch.source(key))
-        };
-        Run { frames, forms: Some(forms), source: Some(source) }
+            self.open.run(key, range)
+        }
     }
 
     /// The frames of each batch, with its place, from the first batch on that has some after that

@@ -31,9 +31,9 @@ impl Sockets {
     /// The frames of a run as they are sent to a connection that has agreed to compression;
     /// nothing if they are sent as they are.
     pub(super) fn compress_run(&mut self, conn: Key, run: &Run<'_>) -> Option<Bytes> {
-        let forms = run.forms?;
+        let forms = run.forms.as_ref()?;
         let setting = self.slots.get(conn)?.protocol.compression()?;
-        let compressed = forms.compressed(&run.part(), setting, &mut self.pool.buffers)?;
+        let compressed = forms.compressed(setting, &mut self.pool.buffers)?;
         self.slots.get_mut(conn)?.protocol.passed_by();
         Some(compressed)
     }

@@ -104,7 +104,7 @@ impl Sockets {
         if !self.is_open(conn) || !self.settle(conn, topics, io) {
             return SendStatus::Gone;
         }
-        let (frame, payload, forms) = (message.frame(), message.payload(), message.forms());
+        let (frame, payload, forms) = (message.frame(), message.payload(), message.part());
         let compresses = forms.is_some()
             && self.get(conn).is_some_and(|socket| socket.protocol.compresses(payload.bytes.len()));
         let is_short = frame.len() < REUSE || self.role(conn) == Role::Client;

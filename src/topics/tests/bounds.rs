@@ -157,7 +157,7 @@ fn what_topics_held_for_many_is_given_back() {
     assert!(subscriptions.sum::<usize>() <= CONNECTIONS * 16);
     assert!(topics.members.len() <= CONNECTIONS);
     assert!(topics.held_bytes() <= 1 << 20, "{} bytes stay", topics.held_bytes());
-    assert_eq!(topics.memory.held.bytes, 0);
+    assert!(topics.memory.held.bytes <= 100 * 1024, "a little for each topic");
 }
 
 #[test]
@@ -187,7 +187,19 @@ fn all_topics_together_hold_no_more_than_they_may_and_the_oldest_goes_first() {
     rooms_missed.sort_unstable();
     assert_eq!(rooms_missed, rooms[..rooms_missed.len()], "the oldest");
     assert_eq!(topics.totals.delivered + missed, 400);
-    assert_eq!(topics.memory.held.bytes, 0);
+    assert_eq!(topics.memory.held.logged, 0);
+}
+
+#[test]
+fn what_topics_keep_for_their_next_broadcast_is_in_no_other_topics_way() {
+    let mut topics = Topics::new(TopicLimits { bytes: 20_000, ..WIDE });
+    let conn = Slots::with_capacity(1).insert(());
+    for (number, room) in many(&mut topics, 1_000).into_iter().enumerate() {
+        topics.subscribe(conn, room, Policy::Close).unwrap();
+        assert!(topics.broadcast(room, "hello".into(), None).is_ok(), "{number} has no room");
+        deliver(&mut topics, Room::Unlimited);
+    }
+    assert_eq!(topics.totals.refused, 0);
 }
 
 #[test]
@@ -215,7 +227,7 @@ fn a_broadcast_for_which_there_is_no_memory_is_refused_and_costs_nothing_else() 
     // Nobody is subscribed: nothing is held.
     topics.remove_connection(conn);
     assert_eq!(topics.broadcast(rooms[2], large.into(), None), Ok(()));
-    assert_eq!(topics.memory.held.bytes, 0);
+    assert!(topics.memory.held.bytes <= 3 * 1024, "a little for each topic");
 }
 
 #[test]

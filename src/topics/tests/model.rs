@@ -492,6 +492,7 @@ impl Model {
             assert_eq!(topic.counted, (topic.memory(), topic.oldest()));
             held.bytes += topic.memory().bytes;
             held.logged += topic.memory().logged;
+            held.unused += topic.memory().unused;
             let logged = topic.log.iter().map(Batch::<bytes::Bytes>::held).sum::<usize>();
             let list = topic.log.capacity() * size_of::<Batch<bytes::Bytes>>();
             assert_eq!(topic.memory().logged, logged + list);
