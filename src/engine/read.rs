@@ -35,23 +35,14 @@ pub(super) enum Received {
     Ended,
 }
 
-/// How much to receive at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Take {
-    /// As much as there is room for.
-    All,
-    /// Little: a large message is expected.
-    FirstOfLarge,
-    /// Little: the peer is behind.
-    Portion,
-}
-
 /// What to do to receive.
 #[derive(Clone, Copy, Debug)]
 enum Next {
-    /// Receive so much into the receive buffer.
-    Receive(Take),
-    /// The same, of a peer that is not heard any more.
+    /// Receive into the receive buffer: little, if a large message is expected.
+    Receive { expects_large: bool },
+    /// Receive little, of a peer that is behind.
+    Portion,
+    /// Receive what a peer sends that is not heard any more.
     Linger,
     /// Nothing: that was done already.
     Received(Received),
@@ -68,14 +59,17 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let mut is_plain = self.sockets.cork(conn);
         let was_pressed = !is_plain && self.sockets.is_pressed(conn);
         let mut next = if is_plain {
-            Next::Receive(Take::All)
+            Next::Receive { expects_large: false }
         } else {
             self.sockets.begin_answers(conn);
             self.look_at_input(conn, hangup, room, state)
         };
         loop {
             let received = match next {
-                Next::Receive(take) => self.receive(conn, buffer, take, hangup, state),
+                Next::Receive { expects_large } => {
+                    self.receive(conn, buffer, expects_large, hangup, state)
+                }
+                Next::Portion => self.receive_portion(conn, buffer, hangup, state),
                 Next::Linger => self.linger(conn, buffer, hangup, state),
                 Next::Received(received) => received,
             };
@@ -136,15 +130,11 @@ impl<S, R: Reactor> EventLoop<S, R> {
         &mut self,
         conn: Key,
         buffer: &mut [u8],
-        take: Take,
+        expects_large: bool,
         hangup: bool,
         state: &mut S,
     ) -> Received {
-        let room = match take {
-            Take::All => buffer.len(),
-            Take::FirstOfLarge => FIRST_OF_LARGE.min(buffer.len()),
-            Take::Portion => Hearing::PORTION.min(buffer.len()),
-        };
+        let room = if expects_large { FIRST_OF_LARGE.min(buffer.len()) } else { buffer.len() };
         let end = match self.streams.recv(conn.index(), &mut buffer[..room]) {
             Ok(Some(len)) if len > 0 => len,
             other => return self.receive_nothing(conn, other),
@@ -152,10 +142,10 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let is_drained = end < room && !hangup;
         let input = &mut buffer[..end];
         let (at, messages) = self.handle_messages(conn, input, 0, state);
-        if at == end && is_drained && take == Take::All {
+        if at == end && is_drained && !expects_large {
             return Received::Drained;
         }
-        self.receive_rest(conn, input, (at, messages), is_drained, take, state)
+        self.receive_rest(conn, input, (at, messages), is_drained, expects_large, state)
     }
 
     #[inline(never)]
@@ -179,16 +169,14 @@ impl<S, R: Reactor> EventLoop<S, R> {
         input: &mut [u8],
         handled: (usize, usize),
         is_drained: bool,
-        take: Take,
+        expects_large: bool,
         state: &mut S,
     ) -> Received {
         let inflated = self.sockets.inflated();
         let (at, messages) = self.handle_input(conn, input, handled, state);
         let inflated = self.sockets.inflated().wrapping_sub(inflated);
-        match take {
-            Take::FirstOfLarge if messages > 0 => self.expect_large(conn, false),
-            Take::Portion => self.sockets.charge(conn, input.len()),
-            Take::All | Take::FirstOfLarge => {}
+        if expects_large && messages > 0 {
+            self.expect_large(conn, false);
         }
         if at < input.len() {
             self.sockets.keep_leftover(conn, &input[at..]);
@@ -222,14 +210,34 @@ impl<S, R: Reactor> EventLoop<S, R> {
         if is_ending {
             return if is_over { Next::Received(Received::Ended) } else { Next::Linger };
         }
-        Next::Receive(match heard {
-            Heard::Portion => Take::Portion,
-            _ if is_large => {
-                return Next::Received(self.receive_direct(conn, hangup, room, state));
-            }
-            _ if expects_large => Take::FirstOfLarge,
-            _ => Take::All,
-        })
+        if heard == Heard::Portion {
+            return Next::Portion;
+        }
+        if is_large {
+            return Next::Received(self.receive_direct(conn, hangup, room, state));
+        }
+        Next::Receive { expects_large }
+    }
+
+    /// Receives once from a peer that is behind, and charges it for what came.
+    #[cold]
+    fn receive_portion(
+        &mut self,
+        conn: Key,
+        buffer: &mut [u8],
+        hangup: bool,
+        state: &mut S,
+    ) -> Received {
+        let room = Hearing::PORTION.min(buffer.len());
+        let end = match self.streams.recv(conn.index(), &mut buffer[..room]) {
+            Ok(Some(len)) if len > 0 => len,
+            other => return self.receive_nothing(conn, other),
+        };
+        let is_drained = end < room && !hangup;
+        let input = &mut buffer[..end];
+        let received = self.receive_rest(conn, input, (0, 0), is_drained, false, state);
+        self.sockets.charge(conn, end);
+        received
     }
 
     /// Handles what was left over as if it came now.
