@@ -39,23 +39,15 @@ pub(super) enum Received {
     Ended,
 }
 
-/// How much to receive at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Take {
-    /// As much as there is room for.
-    All,
-    /// Little: a large message is expected, or few frames can be handled in a turn.
-    Little,
-    /// Little: the peer is behind.
-    Portion,
-}
-
 /// What to do to receive.
 #[derive(Clone, Copy, Debug)]
 enum Next {
-    /// Receive so much into the receive buffer.
-    Receive(Take),
-    /// The same, of a peer that is not heard any more.
+    /// Receive into the receive buffer: little, if a large message is expected, or few frames can be
+    /// handled in a turn.
+    Receive { receives_little: bool },
+    /// Receive little, of a peer that is behind.
+    Portion,
+    /// Receive what a peer sends that is not heard any more.
     Linger,
     /// Nothing: that was done already.
     Received(Received),
@@ -72,14 +64,17 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let mut is_plain = self.sockets.cork(conn, Share::new(FRAMES, INFLATION));
         let was_pressed = !is_plain && self.sockets.is_pressed(conn);
         let mut next = if is_plain {
-            Next::Receive(Take::All)
+            Next::Receive { receives_little: false }
         } else {
             self.sockets.begin_answers(conn);
             self.look_at_input(conn, hangup, room, state)
         };
         loop {
             let received = match next {
-                Next::Receive(take) => self.receive(conn, buffer, take, hangup, state),
+                Next::Receive { receives_little } => {
+                    self.receive(conn, buffer, receives_little, hangup, state)
+                }
+                Next::Portion => self.receive_portion(conn, buffer, hangup, state),
                 Next::Linger => self.linger(conn, buffer, hangup, state),
                 Next::Received(received) => received,
             };
@@ -138,15 +133,11 @@ impl<S, R: Reactor> EventLoop<S, R> {
         &mut self,
         conn: Key,
         buffer: &mut [u8],
-        take: Take,
+        receives_little: bool,
         hangup: bool,
         state: &mut S,
     ) -> Received {
-        let room = match take {
-            Take::All => buffer.len(),
-            Take::Little => LITTLE.min(buffer.len()),
-            Take::Portion => Hearing::PORTION.min(buffer.len()),
-        };
+        let room = if receives_little { LITTLE.min(buffer.len()) } else { buffer.len() };
         let end = match self.streams.recv(conn.index(), &mut buffer[..room]) {
             Ok(Some(len)) if len > 0 => len,
             other => return self.receive_nothing(conn, other),
@@ -154,10 +145,10 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let is_drained = end < room && !hangup;
         let input = &mut buffer[..end];
         let at = self.handle_messages(conn, input, 0, state);
-        if at == end && is_drained && take == Take::All {
+        if at == end && is_drained && !receives_little {
             return Received::Drained;
         }
-        self.receive_rest(conn, input, at, is_drained, take, state)
+        self.receive_rest(conn, input, at, is_drained, receives_little, state)
     }
 
     #[inline(never)]
@@ -181,16 +172,14 @@ impl<S, R: Reactor> EventLoop<S, R> {
         input: &mut [u8],
         at: usize,
         is_drained: bool,
-        take: Take,
+        receives_little: bool,
         state: &mut S,
     ) -> Received {
         let (start, frames) = (at, self.sockets.share().frames());
         let at = self.handle_input(conn, input, start, state);
         let is_short = start > 0 || self.sockets.share().frames() < frames;
-        match take {
-            Take::Little if is_short => self.receive_little(conn, false),
-            Take::Portion => self.sockets.charge(conn, input.len()),
-            Take::All | Take::Little => {}
+        if receives_little && is_short {
+            self.receive_little(conn, false);
         }
         if at < input.len() {
             self.sockets.keep_leftover(conn, &input[at..]);
@@ -235,14 +224,34 @@ impl<S, R: Reactor> EventLoop<S, R> {
         if is_ending {
             return if is_over { Next::Received(Received::Ended) } else { Next::Linger };
         }
-        Next::Receive(match heard {
-            Heard::Portion => Take::Portion,
-            _ if is_large => {
-                return Next::Received(self.receive_direct(conn, hangup, room, state));
-            }
-            _ if receives_little => Take::Little,
-            _ => Take::All,
-        })
+        if heard == Heard::Portion {
+            return Next::Portion;
+        }
+        if is_large {
+            return Next::Received(self.receive_direct(conn, hangup, room, state));
+        }
+        Next::Receive { receives_little }
+    }
+
+    /// Receives once from a peer that is behind, and charges it for what came.
+    #[cold]
+    fn receive_portion(
+        &mut self,
+        conn: Key,
+        buffer: &mut [u8],
+        hangup: bool,
+        state: &mut S,
+    ) -> Received {
+        let room = Hearing::PORTION.min(buffer.len());
+        let end = match self.streams.recv(conn.index(), &mut buffer[..room]) {
+            Ok(Some(len)) if len > 0 => len,
+            other => return self.receive_nothing(conn, other),
+        };
+        let is_drained = end < room && !hangup;
+        let input = &mut buffer[..end];
+        let received = self.receive_rest(conn, input, 0, is_drained, false, state);
+        self.sockets.charge(conn, end);
+        received
     }
 
     /// Handles what was left over as if it came now.

@@ -136,9 +136,8 @@ impl Limits {
     ///
     /// A server waits for nothing once both close frames were exchanged: it ends TCP then
     /// (RFC 6455 §7.1.1), and a client waits for that. After a refusal or a violation it ends its
-    /// half of the stream and waits for the peer's end. What was queued for a peer that has ended
-    /// its half, or sent its close frame, still leaves: the time counts from when the peer last
-    /// took some of it.
+    /// half of the stream and waits for the peer's end. What was queued before still leaves: the
+    /// time counts from when the peer last took some of that.
     ///
     /// Meanwhile 64 KiB of what the peer sends are read and thrown away, and while the answer to
     /// the application's close is awaited 16 MiB and the longest message, which may have been on

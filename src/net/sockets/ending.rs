@@ -49,12 +49,13 @@ impl Sockets {
         }
     }
 
-    /// Ends a connection that is not open: behind what a client was answered, and otherwise at once.
+    /// Ends a connection that is not open: behind what a client was answered, and otherwise at
+    /// once. Where nothing of that waits here, its end is not waited for.
     pub(crate) fn end_unopened(&mut self, conn: Key, error: ConnectError) {
         self.answer(conn, Connection::cut, |()| false);
         self.end(conn, End::Connect(error));
         match self.slots.get_mut(conn) {
-            Some(socket) if socket.served => socket.is_done = true,
+            Some(socket) if socket.served => socket.is_done = socket.outbox.is_none(),
             _ => self.kill(conn),
         }
     }

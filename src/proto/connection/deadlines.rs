@@ -34,7 +34,7 @@ impl Connection {
     pub(crate) fn note_life(&mut self, now: Time) {
         self.heard = now;
         self.awaiting_pong = false;
-        if self.responding || self.state == State::Closed {
+        if self.responding || matches!(self.state, State::Closing | State::Closed) {
             self.since = now;
         }
     }

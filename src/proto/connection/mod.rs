@@ -308,6 +308,8 @@ impl Connection {
 
     /// Ends the connection without a word.
     pub(crate) fn cut(&mut self, workspace: &mut Workspace<'_>) {
+        // Storage of many that end at once would fill the pool.
+        self.partial = None;
         self.enter(State::Closed, workspace);
     }
 

@@ -107,6 +107,9 @@ fn a_client_leaves_the_end_of_tcp_to_the_server_and_does_not_wait_for_ever() {
     }
 }
 
+/// What ends a connection, by its name; what is sent then, on and on; what the peer hears first.
+type Flood<'a> = (&'a str, Vec<u8>, &'a [u8], &'a [u8]);
+
 /// More than any limit here.
 const FLOOD: usize = 40 << 20;
 
@@ -126,8 +129,7 @@ fn who_sends_on_after_the_end_is_cut_after_64_kib() {
     let violation = b"\x81\x01x".to_vec();
     let pings = frame(OpCode::Ping, b"").repeat(201);
     let close = frame(OpCode::Close, &NORMAL);
-    // Ends the connection; what is sent on and on; what the peer hears first.
-    let cases: [(&str, Vec<u8>, &[u8], &[u8]); 5] = [
+    let cases: [Flood<'_>; 5] = [
         (
             "a head without end",
             [&b"GET / HTTP/1.1\r\n"[..], &header].concat(),
