@@ -1,5 +1,7 @@
 //! TLS: the same connections, encrypted.
 
+mod certificates;
+
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
