@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use slab::Slab;
 
+use super::backlog::Backlog;
 use super::call::Calls;
 use super::drain::{Ending, RunSummary};
 use super::endpoint::Endpoint;
@@ -82,6 +83,7 @@ pub struct EventLoop<S, R: Reactor = MioReactor> {
     /// Lifted out while input is handled, so that handlers can be lent the rest.
     pub(super) buffer: ReceiveBuffer,
     pub(super) ready: Vec<Readiness>,
+    pub(super) backlog: Backlog,
     pub(super) idle: IdleStrategy,
     pub(super) shared: Arc<Shared>,
     pub(super) handle: LoopHandle,
@@ -137,6 +139,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             pending: PendingHandshakes::new(config.max_pending),
             buffer: ReceiveBuffer::new(config.receive_buffer),
             ready: Vec::new(),
+            backlog: Backlog::new(now),
             idle: IdleStrategy::new(config.idle),
             shared,
             handle,
@@ -192,6 +195,10 @@ impl<S, R: Reactor> EventLoop<S, R> {
     ///
     /// The file is made, and stays when the listener is closed: whoever listens there next
     /// removes it first.
+    ///
+    /// Descriptors that a client passes along (`SCM_RIGHTS`) are closed by the system. A receive
+    /// stops behind the bytes that they came with: what the client sent after those is read when it
+    /// sends more, or ends its stream.
     ///
     /// # Errors
     ///
@@ -305,12 +312,20 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// A turn, begun right after the clock was read, that waits until that moment at most.
     /// `may_have_work` is false if it is known that nothing waits but what readiness, time and
     /// other threads bring; the same is returned.
+    ///
+    /// What has come is read before anybody is judged: no deadline of a peer's expires while
+    /// readiness that came before it is unread, whatever ended the wait and however long the loop
+    /// was held up ([`Backlog`]). Timers of the application do not wait for that.
     fn step(&mut self, until: Time, may_have_work: bool, state: &mut S) -> Result<bool, Error> {
-        self.wait(until, may_have_work).map_err(Error::io("wait for readiness"))?;
+        let begun = self.sockets.now;
+        let polled = self.wait(until, may_have_work).map_err(Error::io("wait for readiness"))?;
         self.begin_turn();
         self.local_events.expire(self.sockets.now);
         let is_ready = !self.ready.is_empty();
         self.serve_ready(state);
+        let (sockets, listeners) = (&self.sockets, &self.listeners);
+        let registered = || sockets.len() + listeners.len();
+        self.backlog.served(polled, begun, self.ready.len(), registered);
         // Most turns serve what was ready, and that is all of them.
         let has_work = self.has_work(self.sockets.now);
         let has_more = has_work || self.has_chores();
@@ -330,9 +345,10 @@ impl<S, R: Reactor> EventLoop<S, R> {
         if self.sockets.has_resumed() {
             self.serve_resumed(state);
         }
-        // After reading: what has arrived in time may not have been read in time.
-        if self.sockets.is_due() {
-            self.sockets.expire(&mut self.streams);
+        let by = self.backlog.served_until();
+        if self.sockets.is_due(by) {
+            // What peers are asked for here they have the whole time for.
+            self.at_present(|this| this.sockets.expire(by, &mut this.streams));
         }
         if !self.shared.resolved.is_empty() {
             self.serve_resolved();
@@ -340,7 +356,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
         self.serve_events(TURN_BUDGET, state);
         self.begin_drain();
         if self.may_accept(self.sockets.now) {
-            self.accept();
+            // A client that is accepted late has the whole time, too.
+            self.at_present(Self::accept);
         }
         if self.topics.is_delivering() {
             self.broadcast();
@@ -402,9 +419,18 @@ impl<S, R: Reactor> EventLoop<S, R> {
         }
     }
 
+    /// Acts as of the present moment, and not of the turn's beginning: handlers may have held the
+    /// turn up since.
+    fn at_present(&mut self, act: impl FnOnce(&mut Self)) {
+        let turn = self.sockets.now;
+        self.read_clock();
+        act(self);
+        self.sockets.now = turn;
+    }
+
     #[inline(never)]
     fn accept(&mut self) {
-        let now = self.sockets.now;
+        let (now, by) = (self.sockets.now, self.backlog.served_until());
         for index in 0..self.listeners.len() {
             for _ in 0..crate::net::listener::ACCEPT_BUDGET {
                 let Some(listener) = &mut self.listeners[index] else {
@@ -414,7 +440,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
                     break;
                 }
                 let sockets = &self.sockets;
-                if !self.pending.has_room(now, |conn| sockets.is_connecting(conn)) {
+                if !self.pending.has_room(by, |conn| sockets.is_connecting(conn)) {
                     return;
                 }
                 let site = listener.site;

@@ -2,6 +2,7 @@
 
 mod adopt;
 mod answer;
+mod backlog;
 mod call;
 mod connect;
 mod connection_map;

@@ -9,7 +9,7 @@ use std::ops::Sub;
 use std::time::{Duration, Instant};
 
 use eventwire::proto::OpCode;
-use eventwire::reactor::{EntropySource, MioReactor, Reactor, Readiness, ResolveDone};
+use eventwire::reactor::{EntropySource, MioReactor, Polled, Reactor, Readiness, ResolveDone};
 use eventwire::{Config, ConnectionId, Context, EventLoop, Idle, Message, ServerConfig, Time};
 
 use crate::util::{PATIENCE, Peer, request};
@@ -50,7 +50,11 @@ impl Reactor for Counting {
     type Listener = <MioReactor as Reactor>::Listener;
     type Waker = <MioReactor as Reactor>::Waker;
 
-    fn poll(&mut self, timeout: Option<Duration>, ready: &mut Vec<Readiness>) -> io::Result<()> {
+    fn poll(
+        &mut self,
+        timeout: Option<Duration>,
+        ready: &mut Vec<Readiness>,
+    ) -> io::Result<Polled> {
         self.calls.waits += 1;
         self.reactor.poll(timeout, ready)
     }
@@ -60,7 +64,7 @@ impl Reactor for Counting {
         now: Time,
         until: Option<Time>,
         ready: &mut Vec<Readiness>,
-    ) -> io::Result<()> {
+    ) -> io::Result<Polled> {
         self.calls.waits += 1;
         self.reactor.poll_until(now, until, ready)
     }
