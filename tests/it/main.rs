@@ -32,4 +32,5 @@ mod tls;
 mod topics;
 mod unix;
 mod upgrade;
+mod urgent;
 mod util;
