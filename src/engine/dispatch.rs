@@ -26,7 +26,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             return;
         }
         if (readiness.readable || readiness.hangup) && !is_resumed {
-            self.read(conn, readiness.hangup, state);
+            self.read(conn, readiness.hangup || readiness.urgent, state);
         }
     }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use slab::Slab;
 
+use super::backlog::Backlog;
 use super::call::Calls;
 use super::drain::{Ending, RunSummary};
 use super::endpoint::Endpoint;
@@ -86,6 +87,7 @@ pub struct EventLoop<S, R: Reactor = MioReactor> {
     /// Lifted out while input is handled, so that handlers can be lent the rest.
     pub(super) buffer: ReceiveBuffer,
     pub(super) ready: Vec<Readiness>,
+    pub(super) backlog: Backlog,
     pub(super) idle: IdleStrategy,
     pub(super) shared: Arc<Shared>,
     pub(super) handle: LoopHandle,
@@ -140,6 +142,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             attempts: Attempts::new(),
             buffer: ReceiveBuffer::new(config.receive_buffer),
             ready: Vec::new(),
+            backlog: Backlog::new(now),
             idle: IdleStrategy::new(config.idle),
             shared,
             handle,
@@ -228,14 +231,22 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// A turn, begun right after the clock was read, that waits until that moment at most.
     /// `may_have_work` is false if it is known that nothing waits but what readiness, time and
     /// other threads bring; the same is returned.
+    ///
+    /// What has come is read before anybody is judged: no deadline of a peer's expires while
+    /// readiness that came before it is unread, whatever ended the wait and however long the loop
+    /// was held up ([`Backlog`]). Timers of the application do not wait for that.
     fn step(&mut self, until: Time, may_have_work: bool, state: &mut S) -> Result<bool, Error> {
-        self.wait(until, may_have_work).map_err(Error::io("wait for readiness"))?;
+        let begun = self.sockets.now;
+        let polled = self.wait(until, may_have_work).map_err(Error::io("wait for readiness"))?;
         self.begin_turn();
         self.local_events.expire(self.sockets.now);
         let is_ready = !self.ready.is_empty();
         // Those that use up their share of this turn wait for the next.
         let resumed = self.sockets.resumed_len();
         self.serve_ready(state);
+        let (sockets, listeners, attempts) = (&self.sockets, &self.listeners, &self.attempts);
+        let registered = || sockets.len() + listeners.len() + attempts.len();
+        self.backlog.served(polled, begun, self.ready.len(), registered);
         // Most turns serve what was ready, and that is all of them.
         let has_work = self.has_work(self.sockets.now);
         let has_more = has_work || self.has_chores();
@@ -255,9 +266,10 @@ impl<S, R: Reactor> EventLoop<S, R> {
         if resumed > 0 {
             self.serve_resumed(resumed, state);
         }
-        // After reading: what has arrived in time may not have been read in time.
-        if self.sockets.is_due() {
-            self.sockets.expire(&mut self.streams);
+        let by = self.backlog.served_until();
+        if self.sockets.is_due(by) {
+            // What peers are asked for here they have the whole time for.
+            self.at_present(|this| this.sockets.expire(by, &mut this.streams));
         }
         if !self.shared.resolved.is_empty() {
             self.serve_resolved();
@@ -268,7 +280,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
         self.serve_events(TURN_BUDGET, state);
         self.begin_drain();
         if self.may_accept(self.sockets.now) {
-            self.accept();
+            // A client that is accepted late has the whole time, too.
+            self.at_present(Self::accept);
         }
         if self.topics.is_delivering() {
             self.broadcast();
@@ -323,6 +336,15 @@ impl<S, R: Reactor> EventLoop<S, R> {
                 self.read(conn, true, state);
             }
         }
+    }
+
+    /// Acts as of the present moment, and not of the turn's beginning: handlers may have held the
+    /// turn up since.
+    fn at_present(&mut self, act: impl FnOnce(&mut Self)) {
+        let turn = self.sockets.now;
+        self.read_clock();
+        act(self);
+        self.sockets.now = turn;
     }
 
     #[inline(never)]

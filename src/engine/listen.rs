@@ -72,6 +72,10 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// The file is made, and stays when the listener is closed: whoever listens there next
     /// removes it first.
     ///
+    /// Descriptors that a client passes along (`SCM_RIGHTS`) are closed by the system. A receive
+    /// stops behind the bytes that they came with: what the client sent after those is read when it
+    /// sends more, or ends its stream.
+    ///
     /// # Errors
     ///
     /// As [`listen`](Self::listen).
@@ -135,7 +139,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// Takes in connections that wait, as far as there is room for them.
     #[inline(never)]
     pub(super) fn accept(&mut self) {
-        let now = self.sockets.now;
+        let (now, by) = (self.sockets.now, self.backlog.served_until());
         for _ in 0..ACCEPT_BUDGET {
             if !self.listeners.may_accept(now) {
                 return;
@@ -145,7 +149,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             if is_full && self.listeners.has_newcomer(reactor, now) {
                 return self.make_room();
             }
-            if is_full || !self.sockets.places.takes_another(now) {
+            if is_full || !self.sockets.places.takes_another(by) {
                 break;
             }
             let Some((accepted, site)) = self.listeners.accept(reactor, now) else {

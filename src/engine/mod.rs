@@ -3,6 +3,7 @@
 mod adopt;
 mod answer;
 mod attempts;
+mod backlog;
 mod call;
 mod connect;
 mod connection_map;

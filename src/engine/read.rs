@@ -55,7 +55,8 @@ enum Next {
 
 impl<S, R: Reactor> EventLoop<S, R> {
     /// Receives from a connection until the stream is drained or its share of the turn is used
-    /// up, and sends what its handler answers after each receive.
+    /// up, and sends what its handler answers after each receive. `hangup`: a receive may come
+    /// short though there is more.
     pub(super) fn read(&mut self, conn: Key, hangup: bool, state: &mut S) {
         let mut lifted = std::mem::take(&mut self.buffer);
         let buffer = lifted.as_mut_slice();

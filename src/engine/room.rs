@@ -1,4 +1,5 @@
-//! Room for newcomers: whether there is some, and who makes some.
+//! Room for newcomers: whether there is some, and who makes some. Who had time for something is
+//! judged by a moment before which nothing is unread.
 
 use super::EventLoop;
 use crate::net::places::Standing;
@@ -33,14 +34,15 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// their peers have ended, too, or have had their time for that.
     #[cold]
     pub(super) fn make_room(&mut self) {
-        if let Some((conns, standing)) = self.sockets.places.yielding(self.sockets.now) {
+        if let Some((conns, standing)) = self.sockets.places.yielding(self.backlog.served_until()) {
             conns.into_iter().for_each(|conn| self.dismiss(conn, standing));
         }
     }
 
     /// Ends those of whom there are too many.
     pub(super) fn end_surplus(&mut self) {
-        while let Some((conn, standing)) = self.sockets.places.surplus(self.sockets.now) {
+        let by = self.backlog.served_until();
+        while let Some((conn, standing)) = self.sockets.places.surplus(by) {
             self.dismiss(conn, standing);
         }
     }

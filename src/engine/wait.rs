@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::EventLoop;
 use super::idle::PREEMPTED;
-use crate::reactor::Reactor;
+use crate::reactor::{Polled, Reactor};
 use crate::time::Time;
 
 /// How many looks for work are made between two offers of the processor to others.
@@ -18,64 +18,66 @@ impl<S, R: Reactor> EventLoop<S, R> {
     }
 
     /// Waits for work, until that moment at most, and reads the clock, which was read just before.
-    pub(super) fn wait(&mut self, until: Time, may_have_work: bool) -> io::Result<()> {
+    /// Tells how much it found of what was ready by then: it looks at least once, whatever work
+    /// there is.
+    pub(super) fn wait(&mut self, until: Time, may_have_work: bool) -> io::Result<Polled> {
         self.ready.clear();
         let now = self.sockets.now;
         let has_work = may_have_work && self.has_work(now);
         let until = if has_work { now } else { until.min(self.deadline()) };
-        if self.idle.blocks() && until > now {
-            self.sleep(now, until)?;
+        let polled = if self.idle.blocks() && until > now {
+            self.sleep(now, until)
         } else {
-            self.wait_awake(now, until)?;
-        }
+            self.wait_awake(now, until)
+        };
         self.read_clock();
-        Ok(())
+        polled
     }
 
     /// Waits in the ways that do not begin with a sleep.
     #[inline(never)]
-    fn wait_awake(&mut self, now: Time, until: Time) -> io::Result<()> {
+    fn wait_awake(&mut self, now: Time, until: Time) -> io::Result<Polled> {
         if until <= now {
             return self.streams.reactor.poll(Some(Duration::ZERO), &mut self.ready);
         }
         if self.idle.is_busy() {
             return self.look(until);
         }
-        if self.spin(now, until)? {
-            let start = self.streams.reactor.now();
-            self.sleep(start, until)?;
-            self.idle.slept(self.streams.reactor.now().since(start));
+        if let Some(polled) = self.spin(now, until)? {
+            return Ok(polled);
         }
-        Ok(())
+        let start = self.streams.reactor.now();
+        let polled = self.sleep(start, until)?;
+        self.idle.slept(self.streams.reactor.now().since(start));
+        Ok(polled)
     }
 
     /// Looks for work without sleeping, however long it takes.
-    fn look(&mut self, until: Time) -> io::Result<()> {
+    fn look(&mut self, until: Time) -> io::Result<Polled> {
         loop {
-            self.streams.reactor.poll(Some(Duration::ZERO), &mut self.ready)?;
+            let polled = self.streams.reactor.poll(Some(Duration::ZERO), &mut self.ready)?;
             let has_work = !self.ready.is_empty() || self.has_remote_work();
             if has_work || self.streams.reactor.now() >= until {
-                return Ok(());
+                return Ok(polled);
             }
         }
     }
 
-    /// Looks for work without sleeping, for as long as it promises to pay. Whether that was in
-    /// vain.
-    fn spin(&mut self, start: Time, until: Time) -> io::Result<bool> {
+    /// Looks for work without sleeping, for as long as it promises to pay; `None`: in vain.
+    fn spin(&mut self, start: Time, until: Time) -> io::Result<Option<Polled>> {
         let budget = self.idle.spin(start);
         let end = until.min(start + budget);
         let (mut before, mut looks) = (start, 0);
         while before < end {
-            self.streams.reactor.poll(Some(Duration::ZERO), &mut self.ready)?;
+            let polled = self.streams.reactor.poll(Some(Duration::ZERO), &mut self.ready)?;
             if !self.ready.is_empty() || self.has_remote_work() {
                 self.idle.hit();
-                return Ok(false);
+                return Ok(Some(polled));
             }
             let now = self.streams.reactor.now();
             if now.since(before) > PREEMPTED {
                 self.idle.preempted(now);
-                return Ok(true);
+                return Ok(None);
             }
             before = now;
             looks += 1;
@@ -86,11 +88,11 @@ impl<S, R: Reactor> EventLoop<S, R> {
         if !budget.is_zero() {
             self.idle.miss();
         }
-        Ok(true)
+        Ok(None)
     }
 
     #[inline]
-    fn sleep(&mut self, now: Time, until: Time) -> io::Result<()> {
+    fn sleep(&mut self, now: Time, until: Time) -> io::Result<Polled> {
         self.shared.doorbell.about_to_sleep();
         let until = if self.has_remote_work() { now } else { until };
         let until = (until != Time::NEVER).then_some(until);
@@ -122,7 +124,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
 
     /// Whether there is something to do at a turn's end that is no reason for another turn.
     pub(super) fn has_chores(&self) -> bool {
-        self.sockets.is_due()
+        self.sockets.is_due(self.backlog.served_until())
             || self.attempts.is_due(self.sockets.now)
             || self.topics.has_changes()
             || self.ending.has_begun()

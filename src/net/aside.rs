@@ -13,6 +13,8 @@ pub(crate) struct Aside {
     connector: Option<Connector>,
     /// Why it ended, or is about to.
     end: Option<End>,
+    /// How often in a row it was late and not judged, because it had not been read to the end.
+    spared: u8,
 }
 
 /// Bytes that were received behind the message at which reading was left off.
@@ -74,6 +76,18 @@ impl Socket {
         self.aside.get_or_insert_default().end = Some(end);
     }
 
+    pub(crate) fn spared(&self) -> u8 {
+        self.aside.as_ref().map_or(0, |aside| aside.spared)
+    }
+
+    pub(crate) fn set_spared(&mut self, times: u8) {
+        if times > 0 {
+            self.aside.get_or_insert_default().spared = times;
+        } else {
+            self.take(|aside| Some(std::mem::take(&mut aside.spared)));
+        }
+    }
+
     pub(crate) fn take_end(&mut self) -> Option<End> {
         self.take(|aside| aside.end.take())
     }
@@ -89,6 +103,9 @@ impl Socket {
 
 impl Aside {
     const fn is_empty(&self) -> bool {
-        self.leftover.is_none() && self.connector.is_none() && self.end.is_none()
+        self.leftover.is_none()
+            && self.connector.is_none()
+            && self.end.is_none()
+            && self.spared == 0
     }
 }

@@ -42,6 +42,10 @@ impl<R: Reactor> Attempts<R> {
         Self { slots: Slots::new(), due: VecDeque::new(), extra: 0 }
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
     /// How many there are beyond one for each connection.
     pub(crate) const fn extra(&self) -> usize {
         self.extra

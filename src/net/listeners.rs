@@ -47,6 +47,10 @@ impl<R: Reactor> Listeners<R> {
         Self { slots: Slots::new(), ready: VecDeque::new(), newcomer: None }
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
     /// Adds the socket that `listen` opens and registers under the key it is given. Its connections
     /// are of the site in that slot.
     pub(crate) fn open(

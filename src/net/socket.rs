@@ -235,6 +235,11 @@ impl Socket {
         self.paused || (waits && self.protocol.is_open())
     }
 
+    /// Whether a deadline of the protocol's has come by that moment.
+    pub(crate) fn is_late(&self, by: Time) -> bool {
+        !self.is_unheard() && self.protocol.deadline().is_some_and(|deadline| deadline <= by)
+    }
+
     /// The next moment at which something is due.
     pub(crate) fn deadline(&self, limits: &OutboxLimits) -> Option<Time> {
         // Who is not listened to cannot be late.

@@ -8,11 +8,14 @@
 //!
 //! - Readiness is edge-triggered and is a hint: any call may still say `WouldBlock`, and
 //!   readiness may name a stream that was closed earlier in the same batch.
+//! - Readiness is reported in the order in which it came. A stream or listener that becomes ready
+//!   again before it is reported is reported once. So what [`Polled::Part`] left is reported before
+//!   what becomes ready later.
 //! - A stream is registered once, for both directions. One that was connected here gets another key
 //!   once, when the connection is made; none is ever registered again.
 //! - `Interrupted` may come from any call on a stream or listener; the caller repeats the call.
 //! - [`Reactor::recv`] that fills less than the buffer has drained the stream, unless its
-//!   readiness said [`Readiness::hangup`].
+//!   readiness said [`Readiness::hangup`] or [`Readiness::urgent`].
 //! - [`Reactor::send`] that takes less than it was given is followed by a writable edge.
 
 mod lookup;
@@ -43,6 +46,19 @@ pub struct Readiness {
     pub writable: bool,
     /// The peer closed its half, or the stream failed: receive until the end or the error.
     pub hangup: bool,
+    /// There is a byte of urgent data (`MSG_OOB`), at which a receive stops though more has come.
+    /// The byte itself is no part of the stream. If another comes before it is passed, Linux hands
+    /// it over as if it were.
+    pub urgent: bool,
+}
+
+/// How much a wait has reported of what is ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Polled {
+    /// All: what was ready when the wait began has been reported, by this wait or an earlier one.
+    All,
+    /// Perhaps not all: the wait was interrupted, or reported as many as it reports at once.
+    Part,
 }
 
 /// As which end a stream is to speak TLS.
@@ -81,12 +97,14 @@ pub trait Reactor: Sized {
     type Waker: Wake + fmt::Debug;
 
     /// Waits until something is ready, the reactor is woken or `timeout` has passed (`None`: for
-    /// ever), and appends what is ready. May return early with nothing.
+    /// ever), and appends what is ready. May return early with nothing. Tells whether that is all:
+    /// peers are not judged by deadlines while it is not.
     ///
     /// # Errors
     ///
     /// What the system says; `Interrupted` is not an error here but an early return.
-    fn poll(&mut self, timeout: Option<Duration>, ready: &mut Vec<Readiness>) -> io::Result<()>;
+    fn poll(&mut self, timeout: Option<Duration>, ready: &mut Vec<Readiness>)
+    -> io::Result<Polled>;
 
     /// The same until a moment (`None`: for ever), for a loop that knows the time: `now`. A
     /// reactor may arrange for one moment once, though many polls are to end by it.
@@ -99,7 +117,7 @@ pub trait Reactor: Sized {
         now: Time,
         until: Option<Time>,
         ready: &mut Vec<Readiness>,
-    ) -> io::Result<()> {
+    ) -> io::Result<Polled> {
         self.poll(until.map(|until| until.since(now)), ready)
     }
 

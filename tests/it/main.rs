@@ -34,4 +34,5 @@ mod tls;
 mod topics;
 mod unix;
 mod upgrade;
+mod urgent;
 mod util;

@@ -9,7 +9,9 @@ use std::ops::Sub;
 use std::time::{Duration, Instant};
 
 use eventwire::proto::OpCode;
-use eventwire::reactor::{EntropySource, Lookup, MioReactor, Reactor, Readiness, ResolveDone};
+use eventwire::reactor::{
+    EntropySource, Lookup, MioReactor, Polled, Reactor, Readiness, ResolveDone,
+};
 use eventwire::{
     Config, ConnectionId, Context, EventLoop, Idle, Message, OverflowPolicy, ServerConfig, Time,
     WebSocketHandler,
@@ -55,7 +57,11 @@ impl Reactor for Counting {
     type Listener = <MioReactor as Reactor>::Listener;
     type Waker = <MioReactor as Reactor>::Waker;
 
-    fn poll(&mut self, timeout: Option<Duration>, ready: &mut Vec<Readiness>) -> io::Result<()> {
+    fn poll(
+        &mut self,
+        timeout: Option<Duration>,
+        ready: &mut Vec<Readiness>,
+    ) -> io::Result<Polled> {
         self.calls.waits += 1;
         self.reactor.poll(timeout, ready)
     }
@@ -65,7 +71,7 @@ impl Reactor for Counting {
         now: Time,
         until: Option<Time>,
         ready: &mut Vec<Readiness>,
-    ) -> io::Result<()> {
+    ) -> io::Result<Polled> {
         self.calls.waits += 1;
         self.reactor.poll_until(now, until, ready)
     }

@@ -1,5 +1,7 @@
 //! TLS: the same connections, encrypted.
 
+mod certificates;
+
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -322,6 +324,35 @@ fn a_turn_takes_its_share_of_records_however_little_is_in_them() {
         assert!(after - before < 2 * 256 * 1024 / 22, "{} in a turn", after - before);
         before = after;
     }
+}
+
+#[test]
+fn what_comes_behind_urgent_data_is_read_at_once_over_tls() {
+    let mut event_loop = EventLoop::<()>::new(Config::default()).expect("a loop");
+    let listener = event_loop.listen("127.0.0.1:0", with(&ONE), echo).expect("listen");
+    let address = event_loop.local_addr(listener).expect("an address");
+    let mut stream = drive(&mut event_loop, &mut (), || {
+        let mut stream = connect(address, &ONE.others_client(&[]));
+        upgrade(&mut stream);
+        stream
+    });
+    let mut records = Vec::new();
+    for _ in 0..2 {
+        stream.conn.writer().write_all(b"\x81\x85\0\0\0\0hello").expect("room");
+        stream.conn.write_tls(&mut records).expect("a vector takes everything");
+    }
+    let (begun, rest) = records.split_at(7);
+    stream.sock.write_all(begun).expect("write");
+    let urgent = socket2::SockRef::from(&stream.sock).send_out_of_band(b"!");
+    assert_eq!(urgent.expect("urgent data"), 1);
+    stream.sock.write_all(rest).expect("write");
+    let received = |event_loop: &EventLoop<()>| event_loop.stats().messages_received;
+    for _ in 0..1000 {
+        if received(&event_loop) < 2 {
+            event_loop.turn(Some(PATIENCE), &mut ()).expect("turn");
+        }
+    }
+    assert_eq!(received(&event_loop), 2);
 }
 
 #[test]

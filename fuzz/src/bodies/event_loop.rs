@@ -23,7 +23,7 @@ use self::peer::Peer;
 use super::input::Input;
 
 /// Faults by which something may be lost, or not open at all.
-const LOSSES: [Fault; 8] = [
+const LOSSES: [Fault; 9] = [
     Fault::Reset,
     Fault::LostOnReset,
     Fault::Aborted,
@@ -31,6 +31,7 @@ const LOSSES: [Fault; 8] = [
     Fault::ConnectSlow,
     Fault::ConnectNever,
     Fault::ClockJump,
+    Fault::Stopped,
     Fault::DescriptorsExhausted,
 ];
 

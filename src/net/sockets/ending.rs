@@ -1,6 +1,7 @@
 //! Ends: closing, failures, peers too slow or silent.
 
 use std::io;
+use std::time::Duration;
 
 use super::{SendStatus, Sockets};
 use crate::net::aside::End;
@@ -14,6 +15,11 @@ use crate::slots::Key;
 use crate::time::Time;
 use crate::timers::{DeadlineWheel, Tick};
 use crate::topics::Topics;
+
+/// How long a peer is spared that is late and not read to the end, and how often in a row: in all
+/// long enough for what a socket holds, and not for ever if it never stops sending.
+const SPARED: Duration = Duration::from_millis(100);
+const MOST_SPARED: u8 = 50;
 
 impl Sockets {
     /// Begins the closing handshake, or ends a connection that is not open yet; `false` if it is
@@ -33,7 +39,10 @@ impl Sockets {
             State::Open => {
                 self.settle(conn, topics, io);
                 topics.remove_connection(conn);
+                // The peer's time begins now, and not when the turn did.
+                let turn = std::mem::replace(&mut self.now, io.now());
                 self.answer(conn, |protocol, work| protocol.close(code, reason, work), |()| false);
+                self.now = turn;
                 self.note_end(conn, Disconnect::ClosedByApplication { code });
                 // The peer's close frame is to be heard.
                 self.unpause(conn);
@@ -182,17 +191,17 @@ impl Sockets {
         self.wheel.next()
     }
 
-    /// Whether deadlines may have come.
+    /// Whether deadlines may have come by that moment.
     #[inline]
-    pub(crate) fn is_due(&self) -> bool {
-        self.wheel.is_due(self.now)
+    pub(crate) fn is_due(&self, by: Time) -> bool {
+        self.wheel.is_due(by)
     }
 
-    /// Acts on the deadlines that have come.
+    /// Acts on the deadlines that have come by a moment before which nothing is unread.
     #[inline(never)]
-    pub(crate) fn expire(&mut self, io: &mut dyn Transmit) {
+    pub(crate) fn expire(&mut self, by: Time, io: &mut dyn Transmit) {
         for _ in 0..DeadlineWheel::budget() {
-            let Some((conn, tick)) = self.wheel.expire(self.now) else {
+            let Some((conn, tick)) = self.wheel.expire(by) else {
                 return;
             };
             let Some(socket) = self.slots.get_mut(conn).filter(|socket| socket.armed == tick)
@@ -200,21 +209,44 @@ impl Sockets {
                 continue;
             };
             socket.armed = Tick::NEVER;
-            self.act_on_deadline(conn, io);
-            self.arm(conn);
+            if self.spares(conn, by) {
+                self.arm_again(conn, by);
+            } else {
+                self.act_on_deadline(conn, by, io);
+                self.arm(conn);
+            }
         }
     }
 
-    pub(super) fn act_on_deadline(&mut self, conn: Key, io: &mut dyn Transmit) {
+    /// Whether a peer that is late is judged later: it has sent more than its share of the turns
+    /// since, behind which there may be what it sent in time.
+    fn spares(&mut self, conn: Key, by: Time) -> bool {
+        let Some(socket) = self.slots.get_mut(conn) else {
+            return false;
+        };
+        let times = socket.spared();
+        let is_spared = socket.resumed && times < MOST_SPARED && socket.is_late(by);
+        socket.set_spared(if is_spared { times + 1 } else { 0 });
+        is_spared
+    }
+
+    /// Sees to it that the connection comes up again shortly.
+    fn arm_again(&mut self, conn: Key, by: Time) {
+        if let Some(socket) = self.slots.get_mut(conn) {
+            socket.armed = self.wheel.arm(conn, by + SPARED, socket.armed);
+        }
+    }
+
+    fn act_on_deadline(&mut self, conn: Key, by: Time, io: &mut dyn Transmit) {
         let limits = self.limits;
         let Some(socket) = self.slots.get(conn).filter(|socket| !socket.is_dead()) else {
             return;
         };
-        if socket.stall_deadline(&limits).is_some_and(|deadline| deadline <= self.now) {
+        if socket.stall_deadline(&limits).is_some_and(|deadline| deadline <= by) {
             self.overflow(conn, Disconnect::Overflow);
             return;
         }
-        if socket.is_unheard() {
+        if !socket.is_late(by) {
             return;
         }
         let handled = self.answer(conn, Connection::handle_timeout, Result::is_ok);

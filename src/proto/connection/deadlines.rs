@@ -13,13 +13,7 @@ impl Connection {
         match self.state {
             State::Connecting => self.since.checked_add(limits.handshake_timeout),
             State::Closing | State::Closed => self.since.checked_add(limits.close_timeout),
-            State::Open => {
-                let message = self.unfinished_since();
-                earlier(
-                    message.and_then(|since| since.checked_add(limits.message_timeout)),
-                    self.liveness_deadline(),
-                )
-            }
+            State::Open => earlier(self.message_deadline(), self.liveness_deadline()),
         }
     }
 
@@ -53,6 +47,16 @@ impl Connection {
         self.partial.as_ref()?.message.unfinished_since()
     }
 
+    fn message_deadline(&self) -> Option<Time> {
+        self.unfinished_since()?.checked_add(self.limits.message_timeout)
+    }
+
+    /// Whether a message must be whole before a sign of life is due.
+    fn is_message_first(&self) -> bool {
+        let life = self.liveness_deadline();
+        self.message_deadline().is_some_and(|message| life.is_none_or(|life| message < life))
+    }
+
     fn liveness_deadline(&self) -> Option<Time> {
         let interval = self.limits.ping_interval?;
         if self.awaiting_pong {
@@ -62,7 +66,8 @@ impl Connection {
         }
     }
 
-    /// Acts on a deadline that has come: pings a silent peer, or ends what took too long.
+    /// Acts on the earliest deadline, if it has come: pings a silent peer, or ends what took too
+    /// long.
     ///
     /// # Errors
     ///
@@ -87,7 +92,7 @@ impl Connection {
                 self.enter(State::Closed, workspace);
                 Err(TimedOut::Close)
             }
-            State::Open if self.liveness_deadline().is_none_or(|deadline| now < deadline) => {
+            State::Open if self.is_message_first() => {
                 self.write_close(Some(CloseCode::POLICY), "message unfinished", workspace);
                 self.enter(State::Closed, workspace);
                 Err(TimedOut::Message)

@@ -29,7 +29,7 @@ pub use self::socket::{MioListener, MioStream};
 pub use self::tls::{TlsClient, TlsError, TlsServer, TlsStream};
 #[cfg(feature = "tls")]
 use super::Tls;
-use super::{EntropySource, Lookup, Reactor, Readiness, ResolveDone, Wake};
+use super::{EntropySource, Lookup, Polled, Reactor, Readiness, ResolveDone, Wake};
 use crate::time::Time;
 
 // Keys are 64 bits and travel through the kernel as tokens.
@@ -102,6 +102,11 @@ impl MioReactor {
     ///
     /// When the system has no descriptors left for it.
     pub fn new() -> io::Result<Self> {
+        Self::with_events(EVENTS)
+    }
+
+    /// One that takes that many events from the kernel at once.
+    fn with_events(events: usize) -> io::Result<Self> {
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), WAKE)?;
         let woken = Woken { waker, beginning: Instant::now(), at: AtomicU64::new(0) };
@@ -110,7 +115,7 @@ impl MioReactor {
         let alarm = Alarm::new(poll.registry(), ALARM)?;
         Ok(Self {
             poll,
-            events: Events::with_capacity(EVENTS),
+            events: Events::with_capacity(events),
             waker,
             resolver: Resolver::new(),
             #[cfg(feature = "timerfd")]
@@ -130,7 +135,7 @@ impl Reactor for MioReactor {
         now: Time,
         until: Option<Time>,
         ready: &mut Vec<Readiness>,
-    ) -> io::Result<()> {
+    ) -> io::Result<Polled> {
         match until {
             Some(until) if until <= now => self.poll(Some(Duration::ZERO), ready),
             Some(until) => {
@@ -142,13 +147,19 @@ impl Reactor for MioReactor {
     }
 
     #[inline]
-    fn poll(&mut self, timeout: Option<Duration>, ready: &mut Vec<Readiness>) -> io::Result<()> {
+    fn poll(
+        &mut self,
+        timeout: Option<Duration>,
+        ready: &mut Vec<Readiness>,
+    ) -> io::Result<Polled> {
         let timeout = timeout.map(|timeout| timeout.min(LONGEST_POLL));
         match self.poll.poll(&mut self.events, timeout) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(Polled::Part),
             other => other?,
         }
+        let mut count = 0;
         for event in &self.events {
+            count += 1;
             match event.token() {
                 WAKE => {}
                 #[cfg(feature = "timerfd")]
@@ -156,7 +167,7 @@ impl Reactor for MioReactor {
                 _ => ready.push(readiness(event)),
             }
         }
-        Ok(())
+        Ok(if count < self.events.capacity() { Polled::All } else { Polled::Part })
     }
 
     #[inline]
@@ -260,7 +271,7 @@ impl Reactor for MioReactor {
     }
 
     fn register(&mut self, stream: &mut MioStream, key: u64) -> io::Result<()> {
-        let both = Interest::READABLE | Interest::WRITABLE;
+        let both = both();
         let registry = self.poll.registry();
         match stream {
             MioStream::Tcp(stream) => registry.register(stream, token(key), both),
@@ -380,6 +391,14 @@ fn begin_listening(socket: Socket, address: &SockAddr, backlog: u32) -> io::Resu
     Ok(socket)
 }
 
+/// What streams are registered for: both directions, and urgent data where the system tells of it.
+const fn both() -> Interest {
+    let both = Interest::READABLE.add(Interest::WRITABLE);
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    let both = both.add(Interest::PRIORITY);
+    both
+}
+
 const fn token(key: u64) -> Token {
     Token(key as usize)
 }
@@ -390,6 +409,7 @@ fn readiness(event: &Event) -> Readiness {
         readable: event.is_readable(),
         writable: event.is_writable(),
         hangup: event.is_read_closed() || event.is_error(),
+        urgent: event.is_priority(),
     }
 }
 
@@ -407,6 +427,8 @@ fn descriptor_limit() -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use super::*;
 
     /// Sleeps until that moment; how often it took to get there.
@@ -419,6 +441,36 @@ mod tests {
             reactor.poll_until(now, Some(until), &mut Vec::new()).expect("a sleep");
         }
         0
+    }
+
+    /// What one poll tells of, by key.
+    fn look(reactor: &mut MioReactor) -> (Polled, Vec<u64>) {
+        let mut ready = Vec::new();
+        let polled = reactor.poll(Some(Duration::ZERO), &mut ready).expect("a poll");
+        (polled, ready.iter().map(|one| one.key).collect())
+    }
+
+    #[test]
+    fn a_poll_that_took_all_it_takes_says_so_and_leaves_the_others_in_their_order() {
+        let mut reactor = MioReactor::with_events(2).expect("a reactor");
+        let mut pairs = Vec::new();
+        for key in 0..5 {
+            let (near, far) = std::os::unix::net::UnixStream::pair().expect("a pair");
+            let mut stream = MioStream::from(far);
+            reactor.register(&mut stream, key).expect("not registered before");
+            pairs.push((near, stream));
+        }
+        while look(&mut reactor).0 == Polled::Part {}
+        let mut say = |key: usize| pairs[key].0.write_all(b"hello").expect("room");
+        (0..5).for_each(&mut say);
+        assert_eq!(look(&mut reactor), (Polled::Part, vec![0, 1]));
+        // Ready before, and again: those that were not told of yet come first.
+        [4, 1, 3].into_iter().for_each(&mut say);
+        assert_eq!(look(&mut reactor), (Polled::Part, vec![2, 3]));
+        say(2);
+        assert_eq!(look(&mut reactor), (Polled::Part, vec![4, 1]));
+        assert_eq!(look(&mut reactor), (Polled::All, vec![2]));
+        assert_eq!(look(&mut reactor), (Polled::All, vec![]));
     }
 
     #[test]

@@ -38,6 +38,9 @@ pub enum Fault {
     EarlyPoll,
     /// A signal ends the sleep in `poll`.
     PollInterrupted,
+    /// The process is stopped while it sleeps in `poll`, and goes on later: all that was on its way
+    /// has arrived by then, and `poll` tells of nothing.
+    Stopped,
     /// Bytes take far longer than the usual latency.
     SlowDelivery,
     /// The bytes of one `send` arrive in pieces.
@@ -50,7 +53,7 @@ pub enum Fault {
 
 impl Fault {
     /// Every kind, in the order of their declaration.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::WouldBlock,
         Self::ShortRecv,
         Self::ShortSend,
@@ -67,6 +70,7 @@ impl Fault {
         Self::Delayed,
         Self::EarlyPoll,
         Self::PollInterrupted,
+        Self::Stopped,
         Self::SlowDelivery,
         Self::Pieces,
         Self::EarlyHangup,
@@ -80,12 +84,14 @@ impl Fault {
             Self::ShortRecv | Self::ShortSend | Self::Delayed | Self::SlowDelivery => 50_000,
             Self::Interrupted | Self::Refused | Self::Spurious | Self::Stale => 20_000,
             Self::DescriptorsExhausted | Self::EarlyPoll | Self::PollInterrupted => 20_000,
-            Self::Aborted | Self::ConnectNever => 10_000,
+            Self::Aborted => 20_000,
+            Self::ConnectNever => 10_000,
             Self::Pieces => 100_000,
-            Self::LostOnReset | Self::EarlyHangup => 300_000,
+            Self::LostOnReset => 500_000,
+            Self::EarlyHangup => 300_000,
             // Either may end every connection, which hides what else could go wrong with them.
             Self::Reset => 300,
-            Self::ClockJump => 50,
+            Self::ClockJump | Self::Stopped => 50,
         }
     }
 }
@@ -105,6 +111,8 @@ pub struct SimConfig {
     pub(super) latency: (Duration, Duration),
     pub(super) slowest: Duration,
     pub(super) clock_jump: Duration,
+    /// Not zero.
+    pub(super) batch: usize,
     /// Not zero.
     pub(super) window: usize,
     pub(super) descriptors: usize,
@@ -130,6 +138,7 @@ impl SimConfig {
             latency: (Duration::from_micros(20), Duration::from_micros(20)),
             slowest: Duration::from_millis(20),
             clock_jump: Duration::from_secs(24 * 3600),
+            batch: usize::MAX,
             window: 64 * 1024,
             descriptors: usize::MAX,
             has_ipv6: true,
@@ -159,10 +168,18 @@ impl SimConfig {
         self
     }
 
-    /// Sets the longest [`Fault::ClockJump`]. Default: 24 hours.
+    /// Sets the longest [`Fault::ClockJump`] and [`Fault::Stopped`]. Default: 24 hours.
     #[must_use]
     pub const fn clock_jump(mut self, longest: Duration) -> Self {
         self.clock_jump = longest;
+        self
+    }
+
+    /// Sets how many streams and listeners one `poll` reports at most; at least 1. The others come
+    /// first in the next. Default: no limit.
+    #[must_use]
+    pub fn batch(mut self, count: usize) -> Self {
+        self.batch = count.max(1);
         self
     }
 

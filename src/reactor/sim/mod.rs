@@ -1,15 +1,17 @@
 //! A network in memory with virtual time, in which a seed decides what a kernel may decide.
 //!
 //! [`SimReactor`] runs an event loop against listeners, streams and raw peers that exist only in
-//! memory. Time passes only inside [`Reactor::poll`], so hours take no time at all. Whatever a
-//! kernel or a network may do to a program is a [`Fault`] with a chance in [`SimConfig`], and
-//! every decision comes from [`Choices`]: one seed is one history, to the last call, which
+//! memory. Time passes only inside [`Reactor::poll`], and where a test says so
+//! ([`SimReactor::stand_still`], [`SimClock::pass`]), so hours take no time at all. Whatever a
+//! kernel or a network may do to a program is a [`Fault`] with a chance in [`SimConfig`], and every
+//! decision comes from [`Choices`]: one seed is one history, to the last call, which
 //! [`SimReactor::trace_hash`] proves.
 //!
 //! The faults never break the [contract](super#contract) of the seam. An edge is raised whenever
 //! bytes, an end of stream or a reset arrive, and whenever room appears after a send that was not
-//! taken whole; it may be put off by up to 3 ms, but it is never lost. A `recv` that is cut short
-//! means that the rest has not arrived yet: it does so a little later, with an edge of its own.
+//! taken whole; it may be put off by up to three polls, but it is never lost. A `recv` that is cut
+//! short means that the rest has not arrived yet: it does so a little later, with an edge of its
+//! own.
 //!
 //! ```
 //! use eventwire::reactor::Reactor;
@@ -59,7 +61,7 @@ use std::fmt;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::{Duration, Instant};
 
@@ -70,7 +72,7 @@ pub use self::peer::PeerId;
 use self::choices::SplitMix;
 use self::network::{Network, Source};
 use self::trace::{Outcome, fingerprint};
-use super::{EntropySource, Lookup, Reactor, Readiness, ResolveDone, Wake};
+use super::{EntropySource, Lookup, Polled, Reactor, Readiness, ResolveDone, Wake};
 use crate::time::Time;
 
 /// A [`Reactor`] whose network, clock and entropy are simulated.
@@ -84,6 +86,7 @@ pub struct SimReactor {
     /// Virtual time counts from here; nothing but differences ever shows.
     beginning: Instant,
     woken: Arc<AtomicBool>,
+    clock: SimClock,
     /// Streams and listeners tell their end here: a drop has no reactor at hand.
     drops: Sender<Source>,
     dropped: Receiver<Source>,
@@ -110,6 +113,7 @@ impl SimReactor {
             network: Network::new(choices, config),
             beginning: Instant::now(),
             woken: Arc::default(),
+            clock: SimClock::default(),
             bytes_received: 0,
             bytes_sent: 0,
             drops,
@@ -122,6 +126,19 @@ impl SimReactor {
     #[must_use]
     pub const fn elapsed(&self) -> Duration {
         self.network.elapsed
+    }
+
+    /// Lets time pass without the event loop, as while its process is stopped. What is on its way
+    /// arrives, and peers may be driven between two calls.
+    pub fn stand_still(&mut self, time: Duration) {
+        self.network.note(format_args!("stands still for {time:?}"));
+        self.network.stand_still(time);
+    }
+
+    /// What a handler holds up the event loop with.
+    #[must_use]
+    pub fn clock(&self) -> SimClock {
+        self.clock.clone()
     }
 
     /// How much happens by itself from here: arrivals, outcomes of connects, edges to report.
@@ -186,6 +203,14 @@ impl SimReactor {
         self.network.trace.lines()
     }
 
+    /// Lets the time pass that handlers took.
+    fn catch_up(&mut self) {
+        let nanos = self.clock.passed.swap(0, Ordering::Relaxed);
+        if nanos > 0 {
+            self.stand_still(Duration::from_nanos(nanos));
+        }
+    }
+
     /// Closes what was dropped since the last call.
     fn reap(&mut self) {
         while let Ok(source) = self.dropped.try_recv() {
@@ -212,12 +237,18 @@ impl Reactor for SimReactor {
     type Listener = SimListener;
     type Waker = SimWaker;
 
-    fn poll(&mut self, timeout: Option<Duration>, ready: &mut Vec<Readiness>) -> io::Result<()> {
+    fn poll(
+        &mut self,
+        timeout: Option<Duration>,
+        ready: &mut Vec<Readiness>,
+    ) -> io::Result<Polled> {
         self.reap();
+        self.catch_up();
         let from = ready.len();
-        self.network.wait(timeout, &self.woken, ready);
+        let polled = self.network.wait(timeout, &self.woken, ready);
         self.idle = ready.len() == from && self.network.in_flight() == 0;
-        self.network.note(format_args!("poll {timeout:?} -> {} ready", ready.len() - from));
+        let count = ready.len() - from;
+        self.network.note(format_args!("poll {timeout:?} -> {polled:?}, {count} ready"));
         for one in &ready[from..] {
             let flag = |set, name| if set { name } else { '-' };
             self.network.note(format_args!(
@@ -228,10 +259,11 @@ impl Reactor for SimReactor {
                 flag(one.hangup, 'h'),
             ));
         }
-        Ok(())
+        Ok(polled)
     }
 
     fn now(&mut self) -> Time {
+        self.catch_up();
         Time::from_beginning(self.network.elapsed)
     }
 
@@ -400,6 +432,21 @@ impl Drop for SimListener {
 impl fmt::Debug for SimListener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "SimListener({})", self.id)
+    }
+}
+
+/// Lets virtual time pass where the [`SimReactor`] is not at hand: in a handler.
+#[derive(Clone, Debug, Default)]
+pub struct SimClock {
+    /// Nanoseconds that the reactor does not know of yet.
+    passed: Arc<AtomicU64>,
+}
+
+impl SimClock {
+    /// The caller takes this long, and holds up the event loop meanwhile.
+    pub fn pass(&self, time: Duration) {
+        let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        self.passed.fetch_add(nanos, Ordering::Relaxed);
     }
 }
 

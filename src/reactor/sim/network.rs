@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::super::Readiness;
+use super::super::{Polled, Readiness};
 use super::choices::Choices;
 use super::config::{Fault, FaultCounts, SimConfig};
 use super::connect::{Attempt, Listener};
@@ -23,7 +23,7 @@ pub(super) struct Network {
     pub(super) choices: Choices,
     pub(super) trace: Trace,
     pub(super) counts: FaultCounts,
-    /// Virtual time since the beginning. Only [`Network::wait`] advances it.
+    /// Virtual time since the beginning. Waits advance it, and [`Network::stand_still`].
     pub(super) elapsed: Duration,
     pub(super) endpoints: Endpoints,
     pub(super) listeners: BTreeMap<u64, Listener>,
@@ -77,13 +77,10 @@ const POLL_COST: Duration = Duration::from_micros(1);
 /// A poll without end returns after this, early but harmless.
 const MAX_WAIT: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// The longest that one [`Fault::Delayed`] puts an edge off.
-const MAX_DELAY: Duration = Duration::from_millis(1);
-
 /// How often one edge is put off.
 const MAX_DELAYS: u8 = 3;
 
-/// The shortest [`Fault::ClockJump`].
+/// The shortest [`Fault::ClockJump`] and [`Fault::Stopped`].
 const MIN_JUMP: Duration = Duration::from_secs(1);
 
 /// How many retired keys [`Fault::Stale`] chooses from.
@@ -192,6 +189,7 @@ impl Network {
                     readable: true,
                     writable: false,
                     hangup: false,
+                    urgent: false,
                 })
             }
         }
@@ -203,41 +201,60 @@ impl Network {
         timeout: Option<Duration>,
         woken: &AtomicBool,
         ready: &mut Vec<Readiness>,
-    ) {
+    ) -> Polled {
         let from = ready.len();
         let deadline = self.elapsed + timeout.map_or(MAX_WAIT, |timeout| timeout.min(MAX_WAIT));
         self.elapsed += POLL_COST;
         if self.hits(Fault::ClockJump) {
-            self.elapsed += self.choices.span(MIN_JUMP, self.config.clock_jump.max(MIN_JUMP));
+            let time = self.jump();
+            self.elapsed += time;
         }
         if self.hits(Fault::EarlyPoll) {
-            return;
+            return Polled::Part;
         }
         self.reset_by_chance();
         let untrue = [self.stale(), self.spurious()];
         loop {
             self.run_due();
-            self.collect(ready);
-            for readiness in untrue.into_iter().flatten() {
-                let place = from + self.choices.index(ready.len() - from + 1);
-                ready.insert(place, readiness);
+            let polled = self.collect(ready);
+            if polled == Polled::All {
+                for readiness in untrue.into_iter().flatten() {
+                    let place = from + self.choices.index(ready.len() - from + 1);
+                    ready.insert(place, readiness);
+                }
             }
-            if woken.swap(false, Ordering::AcqRel) || ready.len() > from {
-                return;
+            let is_over = polled == Polled::Part || ready.len() > from;
+            if woken.swap(false, Ordering::AcqRel) || is_over {
+                return polled;
             }
             let next = self.next_due();
             if self.elapsed >= deadline || (timeout.is_none() && next.is_none()) {
-                return;
+                return polled;
             }
             let until = next.map_or(deadline, |next| next.min(deadline));
             if self.hits(Fault::PollInterrupted) {
                 let slept = until.saturating_sub(self.elapsed);
                 self.elapsed += self.choices.span(Duration::ZERO, slept);
-                return;
+                return Polled::Part;
+            }
+            if self.hits(Fault::Stopped) {
+                let time = self.jump();
+                self.stand_still(time);
+                return Polled::Part;
             }
             // Later than now: all that was due has happened.
             self.elapsed = until;
         }
+    }
+
+    fn jump(&mut self) -> Duration {
+        self.choices.span(MIN_JUMP, self.config.clock_jump.max(MIN_JUMP))
+    }
+
+    /// Lets time pass without a call: what is on its way arrives.
+    pub(super) fn stand_still(&mut self, time: Duration) {
+        self.elapsed += time;
+        self.run_due();
     }
 
     /// What is still to happen by itself: arrivals, outcomes of connects, and edges to report.
@@ -276,27 +293,26 @@ impl Network {
         }
     }
 
-    /// Reports the edges that are due, except those that a fault puts off.
-    fn collect(&mut self, ready: &mut Vec<Readiness>) {
-        let mut put_off = Vec::new();
-        while let Some(entry) = self.edges.first_entry() {
-            if entry.key().0 > self.elapsed {
+    /// Reports the edges that are due, in their order, up to a batch or to one that a fault puts
+    /// off.
+    fn collect(&mut self, ready: &mut Vec<Readiness>) -> Polled {
+        let most = ready.len().saturating_add(self.config.batch);
+        while ready.len() < most {
+            let first = self.edges.first_key_value().map(|(&place, edge)| (place, edge.delays));
+            let Some((place, delays)) = first.filter(|(place, _)| place.0 <= self.elapsed) else {
+                return Polled::All;
+            };
+            let is_put_off = delays < MAX_DELAYS && self.hits(Fault::Delayed);
+            if let Some(edge) = self.edges.get_mut(&place).filter(|_| is_put_off) {
+                edge.delays += 1;
                 break;
             }
-            let mut edge = entry.remove();
-            if edge.delays < MAX_DELAYS && self.hits(Fault::Delayed) {
-                edge.delays += 1;
-                put_off.push(edge);
-                continue;
+            if let Some(edge) = self.edges.remove(&place) {
+                self.disarm(edge.source);
+                ready.extend(self.readiness(edge.source));
             }
-            self.disarm(edge.source);
-            ready.extend(self.readiness(edge.source));
         }
-        for edge in put_off {
-            let due = self.elapsed + self.choices.span(POLL_COST, MAX_DELAY);
-            let number = self.number();
-            self.edges.insert((due, number), edge);
-        }
+        Polled::Part
     }
 
     /// The next cause raises a new edge.
@@ -338,6 +354,7 @@ impl Network {
             readable: flags & 1 != 0,
             writable: flags & 2 != 0,
             hangup: flags & 4 != 0,
+            urgent: false,
         })
     }
 
@@ -352,7 +369,8 @@ impl Network {
         let key = self.one_of(&streams.chain(listeners).collect::<Vec<_>>())?;
         self.count(Fault::Spurious);
         let flags = 1 + self.choices.index(3);
-        Some(Readiness { key, readable: flags & 1 != 0, writable: flags & 2 != 0, hangup: false })
+        let (readable, writable) = (flags & 1 != 0, flags & 2 != 0);
+        Some(Readiness { key, readable, writable, hangup: false, urgent: false })
     }
 
     fn one_of(&mut self, ids: &[u64]) -> Option<u64> {

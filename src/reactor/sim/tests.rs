@@ -353,6 +353,65 @@ fn time_passes_in_polls_only_and_up_to_the_timeout() {
 }
 
 #[test]
+fn a_poll_reports_a_batch_in_the_order_in_which_they_became_ready() {
+    let mut reactor = SimReactor::new(1, SimConfig::calm().batch(2));
+    let (mut listener, address) = listen(&mut reactor);
+    let peers: Vec<PeerId> = (0..5).map(|_| reactor.peer_connect(address)).collect();
+    settle(&mut reactor);
+    let mut streams = Vec::new();
+    for key in 10..15 {
+        let mut stream = reactor.accept(&mut listener).expect("a connection waits").0;
+        reactor.register(&mut stream, key).expect("not registered before");
+        settle(&mut reactor);
+        streams.push(stream);
+    }
+    let keys = |reactor: &mut SimReactor| {
+        let mut ready = Vec::new();
+        let polled = reactor.poll(Some(Duration::ZERO), &mut ready).expect("polls never fail");
+        (polled, ready.iter().map(|one| one.key).collect::<Vec<_>>())
+    };
+    for &peer in &peers {
+        reactor.peer_send(peer, b"a");
+        reactor.stand_still(Duration::from_micros(30));
+    }
+    assert_eq!(keys(&mut reactor), (Polled::Part, vec![10, 11]));
+    // It was reported, and comes behind those that were not.
+    reactor.peer_send(peers[0], b"b");
+    reactor.peer_send(peers[4], b"b");
+    reactor.stand_still(Duration::from_micros(30));
+    assert_eq!(keys(&mut reactor), (Polled::Part, vec![12, 13]));
+    assert_eq!(keys(&mut reactor), (Polled::Part, vec![14, 10]));
+    assert_eq!(keys(&mut reactor), (Polled::All, vec![]));
+}
+
+#[test]
+fn a_process_that_was_stopped_finds_the_time_gone_and_what_arrived() {
+    let second = Duration::from_secs(1);
+    let stopped = SimConfig::calm().chance(Fault::Stopped, u32::MAX).clock_jump(second);
+    let mut pair = Pair::with(stopped);
+    let (start, mut ready) = (pair.reactor.elapsed(), Vec::new());
+    pair.reactor.peer_send(pair.peer, b"abc");
+    while pair.reactor.fault_counts().get(Fault::Stopped) == 0 {
+        assert!(ready.is_empty());
+        let polled = pair.reactor.poll(None, &mut ready).expect("polls never fail");
+        assert_eq!(polled, Polled::Part);
+    }
+    assert!(pair.reactor.elapsed() - start >= second);
+    let polled = pair.reactor.poll(Some(Duration::ZERO), &mut ready).expect("polls never fail");
+    assert_eq!((polled, &*flags(&ready, STREAM)), (Polled::All, "rw"));
+}
+
+#[test]
+fn time_passes_where_a_handler_takes_it() {
+    let mut reactor = SimReactor::new(1, SimConfig::calm());
+    let (start, clock) = (reactor.now(), reactor.clock());
+    clock.pass(Duration::from_secs(2));
+    clock.pass(Duration::from_secs(1));
+    assert_eq!(reactor.now().since(start), Duration::from_secs(3));
+    assert_eq!(reactor.now().since(start), Duration::from_secs(3));
+}
+
+#[test]
 fn a_wake_from_another_thread_ends_a_poll_once() {
     let mut reactor = SimReactor::new(1, SimConfig::calm());
     let waker = reactor.waker();

@@ -283,7 +283,8 @@ impl Network {
         end.wants_room |= !writable;
         let hangup = end.finished || end.dead;
         let readable = hangup || !end.received.is_empty();
-        (readable || writable).then_some(Readiness { key, readable, writable, hangup })
+        let readiness = Readiness { key, readable, writable, hangup, urgent: false };
+        (readable || writable).then_some(readiness)
     }
 
     /// # Errors

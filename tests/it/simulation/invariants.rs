@@ -22,11 +22,11 @@
 use std::time::Duration;
 
 use eventwire::reactor::Reactor;
-use eventwire::reactor::sim::Fault;
 use eventwire::{ConnectionId, Context, Disconnect, Stats};
 
 use super::app::{App, Phase};
 use super::followers::Follower;
+use super::jumps;
 use super::world::World;
 
 /// More virtual time than a turn takes that does not sleep.
@@ -151,7 +151,7 @@ impl World {
         let reactor = self.event_loop.reactor_mut();
         Eve {
             elapsed: reactor.elapsed(),
-            jumps: reactor.fault_counts().get(Fault::ClockJump),
+            jumps: jumps(reactor.fault_counts()),
             has_work,
             published: self.app.news.published(),
             alarm: self.app.alarms.last(),
@@ -234,7 +234,7 @@ impl World {
 
     fn check_wakes(&mut self, eve: &Eve) {
         let reactor = self.event_loop.reactor_mut();
-        let jumped = reactor.fault_counts().get(Fault::ClockJump) > eve.jumps;
+        let jumped = jumps(reactor.fault_counts()) > eve.jumps;
         let took = reactor.elapsed() - eve.elapsed;
         assert!(!eve.has_work || jumped || took < AWAKE, "the loop slept for {took:?} over work");
         let now = reactor.instant();

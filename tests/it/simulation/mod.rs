@@ -1,7 +1,7 @@
 //! The whole engine in a simulated world: a seed decides what the network does, and what the
 //! application and its peers do.
 //!
-//! A thousand seeds run in the ordinary test command. One that fails is named with the command
+//! Twelve hundred seeds run in the ordinary test command. One that fails is named with the command
 //! that runs it again and prints the end of its history. `EVENTWIRE_SEEDS=100000` runs more, and
 //! `--nocapture` shows how far each family is, and what all of them came to.
 //!
@@ -26,6 +26,7 @@ mod followers;
 mod handler;
 mod hearing;
 mod invariants;
+mod judging;
 mod listening;
 mod matrix;
 mod memory;
@@ -36,6 +37,7 @@ mod pausing;
 mod peer;
 mod peers;
 mod places;
+mod punctual;
 mod random;
 mod regressions;
 mod rig;
@@ -52,7 +54,7 @@ mod world;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Duration;
 
-use eventwire::reactor::sim::{Fault, SimConfig};
+use eventwire::reactor::sim::{Fault, FaultCounts, SimConfig};
 use eventwire::{ClientConfig, Config, Idle, ServerConfig};
 
 use self::random::Random;
@@ -60,7 +62,7 @@ use self::totals::Totals;
 use self::world::{MAX_CONNECTIONS, Report, Setup};
 
 /// How many seeds there are, those of all families together.
-const SEEDS: u64 = 1000;
+const SEEDS: u64 = 1200;
 
 /// Of so many seeds, one is run twice, to compare the histories.
 const COMPARED: u64 = 13;
@@ -72,7 +74,8 @@ const PROGRESS: u64 = 1000;
 const OF_CONNECTS: [Fault; 3] = [Fault::Refused, Fault::ConnectSlow, Fault::ConnectNever];
 
 /// Faults that lose something, or that end connections by themselves.
-const LOSSES: [Fault; 4] = [Fault::Reset, Fault::LostOnReset, Fault::Aborted, Fault::ClockJump];
+const LOSSES: [Fault; 5] =
+    [Fault::Reset, Fault::LostOnReset, Fault::Aborted, Fault::ClockJump, Fault::Stopped];
 
 /// One kind of workload; a seed belongs to one of them.
 struct Family<W: Simulated> {
@@ -91,7 +94,7 @@ trait Simulated {
 }
 
 /// How many families there are.
-const FAMILIES: u64 = 11;
+const FAMILIES: u64 = 12;
 
 impl<W: Simulated> Family<W> {
     /// Runs the family's seeds, or the one that the environment asks for.
@@ -135,6 +138,11 @@ impl<W: Simulated> Family<W> {
     }
 }
 
+/// How often the clock went on by itself.
+fn jumps(faults: FaultCounts) -> u64 {
+    faults.get(Fault::ClockJump) + faults.get(Fault::Stopped)
+}
+
 fn number_from_environment(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().expect("a number"))
 }
@@ -143,7 +151,8 @@ fn number_from_environment(name: &str) -> Option<u64> {
 fn network(random: &mut Random, window: usize, lossless: bool) -> SimConfig {
     let mut sim = SimConfig::default().window(window);
     let chance = if lossless { 0 } else { 1000 };
-    sim = sim.chance(Fault::ClockJump, chance);
+    sim = sim.chance(Fault::ClockJump, chance).chance(Fault::Stopped, chance);
+    sim = sim.batch(random.pick(&[1, 3, 10, usize::MAX, usize::MAX, usize::MAX]));
     if lossless {
         sim = sim.chance(Fault::Reset, 0).chance(Fault::Aborted, 0);
     }

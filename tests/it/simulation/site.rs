@@ -6,14 +6,14 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use eventwire::proto::handshake::{HttpRequest, HttpResponse};
-use eventwire::reactor::sim::{Fault, SimConfig};
+use eventwire::reactor::sim::SimConfig;
 use eventwire::reactor::{Reactor, SimReactor};
 use eventwire::{Config, ConnectionId, Context, EventLoop, Message, OnPanic, Routes, ServerConfig};
 
 use super::random::Random;
 use super::visitor::{Excuses, HOME, LONG, Leaving, MESSAGE, SHARED, Visitor, page};
 use super::world::Report;
-use super::{Family, LOSSES, OF_CONNECTS, Simulated, config, network};
+use super::{Family, LOSSES, OF_CONNECTS, Simulated, config, jumps, network};
 
 /// How long a turn may wait: twice as long each time while nothing happens.
 const SHORTEST_TURN: Duration = Duration::from_millis(1);
@@ -190,7 +190,7 @@ impl SiteWorld {
 
     fn step(&mut self) -> bool {
         let reactor = self.event_loop.reactor_mut();
-        self.excuses.late |= reactor.fault_counts().get(Fault::ClockJump) > 0;
+        self.excuses.late |= jumps(reactor.fault_counts()) > 0;
         let mut active = false;
         for visitor in &mut self.visitors {
             active |= visitor.step(reactor, &mut self.random, self.excuses);

@@ -1,16 +1,21 @@
 //! TLS for both ends, by rustls.
 
+mod certificate;
 mod stream;
 
 use std::fmt;
 use std::io;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::server::ResolvesServerCert;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConnection, Connection, RootCertStore, ServerConnection};
 
-pub use stream::TlsStream;
+use self::certificate::Certificate;
+pub use self::stream::TlsStream;
 
 /// All that is spoken over it. A browser that may choose would rather speak HTTP/2.
 const PROTOCOL: &[u8] = b"http/1.1";
@@ -18,7 +23,7 @@ const PROTOCOL: &[u8] = b"http/1.1";
 /// The certificate and the key of a listener: its connections speak TLS, version 1.2 or 1.3.
 ///
 /// Clones are the same: what [`replace`](Self::replace) sets, from any thread, holds for every
-/// connection that is accepted after it, and for none that is there.
+/// handshake that begins after it, and for no connection that has made its own.
 ///
 /// Clients may resume their sessions, by tickets whose keys are of this process alone. Nothing
 /// blocks: a handshake goes on as its bytes come, within the time that the opening handshake has.
@@ -37,7 +42,11 @@ const PROTOCOL: &[u8] = b"http/1.1";
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
-pub struct TlsServer(Arc<RwLock<Arc<rustls::ServerConfig>>>);
+pub struct TlsServer {
+    config: Arc<rustls::ServerConfig>,
+    /// What `config` shows its clients.
+    certificate: Arc<Certificate>,
+}
 
 /// Which servers a client believes to be who they say, for `wss://`.
 #[derive(Clone)]
@@ -54,7 +63,15 @@ impl TlsServer {
     ///
     /// When either cannot be read, or they do not belong together.
     pub fn from_pem(chain: &[u8], key: &[u8]) -> Result<Self, TlsError> {
-        Ok(Self(Arc::new(RwLock::new(server_config(chain, key)?))))
+        let provider = provider();
+        let certificate = certified_key(chain, key, &provider)?;
+        let mut config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(TlsError::new)?
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(SingleCertAndKey::from(certificate)));
+        config.ticketer = rustls::crypto::ring::Ticketer::new().map_err(TlsError::new)?;
+        Ok(Self::from_config(config))
     }
 
     /// With whatever rustls can be configured to: clients' certificates, or other cryptography.
@@ -64,25 +81,40 @@ impl TlsServer {
         if config.alpn_protocols.is_empty() {
             config.alpn_protocols.push(PROTOCOL.to_vec());
         }
-        Self(Arc::new(RwLock::new(Arc::new(config))))
+        let certificate = Arc::new(Certificate::new(Arc::clone(&config.cert_resolver)));
+        config.cert_resolver = Arc::clone(&certificate) as Arc<dyn ResolvesServerCert>;
+        Self { config: Arc::new(config), certificate }
     }
 
-    /// Puts another certificate in the place of the present one.
+    /// Puts another certificate, with its chain and its key, in the place of the present one.
+    /// Nothing else changes of what [`from_config`](Self::from_config) was given: which clients are
+    /// let in and by which certificates of theirs, versions, cipher suites, protocols, tickets.
+    ///
+    /// - Connections that are there stay. Sessions may be resumed as before: who resumes one has
+    ///   seen a certificate when it began, and is shown none again. Tickets of
+    ///   [`from_pem`](Self::from_pem) last 12 hours.
+    /// - A configuration that chooses certificates by itself, for instance by the name that a
+    ///   client asks for (`with_cert_resolver`), still decides which clients are answered. Every
+    ///   client that it answers is shown this certificate, whatever the name: where there are
+    ///   several certificates, let that resolver renew them, and do not call this.
     ///
     /// # Errors
     ///
-    /// As [`from_pem`](Self::from_pem); the present one stays then.
+    /// When either cannot be read, they do not belong together, or the configuration shows raw
+    /// public keys (RFC 7250) instead of certificates. The present one stays then.
     pub fn replace(&self, chain: &[u8], key: &[u8]) -> Result<(), TlsError> {
-        let config = server_config(chain, key)?;
-        // What the lock guards is whole at any time.
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = config;
+        if self.certificate.only_raw_public_keys() {
+            return Err(TlsError("a raw public key is shown, and no certificate".to_owned()));
+        }
+        let certificate = certified_key(chain, key, self.config.crypto_provider())?;
+        self.certificate.replace(certificate);
         Ok(())
     }
 
     /// The session of one connection.
     pub(crate) fn session(&self) -> io::Result<Connection> {
-        let config = Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner));
-        ServerConnection::new(config).map(Connection::Server).map_err(io::Error::other)
+        let session = ServerConnection::new(Arc::clone(&self.config));
+        session.map(Connection::Server).map_err(io::Error::other)
     }
 }
 
@@ -123,7 +155,7 @@ impl TlsClient {
     }
 }
 
-fn provider() -> Arc<rustls::crypto::CryptoProvider> {
+fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
@@ -136,17 +168,14 @@ fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     Ok(certificates)
 }
 
-fn server_config(chain: &[u8], key: &[u8]) -> Result<Arc<rustls::ServerConfig>, TlsError> {
+/// A chain and its key, checked to belong together.
+fn certified_key(
+    chain: &[u8],
+    key: &[u8],
+    provider: &CryptoProvider,
+) -> Result<CertifiedKey, TlsError> {
     let key = PrivateKeyDer::from_pem_slice(key).map_err(TlsError::new)?;
-    let mut config = rustls::ServerConfig::builder_with_provider(provider())
-        .with_safe_default_protocol_versions()
-        .map_err(TlsError::new)?
-        .with_no_client_auth()
-        .with_single_cert(certificates(chain)?, key)
-        .map_err(TlsError::new)?;
-    config.alpn_protocols.push(PROTOCOL.to_vec());
-    config.ticketer = rustls::crypto::ring::Ticketer::new().map_err(TlsError::new)?;
-    Ok(Arc::new(config))
+    CertifiedKey::from_der(certificates(chain)?, key, provider).map_err(TlsError::new)
 }
 
 impl TlsError {
