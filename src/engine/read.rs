@@ -42,8 +42,8 @@ pub(super) enum Received {
 /// What to do to receive.
 #[derive(Clone, Copy, Debug)]
 enum Next {
-    /// Receive into the receive buffer: little, if a large message is expected, or few frames can be
-    /// handled in a turn.
+    /// Receive into the receive buffer: little, if a large message is expected, or few frames can
+    /// be handled in a turn.
     Receive { receives_little: bool },
     /// Receive little, of a peer that is behind.
     Portion,

@@ -183,6 +183,11 @@ impl Socket {
         self.is_done && !self.is_client()
     }
 
+    /// Whether this program makes the connection, and it is not open yet.
+    pub(crate) fn is_being_made(&self) -> bool {
+        self.is_client() && self.protocol.state() == State::Connecting
+    }
+
     fn is_client(&self) -> bool {
         self.protocol.role() == Role::Client
     }

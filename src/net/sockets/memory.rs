@@ -150,6 +150,9 @@ impl Sockets {
     fn shed_output(&mut self, conn: Key, wanted: usize) -> bool {
         let cap = self.caps.outbound;
         let goal = (cap - cap / ROOM).saturating_sub(wanted);
+        if self.slots.get(conn).is_none_or(Socket::is_being_made) {
+            return true;
+        }
         let mut is_closed = self.cost(conn) + wanted > cap;
         let mut closed = Vec::new();
         while !is_closed && self.pool.held() > goal {
@@ -225,9 +228,11 @@ impl Rank {
     }
 }
 
-/// How a connection stands among those with output that waits, if it holds more than its share.
+/// How a connection stands among those with output that waits, if it holds more than its share. One
+/// that is being made has no more than its request.
 fn output_rank(socket: &Socket, share: usize) -> Option<Rank> {
-    let outbox = socket.outbox.as_ref().filter(|_| socket.blocked)?;
+    let waits = socket.blocked && !socket.is_being_made();
+    let outbox = socket.outbox.as_ref().filter(|_| waits)?;
     let (progress, cost) = (outbox.progress.unwrap_or(Time::BEGINNING), outbox.cost());
     let activity = match socket.protocol.state() {
         State::Closing | State::Closed => Activity::Ending,

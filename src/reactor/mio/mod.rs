@@ -282,7 +282,7 @@ impl Reactor for MioReactor {
     }
 
     fn rekey(&mut self, stream: &mut MioStream, key: u64) -> io::Result<()> {
-        let both = Interest::READABLE | Interest::WRITABLE;
+        let both = both();
         let registry = self.poll.registry();
         match stream {
             MioStream::Tcp(stream) => registry.reregister(stream, token(key), both),

@@ -9,6 +9,9 @@ use eventwire::{
 
 use super::app::{App, Job, Phase, Topic};
 
+/// Bytes of the close frame that an application sends here, at most.
+const CLOSE_FRAME: usize = 16;
+
 impl App {
     pub(super) fn send(
         &mut self,
@@ -58,6 +61,7 @@ impl App {
             self.known(conn).phase = Phase::Closing(code);
             self.known(conn).since = cx.now();
             self.known(conn).paused = false;
+            self.known(conn).closes_late = cx.buffered_bytes(conn) > CLOSE_FRAME;
             self.sends(conn).close(code);
             self.leave_topics(conn);
         }

@@ -146,6 +146,8 @@ pub(super) struct Conn {
     /// A message had to wait, and `on_drained` was not called since.
     pub(super) waiting: bool,
     pub(super) paused: bool,
+    /// Output waited when it was closed: its time counts from when the peer last took some of it.
+    pub(super) closes_late: bool,
 }
 
 impl Conn {
@@ -158,6 +160,7 @@ impl Conn {
             since,
             waiting: false,
             paused: false,
+            closes_late: false,
         }
     }
 }
@@ -357,7 +360,8 @@ impl App {
         };
         assert!(told, "{conn:?} was {phase:?}, and then {disconnect:?}");
         self.counts.closed(disconnect);
-        if matches!(phase, Phase::Closing(_) | Phase::Panicked) {
+        let is_closing = matches!(phase, Phase::Closing(_) | Phase::Panicked);
+        if is_closing && !self.known(conn).closes_late {
             self.check_time(conn, CLOSE_TIMEOUT, cx);
         }
         if let Disconnect::ClosedByPeer { code, .. } = disconnect {

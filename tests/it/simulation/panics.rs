@@ -59,6 +59,7 @@ impl App {
         }
         if phase == Phase::Open {
             self.known(conn).since = cx.now();
+            self.known(conn).closes_late = cx.buffered_bytes(conn) > 0;
         }
         if cx.is_open(conn) {
             self.sends(conn).close(1011);
