@@ -54,6 +54,8 @@ pub(crate) struct Sockets {
     compressed_runs: CompressedRuns,
     /// Whose input is being handled.
     current: Option<Current>,
+    /// How much more of that may be handled in this turn.
+    share: Share,
     /// Those with output to flush; each has `Socket::dirty` set.
     dirty: Vec<Key>,
     /// Those whose end is to be told or carried on; may name one twice, or one that is gone.
@@ -84,8 +86,6 @@ struct Current {
     reuse: Option<Reuse>,
     /// It was paused: what else was received waits.
     halted: bool,
-    /// What may still be handled of its input in this turn.
-    share: Share,
 }
 
 /// Where a lent message lies.
@@ -133,6 +133,7 @@ impl Sockets {
             compressed: Vec::new(),
             compressed_runs: CompressedRuns::default(),
             current: None,
+            share: Share::WHOLE,
             dirty: Vec::new(),
             ended: Vec::new(),
             resumed: VecDeque::new(),
