@@ -194,7 +194,7 @@ mod tests {
     #[test]
     fn words_come_in_order_and_who_is_gone_is_not_there_whatever_the_network_does() {
         let mut lines = 0;
-        for seed in 0..100 {
+        for seed in 0..120 {
             let reactor = SimReactor::new(seed, SimConfig::default());
             let mut event_loop =
                 EventLoop::with_reactor(reactor, Config::default()).expect("a loop");

@@ -26,7 +26,8 @@ impl Sockets {
     #[inline]
     pub(crate) fn cork(&mut self, conn: Key, share: Share) -> bool {
         debug_assert!(self.cork.is_empty());
-        self.current = Some(Current { conn, lent: None, reuse: None, halted: false, share });
+        self.current = Some(Current { conn, lent: None, reuse: None, halted: false });
+        self.share = share;
         self.slots.learn(conn).is_some_and(|socket| !socket.receives_little)
     }
 
@@ -37,35 +38,26 @@ impl Sockets {
         conn: Key,
         input: &'a mut [u8],
     ) -> Option<Result<(usize, Option<Event<'a>>), PeerError>> {
-        let mut share = self.share();
+        let mut share = self.share;
         let received = self.answer(
             conn,
             |protocol, workspace| protocol.receive_by_parts(input, workspace, &mut share),
             |received| matches!(received, Ok((_, Some(Event::Ping(_))))),
         );
-        self.set_share(share);
+        self.share = share;
         received
     }
 
     /// What is left of the share of the connection at hand.
     #[inline]
-    pub(crate) fn share(&self) -> Share {
-        self.current.as_ref().map_or(Share::WHOLE, |current| current.share)
-    }
-
-    #[inline]
-    fn set_share(&mut self, share: Share) {
-        if let Some(current) = &mut self.current {
-            current.share = share;
-        }
+    pub(crate) const fn share(&self) -> Share {
+        self.share
     }
 
     /// So many messages of the connection at hand were handed over.
     #[inline]
-    pub(crate) fn take_messages(&mut self, count: usize) {
-        if let Some(current) = &mut self.current {
-            current.share.take_frames(count);
-        }
+    pub(crate) const fn take_messages(&mut self, count: usize) {
+        self.share.take_frames(count);
     }
 
     /// What finds whole messages in the connection's input, as far as they can be expected there,
@@ -113,13 +105,13 @@ impl Sockets {
         conn: Key,
         count: usize,
     ) -> Option<Result<Option<Event<'static>>, PeerError>> {
-        let mut share = self.share();
+        let mut share = self.share;
         let received = self.answer(
             conn,
             |protocol, workspace| protocol.received_by_parts(count, workspace, &mut share),
             |_| false,
         );
-        self.set_share(share);
+        self.share = share;
         received
     }
 

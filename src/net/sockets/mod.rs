@@ -56,6 +56,8 @@ pub(crate) struct Sockets {
     compressed: Vec<u8>,
     /// Whose input is being handled.
     current: Option<Current>,
+    /// How much more of that may be handled in this turn.
+    share: Share,
     answers: Answers,
     /// Those with output to flush; each once, with `Socket::dirty` set.
     dirty: Vec<Key>,
@@ -94,8 +96,6 @@ struct Current {
     reuse: Option<Reuse>,
     /// It was paused: what else was received waits.
     halted: bool,
-    /// What may still be handled of its input in this turn.
-    share: Share,
 }
 
 /// Where a lent message lies.
@@ -136,6 +136,7 @@ impl Sockets {
             scratch: Vec::new(),
             compressed: Vec::new(),
             current: None,
+            share: Share::WHOLE,
             answers: Answers::NONE,
             dirty: Vec::new(),
             ended: Vec::new(),
