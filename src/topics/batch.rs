@@ -100,13 +100,18 @@ impl Batch<BytesMut> {
 
     /// Bytes that one more message of that length takes at most, beyond what is held.
     pub(super) fn growth(&self, len: usize) -> usize {
-        let growth = |len: usize, capacity: usize, more: usize| match len + more {
+        // As vectors do, which begin with room for eight bytes, or for four of what is larger.
+        let growth = |len: usize, capacity: usize, least: usize| match len {
             fits if fits <= capacity => 0,
-            needed => needed.max(2 * capacity) - capacity,
+            needed => needed.max(2 * capacity).max(least) - capacity,
         };
-        let frames = growth(self.frames.len(), self.frames.capacity(), FrameHeader::MAX_LEN + len);
-        // A vector begins with room for four.
-        let marks = growth(self.marks.len(), self.marks.capacity(), 1).next_multiple_of(4);
+        let header = match len {
+            0..=125 => 2,
+            126..=65_535 => 4,
+            _ => 10,
+        };
+        let frames = growth(self.frames.len() + header + len, self.frames.capacity(), 8);
+        let marks = growth(self.marks.len() + 1, self.marks.capacity(), 4);
         frames + marks * size_of::<Mark>()
     }
 
@@ -117,7 +122,9 @@ impl Batch<BytesMut> {
         sealed.frames = std::mem::take(&mut self.frames).split().freeze();
         sealed.exceptions = std::mem::take(&mut self.exceptions);
         std::mem::swap(&mut sealed.marks, &mut self.marks);
-        std::mem::swap(&mut sealed.forms, &mut self.forms);
+        if self.forms.held() > 0 {
+            std::mem::swap(&mut sealed.forms, &mut self.forms);
+        }
     }
 
     /// Bytes of memory that it takes.
