@@ -81,7 +81,7 @@ impl Batch<BytesMut> {
     /// Frames of it.
     pub(super) fn run(&self, range: Range<usize>) -> Run<'_> {
         let frames = Frames::Open(&self.frames[range.clone()]);
-        Run { frames, forms: Some(self.part(&self.frames, range, true)) }
+        Run::new(frames, Some(self.part(&self.frames, range, true)))
     }
 
     /// Appends a message as a server sends it; `mark` says everything of it but where it ends.
@@ -138,7 +138,7 @@ impl Batch<Bytes> {
     #[inline]
     pub(super) fn run(&self, range: Range<usize>) -> Run<'_> {
         let frames = Frames::Shared(&self.frames, range.clone());
-        Run { frames, forms: Some(self.part(&self.frames, range, false)) }
+        Run::new(frames, Some(self.part(&self.frames, range, false)))
     }
 
     /// Empties the batch, and lays its memory out for `open`, which has none; `false`, and nothing
@@ -201,6 +201,8 @@ pub(crate) struct Run<'a> {
     /// The same frames with their compressed forms; nothing if they are sent as they are, whatever
     /// was agreed.
     pub(crate) forms: Option<Part<'a>>,
+    /// The bytes of `frames`, found once for all who are sent them.
+    bytes: &'a [u8],
 }
 
 /// Where the frames of a run lie.
@@ -213,16 +215,22 @@ pub(crate) enum Frames<'a> {
 }
 
 impl<'a> Run<'a> {
+    #[inline]
+    pub(crate) fn new(frames: Frames<'a>, forms: Option<Part<'a>>) -> Self {
+        let bytes = match &frames {
+            Frames::Shared(bytes, range) => &bytes[range.clone()],
+            Frames::Open(bytes) => bytes,
+        };
+        Self { frames, forms, bytes }
+    }
+
     /// Frames that are sent as they are.
     pub(crate) fn verbatim(frames: &'a Bytes) -> Self {
-        Self { frames: Frames::Shared(frames, 0..frames.len()), forms: None }
+        Self::new(Frames::Shared(frames, 0..frames.len()), None)
     }
 
     #[inline]
-    pub(crate) fn as_slice(&self) -> &[u8] {
-        match &self.frames {
-            Frames::Shared(bytes, range) => &bytes[range.clone()],
-            Frames::Open(bytes) => bytes,
-        }
+    pub(crate) const fn as_slice(&self) -> &[u8] {
+        self.bytes
     }
 }

@@ -112,7 +112,7 @@ impl Sockets {
             self.push_frame(conn, &payload, io)
         } else {
             let frames = Frames::Shared(frame, 0..frame.len());
-            self.push_run(conn, &Run { frames, forms }, io)
+            self.push_run(conn, &Run::new(frames, forms), io)
         };
         self.note_message(status)
     }
@@ -208,7 +208,7 @@ impl Sockets {
             }
         }
         if is_direct {
-            let verbatim = Run { frames: run.frames.clone(), forms: None };
+            let verbatim = Run::new(run.frames.clone(), None);
             return self.deliver(conn, &verbatim, io);
         }
         self.push_frames(conn, run, io) != SendStatus::Dropped
