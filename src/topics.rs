@@ -217,13 +217,13 @@ impl Topics {
         except: Option<Key>,
     ) -> Result<(), Refused> {
         let (message, may_compress) = (message.message(), message.may_compress());
-        let has_room = self.has_room(key, message.len())?;
+        let room = self.find_room(key, message.len());
         let topic = self.topics.get_mut(key).ok_or(Refused::Gone)?;
-        if !has_room {
+        if room.is_err() {
             topic.counters.refused += 1;
             self.totals.refused += 1;
-            return Err(Refused::Limit);
         }
+        let grows = room?;
         self.sequence += 1;
         topic.broadcasts += 1;
         if topic.subscribers.is_empty() {
@@ -235,7 +235,7 @@ impl Topics {
             self.active.push_back(key);
         }
         let (sequence, number) = (self.sequence, topic.broadcasts);
-        let (grows, begins) = (topic.open.growth(message.len()) > 0, topic.open.marks.is_empty());
+        let begins = topic.open.marks.is_empty();
         topic.open.push(message, may_compress, Mark { sequence, number, end: 0, except });
         if grows {
             self.count(key);
@@ -245,31 +245,22 @@ impl Topics {
         Ok(())
     }
 
-    /// Whether a message of that length can be broadcast to a topic.
-    fn has_room(&mut self, key: Key, len: usize) -> Result<bool, Refused> {
-        let topic = self.topics.get_mut(key).ok_or(Refused::Gone)?;
+    /// Sees to it that a message of that length can be broadcast to a topic; whether that takes
+    /// memory which the topic does not have yet.
+    fn find_room(&mut self, key: Key, len: usize) -> Result<bool, Refused> {
+        let topic = self.topics.get(key).ok_or(Refused::Gone)?;
+        let open = &topic.open;
         if topic.subscribers.is_empty() {
-            return Ok(true);
-        }
-        if topic.open.marks.is_empty() {
-            if topic.open.held() == 0 {
-                topic.open = self.memory.spares.take();
-                self.count(key);
-            }
-        } else if topic.open.frames.len() + len > self.limits.backlog {
             return Ok(false);
         }
-        let growth = self.topics.get(key).map_or(0, |topic| topic.open.growth(len));
-        let has_room = growth == 0
-            || self.make_room(growth) && {
-                // What the topic held for it may have been given up.
-                let growth = self.topics.get(key).map_or(0, |topic| topic.open.growth(len));
-                self.memory.bytes() + growth <= self.limits.bytes
-            };
-        if !has_room {
-            self.give_up_spare(key);
+        if !open.marks.is_empty() && open.frames.len() + len > self.limits.backlog {
+            return Err(Refused::Limit);
         }
-        Ok(has_room)
+        match open.growth(len) {
+            0 => Ok(false),
+            _ if self.find_memory(key, len) => Ok(true),
+            _ => Err(Refused::Limit),
+        }
     }
 
     /// Leaves a connection out of the broadcast that is being made; whether its frame has to say

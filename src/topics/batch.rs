@@ -86,8 +86,8 @@ impl Batch<BytesMut> {
     /// Frames of it, which is a batch of that topic.
     pub(super) fn run(&self, topic: Key, range: Range<usize>) -> Run<'_> {
         let frames = Frames::Open(&self.frames, range.clone());
-        let (forms, source) = (self.part(&self.frames, range, true), self.source(topic));
-        Run { frames, forms: Some(forms), source: Some(source) }
+        let part = self.part(&self.frames, range, true);
+        Run::new(frames, Some(part), Some(self.source(topic)))
     }
 
     /// Appends a message as a server sends it; `mark` says everything of it but where it ends.
@@ -106,13 +106,18 @@ impl Batch<BytesMut> {
 
     /// Bytes that one more message of that length takes at most, beyond what is held.
     pub(super) fn growth(&self, len: usize) -> usize {
-        let growth = |len: usize, capacity: usize, more: usize| match len + more {
+        // As vectors do, which begin with room for eight bytes, or for four of what is larger.
+        let growth = |len: usize, capacity: usize, least: usize| match len {
             fits if fits <= capacity => 0,
-            needed => needed.max(2 * capacity) - capacity,
+            needed => needed.max(2 * capacity).max(least) - capacity,
         };
-        let frames = growth(self.frames.len(), self.frames.capacity(), FrameHeader::MAX_LEN + len);
-        // A vector begins with room for four.
-        let marks = growth(self.marks.len(), self.marks.capacity(), 1).next_multiple_of(4);
+        let header = match len {
+            0..=125 => 2,
+            126..=65_535 => 4,
+            _ => 10,
+        };
+        let frames = growth(self.frames.len() + header + len, self.frames.capacity(), 8);
+        let marks = growth(self.marks.len() + 1, self.marks.capacity(), 4);
         frames + marks * size_of::<Mark>()
     }
 
@@ -123,7 +128,9 @@ impl Batch<BytesMut> {
         sealed.frames = std::mem::take(&mut self.frames).split().freeze();
         sealed.exceptions = std::mem::take(&mut self.exceptions);
         std::mem::swap(&mut sealed.marks, &mut self.marks);
-        std::mem::swap(&mut sealed.forms, &mut self.forms);
+        if self.forms.held() > 0 {
+            std::mem::swap(&mut sealed.forms, &mut self.forms);
+        }
     }
 
     /// Bytes of memory that it takes.
@@ -137,8 +144,8 @@ impl Batch<Bytes> {
     #[inline]
     pub(super) fn run(&self, topic: Key, range: Range<usize>) -> Run<'_> {
         let frames = Frames::Shared(&self.frames, range.clone());
-        let (forms, source) = (self.part(&self.frames, range, false), self.source(topic));
-        Run { frames, forms: Some(forms), source: Some(source) }
+        let part = self.part(&self.frames, range, false);
+        Run::new(frames, Some(part), Some(self.source(topic)))
     }
 
     /// Empties the batch, and lays its memory out for `open`, which has none; `false`, and nothing
@@ -212,6 +219,8 @@ pub(crate) struct Run<'a> {
     pub(crate) forms: Option<Part<'a>>,
     /// The batch that they are of, if they were broadcast.
     pub(crate) source: Option<Source>,
+    /// The bytes of `frames`, found once for all who are sent them.
+    bytes: &'a [u8],
 }
 
 /// Where the frames of a run lie.
@@ -224,17 +233,23 @@ pub(crate) enum Frames<'a> {
 }
 
 impl<'a> Run<'a> {
+    #[inline]
+    pub(crate) fn new(frames: Frames<'a>, forms: Option<Part<'a>>, source: Option<Source>) -> Self {
+        let bytes = match &frames {
+            Frames::Shared(bytes, range) => &bytes[range.clone()],
+            Frames::Open(bytes, range) => &bytes[range.clone()],
+        };
+        Self { frames, forms, source, bytes }
+    }
+
     /// A compressed form of frames, or frames that were not broadcast.
     pub(crate) fn form(frames: &'a Bytes, source: Option<Source>) -> Self {
         let source = source.map(|source| Source { first: None, ..source });
-        Self { frames: Frames::Shared(frames, 0..frames.len()), forms: None, source }
+        Self::new(Frames::Shared(frames, 0..frames.len()), None, source)
     }
 
     #[inline]
-    pub(crate) fn as_slice(&self) -> &[u8] {
-        match &self.frames {
-            Frames::Shared(bytes, range) => &bytes[range.clone()],
-            Frames::Open(bytes, range) => &bytes[range.clone()],
-        }
+    pub(crate) const fn as_slice(&self) -> &[u8] {
+        self.bytes
     }
 }

@@ -117,6 +117,27 @@ impl Topics {
         }
     }
 
+    /// Whether a topic's open batch may take the memory for a message of that length.
+    #[inline(never)]
+    pub(super) fn find_memory(&mut self, key: Key, len: usize) -> bool {
+        let Some(topic) = self.topics.get_mut(key) else {
+            return false;
+        };
+        if topic.open.held() == 0 {
+            topic.open = self.memory.spares.take();
+            self.count(key);
+        }
+        let growth =
+            |topics: &Self| topics.topics.get(key).map_or(0, |topic| topic.open.growth(len));
+        // What the topic held for it may be given up to make room.
+        let has_room =
+            self.make_room(growth(self)) && self.memory.bytes() + growth(self) <= self.limits.bytes;
+        if !has_room {
+            self.give_up_spare(key);
+        }
+        has_room
+    }
+
     /// Makes room for so many bytes more: gives up the oldest of what is kept for connections that
     /// do not keep up, but nothing if all of that were not enough.
     #[inline]

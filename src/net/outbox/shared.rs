@@ -290,7 +290,7 @@ mod tests {
 
     fn run(frames: RunFrames<'_>, topic: Key, first: Option<u64>) -> (Run<'_>, Source) {
         let source = Source { topic, first };
-        (Run { frames, forms: None, source: Some(source) }, source)
+        (Run::new(frames, None, Some(source)), source)
     }
 
     fn share(frames: &mut SharedFrames, (run, source): (Run<'_>, Source), sent: usize) -> Slice {

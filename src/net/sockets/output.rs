@@ -112,7 +112,7 @@ impl Sockets {
             self.push_frame(conn, &payload, io)
         } else {
             let frames = Frames::Shared(frame, 0..frame.len());
-            self.push_run(conn, &Run { frames, forms, source: None }, io)
+            self.push_run(conn, &Run::new(frames, forms, None), io)
         };
         self.note_message(status)
     }
@@ -209,7 +209,7 @@ impl Sockets {
             }
         }
         if is_direct {
-            let verbatim = Run { frames: run.frames.clone(), forms: None, ..*run };
+            let verbatim = Run::new(run.frames.clone(), None, run.source);
             return self.deliver(conn, &verbatim, io);
         }
         self.push_frames(conn, run, io) != SendStatus::Dropped
