@@ -50,10 +50,11 @@ impl<S, R: Reactor> EventLoop<S, R> {
             Ok(request) => request,
             Err(error) => return self.refuse_request(conn, error, is_head),
         };
-        let found = site
-            .client(&request, peer)
-            .and_then(|client| Ok((client, find(&request, site.find(request.path()))?)));
-        let (client, found) = match found {
+        let client = match site.client(&request, peer) {
+            Ok(client) => client,
+            Err(error) => return self.refuse_request(conn, error, is_head),
+        };
+        let found = match find(&request, site.find(request.path())) {
             Ok(found) => found,
             Err(error) => return self.refuse_request(conn, error, is_head),
         };

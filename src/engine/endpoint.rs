@@ -66,7 +66,7 @@ impl<S> Endpoint<S> {
     }
 
     fn choose_subprotocol(&self, acceptance: Acceptance, request: &Request<'_>) -> Acceptance {
-        if acceptance.chosen_subprotocol().is_some() {
+        if acceptance.chosen_subprotocol().is_some() || self.subprotocols.0.is_empty() {
             return acceptance;
         }
         match self.subprotocols.best(request.subprotocols()) {

@@ -31,11 +31,10 @@ impl Fields<'_> {
     /// there are more extensions and parameters than [`HeadLimits::ELEMENTS`].
     pub(crate) fn extensions(&self) -> Result<Vec<Extension<'_>>, HandshakeError> {
         let count = |line: &[u8]| line.split_inclusive(|byte| b",;".contains(byte)).count();
-        if self.values(EXTENSIONS).map(count).sum::<usize>() > HeadLimits::ELEMENTS {
-            return Err(HandshakeError::too_many_elements(EXTENSIONS));
-        }
-        let mut extensions = Vec::new();
+        let too_many = HandshakeError::too_many_elements(EXTENSIONS);
+        let (mut extensions, mut room) = (Vec::new(), HeadLimits::ELEMENTS);
         for line in self.values(EXTENSIONS) {
+            room = room.checked_sub(count(line)).ok_or(too_many)?;
             let line = str::from_utf8(line).ok();
             line.and_then(|line| Cursor(line).list(&mut extensions))
                 .ok_or(HandshakeError::MalformedHeader(EXTENSIONS))?;

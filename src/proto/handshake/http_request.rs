@@ -63,7 +63,7 @@ impl<'a> HttpRequest<'a> {
             _ => return Err(HandshakeError::UnsupportedVersion),
         };
         let method = parsed.method.unwrap_or_default();
-        let target = Target::new(parsed.path.unwrap_or_default());
+        let target = Target(parsed.path.unwrap_or_default());
         Ok(Self { method, target, is_old, fields: Fields::new(parsed.headers) })
     }
 
@@ -120,7 +120,7 @@ impl<'a> HttpRequest<'a> {
 
     /// Whether it asks about the server and not a resource (RFC 9110 §9.3.7).
     pub(crate) fn is_for_server(&self) -> bool {
-        self.method == "OPTIONS" && self.target.text == "*"
+        self.method == "OPTIONS" && self.target.0 == "*"
     }
 
     /// Whether nothing comes after it: the client says so (RFC 9112 §9.6) or speaks HTTP/1.0, or a
@@ -135,19 +135,19 @@ impl<'a> HttpRequest<'a> {
     /// absolute form, a URL with these (RFC 9112 §3.2.2).
     #[must_use]
     pub const fn target(&self) -> &'a str {
-        self.target.text
+        self.target.0
     }
 
     /// The path of the target, percent signs as they came. It starts with `/`.
     #[must_use]
-    pub const fn path(&self) -> &'a str {
-        self.target.path
+    pub fn path(&self) -> &'a str {
+        self.target.path()
     }
 
     /// What follows the first `?` of the target, percent signs as they came.
     #[must_use]
-    pub const fn query(&self) -> Option<&'a str> {
-        self.target.query
+    pub fn query(&self) -> Option<&'a str> {
+        self.target.query()
     }
 
     /// The host, and perhaps the port, which the client believes to talk to: what a target in
@@ -155,7 +155,7 @@ impl<'a> HttpRequest<'a> {
     /// has none.
     #[must_use]
     pub fn host(&self) -> &'a str {
-        match self.target.authority {
+        match self.target.authority() {
             Some(authority) => authority,
             None => self.fields.text("Host").unwrap_or_default(),
         }

@@ -1,6 +1,7 @@
 use std::fmt;
 
-use base64::{Engine, engine::general_purpose::STANDARD};
+use base64::engine::general_purpose::{GeneralPurpose, PAD, STANDARD};
+use base64::{Engine, alphabet};
 use sha1::{Digest, Sha1};
 
 /// The value of `Sec-WebSocket-Key`: 16 random bytes of the client's in base64 (RFC 6455 §4.1).
@@ -22,14 +23,15 @@ impl Key {
 
     /// Reads a key as it came, `None` if it is not 16 bytes in base64.
     ///
-    /// It is not decoded (RFC 6455 §4.2.2, item 5): the four bits that the 22nd character has and
-    /// the bytes have no use for may be anything, as in the example of §4.1.
+    /// It need not be decoded (RFC 6455 §4.2.2, item 5): the four bits that the 22nd character has
+    /// and the bytes have no use for may be anything, as in the example of §4.1.
     #[must_use]
     pub fn parse(text: &[u8]) -> Option<Self> {
         let text: [u8; 24] = text.try_into().ok()?;
-        let (digits, padding) = text.split_at(22);
-        let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/".contains(byte);
-        (digits.iter().all(is_digit) && padding == b"==").then_some(Self(text))
+        // The decoder wants room for three bytes out of each four, padding or not.
+        let mut nonce = [0; 18];
+        let len = DECODER.decode_slice(text, &mut nonce).ok()?;
+        (len == 16).then_some(Self(text))
     }
 
     /// The key as it is written in the header.
@@ -50,6 +52,10 @@ impl fmt::Debug for Key {
         write!(f, "Key({})", self.0.escape_ascii())
     }
 }
+
+/// The usual alphabet and padding, and any bits where none are used.
+static DECODER: GeneralPurpose =
+    GeneralPurpose::new(&alphabet::STANDARD, PAD.with_decode_allow_trailing_bits(true));
 
 /// What turns a key into its answer (RFC 6455 §1.3): of no meaning to any other protocol.
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";

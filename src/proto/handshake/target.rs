@@ -1,42 +1,43 @@
 use super::HandshakeError;
 use super::authority::Authority;
 
-/// What a request asks for (RFC 9112 §3.2).
+/// What a request asks for, as it came (RFC 9112 §3.2).
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Target<'a> {
-    /// As it came.
-    pub(super) text: &'a str,
-    /// In absolute form: the host that is asked, whatever `Host` says.
-    pub(super) authority: Option<&'a str>,
-    pub(super) path: &'a str,
-    pub(super) query: Option<&'a str>,
-}
+pub(super) struct Target<'a>(pub(super) &'a str);
 
 /// The schemes of a target in absolute form. Which of them it is makes no difference: what a proxy
 /// in between spoke is not known.
 const SCHEMES: [&str; 4] = ["http", "https", "ws", "wss"];
 
 impl<'a> Target<'a> {
-    /// Takes it apart. Nothing is checked.
-    pub(super) fn new(text: &'a str) -> Self {
-        let (authority, rest) = match split_absolute(text) {
-            Some((authority, rest)) => (Some(authority), rest),
-            None => (None, text),
-        };
-        let (path, query) = match rest.split_once('?') {
-            Some((path, query)) => (path, Some(query)),
-            None => (rest, None),
-        };
-        // RFC 9110 §4.2.3.
-        let path = if path.is_empty() && authority.is_some() { "/" } else { path };
-        Self { text, authority, path, query }
+    /// In absolute form: the host that is asked, whatever `Host` says.
+    pub(super) fn authority(self) -> Option<&'a str> {
+        split_absolute(self.0).map(|(authority, _)| authority)
+    }
+
+    pub(super) fn path(self) -> &'a str {
+        let resource = self.resource();
+        match resource.split_once('?').map_or(resource, |(path, _)| path) {
+            // RFC 9110 §4.2.3.
+            "" if !self.0.starts_with('?') => "/",
+            path => path,
+        }
+    }
+
+    pub(super) fn query(self) -> Option<&'a str> {
+        self.resource().split_once('?').map(|(_, query)| query)
+    }
+
+    /// The path and the query.
+    fn resource(self) -> &'a str {
+        split_absolute(self.0).map_or(self.0, |(_, resource)| resource)
     }
 
     /// Refuses what is neither of origin form nor of absolute form, and what a URL cannot have.
-    pub(super) fn check(&self) -> Result<(), HandshakeError> {
-        let is_plain = self.text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
-        let has_host = self.authority.is_none_or(|host| Authority::parse(host).is_some());
-        match is_plain && has_host && self.path.starts_with('/') {
+    pub(super) fn check(self) -> Result<(), HandshakeError> {
+        let is_plain = self.0.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
+        let has_host = || self.authority().is_some_and(|host| Authority::parse(host).is_some());
+        match is_plain && (self.0.starts_with('/') || has_host()) {
             true => Ok(()),
             false => Err(HandshakeError::InvalidTarget),
         }
@@ -71,9 +72,10 @@ mod tests {
             ("http://a?b=/c", Some("a"), "/", Some("b=/c")),
             ("http://a/http://b/", Some("a"), "/http://b/", None),
         ] {
-            let target = Target::new(text);
-            assert_eq!((target.authority, target.path, target.query), (authority, path, query));
-            assert_eq!((target.text, target.check()), (text, Ok(())));
+            let target = Target(text);
+            assert_eq!(target.authority(), authority);
+            assert_eq!((target.path(), target.query()), (path, query));
+            assert_eq!(target.check(), Ok(()));
         }
     }
 
@@ -106,7 +108,7 @@ mod tests {
             "/\u{e9}",
             "http://\u{e9}/",
         ] {
-            assert_eq!(Target::new(text).check(), Err(HandshakeError::InvalidTarget), "{text}");
+            assert_eq!(Target(text).check(), Err(HandshakeError::InvalidTarget), "{text}");
         }
     }
 }
