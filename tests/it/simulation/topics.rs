@@ -71,7 +71,7 @@ pub(super) fn crowd(
 ) -> World {
     let subscriptions = random.pick(&[1, 3, 128]);
     let backlog = if soft < hard && hard == UNLIMITED { random.pick(&[2_000, hard]) } else { hard };
-    let bytes = if backlog < UNLIMITED { random.pick(&[6_000, UNLIMITED]) } else { UNLIMITED };
+    let bytes = if backlog < UNLIMITED && subscriptions == 3 { 6_000 } else { UNLIMITED };
     let config = config.outbox(soft, hard).max_subscriptions(subscriptions);
     let config = config.topic_backlog(backlog).max_topic_bytes(bytes);
     let mut world = World::new(setup(seed, sim, config), tracing);
