@@ -83,7 +83,8 @@ impl MioStream {
     #[inline]
     pub(super) fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            // The standard library sends with the flag, on Unix sockets only of late.
+            // The standard library sends with `NO_SIGNAL`; on Unix sockets its older versions that
+            // are supported do not. To do so here would cost every send a branch.
             Self::Tcp(stream) => stream.write(bytes),
             Self::Unix(stream) => SockRef::from(&*stream).send_with_flags(bytes, NO_SIGNAL),
             #[cfg(feature = "tls")]
@@ -91,7 +92,8 @@ impl MioStream {
         }
     }
 
-    #[inline]
+    /// Not inlined, so that the plain call is.
+    #[inline(never)]
     pub(super) fn send_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         match self {
             Self::Tcp(stream) => send_vectored(SockRef::from(&*stream), slices),
