@@ -152,6 +152,12 @@ impl Calls {
         result.inspect_err(|panic| self.note_panic(method, conn, panic))
     }
 
+    /// How often handlers were called.
+    #[inline]
+    pub(super) const fn count(&self) -> u64 {
+        self.count
+    }
+
     /// Whether the next call is one of those that are timed. Counts it.
     #[inline]
     const fn is_timed(&mut self) -> bool {

@@ -235,6 +235,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
             self.sockets.kill(conn);
         }
         self.reap(state);
+        // What was broadcast last was sent before the close frames, in no turn.
+        self.sockets.forget_batches();
         let fresh = Ending::new().summary;
         let summary = std::mem::replace(&mut self.ending.summary, fresh);
         let end = if self.ending.drained { RunEnd::Drained } else { RunEnd::Stopped };

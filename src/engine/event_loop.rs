@@ -93,6 +93,8 @@ pub struct EventLoop<S, R: Reactor = MioReactor> {
     pub(super) handle: LoopHandle,
     pub(super) max_connections: usize,
     pub(super) calls: Calls,
+    /// How often handlers had been called when the turn began.
+    calls_before: u64,
     pub(super) tally: Tally,
     pub(super) meters: Arc<Meters>,
     /// When the wake was asked for that began this turn, until an event is handled.
@@ -147,6 +149,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             shared,
             handle,
             max_connections,
+            calls_before: 0,
             calls: Calls::new(config.on_panic, config.slow_handler, Arc::clone(&meters)),
             tally: Tally::default(),
             meters,
@@ -239,6 +242,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let begun = self.sockets.now;
         let polled = self.wait(until, may_have_work).map_err(Error::io("wait for readiness"))?;
         self.begin_turn();
+        self.calls_before = self.calls.count();
         self.local_events.expire(self.sockets.now);
         let is_ready = !self.ready.is_empty();
         // Those that use up their share of this turn wait for the next.
@@ -316,15 +320,24 @@ impl<S, R: Reactor> EventLoop<S, R> {
     fn serve_ready(&mut self, state: &mut S) {
         for index in 0..self.ready.len() {
             let readiness = self.ready[index];
-            match Named::of(readiness.key) {
-                Named::Connection(conn) => self.serve(conn, &readiness, state),
-                Named::Listener(key) => self.listeners.note_ready(key),
-                Named::Attempt(key) => self.serve_attempt(key),
+            match Named::connection(readiness.key) {
+                Some(conn) => self.serve(conn, &readiness, state),
+                None => self.serve_other(readiness.key),
             }
             if (index + 1) % SERVED_AT_ONCE == 0 || index + 1 == self.ready.len() {
                 self.serve_events(GROUP_BUDGET, state);
                 self.sockets.flush_dirty(&mut self.streams);
             }
+        }
+    }
+
+    /// Serves readiness of what is no connection.
+    #[inline(never)]
+    fn serve_other(&mut self, key: u64) {
+        match Named::of(key) {
+            Named::Listener(key) => self.listeners.note_ready(key),
+            Named::Attempt(key) => self.serve_attempt(key),
+            Named::Connection(_) => {}
         }
     }
 
@@ -342,7 +355,9 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// turn up since.
     fn at_present(&mut self, act: impl FnOnce(&mut Self)) {
         let turn = self.sockets.now;
-        self.read_clock();
+        if self.calls.count() != self.calls_before {
+            self.read_clock();
+        }
         act(self);
         self.sockets.now = turn;
     }

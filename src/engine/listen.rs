@@ -141,9 +141,6 @@ impl<S, R: Reactor> EventLoop<S, R> {
     pub(super) fn accept(&mut self) {
         let (now, by) = (self.sockets.now, self.backlog.served_until());
         for _ in 0..ACCEPT_BUDGET {
-            if !self.listeners.may_accept(now) {
-                return;
-            }
             let is_full = self.is_full();
             let reactor = &mut self.streams.reactor;
             if is_full && self.listeners.has_newcomer(reactor, now) {

@@ -119,7 +119,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
 
     /// Whether a listener may have connections, and there is room for them.
     pub(super) fn may_accept(&self, now: Time) -> bool {
-        self.has_room(now) && self.listeners.may_accept(now)
+        self.listeners.may_accept(now) && self.has_room(now)
     }
 
     /// Whether there is something to do at a turn's end that is no reason for another turn.
@@ -132,7 +132,12 @@ impl<S, R: Reactor> EventLoop<S, R> {
 
     /// When to look again for what time brings up.
     fn deadline(&mut self) -> Time {
-        let listeners = self.listeners.deadline(self.no_room_until());
+        // None is ready as a rule.
+        let listeners = if self.listeners.has_ready() {
+            self.listeners.deadline(self.no_room_until())
+        } else {
+            None
+        };
         let attempts = self.attempts.deadline();
         let others = [self.ending.deadline(), self.local_events.next_due(), listeners, attempts];
         let or_never = |deadline: Option<Time>| deadline.unwrap_or(Time::NEVER);

@@ -172,6 +172,12 @@ impl<R: Reactor> Listeners<R> {
         self.ready().any(|listener| listener.may_accept(now))
     }
 
+    /// Whether connections may wait on one of them.
+    #[inline]
+    pub(crate) fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
     /// When to try again, if all that are ready are paused, or nobody is accepted before
     /// `full_until`.
     pub(crate) fn deadline(&self, full_until: Option<Time>) -> Option<Time> {

@@ -18,8 +18,13 @@ impl Named {
     const OTHERS: u64 = 1 << 31;
     const ATTEMPT: u64 = 1 << 30;
 
-    /// What the key of a readiness stands for.
+    /// The connection that the key of a readiness stands for, as most do.
     #[inline]
+    pub(crate) const fn connection(bits: u64) -> Option<Key> {
+        if bits & Self::OTHERS == 0 { Some(Key::from_bits(bits)) } else { None }
+    }
+
+    /// What the key of a readiness stands for.
     pub(crate) const fn of(bits: u64) -> Self {
         if bits & Self::OTHERS == 0 {
             Self::Connection(Key::from_bits(bits))

@@ -92,13 +92,15 @@ impl Places {
         }
     }
 
-    const fn line_mut(&mut self, standing: Standing) -> Option<&mut Line> {
-        match standing {
-            Standing::Asking => Some(&mut self.asking),
-            Standing::Idle => Some(&mut self.idle),
-            Standing::Leaving => Some(&mut self.leaving),
-            Standing::Answering | Standing::Open | Standing::Gone => None,
-        }
+    /// The line of those who stand there, with all spots.
+    const fn line_mut(&mut self, standing: Standing) -> Option<(&mut Line, &mut Spots)> {
+        let line = match standing {
+            Standing::Asking => &mut self.asking,
+            Standing::Idle => &mut self.idle,
+            Standing::Leaving => &mut self.leaving,
+            Standing::Answering | Standing::Open | Standing::Gone => return None,
+        };
+        Some((line, &mut self.spots))
     }
 
     /// Moves a connection to where it stands from now on.
@@ -106,15 +108,13 @@ impl Places {
         if place.standing == standing {
             return;
         }
-        let mut spots = std::mem::take(&mut self.spots);
-        if let Some(line) = self.line_mut(place.standing) {
-            line.leave(&mut spots, place.spot);
+        if let Some((line, spots)) = self.line_mut(place.standing) {
+            line.leave(spots, place.spot);
         }
         place.standing = standing;
-        if let Some(line) = self.line_mut(standing) {
-            place.spot = line.join(&mut spots, conn, now);
+        if let Some((line, spots)) = self.line_mut(standing) {
+            place.spot = line.join(spots, conn, now);
         }
-        self.spots = spots;
     }
 
     /// Whether one more may ask: there is a place, or the oldest has had its time.

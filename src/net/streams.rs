@@ -118,6 +118,12 @@ impl<R: Reactor> Streams<R> {
         if self.connect_result(slot)? { Ok(()) } else { Err(io::ErrorKind::NotConnected.into()) }
     }
 
+    /// Kept apart from the send of one slice, which most are.
+    #[inline(never)]
+    fn send_vectored(&mut self, slot: usize, slices: &[IoSlice<'_>]) -> io::Result<Option<usize>> {
+        self.call(slot, |reactor, stream| reactor.send_vectored(stream, slices))
+    }
+
     /// Repeats `call` while it is interrupted; `None`: it would block.
     #[inline]
     fn call<T>(
@@ -155,7 +161,7 @@ impl<R: Reactor> Transmit for Streams<R> {
         let sent = match slices {
             // One slice needs no vector: the plain call is the cheaper one.
             [slice] => self.call(slot, |reactor, stream| reactor.send(stream, slice))?,
-            _ => self.call(slot, |reactor, stream| reactor.send_vectored(stream, slices))?,
+            _ => self.send_vectored(slot, slices)?,
         };
         let sent = sent.unwrap_or(0);
         self.sent += sent as u64;

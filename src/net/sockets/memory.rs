@@ -74,6 +74,9 @@ impl Sockets {
         let share = self.fair_share(MemoryLimit::Inbound);
         if let Some(socket) = self.slots.get_mut(conn) {
             let held = socket.inbound();
+            if held == 0 && socket.inbound_counted == 0 {
+                return;
+            }
             self.inbound = self.inbound - socket.inbound_counted + held;
             socket.inbound_counted = held;
             let rank = (held > share).then(|| Rank::new(Activity::Idle, self.now, held));
