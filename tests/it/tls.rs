@@ -247,7 +247,7 @@ fn what_was_queued_leaves_whole_though_the_peer_has_ended_its_half() {
         let mut stream = connect(server.address(), &ONE.others_client(&[]));
         upgrade(&mut stream);
         let socket = socket2::SockRef::from(&stream.sock);
-        socket.set_recv_buffer_size(4096).expect("set the receive buffer");
+        socket.set_recv_buffer_size(32 * 1024).expect("set the receive buffer");
         let message = [&b"\x82\xFF\0\0\0\0\0"[..], &(len as u32).to_be_bytes()[1..], &[0; 4]];
         let message = [&message.concat()[..], &vec![9; len]].concat();
         stream.write_all(&message).expect("write");
