@@ -313,6 +313,12 @@ impl Outbox {
         self.begun = begun > 0;
     }
 
+    /// Whether all that waits is the rest of one frame that was begun.
+    pub(crate) fn is_all_begun(&self, receiver: Role, pool: &OutboxPool) -> bool {
+        let front = self.chunks.front().filter(|_| self.chunks.len() == 1);
+        front.is_some_and(|front| front.begun(self.boundary, receiver, &pool.shared) == front.len())
+    }
+
     /// Forgets what was not begun: what remains is the rest of the frame in front, or nothing if
     /// that is none. `receiver` is the role of the peer.
     pub(crate) fn truncate(&mut self, receiver: Role, pool: &mut OutboxPool) {

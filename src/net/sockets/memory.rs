@@ -213,9 +213,16 @@ impl Sockets {
         if !is_ending {
             self.overflow(conn, Disconnect::MemoryPressure(MemoryLimit::Outbound));
         }
-        let socket = self.slots.get_mut(conn);
-        let socket = socket.filter(|socket| is_ending || socket.queued() > REST);
-        if let Some(outbox) = socket.and_then(Socket::take_outbox) {
+        if is_ending || self.slots.get(conn).is_some_and(|socket| socket.queued() > REST) {
+            self.cut_output(conn);
+        }
+        self.rank_output(conn);
+    }
+
+    /// Cuts a connection with all that waits for it.
+    #[cold]
+    pub(super) fn cut_output(&mut self, conn: Key) {
+        if let Some(outbox) = self.slots.get_mut(conn).and_then(Socket::take_outbox) {
             self.pool.give(outbox);
             self.kill(conn);
         }

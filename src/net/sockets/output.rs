@@ -363,8 +363,15 @@ impl Sockets {
                 self.dirty.push(conn);
             }
         }
-        if !self.relieve_output(conn) {
-            return SendStatus::Dropped;
+        if self.is_short_of_memory() {
+            let is_begun = self.is_all_begun(conn);
+            if !self.relieve_output(conn) {
+                if is_begun {
+                    // What is told to be dropped must not arrive.
+                    self.cut_output(conn);
+                }
+                return SendStatus::Dropped;
+            }
         }
         match self.slots.get(conn) {
             Some(socket) if socket.is_dead() => SendStatus::Gone,
@@ -372,6 +379,13 @@ impl Sockets {
             Some(_) => SendStatus::Sent,
             None => SendStatus::Gone,
         }
+    }
+
+    /// Whether all that waits for the connection is the rest of one frame that was begun.
+    #[cold]
+    fn is_all_begun(&self, conn: Key) -> bool {
+        let outbox = self.slots.get(conn).and_then(|socket| socket.outbox.as_ref());
+        outbox.is_some_and(|outbox| outbox.is_all_begun(self.receiver(conn), &self.pool))
     }
 
     /// Writes the opening request of a connection that is being made: it leaves once it is made.
