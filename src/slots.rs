@@ -95,7 +95,7 @@ impl<T> Slots<T> {
         (slot.generation == key.generation()).then_some(&mut slot.value)
     }
 
-    /// The value in a slot, for whoever keeps it there.
+    /// The value in a slot, for the code that keeps it there.
     pub(crate) fn at(&self, slot: usize) -> Option<&T> {
         self.slab.get(slot).map(|slot| &slot.value)
     }

@@ -74,7 +74,7 @@ pub(crate) struct Topics {
 #[derive(Debug, Default)]
 struct Removed {
     active: usize,
-    /// Of those whose topics were told to have no subscribers.
+    /// Of topics that `TopicChanged` has reported to have no subscribers.
     changes: usize,
     /// Entries that were looked at, in all.
     #[cfg(test)]

@@ -69,7 +69,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
 
     /// Listens on the Unix socket `path`, for clients on this machine, as [`listen`](Self::listen).
     ///
-    /// The file is made, and stays when the listener is closed: whoever listens there next
+    /// The file is made, and stays when the listener is closed: the next listener there
     /// removes it first.
     ///
     /// Descriptors that a client passes along (`SCM_RIGHTS`) are closed by the system. A receive

@@ -389,7 +389,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
                 if is_client {
                     self.sockets.end_unopened(conn, error);
                 } else {
-                    // Whoever has asked for everything may say so, and is still answered.
+                    // A peer may end its half after its last request. It still gets its answers.
                     self.sockets.end_heard(conn, End::Connect(error));
                 }
             }

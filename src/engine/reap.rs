@@ -133,7 +133,7 @@ fn log_end(conn: ConnectionId, reason: &Disconnect) {
         Disconnect::Io(_) | Disconnect::TimedOut(_) => {
             log_line!(info, "connection {conn}: {reason}");
         }
-        // Its panic was told of when it came.
+        // Its panic was reported when it came.
         Disconnect::Panicked { .. }
         | Disconnect::Overflow
         | Disconnect::MemoryPressure(_)

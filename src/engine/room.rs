@@ -39,7 +39,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         }
     }
 
-    /// Ends those of whom there are too many.
+    /// Ends the connections beyond the limit.
     pub(super) fn end_surplus(&mut self) {
         let by = self.backlog.served_until();
         while let Some((conn, standing)) = self.sockets.places.surplus(by) {

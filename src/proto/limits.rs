@@ -141,7 +141,7 @@ impl Limits {
     ///
     /// Meanwhile 64 KiB of what the peer sends are read and thrown away, and while the answer to
     /// the application's close is awaited 16 MiB and the longest message, which may have been on
-    /// their way. Whoever sends more is cut.
+    /// their way. A peer that sends more is cut.
     #[must_use]
     pub const fn close_timeout(mut self, time: Duration) -> Self {
         self.close_timeout = time;

@@ -1,4 +1,4 @@
-//! The PROXY protocol, versions 1 and 2: the header in which a proxy says whom it passes on.
+//! The PROXY protocol, versions 1 and 2: the header in which a proxy names its client.
 //!
 //! Version 1 is a line of text, version 2 is binary. Neither begins as the other does, nor as a
 //! request.
@@ -142,7 +142,7 @@ mod tests {
         header
     }
 
-    /// Whom a header passes on that is followed by more, and by nothing of it before its end.
+    /// The client that a header names, with more behind it; a part of the header names none.
     fn told(header: &[u8]) -> Result<Option<String>, InvalidHeader> {
         for end in 0..header.len() {
             let len = header_len(&header[..end])?;

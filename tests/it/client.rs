@@ -300,7 +300,7 @@ fn addresses_are_tried_in_turn_until_one_answers() {
 }
 
 /// An address that answers nobody, and what keeps it so: the queue of its listener is full, so that
-/// the system drops whoever asks for more.
+/// the system drops connections beyond it.
 fn silent() -> (SocketAddr, Vec<Socket>) {
     let socket = || Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
     let listener = socket();

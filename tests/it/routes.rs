@@ -423,6 +423,20 @@ fn no_pong_overtakes_the_answer_that_opens_the_connection() {
     assert_eq!(answer.windows(PAGE).filter(|bytes| bytes.iter().all(|b| *b == b'x')).count(), 1);
 }
 
+/// Lets one more peer ask for a page that it never reads, until so many have asked.
+fn ask_without_reading(
+    event_loop: &mut EventLoop<(), SimReactor>,
+    address: SocketAddr,
+    count: u64,
+) {
+    let peer = event_loop.reactor_mut().peer_connect(address);
+    event_loop.reactor_mut().peer_stop_reading(peer);
+    event_loop.reactor_mut().peer_send(peer, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    while event_loop.stats().requests < count {
+        event_loop.turn(None, &mut ()).expect("a turn");
+    }
+}
+
 #[test]
 fn answers_that_nobody_reads_count_against_what_the_loop_may_hold() {
     const PAGE: usize = 50_000;
@@ -436,12 +450,7 @@ fn answers_that_nobody_reads_count_against_what_the_loop_may_hold() {
     let listener = event_loop.listen("127.0.0.1:9001", ServerConfig::default(), routes);
     let address = event_loop.local_addr(listener.expect("listen")).expect("an address");
     for count in 1..=20 {
-        let peer = event_loop.reactor_mut().peer_connect(address);
-        event_loop.reactor_mut().peer_stop_reading(peer);
-        event_loop.reactor_mut().peer_send(peer, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-        while event_loop.stats().requests < count {
-            event_loop.turn(None, &mut ()).expect("a turn");
-        }
+        ask_without_reading(&mut event_loop, address, count);
         let waiting = event_loop.stats().outbound_bytes;
         assert!(waiting <= 4 * PAGE as u64, "{waiting} bytes wait for {count}");
     }
@@ -457,12 +466,7 @@ fn a_page_that_many_wait_for_is_held_once() {
     let listener = event_loop.listen("127.0.0.1:9001", ServerConfig::default(), routes);
     let address = event_loop.local_addr(listener.expect("listen")).expect("an address");
     for count in 1..=20 {
-        let peer = event_loop.reactor_mut().peer_connect(address);
-        event_loop.reactor_mut().peer_stop_reading(peer);
-        event_loop.reactor_mut().peer_send(peer, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-        while event_loop.stats().requests < count {
-            event_loop.turn(None, &mut ()).expect("a turn");
-        }
+        ask_without_reading(&mut event_loop, address, count);
     }
     let stats = event_loop.stats();
     assert_eq!((stats.connections, stats.closed_by_memory_pressure), (20, 0));

@@ -1,4 +1,4 @@
-//! A loop that broadcasts updates to a topic, as many in a second as it is told to.
+//! A loop that broadcasts updates to a topic, at a given rate.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};

@@ -285,7 +285,7 @@ impl Outbox {
 
     /// The socket took `count` bytes.
     pub(crate) fn consume(&mut self, mut count: usize, pool: &mut OutboxPool, now: Time) {
-        // Whoever never had to wait has nothing to be told of when it is empty.
+        // Output that never had to wait causes no event when it has left.
         if let Some(progress) = self.progress.as_mut().filter(|_| count > 0) {
             *progress = now;
             self.is_read = true;

@@ -64,7 +64,7 @@ impl Line {
         spot
     }
 
-    /// Takes out whoever stands at that spot of this line.
+    /// Removes the connection at that spot of this line.
     pub(super) fn leave(&mut self, spots: &mut Spots, spot: u32) {
         let Some(Spot { before, behind, .. }) = spots.0.try_remove(spot as usize) else {
             return;

@@ -276,7 +276,7 @@ mod tests {
             let header = "X-Forwarded-For";
             let error = HandshakeError::TooManyElements { header, limit: 64 };
             assert_eq!(client, if is_refused { Err(error) } else { Ok(None) });
-            // Whoever is not believed may write what they like.
+            // The headers of a peer that is not trusted are not read.
             assert_eq!(proxies.client(&request, "192.0.2.1:1".parse().ok()), Ok(None));
         }
     }

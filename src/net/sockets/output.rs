@@ -367,7 +367,7 @@ impl Sockets {
             let is_begun = self.is_all_begun(conn);
             if !self.relieve_output(conn) {
                 if is_begun {
-                    // What is told to be dropped must not arrive.
+                    // A message with the status `Dropped` must not arrive.
                     self.cut_output(conn);
                 }
                 return SendStatus::Dropped;

@@ -148,7 +148,7 @@ impl Inflation {
         portion: &mut usize,
         pool: &mut BufferPool,
     ) -> Result<Step, ProtocolError> {
-        // One byte more than allowed, so that a message at the limit is told from a longer.
+        // One byte more than allowed, to distinguish a message at the limit from a longer one.
         let room = (self.limit - self.message.len()).saturating_add(1).min(STEP);
         let spare = &mut self.message.spare(room, pool)[..room];
         let (before_in, before_out) = (self.codec.total_in(), self.codec.total_out());

@@ -71,7 +71,7 @@ impl<'a> Fields<'a> {
     #[inline(never)]
     fn find(&self, name: &str, start: usize) -> Option<usize> {
         let mut lines = self.0.get(start..)?.iter();
-        // Most are written just so, which is told in one comparison.
+        // Most are written exactly so: one comparison is enough.
         let is_it = |its: &str| its == name || its.eq_ignore_ascii_case(name);
         Some(start + lines.position(|line| is_it(line.name))?)
     }

@@ -169,7 +169,7 @@ impl Refusal {
         Ok(self)
     }
 
-    /// Sets the text for whoever reads the answer. Status 304 has none, whatever is set.
+    /// Sets the text of the answer. Status 304 has none, whatever is set.
     #[must_use]
     pub fn body(mut self, text: impl Into<String>) -> Self {
         self.body = text.into();

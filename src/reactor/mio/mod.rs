@@ -374,7 +374,7 @@ impl MioReactor {
     }
 }
 
-/// A family of addresses that the system lacks is told as `Unsupported`.
+/// A family of addresses that the system lacks is the error `Unsupported`.
 fn absent_family(error: io::Error) -> io::Error {
     const EAFNOSUPPORT: i32 = 97;
     if error.raw_os_error() == Some(EAFNOSUPPORT) {
@@ -464,7 +464,7 @@ mod tests {
         let mut say = |key: usize| pairs[key].0.write_all(b"hello").expect("room");
         (0..5).for_each(&mut say);
         assert_eq!(look(&mut reactor), (Polled::Part, vec![0, 1]));
-        // Ready before, and again: those that were not told of yet come first.
+        // Ready before, and again: those not reported yet come first.
         [4, 1, 3].into_iter().for_each(&mut say);
         assert_eq!(look(&mut reactor), (Polled::Part, vec![2, 3]));
         say(2);

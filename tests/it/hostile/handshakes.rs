@@ -61,7 +61,7 @@ fn a_handshake_has_one_deadline_however_slowly_it_drips() {
     assert!(alive.is_empty(), "a drip keeps a handshake alive");
     assert!(start.elapsed() >= TIMEOUT / 2, "{:?}", start.elapsed());
     rig.progress(10);
-    // Those who asked for nothing are told nothing.
+    // Connections without a request get no answer.
     for mut foe in silent.split_off(SILENT / 2) {
         let heard = foe.hear();
         assert!(heard.is_empty(), "{:?}", heard.text());

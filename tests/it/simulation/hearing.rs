@@ -32,7 +32,7 @@ struct Behind {
     rig: Rig,
     peer: PeerId,
     conn: ConnectionId,
-    /// What its handler was told.
+    /// What its handler received.
     told: Notes<String>,
     input: Vec<u8>,
 }

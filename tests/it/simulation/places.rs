@@ -117,7 +117,7 @@ fn a_download_under_way_outlasts_newcomers_however_many_are_idle() {
     site.run(5);
     let idle: Vec<_> = (0..4).map(|_| site.idle()).collect();
     site.run(FAIR_MILLIS);
-    // Handshakes have all their places, whoever is idle.
+    // Handshakes have all their places, however many connections are idle.
     for _ in 0..4 {
         site.visitor();
     }

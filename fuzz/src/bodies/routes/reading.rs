@@ -345,7 +345,7 @@ fn content(asked: &Asked<'_>, path: &str, query: &str, who: &str) -> Option<Expe
     })
 }
 
-/// Whom the peer passes on, as the request says, if it is believed; `None`: not for this reading.
+/// The client that the peer forwards, if its request is trusted; `None`: not for this reading.
 fn forwarded(asked: &Asked<'_>, site: Site) -> Option<Option<SocketAddr>> {
     if !site.trusts {
         return Some(None);
