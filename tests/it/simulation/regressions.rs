@@ -453,3 +453,31 @@ fn silent_peers_hold_the_places_of_handshakes_for_a_second() {
     let closed: Vec<_> = silent.iter().map(|peer| rig.sim().peer_is_closed(*peer)).collect();
     assert_eq!(closed.iter().filter(|closed| **closed).count(), 1);
 }
+
+#[test]
+fn a_message_that_is_dropped_for_memory_does_not_arrive_though_it_was_begun() {
+    const LIMIT: usize = 20_000;
+    let mut drops = 0;
+    for len in (15_000..LIMIT).step_by(100) {
+        let statuses = Notes::default();
+        let (noted, mut first) = (Rc::clone(&statuses), None);
+        let config = Config::default().max_outbound(LIMIT);
+        let sim = SimConfig::calm().window(1_000);
+        let mut rig = Rig::new(sim, config, move |conn, call, cx| {
+            let first = *first.get_or_insert(conn);
+            if matches!(call, Call::Message(_)) {
+                noted.borrow_mut().push(cx.send(first, &vec![0; len]));
+            }
+        });
+        let (first, second) = (rig.peer(), rig.peer());
+        rig.send(second, OpCode::Text, b"hello");
+        rig.run(100);
+        let arrived = rig.sim().peer_received(first).len();
+        match statuses.borrow()[..] {
+            [SendStatus::Dropped] => assert!(arrived < len, "{len} bytes arrived"),
+            _ => assert_eq!(arrived, 4 + len, "{:?}", statuses.borrow()),
+        }
+        drops += usize::from(*statuses.borrow() == [SendStatus::Dropped]);
+    }
+    assert!(drops > 0, "memory is never short");
+}
