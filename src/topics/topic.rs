@@ -131,8 +131,8 @@ impl Topic {
     }
 
     /// Whether the oldest logged batch has to go: more than so many bytes of frames are logged, or
-    /// it is of no use. A subscriber that needs only the last frame finds it in the newest batch, unless all
-    /// of those in there leave somebody out.
+    /// it is of no use. A subscriber that needs only the last frame finds it in the newest batch,
+    /// unless all of those in there leave somebody out.
     pub(super) fn outgrows(&self, limit: usize) -> bool {
         let newest = self.log.back().filter(|_| self.log.len() > 1);
         newest.is_some_and(|newest| {
