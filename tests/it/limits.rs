@@ -303,3 +303,17 @@ fn a_topics_name_has_a_length() {
     assert!(matches!(event_loop.topic(&"x".repeat(257)), Err(Error::TopicLimit)));
     assert_eq!(event_loop.topic("same").unwrap(), event_loop.topic("same").unwrap());
 }
+
+/// Were the stream cut while the rest of the message arrives, the reset would be in the way of the
+/// close frame.
+#[test]
+fn a_client_learns_that_its_message_was_a_little_too_long_and_ends_in_order() {
+    let server = Server::with(Recorder::new().0);
+    for _ in 0..10 {
+        let mut peer = Peer::connect(server.address());
+        peer.send(&vec![0; (1 << 20) + 1]);
+        peer.expect_close(CloseCode::TOO_BIG);
+        peer.send_close(1009, "");
+        peer.expect_end();
+    }
+}
