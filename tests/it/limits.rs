@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use eventwire::proto::{Limits, OpCode};
 use eventwire::{
-    CloseCode, Config, ConnectionId, Context, Error, EventLoop, Message, ServerConfig,
-    SubscribeError,
+    CloseCode, Config, Connection, Error, EventLoop, Message, ServerConfig, SubscribeError,
+    on_message,
 };
 
 use crate::util::{Log, Peer, Recorder, Server, Told, drive, drive_until, looping, pattern};
@@ -278,18 +278,18 @@ fn topics_and_subscriptions_have_limits() {
     let server = Server::listen(
         config,
         ServerConfig::default(),
-        |conn: ConnectionId, _: Message<'_>, cx: &mut Context<'_>, _: &mut ()| {
-            let topics = ["a", "b", "c"].map(|name| cx.topic(name).expect("within the limit"));
-            assert!(matches!(cx.topic("d"), Err(Error::TopicLimit)));
-            assert_eq!(cx.topic("b").expect("it is there"), topics[1]);
-            assert_eq!(cx.subscribe(conn, topics[0]), Ok(true));
-            assert_eq!(cx.subscribe(conn, topics[1]), Ok(true));
-            assert_eq!(cx.subscribe(conn, topics[0]), Ok(false));
-            assert_eq!(cx.subscribe(conn, topics[2]), Err(SubscribeError::TooMany));
-            assert!(cx.unsubscribe(conn, topics[0]));
-            assert_eq!(cx.subscribe(conn, topics[2]), Ok(true));
-            cx.send(conn, "done");
-        },
+        on_message(|conn: &mut Connection<'_>, _: Message<'_>, _: &mut ()| {
+            let topics = ["a", "b", "c"].map(|name| conn.topic(name).expect("within the limit"));
+            assert!(matches!(conn.topic("d"), Err(Error::TopicLimit)));
+            assert_eq!(conn.topic("b").expect("it is there"), topics[1]);
+            assert_eq!(conn.subscribe(topics[0]), Ok(true));
+            assert_eq!(conn.subscribe(topics[1]), Ok(true));
+            assert_eq!(conn.subscribe(topics[0]), Ok(false));
+            assert_eq!(conn.subscribe(topics[2]), Err(SubscribeError::TooMany));
+            assert!(conn.unsubscribe(topics[0]));
+            assert_eq!(conn.subscribe(topics[2]), Ok(true));
+            conn.send("done");
+        }),
     );
     let mut peer = Peer::connect(server.address());
     peer.send("go");
