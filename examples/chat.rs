@@ -5,7 +5,7 @@
 //! room and leaves the last one, `/who` tells who is there, `/ping 1` is answered at once, `/leave`
 //! leaves; all else is said to the room, which is told who is there whenever that changes.
 
-use eventwire::proto::handshake::HttpResponse;
+use eventwire::proto::http::HttpResponse;
 use eventwire::{
     Config, ConnectionId, ConnectionMap, Context, Disconnect, EventLoop, Message, Routes,
     ServerConfig, TopicId, WebSocketHandler,

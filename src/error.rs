@@ -1,6 +1,7 @@
 use std::{fmt, io};
 
-use crate::proto::handshake::{InvalidHeader, UrlError};
+use crate::proto::handshake::UrlError;
+use crate::proto::http::InvalidHeader;
 
 /// What the caller asked for and cannot have, or what the system refused.
 ///

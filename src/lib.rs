@@ -275,9 +275,11 @@
 //!   sim/                      the simulated one: a network in memory, faults by a seed
 //! queue/ topics.rs timers.rs  pure: no sockets, no clock
 //!   topics/                   batches and their delivery, order across topics, gaps
-//! proto/                      RFC 6455 without I/O
-//!   connection/               the state machine: bytes and the time in, messages and bytes out
+//! proto/                      protocols without I/O: bytes and the time in, messages and bytes out
+//!   websocket/                frames, messages, the state machine of a connection
+//!   http/                     heads, requests and responses
 //!   handshake/                the opening handshake, both sides
+//!   deflate/                  compressed messages
 //! slots.rs time.rs            a slab with generations, moments
 //! histogram.rs logging.rs     times in buckets, lines of a log
 //! ```

@@ -9,7 +9,8 @@ use crate::net::peer::PeerAddr;
 use crate::net::proxies;
 use crate::net::socket::Socket;
 use crate::proto::PeerError;
-use crate::proto::handshake::{HandshakeError, HttpRequest, HttpResponse, Request};
+use crate::proto::handshake::{HandshakeError, Request};
+use crate::proto::http::{HttpRequest, HttpResponse};
 use crate::reactor::Reactor;
 use crate::slots::Key;
 

@@ -107,7 +107,7 @@ impl Subprotocols {
 /// Whether every configured subprotocol can be written.
 pub(super) fn check_subprotocols(
     names: &[String],
-) -> Result<(), crate::proto::handshake::InvalidHeader> {
+) -> Result<(), crate::proto::http::InvalidHeader> {
     names.iter().try_for_each(|name| Acceptance::new().subprotocol(name).map(drop))
 }
 

@@ -124,7 +124,7 @@ where
 /// let plain = Upgrade::accept();
 /// let chosen: Upgrade = Acceptance::new().subprotocol("chat.v2")?.into();
 /// let refused: Upgrade = Refusal::new(401).body("who are you?").into();
-/// # Ok::<(), eventwire::proto::handshake::InvalidHeader>(())
+/// # Ok::<(), eventwire::proto::http::InvalidHeader>(())
 /// ```
 #[derive(Clone, Debug)]
 pub enum Upgrade {

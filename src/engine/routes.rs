@@ -5,7 +5,7 @@ use std::fmt;
 use super::{ConnectionId, Context, WebSocketHandler};
 use crate::config::ServerConfig;
 use crate::error::Error;
-use crate::proto::handshake::{HttpRequest, HttpResponse};
+use crate::proto::http::{HttpRequest, HttpResponse};
 
 /// What a listener answers to requests, by their paths.
 ///
@@ -22,7 +22,7 @@ use crate::proto::handshake::{HttpRequest, HttpResponse};
 /// Not a web framework: requests have no bodies, and what is answered is there at once.
 ///
 /// ```
-/// use eventwire::proto::handshake::{HttpRequest, HttpResponse};
+/// use eventwire::proto::http::{HttpRequest, HttpResponse};
 /// use eventwire::{
 ///     Config, ConnectionId, Context, EventLoop, Message, Routes, ServerConfig,
 /// };

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use eventwire::proto::handshake::HttpResponse;
+use eventwire::proto::http::HttpResponse;
 use eventwire::{Config, ConnectionId, Context, Message, Routes, ServerConfig};
 
 use crate::util::{Peer, Server, request};

@@ -1,6 +1,7 @@
 //! Proxies: whom they pass on, and who may say so.
 
-use eventwire::proto::handshake::{HttpRequest, HttpResponse, Request};
+use eventwire::proto::handshake::Request;
+use eventwire::proto::http::{HttpRequest, HttpResponse};
 use eventwire::{
     Config, ConnectionId, Context, Routes, ServerConfig, TrustedProxies, Upgrade, WebSocketHandler,
 };

@@ -3,9 +3,8 @@
 //! Input: the settings of both ends, which way it goes, then the value of the header.
 
 use eventwire::proto::DeflateConfig;
-use eventwire::proto::handshake::{
-    Acceptance, ClientRequest, HandshakeError, HeadLimits, Key, Request, WsUrl,
-};
+use eventwire::proto::handshake::{Acceptance, ClientRequest, HandshakeError, Key, Request, WsUrl};
+use eventwire::proto::http::HeadLimits;
 
 use super::input::Input;
 use super::peer::key;

@@ -5,9 +5,9 @@
 use std::sync::Arc;
 
 use eventwire::proto::handshake::{
-    Acceptance, ClientRequest, HandshakeError, HeadLimits, HeadScanner, OriginPolicy, Refusal,
-    Request,
+    Acceptance, ClientRequest, HandshakeError, OriginPolicy, Refusal, Request,
 };
+use eventwire::proto::http::{HeadLimits, HeadScanner};
 use eventwire::proto::{Limits, PeerError, Role, State};
 
 use super::input::{Input, pieces};

@@ -4,9 +4,8 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use eventwire::Time;
-use eventwire::proto::handshake::{
-    Acceptance, ClientRequest, HeadLimits, Key, Refusal, Request, WsUrl,
-};
+use eventwire::proto::handshake::{Acceptance, ClientRequest, Key, Refusal, Request, WsUrl};
+use eventwire::proto::http::HeadLimits;
 use eventwire::proto::{
     BufferPool, Connection, Event, FrameHeader, Incoming, Limits, MaskKeys, Message, OpCode,
     PeerError, Role, State, TimedOut, Workspace, apply_mask,

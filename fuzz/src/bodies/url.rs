@@ -1,6 +1,7 @@
 //! A URL that is accepted makes a request that a server understands.
 
-use eventwire::proto::handshake::{ClientRequest, HeadLimits, OriginPolicy, Request, WsUrl};
+use eventwire::proto::handshake::{ClientRequest, OriginPolicy, Request, WsUrl};
+use eventwire::proto::http::HeadLimits;
 
 use super::peer::key;
 

@@ -8,7 +8,8 @@ use std::net::SocketAddr;
 use network::Networks;
 pub use network::{InvalidNetwork, Network};
 
-use crate::proto::handshake::{HandshakeError, HttpRequest};
+use crate::proto::handshake::HandshakeError;
+use crate::proto::http::HttpRequest;
 use crate::proto::proxy_protocol;
 
 /// Which proxies are believed when they say whom they pass on, and where they say it. Nobody else
@@ -52,7 +53,7 @@ impl TrustedProxies {
     ///
     /// A request whose header has more than [`HeadLimits::ELEMENTS`] elements is refused with 431.
     ///
-    /// [`HeadLimits::ELEMENTS`]: crate::proto::handshake::HeadLimits::ELEMENTS
+    /// [`HeadLimits::ELEMENTS`]: crate::proto::http::HeadLimits::ELEMENTS
     #[must_use]
     pub fn forwarded(networks: impl IntoIterator<Item = Network>) -> Self {
         Self::new(networks, ToldBy::Forwarded)
@@ -62,7 +63,7 @@ impl TrustedProxies {
     ///
     /// A request whose header has more than [`HeadLimits::ELEMENTS`] elements is refused with 431.
     ///
-    /// [`HeadLimits::ELEMENTS`]: crate::proto::handshake::HeadLimits::ELEMENTS
+    /// [`HeadLimits::ELEMENTS`]: crate::proto::http::HeadLimits::ELEMENTS
     #[must_use]
     pub fn x_forwarded_for(networks: impl IntoIterator<Item = Network>) -> Self {
         Self::new(networks, ToldBy::XForwardedFor)

@@ -9,7 +9,8 @@ use crate::net::cork::Reuse;
 use crate::net::hearing::{Answers, Heard, Hearing};
 use crate::net::places::Standing;
 use crate::net::socket::Socket;
-use crate::proto::handshake::{Acceptance, HttpResponse, Refusal, Request};
+use crate::proto::handshake::{Acceptance, Refusal, Request};
+use crate::proto::http::HttpResponse;
 use crate::proto::{
     Buffer, BufferPool, Connection, Event, Limits, PeerError, ProtocolError, Share, WholeMessages,
     Workspace,

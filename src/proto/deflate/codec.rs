@@ -4,12 +4,11 @@ use std::fmt;
 
 use flate2::{Compress, Compression as Level, Decompress, FlushCompress};
 
+use super::compression::Setting;
 use super::config::SMALLEST_WINDOW;
 use super::inflation::{History, Inflation, PORTION, TAIL};
 use super::negotiation::DeflateAgreement;
-use crate::proto::compression::Setting;
-use crate::proto::share::Share;
-use crate::proto::{Buffer, BufferPool, OpCode, ProtocolError};
+use crate::proto::{Buffer, BufferPool, OpCode, ProtocolError, Share};
 
 /// One connection's compression.
 pub(in crate::proto) struct Deflate {

@@ -1,6 +1,7 @@
 use std::fmt;
 
-use super::{HeadLimits, Refusal};
+use super::Refusal;
+use crate::proto::http::HeadLimits;
 
 /// Why an opening handshake failed.
 ///
@@ -134,7 +135,7 @@ impl HandshakeError {
         }
     }
 
-    pub(super) const fn too_many_elements(header: &'static str) -> Self {
+    pub(crate) const fn too_many_elements(header: &'static str) -> Self {
         Self::TooManyElements { header, limit: HeadLimits::ELEMENTS }
     }
 

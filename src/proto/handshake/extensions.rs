@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::str;
 
-use super::fields::{Fields, is_token};
-use super::{HandshakeError, HeadLimits};
+use super::HandshakeError;
+use crate::proto::http::{Fields, HeadLimits, is_token};
 
 pub(crate) const EXTENSIONS: &str = "Sec-WebSocket-Extensions";
 

@@ -9,9 +9,8 @@
 //! smuggled.
 //!
 //! ```
-//! use eventwire::proto::handshake::{
-//!     Acceptance, ClientRequest, HeadLimits, Key, OriginPolicy, Request, WsUrl,
-//! };
+//! use eventwire::proto::handshake::{Acceptance, ClientRequest, Key, OriginPolicy, Request, WsUrl};
+//! use eventwire::proto::http::HeadLimits;
 //!
 //! let limits = HeadLimits::default();
 //! let key = Key::from_nonce(*b"16 random bytes!");
@@ -29,33 +28,20 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod authority;
 mod client;
 mod error;
 mod extensions;
-mod extra;
-mod fields;
-mod head;
-mod http_request;
-mod http_response;
 mod key;
 mod origin;
-mod request;
 mod response;
-mod status;
-mod target;
+mod upgrade_request;
 mod url;
 
 pub use client::{Accepted, ClientRequest};
 pub use error::HandshakeError;
 pub(crate) use extensions::{Extension, Param};
-pub use extra::InvalidHeader;
-pub(crate) use fields::is_token;
-pub use head::{HeadLimits, HeadScanner};
-pub use http_request::HttpRequest;
-pub use http_response::HttpResponse;
 pub use key::Key;
 pub use origin::OriginPolicy;
-pub use request::Request;
 pub use response::{Acceptance, Refusal};
+pub use upgrade_request::Request;
 pub use url::{UrlError, WsUrl};

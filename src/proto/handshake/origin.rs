@@ -1,4 +1,5 @@
-use super::{HandshakeError, Request, authority::Authority};
+use super::{HandshakeError, Request};
+use crate::proto::http::Authority;
 
 /// Whose pages may connect (RFC 6455 §10.2).
 ///
@@ -106,7 +107,7 @@ fn is_same_origin(origin: &str, host: &str, schemes: &[&str]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto::handshake::HeadLimits;
+    use crate::proto::http::HeadLimits;
 
     fn head(host: &str, origin: Option<&str>) -> String {
         let origin = origin.map(|origin| format!("Origin: {origin}\r\n")).unwrap_or_default();

@@ -1,9 +1,7 @@
 use super::extensions::EXTENSIONS;
-use super::extra::{ExtraHeaders, is_value, write_header};
-use super::fields::is_token;
-use super::status::reason;
-use super::{HandshakeError, InvalidHeader, Key};
+use super::{HandshakeError, Key};
 use crate::proto::deflate::{DeflateAgreement, Params};
+use crate::proto::http::{ExtraHeaders, InvalidHeader, is_token, is_value, reason, write_header};
 
 /// The answer that opens a connection: status 101 (RFC 6455 §4.2.2).
 ///
@@ -17,7 +15,7 @@ use crate::proto::deflate::{DeflateAgreement, Params};
 ///     b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\
 ///     Sec-WebSocket-Protocol: chat\r\nX-Server: a\r\n\r\n"
 /// ));
-/// # Ok::<(), eventwire::proto::handshake::InvalidHeader>(())
+/// # Ok::<(), eventwire::proto::http::InvalidHeader>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Acceptance {
@@ -116,7 +114,7 @@ impl Acceptance {
 ///
 /// let moved = Refusal::new(307).header("Location", "wss://other.example.com/chat")?;
 /// assert_eq!(moved.status(), 307);
-/// # Ok::<(), eventwire::proto::handshake::InvalidHeader>(())
+/// # Ok::<(), eventwire::proto::http::InvalidHeader>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {

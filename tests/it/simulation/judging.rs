@@ -4,7 +4,8 @@ use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
 use std::time::Duration;
 
-use eventwire::proto::handshake::{Acceptance, HeadLimits, Request};
+use eventwire::proto::handshake::{Acceptance, Request};
+use eventwire::proto::http::HeadLimits;
 use eventwire::proto::{OpCode, Role};
 use eventwire::reactor::sim::{Fault, PeerId, SimClock, SimConfig};
 use eventwire::{ClientConfig, CloseCode, Config, ConnectionId, Context};

@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use eventwire::Message;
-use eventwire::proto::handshake::{HeadLimits, Request};
+use eventwire::proto::handshake::Request;
+use eventwire::proto::http::HeadLimits;
 use eventwire::proto::{OpCode, Role};
 use eventwire::reactor::SimReactor;
 use eventwire::reactor::sim::PeerId;

@@ -6,7 +6,8 @@ use std::rc::Rc;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use eventwire::proto::handshake::{Acceptance, HeadLimits, Request};
+use eventwire::proto::handshake::{Acceptance, Request};
+use eventwire::proto::http::HeadLimits;
 use eventwire::proto::{OpCode, Role};
 use eventwire::reactor::SimReactor;
 use eventwire::reactor::sim::{Choices, PeerId, SimConfig};

@@ -3,7 +3,8 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
 use eventwire::Message;
-use eventwire::proto::handshake::{Acceptance, HeadLimits, Key, Request};
+use eventwire::proto::handshake::{Acceptance, Key, Request};
+use eventwire::proto::http::HeadLimits;
 use eventwire::proto::{CloseCode, CloseFrame, FrameHeader, OpCode, Role, apply_mask};
 use socket2::SockRef;
 

@@ -1,7 +1,8 @@
 //! The site that the peer visits.
 
 use eventwire::proto::Limits;
-use eventwire::proto::handshake::{HeadLimits, HttpRequest, HttpResponse, Request};
+use eventwire::proto::handshake::Request;
+use eventwire::proto::http::{HeadLimits, HttpRequest, HttpResponse};
 use eventwire::reactor::SimReactor;
 use eventwire::{
     ConnectionId, Context, Disconnect, EventLoop, ListenerId, Message, Network, Routes,

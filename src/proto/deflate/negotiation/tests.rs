@@ -1,7 +1,8 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::proto::handshake::{Acceptance, ClientRequest, HeadLimits, Key, Request, WsUrl};
+use crate::proto::handshake::{Acceptance, ClientRequest, Key, Request, WsUrl};
+use crate::proto::http::HeadLimits;
 
 const KEY: &[u8; 16] = b"the sample nonce";
 

@@ -4,10 +4,9 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::{Connection, Event, PeerError, State, Workspace};
-use crate::proto::handshake::{
-    Acceptance, ClientRequest, HandshakeError, HeadLimits, HeadScanner, HttpRequest, HttpResponse,
-    Key, Refusal, Request,
-};
+use crate::proto::handshake::{Acceptance, ClientRequest, HandshakeError, Key, Refusal, Request};
+use crate::proto::http::{HeadLimits, HeadScanner, HttpRequest, HttpResponse};
+use crate::proto::proxy_protocol::{MAX_LEN, header_len};
 use crate::proto::{Limits, Role};
 
 /// How many interim responses a server may send before that to the request. Few have a use for
@@ -19,13 +18,13 @@ const INTERIM: u8 = 10;
 pub(super) struct Opening {
     scanner: HeadScanner,
     /// The head so far, when it did not arrive in one piece.
-    pub(super) head: Vec<u8>,
+    head: Vec<u8>,
     /// What a client expects the response to answer; a server expects nothing.
     expected: Option<(ClientRequest, Key)>,
     /// A server has yielded the request and waits for its owner's answer.
     answer_due: bool,
     /// What a proxy says of its client comes before the first head.
-    pub(super) awaits_proxy: bool,
+    awaits_proxy: bool,
     /// A request was answered before, and the connection stayed open.
     is_kept: bool,
     /// How many interim responses came, and their bytes.
@@ -125,6 +124,42 @@ impl Connection {
         Ok((end, Some(Event::Open(head))))
     }
 
+    /// Expects what a proxy says of its client before the opening request
+    /// ([`Event::ProxyHeader`]). To be called before anything is received.
+    #[must_use]
+    pub fn behind_proxy(mut self) -> Self {
+        if let Some(opening) = &mut self.opening {
+            opening.awaits_proxy = true;
+        }
+        self
+    }
+
+    fn receive_proxy_header<'a>(
+        &mut self,
+        input: &'a mut [u8],
+        workspace: &mut Workspace<'_>,
+    ) -> Result<(usize, Option<Event<'a>>), PeerError> {
+        let Some(opening) = &mut self.opening else {
+            return Ok((0, None));
+        };
+        // Short, once for each connection, and nearly always here whole.
+        let kept = opening.head.len();
+        let take = input.len().min(MAX_LEN - kept);
+        opening.head.extend_from_slice(&input[..take]);
+        let len = match header_len(&opening.head) {
+            Ok(Some(len)) if len <= opening.head.len() => len,
+            Ok(_) => return Ok((take, None)),
+            Err(_) => {
+                // Of a request nothing has been read, so it has no method yet.
+                opening.head.clear();
+                return Err(self.fail_handshake(HandshakeError::InvalidProxyHeader, workspace));
+            }
+        };
+        let mut header = std::mem::take(&mut opening.head);
+        header.truncate(len);
+        opening.awaits_proxy = false;
+        Ok((len - kept, Some(Event::ProxyHeader(Cow::Owned(header)))))
+    }
     /// Accepts a client's request: writes the response and opens the connection.
     pub fn accept(
         &mut self,

@@ -8,7 +8,7 @@ use proptest::sample::Index;
 use super::any_split::{Observed, mutation, observe, pieces};
 use super::*;
 use crate::proto::DeflateConfig;
-use crate::proto::compression::Compression;
+use crate::proto::deflate::Compression;
 use crate::proto::deflate::DeflateAgreement;
 use crate::proto::handshake::Extension;
 

@@ -48,7 +48,7 @@ pub enum Event<'a> {
     /// [`HttpRequest::parse`] and answered with [`Connection::respond`], before anything else is
     /// received.
     ///
-    /// [`HttpRequest::parse`]: crate::proto::handshake::HttpRequest::parse
+    /// [`HttpRequest::parse`]: crate::proto::http::HttpRequest::parse
     /// [`Connection::respond`]: super::Connection::respond
     /// [`Request::parse`]: crate::proto::handshake::Request::parse
     /// [`Connection::accept`]: super::Connection::accept

@@ -1,5 +1,5 @@
 /// The reason phrase that is registered for a status, or nothing.
-pub(super) const fn reason(status: u16) -> &'static str {
+pub(crate) const fn reason(status: u16) -> &'static str {
     match status {
         200 => "OK",
         201 => "Created",

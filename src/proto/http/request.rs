@@ -10,7 +10,7 @@ use super::{HandshakeError, HeadLimits, HeadScanner};
 /// It borrows from the head that it was parsed from.
 ///
 /// ```
-/// use eventwire::proto::handshake::{HeadLimits, HttpRequest};
+/// use eventwire::proto::http::{HeadLimits, HttpRequest};
 ///
 /// let head = b"GET /status?full HTTP/1.1\r\nHost: example.com\r\nAccept: text/plain\r\n\r\n";
 /// let request = HttpRequest::parse(head, &HeadLimits::default())?;
@@ -81,7 +81,7 @@ impl<'a> HttpRequest<'a> {
     }
 
     /// Checks what every request to open a WebSocket must have, and that it has no body.
-    pub(super) fn check(&self) -> Result<(), HandshakeError> {
+    pub(crate) fn check(&self) -> Result<(), HandshakeError> {
         self.target.check()?;
         self.check_host()?;
         self.fields.check_no_body()
@@ -98,7 +98,7 @@ impl<'a> HttpRequest<'a> {
         }
     }
 
-    pub(super) const fn fields(&self) -> &Fields<'a> {
+    pub(crate) const fn fields(&self) -> &Fields<'a> {
         &self.fields
     }
 
@@ -114,7 +114,7 @@ impl<'a> HttpRequest<'a> {
     }
 
     /// Whether its version is HTTP/1.0, which opens no WebSocket (RFC 6455 §4.1).
-    pub(super) const fn is_old(&self) -> bool {
+    pub(crate) const fn is_old(&self) -> bool {
         self.is_old
     }
 
@@ -184,7 +184,7 @@ impl<'a> HttpRequest<'a> {
 }
 
 /// A value of visible ASCII.
-pub(super) fn text<'a>(name: &'static str, value: &'a [u8]) -> Result<&'a str, HandshakeError> {
+pub(crate) fn text<'a>(name: &'static str, value: &'a [u8]) -> Result<&'a str, HandshakeError> {
     match str::from_utf8(value) {
         Ok(text) if !text.is_empty() && value.iter().all(u8::is_ascii_graphic) => Ok(text),
         _ => Err(HandshakeError::MalformedHeader(name)),

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::handshake::HeadLimits;
+use crate::proto::http::HeadLimits;
 
 /// What one connection may cost: sizes, rates and times, each with a default and its reason.
 ///

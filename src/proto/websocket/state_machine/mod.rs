@@ -5,21 +5,18 @@ mod event;
 mod frames;
 mod opening;
 mod partial;
-mod proxied;
 mod whole;
 
 use std::sync::Arc;
 
 use self::opening::Opening;
-use super::compression::{Compression, Setting};
 use super::control::{ControlBudget, ControlPayload};
-use super::deflate::DeflateAgreement;
-use super::handshake::{ClientRequest, Key};
-use super::share::Share;
 use super::{
     BufferPool, CloseCode, CloseFrame, Limits, MaskKeys, Message, OpCode, Payload, ProtocolError,
-    Role, write_frame, write_payload,
+    Role, Share, write_frame, write_payload,
 };
+use crate::proto::deflate::{Compression, DeflateAgreement, Setting};
+use crate::proto::handshake::{ClientRequest, Key};
 use crate::time::Time;
 
 pub use event::{Event, Incoming, PeerError, State, TimedOut, Workspace};

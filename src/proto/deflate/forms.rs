@@ -7,8 +7,8 @@ use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 
-use super::compression::Setting;
-use super::{BufferPool, FrameHeader, Payload, Role, write_payload};
+use super::Setting;
+use crate::proto::{BufferPool, FrameHeader, Payload, Role, write_payload};
 
 /// The compressed forms of frames that lie one behind the other, and that many connections get.
 ///

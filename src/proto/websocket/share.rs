@@ -38,13 +38,13 @@ impl Share {
 
     /// So much was decompressed.
     #[cfg(feature = "deflate")]
-    pub(super) const fn take_inflation(&mut self, work: usize) {
+    pub(in crate::proto) const fn take_inflation(&mut self, work: usize) {
         self.inflation = self.inflation.saturating_sub(work);
     }
 
     /// A message is left in the middle of its decompression.
     #[cfg(feature = "deflate")]
-    pub(super) const fn end_inflation(&mut self) {
+    pub(in crate::proto) const fn end_inflation(&mut self) {
         self.inflation = 0;
     }
 }

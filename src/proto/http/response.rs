@@ -1,14 +1,14 @@
 use bytes::Bytes;
 
 use super::InvalidHeader;
-use super::extra::{ExtraHeaders, is_value, write_header};
+use super::headers::{ExtraHeaders, is_value, write_header};
 use super::status::reason;
 
 /// The answer to an [`HttpRequest`](super::HttpRequest), with its length; the connection stays open
 /// for the next request.
 ///
 /// ```
-/// use eventwire::proto::handshake::HttpResponse;
+/// use eventwire::proto::http::HttpResponse;
 ///
 /// let page = HttpResponse::new(200)
 ///     .content_type("text/css")?
@@ -21,7 +21,7 @@ use super::status::reason;
 ///     out,
 ///     b"HTTP/1.1 301 Moved Permanently\r\nLocation: /chat\r\nContent-Length: 0\r\n\r\n"
 /// );
-/// # Ok::<(), eventwire::proto::handshake::InvalidHeader>(())
+/// # Ok::<(), eventwire::proto::http::InvalidHeader>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpResponse {

@@ -2,8 +2,8 @@
 
 use super::Connection;
 use super::frames::Frame;
-use crate::proto::assembler::Assembler;
-use crate::proto::control::ControlPayload;
+use crate::proto::websocket::assembler::Assembler;
+use crate::proto::websocket::control::ControlPayload;
 use crate::proto::{BufferPool, FrameHeader};
 
 /// A frame and a message in progress. Lent by the [`BufferPool`] to the few connections that have

@@ -40,7 +40,7 @@ impl Default for HeadLimits {
 /// byte that shows it. The answer does not depend on how the bytes are cut.
 ///
 /// ```
-/// use eventwire::proto::handshake::{HeadLimits, HeadScanner};
+/// use eventwire::proto::http::{HeadLimits, HeadScanner};
 ///
 /// let mut scanner = HeadScanner::new(HeadLimits::default());
 /// assert_eq!(scanner.scan(b"GET / HTTP/1.1\r\nHost: a\r"), Ok(None));

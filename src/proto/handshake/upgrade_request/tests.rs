@@ -317,7 +317,7 @@ fn heads_of_lists() -> impl Iterator<Item = String> {
 
 #[test]
 fn a_head_costs_time_in_proportion_to_its_bytes_whatever_it_holds() {
-    use crate::proto::handshake::fields::walked;
+    use crate::proto::http::walked;
     let limits = HeadLimits { bytes: 64 * 1024, line: 16 * 1024, headers: 1_000 };
     for head in heads_of_lists() {
         walked::take();

@@ -1,15 +1,15 @@
 use std::str;
 
-use super::fields::{Fields, is_token};
-use super::http_request::text;
-use super::{HandshakeError, HeadLimits, HeadScanner, HttpRequest, Key};
+use super::{HandshakeError, Key};
+use crate::proto::http::{Fields, HeadLimits, HeadScanner, HttpRequest, is_token, text};
 
 /// A client's request to open a WebSocket, checked against RFC 6455 §4.2.1.
 ///
 /// It borrows from the head that it was parsed from.
 ///
 /// ```
-/// use eventwire::proto::handshake::{HeadLimits, Request};
+/// use eventwire::proto::handshake::Request;
+/// use eventwire::proto::http::HeadLimits;
 ///
 /// let head = b"GET /chat?room=7 HTTP/1.1\r\nHost: example.com\r\n\
 ///     Upgrade: websocket\r\nConnection: Upgrade\r\n\

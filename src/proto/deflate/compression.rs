@@ -1,14 +1,13 @@
 //! What a connection does with messages that are compressed, whether this was built for it or not.
 
+use super::DeflateAgreement;
 #[cfg(feature = "deflate")]
-use super::deflate::Deflate;
-use super::deflate::DeflateAgreement;
-use super::share::Share;
-use super::{Buffer, BufferPool, OpCode, ProtocolError};
+use super::codec::Deflate;
+use crate::proto::{Buffer, BufferPool, OpCode, ProtocolError, Share};
 
 /// What was agreed of compression, and what there is of it for one connection.
 #[derive(Debug, Default)]
-pub(super) struct Compression {
+pub(in crate::proto) struct Compression {
     #[cfg(feature = "deflate")]
     agreed: Option<Box<Deflate>>,
 }
@@ -18,7 +17,7 @@ pub(super) struct Compression {
 pub(crate) struct Setting {
     pub(super) level: u8,
     pub(super) window: u8,
-    pub(super) min_size: usize,
+    pub(in crate::proto) min_size: usize,
 }
 
 impl Setting {
@@ -31,25 +30,25 @@ impl Setting {
 #[cfg(feature = "deflate")]
 impl Compression {
     /// What holds from the opening handshake on.
-    pub(super) fn agree(&mut self, agreement: Option<DeflateAgreement>) {
+    pub(in crate::proto) fn agree(&mut self, agreement: Option<DeflateAgreement>) {
         self.agreed = agreement.map(|agreement| Box::new(Deflate::new(agreement)));
     }
 
     /// Whether compressed messages may come.
     #[inline]
-    pub(super) const fn is_agreed(&self) -> bool {
+    pub(in crate::proto) const fn is_agreed(&self) -> bool {
         self.agreed.is_some()
     }
 
     /// How what is sent is compressed, if it is.
     #[inline]
-    pub(super) fn setting(&self) -> Option<Setting> {
+    pub(in crate::proto) fn setting(&self) -> Option<Setting> {
         self.agreed.as_ref()?.setting()
     }
 
     /// Compresses a message into `out`, which is cleared; whether it came out shorter. It must be
     /// sent then.
-    pub(super) fn compress(
+    pub(in crate::proto) fn compress(
         &mut self,
         message: &[u8],
         out: &mut Vec<u8>,
@@ -59,7 +58,7 @@ impl Compression {
     }
 
     /// A message was sent that was compressed elsewhere, by itself.
-    pub(super) fn passed_by(&mut self) {
+    pub(in crate::proto) fn passed_by(&mut self) {
         if let Some(deflate) = &mut self.agreed {
             deflate.passed_by();
         }
@@ -67,7 +66,7 @@ impl Compression {
 
     /// Decompresses a whole message of at most `limit` bytes. `None`: that takes more than one
     /// share; [`keep`](Self::keep) the payload then, and [`go_on`](Self::go_on).
-    pub(super) fn decompress(
+    pub(in crate::proto) fn decompress(
         &mut self,
         (opcode, payload): (OpCode, &[u8]),
         limit: usize,
@@ -81,14 +80,14 @@ impl Compression {
     }
 
     /// Keeps the payload of the message whose decompression was left off.
-    pub(super) fn keep(&mut self, payload: Buffer) {
+    pub(in crate::proto) fn keep(&mut self, payload: Buffer) {
         if let Some(deflate) = &mut self.agreed {
             deflate.keep(payload);
         }
     }
 
     /// Goes on with the message whose decompression was left off; `None`: once more.
-    pub(super) fn go_on(
+    pub(in crate::proto) fn go_on(
         &mut self,
         pool: &mut BufferPool,
         share: &mut Share,
@@ -98,17 +97,17 @@ impl Compression {
 
     /// Whether the decompression of a message was left off.
     #[inline]
-    pub(super) fn is_inflating(&self) -> bool {
+    pub(in crate::proto) fn is_inflating(&self) -> bool {
         self.agreed.as_ref().is_some_and(|deflate| deflate.is_inflating())
     }
 
     /// Bytes of storage that the message holds whose decompression was left off.
-    pub(super) fn held(&self) -> usize {
+    pub(in crate::proto) fn held(&self) -> usize {
         self.agreed.as_ref().map_or(0, |deflate| deflate.held())
     }
 
     /// Gives up the message whose decompression was left off.
-    pub(super) fn clear(&mut self, pool: &mut BufferPool) {
+    pub(in crate::proto) fn clear(&mut self, pool: &mut BufferPool) {
         if let Some(deflate) = &mut self.agreed {
             deflate.clear(pool);
         }
@@ -119,25 +118,30 @@ impl Compression {
 #[cfg(not(feature = "deflate"))]
 impl Compression {
     #[expect(clippy::unused_self, reason = "the same as where there is something to agree")]
-    pub(super) const fn agree(&mut self, _: Option<DeflateAgreement>) {}
+    pub(in crate::proto) const fn agree(&mut self, _: Option<DeflateAgreement>) {}
 
     #[inline]
-    pub(super) const fn is_agreed(&self) -> bool {
+    pub(in crate::proto) const fn is_agreed(&self) -> bool {
         false
     }
 
     #[inline]
-    pub(super) const fn setting(&self) -> Option<Setting> {
+    pub(in crate::proto) const fn setting(&self) -> Option<Setting> {
         None
     }
 
-    pub(super) const fn compress(&mut self, _: &[u8], _: &mut Vec<u8>, _: &mut BufferPool) -> bool {
+    pub(in crate::proto) const fn compress(
+        &mut self,
+        _: &[u8],
+        _: &mut Vec<u8>,
+        _: &mut BufferPool,
+    ) -> bool {
         false
     }
 
-    pub(super) const fn passed_by(&mut self) {}
+    pub(in crate::proto) const fn passed_by(&mut self) {}
 
-    pub(super) const fn decompress(
+    pub(in crate::proto) const fn decompress(
         &mut self,
         _: (OpCode, &[u8]),
         _: usize,
@@ -147,9 +151,9 @@ impl Compression {
         Err(ProtocolError::ReservedBits)
     }
 
-    pub(super) fn keep(&mut self, _: Buffer) {}
+    pub(in crate::proto) fn keep(&mut self, _: Buffer) {}
 
-    pub(super) const fn go_on(
+    pub(in crate::proto) const fn go_on(
         &mut self,
         _: &mut BufferPool,
         _: &mut Share,
@@ -158,13 +162,13 @@ impl Compression {
     }
 
     #[inline]
-    pub(super) const fn is_inflating(&self) -> bool {
+    pub(in crate::proto) const fn is_inflating(&self) -> bool {
         false
     }
 
-    pub(super) const fn held(&self) -> usize {
+    pub(in crate::proto) const fn held(&self) -> usize {
         0
     }
 
-    pub(super) const fn clear(&mut self, _: &mut BufferPool) {}
+    pub(in crate::proto) const fn clear(&mut self, _: &mut BufferPool) {}
 }

@@ -1,6 +1,9 @@
 use std::fmt;
 
-use super::connection::Partial;
+use super::state_machine::Partial;
+#[cfg(feature = "deflate")]
+use crate::proto::deflate::Codecs;
+use crate::proto::deflate::Setting;
 
 /// Room kept free in front of a message, so that a server can answer with the same payload from
 /// where it lies: the longest unmasked header (RFC 6455 §5.2).
@@ -31,20 +34,20 @@ impl Buffer {
         self.storage.get(HEADROOM..self.end).unwrap_or_default()
     }
 
-    pub(super) fn as_mut_slice(&mut self) -> &mut [u8] {
+    pub(in crate::proto) fn as_mut_slice(&mut self) -> &mut [u8] {
         self.storage.get_mut(HEADROOM..self.end).unwrap_or_default()
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::proto) fn len(&self) -> usize {
         self.end.saturating_sub(HEADROOM)
     }
 
     /// Bytes of storage, used or not.
-    pub(super) fn capacity(&self) -> usize {
+    pub(in crate::proto) fn capacity(&self) -> usize {
         self.storage.len()
     }
 
-    pub(super) fn extend_from_slice(&mut self, bytes: &[u8], pool: &mut BufferPool) {
+    pub(in crate::proto) fn extend_from_slice(&mut self, bytes: &[u8], pool: &mut BufferPool) {
         let spare = self.spare(bytes.len(), pool);
         spare[..bytes.len()].copy_from_slice(bytes);
         self.end += bytes.len();
@@ -52,7 +55,7 @@ impl Buffer {
 
     /// At least `want` initialised bytes behind the payload; [`Buffer::advance`] makes them part
     /// of it.
-    pub(super) fn spare(&mut self, want: usize, pool: &mut BufferPool) -> &mut [u8] {
+    pub(in crate::proto) fn spare(&mut self, want: usize, pool: &mut BufferPool) -> &mut [u8] {
         if self.storage.is_empty() {
             self.storage = pool.take(want + HEADROOM);
             self.end = HEADROOM;
@@ -65,7 +68,7 @@ impl Buffer {
         &mut self.storage[self.end..]
     }
 
-    pub(super) fn advance(&mut self, count: usize) {
+    pub(in crate::proto) fn advance(&mut self, count: usize) {
         self.end += count;
         debug_assert!(self.end <= self.storage.len());
     }
@@ -99,7 +102,7 @@ pub struct BufferPool {
     #[expect(clippy::vec_box, reason = "connections hold them by their boxes")]
     partials: Vec<Box<Partial>>,
     #[cfg(feature = "deflate")]
-    pub(super) codecs: super::deflate::Codecs,
+    pub(in crate::proto) codecs: Codecs,
 }
 
 impl Default for BufferPool {
@@ -120,13 +123,13 @@ impl BufferPool {
             limit,
             partials: Vec::new(),
             #[cfg(feature = "deflate")]
-            codecs: super::deflate::Codecs::default(),
+            codecs: Codecs::default(),
         }
     }
 
     /// How many bytes were decompressed in all, and by how many calls.
     #[cfg(all(test, feature = "deflate"))]
-    pub(super) const fn inflated(&self) -> (u64, u64) {
+    pub(in crate::proto) const fn inflated(&self) -> (u64, u64) {
         (self.codecs.inflated, self.codecs.calls)
     }
 
@@ -140,12 +143,7 @@ impl BufferPool {
 
     /// Compresses a message by itself into `out`, which is cleared; whether it came out shorter.
     #[cfg_attr(not(feature = "deflate"), expect(clippy::unused_self, reason = "there is no codec"))]
-    pub(crate) fn compress(
-        &mut self,
-        setting: super::Setting,
-        message: &[u8],
-        out: &mut Vec<u8>,
-    ) -> bool {
+    pub(crate) fn compress(&mut self, setting: Setting, message: &[u8], out: &mut Vec<u8>) -> bool {
         #[cfg(feature = "deflate")]
         return self.codecs.compress(setting, message, out);
         #[cfg(not(feature = "deflate"))]

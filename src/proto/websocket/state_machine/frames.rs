@@ -4,9 +4,8 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::{Connection, ControlPayload, Event, Incoming, PeerError, State, Workspace};
-use crate::proto::share::Share;
 use crate::proto::{
-    Buffer, BufferPool, CloseFrame, FrameHeader, OpCode, ProtocolError, apply_mask,
+    Buffer, BufferPool, CloseFrame, FrameHeader, OpCode, ProtocolError, Share, apply_mask,
 };
 
 /// Payloads with at least this much still to come are received straight into their buffer.
