@@ -10,8 +10,8 @@ use divan::{Bencher, black_box};
 use eventwire::Time;
 use eventwire::proto::handshake::{Acceptance, Request};
 use eventwire::proto::{
-    BufferPool, Connection, Event, FrameHeader, Limits, MaskKeys, Message, OpCode, Role,
-    Utf8Validator, Workspace, apply_mask, write_frame,
+    BufferPool, Event, FrameHeader, Limits, MaskKeys, Message, OpCode, Role, Utf8Validator,
+    WebSocket, Workspace, apply_mask, write_frame,
 };
 
 fn main() {
@@ -139,7 +139,7 @@ mod connection {
     /// A connection with what its owner lends it.
     struct Server {
         limits: Arc<Limits>,
-        connection: Connection,
+        connection: WebSocket,
         out: Vec<u8>,
         keys: MaskKeys,
         pool: BufferPool,
@@ -150,7 +150,7 @@ mod connection {
         fn new() -> Self {
             let (limits, now) = (Arc::new(Limits::default()), Time::BEGINNING);
             Self {
-                connection: Connection::server(Arc::clone(&limits), now),
+                connection: WebSocket::server(Arc::clone(&limits), now),
                 limits,
                 out: Vec::new(),
                 keys: MaskKeys::new(|bytes: &mut [u8]| bytes.fill(0)),
@@ -161,7 +161,7 @@ mod connection {
 
         /// Makes the connection anew.
         fn open(&mut self, request: &mut [u8]) {
-            self.connection = Connection::server(Arc::clone(&self.limits), self.now);
+            self.connection = WebSocket::server(Arc::clone(&self.limits), self.now);
             self.out.clear();
             let Self { limits, connection, out, keys, pool, now } = self;
             let mut workspace = Workspace { out, keys, pool, now: *now };

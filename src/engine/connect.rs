@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::net::connector::Connector;
 use crate::net::socket::Socket;
 use crate::proto::handshake::{ClientRequest, Key as HandshakeKey, UrlError, WsUrl};
-use crate::proto::{Connection, Workspace};
+use crate::proto::{WebSocket, Workspace};
 use crate::reactor::Reactor;
 use crate::slots::Key;
 
@@ -117,7 +117,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             now: self.sockets.now,
         };
         let key = HandshakeKey::from_nonce(nonce);
-        let protocol = Connection::client(request, key, endpoint.limits.clone(), &mut workspace);
+        let protocol = WebSocket::client(request, key, endpoint.limits.clone(), &mut workspace);
         let endpoint = self.endpoints.insert(endpoint);
         let mut socket = Socket::new(protocol, endpoint);
         socket.set_connector(connector);

@@ -7,7 +7,7 @@ use crate::logging::log_line;
 use crate::net::listener::Accepted;
 use crate::net::socket::Socket;
 use crate::net::sockets::Lent;
-use crate::proto::{Connection, Event, HEADROOM, Incoming};
+use crate::proto::{Event, HEADROOM, Incoming, WebSocket};
 use crate::reactor::{Reactor, Readiness};
 use crate::slots::Key;
 
@@ -54,7 +54,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let Some(place) = self.sites.get(site) else {
             return;
         };
-        let protocol = Connection::server(place.limits.clone(), self.sockets.now);
+        let protocol = WebSocket::server(place.limits.clone(), self.sockets.now);
         let announces = place.announces(peer);
         let protocol = if announces { protocol.behind_proxy() } else { protocol };
         let conn = self.sockets.insert(Socket::accepted(protocol, site, peer.into()));

@@ -6,7 +6,7 @@ use super::lingering::Lingering;
 use super::outbox::Outbox;
 use super::peer::PeerAddr;
 use super::places::{Place, PlaceLimits, Standing};
-use crate::proto::{Connection, Role, State};
+use crate::proto::{Role, State, WebSocket};
 use crate::time::Time;
 use crate::timers::Tick;
 
@@ -14,7 +14,7 @@ use crate::timers::Tick;
 /// is kept apart, by the same slot.
 #[derive(Debug)]
 pub(crate) struct Socket {
-    pub(crate) protocol: Connection,
+    pub(crate) protocol: WebSocket,
     /// Output that the stream has not taken; `None` when there is none.
     pub(crate) outbox: Option<Box<Outbox>>,
     /// The stream took less than it was offered: only writable readiness makes it worth another
@@ -104,11 +104,11 @@ const fn narrow(owner: usize) -> u32 {
 
 impl Socket {
     /// A connection that was accepted by the listener whose site that is.
-    pub(crate) fn accepted(protocol: Connection, site: usize, peer: PeerAddr) -> Self {
+    pub(crate) fn accepted(protocol: WebSocket, site: usize, peer: PeerAddr) -> Self {
         Self { peer, ..Self::new(protocol, site | SITE) }
     }
 
-    pub(crate) fn new(protocol: Connection, owner: usize) -> Self {
+    pub(crate) fn new(protocol: WebSocket, owner: usize) -> Self {
         Self {
             protocol,
             outbox: None,
@@ -276,7 +276,7 @@ mod tests {
     fn nobody_is_late_with_what_waits_here() {
         let limits = OutboxLimits { soft: 1, hard: 1, stall: Duration::ZERO };
         let now = Time::BEGINNING;
-        let protocol = Connection::opened(Role::Client, Arc::new(Limits::default()), now);
+        let protocol = WebSocket::opened(Role::Client, Arc::new(Limits::default()), now);
         let mut socket = Socket::new(protocol, 0);
         let (mut out, mut pool) = (Vec::new(), BufferPool::default());
         let mut keys = MaskKeys::new(|bytes: &mut [u8]| bytes.fill(0));

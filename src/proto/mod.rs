@@ -1,7 +1,7 @@
 //! The protocols of a connection, without I/O: bytes and the time go in, messages and bytes come
 //! out.
 //!
-//! Nothing here knows a socket, reads a clock or draws randomness: whoever owns a [`Connection`]
+//! Nothing here knows a socket, reads a clock or draws randomness: whoever owns a [`WebSocket`]
 //! passes in what it received, the time and the mask keys, and sends what was written. The parts
 //! ([`FrameHeader`], [`apply_mask`], [`Utf8Validator`], [`handshake`], [`http`]) are of use by
 //! themselves.
@@ -21,8 +21,8 @@ pub use deflate::DeflateAgreement;
 pub use deflate::DeflateConfig;
 pub(crate) use deflate::{Forms, Part};
 pub use websocket::{
-    Buffer, BufferPool, CloseCode, CloseFrame, Connection, Event, FrameHeader, Incoming,
-    InvalidUtf8, Limits, MaskKeys, Message, OpCode, Outgoing, PeerError, PreparedMessage,
-    ProtocolError, Role, State, TimedOut, Utf8Validator, Workspace, apply_mask, write_frame,
+    Buffer, BufferPool, CloseCode, CloseFrame, Event, FrameHeader, Incoming, InvalidUtf8, Limits,
+    MaskKeys, Message, OpCode, Outgoing, PeerError, PreparedMessage, ProtocolError, Role, State,
+    TimedOut, Utf8Validator, WebSocket, Workspace, apply_mask, write_frame,
 };
 pub(crate) use websocket::{HEADROOM, Payload, Share, WholeMessages, write_payload};

@@ -6,7 +6,7 @@ use allocation_counter::measure;
 use eventwire::Time;
 use eventwire::proto::handshake::{Acceptance, ClientRequest, Key, Request, WsUrl};
 use eventwire::proto::{
-    BufferPool, Connection, DeflateConfig, Event, Incoming, Limits, MaskKeys, Message, Workspace,
+    BufferPool, DeflateConfig, Event, Incoming, Limits, MaskKeys, Message, WebSocket, Workspace,
 };
 
 /// What a context may cost one that sends and one that receives, as
@@ -16,14 +16,14 @@ const RECEIVER_MAX: i64 = 33 * 1024;
 
 /// One end of a connection.
 struct End {
-    connection: Connection,
+    connection: WebSocket,
     out: Vec<u8>,
     keys: MaskKeys,
     now: Time,
 }
 
 impl End {
-    fn new(connect: impl FnOnce(&mut Workspace<'_>) -> Connection, pool: &mut BufferPool) -> Self {
+    fn new(connect: impl FnOnce(&mut Workspace<'_>) -> WebSocket, pool: &mut BufferPool) -> Self {
         let (mut out, now) = (Vec::with_capacity(64 * 1024), Time::BEGINNING);
         let mut keys = MaskKeys::new(|bytes: &mut [u8]| bytes.fill(7));
         let connection = connect(&mut Workspace { out: &mut out, keys: &mut keys, pool, now });
@@ -33,7 +33,7 @@ impl End {
     fn with<T>(
         &mut self,
         pool: &mut BufferPool,
-        act: impl FnOnce(&mut Connection, &mut Workspace<'_>) -> T,
+        act: impl FnOnce(&mut WebSocket, &mut Workspace<'_>) -> T,
     ) -> T {
         let Self { connection, out, keys, now } = self;
         act(connection, &mut Workspace { out, keys, pool, now: *now })
@@ -65,8 +65,8 @@ fn pair(config: DeflateConfig, pool: &mut BufferPool) -> (End, End) {
     let asked = ClientRequest::new(WsUrl::parse("ws://a/").expect("a URL")).deflate(config);
     let key = Key::from_nonce(*b"16 random bytes!");
     let mut client =
-        End::new(|work| Connection::client(asked, key, Arc::clone(&limits), work), pool);
-    let mut server = End::new(|work| Connection::server(limits, work.now), pool);
+        End::new(|work| WebSocket::client(asked, key, Arc::clone(&limits), work), pool);
+    let mut server = End::new(|work| WebSocket::server(limits, work.now), pool);
     let mut head = std::mem::take(&mut client.out);
     server.with(pool, |connection, work| {
         let (_, event) = connection.receive(&mut head, work).expect("a request");

@@ -7,8 +7,8 @@ use eventwire::Time;
 use eventwire::proto::handshake::{Acceptance, ClientRequest, Key, Refusal, Request, WsUrl};
 use eventwire::proto::http::HeadLimits;
 use eventwire::proto::{
-    BufferPool, Connection, Event, FrameHeader, Incoming, Limits, MaskKeys, Message, OpCode,
-    PeerError, Role, State, TimedOut, Workspace, apply_mask,
+    BufferPool, Event, FrameHeader, Incoming, Limits, MaskKeys, Message, OpCode, PeerError, Role,
+    State, TimedOut, WebSocket, Workspace, apply_mask,
 };
 
 /// What a connection yielded.
@@ -32,7 +32,7 @@ pub(crate) struct Frame {
 
 /// A connection with what its owner holds for it, in virtual time.
 pub(crate) struct Peer {
-    pub(crate) connection: Connection,
+    pub(crate) connection: WebSocket,
     pub(crate) out: Vec<u8>,
     pub(crate) now: Time,
     pub(crate) seen: Vec<Seen>,
@@ -110,11 +110,11 @@ impl Peer {
         let (mut out, mut pool, now) = (Vec::new(), pool(), Time::BEGINNING);
         let (mut keys, shared) = (mask_keys(), Arc::clone(limits));
         let connection = match role {
-            Role::Server => Connection::server(shared, now),
+            Role::Server => WebSocket::server(shared, now),
             Role::Client => {
                 let mut workspace =
                     Workspace { out: &mut out, keys: &mut keys, pool: &mut pool, now };
-                Connection::client(asked(), key(), shared, &mut workspace)
+                WebSocket::client(asked(), key(), shared, &mut workspace)
             }
         };
         let head = (role == Role::Client).then_some(out.len());
@@ -127,7 +127,7 @@ impl Peer {
     pub(crate) fn open(role: Role, limits: &Arc<Limits>) -> Self {
         let now = Time::BEGINNING;
         Self {
-            connection: Connection::opened(role, Arc::clone(limits), now),
+            connection: WebSocket::opened(role, Arc::clone(limits), now),
             out: Vec::new(),
             now,
             seen: Vec::new(),
@@ -144,7 +144,7 @@ impl Peer {
     #[cfg(feature = "deflate")]
     pub(crate) fn compressed(role: Role, limits: &Arc<Limits>, agreed: &Agreed) -> Self {
         let mut peer = Self::open(role, limits);
-        let opened = Connection::opened(role, Arc::clone(limits), peer.now);
+        let opened = WebSocket::opened(role, Arc::clone(limits), peer.now);
         peer.connection = opened.compressed(Some(match role {
             Role::Server => agreed.server,
             Role::Client => agreed.client,
@@ -159,7 +159,7 @@ impl Peer {
 
     pub(crate) fn with<T>(
         &mut self,
-        call: impl FnOnce(&mut Connection, &mut Workspace<'_>) -> T,
+        call: impl FnOnce(&mut WebSocket, &mut Workspace<'_>) -> T,
     ) -> T {
         let mut workspace = Workspace {
             out: &mut self.out,
@@ -290,7 +290,7 @@ impl Peer {
     }
 
     pub(crate) fn handle_timeout(&mut self) -> Result<(), TimedOut> {
-        self.with(Connection::handle_timeout)
+        self.with(WebSocket::handle_timeout)
     }
 
     /// All frames that were written.

@@ -12,7 +12,7 @@ use crate::net::socket::Socket;
 use crate::proto::handshake::{Acceptance, Refusal, Request};
 use crate::proto::http::HttpResponse;
 use crate::proto::{
-    Buffer, BufferPool, Connection, Event, Limits, PeerError, ProtocolError, Share, WholeMessages,
+    Buffer, BufferPool, Event, Limits, PeerError, ProtocolError, Share, WebSocket, WholeMessages,
     Workspace,
 };
 use crate::slots::Key;
@@ -158,7 +158,7 @@ impl Sockets {
         acceptance: &Acceptance,
         limits: Arc<Limits>,
     ) {
-        let accept = |protocol: &mut Connection, work: &mut Workspace<'_>| {
+        let accept = |protocol: &mut WebSocket, work: &mut Workspace<'_>| {
             protocol.set_limits(limits);
             protocol.accept(request, acceptance, work);
         };
@@ -184,7 +184,7 @@ impl Sockets {
         is_head: bool,
         is_last: bool,
     ) {
-        let respond = |protocol: &mut Connection, work: &mut Workspace<'_>| {
+        let respond = |protocol: &mut WebSocket, work: &mut Workspace<'_>| {
             response.write_head(is_last, work.out);
             protocol.end_request(is_last, work);
         };

@@ -20,7 +20,7 @@ use super::holders::Holders;
 use super::outbox::OutboxPool;
 use super::places::{Places, Standing};
 use super::socket::{MemoryCaps, OutboxLimits, Socket, SocketLimits};
-use crate::proto::{Connection, MaskKeys, Message, Role, Share, Workspace};
+use crate::proto::{MaskKeys, Message, Role, Share, WebSocket, Workspace};
 use crate::slots::Key;
 use crate::time::Time;
 use crate::timers::DeadlineWheel;
@@ -200,7 +200,7 @@ impl Sockets {
     fn answer<T>(
         &mut self,
         conn: Key,
-        act: impl FnOnce(&mut Connection, &mut Workspace<'_>) -> T,
+        act: impl FnOnce(&mut WebSocket, &mut Workspace<'_>) -> T,
         is_ping: impl FnOnce(&T) -> bool,
     ) -> Option<T> {
         let corked = self.is_corked(conn);

@@ -131,7 +131,7 @@ impl ClientRequest {
     /// all [`HandshakeError::UnexpectedStatus`] if the server refuses.
     /// [`HandshakeError::HeadBoundary`] if the head is not complete, or more bytes follow it. An
     /// interim answer, such as 100 or 103, is none to the request yet (RFC 9110 §15.2):
-    /// [`Connection`](crate::proto::Connection) skips those.
+    /// [`WebSocket`](crate::proto::WebSocket) skips those.
     pub fn check_response<'a>(
         &self,
         head: &'a [u8],

@@ -25,7 +25,7 @@ pub use message::{Message, Outgoing, PreparedMessage, write_frame};
 pub(crate) use message::{Payload, write_payload};
 pub(crate) use share::Share;
 pub(crate) use state_machine::WholeMessages;
-pub use state_machine::{Connection, Event, Incoming, PeerError, State, TimedOut, Workspace};
+pub use state_machine::{Event, Incoming, PeerError, State, TimedOut, WebSocket, Workspace};
 pub use utf8::{InvalidUtf8, Utf8Validator};
 
 use super::deflate::{Forms, Part};

@@ -1,12 +1,12 @@
 //! Deadlines: what a peer must do in time.
 
-use super::{Connection, State, TimedOut, Workspace};
+use super::{State, TimedOut, WebSocket, Workspace};
 use crate::proto::CloseCode;
 use crate::proto::handshake::HandshakeError;
 use crate::time::Time;
 
-impl Connection {
-    /// When [`Connection::handle_timeout`] is due.
+impl WebSocket {
+    /// When [`WebSocket::handle_timeout`] is due.
     #[must_use]
     pub fn deadline(&self) -> Option<Time> {
         let limits = &*self.limits;
@@ -17,7 +17,7 @@ impl Connection {
         }
     }
 
-    /// Whether [`Connection::deadline`] may be another than the next sign of life that is due.
+    /// Whether [`WebSocket::deadline`] may be another than the next sign of life that is due.
     pub(crate) fn is_pressed(&self) -> bool {
         let is_whole = self.partial.is_none() && !self.is_inflating();
         self.state != State::Open || self.awaiting_pong || !is_whole

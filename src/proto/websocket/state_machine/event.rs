@@ -44,15 +44,15 @@ pub enum Event<'a> {
     /// valid line of version 1, or one of version 2 of the right length, whatever it says.
     ProxyHeader(Cow<'a, [u8]>),
     /// A client's request, to be parsed with [`Request::parse`] and answered with
-    /// [`Connection::accept`] or [`Connection::refuse`], or to be parsed with
-    /// [`HttpRequest::parse`] and answered with [`Connection::respond`], before anything else is
+    /// [`WebSocket::accept`] or [`WebSocket::refuse`], or to be parsed with
+    /// [`HttpRequest::parse`] and answered with [`WebSocket::respond`], before anything else is
     /// received.
     ///
     /// [`HttpRequest::parse`]: crate::proto::http::HttpRequest::parse
-    /// [`Connection::respond`]: super::Connection::respond
+    /// [`WebSocket::respond`]: super::WebSocket::respond
     /// [`Request::parse`]: crate::proto::handshake::Request::parse
-    /// [`Connection::accept`]: super::Connection::accept
-    /// [`Connection::refuse`]: super::Connection::refuse
+    /// [`WebSocket::accept`]: super::WebSocket::accept
+    /// [`WebSocket::refuse`]: super::WebSocket::refuse
     Request(Cow<'a, [u8]>),
     /// The server accepted: the head of its response, which was checked.
     Open(Cow<'a, [u8]>),

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::{Connection, ControlPayload, Event, Incoming, PeerError, State, Workspace};
+use super::{ControlPayload, Event, Incoming, PeerError, State, WebSocket, Workspace};
 use crate::proto::{
     Buffer, BufferPool, CloseFrame, FrameHeader, OpCode, ProtocolError, Share, apply_mask,
 };
@@ -48,7 +48,7 @@ struct WholeControl {
     split: Option<ControlPayload>,
 }
 
-impl Connection {
+impl WebSocket {
     pub(super) fn receive_frames<'a>(
         &mut self,
         input: &'a mut [u8],
@@ -328,7 +328,7 @@ impl Connection {
         }
     }
 
-    /// Whether [`Connection::spare`] has room to offer.
+    /// Whether [`WebSocket::spare`] has room to offer.
     #[inline]
     pub(crate) fn is_assembling_large(&self) -> bool {
         self.partial.as_ref().is_some_and(|partial| {
@@ -340,7 +340,7 @@ impl Connection {
     }
 
     /// Room to receive the rest of a long payload straight into, without a copy; then say how
-    /// much came with [`Connection::received`]. `None`: use [`Connection::receive`].
+    /// much came with [`WebSocket::received`]. `None`: use [`WebSocket::receive`].
     pub fn spare(&mut self, pool: &mut BufferPool) -> Option<&mut [u8]> {
         let frame = self.frame().filter(|_| self.is_assembling_large())?;
         let message = &mut self.partial_mut(pool).message;
@@ -350,11 +350,11 @@ impl Connection {
         Some(&mut spare[..len])
     }
 
-    /// `count` bytes were received into [`Connection::spare`].
+    /// `count` bytes were received into [`WebSocket::spare`].
     ///
     /// # Errors
     ///
-    /// As [`Connection::receive`].
+    /// As [`WebSocket::receive`].
     pub fn received(
         &mut self,
         count: usize,

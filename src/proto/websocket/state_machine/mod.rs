@@ -33,12 +33,12 @@ pub(crate) use whole::WholeMessages;
 /// use std::sync::Arc;
 /// use eventwire::Time;
 /// use eventwire::proto::{
-///     BufferPool, Connection, Event, Limits, MaskKeys, Message, Workspace, handshake::Acceptance,
+///     BufferPool, WebSocket, Event, Limits, MaskKeys, Message, Workspace, handshake::Acceptance,
 ///     handshake::Request,
 /// };
 ///
 /// let now = Time::BEGINNING;
-/// let mut connection = Connection::server(Arc::new(Limits::default()), now);
+/// let mut connection = WebSocket::server(Arc::new(Limits::default()), now);
 /// let (mut out, mut pool) = (Vec::new(), BufferPool::default());
 /// let mut keys = MaskKeys::new(|bytes: &mut [u8]| bytes.fill(0));
 ///
@@ -59,7 +59,7 @@ pub(crate) use whole::WholeMessages;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
-pub struct Connection {
+pub struct WebSocket {
     limits: Arc<Limits>,
     role: Role,
     state: State,
@@ -81,7 +81,7 @@ pub struct Connection {
     control_budget: ControlBudget,
 }
 
-impl Connection {
+impl WebSocket {
     /// A connection that a client made to this program.
     #[must_use]
     pub fn server(limits: Arc<Limits>, now: Time) -> Self {

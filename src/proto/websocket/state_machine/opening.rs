@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::{Connection, Event, PeerError, State, Workspace};
+use super::{Event, PeerError, State, WebSocket, Workspace};
 use crate::proto::handshake::{Acceptance, ClientRequest, HandshakeError, Key, Refusal, Request};
 use crate::proto::http::{HeadLimits, HeadScanner, HttpRequest, HttpResponse};
 use crate::proto::proxy_protocol::{MAX_LEN, header_len};
@@ -62,7 +62,7 @@ impl Opening {
     }
 }
 
-impl Connection {
+impl WebSocket {
     pub(super) fn receive_head<'a>(
         &mut self,
         input: &'a mut [u8],

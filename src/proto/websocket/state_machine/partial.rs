@@ -1,6 +1,6 @@
 //! What has arrived of a frame and of a message, while either is not whole.
 
-use super::Connection;
+use super::WebSocket;
 use super::frames::Frame;
 use crate::proto::websocket::assembler::Assembler;
 use crate::proto::websocket::control::ControlPayload;
@@ -30,7 +30,7 @@ impl Partial {
     }
 }
 
-impl Connection {
+impl WebSocket {
     /// Whatever is in progress, or room for it.
     pub(super) fn partial_mut(&mut self, pool: &mut BufferPool) -> &mut Partial {
         self.partial.get_or_insert_with(|| pool.take_partial())

@@ -16,8 +16,8 @@ use std::time::Duration;
 
 use crate::proto::handshake::{Acceptance, ClientRequest, Key, Request, WsUrl};
 use crate::proto::{
-    BufferPool, CloseCode, Connection, Event, Incoming, Limits, MaskKeys, Message, OpCode,
-    PeerError, ProtocolError, Role, State, TimedOut, Workspace, apply_mask,
+    BufferPool, CloseCode, Event, Incoming, Limits, MaskKeys, Message, OpCode, PeerError,
+    ProtocolError, Role, State, TimedOut, WebSocket, Workspace, apply_mask,
 };
 use crate::time::Time;
 
@@ -44,7 +44,7 @@ fn failed(error: ProtocolError) -> Seen {
 
 /// A connection with what its owner holds for it.
 struct Harness {
-    connection: Connection,
+    connection: WebSocket,
     out: Vec<u8>,
     keys: MaskKeys,
     pool: BufferPool,
@@ -80,17 +80,17 @@ impl Harness {
             }
         });
         let connection = match role {
-            Role::Server => Connection::server(limits, now),
+            Role::Server => WebSocket::server(limits, now),
             Role::Client => {
                 let mut workspace =
                     Workspace { out: &mut out, keys: &mut keys, pool: &mut pool, now };
-                Connection::client(asked(), Key::from_nonce([7; 16]), limits, &mut workspace)
+                WebSocket::client(asked(), Key::from_nonce([7; 16]), limits, &mut workspace)
             }
         };
         Self { connection, out, keys, pool, now, close_after: None, seen: Vec::new() }
     }
 
-    fn with<T>(&mut self, call: impl FnOnce(&mut Connection, &mut Workspace<'_>) -> T) -> T {
+    fn with<T>(&mut self, call: impl FnOnce(&mut WebSocket, &mut Workspace<'_>) -> T) -> T {
         let mut workspace = Workspace {
             out: &mut self.out,
             keys: &mut self.keys,
@@ -179,7 +179,7 @@ impl Harness {
     /// Lets time pass, and acts on a deadline if it has come.
     fn pass(&mut self, time: Duration) -> Result<(), TimedOut> {
         self.now += time;
-        self.with(Connection::handle_timeout)
+        self.with(WebSocket::handle_timeout)
     }
 
     /// How long it is until the deadline.

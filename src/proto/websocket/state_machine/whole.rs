@@ -1,7 +1,7 @@
 //! The short way of a message that lies in the input whole, uncompressed, in one frame: nearly all
 //! that ever comes. Whatever else lies there, right or wrong, goes the long way.
 
-use super::{Connection, State};
+use super::{State, WebSocket};
 use crate::proto::{FrameHeader, Message, ProtocolError, Role, apply_mask};
 use crate::time::Time;
 
@@ -31,7 +31,7 @@ pub(crate) struct WholeMessages {
     longest: usize,
 }
 
-impl Connection {
+impl WebSocket {
     /// What finds whole messages in input that has come at `now`, if a frame begins next and
     /// nothing is known of it that changes its meaning.
     #[inline]

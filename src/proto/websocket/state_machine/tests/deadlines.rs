@@ -65,7 +65,7 @@ fn a_connection_on_which_nothing_was_asked_ends_in_silence() {
     for said in [&header[..0], &header[..9], header] {
         let mut harness = Harness::connecting(Role::Server, &limits());
         if !said.is_empty() {
-            let server = Connection::server(Arc::new(limits()), harness.now);
+            let server = WebSocket::server(Arc::new(limits()), harness.now);
             harness.connection = server.behind_proxy();
         }
         assert_eq!(harness.feed(said), []);

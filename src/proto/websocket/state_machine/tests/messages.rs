@@ -54,7 +54,7 @@ fn a_connection_that_begins_open_takes_frames_at_once() {
     for role in ROLES {
         let limits = Limits::default();
         let mut harness = Harness::connecting(role, &limits);
-        harness.connection = Connection::opened(role, Arc::new(limits.clone()), harness.now);
+        harness.connection = WebSocket::opened(role, Arc::new(limits.clone()), harness.now);
         harness.out.clear();
         assert_eq!(harness.feed(&frame(role, true, OpCode::Text, b"at once")), [text("at once")]);
         assert_eq!(harness.feed(&frame(role, true, OpCode::Ping, b"")), [Seen::Ping(Vec::new())]);
@@ -232,7 +232,7 @@ fn nothing_that_ended_a_connection_comes_to_the_next_one() {
             assert_eq!(harness.feed(&wrong[..1]), []);
             assert!(matches!(harness.feed(&wrong[1..])[..], [Seen::Failed(_)]));
             let limits = Arc::new(Limits::default());
-            harness.connection = Connection::opened(role, limits, harness.now);
+            harness.connection = WebSocket::opened(role, limits, harness.now);
             let text = [
                 frame(role, false, OpCode::Text, b"one"),
                 frame(role, true, OpCode::Continuation, b" more"),
