@@ -8,7 +8,7 @@ use std::sync::Arc;
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
 use eventwire::Time;
-use eventwire::proto::handshake::{Acceptance, Request};
+use eventwire::proto::handshake::{Acceptance, UpgradeRequest};
 use eventwire::proto::{
     BufferPool, Event, FrameHeader, Limits, MaskKeys, Message, OpCode, Role, Utf8Validator,
     WebSocket, Workspace, apply_mask, write_frame,
@@ -171,7 +171,7 @@ mod connection {
                 panic!("the request is complete");
             };
             let request =
-                Request::parse(&head, limits.head_limits()).expect("the request is right");
+                UpgradeRequest::parse(&head, limits.head_limits()).expect("the request is right");
             connection.accept(&request, &Acceptance::default(), &mut workspace);
         }
 

@@ -9,7 +9,7 @@ use crate::net::peer::PeerAddr;
 use crate::net::proxies;
 use crate::net::socket::Socket;
 use crate::proto::PeerError;
-use crate::proto::handshake::{HandshakeError, Request};
+use crate::proto::handshake::{HandshakeError, UpgradeRequest};
 use crate::proto::http::{HttpRequest, HttpResponse};
 use crate::reactor::Reactor;
 use crate::slots::Key;
@@ -205,8 +205,8 @@ fn admissible<'a, S>(
     http: HttpRequest<'a>,
     endpoint: &Endpoint<S>,
     speaks_tls: bool,
-) -> Result<Request<'a>, HandshakeError> {
-    let request = Request::new(http)?;
+) -> Result<UpgradeRequest<'a>, HandshakeError> {
+    let request = UpgradeRequest::new(http)?;
     match speaks_tls {
         true => endpoint.origins.check_over_tls(&request)?,
         false => endpoint.origins.check(&request)?,

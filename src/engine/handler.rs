@@ -1,7 +1,7 @@
 use super::{ConnectionId, Context, Gap};
 use crate::net::{ConnectError, Disconnect};
 use crate::proto::Message;
-use crate::proto::handshake::{Acceptance, Refusal, Request};
+use crate::proto::handshake::{Acceptance, Refusal, UpgradeRequest};
 
 /// What an application does with the connections of one listener, or with one that it made.
 ///
@@ -36,7 +36,7 @@ pub trait WebSocketHandler<S> {
     fn on_upgrade(
         &mut self,
         conn: ConnectionId,
-        request: &Request<'_>,
+        request: &UpgradeRequest<'_>,
         cx: &mut Context<'_>,
         state: &mut S,
     ) -> Upgrade {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use allocation_counter::measure;
 use eventwire::Time;
-use eventwire::proto::handshake::{Acceptance, ClientRequest, Key, Request, WsUrl};
+use eventwire::proto::handshake::{Acceptance, ClientRequest, Key, UpgradeRequest, WsUrl};
 use eventwire::proto::{
     BufferPool, DeflateConfig, Event, Incoming, Limits, MaskKeys, Message, WebSocket, Workspace,
 };
@@ -71,7 +71,8 @@ fn pair(config: DeflateConfig, pool: &mut BufferPool) -> (End, End) {
     server.with(pool, |connection, work| {
         let (_, event) = connection.receive(&mut head, work).expect("a request");
         let Some(Event::Request(head)) = event else { panic!("a request") };
-        let request = Request::parse(&head, Limits::default().head_limits()).expect("a request");
+        let request =
+            UpgradeRequest::parse(&head, Limits::default().head_limits()).expect("a request");
         connection.accept(&request, &Acceptance::new().deflate(&config, &request), work);
     });
     client.with(pool, |connection, work| {

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Instant;
 
 use eventwire::proto::OpCode;
-use eventwire::proto::handshake::Request;
+use eventwire::proto::handshake::UpgradeRequest;
 use eventwire::{
     ClientConfig, CloseCode, Config, ConnectError, ConnectionId, Context, Disconnect, EventHandler,
     EventLoop, Gap, LoopHandle, Message, OnPanic, OverflowPolicy, ServerConfig, Upgrade,
@@ -32,7 +32,7 @@ impl WebSocketHandler<Told> for Faulty {
     fn on_upgrade(
         &mut self,
         _: ConnectionId,
-        _: &Request<'_>,
+        _: &UpgradeRequest<'_>,
         _: &mut Context<'_>,
         told: &mut Told,
     ) -> Upgrade {

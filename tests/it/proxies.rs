@@ -1,6 +1,6 @@
 //! Proxies: whom they pass on, and who may say so.
 
-use eventwire::proto::handshake::Request;
+use eventwire::proto::handshake::UpgradeRequest;
 use eventwire::proto::http::{HttpRequest, HttpResponse};
 use eventwire::{
     Config, ConnectionId, Context, Routes, ServerConfig, TrustedProxies, Upgrade, WebSocketHandler,
@@ -15,7 +15,7 @@ impl WebSocketHandler<()> for Who {
     fn on_upgrade(
         &mut self,
         conn: ConnectionId,
-        _: &Request<'_>,
+        _: &UpgradeRequest<'_>,
         cx: &mut Context<'_>,
         _: &mut (),
     ) -> Upgrade {

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use eventwire::proto::handshake::{Acceptance, OriginPolicy, Refusal, Request};
+use eventwire::proto::handshake::{Acceptance, OriginPolicy, Refusal, UpgradeRequest};
 use eventwire::{Config, ConnectionId, Context, ServerConfig, Upgrade, WebSocketHandler};
 
 use crate::util::{Peer, Recorder, Server, Told, request};
@@ -30,7 +30,7 @@ impl WebSocketHandler<()> for Gate {
     fn on_upgrade(
         &mut self,
         conn: ConnectionId,
-        request: &Request<'_>,
+        request: &UpgradeRequest<'_>,
         cx: &mut Context<'_>,
         _: &mut (),
     ) -> Upgrade {

@@ -3,7 +3,9 @@
 //! Input: the settings of both ends, which way it goes, then the value of the header.
 
 use eventwire::proto::DeflateConfig;
-use eventwire::proto::handshake::{Acceptance, ClientRequest, HandshakeError, Key, Request, WsUrl};
+use eventwire::proto::handshake::{
+    Acceptance, ClientRequest, HandshakeError, Key, UpgradeRequest, WsUrl,
+};
 use eventwire::proto::http::HeadLimits;
 
 use super::input::Input;
@@ -53,7 +55,7 @@ fn offer(config: DeflateConfig, value: &[u8]) {
     let limits = HeadLimits::default();
     let plain = ClientRequest::new(WsUrl::parse("ws://a/").expect("a URL"));
     let head = head(|key, out| plain.write(key, out), value);
-    let Ok(request) = Request::parse(&head, &limits) else {
+    let Ok(request) = UpgradeRequest::parse(&head, &limits) else {
         return;
     };
     let mut answer = Vec::new();

@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use eventwire::Time;
-use eventwire::proto::handshake::{Acceptance, ClientRequest, Key, Refusal, Request, WsUrl};
+use eventwire::proto::handshake::{Acceptance, ClientRequest, Key, Refusal, UpgradeRequest, WsUrl};
 use eventwire::proto::http::HeadLimits;
 use eventwire::proto::{
     BufferPool, Event, FrameHeader, Incoming, Limits, MaskKeys, Message, OpCode, PeerError, Role,
@@ -275,7 +275,7 @@ impl Peer {
 
     fn answer(&mut self, head: &[u8]) {
         let limits = *self.limits.head_limits();
-        let accepted = match Request::parse(head, &limits) {
+        let accepted = match UpgradeRequest::parse(head, &limits) {
             Ok(request) => self.with(|connection, workspace| {
                 connection.accept(&request, &Acceptance::default(), workspace);
                 true
@@ -326,7 +326,7 @@ impl Agreed {
         let asked = ClientRequest::new(url).deflate(config);
         let (mut head, mut response) = (Vec::new(), Vec::new());
         asked.write(&key(), &mut head);
-        let request = Request::parse(&head, &HeadLimits::default()).expect("a request");
+        let request = UpgradeRequest::parse(&head, &HeadLimits::default()).expect("a request");
         let acceptance = Acceptance::new().deflate(&config, &request);
         acceptance.write(&key(), &mut response);
         let accepted = asked.check_response(&response, &HeadLimits::default(), &key());

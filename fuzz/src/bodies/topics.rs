@@ -7,7 +7,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use eventwire::proto::handshake::Request;
+use eventwire::proto::handshake::UpgradeRequest;
 use eventwire::reactor::SimReactor;
 use eventwire::reactor::sim::{Choices, SimConfig};
 use eventwire::{
@@ -208,7 +208,7 @@ impl WebSocketHandler<App> for Handler {
     fn on_upgrade(
         &mut self,
         conn: ConnectionId,
-        request: &Request<'_>,
+        request: &UpgradeRequest<'_>,
         _: &mut Context<'_>,
         app: &mut App,
     ) -> Upgrade {

@@ -9,7 +9,7 @@ use crate::net::cork::Reuse;
 use crate::net::hearing::{Answers, Heard, Hearing};
 use crate::net::places::Standing;
 use crate::net::socket::Socket;
-use crate::proto::handshake::{Acceptance, Refusal, Request};
+use crate::proto::handshake::{Acceptance, Refusal, UpgradeRequest};
 use crate::proto::http::HttpResponse;
 use crate::proto::{
     Buffer, BufferPool, Event, Limits, PeerError, ProtocolError, Share, WebSocket, WholeMessages,
@@ -154,7 +154,7 @@ impl Sockets {
     pub(crate) fn accept(
         &mut self,
         conn: Key,
-        request: &Request<'_>,
+        request: &UpgradeRequest<'_>,
         acceptance: &Acceptance,
         limits: Arc<Limits>,
     ) {

@@ -63,7 +63,7 @@ impl Acceptance {
     pub fn deflate(
         mut self,
         config: &crate::proto::DeflateConfig,
-        request: &super::Request<'_>,
+        request: &super::UpgradeRequest<'_>,
     ) -> Self {
         self.deflate = config.answer(&request.extensions());
         self

@@ -8,26 +8,26 @@ use crate::proto::http::{Fields, HeadLimits, HeadScanner, HttpRequest, is_token,
 /// It borrows from the head that it was parsed from.
 ///
 /// ```
-/// use eventwire::proto::handshake::Request;
+/// use eventwire::proto::handshake::UpgradeRequest;
 /// use eventwire::proto::http::HeadLimits;
 ///
 /// let head = b"GET /chat?room=7 HTTP/1.1\r\nHost: example.com\r\n\
 ///     Upgrade: websocket\r\nConnection: Upgrade\r\n\
 ///     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\
 ///     Sec-WebSocket-Protocol: chat, superchat\r\n\r\n";
-/// let request = Request::parse(head, &HeadLimits::default())?;
+/// let request = UpgradeRequest::parse(head, &HeadLimits::default())?;
 /// assert_eq!((request.path(), request.query()), ("/chat", Some("room=7")));
 /// assert!(request.subprotocols().eq(["chat", "superchat"]));
 /// # Ok::<(), eventwire::proto::handshake::HandshakeError>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct Request<'a> {
+pub struct UpgradeRequest<'a> {
     http: HttpRequest<'a>,
     origin: Option<&'a str>,
     key: Key,
 }
 
-impl<'a> Request<'a> {
+impl<'a> UpgradeRequest<'a> {
     /// Parses `head`, which is the whole request up to the empty line that ends it, included.
     ///
     /// # Errors

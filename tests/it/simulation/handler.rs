@@ -1,6 +1,6 @@
 //! The handlers of the application under simulation.
 
-use eventwire::proto::handshake::Request;
+use eventwire::proto::handshake::UpgradeRequest;
 use eventwire::{
     ConnectError, ConnectionId, Context, Disconnect, Gap, Message, Upgrade, WebSocketHandler,
 };
@@ -14,7 +14,7 @@ impl WebSocketHandler<App> for Actor {
     fn on_upgrade(
         &mut self,
         conn: ConnectionId,
-        request: &Request<'_>,
+        request: &UpgradeRequest<'_>,
         cx: &mut Context<'_>,
         app: &mut App,
     ) -> Upgrade {

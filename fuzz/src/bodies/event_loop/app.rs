@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use eventwire::proto::handshake::Request;
+use eventwire::proto::handshake::UpgradeRequest;
 use eventwire::{
     CloseCode, ConnectError, ConnectionId, ConnectionMap, Context, Disconnect, Gap, Message,
     OverflowPolicy, SendStatus, TimerId, TopicId, Upgrade, WebSocketHandler,
@@ -218,7 +218,7 @@ impl WebSocketHandler<App> for Server {
     fn on_upgrade(
         &mut self,
         conn: ConnectionId,
-        request: &Request<'_>,
+        request: &UpgradeRequest<'_>,
         _: &mut Context<'_>,
         app: &mut App,
     ) -> Upgrade {

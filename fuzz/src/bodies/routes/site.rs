@@ -1,7 +1,7 @@
 //! The site that the peer visits.
 
 use eventwire::proto::Limits;
-use eventwire::proto::handshake::Request;
+use eventwire::proto::handshake::UpgradeRequest;
 use eventwire::proto::http::{HeadLimits, HttpRequest, HttpResponse};
 use eventwire::reactor::SimReactor;
 use eventwire::{
@@ -108,7 +108,7 @@ impl WebSocketHandler<App> for Echo {
     fn on_upgrade(
         &mut self,
         conn: ConnectionId,
-        request: &Request<'_>,
+        request: &UpgradeRequest<'_>,
         cx: &mut Context<'_>,
         app: &mut App,
     ) -> Upgrade {

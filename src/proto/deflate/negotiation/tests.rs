@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::proto::handshake::{Acceptance, ClientRequest, Key, Request, WsUrl};
+use crate::proto::handshake::{Acceptance, ClientRequest, Key, UpgradeRequest, WsUrl};
 use crate::proto::http::HeadLimits;
 
 const KEY: &[u8; 16] = b"the sample nonce";
@@ -20,7 +20,7 @@ fn head(extensions: &[&str]) -> Vec<u8> {
 /// What a server answers to these lines of offers.
 fn answered(config: DeflateConfig, offers: &[&str]) -> Option<String> {
     let head = head(offers);
-    let request = Request::parse(&head, &HeadLimits::default()).unwrap();
+    let request = UpgradeRequest::parse(&head, &HeadLimits::default()).unwrap();
     config.answer(&request.extensions()).map(|(params, _)| params.value())
 }
 
@@ -136,7 +136,7 @@ fn what_is_configured_is_said_to_the_client() {
 #[test]
 fn a_malformed_list_fails_the_handshake() {
     let head = head(&["permessage-deflate; a=\"b"]);
-    let error = Request::parse(&head, &HeadLimits::default()).unwrap_err();
+    let error = UpgradeRequest::parse(&head, &HeadLimits::default()).unwrap_err();
     assert_eq!(error, HandshakeError::MalformedHeader("Sec-WebSocket-Extensions"));
     let concluded = concluded(DeflateConfig::default(), "permessage-deflate;");
     assert_eq!(concluded, Err(HandshakeError::MalformedHeader("Sec-WebSocket-Extensions")));
@@ -215,7 +215,7 @@ proptest! {
     fn both_ends_agree(server in config(), client in config()) {
         let offer = client.offer().value();
         let head = head(&[&offer]);
-        let request = Request::parse(&head, &HeadLimits::default()).unwrap();
+        let request = UpgradeRequest::parse(&head, &HeadLimits::default()).unwrap();
         let (params, ours) = server.answer(&request.extensions()).unwrap();
         let theirs = concluded(client, &params.value()).unwrap().unwrap();
         for (send, receive) in [(ours.send, theirs.receive), (theirs.send, ours.receive)] {

@@ -14,8 +14,8 @@ const HEAD: &str = "GET /chat?room=7 HTTP/1.1\r\n\
     Sec-WebSocket-Protocol: chat, superchat\r\n\
     \r\n";
 
-fn parse(head: &[u8]) -> Result<Request<'_>, HandshakeError> {
-    Request::parse(head, &HeadLimits::default())
+fn parse(head: &[u8]) -> Result<UpgradeRequest<'_>, HandshakeError> {
+    UpgradeRequest::parse(head, &HeadLimits::default())
 }
 
 /// What the sample gives when `old`, which has to occur in it, is replaced.
@@ -30,10 +30,10 @@ fn as_many_headers_as_the_limit_allows() {
         let limits = HeadLimits { headers: limit, ..HeadLimits::default() };
         let more = |count: usize| HEAD.replace("\r\n\r\n", &("\r\na:".repeat(count) + "\r\n\r\n"));
         let head = more(limit - 7);
-        let request = Request::parse(head.as_bytes(), &limits).unwrap();
+        let request = UpgradeRequest::parse(head.as_bytes(), &limits).unwrap();
         assert_eq!(request.headers().count(), limit);
         assert_eq!(
-            Request::parse(more(limit - 6).as_bytes(), &limits).map(drop),
+            UpgradeRequest::parse(more(limit - 6).as_bytes(), &limits).map(drop),
             Err(HandshakeError::TooManyHeaders { limit })
         );
     }
@@ -321,7 +321,7 @@ fn a_head_costs_time_in_proportion_to_its_bytes_whatever_it_holds() {
     let limits = HeadLimits { bytes: 64 * 1024, line: 16 * 1024, headers: 1_000 };
     for head in heads_of_lists() {
         walked::take();
-        let parsed = Request::parse(head.as_bytes(), &limits);
+        let parsed = UpgradeRequest::parse(head.as_bytes(), &limits);
         if let Ok(request) = &parsed {
             assert!(request.subprotocols().count() <= HeadLimits::ELEMENTS);
         }
@@ -352,7 +352,11 @@ fn the_elements_of_a_list_are_limited_and_empty_ones_count() {
         let head = HEAD.replacen(old, &list, 1);
         let error = HandshakeError::TooManyElements { header, limit: HeadLimits::ELEMENTS };
         let expected = if fits { Ok(()) } else { Err(error) };
-        assert_eq!(Request::parse(head.as_bytes(), &limits).map(drop), expected, "{list:.80}");
+        assert_eq!(
+            UpgradeRequest::parse(head.as_bytes(), &limits).map(drop),
+            expected,
+            "{list:.80}"
+        );
         assert_eq!(error.status(), 431);
     }
     // Over however many lines.
@@ -369,7 +373,7 @@ fn the_elements_of_a_list_are_limited_and_empty_ones_count() {
 #[test]
 fn a_generous_limit_costs_a_small_head_nothing() {
     let limits = HeadLimits { bytes: usize::MAX, line: usize::MAX, headers: usize::MAX };
-    assert!(Request::parse(HEAD.as_bytes(), &limits).is_ok());
+    assert!(UpgradeRequest::parse(HEAD.as_bytes(), &limits).is_ok());
 }
 
 proptest! {
@@ -379,7 +383,7 @@ proptest! {
         limits in (0_usize..300, 0_usize..100, 0_usize..10),
     ) {
         let (bytes, line, headers) = limits;
-        let _ = Request::parse(&head, &HeadLimits { bytes, line, headers });
+        let _ = UpgradeRequest::parse(&head, &HeadLimits { bytes, line, headers });
     }
 
     #[test]

@@ -43,14 +43,14 @@ pub enum Event<'a> {
     /// What a proxy says of its client, where that was expected: a header of the PROXY protocol, a
     /// valid line of version 1, or one of version 2 of the right length, whatever it says.
     ProxyHeader(Cow<'a, [u8]>),
-    /// A client's request, to be parsed with [`Request::parse`] and answered with
+    /// A client's request, to be parsed with [`UpgradeRequest::parse`] and answered with
     /// [`WebSocket::accept`] or [`WebSocket::refuse`], or to be parsed with
     /// [`HttpRequest::parse`] and answered with [`WebSocket::respond`], before anything else is
     /// received.
     ///
     /// [`HttpRequest::parse`]: crate::proto::http::HttpRequest::parse
     /// [`WebSocket::respond`]: super::WebSocket::respond
-    /// [`Request::parse`]: crate::proto::handshake::Request::parse
+    /// [`UpgradeRequest::parse`]: crate::proto::handshake::UpgradeRequest::parse
     /// [`WebSocket::accept`]: super::WebSocket::accept
     /// [`WebSocket::refuse`]: super::WebSocket::refuse
     Request(Cow<'a, [u8]>),

@@ -34,7 +34,7 @@ pub(crate) use whole::WholeMessages;
 /// use eventwire::Time;
 /// use eventwire::proto::{
 ///     BufferPool, WebSocket, Event, Limits, MaskKeys, Message, Workspace, handshake::Acceptance,
-///     handshake::Request,
+///     handshake::UpgradeRequest,
 /// };
 ///
 /// let now = Time::BEGINNING;
@@ -49,7 +49,7 @@ pub(crate) use whole::WholeMessages;
 ///
 /// let (used, event) = connection.receive(&mut input, &mut workspace)?;
 /// let Some(Event::Request(head)) = event else { panic!("a request") };
-/// let request = Request::parse(&head, Limits::default().head_limits())?;
+/// let request = UpgradeRequest::parse(&head, Limits::default().head_limits())?;
 /// assert_eq!(request.path(), "/chat");
 /// connection.accept(&request, &Acceptance::default(), &mut workspace);
 ///

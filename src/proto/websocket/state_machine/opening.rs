@@ -4,7 +4,9 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::{Event, PeerError, State, WebSocket, Workspace};
-use crate::proto::handshake::{Acceptance, ClientRequest, HandshakeError, Key, Refusal, Request};
+use crate::proto::handshake::{
+    Acceptance, ClientRequest, HandshakeError, Key, Refusal, UpgradeRequest,
+};
 use crate::proto::http::{HeadLimits, HeadScanner, HttpRequest, HttpResponse};
 use crate::proto::proxy_protocol::{MAX_LEN, header_len};
 use crate::proto::{Limits, Role};
@@ -163,7 +165,7 @@ impl WebSocket {
     /// Accepts a client's request: writes the response and opens the connection.
     pub fn accept(
         &mut self,
-        request: &Request<'_>,
+        request: &UpgradeRequest<'_>,
         acceptance: &Acceptance,
         workspace: &mut Workspace<'_>,
     ) {

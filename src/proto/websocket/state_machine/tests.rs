@@ -14,7 +14,7 @@ mod reference;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::proto::handshake::{Acceptance, ClientRequest, Key, Request, WsUrl};
+use crate::proto::handshake::{Acceptance, ClientRequest, Key, UpgradeRequest, WsUrl};
 use crate::proto::{
     BufferPool, CloseCode, Event, Incoming, Limits, MaskKeys, Message, OpCode, PeerError,
     ProtocolError, Role, State, TimedOut, WebSocket, Workspace, apply_mask,
@@ -118,7 +118,8 @@ impl Harness {
             };
             match self.connection.receive(&mut input[at..], &mut workspace) {
                 Ok((used, Some(Event::Request(head)))) => {
-                    let request = Request::parse(&head, Limits::default().head_limits()).unwrap();
+                    let request =
+                        UpgradeRequest::parse(&head, Limits::default().head_limits()).unwrap();
                     self.connection.accept(&request, &Acceptance::default(), &mut workspace);
                     at += used;
                 }
