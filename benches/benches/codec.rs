@@ -10,8 +10,8 @@ use divan::{Bencher, black_box};
 use eventwire::Time;
 use eventwire::proto::handshake::{Acceptance, UpgradeRequest};
 use eventwire::proto::{
-    BufferPool, Event, FrameHeader, Limits, MaskKeys, Message, OpCode, Role, Utf8Validator,
-    WebSocket, Workspace, apply_mask, write_frame,
+    BufferPool, Event, FrameHeader, Handled, Limits, MaskKeys, Message, OpCode, Role,
+    Utf8Validator, WebSocket, Workspace, apply_mask, write_frame,
 };
 
 fn main() {
@@ -141,7 +141,7 @@ mod connection {
         limits: Arc<Limits>,
         connection: WebSocket,
         out: Vec<u8>,
-        keys: MaskKeys,
+        mask_keys: MaskKeys,
         pool: BufferPool,
         now: Time,
     }
@@ -153,7 +153,7 @@ mod connection {
                 connection: WebSocket::server(Arc::clone(&limits), now),
                 limits,
                 out: Vec::new(),
-                keys: MaskKeys::new(|bytes: &mut [u8]| bytes.fill(0)),
+                mask_keys: MaskKeys::new(|bytes: &mut [u8]| bytes.fill(0)),
                 pool: BufferPool::default(),
                 now,
             }
@@ -163,10 +163,10 @@ mod connection {
         fn open(&mut self, request: &mut [u8]) {
             self.connection = WebSocket::server(Arc::clone(&self.limits), self.now);
             self.out.clear();
-            let Self { limits, connection, out, keys, pool, now } = self;
-            let mut workspace = Workspace { out, keys, pool, now: *now };
-            let (_, event) =
-                connection.receive(request, &mut workspace).expect("the request is right");
+            let Self { limits, connection, out, mask_keys, pool, now } = self;
+            let mut workspace = Workspace { out, mask_keys, pool, now: *now };
+            let Handled { event, .. } =
+                connection.handle_input(request, &mut workspace).expect("the request is right");
             let Some(Event::Request(head)) = event else {
                 panic!("the request is complete");
             };
@@ -177,11 +177,11 @@ mod connection {
 
         fn echo(&mut self, mut input: &mut [u8]) {
             self.out.clear();
-            let Self { connection, out, keys, pool, now, .. } = self;
-            let mut workspace = Workspace { out, keys, pool, now: *now };
+            let Self { connection, out, mask_keys, pool, now, .. } = self;
+            let mut workspace = Workspace { out, mask_keys, pool, now: *now };
             while !input.is_empty() {
-                let (used, event) =
-                    connection.receive(input, &mut workspace).expect("the frames are right");
+                let Handled { consumed: used, event } =
+                    connection.handle_input(input, &mut workspace).expect("the frames are right");
                 let Some(Event::Message(incoming)) = event else {
                     panic!("the messages are whole");
                 };

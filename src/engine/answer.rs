@@ -46,7 +46,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         };
         let peer = socket.peer.get();
         // Whatever else is wrong with it.
-        let is_head = head.starts_with(HttpRequest::HEAD);
+        let is_head = head.starts_with(HttpRequest::HEAD_METHOD);
         let request = match HttpRequest::read(head, site.limits.head_limits()) {
             Ok(request) => request,
             Err(error) => return self.refuse_request(conn, error, is_head),
@@ -114,7 +114,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     }
 
     fn refuse_request(&mut self, conn: Key, error: HandshakeError, is_head: bool) {
-        self.sockets.refuse(conn, &error.refusal().answering_head(is_head));
+        self.sockets.refuse(conn, &error.refusal().head_only(is_head));
         self.sockets.end_by_peer_error(conn, PeerError::Handshake(error));
     }
 
@@ -173,7 +173,7 @@ fn find<S>(
         // A tunnel.
         return Err(HandshakeError::MethodNotAllowed);
     }
-    request.check_plain()?;
+    request.check_for_resource()?;
     Ok(match resource {
         None => Found::Response(HttpResponse::new(404)),
         Some(_) if !is_known => Found::Response(HttpResponse::method_not_allowed(READING)),
@@ -192,7 +192,7 @@ fn options<S>(
         request.check_for_server()?;
         return Ok(HttpResponse::options(READING));
     }
-    request.check_plain()?;
+    request.check_for_resource()?;
     Ok(match resource {
         None => HttpResponse::new(404),
         Some(Resource::WebSocket(_)) => HttpResponse::options(OPENING),

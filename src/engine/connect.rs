@@ -112,7 +112,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let mut out = Vec::new();
         let mut workspace = Workspace {
             out: &mut out,
-            keys: &mut self.sockets.keys,
+            mask_keys: &mut self.sockets.keys,
             pool: &mut self.sockets.pool.buffers,
             now: self.sockets.now,
         };

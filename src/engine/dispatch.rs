@@ -7,7 +7,7 @@ use crate::logging::log_line;
 use crate::net::listener::Accepted;
 use crate::net::socket::Socket;
 use crate::net::sockets::Lent;
-use crate::proto::{Event, HEADROOM, Incoming, WebSocket};
+use crate::proto::{Event, HEADROOM_BYTES, Incoming, WebSocket};
 use crate::reactor::{Reactor, Readiness};
 use crate::slots::Key;
 
@@ -76,7 +76,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             Event::Message(incoming) => {
                 let message = incoming.message();
                 if matches!(incoming, Incoming::Assembled(..)) {
-                    self.sockets.lend(Lent::new(message, HEADROOM, true));
+                    self.sockets.lend(Lent::new(message, HEADROOM_BYTES, true));
                 }
                 self.tally.messages_received += 1;
                 self.call(conn, Method::Message, |handler, id, cx| {

@@ -220,7 +220,7 @@ impl Socket {
 
     /// Bytes of storage that its unfinished message and what is left over of its input hold.
     pub(crate) fn inbound(&self) -> usize {
-        self.protocol.held() + self.leftover().map_or(0, |left| left.storage.len())
+        self.protocol.buffered_bytes() + self.leftover().map_or(0, |left| left.storage.len())
     }
 
     /// Whether so much waits that nothing more should be asked of the peer.
@@ -230,7 +230,7 @@ impl Socket {
 
     /// Whether its deadline may be another than its next sign of life.
     pub(crate) fn is_pressed(&self) -> bool {
-        self.outbox.is_some() || self.aside.is_some() || self.protocol.is_pressed()
+        self.outbox.is_some() || self.aside.is_some() || self.protocol.awaits_peer()
     }
 
     /// Whether what the peer sent is left lying: it is paused, held back until it has read, or has
@@ -280,9 +280,9 @@ mod tests {
         let mut socket = Socket::new(protocol, 0);
         let (mut out, mut pool) = (Vec::new(), BufferPool::default());
         let mut keys = MaskKeys::new(|bytes: &mut [u8]| bytes.fill(0));
-        let mut workspace = Workspace { out: &mut out, keys: &mut keys, pool: &mut pool, now };
+        let mut workspace = Workspace { out: &mut out, mask_keys: &mut keys, pool: &mut pool, now };
         // The first of several fragments.
-        assert!(socket.protocol.receive(&mut [0x01, 0x00], &mut workspace).is_ok());
+        assert!(socket.protocol.handle_input(&mut [0x01, 0x00], &mut workspace).is_ok());
         let deadline = socket.deadline(&limits);
         assert!(deadline.is_some() && socket.is_pressed());
         socket.set_leftover(Leftover { storage: vec![0x80, 0x00], range: 0..2 });

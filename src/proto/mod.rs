@@ -21,8 +21,8 @@ pub use deflate::DeflateAgreement;
 pub use deflate::DeflateConfig;
 pub(crate) use deflate::{Forms, Part};
 pub use websocket::{
-    Buffer, BufferPool, CloseCode, CloseFrame, Event, FrameHeader, Incoming, InvalidUtf8, Limits,
-    MaskKeys, Message, OpCode, Outgoing, PeerError, PreparedMessage, ProtocolError, Role, State,
-    TimedOut, Utf8Validator, WebSocket, Workspace, apply_mask, write_frame,
+    Buffer, BufferPool, CloseCode, CloseFrame, Event, FrameHeader, Handled, Incoming, InvalidUtf8,
+    Limits, MaskKeys, Message, OpCode, Outgoing, PeerError, PreparedMessage, ProtocolError, Role,
+    State, TimedOut, Utf8Validator, WebSocket, Workspace, apply_mask, write_frame,
 };
-pub(crate) use websocket::{HEADROOM, Payload, Share, WholeMessages, write_payload};
+pub(crate) use websocket::{HEADROOM_BYTES, Payload, Share, WholeMessages, write_payload};

@@ -7,8 +7,8 @@ use eventwire::Time;
 use eventwire::proto::handshake::{Acceptance, ClientRequest, Key, Refusal, UpgradeRequest, WsUrl};
 use eventwire::proto::http::HeadLimits;
 use eventwire::proto::{
-    BufferPool, Event, FrameHeader, Incoming, Limits, MaskKeys, Message, OpCode, PeerError, Role,
-    State, TimedOut, WebSocket, Workspace, apply_mask,
+    BufferPool, Event, FrameHeader, Handled, Incoming, Limits, MaskKeys, Message, OpCode,
+    PeerError, Role, State, TimedOut, WebSocket, Workspace, apply_mask,
 };
 
 /// What a connection yielded.
@@ -41,7 +41,7 @@ pub(crate) struct Peer {
     /// How long `out` was before the present call.
     written: usize,
     limits: Arc<Limits>,
-    keys: MaskKeys,
+    mask_keys: MaskKeys,
     pool: BufferPool,
     /// The copy of what arrives, for it is unmasked in place.
     input: Vec<u8>,
@@ -89,7 +89,7 @@ pub(crate) fn key() -> Key {
 }
 
 /// Mask keys that are the same in every run: only that they differ is of interest here.
-fn mask_keys() -> MaskKeys {
+fn new_mask_keys() -> MaskKeys {
     static BYTES: [u8; 1024] = {
         let (mut bytes, mut count) = ([0_u8; 1024], 0);
         while count < bytes.len() {
@@ -108,19 +108,19 @@ fn mask_keys() -> MaskKeys {
 impl Peer {
     pub(crate) fn new(role: Role, limits: &Arc<Limits>) -> Self {
         let (mut out, mut pool, now) = (Vec::new(), pool(), Time::BEGINNING);
-        let (mut keys, shared) = (mask_keys(), Arc::clone(limits));
+        let (mut mask_keys, shared) = (new_mask_keys(), Arc::clone(limits));
         let connection = match role {
             Role::Server => WebSocket::server(shared, now),
             Role::Client => {
                 let mut workspace =
-                    Workspace { out: &mut out, keys: &mut keys, pool: &mut pool, now };
+                    Workspace { out: &mut out, mask_keys: &mut mask_keys, pool: &mut pool, now };
                 WebSocket::client(asked(), key(), shared, &mut workspace)
             }
         };
         let head = (role == Role::Client).then_some(out.len());
         let limits = Arc::clone(limits);
         let (seen, input) = (Vec::new(), Vec::new());
-        Self { connection, out, now, seen, head, written: 0, limits, keys, pool, input }
+        Self { connection, out, now, seen, head, written: 0, limits, mask_keys, pool, input }
     }
 
     /// A connection whose opening handshake is done.
@@ -134,7 +134,7 @@ impl Peer {
             head: Some(0),
             written: 0,
             limits: Arc::clone(limits),
-            keys: mask_keys(),
+            mask_keys: new_mask_keys(),
             pool: pool(),
             input: Vec::new(),
         }
@@ -163,7 +163,7 @@ impl Peer {
     ) -> T {
         let mut workspace = Workspace {
             out: &mut self.out,
-            keys: &mut self.keys,
+            mask_keys: &mut self.mask_keys,
             pool: &mut self.pool,
             now: self.now,
         };
@@ -185,16 +185,16 @@ impl Peer {
             self.written = self.out.len();
             let mut workspace = Workspace {
                 out: &mut self.out,
-                keys: &mut self.keys,
+                mask_keys: &mut self.mask_keys,
                 pool: &mut self.pool,
                 now: self.now,
             };
-            match self.connection.receive(input, &mut workspace) {
-                Ok((used, None)) => {
+            match self.connection.handle_input(input, &mut workspace) {
+                Ok(Handled { consumed: used, event: None }) => {
                     assert_eq!(used, input.len(), "bytes are left, and nothing came of it");
                     return;
                 }
-                Ok((used, Some(event))) => {
+                Ok(Handled { consumed: used, event: Some(event) }) => {
                     let seen = note(event, &mut self.pool);
                     self.see(seen, state);
                     input = &mut input[used..];
@@ -212,7 +212,7 @@ impl Peer {
         while !bytes.is_empty() {
             let state = self.connection.state();
             self.written = self.out.len();
-            let Some(spare) = self.connection.spare(&mut self.pool) else {
+            let Some(spare) = self.connection.payload_buffer(&mut self.pool) else {
                 let (piece, rest) = bytes.split_at(bytes.len().min(512));
                 self.receive(piece);
                 bytes = rest;
@@ -221,7 +221,9 @@ impl Peer {
             assert!(!spare.is_empty(), "no room is offered");
             let (piece, rest) = bytes.split_at(bytes.len().min(spare.len()));
             spare[..piece.len()].copy_from_slice(piece);
-            match self.with(|connection, workspace| connection.received(piece.len(), workspace)) {
+            match self
+                .with(|connection, workspace| connection.handle_payload(piece.len(), workspace))
+            {
                 Ok(None) => {}
                 Ok(Some(event)) => {
                     let seen = note(event, &mut self.pool);
@@ -235,7 +237,7 @@ impl Peer {
 
     /// Whether a long payload is under way.
     pub(crate) fn awaits_payload(&mut self) -> bool {
-        self.connection.spare(&mut self.pool).is_some()
+        self.connection.payload_buffer(&mut self.pool).is_some()
     }
 
     /// Notes what came when the connection was in `before`, and checks that it may come there.

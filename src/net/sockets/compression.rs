@@ -34,7 +34,7 @@ impl Sockets {
         let forms = run.forms.as_ref()?;
         let setting = self.slots.get(conn)?.protocol.compression()?;
         let compressed = forms.compressed(setting, &mut self.pool.buffers)?;
-        self.slots.get_mut(conn)?.protocol.passed_by();
+        self.slots.get_mut(conn)?.protocol.reset_compression_context();
         Some(compressed)
     }
 }

@@ -61,7 +61,7 @@ impl Sockets {
     /// Ends a connection that is not open: behind what a client was answered, and otherwise at
     /// once. Where nothing of that waits here, its end is not waited for.
     pub(crate) fn end_unopened(&mut self, conn: Key, error: ConnectError) {
-        self.answer(conn, WebSocket::cut, |()| false);
+        self.answer(conn, WebSocket::terminate, |()| false);
         self.end(conn, End::Connect(error));
         match self.slots.get_mut(conn) {
             Some(socket) if socket.served => socket.is_done = socket.outbox.is_none(),
@@ -72,7 +72,7 @@ impl Sockets {
     /// The peer has ended its half of the stream, and all that it said was heard: what is queued
     /// for it still leaves, and then the stream ends.
     pub(crate) fn end_heard(&mut self, conn: Key, end: End) {
-        self.answer(conn, WebSocket::cut, |()| false);
+        self.answer(conn, WebSocket::terminate, |()| false);
         self.end(conn, end);
     }
 
@@ -158,7 +158,7 @@ impl Sockets {
             }
             let close = |protocol: &mut WebSocket, work: &mut Workspace<'_>| match is_plain {
                 // A frame would lie in the midst of an answer.
-                true => protocol.cut(work),
+                true => protocol.terminate(work),
                 false => protocol.close(CloseCode::TRY_AGAIN_LATER, "", work),
             };
             self.answer(conn, close, |()| false);

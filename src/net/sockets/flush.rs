@@ -86,7 +86,7 @@ impl Sockets {
             if sent > 0 && outbox.progress.is_some() {
                 // It had to wait for the peer, which has read: that shows that it lives, though our
                 // ping waits behind all this, or its pong lies unread.
-                socket.protocol.note_life(self.now);
+                socket.protocol.note_progress(self.now);
             }
             if sent < offered {
                 return self.note_blocked(conn);

@@ -12,8 +12,8 @@ use crate::net::socket::Socket;
 use crate::proto::handshake::{Acceptance, Refusal, UpgradeRequest};
 use crate::proto::http::HttpResponse;
 use crate::proto::{
-    Buffer, BufferPool, Event, Limits, PeerError, ProtocolError, Share, WebSocket, WholeMessages,
-    Workspace,
+    Buffer, BufferPool, Event, Handled, Limits, PeerError, ProtocolError, Share, WebSocket,
+    WholeMessages, Workspace,
 };
 use crate::slots::Key;
 
@@ -38,12 +38,12 @@ impl Sockets {
         &mut self,
         conn: Key,
         input: &'a mut [u8],
-    ) -> Option<Result<(usize, Option<Event<'a>>), PeerError>> {
+    ) -> Option<Result<Handled<'a>, PeerError>> {
         let mut share = self.share;
         let received = self.answer(
             conn,
-            |protocol, workspace| protocol.receive_by_parts(input, workspace, &mut share),
-            |received| matches!(received, Ok((_, Some(Event::Ping(_))))),
+            |protocol, workspace| protocol.handle_input_within(input, workspace, &mut share),
+            |received| matches!(received, Ok(Handled { event: Some(Event::Ping(_)), .. })),
         );
         self.share = share;
         received
@@ -93,8 +93,11 @@ impl Sockets {
     /// Ends the protocol for what the peer did, and tells the peer.
     #[cold]
     pub(crate) fn fail_protocol(&mut self, conn: Key, error: ProtocolError) {
-        let error =
-            self.answer(conn, |protocol, workspace| protocol.fail(error, workspace), |_| false);
+        let error = self.answer(
+            conn,
+            |protocol, workspace| protocol.close_with_error(error, workspace),
+            |_| false,
+        );
         if let Some(error) = error {
             self.end_by_peer_error(conn, error);
         }
@@ -109,7 +112,7 @@ impl Sockets {
         let mut share = self.share;
         let received = self.answer(
             conn,
-            |protocol, workspace| protocol.received_by_parts(count, workspace, &mut share),
+            |protocol, workspace| protocol.handle_payload_within(count, workspace, &mut share),
             |_| false,
         );
         self.share = share;

@@ -207,7 +207,7 @@ impl Sockets {
         let socket = self.slots.get_mut(conn)?;
         let out = if corked { self.cork.bytes_mut() } else { &mut self.scratch };
         let pool = &mut self.pool.buffers;
-        let mut workspace = Workspace { out, keys: &mut self.keys, pool, now: self.now };
+        let mut workspace = Workspace { out, mask_keys: &mut self.keys, pool, now: self.now };
         let result = act(&mut socket.protocol, &mut workspace);
         if !corked && !self.scratch.is_empty() {
             let receiver = peer_of(socket.protocol.role());

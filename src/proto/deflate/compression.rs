@@ -20,6 +20,15 @@ pub(crate) struct Setting {
     pub(in crate::proto) min_size: usize,
 }
 
+/// A whole message as it arrived.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::proto) struct CompressedMessage<'a> {
+    pub(in crate::proto) opcode: OpCode,
+    pub(in crate::proto) payload: &'a [u8],
+    /// How long it may be decompressed, in bytes.
+    pub(in crate::proto) limit: usize,
+}
+
 impl Setting {
     /// Messages shorter than this are sent as they are.
     pub(crate) const fn min_size(self) -> usize {
@@ -58,41 +67,41 @@ impl Compression {
     }
 
     /// A message was sent that was compressed elsewhere, by itself.
-    pub(in crate::proto) fn passed_by(&mut self) {
+    pub(in crate::proto) fn reset_context(&mut self) {
         if let Some(deflate) = &mut self.agreed {
-            deflate.passed_by();
+            deflate.reset_context();
         }
     }
 
-    /// Decompresses a whole message of at most `limit` bytes. `None`: that takes more than one
-    /// share; [`keep`](Self::keep) the payload then, and [`go_on`](Self::go_on).
+    /// Decompresses a whole message. `None`: that takes more than one share. Give the payload to
+    /// [`keep_payload`](Self::keep_payload) then, and call
+    /// [`continue_inflating`](Self::continue_inflating) until there is a message.
     pub(in crate::proto) fn decompress(
         &mut self,
-        (opcode, payload): (OpCode, &[u8]),
-        limit: usize,
+        message: CompressedMessage<'_>,
         pool: &mut BufferPool,
         share: &mut Share,
     ) -> Result<Option<Buffer>, ProtocolError> {
         match &mut self.agreed {
-            Some(deflate) => deflate.decompress((opcode, payload), limit, pool, share),
+            Some(deflate) => deflate.decompress(message, pool, share),
             None => Err(ProtocolError::ReservedBits),
         }
     }
 
     /// Keeps the payload of the message whose decompression was left off.
-    pub(in crate::proto) fn keep(&mut self, payload: Buffer) {
+    pub(in crate::proto) fn keep_payload(&mut self, payload: Buffer) {
         if let Some(deflate) = &mut self.agreed {
-            deflate.keep(payload);
+            deflate.keep_payload(payload);
         }
     }
 
     /// Goes on with the message whose decompression was left off; `None`: once more.
-    pub(in crate::proto) fn go_on(
+    pub(in crate::proto) fn continue_inflating(
         &mut self,
         pool: &mut BufferPool,
         share: &mut Share,
     ) -> Result<Option<(OpCode, Buffer)>, ProtocolError> {
-        self.agreed.as_mut().map_or(Ok(None), |deflate| deflate.go_on(pool, share))
+        self.agreed.as_mut().map_or(Ok(None), |deflate| deflate.continue_inflating(pool, share))
     }
 
     /// Whether the decompression of a message was left off.
@@ -102,8 +111,8 @@ impl Compression {
     }
 
     /// Bytes of storage that the message holds whose decompression was left off.
-    pub(in crate::proto) fn held(&self) -> usize {
-        self.agreed.as_ref().map_or(0, |deflate| deflate.held())
+    pub(in crate::proto) fn buffered_bytes(&self) -> usize {
+        self.agreed.as_ref().map_or(0, |deflate| deflate.buffered_bytes())
     }
 
     /// Gives up the message whose decompression was left off.
@@ -139,21 +148,20 @@ impl Compression {
         false
     }
 
-    pub(in crate::proto) const fn passed_by(&mut self) {}
+    pub(in crate::proto) const fn reset_context(&mut self) {}
 
     pub(in crate::proto) const fn decompress(
         &mut self,
-        _: (OpCode, &[u8]),
-        _: usize,
+        _: CompressedMessage<'_>,
         _: &mut BufferPool,
         _: &mut Share,
     ) -> Result<Option<Buffer>, ProtocolError> {
         Err(ProtocolError::ReservedBits)
     }
 
-    pub(in crate::proto) fn keep(&mut self, _: Buffer) {}
+    pub(in crate::proto) fn keep_payload(&mut self, _: Buffer) {}
 
-    pub(in crate::proto) const fn go_on(
+    pub(in crate::proto) const fn continue_inflating(
         &mut self,
         _: &mut BufferPool,
         _: &mut Share,
@@ -166,7 +174,7 @@ impl Compression {
         false
     }
 
-    pub(in crate::proto) const fn held(&self) -> usize {
+    pub(in crate::proto) const fn buffered_bytes(&self) -> usize {
         0
     }
 

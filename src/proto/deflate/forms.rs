@@ -97,10 +97,18 @@ struct Form {
     covered: usize,
     /// So many bytes of the frames, from the first, are the same in this form.
     same: usize,
-    /// Where the frames behind those end: in the frames, and in this form.
-    ends: Vec<(usize, usize)>,
+    /// Where the frames behind those end.
+    ends: Vec<FrameEnd>,
     /// All that is covered, in this form; empty while that is the same.
     bytes: Store,
+}
+
+#[derive(Debug)]
+struct FrameEnd {
+    /// Among the frames as they came.
+    original: usize,
+    /// In this form.
+    here: usize,
 }
 
 #[derive(Debug)]
@@ -142,7 +150,7 @@ impl Form {
             } else {
                 out.extend_from_slice(frame);
             }
-            self.ends.push((self.covered, out.len()));
+            self.ends.push(FrameEnd { original: self.covered, here: out.len() });
         }
     }
 
@@ -160,8 +168,8 @@ impl Form {
         if at <= self.same {
             return Some(at);
         }
-        let found = self.ends.binary_search_by_key(&at, |(end, _)| *end).ok()?;
-        Some(self.ends[found].1)
+        let found = self.ends.binary_search_by_key(&at, |end| end.original).ok()?;
+        Some(self.ends[found].here)
     }
 
     fn part(&self, range: &Range<usize>) -> Option<Bytes> {
@@ -181,7 +189,7 @@ impl Form {
             Store::Growing(bytes) => bytes.capacity(),
             Store::Frozen(bytes) => bytes.len(),
         };
-        bytes + self.ends.capacity() * size_of::<(usize, usize)>()
+        bytes + self.ends.capacity() * size_of::<FrameEnd>()
     }
 }
 

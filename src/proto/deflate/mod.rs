@@ -11,9 +11,9 @@ mod negotiation;
 
 #[cfg(feature = "deflate")]
 pub(super) use codec::Codecs;
-pub(super) use compression::Compression;
 pub(crate) use compression::Setting;
+pub(super) use compression::{CompressedMessage, Compression};
 pub use config::DeflateConfig;
 pub(crate) use forms::{Forms, Part};
+pub(super) use negotiation::AcceptedOffer;
 pub use negotiation::DeflateAgreement;
-pub(crate) use negotiation::Params;

@@ -73,7 +73,7 @@ pub enum HandshakeError {
     },
     /// The handshake was not complete in time.
     TimedOut,
-    /// The list in this header has more elements than [`HeadLimits::ELEMENTS`], empty ones
+    /// The list in this header has more elements than [`HeadLimits::ELEMENTS_MAX`], empty ones
     /// included.
     TooManyElements {
         /// The name of the header.
@@ -136,7 +136,7 @@ impl HandshakeError {
     }
 
     pub(crate) const fn too_many_elements(header: &'static str) -> Self {
-        Self::TooManyElements { header, limit: HeadLimits::ELEMENTS }
+        Self::TooManyElements { header, limit: HeadLimits::ELEMENTS_MAX }
     }
 
     /// The answer for the client: the status, and this error's text as the body.

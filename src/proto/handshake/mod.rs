@@ -9,7 +9,9 @@
 //! smuggled.
 //!
 //! ```
-//! use eventwire::proto::handshake::{Acceptance, ClientRequest, Key, OriginPolicy, UpgradeRequest, WsUrl};
+//! use eventwire::proto::handshake::{
+//!     Acceptance, ClientRequest, Key, OriginPolicy, UpgradeRequest, WsUrl,
+//! };
 //! use eventwire::proto::http::HeadLimits;
 //!
 //! let limits = HeadLimits::default();

@@ -1,6 +1,6 @@
 use super::extensions::EXTENSIONS;
 use super::{HandshakeError, Key};
-use crate::proto::deflate::{DeflateAgreement, Params};
+use crate::proto::deflate::{AcceptedOffer, DeflateAgreement};
 use crate::proto::http::{ExtraHeaders, InvalidHeader, is_token, is_value, reason, write_header};
 
 /// The answer that opens a connection: status 101 (RFC 6455 §4.2.2).
@@ -21,7 +21,7 @@ use crate::proto::http::{ExtraHeaders, InvalidHeader, is_token, is_value, reason
 pub struct Acceptance {
     /// A token.
     subprotocol: Option<String>,
-    deflate: Option<(Params, DeflateAgreement)>,
+    deflate: Option<AcceptedOffer>,
     headers: ExtraHeaders,
 }
 
@@ -65,14 +65,14 @@ impl Acceptance {
         config: &crate::proto::DeflateConfig,
         request: &super::UpgradeRequest<'_>,
     ) -> Self {
-        self.deflate = config.answer(&request.extensions());
+        self.deflate = config.respond(&request.extensions());
         self
     }
 
     /// What was agreed of compression: nothing, if it was not asked for or not wanted.
     #[must_use]
     pub fn agreement(&self) -> Option<DeflateAgreement> {
-        self.deflate.map(|(_, agreement)| agreement)
+        self.deflate.map(|accepted| accepted.agreement)
     }
 
     /// The subprotocol that was chosen.
@@ -90,8 +90,8 @@ impl Acceptance {
         if let Some(name) = &self.subprotocol {
             write_header(out, "Sec-WebSocket-Protocol", name.as_bytes());
         }
-        if let Some((params, _)) = &self.deflate {
-            write_header(out, EXTENSIONS, params.value().as_bytes());
+        if let Some(accepted) = &self.deflate {
+            write_header(out, EXTENSIONS, accepted.params.value().as_bytes());
         }
         self.headers.write(out);
         out.extend_from_slice(b"\r\n");
@@ -125,7 +125,7 @@ pub struct Refusal {
     content_type: Option<String>,
     body: String,
     /// The body is told of and not sent.
-    answers_head: bool,
+    is_head_only: bool,
 }
 
 impl Refusal {
@@ -140,7 +140,7 @@ impl Refusal {
     pub fn new(status: u16) -> Self {
         let status = if (300..=599).contains(&status) { status } else { 500 };
         let (headers, body) = (ExtraHeaders::default(), String::new());
-        Self { status, headers, content_type: None, body, answers_head: false }
+        Self { status, headers, content_type: None, body, is_head_only: false }
     }
 
     /// Adds a header. The type of the body is set by [`content_type`](Self::content_type).
@@ -176,8 +176,8 @@ impl Refusal {
 
     /// Leaves out the body if that is an answer to a `HEAD` request (RFC 9110 §9.3.2).
     #[must_use]
-    pub(crate) fn answering_head(mut self, is_head: bool) -> Self {
-        self.answers_head = is_head;
+    pub(crate) fn head_only(mut self, is_head: bool) -> Self {
+        self.is_head_only = is_head;
         self
     }
 
@@ -210,7 +210,7 @@ impl Refusal {
             self.write_body_headers(out);
         }
         out.extend_from_slice(b"\r\n");
-        if has_body && !self.answers_head {
+        if has_body && !self.is_head_only {
             out.extend_from_slice(self.body.as_bytes());
         }
     }

@@ -1,7 +1,7 @@
 use std::str;
 
 use super::{HandshakeError, Key};
-use crate::proto::http::{Fields, HeadLimits, HeadScanner, HttpRequest, is_token, text};
+use crate::proto::http::{Fields, HeadLimits, HeadScanner, HttpRequest, is_token, visible_ascii};
 
 /// A client's request to open a WebSocket, checked against RFC 6455 §4.2.1.
 ///
@@ -42,13 +42,13 @@ impl<'a> UpgradeRequest<'a> {
 
     /// Makes it of a request of which nothing was checked but its syntax.
     pub(crate) fn new(http: HttpRequest<'a>) -> Result<Self, HandshakeError> {
-        if http.is_old() {
+        if http.is_http_1_0() {
             return Err(HandshakeError::UnsupportedVersion);
         }
         if http.method() != "GET" {
             return Err(HandshakeError::MethodNotAllowed);
         }
-        http.check()?;
+        http.check_for_upgrade()?;
         let fields = http.fields();
         // An ordinary request learns what this server is for, whatever else it lacks.
         if !fields.has_token("Upgrade", "websocket")? {
@@ -64,7 +64,8 @@ impl<'a> UpgradeRequest<'a> {
         let key = Key::parse(fields.required("Sec-WebSocket-Key")?)
             .ok_or(HandshakeError::MalformedHeader("Sec-WebSocket-Key"))?;
         // An origin that cannot be read must not count as absent: absent ones pass.
-        let origin = fields.single("Origin")?.map(|origin| text("Origin", origin)).transpose()?;
+        let origin =
+            fields.single("Origin")?.map(|origin| visible_ascii("Origin", origin)).transpose()?;
         check_subprotocols(fields)?;
         fields.extensions()?;
         Ok(Self { origin, key, http })
@@ -117,7 +118,7 @@ impl<'a> UpgradeRequest<'a> {
     }
 
     /// The subprotocols that the client offers, the one it likes best first, each once: at most
-    /// [`HeadLimits::ELEMENTS`].
+    /// [`HeadLimits::ELEMENTS_MAX`].
     pub fn subprotocols(&self) -> impl Iterator<Item = &'a str> {
         // They were checked before.
         let offers = self.http.fields().elements(SUBPROTOCOL);

@@ -10,33 +10,33 @@ use super::{HandshakeError, HeadLimits};
 pub(crate) struct Fields<'a>(Vec<Header<'a>>);
 
 /// As many header lines as the default limit allows.
-const FEW: usize = 100;
+const INLINE_HEADERS_MAX: usize = 100;
 
 /// Room for header lines, for `httparse` to fill.
 #[derive(Debug)]
-pub(crate) struct HeaderRoom<'a> {
-    few: [MaybeUninit<Header<'a>>; FEW],
-    /// Of which there are none unless a limit allows more than `few` has room for.
-    many: Vec<MaybeUninit<Header<'a>>>,
+pub(crate) struct HeaderBuffer<'a> {
+    inline: [MaybeUninit<Header<'a>>; INLINE_HEADERS_MAX],
+    /// Of which there are none unless a limit allows more than `inline` has room for.
+    heap: Vec<MaybeUninit<Header<'a>>>,
 }
 
-impl<'a> HeaderRoom<'a> {
+impl<'a> HeaderBuffer<'a> {
     pub(crate) const fn new() -> Self {
-        Self { few: [const { MaybeUninit::uninit() }; FEW], many: Vec::new() }
+        Self { inline: [const { MaybeUninit::uninit() }; INLINE_HEADERS_MAX], heap: Vec::new() }
     }
 
     /// Room for those of `head`.
-    pub(crate) fn of(
+    pub(crate) fn slots_for(
         &mut self,
         head: &[u8],
         limits: &HeadLimits,
     ) -> &mut [MaybeUninit<Header<'a>>] {
-        if limits.headers <= FEW {
-            return &mut self.few[..limits.headers];
+        if limits.headers <= INLINE_HEADERS_MAX {
+            return &mut self.inline[..limits.headers];
         }
         // A generous limit must not cost a small head: the shortest header line is `a:` CR LF.
-        self.many.resize(limits.headers.min(head.len() / 4), MaybeUninit::uninit());
-        &mut self.many
+        self.heap.resize(limits.headers.min(head.len() / 4), MaybeUninit::uninit());
+        &mut self.heap
     }
 }
 
@@ -94,14 +94,14 @@ impl<'a> Fields<'a> {
 
     /// The elements of a list which may be spread over several lines. Empty ones are left out
     /// (RFC 9110 §5.6.1.2), but they count: instead of the first element beyond
-    /// [`HeadLimits::ELEMENTS`] comes an error.
+    /// [`HeadLimits::ELEMENTS_MAX`] comes an error.
     pub(crate) fn elements(
         &self,
         name: &'static str,
     ) -> impl Iterator<Item = Result<&'a [u8], HandshakeError>> {
         let pieces = self.values(name).flat_map(|value| value.split_inclusive(is_comma));
         let elements = pieces.enumerate().map(move |(index, piece)| {
-            if index >= HeadLimits::ELEMENTS {
+            if index >= HeadLimits::ELEMENTS_MAX {
                 return Err(HandshakeError::too_many_elements(name));
             }
             Ok(trim(piece))
@@ -122,13 +122,13 @@ impl<'a> Fields<'a> {
             count += 1;
             has_it |= trim(piece).eq_ignore_ascii_case(token.as_bytes());
         }
-        match count > HeadLimits::ELEMENTS {
+        match count > HeadLimits::ELEMENTS_MAX {
             true => Err(HandshakeError::too_many_elements(name)),
             false => Ok(has_it),
         }
     }
 
-    /// Refuses a list with more elements than [`HeadLimits::ELEMENTS`].
+    /// Refuses a list with more elements than [`HeadLimits::ELEMENTS_MAX`].
     pub(crate) fn check_list(&self, name: &'static str) -> Result<(), HandshakeError> {
         self.elements(name).try_for_each(|element| element.map(drop))
     }

@@ -3,8 +3,8 @@ use super::HandshakeError;
 /// How much of a head is read before its sender is refused.
 ///
 /// The defaults let every real request pass, cookies included, and bound what a connection may
-/// cost before it is known who asks. Lists have a limit of their own ([`Self::ELEMENTS`]), so that
-/// a head costs time in proportion to its bytes whatever it holds.
+/// cost before it is known who asks. Lists have a limit of their own ([`Self::ELEMENTS_MAX`]), so
+/// that a head costs time in proportion to its bytes whatever it holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HeadLimits {
     /// Bytes of the whole head, its last empty line included. Default 16 KiB, what common HTTP
@@ -24,7 +24,7 @@ impl HeadLimits {
     /// refused with 431 ([`HandshakeError::TooManyElements`]).
     ///
     /// 64, more than anybody offers; each is looked for among others.
-    pub const ELEMENTS: usize = 64;
+    pub const ELEMENTS_MAX: usize = 64;
 }
 
 impl Default for HeadLimits {
@@ -135,7 +135,7 @@ impl HeadScanner {
             return 0;
         }
         let room = (self.max_line - self.line).min(self.max_bytes - self.bytes) as usize;
-        let count = plain(&piece[..piece.len().min(room)]);
+        let count = text_len(&piece[..piece.len().min(room)]);
         // No more than `room`, which came from thirty-two bits.
         self.line += count as u32;
         self.bytes += count as u32;
@@ -170,7 +170,7 @@ impl HeadScanner {
             }
             (State::Start, b' ' | b'\t') => return Err(HandshakeError::InvalidStartLine),
             (State::LineStart, b' ' | b'\t') => return Err(HandshakeError::LineFolding),
-            (_, byte) if !is_plain(byte) => {
+            (_, byte) if !is_text_byte(byte) => {
                 return Err(HandshakeError::InvalidByte(byte));
             }
             (State::LineStart, _) => self.begin_header()?,
@@ -201,12 +201,12 @@ impl HeadScanner {
 }
 
 /// Whether a line may contain `byte`.
-const fn is_plain(byte: u8) -> bool {
+const fn is_text_byte(byte: u8) -> bool {
     !byte.is_ascii_control() || byte == b'\t'
 }
 
 /// How many bytes at the front a line may contain.
-fn plain(bytes: &[u8]) -> usize {
+fn text_len(bytes: &[u8]) -> usize {
     let mut at = 0;
     while let Some(word) = bytes[at..].first_chunk() {
         let controls = controls(u64::from_le_bytes(*word));
@@ -219,7 +219,7 @@ fn plain(bytes: &[u8]) -> usize {
             at += 1;
         }
     }
-    at + bytes[at..].iter().take_while(|&&byte| is_plain(byte)).count()
+    at + bytes[at..].iter().take_while(|&&byte| is_text_byte(byte)).count()
 }
 
 /// The control characters among eight bytes, of which the first is the lowest: their highest bits.

@@ -19,7 +19,7 @@ pub use head::{HeadLimits, HeadScanner};
 pub use headers::InvalidHeader;
 pub(crate) use headers::{ExtraHeaders, is_value, write_header};
 pub use request::HttpRequest;
-pub(crate) use request::text;
+pub(crate) use request::visible_ascii;
 pub use response::HttpResponse;
 pub(crate) use response_head::ResponseHead;
 pub(crate) use status::reason;

@@ -1,7 +1,7 @@
 use std::str;
 
 use super::authority::Authority;
-use super::fields::{Fields, HeaderRoom};
+use super::fields::{Fields, HeaderBuffer};
 use super::target::Target;
 use super::{HandshakeError, HeadLimits, HeadScanner};
 
@@ -24,13 +24,13 @@ pub struct HttpRequest<'a> {
     method: &'a str,
     target: Target<'a>,
     /// HTTP/1.0, without `Host` perhaps.
-    is_old: bool,
+    is_http_1_0: bool,
     fields: Fields<'a>,
 }
 
 impl<'a> HttpRequest<'a> {
     /// How a request begins whose answer has no body (RFC 9110 §9.3.2).
-    pub(crate) const HEAD: &'static [u8] = b"HEAD ";
+    pub(crate) const HEAD_METHOD: &'static [u8] = b"HEAD ";
 
     /// Parses `head`, which is the whole request up to the empty line that ends it, included. Its
     /// version is HTTP/1.1 or HTTP/1.0.
@@ -42,7 +42,7 @@ impl<'a> HttpRequest<'a> {
     pub fn parse(head: &'a [u8], limits: &HeadLimits) -> Result<Self, HandshakeError> {
         HeadScanner::check(head, limits)?;
         let request = Self::read(head, limits)?;
-        request.check_plain()?;
+        request.check_for_resource()?;
         request.fields.check_no_body()?;
         Ok(request)
     }
@@ -50,25 +50,25 @@ impl<'a> HttpRequest<'a> {
     /// Reads a head which a [`HeadScanner`] with the same limits found, whatever it asks for.
     pub(crate) fn read(head: &'a [u8], limits: &HeadLimits) -> Result<Self, HandshakeError> {
         debug_assert_eq!(HeadScanner::check(head, limits), Ok(()));
-        let mut room = HeaderRoom::new();
+        let mut room = HeaderBuffer::new();
         let mut parsed = httparse::Request::new(&mut []);
-        match parsed.parse_with_uninit_headers(head, room.of(head, limits)) {
+        match parsed.parse_with_uninit_headers(head, room.slots_for(head, limits)) {
             Ok(httparse::Status::Complete(_)) => {}
             Ok(httparse::Status::Partial) => return Err(HandshakeError::HeadBoundary),
             Err(error) => return Err(explain(error, head, limits)),
         }
-        let is_old = match parsed.version {
+        let is_http_1_0 = match parsed.version {
             Some(1) => false,
             Some(0) => true,
             _ => return Err(HandshakeError::UnsupportedVersion),
         };
         let method = parsed.method.unwrap_or_default();
         let target = Target(parsed.path.unwrap_or_default());
-        Ok(Self { method, target, is_old, fields: Fields::new(parsed.headers) })
+        Ok(Self { method, target, is_http_1_0, fields: Fields::new(parsed.headers) })
     }
 
     /// Checks what a request must have that opens no WebSocket.
-    pub(crate) fn check_plain(&self) -> Result<(), HandshakeError> {
+    pub(crate) fn check_for_resource(&self) -> Result<(), HandshakeError> {
         self.target.check()?;
         self.check_host()?;
         self.fields.check_list("Connection")
@@ -81,7 +81,7 @@ impl<'a> HttpRequest<'a> {
     }
 
     /// Checks what every request to open a WebSocket must have, and that it has no body.
-    pub(crate) fn check(&self) -> Result<(), HandshakeError> {
+    pub(crate) fn check_for_upgrade(&self) -> Result<(), HandshakeError> {
         self.target.check()?;
         self.check_host()?;
         self.fields.check_no_body()
@@ -90,9 +90,13 @@ impl<'a> HttpRequest<'a> {
     /// `Host` must be there also where the target names another (RFC 9112 §3.2).
     fn check_host(&self) -> Result<(), HandshakeError> {
         let Some(host) = self.fields.single("Host")? else {
-            return if self.is_old { Ok(()) } else { Err(HandshakeError::MissingHeader("Host")) };
+            return if self.is_http_1_0 {
+                Ok(())
+            } else {
+                Err(HandshakeError::MissingHeader("Host"))
+            };
         };
-        match Authority::parse(text("Host", host)?) {
+        match Authority::parse(visible_ascii("Host", host)?) {
             Some(_) => Ok(()),
             None => Err(HandshakeError::MalformedHeader("Host")),
         }
@@ -114,8 +118,8 @@ impl<'a> HttpRequest<'a> {
     }
 
     /// Whether its version is HTTP/1.0, which opens no WebSocket (RFC 6455 §4.1).
-    pub(crate) const fn is_old(&self) -> bool {
-        self.is_old
+    pub(crate) const fn is_http_1_0(&self) -> bool {
+        self.is_http_1_0
     }
 
     /// Whether it asks about the server and not a resource (RFC 9110 §9.3.7).
@@ -126,7 +130,7 @@ impl<'a> HttpRequest<'a> {
     /// Whether nothing comes after it: the client says so (RFC 9112 §9.6) or speaks HTTP/1.0, or a
     /// body comes that nobody reads.
     pub(crate) fn is_last(&self) -> bool {
-        self.is_old
+        self.is_http_1_0
             || self.fields.has_token("Connection", "close").unwrap_or(true)
             || self.fields.check_no_body().is_err()
     }
@@ -171,7 +175,7 @@ impl<'a> HttpRequest<'a> {
     ///
     /// # Errors
     ///
-    /// When they have more elements than [`HeadLimits::ELEMENTS`].
+    /// When they have more elements than [`HeadLimits::ELEMENTS_MAX`].
     pub(crate) fn list(&self, name: &'static str) -> Result<Vec<&'a [u8]>, HandshakeError> {
         self.fields.check_list(name)?;
         Ok(self.fields.values(name).collect())
@@ -184,7 +188,10 @@ impl<'a> HttpRequest<'a> {
 }
 
 /// A value of visible ASCII.
-pub(crate) fn text<'a>(name: &'static str, value: &'a [u8]) -> Result<&'a str, HandshakeError> {
+pub(crate) fn visible_ascii<'a>(
+    name: &'static str,
+    value: &'a [u8],
+) -> Result<&'a str, HandshakeError> {
     match str::from_utf8(value) {
         Ok(text) if !text.is_empty() && value.iter().all(u8::is_ascii_graphic) => Ok(text),
         _ => Err(HandshakeError::MalformedHeader(name)),

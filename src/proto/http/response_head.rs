@@ -1,4 +1,4 @@
-use super::fields::{Fields, HeaderRoom};
+use super::fields::{Fields, HeaderBuffer};
 use super::{HandshakeError, HeadLimits};
 
 /// The head of a server's response.
@@ -13,10 +13,10 @@ pub(crate) struct ResponseHead<'a> {
 impl<'a> ResponseHead<'a> {
     /// Parses `head`, which is a whole head up to the empty line that ends it, included.
     pub(crate) fn parse(head: &'a [u8], limits: &HeadLimits) -> Result<Self, HandshakeError> {
-        let mut room = HeaderRoom::new();
+        let mut room = HeaderBuffer::new();
         let mut parsed = httparse::Response::new(&mut []);
         let config = httparse::ParserConfig::default();
-        let room = room.of(head, limits);
+        let room = room.slots_for(head, limits);
         match config.parse_response_with_uninit_headers(&mut parsed, head, room) {
             Ok(httparse::Status::Complete(_)) => {}
             Ok(httparse::Status::Partial) => return Err(HandshakeError::HeadBoundary),

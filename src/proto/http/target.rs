@@ -35,9 +35,9 @@ impl<'a> Target<'a> {
 
     /// Refuses what is neither of origin form nor of absolute form, and what a URL cannot have.
     pub(super) fn check(self) -> Result<(), HandshakeError> {
-        let is_plain = self.0.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
+        let is_printable = self.0.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
         let has_host = || self.authority().is_some_and(|host| Authority::parse(host).is_some());
-        match is_plain && (self.0.starts_with('/') || has_host()) {
+        match is_printable && (self.0.starts_with('/') || has_host()) {
             true => Ok(()),
             false => Err(HandshakeError::InvalidTarget),
         }

@@ -3,7 +3,7 @@ use super::{FrameHeader, Limits, OpCode, ProtocolError, Utf8Validator};
 use crate::time::Time;
 
 /// By how much an unfinished message must grow, in bytes, to have its whole time again.
-const PROGRESS: usize = 64 * 1024;
+const PROGRESS_BYTES_MIN: usize = 64 * 1024;
 
 /// A message that arrives in pieces: fragments, or one frame over several receives.
 ///
@@ -16,18 +16,27 @@ pub(super) struct Assembler {
     /// What arrives is compressed, and becomes text or anything only when it is whole.
     compressed: bool,
     fragments: usize,
-    /// When the unfinished message began, or had last grown by `PROGRESS`.
-    since: Time,
+    /// When the unfinished message began, or had last grown by `PROGRESS_BYTES_MIN`.
+    progress_at: Time,
     /// How long it was then.
-    since_len: usize,
+    progress_len: usize,
     utf8: Utf8Validator,
     buffer: Buffer,
+}
+
+/// A message that has arrived whole.
+#[derive(Debug)]
+pub(super) struct Assembled {
+    pub(super) opcode: OpCode,
+    /// The payload is compressed.
+    pub(super) compressed: bool,
+    pub(super) payload: Buffer,
 }
 
 impl Assembler {
     /// When the unfinished message began or last made progress, if there is one.
     pub(super) fn unfinished_since(&self) -> Option<Time> {
-        self.opcode.map(|_| self.since)
+        self.opcode.map(|_| self.progress_at)
     }
 
     /// Whether nothing is left of any message.
@@ -37,7 +46,7 @@ impl Assembler {
 
     /// Gives an unfinished message its whole time again.
     pub(super) const fn restart(&mut self, now: Time) {
-        self.since = now;
+        self.progress_at = now;
     }
 
     /// Bytes of the unfinished message that have arrived.
@@ -46,7 +55,7 @@ impl Assembler {
     }
 
     /// Bytes of storage that the unfinished message holds, spare room included.
-    pub(super) fn held(&self) -> usize {
+    pub(super) fn buffered_bytes(&self) -> usize {
         self.buffer.capacity()
     }
 
@@ -70,7 +79,7 @@ impl Assembler {
             (None, opcode) => {
                 self.opcode = Some(opcode);
                 self.compressed = header.compressed;
-                (self.since, self.since_len) = (now, 0);
+                (self.progress_at, self.progress_len) = (now, 0);
             }
         }
         self.fragments += 1;
@@ -102,12 +111,12 @@ impl Assembler {
     }
 
     /// Room to receive payload bytes straight into, at least `want`.
-    pub(super) fn spare(&mut self, want: usize, pool: &mut BufferPool) -> &mut [u8] {
-        self.buffer.spare(want, pool)
+    pub(super) fn reserve(&mut self, want: usize, pool: &mut BufferPool) -> &mut [u8] {
+        self.buffer.reserve(want, pool)
     }
 
-    /// `count` payload bytes, still masked, were received into [`Assembler::spare`].
-    pub(super) fn received(
+    /// `count` payload bytes, still masked, were received into [`Assembler::reserve`].
+    pub(super) fn advance(
         &mut self,
         count: usize,
         now: Time,
@@ -120,8 +129,8 @@ impl Assembler {
     }
 
     fn note_progress(&mut self, now: Time) {
-        if self.buffer.len() - self.since_len >= PROGRESS {
-            (self.since, self.since_len) = (now, self.buffer.len());
+        if self.buffer.len() - self.progress_len >= PROGRESS_BYTES_MIN {
+            (self.progress_at, self.progress_len) = (now, self.buffer.len());
         }
     }
 
@@ -134,13 +143,14 @@ impl Assembler {
         Ok(())
     }
 
-    /// Ends the message with its last frame. Tells whether its bytes are compressed.
-    pub(super) fn finish(&mut self) -> Result<(OpCode, bool, Buffer), ProtocolError> {
+    /// Ends the message with its last frame.
+    pub(super) fn finish(&mut self) -> Result<Assembled, ProtocolError> {
         self.utf8.finish().map_err(|_| ProtocolError::InvalidUtf8)?;
         let opcode = self.opcode.take().unwrap_or(OpCode::Binary);
         self.utf8 = Utf8Validator::new();
         self.fragments = 0;
-        Ok((opcode, self.compressed, std::mem::take(&mut self.buffer)))
+        let payload = std::mem::take(&mut self.buffer);
+        Ok(Assembled { opcode, compressed: self.compressed, payload })
     }
 
     /// Gives up what is unfinished.

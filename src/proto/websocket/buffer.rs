@@ -7,13 +7,13 @@ use crate::proto::deflate::Setting;
 
 /// Room kept free in front of a message, so that a server can answer with the same payload from
 /// where it lies: the longest unmasked header (RFC 6455 §5.2).
-pub(crate) const HEADROOM: usize = 10;
+pub(crate) const HEADROOM_BYTES: usize = 10;
 
 /// The first storage of a message: enough for most, and little to hold for many connections.
-const SMALL: usize = 4 * 1024;
+const SMALL_STORAGE_BYTES: usize = 4 * 1024;
 
 /// How many frames and messages in progress there is room kept for, some 300 bytes each.
-const PARTIALS: usize = 1024;
+const PARTIALS_MAX: usize = 1024;
 
 /// Bytes of one message as they were received.
 ///
@@ -21,9 +21,10 @@ const PARTIALS: usize = 1024;
 #[derive(Default)]
 pub struct Buffer {
     /// Initialised to its whole length, so that receiving into it never has to clear it again.
-    /// Empty, or at least `HEADROOM` long.
+    /// Empty, or at least `HEADROOM_BYTES` long.
     storage: Vec<u8>,
-    /// The payload ends here in `storage`; it starts after `HEADROOM`. Zero or `>= HEADROOM`.
+    /// The payload ends here in `storage`; it starts after `HEADROOM_BYTES`. Zero, or at least
+    /// that.
     end: usize,
 }
 
@@ -31,15 +32,15 @@ impl Buffer {
     /// The bytes received so far.
     #[must_use]
     pub fn as_slice(&self) -> &[u8] {
-        self.storage.get(HEADROOM..self.end).unwrap_or_default()
+        self.storage.get(HEADROOM_BYTES..self.end).unwrap_or_default()
     }
 
     pub(in crate::proto) fn as_mut_slice(&mut self) -> &mut [u8] {
-        self.storage.get_mut(HEADROOM..self.end).unwrap_or_default()
+        self.storage.get_mut(HEADROOM_BYTES..self.end).unwrap_or_default()
     }
 
     pub(in crate::proto) fn len(&self) -> usize {
-        self.end.saturating_sub(HEADROOM)
+        self.end.saturating_sub(HEADROOM_BYTES)
     }
 
     /// Bytes of storage, used or not.
@@ -48,22 +49,22 @@ impl Buffer {
     }
 
     pub(in crate::proto) fn extend_from_slice(&mut self, bytes: &[u8], pool: &mut BufferPool) {
-        let spare = self.spare(bytes.len(), pool);
+        let spare = self.reserve(bytes.len(), pool);
         spare[..bytes.len()].copy_from_slice(bytes);
         self.end += bytes.len();
     }
 
     /// At least `want` initialised bytes behind the payload; [`Buffer::advance`] makes them part
     /// of it.
-    pub(in crate::proto) fn spare(&mut self, want: usize, pool: &mut BufferPool) -> &mut [u8] {
+    pub(in crate::proto) fn reserve(&mut self, want: usize, pool: &mut BufferPool) -> &mut [u8] {
         if self.storage.is_empty() {
-            self.storage = pool.take(want + HEADROOM);
-            self.end = HEADROOM;
+            self.storage = pool.take(want + HEADROOM_BYTES);
+            self.end = HEADROOM_BYTES;
         }
         let needed = self.end + want;
         if self.storage.len() < needed {
             let doubled = self.storage.len().saturating_mul(2);
-            self.storage.resize(needed.max(doubled).max(SMALL), 0);
+            self.storage.resize(needed.max(doubled).max(SMALL_STORAGE_BYTES), 0);
         }
         &mut self.storage[self.end..]
     }
@@ -73,7 +74,7 @@ impl Buffer {
         debug_assert!(self.end <= self.storage.len());
     }
 
-    /// The storage, with the payload from `HEADROOM` to the returned end.
+    /// The storage, with the payload from `HEADROOM_BYTES` to the returned end.
     pub(crate) fn into_storage(self) -> (Vec<u8>, usize) {
         (self.storage, self.end)
     }
@@ -160,14 +161,14 @@ impl BufferPool {
 
     /// Takes one back in which nothing is in progress any more.
     pub(super) fn give_partial(&mut self, partial: Box<Partial>) {
-        if self.partials.len() < PARTIALS {
+        if self.partials.len() < PARTIALS_MAX {
             self.partials.push(partial);
         }
     }
 
     /// Initialised storage, probably but not surely as long as `want`.
     pub(crate) fn take(&mut self, want: usize) -> Vec<u8> {
-        let first = if want > SMALL { &mut self.large } else { &mut self.small };
+        let first = if want > SMALL_STORAGE_BYTES { &mut self.large } else { &mut self.small };
         let storage = first.pop().unwrap_or_default();
         self.bytes -= storage.len();
         storage
@@ -192,7 +193,8 @@ impl BufferPool {
             return;
         }
         self.bytes += storage.len();
-        if storage.len() > 2 * SMALL { &mut self.large } else { &mut self.small }.push(storage);
+        if storage.len() > 2 * SMALL_STORAGE_BYTES { &mut self.large } else { &mut self.small }
+            .push(storage);
     }
 
     /// Takes back the buffer of a message that was dealt with.

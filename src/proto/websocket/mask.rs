@@ -16,30 +16,30 @@ use std::fmt;
 /// ```
 #[inline]
 pub fn apply_mask(bytes: &mut [u8], key: [u8; 4], offset: usize) {
-    if bytes.len() < BLOCK {
-        mask_words(bytes, turned(key, offset));
+    if bytes.len() < BLOCK_BYTES {
+        mask_words(bytes, rotated(key, offset));
     } else {
         mask_blocks(bytes, key, offset);
     }
 }
 
 /// Bytes that are masked in a row, without a count between them.
-const BLOCK: usize = 512;
+const BLOCK_BYTES: usize = 512;
 
 /// A line of the cache: no vector instruction crosses its end where the first begins with it.
-const LINE: usize = 64;
+const CACHE_LINE_BYTES: usize = 64;
 
 /// Masks from the first line on block by block, whose words become vector instructions, and what
 /// is left.
 #[inline(never)]
 fn mask_blocks(bytes: &mut [u8], key: [u8; 4], offset: usize) {
-    let before = bytes.as_ptr().align_offset(LINE).min(bytes.len());
+    let before = bytes.as_ptr().align_offset(CACHE_LINE_BYTES).min(bytes.len());
     let (first, bytes) = bytes.split_at_mut(before);
-    mask_words(first, turned(key, offset));
-    let turned = turned(key, offset.wrapping_add(first.len()));
-    let rest = mask_whole::<BLOCK>(bytes, word_key(turned));
-    let rest = mask_whole::<LINE>(rest, word_key(turned));
-    mask_words(rest, turned);
+    mask_words(first, rotated(key, offset));
+    let rotated = rotated(key, offset.wrapping_add(first.len()));
+    let rest = mask_whole::<BLOCK_BYTES>(bytes, word_key(rotated));
+    let rest = mask_whole::<CACHE_LINE_BYTES>(rest, word_key(rotated));
+    mask_words(rest, rotated);
 }
 
 /// Masks what there is of whole `N` bytes; gives what is left.
@@ -54,25 +54,25 @@ fn mask_whole<const N: usize>(bytes: &mut [u8], key: u64) -> &mut [u8] {
 
 /// Masks word by word, which is cheap for a short payload.
 #[inline]
-fn mask_words(bytes: &mut [u8], turned: u32) {
+fn mask_words(bytes: &mut [u8], rotated: u32) {
     let mut words = bytes.chunks_exact_mut(8);
     for word in &mut words {
-        mask_word(word, word_key(turned));
+        mask_word(word, word_key(rotated));
     }
     let rest = words.into_remainder();
     // A short payload is mostly this, so half a word is taken at once, too.
     let (half, rest) = rest.split_at_mut(rest.len() & 4);
     if let Some(half) = half.first_chunk_mut() {
-        *half = (u32::from_ne_bytes(*half) ^ turned).to_ne_bytes();
+        *half = (u32::from_ne_bytes(*half) ^ rotated).to_ne_bytes();
     }
-    for (byte, key) in rest.iter_mut().zip(turned.to_ne_bytes()) {
+    for (byte, key) in rest.iter_mut().zip(rotated.to_ne_bytes()) {
         *byte ^= key;
     }
 }
 
 #[inline]
-const fn word_key(turned: u32) -> u64 {
-    (turned as u64) << 32 | turned as u64
+const fn word_key(rotated: u32) -> u64 {
+    (rotated as u64) << 32 | rotated as u64
 }
 
 /// Masks eight bytes.
@@ -83,13 +83,13 @@ fn mask_word(word: &mut [u8], key: u64) {
     word.copy_from_slice(&(u64::from_ne_bytes(plain) ^ key).to_ne_bytes());
 }
 
-/// The key as a number of this machine, turned so that its first byte in memory is the one that
+/// The key as a number of this machine, rotated so that its first byte in memory is the one that
 /// belongs to `offset`.
 #[inline]
-fn turned(key: [u8; 4], offset: usize) -> u32 {
+fn rotated(key: [u8; 4], offset: usize) -> u32 {
     // The lowest byte of a little-endian word comes first, so turning right drops leading bytes.
-    let turned = u32::from_le_bytes(key).rotate_right(8 * (offset % 4) as u32);
-    u32::from_ne_bytes(turned.to_le_bytes())
+    let rotated = u32::from_le_bytes(key).rotate_right(8 * (offset % 4) as u32);
+    u32::from_ne_bytes(rotated.to_le_bytes())
 }
 
 /// Hands out a fresh masking key for every frame that a client sends.
@@ -114,31 +114,31 @@ fn turned(key: [u8; 4], offset: usize) -> u32 {
 /// ```
 pub struct MaskKeys {
     source: Box<Source>,
-    keys: Box<[[u8; 4]; KEYS]>,
-    /// The first key that was not handed out yet; `KEYS` when there is none.
+    batch: Box<[[u8; 4]; BATCH_KEYS]>,
+    /// The first key that was not handed out yet; `BATCH_KEYS` when there is none.
     next: usize,
 }
 
 type Source = dyn FnMut(&mut [u8]) + Send;
 
 /// As many as 1,024 bytes hold: the source costs a system call as a rule.
-const KEYS: usize = 256;
+const BATCH_KEYS: usize = 256;
 
 impl MaskKeys {
     /// Takes keys from `source`, which has to fill the whole slice it is given.
     #[must_use]
     pub fn new(source: impl FnMut(&mut [u8]) + Send + 'static) -> Self {
-        Self { source: Box::new(source), keys: Box::new([[0; 4]; KEYS]), next: KEYS }
+        Self { source: Box::new(source), batch: Box::new([[0; 4]; BATCH_KEYS]), next: BATCH_KEYS }
     }
 
     /// A key that was not handed out before.
     #[inline(never)]
     pub fn next_key(&mut self) -> [u8; 4] {
-        if self.next == KEYS {
-            (self.source)(self.keys.as_flattened_mut());
+        if self.next == BATCH_KEYS {
+            (self.source)(self.batch.as_flattened_mut());
             self.next = 0;
         }
-        let key = self.keys[self.next];
+        let key = self.batch[self.next];
         self.next += 1;
         key
     }
@@ -180,7 +180,13 @@ mod tests {
     #[test]
     fn every_short_length_at_every_phase_and_alignment() {
         let key = [0x01, 0x20, 0x84, 0xFF];
-        for len in (0..100).chain([BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK + 13, 9 * BLOCK + 77]) {
+        for len in (0..100).chain([
+            BLOCK_BYTES - 1,
+            BLOCK_BYTES,
+            BLOCK_BYTES + 1,
+            2 * BLOCK_BYTES + 13,
+            9 * BLOCK_BYTES + 77,
+        ]) {
             for offset in (0..8).chain([usize::MAX, usize::MAX - 2]) {
                 for start in 0..8 {
                     let mut masked: Vec<u8> = (0..=u8::MAX).cycle().take(start + len + 8).collect();
@@ -204,7 +210,7 @@ mod tests {
     fn keys_are_the_source_in_order_and_never_repeat() {
         let mut keys = MaskKeys::new(counting());
         let mut seen = HashSet::new();
-        for expected in 0..4 * KEYS as u32 {
+        for expected in 0..4 * BATCH_KEYS as u32 {
             let key = keys.next_key();
             assert_eq!(u32::from_be_bytes(key), expected);
             assert!(seen.insert(key));
@@ -220,10 +226,10 @@ mod tests {
             count(bytes);
             assert_ne!(calls, 2, "the second call fails");
         });
-        let before: HashSet<_> = (0..KEYS).map(|_| keys.next_key()).collect();
+        let before: HashSet<_> = (0..BATCH_KEYS).map(|_| keys.next_key()).collect();
         assert!(catch_unwind(AssertUnwindSafe(|| keys.next_key())).is_err());
-        let after: HashSet<_> = (0..KEYS).map(|_| keys.next_key()).collect();
-        assert_eq!((before.len(), after.len()), (KEYS, KEYS));
+        let after: HashSet<_> = (0..BATCH_KEYS).map(|_| keys.next_key()).collect();
+        assert_eq!((before.len(), after.len()), (BATCH_KEYS, BATCH_KEYS));
         assert!(before.is_disjoint(&after));
     }
 

@@ -14,7 +14,7 @@ mod share;
 mod state_machine;
 mod utf8;
 
-pub(crate) use buffer::HEADROOM;
+pub(crate) use buffer::HEADROOM_BYTES;
 pub use buffer::{Buffer, BufferPool};
 pub use close::{CloseCode, CloseFrame};
 pub use error::ProtocolError;
@@ -25,7 +25,9 @@ pub use message::{Message, Outgoing, PreparedMessage, write_frame};
 pub(crate) use message::{Payload, write_payload};
 pub(crate) use share::Share;
 pub(crate) use state_machine::WholeMessages;
-pub use state_machine::{Event, Incoming, PeerError, State, TimedOut, WebSocket, Workspace};
+pub use state_machine::{
+    Event, Handled, Incoming, PeerError, State, TimedOut, WebSocket, Workspace,
+};
 pub use utf8::{InvalidUtf8, Utf8Validator};
 
 use super::deflate::{Forms, Part};

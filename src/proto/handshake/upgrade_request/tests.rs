@@ -323,7 +323,7 @@ fn a_head_costs_time_in_proportion_to_its_bytes_whatever_it_holds() {
         walked::take();
         let parsed = UpgradeRequest::parse(head.as_bytes(), &limits);
         if let Ok(request) = &parsed {
-            assert!(request.subprotocols().count() <= HeadLimits::ELEMENTS);
+            assert!(request.subprotocols().count() <= HeadLimits::ELEMENTS_MAX);
         }
         let _ = HttpRequest::parse(head.as_bytes(), &limits);
         let walked = walked::take();
@@ -350,7 +350,7 @@ fn the_elements_of_a_list_are_limited_and_empty_ones_count() {
     ] {
         let limits = HeadLimits { line: 16_384, bytes: 32_768, ..HeadLimits::default() };
         let head = HEAD.replacen(old, &list, 1);
-        let error = HandshakeError::TooManyElements { header, limit: HeadLimits::ELEMENTS };
+        let error = HandshakeError::TooManyElements { header, limit: HeadLimits::ELEMENTS_MAX };
         let expected = if fits { Ok(()) } else { Err(error) };
         assert_eq!(
             UpgradeRequest::parse(head.as_bytes(), &limits).map(drop),

@@ -11,32 +11,32 @@ impl WebSocket {
     pub fn deadline(&self) -> Option<Time> {
         let limits = &*self.limits;
         match self.state {
-            State::Connecting => self.since.checked_add(limits.handshake_timeout),
-            State::Closing | State::Closed => self.since.checked_add(limits.close_timeout),
+            State::Connecting => self.waiting_since.checked_add(limits.handshake_timeout),
+            State::Closing | State::Closed => self.waiting_since.checked_add(limits.close_timeout),
             State::Open => earlier(self.message_deadline(), self.liveness_deadline()),
         }
     }
 
     /// Whether [`WebSocket::deadline`] may be another than the next sign of life that is due.
-    pub(crate) fn is_pressed(&self) -> bool {
+    pub(crate) fn awaits_peer(&self) -> bool {
         let is_whole = self.partial.is_none() && !self.is_inflating();
         self.state != State::Open || self.awaiting_pong || !is_whole
     }
 
     /// The peer has shown that it lives, otherwise than by sending something: it takes what waits
     /// for it, and that has time where nothing else is to come.
-    pub(crate) fn note_life(&mut self, now: Time) {
-        self.heard = now;
+    pub(crate) fn note_progress(&mut self, now: Time) {
+        self.last_received = now;
         self.awaiting_pong = false;
         if self.responding || matches!(self.state, State::Closing | State::Closed) {
-            self.since = now;
+            self.waiting_since = now;
         }
     }
 
     /// The peer is heard again after it was not listened to: whatever it has to do in time, it
     /// has all of the time for from now on.
     pub(crate) fn restart_deadlines(&mut self, now: Time) {
-        self.note_life(now);
+        self.note_progress(now);
         if let Some(partial) = &mut self.partial {
             partial.message.restart(now);
         }
@@ -52,7 +52,7 @@ impl WebSocket {
     }
 
     /// Whether a message must be whole before a sign of life is due.
-    fn is_message_first(&self) -> bool {
+    fn is_message_deadline_first(&self) -> bool {
         let life = self.liveness_deadline();
         self.message_deadline().is_some_and(|message| life.is_none_or(|life| message < life))
     }
@@ -60,9 +60,9 @@ impl WebSocket {
     fn liveness_deadline(&self) -> Option<Time> {
         let interval = self.limits.ping_interval?;
         if self.awaiting_pong {
-            self.since.checked_add(self.limits.pong_timeout)
+            self.waiting_since.checked_add(self.limits.pong_timeout)
         } else {
-            self.heard.checked_add(interval)
+            self.last_received.checked_add(interval)
         }
     }
 
@@ -92,7 +92,7 @@ impl WebSocket {
                 self.enter(State::Closed, workspace);
                 Err(TimedOut::Close)
             }
-            State::Open if self.is_message_first() => {
+            State::Open if self.is_message_deadline_first() => {
                 self.write_close(Some(CloseCode::POLICY), "message unfinished", workspace);
                 self.enter(State::Closed, workspace);
                 Err(TimedOut::Message)
@@ -104,7 +104,7 @@ impl WebSocket {
             State::Open => {
                 self.write_ping(&[], workspace);
                 self.awaiting_pong = true;
-                self.since = now;
+                self.waiting_since = now;
                 Ok(())
             }
         }

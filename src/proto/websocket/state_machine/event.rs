@@ -30,7 +30,7 @@ pub struct Workspace<'a> {
     /// Where bytes for the peer are appended.
     pub out: &'a mut Vec<u8>,
     /// Mask keys, which only a client draws.
-    pub keys: &'a mut MaskKeys,
+    pub mask_keys: &'a mut MaskKeys,
     /// Storage for messages that are not complete.
     pub pool: &'a mut BufferPool,
     /// The time.
@@ -66,6 +66,22 @@ pub enum Event<'a> {
     /// [`CloseFrame::parse`](crate::proto::CloseFrame::parse); it was checked. Our close frame
     /// was written if it had not been sent.
     Close(Cow<'a, [u8]>),
+}
+
+/// What became of the input of one call.
+#[derive(Debug)]
+pub struct Handled<'a> {
+    /// How many bytes of the input were consumed, from the first.
+    pub consumed: usize,
+    /// What they made, if anything.
+    pub event: Option<Event<'a>>,
+}
+
+impl Handled<'_> {
+    /// So many bytes were consumed, and made nothing.
+    pub(super) const fn all(consumed: usize) -> Self {
+        Self { consumed, event: None }
+    }
 }
 
 /// A message as it arrived: in the input, or assembled from pieces.

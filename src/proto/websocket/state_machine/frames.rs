@@ -3,21 +3,23 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::{ControlPayload, Event, Incoming, PeerError, State, WebSocket, Workspace};
+use super::{ControlPayload, Event, Handled, Incoming, PeerError, State, WebSocket, Workspace};
+use crate::proto::deflate::CompressedMessage;
+use crate::proto::websocket::assembler::Assembled;
 use crate::proto::{
     Buffer, BufferPool, CloseFrame, FrameHeader, OpCode, ProtocolError, Share, apply_mask,
 };
 
 /// Payloads with at least this much still to come are received straight into their buffer.
-const DIRECT: usize = 16 * 1024;
+const DIRECT_BYTES_MIN: usize = 16 * 1024;
 
 /// Once at least this much of the message has arrived: room is made ready in proportion to that,
 /// whatever length is declared.
-const FIRST: usize = 4 * 1024;
+const ARRIVED_BYTES_MIN: usize = 4 * 1024;
 
 /// How much more than what has arrived is made ready for a payload at most; and no more than as
-/// much again as has arrived, or `DIRECT`.
-const READ_AHEAD: usize = 256 * 1024;
+/// much again as has arrived, or `DIRECT_BYTES_MIN`.
+const READ_AHEAD_BYTES_MAX: usize = 256 * 1024;
 
 /// A frame in progress.
 #[derive(Clone, Copy, Debug)]
@@ -49,19 +51,19 @@ struct WholeControl {
 }
 
 impl WebSocket {
-    pub(super) fn receive_frames<'a>(
+    pub(super) fn handle_frames<'a>(
         &mut self,
         input: &'a mut [u8],
         workspace: &mut Workspace<'_>,
         share: &mut Share,
-    ) -> Result<(usize, Option<Event<'a>>), ProtocolError> {
-        let received = if self.is_inflating() {
-            (0, self.go_on_inflating(workspace, share)?)
+    ) -> Result<Handled<'a>, ProtocolError> {
+        let handled = if self.is_inflating() {
+            Handled { consumed: 0, event: self.continue_inflating(workspace, share)? }
         } else {
             self.next_event(input, workspace, share)?
         };
-        self.settle(workspace.pool);
-        Ok(received)
+        self.release_partial(workspace.pool);
+        Ok(handled)
     }
 
     /// Whether a message is being decompressed: nothing else is received meanwhile.
@@ -71,12 +73,12 @@ impl WebSocket {
     }
 
     /// Goes on with the message that is being decompressed, which is the event once it is whole.
-    pub(super) fn go_on_inflating(
+    pub(super) fn continue_inflating(
         &mut self,
         workspace: &mut Workspace<'_>,
         share: &mut Share,
     ) -> Result<Option<Event<'static>>, ProtocolError> {
-        let message = self.compression.go_on(workspace.pool, share)?;
+        let message = self.compression.continue_inflating(workspace.pool, share)?;
         Ok(message.map(|(opcode, message)| assembled(opcode, message)))
     }
 
@@ -85,7 +87,7 @@ impl WebSocket {
         input: &'a mut [u8],
         workspace: &mut Workspace<'_>,
         share: &mut Share,
-    ) -> Result<(usize, Option<Event<'a>>), ProtocolError> {
+    ) -> Result<Handled<'a>, ProtocolError> {
         self.awaiting_pong = false;
         let mut at = 0;
         while self.state != State::Closed && !share.is_used_up() {
@@ -100,23 +102,26 @@ impl WebSocket {
                     let payload = &mut input[at..end];
                     share.take_frames(1);
                     let event = self.decompress_frame(&header, payload, workspace.pool, share)?;
-                    return Ok((end, event));
+                    return Ok(Handled { consumed: end, event });
                 }
-                self.begin(&header, workspace)?
+                self.begin_frame(&header, workspace)?
             };
             let end = at + frame.remaining.min(input.len() - at);
             if frame.opcode.is_control() {
-                if let Some(whole) = self.absorb_control(frame, at..end, input, workspace)? {
+                if let Some(whole) = self.append_control(frame, at..end, input, workspace)? {
                     share.take_frames(1);
                     let payload = match whole.split {
                         Some(payload) => Cow::Owned(payload.to_vec()),
                         None => Cow::Borrowed(&input[at..end]),
                     };
-                    return Ok((end, Some(control_event(whole.opcode, payload))));
+                    let event = Some(control_event(whole.opcode, payload));
+                    return Ok(Handled { consumed: end, event });
                 }
-            } else if let Some(event) = self.absorb(frame, &input[at..end], workspace, share)? {
+            } else if let Some(event) =
+                self.append_payload(frame, &input[at..end], workspace, share)?
+            {
                 share.take_frames(1);
-                return Ok((end, Some(event)));
+                return Ok(Handled { consumed: end, event: Some(event) });
             }
             at = end;
             if self.frame().is_some() {
@@ -125,8 +130,7 @@ impl WebSocket {
             share.take_frames(1);
         }
         // What follows the end of the connection is discarded.
-        let used = if self.state == State::Closed { input.len() } else { at };
-        Ok((used, None))
+        Ok(Handled::all(if self.state == State::Closed { input.len() } else { at }))
     }
 
     /// Whether a compressed message is here whole and can be decompressed from where it arrived.
@@ -153,11 +157,12 @@ impl WebSocket {
             apply_mask(payload, key, 0);
         }
         let (opcode, limit) = (header.opcode, self.limits.message);
-        let message = self.compression.decompress((opcode, &*payload), limit, pool, share)?;
+        let message = CompressedMessage { opcode, payload, limit };
+        let message = self.compression.decompress(message, pool, share)?;
         if message.is_none() {
             let mut kept = Buffer::default();
             kept.extend_from_slice(payload, pool);
-            self.compression.keep(kept);
+            self.compression.keep_payload(kept);
         }
         Ok(message.map(|message| assembled(opcode, message)))
     }
@@ -197,7 +202,7 @@ impl WebSocket {
 
     /// Begins a frame: sequence, limits and rates are checked by its header alone.
     #[inline]
-    fn begin(
+    fn begin_frame(
         &mut self,
         header: &FrameHeader,
         workspace: &mut Workspace<'_>,
@@ -229,7 +234,7 @@ impl WebSocket {
 
     /// Takes payload bytes of `frame`, which are not the whole of a message that needs no
     /// assembly.
-    fn absorb(
+    fn append_payload(
         &mut self,
         mut frame: Frame,
         bytes: &[u8],
@@ -243,12 +248,12 @@ impl WebSocket {
             let (pool, now) = (&mut *workspace.pool, workspace.now);
             message.append(bytes, pool, now, |fresh| frame.unmask(fresh))?;
         }
-        self.end_if_whole(frame, workspace, share)
+        self.finish_if_whole(frame, workspace, share)
     }
 
     /// Takes payload bytes of a control frame and, once it is whole, acts on it. Returns it if the
     /// owner is to be told.
-    fn absorb_control(
+    fn append_control(
         &mut self,
         mut frame: Frame,
         bytes: Range<usize>,
@@ -269,11 +274,11 @@ impl WebSocket {
             split = partial.control.take();
         }
         let payload = split.as_deref().map_or(&*bytes, |split| split);
-        let told = self.receive_control(frame.opcode, payload, workspace)?;
+        let told = self.handle_control(frame.opcode, payload, workspace)?;
         Ok(told.then_some(WholeControl { opcode: frame.opcode, split }))
     }
 
-    fn end_if_whole(
+    fn finish_if_whole(
         &mut self,
         frame: Frame,
         workspace: &mut Workspace<'_>,
@@ -284,16 +289,17 @@ impl WebSocket {
         if partial.frame.is_some() || !frame.fin {
             return Ok(None);
         }
-        let (opcode, compressed, mut buffer) = partial.message.finish()?;
+        let Assembled { opcode, compressed, payload: mut buffer } = partial.message.finish()?;
         if self.state == State::Closing {
             workspace.pool.recycle(buffer);
             return Ok(None);
         }
         if compressed {
-            let (payload, limit) = ((opcode, buffer.as_slice()), self.limits.message);
-            let message = self.compression.decompress(payload, limit, workspace.pool, share);
+            let (payload, limit) = (buffer.as_slice(), self.limits.message);
+            let message = CompressedMessage { opcode, payload, limit };
+            let message = self.compression.decompress(message, workspace.pool, share);
             if matches!(message, Ok(None)) {
-                self.compression.keep(buffer);
+                self.compression.keep_payload(buffer);
                 return Ok(None);
             }
             workspace.pool.recycle(std::mem::take(&mut buffer));
@@ -303,7 +309,7 @@ impl WebSocket {
     }
 
     /// Acts on a control frame; whether the owner is to be told.
-    fn receive_control(
+    fn handle_control(
         &mut self,
         opcode: OpCode,
         payload: &[u8],
@@ -328,80 +334,81 @@ impl WebSocket {
         }
     }
 
-    /// Whether [`WebSocket::spare`] has room to offer.
+    /// Whether [`WebSocket::payload_buffer`] has room to offer.
     #[inline]
-    pub(crate) fn is_assembling_large(&self) -> bool {
+    pub(crate) fn offers_payload_buffer(&self) -> bool {
         self.partial.as_ref().is_some_and(|partial| {
-            let is_large = |frame: Frame| frame.remaining >= DIRECT && !frame.opcode.is_control();
+            let is_large =
+                |frame: Frame| frame.remaining >= DIRECT_BYTES_MIN && !frame.opcode.is_control();
             self.state == State::Open
                 && partial.frame.is_some_and(is_large)
-                && partial.message.len() >= FIRST
+                && partial.message.len() >= ARRIVED_BYTES_MIN
         })
     }
 
     /// Room to receive the rest of a long payload straight into, without a copy; then say how
-    /// much came with [`WebSocket::received`]. `None`: use [`WebSocket::receive`].
-    pub fn spare(&mut self, pool: &mut BufferPool) -> Option<&mut [u8]> {
-        let frame = self.frame().filter(|_| self.is_assembling_large())?;
+    /// much came with [`WebSocket::handle_payload`]. `None`: use [`WebSocket::handle_input`].
+    pub fn payload_buffer(&mut self, pool: &mut BufferPool) -> Option<&mut [u8]> {
+        let frame = self.frame().filter(|_| self.offers_payload_buffer())?;
         let message = &mut self.partial_mut(pool).message;
-        let ahead = message.len().clamp(DIRECT, READ_AHEAD);
-        let spare = message.spare(frame.remaining.min(ahead), pool);
+        let ahead = message.len().clamp(DIRECT_BYTES_MIN, READ_AHEAD_BYTES_MAX);
+        let spare = message.reserve(frame.remaining.min(ahead), pool);
         let len = spare.len().min(frame.remaining);
         Some(&mut spare[..len])
     }
 
-    /// `count` bytes were received into [`WebSocket::spare`].
+    /// `count` bytes were received into [`WebSocket::payload_buffer`].
     ///
     /// # Errors
     ///
-    /// As [`WebSocket::receive`].
-    pub fn received(
+    /// As [`WebSocket::handle_input`].
+    pub fn handle_payload(
         &mut self,
         count: usize,
         workspace: &mut Workspace<'_>,
     ) -> Result<Option<Event<'static>>, PeerError> {
         let mut share = Share::WHOLE;
-        let event = self.received_by_parts(count, workspace, &mut share)?;
-        self.inflate_whole(event, workspace)
+        let event = self.handle_payload_within(count, workspace, &mut share)?;
+        self.finish_inflating(event, workspace)
     }
 
     /// The same, which leaves a compressed message in the middle of its decompression if that takes
     /// more than the share.
-    pub(crate) fn received_by_parts(
+    pub(crate) fn handle_payload_within(
         &mut self,
         count: usize,
         workspace: &mut Workspace<'_>,
         share: &mut Share,
     ) -> Result<Option<Event<'static>>, PeerError> {
-        self.heard = workspace.now;
+        self.last_received = workspace.now;
         self.awaiting_pong = false;
         let Some(mut frame) = self.frame() else {
             return Ok(None);
         };
         let message = &mut self.partial_mut(workspace.pool).message;
         let event = message
-            .received(count, workspace.now, |fresh| frame.unmask(fresh))
-            .and_then(|()| self.end_if_whole(frame, workspace, share));
+            .advance(count, workspace.now, |fresh| frame.unmask(fresh))
+            .and_then(|()| self.finish_if_whole(frame, workspace, share));
         match event {
             Ok(event) => {
                 share.take_frames(usize::from(self.frame().is_none()));
-                self.settle(workspace.pool);
+                self.release_partial(workspace.pool);
                 Ok(event)
             }
-            Err(error) => Err(self.fail(error, workspace)),
+            Err(error) => Err(self.close_with_error(error, workspace)),
         }
     }
 
     /// The event, or the message whose decompression was left off, whatever that takes.
-    pub(super) fn inflate_whole<'a>(
+    pub(super) fn finish_inflating<'a>(
         &mut self,
         mut event: Option<Event<'a>>,
         workspace: &mut Workspace<'_>,
     ) -> Result<Option<Event<'a>>, PeerError> {
         while event.is_none() && self.is_inflating() {
             let mut share = Share::WHOLE;
-            let message = self.go_on_inflating(workspace, &mut share);
-            event = message.map_err(|error| self.fail(error, workspace))?;
+            let message = self.continue_inflating(workspace, &mut share);
+            event = message.map_err(|error| self.close_with_error(error, workspace))?;
         }
         Ok(event)
     }

@@ -9,7 +9,7 @@ mod whole;
 
 use std::sync::Arc;
 
-use self::opening::Opening;
+use self::opening::{Opening, SentRequest};
 use super::control::{ControlBudget, ControlPayload};
 use super::{
     BufferPool, CloseCode, CloseFrame, Limits, MaskKeys, Message, OpCode, Payload, ProtocolError,
@@ -19,42 +19,44 @@ use crate::proto::deflate::{Compression, DeflateAgreement, Setting};
 use crate::proto::handshake::{ClientRequest, Key};
 use crate::time::Time;
 
-pub use event::{Event, Incoming, PeerError, State, TimedOut, Workspace};
+pub use event::{Event, Handled, Incoming, PeerError, State, TimedOut, Workspace};
 pub(super) use partial::Partial;
 pub(crate) use whole::WholeMessages;
 
 /// One connection's protocol, without I/O: bytes and the time go in, messages and bytes come out.
 ///
-/// The owner feeds what it received to [`receive`](Self::receive) until it is consumed, sends what
-/// was appended to [`Workspace::out`], and calls [`handle_timeout`](Self::handle_timeout) when
-/// [`deadline`](Self::deadline) has come. How the bytes were split on the way makes no difference.
+/// The owner feeds what it received to [`handle_input`](Self::handle_input) until it is consumed,
+/// sends what was appended to [`Workspace::out`], and calls
+/// [`handle_timeout`](Self::handle_timeout) when [`deadline`](Self::deadline) has come. How the
+/// bytes were split on the way makes no difference.
 ///
 /// ```
 /// use std::sync::Arc;
 /// use eventwire::Time;
 /// use eventwire::proto::{
-///     BufferPool, WebSocket, Event, Limits, MaskKeys, Message, Workspace, handshake::Acceptance,
-///     handshake::UpgradeRequest,
+///     BufferPool, Event, Handled, Limits, MaskKeys, Message, WebSocket, Workspace,
+///     handshake::Acceptance, handshake::UpgradeRequest,
 /// };
 ///
 /// let now = Time::BEGINNING;
 /// let mut connection = WebSocket::server(Arc::new(Limits::default()), now);
 /// let (mut out, mut pool) = (Vec::new(), BufferPool::default());
-/// let mut keys = MaskKeys::new(|bytes: &mut [u8]| bytes.fill(0));
+/// let mut mask_keys = MaskKeys::new(|bytes: &mut [u8]| bytes.fill(0));
 ///
 /// let mut input = b"GET /chat HTTP/1.1\r\nHost: example.com\r\nUpgrade: websocket\r\n\
 ///     Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
 ///     Sec-WebSocket-Version: 13\r\n\r\n\x81\x82\0\0\0\0hi".to_vec();
-/// let mut workspace = Workspace { out: &mut out, keys: &mut keys, pool: &mut pool, now };
+/// let mut workspace =
+///     Workspace { out: &mut out, mask_keys: &mut mask_keys, pool: &mut pool, now };
 ///
-/// let (used, event) = connection.receive(&mut input, &mut workspace)?;
+/// let Handled { consumed, event } = connection.handle_input(&mut input, &mut workspace)?;
 /// let Some(Event::Request(head)) = event else { panic!("a request") };
 /// let request = UpgradeRequest::parse(&head, Limits::default().head_limits())?;
 /// assert_eq!(request.path(), "/chat");
 /// connection.accept(&request, &Acceptance::default(), &mut workspace);
 ///
-/// let (_, event) = connection.receive(&mut input[used..], &mut workspace)?;
-/// let Some(Event::Message(incoming)) = event else { panic!("a message") };
+/// let handled = connection.handle_input(&mut input[consumed..], &mut workspace)?;
+/// let Some(Event::Message(incoming)) = handled.event else { panic!("a message") };
 /// assert_eq!(incoming.message(), Message::Text("hi"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -75,9 +77,9 @@ pub struct WebSocket {
     /// What the opening handshake needs, while `Connecting`.
     opening: Option<Box<Opening>>,
     /// When the peer was last heard.
-    heard: Time,
+    last_received: Time,
     /// When the present state began, or, while `awaiting_pong`, when the ping went out.
-    since: Time,
+    waiting_since: Time,
     control_budget: ControlBudget,
 }
 
@@ -99,7 +101,7 @@ impl WebSocket {
         workspace: &mut Workspace<'_>,
     ) -> Self {
         request.write(&key, workspace.out);
-        Self::connecting(Role::Client, limits, Some((request, key)), workspace.now)
+        Self::connecting(Role::Client, limits, Some(SentRequest { request, key }), workspace.now)
     }
 
     /// A connection whose opening handshake was made by other means, for instance by an HTTP
@@ -116,13 +118,8 @@ impl WebSocket {
         self
     }
 
-    fn connecting(
-        role: Role,
-        limits: Arc<Limits>,
-        expected: Option<(ClientRequest, Key)>,
-        now: Time,
-    ) -> Self {
-        let opening = Some(Box::new(Opening::new(limits.head, expected)));
+    fn connecting(role: Role, limits: Arc<Limits>, sent: Option<SentRequest>, now: Time) -> Self {
+        let opening = Some(Box::new(Opening::new(limits.head, sent)));
         Self { opening, ..Self::new(role, State::Connecting, limits, now) }
     }
 
@@ -136,8 +133,8 @@ impl WebSocket {
             partial: None,
             compression: Compression::default(),
             opening: None,
-            heard: now,
-            since: now,
+            last_received: now,
+            waiting_since: now,
             control_budget: ControlBudget::new(now),
             limits,
         }
@@ -168,57 +165,60 @@ impl WebSocket {
 
     /// Takes bytes from the peer, unmasking them in place, until the next event.
     ///
-    /// Returns how many bytes were consumed and what they made; all are consumed when there is
-    /// no event. Call again with the rest, also while the rest is empty of complete frames.
+    /// All bytes are consumed when there is no event. Call again with the rest after an event,
+    /// also while the rest is empty.
     ///
     /// # Errors
     ///
     /// What the peer did wrong. It was told so through [`Workspace::out`], the state is
     /// [`State::Closed`], and further input is discarded.
     #[inline]
-    pub fn receive<'a>(
+    pub fn handle_input<'a>(
         &mut self,
         input: &'a mut [u8],
         workspace: &mut Workspace<'_>,
-    ) -> Result<(usize, Option<Event<'a>>), PeerError> {
+    ) -> Result<Handled<'a>, PeerError> {
         let whole = self.whole_messages(workspace.now).and_then(|whole| whole.find(input));
         if let Some(whole) = whole {
             return match whole.read(input) {
-                Ok(message) => Ok((whole.end(), Some(Event::Message(Incoming::Borrowed(message))))),
-                Err(error) => Err(self.fail(error, workspace)),
+                Ok(message) => Ok(Handled {
+                    consumed: whole.end(),
+                    event: Some(Event::Message(Incoming::Borrowed(message))),
+                }),
+                Err(error) => Err(self.close_with_error(error, workspace)),
             };
         }
         let mut share = Share::WHOLE;
-        let (used, event) = self.receive_by_parts(input, workspace, &mut share)?;
-        Ok((used, self.inflate_whole(event, workspace)?))
+        let Handled { consumed, event } = self.handle_input_within(input, workspace, &mut share)?;
+        Ok(Handled { consumed, event: self.finish_inflating(event, workspace)? })
     }
 
     /// The same, where no [whole message](Self::whole_messages) lies at the front, until the next
     /// event or the end of `share`, which may not be used up.
-    pub(crate) fn receive_by_parts<'a>(
+    pub(crate) fn handle_input_within<'a>(
         &mut self,
         input: &'a mut [u8],
         workspace: &mut Workspace<'_>,
         share: &mut Share,
-    ) -> Result<(usize, Option<Event<'a>>), PeerError> {
-        self.heard = workspace.now;
+    ) -> Result<Handled<'a>, PeerError> {
+        self.last_received = workspace.now;
         let received = match self.state {
-            State::Open | State::Closing => self.receive_frames(input, workspace, share),
+            State::Open | State::Closing => self.handle_frames(input, workspace, share),
             State::Connecting => {
                 // Plain requests come in rows, too.
                 share.take_frames(1);
-                return self.receive_head(input, workspace);
+                return self.handle_head(input, workspace);
             }
-            State::Closed => return Ok((input.len(), None)),
+            State::Closed => return Ok(Handled::all(input.len())),
         };
-        received.map_err(|error| self.fail(error, workspace))
+        received.map_err(|error| self.close_with_error(error, workspace))
     }
 
     /// Appends a message, compressed if that was agreed and makes it shorter; `false` when the
     /// connection is not open.
     pub fn send(&mut self, message: Message<'_>, workspace: &mut Workspace<'_>) -> bool {
         if self.is_open() {
-            let key = self.mask_key(workspace.keys);
+            let key = self.mask_key(workspace.mask_keys);
             let mut payload = Payload::from(message);
             let mut compressed = Vec::new();
             if self.compresses(message.len())
@@ -261,8 +261,8 @@ impl WebSocket {
     }
 
     /// A message is sent that was compressed elsewhere, by itself.
-    pub(crate) fn passed_by(&mut self) {
-        self.compression.passed_by();
+    pub(crate) fn reset_compression_context(&mut self) {
+        self.compression.reset_context();
     }
 
     /// Appends a ping, cut to 125 bytes (RFC 6455 §5.5); `false` when the connection is not open.
@@ -296,7 +296,7 @@ impl WebSocket {
 
     /// Ends the connection with a close frame, without waiting for the peer's: whatever else it
     /// sends is discarded.
-    pub(crate) fn abort(&mut self, code: CloseCode, workspace: &mut Workspace<'_>) {
+    pub(crate) fn close_immediately(&mut self, code: CloseCode, workspace: &mut Workspace<'_>) {
         if self.state == State::Open {
             self.write_close(Some(code), "", workspace);
         }
@@ -304,27 +304,27 @@ impl WebSocket {
     }
 
     /// Ends the connection without a word.
-    pub(crate) fn cut(&mut self, workspace: &mut Workspace<'_>) {
+    pub(crate) fn terminate(&mut self, workspace: &mut Workspace<'_>) {
         // Storage of many that end at once would fill the pool.
         self.partial = None;
         self.enter(State::Closed, workspace);
     }
 
     /// Bytes of storage that an unfinished message holds.
-    pub(crate) fn held(&self) -> usize {
-        let message = self.partial.as_ref().map_or(0, |partial| partial.message.held());
-        message + self.compression.held()
+    pub(crate) fn buffered_bytes(&self) -> usize {
+        let message = self.partial.as_ref().map_or(0, |partial| partial.message.buffered_bytes());
+        message + self.compression.buffered_bytes()
     }
 
     /// The key for the next frame that this side sends: a client masks, a server does not.
     #[inline]
-    pub(crate) fn mask_key(&self, keys: &mut MaskKeys) -> Option<[u8; 4]> {
-        (self.role == Role::Client).then(|| keys.next_key())
+    pub(crate) fn mask_key(&self, mask_keys: &mut MaskKeys) -> Option<[u8; 4]> {
+        (self.role == Role::Client).then(|| mask_keys.next_key())
     }
 
     fn enter(&mut self, state: State, workspace: &mut Workspace<'_>) {
         self.state = state;
-        self.since = workspace.now;
+        self.waiting_since = workspace.now;
         self.awaiting_pong = false;
         self.opening = None;
         if state != State::Open {
@@ -332,14 +332,14 @@ impl WebSocket {
         }
         match (state, &mut self.partial) {
             (State::Closing, Some(partial)) => partial.message.clear(workspace.pool),
-            (State::Closed, _) => self.abandon(workspace.pool),
+            (State::Closed, _) => self.discard_partial(workspace.pool),
             _ => {}
         }
     }
 
     /// Ends the connection for what the peer did, and tells it.
     #[cold]
-    pub(crate) fn fail(
+    pub(crate) fn close_with_error(
         &mut self,
         error: ProtocolError,
         workspace: &mut Workspace<'_>,
@@ -366,7 +366,7 @@ impl WebSocket {
     }
 
     fn write_control(&mut self, opcode: OpCode, payload: &[u8], workspace: &mut Workspace<'_>) {
-        let key = self.mask_key(workspace.keys);
+        let key = self.mask_key(workspace.mask_keys);
         write_frame(opcode, payload, key, workspace.out);
     }
 }

@@ -3,17 +3,17 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::{Event, PeerError, State, WebSocket, Workspace};
+use super::{Event, Handled, PeerError, State, WebSocket, Workspace};
 use crate::proto::handshake::{
     Acceptance, ClientRequest, HandshakeError, Key, Refusal, UpgradeRequest,
 };
 use crate::proto::http::{HeadLimits, HeadScanner, HttpRequest, HttpResponse};
-use crate::proto::proxy_protocol::{MAX_LEN, header_len};
+use crate::proto::proxy_protocol::{HEADER_BYTES_MAX, header_len};
 use crate::proto::{Limits, Role};
 
 /// How many interim responses a server may send before that to the request. Few have a use for
 /// one or two.
-const INTERIM: u8 = 10;
+const INTERIM_RESPONSES_MAX: u8 = 10;
 
 /// The opening handshake in progress.
 #[derive(Debug)]
@@ -21,42 +21,54 @@ pub(super) struct Opening {
     scanner: HeadScanner,
     /// The head so far, when it did not arrive in one piece.
     head: Vec<u8>,
-    /// What a client expects the response to answer; a server expects nothing.
-    expected: Option<(ClientRequest, Key)>,
+    /// What a client has asked for; nothing for a server.
+    sent: Option<SentRequest>,
     /// A server has yielded the request and waits for its owner's answer.
-    answer_due: bool,
+    response_due: bool,
     /// What a proxy says of its client comes before the first head.
-    awaits_proxy: bool,
+    expects_proxy_header: bool,
     /// A request was answered before, and the connection stayed open.
-    is_kept: bool,
-    /// How many interim responses came, and their bytes.
-    interim: (u8, usize),
+    is_keep_alive: bool,
+    /// How many interim responses came.
+    interim_count: u8,
+    /// Bytes of those, all together.
+    interim_bytes: usize,
+}
+
+/// A client's request, to which the response must answer.
+#[derive(Debug)]
+pub(super) struct SentRequest {
+    pub(super) request: ClientRequest,
+    pub(super) key: Key,
 }
 
 impl Opening {
-    pub(super) fn new(limits: HeadLimits, expected: Option<(ClientRequest, Key)>) -> Self {
+    pub(super) fn new(limits: HeadLimits, sent: Option<SentRequest>) -> Self {
         let scanner = HeadScanner::new(limits);
         let head = Vec::new();
         Self {
             scanner,
             head,
-            expected,
-            answer_due: false,
-            awaits_proxy: false,
-            is_kept: false,
-            interim: (0, 0),
+            sent,
+            response_due: false,
+            expects_proxy_header: false,
+            is_keep_alive: false,
+            interim_count: 0,
+            interim_bytes: 0,
         }
     }
 
     /// Skips an interim response: all of them together may be as long as one head.
     fn skip_interim(&mut self, len: usize, limits: &HeadLimits) -> Result<(), HandshakeError> {
-        let (count, bytes) = &mut self.interim;
-        (*count, *bytes) = (*count + 1, *bytes + len);
-        if *bytes > limits.bytes {
+        self.interim_count += 1;
+        self.interim_bytes += len;
+        if self.interim_bytes > limits.bytes {
             return Err(HandshakeError::HeadTooLarge { limit: limits.bytes });
         }
-        if *count > INTERIM {
-            return Err(HandshakeError::TooManyInterimResponses { limit: INTERIM.into() });
+        if self.interim_count > INTERIM_RESPONSES_MAX {
+            return Err(HandshakeError::TooManyInterimResponses {
+                limit: INTERIM_RESPONSES_MAX.into(),
+            });
         }
         self.head.clear();
         self.scanner = HeadScanner::new(*limits);
@@ -65,32 +77,32 @@ impl Opening {
 }
 
 impl WebSocket {
-    pub(super) fn receive_head<'a>(
+    pub(super) fn handle_head<'a>(
         &mut self,
         input: &'a mut [u8],
         workspace: &mut Workspace<'_>,
-    ) -> Result<(usize, Option<Event<'a>>), PeerError> {
-        let Some(opening) = self.opening.as_mut().filter(|opening| !opening.answer_due) else {
-            return Ok((0, None));
+    ) -> Result<Handled<'a>, PeerError> {
+        let Some(opening) = self.opening.as_mut().filter(|opening| !opening.response_due) else {
+            return Ok(Handled::all(0));
         };
-        if opening.awaits_proxy {
-            return self.receive_proxy_header(input, workspace);
+        if opening.expects_proxy_header {
+            return self.handle_proxy_header(input, workspace);
         }
-        let begins = opening.is_kept && opening.scanner.is_at_start();
+        let begins = opening.is_keep_alive && opening.scanner.is_at_start();
         let scanned = opening.scanner.scan(input);
         if begins && !opening.scanner.is_at_start() {
             // It has all of its time from its first byte on, however long none came before it.
-            self.since = workspace.now;
+            self.waiting_since = workspace.now;
         }
         let end = match scanned {
             Ok(Some(end)) => end,
             Ok(None) => {
                 opening.head.extend_from_slice(input);
-                return Ok((input.len(), None));
+                return Ok(Handled::all(input.len()));
             }
             Err(error) => {
                 // Its method says how it is refused.
-                opening.head.extend(input.iter().take(HttpRequest::HEAD.len()));
+                opening.head.extend(input.iter().take(HttpRequest::HEAD_METHOD.len()));
                 opening.head.truncate(opening.scanner.scanned());
                 return Err(self.fail_handshake(error, workspace));
             }
@@ -100,30 +112,30 @@ impl WebSocket {
             opening.head.extend_from_slice(&input[..end]);
         }
         let head = if in_pieces { &opening.head[..] } else { &input[..end] };
-        if opening.expected.is_some() && ClientRequest::is_interim(head, &self.limits.head) {
+        if opening.sent.is_some() && ClientRequest::is_interim(head, &self.limits.head) {
             let len = head.len();
             if let Err(error) = opening.skip_interim(len, &self.limits.head) {
                 return Err(self.fail_handshake(error, workspace));
             }
             // No deeper than there may be interim responses.
-            let (used, event) = self.receive_head(&mut input[end..], workspace)?;
-            return Ok((end + used, event));
+            let rest = self.handle_head(&mut input[end..], workspace)?;
+            return Ok(Handled { consumed: end + rest.consumed, ..rest });
         }
         let head = if in_pieces {
             Cow::Owned(std::mem::take(&mut opening.head))
         } else {
             Cow::Borrowed(&input[..end])
         };
-        let Some((request, key)) = &opening.expected else {
-            opening.answer_due = true;
-            return Ok((end, Some(Event::Request(head))));
+        let Some(SentRequest { request, key }) = &opening.sent else {
+            opening.response_due = true;
+            return Ok(Handled { consumed: end, event: Some(Event::Request(head)) });
         };
         match request.check_scanned(&head, &self.limits.head, key) {
             Ok(accepted) => self.compression.agree(accepted.agreement()),
             Err(error) => return Err(self.fail_handshake(error, workspace)),
         }
         self.enter(State::Open, workspace);
-        Ok((end, Some(Event::Open(head))))
+        Ok(Handled { consumed: end, event: Some(Event::Open(head)) })
     }
 
     /// Expects what a proxy says of its client before the opening request
@@ -131,26 +143,26 @@ impl WebSocket {
     #[must_use]
     pub fn behind_proxy(mut self) -> Self {
         if let Some(opening) = &mut self.opening {
-            opening.awaits_proxy = true;
+            opening.expects_proxy_header = true;
         }
         self
     }
 
-    fn receive_proxy_header<'a>(
+    fn handle_proxy_header<'a>(
         &mut self,
         input: &'a mut [u8],
         workspace: &mut Workspace<'_>,
-    ) -> Result<(usize, Option<Event<'a>>), PeerError> {
+    ) -> Result<Handled<'a>, PeerError> {
         let Some(opening) = &mut self.opening else {
-            return Ok((0, None));
+            return Ok(Handled::all(0));
         };
         // Short, once for each connection, and nearly always here whole.
         let kept = opening.head.len();
-        let take = input.len().min(MAX_LEN - kept);
+        let take = input.len().min(HEADER_BYTES_MAX - kept);
         opening.head.extend_from_slice(&input[..take]);
         let len = match header_len(&opening.head) {
             Ok(Some(len)) if len <= opening.head.len() => len,
-            Ok(_) => return Ok((take, None)),
+            Ok(_) => return Ok(Handled::all(take)),
             Err(_) => {
                 // Of a request nothing has been read, so it has no method yet.
                 opening.head.clear();
@@ -159,8 +171,9 @@ impl WebSocket {
         };
         let mut header = std::mem::take(&mut opening.head);
         header.truncate(len);
-        opening.awaits_proxy = false;
-        Ok((len - kept, Some(Event::ProxyHeader(Cow::Owned(header)))))
+        opening.expects_proxy_header = false;
+        let event = Some(Event::ProxyHeader(Cow::Owned(header)));
+        Ok(Handled { consumed: len - kept, event })
     }
     /// Accepts a client's request: writes the response and opens the connection.
     pub fn accept(
@@ -200,9 +213,9 @@ impl WebSocket {
         if is_last {
             return self.enter(State::Closed, workspace);
         }
-        self.since = workspace.now;
+        self.waiting_since = workspace.now;
         if let Some(opening) = &mut self.opening {
-            **opening = Opening { is_kept: true, ..Opening::new(self.limits.head, None) };
+            **opening = Opening { is_keep_alive: true, ..Opening::new(self.limits.head, None) };
         }
     }
 
@@ -214,7 +227,7 @@ impl WebSocket {
     /// Whether a request was answered and nothing of another has come.
     pub(crate) fn is_between_requests(&self) -> bool {
         let opening = self.opening.as_ref();
-        opening.is_some_and(|opening| opening.is_kept && opening.scanner.is_at_start())
+        opening.is_some_and(|opening| opening.is_keep_alive && opening.scanner.is_at_start())
     }
 
     /// What holds for the connection from now on, instead of what it began with.
@@ -236,9 +249,11 @@ impl WebSocket {
         workspace: &mut Workspace<'_>,
     ) -> PeerError {
         if self.role == Role::Server {
-            let is_head =
-                self.opening.as_ref().is_some_and(|it| it.head.starts_with(HttpRequest::HEAD));
-            error.refusal().answering_head(is_head).write(workspace.out);
+            let is_head = self
+                .opening
+                .as_ref()
+                .is_some_and(|it| it.head.starts_with(HttpRequest::HEAD_METHOD));
+            error.refusal().head_only(is_head).write(workspace.out);
         }
         self.enter(State::Closed, workspace);
         error.into()

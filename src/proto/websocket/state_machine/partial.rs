@@ -42,17 +42,18 @@ impl WebSocket {
         self.partial.as_ref()?.frame
     }
 
-    /// Gives back what is not in use any more. Not after an error, which [`abandon`](Self::abandon)
-    /// follows: what it has left must not come to another connection.
+    /// Gives back what is not in use any more. Not after an error, which
+    /// [`discard_partial`](Self::discard_partial) follows: what it has left must not come to
+    /// another connection.
     #[inline]
-    pub(super) fn settle(&mut self, pool: &mut BufferPool) {
+    pub(super) fn release_partial(&mut self, pool: &mut BufferPool) {
         if let Some(partial) = self.partial.take_if(|partial| partial.is_blank()) {
             pool.give_partial(partial);
         }
     }
 
     /// Gives up whatever is in progress.
-    pub(super) fn abandon(&mut self, pool: &mut BufferPool) {
+    pub(super) fn discard_partial(&mut self, pool: &mut BufferPool) {
         if let Some(mut partial) = self.partial.take() {
             partial.message.clear(pool);
             *partial = Partial::default();

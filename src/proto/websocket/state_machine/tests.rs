@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use crate::proto::handshake::{Acceptance, ClientRequest, Key, UpgradeRequest, WsUrl};
 use crate::proto::{
-    BufferPool, CloseCode, Event, Incoming, Limits, MaskKeys, Message, OpCode, PeerError,
+    BufferPool, CloseCode, Event, Handled, Incoming, Limits, MaskKeys, Message, OpCode, PeerError,
     ProtocolError, Role, State, TimedOut, WebSocket, Workspace, apply_mask,
 };
 use crate::time::Time;
@@ -46,7 +46,7 @@ fn failed(error: ProtocolError) -> Seen {
 struct Harness {
     connection: WebSocket,
     out: Vec<u8>,
-    keys: MaskKeys,
+    mask_keys: MaskKeys,
     pool: BufferPool,
     now: Time,
     /// After how many events the application closes the connection.
@@ -73,7 +73,7 @@ impl Harness {
         let limits = Arc::new(limits.clone());
         let (mut out, mut pool, now) = (Vec::new(), BufferPool::default(), Time::BEGINNING);
         let mut count = 0_u32;
-        let mut keys = MaskKeys::new(move |bytes| {
+        let mut mask_keys = MaskKeys::new(move |bytes| {
             for key in bytes.chunks_exact_mut(4) {
                 count = count.wrapping_add(0x9E37_79B9);
                 key.copy_from_slice(&count.to_be_bytes());
@@ -83,17 +83,17 @@ impl Harness {
             Role::Server => WebSocket::server(limits, now),
             Role::Client => {
                 let mut workspace =
-                    Workspace { out: &mut out, keys: &mut keys, pool: &mut pool, now };
+                    Workspace { out: &mut out, mask_keys: &mut mask_keys, pool: &mut pool, now };
                 WebSocket::client(asked(), Key::from_nonce([7; 16]), limits, &mut workspace)
             }
         };
-        Self { connection, out, keys, pool, now, close_after: None, seen: Vec::new() }
+        Self { connection, out, mask_keys, pool, now, close_after: None, seen: Vec::new() }
     }
 
     fn with<T>(&mut self, call: impl FnOnce(&mut WebSocket, &mut Workspace<'_>) -> T) -> T {
         let mut workspace = Workspace {
             out: &mut self.out,
-            keys: &mut self.keys,
+            mask_keys: &mut self.mask_keys,
             pool: &mut self.pool,
             now: self.now,
         };
@@ -112,18 +112,18 @@ impl Harness {
         while at < end {
             let mut workspace = Workspace {
                 out: &mut self.out,
-                keys: &mut self.keys,
+                mask_keys: &mut self.mask_keys,
                 pool: &mut self.pool,
                 now: self.now,
             };
-            match self.connection.receive(&mut input[at..], &mut workspace) {
-                Ok((used, Some(Event::Request(head)))) => {
+            match self.connection.handle_input(&mut input[at..], &mut workspace) {
+                Ok(Handled { consumed: used, event: Some(Event::Request(head)) }) => {
                     let request =
                         UpgradeRequest::parse(&head, Limits::default().head_limits()).unwrap();
                     self.connection.accept(&request, &Acceptance::default(), &mut workspace);
                     at += used;
                 }
-                Ok((used, event)) => {
+                Ok(Handled { consumed: used, event }) => {
                     at += used;
                     assert!(event.is_some() || at == end, "bytes are left, and nothing came of it");
                     let seen = event.and_then(|event| note(event, &mut self.pool));
@@ -140,7 +140,7 @@ impl Harness {
     /// Receives `bytes`, those of long payloads straight into their buffers.
     fn receive_direct(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
-            let Some(spare) = self.connection.spare(&mut self.pool) else {
+            let Some(spare) = self.connection.payload_buffer(&mut self.pool) else {
                 // Not all at once: a long payload may begin anywhere.
                 let (piece, rest) = bytes.split_at(bytes.len().min(100));
                 self.receive(piece);
@@ -150,7 +150,9 @@ impl Harness {
             assert!(!spare.is_empty(), "no room is offered");
             let (piece, rest) = bytes.split_at(bytes.len().min(spare.len()));
             spare[..piece.len()].copy_from_slice(piece);
-            match self.with(|connection, workspace| connection.received(piece.len(), workspace)) {
+            match self
+                .with(|connection, workspace| connection.handle_payload(piece.len(), workspace))
+            {
                 Ok(Some(event)) => {
                     let seen = note(event, &mut self.pool).expect("a message");
                     self.push(seen);

@@ -39,7 +39,7 @@ impl WebSocket {
         if self.state != State::Open || self.partial.is_some() || self.is_inflating() {
             return None;
         }
-        self.heard = now;
+        self.last_received = now;
         self.awaiting_pong = false;
         Some(WholeMessages { role: self.role, longest: self.longest_whole(false) })
     }

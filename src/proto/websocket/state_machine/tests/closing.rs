@@ -111,9 +111,9 @@ fn a_long_payload_is_discarded_once_the_connection_closes() {
         let mut harness = Harness::open(role, &Limits::default());
         let long = frame(role, true, OpCode::Binary, &[1; 50_000]);
         harness.receive_direct(&long[..20_000]);
-        assert!(harness.connection.spare(&mut harness.pool).is_some());
+        assert!(harness.connection.payload_buffer(&mut harness.pool).is_some());
         harness.close(CloseCode::NORMAL, "");
-        assert!(harness.connection.spare(&mut harness.pool).is_none());
+        assert!(harness.connection.payload_buffer(&mut harness.pool).is_none());
         assert!(format!("{:?}", harness.connection).contains("Buffer(0 of 0 bytes)"));
         assert_eq!(harness.feed(&long[20_000..]), []);
         let answer = frame(role, true, OpCode::Close, b"");

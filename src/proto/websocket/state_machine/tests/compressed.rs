@@ -16,7 +16,7 @@ use crate::proto::handshake::Extension;
 fn agreement(contexts: bool) -> DeflateAgreement {
     let config = DeflateConfig::default().min_size(0).context_takeover(contexts, contexts);
     let offer = Extension { name: "permessage-deflate", params: Vec::new() };
-    config.answer(&[offer]).unwrap().1
+    config.respond(&[offer]).unwrap().agreement
 }
 
 fn open(role: Role, limits: &Limits, contexts: bool) -> Harness {

@@ -46,7 +46,10 @@ fn a_request_on_a_kept_connection_has_all_of_its_time_from_its_first_byte_on() {
     for _ in 0..2 {
         let mut input = request.to_vec();
         let received = harness.with(|connection, workspace| {
-            matches!(connection.receive(&mut input, workspace), Ok((_, Some(Event::Request(_)))))
+            matches!(
+                connection.handle_input(&mut input, workspace),
+                Ok(Handled { event: Some(Event::Request(_)), .. })
+            )
         });
         assert!(received);
         harness.with(|connection, workspace| connection.end_request(false, workspace));

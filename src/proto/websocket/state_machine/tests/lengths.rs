@@ -36,15 +36,19 @@ fn receive_a_part(harness: &mut Harness, len: u64) {
         let part = left.min(5) as usize;
         assert_eq!(harness.feed(&[b'*'; 5][..part]), []);
         left -= part as u64;
-        if let Some(spare) = harness.connection.spare(&mut harness.pool) {
+        if let Some(spare) = harness.connection.payload_buffer(&mut harness.pool) {
             let room = spare.len();
             assert!(room > 0 && room as u64 <= left, "room for {room} of {left}");
-            let one = harness.with(|connection, workspace| connection.received(1, workspace));
+            let one = harness.with(|connection, workspace| connection.handle_payload(1, workspace));
             assert!(matches!(one, Ok(None)), "{one:?}");
             left -= 1;
         }
     }
-    assert!(harness.connection.held() <= 64 * 1024, "{} held", harness.connection.held());
+    assert!(
+        harness.connection.buffered_bytes() <= 64 * 1024,
+        "{} held",
+        harness.connection.buffered_bytes()
+    );
 }
 
 fn check(role: Role, begun: &[u8], len: u64, message: u64, frame: u64) {

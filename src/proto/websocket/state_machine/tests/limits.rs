@@ -82,7 +82,7 @@ fn a_frame_too_long_is_refused_by_its_header_alone() {
         let seen = harness.feed(&header(role, true, OpCode::Binary, 1 << 62));
         let limit = Limits::default().message();
         assert_eq!(seen, [failed(ProtocolError::FrameTooLarge { len: 1 << 62, limit })]);
-        assert_eq!(harness.connection.held(), 0);
+        assert_eq!(harness.connection.buffered_bytes(), 0);
     }
 }
 
@@ -96,9 +96,9 @@ fn storage_follows_what_arrives_not_what_is_declared() {
         assert_eq!(harness.feed(b"one"), []);
         assert!(format!("{:?}", harness.connection).contains("Buffer(3 of 4096 bytes)"));
         // What has arrived is no measure yet of what will.
-        assert!(harness.connection.spare(&mut harness.pool).is_none());
+        assert!(harness.connection.payload_buffer(&mut harness.pool).is_none());
         assert_eq!(harness.feed(&[b'*'; 4093]), []);
-        let spare = harness.connection.spare(&mut harness.pool).map(|spare| spare.len());
+        let spare = harness.connection.payload_buffer(&mut harness.pool).map(|spare| spare.len());
         assert_eq!(spare, Some(16 * 1024));
     }
 }
@@ -113,7 +113,7 @@ fn a_million_fragments_of_one_byte_cost_no_more_than_their_bytes() {
     assert_eq!(harness.feed(&stream), []);
     let mut last = frame(Role::Client, true, OpCode::Continuation, b"a");
     let received = harness.with(|connection, workspace| {
-        let (_, event) = connection.receive(&mut last, workspace).unwrap();
+        let Handled { event, .. } = connection.handle_input(&mut last, workspace).unwrap();
         match event {
             Some(Event::Message(Incoming::Assembled(OpCode::Text, buffer))) => buffer,
             other => panic!("{other:?}"),
@@ -203,10 +203,10 @@ fn room_is_made_for_about_as_much_again_as_has_arrived() {
         for to in [20, 21, 1_000, 20_000, 100_000, 500_000] {
             harness.receive_direct(&long[from..to]);
             from = to;
-            let held = harness.connection.held();
+            let held = harness.connection.buffered_bytes();
             assert!(held >= to - 20 && held <= 5 * to + 4_096, "{held} bytes for {to}");
         }
         harness.receive_direct(&long[from..]);
-        assert_eq!((harness.seen.len(), harness.connection.held()), (1, 0));
+        assert_eq!((harness.seen.len(), harness.connection.buffered_bytes()), (1, 0));
     }
 }

@@ -71,10 +71,11 @@ fn nothing_is_taken_after_a_request_until_it_is_answered() {
     stream.extend(frame(Role::Server, true, OpCode::Text, b"early"));
     let mut harness = Harness::connecting(Role::Server, &Limits::default());
     harness.with(|connection, workspace| {
-        let (used, event) = connection.receive(&mut stream, workspace).unwrap();
+        let Handled { consumed: used, event } =
+            connection.handle_input(&mut stream, workspace).unwrap();
         assert!(used == head && matches!(event, Some(Event::Request(_))));
-        let waiting = connection.receive(&mut stream[head..], workspace).unwrap();
-        assert!(matches!(waiting, (0, None)));
+        let waiting = connection.handle_input(&mut stream[head..], workspace).unwrap();
+        assert!(matches!(waiting, Handled { consumed: 0, event: None }));
         connection.refuse(&Refusal::new(404), workspace);
     });
     assert!(harness.out.starts_with(b"HTTP/1.1 404 "));
