@@ -10,7 +10,7 @@ use crate::net::proxies;
 use crate::net::socket::Socket;
 use crate::proto::PeerError;
 use crate::proto::handshake::{HandshakeError, UpgradeRequest};
-use crate::proto::http::{HttpRequest, HttpResponse};
+use crate::proto::http::{ContentType, HttpRequest, HttpResponse};
 use crate::reactor::Reactor;
 use crate::slots::Key;
 
@@ -214,7 +214,9 @@ fn admissible<'a, S>(
     Ok(request)
 }
 
+/// Version 0.0.4 of the text format, which every version of Prometheus reads.
+const PROMETHEUS: ContentType = ContentType::new("text/plain; version=0.0.4; charset=utf-8");
+
 fn metrics<S, R: Reactor>(event_loop: &EventLoop<S, R>) -> HttpResponse {
-    let page = HttpResponse::text(event_loop.stats().to_prometheus());
-    page.content_type("text/plain; version=0.0.4; charset=utf-8").expect("it is plain text")
+    HttpResponse::text(event_loop.stats().to_prometheus()).content_type(PROMETHEUS)
 }

@@ -90,8 +90,16 @@ fn is_reserved(name: &str) -> bool {
             .is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))
 }
 
-pub(crate) fn is_value(value: &str) -> bool {
-    value.bytes().all(|byte| matches!(byte, b'\t' | b' '..=b'~')) && value.trim_ascii() == value
+/// Whether a header can have this value: visible ASCII, spaces and tabs, none of those at an end.
+pub(super) const fn is_value(value: &str) -> bool {
+    let (bytes, mut at) = (value.as_bytes(), 0);
+    while at < bytes.len() {
+        if !matches!(bytes[at], b'\t' | b' '..=b'~') {
+            return false;
+        }
+        at += 1;
+    }
+    bytes.trim_ascii().len() == bytes.len()
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! and what the opening handshake is made of.
 
 mod authority;
+mod content_type;
 mod fields;
 mod head;
 mod headers;
@@ -12,12 +13,13 @@ mod status;
 mod target;
 
 pub(crate) use authority::Authority;
+pub use content_type::ContentType;
 #[cfg(test)]
 pub(crate) use fields::walked;
 pub(crate) use fields::{Fields, is_token};
 pub use head::{HeadLimits, HeadScanner};
 pub use headers::InvalidHeader;
-pub(crate) use headers::{ExtraHeaders, is_value, write_header};
+pub(crate) use headers::{ExtraHeaders, write_header};
 pub use request::HttpRequest;
 pub(crate) use request::visible_ascii;
 pub use response::HttpResponse;
