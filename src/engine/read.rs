@@ -193,7 +193,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
 
     /// Whether a message of the connection is being decompressed.
     fn is_inflating(&self, conn: Key) -> bool {
-        self.sockets.get(conn).is_some_and(|socket| socket.protocol.is_inflating())
+        self.sockets.get(conn).is_some_and(|socket| socket.protocol.compression().is_inflating())
     }
 
     /// How to receive next from a connection of which something is known, into a receive buffer of
@@ -206,7 +206,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         };
         let (receives_little, is_large) =
             (socket.receives_little, socket.protocol.offers_payload_buffer());
-        let is_inflating = socket.protocol.is_inflating();
+        let is_inflating = socket.protocol.compression().is_inflating();
         let (is_ending, is_over) = (socket.is_ending(), !socket.halves.has_theirs());
         let mut heard = Heard::All;
         if socket.paused || socket.outbox.is_some() {

@@ -7,7 +7,7 @@ use crate::proto::{Buffer, BufferPool, OpCode, ProtocolError, Share};
 
 /// What was agreed of compression, and what there is of it for one connection.
 #[derive(Debug, Default)]
-pub(in crate::proto) struct Compression {
+pub(crate) struct Compression {
     #[cfg(feature = "deflate")]
     agreed: Option<Box<Deflate>>,
 }
@@ -36,6 +36,14 @@ impl Setting {
     }
 }
 
+impl Compression {
+    /// Whether to try to compress a message of that length.
+    #[inline]
+    pub(crate) fn applies_to(&self, len: usize) -> bool {
+        self.setting().is_some_and(|setting| len >= setting.min_size)
+    }
+}
+
 #[cfg(feature = "deflate")]
 impl Compression {
     /// What holds from the opening handshake on.
@@ -51,13 +59,13 @@ impl Compression {
 
     /// How what is sent is compressed, if it is.
     #[inline]
-    pub(in crate::proto) fn setting(&self) -> Option<Setting> {
+    pub(crate) fn setting(&self) -> Option<Setting> {
         self.agreed.as_ref()?.setting()
     }
 
     /// Compresses a message into `out`, which is cleared; whether it came out shorter. It must be
     /// sent then.
-    pub(in crate::proto) fn compress(
+    pub(crate) fn compress(
         &mut self,
         message: &[u8],
         out: &mut Vec<u8>,
@@ -67,7 +75,7 @@ impl Compression {
     }
 
     /// A message was sent that was compressed elsewhere, by itself.
-    pub(in crate::proto) fn reset_context(&mut self) {
+    pub(crate) fn reset_context(&mut self) {
         if let Some(deflate) = &mut self.agreed {
             deflate.reset_context();
         }
@@ -106,7 +114,7 @@ impl Compression {
 
     /// Whether the decompression of a message was left off.
     #[inline]
-    pub(in crate::proto) fn is_inflating(&self) -> bool {
+    pub(crate) fn is_inflating(&self) -> bool {
         self.agreed.as_ref().is_some_and(|deflate| deflate.is_inflating())
     }
 
@@ -135,20 +143,15 @@ impl Compression {
     }
 
     #[inline]
-    pub(in crate::proto) const fn setting(&self) -> Option<Setting> {
+    pub(crate) const fn setting(&self) -> Option<Setting> {
         None
     }
 
-    pub(in crate::proto) const fn compress(
-        &mut self,
-        _: &[u8],
-        _: &mut Vec<u8>,
-        _: &mut BufferPool,
-    ) -> bool {
+    pub(crate) const fn compress(&mut self, _: &[u8], _: &mut Vec<u8>, _: &mut BufferPool) -> bool {
         false
     }
 
-    pub(in crate::proto) const fn reset_context(&mut self) {}
+    pub(crate) const fn reset_context(&mut self) {}
 
     pub(in crate::proto) const fn decompress(
         &mut self,
@@ -170,7 +173,7 @@ impl Compression {
     }
 
     #[inline]
-    pub(in crate::proto) const fn is_inflating(&self) -> bool {
+    pub(crate) const fn is_inflating(&self) -> bool {
         false
     }
 

@@ -1,12 +1,12 @@
-//! The opening handshake of RFC 6455 (§4): HTTP/1.1 heads in, a connection or a refusal out.
+//! The opening handshake (RFC 6455 §4), both sides.
 //!
-//! A head is collected by its reader, whose pieces a [`HeadScanner`] looks at as they come. Once
-//! it is whole, a server makes an [`UpgradeRequest`] of it, checks it against an [`OriginPolicy`]
-//! and answers with an [`Acceptance`] or a [`Refusal`]; a client, which wrote a [`ClientRequest`],
-//! makes an [`Accepted`] of it. A server that has something for everybody, a page or its health,
-//! makes an [`HttpRequest`] of the head and answers with an [`HttpResponse`]. Nothing here repairs
-//! what a peer sent: two readers that mend the same bytes differently are how requests get
-//! smuggled.
+//! A server parses a client's head as an [`UpgradeRequest`], checks it against an
+//! [`OriginPolicy`], and responds with an [`Acceptance`] or a [`Refusal`]. A client writes a
+//! [`ClientRequest`] and checks the response, which is [`Accepted`] or an error. How heads are
+//! read, and how requests that open no WebSocket are answered, is in [`http`](super::http).
+//!
+//! Nothing here repairs what a peer sent. Two readers that repair the same bytes differently make
+//! request smuggling possible.
 //!
 //! ```
 //! use eventwire::proto::handshake::{

@@ -184,6 +184,12 @@ impl Limits {
         }
     }
 
+    /// The longest message that can be taken from where it arrived, as one frame.
+    #[inline]
+    pub(super) fn arriving_whole(&self, compressed: bool) -> usize {
+        self.arriving_frame(compressed).min(self.arriving_message(compressed))
+    }
+
     /// The most fragments of one message.
     #[must_use]
     pub const fn fragments(&self) -> usize {

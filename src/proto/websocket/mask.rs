@@ -1,5 +1,7 @@
 use std::fmt;
 
+use super::Role;
+
 /// XORs `bytes` with `key` in place; doing it again undoes it (RFC 6455 §5.3).
 ///
 /// `bytes[0]` is byte number `offset` of the payload, so a payload can be masked piece by piece,
@@ -141,6 +143,13 @@ impl MaskKeys {
         let key = self.batch[self.next];
         self.next += 1;
         key
+    }
+
+    /// The key for the next frame of the end in `role`: a client masks, a server does not
+    /// (RFC 6455 §5.1).
+    #[inline]
+    pub(crate) fn key_for(&mut self, role: Role) -> Option<[u8; 4]> {
+        (role == Role::Client).then(|| self.next_key())
     }
 }
 

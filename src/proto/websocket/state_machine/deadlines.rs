@@ -1,5 +1,6 @@
 //! Deadlines: what a peer must do in time.
 
+use super::opening::fail_handshake;
 use super::{State, TimedOut, WebSocket, Workspace};
 use crate::proto::CloseCode;
 use crate::proto::handshake::HandshakeError;
@@ -13,18 +14,19 @@ impl WebSocket {
         match self.state {
             State::Connecting => self.waiting_since.checked_add(limits.handshake_timeout),
             State::Closing | State::Closed => self.waiting_since.checked_add(limits.close_timeout),
-            State::Open => earlier(self.message_deadline(), self.liveness_deadline()),
+            State::Open => earlier(message_deadline(self), liveness_deadline(self)),
         }
     }
 
-    /// Whether [`WebSocket::deadline`] may be another than the next sign of life that is due.
+    /// Whether the deadline may be another than that of the next ping: a handshake, a message or a
+    /// pong is awaited.
     pub(crate) fn awaits_peer(&self) -> bool {
-        let is_whole = self.partial.is_none() && !self.is_inflating();
+        let is_whole = self.partial.get().is_none() && !self.compression.is_inflating();
         self.state != State::Open || self.awaiting_pong || !is_whole
     }
 
-    /// The peer has shown that it lives, otherwise than by sending something: it takes what waits
-    /// for it, and that has time where nothing else is to come.
+    /// Notes that the peer took some of the output, so that it is alive, and has more time where
+    /// nothing else is expected of it.
     pub(crate) fn note_progress(&mut self, now: Time) {
         self.last_received = now;
         self.awaiting_pong = false;
@@ -33,37 +35,11 @@ impl WebSocket {
         }
     }
 
-    /// The peer is heard again after it was not listened to: whatever it has to do in time, it
-    /// has all of the time for from now on.
+    /// Gives the peer its full time for everything. The input was not read for a while, so that
+    /// it could not meet any deadline.
     pub(crate) fn restart_deadlines(&mut self, now: Time) {
         self.note_progress(now);
-        if let Some(partial) = &mut self.partial {
-            partial.message.restart(now);
-        }
-    }
-
-    /// When the message began that is not whole, if there is one.
-    pub(super) fn unfinished_since(&self) -> Option<Time> {
-        self.partial.as_ref()?.message.unfinished_since()
-    }
-
-    fn message_deadline(&self) -> Option<Time> {
-        self.unfinished_since()?.checked_add(self.limits.message_timeout)
-    }
-
-    /// Whether a message must be whole before a sign of life is due.
-    fn is_message_deadline_first(&self) -> bool {
-        let life = self.liveness_deadline();
-        self.message_deadline().is_some_and(|message| life.is_none_or(|life| message < life))
-    }
-
-    fn liveness_deadline(&self) -> Option<Time> {
-        let interval = self.limits.ping_interval?;
-        if self.awaiting_pong {
-            self.waiting_since.checked_add(self.limits.pong_timeout)
-        } else {
-            self.last_received.checked_add(interval)
-        }
+        self.partial.restart(now);
     }
 
     /// Acts on the earliest deadline, if it has come: pings a silent peer, or ends what took too
@@ -71,29 +47,29 @@ impl WebSocket {
     ///
     /// # Errors
     ///
-    /// Which deadline was missed; the state is [`State::Closed`]. In that state: the end of the
-    /// stream did not come in time, and the owner should cut it.
+    /// The deadline that the peer missed. The state is [`State::Closed`]. If it was that before,
+    /// the end of the stream did not come in time, and the owner should drop the stream.
     pub fn handle_timeout(&mut self, workspace: &mut Workspace<'_>) -> Result<(), TimedOut> {
         let now = workspace.now;
         if self.deadline().is_none_or(|deadline| now < deadline) {
             return Ok(());
         }
         match self.state {
-            // Nobody has failed at anything who asked for nothing: browsers connect ahead of need.
-            State::Connecting if !self.has_begun_request() => {
+            // Browsers connect ahead of need: a client that asked for nothing gets no response.
+            State::Connecting if !has_begun_request(self) => {
                 self.enter(State::Closed, workspace);
                 Err(TimedOut::Handshake)
             }
             State::Connecting => {
-                self.fail_handshake(HandshakeError::TimedOut, workspace);
+                fail_handshake(self, HandshakeError::TimedOut, workspace);
                 Err(TimedOut::Handshake)
             }
             State::Closing | State::Closed => {
                 self.enter(State::Closed, workspace);
                 Err(TimedOut::Close)
             }
-            State::Open if self.is_message_deadline_first() => {
-                self.write_close(Some(CloseCode::POLICY), "message unfinished", workspace);
+            State::Open if is_message_deadline_first(self) => {
+                workspace.write_close(self.role, Some(CloseCode::POLICY), "message unfinished");
                 self.enter(State::Closed, workspace);
                 Err(TimedOut::Message)
             }
@@ -102,13 +78,37 @@ impl WebSocket {
                 Err(TimedOut::Pong)
             }
             State::Open => {
-                self.write_ping(&[], workspace);
+                self.ping(&[], workspace);
                 self.awaiting_pong = true;
                 self.waiting_since = now;
                 Ok(())
             }
         }
     }
+}
+
+/// When an unfinished message must be whole, or have grown.
+fn message_deadline(socket: &WebSocket) -> Option<Time> {
+    socket.partial.unfinished_since()?.checked_add(socket.limits.message_timeout)
+}
+
+/// When a ping is due, or its pong.
+fn liveness_deadline(socket: &WebSocket) -> Option<Time> {
+    let interval = socket.limits.ping_interval?;
+    if socket.awaiting_pong {
+        socket.waiting_since.checked_add(socket.limits.pong_timeout)
+    } else {
+        socket.last_received.checked_add(interval)
+    }
+}
+
+fn is_message_deadline_first(socket: &WebSocket) -> bool {
+    let life = liveness_deadline(socket);
+    message_deadline(socket).is_some_and(|message| life.is_none_or(|life| message < life))
+}
+
+fn has_begun_request(socket: &WebSocket) -> bool {
+    socket.opening.as_ref().is_some_and(|opening| opening.has_begun())
 }
 
 fn earlier(one: Option<Time>, other: Option<Time>) -> Option<Time> {

@@ -2,8 +2,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use crate::proto::handshake::HandshakeError;
-use crate::proto::{Buffer, BufferPool, MaskKeys, Message, OpCode, ProtocolError};
-use crate::time::Time;
+use crate::proto::{Buffer, Message, OpCode, ProtocolError};
 
 /// Where a connection is in its life.
 ///
@@ -22,19 +21,6 @@ pub enum State {
     Closing,
     /// Nothing more is sent or received: the owner ends the stream after what is written.
     Closed,
-}
-
-/// What a connection borrows from its owner for one call.
-#[derive(Debug)]
-pub struct Workspace<'a> {
-    /// Where bytes for the peer are appended.
-    pub out: &'a mut Vec<u8>,
-    /// Mask keys, which only a client draws.
-    pub mask_keys: &'a mut MaskKeys,
-    /// Storage for messages that are not complete.
-    pub pool: &'a mut BufferPool,
-    /// The time.
-    pub now: Time,
 }
 
 /// What arrived.
@@ -90,6 +76,8 @@ pub enum Incoming<'a> {
     /// The message lies in the input, unmasked in place.
     Borrowed(Message<'a>),
     /// The message was assembled. Give the buffer back with [`BufferPool::recycle`].
+    ///
+    /// [`BufferPool::recycle`]: crate::proto::BufferPool::recycle
     Assembled(OpCode, Buffer),
 }
 

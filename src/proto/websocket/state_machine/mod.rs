@@ -2,26 +2,29 @@
 
 mod deadlines;
 mod event;
-mod frames;
 mod opening;
 mod partial;
+mod receiving;
 mod whole;
+mod workspace;
 
 use std::sync::Arc;
 
 use self::opening::{Opening, SentRequest};
+use self::partial::InProgress;
+use self::receiving::Receiving;
 use super::control::{ControlBudget, ControlPayload};
 use super::{
-    BufferPool, CloseCode, CloseFrame, Limits, MaskKeys, Message, OpCode, Payload, ProtocolError,
-    Role, Share, write_frame, write_payload,
+    CloseCode, Limits, Message, OpCode, Payload, ProtocolError, Role, Share, write_payload,
 };
-use crate::proto::deflate::{Compression, DeflateAgreement, Setting};
+use crate::proto::deflate::{Compression, DeflateAgreement};
 use crate::proto::handshake::{ClientRequest, Key};
 use crate::time::Time;
 
-pub use event::{Event, Handled, Incoming, PeerError, State, TimedOut, Workspace};
+pub use event::{Event, Handled, Incoming, PeerError, State, TimedOut};
 pub(super) use partial::Partial;
 pub(crate) use whole::WholeMessages;
+pub use workspace::Workspace;
 
 /// One connection's protocol, without I/O: bytes and the time go in, messages and bytes come out.
 ///
@@ -65,29 +68,29 @@ pub struct WebSocket {
     limits: Arc<Limits>,
     role: Role,
     state: State,
-    /// Whether a ping of ours went out and nothing was heard since.
+    /// Whether a ping was sent and nothing has been received since.
     awaiting_pong: bool,
-    /// How many pings of ours went out that no pong has come for.
+    /// How many pings were sent that no pong has answered.
     unanswered_pings: u32,
-    /// What may still be sent is a response that opens nothing: whoever takes it has time.
+    /// Whether the output that waits is HTTP responses: a peer that takes them gets more time.
     responding: bool,
-    /// What is not whole of what has arrived, if something is.
-    partial: Option<Box<Partial>>,
+    partial: InProgress,
     compression: Compression,
-    /// What the opening handshake needs, while `Connecting`.
+    /// The opening handshake, while `Connecting`.
     opening: Option<Box<Opening>>,
-    /// When the peer was last heard.
+    /// When the peer last sent something.
     last_received: Time,
-    /// When the present state began, or, while `awaiting_pong`, when the ping went out.
+    /// When the present state began, or, while `awaiting_pong`, when the ping was sent.
     waiting_since: Time,
     control_budget: ControlBudget,
 }
 
 impl WebSocket {
-    /// A connection that a client made to this program.
+    /// A connection that this program accepted from a client.
     #[must_use]
     pub fn server(limits: Arc<Limits>, now: Time) -> Self {
-        Self::connecting(Role::Server, limits, None, now)
+        let opening = Some(Box::new(Opening::new(limits.head, None)));
+        Self { opening, ..Self::new(Role::Server, State::Connecting, limits, now) }
     }
 
     /// A connection that this program made to a server: writes the opening request.
@@ -101,26 +104,23 @@ impl WebSocket {
         workspace: &mut Workspace<'_>,
     ) -> Self {
         request.write(&key, workspace.out);
-        Self::connecting(Role::Client, limits, Some(SentRequest { request, key }), workspace.now)
+        let opening = Opening::new(limits.head, Some(SentRequest { request, key }));
+        let opening = Some(Box::new(opening));
+        Self { opening, ..Self::new(Role::Client, State::Connecting, limits, workspace.now) }
     }
 
     /// A connection whose opening handshake was made by other means, for instance by an HTTP
-    /// server that hands over the stream: it is [`State::Open`], and what arrives is frames.
+    /// server that hands over the stream. It is [`State::Open`], and its input is frames.
     #[must_use]
     pub fn opened(role: Role, limits: Arc<Limits>, now: Time) -> Self {
         Self::new(role, State::Open, limits, now)
     }
 
-    /// The same with what that handshake agreed of compression.
+    /// The same, where that handshake agreed on compression.
     #[must_use]
     pub fn compressed(mut self, agreement: Option<DeflateAgreement>) -> Self {
         self.compression.agree(agreement);
         self
-    }
-
-    fn connecting(role: Role, limits: Arc<Limits>, sent: Option<SentRequest>, now: Time) -> Self {
-        let opening = Some(Box::new(Opening::new(limits.head, sent)));
-        Self { opening, ..Self::new(role, State::Connecting, limits, now) }
     }
 
     fn new(role: Role, state: State, limits: Arc<Limits>, now: Time) -> Self {
@@ -130,7 +130,7 @@ impl WebSocket {
             awaiting_pong: false,
             unanswered_pings: 0,
             responding: false,
-            partial: None,
+            partial: InProgress::default(),
             compression: Compression::default(),
             opening: None,
             last_received: now,
@@ -146,7 +146,6 @@ impl WebSocket {
         self.role
     }
 
-    /// What it may cost.
     pub(crate) fn limits(&self) -> &Limits {
         &self.limits
     }
@@ -163,14 +162,14 @@ impl WebSocket {
         self.state == State::Open
     }
 
-    /// Takes bytes from the peer, unmasking them in place, until the next event.
+    /// Handles bytes from the peer until the next event, and unmasks them in place.
     ///
-    /// All bytes are consumed when there is no event. Call again with the rest after an event,
-    /// also while the rest is empty.
+    /// If there is no event, all bytes are consumed. After an event, call this again with the
+    /// rest, even if the rest is empty.
     ///
     /// # Errors
     ///
-    /// What the peer did wrong. It was told so through [`Workspace::out`], the state is
+    /// What the peer did wrong. [`Workspace::out`] has what tells the peer so, the state is
     /// [`State::Closed`], and further input is discarded.
     #[inline]
     pub fn handle_input<'a>(
@@ -190,11 +189,12 @@ impl WebSocket {
         }
         let mut share = Share::WHOLE;
         let Handled { consumed, event } = self.handle_input_within(input, workspace, &mut share)?;
-        Ok(Handled { consumed, event: self.finish_inflating(event, workspace)? })
+        let mut receiving = Receiving { socket: self, workspace, share: &mut share };
+        Ok(Handled { consumed, event: receiving.finish_inflating(event)? })
     }
 
-    /// The same, where no [whole message](Self::whole_messages) lies at the front, until the next
-    /// event or the end of `share`, which may not be used up.
+    /// The same for input that does not begin with a [whole message](Self::whole_messages), until
+    /// the next event or the end of `share`, which must not be used up at the start.
     pub(crate) fn handle_input_within<'a>(
         &mut self,
         input: &'a mut [u8],
@@ -202,27 +202,28 @@ impl WebSocket {
         share: &mut Share,
     ) -> Result<Handled<'a>, PeerError> {
         self.last_received = workspace.now;
-        let received = match self.state {
-            State::Open | State::Closing => self.handle_frames(input, workspace, share),
-            State::Connecting => {
-                // Plain requests come in rows, too.
-                share.take_frames(1);
-                return self.handle_head(input, workspace);
+        match self.state {
+            State::Open | State::Closing => {
+                Receiving { socket: self, workspace, share }.handle_frames(input)
             }
-            State::Closed => return Ok(Handled::all(input.len())),
-        };
-        received.map_err(|error| self.close_with_error(error, workspace))
+            State::Connecting => {
+                // Requests count as frames do: many may come in one input.
+                share.take_frames(1);
+                Receiving { socket: self, workspace, share }.handle_head(input)
+            }
+            State::Closed => Ok(Handled::all(input.len())),
+        }
     }
 
-    /// Appends a message, compressed if that was agreed and makes it shorter; `false` when the
-    /// connection is not open.
+    /// Appends a message, compressed if that was agreed and makes it shorter. Returns `false` if
+    /// the connection is not open.
     pub fn send(&mut self, message: Message<'_>, workspace: &mut Workspace<'_>) -> bool {
         if self.is_open() {
-            let key = self.mask_key(workspace.mask_keys);
+            let key = workspace.mask_keys.key_for(self.role);
             let mut payload = Payload::from(message);
             let mut compressed = Vec::new();
-            if self.compresses(message.len())
-                && self.compress(message.as_bytes(), &mut compressed, workspace.pool)
+            if self.compression.applies_to(message.len())
+                && self.compression.compress(message.as_bytes(), &mut compressed, workspace.pool)
             {
                 payload = Payload { compressed: true, bytes: &compressed, ..payload };
             }
@@ -231,62 +232,42 @@ impl WebSocket {
         self.is_open()
     }
 
-    /// Whether messages are compressed where that makes them shorter, as both ends have agreed.
+    /// Whether both ends have agreed on compression. Then messages are compressed if that makes
+    /// them shorter.
     #[must_use]
     pub fn is_compressed(&self) -> bool {
         self.compression.is_agreed()
     }
 
-    /// How what is sent is compressed, if it is.
     #[inline]
-    pub(crate) fn compression(&self) -> Option<Setting> {
-        self.compression.setting()
+    pub(crate) const fn compression(&self) -> &Compression {
+        &self.compression
     }
 
-    /// Whether to try and compress a message of that length.
     #[inline]
-    pub(crate) fn compresses(&self, len: usize) -> bool {
-        self.compression.setting().is_some_and(|setting| len >= setting.min_size)
+    pub(crate) const fn compression_mut(&mut self) -> &mut Compression {
+        &mut self.compression
     }
 
-    /// Compresses a message into `out`, which is cleared; whether it came out shorter. It must be
-    /// sent then.
-    pub(crate) fn compress(
-        &mut self,
-        message: &[u8],
-        out: &mut Vec<u8>,
-        pool: &mut BufferPool,
-    ) -> bool {
-        self.compression.compress(message, out, pool)
-    }
-
-    /// A message is sent that was compressed elsewhere, by itself.
-    pub(crate) fn reset_compression_context(&mut self) {
-        self.compression.reset_context();
-    }
-
-    /// Appends a ping, cut to 125 bytes (RFC 6455 §5.5); `false` when the connection is not open.
+    /// Appends a ping, truncated to 125 bytes (RFC 6455 §5.5). Returns `false` if the connection is
+    /// not open.
     pub fn ping(&mut self, payload: &[u8], workspace: &mut Workspace<'_>) -> bool {
         if self.is_open() {
             let len = payload.len().min(ControlPayload::MAX_LEN);
-            self.write_ping(&payload[..len], workspace);
+            self.unanswered_pings = self.unanswered_pings.saturating_add(1);
+            workspace.write_control(self.role, OpCode::Ping, &payload[..len]);
         }
         self.is_open()
     }
 
-    fn write_ping(&mut self, payload: &[u8], workspace: &mut Workspace<'_>) {
-        self.unanswered_pings = self.unanswered_pings.saturating_add(1);
-        self.write_control(OpCode::Ping, payload, workspace);
-    }
-
-    /// Begins the closing handshake; ends a connection that is not open yet.
+    /// Begins the closing handshake. A connection that is not open yet ends at once.
     ///
-    /// A code that must not be sent (RFC 6455 §7.4.1) goes as a close frame without one. The
-    /// reason is cut to 123 bytes.
+    /// A code that must not be sent (RFC 6455 §7.4.1) is left out of the close frame. The reason is
+    /// truncated to 123 bytes.
     pub fn close(&mut self, code: CloseCode, reason: &str, workspace: &mut Workspace<'_>) {
         match self.state {
             State::Open => {
-                self.write_close(Some(code), reason, workspace);
+                workspace.write_close(self.role, Some(code), reason);
                 self.enter(State::Closing, workspace);
             }
             State::Connecting => self.enter(State::Closed, workspace),
@@ -294,32 +275,38 @@ impl WebSocket {
         }
     }
 
-    /// Ends the connection with a close frame, without waiting for the peer's: whatever else it
-    /// sends is discarded.
+    /// Ends the connection with a close frame, without waiting for the peer's.
     pub(crate) fn close_immediately(&mut self, code: CloseCode, workspace: &mut Workspace<'_>) {
         if self.state == State::Open {
-            self.write_close(Some(code), "", workspace);
+            workspace.write_close(self.role, Some(code), "");
         }
         self.enter(State::Closed, workspace);
     }
 
-    /// Ends the connection without a word.
+    /// Ends the connection without a close frame.
     pub(crate) fn terminate(&mut self, workspace: &mut Workspace<'_>) {
-        // Storage of many that end at once would fill the pool.
-        self.partial = None;
+        // The storage is freed: that of many connections that end at once would fill the pool.
+        self.partial = InProgress::default();
         self.enter(State::Closed, workspace);
     }
 
-    /// Bytes of storage that an unfinished message holds.
-    pub(crate) fn buffered_bytes(&self) -> usize {
-        let message = self.partial.as_ref().map_or(0, |partial| partial.message.buffered_bytes());
-        message + self.compression.buffered_bytes()
+    /// Ends the connection for what the peer did, and tells the peer.
+    #[cold]
+    pub(crate) fn close_with_error(
+        &mut self,
+        error: ProtocolError,
+        workspace: &mut Workspace<'_>,
+    ) -> PeerError {
+        if self.state == State::Open {
+            workspace.write_close(self.role, Some(error.close_code()), &error.to_string());
+        }
+        self.enter(State::Closed, workspace);
+        error.into()
     }
 
-    /// The key for the next frame that this side sends: a client masks, a server does not.
-    #[inline]
-    pub(crate) fn mask_key(&self, mask_keys: &mut MaskKeys) -> Option<[u8; 4]> {
-        (self.role == Role::Client).then(|| mask_keys.next_key())
+    /// How many bytes of storage an unfinished message takes.
+    pub(crate) fn buffered_bytes(&self) -> usize {
+        self.partial.buffered_bytes() + self.compression.buffered_bytes()
     }
 
     fn enter(&mut self, state: State, workspace: &mut Workspace<'_>) {
@@ -330,44 +317,11 @@ impl WebSocket {
         if state != State::Open {
             self.compression.clear(workspace.pool);
         }
-        match (state, &mut self.partial) {
-            (State::Closing, Some(partial)) => partial.message.clear(workspace.pool),
-            (State::Closed, _) => self.discard_partial(workspace.pool),
-            _ => {}
+        match state {
+            State::Closing => self.partial.clear_message(workspace.pool),
+            State::Closed => self.partial.discard(workspace.pool),
+            State::Connecting | State::Open => {}
         }
-    }
-
-    /// Ends the connection for what the peer did, and tells it.
-    #[cold]
-    pub(crate) fn close_with_error(
-        &mut self,
-        error: ProtocolError,
-        workspace: &mut Workspace<'_>,
-    ) -> PeerError {
-        if self.state == State::Open {
-            self.write_close(Some(error.close_code()), &error.to_string(), workspace);
-        }
-        self.enter(State::Closed, workspace);
-        error.into()
-    }
-
-    fn write_close(
-        &mut self,
-        code: Option<CloseCode>,
-        reason: &str,
-        workspace: &mut Workspace<'_>,
-    ) {
-        let mut payload = [0; ControlPayload::MAX_LEN];
-        let len = match code.filter(|code| code.is_sendable()) {
-            Some(code) => CloseFrame { code, reason }.encode(&mut payload),
-            None => 0,
-        };
-        self.write_control(OpCode::Close, &payload[..len], workspace);
-    }
-
-    fn write_control(&mut self, opcode: OpCode, payload: &[u8], workspace: &mut Workspace<'_>) {
-        let key = self.mask_key(workspace.mask_keys);
-        write_frame(opcode, payload, key, workspace.out);
     }
 }
 

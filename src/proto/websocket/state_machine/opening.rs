@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use super::receiving::Receiving;
 use super::{Event, Handled, PeerError, State, WebSocket, Workspace};
 use crate::proto::handshake::{
     Acceptance, ClientRequest, HandshakeError, Key, Refusal, UpgradeRequest,
@@ -11,7 +12,7 @@ use crate::proto::http::{HeadLimits, HeadScanner, HttpRequest, HttpResponse};
 use crate::proto::proxy_protocol::{HEADER_BYTES_MAX, header_len};
 use crate::proto::{Limits, Role};
 
-/// How many interim responses a server may send before that to the request. Few have a use for
+/// How many interim responses a server may send before the final one. Few servers send more than
 /// one or two.
 const INTERIM_RESPONSES_MAX: u8 = 10;
 
@@ -19,19 +20,19 @@ const INTERIM_RESPONSES_MAX: u8 = 10;
 #[derive(Debug)]
 pub(super) struct Opening {
     scanner: HeadScanner,
-    /// The head so far, when it did not arrive in one piece.
+    /// The head so far, if it did not arrive in one piece.
     head: Vec<u8>,
-    /// What a client has asked for; nothing for a server.
+    /// A client's request. A server has none.
     sent: Option<SentRequest>,
-    /// A server has yielded the request and waits for its owner's answer.
+    /// A server has yielded the request and waits for its owner's response.
     response_due: bool,
-    /// What a proxy says of its client comes before the first head.
+    /// A header of the PROXY protocol comes before the first head.
     expects_proxy_header: bool,
-    /// A request was answered before, and the connection stayed open.
+    /// An earlier request was answered, and the connection stayed open.
     is_keep_alive: bool,
-    /// How many interim responses came.
+    /// How many interim responses have come.
     interim_count: u8,
-    /// Bytes of those, all together.
+    /// How many bytes all of them had together.
     interim_bytes: usize,
 }
 
@@ -44,11 +45,9 @@ pub(super) struct SentRequest {
 
 impl Opening {
     pub(super) fn new(limits: HeadLimits, sent: Option<SentRequest>) -> Self {
-        let scanner = HeadScanner::new(limits);
-        let head = Vec::new();
         Self {
-            scanner,
-            head,
+            scanner: HeadScanner::new(limits),
+            head: Vec::new(),
             sent,
             response_due: false,
             expects_proxy_header: false,
@@ -58,7 +57,43 @@ impl Opening {
         }
     }
 
-    /// Skips an interim response: all of them together may be as long as one head.
+    /// Whether part of a head has come that is not answered.
+    pub(super) fn has_begun(&self) -> bool {
+        !self.scanner.is_at_start()
+    }
+
+    /// Looks for the end of the head in `input`.
+    fn scan(&mut self, input: &[u8]) -> Result<Option<usize>, HandshakeError> {
+        self.scanner.scan(input).inspect_err(|_| {
+            // The refusal depends on the method.
+            self.head.extend(input.iter().take(HttpRequest::HEAD_METHOD.len()));
+            self.head.truncate(self.scanner.scanned());
+        })
+    }
+
+    fn read_proxy_header<'a>(&mut self, input: &[u8]) -> Result<Handled<'a>, HandshakeError> {
+        // It is short, comes once in a connection, and nearly always arrives whole, so that what
+        // has arrived is copied and parsed again.
+        let kept = self.head.len();
+        let take = input.len().min(HEADER_BYTES_MAX - kept);
+        self.head.extend_from_slice(&input[..take]);
+        let len = match header_len(&self.head) {
+            Ok(Some(len)) if len <= self.head.len() => len,
+            Ok(_) => return Ok(Handled::all(take)),
+            Err(_) => {
+                // No request has been read, so there is no method.
+                self.head.clear();
+                return Err(HandshakeError::InvalidProxyHeader);
+            }
+        };
+        let mut header = std::mem::take(&mut self.head);
+        header.truncate(len);
+        self.expects_proxy_header = false;
+        let event = Some(Event::ProxyHeader(Cow::Owned(header)));
+        Ok(Handled { consumed: len - kept, event })
+    }
+
+    /// Skips an interim response. All of them together may be as long as one head.
     fn skip_interim(&mut self, len: usize, limits: &HeadLimits) -> Result<(), HandshakeError> {
         self.interim_count += 1;
         self.interim_bytes += len;
@@ -66,9 +101,8 @@ impl Opening {
             return Err(HandshakeError::HeadTooLarge { limit: limits.bytes });
         }
         if self.interim_count > INTERIM_RESPONSES_MAX {
-            return Err(HandshakeError::TooManyInterimResponses {
-                limit: INTERIM_RESPONSES_MAX.into(),
-            });
+            let limit = INTERIM_RESPONSES_MAX.into();
+            return Err(HandshakeError::TooManyInterimResponses { limit });
         }
         self.head.clear();
         self.scanner = HeadScanner::new(*limits);
@@ -76,49 +110,44 @@ impl Opening {
     }
 }
 
-impl WebSocket {
+impl Receiving<'_, '_> {
+    /// Handles what comes before frames: a header of the PROXY protocol, and heads.
     pub(super) fn handle_head<'a>(
         &mut self,
         input: &'a mut [u8],
-        workspace: &mut Workspace<'_>,
     ) -> Result<Handled<'a>, PeerError> {
-        let Some(opening) = self.opening.as_mut().filter(|opening| !opening.response_due) else {
+        let handled = self.read_head(input);
+        handled.map_err(|error| fail_handshake(self.socket, error, self.workspace))
+    }
+
+    fn read_head<'a>(&mut self, input: &'a mut [u8]) -> Result<Handled<'a>, HandshakeError> {
+        let WebSocket { limits, opening, waiting_since, .. } = &mut *self.socket;
+        let Some(opening) = opening.as_mut().filter(|opening| !opening.response_due) else {
             return Ok(Handled::all(0));
         };
         if opening.expects_proxy_header {
-            return self.handle_proxy_header(input, workspace);
+            return opening.read_proxy_header(input);
         }
-        let begins = opening.is_keep_alive && opening.scanner.is_at_start();
-        let scanned = opening.scanner.scan(input);
-        if begins && !opening.scanner.is_at_start() {
-            // It has all of its time from its first byte on, however long none came before it.
-            self.waiting_since = workspace.now;
+        let is_next = opening.is_keep_alive && !opening.has_begun();
+        let scanned = opening.scan(input);
+        if is_next && opening.has_begun() {
+            // A further request has its full time from its first byte on.
+            *waiting_since = self.workspace.now;
         }
-        let end = match scanned {
-            Ok(Some(end)) => end,
-            Ok(None) => {
-                opening.head.extend_from_slice(input);
-                return Ok(Handled::all(input.len()));
-            }
-            Err(error) => {
-                // Its method says how it is refused.
-                opening.head.extend(input.iter().take(HttpRequest::HEAD_METHOD.len()));
-                opening.head.truncate(opening.scanner.scanned());
-                return Err(self.fail_handshake(error, workspace));
-            }
+        let Some(end) = scanned? else {
+            opening.head.extend_from_slice(input);
+            return Ok(Handled::all(input.len()));
         };
         let in_pieces = !opening.head.is_empty();
         if in_pieces {
             opening.head.extend_from_slice(&input[..end]);
         }
         let head = if in_pieces { &opening.head[..] } else { &input[..end] };
-        if opening.sent.is_some() && ClientRequest::is_interim(head, &self.limits.head) {
+        if opening.sent.is_some() && ClientRequest::is_interim(head, &limits.head) {
             let len = head.len();
-            if let Err(error) = opening.skip_interim(len, &self.limits.head) {
-                return Err(self.fail_handshake(error, workspace));
-            }
-            // No deeper than there may be interim responses.
-            let rest = self.handle_head(&mut input[end..], workspace)?;
+            opening.skip_interim(len, &limits.head)?;
+            // The recursion is no deeper than there may be interim responses.
+            let rest = self.read_head(&mut input[end..])?;
             return Ok(Handled { consumed: end + rest.consumed, ..rest });
         }
         let head = if in_pieces {
@@ -130,16 +159,16 @@ impl WebSocket {
             opening.response_due = true;
             return Ok(Handled { consumed: end, event: Some(Event::Request(head)) });
         };
-        match request.check_scanned(&head, &self.limits.head, key) {
-            Ok(accepted) => self.compression.agree(accepted.agreement()),
-            Err(error) => return Err(self.fail_handshake(error, workspace)),
-        }
-        self.enter(State::Open, workspace);
+        let agreement = request.check_scanned(&head, &limits.head, key)?.agreement();
+        self.socket.compression.agree(agreement);
+        self.socket.enter(State::Open, self.workspace);
         Ok(Handled { consumed: end, event: Some(Event::Open(head)) })
     }
+}
 
-    /// Expects what a proxy says of its client before the opening request
-    /// ([`Event::ProxyHeader`]). To be called before anything is received.
+impl WebSocket {
+    /// Expects a header of the PROXY protocol before the opening request, which is
+    /// [`Event::ProxyHeader`]. Call this before any input is handled.
     #[must_use]
     pub fn behind_proxy(mut self) -> Self {
         if let Some(opening) = &mut self.opening {
@@ -148,33 +177,6 @@ impl WebSocket {
         self
     }
 
-    fn handle_proxy_header<'a>(
-        &mut self,
-        input: &'a mut [u8],
-        workspace: &mut Workspace<'_>,
-    ) -> Result<Handled<'a>, PeerError> {
-        let Some(opening) = &mut self.opening else {
-            return Ok(Handled::all(0));
-        };
-        // Short, once for each connection, and nearly always here whole.
-        let kept = opening.head.len();
-        let take = input.len().min(HEADER_BYTES_MAX - kept);
-        opening.head.extend_from_slice(&input[..take]);
-        let len = match header_len(&opening.head) {
-            Ok(Some(len)) if len <= opening.head.len() => len,
-            Ok(_) => return Ok(Handled::all(take)),
-            Err(_) => {
-                // Of a request nothing has been read, so it has no method yet.
-                opening.head.clear();
-                return Err(self.fail_handshake(HandshakeError::InvalidProxyHeader, workspace));
-            }
-        };
-        let mut header = std::mem::take(&mut opening.head);
-        header.truncate(len);
-        opening.expects_proxy_header = false;
-        let event = Some(Event::ProxyHeader(Cow::Owned(header)));
-        Ok(Handled { consumed: len - kept, event })
-    }
     /// Accepts a client's request: writes the response and opens the connection.
     pub fn accept(
         &mut self,
@@ -190,8 +192,8 @@ impl WebSocket {
         }
     }
 
-    /// Answers a request that opens no connection. The next one may come then, and has all of its
-    /// time, unless the client wants the connection to end.
+    /// Responds to a request that opens no WebSocket. The client may send another request, which
+    /// has its full time, unless it asked for the connection to end.
     pub fn respond(
         &mut self,
         request: &HttpRequest<'_>,
@@ -207,7 +209,7 @@ impl WebSocket {
         }
     }
 
-    /// A request was answered; `is_last`: nothing comes after it.
+    /// Notes that a request was answered. If it `is_last`, nothing follows.
     pub(crate) fn end_request(&mut self, is_last: bool, workspace: &mut Workspace<'_>) {
         self.responding = true;
         if is_last {
@@ -219,18 +221,13 @@ impl WebSocket {
         }
     }
 
-    /// Whether something of a request has come that is not answered.
-    pub(super) fn has_begun_request(&self) -> bool {
-        self.opening.as_ref().is_some_and(|opening| !opening.scanner.is_at_start())
-    }
-
-    /// Whether a request was answered and nothing of another has come.
+    /// Whether a request was answered and no other has begun.
     pub(crate) fn is_between_requests(&self) -> bool {
         let opening = self.opening.as_ref();
-        opening.is_some_and(|opening| opening.is_keep_alive && opening.scanner.is_at_start())
+        opening.is_some_and(|opening| opening.is_keep_alive && !opening.has_begun())
     }
 
-    /// What holds for the connection from now on, instead of what it began with.
+    /// Replaces the limits that the connection began with.
     pub(crate) fn set_limits(&mut self, limits: Arc<Limits>) {
         self.limits = limits;
     }
@@ -242,20 +239,19 @@ impl WebSocket {
             self.enter(State::Closed, workspace);
         }
     }
+}
 
-    pub(super) fn fail_handshake(
-        &mut self,
-        error: HandshakeError,
-        workspace: &mut Workspace<'_>,
-    ) -> PeerError {
-        if self.role == Role::Server {
-            let is_head = self
-                .opening
-                .as_ref()
-                .is_some_and(|it| it.head.starts_with(HttpRequest::HEAD_METHOD));
-            error.refusal().head_only(is_head).write(workspace.out);
-        }
-        self.enter(State::Closed, workspace);
-        error.into()
+/// Ends a connection whose opening handshake failed. A server tells its client why.
+pub(super) fn fail_handshake(
+    socket: &mut WebSocket,
+    error: HandshakeError,
+    workspace: &mut Workspace<'_>,
+) -> PeerError {
+    if socket.role == Role::Server {
+        let opening = socket.opening.as_ref();
+        let is_head = opening.is_some_and(|it| it.head.starts_with(HttpRequest::HEAD_METHOD));
+        error.refusal().head_only(is_head).write(workspace.out);
     }
+    socket.enter(State::Closed, workspace);
+    error.into()
 }

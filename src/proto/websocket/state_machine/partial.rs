@@ -1,10 +1,10 @@
 //! What has arrived of a frame and of a message, while either is not whole.
 
-use super::WebSocket;
-use super::frames::Frame;
+use super::receiving::Frame;
 use crate::proto::websocket::assembler::Assembler;
 use crate::proto::websocket::control::ControlPayload;
 use crate::proto::{BufferPool, FrameHeader};
+use crate::time::Time;
 
 /// A frame and a message in progress. Lent by the [`BufferPool`] to the few connections that have
 /// either at a time.
@@ -30,31 +30,65 @@ impl Partial {
     }
 }
 
-impl WebSocket {
-    /// Whatever is in progress, or room for it.
-    pub(super) fn partial_mut(&mut self, pool: &mut BufferPool) -> &mut Partial {
-        self.partial.get_or_insert_with(|| pool.take_partial())
+/// What is in progress in one connection, if anything.
+#[derive(Debug, Default)]
+pub(super) struct InProgress(Option<Box<Partial>>);
+
+impl InProgress {
+    #[inline]
+    pub(super) fn get(&self) -> Option<&Partial> {
+        self.0.as_deref()
+    }
+
+    /// What is in progress, or room for it.
+    #[inline]
+    pub(super) fn get_or_take(&mut self, pool: &mut BufferPool) -> &mut Partial {
+        self.0.get_or_insert_with(|| pool.take_partial())
     }
 
     /// The frame whose payload has not arrived whole.
     #[inline]
     pub(super) fn frame(&self) -> Option<Frame> {
-        self.partial.as_ref()?.frame
+        self.get()?.frame
     }
 
-    /// Gives back what is not in use any more. Not after an error, which
-    /// [`discard_partial`](Self::discard_partial) follows: what it has left must not come to
-    /// another connection.
+    /// When the message began that is not whole, if there is one.
     #[inline]
-    pub(super) fn release_partial(&mut self, pool: &mut BufferPool) {
-        if let Some(partial) = self.partial.take_if(|partial| partial.is_blank()) {
+    pub(super) fn unfinished_since(&self) -> Option<Time> {
+        self.get()?.message.unfinished_since()
+    }
+
+    /// Bytes of storage that an unfinished message holds.
+    pub(super) fn buffered_bytes(&self) -> usize {
+        self.get().map_or(0, |partial| partial.message.buffered_bytes())
+    }
+
+    /// Gives an unfinished message its whole time again.
+    pub(super) fn restart(&mut self, now: Time) {
+        if let Some(partial) = &mut self.0 {
+            partial.message.restart(now);
+        }
+    }
+
+    /// Gives back what is not in use any more. Not after an error, which [`discard`](Self::discard)
+    /// follows: what it has left must not come to another connection.
+    #[inline]
+    pub(super) fn release(&mut self, pool: &mut BufferPool) {
+        if let Some(partial) = self.0.take_if(|partial| partial.is_blank()) {
             pool.give_partial(partial);
         }
     }
 
+    /// Gives up the bytes of an unfinished message.
+    pub(super) fn clear_message(&mut self, pool: &mut BufferPool) {
+        if let Some(partial) = &mut self.0 {
+            partial.message.clear(pool);
+        }
+    }
+
     /// Gives up whatever is in progress.
-    pub(super) fn discard_partial(&mut self, pool: &mut BufferPool) {
-        if let Some(mut partial) = self.partial.take() {
+    pub(super) fn discard(&mut self, pool: &mut BufferPool) {
+        if let Some(mut partial) = self.0.take() {
             partial.message.clear(pool);
             *partial = Partial::default();
             pool.give_partial(partial);

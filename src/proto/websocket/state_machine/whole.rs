@@ -36,19 +36,15 @@ impl WebSocket {
     /// nothing is known of it that changes its meaning.
     #[inline]
     pub(crate) fn whole_messages(&mut self, now: Time) -> Option<WholeMessages> {
-        if self.state != State::Open || self.partial.is_some() || self.is_inflating() {
+        if self.state != State::Open
+            || self.partial.get().is_some()
+            || self.compression.is_inflating()
+        {
             return None;
         }
         self.last_received = now;
         self.awaiting_pong = false;
-        Some(WholeMessages { role: self.role, longest: self.longest_whole(false) })
-    }
-
-    /// The longest message that can be taken from where it arrived: within both limits.
-    #[inline]
-    pub(super) fn longest_whole(&self, compressed: bool) -> usize {
-        let limits = &self.limits;
-        limits.arriving_frame(compressed).min(limits.arriving_message(compressed))
+        Some(WholeMessages { role: self.role, longest: self.limits.arriving_whole(false) })
     }
 }
 
