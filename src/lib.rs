@@ -333,18 +333,20 @@
 //!
 //! ```text
 //! lib.rs config/ error.rs     the facade: re-exports, limits and errors
-//! engine/                     the turn, handlers, what handlers may do
-//! net/                        a socket with its protocol state and its queued bytes
+//! engine/                     the event loop and all that a handler can do
+//!   turn/                     wait, accept, read, dispatch, close, shut down
+//!   bus/                      publishers, subscribers, handlers of events, timers
+//!   broadcast/                subscriptions, broadcasts, delivery in slices
+//!   client/ server/ http/     dialling; listeners; routes and answers
+//!   stats/                    numbers that any thread may read
+//! net/                        connections as state and bytes
 //!   sockets/                  all of them: input, output, flushing, ends
-//! reactor/                    the seam: readiness, clock, entropy, wake; mio/ is the real one
-//!   sim/                      the simulated one: a network in memory, faults by a seed
+//! reactor/                    the seam to the system: readiness, clock, entropy, wake
+//!   mio/ sim/                 the real one; a simulated network with faults by a seed
 //! queue/ topics.rs timers.rs  pure: no sockets, no clock
-//!   topics/                   batches and their delivery, order across topics, gaps
-//! proto/                      protocols without I/O: bytes and the time in, messages and bytes out
-//!   websocket/                frames, messages, the state machine of a connection
-//!   http/                     heads, requests and responses
-//!   handshake/                the opening handshake, both sides
-//!   deflate/                  compressed messages
+//! proto/                      pure protocol code
+//!   websocket/ deflate/       frames, messages, the state machine; compression
+//!   http/ handshake/          requests and responses; the opening handshake, both sides
 //! slots.rs time.rs            a slab with generations, moments
 //! overflow.rs                 what happens to messages for a slow receiver
 //! histogram.rs logging.rs     times in buckets, lines of a log

@@ -3,7 +3,8 @@ use std::net::SocketAddr;
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
-use super::{ConnectionId, Context, TimerId, TopicId};
+use crate::engine::context::Context;
+use crate::engine::ids::{ConnectionId, TimerId, TopicId};
 use crate::net::SendStatus;
 use crate::proto::{AsOutgoing, CloseCode};
 use crate::queue::PublishError;
@@ -37,13 +38,13 @@ use crate::queue::PublishError;
 /// # Ok::<(), eventwire::Error>(())
 /// ```
 pub struct Connection<'a> {
-    pub(super) context: Context<'a>,
+    pub(crate) context: Context<'a>,
     id: ConnectionId,
 }
 
 impl<'a> Connection<'a> {
     #[inline]
-    pub(super) const fn new(context: Context<'a>, id: ConnectionId) -> Self {
+    pub(crate) const fn new(context: Context<'a>, id: ConnectionId) -> Self {
         Self { context, id }
     }
 }
@@ -193,6 +194,28 @@ impl Connection<'_> {
     #[must_use]
     pub fn peer_addr(&self) -> Option<SocketAddr> {
         self.context.core.sockets.get(self.id.0)?.peer.get()
+    }
+}
+
+impl Context<'_> {
+    /// Any connection of the loop, by its id. The id of a connection that is gone gives one that
+    /// refuses everything.
+    ///
+    /// ```
+    /// use eventwire::{CloseCode, ConnectionId, Context};
+    ///
+    /// fn kick(id: ConnectionId, cx: &mut Context<'_>) -> bool {
+    ///     cx.connection(id).close(CloseCode::POLICY, "too many requests")
+    /// }
+    /// ```
+    #[inline]
+    pub fn connection(&mut self, id: ConnectionId) -> Connection<'_> {
+        Connection::new(Context { core: self.core }, id)
+    }
+
+    /// Sends a message to a connection, as [`Connection::send`].
+    pub fn send_to(&mut self, id: ConnectionId, message: impl AsOutgoing) -> SendStatus {
+        self.core.send(id.0, message.as_outgoing())
     }
 }
 

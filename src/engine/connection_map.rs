@@ -1,4 +1,4 @@
-use super::ConnectionId;
+use crate::engine::ids::ConnectionId;
 use crate::slots::Key;
 
 /// The application's own data for each connection, found by slot without hashing.

@@ -1,11 +1,8 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use super::core::Core;
-use super::{Connection, ConnectionId};
-use crate::net::SendStatus;
+use crate::engine::core::Core;
 use crate::net::streams::Transmit;
-use crate::proto::AsOutgoing;
 use crate::queue::PublishError;
 
 /// What a handler can do with its loop.
@@ -25,30 +22,10 @@ use crate::queue::PublishError;
 /// - No handler is called from inside another. The consequences of a call (a connection that
 ///   closes, an event, a gap) reach their handlers after the present one has returned.
 pub struct Context<'a> {
-    pub(super) core: &'a mut Core<dyn Transmit + 'a>,
+    pub(crate) core: &'a mut Core<dyn Transmit + 'a>,
 }
 
 impl Context<'_> {
-    /// Any connection of the loop, by its id. The id of a connection that is gone gives one that
-    /// refuses everything.
-    ///
-    /// ```
-    /// use eventwire::{CloseCode, ConnectionId, Context};
-    ///
-    /// fn kick(id: ConnectionId, cx: &mut Context<'_>) -> bool {
-    ///     cx.connection(id).close(CloseCode::POLICY, "too many requests")
-    /// }
-    /// ```
-    #[inline]
-    pub fn connection(&mut self, id: ConnectionId) -> Connection<'_> {
-        Connection::new(Context { core: self.core }, id)
-    }
-
-    /// Sends a message to a connection, as [`Connection::send`].
-    pub fn send_to(&mut self, id: ConnectionId, message: impl AsOutgoing) -> SendStatus {
-        self.core.send(id.0, message.as_outgoing())
-    }
-
     /// Publishes an event to the handlers of its type
     /// ([`EventLoop::on`](crate::EventLoop::on)). They are called after the present handler
     /// returns, in this turn or the next.
@@ -99,6 +76,14 @@ impl Context<'_> {
     /// ```
     pub fn shutdown(&mut self, deadline: Duration) {
         self.core.ending.shut_down(self.core.sockets.now, deadline);
+    }
+}
+
+impl<T: Transmit> Core<T> {
+    /// What a handler is lent.
+    #[inline]
+    pub(crate) fn context(&mut self) -> Context<'_> {
+        Context { core: self }
     }
 }
 

@@ -1,5 +1,4 @@
-use super::Context;
-use super::shutdown::Ending;
+use crate::engine::turn::ending::Ending;
 use crate::net::SendStatus;
 use crate::net::sockets::Sockets;
 use crate::net::streams::Transmit;
@@ -9,26 +8,18 @@ use crate::slots::Key;
 use crate::topics::Topics;
 
 /// The part of an event loop that handlers act on. Everything else of the loop calls them.
-pub(super) struct Core<T: ?Sized> {
-    pub(super) sockets: Sockets,
-    pub(super) topics: Topics,
-    pub(super) events: LocalEvents,
-    pub(super) ending: Ending,
-    /// The streams last: behind a [`Context`], their type is not known.
-    pub(super) streams: T,
-}
-
-impl<T: Transmit> Core<T> {
-    /// What a handler is lent.
-    #[inline]
-    pub(super) fn context(&mut self) -> Context<'_> {
-        Context { core: self }
-    }
+pub(crate) struct Core<T: ?Sized> {
+    pub(crate) sockets: Sockets,
+    pub(crate) topics: Topics,
+    pub(crate) events: LocalEvents,
+    pub(crate) ending: Ending,
+    /// The streams last: behind a [`Context`](crate::Context), their type is not known.
+    pub(crate) streams: T,
 }
 
 impl Core<dyn Transmit + '_> {
     #[inline]
-    pub(super) fn send(&mut self, conn: Key, outgoing: Outgoing<'_>) -> SendStatus {
+    pub(crate) fn send(&mut self, conn: Key, outgoing: Outgoing<'_>) -> SendStatus {
         self.sockets.send(conn, outgoing, &mut self.topics, &mut self.streams)
     }
 }

@@ -4,18 +4,18 @@ use std::time::Duration;
 
 use slab::Slab;
 
-use super::backlog::Backlog;
-use super::call::Calls;
-use super::core::Core;
-use super::endpoint::Endpoint;
-use super::events::{Events, GROUP_BUDGET, TURN_BUDGET};
-use super::handle::Shared;
-use super::idle::IdleStrategy;
-use super::shutdown::{Ending, RunSummary};
-use super::site::Sites;
-use super::stats::{Meters, Tally};
-use super::{HandlerCall, LoopHandle, TopicId};
 use crate::config::Config;
+use crate::engine::bus::events::{Events, GROUP_BUDGET, TURN_BUDGET};
+use crate::engine::core::Core;
+use crate::engine::handle::{LoopHandle, Shared};
+use crate::engine::http::router::Sites;
+use crate::engine::ids::TopicId;
+use crate::engine::server::endpoint::Endpoint;
+use crate::engine::stats::snapshot::{Meters, Tally};
+use crate::engine::turn::backlog::Backlog;
+use crate::engine::turn::calls::{Calls, HandlerCall};
+use crate::engine::turn::ending::{Ending, RunSummary};
+use crate::engine::turn::idle::IdleStrategy;
 use crate::error::Error;
 use crate::net::attempts::Attempts;
 use crate::net::listeners::Listeners;
@@ -72,28 +72,28 @@ const RESERVED_CONNECTIONS: usize = 65_536;
 /// ```
 pub struct EventLoop<S, R: Reactor = MioReactor> {
     /// What handlers act on.
-    pub(super) core: Core<Streams<R>>,
-    pub(super) endpoints: Slab<Endpoint<S>>,
+    pub(crate) core: Core<Streams<R>>,
+    pub(crate) endpoints: Slab<Endpoint<S>>,
     /// What the listeners have, each its own. They outlast them, for connections that are left.
-    pub(super) sites: Sites<S>,
-    pub(super) events: Events<S>,
-    pub(super) listeners: Listeners<R>,
-    pub(super) attempts: Attempts<R>,
+    pub(crate) sites: Sites<S>,
+    pub(crate) events: Events<S>,
+    pub(crate) listeners: Listeners<R>,
+    pub(crate) attempts: Attempts<R>,
     /// Lifted out while input is handled, so that handlers can be lent the rest.
-    pub(super) buffer: ReceiveBuffer,
-    pub(super) ready: Vec<Readiness>,
-    pub(super) backlog: Backlog,
-    pub(super) idle: IdleStrategy,
-    pub(super) shared: Arc<Shared>,
-    pub(super) handle: LoopHandle,
-    pub(super) max_connections: usize,
-    pub(super) calls: Calls,
+    pub(crate) buffer: ReceiveBuffer,
+    pub(crate) ready: Vec<Readiness>,
+    pub(crate) backlog: Backlog,
+    pub(crate) idle: IdleStrategy,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) handle: LoopHandle,
+    pub(crate) max_connections: usize,
+    pub(crate) calls: Calls,
     /// How often handlers had been called when the turn began.
     calls_before: u64,
-    pub(super) tally: Tally,
-    pub(super) meters: Arc<Meters>,
+    pub(crate) tally: Tally,
+    pub(crate) meters: Arc<Meters>,
     /// When the wake was asked for that began this turn, until an event is handled.
-    pub(super) woken_at: Option<Time>,
+    pub(crate) woken_at: Option<Time>,
 }
 
 impl<S> EventLoop<S> {

@@ -1,13 +1,12 @@
-use std::fmt;
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use std::{fmt, io};
 
 use crossbeam_queue::SegQueue;
 
-use super::shutdown::TimeLeft;
-use super::stats::Meters;
+use crate::engine::stats::snapshot::{Meters, Stats};
+use crate::engine::turn::ending::TimeLeft;
 use crate::queue::Doorbell;
 use crate::reactor::Wake;
 use crate::slots::Key;
@@ -22,29 +21,29 @@ pub struct LoopHandle {
 
 /// What other threads and the loop have in common.
 #[derive(Debug, Default)]
-pub(super) struct Shared {
-    pub(super) doorbell: Doorbell,
-    pub(super) left: TimeLeft,
+pub(crate) struct Shared {
+    pub(crate) doorbell: Doorbell,
+    pub(crate) left: TimeLeft,
     /// Names looked up: at most one entry for each connection that is being made.
-    pub(super) resolved: SegQueue<Resolved>,
+    pub(crate) resolved: SegQueue<Resolved>,
 }
 
 /// The addresses that a connection is to be made to, or why there are none.
 #[derive(Debug)]
-pub(super) struct Resolved {
-    pub(super) conn: Key,
-    pub(super) addresses: io::Result<Vec<SocketAddr>>,
+pub(crate) struct Resolved {
+    pub(crate) conn: Key,
+    pub(crate) addresses: io::Result<Vec<SocketAddr>>,
 }
 
 impl Shared {
     /// Whether something waits for the loop, which has seen that much time left.
-    pub(super) fn has_work(&self, seen: u64) -> bool {
+    pub(crate) fn has_work(&self, seen: u64) -> bool {
         self.left.get() != seen || !self.resolved.is_empty()
     }
 }
 
 impl LoopHandle {
-    pub(super) fn new(shared: Arc<Shared>, meters: Arc<Meters>, waker: impl Wake) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, meters: Arc<Meters>, waker: impl Wake) -> Self {
         // A wake that fails has lost its loop, and nobody is left to hear of it.
         let wake = Arc::new(move || drop(waker.wake()));
         Self { shared, meters, wake }
@@ -89,23 +88,26 @@ impl LoopHandle {
         self.ring();
     }
 
-    pub(super) fn push_resolved(&self, resolved: Resolved) {
+    /// What the loop did until the end of its last turn. Never waits for the loop, so that it
+    /// tells of a loop that hangs, too ([`Stats::turn_since`]). Copies some 10 KiB.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.meters.snapshot()
+    }
+
+    pub(crate) fn push_resolved(&self, resolved: Resolved) {
         self.shared.resolved.push(resolved);
         self.ring();
     }
 
-    pub(super) fn meters(&self) -> &Meters {
-        &self.meters
-    }
-
-    pub(super) fn ring(&self) {
+    pub(crate) fn ring(&self) {
         if self.shared.doorbell.ring() {
             (self.wake)();
         }
     }
 
     /// The same, of a caller with a sequentially consistent fence behind what it left.
-    pub(super) fn ring_fenced(&self) {
+    pub(crate) fn ring_fenced(&self) {
         if self.shared.doorbell.ring_fenced() {
             (self.wake)();
         }

@@ -1,7 +1,8 @@
 use std::fmt;
 
-use super::{Connection, Gap};
-use crate::net::{ConnectError, Disconnect};
+use crate::engine::broadcast::report::Gap;
+use crate::engine::connection::Connection;
+use crate::net::disconnect::{ConnectError, Disconnect};
 use crate::proto::Message;
 use crate::proto::handshake::{Acceptance, Refusal, UpgradeRequest};
 

@@ -1,54 +1,37 @@
-//! What the application sees: the loop, its handlers, and what handlers may do.
+//! The event loop, the handlers that it calls, and what handlers can do.
+//!
+//! A message takes this way: `turn/wait.rs` waits for readiness, `turn/read.rs` reads from the
+//! connection, `turn/messages.rs` (the fast path) or `turn/dispatch.rs` calls the handler,
+//! `connection.rs` sends its answer, and `turn/read.rs` flushes what the handler sent.
 
-mod adopt;
-mod answer;
-mod attempts;
-mod backlog;
-mod call;
-mod connect;
+mod broadcast;
+mod bus;
+mod client;
 mod connection;
 mod connection_map;
 mod context;
 mod core;
-mod dispatch;
-mod endpoint;
 mod event_loop;
-mod events;
 mod handle;
 mod handler;
-mod idle;
+mod http;
 mod ids;
-mod linger;
-mod listen;
-mod messages;
-mod metrics;
-mod publisher;
-mod read;
-mod reap;
-mod room;
-mod routes;
-mod shutdown;
-mod site;
+mod server;
 mod stats;
-mod subscriber;
-mod timers;
-#[cfg(feature = "tls")]
-mod tls;
-mod topics;
-mod wait;
+mod turn;
 
-pub use call::{HandlerCall, SlowCall};
+pub use broadcast::report::{Gap, TopicChanged, TopicStats};
+pub use bus::events::EventHandler;
+pub use bus::publisher::Publisher;
+pub use bus::subscriber::{RecvError, Subscriber, TryRecvError};
 pub use connection::Connection;
 pub use connection_map::{ConnectionEntry, ConnectionMap};
 pub use context::Context;
 pub use event_loop::EventLoop;
-pub use events::EventHandler;
 pub use handle::LoopHandle;
 pub use handler::{OnMessage, Upgrade, WebSocketHandler, on_message};
+pub use http::routes::{HttpHandler, IntoRoutes, Routes, kind};
 pub use ids::{ConnectionId, ListenerId, TimerId, TopicId};
-pub use publisher::Publisher;
-pub use routes::{HttpHandler, IntoRoutes, Routes, kind};
-pub use shutdown::{RunEnd, RunSummary};
-pub use stats::Stats;
-pub use subscriber::{RecvError, Subscriber, TryRecvError};
-pub use topics::{Gap, TopicChanged, TopicStats};
+pub use stats::snapshot::Stats;
+pub use turn::calls::{HandlerCall, SlowCall};
+pub use turn::ending::{RunEnd, RunSummary};

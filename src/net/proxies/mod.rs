@@ -15,7 +15,7 @@ use crate::proto::proxy_protocol;
 /// Which proxies are believed when they say whom they pass on, and where they say it. Nobody else
 /// is: whatever a client writes there itself is not looked at.
 ///
-/// [`Context::peer_addr`](crate::Context::peer_addr) then tells the client's address, with port 0
+/// [`Connection::peer_addr`](crate::Connection::peer_addr) is then the client's address, with port 0
 /// where the proxy says none. Of several proxies in a row, the address is taken that the outermost
 /// trusted one has seen.
 ///

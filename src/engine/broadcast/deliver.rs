@@ -1,0 +1,71 @@
+//! Delivery of broadcasts, a slice of the connections at a time, and what follows from it.
+
+use crate::engine::broadcast::report::{Gap, TopicChanged};
+use crate::engine::event_loop::EventLoop;
+use crate::engine::ids::TopicId;
+use crate::engine::turn::calls::HandlerCall;
+use crate::queue::PublishError;
+use crate::reactor::Reactor;
+use crate::topics::Delivery;
+
+/// How many connections a turn broadcasts to before the loop looks at its sockets again.
+const BROADCAST_SLICE: usize = 256;
+
+impl<S, R: Reactor> EventLoop<S, R> {
+    /// Sends what was broadcast to a slice of those who are to get it.
+    #[inline(never)]
+    pub(crate) fn broadcast(&mut self) {
+        let mut left = BROADCAST_SLICE;
+        loop {
+            left -= self.core.topics.deliver_row(left, |conn, run| {
+                self.core.sockets.deliver(conn, run, &mut self.core.streams)
+            });
+            if left == 0 {
+                return;
+            }
+            left -= 1;
+            match self.core.topics.deliver(|conn| self.core.sockets.room(conn)) {
+                None => return self.core.sockets.forget_batches(),
+                Some(Delivery::Run(conn, topic, run)) => {
+                    if !self.core.sockets.deliver(conn, &run, &mut self.core.streams) {
+                        self.core.topics.count_overflow(topic);
+                    }
+                }
+                Some(Delivery::Several(conn)) => {
+                    self.core.sockets.catch_up(conn, &mut self.core.topics, &mut self.core.streams);
+                }
+                Some(Delivery::PassedOver) => {}
+            }
+        }
+    }
+
+    /// Tells connections which broadcasts they missed; gaps that end meanwhile are told in the
+    /// next turn.
+    #[inline(never)]
+    pub(crate) fn tell_gaps(&mut self, state: &mut S) {
+        for _ in 0..self.core.topics.gaps_due() {
+            let Some((conn, missed)) = self.core.topics.next_gap() else {
+                return;
+            };
+            // A connection's end is told instead.
+            if self.core.sockets.is_open(conn) {
+                self.core.topics.count_gap(missed.topic);
+                let gap = Gap::from(missed);
+                self.call(conn, HandlerCall::Gap, |handler, conn| {
+                    handler.on_gap(conn, gap, state);
+                });
+            }
+        }
+    }
+
+    /// Publishes which topics have subscribers now, or none.
+    #[inline(never)]
+    pub(crate) fn tell_changes(&mut self) {
+        let events = &mut self.core.events;
+        self.core.topics.tell_changes(|topic, occupied| {
+            let change = TopicChanged { topic: TopicId(topic), occupied };
+            // Where nobody is registered for it, it is told.
+            !matches!(events.push(change), Err(PublishError::Full(_)))
+        });
+    }
+}

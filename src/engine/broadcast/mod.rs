@@ -1,0 +1,6 @@
+//! Topics: subscriptions, broadcasts and their delivery.
+
+pub(crate) mod deliver;
+pub(crate) mod report;
+pub(crate) mod subscribe;
+pub(crate) mod topics;

@@ -1,0 +1,106 @@
+//! The loop's part in the event bus: registration, and a turn's events.
+
+use crate::engine::bus::events::{EventHandler, OnEvent};
+use crate::engine::bus::publisher::Publisher;
+use crate::engine::bus::subscriber::{Subscriber, Subscription};
+use crate::engine::context::Context;
+use crate::engine::event_loop::EventLoop;
+use crate::overflow::OverflowPolicy;
+use crate::queue::{Feed, LaneSender};
+use crate::reactor::Reactor;
+
+impl<S: 'static, R: Reactor> EventLoop<S, R> {
+    /// Calls a closure for every event of type `E`. Several handlers of one type are called in the
+    /// order of their registration.
+    ///
+    /// Events come from other threads ([`publisher`](Self::publisher)) and from handlers
+    /// ([`Context::publish`]). The events of one publisher arrive in order, each once. At most
+    /// 1,024 of one type are handled in a turn, before the sockets have theirs; handlers and other
+    /// threads have half of that each, if they want it.
+    ///
+    /// ```
+    /// use eventwire::{Config, EventLoop};
+    ///
+    /// struct Joined(String);
+    ///
+    /// let mut event_loop = EventLoop::new(Config::default())?;
+    /// let lobby = event_loop.topic("lobby")?;
+    /// event_loop.on(move |cx, joined: &Joined, _: &mut ()| {
+    ///     cx.broadcast(lobby, &joined.0);
+    /// });
+    /// # event_loop.turn(Some(std::time::Duration::ZERO), &mut ())?;
+    /// # Ok::<(), eventwire::Error>(())
+    /// ```
+    pub fn on<E: 'static>(&mut self, handler: impl FnMut(&mut Context<'_>, &E, &mut S) + 'static) {
+        self.on_handler(OnEvent(handler));
+    }
+
+    /// Registers a handler of events of type `E`, as [`on`](Self::on).
+    pub fn on_handler<E: 'static>(&mut self, handler: impl EventHandler<E, S> + 'static) {
+        self.core.events.register::<E>();
+        if let Some(typed) = self.events.typed::<E>() {
+            typed.handlers.push(Box::new(handler));
+        }
+    }
+
+    /// A publisher of events of type `E`, for another thread. Each one, clones too, has a queue of
+    /// its own, of [`Config::inbox`](crate::Config::inbox) events.
+    ///
+    /// # Panics
+    ///
+    /// Never: a type's queue is of that type.
+    pub fn publisher<E: Send + 'static>(&mut self) -> Publisher<E> {
+        self.core.events.register::<E>();
+        let typed = self.events.typed::<E>().expect("made for this type");
+        Publisher::new(LaneSender::new(typed.receiver.inbox()), self.handle.clone())
+    }
+
+    /// A subscriber to events of type `E`, for another thread: it gets a clone of every one that
+    /// is handled from now on, whether there are handlers of its type or not.
+    ///
+    /// `capacity` is how many events may wait for it; 0 is taken as 1. There is no default: it
+    /// should be as many as the loop handles in the longest time for which the subscriber may be
+    /// away, and at least the 1,024 that one turn may handle. Memory is taken for those that wait,
+    /// not for the capacity.
+    ///
+    /// A loop that has ended makes subscribers that have ended.
+    pub fn subscriber<E: Clone + Send + 'static>(
+        &mut self,
+        capacity: usize,
+        policy: OverflowPolicy,
+    ) -> Subscriber<E> {
+        self.core.events.register::<E>();
+        let (feed, receiver) = Feed::new(capacity, policy);
+        self.events.subscribe(Subscription { feed, clone: E::clone });
+        Subscriber { receiver }
+    }
+}
+
+impl<S, R: Reactor> EventLoop<S, R> {
+    /// Handles up to `budget` events of each type.
+    #[inline]
+    pub(crate) fn serve_events(&mut self, budget: usize, state: &mut S) {
+        if self.has_events() {
+            self.handle_events(budget, state);
+        }
+    }
+
+    #[inline(never)]
+    fn handle_events(&mut self, budget: usize, state: &mut S) {
+        if let Some(woken) = self.woken_at.take() {
+            let now = self.core.streams.reactor.now();
+            self.meters.wake_latency.record(now.since(woken));
+        }
+        let mut context = self.core.context();
+        for (_, events) in &mut self.events.types {
+            let handled = events.handle(budget, &mut self.calls, &mut context, state);
+            self.events.handled += handled as u64;
+        }
+    }
+
+    /// Whether events wait, from other threads or from handlers.
+    #[inline]
+    pub(crate) fn has_events(&self) -> bool {
+        !self.core.events.is_empty() || self.events.has_events()
+    }
+}

@@ -1,0 +1,179 @@
+//! Making connections to servers, without waiting for anything.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use crate::config::ClientConfig;
+use crate::engine::connection::Connection;
+use crate::engine::event_loop::EventLoop;
+use crate::engine::handle::Resolved;
+use crate::engine::handler::{WebSocketHandler, on_message};
+use crate::engine::ids::ConnectionId;
+use crate::engine::server::endpoint::Endpoint;
+use crate::error::Error;
+use crate::net::connector::Connector;
+use crate::net::socket::Socket;
+use crate::proto::handshake::Key as HandshakeKey;
+use crate::proto::handshake::{ClientRequest, UrlError, WsUrl};
+use crate::proto::{Message, WebSocket, Workspace};
+use crate::reactor::Reactor;
+use crate::slots::Key;
+
+impl<S, R: Reactor> EventLoop<S, R> {
+    /// Connects to a WebSocket server, which `handler` then talks to. Returns at once: the
+    /// handler's `on_open` or `on_connect_error` tells how it went.
+    ///
+    /// `url` is `ws://host[:port][/path][?query]`, or the same with `wss`, for which the feature
+    /// `tls` and `ClientConfig::tls` are needed.
+    ///
+    /// All addresses that the host stands for are tried (RFC 8305): IPv6 and IPv4 in turn,
+    /// beginning with the family that the system names first; each 250 ms after the one before,
+    /// which goes on meanwhile, or at once when one has failed. The first connection that is made
+    /// is kept. All of this, the handshake included, is within the configuration's one deadline.
+    /// Attempts beside a connection's first count as connections, and wait while there are as many
+    /// as the configuration allows.
+    ///
+    /// Names are looked up by up to four threads, made when they are needed, one name once for all
+    /// connections to it. While 1,024 names wait, further ones fail with
+    /// [`ConnectError::Io`](crate::ConnectError).
+    ///
+    /// # Errors
+    ///
+    /// When the URL or the configuration's headers are invalid, there are as many connections as
+    /// the configuration allows, or the loop is shutting down. Where
+    /// [others make room](crate::Config::max_connections), a later one finds it.
+    pub fn connect(
+        &mut self,
+        url: &str,
+        config: ClientConfig,
+        handler: impl WebSocketHandler<S> + 'static,
+    ) -> Result<ConnectionId, Error> {
+        self.check_serving()?;
+        let url = WsUrl::parse(url)?;
+        if self.is_full() {
+            self.make_room();
+            return Err(Error::ConnectionLimit);
+        }
+        let (host, port, is_secure) = (url.host().to_owned(), url.port(), url.is_secure());
+        #[cfg(feature = "tls")]
+        let can_encrypt = config.tls.is_some();
+        #[cfg(not(feature = "tls"))]
+        let can_encrypt = false;
+        if is_secure && !can_encrypt {
+            return Err(UrlError::TlsNotConfigured.into());
+        }
+        let request = request(url, &config)?;
+        let ClientConfig { limits, mut addresses, unix_socket, unsent_limit, .. } = config;
+        #[cfg(feature = "tls")]
+        let tls = config.tls.filter(|_| is_secure).map(|tls| (tls, host.clone()));
+        let connector = Connector {
+            #[cfg(feature = "tls")]
+            tls,
+            ..Connector::default()
+        };
+        let mut endpoint = Endpoint::client(Box::new(handler), limits);
+        endpoint.unsent_limit = unsent_limit;
+        let conn = self.begin_connect(request, endpoint, connector);
+        if let Some(path) = unix_socket {
+            self.try_path(conn, &path);
+            return Ok(ConnectionId(conn));
+        }
+        if addresses.is_empty() {
+            addresses = known_addresses(&host, port);
+        }
+        if addresses.is_empty() {
+            self.look_up(conn, &host, port);
+        } else {
+            self.try_addresses(conn, addresses);
+        }
+        Ok(ConnectionId(conn))
+    }
+
+    /// Connects to a WebSocket server whose messages a closure handles, as
+    /// [`connect`](Self::connect). A handler object also learns that the connection has opened, has
+    /// ended or could not be made.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect).
+    pub fn connect_fn(
+        &mut self,
+        url: &str,
+        config: ClientConfig,
+        handler: impl FnMut(&mut Connection<'_>, Message<'_>, &mut S) + 'static,
+    ) -> Result<ConnectionId, Error> {
+        self.connect(url, config, on_message(handler))
+    }
+
+    fn look_up(&mut self, conn: Key, host: &str, port: u16) {
+        let handle = self.handle.clone();
+        let done = Box::new(move |addresses| handle.push_resolved(Resolved { conn, addresses }));
+        match self.core.streams.reactor.resolve(host, port, done) {
+            Ok(lookup) => {
+                if let Some(connector) = self.connector(conn) {
+                    connector.lookup = Some(lookup);
+                }
+            }
+            Err(error) => self.core.sockets.fail(conn, error),
+        }
+    }
+
+    /// Makes the connection's entry, with its opening request held back.
+    fn begin_connect(
+        &mut self,
+        request: ClientRequest,
+        endpoint: Endpoint<S>,
+        connector: Connector,
+    ) -> Key {
+        let mut nonce = [0; 16];
+        for word in nonce.chunks_exact_mut(4) {
+            word.copy_from_slice(&self.core.sockets.keys.next_key());
+        }
+        self.core.sockets.now = self.core.streams.reactor.now();
+        let mut out = Vec::new();
+        let mut workspace = Workspace {
+            out: &mut out,
+            mask_keys: &mut self.core.sockets.keys,
+            pool: &mut self.core.sockets.pool.buffers,
+            now: self.core.sockets.now,
+        };
+        let key = HandshakeKey::from_nonce(nonce);
+        let protocol = WebSocket::client(request, key, endpoint.limits.clone(), &mut workspace);
+        let endpoint = self.endpoints.insert(endpoint);
+        let mut socket = Socket::new(protocol, endpoint);
+        socket.set_connector(connector);
+        let conn = self.core.sockets.insert(socket);
+        self.core.sockets.hold(conn, &out);
+        conn
+    }
+}
+
+fn request(url: WsUrl, config: &ClientConfig) -> Result<ClientRequest, Error> {
+    let mut request = ClientRequest::new(url);
+    for name in &config.subprotocols {
+        request = request.subprotocol(name)?;
+    }
+    for (name, value) in &config.headers {
+        request = request.header(name, value)?;
+    }
+    if let Some(origin) = &config.origin {
+        request = request.origin(origin)?;
+    }
+    #[cfg(feature = "deflate")]
+    if let Some(deflate) = config.deflate {
+        request = request.deflate(deflate);
+    }
+    Ok(request)
+}
+
+/// The addresses that need no looking up: literals, and this machine (RFC 6761 §6.3).
+fn known_addresses(host: &str, port: u16) -> Vec<SocketAddr> {
+    let literal = host.trim_start_matches('[').trim_end_matches(']');
+    if let Ok(ip) = literal.parse::<IpAddr>() {
+        return vec![SocketAddr::new(ip, port)];
+    }
+    if host.eq_ignore_ascii_case("localhost") {
+        let loopback: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+        return loopback.map(|ip| SocketAddr::new(ip, port)).into();
+    }
+    Vec::new()
+}

@@ -1,0 +1,219 @@
+//! From a request to its answer: a connection that opens, a response, or a refusal.
+
+use crate::engine::connection::Connection;
+use crate::engine::event_loop::EventLoop;
+use crate::engine::handler::Upgrade;
+use crate::engine::http::router::{Resource, Site};
+use crate::engine::ids::ConnectionId;
+use crate::engine::server::endpoint::Endpoint;
+use crate::engine::turn::calls::HandlerCall;
+use crate::net::aside::End;
+use crate::net::disconnect::ConnectError;
+use crate::net::peer::PeerAddr;
+use crate::net::proxies;
+use crate::net::socket::Socket;
+use crate::proto::PeerError;
+use crate::proto::handshake::{HandshakeError, UpgradeRequest};
+use crate::proto::http::{ContentType, HttpRequest, HttpResponse};
+use crate::reactor::Reactor;
+use crate::slots::Key;
+
+/// The methods that WebSocket endpoints know, and those that other resources do. `OPTIONS`, which
+/// asks for them, is answered for all.
+const OPENING: &str = "GET";
+const READING: &str = "GET, HEAD";
+
+/// What a request comes to before anybody is asked.
+enum Found {
+    WebSocket(usize),
+    Handler,
+    Response(HttpResponse),
+    Metrics,
+}
+
+impl<S, R: Reactor> EventLoop<S, R> {
+    /// A proxy said whom it passes on with this connection.
+    pub(crate) fn note_client(&mut self, conn: Key, header: &[u8]) {
+        let client = proxies::announced(header);
+        if let (Some(socket), Some(_)) = (self.core.sockets.get_mut(conn), client) {
+            socket.peer = PeerAddr::from(client);
+        }
+    }
+
+    /// Answers a request, whose head this is.
+    pub(crate) fn answer(&mut self, conn: Key, head: &[u8], state: &mut S) {
+        let Some(socket) = self.core.sockets.get(conn) else {
+            return;
+        };
+        let Some(site) = socket.site().and_then(|site| self.sites.get_mut(site)) else {
+            return;
+        };
+        let peer = socket.peer.get();
+        // Whatever else is wrong with it.
+        let is_head = head.starts_with(HttpRequest::HEAD_METHOD);
+        let request = match HttpRequest::read(head, site.limits.head_limits()) {
+            Ok(request) => request,
+            Err(error) => return self.refuse_request(conn, error, is_head),
+        };
+        let client = match site.client(&request, peer) {
+            Ok(client) => client,
+            Err(error) => return self.refuse_request(conn, error, is_head),
+        };
+        let found = match find(&request, site.find(request.path())) {
+            Ok(found) => found,
+            Err(error) => return self.refuse_request(conn, error, is_head),
+        };
+        if client.is_some() {
+            self.set_peer(conn, client);
+        }
+        let response = match found {
+            Found::WebSocket(endpoint) => return self.upgrade(conn, endpoint, request, state),
+            Found::Handler => self.ask(conn, &request, state),
+            Found::Response(response) => response,
+            Found::Metrics => metrics(self),
+        };
+        if client.is_some() {
+            // The proxy may pass on somebody else next, on the same connection.
+            self.set_peer(conn, peer);
+        }
+        self.respond(conn, &request, &response);
+    }
+
+    fn set_peer(&mut self, conn: Key, address: Option<std::net::SocketAddr>) {
+        if let Some(socket) = self.core.sockets.get_mut(conn) {
+            socket.peer = address.into();
+        }
+    }
+
+    /// Lets the handler of the request's path answer.
+    fn ask(&mut self, conn: Key, request: &HttpRequest<'_>, state: &mut S) -> HttpResponse {
+        let site = self.core.sockets.get(conn).and_then(Socket::site);
+        let site = site.and_then(|site| self.sites.get_mut(site));
+        let Some(Resource::Handler(handler)) = site.and_then(|site| site.find(request.path()))
+        else {
+            return HttpResponse::new(404);
+        };
+        let mut lent = Connection::new(self.core.context(), ConnectionId(conn));
+        let response = self
+            .calls
+            .call(HandlerCall::Request, &mut lent, |conn| handler.on_request(conn, request, state));
+        // It panicked.
+        response.unwrap_or_else(|_| HttpResponse::new(500))
+    }
+
+    fn respond(&mut self, conn: Key, request: &HttpRequest<'_>, response: &HttpResponse) {
+        self.tally.requests += 1;
+        let is_last = request.is_last() || self.core.ending.has_begun();
+        self.core.sockets.respond(conn, response, request.is_head(), is_last);
+        if is_last {
+            self.core.sockets.end(conn, End::Connect(ConnectError::Cancelled));
+        }
+    }
+
+    fn refuse_request(&mut self, conn: Key, error: HandshakeError, is_head: bool) {
+        self.core.sockets.refuse(conn, &error.refusal().head_only(is_head));
+        self.core.sockets.end_by_peer_error(conn, PeerError::Handshake(error));
+    }
+
+    fn upgrade(&mut self, conn: Key, endpoint: usize, http: HttpRequest<'_>, state: &mut S) {
+        let Some(place) = self.endpoints.get(endpoint) else {
+            return;
+        };
+        let site = self.core.sockets.get(conn).and_then(Socket::site);
+        let site = site.and_then(|site| self.sites.get(site));
+        let speaks_tls = site.is_some_and(Site::speaks_tls);
+        let is_head = http.is_head();
+        let request = match admissible(http, place, speaks_tls) {
+            Ok(request) => request,
+            Err(error) => return self.refuse_request(conn, error, is_head),
+        };
+        if let Some(socket) = self.core.sockets.get_mut(conn) {
+            socket.set_endpoint(endpoint);
+        }
+        let upgrade = self
+            .call(conn, HandlerCall::Upgrade, |handler, conn| {
+                handler.on_upgrade(conn, &request, state)
+            })
+            // It panicked.
+            .unwrap_or_else(|| Upgrade::refuse(500));
+        let Some(place) = self.endpoints.get(endpoint) else {
+            return;
+        };
+        match place.complete(upgrade, &request) {
+            Upgrade::Accept(acceptance) => {
+                let limits = place.limits.clone();
+                self.core.sockets.accept(conn, &request, &acceptance, limits);
+                self.open(conn, state);
+            }
+            Upgrade::Refuse(refusal) => {
+                self.core.sockets.refuse(conn, &refusal);
+                self.core.sockets.end(conn, End::Connect(ConnectError::Cancelled));
+            }
+        }
+    }
+}
+
+/// What the request comes to, given what there is at its path. Mistakes that a WebSocket endpoint
+/// finds are left to it.
+fn find<S>(
+    request: &HttpRequest<'_>,
+    resource: Option<&mut Resource<S>>,
+) -> Result<Found, HandshakeError> {
+    if request.method() == "OPTIONS" {
+        return options(request, resource.as_deref()).map(Found::Response);
+    }
+    if let Some(Resource::WebSocket(endpoint)) = resource {
+        return Ok(Found::WebSocket(*endpoint));
+    }
+    let is_known = matches!(request.method(), "GET" | "HEAD");
+    if !is_known && !request.path().starts_with('/') {
+        // A tunnel.
+        return Err(HandshakeError::MethodNotAllowed);
+    }
+    request.check_for_resource()?;
+    Ok(match resource {
+        None => Found::Response(HttpResponse::new(404)),
+        Some(_) if !is_known => Found::Response(HttpResponse::method_not_allowed(READING)),
+        Some(Resource::Page(page)) => Found::Response(page.clone()),
+        Some(Resource::Metrics) => Found::Metrics,
+        Some(Resource::Handler(_) | Resource::WebSocket(_)) => Found::Handler,
+    })
+}
+
+/// What may be done with the resource, or with any of the server's.
+fn options<S>(
+    request: &HttpRequest<'_>,
+    resource: Option<&Resource<S>>,
+) -> Result<HttpResponse, HandshakeError> {
+    if request.is_for_server() {
+        request.check_for_server()?;
+        return Ok(HttpResponse::options(READING));
+    }
+    request.check_for_resource()?;
+    Ok(match resource {
+        None => HttpResponse::new(404),
+        Some(Resource::WebSocket(_)) => HttpResponse::options(OPENING),
+        Some(_) => HttpResponse::options(READING),
+    })
+}
+
+/// The request as one to open a WebSocket, if it is one and its page may connect.
+fn admissible<'a, S>(
+    http: HttpRequest<'a>,
+    endpoint: &Endpoint<S>,
+    speaks_tls: bool,
+) -> Result<UpgradeRequest<'a>, HandshakeError> {
+    let request = UpgradeRequest::new(http)?;
+    match speaks_tls {
+        true => endpoint.origins.check_over_tls(&request)?,
+        false => endpoint.origins.check(&request)?,
+    }
+    Ok(request)
+}
+
+/// Version 0.0.4 of the text format, which every version of Prometheus reads.
+const PROMETHEUS: ContentType = ContentType::new("text/plain; version=0.0.4; charset=utf-8");
+
+fn metrics<S, R: Reactor>(event_loop: &EventLoop<S, R>) -> HttpResponse {
+    HttpResponse::text(event_loop.stats().to_prometheus()).content_type(PROMETHEUS)
+}

@@ -1,0 +1,73 @@
+//! Sockets that somebody else opened.
+
+use crate::config::ServerConfig;
+use crate::engine::event_loop::EventLoop;
+use crate::engine::http::routes::IntoRoutes;
+use crate::engine::ids::ListenerId;
+use crate::engine::server::listen::plan;
+use crate::error::Error;
+use crate::reactor::{MioListener, MioStream};
+use crate::reactor::{MioReactor, Reactor};
+
+impl<S> EventLoop<S> {
+    /// Listens on a socket that somebody else opened, of the standard library's types: what a
+    /// service manager hands over, so that no client is refused while this program starts, or a
+    /// test. Otherwise as [`listen`](Self::listen); its backlog is as it was made.
+    ///
+    /// ```
+    /// use std::net::TcpListener;
+    /// use eventwire::{Config, EventLoop, Routes, ServerConfig};
+    ///
+    /// let echo = Routes::new().websocket_fn("/", ServerConfig::default(), |conn, message, _| {
+    ///     conn.send(message);
+    /// });
+    /// let mut event_loop = EventLoop::new(Config::default())?;
+    /// let socket = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    /// let listener = event_loop.listen_on(socket, ServerConfig::default(), echo)?;
+    /// assert!(event_loop.local_addr(listener).is_some());
+    /// # event_loop.turn(Some(std::time::Duration::ZERO), &mut ())?;
+    /// # Ok::<(), eventwire::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`listen`](Self::listen).
+    pub fn listen_on<Kind>(
+        &mut self,
+        listener: impl Into<MioListener>,
+        config: ServerConfig,
+        routes: impl IntoRoutes<S, Kind>,
+    ) -> Result<ListenerId, Error> {
+        self.check_serving()?;
+        let listen = |reactor: &mut MioReactor, key| reactor.adopt_listener(listener.into(), key);
+        self.open_listener(plan(config, routes)?, "listen on a socket handed over", listen)
+    }
+
+    /// Takes in a connected stream that somebody else accepted, of the standard library's types,
+    /// as if `listener` had. Nothing may have been read from it.
+    ///
+    /// # Errors
+    ///
+    /// When the listener is closed, there are as many connections as the configuration allows, or
+    /// the loop is shutting down. Where [others make room](crate::Config::max_connections), a later
+    /// one finds it.
+    pub fn adopt(
+        &mut self,
+        listener: ListenerId,
+        stream: impl Into<MioStream>,
+    ) -> Result<(), Error> {
+        self.check_serving()?;
+        let Some(site) = self.sites.slot(listener) else {
+            return Err(Error::io("find the listener")(std::io::ErrorKind::NotFound.into()));
+        };
+        if self.is_full() {
+            self.make_room();
+            return Err(Error::ConnectionLimit);
+        }
+        let stream = stream.into();
+        let peer = stream.prepare().map_err(Error::io("take in a stream"))?;
+        self.core.sockets.now = self.core.streams.reactor.now();
+        self.admit((stream, peer), site);
+        Ok(())
+    }
+}

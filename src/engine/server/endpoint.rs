@@ -1,0 +1,140 @@
+use std::sync::Arc;
+
+use crate::config::ServerConfig;
+use crate::engine::handler::{Upgrade, WebSocketHandler};
+use crate::proto::Limits;
+use crate::proto::handshake::{Acceptance, OriginPolicy, UpgradeRequest};
+
+/// A handler, with what was configured for its connections.
+pub(crate) struct Endpoint<S> {
+    pub(crate) handler: Box<dyn WebSocketHandler<S>>,
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) origins: OriginPolicy,
+    /// How many bytes of a connection's output the system may hold unsent; 0: as many as it does.
+    pub(crate) unsent_limit: u32,
+    subprotocols: Subprotocols,
+    #[cfg(feature = "deflate")]
+    deflate: Option<crate::proto::DeflateConfig>,
+    /// The slot of its site. One without serves one connection that this program makes, and goes
+    /// with it.
+    pub(crate) site: Option<usize>,
+}
+
+impl<S> Endpoint<S> {
+    pub(crate) fn server(
+        handler: Box<dyn WebSocketHandler<S>>,
+        config: ServerConfig,
+        site: usize,
+    ) -> Self {
+        Self {
+            handler,
+            limits: Arc::new(config.limits),
+            origins: config.origins,
+            unsent_limit: config.unsent_limit,
+            subprotocols: Subprotocols::new(config.subprotocols),
+            #[cfg(feature = "deflate")]
+            deflate: config.deflate,
+            site: Some(site),
+        }
+    }
+
+    pub(crate) fn client(handler: Box<dyn WebSocketHandler<S>>, limits: Limits) -> Self {
+        Self {
+            handler,
+            limits: Arc::new(limits),
+            origins: OriginPolicy::Any,
+            unsent_limit: 0,
+            subprotocols: Subprotocols::default(),
+            #[cfg(feature = "deflate")]
+            deflate: None,
+            site: None,
+        }
+    }
+
+    /// Chooses the configured subprotocol, if the handler chose none, and agrees to compression.
+    pub(crate) fn complete(&self, upgrade: Upgrade, request: &UpgradeRequest<'_>) -> Upgrade {
+        let Upgrade::Accept(acceptance) = upgrade else {
+            return upgrade;
+        };
+        let acceptance = self.choose_subprotocol(acceptance, request);
+        #[cfg(feature = "deflate")]
+        let acceptance = match &self.deflate {
+            Some(config) => acceptance.deflate(config, request),
+            None => acceptance,
+        };
+        Upgrade::Accept(acceptance)
+    }
+
+    fn choose_subprotocol(
+        &self,
+        acceptance: Acceptance,
+        request: &UpgradeRequest<'_>,
+    ) -> Acceptance {
+        if acceptance.chosen_subprotocol().is_some() || self.subprotocols.0.is_empty() {
+            return acceptance;
+        }
+        match self.subprotocols.best(request.subprotocols()) {
+            // The names were checked when the listener was made.
+            Some(name) => acceptance.clone().subprotocol(name).unwrap_or(acceptance),
+            None => acceptance,
+        }
+    }
+}
+
+/// The subprotocols that a server speaks, to be found by their names.
+#[derive(Debug, Default)]
+struct Subprotocols(
+    /// In the order of the names, each with its rank: 0 for the one liked best.
+    Vec<(String, usize)>,
+);
+
+impl Subprotocols {
+    /// The one liked best first.
+    fn new(names: Vec<String>) -> Self {
+        let mut ranked: Vec<_> = names.into_iter().zip(0..).collect();
+        ranked.sort_unstable();
+        // Of the same name twice, the better rank is left.
+        ranked.dedup_by(|next, last| next.0 == last.0);
+        Self(ranked)
+    }
+
+    /// The one liked best of those that are offered, each of which is looked for once.
+    fn best<'a>(&self, offers: impl Iterator<Item = &'a str>) -> Option<&str> {
+        let found = offers.filter_map(|offer| {
+            let place = self.0.binary_search_by_key(&offer, |(name, _)| name);
+            place.ok().map(|place| &self.0[place])
+        });
+        found.min_by_key(|(_, rank)| *rank).map(|(name, _)| name.as_str())
+    }
+}
+
+/// Whether every configured subprotocol can be written.
+pub(crate) fn check_subprotocols(
+    names: &[String],
+) -> Result<(), crate::proto::http::InvalidHeader> {
+    names.iter().try_for_each(|name| Acceptance::new().subprotocol(name).map(drop))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_best_of_those_offered_is_found_by_looking_at_each_offer_once() {
+        let names = |names: &[&str]| Subprotocols::new(names.iter().map(|&it| it.into()).collect());
+        for (spoken, offered, expected) in [
+            (&["b", "a", "c"][..], &["c", "a"][..], Some("a")),
+            (&["b", "a", "c"], &["a", "c", "b"], Some("b")),
+            (&["b", "a", "b"], &["a", "b"], Some("b")),
+            (&["a", "b", "a"], &["b", "a"], Some("a")),
+            (&["a"], &["A", "aa", ""], None),
+            (&["a"], &[], None),
+            (&[], &["a"], None),
+        ] {
+            let mut looks = 0;
+            let offers = offered.iter().copied().inspect(|_| looks += 1);
+            assert_eq!(names(spoken).best(offers), expected, "{spoken:?}, {offered:?}");
+            assert_eq!(looks, offered.len());
+        }
+    }
+}

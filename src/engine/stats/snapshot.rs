@@ -1,0 +1,284 @@
+//! What a loop does, in numbers that any thread may read.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::histogram::{Histogram, SharedHistogram};
+use crate::net::disconnect::Disconnect;
+use crate::time::Time;
+
+/// One number, as a metric.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Metric {
+    pub(crate) name: &'static str,
+    /// The lines of its documentation.
+    pub(crate) doc: &'static [&'static str],
+    pub(crate) kind: MetricKind,
+    pub(crate) value: u64,
+}
+
+/// What a number does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MetricKind {
+    /// It goes up and down.
+    Gauge,
+    /// It only goes up.
+    Counter,
+}
+
+macro_rules! kind {
+    (gauge) => {
+        MetricKind::Gauge
+    };
+    (counter) => {
+        MetricKind::Counter
+    };
+}
+
+/// Makes [`Stats`], and [`Counts`]: its numbers alone, as the loop writes them for other threads.
+macro_rules! stats {
+    ($($(#[doc = $doc:literal])* $kind:ident $name:ident,)*) => {
+        /// What a loop did since it was made, and what it holds: a snapshot, to be had from any
+        /// thread with [`LoopHandle::stats`].
+        ///
+        /// The numbers are those of the end of the last turn. Each is right by itself; two of them
+        /// may be one turn apart. Those that say "now" go up and down, the others only up.
+        ///
+        /// ```
+        /// use eventwire::{Config, EventLoop};
+        ///
+        /// let event_loop = EventLoop::<()>::new(Config::default())?;
+        /// let handle = event_loop.handle();
+        /// let reporter = std::thread::spawn(move || {
+        ///     let stats = handle.stats();
+        ///     println!("{} connections, turns of {:?}", stats.connections, stats.turn_time);
+        /// });
+        /// # assert!(reporter.join().is_ok());
+        /// # Ok::<(), eventwire::Error>(())
+        /// ```
+        #[derive(Clone, Debug, Default)]
+        #[non_exhaustive]
+        pub struct Stats {
+            $($(#[doc = $doc])* pub $name: u64,)*
+            /// How long turns took that had something to do, without the wait before them.
+            pub turn_time: Histogram,
+            /// How long handlers took: of every 64th call, or of every call if the application
+            /// wants to be told of slow ones
+            /// ([`Config::slow_handler`](crate::Config::slow_handler)).
+            pub handler_time: Histogram,
+            /// From another thread's waking of a sleeping loop to the first handler that its event
+            /// was handed to.
+            pub wake_latency: Histogram,
+            /// When the present turn began, unless the loop waits for work. Long ago: a handler
+            /// holds the loop up, or the processor is not to be had.
+            pub turn_since: Option<Instant>,
+        }
+
+        #[derive(Clone, Copy, Debug)]
+        pub(crate) struct Counts {
+            $(pub(crate) $name: u64,)*
+        }
+
+        impl Counts {
+            const LEN: usize = [$(stringify!($name)),*].len();
+
+            const fn into_array(self) -> [u64; Self::LEN] {
+                [$(self.$name),*]
+            }
+        }
+
+        impl Stats {
+            /// The numbers as metrics.
+            pub(crate) fn metrics(&self) -> [Metric; Counts::LEN] {
+                [$(Metric {
+                    name: stringify!($name),
+                    doc: &[$($doc),*],
+                    kind: kind!($kind),
+                    value: self.$name,
+                }),*]
+            }
+
+            fn set_counts(&mut self, counts: [u64; Counts::LEN]) {
+                [$(self.$name),*] = counts;
+            }
+        }
+    };
+}
+
+stats! {
+    /// Connections now, those included that are being opened or closed.
+    gauge connections,
+    /// Connections that were opened.
+    counter opened,
+    /// Connections that ended before they were open: refused, failed or cancelled. Those are none
+    /// whose requests were answered by pages and handlers.
+    counter not_opened,
+    /// Requests that pages and handlers answered, or 404 and 405.
+    counter requests,
+    /// Open connections that the application closed.
+    counter closed_by_application,
+    /// Open connections that their peer closed in order.
+    counter closed_by_peer,
+    /// Open connections whose stream failed, or ended without a close frame.
+    counter closed_by_failure,
+    /// Open connections whose peer read too slowly.
+    counter closed_by_overflow,
+    /// Open connections that held memory without progress when all held too much.
+    counter closed_by_memory_pressure,
+    /// Open connections whose handler panicked.
+    counter closed_by_panic,
+    /// Open connections whose peer broke the protocol or a limit.
+    counter closed_by_protocol,
+    /// Open connections whose peer did not do in time what it had to.
+    counter closed_by_timeout,
+    /// Messages that arrived whole.
+    counter messages_received,
+    /// Bytes that arrived, frame headers and handshakes included.
+    counter bytes_received,
+    /// Messages that were taken for a connection, those of broadcasts once for each subscriber.
+    counter messages_sent,
+    /// Bytes that streams took, frame headers and handshakes included.
+    counter bytes_sent,
+    /// Messages that were compressed, those of broadcasts once for each setting; messages that
+    /// came out no shorter, and were sent as they are, included.
+    counter messages_compressed,
+    /// Messages that were not taken because their connection's outbox was full.
+    counter messages_dropped,
+    /// Broadcasts that nobody got because their topic's backlog was full, or all topics together
+    /// held too much.
+    counter broadcasts_dropped,
+    /// Broadcasts that a connection missed by
+    /// [`OverflowPolicy::DropNewest`](crate::OverflowPolicy), once for each connection.
+    counter broadcasts_dropped_newest,
+    /// Broadcasts that a connection missed by
+    /// [`OverflowPolicy::DropOldest`](crate::OverflowPolicy), once for each connection.
+    counter broadcasts_dropped_oldest,
+    /// Broadcasts that a connection missed by
+    /// [`OverflowPolicy::KeepLatest`](crate::OverflowPolicy), once for each connection.
+    counter broadcasts_conflated,
+    /// Gaps that were told.
+    counter gaps,
+    /// Bytes of memory that connections hold now for unfinished messages and the input of paused
+    /// ones.
+    gauge inbound_bytes,
+    /// Bytes of memory that the output which waits for peers holds now. What several share counts
+    /// once.
+    gauge outbound_bytes,
+    /// Bytes of memory that the broadcasts of all topics take now
+    /// ([`Config::max_topic_bytes`](crate::Config::max_topic_bytes)).
+    gauge topic_bytes,
+    /// Events that were handled.
+    counter events,
+    /// Events that wait in inboxes now, due timers' included.
+    gauge events_waiting,
+    /// Events that wait now for a [`Subscriber`](crate::Subscriber) to take them, once for each
+    /// subscriber.
+    gauge subscribers_waiting,
+    /// Events that publishers, handlers and timers got back because a queue was full.
+    counter events_refused,
+    /// Events that a [`Subscriber`](crate::Subscriber) had no room for, once for each subscriber.
+    counter events_missed,
+    /// Timers that are set now.
+    gauge timers,
+    /// Calls of handlers that panicked.
+    counter panics,
+    /// Calls of handlers that took as long as
+    /// [`Config::slow_handler`](crate::Config::slow_handler) says, or longer.
+    counter slow_calls,
+    /// Turns of the loop, those included that found nothing to do.
+    counter turns,
+}
+
+/// What the loop writes and others read.
+#[derive(Debug)]
+pub(crate) struct Meters {
+    /// When the loop's clock began.
+    beginning: Instant,
+    counts: [AtomicU64; Counts::LEN],
+    pub(crate) turn_time: SharedHistogram,
+    pub(crate) handler_time: SharedHistogram,
+    pub(crate) wake_latency: SharedHistogram,
+    /// When the present turn began, as the nanoseconds of a `Time`; zero while the loop waits.
+    pub(crate) turn_since: AtomicU64,
+}
+
+/// What the loop counts itself; its parts count the rest.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) turns: u64,
+    pub(crate) opened: u64,
+    pub(crate) not_opened: u64,
+    pub(crate) requests: u64,
+    pub(crate) closed_by_application: u64,
+    pub(crate) closed_by_peer: u64,
+    pub(crate) closed_by_failure: u64,
+    pub(crate) closed_by_overflow: u64,
+    pub(crate) closed_by_memory_pressure: u64,
+    pub(crate) closed_by_panic: u64,
+    pub(crate) closed_by_protocol: u64,
+    pub(crate) closed_by_timeout: u64,
+    pub(crate) messages_received: u64,
+}
+
+impl Meters {
+    pub(crate) fn new(beginning: Instant) -> Self {
+        Self {
+            beginning,
+            counts: [const { AtomicU64::new(0) }; Counts::LEN],
+            turn_time: SharedHistogram::default(),
+            handler_time: SharedHistogram::default(),
+            wake_latency: SharedHistogram::default(),
+            turn_since: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn publish(&self, counts: Counts) {
+        for (shared, count) in self.counts.iter().zip(counts.into_array()) {
+            shared.store(count, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn begin_turn(&self, now: Time) {
+        self.turn_since.store(now.as_nanos().max(1), Ordering::Relaxed);
+    }
+
+    pub(crate) fn snapshot(&self) -> Stats {
+        let mut stats = Stats {
+            turn_time: self.turn_time.snapshot(),
+            handler_time: self.handler_time.snapshot(),
+            wake_latency: self.wake_latency.snapshot(),
+            ..Stats::default()
+        };
+        stats.set_counts(std::array::from_fn(|at| self.counts[at].load(Ordering::Relaxed)));
+        let since = self.turn_since.load(Ordering::Relaxed);
+        stats.turn_since = (since > 0).then(|| self.beginning + Duration::from_nanos(since));
+        stats
+    }
+}
+
+impl Tally {
+    /// A connection was opened.
+    pub(crate) const fn opened(&mut self) {
+        self.opened += 1;
+    }
+
+    /// A connection ended before it was open.
+    pub(crate) const fn not_opened(&mut self) {
+        self.not_opened += 1;
+    }
+
+    /// An open connection has ended.
+    pub(crate) const fn closed(&mut self, disconnect: &Disconnect) {
+        let count = match disconnect {
+            Disconnect::ClosedByApplication { .. } => &mut self.closed_by_application,
+            Disconnect::ClosedByPeer { .. } => &mut self.closed_by_peer,
+            Disconnect::Io(_) => &mut self.closed_by_failure,
+            Disconnect::Overflow => &mut self.closed_by_overflow,
+            Disconnect::MemoryPressure(_) => &mut self.closed_by_memory_pressure,
+            Disconnect::Panicked { .. } => &mut self.closed_by_panic,
+            Disconnect::Protocol(_) => &mut self.closed_by_protocol,
+            Disconnect::TimedOut(_) => &mut self.closed_by_timeout,
+        };
+        *count += 1;
+    }
+}

@@ -1,0 +1,55 @@
+//! New connections, as far as there is room for them.
+
+use crate::engine::event_loop::EventLoop;
+use crate::net::listener::Accepted;
+use crate::net::listeners::ACCEPT_BUDGET;
+use crate::net::socket::Socket;
+use crate::proto::WebSocket;
+use crate::reactor::Reactor;
+
+impl<S, R: Reactor> EventLoop<S, R> {
+    /// Takes in connections that wait, as far as there is room for them.
+    #[inline(never)]
+    pub(crate) fn accept(&mut self) {
+        let (now, by) = (self.core.sockets.now, self.backlog.served_until());
+        for _ in 0..ACCEPT_BUDGET {
+            let is_full = self.is_full();
+            let reactor = &mut self.core.streams.reactor;
+            if is_full && self.listeners.has_newcomer(reactor, now) {
+                return self.make_room();
+            }
+            if is_full || !self.core.sockets.places.takes_another(by) {
+                break;
+            }
+            let Some((accepted, site)) = self.listeners.accept(reactor, now) else {
+                break;
+            };
+            self.admit(accepted, site);
+        }
+        if self.listeners.is_short(now) {
+            self.make_room();
+        }
+    }
+
+    /// Takes in a connection that was accepted. If its request is there already, registration
+    /// reports it.
+    pub(crate) fn admit(&mut self, (stream, peer): Accepted<R>, site: usize) {
+        let Some(place) = self.sites.get(site) else {
+            return;
+        };
+        let protocol = WebSocket::server(place.limits.clone(), self.core.sockets.now);
+        let announces = place.announces(peer);
+        let protocol = if announces { protocol.behind_proxy() } else { protocol };
+        let conn = self.core.sockets.insert(Socket::accepted(protocol, site, peer.into()));
+        self.sites.enter(site);
+        self.core.streams.insert(conn.index(), stream);
+        #[cfg(feature = "tls")]
+        if !announces {
+            self.accept_tls(conn, &[]);
+        }
+        self.end_surplus();
+        if let Err(error) = self.core.streams.register(conn.index(), conn.to_bits()) {
+            self.core.sockets.fail(conn, error);
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Connections that have ended: their handlers are told, their streams closed and their slots
+//! freed.
+
+use crate::engine::event_loop::EventLoop;
+use crate::engine::ids::ConnectionId;
+use crate::engine::turn::calls::HandlerCall;
+use crate::engine::turn::dispatch::from;
+use crate::logging::log_line;
+use crate::net::aside::End;
+use crate::net::disconnect::Disconnect;
+use crate::net::halves::Halves;
+use crate::net::streams::Transmit;
+use crate::proto::{CloseFrame, Role};
+use crate::reactor::Reactor;
+use crate::slots::Key;
+
+impl<S, R: Reactor> EventLoop<S, R> {
+    /// The peer's close frame has come, with this payload.
+    pub(crate) fn closed_by_peer(&mut self, conn: Key, payload: &[u8]) {
+        if let Some(socket) = self.core.sockets.get_mut(conn) {
+            socket.is_done = true;
+        }
+        // The payload was checked when it arrived.
+        let frame = CloseFrame::parse(payload).ok().flatten();
+        let code = frame.map(|frame| frame.code);
+        let reason = frame.map_or_else(String::new, |frame| frame.reason.to_owned());
+        self.core.sockets.end(conn, End::Disconnect(Disconnect::ClosedByPeer { code, reason }));
+    }
+
+    /// Carries on with connections that have ended: tells their handlers, ends their streams and
+    /// frees their slots, which nothing in this turn's readiness can name any more.
+    #[inline(never)]
+    pub(crate) fn reap(&mut self, state: &mut S) {
+        let ended = self.core.sockets.take_ended();
+        for &conn in &ended {
+            self.tell_end(conn, state);
+            if self.end_stream(conn) {
+                self.free(conn);
+            }
+        }
+        self.core.sockets.return_ended(ended);
+    }
+
+    /// Ends the stream as far as it can end now; whether nothing of it is left to wait for.
+    fn end_stream(&mut self, conn: Key) -> bool {
+        let Some(socket) = self.core.sockets.get_mut(conn) else {
+            return false;
+        };
+        if socket.halves != Halves::Dead {
+            if !socket.has_said_all() {
+                return false;
+            }
+            if socket.halves.end_ours() {
+                self.core.streams.shutdown(conn.index());
+            }
+        }
+        match socket.halves {
+            Halves::Dead => true,
+            Halves::Neither => self.is_flushed(conn),
+            // RFC 6455 §7.1.1: once both close frames were exchanged, the server ends TCP.
+            Halves::Theirs if socket.ends_tcp() => self.is_flushed(conn) && self.has_read_all(conn),
+            Halves::Both | Halves::Ours | Halves::Theirs => false,
+        }
+    }
+
+    /// Whether nothing is left that the stream has taken and not sent.
+    fn is_flushed(&mut self, conn: Key) -> bool {
+        self.core.streams.is_flushed(conn.index())
+    }
+
+    fn tell_end(&mut self, conn: Key, state: &mut S) {
+        let Some(socket) = self.core.sockets.get_mut(conn) else {
+            return;
+        };
+        let Some(end) = socket.take_end().filter(|_| !socket.told) else {
+            return;
+        };
+        socket.told = true;
+        let (opened, served, peer) = (socket.opened, socket.served, socket.peer.get());
+        let connecting = !opened && socket.protocol.role() == Role::Client;
+        self.core.topics.remove_connection(conn);
+        match end {
+            End::Disconnect(reason) if opened => {
+                log_end(ConnectionId(conn), &reason);
+                self.tally.closed(&reason);
+                self.call(conn, HandlerCall::Close, |handler, conn| {
+                    handler.on_close(conn, &reason, state);
+                });
+            }
+            // Who never got past a listener's handshake was none of the application's yet.
+            End::Connect(error) if connecting => {
+                log_line!(info, "connection {}: not made: {error}", ConnectionId(conn));
+                self.tally.not_opened();
+                self.call(conn, HandlerCall::ConnectError, |handler, conn| {
+                    handler.on_connect_error(conn, &error, state);
+                });
+            }
+            End::Disconnect(_) | End::Connect(_) if served => {}
+            End::Disconnect(_) => self.tally.not_opened(),
+            End::Connect(error) => {
+                log_line!(
+                    info,
+                    "connection {}: not opened: {error}, {}",
+                    ConnectionId(conn),
+                    from(peer)
+                );
+                self.tally.not_opened();
+            }
+        }
+    }
+
+    fn free(&mut self, conn: Key) {
+        self.core.streams.remove(conn.index());
+        if let Some(socket) = self.core.sockets.get(conn) {
+            self.core.ending.count(socket);
+        }
+        let Some(mut socket) = self.core.sockets.remove(conn) else {
+            return;
+        };
+        self.abandon(socket.end_connecting());
+        let endpoint = self.endpoints.get(socket.endpoint());
+        match socket.site().or(endpoint.and_then(|endpoint| endpoint.site)) {
+            Some(site) => self.sites.leave(site, &mut self.endpoints),
+            None => drop(self.endpoints.try_remove(socket.endpoint())),
+        }
+    }
+}
+
+/// An open connection has ended, which is worth more attention for some reasons than for others.
+fn log_end(conn: ConnectionId, reason: &Disconnect) {
+    match reason {
+        Disconnect::ClosedByApplication { .. } | Disconnect::ClosedByPeer { .. } => {
+            log_line!(debug, "connection {conn}: {reason}");
+        }
+        Disconnect::Io(_) | Disconnect::TimedOut(_) => {
+            log_line!(info, "connection {conn}: {reason}");
+        }
+        // Its panic was reported when it came.
+        Disconnect::Panicked { .. }
+        | Disconnect::Overflow
+        | Disconnect::MemoryPressure(_)
+        | Disconnect::Protocol(_) => log_line!(warn, "connection {conn}: {reason}"),
+    }
+}

@@ -1,0 +1,155 @@
+//! From readiness to the handlers' methods.
+
+use std::net::SocketAddr;
+
+use crate::engine::connection::Connection;
+use crate::engine::context::Context;
+use crate::engine::event_loop::EventLoop;
+use crate::engine::handler::WebSocketHandler;
+use crate::engine::ids::ConnectionId;
+use crate::engine::turn::calls::{Calls, HandlerCall};
+use crate::logging::log_line;
+use crate::net::aside::End;
+use crate::net::disconnect::Disconnect;
+use crate::net::sockets::Lent;
+use crate::proto::{CloseCode, Event, HEADROOM_BYTES, Incoming};
+use crate::reactor::{Reactor, Readiness};
+use crate::slots::Key;
+
+impl<S, R: Reactor> EventLoop<S, R> {
+    #[inline]
+    pub(crate) fn serve(&mut self, conn: Key, readiness: &Readiness, state: &mut S) {
+        // Stale readiness, of a connection that ended earlier, finds nothing.
+        let Some(socket) = self.core.sockets.get(conn) else {
+            return;
+        };
+        // Most is of input alone.
+        let is_more = readiness.hangup || socket.blocked;
+        // Then its turn to be read comes after those of all that are ready.
+        let is_resumed = socket.resumed;
+        if (is_more || cfg!(feature = "tls")) && !self.serve_output(conn, readiness) {
+            return;
+        }
+        if (readiness.readable || readiness.hangup) && !is_resumed {
+            self.read(conn, readiness.hangup || readiness.urgent, state);
+        }
+    }
+
+    /// Does what readiness asks for before input is received; whether any is to be.
+    #[inline(never)]
+    fn serve_output(&mut self, conn: Key, readiness: &Readiness) -> bool {
+        #[cfg(feature = "tls")]
+        if readiness.writable {
+            self.flush_tls(conn);
+        }
+        if readiness.writable {
+            self.core.sockets.unblock(conn, &mut self.core.streams);
+            // Who has read its answer may be one too many of those that are kept alive.
+            self.end_surplus();
+        }
+        if readiness.hangup {
+            self.core.sockets.note_hangup(conn);
+        }
+        true
+    }
+
+    /// Hands one event to the connection's handler.
+    pub(crate) fn dispatch(&mut self, conn: Key, event: Event<'_>, state: &mut S) {
+        match event {
+            Event::Message(incoming) => {
+                let message = incoming.message();
+                if matches!(incoming, Incoming::Assembled(..)) {
+                    self.core.sockets.lend(Lent::new(message, HEADROOM_BYTES, true));
+                }
+                self.tally.messages_received += 1;
+                self.call(conn, HandlerCall::Message, |handler, conn| {
+                    handler.on_message(conn, message, state);
+                });
+                if let Incoming::Assembled(_, buffer) = incoming {
+                    self.core.sockets.take_back_assembled(buffer);
+                }
+            }
+            Event::Ping(payload) => {
+                self.call(conn, HandlerCall::Ping, |handler, conn| {
+                    handler.on_ping(conn, &payload, state);
+                });
+            }
+            Event::Pong(payload) => {
+                self.call(conn, HandlerCall::Pong, |handler, conn| {
+                    handler.on_pong(conn, &payload, state);
+                });
+            }
+            Event::Close(payload) => self.closed_by_peer(conn, &payload),
+            Event::ProxyHeader(header) => self.note_client(conn, &header),
+            Event::Request(head) => self.answer(conn, &head, state),
+            Event::Open(_) => self.open(conn, state),
+        }
+    }
+
+    pub(crate) fn open(&mut self, conn: Key, state: &mut S) {
+        let socket = self.core.sockets.get_mut(conn).filter(|socket| socket.protocol.is_open());
+        if let Some(socket) = socket {
+            socket.opened = true;
+            let (peer, endpoint) = (socket.peer.get(), socket.endpoint());
+            log_line!(debug, "connection {}: open, {}", ConnectionId(conn), from(peer));
+            self.tally.opened();
+            self.core.sockets.arm(conn);
+            let unsent = self.endpoints.get(endpoint).map_or(0, |endpoint| endpoint.unsent_limit);
+            self.core.sockets.set_unsent_limit(conn, unsent, &mut self.core.streams);
+            self.call(conn, HandlerCall::Open, |handler, conn| handler.on_open(conn, state));
+        }
+    }
+}
+
+impl<S, R: Reactor> EventLoop<S, R> {
+    /// An endpoint's handler, how it is called, and what it is lent of the loop.
+    #[inline]
+    pub(crate) fn lend(
+        &mut self,
+        endpoint: usize,
+    ) -> Option<(&mut dyn WebSocketHandler<S>, &mut Calls, Context<'_>)> {
+        let endpoint = self.endpoints.get_mut(endpoint)?;
+        let context = self.core.context();
+        Some((&mut *endpoint.handler, &mut self.calls, context))
+    }
+
+    /// Calls a connection's handler, lending it the rest of the loop; `None` if it panicked, or
+    /// there is no such connection.
+    #[inline]
+    pub(crate) fn call<T>(
+        &mut self,
+        conn: Key,
+        call: HandlerCall,
+        act: impl FnOnce(&mut dyn WebSocketHandler<S>, &mut Connection<'_>) -> T,
+    ) -> Option<T> {
+        let endpoint = self.core.sockets.get(conn)?.endpoint();
+        let (handler, calls, context) = self.lend(endpoint)?;
+        let mut lent = Connection::new(context, ConnectionId(conn));
+        match calls.call(call, &mut lent, |conn| act(handler, conn)) {
+            Ok(value) => Some(value),
+            Err(message) => {
+                self.panicked(conn, message);
+                None
+            }
+        }
+    }
+
+    /// Closes a connection whose handler panicked, unless the handler was told of its end before.
+    #[cold]
+    pub(crate) fn panicked(&mut self, conn: Key, message: String) {
+        let socket = self.core.sockets.get_mut(conn);
+        let Some(socket) = socket.filter(|socket| socket.opened && !socket.told) else {
+            return;
+        };
+        // Whatever else ends it, the handler must learn that its own state may be half-changed.
+        socket.overrule_end(End::Disconnect(Disconnect::Panicked { message }));
+        let code = CloseCode::INTERNAL;
+        self.core.sockets.close(conn, code, "", &mut self.core.topics, &mut self.core.streams);
+        self.core.sockets.revisit(conn);
+    }
+}
+
+/// Where a connection comes from, for a line of the log.
+pub(crate) fn from(peer: Option<SocketAddr>) -> String {
+    peer.map_or_else(|| "from this machine".to_owned(), |peer| format!("from {peer}"))
+}

@@ -1,0 +1,208 @@
+//! Where a loop is on its way to the end.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::net::socket::Socket;
+use crate::time::Time;
+
+/// How a loop ended: what [`EventLoop::run`] returns.
+///
+/// ```
+/// use std::time::Duration;
+/// use eventwire::{Config, EventLoop, RunEnd};
+///
+/// let mut event_loop = EventLoop::new(Config::default())?;
+/// event_loop.handle().shutdown(Duration::from_secs(10));
+/// let summary = event_loop.run(&mut ())?;
+/// assert_eq!(summary.end, RunEnd::ShutDown);
+/// assert_eq!((summary.closed, summary.cut), (0, 0));
+/// # Ok::<(), eventwire::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RunSummary {
+    /// Why the loop ended.
+    pub end: RunEnd,
+    /// Open connections that were closed in order: both close frames were exchanged.
+    pub closed: usize,
+    /// Open connections that were cut, at the deadline or because the loop was stopped: their
+    /// peers were told, but it is not known what reached them.
+    pub cut: usize,
+    /// Open connections that ended otherwise before that: their streams failed or ended, or the
+    /// closing handshake took longer than its own limit.
+    pub lost: usize,
+    /// Connections that were not open yet: clients were refused with status 503, connections that
+    /// this program was making were cancelled.
+    pub refused: usize,
+    /// Events that were published and never handled, from other threads, handlers and timers that
+    /// were due: the loop was stopped, or the deadline came. Timers that were not due yet are not
+    /// counted.
+    pub unhandled_events: usize,
+}
+
+/// Why a loop ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RunEnd {
+    /// It was stopped, perhaps while it was shutting down.
+    Stopped,
+    /// It was shut down: every connection has ended, or the deadline has come.
+    ShutDown,
+}
+
+/// How long other threads let the loop go on, in nanoseconds. It only ever becomes less.
+#[derive(Debug)]
+pub(crate) struct TimeLeft(AtomicU64);
+
+impl Default for TimeLeft {
+    fn default() -> Self {
+        Self(AtomicU64::new(Self::EVER))
+    }
+}
+
+impl TimeLeft {
+    pub(crate) const EVER: u64 = u64::MAX;
+    pub(crate) const NONE: u64 = 0;
+
+    /// The loop is to end without a shutdown.
+    pub(crate) fn stop(&self) {
+        self.0.store(Self::NONE, Ordering::Release);
+    }
+
+    /// The loop is to be shut down within this time.
+    pub(crate) fn shut_down(&self, within: Duration) {
+        let nanos = u64::try_from(within.as_nanos()).unwrap_or(Self::EVER);
+        self.0.fetch_min(nanos.clamp(Self::NONE + 1, Self::EVER - 1), Ordering::AcqRel);
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.get() == Self::NONE
+    }
+
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// Where a loop is on the way to its end.
+#[derive(Debug)]
+pub(crate) struct Ending {
+    /// A handler asked for the end.
+    pub(crate) stopped: bool,
+    /// The shutdown is over.
+    pub(crate) is_shut_down: bool,
+    /// Listeners are closed and peers are told.
+    pub(crate) begun: bool,
+    /// What is left is being cut.
+    pub(crate) cutting: bool,
+    /// When a shutdown that was asked for must be over.
+    pub(crate) deadline: Option<Time>,
+    /// The time left that `deadline` takes into account.
+    pub(crate) seen: u64,
+    pub(crate) summary: RunSummary,
+}
+
+impl Ending {
+    pub(crate) const fn new() -> Self {
+        let summary = RunSummary {
+            end: RunEnd::Stopped,
+            closed: 0,
+            cut: 0,
+            lost: 0,
+            refused: 0,
+            unhandled_events: 0,
+        };
+        Self {
+            stopped: false,
+            is_shut_down: false,
+            begun: false,
+            cutting: false,
+            deadline: None,
+            seen: TimeLeft::EVER,
+            summary,
+        }
+    }
+
+    /// The loop is to end after this turn.
+    pub(crate) const fn stop(&mut self) {
+        self.stopped = true;
+    }
+
+    /// The loop is to be shut down within this time; of several deadlines the earliest stands.
+    pub(crate) fn shut_down(&mut self, now: Time, within: Duration) {
+        /// Longer than any shutdown, and short enough for every clock.
+        const LONGEST: Duration = Duration::from_secs(u32::MAX as u64);
+        let deadline = now + within.min(LONGEST);
+        self.deadline = Some(self.deadline.map_or(deadline, |former| former.min(deadline)));
+    }
+
+    pub(crate) const fn is_over(&self) -> bool {
+        self.stopped || self.is_shut_down
+    }
+
+    /// Whether a shutdown was asked for and has not begun.
+    pub(crate) const fn is_due(&self) -> bool {
+        self.deadline.is_some() && !self.begun
+    }
+
+    /// Whether listeners are closed and peers are told.
+    pub(crate) const fn has_begun(&self) -> bool {
+        self.begun
+    }
+
+    pub(crate) const fn deadline(&self) -> Option<Time> {
+        self.deadline
+    }
+
+    /// The time left that was last seen: another is news.
+    pub(crate) const fn seen(&self) -> u64 {
+        self.seen
+    }
+
+    /// Counts a connection whose slot is freed.
+    pub(crate) fn count(&mut self, socket: &Socket) {
+        if !self.begun || !socket.opened {
+            return;
+        }
+        let counter = if socket.is_done && socket.outbox.is_none() {
+            &mut self.summary.closed
+        } else if self.cutting {
+            &mut self.summary.cut
+        } else {
+            &mut self.summary.lost
+        };
+        *counter += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_left_only_shrinks_and_nothing_undoes_a_stop() {
+        let left = TimeLeft::default();
+        assert_eq!(left.get(), TimeLeft::EVER);
+        left.shut_down(Duration::MAX);
+        assert_eq!(left.get(), TimeLeft::EVER - 1);
+        left.shut_down(Duration::from_nanos(7));
+        left.shut_down(Duration::from_nanos(8));
+        assert_eq!(left.get(), 7);
+        left.shut_down(Duration::ZERO);
+        assert!(!left.is_stopped());
+        left.stop();
+        left.shut_down(Duration::from_nanos(7));
+        assert!(left.is_stopped());
+    }
+
+    #[test]
+    fn the_earliest_deadline_stands_and_none_is_too_far() {
+        let (mut ending, now) = (Ending::new(), Time::BEGINNING);
+        ending.shut_down(now, Duration::MAX);
+        assert!(ending.deadline().is_some());
+        ending.shut_down(now, Duration::from_secs(2));
+        ending.shut_down(now + Duration::from_secs(1), Duration::from_secs(2));
+        assert_eq!(ending.deadline(), Some(now + Duration::from_secs(2)));
+    }
+}

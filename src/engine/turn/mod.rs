@@ -1,0 +1,17 @@
+//! The turn: wait, accept, read, dispatch, close, shut down.
+
+pub(crate) mod accept;
+pub(crate) mod backlog;
+pub(crate) mod calls;
+pub(crate) mod close;
+pub(crate) mod dispatch;
+pub(crate) mod ending;
+pub(crate) mod idle;
+pub(crate) mod linger;
+pub(crate) mod messages;
+pub(crate) mod places;
+pub(crate) mod read;
+pub(crate) mod shutdown;
+#[cfg(feature = "tls")]
+pub(crate) mod tls;
+pub(crate) mod wait;

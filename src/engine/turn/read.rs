@@ -1,0 +1,424 @@
+//! From a stream that is ready to the messages that came on it.
+
+use std::io;
+use std::ops::Range;
+
+use crate::engine::event_loop::EventLoop;
+use crate::net::aside::{End, Leftover};
+use crate::net::disconnect::{ConnectError, Disconnect};
+use crate::net::hearing::{Heard, Hearing};
+use crate::net::sockets::CORK_MOST;
+use crate::proto::handshake::HandshakeError;
+use crate::proto::{Event, Handled, Role, Share, State};
+use crate::reactor::Reactor;
+use crate::slots::Key;
+
+/// After how many messages, control frames and fragments of a connection the rest of what was
+/// received waits for the next turn. Handlers that take a microsecond each hold the others up no
+/// longer than 256 KiB of messages do then, and a client that pipelines as deep as any is answered
+/// in one call.
+const FRAMES: usize = 256;
+
+/// After how much decompression, in bytes that were taken or made, it does too: a few bytes may
+/// stand for a thousand times as many, or for much work.
+const INFLATION: usize = 256 * 1024;
+
+/// How much is received at once where little is to be: the header of a large message, and little of
+/// what must be copied from the receive buffer to where the rest goes; or as many frames as are
+/// handled in a turn, if they are short, and few that must be kept until the next.
+const LITTLE: usize = 8 * 1024;
+
+/// What one receive came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Received {
+    /// The stream has no more: its next readiness will say when it does.
+    Drained,
+    /// There may be more. So many bytes came.
+    More(usize),
+    /// Nothing will come any more, or nothing is wanted.
+    Ended,
+}
+
+/// What to do to receive.
+#[derive(Clone, Copy, Debug)]
+enum Next {
+    /// Receive into the receive buffer: little, if a large message is expected, or few frames can
+    /// be handled in a turn.
+    Receive { receives_little: bool },
+    /// Receive little, of a peer that is behind.
+    Portion,
+    /// Receive what a peer sends that is not heard any more.
+    Linger,
+    /// Nothing: that was done already.
+    Received(Received),
+}
+
+impl<S, R: Reactor> EventLoop<S, R> {
+    /// Receives from a connection until the stream is drained or its share of the turn is used
+    /// up, and sends what its handler answers after each receive. `hangup`: a receive may come
+    /// short though there is more.
+    pub(crate) fn read(&mut self, conn: Key, hangup: bool, state: &mut S) {
+        let mut lifted = std::mem::take(&mut self.buffer);
+        let buffer = lifted.as_mut_slice();
+        let room = buffer.len();
+        let mut bytes = 0;
+        let mut is_plain = self.core.sockets.cork(conn, Share::new(FRAMES, INFLATION));
+        let was_pressed = !is_plain && self.core.sockets.is_pressed(conn);
+        let mut next = if is_plain {
+            Next::Receive { receives_little: false }
+        } else {
+            self.core.sockets.begin_answers(conn);
+            self.look_at_input(conn, hangup, room, state)
+        };
+        loop {
+            let received = match next {
+                Next::Receive { receives_little } => {
+                    self.receive(conn, buffer, receives_little, hangup, state)
+                }
+                Next::Portion => self.receive_portion(conn, buffer, hangup, state),
+                Next::Linger => self.linger(conn, buffer, hangup, state),
+                Next::Received(received) => received,
+            };
+            self.core.sockets.flush_cork(buffer, &mut self.core.streams);
+            let behind = self.core.streams.is_behind(conn.index());
+            match received {
+                Received::More(more) => bytes += more,
+                Received::Drained if behind => {}
+                Received::Drained | Received::Ended => break,
+            }
+            if behind || bytes >= room || self.core.sockets.share().is_used_up() {
+                self.core.sockets.resume(conn);
+                break;
+            }
+            is_plain = false;
+            next = self.look_at_input(conn, hangup, room, state);
+        }
+        self.buffer = lifted;
+        if is_plain && self.core.sockets.is_unhindered(conn) {
+            self.core.sockets.uncork();
+        } else {
+            self.end_read(conn, was_pressed);
+        }
+    }
+
+    /// Looks after what reading may have changed.
+    #[inline(never)]
+    fn end_read(&mut self, conn: Key, was_pressed: bool) {
+        self.core.sockets.end_answers(conn);
+        if self.core.sockets.uncork() {
+            self.leave_paused(conn);
+        }
+        if was_pressed || self.core.sockets.is_pressed(conn) {
+            self.note_standing(conn);
+            self.core.sockets.count_inbound(conn);
+            self.core.sockets.relieve_input();
+            self.core.sockets.relieve_output(conn);
+            self.core.sockets.arm(conn);
+        }
+    }
+
+    /// A connection that is paused may have failed, which reading would tell. Its end in order is
+    /// no failure: what came before that is still to be read.
+    #[cold]
+    fn leave_paused(&mut self, conn: Key) {
+        if self.core.sockets.get(conn).is_some_and(|socket| socket.hangup && !socket.is_dead()) {
+            if let Err(error) = self.core.streams.check(conn.index()) {
+                self.core.sockets.fail(conn, error);
+            }
+        }
+    }
+
+    /// Receives once, and handles what came.
+    #[inline]
+    fn receive(
+        &mut self,
+        conn: Key,
+        buffer: &mut [u8],
+        receives_little: bool,
+        hangup: bool,
+        state: &mut S,
+    ) -> Received {
+        let room = if receives_little { LITTLE.min(buffer.len()) } else { buffer.len() };
+        let end = match self.core.streams.recv(conn.index(), &mut buffer[..room]) {
+            Ok(Some(len)) if len > 0 => len,
+            other => return self.receive_nothing(conn, other),
+        };
+        let is_drained = end < room && !hangup;
+        let input = &mut buffer[..end];
+        let at = self.handle_messages(conn, input, 0, state);
+        if at == end && is_drained && !receives_little {
+            return Received::Drained;
+        }
+        self.receive_rest(conn, input, at, is_drained, receives_little, state)
+    }
+
+    #[inline(never)]
+    pub(crate) fn receive_nothing(
+        &mut self,
+        conn: Key,
+        outcome: io::Result<Option<usize>>,
+    ) -> Received {
+        match outcome {
+            Ok(None) => Received::Drained,
+            Ok(Some(_)) => self.end_of_stream(conn),
+            Err(error) => self.stream_failed(conn, error),
+        }
+    }
+
+    /// Handles what came from `at` on, behind the first messages.
+    #[inline(never)]
+    fn receive_rest(
+        &mut self,
+        conn: Key,
+        input: &mut [u8],
+        at: usize,
+        is_drained: bool,
+        receives_little: bool,
+        state: &mut S,
+    ) -> Received {
+        let (start, frames) = (at, self.core.sockets.share().frames());
+        let at = self.handle_input(conn, input, start, state);
+        let is_short = start > 0 || self.core.sockets.share().frames() < frames;
+        if receives_little && is_short {
+            self.receive_little(conn, false);
+        }
+        if at < input.len() {
+            self.core.sockets.keep_leftover(conn, &input[at..]);
+            self.receive_little(conn, true);
+        } else if is_drained && !self.is_inflating(conn) {
+            return Received::Drained;
+        }
+        Received::More(input.len())
+    }
+
+    /// Whether a message of the connection is being decompressed.
+    fn is_inflating(&self, conn: Key) -> bool {
+        self.core
+            .sockets
+            .get(conn)
+            .is_some_and(|socket| socket.protocol.compression().is_inflating())
+    }
+
+    /// How to receive next from a connection of which something is known, into a receive buffer of
+    /// `room` bytes. What was left over when it was paused, and the rest of a large message, is
+    /// taken at once.
+    #[inline(never)]
+    fn look_at_input(&mut self, conn: Key, hangup: bool, room: usize, state: &mut S) -> Next {
+        let Some(socket) = self.core.sockets.get(conn).filter(|socket| !socket.is_dead()) else {
+            return Next::Received(Received::Ended);
+        };
+        let (receives_little, is_large) =
+            (socket.receives_little, socket.protocol.offers_payload_buffer());
+        let is_inflating = socket.protocol.compression().is_inflating();
+        let (is_ending, is_over) = (socket.is_ending(), !socket.halves.has_theirs());
+        let mut heard = Heard::All;
+        if socket.paused || socket.outbox.is_some() {
+            heard = self.core.sockets.hold_back(conn);
+        }
+        if heard == Heard::Nothing {
+            return Next::Received(Received::Ended);
+        }
+        if is_inflating {
+            self.handle_parts(conn, &mut [], state);
+            return Next::Received(Received::More(0));
+        }
+        if let Some(leftover) = self.core.sockets.take_leftover(conn) {
+            return Next::Received(self.receive_leftover(conn, leftover, heard, state));
+        }
+        if is_ending {
+            return if is_over { Next::Received(Received::Ended) } else { Next::Linger };
+        }
+        if heard == Heard::Portion {
+            return Next::Portion;
+        }
+        if is_large {
+            return Next::Received(self.receive_direct(conn, hangup, room, state));
+        }
+        Next::Receive { receives_little }
+    }
+
+    /// Receives once from a peer that is behind, and charges it for what came.
+    #[cold]
+    fn receive_portion(
+        &mut self,
+        conn: Key,
+        buffer: &mut [u8],
+        hangup: bool,
+        state: &mut S,
+    ) -> Received {
+        let room = Hearing::PORTION.min(buffer.len());
+        let end = match self.core.streams.recv(conn.index(), &mut buffer[..room]) {
+            Ok(Some(len)) if len > 0 => len,
+            other => return self.receive_nothing(conn, other),
+        };
+        let is_drained = end < room && !hangup;
+        let input = &mut buffer[..end];
+        let received = self.receive_rest(conn, input, 0, is_drained, false, state);
+        self.core.sockets.charge(conn, end);
+        received
+    }
+
+    /// Handles what was left over as if it came now.
+    #[cold]
+    fn receive_leftover(
+        &mut self,
+        conn: Key,
+        mut leftover: Leftover,
+        heard: Heard,
+        state: &mut S,
+    ) -> Received {
+        self.core.sockets.set_halted(conn, false);
+        let Range { start, mut end } = leftover.range;
+        if heard == Heard::Portion {
+            end = end.min(start + Hearing::PORTION);
+        }
+        let input = &mut leftover.storage[..end];
+        let at = self.handle_input(conn, input, start, state);
+        // Answers may lie in this storage.
+        self.core.sockets.flush_cork(&leftover.storage, &mut self.core.streams);
+        leftover.range.start = at;
+        if heard == Heard::Portion {
+            self.core.sockets.charge(conn, at - start);
+        }
+        self.core.sockets.return_leftover(conn, leftover);
+        Received::More(at - start)
+    }
+
+    #[cold]
+    fn receive_little(&mut self, conn: Key, little: bool) {
+        if let Some(socket) = self.core.sockets.get_mut(conn) {
+            socket.receives_little = little;
+        }
+    }
+
+    /// Receives the rest of a large message straight into its own storage. One that would have had
+    /// room in the receive buffer came in pieces by chance, and says nothing of the next.
+    fn receive_direct(
+        &mut self,
+        conn: Key,
+        hangup: bool,
+        buffer_len: usize,
+        state: &mut S,
+    ) -> Received {
+        let Some((socket, pool)) = self.core.sockets.with_buffers(conn) else {
+            return Received::Ended;
+        };
+        let Some(spare) = socket.protocol.payload_buffer(pool) else {
+            return Received::Ended;
+        };
+        let room = spare.len();
+        let len = match self.core.streams.recv(conn.index(), spare) {
+            Ok(None) => return Received::Drained,
+            Ok(Some(0)) => return self.end_of_stream(conn),
+            Ok(Some(len)) => len,
+            Err(error) => return self.stream_failed(conn, error),
+        };
+        match self.core.sockets.received(conn, len) {
+            Some(Ok(Some(event))) => {
+                let fits = message_len(&event) <= buffer_len;
+                self.receive_little(conn, !fits);
+                self.dispatch(conn, event, state);
+            }
+            Some(Ok(None)) | None => {}
+            Some(Err(error)) => self.core.sockets.end_by_peer_error(conn, error),
+        }
+        let is_drained = len < room && !hangup && !self.is_inflating(conn);
+        if is_drained { Received::Drained } else { Received::More(len) }
+    }
+
+    /// Feeds `input` from `at` on to the connection and its events to its handler, until it ends,
+    /// the connection is paused, or its share of the turn is used up. Tells where that was.
+    pub(crate) fn handle_input(
+        &mut self,
+        conn: Key,
+        input: &mut [u8],
+        mut at: usize,
+        state: &mut S,
+    ) -> usize {
+        let end = input.len();
+        while at < end && !self.core.sockets.share().is_used_up() && !self.core.sockets.is_halted()
+        {
+            if self.core.sockets.corked_bytes() > CORK_MOST {
+                self.core.sockets.flush_cork(input, &mut self.core.streams);
+            }
+            let next = self.handle_messages(conn, input, at, state);
+            if next > at {
+                at = next;
+                continue;
+            }
+            let Some(used) = self.handle_parts(conn, &mut input[at..], state) else {
+                return end;
+            };
+            at += used;
+        }
+        at
+    }
+
+    /// Hands over whatever comes of the front of `input`, and tells how much that was; `None` if
+    /// nothing comes of any of it.
+    fn handle_parts(&mut self, conn: Key, input: &mut [u8], state: &mut S) -> Option<usize> {
+        match self.core.sockets.receive(conn, input)? {
+            Ok(Handled { consumed: used, event }) => {
+                let Some(event) = event else {
+                    return self.core.sockets.share().is_used_up().then_some(used);
+                };
+                #[cfg(feature = "tls")]
+                let announced = matches!(event, Event::ProxyHeader(_));
+                self.dispatch(conn, event, state);
+                // The proxy passes on what its client says, from the first byte of TLS on.
+                #[cfg(feature = "tls")]
+                if announced && self.accept_tls(conn, &input[used..]) {
+                    self.core.sockets.resume(conn);
+                    return None;
+                }
+                Some(used)
+            }
+            Err(error) => {
+                self.core.sockets.end_by_peer_error(conn, error);
+                None
+            }
+        }
+    }
+
+    /// The peer will send nothing more.
+    pub(crate) fn end_of_stream(&mut self, conn: Key) -> Received {
+        let Some(socket) = self.core.sockets.get_mut(conn) else {
+            return Received::Ended;
+        };
+        socket.halves.end_theirs();
+        let is_client = socket.protocol.role() == Role::Client;
+        match socket.protocol.state() {
+            State::Connecting => {
+                let error = ConnectError::Handshake(HandshakeError::ConnectionEnded);
+                if is_client {
+                    self.core.sockets.end_unopened(conn, error);
+                } else {
+                    // A peer may end its half after its last request. It still gets its answers.
+                    self.core.sockets.end_heard(conn, End::Connect(error));
+                }
+            }
+            State::Open | State::Closing => {
+                // What topics owe it was for it, too.
+                self.core.sockets.settle(conn, &mut self.core.topics, &mut self.core.streams);
+                let error = io::ErrorKind::UnexpectedEof.into();
+                self.core.sockets.end_heard(conn, End::Disconnect(Disconnect::Io(error)));
+            }
+            // What is queued, our close frame above all, may still reach the peer.
+            State::Closed => self.core.sockets.revisit(conn),
+        }
+        Received::Ended
+    }
+
+    fn stream_failed(&mut self, conn: Key, error: io::Error) -> Received {
+        self.core.sockets.fail(conn, error);
+        Received::Ended
+    }
+}
+
+/// How long the message is that the event brings, if it brings one.
+fn message_len(event: &Event<'_>) -> usize {
+    match event {
+        Event::Message(incoming) => incoming.message().len(),
+        _ => 0,
+    }
+}

@@ -1,0 +1,115 @@
+//! The end of a loop: at once, or in order within a deadline.
+
+use std::time::Duration;
+
+use crate::engine::event_loop::EventLoop;
+use crate::engine::turn::ending::{Ending, RunEnd, RunSummary, TimeLeft};
+use crate::error::Error;
+use crate::logging::log_line;
+use crate::net::aside::End;
+use crate::net::disconnect::{ConnectError, Disconnect};
+use crate::proto::handshake::Refusal;
+use crate::proto::{CloseCode, Role, State};
+use crate::reactor::Reactor;
+use crate::slots::Key;
+
+impl<S, R: Reactor> EventLoop<S, R> {
+    /// Refuses what a loop that comes to its end does not begin any more.
+    pub(crate) const fn check_serving(&self) -> Result<(), Error> {
+        if self.core.ending.begun { Err(Error::ShuttingDown) } else { Ok(()) }
+    }
+
+    /// Begins a shutdown that was asked for.
+    pub(crate) fn begin_shutdown(&mut self) {
+        let left = self.shared.left.get();
+        if left != self.core.ending.seen && left != TimeLeft::NONE {
+            self.core.ending.seen = left;
+            self.core.ending.shut_down(self.core.sockets.now, Duration::from_nanos(left));
+        }
+        if self.core.ending.is_due() {
+            self.say_farewell();
+        }
+    }
+
+    /// Notices that a shutdown is over: once every connection has ended and every event is handled.
+    #[inline(never)]
+    pub(crate) fn end_shutdown(&mut self) {
+        let Some(deadline) = self.core.ending.deadline.filter(|_| self.core.ending.begun) else {
+            return;
+        };
+        let mut is_done = self.core.sockets.len() == 0;
+        if is_done {
+            // First, so that a publisher that goes on for ever cannot keep the loop. What it
+            // published before, and what `on_close` does, is handled yet.
+            self.events.close();
+            is_done = !self.has_events();
+        }
+        if is_done || deadline <= self.core.sockets.now {
+            self.core.ending.is_shut_down = true;
+        }
+    }
+
+    /// Ends everything that is left.
+    pub(crate) fn finish(&mut self, state: &mut S) -> RunSummary {
+        if !self.core.ending.begun {
+            self.say_farewell();
+        }
+        self.core.ending.summary.unhandled_events = self.end_events();
+        self.core.ending.cutting = true;
+        for conn in self.core.sockets.keys() {
+            self.core.sockets.flush(conn, &mut self.core.streams);
+            let code = CloseCode::GOING_AWAY;
+            self.core.sockets.note_end(conn, Disconnect::ClosedByApplication { code });
+            self.core.sockets.kill(conn);
+        }
+        self.reap(state);
+        // What was broadcast last was sent before the close frames, in no turn.
+        self.core.sockets.forget_batches();
+        let fresh = Ending::new().summary;
+        let summary = std::mem::replace(&mut self.core.ending.summary, fresh);
+        let end = if self.core.ending.is_shut_down { RunEnd::ShutDown } else { RunEnd::Stopped };
+        RunSummary { end, ..summary }
+    }
+
+    /// Ends the event bus: publishers and subscribers learn so. Tells how many events are dropped.
+    pub(crate) fn end_events(&mut self) -> usize {
+        self.events.end() + self.core.events.close()
+    }
+
+    /// Closes the listeners, and tells every peer that this end goes away, after whatever it was
+    /// sent before.
+    fn say_farewell(&mut self) {
+        self.core.ending.begun = true;
+        log_line!(info, "ending, with {} connections", self.core.sockets.len());
+        self.close_listeners();
+        for conn in self.core.sockets.keys() {
+            let Some(socket) = self.core.sockets.get(conn).filter(|socket| !socket.is_dead())
+            else {
+                continue;
+            };
+            let (state, role) = (socket.protocol.state(), socket.protocol.role());
+            if state == State::Connecting {
+                self.core.ending.summary.refused += 1;
+            }
+            let asks = state == State::Connecting && !socket.protocol.is_between_requests();
+            if asks && role == Role::Server {
+                self.refuse(conn);
+            } else {
+                let code = CloseCode::GOING_AWAY;
+                self.core.sockets.close(
+                    conn,
+                    code,
+                    "",
+                    &mut self.core.topics,
+                    &mut self.core.streams,
+                );
+            }
+        }
+    }
+
+    /// Refuses a client whose request may not even have arrived.
+    fn refuse(&mut self, conn: Key) {
+        self.core.sockets.refuse(conn, &Refusal::new(503));
+        self.core.sockets.end(conn, End::Connect(ConnectError::Cancelled));
+    }
+}

@@ -1,0 +1,48 @@
+//! Streams that speak TLS: when they begin to, and what they keep back.
+
+use std::io;
+
+use crate::engine::event_loop::EventLoop;
+use crate::net::socket::Socket;
+use crate::reactor::{Reactor, Tls};
+use crate::slots::Key;
+
+impl<S, R: Reactor> EventLoop<S, R> {
+    /// Lets a connection that was accepted speak TLS from here on, if its listener does; `received`
+    /// came already. Tells whether it does.
+    pub(crate) fn accept_tls(&mut self, conn: Key, received: &[u8]) -> bool {
+        let site = self.core.sockets.get(conn).and_then(Socket::site);
+        let site = site.and_then(|site| self.sites.get(site));
+        let Some(tls) = site.and_then(|site| site.tls.as_ref()) else {
+            return false;
+        };
+        if let Err(error) = self.core.streams.encrypt(conn.index(), Tls::Server(tls), received) {
+            self.core.sockets.fail(conn, error);
+        }
+        true
+    }
+
+    /// The stream of a connection that is being made, speaking TLS if it is to.
+    pub(crate) fn connect_tls(&mut self, conn: Key, stream: R::Stream) -> io::Result<R::Stream> {
+        let connector = self.core.sockets.get_mut(conn).and_then(Socket::connector_mut);
+        let Some((tls, host)) = connector.and_then(|connector| connector.tls.clone()) else {
+            return Ok(stream);
+        };
+        self.core.streams.reactor.encrypt(stream, Tls::Client(&tls, &host), &[])
+    }
+
+    /// Sends what a stream has taken and not sent.
+    pub(crate) fn flush_tls(&mut self, conn: Key) {
+        match self.core.streams.flush(conn.index()) {
+            Ok(true) => {
+                self.note_standing(conn);
+                // Its slot may have waited for that.
+                if self.core.sockets.get(conn).is_some_and(|socket| !socket.halves.has_ours()) {
+                    self.core.sockets.revisit(conn);
+                }
+            }
+            Ok(false) => {}
+            Err(error) => self.core.sockets.fail(conn, error),
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Between two turns: looking for work, and sleeping while there is none.
+
+use std::time::Duration;
+use std::{io, thread};
+
+use crate::engine::event_loop::EventLoop;
+use crate::engine::turn::idle::PREEMPTED;
+use crate::reactor::{Polled, Reactor};
+use crate::time::Time;
+
+/// How many looks for work are made between two offers of the processor to others.
+const LOOKS: u32 = 32;
+
+impl<S, R: Reactor> EventLoop<S, R> {
+    pub(crate) fn read_clock(&mut self) {
+        self.core.sockets.now = self.core.streams.reactor.now();
+    }
+
+    /// Waits for work, until that moment at most, and reads the clock, which was read just before.
+    /// Tells how much it found of what was ready by then: it looks at least once, whatever work
+    /// there is.
+    pub(crate) fn wait(&mut self, until: Time, may_have_work: bool) -> io::Result<Polled> {
+        self.ready.clear();
+        let now = self.core.sockets.now;
+        let has_work = may_have_work && self.has_work(now);
+        let until = if has_work { now } else { until.min(self.deadline()) };
+        let polled = if self.idle.blocks() && until > now {
+            self.sleep(now, until)
+        } else {
+            self.wait_awake(now, until)
+        };
+        self.read_clock();
+        polled
+    }
+
+    /// Waits in the ways that do not begin with a sleep.
+    #[inline(never)]
+    fn wait_awake(&mut self, now: Time, until: Time) -> io::Result<Polled> {
+        if until <= now {
+            return self.core.streams.reactor.poll(Some(Duration::ZERO), &mut self.ready);
+        }
+        if self.idle.is_busy() {
+            return self.look(until);
+        }
+        if let Some(polled) = self.spin(now, until)? {
+            return Ok(polled);
+        }
+        let start = self.core.streams.reactor.now();
+        let polled = self.sleep(start, until)?;
+        self.idle.slept(self.core.streams.reactor.now().since(start));
+        Ok(polled)
+    }
+
+    /// Looks for work without sleeping, however long it takes.
+    fn look(&mut self, until: Time) -> io::Result<Polled> {
+        loop {
+            let polled = self.core.streams.reactor.poll(Some(Duration::ZERO), &mut self.ready)?;
+            let has_work = !self.ready.is_empty() || self.has_remote_work();
+            if has_work || self.core.streams.reactor.now() >= until {
+                return Ok(polled);
+            }
+        }
+    }
+
+    /// Looks for work without sleeping, for as long as it promises to pay; `None`: in vain.
+    fn spin(&mut self, start: Time, until: Time) -> io::Result<Option<Polled>> {
+        let budget = self.idle.spin(start);
+        let end = until.min(start + budget);
+        let (mut before, mut looks) = (start, 0);
+        while before < end {
+            let polled = self.core.streams.reactor.poll(Some(Duration::ZERO), &mut self.ready)?;
+            if !self.ready.is_empty() || self.has_remote_work() {
+                self.idle.hit();
+                return Ok(Some(polled));
+            }
+            let now = self.core.streams.reactor.now();
+            if now.since(before) > PREEMPTED {
+                self.idle.preempted(now);
+                return Ok(None);
+            }
+            before = now;
+            looks += 1;
+            if looks % LOOKS == 0 {
+                thread::yield_now();
+            }
+        }
+        if !budget.is_zero() {
+            self.idle.miss();
+        }
+        Ok(None)
+    }
+
+    #[inline]
+    fn sleep(&mut self, now: Time, until: Time) -> io::Result<Polled> {
+        self.shared.doorbell.about_to_sleep();
+        let until = if self.has_remote_work() { now } else { until };
+        let until = (until != Time::NEVER).then_some(until);
+        let polled = self.core.streams.reactor.poll_until(now, until, &mut self.ready);
+        self.shared.doorbell.awake();
+        self.woken_at = self.core.streams.reactor.woken();
+        polled
+    }
+
+    /// Whether other threads, or handlers' events, want something.
+    fn has_remote_work(&self) -> bool {
+        self.shared.has_work(self.core.ending.seen()) || self.has_events()
+    }
+
+    /// Whether there is something to do that no readiness will bring up.
+    pub(crate) fn has_work(&self, now: Time) -> bool {
+        self.core.sockets.has_work()
+            || self.core.topics.is_delivering()
+            || self.core.topics.gaps_due() > 0
+            || self.has_remote_work()
+            || self.core.ending.is_due()
+            || self.may_accept(now)
+    }
+
+    /// Whether a listener may have connections, and there is room for them.
+    pub(crate) fn may_accept(&self, now: Time) -> bool {
+        self.listeners.may_accept(now) && self.has_room(now)
+    }
+
+    /// Whether there is something to do at a turn's end that is no reason for another turn.
+    pub(crate) fn has_chores(&self) -> bool {
+        self.core.sockets.is_due(self.backlog.served_until())
+            || self.attempts.is_due(self.core.sockets.now)
+            || self.core.topics.has_changes()
+            || self.core.ending.has_begun()
+    }
+
+    /// When to look again for what time brings up.
+    fn deadline(&mut self) -> Time {
+        // None is ready as a rule.
+        let listeners = if self.listeners.has_ready() {
+            self.listeners.deadline(self.no_room_until())
+        } else {
+            None
+        };
+        let attempts = self.attempts.deadline();
+        let others =
+            [self.core.ending.deadline(), self.core.events.next_due(), listeners, attempts];
+        let or_never = |deadline: Option<Time>| deadline.unwrap_or(Time::NEVER);
+        let deadline = or_never(self.core.sockets.next_deadline());
+        others.map(or_never).into_iter().fold(deadline, Time::min)
+    }
+}
