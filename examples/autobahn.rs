@@ -7,8 +7,8 @@
 use std::process::ExitCode;
 
 use eventwire::{
-    ClientConfig, Config, ConnectError, ConnectionId as Id, Context, Disconnect, EventLoop,
-    Message, ServerConfig, WebSocketHandler,
+    ClientConfig, Config, ConnectError, Connection, Disconnect, EventLoop, Message, ServerConfig,
+    WebSocketHandler,
 };
 
 /// What the client is called in the suite's reports.
@@ -53,8 +53,8 @@ struct Visit {
 struct Echo;
 
 impl<S> WebSocketHandler<S> for Echo {
-    fn on_message(&mut self, conn: Id, message: Message<'_>, cx: &mut Context<'_>, _: &mut S) {
-        cx.send(conn, message);
+    fn on_message(&mut self, conn: &mut Connection<'_>, message: Message<'_>, _: &mut S) {
+        conn.send(message);
     }
 }
 
@@ -64,20 +64,20 @@ struct Client {
 }
 
 impl WebSocketHandler<Visit> for Client {
-    fn on_message(&mut self, conn: Id, message: Message<'_>, cx: &mut Context<'_>, v: &mut Visit) {
+    fn on_message(&mut self, conn: &mut Connection<'_>, message: Message<'_>, v: &mut Visit) {
         if self.echoes {
-            cx.send(conn, message);
+            conn.send(message);
         } else if let Some(text) = message.as_text() {
             text.clone_into(&mut v.text);
         }
     }
 
     // How it ended is for the suite to judge.
-    fn on_close(&mut self, _: Id, _: &Disconnect, _: &mut Context<'_>, visit: &mut Visit) {
+    fn on_close(&mut self, _: &mut Connection<'_>, _: &Disconnect, visit: &mut Visit) {
         visit.ended = true;
     }
 
-    fn on_connect_error(&mut self, _: Id, e: &ConnectError, _: &mut Context<'_>, v: &mut Visit) {
+    fn on_connect_error(&mut self, _: &mut Connection<'_>, e: &ConnectError, v: &mut Visit) {
         v.ended = true;
         v.failure = Some(e.to_string().into());
     }

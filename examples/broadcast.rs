@@ -1,22 +1,20 @@
 //! What one says, all hear: `cargo run --example broadcast -- 127.0.0.1:9001`
 
-use eventwire::{
-    Config, ConnectionId, Context, EventLoop, Message, ServerConfig, TopicId, WebSocketHandler,
-};
+use eventwire::{Config, Connection, EventLoop, Message, ServerConfig, TopicId, WebSocketHandler};
 
 struct Broadcast {
     everybody: TopicId,
 }
 
 impl WebSocketHandler<()> for Broadcast {
-    fn on_open(&mut self, conn: ConnectionId, cx: &mut Context<'_>, _: &mut ()) {
-        if let Err(error) = cx.subscribe(conn, self.everybody) {
+    fn on_open(&mut self, conn: &mut Connection<'_>, _: &mut ()) {
+        if let Err(error) = conn.subscribe(self.everybody) {
             eprintln!("{conn:?} hears nothing: {error}");
         }
     }
 
-    fn on_message(&mut self, _: ConnectionId, said: Message<'_>, cx: &mut Context<'_>, _: &mut ()) {
-        cx.broadcast(self.everybody, said);
+    fn on_message(&mut self, conn: &mut Connection<'_>, said: Message<'_>, _: &mut ()) {
+        conn.broadcast(self.everybody, said);
     }
 }
 

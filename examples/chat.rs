@@ -1,14 +1,14 @@
 //! Rooms to talk in: `cargo run --example chat -- 127.0.0.1:9001`, and a browser at
 //! <http://127.0.0.1:9001/#lobby>, whose page is served from here.
 //!
-//! What the page says at `/chat`, anybody may: `/name ada` says who one is, `/join lobby` enters a
-//! room and leaves the last one, `/who` tells who is there, `/ping 1` is answered at once, `/leave`
-//! leaves; all else is said to the room, which is told who is there whenever that changes.
+//! The page connects to `/chat` and sends commands, as any other client may: `/name ada` sets a
+//! name, `/join lobby` enters a room and leaves the last one, `/who` lists the people in the room,
+//! `/ping 1` is answered at once, `/leave` leaves. Everything else is said to the room, which gets
+//! a new list whenever somebody comes or goes.
 
-use eventwire::proto::handshake::HttpResponse;
 use eventwire::{
-    Config, ConnectionId, ConnectionMap, Context, Disconnect, EventLoop, Message, Routes,
-    ServerConfig, TopicId, WebSocketHandler,
+    Config, Connection, ConnectionId, ConnectionMap, Disconnect, EventLoop, HttpResponse, Message,
+    Routes, ServerConfig, TopicId, WebSocketHandler,
 };
 
 #[derive(Default)]
@@ -23,41 +23,36 @@ struct Chat {
 }
 
 impl Chat {
-    fn obey(&mut self, conn: ConnectionId, line: &str, cx: &mut Context<'_>) -> Result<(), String> {
+    fn obey(&mut self, conn: &mut Connection<'_>, line: &str) -> Result<(), String> {
         let (command, argument) = line.split_once(' ').unwrap_or((line, ""));
         match (command, argument.trim()) {
-            ("/name", name) => return self.rename(conn, name, cx),
-            ("/join", room) if !room.is_empty() => return self.join(conn, room, cx),
-            ("/leave", _) => self.leave(conn, cx),
-            ("/ping", token) => drop(cx.send(conn, format!("pong {token}").as_str())),
+            ("/name", name) => return self.rename(conn, name),
+            ("/join", room) if !room.is_empty() => return self.join(conn, room),
+            ("/leave", _) => self.leave(conn),
+            ("/ping", token) => drop(conn.send(format!("pong {token}"))),
             ("/who", _) => {
-                let room = self.room_of(conn)?;
-                cx.send(conn, self.who(room).as_str());
+                let room = self.room_of(conn.id())?;
+                conn.send(self.who(room));
             }
             _ if line.starts_with('/') => return Err(format!("no such command: {command}")),
             _ => {
-                let (room, said) = (self.room_of(conn)?, &self.person(conn)?.name);
-                cx.broadcast(room, format!("{said}: {line}").as_str());
+                let (room, said) = (self.room_of(conn.id())?, &self.person(conn.id())?.name);
+                conn.broadcast(room, format!("{said}: {line}"));
             }
         }
         Ok(())
     }
 
-    fn rename(
-        &mut self,
-        conn: ConnectionId,
-        name: &str,
-        cx: &mut Context<'_>,
-    ) -> Result<(), String> {
-        // Whoever is called that could speak as the room does.
+    fn rename(&mut self, conn: &mut Connection<'_>, name: &str) -> Result<(), String> {
+        // A user called "here" could impersonate the room.
         let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
         if name.is_empty() || name.len() > 24 || name == "here" || !name.bytes().all(is_letter) {
             return Err("a name is up to 24 letters, digits and dashes".to_owned());
         }
-        let person = self.person(conn)?;
+        let person = self.person(conn.id())?;
         person.name = name.to_owned();
         if let Some(room) = person.room {
-            cx.broadcast(room, self.who(room).as_str());
+            conn.broadcast(room, self.who(room));
         }
         Ok(())
     }
@@ -68,26 +63,25 @@ impl Chat {
         format!("here: {}", names.join(", "))
     }
 
-    fn join(&mut self, conn: ConnectionId, room: &str, cx: &mut Context<'_>) -> Result<(), String> {
-        self.leave(conn, cx);
-        let topic = cx.topic(room).map_err(|error| error.to_string())?;
-        cx.subscribe(conn, topic).map_err(|error| error.to_string())?;
-        let person = self.person(conn)?;
+    fn join(&mut self, conn: &mut Connection<'_>, room: &str) -> Result<(), String> {
+        self.leave(conn);
+        let topic = conn.topic(room).map_err(|error| error.to_string())?;
+        conn.subscribe(topic).map_err(|error| error.to_string())?;
+        let person = self.person(conn.id())?;
         person.room = Some(topic);
-        cx.broadcast(topic, format!("* {} joins {room}", person.name).as_str());
-        cx.broadcast(topic, self.who(topic).as_str());
+        conn.broadcast(topic, format!("* {} joins {room}", person.name));
+        conn.broadcast(topic, self.who(topic));
         Ok(())
     }
 
-    /// What is said on leaving is for those who stay.
-    fn leave(&mut self, conn: ConnectionId, cx: &mut Context<'_>) {
-        let Some(person) = self.people.get_mut(conn) else { return };
+    fn leave(&mut self, conn: &mut Connection<'_>) {
+        let Some(person) = self.people.get_mut(conn.id()) else { return };
         let Some(room) = person.room.take() else { return };
-        cx.unsubscribe(conn, room);
-        cx.broadcast(room, format!("* {} leaves", person.name).as_str());
-        cx.broadcast(room, self.who(room).as_str());
-        // Refused while anybody is there: a room lasts as long as its people.
-        cx.remove_topic(room);
+        conn.unsubscribe(room);
+        conn.broadcast(room, format!("* {} leaves", person.name));
+        conn.broadcast(room, self.who(room));
+        // Refused while somebody is subscribed: a room lasts as long as its people.
+        conn.remove_topic(room);
     }
 
     fn person(&mut self, conn: ConnectionId) -> Result<&mut Person, String> {
@@ -100,29 +94,23 @@ impl Chat {
 }
 
 impl WebSocketHandler<()> for Chat {
-    fn on_open(&mut self, conn: ConnectionId, _: &mut Context<'_>, _: &mut ()) {
-        self.people.insert(conn, Person { name: "somebody".to_owned(), room: None });
+    fn on_open(&mut self, conn: &mut Connection<'_>, _: &mut ()) {
+        self.people.insert(conn.id(), Person { name: "somebody".to_owned(), room: None });
     }
 
-    fn on_message(
-        &mut self,
-        conn: ConnectionId,
-        said: Message<'_>,
-        cx: &mut Context<'_>,
-        _: &mut (),
-    ) {
+    fn on_message(&mut self, conn: &mut Connection<'_>, said: Message<'_>, _: &mut ()) {
         let done = match said.as_text() {
-            Some(line) => self.obey(conn, line, cx),
+            Some(line) => self.obey(conn, line),
             None => Err("say it in text".to_owned()),
         };
         if let Err(why) = done {
-            cx.send(conn, format!("! {why}").as_str());
+            conn.send(format!("! {why}"));
         }
     }
 
-    fn on_close(&mut self, conn: ConnectionId, _: &Disconnect, cx: &mut Context<'_>, _: &mut ()) {
-        self.leave(conn, cx);
-        self.people.remove(conn);
+    fn on_close(&mut self, conn: &mut Connection<'_>, _: &Disconnect, _: &mut ()) {
+        self.leave(conn);
+        self.people.remove(conn.id());
     }
 }
 
@@ -164,22 +152,16 @@ mod tests {
     }
 
     impl WebSocketHandler<()> for Visitor {
-        fn on_open(&mut self, conn: ConnectionId, cx: &mut Context<'_>, _: &mut ()) {
+        fn on_open(&mut self, conn: &mut Connection<'_>, _: &mut ()) {
             for line in [&format!("/name {}", self.name), "/join lobby"].into_iter().chain(WORDS) {
-                cx.send(conn, line);
+                conn.send(line);
             }
         }
 
-        fn on_message(
-            &mut self,
-            conn: ConnectionId,
-            heard: Message<'_>,
-            cx: &mut Context<'_>,
-            _: &mut (),
-        ) {
+        fn on_message(&mut self, conn: &mut Connection<'_>, heard: Message<'_>, _: &mut ()) {
             let line = heard.as_text().expect("all is said in text").to_owned();
             if line == format!("{}: three", self.name) {
-                cx.close(conn, CloseCode::NORMAL, "");
+                conn.close(CloseCode::NORMAL, "");
             }
             self.heard.borrow_mut().push(line);
         }

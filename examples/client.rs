@@ -1,30 +1,30 @@
 //! Says hello, prints the answer and goes: `cargo run --example client -- ws://127.0.0.1:9001`
 
 use eventwire::{
-    ClientConfig, CloseCode, Config, ConnectError, ConnectionId as Id, Context, Disconnect,
-    EventLoop, Message, WebSocketHandler,
+    ClientConfig, CloseCode, Config, ConnectError, Connection, Disconnect, EventLoop, Message,
+    WebSocketHandler,
 };
 
 struct Client;
 
 impl WebSocketHandler<()> for Client {
-    fn on_open(&mut self, conn: Id, cx: &mut Context<'_>, _: &mut ()) {
-        cx.send(conn, "hello");
+    fn on_open(&mut self, conn: &mut Connection<'_>, _: &mut ()) {
+        conn.send("hello");
     }
 
-    fn on_message(&mut self, conn: Id, reply: Message<'_>, cx: &mut Context<'_>, _: &mut ()) {
+    fn on_message(&mut self, conn: &mut Connection<'_>, reply: Message<'_>, _: &mut ()) {
         println!("{}", reply.as_text().unwrap_or("(binary)"));
-        cx.close(conn, CloseCode::NORMAL, "");
+        conn.close(CloseCode::NORMAL, "");
     }
 
-    fn on_close(&mut self, _: Id, end: &Disconnect, cx: &mut Context<'_>, _: &mut ()) {
+    fn on_close(&mut self, conn: &mut Connection<'_>, end: &Disconnect, _: &mut ()) {
         eprintln!("{end}");
-        cx.stop();
+        conn.stop();
     }
 
-    fn on_connect_error(&mut self, _: Id, error: &ConnectError, cx: &mut Context<'_>, _: &mut ()) {
+    fn on_connect_error(&mut self, conn: &mut Connection<'_>, error: &ConnectError, _: &mut ()) {
         eprintln!("{error}");
-        cx.stop();
+        conn.stop();
     }
 }
 

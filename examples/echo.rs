@@ -1,30 +1,13 @@
-//! Sends every message back to where it came from: `cargo run --example echo -- 127.0.0.1:9001`
+//! Sends every message back: `cargo run --release --example echo -- 127.0.0.1:9001`
 
-use eventwire::{
-    Config, ConnectionId, Context, EventLoop, Message, ServerConfig, WebSocketHandler,
-};
-
-struct Echo;
-
-impl WebSocketHandler<()> for Echo {
-    fn on_message(
-        &mut self,
-        conn: ConnectionId,
-        message: Message<'_>,
-        cx: &mut Context<'_>,
-        _: &mut (),
-    ) {
-        cx.send(conn, message);
-    }
-}
+use eventwire::{Config, EventLoop, ServerConfig};
 
 fn main() -> Result<(), eventwire::Error> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:9001".to_owned());
-    let mut event_loop = EventLoop::new(Config::default())?;
-    let listener = event_loop.listen(address.as_str(), ServerConfig::default(), Echo)?;
-    if let Some(address) = event_loop.local_addr(listener) {
-        println!("listening on ws://{address}");
-    }
-    event_loop.run(&mut ())?;
-    Ok(())
+    let (mut event_loop, config) = (EventLoop::new(Config::default())?, ServerConfig::default());
+    let listener = event_loop.listen_fn(address, config, |conn, message, _: &mut ()| {
+        conn.send(message);
+    })?;
+    println!("listening on ws://{}", event_loop.local_addrs(listener)[0]);
+    event_loop.run(&mut ()).map(drop)
 }

@@ -8,8 +8,8 @@ use std::thread;
 use std::time::Duration;
 
 use eventwire::{
-    Config, ConnectionId, Context, EventHandler, EventLoop, OverflowPolicy, PublishError,
-    Publisher, ServerConfig, Subscriber, TopicId, WebSocketHandler,
+    Config, Connection, Context, EventHandler, EventLoop, OverflowPolicy, PublishError, Publisher,
+    ServerConfig, Subscriber, TopicId, WebSocketHandler,
 };
 
 /// Somebody enters the shop.
@@ -34,13 +34,13 @@ type Open = BTreeSet<u32>;
 struct Books;
 
 impl EventHandler<OrderPlaced, Open> for Books {
-    fn on_event(&mut self, order: &OrderPlaced, _: &mut Context<'_>, open: &mut Open) {
+    fn on_event(&mut self, _: &mut Context<'_>, order: &OrderPlaced, open: &mut Open) {
         open.insert(order.number);
     }
 }
 
 impl EventHandler<OrderShipped, Open> for Books {
-    fn on_event(&mut self, order: &OrderShipped, _: &mut Context<'_>, open: &mut Open) {
+    fn on_event(&mut self, _: &mut Context<'_>, order: &OrderShipped, open: &mut Open) {
         open.remove(&order.number);
     }
 }
@@ -51,23 +51,23 @@ struct News {
 }
 
 impl EventHandler<OrderPlaced, Open> for News {
-    fn on_event(&mut self, order: &OrderPlaced, cx: &mut Context<'_>, open: &mut Open) {
+    fn on_event(&mut self, cx: &mut Context<'_>, order: &OrderPlaced, open: &mut Open) {
         let news = format!("placed {} ({}), {} open", order.number, order.item, open.len());
-        cx.broadcast(self.orders, news.as_str());
+        cx.broadcast(self.orders, news);
     }
 }
 
 impl EventHandler<OrderShipped, Open> for News {
-    fn on_event(&mut self, order: &OrderShipped, cx: &mut Context<'_>, open: &mut Open) {
+    fn on_event(&mut self, cx: &mut Context<'_>, order: &OrderShipped, open: &mut Open) {
         let news = format!("shipped {}, {} open", order.number, open.len());
-        cx.broadcast(self.orders, news.as_str());
+        cx.broadcast(self.orders, news);
     }
 }
 
 impl WebSocketHandler<Open> for News {
-    fn on_open(&mut self, conn: ConnectionId, cx: &mut Context<'_>, open: &mut Open) {
-        cx.send(conn, format!("{} open", open.len()).as_str());
-        if let Err(error) = cx.subscribe(conn, self.orders) {
+    fn on_open(&mut self, conn: &mut Connection<'_>, open: &mut Open) {
+        conn.send(format!("{} open", open.len()));
+        if let Err(error) = conn.subscribe(self.orders) {
             eprintln!("{conn:?} hears nothing: {error}");
         }
     }
@@ -81,7 +81,7 @@ fn shop(customers: Subscriber<Customer>, placed: &Publisher<OrderPlaced>) {
             Ok(()) => {}
             // The loop does not keep up, and gives the order back.
             Err(PublishError::Full(order)) => eprintln!("lost {order:?}"),
-            Err(PublishError::Closed(_)) => return,
+            Err(PublishError::Closed(_) | PublishError::NoHandler(_)) => return,
         }
     }
 }
@@ -105,10 +105,10 @@ fn main() -> Result<(), eventwire::Error> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:9001".to_owned());
     let mut event_loop = EventLoop::<Open>::new(Config::default())?;
     let orders = event_loop.topic("orders")?;
-    event_loop.on::<OrderPlaced>(Books);
-    event_loop.on::<OrderPlaced>(News { orders });
-    event_loop.on::<OrderShipped>(Books);
-    event_loop.on::<OrderShipped>(News { orders });
+    event_loop.on_handler::<OrderPlaced>(Books);
+    event_loop.on_handler::<OrderPlaced>(News { orders });
+    event_loop.on_handler::<OrderShipped>(Books);
+    event_loop.on_handler::<OrderShipped>(News { orders });
 
     let (placed, shipped) = (event_loop.publisher(), event_loop.publisher());
     let customers = event_loop.subscriber(16, OverflowPolicy::DropNewest);

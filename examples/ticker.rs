@@ -7,8 +7,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use eventwire::{
-    Config, ConnectionId, Context, EventHandler, EventLoop, Gap, Message, OverflowPolicy,
-    Publisher, ServerConfig, Subscriber, TopicId, WebSocketHandler,
+    Config, Connection, Context, EventHandler, EventLoop, Gap, Message, OverflowPolicy, Publisher,
+    ServerConfig, Subscriber, TopicId, WebSocketHandler,
 };
 
 const SYMBOLS: [&str; 2] = ["ACME", "INIT"];
@@ -31,7 +31,7 @@ struct Ticker {
 }
 
 impl EventHandler<Quote, ()> for Ticker {
-    fn on_event(&mut self, quote: &Quote, cx: &mut Context<'_>, _: &mut ()) {
+    fn on_event(&mut self, cx: &mut Context<'_>, quote: &Quote, _: &mut ()) {
         let (symbol, price) = (SYMBOLS[quote.symbol], quote.cents as f64 / 100.0);
         let number = quote.number;
         let line = format!(r#"{{"symbol":"{symbol}","price":{price:.2},"number":{number}}}"#);
@@ -40,25 +40,19 @@ impl EventHandler<Quote, ()> for Ticker {
 }
 
 impl WebSocketHandler<()> for Ticker {
-    fn on_message(
-        &mut self,
-        conn: ConnectionId,
-        symbol: Message<'_>,
-        cx: &mut Context<'_>,
-        _: &mut (),
-    ) {
+    fn on_message(&mut self, conn: &mut Connection<'_>, symbol: Message<'_>, _: &mut ()) {
         let found = SYMBOLS.iter().position(|known| symbol.as_text() == Some(*known));
         let Some(found) = found else {
-            cx.send(conn, format!("! known symbols: {SYMBOLS:?}").as_str());
+            conn.send(format!("! known symbols: {SYMBOLS:?}"));
             return;
         };
         let topic = self.topics[found];
-        if let Err(error) = cx.subscribe_with(conn, topic, OverflowPolicy::KeepLatest) {
-            cx.send(conn, format!("! {error}").as_str());
+        if let Err(error) = conn.subscribe_with(topic, OverflowPolicy::KeepLatest) {
+            conn.send(format!("! {error}"));
         }
     }
 
-    fn on_gap(&mut self, conn: ConnectionId, gap: Gap, _: &mut Context<'_>, _: &mut ()) {
+    fn on_gap(&mut self, conn: &mut Connection<'_>, gap: Gap, _: &mut ()) {
         println!("{conn:?} is slow: spared it {} quotes", gap.missed());
     }
 }
@@ -84,7 +78,7 @@ fn main() -> Result<(), eventwire::Error> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:9001".to_owned());
     let mut event_loop = EventLoop::new(Config::default())?;
     let topics = [event_loop.topic(SYMBOLS[0])?, event_loop.topic(SYMBOLS[1])?];
-    event_loop.on::<Quote>(Ticker { topics });
+    event_loop.on_handler::<Quote>(Ticker { topics });
     let quotes = event_loop.publisher();
     let ticks = event_loop.subscriber(1, OverflowPolicy::KeepLatest);
     thread::spawn(move || market(ticks, &quotes));

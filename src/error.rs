@@ -1,10 +1,30 @@
 use std::{fmt, io};
 
 use crate::proto::handshake::{InvalidHeader, UrlError};
+use crate::queue::PublishError;
 
-/// What the caller asked for and cannot have, or what the system refused.
+/// A request of the caller that cannot be granted, or a failure of the system.
 ///
-/// What peers do wrong is none of this: it ends their connection and is told to its handler.
+/// Mistakes of peers are not among these: they end the peer's connection, and its handler gets a
+/// [`Disconnect`](crate::Disconnect) or a [`ConnectError`](crate::ConnectError).
+///
+/// The other errors of the crate turn into this one by `?`, so that a `main` or a set-up function
+/// needs no other type:
+///
+/// ```
+/// use eventwire::{Config, EventLoop};
+///
+/// struct Tick;
+///
+/// fn start() -> Result<(), eventwire::Error> {
+///     let mut event_loop = EventLoop::new(Config::default())?;
+///     event_loop.on(|cx, _: &Tick, _| cx.stop());
+///     event_loop.publisher().publish(Tick)?;
+///     event_loop.run(&mut ())?;
+///     Ok(())
+/// }
+/// # start().expect("nothing fails");
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
@@ -25,8 +45,12 @@ pub enum Error {
     TopicLimit,
     /// There are as many connections as the configuration allows.
     ConnectionLimit,
-    /// The loop is being drained, or has ended.
-    Draining,
+    /// The loop is shutting down, or has ended.
+    ShuttingDown,
+    /// An event was not published: [`PublishError`], without its event.
+    Publish(PublishError<()>),
+    /// A connection was not subscribed to a topic.
+    Subscribe(SubscribeError),
 }
 
 impl Error {
@@ -44,7 +68,9 @@ impl fmt::Display for Error {
             Self::InvalidRoute(path) => write!(f, "no path for a route, or taken: {path:?}"),
             Self::TopicLimit => f.write_str("topic name too long, or too many topics"),
             Self::ConnectionLimit => f.write_str("too many connections"),
-            Self::Draining => f.write_str("the loop is being drained"),
+            Self::ShuttingDown => f.write_str("the event loop is shutting down"),
+            Self::Publish(error) => error.fmt(f),
+            Self::Subscribe(error) => error.fmt(f),
         }
     }
 }
@@ -55,9 +81,12 @@ impl std::error::Error for Error {
             Self::Io { source, .. } => Some(source),
             Self::Url(error) => Some(error),
             Self::Header(error) => Some(error),
-            Self::InvalidRoute(_) | Self::TopicLimit | Self::ConnectionLimit | Self::Draining => {
-                None
-            }
+            Self::Publish(error) => Some(error),
+            Self::Subscribe(error) => Some(error),
+            Self::InvalidRoute(_)
+            | Self::TopicLimit
+            | Self::ConnectionLimit
+            | Self::ShuttingDown => None,
         }
     }
 }
@@ -73,3 +102,44 @@ impl From<InvalidHeader> for Error {
         Self::Header(error)
     }
 }
+
+impl<E> From<PublishError<E>> for Error {
+    /// Leaves the event behind.
+    fn from(error: PublishError<E>) -> Self {
+        Self::Publish(match error {
+            PublishError::Full(_) => PublishError::Full(()),
+            PublishError::Closed(_) => PublishError::Closed(()),
+            PublishError::NoHandler(_) => PublishError::NoHandler(()),
+        })
+    }
+}
+
+impl From<SubscribeError> for Error {
+    fn from(error: SubscribeError) -> Self {
+        Self::Subscribe(error)
+    }
+}
+
+/// Why a connection was not subscribed to a topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SubscribeError {
+    /// The connection is gone, or not open.
+    ConnectionGone,
+    /// The connection is subscribed to as many topics as the configuration allows.
+    TooMany,
+    /// The topic is gone.
+    TopicGone,
+}
+
+impl fmt::Display for SubscribeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ConnectionGone => "the connection is not open",
+            Self::TooMany => "the connection is subscribed to too many topics",
+            Self::TopicGone => "there is no such topic",
+        })
+    }
+}
+
+impl std::error::Error for SubscribeError {}

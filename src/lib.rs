@@ -1,177 +1,191 @@
 //! A single-threaded event-loop engine for real-time applications: WebSockets and topics, without
 //! an async runtime and without unsafe code.
 //!
-//! An [`EventLoop`] owns listeners, connections, topics and timers, and calls the
-//! [`WebSocketHandler`]s that the application registered. Handlers act through a [`Context`] and
-//! share the application's state, which [`EventLoop::run`] lends to each of them in turn: no locks,
-//! no reference counts.
+//! An [`EventLoop`] owns listeners, connections, topics and timers, and calls the handlers that the
+//! application registered. A handler is lent the [`Connection`] or the [`Context`] that it acts
+//! through, and the application's state, which [`EventLoop::run`] lends to each handler in turn: no
+//! locks, no reference counts.
+//!
+//! ```no_run
+//! use eventwire::{Config, EventLoop, ServerConfig};
+//!
+//! let mut event_loop = EventLoop::new(Config::default())?;
+//! event_loop.listen_fn("127.0.0.1:9001", ServerConfig::default(), |conn, message, _: &mut ()| {
+//!     conn.send(message);
+//! })?;
+//! event_loop.run(&mut ())?;
+//! # Ok::<(), eventwire::Error>(())
+//! ```
+//!
+//! Which way to send something depends on where it comes from and where it goes:
+//!
+//! | from \ to | handlers on the loop | other threads | connections |
+//! | --- | --- | --- | --- |
+//! | a thread | [`publish`] | [`Subscriber`] | a handler broadcasts |
+//! | a handler | [`cx.publish`] | [`Subscriber`] | [`conn.send`], [`cx.broadcast`] |
+//! | a connection | [`on_message`] | the handler publishes | the handler broadcasts |
+//!
+//! [`publish`]: Publisher::publish
+//! [`cx.publish`]: Context::publish
+//! [`conn.send`]: Connection::send
+//! [`cx.broadcast`]: Context::broadcast
+//! [`on_message`]: WebSocketHandler::on_message
+//!
+//! The [`guide`] explains the concepts, from event loops to actors, with code.
 //!
 //! # A server and a client
 //!
-//! Both have the same kind of handler, and may live in one loop. Here the client's handler is given
-//! what it hears as its state; the server's is a closure and has no use for it.
+//! Both have the same kind of handler, and may live in one loop. Here the state is what the client
+//! received. The server is a closure and does not use it.
 //!
 //! ```
 //! use eventwire::{
-//!     ClientConfig, Config, ConnectError, ConnectionId, Context, EventLoop, Message,
-//!     ServerConfig, WebSocketHandler,
+//!     ClientConfig, Config, ConnectError, Connection, EventLoop, Message, ServerConfig,
+//!     WebSocketHandler,
 //! };
-//!
-//! type Heard = Vec<String>;
-//!
-//! fn echo(conn: ConnectionId, message: Message<'_>, cx: &mut Context<'_>, _: &mut Heard) {
-//!     cx.send(conn, message);
-//! }
 //!
 //! struct Client;
 //!
-//! impl WebSocketHandler<Heard> for Client {
-//!     fn on_open(&mut self, conn: ConnectionId, cx: &mut Context<'_>, _: &mut Heard) {
-//!         cx.send(conn, "hello");
+//! impl WebSocketHandler<Vec<String>> for Client {
+//!     fn on_open(&mut self, conn: &mut Connection<'_>, _: &mut Vec<String>) {
+//!         conn.send("hello");
 //!     }
 //!
 //!     fn on_message(
 //!         &mut self,
-//!         _: ConnectionId,
+//!         conn: &mut Connection<'_>,
 //!         message: Message<'_>,
-//!         cx: &mut Context<'_>,
-//!         heard: &mut Heard,
+//!         received: &mut Vec<String>,
 //!     ) {
-//!         heard.extend(message.as_text().map(str::to_owned));
-//!         cx.stop();
+//!         received.extend(message.as_text().map(str::to_owned));
+//!         conn.stop();
 //!     }
 //!
 //!     fn on_connect_error(
 //!         &mut self,
-//!         _: ConnectionId,
+//!         conn: &mut Connection<'_>,
 //!         error: &ConnectError,
-//!         cx: &mut Context<'_>,
-//!         heard: &mut Heard,
+//!         received: &mut Vec<String>,
 //!     ) {
-//!         heard.push(error.to_string());
-//!         cx.stop();
+//!         received.push(error.to_string());
+//!         conn.stop();
 //!     }
 //! }
 //!
 //! let mut event_loop = EventLoop::new(Config::default())?;
-//! let listener = event_loop.listen("127.0.0.1:0", ServerConfig::default(), echo)?;
+//! let listener =
+//!     event_loop.listen_fn("127.0.0.1:0", ServerConfig::default(), |conn, message, _| {
+//!         conn.send(message);
+//!     })?;
 //! let address = event_loop.local_addr(listener).expect("it listens");
 //! event_loop.connect(&format!("ws://{address}"), ClientConfig::default(), Client)?;
 //!
-//! let mut heard = Heard::new();
-//! event_loop.run(&mut heard)?;
-//! assert_eq!(heard, ["hello"]);
+//! let mut received = Vec::new();
+//! event_loop.run(&mut received)?;
+//! assert_eq!(received, ["hello"]);
 //! # Ok::<(), eventwire::Error>(())
 //! ```
 //!
 //! # Topics
 //!
-//! A topic is a named set of connections. A message that is broadcast to it is encoded once for all
-//! of them.
+//! A message that is broadcast to a topic reaches every connection that is subscribed to it. It is
+//! encoded once for all of them.
 //!
 //! ```
-//! use eventwire::{ConnectionId, Context, Message, TopicId, WebSocketHandler};
+//! use eventwire::{Connection, Message, TopicId, WebSocketHandler};
 //!
 //! struct Chat {
-//!     everybody: TopicId,
+//!     lobby: TopicId,
 //! }
 //!
 //! impl<S> WebSocketHandler<S> for Chat {
-//!     fn on_open(&mut self, conn: ConnectionId, cx: &mut Context<'_>, _: &mut S) {
-//!         if let Err(error) = cx.subscribe(conn, self.everybody) {
-//!             eprintln!("{conn:?} hears nothing: {error}");
+//!     fn on_open(&mut self, conn: &mut Connection<'_>, _: &mut S) {
+//!         if let Err(error) = conn.subscribe(self.lobby) {
+//!             eprintln!("{conn:?}: {error}");
 //!         }
 //!     }
 //!
-//!     fn on_message(
-//!         &mut self,
-//!         _: ConnectionId,
-//!         message: Message<'_>,
-//!         cx: &mut Context<'_>,
-//!         _: &mut S,
-//!     ) {
-//!         cx.broadcast(self.everybody, message);
+//!     fn on_message(&mut self, conn: &mut Connection<'_>, message: Message<'_>, _: &mut S) {
+//!         conn.broadcast(self.lobby, message);
 //!     }
 //! }
 //!
 //! # let mut event_loop = eventwire::EventLoop::new(eventwire::Config::default())?;
-//! let chat = Chat { everybody: event_loop.topic("everybody")? };
+//! let chat = Chat { lobby: event_loop.topic("lobby")? };
 //! event_loop.listen("127.0.0.1:0", eventwire::ServerConfig::default(), chat)?;
 //! # event_loop.turn(Some(std::time::Duration::ZERO), &mut ())?;
 //! # Ok::<(), eventwire::Error>(())
 //! ```
 //!
-//! Who does not keep up is closed, unless its subscription says otherwise
-//! ([`subscribe_with`](Context::subscribe_with), [`OverflowPolicy`]). Broadcasts to a topic have
-//! consecutive numbers ([`topic_sequence`](Context::topic_sequence)), by which a connection's
-//! handler is told what it missed ([`on_gap`](WebSocketHandler::on_gap)):
+//! Slow subscribers are disconnected unless their policy says otherwise
+//! ([`subscribe_with`](Connection::subscribe_with), [`OverflowPolicy`]). Broadcasts to a topic have
+//! consecutive numbers ([`topic_sequence`](Context::topic_sequence)); a subscriber that missed some
+//! is called with them ([`on_gap`](WebSocketHandler::on_gap)):
 //!
 //! ```
-//! use eventwire::{
-//!     ConnectionId, Context, Gap, OverflowPolicy, SubscribeError, TopicId, WebSocketHandler,
-//! };
+//! use eventwire::{Connection, Gap, OverflowPolicy, SubscribeError, TopicId, WebSocketHandler};
 //!
 //! struct Quotes {
 //!     prices: TopicId,
 //! }
 //!
 //! impl WebSocketHandler<String> for Quotes {
-//!     fn on_open(&mut self, conn: ConnectionId, cx: &mut Context<'_>, _: &mut String) {
-//!         let subscribed = cx.subscribe_with(conn, self.prices, OverflowPolicy::DropOldest);
+//!     fn on_open(&mut self, conn: &mut Connection<'_>, _: &mut String) {
+//!         let subscribed = conn.subscribe_with(self.prices, OverflowPolicy::DropOldest);
 //!         assert!(subscribed != Err(SubscribeError::TopicGone));
 //!     }
 //!
-//!     fn on_gap(&mut self, conn: ConnectionId, _: Gap, cx: &mut Context<'_>, all: &mut String) {
-//!         // It comes after every broadcast that was made so far.
-//!         cx.send(conn, all.as_str());
+//!     fn on_gap(&mut self, conn: &mut Connection<'_>, _: Gap, snapshot: &mut String) {
+//!         // It arrives after every broadcast that was made so far.
+//!         conn.send(&*snapshot);
 //!     }
 //! }
 //! ```
 //!
-//! [`TopicChanged`] is an event for those who get what a topic carries from elsewhere: it has its
-//! first subscriber, or lost its last.
+//! [`TopicChanged`] is an event for applications that get a topic's data from elsewhere: the topic
+//! has its first subscriber, or lost its last.
 //!
 //! # Threads
 //!
-//! A loop, its handlers and their state stay on one thread. Others publish events of the
+//! A loop, its handlers and their state stay on one thread. Other threads publish events of the
 //! application's own types to it ([`Publisher`]), for which handlers are registered with
-//! [`EventLoop::on`], and end it through a [`LoopHandle`], at once or in order within a deadline:
+//! [`EventLoop::on`]. They end it through a [`LoopHandle`], at once or in order within a deadline:
 //!
 //! ```
 //! use eventwire::{Config, EventLoop};
 //!
 //! let mut event_loop = EventLoop::new(Config::default())?;
 //! let handle = event_loop.handle();
-//! std::thread::spawn(move || handle.drain(std::time::Duration::from_secs(10)));
+//! std::thread::spawn(move || handle.shutdown(std::time::Duration::from_secs(10)));
 //! let summary = event_loop.run(&mut ())?;
 //! println!("{} closed, {} cut", summary.closed, summary.cut);
 //! # Ok::<(), eventwire::Error>(())
 //! ```
 //!
-//! Threads receive events through a [`Subscriber`], each a clone of every event of its type,
-//! whether it came from a thread, a handler or a timer. The loop never waits for them; an
-//! [`OverflowPolicy`] says what becomes of events that a slow one has no room for:
+//! Threads receive events through a [`Subscriber`]: a clone of every event of its type, whether a
+//! thread, a handler or a timer published it. The loop never waits for a subscriber; its
+//! [`OverflowPolicy`] says what happens to events that it has no room for:
 //!
 //! ```
-//! use eventwire::{Config, Context, EventLoop, OverflowPolicy};
+//! use eventwire::{Config, EventLoop, OverflowPolicy};
 //!
 //! struct Order(u32);
 //! #[derive(Clone)]
 //! struct Filled(u32);
 //!
 //! let mut event_loop = EventLoop::new(Config::default())?;
-//! event_loop.on(|order: &Order, cx: &mut Context<'_>, filled: &mut u32| {
+//! event_loop.on(|cx, order: &Order, filled: &mut u32| {
 //!     *filled += order.0;
-//!     assert!(cx.publish(Filled(*filled)).is_ok());
+//!     cx.publish(Filled(*filled)).expect("there is a subscriber");
 //!     if *filled == 6 {
-//!         cx.drain(std::time::Duration::from_secs(10));
+//!         cx.shutdown(std::time::Duration::from_secs(10));
 //!     }
 //! });
 //! let orders = event_loop.publisher();
 //! let journal = event_loop.subscriber::<Filled>(65_536, OverflowPolicy::Close);
 //! let writing = std::thread::spawn(move || journal.map(|filled| filled.0).collect::<Vec<_>>());
 //! for count in 1..=3 {
-//!     assert!(orders.publish(Order(count)).is_ok());
+//!     orders.publish(Order(count))?;
 //! }
 //! event_loop.run(&mut 0)?;
 //! assert!(writing.join().is_ok_and(|written| written == [1, 3, 6]));
@@ -180,28 +194,26 @@
 //!
 //! # Timers
 //!
-//! A timer publishes an event at a time, once ([`set_timer`](EventLoop::set_timer)) or periodically
-//! ([`set_interval`](EventLoop::set_interval)), to the handlers of the event's type.
-//! A [`Context`] has the same methods:
+//! A timer publishes an event later, once ([`set_timer`](EventLoop::set_timer)) or periodically
+//! ([`set_interval`](EventLoop::set_interval)), to the handlers of the event's type. A [`Context`]
+//! has the same methods:
 //!
 //! ```
 //! use std::time::Duration;
-//! use eventwire::{Config, Context, EventLoop, TimerId};
+//! use eventwire::{Config, EventLoop, TimerId};
 //!
 //! #[derive(Clone)]
 //! struct Beat;
 //! struct Enough(TimerId);
 //!
 //! let mut event_loop = EventLoop::new(Config::default())?;
-//! event_loop.on(|_: &Beat, _: &mut Context<'_>, beats: &mut u32| *beats += 1);
-//! event_loop.on(|enough: &Enough, cx: &mut Context<'_>, _: &mut u32| {
+//! event_loop.on(|_, _: &Beat, beats: &mut u32| *beats += 1);
+//! event_loop.on(|cx, enough: &Enough, _| {
 //!     assert!(cx.cancel_timer(enough.0));
 //!     cx.stop();
 //! });
-//! if let Ok(beat) = event_loop.set_interval(Duration::from_millis(2), Beat) {
-//!     let enough = event_loop.set_timer(Duration::from_millis(9), Enough(beat));
-//!     assert!(enough.is_ok());
-//! }
+//! let beat = event_loop.set_interval(Duration::from_millis(2), Beat)?;
+//! event_loop.set_timer(Duration::from_millis(9), Enough(beat))?;
 //!
 //! let mut beats = 0;
 //! event_loop.run(&mut beats)?;
@@ -209,58 +221,111 @@
 //! # Ok::<(), eventwire::Error>(())
 //! ```
 //!
-//! # Compression
+//! # Features
 //!
-//! With the feature `deflate`, messages are compressed between ends that agree to it, in both
-//! roles (`permessage-deflate`, RFC 7692): see `proto::DeflateConfig`, `ServerConfig::deflate` and
-//! `ClientConfig::deflate`. [`Outgoing::uncompressed`] sends a message as it is.
+//! All are off by default.
 //!
-//! # Sleeping
+//! | feature | what it adds | crates |
+//! | --- | --- | --- |
+//! | `deflate` | compressed messages (`permessage-deflate`, RFC 7692), both roles | flate2 |
+//! | `tls` | `wss://` and `https://`, both roles | rustls |
+//! | `timerfd` | sleeps that end exactly, not rounded up to whole milliseconds | rustix |
+//! | `log` | a log of connections, panics and slow handlers | log |
 //!
-//! [`Idle`] says what a loop does while nothing is ready. With the feature `timerfd`, a timer of
-//! the kernel's ends its sleeps when the next timer or deadline is due: exactly, where a timeout
-//! is rounded up to whole milliseconds, and at less cost for each sleep.
+//! The items of a feature say so: `DeflateConfig`, `ServerConfig::deflate` and
+//! `ClientConfig::deflate`; `TlsServer`, `TlsClient`, `ServerConfig::tls` and `ClientConfig::tls`.
 //!
-//! # Numbers
+//! # Statistics
 //!
 //! [`LoopHandle::stats`] tells any thread what a loop does and holds: connections and why they
 //! ended, messages and bytes, events and timers, how long turns and handlers take. It never waits
-//! for the loop, so that it tells of one that hangs. [`Config::slow_handler`] has the loop publish
-//! a [`SlowCall`] for each call of a handler that takes too long.
+//! for the loop, so that it reports a loop that hangs, too. [`Config::slow_handler`] has the loop
+//! publish a [`SlowCall`] for each call of a handler that takes too long.
 //!
 //! # Promises
 //!
-//! - A connection's output leaves in the order of the calls, [sent](Context::send) or
-//!   [broadcast](Context::broadcast).
-//! - Of what an open connection does, `on_open` is told first, and `on_close` last and exactly
-//!   once. No handler is called from inside another.
-//! - A connection gets every broadcast to its topic from its subscription on, in order, but for
-//!   those that leave it out. Those that it misses because it does not keep up are told in exactly
-//!   one [`Gap`], or it is closed with code 1013, as the subscription's [`OverflowPolicy`] has it;
-//!   or nobody gets a broadcast, and the caller is told so.
-//! - A broadcast is for those who are subscribed when it is called: not for who subscribes after
-//!   it, and for who unsubscribes or is closed after it. In `on_close` the connection is in no
-//!   topic any more.
-//! - The id of a connection, topic, timer or listener that is gone is refused. It never names
-//!   another.
-//! - While a connection is [paused](Context::pause), nothing is told of what its peer sends, nor
-//!   of what it had sent; all of it is told in order when the connection is resumed.
-//! - A publisher's events arrive in order, each once, at every handler of their type. One that
-//!   cannot be taken is given back, and one that was taken and is not handled before the loop ends
-//!   is [counted](RunSummary::unhandled_events).
-//! - A subscriber gets every event of its type that is handled from its making on, in that order,
-//!   each once; or it is told how many it [missed](Subscriber::missed), or that it
+//! - **Connections.** Output leaves in the order of the calls, [sent](Connection::send) or
+//!   [broadcast](Context::broadcast). `on_open` comes first, `on_close` last and exactly once. No
+//!   handler is called from inside another.
+//! - **Topics.** A subscriber gets every broadcast from its subscription on, in order, except those
+//!   that exclude it. A slow subscriber gets exactly one [`Gap`] for what it missed, or is closed
+//!   with code 1013, as its [`OverflowPolicy`] says. A broadcast that nobody gets is reported to
+//!   its caller. A broadcast reaches the connections that are subscribed when it is made; in
+//!   `on_close` the connection has no subscriptions any more.
+//! - **Ids.** The id of a connection, topic, timer or listener that is gone is refused. It never
+//!   names another.
+//! - **Pauses.** While a connection is [paused](Connection::pause), no handler is called for what
+//!   its peer sends. All of it is delivered in order when the connection is resumed.
+//! - **Events.** The events of one publisher arrive in order, each once, at every handler of their
+//!   type. An event that cannot be taken is given back. One that was taken and is not handled
+//!   before the loop ends is [counted](RunSummary::unhandled_events).
+//! - **Subscribers.** A subscriber gets every event of its type that is handled after it was made,
+//!   in that order, each once; or it learns how many it [missed](Subscriber::missed), or that it
 //!   [overflowed](RecvError::Overflowed). The loop never waits for it.
-//! - A timer's event is never early, those of one type arrive in the order of their times, and one
-//!   that was cancelled does not arrive.
-//! - What one peer may cost has limits, with defaults: [`Config`], [`ServerConfig`],
-//!   [`ClientConfig`], [`proto::Limits`]. A slow peer is a [`SendStatus`], not an error.
-//! - What all connections of a loop hold has limits too. Beyond them connections are closed that
-//!   hold memory without progress, and peers that read stay.
-//! - What a peer does wrong ends its connection, and is told as a [`Disconnect`] or
-//!   [`ConnectError`]; an [`Error`] is what the caller asked for and cannot have.
-//! - A handler that panics costs its connection, with close code 1011, and not the loop, unless
-//!   [`OnPanic`] says otherwise.
+//! - **Timers.** A timer's event is never early. Events of one type arrive in the order of their
+//!   times. A cancelled one does not arrive.
+//! - **Limits.** What one peer can cost is limited, with defaults: [`Config`], [`ServerConfig`],
+//!   [`ClientConfig`], [`Limits`]. So is what all connections hold together. Beyond that,
+//!   connections are closed that hold memory without progress; peers that read stay.
+//! - **Errors.** A mistake of a peer ends its connection, with a [`Disconnect`] or a
+//!   [`ConnectError`]. A slow peer is a [`SendStatus`], no error. An [`Error`] is a request of the
+//!   caller that cannot be granted.
+//! - **Panics.** A handler that panics costs its connection, with close code 1011, and not the
+//!   loop, unless [`OnPanic`] says otherwise.
+//!
+//! # Words
+//!
+//! | word | meaning |
+//! | --- | --- |
+//! | event loop | the thread's loop; one pass of it is a *turn* |
+//! | handler | application code that the loop calls |
+//! | frame | the RFC 6455 unit on the wire; a *message* is one or more frames, whole |
+//! | event | a value of an application's own type, *published* to handlers and subscribers |
+//! | topic | a named sequence of messages; they are *broadcast* to it, connections *subscribe* |
+//! | outbox, inbox | queued output of a connection; a queue of events into the loop |
+//! | shutdown | the orderly end of a loop within a deadline |
+//! | drained | an outbox that had waited is empty |
+//! | paused | a connection that is not read from, by the application's wish |
+//!
+//! # How bytes flow
+//!
+//! ```text
+//! socket ─readiness─▶ reactor ─▶ engine: reads into the one receive buffer
+//!                                   │
+//!                      proto: unmasks and parses in place, decompresses, assembles
+//!                                   │
+//!                      engine: calls the handler, lending it the message
+//!                                   │ conn.send(…)                     │ cx.broadcast(…)
+//!                                   ▼                                  ▼
+//!                      net: the cork gathers the answers     topics: encodes once into a batch,
+//!                      to one read, or the outbox queues     delivers a slice of connections
+//!                      output to other connections           at the end of the turn
+//!                                   │                                  │
+//! socket ◀──────one send────────────┴──────────────────────────────────┘
+//!            what the socket does not take waits in the outbox until it is writable
+//! ```
+//!
+//! # A connection's life
+//!
+//! ```text
+//! accepted ─request─▶ upgrading ─accepted─▶ open ─close called, close frame, error─▶ closing
+//!     │                   │ on_upgrade        │ on_open, on_message, …       both close frames,
+//!     │ HTTP answer,      │ refused           │                              or a deadline │
+//!     ▼ error, deadline   ▼                   ▼ stream failed                              ▼
+//!     └───────────────────┴───────────▶ ended: on_close, or on_connect_error of a client,
+//!                                       if it was the application's; then the slot is free
+//! ```
+//!
+//! # A subscriber's position
+//!
+//! ```text
+//! a topic's log:   │ batch 7 │ batch 8 │ batch 9 (open) │ ◀── broadcasts are appended here
+//!                        ▲          ▲           ▲
+//!   held: slow, catches  │          │           │ settled: has everything; a message that is
+//!   up when its outbox ──┘          │           │ sent to it directly may follow
+//!   is empty, or gets a gap         │
+//!                    being served: the slice of connections that this turn delivers to
+//! ```
 //!
 //! # Where things are
 //!
@@ -279,6 +344,7 @@
 //!   connection/               the state machine: bytes and the time in, messages and bytes out
 //!   handshake/                the opening handshake, both sides
 //! slots.rs time.rs            a slab with generations, moments
+//! overflow.rs                 what happens to messages for a slow receiver
 //! histogram.rs logging.rs     times in buckets, lines of a log
 //! ```
 //!
@@ -291,6 +357,7 @@ mod error;
 mod histogram;
 mod logging;
 mod net;
+mod overflow;
 pub mod proto;
 mod queue;
 pub mod reactor;
@@ -299,19 +366,30 @@ mod time;
 mod timers;
 mod topics;
 
-pub use config::{ClientConfig, Config, Idle, OnPanic, OverflowPolicy, ServerConfig};
+pub use bytes::Bytes;
+pub use config::{ClientConfig, Config, Idle, OnPanic, ServerConfig};
+#[doc(hidden)]
+pub use engine::kind as route_kind;
 pub use engine::{
-    ByPath, ConnectionId, ConnectionMap, Context, EventHandler, EventLoop, ForAll, Gap,
-    HttpHandler, IntoRoutes, ListenerId, LoopHandle, Method, PublishError, Publisher, RecvError,
-    Routes, RunEnd, RunSummary, SlowCall, Stats, SubscribeError, Subscriber, TimerId, TopicChanged,
-    TopicId, TopicStats, TryRecvError, Upgrade, WebSocketHandler,
+    Connection, ConnectionEntry, ConnectionId, ConnectionMap, Context, EventHandler, EventLoop,
+    Gap, HandlerCall, HttpHandler, IntoRoutes, ListenerId, LoopHandle, OnMessage, Publisher,
+    RecvError, Routes, RunEnd, RunSummary, SlowCall, Stats, Subscriber, TimerId, TopicChanged,
+    TopicId, TopicStats, TryRecvError, Upgrade, WebSocketHandler, on_message,
 };
-pub use error::Error;
+pub use error::{Error, SubscribeError};
 pub use histogram::Histogram;
 pub use net::{
     ConnectError, Disconnect, InvalidNetwork, MemoryLimit, Network, SendStatus, TrustedProxies,
 };
-pub use proto::{CloseCode, Message, Outgoing, PreparedMessage};
+pub use overflow::OverflowPolicy;
+#[cfg(feature = "deflate")]
+pub use proto::DeflateConfig;
+pub use proto::handshake::{
+    Acceptance, HttpRequest, HttpResponse, InvalidHeader, OriginPolicy, Refusal,
+    Request as UpgradeRequest,
+};
+pub use proto::{AsOutgoing, CloseCode, Limits, Message, Outgoing, PreparedMessage, Role};
+pub use queue::PublishError;
 #[cfg(feature = "tls")]
 pub use reactor::{TlsClient, TlsError, TlsServer};
 pub use time::Time;

@@ -31,7 +31,7 @@ use self::gaps::Gaps;
 pub(crate) use self::gaps::Missed;
 use self::members::Member;
 use self::memory::Memory;
-pub(crate) use self::output::{Output, Policy, Room};
+pub(crate) use self::output::{Output, Room};
 use self::settle::View;
 use self::topic::Topic;
 use crate::proto::Outgoing;
@@ -107,7 +107,7 @@ pub(crate) struct TopicLimits {
 
 /// Why a topic was not made or joined, or took no broadcast.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refused {
+pub(crate) enum TopicError {
     /// The topic does not exist.
     Gone,
     /// A limit of [`TopicLimits`], or the length of the name.
@@ -134,12 +134,12 @@ impl Topics {
     }
 
     /// The topic of that name, made if there is none.
-    pub(crate) fn topic(&mut self, name: &str) -> Result<Key, Refused> {
+    pub(crate) fn topic(&mut self, name: &str) -> Result<Key, TopicError> {
         if let Some(topic) = self.names.get(name) {
             return Ok(*topic);
         }
         if name.len() > MAX_NAME || self.topics.len() >= self.limits.topics {
-            return Err(Refused::Limit);
+            return Err(TopicError::Limit);
         }
         let topic = self.topics.insert(Topic::new(name));
         self.names.insert(name.into(), topic);
@@ -215,10 +215,10 @@ impl Topics {
         key: Key,
         message: Outgoing<'_>,
         except: Option<Key>,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), TopicError> {
         let (message, may_compress) = (message.message(), message.may_compress());
         let room = self.find_room(key, message.len());
-        let topic = self.topics.get_mut(key).ok_or(Refused::Gone)?;
+        let topic = self.topics.get_mut(key).ok_or(TopicError::Gone)?;
         if room.is_err() {
             topic.counters.refused += 1;
             self.totals.refused += 1;
@@ -230,7 +230,7 @@ impl Topics {
             return Ok(());
         }
         let except = except.filter(|conn| self.leave_out(*conn, key)).unwrap_or(Key::NONE);
-        let topic = self.topics.get_mut(key).ok_or(Refused::Gone)?;
+        let topic = self.topics.get_mut(key).ok_or(TopicError::Gone)?;
         if !topic.is_active() {
             self.active.push_back(key);
         }
@@ -247,19 +247,19 @@ impl Topics {
 
     /// Sees to it that a message of that length can be broadcast to a topic; whether that takes
     /// memory which the topic does not have yet.
-    fn find_room(&mut self, key: Key, len: usize) -> Result<bool, Refused> {
-        let topic = self.topics.get(key).ok_or(Refused::Gone)?;
+    fn find_room(&mut self, key: Key, len: usize) -> Result<bool, TopicError> {
+        let topic = self.topics.get(key).ok_or(TopicError::Gone)?;
         let open = &topic.open;
         if topic.subscribers.is_empty() {
             return Ok(false);
         }
         if !open.marks.is_empty() && open.frames.len() + len > self.limits.backlog {
-            return Err(Refused::Limit);
+            return Err(TopicError::Limit);
         }
         match open.growth(len) {
             0 => Ok(false),
             _ if self.find_memory(key, len) => Ok(true),
-            _ => Err(Refused::Limit),
+            _ => Err(TopicError::Limit),
         }
     }
 

@@ -108,7 +108,7 @@ struct Stopwatch {
 }
 
 impl EventHandler<u64, Histogram<u64>> for Stopwatch {
-    fn on_event(&mut self, _: &u64, _: &mut Context<'_>, times: &mut Histogram<u64>) {
+    fn on_event(&mut self, _: &mut Context<'_>, _: &u64, times: &mut Histogram<u64>) {
         let now = Instant::now();
         if let Some(last) = self.last.replace(now) {
             times.saturating_record(self.clock.took(last, now));
@@ -129,7 +129,7 @@ fn lanes() -> Histogram<u64> {
     let config = Config::default().idle(Idle::Busy).inbox(CAPACITY / PUBLISHERS);
     let mut event_loop = EventLoop::new(config).expect("a loop");
     let (clock, end) = (Clock::start(), Instant::now() + LIMIT);
-    event_loop.on(Stopwatch { clock, last: None, end });
+    event_loop.on_handler(Stopwatch { clock, last: None, end });
     let publishing: Vec<_> = (0..PUBLISHERS)
         .map(|_| {
             let events = event_loop.publisher::<u64>();

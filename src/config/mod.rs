@@ -57,23 +57,6 @@ pub enum OnPanic {
     Propagate,
 }
 
-/// What becomes of what is published to a receiver that does not keep up, once as much waits for it
-/// as may wait: a [`Subscriber`](crate::Subscriber) on another thread, or a connection that is
-/// subscribed to a topic ([`Context::subscribe_with`](crate::Context::subscribe_with)).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum OverflowPolicy {
-    /// The receiver ends, so that it can begin anew: a subscriber after what waits for it, a
-    /// connection with close code 1013. The default: nothing is missed without notice.
-    #[default]
-    Close,
-    /// What is new is missed, and what waits stays.
-    DropNewest,
-    /// The oldest of what waits is missed, in favour of what is new.
-    DropOldest,
-    /// Only the newest waits: for a state of which the latest value is all that matters.
-    KeepLatest,
-}
-
 /// What one event loop may cost.
 ///
 /// ```
@@ -227,7 +210,7 @@ impl Config {
     /// How much memory the input of all connections together may hold, in bytes. Default: 256 MiB,
     /// some 128 of the longest messages at once. That is the storage of messages that have begun
     /// and not ended, spare room included, and of what is left over where reading is
-    /// [paused](crate::Context::pause).
+    /// [paused](crate::Connection::pause).
     ///
     /// When it is more, connections are closed with code 1013
     /// ([`Disconnect::MemoryPressure`](crate::Disconnect)) until a sixteenth of this is free: the
@@ -278,12 +261,12 @@ impl Config {
     /// What happens when a handler panics. Default: [`OnPanic::CloseConnection`].
     ///
     /// ```
-    /// use eventwire::{Config, Context, EventLoop, OnPanic};
+    /// use eventwire::{Config, EventLoop, OnPanic};
     ///
     /// struct Order(u32);
     ///
     /// let mut event_loop = EventLoop::new(Config::default().on_panic(OnPanic::CloseConnection))?;
-    /// event_loop.on(|order: &Order, cx: &mut Context<'_>, total: &mut u32| {
+    /// event_loop.on(|cx, order: &Order, total: &mut u32| {
     ///     if order.0 == 0 {
     ///         cx.stop();
     ///     }
@@ -291,7 +274,7 @@ impl Config {
     /// });
     /// let orders = event_loop.publisher();
     /// for number in [4, 0] {
-    ///     assert!(orders.publish(Order(number)).is_ok());
+    ///     orders.publish(Order(number))?;
     /// }
     /// let mut total = 0;
     /// event_loop.run(&mut total)?;

@@ -13,11 +13,11 @@ impl<S> EventLoop<S> {
     ///
     /// ```
     /// use std::net::TcpListener;
-    /// use eventwire::{Config, ConnectionId, Context, EventLoop, Message, ServerConfig};
+    /// use eventwire::{Config, EventLoop, Routes, ServerConfig};
     ///
-    /// let echo = |conn: ConnectionId, message: Message<'_>, cx: &mut Context<'_>, _: &mut ()| {
-    ///     cx.send(conn, message);
-    /// };
+    /// let echo = Routes::new().websocket_fn("/", ServerConfig::default(), |conn, message, _| {
+    ///     conn.send(message);
+    /// });
     /// let mut event_loop = EventLoop::new(Config::default())?;
     /// let socket = TcpListener::bind("127.0.0.1:0").expect("a free port");
     /// let listener = event_loop.listen_on(socket, ServerConfig::default(), echo)?;
@@ -29,11 +29,11 @@ impl<S> EventLoop<S> {
     /// # Errors
     ///
     /// As [`listen`](Self::listen).
-    pub fn listen_on<K>(
+    pub fn listen_on<Kind>(
         &mut self,
         listener: impl Into<MioListener>,
         config: ServerConfig,
-        routes: impl IntoRoutes<S, K>,
+        routes: impl IntoRoutes<S, Kind>,
     ) -> Result<ListenerId, Error> {
         self.check_serving()?;
         let listen = |reactor: &mut MioReactor, key| reactor.adopt_listener(listener.into(), key);
@@ -46,7 +46,7 @@ impl<S> EventLoop<S> {
     /// # Errors
     ///
     /// When the listener is closed, there are as many connections as the configuration allows, or
-    /// the loop is being drained. Where [others make room](crate::Config::max_connections), a later
+    /// the loop is shutting down. Where [others make room](crate::Config::max_connections), a later
     /// one finds it.
     pub fn adopt(
         &mut self,
@@ -63,7 +63,7 @@ impl<S> EventLoop<S> {
         }
         let stream = stream.into();
         let peer = stream.prepare().map_err(Error::io("take in a stream"))?;
-        self.sockets.now = self.streams.reactor.now();
+        self.core.sockets.now = self.core.streams.reactor.now();
         self.admit((stream, peer), site);
         Ok(())
     }

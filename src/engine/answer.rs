@@ -2,7 +2,7 @@
 
 use super::endpoint::Endpoint;
 use super::site::{Resource, Site};
-use super::{ConnectionId, Context, EventLoop, Method, Upgrade};
+use super::{Connection, ConnectionId, EventLoop, HandlerCall, Upgrade};
 use crate::net::aside::End;
 use crate::net::disconnect::ConnectError;
 use crate::net::peer::PeerAddr;
@@ -30,14 +30,14 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// A proxy said whom it passes on with this connection.
     pub(super) fn note_client(&mut self, conn: Key, header: &[u8]) {
         let client = proxies::announced(header);
-        if let (Some(socket), Some(_)) = (self.sockets.get_mut(conn), client) {
+        if let (Some(socket), Some(_)) = (self.core.sockets.get_mut(conn), client) {
             socket.peer = PeerAddr::from(client);
         }
     }
 
     /// Answers a request, whose head this is.
     pub(super) fn answer(&mut self, conn: Key, head: &[u8], state: &mut S) {
-        let Some(socket) = self.sockets.get(conn) else {
+        let Some(socket) = self.core.sockets.get(conn) else {
             return;
         };
         let Some(site) = socket.site().and_then(|site| self.sites.get_mut(site)) else {
@@ -75,53 +75,46 @@ impl<S, R: Reactor> EventLoop<S, R> {
     }
 
     fn set_peer(&mut self, conn: Key, address: Option<std::net::SocketAddr>) {
-        if let Some(socket) = self.sockets.get_mut(conn) {
+        if let Some(socket) = self.core.sockets.get_mut(conn) {
             socket.peer = address.into();
         }
     }
 
     /// Lets the handler of the request's path answer.
     fn ask(&mut self, conn: Key, request: &HttpRequest<'_>, state: &mut S) -> HttpResponse {
-        let site = self.sockets.get(conn).and_then(Socket::site);
+        let site = self.core.sockets.get(conn).and_then(Socket::site);
         let site = site.and_then(|site| self.sites.get_mut(site));
         let Some(Resource::Handler(handler)) = site.and_then(|site| site.find(request.path()))
         else {
             return HttpResponse::new(404);
         };
-        let mut context = Context {
-            sockets: &mut self.sockets,
-            topics: &mut self.topics,
-            events: &mut self.local_events,
-            io: &mut self.streams,
-            ending: &mut self.ending,
-        };
-        let id = ConnectionId(conn);
-        let response = self.calls.call(Method::Request, Some(id), &mut context, |cx| {
-            handler.on_request(id, request, cx, state)
-        });
+        let mut lent = Connection::new(self.core.context(), ConnectionId(conn));
+        let response = self
+            .calls
+            .call(HandlerCall::Request, &mut lent, |conn| handler.on_request(conn, request, state));
         // It panicked.
         response.unwrap_or_else(|_| HttpResponse::new(500))
     }
 
     fn respond(&mut self, conn: Key, request: &HttpRequest<'_>, response: &HttpResponse) {
         self.tally.requests += 1;
-        let is_last = request.is_last() || self.ending.has_begun();
-        self.sockets.respond(conn, response, request.is_head(), is_last);
+        let is_last = request.is_last() || self.core.ending.has_begun();
+        self.core.sockets.respond(conn, response, request.is_head(), is_last);
         if is_last {
-            self.sockets.end(conn, End::Connect(ConnectError::Cancelled));
+            self.core.sockets.end(conn, End::Connect(ConnectError::Cancelled));
         }
     }
 
     fn refuse_request(&mut self, conn: Key, error: HandshakeError, is_head: bool) {
-        self.sockets.refuse(conn, &error.refusal().answering_head(is_head));
-        self.sockets.end_by_peer_error(conn, PeerError::Handshake(error));
+        self.core.sockets.refuse(conn, &error.refusal().answering_head(is_head));
+        self.core.sockets.end_by_peer_error(conn, PeerError::Handshake(error));
     }
 
     fn upgrade(&mut self, conn: Key, endpoint: usize, http: HttpRequest<'_>, state: &mut S) {
         let Some(place) = self.endpoints.get(endpoint) else {
             return;
         };
-        let site = self.sockets.get(conn).and_then(Socket::site);
+        let site = self.core.sockets.get(conn).and_then(Socket::site);
         let site = site.and_then(|site| self.sites.get(site));
         let speaks_tls = site.is_some_and(Site::speaks_tls);
         let is_head = http.is_head();
@@ -129,12 +122,12 @@ impl<S, R: Reactor> EventLoop<S, R> {
             Ok(request) => request,
             Err(error) => return self.refuse_request(conn, error, is_head),
         };
-        if let Some(socket) = self.sockets.get_mut(conn) {
+        if let Some(socket) = self.core.sockets.get_mut(conn) {
             socket.set_endpoint(endpoint);
         }
         let upgrade = self
-            .call(conn, Method::Upgrade, |handler, id, cx| {
-                handler.on_upgrade(id, &request, cx, state)
+            .call(conn, HandlerCall::Upgrade, |handler, conn| {
+                handler.on_upgrade(conn, &request, state)
             })
             // It panicked.
             .unwrap_or_else(|| Upgrade::refuse(500));
@@ -144,12 +137,12 @@ impl<S, R: Reactor> EventLoop<S, R> {
         match place.complete(upgrade, &request) {
             Upgrade::Accept(acceptance) => {
                 let limits = place.limits.clone();
-                self.sockets.accept(conn, &request, &acceptance, limits);
+                self.core.sockets.accept(conn, &request, &acceptance, limits);
                 self.open(conn, state);
             }
             Upgrade::Refuse(refusal) => {
-                self.sockets.refuse(conn, &refusal);
-                self.sockets.end(conn, End::Connect(ConnectError::Cancelled));
+                self.core.sockets.refuse(conn, &refusal);
+                self.core.sockets.end(conn, End::Connect(ConnectError::Cancelled));
             }
         }
     }

@@ -17,7 +17,7 @@ use crate::slots::Key;
 impl<S, R: Reactor> EventLoop<S, R> {
     /// Whether there are as many connections as the configuration allows.
     pub(super) fn is_full(&self) -> bool {
-        self.sockets.len() + self.attempts.extra() >= self.max_connections
+        self.core.sockets.len() + self.attempts.extra() >= self.max_connections
     }
 
     /// Goes on with connections whose names were looked up.
@@ -26,14 +26,14 @@ impl<S, R: Reactor> EventLoop<S, R> {
         while let Some(Resolved { conn, addresses }) = self.shared.resolved.pop() {
             match addresses {
                 Ok(addresses) => self.try_addresses(conn, interleave(&addresses)),
-                Err(error) => self.sockets.fail(conn, error),
+                Err(error) => self.core.sockets.fail(conn, error),
             }
         }
     }
 
     /// What a connection that is being made has to try, unless it is ending.
     pub(super) fn connector(&mut self, conn: Key) -> Option<&mut Connector> {
-        self.sockets.get_mut(conn).filter(|socket| !socket.is_dead())?.connector_mut()
+        self.core.sockets.get_mut(conn).filter(|socket| !socket.is_dead())?.connector_mut()
     }
 
     pub(super) fn try_addresses(&mut self, conn: Key, addresses: Vec<SocketAddr>) {
@@ -46,7 +46,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
 
     pub(super) fn try_path(&mut self, conn: Key, path: &Path) {
         if let Err(error) = self.begin_attempt(conn, Target::Path(path)) {
-            self.sockets.fail(conn, error);
+            self.core.sockets.fail(conn, error);
         }
     }
 
@@ -56,7 +56,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         while let Some(connector) = self.connector(conn) {
             let Some(address) = connector.addresses.pop() else {
                 if connector.attempts.is_empty() {
-                    self.sockets.fail(conn, error);
+                    self.core.sockets.fail(conn, error);
                 }
                 return;
             };
@@ -68,11 +68,11 @@ impl<S, R: Reactor> EventLoop<S, R> {
     }
 
     fn begin_attempt(&mut self, conn: Key, target: Target<'_>) -> io::Result<()> {
-        let socket = self.sockets.get_mut(conn);
+        let socket = self.core.sockets.get_mut(conn);
         let Some(connector) = socket.and_then(Socket::connector_mut) else {
             return Ok(());
         };
-        let reactor = &mut self.streams.reactor;
+        let reactor = &mut self.core.streams.reactor;
         let attempt = self.attempts.begin(reactor, conn, &connector.attempts, target)?;
         connector.attempts.push(attempt);
         if !connector.addresses.is_empty() {
@@ -84,7 +84,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// Tries the next addresses of connections whose latest attempts take their time.
     #[inline(never)]
     pub(super) fn serve_attempts(&mut self) {
-        while let Some((attempt, conn)) = self.attempts.next_due(self.sockets.now) {
+        while let Some((attempt, conn)) = self.attempts.next_due(self.core.sockets.now) {
             let is_full = self.is_full();
             let Some(connector) = self.connector(conn) else {
                 continue;
@@ -94,7 +94,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
                 continue;
             }
             if is_full {
-                self.attempts.note_next(attempt, self.sockets.now);
+                self.attempts.note_next(attempt, self.core.sockets.now);
             } else {
                 self.try_next(conn, io::ErrorKind::TimedOut.into());
             }
@@ -104,7 +104,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// Readiness names an attempt, whose outcome may be known.
     #[inline(never)]
     pub(super) fn serve_attempt(&mut self, attempt: Key) {
-        let outcome = self.attempts.outcome(&mut self.streams.reactor, attempt);
+        let outcome = self.attempts.outcome(&mut self.core.streams.reactor, attempt);
         let Some(outcome) = outcome else {
             return;
         };
@@ -115,7 +115,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             Ok(()) => {
                 let conn = attempt.conn;
                 if let Err(error) = self.finish_connect(attempt) {
-                    self.sockets.fail(conn, error);
+                    self.core.sockets.fail(conn, error);
                 }
             }
             Err(error) => self.try_next(attempt.conn, error),
@@ -140,14 +140,14 @@ impl<S, R: Reactor> EventLoop<S, R> {
         {
             stream = self.connect_tls(conn, stream)?;
         }
-        self.streams.rekey(&mut stream, Named::Connection(conn).to_bits())?;
-        self.streams.insert(conn.index(), stream);
-        if let Some(socket) = self.sockets.get_mut(conn) {
+        self.core.streams.rekey(&mut stream, Named::Connection(conn).to_bits())?;
+        self.core.streams.insert(conn.index(), stream);
+        if let Some(socket) = self.core.sockets.get_mut(conn) {
             socket.peer = PeerAddr::from(address);
             let connector = socket.end_connecting();
             self.abandon(connector);
         }
-        self.sockets.unblock(conn, &mut self.streams);
+        self.core.sockets.unblock(conn, &mut self.core.streams);
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::stats::Meters;
-use super::{ConnectionId, Context, EventLoop, WebSocketHandler};
+use super::{Connection, ConnectionId, Context, EventLoop, WebSocketHandler};
 use crate::config::OnPanic;
 use crate::logging::log_line;
 use crate::net::aside::End;
@@ -16,10 +16,10 @@ use crate::reactor::Reactor;
 use crate::slots::Key;
 use crate::time::Time;
 
-/// A method of a handler, as [`SlowCall`] names it.
+/// A call of a handler, as [`SlowCall`] reports it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Method {
+pub enum HandlerCall {
     /// [`WebSocketHandler::on_upgrade`].
     Upgrade,
     /// [`HttpHandler::on_request`](crate::HttpHandler::on_request).
@@ -47,8 +47,8 @@ pub enum Method {
     BatchEnd(&'static str),
 }
 
-impl Method {
-    /// Whether it handles events of the type with that name.
+impl HandlerCall {
+    /// Whether it is for events of the type with that name.
     fn is_of(self, event: &str) -> bool {
         matches!(self, Self::Event(name) | Self::BatchEnd(name) if name == event)
     }
@@ -63,34 +63,34 @@ impl Method {
 ///
 /// ```
 /// use std::time::Duration;
-/// use eventwire::{Config, Context, EventLoop, SlowCall};
+/// use eventwire::{Config, EventLoop, SlowCall};
 ///
 /// struct Report;
 ///
 /// let mut event_loop = EventLoop::new(Config::default().slow_handler(Duration::ZERO))?;
-/// event_loop.on(|_: &Report, _: &mut Context<'_>, _: &mut ()| { /* far too much work */ });
-/// event_loop.on(|slow: &SlowCall, cx: &mut Context<'_>, _: &mut ()| {
-///     eprintln!("{:?} took {:?}", slow.method, slow.time);
+/// event_loop.on(|_, _: &Report, _| { /* far too much work */ });
+/// event_loop.on(|cx, slow: &SlowCall, _| {
+///     eprintln!("{:?} took {:?}", slow.call, slow.time);
 ///     cx.stop();
 /// });
-/// assert!(event_loop.publisher().publish(Report).is_ok());
+/// event_loop.publisher().publish(Report)?;
 /// event_loop.run(&mut ())?;
 /// # Ok::<(), eventwire::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SlowCall {
-    /// Which method it was.
-    pub method: Method,
-    /// Whose, unless it handled an event of the application's.
+    /// Which call it was.
+    pub call: HandlerCall,
+    /// The connection that it was for; none if it handled an event.
     pub conn: Option<ConnectionId>,
     /// How long it took.
     pub time: Duration,
 }
 
-/// Of so many calls, a power of two, one is timed, unless slow ones are to be told of: reading the
-/// clock costs about as much as handling a short message.
-const TIMED: u64 = 64;
+/// One call in 64 is timed, unless slow calls are to be reported: reading the clock costs about as
+/// much as handling a short message. A power of two.
+const CALLS_PER_TIMED: u64 = 64;
 
 /// How handlers are called: what becomes of their panics, and how long they take.
 #[derive(Debug)]
@@ -116,40 +116,38 @@ impl Calls {
         limit: Option<Duration>,
         meters: Arc<Meters>,
     ) -> Self {
-        let untimed = if limit.is_some() { 0 } else { TIMED - 1 };
+        let untimed = if limit.is_some() { 0 } else { CALLS_PER_TIMED - 1 };
         Self { on_panic, limit, meters, count: 0, untimed, began: None, panics: 0, slow: 0 }
     }
 
     /// Calls a handler; if it panics, returns the panic's message.
     #[inline]
-    pub(super) fn call<T>(
+    pub(super) fn call<'c, L: Lent<'c>, T>(
         &mut self,
-        method: Method,
-        conn: Option<ConnectionId>,
-        cx: &mut Context<'_>,
-        call: impl FnOnce(&mut Context<'_>) -> T,
+        call: HandlerCall,
+        lent: &mut L,
+        act: impl FnOnce(&mut L) -> T,
     ) -> Result<T, String> {
         if self.is_timed() {
-            return self.call_timed(method, conn, cx, call);
+            return self.call_timed(call, lent, act);
         }
-        let result = guard(self.on_panic, || call(cx));
+        let result = guard(self.on_panic, || act(lent));
         if let Err(panic) = &result {
-            self.note_panic(method, conn, panic);
+            self.note_panic(call, lent.conn(), panic);
         }
         result
     }
 
-    fn call_timed<T>(
+    fn call_timed<'c, L: Lent<'c>, T>(
         &mut self,
-        method: Method,
-        conn: Option<ConnectionId>,
-        cx: &mut Context<'_>,
-        call: impl FnOnce(&mut Context<'_>) -> T,
+        call: HandlerCall,
+        lent: &mut L,
+        act: impl FnOnce(&mut L) -> T,
     ) -> Result<T, String> {
-        let began = cx.io.now();
-        let result = guard(self.on_panic, || call(cx));
-        self.note_time(method, conn, began, cx);
-        result.inspect_err(|panic| self.note_panic(method, conn, panic))
+        let began = lent.context().core.streams.now();
+        let result = guard(self.on_panic, || act(lent));
+        self.note_time(call, lent, began);
+        result.inspect_err(|panic| self.note_panic(call, lent.conn(), panic))
     }
 
     /// How often handlers were called.
@@ -167,46 +165,78 @@ impl Calls {
 
     /// A call begins, of several under one guard.
     #[inline]
-    pub(super) fn begin(&mut self, cx: &mut Context<'_>) {
+    pub(super) fn begin<'c>(&mut self, lent: &mut impl Lent<'c>) {
         if self.is_timed() {
-            self.began = Some(cx.io.now());
+            self.began = Some(lent.context().core.streams.now());
         }
     }
 
     /// The call that was [begun](Self::begin) has ended, or panicked.
     #[inline]
-    pub(super) fn end(&mut self, method: Method, conn: Option<ConnectionId>, cx: &mut Context<'_>) {
+    pub(super) fn end<'c>(&mut self, call: HandlerCall, lent: &mut impl Lent<'c>) {
         if let Some(began) = self.began {
             self.began = None;
-            self.note_time(method, conn, began, cx);
+            self.note_time(call, lent, began);
         }
     }
 
     #[cold]
-    pub(super) fn note_panic(&mut self, method: Method, conn: Option<ConnectionId>, message: &str) {
+    pub(super) fn note_panic(
+        &mut self,
+        call: HandlerCall,
+        conn: Option<ConnectionId>,
+        message: &str,
+    ) {
         self.panics += 1;
-        log_line!(error, "{}: {method:?} panicked: {message}", whose(conn));
+        log_line!(error, "{}: {call:?} panicked: {message}", handler_of(conn));
     }
 
     #[cold]
-    fn note_time(
-        &mut self,
-        method: Method,
-        conn: Option<ConnectionId>,
-        began: Time,
-        cx: &mut Context<'_>,
-    ) {
-        let time = cx.io.now().since(began);
+    fn note_time<'c>(&mut self, call: HandlerCall, lent: &mut impl Lent<'c>, began: Time) {
+        let conn = lent.conn();
+        let core = &mut *lent.context().core;
+        let time = core.streams.now().since(began);
         self.meters.handler_time.record(time);
         if self.limit.is_none_or(|limit| time < limit) {
             return;
         }
         self.slow += 1;
-        log_line!(warn, "{}: {method:?} took {time:?}", whose(conn));
-        if !method.is_of(type_name::<SlowCall>()) {
-            // Nobody is obliged to register for it, and the stats have counted it.
-            let _ = cx.events.push(SlowCall { method, conn, time });
+        log_line!(warn, "{}: {call:?} took {time:?}", handler_of(conn));
+        if !call.is_of(type_name::<SlowCall>()) {
+            // No handler need be registered for it, and the stats have counted it.
+            let _ = core.events.push(SlowCall { call, conn, time });
         }
+    }
+}
+
+/// What a handler is lent: the loop, and the connection at hand if there is one.
+pub(super) trait Lent<'c> {
+    fn context(&mut self) -> &mut Context<'c>;
+
+    fn conn(&self) -> Option<ConnectionId>;
+}
+
+impl<'c> Lent<'c> for Context<'c> {
+    #[inline]
+    fn context(&mut self) -> &mut Self {
+        self
+    }
+
+    #[inline]
+    fn conn(&self) -> Option<ConnectionId> {
+        None
+    }
+}
+
+impl<'c> Lent<'c> for Connection<'c> {
+    #[inline]
+    fn context(&mut self) -> &mut Context<'c> {
+        &mut self.context
+    }
+
+    #[inline]
+    fn conn(&self) -> Option<ConnectionId> {
+        Some(self.id())
     }
 }
 
@@ -218,13 +248,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         endpoint: usize,
     ) -> Option<(&mut dyn WebSocketHandler<S>, &mut Calls, Context<'_>)> {
         let endpoint = self.endpoints.get_mut(endpoint)?;
-        let context = Context {
-            sockets: &mut self.sockets,
-            topics: &mut self.topics,
-            events: &mut self.local_events,
-            io: &mut self.streams,
-            ending: &mut self.ending,
-        };
+        let context = self.core.context();
         Some((&mut *endpoint.handler, &mut self.calls, context))
     }
 
@@ -234,13 +258,13 @@ impl<S, R: Reactor> EventLoop<S, R> {
     pub(super) fn call<T>(
         &mut self,
         conn: Key,
-        method: Method,
-        call: impl FnOnce(&mut dyn WebSocketHandler<S>, ConnectionId, &mut Context<'_>) -> T,
+        call: HandlerCall,
+        act: impl FnOnce(&mut dyn WebSocketHandler<S>, &mut Connection<'_>) -> T,
     ) -> Option<T> {
-        let endpoint = self.sockets.get(conn)?.endpoint();
-        let (handler, calls, mut context) = self.lend(endpoint)?;
-        let id = ConnectionId(conn);
-        match calls.call(method, Some(id), &mut context, |cx| call(handler, id, cx)) {
+        let endpoint = self.core.sockets.get(conn)?.endpoint();
+        let (handler, calls, context) = self.lend(endpoint)?;
+        let mut lent = Connection::new(context, ConnectionId(conn));
+        match calls.call(call, &mut lent, |conn| act(handler, conn)) {
             Ok(value) => Some(value),
             Err(message) => {
                 self.panicked(conn, message);
@@ -252,20 +276,20 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// Closes a connection whose handler panicked, unless the handler was told of its end before.
     #[cold]
     pub(super) fn panicked(&mut self, conn: Key, message: String) {
-        let socket = self.sockets.get_mut(conn);
+        let socket = self.core.sockets.get_mut(conn);
         let Some(socket) = socket.filter(|socket| socket.opened && !socket.told) else {
             return;
         };
         // Whatever else ends it, the handler must learn that its own state may be half-changed.
         socket.overrule_end(End::Disconnect(Disconnect::Panicked { message }));
         let code = CloseCode::INTERNAL;
-        self.sockets.close(conn, code, "", &mut self.topics, &mut self.streams);
-        self.sockets.revisit(conn);
+        self.core.sockets.close(conn, code, "", &mut self.core.topics, &mut self.core.streams);
+        self.core.sockets.revisit(conn);
     }
 }
 
-/// Whose handler it is, for a line of the log.
-fn whose(conn: Option<ConnectionId>) -> String {
+/// The connection that a handler was called for, for a line of the log.
+fn handler_of(conn: Option<ConnectionId>) -> String {
     conn.map_or_else(|| "events".to_owned(), |conn| format!("connection {conn}"))
 }
 

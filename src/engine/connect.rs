@@ -4,13 +4,14 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::endpoint::Endpoint;
 use super::handle::Resolved;
-use super::{ConnectionId, EventLoop, WebSocketHandler};
+use super::handler::on_message;
+use super::{Connection, ConnectionId, EventLoop, WebSocketHandler};
 use crate::config::ClientConfig;
 use crate::error::Error;
 use crate::net::connector::Connector;
 use crate::net::socket::Socket;
 use crate::proto::handshake::{ClientRequest, Key as HandshakeKey, UrlError, WsUrl};
-use crate::proto::{Connection, Workspace};
+use crate::proto::{Connection as Protocol, Message, Workspace};
 use crate::reactor::Reactor;
 use crate::slots::Key;
 
@@ -35,7 +36,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// # Errors
     ///
     /// When the URL or the configuration's headers are invalid, there are as many connections as
-    /// the configuration allows, or the loop is being drained. Where
+    /// the configuration allows, or the loop is shutting down. Where
     /// [others make room](crate::Config::max_connections), a later one finds it.
     pub fn connect(
         &mut self,
@@ -84,16 +85,32 @@ impl<S, R: Reactor> EventLoop<S, R> {
         Ok(ConnectionId(conn))
     }
 
+    /// Connects to a WebSocket server whose messages a closure handles, as
+    /// [`connect`](Self::connect). A handler object also learns that the connection has opened, has
+    /// ended or could not be made.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect).
+    pub fn connect_fn(
+        &mut self,
+        url: &str,
+        config: ClientConfig,
+        handler: impl FnMut(&mut Connection<'_>, Message<'_>, &mut S) + 'static,
+    ) -> Result<ConnectionId, Error> {
+        self.connect(url, config, on_message(handler))
+    }
+
     fn look_up(&mut self, conn: Key, host: &str, port: u16) {
         let handle = self.handle.clone();
         let done = Box::new(move |addresses| handle.push_resolved(Resolved { conn, addresses }));
-        match self.streams.reactor.resolve(host, port, done) {
+        match self.core.streams.reactor.resolve(host, port, done) {
             Ok(lookup) => {
                 if let Some(connector) = self.connector(conn) {
                     connector.lookup = Some(lookup);
                 }
             }
-            Err(error) => self.sockets.fail(conn, error),
+            Err(error) => self.core.sockets.fail(conn, error),
         }
     }
 
@@ -106,23 +123,23 @@ impl<S, R: Reactor> EventLoop<S, R> {
     ) -> Key {
         let mut nonce = [0; 16];
         for word in nonce.chunks_exact_mut(4) {
-            word.copy_from_slice(&self.sockets.keys.next_key());
+            word.copy_from_slice(&self.core.sockets.keys.next_key());
         }
-        self.sockets.now = self.streams.reactor.now();
+        self.core.sockets.now = self.core.streams.reactor.now();
         let mut out = Vec::new();
         let mut workspace = Workspace {
             out: &mut out,
-            keys: &mut self.sockets.keys,
-            pool: &mut self.sockets.pool.buffers,
-            now: self.sockets.now,
+            keys: &mut self.core.sockets.keys,
+            pool: &mut self.core.sockets.pool.buffers,
+            now: self.core.sockets.now,
         };
         let key = HandshakeKey::from_nonce(nonce);
-        let protocol = Connection::client(request, key, endpoint.limits.clone(), &mut workspace);
+        let protocol = Protocol::client(request, key, endpoint.limits.clone(), &mut workspace);
         let endpoint = self.endpoints.insert(endpoint);
         let mut socket = Socket::new(protocol, endpoint);
         socket.set_connector(connector);
-        let conn = self.sockets.insert(socket);
-        self.sockets.hold(conn, &out);
+        let conn = self.core.sockets.insert(socket);
+        self.core.sockets.hold(conn, &out);
         conn
     }
 }

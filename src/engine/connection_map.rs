@@ -9,7 +9,7 @@ use crate::slots::Key;
 /// a later connection in the same slot: remove it in `on_close`.
 ///
 /// ```
-/// use eventwire::{ConnectionMap, Context, ConnectionId, Disconnect, WebSocketHandler};
+/// use eventwire::{Connection, ConnectionMap, Disconnect, WebSocketHandler};
 ///
 /// #[derive(Default)]
 /// struct App {
@@ -19,18 +19,12 @@ use crate::slots::Key;
 /// struct Chat;
 ///
 /// impl WebSocketHandler<App> for Chat {
-///     fn on_open(&mut self, conn: ConnectionId, _: &mut Context<'_>, app: &mut App) {
-///         app.names.insert(conn, "guest".to_owned());
+///     fn on_open(&mut self, conn: &mut Connection<'_>, app: &mut App) {
+///         app.names.insert(conn.id(), "guest".to_owned());
 ///     }
 ///
-///     fn on_close(
-///         &mut self,
-///         conn: ConnectionId,
-///         _: &Disconnect,
-///         _: &mut Context<'_>,
-///         app: &mut App,
-///     ) {
-///         app.names.remove(conn);
+///     fn on_close(&mut self, conn: &mut Connection<'_>, _: &Disconnect, app: &mut App) {
+///         app.names.remove(conn.id());
 ///     }
 /// }
 /// ```
@@ -104,10 +98,96 @@ impl<T> ConnectionMap<T> {
     pub fn iter(&self) -> impl Iterator<Item = (ConnectionId, &T)> {
         self.entries.iter().enumerate().filter_map(|(index, entry)| {
             let (generation, value) = entry.as_ref()?;
-            let bits = u64::from(*generation) << 32 | index as u64;
-            Some((ConnectionId(Key::from_bits(bits)), value))
+            Some((id(index, *generation), value))
         })
     }
+
+    /// All connections with their data, to be changed, by slot.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (ConnectionId, &mut T)> {
+        self.entries.iter_mut().enumerate().filter_map(|(index, entry)| {
+            let (generation, value) = entry.as_mut()?;
+            Some((id(index, *generation), value))
+        })
+    }
+
+    /// Removes the data for which `keep` is false.
+    pub fn retain(&mut self, mut keep: impl FnMut(ConnectionId, &mut T) -> bool) {
+        for (index, entry) in self.entries.iter_mut().enumerate() {
+            let removed = entry.take_if(|(generation, value)| !keep(id(index, *generation), value));
+            self.len -= usize::from(removed.is_some());
+        }
+    }
+
+    /// A connection's data, or the place for it. Data that an earlier connection left in the same
+    /// slot is dropped.
+    ///
+    /// ```
+    /// use eventwire::{ConnectionId, ConnectionMap};
+    ///
+    /// fn count(messages: &mut ConnectionMap<u64>, id: ConnectionId) {
+    ///     *messages.entry(id).or_default() += 1;
+    /// }
+    /// # let (mut messages, id) = (ConnectionMap::new(), ConnectionId::from_bits(0));
+    /// # count(&mut messages, id);
+    /// # count(&mut messages, id);
+    /// # assert_eq!(messages.get(id), Some(&2));
+    /// ```
+    pub fn entry(&mut self, conn: ConnectionId) -> ConnectionEntry<'_, T> {
+        let (index, generation) = (conn.0.index(), conn.0.generation());
+        if self.entries.len() <= index {
+            self.entries.resize_with(index + 1, || None);
+        }
+        let stale = self.entries[index].take_if(|(owner, _)| *owner != generation);
+        self.len -= usize::from(stale.is_some());
+        ConnectionEntry { generation, place: &mut self.entries[index], len: &mut self.len }
+    }
+}
+
+/// A connection's place in a [`ConnectionMap`].
+#[derive(Debug)]
+pub struct ConnectionEntry<'a, T> {
+    generation: u32,
+    /// Empty, or the connection's own.
+    place: &'a mut Option<(u32, T)>,
+    len: &'a mut usize,
+}
+
+impl<'a, T> ConnectionEntry<'a, T> {
+    /// The connection's data, which is `value` if there is none.
+    pub fn or_insert(self, value: T) -> &'a mut T {
+        self.or_insert_with(|| value)
+    }
+
+    /// The connection's data, which `make` makes if there is none.
+    pub fn or_insert_with(self, make: impl FnOnce() -> T) -> &'a mut T {
+        let Self { generation, place, len } = self;
+        let is_empty = place.is_none();
+        let (_, value) = place.get_or_insert_with(|| (generation, make()));
+        *len += usize::from(is_empty);
+        value
+    }
+
+    /// The connection's data, which is the default if there is none.
+    pub fn or_default(self) -> &'a mut T
+    where
+        T: Default,
+    {
+        self.or_insert_with(T::default)
+    }
+
+    /// Changes the connection's data, if there is some.
+    #[must_use]
+    pub fn and_modify(self, modify: impl FnOnce(&mut T)) -> Self {
+        if let Some((_, value)) = &mut *self.place {
+            modify(value);
+        }
+        self
+    }
+}
+
+/// The connection of that generation in that slot.
+fn id(index: usize, generation: u32) -> ConnectionId {
+    ConnectionId(Key::from_bits(u64::from(generation) << 32 | index as u64))
 }
 
 #[cfg(test)]
@@ -132,6 +212,37 @@ mod tests {
         assert_eq!(map.iter().collect::<Vec<_>>(), [(second, &"second")]);
         assert_eq!(map.remove(second), Some("second"));
         assert!(map.is_empty());
+    }
+
+    #[test]
+    fn entries_belong_to_one_connection_and_are_counted() {
+        let mut slots = Slots::with_capacity(1);
+        let mut map = ConnectionMap::new();
+        let first = ConnectionId(slots.insert(()));
+        assert_eq!(*map.entry(first).or_insert(1), 1);
+        assert_eq!(*map.entry(first).and_modify(|value| *value += 1).or_insert(7), 2);
+        slots.remove(first.0);
+        let second = ConnectionId(slots.insert(()));
+        assert_eq!(*map.entry(second).and_modify(|value| *value += 1).or_default(), 0);
+        assert_eq!((map.len(), map.get(first)), (1, None));
+        // A place that was looked at and left empty is no data.
+        let third = ConnectionId(slots.insert(()));
+        let _ = map.entry(third);
+        assert_eq!(map.len(), 1);
+    }
+
+    #[test]
+    fn all_data_can_be_changed_and_some_removed() {
+        let mut slots = Slots::with_capacity(3);
+        let mut map = ConnectionMap::new();
+        let conns: Vec<_> = (0..3).map(|_| ConnectionId(slots.insert(()))).collect();
+        for (&conn, number) in conns.iter().zip(0..) {
+            assert_eq!(map.insert(conn, number), None);
+        }
+        map.iter_mut().for_each(|(conn, number)| *number += 10 * u64::from(conn == conns[1]));
+        map.retain(|conn, number| conn != conns[0] || *number > 0);
+        assert_eq!(map.iter().collect::<Vec<_>>(), [(conns[1], &11), (conns[2], &2)]);
+        assert_eq!(map.len(), 2);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::{ConnectionId, EventLoop, Method};
+use super::{ConnectionId, EventLoop, HandlerCall};
 use crate::logging::log_line;
 use crate::net::listener::Accepted;
 use crate::net::socket::Socket;
@@ -15,7 +15,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     #[inline]
     pub(super) fn serve(&mut self, conn: Key, readiness: &Readiness, state: &mut S) {
         // Stale readiness, of a connection that ended earlier, finds nothing.
-        let Some(socket) = self.sockets.get(conn) else {
+        let Some(socket) = self.core.sockets.get(conn) else {
             return;
         };
         // Most is of input alone.
@@ -38,12 +38,12 @@ impl<S, R: Reactor> EventLoop<S, R> {
             self.flush_tls(conn);
         }
         if readiness.writable {
-            self.sockets.unblock(conn, &mut self.streams);
+            self.core.sockets.unblock(conn, &mut self.core.streams);
             // Who has read its answer may be one too many of those that are kept alive.
             self.end_surplus();
         }
         if readiness.hangup {
-            self.sockets.note_hangup(conn);
+            self.core.sockets.note_hangup(conn);
         }
         true
     }
@@ -54,19 +54,19 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let Some(place) = self.sites.get(site) else {
             return;
         };
-        let protocol = Connection::server(place.limits.clone(), self.sockets.now);
+        let protocol = Connection::server(place.limits.clone(), self.core.sockets.now);
         let announces = place.announces(peer);
         let protocol = if announces { protocol.behind_proxy() } else { protocol };
-        let conn = self.sockets.insert(Socket::accepted(protocol, site, peer.into()));
+        let conn = self.core.sockets.insert(Socket::accepted(protocol, site, peer.into()));
         self.sites.enter(site);
-        self.streams.insert(conn.index(), stream);
+        self.core.streams.insert(conn.index(), stream);
         #[cfg(feature = "tls")]
         if !announces {
             self.accept_tls(conn, &[]);
         }
         self.end_surplus();
-        if let Err(error) = self.streams.register(conn.index(), conn.to_bits()) {
-            self.sockets.fail(conn, error);
+        if let Err(error) = self.core.streams.register(conn.index(), conn.to_bits()) {
+            self.core.sockets.fail(conn, error);
         }
     }
 
@@ -76,24 +76,24 @@ impl<S, R: Reactor> EventLoop<S, R> {
             Event::Message(incoming) => {
                 let message = incoming.message();
                 if matches!(incoming, Incoming::Assembled(..)) {
-                    self.sockets.lend(Lent::new(message, HEADROOM, true));
+                    self.core.sockets.lend(Lent::new(message, HEADROOM, true));
                 }
                 self.tally.messages_received += 1;
-                self.call(conn, Method::Message, |handler, id, cx| {
-                    handler.on_message(id, message, cx, state);
+                self.call(conn, HandlerCall::Message, |handler, conn| {
+                    handler.on_message(conn, message, state);
                 });
                 if let Incoming::Assembled(_, buffer) = incoming {
-                    self.sockets.take_back_assembled(buffer);
+                    self.core.sockets.take_back_assembled(buffer);
                 }
             }
             Event::Ping(payload) => {
-                self.call(conn, Method::Ping, |handler, id, cx| {
-                    handler.on_ping(id, &payload, cx, state);
+                self.call(conn, HandlerCall::Ping, |handler, conn| {
+                    handler.on_ping(conn, &payload, state);
                 });
             }
             Event::Pong(payload) => {
-                self.call(conn, Method::Pong, |handler, id, cx| {
-                    handler.on_pong(id, &payload, cx, state);
+                self.call(conn, HandlerCall::Pong, |handler, conn| {
+                    handler.on_pong(conn, &payload, state);
                 });
             }
             Event::Close(payload) => self.closed_by_peer(conn, &payload),
@@ -104,16 +104,16 @@ impl<S, R: Reactor> EventLoop<S, R> {
     }
 
     pub(super) fn open(&mut self, conn: Key, state: &mut S) {
-        let socket = self.sockets.get_mut(conn).filter(|socket| socket.protocol.is_open());
+        let socket = self.core.sockets.get_mut(conn).filter(|socket| socket.protocol.is_open());
         if let Some(socket) = socket {
             socket.opened = true;
             let (peer, endpoint) = (socket.peer.get(), socket.endpoint());
             log_line!(debug, "connection {}: open, {}", ConnectionId(conn), from(peer));
             self.tally.opened();
-            self.sockets.arm(conn);
+            self.core.sockets.arm(conn);
             let unsent = self.endpoints.get(endpoint).map_or(0, |endpoint| endpoint.unsent_limit);
-            self.sockets.set_unsent_limit(conn, unsent, &mut self.streams);
-            self.call(conn, Method::Open, |handler, id, cx| handler.on_open(id, cx, state));
+            self.core.sockets.set_unsent_limit(conn, unsent, &mut self.core.streams);
+            self.call(conn, HandlerCall::Open, |handler, conn| handler.on_open(conn, state));
         }
     }
 }

@@ -6,14 +6,15 @@ use slab::Slab;
 
 use super::backlog::Backlog;
 use super::call::Calls;
-use super::drain::{Ending, RunSummary};
+use super::core::Core;
 use super::endpoint::Endpoint;
 use super::events::{Events, GROUP_BUDGET, TURN_BUDGET};
 use super::handle::Shared;
 use super::idle::IdleStrategy;
+use super::shutdown::{Ending, RunSummary};
 use super::site::Sites;
 use super::stats::{Meters, Tally};
-use super::{LoopHandle, Method, TopicId};
+use super::{HandlerCall, LoopHandle, TopicId};
 use crate::config::Config;
 use crate::error::Error;
 use crate::net::attempts::Attempts;
@@ -49,22 +50,18 @@ const RESERVED_CONNECTIONS: usize = 65_536;
 /// `S` is the application's own state: lent to [`run`](Self::run), which lends it to every
 /// handler. `R` is the world: real by default.
 ///
+/// It stays on the thread that made it: neither it nor its handlers are [`Send`], so that handlers
+/// may hold what they like. To run one on another thread, make it there and send its
+/// [handle](Self::handle) and its [publishers](Self::publisher) out.
+///
 /// ```no_run
-/// use eventwire::{
-///     Config, ConnectionId, Context, EventLoop, Message, ServerConfig, WebSocketHandler,
-/// };
+/// use eventwire::{Config, Connection, EventLoop, Message, ServerConfig, WebSocketHandler};
 ///
 /// struct Echo;
 ///
 /// impl WebSocketHandler<()> for Echo {
-///     fn on_message(
-///         &mut self,
-///         conn: ConnectionId,
-///         message: Message<'_>,
-///         cx: &mut Context<'_>,
-///         _: &mut (),
-///     ) {
-///         cx.send(conn, message);
+///     fn on_message(&mut self, conn: &mut Connection<'_>, message: Message<'_>, _: &mut ()) {
+///         conn.send(message);
 ///     }
 /// }
 ///
@@ -74,14 +71,12 @@ const RESERVED_CONNECTIONS: usize = 65_536;
 /// # Ok::<(), eventwire::Error>(())
 /// ```
 pub struct EventLoop<S, R: Reactor = MioReactor> {
-    pub(super) streams: Streams<R>,
-    pub(super) sockets: Sockets,
-    pub(super) topics: Topics,
+    /// What handlers act on.
+    pub(super) core: Core<Streams<R>>,
     pub(super) endpoints: Slab<Endpoint<S>>,
     /// What the listeners have, each its own. They outlast them, for connections that are left.
     pub(super) sites: Sites<S>,
     pub(super) events: Events<S>,
-    pub(super) local_events: LocalEvents,
     pub(super) listeners: Listeners<R>,
     pub(super) attempts: Attempts<R>,
     /// Lifted out while input is handled, so that handlers can be lent the rest.
@@ -99,7 +94,6 @@ pub struct EventLoop<S, R: Reactor = MioReactor> {
     pub(super) meters: Arc<Meters>,
     /// When the wake was asked for that began this turn, until an event is handled.
     pub(super) woken_at: Option<Time>,
-    pub(super) ending: Ending,
 }
 
 impl<S> EventLoop<S> {
@@ -132,14 +126,18 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let shared = Arc::new(Shared::default());
         let meters = Arc::new(Meters::new(reactor.beginning()));
         let handle = LoopHandle::new(Arc::clone(&shared), Arc::clone(&meters), reactor.waker());
-        Ok(Self {
+        let core = Core {
             sockets: Sockets::new(reserved, MaskKeys::new(entropy), now, limits),
-            streams: Streams::new(reactor, reserved),
             topics: Topics::new(config.topics),
+            events: LocalEvents::new(config.inbox, config.timers),
+            ending: Ending::new(),
+            streams: Streams::new(reactor, reserved),
+        };
+        Ok(Self {
+            core,
             endpoints: Slab::new(),
             sites: Sites::new(),
             events: Events::new(config.inbox),
-            local_events: LocalEvents::new(config.inbox, config.timers),
             listeners: Listeners::new(),
             attempts: Attempts::new(),
             buffer: ReceiveBuffer::new(config.receive_buffer),
@@ -154,13 +152,12 @@ impl<S, R: Reactor> EventLoop<S, R> {
             tally: Tally::default(),
             meters,
             woken_at: None,
-            ending: Ending::new(),
         })
     }
 
     /// The reactor, to steer a simulation.
     pub fn reactor_mut(&mut self) -> &mut R {
-        &mut self.streams.reactor
+        &mut self.core.streams.reactor
     }
 
     /// The topic of that name, made if there is none. Names have up to 256 bytes.
@@ -169,13 +166,13 @@ impl<S, R: Reactor> EventLoop<S, R> {
     ///
     /// [`Error::TopicLimit`].
     pub fn topic(&mut self, name: &str) -> Result<TopicId, Error> {
-        self.topics.topic(name).map(TopicId).map_err(|_| Error::TopicLimit)
+        self.core.topics.topic(name).map(TopicId).map_err(|_| Error::TopicLimit)
     }
 
     /// How many connections there are, those included that are being opened or closed.
     #[must_use]
     pub fn connections(&self) -> usize {
-        self.sockets.len()
+        self.core.sockets.len()
     }
 
     /// Bytes that each connection takes of the loop's own tables, whatever it does. An unfinished
@@ -227,7 +224,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     pub fn turn(&mut self, timeout: Option<Duration>, state: &mut S) -> Result<(), Error> {
         // Whatever the caller did since the last turn took its time.
         self.read_clock();
-        let until = timeout.map_or(Time::NEVER, |timeout| self.sockets.now + timeout);
+        let until = timeout.map_or(Time::NEVER, |timeout| self.core.sockets.now + timeout);
         self.step(until, true, state).map(drop)
     }
 
@@ -239,25 +236,25 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// readiness that came before it is unread, whatever ended the wait and however long the loop
     /// was held up ([`Backlog`]). Timers of the application do not wait for that.
     fn step(&mut self, until: Time, may_have_work: bool, state: &mut S) -> Result<bool, Error> {
-        let begun = self.sockets.now;
+        let begun = self.core.sockets.now;
         let polled = self.wait(until, may_have_work).map_err(Error::io("wait for readiness"))?;
         self.begin_turn();
         self.calls_before = self.calls.count();
-        self.local_events.expire(self.sockets.now);
+        self.core.events.expire(self.core.sockets.now);
         let is_ready = !self.ready.is_empty();
         // Those that use up their share of this turn wait for the next.
-        let resumed = self.sockets.resumed_len();
+        let resumed = self.core.sockets.resumed_len();
         self.serve_ready(state);
-        let (sockets, listeners, attempts) = (&self.sockets, &self.listeners, &self.attempts);
+        let (sockets, listeners, attempts) = (&self.core.sockets, &self.listeners, &self.attempts);
         let registered = || sockets.len() + listeners.len() + attempts.len();
         self.backlog.served(polled, begun, self.ready.len(), registered);
         // Most turns serve what was ready, and that is all of them.
-        let has_work = self.has_work(self.sockets.now);
+        let has_work = self.has_work(self.core.sockets.now);
         let has_more = has_work || self.has_chores();
         if has_more {
             self.serve_rest(resumed, state);
         }
-        debug_assert!(self.sockets.totals_are_right());
+        debug_assert!(self.core.sockets.totals_are_right());
         self.end_turn(is_ready || has_work);
         Ok(has_more)
     }
@@ -271,42 +268,42 @@ impl<S, R: Reactor> EventLoop<S, R> {
             self.serve_resumed(resumed, state);
         }
         let by = self.backlog.served_until();
-        if self.sockets.is_due(by) {
+        if self.core.sockets.is_due(by) {
             // What peers are asked for here they have the whole time for.
-            self.at_present(|this| this.sockets.expire(by, &mut this.streams));
+            self.at_present(|this| this.core.sockets.expire(by, &mut this.core.streams));
         }
         if !self.shared.resolved.is_empty() {
             self.serve_resolved();
         }
-        if self.attempts.is_due(self.sockets.now) {
+        if self.attempts.is_due(self.core.sockets.now) {
             self.serve_attempts();
         }
         self.serve_events(TURN_BUDGET, state);
-        self.begin_drain();
-        if self.may_accept(self.sockets.now) {
+        self.begin_shutdown();
+        if self.may_accept(self.core.sockets.now) {
             // A client that is accepted late has the whole time, too.
             self.at_present(Self::accept);
         }
-        if self.topics.is_delivering() {
+        if self.core.topics.is_delivering() {
             self.broadcast();
         } else {
-            self.sockets.forget_batches();
+            self.core.sockets.forget_batches();
         }
-        self.sockets.flush_dirty(&mut self.streams);
-        if self.sockets.has_drained() {
+        self.core.sockets.flush_dirty(&mut self.core.streams);
+        if self.core.sockets.has_drained() {
             self.tell_drained(state);
         }
-        if self.topics.gaps_due() > 0 {
+        if self.core.topics.gaps_due() > 0 {
             self.tell_gaps(state);
         }
-        if self.sockets.has_ended() {
+        if self.core.sockets.has_ended() {
             self.reap(state);
         }
-        if self.topics.has_changes() {
+        if self.core.topics.has_changes() {
             self.tell_changes();
         }
-        if self.ending.has_begun() {
-            self.end_drain();
+        if self.core.ending.has_begun() {
+            self.end_shutdown();
         }
     }
 
@@ -314,7 +311,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// then serves nobody any more: [`run`](Self::run) ends what is left.
     #[must_use]
     pub fn is_stopping(&self) -> bool {
-        self.ending.is_over() || self.shared.left.is_stopped()
+        self.core.ending.is_over() || self.shared.left.is_stopped()
     }
 
     fn serve_ready(&mut self, state: &mut S) {
@@ -326,7 +323,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             }
             if (index + 1) % SERVED_AT_ONCE == 0 || index + 1 == self.ready.len() {
                 self.serve_events(GROUP_BUDGET, state);
-                self.sockets.flush_dirty(&mut self.streams);
+                self.core.sockets.flush_dirty(&mut self.core.streams);
             }
         }
     }
@@ -344,7 +341,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     #[inline(never)]
     fn serve_resumed(&mut self, count: usize, state: &mut S) {
         for _ in 0..count {
-            if let Some(conn) = self.sockets.next_resumed() {
+            if let Some(conn) = self.core.sockets.next_resumed() {
                 // What readiness said of the end of the stream is not remembered: read to it.
                 self.read(conn, true, state);
             }
@@ -354,30 +351,31 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// Acts as of the present moment, and not of the turn's beginning: handlers may have held the
     /// turn up since.
     fn at_present(&mut self, act: impl FnOnce(&mut Self)) {
-        let turn = self.sockets.now;
+        let turn = self.core.sockets.now;
         if self.calls.count() != self.calls_before {
             self.read_clock();
         }
         act(self);
-        self.sockets.now = turn;
+        self.core.sockets.now = turn;
     }
 
     #[inline(never)]
     fn tell_drained(&mut self, state: &mut S) {
-        for _ in 0..drained_at_once(self.sockets.drained_len()) {
-            let Some(conn) = self.sockets.next_drained() else {
+        for _ in 0..drained_at_once(self.core.sockets.drained_len()) {
+            let Some(conn) = self.core.sockets.next_drained() else {
                 return;
             };
             // What its topics kept for it goes first.
-            self.sockets.catch_up(conn, &mut self.topics, &mut self.streams);
-            self.sockets.flush(conn, &mut self.streams);
+            self.core.sockets.catch_up(conn, &mut self.core.topics, &mut self.core.streams);
+            self.core.sockets.flush(conn, &mut self.core.streams);
             // Something waits again: its handler is told when that is sent.
-            if self.sockets.get(conn).is_some_and(|socket| socket.blocked || socket.is_dead()) {
+            if self.core.sockets.get(conn).is_some_and(|socket| socket.blocked || socket.is_dead())
+            {
                 continue;
             }
-            self.topics.end_gaps(conn);
-            self.call(conn, Method::Drained, |handler, conn, cx| {
-                handler.on_drained(conn, cx, state);
+            self.core.topics.end_gaps(conn);
+            self.call(conn, HandlerCall::Drained, |handler, conn| {
+                handler.on_drained(conn, state);
             });
         }
     }
@@ -387,7 +385,7 @@ impl<S, R: Reactor> fmt::Debug for EventLoop<S, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EventLoop")
             .field("listeners", &self.sites.listening())
-            .field("connections", &self.sockets.len())
+            .field("connections", &self.core.sockets.len())
             .finish_non_exhaustive()
     }
 }

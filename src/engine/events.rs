@@ -4,7 +4,7 @@ use std::any::{Any, TypeId, type_name};
 
 use super::call::Calls;
 use super::subscriber::{Subscription, Subscriptions};
-use super::{Context, EventLoop, Method, Publisher};
+use super::{Context, EventLoop, HandlerCall, Publisher};
 use crate::queue::{Inbox, InboxReceiver, LaneSender};
 use crate::reactor::Reactor;
 
@@ -17,27 +17,31 @@ pub(super) const GROUP_BUDGET: usize = 64;
 
 /// What an application does with events of type `E`, on the loop's thread.
 ///
-/// A closure is one: `|event: &E, cx: &mut Context<'_>, state: &mut S| …`.
+/// [`EventLoop::on`] takes a closure; a handler that keeps something of its own, or acts at the end
+/// of a batch, goes to [`EventLoop::on_handler`].
 ///
-/// A handler that panics keeps neither the event's other handlers nor the loop from going on,
-/// unless the configuration wants it otherwise ([`Config::on_panic`](crate::Config::on_panic)).
+/// If a handler panics, the event's other handlers are still called, and the loop goes on, unless
+/// [`Config::on_panic`](crate::Config::on_panic) says otherwise.
 pub trait EventHandler<E, S> {
     /// An event arrived. Several handlers of one type are called in the order of their
     /// registration.
-    fn on_event(&mut self, event: &E, cx: &mut Context<'_>, state: &mut S);
+    fn on_event(&mut self, cx: &mut Context<'_>, event: &E, state: &mut S);
 
-    /// No further event of this type is there, or the turn's share of them is used up: the moment
+    /// There are no more events of this type, or the turn's share of them is used up: the moment
     /// to act once on what a whole batch of events has changed.
     #[expect(unused_variables, reason = "the names document the defaulted method")]
     fn on_batch_end(&mut self, cx: &mut Context<'_>, state: &mut S) {}
 }
 
-impl<E, S, F> EventHandler<E, S> for F
+/// A closure as a handler of events.
+struct OnEvent<F>(F);
+
+impl<E, S, F> EventHandler<E, S> for OnEvent<F>
 where
-    F: FnMut(&E, &mut Context<'_>, &mut S),
+    F: FnMut(&mut Context<'_>, &E, &mut S),
 {
-    fn on_event(&mut self, event: &E, cx: &mut Context<'_>, state: &mut S) {
-        self(event, cx, state);
+    fn on_event(&mut self, cx: &mut Context<'_>, event: &E, state: &mut S) {
+        (self.0)(cx, event, state);
     }
 }
 
@@ -99,9 +103,9 @@ impl<S, E: 'static> Typed<S, E> {
     /// second half of the turn's share.
     fn next(&mut self, local_first: bool, cx: &mut Context<'_>) -> Option<E> {
         if local_first {
-            cx.events.pop().or_else(|| self.receiver.take())
+            cx.core.events.pop().or_else(|| self.receiver.take())
         } else {
-            self.receiver.take().or_else(|| cx.events.pop())
+            self.receiver.take().or_else(|| cx.core.events.pop())
         }
     }
 }
@@ -115,13 +119,13 @@ impl<S: 'static, E: 'static> EventType<S> for Typed<S, E> {
         state: &mut S,
     ) -> usize {
         let (event_call, end_call) =
-            (Method::Event(type_name::<E>()), Method::BatchEnd(type_name::<E>()));
+            (HandlerCall::Event(type_name::<E>()), HandlerCall::BatchEnd(type_name::<E>()));
         // The panic hook has told of a panic, and there is no connection to tell more of it.
         let mut handled = 0;
         while handled < budget {
             let Some(event) = self.next(handled < budget / 2, cx) else { break };
             for handler in &mut self.handlers {
-                let _ = calls.call(event_call, None, cx, |cx| handler.on_event(&event, cx, state));
+                let _ = calls.call(event_call, cx, |cx| handler.on_event(cx, &event, state));
             }
             if !self.subscriptions.is_empty() {
                 self.subscriptions.push(event, calls.on_panic);
@@ -130,7 +134,7 @@ impl<S: 'static, E: 'static> EventType<S> for Typed<S, E> {
         }
         if handled > 0 {
             for handler in &mut self.handlers {
-                let _ = calls.call(end_call, None, cx, |cx| handler.on_batch_end(cx, state));
+                let _ = calls.call(end_call, cx, |cx| handler.on_batch_end(cx, state));
             }
         }
         if !self.subscriptions.is_empty() {
@@ -231,29 +235,34 @@ impl<S: 'static> Events<S> {
 }
 
 impl<S: 'static, R: Reactor> EventLoop<S, R> {
-    /// Registers a handler of events of type `E`. Several handlers of one type are called in the
+    /// Calls a closure for every event of type `E`. Several handlers of one type are called in the
     /// order of their registration.
     ///
     /// Events come from other threads ([`publisher`](Self::publisher)) and from handlers
-    /// ([`Context::publish`]). Those of one publisher arrive in order, each once. At most 1,024 of
-    /// one type are handled in a turn, before the sockets have theirs; handlers and other threads
-    /// have half of that each, if they want it.
+    /// ([`Context::publish`]). The events of one publisher arrive in order, each once. At most
+    /// 1,024 of one type are handled in a turn, before the sockets have theirs; handlers and other
+    /// threads have half of that each, if they want it.
     ///
     /// ```
-    /// use eventwire::{Config, Context, EventLoop};
+    /// use eventwire::{Config, EventLoop};
     ///
     /// struct Joined(String);
     ///
     /// let mut event_loop = EventLoop::new(Config::default())?;
-    /// let room = event_loop.topic("lobby")?;
-    /// event_loop.on(move |joined: &Joined, cx: &mut Context<'_>, _: &mut ()| {
-    ///     cx.broadcast(room, joined.0.as_str());
+    /// let lobby = event_loop.topic("lobby")?;
+    /// event_loop.on(move |cx, joined: &Joined, _: &mut ()| {
+    ///     cx.broadcast(lobby, &joined.0);
     /// });
     /// # event_loop.turn(Some(std::time::Duration::ZERO), &mut ())?;
     /// # Ok::<(), eventwire::Error>(())
     /// ```
-    pub fn on<E: 'static>(&mut self, handler: impl EventHandler<E, S> + 'static) {
-        self.local_events.register::<E>();
+    pub fn on<E: 'static>(&mut self, handler: impl FnMut(&mut Context<'_>, &E, &mut S) + 'static) {
+        self.on_handler(OnEvent(handler));
+    }
+
+    /// Registers a handler of events of type `E`, as [`on`](Self::on).
+    pub fn on_handler<E: 'static>(&mut self, handler: impl EventHandler<E, S> + 'static) {
+        self.core.events.register::<E>();
         if let Some(typed) = self.events.typed::<E>() {
             typed.handlers.push(Box::new(handler));
         }
@@ -266,7 +275,7 @@ impl<S: 'static, R: Reactor> EventLoop<S, R> {
     ///
     /// Never: a type's queue is of that type.
     pub fn publisher<E: Send + 'static>(&mut self) -> Publisher<E> {
-        self.local_events.register::<E>();
+        self.core.events.register::<E>();
         let typed = self.events.typed::<E>().expect("made for this type");
         Publisher::new(LaneSender::new(typed.receiver.inbox()), self.handle.clone())
     }
@@ -284,16 +293,10 @@ impl<S, R: Reactor> EventLoop<S, R> {
     #[inline(never)]
     fn handle_events(&mut self, budget: usize, state: &mut S) {
         if let Some(woken) = self.woken_at.take() {
-            let now = self.streams.reactor.now();
+            let now = self.core.streams.reactor.now();
             self.meters.wake_latency.record(now.since(woken));
         }
-        let mut context = Context {
-            sockets: &mut self.sockets,
-            topics: &mut self.topics,
-            events: &mut self.local_events,
-            io: &mut self.streams,
-            ending: &mut self.ending,
-        };
+        let mut context = self.core.context();
         for (_, events) in &mut self.events.types {
             let handled = events.handle(budget, &mut self.calls, &mut context, state);
             self.events.handled += handled as u64;
@@ -303,6 +306,6 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// Whether events wait, from other threads or from handlers.
     #[inline]
     pub(super) fn has_events(&self) -> bool {
-        !self.local_events.is_empty() || self.events.has_events()
+        !self.core.events.is_empty() || self.events.has_events()
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crossbeam_queue::SegQueue;
 
-use super::drain::TimeLeft;
+use super::shutdown::TimeLeft;
 use super::stats::Meters;
 use crate::queue::Doorbell;
 use crate::reactor::Wake;
@@ -71,7 +71,7 @@ impl LoopHandle {
     /// ([`Limits::close_timeout`](crate::proto::Limits::close_timeout)).
     ///
     /// Safe to call from anywhere, and more than once: the earliest deadline stands.
-    /// [`stop`](Self::stop) ends a drain at once.
+    /// [`stop`](Self::stop) ends a shutdown at once.
     ///
     /// ```
     /// use std::{thread, time::Duration};
@@ -79,13 +79,13 @@ impl LoopHandle {
     ///
     /// let mut event_loop = EventLoop::new(Config::default())?;
     /// let handle = event_loop.handle();
-    /// thread::spawn(move || handle.drain(Duration::from_secs(10)));
+    /// thread::spawn(move || handle.shutdown(Duration::from_secs(10)));
     /// let summary = event_loop.run(&mut ())?;
-    /// assert_eq!(summary.end, RunEnd::Drained);
+    /// assert_eq!(summary.end, RunEnd::ShutDown);
     /// # Ok::<(), eventwire::Error>(())
     /// ```
-    pub fn drain(&self, deadline: Duration) {
-        self.shared.left.drain(deadline);
+    pub fn shutdown(&self, deadline: Duration) {
+        self.shared.left.shut_down(deadline);
         self.ring();
     }
 

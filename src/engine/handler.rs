@@ -1,4 +1,6 @@
-use super::{ConnectionId, Context, Gap};
+use std::fmt;
+
+use super::{Connection, Gap};
 use crate::net::{ConnectError, Disconnect};
 use crate::proto::Message;
 use crate::proto::handshake::{Acceptance, Refusal, Request};
@@ -14,59 +16,35 @@ use crate::proto::handshake::{Acceptance, Refusal, Request};
 ///
 /// A method that panics costs its connection, not the loop: [`OnPanic`](crate::OnPanic).
 ///
-/// A closure is a handler of messages:
-///
-/// ```
-/// use eventwire::{Config, ConnectionId, Context, EventLoop, Message, ServerConfig};
-///
-/// let mut event_loop = EventLoop::new(Config::default())?;
-/// event_loop.listen(
-///     "127.0.0.1:0",
-///     ServerConfig::default(),
-///     |conn: ConnectionId, message: Message<'_>, cx: &mut Context<'_>, _: &mut ()| {
-///         cx.send(conn, message);
-///     },
-/// )?;
-/// # event_loop.turn(Some(std::time::Duration::ZERO), &mut ())?;
-/// # Ok::<(), eventwire::Error>(())
-/// ```
+/// [`EventLoop::listen_fn`](crate::EventLoop::listen_fn) and [`on_message`] make a handler of
+/// messages of a closure.
 #[expect(unused_variables, reason = "the names document the defaulted methods")]
 pub trait WebSocketHandler<S> {
     /// A client asks to connect; its origin was checked. Accept or refuse.
     fn on_upgrade(
         &mut self,
-        conn: ConnectionId,
+        conn: &mut Connection<'_>,
         request: &Request<'_>,
-        cx: &mut Context<'_>,
         state: &mut S,
     ) -> Upgrade {
         Upgrade::accept()
     }
 
     /// The connection is open.
-    fn on_open(&mut self, conn: ConnectionId, cx: &mut Context<'_>, state: &mut S) {}
+    fn on_open(&mut self, conn: &mut Connection<'_>, state: &mut S) {}
 
     /// A whole message arrived. It is lent for this call: copy what is to be kept.
-    fn on_message(
-        &mut self,
-        conn: ConnectionId,
-        message: Message<'_>,
-        cx: &mut Context<'_>,
-        state: &mut S,
-    ) {
-    }
+    fn on_message(&mut self, conn: &mut Connection<'_>, message: Message<'_>, state: &mut S) {}
 
     /// A ping arrived; its pong is under way.
-    fn on_ping(&mut self, conn: ConnectionId, payload: &[u8], cx: &mut Context<'_>, state: &mut S) {
-    }
+    fn on_ping(&mut self, conn: &mut Connection<'_>, payload: &[u8], state: &mut S) {}
 
     /// A pong arrived, asked for or not.
-    fn on_pong(&mut self, conn: ConnectionId, payload: &[u8], cx: &mut Context<'_>, state: &mut S) {
-    }
+    fn on_pong(&mut self, conn: &mut Connection<'_>, payload: &[u8], state: &mut S) {}
 
     /// Everything that had to wait for the peer ([`SendStatus::Queued`](crate::SendStatus)) is
     /// sent.
-    fn on_drained(&mut self, conn: ConnectionId, cx: &mut Context<'_>, state: &mut S) {}
+    fn on_drained(&mut self, conn: &mut Connection<'_>, state: &mut S) {}
 
     /// The connection did not get some of what was broadcast to a topic it is subscribed to, as
     /// the subscription's [`OverflowPolicy`](crate::OverflowPolicy) has it.
@@ -77,41 +55,53 @@ pub trait WebSocketHandler<S> {
     /// from here, a snapshot for instance, comes after everything that was broadcast before.
     ///
     /// It may be told after the subscription was ended, or its topic removed.
-    fn on_gap(&mut self, conn: ConnectionId, gap: Gap, cx: &mut Context<'_>, state: &mut S) {}
+    fn on_gap(&mut self, conn: &mut Connection<'_>, gap: Gap, state: &mut S) {}
 
     /// The connection, which was open, has ended. Its id is refused from now on.
-    fn on_close(
-        &mut self,
-        conn: ConnectionId,
-        disconnect: &Disconnect,
-        cx: &mut Context<'_>,
-        state: &mut S,
-    ) {
-    }
+    fn on_close(&mut self, conn: &mut Connection<'_>, disconnect: &Disconnect, state: &mut S) {}
 
     /// The connection that this program wanted to make will not open.
-    fn on_connect_error(
-        &mut self,
-        conn: ConnectionId,
-        error: &ConnectError,
-        cx: &mut Context<'_>,
-        state: &mut S,
-    ) {
+    fn on_connect_error(&mut self, conn: &mut Connection<'_>, error: &ConnectError, state: &mut S) {
     }
 }
 
-impl<S, F> WebSocketHandler<S> for F
+/// A closure as a handler of messages: what [`on_message`] makes.
+#[derive(Clone, Copy)]
+pub struct OnMessage<F>(F);
+
+/// Makes a handler of messages of a closure, where a handler object is wanted.
+///
+/// ```
+/// use eventwire::{Config, EventLoop, ServerConfig, on_message};
+///
+/// let echo = on_message(|conn, message, _: &mut ()| {
+///     conn.send(message);
+/// });
+/// let mut event_loop = EventLoop::new(Config::default())?;
+/// event_loop.listen("127.0.0.1:0", ServerConfig::default(), echo)?;
+/// # event_loop.turn(Some(std::time::Duration::ZERO), &mut ())?;
+/// # Ok::<(), eventwire::Error>(())
+/// ```
+#[must_use]
+pub const fn on_message<S, F>(handler: F) -> OnMessage<F>
 where
-    F: FnMut(ConnectionId, Message<'_>, &mut Context<'_>, &mut S),
+    F: FnMut(&mut Connection<'_>, Message<'_>, &mut S),
 {
-    fn on_message(
-        &mut self,
-        conn: ConnectionId,
-        message: Message<'_>,
-        cx: &mut Context<'_>,
-        state: &mut S,
-    ) {
-        self(conn, message, cx, state);
+    OnMessage(handler)
+}
+
+impl<F> fmt::Debug for OnMessage<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OnMessage").finish_non_exhaustive()
+    }
+}
+
+impl<S, F> WebSocketHandler<S> for OnMessage<F>
+where
+    F: FnMut(&mut Connection<'_>, Message<'_>, &mut S),
+{
+    fn on_message(&mut self, conn: &mut Connection<'_>, message: Message<'_>, state: &mut S) {
+        (self.0)(conn, message, state);
     }
 }
 

@@ -21,10 +21,28 @@ pub struct ListenerId(pub(crate) Key);
 pub struct TimerId(pub(crate) TimerKey);
 
 impl ConnectionId {
-    /// A number that no other connection of this loop has, for logs and for maps of one's own.
+    /// A number that no other connection of this loop has, for logs, and to take along where only
+    /// a number fits.
     #[must_use]
     pub const fn to_bits(self) -> u64 {
         self.0.to_bits()
+    }
+
+    /// The id that [`to_bits`](Self::to_bits) gave. Any other number names no connection, or one
+    /// that the caller may not have meant.
+    ///
+    /// ```
+    /// use eventwire::ConnectionId;
+    ///
+    /// fn parse(field: &str) -> Option<ConnectionId> {
+    ///     field.parse().ok().map(ConnectionId::from_bits)
+    /// }
+    /// # let id = ConnectionId::from_bits(7);
+    /// # assert_eq!(parse(&id.to_bits().to_string()), Some(id));
+    /// ```
+    #[must_use]
+    pub const fn from_bits(bits: u64) -> Self {
+        Self(Key::from_bits(bits))
     }
 }
 

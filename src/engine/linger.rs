@@ -21,16 +21,16 @@ impl<S, R: Reactor> EventLoop<S, R> {
         state: &mut S,
     ) -> Received {
         let room = buffer.len();
-        let outcome = self.streams.recv(conn.index(), buffer);
+        let outcome = self.core.streams.recv(conn.index(), buffer);
         let received = match outcome {
             Ok(_) if !self.admits(conn, &outcome) => {
-                self.sockets.kill(conn);
+                self.core.sockets.kill(conn);
                 Received::Ended
             }
             Ok(Some(len)) if len > 0 => {
                 let at = self.handle_input(conn, &mut buffer[..len], 0, state);
                 if at < len {
-                    self.sockets.keep_leftover(conn, &buffer[at..len]);
+                    self.core.sockets.keep_leftover(conn, &buffer[at..len]);
                 }
                 if at == len && len < room && !hangup {
                     Received::Drained
@@ -40,9 +40,11 @@ impl<S, R: Reactor> EventLoop<S, R> {
             }
             other => self.receive_nothing(conn, other),
         };
-        if received == Received::Drained && self.sockets.get(conn).is_some_and(Socket::ends_tcp) {
+        if received == Received::Drained
+            && self.core.sockets.get(conn).is_some_and(Socket::ends_tcp)
+        {
             // Nothing else was waited for.
-            self.sockets.revisit(conn);
+            self.core.sockets.revisit(conn);
         }
         received
     }
@@ -51,23 +53,23 @@ impl<S, R: Reactor> EventLoop<S, R> {
     fn admits(&mut self, conn: Key, received: &io::Result<Option<usize>>) -> bool {
         let count = match received {
             // Records of TLS with nothing in them: more than the limit, as they arrived.
-            Ok(None) if self.streams.is_behind(conn.index()) => Lingering::CLOSED,
+            Ok(None) if self.core.streams.is_behind(conn.index()) => Lingering::CLOSED,
             Ok(Some(len)) => *len,
             Ok(None) | Err(_) => 0,
         };
-        self.sockets.get_mut(conn).is_some_and(|socket| socket.admit_late(count))
+        self.core.sockets.get_mut(conn).is_some_and(|socket| socket.admit_late(count))
     }
 
     /// Reads what has arrived behind the peer's close frame, and throws it away: the system would
     /// answer it with a reset if the stream were closed, and that may destroy our close frame on
     /// its way. Whether that was all, or more than may come.
     pub(super) fn has_read_all(&mut self, conn: Key) -> bool {
-        let received = self.streams.recv(conn.index(), self.buffer.as_mut_slice());
+        let received = self.core.streams.recv(conn.index(), self.buffer.as_mut_slice());
         let is_more = matches!(received, Ok(Some(len)) if len > 0);
-        let is_more = is_more || self.streams.is_behind(conn.index());
+        let is_more = is_more || self.core.streams.is_behind(conn.index());
         let goes_on = is_more && self.admits(conn, &received);
         if goes_on {
-            self.sockets.resume(conn);
+            self.core.sockets.resume(conn);
         }
         !goes_on
     }

@@ -4,11 +4,14 @@ use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::Path;
 
+use super::core::Core;
+use super::handler::on_message;
 use super::site::Plan;
-use super::{EventLoop, IntoRoutes, ListenerId};
+use super::{Connection, EventLoop, IntoRoutes, ListenerId};
 use crate::config::ServerConfig;
 use crate::error::Error;
 use crate::net::listeners::ACCEPT_BUDGET;
+use crate::proto::Message;
 use crate::reactor::Reactor;
 
 impl<S, R: Reactor> EventLoop<S, R> {
@@ -26,13 +29,18 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// keep another's waiting.
     ///
     /// ```
-    /// use eventwire::{Config, ConnectionId, Context, EventLoop, Message, ServerConfig};
+    /// use eventwire::{Config, Connection, EventLoop, Message, ServerConfig, WebSocketHandler};
     ///
-    /// let echo = |conn: ConnectionId, message: Message<'_>, cx: &mut Context<'_>, _: &mut ()| {
-    ///     cx.send(conn, message);
-    /// };
+    /// struct Echo;
+    ///
+    /// impl WebSocketHandler<()> for Echo {
+    ///     fn on_message(&mut self, conn: &mut Connection<'_>, message: Message<'_>, _: &mut ()) {
+    ///         conn.send(message);
+    ///     }
+    /// }
+    ///
     /// let mut event_loop = EventLoop::new(Config::default())?;
-    /// let listener = event_loop.listen("localhost:0", ServerConfig::default(), echo)?;
+    /// let listener = event_loop.listen("localhost:0", ServerConfig::default(), Echo)?;
     /// for address in event_loop.local_addrs(listener) {
     ///     println!("listening on ws://{address}");
     /// }
@@ -43,12 +51,12 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// # Errors
     ///
     /// When the name or an address of it cannot be had, a configuration names an invalid
-    /// subprotocol, a route an invalid path or one that is taken, or the loop is being drained.
-    pub fn listen<K>(
+    /// subprotocol, a route an invalid path or one that is taken, or the loop is shutting down.
+    pub fn listen<Kind>(
         &mut self,
         address: impl ToSocketAddrs,
         config: ServerConfig,
-        routes: impl IntoRoutes<S, K>,
+        routes: impl IntoRoutes<S, Kind>,
     ) -> Result<ListenerId, Error> {
         self.check_serving()?;
         let plan = plan(config, routes)?;
@@ -57,7 +65,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         if addresses.is_empty() {
             return Err(Error::io("find an address")(io::ErrorKind::NotFound.into()));
         }
-        let Self { sites, listeners, streams, endpoints, .. } = self;
+        let Self { sites, listeners, core: Core { streams, .. }, endpoints, .. } = self;
         sites.open(|slot| {
             let bound = listeners.bind(&mut streams.reactor, &addresses, plan.backlog(), slot);
             let bound = bound.map_err(|failed| {
@@ -65,6 +73,31 @@ impl<S, R: Reactor> EventLoop<S, R> {
             })?;
             Ok(plan.build(slot, bound, endpoints))
         })
+    }
+
+    /// Listens for connections whose messages a closure handles, as [`listen`](Self::listen).
+    ///
+    /// ```
+    /// use eventwire::{Config, EventLoop, ServerConfig};
+    ///
+    /// let mut event_loop = EventLoop::new(Config::default())?;
+    /// event_loop.listen_fn("127.0.0.1:0", ServerConfig::default(), |conn, message, _: &mut ()| {
+    ///     conn.send(message);
+    /// })?;
+    /// # event_loop.turn(Some(std::time::Duration::ZERO), &mut ())?;
+    /// # Ok::<(), eventwire::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`listen`](Self::listen).
+    pub fn listen_fn(
+        &mut self,
+        address: impl ToSocketAddrs,
+        config: ServerConfig,
+        handler: impl FnMut(&mut Connection<'_>, Message<'_>, &mut S) + 'static,
+    ) -> Result<ListenerId, Error> {
+        self.listen(address, config, on_message(handler))
     }
 
     /// Listens on the Unix socket `path`, for clients on this machine, as [`listen`](Self::listen).
@@ -79,11 +112,11 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// # Errors
     ///
     /// As [`listen`](Self::listen).
-    pub fn listen_unix<K>(
+    pub fn listen_unix<Kind>(
         &mut self,
         path: impl AsRef<Path>,
         config: ServerConfig,
-        routes: impl IntoRoutes<S, K>,
+        routes: impl IntoRoutes<S, Kind>,
     ) -> Result<ListenerId, Error> {
         self.check_serving()?;
         let plan = plan(config, routes)?;
@@ -99,7 +132,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         action: &str,
         listen: impl FnOnce(&mut R, u64) -> io::Result<(R::Listener, Option<SocketAddr>)>,
     ) -> Result<ListenerId, Error> {
-        let Self { sites, listeners, streams, endpoints, .. } = self;
+        let Self { sites, listeners, core: Core { streams, .. }, endpoints, .. } = self;
         sites.open(|slot| {
             let opened = listeners.open(slot, |key| listen(&mut streams.reactor, key));
             Ok(plan.build(slot, vec![opened.map_err(Error::io(action))?], endpoints))
@@ -139,14 +172,14 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// Takes in connections that wait, as far as there is room for them.
     #[inline(never)]
     pub(super) fn accept(&mut self) {
-        let (now, by) = (self.sockets.now, self.backlog.served_until());
+        let (now, by) = (self.core.sockets.now, self.backlog.served_until());
         for _ in 0..ACCEPT_BUDGET {
             let is_full = self.is_full();
-            let reactor = &mut self.streams.reactor;
+            let reactor = &mut self.core.streams.reactor;
             if is_full && self.listeners.has_newcomer(reactor, now) {
                 return self.make_room();
             }
-            if is_full || !self.sockets.places.takes_another(by) {
+            if is_full || !self.core.sockets.places.takes_another(by) {
                 break;
             }
             let Some((accepted, site)) = self.listeners.accept(reactor, now) else {
@@ -161,9 +194,9 @@ impl<S, R: Reactor> EventLoop<S, R> {
 }
 
 /// The site of a listener, checked.
-pub(super) fn plan<S, K>(
+pub(super) fn plan<S, Kind>(
     config: ServerConfig,
-    routes: impl IntoRoutes<S, K>,
+    routes: impl IntoRoutes<S, Kind>,
 ) -> Result<Plan<S>, Error> {
     let routes = routes.into_routes(&config);
     Plan::new(config, routes)

@@ -1,7 +1,7 @@
 //! The short way of messages that lie whole in the receive buffer, as nearly all do.
 
 use super::call::{Calls, guard};
-use super::{ConnectionId, Context, EventLoop, Method, WebSocketHandler};
+use super::{Connection, ConnectionId, EventLoop, HandlerCall, WebSocketHandler};
 use crate::net::sockets::{Lent, REUSE};
 use crate::proto::{ProtocolError, WholeMessages};
 use crate::reactor::Reactor;
@@ -20,7 +20,7 @@ struct Row<'a, S> {
     most: usize,
     handler: &'a mut dyn WebSocketHandler<S>,
     calls: &'a mut Calls,
-    context: Context<'a>,
+    lent: Connection<'a>,
     state: &'a mut S,
 }
 
@@ -35,25 +35,26 @@ impl<S, R: Reactor> EventLoop<S, R> {
         at: usize,
         state: &mut S,
     ) -> usize {
-        let Some((messages, endpoint)) = self.sockets.whole_messages(conn) else {
+        let Some((messages, endpoint)) = self.core.sockets.whole_messages(conn) else {
             return at;
         };
-        let most = self.sockets.share().frames();
+        let most = self.core.sockets.share().frames();
         let Some((handler, calls, context)) = self.lend(endpoint) else {
             return at;
         };
+        let lent = Connection::new(context, ConnectionId(conn));
         let mut row =
-            Row { conn, messages, input, at, count: 0, most, handler, calls, context, state };
+            Row { conn, messages, input, at, count: 0, most, handler, calls, lent, state };
         // One guard for all of them: setting one up costs about as much as a short message.
         let handled = guard(row.calls.on_panic, || row.hand_over());
         let handled = handled.inspect_err(|_| row.leave());
         let (at, count, end) = (row.at, row.count, row.input.len());
         self.tally.messages_received += count as u64;
-        self.sockets.take_messages(count);
+        self.core.sockets.take_messages(count);
         match handled {
             Ok(Ok(())) => at,
             Ok(Err(error)) => {
-                self.sockets.fail_protocol(conn, error);
+                self.core.sockets.fail_protocol(conn, error);
                 end
             }
             Err(panic) => {
@@ -65,14 +66,14 @@ impl<S, R: Reactor> EventLoop<S, R> {
 
     #[cold]
     fn row_panicked(&mut self, conn: Key, panic: String) {
-        self.calls.note_panic(Method::Message, Some(ConnectionId(conn)), &panic);
+        self.calls.note_panic(HandlerCall::Message, Some(ConnectionId(conn)), &panic);
         self.panicked(conn, panic);
     }
 }
 
 impl<S> Row<'_, S> {
     fn hand_over(&mut self) -> Result<(), ProtocolError> {
-        while self.count < self.most && self.context.sockets.is_heard(self.conn) {
+        while self.count < self.most && self.lent.context.core.sockets.is_heard(self.conn) {
             let rest = &mut self.input[self.at..];
             let Some(whole) = self.messages.find(rest) else {
                 break;
@@ -80,16 +81,19 @@ impl<S> Row<'_, S> {
             let message = whole.read(rest)?;
             let is_lent = message.len() >= REUSE;
             if is_lent {
-                self.context.sockets.lend(Lent::new(message, self.at + whole.start(), false));
+                self.lent.context.core.sockets.lend(Lent::new(
+                    message,
+                    self.at + whole.start(),
+                    false,
+                ));
             }
             self.at += whole.end();
             self.count += 1;
-            self.calls.begin(&mut self.context);
-            let id = ConnectionId(self.conn);
-            self.handler.on_message(id, message, &mut self.context, self.state);
-            self.calls.end(Method::Message, Some(id), &mut self.context);
+            self.calls.begin(&mut self.lent);
+            self.handler.on_message(&mut self.lent, message, self.state);
+            self.calls.end(HandlerCall::Message, &mut self.lent);
             if is_lent {
-                self.context.sockets.take_back_received(self.input);
+                self.lent.context.core.sockets.take_back_received(self.input);
             }
         }
         Ok(())
@@ -98,8 +102,7 @@ impl<S> Row<'_, S> {
     /// The handler panicked: its call has ended, and it is lent nothing any more.
     #[cold]
     fn leave(&mut self) {
-        let id = ConnectionId(self.conn);
-        self.calls.end(Method::Message, Some(id), &mut self.context);
-        self.context.sockets.take_back_received(self.input);
+        self.calls.end(HandlerCall::Message, &mut self.lent);
+        self.lent.context.core.sockets.take_back_received(self.input);
     }
 }

@@ -3,7 +3,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use super::LoopHandle;
-use crate::queue::{LaneSender, Refused, Rejected};
+use crate::queue::{LaneSender, PublishError};
 
 /// Publishes events of one type to a loop, from any thread.
 ///
@@ -17,12 +17,12 @@ use crate::queue::{LaneSender, Refused, Rejected};
 ///
 /// ```
 /// use std::thread;
-/// use eventwire::{Config, Context, EventLoop};
+/// use eventwire::{Config, EventLoop};
 ///
 /// struct Tick(u64);
 ///
 /// let mut event_loop = EventLoop::new(Config::default())?;
-/// event_loop.on(|tick: &Tick, cx: &mut Context<'_>, sum: &mut u64| {
+/// event_loop.on(|cx, tick: &Tick, sum: &mut u64| {
 ///     *sum += tick.0;
 ///     if tick.0 == 3 {
 ///         cx.stop();
@@ -43,18 +43,6 @@ pub struct Publisher<E> {
     not_sync: PhantomData<Cell<()>>,
 }
 
-/// Why an event was not published. It is given back: nothing is lost silently.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PublishError<E> {
-    /// The queue holds as many events as [`Config::inbox`](crate::Config::inbox) allows: the loop
-    /// does not keep up, or does not run. Of a timer's event: as many timers are set as
-    /// [`Config::max_timers`](crate::Config::max_timers) allows.
-    Full(E),
-    /// The loop has ended, or is at the end of a drain; or, of an event that a handler or a timer
-    /// publishes, nobody has registered for its type.
-    Closed(E),
-}
-
 impl<E> Publisher<E> {
     pub(super) const fn new(sender: LaneSender<E>, handle: LoopHandle) -> Self {
         Self { sender, handle, not_sync: PhantomData }
@@ -70,14 +58,9 @@ impl<E> Publisher<E> {
     ///
     /// The event, if the queue is full or the loop has ended.
     pub fn publish(&self, event: E) -> Result<(), PublishError<E>> {
-        match self.sender.send(event) {
-            Ok(()) => {
-                self.handle.ring_fenced();
-                Ok(())
-            }
-            Err(Rejected::Full(event)) => Err(PublishError::Full(event)),
-            Err(Rejected::Closed(event)) => Err(PublishError::Closed(event)),
-        }
+        self.sender.send(event)?;
+        self.handle.ring_fenced();
+        Ok(())
     }
 }
 
@@ -93,31 +76,3 @@ impl<E> fmt::Debug for Publisher<E> {
         f.debug_struct("Publisher").finish_non_exhaustive()
     }
 }
-
-impl<E> PublishError<E> {
-    /// The event.
-    pub fn into_event(self) -> E {
-        match self {
-            Self::Full(event) | Self::Closed(event) => event,
-        }
-    }
-}
-
-/// What became of an event of the loop's own thread.
-pub(super) fn refused<E>(refused: Refused<E>) -> PublishError<E> {
-    match refused {
-        Refused::Full(event) => PublishError::Full(event),
-        Refused::Unknown(event) => PublishError::Closed(event),
-    }
-}
-
-impl<E> fmt::Display for PublishError<E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Full(_) => "too many events wait",
-            Self::Closed(_) => "nobody takes the event",
-        })
-    }
-}
-
-impl<E: fmt::Debug> std::error::Error for PublishError<E> {}

@@ -62,12 +62,12 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let buffer = lifted.as_mut_slice();
         let room = buffer.len();
         let mut bytes = 0;
-        let mut is_plain = self.sockets.cork(conn, Share::new(FRAMES, INFLATION));
-        let was_pressed = !is_plain && self.sockets.is_pressed(conn);
+        let mut is_plain = self.core.sockets.cork(conn, Share::new(FRAMES, INFLATION));
+        let was_pressed = !is_plain && self.core.sockets.is_pressed(conn);
         let mut next = if is_plain {
             Next::Receive { receives_little: false }
         } else {
-            self.sockets.begin_answers(conn);
+            self.core.sockets.begin_answers(conn);
             self.look_at_input(conn, hangup, room, state)
         };
         loop {
@@ -79,23 +79,23 @@ impl<S, R: Reactor> EventLoop<S, R> {
                 Next::Linger => self.linger(conn, buffer, hangup, state),
                 Next::Received(received) => received,
             };
-            self.sockets.flush_cork(buffer, &mut self.streams);
-            let behind = self.streams.is_behind(conn.index());
+            self.core.sockets.flush_cork(buffer, &mut self.core.streams);
+            let behind = self.core.streams.is_behind(conn.index());
             match received {
                 Received::More(more) => bytes += more,
                 Received::Drained if behind => {}
                 Received::Drained | Received::Ended => break,
             }
-            if behind || bytes >= room || self.sockets.share().is_used_up() {
-                self.sockets.resume(conn);
+            if behind || bytes >= room || self.core.sockets.share().is_used_up() {
+                self.core.sockets.resume(conn);
                 break;
             }
             is_plain = false;
             next = self.look_at_input(conn, hangup, room, state);
         }
         self.buffer = lifted;
-        if is_plain && self.sockets.is_unhindered(conn) {
-            self.sockets.uncork();
+        if is_plain && self.core.sockets.is_unhindered(conn) {
+            self.core.sockets.uncork();
         } else {
             self.end_read(conn, was_pressed);
         }
@@ -104,16 +104,16 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// Looks after what reading may have changed.
     #[inline(never)]
     fn end_read(&mut self, conn: Key, was_pressed: bool) {
-        self.sockets.end_answers(conn);
-        if self.sockets.uncork() {
+        self.core.sockets.end_answers(conn);
+        if self.core.sockets.uncork() {
             self.leave_paused(conn);
         }
-        if was_pressed || self.sockets.is_pressed(conn) {
+        if was_pressed || self.core.sockets.is_pressed(conn) {
             self.note_standing(conn);
-            self.sockets.count_inbound(conn);
-            self.sockets.relieve_input();
-            self.sockets.relieve_output(conn);
-            self.sockets.arm(conn);
+            self.core.sockets.count_inbound(conn);
+            self.core.sockets.relieve_input();
+            self.core.sockets.relieve_output(conn);
+            self.core.sockets.arm(conn);
         }
     }
 
@@ -121,9 +121,9 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// no failure: what came before that is still to be read.
     #[cold]
     fn leave_paused(&mut self, conn: Key) {
-        if self.sockets.get(conn).is_some_and(|socket| socket.hangup && !socket.is_dead()) {
-            if let Err(error) = self.streams.check(conn.index()) {
-                self.sockets.fail(conn, error);
+        if self.core.sockets.get(conn).is_some_and(|socket| socket.hangup && !socket.is_dead()) {
+            if let Err(error) = self.core.streams.check(conn.index()) {
+                self.core.sockets.fail(conn, error);
             }
         }
     }
@@ -139,7 +139,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         state: &mut S,
     ) -> Received {
         let room = if receives_little { LITTLE.min(buffer.len()) } else { buffer.len() };
-        let end = match self.streams.recv(conn.index(), &mut buffer[..room]) {
+        let end = match self.core.streams.recv(conn.index(), &mut buffer[..room]) {
             Ok(Some(len)) if len > 0 => len,
             other => return self.receive_nothing(conn, other),
         };
@@ -176,14 +176,14 @@ impl<S, R: Reactor> EventLoop<S, R> {
         receives_little: bool,
         state: &mut S,
     ) -> Received {
-        let (start, frames) = (at, self.sockets.share().frames());
+        let (start, frames) = (at, self.core.sockets.share().frames());
         let at = self.handle_input(conn, input, start, state);
-        let is_short = start > 0 || self.sockets.share().frames() < frames;
+        let is_short = start > 0 || self.core.sockets.share().frames() < frames;
         if receives_little && is_short {
             self.receive_little(conn, false);
         }
         if at < input.len() {
-            self.sockets.keep_leftover(conn, &input[at..]);
+            self.core.sockets.keep_leftover(conn, &input[at..]);
             self.receive_little(conn, true);
         } else if is_drained && !self.is_inflating(conn) {
             return Received::Drained;
@@ -193,7 +193,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
 
     /// Whether a message of the connection is being decompressed.
     fn is_inflating(&self, conn: Key) -> bool {
-        self.sockets.get(conn).is_some_and(|socket| socket.protocol.is_inflating())
+        self.core.sockets.get(conn).is_some_and(|socket| socket.protocol.is_inflating())
     }
 
     /// How to receive next from a connection of which something is known, into a receive buffer of
@@ -201,7 +201,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// taken at once.
     #[inline(never)]
     fn look_at_input(&mut self, conn: Key, hangup: bool, room: usize, state: &mut S) -> Next {
-        let Some(socket) = self.sockets.get(conn).filter(|socket| !socket.is_dead()) else {
+        let Some(socket) = self.core.sockets.get(conn).filter(|socket| !socket.is_dead()) else {
             return Next::Received(Received::Ended);
         };
         let (receives_little, is_large) =
@@ -210,7 +210,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let (is_ending, is_over) = (socket.is_ending(), !socket.halves.has_theirs());
         let mut heard = Heard::All;
         if socket.paused || socket.outbox.is_some() {
-            heard = self.sockets.hold_back(conn);
+            heard = self.core.sockets.hold_back(conn);
         }
         if heard == Heard::Nothing {
             return Next::Received(Received::Ended);
@@ -219,7 +219,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             self.handle_parts(conn, &mut [], state);
             return Next::Received(Received::More(0));
         }
-        if let Some(leftover) = self.sockets.take_leftover(conn) {
+        if let Some(leftover) = self.core.sockets.take_leftover(conn) {
             return Next::Received(self.receive_leftover(conn, leftover, heard, state));
         }
         if is_ending {
@@ -244,14 +244,14 @@ impl<S, R: Reactor> EventLoop<S, R> {
         state: &mut S,
     ) -> Received {
         let room = Hearing::PORTION.min(buffer.len());
-        let end = match self.streams.recv(conn.index(), &mut buffer[..room]) {
+        let end = match self.core.streams.recv(conn.index(), &mut buffer[..room]) {
             Ok(Some(len)) if len > 0 => len,
             other => return self.receive_nothing(conn, other),
         };
         let is_drained = end < room && !hangup;
         let input = &mut buffer[..end];
         let received = self.receive_rest(conn, input, 0, is_drained, false, state);
-        self.sockets.charge(conn, end);
+        self.core.sockets.charge(conn, end);
         received
     }
 
@@ -264,7 +264,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         heard: Heard,
         state: &mut S,
     ) -> Received {
-        self.sockets.set_halted(conn, false);
+        self.core.sockets.set_halted(conn, false);
         let Range { start, mut end } = leftover.range;
         if heard == Heard::Portion {
             end = end.min(start + Hearing::PORTION);
@@ -272,18 +272,18 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let input = &mut leftover.storage[..end];
         let at = self.handle_input(conn, input, start, state);
         // Answers may lie in this storage.
-        self.sockets.flush_cork(&leftover.storage, &mut self.streams);
+        self.core.sockets.flush_cork(&leftover.storage, &mut self.core.streams);
         leftover.range.start = at;
         if heard == Heard::Portion {
-            self.sockets.charge(conn, at - start);
+            self.core.sockets.charge(conn, at - start);
         }
-        self.sockets.return_leftover(conn, leftover);
+        self.core.sockets.return_leftover(conn, leftover);
         Received::More(at - start)
     }
 
     #[cold]
     fn receive_little(&mut self, conn: Key, little: bool) {
-        if let Some(socket) = self.sockets.get_mut(conn) {
+        if let Some(socket) = self.core.sockets.get_mut(conn) {
             socket.receives_little = little;
         }
     }
@@ -297,27 +297,27 @@ impl<S, R: Reactor> EventLoop<S, R> {
         buffer_len: usize,
         state: &mut S,
     ) -> Received {
-        let Some((socket, pool)) = self.sockets.with_buffers(conn) else {
+        let Some((socket, pool)) = self.core.sockets.with_buffers(conn) else {
             return Received::Ended;
         };
         let Some(spare) = socket.protocol.spare(pool) else {
             return Received::Ended;
         };
         let room = spare.len();
-        let len = match self.streams.recv(conn.index(), spare) {
+        let len = match self.core.streams.recv(conn.index(), spare) {
             Ok(None) => return Received::Drained,
             Ok(Some(0)) => return self.end_of_stream(conn),
             Ok(Some(len)) => len,
             Err(error) => return self.stream_failed(conn, error),
         };
-        match self.sockets.received(conn, len) {
+        match self.core.sockets.received(conn, len) {
             Some(Ok(Some(event))) => {
                 let fits = message_len(&event) <= buffer_len;
                 self.receive_little(conn, !fits);
                 self.dispatch(conn, event, state);
             }
             Some(Ok(None)) | None => {}
-            Some(Err(error)) => self.sockets.end_by_peer_error(conn, error),
+            Some(Err(error)) => self.core.sockets.end_by_peer_error(conn, error),
         }
         let is_drained = len < room && !hangup && !self.is_inflating(conn);
         if is_drained { Received::Drained } else { Received::More(len) }
@@ -333,9 +333,10 @@ impl<S, R: Reactor> EventLoop<S, R> {
         state: &mut S,
     ) -> usize {
         let end = input.len();
-        while at < end && !self.sockets.share().is_used_up() && !self.sockets.is_halted() {
-            if self.sockets.corked_bytes() > CORK_MOST {
-                self.sockets.flush_cork(input, &mut self.streams);
+        while at < end && !self.core.sockets.share().is_used_up() && !self.core.sockets.is_halted()
+        {
+            if self.core.sockets.corked_bytes() > CORK_MOST {
+                self.core.sockets.flush_cork(input, &mut self.core.streams);
             }
             let next = self.handle_messages(conn, input, at, state);
             if next > at {
@@ -353,10 +354,10 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// Hands over whatever comes of the front of `input`, and tells how much that was; `None` if
     /// nothing comes of any of it.
     fn handle_parts(&mut self, conn: Key, input: &mut [u8], state: &mut S) -> Option<usize> {
-        match self.sockets.receive(conn, input)? {
+        match self.core.sockets.receive(conn, input)? {
             Ok((used, event)) => {
                 let Some(event) = event else {
-                    return self.sockets.share().is_used_up().then_some(used);
+                    return self.core.sockets.share().is_used_up().then_some(used);
                 };
                 #[cfg(feature = "tls")]
                 let announced = matches!(event, Event::ProxyHeader(_));
@@ -364,13 +365,13 @@ impl<S, R: Reactor> EventLoop<S, R> {
                 // The proxy passes on what its client says, from the first byte of TLS on.
                 #[cfg(feature = "tls")]
                 if announced && self.accept_tls(conn, &input[used..]) {
-                    self.sockets.resume(conn);
+                    self.core.sockets.resume(conn);
                     return None;
                 }
                 Some(used)
             }
             Err(error) => {
-                self.sockets.end_by_peer_error(conn, error);
+                self.core.sockets.end_by_peer_error(conn, error);
                 None
             }
         }
@@ -378,7 +379,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
 
     /// The peer will send nothing more.
     pub(super) fn end_of_stream(&mut self, conn: Key) -> Received {
-        let Some(socket) = self.sockets.get_mut(conn) else {
+        let Some(socket) = self.core.sockets.get_mut(conn) else {
             return Received::Ended;
         };
         socket.halves.end_theirs();
@@ -387,26 +388,26 @@ impl<S, R: Reactor> EventLoop<S, R> {
             State::Connecting => {
                 let error = ConnectError::Handshake(HandshakeError::ConnectionEnded);
                 if is_client {
-                    self.sockets.end_unopened(conn, error);
+                    self.core.sockets.end_unopened(conn, error);
                 } else {
                     // A peer may end its half after its last request. It still gets its answers.
-                    self.sockets.end_heard(conn, End::Connect(error));
+                    self.core.sockets.end_heard(conn, End::Connect(error));
                 }
             }
             State::Open | State::Closing => {
                 // What topics owe it was for it, too.
-                self.sockets.settle(conn, &mut self.topics, &mut self.streams);
+                self.core.sockets.settle(conn, &mut self.core.topics, &mut self.core.streams);
                 let error = io::ErrorKind::UnexpectedEof.into();
-                self.sockets.end_heard(conn, End::Disconnect(Disconnect::Io(error)));
+                self.core.sockets.end_heard(conn, End::Disconnect(Disconnect::Io(error)));
             }
             // What is queued, our close frame above all, may still reach the peer.
-            State::Closed => self.sockets.revisit(conn),
+            State::Closed => self.core.sockets.revisit(conn),
         }
         Received::Ended
     }
 
     fn stream_failed(&mut self, conn: Key, error: io::Error) -> Received {
-        self.sockets.fail(conn, error);
+        self.core.sockets.fail(conn, error);
         Received::Ended
     }
 }

@@ -2,7 +2,7 @@
 //! freed.
 
 use super::dispatch::from;
-use super::{ConnectionId, EventLoop, Method};
+use super::{ConnectionId, EventLoop, HandlerCall};
 use crate::logging::log_line;
 use crate::net::aside::End;
 use crate::net::disconnect::Disconnect;
@@ -15,33 +15,33 @@ use crate::slots::Key;
 impl<S, R: Reactor> EventLoop<S, R> {
     /// The peer's close frame has come, with this payload.
     pub(super) fn closed_by_peer(&mut self, conn: Key, payload: &[u8]) {
-        if let Some(socket) = self.sockets.get_mut(conn) {
+        if let Some(socket) = self.core.sockets.get_mut(conn) {
             socket.is_done = true;
         }
         // The payload was checked when it arrived.
         let frame = CloseFrame::parse(payload).ok().flatten();
         let code = frame.map(|frame| frame.code);
         let reason = frame.map_or_else(String::new, |frame| frame.reason.to_owned());
-        self.sockets.end(conn, End::Disconnect(Disconnect::ClosedByPeer { code, reason }));
+        self.core.sockets.end(conn, End::Disconnect(Disconnect::ClosedByPeer { code, reason }));
     }
 
     /// Carries on with connections that have ended: tells their handlers, ends their streams and
     /// frees their slots, which nothing in this turn's readiness can name any more.
     #[inline(never)]
     pub(super) fn reap(&mut self, state: &mut S) {
-        let ended = self.sockets.take_ended();
+        let ended = self.core.sockets.take_ended();
         for &conn in &ended {
             self.tell_end(conn, state);
             if self.end_stream(conn) {
                 self.free(conn);
             }
         }
-        self.sockets.return_ended(ended);
+        self.core.sockets.return_ended(ended);
     }
 
     /// Ends the stream as far as it can end now; whether nothing of it is left to wait for.
     fn end_stream(&mut self, conn: Key) -> bool {
-        let Some(socket) = self.sockets.get_mut(conn) else {
+        let Some(socket) = self.core.sockets.get_mut(conn) else {
             return false;
         };
         if socket.halves != Halves::Dead {
@@ -49,7 +49,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
                 return false;
             }
             if socket.halves.end_ours() {
-                self.streams.shutdown(conn.index());
+                self.core.streams.shutdown(conn.index());
             }
         }
         match socket.halves {
@@ -63,11 +63,11 @@ impl<S, R: Reactor> EventLoop<S, R> {
 
     /// Whether nothing is left that the stream has taken and not sent.
     fn is_flushed(&mut self, conn: Key) -> bool {
-        self.streams.is_flushed(conn.index())
+        self.core.streams.is_flushed(conn.index())
     }
 
     fn tell_end(&mut self, conn: Key, state: &mut S) {
-        let Some(socket) = self.sockets.get_mut(conn) else {
+        let Some(socket) = self.core.sockets.get_mut(conn) else {
             return;
         };
         let Some(end) = socket.take_end().filter(|_| !socket.told) else {
@@ -76,21 +76,21 @@ impl<S, R: Reactor> EventLoop<S, R> {
         socket.told = true;
         let (opened, served, peer) = (socket.opened, socket.served, socket.peer.get());
         let connecting = !opened && socket.protocol.role() == Role::Client;
-        self.topics.remove_connection(conn);
+        self.core.topics.remove_connection(conn);
         match end {
             End::Disconnect(reason) if opened => {
                 log_end(ConnectionId(conn), &reason);
                 self.tally.closed(&reason);
-                self.call(conn, Method::Close, |handler, id, cx| {
-                    handler.on_close(id, &reason, cx, state);
+                self.call(conn, HandlerCall::Close, |handler, conn| {
+                    handler.on_close(conn, &reason, state);
                 });
             }
             // Who never got past a listener's handshake was none of the application's yet.
             End::Connect(error) if connecting => {
                 log_line!(info, "connection {}: not made: {error}", ConnectionId(conn));
                 self.tally.not_opened();
-                self.call(conn, Method::ConnectError, |handler, id, cx| {
-                    handler.on_connect_error(id, &error, cx, state);
+                self.call(conn, HandlerCall::ConnectError, |handler, conn| {
+                    handler.on_connect_error(conn, &error, state);
                 });
             }
             End::Disconnect(_) | End::Connect(_) if served => {}
@@ -108,11 +108,11 @@ impl<S, R: Reactor> EventLoop<S, R> {
     }
 
     fn free(&mut self, conn: Key) {
-        self.streams.remove(conn.index());
-        if let Some(socket) = self.sockets.get(conn) {
-            self.ending.count(socket);
+        self.core.streams.remove(conn.index());
+        if let Some(socket) = self.core.sockets.get(conn) {
+            self.core.ending.count(socket);
         }
-        let Some(mut socket) = self.sockets.remove(conn) else {
+        let Some(mut socket) = self.core.sockets.remove(conn) else {
             return;
         };
         self.abandon(socket.end_connecting());

@@ -11,7 +11,7 @@ use crate::time::Time;
 impl<S, R: Reactor> EventLoop<S, R> {
     /// Whether a newcomer would be accepted, or somebody would make room for it.
     pub(super) fn has_room(&self, now: Time) -> bool {
-        let places = &self.sockets.places;
+        let places = &self.core.sockets.places;
         if self.is_full() {
             places.yields_at().is_some_and(|at| at <= now)
         } else {
@@ -22,7 +22,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// Where there is no room for a newcomer: when there will be. `Time::NEVER` if that takes the
     /// end of a connection.
     pub(super) fn no_room_until(&self) -> Option<Time> {
-        let places = &self.sockets.places;
+        let places = &self.core.sockets.places;
         if self.is_full() {
             Some(places.yields_at().unwrap_or(Time::NEVER))
         } else {
@@ -34,7 +34,9 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// their peers have ended, too, or have had their time for that.
     #[cold]
     pub(super) fn make_room(&mut self) {
-        if let Some((conns, standing)) = self.sockets.places.yielding(self.backlog.served_until()) {
+        if let Some((conns, standing)) =
+            self.core.sockets.places.yielding(self.backlog.served_until())
+        {
             conns.into_iter().for_each(|conn| self.dismiss(conn, standing));
         }
     }
@@ -42,7 +44,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// Ends the connections beyond the limit.
     pub(super) fn end_surplus(&mut self) {
         let by = self.backlog.served_until();
-        while let Some((conn, standing)) = self.sockets.places.surplus(by) {
+        while let Some((conn, standing)) = self.core.sockets.places.surplus(by) {
             self.dismiss(conn, standing);
         }
     }
@@ -50,22 +52,22 @@ impl<S, R: Reactor> EventLoop<S, R> {
     #[cold]
     fn dismiss(&mut self, conn: Key, standing: Standing) {
         match standing {
-            Standing::Idle => self.sockets.end_idle(conn),
-            Standing::Asking => self.sockets.end_asking(conn),
-            _ if self.streams.is_flushed(conn.index()) => self.sockets.kill(conn),
-            _ => self.sockets.stand(conn, Standing::Answering),
+            Standing::Idle => self.core.sockets.end_idle(conn),
+            Standing::Asking => self.core.sockets.end_asking(conn),
+            _ if self.core.streams.is_flushed(conn.index()) => self.core.sockets.kill(conn),
+            _ => self.core.sockets.stand(conn, Standing::Answering),
         }
     }
 
     /// Notes where a connection that is not open stands, after it was read from or its stream has
     /// sent more.
     pub(super) fn note_standing(&mut self, conn: Key) {
-        if self.sockets.get(conn).is_some_and(|socket| !socket.is_open()) {
-            let is_flushed = self.streams.is_flushed(conn.index());
-            self.sockets.note_standing(conn, is_flushed);
+        if self.core.sockets.get(conn).is_some_and(|socket| !socket.is_open()) {
+            let is_flushed = self.core.streams.is_flushed(conn.index());
+            self.core.sockets.note_standing(conn, is_flushed);
             self.end_surplus();
         } else {
-            self.sockets.stand(conn, Standing::Open);
+            self.core.sockets.stand(conn, Standing::Open);
         }
     }
 }

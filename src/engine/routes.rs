@@ -2,9 +2,11 @@
 
 use std::fmt;
 
-use super::{ConnectionId, Context, WebSocketHandler};
+use super::handler::on_message;
+use super::{Connection, WebSocketHandler};
 use crate::config::ServerConfig;
 use crate::error::Error;
+use crate::proto::Message;
 use crate::proto::handshake::{HttpRequest, HttpResponse};
 
 /// What a listener answers to requests, by their paths.
@@ -22,25 +24,18 @@ use crate::proto::handshake::{HttpRequest, HttpResponse};
 /// Not a web framework: requests have no bodies, and what is answered is there at once.
 ///
 /// ```
-/// use eventwire::proto::handshake::{HttpRequest, HttpResponse};
-/// use eventwire::{
-///     Config, ConnectionId, Context, EventLoop, Message, Routes, ServerConfig,
-/// };
-///
-/// let echo = |conn: ConnectionId, message: Message<'_>, cx: &mut Context<'_>, _: &mut u32| {
-///     cx.send(conn, message);
-/// };
-/// let count = |_: ConnectionId, _: &HttpRequest<'_>, _: &mut Context<'_>, count: &mut u32| {
-///     *count += 1;
-///     HttpResponse::text(format!("asked {count} times"))
-/// };
+/// use eventwire::{Config, EventLoop, HttpResponse, Routes, ServerConfig};
 ///
 /// let routes = Routes::new()
 ///     .page("/", HttpResponse::html("<!doctype html><title>Echo</title>"))
-///     .get("/count", count)
+///     .get("/count", |_, _, count: &mut u32| {
+///         *count += 1;
+///         HttpResponse::text(format!("asked {count} times"))
+///     })
 ///     .metrics("/metrics")
-///     .websocket("/echo", ServerConfig::default().max_message(1024), echo)
-///     .websocket("/rooms/*", ServerConfig::default(), echo);
+///     .websocket_fn("/echo", ServerConfig::default().max_message(1024), |conn, message, _| {
+///         conn.send(message);
+///     });
 ///
 /// let mut event_loop = EventLoop::new(Config::default())?;
 /// event_loop.listen("127.0.0.1:0", ServerConfig::default(), routes)?;
@@ -60,31 +55,32 @@ pub(super) enum Route<S> {
 /// What an application answers to `GET` and `HEAD` requests; for the latter, the body is left out.
 ///
 /// It runs on the loop's thread, as a [`WebSocketHandler`] does. If it panics, the answer is 500.
-/// A closure is one. [`Context::peer_addr`] tells who asks; nothing else can be done with the
-/// connection.
+/// [`Routes::get`] takes a closure, [`Routes::get_handler`] an object.
 pub trait HttpHandler<S> {
-    /// A client asks, by `GET` or by `HEAD`.
+    /// A client asks, by `GET` or by `HEAD`. [`Connection::peer_addr`] is the client's address;
+    /// nothing can be sent to the connection but the response.
     fn on_request(
         &mut self,
-        conn: ConnectionId,
+        conn: &mut Connection<'_>,
         request: &HttpRequest<'_>,
-        cx: &mut Context<'_>,
         state: &mut S,
     ) -> HttpResponse;
 }
 
-impl<S, F> HttpHandler<S> for F
+/// A closure as a handler of requests.
+struct OnRequest<F>(F);
+
+impl<S, F> HttpHandler<S> for OnRequest<F>
 where
-    F: FnMut(ConnectionId, &HttpRequest<'_>, &mut Context<'_>, &mut S) -> HttpResponse,
+    F: FnMut(&mut Connection<'_>, &HttpRequest<'_>, &mut S) -> HttpResponse,
 {
     fn on_request(
         &mut self,
-        conn: ConnectionId,
+        conn: &mut Connection<'_>,
         request: &HttpRequest<'_>,
-        cx: &mut Context<'_>,
         state: &mut S,
     ) -> HttpResponse {
-        self(conn, request, cx, state)
+        (self.0)(conn, request, state)
     }
 }
 
@@ -107,9 +103,33 @@ impl<S> Routes<S> {
         self.add(path, Route::WebSocket(config, Box::new(handler)))
     }
 
-    /// What a handler answers.
+    /// A WebSocket endpoint whose messages a closure handles, as [`websocket`](Self::websocket).
     #[must_use]
-    pub fn get(self, path: impl Into<String>, handler: impl HttpHandler<S> + 'static) -> Self {
+    pub fn websocket_fn(
+        self,
+        path: impl Into<String>,
+        config: ServerConfig,
+        handler: impl FnMut(&mut Connection<'_>, Message<'_>, &mut S) + 'static,
+    ) -> Self {
+        self.websocket(path, config, on_message(handler))
+    }
+
+    /// Answers `GET` and `HEAD` requests with what a closure returns.
+    #[must_use]
+    pub fn get<F>(self, path: impl Into<String>, handler: F) -> Self
+    where
+        F: FnMut(&mut Connection<'_>, &HttpRequest<'_>, &mut S) -> HttpResponse + 'static,
+    {
+        self.get_handler(path, OnRequest(handler))
+    }
+
+    /// Answers `GET` and `HEAD` requests with what a handler returns.
+    #[must_use]
+    pub fn get_handler(
+        self,
+        path: impl Into<String>,
+        handler: impl HttpHandler<S> + 'static,
+    ) -> Self {
         self.add(path, Route::Handler(Box::new(handler)))
     }
 
@@ -162,30 +182,33 @@ impl<S> fmt::Debug for Routes<S> {
 
 /// What a listener can be given: [`Routes`], or one [`WebSocketHandler`] for all paths.
 ///
-/// `K` tells the two apart, for the compiler, which infers it.
-pub trait IntoRoutes<S, K> {
+/// `Kind` tells the two apart. The compiler infers it.
+pub trait IntoRoutes<S, Kind> {
     /// The routes of a listener with that configuration.
     fn into_routes(self, config: &ServerConfig) -> Routes<S>;
 }
 
-/// Of [`IntoRoutes`]: by their paths.
-#[derive(Debug)]
-pub enum ByPath {}
-
-/// Of [`IntoRoutes`]: one handler for all.
-#[derive(Debug)]
-pub enum ForAll {}
-
-impl<S> IntoRoutes<S, ByPath> for Routes<S> {
+impl<S> IntoRoutes<S, kind::Routes> for Routes<S> {
     fn into_routes(self, _: &ServerConfig) -> Self {
         self
     }
 }
 
-impl<S, H: WebSocketHandler<S> + 'static> IntoRoutes<S, ForAll> for H {
+impl<S, H: WebSocketHandler<S> + 'static> IntoRoutes<S, kind::Handler> for H {
     fn into_routes(self, config: &ServerConfig) -> Routes<S> {
         Routes::new().websocket("/*", config.clone(), self)
     }
+}
+
+/// The kinds of [`IntoRoutes`].
+pub mod kind {
+    /// Several, by their paths.
+    #[derive(Debug)]
+    pub enum Routes {}
+
+    /// One handler for all paths.
+    #[derive(Debug)]
+    pub enum Handler {}
 }
 
 /// Which paths a route stands for.

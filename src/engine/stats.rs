@@ -274,27 +274,27 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// The wait is over.
     pub(super) fn begin_turn(&mut self) {
         self.tally.turns += 1;
-        self.meters.begin_turn(self.sockets.now);
+        self.meters.begin_turn(self.core.sockets.now);
     }
 
     /// The turn is over; `worked` if it had something to do. Reads the clock.
     pub(super) fn end_turn(&mut self, worked: bool) {
         // A wake that has brought no event by now was for something else.
         self.woken_at = None;
-        let began = self.sockets.now;
+        let began = self.core.sockets.now;
         self.read_clock();
         if worked {
-            self.meters.turn_time.record(self.sockets.now.since(began));
+            self.meters.turn_time.record(self.core.sockets.now.since(began));
         }
         self.publish_stats();
         self.meters.turn_since.store(0, Ordering::Relaxed);
     }
 
     fn publish_stats(&self) {
-        let (tally, topics) = (&self.tally, &self.topics.totals);
+        let (tally, topics) = (&self.tally, &self.core.topics.totals);
         let events = self.events.counts();
         self.meters.publish(Counts {
-            connections: self.sockets.len() as u64,
+            connections: self.core.sockets.len() as u64,
             opened: tally.opened,
             not_opened: tally.not_opened,
             requests: tally.requests,
@@ -307,25 +307,25 @@ impl<S, R: Reactor> EventLoop<S, R> {
             closed_by_protocol: tally.closed_by_protocol,
             closed_by_timeout: tally.closed_by_timeout,
             messages_received: tally.messages_received,
-            bytes_received: self.streams.received,
-            messages_sent: self.sockets.messages_sent + topics.delivered,
-            bytes_sent: self.streams.sent,
-            messages_compressed: self.sockets.pool.buffers.compressions(),
-            messages_dropped: self.sockets.messages_dropped,
+            bytes_received: self.core.streams.received,
+            messages_sent: self.core.sockets.messages_sent + topics.delivered,
+            bytes_sent: self.core.streams.sent,
+            messages_compressed: self.core.sockets.pool.buffers.compressions(),
+            messages_dropped: self.core.sockets.messages_dropped,
             broadcasts_dropped: topics.refused,
             broadcasts_dropped_newest: topics.dropped_newest,
             broadcasts_dropped_oldest: topics.dropped_oldest,
             broadcasts_conflated: topics.conflated,
             gaps: topics.gaps,
-            inbound_bytes: self.sockets.held(MemoryLimit::Inbound) as u64,
-            outbound_bytes: self.sockets.held(MemoryLimit::Outbound) as u64,
-            topic_bytes: self.topics.held_bytes() as u64,
+            inbound_bytes: self.core.sockets.held(MemoryLimit::Inbound) as u64,
+            outbound_bytes: self.core.sockets.held(MemoryLimit::Outbound) as u64,
+            topic_bytes: self.core.topics.held_bytes() as u64,
             events: self.events.handled,
-            events_waiting: (events.waiting + self.local_events.len()) as u64,
+            events_waiting: (events.waiting + self.core.events.len()) as u64,
             subscribers_waiting: events.handed_on as u64,
-            events_refused: events.refused + self.local_events.refused(),
+            events_refused: events.refused + self.core.events.refused(),
             events_missed: events.missed,
-            timers: self.local_events.timers_set() as u64,
+            timers: self.core.events.timers_set() as u64,
             panics: self.calls.panics,
             slow_calls: self.calls.slow,
             turns: tally.turns,

@@ -3,8 +3,9 @@ use std::time::Duration;
 
 use super::EventLoop;
 use super::call::guard;
-use crate::config::{OnPanic, OverflowPolicy};
-use crate::queue::{Feed, FeedEnd, FeedReceiver, WhenFull};
+use crate::config::OnPanic;
+use crate::overflow::OverflowPolicy;
+use crate::queue::{Feed, FeedEnd, FeedReceiver};
 use crate::reactor::Reactor;
 
 /// Receives events of one type from a loop, on any thread.
@@ -42,7 +43,7 @@ use crate::reactor::Reactor;
 /// thread::spawn(move || {
 ///     let published = (1..=3).try_for_each(|volume| publisher.publish(Trade(volume)));
 ///     assert!(published.is_ok());
-///     handle.drain(std::time::Duration::from_secs(10));
+///     handle.shutdown(std::time::Duration::from_secs(10));
 /// });
 /// event_loop.run(&mut ())?;
 /// assert!(storing.join().is_ok_and(|stored| stored == (6, Some(RecvError::Closed))));
@@ -255,14 +256,8 @@ impl<S: 'static, R: Reactor> EventLoop<S, R> {
         capacity: usize,
         policy: OverflowPolicy,
     ) -> Subscriber<E> {
-        self.local_events.register::<E>();
-        let (capacity, when_full) = match policy {
-            OverflowPolicy::Close => (capacity, WhenFull::End),
-            OverflowPolicy::DropNewest => (capacity, WhenFull::DropNewest),
-            OverflowPolicy::DropOldest => (capacity, WhenFull::DropOldest),
-            OverflowPolicy::KeepLatest => (1, WhenFull::DropOldest),
-        };
-        let (feed, receiver) = Feed::new(capacity, when_full);
+        self.core.events.register::<E>();
+        let (feed, receiver) = Feed::new(capacity, policy);
         self.events.subscribe(Subscription { feed, clone: E::clone });
         Subscriber { receiver }
     }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::publisher::refused;
-use super::{Context, EventLoop, PublishError, TimerId};
+use super::{Context, EventLoop, TimerId};
+use crate::queue::PublishError;
 use crate::reactor::Reactor;
 
 impl Context<'_> {
@@ -22,22 +22,20 @@ impl Context<'_> {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use eventwire::{Config, Context, EventLoop};
+    /// use eventwire::{Config, EventLoop};
     ///
     /// struct Reminder(&'static str);
     ///
     /// let mut event_loop = EventLoop::new(Config::default())?;
-    /// event_loop.on(|reminder: &Reminder, cx: &mut Context<'_>, said: &mut Vec<&str>| {
+    /// event_loop.on(|cx, reminder: &Reminder, said: &mut Vec<&str>| {
     ///     said.push(reminder.0);
     ///     if said.len() == 1 {
-    ///         let next = cx.set_timer(Duration::from_millis(1), Reminder("second"));
-    ///         assert!(next.is_ok());
+    ///         cx.set_timer(Duration::from_millis(1), Reminder("second")).expect("a few timers");
     ///     } else {
     ///         cx.stop();
     ///     }
     /// });
-    /// let first = event_loop.set_timer(Duration::from_millis(1), Reminder("first"));
-    /// assert!(first.is_ok());
+    /// event_loop.set_timer(Duration::from_millis(1), Reminder("first"))?;
     ///
     /// let mut said = Vec::new();
     /// event_loop.run(&mut said)?;
@@ -48,15 +46,15 @@ impl Context<'_> {
     /// # Errors
     ///
     /// The event: [`PublishError::Full`] if as many timers are set as
-    /// [`Config::max_timers`](crate::Config::max_timers) allows, [`PublishError::Closed`] if
-    /// nobody has registered for its type or the loop has ended.
+    /// [`Config::max_timers`](crate::Config::max_timers) allows, [`PublishError::NoHandler`] if no
+    /// handler is registered for its type, [`PublishError::Closed`] if the loop has ended.
     pub fn set_timer<E: 'static>(
         &mut self,
         after: Duration,
         event: E,
     ) -> Result<TimerId, PublishError<E>> {
-        let due = self.sockets.now.checked_add(after);
-        self.events.set_timer(due, event).map(TimerId).map_err(refused)
+        let due = self.core.sockets.now.checked_add(after);
+        self.core.events.set_timer(due, event).map(TimerId)
     }
 
     /// Publishes a clone of `event` to the handlers of its type again and again, first in `every`
@@ -75,8 +73,8 @@ impl Context<'_> {
         every: Duration,
         event: E,
     ) -> Result<TimerId, PublishError<E>> {
-        let now = self.sockets.now;
-        self.events.set_interval(now, every, event).map(TimerId).map_err(refused)
+        let now = self.core.sockets.now;
+        self.core.events.set_interval(now, every, event).map(TimerId)
     }
 
     /// Cancels a timer and drops its event: after that it does not arrive, even if it was due in
@@ -84,7 +82,7 @@ impl Context<'_> {
     ///
     /// The handlers of one event are told of it all, though the first of them cancels its timer.
     pub fn cancel_timer(&mut self, timer: TimerId) -> bool {
-        self.events.cancel_timer(timer.0)
+        self.core.events.cancel_timer(timer.0)
     }
 }
 
@@ -100,8 +98,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
         after: Duration,
         event: E,
     ) -> Result<TimerId, PublishError<E>> {
-        let due = self.streams.reactor.now().checked_add(after);
-        self.local_events.set_timer(due, event).map(TimerId).map_err(refused)
+        let due = self.core.streams.reactor.now().checked_add(after);
+        self.core.events.set_timer(due, event).map(TimerId)
     }
 
     /// Publishes a clone of `event` to the handlers of its type again and again, as
@@ -109,20 +107,19 @@ impl<S, R: Reactor> EventLoop<S, R> {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use eventwire::{Config, Context, EventLoop};
+    /// use eventwire::{Config, EventLoop};
     ///
     /// #[derive(Clone)]
     /// struct Beat;
     ///
     /// let mut event_loop = EventLoop::new(Config::default())?;
-    /// event_loop.on(|_: &Beat, cx: &mut Context<'_>, beats: &mut u32| {
+    /// event_loop.on(|cx, _: &Beat, beats: &mut u32| {
     ///     *beats += 1;
     ///     if *beats == 3 {
     ///         cx.stop();
     ///     }
     /// });
-    /// let beat = event_loop.set_interval(Duration::from_millis(1), Beat);
-    /// assert!(beat.is_ok());
+    /// event_loop.set_interval(Duration::from_millis(1), Beat)?;
     ///
     /// let mut beats = 0;
     /// event_loop.run(&mut beats)?;
@@ -138,12 +135,12 @@ impl<S, R: Reactor> EventLoop<S, R> {
         every: Duration,
         event: E,
     ) -> Result<TimerId, PublishError<E>> {
-        let now = self.streams.reactor.now();
-        self.local_events.set_interval(now, every, event).map(TimerId).map_err(refused)
+        let now = self.core.streams.reactor.now();
+        self.core.events.set_interval(now, every, event).map(TimerId)
     }
 
     /// Cancels a timer, as [`Context::cancel_timer`].
     pub fn cancel_timer(&mut self, timer: TimerId) -> bool {
-        self.local_events.cancel_timer(timer.0)
+        self.core.events.cancel_timer(timer.0)
     }
 }

@@ -11,38 +11,38 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// Lets a connection that was accepted speak TLS from here on, if its listener does; `received`
     /// came already. Tells whether it does.
     pub(super) fn accept_tls(&mut self, conn: Key, received: &[u8]) -> bool {
-        let site = self.sockets.get(conn).and_then(Socket::site);
+        let site = self.core.sockets.get(conn).and_then(Socket::site);
         let site = site.and_then(|site| self.sites.get(site));
         let Some(tls) = site.and_then(|site| site.tls.as_ref()) else {
             return false;
         };
-        if let Err(error) = self.streams.encrypt(conn.index(), Tls::Server(tls), received) {
-            self.sockets.fail(conn, error);
+        if let Err(error) = self.core.streams.encrypt(conn.index(), Tls::Server(tls), received) {
+            self.core.sockets.fail(conn, error);
         }
         true
     }
 
     /// The stream of a connection that is being made, speaking TLS if it is to.
     pub(super) fn connect_tls(&mut self, conn: Key, stream: R::Stream) -> io::Result<R::Stream> {
-        let connector = self.sockets.get_mut(conn).and_then(Socket::connector_mut);
+        let connector = self.core.sockets.get_mut(conn).and_then(Socket::connector_mut);
         let Some((tls, host)) = connector.and_then(|connector| connector.tls.clone()) else {
             return Ok(stream);
         };
-        self.streams.reactor.encrypt(stream, Tls::Client(&tls, &host), &[])
+        self.core.streams.reactor.encrypt(stream, Tls::Client(&tls, &host), &[])
     }
 
     /// Sends what a stream has taken and not sent.
     pub(super) fn flush_tls(&mut self, conn: Key) {
-        match self.streams.flush(conn.index()) {
+        match self.core.streams.flush(conn.index()) {
             Ok(true) => {
                 self.note_standing(conn);
                 // Its slot may have waited for that.
-                if self.sockets.get(conn).is_some_and(|socket| !socket.halves.has_ours()) {
-                    self.sockets.revisit(conn);
+                if self.core.sockets.get(conn).is_some_and(|socket| !socket.halves.has_ours()) {
+                    self.core.sockets.revisit(conn);
                 }
             }
             Ok(false) => {}
-            Err(error) => self.sockets.fail(conn, error),
+            Err(error) => self.core.sockets.fail(conn, error),
         }
     }
 }

@@ -1,15 +1,13 @@
 //! Topics as the application sees them, and their part of the turn.
 
-use std::fmt;
-
-use super::{ConnectionId, Context, EventLoop, Method, TopicId};
-use crate::config::OverflowPolicy;
-use crate::error::Error;
+use super::{Connection, ConnectionId, Context, EventLoop, HandlerCall, TopicId};
+use crate::error::{Error, SubscribeError};
 use crate::net::SendStatus;
-use crate::proto::Outgoing;
-use crate::queue;
+use crate::overflow::OverflowPolicy;
+use crate::proto::AsOutgoing;
+use crate::queue::PublishError;
 use crate::reactor::Reactor;
-use crate::topics::{Delivery, Missed, Policy, Refused};
+use crate::topics::{Delivery, Missed, TopicError};
 
 /// How many connections a turn broadcasts to before the loop looks at its sockets again.
 const BROADCAST_SLICE: usize = 256;
@@ -51,10 +49,10 @@ impl From<Missed> for Gap {
 /// nothing is.
 ///
 /// ```
-/// use eventwire::{Config, Context, EventLoop, TopicChanged};
+/// use eventwire::{Config, EventLoop, TopicChanged};
 ///
 /// let mut event_loop = EventLoop::new(Config::default())?;
-/// event_loop.on(|change: &TopicChanged, cx: &mut Context<'_>, _: &mut ()| {
+/// event_loop.on(|cx, change: &TopicChanged, _: &mut ()| {
 ///     let name = cx.topic_name(change.topic).unwrap_or_default();
 ///     if change.occupied {
 ///         println!("somebody wants {name}: get it");
@@ -102,40 +100,16 @@ pub struct TopicStats {
     pub gaps: u64,
 }
 
-impl Context<'_> {
-    /// The topic of that name, made if there is none. Names have up to 256 bytes.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::TopicLimit`].
-    pub fn topic(&mut self, name: &str) -> Result<TopicId, Error> {
-        self.topics.topic(name).map(TopicId).map_err(|_| Error::TopicLimit)
-    }
-
-    /// A topic's name.
-    #[must_use]
-    pub fn topic_name(&self, topic: TopicId) -> Option<&str> {
-        self.topics.name(topic.0)
-    }
-
-    /// Forgets a topic; `false` if it is gone already, or somebody is subscribed to it.
-    pub fn remove_topic(&mut self, topic: TopicId) -> bool {
-        self.topics.remove_topic(topic.0)
-    }
-
-    /// Subscribes a connection to a topic: it gets what is broadcast from now on, or is closed if
-    /// it does not keep up. The same as [`subscribe_with`](Self::subscribe_with) and
+impl Connection<'_> {
+    /// Subscribes the connection to a topic: it gets what is broadcast from now on, or is closed if
+    /// it is too slow. The same as [`subscribe_with`](Self::subscribe_with) and
     /// [`OverflowPolicy::Close`].
     ///
     /// # Errors
     ///
     /// [`SubscribeError`].
-    pub fn subscribe(
-        &mut self,
-        conn: ConnectionId,
-        topic: TopicId,
-    ) -> Result<bool, SubscribeError> {
-        self.subscribe_with(conn, topic, OverflowPolicy::Close)
+    pub fn subscribe(&mut self, topic: TopicId) -> Result<bool, SubscribeError> {
+        self.subscribe_with(topic, OverflowPolicy::Close)
     }
 
     /// Subscribes a connection to a topic: it gets what is broadcast from now on, and `policy`
@@ -167,49 +141,72 @@ impl Context<'_> {
     /// [`SubscribeError`].
     pub fn subscribe_with(
         &mut self,
-        conn: ConnectionId,
         topic: TopicId,
         policy: OverflowPolicy,
     ) -> Result<bool, SubscribeError> {
-        if !self.sockets.is_open(conn.0) {
+        let (conn, core) = (self.id().0, &mut *self.context.core);
+        if !core.sockets.is_open(conn) {
             return Err(SubscribeError::ConnectionGone);
         }
-        let policy = Policy::from(policy);
-        let former = self.topics.policy(conn.0, topic.0);
+        let former = core.topics.policy(conn, topic.0);
         // What the former policy has kept is more than may wait if this fails.
         if former.is_some_and(|former| former != policy)
-            && !self.sockets.settle(conn.0, self.topics, self.io)
+            && !core.sockets.settle(conn, &mut core.topics, &mut core.streams)
         {
             return Err(SubscribeError::ConnectionGone);
         }
-        let subscribed = self.topics.subscribe(conn.0, topic.0, policy);
-        self.note_conflation(conn, policy == Policy::KeepLatest);
+        let subscribed = core.topics.subscribe(conn, topic.0, policy);
+        self.note_conflation(policy == OverflowPolicy::KeepLatest);
         subscribed.map_err(|refused| match refused {
-            Refused::Gone => SubscribeError::TopicGone,
-            Refused::Limit => SubscribeError::TooMany,
+            TopicError::Gone => SubscribeError::TopicGone,
+            TopicError::Limit => SubscribeError::TooMany,
         })
     }
 
-    /// Notes whether a connection has a subscription that conflates, after one was changed that
+    /// Notes whether the connection has a subscription that conflates, after one was changed that
     /// may do so.
-    fn note_conflation(&mut self, conn: ConnectionId, may_begin: bool) {
-        if may_begin || self.sockets.is_conflating(conn.0) {
-            let conflates = self.topics.conflates(conn.0);
-            self.sockets.set_conflating(conn.0, conflates, self.io);
+    fn note_conflation(&mut self, may_begin: bool) {
+        let (conn, core) = (self.id().0, &mut *self.context.core);
+        if may_begin || core.sockets.is_conflating(conn) {
+            let conflates = core.topics.conflates(conn);
+            core.sockets.set_conflating(conn, conflates, &mut core.streams);
         }
     }
 
     /// Ends a subscription, after everything that was broadcast until now. `false` if there is
     /// none.
-    pub fn unsubscribe(&mut self, conn: ConnectionId, topic: TopicId) -> bool {
+    pub fn unsubscribe(&mut self, topic: TopicId) -> bool {
+        let (conn, core) = (self.id().0, &mut *self.context.core);
         // Topics know connections by their slots, which a later connection may have.
-        if self.sockets.get(conn.0).is_none() {
+        if core.sockets.get(conn).is_none() {
             return false;
         }
-        self.sockets.settle(conn.0, self.topics, self.io);
-        let ended = self.topics.unsubscribe(conn.0, topic.0);
-        self.note_conflation(conn, false);
+        core.sockets.settle(conn, &mut core.topics, &mut core.streams);
+        let ended = core.topics.unsubscribe(conn, topic.0);
+        self.note_conflation(false);
         ended
+    }
+}
+
+impl Context<'_> {
+    /// The topic of that name, made if there is none. Names have up to 256 bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TopicLimit`].
+    pub fn topic(&mut self, name: &str) -> Result<TopicId, Error> {
+        self.core.topics.topic(name).map(TopicId).map_err(|_| Error::TopicLimit)
+    }
+
+    /// A topic's name.
+    #[must_use]
+    pub fn topic_name(&self, topic: TopicId) -> Option<&str> {
+        self.core.topics.name(topic.0)
+    }
+
+    /// Forgets a topic; `false` if it is gone already, or somebody is subscribed to it.
+    pub fn remove_topic(&mut self, topic: TopicId) -> bool {
+        self.core.topics.remove_topic(topic.0)
     }
 
     /// Sends a message to all connections that are subscribed to a topic. It is encoded once, and
@@ -220,12 +217,8 @@ impl Context<'_> {
     /// topics together hold too much
     /// ([`Config::max_topic_bytes`](crate::Config::max_topic_bytes)): nobody gets it then, and it
     /// has no number.
-    pub fn broadcast<'m>(
-        &mut self,
-        topic: TopicId,
-        message: impl Into<Outgoing<'m>>,
-    ) -> SendStatus {
-        broadcast_status(self.topics.broadcast(topic.0, message.into(), None))
+    pub fn broadcast(&mut self, topic: TopicId, message: impl AsOutgoing) -> SendStatus {
+        broadcast_status(self.core.topics.broadcast(topic.0, message.as_outgoing(), None))
     }
 
     /// Sends a message to all connections that are subscribed to a topic, but for `conn`: whoever
@@ -233,13 +226,14 @@ impl Context<'_> {
     /// [`broadcast`](Self::broadcast).
     ///
     /// The message has its number, which `conn` does not see and is not told to have missed.
-    pub fn broadcast_except<'m>(
+    pub fn broadcast_except(
         &mut self,
         topic: TopicId,
         conn: ConnectionId,
-        message: impl Into<Outgoing<'m>>,
+        message: impl AsOutgoing,
     ) -> SendStatus {
-        broadcast_status(self.topics.broadcast(topic.0, message.into(), Some(conn.0)))
+        let outgoing = message.as_outgoing();
+        broadcast_status(self.core.topics.broadcast(topic.0, outgoing, Some(conn.0)))
     }
 
     /// The number of the last broadcast to a topic, 0 before the first. The next one has the next
@@ -252,22 +246,22 @@ impl Context<'_> {
     ///
     /// fn tell(price: u64, topic: TopicId, cx: &mut Context<'_>) -> SendStatus {
     ///     let number = cx.topic_sequence(topic).unwrap_or_default() + 1;
-    ///     cx.broadcast(topic, &format!("{number} {price}"))
+    ///     cx.broadcast(topic, format!("{number} {price}"))
     /// }
     /// ```
     #[must_use]
     pub fn topic_sequence(&self, topic: TopicId) -> Option<u64> {
-        self.topics.last_number(topic.0)
+        self.core.topics.last_number(topic.0)
     }
 
     /// What became of the broadcasts to a topic.
     #[must_use]
     pub fn topic_stats(&self, topic: TopicId) -> Option<TopicStats> {
-        let (counters, waiting) = self.topics.counters(topic.0)?;
+        let (counters, waiting) = self.core.topics.counters(topic.0)?;
         Some(TopicStats {
-            subscribers: self.topics.subscribers(topic.0),
+            subscribers: self.core.topics.subscribers(topic.0),
             waiting,
-            broadcasts: self.topics.last_number(topic.0)?,
+            broadcasts: self.core.topics.last_number(topic.0)?,
             refused: counters.refused,
             dropped_newest: counters.dropped_newest,
             dropped_oldest: counters.dropped_oldest,
@@ -280,26 +274,15 @@ impl Context<'_> {
     /// How many connections are subscribed to a topic.
     #[must_use]
     pub fn subscriber_count(&self, topic: TopicId) -> usize {
-        self.topics.subscribers(topic.0)
+        self.core.topics.subscribers(topic.0)
     }
 }
 
-const fn broadcast_status(outcome: Result<(), Refused>) -> SendStatus {
+const fn broadcast_status(outcome: Result<(), TopicError>) -> SendStatus {
     match outcome {
         Ok(()) => SendStatus::Sent,
-        Err(Refused::Gone) => SendStatus::Gone,
-        Err(Refused::Limit) => SendStatus::Dropped,
-    }
-}
-
-impl From<OverflowPolicy> for Policy {
-    fn from(policy: OverflowPolicy) -> Self {
-        match policy {
-            OverflowPolicy::Close => Self::Close,
-            OverflowPolicy::DropNewest => Self::DropNewest,
-            OverflowPolicy::DropOldest => Self::DropOldest,
-            OverflowPolicy::KeepLatest => Self::KeepLatest,
-        }
+        Err(TopicError::Gone) => SendStatus::Gone,
+        Err(TopicError::Limit) => SendStatus::Dropped,
     }
 }
 
@@ -309,22 +292,22 @@ impl<S, R: Reactor> EventLoop<S, R> {
     pub(super) fn broadcast(&mut self) {
         let mut left = BROADCAST_SLICE;
         loop {
-            left -= self
-                .topics
-                .deliver_row(left, |conn, run| self.sockets.deliver(conn, run, &mut self.streams));
+            left -= self.core.topics.deliver_row(left, |conn, run| {
+                self.core.sockets.deliver(conn, run, &mut self.core.streams)
+            });
             if left == 0 {
                 return;
             }
             left -= 1;
-            match self.topics.deliver(|conn| self.sockets.room(conn)) {
-                None => return self.sockets.forget_batches(),
+            match self.core.topics.deliver(|conn| self.core.sockets.room(conn)) {
+                None => return self.core.sockets.forget_batches(),
                 Some(Delivery::Run(conn, topic, run)) => {
-                    if !self.sockets.deliver(conn, &run, &mut self.streams) {
-                        self.topics.count_overflow(topic);
+                    if !self.core.sockets.deliver(conn, &run, &mut self.core.streams) {
+                        self.core.topics.count_overflow(topic);
                     }
                 }
                 Some(Delivery::Several(conn)) => {
-                    self.sockets.catch_up(conn, &mut self.topics, &mut self.streams);
+                    self.core.sockets.catch_up(conn, &mut self.core.topics, &mut self.core.streams);
                 }
                 Some(Delivery::PassedOver) => {}
             }
@@ -335,16 +318,16 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// next turn.
     #[inline(never)]
     pub(super) fn tell_gaps(&mut self, state: &mut S) {
-        for _ in 0..self.topics.gaps_due() {
-            let Some((conn, missed)) = self.topics.next_gap() else {
+        for _ in 0..self.core.topics.gaps_due() {
+            let Some((conn, missed)) = self.core.topics.next_gap() else {
                 return;
             };
             // A connection's end is told instead.
-            if self.sockets.is_open(conn) {
-                self.topics.count_gap(missed.topic);
+            if self.core.sockets.is_open(conn) {
+                self.core.topics.count_gap(missed.topic);
                 let gap = Gap::from(missed);
-                self.call(conn, Method::Gap, |handler, conn, cx| {
-                    handler.on_gap(conn, gap, cx, state);
+                self.call(conn, HandlerCall::Gap, |handler, conn| {
+                    handler.on_gap(conn, gap, state);
                 });
             }
         }
@@ -353,35 +336,11 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// Publishes which topics have subscribers now, or none.
     #[inline(never)]
     pub(super) fn tell_changes(&mut self) {
-        let events = &mut self.local_events;
-        self.topics.tell_changes(|topic, occupied| {
+        let events = &mut self.core.events;
+        self.core.topics.tell_changes(|topic, occupied| {
             let change = TopicChanged { topic: TopicId(topic), occupied };
             // Where nobody is registered for it, it is told.
-            !matches!(events.push(change), Err(queue::Refused::Full(_)))
+            !matches!(events.push(change), Err(PublishError::Full(_)))
         });
     }
 }
-
-/// Why a connection was not subscribed to a topic.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum SubscribeError {
-    /// The connection is gone, or not open.
-    ConnectionGone,
-    /// The connection is subscribed to as many topics as the configuration allows.
-    TooMany,
-    /// The topic is gone.
-    TopicGone,
-}
-
-impl fmt::Display for SubscribeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::ConnectionGone => "the connection is not open",
-            Self::TooMany => "the connection is subscribed to too many topics",
-            Self::TopicGone => "there is no such topic",
-        })
-    }
-}
-
-impl std::error::Error for SubscribeError {}

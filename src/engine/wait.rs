@@ -14,7 +14,7 @@ const LOOKS: u32 = 32;
 
 impl<S, R: Reactor> EventLoop<S, R> {
     pub(super) fn read_clock(&mut self) {
-        self.sockets.now = self.streams.reactor.now();
+        self.core.sockets.now = self.core.streams.reactor.now();
     }
 
     /// Waits for work, until that moment at most, and reads the clock, which was read just before.
@@ -22,7 +22,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// there is.
     pub(super) fn wait(&mut self, until: Time, may_have_work: bool) -> io::Result<Polled> {
         self.ready.clear();
-        let now = self.sockets.now;
+        let now = self.core.sockets.now;
         let has_work = may_have_work && self.has_work(now);
         let until = if has_work { now } else { until.min(self.deadline()) };
         let polled = if self.idle.blocks() && until > now {
@@ -38,7 +38,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     #[inline(never)]
     fn wait_awake(&mut self, now: Time, until: Time) -> io::Result<Polled> {
         if until <= now {
-            return self.streams.reactor.poll(Some(Duration::ZERO), &mut self.ready);
+            return self.core.streams.reactor.poll(Some(Duration::ZERO), &mut self.ready);
         }
         if self.idle.is_busy() {
             return self.look(until);
@@ -46,18 +46,18 @@ impl<S, R: Reactor> EventLoop<S, R> {
         if let Some(polled) = self.spin(now, until)? {
             return Ok(polled);
         }
-        let start = self.streams.reactor.now();
+        let start = self.core.streams.reactor.now();
         let polled = self.sleep(start, until)?;
-        self.idle.slept(self.streams.reactor.now().since(start));
+        self.idle.slept(self.core.streams.reactor.now().since(start));
         Ok(polled)
     }
 
     /// Looks for work without sleeping, however long it takes.
     fn look(&mut self, until: Time) -> io::Result<Polled> {
         loop {
-            let polled = self.streams.reactor.poll(Some(Duration::ZERO), &mut self.ready)?;
+            let polled = self.core.streams.reactor.poll(Some(Duration::ZERO), &mut self.ready)?;
             let has_work = !self.ready.is_empty() || self.has_remote_work();
-            if has_work || self.streams.reactor.now() >= until {
+            if has_work || self.core.streams.reactor.now() >= until {
                 return Ok(polled);
             }
         }
@@ -69,12 +69,12 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let end = until.min(start + budget);
         let (mut before, mut looks) = (start, 0);
         while before < end {
-            let polled = self.streams.reactor.poll(Some(Duration::ZERO), &mut self.ready)?;
+            let polled = self.core.streams.reactor.poll(Some(Duration::ZERO), &mut self.ready)?;
             if !self.ready.is_empty() || self.has_remote_work() {
                 self.idle.hit();
                 return Ok(Some(polled));
             }
-            let now = self.streams.reactor.now();
+            let now = self.core.streams.reactor.now();
             if now.since(before) > PREEMPTED {
                 self.idle.preempted(now);
                 return Ok(None);
@@ -96,24 +96,24 @@ impl<S, R: Reactor> EventLoop<S, R> {
         self.shared.doorbell.about_to_sleep();
         let until = if self.has_remote_work() { now } else { until };
         let until = (until != Time::NEVER).then_some(until);
-        let polled = self.streams.reactor.poll_until(now, until, &mut self.ready);
+        let polled = self.core.streams.reactor.poll_until(now, until, &mut self.ready);
         self.shared.doorbell.awake();
-        self.woken_at = self.streams.reactor.woken();
+        self.woken_at = self.core.streams.reactor.woken();
         polled
     }
 
     /// Whether other threads, or handlers' events, want something.
     fn has_remote_work(&self) -> bool {
-        self.shared.has_work(self.ending.seen()) || self.has_events()
+        self.shared.has_work(self.core.ending.seen()) || self.has_events()
     }
 
     /// Whether there is something to do that no readiness will bring up.
     pub(super) fn has_work(&self, now: Time) -> bool {
-        self.sockets.has_work()
-            || self.topics.is_delivering()
-            || self.topics.gaps_due() > 0
+        self.core.sockets.has_work()
+            || self.core.topics.is_delivering()
+            || self.core.topics.gaps_due() > 0
             || self.has_remote_work()
-            || self.ending.is_due()
+            || self.core.ending.is_due()
             || self.may_accept(now)
     }
 
@@ -124,10 +124,10 @@ impl<S, R: Reactor> EventLoop<S, R> {
 
     /// Whether there is something to do at a turn's end that is no reason for another turn.
     pub(super) fn has_chores(&self) -> bool {
-        self.sockets.is_due(self.backlog.served_until())
-            || self.attempts.is_due(self.sockets.now)
-            || self.topics.has_changes()
-            || self.ending.has_begun()
+        self.core.sockets.is_due(self.backlog.served_until())
+            || self.attempts.is_due(self.core.sockets.now)
+            || self.core.topics.has_changes()
+            || self.core.ending.has_begun()
     }
 
     /// When to look again for what time brings up.
@@ -139,9 +139,10 @@ impl<S, R: Reactor> EventLoop<S, R> {
             None
         };
         let attempts = self.attempts.deadline();
-        let others = [self.ending.deadline(), self.local_events.next_due(), listeners, attempts];
+        let others =
+            [self.core.ending.deadline(), self.core.events.next_due(), listeners, attempts];
         let or_never = |deadline: Option<Time>| deadline.unwrap_or(Time::NEVER);
-        let deadline = or_never(self.sockets.next_deadline());
+        let deadline = or_never(self.core.sockets.next_deadline());
         others.map(or_never).into_iter().fold(deadline, Time::min)
     }
 }

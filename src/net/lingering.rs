@@ -12,8 +12,9 @@ pub(crate) struct Lingering {
 
 impl Lingering {
     /// After a refusal, an answer that ends the connection, a violation, or the peer's own close
-    /// frame, in bytes. It is read so that the system does not answer it with a reset, which may
-    /// destroy what the peer has not read yet (RFC 9112 §9.6).
+    /// frame, in bytes; of a WebSocket, the longest message apart, so that a client whose message
+    /// is a little too long learns so. It is read so that the system does not answer it with a
+    /// reset, which may destroy what the peer has not read yet (RFC 9112 §9.6).
     pub(crate) const CLOSED: usize = 64 * 1024;
 
     /// After the application's close, until the peer's close frame, in bytes, the longest message
@@ -38,12 +39,12 @@ impl Lingering {
 impl Socket {
     /// Counts bytes that came after the end of the connection; whether so many may.
     pub(crate) fn admit_late(&mut self, count: usize) -> bool {
-        let most = if self.protocol.state() == State::Closing {
-            Lingering::CLOSING.saturating_add(self.protocol.limits().message())
-        } else {
-            Lingering::CLOSED
+        let least = match self.protocol.state() {
+            State::Closing => Lingering::CLOSING,
+            _ => Lingering::CLOSED,
         };
-        self.lingering.admit(count, most)
+        let message = if self.opened { self.protocol.limits().message() } else { 0 };
+        self.lingering.admit(count, least.saturating_add(message))
     }
 }
 

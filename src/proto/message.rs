@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -108,8 +109,12 @@ pub struct PreparedMessage {
 impl PreparedMessage {
     /// Encodes `message` as a server sends it.
     #[must_use]
-    pub fn new<'a>(message: impl Into<Outgoing<'a>>) -> Self {
-        let Outgoing { message, may_compress } = message.into();
+    pub fn new(message: impl AsOutgoing) -> Self {
+        let outgoing = message.as_outgoing();
+        if let Some(prepared) = outgoing.prepared() {
+            return prepared.clone();
+        }
+        let (message, may_compress) = (outgoing.message(), outgoing.may_compress());
         let mut frame = Vec::with_capacity(message.len() + FrameHeader::MAX_LEN);
         write_frame(message.opcode(), message.as_bytes(), None, &mut frame);
         let payload = frame.len() - message.len();
@@ -151,48 +156,185 @@ impl PreparedMessage {
     }
 }
 
-/// A message on its way to peers: made of anything that a [`Message`] is made of.
+/// A message to be sent, with what applies to this sending: what [`AsOutgoing`] makes.
 ///
 /// ```
-/// use eventwire::{ConnectionId, Context, Message, Outgoing};
+/// use eventwire::{Connection, Message, Outgoing};
 ///
-/// fn greet(conn: ConnectionId, secret: &str, cx: &mut Context<'_>) {
-///     cx.send(conn, "hello");
-///     cx.send(conn, Outgoing::uncompressed(secret));
+/// fn greet(conn: &mut Connection<'_>, secret: &str) {
+///     conn.send("hello");
+///     conn.send(Outgoing::uncompressed(secret));
 /// }
 /// # assert_eq!(Outgoing::from("a").message(), Message::Text("a"));
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Outgoing<'a> {
-    message: Message<'a>,
-    may_compress: bool,
+#[derive(Clone, Copy, Debug)]
+pub struct Outgoing<'a>(Content<'a>);
+
+#[derive(Clone, Copy, Debug)]
+enum Content<'a> {
+    Message { message: Message<'a>, may_compress: bool },
+    Prepared(&'a PreparedMessage),
 }
 
 impl<'a> Outgoing<'a> {
-    /// A message that is sent as it is, also where compression was agreed: for what is
-    /// compressed already, and for secrets in company of what others can choose, whose length
-    /// would tell of them.
+    /// A message that is sent as it is, also where compression was agreed: for data that is
+    /// compressed already, and for secrets that share a message with data that others choose,
+    /// because the compressed length would reveal them.
     #[must_use]
     pub fn uncompressed(message: impl Into<Message<'a>>) -> Self {
-        Self { message: message.into(), may_compress: false }
+        Self(Content::Message { message: message.into(), may_compress: false })
     }
 
     /// The message.
     #[must_use]
-    pub const fn message(self) -> Message<'a> {
-        self.message
+    pub fn message(self) -> Message<'a> {
+        match self.0 {
+            Content::Message { message, .. } => message,
+            Content::Prepared(prepared) => prepared.message(),
+        }
     }
 
     /// Whether it may be compressed where that was agreed.
     #[must_use]
     pub const fn may_compress(self) -> bool {
-        self.may_compress
+        match self.0 {
+            Content::Message { may_compress, .. } => may_compress,
+            Content::Prepared(prepared) => prepared.forms.is_some(),
+        }
+    }
+
+    /// The message, if it is encoded already.
+    #[inline]
+    pub(crate) const fn prepared(self) -> Option<&'a PreparedMessage> {
+        match self.0 {
+            Content::Message { .. } => None,
+            Content::Prepared(prepared) => Some(prepared),
+        }
     }
 }
 
 impl<'a, M: Into<Message<'a>>> From<M> for Outgoing<'a> {
+    #[inline]
     fn from(message: M) -> Self {
-        Self { message: message.into(), may_compress: true }
+        Self(Content::Message { message: message.into(), may_compress: true })
+    }
+}
+
+/// What can be sent as a message: text (`str`, `String`), bytes (`[u8]`, `Vec<u8>`, `Bytes`), a
+/// [`Message`] that was received, a [`PreparedMessage`], and references and smart pointers to
+/// these. Implement it for a type of your own that holds an encoded message.
+///
+/// ```
+/// use eventwire::{AsOutgoing, Connection, Outgoing};
+///
+/// struct Json(String);
+///
+/// impl AsOutgoing for Json {
+///     fn as_outgoing(&self) -> Outgoing<'_> {
+///         self.0.as_outgoing()
+///     }
+/// }
+///
+/// fn answer(conn: &mut Connection<'_>, count: u64) {
+///     conn.send("counted");
+///     conn.send(format!("{count} items"));
+///     conn.send(count.to_be_bytes());
+///     conn.send(Json(format!("{{\"count\":{count}}}")));
+/// }
+/// ```
+pub trait AsOutgoing {
+    /// The message.
+    fn as_outgoing(&self) -> Outgoing<'_>;
+}
+
+impl AsOutgoing for str {
+    #[inline]
+    fn as_outgoing(&self) -> Outgoing<'_> {
+        self.into()
+    }
+}
+
+impl AsOutgoing for String {
+    #[inline]
+    fn as_outgoing(&self) -> Outgoing<'_> {
+        self.into()
+    }
+}
+
+impl AsOutgoing for [u8] {
+    #[inline]
+    fn as_outgoing(&self) -> Outgoing<'_> {
+        self.into()
+    }
+}
+
+impl<const N: usize> AsOutgoing for [u8; N] {
+    #[inline]
+    fn as_outgoing(&self) -> Outgoing<'_> {
+        self.into()
+    }
+}
+
+impl AsOutgoing for Vec<u8> {
+    #[inline]
+    fn as_outgoing(&self) -> Outgoing<'_> {
+        self.into()
+    }
+}
+
+impl AsOutgoing for Bytes {
+    #[inline]
+    fn as_outgoing(&self) -> Outgoing<'_> {
+        self[..].into()
+    }
+}
+
+impl AsOutgoing for Message<'_> {
+    #[inline]
+    fn as_outgoing(&self) -> Outgoing<'_> {
+        (*self).into()
+    }
+}
+
+impl AsOutgoing for Outgoing<'_> {
+    #[inline]
+    fn as_outgoing(&self) -> Outgoing<'_> {
+        *self
+    }
+}
+
+impl AsOutgoing for PreparedMessage {
+    #[inline]
+    fn as_outgoing(&self) -> Outgoing<'_> {
+        Outgoing(Content::Prepared(self))
+    }
+}
+
+impl<T: AsOutgoing + ?Sized> AsOutgoing for &T {
+    #[inline]
+    fn as_outgoing(&self) -> Outgoing<'_> {
+        (**self).as_outgoing()
+    }
+}
+
+impl<T: AsOutgoing + ?Sized> AsOutgoing for Box<T> {
+    #[inline]
+    fn as_outgoing(&self) -> Outgoing<'_> {
+        (**self).as_outgoing()
+    }
+}
+
+impl<T: AsOutgoing + ?Sized> AsOutgoing for Arc<T> {
+    #[inline]
+    fn as_outgoing(&self) -> Outgoing<'_> {
+        (**self).as_outgoing()
+    }
+}
+
+impl<T: AsOutgoing + ToOwned + ?Sized> AsOutgoing for Cow<'_, T> {
+    #[inline]
+    fn as_outgoing(&self) -> Outgoing<'_> {
+        (**self).as_outgoing()
     }
 }
 

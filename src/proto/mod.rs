@@ -40,7 +40,7 @@ pub(crate) use forms::{Forms, Part};
 pub use frame::{FrameHeader, OpCode};
 pub use limits::Limits;
 pub use mask::{MaskKeys, apply_mask};
-pub use message::{Message, Outgoing, PreparedMessage, write_frame};
+pub use message::{AsOutgoing, Message, Outgoing, PreparedMessage, write_frame};
 pub(crate) use message::{Payload, write_payload};
 pub(crate) use share::Share;
 pub use utf8::{InvalidUtf8, Utf8Validator};

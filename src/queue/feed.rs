@@ -10,6 +10,7 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use super::sync::{Arc, AtomicBool, AtomicU64, Condvar, Mutex, MutexGuard, Ordering};
+use crate::overflow::OverflowPolicy;
 
 /// The loop's end. Dropping it ends the feed, after what was pushed.
 #[derive(Debug)]
@@ -17,7 +18,7 @@ pub(crate) struct Feed<E> {
     channel: Arc<Channel<E>>,
     /// Events that wait at most: those that are pending and those that were handed over.
     capacity: usize,
-    when_full: WhenFull,
+    policy: OverflowPolicy,
     /// Pushed, and not handed over.
     pending: VecDeque<E>,
     /// No fewer than were handed over and not taken.
@@ -33,17 +34,6 @@ pub(crate) struct Feed<E> {
 pub(crate) struct FeedReceiver<E> {
     channel: Arc<Channel<E>>,
     taken: VecDeque<E>,
-}
-
-/// What becomes of an event that a full feed has no room for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum WhenFull {
-    /// It is missed like all that follow: the feed ends after what is in it.
-    End,
-    /// It is missed.
-    DropNewest,
-    /// The oldest is missed instead.
-    DropOldest,
 }
 
 /// Why a feed has ended.
@@ -75,8 +65,9 @@ struct State<E> {
 }
 
 impl<E> Feed<E> {
-    /// A feed in which `capacity` events wait at most, and at least one.
-    pub(crate) fn new(capacity: usize, when_full: WhenFull) -> (Self, FeedReceiver<E>) {
+    /// A feed in which `capacity` events wait at most, and at least one: the latest, if that is all
+    /// that matters.
+    pub(crate) fn new(capacity: usize, policy: OverflowPolicy) -> (Self, FeedReceiver<E>) {
         let state = State { events: VecDeque::new(), end: None, is_sleeping: false };
         let channel = Arc::new(Channel {
             state: Mutex::new(state),
@@ -85,10 +76,11 @@ impl<E> Feed<E> {
             missed: AtomicU64::new(0),
         });
         let receiver = FeedReceiver { channel: Arc::clone(&channel), taken: VecDeque::new() };
+        let keeps_latest = policy == OverflowPolicy::KeepLatest;
         let feed = Self {
             channel,
-            capacity: capacity.max(1),
-            when_full,
+            capacity: if keeps_latest { 1 } else { capacity.max(1) },
+            policy,
             pending: VecDeque::new(),
             waiting: 0,
             end: None,
@@ -180,16 +172,16 @@ impl<E> Feed<E> {
         if !self.is_full() {
             return true;
         }
-        match self.when_full {
-            WhenFull::End => {
+        match self.policy {
+            OverflowPolicy::Close => {
                 self.end = Some(FeedEnd::Overflowed);
                 false
             }
-            WhenFull::DropNewest => {
+            OverflowPolicy::DropNewest => {
                 self.miss();
                 false
             }
-            WhenFull::DropOldest => {
+            OverflowPolicy::DropOldest | OverflowPolicy::KeepLatest => {
                 self.drop_oldest();
                 true
             }
@@ -320,8 +312,8 @@ mod tests {
     }
 
     /// Pushes 1 to 5 at once into a feed of two, or one by one, and ends it.
-    fn push_five(when_full: WhenFull, at_once: bool) -> (Vec<i32>, FeedEnd, u64) {
-        let (mut feed, mut receiver) = Feed::new(2, when_full);
+    fn push_five(policy: OverflowPolicy, at_once: bool) -> (Vec<i32>, FeedEnd, u64) {
+        let (mut feed, mut receiver) = Feed::new(2, policy);
         for number in 1..=5 {
             feed.push(number);
             if !at_once {
@@ -337,20 +329,23 @@ mod tests {
     fn a_full_feed_does_what_it_was_told_to() {
         for at_once in [true, false] {
             let closed = FeedEnd::Closed;
-            assert_eq!(push_five(WhenFull::End, at_once), (vec![1, 2], FeedEnd::Overflowed, 0));
-            assert_eq!(push_five(WhenFull::DropNewest, at_once), (vec![1, 2], closed, 3));
-            assert_eq!(push_five(WhenFull::DropOldest, at_once), (vec![4, 5], closed, 3));
+            assert_eq!(
+                push_five(OverflowPolicy::Close, at_once),
+                (vec![1, 2], FeedEnd::Overflowed, 0)
+            );
+            assert_eq!(push_five(OverflowPolicy::DropNewest, at_once), (vec![1, 2], closed, 3));
+            assert_eq!(push_five(OverflowPolicy::DropOldest, at_once), (vec![4, 5], closed, 3));
         }
     }
 
     #[test]
     fn what_cannot_be_handed_over_is_kept() {
-        for (when_full, events, end, missed) in [
-            (WhenFull::End, vec![1, 2], FeedEnd::Overflowed, 0),
-            (WhenFull::DropNewest, vec![1, 2], FeedEnd::Closed, 1),
-            (WhenFull::DropOldest, vec![2, 3], FeedEnd::Closed, 1),
+        for (policy, events, end, missed) in [
+            (OverflowPolicy::Close, vec![1, 2], FeedEnd::Overflowed, 0),
+            (OverflowPolicy::DropNewest, vec![1, 2], FeedEnd::Closed, 1),
+            (OverflowPolicy::DropOldest, vec![2, 3], FeedEnd::Closed, 1),
         ] {
-            let (mut feed, mut receiver) = Feed::new(2, when_full);
+            let (mut feed, mut receiver) = Feed::new(2, policy);
             let channel = Arc::clone(&feed.channel);
             let locked = channel.lock();
             for number in 1..=3 {
@@ -370,7 +365,7 @@ mod tests {
 
     #[test]
     fn what_waits_is_counted_until_it_is_taken() {
-        let (mut feed, mut receiver) = Feed::new(5, WhenFull::DropNewest);
+        let (mut feed, mut receiver) = Feed::new(5, OverflowPolicy::DropNewest);
         assert_eq!(feed.len(), 0);
         feed.push(1);
         feed.push(2);
@@ -386,7 +381,7 @@ mod tests {
 
     #[test]
     fn what_was_taken_makes_room() {
-        let (mut feed, mut receiver) = Feed::new(2, WhenFull::End);
+        let (mut feed, mut receiver) = Feed::new(2, OverflowPolicy::Close);
         for number in 0..100 {
             feed.push(number);
             feed.push(number);
@@ -403,7 +398,7 @@ mod tests {
 
     #[test]
     fn a_timeout_ends_the_sleep_and_nothing_else() {
-        let (mut feed, mut receiver) = Feed::new(0, WhenFull::End);
+        let (mut feed, mut receiver) = Feed::new(0, OverflowPolicy::Close);
         assert_eq!(receiver.recv(Some(Duration::from_millis(1))), Ok(None));
         feed.push(7);
         assert_eq!(receiver.recv(Some(Duration::ZERO)), Ok(None));
@@ -417,7 +412,7 @@ mod tests {
     #[test]
     fn a_receiver_that_sleeps_now_and_then_gets_all_in_order() {
         const EVENTS: usize = 100_000;
-        let (mut feed, mut receiver) = Feed::new(usize::MAX, WhenFull::End);
+        let (mut feed, mut receiver) = Feed::new(usize::MAX, OverflowPolicy::Close);
         let receiving = thread::spawn(move || rest(&mut receiver));
         for number in 0..EVENTS {
             feed.push(number);

@@ -13,6 +13,7 @@
 use std::collections::VecDeque;
 use std::sync::PoisonError;
 
+use super::PublishError;
 use super::sync::{
     Arc, ArrayQueue, AtomicBool, AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering, fence,
 };
@@ -82,13 +83,6 @@ struct Taken<E> {
     announced: usize,
 }
 
-/// Why an event was not taken.
-#[derive(Debug)]
-pub(crate) enum Rejected<E> {
-    Full(E),
-    Closed(E),
-}
-
 impl<E> Inbox<E> {
     /// An inbox whose lanes hold `capacity` events each.
     pub(crate) fn with_capacity(capacity: usize) -> InboxReceiver<E> {
@@ -142,13 +136,13 @@ impl<E> LaneSender<E> {
 
     /// Puts an event in. It is visible to the loop when this returns, which ends with a
     /// sequentially consistent fence if the event was taken.
-    pub(crate) fn send(&self, event: E) -> Result<(), Rejected<E>> {
+    pub(crate) fn send(&self, event: E) -> Result<(), PublishError<E>> {
         if self.inbox.closed.load(Ordering::Acquire) {
-            return Err(Rejected::Closed(event));
+            return Err(PublishError::Closed(event));
         }
         if let Err(event) = self.lane.events.push(event) {
             self.inbox.refused.fetch_add(1, Ordering::Relaxed);
-            return Err(Rejected::Full(event));
+            return Err(PublishError::Full(event));
         }
         let announced = &self.lane.publisher.count;
         announced.store(announced.load(Ordering::Relaxed).wrapping_add(1), Ordering::Release);
@@ -160,11 +154,11 @@ impl<E> LaneSender<E> {
 
     /// Takes an event back that came too late: one sent while the inbox was being closed.
     #[cold]
-    fn take_back(&self) -> Result<(), Rejected<E>> {
+    fn take_back(&self) -> Result<(), PublishError<E>> {
         // Whoever closes the inbox has the lock until every lane is empty, so that what is in this
         // one now is the event that was put in last.
         let _lanes = self.inbox.lanes();
-        self.lane.events.pop().map_or(Ok(()), |event| Err(Rejected::Closed(event)))
+        self.lane.events.pop().map_or(Ok(()), |event| Err(PublishError::Closed(event)))
     }
 }
 
@@ -339,7 +333,7 @@ mod tests {
         let other = LaneSender::new(receiver.inbox());
         assert!(one.send(1).is_ok());
         assert!(one.send(2).is_ok());
-        assert!(matches!(one.send(3), Err(Rejected::Full(3))));
+        assert!(matches!(one.send(3), Err(PublishError::Full(3))));
         assert!(other.send(4).is_ok());
         assert_eq!(take_all(&mut receiver), [1, 4, 2]);
         assert!(one.send(5).is_ok());
@@ -413,7 +407,7 @@ mod tests {
         let receiver = Inbox::with_capacity(1);
         let sender = LaneSender::new(receiver.inbox());
         drop(receiver);
-        assert!(matches!(sender.send("event"), Err(Rejected::Closed("event"))));
+        assert!(matches!(sender.send("event"), Err(PublishError::Closed("event"))));
     }
 
     #[test]
@@ -426,9 +420,9 @@ mod tests {
         assert_eq!(receiver.take(), Some(0));
         receiver.close();
         assert_eq!(receiver.len(), 2);
-        assert!(matches!(senders[0].send(3), Err(Rejected::Closed(3))));
+        assert!(matches!(senders[0].send(3), Err(PublishError::Closed(3))));
         let late = LaneSender::new(receiver.inbox());
-        assert!(matches!(late.send(4), Err(Rejected::Closed(4))));
+        assert!(matches!(late.send(4), Err(PublishError::Closed(4))));
         drop((senders, late));
         assert!(receiver.has_events());
         assert_eq!(take_all(&mut receiver), [1, 2]);
@@ -448,7 +442,7 @@ mod tests {
                 thread::spawn(move || {
                     for number in 0..EVENTS {
                         let mut event = (thread, number);
-                        while let Err(Rejected::Full(back)) = sender.send(event) {
+                        while let Err(PublishError::Full(back)) = sender.send(event) {
                             event = back;
                             thread::yield_now();
                         }

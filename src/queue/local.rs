@@ -4,6 +4,7 @@
 use std::any::TypeId;
 use std::time::Duration;
 
+use super::PublishError;
 use super::typed::{AnyQueue, Timer, TypedQueue, Waiting};
 use crate::slots::Key;
 use crate::time::Time;
@@ -96,13 +97,13 @@ impl LocalEvents {
     }
 
     /// Appends an event; gives it back if its queue is full, or there is none.
-    pub(crate) fn push<E: 'static>(&mut self, event: E) -> Result<(), Refused<E>> {
+    pub(crate) fn push<E: 'static>(&mut self, event: E) -> Result<(), PublishError<E>> {
         let Some((_, queue)) = find::<E>(&mut self.queues) else {
-            return Err(Refused::Unknown(event));
+            return Err(self.without_queue(event));
         };
         if queue.waiting.len() >= self.capacity {
             self.refused += 1;
-            return Err(Refused::Full(event));
+            return Err(PublishError::Full(event));
         }
         queue.waiting.push_back(Waiting::Event(event));
         self.len += 1;
@@ -135,7 +136,7 @@ impl LocalEvents {
         &mut self,
         due: Option<Time>,
         event: E,
-    ) -> Result<TimerKey, Refused<E>> {
+    ) -> Result<TimerKey, PublishError<E>> {
         self.set(due, Timer::once(event))
     }
 
@@ -145,7 +146,7 @@ impl LocalEvents {
         now: Time,
         every: Duration,
         event: E,
-    ) -> Result<TimerKey, Refused<E>> {
+    ) -> Result<TimerKey, PublishError<E>> {
         let every = every.max(SHORTEST_PERIOD);
         self.set(now.checked_add(every), Timer::every(every, event))
     }
@@ -154,13 +155,13 @@ impl LocalEvents {
         &mut self,
         due: Option<Time>,
         timer: Timer<E>,
-    ) -> Result<TimerKey, Refused<E>> {
+    ) -> Result<TimerKey, PublishError<E>> {
         let Some((place, queue)) = find::<E>(&mut self.queues) else {
-            return Err(Refused::Unknown(timer.into_event()));
+            return Err(self.without_queue(timer.into_event()));
         };
         if self.timers_set >= self.timers_max {
             self.refused += 1;
-            return Err(Refused::Full(timer.into_event()));
+            return Err(PublishError::Full(timer.into_event()));
         }
         let queue_place = u32::try_from(place).expect("a program has fewer than 2^32 types");
         let key = TimerKey { queue: queue_place, key: queue.set(timer, due.is_some()) };
@@ -169,6 +170,11 @@ impl LocalEvents {
         }
         self.timers_set += 1;
         Ok(key)
+    }
+
+    /// Gives back an event of a type that has no queue.
+    fn without_queue<E>(&self, event: E) -> PublishError<E> {
+        if self.closed { PublishError::Closed(event) } else { PublishError::NoHandler(event) }
     }
 
     /// Drops a timer and its event; `false` if its event was taken, or it was cancelled before.
@@ -218,13 +224,6 @@ fn find<E: 'static>(
 
 fn is_live(queues: &[(TypeId, Box<dyn AnyQueue>)], timer: &TimerKey) -> bool {
     queues.get(timer.queue as usize).is_some_and(|(_, queue)| queue.is_live(timer.key))
-}
-
-/// Why an event was not appended.
-#[derive(Debug)]
-pub(crate) enum Refused<E> {
-    Full(E),
-    Unknown(E),
 }
 
 #[cfg(test)]

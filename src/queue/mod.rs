@@ -5,13 +5,15 @@ mod doorbell;
 mod feed;
 mod inbox;
 mod local;
+mod publish_error;
 mod sync;
 mod typed;
 
 pub(crate) use doorbell::Doorbell;
-pub(crate) use feed::{Feed, FeedEnd, FeedReceiver, WhenFull};
-pub(crate) use inbox::{Inbox, InboxReceiver, LaneSender, Rejected};
-pub(crate) use local::{LocalEvents, Refused, TimerKey};
+pub(crate) use feed::{Feed, FeedEnd, FeedReceiver};
+pub(crate) use inbox::{Inbox, InboxReceiver, LaneSender};
+pub(crate) use local::{LocalEvents, TimerKey};
+pub use publish_error::PublishError;
 
 #[cfg(all(test, loom))]
 mod tests;

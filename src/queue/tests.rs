@@ -7,7 +7,8 @@ use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
 
-use super::{Doorbell, Feed, FeedEnd, Inbox, InboxReceiver, LaneSender, Rejected, WhenFull};
+use super::{Doorbell, Feed, FeedEnd, Inbox, InboxReceiver, LaneSender, PublishError};
+use crate::overflow::OverflowPolicy;
 
 /// How the kernel puts the loop to sleep: a wake ends the present sleep or the next.
 #[derive(Default)]
@@ -40,7 +41,7 @@ struct World {
 
 impl World {
     /// As `Publisher::publish`.
-    fn publish(&self, sender: &LaneSender<usize>, event: usize) -> Result<(), Rejected<usize>> {
+    fn publish(&self, sender: &LaneSender<usize>, event: usize) -> Result<(), PublishError<usize>> {
         sender.send(event)?;
         if self.doorbell.ring_fenced() {
             self.sleep.wake();
@@ -121,8 +122,8 @@ fn what_was_accepted_before_the_close_is_counted_and_the_rest_is_given_back() {
                 for number in 1..=2 {
                     match world.publish(&sender, publisher + number) {
                         Ok(()) => drop(accepted.fetch_add(1, Ordering::Relaxed)),
-                        Err(Rejected::Closed(event)) => assert_eq!(event, publisher + number),
-                        Err(Rejected::Full(_)) => panic!("there is room"),
+                        Err(PublishError::Closed(event)) => assert_eq!(event, publisher + number),
+                        Err(PublishError::Full(_)) => panic!("there is room"),
                     }
                 }
                 sender
@@ -133,7 +134,7 @@ fn what_was_accepted_before_the_close_is_counted_and_the_rest_is_given_back() {
         let left = receiver.len();
         for publisher in publishers {
             let sender = publisher.join().unwrap();
-            assert!(matches!(sender.send(7), Err(Rejected::Closed(7))));
+            assert!(matches!(sender.send(7), Err(PublishError::Closed(7))));
         }
         assert_eq!(receiver.len(), left);
         handled.extend(std::iter::from_fn(|| receiver.take()));
@@ -181,7 +182,7 @@ fn feed_to_end(mut feed: Feed<usize>, events: usize) {
 #[test]
 fn a_subscriber_that_sleeps_gets_every_event_and_the_end() {
     loom::model(|| {
-        let (feed, mut receiver) = Feed::new(2, WhenFull::DropNewest);
+        let (feed, mut receiver) = Feed::new(2, OverflowPolicy::DropNewest);
         let receiving = thread::spawn(move || {
             let mut events = Vec::new();
             let end = loop {
@@ -200,7 +201,7 @@ fn a_subscriber_that_sleeps_gets_every_event_and_the_end() {
 #[test]
 fn a_subscriber_that_does_not_wait_gets_every_event_once() {
     loom::model(|| {
-        let (feed, mut receiver) = Feed::new(3, WhenFull::DropNewest);
+        let (feed, mut receiver) = Feed::new(3, OverflowPolicy::DropNewest);
         let receiving = thread::spawn(move || {
             let mut events = Vec::new();
             loop {
@@ -218,9 +219,9 @@ fn a_subscriber_that_does_not_wait_gets_every_event_once() {
 
 #[test]
 fn a_full_feed_misses_as_many_events_as_it_says() {
-    for when_full in [WhenFull::End, WhenFull::DropNewest, WhenFull::DropOldest] {
+    for policy in [OverflowPolicy::Close, OverflowPolicy::DropNewest, OverflowPolicy::DropOldest] {
         loom::model(move || {
-            let (mut feed, mut receiver) = Feed::new(1, when_full);
+            let (mut feed, mut receiver) = Feed::new(1, policy);
             let receiving = thread::spawn(move || {
                 let mut events = Vec::new();
                 let end = loop {
@@ -238,10 +239,12 @@ fn a_full_feed_misses_as_many_events_as_it_says() {
             drop(feed);
             let (events, end, missed) = receiving.join().unwrap();
             assert!(events.is_sorted_by(|one, next| one < next), "{events:?}");
-            match when_full {
-                WhenFull::End => assert_eq!(end == FeedEnd::Overflowed, events.len() < 3),
-                WhenFull::DropNewest => assert_eq!((events[0], events.len()), (1, 3 - missed)),
-                WhenFull::DropOldest => {
+            match policy {
+                OverflowPolicy::Close => assert_eq!(end == FeedEnd::Overflowed, events.len() < 3),
+                OverflowPolicy::DropNewest => {
+                    assert_eq!((events[0], events.len()), (1, 3 - missed))
+                }
+                OverflowPolicy::DropOldest => {
                     assert_eq!((events.last(), events.len()), (Some(&3), 3 - missed));
                 }
             }

@@ -1,6 +1,6 @@
 //! What became of broadcasts, in numbers.
 
-use super::output::Policy;
+use crate::overflow::OverflowPolicy;
 
 /// Of one topic, or of all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,11 +20,11 @@ pub(crate) struct Counters {
 }
 
 impl Counters {
-    pub(super) const fn miss(&mut self, policy: Policy, count: u64) {
+    pub(super) const fn miss(&mut self, policy: OverflowPolicy, count: u64) {
         match policy {
-            Policy::DropNewest => self.dropped_newest += count,
-            Policy::KeepLatest => self.conflated += count,
-            Policy::DropOldest | Policy::Close => self.dropped_oldest += count,
+            OverflowPolicy::DropNewest => self.dropped_newest += count,
+            OverflowPolicy::KeepLatest => self.conflated += count,
+            OverflowPolicy::DropOldest | OverflowPolicy::Close => self.dropped_oldest += count,
         }
     }
 }

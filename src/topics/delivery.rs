@@ -3,8 +3,9 @@
 use super::Topics;
 use super::batch::Run;
 use super::gaps::Missed;
-use super::output::{Policy, Room};
+use super::output::Room;
 use super::topic::Subscriber;
+use crate::overflow::OverflowPolicy;
 use crate::slots::Key;
 
 /// The next connection to be served.
@@ -64,7 +65,7 @@ impl Topics {
         let (key, position, after) = self.next_unserved()?;
         let subscriber = self.topics.get(key)?.subscribers[position];
         let conn = subscriber.conn;
-        if subscriber.policy != Policy::Close && self.pass_over(key, position, room(conn)) {
+        if subscriber.policy != OverflowPolicy::Close && self.pass_over(key, position, room(conn)) {
             return Some(Delivery::PassedOver);
         }
         let sealed = &self.topics.get(key)?.sealed;

@@ -1,9 +1,9 @@
 //! Who is subscribed to what.
 
 use super::memory::give_back;
-use super::output::Policy;
 use super::topic::{Subscriber, Topic};
-use super::{Refused, Topics};
+use super::{TopicError, Topics};
+use crate::overflow::OverflowPolicy;
 use crate::slots::Key;
 
 /// Room for so many subscriptions stays in a list of them.
@@ -33,9 +33,9 @@ impl Topics {
         &mut self,
         conn: Key,
         topic_key: Key,
-        policy: Policy,
-    ) -> Result<bool, Refused> {
-        let topic = self.topics.get_mut(topic_key).ok_or(Refused::Gone)?;
+        policy: OverflowPolicy,
+    ) -> Result<bool, TopicError> {
+        let topic = self.topics.get_mut(topic_key).ok_or(TopicError::Gone)?;
         if self.members.len() <= conn.index() {
             self.members.resize_with(conn.index() + 1, Member::default);
         }
@@ -46,7 +46,7 @@ impl Topics {
             return Ok(false);
         }
         if member.subscriptions.len() >= self.limits.subscriptions {
-            return Err(Refused::Limit);
+            return Err(TopicError::Limit);
         }
         let position = topic.subscribers.len() as u32;
         topic.subscribers.push(Subscriber {
@@ -67,7 +67,7 @@ impl Topics {
     }
 
     /// The policy of a subscription.
-    pub(crate) fn policy(&self, conn: Key, topic: Key) -> Option<Policy> {
+    pub(crate) fn policy(&self, conn: Key, topic: Key) -> Option<OverflowPolicy> {
         let position = self.position(conn, topic)?;
         Some(self.topics.get(topic)?.subscribers[position].policy)
     }
@@ -78,7 +78,7 @@ impl Topics {
         subscriptions.unwrap_or_default().iter().any(|held| {
             let topic = self.topics.get(held.topic);
             let subscriber = topic.and_then(|topic| topic.subscribers.get(held.position as usize));
-            subscriber.is_some_and(|subscriber| subscriber.policy == Policy::KeepLatest)
+            subscriber.is_some_and(|subscriber| subscriber.policy == OverflowPolicy::KeepLatest)
         })
     }
 

@@ -1,6 +1,7 @@
 //! Where broadcasts go, and what becomes of them when there is no room.
 
 use super::batch::Run;
+use crate::overflow::OverflowPolicy;
 use crate::slots::Key;
 
 /// The outputs of connections.
@@ -37,29 +38,21 @@ impl Room {
     }
 
     /// Whether a subscription of this policy is sent a run of that length now.
-    pub(super) const fn takes(self, policy: Policy, len: usize) -> bool {
+    pub(super) const fn takes(self, policy: OverflowPolicy, len: usize) -> bool {
         match (self, policy) {
-            (Self::Unlimited, _) | (_, Policy::Close) => true,
-            (Self::Waiting { backed_up, bytes }, Policy::DropNewest) => !backed_up && len <= bytes,
-            (Self::Waiting { bytes, .. }, Policy::DropOldest | Policy::KeepLatest) => len <= bytes,
+            (Self::Unlimited, _) | (_, OverflowPolicy::Close) => true,
+            (Self::Waiting { backed_up, bytes }, OverflowPolicy::DropNewest) => {
+                !backed_up && len <= bytes
+            }
+            (
+                Self::Waiting { bytes, .. },
+                OverflowPolicy::DropOldest | OverflowPolicy::KeepLatest,
+            ) => len <= bytes,
         }
     }
 }
 
-/// What a subscription gets while its connection does not keep up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Policy {
-    /// Everything, until that is more than may wait.
-    Close,
-    /// What comes while there is room.
-    DropNewest,
-    /// Nothing, until nothing waits any more; then what is still logged.
-    DropOldest,
-    /// Nothing, until nothing waits any more; then the last.
-    KeepLatest,
-}
-
-impl Policy {
+impl OverflowPolicy {
     /// Whether broadcasts are put off while the connection does not keep up.
     pub(super) const fn puts_off(self) -> bool {
         matches!(self, Self::DropOldest | Self::KeepLatest)

@@ -5,8 +5,9 @@ use std::ops::RangeInclusive;
 use super::Topics;
 use super::batch::Run;
 use super::gaps::Missed;
-use super::output::{Output, Policy, Room};
+use super::output::{Output, Room};
 use super::topic::Subscriber;
+use crate::overflow::OverflowPolicy;
 use crate::slots::Key;
 
 /// So many numbers of broadcasts are looked at together, which may be as many frames. Few in tests,
@@ -38,7 +39,7 @@ struct Source {
     topic: Key,
     /// Where the subscription stands in the topic's list.
     position: usize,
-    policy: Policy,
+    policy: OverflowPolicy,
     held: bool,
     /// The last broadcast before those that are owed.
     after: u64,
@@ -57,7 +58,7 @@ struct Owed {
     batch: usize,
     start: usize,
     end: usize,
-    policy: Policy,
+    policy: OverflowPolicy,
     fate: Fate,
 }
 
@@ -148,14 +149,14 @@ impl Topics {
             if held {
                 self.miss_gone(conn, key);
             }
-            if policy == Policy::DropNewest && room.is_backed_up() {
+            if policy == OverflowPolicy::DropNewest && room.is_backed_up() {
                 self.miss_all(conn, key, position, after);
                 continue;
             }
             let Some(topic) = self.topics.get(key).filter(|topic| topic.last() > after) else {
                 continue;
             };
-            let conflates = policy == Policy::KeepLatest && (held || room.is_waiting());
+            let conflates = policy == OverflowPolicy::KeepLatest && (held || room.is_waiting());
             let mut newest = 0;
             if conflates || !policy.puts_off() {
                 newest = topic.newest_for(conn, after, held).unwrap_or(0);

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::overflow::OverflowPolicy;
 use crate::proto::Message;
 
 mod bounds;
@@ -14,15 +15,19 @@ const NAMES: [&str; 4] = ["a", "b", "c", "d"];
 const LIMITS: TopicLimits =
     TopicLimits { topics: 3, subscriptions: 2, backlog: 40, bytes: 1 << 20 };
 
-const POLICIES: [Policy; 4] =
-    [Policy::Close, Policy::DropNewest, Policy::DropOldest, Policy::KeepLatest];
+const POLICIES: [OverflowPolicy; 4] = [
+    OverflowPolicy::Close,
+    OverflowPolicy::DropNewest,
+    OverflowPolicy::DropOldest,
+    OverflowPolicy::KeepLatest,
+];
 
 #[derive(Clone, Debug)]
 enum Command {
     MakeTopic(usize),
     RemoveTopic(usize),
     /// Settles first if that changes the policy, as the owner of connections does.
-    Subscribe(usize, usize, Policy),
+    Subscribe(usize, usize, OverflowPolicy),
     /// Settles first, as the owner of connections does.
     Unsubscribe(usize, usize),
     /// Gives up what the topic still owes the connection.
@@ -110,7 +115,7 @@ fn leaving_a_topic_right_after_being_served_keeps_the_other_subscriptions() {
     let [first, second] = [keys.insert(()), keys.insert(())];
     let [one, other] = ["one", "other"].map(|name| topics.topic(name).unwrap());
     for (conn, topic) in [(first, other), (second, one), (second, other), (first, one)] {
-        assert_eq!(topics.subscribe(conn, topic, Policy::Close), Ok(true));
+        assert_eq!(topics.subscribe(conn, topic, OverflowPolicy::Close), Ok(true));
     }
     assert_eq!(topics.broadcast(one, "hi".into(), None), Ok(()));
     let quick = |_| Room::Unlimited;

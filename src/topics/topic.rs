@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 use super::batch::{Batch, Mark, Run};
 use super::counters::Counters;
 use super::memory::{Held, give_back_queue};
-use super::output::Policy;
+use crate::overflow::OverflowPolicy;
 use crate::slots::Key;
 
 /// So many bytes for a batch stay with a topic that has none.
@@ -60,7 +60,7 @@ pub(super) struct Subscriber {
     pub(super) gone: u32,
     /// Where this subscription stands in the member's list.
     pub(super) position: u32,
-    pub(super) policy: Policy,
+    pub(super) policy: OverflowPolicy,
     /// It missed something that was not told yet.
     pub(super) gapped: bool,
 }
@@ -69,7 +69,7 @@ impl Subscriber {
     /// Whether whole batches can be handed to it whatever already waits for it.
     #[inline]
     pub(super) fn takes_all(&self) -> bool {
-        self.is_plain() && self.policy == Policy::Close
+        self.is_plain() && self.policy == OverflowPolicy::Close
     }
 
     /// Whether a batch can be handed to it as it is.
@@ -131,8 +131,8 @@ impl Topic {
     }
 
     /// Whether the oldest logged batch has to go: more than so many bytes of frames are logged, or
-    /// it is of no use. A subscriber that needs only the last frame finds it in the newest batch, unless all
-    /// of those in there leave somebody out.
+    /// it is of no use. A subscriber that needs only the last frame finds it in the newest batch,
+    /// unless all of those in there leave somebody out.
     pub(super) fn outgrows(&self, limit: usize) -> bool {
         let newest = self.log.back().filter(|_| self.log.len() > 1);
         newest.is_some_and(|newest| {
@@ -187,7 +187,7 @@ impl Topic {
         subscriber.next = number;
         if is_new {
             self.held += 1;
-            self.queueing += usize::from(subscriber.policy == Policy::DropOldest);
+            self.queueing += usize::from(subscriber.policy == OverflowPolicy::DropOldest);
         }
         is_new
     }
@@ -199,7 +199,7 @@ impl Topic {
         let was_held = std::mem::take(&mut subscriber.next) != 0;
         if was_held {
             self.held -= 1;
-            self.queueing -= usize::from(subscriber.policy == Policy::DropOldest);
+            self.queueing -= usize::from(subscriber.policy == OverflowPolicy::DropOldest);
             if self.held == 0 {
                 self.clear_log();
             }
@@ -207,11 +207,11 @@ impl Topic {
         was_held
     }
 
-    pub(super) fn set_policy(&mut self, position: usize, policy: Policy) {
+    pub(super) fn set_policy(&mut self, position: usize, policy: OverflowPolicy) {
         let subscriber = &mut self.subscribers[position];
         let held = usize::from(subscriber.is_held());
-        self.queueing -= held * usize::from(subscriber.policy == Policy::DropOldest);
-        self.queueing += held * usize::from(policy == Policy::DropOldest);
+        self.queueing -= held * usize::from(subscriber.policy == OverflowPolicy::DropOldest);
+        self.queueing += held * usize::from(policy == OverflowPolicy::DropOldest);
         subscriber.policy = policy;
     }
 

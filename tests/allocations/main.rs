@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 use allocation_counter::{AllocationInfo, measure};
 use eventwire::proto::{Limits, OpCode, write_frame};
 use eventwire::{
-    Config, ConnectionId, Context, EventLoop, Message, OverflowPolicy, ServerConfig, TopicId,
-    WebSocketHandler,
+    Config, Connection, ConnectionId, Context, EventLoop, Message, OverflowPolicy, ServerConfig,
+    TopicId, WebSocketHandler,
 };
 
 /// How often each exchange is made to warm up, and then to be measured.
@@ -45,7 +45,7 @@ enum Do {
 }
 
 impl WebSocketHandler<App> for Do {
-    fn on_open(&mut self, conn: ConnectionId, cx: &mut Context<'_>, app: &mut App) {
+    fn on_open(&mut self, conn: &mut Connection<'_>, app: &mut App) {
         if let (Self::Broadcast(_), Some(topic)) = (&self, app.topic) {
             if !app.opened.is_empty() {
                 // Those who keep up cost the same by every policy.
@@ -54,29 +54,23 @@ impl WebSocketHandler<App> for Do {
                     1 => OverflowPolicy::DropNewest,
                     _ => OverflowPolicy::KeepLatest,
                 };
-                cx.subscribe_with(conn, topic, policy).expect("subscribe");
+                conn.subscribe_with(topic, policy).expect("subscribe");
             }
         }
-        app.opened.push(conn);
+        app.opened.push(conn.id());
     }
 
-    fn on_message(
-        &mut self,
-        conn: ConnectionId,
-        message: Message<'_>,
-        cx: &mut Context<'_>,
-        app: &mut App,
-    ) {
+    fn on_message(&mut self, conn: &mut Connection<'_>, message: Message<'_>, app: &mut App) {
         match self {
             Self::Echo => {
-                cx.send(conn, message);
+                conn.send(message);
             }
             Self::Relay => {
-                cx.send(app.opened[1], message);
+                conn.send_to(app.opened[1], message);
             }
             Self::Broadcast(times) => {
                 for _ in 0..*times {
-                    cx.broadcast(app.topic.expect("a topic"), message);
+                    conn.broadcast(app.topic.expect("a topic"), message);
                 }
             }
         }
@@ -254,10 +248,10 @@ fn a_broadcast_allocates_nothing() {
 #[test]
 fn an_event_allocates_nothing() {
     let mut event_loop = EventLoop::new(Config::default().inbox(64)).expect("make a loop");
-    event_loop.on(|event: &u64, cx: &mut Context<'_>, _: &mut u64| {
+    event_loop.on(|cx: &mut Context<'_>, event: &u64, _: &mut u64| {
         cx.publish(*event as u32).expect("room");
     });
-    event_loop.on(|event: &u32, _: &mut Context<'_>, sum: &mut u64| *sum += u64::from(*event));
+    event_loop.on(|_: &mut Context<'_>, event: &u32, sum: &mut u64| *sum += u64::from(*event));
     let publisher = event_loop.publisher::<u64>();
     let mut sum = 0;
     let mut exchange = |times: usize| {
@@ -309,7 +303,7 @@ fn an_event_for_subscribers_allocates_nothing() {
 #[test]
 fn timers_that_are_set_cancelled_and_due_allocate_nothing() {
     let mut event_loop: EventLoop<usize> = EventLoop::new(Config::default()).expect("make a loop");
-    event_loop.on(|number: &u64, cx: &mut Context<'_>, arrived: &mut usize| {
+    event_loop.on(|cx: &mut Context<'_>, number: &u64, arrived: &mut usize| {
         *arrived += 1;
         let far = cx.set_timer(Duration::from_secs(3600), *number).expect("a timer");
         assert!(cx.cancel_timer(far));

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use eventwire::proto::OpCode;
 use eventwire::{
-    CloseCode, Config, ConnectionId, Context, Disconnect, EventLoop, Message, SendStatus,
-    WebSocketHandler,
+    CloseCode, Config, Connection, ConnectionId, Context, Disconnect, EventLoop, Message,
+    SendStatus, WebSocketHandler,
 };
 
 use crate::util::{Peer, Recorder, Server, Told, drive, drive_until, looping, pattern};
@@ -28,8 +28,8 @@ struct Seen {
 }
 
 impl Seen {
-    fn note(&mut self, conn: ConnectionId, status: SendStatus, cx: &Context<'_>) -> SendStatus {
-        self.most_buffered = self.most_buffered.max(cx.buffered_bytes(conn));
+    fn note(&mut self, conn: ConnectionId, status: SendStatus, cx: &mut Context<'_>) -> SendStatus {
+        self.most_buffered = self.most_buffered.max(cx.connection(conn).buffered_bytes());
         self.statuses.push(status);
         status
     }
@@ -40,41 +40,29 @@ struct Acting<F>(F);
 
 impl<F> WebSocketHandler<Seen> for Acting<F>
 where
-    F: FnMut(ConnectionId, Message<'_>, &mut Context<'_>, &mut Seen),
+    F: FnMut(&mut Connection<'_>, Message<'_>, &mut Seen),
 {
-    fn on_open(&mut self, conn: ConnectionId, _: &mut Context<'_>, seen: &mut Seen) {
-        seen.first.get_or_insert(conn);
+    fn on_open(&mut self, conn: &mut Connection<'_>, seen: &mut Seen) {
+        seen.first.get_or_insert(conn.id());
     }
 
-    fn on_message(
-        &mut self,
-        conn: ConnectionId,
-        message: Message<'_>,
-        cx: &mut Context<'_>,
-        seen: &mut Seen,
-    ) {
-        (self.0)(conn, message, cx, seen);
+    fn on_message(&mut self, conn: &mut Connection<'_>, message: Message<'_>, seen: &mut Seen) {
+        (self.0)(conn, message, seen);
     }
 
-    fn on_drained(&mut self, conn: ConnectionId, cx: &mut Context<'_>, seen: &mut Seen) {
-        assert_eq!(cx.buffered_bytes(conn), 0);
+    fn on_drained(&mut self, conn: &mut Connection<'_>, seen: &mut Seen) {
+        assert_eq!(conn.buffered_bytes(), 0);
         seen.drained += 1;
     }
 
-    fn on_close(
-        &mut self,
-        _: ConnectionId,
-        disconnect: &Disconnect,
-        _: &mut Context<'_>,
-        seen: &mut Seen,
-    ) {
+    fn on_close(&mut self, _: &mut Connection<'_>, disconnect: &Disconnect, seen: &mut Seen) {
         seen.close = Some(format!("{disconnect:?}"));
     }
 }
 
 fn acting<F>(config: Config, act: F) -> (EventLoop<Seen>, SocketAddr)
 where
-    F: FnMut(ConnectionId, Message<'_>, &mut Context<'_>, &mut Seen) + 'static,
+    F: FnMut(&mut Connection<'_>, Message<'_>, &mut Seen) + 'static,
 {
     looping(config, Acting(act))
 }
@@ -82,9 +70,9 @@ where
 /// An echo server and a peer that has sent all it could before it reads anything. Something is
 /// told to have drained in the end.
 fn echo_to_a_late_reader(config: Config, lens: &[usize], total: usize) -> Seen {
-    let (mut event_loop, address) = acting(config, |conn, message, cx, seen| {
-        let status = cx.send(conn, message);
-        seen.note(conn, status, cx);
+    let (mut event_loop, address) = acting(config, |conn, message, seen| {
+        let status = conn.send(message);
+        seen.note(conn.id(), status, conn);
     });
     let mut seen = Seen::default();
     drive(&mut event_loop, &mut seen, || {
@@ -139,11 +127,11 @@ fn echo_of_the_longest_messages_to_a_peer_that_reads_late_loses_nothing() {
 fn an_endless_stream_to_a_peer_that_never_reads_is_dropped_at_the_hard_limit() {
     let (soft, hard) = (64 * 1024, 300_000);
     let config = Config::default().outbox(soft, hard);
-    let (mut event_loop, address) = acting(config, |conn, _, cx, seen| {
+    let (mut event_loop, address) = acting(config, |conn, _, seen| {
         for n in 0..MORE_THAN_KERNELS_HOLD / 10_000 {
-            let status = cx.send(conn, &pattern(10_000, n));
-            if seen.note(conn, status, cx) == SendStatus::Dropped {
-                assert_eq!(cx.send(conn, "late"), SendStatus::Gone);
+            let status = conn.send(pattern(10_000, n));
+            if seen.note(conn.id(), status, conn) == SendStatus::Dropped {
+                assert_eq!(conn.send("late"), SendStatus::Gone);
                 return;
             }
         }
@@ -180,10 +168,10 @@ fn an_endless_stream_to_a_peer_that_never_reads_is_dropped_at_the_hard_limit() {
 #[test]
 fn endless_pings_to_a_peer_that_never_reads_are_dropped_too() {
     let config = Config::default().outbox(64 * 1024, 300_000);
-    let (mut event_loop, address) = acting(config, |conn, _, cx, seen| {
+    let (mut event_loop, address) = acting(config, |conn, _, seen| {
         for _ in 0..MORE_THAN_KERNELS_HOLD / 127 {
-            let status = cx.ping(conn, &[0; 125]);
-            if seen.note(conn, status, cx) == SendStatus::Dropped {
+            let status = conn.ping(&[0; 125]);
+            if seen.note(conn.id(), status, conn) == SendStatus::Dropped {
                 return;
             }
         }
@@ -204,9 +192,9 @@ fn endless_pings_to_a_peer_that_never_reads_are_dropped_too() {
 fn a_message_longer_than_the_hard_limit_is_taken_while_nothing_waits() {
     const LEN: usize = 16 << 20;
     let config = Config::default().outbox(1_000, 2_000);
-    let (mut event_loop, address) = acting(config, |conn, _, cx, seen| {
-        let status = cx.send(conn, &pattern(LEN, 0));
-        seen.note(conn, status, cx);
+    let (mut event_loop, address) = acting(config, |conn, _, seen| {
+        let status = conn.send(pattern(LEN, 0));
+        seen.note(conn.id(), status, conn);
     });
     let mut seen = Seen::default();
     let mut peer = drive(&mut event_loop, &mut seen, || {
@@ -224,18 +212,18 @@ fn a_message_longer_than_the_hard_limit_is_taken_while_nothing_waits() {
 #[test]
 fn nothing_follows_the_close_frame_of_a_subscriber_that_overflowed() {
     let config = Config::default().outbox(64 * 1024, 300_000);
-    let (mut event_loop, address) = acting(config, |_, _, cx, seen| {
+    let (mut event_loop, address) = acting(config, |conn, _, seen| {
         let target = seen.first.expect("a subscriber");
-        let topic = cx.topic("all").expect("a topic");
-        cx.subscribe(target, topic).expect("subscribe");
-        while cx.buffered_bytes(target) < 250_000 {
-            cx.send(target, &pattern(20_000, 0));
+        let topic = conn.topic("all").expect("a topic");
+        conn.connection(target).subscribe(topic).expect("subscribe");
+        while conn.connection(target).buffered_bytes() < 250_000 {
+            conn.send_to(target, pattern(20_000, 0));
         }
-        assert_eq!(cx.broadcast(topic, &pattern(100_000, 1)), SendStatus::Sent);
+        assert_eq!(conn.broadcast(topic, pattern(100_000, 1)), SendStatus::Sent);
         // The broadcast comes first, and is too much.
-        let status = cx.send(target, "late");
+        let status = conn.send_to(target, "late");
         seen.statuses.push(status);
-        let status = cx.send(target, "later");
+        let status = conn.send_to(target, "later");
         seen.statuses.push(status);
     });
     let mut seen = Seen::default();
@@ -256,8 +244,8 @@ fn nothing_follows_the_close_frame_of_a_subscriber_that_overflowed() {
 #[test]
 fn a_peer_that_makes_no_progress_is_given_up() {
     let config = Config::default().outbox(1_000, 64 << 20).outbox_stall(Duration::from_millis(200));
-    let (mut event_loop, address) = acting(config, |conn, _, cx, _| {
-        assert_eq!(cx.send(conn, &pattern(16 << 20, 0)), SendStatus::Queued);
+    let (mut event_loop, address) = acting(config, |conn, _, _| {
+        assert_eq!(conn.send(pattern(16 << 20, 0)), SendStatus::Queued);
     });
     let mut seen = Seen::default();
     let mut peer = drive(&mut event_loop, &mut seen, || {
@@ -278,17 +266,11 @@ fn only_the_latest_pong_waits_for_a_peer_that_does_not_read() {
     /// Sends until something has to wait, and echoes nothing.
     struct Filler(Recorder);
     impl WebSocketHandler<()> for Filler {
-        fn on_message(
-            &mut self,
-            conn: ConnectionId,
-            _: Message<'_>,
-            cx: &mut Context<'_>,
-            _: &mut (),
-        ) {
-            while cx.send(conn, &[0; 10_000]) == SendStatus::Sent {}
+        fn on_message(&mut self, conn: &mut Connection<'_>, _: Message<'_>, _: &mut ()) {
+            while conn.send([0; 10_000]) == SendStatus::Sent {}
         }
-        fn on_ping(&mut self, conn: ConnectionId, ping: &[u8], cx: &mut Context<'_>, s: &mut ()) {
-            self.0.on_ping(conn, ping, cx, s);
+        fn on_ping(&mut self, conn: &mut Connection<'_>, ping: &[u8], s: &mut ()) {
+            self.0.on_ping(conn, ping, s);
         }
     }
     let (recorder, log) = Recorder::new();
@@ -316,8 +298,8 @@ fn what_was_queued_for_a_peer_leaves_whole_though_it_has_ended_its_half() {
     // About as much as kernels hold, and a little more: some of it waits in the loop.
     for len in (200_000..4_600_000).step_by(200_000) {
         let config = Config::default().outbox(64 * 1024, 16 << 20);
-        let (mut event_loop, address) = acting(config, move |conn, _, cx, _| {
-            assert_ne!(cx.send(conn, &pattern(len, 0)), SendStatus::Dropped);
+        let (mut event_loop, address) = acting(config, move |conn, _, _| {
+            assert_ne!(conn.send(pattern(len, 0)), SendStatus::Dropped);
         });
         let mut seen = Seen::default();
         drive(&mut event_loop, &mut seen, || {
@@ -338,13 +320,13 @@ fn a_peer_that_is_behind_is_heard_and_its_pings_are_answered() {
     let config = Config::default().outbox(64 * 1024, 128 << 20);
     let waiting = std::rc::Rc::new(std::cell::Cell::new(0));
     let heard = std::rc::Rc::clone(&waiting);
-    let (mut event_loop, address) = acting(config, move |conn, message, cx, _| match message {
+    let (mut event_loop, address) = acting(config, move |conn, message, _| match message {
         Message::Text("go") => {
             for n in 0..LEN / 10_000 {
-                assert_ne!(cx.send(conn, &pattern(10_000, n)), SendStatus::Dropped);
+                assert_ne!(conn.send(pattern(10_000, n)), SendStatus::Dropped);
             }
         }
-        _ => heard.set(cx.buffered_bytes(conn)),
+        _ => heard.set(conn.buffered_bytes()),
     });
     let mut seen = Seen::default();
     let after = drive(&mut event_loop, &mut seen, || {

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use eventwire::proto::OpCode;
 use eventwire::{
-    ClientConfig, CloseCode, Config, ConnectError, ConnectionId, Context, Error, EventLoop,
-    Message, OnPanic, ServerConfig, WebSocketHandler,
+    ClientConfig, CloseCode, Config, ConnectError, Connection, ConnectionId, Context, Error,
+    EventLoop, Message, OnPanic, ServerConfig, WebSocketHandler, on_message,
 };
 use socket2::{Domain, Socket, Type};
 
@@ -86,41 +86,29 @@ struct Lengths {
 impl Lengths {
     fn send(&self, conn: ConnectionId, cx: &mut Context<'_>) {
         if let Some(&len) = self.left.last() {
-            cx.send(conn, &pattern(len, len));
+            cx.send_to(conn, pattern(len, len));
         } else {
-            cx.close(conn, CloseCode::NORMAL, "");
+            cx.connection(conn).close(CloseCode::NORMAL, "");
         }
     }
 }
 
 impl WebSocketHandler<()> for Lengths {
-    fn on_open(&mut self, conn: ConnectionId, cx: &mut Context<'_>, _: &mut ()) {
-        self.send(conn, cx);
+    fn on_open(&mut self, conn: &mut Connection<'_>, _: &mut ()) {
+        self.send(conn.id(), conn);
     }
 
-    fn on_message(
-        &mut self,
-        conn: ConnectionId,
-        message: Message<'_>,
-        cx: &mut Context<'_>,
-        _: &mut (),
-    ) {
+    fn on_message(&mut self, conn: &mut Connection<'_>, message: Message<'_>, _: &mut ()) {
         let len = self.left.pop().expect("one answer for each message");
         assert!(message.as_bytes() == pattern(len, len), "{len}");
-        self.send(conn, cx);
+        self.send(conn.id(), conn);
     }
 
-    fn on_close(
-        &mut self,
-        _: ConnectionId,
-        why: &eventwire::Disconnect,
-        cx: &mut Context<'_>,
-        _: &mut (),
-    ) {
+    fn on_close(&mut self, conn: &mut Connection<'_>, why: &eventwire::Disconnect, _: &mut ()) {
         let code = CloseCode::NORMAL;
         assert_eq!(why.to_string(), format!("closed by the application: {code}"));
         assert!(self.left.is_empty());
-        cx.stop();
+        conn.stop();
     }
 }
 
@@ -216,10 +204,10 @@ fn every_frame_is_masked_with_a_key_of_its_own() {
     let server = Server::start(Config::default(), {
         let url = format!("ws://{}", address_of(&listener));
         move |event_loop: &mut EventLoop<()>| {
-            let handler = |conn: ConnectionId, _: Message<'_>, cx: &mut Context<'_>, _: &mut ()| {
-                cx.send(conn, "the same");
-                cx.ping(conn, b"ping");
-            };
+            let handler = on_message(|conn: &mut Connection<'_>, _: Message<'_>, _: &mut ()| {
+                conn.send("the same");
+                conn.ping(b"ping");
+            });
             event_loop.connect(&url, ClientConfig::default(), handler).expect("begin to connect");
         }
     });
@@ -444,21 +432,20 @@ struct Cancelling {
 struct Canceller;
 
 impl WebSocketHandler<Cancelling> for Canceller {
-    fn on_open(&mut self, _: ConnectionId, cx: &mut Context<'_>, state: &mut Cancelling) {
+    fn on_open(&mut self, conn: &mut Connection<'_>, state: &mut Cancelling) {
         let making = state.making.expect("a connection is being made");
-        assert!(!cx.is_open(making));
-        assert!(cx.close(making, CloseCode::NORMAL, ""));
-        assert!(!cx.close(making, CloseCode::NORMAL, ""));
+        assert!(!conn.connection(making).is_open());
+        assert!(conn.connection(making).close(CloseCode::NORMAL, ""));
+        assert!(!conn.connection(making).close(CloseCode::NORMAL, ""));
     }
 
     fn on_connect_error(
         &mut self,
-        conn: ConnectionId,
+        conn: &mut Connection<'_>,
         error: &ConnectError,
-        _: &mut Context<'_>,
         state: &mut Cancelling,
     ) {
-        assert_eq!(Some(conn), state.making);
+        assert_eq!(Some(conn.id()), state.making);
         state.ends.push(format!("{error:?}"));
     }
 }
@@ -481,7 +468,7 @@ fn a_connection_may_be_closed_before_it_is_open() {
 
 #[test]
 fn what_cannot_be_asked_for_is_an_error_at_once() {
-    let ignore = |_: ConnectionId, _: Message<'_>, _: &mut Context<'_>, _: &mut ()| {};
+    let ignore = on_message(|_: &mut Connection<'_>, _: Message<'_>, _: &mut ()| {});
     let mut event_loop = EventLoop::new(Config::default().max_connections(1)).unwrap();
     let mut connect = |url: &str, config| event_loop.connect(url, config, ignore);
     for url in ["", "http://localhost", "wss://localhost", "ws://", "ws://a b/", "ws://a/#part"] {
@@ -505,26 +492,25 @@ fn what_cannot_be_asked_for_is_an_error_at_once() {
 #[test]
 fn many_clients_and_their_server_share_one_loop() {
     let mut event_loop = EventLoop::<usize>::new(Config::default()).unwrap();
-    let echo = |conn: ConnectionId, message: Message<'_>, cx: &mut Context<'_>, _: &mut usize| {
-        cx.send(conn, message);
-    };
+    let echo = on_message(|conn: &mut Connection<'_>, message: Message<'_>, _: &mut usize| {
+        conn.send(message);
+    });
     let listener = event_loop.listen("127.0.0.1:0", ServerConfig::default(), echo).unwrap();
     let url = format!("ws://{}", event_loop.local_addr(listener).unwrap());
     struct Once;
     impl WebSocketHandler<usize> for Once {
-        fn on_open(&mut self, conn: ConnectionId, cx: &mut Context<'_>, _: &mut usize) {
-            cx.send(conn, "once");
+        fn on_open(&mut self, conn: &mut Connection<'_>, _: &mut usize) {
+            conn.send("once");
         }
         fn on_message(
             &mut self,
-            conn: ConnectionId,
+            conn: &mut Connection<'_>,
             message: Message<'_>,
-            cx: &mut Context<'_>,
             answered: &mut usize,
         ) {
             assert_eq!(message, Message::Text("once"));
             *answered += 1;
-            cx.close(conn, CloseCode::NORMAL, "");
+            conn.close(CloseCode::NORMAL, "");
         }
     }
     for _ in 0..200 {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use eventwire::proto::{Limits, OpCode};
 use eventwire::{
-    CloseCode, Config, ConnectionId, Context, Disconnect, EventLoop, Message, SendStatus,
-    ServerConfig, WebSocketHandler,
+    CloseCode, Config, Connection, Disconnect, EventLoop, Message, SendStatus, ServerConfig,
+    WebSocketHandler, on_message,
 };
 
 use crate::util::{Log, Peer, Recorder, Server, Told, drive, drive_until, looping};
@@ -61,29 +61,23 @@ impl Closer {
 }
 
 impl WebSocketHandler<()> for Closer {
-    fn on_open(&mut self, conn: ConnectionId, cx: &mut Context<'_>, state: &mut ()) {
-        self.0.on_open(conn, cx, state);
+    fn on_open(&mut self, conn: &mut Connection<'_>, state: &mut ()) {
+        self.0.on_open(conn, state);
     }
 
-    fn on_message(
-        &mut self,
-        conn: ConnectionId,
-        message: Message<'_>,
-        cx: &mut Context<'_>,
-        _: &mut (),
-    ) {
+    fn on_message(&mut self, conn: &mut Connection<'_>, message: Message<'_>, _: &mut ()) {
         assert_eq!(message, Message::Text("close"));
-        cx.send(conn, "farewell");
-        assert!(cx.close(conn, CloseCode::new(4000), "enough"));
-        assert!(!cx.close(conn, CloseCode::NORMAL, "again"));
-        assert!(!cx.is_open(conn));
-        assert_eq!(cx.send(conn, "late"), SendStatus::Gone);
-        assert_eq!(cx.ping(conn, b"late"), SendStatus::Gone);
+        conn.send("farewell");
+        assert!(conn.close(CloseCode::new(4000), "enough"));
+        assert!(!conn.close(CloseCode::NORMAL, "again"));
+        assert!(!conn.is_open());
+        assert_eq!(conn.send("late"), SendStatus::Gone);
+        assert_eq!(conn.ping(b"late"), SendStatus::Gone);
     }
 
-    fn on_close(&mut self, conn: ConnectionId, why: &Disconnect, cx: &mut Context<'_>, s: &mut ()) {
-        assert_eq!(cx.send(conn, "too late"), SendStatus::Gone);
-        self.0.on_close(conn, why, cx, s);
+    fn on_close(&mut self, conn: &mut Connection<'_>, why: &Disconnect, s: &mut ()) {
+        assert_eq!(conn.send("too late"), SendStatus::Gone);
+        self.0.on_close(conn, why, s);
     }
 }
 
@@ -178,12 +172,11 @@ fn stopping_closes_every_connection_with_going_away() {
 
 #[test]
 fn a_handler_may_stop_the_loop() {
-    let server = Server::with(
-        |conn: ConnectionId, message: Message<'_>, cx: &mut Context<'_>, _: &mut ()| {
-            cx.send(conn, message);
-            cx.stop();
-        },
-    );
+    let server =
+        Server::with(on_message(|conn: &mut Connection<'_>, message: Message<'_>, _: &mut ()| {
+            conn.send(message);
+            conn.stop();
+        }));
     let mut peer = Peer::connect(server.address());
     peer.send("stop");
     peer.expect("stop");

@@ -5,8 +5,8 @@ use std::net::TcpListener;
 
 use eventwire::proto::{DeflateConfig, OpCode};
 use eventwire::{
-    ClientConfig, CloseCode, Config, ConnectionId, Context, EventLoop, Message, Outgoing,
-    PreparedMessage, ServerConfig, TopicId, WebSocketHandler,
+    ClientConfig, CloseCode, Config, Connection, ConnectionId, Context, EventLoop, Message,
+    Outgoing, PreparedMessage, ServerConfig, TopicId, WebSocketHandler, on_message,
 };
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
@@ -36,9 +36,9 @@ fn server(config: DeflateConfig, max_message: usize) -> Server {
     // Answers come as they are, so that a peer without a decompressor can read them.
     let config = config.min_size(usize::MAX);
     let config = ServerConfig::default().deflate(config).max_message(max_message);
-    let echo = |conn: ConnectionId, message: Message<'_>, cx: &mut Context<'_>, (): &mut ()| {
-        cx.send(conn, message);
-    };
+    let echo = on_message(|conn: &mut Connection<'_>, message: Message<'_>, (): &mut ()| {
+        conn.send(message);
+    });
     Server::listen(Config::default(), config, echo)
 }
 
@@ -264,34 +264,27 @@ fn message(number: usize) -> Vec<u8> {
 const MESSAGES: usize = 21;
 
 impl WebSocketHandler<Seen> for Asking {
-    fn on_open(&mut self, conn: ConnectionId, cx: &mut Context<'_>, seen: &mut Seen) {
-        seen.compressed += usize::from(cx.is_compressed(conn));
-        cx.send(conn, &message(0));
+    fn on_open(&mut self, conn: &mut Connection<'_>, seen: &mut Seen) {
+        seen.compressed += usize::from(conn.is_compressed());
+        conn.send(message(0));
         seen.sent += 1;
     }
 
-    fn on_message(
-        &mut self,
-        conn: ConnectionId,
-        answer: Message<'_>,
-        cx: &mut Context<'_>,
-        seen: &mut Seen,
-    ) {
+    fn on_message(&mut self, conn: &mut Connection<'_>, answer: Message<'_>, seen: &mut Seen) {
         assert!(answer.as_bytes() == message(seen.received), "{}", seen.received);
         seen.received += 1;
         if seen.sent == MESSAGES {
-            cx.close(conn, CloseCode::NORMAL, "");
+            conn.close(CloseCode::NORMAL, "");
         } else {
-            cx.send(conn, &message(seen.sent));
+            conn.send(message(seen.sent));
             seen.sent += 1;
         }
     }
 
     fn on_close(
         &mut self,
-        _: ConnectionId,
+        _: &mut Connection<'_>,
         reason: &eventwire::Disconnect,
-        _: &mut Context<'_>,
         seen: &mut Seen,
     ) {
         assert!(matches!(reason, eventwire::Disconnect::ClosedByApplication { .. }), "{reason}");
@@ -299,9 +292,9 @@ impl WebSocketHandler<Seen> for Asking {
     }
 }
 
-fn echo(conn: ConnectionId, message: Message<'_>, cx: &mut Context<'_>, seen: &mut Seen) {
-    seen.compressed += usize::from(cx.is_compressed(conn));
-    cx.send(conn, message);
+fn echo(conn: &mut Connection<'_>, message: Message<'_>, seen: &mut Seen) {
+    seen.compressed += usize::from(conn.is_compressed());
+    conn.send(message);
 }
 
 #[test]
@@ -319,7 +312,8 @@ fn both_ends_understand_each_other_in_every_setting() {
         for client in &settings {
             let mut event_loop = EventLoop::new(Config::default()).expect("a loop");
             let config = ServerConfig::default().deflate(*server);
-            let listener = event_loop.listen("127.0.0.1:0", config, echo).expect("a port");
+            let listener =
+                event_loop.listen("127.0.0.1:0", config, on_message(echo)).expect("a port");
             let url = format!("ws://{}", event_loop.local_addr(listener).expect("an address"));
             let config = ClientConfig::default().deflate(*client);
             event_loop.connect(&url, config, Asking).expect("connecting");
@@ -340,9 +334,9 @@ struct Broadcasting {
 }
 
 impl WebSocketHandler<Heard> for Broadcasting {
-    fn on_open(&mut self, conn: ConnectionId, cx: &mut Context<'_>, heard: &mut Heard) {
-        assert_eq!(cx.subscribe(conn, self.topic), Ok(true));
-        heard.open.push(conn);
+    fn on_open(&mut self, conn: &mut Connection<'_>, heard: &mut Heard) {
+        assert_eq!(conn.subscribe(self.topic), Ok(true));
+        heard.open.push(conn.id());
     }
 }
 
@@ -358,13 +352,7 @@ struct Heard {
 struct Hearing(usize);
 
 impl WebSocketHandler<Heard> for Hearing {
-    fn on_message(
-        &mut self,
-        _: ConnectionId,
-        message: Message<'_>,
-        _: &mut Context<'_>,
-        heard: &mut Heard,
-    ) {
+    fn on_message(&mut self, _: &mut Connection<'_>, message: Message<'_>, heard: &mut Heard) {
         heard.messages[self.0].push(message.as_bytes().to_vec());
     }
 }
@@ -381,7 +369,7 @@ fn heard_of(act: fn(TopicId, &Heard, &mut Context<'_>), count: usize) -> (Vec<Ve
     let config = ServerConfig::default().deflate(deflate);
     let listener = event_loop.listen("127.0.0.1:0", config, Broadcasting { topic });
     let address = event_loop.local_addr(listener.expect("a port")).expect("an address");
-    event_loop.on(move |act: &Act, cx: &mut Context<'_>, heard: &mut Heard| {
+    event_loop.on(move |cx: &mut Context<'_>, act: &Act, heard: &mut Heard| {
         (act.0)(topic, heard, cx);
     });
     let mut heard = Heard { messages: vec![Vec::new(); 12], clients: 12, ..Heard::default() };
@@ -407,9 +395,9 @@ fn heard_of(act: fn(TopicId, &Heard, &mut Context<'_>), count: usize) -> (Vec<Ve
 fn a_broadcast_is_compressed_once_for_each_setting() {
     let (heard, compressions) = heard_of(
         |topic, _, cx| {
-            cx.broadcast(topic, &text(5000));
+            cx.broadcast(topic, text(5000));
             cx.broadcast(topic, "short");
-            cx.broadcast(topic, &text(9000));
+            cx.broadcast(topic, text(9000));
         },
         3,
     );
@@ -423,9 +411,9 @@ fn a_broadcast_is_compressed_once_for_each_setting() {
 fn a_prepared_message_is_compressed_once_for_each_setting() {
     let (heard, compressions) = heard_of(
         |_, heard, cx| {
-            let prepared = PreparedMessage::new(&text(5000));
+            let prepared = PreparedMessage::new(text(5000));
             for conn in &heard.open {
-                cx.send_prepared(*conn, &prepared);
+                cx.send_to(*conn, &prepared);
             }
         },
         1,
@@ -438,13 +426,13 @@ fn a_prepared_message_is_compressed_once_for_each_setting() {
 fn what_must_not_be_compressed_is_not_and_keeps_its_place() {
     let (heard, compressions) = heard_of(
         |topic, heard, cx| {
-            cx.broadcast(topic, &text(2000));
+            cx.broadcast(topic, text(2000));
             cx.broadcast(topic, Outgoing::uncompressed(&text(3000)));
             cx.broadcast_except(topic, heard.open[0], Outgoing::uncompressed(&text(3500)));
-            cx.send(heard.open[0], Outgoing::uncompressed(&text(3500)));
+            cx.send_to(heard.open[0], Outgoing::uncompressed(&text(3500)));
             for conn in &heard.open {
-                cx.send(*conn, Outgoing::uncompressed(&text(4000)));
-                cx.send_prepared(*conn, &PreparedMessage::new(Outgoing::uncompressed("a")));
+                cx.send_to(*conn, Outgoing::uncompressed(&text(4000)));
+                cx.send_to(*conn, PreparedMessage::new(Outgoing::uncompressed("a")));
             }
         },
         5,
@@ -463,7 +451,7 @@ fn topics(heard: &Heard, cx: &mut Context<'_>) -> Vec<TopicId> {
     let topics: Vec<_> = names.collect();
     for topic in &topics {
         for conn in &heard.open {
-            assert_eq!(cx.subscribe(*conn, *topic), Ok(true));
+            assert_eq!(cx.connection(*conn).subscribe(*topic), Ok(true));
         }
     }
     topics
@@ -476,7 +464,7 @@ fn broadcasts_to_several_topics_are_compressed_once_for_each_setting() {
             let topics = topics(heard, cx);
             for round in 0..3 {
                 for (number, topic) in topics.iter().enumerate() {
-                    cx.broadcast(*topic, &text(2000 + 100 * round + number));
+                    cx.broadcast(*topic, text(2000 + 100 * round + number));
                 }
             }
         },
@@ -500,15 +488,15 @@ fn broadcasts_among_other_messages_are_compressed_once_for_each_setting() {
         |all, heard, cx| {
             let topics = topics(heard, cx);
             for round in 0..12 {
-                cx.broadcast(all, &text(2000 + round));
+                cx.broadcast(all, text(2000 + round));
                 cx.broadcast(topics[round], Outgoing::uncompressed(&text(3000 + round)));
                 for conn in &heard.open {
-                    cx.send(*conn, Outgoing::uncompressed("between"));
+                    cx.send_to(*conn, Outgoing::uncompressed("between"));
                 }
-                cx.broadcast_except(topics[0], heard.open[round], &text(4000 + round));
+                cx.broadcast_except(topics[0], heard.open[round], text(4000 + round));
             }
             for conn in &heard.open {
-                cx.send(*conn, "the end");
+                cx.send_to(*conn, "the end");
             }
         },
         48,
@@ -529,10 +517,10 @@ fn prepared_messages_are_compressed_once_for_each_setting_in_whatever_order_they
     let (heard, compressions) = heard_of(
         |_, heard, cx| {
             let prepared: Vec<_> =
-                (0..20).map(|number| PreparedMessage::new(&text(2000 + number))).collect();
+                (0..20).map(|number| PreparedMessage::new(text(2000 + number))).collect();
             for conn in &heard.open {
                 for message in &prepared {
-                    cx.send_prepared(*conn, &message.clone());
+                    cx.send_to(*conn, message.clone());
                 }
             }
         },
@@ -548,9 +536,9 @@ fn contexts_survive_what_was_compressed_for_many() {
         |topic, heard, cx| {
             for round in 0..5 {
                 for conn in &heard.open {
-                    cx.send(*conn, &text(1500 + round));
+                    cx.send_to(*conn, text(1500 + round));
                 }
-                cx.broadcast(topic, &text(2500 + round));
+                cx.broadcast(topic, text(2500 + round));
             }
         },
         10,

@@ -9,8 +9,8 @@ use eventwire::proto::OpCode;
 use eventwire::reactor::SimReactor;
 use eventwire::reactor::sim::{PeerId, SimConfig};
 use eventwire::{
-    ClientConfig, CloseCode, Config, ConnectionId, Context, Disconnect, Error, EventLoop, Idle,
-    Message, OnPanic, RunEnd, RunSummary, ServerConfig, WebSocketHandler,
+    ClientConfig, CloseCode, Config, Connection, ConnectionId, Context, Disconnect, Error,
+    EventLoop, Idle, Message, OnPanic, RunEnd, RunSummary, ServerConfig, WebSocketHandler,
 };
 
 use crate::util::{
@@ -49,32 +49,20 @@ fn run<T: Send>(
 struct Sender(Vec<u8>);
 
 impl WebSocketHandler<Vec<String>> for Sender {
-    fn on_open(&mut self, conn: ConnectionId, cx: &mut Context<'_>, _: &mut Vec<String>) {
-        let news = cx.topic("news").expect("a topic");
-        cx.subscribe(conn, news).expect("subscribed");
-        cx.send(conn, &self.0[..]);
+    fn on_open(&mut self, conn: &mut Connection<'_>, _: &mut Vec<String>) {
+        let news = conn.topic("news").expect("a topic");
+        conn.subscribe(news).expect("subscribed");
+        conn.send(&self.0[..]);
     }
 
-    fn on_message(
-        &mut self,
-        _: ConnectionId,
-        message: Message<'_>,
-        cx: &mut Context<'_>,
-        _: &mut Vec<String>,
-    ) {
+    fn on_message(&mut self, conn: &mut Connection<'_>, message: Message<'_>, _: &mut Vec<String>) {
         assert_eq!(message, Message::Text("drain"));
-        let news = cx.topic("news").expect("a topic");
-        cx.broadcast(news, "the last news");
-        cx.drain(LONG);
+        let news = conn.topic("news").expect("a topic");
+        conn.broadcast(news, "the last news");
+        conn.shutdown(LONG);
     }
 
-    fn on_close(
-        &mut self,
-        _: ConnectionId,
-        why: &Disconnect,
-        _: &mut Context<'_>,
-        told: &mut Vec<String>,
-    ) {
+    fn on_close(&mut self, _: &mut Connection<'_>, why: &Disconnect, told: &mut Vec<String>) {
         told.push(why.to_string());
     }
 }
@@ -105,7 +93,7 @@ fn peers_get_what_is_queued_and_then_the_close_and_are_told_of_once() {
     let summary = event_loop.run(&mut told).expect("run");
     is_done.recv_timeout(PATIENCE).expect("the peers see all of it");
     client.join().expect("no panic");
-    assert_eq!((summary.end, counts(&summary)), (RunEnd::Drained, [2, 0, 0, 0]));
+    assert_eq!((summary.end, counts(&summary)), (RunEnd::ShutDown, [2, 0, 0, 0]));
     assert_eq!(told, ["closed by the application: 1001 (going away)"; 2]);
     assert_eq!(event_loop.connections(), 0);
 }
@@ -115,8 +103,8 @@ fn a_drain_from_another_thread_wakes_a_loop_that_sleeps() {
     for idle in [Idle::Block, Idle::default(), Idle::Busy] {
         let event_loop = EventLoop::<()>::new(Config::default().idle(idle)).expect("a loop");
         let handle = event_loop.handle();
-        let (_, summary, ()) = run(event_loop, move || handle.drain(LONG));
-        assert_eq!((summary.end, counts(&summary)), (RunEnd::Drained, [0; 4]));
+        let (_, summary, ()) = run(event_loop, move || handle.shutdown(LONG));
+        assert_eq!((summary.end, counts(&summary)), (RunEnd::ShutDown, [0; 4]));
     }
 }
 
@@ -135,13 +123,13 @@ fn handshakes_are_refused_and_newcomers_too() {
     let url = format!("ws://{}", listener.local_addr().expect("an address"));
     let (recorder, made) = Recorder::new();
     event_loop.connect(&url, ClientConfig::default(), recorder.clone()).expect("connecting");
-    event_loop.handle().drain(LONG);
+    event_loop.handle().shutdown(LONG);
     event_loop.turn(Some(Duration::ZERO), &mut ()).expect("a turn");
     assert!(TcpStream::connect(address).is_err(), "nothing listens any more");
     let refused = event_loop.connect(&url, ClientConfig::default(), recorder.clone());
-    assert!(matches!(refused, Err(Error::Draining)));
+    assert!(matches!(refused, Err(Error::ShuttingDown)));
     let refused = event_loop.listen("127.0.0.1:0", ServerConfig::default(), recorder);
-    assert!(matches!(refused, Err(Error::Draining)));
+    assert!(matches!(refused, Err(Error::ShuttingDown)));
     assert!(!event_loop.is_stopping());
     let (event_loop, summary, ()) = run(event_loop, move || {
         for peer in &mut peers[1..] {
@@ -152,7 +140,7 @@ fn handshakes_are_refused_and_newcomers_too() {
         peers[0].send_close(1001, "");
         peers[0].expect_end();
     });
-    assert_eq!((summary.end, counts(&summary)), (RunEnd::Drained, [1, 0, 0, 3]));
+    assert_eq!((summary.end, counts(&summary)), (RunEnd::ShutDown, [1, 0, 0, 3]));
     assert_eq!(made.connect_error(), "Cancelled");
     drop(event_loop);
     assert_eq!(made.rest(), []);
@@ -167,7 +155,7 @@ fn a_stop_ends_a_drain_at_once() {
     let mut peer = drive(&mut event_loop, &mut (), || Peer::connect(address));
     log.open();
     let handle = event_loop.handle();
-    handle.drain(LONG);
+    handle.shutdown(LONG);
     let (_, summary, mut peer) = run(event_loop, move || {
         peer.expect_close(CloseCode::GOING_AWAY);
         handle.stop();
@@ -240,7 +228,7 @@ const ANSWER: [u8; 8] = [0x88, 0x82, 0, 0, 0, 0, 0x03, 0xE9];
 fn silent_peers_are_cut_at_the_deadline_and_not_before() {
     let (mut event_loop, peers, log) = simulated(4);
     let since = event_loop.reactor_mut().elapsed();
-    event_loop.handle().drain(Duration::from_secs(3));
+    event_loop.handle().shutdown(Duration::from_secs(3));
     pass(&mut event_loop, Duration::from_millis(1));
     for peer in &peers {
         assert_eq!(event_loop.reactor_mut().peer_received(*peer), CLOSE_1001);
@@ -254,7 +242,7 @@ fn silent_peers_are_cut_at_the_deadline_and_not_before() {
     let summary = event_loop.run(&mut ()).expect("run");
     let took = event_loop.reactor_mut().elapsed() - since;
     assert!((3_000..3_010).contains(&took.as_millis()), "{took:?}");
-    assert_eq!((summary.end, counts(&summary)), (RunEnd::Drained, [1, 2, 1, 0]));
+    assert_eq!((summary.end, counts(&summary)), (RunEnd::ShutDown, [1, 2, 1, 0]));
     assert_eq!((event_loop.connections(), event_loop.reactor_mut().open_descriptors()), (0, 0));
     drop(event_loop);
     let told = log.rest();
@@ -268,7 +256,7 @@ fn silent_peers_are_cut_at_the_deadline_and_not_before() {
 fn peers_that_answer_the_close_are_not_waited_for_any_longer() {
     let (mut event_loop, peers, log) = simulated(3);
     let since = event_loop.reactor_mut().elapsed();
-    event_loop.handle().drain(LONG);
+    event_loop.handle().shutdown(LONG);
     pass(&mut event_loop, Duration::from_millis(1));
     for peer in &peers {
         event_loop.reactor_mut().peer_send(*peer, &ANSWER);
@@ -277,7 +265,7 @@ fn peers_that_answer_the_close_are_not_waited_for_any_longer() {
     let summary = event_loop.run(&mut ()).expect("run");
     let took = event_loop.reactor_mut().elapsed() - since;
     assert!(took < Duration::from_millis(3), "{took:?}");
-    assert_eq!((summary.end, counts(&summary)), (RunEnd::Drained, [3, 0, 0, 0]));
+    assert_eq!((summary.end, counts(&summary)), (RunEnd::ShutDown, [3, 0, 0, 0]));
     drop(event_loop);
     assert_eq!(log.rest().len(), 3);
 }
@@ -288,13 +276,13 @@ fn of_several_deadlines_the_earliest_stands() {
         let (mut event_loop, _, _log) = simulated(1);
         let since = event_loop.reactor_mut().elapsed();
         for seconds in deadlines {
-            event_loop.handle().drain(Duration::from_secs(seconds));
+            event_loop.handle().shutdown(Duration::from_secs(seconds));
             event_loop.turn(Some(Duration::ZERO), &mut ()).expect("a turn");
         }
         let summary = event_loop.run(&mut ()).expect("run");
         let took = event_loop.reactor_mut().elapsed() - since;
         assert!((2_000..2_010).contains(&took.as_millis()), "{took:?}");
-        assert_eq!((summary.end, counts(&summary)), (RunEnd::Drained, [0, 1, 0, 0]));
+        assert_eq!((summary.end, counts(&summary)), (RunEnd::ShutDown, [0, 1, 0, 0]));
     }
 }
 
@@ -303,11 +291,11 @@ fn nothing_is_waited_for_without_connections_or_without_time() {
     for (peers, deadline) in [(0, LONG), (3, Duration::ZERO)] {
         let (mut event_loop, ids, _log) = simulated(peers);
         let since = event_loop.reactor_mut().elapsed();
-        event_loop.handle().drain(deadline);
+        event_loop.handle().shutdown(deadline);
         let summary = event_loop.run(&mut ()).expect("run");
         let took = event_loop.reactor_mut().elapsed() - since;
         assert!(took < Duration::from_millis(1), "{took:?}");
-        assert_eq!((summary.end, counts(&summary)), (RunEnd::Drained, [0, peers, 0, 0]));
+        assert_eq!((summary.end, counts(&summary)), (RunEnd::ShutDown, [0, peers, 0, 0]));
         assert_eq!(ids.len(), peers);
     }
 }
@@ -316,26 +304,20 @@ fn nothing_is_waited_for_without_connections_or_without_time() {
 struct Publishes;
 
 impl WebSocketHandler<Vec<ConnectionId>> for Publishes {
-    fn on_close(
-        &mut self,
-        conn: ConnectionId,
-        _: &Disconnect,
-        cx: &mut Context<'_>,
-        _: &mut Vec<ConnectionId>,
-    ) {
-        assert_eq!(cx.publish(conn), Ok(()));
+    fn on_close(&mut self, conn: &mut Connection<'_>, _: &Disconnect, _: &mut Vec<ConnectionId>) {
+        assert_eq!(conn.publish(conn.id()), Ok(()));
     }
 }
 
 #[test]
 fn what_on_close_publishes_arrives_before_the_end() {
     let (mut event_loop, address) = looping(Config::default(), Publishes);
-    event_loop.on(|conn: &ConnectionId, _: &mut Context<'_>, left: &mut Vec<ConnectionId>| {
+    event_loop.on(|_: &mut Context<'_>, conn: &ConnectionId, left: &mut Vec<ConnectionId>| {
         left.push(*conn);
     });
     let mut left = Vec::new();
     let peer = drive(&mut event_loop, &mut left, || Peer::connect(address));
-    event_loop.handle().drain(LONG);
+    event_loop.handle().shutdown(LONG);
     let client = thread::spawn(move || {
         let mut peer = peer;
         peer.expect_close(CloseCode::GOING_AWAY);

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use eventwire::{
-    Config, ConnectionId, Context, EventHandler, EventLoop, Idle, Message, OnPanic, PublishError,
+    Config, Connection, Context, EventHandler, EventLoop, Idle, Message, OnPanic, PublishError,
     RunEnd, ServerConfig, WebSocketHandler,
 };
 
@@ -28,15 +28,15 @@ fn turn(event_loop: &mut EventLoop<Told>, told: &mut Told) {
     event_loop.turn(Some(Duration::ZERO), told).expect("a turn");
 }
 
-fn note(name: &'static str) -> impl FnMut(&Tick, &mut Context<'_>, &mut Told) {
-    move |tick, _, told| told.push(format!("{name} {}", tick.0))
+fn note(name: &'static str) -> impl FnMut(&mut Context<'_>, &Tick, &mut Told) {
+    move |_, tick, told| told.push(format!("{name} {}", tick.0))
 }
 
 #[test]
 fn handlers_of_a_type_are_called_in_the_order_of_registration_for_each_event() {
     let mut event_loop = event_loop(Config::default());
     event_loop.on(note("first"));
-    event_loop.on(|_: &Tock, _: &mut Context<'_>, told: &mut Told| told.push("tock".to_owned()));
+    event_loop.on(|_: &mut Context<'_>, _: &Tock, told: &mut Told| told.push("tock".to_owned()));
     event_loop.on(note("second"));
     let ticks = event_loop.publisher();
     for number in 0..2 {
@@ -52,7 +52,7 @@ fn handlers_of_a_type_are_called_in_the_order_of_registration_for_each_event() {
 #[test]
 fn an_event_of_a_handler_comes_after_the_handler_and_never_inside_it() {
     let mut event_loop = event_loop(Config::default());
-    event_loop.on(|tick: &Tick, cx: &mut Context<'_>, told: &mut Told| {
+    event_loop.on(|cx: &mut Context<'_>, tick: &Tick, told: &mut Told| {
         told.push(format!("begin {}", tick.0));
         if tick.0 < 3 {
             assert_eq!(cx.publish(Tick(tick.0 + 1)), Ok(()));
@@ -60,7 +60,7 @@ fn an_event_of_a_handler_comes_after_the_handler_and_never_inside_it() {
         }
         told.push(format!("end {}", tick.0));
     });
-    event_loop.on(|tock: &Tock, _: &mut Context<'_>, told: &mut Told| {
+    event_loop.on(|_: &mut Context<'_>, tock: &Tock, told: &mut Told| {
         told.push(format!("tock {}", tock.0));
     });
     event_loop.publisher().publish(Tick(1)).expect("room");
@@ -73,9 +73,9 @@ fn an_event_of_a_handler_comes_after_the_handler_and_never_inside_it() {
 #[test]
 fn a_full_queue_and_an_ended_loop_give_the_event_back() {
     let mut event_loop = event_loop(Config::default().inbox(2));
-    event_loop.on(|tick: &Tick, cx: &mut Context<'_>, told: &mut Told| {
+    event_loop.on(|cx: &mut Context<'_>, tick: &Tick, told: &mut Told| {
         told.push(format!("tick {}", tick.0));
-        assert_eq!(cx.publish(1_u8), Err(PublishError::Closed(1)));
+        assert_eq!(cx.publish(1_u8), Err(PublishError::NoHandler(1)));
         if tick.0 == 9 {
             cx.stop();
         }
@@ -96,11 +96,11 @@ fn a_full_queue_and_an_ended_loop_give_the_event_back() {
 #[test]
 fn events_that_handlers_publish_are_bounded() {
     let mut event_loop = event_loop(Config::default().inbox(2));
-    event_loop.on(|tick: &Tick, cx: &mut Context<'_>, told: &mut Told| {
+    event_loop.on(|cx: &mut Context<'_>, tick: &Tick, told: &mut Told| {
         let published = (0..3).filter(|number| cx.publish(Tock(*number)).is_ok()).count();
         told.push(format!("{} {published}", tick.0));
     });
-    event_loop.on(|tock: &Tock, _: &mut Context<'_>, told: &mut Told| {
+    event_loop.on(|_: &mut Context<'_>, tock: &Tock, told: &mut Told| {
         told.push(format!("tock {}", tock.0));
     });
     event_loop.publisher().publish(Tick(7)).expect("room");
@@ -114,7 +114,7 @@ fn events_that_handlers_publish_are_bounded() {
 struct Batches(usize);
 
 impl EventHandler<Tick, Told> for Batches {
-    fn on_event(&mut self, _: &Tick, _: &mut Context<'_>, _: &mut Told) {
+    fn on_event(&mut self, _: &mut Context<'_>, _: &Tick, _: &mut Told) {
         self.0 += 1;
     }
 
@@ -126,7 +126,7 @@ impl EventHandler<Tick, Told> for Batches {
 #[test]
 fn a_burst_is_handled_in_batches_whose_end_is_told() {
     let mut event_loop = event_loop(Config::default());
-    event_loop.on(Batches::default());
+    event_loop.on_handler(Batches::default());
     let ticks = event_loop.publisher();
     for number in 0..2_500 {
         ticks.publish(Tick(number)).expect("room");
@@ -145,7 +145,7 @@ fn a_sleeping_loop_wakes_for_every_event_in_every_idle_mode() {
         let (made, publishers) = mpsc::channel();
         let looping = thread::spawn(move || {
             let mut event_loop = event_loop(Config::default().idle(idle));
-            event_loop.on(move |tick: &Tick, cx: &mut Context<'_>, _: &mut Told| {
+            event_loop.on(move |cx: &mut Context<'_>, tick: &Tick, _: &mut Told| {
                 heard.send(tick.0).expect("heard");
                 if tick.0 == 200 {
                     cx.stop();
@@ -166,12 +166,12 @@ fn a_sleeping_loop_wakes_for_every_event_in_every_idle_mode() {
 #[test]
 fn an_inbox_of_nothing_holds_one() {
     let mut event_loop = event_loop(Config::default().inbox(0));
-    event_loop.on(|tick: &Tick, cx: &mut Context<'_>, told: &mut Told| {
+    event_loop.on(|cx: &mut Context<'_>, tick: &Tick, told: &mut Told| {
         assert_eq!(cx.publish(Tock(tick.0)), Ok(()));
         assert_eq!(cx.publish(Tock(0)), Err(PublishError::Full(Tock(0))));
         told.push(format!("tick {}", tick.0));
     });
-    event_loop.on(|tock: &Tock, _: &mut Context<'_>, told: &mut Told| {
+    event_loop.on(|_: &mut Context<'_>, tock: &Tock, told: &mut Told| {
         told.push(format!("tock {}", tock.0));
     });
     let ticks = event_loop.publisher();
@@ -183,7 +183,7 @@ fn an_inbox_of_nothing_holds_one() {
 }
 
 /// Publishes an event again whenever it is handled.
-fn again(tick: &Tick, cx: &mut Context<'_>, _: &mut Told) {
+fn again(cx: &mut Context<'_>, tick: &Tick, _: &mut Told) {
     if tick.0 == 0 {
         assert_eq!(cx.publish(Tick(0)), Ok(()));
     }
@@ -195,7 +195,7 @@ fn a_handler_that_publishes_to_itself_for_ever_keeps_out_nobody() {
     let (heard, hears) = mpsc::channel();
     let server = Server::start(Config::default(), move |event_loop: &mut EventLoop<Told>| {
         event_loop.on(again);
-        event_loop.on(move |tick: &Tick, _: &mut Context<'_>, _: &mut Told| {
+        event_loop.on(move |_: &mut Context<'_>, tick: &Tick, _: &mut Told| {
             if tick.0 != 0 {
                 heard.send(tick.0).expect("heard");
             }
@@ -203,10 +203,10 @@ fn a_handler_that_publishes_to_itself_for_ever_keeps_out_nobody() {
         let ticks = event_loop.publisher();
         assert_eq!(ticks.publish(Tick(0)), Ok(()));
         sender.send(ticks).expect("received");
-        let echo = |conn, message: Message<'_>, cx: &mut Context<'_>, _: &mut Told| {
-            cx.send(conn, message);
-        };
-        let listener = event_loop.listen("127.0.0.1:0", ServerConfig::default(), echo);
+        let listener =
+            event_loop.listen_fn("127.0.0.1:0", ServerConfig::default(), |conn, message, _| {
+                conn.send(message);
+            });
         event_loop.local_addr(listener.expect("listening")).expect("an address")
     });
     let ticks = receiver.recv_timeout(PATIENCE).expect("a publisher");
@@ -223,8 +223,8 @@ fn a_handler_that_publishes_to_itself_for_ever_keeps_out_nobody() {
 fn what_a_stop_leaves_is_counted() {
     let mut event_loop = event_loop(Config::default());
     // Registered first, so that they would be handled in the next turn.
-    event_loop.on(|_: &Tock, _: &mut Context<'_>, _: &mut Told| panic!("handled after all"));
-    event_loop.on(|tick: &Tick, cx: &mut Context<'_>, _: &mut Told| {
+    event_loop.on(|_: &mut Context<'_>, _: &Tock, _: &mut Told| panic!("handled after all"));
+    event_loop.on(|cx: &mut Context<'_>, tick: &Tick, _: &mut Told| {
         if tick.0 == 0 {
             assert_eq!(cx.publish(Tock(0)), Ok(()));
             assert!(cx.set_timer(Duration::ZERO, Tock(1)).is_ok());
@@ -251,10 +251,10 @@ fn a_drain_handles_what_was_published_before_its_end() {
     for number in 0..5_000 {
         assert_eq!(ticks.publish(Tick(number)), Ok(()));
     }
-    event_loop.handle().drain(Duration::from_secs(3600));
+    event_loop.handle().shutdown(Duration::from_secs(3600));
     let mut told = Told::new();
     let summary = event_loop.run(&mut told).expect("run");
-    assert_eq!((told.len(), summary.end), (5_000, RunEnd::Drained));
+    assert_eq!((told.len(), summary.end), (5_000, RunEnd::ShutDown));
     assert_eq!(summary.unhandled_events, 0);
 }
 
@@ -262,10 +262,10 @@ fn a_drain_handles_what_was_published_before_its_end() {
 fn a_publisher_that_goes_on_for_ever_does_not_keep_a_drain() {
     for idle in [Idle::Block, Idle::default()] {
         let mut event_loop = event_loop(Config::default().idle(idle).inbox(256));
-        event_loop.on(|tick: &Tick, cx: &mut Context<'_>, told: &mut Told| {
+        event_loop.on(|cx: &mut Context<'_>, tick: &Tick, told: &mut Told| {
             told.push(tick.0.to_string());
             if told.len() == 2_000 {
-                cx.drain(Duration::from_secs(3600));
+                cx.shutdown(Duration::from_secs(3600));
             }
         });
         let publishing = [(); 3].map(|()| {
@@ -276,14 +276,16 @@ fn a_publisher_that_goes_on_for_ever_does_not_keep_a_drain() {
                     match ticks.publish(Tick(published)) {
                         Ok(()) => published += 1,
                         Err(PublishError::Full(_)) => thread::yield_now(),
-                        Err(PublishError::Closed(_)) => return published as usize,
+                        Err(PublishError::Closed(_) | PublishError::NoHandler(_)) => {
+                            return published as usize;
+                        }
                     }
                 }
             })
         });
         let mut told = Told::new();
         let summary = event_loop.run(&mut told).expect("run");
-        assert_eq!((summary.end, summary.unhandled_events), (RunEnd::Drained, 0));
+        assert_eq!((summary.end, summary.unhandled_events), (RunEnd::ShutDown, 0));
         let published: usize =
             publishing.map(|thread| thread.join().expect("no panic")).iter().sum();
         assert_eq!(told.len(), published);
@@ -294,7 +296,7 @@ fn a_publisher_that_goes_on_for_ever_does_not_keep_a_drain() {
 fn a_stop_amid_publishing_handles_counts_or_gives_back_every_event() {
     for _ in 0..20 {
         let mut event_loop = event_loop(Config::default().inbox(4));
-        event_loop.on(|tick: &Tick, cx: &mut Context<'_>, told: &mut Told| {
+        event_loop.on(|cx: &mut Context<'_>, tick: &Tick, told: &mut Told| {
             told.push(tick.0.to_string());
             if told.len() == 200 {
                 cx.stop();
@@ -308,7 +310,7 @@ fn a_stop_amid_publishing_handles_counts_or_gives_back_every_event() {
                     match ticks.publish(Tick(published)) {
                         Ok(()) => published += 1,
                         Err(PublishError::Full(_)) => thread::yield_now(),
-                        Err(PublishError::Closed(back)) => {
+                        Err(PublishError::Closed(back) | PublishError::NoHandler(back)) => {
                             assert_eq!(back, Tick(published));
                             return published as usize;
                         }
@@ -329,29 +331,23 @@ fn a_drain_leaves_at_its_deadline_what_goes_on_for_ever() {
     let mut event_loop = event_loop(Config::default());
     event_loop.on(again);
     assert_eq!(event_loop.publisher().publish(Tick(0)), Ok(()));
-    event_loop.handle().drain(Duration::from_millis(20));
+    event_loop.handle().shutdown(Duration::from_millis(20));
     let summary = event_loop.run(&mut Told::new()).expect("run");
-    assert_eq!((summary.end, summary.unhandled_events), (RunEnd::Drained, 1));
+    assert_eq!((summary.end, summary.unhandled_events), (RunEnd::ShutDown, 1));
 }
 
 struct Chat;
 
 impl WebSocketHandler<Told> for Chat {
-    fn on_open(&mut self, conn: ConnectionId, cx: &mut Context<'_>, _: &mut Told) {
-        let room = cx.topic("room").expect("room");
-        cx.subscribe(conn, room).expect("subscribed");
-        cx.send(conn, "welcome");
+    fn on_open(&mut self, conn: &mut Connection<'_>, _: &mut Told) {
+        let room = conn.topic("room").expect("room");
+        conn.subscribe(room).expect("subscribed");
+        conn.send("welcome");
     }
 
-    fn on_message(
-        &mut self,
-        _: ConnectionId,
-        message: Message<'_>,
-        cx: &mut Context<'_>,
-        _: &mut Told,
-    ) {
+    fn on_message(&mut self, conn: &mut Connection<'_>, message: Message<'_>, _: &mut Told) {
         let said = message.as_text().expect("text").to_owned();
-        assert_eq!(cx.publish(said), Ok(()));
+        assert_eq!(conn.publish(said), Ok(()));
     }
 }
 
@@ -359,7 +355,7 @@ impl WebSocketHandler<Told> for Chat {
 fn a_message_becomes_an_event_and_an_event_a_broadcast() {
     let (sender, receiver) = mpsc::channel();
     let server = Server::start(Config::default(), move |event_loop: &mut EventLoop<Told>| {
-        event_loop.on(|said: &String, cx: &mut Context<'_>, _: &mut Told| {
+        event_loop.on(|cx: &mut Context<'_>, said: &String, _: &mut Told| {
             let room = cx.topic("room").expect("room");
             cx.broadcast(room, said);
         });

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use eventwire::proto::OpCode;
 use eventwire::{
-    Config, ConnectionId, Context, Disconnect, EventLoop, Message, Publisher, WebSocketHandler,
+    Config, Connection, ConnectionId, Context, Disconnect, EventLoop, Message, Publisher,
+    WebSocketHandler,
 };
 
 use crate::util::{Peer, drive, drive_until, looping, pattern};
@@ -21,32 +22,20 @@ struct Seen {
 }
 
 impl WebSocketHandler<Seen> for Pausing {
-    fn on_open(&mut self, conn: ConnectionId, _: &mut Context<'_>, seen: &mut Seen) {
-        seen.conn = Some(conn);
+    fn on_open(&mut self, conn: &mut Connection<'_>, seen: &mut Seen) {
+        seen.conn = Some(conn.id());
     }
 
-    fn on_message(
-        &mut self,
-        conn: ConnectionId,
-        message: Message<'_>,
-        cx: &mut Context<'_>,
-        seen: &mut Seen,
-    ) {
-        assert!(!cx.is_paused(conn), "a message of a paused connection");
+    fn on_message(&mut self, conn: &mut Connection<'_>, message: Message<'_>, seen: &mut Seen) {
+        assert!(!conn.is_paused(), "a message of a paused connection");
         seen.messages.push(message.as_bytes().to_vec());
         if message.as_bytes() == b"stop" {
-            assert!(cx.pause(conn));
+            assert!(conn.pause());
         }
     }
 
-    fn on_close(
-        &mut self,
-        conn: ConnectionId,
-        reason: &Disconnect,
-        cx: &mut Context<'_>,
-        seen: &mut Seen,
-    ) {
-        assert!(!cx.is_paused(conn) && !cx.resume(conn));
+    fn on_close(&mut self, conn: &mut Connection<'_>, reason: &Disconnect, seen: &mut Seen) {
+        assert!(!conn.is_paused() && !conn.resume());
         seen.close = Some(reason.to_string());
     }
 }
@@ -66,8 +55,8 @@ impl Rig {
     /// A peer whose connection is paused, with these messages behind the one that paused it.
     fn paused(behind: &[&str]) -> Self {
         let (mut event_loop, address) = looping(Config::default(), Pausing);
-        event_loop.on(|_: &Resume, cx: &mut Context<'_>, seen: &mut Seen| {
-            assert!(cx.resume(seen.conn.expect("it opened")));
+        event_loop.on(|cx: &mut Context<'_>, _: &Resume, seen: &mut Seen| {
+            assert!(cx.connection(seen.conn.expect("it opened")).resume());
         });
         let resumes = event_loop.publisher();
         let mut seen = Seen::default();
@@ -136,9 +125,9 @@ fn the_peer_of_a_paused_connection_has_to_wait_and_nothing_is_lost() {
 fn a_paused_connection_is_answered_to_and_closed() {
     let mut rig = Rig::paused(&["left over"]);
     let conn = rig.seen.conn.expect("it opened");
-    rig.event_loop.on(move |code: &u16, cx: &mut Context<'_>, _: &mut Seen| {
-        cx.send(conn, "still here");
-        assert!(cx.close(conn, eventwire::CloseCode::new(*code), ""));
+    rig.event_loop.on(move |cx: &mut Context<'_>, code: &u16, _: &mut Seen| {
+        cx.send_to(conn, "still here");
+        assert!(cx.connection(conn).close(eventwire::CloseCode::new(*code), ""));
     });
     assert!(rig.event_loop.publisher().publish(4000_u16).is_ok());
     let peer = rig.peer.as_mut().expect("a peer");

@@ -4,7 +4,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use eventwire::{
-    Config, ConnectionId, Context, EventLoop, Idle, OverflowPolicy, ServerConfig, TopicId,
+    Config, Connection, Context, EventLoop, Idle, OverflowPolicy, ServerConfig, TopicId,
     WebSocketHandler,
 };
 
@@ -26,8 +26,8 @@ struct Feed {
 }
 
 impl WebSocketHandler<()> for Feed {
-    fn on_open(&mut self, conn: ConnectionId, cx: &mut Context<'_>, (): &mut ()) {
-        assert_eq!(cx.subscribe_with(conn, self.topic, self.policy), Ok(true));
+    fn on_open(&mut self, conn: &mut Connection<'_>, (): &mut ()) {
+        assert_eq!(conn.subscribe_with(self.topic, self.policy), Ok(true));
     }
 }
 
@@ -39,9 +39,9 @@ fn taken(config: ServerConfig, policy: OverflowPolicy, wire: fn(TcpStream) -> Wi
     let topic = event_loop.topic("updates").expect("a topic");
     let listener = event_loop.listen("127.0.0.1:0", config, Feed { topic, policy });
     let address = listener.ok().and_then(|it| event_loop.local_addr(it)).expect("a listener");
-    event_loop.on(move |_: &Burst, cx: &mut Context<'_>, (): &mut ()| {
+    event_loop.on(move |cx: &mut Context<'_>, _: &Burst, (): &mut ()| {
         for _ in 0..BURST {
-            cx.broadcast(topic, &[7; LEN]);
+            cx.broadcast(topic, [7; LEN]);
         }
     });
     let _peer = drive(&mut event_loop, &mut (), || {

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use eventwire::proto::{Limits, OpCode};
 use eventwire::{
-    CloseCode, Config, ConnectionId, Context, Error, EventLoop, Message, ServerConfig,
-    SubscribeError,
+    CloseCode, Config, Connection, Error, EventLoop, Message, ServerConfig, SubscribeError,
+    on_message,
 };
 
 use crate::util::{Log, Peer, Recorder, Server, Told, drive, drive_until, looping, pattern};
@@ -278,18 +278,18 @@ fn topics_and_subscriptions_have_limits() {
     let server = Server::listen(
         config,
         ServerConfig::default(),
-        |conn: ConnectionId, _: Message<'_>, cx: &mut Context<'_>, _: &mut ()| {
-            let topics = ["a", "b", "c"].map(|name| cx.topic(name).expect("within the limit"));
-            assert!(matches!(cx.topic("d"), Err(Error::TopicLimit)));
-            assert_eq!(cx.topic("b").expect("it is there"), topics[1]);
-            assert_eq!(cx.subscribe(conn, topics[0]), Ok(true));
-            assert_eq!(cx.subscribe(conn, topics[1]), Ok(true));
-            assert_eq!(cx.subscribe(conn, topics[0]), Ok(false));
-            assert_eq!(cx.subscribe(conn, topics[2]), Err(SubscribeError::TooMany));
-            assert!(cx.unsubscribe(conn, topics[0]));
-            assert_eq!(cx.subscribe(conn, topics[2]), Ok(true));
-            cx.send(conn, "done");
-        },
+        on_message(|conn: &mut Connection<'_>, _: Message<'_>, _: &mut ()| {
+            let topics = ["a", "b", "c"].map(|name| conn.topic(name).expect("within the limit"));
+            assert!(matches!(conn.topic("d"), Err(Error::TopicLimit)));
+            assert_eq!(conn.topic("b").expect("it is there"), topics[1]);
+            assert_eq!(conn.subscribe(topics[0]), Ok(true));
+            assert_eq!(conn.subscribe(topics[1]), Ok(true));
+            assert_eq!(conn.subscribe(topics[0]), Ok(false));
+            assert_eq!(conn.subscribe(topics[2]), Err(SubscribeError::TooMany));
+            assert!(conn.unsubscribe(topics[0]));
+            assert_eq!(conn.subscribe(topics[2]), Ok(true));
+            conn.send("done");
+        }),
     );
     let mut peer = Peer::connect(server.address());
     peer.send("go");
@@ -302,4 +302,18 @@ fn a_topics_name_has_a_length() {
     assert!(event_loop.topic(&"x".repeat(256)).is_ok());
     assert!(matches!(event_loop.topic(&"x".repeat(257)), Err(Error::TopicLimit)));
     assert_eq!(event_loop.topic("same").unwrap(), event_loop.topic("same").unwrap());
+}
+
+/// Were the stream cut while the rest of the message arrives, the reset would be in the way of the
+/// close frame.
+#[test]
+fn a_client_learns_that_its_message_was_a_little_too_long_and_ends_in_order() {
+    let server = Server::with(Recorder::new().0);
+    for _ in 0..10 {
+        let mut peer = Peer::connect(server.address());
+        peer.send(&vec![0; (1 << 20) + 1]);
+        peer.expect_close(CloseCode::TOO_BIG);
+        peer.send_close(1009, "");
+        peer.expect_end();
+    }
 }

@@ -2,14 +2,14 @@
 
 use std::net::{SocketAddr, TcpStream};
 
-use eventwire::{Config, ConnectionId, Context, Error, EventLoop, Message, ServerConfig};
+use eventwire::{Config, Connection, Error, EventLoop, Message, ServerConfig, on_message};
 
 use crate::util::{Peer, Recorder, Server, drive};
 
 #[test]
 fn port_zero_takes_a_free_port_and_an_address_in_use_is_an_error() {
     let mut event_loop = EventLoop::<()>::new(Config::default()).unwrap();
-    let ignore = |_: ConnectionId, _: Message<'_>, _: &mut Context<'_>, _: &mut ()| {};
+    let ignore = on_message(|_: &mut Connection<'_>, _: Message<'_>, _: &mut ()| {});
     let listener = event_loop.listen("127.0.0.1:0", ServerConfig::default(), ignore).unwrap();
     let address = event_loop.local_addr(listener).unwrap();
     assert_ne!(address.port(), 0);
@@ -23,7 +23,7 @@ fn port_zero_takes_a_free_port_and_an_address_in_use_is_an_error() {
 #[test]
 fn a_name_that_cannot_be_listened_on_is_an_error() {
     let mut event_loop = EventLoop::<()>::new(Config::default()).unwrap();
-    let ignore = |_: ConnectionId, _: Message<'_>, _: &mut Context<'_>, _: &mut ()| {};
+    let ignore = on_message(|_: &mut Connection<'_>, _: Message<'_>, _: &mut ()| {});
     for address in ["127.0.0.1", "127.0.0.1:port", "192.0.2.1:0"] {
         assert!(event_loop.listen(address, ServerConfig::default(), ignore).is_err(), "{address}");
     }
@@ -36,9 +36,9 @@ fn each_listener_has_its_own_handler() {
     let server = Server::start(Config::default(), |event_loop: &mut EventLoop<()>| {
         ["one", "two"].map(|name| {
             let handler =
-                move |conn: ConnectionId, _: Message<'_>, cx: &mut Context<'_>, _: &mut ()| {
-                    cx.send(conn, name);
-                };
+                on_message(move |conn: &mut Connection<'_>, _: Message<'_>, _: &mut ()| {
+                    conn.send(name);
+                });
             let listener =
                 event_loop.listen("127.0.0.1:0", ServerConfig::default(), handler).unwrap();
             event_loop.local_addr(listener).unwrap()
@@ -101,7 +101,7 @@ fn every_address_of_a_name_is_listened_on_at_one_port() {
 #[test]
 fn localhost_is_both_families_where_the_machine_has_them() {
     let mut event_loop = EventLoop::<()>::new(Config::default()).unwrap();
-    let ignore = |_: ConnectionId, _: Message<'_>, _: &mut Context<'_>, _: &mut ()| {};
+    let ignore = on_message(|_: &mut Connection<'_>, _: Message<'_>, _: &mut ()| {});
     let ips: [SocketAddr; 2] = ["127.0.0.1:0".parse().unwrap(), "[::1]:0".parse().unwrap()];
     let has = |ip: &SocketAddr| std::net::TcpListener::bind(ip).is_ok();
     let expected: Vec<_> = ips.iter().filter(|ip| has(ip)).map(SocketAddr::ip).collect();
@@ -117,7 +117,7 @@ fn localhost_is_both_families_where_the_machine_has_them() {
 #[test]
 fn one_address_in_use_leaves_none_listened_on() {
     let mut event_loop = EventLoop::<()>::new(Config::default()).unwrap();
-    let ignore = |_: ConnectionId, _: Message<'_>, _: &mut Context<'_>, _: &mut ()| {};
+    let ignore = on_message(|_: &mut Connection<'_>, _: Message<'_>, _: &mut ()| {});
     let taken = std::net::TcpListener::bind("127.0.0.2:0").unwrap();
     let taken = taken.local_addr().map(|address| (address, taken)).unwrap();
     let free = SocketAddr::new("127.0.0.1".parse().unwrap(), taken.0.port());

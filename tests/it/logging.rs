@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use eventwire::{CloseCode, Config, ConnectionId, Context, Message, OnPanic, ServerConfig};
+use eventwire::{CloseCode, Config, Connection, Message, OnPanic, ServerConfig, on_message};
 use log::{LevelFilter, Log, Metadata, Record};
 
 use crate::util::{Peer, request};
@@ -28,9 +28,9 @@ impl Log for Notes {
 }
 
 /// Closes whoever says so, and breaks on whoever says that.
-fn obey(conn: ConnectionId, message: Message<'_>, cx: &mut Context<'_>, _: &mut ()) {
+fn obey(conn: &mut Connection<'_>, message: Message<'_>, _: &mut ()) {
     match message.as_text() {
-        Some("close") => drop(cx.close(conn, CloseCode::NORMAL, "")),
+        Some("close") => drop(conn.close(CloseCode::NORMAL, "")),
         Some("break") => panic!("broken for a test of the log"),
         _ => {}
     }
@@ -42,7 +42,8 @@ fn each_line_says_which_connection_it_is_about_and_why() {
     log::set_max_level(LevelFilter::Trace);
     let config = Config::default().on_panic(OnPanic::CloseConnection);
     let mut event_loop = eventwire::EventLoop::new(config).unwrap();
-    let listener = event_loop.listen("127.0.0.1:0", ServerConfig::default(), obey).unwrap();
+    let listener =
+        event_loop.listen("127.0.0.1:0", ServerConfig::default(), on_message(obey)).unwrap();
     let (address, handle) = (event_loop.local_addr(listener).unwrap(), event_loop.handle());
     let client = std::thread::spawn(move || {
         let mut peer = Peer::connect(address);

@@ -8,9 +8,9 @@ use std::time::Instant;
 use eventwire::proto::OpCode;
 use eventwire::proto::handshake::Request;
 use eventwire::{
-    ClientConfig, CloseCode, Config, ConnectError, ConnectionId, Context, Disconnect, EventHandler,
+    ClientConfig, CloseCode, Config, ConnectError, Connection, Context, Disconnect, EventHandler,
     EventLoop, Gap, LoopHandle, Message, OnPanic, OverflowPolicy, ServerConfig, Upgrade,
-    WebSocketHandler,
+    WebSocketHandler, on_message,
 };
 
 use crate::util::{PATIENCE, Peer, drive, drive_until, pattern, request};
@@ -29,80 +29,56 @@ impl Faulty {
 }
 
 impl WebSocketHandler<Told> for Faulty {
-    fn on_upgrade(
-        &mut self,
-        _: ConnectionId,
-        _: &Request<'_>,
-        _: &mut Context<'_>,
-        told: &mut Told,
-    ) -> Upgrade {
+    fn on_upgrade(&mut self, _: &mut Connection<'_>, _: &Request<'_>, told: &mut Told) -> Upgrade {
         self.at("on_upgrade", told);
         Upgrade::accept()
     }
 
-    fn on_open(&mut self, conn: ConnectionId, cx: &mut Context<'_>, told: &mut Told) {
-        cx.send(conn, "welcome");
+    fn on_open(&mut self, conn: &mut Connection<'_>, told: &mut Told) {
+        conn.send("welcome");
         if self.0 == "on_gap" {
-            let topic = cx.topic("missed").expect("a topic");
-            assert_eq!(cx.subscribe_with(conn, topic, OverflowPolicy::DropNewest), Ok(true));
+            let topic = conn.topic("missed").expect("a topic");
+            assert_eq!(conn.subscribe_with(topic, OverflowPolicy::DropNewest), Ok(true));
         }
         self.at("on_open", told);
     }
 
-    fn on_message(
-        &mut self,
-        conn: ConnectionId,
-        message: Message<'_>,
-        cx: &mut Context<'_>,
-        told: &mut Told,
-    ) {
+    fn on_message(&mut self, conn: &mut Connection<'_>, message: Message<'_>, told: &mut Told) {
         if message.as_text() == Some("much") {
-            cx.send(conn, &pattern(MUCH, 1)[..]);
-            let topic = cx.topic("missed").expect("a topic");
-            cx.broadcast(topic, "that is too much");
+            conn.send(&pattern(MUCH, 1)[..]);
+            let topic = conn.topic("missed").expect("a topic");
+            conn.broadcast(topic, "that is too much");
             return;
         }
-        cx.send(conn, message);
+        conn.send(message);
         if message.as_bytes().first() != Some(&b'-') {
             self.at("on_message", told);
         }
     }
 
-    fn on_ping(&mut self, _: ConnectionId, _: &[u8], _: &mut Context<'_>, told: &mut Told) {
+    fn on_ping(&mut self, _: &mut Connection<'_>, _: &[u8], told: &mut Told) {
         self.at("on_ping", told);
     }
 
-    fn on_pong(&mut self, _: ConnectionId, _: &[u8], _: &mut Context<'_>, told: &mut Told) {
+    fn on_pong(&mut self, _: &mut Connection<'_>, _: &[u8], told: &mut Told) {
         self.at("on_pong", told);
     }
 
-    fn on_drained(&mut self, _: ConnectionId, _: &mut Context<'_>, told: &mut Told) {
+    fn on_drained(&mut self, _: &mut Connection<'_>, told: &mut Told) {
         self.at("on_drained", told);
     }
 
-    fn on_gap(&mut self, _: ConnectionId, _: Gap, _: &mut Context<'_>, told: &mut Told) {
+    fn on_gap(&mut self, _: &mut Connection<'_>, _: Gap, told: &mut Told) {
         self.at("on_gap", told);
     }
 
-    fn on_close(
-        &mut self,
-        conn: ConnectionId,
-        why: &Disconnect,
-        cx: &mut Context<'_>,
-        told: &mut Told,
-    ) {
-        assert!(!cx.is_open(conn));
+    fn on_close(&mut self, conn: &mut Connection<'_>, why: &Disconnect, told: &mut Told) {
+        assert!(!conn.is_open());
         told.push(why.to_string());
         self.at("on_close", told);
     }
 
-    fn on_connect_error(
-        &mut self,
-        _: ConnectionId,
-        _: &ConnectError,
-        _: &mut Context<'_>,
-        told: &mut Told,
-    ) {
+    fn on_connect_error(&mut self, _: &mut Connection<'_>, _: &ConnectError, told: &mut Told) {
         self.at("on_connect_error", told);
     }
 }
@@ -115,9 +91,9 @@ fn event_loop(at: &'static str) -> (EventLoop<Told>, SocketAddr, SocketAddr) {
     let mut event_loop = EventLoop::new(Config::default()).expect("a loop");
     let config = ServerConfig::default;
     let faulty = event_loop.listen("127.0.0.1:0", config(), Faulty(at)).expect("a port");
-    let echo = |conn: ConnectionId, message: Message<'_>, cx: &mut Context<'_>, _: &mut Told| {
-        cx.send(conn, message);
-    };
+    let echo = on_message(|conn: &mut Connection<'_>, message: Message<'_>, _: &mut Told| {
+        conn.send(message);
+    });
     let echo = event_loop.listen("127.0.0.1:0", config(), echo).expect("a port");
     let [faulty, echo] =
         [faulty, echo].map(|listener| event_loop.local_addr(listener).expect("it listens"));
@@ -279,7 +255,7 @@ fn a_clients_panics_cost_its_connection_alone() {
 struct FaultyEvents;
 
 impl EventHandler<u8, Told> for FaultyEvents {
-    fn on_event(&mut self, event: &u8, _: &mut Context<'_>, told: &mut Told) {
+    fn on_event(&mut self, _: &mut Context<'_>, event: &u8, told: &mut Told) {
         told.push(format!("faulty {event}"));
         panic!("event {event} failed");
     }
@@ -293,8 +269,8 @@ impl EventHandler<u8, Told> for FaultyEvents {
 #[test]
 fn an_events_other_handlers_are_called_and_the_loop_goes_on() {
     let mut event_loop = EventLoop::new(Config::default()).expect("a loop");
-    event_loop.on(FaultyEvents);
-    event_loop.on(|event: &u8, cx: &mut Context<'_>, told: &mut Told| {
+    event_loop.on_handler(FaultyEvents);
+    event_loop.on(|cx: &mut Context<'_>, event: &u8, told: &mut Told| {
         told.push(format!("sound {event}"));
         if *event == 2 {
             cx.stop();
@@ -313,7 +289,7 @@ fn an_events_other_handlers_are_called_and_the_loop_goes_on() {
 fn a_panic_may_go_through_to_the_caller() {
     let config = Config::default().on_panic(OnPanic::Propagate);
     let mut event_loop = EventLoop::new(config.clone()).expect("a loop");
-    event_loop.on(FaultyEvents);
+    event_loop.on_handler(FaultyEvents);
     event_loop.publisher().publish(7_u8).expect("room");
     let run = catch_unwind(AssertUnwindSafe(|| event_loop.run(&mut Told::new())));
     let message = run.expect_err("a panic").downcast::<String>().expect("text");

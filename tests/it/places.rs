@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use eventwire::proto::handshake::HttpResponse;
-use eventwire::{Config, ConnectionId, Context, Message, Routes, ServerConfig};
+use eventwire::{Config, Connection, Message, Routes, ServerConfig, on_message};
 
 use crate::util::{Peer, Server, request};
 
@@ -12,8 +12,8 @@ const LONG: usize = 30_000_000;
 
 const IDLE: usize = 16;
 
-fn echo(conn: ConnectionId, message: Message<'_>, cx: &mut Context<'_>, _: &mut ()) {
-    cx.send(conn, message);
+fn echo(conn: &mut Connection<'_>, message: Message<'_>, _: &mut ()) {
+    conn.send(message);
 }
 
 fn serve(config: Config) -> Server {
@@ -21,7 +21,7 @@ fn serve(config: Config) -> Server {
         let routes = Routes::new()
             .page("/", HttpResponse::html("home"))
             .page("/long", HttpResponse::html(vec![b'x'; LONG]))
-            .websocket("/echo", ServerConfig::default(), echo);
+            .websocket("/echo", ServerConfig::default(), on_message(echo));
         let config = ServerConfig::default();
         let listener = event_loop.listen("127.0.0.1:0", config, routes).expect("listen");
         event_loop.local_addr(listener).expect("an address")

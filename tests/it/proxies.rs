@@ -2,7 +2,7 @@
 
 use eventwire::proto::handshake::{HttpRequest, HttpResponse, Request};
 use eventwire::{
-    Config, ConnectionId, Context, Routes, ServerConfig, TrustedProxies, Upgrade, WebSocketHandler,
+    Config, Connection, Routes, ServerConfig, TrustedProxies, Upgrade, WebSocketHandler,
 };
 
 use crate::util::{Peer, Server, request};
@@ -11,31 +11,21 @@ use crate::util::{Peer, Server, request};
 struct Who;
 
 impl WebSocketHandler<()> for Who {
-    fn on_upgrade(
-        &mut self,
-        conn: ConnectionId,
-        _: &Request<'_>,
-        cx: &mut Context<'_>,
-        _: &mut (),
-    ) -> Upgrade {
-        if name(conn, cx).starts_with("192.0.2.") {
-            Upgrade::refuse(403)
-        } else {
-            Upgrade::accept()
-        }
+    fn on_upgrade(&mut self, conn: &mut Connection<'_>, _: &Request<'_>, _: &mut ()) -> Upgrade {
+        if name(conn).starts_with("192.0.2.") { Upgrade::refuse(403) } else { Upgrade::accept() }
     }
 
-    fn on_open(&mut self, conn: ConnectionId, cx: &mut Context<'_>, _: &mut ()) {
-        cx.send(conn, name(conn, cx).as_str());
+    fn on_open(&mut self, conn: &mut Connection<'_>, _: &mut ()) {
+        conn.send(name(conn));
     }
 }
 
-fn name(conn: ConnectionId, cx: &Context<'_>) -> String {
-    cx.peer_addr(conn).map(|peer| peer.ip().to_string()).unwrap_or_default()
+fn name(conn: &Connection<'_>) -> String {
+    conn.peer_addr().map(|peer| peer.ip().to_string()).unwrap_or_default()
 }
 
-fn who(conn: ConnectionId, _: &HttpRequest<'_>, cx: &mut Context<'_>, _: &mut ()) -> HttpResponse {
-    HttpResponse::text(name(conn, cx))
+fn who(conn: &mut Connection<'_>, _: &HttpRequest<'_>, _: &mut ()) -> HttpResponse {
+    HttpResponse::text(name(conn))
 }
 
 fn behind(proxies: TrustedProxies) -> Server {

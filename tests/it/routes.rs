@@ -7,7 +7,7 @@ use eventwire::proto::handshake::{HttpRequest, HttpResponse};
 use eventwire::reactor::SimReactor;
 use eventwire::reactor::sim::SimConfig;
 use eventwire::{
-    CloseCode, Config, ConnectionId, Context, Error, EventLoop, Message, Routes, ServerConfig,
+    CloseCode, Config, Connection, Error, EventLoop, Message, Routes, ServerConfig, on_message,
 };
 
 use crate::util::{Peer, Server, request};
@@ -15,33 +15,28 @@ use crate::util::{Peer, Server, request};
 /// Longer than all that is sent without being shared.
 const LONG: usize = 3_000_000;
 
-fn echo(conn: ConnectionId, message: Message<'_>, cx: &mut Context<'_>, _: &mut ()) {
-    cx.send(conn, message);
+fn echo(conn: &mut Connection<'_>, message: Message<'_>, _: &mut ()) {
+    conn.send(message);
 }
 
-fn shout(conn: ConnectionId, message: Message<'_>, cx: &mut Context<'_>, _: &mut ()) {
-    cx.send(conn, message.as_text().unwrap_or_default().to_uppercase().as_str());
+fn shout(conn: &mut Connection<'_>, message: Message<'_>, _: &mut ()) {
+    conn.send(message.as_text().unwrap_or_default().to_uppercase().as_str());
 }
 
-fn mirror(
-    conn: ConnectionId,
-    request: &HttpRequest<'_>,
-    cx: &mut Context<'_>,
-    _: &mut (),
-) -> HttpResponse {
-    assert!(!cx.is_open(conn));
+fn mirror(conn: &mut Connection<'_>, request: &HttpRequest<'_>, _: &mut ()) -> HttpResponse {
+    assert!(!conn.is_open());
     let (path, query) = (request.path(), request.query().unwrap_or("none"));
-    let peer = cx.peer_addr(conn).map(|peer| peer.ip().to_string()).unwrap_or_default();
+    let peer = conn.peer_addr().map(|peer| peer.ip().to_string()).unwrap_or_default();
     let agent = request.header("User-Agent").unwrap_or("nobody");
     HttpResponse::text(format!("{} {path} {query} {peer} {agent}", request.method()))
 }
 
 /// A long answer of which no two are the same storage.
-fn fresh(_: ConnectionId, _: &HttpRequest<'_>, _: &mut Context<'_>, _: &mut ()) -> HttpResponse {
+fn fresh(_: &mut Connection<'_>, _: &HttpRequest<'_>, _: &mut ()) -> HttpResponse {
     HttpResponse::html(vec![b'x'; LONG])
 }
 
-fn broken(_: ConnectionId, _: &HttpRequest<'_>, _: &mut Context<'_>, _: &mut ()) -> HttpResponse {
+fn broken(_: &mut Connection<'_>, _: &HttpRequest<'_>, _: &mut ()) -> HttpResponse {
     panic!("a mistake");
 }
 
@@ -53,8 +48,8 @@ fn routes() -> Routes<()> {
         .get("/mirror", mirror)
         .get("/under/*", mirror)
         .metrics("/metrics")
-        .websocket("/echo", ServerConfig::default().max_message(10), echo)
-        .websocket("/shout/*", ServerConfig::default(), shout)
+        .websocket("/echo", ServerConfig::default().max_message(10), on_message(echo))
+        .websocket("/shout/*", ServerConfig::default(), on_message(shout))
 }
 
 fn serve(config: Config, server: ServerConfig) -> Server {
@@ -399,7 +394,7 @@ fn no_pong_overtakes_the_answer_that_opens_the_connection() {
     let routes = Routes::new().page("/", HttpResponse::html(vec![b'x'; PAGE])).websocket(
         "/echo",
         ServerConfig::default(),
-        echo,
+        on_message(echo),
     );
     let listener = event_loop.listen("127.0.0.1:9001", ServerConfig::default(), routes);
     let address = event_loop.local_addr(listener.expect("listen")).expect("an address");
@@ -443,7 +438,7 @@ fn answers_that_nobody_reads_count_against_what_the_loop_may_hold() {
     let reactor = SimReactor::new(1, SimConfig::calm().window(1_000));
     let config = Config::default().max_outbound(4 * PAGE);
     let mut event_loop = EventLoop::with_reactor(reactor, config).expect("a loop");
-    let page = |_: ConnectionId, _: &HttpRequest<'_>, _: &mut Context<'_>, _: &mut ()| {
+    let page = |_: &mut Connection<'_>, _: &HttpRequest<'_>, _: &mut ()| {
         HttpResponse::html(vec![b'x'; PAGE])
     };
     let routes = Routes::new().get("/", page);
@@ -486,7 +481,7 @@ fn a_drain_waits_for_answers_that_are_on_their_way() {
     while event_loop.stats().requests < 2 {
         event_loop.turn(None, &mut ()).expect("a turn");
     }
-    event_loop.handle().drain(Duration::from_secs(60));
+    event_loop.handle().shutdown(Duration::from_secs(60));
     event_loop.run(&mut ()).expect("an end in order");
     let sim = event_loop.reactor_mut();
     let answer = String::from_utf8(sim.peer_received(asking)).expect("text");
@@ -588,7 +583,7 @@ fn routes_that_cannot_be_are_refused_when_they_are_made() {
         assert!(matches!(error, Error::InvalidRoute(_)), "{error}");
     }
     let unspeakable = ServerConfig::default().subprotocols(["a b"]);
-    let error = listen(Routes::new().websocket("/", unspeakable, echo)).unwrap_err();
+    let error = listen(Routes::new().websocket("/", unspeakable, on_message(echo))).unwrap_err();
     assert!(matches!(error, Error::Header(_)), "{error}");
 }
 

@@ -7,7 +7,8 @@ use std::thread;
 
 use eventwire::proto::OpCode;
 use eventwire::{
-    Config, ConnectionId, Context, Message, PreparedMessage, SendStatus, WebSocketHandler,
+    Config, Connection, ConnectionId, Message, PreparedMessage, SendStatus, WebSocketHandler,
+    on_message,
 };
 
 use crate::util::{Peer, Recorder, Server, Told, drive, drive_until, looping, pattern, text};
@@ -112,18 +113,18 @@ fn a_header_may_be_split_anywhere() {
 
 #[test]
 fn replies_leave_in_the_order_of_the_calls() {
-    let shared = PreparedMessage::new(&pattern(5_000, 9));
-    let server = Server::with(
-        move |conn: ConnectionId, message: Message<'_>, cx: &mut Context<'_>, _: &mut ()| {
-            cx.send(conn, "before");
-            cx.send(conn, message);
-            cx.send_prepared(conn, &shared);
-            cx.ping(conn, b"ping");
-            cx.send(conn, message);
-            cx.send(conn, &message.as_bytes()[1..]);
-            cx.send(conn, "after");
+    let shared = PreparedMessage::new(pattern(5_000, 9));
+    let server = Server::with(on_message(
+        move |conn: &mut Connection<'_>, message: Message<'_>, _: &mut ()| {
+            conn.send("before");
+            conn.send(message);
+            conn.send(&shared);
+            conn.ping(b"ping");
+            conn.send(message);
+            conn.send(&message.as_bytes()[1..]);
+            conn.send("after");
         },
-    );
+    ));
     let mut peer = Peer::connect(server.address());
     for len in [1, 200, 5_000, 80_000, 300_000] {
         let message = pattern(len, len);
@@ -142,13 +143,12 @@ fn replies_leave_in_the_order_of_the_calls() {
 fn a_prepared_message_goes_to_many() {
     let messages = ["few words".to_owned(), text(5_000), text(100_000)];
     let prepared: Vec<_> = messages.iter().map(PreparedMessage::new).collect();
-    let server = Server::with(
-        move |conn: ConnectionId, _: Message<'_>, cx: &mut Context<'_>, _: &mut ()| {
+    let server =
+        Server::with(on_message(move |conn: &mut Connection<'_>, _: Message<'_>, _: &mut ()| {
             for message in &prepared {
-                assert_eq!(cx.send_prepared(conn, message), SendStatus::Sent);
+                assert_eq!(conn.send(message), SendStatus::Sent);
             }
-        },
-    );
+        }));
     for _ in 0..3 {
         let mut peer = Peer::connect(server.address());
         peer.send("go");
@@ -180,11 +180,10 @@ fn pings_are_answered_in_their_place_and_pongs_are_told() {
 
 #[test]
 fn a_ping_of_the_application_is_cut_to_what_a_ping_may_carry() {
-    let server = Server::with(
-        |conn: ConnectionId, message: Message<'_>, cx: &mut Context<'_>, _: &mut ()| {
-            assert_eq!(cx.ping(conn, message.as_bytes()), SendStatus::Sent);
-        },
-    );
+    let server =
+        Server::with(on_message(|conn: &mut Connection<'_>, message: Message<'_>, _: &mut ()| {
+            assert_eq!(conn.ping(message.as_bytes()), SendStatus::Sent);
+        }));
     let mut peer = Peer::connect(server.address());
     peer.send(&pattern(200, 0));
     peer.expect_frame(OpCode::Ping, &pattern(200, 0)[..125]);
@@ -203,24 +202,18 @@ struct Relay {
 struct RelayHandler;
 
 impl WebSocketHandler<Relay> for RelayHandler {
-    fn on_open(&mut self, conn: ConnectionId, _: &mut Context<'_>, relay: &mut Relay) {
-        relay.target.get_or_insert(conn);
+    fn on_open(&mut self, conn: &mut Connection<'_>, relay: &mut Relay) {
+        relay.target.get_or_insert(conn.id());
     }
 
-    fn on_message(
-        &mut self,
-        conn: ConnectionId,
-        message: Message<'_>,
-        cx: &mut Context<'_>,
-        relay: &mut Relay,
-    ) {
+    fn on_message(&mut self, conn: &mut Connection<'_>, message: Message<'_>, relay: &mut Relay) {
         if let Some(target) = relay.target {
-            relay.statuses.push(cx.send(target, message));
+            relay.statuses.push(conn.send_to(target, message));
         }
-        cx.send(conn, "done");
+        conn.send("done");
     }
 
-    fn on_drained(&mut self, _: ConnectionId, _: &mut Context<'_>, relay: &mut Relay) {
+    fn on_drained(&mut self, _: &mut Connection<'_>, relay: &mut Relay) {
         relay.drained += 1;
     }
 }

@@ -6,23 +6,23 @@ use std::time::Duration;
 
 use eventwire::proto::OpCode;
 use eventwire::{
-    ClientConfig, CloseCode, Config, ConnectionId, Context, EventLoop, Idle, Message, Method,
-    OverflowPolicy, PublishError, ServerConfig, SlowCall,
+    ClientConfig, CloseCode, Config, Connection, Context, EventLoop, HandlerCall, Idle, Message,
+    OverflowPolicy, PublishError, ServerConfig, SlowCall, on_message,
 };
 
 use crate::util::{PATIENCE, Peer, Server, drive, drive_until, looping};
 
 /// Text is sent back, binary messages are a request to panic.
-fn echo_text(conn: ConnectionId, message: Message<'_>, cx: &mut Context<'_>, (): &mut ()) {
+fn echo_text(conn: &mut Connection<'_>, message: Message<'_>, (): &mut ()) {
     assert!(message.as_text().is_some(), "binary");
-    cx.send(conn, message);
+    conn.send(message);
 }
 
 #[test]
 fn connections_and_what_passes_through_them_are_counted() {
     let config = Config::default();
     let mut event_loop = EventLoop::<()>::new(config).expect("a loop");
-    let listener = event_loop.listen("127.0.0.1:0", ServerConfig::default(), echo_text);
+    let listener = event_loop.listen("127.0.0.1:0", ServerConfig::default(), on_message(echo_text));
     let address = event_loop.local_addr(listener.expect("listen")).expect("an address");
     let (handle, state) = (event_loop.handle(), &mut ());
     let mut first = drive(&mut event_loop, state, || {
@@ -68,14 +68,14 @@ fn connections_and_what_passes_through_them_are_counted() {
 fn broadcasts_are_counted_once_for_each_who_gets_them() {
     let (mut event_loop, address) = looping::<()>(
         Config::default(),
-        |conn: ConnectionId, message: Message<'_>, cx: &mut Context<'_>, (): &mut ()| {
-            let topic = cx.topic("all").expect("room for topics");
-            let joined = cx.subscribe(conn, topic).expect("an open connection");
+        on_message(|conn: &mut Connection<'_>, message: Message<'_>, (): &mut ()| {
+            let topic = conn.topic("all").expect("room for topics");
+            let joined = conn.subscribe(topic).expect("an open connection");
             if !joined {
-                cx.broadcast(topic, message);
-                cx.broadcast_except(topic, conn, message);
+                conn.broadcast(topic, message);
+                conn.broadcast_others(topic, message);
             }
-        },
+        }),
     );
     let state = &mut ();
     let peers = drive(&mut event_loop, state, || {
@@ -99,7 +99,7 @@ fn broadcasts_are_counted_once_for_each_who_gets_them() {
 #[test]
 fn events_and_timers_are_counted_while_they_wait_and_when_they_are_handled() {
     let mut event_loop = EventLoop::<u32>::new(Config::default().inbox(5)).expect("a loop");
-    event_loop.on(|_: &u8, _: &mut Context<'_>, sum: &mut u32| *sum += 1);
+    event_loop.on(|_: &mut Context<'_>, _: &u8, sum: &mut u32| *sum += 1);
     let mut slow = event_loop.subscriber::<u8>(2, OverflowPolicy::DropNewest);
     let bytes = event_loop.publisher::<u8>();
     for byte in 0..5 {
@@ -129,13 +129,13 @@ fn events_and_timers_are_counted_while_they_wait_and_when_they_are_handled() {
 fn a_handler_that_holds_the_loop_is_seen_from_other_threads() {
     let (entered, is_in) = channel();
     let (let_go, may_go) = channel::<()>();
-    let server = Server::with(
-        move |conn: ConnectionId, message: Message<'_>, cx: &mut Context<'_>, (): &mut ()| {
+    let server = Server::with(on_message(
+        move |conn: &mut Connection<'_>, message: Message<'_>, (): &mut ()| {
             entered.send(()).expect("somebody looks");
             may_go.recv_timeout(PATIENCE).expect("somebody lets it go");
-            cx.send(conn, message);
+            conn.send(message);
         },
-    );
+    ));
     let mut peer = Peer::connect(server.address());
     peer.send("hold");
     is_in.recv_timeout(PATIENCE).expect("the handler is called");
@@ -153,13 +153,13 @@ fn slow_calls_are_told_with_what_was_called() {
     type Told = Vec<SlowCall>;
     let (mut event_loop, address) = looping::<Told>(
         Config::default().slow_handler(Duration::ZERO),
-        |conn: ConnectionId, message: Message<'_>, cx: &mut Context<'_>, _: &mut Told| {
-            cx.send(conn, message);
-            assert_eq!(cx.publish(1_u8), Ok(()));
-        },
+        on_message(|conn: &mut Connection<'_>, message: Message<'_>, _: &mut Told| {
+            conn.send(message);
+            assert_eq!(conn.publish(1_u8), Ok(()));
+        }),
     );
-    event_loop.on(|_: &u8, _: &mut Context<'_>, _: &mut Told| {});
-    event_loop.on(|slow: &SlowCall, _: &mut Context<'_>, told: &mut Told| told.push(*slow));
+    event_loop.on(|_: &mut Context<'_>, _: &u8, _: &mut Told| {});
+    event_loop.on(|_: &mut Context<'_>, slow: &SlowCall, told: &mut Told| told.push(*slow));
     let mut told = Told::new();
     let peer = drive(&mut event_loop, &mut told, || {
         let mut peer = Peer::connect(address);
@@ -170,13 +170,13 @@ fn slow_calls_are_told_with_what_was_called() {
         peer
     });
     drive_until(&mut event_loop, &mut told, |_, told: &Told| told.len() >= 6);
-    let methods: Vec<_> = told.iter().map(|slow| slow.method).collect();
+    let methods: Vec<_> = told.iter().map(|slow| slow.call).collect();
     let name = std::any::type_name::<u8>();
     let called = |method| methods.contains(&method);
-    assert_eq!(methods[..3], [Method::Upgrade, Method::Open, Method::Message]);
-    assert!(called(Method::Event(name)) && called(Method::BatchEnd(name)));
-    assert!(called(Method::Ping), "{methods:?}");
-    assert!(told.iter().all(|slow| slow.conn.is_some() || slow.method != Method::Message));
+    assert_eq!(methods[..3], [HandlerCall::Upgrade, HandlerCall::Open, HandlerCall::Message]);
+    assert!(called(HandlerCall::Event(name)) && called(HandlerCall::BatchEnd(name)));
+    assert!(called(HandlerCall::Ping), "{methods:?}");
+    assert!(told.iter().all(|slow| slow.conn.is_some() || slow.call != HandlerCall::Message));
     let stats = event_loop.stats();
     assert!(stats.slow_calls >= 6, "those of the slow calls' own handler are counted");
     assert_eq!(stats.handler_time.count(), stats.slow_calls);
@@ -187,7 +187,7 @@ fn slow_calls_are_told_with_what_was_called() {
 fn only_a_sleeping_loop_is_woken_and_how_long_that_takes_is_told() {
     let (tell, told) = channel();
     let server = Server::start(Config::default().idle(Idle::Block), move |event_loop| {
-        event_loop.on(move |number: &u32, _: &mut Context<'_>, (): &mut ()| {
+        event_loop.on(move |_: &mut Context<'_>, number: &u32, (): &mut ()| {
             tell.send(*number).expect("somebody listens");
         });
         event_loop.publisher::<u32>()
@@ -205,10 +205,10 @@ fn only_a_sleeping_loop_is_woken_and_how_long_that_takes_is_told() {
 
 #[test]
 fn a_wake_for_something_else_is_no_latency_of_a_later_event() {
-    let ignore = |_: ConnectionId, _: Message<'_>, _: &mut Context<'_>, (): &mut ()| {};
+    let ignore = on_message(|_: &mut Connection<'_>, _: Message<'_>, (): &mut ()| {});
     let config = Config::default().idle(Idle::Block);
     let mut event_loop = EventLoop::<()>::new(config).expect("a loop");
-    event_loop.on(|_: &u8, _: &mut Context<'_>, (): &mut ()| {});
+    event_loop.on(|_: &mut Context<'_>, _: &u8, (): &mut ()| {});
     let events = event_loop.publisher::<u8>();
     for round in 1..=50 {
         // The name is looked up by another thread, which wakes the loop; nobody listens there.

@@ -39,11 +39,11 @@ fn publish(events: &Publisher<Event>, publisher: usize, count: u32) {
 fn stress(idle: Idle, inbox: usize, count: u32) {
     let config = Config::default().idle(idle).inbox(inbox);
     let mut event_loop: EventLoop<Seen> = EventLoop::new(config).expect("a loop");
-    event_loop.on(move |event: &Event, cx: &mut Context<'_>, seen: &mut Seen| {
+    event_loop.on(move |cx: &mut Context<'_>, event: &Event, seen: &mut Seen| {
         seen.note(*event);
         if seen.0 == [count; PUBLISHERS] {
             // One that lasted until its deadline would be noticed.
-            cx.drain(Duration::from_secs(3600));
+            cx.shutdown(Duration::from_secs(3600));
         }
     });
     // Room for whatever the subscriber does not get around to.

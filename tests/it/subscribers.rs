@@ -41,7 +41,7 @@ fn rest(subscriber: &mut Subscriber<Tick>) -> (Vec<u32>, RecvError) {
 fn subscribers_get_what_is_handled_in_its_order_whoever_published_it() {
     let mut event_loop = event_loop(Config::default());
     let mut subscribers = [(); 2].map(|()| event_loop.subscriber(64, OverflowPolicy::Close));
-    event_loop.on(|tick: &Tick, cx: &mut Context<'_>, told: &mut Vec<u32>| {
+    event_loop.on(|cx: &mut Context<'_>, tick: &Tick, told: &mut Vec<u32>| {
         told.push(tick.0);
         match tick.0 {
             1 => assert_eq!(cx.publish(Tick(2)), Ok(())),
@@ -140,9 +140,9 @@ fn a_loop_that_ends_in_any_way_ends_publishers_and_subscribers() {
             assert_eq!((summary.end, summary.unhandled_events), (RunEnd::Stopped, 1));
         },
         |event_loop| {
-            event_loop.handle().drain(LONG);
+            event_loop.handle().shutdown(LONG);
             let summary = event_loop.run(&mut Vec::new()).expect("run");
-            assert_eq!((summary.end, summary.unhandled_events), (RunEnd::Drained, 0));
+            assert_eq!((summary.end, summary.unhandled_events), (RunEnd::ShutDown, 0));
         },
         |event_loop| *event_loop = self::event_loop(Config::default()),
     ];

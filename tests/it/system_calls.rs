@@ -13,8 +13,8 @@ use eventwire::reactor::{
     EntropySource, Lookup, MioReactor, Polled, Reactor, Readiness, ResolveDone,
 };
 use eventwire::{
-    Config, ConnectionId, Context, EventLoop, Idle, Message, OverflowPolicy, ServerConfig, Time,
-    WebSocketHandler,
+    Config, Connection, EventLoop, Idle, Message, OverflowPolicy, ServerConfig, Time,
+    WebSocketHandler, on_message,
 };
 
 use crate::util::{PATIENCE, Peer, request};
@@ -179,10 +179,10 @@ impl Server {
 
     fn with(config: Config) -> Self {
         let echo =
-            |conn: ConnectionId, message: Message<'_>, cx: &mut Context<'_>, count: &mut usize| {
+            on_message(|conn: &mut Connection<'_>, message: Message<'_>, count: &mut usize| {
                 *count += 1;
-                cx.send(conn, message);
-            };
+                conn.send(message);
+            });
         Self::serving(config, ServerConfig::default(), echo)
     }
 
@@ -383,17 +383,17 @@ fn a_connection_is_registered_once_and_read_when_its_request_is_there() {
 }
 
 /// Subscribes to the topic by the policy that is named, or ends the subscription.
-fn subscribe(conn: ConnectionId, message: Message<'_>, cx: &mut Context<'_>, count: &mut usize) {
+fn subscribe(conn: &mut Connection<'_>, message: Message<'_>, count: &mut usize) {
     *count += 1;
     let words = message.as_text().and_then(|text| text.split_once(' '));
     let (what, name) = words.expect("a policy and a name");
-    let topic = cx.topic(name).expect("a topic");
+    let topic = conn.topic(name).expect("a topic");
     let policy = match what {
         "latest" => OverflowPolicy::KeepLatest,
         "oldest" => OverflowPolicy::DropOldest,
-        _ => return assert!(cx.unsubscribe(conn, topic)),
+        _ => return assert!(conn.unsubscribe(topic)),
     };
-    assert!(cx.subscribe_with(conn, topic, policy).is_ok());
+    assert!(conn.subscribe_with(topic, policy).is_ok());
 }
 
 #[test]
@@ -402,7 +402,7 @@ fn what_streams_may_hold_unsent_changes_with_the_first_and_the_last_that_conflat
     for (own, more) in [(0, None), (8 * 1024, Some(8 * 1024)), (64 * 1024, Some(64 * 1024))] {
         let server = ServerConfig::default();
         let server = if own > 0 { server.unsent_limit(own) } else { server };
-        let mut server = Server::serving(Config::default(), server, subscribe);
+        let mut server = Server::serving(Config::default(), server, on_message(subscribe));
         let mut peer = server.connect();
         let mut expected: Vec<_> = more.map(Some).into_iter().collect();
         for (words, change) in [

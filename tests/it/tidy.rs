@@ -18,16 +18,19 @@ const LAYERS: &[(&str, &[&str])] = &[
     // A macro alone.
     ("logging", &[]),
     ("histogram", &[]),
+    // Of messages and of events.
+    ("overflow", &[]),
     ("proto", &["time"]),
     ("timers", &["slots", "time"]),
     // A timer's event waits beside those that are published at once.
-    ("queue", &["slots", "time", "timers"]),
+    ("queue", &["slots", "time", "timers", "overflow"]),
     // Topics hand out encoded frames, so that a broadcast is encoded once, and keep beside them
     // what others make of those, so that it is compressed once.
     (
         "topics",
         &[
             "slots",
+            "overflow",
             "proto::Forms",
             "proto::FrameHeader",
             "proto::Message",
@@ -39,7 +42,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("reactor", &["time"]),
     ("net", &["slots", "time", "logging", "proto", "queue", "timers", "topics", "reactor"]),
     // The facade composes the limits and errors of the layers, which own them.
-    ("error", &["proto::handshake"]),
+    ("error", &["proto::handshake", "queue::PublishError"]),
     (
         "config",
         &[
@@ -59,6 +62,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "time",
             "logging",
             "histogram",
+            "overflow",
             "proto",
             "queue",
             "timers",
@@ -72,7 +76,8 @@ const LAYERS: &[(&str, &[&str])] = &[
 ];
 
 /// Layers without I/O: bytes, keys and the time are arguments.
-const PURE: &[&str] = &["slots", "time", "histogram", "proto", "queue", "timers", "topics"];
+const PURE: &[&str] =
+    &["slots", "time", "histogram", "overflow", "proto", "queue", "timers", "topics"];
 
 /// What pure layers do without. Default hashers draw randomness.
 const IMPURE: &[&str] = &[
@@ -136,7 +141,6 @@ const WORDS: &[(&str, &str)] = &[
     ("callback", "handler"),
     ("dispatcher", "event loop"),
     ("emit", "publish an event, broadcast a message"),
-    ("graceful", "drain"),
     ("packet", "frame"),
     ("send queue", "outbox"),
     ("subscriber list", "subscribers"),

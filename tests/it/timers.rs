@@ -43,7 +43,7 @@ impl Clockwork {
     fn new(config: Config) -> Self {
         let mut clockwork = Self::bare(config);
         clockwork.on(|_, _, _| ());
-        clockwork.event_loop.on(|tock: &Tock, cx: &mut Context<'_>, app: &mut App| {
+        clockwork.event_loop.on(|cx: &mut Context<'_>, tock: &Tock, app: &mut App| {
             app.told.push((tock.0, cx.now()));
         });
         clockwork
@@ -60,7 +60,7 @@ impl Clockwork {
 
     /// Notes every tick, and acts on it.
     fn on(&mut self, mut act: impl FnMut(u32, &mut Context<'_>, &mut App) + 'static) {
-        self.event_loop.on(move |tick: &Tick, cx: &mut Context<'_>, app: &mut App| {
+        self.event_loop.on(move |cx: &mut Context<'_>, tick: &Tick, app: &mut App| {
             app.told.push((tick.0, cx.now()));
             act(tick.0, cx, app);
         });
@@ -291,9 +291,9 @@ fn a_time_that_never_comes_can_be_cancelled_all_the_same() {
 fn an_unknown_type_and_an_ended_loop_give_the_event_back() {
     let mut clockwork = Clockwork::bare(Config::default());
     let refused = clockwork.event_loop.set_timer(MS, Tick(1));
-    assert_eq!(refused, Err(PublishError::Closed(Tick(1))));
+    assert_eq!(refused, Err(PublishError::NoHandler(Tick(1))));
     clockwork.on(|_, cx, _| {
-        assert_eq!(cx.set_timer(MS, Tock(2)), Err(PublishError::Closed(Tock(2))));
+        assert_eq!(cx.set_timer(MS, Tock(2)), Err(PublishError::NoHandler(Tock(2))));
         cx.stop();
     });
     let far = clockwork.set(HOUR, 2);
@@ -309,7 +309,7 @@ fn an_unknown_type_and_an_ended_loop_give_the_event_back() {
 fn a_full_queue_neither_loses_nor_delays_a_timer() {
     let mut clockwork = Clockwork::bare(Config::default().inbox(2));
     // Keeps the queue full for ever.
-    clockwork.event_loop.on(|tock: &Tock, cx: &mut Context<'_>, app: &mut App| {
+    clockwork.event_loop.on(|cx: &mut Context<'_>, tock: &Tock, app: &mut App| {
         if tock.0 > 0 {
             app.told.push((tock.0, cx.now()));
         }
@@ -350,7 +350,7 @@ fn timers_come_up_in_the_real_world_and_in_every_idle_mode() {
         let (heard, hears) = mpsc::channel();
         let setup = move |event_loop: &mut EventLoop<()>| {
             let start = Instant::now();
-            event_loop.on(move |tick: &Tick, cx: &mut Context<'_>, _: &mut ()| {
+            event_loop.on(move |cx: &mut Context<'_>, tick: &Tick, _: &mut ()| {
                 // The channel ends with the test.
                 let _ = heard.send((tick.0, start.elapsed()));
                 if tick.0 == 3 {

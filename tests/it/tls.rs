@@ -10,9 +10,9 @@ use std::time::Duration;
 use eventwire::proto::handshake::{HttpResponse, UrlError};
 use eventwire::proto::{Limits, OpCode};
 use eventwire::{
-    ClientConfig, CloseCode, Config, ConnectError, ConnectionId, Context, Disconnect, Error,
-    EventLoop, Message, Routes, ServerConfig, TlsClient, TlsServer, TrustedProxies,
-    WebSocketHandler,
+    ClientConfig, CloseCode, Config, ConnectError, Connection, Disconnect, Error, EventLoop,
+    Message, Routes, ServerConfig, TlsClient, TlsServer, TrustedProxies, WebSocketHandler,
+    on_message,
 };
 use rustls::pki_types::ServerName;
 use rustls::{ClientConnection, HandshakeKind, StreamOwned};
@@ -22,21 +22,22 @@ use crate::util::{Identity, PATIENCE, Peer, Server, drive, request};
 const ONE: Identity = Identity::ONE;
 const OTHER: Identity = Identity::OTHER;
 
-fn echo(conn: ConnectionId, message: Message<'_>, cx: &mut Context<'_>, _: &mut ()) {
+fn echo(conn: &mut Connection<'_>, message: Message<'_>, _: &mut ()) {
     match message.as_text() {
-        Some("close") => drop(cx.close(conn, CloseCode::NORMAL, "")),
+        Some("close") => drop(conn.close(CloseCode::NORMAL, "")),
         Some("who") => {
-            let peer = cx.peer_addr(conn).expect("an address").to_string();
-            cx.send(conn, &*peer);
+            let peer = conn.peer_addr().expect("an address").to_string();
+            conn.send(&*peer);
         }
-        _ => drop(cx.send(conn, message)),
+        _ => drop(conn.send(message)),
     }
 }
 
 fn serve(config: Config, server: ServerConfig) -> Server {
     Server::start(config, move |event_loop| {
         let page = HttpResponse::html("a page");
-        let routes = Routes::new().page("/page", page).websocket("/*", server.clone(), echo);
+        let routes =
+            Routes::new().page("/page", page).websocket("/*", server.clone(), on_message(echo));
         let listener = event_loop.listen("127.0.0.1:0", server, routes).expect("listen");
         event_loop.local_addr(listener).expect("an address")
     })
@@ -105,47 +106,34 @@ const LENGTHS: [usize; 7] = [0, 1, 125, 5_000, 16_384, 70_000, 1_000_000];
 struct Client;
 
 impl WebSocketHandler<Seen> for Client {
-    fn on_open(&mut self, conn: ConnectionId, cx: &mut Context<'_>, _: &mut Seen) {
+    fn on_open(&mut self, conn: &mut Connection<'_>, _: &mut Seen) {
         for len in LENGTHS {
-            cx.send(conn, &vec![7; len][..]);
+            conn.send(&vec![7; len][..]);
         }
     }
 
-    fn on_message(
-        &mut self,
-        conn: ConnectionId,
-        message: Message<'_>,
-        cx: &mut Context<'_>,
-        seen: &mut Seen,
-    ) {
+    fn on_message(&mut self, conn: &mut Connection<'_>, message: Message<'_>, seen: &mut Seen) {
         assert!(message.as_bytes().iter().all(|byte| *byte == 7));
         seen.lengths.push(message.len());
         if seen.lengths.len() == LENGTHS.len() {
-            cx.close(conn, CloseCode::NORMAL, "");
+            conn.close(CloseCode::NORMAL, "");
         }
     }
 
-    fn on_close(
-        &mut self,
-        _: ConnectionId,
-        disconnect: &Disconnect,
-        cx: &mut Context<'_>,
-        seen: &mut Seen,
-    ) {
+    fn on_close(&mut self, conn: &mut Connection<'_>, disconnect: &Disconnect, seen: &mut Seen) {
         assert!(matches!(disconnect, Disconnect::ClosedByApplication { .. }), "{disconnect}");
         seen.ended = true;
-        cx.stop();
+        conn.stop();
     }
 
     fn on_connect_error(
         &mut self,
-        _: ConnectionId,
+        conn: &mut Connection<'_>,
         error: &ConnectError,
-        cx: &mut Context<'_>,
         seen: &mut Seen,
     ) {
         seen.failed = Some(error.to_string());
-        cx.stop();
+        conn.stop();
     }
 }
 
@@ -295,7 +283,7 @@ fn a_turn_takes_its_share_of_records_however_little_is_in_them() {
     /// Each record holds a byte.
     const RECORDS: usize = 100_000;
     let mut event_loop = EventLoop::<()>::new(Config::default()).expect("a loop");
-    let listener = event_loop.listen("127.0.0.1:0", with(&ONE), echo).expect("listen");
+    let listener = event_loop.listen("127.0.0.1:0", with(&ONE), on_message(echo)).expect("listen");
     let address = event_loop.local_addr(listener).expect("an address");
     let mut stream = drive(&mut event_loop, &mut (), || {
         let mut stream = connect(address, &ONE.others_client(&[]));
@@ -329,7 +317,7 @@ fn a_turn_takes_its_share_of_records_however_little_is_in_them() {
 #[test]
 fn what_comes_behind_urgent_data_is_read_at_once_over_tls() {
     let mut event_loop = EventLoop::<()>::new(Config::default()).expect("a loop");
-    let listener = event_loop.listen("127.0.0.1:0", with(&ONE), echo).expect("listen");
+    let listener = event_loop.listen("127.0.0.1:0", with(&ONE), on_message(echo)).expect("listen");
     let address = event_loop.local_addr(listener).expect("an address");
     let mut stream = drive(&mut event_loop, &mut (), || {
         let mut stream = connect(address, &ONE.others_client(&[]));

@@ -9,9 +9,9 @@ use std::net::TcpListener;
 
 use eventwire::proto::OpCode;
 use eventwire::{
-    ClientConfig, CloseCode, Config, ConnectionId, Context, Disconnect, EventLoop, Gap, Message,
-    OverflowPolicy, SendStatus, ServerConfig, SubscribeError, TopicChanged, TopicId, TopicStats,
-    WebSocketHandler,
+    ClientConfig, CloseCode, Config, Connection, ConnectionId, Context, Disconnect, EventLoop, Gap,
+    Message, OverflowPolicy, SendStatus, ServerConfig, SubscribeError, TopicChanged, TopicId,
+    TopicStats, WebSocketHandler, on_message,
 };
 
 use crate::util::{Peer, Server, drive, drive_until, looping, pattern};
@@ -34,20 +34,20 @@ impl Interpreter {
         let command = command.trim_end_matches('?');
         let topic = |cx: &mut Context<'_>| cx.topic(name).expect("within the limits");
         let outcome = match command {
-            "sub" => topic_outcome(topic(cx), |topic| cx.subscribe(conn, topic)),
-            "unsub" => topic_outcome(topic(cx), |topic| cx.unsubscribe(conn, topic)),
+            "sub" => topic_outcome(topic(cx), |topic| cx.connection(conn).subscribe(topic)),
+            "unsub" => topic_outcome(topic(cx), |topic| cx.connection(conn).unsubscribe(topic)),
             "cast" => topic_outcome(topic(cx), |topic| cx.broadcast(topic, text)),
             "others" => topic_outcome(topic(cx), |topic| cx.broadcast_except(topic, conn, text)),
             "number" => topic_outcome(topic(cx), |topic| cx.topic_sequence(topic)),
             "count" => topic_outcome(topic(cx), |topic| cx.subscriber_count(topic)),
             "remove" => topic_outcome(topic(cx), |topic| cx.remove_topic(topic)),
-            "send" => format!("{:?}", cx.send(conn, rest)),
-            "close" => format!("{:?}", cx.close(conn, CloseCode::NORMAL, rest)),
+            "send" => format!("{:?}", cx.send_to(conn, rest)),
+            "close" => format!("{:?}", cx.connection(conn).close(CloseCode::NORMAL, rest)),
             "" => String::new(),
             other => panic!("no command: {other}"),
         };
         if asked {
-            cx.send(conn, &outcome);
+            cx.send_to(conn, &outcome);
         }
     }
 }
@@ -57,15 +57,9 @@ fn topic_outcome<T: std::fmt::Debug>(topic: TopicId, act: impl FnOnce(TopicId) -
 }
 
 impl WebSocketHandler<()> for Interpreter {
-    fn on_message(
-        &mut self,
-        conn: ConnectionId,
-        message: Message<'_>,
-        cx: &mut Context<'_>,
-        _: &mut (),
-    ) {
+    fn on_message(&mut self, conn: &mut Connection<'_>, message: Message<'_>, _: &mut ()) {
         for line in message.as_text().expect("commands are text").lines() {
-            Self::obey(line, conn, cx);
+            Self::obey(line, conn.id(), conn);
         }
     }
 }
@@ -98,13 +92,12 @@ fn a_broadcast_reaches_those_who_are_subscribed_and_nobody_else() {
 
 #[test]
 fn broadcasts_are_of_any_kind_and_length() {
-    let server = Server::with(
-        |conn: ConnectionId, message: Message<'_>, cx: &mut Context<'_>, _: &mut ()| {
-            let topic = cx.topic("all").expect("a topic");
-            cx.subscribe(conn, topic).expect("subscribe");
-            cx.broadcast(topic, message);
-        },
-    );
+    let server =
+        Server::with(on_message(|conn: &mut Connection<'_>, message: Message<'_>, _: &mut ()| {
+            let topic = conn.topic("all").expect("a topic");
+            conn.subscribe(topic).expect("subscribe");
+            conn.broadcast(topic, message);
+        }));
     let mut peer = Peer::connect(server.address());
     for len in [0, 1, 125, 126, 5_000, 65_535, 65_536, 300_000] {
         let message = pattern(len, len);
@@ -235,16 +228,19 @@ fn descriptor_limit() -> usize {
 struct Successor;
 
 impl WebSocketHandler<Vec<ConnectionId>> for Successor {
-    fn on_open(&mut self, conn: ConnectionId, cx: &mut Context<'_>, seen: &mut Vec<ConnectionId>) {
-        let topic = cx.topic("a").expect("a topic");
-        assert_eq!(cx.subscribe(conn, topic), Ok(true));
+    fn on_open(&mut self, conn: &mut Connection<'_>, seen: &mut Vec<ConnectionId>) {
+        let topic = conn.topic("a").expect("a topic");
+        assert_eq!(conn.subscribe(topic), Ok(true));
         if let Some(&stale) = seen.first() {
-            cx.broadcast(topic, "kept");
-            assert!(!cx.unsubscribe(stale, topic));
-            assert_eq!(cx.subscribe(stale, topic), Err(SubscribeError::ConnectionGone));
-            assert_eq!(cx.subscriber_count(topic), 1);
+            conn.broadcast(topic, "kept");
+            assert!(!conn.connection(stale).unsubscribe(topic));
+            assert_eq!(
+                conn.connection(stale).subscribe(topic),
+                Err(SubscribeError::ConnectionGone)
+            );
+            assert_eq!(conn.subscriber_count(topic), 1);
         }
-        seen.push(conn);
+        seen.push(conn.id());
     }
 }
 
@@ -272,32 +268,26 @@ impl Lobby {
 }
 
 impl WebSocketHandler<()> for Lobby {
-    fn on_open(&mut self, conn: ConnectionId, cx: &mut Context<'_>, _: &mut ()) {
-        let topic = cx.topic("lobby").expect("a topic");
-        assert_eq!(cx.topic_name(topic), Some("lobby"));
-        assert_eq!(cx.subscribe(conn, topic), Ok(true));
-        Self::cast(cx, "comes");
+    fn on_open(&mut self, conn: &mut Connection<'_>, _: &mut ()) {
+        let topic = conn.topic("lobby").expect("a topic");
+        assert_eq!(conn.topic_name(topic), Some("lobby"));
+        assert_eq!(conn.subscribe(topic), Ok(true));
+        Self::cast(conn, "comes");
     }
 
-    fn on_message(
-        &mut self,
-        _: ConnectionId,
-        message: Message<'_>,
-        cx: &mut Context<'_>,
-        _: &mut (),
-    ) {
-        Self::cast(cx, message.as_text().expect("text"));
+    fn on_message(&mut self, conn: &mut Connection<'_>, message: Message<'_>, _: &mut ()) {
+        Self::cast(conn, message.as_text().expect("text"));
     }
 
-    fn on_ping(&mut self, _: ConnectionId, _: &[u8], cx: &mut Context<'_>, _: &mut ()) {
-        Self::cast(cx, "pings");
+    fn on_ping(&mut self, conn: &mut Connection<'_>, _: &[u8], _: &mut ()) {
+        Self::cast(conn, "pings");
     }
 
-    fn on_close(&mut self, conn: ConnectionId, _: &Disconnect, cx: &mut Context<'_>, _: &mut ()) {
-        let topic = cx.topic("lobby").expect("a topic");
-        assert_eq!(cx.subscribe(conn, topic), Err(SubscribeError::ConnectionGone));
-        assert!(!cx.unsubscribe(conn, topic));
-        Self::cast(cx, "goes");
+    fn on_close(&mut self, conn: &mut Connection<'_>, _: &Disconnect, _: &mut ()) {
+        let topic = conn.topic("lobby").expect("a topic");
+        assert_eq!(conn.subscribe(topic), Err(SubscribeError::ConnectionGone));
+        assert!(!conn.unsubscribe(topic));
+        Self::cast(conn, "goes");
     }
 }
 
@@ -404,24 +394,24 @@ fn a_broadcast_beyond_what_all_topics_may_hold_is_dropped_and_the_others_are_del
 #[test]
 fn a_topic_is_removed_only_when_nobody_is_subscribed() {
     let server =
-        Server::with(|conn: ConnectionId, _: Message<'_>, cx: &mut Context<'_>, _: &mut ()| {
-            let topic = cx.topic("a").expect("a topic");
-            assert_eq!(cx.subscribe(conn, topic), Ok(true));
-            cx.broadcast(topic, "before");
-            assert!(!cx.remove_topic(topic));
-            assert!(cx.unsubscribe(conn, topic));
-            assert!(cx.remove_topic(topic));
-            assert!(!cx.remove_topic(topic));
-            assert_eq!(cx.topic_name(topic), None);
-            assert_eq!(cx.subscriber_count(topic), 0);
-            assert_eq!(cx.broadcast(topic, "lost"), SendStatus::Gone);
-            assert_eq!(cx.subscribe(conn, topic), Err(SubscribeError::TopicGone));
-            let other = cx.topic("a").expect("a topic");
+        Server::with(on_message(|conn: &mut Connection<'_>, _: Message<'_>, _: &mut ()| {
+            let topic = conn.topic("a").expect("a topic");
+            assert_eq!(conn.subscribe(topic), Ok(true));
+            conn.broadcast(topic, "before");
+            assert!(!conn.remove_topic(topic));
+            assert!(conn.unsubscribe(topic));
+            assert!(conn.remove_topic(topic));
+            assert!(!conn.remove_topic(topic));
+            assert_eq!(conn.topic_name(topic), None);
+            assert_eq!(conn.subscriber_count(topic), 0);
+            assert_eq!(conn.broadcast(topic, "lost"), SendStatus::Gone);
+            assert_eq!(conn.subscribe(topic), Err(SubscribeError::TopicGone));
+            let other = conn.topic("a").expect("a topic");
             assert_ne!(other, topic);
-            assert_eq!(cx.subscribe(conn, other), Ok(true));
-            assert!(!cx.unsubscribe(conn, topic));
-            cx.broadcast(other, "after");
-        });
+            assert_eq!(conn.subscribe(other), Ok(true));
+            assert!(!conn.unsubscribe(topic));
+            conn.broadcast(other, "after");
+        }));
     let mut peer = Peer::connect(server.address());
     peer.send("go");
     peer.expect("before");

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use eventwire::{
-    ClientConfig, CloseCode, Config, ConnectError, ConnectionId, Context, Error, EventLoop,
-    Message, ServerConfig, WebSocketHandler,
+    ClientConfig, CloseCode, Config, ConnectError, Connection, Error, EventLoop, Message,
+    ServerConfig, WebSocketHandler, on_message,
 };
 
 /// A path that is removed with its owner.
@@ -33,37 +33,25 @@ struct App {
 struct Client;
 
 impl WebSocketHandler<App> for Client {
-    fn on_open(&mut self, conn: ConnectionId, cx: &mut Context<'_>, _: &mut App) {
-        assert_eq!(cx.peer_addr(conn), None);
-        cx.send(conn, "over a path");
+    fn on_open(&mut self, conn: &mut Connection<'_>, _: &mut App) {
+        assert_eq!(conn.peer_addr(), None);
+        conn.send("over a path");
     }
 
-    fn on_message(
-        &mut self,
-        conn: ConnectionId,
-        message: Message<'_>,
-        cx: &mut Context<'_>,
-        app: &mut App,
-    ) {
+    fn on_message(&mut self, conn: &mut Connection<'_>, message: Message<'_>, app: &mut App) {
         app.received.extend(message.as_text().map(str::to_owned));
-        cx.close(conn, CloseCode::NORMAL, "");
+        conn.close(CloseCode::NORMAL, "");
     }
 
-    fn on_connect_error(
-        &mut self,
-        _: ConnectionId,
-        error: &ConnectError,
-        _: &mut Context<'_>,
-        app: &mut App,
-    ) {
+    fn on_connect_error(&mut self, _: &mut Connection<'_>, error: &ConnectError, app: &mut App) {
         assert!(matches!(error, ConnectError::Io(_)), "{error}");
         app.failed = true;
     }
 }
 
-fn echo(conn: ConnectionId, message: Message<'_>, cx: &mut Context<'_>, _: &mut App) {
-    assert_eq!(cx.peer_addr(conn), None);
-    cx.send(conn, message);
+fn echo(conn: &mut Connection<'_>, message: Message<'_>, _: &mut App) {
+    assert_eq!(conn.peer_addr(), None);
+    conn.send(message);
 }
 
 fn turn_until(event_loop: &mut EventLoop<App>, app: &mut App, done: impl Fn(&App) -> bool) {
@@ -80,7 +68,8 @@ fn turn_until(event_loop: &mut EventLoop<App>, app: &mut App, done: impl Fn(&App
 fn a_client_reaches_a_server_over_a_path() {
     let path = SocketPath::new("echo");
     let mut event_loop = EventLoop::new(Config::default()).unwrap();
-    let listener = event_loop.listen_unix(&path.0, ServerConfig::default(), echo).unwrap();
+    let listener =
+        event_loop.listen_unix(&path.0, ServerConfig::default(), on_message(echo)).unwrap();
     assert_eq!(event_loop.local_addr(listener), None);
     let config = ClientConfig::default().unix_socket(&path.0);
     event_loop.connect("ws://localhost/", config, Client).unwrap();
@@ -93,8 +82,9 @@ fn a_client_reaches_a_server_over_a_path() {
 fn a_path_in_use_and_a_path_without_a_server_are_errors() {
     let path = SocketPath::new("in-use");
     let mut event_loop = EventLoop::new(Config::default()).unwrap();
-    event_loop.listen_unix(&path.0, ServerConfig::default(), echo).unwrap();
-    let error = event_loop.listen_unix(&path.0, ServerConfig::default(), echo).unwrap_err();
+    event_loop.listen_unix(&path.0, ServerConfig::default(), on_message(echo)).unwrap();
+    let error =
+        event_loop.listen_unix(&path.0, ServerConfig::default(), on_message(echo)).unwrap_err();
     let Error::Io { source, .. } = error else { panic!("{error:?}") };
     assert_eq!(source.kind(), std::io::ErrorKind::AddrInUse);
 

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use eventwire::proto::handshake::{Acceptance, OriginPolicy, Refusal, Request};
-use eventwire::{Config, ConnectionId, Context, ServerConfig, Upgrade, WebSocketHandler};
+use eventwire::{Config, Connection, ServerConfig, Upgrade, WebSocketHandler};
 
 use crate::util::{Peer, Recorder, Server, Told, request};
 
@@ -29,13 +29,12 @@ struct Gate;
 impl WebSocketHandler<()> for Gate {
     fn on_upgrade(
         &mut self,
-        conn: ConnectionId,
+        conn: &mut Connection<'_>,
         request: &Request<'_>,
-        cx: &mut Context<'_>,
         _: &mut (),
     ) -> Upgrade {
-        assert!(!cx.is_open(conn));
-        assert!(cx.peer_addr(conn).is_some_and(|peer| peer.ip().is_loopback()));
+        assert!(!conn.is_open());
+        assert!(conn.peer_addr().is_some_and(|peer| peer.ip().is_loopback()));
         match request.path() {
             "/secret" => Upgrade::refuse(404),
             "/members" => match request.header("Authorization") {
@@ -47,7 +46,7 @@ impl WebSocketHandler<()> for Gate {
                     .into(),
             },
             "/hang-up" => {
-                assert!(cx.close(conn, eventwire::CloseCode::NORMAL, ""));
+                assert!(conn.close(eventwire::CloseCode::NORMAL, ""));
                 Upgrade::accept()
             }
             _ => {
@@ -58,8 +57,8 @@ impl WebSocketHandler<()> for Gate {
         }
     }
 
-    fn on_open(&mut self, conn: ConnectionId, cx: &mut Context<'_>, _: &mut ()) {
-        cx.send(conn, "welcome");
+    fn on_open(&mut self, conn: &mut Connection<'_>, _: &mut ()) {
+        conn.send("welcome");
     }
 }
 

@@ -6,7 +6,8 @@ use std::os::unix::net::UnixStream;
 use std::thread;
 
 use eventwire::{
-    ClientConfig, Config, ConnectionId, Context, EventLoop, Message, ServerConfig, WebSocketHandler,
+    ClientConfig, Config, Connection, EventLoop, Message, ServerConfig, WebSocketHandler,
+    on_message,
 };
 use socket2::SockRef;
 
@@ -15,27 +16,21 @@ use crate::util::{PATIENCE, Peer, drive, request};
 /// What arrived.
 type Heard = Vec<String>;
 
-fn note(_: ConnectionId, message: Message<'_>, _: &mut Context<'_>, heard: &mut Heard) {
+fn note(_: &mut Connection<'_>, message: Message<'_>, heard: &mut Heard) {
     heard.extend(message.as_text().map(str::to_owned));
 }
 
 struct Client;
 
 impl WebSocketHandler<Heard> for Client {
-    fn on_message(
-        &mut self,
-        conn: ConnectionId,
-        message: Message<'_>,
-        cx: &mut Context<'_>,
-        heard: &mut Heard,
-    ) {
-        note(conn, message, cx, heard);
+    fn on_message(&mut self, conn: &mut Connection<'_>, message: Message<'_>, heard: &mut Heard) {
+        note(conn, message, heard);
     }
 }
 
 fn listen(server: ServerConfig) -> (EventLoop<Heard>, SocketAddr) {
     let mut event_loop = EventLoop::new(Config::default()).expect("a loop");
-    let listener = event_loop.listen("127.0.0.1:0", server, note).expect("a port");
+    let listener = event_loop.listen("127.0.0.1:0", server, on_message(note)).expect("a port");
     let address = event_loop.local_addr(listener).expect("an address");
     (event_loop, address)
 }
@@ -126,7 +121,9 @@ fn what_comes_behind_urgent_data_on_a_unix_socket_is_read_at_once() {
     }
     let (near, far) = UnixStream::pair().expect("a pair");
     let (mut event_loop, _) = listen(ServerConfig::default());
-    let listener = event_loop.listen("127.0.0.1:0", ServerConfig::default(), note).expect("a port");
+    let listener = event_loop
+        .listen("127.0.0.1:0", ServerConfig::default(), on_message(note))
+        .expect("a port");
     event_loop.adopt(listener, far).expect("a place");
     let bytes = [&request("/", "")[..], HELLO].concat();
     send(&near, SockRef::from(&near), &bytes, bytes.len() - HELLO.len());

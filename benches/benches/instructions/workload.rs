@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use eventwire::proto::{FrameHeader, OpCode, Role, apply_mask};
 use eventwire::{
-    Config, ConnectionId, Context, Disconnect, EventLoop, Idle, Message, ServerConfig, TopicId,
+    Config, Connection, Context, Disconnect, EventLoop, Idle, Message, ServerConfig, TopicId,
     WebSocketHandler,
 };
 
@@ -163,28 +163,22 @@ enum Handler {
 }
 
 impl WebSocketHandler<Seen> for Handler {
-    fn on_open(&mut self, conn: ConnectionId, cx: &mut Context<'_>, _: &mut Seen) {
+    fn on_open(&mut self, conn: &mut Connection<'_>, _: &mut Seen) {
         if let Self::Broadcast(topic) = *self {
-            cx.subscribe(conn, topic).expect("room for a subscription");
+            conn.subscribe(topic).expect("room for a subscription");
         }
     }
 
-    fn on_message(
-        &mut self,
-        conn: ConnectionId,
-        message: Message<'_>,
-        cx: &mut Context<'_>,
-        seen: &mut Seen,
-    ) {
+    fn on_message(&mut self, conn: &mut Connection<'_>, message: Message<'_>, seen: &mut Seen) {
         seen.0 += 1;
         match *self {
-            Self::Echo => cx.send(conn, message),
-            Self::Broadcast(topic) => cx.broadcast(topic, message),
+            Self::Echo => conn.send(message),
+            Self::Broadcast(topic) => conn.broadcast(topic, message),
         };
     }
 
-    fn on_close(&mut self, _: ConnectionId, _: &Disconnect, cx: &mut Context<'_>, _: &mut Seen) {
-        cx.stop();
+    fn on_close(&mut self, conn: &mut Connection<'_>, _: &Disconnect, _: &mut Seen) {
+        conn.stop();
     }
 }
 
@@ -281,7 +275,7 @@ struct Number(#[expect(dead_code, reason = "an event has something in it")] usiz
 
 fn events(rounds: usize) {
     let mut server = Server::new(|_| Handler::Echo);
-    server.event_loop.on(|_: &Number, _: &mut Context<'_>, seen: &mut Seen| seen.0 += 1);
+    server.event_loop.on(|_: &mut Context<'_>, _: &Number, seen: &mut Seen| seen.0 += 1);
     let publisher = server.event_loop.publisher();
     for round in 1..=rounds {
         for number in 0..EVENTS {

@@ -18,7 +18,7 @@ pub(crate) fn start(
     let ((sinks, handle, consumer), worker) =
         Worker::start("loop", setting.consumer_cpu(), move |ready| {
             let mut event_loop = EventLoop::new(Config::default().idle(setting.idle.engine()))?;
-            event_loop.on(|stamp: &Stamp, _: &mut Context<'_>, tally: &mut Tally| {
+            event_loop.on(|_: &mut Context<'_>, stamp: &Stamp, tally: &mut Tally| {
                 tally.arrived(*stamp);
             });
             let sinks: Vec<_> = (0..setting.publishers).map(|_| event_loop.publisher()).collect();

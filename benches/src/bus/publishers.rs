@@ -33,7 +33,7 @@ impl Sink for Publisher<Stamp> {
         match self.publish(event) {
             Ok(()) => Offer::Taken,
             Err(PublishError::Full(_)) => Offer::Full,
-            Err(PublishError::Closed(_)) => Offer::Closed,
+            Err(PublishError::Closed(_) | PublishError::NoHandler(_)) => Offer::Closed,
         }
     }
 }

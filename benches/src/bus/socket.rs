@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use eventwire::{
-    CloseCode, Config, ConnectionId, Context, EventLoop, Publisher, ServerConfig, TopicId,
+    CloseCode, Config, Connection, Context, EventLoop, Publisher, ServerConfig, TopicId,
     WebSocketHandler,
 };
 use mio::Events;
@@ -31,7 +31,7 @@ pub(crate) fn start(tally: Tally, setting: Setting) -> Result<Route<Publisher<St
             let listener = event_loop.listen("127.0.0.1:0", config, Hearer { topic })?;
             let address = event_loop.local_addr(listener);
             let mut payload = pattern(SIZE);
-            event_loop.on(move |stamp: &Stamp, cx: &mut Context<'_>, (): &mut ()| {
+            event_loop.on(move |cx: &mut Context<'_>, stamp: &Stamp, (): &mut ()| {
                 payload[..Stamp::LEN].copy_from_slice(&stamp.to_bits().to_le_bytes());
                 // One that is dropped is missed at the end.
                 cx.broadcast(topic, payload.as_slice());
@@ -60,9 +60,9 @@ struct Hearer {
 }
 
 impl<S> WebSocketHandler<S> for Hearer {
-    fn on_open(&mut self, conn: ConnectionId, cx: &mut Context<'_>, _: &mut S) {
-        if cx.subscribe(conn, self.topic).is_err() {
-            cx.close(conn, CloseCode::INTERNAL, "cannot subscribe");
+    fn on_open(&mut self, conn: &mut Connection<'_>, _: &mut S) {
+        if conn.subscribe(self.topic).is_err() {
+            conn.close(CloseCode::INTERNAL, "cannot subscribe");
         }
     }
 }

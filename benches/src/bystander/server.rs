@@ -41,7 +41,7 @@ impl Server {
             let echo = event_loop.listen("127.0.0.1:0", config.clone(), Echo)?;
             let crowd = event_loop.listen("127.0.0.1:0", config, Broadcast { topic })?;
             let mut payload = pattern(size);
-            event_loop.on(move |shout: &Stamp, cx: &mut Context<'_>, (): &mut ()| {
+            event_loop.on(move |cx: &mut Context<'_>, shout: &Stamp, (): &mut ()| {
                 payload[..Stamp::LEN].copy_from_slice(&shout.to_bits().to_le_bytes());
                 // One that is dropped is missed at the end.
                 cx.broadcast(topic, payload.as_slice());

@@ -5,8 +5,7 @@ use std::time::Duration;
 use eventwire::proto::DeflateConfig;
 use eventwire::proto::handshake::OriginPolicy;
 use eventwire::{
-    CloseCode, Config, ConnectionId, Context, EventLoop, Message, ServerConfig, TopicId,
-    WebSocketHandler,
+    CloseCode, Config, Connection, EventLoop, Message, ServerConfig, TopicId, WebSocketHandler,
 };
 
 use crate::error::Error;
@@ -59,7 +58,7 @@ pub(crate) fn run(config: &ServiceConfig, ready: ReadyLine) -> Result<(), Error>
     })?;
     let address = event_loop.local_addr(listener).expect("it listens since a moment ago");
     let handle = event_loop.handle();
-    ready.listening(address, Box::new(move || handle.drain(DRAIN)));
+    ready.listening(address, Box::new(move || handle.shutdown(DRAIN)));
     event_loop.run(&mut ())?;
     Ok(())
 }
@@ -76,14 +75,8 @@ fn connections_max() -> usize {
 pub(crate) struct Echo;
 
 impl WebSocketHandler<()> for Echo {
-    fn on_message(
-        &mut self,
-        conn: ConnectionId,
-        message: Message<'_>,
-        cx: &mut Context<'_>,
-        (): &mut (),
-    ) {
-        cx.send(conn, message);
+    fn on_message(&mut self, conn: &mut Connection<'_>, message: Message<'_>, (): &mut ()) {
+        conn.send(message);
     }
 }
 
@@ -93,28 +86,22 @@ pub(crate) struct Broadcast {
 }
 
 impl WebSocketHandler<()> for Broadcast {
-    fn on_open(&mut self, conn: ConnectionId, cx: &mut Context<'_>, (): &mut ()) {
-        if cx.subscribe(conn, self.topic).is_err() {
-            cx.close(conn, CloseCode::INTERNAL, "cannot subscribe");
+    fn on_open(&mut self, conn: &mut Connection<'_>, (): &mut ()) {
+        if conn.subscribe(self.topic).is_err() {
+            conn.close(CloseCode::INTERNAL, "cannot subscribe");
         }
     }
 
-    fn on_message(
-        &mut self,
-        conn: ConnectionId,
-        message: Message<'_>,
-        cx: &mut Context<'_>,
-        (): &mut (),
-    ) {
+    fn on_message(&mut self, conn: &mut Connection<'_>, message: Message<'_>, (): &mut ()) {
         let payload = match message {
             Message::Text(text) => text.as_bytes(),
             Message::Binary(bytes) => bytes,
         };
         if asks_for_echo(payload) {
-            cx.unsubscribe(conn, self.topic);
-            cx.send(conn, message);
+            conn.unsubscribe(self.topic);
+            conn.send(message);
         } else {
-            cx.broadcast(self.topic, message);
+            conn.broadcast(self.topic, message);
         }
     }
 }

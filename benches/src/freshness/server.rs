@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use eventwire::{
-    Config, ConnectionId, Context, EventLoop, Idle, LoopHandle, OverflowPolicy, ServerConfig,
+    Config, Connection, Context, EventLoop, Idle, LoopHandle, OverflowPolicy, ServerConfig,
     TopicId, WebSocketHandler,
 };
 
@@ -34,9 +34,9 @@ struct Feed {
 }
 
 impl WebSocketHandler<u64> for Feed {
-    fn on_open(&mut self, conn: ConnectionId, cx: &mut Context<'_>, _: &mut u64) {
+    fn on_open(&mut self, conn: &mut Connection<'_>, _: &mut u64) {
         // A connection that is gone already reads nothing, which its reader tells.
-        let _ = cx.subscribe_with(conn, self.topic, self.policy);
+        let _ = conn.subscribe_with(self.topic, self.policy);
     }
 }
 
@@ -49,7 +49,7 @@ impl Server {
             let listener = event_loop.listen("127.0.0.1:0", ServerConfig::default(), feed)?;
             let address = event_loop.local_addr(listener).expect("it listens since a moment ago");
             let mut payload = pattern(size);
-            event_loop.on(move |_: &Tick, cx: &mut Context<'_>, number: &mut u64| {
+            event_loop.on(move |cx: &mut Context<'_>, _: &Tick, number: &mut u64| {
                 let due = (start.elapsed().as_secs_f64() * rate) as u64;
                 while *number < due {
                     let made = start.elapsed().as_nanos() as u64;

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use eventwire::{
-    ClientConfig, CloseCode, Config, ConnectError, ConnectionId, Context, Disconnect, EventLoop,
-    Idle, Message, TlsClient, WebSocketHandler,
+    ClientConfig, CloseCode, Config, ConnectError, Connection, Disconnect, EventLoop, Idle,
+    Message, TlsClient, WebSocketHandler,
 };
 
 use crate::error::Error;
@@ -54,23 +54,22 @@ enum Errand {
 }
 
 impl WebSocketHandler<Progress> for Errand {
-    fn on_open(&mut self, conn: ConnectionId, cx: &mut Context<'_>, progress: &mut Progress) {
+    fn on_open(&mut self, conn: &mut Connection<'_>, progress: &mut Progress) {
         progress.opened += 1;
         match self {
-            Self::Open => drop(cx.close(conn, CloseCode::NORMAL, "")),
-            Self::Stay => drop(cx.send(conn, "hello")),
+            Self::Open => drop(conn.close(CloseCode::NORMAL, "")),
+            Self::Stay => drop(conn.send("hello")),
             Self::Repeat { payload, sent, .. } => {
                 *sent = Instant::now();
-                cx.send(conn, &payload[..]);
+                conn.send(&payload[..]);
             }
         }
     }
 
     fn on_message(
         &mut self,
-        conn: ConnectionId,
+        conn: &mut Connection<'_>,
         message: Message<'_>,
-        cx: &mut Context<'_>,
         progress: &mut Progress,
     ) {
         progress.answered += 1;
@@ -85,20 +84,14 @@ impl WebSocketHandler<Progress> for Errand {
             progress.latencies.saturating_record((now - *sent).as_nanos() as u64);
         }
         if now > *until {
-            cx.close(conn, CloseCode::NORMAL, "");
+            conn.close(CloseCode::NORMAL, "");
         } else {
             *sent = now;
-            cx.send(conn, message);
+            conn.send(message);
         }
     }
 
-    fn on_close(
-        &mut self,
-        _: ConnectionId,
-        reason: &Disconnect,
-        _: &mut Context<'_>,
-        progress: &mut Progress,
-    ) {
+    fn on_close(&mut self, _: &mut Connection<'_>, reason: &Disconnect, progress: &mut Progress) {
         progress.closed += 1;
         if !matches!(reason, Disconnect::ClosedByApplication { .. }) {
             progress.failed = Some(reason.to_string());
@@ -107,9 +100,8 @@ impl WebSocketHandler<Progress> for Errand {
 
     fn on_connect_error(
         &mut self,
-        _: ConnectionId,
+        _: &mut Connection<'_>,
         error: &ConnectError,
-        _: &mut Context<'_>,
         progress: &mut Progress,
     ) {
         progress.failed = Some(error.to_string());

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use eventwire::proto::handshake::{HttpRequest, HttpResponse};
 use eventwire::{
-    Config, ConnectionId, Context, EventLoop, LoopHandle, Routes, ServerConfig, TrustedProxies,
+    Config, Connection, EventLoop, LoopHandle, Routes, ServerConfig, TrustedProxies,
     WebSocketHandler,
 };
 use socket2::{Domain, Socket, Type};
@@ -26,27 +26,26 @@ const PATIENCE: Duration = Duration::from_secs(60);
 struct Who;
 
 impl WebSocketHandler<()> for Who {
-    fn on_open(&mut self, conn: ConnectionId, cx: &mut Context<'_>, (): &mut ()) {
-        cx.send(conn, name(conn, cx).as_str());
+    fn on_open(&mut self, conn: &mut Connection<'_>, (): &mut ()) {
+        conn.send(name(conn));
     }
 
     fn on_message(
         &mut self,
-        conn: ConnectionId,
+        conn: &mut Connection<'_>,
         message: eventwire::Message<'_>,
-        cx: &mut Context<'_>,
         (): &mut (),
     ) {
-        cx.send(conn, message);
+        conn.send(message);
     }
 }
 
-fn name(conn: ConnectionId, cx: &Context<'_>) -> String {
-    cx.peer_addr(conn).unwrap().ip().to_string()
+fn name(conn: &Connection<'_>) -> String {
+    conn.peer_addr().unwrap().ip().to_string()
 }
 
-fn who(conn: ConnectionId, _: &HttpRequest<'_>, cx: &mut Context<'_>, (): &mut ()) -> HttpResponse {
-    HttpResponse::text(name(conn, cx))
+fn who(conn: &mut Connection<'_>, _: &HttpRequest<'_>, (): &mut ()) -> HttpResponse {
+    HttpResponse::text(name(conn))
 }
 
 /// Serves on a thread of its own.

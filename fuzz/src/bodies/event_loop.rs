@@ -136,7 +136,9 @@ impl World {
                     match self.publisher.publish(FromThread(self.published)) {
                         Ok(()) => self.published += 1,
                         Err(PublishError::Full(event)) => assert_eq!(event.0, self.published),
-                        Err(PublishError::Closed(_)) => panic!("the loop is there"),
+                        Err(PublishError::Closed(_) | PublishError::NoHandler(_)) => {
+                            panic!("the loop is there")
+                        }
                     }
                 }
             }
@@ -230,9 +232,9 @@ impl World {
         let handle = self.event_loop.handle();
         match choice >> 4 & 3 {
             0 => handle.stop(),
-            1 => handle.drain(Duration::ZERO),
-            2 => handle.drain(Duration::from_millis(50)),
-            _ => handle.drain(Duration::from_secs(60)),
+            1 => handle.shutdown(Duration::ZERO),
+            2 => handle.shutdown(Duration::from_millis(50)),
+            _ => handle.shutdown(Duration::from_secs(60)),
         }
         let summary = self.event_loop.run(&mut self.app).expect("a poll");
         let (all, own) = self.all_published();
@@ -249,28 +251,28 @@ impl World {
 }
 
 fn register(event_loop: &mut EventLoop<App, SimReactor>) {
-    event_loop.on(|event: &FromThread, _: &mut Context<'_>, app: &mut App| {
+    event_loop.on(|_: &mut Context<'_>, event: &FromThread, app: &mut App| {
         app.calls += 1;
         assert_eq!(event.0, app.handled, "an event is out of order, or lost");
         app.handled += 1;
     });
-    event_loop.on(|event: &FromHandler, _: &mut Context<'_>, app: &mut App| {
+    event_loop.on(|_: &mut Context<'_>, event: &FromHandler, app: &mut App| {
         app.calls += 1;
         assert_eq!(event.0, app.handled_own, "an event is out of order, or lost");
         app.handled_own += 1;
     });
-    event_loop.on(|due: &Due, cx: &mut Context<'_>, app: &mut App| {
+    event_loop.on(|cx: &mut Context<'_>, due: &Due, app: &mut App| {
         app.calls += 1;
         app.due(due, cx);
     });
-    event_loop.on(|_: &Beat, _: &mut Context<'_>, app: &mut App| app.beat());
-    event_loop.on(|resume: &Resume, cx: &mut Context<'_>, app: &mut App| {
+    event_loop.on(|_: &mut Context<'_>, _: &Beat, app: &mut App| app.beat());
+    event_loop.on(|cx: &mut Context<'_>, resume: &Resume, app: &mut App| {
         app.calls += 1;
         app.resumed(resume, cx);
     });
-    event_loop.on(|_: &Calm, cx: &mut Context<'_>, app: &mut App| {
+    event_loop.on(|cx: &mut Context<'_>, _: &Calm, app: &mut App| {
         app.calls += 1;
         app.calm(cx);
     });
-    event_loop.on(|_: &Check, cx: &mut Context<'_>, app: &mut App| app.check(cx));
+    event_loop.on(|cx: &mut Context<'_>, _: &Check, app: &mut App| app.check(cx));
 }

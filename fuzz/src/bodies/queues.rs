@@ -74,14 +74,14 @@ impl App {
         }
     }
 
-    fn timed(&mut self, event: &Timed, cx: &Context<'_>) {
+    fn timed(&mut self, event: &Timed, cx: &mut Context<'_>) {
         assert!(cx.now() >= event.due, "early");
         let (first, _) = self.timers.first_key_value().expect("a timer that is set");
         assert_eq!(first.0, event.due, "out of order");
         assert!(self.timers.remove(&(event.due, event.number)).is_some(), "twice, or cancelled");
     }
 
-    fn beat(&mut self, cx: &Context<'_>) {
+    fn beat(&mut self, cx: &mut Context<'_>) {
         let interval = self.interval.as_mut().expect("an interval that was not cancelled");
         assert!(cx.now() >= interval.next, "early");
         // Periods that were missed make one event: the next is a later multiple.
@@ -162,9 +162,9 @@ impl Test {
             .inbox(1 << (choice & 3))
             .max_timers(most_timers);
         let mut event_loop = EventLoop::with_reactor(reactor, config).expect("a loop");
-        event_loop.on(|event: &Plain, cx: &mut Context<'_>, app: &mut App| app.plain(event, cx));
-        event_loop.on(|event: &Timed, cx: &mut Context<'_>, app: &mut App| app.timed(event, cx));
-        event_loop.on(|_: &Beat, cx: &mut Context<'_>, app: &mut App| app.beat(cx));
+        event_loop.on(|cx: &mut Context<'_>, event: &Plain, app: &mut App| app.plain(event, cx));
+        event_loop.on(|cx: &mut Context<'_>, event: &Timed, app: &mut App| app.timed(event, cx));
+        event_loop.on(|cx: &mut Context<'_>, _: &Beat, app: &mut App| app.beat(cx));
         let publishers = [event_loop.publisher(), event_loop.publisher()];
         let (app, receivers) = (App::default(), Vec::new());
         Self { event_loop, app, publishers, receivers, timers: 0, most_timers }
@@ -207,7 +207,9 @@ impl Test {
                 assert_eq!(event.number, self.app.published[source], "another event comes back");
                 assert_ne!(self.app.next[source], event.number, "an empty inbox is full");
             }
-            Err(PublishError::Closed(_)) => panic!("the loop is there"),
+            Err(PublishError::Closed(_) | PublishError::NoHandler(_)) => {
+                panic!("the loop is there")
+            }
         }
     }
 
@@ -304,7 +306,7 @@ impl Test {
         if choice & 0x20 == 0 {
             handle.stop();
         } else {
-            handle.drain(Duration::from_secs(1));
+            handle.shutdown(Duration::from_secs(1));
         }
         let summary = self.event_loop.run(&mut self.app).expect("a poll");
         let sum = |counts: [u32; SOURCES]| counts.iter().sum::<u32>() as usize;

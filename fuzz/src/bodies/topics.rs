@@ -11,9 +11,9 @@ use eventwire::proto::handshake::Request;
 use eventwire::reactor::SimReactor;
 use eventwire::reactor::sim::{Choices, SimConfig};
 use eventwire::{
-    CloseCode, Config, ConnectionId, ConnectionMap, Context, Disconnect, EventLoop, Gap, Idle,
-    Message, OnPanic, OverflowPolicy, Publisher, SendStatus, ServerConfig, SubscribeError, TopicId,
-    Upgrade, WebSocketHandler,
+    CloseCode, Config, Connection, ConnectionId, ConnectionMap, Context, Disconnect, EventLoop,
+    Gap, Idle, Message, OnPanic, OverflowPolicy, Publisher, SendStatus, ServerConfig,
+    SubscribeError, TopicId, Upgrade, WebSocketHandler,
 };
 
 use super::event_loop::app::payload;
@@ -76,8 +76,10 @@ impl App {
             0 | 1 => self.subscribe(peer, conn, topic, with >> 2, cx),
             2 => {
                 let id = self.topics[topic].id;
-                let was = cx.unsubscribe(conn, id);
-                assert!(was == self.links[peer].subscribed[topic] || !cx.is_open(conn));
+                let was = cx.connection(conn).unsubscribe(id);
+                assert!(
+                    was == self.links[peer].subscribed[topic] || !cx.connection(conn).is_open()
+                );
                 self.links[peer].subscribed[topic] = false;
             }
             3 | 4 => self.broadcast(topic, len, None, cx),
@@ -86,8 +88,8 @@ impl App {
             7 if with & 4 == 0 => self.remove(topic, cx),
             7 => self.add(cx),
             8 if with > 250 => {
-                let open = cx.is_open(conn);
-                assert_eq!(cx.close(conn, CloseCode::NORMAL, ""), open);
+                let open = cx.connection(conn).is_open();
+                assert_eq!(cx.connection(conn).close(CloseCode::NORMAL, ""), open);
             }
             _ => self.look(cx),
         }
@@ -109,12 +111,12 @@ impl App {
         ][usize::from(policy & 3)];
         let link = &mut self.links[peer];
         let had = link.subscribed[topic];
-        match cx.subscribe_with(conn, self.topics[topic].id, policy) {
+        match cx.connection(conn).subscribe_with(self.topics[topic].id, policy) {
             Ok(new) => {
                 assert_eq!(new, !had);
                 link.subscribed[topic] = true;
             }
-            Err(SubscribeError::ConnectionGone) => assert!(!cx.is_open(conn)),
+            Err(SubscribeError::ConnectionGone) => assert!(!cx.connection(conn).is_open()),
             Err(SubscribeError::TopicGone) => assert!(self.topics[topic].removed),
             Err(SubscribeError::TooMany) => {
                 let others = link.subscribed.iter().filter(|subscribed| **subscribed).count();
@@ -148,11 +150,11 @@ impl App {
 
     fn send(&mut self, peer: usize, conn: ConnectionId, len: usize, cx: &mut Context<'_>) {
         self.count += 1;
-        match cx.send(conn, Message::Binary(&payload(0, 0, self.count, len))) {
+        match cx.send_to(conn, Message::Binary(&payload(0, 0, self.count, len))) {
             SendStatus::Sent | SendStatus::Queued => {
                 self.links[peer].down.push_back(Down::Sent { count: self.count });
             }
-            SendStatus::Dropped | SendStatus::Gone => assert!(!cx.is_open(conn)),
+            SendStatus::Dropped | SendStatus::Gone => assert!(!cx.connection(conn).is_open()),
         }
     }
 
@@ -185,7 +187,8 @@ impl App {
             assert_eq!(cx.topic_sequence(topic.id), Some(topic.broadcasts));
             assert_eq!(cx.topic(&number.to_string()).ok(), Some(topic.id));
             let subscribed = self.links.iter().filter(|link| link.subscribed[number]);
-            let is_open = |link: &&Link| link.conn.is_some_and(|conn| cx.is_open(conn));
+            let is_open =
+                |link: &&Link| link.conn.is_some_and(|conn| cx.connection(conn).is_open());
             let (open, all) = (subscribed.clone().filter(is_open).count(), subscribed.count());
             assert!((open..=all).contains(&cx.subscriber_count(topic.id)));
         }
@@ -195,7 +198,7 @@ impl App {
         self.checked = true;
         self.look(cx);
         for link in &mut self.links {
-            if link.conn.is_some_and(|conn| cx.is_open(conn)) {
+            if link.conn.is_some_and(|conn| cx.connection(conn).is_open()) {
                 link.check_complete();
             }
         }
@@ -207,30 +210,29 @@ struct Handler;
 impl WebSocketHandler<App> for Handler {
     fn on_upgrade(
         &mut self,
-        conn: ConnectionId,
+        conn: &mut Connection<'_>,
         request: &Request<'_>,
-        _: &mut Context<'_>,
         app: &mut App,
     ) -> Upgrade {
         let link = request.path().trim_start_matches('/').parse().expect("a link's number");
-        app.conns.insert(conn, link);
+        app.conns.insert(conn.id(), link);
         Upgrade::accept()
     }
 
-    fn on_open(&mut self, conn: ConnectionId, _: &mut Context<'_>, app: &mut App) {
-        let link = &mut app.links[*app.conns.get(conn).expect("it upgraded")];
-        (link.conn, link.server) = (Some(conn), Phase::Open);
+    fn on_open(&mut self, conn: &mut Connection<'_>, app: &mut App) {
+        let link = &mut app.links[*app.conns.get(conn.id()).expect("it upgraded")];
+        (link.conn, link.server) = (Some(conn.id()), Phase::Open);
     }
 
-    fn on_gap(&mut self, conn: ConnectionId, gap: Gap, cx: &mut Context<'_>, app: &mut App) {
+    fn on_gap(&mut self, conn: &mut Connection<'_>, gap: Gap, app: &mut App) {
         let topic = app.topics.iter().position(|topic| topic.id == gap.topic).expect("a topic");
-        let link = &mut app.links[*app.conns.get(conn).expect("it is open")];
+        let link = &mut app.links[*app.conns.get(conn.id()).expect("it is open")];
         link.told(topic, &gap);
-        assert!(link.is_count_right(topic, &gap) || !cx.is_open(conn), "{gap:?}");
+        assert!(link.is_count_right(topic, &gap) || !conn.is_open(), "{gap:?}");
     }
 
-    fn on_close(&mut self, conn: ConnectionId, _: &Disconnect, _: &mut Context<'_>, app: &mut App) {
-        let link = &mut app.links[*app.conns.get(conn).expect("it was open")];
+    fn on_close(&mut self, conn: &mut Connection<'_>, _: &Disconnect, app: &mut App) {
+        let link = &mut app.links[*app.conns.get(conn.id()).expect("it was open")];
         (link.server, link.subscribed) = (Phase::Closed, [false; TOPICS]);
     }
 }
@@ -264,10 +266,10 @@ impl World {
         let server = ServerConfig::default();
         let listener = event_loop.listen("127.0.0.1:0", server, Handler).expect("a port");
         let address = event_loop.local_addr(listener).expect("a listener");
-        event_loop.on(|steps: &Steps, cx: &mut Context<'_>, app: &mut App| {
+        event_loop.on(|cx: &mut Context<'_>, steps: &Steps, app: &mut App| {
             steps.0.iter().for_each(|&(what, peer, with)| app.obey(what, peer, with, cx));
         });
-        event_loop.on(|_: &Check, cx: &mut Context<'_>, app: &mut App| app.check(cx));
+        event_loop.on(|cx: &mut Context<'_>, _: &Check, app: &mut App| app.check(cx));
         let topics = (0..2).map(|number: usize| {
             let id = event_loop.topic(&number.to_string()).expect("room for it");
             Topic { id, broadcasts: 0, removed: false }

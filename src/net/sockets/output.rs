@@ -32,6 +32,9 @@ impl Sockets {
         topics: &mut Topics,
         io: &mut dyn Transmit,
     ) -> SendStatus {
+        if let Some(prepared) = outgoing.prepared() {
+            return self.send_prepared(conn, prepared, topics, io);
+        }
         if self.answer_shortly(conn, outgoing.message(), topics) {
             self.messages_sent += 1;
             return SendStatus::Sent;
@@ -94,7 +97,7 @@ impl Sockets {
     }
 
     /// Sends a message that is encoded already, sharing its bytes.
-    pub(crate) fn send_prepared(
+    fn send_prepared(
         &mut self,
         conn: Key,
         message: &PreparedMessage,

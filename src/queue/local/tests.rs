@@ -7,14 +7,14 @@ const MS: Duration = Duration::from_millis(1);
 #[test]
 fn each_type_has_its_own_order_and_bound() {
     let mut events = LocalEvents::new(2, 0);
-    assert!(matches!(events.push('a'), Err(Refused::Unknown('a'))));
+    assert!(matches!(events.push('a'), Err(PublishError::NoHandler('a'))));
     events.register::<char>();
     events.register::<u8>();
     events.register::<char>();
     for letter in ['a', 'b'] {
         assert!(events.push(letter).is_ok());
     }
-    assert!(matches!(events.push('c'), Err(Refused::Full('c'))));
+    assert!(matches!(events.push('c'), Err(PublishError::Full('c'))));
     assert!(events.push(1_u8).is_ok());
     assert_eq!((events.pop(), events.pop(), events.pop::<char>()), (Some('a'), Some('b'), None));
     assert!(!events.is_empty());
@@ -34,7 +34,7 @@ fn a_full_queue_takes_the_events_of_due_timers_and_no_more_than_a_turn_has() {
     events.push(0_u32).unwrap();
     events.expire(start);
     assert_eq!(events.len, 1 + TIMER_BUDGET);
-    assert!(matches!(events.push(0_u32), Err(Refused::Full(0))));
+    assert!(matches!(events.push(0_u32), Err(PublishError::Full(0))));
     assert_eq!(events.next_due(), Some(start));
     events.expire(start);
     assert_eq!(events.next_due(), None);
@@ -46,11 +46,11 @@ fn a_full_queue_takes_the_events_of_due_timers_and_no_more_than_a_turn_has() {
 fn what_is_refused_comes_back_and_what_is_closed_takes_nothing() {
     let start = Time::BEGINNING;
     let mut events = LocalEvents::new(8, 2);
-    assert!(matches!(events.set_timer(None, 'a'), Err(Refused::Unknown('a'))));
+    assert!(matches!(events.set_timer(None, 'a'), Err(PublishError::NoHandler('a'))));
     events.register::<char>();
     let never = events.set_timer(None, 'a').unwrap();
     let soon = events.set_interval(start, MS, 'b').unwrap();
-    assert!(matches!(events.set_timer(None, 'c'), Err(Refused::Full('c'))));
+    assert!(matches!(events.set_timer(None, 'c'), Err(PublishError::Full('c'))));
     assert!(events.cancel_timer(never));
     assert!(!events.cancel_timer(never));
     let other = events.set_timer(Some(start), 'c').unwrap();
@@ -61,8 +61,8 @@ fn what_is_refused_comes_back_and_what_is_closed_takes_nothing() {
     events.register::<char>();
     assert!(events.is_empty() && events.next_due().is_none());
     assert!(!events.cancel_timer(soon) && !events.cancel_timer(other));
-    assert!(matches!(events.set_timer(None, 'd'), Err(Refused::Unknown('d'))));
-    assert!(matches!(events.push('d'), Err(Refused::Unknown('d'))));
+    assert!(matches!(events.set_timer(None, 'd'), Err(PublishError::Closed('d'))));
+    assert!(matches!(events.push('d'), Err(PublishError::Closed('d'))));
 }
 
 #[test]

@@ -49,7 +49,7 @@ fn catching_up_takes_steps_for_what_is_handed_over_not_for_what_waits() {
     let conn = Slots::with_capacity(1).insert(());
     let rooms = many(&mut topics, 4);
     for room in &rooms {
-        topics.subscribe(conn, *room, Policy::DropOldest).unwrap();
+        topics.subscribe(conn, *room, OverflowPolicy::DropOldest).unwrap();
     }
     const FRAMES: usize = 8_000;
     for number in 0..FRAMES {
@@ -78,7 +78,7 @@ fn settling_lists_no_more_at_once_than_a_window() {
     let mut topics = Topics::new(WIDE);
     let conn = Slots::with_capacity(1).insert(());
     let room = topics.topic("room").unwrap();
-    topics.subscribe(conn, room, Policy::DropOldest).unwrap();
+    topics.subscribe(conn, room, OverflowPolicy::DropOldest).unwrap();
     for _ in 0..5_000 {
         topics.broadcast(room, "0123456789".into(), None).unwrap();
     }
@@ -97,7 +97,7 @@ fn removing_topics_takes_steps_for_each_not_for_all() {
     let conn = Slots::with_capacity(1).insert(());
     let rooms = many(&mut topics, ROOMS);
     for room in &rooms {
-        topics.subscribe(conn, *room, Policy::Close).unwrap();
+        topics.subscribe(conn, *room, OverflowPolicy::Close).unwrap();
         topics.broadcast(*room, "hello".into(), None).unwrap();
     }
     topics.remove_connection(conn);
@@ -118,7 +118,7 @@ fn making_and_removing_a_topic_again_and_again_leaves_nothing() {
     let conn = Slots::with_capacity(1).insert(());
     for _ in 0..10_000 {
         let room = topics.topic("room").unwrap();
-        topics.subscribe(conn, room, Policy::Close).unwrap();
+        topics.subscribe(conn, room, OverflowPolicy::Close).unwrap();
         topics.broadcast(room, "hello".into(), None).unwrap();
         topics.unsubscribe(conn, room);
         assert!(topics.remove_topic(room));
@@ -137,7 +137,7 @@ fn what_topics_held_for_many_is_given_back() {
     let rooms = many(&mut topics, 100);
     for room in &rooms {
         for conn in &conns {
-            topics.subscribe(*conn, *room, Policy::DropOldest).unwrap();
+            topics.subscribe(*conn, *room, OverflowPolicy::DropOldest).unwrap();
         }
         for _ in 0..30 {
             topics.broadcast(*room, Message::Binary(&[7; 1_000]).into(), None).unwrap();
@@ -166,7 +166,7 @@ fn all_topics_together_hold_no_more_than_they_may_and_the_oldest_goes_first() {
     let conn = Slots::with_capacity(1).insert(());
     let rooms = many(&mut topics, 100);
     for room in &rooms {
-        topics.subscribe(conn, *room, Policy::DropOldest).unwrap();
+        topics.subscribe(conn, *room, OverflowPolicy::DropOldest).unwrap();
         for _ in 0..4 {
             let message = Message::Binary(&[7; 1_000]);
             assert_eq!(topics.broadcast(*room, message.into(), None), Ok(()));
@@ -195,7 +195,7 @@ fn what_topics_keep_for_their_next_broadcast_is_in_no_other_topics_way() {
     let mut topics = Topics::new(TopicLimits { bytes: 20_000, ..WIDE });
     let conn = Slots::with_capacity(1).insert(());
     for (number, room) in many(&mut topics, 1_000).into_iter().enumerate() {
-        topics.subscribe(conn, room, Policy::Close).unwrap();
+        topics.subscribe(conn, room, OverflowPolicy::Close).unwrap();
         assert!(topics.broadcast(room, "hello".into(), None).is_ok(), "{number} has no room");
         deliver(&mut topics, Room::Unlimited);
     }
@@ -208,17 +208,17 @@ fn a_broadcast_for_which_there_is_no_memory_is_refused_and_costs_nothing_else() 
     let conn = Slots::with_capacity(1).insert(());
     let rooms = many(&mut topics, 3);
     for room in &rooms {
-        topics.subscribe(conn, *room, Policy::DropOldest).unwrap();
+        topics.subscribe(conn, *room, OverflowPolicy::DropOldest).unwrap();
     }
     topics.broadcast(rooms[0], "kept".into(), None).unwrap();
     deliver(&mut topics, WAITING);
     let large = Message::Binary(&[7; 20_001]);
-    assert_eq!(topics.broadcast(rooms[1], large.into(), None), Err(Refused::Limit));
+    assert_eq!(topics.broadcast(rooms[1], large.into(), None), Err(TopicError::Limit));
     assert_eq!((topics.totals.refused, topics.last_number(rooms[1])), (1, Some(0)));
     assert_eq!(topics.broadcast(rooms[1], Message::Binary(&[7; 9_000]).into(), None), Ok(()));
     assert_eq!(
         topics.broadcast(rooms[2], Message::Binary(&[7; 11_000]).into(), None),
-        Err(Refused::Limit)
+        Err(TopicError::Limit)
     );
     let mut output = Sink::new(Room::Unlimited);
     topics.settle(conn, &mut output);
@@ -235,7 +235,7 @@ fn what_is_kept_is_kept_without_the_memory_that_it_lay_in() {
     let mut topics = Topics::new(WIDE);
     let conn = Slots::with_capacity(1).insert(());
     for room in many(&mut topics, 50) {
-        topics.subscribe(conn, room, Policy::KeepLatest).unwrap();
+        topics.subscribe(conn, room, OverflowPolicy::KeepLatest).unwrap();
         // A large batch, whose memory the next one lies in.
         topics.broadcast(room, Message::Binary(&[7; 50_000]).into(), None).unwrap();
         deliver(&mut topics, Room::Unlimited);

@@ -27,7 +27,7 @@ pub(super) struct Model {
 
 struct Connection {
     key: Key,
-    subscribed: BTreeMap<usize, Policy>,
+    subscribed: BTreeMap<usize, OverflowPolicy>,
     owed: VecDeque<Frame>,
     /// Frames that it did not get and was not told of, by topic and number.
     missed: BTreeSet<(Key, u64)>,
@@ -51,7 +51,7 @@ struct Frame {
     topic: usize,
     key: Key,
     number: u64,
-    policy: Policy,
+    policy: OverflowPolicy,
     opcode: OpCode,
     payload: Vec<u8>,
 }
@@ -94,7 +94,7 @@ impl Connection {
     }
 
     fn miss(&mut self, owed: &Frame) {
-        assert!(owed.policy != Policy::Close && self.slow, "{owed:?} is missing");
+        assert!(owed.policy != OverflowPolicy::Close && self.slow, "{owed:?} is missing");
         assert!(self.missed.insert((owed.key, owed.number)));
     }
 
@@ -226,7 +226,7 @@ impl Model {
             Err(refused) => {
                 assert_eq!(
                     (refused, self.made[topic], made),
-                    (Refused::Limit, None, LIMITS.topics)
+                    (TopicError::Limit, None, LIMITS.topics)
                 );
             }
         }
@@ -241,7 +241,7 @@ impl Model {
         }
     }
 
-    fn subscribe(&mut self, conn: usize, topic: usize, policy: Policy) {
+    fn subscribe(&mut self, conn: usize, topic: usize, policy: OverflowPolicy) {
         let key = self.key(topic);
         let former = self.connections[conn].subscribed.get(&topic).copied();
         assert_eq!(self.topics.policy(self.connections[conn].key, key), former);
@@ -253,9 +253,9 @@ impl Model {
             return;
         }
         let expected = if self.made[topic].is_none() {
-            Err(Refused::Gone)
+            Err(TopicError::Gone)
         } else if former.is_none() && connection.subscribed.len() == LIMITS.subscriptions {
-            Err(Refused::Limit)
+            Err(TopicError::Limit)
         } else {
             Ok(connection.subscribed.insert(topic, policy).is_none())
         };
@@ -280,13 +280,13 @@ impl Model {
                 let subscribed = self.subscribers(topic) > 0;
                 assert!(!subscribed || waiting == 0 || waiting + message.len() <= LIMITS.backlog);
             }
-            (Err(Refused::Limit), Some(waiting)) => {
+            (Err(TopicError::Limit), Some(waiting)) => {
                 let is_much = waiting > 0 && waiting + message.len() > LIMITS.backlog;
                 assert!(is_much || self.tight);
                 return;
             }
             (outcome, _) => {
-                assert_eq!((outcome, self.made[topic]), (Err(Refused::Gone), None));
+                assert_eq!((outcome, self.made[topic]), (Err(TopicError::Gone), None));
                 return;
             }
         }
@@ -412,7 +412,7 @@ impl Model {
             connection.missed.retain(|(topic, number)| !is_told(*topic, *number));
             connection.owed.retain(|owed| {
                 let told = is_told(owed.key, owed.number);
-                assert!(!told || owed.policy != Policy::Close, "{owed:?} is missing");
+                assert!(!told || owed.policy != OverflowPolicy::Close, "{owed:?} is missing");
                 !told
             });
             connection.given_up.retain(|(topic, number)| !is_told(*topic, *number));

@@ -43,7 +43,7 @@ struct Bench {
 }
 
 impl Bench {
-    fn new(policies: &[Policy]) -> Self {
+    fn new(policies: &[OverflowPolicy]) -> Self {
         let mut topics = Topics::new(LIMITS);
         let conn = Slots::with_capacity(1).insert(());
         let keys: Vec<_> =
@@ -105,7 +105,7 @@ impl Bench {
 
 #[test]
 fn what_is_newest_is_dropped_above_the_soft_limit_only() {
-    let mut bench = Bench::new(&[Policy::DropNewest]);
+    let mut bench = Bench::new(&[OverflowPolicy::DropNewest]);
     bench.sink.room = WAITING;
     bench.cast(0, "1");
     bench.sink.room = BACKED_UP;
@@ -126,7 +126,7 @@ fn what_is_newest_is_dropped_above_the_soft_limit_only() {
 
 #[test]
 fn what_is_newest_is_not_sent_where_it_would_be_too_much() {
-    let mut bench = Bench::new(&[Policy::DropNewest]);
+    let mut bench = Bench::new(&[OverflowPolicy::DropNewest]);
     bench.sink.room = Room::Waiting { backed_up: false, bytes: 10 };
     bench.cast(0, "too long for that");
     bench.cast(0, "short");
@@ -136,7 +136,7 @@ fn what_is_newest_is_not_sent_where_it_would_be_too_much() {
 
 #[test]
 fn what_is_oldest_is_dropped_when_the_log_is_full() {
-    let mut bench = Bench::new(&[Policy::DropOldest]);
+    let mut bench = Bench::new(&[OverflowPolicy::DropOldest]);
     bench.sink.room = WAITING;
     for text in ["a234567890", "b234567890", "c234567890", "d234567890"] {
         bench.cast(0, text);
@@ -152,7 +152,7 @@ fn what_is_oldest_is_dropped_when_the_log_is_full() {
 
 #[test]
 fn what_waits_is_handed_out_as_it_is_taken() {
-    let mut bench = Bench::new(&[Policy::DropOldest, Policy::DropOldest]);
+    let mut bench = Bench::new(&[OverflowPolicy::DropOldest, OverflowPolicy::DropOldest]);
     bench.sink.room = WAITING;
     for (topic, text) in [(0, "1"), (1, "2"), (0, "3"), (1, "4")] {
         bench.cast(topic, text);
@@ -180,7 +180,7 @@ fn what_waits_is_handed_out_as_it_is_taken() {
 
 #[test]
 fn only_the_latest_is_kept() {
-    let mut bench = Bench::new(&[Policy::KeepLatest]);
+    let mut bench = Bench::new(&[OverflowPolicy::KeepLatest]);
     bench.cast(0, "1");
     bench.sink.room = WAITING;
     for text in ["2", "3", "4"] {
@@ -196,7 +196,7 @@ fn only_the_latest_is_kept() {
 
 #[test]
 fn what_was_kept_comes_before_what_is_sent() {
-    let mut bench = Bench::new(&[Policy::KeepLatest, Policy::DropOldest]);
+    let mut bench = Bench::new(&[OverflowPolicy::KeepLatest, OverflowPolicy::DropOldest]);
     bench.sink.room = BACKED_UP;
     for (topic, text) in [(0, "1"), (1, "2"), (0, "3"), (1, "4")] {
         bench.cast(topic, text);
@@ -208,7 +208,7 @@ fn what_was_kept_comes_before_what_is_sent() {
 
 #[test]
 fn a_broadcast_that_must_arrive_takes_along_what_comes_before_it() {
-    let mut bench = Bench::new(&[Policy::KeepLatest, Policy::Close]);
+    let mut bench = Bench::new(&[OverflowPolicy::KeepLatest, OverflowPolicy::Close]);
     bench.sink.room = BACKED_UP;
     for (topic, text) in [(0, "1"), (0, "2"), (1, "3"), (0, "4")] {
         bench.cast(topic, text);
@@ -220,7 +220,7 @@ fn a_broadcast_that_must_arrive_takes_along_what_comes_before_it() {
 
 #[test]
 fn a_broadcast_that_is_dropped_takes_nothing_along() {
-    let mut bench = Bench::new(&[Policy::KeepLatest, Policy::DropNewest]);
+    let mut bench = Bench::new(&[OverflowPolicy::KeepLatest, OverflowPolicy::DropNewest]);
     bench.sink.room = BACKED_UP;
     for (topic, text) in [(0, "1"), (1, "2"), (0, "3"), (1, "4")] {
         bench.cast(topic, text);
@@ -233,7 +233,7 @@ fn a_broadcast_that_is_dropped_takes_nothing_along() {
 
 #[test]
 fn what_may_be_missed_closes_nobody() {
-    let mut bench = Bench::new(&[Policy::DropOldest, Policy::Close]);
+    let mut bench = Bench::new(&[OverflowPolicy::DropOldest, OverflowPolicy::Close]);
     bench.sink.room = Room::Waiting { backed_up: true, bytes: 10 };
     for (topic, text) in [(0, "12345"), (0, "123"), (1, "x")] {
         bench.cast(topic, text);
@@ -247,7 +247,7 @@ fn what_may_be_missed_closes_nobody() {
 
 #[test]
 fn whoever_is_left_out_misses_nothing() {
-    let mut bench = Bench::new(&[Policy::KeepLatest]);
+    let mut bench = Bench::new(&[OverflowPolicy::KeepLatest]);
     let (conn, topic) = (bench.conn, bench.keys[0]);
     bench.sink.room = WAITING;
     let except = |bench: &mut Bench, text: &str| {
@@ -270,7 +270,7 @@ fn whoever_is_left_out_misses_nothing() {
 
 #[test]
 fn a_gap_is_told_though_the_subscription_ends() {
-    let mut bench = Bench::new(&[Policy::KeepLatest]);
+    let mut bench = Bench::new(&[OverflowPolicy::KeepLatest]);
     bench.sink.room = Room::Waiting { backed_up: true, bytes: 0 };
     bench.cast(0, "1");
     bench.topics.settle(bench.conn, &mut bench.sink);
@@ -281,7 +281,7 @@ fn a_gap_is_told_though_the_subscription_ends() {
 
 #[test]
 fn a_removed_topic_is_told_to_have_nobody_if_it_was_told_to_have_somebody() {
-    let mut bench = Bench::new(&[Policy::Close, Policy::Close]);
+    let mut bench = Bench::new(&[OverflowPolicy::Close, OverflowPolicy::Close]);
     let mut told = Vec::new();
     bench.topics.tell_changes(|topic, occupied| {
         told.push((topic, occupied));

@@ -6,8 +6,8 @@ use std::{env, io, thread};
 
 use eventwire::proto::Limits;
 use eventwire::{
-    Config, ConnectionId, Context, EventLoop, LoopHandle, Message, OnPanic, SendStatus,
-    ServerConfig, TopicId, WebSocketHandler,
+    Config, Connection, EventLoop, LoopHandle, Message, OnPanic, SendStatus, ServerConfig, TopicId,
+    WebSocketHandler, on_message,
 };
 
 use crate::util::Wire;
@@ -81,8 +81,8 @@ impl Target {
 struct Feed(TopicId);
 
 impl WebSocketHandler<()> for Feed {
-    fn on_open(&mut self, conn: ConnectionId, cx: &mut Context<'_>, _: &mut ()) {
-        assert_eq!(cx.subscribe(conn, self.0), Ok(true));
+    fn on_open(&mut self, conn: &mut Connection<'_>, _: &mut ()) {
+        assert_eq!(conn.subscribe(self.0), Ok(true));
     }
 }
 
@@ -93,23 +93,17 @@ struct Control {
 }
 
 impl WebSocketHandler<()> for Control {
-    fn on_message(
-        &mut self,
-        conn: ConnectionId,
-        message: Message<'_>,
-        cx: &mut Context<'_>,
-        _: &mut (),
-    ) {
+    fn on_message(&mut self, conn: &mut Connection<'_>, message: Message<'_>, _: &mut ()) {
         let answer = match message.as_text().and_then(|text| text.split_once(' ')) {
             None => stats(&self.handle),
             Some((count, len)) => {
                 let count: usize = count.parse().expect("a count");
                 let payload = vec![0; len.parse().expect("a length")];
-                let taken = |_: &usize| cx.broadcast(self.feed, &payload) != SendStatus::Dropped;
+                let taken = |_: &usize| conn.broadcast(self.feed, &payload) != SendStatus::Dropped;
                 (0..count).filter(taken).count().to_string()
             }
         };
-        cx.send(conn, &answer);
+        conn.send(&answer);
     }
 }
 
@@ -151,9 +145,9 @@ fn serve(profile: Profile) {
     let topic = event_loop.topic("feed").expect("a topic");
     let handle = event_loop.handle();
     let mut addresses = String::new();
-    let echo = |conn: ConnectionId, message: Message<'_>, cx: &mut Context<'_>, _: &mut ()| {
-        cx.send(conn, message);
-    };
+    let echo = on_message(|conn: &mut Connection<'_>, message: Message<'_>, _: &mut ()| {
+        conn.send(message);
+    });
     let control = Control { feed: topic, handle: handle.clone() };
     // Whoever asks is not asked.
     let quiet = ServerConfig::default().limits(Limits::default().ping_interval(None));

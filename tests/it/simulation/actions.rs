@@ -19,49 +19,54 @@ impl App {
         message: Message<'_>,
         cx: &mut Context<'_>,
     ) -> SendStatus {
-        let was_open = cx.is_open(conn);
+        let was_open = cx.connection(conn).is_open();
         let status = if self.random.percent(10) {
-            cx.send_prepared(conn, &PreparedMessage::new(message))
+            cx.send_to(conn, PreparedMessage::new(message))
         } else {
-            cx.send(conn, message)
+            cx.send_to(conn, message)
         };
         match status {
             SendStatus::Sent | SendStatus::Queued => {
-                assert!(was_open && cx.is_open(conn), "{status:?}, but {conn:?} is not open");
+                assert!(
+                    was_open && cx.connection(conn).is_open(),
+                    "{status:?}, but {conn:?} is not open"
+                );
                 assert_eq!(self.known(conn).phase, Phase::Open);
                 self.sends(conn).accept(message);
                 self.counts.sent += 1;
                 self.known(conn).waiting |= status == SendStatus::Queued;
             }
             SendStatus::Dropped => assert!(was_open),
-            SendStatus::Gone => assert!(!cx.is_open(conn), "{conn:?} is open and gone"),
+            SendStatus::Gone => {
+                assert!(!cx.connection(conn).is_open(), "{conn:?} is open and gone");
+            }
         }
         self.check_dropped(conn, status, cx);
         status
     }
 
-    fn check_dropped(&mut self, conn: ConnectionId, status: SendStatus, cx: &Context<'_>) {
+    fn check_dropped(&mut self, conn: ConnectionId, status: SendStatus, cx: &mut Context<'_>) {
         if status == SendStatus::Dropped {
             assert!(self.overflows, "dropped for {conn:?}");
-            assert!(!cx.is_open(conn), "{conn:?} overflowed and is open");
+            assert!(!cx.connection(conn).is_open(), "{conn:?} overflowed and is open");
             self.known(conn).phase = Phase::Overflowed;
         }
     }
 
     pub(super) fn close(&mut self, conn: ConnectionId, code: u16, cx: &mut Context<'_>) {
         let is_connecting = matches!(self.known(conn).phase, Phase::Connecting | Phase::Upgrading);
-        let was_open = cx.is_open(conn);
-        let closes = cx.close(conn, CloseCode::new(code), "because");
+        let was_open = cx.connection(conn).is_open();
+        let closes = cx.connection(conn).close(CloseCode::new(code), "because");
         if is_connecting {
             return;
         }
         assert_eq!(closes, was_open, "close of {conn:?}");
-        assert!(!cx.is_open(conn), "{conn:?} is open behind its close");
+        assert!(!cx.connection(conn).is_open(), "{conn:?} is open behind its close");
         if closes {
             self.known(conn).phase = Phase::Closing(code);
             self.known(conn).since = cx.now();
             self.known(conn).paused = false;
-            self.known(conn).closes_late = cx.buffered_bytes(conn) > CLOSE_FRAME;
+            self.known(conn).closes_late = cx.connection(conn).buffered_bytes() > CLOSE_FRAME;
             self.sends(conn).close(code);
             self.leave_topics(conn);
         }
@@ -155,10 +160,10 @@ impl App {
             7 if self.random.percent(60) => self.unsubscribe(conn, cx),
             7 => self.use_stale(cx),
             8 => {
-                let was_open = cx.is_open(conn);
-                let status = cx.ping(conn, b"are you there?");
+                let was_open = cx.connection(conn).is_open();
+                let status = cx.connection(conn).ping(b"are you there?");
                 assert!(was_open || status == SendStatus::Gone);
-                assert!(status != SendStatus::Gone || !cx.is_open(conn));
+                assert!(status != SendStatus::Gone || !cx.connection(conn).is_open());
                 self.check_dropped(conn, status, cx);
             }
             _ => self.subscribe(conn, cx),
@@ -167,14 +172,17 @@ impl App {
 
     /// Pauses a connection, or resumes it.
     fn toggle(&mut self, conn: ConnectionId, cx: &mut Context<'_>) {
-        let was_open = cx.is_open(conn);
+        let was_open = cx.connection(conn).is_open();
         let was_paused = was_open && self.known(conn).paused;
-        assert_eq!(cx.is_paused(conn), was_paused, "{conn:?}");
+        assert_eq!(cx.connection(conn).is_paused(), was_paused, "{conn:?}");
         if was_paused {
-            assert!(!cx.pause(conn) && cx.resume(conn), "{conn:?} was paused");
+            assert!(
+                !cx.connection(conn).pause() && cx.connection(conn).resume(),
+                "{conn:?} was paused"
+            );
         } else {
-            assert!(!cx.resume(conn), "{conn:?} was not paused");
-            assert_eq!(cx.pause(conn), was_open, "pause of {conn:?}");
+            assert!(!cx.connection(conn).resume(), "{conn:?} was not paused");
+            assert_eq!(cx.connection(conn).pause(), was_open, "pause of {conn:?}");
         }
         self.known(conn).paused = was_open && !was_paused;
         self.link_of(conn).paused |= was_open;
@@ -186,7 +194,11 @@ impl App {
             if self.known(conn).paused && self.random.percent(chance) {
                 self.known(conn).paused = false;
                 // It may have ended without having been told so yet.
-                assert_eq!(cx.resume(conn), cx.is_open(conn), "{conn:?} was paused");
+                assert_eq!(
+                    cx.connection(conn).resume(),
+                    cx.connection(conn).is_open(),
+                    "{conn:?} was paused"
+                );
             }
         }
     }
@@ -206,7 +218,7 @@ impl App {
         let except = except.then(|| self.crowd[self.random.below(self.crowd.len())]);
         let open: Vec<u64> = self.topics[place].subscribers.keys().copied().collect();
         let open: BTreeSet<u64> =
-            open.into_iter().filter(|bits| cx.is_open(self.conns[bits].id)).collect();
+            open.into_iter().filter(|bits| cx.connection(self.conns[bits].id).is_open()).collect();
         let topic = &mut self.topics[place];
         if self.policies {
             payload.make_unique(topic.id, topic.casts);
@@ -256,14 +268,14 @@ impl App {
         let held = |topic: &Topic| topic.subscribers.contains_key(&conn.to_bits());
         let count = self.topics.iter().filter(|topic| held(topic)).count();
         let topic = &mut self.topics[place];
-        let outcome = cx.subscribe_with(conn, topic.id, policy);
+        let outcome = cx.connection(conn).subscribe_with(topic.id, policy);
         match outcome {
             Ok(is_new) => {
-                assert!(cx.is_open(conn) && (!is_new || count < self.subscriptions));
+                assert!(cx.connection(conn).is_open() && (!is_new || count < self.subscriptions));
                 let former = topic.subscribers.insert(conn.to_bits(), policy);
                 assert_eq!(former.is_none(), is_new, "{conn:?} was subscribed or not");
             }
-            Err(SubscribeError::ConnectionGone) => assert!(!cx.is_open(conn)),
+            Err(SubscribeError::ConnectionGone) => assert!(!cx.connection(conn).is_open()),
             Err(SubscribeError::TooMany) => assert_eq!(count, self.subscriptions),
             Err(error) => panic!("{conn:?} was not subscribed: {error}"),
         }
@@ -276,8 +288,8 @@ impl App {
             return;
         }
         let topic = self.random.below(self.topics.len());
-        let was_open = cx.is_open(conn);
-        let ended = cx.unsubscribe(conn, self.topics[topic].id);
+        let was_open = cx.connection(conn).is_open();
+        let ended = cx.connection(conn).unsubscribe(self.topics[topic].id);
         if was_open {
             let held = self.topics[topic].subscribers.contains_key(&conn.to_bits());
             assert_eq!(ended, held, "unsubscribe of {conn:?}");

@@ -289,7 +289,7 @@ impl App {
         if is_client { &mut link.down } else { &mut link.up }
     }
 
-    pub(super) fn upgrading(&mut self, conn: ConnectionId, link: usize, cx: &Context<'_>) {
+    pub(super) fn upgrading(&mut self, conn: ConnectionId, link: usize, cx: &mut Context<'_>) {
         assert!(!self.drains, "{conn:?} upgrades while the loop drains");
         let client = Conn::client(conn, link, cx.now());
         let known = Conn { is_client: false, phase: Phase::Upgrading, ..client };
@@ -297,7 +297,7 @@ impl App {
         assert!(self.links[link].server.replace(conn).is_none(), "two servers of link {link}");
     }
 
-    pub(super) fn opened(&mut self, conn: ConnectionId, cx: &Context<'_>) {
+    pub(super) fn opened(&mut self, conn: ConnectionId, cx: &mut Context<'_>) {
         let known = self.known(conn);
         let before = if known.is_client { Phase::Connecting } else { Phase::Upgrading };
         assert_eq!(known.phase, before, "on_open of {conn:?}");
@@ -310,7 +310,7 @@ impl App {
             self.begin_life(conn);
         }
         assert!(!self.drains, "{conn:?} opens while the loop drains");
-        assert!(cx.is_open(conn), "{conn:?} is not open in its on_open");
+        assert!(cx.connection(conn).is_open(), "{conn:?} is not open in its on_open");
         if matches!(self.link_of(conn).job, Job::Chaos) {
             self.crowd.push(conn);
         }
@@ -394,7 +394,7 @@ impl App {
     }
 
     /// Nothing takes longer than its deadline says, which comes up a little late.
-    fn check_time(&mut self, conn: ConnectionId, timeout: Duration, cx: &Context<'_>) {
+    fn check_time(&mut self, conn: ConnectionId, timeout: Duration, cx: &mut Context<'_>) {
         let taken = cx.now() - self.known(conn).since;
         let limit = timeout + Duration::from_millis(110);
         assert!(taken < limit || self.time_jumps, "{conn:?} took {taken:?}, not {timeout:?}");
@@ -423,23 +423,26 @@ impl App {
 
     /// Whatever is done with the id of a connection that ended is refused.
     pub(super) fn check_gone(&mut self, conn: ConnectionId, cx: &mut Context<'_>) {
-        assert!(!cx.is_open(conn), "{conn:?} is open");
-        assert_eq!(cx.send(conn, "nobody"), SendStatus::Gone);
-        assert_eq!(cx.send_prepared(conn, &PreparedMessage::new("nobody")), SendStatus::Gone);
-        assert_eq!(cx.ping(conn, b"nobody"), SendStatus::Gone);
-        assert!(!cx.close(conn, CloseCode::NORMAL, ""), "{conn:?} is closed again");
-        assert!(!cx.pause(conn) && !cx.resume(conn), "{conn:?} was read from");
+        assert!(!cx.connection(conn).is_open(), "{conn:?} is open");
+        assert_eq!(cx.send_to(conn, "nobody"), SendStatus::Gone);
+        assert_eq!(cx.send_to(conn, PreparedMessage::new("nobody")), SendStatus::Gone);
+        assert_eq!(cx.connection(conn).ping(b"nobody"), SendStatus::Gone);
+        assert!(!cx.connection(conn).close(CloseCode::NORMAL, ""), "{conn:?} is closed again");
+        assert!(
+            !cx.connection(conn).pause() && !cx.connection(conn).resume(),
+            "{conn:?} was read from"
+        );
         if self.topics.is_empty() {
             return;
         }
         let topic = self.random.below(self.topics.len());
         let topic = &self.topics[topic];
-        assert_eq!(cx.subscribe(conn, topic.id), Err(SubscribeError::ConnectionGone));
-        assert!(!cx.unsubscribe(conn, topic.id), "{conn:?} was subscribed");
+        assert_eq!(cx.connection(conn).subscribe(topic.id), Err(SubscribeError::ConnectionGone));
+        assert!(!cx.connection(conn).unsubscribe(topic.id), "{conn:?} was subscribed");
         self.check_count(topic, cx);
     }
 
-    pub(super) fn check_count(&self, topic: &Topic, cx: &Context<'_>) {
+    pub(super) fn check_count(&self, topic: &Topic, cx: &mut Context<'_>) {
         // The end of the loop takes everybody out of all topics before it tells them.
         if !self.stopping {
             assert_eq!(cx.subscriber_count(topic.id), topic.subscribers.len());

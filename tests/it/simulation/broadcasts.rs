@@ -29,9 +29,9 @@ fn a_turn_delivers_to_a_slice_of_many_and_others_are_answered_between_two() {
     let ids = Notes::default();
     let some_ids = Rc::clone(&ids);
     let calm = SimConfig::calm().latency(Duration::ZERO, Duration::ZERO);
-    let mut rig = Rig::new(calm, Config::default(), move |conn, call, cx| match text(&call) {
-        Some(text) => assert_eq!(cx.send(conn, text), SendStatus::Sent),
-        None if matches!(call, Call::Open) => some_ids.borrow_mut().push(conn),
+    let mut rig = Rig::new(calm, Config::default(), move |conn, call| match text(&call) {
+        Some(text) => assert_eq!(conn.send(text), SendStatus::Sent),
+        None if matches!(call, Call::Open) => some_ids.borrow_mut().push(conn.id()),
         None => {}
     });
     let bystander = rig.peer();
@@ -39,7 +39,7 @@ fn a_turn_delivers_to_a_slice_of_many_and_others_are_answered_between_two() {
     let crowd = ids.borrow()[1..].to_vec();
     let topic = rig.act(move |cx| {
         let topic = cx.topic("crowd").expect("a topic");
-        crowd.iter().for_each(|conn| assert_eq!(cx.subscribe(*conn, topic), Ok(true)));
+        crowd.iter().for_each(|conn| assert_eq!(cx.connection(*conn).subscribe(topic), Ok(true)));
         topic
     });
     let before = rig.event_loop.stats().messages_sent;

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
 use eventwire::reactor::sim::{Choices, Fault, SimConfig};
-use eventwire::{ClientConfig, CloseCode, Config, ConnectionId, Context};
+use eventwire::{ClientConfig, CloseCode, Config, Connection, ConnectionId};
 
 use super::rig::{Call, Calls, Notes, Rig};
 
@@ -29,7 +29,7 @@ impl Client {
     }
 
     fn seeded(seed: u64, sim: SimConfig, config: Config) -> Self {
-        let mut rig = Rig::with_choices(Choices::from_seed(seed), sim, config, |_, _, _| {});
+        let mut rig = Rig::with_choices(Choices::from_seed(seed), sim, config, |_, _| {});
         let (server, descriptors) = (rig.address, rig.sim().open_descriptors());
         rig.sim().keep_trace_lines();
         Self { rig, server, notes: Notes::default(), conn: None, descriptors }
@@ -52,9 +52,9 @@ impl Client {
 
     fn connect(&mut self, url: &str, config: ClientConfig) {
         let notes = Rc::clone(&self.notes);
-        let note = Calls(move |conn: ConnectionId, call: Call<'_>, cx: &mut Context<'_>| {
+        let note = Calls(move |conn: &mut Connection<'_>, call: Call<'_>| {
             let note = match call {
-                Call::Open => format!("open {:?}", cx.peer_addr(conn)),
+                Call::Open => format!("open {:?}", conn.peer_addr()),
                 Call::ConnectError(error) => error.to_string(),
                 _ => return,
             };
@@ -193,7 +193,7 @@ fn attempts_end_with_their_connection() {
             "timeout" => assert!(client.rig.run(9_000) > 0),
             "close" => {
                 let conn = client.conn.expect("a connection");
-                assert!(client.rig.act(move |cx| cx.close(conn, CloseCode::NORMAL, "")));
+                assert!(client.rig.act(move |cx| cx.connection(conn).close(CloseCode::NORMAL, "")));
             }
             _ => {
                 client.rig.event_loop.handle().stop();
@@ -219,7 +219,7 @@ fn attempts_beside_the_first_count_as_connections() {
     client.connect_to(&silent);
     client.rig.run(3_000);
     assert_eq!(client.tried().len(), 3);
-    let ignore = Calls(|_: ConnectionId, _: Call<'_>, _: &mut Context<'_>| {});
+    let ignore = Calls(|_: &mut Connection<'_>, _: Call<'_>| {});
     let refused = client.rig.event_loop.connect("ws://sim/", ClientConfig::default(), ignore);
     assert!(refused.is_err());
     client.rig.run(8_000);
@@ -262,7 +262,7 @@ fn addresses_for_a_connection_that_is_gone_are_dropped() {
     client.rig.sim().name("here.example", [client.server.ip()]);
     client.connect("ws://here.example/", ClientConfig::default());
     let conn = client.conn.expect("a connection");
-    assert!(client.rig.act(move |cx| cx.close(conn, CloseCode::NORMAL, "")));
+    assert!(client.rig.act(move |cx| cx.connection(conn).close(CloseCode::NORMAL, "")));
     client.rig.run(100);
     assert_eq!(client.notes.borrow().len(), 1);
     assert_eq!(client.tried(), [""; 0]);

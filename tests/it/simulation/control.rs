@@ -18,11 +18,11 @@ fn rig(soft: usize) -> (Rig, Notes<String>) {
     let notes = Notes::default();
     let told = Rc::clone(&notes);
     let config = Config::default().outbox(soft, 1 << 20);
-    let rig = Rig::new(SimConfig::calm(), config, move |conn, call, cx| match call {
+    let rig = Rig::new(SimConfig::calm(), config, move |conn, call| match call {
         Call::Message(_) if text(&call) == Some("close") => {
-            assert!(cx.close(conn, CloseCode::NORMAL, ""));
+            assert!(conn.close(CloseCode::NORMAL, ""));
         }
-        Call::Message(_) => assert_eq!(cx.send(conn, &[0; MUCH]), SendStatus::Queued),
+        Call::Message(_) => assert_eq!(conn.send([0; MUCH]), SendStatus::Queued),
         Call::Ping => told.borrow_mut().push("ping".to_owned()),
         Call::Close(reason) => told.borrow_mut().push(reason.to_string()),
         _ => {}
@@ -91,9 +91,9 @@ fn a_client_answers_pings_however_much_waits() {
     let (mut rig, _) = rig(1 << 20);
     let notes = Notes::default();
     let told = Rc::clone(&notes);
-    let server = rig.server(move |conn, call, cx| match call {
-        Call::Message(_) => assert_eq!(cx.send(conn, &[0; MUCH]), SendStatus::Queued),
-        Call::Ping => told.borrow_mut().push(cx.buffered_bytes(conn)),
+    let server = rig.server(move |conn, call| match call {
+        Call::Message(_) => assert_eq!(conn.send([0; MUCH]), SendStatus::Queued),
+        Call::Ping => told.borrow_mut().push(conn.buffered_bytes()),
         _ => {}
     });
     rig.sim().peer_stop_reading(server);

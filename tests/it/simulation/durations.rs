@@ -5,7 +5,7 @@ use std::time::Duration;
 use eventwire::proto::{Limits, OpCode};
 use eventwire::reactor::SimReactor;
 use eventwire::reactor::sim::SimConfig;
-use eventwire::{ClientConfig, CloseCode, Config, ConnectionId, Context, EventLoop, ServerConfig};
+use eventwire::{ClientConfig, CloseCode, Config, Connection, Context, EventLoop, ServerConfig};
 
 use super::rig::{Call, Calls, frame};
 use super::script::request;
@@ -42,13 +42,13 @@ fn live(sim: SimConfig, config: Config, limits: Limits, end: Duration) {
     let reactor = SimReactor::new(1, sim);
     let mut event_loop = EventLoop::with_reactor(reactor, config).expect("a loop");
     let echo = || {
-        Calls(move |conn: ConnectionId, call: Call<'_>, cx: &mut Context<'_>| match call {
-            Call::Open => drop((cx.send(conn, "hello"), cx.ping(conn, b"?"))),
+        Calls(move |conn: &mut Connection<'_>, call: Call<'_>| match call {
+            Call::Open => drop((conn.send("hello"), conn.ping(b"?"))),
             Call::Message(message) if message.as_bytes().len() > 100_000 => {
-                cx.close(conn, CloseCode::NORMAL, "");
+                conn.close(CloseCode::NORMAL, "");
             }
             Call::Message(message) => {
-                cx.send(conn, &[message.as_bytes(), message.as_bytes()].concat());
+                conn.send([message.as_bytes(), message.as_bytes()].concat());
             }
             _ => {}
         })
@@ -62,12 +62,12 @@ fn live(sim: SimConfig, config: Config, limits: Limits, end: Duration) {
     let half = frame(OpCode::Text, &[0; 1000]);
     event_loop.reactor_mut().peer_send(peer, &request(0));
     event_loop.reactor_mut().peer_send(peer, &half[..half.len() / 2]);
-    event_loop.on(|_: &Tick, _: &mut Context<'_>, (): &mut ()| {});
+    event_loop.on(|_: &mut Context<'_>, _: &Tick, (): &mut ()| {});
     assert!(event_loop.set_timer(end, Tick).is_ok());
     assert!(event_loop.set_interval(end, Tick).is_ok());
     for turn in 0..200 {
         if turn == 100 {
-            event_loop.handle().drain(end);
+            event_loop.handle().shutdown(end);
         }
         let timeout = if turn % 2 == 0 { end } else { Duration::from_millis(1) };
         event_loop.turn(Some(timeout), &mut ()).expect("a turn");

@@ -60,7 +60,7 @@ impl App {
         self.stopping = true;
         match end {
             LoopEnd::Stop => cx.stop(),
-            LoopEnd::Drain(deadline) => cx.drain(deadline),
+            LoopEnd::Drain(deadline) => cx.shutdown(deadline),
         }
         self.asked.push((end, cx.now()));
     }
@@ -84,7 +84,7 @@ impl World {
                 self.publish_some();
             }
             LoopEnd::Drain(deadline) => {
-                self.event_loop.handle().drain(deadline);
+                self.event_loop.handle().shutdown(deadline);
                 self.ending.unheard.push(deadline);
             }
         }
@@ -160,7 +160,7 @@ impl World {
         let is_late = self.ending.deadline.is_some_and(|deadline| deadline <= now);
         let drained = self.ending.begun.is_some() && (is_late || stats.connections == 0);
         match summary.end {
-            RunEnd::Drained => assert!(drained, "{:?}", self.ending),
+            RunEnd::ShutDown => assert!(drained, "{:?}", self.ending),
             RunEnd::Stopped => assert!(self.ending.stopped, "{:?}", self.ending),
             other => panic!("{other:?}"),
         }

@@ -1,9 +1,7 @@
 //! The handlers of the application under simulation.
 
 use eventwire::proto::handshake::Request;
-use eventwire::{
-    ConnectError, ConnectionId, Context, Disconnect, Gap, Message, Upgrade, WebSocketHandler,
-};
+use eventwire::{ConnectError, Connection, Disconnect, Gap, Message, Upgrade, WebSocketHandler};
 
 use super::app::{App, Job};
 
@@ -13,119 +11,100 @@ pub(super) struct Actor;
 impl WebSocketHandler<App> for Actor {
     fn on_upgrade(
         &mut self,
-        conn: ConnectionId,
+        conn: &mut Connection<'_>,
         request: &Request<'_>,
-        cx: &mut Context<'_>,
         app: &mut App,
     ) -> Upgrade {
-        app.enter(cx);
+        app.enter(conn);
         let link = request.path().trim_start_matches('/').parse().expect("a link's number");
-        app.upgrading(conn, link, cx);
-        assert!(!cx.is_open(conn));
+        app.upgrading(conn.id(), link, conn);
+        assert!(!conn.is_open());
         if matches!(app.links[link].job, Job::Chaos) && app.random.percent(app.closing) {
             if app.random.percent(50) {
-                app.close(conn, 4000, cx);
+                app.close(conn.id(), 4000, conn);
             } else {
                 return Upgrade::refuse(403);
             }
         }
-        app.may_panic(Some(conn), cx);
+        app.may_panic(Some(conn.id()), conn);
         Upgrade::accept()
     }
 
-    fn on_open(&mut self, conn: ConnectionId, cx: &mut Context<'_>, app: &mut App) {
-        app.opened(conn, cx);
-        app.enter(cx);
-        if app.known(conn).is_client {
-            app.ask(conn, cx);
+    fn on_open(&mut self, conn: &mut Connection<'_>, app: &mut App) {
+        app.opened(conn.id(), conn);
+        app.enter(conn);
+        if app.known(conn.id()).is_client {
+            app.ask(conn.id(), conn);
         }
-        if app.quorum > 0 && matches!(app.link_of(conn).job, Job::Chaos) {
-            app.subscribe(conn, cx);
+        if app.quorum > 0 && matches!(app.link_of(conn.id()).job, Job::Chaos) {
+            app.subscribe(conn.id(), conn);
         }
-        app.act(conn, cx);
-        app.may_panic(Some(conn), cx);
+        app.act(conn.id(), conn);
+        app.may_panic(Some(conn.id()), conn);
     }
 
-    fn on_message(
-        &mut self,
-        conn: ConnectionId,
-        message: Message<'_>,
-        cx: &mut Context<'_>,
-        app: &mut App,
-    ) {
-        app.enter(cx);
-        app.received(conn, message);
-        let is_client = app.known(conn).is_client;
-        match &mut app.link_of(conn).job {
+    fn on_message(&mut self, conn: &mut Connection<'_>, message: Message<'_>, app: &mut App) {
+        app.enter(conn);
+        app.received(conn.id(), message);
+        let is_client = app.known(conn.id()).is_client;
+        match &mut app.link_of(conn.id()).job {
             Job::Echo(asks) | Job::Fetch(asks) if is_client => {
                 asks.answered += 1;
-                app.ask(conn, cx);
+                app.ask(conn.id(), conn);
             }
             Job::Echo(_) => {
-                app.send(conn, message, cx);
+                app.send(conn.id(), message, conn);
             }
             Job::Fetch(_) => {
                 let len = message.as_text().and_then(|text| text.parse().ok()).expect("a length");
                 let payload = app.random.payload(len);
-                app.send(conn, payload.message(), cx);
+                app.send(conn.id(), payload.message(), conn);
             }
-            Job::Control => app.close_all(conn, cx),
-            Job::Chaos => app.act(conn, cx),
+            Job::Control => app.close_all(conn.id(), conn),
+            Job::Chaos => app.act(conn.id(), conn),
         }
-        app.may_panic(Some(conn), cx);
+        app.may_panic(Some(conn.id()), conn);
     }
 
-    fn on_ping(&mut self, conn: ConnectionId, _: &[u8], cx: &mut Context<'_>, app: &mut App) {
-        app.enter(cx);
-        app.heard(conn);
-        app.act(conn, cx);
-        app.may_panic(Some(conn), cx);
+    fn on_ping(&mut self, conn: &mut Connection<'_>, _: &[u8], app: &mut App) {
+        app.enter(conn);
+        app.heard(conn.id());
+        app.act(conn.id(), conn);
+        app.may_panic(Some(conn.id()), conn);
     }
 
-    fn on_pong(&mut self, conn: ConnectionId, _: &[u8], cx: &mut Context<'_>, app: &mut App) {
-        app.enter(cx);
-        app.heard(conn);
-        app.act(conn, cx);
-        app.may_panic(Some(conn), cx);
+    fn on_pong(&mut self, conn: &mut Connection<'_>, _: &[u8], app: &mut App) {
+        app.enter(conn);
+        app.heard(conn.id());
+        app.act(conn.id(), conn);
+        app.may_panic(Some(conn.id()), conn);
     }
 
-    fn on_drained(&mut self, conn: ConnectionId, cx: &mut Context<'_>, app: &mut App) {
-        app.enter(cx);
-        app.drained(conn);
-        app.act(conn, cx);
-        app.may_panic(Some(conn), cx);
+    fn on_drained(&mut self, conn: &mut Connection<'_>, app: &mut App) {
+        app.enter(conn);
+        app.drained(conn.id());
+        app.act(conn.id(), conn);
+        app.may_panic(Some(conn.id()), conn);
     }
 
-    fn on_gap(&mut self, conn: ConnectionId, gap: Gap, cx: &mut Context<'_>, app: &mut App) {
-        app.enter(cx);
-        app.missed(conn, gap);
-        app.act(conn, cx);
-        app.may_panic(Some(conn), cx);
+    fn on_gap(&mut self, conn: &mut Connection<'_>, gap: Gap, app: &mut App) {
+        app.enter(conn);
+        app.missed(conn.id(), gap);
+        app.act(conn.id(), conn);
+        app.may_panic(Some(conn.id()), conn);
     }
 
-    fn on_close(
-        &mut self,
-        conn: ConnectionId,
-        disconnect: &Disconnect,
-        cx: &mut Context<'_>,
-        app: &mut App,
-    ) {
-        app.enter(cx);
-        app.closed(conn, disconnect, cx);
-        app.act_for_others(cx);
-        app.may_panic(Some(conn), cx);
+    fn on_close(&mut self, conn: &mut Connection<'_>, disconnect: &Disconnect, app: &mut App) {
+        app.enter(conn);
+        app.closed(conn.id(), disconnect, conn);
+        app.act_for_others(conn);
+        app.may_panic(Some(conn.id()), conn);
     }
 
-    fn on_connect_error(
-        &mut self,
-        conn: ConnectionId,
-        error: &ConnectError,
-        cx: &mut Context<'_>,
-        app: &mut App,
-    ) {
-        app.enter(cx);
-        app.failed(conn, error, cx);
-        app.act_for_others(cx);
-        app.may_panic(Some(conn), cx);
+    fn on_connect_error(&mut self, conn: &mut Connection<'_>, error: &ConnectError, app: &mut App) {
+        app.enter(conn);
+        app.failed(conn.id(), error, conn);
+        app.act_for_others(conn);
+        app.may_panic(Some(conn.id()), conn);
     }
 }

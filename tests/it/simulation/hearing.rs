@@ -44,9 +44,9 @@ impl Behind {
         let (notes, conn) = (Rc::clone(&told), Rc::new(Cell::new(None)));
         let opened = Rc::clone(&conn);
         let config = Config::default().outbox(SOFT, HARD).receive_buffer(RECEIVE);
-        let mut rig = Rig::new(SimConfig::calm(), config, move |conn, call, cx| {
+        let mut rig = Rig::new(SimConfig::calm(), config, move |conn, call| {
             let what = match call {
-                Call::Open => return opened.set(Some(conn)),
+                Call::Open => return opened.set(Some(conn.id())),
                 Call::Message(_) => text(&call).unwrap_or_default().to_owned(),
                 Call::Ping => "ping".to_owned(),
                 Call::Close(reason) => reason.to_string(),
@@ -58,7 +58,7 @@ impl Behind {
                 _ => 0,
             };
             if answer > 0 {
-                assert_ne!(cx.send(conn, &vec![0; answer]), SendStatus::Dropped);
+                assert_ne!(conn.send(vec![0; answer]), SendStatus::Dropped);
             }
             notes.borrow_mut().push(what);
         });
@@ -67,7 +67,7 @@ impl Behind {
         let conn = conn.get().expect("it is open");
         rig.act(move |cx| {
             for _ in 0..bytes / 10_000 {
-                assert_ne!(cx.send(conn, &[0; 10_000]), SendStatus::Dropped);
+                assert_ne!(cx.send_to(conn, [0; 10_000]), SendStatus::Dropped);
             }
         });
         rig.run(1);
@@ -77,7 +77,7 @@ impl Behind {
     /// Bytes that wait for it.
     fn waiting(&mut self) -> usize {
         let conn = self.conn;
-        self.rig.act(move |cx| cx.buffered_bytes(conn))
+        self.rig.act(move |cx| cx.connection(conn).buffered_bytes())
     }
 
     fn count(&self, what: &str) -> usize {

@@ -106,16 +106,16 @@ impl App {
         self.end_loop(cx);
     }
 
-    fn look_at_all(&mut self, cx: &Context<'_>) {
+    fn look_at_all(&mut self, cx: &mut Context<'_>) {
         let mut waiting = 0;
         for (conn, ()) in self.live.iter() {
-            let (phase, is_open) = (self.phase(conn), cx.is_open(conn));
+            let (phase, is_open) = (self.phase(conn), cx.connection(conn).is_open());
             match phase {
                 Some(Phase::Open) if is_open || self.stopping => {}
                 Some(Phase::Open) => self.due_ends.push((conn, self.turn)),
                 _ => assert!(!is_open, "{conn:?} is open and {phase:?}"),
             }
-            waiting += cx.buffered_bytes(conn);
+            waiting += cx.connection(conn).buffered_bytes();
         }
         let total = cx.buffered_total();
         assert!(waiting <= total, "{waiting} bytes wait, and {total} in all");

@@ -7,7 +7,7 @@ use std::time::Duration;
 use eventwire::proto::handshake::{Acceptance, HeadLimits, Request};
 use eventwire::proto::{OpCode, Role};
 use eventwire::reactor::sim::{Fault, PeerId, SimClock, SimConfig};
-use eventwire::{ClientConfig, CloseCode, Config, ConnectionId, Context};
+use eventwire::{ClientConfig, CloseCode, Config, Connection};
 
 use super::random::Random;
 use super::rig::{Call, Calls, Notes, Rig, frame};
@@ -31,13 +31,13 @@ fn batched() -> SimConfig {
 /// A loop whose handler notes how connections end.
 fn noting(sim: SimConfig, config: Config, ends: &Notes<String>) -> Rig {
     let ends = Rc::clone(ends);
-    Rig::new(sim, config, move |conn, call, cx| match call {
+    Rig::new(sim, config, move |conn, call| match call {
         Call::Close(reason) => ends.borrow_mut().push(reason.to_string()),
         Call::Message(message) if message.as_text() == Some("close") => {
-            cx.close(conn, CloseCode::NORMAL, "");
+            conn.close(CloseCode::NORMAL, "");
         }
         Call::Message(message) if message.as_text() == Some("fill") => {
-            cx.send(conn, &[0; 300_000]);
+            conn.send([0; 300_000]);
         }
         _ => {}
     })
@@ -47,15 +47,15 @@ fn noting(sim: SimConfig, config: Config, ends: &Notes<String>) -> Rig {
 fn holding_up(ends: &Notes<String>) -> Rig {
     let (clock, ends) = (Rc::new(OnceCell::<SimClock>::new()), Rc::clone(ends));
     let held = Rc::clone(&clock);
-    let mut rig = Rig::new(batched(), Config::default(), move |conn, call, cx| match call {
+    let mut rig = Rig::new(batched(), Config::default(), move |conn, call| match call {
         Call::Close(reason) => ends.borrow_mut().push(reason.to_string()),
-        Call::Message(message) if message.as_text() == Some("stop") => cx.stop(),
+        Call::Message(message) if message.as_text() == Some("stop") => conn.stop(),
         Call::Message(message) if message.as_text() == Some("hold up") => {
             held.get().expect("a clock").pass(LONG);
         }
         Call::Message(message) if message.as_text() == Some("close late") => {
             held.get().expect("a clock").pass(LONG);
-            cx.close(conn, CloseCode::NORMAL, "");
+            conn.close(CloseCode::NORMAL, "");
         }
         _ => {}
     });
@@ -198,7 +198,7 @@ fn a_response_that_came_while_the_process_was_stopped_opens_the_connection() {
         for _ in 0..10 {
             let opened = Rc::clone(&opened);
             let config = ClientConfig::default().address(servers);
-            let handler = move |_: ConnectionId, call: Call<'_>, _: &mut Context<'_>| match call {
+            let handler = move |_: &mut Connection<'_>, call: Call<'_>| match call {
                 Call::Open => opened.set(opened.get() + 1),
                 Call::ConnectError(error) => panic!("{error}"),
                 _ => {}

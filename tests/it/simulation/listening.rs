@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use eventwire::proto::OpCode;
 use eventwire::reactor::sim::{Fault, SimConfig};
-use eventwire::{Config, ConnectionId, Context, ListenerId, Routes, ServerConfig};
+use eventwire::{Config, Connection, ListenerId, Routes, ServerConfig};
 
 use super::rig::{Call, Calls, Rig};
 use super::script::request;
@@ -17,18 +17,18 @@ fn rig(sim: SimConfig, config: Config) -> Rig {
     Rig::new(sim, config, echo)
 }
 
-fn echo(conn: ConnectionId, call: Call<'_>, cx: &mut Context<'_>) {
+fn echo(conn: &mut Connection<'_>, call: Call<'_>) {
     if let Call::Message(message) = call {
-        cx.send(conn, message);
+        conn.send(message);
     }
 }
 
 /// Opens a listener whose handler holds `kept`.
 fn listen(rig: &mut Rig, kept: &Rc<()>) -> (ListenerId, SocketAddr) {
     let kept = Rc::clone(kept);
-    let handler = Calls(move |conn: ConnectionId, call: Call<'_>, cx: &mut Context<'_>| {
+    let handler = Calls(move |conn: &mut Connection<'_>, call: Call<'_>| {
         let _ = &kept;
-        echo(conn, call, cx);
+        echo(conn, call);
     });
     let listener = rig.event_loop.listen("127.0.0.1:0", ServerConfig::default(), handler);
     let listener = listener.expect("a free port");
@@ -98,7 +98,7 @@ fn a_listen_that_fails_leaves_nothing() {
     for address in [taken, "[::1]:0".parse().expect("an address")] {
         rig.sim().set_config(SimConfig::calm().ipv6(false));
         let held = Rc::clone(&kept);
-        let handler = Calls(move |_: ConnectionId, _: Call<'_>, _: &mut Context<'_>| {
+        let handler = Calls(move |_: &mut Connection<'_>, _: Call<'_>| {
             let _ = &held;
         });
         let config = ServerConfig::default();

@@ -8,8 +8,8 @@ use eventwire::proto::{OpCode, Role};
 use eventwire::reactor::SimReactor;
 use eventwire::reactor::sim::{PeerId, SimConfig};
 use eventwire::{
-    ClientConfig, CloseCode, Config, ConnectError, ConnectionId, Context, Disconnect, EventHandler,
-    EventLoop, Gap, Idle, Message, OnPanic, OverflowPolicy, SendStatus, ServerConfig,
+    ClientConfig, CloseCode, Config, ConnectError, Connection, ConnectionId, Context, Disconnect,
+    EventHandler, EventLoop, Gap, Idle, Message, OnPanic, OverflowPolicy, SendStatus, ServerConfig,
     SubscribeError, TopicId, Upgrade, WebSocketHandler,
 };
 
@@ -112,42 +112,42 @@ impl Action {
         let text = |outcome: &dyn std::fmt::Debug| format!("{outcome:?}");
         let cast = |cx: &mut Context<'_>| assert_eq!(cx.broadcast(topic, "x"), SendStatus::Sent);
         match self {
-            Self::Subscribe => text(&cx.subscribe(me, topic)),
+            Self::Subscribe => text(&cx.connection(me).subscribe(topic)),
             Self::SubscribeBehindBroadcast => {
                 cast(cx);
-                text(&cx.subscribe(me, topic))
+                text(&cx.connection(me).subscribe(topic))
             }
-            Self::Unsubscribe => text(&cx.unsubscribe(me, topic)),
+            Self::Unsubscribe => text(&cx.connection(me).unsubscribe(topic)),
             Self::UnsubscribeBehindBroadcast => {
                 cast(cx);
-                text(&cx.unsubscribe(me, topic))
+                text(&cx.connection(me).unsubscribe(topic))
             }
             Self::ResubscribeBehindBroadcast => {
                 cast(cx);
-                cx.unsubscribe(me, topic);
+                cx.connection(me).unsubscribe(topic);
                 assert_eq!(cx.broadcast(topic, "y"), SendStatus::Sent);
-                text(&cx.subscribe_with(me, topic, OverflowPolicy::KeepLatest))
+                text(&cx.connection(me).subscribe_with(topic, OverflowPolicy::KeepLatest))
             }
-            Self::CloseMe => text(&cx.close(me, CloseCode::NORMAL, "")),
+            Self::CloseMe => text(&cx.connection(me).close(CloseCode::NORMAL, "")),
             Self::CloseMeBehindBroadcast => {
                 cast(cx);
-                text(&cx.close(me, CloseCode::NORMAL, ""))
+                text(&cx.connection(me).close(CloseCode::NORMAL, ""))
             }
-            Self::CloseOther => text(&cx.close(other, CloseCode::NORMAL, "")),
+            Self::CloseOther => text(&cx.connection(other).close(CloseCode::NORMAL, "")),
             Self::Broadcast => text(&cx.broadcast(topic, "x")),
             Self::BroadcastExceptMe => text(&cx.broadcast_except(topic, me, "x")),
             Self::BroadcastExceptOther => text(&cx.broadcast_except(topic, other, "x")),
-            Self::SendMe => text(&cx.send(me, "x")),
+            Self::SendMe => text(&cx.send_to(me, "x")),
             Self::SendMeBehindBroadcast => {
                 cast(cx);
-                text(&cx.send(me, "y"))
+                text(&cx.send_to(me, "y"))
             }
-            Self::SendOther => text(&cx.send(other, "x")),
-            Self::PingMe => text(&cx.ping(me, b"x")),
+            Self::SendOther => text(&cx.send_to(other, "x")),
+            Self::PingMe => text(&cx.connection(me).ping(b"x")),
             Self::RemoveTopic => text(&cx.remove_topic(topic)),
             Self::EmptyAndRemoveTopic => {
-                cx.unsubscribe(me, topic);
-                assert!(cx.unsubscribe(other, topic));
+                cx.connection(me).unsubscribe(topic);
+                assert!(cx.connection(other).unsubscribe(topic));
                 assert!(cx.remove_topic(topic));
                 text(&cx.broadcast(topic, "x"))
             }
@@ -157,7 +157,7 @@ impl Action {
                 String::new()
             }
             Self::Drain => {
-                cx.drain(Duration::from_millis(100));
+                cx.shutdown(Duration::from_millis(100));
                 String::new()
             }
         }
@@ -269,93 +269,75 @@ struct Probe;
 impl WebSocketHandler<State> for Probe {
     fn on_upgrade(
         &mut self,
-        conn: ConnectionId,
+        conn: &mut Connection<'_>,
         _: &Request<'_>,
-        cx: &mut Context<'_>,
         state: &mut State,
     ) -> Upgrade {
         if state.other.is_some() {
-            state.reach(At::Upgrade, conn, cx);
+            state.reach(At::Upgrade, conn.id(), conn);
         }
         Upgrade::accept()
     }
 
-    fn on_open(&mut self, conn: ConnectionId, cx: &mut Context<'_>, state: &mut State) {
-        let subscribe = |policy, cx: &mut Context<'_>| {
-            assert_eq!(cx.subscribe_with(conn, state.topic, policy), Ok(true));
+    fn on_open(&mut self, conn: &mut Connection<'_>, state: &mut State) {
+        let topic = state.topic;
+        let subscribe = |conn: &mut Connection<'_>, policy| {
+            assert_eq!(conn.subscribe_with(topic, policy), Ok(true));
         };
         if state.other.is_none() {
-            state.other = Some(conn);
-            subscribe(OverflowPolicy::Close, cx);
+            state.other = Some(conn.id());
+            subscribe(conn, OverflowPolicy::Close);
             return;
         }
-        state.me = Some(conn);
+        state.me = Some(conn.id());
         match state.at {
             At::Upgrade | At::Open => {}
-            At::Gap => subscribe(OverflowPolicy::DropNewest, cx),
-            _ => subscribe(OverflowPolicy::Close, cx),
+            At::Gap => subscribe(conn, OverflowPolicy::DropNewest),
+            _ => subscribe(conn, OverflowPolicy::Close),
         }
-        state.reach(At::Open, conn, cx);
+        state.reach(At::Open, conn.id(), conn);
     }
 
-    fn on_message(
-        &mut self,
-        conn: ConnectionId,
-        message: Message<'_>,
-        cx: &mut Context<'_>,
-        state: &mut State,
-    ) {
+    fn on_message(&mut self, conn: &mut Connection<'_>, message: Message<'_>, state: &mut State) {
         if message.as_text() != Some("fill") {
-            return state.reach(At::Message, conn, cx);
+            return state.reach(At::Message, conn.id(), conn);
         }
-        assert_eq!(cx.send(conn, &[0; 200_000]), SendStatus::Queued);
+        assert_eq!(conn.send([0; 200_000]), SendStatus::Queued);
         if state.at == At::Gap {
-            assert_eq!(cx.broadcast(state.topic, &[0; 10]), SendStatus::Sent);
+            assert_eq!(conn.broadcast(state.topic, [0; 10]), SendStatus::Sent);
         }
     }
 
-    fn on_ping(&mut self, conn: ConnectionId, _: &[u8], cx: &mut Context<'_>, state: &mut State) {
-        state.reach(At::Ping, conn, cx);
+    fn on_ping(&mut self, conn: &mut Connection<'_>, _: &[u8], state: &mut State) {
+        state.reach(At::Ping, conn.id(), conn);
     }
 
-    fn on_pong(&mut self, conn: ConnectionId, _: &[u8], cx: &mut Context<'_>, state: &mut State) {
-        state.reach(At::Pong, conn, cx);
+    fn on_pong(&mut self, conn: &mut Connection<'_>, _: &[u8], state: &mut State) {
+        state.reach(At::Pong, conn.id(), conn);
     }
 
-    fn on_drained(&mut self, conn: ConnectionId, cx: &mut Context<'_>, state: &mut State) {
-        state.reach(At::Drained, conn, cx);
+    fn on_drained(&mut self, conn: &mut Connection<'_>, state: &mut State) {
+        state.reach(At::Drained, conn.id(), conn);
     }
 
-    fn on_gap(&mut self, conn: ConnectionId, gap: Gap, cx: &mut Context<'_>, state: &mut State) {
+    fn on_gap(&mut self, conn: &mut Connection<'_>, gap: Gap, state: &mut State) {
         assert_eq!((gap.topic, gap.first, gap.last, gap.missed()), (state.topic, 1, 1, 1));
-        state.reach(At::Gap, conn, cx);
+        state.reach(At::Gap, conn.id(), conn);
     }
 
-    fn on_close(
-        &mut self,
-        conn: ConnectionId,
-        _: &Disconnect,
-        cx: &mut Context<'_>,
-        state: &mut State,
-    ) {
-        state.reach(At::Close, conn, cx);
-        state.ended.push(conn);
+    fn on_close(&mut self, conn: &mut Connection<'_>, _: &Disconnect, state: &mut State) {
+        state.reach(At::Close, conn.id(), conn);
+        state.ended.push(conn.id());
     }
 
-    fn on_connect_error(
-        &mut self,
-        conn: ConnectionId,
-        _: &ConnectError,
-        cx: &mut Context<'_>,
-        state: &mut State,
-    ) {
-        state.reach(At::ConnectError, conn, cx);
-        state.ended.push(conn);
+    fn on_connect_error(&mut self, conn: &mut Connection<'_>, _: &ConnectError, state: &mut State) {
+        state.reach(At::ConnectError, conn.id(), conn);
+        state.ended.push(conn.id());
     }
 }
 
 impl EventHandler<Act, State> for Probe {
-    fn on_event(&mut self, _: &Act, cx: &mut Context<'_>, state: &mut State) {
+    fn on_event(&mut self, cx: &mut Context<'_>, _: &Act, state: &mut State) {
         let me = state.me.expect("it is open");
         state.reach(At::Event, me, cx);
     }
@@ -367,14 +349,14 @@ impl EventHandler<Act, State> for Probe {
 }
 
 impl EventHandler<Due, State> for Probe {
-    fn on_event(&mut self, _: &Due, cx: &mut Context<'_>, state: &mut State) {
+    fn on_event(&mut self, cx: &mut Context<'_>, _: &Due, state: &mut State) {
         let me = state.me.expect("it is open");
         state.reach(At::Timer, me, cx);
     }
 }
 
 impl EventHandler<Say, State> for Probe {
-    fn on_event(&mut self, say: &Say, cx: &mut Context<'_>, state: &mut State) {
+    fn on_event(&mut self, cx: &mut Context<'_>, say: &Say, state: &mut State) {
         assert!(!state.inside, "an event is handled inside a method");
         cx.broadcast(state.topic, say.0);
     }
@@ -396,9 +378,9 @@ impl Rig {
         let listener = event_loop.listen("127.0.0.1:0", ServerConfig::default(), Probe);
         let address = listener.ok().and_then(|listener| event_loop.local_addr(listener));
         let address = address.expect("a listener");
-        event_loop.on::<Act>(Probe);
-        event_loop.on::<Due>(Probe);
-        event_loop.on::<Say>(Probe);
+        event_loop.on_handler::<Act>(Probe);
+        event_loop.on_handler::<Due>(Probe);
+        event_loop.on_handler::<Say>(Probe);
         let topic = event_loop.topic("topic").expect("a topic");
         let other = event_loop.reactor_mut().peer_connect(address);
         let state = State {

@@ -39,7 +39,7 @@ fn world(seed: u64, tracing: bool) -> World {
 
 impl App {
     /// Panics now and then, at the end of a handler's method.
-    pub(super) fn may_panic(&mut self, conn: Option<ConnectionId>, cx: &Context<'_>) {
+    pub(super) fn may_panic(&mut self, conn: Option<ConnectionId>, cx: &mut Context<'_>) {
         if self.panicking == 0 || self.random.below(1000) >= self.panicking {
             return;
         }
@@ -51,7 +51,7 @@ impl App {
         resume_unwind(Box::new(INJECTED.to_owned()));
     }
 
-    fn expect_panic(&mut self, conn: ConnectionId, cx: &Context<'_>) {
+    fn expect_panic(&mut self, conn: ConnectionId, cx: &mut Context<'_>) {
         self.link_of(conn).rude = true;
         let phase = self.known(conn).phase;
         if !matches!(phase, Phase::Open | Phase::Closing(_) | Phase::Overflowed) {
@@ -59,9 +59,9 @@ impl App {
         }
         if phase == Phase::Open {
             self.known(conn).since = cx.now();
-            self.known(conn).closes_late = cx.buffered_bytes(conn) > 0;
+            self.known(conn).closes_late = cx.connection(conn).buffered_bytes() > 0;
         }
-        if cx.is_open(conn) {
+        if cx.connection(conn).is_open() {
             self.sends(conn).close(1011);
             self.leave_topics(conn);
         }

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use eventwire::proto::{OpCode, Role};
 use eventwire::reactor::sim::{Choices, Fault, PeerId, SimConfig};
-use eventwire::{ClientConfig, CloseCode, Config, ConnectionId, Context, RunEnd, SendStatus};
+use eventwire::{
+    ClientConfig, CloseCode, Config, Connection, ConnectionId, Context, RunEnd, SendStatus,
+};
 use proptest::prelude::*;
 
 use super::random::Random;
@@ -32,22 +34,26 @@ impl Heard {
             Call::Ping => "ping".to_owned(),
             Call::Pong => "pong".to_owned(),
             Call::Close(reason) => {
-                assert!(!cx.pause(conn) && !cx.resume(conn) && !cx.is_paused(conn));
+                assert!(
+                    !cx.connection(conn).pause()
+                        && !cx.connection(conn).resume()
+                        && !cx.connection(conn).is_paused()
+                );
                 reason.to_string()
             }
             Call::ConnectError(error) => error.to_string(),
         };
-        assert!(!cx.is_paused(conn), "{entry} of a paused connection");
+        assert!(!cx.connection(conn).is_paused(), "{entry} of a paused connection");
         self.log.borrow_mut().push(entry);
         if text(call) == Some("stop") {
-            assert!(cx.pause(conn) && cx.is_paused(conn));
-            assert!(!cx.pause(conn), "paused twice");
+            assert!(cx.connection(conn).pause() && cx.connection(conn).is_paused());
+            assert!(!cx.connection(conn).pause(), "paused twice");
         }
     }
 
     fn rig(&self, sim: SimConfig, config: Config) -> Rig {
         let heard = self.clone();
-        Rig::new(sim, config, move |conn, call, cx| heard.note(conn, &call, cx))
+        Rig::new(sim, config, move |conn, call| heard.note(conn.id(), &call, conn))
     }
 
     /// Everything since this was last asked.
@@ -66,7 +72,7 @@ fn paused(config: Config) -> (Rig, PeerId, Heard) {
     let mut rig = heard.rig(SimConfig::calm(), config);
     let peer = rig.peer();
     let conn = heard.id(0);
-    assert!(rig.act(move |cx| cx.pause(conn)));
+    assert!(rig.act(move |cx| cx.connection(conn).pause()));
     (rig, peer, heard)
 }
 
@@ -95,7 +101,10 @@ fn nothing_of_what_arrived_with_it_passes_the_message_that_paused() {
     assert_eq!(heard.take(), [""; 0]);
     assert!(rig.received(peer).is_empty(), "a ping was answered that was not heard");
     let conn = heard.id(0);
-    assert_eq!(rig.act(move |cx| (cx.resume(conn), cx.resume(conn))), (true, false));
+    assert_eq!(
+        rig.act(move |cx| (cx.connection(conn).resume(), cx.connection(conn).resume())),
+        (true, false)
+    );
     rig.run(1);
     assert_eq!(heard.take(), ["ping", "pong", "behind", "later"]);
     assert!(matches!(rig.received(peer)[..], [Arrived::Pong]));
@@ -110,10 +119,10 @@ fn what_is_left_over_needs_no_readiness() {
     rig.run(100);
     let conn = heard.id(0);
     heard.take();
-    rig.act(move |cx| assert!(cx.resume(conn)));
+    rig.act(move |cx| assert!(cx.connection(conn).resume()));
     rig.event_loop.turn(Some(Duration::from_secs(9)), &mut ()).unwrap();
     assert_eq!(heard.take(), ["ping", "pong", "behind", "before", "stop"]);
-    rig.act(move |cx| assert!(cx.resume(conn)));
+    rig.act(move |cx| assert!(cx.connection(conn).resume()));
     rig.event_loop.turn(Some(Duration::from_secs(9)), &mut ()).unwrap();
     assert_eq!(heard.take(), ["ping", "pong", "behind"]);
 }
@@ -122,10 +131,10 @@ fn what_is_left_over_needs_no_readiness() {
 fn a_handler_may_resume_what_it_paused_and_loses_nothing() {
     let heard = Heard::default();
     let log = heard.clone();
-    let mut rig = Rig::new(SimConfig::calm(), Config::default(), move |conn, call, cx| {
-        log.note(conn, &call, cx);
+    let mut rig = Rig::new(SimConfig::calm(), Config::default(), move |conn, call| {
+        log.note(conn.id(), &call, conn);
         if text(&call) == Some("stop") {
-            assert!(cx.resume(conn));
+            assert!(conn.resume());
         }
     });
     let peer = rig.peer();
@@ -139,10 +148,10 @@ fn other_connections_handlers_pause_and_resume() {
     let heard = Heard::default();
     let log = heard.clone();
     let mut rig =
-        Rig::new(SimConfig::calm(), Config::default(), move |conn, call, cx| match text(&call) {
-            Some("pause the first") => assert!(cx.pause(log.id(0))),
-            Some("resume the first") => assert!(cx.resume(log.id(0))),
-            _ => log.note(conn, &call, cx),
+        Rig::new(SimConfig::calm(), Config::default(), move |conn, call| match text(&call) {
+            Some("pause the first") => assert!(conn.connection(log.id(0)).pause()),
+            Some("resume the first") => assert!(conn.connection(log.id(0)).resume()),
+            _ => log.note(conn.id(), &call, conn),
         });
     let (first, second) = (rig.peer(), rig.peer());
     // Both arrive at once: the first was not read when it is paused, or it was.
@@ -158,10 +167,10 @@ fn other_connections_handlers_pause_and_resume() {
 fn a_connection_paused_when_it_opens_has_its_first_messages_kept() {
     let heard = Heard::default();
     let log = heard.clone();
-    let mut rig = Rig::new(SimConfig::calm(), Config::default(), move |conn, call, cx| {
-        log.note(conn, &call, cx);
+    let mut rig = Rig::new(SimConfig::calm(), Config::default(), move |conn, call| {
+        log.note(conn.id(), &call, conn);
         if matches!(call, Call::Open) {
-            assert!(cx.pause(conn));
+            assert!(conn.pause());
         }
     });
     let address = rig.address;
@@ -170,7 +179,7 @@ fn a_connection_paused_when_it_opens_has_its_first_messages_kept() {
     rig.run(10);
     assert_eq!(heard.take(), [""; 0]);
     let conn = heard.id(0);
-    rig.act(move |cx| assert!(cx.resume(conn)));
+    rig.act(move |cx| assert!(cx.connection(conn).resume()));
     rig.run(1);
     assert_eq!(heard.take(), ["early"]);
 }
@@ -178,18 +187,18 @@ fn a_connection_paused_when_it_opens_has_its_first_messages_kept() {
 #[test]
 fn a_client_pauses_too() {
     let heard = Heard::default();
-    let mut rig = Rig::new(SimConfig::calm(), Config::default(), |conn, call, cx| match call {
+    let mut rig = Rig::new(SimConfig::calm(), Config::default(), |conn, call| match call {
         Call::Open => {
             for text in ["one", "stop", "three"] {
-                cx.send(conn, text);
+                conn.send(text);
             }
         }
-        Call::Message(message) => drop(cx.send(conn, message)),
+        Call::Message(message) => drop(conn.send(message)),
         _ => {}
     });
     let log = heard.clone();
-    let client = move |conn: ConnectionId, call: Call<'_>, cx: &mut Context<'_>| {
-        log.note(conn, &call, cx);
+    let client = move |conn: &mut Connection<'_>, call: Call<'_>| {
+        log.note(conn.id(), &call, conn);
     };
     let url = format!("ws://{}/", rig.address);
     rig.event_loop.connect(&url, ClientConfig::default(), Calls(client)).expect("connecting");
@@ -197,10 +206,10 @@ fn a_client_pauses_too() {
     assert_eq!(heard.take(), ["one", "stop"]);
     let conn = heard.id(0);
     // Sending goes on.
-    rig.act(move |cx| assert_eq!(cx.send(conn, "four"), SendStatus::Sent));
+    rig.act(move |cx| assert_eq!(cx.send_to(conn, "four"), SendStatus::Sent));
     rig.run(100);
     assert_eq!(heard.take(), [""; 0]);
-    rig.act(move |cx| assert!(cx.resume(conn)));
+    rig.act(move |cx| assert!(cx.connection(conn).resume()));
     rig.run(1);
     assert_eq!(heard.take(), ["three", "four"]);
 }
@@ -216,7 +225,7 @@ fn a_paused_connection_is_never_late_and_costs_no_turns() {
     assert_eq!((heard.take(), rig.event_loop.connections()), (vec![], 1));
     assert!(rig.received(peer).is_empty(), "nobody is pinged whose pong is not heard");
     let conn = heard.id(0);
-    rig.act(move |cx| assert!(cx.resume(conn)));
+    rig.act(move |cx| assert!(cx.connection(conn).resume()));
     rig.run(10);
     assert_eq!(heard.take(), ["100000 bytes"]);
     // From here on it is silent.
@@ -237,9 +246,9 @@ fn the_time_for_a_message_begins_again_with_resuming() {
     rig.sim().peer_send(peer, &message[..25_000]);
     rig.run(20_000);
     let conn = heard.id(0);
-    rig.act(move |cx| assert!(cx.pause(conn)));
+    rig.act(move |cx| assert!(cx.connection(conn).pause()));
     rig.run(600_000);
-    rig.act(move |cx| assert!(cx.resume(conn)));
+    rig.act(move |cx| assert!(cx.connection(conn).resume()));
     rig.sim().peer_send(peer, &frame(OpCode::Binary, &[0; 30_000])[25_000..25_001]);
     // It pongs, or it would be ended for its silence.
     rig.run(34_000);
@@ -257,9 +266,9 @@ fn a_peer_that_was_pinged_before_the_pause_is_not_gone() {
     rig.run(25_200);
     assert!(matches!(rig.received(peer)[..], [Arrived::Ping(_)]));
     let conn = heard.id(0);
-    rig.act(move |cx| assert!(cx.pause(conn)));
+    rig.act(move |cx| assert!(cx.connection(conn).pause()));
     rig.run(60_000);
-    rig.act(move |cx| assert!(cx.resume(conn)));
+    rig.act(move |cx| assert!(cx.connection(conn).resume()));
     rig.run(24_000);
     assert_eq!(heard.take(), [""; 0]);
 }
@@ -269,7 +278,7 @@ fn a_paused_peer_must_read_all_the_same() {
     let (mut rig, peer, heard) = paused(Config::default());
     let conn = heard.id(0);
     rig.sim().peer_stop_reading(peer);
-    rig.act(move |cx| assert_eq!(cx.send(conn, &[0; 300_000]), SendStatus::Queued));
+    rig.act(move |cx| assert_eq!(cx.send_to(conn, [0; 300_000]), SendStatus::Queued));
     rig.run(9_900);
     assert_eq!(heard.take(), [""; 0]);
     rig.run(400);
@@ -287,8 +296,12 @@ fn closing_a_paused_connection_hears_the_peers_close_frame_and_nothing_else() {
     heard.take();
     let conn = heard.id(0);
     rig.act(move |cx| {
-        assert!(cx.close(conn, CloseCode::NORMAL, ""));
-        assert!(!cx.is_paused(conn) && !cx.resume(conn) && !cx.pause(conn));
+        assert!(cx.connection(conn).close(CloseCode::NORMAL, ""));
+        assert!(
+            !cx.connection(conn).is_paused()
+                && !cx.connection(conn).resume()
+                && !cx.connection(conn).pause()
+        );
     });
     rig.run(1);
     assert!(matches!(rig.received(peer)[..], [Arrived::Close(Some(1000))]));
@@ -311,7 +324,7 @@ fn the_peers_close_frame_among_what_is_left_over_ends_a_close() {
     assert_eq!(heard.take(), ["before", "stop"]);
     assert_eq!(rig.event_loop.connections(), 1);
     let conn = heard.id(0);
-    rig.act(move |cx| assert!(cx.close(conn, CloseCode::NORMAL, "")));
+    rig.act(move |cx| assert!(cx.connection(conn).close(CloseCode::NORMAL, "")));
     rig.run(10);
     assert_eq!(heard.take(), ["closed by the application: 1000 (normal closure)"]);
     assert_eq!(rig.event_loop.connections(), 0);
@@ -334,7 +347,7 @@ fn what_came_before_the_peers_close_is_delivered_before_its_end() {
         assert!(turns < 100, "{turns} turns in a minute");
         assert_eq!(heard.take(), ["before", "stop"]);
         let conn = heard.ids.borrow_mut().pop().unwrap();
-        rig.act(move |cx| assert!(cx.resume(conn)));
+        rig.act(move |cx| assert!(cx.connection(conn).resume()));
         rig.run(10);
         let end = match close {
             true => "closed by the peer: 1001 (going away)",
@@ -388,13 +401,13 @@ fn paused_connections_do_not_hold_up_a_drain() {
     rig.sim().peer_send(peer, &stream(&STOP_IN_BETWEEN));
     rig.run(10);
     heard.take();
-    rig.act(|cx| cx.drain(Duration::from_secs(60)));
+    rig.act(|cx| cx.shutdown(Duration::from_secs(60)));
     rig.run(1);
     assert!(matches!(rig.received(peer)[..], [Arrived::Close(Some(1001))]));
     rig.sim().peer_send(peer, &frame(OpCode::Close, &1001_u16.to_be_bytes()));
     rig.sim().peer_close(peer);
     let summary = rig.event_loop.run(&mut ()).unwrap();
-    assert_eq!((summary.end, summary.closed), (RunEnd::Drained, 1));
+    assert_eq!((summary.end, summary.closed), (RunEnd::ShutDown, 1));
     assert_eq!(heard.take(), ["closed by the application: 1001 (going away)"]);
 }
 
@@ -421,7 +434,7 @@ fn a_long_message_survives_a_pause_in_its_middle() {
             (rig.peer(), frame(OpCode::Binary, &[7; 500_000]))
         } else {
             let log = heard.clone();
-            let peer = rig.server(move |conn, call, cx| log.note(conn, &call, cx));
+            let peer = rig.server(move |conn, call| log.note(conn.id(), &call, conn));
             let mut random = Random::new(0);
             let mut frames = Frames::new(Role::Server, &mut random);
             frames.frame(true, OpCode::Binary, &[7; 500_000]);
@@ -432,12 +445,12 @@ fn a_long_message_survives_a_pause_in_its_middle() {
             let rest = sent.split_off(sent.len().min(50_001));
             rig.sim().peer_send(peer, &sent);
             rig.run(1);
-            rig.act(move |cx| assert!(cx.pause(conn)));
+            rig.act(move |cx| assert!(cx.connection(conn).pause()));
             sent = rest;
             rig.sim().peer_send(peer, &sent[..sent.len().min(10)]);
             sent.drain(..sent.len().min(10));
             rig.run(100);
-            rig.act(move |cx| assert!(cx.resume(conn)));
+            rig.act(move |cx| assert!(cx.connection(conn).resume()));
             rig.run(1);
         }
         assert_eq!(heard.take(), ["500000 bytes"]);
@@ -490,15 +503,15 @@ fn echoes(items: &[Item], cuts: &[usize], pauses: &[bool], seed: u64) -> (Vec<Ve
     let faults = [Fault::ShortRecv, Fault::ShortSend, Fault::Pieces, Fault::WouldBlock];
     let sim = faults.into_iter().fold(SimConfig::calm(), |sim, fault| sim.chance(fault, 100_000));
     let config = Config::default().outbox(64 << 20, 64 << 20);
-    let mut rig = Rig::with_choices(Choices::from_seed(seed), sim, config, move |id, call, cx| {
-        assert!(!cx.is_paused(id), "a handler of a paused connection is called");
+    let mut rig = Rig::with_choices(Choices::from_seed(seed), sim, config, move |conn, call| {
+        assert!(!conn.is_paused(), "a handler of a paused connection is called");
         match call {
-            Call::Open => *seen.borrow_mut() = Some(id),
-            Call::Message(message) => drop(cx.send(id, message)),
+            Call::Open => *seen.borrow_mut() = Some(conn.id()),
+            Call::Message(message) => drop(conn.send(message)),
             _ => {}
         }
         if !pauses.is_empty() && pauses[calls % pauses.len()] {
-            assert!(cx.pause(id));
+            assert!(conn.pause());
             *counted.borrow_mut() += 1;
         }
         calls += 1;
@@ -520,7 +533,7 @@ fn echoes(items: &[Item], cuts: &[usize], pauses: &[bool], seed: u64) -> (Vec<Ve
         idle = if more.is_empty() { idle } else { 0 };
         came.extend(more);
         let id = *conn.borrow();
-        if rig.act(move |cx| id.is_some_and(|id| cx.resume(id))) {
+        if rig.act(move |cx| id.is_some_and(|id| cx.connection(id).resume())) {
             idle = 0;
         }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use eventwire::proto::handshake::HttpResponse;
 use eventwire::reactor::SimReactor;
 use eventwire::reactor::sim::{PeerId, SimConfig};
-use eventwire::{Config, ConnectionId, Context, EventLoop, Idle, Message, Routes, ServerConfig};
+use eventwire::{Config, Connection, EventLoop, Idle, Message, Routes, ServerConfig, on_message};
 
 use super::script::request;
 use super::visitor::page;
@@ -31,9 +31,9 @@ impl Site {
         let reactor = SimReactor::new(0, sim);
         let mut event_loop =
             EventLoop::with_reactor(reactor, config.idle(Idle::Block)).expect("a loop");
-        let echo = |conn: ConnectionId, message: Message<'_>, cx: &mut Context<'_>, _: &mut ()| {
-            cx.send(conn, message);
-        };
+        let echo = on_message(|conn: &mut Connection<'_>, message: Message<'_>, _: &mut ()| {
+            conn.send(message);
+        });
         let routes = Routes::new()
             .page("/", HttpResponse::html(SHORT))
             .page("/long", HttpResponse::html(page(LONG)))

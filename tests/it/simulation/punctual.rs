@@ -8,9 +8,7 @@ use std::time::Duration;
 use eventwire::proto::{Limits, OpCode, Role};
 use eventwire::reactor::SimReactor;
 use eventwire::reactor::sim::{Fault, PeerId, SimConfig};
-use eventwire::{
-    Config, ConnectionId, Context, Disconnect, EventLoop, Idle, ServerConfig, WebSocketHandler,
-};
+use eventwire::{Config, Connection, Disconnect, EventLoop, Idle, ServerConfig, WebSocketHandler};
 
 use super::random::Random;
 use super::rig::frame;
@@ -74,7 +72,7 @@ struct Punctual {
 struct Late(Rc<Cell<usize>>);
 
 impl WebSocketHandler<()> for Late {
-    fn on_close(&mut self, _: ConnectionId, reason: &Disconnect, _: &mut Context<'_>, (): &mut ()) {
+    fn on_close(&mut self, _: &mut Connection<'_>, reason: &Disconnect, (): &mut ()) {
         assert!(matches!(reason, Disconnect::TimedOut(_)), "{reason}");
         self.0.set(self.0.get() + 1);
     }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use eventwire::proto::OpCode;
 use eventwire::reactor::sim::{Fault, SimConfig};
 use eventwire::{
-    ClientConfig, CloseCode, Config, ConnectError, ConnectionId, Context, Disconnect, Message,
-    SendStatus,
+    ClientConfig, CloseCode, Config, ConnectError, Connection, Context, Disconnect, Message,
+    SendStatus, on_message,
 };
 
 use super::rig::{Call, Calls, Notes, Rig, frame, text};
@@ -18,9 +18,9 @@ use super::script::{Arrived, SERVERS, request};
 fn closing_a_connection_that_failed_is_refused() {
     let closes = Notes::default();
     let seen = Rc::clone(&closes);
-    let mut rig = Rig::new(SimConfig::calm(), Config::default(), move |conn, call, cx| {
+    let mut rig = Rig::new(SimConfig::calm(), Config::default(), move |conn, call| {
         if matches!(call, Call::Close(Disconnect::Io(_))) {
-            closes.borrow_mut().push(cx.close(conn, CloseCode::NORMAL, ""));
+            closes.borrow_mut().push(conn.close(CloseCode::NORMAL, ""));
         }
     });
     let peer = rig.peer();
@@ -32,9 +32,9 @@ fn closing_a_connection_that_failed_is_refused() {
 #[test]
 fn a_pong_does_not_come_behind_a_close_frame() {
     let config = Config::default().outbox(1 << 20, 1 << 20);
-    let mut rig = Rig::new(SimConfig::calm(), config, |conn, call, cx| match text(&call) {
-        Some("fill") => drop(cx.send(conn, &[0; 200_000])),
-        Some("close") => drop(cx.close(conn, CloseCode::NORMAL, "")),
+    let mut rig = Rig::new(SimConfig::calm(), config, |conn, call| match text(&call) {
+        Some("fill") => drop(conn.send([0; 200_000])),
+        Some("close") => drop(conn.close(CloseCode::NORMAL, "")),
         _ => {}
     });
     let peer = rig.peer();
@@ -55,17 +55,16 @@ fn a_peer_that_answers_every_ping_of_the_handler_floods_nobody() {
     const PINGS: usize = 300;
     let pongs = Rc::new(Cell::new(0));
     let seen = Rc::clone(&pongs);
-    let mut rig =
-        Rig::new(SimConfig::calm(), Config::default(), move |conn, call, cx| match call {
-            Call::Open => {
-                for _ in 0..PINGS {
-                    cx.ping(conn, b"there?");
-                }
+    let mut rig = Rig::new(SimConfig::calm(), Config::default(), move |conn, call| match call {
+        Call::Open => {
+            for _ in 0..PINGS {
+                conn.ping(b"there?");
             }
-            Call::Pong => pongs.set(pongs.get() + 1),
-            Call::Close(reason) => panic!("{reason}"),
-            _ => {}
-        });
+        }
+        Call::Pong => pongs.set(pongs.get() + 1),
+        Call::Close(reason) => panic!("{reason}"),
+        _ => {}
+    });
     let address = rig.address;
     let peer = rig.sim().peer_connect(address);
     rig.sim().peer_send(peer, &request(0));
@@ -80,10 +79,10 @@ fn a_connect_that_timed_out_is_given_up() {
     let slow = Duration::from_secs(15);
     let errors = Notes::default();
     let seen = Rc::clone(&errors);
-    let mut rig = Rig::new(SimConfig::calm().latency(slow, slow), Config::default(), |_, _, _| {});
+    let mut rig = Rig::new(SimConfig::calm().latency(slow, slow), Config::default(), |_, _| {});
     let servers = rig.sim().peer_listen(SERVERS).unwrap();
     let config = ClientConfig::default().address(servers).address(servers);
-    let handler = Calls(move |_, call: Call<'_>, _: &mut Context<'_>| {
+    let handler = Calls(move |_: &mut Connection<'_>, call: Call<'_>| {
         if let Call::ConnectError(error) = call {
             errors.borrow_mut().push(error.to_string());
         }
@@ -102,10 +101,10 @@ fn a_peer_that_stops_reading_is_given_up_though_its_outbox_filled_later() {
     let seen = Rc::clone(&reasons);
     let mut first = None;
     let config = Config::default().outbox(100_000, 1 << 20);
-    let mut rig = Rig::new(SimConfig::calm(), config, move |conn, call, cx| {
-        let first = *first.get_or_insert(conn);
+    let mut rig = Rig::new(SimConfig::calm(), config, move |conn, call| {
+        let first = *first.get_or_insert(conn.id());
         match call {
-            Call::Message(_) => drop(cx.send(first, &[0; 100_000])),
+            Call::Message(_) => drop(conn.send_to(first, [0; 100_000])),
             Call::Close(reason) => reasons.borrow_mut().push(reason.to_string()),
             _ => {}
         }
@@ -124,7 +123,7 @@ fn a_peer_that_stops_reading_is_given_up_though_its_outbox_filled_later() {
 #[test]
 fn a_full_loop_does_not_spin_after_descriptors_ran_out() {
     let sim = SimConfig::calm().descriptors(2);
-    let mut rig = Rig::new(sim, Config::default().max_connections(2), |_, _, _| {});
+    let mut rig = Rig::new(sim, Config::default().max_connections(2), |_, _| {});
     rig.peer();
     let address = rig.address;
     rig.sim().peer_connect(address);
@@ -137,7 +136,7 @@ fn a_full_loop_does_not_spin_after_descriptors_ran_out() {
         .connect(
             "ws://sim/0",
             config,
-            |_: ConnectionId, _: Message<'_>, _: &mut Context<'_>, (): &mut ()| {},
+            on_message(|_: &mut Connection<'_>, _: Message<'_>, (): &mut ()| {}),
         )
         .unwrap();
     let turns = rig.run(1000);
@@ -146,7 +145,7 @@ fn a_full_loop_does_not_spin_after_descriptors_ran_out() {
 
 #[test]
 fn accepting_goes_on_by_itself_when_descriptors_are_free_again() {
-    let mut rig = Rig::new(SimConfig::calm().descriptors(2), Config::default(), |_, _, _| {});
+    let mut rig = Rig::new(SimConfig::calm().descriptors(2), Config::default(), |_, _| {});
     let first = rig.peer();
     let address = rig.address;
     let second = rig.sim().peer_connect(address);
@@ -161,7 +160,7 @@ fn accepting_goes_on_by_itself_when_descriptors_are_free_again() {
 #[test]
 fn whoever_waits_for_a_place_has_it_as_soon_as_there_is_one() {
     let config = Config::default().max_connections(1);
-    let mut rig = Rig::new(SimConfig::calm(), config, |_, _, _| {});
+    let mut rig = Rig::new(SimConfig::calm(), config, |_, _| {});
     let first = rig.peer();
     let address = rig.address;
     let second = rig.sim().peer_connect(address);
@@ -185,10 +184,10 @@ fn a_peer_that_was_held_back_is_read_when_its_output_is_gone() {
     let seen = Rc::clone(&heard);
     let mut last = None;
     let config = Config::default().outbox(100, 100_000);
-    let mut rig = Rig::new(SimConfig::calm(), config, move |conn, call, cx| match text(&call) {
-        Some("fill") => drop(last.map(|last| cx.send(last, &[0; 2000]))),
+    let mut rig = Rig::new(SimConfig::calm(), config, move |conn, call| match text(&call) {
+        Some("fill") => drop(last.map(|last| conn.send_to(last, [0; 2000]))),
         Some(word) => heard.borrow_mut().push(word.to_owned()),
-        None => last = Some(conn),
+        None => last = Some(conn.id()),
     });
     let (first, second) = (rig.peer(), rig.peer());
     // Both arrive at once, and the first fills the outbox of the second before that is read.
@@ -203,8 +202,8 @@ fn readiness_without_a_cause_does_not_put_off_the_end_of_a_stall() {
     let reasons = Notes::default();
     let seen = Rc::clone(&reasons);
     let sim = SimConfig::calm().chance(Fault::Spurious, 500_000);
-    let mut rig = Rig::new(sim, Config::default(), move |conn, call, cx| match call {
-        Call::Message(_) => drop(cx.send(conn, &[0; 300_000])),
+    let mut rig = Rig::new(sim, Config::default(), move |conn, call| match call {
+        Call::Message(_) => drop(conn.send([0; 300_000])),
         Call::Close(reason) => reasons.borrow_mut().push(reason.to_string()),
         _ => {}
     });
@@ -221,12 +220,11 @@ fn readiness_without_a_cause_does_not_put_off_the_end_of_a_stall() {
 fn a_slow_reader_is_alive_as_long_as_it_reads() {
     let reasons = Notes::default();
     let seen = Rc::clone(&reasons);
-    let mut rig =
-        Rig::new(SimConfig::calm(), Config::default(), move |conn, call, cx| match call {
-            Call::Message(_) => drop(cx.send(conn, &[0; 1_900_000])),
-            Call::Close(reason) => reasons.borrow_mut().push(reason.to_string()),
-            _ => {}
-        });
+    let mut rig = Rig::new(SimConfig::calm(), Config::default(), move |conn, call| match call {
+        Call::Message(_) => drop(conn.send([0; 1_900_000])),
+        Call::Close(reason) => reasons.borrow_mut().push(reason.to_string()),
+        _ => {}
+    });
     let peer = rig.peer();
     rig.sim().peer_stop_reading(peer);
     rig.send(peer, OpCode::Text, b"fill");
@@ -252,15 +250,14 @@ fn a_message_is_not_late_while_its_peer_is_held_back() {
     const LEN: usize = 25 * 4096;
     let told = Notes::default();
     let seen = Rc::clone(&told);
-    let mut rig =
-        Rig::new(SimConfig::calm(), Config::default(), move |conn, call, cx| match call {
-            Call::Message(message) if message.as_text().is_some() => {
-                assert_eq!(cx.send(conn, &[0; 1_900_000]), SendStatus::Queued);
-            }
-            Call::Message(message) => told.borrow_mut().push(format!("{} bytes", message.len())),
-            Call::Close(reason) => told.borrow_mut().push(reason.to_string()),
-            _ => {}
-        });
+    let mut rig = Rig::new(SimConfig::calm(), Config::default(), move |conn, call| match call {
+        Call::Message(message) if message.as_text().is_some() => {
+            assert_eq!(conn.send([0; 1_900_000]), SendStatus::Queued);
+        }
+        Call::Message(message) => told.borrow_mut().push(format!("{} bytes", message.len())),
+        Call::Close(reason) => told.borrow_mut().push(reason.to_string()),
+        _ => {}
+    });
     let peer = rig.peer();
     rig.sim().peer_stop_reading(peer);
     let message = frame(OpCode::Binary, &[0; LEN]);
@@ -285,15 +282,15 @@ fn two_ends_that_both_have_much_to_send_do_not_wait_for_each_other() {
     let arrived = Rc::new(RefCell::new(0));
     let counted = Rc::clone(&arrived);
     let config = Config::default().outbox(64 * 1024, 64 * 1024 * 1024);
-    let mut rig = Rig::new(SimConfig::calm(), config, |conn, call, cx| {
+    let mut rig = Rig::new(SimConfig::calm(), config, |conn, call| {
         if let Call::Message(message) = call {
-            cx.send(conn, message);
+            conn.send(message);
         }
     });
-    let client = move |conn: ConnectionId, call: Call<'_>, cx: &mut Context<'_>| match call {
+    let client = move |conn: &mut Connection<'_>, call: Call<'_>| match call {
         Call::Open => {
             for _ in 0..MESSAGES {
-                assert_ne!(cx.send(conn, &[0; 60_000]), SendStatus::Dropped);
+                assert_ne!(conn.send([0; 60_000]), SendStatus::Dropped);
             }
         }
         Call::Message(_) => *arrived.borrow_mut() += 1,
@@ -313,10 +310,10 @@ fn a_stall_begins_with_the_soft_limit_and_again_with_every_progress() {
     let seen = Rc::clone(&reasons);
     let config = Config::default().outbox(100_000, 4 << 20);
     let mut first = None;
-    let mut rig = Rig::new(SimConfig::calm(), config, move |conn, call, cx| {
-        let first = *first.get_or_insert(conn);
+    let mut rig = Rig::new(SimConfig::calm(), config, move |conn, call| {
+        let first = *first.get_or_insert(conn.id());
         match call {
-            Call::Message(message) => drop(cx.send(first, &vec![0; message.len() * 1000])),
+            Call::Message(message) => drop(conn.send_to(first, vec![0; message.len() * 1000])),
             Call::Close(reason) => reasons.borrow_mut().push(reason.to_string()),
             _ => {}
         }
@@ -342,10 +339,10 @@ fn a_stall_begins_with_the_soft_limit_and_again_with_every_progress() {
 fn what_the_connection_at_hand_was_answered_waits_in_all_as_it_waits_for_one() {
     let seen = Notes::default();
     let noted = Rc::clone(&seen);
-    let mut rig = Rig::new(SimConfig::calm(), Config::default(), move |conn, call, cx| {
+    let mut rig = Rig::new(SimConfig::calm(), Config::default(), move |conn, call| {
         if matches!(call, Call::Message(_)) {
-            assert_eq!(cx.send(conn, "an answer"), SendStatus::Sent);
-            noted.borrow_mut().push((cx.buffered_bytes(conn), cx.buffered_total()));
+            assert_eq!(conn.send("an answer"), SendStatus::Sent);
+            noted.borrow_mut().push((conn.buffered_bytes(), conn.buffered_total()));
         }
     });
     let peer = rig.peer();
@@ -356,8 +353,8 @@ fn what_the_connection_at_hand_was_answered_waits_in_all_as_it_waits_for_one() {
 #[test]
 fn an_event_of_a_publisher_waits_though_the_loop_has_not_looked_at_it_yet() {
     struct Hello;
-    let mut rig = Rig::new(SimConfig::calm(), Config::default(), |_, _, _| {});
-    rig.event_loop.on(|_: &Hello, _: &mut Context<'_>, (): &mut ()| {});
+    let mut rig = Rig::new(SimConfig::calm(), Config::default(), |_, _| {});
+    rig.event_loop.on(|_: &mut Context<'_>, _: &Hello, (): &mut ()| {});
     for _ in 0..2 {
         let publisher = rig.event_loop.publisher();
         assert!(publisher.publish(Hello).is_ok());
@@ -378,14 +375,14 @@ fn a_connection_that_has_failed_is_sent_no_broadcast() {
     let noted = Rc::clone(&statuses);
     let topic = Rc::new(Cell::new(None));
     let (held, mut first) = (Rc::clone(&topic), None);
-    let mut rig = Rig::new(SimConfig::calm(), Config::default(), move |conn, call, cx| {
+    let mut rig = Rig::new(SimConfig::calm(), Config::default(), move |conn, call| {
         let topic = held.get().expect("a topic");
-        let first = *first.get_or_insert(conn);
+        let first = *first.get_or_insert(conn.id());
         match call {
-            Call::Open => assert_eq!(cx.subscribe(conn, topic), Ok(true)),
+            Call::Open => assert_eq!(conn.subscribe(topic), Ok(true)),
             Call::Message(_) => {
-                noted.borrow_mut().push(cx.send(first, "anybody there?"));
-                cx.broadcast(topic, "to all");
+                noted.borrow_mut().push(conn.send_to(first, "anybody there?"));
+                conn.broadcast(topic, "to all");
             }
             _ => {}
         }
@@ -405,10 +402,10 @@ fn a_connection_that_has_failed_is_sent_no_broadcast() {
 fn a_message_whose_stream_fails_meanwhile_does_not_count_as_sent() {
     let statuses = Notes::default();
     let (noted, mut first) = (Rc::clone(&statuses), None);
-    let mut rig = Rig::new(SimConfig::calm(), Config::default(), move |conn, call, cx| {
-        let first = *first.get_or_insert(conn);
+    let mut rig = Rig::new(SimConfig::calm(), Config::default(), move |conn, call| {
+        let first = *first.get_or_insert(conn.id());
         if matches!(call, Call::Message(_)) {
-            noted.borrow_mut().push(cx.send(first, &[0; 20_000]));
+            noted.borrow_mut().push(conn.send_to(first, [0; 20_000]));
         }
     });
     let (first, second) = (rig.peer(), rig.peer());
@@ -423,7 +420,7 @@ fn a_message_whose_stream_fails_meanwhile_does_not_count_as_sent() {
 #[test]
 fn more_clients_at_once_than_may_be_pending_wait_and_are_all_served() {
     let config = Config::default().max_pending_handshakes(2);
-    let mut rig = Rig::new(SimConfig::calm(), config, |_, _, _| {});
+    let mut rig = Rig::new(SimConfig::calm(), config, |_, _| {});
     let address = rig.address;
     let peers: Vec<_> = (0..50).map(|_| rig.sim().peer_connect(address)).collect();
     // They have connected before any of them asks.
@@ -440,7 +437,7 @@ fn more_clients_at_once_than_may_be_pending_wait_and_are_all_served() {
 #[test]
 fn silent_peers_hold_the_places_of_handshakes_for_a_second() {
     let config = Config::default().max_pending_handshakes(2);
-    let mut rig = Rig::new(SimConfig::calm(), config, |_, _, _| {});
+    let mut rig = Rig::new(SimConfig::calm(), config, |_, _| {});
     let address = rig.address;
     let silent: Vec<_> = (0..2).map(|_| rig.sim().peer_connect(address)).collect();
     rig.run(10);
@@ -463,10 +460,10 @@ fn a_message_that_is_dropped_for_memory_does_not_arrive_though_it_was_begun() {
         let (noted, mut first) = (Rc::clone(&statuses), None);
         let config = Config::default().max_outbound(LIMIT);
         let sim = SimConfig::calm().window(1_000);
-        let mut rig = Rig::new(sim, config, move |conn, call, cx| {
-            let first = *first.get_or_insert(conn);
+        let mut rig = Rig::new(sim, config, move |conn, call| {
+            let first = *first.get_or_insert(conn.id());
             if matches!(call, Call::Message(_)) {
-                noted.borrow_mut().push(cx.send(first, &vec![0; len]));
+                noted.borrow_mut().push(conn.send_to(first, vec![0; len]));
             }
         });
         let (first, second) = (rig.peer(), rig.peer());

@@ -11,8 +11,8 @@ use eventwire::proto::{OpCode, Role};
 use eventwire::reactor::SimReactor;
 use eventwire::reactor::sim::{Choices, PeerId, SimConfig};
 use eventwire::{
-    ClientConfig, Config, ConnectError, ConnectionId, Context, Disconnect, EventLoop, Idle,
-    Message, OnPanic, Publisher, ServerConfig, WebSocketHandler,
+    ClientConfig, Config, ConnectError, Connection, Context, Disconnect, EventLoop, Idle, Message,
+    OnPanic, Publisher, ServerConfig, WebSocketHandler,
 };
 
 use super::random::Random;
@@ -31,47 +31,29 @@ pub(super) enum Call<'a> {
 /// A handler that is one closure.
 pub(super) struct Calls<F>(pub(super) F);
 
-impl<F: FnMut(ConnectionId, Call<'_>, &mut Context<'_>)> WebSocketHandler<()> for Calls<F> {
-    fn on_open(&mut self, conn: ConnectionId, cx: &mut Context<'_>, (): &mut ()) {
-        (self.0)(conn, Call::Open, cx);
+impl<F: FnMut(&mut Connection<'_>, Call<'_>)> WebSocketHandler<()> for Calls<F> {
+    fn on_open(&mut self, conn: &mut Connection<'_>, (): &mut ()) {
+        (self.0)(conn, Call::Open);
     }
 
-    fn on_message(
-        &mut self,
-        conn: ConnectionId,
-        message: Message<'_>,
-        cx: &mut Context<'_>,
-        (): &mut (),
-    ) {
-        (self.0)(conn, Call::Message(message), cx);
+    fn on_message(&mut self, conn: &mut Connection<'_>, message: Message<'_>, (): &mut ()) {
+        (self.0)(conn, Call::Message(message));
     }
 
-    fn on_ping(&mut self, conn: ConnectionId, _: &[u8], cx: &mut Context<'_>, (): &mut ()) {
-        (self.0)(conn, Call::Ping, cx);
+    fn on_ping(&mut self, conn: &mut Connection<'_>, _: &[u8], (): &mut ()) {
+        (self.0)(conn, Call::Ping);
     }
 
-    fn on_pong(&mut self, conn: ConnectionId, _: &[u8], cx: &mut Context<'_>, (): &mut ()) {
-        (self.0)(conn, Call::Pong, cx);
+    fn on_pong(&mut self, conn: &mut Connection<'_>, _: &[u8], (): &mut ()) {
+        (self.0)(conn, Call::Pong);
     }
 
-    fn on_close(
-        &mut self,
-        conn: ConnectionId,
-        reason: &Disconnect,
-        cx: &mut Context<'_>,
-        (): &mut (),
-    ) {
-        (self.0)(conn, Call::Close(reason), cx);
+    fn on_close(&mut self, conn: &mut Connection<'_>, reason: &Disconnect, (): &mut ()) {
+        (self.0)(conn, Call::Close(reason));
     }
 
-    fn on_connect_error(
-        &mut self,
-        conn: ConnectionId,
-        error: &ConnectError,
-        cx: &mut Context<'_>,
-        (): &mut (),
-    ) {
-        (self.0)(conn, Call::ConnectError(error), cx);
+    fn on_connect_error(&mut self, conn: &mut Connection<'_>, error: &ConnectError, (): &mut ()) {
+        (self.0)(conn, Call::ConnectError(error));
     }
 }
 
@@ -88,7 +70,7 @@ pub(super) struct Rig {
 impl Rig {
     pub(super) fn new<F>(sim: SimConfig, config: Config, handler: F) -> Self
     where
-        F: FnMut(ConnectionId, Call<'_>, &mut Context<'_>) + 'static,
+        F: FnMut(&mut Connection<'_>, Call<'_>) + 'static,
     {
         Self::with_choices(Choices::from_seed(0), sim, config, handler)
     }
@@ -100,14 +82,14 @@ impl Rig {
         handler: F,
     ) -> Self
     where
-        F: FnMut(ConnectionId, Call<'_>, &mut Context<'_>) + 'static,
+        F: FnMut(&mut Connection<'_>, Call<'_>) + 'static,
     {
         let reactor = SimReactor::with_choices(choices, sim);
         let config = config.idle(Idle::Block).on_panic(OnPanic::Propagate).inbox(16);
         let mut event_loop = EventLoop::with_reactor(reactor, config).expect("a loop");
         let listener = event_loop.listen("127.0.0.1:0", ServerConfig::default(), Calls(handler));
         let address = listener.ok().and_then(|listener| event_loop.local_addr(listener));
-        event_loop.on(|act: &Act, cx: &mut Context<'_>, (): &mut ()| (act.0)(cx));
+        event_loop.on(|cx: &mut Context<'_>, act: &Act, (): &mut ()| (act.0)(cx));
         let acts = event_loop.publisher();
         Self { event_loop, address: address.expect("a listener"), acts }
     }
@@ -154,7 +136,7 @@ impl Rig {
     /// A scripted server, with which a client of the loop's has opened a connection.
     pub(super) fn server<F>(&mut self, handler: F) -> PeerId
     where
-        F: FnMut(ConnectionId, Call<'_>, &mut Context<'_>) + 'static,
+        F: FnMut(&mut Connection<'_>, Call<'_>) + 'static,
     {
         let servers = self.sim().peer_listen(SERVERS).expect("nobody else listens there");
         let config = ClientConfig::default().address(servers);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use eventwire::proto::handshake::{HttpRequest, HttpResponse};
 use eventwire::proto::{Limits, OpCode};
 use eventwire::reactor::sim::{PeerId, SimConfig};
-use eventwire::{CloseCode, Config, ConnectionId, Context, Routes, ServerConfig};
+use eventwire::{CloseCode, Config, Connection, Routes, ServerConfig};
 
 use super::rig::{Call, Calls, Notes, Rig, frame, text};
 #[cfg(feature = "deflate")]
@@ -38,14 +38,14 @@ fn name(call: &Call<'_>) -> String {
 
 /// A loop whose handler notes what it is told, then does what else it is to do. No rate stops
 /// anybody.
-fn rig(act: impl Fn(ConnectionId, &Call<'_>, &mut Context<'_>) + 'static) -> (Rig, Notes<String>) {
+fn rig(act: impl Fn(&mut Connection<'_>, &Call<'_>) + 'static) -> (Rig, Notes<String>) {
     let notes = Notes::default();
     let heard = Rc::clone(&notes);
-    let mut rig = Rig::new(SimConfig::calm(), Config::default(), |_, _, _| {});
+    let mut rig = Rig::new(SimConfig::calm(), Config::default(), |_, _| {});
     let limits = Limits::default().control_rate(u32::MAX, u32::MAX).ping_interval(None);
-    let handler = Calls(move |conn, call: Call<'_>, cx: &mut Context<'_>| {
+    let handler = Calls(move |conn: &mut Connection<'_>, call: Call<'_>| {
         heard.borrow_mut().push(name(&call));
-        act(conn, &call, cx);
+        act(conn, &call);
     });
     let config = ServerConfig::default().limits(limits);
     let listener = rig.event_loop.listen("127.0.0.1:0", config, handler).expect("a port");
@@ -79,7 +79,7 @@ fn calls_by_turn(rig: &mut Rig, notes: &RefCell<Vec<String>>, count: usize) -> V
 fn a_turn_hands_over_no_more_of_a_connection_than_its_share() {
     for opcode in [OpCode::Text, OpCode::Ping, OpCode::Pong] {
         const COUNT: usize = 44_000;
-        let (mut rig, notes) = rig(|_, _, _| {});
+        let (mut rig, notes) = rig(|_, _| {});
         let peer = rig.peer();
         notes.borrow_mut().clear();
         send(&mut rig, peer, &frame(opcode, b"").repeat(COUNT));
@@ -92,9 +92,9 @@ fn a_turn_hands_over_no_more_of_a_connection_than_its_share() {
 #[test]
 fn plain_requests_use_up_a_share_as_messages_do() {
     const COUNT: usize = 3_000;
-    let (mut rig, notes) = rig(|_, _, _| {});
+    let (mut rig, notes) = rig(|_, _| {});
     let heard = Rc::clone(&notes);
-    let answer = move |_: ConnectionId, _: &HttpRequest<'_>, _: &mut Context<'_>, (): &mut ()| {
+    let answer = move |_: &mut Connection<'_>, _: &HttpRequest<'_>, (): &mut ()| {
         heard.borrow_mut().push("request".to_owned());
         HttpResponse::new(204)
     };
@@ -111,7 +111,7 @@ fn plain_requests_use_up_a_share_as_messages_do() {
 #[test]
 fn fragments_use_up_a_share_as_messages_do() {
     const COUNT: usize = 10_000;
-    let (mut rig, notes) = rig(|_, _, _| {});
+    let (mut rig, notes) = rig(|_, _| {});
     let peer = rig.peer();
     notes.borrow_mut().clear();
     let mut stream = fragment(false, OpCode::Text, b"");
@@ -126,9 +126,9 @@ fn fragments_use_up_a_share_as_messages_do() {
 #[test]
 fn everything_comes_in_order_whatever_share_it_falls_into() {
     const ROUNDS: usize = 500;
-    let (mut rig, notes) = rig(|conn, call, cx| {
+    let (mut rig, notes) = rig(|conn, call| {
         if let Some(text) = text(call) {
-            cx.send(conn, text);
+            conn.send(text);
         }
     });
     let peer = rig.peer();
@@ -152,7 +152,7 @@ fn everything_comes_in_order_whatever_share_it_falls_into() {
 
 #[test]
 fn others_have_their_turns_while_the_rest_waits_and_it_is_counted() {
-    let (mut rig, notes) = rig(|_, _, _| {});
+    let (mut rig, notes) = rig(|_, _| {});
     let (loud, quiet) = (rig.peer(), rig.peer());
     notes.borrow_mut().clear();
     send(&mut rig, loud, &frame(OpCode::Text, b"loud").repeat(10_000));
@@ -167,7 +167,7 @@ fn others_have_their_turns_while_the_rest_waits_and_it_is_counted() {
 
 #[test]
 fn the_end_of_the_stream_comes_behind_what_waits() {
-    let (mut rig, notes) = rig(|_, _, _| {});
+    let (mut rig, notes) = rig(|_, _| {});
     let peer = rig.peer();
     notes.borrow_mut().clear();
     send(&mut rig, peer, &frame(OpCode::Text, b"").repeat(3_000));
@@ -182,11 +182,11 @@ fn the_end_of_the_stream_comes_behind_what_waits() {
 fn a_connection_can_be_paused_and_closed_while_the_rest_waits() {
     let id = Rc::new(Cell::new(None));
     let opened = Rc::clone(&id);
-    let (mut rig, notes) = rig(move |conn, call, cx| {
-        opened.set(Some(conn));
+    let (mut rig, notes) = rig(move |conn, call| {
+        opened.set(Some(conn.id()));
         match text(call) {
-            Some("pause") => assert!(cx.pause(conn)),
-            Some("close") => assert!(cx.close(conn, CloseCode::NORMAL, "")),
+            Some("pause") => assert!(conn.pause()),
+            Some("close") => assert!(conn.close(CloseCode::NORMAL, "")),
             _ => {}
         }
     });
@@ -201,7 +201,7 @@ fn a_connection_can_be_paused_and_closed_while_the_rest_waits() {
     rig.run(1_000);
     assert_eq!(notes.borrow().len(), 1_001, "it is paused");
     let conn = id.get().expect("it was opened");
-    rig.act(move |cx| assert!(cx.resume(conn)));
+    rig.act(move |cx| assert!(cx.connection(conn).resume()));
     let turns = calls_by_turn(&mut rig, &notes, 3_003);
     assert!(turns.iter().all(|calls| *calls <= FRAMES), "{turns:?}");
     assert_eq!(notes.borrow()[3_001], "close");
@@ -221,9 +221,9 @@ mod deflate {
 
     /// A rig whose peers may send what is compressed, with or without contexts, and one of them.
     fn offering(contexts: bool) -> (Rig, Notes<String>, PeerId) {
-        let (mut rig, notes) = rig(|_, _, _| {});
+        let (mut rig, notes) = rig(|_, _| {});
         let heard = Rc::clone(&notes);
-        let handler = Calls(move |_, call: Call<'_>, _: &mut Context<'_>| {
+        let handler = Calls(move |_: &mut Connection<'_>, call: Call<'_>| {
             heard.borrow_mut().push(name(&call));
         });
         let deflate = DeflateConfig::default().context_takeover(contexts, contexts);

@@ -8,7 +8,9 @@ use std::time::Duration;
 use eventwire::proto::handshake::{HttpRequest, HttpResponse};
 use eventwire::reactor::sim::{Fault, SimConfig};
 use eventwire::reactor::{Reactor, SimReactor};
-use eventwire::{Config, ConnectionId, Context, EventLoop, Message, OnPanic, Routes, ServerConfig};
+use eventwire::{
+    Config, Connection, EventLoop, Message, OnPanic, Routes, ServerConfig, on_message,
+};
 
 use super::random::Random;
 use super::visitor::{Excuses, HOME, LONG, Leaving, MESSAGE, SHARED, Visitor, page};
@@ -109,20 +111,15 @@ fn world(seed: u64, tracing: bool) -> SiteWorld {
     world
 }
 
-fn ask(
-    conn: ConnectionId,
-    request: &HttpRequest<'_>,
-    cx: &mut Context<'_>,
-    calls: &mut Calls,
-) -> HttpResponse {
-    assert!(!cx.is_open(conn));
+fn ask(conn: &mut Connection<'_>, request: &HttpRequest<'_>, calls: &mut Calls) -> HttpResponse {
+    assert!(!conn.is_open());
     calls.asks += 1;
     HttpResponse::text(format!("{} {}", request.method(), request.path()))
 }
 
-fn echo(conn: ConnectionId, message: Message<'_>, cx: &mut Context<'_>, calls: &mut Calls) {
+fn echo(conn: &mut Connection<'_>, message: Message<'_>, calls: &mut Calls) {
     calls.messages += 1;
-    cx.send(conn, message);
+    conn.send(message);
 }
 
 fn routes() -> Routes<Calls> {
@@ -132,7 +129,7 @@ fn routes() -> Routes<Calls> {
         .page("/shared", HttpResponse::html(page(SHARED)))
         .page("/empty", HttpResponse::new(204))
         .get("/ask/*", ask)
-        .websocket("/echo", ServerConfig::default().max_message(MESSAGE), echo)
+        .websocket("/echo", ServerConfig::default().max_message(MESSAGE), on_message(echo))
 }
 
 impl SiteWorld {
@@ -266,7 +263,7 @@ impl Simulated for SiteWorld {
         let mut deadline = None;
         while !self.is_empty() && !self.event_loop.is_stopping() {
             if let Some((_, within)) = self.doom.take_if(|(turn, _)| *turn <= self.turns) {
-                self.event_loop.handle().drain(within);
+                self.event_loop.handle().shutdown(within);
                 self.excuses.drained = true;
                 deadline = Some(self.event_loop.reactor_mut().elapsed() + within);
             }

@@ -126,18 +126,18 @@ impl World {
         let config = setup.config.on_panic(OnPanic::CloseConnection).inbox(INBOX);
         let mut event_loop = EventLoop::with_reactor(reactor, config).expect("a loop");
         let listener = event_loop.listen("127.0.0.1:0", setup.server, Actor).expect("a port");
-        event_loop.on(|resume: &Resume, cx: &mut Context<'_>, app: &mut App| {
+        event_loop.on(|cx: &mut Context<'_>, resume: &Resume, app: &mut App| {
             app.enter(cx);
             app.handled += 1;
             app.resumes += 1;
             app.resume_paused(resume.0, cx);
         });
-        event_loop.on(|change: &TopicChanged, _: &mut Context<'_>, app: &mut App| {
+        event_loop.on(|_: &mut Context<'_>, change: &TopicChanged, app: &mut App| {
             app.handled += 1;
             app.changed(*change);
         });
-        event_loop.on(|alarm: &Alarm, cx: &mut Context<'_>, app: &mut App| app.rang(*alarm, cx));
-        event_loop.on(Reader);
+        event_loop.on(|cx: &mut Context<'_>, alarm: &Alarm, app: &mut App| app.rang(*alarm, cx));
+        event_loop.on_handler(Reader);
         event_loop.on(confirm);
         let resumes = event_loop.publisher();
         let address = event_loop.local_addr(listener).expect("a listener");

@@ -9,15 +9,9 @@ struct Changes(Vec<(String, bool)>);
 struct Flock;
 
 impl WebSocketHandler<Changes> for Flock {
-    fn on_message(
-        &mut self,
-        conn: ConnectionId,
-        message: Message<'_>,
-        cx: &mut Context<'_>,
-        _: &mut Changes,
-    ) {
+    fn on_message(&mut self, conn: &mut Connection<'_>, message: Message<'_>, _: &mut Changes) {
         for line in message.as_text().expect("commands are text").lines() {
-            Interpreter::obey(line, conn, cx);
+            Interpreter::obey(line, conn.id(), conn);
         }
     }
 }
@@ -27,7 +21,7 @@ fn topics_are_told_to_gain_and_to_lose_their_subscribers() {
     // One change at a time finds room.
     for inbox in [1, 1000] {
         let (mut event_loop, address) = looping(Config::default().inbox(inbox), Flock);
-        event_loop.on(|change: &TopicChanged, cx: &mut Context<'_>, changes: &mut Changes| {
+        event_loop.on(|cx: &mut Context<'_>, change: &TopicChanged, changes: &mut Changes| {
             let name = cx.topic_name(change.topic).unwrap_or("removed").to_owned();
             changes.0.push((name, change.occupied));
         });
@@ -60,7 +54,7 @@ fn topics_are_told_to_gain_and_to_lose_their_subscribers() {
 #[test]
 fn what_is_published_by_the_last_connection_of_a_drain_is_told() {
     let (mut event_loop, address) = looping(Config::default(), Flock);
-    event_loop.on(|change: &TopicChanged, _: &mut Context<'_>, changes: &mut Changes| {
+    event_loop.on(|_: &mut Context<'_>, change: &TopicChanged, changes: &mut Changes| {
         changes.0.push((String::new(), change.occupied));
     });
     let mut changes = Changes::default();
@@ -69,7 +63,7 @@ fn what_is_published_by_the_last_connection_of_a_drain_is_told() {
         tell(&mut peer, "sub a");
         peer
     });
-    event_loop.handle().drain(crate::util::PATIENCE);
+    event_loop.handle().shutdown(crate::util::PATIENCE);
     drive(&mut event_loop, &mut changes, || {
         peer.expect_close(CloseCode::GOING_AWAY);
         peer.send_close(1001, "");

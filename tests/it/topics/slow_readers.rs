@@ -13,37 +13,31 @@ struct Heard {
 }
 
 impl WebSocketHandler<Heard> for Slow {
-    fn on_open(&mut self, conn: ConnectionId, cx: &mut Context<'_>, heard: &mut Heard) {
-        let topic = cx.topic("a").expect("a topic");
+    fn on_open(&mut self, conn: &mut Connection<'_>, heard: &mut Heard) {
+        let topic = conn.topic("a").expect("a topic");
         if heard.waiting.is_none() {
-            heard.waiting = Some(conn);
-            assert_eq!(cx.subscribe_with(conn, topic, self.0), Ok(true));
+            heard.waiting = Some(conn.id());
+            assert_eq!(conn.subscribe_with(topic, self.0), Ok(true));
         }
     }
 
-    fn on_message(
-        &mut self,
-        conn: ConnectionId,
-        message: Message<'_>,
-        cx: &mut Context<'_>,
-        heard: &mut Heard,
-    ) {
-        let topic = cx.topic("a").expect("a topic");
+    fn on_message(&mut self, conn: &mut Connection<'_>, message: Message<'_>, heard: &mut Heard) {
+        let topic = conn.topic("a").expect("a topic");
         let slow = heard.waiting.expect("it was first");
         if message.as_text() == Some("fill") {
-            while cx.buffered_bytes(slow) <= 100_000 {
-                cx.send(slow, &[0; 50_000]);
+            while conn.connection(slow).buffered_bytes() <= 100_000 {
+                conn.send_to(slow, [0; 50_000]);
             }
         } else {
-            assert_eq!(cx.broadcast(topic, message), SendStatus::Sent);
+            assert_eq!(conn.broadcast(topic, message), SendStatus::Sent);
         }
-        cx.send(conn, "done");
+        conn.send("done");
     }
 
-    fn on_gap(&mut self, conn: ConnectionId, gap: Gap, cx: &mut Context<'_>, heard: &mut Heard) {
-        assert_eq!(cx.send(conn, "snapshot"), SendStatus::Sent);
+    fn on_gap(&mut self, conn: &mut Connection<'_>, gap: Gap, heard: &mut Heard) {
+        assert_eq!(conn.send("snapshot"), SendStatus::Sent);
         heard.gaps.push(gap);
-        heard.stats = cx.topic_stats(gap.topic);
+        heard.stats = conn.topic_stats(gap.topic);
     }
 }
 

@@ -1,6 +1,6 @@
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use eventwire::{ConnectError, ConnectionId, Context, Disconnect, Message, WebSocketHandler};
+use eventwire::{ConnectError, Connection, ConnectionId, Disconnect, Message, WebSocketHandler};
 
 use super::PATIENCE;
 
@@ -99,55 +99,37 @@ impl Recorder {
 }
 
 impl<S> WebSocketHandler<S> for Recorder {
-    fn on_open(&mut self, conn: ConnectionId, cx: &mut Context<'_>, _: &mut S) {
-        self.note(Told::Open(conn));
+    fn on_open(&mut self, conn: &mut Connection<'_>, _: &mut S) {
+        self.note(Told::Open(conn.id()));
         if let Some(greeting) = self.greeting {
-            cx.send(conn, greeting);
+            conn.send(greeting);
         }
     }
 
-    fn on_message(
-        &mut self,
-        conn: ConnectionId,
-        message: Message<'_>,
-        cx: &mut Context<'_>,
-        _: &mut S,
-    ) {
+    fn on_message(&mut self, conn: &mut Connection<'_>, message: Message<'_>, _: &mut S) {
         self.note(Told::Message(message.as_bytes().to_vec()));
         if self.greeting.is_none() {
-            cx.send(conn, message);
+            conn.send(message);
         }
     }
 
-    fn on_ping(&mut self, _: ConnectionId, payload: &[u8], _: &mut Context<'_>, _: &mut S) {
+    fn on_ping(&mut self, _: &mut Connection<'_>, payload: &[u8], _: &mut S) {
         self.note(Told::Ping(payload.to_vec()));
     }
 
-    fn on_pong(&mut self, _: ConnectionId, payload: &[u8], _: &mut Context<'_>, _: &mut S) {
+    fn on_pong(&mut self, _: &mut Connection<'_>, payload: &[u8], _: &mut S) {
         self.note(Told::Pong(payload.to_vec()));
     }
 
-    fn on_drained(&mut self, _: ConnectionId, _: &mut Context<'_>, _: &mut S) {
+    fn on_drained(&mut self, _: &mut Connection<'_>, _: &mut S) {
         self.note(Told::Drained);
     }
 
-    fn on_close(
-        &mut self,
-        conn: ConnectionId,
-        disconnect: &Disconnect,
-        _: &mut Context<'_>,
-        _: &mut S,
-    ) {
-        self.note(Told::Close(conn, reason(disconnect)));
+    fn on_close(&mut self, conn: &mut Connection<'_>, disconnect: &Disconnect, _: &mut S) {
+        self.note(Told::Close(conn.id(), reason(disconnect)));
     }
 
-    fn on_connect_error(
-        &mut self,
-        _: ConnectionId,
-        error: &ConnectError,
-        _: &mut Context<'_>,
-        _: &mut S,
-    ) {
+    fn on_connect_error(&mut self, _: &mut Connection<'_>, error: &ConnectError, _: &mut S) {
         self.note(Told::ConnectError(match error {
             ConnectError::Io(error) => format!("Io({:?})", error.kind()),
             other => format!("{other:?}"),

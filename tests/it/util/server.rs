@@ -4,8 +4,8 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use eventwire::{
-    Config, ConnectionId, Context, EventLoop, LoopHandle, Message, OnPanic, ServerConfig,
-    WebSocketHandler,
+    Config, Connection, EventLoop, LoopHandle, Message, OnPanic, ServerConfig, WebSocketHandler,
+    on_message,
 };
 
 use super::PATIENCE;
@@ -63,9 +63,9 @@ impl Server {
 
     /// An echo server with default settings.
     pub(crate) fn echo() -> Self {
-        Self::with(|conn: ConnectionId, message: Message<'_>, cx: &mut Context<'_>, _: &mut ()| {
-            cx.send(conn, message);
-        })
+        Self::with(on_message(|conn: &mut Connection<'_>, message: Message<'_>, _: &mut ()| {
+            conn.send(message);
+        }))
     }
 
     pub(crate) const fn address(&self) -> SocketAddr {

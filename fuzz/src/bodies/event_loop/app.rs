@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use eventwire::proto::handshake::Request;
 use eventwire::{
-    CloseCode, ConnectError, ConnectionId, ConnectionMap, Context, Disconnect, Gap, Message,
-    OverflowPolicy, SendStatus, TimerId, TopicId, Upgrade, WebSocketHandler,
+    CloseCode, ConnectError, Connection, ConnectionId, ConnectionMap, Context, Disconnect, Gap,
+    Message, OverflowPolicy, SendStatus, TimerId, TopicId, Upgrade, WebSocketHandler,
 };
 
 use super::link::{Down, Link, Phase, TOPICS};
@@ -79,7 +79,7 @@ impl App {
             1 => self.send(link, usize::from(with) * 32, cx),
             2 => self.subscribe(link, topic, with >> 1, cx),
             3 => {
-                let was = cx.unsubscribe(conn, self.topics[topic]);
+                let was = cx.connection(conn).unsubscribe(self.topics[topic]);
                 assert_eq!(was, self.links[link].subscribed[topic]);
                 self.links[link].subscribed[topic] = false;
             }
@@ -88,14 +88,14 @@ impl App {
             6 => drop(cx.set_timer(millis, Due(cx.now() + millis))),
             7 => self.pause(link, conn, millis, cx),
             8 => {
-                assert!(cx.close(conn, CloseCode::new(4000), "asked for"));
-                assert!(!cx.is_open(conn));
+                assert!(cx.connection(conn).close(CloseCode::new(4000), "asked for"));
+                assert!(!cx.connection(conn).is_open());
             }
             9 if with % 2 == 0 && self.beat.is_none() && !self.is_calm => {
                 self.beat = cx.set_interval(millis, Beat).ok();
             }
             9 => self.cancel_beat(cx),
-            10 => drop(cx.ping(conn, &[with])),
+            10 => drop(cx.connection(conn).ping(&[with])),
             _ => (0..with % 8).for_each(|_| self.send(link, 0, cx)),
         }
     }
@@ -104,11 +104,11 @@ impl App {
         let conn = self.links[link].conn.expect("it upgraded");
         self.count += 1;
         let payload = payload(0, 0, self.count, len);
-        match cx.send(conn, Message::Binary(&payload)) {
+        match cx.send_to(conn, Message::Binary(&payload)) {
             SendStatus::Sent | SendStatus::Queued => {
                 self.links[link].down.push_back(Down::Sent { count: self.count });
             }
-            SendStatus::Dropped | SendStatus::Gone => assert!(!cx.is_open(conn)),
+            SendStatus::Dropped | SendStatus::Gone => assert!(!cx.connection(conn).is_open()),
         }
     }
 
@@ -120,7 +120,7 @@ impl App {
             OverflowPolicy::DropOldest,
             OverflowPolicy::KeepLatest,
         ][usize::from(policy % 4)];
-        if let Ok(new) = cx.subscribe_with(conn, self.topics[topic], policy) {
+        if let Ok(new) = cx.connection(conn).subscribe_with(self.topics[topic], policy) {
             assert_eq!(new, !self.links[link].subscribed[topic]);
             self.links[link].subscribed[topic] = true;
         }
@@ -144,10 +144,10 @@ impl App {
     }
 
     fn pause(&mut self, link: usize, conn: ConnectionId, time: Duration, cx: &mut Context<'_>) {
-        if !cx.is_open(conn) {
+        if !cx.connection(conn).is_open() {
             return;
         }
-        assert!(cx.pause(conn) && cx.is_paused(conn));
+        assert!(cx.connection(conn).pause() && cx.connection(conn).is_paused());
         self.links[link].paused = true;
         if cx.set_timer(time, Resume(link)).is_err() {
             self.resume(link, cx);
@@ -158,7 +158,7 @@ impl App {
         let Some(conn) = self.links[link].conn.filter(|_| self.links[link].paused) else {
             return;
         };
-        assert_eq!(cx.resume(conn), cx.is_open(conn));
+        assert_eq!(cx.connection(conn).resume(), cx.connection(conn).is_open());
         self.links[link].paused = false;
     }
 
@@ -169,7 +169,7 @@ impl App {
         }
     }
 
-    pub(super) fn due(&mut self, due: &Due, cx: &Context<'_>) {
+    pub(super) fn due(&mut self, due: &Due, cx: &mut Context<'_>) {
         assert!(cx.now() >= due.0, "a timer is early");
         assert!(self.last_due <= Some(due.0), "timers are out of order");
         self.last_due = Some(due.0);
@@ -190,11 +190,11 @@ impl App {
     }
 
     /// Nothing is under way and nothing was lost: what was said has arrived, who left is gone.
-    pub(super) fn check(&mut self, cx: &Context<'_>) {
+    pub(super) fn check(&mut self, cx: &mut Context<'_>) {
         self.checked = true;
         for link in &mut self.links {
-            let is_open = link.conn.is_some_and(|conn| cx.is_open(conn));
-            let hears = link.client.is_none_or(|(client, _)| cx.is_open(client));
+            let is_open = link.conn.is_some_and(|conn| cx.connection(conn).is_open());
+            let hears = link.client.is_none_or(|(client, _)| cx.connection(client).is_open());
             if link.server == Phase::Open && is_open && hears && !link.rude {
                 assert!(!link.ended, "a connection does not end");
                 link.check_complete();
@@ -217,9 +217,8 @@ pub(super) struct Server;
 impl WebSocketHandler<App> for Server {
     fn on_upgrade(
         &mut self,
-        conn: ConnectionId,
+        conn: &mut Connection<'_>,
         request: &Request<'_>,
-        _: &mut Context<'_>,
         app: &mut App,
     ) -> Upgrade {
         app.calls += 1;
@@ -232,28 +231,22 @@ impl WebSocketHandler<App> for Server {
             assert!(link.rude, "a request comes twice");
             return Upgrade::refuse(409);
         }
-        (link.conn, link.server) = (Some(conn), Phase::Connecting);
-        assert!(app.conns.insert(conn, number).is_none(), "an id is in use twice");
+        (link.conn, link.server) = (Some(conn.id()), Phase::Connecting);
+        assert!(app.conns.insert(conn.id(), number).is_none(), "an id is in use twice");
         Upgrade::accept()
     }
 
-    fn on_open(&mut self, conn: ConnectionId, cx: &mut Context<'_>, app: &mut App) {
+    fn on_open(&mut self, conn: &mut Connection<'_>, app: &mut App) {
         app.calls += 1;
-        assert!(cx.is_open(conn));
-        let link = app.link(conn);
-        assert_eq!((link.conn, link.server), (Some(conn), Phase::Connecting));
+        assert!(conn.is_open());
+        let link = app.link(conn.id());
+        assert_eq!((link.conn, link.server), (Some(conn.id()), Phase::Connecting));
         link.server = Phase::Open;
     }
 
-    fn on_message(
-        &mut self,
-        conn: ConnectionId,
-        message: Message<'_>,
-        cx: &mut Context<'_>,
-        app: &mut App,
-    ) {
+    fn on_message(&mut self, conn: &mut Connection<'_>, message: Message<'_>, app: &mut App) {
         app.calls += 1;
-        let link = app.link(conn);
+        let link = app.link(conn.id());
         assert_eq!((link.server, link.paused), (Phase::Open, false));
         let [asks, with, high, low, ..] = *message.as_bytes() else {
             assert!(link.rude, "a message is cut");
@@ -263,36 +256,30 @@ impl WebSocketHandler<App> for Server {
             assert_eq!(u16::from_be_bytes([high, low]), link.received, "out of order, or lost");
         }
         link.received = link.received.wrapping_add(1);
-        if cx.is_open(conn) {
-            app.obey(conn, asks, with, cx);
+        if conn.is_open() {
+            app.obey(conn.id(), asks, with, conn);
         }
     }
 
-    fn on_ping(&mut self, conn: ConnectionId, _: &[u8], _: &mut Context<'_>, app: &mut App) {
+    fn on_ping(&mut self, conn: &mut Connection<'_>, _: &[u8], app: &mut App) {
         app.calls += 1;
-        let link = app.link(conn);
+        let link = app.link(conn.id());
         assert_eq!((link.server, link.paused), (Phase::Open, false));
     }
 
-    fn on_gap(&mut self, conn: ConnectionId, gap: Gap, _: &mut Context<'_>, app: &mut App) {
+    fn on_gap(&mut self, conn: &mut Connection<'_>, gap: Gap, app: &mut App) {
         app.calls += 1;
         let topic = app.topics.iter().position(|topic| *topic == gap.topic).expect("a topic");
-        app.link(conn).told(topic, &gap);
+        app.link(conn.id()).told(topic, &gap);
     }
 
-    fn on_close(
-        &mut self,
-        conn: ConnectionId,
-        _: &Disconnect,
-        cx: &mut Context<'_>,
-        app: &mut App,
-    ) {
+    fn on_close(&mut self, conn: &mut Connection<'_>, _: &Disconnect, app: &mut App) {
         app.calls += 1;
-        assert!(!cx.is_open(conn) && !cx.close(conn, CloseCode::NORMAL, ""));
-        let link = app.link(conn);
-        assert_eq!((link.conn, link.server), (Some(conn), Phase::Open));
+        assert!(!conn.is_open() && !conn.close(CloseCode::NORMAL, ""));
+        let link = app.link(conn.id());
+        assert_eq!((link.conn, link.server), (Some(conn.id()), Phase::Open));
         (link.server, link.paused, link.subscribed) = (Phase::Closed, false, [false; TOPICS]);
-        app.conns.remove(conn);
+        app.conns.remove(conn.id());
     }
 }
 
@@ -300,53 +287,44 @@ impl WebSocketHandler<App> for Server {
 pub(super) struct Client;
 
 impl WebSocketHandler<App> for Client {
-    fn on_open(&mut self, conn: ConnectionId, cx: &mut Context<'_>, app: &mut App) {
+    fn on_open(&mut self, conn: &mut Connection<'_>, app: &mut App) {
         app.calls += 1;
-        let link = app.link(conn);
-        assert_eq!(link.client.replace((conn, Phase::Open)), Some((conn, Phase::Connecting)));
-        for (asks, with) in [(0, 7), (2, 0), (4, 2)] {
-            let message = app.link(conn).next_message(asks, with);
-            cx.send(conn, Message::Binary(&message));
-        }
-    }
-
-    fn on_message(
-        &mut self,
-        conn: ConnectionId,
-        message: Message<'_>,
-        cx: &mut Context<'_>,
-        app: &mut App,
-    ) {
-        app.calls += 1;
-        let link = app.link(conn);
-        assert_eq!(link.client, Some((conn, Phase::Open)));
-        link.arrived(message.as_bytes());
-        if message.as_bytes().len() > 100 && cx.close(conn, CloseCode::NORMAL, "enough") {
-            app.link(conn).ended = true;
-        }
-    }
-
-    fn on_close(&mut self, conn: ConnectionId, _: &Disconnect, _: &mut Context<'_>, app: &mut App) {
-        app.calls += 1;
-        let closed = Some((conn, Phase::Closed));
+        let link = app.link(conn.id());
         assert_eq!(
-            std::mem::replace(&mut app.link(conn).client, closed),
-            Some((conn, Phase::Open))
+            link.client.replace((conn.id(), Phase::Open)),
+            Some((conn.id(), Phase::Connecting))
         );
-        app.conns.remove(conn);
+        for (asks, with) in [(0, 7), (2, 0), (4, 2)] {
+            let message = app.link(conn.id()).next_message(asks, with);
+            conn.send(Message::Binary(&message));
+        }
     }
 
-    fn on_connect_error(
-        &mut self,
-        conn: ConnectionId,
-        _: &ConnectError,
-        _: &mut Context<'_>,
-        app: &mut App,
-    ) {
+    fn on_message(&mut self, conn: &mut Connection<'_>, message: Message<'_>, app: &mut App) {
         app.calls += 1;
-        let closed = Some((conn, Phase::Closed));
-        let before = std::mem::replace(&mut app.link(conn).client, closed);
-        assert_eq!(before, Some((conn, Phase::Connecting)));
-        app.conns.remove(conn);
+        let link = app.link(conn.id());
+        assert_eq!(link.client, Some((conn.id(), Phase::Open)));
+        link.arrived(message.as_bytes());
+        if message.as_bytes().len() > 100 && conn.close(CloseCode::NORMAL, "enough") {
+            app.link(conn.id()).ended = true;
+        }
+    }
+
+    fn on_close(&mut self, conn: &mut Connection<'_>, _: &Disconnect, app: &mut App) {
+        app.calls += 1;
+        let closed = Some((conn.id(), Phase::Closed));
+        assert_eq!(
+            std::mem::replace(&mut app.link(conn.id()).client, closed),
+            Some((conn.id(), Phase::Open))
+        );
+        app.conns.remove(conn.id());
+    }
+
+    fn on_connect_error(&mut self, conn: &mut Connection<'_>, _: &ConnectError, app: &mut App) {
+        app.calls += 1;
+        let closed = Some((conn.id(), Phase::Closed));
+        let before = std::mem::replace(&mut app.link(conn.id()).client, closed);
+        assert_eq!(before, Some((conn.id(), Phase::Connecting)));
+        app.conns.remove(conn.id());
     }
 }

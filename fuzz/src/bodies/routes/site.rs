@@ -4,7 +4,7 @@ use eventwire::proto::Limits;
 use eventwire::proto::handshake::{HeadLimits, HttpRequest, HttpResponse, Request};
 use eventwire::reactor::SimReactor;
 use eventwire::{
-    ConnectionId, Context, Disconnect, EventLoop, ListenerId, Message, Network, Routes,
+    Connection, ConnectionId, Context, Disconnect, EventLoop, ListenerId, Message, Network, Routes,
     ServerConfig, TrustedProxies, Upgrade, WebSocketHandler,
 };
 
@@ -81,22 +81,17 @@ impl Site {
 }
 
 /// Who asks, as the handlers are told.
-fn who(conn: ConnectionId, cx: &Context<'_>) -> String {
-    let peer = cx.peer_addr(conn).expect("an address");
+fn who(conn: ConnectionId, cx: &mut Context<'_>) -> String {
+    let peer = cx.connection(conn).peer_addr().expect("an address");
     if peer.ip().is_loopback() { "itself".to_owned() } else { peer.to_string() }
 }
 
 /// Answers with what it was asked.
-fn ask(
-    conn: ConnectionId,
-    request: &HttpRequest<'_>,
-    cx: &mut Context<'_>,
-    app: &mut App,
-) -> HttpResponse {
-    assert!(!cx.is_open(conn));
+fn ask(conn: &mut Connection<'_>, request: &HttpRequest<'_>, app: &mut App) -> HttpResponse {
+    assert!(!conn.is_open());
     app.calls += 1;
     let (path, query) = (request.path(), request.query().unwrap_or("-"));
-    let asked = format!("{} {path} {query} {}", request.method(), who(conn, cx));
+    let asked = format!("{} {path} {query} {}", request.method(), who(conn.id(), conn));
     app.asked.push(asked.clone());
     HttpResponse::text(asked)
 }
@@ -106,39 +101,26 @@ struct Echo;
 impl WebSocketHandler<App> for Echo {
     fn on_upgrade(
         &mut self,
-        conn: ConnectionId,
+        conn: &mut Connection<'_>,
         request: &Request<'_>,
-        cx: &mut Context<'_>,
         app: &mut App,
     ) -> Upgrade {
         app.calls += 1;
-        app.asked.push(format!("opens {} {}", request.path(), who(conn, cx)));
+        app.asked.push(format!("opens {} {}", request.path(), who(conn.id(), conn)));
         Upgrade::accept()
     }
 
-    fn on_open(&mut self, _: ConnectionId, _: &mut Context<'_>, app: &mut App) {
+    fn on_open(&mut self, _: &mut Connection<'_>, app: &mut App) {
         app.calls += 1;
         app.opened += 1;
     }
 
-    fn on_message(
-        &mut self,
-        conn: ConnectionId,
-        message: Message<'_>,
-        cx: &mut Context<'_>,
-        app: &mut App,
-    ) {
+    fn on_message(&mut self, conn: &mut Connection<'_>, message: Message<'_>, app: &mut App) {
         app.calls += 1;
-        cx.send(conn, message);
+        conn.send(message);
     }
 
-    fn on_close(
-        &mut self,
-        _: ConnectionId,
-        reason: &Disconnect,
-        _: &mut Context<'_>,
-        app: &mut App,
-    ) {
+    fn on_close(&mut self, _: &mut Connection<'_>, reason: &Disconnect, app: &mut App) {
         app.is_closed = matches!(reason, Disconnect::ClosedByPeer { .. });
     }
 }

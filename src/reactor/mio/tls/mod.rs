@@ -29,14 +29,14 @@ const PROTOCOL: &[u8] = b"http/1.1";
 /// blocks: a handshake goes on as its bytes come, within the time that the opening handshake has.
 ///
 /// ```no_run
-/// use eventwire::{Config, ConnectionId, Context, EventLoop, Message, ServerConfig, TlsServer};
+/// use eventwire::{Config, EventLoop, ServerConfig, TlsServer};
 ///
-/// let echo = |conn: ConnectionId, message: Message<'_>, cx: &mut Context<'_>, _: &mut ()| {
-///     cx.send(conn, message);
-/// };
 /// let tls = TlsServer::from_pem(&std::fs::read("chain.pem")?, &std::fs::read("key.pem")?)?;
+/// let config = ServerConfig::default().tls(tls.clone());
 /// let mut event_loop = EventLoop::new(Config::default())?;
-/// event_loop.listen("0.0.0.0:443", ServerConfig::default().tls(tls.clone()), echo)?;
+/// event_loop.listen_fn("0.0.0.0:443", config, |conn, message, _: &mut ()| {
+///     conn.send(message);
+/// })?;
 /// // Before it expires, from a thread that looks for another:
 /// tls.replace(&std::fs::read("chain.pem")?, &std::fs::read("key.pem")?)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())

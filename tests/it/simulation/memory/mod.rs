@@ -27,10 +27,10 @@ impl Noting {
         let (lens, ends, ids) = (Notes::default(), Notes::default(), Notes::default());
         let (some_lens, some_ends, some_ids) =
             (Rc::clone(&lens), Rc::clone(&ends), Rc::clone(&ids));
-        let rig = Rig::new(SimConfig::calm(), config, move |conn, call, _| match call {
-            Call::Open => some_ids.borrow_mut().push(conn),
+        let rig = Rig::new(SimConfig::calm(), config, move |conn, call| match call {
+            Call::Open => some_ids.borrow_mut().push(conn.id()),
             Call::Message(message) => some_lens.borrow_mut().push(message.len()),
-            Call::Close(reason) => some_ends.borrow_mut().push((conn, reason.to_string())),
+            Call::Close(reason) => some_ends.borrow_mut().push((conn.id(), reason.to_string())),
             _ => {}
         });
         Self { rig, lens, ends, ids }
@@ -44,7 +44,7 @@ impl Noting {
     }
 
     fn send(&mut self, conn: ConnectionId, len: usize) -> SendStatus {
-        self.rig.act(move |cx: &mut Context<'_>| cx.send(conn, &vec![0; len]))
+        self.rig.act(move |cx: &mut Context<'_>| cx.send_to(conn, vec![0; len]))
     }
 
     /// Bytes of memory that all output holds.
@@ -116,14 +116,16 @@ fn what_is_left_over_counts_as_input() {
     let ends = Notes::default();
     let told = Rc::clone(&ends);
     let config = Config::default().max_inbound(COUNT * 50_000 - 1);
-    let mut rig = Rig::new(SimConfig::calm(), config, move |conn, call, cx| match call {
+    let mut rig = Rig::new(SimConfig::calm(), config, move |conn, call| match call {
         Call::Message(message) => {
-            seen.borrow_mut().push((conn, message.len()));
+            seen.borrow_mut().push((conn.id(), message.len()));
             if message.as_text().is_some() {
-                assert!(cx.pause(conn));
+                assert!(conn.pause());
             }
         }
-        Call::Close(Disconnect::MemoryPressure(limit)) => told.borrow_mut().push((conn, *limit)),
+        Call::Close(Disconnect::MemoryPressure(limit)) => {
+            told.borrow_mut().push((conn.id(), *limit));
+        }
         _ => {}
     });
     let stream = [frame(OpCode::Text, b"pause"), frame(OpCode::Binary, &[0; 49_992])].concat();
@@ -138,7 +140,7 @@ fn what_is_left_over_counts_as_input() {
     assert_eq!(paused.len(), COUNT);
     let resumed = paused.clone();
     let resumed = rig.act(move |cx| {
-        let resumed = resumed.iter().filter(|conn| cx.resume(**conn));
+        let resumed = resumed.iter().filter(|conn| cx.connection(**conn).resume());
         resumed.count()
     });
     assert_eq!(resumed, COUNT - 1);

@@ -1,7 +1,7 @@
 //! Output that waits.
 
 use eventwire::reactor::sim::SimConfig;
-use eventwire::{CloseCode, Config, ConnectionId, SendStatus};
+use eventwire::{CloseCode, Config, SendStatus};
 
 use super::super::rig::{Call, Rig};
 use super::super::script::Arrived;
@@ -82,7 +82,7 @@ fn a_connection_that_is_ending_is_cut_before_any_other() {
     let ending: Vec<_> = (0..10).map(|_| noting.deaf()).collect();
     for (_, conn) in ending.clone() {
         noting.send(conn, 100_000);
-        noting.rig.act(move |cx| cx.close(conn, CloseCode::NORMAL, ""));
+        noting.rig.act(move |cx| cx.connection(conn).close(CloseCode::NORMAL, ""));
     }
     noting.rig.run(1);
     let (_, large) = noting.deaf();
@@ -94,7 +94,8 @@ fn a_connection_that_is_ending_is_cut_before_any_other() {
     }
     noting.rig.run(1);
     assert!(noting.rig.event_loop.connections() < 12, "nobody was cut");
-    let open = noting.rig.act(move |cx| cx.is_open(large) && cx.is_open(last));
+    let open =
+        noting.rig.act(move |cx| cx.connection(large).is_open() && cx.connection(last).is_open());
     assert!(open, "one that is not ending was closed");
 }
 
@@ -135,7 +136,7 @@ fn a_peer_that_reads_slowly_stays_when_others_do_not_read() {
         noting.rig.sim().peer_stop_reading(slow);
         noting.rig.run(1);
         noting.send(*other, 30_000);
-        let waiting = noting.rig.act(move |cx| cx.buffered_bytes(conn));
+        let waiting = noting.rig.act(move |cx| cx.connection(conn).buffered_bytes());
         if waiting < 100_000 {
             assert_ne!(noting.send(conn, 200_000), SendStatus::Dropped);
         }
@@ -172,7 +173,7 @@ fn what_a_peer_has_taken_of_a_long_message_is_given_back() {
     assert_eq!(noting.send(conn, 1 << 20), SendStatus::Queued);
     assert!(noting.held() >= 1 << 20);
     loop {
-        let waiting = noting.rig.act(move |cx| cx.buffered_bytes(conn));
+        let waiting = noting.rig.act(move |cx| cx.connection(conn).buffered_bytes());
         assert!(noting.held() <= 2 * waiting + 64 * 1024, "{} for {waiting}", noting.held());
         if waiting < 64 * 1024 {
             break;
@@ -194,10 +195,10 @@ fn what_a_peer_has_taken_of_a_long_message_is_given_back() {
 fn subscribed(deaf: usize, window: usize) -> (Rig, Vec<eventwire::reactor::sim::PeerId>) {
     let config = Config::default().outbox(64 * 1024, 4 << 20);
     let sim = SimConfig::calm().window(window);
-    let mut rig = Rig::new(sim, config, |conn: ConnectionId, call, cx| {
+    let mut rig = Rig::new(sim, config, |conn, call| {
         if let Call::Open = call {
-            let topic = cx.topic("all").expect("a topic");
-            cx.subscribe(conn, topic).expect("subscribe");
+            let topic = conn.topic("all").expect("a topic");
+            conn.subscribe(topic).expect("subscribe");
         }
     });
     let peers: Vec<_> = (0..deaf).map(|_| rig.peer()).collect();
@@ -211,7 +212,7 @@ fn broadcast(rig: &mut Rig, count: usize, len: usize) {
     rig.act(move |cx| {
         let topic = cx.topic("all").expect("a topic");
         for _ in 0..count {
-            cx.broadcast(topic, &vec![b'x'; len]);
+            cx.broadcast(topic, vec![b'x'; len]);
         }
     });
 }

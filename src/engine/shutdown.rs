@@ -22,9 +22,9 @@ use crate::time::Time;
 /// use eventwire::{Config, EventLoop, RunEnd};
 ///
 /// let mut event_loop = EventLoop::new(Config::default())?;
-/// event_loop.handle().drain(Duration::from_secs(10));
+/// event_loop.handle().shutdown(Duration::from_secs(10));
 /// let summary = event_loop.run(&mut ())?;
-/// assert_eq!(summary.end, RunEnd::Drained);
+/// assert_eq!(summary.end, RunEnd::ShutDown);
 /// assert_eq!((summary.closed, summary.cut), (0, 0));
 /// # Ok::<(), eventwire::Error>(())
 /// ```
@@ -54,10 +54,10 @@ pub struct RunSummary {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RunEnd {
-    /// It was stopped, perhaps while it was drained.
+    /// It was stopped, perhaps while it was shutting down.
     Stopped,
-    /// It was drained: every connection has ended, or the deadline has come.
-    Drained,
+    /// It was shut down: every connection has ended, or the deadline has come.
+    ShutDown,
 }
 
 /// How long other threads let the loop go on, in nanoseconds. It only ever becomes less.
@@ -74,13 +74,13 @@ impl TimeLeft {
     const EVER: u64 = u64::MAX;
     const NONE: u64 = 0;
 
-    /// The loop is to end without a drain.
+    /// The loop is to end without a shutdown.
     pub(super) fn stop(&self) {
         self.0.store(Self::NONE, Ordering::Release);
     }
 
-    /// The loop is to be drained within this time.
-    pub(super) fn drain(&self, within: Duration) {
+    /// The loop is to be shut down within this time.
+    pub(super) fn shut_down(&self, within: Duration) {
         let nanos = u64::try_from(within.as_nanos()).unwrap_or(Self::EVER);
         self.0.fetch_min(nanos.clamp(Self::NONE + 1, Self::EVER - 1), Ordering::AcqRel);
     }
@@ -99,13 +99,13 @@ impl TimeLeft {
 pub(super) struct Ending {
     /// A handler asked for the end.
     stopped: bool,
-    /// The drain is over.
-    drained: bool,
+    /// The shutdown is over.
+    is_shut_down: bool,
     /// Listeners are closed and peers are told.
     begun: bool,
     /// What is left is being cut.
     cutting: bool,
-    /// When a drain that was asked for must be over.
+    /// When a shutdown that was asked for must be over.
     deadline: Option<Time>,
     /// The time left that `deadline` takes into account.
     seen: u64,
@@ -124,7 +124,7 @@ impl Ending {
         };
         Self {
             stopped: false,
-            drained: false,
+            is_shut_down: false,
             begun: false,
             cutting: false,
             deadline: None,
@@ -138,19 +138,19 @@ impl Ending {
         self.stopped = true;
     }
 
-    /// The loop is to be drained within this time; of several deadlines the earliest stands.
-    pub(super) fn drain(&mut self, now: Time, within: Duration) {
-        /// Longer than any drain, and short enough for every clock.
+    /// The loop is to be shut down within this time; of several deadlines the earliest stands.
+    pub(super) fn shut_down(&mut self, now: Time, within: Duration) {
+        /// Longer than any shutdown, and short enough for every clock.
         const LONGEST: Duration = Duration::from_secs(u32::MAX as u64);
         let deadline = now + within.min(LONGEST);
         self.deadline = Some(self.deadline.map_or(deadline, |former| former.min(deadline)));
     }
 
     pub(super) const fn is_over(&self) -> bool {
-        self.stopped || self.drained
+        self.stopped || self.is_shut_down
     }
 
-    /// Whether a drain was asked for and has not begun.
+    /// Whether a shutdown was asked for and has not begun.
     pub(super) const fn is_due(&self) -> bool {
         self.deadline.is_some() && !self.begun
     }
@@ -188,94 +188,101 @@ impl Ending {
 impl<S, R: Reactor> EventLoop<S, R> {
     /// Refuses what a loop that comes to its end does not begin any more.
     pub(super) const fn check_serving(&self) -> Result<(), Error> {
-        if self.ending.begun { Err(Error::Draining) } else { Ok(()) }
+        if self.core.ending.begun { Err(Error::ShuttingDown) } else { Ok(()) }
     }
 
-    /// Begins a drain that was asked for.
-    pub(super) fn begin_drain(&mut self) {
+    /// Begins a shutdown that was asked for.
+    pub(super) fn begin_shutdown(&mut self) {
         let left = self.shared.left.get();
-        if left != self.ending.seen && left != TimeLeft::NONE {
-            self.ending.seen = left;
-            self.ending.drain(self.sockets.now, Duration::from_nanos(left));
+        if left != self.core.ending.seen && left != TimeLeft::NONE {
+            self.core.ending.seen = left;
+            self.core.ending.shut_down(self.core.sockets.now, Duration::from_nanos(left));
         }
-        if self.ending.is_due() {
+        if self.core.ending.is_due() {
             self.say_farewell();
         }
     }
 
-    /// Notices that a drain is over: once every connection has ended and every event is handled.
+    /// Notices that a shutdown is over: once every connection has ended and every event is handled.
     #[inline(never)]
-    pub(super) fn end_drain(&mut self) {
-        let Some(deadline) = self.ending.deadline.filter(|_| self.ending.begun) else {
+    pub(super) fn end_shutdown(&mut self) {
+        let Some(deadline) = self.core.ending.deadline.filter(|_| self.core.ending.begun) else {
             return;
         };
-        let mut is_done = self.sockets.len() == 0;
+        let mut is_done = self.core.sockets.len() == 0;
         if is_done {
             // First, so that a publisher that goes on for ever cannot keep the loop. What it
             // published before, and what `on_close` does, is handled yet.
             self.events.close();
             is_done = !self.has_events();
         }
-        if is_done || deadline <= self.sockets.now {
-            self.ending.drained = true;
+        if is_done || deadline <= self.core.sockets.now {
+            self.core.ending.is_shut_down = true;
         }
     }
 
     /// Ends everything that is left.
     pub(super) fn finish(&mut self, state: &mut S) -> RunSummary {
-        if !self.ending.begun {
+        if !self.core.ending.begun {
             self.say_farewell();
         }
-        self.ending.summary.unhandled_events = self.end_events();
-        self.ending.cutting = true;
-        for conn in self.sockets.keys() {
-            self.sockets.flush(conn, &mut self.streams);
+        self.core.ending.summary.unhandled_events = self.end_events();
+        self.core.ending.cutting = true;
+        for conn in self.core.sockets.keys() {
+            self.core.sockets.flush(conn, &mut self.core.streams);
             let code = CloseCode::GOING_AWAY;
-            self.sockets.note_end(conn, Disconnect::ClosedByApplication { code });
-            self.sockets.kill(conn);
+            self.core.sockets.note_end(conn, Disconnect::ClosedByApplication { code });
+            self.core.sockets.kill(conn);
         }
         self.reap(state);
         // What was broadcast last was sent before the close frames, in no turn.
-        self.sockets.forget_batches();
+        self.core.sockets.forget_batches();
         let fresh = Ending::new().summary;
-        let summary = std::mem::replace(&mut self.ending.summary, fresh);
-        let end = if self.ending.drained { RunEnd::Drained } else { RunEnd::Stopped };
+        let summary = std::mem::replace(&mut self.core.ending.summary, fresh);
+        let end = if self.core.ending.is_shut_down { RunEnd::ShutDown } else { RunEnd::Stopped };
         RunSummary { end, ..summary }
     }
 
     /// Ends the event bus: publishers and subscribers learn so. Tells how many events are dropped.
     pub(super) fn end_events(&mut self) -> usize {
-        self.events.end() + self.local_events.close()
+        self.events.end() + self.core.events.close()
     }
 
     /// Closes the listeners, and tells every peer that this end goes away, after whatever it was
     /// sent before.
     fn say_farewell(&mut self) {
-        self.ending.begun = true;
-        log_line!(info, "ending, with {} connections", self.sockets.len());
+        self.core.ending.begun = true;
+        log_line!(info, "ending, with {} connections", self.core.sockets.len());
         self.close_listeners();
-        for conn in self.sockets.keys() {
-            let Some(socket) = self.sockets.get(conn).filter(|socket| !socket.is_dead()) else {
+        for conn in self.core.sockets.keys() {
+            let Some(socket) = self.core.sockets.get(conn).filter(|socket| !socket.is_dead())
+            else {
                 continue;
             };
             let (state, role) = (socket.protocol.state(), socket.protocol.role());
             if state == State::Connecting {
-                self.ending.summary.refused += 1;
+                self.core.ending.summary.refused += 1;
             }
             let asks = state == State::Connecting && !socket.protocol.is_between_requests();
             if asks && role == Role::Server {
                 self.refuse(conn);
             } else {
                 let code = CloseCode::GOING_AWAY;
-                self.sockets.close(conn, code, "", &mut self.topics, &mut self.streams);
+                self.core.sockets.close(
+                    conn,
+                    code,
+                    "",
+                    &mut self.core.topics,
+                    &mut self.core.streams,
+                );
             }
         }
     }
 
     /// Refuses a client whose request may not even have arrived.
     fn refuse(&mut self, conn: Key) {
-        self.sockets.refuse(conn, &Refusal::new(503));
-        self.sockets.end(conn, End::Connect(ConnectError::Cancelled));
+        self.core.sockets.refuse(conn, &Refusal::new(503));
+        self.core.sockets.end(conn, End::Connect(ConnectError::Cancelled));
     }
 }
 
@@ -287,25 +294,25 @@ mod tests {
     fn the_time_left_only_shrinks_and_nothing_undoes_a_stop() {
         let left = TimeLeft::default();
         assert_eq!(left.get(), TimeLeft::EVER);
-        left.drain(Duration::MAX);
+        left.shut_down(Duration::MAX);
         assert_eq!(left.get(), TimeLeft::EVER - 1);
-        left.drain(Duration::from_nanos(7));
-        left.drain(Duration::from_nanos(8));
+        left.shut_down(Duration::from_nanos(7));
+        left.shut_down(Duration::from_nanos(8));
         assert_eq!(left.get(), 7);
-        left.drain(Duration::ZERO);
+        left.shut_down(Duration::ZERO);
         assert!(!left.is_stopped());
         left.stop();
-        left.drain(Duration::from_nanos(7));
+        left.shut_down(Duration::from_nanos(7));
         assert!(left.is_stopped());
     }
 
     #[test]
     fn the_earliest_deadline_stands_and_none_is_too_far() {
         let (mut ending, now) = (Ending::new(), Time::BEGINNING);
-        ending.drain(now, Duration::MAX);
+        ending.shut_down(now, Duration::MAX);
         assert!(ending.deadline().is_some());
-        ending.drain(now, Duration::from_secs(2));
-        ending.drain(now + Duration::from_secs(1), Duration::from_secs(2));
+        ending.shut_down(now, Duration::from_secs(2));
+        ending.shut_down(now + Duration::from_secs(1), Duration::from_secs(2));
         assert_eq!(ending.deadline(), Some(now + Duration::from_secs(2)));
     }
 }

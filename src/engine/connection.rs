@@ -1,0 +1,219 @@
+use std::fmt;
+use std::net::SocketAddr;
+use std::ops::{Deref, DerefMut};
+use std::time::Duration;
+
+use super::{ConnectionId, Context, TimerId, TopicId};
+use crate::net::SendStatus;
+use crate::proto::{AsOutgoing, CloseCode};
+use crate::queue::PublishError;
+
+/// The connection that a handler is called for, or another one
+/// ([`Context::connection`]). It dereferences to [`Context`], for all that concerns no single
+/// connection.
+///
+/// It is lent for one call. To reach a connection later, keep its [`id`](Self::id): the id of a
+/// connection that is gone is refused, and never names another.
+///
+/// ```
+/// use eventwire::{CloseCode, Config, EventLoop, ServerConfig};
+///
+/// let mut event_loop = EventLoop::new(Config::default())?;
+/// let log = event_loop.topic("log")?;
+/// event_loop.listen_fn(
+///     "127.0.0.1:0",
+///     ServerConfig::default(),
+///     move |conn, message, _: &mut ()| match message.as_text() {
+///         Some(text) => {
+///             conn.send(format!("{} bytes", text.len()));
+///             conn.broadcast(log, text);
+///         }
+///         None => {
+///             conn.close(CloseCode::UNSUPPORTED, "text only");
+///         }
+///     },
+/// )?;
+/// # event_loop.turn(Some(std::time::Duration::ZERO), &mut ())?;
+/// # Ok::<(), eventwire::Error>(())
+/// ```
+pub struct Connection<'a> {
+    pub(super) context: Context<'a>,
+    id: ConnectionId,
+}
+
+impl<'a> Connection<'a> {
+    #[inline]
+    pub(super) const fn new(context: Context<'a>, id: ConnectionId) -> Self {
+        Self { context, id }
+    }
+}
+
+impl Connection<'_> {
+    /// Names the connection for as long as it lives, and nothing after that.
+    #[inline]
+    #[must_use]
+    pub const fn id(&self) -> ConnectionId {
+        self.id
+    }
+
+    /// Sends a message: text, bytes, or whatever else is [`AsOutgoing`].
+    ///
+    /// Messages leave in the order of the calls, [broadcasts](Context::broadcast) included. All
+    /// messages to one connection within a turn leave together.
+    #[inline]
+    pub fn send(&mut self, message: impl AsOutgoing) -> SendStatus {
+        self.context.core.send(self.id.0, message.as_outgoing())
+    }
+
+    /// Broadcasts a message to a topic, but not to this connection, as
+    /// [`Context::broadcast_except`].
+    pub fn broadcast_others(&mut self, topic: TopicId, message: impl AsOutgoing) -> SendStatus {
+        self.context.broadcast_except(topic, self.id, message)
+    }
+
+    /// Publishes an event, as [`Context::publish`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Context::publish`].
+    // The context's own would be borrowed before `conn.id()` in `conn.publish(Joined(conn.id()))`.
+    pub fn publish<E: 'static>(&mut self, event: E) -> Result<(), PublishError<E>> {
+        self.context.publish(event)
+    }
+
+    /// Publishes an event later, as [`Context::set_timer`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Context::set_timer`].
+    // As for `publish`.
+    pub fn set_timer<E: 'static>(
+        &mut self,
+        after: Duration,
+        event: E,
+    ) -> Result<TimerId, PublishError<E>> {
+        self.context.set_timer(after, event)
+    }
+
+    /// Sends a ping. Its payload is cut to 125 bytes. Silent peers are pinged anyway.
+    pub fn ping(&mut self, payload: &[u8]) -> SendStatus {
+        if !self.is_open() {
+            return SendStatus::Gone;
+        }
+        let core = &mut *self.context.core;
+        core.sockets.ping(self.id.0, payload, &mut core.streams)
+    }
+
+    /// Begins to close the connection, after everything that was sent to it; `false` if it is gone
+    /// or closing already. No message of its peer is delivered after that, and `on_close` follows.
+    ///
+    /// The reason is cut to 123 bytes. A code that must not be sent (RFC 6455 §7.4.1) is left
+    /// out.
+    pub fn close(&mut self, code: CloseCode, reason: &str) -> bool {
+        let core = &mut *self.context.core;
+        core.sockets.close(self.id.0, code, reason, &mut core.topics, &mut core.streams)
+    }
+
+    /// Stops reading from the connection until [`resume`](Self::resume); `false` if it is not
+    /// open, or paused already. Any handler may do this, also the connection's own.
+    ///
+    /// After this call, `on_message`, `on_ping` and `on_pong` of that connection are not called
+    /// any more, not even for what has arrived already: that is kept, 260 KiB at most (the
+    /// [receive buffer](crate::Config::receive_buffer)), and handled first on resuming. What the
+    /// peer sends meanwhile waits in the system's buffers, until these are full and it can send
+    /// no more.
+    ///
+    /// - Sending goes on, with [`on_drained`](crate::WebSocketHandler::on_drained) and all limits
+    ///   on what waits for the peer.
+    /// - Pings are neither sent nor answered. The peer does not count as silent, nor its unfinished
+    ///   message as late; on resuming it has the whole time again.
+    /// - [`close`](Self::close), and every other end that begins here, resumes reading for the
+    ///   peer's close frame; messages are not delivered any more then.
+    /// - A stream that fails ends the connection at once, and what was kept is dropped. A close
+    ///   frame or the end of the stream is noticed on resuming, after what came before it. A peer
+    ///   that vanishes without a word, while nothing waits for it, is not noticed at all: resume
+    ///   some time.
+    ///
+    /// ```
+    /// use eventwire::{Config, ConnectionId, EventLoop, ServerConfig};
+    ///
+    /// /// There was room for a job that had to wait.
+    /// struct Accepted(ConnectionId);
+    ///
+    /// let mut event_loop = EventLoop::new(Config::default())?;
+    /// event_loop.listen_fn("127.0.0.1:0", ServerConfig::default(), |conn, job, _: &mut ()| {
+    ///     println!("{job:?} waits for others, and the next for this one");
+    ///     conn.pause();
+    /// })?;
+    /// event_loop.on(|cx, accepted: &Accepted, _| {
+    ///     cx.connection(accepted.0).resume();
+    /// });
+    /// # event_loop.turn(Some(std::time::Duration::ZERO), &mut ())?;
+    /// # Ok::<(), eventwire::Error>(())
+    /// ```
+    pub fn pause(&mut self) -> bool {
+        self.context.core.sockets.pause(self.id.0)
+    }
+
+    /// Reads from the [paused](Self::pause) connection again, in this turn or the next; `false` if
+    /// it is not paused, or not open. Its handler is not called inside this call.
+    pub fn resume(&mut self) -> bool {
+        self.is_paused() && self.context.core.sockets.unpause(self.id.0)
+    }
+
+    /// Whether reading from the connection is [paused](Self::pause).
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        self.context.core.sockets.is_paused(self.id.0)
+    }
+
+    /// How many bytes wait to be sent to the connection.
+    #[must_use]
+    pub fn buffered_bytes(&self) -> usize {
+        self.context.core.sockets.buffered_bytes(self.id.0)
+    }
+
+    /// Whether messages can be sent to the connection.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.context.core.sockets.is_open(self.id.0)
+    }
+
+    /// Whether messages to and from the connection are compressed where that makes them shorter:
+    /// it is open, and both ends have agreed to that.
+    #[must_use]
+    pub fn is_compressed(&self) -> bool {
+        let socket = self.context.core.sockets.get(self.id.0);
+        socket.is_some_and(|socket| socket.is_open() && socket.protocol.is_compressed())
+    }
+
+    /// The address of the other end of the stream: the client's if a
+    /// [trusted proxy](crate::TrustedProxies) named it. `None` for a Unix socket, and once the
+    /// connection is gone.
+    #[must_use]
+    pub fn peer_addr(&self) -> Option<SocketAddr> {
+        self.context.core.sockets.get(self.id.0)?.peer.get()
+    }
+}
+
+impl<'a> Deref for Connection<'a> {
+    type Target = Context<'a>;
+
+    #[inline]
+    fn deref(&self) -> &Self::Target {
+        &self.context
+    }
+}
+
+impl DerefMut for Connection<'_> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.context
+    }
+}
+
+impl fmt::Debug for Connection<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").field("id", &self.id).finish_non_exhaustive()
+    }
+}
