@@ -1,6 +1,7 @@
 use std::{fmt, io};
 
-use crate::proto::handshake::{InvalidHeader, UrlError};
+use crate::proto::handshake::UrlError;
+use crate::proto::http::InvalidHeader;
 use crate::queue::PublishError;
 
 /// A request of the caller that cannot be granted, or a failure of the system.

@@ -340,9 +340,11 @@
 //!   sim/                      the simulated one: a network in memory, faults by a seed
 //! queue/ topics.rs timers.rs  pure: no sockets, no clock
 //!   topics/                   batches and their delivery, order across topics, gaps
-//! proto/                      RFC 6455 without I/O
-//!   connection/               the state machine: bytes and the time in, messages and bytes out
+//! proto/                      protocols without I/O: bytes and the time in, messages and bytes out
+//!   websocket/                frames, messages, the state machine of a connection
+//!   http/                     heads, requests and responses
 //!   handshake/                the opening handshake, both sides
+//!   deflate/                  compressed messages
 //! slots.rs time.rs            a slab with generations, moments
 //! overflow.rs                 what happens to messages for a slow receiver
 //! histogram.rs logging.rs     times in buckets, lines of a log
@@ -384,10 +386,8 @@ pub use net::{
 pub use overflow::OverflowPolicy;
 #[cfg(feature = "deflate")]
 pub use proto::DeflateConfig;
-pub use proto::handshake::{
-    Acceptance, HttpRequest, HttpResponse, InvalidHeader, OriginPolicy, Refusal,
-    Request as UpgradeRequest,
-};
+pub use proto::handshake::{Acceptance, OriginPolicy, Refusal, UpgradeRequest};
+pub use proto::http::{ContentType, HttpRequest, HttpResponse, InvalidHeader};
 pub use proto::{AsOutgoing, CloseCode, Limits, Message, Outgoing, PreparedMessage, Role};
 pub use queue::PublishError;
 #[cfg(feature = "tls")]

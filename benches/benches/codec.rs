@@ -8,10 +8,10 @@ use std::sync::Arc;
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
 use eventwire::Time;
-use eventwire::proto::handshake::{Acceptance, Request};
+use eventwire::proto::handshake::{Acceptance, UpgradeRequest};
 use eventwire::proto::{
-    BufferPool, Connection, Event, FrameHeader, Limits, MaskKeys, Message, OpCode, Role,
-    Utf8Validator, Workspace, apply_mask, write_frame,
+    BufferPool, Event, FrameHeader, Handled, Limits, MaskKeys, Message, OpCode, Role,
+    Utf8Validator, WebSocket, Workspace, apply_mask, write_frame,
 };
 
 fn main() {
@@ -139,9 +139,9 @@ mod connection {
     /// A connection with what its owner lends it.
     struct Server {
         limits: Arc<Limits>,
-        connection: Connection,
+        connection: WebSocket,
         out: Vec<u8>,
-        keys: MaskKeys,
+        mask_keys: MaskKeys,
         pool: BufferPool,
         now: Time,
     }
@@ -150,10 +150,10 @@ mod connection {
         fn new() -> Self {
             let (limits, now) = (Arc::new(Limits::default()), Time::BEGINNING);
             Self {
-                connection: Connection::server(Arc::clone(&limits), now),
+                connection: WebSocket::server(Arc::clone(&limits), now),
                 limits,
                 out: Vec::new(),
-                keys: MaskKeys::new(|bytes: &mut [u8]| bytes.fill(0)),
+                mask_keys: MaskKeys::new(|bytes: &mut [u8]| bytes.fill(0)),
                 pool: BufferPool::default(),
                 now,
             }
@@ -161,27 +161,27 @@ mod connection {
 
         /// Makes the connection anew.
         fn open(&mut self, request: &mut [u8]) {
-            self.connection = Connection::server(Arc::clone(&self.limits), self.now);
+            self.connection = WebSocket::server(Arc::clone(&self.limits), self.now);
             self.out.clear();
-            let Self { limits, connection, out, keys, pool, now } = self;
-            let mut workspace = Workspace { out, keys, pool, now: *now };
-            let (_, event) =
-                connection.receive(request, &mut workspace).expect("the request is right");
+            let Self { limits, connection, out, mask_keys, pool, now } = self;
+            let mut workspace = Workspace { out, mask_keys, pool, now: *now };
+            let Handled { event, .. } =
+                connection.handle_input(request, &mut workspace).expect("the request is right");
             let Some(Event::Request(head)) = event else {
                 panic!("the request is complete");
             };
             let request =
-                Request::parse(&head, limits.head_limits()).expect("the request is right");
+                UpgradeRequest::parse(&head, limits.head_limits()).expect("the request is right");
             connection.accept(&request, &Acceptance::default(), &mut workspace);
         }
 
         fn echo(&mut self, mut input: &mut [u8]) {
             self.out.clear();
-            let Self { connection, out, keys, pool, now, .. } = self;
-            let mut workspace = Workspace { out, keys, pool, now: *now };
+            let Self { connection, out, mask_keys, pool, now, .. } = self;
+            let mut workspace = Workspace { out, mask_keys, pool, now: *now };
             while !input.is_empty() {
-                let (used, event) =
-                    connection.receive(input, &mut workspace).expect("the frames are right");
+                let Handled { consumed: used, event } =
+                    connection.handle_input(input, &mut workspace).expect("the frames are right");
                 let Some(Event::Message(incoming)) = event else {
                     panic!("the messages are whole");
                 };

@@ -9,7 +9,8 @@ use crate::net::peer::PeerAddr;
 use crate::net::proxies;
 use crate::net::socket::Socket;
 use crate::proto::PeerError;
-use crate::proto::handshake::{HandshakeError, HttpRequest, HttpResponse, Request};
+use crate::proto::handshake::{HandshakeError, UpgradeRequest};
+use crate::proto::http::{ContentType, HttpRequest, HttpResponse};
 use crate::reactor::Reactor;
 use crate::slots::Key;
 
@@ -45,7 +46,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         };
         let peer = socket.peer.get();
         // Whatever else is wrong with it.
-        let is_head = head.starts_with(HttpRequest::HEAD);
+        let is_head = head.starts_with(HttpRequest::HEAD_METHOD);
         let request = match HttpRequest::read(head, site.limits.head_limits()) {
             Ok(request) => request,
             Err(error) => return self.refuse_request(conn, error, is_head),
@@ -106,7 +107,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     }
 
     fn refuse_request(&mut self, conn: Key, error: HandshakeError, is_head: bool) {
-        self.core.sockets.refuse(conn, &error.refusal().answering_head(is_head));
+        self.core.sockets.refuse(conn, &error.refusal().head_only(is_head));
         self.core.sockets.end_by_peer_error(conn, PeerError::Handshake(error));
     }
 
@@ -165,7 +166,7 @@ fn find<S>(
         // A tunnel.
         return Err(HandshakeError::MethodNotAllowed);
     }
-    request.check_plain()?;
+    request.check_for_resource()?;
     Ok(match resource {
         None => Found::Response(HttpResponse::new(404)),
         Some(_) if !is_known => Found::Response(HttpResponse::method_not_allowed(READING)),
@@ -184,7 +185,7 @@ fn options<S>(
         request.check_for_server()?;
         return Ok(HttpResponse::options(READING));
     }
-    request.check_plain()?;
+    request.check_for_resource()?;
     Ok(match resource {
         None => HttpResponse::new(404),
         Some(Resource::WebSocket(_)) => HttpResponse::options(OPENING),
@@ -197,8 +198,8 @@ fn admissible<'a, S>(
     http: HttpRequest<'a>,
     endpoint: &Endpoint<S>,
     speaks_tls: bool,
-) -> Result<Request<'a>, HandshakeError> {
-    let request = Request::new(http)?;
+) -> Result<UpgradeRequest<'a>, HandshakeError> {
+    let request = UpgradeRequest::new(http)?;
     match speaks_tls {
         true => endpoint.origins.check_over_tls(&request)?,
         false => endpoint.origins.check(&request)?,
@@ -206,7 +207,9 @@ fn admissible<'a, S>(
     Ok(request)
 }
 
+/// Version 0.0.4 of the text format, which every version of Prometheus reads.
+const PROMETHEUS: ContentType = ContentType::new("text/plain; version=0.0.4; charset=utf-8");
+
 fn metrics<S, R: Reactor>(event_loop: &EventLoop<S, R>) -> HttpResponse {
-    let page = HttpResponse::text(event_loop.stats().to_prometheus());
-    page.content_type("text/plain; version=0.0.4; charset=utf-8").expect("it is plain text")
+    HttpResponse::text(event_loop.stats().to_prometheus()).content_type(PROMETHEUS)
 }

@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::net::connector::Connector;
 use crate::net::socket::Socket;
 use crate::proto::handshake::{ClientRequest, Key as HandshakeKey, UrlError, WsUrl};
-use crate::proto::{Connection as Protocol, Message, Workspace};
+use crate::proto::{Message, WebSocket, Workspace};
 use crate::reactor::Reactor;
 use crate::slots::Key;
 
@@ -129,12 +129,12 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let mut out = Vec::new();
         let mut workspace = Workspace {
             out: &mut out,
-            keys: &mut self.core.sockets.keys,
+            mask_keys: &mut self.core.sockets.keys,
             pool: &mut self.core.sockets.pool.buffers,
             now: self.core.sockets.now,
         };
         let key = HandshakeKey::from_nonce(nonce);
-        let protocol = Protocol::client(request, key, endpoint.limits.clone(), &mut workspace);
+        let protocol = WebSocket::client(request, key, endpoint.limits.clone(), &mut workspace);
         let endpoint = self.endpoints.insert(endpoint);
         let mut socket = Socket::new(protocol, endpoint);
         socket.set_connector(connector);

@@ -7,7 +7,7 @@ use crate::logging::log_line;
 use crate::net::listener::Accepted;
 use crate::net::socket::Socket;
 use crate::net::sockets::Lent;
-use crate::proto::{Connection, Event, HEADROOM, Incoming};
+use crate::proto::{Event, HEADROOM_BYTES, Incoming, WebSocket};
 use crate::reactor::{Reactor, Readiness};
 use crate::slots::Key;
 
@@ -54,7 +54,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let Some(place) = self.sites.get(site) else {
             return;
         };
-        let protocol = Connection::server(place.limits.clone(), self.core.sockets.now);
+        let protocol = WebSocket::server(place.limits.clone(), self.core.sockets.now);
         let announces = place.announces(peer);
         let protocol = if announces { protocol.behind_proxy() } else { protocol };
         let conn = self.core.sockets.insert(Socket::accepted(protocol, site, peer.into()));
@@ -76,7 +76,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             Event::Message(incoming) => {
                 let message = incoming.message();
                 if matches!(incoming, Incoming::Assembled(..)) {
-                    self.core.sockets.lend(Lent::new(message, HEADROOM, true));
+                    self.core.sockets.lend(Lent::new(message, HEADROOM_BYTES, true));
                 }
                 self.tally.messages_received += 1;
                 self.call(conn, HandlerCall::Message, |handler, conn| {

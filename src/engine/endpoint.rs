@@ -3,7 +3,7 @@ use std::sync::Arc;
 use super::{Upgrade, WebSocketHandler};
 use crate::config::ServerConfig;
 use crate::proto::Limits;
-use crate::proto::handshake::{Acceptance, OriginPolicy, Request};
+use crate::proto::handshake::{Acceptance, OriginPolicy, UpgradeRequest};
 
 /// A handler, with what was configured for its connections.
 pub(super) struct Endpoint<S> {
@@ -52,7 +52,7 @@ impl<S> Endpoint<S> {
     }
 
     /// Chooses the configured subprotocol, if the handler chose none, and agrees to compression.
-    pub(super) fn complete(&self, upgrade: Upgrade, request: &Request<'_>) -> Upgrade {
+    pub(super) fn complete(&self, upgrade: Upgrade, request: &UpgradeRequest<'_>) -> Upgrade {
         let Upgrade::Accept(acceptance) = upgrade else {
             return upgrade;
         };
@@ -65,7 +65,11 @@ impl<S> Endpoint<S> {
         Upgrade::Accept(acceptance)
     }
 
-    fn choose_subprotocol(&self, acceptance: Acceptance, request: &Request<'_>) -> Acceptance {
+    fn choose_subprotocol(
+        &self,
+        acceptance: Acceptance,
+        request: &UpgradeRequest<'_>,
+    ) -> Acceptance {
         if acceptance.chosen_subprotocol().is_some() || self.subprotocols.0.is_empty() {
             return acceptance;
         }
@@ -107,7 +111,7 @@ impl Subprotocols {
 /// Whether every configured subprotocol can be written.
 pub(super) fn check_subprotocols(
     names: &[String],
-) -> Result<(), crate::proto::handshake::InvalidHeader> {
+) -> Result<(), crate::proto::http::InvalidHeader> {
     names.iter().try_for_each(|name| Acceptance::new().subprotocol(name).map(drop))
 }
 

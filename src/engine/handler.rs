@@ -3,7 +3,7 @@ use std::fmt;
 use super::{Connection, Gap};
 use crate::net::{ConnectError, Disconnect};
 use crate::proto::Message;
-use crate::proto::handshake::{Acceptance, Refusal, Request};
+use crate::proto::handshake::{Acceptance, Refusal, UpgradeRequest};
 
 /// What an application does with the connections of one listener, or with one that it made.
 ///
@@ -24,7 +24,7 @@ pub trait WebSocketHandler<S> {
     fn on_upgrade(
         &mut self,
         conn: &mut Connection<'_>,
-        request: &Request<'_>,
+        request: &UpgradeRequest<'_>,
         state: &mut S,
     ) -> Upgrade {
         Upgrade::accept()
@@ -114,7 +114,7 @@ where
 /// let plain = Upgrade::accept();
 /// let chosen: Upgrade = Acceptance::new().subprotocol("chat.v2")?.into();
 /// let refused: Upgrade = Refusal::new(401).body("who are you?").into();
-/// # Ok::<(), eventwire::proto::handshake::InvalidHeader>(())
+/// # Ok::<(), eventwire::proto::http::InvalidHeader>(())
 /// ```
 #[derive(Clone, Debug)]
 pub enum Upgrade {

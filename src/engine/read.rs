@@ -9,7 +9,7 @@ use crate::net::disconnect::{ConnectError, Disconnect};
 use crate::net::hearing::{Heard, Hearing};
 use crate::net::sockets::CORK_MOST;
 use crate::proto::handshake::HandshakeError;
-use crate::proto::{Event, Role, Share, State};
+use crate::proto::{Event, Handled, Role, Share, State};
 use crate::reactor::Reactor;
 use crate::slots::Key;
 
@@ -193,7 +193,10 @@ impl<S, R: Reactor> EventLoop<S, R> {
 
     /// Whether a message of the connection is being decompressed.
     fn is_inflating(&self, conn: Key) -> bool {
-        self.core.sockets.get(conn).is_some_and(|socket| socket.protocol.is_inflating())
+        self.core
+            .sockets
+            .get(conn)
+            .is_some_and(|socket| socket.protocol.compression().is_inflating())
     }
 
     /// How to receive next from a connection of which something is known, into a receive buffer of
@@ -205,8 +208,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
             return Next::Received(Received::Ended);
         };
         let (receives_little, is_large) =
-            (socket.receives_little, socket.protocol.is_assembling_large());
-        let is_inflating = socket.protocol.is_inflating();
+            (socket.receives_little, socket.protocol.offers_payload_buffer());
+        let is_inflating = socket.protocol.compression().is_inflating();
         let (is_ending, is_over) = (socket.is_ending(), !socket.halves.has_theirs());
         let mut heard = Heard::All;
         if socket.paused || socket.outbox.is_some() {
@@ -300,7 +303,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let Some((socket, pool)) = self.core.sockets.with_buffers(conn) else {
             return Received::Ended;
         };
-        let Some(spare) = socket.protocol.spare(pool) else {
+        let Some(spare) = socket.protocol.payload_buffer(pool) else {
             return Received::Ended;
         };
         let room = spare.len();
@@ -355,7 +358,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// nothing comes of any of it.
     fn handle_parts(&mut self, conn: Key, input: &mut [u8], state: &mut S) -> Option<usize> {
         match self.core.sockets.receive(conn, input)? {
-            Ok((used, event)) => {
+            Ok(Handled { consumed: used, event }) => {
                 let Some(event) = event else {
                     return self.core.sockets.share().is_used_up().then_some(used);
                 };

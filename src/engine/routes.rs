@@ -7,7 +7,7 @@ use super::{Connection, WebSocketHandler};
 use crate::config::ServerConfig;
 use crate::error::Error;
 use crate::proto::Message;
-use crate::proto::handshake::{HttpRequest, HttpResponse};
+use crate::proto::http::{HttpRequest, HttpResponse};
 
 /// What a listener answers to requests, by their paths.
 ///

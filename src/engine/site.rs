@@ -12,7 +12,8 @@ use crate::config::ServerConfig;
 use crate::error::Error;
 use crate::net::proxies::TrustedProxies;
 use crate::proto::Limits;
-use crate::proto::handshake::{HandshakeError, HttpRequest, HttpResponse};
+use crate::proto::handshake::HandshakeError;
+use crate::proto::http::{HttpRequest, HttpResponse};
 use crate::slots::{Key, Slots};
 
 /// What the connections of one listener may ask for.

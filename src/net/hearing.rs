@@ -128,7 +128,7 @@ impl Socket {
             return Heard::All;
         }
         // A portion may end the message that is under way, and be answered by as much.
-        let answer = self.protocol.held().max(limits.answer()) + 2 * Hearing::PORTION;
+        let answer = self.protocol.buffered_bytes().max(limits.answer()) + 2 * Hearing::PORTION;
         let room = limits.hard.saturating_add(limits.answer()).saturating_sub(outbox.bytes());
         let is_due = answer <= room && outbox.hearing.is_paid();
         if state == State::Open && is_due { Heard::Portion } else { Heard::Nothing }

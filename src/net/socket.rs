@@ -6,7 +6,7 @@ use super::lingering::Lingering;
 use super::outbox::Outbox;
 use super::peer::PeerAddr;
 use super::places::{Place, PlaceLimits, Standing};
-use crate::proto::{Connection, Role, State};
+use crate::proto::{Role, State, WebSocket};
 use crate::time::Time;
 use crate::timers::Tick;
 
@@ -14,7 +14,7 @@ use crate::timers::Tick;
 /// is kept apart, by the same slot.
 #[derive(Debug)]
 pub(crate) struct Socket {
-    pub(crate) protocol: Connection,
+    pub(crate) protocol: WebSocket,
     /// Output that the stream has not taken; `None` when there is none.
     pub(crate) outbox: Option<Box<Outbox>>,
     /// The stream took less than it was offered: only writable readiness makes it worth another
@@ -104,11 +104,11 @@ const fn narrow(owner: usize) -> u32 {
 
 impl Socket {
     /// A connection that was accepted by the listener whose site that is.
-    pub(crate) fn accepted(protocol: Connection, site: usize, peer: PeerAddr) -> Self {
+    pub(crate) fn accepted(protocol: WebSocket, site: usize, peer: PeerAddr) -> Self {
         Self { peer, ..Self::new(protocol, site | SITE) }
     }
 
-    pub(crate) fn new(protocol: Connection, owner: usize) -> Self {
+    pub(crate) fn new(protocol: WebSocket, owner: usize) -> Self {
         Self {
             protocol,
             outbox: None,
@@ -220,7 +220,7 @@ impl Socket {
 
     /// Bytes of storage that its unfinished message and what is left over of its input hold.
     pub(crate) fn inbound(&self) -> usize {
-        self.protocol.held() + self.leftover().map_or(0, |left| left.storage.len())
+        self.protocol.buffered_bytes() + self.leftover().map_or(0, |left| left.storage.len())
     }
 
     /// Whether so much waits that nothing more should be asked of the peer.
@@ -230,7 +230,7 @@ impl Socket {
 
     /// Whether its deadline may be another than its next sign of life.
     pub(crate) fn is_pressed(&self) -> bool {
-        self.outbox.is_some() || self.aside.is_some() || self.protocol.is_pressed()
+        self.outbox.is_some() || self.aside.is_some() || self.protocol.awaits_peer()
     }
 
     /// Whether what the peer sent is left lying: it is paused, held back until it has read, or has
@@ -276,13 +276,13 @@ mod tests {
     fn nobody_is_late_with_what_waits_here() {
         let limits = OutboxLimits { soft: 1, hard: 1, stall: Duration::ZERO };
         let now = Time::BEGINNING;
-        let protocol = Connection::opened(Role::Client, Arc::new(Limits::default()), now);
+        let protocol = WebSocket::opened(Role::Client, Arc::new(Limits::default()), now);
         let mut socket = Socket::new(protocol, 0);
         let (mut out, mut pool) = (Vec::new(), BufferPool::default());
         let mut keys = MaskKeys::new(|bytes: &mut [u8]| bytes.fill(0));
-        let mut workspace = Workspace { out: &mut out, keys: &mut keys, pool: &mut pool, now };
+        let mut workspace = Workspace { out: &mut out, mask_keys: &mut keys, pool: &mut pool, now };
         // The first of several fragments.
-        assert!(socket.protocol.receive(&mut [0x01, 0x00], &mut workspace).is_ok());
+        assert!(socket.protocol.handle_input(&mut [0x01, 0x00], &mut workspace).is_ok());
         let deadline = socket.deadline(&limits);
         assert!(deadline.is_some() && socket.is_pressed());
         socket.set_leftover(Leftover { storage: vec![0x80, 0x00], range: 0..2 });

@@ -11,26 +11,26 @@ use std::str;
 pub(crate) struct InvalidHeader;
 
 /// How a line of version 1 begins.
-const WORD: &[u8; 6] = b"PROXY ";
+const V1_PREFIX: &[u8; 6] = b"PROXY ";
 
 /// The longest line of version 1, with its end, in bytes.
-const LINE: usize = 107;
+const V1_BYTES_MAX: usize = 107;
 
 /// How a header of version 2 begins.
-const SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
+const V2_SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
 
 /// Where the command, the kind of address, and the addresses are in version 2. Before the addresses
 /// is the length of all that follows.
-const COMMAND: usize = 12;
-const KIND: usize = 13;
-const ADDRESSES: usize = 16;
+const V2_COMMAND_AT: usize = 12;
+const V2_KIND_AT: usize = 13;
+const V2_ADDRESSES_AT: usize = 16;
 
 /// The longest header, in bytes: addresses take 216 at most, and what else a proxy has to tell, of
 /// TLS for instance, a few thousand. As long as a head may be by default.
-pub(crate) const MAX_LEN: usize = 16 * 1024;
+pub(crate) const HEADER_BYTES_MAX: usize = 16 * 1024;
 
 /// The connection is another's, not the proxy's own, as to check whether this end lives.
-const PROXY: u8 = 1;
+const V2_COMMAND_PROXY: u8 = 1;
 
 const TCP_OVER_IPV4: u8 = 0x11;
 const TCP_OVER_IPV6: u8 = 0x21;
@@ -38,13 +38,13 @@ const TCP_OVER_IPV6: u8 = 0x21;
 /// How long the header is that begins like this, if enough of it is here to tell. What is none is
 /// refused at the first byte that shows it; a line of version 1 is checked as a whole.
 pub(crate) fn header_len(bytes: &[u8]) -> Result<Option<usize>, InvalidHeader> {
-    if begins_alike(bytes, WORD) { line_len(bytes) } else { binary_len(bytes) }
+    if begins_alike(bytes, V1_PREFIX) { line_len(bytes) } else { binary_len(bytes) }
 }
 
 /// The address that the connection comes from, by a header that [`header_len`] has found; nothing
 /// if it is the proxy's own connection, or one of a kind that has no such address.
 pub(crate) fn source(header: &[u8]) -> Option<SocketAddr> {
-    if header.starts_with(WORD) { read_line(header).ok()? } else { binary_source(header) }
+    if header.starts_with(V1_PREFIX) { read_line(header).ok()? } else { binary_source(header) }
 }
 
 fn begins_alike(bytes: &[u8], start: &[u8]) -> bool {
@@ -53,16 +53,16 @@ fn begins_alike(bytes: &[u8], start: &[u8]) -> bool {
 }
 
 fn line_len(bytes: &[u8]) -> Result<Option<usize>, InvalidHeader> {
-    let here = &bytes[..bytes.len().min(LINE)];
+    let here = &bytes[..bytes.len().min(V1_BYTES_MAX)];
     let Some(end) = here.iter().position(|&byte| byte == b'\n') else {
-        return if here.len() == LINE { Err(InvalidHeader) } else { Ok(None) };
+        return if here.len() == V1_BYTES_MAX { Err(InvalidHeader) } else { Ok(None) };
     };
     read_line(&here[..=end]).map(|_| Some(end + 1))
 }
 
 /// Reads a whole line of version 1, to the byte as it is specified.
 fn read_line(line: &[u8]) -> Result<Option<SocketAddr>, InvalidHeader> {
-    let line = line.strip_prefix(WORD).and_then(|line| line.strip_suffix(b"\r\n"));
+    let line = line.strip_prefix(V1_PREFIX).and_then(|line| line.strip_suffix(b"\r\n"));
     let line = line.ok_or(InvalidHeader)?;
     // What else is said then is to be ignored.
     if line == b"UNKNOWN" || line.starts_with(b"UNKNOWN ") {
@@ -101,24 +101,24 @@ fn number(digits: &str) -> Result<u16, InvalidHeader> {
 
 fn binary_len(bytes: &[u8]) -> Result<Option<usize>, InvalidHeader> {
     // The version is in the upper half of the byte after the signature.
-    let is_other_version = bytes.get(COMMAND).is_some_and(|byte| byte >> 4 != 2);
-    if !bytes.is_empty() && !begins_alike(bytes, SIGNATURE) || is_other_version {
+    let is_other_version = bytes.get(V2_COMMAND_AT).is_some_and(|byte| byte >> 4 != 2);
+    if !bytes.is_empty() && !begins_alike(bytes, V2_SIGNATURE) || is_other_version {
         return Err(InvalidHeader);
     }
-    let Some(fixed) = bytes.first_chunk::<ADDRESSES>() else {
+    let Some(fixed) = bytes.first_chunk::<V2_ADDRESSES_AT>() else {
         return Ok(None);
     };
-    let len = ADDRESSES + usize::from(u16::from_be_bytes([fixed[14], fixed[15]]));
-    if len > MAX_LEN { Err(InvalidHeader) } else { Ok(Some(len)) }
+    let len = V2_ADDRESSES_AT + usize::from(u16::from_be_bytes([fixed[14], fixed[15]]));
+    if len > HEADER_BYTES_MAX { Err(InvalidHeader) } else { Ok(Some(len)) }
 }
 
 fn binary_source(header: &[u8]) -> Option<SocketAddr> {
-    if header.get(COMMAND)? & 0x0F != PROXY {
+    if header.get(V2_COMMAND_AT)? & 0x0F != V2_COMMAND_PROXY {
         return None;
     }
-    let addresses = header.get(ADDRESSES..)?;
+    let addresses = header.get(V2_ADDRESSES_AT..)?;
     // The source's address, the destination's, and then the ports of both.
-    let (ip, ports): (IpAddr, _) = match *header.get(KIND)? {
+    let (ip, ports): (IpAddr, _) = match *header.get(V2_KIND_AT)? {
         TCP_OVER_IPV4 => (Ipv4Addr::from(*addresses.first_chunk()?).into(), addresses.get(8..)?),
         TCP_OVER_IPV6 => {
             (Ipv6Addr::from(*addresses.first_chunk::<16>()?).into(), addresses.get(32..)?)
@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     fn header(command: u8, kind: u8, addresses: &[u8]) -> Vec<u8> {
-        let mut header = SIGNATURE.to_vec();
+        let mut header = V2_SIGNATURE.to_vec();
         header.extend([0x20 | command, kind]);
         header.extend((addresses.len() as u16).to_be_bytes());
         header.extend(addresses);
@@ -156,11 +156,11 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_are_read_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..120)) {
-            let line = [&WORD[..], &bytes, b"\r\n"].concat();
+            let line = [&V1_PREFIX[..], &bytes, b"\r\n"].concat();
             for bytes in [&bytes[..], &line, &header(1, 0x11, &bytes), &header(1, 0x21, &bytes)] {
                 source(bytes);
                 if let Ok(Some(len)) = header_len(bytes) {
-                    prop_assert!(len <= MAX_LEN);
+                    prop_assert!(len <= HEADER_BYTES_MAX);
                 }
             }
         }
@@ -182,7 +182,7 @@ mod tests {
     fn a_line_of_version_1_says_whom_it_passes_on() {
         let longest = "PROXY TCP6 ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff \
             ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff 65535 65535\r\n";
-        let unknown = format!("PROXY UNKNOWN {}\r\n", "x".repeat(LINE - 16));
+        let unknown = format!("PROXY UNKNOWN {}\r\n", "x".repeat(V1_BYTES_MAX - 16));
         for (line, client) in [
             ("PROXY TCP4 203.0.113.9 10.0.0.1 1234 80\r\n", Some("203.0.113.9:1234")),
             ("PROXY TCP4 0.0.0.0 255.255.255.255 0 65535\r\n", Some("0.0.0.0:0")),
@@ -234,7 +234,7 @@ mod tests {
             "PROXY TCP4 1.1.1.\u{e9} 2.2.2.2 1 2\r\n",
             "POST / HTTP/1.1\r\n",
             "proxy UNKNOWN\r\n",
-            &format!("PROXY UNKNOWN {}\r\n", "x".repeat(LINE - 15)),
+            &format!("PROXY UNKNOWN {}\r\n", "x".repeat(V1_BYTES_MAX - 15)),
             &"PROXY UNKNOWN ".repeat(8),
         ] {
             assert_eq!(header_len(line.as_bytes()), Err(InvalidHeader), "{line}");
@@ -242,8 +242,11 @@ mod tests {
         // As soon as it shows.
         assert_eq!(header_len(b"PROXY UNKNOWN"), Ok(None));
         assert_eq!(header_len(b"PRI"), Err(InvalidHeader));
-        assert_eq!(header_len(&[&b"PROXY "[..], &[b'x'; LINE - 7]].concat()), Ok(None));
-        assert_eq!(header_len(&[&b"PROXY "[..], &[b'x'; LINE - 6]].concat()), Err(InvalidHeader));
+        assert_eq!(header_len(&[&b"PROXY "[..], &[b'x'; V1_BYTES_MAX - 7]].concat()), Ok(None));
+        assert_eq!(
+            header_len(&[&b"PROXY "[..], &[b'x'; V1_BYTES_MAX - 6]].concat()),
+            Err(InvalidHeader)
+        );
     }
 
     #[test]
@@ -259,7 +262,7 @@ mod tests {
         assert_eq!(told(&header(1, 0x11, &longer)).as_deref(), Some("203.0.113.9:12345"));
         let much = [&v4[..], &[4, 0x0F, 0xA0], &[0; 4000]].concat();
         assert_eq!(told(&header(1, 0x11, &much)).as_deref(), Some("203.0.113.9:12345"));
-        let most = vec![0; MAX_LEN - ADDRESSES];
+        let most = vec![0; HEADER_BYTES_MAX - V2_ADDRESSES_AT];
         assert_eq!(told(&header(1, 0x11, &most)).as_deref(), Some("0.0.0.0:0"));
         // Its own connection, no address, a Unix socket's, and too few bytes.
         for other in [header(0, 0x11, &v4), header(1, 0, &[]), header(1, 0x31, &[0; 216])] {
@@ -273,10 +276,10 @@ mod tests {
     fn a_length_is_known_once_it_is_here_and_what_is_none_is_refused_at_once() {
         let header = header(1, 0x11, &[0; 12]);
         for end in 0..=header.len() {
-            let expected = if end < ADDRESSES { None } else { Some(28) };
+            let expected = if end < V2_ADDRESSES_AT { None } else { Some(28) };
             assert_eq!(header_len(&header[..end]), Ok(expected));
         }
-        let too_long = [&SIGNATURE[..], &[0x21, 0x11, 0xFF, 0]].concat();
+        let too_long = [&V2_SIGNATURE[..], &[0x21, 0x11, 0xFF, 0]].concat();
         for wrong in [&b"G"[..], b"\r\n\r\n\0\r\nQUIT\n\x11", &too_long] {
             assert_eq!(header_len(wrong), Err(InvalidHeader));
         }

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use allocation_counter::measure;
 use eventwire::Time;
-use eventwire::proto::handshake::{Acceptance, ClientRequest, Key, Request, WsUrl};
+use eventwire::proto::handshake::{Acceptance, ClientRequest, Key, UpgradeRequest, WsUrl};
 use eventwire::proto::{
-    BufferPool, Connection, DeflateConfig, Event, Incoming, Limits, MaskKeys, Message, Workspace,
+    BufferPool, DeflateConfig, Event, Handled, Incoming, Limits, MaskKeys, Message, WebSocket,
+    Workspace,
 };
 
 /// What a context may cost one that sends and one that receives, as
@@ -16,27 +17,28 @@ const RECEIVER_MAX: i64 = 33 * 1024;
 
 /// One end of a connection.
 struct End {
-    connection: Connection,
+    connection: WebSocket,
     out: Vec<u8>,
-    keys: MaskKeys,
+    mask_keys: MaskKeys,
     now: Time,
 }
 
 impl End {
-    fn new(connect: impl FnOnce(&mut Workspace<'_>) -> Connection, pool: &mut BufferPool) -> Self {
+    fn new(connect: impl FnOnce(&mut Workspace<'_>) -> WebSocket, pool: &mut BufferPool) -> Self {
         let (mut out, now) = (Vec::with_capacity(64 * 1024), Time::BEGINNING);
-        let mut keys = MaskKeys::new(|bytes: &mut [u8]| bytes.fill(7));
-        let connection = connect(&mut Workspace { out: &mut out, keys: &mut keys, pool, now });
-        Self { connection, out, keys, now }
+        let mut mask_keys = MaskKeys::new(|bytes: &mut [u8]| bytes.fill(7));
+        let connection =
+            connect(&mut Workspace { out: &mut out, mask_keys: &mut mask_keys, pool, now });
+        Self { connection, out, mask_keys, now }
     }
 
     fn with<T>(
         &mut self,
         pool: &mut BufferPool,
-        act: impl FnOnce(&mut Connection, &mut Workspace<'_>) -> T,
+        act: impl FnOnce(&mut WebSocket, &mut Workspace<'_>) -> T,
     ) -> T {
-        let Self { connection, out, keys, now } = self;
-        act(connection, &mut Workspace { out, keys, pool, now: *now })
+        let Self { connection, out, mask_keys, now } = self;
+        act(connection, &mut Workspace { out, mask_keys, pool, now: *now })
     }
 
     /// Sends a message, which the other end is to receive.
@@ -48,7 +50,8 @@ impl End {
     fn receive(&mut self, input: &mut Vec<u8>, message: &[u8], pool: &mut BufferPool) {
         self.with(pool, |connection, work| {
             let len = input.len();
-            let (used, event) = connection.receive(input, work).expect("a message");
+            let Handled { consumed: used, event } =
+                connection.handle_input(input, work).expect("a message");
             let Some(Event::Message(incoming)) = event else { panic!("a message") };
             assert!(used == len && incoming.message() == Message::Binary(message));
             if let Incoming::Assembled(_, buffer) = incoming {
@@ -65,17 +68,19 @@ fn pair(config: DeflateConfig, pool: &mut BufferPool) -> (End, End) {
     let asked = ClientRequest::new(WsUrl::parse("ws://a/").expect("a URL")).deflate(config);
     let key = Key::from_nonce(*b"16 random bytes!");
     let mut client =
-        End::new(|work| Connection::client(asked, key, Arc::clone(&limits), work), pool);
-    let mut server = End::new(|work| Connection::server(limits, work.now), pool);
+        End::new(|work| WebSocket::client(asked, key, Arc::clone(&limits), work), pool);
+    let mut server = End::new(|work| WebSocket::server(limits, work.now), pool);
     let mut head = std::mem::take(&mut client.out);
     server.with(pool, |connection, work| {
-        let (_, event) = connection.receive(&mut head, work).expect("a request");
+        let Handled { event, .. } = connection.handle_input(&mut head, work).expect("a request");
         let Some(Event::Request(head)) = event else { panic!("a request") };
-        let request = Request::parse(&head, Limits::default().head_limits()).expect("a request");
+        let request =
+            UpgradeRequest::parse(&head, Limits::default().head_limits()).expect("a request");
         connection.accept(&request, &Acceptance::new().deflate(&config, &request), work);
     });
     client.with(pool, |connection, work| {
-        let (_, event) = connection.receive(&mut server.out, work).expect("a response");
+        let Handled { event, .. } =
+            connection.handle_input(&mut server.out, work).expect("a response");
         assert!(matches!(event, Some(Event::Open(_))) && connection.is_compressed());
     });
     server.out.clear();

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Instant;
 
 use eventwire::proto::OpCode;
-use eventwire::proto::handshake::Request;
+use eventwire::proto::handshake::UpgradeRequest;
 use eventwire::{
     ClientConfig, CloseCode, Config, ConnectError, Connection, Context, Disconnect, EventHandler,
     EventLoop, Gap, LoopHandle, Message, OnPanic, OverflowPolicy, ServerConfig, Upgrade,
@@ -29,7 +29,12 @@ impl Faulty {
 }
 
 impl WebSocketHandler<Told> for Faulty {
-    fn on_upgrade(&mut self, _: &mut Connection<'_>, _: &Request<'_>, told: &mut Told) -> Upgrade {
+    fn on_upgrade(
+        &mut self,
+        _: &mut Connection<'_>,
+        _: &UpgradeRequest<'_>,
+        told: &mut Told,
+    ) -> Upgrade {
         self.at("on_upgrade", told);
         Upgrade::accept()
     }

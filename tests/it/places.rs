@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use eventwire::proto::handshake::HttpResponse;
+use eventwire::proto::http::HttpResponse;
 use eventwire::{Config, Connection, Message, Routes, ServerConfig, on_message};
 
 use crate::util::{Peer, Server, request};

@@ -1,6 +1,7 @@
 //! Proxies: whom they pass on, and who may say so.
 
-use eventwire::proto::handshake::{HttpRequest, HttpResponse, Request};
+use eventwire::proto::handshake::UpgradeRequest;
+use eventwire::proto::http::{HttpRequest, HttpResponse};
 use eventwire::{
     Config, Connection, Routes, ServerConfig, TrustedProxies, Upgrade, WebSocketHandler,
 };
@@ -11,7 +12,12 @@ use crate::util::{Peer, Server, request};
 struct Who;
 
 impl WebSocketHandler<()> for Who {
-    fn on_upgrade(&mut self, conn: &mut Connection<'_>, _: &Request<'_>, _: &mut ()) -> Upgrade {
+    fn on_upgrade(
+        &mut self,
+        conn: &mut Connection<'_>,
+        _: &UpgradeRequest<'_>,
+        _: &mut (),
+    ) -> Upgrade {
         if name(conn).starts_with("192.0.2.") { Upgrade::refuse(403) } else { Upgrade::accept() }
     }
 

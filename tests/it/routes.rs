@@ -3,7 +3,7 @@
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
-use eventwire::proto::handshake::{HttpRequest, HttpResponse};
+use eventwire::proto::http::{HttpRequest, HttpResponse};
 use eventwire::reactor::SimReactor;
 use eventwire::reactor::sim::SimConfig;
 use eventwire::{

@@ -42,7 +42,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("reactor", &["time"]),
     ("net", &["slots", "time", "logging", "proto", "queue", "timers", "topics", "reactor"]),
     // The facade composes the limits and errors of the layers, which own them.
-    ("error", &["proto::handshake", "queue::PublishError"]),
+    ("error", &["proto::handshake", "proto::http", "queue::PublishError"]),
     (
         "config",
         &[
@@ -120,7 +120,7 @@ const DEPENDENCIES: &[(&str, &str)] = &[
     ("bytes", "src/"),
     ("crossbeam-queue", "src/"),
     ("flate2", "src/proto/deflate/"),
-    ("httparse", "src/proto/handshake/"),
+    ("httparse", "src/proto/http/"),
     ("log", "src/logging.rs"),
     ("mio", "src/reactor/mio/"),
     ("rustix", "src/reactor/mio/alarm.rs"),

@@ -7,7 +7,8 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
-use eventwire::proto::handshake::{HttpResponse, UrlError};
+use eventwire::proto::handshake::UrlError;
+use eventwire::proto::http::HttpResponse;
 use eventwire::proto::{Limits, OpCode};
 use eventwire::{
     ClientConfig, CloseCode, Config, ConnectError, Connection, Disconnect, Error, EventLoop,

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use eventwire::proto::handshake::{Acceptance, OriginPolicy, Refusal, Request};
+use eventwire::proto::handshake::{Acceptance, OriginPolicy, Refusal, UpgradeRequest};
 use eventwire::{Config, Connection, ServerConfig, Upgrade, WebSocketHandler};
 
 use crate::util::{Peer, Recorder, Server, Told, request};
@@ -30,7 +30,7 @@ impl WebSocketHandler<()> for Gate {
     fn on_upgrade(
         &mut self,
         conn: &mut Connection<'_>,
-        request: &Request<'_>,
+        request: &UpgradeRequest<'_>,
         _: &mut (),
     ) -> Upgrade {
         assert!(!conn.is_open());

@@ -8,7 +8,7 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use eventwire::proto::handshake::{HttpRequest, HttpResponse};
+use eventwire::proto::http::{HttpRequest, HttpResponse};
 use eventwire::{
     Config, Connection, EventLoop, LoopHandle, Routes, ServerConfig, TrustedProxies,
     WebSocketHandler,

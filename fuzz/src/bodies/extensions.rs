@@ -4,8 +4,9 @@
 
 use eventwire::proto::DeflateConfig;
 use eventwire::proto::handshake::{
-    Acceptance, ClientRequest, HandshakeError, HeadLimits, Key, Request, WsUrl,
+    Acceptance, ClientRequest, HandshakeError, Key, UpgradeRequest, WsUrl,
 };
+use eventwire::proto::http::HeadLimits;
 
 use super::input::Input;
 use super::peer::key;
@@ -54,7 +55,7 @@ fn offer(config: DeflateConfig, value: &[u8]) {
     let limits = HeadLimits::default();
     let plain = ClientRequest::new(WsUrl::parse("ws://a/").expect("a URL"));
     let head = head(|key, out| plain.write(key, out), value);
-    let Ok(request) = Request::parse(&head, &limits) else {
+    let Ok(request) = UpgradeRequest::parse(&head, &limits) else {
         return;
     };
     let mut answer = Vec::new();

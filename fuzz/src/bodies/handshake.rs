@@ -5,9 +5,9 @@
 use std::sync::Arc;
 
 use eventwire::proto::handshake::{
-    Acceptance, ClientRequest, HandshakeError, HeadLimits, HeadScanner, OriginPolicy, Refusal,
-    Request,
+    Acceptance, ClientRequest, HandshakeError, OriginPolicy, Refusal, UpgradeRequest,
 };
+use eventwire::proto::http::{HeadLimits, HeadScanner};
 use eventwire::proto::{Limits, PeerError, Role, State};
 
 use super::input::{Input, pieces};
@@ -26,13 +26,13 @@ pub(crate) fn request(data: &[u8]) {
         Ok(None) => {
             assert_eq!(whole.connection.state(), State::Connecting);
             assert!(whole.seen.is_empty() && whole.out.is_empty());
-            let unfinished = Request::parse(stream, head_limits).map(|_| ());
+            let unfinished = UpgradeRequest::parse(stream, head_limits).map(|_| ());
             assert_eq!(unfinished, Err(HandshakeError::HeadBoundary));
         }
         Ok(Some(end)) => {
             let head = &stream[..end];
             assert_eq!(whole.seen[0], Seen::Request(head.to_vec()));
-            match Request::parse(head, head_limits) {
+            match UpgradeRequest::parse(head, head_limits) {
                 Ok(request) => check_request(&request),
                 Err(error) => check_refusal(error, &whole.out),
             }
@@ -106,7 +106,7 @@ fn receive_any_way(role: Role, limits: &Arc<Limits>, stream: &[u8], seed: u8) ->
 }
 
 /// What holds for every request that is accepted; the client takes the answer to it.
-fn check_request(request: &Request<'_>) {
+fn check_request(request: &UpgradeRequest<'_>) {
     let query = request.query().map_or(String::new(), |query| format!("?{query}"));
     let (target, origin_form) = (request.target(), format!("{}{query}", request.path()));
     assert!(request.path().starts_with('/') && !request.host().is_empty());

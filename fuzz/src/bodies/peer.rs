@@ -4,12 +4,11 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use eventwire::Time;
-use eventwire::proto::handshake::{
-    Acceptance, ClientRequest, HeadLimits, Key, Refusal, Request, WsUrl,
-};
+use eventwire::proto::handshake::{Acceptance, ClientRequest, Key, Refusal, UpgradeRequest, WsUrl};
+use eventwire::proto::http::HeadLimits;
 use eventwire::proto::{
-    BufferPool, Connection, Event, FrameHeader, Incoming, Limits, MaskKeys, Message, OpCode,
-    PeerError, Role, State, TimedOut, Workspace, apply_mask,
+    BufferPool, Event, FrameHeader, Handled, Incoming, Limits, MaskKeys, Message, OpCode,
+    PeerError, Role, State, TimedOut, WebSocket, Workspace, apply_mask,
 };
 
 /// What a connection yielded.
@@ -33,7 +32,7 @@ pub(crate) struct Frame {
 
 /// A connection with what its owner holds for it, in virtual time.
 pub(crate) struct Peer {
-    pub(crate) connection: Connection,
+    pub(crate) connection: WebSocket,
     pub(crate) out: Vec<u8>,
     pub(crate) now: Time,
     pub(crate) seen: Vec<Seen>,
@@ -42,7 +41,7 @@ pub(crate) struct Peer {
     /// How long `out` was before the present call.
     written: usize,
     limits: Arc<Limits>,
-    keys: MaskKeys,
+    mask_keys: MaskKeys,
     pool: BufferPool,
     /// The copy of what arrives, for it is unmasked in place.
     input: Vec<u8>,
@@ -90,7 +89,7 @@ pub(crate) fn key() -> Key {
 }
 
 /// Mask keys that are the same in every run: only that they differ is of interest here.
-fn mask_keys() -> MaskKeys {
+fn new_mask_keys() -> MaskKeys {
     static BYTES: [u8; 1024] = {
         let (mut bytes, mut count) = ([0_u8; 1024], 0);
         while count < bytes.len() {
@@ -109,33 +108,33 @@ fn mask_keys() -> MaskKeys {
 impl Peer {
     pub(crate) fn new(role: Role, limits: &Arc<Limits>) -> Self {
         let (mut out, mut pool, now) = (Vec::new(), pool(), Time::BEGINNING);
-        let (mut keys, shared) = (mask_keys(), Arc::clone(limits));
+        let (mut mask_keys, shared) = (new_mask_keys(), Arc::clone(limits));
         let connection = match role {
-            Role::Server => Connection::server(shared, now),
+            Role::Server => WebSocket::server(shared, now),
             Role::Client => {
                 let mut workspace =
-                    Workspace { out: &mut out, keys: &mut keys, pool: &mut pool, now };
-                Connection::client(asked(), key(), shared, &mut workspace)
+                    Workspace { out: &mut out, mask_keys: &mut mask_keys, pool: &mut pool, now };
+                WebSocket::client(asked(), key(), shared, &mut workspace)
             }
         };
         let head = (role == Role::Client).then_some(out.len());
         let limits = Arc::clone(limits);
         let (seen, input) = (Vec::new(), Vec::new());
-        Self { connection, out, now, seen, head, written: 0, limits, keys, pool, input }
+        Self { connection, out, now, seen, head, written: 0, limits, mask_keys, pool, input }
     }
 
     /// A connection whose opening handshake is done.
     pub(crate) fn open(role: Role, limits: &Arc<Limits>) -> Self {
         let now = Time::BEGINNING;
         Self {
-            connection: Connection::opened(role, Arc::clone(limits), now),
+            connection: WebSocket::opened(role, Arc::clone(limits), now),
             out: Vec::new(),
             now,
             seen: Vec::new(),
             head: Some(0),
             written: 0,
             limits: Arc::clone(limits),
-            keys: mask_keys(),
+            mask_keys: new_mask_keys(),
             pool: pool(),
             input: Vec::new(),
         }
@@ -145,7 +144,7 @@ impl Peer {
     #[cfg(feature = "deflate")]
     pub(crate) fn compressed(role: Role, limits: &Arc<Limits>, agreed: &Agreed) -> Self {
         let mut peer = Self::open(role, limits);
-        let opened = Connection::opened(role, Arc::clone(limits), peer.now);
+        let opened = WebSocket::opened(role, Arc::clone(limits), peer.now);
         peer.connection = opened.compressed(Some(match role {
             Role::Server => agreed.server,
             Role::Client => agreed.client,
@@ -160,11 +159,11 @@ impl Peer {
 
     pub(crate) fn with<T>(
         &mut self,
-        call: impl FnOnce(&mut Connection, &mut Workspace<'_>) -> T,
+        call: impl FnOnce(&mut WebSocket, &mut Workspace<'_>) -> T,
     ) -> T {
         let mut workspace = Workspace {
             out: &mut self.out,
-            keys: &mut self.keys,
+            mask_keys: &mut self.mask_keys,
             pool: &mut self.pool,
             now: self.now,
         };
@@ -186,16 +185,16 @@ impl Peer {
             self.written = self.out.len();
             let mut workspace = Workspace {
                 out: &mut self.out,
-                keys: &mut self.keys,
+                mask_keys: &mut self.mask_keys,
                 pool: &mut self.pool,
                 now: self.now,
             };
-            match self.connection.receive(input, &mut workspace) {
-                Ok((used, None)) => {
+            match self.connection.handle_input(input, &mut workspace) {
+                Ok(Handled { consumed: used, event: None }) => {
                     assert_eq!(used, input.len(), "bytes are left, and nothing came of it");
                     return;
                 }
-                Ok((used, Some(event))) => {
+                Ok(Handled { consumed: used, event: Some(event) }) => {
                     let seen = note(event, &mut self.pool);
                     self.see(seen, state);
                     input = &mut input[used..];
@@ -213,7 +212,7 @@ impl Peer {
         while !bytes.is_empty() {
             let state = self.connection.state();
             self.written = self.out.len();
-            let Some(spare) = self.connection.spare(&mut self.pool) else {
+            let Some(spare) = self.connection.payload_buffer(&mut self.pool) else {
                 let (piece, rest) = bytes.split_at(bytes.len().min(512));
                 self.receive(piece);
                 bytes = rest;
@@ -222,7 +221,9 @@ impl Peer {
             assert!(!spare.is_empty(), "no room is offered");
             let (piece, rest) = bytes.split_at(bytes.len().min(spare.len()));
             spare[..piece.len()].copy_from_slice(piece);
-            match self.with(|connection, workspace| connection.received(piece.len(), workspace)) {
+            match self
+                .with(|connection, workspace| connection.handle_payload(piece.len(), workspace))
+            {
                 Ok(None) => {}
                 Ok(Some(event)) => {
                     let seen = note(event, &mut self.pool);
@@ -236,7 +237,7 @@ impl Peer {
 
     /// Whether a long payload is under way.
     pub(crate) fn awaits_payload(&mut self) -> bool {
-        self.connection.spare(&mut self.pool).is_some()
+        self.connection.payload_buffer(&mut self.pool).is_some()
     }
 
     /// Notes what came when the connection was in `before`, and checks that it may come there.
@@ -276,7 +277,7 @@ impl Peer {
 
     fn answer(&mut self, head: &[u8]) {
         let limits = *self.limits.head_limits();
-        let accepted = match Request::parse(head, &limits) {
+        let accepted = match UpgradeRequest::parse(head, &limits) {
             Ok(request) => self.with(|connection, workspace| {
                 connection.accept(&request, &Acceptance::default(), workspace);
                 true
@@ -291,7 +292,7 @@ impl Peer {
     }
 
     pub(crate) fn handle_timeout(&mut self) -> Result<(), TimedOut> {
-        self.with(Connection::handle_timeout)
+        self.with(WebSocket::handle_timeout)
     }
 
     /// All frames that were written.
@@ -327,7 +328,7 @@ impl Agreed {
         let asked = ClientRequest::new(url).deflate(config);
         let (mut head, mut response) = (Vec::new(), Vec::new());
         asked.write(&key(), &mut head);
-        let request = Request::parse(&head, &HeadLimits::default()).expect("a request");
+        let request = UpgradeRequest::parse(&head, &HeadLimits::default()).expect("a request");
         let acceptance = Acceptance::new().deflate(&config, &request);
         acceptance.write(&key(), &mut response);
         let accepted = asked.check_response(&response, &HeadLimits::default(), &key());

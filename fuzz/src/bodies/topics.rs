@@ -7,7 +7,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use eventwire::proto::handshake::Request;
+use eventwire::proto::handshake::UpgradeRequest;
 use eventwire::reactor::SimReactor;
 use eventwire::reactor::sim::{Choices, SimConfig};
 use eventwire::{
@@ -211,7 +211,7 @@ impl WebSocketHandler<App> for Handler {
     fn on_upgrade(
         &mut self,
         conn: &mut Connection<'_>,
-        request: &Request<'_>,
+        request: &UpgradeRequest<'_>,
         app: &mut App,
     ) -> Upgrade {
         let link = request.path().trim_start_matches('/').parse().expect("a link's number");

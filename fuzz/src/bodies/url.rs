@@ -1,6 +1,7 @@
 //! A URL that is accepted makes a request that a server understands.
 
-use eventwire::proto::handshake::{ClientRequest, HeadLimits, OriginPolicy, Request, WsUrl};
+use eventwire::proto::handshake::{ClientRequest, OriginPolicy, UpgradeRequest, WsUrl};
+use eventwire::proto::http::HeadLimits;
 
 use super::peer::key;
 
@@ -22,7 +23,7 @@ pub(crate) fn run(data: &[u8]) {
     let asked = ClientRequest::new(url.clone()).origin(&origin).expect("an origin");
     let mut head = Vec::new();
     asked.write(&key(), &mut head);
-    let request = Request::parse(&head, &limits).expect("a valid request");
+    let request = UpgradeRequest::parse(&head, &limits).expect("a valid request");
     assert_eq!((request.target(), request.host()), (url.target(), url.host_header()));
     assert_eq!(request.key(), key());
     assert_eq!(OriginPolicy::SameOrigin.check(&request), Ok(()));

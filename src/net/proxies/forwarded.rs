@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 use std::str;
 
-use crate::proto::handshake::is_token;
+use crate::proto::http::is_token;
 
 /// The client that the outermost trusted proxy has seen, by the `lines` of a header; `address`
 /// reads one of their elements.
@@ -142,7 +142,8 @@ mod tests {
 
     use super::*;
     use crate::net::proxies::{Network, TrustedProxies};
-    use crate::proto::handshake::{HandshakeError, HeadLimits, HttpRequest};
+    use crate::proto::handshake::HandshakeError;
+    use crate::proto::http::{HeadLimits, HttpRequest};
 
     const PROXY: &str = "10.0.0.1:5000";
 

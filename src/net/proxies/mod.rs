@@ -8,7 +8,8 @@ use std::net::SocketAddr;
 use network::Networks;
 pub use network::{InvalidNetwork, Network};
 
-use crate::proto::handshake::{HandshakeError, HttpRequest};
+use crate::proto::handshake::HandshakeError;
+use crate::proto::http::HttpRequest;
 use crate::proto::proxy_protocol;
 
 /// Which proxies are believed when they say whom they pass on, and where they say it. Nobody else
@@ -50,9 +51,10 @@ impl TrustedProxies {
     /// the proxy must quote what it copies from its client, `host` for instance, and escape quotes
     /// and backslashes in it (RFC 7239 §4, RFC 9110 §5.6.4).
     ///
-    /// A request whose header has more than [`HeadLimits::ELEMENTS`] elements is refused with 431.
+    /// A request whose header has more than [`HeadLimits::ELEMENTS_MAX`] elements is refused with
+    /// 431.
     ///
-    /// [`HeadLimits::ELEMENTS`]: crate::proto::handshake::HeadLimits::ELEMENTS
+    /// [`HeadLimits::ELEMENTS_MAX`]: crate::proto::http::HeadLimits::ELEMENTS_MAX
     #[must_use]
     pub fn forwarded(networks: impl IntoIterator<Item = Network>) -> Self {
         Self::new(networks, ToldBy::Forwarded)
@@ -60,9 +62,10 @@ impl TrustedProxies {
 
     /// Proxies in these networks, which write the header `X-Forwarded-For`.
     ///
-    /// A request whose header has more than [`HeadLimits::ELEMENTS`] elements is refused with 431.
+    /// A request whose header has more than [`HeadLimits::ELEMENTS_MAX`] elements is refused with
+    /// 431.
     ///
-    /// [`HeadLimits::ELEMENTS`]: crate::proto::handshake::HeadLimits::ELEMENTS
+    /// [`HeadLimits::ELEMENTS_MAX`]: crate::proto::http::HeadLimits::ELEMENTS_MAX
     #[must_use]
     pub fn x_forwarded_for(networks: impl IntoIterator<Item = Network>) -> Self {
         Self::new(networks, ToldBy::XForwardedFor)

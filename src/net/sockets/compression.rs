@@ -19,8 +19,8 @@ impl Sockets {
     ) -> Payload<'a> {
         let pool = &mut self.pool.buffers;
         let is_shorter = self.slots.get_mut(conn).is_some_and(|socket| {
-            socket.protocol.compresses(message.len())
-                && socket.protocol.compress(message.as_bytes(), out, pool)
+            socket.protocol.compression().applies_to(message.len())
+                && socket.protocol.compression_mut().compress(message.as_bytes(), out, pool)
         });
         if !is_shorter {
             return message.into();
@@ -32,9 +32,9 @@ impl Sockets {
     /// nothing if they are sent as they are.
     pub(super) fn compress_run(&mut self, conn: Key, run: &Run<'_>) -> Option<Bytes> {
         let forms = run.forms.as_ref()?;
-        let setting = self.slots.get(conn)?.protocol.compression()?;
+        let setting = self.slots.get(conn)?.protocol.compression().setting()?;
         let compressed = forms.compressed(setting, &mut self.pool.buffers)?;
-        self.slots.get_mut(conn)?.protocol.passed_by();
+        self.slots.get_mut(conn)?.protocol.compression_mut().reset_context();
         Some(compressed)
     }
 }

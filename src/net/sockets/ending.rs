@@ -10,7 +10,7 @@ use crate::net::halves::Halves;
 use crate::net::places::Standing;
 use crate::net::socket::Socket;
 use crate::net::streams::Transmit;
-use crate::proto::{CloseCode, Connection, PeerError, State, TimedOut, Workspace};
+use crate::proto::{CloseCode, PeerError, State, TimedOut, WebSocket, Workspace};
 use crate::slots::Key;
 use crate::time::Time;
 use crate::timers::{DeadlineWheel, Tick};
@@ -61,7 +61,7 @@ impl Sockets {
     /// Ends a connection that is not open: behind what a client was answered, and otherwise at
     /// once. Where nothing of that waits here, its end is not waited for.
     pub(crate) fn end_unopened(&mut self, conn: Key, error: ConnectError) {
-        self.answer(conn, Connection::cut, |()| false);
+        self.answer(conn, WebSocket::terminate, |()| false);
         self.end(conn, End::Connect(error));
         match self.slots.get_mut(conn) {
             Some(socket) if socket.served => socket.is_done = socket.outbox.is_none(),
@@ -72,7 +72,7 @@ impl Sockets {
     /// The peer has ended its half of the stream, and all that it said was heard: what is queued
     /// for it still leaves, and then the stream ends.
     pub(crate) fn end_heard(&mut self, conn: Key, end: End) {
-        self.answer(conn, Connection::cut, |()| false);
+        self.answer(conn, WebSocket::terminate, |()| false);
         self.end(conn, end);
     }
 
@@ -156,9 +156,9 @@ impl Sockets {
             if let Some(empty) = is_plain.then(|| socket.take_outbox()).flatten() {
                 self.pool.give(empty);
             }
-            let close = |protocol: &mut Connection, work: &mut Workspace<'_>| match is_plain {
+            let close = |protocol: &mut WebSocket, work: &mut Workspace<'_>| match is_plain {
                 // A frame would lie in the midst of an answer.
-                true => protocol.cut(work),
+                true => protocol.terminate(work),
                 false => protocol.close(CloseCode::TRY_AGAIN_LATER, "", work),
             };
             self.answer(conn, close, |()| false);
@@ -249,7 +249,7 @@ impl Sockets {
         if !socket.is_late(by) {
             return;
         }
-        let handled = self.answer(conn, Connection::handle_timeout, Result::is_ok);
+        let handled = self.answer(conn, WebSocket::handle_timeout, Result::is_ok);
         let Some(Err(timed_out)) = handled else {
             return;
         };

@@ -86,7 +86,7 @@ impl Sockets {
             if sent > 0 && outbox.progress.is_some() {
                 // It had to wait for the peer, which has read: that shows that it lives, though our
                 // ping waits behind all this, or its pong lies unread.
-                socket.protocol.note_life(self.now);
+                socket.protocol.note_progress(self.now);
             }
             if sent < offered {
                 return self.note_blocked(conn);
@@ -199,7 +199,7 @@ mod tests {
     use crate::net::peer::PeerAddr;
     use crate::net::places::PlaceLimits;
     use crate::net::socket::{MemoryCaps, OutboxLimits, Socket, SocketLimits};
-    use crate::proto::{Connection, Limits, MaskKeys, Role};
+    use crate::proto::{Limits, MaskKeys, Role, WebSocket};
     use crate::time::Time;
 
     /// A stream that takes so many bytes more.
@@ -235,7 +235,7 @@ mod tests {
         let keys = MaskKeys::new(|bytes: &mut [u8]| bytes.fill(7));
         let mut sockets = Sockets::new(1, keys, Time::BEGINNING, limits);
         let limits = Arc::new(Limits::default());
-        let protocol = Connection::opened(Role::Server, limits, Time::BEGINNING);
+        let protocol = WebSocket::opened(Role::Server, limits, Time::BEGINNING);
         let conn = sockets.insert(Socket::accepted(protocol, 0, PeerAddr::None));
         sockets.slots.get_mut(conn).expect("it is there").opened = true;
         (sockets, conn)

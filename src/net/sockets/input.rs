@@ -9,10 +9,11 @@ use crate::net::cork::Reuse;
 use crate::net::hearing::{Answers, Heard, Hearing};
 use crate::net::places::Standing;
 use crate::net::socket::Socket;
-use crate::proto::handshake::{Acceptance, HttpResponse, Refusal, Request};
+use crate::proto::handshake::{Acceptance, Refusal, UpgradeRequest};
+use crate::proto::http::HttpResponse;
 use crate::proto::{
-    Buffer, BufferPool, Connection, Event, Limits, PeerError, ProtocolError, Share, WholeMessages,
-    Workspace,
+    Buffer, BufferPool, Event, Handled, Limits, PeerError, ProtocolError, Share, WebSocket,
+    WholeMessages, Workspace,
 };
 use crate::slots::Key;
 
@@ -37,12 +38,12 @@ impl Sockets {
         &mut self,
         conn: Key,
         input: &'a mut [u8],
-    ) -> Option<Result<(usize, Option<Event<'a>>), PeerError>> {
+    ) -> Option<Result<Handled<'a>, PeerError>> {
         let mut share = self.share;
         let received = self.answer(
             conn,
-            |protocol, workspace| protocol.receive_by_parts(input, workspace, &mut share),
-            |received| matches!(received, Ok((_, Some(Event::Ping(_))))),
+            |protocol, workspace| protocol.handle_input_within(input, workspace, &mut share),
+            |received| matches!(received, Ok(Handled { event: Some(Event::Ping(_)), .. })),
         );
         self.share = share;
         received
@@ -92,8 +93,11 @@ impl Sockets {
     /// Ends the protocol for what the peer did, and tells the peer.
     #[cold]
     pub(crate) fn fail_protocol(&mut self, conn: Key, error: ProtocolError) {
-        let error =
-            self.answer(conn, |protocol, workspace| protocol.fail(error, workspace), |_| false);
+        let error = self.answer(
+            conn,
+            |protocol, workspace| protocol.close_with_error(error, workspace),
+            |_| false,
+        );
         if let Some(error) = error {
             self.end_by_peer_error(conn, error);
         }
@@ -108,7 +112,7 @@ impl Sockets {
         let mut share = self.share;
         let received = self.answer(
             conn,
-            |protocol, workspace| protocol.received_by_parts(count, workspace, &mut share),
+            |protocol, workspace| protocol.handle_payload_within(count, workspace, &mut share),
             |_| false,
         );
         self.share = share;
@@ -153,11 +157,11 @@ impl Sockets {
     pub(crate) fn accept(
         &mut self,
         conn: Key,
-        request: &Request<'_>,
+        request: &UpgradeRequest<'_>,
         acceptance: &Acceptance,
         limits: Arc<Limits>,
     ) {
-        let accept = |protocol: &mut Connection, work: &mut Workspace<'_>| {
+        let accept = |protocol: &mut WebSocket, work: &mut Workspace<'_>| {
             protocol.set_limits(limits);
             protocol.accept(request, acceptance, work);
         };
@@ -183,7 +187,7 @@ impl Sockets {
         is_head: bool,
         is_last: bool,
     ) {
-        let respond = |protocol: &mut Connection, work: &mut Workspace<'_>| {
+        let respond = |protocol: &mut WebSocket, work: &mut Workspace<'_>| {
             response.write_head(is_last, work.out);
             protocol.end_request(is_last, work);
         };

@@ -196,7 +196,7 @@ impl Sockets {
             return;
         }
         let code = CloseCode::TRY_AGAIN_LATER;
-        self.answer(conn, |protocol, work| protocol.abort(code, work), |()| false);
+        self.answer(conn, |protocol, work| protocol.close_immediately(code, work), |()| false);
         if let Some(leftover) = self.slots.get_mut(conn).and_then(Socket::take_leftover) {
             self.pool.buffers.give(leftover.storage);
         }

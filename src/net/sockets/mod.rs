@@ -20,7 +20,7 @@ use super::holders::Holders;
 use super::outbox::OutboxPool;
 use super::places::{Places, Standing};
 use super::socket::{MemoryCaps, OutboxLimits, Socket, SocketLimits};
-use crate::proto::{Connection, MaskKeys, Message, Role, Share, Workspace};
+use crate::proto::{MaskKeys, Message, Role, Share, WebSocket, Workspace};
 use crate::slots::Key;
 use crate::time::Time;
 use crate::timers::DeadlineWheel;
@@ -200,14 +200,14 @@ impl Sockets {
     fn answer<T>(
         &mut self,
         conn: Key,
-        act: impl FnOnce(&mut Connection, &mut Workspace<'_>) -> T,
+        act: impl FnOnce(&mut WebSocket, &mut Workspace<'_>) -> T,
         is_ping: impl FnOnce(&T) -> bool,
     ) -> Option<T> {
         let corked = self.is_corked(conn);
         let socket = self.slots.get_mut(conn)?;
         let out = if corked { self.cork.bytes_mut() } else { &mut self.scratch };
         let pool = &mut self.pool.buffers;
-        let mut workspace = Workspace { out, keys: &mut self.keys, pool, now: self.now };
+        let mut workspace = Workspace { out, mask_keys: &mut self.keys, pool, now: self.now };
         let result = act(&mut socket.protocol, &mut workspace);
         if !corked && !self.scratch.is_empty() {
             let receiver = peer_of(socket.protocol.role());

@@ -69,7 +69,8 @@ impl Sockets {
         let Some(socket) = self.slots.get(conn).filter(|socket| socket.is_open()) else {
             return SendStatus::Gone;
         };
-        let compresses = outgoing.may_compress() && socket.protocol.compresses(message.len());
+        let compresses =
+            outgoing.may_compress() && socket.protocol.compression().applies_to(message.len());
         if !self.settle(conn, topics, io) {
             return SendStatus::Gone;
         }
@@ -109,7 +110,9 @@ impl Sockets {
         }
         let (frame, payload, forms) = (message.frame(), message.payload(), message.part());
         let compresses = forms.is_some()
-            && self.get(conn).is_some_and(|socket| socket.protocol.compresses(payload.bytes.len()));
+            && self.get(conn).is_some_and(|socket| {
+                socket.protocol.compression().applies_to(payload.bytes.len())
+            });
         let is_short = frame.len() < REUSE || self.role(conn) == Role::Client;
         let status = if is_short && !compresses {
             self.push_frame(conn, &payload, io)
@@ -244,7 +247,7 @@ impl Sockets {
         let Some(socket) = self.slots.get_mut(conn) else {
             return SendStatus::Gone;
         };
-        let key = socket.protocol.mask_key(&mut self.keys);
+        let key = self.keys.key_for(socket.protocol.role());
         if let Some(outbox) = &mut socket.outbox {
             let hard = self.answers.hard_limit(conn, &self.limits);
             if socket.blocked && outbox.bytes() + len > hard {

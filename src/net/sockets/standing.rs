@@ -4,7 +4,7 @@ use super::Sockets;
 use crate::net::aside::End;
 use crate::net::disconnect::ConnectError;
 use crate::net::places::Standing;
-use crate::proto::Connection;
+use crate::proto::WebSocket;
 use crate::slots::Key;
 
 impl Sockets {
@@ -31,7 +31,7 @@ impl Sockets {
     /// Ends a connection that is kept alive and asks for nothing: in order, so that a request that
     /// is on its way is passed over and not reset.
     pub(crate) fn end_idle(&mut self, conn: Key) {
-        self.answer(conn, Connection::cut, |()| false);
+        self.answer(conn, WebSocket::terminate, |()| false);
         self.end(conn, End::Connect(ConnectError::Cancelled));
     }
 

@@ -108,10 +108,10 @@ mod tests {
     use super::*;
     use crate::net::halves::Halves;
     use crate::net::peer::PeerAddr;
-    use crate::proto::{Connection, Limits};
+    use crate::proto::{Limits, WebSocket};
 
     fn socket(role: Role) -> Socket {
-        let protocol = Connection::opened(role, Arc::new(Limits::default()), Time::BEGINNING);
+        let protocol = WebSocket::opened(role, Arc::new(Limits::default()), Time::BEGINNING);
         Socket::accepted(protocol, 0, PeerAddr::None)
     }
 

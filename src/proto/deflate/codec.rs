@@ -4,12 +4,11 @@ use std::fmt;
 
 use flate2::{Compress, Compression as Level, Decompress, FlushCompress};
 
-use super::config::SMALLEST_WINDOW;
-use super::inflation::{History, Inflation, PORTION, TAIL};
+use super::compression::{CompressedMessage, Setting};
+use super::config::WINDOW_BITS_MIN;
+use super::inflation::{FLUSH_TAIL, History, Inflation, PORTION_BYTES};
 use super::negotiation::DeflateAgreement;
-use crate::proto::compression::Setting;
-use crate::proto::share::Share;
-use crate::proto::{Buffer, BufferPool, OpCode, ProtocolError};
+use crate::proto::{Buffer, BufferPool, OpCode, ProtocolError, Share};
 
 /// One connection's compression.
 pub(in crate::proto) struct Deflate {
@@ -21,7 +20,7 @@ pub(in crate::proto) struct Deflate {
     /// The message whose decompression was left off.
     unfinished: Option<Box<Unfinished>>,
     /// The next message must not refer to those that `compressor` saw: the peer saw others.
-    is_behind: bool,
+    needs_reset: bool,
 }
 
 /// A message whose decompression goes on in another turn.
@@ -35,8 +34,7 @@ struct Unfinished {
 #[derive(Default)]
 pub(in crate::proto) struct Codecs {
     decompressor: Option<Decompress>,
-    /// By level and window.
-    compressors: Vec<((u8, u8), Compress)>,
+    compressors: Vec<SharedCompressor>,
     /// How many bytes were decompressed in all.
     pub(in crate::proto) inflated: u64,
     /// How often the decompressor was called in all.
@@ -45,10 +43,17 @@ pub(in crate::proto) struct Codecs {
     pub(in crate::proto) compressions: u64,
 }
 
+/// A compressor that serves all connections with one level and window.
+struct SharedCompressor {
+    level: u8,
+    window: u8,
+    codec: Compress,
+}
+
 impl Deflate {
     pub(in crate::proto) fn new(agreement: DeflateAgreement) -> Self {
         let history = History::default();
-        Self { agreement, compressor: None, history, unfinished: None, is_behind: false }
+        Self { agreement, compressor: None, history, unfinished: None, needs_reset: false }
     }
 
     /// How what is sent is compressed, if it is.
@@ -73,42 +78,43 @@ impl Deflate {
         }
         pool.codecs.compressions += 1;
         let compressor = self.compressor.get_or_insert_with(|| compressor(setting));
-        if std::mem::take(&mut self.is_behind) {
+        if std::mem::take(&mut self.needs_reset) {
             compressor.reset();
         }
         let is_shorter = compress(compressor, message, out);
-        self.is_behind = !is_shorter;
+        self.needs_reset = !is_shorter;
         is_shorter
     }
 
     /// A message was sent that was compressed elsewhere, by itself.
-    pub(in crate::proto) const fn passed_by(&mut self) {
-        self.is_behind = true;
+    pub(in crate::proto) const fn reset_context(&mut self) {
+        self.needs_reset = true;
     }
 
-    /// Decompresses a whole message of at most `limit` bytes. `None`: that takes more than one
-    /// share; [`keep`](Self::keep) the payload then, and [`go_on`](Self::go_on).
+    /// Decompresses a whole message. `None`: that takes more than one share. Give the payload to
+    /// [`keep_payload`](Self::keep_payload) then, and call
+    /// [`continue_inflating`](Self::continue_inflating) until there is a message.
     pub(in crate::proto) fn decompress(
         &mut self,
-        (opcode, payload): (OpCode, &[u8]),
-        limit: usize,
+        message: CompressedMessage<'_>,
         pool: &mut BufferPool,
         share: &mut Share,
     ) -> Result<Option<Buffer>, ProtocolError> {
         let codec = pool.codecs.decompressor.take().unwrap_or_else(|| Decompress::new(false));
+        let CompressedMessage { opcode, payload, limit } = message;
         let inflation = Inflation::begin(codec, opcode, limit, &self.history)?;
         self.advance(Unfinished { inflation, payload: Buffer::default() }, payload, pool, share)
     }
 
     /// Keeps the payload of the message whose decompression was left off.
-    pub(in crate::proto) fn keep(&mut self, payload: Buffer) {
+    pub(in crate::proto) fn keep_payload(&mut self, payload: Buffer) {
         if let Some(unfinished) = &mut self.unfinished {
             unfinished.payload = payload;
         }
     }
 
     /// Goes on with the message whose decompression was left off; `None`: once more.
-    pub(in crate::proto) fn go_on(
+    pub(in crate::proto) fn continue_inflating(
         &mut self,
         pool: &mut BufferPool,
         share: &mut Share,
@@ -120,7 +126,7 @@ impl Deflate {
         let opcode = unfinished.inflation.opcode();
         let advanced = self.advance(*unfinished, payload.as_slice(), pool, share);
         match self.is_inflating() {
-            true => self.keep(payload),
+            true => self.keep_payload(payload),
             false => pool.recycle(payload),
         }
         Ok(advanced?.map(|message| (opcode, message)))
@@ -134,19 +140,20 @@ impl Deflate {
         share: &mut Share,
     ) -> Result<Option<Buffer>, ProtocolError> {
         let inflation = &mut unfinished.inflation;
-        let (made, calls) = inflation.done();
-        let mut portion = PORTION;
+        let before = inflation.work();
+        let mut portion = PORTION_BYTES;
         let outcome = inflation.advance(payload, &mut portion, pool);
-        let (made, calls) = (inflation.done().0 - made, inflation.done().1 - calls);
+        let after = inflation.work();
+        let made = after.bytes - before.bytes;
         pool.codecs.inflated += made as u64;
-        pool.codecs.calls += calls;
+        pool.codecs.calls += after.calls - before.calls;
         if outcome == Ok(false) {
             share.end_inflation();
             self.unfinished = Some(Box::new(unfinished));
             return Ok(None);
         }
-        share.take_inflation(PORTION - portion + made);
-        let (codec, message) = unfinished.inflation.dissolve();
+        share.take_inflation(PORTION_BYTES - portion + made);
+        let (codec, message) = unfinished.inflation.into_parts();
         pool.codecs.decompressor = Some(codec);
         if let Err(error) = outcome {
             pool.recycle(message);
@@ -154,7 +161,7 @@ impl Deflate {
         }
         let receive = self.agreement.receive;
         if receive.context {
-            self.history.push(message.as_slice(), 1 << receive.window.max(SMALLEST_WINDOW));
+            self.history.push(message.as_slice(), 1 << receive.window.max(WINDOW_BITS_MIN));
         }
         Ok(Some(message))
     }
@@ -165,15 +172,15 @@ impl Deflate {
     }
 
     /// Bytes of storage that the message holds whose decompression was left off.
-    pub(in crate::proto) fn held(&self) -> usize {
+    pub(in crate::proto) fn buffered_bytes(&self) -> usize {
         let unfinished = self.unfinished.as_ref();
-        unfinished.map_or(0, |it| it.inflation.held() + it.payload.capacity())
+        unfinished.map_or(0, |it| it.inflation.buffered_bytes() + it.payload.capacity())
     }
 
     /// Gives up the message whose decompression was left off.
     pub(in crate::proto) fn clear(&mut self, pool: &mut BufferPool) {
         if let Some(unfinished) = self.unfinished.take() {
-            let (codec, message) = unfinished.inflation.dissolve();
+            let (codec, message) = unfinished.inflation.into_parts();
             pool.codecs.decompressor = Some(codec);
             pool.recycle(message);
             pool.recycle(unfinished.payload);
@@ -189,14 +196,15 @@ impl Codecs {
         message: &[u8],
         out: &mut Vec<u8>,
     ) -> bool {
-        let kind = (setting.level, setting.window);
-        let known = self.compressors.iter().position(|(known, _)| *known == kind);
+        let Setting { level, window, .. } = setting;
+        let known = self.compressors.iter().position(|it| (it.level, it.window) == (level, window));
         let place = known.unwrap_or_else(|| {
-            self.compressors.push((kind, compressor(setting)));
+            let codec = compressor(setting);
+            self.compressors.push(SharedCompressor { level, window, codec });
             self.compressors.len() - 1
         });
         self.compressions += 1;
-        let compressor = &mut self.compressors[place].1;
+        let compressor = &mut self.compressors[place].codec;
         compressor.reset();
         compress(compressor, message, out)
     }
@@ -211,7 +219,7 @@ fn compressor(setting: Setting) -> Compress {
 fn compress(compressor: &mut Compress, message: &[u8], out: &mut Vec<u8>) -> bool {
     // Whatever does not fit in there is no gain.
     out.clear();
-    out.resize(message.len() + TAIL.len(), 0);
+    out.resize(message.len() + FLUSH_TAIL.len(), 0);
     let (before_in, before_out) = (compressor.total_in(), compressor.total_out());
     let compressed = compressor.compress(message, out, FlushCompress::Sync);
     let taken = (compressor.total_in() - before_in) as usize;
@@ -221,8 +229,8 @@ fn compress(compressor: &mut Compress, message: &[u8], out: &mut Vec<u8>) -> boo
         return false;
     }
     out.truncate(made);
-    let is_whole = out.ends_with(&TAIL);
-    out.truncate(made.saturating_sub(TAIL.len()));
+    let is_whole = out.ends_with(&FLUSH_TAIL);
+    out.truncate(made.saturating_sub(FLUSH_TAIL.len()));
     is_whole
 }
 

@@ -38,15 +38,15 @@ pub(super) enum ReceiveContext {
     /// The peer is asked not to; it may all the same.
     Unwanted,
     /// The application says that it must not.
-    Refused,
+    Forbidden,
 }
 
 /// The largest window, in bits: 32 KiB (RFC 7692 §7.1.2).
-pub(super) const LARGEST_WINDOW: u8 = 15;
+pub(super) const WINDOW_BITS_MAX: u8 = 15;
 
 /// The smallest window that is compressed with, in bits. RFC 7692 §7.1.2 has 8 too, which the
 /// compressor does not know.
-pub(super) const SMALLEST_WINDOW: u8 = 9;
+pub(super) const WINDOW_BITS_MIN: u8 = 9;
 
 impl Default for DeflateConfig {
     fn default() -> Self {
@@ -55,8 +55,8 @@ impl Default for DeflateConfig {
             min_size: 1024,
             send_context: false,
             receive_context: ReceiveContext::Unwanted,
-            send_window: LARGEST_WINDOW,
-            receive_window: LARGEST_WINDOW,
+            send_window: WINDOW_BITS_MAX,
+            receive_window: WINDOW_BITS_MAX,
         }
     }
 }
@@ -93,7 +93,7 @@ impl DeflateConfig {
     pub const fn context_takeover(mut self, send: bool, receive: bool) -> Self {
         self.send_context = send;
         self.receive_context =
-            if receive { ReceiveContext::Allowed } else { ReceiveContext::Refused };
+            if receive { ReceiveContext::Allowed } else { ReceiveContext::Forbidden };
         self
     }
 
@@ -109,8 +109,8 @@ impl DeflateConfig {
     /// [`ExtensionMismatch`]: crate::proto::handshake::HandshakeError::ExtensionMismatch
     #[must_use]
     pub const fn window_bits(mut self, send: u8, receive: u8) -> Self {
-        self.send_window = clamp(send, SMALLEST_WINDOW, LARGEST_WINDOW);
-        self.receive_window = clamp(receive, SMALLEST_WINDOW, LARGEST_WINDOW);
+        self.send_window = clamp(send, WINDOW_BITS_MIN, WINDOW_BITS_MAX);
+        self.receive_window = clamp(receive, WINDOW_BITS_MIN, WINDOW_BITS_MAX);
         self
     }
 }

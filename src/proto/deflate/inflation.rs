@@ -8,20 +8,20 @@ use flate2::{Decompress, FlushDecompress, Status};
 use crate::proto::{Buffer, BufferPool, OpCode, ProtocolError, Utf8Validator};
 
 /// What every compressed message ends with, and what is left off (RFC 7692 §7.2.1).
-pub(super) const TAIL: [u8; 4] = [0, 0, 0xFF, 0xFF];
+pub(super) const FLUSH_TAIL: [u8; 4] = [0, 0, 0xFF, 0xFF];
 
 /// A last block with nothing in it.
-const LAST: [u8; 2] = [3, 0];
+const LAST_BLOCK: [u8; 2] = [3, 0];
 
 /// How much is decompressed before its length is looked at again.
-pub(super) const STEP: usize = 16 * 1024;
+pub(super) const STEP_BYTES: usize = 16 * 1024;
 
 /// How many compressed bytes of a message are taken at a time, however little they stand for. The
 /// worst that they can be, descriptions of codes that nothing is written in, takes milliseconds.
-pub(super) const PORTION: usize = 64 * 1024;
+pub(super) const PORTION_BYTES: usize = 64 * 1024;
 
 /// What a last block costs beyond its bytes: what follows it begins anew.
-pub(super) const LAST_BLOCK: usize = 8;
+pub(super) const LAST_BLOCK_COST_BYTES: usize = 8;
 
 /// The end of what was decompressed before, which the next message may refer to.
 #[derive(Debug, Default)]
@@ -67,6 +67,14 @@ pub(super) struct Inflation {
     calls: u64,
 }
 
+/// What was done for a message.
+pub(super) struct Work {
+    /// Bytes that were decompressed.
+    pub(super) bytes: usize,
+    /// How often the codec was called for that.
+    pub(super) calls: u64,
+}
+
 /// What one call of the codec came to.
 struct Step {
     /// How much of the input was taken.
@@ -106,17 +114,17 @@ impl Inflation {
     }
 
     /// Bytes of storage that the message holds so far.
-    pub(super) fn held(&self) -> usize {
+    pub(super) fn buffered_bytes(&self) -> usize {
         self.message.capacity()
     }
 
-    /// How much was decompressed, and how often the codec was called for that.
-    pub(super) fn done(&self) -> (usize, u64) {
-        (self.message.len(), self.calls)
+    /// What was done for the message so far.
+    pub(super) fn work(&self) -> Work {
+        Work { bytes: self.message.len(), calls: self.calls }
     }
 
     /// Gives up the message, if it was not finished, and its codec.
-    pub(super) fn dissolve(self) -> (Decompress, Buffer) {
+    pub(super) fn into_parts(self) -> (Decompress, Buffer) {
         (self.codec, self.message)
     }
 
@@ -149,8 +157,8 @@ impl Inflation {
         pool: &mut BufferPool,
     ) -> Result<Step, ProtocolError> {
         // One byte more than allowed, to distinguish a message at the limit from a longer one.
-        let room = (self.limit - self.message.len()).saturating_add(1).min(STEP);
-        let spare = &mut self.message.spare(room, pool)[..room];
+        let room = (self.limit - self.message.len()).saturating_add(1).min(STEP_BYTES);
+        let spare = &mut self.message.reserve(room, pool)[..room];
         let (before_in, before_out) = (self.codec.total_in(), self.codec.total_out());
         let input = &input[..input.len().min(*portion)];
         self.calls += 1;
@@ -166,7 +174,7 @@ impl Inflation {
         if has_ended {
             // Whatever follows a last block begins anew (RFC 7692 §7.2.3.4).
             self.codec.reset(false);
-            *portion = portion.saturating_sub(LAST_BLOCK);
+            *portion = portion.saturating_sub(LAST_BLOCK_COST_BYTES);
             self.has_ended = true;
         } else if taken > 0 {
             self.has_ended = false;
@@ -195,7 +203,7 @@ impl Inflation {
     fn end(&mut self, pool: &mut BufferPool) -> Result<(), ProtocolError> {
         let mut portion = usize::MAX;
         if !self.has_ended {
-            for mut end in [&TAIL[..], &LAST] {
+            for mut end in [&FLUSH_TAIL[..], &LAST_BLOCK] {
                 while !end.is_empty() {
                     let step = self.step(end, &mut portion, pool)?;
                     if step.made > 0 || step.is_stuck {

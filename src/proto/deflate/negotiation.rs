@@ -1,6 +1,6 @@
 //! Agreeing on `permessage-deflate` and its four parameters (RFC 7692 §7.1).
 
-use super::config::{DeflateConfig, LARGEST_WINDOW, ReceiveContext, SMALLEST_WINDOW};
+use super::config::{DeflateConfig, ReceiveContext, WINDOW_BITS_MAX, WINDOW_BITS_MIN};
 use crate::proto::handshake::{Extension, HandshakeError, Param};
 
 const NAME: &str = "permessage-deflate";
@@ -39,17 +39,24 @@ pub struct DeflateAgreement {
     pub(super) min_size: usize,
     /// `None`: the peer wants a window so small that nothing is compressed for it, which is
     /// always allowed (RFC 7692 §6).
-    pub(super) send: Option<Way>,
-    pub(super) receive: Way,
+    pub(super) send: Option<Direction>,
+    pub(super) receive: Direction,
 }
 
 /// One direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Way {
+pub(super) struct Direction {
     /// Messages may refer to those before them.
     pub(super) context: bool,
     /// How far back, in bits.
     pub(super) window: u8,
+}
+
+/// A server's response to an offer, and what is agreed by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct AcceptedOffer {
+    pub(crate) params: Params,
+    pub(crate) agreement: DeflateAgreement,
 }
 
 impl Params {
@@ -116,44 +123,44 @@ fn once<T>(place: &mut Option<T>, value: T) -> Option<()> {
 /// A number from 8 to 15, without leading zeros (RFC 7692 §7.1.2).
 fn window(value: &str) -> Option<u8> {
     let digits = !value.starts_with('0') && value.bytes().all(|byte| byte.is_ascii_digit());
-    value.parse().ok().filter(|bits| digits && (8..=LARGEST_WINDOW).contains(bits))
+    value.parse().ok().filter(|bits| digits && (8..=WINDOW_BITS_MAX).contains(bits))
 }
 
 impl DeflateConfig {
     /// A server's answer to the first of a client's offers that it can accept, and what is agreed
     /// by it.
-    pub(crate) fn answer(&self, offers: &[Extension<'_>]) -> Option<(Params, DeflateAgreement)> {
+    pub(crate) fn respond(&self, offers: &[Extension<'_>]) -> Option<AcceptedOffer> {
         let offers = offers.iter().filter(|extension| extension.name == NAME);
         offers.filter_map(|offer| Params::parse(offer, true)).find_map(|offer| self.accept(&offer))
     }
 
-    fn accept(&self, offer: &Params) -> Option<(Params, DeflateAgreement)> {
-        let send_window = self.send_window.min(offer.server_window.unwrap_or(LARGEST_WINDOW));
+    fn accept(&self, offer: &Params) -> Option<AcceptedOffer> {
+        let send_window = self.send_window.min(offer.server_window.unwrap_or(WINDOW_BITS_MAX));
         // Nothing would be compressed for such a client: better none of it.
-        if send_window < SMALLEST_WINDOW {
+        if send_window < WINDOW_BITS_MIN {
             return None;
         }
         let receive_window = match offer.client_window {
-            None => LARGEST_WINDOW,
+            None => WINDOW_BITS_MAX,
             Some(ClientWindow::Any) => self.receive_window,
             Some(ClientWindow::AtMost(bits)) => self.receive_window.min(bits),
         };
-        let says_send_window = offer.server_window.is_some() || send_window < LARGEST_WINDOW;
+        let says_send_window = offer.server_window.is_some() || send_window < WINDOW_BITS_MAX;
         let params = Params {
             server_no_context: offer.server_no_context || !self.send_context,
             client_no_context: offer.client_no_context || !self.allows_context(),
             server_window: says_send_window.then_some(send_window),
-            client_window: (receive_window < LARGEST_WINDOW)
+            client_window: (receive_window < WINDOW_BITS_MAX)
                 .then_some(ClientWindow::AtMost(receive_window)),
         };
-        let send = Way { context: !params.server_no_context, window: send_window };
-        let receive = Way { context: !params.client_no_context, window: receive_window };
-        Some((params, self.agreement(Some(send), receive)))
+        let send = Direction { context: !params.server_no_context, window: send_window };
+        let receive = Direction { context: !params.client_no_context, window: receive_window };
+        Some(AcceptedOffer { params, agreement: self.agreement(Some(send), receive) })
     }
 
     /// What a client offers.
     pub(crate) fn offer(&self) -> Params {
-        let smaller = |window| (window < LARGEST_WINDOW).then_some(window);
+        let smaller = |window| (window < WINDOW_BITS_MAX).then_some(window);
         Params {
             server_no_context: !self.allows_context(),
             client_no_context: !self.send_context,
@@ -186,7 +193,7 @@ impl DeflateConfig {
         let offer = self.offer();
         let answer = answer
             .filter(|answer| {
-                answer.server_no_context || self.receive_context != ReceiveContext::Refused
+                answer.server_no_context || self.receive_context != ReceiveContext::Forbidden
             })
             .filter(|answer| match offer.server_window {
                 Some(most) => answer.server_window.is_some_and(|bits| bits <= most),
@@ -197,17 +204,19 @@ impl DeflateConfig {
             Some(ClientWindow::AtMost(bits)) => self.send_window.min(bits),
             _ => self.send_window,
         };
-        let send =
-            Way { context: self.send_context && !answer.client_no_context, window: send_window };
-        let receive = Way {
-            context: !answer.server_no_context,
-            window: answer.server_window.unwrap_or(LARGEST_WINDOW),
+        let send = Direction {
+            context: self.send_context && !answer.client_no_context,
+            window: send_window,
         };
-        let send = Some(send).filter(|send| send.window >= SMALLEST_WINDOW);
+        let receive = Direction {
+            context: !answer.server_no_context,
+            window: answer.server_window.unwrap_or(WINDOW_BITS_MAX),
+        };
+        let send = Some(send).filter(|send| send.window >= WINDOW_BITS_MIN);
         Ok(Some(self.agreement(send, receive)))
     }
 
-    const fn agreement(&self, send: Option<Way>, receive: Way) -> DeflateAgreement {
+    const fn agreement(&self, send: Option<Direction>, receive: Direction) -> DeflateAgreement {
         DeflateAgreement { level: self.level, min_size: self.min_size, send, receive }
     }
 }

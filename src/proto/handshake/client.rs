@@ -1,11 +1,13 @@
 use std::str;
 
 use super::extensions::EXTENSIONS;
-use super::extra::{ExtraHeaders, write_header};
-use super::fields::{Fields, HeaderRoom, is_token};
 use super::origin::is_origin;
-use super::{HandshakeError, HeadLimits, HeadScanner, InvalidHeader, Key, WsUrl};
+use super::{HandshakeError, Key, WsUrl};
 use crate::proto::deflate::{DeflateAgreement, DeflateConfig};
+use crate::proto::http::{
+    ExtraHeaders, Fields, HeadLimits, HeadScanner, InvalidHeader, ResponseHead, is_token,
+    write_header,
+};
 
 /// What a client asks for (RFC 6455 §4.1), and how it checks the answer.
 ///
@@ -129,7 +131,7 @@ impl ClientRequest {
     /// all [`HandshakeError::UnexpectedStatus`] if the server refuses.
     /// [`HandshakeError::HeadBoundary`] if the head is not complete, or more bytes follow it. An
     /// interim answer, such as 100 or 103, is none to the request yet (RFC 9110 §15.2):
-    /// [`Connection`](crate::proto::Connection) skips those.
+    /// [`WebSocket`](crate::proto::WebSocket) skips those.
     pub fn check_response<'a>(
         &self,
         head: &'a [u8],
@@ -228,25 +230,11 @@ impl<'a> Accepted<'a> {
 
 /// The header lines of an answer with status 101.
 fn parse_switch<'a>(head: &'a [u8], limits: &HeadLimits) -> Result<Fields<'a>, HandshakeError> {
-    let mut room = HeaderRoom::new();
-    let mut parsed = httparse::Response::new(&mut []);
-    let config = httparse::ParserConfig::default();
-    let room = room.of(head, limits);
-    match config.parse_response_with_uninit_headers(&mut parsed, head, room) {
-        Ok(httparse::Status::Complete(_)) => {}
-        Ok(httparse::Status::Partial) => return Err(HandshakeError::HeadBoundary),
-        Err(httparse::Error::HeaderName | httparse::Error::HeaderValue) => {
-            return Err(HandshakeError::InvalidHeaderLine);
-        }
-        Err(httparse::Error::TooManyHeaders) => {
-            return Err(HandshakeError::TooManyHeaders { limit: limits.headers });
-        }
-        Err(_) => return Err(HandshakeError::InvalidStartLine),
-    }
-    match parsed.code {
-        Some(101) if parsed.version == Some(1) => Ok(Fields::new(parsed.headers)),
-        Some(101) => Err(HandshakeError::UnsupportedVersion),
-        other => Err(HandshakeError::UnexpectedStatus(other.unwrap_or_default())),
+    let head = ResponseHead::parse(head, limits)?;
+    match head.status {
+        101 if head.is_http_1_1 => Ok(head.fields),
+        101 => Err(HandshakeError::UnsupportedVersion),
+        other => Err(HandshakeError::UnexpectedStatus(other)),
     }
 }
 

@@ -1,6 +1,7 @@
 use std::fmt;
 
-use super::{HeadLimits, Refusal};
+use super::Refusal;
+use crate::proto::http::HeadLimits;
 
 /// Why an opening handshake failed.
 ///
@@ -72,7 +73,7 @@ pub enum HandshakeError {
     },
     /// The handshake was not complete in time.
     TimedOut,
-    /// The list in this header has more elements than [`HeadLimits::ELEMENTS`], empty ones
+    /// The list in this header has more elements than [`HeadLimits::ELEMENTS_MAX`], empty ones
     /// included.
     TooManyElements {
         /// The name of the header.
@@ -134,8 +135,8 @@ impl HandshakeError {
         }
     }
 
-    pub(super) const fn too_many_elements(header: &'static str) -> Self {
-        Self::TooManyElements { header, limit: HeadLimits::ELEMENTS }
+    pub(crate) const fn too_many_elements(header: &'static str) -> Self {
+        Self::TooManyElements { header, limit: HeadLimits::ELEMENTS_MAX }
     }
 
     /// The answer for the client: the status, and this error's text as the body.

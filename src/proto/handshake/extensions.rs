@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::str;
 
-use super::fields::{Fields, is_token};
-use super::{HandshakeError, HeadLimits};
+use super::HandshakeError;
+use crate::proto::http::{Fields, HeadLimits, is_token};
 
 pub(crate) const EXTENSIONS: &str = "Sec-WebSocket-Extensions";
 
@@ -28,11 +28,11 @@ impl Fields<'_> {
     /// # Errors
     ///
     /// When a line is no list of extensions: the connection must fail then (RFC 6455 §9.1). When
-    /// there are more extensions and parameters than [`HeadLimits::ELEMENTS`].
+    /// there are more extensions and parameters than [`HeadLimits::ELEMENTS_MAX`].
     pub(crate) fn extensions(&self) -> Result<Vec<Extension<'_>>, HandshakeError> {
         let count = |line: &[u8]| line.split_inclusive(|byte| b",;".contains(byte)).count();
         let too_many = HandshakeError::too_many_elements(EXTENSIONS);
-        let (mut extensions, mut room) = (Vec::new(), HeadLimits::ELEMENTS);
+        let (mut extensions, mut room) = (Vec::new(), HeadLimits::ELEMENTS_MAX);
         for line in self.values(EXTENSIONS) {
             room = room.checked_sub(count(line)).ok_or(too_many)?;
             let line = str::from_utf8(line).ok();

@@ -1,17 +1,18 @@
-//! The opening handshake of RFC 6455 (§4): HTTP/1.1 heads in, a connection or a refusal out.
+//! The opening handshake (RFC 6455 §4), both sides.
 //!
-//! A head is collected by its reader, whose pieces a [`HeadScanner`] looks at as they come. Once
-//! it is whole, a server makes a [`Request`] of it, checks it against an [`OriginPolicy`] and
-//! answers with an [`Acceptance`] or a [`Refusal`]; a client, which wrote a [`ClientRequest`],
-//! makes an [`Accepted`] of it. A server that has something for everybody, a page or its health,
-//! makes an [`HttpRequest`] of the head and answers with an [`HttpResponse`]. Nothing here repairs
-//! what a peer sent: two readers that mend the same bytes differently are how requests get
-//! smuggled.
+//! A server parses a client's head as an [`UpgradeRequest`], checks it against an
+//! [`OriginPolicy`], and responds with an [`Acceptance`] or a [`Refusal`]. A client writes a
+//! [`ClientRequest`] and checks the response, which is [`Accepted`] or an error. How heads are
+//! read, and how requests that open no WebSocket are answered, is in [`http`](super::http).
+//!
+//! Nothing here repairs what a peer sent. Two readers that repair the same bytes differently make
+//! request smuggling possible.
 //!
 //! ```
 //! use eventwire::proto::handshake::{
-//!     Acceptance, ClientRequest, HeadLimits, Key, OriginPolicy, Request, WsUrl,
+//!     Acceptance, ClientRequest, Key, OriginPolicy, UpgradeRequest, WsUrl,
 //! };
+//! use eventwire::proto::http::HeadLimits;
 //!
 //! let limits = HeadLimits::default();
 //! let key = Key::from_nonce(*b"16 random bytes!");
@@ -20,7 +21,7 @@
 //! let mut to_server = Vec::new();
 //! asked.write(&key, &mut to_server);
 //!
-//! let request = Request::parse(&to_server, &limits)?;
+//! let request = UpgradeRequest::parse(&to_server, &limits)?;
 //! OriginPolicy::default().check(&request)?;
 //! let mut to_client = Vec::new();
 //! Acceptance::new().write(&request.key(), &mut to_client);
@@ -29,33 +30,20 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod authority;
 mod client;
 mod error;
 mod extensions;
-mod extra;
-mod fields;
-mod head;
-mod http_request;
-mod http_response;
 mod key;
 mod origin;
-mod request;
 mod response;
-mod status;
-mod target;
+mod upgrade_request;
 mod url;
 
 pub use client::{Accepted, ClientRequest};
 pub use error::HandshakeError;
 pub(crate) use extensions::{Extension, Param};
-pub use extra::InvalidHeader;
-pub(crate) use fields::is_token;
-pub use head::{HeadLimits, HeadScanner};
-pub use http_request::HttpRequest;
-pub use http_response::HttpResponse;
 pub use key::Key;
 pub use origin::OriginPolicy;
-pub use request::Request;
 pub use response::{Acceptance, Refusal};
+pub use upgrade_request::UpgradeRequest;
 pub use url::{UrlError, WsUrl};

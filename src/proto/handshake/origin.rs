@@ -1,4 +1,5 @@
-use super::{HandshakeError, Request, authority::Authority};
+use super::{HandshakeError, UpgradeRequest};
+use crate::proto::http::Authority;
 
 /// Whose pages may connect (RFC 6455 §10.2).
 ///
@@ -15,12 +16,12 @@ use super::{HandshakeError, Request, authority::Authority};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum OriginPolicy {
     /// Pages of `http` or `https` that come from the host and port which the request names
-    /// ([`Request::host`]). Where the listener itself speaks TLS they are pages of `https` alone;
-    /// otherwise of either, because a proxy may have taken TLS off.
+    /// ([`UpgradeRequest::host`]). Where the listener itself speaks TLS they are pages of `https`
+    /// alone; otherwise of either, because a proxy may have taken TLS off.
     ///
     /// A name of the attacker's that resolves to this server (DNS rebinding) makes any page one of
     /// the same origin: a server reachable by the user's machine only should check
-    /// [`Request::host`] against the names that it knows.
+    /// [`UpgradeRequest::host`] against the names that it knows.
     #[default]
     SameOrigin,
     /// Same origin, and these, each as a browser sends it: `scheme://host`, with `:port` if it is
@@ -38,7 +39,7 @@ impl OriginPolicy {
     /// # Errors
     ///
     /// [`HandshakeError::OriginNotAllowed`] if there is an origin and the policy does not allow it.
-    pub fn check(&self, request: &Request<'_>) -> Result<(), HandshakeError> {
+    pub fn check(&self, request: &UpgradeRequest<'_>) -> Result<(), HandshakeError> {
         self.check_for(request, &["http", "https"])
     }
 
@@ -48,12 +49,16 @@ impl OriginPolicy {
     /// # Errors
     ///
     /// As [`check`](Self::check).
-    pub fn check_over_tls(&self, request: &Request<'_>) -> Result<(), HandshakeError> {
+    pub fn check_over_tls(&self, request: &UpgradeRequest<'_>) -> Result<(), HandshakeError> {
         self.check_for(request, &["https"])
     }
 
     /// `schemes`: those of pages that may be of the same origin.
-    fn check_for(&self, request: &Request<'_>, schemes: &[&str]) -> Result<(), HandshakeError> {
+    fn check_for(
+        &self,
+        request: &UpgradeRequest<'_>,
+        schemes: &[&str],
+    ) -> Result<(), HandshakeError> {
         let Some(origin) = request.origin() else {
             return Ok(());
         };
@@ -106,7 +111,7 @@ fn is_same_origin(origin: &str, host: &str, schemes: &[&str]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto::handshake::HeadLimits;
+    use crate::proto::http::HeadLimits;
 
     fn head(host: &str, origin: Option<&str>) -> String {
         let origin = origin.map(|origin| format!("Origin: {origin}\r\n")).unwrap_or_default();
@@ -119,7 +124,7 @@ mod tests {
 
     fn check(policy: &OriginPolicy, host: &str, origin: Option<&str>) -> bool {
         let head = head(host, origin);
-        let request = Request::parse(head.as_bytes(), &HeadLimits::default()).unwrap();
+        let request = UpgradeRequest::parse(head.as_bytes(), &HeadLimits::default()).unwrap();
         match policy.check(&request) {
             Ok(()) => true,
             Err(error) => {
@@ -189,7 +194,7 @@ mod tests {
             (OriginPolicy::Any, "a", Some("http://a"), true),
         ] {
             let head = head(host, origin);
-            let request = Request::parse(head.as_bytes(), &HeadLimits::default()).unwrap();
+            let request = UpgradeRequest::parse(head.as_bytes(), &HeadLimits::default()).unwrap();
             let expected = if allowed { Ok(()) } else { Err(HandshakeError::OriginNotAllowed) };
             assert_eq!(policy.check_over_tls(&request), expected, "{origin:?} at {host}");
         }

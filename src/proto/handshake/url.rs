@@ -1,6 +1,6 @@
 use std::fmt;
 
-use super::authority::Authority;
+use crate::proto::http::Authority;
 
 /// A `ws://` or `wss://` URL (RFC 6455 §3), taken apart.
 ///

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use eventwire::proto::Limits;
-use eventwire::proto::handshake::HeadLimits;
+use eventwire::proto::http::HeadLimits;
 use eventwire::{Config, ServerConfig};
 
 use super::foe::{Foe, feed_until_cut};

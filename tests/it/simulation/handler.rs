@@ -1,6 +1,6 @@
 //! The handlers of the application under simulation.
 
-use eventwire::proto::handshake::Request;
+use eventwire::proto::handshake::UpgradeRequest;
 use eventwire::{ConnectError, Connection, Disconnect, Gap, Message, Upgrade, WebSocketHandler};
 
 use super::app::{App, Job};
@@ -12,7 +12,7 @@ impl WebSocketHandler<App> for Actor {
     fn on_upgrade(
         &mut self,
         conn: &mut Connection<'_>,
-        request: &Request<'_>,
+        request: &UpgradeRequest<'_>,
         app: &mut App,
     ) -> Upgrade {
         app.enter(conn);

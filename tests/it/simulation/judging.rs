@@ -4,7 +4,8 @@ use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
 use std::time::Duration;
 
-use eventwire::proto::handshake::{Acceptance, HeadLimits, Request};
+use eventwire::proto::handshake::{Acceptance, UpgradeRequest};
+use eventwire::proto::http::HeadLimits;
 use eventwire::proto::{OpCode, Role};
 use eventwire::reactor::sim::{Fault, PeerId, SimClock, SimConfig};
 use eventwire::{ClientConfig, CloseCode, Config, Connection};
@@ -208,7 +209,8 @@ fn a_response_that_came_while_the_process_was_stopped_opens_the_connection() {
         rig.run(10);
         while let Some(peer) = rig.sim().peer_accept(servers) {
             let head = rig.sim().peer_received(peer);
-            let request = Request::parse(&head, &HeadLimits::default()).expect("a right request");
+            let request =
+                UpgradeRequest::parse(&head, &HeadLimits::default()).expect("a right request");
             let mut response = Vec::new();
             Acceptance::new().write(&request.key(), &mut response);
             rig.sim().peer_send(peer, &response);

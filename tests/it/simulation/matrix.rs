@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use eventwire::proto::handshake::Request;
+use eventwire::proto::handshake::UpgradeRequest;
 use eventwire::proto::{OpCode, Role};
 use eventwire::reactor::SimReactor;
 use eventwire::reactor::sim::{PeerId, SimConfig};
@@ -270,7 +270,7 @@ impl WebSocketHandler<State> for Probe {
     fn on_upgrade(
         &mut self,
         conn: &mut Connection<'_>,
-        _: &Request<'_>,
+        _: &UpgradeRequest<'_>,
         state: &mut State,
     ) -> Upgrade {
         if state.other.is_some() {

@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use eventwire::Message;
-use eventwire::proto::handshake::{HeadLimits, Request};
+use eventwire::proto::handshake::UpgradeRequest;
+use eventwire::proto::http::HeadLimits;
 use eventwire::proto::{OpCode, Role};
 use eventwire::reactor::SimReactor;
 use eventwire::reactor::sim::PeerId;
@@ -236,7 +237,7 @@ impl Peer {
 
     /// Answers a client's opening request.
     fn answer(&mut self, head: &[u8], app: &mut App) {
-        let request = Request::parse(head, &HeadLimits::default()).expect("a right request");
+        let request = UpgradeRequest::parse(head, &HeadLimits::default()).expect("a right request");
         let link: usize = request.path().trim_start_matches('/').parse().expect("a link");
         self.link = Some(link);
         let mut accept = request.key().accept();

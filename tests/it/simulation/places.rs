@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use eventwire::proto::handshake::HttpResponse;
+use eventwire::proto::http::HttpResponse;
 use eventwire::reactor::SimReactor;
 use eventwire::reactor::sim::{PeerId, SimConfig};
 use eventwire::{Config, Connection, EventLoop, Idle, Message, Routes, ServerConfig, on_message};

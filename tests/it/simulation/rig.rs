@@ -6,7 +6,8 @@ use std::rc::Rc;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use eventwire::proto::handshake::{Acceptance, HeadLimits, Request};
+use eventwire::proto::handshake::{Acceptance, UpgradeRequest};
+use eventwire::proto::http::HeadLimits;
 use eventwire::proto::{OpCode, Role};
 use eventwire::reactor::SimReactor;
 use eventwire::reactor::sim::{Choices, PeerId, SimConfig};
@@ -144,7 +145,8 @@ impl Rig {
         self.run(1);
         let peer = self.sim().peer_accept(servers).expect("a connection");
         let head = self.sim().peer_received(peer);
-        let request = Request::parse(&head, &HeadLimits::default()).expect("a right request");
+        let request =
+            UpgradeRequest::parse(&head, &HeadLimits::default()).expect("a right request");
         let mut response = Vec::new();
         Acceptance::new().write(&request.key(), &mut response);
         self.sim().peer_send(peer, &response);

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
-use eventwire::proto::handshake::{HttpRequest, HttpResponse};
+use eventwire::proto::http::{HttpRequest, HttpResponse};
 use eventwire::proto::{Limits, OpCode};
 use eventwire::reactor::sim::{PeerId, SimConfig};
 use eventwire::{CloseCode, Config, Connection, Routes, ServerConfig};

@@ -5,7 +5,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use eventwire::proto::handshake::{HttpRequest, HttpResponse};
+use eventwire::proto::http::{HttpRequest, HttpResponse};
 use eventwire::reactor::sim::{Fault, SimConfig};
 use eventwire::reactor::{Reactor, SimReactor};
 use eventwire::{

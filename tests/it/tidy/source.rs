@@ -5,7 +5,7 @@ use std::path::Path;
 
 /// One source file.
 pub(super) struct Source {
-    /// From the top of the repository: `src/proto/frame.rs`.
+    /// From the top of the repository: `src/proto/websocket/frame.rs`.
     pub(super) path: String,
     pub(super) text: String,
     /// The text with comments and literals blanked, every line where it was.
@@ -56,7 +56,7 @@ impl Source {
         self.path.split('/').any(|part| part == "tests" || part == "tests.rs")
     }
 
-    /// The modules that lead to this file: `proto`, `frame`.
+    /// The modules that lead to this file: `proto`, `websocket`, `frame`.
     pub(super) fn module(&self) -> Vec<&str> {
         let path = self.path.trim_start_matches("src/").trim_end_matches(".rs");
         path.split('/').filter(|part| !matches!(*part, "mod" | "lib")).collect()

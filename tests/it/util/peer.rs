@@ -3,7 +3,8 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
 use eventwire::Message;
-use eventwire::proto::handshake::{Acceptance, HeadLimits, Key, Request};
+use eventwire::proto::handshake::{Acceptance, Key, UpgradeRequest};
+use eventwire::proto::http::HeadLimits;
 use eventwire::proto::{CloseCode, CloseFrame, FrameHeader, OpCode, Role, apply_mask};
 use socket2::SockRef;
 
@@ -87,7 +88,8 @@ impl Peer {
 
     /// The answer that accepts `request`, with these further headers.
     pub(crate) fn acceptance(request: &str, headers: &str) -> Vec<u8> {
-        let request = Request::parse(request.as_bytes(), &HeadLimits::default()).expect("request");
+        let request =
+            UpgradeRequest::parse(request.as_bytes(), &HeadLimits::default()).expect("request");
         let mut answer = Vec::new();
         Acceptance::new().write(&request.key(), &mut answer);
         answer.truncate(answer.len() - b"\r\n".len());

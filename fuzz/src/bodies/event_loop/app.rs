@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use eventwire::proto::handshake::Request;
+use eventwire::proto::handshake::UpgradeRequest;
 use eventwire::{
     CloseCode, ConnectError, Connection, ConnectionId, ConnectionMap, Context, Disconnect, Gap,
     Message, OverflowPolicy, SendStatus, TimerId, TopicId, Upgrade, WebSocketHandler,
@@ -218,7 +218,7 @@ impl WebSocketHandler<App> for Server {
     fn on_upgrade(
         &mut self,
         conn: &mut Connection<'_>,
-        request: &Request<'_>,
+        request: &UpgradeRequest<'_>,
         app: &mut App,
     ) -> Upgrade {
         app.calls += 1;

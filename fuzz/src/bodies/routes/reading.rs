@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str;
 
-use eventwire::proto::handshake::HeadLimits;
+use eventwire::proto::http::HeadLimits;
 
 use super::site::{HOME, LONG_MESSAGE, SHORT_MESSAGE, Site};
 

@@ -1,7 +1,8 @@
 //! The site that the peer visits.
 
 use eventwire::proto::Limits;
-use eventwire::proto::handshake::{HeadLimits, HttpRequest, HttpResponse, Request};
+use eventwire::proto::handshake::UpgradeRequest;
+use eventwire::proto::http::{HeadLimits, HttpRequest, HttpResponse};
 use eventwire::reactor::SimReactor;
 use eventwire::{
     Connection, ConnectionId, Context, Disconnect, EventLoop, ListenerId, Message, Network, Routes,
@@ -102,7 +103,7 @@ impl WebSocketHandler<App> for Echo {
     fn on_upgrade(
         &mut self,
         conn: &mut Connection<'_>,
-        request: &Request<'_>,
+        request: &UpgradeRequest<'_>,
         app: &mut App,
     ) -> Upgrade {
         app.calls += 1;

@@ -1,12 +1,12 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::proto::deflate::inflation::{LAST_BLOCK, STEP};
-use crate::proto::deflate::negotiation::Way;
+use crate::proto::deflate::inflation::{LAST_BLOCK_COST_BYTES, STEP_BYTES};
+use crate::proto::deflate::negotiation::Direction;
 
 fn agreement(context: bool, window: u8, level: u8) -> DeflateAgreement {
-    let way = Way { context, window };
-    DeflateAgreement { level, min_size: 0, send: Some(way), receive: way }
+    let direction = Direction { context, window };
+    DeflateAgreement { level, min_size: 0, send: Some(direction), receive: direction }
 }
 
 fn compressed(deflate: &mut Deflate, message: &[u8], pool: &mut BufferPool) -> Option<Vec<u8>> {
@@ -18,6 +18,10 @@ const fn whole() -> Share {
     Share::WHOLE
 }
 
+const fn binary(payload: &[u8], limit: usize) -> CompressedMessage<'_> {
+    CompressedMessage { opcode: OpCode::Binary, payload, limit }
+}
+
 /// Decompresses a message, however many shares that takes.
 fn inflate(
     deflate: &mut Deflate,
@@ -25,15 +29,16 @@ fn inflate(
     limit: usize,
     pool: &mut BufferPool,
 ) -> Result<Buffer, ProtocolError> {
-    let message = deflate.decompress((opcode, payload), limit, pool, &mut whole())?;
+    let message = CompressedMessage { opcode, payload, limit };
+    let message = deflate.decompress(message, pool, &mut whole())?;
     if let Some(message) = message {
         return Ok(message);
     }
     let mut kept = Buffer::default();
     kept.extend_from_slice(payload, pool);
-    deflate.keep(kept);
+    deflate.keep_payload(kept);
     loop {
-        if let Some((_, message)) = deflate.go_on(pool, &mut whole())? {
+        if let Some((_, message)) = deflate.continue_inflating(pool, &mut whole())? {
             return Ok(message);
         }
         assert!(deflate.is_inflating());
@@ -91,7 +96,7 @@ fn an_empty_message_is_an_empty_block() {
 #[test]
 fn a_message_may_be_as_long_as_the_limit_and_no_longer() {
     let (mut deflate, mut pool) = (Deflate::new(agreement(false, 15, 6)), BufferPool::default());
-    for len in [1, STEP - 1, STEP, STEP + 1, 3 * STEP, 1_000_000] {
+    for len in [1, STEP_BYTES - 1, STEP_BYTES, STEP_BYTES + 1, 3 * STEP_BYTES, 1_000_000] {
         let payload = compressed(&mut deflate, &vec![7; len], &mut pool);
         let payload = payload.unwrap_or_else(|| [&stored(&[7], false)[..], &[0x00]].concat());
         assert_eq!(decompressed(OpCode::Binary, &payload, len).map(|all| all.len()), Ok(len));
@@ -110,7 +115,7 @@ fn a_bomb_costs_the_limit_and_no_more() {
     assert_eq!(error, Some(ProtocolError::MessageTooLarge { limit }));
     assert!(pool.inflated().0 <= limit as u64 + 1);
     let kept = pool.take(limit).len();
-    assert!((limit..=2 * limit + STEP).contains(&kept), "{kept}");
+    assert!((limit..=2 * limit + STEP_BYTES).contains(&kept), "{kept}");
 }
 
 #[test]
@@ -177,7 +182,7 @@ fn what_was_compressed_elsewhere_is_not_referred_to() {
     assert_eq!(receive(&first, &mut pool), message);
     let mut shared = Vec::new();
     assert!(pool.compress(setting, &[5; 3000], &mut shared));
-    sender.passed_by();
+    sender.reset_context();
     assert_eq!(receive(&shared, &mut pool), [5; 3000]);
     let again = compressed(&mut sender, &message, &mut pool).unwrap();
     assert_eq!(receive(&again, &mut pool), message);
@@ -194,7 +199,7 @@ fn connections_without_contexts_share_one_of_each() {
         let mut deflate = Deflate::new(agreement(false, 12, 6));
         let payload = compressed(&mut deflate, &[1; 1000], &mut pool).unwrap();
         drop(inflate(&mut deflate, (OpCode::Binary, &payload), 1000, &mut pool).unwrap());
-        assert!(deflate.compressor.is_none() && deflate.held() == 0);
+        assert!(deflate.compressor.is_none() && deflate.buffered_bytes() == 0);
     }
     assert_eq!(pool.codecs.compressors.len(), 1);
     assert!(pool.codecs.decompressor.is_some());
@@ -256,7 +261,7 @@ const LAST_EMPTY: &[u8] = &[0x03, 0x00];
 
 #[test]
 fn a_share_bounds_the_calls_that_a_message_takes_at_a_time() {
-    let most = (PORTION / LAST_BLOCK) as u64;
+    let most = (PORTION_BYTES / LAST_BLOCK_COST_BYTES) as u64;
     let stored = [0x00, 0, 0, 0xFF, 0xFF];
     let last_stored = [0x01, 0, 0, 0xFF, 0xFF];
     let fixed_and_stored = [0x02, 0, 0, 0, 0xFF, 0xFF];
@@ -268,21 +273,25 @@ fn a_share_bounds_the_calls_that_a_message_takes_at_a_time() {
             let blocks = [&block.repeat(1_000_000 / block.len())[..], &[0x00]].concat();
             payload.extend_from_slice(&blocks, &mut pool);
             let mut share = Share::new(1, 1_000_000);
-            let message = (OpCode::Binary, payload.as_slice());
-            assert!(deflate.decompress(message, 10, &mut pool, &mut share).unwrap().is_none());
+            let message = binary(payload.as_slice(), 10);
+            assert!(deflate.decompress(message, &mut pool, &mut share).unwrap().is_none());
             assert!(share.is_used_up());
-            deflate.keep(payload);
+            deflate.keep_payload(payload);
             let mut shares = 1;
             loop {
                 assert!(pool.inflated().1 <= shares * most, "{} calls", pool.inflated().1);
                 let mut share = Share::new(1, 1_000_000);
                 shares += 1;
-                if let Some((opcode, message)) = deflate.go_on(&mut pool, &mut share).unwrap() {
+                if let Some((opcode, message)) =
+                    deflate.continue_inflating(&mut pool, &mut share).unwrap()
+                {
                     assert_eq!((opcode, message.as_slice()), (OpCode::Binary, &[][..]));
                     break;
                 }
             }
-            assert!(shares >= (blocks.len() / PORTION) as u64 && deflate.held() == 0);
+            assert!(
+                shares >= (blocks.len() / PORTION_BYTES) as u64 && deflate.buffered_bytes() == 0
+            );
         }
     }
 }
@@ -294,11 +303,11 @@ fn many_short_messages_use_up_a_share_by_what_they_take() {
     let mut share = Share::new(usize::MAX, 100_000);
     let mut messages = 0;
     while !share.is_used_up() {
-        let message = deflate.decompress((OpCode::Binary, &payload), 10, &mut pool, &mut share);
+        let message = deflate.decompress(binary(&payload, 10), &mut pool, &mut share);
         assert!(message.unwrap().is_some());
         messages += 1;
     }
-    assert_eq!(messages, 100_000_usize.div_ceil(payload.len() + 100 * LAST_BLOCK));
+    assert_eq!(messages, 100_000_usize.div_ceil(payload.len() + 100 * LAST_BLOCK_COST_BYTES));
 }
 
 fn messages() -> impl Strategy<Value = Vec<Vec<u8>>> {

@@ -1,7 +1,8 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::proto::handshake::{Acceptance, ClientRequest, HeadLimits, Key, Request, WsUrl};
+use crate::proto::handshake::{Acceptance, ClientRequest, Key, UpgradeRequest, WsUrl};
+use crate::proto::http::HeadLimits;
 
 const KEY: &[u8; 16] = b"the sample nonce";
 
@@ -19,8 +20,8 @@ fn head(extensions: &[&str]) -> Vec<u8> {
 /// What a server answers to these lines of offers.
 fn answered(config: DeflateConfig, offers: &[&str]) -> Option<String> {
     let head = head(offers);
-    let request = Request::parse(&head, &HeadLimits::default()).unwrap();
-    config.answer(&request.extensions()).map(|(params, _)| params.value())
+    let request = UpgradeRequest::parse(&head, &HeadLimits::default()).unwrap();
+    config.respond(&request.extensions()).map(|accepted| accepted.params.value())
 }
 
 /// What a client makes of this answer to its offer.
@@ -41,8 +42,8 @@ fn concluded(
     Ok(accepted.agreement())
 }
 
-fn way(context: bool, window: u8) -> Way {
-    Way { context, window }
+fn direction(context: bool, window: u8) -> Direction {
+    Direction { context, window }
 }
 
 const NONE: &str = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
@@ -135,7 +136,7 @@ fn what_is_configured_is_said_to_the_client() {
 #[test]
 fn a_malformed_list_fails_the_handshake() {
     let head = head(&["permessage-deflate; a=\"b"]);
-    let error = Request::parse(&head, &HeadLimits::default()).unwrap_err();
+    let error = UpgradeRequest::parse(&head, &HeadLimits::default()).unwrap_err();
     assert_eq!(error, HandshakeError::MalformedHeader("Sec-WebSocket-Extensions"));
     let concluded = concluded(DeflateConfig::default(), "permessage-deflate;");
     assert_eq!(concluded, Err(HandshakeError::MalformedHeader("Sec-WebSocket-Extensions")));
@@ -150,26 +151,38 @@ fn a_client_concludes_what_the_answer_says() {
         (agreement.send, agreement.receive)
     };
     assert_eq!(concluded(config, ""), Ok(None));
-    assert_eq!(agreement(config, NONE), (Some(way(false, 15)), way(false, 15)));
-    assert_eq!(agreement(all, NONE), (Some(way(false, 15)), way(false, 15)));
+    assert_eq!(agreement(config, NONE), (Some(direction(false, 15)), direction(false, 15)));
+    assert_eq!(agreement(all, NONE), (Some(direction(false, 15)), direction(false, 15)));
     let plain = "permessage-deflate";
-    assert_eq!(agreement(all, plain), (Some(way(true, 15)), way(true, 15)));
+    assert_eq!(agreement(all, plain), (Some(direction(true, 15)), direction(true, 15)));
     let windows = "permessage-deflate; server_max_window_bits=10; client_max_window_bits=9";
-    assert_eq!(agreement(all, windows), (Some(way(true, 9)), way(true, 10)));
+    assert_eq!(agreement(all, windows), (Some(direction(true, 9)), direction(true, 10)));
     // Nothing is compressed then.
     let tiny = "permessage-deflate; client_max_window_bits=8";
-    assert_eq!(agreement(all, tiny), (None, way(true, 15)));
+    assert_eq!(agreement(all, tiny), (None, direction(true, 15)));
 }
 
 #[test]
 fn a_client_puts_up_with_a_context_that_it_did_not_refuse() {
     let config = DeflateConfig::default();
     for (answer, send, receive) in [
-        ("permessage-deflate", way(false, 15), way(true, 15)),
-        ("permessage-deflate; client_no_context_takeover", way(false, 15), way(true, 15)),
-        ("permessage-deflate; server_max_window_bits=10", way(false, 15), way(true, 10)),
-        ("permessage-deflate; client_max_window_bits=10", way(false, 10), way(true, 15)),
-        (NONE, way(false, 15), way(false, 15)),
+        ("permessage-deflate", direction(false, 15), direction(true, 15)),
+        (
+            "permessage-deflate; client_no_context_takeover",
+            direction(false, 15),
+            direction(true, 15),
+        ),
+        (
+            "permessage-deflate; server_max_window_bits=10",
+            direction(false, 15),
+            direction(true, 10),
+        ),
+        (
+            "permessage-deflate; client_max_window_bits=10",
+            direction(false, 10),
+            direction(true, 15),
+        ),
+        (NONE, direction(false, 15), direction(false, 15)),
     ] {
         let agreement = concluded(config, answer).unwrap().unwrap();
         assert_eq!((agreement.send, agreement.receive), (Some(send), receive), "{answer}");
@@ -214,8 +227,9 @@ proptest! {
     fn both_ends_agree(server in config(), client in config()) {
         let offer = client.offer().value();
         let head = head(&[&offer]);
-        let request = Request::parse(&head, &HeadLimits::default()).unwrap();
-        let (params, ours) = server.answer(&request.extensions()).unwrap();
+        let request = UpgradeRequest::parse(&head, &HeadLimits::default()).unwrap();
+        let AcceptedOffer { params, agreement: ours } =
+            server.respond(&request.extensions()).unwrap();
         let theirs = concluded(client, &params.value()).unwrap().unwrap();
         for (send, receive) in [(ours.send, theirs.receive), (theirs.send, ours.receive)] {
             let send = send.unwrap();

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::proto::handshake::{Acceptance, Request};
+use crate::proto::handshake::{Acceptance, UpgradeRequest};
 
 const HEAD: &str = "HTTP/1.1 101 Switching Protocols\r\n\
     Upgrade: websocket\r\n\
@@ -162,7 +162,7 @@ proptest! {
         let mut to_server = Vec::new();
         asked.write(&key, &mut to_server);
 
-        let request = Request::parse(&to_server, &limits).unwrap();
+        let request = UpgradeRequest::parse(&to_server, &limits).unwrap();
         prop_assert_eq!(request.target(), asked.url().target());
         prop_assert_eq!(request.host(), asked.url().host_header());
         prop_assert_eq!(request.origin(), origin.as_deref());

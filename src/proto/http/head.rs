@@ -1,0 +1,354 @@
+use super::HandshakeError;
+
+/// How much of a head is read before its sender is refused.
+///
+/// The defaults let every real request pass, cookies included, and bound what a connection may
+/// cost before it is known who asks. Lists have a limit of their own ([`Self::ELEMENTS_MAX`]), so
+/// that a head costs time in proportion to its bytes whatever it holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeadLimits {
+    /// Bytes of the whole head, its last empty line included. Default 16 KiB, what common HTTP
+    /// servers and proxies let pass.
+    pub bytes: usize,
+    /// Bytes of one line without its CR LF. Default 8 KiB: room for one large cookie, half of the
+    /// whole.
+    pub line: usize,
+    /// Header lines. Default 100: browsers send about twenty, proxies add a few.
+    pub headers: usize,
+}
+
+impl HeadLimits {
+    /// Elements of a list that is read, over all lines of its header: `Connection`, `Upgrade`,
+    /// `Sec-WebSocket-Protocol`, `Sec-WebSocket-Extensions`, and, if proxies are trusted, what they
+    /// write. Empty elements count, and so do the parameters of extensions. A request with more is
+    /// refused with 431 ([`HandshakeError::TooManyElements`]).
+    ///
+    /// 64, more than anybody offers; each is looked for among others.
+    pub const ELEMENTS_MAX: usize = 64;
+}
+
+impl Default for HeadLimits {
+    fn default() -> Self {
+        Self { bytes: 16 * 1024, line: 8 * 1024, headers: 100 }
+    }
+}
+
+/// Finds the end of a head that comes in pieces.
+///
+/// Each byte is looked at once, so that a sender of single bytes costs no more than any other
+/// (parsing again after every read is quadratic). What no head may contain is refused at the first
+/// byte that shows it. The answer does not depend on how the bytes are cut.
+///
+/// ```
+/// use eventwire::proto::http::{HeadLimits, HeadScanner};
+///
+/// let mut scanner = HeadScanner::new(HeadLimits::default());
+/// assert_eq!(scanner.scan(b"GET / HTTP/1.1\r\nHost: a\r"), Ok(None));
+/// assert_eq!(scanner.scan(b"\n\r\n\x81\x80"), Ok(Some(3)));
+/// ```
+#[derive(Clone, Debug)]
+pub struct HeadScanner {
+    // Thirty-two bits are plenty, and keep a pending connection small.
+    max_bytes: u32,
+    max_line: u32,
+    max_headers: u32,
+    /// Bytes of the head so far, at most `max_bytes`.
+    bytes: u32,
+    /// Bytes of the line so far, at most `max_line`.
+    line: u32,
+    /// Header lines begun, at most `max_headers`. Zero means that the line is the first one.
+    headers: u32,
+    state: State,
+}
+
+/// ```text
+/// Start ──▶ Line ──CR──▶ LineEnd ──LF──▶ LineStart ──CR──▶ HeadEnd ──LF──▶ Done
+///             ▲                              │
+///             └──────────────────────────────┘
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Start,
+    Line,
+    LineEnd,
+    LineStart,
+    HeadEnd,
+    Done,
+}
+
+impl HeadScanner {
+    /// A scanner at the start of a head. Limits over `u32::MAX` count as `u32::MAX`.
+    #[must_use]
+    pub fn new(limits: HeadLimits) -> Self {
+        let clamp = |limit| u32::try_from(limit).unwrap_or(u32::MAX);
+        Self {
+            max_bytes: clamp(limits.bytes),
+            max_line: clamp(limits.line),
+            max_headers: clamp(limits.headers),
+            bytes: 0,
+            line: 0,
+            headers: 0,
+            state: State::Start,
+        }
+    }
+
+    /// Whether nothing of a head has come.
+    pub(crate) fn is_at_start(&self) -> bool {
+        self.state == State::Start
+    }
+
+    /// How many bytes of the head have come within its limit, one that is wrong included.
+    pub(crate) const fn scanned(&self) -> usize {
+        self.bytes as usize
+    }
+
+    /// Looks at the next piece of the head: `Some(n)` if the head ends after `n` bytes of it,
+    /// `None` if more is to come. Once the head has ended the answer is `Some(0)`.
+    ///
+    /// # Errors
+    ///
+    /// The first thing wrong with the head, in the order of its bytes. There is nothing to scan
+    /// after that, and further answers have no meaning.
+    pub fn scan(&mut self, piece: &[u8]) -> Result<Option<usize>, HandshakeError> {
+        if self.state == State::Done {
+            return Ok(Some(0));
+        }
+        let mut index = 0;
+        while index < piece.len() {
+            index += self.skip(&piece[index..]);
+            let Some(&byte) = piece.get(index) else {
+                break;
+            };
+            self.step(byte)?;
+            index += 1;
+            if self.state == State::Done {
+                return Ok(Some(index));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Takes what a line goes on with, up to the first byte or limit that needs a look: nearly all
+    /// of a head, and many bytes at a time.
+    fn skip(&mut self, piece: &[u8]) -> usize {
+        if self.state != State::Line {
+            return 0;
+        }
+        let room = (self.max_line - self.line).min(self.max_bytes - self.bytes) as usize;
+        let count = text_len(&piece[..piece.len().min(room)]);
+        // No more than `room`, which came from thirty-two bits.
+        self.line += count as u32;
+        self.bytes += count as u32;
+        count
+    }
+
+    /// Checks that `head` is one whole head, and nothing else.
+    pub(crate) fn check(head: &[u8], limits: &HeadLimits) -> Result<(), HandshakeError> {
+        match Self::new(*limits).scan(head)? {
+            Some(end) if end == head.len() => Ok(()),
+            _ => Err(HandshakeError::HeadBoundary),
+        }
+    }
+
+    fn step(&mut self, byte: u8) -> Result<(), HandshakeError> {
+        if self.bytes == self.max_bytes {
+            return Err(HandshakeError::HeadTooLarge { limit: self.max_bytes as usize });
+        }
+        self.bytes += 1;
+        self.state = match (self.state, byte) {
+            (State::LineEnd, b'\n') => {
+                self.line = 0;
+                State::LineStart
+            }
+            (State::HeadEnd, b'\n') => State::Done,
+            (State::LineStart, b'\r') => State::HeadEnd,
+            (State::Line, b'\r') => State::LineEnd,
+            // RFC 9112 §2.2 lets a server skip empty lines here; what it skips, a proxy may count.
+            (State::Start, b'\r' | b'\n') => return Err(HandshakeError::LeadingEmptyLine),
+            (State::LineEnd | State::HeadEnd, _) | (_, b'\n') => {
+                return Err(HandshakeError::InvalidLineEnding);
+            }
+            (State::Start, b' ' | b'\t') => return Err(HandshakeError::InvalidStartLine),
+            (State::LineStart, b' ' | b'\t') => return Err(HandshakeError::LineFolding),
+            (_, byte) if !is_text_byte(byte) => {
+                return Err(HandshakeError::InvalidByte(byte));
+            }
+            (State::LineStart, _) => self.begin_header()?,
+            (State::Start | State::Line | State::Done, _) => self.extend_line()?,
+        };
+        Ok(())
+    }
+
+    fn begin_header(&mut self) -> Result<State, HandshakeError> {
+        if self.headers == self.max_headers {
+            return Err(HandshakeError::TooManyHeaders { limit: self.max_headers as usize });
+        }
+        self.headers += 1;
+        self.extend_line()
+    }
+
+    fn extend_line(&mut self) -> Result<State, HandshakeError> {
+        if self.line == self.max_line {
+            let limit = self.max_line as usize;
+            return Err(match self.headers {
+                0 => HandshakeError::StartLineTooLong { limit },
+                _ => HandshakeError::HeaderLineTooLong { limit },
+            });
+        }
+        self.line += 1;
+        Ok(State::Line)
+    }
+}
+
+/// Whether a line may contain `byte`.
+const fn is_text_byte(byte: u8) -> bool {
+    !byte.is_ascii_control() || byte == b'\t'
+}
+
+/// How many bytes at the front a line may contain.
+fn text_len(bytes: &[u8]) -> usize {
+    let mut at = 0;
+    while let Some(word) = bytes[at..].first_chunk() {
+        let controls = controls(u64::from_le_bytes(*word));
+        at += controls.trailing_zeros() as usize / 8;
+        if controls != 0 {
+            // A tab is one of them, and rare.
+            if bytes[at] != b'\t' {
+                return at;
+            }
+            at += 1;
+        }
+    }
+    at + bytes[at..].iter().take_while(|&&byte| is_text_byte(byte)).count()
+}
+
+/// The control characters among eight bytes, of which the first is the lowest: their highest bits.
+/// Above one of them there may be others that are none.
+const fn controls(word: u64) -> u64 {
+    const EACH: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGHEST: u64 = EACH << 7;
+    let delete = word ^ (EACH * 0x7F);
+    let is_below_space = word.wrapping_sub(EACH * 0x20) & !word;
+    let is_delete = delete.wrapping_sub(EACH) & !delete;
+    (is_below_space | is_delete) & HIGHEST
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn scan(head: &[u8]) -> Result<Option<usize>, HandshakeError> {
+        HeadScanner::new(HeadLimits::default()).scan(head)
+    }
+
+    #[test]
+    fn finds_the_end() {
+        let mut scanner = HeadScanner::new(HeadLimits::default());
+        assert_eq!(scanner.scan(b""), Ok(None));
+        assert_eq!(scanner.scan(b"a\tb\xff\r\nc: d\r\n\r"), Ok(None));
+        assert_eq!(scanner.scan(b"\nrest"), Ok(Some(1)));
+        assert_eq!(scanner.scan(b"\n\0"), Ok(Some(0)));
+        assert!(size_of::<HeadScanner>() <= 32);
+    }
+
+    #[test]
+    fn refuses_at_the_first_wrong_byte() {
+        for (head, error) in [
+            (&b"\r"[..], HandshakeError::LeadingEmptyLine),
+            (b"\n", HandshakeError::LeadingEmptyLine),
+            (b" ", HandshakeError::InvalidStartLine),
+            (b"\t", HandshakeError::InvalidStartLine),
+            (b"\0", HandshakeError::InvalidByte(0)),
+            (b"GET\n", HandshakeError::InvalidLineEnding),
+            (b"GET\ra", HandshakeError::InvalidLineEnding),
+            (b"GET\r\r", HandshakeError::InvalidLineEnding),
+            (b"GET\x7f", HandshakeError::InvalidByte(0x7f)),
+            (b"GET\r\n ", HandshakeError::LineFolding),
+            (b"GET\r\n\t", HandshakeError::LineFolding),
+            (b"GET\r\n\n", HandshakeError::InvalidLineEnding),
+            (b"GET\r\n\ra", HandshakeError::InvalidLineEnding),
+            (b"GET\r\na: b\0", HandshakeError::InvalidByte(0)),
+            (b"GET\r\na: b\x0b", HandshakeError::InvalidByte(0x0b)),
+            (b"GET\r\na: b\n", HandshakeError::InvalidLineEnding),
+            (b"GET\r\na: b\r\r\n", HandshakeError::InvalidLineEnding),
+        ] {
+            assert_eq!(scan(head), Err(error), "{}", head.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn every_byte_is_looked_at_wherever_it_stands() {
+        for at in 1..50 {
+            for byte in 0..=u8::MAX {
+                let mut head = [b'x'; 50];
+                head[at] = byte;
+                let mut scanner = HeadScanner::new(HeadLimits::default());
+                let mut steps = HeadScanner::new(HeadLimits::default());
+                let stepped = head.iter().try_for_each(|&byte| steps.step(byte));
+                assert_eq!(scanner.scan(&head), stepped.map(|()| None), "{byte} at {at}");
+                assert_eq!(scanner.line, steps.line);
+                assert_eq!(scanner.bytes, steps.bytes);
+            }
+        }
+    }
+
+    #[test]
+    fn every_limit_is_exact() {
+        let limits = HeadLimits { bytes: 24, line: 8, headers: 2 };
+        let scan = |head: &[u8]| HeadScanner::new(limits).scan(head);
+        assert_eq!(scan(b"12345678\r\n12345678\r\n\r\n"), Ok(Some(22)));
+        assert_eq!(scan(b"12345678\r\n12345\r\n123\r\n\r\n"), Ok(Some(24)));
+        assert_eq!(
+            scan(b"12345678\r\n12345\r\n1234\r\n\r\n"),
+            Err(HandshakeError::HeadTooLarge { limit: 24 })
+        );
+        assert_eq!(scan(b"123456789"), Err(HandshakeError::StartLineTooLong { limit: 8 }));
+        assert_eq!(scan(b"1\r\n123456789"), Err(HandshakeError::HeaderLineTooLong { limit: 8 }));
+        assert_eq!(scan(b"1\r\n2\r\n3\r\n\r\n"), Ok(Some(11)));
+        assert_eq!(scan(b"1\r\n2\r\n3\r\n4"), Err(HandshakeError::TooManyHeaders { limit: 2 }));
+        let nothing = HeadLimits { bytes: 0, line: 0, headers: 0 };
+        assert_eq!(
+            HeadScanner::new(nothing).scan(b"G"),
+            Err(HandshakeError::HeadTooLarge { limit: 0 })
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_split_gives_the_same_answer(
+            head in proptest::collection::vec(
+                prop_oneof![
+                    4 => Just(&b"x"[..]),
+                    2 => Just(&b"\r\n"[..]),
+                    1 => Just(&b"\r"[..]),
+                    1 => Just(&b"\n"[..]),
+                    1 => Just(&b" "[..]),
+                    1 => Just(&b"\0"[..]),
+                    1 => Just(&b"\r\n\r\n"[..]),
+                ],
+                0..24,
+            ),
+            cuts in proptest::collection::vec(0_usize..40, 0..8),
+        ) {
+            let head = head.concat();
+            let limits = HeadLimits { bytes: 32, line: 6, headers: 4 };
+            let whole = HeadScanner::new(limits).scan(&head);
+            let mut cuts: Vec<_> = cuts.into_iter().map(|cut| cut.min(head.len())).collect();
+            cuts.push(head.len());
+            cuts.sort_unstable();
+            let mut scanner = HeadScanner::new(limits);
+            let mut start = 0;
+            let mut answer = Ok(None);
+            for cut in cuts {
+                answer = scanner.scan(&head[start..cut]).map(|end| end.map(|end| start + end));
+                if answer != Ok(None) {
+                    break;
+                }
+                start = cut;
+            }
+            prop_assert_eq!(answer, whole);
+        }
+    }
+}

@@ -1,0 +1,140 @@
+use std::fmt;
+
+use super::fields::is_token;
+
+/// Why a header or subprotocol cannot be written into a handshake: a mistake of the caller's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum InvalidHeader {
+    /// The name is not a token (RFC 9110 §5.1).
+    Name,
+    /// The handshake itself writes this header, or it must not occur in one. The type of a body has
+    /// a setter of its own.
+    Reserved,
+    /// The subprotocol is offered already (RFC 6455 §4.1).
+    RepeatedSubprotocol,
+    /// The subprotocol is not a token (RFC 6455 §4.1).
+    Subprotocol,
+    /// The value has bytes other than visible ASCII, spaces and tabs, or white space at an end. A
+    /// value with a line break would be more than one header.
+    Value,
+}
+
+impl fmt::Display for InvalidHeader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Name => "header name is not a token",
+            Self::Reserved => "header belongs to the handshake",
+            Self::RepeatedSubprotocol => "subprotocol is offered already",
+            Self::Subprotocol => "subprotocol is not a token",
+            Self::Value => "header value is not plain text",
+        })
+    }
+}
+
+impl std::error::Error for InvalidHeader {}
+
+/// Headers that an application adds to a head. All of them are valid, and none is the handshake's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ExtraHeaders(Vec<(String, String)>);
+
+impl ExtraHeaders {
+    pub(crate) fn push(&mut self, name: &str, value: &str) -> Result<(), InvalidHeader> {
+        if !is_token(name.as_bytes()) {
+            return Err(InvalidHeader::Name);
+        }
+        if is_reserved(name) {
+            return Err(InvalidHeader::Reserved);
+        }
+        if !is_value(value) {
+            return Err(InvalidHeader::Value);
+        }
+        self.0.push((name.to_owned(), value.to_owned()));
+        Ok(())
+    }
+
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        for (name, value) in &self.0 {
+            write_header(out, name, value.as_bytes());
+        }
+    }
+}
+
+pub(crate) fn write_header(out: &mut Vec<u8>, name: &str, value: &[u8]) {
+    for part in [name.as_bytes(), b": ", value, b"\r\n"] {
+        out.extend_from_slice(part);
+    }
+}
+
+/// The names that an application cannot set: each would contradict what the handshake writes, or
+/// announce a body.
+const RESERVED: [&str; 10] = [
+    "Allow",
+    "Connection",
+    "Content-Length",
+    "Content-Type",
+    "Host",
+    "Origin",
+    "TE",
+    "Trailer",
+    "Transfer-Encoding",
+    "Upgrade",
+];
+
+fn is_reserved(name: &str) -> bool {
+    const PREFIX: &[u8] = b"Sec-WebSocket-";
+    RESERVED.iter().any(|reserved| name.eq_ignore_ascii_case(reserved))
+        || name
+            .as_bytes()
+            .get(..PREFIX.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))
+}
+
+/// Whether a header can have this value: visible ASCII, spaces and tabs, none of those at an end.
+pub(super) const fn is_value(value: &str) -> bool {
+    let (bytes, mut at) = (value.as_bytes(), 0);
+    while at < bytes.len() {
+        if !matches!(bytes[at], b'\t' | b' '..=b'~') {
+            return false;
+        }
+        at += 1;
+    }
+    bytes.trim_ascii().len() == bytes.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_can_be_injected() {
+        for (name, value, error) in [
+            ("", "a", InvalidHeader::Name),
+            ("X Y", "a", InvalidHeader::Name),
+            ("X:", "a", InvalidHeader::Name),
+            ("X\r\nY", "a", InvalidHeader::Name),
+            ("X\u{e9}", "a", InvalidHeader::Name),
+            ("X", "a\r\nSet-Cookie: b", InvalidHeader::Value),
+            ("X", "a\n", InvalidHeader::Value),
+            ("X", "a\r", InvalidHeader::Value),
+            ("X", "a\0", InvalidHeader::Value),
+            ("X", " a", InvalidHeader::Value),
+            ("X", "a\t", InvalidHeader::Value),
+            ("X", "\u{e9}", InvalidHeader::Value),
+            ("upgrade", "a", InvalidHeader::Reserved),
+            ("Content-length", "1", InvalidHeader::Reserved),
+            ("transfer-Encoding", "chunked", InvalidHeader::Reserved),
+            ("sec-websocket-anything", "a", InvalidHeader::Reserved),
+        ] {
+            let mut extra = ExtraHeaders::default();
+            assert_eq!(extra.push(name, value), Err(error), "{name:?}: {value:?}");
+            assert_eq!(extra, ExtraHeaders::default());
+        }
+        let mut extra = ExtraHeaders::default();
+        assert_eq!(extra.push("X-A", "b\t c"), Ok(()));
+        assert_eq!(extra.push("Sec-Web", ""), Ok(()));
+        let mut out = Vec::new();
+        extra.write(&mut out);
+        assert_eq!(out, b"X-A: b\t c\r\nSec-Web: \r\n");
+    }
+}

@@ -1,0 +1,222 @@
+use std::str;
+
+use super::authority::Authority;
+use super::fields::{Fields, HeaderBuffer};
+use super::target::Target;
+use super::{HandshakeError, HeadLimits, HeadScanner};
+
+/// A request of any HTTP client's: the head, for it has no body.
+///
+/// It borrows from the head that it was parsed from.
+///
+/// ```
+/// use eventwire::proto::http::{HeadLimits, HttpRequest};
+///
+/// let head = b"GET /status?full HTTP/1.1\r\nHost: example.com\r\nAccept: text/plain\r\n\r\n";
+/// let request = HttpRequest::parse(head, &HeadLimits::default())?;
+/// assert_eq!((request.method(), request.path()), ("GET", "/status"));
+/// assert_eq!((request.query(), request.header("accept")), (Some("full"), Some("text/plain")));
+/// # Ok::<(), eventwire::proto::handshake::HandshakeError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct HttpRequest<'a> {
+    /// A token.
+    method: &'a str,
+    target: Target<'a>,
+    /// HTTP/1.0, without `Host` perhaps.
+    is_http_1_0: bool,
+    fields: Fields<'a>,
+}
+
+impl<'a> HttpRequest<'a> {
+    /// How a request begins whose answer has no body (RFC 9110 §9.3.2).
+    pub(crate) const HEAD_METHOD: &'static [u8] = b"HEAD ";
+
+    /// Parses `head`, which is the whole request up to the empty line that ends it, included. Its
+    /// version is HTTP/1.1 or HTTP/1.0.
+    ///
+    /// # Errors
+    ///
+    /// The first thing wrong with the head: of its syntax, its version, its target and `Host`; or
+    /// a body that it announces.
+    pub fn parse(head: &'a [u8], limits: &HeadLimits) -> Result<Self, HandshakeError> {
+        HeadScanner::check(head, limits)?;
+        let request = Self::read(head, limits)?;
+        request.check_for_resource()?;
+        request.fields.check_no_body()?;
+        Ok(request)
+    }
+
+    /// Reads a head which a [`HeadScanner`] with the same limits found, whatever it asks for.
+    pub(crate) fn read(head: &'a [u8], limits: &HeadLimits) -> Result<Self, HandshakeError> {
+        debug_assert_eq!(HeadScanner::check(head, limits), Ok(()));
+        let mut room = HeaderBuffer::new();
+        let mut parsed = httparse::Request::new(&mut []);
+        match parsed.parse_with_uninit_headers(head, room.slots_for(head, limits)) {
+            Ok(httparse::Status::Complete(_)) => {}
+            Ok(httparse::Status::Partial) => return Err(HandshakeError::HeadBoundary),
+            Err(error) => return Err(explain(error, head, limits)),
+        }
+        let is_http_1_0 = match parsed.version {
+            Some(1) => false,
+            Some(0) => true,
+            _ => return Err(HandshakeError::UnsupportedVersion),
+        };
+        let method = parsed.method.unwrap_or_default();
+        let target = Target(parsed.path.unwrap_or_default());
+        Ok(Self { method, target, is_http_1_0, fields: Fields::new(parsed.headers) })
+    }
+
+    /// Checks what a request must have that opens no WebSocket.
+    pub(crate) fn check_for_resource(&self) -> Result<(), HandshakeError> {
+        self.target.check()?;
+        self.check_host()?;
+        self.fields.check_list("Connection")
+    }
+
+    /// The same for one that asks about the whole server.
+    pub(crate) fn check_for_server(&self) -> Result<(), HandshakeError> {
+        self.check_host()?;
+        self.fields.check_list("Connection")
+    }
+
+    /// Checks what every request to open a WebSocket must have, and that it has no body.
+    pub(crate) fn check_for_upgrade(&self) -> Result<(), HandshakeError> {
+        self.target.check()?;
+        self.check_host()?;
+        self.fields.check_no_body()
+    }
+
+    /// `Host` must be there also where the target names another (RFC 9112 §3.2).
+    fn check_host(&self) -> Result<(), HandshakeError> {
+        let Some(host) = self.fields.single("Host")? else {
+            return if self.is_http_1_0 {
+                Ok(())
+            } else {
+                Err(HandshakeError::MissingHeader("Host"))
+            };
+        };
+        match Authority::parse(visible_ascii("Host", host)?) {
+            Some(_) => Ok(()),
+            None => Err(HandshakeError::MalformedHeader("Host")),
+        }
+    }
+
+    pub(crate) const fn fields(&self) -> &Fields<'a> {
+        &self.fields
+    }
+
+    /// The method, `GET` for instance: methods are case-sensitive.
+    #[must_use]
+    pub const fn method(&self) -> &'a str {
+        self.method
+    }
+
+    /// Whether the answer's body is not wanted (RFC 9110 §9.3.2).
+    pub(crate) fn is_head(&self) -> bool {
+        self.method == "HEAD"
+    }
+
+    /// Whether its version is HTTP/1.0, which opens no WebSocket (RFC 6455 §4.1).
+    pub(crate) const fn is_http_1_0(&self) -> bool {
+        self.is_http_1_0
+    }
+
+    /// Whether it asks about the server and not a resource (RFC 9110 §9.3.7).
+    pub(crate) fn is_for_server(&self) -> bool {
+        self.method == "OPTIONS" && self.target.0 == "*"
+    }
+
+    /// Whether nothing comes after it: the client says so (RFC 9112 §9.6) or speaks HTTP/1.0, or a
+    /// body comes that nobody reads.
+    pub(crate) fn is_last(&self) -> bool {
+        self.is_http_1_0
+            || self.fields.has_token("Connection", "close").unwrap_or(true)
+            || self.fields.check_no_body().is_err()
+    }
+
+    /// The request target as it came: a path that starts with `/`, and perhaps a query; or, in
+    /// absolute form, a URL with these (RFC 9112 §3.2.2).
+    #[must_use]
+    pub const fn target(&self) -> &'a str {
+        self.target.0
+    }
+
+    /// The path of the target, percent signs as they came. It starts with `/`.
+    #[must_use]
+    pub fn path(&self) -> &'a str {
+        self.target.path()
+    }
+
+    /// What follows the first `?` of the target, percent signs as they came.
+    #[must_use]
+    pub fn query(&self) -> Option<&'a str> {
+        self.target.query()
+    }
+
+    /// The host, and perhaps the port, which the client believes to talk to: what a target in
+    /// absolute form names (RFC 9112 §3.2.2), and otherwise `Host`. Empty if a request of HTTP/1.0
+    /// has none.
+    #[must_use]
+    pub fn host(&self) -> &'a str {
+        match self.target.authority() {
+            Some(authority) => authority,
+            None => self.fields.text("Host").unwrap_or_default(),
+        }
+    }
+
+    /// The value of the first header called `name`, in whatever case; `None` if it is not UTF-8.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&'a str> {
+        self.fields.text(name)
+    }
+
+    /// The lines of the list called `name`, in their order.
+    ///
+    /// # Errors
+    ///
+    /// When they have more elements than [`HeadLimits::ELEMENTS_MAX`].
+    pub(crate) fn list(&self, name: &'static str) -> Result<Vec<&'a [u8]>, HandshakeError> {
+        self.fields.check_list(name)?;
+        Ok(self.fields.values(name).collect())
+    }
+
+    /// All headers in the order they came, their values without white space around them.
+    pub fn headers(&self) -> impl Iterator<Item = (&'a str, &'a [u8])> {
+        self.fields.iter()
+    }
+}
+
+/// A value of visible ASCII.
+pub(crate) fn visible_ascii<'a>(
+    name: &'static str,
+    value: &'a [u8],
+) -> Result<&'a str, HandshakeError> {
+    match str::from_utf8(value) {
+        Ok(text) if !text.is_empty() && value.iter().all(u8::is_ascii_graphic) => Ok(text),
+        _ => Err(HandshakeError::MalformedHeader(name)),
+    }
+}
+
+fn explain(error: httparse::Error, head: &[u8], limits: &HeadLimits) -> HandshakeError {
+    match error {
+        httparse::Error::Version if names_other_version(head) => HandshakeError::UnsupportedVersion,
+        httparse::Error::HeaderName | httparse::Error::HeaderValue => {
+            HandshakeError::InvalidHeaderLine
+        }
+        httparse::Error::TooManyHeaders => HandshakeError::TooManyHeaders { limit: limits.headers },
+        _ => HandshakeError::InvalidStartLine,
+    }
+}
+
+/// Whether the first line is well formed but for a version that `httparse` does not know.
+fn names_other_version(head: &[u8]) -> bool {
+    let line = head.split(|&byte| byte == b'\r').next().unwrap_or_default();
+    let mut words = line.split(|&byte| byte == b' ').skip(2);
+    match (words.next(), words.next()) {
+        (Some([b'H', b'T', b'T', b'P', b'/', major, b'.', minor]), None) => {
+            major.is_ascii_digit() && minor.is_ascii_digit()
+        }
+        _ => false,
+    }
+}

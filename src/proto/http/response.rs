@@ -1,0 +1,216 @@
+use bytes::Bytes;
+
+use super::headers::{ExtraHeaders, write_header};
+use super::status::reason;
+use super::{ContentType, InvalidHeader};
+
+/// The answer to an [`HttpRequest`](super::HttpRequest), with its length; the connection stays open
+/// for the next request.
+///
+/// ```
+/// use eventwire::proto::http::{ContentType, HttpResponse};
+///
+/// let page = HttpResponse::new(200)
+///     .content_type(ContentType::CSS)
+///     .header("Cache-Control", "max-age=3600")?
+///     .body("body { margin: 0 }");
+/// let moved = HttpResponse::new(301).header("Location", "/chat")?;
+/// let mut out = Vec::new();
+/// moved.write(&mut out);
+/// assert_eq!(
+///     out,
+///     b"HTTP/1.1 301 Moved Permanently\r\nLocation: /chat\r\nContent-Length: 0\r\n\r\n"
+/// );
+/// # Ok::<(), eventwire::proto::http::InvalidHeader>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpResponse {
+    /// From 200 to 599.
+    status: u16,
+    /// The methods that the resource knows, where that was asked or another was used.
+    allow: Option<&'static str>,
+    content_type: Option<ContentType>,
+    headers: ExtraHeaders,
+    body: Bytes,
+}
+
+impl HttpResponse {
+    /// A response with `status`, without a body.
+    ///
+    /// A status outside 200 to 599 would not be the last one: it becomes 500, the code for a
+    /// mistake of the server's own.
+    #[must_use]
+    pub fn new(status: u16) -> Self {
+        let status = if matches!(status, 200..=599) { status } else { 500 };
+        let (headers, body) = (ExtraHeaders::default(), Bytes::new());
+        Self { status, allow: None, content_type: None, headers, body }
+    }
+
+    /// Plain text, with status 200.
+    #[must_use]
+    pub fn text(text: impl Into<String>) -> Self {
+        Self::of_type(ContentType::TEXT, text.into().into())
+    }
+
+    /// A page, with status 200.
+    #[must_use]
+    pub fn html(page: impl Into<Bytes>) -> Self {
+        Self::of_type(ContentType::HTML, page.into())
+    }
+
+    /// JSON, with status 200. The text is JSON already: it is sent as it is.
+    ///
+    /// ```
+    /// use eventwire::proto::http::HttpResponse;
+    ///
+    /// let status = HttpResponse::json(r#"{"status": "ok"}"#);
+    /// let count = HttpResponse::json(format!(r#"{{"connections": {}}}"#, 7));
+    /// # let mut out = Vec::new();
+    /// # count.write(&mut out);
+    /// # assert!(out.ends_with(b"\r\nContent-Length: 18\r\n\r\n{\"connections\": 7}"));
+    /// # assert_eq!(status.status(), 200);
+    /// ```
+    #[must_use]
+    pub fn json(text: impl Into<Bytes>) -> Self {
+        Self::of_type(ContentType::JSON, text.into())
+    }
+
+    fn of_type(content_type: ContentType, body: Bytes) -> Self {
+        Self { content_type: Some(content_type), body, ..Self::new(200) }
+    }
+
+    /// The method is none of those that `allow` lists (RFC 9110 §15.5.6).
+    pub(crate) fn method_not_allowed(allow: &'static str) -> Self {
+        Self { allow: Some(allow), ..Self::new(405) }
+    }
+
+    /// What may be done with a resource (RFC 9110 §9.3.7).
+    pub(crate) fn options(allow: &'static str) -> Self {
+        Self { allow: Some(allow), ..Self::new(204) }
+    }
+
+    /// Says what the body is.
+    #[must_use]
+    pub fn content_type(mut self, content_type: ContentType) -> Self {
+        self.content_type = Some(content_type);
+        self
+    }
+
+    /// Adds a header.
+    ///
+    /// # Errors
+    ///
+    /// Why the name or the value cannot be written.
+    pub fn header(mut self, name: &str, value: &str) -> Result<Self, InvalidHeader> {
+        self.headers.push(name, value)?;
+        Ok(self)
+    }
+
+    /// Sets the body. Statuses 204 and 304 have none, whatever is set.
+    #[must_use]
+    pub fn body(mut self, body: impl Into<Bytes>) -> Self {
+        self.body = body.into();
+        self
+    }
+
+    /// The status.
+    #[must_use]
+    pub const fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// Appends the whole response.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        self.write_head(false, out);
+        out.extend_from_slice(&self.sent_body());
+    }
+
+    /// The body as it is sent: none with statuses that have none (RFC 9110 §6.4.1).
+    pub(crate) fn sent_body(&self) -> Bytes {
+        if self.has_body() { self.body.clone() } else { Bytes::new() }
+    }
+
+    const fn has_body(&self) -> bool {
+        !matches!(self.status, 204 | 304)
+    }
+
+    /// Appends everything before the body, which is the same for a `HEAD` request. `is_last`: the
+    /// connection ends after this response.
+    pub(crate) fn write_head(&self, is_last: bool, out: &mut Vec<u8>) {
+        let status = self.status.to_string();
+        for part in ["HTTP/1.1 ", &status, " ", reason(self.status), "\r\n"] {
+            out.extend_from_slice(part.as_bytes());
+        }
+        if is_last {
+            write_header(out, "Connection", b"close");
+        }
+        if let Some(allow) = self.allow {
+            write_header(out, "Allow", allow.as_bytes());
+        }
+        self.headers.write(out);
+        if let Some(content_type) = &self.content_type {
+            write_header(out, "Content-Type", content_type.as_str().as_bytes());
+        }
+        if self.has_body() {
+            write_header(out, "Content-Length", self.body.len().to_string().as_bytes());
+        }
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(response: &HttpResponse) -> String {
+        let mut out = Vec::new();
+        response.write(&mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn lengths_and_types_are_those_of_the_body() {
+        assert_eq!(
+            written(&HttpResponse::text("na\u{ef}ve")),
+            "HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\n\
+            Content-Length: 6\r\n\r\nna\u{ef}ve"
+        );
+        assert_eq!(
+            written(&HttpResponse::new(404)),
+            "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
+        );
+        let style = HttpResponse::new(200).content_type(ContentType::CSS).body("a {}");
+        assert_eq!(
+            written(&style),
+            "HTTP/1.1 200 OK\r\nContent-Type: text/css; charset=utf-8\r\n\
+            Content-Length: 4\r\n\r\na {}"
+        );
+        assert_eq!(
+            written(&HttpResponse::json("[1]")),
+            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 3\r\n\r\n[1]"
+        );
+        // RFC 9110 §8.6.
+        let none = HttpResponse::new(204).body("nothing");
+        assert_eq!(written(&none), "HTTP/1.1 204 No Content\r\n\r\n");
+    }
+
+    #[test]
+    fn a_head_tells_of_the_body_that_is_left_out() {
+        let mut out = Vec::new();
+        HttpResponse::html("page").write_head(true, &mut out);
+        assert_eq!(
+            out.escape_ascii().to_string(),
+            "HTTP/1.1 200 OK\\r\\nConnection: close\\r\\n\
+            Content-Type: text/html; charset=utf-8\\r\\nContent-Length: 4\\r\\n\\r\\n"
+        );
+    }
+
+    #[test]
+    fn nothing_can_be_injected_and_no_status_is_none() {
+        let reserved = HttpResponse::new(200).header("Content-Length", "7");
+        assert_eq!(reserved, Err(InvalidHeader::Reserved));
+        for status in [0, 101, 199, 600] {
+            assert_eq!(HttpResponse::new(status).status(), 500);
+        }
+    }
+}

@@ -1,0 +1,37 @@
+use super::fields::{Fields, HeaderBuffer};
+use super::{HandshakeError, HeadLimits};
+
+/// The head of a server's response.
+#[derive(Debug)]
+pub(crate) struct ResponseHead<'a> {
+    /// Zero if there is none.
+    pub(crate) status: u16,
+    pub(crate) is_http_1_1: bool,
+    pub(crate) fields: Fields<'a>,
+}
+
+impl<'a> ResponseHead<'a> {
+    /// Parses `head`, which is a whole head up to the empty line that ends it, included.
+    pub(crate) fn parse(head: &'a [u8], limits: &HeadLimits) -> Result<Self, HandshakeError> {
+        let mut room = HeaderBuffer::new();
+        let mut parsed = httparse::Response::new(&mut []);
+        let config = httparse::ParserConfig::default();
+        let room = room.slots_for(head, limits);
+        match config.parse_response_with_uninit_headers(&mut parsed, head, room) {
+            Ok(httparse::Status::Complete(_)) => {}
+            Ok(httparse::Status::Partial) => return Err(HandshakeError::HeadBoundary),
+            Err(httparse::Error::HeaderName | httparse::Error::HeaderValue) => {
+                return Err(HandshakeError::InvalidHeaderLine);
+            }
+            Err(httparse::Error::TooManyHeaders) => {
+                return Err(HandshakeError::TooManyHeaders { limit: limits.headers });
+            }
+            Err(_) => return Err(HandshakeError::InvalidStartLine),
+        }
+        Ok(Self {
+            status: parsed.code.unwrap_or_default(),
+            is_http_1_1: parsed.version == Some(1),
+            fields: Fields::new(parsed.headers),
+        })
+    }
+}

@@ -1,0 +1,114 @@
+use super::HandshakeError;
+use super::authority::Authority;
+
+/// What a request asks for, as it came (RFC 9112 §3.2).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Target<'a>(pub(super) &'a str);
+
+/// The schemes of a target in absolute form. Which of them it is makes no difference: what a proxy
+/// in between spoke is not known.
+const SCHEMES: [&str; 4] = ["http", "https", "ws", "wss"];
+
+impl<'a> Target<'a> {
+    /// In absolute form: the host that is asked, whatever `Host` says.
+    pub(super) fn authority(self) -> Option<&'a str> {
+        split_absolute(self.0).map(|(authority, _)| authority)
+    }
+
+    pub(super) fn path(self) -> &'a str {
+        let resource = self.resource();
+        match resource.split_once('?').map_or(resource, |(path, _)| path) {
+            // RFC 9110 §4.2.3.
+            "" if !self.0.starts_with('?') => "/",
+            path => path,
+        }
+    }
+
+    pub(super) fn query(self) -> Option<&'a str> {
+        self.resource().split_once('?').map(|(_, query)| query)
+    }
+
+    /// The path and the query.
+    fn resource(self) -> &'a str {
+        split_absolute(self.0).map_or(self.0, |(_, resource)| resource)
+    }
+
+    /// Refuses what is neither of origin form nor of absolute form, and what a URL cannot have.
+    pub(super) fn check(self) -> Result<(), HandshakeError> {
+        let is_printable = self.0.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
+        let has_host = || self.authority().is_some_and(|host| Authority::parse(host).is_some());
+        match is_printable && (self.0.starts_with('/') || has_host()) {
+            true => Ok(()),
+            false => Err(HandshakeError::InvalidTarget),
+        }
+    }
+}
+
+/// The authority of a target in absolute form, and what follows it.
+fn split_absolute(text: &str) -> Option<(&str, &str)> {
+    if text.starts_with('/') {
+        return None;
+    }
+    let (scheme, rest) = text.split_once("://")?;
+    let is_known = SCHEMES.iter().any(|known| scheme.eq_ignore_ascii_case(known));
+    is_known.then(|| rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_forms_are_taken_apart() {
+        for (text, authority, path, query) in [
+            ("/", None, "/", None),
+            ("/a?b?c", None, "/a", Some("b?c")),
+            ("/a?u=http://b/", None, "/a", Some("u=http://b/")),
+            ("//a/b", None, "//a/b", None),
+            ("http://a/b?c", Some("a"), "/b", Some("c")),
+            ("HTTPS://a:1/", Some("a:1"), "/", None),
+            ("ws://[::1]:80//", Some("[::1]:80"), "//", None),
+            ("wss://a.b", Some("a.b"), "/", None),
+            ("http://a?b=/c", Some("a"), "/", Some("b=/c")),
+            ("http://a/http://b/", Some("a"), "/http://b/", None),
+        ] {
+            let target = Target(text);
+            assert_eq!(target.authority(), authority);
+            assert_eq!((target.path(), target.query()), (path, query));
+            assert_eq!(target.check(), Ok(()));
+        }
+    }
+
+    #[test]
+    fn what_names_no_resource_here_is_refused() {
+        for text in [
+            "",
+            "*",
+            "a",
+            "a:80",
+            "?a",
+            "http:",
+            "http:/a",
+            "http://",
+            "http:///a",
+            "http://?a",
+            "http://u@a/",
+            "http://u:p@a/",
+            "http://a:/",
+            "http://a:0/",
+            "http://a:70000/",
+            "http://a,b/",
+            "http://[::1/",
+            "http://a/#b",
+            "http://a#b",
+            "ftp://a/",
+            "://a/",
+            "file:///a",
+            "/a#b",
+            "/\u{e9}",
+            "http://\u{e9}/",
+        ] {
+            assert_eq!(Target(text).check(), Err(HandshakeError::InvalidTarget), "{text}");
+        }
+    }
+}
