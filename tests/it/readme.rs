@@ -17,7 +17,7 @@ const ROWS: [(&str, &str, &str); 5] = [
     ("round trip of 128 B, median", "1 connection, 128 B", "p50"),
     ("CPU time per echo, 100 connections", "100 connections, 64 B", "CPU/message"),
     ("CPU time per echo, 64 in flight on each", "100 connections × 64 × 20 B", "CPU/message"),
-    ("CPU time per delivery, broadcast to 1,000", "broadcast to 1,000, K = 16", "CPU/delivery"),
+    ("CPU time per delivery, 16 broadcasts to 1,000", "broadcast to 1,000, K = 16", "CPU/delivery"),
     ("memory per idle connection", "10,000 idle connections", "memory/connection"),
 ];
 
