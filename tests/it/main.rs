@@ -20,6 +20,7 @@ mod logging;
 mod panics;
 mod places;
 mod proxies;
+mod readme;
 mod routes;
 mod server;
 mod simulation;
