@@ -325,7 +325,8 @@ impl Config {
     /// How many bytes may be broadcast to one topic while earlier broadcasts to it are still
     /// being delivered. Default: 1 MiB. A broadcast beyond that is
     /// [dropped](crate::SendStatus::Dropped). As many bytes are kept for those subscribers which
-    /// do not keep up and may miss some ([`OverflowPolicy::DropOldest`](crate::OverflowPolicy::DropOldest)). What is known of each
+    /// are slow and may miss some
+    /// ([`OverflowPolicy::DropOldest`](crate::OverflowPolicy::DropOldest)). The record of each
     /// message, some 32 bytes, and its compressed forms come on top.
     #[must_use]
     pub const fn topic_backlog(mut self, bytes: usize) -> Self {
