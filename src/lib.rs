@@ -355,6 +355,8 @@
 //! `proto`, `queue`, `topics`, `timers` and `slots` never read a clock, never draw randomness and
 //! never do I/O: time and entropy are arguments.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod config;
 mod engine;
 mod error;

@@ -7,8 +7,9 @@ use crate::queue::PublishError;
 
 /// What a handler can do with its loop.
 ///
-/// A handler of events is lent a context, a handler of a connection a [`Connection`], which
-/// dereferences to one. It is the same type in the real world and in the simulation.
+/// A handler of events is lent a context, a handler of a connection a
+/// [`Connection`](crate::Connection), which dereferences to one. It is the same type in the real
+/// world and in the simulation.
 ///
 /// Every method may be called from every handler. It takes effect at once, in the order of the
 /// calls:
@@ -39,8 +40,8 @@ impl Context<'_> {
     }
 
     /// How many bytes wait to be sent to all connections together: the sum of
-    /// [`Connection::buffered_bytes`]. Bytes that several connections share count for each of them
-    /// here, and once in the memory that
+    /// [`Connection::buffered_bytes`](crate::Connection::buffered_bytes). Bytes that several
+    /// connections share count for each of them here, and once in the memory that
     /// [`Config::max_outbound`](crate::Config::max_outbound) limits.
     #[must_use]
     pub fn buffered_total(&self) -> usize {

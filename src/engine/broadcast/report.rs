@@ -4,13 +4,13 @@ use crate::engine::ids::TopicId;
 use crate::topics::Missed;
 
 /// Consecutive broadcasts to a topic that a subscribed connection did not get, because it did not
-/// keep up and its subscription's [`OverflowPolicy`] has them dropped.
+/// keep up and its subscription's [`OverflowPolicy`](crate::OverflowPolicy) has them dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Gap {
     /// The topic.
     pub topic: TopicId,
     /// The number of the first broadcast that is missing, as
-    /// [`Context::topic_sequence`] counts them.
+    /// [`Context::topic_sequence`](crate::Context::topic_sequence) counts them.
     pub first: u64,
     /// The number of the last one.
     pub last: u64,
@@ -19,7 +19,7 @@ pub struct Gap {
 
 impl Gap {
     /// How many broadcasts are missing: all from `first` to `last`, but for those that were not
-    /// for this connection ([`Context::broadcast_except`]).
+    /// for this connection ([`Context::broadcast_except`](crate::Context::broadcast_except)).
     #[must_use]
     pub const fn missed(&self) -> u64 {
         self.missed
@@ -70,19 +70,21 @@ pub struct TopicStats {
     /// Connections that are subscribed.
     pub subscribers: usize,
     /// Subscribers that broadcasts are kept for until they have read what was sent before
-    /// ([`OverflowPolicy::DropOldest`] and [`OverflowPolicy::KeepLatest`]).
+    /// ([`OverflowPolicy::DropOldest`](crate::OverflowPolicy::DropOldest) and
+    /// [`OverflowPolicy::KeepLatest`](crate::OverflowPolicy::KeepLatest)).
     pub waiting: usize,
     /// Broadcasts that were taken.
     pub broadcasts: u64,
-    /// Broadcasts that were [dropped](SendStatus::Dropped) for everybody, because the topic's
-    /// backlog was full, or all topics together held too much.
+    /// Broadcasts that were [dropped](crate::SendStatus::Dropped) for everybody, because the
+    /// topic's backlog was full, or all topics together held too much.
     pub refused: u64,
-    /// Broadcasts that a subscriber missed by [`OverflowPolicy::DropNewest`], each counted for
-    /// each subscriber.
+    /// Broadcasts that a subscriber missed by
+    /// [`OverflowPolicy::DropNewest`](crate::OverflowPolicy::DropNewest), each counted for each
+    /// subscriber.
     pub dropped_newest: u64,
-    /// The same, by [`OverflowPolicy::DropOldest`].
+    /// The same, by [`OverflowPolicy::DropOldest`](crate::OverflowPolicy::DropOldest).
     pub dropped_oldest: u64,
-    /// The same, by [`OverflowPolicy::KeepLatest`].
+    /// The same, by [`OverflowPolicy::KeepLatest`](crate::OverflowPolicy::KeepLatest).
     pub conflated: u64,
     /// Subscribers that were closed with code 1013 because a broadcast to this topic was more
     /// than may wait for them.

@@ -23,7 +23,7 @@ impl Connection<'_> {
     /// the policy is another from now on, and the subscription goes on without a gap.
     ///
     /// A connection does not keep up while output waits for its peer
-    /// ([`SendStatus::Queued`]). What a policy does then:
+    /// ([`SendStatus::Queued`](crate::SendStatus::Queued)). What a policy does then:
     ///
     /// - `Close`: broadcasts wait behind the rest, and one that would make it more than
     ///   [`Config::outbox`](crate::Config::outbox)'s hard limit closes the connection with code

@@ -16,8 +16,9 @@ pub(crate) const GROUP_BUDGET: usize = 64;
 
 /// What an application does with events of type `E`, on the loop's thread.
 ///
-/// [`EventLoop::on`] takes a closure; a handler that keeps something of its own, or acts at the end
-/// of a batch, goes to [`EventLoop::on_handler`].
+/// [`EventLoop::on`](crate::EventLoop::on) takes a closure; a handler that keeps something of its
+/// own, or acts at the end of a batch, goes to
+/// [`EventLoop::on_handler`](crate::EventLoop::on_handler).
 ///
 /// If a handler panics, the event's other handlers are still called, and the loop goes on, unless
 /// [`Config::on_panic`](crate::Config::on_panic) says otherwise.

@@ -7,14 +7,15 @@ use crate::queue::{Feed, FeedEnd, FeedReceiver};
 
 /// Receives events of one type from a loop, on any thread.
 ///
-/// Made by [`EventLoop::subscriber`]. It gets every event of its type that the loop handles from
-/// then on, whoever published it: other threads ([`Publisher`](crate::Publisher)), handlers
-/// ([`Context::publish`](crate::Context::publish)) and timers. They arrive in the order in which
-/// the loop handled them, behind the handlers of their type, each a clone.
+/// Made by [`EventLoop::subscriber`](crate::EventLoop::subscriber). It gets every event of its type
+/// that the loop handles from then on, whoever published it: other threads
+/// ([`Publisher`](crate::Publisher)), handlers ([`Context::publish`](crate::Context::publish)) and
+/// timers. They arrive in the order in which the loop handled them, behind the handlers of their
+/// type, each a clone.
 ///
 /// The loop never waits for a subscriber. What becomes of events that a slow one has no room for
-/// is its [`OverflowPolicy`]. What waits is taken all at once and then received one by one, so that
-/// up to twice the capacity is held.
+/// is its [`OverflowPolicy`](crate::OverflowPolicy). What waits is taken all at once and then
+/// received one by one, so that up to twice the capacity is held.
 ///
 /// When the loop ends, what is queued is still received, and then [`RecvError::Closed`]. Dropping a
 /// subscriber ends it: its queue is given up at the next event of its type.
@@ -56,7 +57,8 @@ pub struct Subscriber<E> {
 pub enum RecvError {
     /// The loop has ended.
     Closed,
-    /// The subscriber was too slow, and its policy was [`OverflowPolicy::Close`].
+    /// The subscriber was too slow, and its policy was
+    /// [`OverflowPolicy::Close`](crate::OverflowPolicy::Close).
     Overflowed,
 }
 

@@ -8,7 +8,8 @@ use crate::net::disconnect::MemoryLimit;
 use crate::reactor::Reactor;
 
 impl<S, R: Reactor> EventLoop<S, R> {
-    /// What the loop did until now. Other threads have [`LoopHandle::stats`].
+    /// What the loop did until now. Other threads have
+    /// [`LoopHandle::stats`](crate::LoopHandle::stats).
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.publish_stats();

@@ -39,7 +39,7 @@ macro_rules! kind {
 macro_rules! stats {
     ($($(#[doc = $doc:literal])* $kind:ident $name:ident,)*) => {
         /// What a loop did since it was made, and what it holds: a snapshot, to be had from any
-        /// thread with [`LoopHandle::stats`].
+        /// thread with [`LoopHandle::stats`](crate::LoopHandle::stats).
         ///
         /// The numbers are those of the end of the last turn. Each is right by itself; two of them
         /// may be one turn apart. Those that say "now" go up and down, the others only up.

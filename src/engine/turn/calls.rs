@@ -17,25 +17,25 @@ use crate::time::Time;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum HandlerCall {
-    /// [`WebSocketHandler::on_upgrade`].
+    /// [`WebSocketHandler::on_upgrade`](crate::WebSocketHandler::on_upgrade).
     Upgrade,
     /// [`HttpHandler::on_request`](crate::HttpHandler::on_request).
     Request,
-    /// [`WebSocketHandler::on_open`].
+    /// [`WebSocketHandler::on_open`](crate::WebSocketHandler::on_open).
     Open,
-    /// [`WebSocketHandler::on_message`].
+    /// [`WebSocketHandler::on_message`](crate::WebSocketHandler::on_message).
     Message,
-    /// [`WebSocketHandler::on_ping`].
+    /// [`WebSocketHandler::on_ping`](crate::WebSocketHandler::on_ping).
     Ping,
-    /// [`WebSocketHandler::on_pong`].
+    /// [`WebSocketHandler::on_pong`](crate::WebSocketHandler::on_pong).
     Pong,
-    /// [`WebSocketHandler::on_drained`].
+    /// [`WebSocketHandler::on_drained`](crate::WebSocketHandler::on_drained).
     Drained,
-    /// [`WebSocketHandler::on_gap`].
+    /// [`WebSocketHandler::on_gap`](crate::WebSocketHandler::on_gap).
     Gap,
-    /// [`WebSocketHandler::on_close`].
+    /// [`WebSocketHandler::on_close`](crate::WebSocketHandler::on_close).
     Close,
-    /// [`WebSocketHandler::on_connect_error`].
+    /// [`WebSocketHandler::on_connect_error`](crate::WebSocketHandler::on_connect_error).
     ConnectError,
     /// [`EventHandler::on_event`](crate::EventHandler::on_event), of the type with that name.
     Event(&'static str),

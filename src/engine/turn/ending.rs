@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::net::socket::Socket;
 use crate::time::Time;
 
-/// How a loop ended: what [`EventLoop::run`] returns.
+/// How a loop ended: what [`EventLoop::run`](crate::EventLoop::run) returns.
 ///
 /// ```
 /// use std::time::Duration;
