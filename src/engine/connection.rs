@@ -111,8 +111,7 @@ impl Connection<'_> {
     /// The reason is cut to 123 bytes. A code that must not be sent (RFC 6455 §7.4.1) is left
     /// out.
     pub fn close(&mut self, code: CloseCode, reason: &str) -> bool {
-        let core = &mut *self.context.core;
-        core.sockets.close(self.id.0, code, reason, &mut core.topics, &mut core.streams)
+        self.context.core.close(self.id.0, code, reason)
     }
 
     /// Stops reading from the connection until [`resume`](Self::resume); `false` if it is not

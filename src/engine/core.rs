@@ -1,10 +1,7 @@
 use crate::engine::turn::ending::Ending;
-use crate::net::SendStatus;
 use crate::net::sockets::Sockets;
 use crate::net::streams::Transmit;
-use crate::proto::Outgoing;
 use crate::queue::LocalEvents;
-use crate::slots::Key;
 use crate::topics::Topics;
 
 /// The part of an event loop that handlers act on. Everything else of the loop calls them.
@@ -17,9 +14,10 @@ pub(crate) struct Core<T: ?Sized> {
     pub(crate) streams: T,
 }
 
-impl Core<dyn Transmit + '_> {
+impl<T: Transmit> Core<T> {
+    /// The same without the type of its streams, as [`Context`](crate::Context) has it.
     #[inline]
-    pub(crate) fn send(&mut self, conn: Key, outgoing: Outgoing<'_>) -> SendStatus {
-        self.sockets.send(conn, outgoing, &mut self.topics, &mut self.streams)
+    pub(crate) fn erased(&mut self) -> &mut Core<dyn Transmit + '_> {
+        self
     }
 }

@@ -366,7 +366,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
                 return;
             };
             // What its topics kept for it goes first.
-            self.core.sockets.catch_up(conn, &mut self.core.topics, &mut self.core.streams);
+            self.core.erased().catch_up(conn);
             self.core.sockets.flush(conn, &mut self.core.streams);
             // Something waits again: its handler is told when that is sent.
             if self.core.sockets.get(conn).is_some_and(|socket| socket.blocked || socket.is_dead())

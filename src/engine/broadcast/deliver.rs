@@ -32,7 +32,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
                     }
                 }
                 Some(Delivery::Several(conn)) => {
-                    self.core.sockets.catch_up(conn, &mut self.core.topics, &mut self.core.streams);
+                    self.core.erased().catch_up(conn);
                 }
                 Some(Delivery::PassedOver) => {}
             }

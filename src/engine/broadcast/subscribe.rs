@@ -56,9 +56,7 @@ impl Connection<'_> {
         }
         let former = core.topics.policy(conn, topic.0);
         // What the former policy has kept is more than may wait if this fails.
-        if former.is_some_and(|former| former != policy)
-            && !core.sockets.settle(conn, &mut core.topics, &mut core.streams)
-        {
+        if former.is_some_and(|former| former != policy) && !core.deliver_pending(conn) {
             return Err(SubscribeError::ConnectionGone);
         }
         let subscribed = core.topics.subscribe(conn, topic.0, policy);
@@ -87,7 +85,7 @@ impl Connection<'_> {
         if core.sockets.get(conn).is_none() {
             return false;
         }
-        core.sockets.settle(conn, &mut core.topics, &mut core.streams);
+        core.deliver_pending(conn);
         let ended = core.topics.unsubscribe(conn, topic.0);
         self.note_conflation(false);
         ended

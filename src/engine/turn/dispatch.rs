@@ -143,8 +143,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         };
         // Whatever else ends it, the handler must learn that its own state may be half-changed.
         socket.overrule_end(End::Disconnect(Disconnect::Panicked { message }));
-        let code = CloseCode::INTERNAL;
-        self.core.sockets.close(conn, code, "", &mut self.core.topics, &mut self.core.streams);
+        self.core.erased().close(conn, CloseCode::INTERNAL, "");
         self.core.sockets.revisit(conn);
     }
 }

@@ -399,7 +399,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             }
             State::Open | State::Closing => {
                 // What topics owe it was for it, too.
-                self.core.sockets.settle(conn, &mut self.core.topics, &mut self.core.streams);
+                self.core.erased().deliver_pending(conn);
                 let error = io::ErrorKind::UnexpectedEof.into();
                 self.core.sockets.end_heard(conn, End::Disconnect(Disconnect::Io(error)));
             }

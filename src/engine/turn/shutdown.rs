@@ -95,14 +95,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             if asks && role == Role::Server {
                 self.refuse(conn);
             } else {
-                let code = CloseCode::GOING_AWAY;
-                self.core.sockets.close(
-                    conn,
-                    code,
-                    "",
-                    &mut self.core.topics,
-                    &mut self.core.streams,
-                );
+                self.core.erased().close(conn, CloseCode::GOING_AWAY, "");
             }
         }
     }

@@ -10,11 +10,10 @@ use crate::net::halves::Halves;
 use crate::net::places::Standing;
 use crate::net::socket::Socket;
 use crate::net::streams::Transmit;
-use crate::proto::{CloseCode, PeerError, State, TimedOut, WebSocket, Workspace};
+use crate::proto::{CloseCode, PeerError, TimedOut, WebSocket, Workspace};
 use crate::slots::Key;
 use crate::time::Time;
 use crate::timers::{DeadlineWheel, Tick};
-use crate::topics::Topics;
 
 /// How long a peer is spared that is late and not read to the end, and how often in a row: in all
 /// long enough for what a socket holds, and not for ever if it never stops sending.
@@ -22,40 +21,19 @@ const SPARED: Duration = Duration::from_millis(100);
 const MOST_SPARED: u8 = 50;
 
 impl Sockets {
-    /// Begins the closing handshake, or ends a connection that is not open yet; `false` if it is
-    /// ending already.
-    pub(crate) fn close(
-        &mut self,
-        conn: Key,
-        code: CloseCode,
-        reason: &str,
-        topics: &mut Topics,
-        io: &mut dyn Transmit,
-    ) -> bool {
-        let Some(socket) = self.slots.get(conn).filter(|socket| !socket.is_dead()) else {
-            return false;
+    /// Begins the closing handshake of an open connection, for which the peer has time from `now`
+    /// on.
+    pub(crate) fn close(&mut self, conn: Key, code: CloseCode, reason: &str, now: Time) {
+        let close = |protocol: &mut WebSocket, work: &mut Workspace<'_>| {
+            work.now = now;
+            protocol.close(code, reason, work);
         };
-        match socket.protocol.state() {
-            State::Open => {
-                self.settle(conn, topics, io);
-                topics.remove_connection(conn);
-                // The peer's time begins now, and not when the turn did.
-                let turn = std::mem::replace(&mut self.now, io.now());
-                self.answer(conn, |protocol, work| protocol.close(code, reason, work), |()| false);
-                self.now = turn;
-                self.note_end(conn, Disconnect::ClosedByApplication { code });
-                // The peer's close frame is to be heard.
-                self.unpause(conn);
-                self.count_inbound(conn);
-                self.arm(conn);
-                true
-            }
-            State::Connecting => {
-                self.end_unopened(conn, ConnectError::Cancelled);
-                true
-            }
-            State::Closing | State::Closed => false,
-        }
+        self.answer(conn, close, |()| false);
+        self.note_end(conn, Disconnect::ClosedByApplication { code });
+        // The peer's close frame has to be read.
+        self.unpause(conn);
+        self.count_inbound(conn);
+        self.arm(conn);
     }
 
     /// Ends a connection that is not open: behind what a client was answered, and otherwise at

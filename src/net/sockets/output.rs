@@ -11,7 +11,7 @@ use crate::proto::{
     FrameHeader, MaskKeys, Message, Outgoing, Payload, PreparedMessage, Role, write_payload,
 };
 use crate::slots::Key;
-use crate::topics::{Frames, Output, Room, Run, Topics};
+use crate::topics::{Frames, Room, Run};
 
 /// Corked output is sent from this length on, without waiting for the handler to return.
 const CORK_FULL: usize = 64 * 1024;
@@ -23,69 +23,44 @@ const COMPRESSED_KEPT: usize = 64 * 1024;
 const OUTBOX_FULL: usize = 16 * 1024;
 
 impl Sockets {
-    /// Sends a message to a connection that is open.
+    /// Corks a short message for the connection that it answers, as most are; `false` if it is not
+    /// one of those.
     #[inline]
-    pub(crate) fn send(
-        &mut self,
-        conn: Key,
-        outgoing: Outgoing<'_>,
-        topics: &mut Topics,
-        io: &mut dyn Transmit,
-    ) -> SendStatus {
-        if let Some(prepared) = outgoing.prepared() {
-            return self.send_prepared(conn, prepared, topics, io);
-        }
-        if self.answer_shortly(conn, outgoing.message(), topics) {
-            self.messages_sent += 1;
-            return SendStatus::Sent;
-        }
-        self.send_any(conn, outgoing, topics, io)
-    }
-
-    /// Most answers are short, go to whoever asked, and have nothing to wait for: corks such a
-    /// message, or tells that it is none.
-    #[inline]
-    fn answer_shortly(&mut self, conn: Key, message: Message<'_>, topics: &Topics) -> bool {
+    pub(crate) fn try_send_short(&mut self, conn: Key, message: Message<'_>) -> bool {
         let Some(role) = self.slots.unhindered(conn) else {
             return false;
         };
-        if message.len() >= REUSE || self.cork.len() >= CORK_FULL || !topics.is_settled(conn) {
+        if message.len() >= REUSE || self.cork.len() >= CORK_FULL {
             return false;
         }
         let key = (role == Role::Client).then(|| self.keys.next_key());
         self.cork.push_frame(&message.into(), key);
+        self.messages_sent += 1;
         true
     }
 
-    #[inline(never)]
-    fn send_any(
+    /// Sends a message to a connection that is open.
+    pub(crate) fn send(
         &mut self,
         conn: Key,
         outgoing: Outgoing<'_>,
-        topics: &mut Topics,
         io: &mut dyn Transmit,
     ) -> SendStatus {
-        let message = outgoing.message();
-        let Some(socket) = self.slots.get(conn).filter(|socket| socket.is_open()) else {
-            return SendStatus::Gone;
+        let status = match outgoing.prepared() {
+            Some(prepared) => self.push_prepared(conn, prepared, io),
+            None => self.push_message(conn, outgoing, io),
         };
-        let compresses =
-            outgoing.may_compress() && socket.protocol.compression().applies_to(message.len());
-        if !self.settle(conn, topics, io) {
-            return SendStatus::Gone;
-        }
-        let status = self.push_message(conn, message, compresses, io);
         self.note_message(status)
     }
 
     fn push_message(
         &mut self,
         conn: Key,
-        message: Message<'_>,
-        compresses: bool,
+        outgoing: Outgoing<'_>,
         io: &mut dyn Transmit,
     ) -> SendStatus {
-        if !compresses {
+        let message = outgoing.message();
+        if !outgoing.may_compress() || !self.compresses(conn, message.len()) {
             return self.push_frame(conn, &message.into(), io);
         }
         let mut compressed = std::mem::take(&mut self.compressed);
@@ -98,29 +73,26 @@ impl Sockets {
     }
 
     /// Sends a message that is encoded already, sharing its bytes.
-    fn send_prepared(
+    fn push_prepared(
         &mut self,
         conn: Key,
         message: &PreparedMessage,
-        topics: &mut Topics,
         io: &mut dyn Transmit,
     ) -> SendStatus {
-        if !self.is_open(conn) || !self.settle(conn, topics, io) {
-            return SendStatus::Gone;
-        }
         let (frame, payload, forms) = (message.frame(), message.payload(), message.part());
-        let compresses = forms.is_some()
-            && self.get(conn).is_some_and(|socket| {
-                socket.protocol.compression().applies_to(payload.bytes.len())
-            });
+        let compresses = forms.is_some() && self.compresses(conn, payload.bytes.len());
         let is_short = frame.len() < REUSE || self.role(conn) == Role::Client;
-        let status = if is_short && !compresses {
+        if is_short && !compresses {
             self.push_frame(conn, &payload, io)
         } else {
             let frames = Frames::Shared(frame, 0..frame.len());
             self.push_run(conn, &Run::new(frames, forms, None), io)
-        };
-        self.note_message(status)
+        }
+    }
+
+    /// Whether a message of that length to the connection is compressed.
+    fn compresses(&self, conn: Key, len: usize) -> bool {
+        self.slots.get(conn).is_some_and(|socket| socket.protocol.compression().applies_to(len))
     }
 
     /// Counts a message that was taken, or dropped. One whose stream failed meanwhile is neither.
@@ -147,26 +119,6 @@ impl Sockets {
         {
             Some(true) => self.pushed(conn, io),
             _ => SendStatus::Gone,
-        }
-    }
-
-    /// Appends whatever topics owe the connection, so that what follows comes after it; `false`
-    /// if nothing may follow, because that was more than may wait.
-    #[inline]
-    pub(crate) fn settle(&mut self, conn: Key, topics: &mut Topics, io: &mut dyn Transmit) -> bool {
-        if topics.is_settled(conn) {
-            return true;
-        }
-        topics.settle(conn, &mut Outlet { sockets: self, io });
-        self.is_open(conn)
-    }
-
-    /// Appends what topics owe the connection, except for what is better put off while its peer
-    /// does not keep up.
-    pub(crate) fn catch_up(&mut self, conn: Key, topics: &mut Topics, io: &mut dyn Transmit) {
-        // Topics know connections by their slots, which a later connection may have.
-        if self.slots.get(conn).is_some() {
-            topics.catch_up(conn, &mut Outlet { sockets: self, io });
         }
     }
 
@@ -280,7 +232,7 @@ impl Sockets {
 
     /// Appends frames of a topic, or of a prepared message, compressed and masked as the
     /// connection needs it.
-    pub(super) fn push_run(
+    pub(crate) fn push_run(
         &mut self,
         conn: Key,
         run: &Run<'_>,
@@ -402,22 +354,6 @@ impl Sockets {
             socket.outbox = Some(outbox);
             socket.blocked = true;
         }
-    }
-}
-
-/// What topics append to.
-struct Outlet<'a> {
-    sockets: &'a mut Sockets,
-    io: &'a mut dyn Transmit,
-}
-
-impl Output for Outlet<'_> {
-    fn room(&self, conn: Key) -> Room {
-        self.sockets.room(conn)
-    }
-
-    fn append(&mut self, conn: Key, run: &Run<'_>) -> bool {
-        self.sockets.push_run(conn, run, self.io) != SendStatus::Dropped
     }
 }
 

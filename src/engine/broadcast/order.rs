@@ -1,0 +1,94 @@
+//! The order of broadcasts and direct sends: what is sent to one connection, and its close frame,
+//! comes after everything that was broadcast to it before.
+//!
+//! Topics deliver at the end of a turn, connections take messages at once. Neither knows the other:
+//! here, the pending broadcasts of a connection are delivered first.
+
+use crate::engine::core::Core;
+use crate::net::SendStatus;
+use crate::net::disconnect::ConnectError;
+use crate::net::sockets::Sockets;
+use crate::net::streams::Transmit;
+use crate::proto::{CloseCode, Outgoing, State};
+use crate::slots::Key;
+use crate::topics::{Output, Room, Run};
+
+impl Core<dyn Transmit + '_> {
+    /// Sends a message to a connection that is open.
+    #[inline]
+    pub(crate) fn send(&mut self, conn: Key, outgoing: Outgoing<'_>) -> SendStatus {
+        let is_sent = outgoing.prepared().is_none()
+            && self.topics.is_settled(conn)
+            && self.sockets.try_send_short(conn, outgoing.message());
+        if is_sent { SendStatus::Sent } else { self.send_after_pending(conn, outgoing) }
+    }
+
+    #[inline(never)]
+    fn send_after_pending(&mut self, conn: Key, outgoing: Outgoing<'_>) -> SendStatus {
+        if !self.sockets.is_open(conn) || !self.deliver_pending(conn) {
+            return SendStatus::Gone;
+        }
+        self.sockets.send(conn, outgoing, &mut self.streams)
+    }
+
+    /// Begins the closing handshake, or ends a connection that is not open yet; `false` if it is
+    /// ending already.
+    pub(crate) fn close(&mut self, conn: Key, code: CloseCode, reason: &str) -> bool {
+        let Some(socket) = self.sockets.get(conn).filter(|socket| !socket.is_dead()) else {
+            return false;
+        };
+        match socket.protocol.state() {
+            State::Open => {
+                self.deliver_pending(conn);
+                self.topics.remove_connection(conn);
+                // The peer's time to answer begins when the close frame is written, not when the
+                // turn did.
+                self.sockets.close(conn, code, reason, self.streams.now());
+                true
+            }
+            State::Connecting => {
+                self.sockets.end_unopened(conn, ConnectError::Cancelled);
+                true
+            }
+            State::Closing | State::Closed => false,
+        }
+    }
+
+    /// Delivers the broadcasts that are pending for a connection, so that what follows comes after
+    /// them; `false` if nothing may follow, because they were more than may wait.
+    #[inline]
+    pub(crate) fn deliver_pending(&mut self, conn: Key) -> bool {
+        if self.topics.is_settled(conn) {
+            return true;
+        }
+        let mut outlet = Outlet { sockets: &mut self.sockets, io: &mut self.streams };
+        self.topics.settle(conn, &mut outlet);
+        self.sockets.is_open(conn)
+    }
+
+    /// Delivers the broadcasts that are pending for a connection, except for those that its
+    /// subscriptions put off while the peer does not keep up.
+    pub(crate) fn catch_up(&mut self, conn: Key) {
+        // Topics know connections by their slots, which a later connection may have.
+        if self.sockets.get(conn).is_some() {
+            let mut outlet = Outlet { sockets: &mut self.sockets, io: &mut self.streams };
+            self.topics.catch_up(conn, &mut outlet);
+        }
+    }
+}
+
+/// The connections' output, as topics see it.
+struct Outlet<'a> {
+    sockets: &'a mut Sockets,
+    io: &'a mut dyn Transmit,
+}
+
+impl Output for Outlet<'_> {
+    fn room(&self, conn: Key) -> Room {
+        self.sockets.room(conn)
+    }
+
+    fn append(&mut self, conn: Key, run: &Run<'_>) -> bool {
+        self.sockets.push_run(conn, run, self.io) != SendStatus::Dropped
+    }
+}
