@@ -6,6 +6,7 @@ use slab::Slab;
 
 use crate::config::Config;
 use crate::engine::bus::events::{Events, GROUP_BUDGET, TURN_BUDGET};
+use crate::engine::client::dialer::Dialer;
 use crate::engine::core::Core;
 use crate::engine::handle::{LoopHandle, Shared};
 use crate::engine::http::router::Sites;
@@ -17,7 +18,6 @@ use crate::engine::turn::calls::{Calls, HandlerCall};
 use crate::engine::turn::ending::{Ending, RunSummary};
 use crate::engine::turn::idle::IdleStrategy;
 use crate::error::Error;
-use crate::net::attempts::Attempts;
 use crate::net::listeners::Listeners;
 use crate::net::named::Named;
 use crate::net::places::PlaceLimits;
@@ -78,7 +78,7 @@ pub struct EventLoop<S, R: Reactor = MioReactor> {
     pub(crate) sites: Sites<S>,
     pub(crate) events: Events<S>,
     pub(crate) listeners: Listeners<R>,
-    pub(crate) attempts: Attempts<R>,
+    pub(crate) dialer: Dialer<R>,
     /// Lifted out while input is handled, so that handlers can be lent the rest.
     pub(crate) buffer: ReceiveBuffer,
     pub(crate) ready: Vec<Readiness>,
@@ -86,7 +86,6 @@ pub struct EventLoop<S, R: Reactor = MioReactor> {
     pub(crate) idle: IdleStrategy,
     pub(crate) shared: Arc<Shared>,
     pub(crate) handle: LoopHandle,
-    pub(crate) max_connections: usize,
     pub(crate) calls: Calls,
     /// How often handlers had been called when the turn began.
     calls_before: u64,
@@ -139,14 +138,13 @@ impl<S, R: Reactor> EventLoop<S, R> {
             sites: Sites::new(),
             events: Events::new(config.inbox),
             listeners: Listeners::new(),
-            attempts: Attempts::new(),
+            dialer: Dialer::new(max_connections),
             buffer: ReceiveBuffer::new(config.receive_buffer),
             ready: Vec::new(),
             backlog: Backlog::new(now),
             idle: IdleStrategy::new(config.idle),
             shared,
             handle,
-            max_connections,
             calls_before: 0,
             calls: Calls::new(config.on_panic, config.slow_handler, Arc::clone(&meters)),
             tally: Tally::default(),
@@ -245,7 +243,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         // Those that use up their share of this turn wait for the next.
         let resumed = self.core.sockets.resumed_len();
         self.serve_ready(state);
-        let (sockets, listeners, attempts) = (&self.core.sockets, &self.listeners, &self.attempts);
+        let (sockets, listeners, attempts) = (&self.core.sockets, &self.listeners, &self.dialer);
         let registered = || sockets.len() + listeners.len() + attempts.len();
         self.backlog.served(polled, begun, self.ready.len(), registered);
         // Most turns serve what was ready, and that is all of them.
@@ -275,8 +273,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
         if !self.shared.resolved.is_empty() {
             self.serve_resolved();
         }
-        if self.attempts.is_due(self.core.sockets.now) {
-            self.serve_attempts();
+        if self.dialer.is_due(self.core.sockets.now) {
+            self.dialer.serve_due(&mut self.core);
         }
         self.serve_events(TURN_BUDGET, state);
         self.begin_shutdown();
@@ -333,8 +331,16 @@ impl<S, R: Reactor> EventLoop<S, R> {
     fn serve_other(&mut self, key: u64) {
         match Named::of(key) {
             Named::Listener(key) => self.listeners.note_ready(key),
-            Named::Attempt(key) => self.serve_attempt(key),
+            Named::Attempt(key) => self.dialer.serve_attempt(&mut self.core, key),
             Named::Connection(_) => {}
+        }
+    }
+
+    /// Goes on with connections whose names were looked up.
+    #[inline(never)]
+    fn serve_resolved(&mut self) {
+        while let Some(resolved) = self.shared.resolved.pop() {
+            self.dialer.resolved(&mut self.core, resolved);
         }
     }
 

@@ -3,9 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::config::ClientConfig;
+use crate::engine::client::dialer::Dialer;
 use crate::engine::connection::Connection;
 use crate::engine::event_loop::EventLoop;
-use crate::engine::handle::Resolved;
 use crate::engine::handler::{WebSocketHandler, on_message};
 use crate::engine::ids::ConnectionId;
 use crate::engine::server::endpoint::Endpoint;
@@ -49,7 +49,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     ) -> Result<ConnectionId, Error> {
         self.check_serving()?;
         let url = WsUrl::parse(url)?;
-        if self.is_full() {
+        if self.dialer.is_full(&self.core.sockets) {
             self.make_room();
             return Err(Error::ConnectionLimit);
         }
@@ -74,16 +74,16 @@ impl<S, R: Reactor> EventLoop<S, R> {
         endpoint.unsent_limit = unsent_limit;
         let conn = self.begin_connect(request, endpoint, connector);
         if let Some(path) = unix_socket {
-            self.try_path(conn, &path);
+            self.dialer.try_path(&mut self.core, conn, &path);
             return Ok(ConnectionId(conn));
         }
         if addresses.is_empty() {
             addresses = known_addresses(&host, port);
         }
         if addresses.is_empty() {
-            self.look_up(conn, &host, port);
+            Dialer::look_up(&mut self.core, conn, &host, port, self.handle.clone());
         } else {
-            self.try_addresses(conn, addresses);
+            self.dialer.try_addresses(&mut self.core, conn, addresses);
         }
         Ok(ConnectionId(conn))
     }
@@ -102,19 +102,6 @@ impl<S, R: Reactor> EventLoop<S, R> {
         handler: impl FnMut(&mut Connection<'_>, Message<'_>, &mut S) + 'static,
     ) -> Result<ConnectionId, Error> {
         self.connect(url, config, on_message(handler))
-    }
-
-    fn look_up(&mut self, conn: Key, host: &str, port: u16) {
-        let handle = self.handle.clone();
-        let done = Box::new(move |addresses| handle.push_resolved(Resolved { conn, addresses }));
-        match self.core.streams.reactor.resolve(host, port, done) {
-            Ok(lookup) => {
-                if let Some(connector) = self.connector(conn) {
-                    connector.lookup = Some(lookup);
-                }
-            }
-            Err(error) => self.core.sockets.fail(conn, error),
-        }
     }
 
     /// Makes the connection's entry, with its opening request held back.

@@ -1,4 +1,4 @@
 //! Connections that this program makes.
 
-pub(crate) mod attempts;
 pub(crate) mod connect;
+pub(crate) mod dialer;

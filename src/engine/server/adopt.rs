@@ -60,7 +60,7 @@ impl<S> EventLoop<S> {
         let Some(site) = self.sites.slot(listener) else {
             return Err(Error::io("find the listener")(std::io::ErrorKind::NotFound.into()));
         };
-        if self.is_full() {
+        if self.dialer.is_full(&self.core.sockets) {
             self.make_room();
             return Err(Error::ConnectionLimit);
         }

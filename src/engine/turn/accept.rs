@@ -13,7 +13,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     pub(crate) fn accept(&mut self) {
         let (now, by) = (self.core.sockets.now, self.backlog.served_until());
         for _ in 0..ACCEPT_BUDGET {
-            let is_full = self.is_full();
+            let is_full = self.dialer.is_full(&self.core.sockets);
             let reactor = &mut self.core.streams.reactor;
             if is_full && self.listeners.has_newcomer(reactor, now) {
                 return self.make_room();

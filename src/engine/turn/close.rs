@@ -117,7 +117,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let Some(mut socket) = self.core.sockets.remove(conn) else {
             return;
         };
-        self.abandon(socket.end_connecting());
+        self.dialer.abandon(socket.end_connecting());
         let endpoint = self.endpoints.get(socket.endpoint());
         match socket.site().or(endpoint.and_then(|endpoint| endpoint.site)) {
             Some(site) => self.sites.leave(site, &mut self.endpoints),

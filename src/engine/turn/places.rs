@@ -12,7 +12,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// Whether a newcomer would be accepted, or somebody would make room for it.
     pub(crate) fn has_room(&self, now: Time) -> bool {
         let places = &self.core.sockets.places;
-        if self.is_full() {
+        if self.dialer.is_full(&self.core.sockets) {
             places.yields_at().is_some_and(|at| at <= now)
         } else {
             places.takes_another(now)
@@ -23,7 +23,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// end of a connection.
     pub(crate) fn no_room_until(&self) -> Option<Time> {
         let places = &self.core.sockets.places;
-        if self.is_full() {
+        if self.dialer.is_full(&self.core.sockets) {
             Some(places.yields_at().unwrap_or(Time::NEVER))
         } else {
             places.full_until()

@@ -1,7 +1,5 @@
 //! Streams that speak TLS: when they begin to, and what they keep back.
 
-use std::io;
-
 use crate::engine::event_loop::EventLoop;
 use crate::net::socket::Socket;
 use crate::reactor::{Reactor, Tls};
@@ -20,15 +18,6 @@ impl<S, R: Reactor> EventLoop<S, R> {
             self.core.sockets.fail(conn, error);
         }
         true
-    }
-
-    /// The stream of a connection that is being made, speaking TLS if it is to.
-    pub(crate) fn connect_tls(&mut self, conn: Key, stream: R::Stream) -> io::Result<R::Stream> {
-        let connector = self.core.sockets.get_mut(conn).and_then(Socket::connector_mut);
-        let Some((tls, host)) = connector.and_then(|connector| connector.tls.clone()) else {
-            return Ok(stream);
-        };
-        self.core.streams.reactor.encrypt(stream, Tls::Client(&tls, &host), &[])
     }
 
     /// Sends what a stream has taken and not sent.

@@ -124,7 +124,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// Whether there is something to do at a turn's end that is no reason for another turn.
     pub(crate) fn has_chores(&self) -> bool {
         self.core.sockets.is_due(self.backlog.served_until())
-            || self.attempts.is_due(self.core.sockets.now)
+            || self.dialer.is_due(self.core.sockets.now)
             || self.core.topics.has_changes()
             || self.core.ending.has_begun()
     }
@@ -137,7 +137,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         } else {
             None
         };
-        let attempts = self.attempts.deadline();
+        let attempts = self.dialer.deadline();
         let others =
             [self.core.ending.deadline(), self.core.events.next_due(), listeners, attempts];
         let or_never = |deadline: Option<Time>| deadline.unwrap_or(Time::NEVER);

@@ -1,0 +1,233 @@
+//! From the addresses of a server to a connection: the first attempt that succeeds (RFC 8305).
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use crate::engine::core::Core;
+use crate::engine::handle::{LoopHandle, Resolved};
+use crate::net::attempts::{Attempt, Attempts, Target};
+use crate::net::connector::{Connector, interleave};
+use crate::net::named::Named;
+use crate::net::peer::PeerAddr;
+use crate::net::socket::Socket;
+use crate::net::sockets::Sockets;
+use crate::net::streams::Streams;
+use crate::reactor::Reactor;
+use crate::slots::Key;
+use crate::time::Time;
+
+/// Makes the connections that this program asked for: looks names up, and tries their addresses.
+pub(crate) struct Dialer<R: Reactor> {
+    attempts: Attempts<R>,
+    max_connections: usize,
+}
+
+impl<R: Reactor> Dialer<R> {
+    pub(crate) const fn new(max_connections: usize) -> Self {
+        Self { attempts: Attempts::new(), max_connections }
+    }
+
+    /// Attempts that are under way.
+    pub(crate) fn len(&self) -> usize {
+        self.attempts.len()
+    }
+
+    /// Whether there are as many connections as the configuration allows.
+    pub(crate) fn is_full(&self, sockets: &Sockets) -> bool {
+        sockets.len() + self.attempts.extra() >= self.max_connections
+    }
+
+    /// Whether an address may have to be tried now, beside a slow attempt.
+    pub(crate) fn is_due(&self, now: Time) -> bool {
+        self.attempts.is_due(now)
+    }
+
+    /// When an address is to be tried next.
+    pub(crate) fn deadline(&mut self) -> Option<Time> {
+        self.attempts.deadline()
+    }
+
+    pub(crate) fn look_up(
+        core: &mut Core<Streams<R>>,
+        conn: Key,
+        host: &str,
+        port: u16,
+        handle: LoopHandle,
+    ) {
+        let done = Box::new(move |addresses| handle.push_resolved(Resolved { conn, addresses }));
+        match core.streams.reactor.resolve(host, port, done) {
+            Ok(lookup) => {
+                if let Some(connector) = connector(&mut core.sockets, conn) {
+                    connector.lookup = Some(lookup);
+                }
+            }
+            Err(error) => core.sockets.fail(conn, error),
+        }
+    }
+
+    /// Goes on with a connection whose name was looked up.
+    pub(crate) fn resolved(&mut self, core: &mut Core<Streams<R>>, resolved: Resolved) {
+        let Resolved { conn, addresses } = resolved;
+        match addresses {
+            Ok(addresses) => self.try_addresses(core, conn, interleave(&addresses)),
+            Err(error) => core.sockets.fail(conn, error),
+        }
+    }
+
+    pub(crate) fn try_addresses(
+        &mut self,
+        core: &mut Core<Streams<R>>,
+        conn: Key,
+        addresses: Vec<SocketAddr>,
+    ) {
+        if let Some(connector) = connector(&mut core.sockets, conn) {
+            connector.lookup = None;
+            connector.set_addresses(addresses);
+            self.try_next(core, conn, io::ErrorKind::NotFound.into());
+        }
+    }
+
+    pub(crate) fn try_path(&mut self, core: &mut Core<Streams<R>>, conn: Key, path: &Path) {
+        if let Err(error) = self.begin_attempt(core, conn, Target::Path(path)) {
+            core.sockets.fail(conn, error);
+        }
+    }
+
+    /// Tries the next address; `error` is why the one before failed. With no more addresses and no
+    /// attempt under way, that is why there is no connection.
+    fn try_next(&mut self, core: &mut Core<Streams<R>>, conn: Key, mut error: io::Error) {
+        while let Some(connector) = connector(&mut core.sockets, conn) {
+            let Some(address) = connector.addresses.pop() else {
+                if connector.attempts.is_empty() {
+                    core.sockets.fail(conn, error);
+                }
+                return;
+            };
+            match self.begin_attempt(core, conn, Target::Address(address)) {
+                Ok(()) => return,
+                Err(failure) => error = failure,
+            }
+        }
+    }
+
+    fn begin_attempt(
+        &mut self,
+        core: &mut Core<Streams<R>>,
+        conn: Key,
+        target: Target<'_>,
+    ) -> io::Result<()> {
+        let socket = core.sockets.get_mut(conn);
+        let Some(connector) = socket.and_then(Socket::connector_mut) else {
+            return Ok(());
+        };
+        let reactor = &mut core.streams.reactor;
+        let attempt = self.attempts.begin(reactor, conn, &connector.attempts, target)?;
+        connector.attempts.push(attempt);
+        if !connector.addresses.is_empty() {
+            self.attempts.note_next(attempt, reactor.now());
+        }
+        Ok(())
+    }
+
+    /// Tries the next addresses of connections whose latest attempts are slow.
+    #[inline(never)]
+    pub(crate) fn serve_due(&mut self, core: &mut Core<Streams<R>>) {
+        let now = core.sockets.now;
+        while let Some((attempt, conn)) = self.attempts.next_due(now) {
+            let is_full = self.is_full(&core.sockets);
+            let Some(connector) = connector(&mut core.sockets, conn) else {
+                continue;
+            };
+            // An earlier one's time was up when the latest one began.
+            if connector.attempts.last() != Some(&attempt) || connector.addresses.is_empty() {
+                continue;
+            }
+            if is_full {
+                self.attempts.note_next(attempt, now);
+            } else {
+                self.try_next(core, conn, io::ErrorKind::TimedOut.into());
+            }
+        }
+    }
+
+    /// Readiness names an attempt, whose outcome may be known.
+    #[inline(never)]
+    pub(crate) fn serve_attempt(&mut self, core: &mut Core<Streams<R>>, attempt: Key) {
+        let outcome = self.attempts.outcome(&mut core.streams.reactor, attempt);
+        let Some(outcome) = outcome else {
+            return;
+        };
+        let Some(attempt) = self.end_attempt(core, attempt) else {
+            return;
+        };
+        match outcome {
+            Ok(()) => {
+                let conn = attempt.conn;
+                if let Err(error) = self.finish_connect(core, attempt) {
+                    core.sockets.fail(conn, error);
+                }
+            }
+            Err(error) => self.try_next(core, attempt.conn, error),
+        }
+    }
+
+    fn end_attempt(&mut self, core: &mut Core<Streams<R>>, key: Key) -> Option<Attempt<R>> {
+        let attempt = self.attempts.take(key)?;
+        if let Some(connector) = connector(&mut core.sockets, attempt.conn) {
+            connector.attempts.retain(|other| *other != key);
+        }
+        Some(attempt)
+    }
+
+    /// The connection is made, by that attempt.
+    fn finish_connect(
+        &mut self,
+        core: &mut Core<Streams<R>>,
+        attempt: Attempt<R>,
+    ) -> io::Result<()> {
+        let Attempt { conn, address, mut stream, .. } = attempt;
+        if connector(&mut core.sockets, conn).is_none() {
+            return Ok(());
+        }
+        #[cfg(feature = "tls")]
+        {
+            stream = encrypt(core, conn, stream)?;
+        }
+        core.streams.rekey(&mut stream, Named::Connection(conn).to_bits())?;
+        core.streams.insert(conn.index(), stream);
+        if let Some(socket) = core.sockets.get_mut(conn) {
+            socket.peer = PeerAddr::from(address);
+            let connector = socket.end_connecting();
+            self.abandon(connector);
+        }
+        core.sockets.unblock(conn, &mut core.streams);
+        Ok(())
+    }
+
+    /// Closes what is under way for a connection that is made, or is not wanted any more.
+    pub(crate) fn abandon(&mut self, connector: Option<Connector>) {
+        for attempt in connector.into_iter().flat_map(|connector| connector.attempts) {
+            self.attempts.take(attempt);
+        }
+    }
+}
+
+/// What a connection that is being made has to try, unless it is ending.
+fn connector(sockets: &mut Sockets, conn: Key) -> Option<&mut Connector> {
+    sockets.get_mut(conn).filter(|socket| !socket.is_dead())?.connector_mut()
+}
+
+/// The stream of a connection that is being made, with TLS if its URL asks for it.
+#[cfg(feature = "tls")]
+fn encrypt<R: Reactor>(
+    core: &mut Core<Streams<R>>,
+    conn: Key,
+    stream: R::Stream,
+) -> io::Result<R::Stream> {
+    let connector = core.sockets.get_mut(conn).and_then(Socket::connector_mut);
+    let Some((tls, host)) = connector.and_then(|connector| connector.tls.clone()) else {
+        return Ok(stream);
+    };
+    core.streams.reactor.encrypt(stream, crate::reactor::Tls::Client(&tls, &host), &[])
+}
