@@ -5,8 +5,8 @@ use super::origin::is_origin;
 use super::{HandshakeError, Key, WsUrl};
 use crate::proto::deflate::{DeflateAgreement, DeflateConfig};
 use crate::proto::http::{
-    ExtraHeaders, Fields, HeadLimits, HeadScanner, InvalidHeader, ResponseHead, is_token,
-    write_header,
+    ExtraHeaders, Fields, HeadLimits, HeadScanner, HttpError, InvalidHeader, ResponseHead,
+    is_token, write_header,
 };
 
 /// What a client asks for (RFC 6455 §4.1), and how it checks the answer.
@@ -53,7 +53,7 @@ impl ClientRequest {
     /// [`InvalidHeader::Value`] if it is no origin.
     pub fn origin(mut self, origin: &str) -> Result<Self, InvalidHeader> {
         if !is_origin(origin) {
-            return Err(InvalidHeader::Value);
+            return Err(InvalidHeader::Value("Origin".to_owned()));
         }
         self.origin = Some(origin.to_owned());
         Ok(self)
@@ -67,10 +67,10 @@ impl ClientRequest {
     /// [`InvalidHeader::RepeatedSubprotocol`] if it is offered already.
     pub fn subprotocol(mut self, name: &str) -> Result<Self, InvalidHeader> {
         if !is_token(name.as_bytes()) {
-            return Err(InvalidHeader::Subprotocol);
+            return Err(InvalidHeader::Subprotocol(name.to_owned()));
         }
         if self.subprotocols.iter().any(|offered| offered == name) {
-            return Err(InvalidHeader::RepeatedSubprotocol);
+            return Err(InvalidHeader::RepeatedSubprotocol(name.to_owned()));
         }
         self.subprotocols.push(name.to_owned());
         Ok(self)
@@ -129,7 +129,7 @@ impl ClientRequest {
     ///
     /// The first thing wrong with the head, as a [`HeadScanner`] or RFC 6455 §4.1 finds it; above
     /// all [`HandshakeError::UnexpectedStatus`] if the server refuses.
-    /// [`HandshakeError::HeadBoundary`] if the head is not complete, or more bytes follow it. An
+    /// [`HttpError::HeadBoundary`] if the head is not complete, or more bytes follow it. An
     /// interim answer, such as 100 or 103, is none to the request yet (RFC 9110 §15.2):
     /// [`WebSocket`](crate::proto::WebSocket) skips those.
     pub fn check_response<'a>(
@@ -233,7 +233,7 @@ fn parse_switch<'a>(head: &'a [u8], limits: &HeadLimits) -> Result<Fields<'a>, H
     let head = ResponseHead::parse(head, limits)?;
     match head.status {
         101 if head.is_http_1_1 => Ok(head.fields),
-        101 => Err(HandshakeError::UnsupportedVersion),
+        101 => Err(HttpError::UnsupportedVersion.into()),
         other => Err(HandshakeError::UnexpectedStatus(other)),
     }
 }

@@ -3,8 +3,7 @@
 use std::borrow::Cow;
 use std::str;
 
-use super::HandshakeError;
-use crate::proto::http::{Fields, HeadLimits, is_token};
+use crate::proto::http::{Fields, HeadLimits, HttpError, is_token};
 
 pub(crate) const EXTENSIONS: &str = "Sec-WebSocket-Extensions";
 
@@ -29,15 +28,15 @@ impl Fields<'_> {
     ///
     /// When a line is no list of extensions: the connection must fail then (RFC 6455 §9.1). When
     /// there are more extensions and parameters than [`HeadLimits::ELEMENTS_MAX`].
-    pub(crate) fn extensions(&self) -> Result<Vec<Extension<'_>>, HandshakeError> {
+    pub(crate) fn extensions(&self) -> Result<Vec<Extension<'_>>, HttpError> {
         let count = |line: &[u8]| line.split_inclusive(|byte| b",;".contains(byte)).count();
-        let too_many = HandshakeError::too_many_elements(EXTENSIONS);
+        let too_many = HttpError::too_many_elements(EXTENSIONS);
         let (mut extensions, mut room) = (Vec::new(), HeadLimits::ELEMENTS_MAX);
         for line in self.values(EXTENSIONS) {
             room = room.checked_sub(count(line)).ok_or(too_many)?;
             let line = str::from_utf8(line).ok();
             line.and_then(|line| Cursor(line).list(&mut extensions))
-                .ok_or(HandshakeError::MalformedHeader(EXTENSIONS))?;
+                .ok_or(HttpError::MalformedHeader(EXTENSIONS))?;
         }
         Ok(extensions)
     }

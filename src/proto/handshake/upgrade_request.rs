@@ -1,7 +1,9 @@
 use std::str;
 
 use super::{HandshakeError, Key};
-use crate::proto::http::{Fields, HeadLimits, HeadScanner, HttpRequest, is_token, visible_ascii};
+use crate::proto::http::{
+    Fields, HeadLimits, HeadScanner, HttpError, HttpRequest, is_token, visible_ascii,
+};
 
 /// A client's request to open a WebSocket, checked against RFC 6455 §4.2.1.
 ///
@@ -33,7 +35,7 @@ impl<'a> UpgradeRequest<'a> {
     /// # Errors
     ///
     /// The first thing wrong with the head, as a [`HeadScanner`] or RFC 6455 §4.2.1 finds it. The
-    /// client gets its [`refusal`](HandshakeError::refusal). [`HandshakeError::HeadBoundary`] if
+    /// client gets its [`refusal`](HandshakeError::refusal). [`HttpError::HeadBoundary`] if
     /// the head is not complete, or more bytes follow it.
     pub fn parse(head: &'a [u8], limits: &HeadLimits) -> Result<Self, HandshakeError> {
         HeadScanner::check(head, limits)?;
@@ -43,7 +45,7 @@ impl<'a> UpgradeRequest<'a> {
     /// Makes it of a request of which nothing was checked but its syntax.
     pub(crate) fn new(http: HttpRequest<'a>) -> Result<Self, HandshakeError> {
         if http.is_http_1_0() {
-            return Err(HandshakeError::UnsupportedVersion);
+            return Err(HttpError::UnsupportedVersion.into());
         }
         if http.method() != "GET" {
             return Err(HandshakeError::MethodNotAllowed);
@@ -62,7 +64,7 @@ impl<'a> UpgradeRequest<'a> {
             return Err(HandshakeError::UnsupportedWebSocketVersion);
         }
         let key = Key::parse(fields.required("Sec-WebSocket-Key")?)
-            .ok_or(HandshakeError::MalformedHeader("Sec-WebSocket-Key"))?;
+            .ok_or(HttpError::MalformedHeader("Sec-WebSocket-Key"))?;
         // An origin that cannot be read must not count as absent: absent ones pass.
         let origin =
             fields.single("Origin")?.map(|origin| visible_ascii("Origin", origin)).transpose()?;

@@ -3,7 +3,7 @@ use std::str;
 
 use httparse::Header;
 
-use super::{HandshakeError, HeadLimits};
+use super::{HeadLimits, HttpError};
 
 /// The header lines of a parsed head, in their order.
 #[derive(Clone, Debug)]
@@ -78,18 +78,18 @@ impl<'a> Fields<'a> {
 
     /// The value of a header that may come once at most.
     #[inline(never)]
-    pub(crate) fn single(&self, name: &'static str) -> Result<Option<&'a [u8]>, HandshakeError> {
+    pub(crate) fn single(&self, name: &'static str) -> Result<Option<&'a [u8]>, HttpError> {
         let mut values = self.values(name);
         let first = values.next();
         match values.next() {
             None => Ok(first),
-            Some(_) => Err(HandshakeError::RepeatedHeader(name)),
+            Some(_) => Err(HttpError::RepeatedHeader(name)),
         }
     }
 
     /// The value of a header that must come exactly once.
-    pub(crate) fn required(&self, name: &'static str) -> Result<&'a [u8], HandshakeError> {
-        self.single(name)?.ok_or(HandshakeError::MissingHeader(name))
+    pub(crate) fn required(&self, name: &'static str) -> Result<&'a [u8], HttpError> {
+        self.single(name)?.ok_or(HttpError::MissingHeader(name))
     }
 
     /// The elements of a list which may be spread over several lines. Empty ones are left out
@@ -98,11 +98,11 @@ impl<'a> Fields<'a> {
     pub(crate) fn elements(
         &self,
         name: &'static str,
-    ) -> impl Iterator<Item = Result<&'a [u8], HandshakeError>> {
+    ) -> impl Iterator<Item = Result<&'a [u8], HttpError>> {
         let pieces = self.values(name).flat_map(|value| value.split_inclusive(is_comma));
         let elements = pieces.enumerate().map(move |(index, piece)| {
             if index >= HeadLimits::ELEMENTS_MAX {
-                return Err(HandshakeError::too_many_elements(name));
+                return Err(HttpError::too_many_elements(name));
             }
             Ok(trim(piece))
         });
@@ -112,35 +112,31 @@ impl<'a> Fields<'a> {
     /// Whether the list called `name` has `token`, in whatever case. It is read to its end, so that
     /// its limit holds wherever the token stands.
     #[inline(never)]
-    pub(crate) fn has_token(
-        &self,
-        name: &'static str,
-        token: &str,
-    ) -> Result<bool, HandshakeError> {
+    pub(crate) fn has_token(&self, name: &'static str, token: &str) -> Result<bool, HttpError> {
         let (mut count, mut has_it) = (0, false);
         for piece in self.values(name).flat_map(|value| value.split_inclusive(is_comma)) {
             count += 1;
             has_it |= trim(piece).eq_ignore_ascii_case(token.as_bytes());
         }
         match count > HeadLimits::ELEMENTS_MAX {
-            true => Err(HandshakeError::too_many_elements(name)),
+            true => Err(HttpError::too_many_elements(name)),
             false => Ok(has_it),
         }
     }
 
     /// Refuses a list with more elements than [`HeadLimits::ELEMENTS_MAX`].
-    pub(crate) fn check_list(&self, name: &'static str) -> Result<(), HandshakeError> {
+    pub(crate) fn check_list(&self, name: &'static str) -> Result<(), HttpError> {
         self.elements(name).try_for_each(|element| element.map(drop))
     }
 
     /// Refuses what announces a body: some proxy on the way might believe it.
-    pub(crate) fn check_no_body(&self) -> Result<(), HandshakeError> {
+    pub(crate) fn check_no_body(&self) -> Result<(), HttpError> {
         if self.values("Transfer-Encoding").next().is_some() {
-            return Err(HandshakeError::BodyNotAllowed);
+            return Err(HttpError::BodyNotAllowed);
         }
         match self.single("Content-Length")? {
             None | Some(b"0") => Ok(()),
-            Some(_) => Err(HandshakeError::BodyNotAllowed),
+            Some(_) => Err(HttpError::BodyNotAllowed),
         }
     }
 }

@@ -1,37 +1,4 @@
-use super::HandshakeError;
-
-/// How much of a head is read before its sender is refused.
-///
-/// The defaults let every real request pass, cookies included, and bound what a connection may
-/// cost before it is known who asks. Lists have a limit of their own ([`Self::ELEMENTS_MAX`]), so
-/// that a head costs time in proportion to its bytes whatever it holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HeadLimits {
-    /// Bytes of the whole head, its last empty line included. Default 16 KiB, what common HTTP
-    /// servers and proxies let pass.
-    pub bytes: usize,
-    /// Bytes of one line without its CR LF. Default 8 KiB: room for one large cookie, half of the
-    /// whole.
-    pub line: usize,
-    /// Header lines. Default 100: browsers send about twenty, proxies add a few.
-    pub headers: usize,
-}
-
-impl HeadLimits {
-    /// Elements of a list that is read, over all lines of its header: `Connection`, `Upgrade`,
-    /// `Sec-WebSocket-Protocol`, `Sec-WebSocket-Extensions`, and, if proxies are trusted, what they
-    /// write. Empty elements count, and so do the parameters of extensions. A request with more is
-    /// refused with 431 ([`HandshakeError::TooManyElements`]).
-    ///
-    /// 64, more than anybody offers; each is looked for among others.
-    pub const ELEMENTS_MAX: usize = 64;
-}
-
-impl Default for HeadLimits {
-    fn default() -> Self {
-        Self { bytes: 16 * 1024, line: 8 * 1024, headers: 100 }
-    }
-}
+use super::{HeadLimits, HttpError};
 
 /// Finds the end of a head that comes in pieces.
 ///
@@ -109,7 +76,7 @@ impl HeadScanner {
     ///
     /// The first thing wrong with the head, in the order of its bytes. There is nothing to scan
     /// after that, and further answers have no meaning.
-    pub fn scan(&mut self, piece: &[u8]) -> Result<Option<usize>, HandshakeError> {
+    pub fn scan(&mut self, piece: &[u8]) -> Result<Option<usize>, HttpError> {
         if self.state == State::Done {
             return Ok(Some(0));
         }
@@ -143,16 +110,16 @@ impl HeadScanner {
     }
 
     /// Checks that `head` is one whole head, and nothing else.
-    pub(crate) fn check(head: &[u8], limits: &HeadLimits) -> Result<(), HandshakeError> {
+    pub(crate) fn check(head: &[u8], limits: &HeadLimits) -> Result<(), HttpError> {
         match Self::new(*limits).scan(head)? {
             Some(end) if end == head.len() => Ok(()),
-            _ => Err(HandshakeError::HeadBoundary),
+            _ => Err(HttpError::HeadBoundary),
         }
     }
 
-    fn step(&mut self, byte: u8) -> Result<(), HandshakeError> {
+    fn step(&mut self, byte: u8) -> Result<(), HttpError> {
         if self.bytes == self.max_bytes {
-            return Err(HandshakeError::HeadTooLarge { limit: self.max_bytes as usize });
+            return Err(HttpError::HeadTooLarge { limit: self.max_bytes as usize });
         }
         self.bytes += 1;
         self.state = match (self.state, byte) {
@@ -164,14 +131,14 @@ impl HeadScanner {
             (State::LineStart, b'\r') => State::HeadEnd,
             (State::Line, b'\r') => State::LineEnd,
             // RFC 9112 §2.2 lets a server skip empty lines here; what it skips, a proxy may count.
-            (State::Start, b'\r' | b'\n') => return Err(HandshakeError::LeadingEmptyLine),
+            (State::Start, b'\r' | b'\n') => return Err(HttpError::LeadingEmptyLine),
             (State::LineEnd | State::HeadEnd, _) | (_, b'\n') => {
-                return Err(HandshakeError::InvalidLineEnding);
+                return Err(HttpError::InvalidLineEnding);
             }
-            (State::Start, b' ' | b'\t') => return Err(HandshakeError::InvalidStartLine),
-            (State::LineStart, b' ' | b'\t') => return Err(HandshakeError::LineFolding),
+            (State::Start, b' ' | b'\t') => return Err(HttpError::InvalidStartLine),
+            (State::LineStart, b' ' | b'\t') => return Err(HttpError::LineFolding),
             (_, byte) if !is_text_byte(byte) => {
-                return Err(HandshakeError::InvalidByte(byte));
+                return Err(HttpError::InvalidByte(byte));
             }
             (State::LineStart, _) => self.begin_header()?,
             (State::Start | State::Line | State::Done, _) => self.extend_line()?,
@@ -179,20 +146,20 @@ impl HeadScanner {
         Ok(())
     }
 
-    fn begin_header(&mut self) -> Result<State, HandshakeError> {
+    fn begin_header(&mut self) -> Result<State, HttpError> {
         if self.headers == self.max_headers {
-            return Err(HandshakeError::TooManyHeaders { limit: self.max_headers as usize });
+            return Err(HttpError::TooManyHeaders { limit: self.max_headers as usize });
         }
         self.headers += 1;
         self.extend_line()
     }
 
-    fn extend_line(&mut self) -> Result<State, HandshakeError> {
+    fn extend_line(&mut self) -> Result<State, HttpError> {
         if self.line == self.max_line {
             let limit = self.max_line as usize;
             return Err(match self.headers {
-                0 => HandshakeError::StartLineTooLong { limit },
-                _ => HandshakeError::HeaderLineTooLong { limit },
+                0 => HttpError::StartLineTooLong { limit },
+                _ => HttpError::HeaderLineTooLong { limit },
             });
         }
         self.line += 1;
@@ -239,7 +206,7 @@ mod tests {
 
     use super::*;
 
-    fn scan(head: &[u8]) -> Result<Option<usize>, HandshakeError> {
+    fn scan(head: &[u8]) -> Result<Option<usize>, HttpError> {
         HeadScanner::new(HeadLimits::default()).scan(head)
     }
 
@@ -256,23 +223,23 @@ mod tests {
     #[test]
     fn refuses_at_the_first_wrong_byte() {
         for (head, error) in [
-            (&b"\r"[..], HandshakeError::LeadingEmptyLine),
-            (b"\n", HandshakeError::LeadingEmptyLine),
-            (b" ", HandshakeError::InvalidStartLine),
-            (b"\t", HandshakeError::InvalidStartLine),
-            (b"\0", HandshakeError::InvalidByte(0)),
-            (b"GET\n", HandshakeError::InvalidLineEnding),
-            (b"GET\ra", HandshakeError::InvalidLineEnding),
-            (b"GET\r\r", HandshakeError::InvalidLineEnding),
-            (b"GET\x7f", HandshakeError::InvalidByte(0x7f)),
-            (b"GET\r\n ", HandshakeError::LineFolding),
-            (b"GET\r\n\t", HandshakeError::LineFolding),
-            (b"GET\r\n\n", HandshakeError::InvalidLineEnding),
-            (b"GET\r\n\ra", HandshakeError::InvalidLineEnding),
-            (b"GET\r\na: b\0", HandshakeError::InvalidByte(0)),
-            (b"GET\r\na: b\x0b", HandshakeError::InvalidByte(0x0b)),
-            (b"GET\r\na: b\n", HandshakeError::InvalidLineEnding),
-            (b"GET\r\na: b\r\r\n", HandshakeError::InvalidLineEnding),
+            (&b"\r"[..], HttpError::LeadingEmptyLine),
+            (b"\n", HttpError::LeadingEmptyLine),
+            (b" ", HttpError::InvalidStartLine),
+            (b"\t", HttpError::InvalidStartLine),
+            (b"\0", HttpError::InvalidByte(0)),
+            (b"GET\n", HttpError::InvalidLineEnding),
+            (b"GET\ra", HttpError::InvalidLineEnding),
+            (b"GET\r\r", HttpError::InvalidLineEnding),
+            (b"GET\x7f", HttpError::InvalidByte(0x7f)),
+            (b"GET\r\n ", HttpError::LineFolding),
+            (b"GET\r\n\t", HttpError::LineFolding),
+            (b"GET\r\n\n", HttpError::InvalidLineEnding),
+            (b"GET\r\n\ra", HttpError::InvalidLineEnding),
+            (b"GET\r\na: b\0", HttpError::InvalidByte(0)),
+            (b"GET\r\na: b\x0b", HttpError::InvalidByte(0x0b)),
+            (b"GET\r\na: b\n", HttpError::InvalidLineEnding),
+            (b"GET\r\na: b\r\r\n", HttpError::InvalidLineEnding),
         ] {
             assert_eq!(scan(head), Err(error), "{}", head.escape_ascii());
         }
@@ -302,17 +269,14 @@ mod tests {
         assert_eq!(scan(b"12345678\r\n12345\r\n123\r\n\r\n"), Ok(Some(24)));
         assert_eq!(
             scan(b"12345678\r\n12345\r\n1234\r\n\r\n"),
-            Err(HandshakeError::HeadTooLarge { limit: 24 })
+            Err(HttpError::HeadTooLarge { limit: 24 })
         );
-        assert_eq!(scan(b"123456789"), Err(HandshakeError::StartLineTooLong { limit: 8 }));
-        assert_eq!(scan(b"1\r\n123456789"), Err(HandshakeError::HeaderLineTooLong { limit: 8 }));
+        assert_eq!(scan(b"123456789"), Err(HttpError::StartLineTooLong { limit: 8 }));
+        assert_eq!(scan(b"1\r\n123456789"), Err(HttpError::HeaderLineTooLong { limit: 8 }));
         assert_eq!(scan(b"1\r\n2\r\n3\r\n\r\n"), Ok(Some(11)));
-        assert_eq!(scan(b"1\r\n2\r\n3\r\n4"), Err(HandshakeError::TooManyHeaders { limit: 2 }));
+        assert_eq!(scan(b"1\r\n2\r\n3\r\n4"), Err(HttpError::TooManyHeaders { limit: 2 }));
         let nothing = HeadLimits { bytes: 0, line: 0, headers: 0 };
-        assert_eq!(
-            HeadScanner::new(nothing).scan(b"G"),
-            Err(HandshakeError::HeadTooLarge { limit: 0 })
-        );
+        assert_eq!(HeadScanner::new(nothing).scan(b"G"), Err(HttpError::HeadTooLarge { limit: 0 }));
     }
 
     proptest! {

@@ -3,7 +3,7 @@ use std::str;
 use super::authority::Authority;
 use super::fields::{Fields, HeaderBuffer};
 use super::target::Target;
-use super::{HandshakeError, HeadLimits, HeadScanner};
+use super::{HeadLimits, HeadScanner, HttpError};
 
 /// A request of any HTTP client's: the head, for it has no body.
 ///
@@ -16,7 +16,7 @@ use super::{HandshakeError, HeadLimits, HeadScanner};
 /// let request = HttpRequest::parse(head, &HeadLimits::default())?;
 /// assert_eq!((request.method(), request.path()), ("GET", "/status"));
 /// assert_eq!((request.query(), request.header("accept")), (Some("full"), Some("text/plain")));
-/// # Ok::<(), eventwire::proto::handshake::HandshakeError>(())
+/// # Ok::<(), eventwire::proto::handshake::HttpError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct HttpRequest<'a> {
@@ -39,7 +39,7 @@ impl<'a> HttpRequest<'a> {
     ///
     /// The first thing wrong with the head: of its syntax, its version, its target and `Host`; or
     /// a body that it announces.
-    pub fn parse(head: &'a [u8], limits: &HeadLimits) -> Result<Self, HandshakeError> {
+    pub fn parse(head: &'a [u8], limits: &HeadLimits) -> Result<Self, HttpError> {
         HeadScanner::check(head, limits)?;
         let request = Self::read(head, limits)?;
         request.check_for_resource()?;
@@ -48,19 +48,19 @@ impl<'a> HttpRequest<'a> {
     }
 
     /// Reads a head which a [`HeadScanner`] with the same limits found, whatever it asks for.
-    pub(crate) fn read(head: &'a [u8], limits: &HeadLimits) -> Result<Self, HandshakeError> {
+    pub(crate) fn read(head: &'a [u8], limits: &HeadLimits) -> Result<Self, HttpError> {
         debug_assert_eq!(HeadScanner::check(head, limits), Ok(()));
         let mut room = HeaderBuffer::new();
         let mut parsed = httparse::Request::new(&mut []);
         match parsed.parse_with_uninit_headers(head, room.slots_for(head, limits)) {
             Ok(httparse::Status::Complete(_)) => {}
-            Ok(httparse::Status::Partial) => return Err(HandshakeError::HeadBoundary),
+            Ok(httparse::Status::Partial) => return Err(HttpError::HeadBoundary),
             Err(error) => return Err(explain(error, head, limits)),
         }
         let is_http_1_0 = match parsed.version {
             Some(1) => false,
             Some(0) => true,
-            _ => return Err(HandshakeError::UnsupportedVersion),
+            _ => return Err(HttpError::UnsupportedVersion),
         };
         let method = parsed.method.unwrap_or_default();
         let target = Target(parsed.path.unwrap_or_default());
@@ -68,37 +68,33 @@ impl<'a> HttpRequest<'a> {
     }
 
     /// Checks what a request must have that opens no WebSocket.
-    pub(crate) fn check_for_resource(&self) -> Result<(), HandshakeError> {
+    pub(crate) fn check_for_resource(&self) -> Result<(), HttpError> {
         self.target.check()?;
         self.check_host()?;
         self.fields.check_list("Connection")
     }
 
     /// The same for one that asks about the whole server.
-    pub(crate) fn check_for_server(&self) -> Result<(), HandshakeError> {
+    pub(crate) fn check_for_server(&self) -> Result<(), HttpError> {
         self.check_host()?;
         self.fields.check_list("Connection")
     }
 
     /// Checks what every request to open a WebSocket must have, and that it has no body.
-    pub(crate) fn check_for_upgrade(&self) -> Result<(), HandshakeError> {
+    pub(crate) fn check_for_upgrade(&self) -> Result<(), HttpError> {
         self.target.check()?;
         self.check_host()?;
         self.fields.check_no_body()
     }
 
     /// `Host` must be there also where the target names another (RFC 9112 §3.2).
-    fn check_host(&self) -> Result<(), HandshakeError> {
+    fn check_host(&self) -> Result<(), HttpError> {
         let Some(host) = self.fields.single("Host")? else {
-            return if self.is_http_1_0 {
-                Ok(())
-            } else {
-                Err(HandshakeError::MissingHeader("Host"))
-            };
+            return if self.is_http_1_0 { Ok(()) } else { Err(HttpError::MissingHeader("Host")) };
         };
         match Authority::parse(visible_ascii("Host", host)?) {
             Some(_) => Ok(()),
-            None => Err(HandshakeError::MalformedHeader("Host")),
+            None => Err(HttpError::MalformedHeader("Host")),
         }
     }
 
@@ -176,7 +172,7 @@ impl<'a> HttpRequest<'a> {
     /// # Errors
     ///
     /// When they have more elements than [`HeadLimits::ELEMENTS_MAX`].
-    pub(crate) fn list(&self, name: &'static str) -> Result<Vec<&'a [u8]>, HandshakeError> {
+    pub(crate) fn list(&self, name: &'static str) -> Result<Vec<&'a [u8]>, HttpError> {
         self.fields.check_list(name)?;
         Ok(self.fields.values(name).collect())
     }
@@ -188,24 +184,19 @@ impl<'a> HttpRequest<'a> {
 }
 
 /// A value of visible ASCII.
-pub(crate) fn visible_ascii<'a>(
-    name: &'static str,
-    value: &'a [u8],
-) -> Result<&'a str, HandshakeError> {
+pub(crate) fn visible_ascii<'a>(name: &'static str, value: &'a [u8]) -> Result<&'a str, HttpError> {
     match str::from_utf8(value) {
         Ok(text) if !text.is_empty() && value.iter().all(u8::is_ascii_graphic) => Ok(text),
-        _ => Err(HandshakeError::MalformedHeader(name)),
+        _ => Err(HttpError::MalformedHeader(name)),
     }
 }
 
-fn explain(error: httparse::Error, head: &[u8], limits: &HeadLimits) -> HandshakeError {
+fn explain(error: httparse::Error, head: &[u8], limits: &HeadLimits) -> HttpError {
     match error {
-        httparse::Error::Version if names_other_version(head) => HandshakeError::UnsupportedVersion,
-        httparse::Error::HeaderName | httparse::Error::HeaderValue => {
-            HandshakeError::InvalidHeaderLine
-        }
-        httparse::Error::TooManyHeaders => HandshakeError::TooManyHeaders { limit: limits.headers },
-        _ => HandshakeError::InvalidStartLine,
+        httparse::Error::Version if names_other_version(head) => HttpError::UnsupportedVersion,
+        httparse::Error::HeaderName | httparse::Error::HeaderValue => HttpError::InvalidHeaderLine,
+        httparse::Error::TooManyHeaders => HttpError::TooManyHeaders { limit: limits.headers },
+        _ => HttpError::InvalidStartLine,
     }
 }
 

@@ -208,7 +208,7 @@ mod tests {
     #[test]
     fn nothing_can_be_injected_and_no_status_is_none() {
         let reserved = HttpResponse::new(200).header("Content-Length", "7");
-        assert_eq!(reserved, Err(InvalidHeader::Reserved));
+        assert_eq!(reserved, Err(InvalidHeader::Reserved("Content-Length".to_owned())));
         for status in [0, 101, 199, 600] {
             assert_eq!(HttpResponse::new(status).status(), 500);
         }

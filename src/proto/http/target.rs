@@ -1,4 +1,4 @@
-use super::HandshakeError;
+use super::HttpError;
 use super::authority::Authority;
 
 /// What a request asks for, as it came (RFC 9112 §3.2).
@@ -34,12 +34,12 @@ impl<'a> Target<'a> {
     }
 
     /// Refuses what is neither of origin form nor of absolute form, and what a URL cannot have.
-    pub(super) fn check(self) -> Result<(), HandshakeError> {
+    pub(super) fn check(self) -> Result<(), HttpError> {
         let is_printable = self.0.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
         let has_host = || self.authority().is_some_and(|host| Authority::parse(host).is_some());
         match is_printable && (self.0.starts_with('/') || has_host()) {
             true => Ok(()),
-            false => Err(HandshakeError::InvalidTarget),
+            false => Err(HttpError::InvalidTarget),
         }
     }
 }
@@ -108,7 +108,7 @@ mod tests {
             "/\u{e9}",
             "http://\u{e9}/",
         ] {
-            assert_eq!(Target(text).check(), Err(HandshakeError::InvalidTarget), "{text}");
+            assert_eq!(Target(text).check(), Err(HttpError::InvalidTarget), "{text}");
         }
     }
 }

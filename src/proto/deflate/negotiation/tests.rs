@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::proto::handshake::{Acceptance, ClientRequest, Key, UpgradeRequest, WsUrl};
-use crate::proto::http::HeadLimits;
+use crate::proto::http::{HeadLimits, HttpError};
 
 const KEY: &[u8; 16] = b"the sample nonce";
 
@@ -137,9 +137,10 @@ fn what_is_configured_is_said_to_the_client() {
 fn a_malformed_list_fails_the_handshake() {
     let head = head(&["permessage-deflate; a=\"b"]);
     let error = UpgradeRequest::parse(&head, &HeadLimits::default()).unwrap_err();
-    assert_eq!(error, HandshakeError::MalformedHeader("Sec-WebSocket-Extensions"));
+    let malformed = HttpError::MalformedHeader("Sec-WebSocket-Extensions").into();
+    assert_eq!(error, malformed);
     let concluded = concluded(DeflateConfig::default(), "permessage-deflate;");
-    assert_eq!(concluded, Err(HandshakeError::MalformedHeader("Sec-WebSocket-Extensions")));
+    assert_eq!(concluded, Err(malformed));
 }
 
 #[test]

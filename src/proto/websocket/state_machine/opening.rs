@@ -8,7 +8,7 @@ use super::{Event, Handled, PeerError, State, WebSocket, Workspace};
 use crate::proto::handshake::{
     Acceptance, ClientRequest, HandshakeError, Key, Refusal, UpgradeRequest,
 };
-use crate::proto::http::{HeadLimits, HeadScanner, HttpRequest, HttpResponse};
+use crate::proto::http::{HeadLimits, HeadScanner, HttpError, HttpRequest, HttpResponse};
 use crate::proto::proxy_protocol::{HEADER_BYTES_MAX, header_len};
 use crate::proto::{Limits, Role};
 
@@ -63,7 +63,7 @@ impl Opening {
     }
 
     /// Looks for the end of the head in `input`.
-    fn scan(&mut self, input: &[u8]) -> Result<Option<usize>, HandshakeError> {
+    fn scan(&mut self, input: &[u8]) -> Result<Option<usize>, HttpError> {
         self.scanner.scan(input).inspect_err(|_| {
             // The refusal depends on the method.
             self.head.extend(input.iter().take(HttpRequest::HEAD_METHOD.len()));
@@ -98,7 +98,7 @@ impl Opening {
         self.interim_count += 1;
         self.interim_bytes += len;
         if self.interim_bytes > limits.bytes {
-            return Err(HandshakeError::HeadTooLarge { limit: limits.bytes });
+            return Err(HttpError::HeadTooLarge { limit: limits.bytes }.into());
         }
         if self.interim_count > INTERIM_RESPONSES_MAX {
             let limit = INTERIM_RESPONSES_MAX.into();

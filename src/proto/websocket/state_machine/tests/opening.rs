@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::proto::handshake::HandshakeError;
+use crate::proto::http::HttpError;
 
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 const HINTS: &[u8] = b"HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\n\r\n";
@@ -45,20 +46,21 @@ fn interim_responses_are_bounded_in_number_and_in_bytes() {
     assert_eq!(heard(&CONTINUE.repeat(11)), [error]);
     let long = format!("HTTP/1.1 103 \r\nX: {}\r\n\r\n", "x".repeat(8_000)).into_bytes();
     assert_eq!(heard(&[&long.repeat(2), &opened()[..]].concat()), [text("hello")]);
-    let error = refused(HandshakeError::HeadTooLarge { limit: 16 * 1024 });
+    let error = refused(HttpError::HeadTooLarge { limit: 16 * 1024 }.into());
     assert_eq!(heard(&long.repeat(3)), [error]);
 }
 
 #[test]
 fn what_follows_interim_responses_is_judged_as_without_them() {
     use HandshakeError as E;
+    use HandshakeError::Http;
     for (answer, error) in [
         (&b"HTTP/1.1 200 OK\r\n\r\n"[..], E::UnexpectedStatus(200)),
         (b"HTTP/1.1 401 Unauthorized\r\n\r\n", E::UnexpectedStatus(401)),
         (b"HTTP/1.1 099 \r\n\r\n", E::UnexpectedStatus(99)),
         (b"HTTP/1.1 101 Switching Protocols\r\n\r\n", E::MissingUpgrade),
-        (b"HTTP/1.1 103 \r\nno header\r\n\r\n", E::InvalidHeaderLine),
-        (b"HTTP/1.1 1000 \r\n\r\n", E::InvalidStartLine),
+        (b"HTTP/1.1 103 \r\nno header\r\n\r\n", Http(HttpError::InvalidHeaderLine)),
+        (b"HTTP/1.1 1000 \r\n\r\n", Http(HttpError::InvalidStartLine)),
     ] {
         assert_eq!(heard(answer), [refused(error)]);
         assert_eq!(heard(&[CONTINUE, HINTS, answer].concat()), [refused(error)]);
