@@ -20,6 +20,7 @@ pub use deflate::DeflateAgreement;
 #[cfg(feature = "deflate")]
 pub use deflate::DeflateConfig;
 pub(crate) use deflate::{Forms, Part};
+use websocket::StoragePool;
 pub use websocket::{
     AsOutgoing, Buffer, BufferPool, CloseCode, CloseFrame, Event, FrameHeader, Handled, Incoming,
     InvalidUtf8, Limits, MaskKeys, Message, OpCode, Outgoing, PeerError, PreparedMessage,

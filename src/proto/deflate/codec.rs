@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-use flate2::{Compress, Compression as Level, Decompress, FlushCompress};
+use flate2::{Compress, Decompress};
 
-use super::compression::{CompressedMessage, Setting};
+use super::codecs::{compress, compressor};
 use super::config::WINDOW_BITS_MIN;
-use super::inflation::{FLUSH_TAIL, History, Inflation, PORTION_BYTES};
-use super::negotiation::DeflateAgreement;
+use super::inflation::{History, Inflation, PORTION_BYTES};
+use super::{CompressedMessage, DeflateAgreement, Setting};
 use crate::proto::{Buffer, BufferPool, OpCode, ProtocolError, Share};
 
 /// One connection's compression.
@@ -28,26 +28,6 @@ pub(in crate::proto) struct Deflate {
 struct Unfinished {
     inflation: Inflation,
     payload: Buffer,
-}
-
-/// Compressors and decompressors that serve all connections, one message at a time.
-#[derive(Default)]
-pub(in crate::proto) struct Codecs {
-    decompressor: Option<Decompress>,
-    compressors: Vec<SharedCompressor>,
-    /// How many bytes were decompressed in all.
-    pub(in crate::proto) inflated: u64,
-    /// How often the decompressor was called in all.
-    pub(in crate::proto) calls: u64,
-    /// How many messages were compressed in all.
-    pub(in crate::proto) compressions: u64,
-}
-
-/// A compressor that serves all connections with one level and window.
-struct SharedCompressor {
-    level: u8,
-    window: u8,
-    codec: Compress,
 }
 
 impl Deflate {
@@ -142,7 +122,7 @@ impl Deflate {
         let inflation = &mut unfinished.inflation;
         let before = inflation.work();
         let mut portion = PORTION_BYTES;
-        let outcome = inflation.advance(payload, &mut portion, pool);
+        let outcome = inflation.advance(payload, &mut portion, &mut pool.storage);
         let after = inflation.work();
         let made = after.bytes - before.bytes;
         pool.codecs.inflated += made as u64;
@@ -188,64 +168,9 @@ impl Deflate {
     }
 }
 
-impl Codecs {
-    /// Compresses a message by itself into `out`, which is cleared; whether it came out shorter.
-    pub(in crate::proto) fn compress(
-        &mut self,
-        setting: Setting,
-        message: &[u8],
-        out: &mut Vec<u8>,
-    ) -> bool {
-        let Setting { level, window, .. } = setting;
-        let known = self.compressors.iter().position(|it| (it.level, it.window) == (level, window));
-        let place = known.unwrap_or_else(|| {
-            let codec = compressor(setting);
-            self.compressors.push(SharedCompressor { level, window, codec });
-            self.compressors.len() - 1
-        });
-        self.compressions += 1;
-        let compressor = &mut self.compressors[place].codec;
-        compressor.reset();
-        compress(compressor, message, out)
-    }
-}
-
-fn compressor(setting: Setting) -> Compress {
-    Compress::new_with_window_bits(Level::new(setting.level.into()), false, setting.window)
-}
-
-/// Compresses a message into `out`, which is cleared; whether it came out shorter. If not,
-/// `compressor` has to be reset.
-fn compress(compressor: &mut Compress, message: &[u8], out: &mut Vec<u8>) -> bool {
-    // Whatever does not fit in there is no gain.
-    out.clear();
-    out.resize(message.len() + FLUSH_TAIL.len(), 0);
-    let (before_in, before_out) = (compressor.total_in(), compressor.total_out());
-    let compressed = compressor.compress(message, out, FlushCompress::Sync);
-    let taken = (compressor.total_in() - before_in) as usize;
-    let made = (compressor.total_out() - before_out) as usize;
-    // The output has room left only if all of it was written (RFC 7692 §7.2.1).
-    if compressed.is_err() || taken < message.len() || made == out.len() {
-        return false;
-    }
-    out.truncate(made);
-    let is_whole = out.ends_with(&FLUSH_TAIL);
-    out.truncate(made.saturating_sub(FLUSH_TAIL.len()));
-    is_whole
-}
-
 impl fmt::Debug for Deflate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Deflate").field("agreement", &self.agreement).finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for Codecs {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Codecs")
-            .field("inflated", &self.inflated)
-            .field("calls", &self.calls)
-            .finish_non_exhaustive()
     }
 }
 

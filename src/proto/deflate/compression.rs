@@ -1,8 +1,8 @@
 //! What a connection does with messages that are compressed, whether this was built for it or not.
 
-use super::DeflateAgreement;
 #[cfg(feature = "deflate")]
 use super::codec::Deflate;
+use super::{CompressedMessage, DeflateAgreement, Setting};
 use crate::proto::{Buffer, BufferPool, OpCode, ProtocolError, Share};
 
 /// What was agreed of compression, and what there is of it for one connection.
@@ -10,30 +10,6 @@ use crate::proto::{Buffer, BufferPool, OpCode, ProtocolError, Share};
 pub(crate) struct Compression {
     #[cfg(feature = "deflate")]
     agreed: Option<Box<Deflate>>,
-}
-
-/// How messages are compressed: the same way for all connections of one setting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Setting {
-    pub(super) level: u8,
-    pub(super) window: u8,
-    pub(in crate::proto) min_size: usize,
-}
-
-/// A whole message as it arrived.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::proto) struct CompressedMessage<'a> {
-    pub(in crate::proto) opcode: OpCode,
-    pub(in crate::proto) payload: &'a [u8],
-    /// How long it may be decompressed, in bytes.
-    pub(in crate::proto) limit: usize,
-}
-
-impl Setting {
-    /// Messages shorter than this are sent as they are.
-    pub(crate) const fn min_size(self) -> usize {
-        self.min_size
-    }
 }
 
 impl Compression {

@@ -5,7 +5,7 @@ use std::fmt;
 
 use flate2::{Decompress, FlushDecompress, Status};
 
-use crate::proto::{Buffer, BufferPool, OpCode, ProtocolError, Utf8Validator};
+use crate::proto::{Buffer, OpCode, ProtocolError, StoragePool, Utf8Validator};
 
 /// What every compressed message ends with, and what is left off (RFC 7692 §7.2.1).
 pub(super) const FLUSH_TAIL: [u8; 4] = [0, 0, 0xFF, 0xFF];
@@ -134,13 +134,13 @@ impl Inflation {
         &mut self,
         payload: &[u8],
         portion: &mut usize,
-        pool: &mut BufferPool,
+        storage: &mut StoragePool,
     ) -> Result<bool, ProtocolError> {
         while *portion > 0 {
-            let step = self.step(&payload[self.at..], portion, pool)?;
+            let step = self.step(&payload[self.at..], portion, storage)?;
             self.at += step.taken;
             if step.has_room && self.at == payload.len() {
-                return self.end(pool).map(|()| true);
+                return self.end(storage).map(|()| true);
             }
             if step.is_stuck {
                 return Err(ProtocolError::InvalidDeflate);
@@ -154,11 +154,11 @@ impl Inflation {
         &mut self,
         input: &[u8],
         portion: &mut usize,
-        pool: &mut BufferPool,
+        storage: &mut StoragePool,
     ) -> Result<Step, ProtocolError> {
         // One byte more than allowed, to distinguish a message at the limit from a longer one.
         let room = (self.limit - self.message.len()).saturating_add(1).min(STEP_BYTES);
-        let spare = &mut self.message.reserve(room, pool)[..room];
+        let spare = &mut self.message.reserve(room, storage)[..room];
         let (before_in, before_out) = (self.codec.total_in(), self.codec.total_out());
         let input = &input[..input.len().min(*portion)];
         self.calls += 1;
@@ -200,12 +200,12 @@ impl Inflation {
     /// Ends the message, which must not be in the middle of anything: what was left off its end
     /// has nothing in it, and a last block may follow. One that ended with a last block is whole
     /// already.
-    fn end(&mut self, pool: &mut BufferPool) -> Result<(), ProtocolError> {
+    fn end(&mut self, storage: &mut StoragePool) -> Result<(), ProtocolError> {
         let mut portion = usize::MAX;
         if !self.has_ended {
             for mut end in [&FLUSH_TAIL[..], &LAST_BLOCK] {
                 while !end.is_empty() {
-                    let step = self.step(end, &mut portion, pool)?;
+                    let step = self.step(end, &mut portion, storage)?;
                     if step.made > 0 || step.is_stuck {
                         return Err(ProtocolError::InvalidDeflate);
                     }

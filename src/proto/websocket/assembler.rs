@@ -1,4 +1,4 @@
-use super::buffer::{Buffer, BufferPool};
+use super::buffer::{Buffer, StoragePool};
 use super::{FrameHeader, Limits, OpCode, ProtocolError, Utf8Validator};
 use crate::time::Time;
 
@@ -100,19 +100,19 @@ impl Assembler {
     pub(super) fn append(
         &mut self,
         bytes: &[u8],
-        pool: &mut BufferPool,
+        storage: &mut StoragePool,
         now: Time,
         unmask: impl FnOnce(&mut [u8]),
     ) -> Result<(), ProtocolError> {
         let start = self.buffer.len();
-        self.buffer.extend_from_slice(bytes, pool);
+        self.buffer.extend_from_slice(bytes, storage);
         self.note_progress(now);
         self.check(start, unmask)
     }
 
     /// Room to receive payload bytes straight into, at least `want`.
-    pub(super) fn reserve(&mut self, want: usize, pool: &mut BufferPool) -> &mut [u8] {
-        self.buffer.reserve(want, pool)
+    pub(super) fn reserve(&mut self, want: usize, storage: &mut StoragePool) -> &mut [u8] {
+        self.buffer.reserve(want, storage)
     }
 
     /// `count` payload bytes, still masked, were received into [`Assembler::reserve`].
@@ -154,8 +154,8 @@ impl Assembler {
     }
 
     /// Gives up what is unfinished.
-    pub(super) fn clear(&mut self, pool: &mut BufferPool) {
-        pool.recycle(std::mem::take(&mut self.buffer));
+    pub(super) fn clear(&mut self, storage: &mut StoragePool) {
+        storage.recycle(std::mem::take(&mut self.buffer));
         self.utf8 = Utf8Validator::new();
     }
 }

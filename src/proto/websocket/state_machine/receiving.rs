@@ -2,45 +2,12 @@
 
 use std::borrow::Cow;
 
-use super::{ControlPayload, Event, Handled, Incoming, PeerError, State, WebSocket, Workspace};
+use super::{Event, Handled, Incoming, PeerError, State, WebSocket, Workspace};
 use crate::proto::deflate::CompressedMessage;
 use crate::proto::websocket::assembler::Assembled;
-use crate::proto::{
-    Buffer, BufferPool, CloseFrame, FrameHeader, OpCode, ProtocolError, Share, apply_mask,
-};
-
-/// A payload of which at least this much is still to come is received straight into its buffer.
-const DIRECT_BYTES_MIN: usize = 16 * 1024;
-
-/// A message is received straight into its buffer once this much of it has arrived: the buffer
-/// grows in proportion to what has arrived, whatever length the peer declares.
-const ARRIVED_BYTES_MIN: usize = 4 * 1024;
-
-/// The most room that is made for a payload beyond what has arrived. Below this, the room is as
-/// much again as has arrived, or `DIRECT_BYTES_MIN`.
-const READ_AHEAD_BYTES_MAX: usize = 256 * 1024;
-
-/// A frame in progress.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Frame {
-    fin: bool,
-    opcode: OpCode,
-    mask: Option<[u8; 4]>,
-    /// How many payload bytes have arrived, modulo 4: the phase of the mask.
-    offset: usize,
-    /// How many payload bytes are still to come.
-    remaining: usize,
-}
-
-impl Frame {
-    fn unmask(&mut self, bytes: &mut [u8]) {
-        if let Some(key) = self.mask {
-            apply_mask(bytes, key, self.offset);
-        }
-        self.offset = (self.offset + bytes.len()) % 4;
-        self.remaining -= bytes.len();
-    }
-}
+use crate::proto::websocket::control::ControlPayload;
+use crate::proto::websocket::partial::Frame;
+use crate::proto::{Buffer, CloseFrame, FrameHeader, OpCode, ProtocolError, Share, apply_mask};
 
 /// A whole control frame.
 struct WholeControl {
@@ -154,7 +121,7 @@ impl Receiving<'_, '_> {
         let message = compression.decompress(message, pool, self.share)?;
         if message.is_none() {
             let mut kept = Buffer::default();
-            kept.extend_from_slice(payload, pool);
+            kept.extend_from_slice(payload, &mut pool.storage);
             compression.keep_payload(kept);
         }
         Ok(message.map(|message| assembled(opcode, message)))
@@ -235,7 +202,7 @@ impl Receiving<'_, '_> {
         } else if !bytes.is_empty() {
             let (pool, now) = (&mut *self.workspace.pool, self.workspace.now);
             let message = &mut self.socket.partial.get_or_take(pool).message;
-            message.append(bytes, pool, now, |fresh| frame.unmask(fresh))?;
+            message.append(bytes, &mut pool.storage, now, |fresh| frame.unmask(fresh))?;
         }
         self.finish_if_whole(frame)
     }
@@ -315,7 +282,10 @@ impl Receiving<'_, '_> {
     }
 
     /// Handles `count` payload bytes that were received into [`WebSocket::payload_buffer`].
-    fn advance_payload(&mut self, count: usize) -> Result<Option<Event<'static>>, ProtocolError> {
+    pub(super) fn advance_payload(
+        &mut self,
+        count: usize,
+    ) -> Result<Option<Event<'static>>, ProtocolError> {
         let partial = &mut self.socket.partial;
         let Some(mut frame) = partial.frame() else {
             return Ok(None);
@@ -340,61 +310,6 @@ impl Receiving<'_, '_> {
             event = message.map_err(|error| self.socket.close_with_error(error, self.workspace))?;
         }
         Ok(event)
-    }
-}
-
-impl WebSocket {
-    /// Whether [`WebSocket::payload_buffer`] has a buffer to offer.
-    #[inline]
-    pub(crate) fn offers_payload_buffer(&self) -> bool {
-        self.partial.get().is_some_and(|partial| {
-            let is_large =
-                |frame: Frame| frame.remaining >= DIRECT_BYTES_MIN && !frame.opcode.is_control();
-            self.state == State::Open
-                && partial.frame.is_some_and(is_large)
-                && partial.message.len() >= ARRIVED_BYTES_MIN
-        })
-    }
-
-    /// A buffer to receive the rest of a long payload into without a copy. Say how much was
-    /// received with [`WebSocket::handle_payload`]. If there is none, use
-    /// [`WebSocket::handle_input`].
-    pub fn payload_buffer(&mut self, pool: &mut BufferPool) -> Option<&mut [u8]> {
-        let frame = self.partial.frame().filter(|_| self.offers_payload_buffer())?;
-        let message = &mut self.partial.get_or_take(pool).message;
-        let ahead = message.len().clamp(DIRECT_BYTES_MIN, READ_AHEAD_BYTES_MAX);
-        let spare = message.reserve(frame.remaining.min(ahead), pool);
-        let len = spare.len().min(frame.remaining);
-        Some(&mut spare[..len])
-    }
-
-    /// Handles `count` bytes that were received into [`WebSocket::payload_buffer`].
-    ///
-    /// # Errors
-    ///
-    /// The same as [`WebSocket::handle_input`].
-    pub fn handle_payload(
-        &mut self,
-        count: usize,
-        workspace: &mut Workspace<'_>,
-    ) -> Result<Option<Event<'static>>, PeerError> {
-        let mut share = Share::WHOLE;
-        let event = self.handle_payload_within(count, workspace, &mut share)?;
-        Receiving { socket: self, workspace, share: &mut share }.finish_inflating(event)
-    }
-
-    /// The same within a share: it leaves a compressed message in the middle of its decompression
-    /// if the whole takes more than that.
-    pub(crate) fn handle_payload_within(
-        &mut self,
-        count: usize,
-        workspace: &mut Workspace<'_>,
-        share: &mut Share,
-    ) -> Result<Option<Event<'static>>, PeerError> {
-        self.last_received = workspace.now;
-        self.awaiting_pong = false;
-        let event = Receiving { socket: self, workspace, share }.advance_payload(count);
-        event.map_err(|error| self.close_with_error(error, workspace))
     }
 }
 

@@ -1,34 +1,8 @@
-//! What has arrived of a frame and of a message, while either is not whole.
+//! What is in progress in one connection.
 
-use super::receiving::Frame;
-use crate::proto::websocket::assembler::Assembler;
-use crate::proto::websocket::control::ControlPayload;
-use crate::proto::{BufferPool, FrameHeader};
+use crate::proto::BufferPool;
+use crate::proto::websocket::partial::{Frame, Partial};
 use crate::time::Time;
-
-/// A frame and a message in progress. Lent by the [`BufferPool`] to the few connections that have
-/// either at a time.
-#[derive(Debug, Default)]
-pub(in crate::proto) struct Partial {
-    /// The start of a frame header whose rest has not arrived: `header[..header_len]`.
-    pub(super) header: [u8; FrameHeader::MAX_LEN],
-    pub(super) header_len: u8,
-    /// The frame whose payload has not arrived whole.
-    pub(super) frame: Option<Frame>,
-    pub(super) message: Assembler,
-    /// The payload so far of a control frame that has not arrived whole.
-    pub(super) control: Option<ControlPayload>,
-}
-
-impl Partial {
-    /// Whether nothing is in progress any more.
-    fn is_blank(&self) -> bool {
-        self.header_len == 0
-            && self.frame.is_none()
-            && self.control.is_none()
-            && self.message.is_blank()
-    }
-}
 
 /// What is in progress in one connection, if anything.
 #[derive(Debug, Default)]
@@ -52,7 +26,7 @@ impl InProgress {
         self.get()?.frame
     }
 
-    /// When the message began that is not whole, if there is one.
+    /// When the unfinished message began or last made progress, if there is one.
     #[inline]
     pub(super) fn unfinished_since(&self) -> Option<Time> {
         self.get()?.message.unfinished_since()
@@ -70,8 +44,8 @@ impl InProgress {
         }
     }
 
-    /// Gives back what is not in use any more. Not after an error, which [`discard`](Self::discard)
-    /// follows: what it has left must not come to another connection.
+    /// Gives the room back to the pool if nothing is in progress. After an error call
+    /// [`discard`](Self::discard) instead: no other connection may get what the error left.
     #[inline]
     pub(super) fn release(&mut self, pool: &mut BufferPool) {
         if let Some(partial) = self.0.take_if(|partial| partial.is_blank()) {
@@ -79,17 +53,17 @@ impl InProgress {
         }
     }
 
-    /// Gives up the bytes of an unfinished message.
+    /// Discards the bytes of an unfinished message.
     pub(super) fn clear_message(&mut self, pool: &mut BufferPool) {
         if let Some(partial) = &mut self.0 {
-            partial.message.clear(pool);
+            partial.message.clear(&mut pool.storage);
         }
     }
 
-    /// Gives up whatever is in progress.
+    /// Discards whatever is in progress.
     pub(super) fn discard(&mut self, pool: &mut BufferPool) {
         if let Some(mut partial) = self.0.take() {
-            partial.message.clear(pool);
+            partial.message.clear(&mut pool.storage);
             *partial = Partial::default();
             pool.give_partial(partial);
         }
