@@ -19,7 +19,7 @@ mod websocket;
 pub use deflate::DeflateAgreement;
 #[cfg(feature = "deflate")]
 pub use deflate::DeflateConfig;
-pub(crate) use deflate::{Forms, Part};
+pub(crate) use deflate::{CompressibleFrames, CompressionCache};
 use websocket::StoragePool;
 pub use websocket::{
     AsOutgoing, Buffer, BufferPool, CloseCode, CloseFrame, Event, FrameHeader, Handled, Incoming,
@@ -27,4 +27,4 @@ pub use websocket::{
     ProtocolError, Role, State, TimedOut, Utf8Validator, WebSocket, Workspace, apply_mask,
     write_frame,
 };
-pub(crate) use websocket::{HEADROOM_BYTES, Payload, Share, WholeMessages, write_payload};
+pub(crate) use websocket::{HEADROOM_BYTES, Payload, WholeMessages, WorkBudget, write_payload};

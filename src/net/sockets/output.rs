@@ -108,7 +108,7 @@ impl Sockets {
         if !self.is_open(conn) || !self.settle(conn, topics, io) {
             return SendStatus::Gone;
         }
-        let (frame, payload, forms) = (message.frame(), message.payload(), message.part());
+        let (frame, payload, forms) = (message.frame(), message.payload(), message.compressible());
         let compresses = forms.is_some()
             && self.get(conn).is_some_and(|socket| {
                 socket.protocol.compression().applies_to(payload.bytes.len())

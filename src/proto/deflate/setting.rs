@@ -1,4 +1,4 @@
-/// How messages are compressed: the same way for all connections of one setting.
+/// How sent messages are compressed. Connections with the same setting can get the same bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Setting {
     pub(super) level: u8,

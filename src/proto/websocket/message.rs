@@ -4,7 +4,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{FrameHeader, OpCode, Payload, write_frame};
-use crate::proto::deflate::{Forms, Part};
+use crate::proto::deflate::{CompressibleFrames, CompressionCache};
 
 /// A whole message, borrowed: what a handler is lent, and what it sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -102,8 +102,8 @@ pub struct PreparedMessage {
     frame: Bytes,
     /// Where the payload begins in `frame`. A text message's payload is UTF-8.
     payload: usize,
-    /// The frame's compressed forms; nothing if it is sent as it is.
-    forms: Option<Arc<Forms>>,
+    /// Compressed copies of the frame. `None` if it is never compressed.
+    cache: Option<Arc<CompressionCache>>,
 }
 
 impl PreparedMessage {
@@ -118,8 +118,8 @@ impl PreparedMessage {
         let mut frame = Vec::with_capacity(message.len() + FrameHeader::MAX_LEN);
         write_frame(message.opcode(), message.as_bytes(), None, &mut frame);
         let payload = frame.len() - message.len();
-        let forms = may_compress.then(Arc::default);
-        Self { opcode: message.opcode(), frame: frame.into(), payload, forms }
+        let cache = may_compress.then(Arc::default);
+        Self { opcode: message.opcode(), frame: frame.into(), payload, cache }
     }
 
     /// The message that was encoded.
@@ -149,10 +149,10 @@ impl PreparedMessage {
         Payload { opcode: self.opcode, compressed: false, bytes }
     }
 
-    /// The frame with its compressed forms, if it may be compressed where that was agreed.
-    pub(crate) fn part(&self) -> Option<Part<'_>> {
-        let (forms, all) = (self.forms.as_deref()?, &self.frame[..]);
-        Some(Part { forms, all, range: 0..all.len(), grows: false })
+    /// The frame with its compressed copies. `None` if it is never compressed.
+    pub(crate) fn compressible(&self) -> Option<CompressibleFrames<'_>> {
+        let (cache, all) = (self.cache.as_deref()?, &self.frame[..]);
+        Some(CompressibleFrames { cache, all, range: 0..all.len(), may_grow: false })
     }
 }
 
@@ -199,7 +199,7 @@ impl<'a> Outgoing<'a> {
     pub const fn may_compress(self) -> bool {
         match self.0 {
             Content::Message { may_compress, .. } => may_compress,
-            Content::Prepared(prepared) => prepared.forms.is_some(),
+            Content::Prepared(prepared) => prepared.cache.is_some(),
         }
     }
 

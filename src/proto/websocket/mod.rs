@@ -15,9 +15,9 @@ mod partial;
 mod payload;
 mod pool;
 mod role;
-mod share;
 mod state_machine;
 mod utf8;
+mod work_budget;
 
 pub use buffer::Buffer;
 pub(crate) use buffer::HEADROOM_BYTES;
@@ -33,9 +33,9 @@ pub use payload::write_frame;
 pub(crate) use payload::{Payload, write_payload};
 pub use pool::BufferPool;
 pub use role::Role;
-pub(crate) use share::Share;
 pub(crate) use state_machine::WholeMessages;
 pub use state_machine::{
     Event, Handled, Incoming, PeerError, State, TimedOut, WebSocket, Workspace,
 };
 pub use utf8::{InvalidUtf8, Utf8Validator};
+pub(crate) use work_budget::WorkBudget;

@@ -14,8 +14,8 @@ fn compressed(deflate: &mut Deflate, message: &[u8], pool: &mut BufferPool) -> O
     deflate.compress(message, &mut out, pool).then_some(out)
 }
 
-const fn whole() -> Share {
-    Share::WHOLE
+const fn whole() -> WorkBudget {
+    WorkBudget::UNLIMITED
 }
 
 const fn binary(payload: &[u8], limit: usize) -> CompressedMessage<'_> {
@@ -272,18 +272,18 @@ fn a_share_bounds_the_calls_that_a_message_takes_at_a_time() {
             let mut payload = Buffer::default();
             let blocks = [&block.repeat(1_000_000 / block.len())[..], &[0x00]].concat();
             payload.extend_from_slice(&blocks, &mut pool.storage);
-            let mut share = Share::new(1, 1_000_000);
+            let mut budget = WorkBudget::new(1, 1_000_000);
             let message = binary(payload.as_slice(), 10);
-            assert!(deflate.decompress(message, &mut pool, &mut share).unwrap().is_none());
-            assert!(share.is_used_up());
+            assert!(deflate.decompress(message, &mut pool, &mut budget).unwrap().is_none());
+            assert!(budget.is_used_up());
             deflate.keep_payload(payload);
             let mut shares = 1;
             loop {
                 assert!(pool.inflated().1 <= shares * most, "{} calls", pool.inflated().1);
-                let mut share = Share::new(1, 1_000_000);
+                let mut budget = WorkBudget::new(1, 1_000_000);
                 shares += 1;
                 if let Some((opcode, message)) =
-                    deflate.continue_inflating(&mut pool, &mut share).unwrap()
+                    deflate.continue_inflating(&mut pool, &mut budget).unwrap()
                 {
                     assert_eq!((opcode, message.as_slice()), (OpCode::Binary, &[][..]));
                     break;
@@ -300,10 +300,10 @@ fn a_share_bounds_the_calls_that_a_message_takes_at_a_time() {
 fn many_short_messages_use_up_a_share_by_what_they_take() {
     let (mut deflate, mut pool) = (Deflate::new(agreement(false, 15, 6)), BufferPool::default());
     let payload = LAST_EMPTY.repeat(100);
-    let mut share = Share::new(usize::MAX, 100_000);
+    let mut budget = WorkBudget::new(usize::MAX, 100_000);
     let mut messages = 0;
-    while !share.is_used_up() {
-        let message = deflate.decompress(binary(&payload, 10), &mut pool, &mut share);
+    while !budget.is_used_up() {
+        let message = deflate.decompress(binary(&payload, 10), &mut pool, &mut budget);
         assert!(message.unwrap().is_some());
         messages += 1;
     }

@@ -3,7 +3,7 @@
 use super::receiving::Receiving;
 use super::{Event, Handled, Incoming, PeerError, State, WebSocket, Workspace};
 use crate::proto::websocket::partial::Frame;
-use crate::proto::{BufferPool, Share};
+use crate::proto::{BufferPool, WorkBudget};
 
 /// A payload of which at least this much is still to come is received straight into its buffer.
 const DIRECT_BYTES_MIN: usize = 16 * 1024;
@@ -42,29 +42,30 @@ impl WebSocket {
                 Err(error) => Err(self.close_with_error(error, workspace)),
             };
         }
-        let mut share = Share::WHOLE;
-        let Handled { consumed, event } = self.handle_input_within(input, workspace, &mut share)?;
-        let mut receiving = Receiving { socket: self, workspace, share: &mut share };
+        let mut budget = WorkBudget::UNLIMITED;
+        let Handled { consumed, event } =
+            self.handle_input_within(input, workspace, &mut budget)?;
+        let mut receiving = Receiving { socket: self, workspace, budget: &mut budget };
         Ok(Handled { consumed, event: receiving.finish_inflating(event)? })
     }
 
     /// The same for input that does not begin with a [whole message](Self::whole_messages), until
-    /// the next event or the end of `share`, which must not be used up at the start.
+    /// the next event or the end of `budget`, which must not be used up at the start.
     pub(crate) fn handle_input_within<'a>(
         &mut self,
         input: &'a mut [u8],
         workspace: &mut Workspace<'_>,
-        share: &mut Share,
+        budget: &mut WorkBudget,
     ) -> Result<Handled<'a>, PeerError> {
         self.last_received = workspace.now;
         match self.state {
             State::Open | State::Closing => {
-                Receiving { socket: self, workspace, share }.handle_frames(input)
+                Receiving { socket: self, workspace, budget }.handle_frames(input)
             }
             State::Connecting => {
                 // Requests count as frames do: many may come in one input.
-                share.take_frames(1);
-                Receiving { socket: self, workspace, share }.handle_head(input)
+                budget.take_frames(1);
+                Receiving { socket: self, workspace, budget }.handle_head(input)
             }
             State::Closed => Ok(Handled::all(input.len())),
         }
@@ -104,22 +105,22 @@ impl WebSocket {
         count: usize,
         workspace: &mut Workspace<'_>,
     ) -> Result<Option<Event<'static>>, PeerError> {
-        let mut share = Share::WHOLE;
-        let event = self.handle_payload_within(count, workspace, &mut share)?;
-        Receiving { socket: self, workspace, share: &mut share }.finish_inflating(event)
+        let mut budget = WorkBudget::UNLIMITED;
+        let event = self.handle_payload_within(count, workspace, &mut budget)?;
+        Receiving { socket: self, workspace, budget: &mut budget }.finish_inflating(event)
     }
 
-    /// The same within a share: it leaves a compressed message in the middle of its decompression
+    /// The same within a budget: it leaves a compressed message in the middle of its decompression
     /// if the whole takes more than that.
     pub(crate) fn handle_payload_within(
         &mut self,
         count: usize,
         workspace: &mut Workspace<'_>,
-        share: &mut Share,
+        budget: &mut WorkBudget,
     ) -> Result<Option<Event<'static>>, PeerError> {
         self.last_received = workspace.now;
         self.awaiting_pong = false;
-        let event = Receiving { socket: self, workspace, share }.advance_payload(count);
+        let event = Receiving { socket: self, workspace, budget }.advance_payload(count);
         event.map_err(|error| self.close_with_error(error, workspace))
     }
 }

@@ -7,7 +7,9 @@ use crate::proto::deflate::CompressedMessage;
 use crate::proto::websocket::assembler::Assembled;
 use crate::proto::websocket::control::ControlPayload;
 use crate::proto::websocket::partial::Frame;
-use crate::proto::{Buffer, CloseFrame, FrameHeader, OpCode, ProtocolError, Share, apply_mask};
+use crate::proto::{
+    Buffer, CloseFrame, FrameHeader, OpCode, ProtocolError, WorkBudget, apply_mask,
+};
 
 /// A whole control frame.
 struct WholeControl {
@@ -20,11 +22,11 @@ struct WholeControl {
 pub(super) struct Receiving<'s, 'w> {
     pub(super) socket: &'s mut WebSocket,
     pub(super) workspace: &'s mut Workspace<'w>,
-    pub(super) share: &'s mut Share,
+    pub(super) budget: &'s mut WorkBudget,
 }
 
 impl Receiving<'_, '_> {
-    /// Handles frames until the next event or the end of the share.
+    /// Handles frames until the next event or the end of the budget.
     pub(super) fn handle_frames<'a>(
         &mut self,
         input: &'a mut [u8],
@@ -46,14 +48,14 @@ impl Receiving<'_, '_> {
     /// Continues to decompress a message. It is the event once it is whole.
     fn continue_inflating(&mut self) -> Result<Option<Event<'static>>, ProtocolError> {
         let compression = &mut self.socket.compression;
-        let message = compression.continue_inflating(self.workspace.pool, self.share)?;
+        let message = compression.continue_inflating(self.workspace.pool, self.budget)?;
         Ok(message.map(|(opcode, message)| assembled(opcode, message)))
     }
 
     fn next_event<'a>(&mut self, input: &'a mut [u8]) -> Result<Handled<'a>, ProtocolError> {
         self.socket.awaiting_pong = false;
         let mut at = 0;
-        while self.socket.state != State::Closed && !self.share.is_used_up() {
+        while self.socket.state != State::Closed && !self.budget.is_used_up() {
             let frame = if let Some(frame) = self.socket.partial.frame() {
                 frame
             } else {
@@ -62,7 +64,7 @@ impl Receiving<'_, '_> {
                 };
                 if self.is_whole_compressed(&header, input.len() - at) {
                     let end = at + header.len as usize;
-                    self.share.take_frames(1);
+                    self.budget.take_frames(1);
                     let event = self.decompress_frame(&header, &mut input[at..end])?;
                     return Ok(Handled { consumed: end, event });
                 }
@@ -71,7 +73,7 @@ impl Receiving<'_, '_> {
             let end = at + frame.remaining.min(input.len() - at);
             if frame.opcode.is_control() {
                 if let Some(whole) = self.append_control(frame, &mut input[at..end])? {
-                    self.share.take_frames(1);
+                    self.budget.take_frames(1);
                     let payload = match whole.split {
                         Some(payload) => Cow::Owned(payload.to_vec()),
                         None => Cow::Borrowed(&input[at..end]),
@@ -80,14 +82,14 @@ impl Receiving<'_, '_> {
                     return Ok(Handled { consumed: end, event });
                 }
             } else if let Some(event) = self.append_payload(frame, &input[at..end])? {
-                self.share.take_frames(1);
+                self.budget.take_frames(1);
                 return Ok(Handled { consumed: end, event: Some(event) });
             }
             at = end;
             if self.socket.partial.frame().is_some() {
                 break;
             }
-            self.share.take_frames(1);
+            self.budget.take_frames(1);
         }
         // What follows the end of the connection is discarded.
         Ok(Handled::all(if self.socket.state == State::Closed { input.len() } else { at }))
@@ -106,7 +108,7 @@ impl Receiving<'_, '_> {
     }
 
     /// The event of a compressed message that lies whole in the input, or nothing if it takes more
-    /// than the share to decompress.
+    /// than the budget to decompress.
     fn decompress_frame(
         &mut self,
         header: &FrameHeader,
@@ -118,7 +120,7 @@ impl Receiving<'_, '_> {
         let (opcode, limit) = (header.opcode, self.socket.limits.message);
         let (compression, pool) = (&mut self.socket.compression, &mut *self.workspace.pool);
         let message = CompressedMessage { opcode, payload, limit };
-        let message = compression.decompress(message, pool, self.share)?;
+        let message = compression.decompress(message, pool, self.budget)?;
         if message.is_none() {
             let mut kept = Buffer::default();
             kept.extend_from_slice(payload, &mut pool.storage);
@@ -248,7 +250,7 @@ impl Receiving<'_, '_> {
         if compressed {
             let (payload, limit) = (buffer.as_slice(), socket.limits.message);
             let message = CompressedMessage { opcode, payload, limit };
-            let message = socket.compression.decompress(message, pool, self.share);
+            let message = socket.compression.decompress(message, pool, self.budget);
             if matches!(message, Ok(None)) {
                 socket.compression.keep_payload(buffer);
                 return Ok(None);
@@ -293,7 +295,7 @@ impl Receiving<'_, '_> {
         let message = &mut partial.get_or_take(self.workspace.pool).message;
         message.advance(count, self.workspace.now, |fresh| frame.unmask(fresh))?;
         let event = self.finish_if_whole(frame)?;
-        self.share.take_frames(usize::from(self.socket.partial.frame().is_none()));
+        self.budget.take_frames(usize::from(self.socket.partial.frame().is_none()));
         self.socket.partial.release(self.workspace.pool);
         Ok(event)
     }
@@ -305,7 +307,7 @@ impl Receiving<'_, '_> {
         mut event: Option<Event<'a>>,
     ) -> Result<Option<Event<'a>>, PeerError> {
         while event.is_none() && self.socket.compression.is_inflating() {
-            *self.share = Share::WHOLE;
+            *self.budget = WorkBudget::UNLIMITED;
             let message = self.continue_inflating();
             event = message.map_err(|error| self.socket.close_with_error(error, self.workspace))?;
         }
