@@ -7,16 +7,16 @@ pub(crate) const HEADROOM_BYTES: usize = 10;
 /// The first storage of a message. Most messages fit, and thousands of connections can hold one.
 const SMALL_STORAGE_BYTES: usize = 4 * 1024;
 
-/// Bytes of one message as they were received.
+/// The received bytes of one message.
 ///
-/// Storage grows with the bytes that arrive, never by a length that the peer declares.
+/// Its storage grows with the bytes that have arrived, whatever length the peer declares.
 #[derive(Default)]
 pub struct Buffer {
-    /// Initialised to its whole length, so that receiving into it never has to clear it again.
-    /// Empty, or at least `HEADROOM_BYTES` long.
+    /// Initialised to its whole length, so that it need not be cleared to be received into. Empty,
+    /// or at least `HEADROOM_BYTES` long.
     storage: Vec<u8>,
-    /// The payload ends here in `storage`; it starts after `HEADROOM_BYTES`. Zero, or at least
-    /// that.
+    /// Where the payload ends in `storage`. It starts at `HEADROOM_BYTES`. While `storage` is empty,
+    /// this is zero.
     end: usize,
 }
 
@@ -46,8 +46,8 @@ impl Buffer {
         self.end += bytes.len();
     }
 
-    /// At least `want` initialised bytes behind the payload; [`Buffer::advance`] makes them part
-    /// of it.
+    /// At least `want` initialised bytes behind the payload. [`Buffer::advance`] makes them part of
+    /// the payload.
     pub(in crate::proto) fn reserve(&mut self, want: usize, pool: &mut StoragePool) -> &mut [u8] {
         if self.storage.is_empty() {
             self.storage = pool.take(want + HEADROOM_BYTES);
@@ -66,7 +66,7 @@ impl Buffer {
         debug_assert!(self.end <= self.storage.len());
     }
 
-    /// The storage, with the payload from `HEADROOM_BYTES` to the returned end.
+    /// The storage, and where the payload ends in it. The payload starts at `HEADROOM_BYTES`.
     pub(crate) fn into_storage(self) -> (Vec<u8>, usize) {
         (self.storage, self.end)
     }

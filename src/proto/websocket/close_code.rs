@@ -2,7 +2,7 @@ use std::fmt;
 
 /// Why a connection is closed, as a number in a close frame (RFC 6455 §7.4).
 ///
-/// Any `u16` can be held; [`is_sendable`](Self::is_sendable) says which of them may be on the wire.
+/// It can be any `u16`. [`is_sendable`](Self::is_sendable) says which codes may be sent.
 ///
 /// ```
 /// use eventwire::proto::CloseCode;
@@ -24,9 +24,9 @@ impl CloseCode {
     pub const PROTOCOL: Self = Self(1002);
     /// 1003, a type of data that the endpoint cannot accept (RFC 6455 §7.4.1).
     pub const UNSUPPORTED: Self = Self(1003);
-    /// 1005, a close frame without a code came; never on the wire (RFC 6455 §7.4.1).
+    /// 1005, the close frame had no code; never on the wire (RFC 6455 §7.4.1).
     pub const NO_STATUS: Self = Self(1005);
-    /// 1006, no close frame came; never on the wire (RFC 6455 §7.4.1).
+    /// 1006, the connection ended without a close frame; never on the wire (RFC 6455 §7.4.1).
     pub const ABNORMAL: Self = Self(1006);
     /// 1007, data that contradicts its type, such as text that is not UTF-8 (RFC 6455 §7.4.1).
     pub const INVALID_PAYLOAD: Self = Self(1007);
@@ -34,7 +34,7 @@ impl CloseCode {
     pub const POLICY: Self = Self(1008);
     /// 1009, a message too big to process (RFC 6455 §7.4.1).
     pub const TOO_BIG: Self = Self(1009);
-    /// 1010, a client misses an extension in the server's handshake (RFC 6455 §7.4.1).
+    /// 1010, the server did not accept an extension that the client needs (RFC 6455 §7.4.1).
     pub const MANDATORY_EXTENSION: Self = Self(1010);
     /// 1011, a server met a condition that it did not expect (RFC 6455 §7.4.1).
     pub const INTERNAL: Self = Self(1011);
@@ -59,9 +59,9 @@ impl CloseCode {
         self.0
     }
 
-    /// Whether a close frame may carry this code: 1000 to 1003 and 1007 to 1014, which are
-    /// registered with IANA, 3000 to 3999 for libraries and frameworks, 4000 to 4999 for
-    /// applications (RFC 6455 §7.4.2).
+    /// Whether a close frame may carry this code (RFC 6455 §7.4.2): 1000 to 1003 and 1007 to 1014,
+    /// which are registered with IANA, 3000 to 3999 for libraries and frameworks, and 4000 to 4999
+    /// for applications.
     #[must_use]
     pub const fn is_sendable(self) -> bool {
         matches!(self.0, 1000..=1003 | 1007..=1014 | 3000..=4999)
@@ -90,7 +90,7 @@ impl CloseCode {
 }
 
 impl fmt::Display for CloseCode {
-    /// The number, and its meaning where it has one by itself.
+    /// The number, and the meaning of a registered code.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.name() {
             Some(name) => write!(f, "{} ({name})", self.0),

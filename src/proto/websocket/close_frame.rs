@@ -2,7 +2,7 @@ use std::str;
 
 use super::{CloseCode, ProtocolError};
 
-/// What a close frame says (RFC 6455 §5.5.1).
+/// The payload of a close frame (RFC 6455 §5.5.1).
 ///
 /// ```
 /// use eventwire::proto::{CloseCode, CloseFrame};
@@ -18,22 +18,22 @@ use super::{CloseCode, ProtocolError};
 pub struct CloseFrame<'a> {
     /// Why the connection is closed.
     pub code: CloseCode,
-    /// The same for a person to read, or nothing.
+    /// The same as text for people. May be empty.
     pub reason: &'a str,
 }
 
 impl<'a> CloseFrame<'a> {
-    /// The longest reason, in bytes: what the code leaves of a control frame's 125.
-    pub const MAX_REASON: usize = 123;
+    /// The longest reason, in bytes: the 125 bytes of a control frame without the code.
+    pub const MAX_REASON_LEN: usize = 123;
 
-    /// Reads the payload of a close frame, unmasked; `None` if it is empty and so gives no code.
+    /// Reads the unmasked payload of a close frame. `None` if it is empty.
     ///
     /// # Errors
     ///
-    /// - [`ProtocolError::ControlTooLong`]: more than 125 bytes.
-    /// - [`ProtocolError::InvalidCloseLength`]: a single byte.
-    /// - [`ProtocolError::InvalidCloseCode`]: not [sendable](CloseCode::is_sendable).
-    /// - [`ProtocolError::InvalidUtf8`]: a reason that is not UTF-8.
+    /// - [`ProtocolError::ControlTooLong`]: the payload has more than 125 bytes.
+    /// - [`ProtocolError::InvalidCloseLength`]: the payload has a single byte.
+    /// - [`ProtocolError::InvalidCloseCode`]: the code is not [sendable](CloseCode::is_sendable).
+    /// - [`ProtocolError::InvalidUtf8`]: the reason is not UTF-8.
     pub fn parse(payload: &'a [u8]) -> Result<Option<Self>, ProtocolError> {
         let Some((code, reason)) = payload.split_first_chunk() else {
             return if payload.is_empty() {
@@ -42,7 +42,7 @@ impl<'a> CloseFrame<'a> {
                 Err(ProtocolError::InvalidCloseLength)
             };
         };
-        if reason.len() > Self::MAX_REASON {
+        if reason.len() > Self::MAX_REASON_LEN {
             return Err(ProtocolError::ControlTooLong);
         }
         let code = CloseCode::new(u16::from_be_bytes(*code));
@@ -55,12 +55,12 @@ impl<'a> CloseFrame<'a> {
 
     /// Writes the payload of a close frame to the front of `out` and returns its length in bytes.
     ///
-    /// A reason over [`MAX_REASON`](Self::MAX_REASON) bytes is cut after the last character that
-    /// fits. The code is written as it is: a peer refuses one that is not
+    /// A reason over [`MAX_REASON_LEN`](Self::MAX_REASON_LEN) bytes is cut after the last character
+    /// that fits. The code is not checked: a peer refuses one that is not
     /// [sendable](CloseCode::is_sendable).
     #[must_use]
     pub fn encode(&self, out: &mut [u8; 125]) -> usize {
-        let mut len = self.reason.len().min(Self::MAX_REASON);
+        let mut len = self.reason.len().min(Self::MAX_REASON_LEN);
         while !self.reason.is_char_boundary(len) {
             len -= 1;
         }
@@ -136,7 +136,7 @@ mod tests {
             prop_assert!(reason.starts_with(parsed.reason));
             let cut = reason.len() - parsed.reason.len();
             let next = reason[parsed.reason.len()..].chars().next().map_or(0, char::len_utf8);
-            prop_assert!(cut == 0 || parsed.reason.len() + next > CloseFrame::MAX_REASON);
+            prop_assert!(cut == 0 || parsed.reason.len() + next > CloseFrame::MAX_REASON_LEN);
         }
 
         #[test]

@@ -6,17 +6,17 @@ use bytes::Bytes;
 use super::{FrameHeader, OpCode, Payload, write_frame};
 use crate::proto::deflate::{CompressibleFrames, CompressionCache};
 
-/// A whole message, borrowed: what a handler is lent, and what it sends.
+/// A whole message, borrowed. A handler receives it, and can send it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Message<'a> {
     /// Text, which is UTF-8.
     Text(&'a str),
-    /// Bytes without a meaning to the protocol.
+    /// Bytes, which have no meaning to the protocol.
     Binary(&'a [u8]),
 }
 
 impl<'a> Message<'a> {
-    /// The payload, whichever kind it is.
+    /// The payload of either kind.
     #[must_use]
     pub const fn as_bytes(self) -> &'a [u8] {
         match self {
@@ -25,7 +25,7 @@ impl<'a> Message<'a> {
         }
     }
 
-    /// The text of a text message.
+    /// The text, if this is a text message.
     #[must_use]
     pub const fn as_text(self) -> Option<&'a str> {
         match self {
@@ -84,10 +84,10 @@ impl<'a> From<&'a Vec<u8>> for Message<'a> {
     }
 }
 
-/// A message encoded once, to be sent to many connections without another copy.
+/// A message that is encoded once and sent to many connections without a copy.
 ///
-/// Where connections have agreed to compression, it is compressed once for each setting. It keeps
-/// what came out, for itself and its clones.
+/// For connections with compression, it is compressed once for each setting. Its clones share the
+/// result.
 ///
 /// ```
 /// use eventwire::{Message, PreparedMessage};
@@ -100,7 +100,7 @@ pub struct PreparedMessage {
     opcode: OpCode,
     /// A whole frame as a server sends it, uncompressed.
     frame: Bytes,
-    /// Where the payload begins in `frame`. A text message's payload is UTF-8.
+    /// Where the payload begins in `frame`. The payload of a text message is UTF-8.
     payload: usize,
     /// Compressed copies of the frame. `None` if it is never compressed.
     cache: Option<Arc<CompressionCache>>,
@@ -143,7 +143,7 @@ impl PreparedMessage {
         &self.frame
     }
 
-    /// What the frame carries.
+    /// The payload of the frame.
     pub(crate) fn payload(&self) -> Payload<'_> {
         let bytes = &self.frame[self.payload..];
         Payload { opcode: self.opcode, compressed: false, bytes }
@@ -156,7 +156,7 @@ impl PreparedMessage {
     }
 }
 
-/// A message to be sent, with what applies to this sending: what [`AsOutgoing`] makes.
+/// A message to be sent, with the options for sending it. [`AsOutgoing`] makes it.
 ///
 /// ```
 /// use eventwire::{Connection, Message, Outgoing};
@@ -177,9 +177,9 @@ enum Content<'a> {
 }
 
 impl<'a> Outgoing<'a> {
-    /// A message that is sent as it is, also where compression was agreed: for data that is
-    /// compressed already, and for secrets that share a message with data that others choose,
-    /// because the compressed length would reveal them.
+    /// A message that is never compressed. Use it for data that is compressed already, and for
+    /// secrets in one message with data that others choose: the length of the compressed message
+    /// would reveal something about the secret.
     #[must_use]
     pub fn uncompressed(message: impl Into<Message<'a>>) -> Self {
         Self(Content::Message { message: message.into(), may_compress: false })
@@ -194,7 +194,7 @@ impl<'a> Outgoing<'a> {
         }
     }
 
-    /// Whether it may be compressed where that was agreed.
+    /// Whether the message may be compressed, if the connection has agreed on compression.
     #[must_use]
     pub const fn may_compress(self) -> bool {
         match self.0 {
@@ -203,7 +203,7 @@ impl<'a> Outgoing<'a> {
         }
     }
 
-    /// The message, if it is encoded already.
+    /// The encoded message, if it was prepared.
     #[inline]
     pub(crate) const fn prepared(self) -> Option<&'a PreparedMessage> {
         match self.0 {
@@ -221,8 +221,8 @@ impl<'a, M: Into<Message<'a>>> From<M> for Outgoing<'a> {
 }
 
 /// What can be sent as a message: text (`str`, `String`), bytes (`[u8]`, `Vec<u8>`, `Bytes`), a
-/// [`Message`] that was received, a [`PreparedMessage`], and references and smart pointers to
-/// these. Implement it for a type of your own that holds an encoded message.
+/// received [`Message`], a [`PreparedMessage`], and references and smart pointers to these.
+/// Implement it for your own type that holds an encoded message.
 ///
 /// ```
 /// use eventwire::{AsOutgoing, Connection, Outgoing};

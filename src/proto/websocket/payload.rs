@@ -1,17 +1,17 @@
 use super::frame::LENGTH_16;
 use super::{FrameHeader, OpCode, apply_mask};
 
-/// What a frame carries that is a whole message, as it is sent.
+/// The payload of a frame that is a whole message, as it is sent.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Payload<'a> {
     pub(crate) opcode: OpCode,
-    /// The bytes are compressed (RFC 7692 §6).
+    /// Whether the bytes are compressed (RFC 7692 §6).
     pub(crate) compressed: bool,
     pub(crate) bytes: &'a [u8],
 }
 
 impl Payload<'_> {
-    /// The header of a frame that carries this alone.
+    /// The header of the frame.
     #[inline]
     pub(crate) const fn header(&self, mask: Option<[u8; 4]>) -> FrameHeader {
         let Self { opcode, compressed, bytes } = *self;
@@ -19,7 +19,8 @@ impl Payload<'_> {
     }
 }
 
-/// Appends one whole frame to `out`, masked when there is a key (RFC 6455 §5.1: a client's are).
+/// Appends one whole frame to `out`. It is masked if there is a key: a client must mask, a server
+/// must not (RFC 6455 §5.1).
 ///
 /// ```
 /// use eventwire::proto::{OpCode, write_frame};
@@ -33,15 +34,15 @@ pub fn write_frame(opcode: OpCode, payload: &[u8], key: Option<[u8; 4]>, out: &m
     write_payload(&Payload { opcode, compressed: false, bytes: payload }, key, out);
 }
 
-/// Appends one whole frame to `out`, masked when there is a key.
+/// Appends one whole frame to `out`. It is masked if there is a key.
 #[inline]
 pub(crate) fn write_payload(payload: &Payload<'_>, key: Option<[u8; 4]>, out: &mut Vec<u8>) {
     let (first, len) = (payload.header(None).first_byte(), payload.bytes.len());
-    // Made apart, a server's short frame needs next to no decisions.
+    // A server's short frame, the usual one, needs few decisions.
     if key.is_some() || len > usize::from(u16::MAX) {
-        return write_any(payload.opcode, payload.compressed, payload.bytes, key, out);
+        return write_masked_or_long(payload.opcode, payload.compressed, payload.bytes, key, out);
     }
-    if len <= usize::from(FrameHeader::SHORT_MAX) {
+    if len <= usize::from(FrameHeader::SHORT_LEN_MAX) {
         out.extend_from_slice(&[first, len as u8]);
     } else {
         let [high, low] = (len as u16).to_be_bytes();
@@ -51,7 +52,7 @@ pub(crate) fn write_payload(payload: &Payload<'_>, key: Option<[u8; 4]>, out: &m
 }
 
 #[inline(never)]
-fn write_any(
+fn write_masked_or_long(
     opcode: OpCode,
     compressed: bool,
     payload: &[u8],

@@ -1,8 +1,8 @@
 /// Which end of a connection this program is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
-    /// Accepted the connection: receives masked frames, sends unmasked ones.
+    /// This program accepted the connection. It receives masked frames and sends unmasked ones.
     Server,
-    /// Made the connection: sends masked frames, receives unmasked ones.
+    /// This program made the connection. It sends masked frames and receives unmasked ones.
     Client,
 }

@@ -12,7 +12,7 @@ const BINARY: u8 = 0x82;
 /// Their second byte, if they are masked and have the shortest form of a length: none, and the
 /// longest.
 const SHORT_FIRST: u8 = 0x80;
-const SHORT_LAST: u8 = SHORT_FIRST | FrameHeader::SHORT_MAX;
+const SHORT_LAST: u8 = SHORT_FIRST | FrameHeader::SHORT_LEN_MAX;
 
 /// A whole message at the front of the input, its header checked.
 #[derive(Debug)]
@@ -92,7 +92,7 @@ impl WholeMessages {
 #[inline]
 fn middle_len(input: &[u8]) -> Option<usize> {
     let len = u16::from_be_bytes(*input.get(2..)?.first_chunk()?);
-    (len > u16::from(FrameHeader::SHORT_MAX)).then_some(usize::from(len))
+    (len > u16::from(FrameHeader::SHORT_LEN_MAX)).then_some(usize::from(len))
 }
 
 /// The length in the third form, unless it has a shorter one.
