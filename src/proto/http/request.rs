@@ -16,7 +16,7 @@ use super::{HeadLimits, HeadScanner, HttpError};
 /// let request = HttpRequest::parse(head, &HeadLimits::default())?;
 /// assert_eq!((request.method(), request.path()), ("GET", "/status"));
 /// assert_eq!((request.query(), request.header("accept")), (Some("full"), Some("text/plain")));
-/// # Ok::<(), eventwire::proto::handshake::HttpError>(())
+/// # Ok::<(), eventwire::proto::http::HttpError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct HttpRequest<'a> {

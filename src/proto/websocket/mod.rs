@@ -1,5 +1,37 @@
-//! The WebSocket protocol after its opening handshake (RFC 6455 §5 to §8): frames, messages, and
-//! the state machine of one connection.
+//! The WebSocket protocol: frames, messages, and the state machine of one connection (RFC 6455 §5 to
+//! §8).
+//!
+//! [`WebSocket`] is the state machine of one connection. Its [`State`]:
+//!
+//! ```text
+//!              server, client                    opened: the handshake was made elsewhere
+//!                     │                                      │
+//!                     ▼                                      │
+//!  ┌─────────▶ ┌────────────┐  accept (server)               ▼
+//!  │  respond  │ Connecting │  response 101 (client)   ┌──────────┐ ──┐ messages, pings, pongs
+//!  └────────── └────────────┘ ───────────────────────▶ │   Open   │   │
+//!                │                                     └──────────┘ ◀─┘
+//!                │                                       │      │
+//!                │ refuse, respond to the last request,  │      │ close: a close frame is written
+//!                │ invalid head, time out, close         │      ▼
+//!                │                                       │   ┌───────────┐
+//!                │     the peer's close frame (replied), │   │  Closing  │
+//!                │     violation (a close frame is       │   └───────────┘
+//!                │     written), time out                │      │ the peer's close frame,
+//!                ▼                                       ▼      ▼ violation, time out
+//!              ┌──────────────────────────────────────────────────┐
+//!              │ Closed: send what was written, end the stream    │
+//!              └──────────────────────────────────────────────────┘
+//! ```
+//!
+//! Bytes from the peer, the owner's calls and the time move it:
+//!
+//! ```text
+//!   handle_input(bytes), handle_timeout(time), send, ping, close, accept, …
+//!          │                                            │
+//!          ▼                                            ▼
+//!   events for the owner                     Workspace::out: bytes for the peer
+//! ```
 
 mod assembler;
 mod buffer;

@@ -14,7 +14,7 @@ impl InProgress {
         self.0.as_deref()
     }
 
-    /// What is in progress, or room for it.
+    /// What is in progress, or empty room from the pool.
     #[inline]
     pub(super) fn get_or_take(&mut self, pool: &mut BufferPool) -> &mut Partial {
         self.0.get_or_insert_with(|| pool.take_partial())
@@ -32,12 +32,12 @@ impl InProgress {
         self.get()?.message.unfinished_since()
     }
 
-    /// Bytes of storage that an unfinished message holds.
+    /// Bytes of storage that an unfinished message takes.
     pub(super) fn buffered_bytes(&self) -> usize {
         self.get().map_or(0, |partial| partial.message.buffered_bytes())
     }
 
-    /// Gives an unfinished message its whole time again.
+    /// Starts the time of an unfinished message again.
     pub(super) fn restart(&mut self, now: Time) {
         if let Some(partial) = &mut self.0 {
             partial.message.restart(now);
