@@ -1,10 +1,10 @@
 use super::{HeadLimits, HttpError};
 
-/// Finds the end of a head that comes in pieces.
+/// Finds the end of a head that arrives in pieces.
 ///
-/// Each byte is looked at once, so that a sender of single bytes costs no more than any other
-/// (parsing again after every read is quadratic). What no head may contain is refused at the first
-/// byte that shows it. The answer does not depend on how the bytes are cut.
+/// It reads each byte once, so a peer that sends single bytes causes no extra work. (To parse again
+/// after every read takes quadratic time.) An invalid head is refused at the first byte that makes
+/// it invalid, however the bytes are split.
 ///
 /// ```
 /// use eventwire::proto::http::{HeadLimits, HeadScanner};
@@ -15,15 +15,15 @@ use super::{HeadLimits, HttpError};
 /// ```
 #[derive(Clone, Debug)]
 pub struct HeadScanner {
-    // Thirty-two bits are plenty, and keep a pending connection small.
+    // 32 bits are enough, and keep a pending connection small.
     max_bytes: u32,
     max_line: u32,
     max_headers: u32,
-    /// Bytes of the head so far, at most `max_bytes`.
+    /// Bytes of the head so far. At most `max_bytes`.
     bytes: u32,
-    /// Bytes of the line so far, at most `max_line`.
+    /// Bytes of the line so far. At most `max_line`.
     line: u32,
-    /// Header lines begun, at most `max_headers`. Zero means that the line is the first one.
+    /// Header lines that have begun. At most `max_headers`. Zero in the first line.
     headers: u32,
     state: State,
 }
@@ -44,7 +44,7 @@ enum State {
 }
 
 impl HeadScanner {
-    /// A scanner at the start of a head. Limits over `u32::MAX` count as `u32::MAX`.
+    /// A scanner at the start of a head. Limits over `u32::MAX` become `u32::MAX`.
     #[must_use]
     pub fn new(limits: HeadLimits) -> Self {
         let clamp = |limit| u32::try_from(limit).unwrap_or(u32::MAX);
@@ -59,23 +59,22 @@ impl HeadScanner {
         }
     }
 
-    /// Whether nothing of a head has come.
+    /// Whether no byte of the head has arrived.
     pub(crate) fn is_at_start(&self) -> bool {
         self.state == State::Start
     }
 
-    /// How many bytes of the head have come within its limit, one that is wrong included.
+    /// How many bytes of the head were scanned, an invalid byte included.
     pub(crate) const fn scanned(&self) -> usize {
         self.bytes as usize
     }
 
-    /// Looks at the next piece of the head: `Some(n)` if the head ends after `n` bytes of it,
-    /// `None` if more is to come. Once the head has ended the answer is `Some(0)`.
+    /// Scans the next piece of the head. Returns `Some(n)` if the head ends after `n` bytes of the
+    /// piece, and `None` if it goes on. After the end of the head it returns `Some(0)`.
     ///
     /// # Errors
     ///
-    /// The first thing wrong with the head, in the order of its bytes. There is nothing to scan
-    /// after that, and further answers have no meaning.
+    /// The first error in the head. After an error the results of further calls are meaningless.
     pub fn scan(&mut self, piece: &[u8]) -> Result<Option<usize>, HttpError> {
         if self.state == State::Done {
             return Ok(Some(0));
@@ -95,21 +94,21 @@ impl HeadScanner {
         Ok(None)
     }
 
-    /// Takes what a line goes on with, up to the first byte or limit that needs a look: nearly all
-    /// of a head, and many bytes at a time.
+    /// Skips the ordinary bytes of a line, many at a time, up to a limit or the first byte that
+    /// [`step`](Self::step) must check. Nearly all bytes of a head are ordinary.
     fn skip(&mut self, piece: &[u8]) -> usize {
         if self.state != State::Line {
             return 0;
         }
         let room = (self.max_line - self.line).min(self.max_bytes - self.bytes) as usize;
         let count = text_len(&piece[..piece.len().min(room)]);
-        // No more than `room`, which came from thirty-two bits.
+        // At most `room`, which was a `u32`.
         self.line += count as u32;
         self.bytes += count as u32;
         count
     }
 
-    /// Checks that `head` is one whole head, and nothing else.
+    /// Checks that `head` is exactly one whole head.
     pub(crate) fn check(head: &[u8], limits: &HeadLimits) -> Result<(), HttpError> {
         match Self::new(*limits).scan(head)? {
             Some(end) if end == head.len() => Ok(()),
@@ -130,7 +129,7 @@ impl HeadScanner {
             (State::HeadEnd, b'\n') => State::Done,
             (State::LineStart, b'\r') => State::HeadEnd,
             (State::Line, b'\r') => State::LineEnd,
-            // RFC 9112 §2.2 lets a server skip empty lines here; what it skips, a proxy may count.
+            // RFC 9112 §2.2 lets a server skip empty lines here. A proxy may treat them differently.
             (State::Start, b'\r' | b'\n') => return Err(HttpError::LeadingEmptyLine),
             (State::LineEnd | State::HeadEnd, _) | (_, b'\n') => {
                 return Err(HttpError::InvalidLineEnding);
@@ -172,14 +171,14 @@ const fn is_text_byte(byte: u8) -> bool {
     !byte.is_ascii_control() || byte == b'\t'
 }
 
-/// How many bytes at the front a line may contain.
+/// The number of bytes at the front that a line may contain.
 fn text_len(bytes: &[u8]) -> usize {
     let mut at = 0;
     while let Some(word) = bytes[at..].first_chunk() {
         let controls = controls(u64::from_le_bytes(*word));
         at += controls.trailing_zeros() as usize / 8;
         if controls != 0 {
-            // A tab is one of them, and rare.
+            // A tab counts as a control character and is allowed. It is rare.
             if bytes[at] != b'\t' {
                 return at;
             }
@@ -189,8 +188,8 @@ fn text_len(bytes: &[u8]) -> usize {
     at + bytes[at..].iter().take_while(|&&byte| is_text_byte(byte)).count()
 }
 
-/// The control characters among eight bytes, of which the first is the lowest: their highest bits.
-/// Above one of them there may be others that are none.
+/// The positions of control characters among eight bytes, as the highest bit of each byte. The first
+/// byte is the lowest. Only the lowest position is exact: bits above it may be wrong.
 const fn controls(word: u64) -> u64 {
     const EACH: u64 = u64::from_ne_bytes([1; 8]);
     const HIGHEST: u64 = EACH << 7;

@@ -4,20 +4,20 @@ use super::{HeadLimits, HttpError};
 /// The head of a server's response.
 #[derive(Debug)]
 pub(crate) struct ResponseHead<'a> {
-    /// Zero if there is none.
+    /// Zero if the head has none.
     pub(crate) status: u16,
     pub(crate) is_http_1_1: bool,
     pub(crate) fields: Fields<'a>,
 }
 
 impl<'a> ResponseHead<'a> {
-    /// Parses `head`, which is a whole head up to the empty line that ends it, included.
+    /// Parses `head`, which is a whole head with the empty line that ends it.
     pub(crate) fn parse(head: &'a [u8], limits: &HeadLimits) -> Result<Self, HttpError> {
-        let mut room = HeaderBuffer::new();
+        let mut headers = HeaderBuffer::new();
         let mut parsed = httparse::Response::new(&mut []);
         let config = httparse::ParserConfig::default();
-        let room = room.slots_for(head, limits);
-        match config.parse_response_with_uninit_headers(&mut parsed, head, room) {
+        let slots = headers.slots_for(head, limits);
+        match config.parse_response_with_uninit_headers(&mut parsed, head, slots) {
             Ok(httparse::Status::Complete(_)) => {}
             Ok(httparse::Status::Partial) => return Err(HttpError::HeadBoundary),
             Err(httparse::Error::HeaderName | httparse::Error::HeaderValue) => {
