@@ -9,7 +9,8 @@
 //! This is how to drive a [`WebSocket`] without the event loop, here over a blocking stream:
 //!
 //! ```
-//! use std::io::{self, ErrorKind, Read, Write};
+//! use std::io::ErrorKind::{TimedOut, WouldBlock};
+//! use std::io::{self, Read, Write};
 //! use std::net::TcpStream;
 //! use std::sync::Arc;
 //! use std::time::{Duration, Instant};
@@ -26,7 +27,8 @@
 //!     let now = || Time::BEGINNING + started.elapsed();
 //!     let mut socket = WebSocket::server(Arc::new(Limits::default()), now());
 //!     let mut mask_keys = MaskKeys::new(|_| unreachable!("a server does not mask"));
-//!     let (mut out, mut pool, mut input) = (Vec::new(), BufferPool::default(), vec![0; 16 * 1024]);
+//!     let (mut out, mut pool) = (Vec::new(), BufferPool::default());
+//!     let mut input = vec![0; 16 * 1024];
 //!
 //!     while socket.state() != State::Closed {
 //!         // Wait for bytes until the deadline.
@@ -35,7 +37,7 @@
 //!         let received = match stream.read(&mut input) {
 //!             Ok(0) => break,
 //!             Ok(count) => count,
-//!             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => 0,
+//!             Err(error) if matches!(error.kind(), WouldBlock | TimedOut) => 0,
 //!             Err(error) => return Err(error),
 //!         };
 //!         let mut workspace =

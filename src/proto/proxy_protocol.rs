@@ -1,7 +1,7 @@
 //! The PROXY protocol, versions 1 and 2: a proxy sends a header that names its client.
 //!
-//! Version 1 is a line of text, version 2 is binary. The first bytes distinguish them from each other
-//! and from a request.
+//! Version 1 is a line of text, version 2 is binary. The first bytes distinguish them from each
+//! other and from a request.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str;
@@ -36,8 +36,8 @@ const TCP_OVER_IPV6: u8 = 0x21;
 
 /// The length of the header at the front of `bytes`. `None` if more bytes are needed to know it.
 ///
-/// Bytes that cannot be a header are refused at the first byte that shows it. A line of version 1 is
-/// checked once it is whole.
+/// Bytes that cannot be a header are refused at the first byte that shows it. A line of version 1
+/// is checked once it is whole.
 pub(crate) fn header_len(bytes: &[u8]) -> Result<Option<usize>, InvalidProxyHeader> {
     if begins_alike(bytes, V1_PREFIX) { line_len(bytes) } else { binary_len(bytes) }
 }
@@ -241,7 +241,7 @@ mod tests {
         ] {
             assert_eq!(header_len(line.as_bytes()), Err(InvalidProxyHeader), "{line}");
         }
-        // As soon as it shows.
+        // At the first byte that shows it.
         assert_eq!(header_len(b"PROXY UNKNOWN"), Ok(None));
         assert_eq!(header_len(b"PRI"), Err(InvalidProxyHeader));
         assert_eq!(header_len(&[&b"PROXY "[..], &[b'x'; V1_BYTES_MAX - 7]].concat()), Ok(None));
@@ -266,7 +266,7 @@ mod tests {
         assert_eq!(client(&header(1, 0x11, &much)).as_deref(), Some("203.0.113.9:12345"));
         let most = vec![0; HEADER_BYTES_MAX - V2_ADDRESSES_AT];
         assert_eq!(client(&header(1, 0x11, &most)).as_deref(), Some("0.0.0.0:0"));
-        // Its own connection, no address, a Unix socket's, and too few bytes.
+        // The proxy's own connection, no address, a Unix socket, and too few bytes.
         for other in [header(0, 0x11, &v4), header(1, 0, &[]), header(1, 0x31, &[0; 216])] {
             assert_eq!(client(&other), None);
         }

@@ -252,7 +252,7 @@ mod tests {
             frame
         }
 
-        /// Asks for frames while the first `there` are all.
+        /// Gets frames while only the first `there` exist.
         fn ask(&self, frames: Range<usize>, there: usize, setting: usize, pool: &mut BufferPool) {
             let range = self.ends[frames.start]..self.ends[frames.end];
             let may_grow = there < self.expected.len();

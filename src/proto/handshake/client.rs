@@ -122,15 +122,15 @@ impl ClientRequest {
         out.extend_from_slice(b"\r\n");
     }
 
-    /// Checks the server's response to this request, which was written with `key`. `head` is a whole
-    /// head with the empty line that ends it.
+    /// Checks the server's response to this request, which was written with `key`. `head` is a
+    /// whole head with the empty line that ends it.
     ///
     /// # Errors
     ///
     /// The first error in the head, by a [`HeadScanner`] or by RFC 6455 §4.1.
-    /// [`HandshakeError::UnexpectedStatus`] if the server refuses. Interim responses, such as 100 or
-    /// 103, are that error, too; a [`WebSocket`](crate::proto::WebSocket) skips them
-    /// (RFC 9110 §15.2). [`HttpError::HeadBoundary`] if `head` is not exactly one head.
+    /// [`HandshakeError::UnexpectedStatus`] if the server refuses. Interim responses, such as 100
+    /// or 103, are that error, too; a [`WebSocket`](crate::proto::WebSocket) skips them (RFC 9110
+    /// §15.2). [`HttpError::HeadBoundary`] if `head` is not exactly one head.
     pub fn check_response<'a>(
         &self,
         head: &'a [u8],

@@ -5,7 +5,7 @@ use crate::proto::http::HttpError;
 
 /// Why an opening handshake failed.
 ///
-/// A server answers each error with a status ([`status`](Self::status)), in a whole response
+/// A server responds to each error with a status ([`status`](Self::status)), in a whole response
 /// ([`refusal`](Self::refusal)). The error's text repeats nothing that the peer sent, so that it
 /// can be logged and sent as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -13,8 +13,8 @@ use crate::proto::http::HttpError;
 pub enum HandshakeError {
     /// The peer ended the connection before the handshake was complete.
     ConnectionEnded,
-    /// The server's parameters of an extension do not answer those that were offered, or the
-    /// extension has no such parameters (RFC 6455 §9.1, RFC 7692 §7.1).
+    /// The server's parameters of an extension do not fit those that were offered, or the extension
+    /// has no such parameters (RFC 6455 §9.1, RFC 7692 §7.1).
     ExtensionMismatch,
     /// The head is not one that HTTP or this crate's limits allow.
     Http(HttpError),
@@ -50,12 +50,12 @@ pub enum HandshakeError {
     UnexpectedStatus(u16),
     /// The version of the WebSocket protocol is not 13 (RFC 6455 §4.4).
     UnsupportedWebSocketVersion,
-    /// `Sec-WebSocket-Accept` does not answer the key (RFC 6455 §4.1).
+    /// `Sec-WebSocket-Accept` does not fit the key (RFC 6455 §4.1).
     WrongAccept,
 }
 
 impl HandshakeError {
-    /// The status that tells a client what is wrong.
+    /// The status for the client.
     ///
     /// A failure that only a client can meet has 502, with which a gateway reports a failure of
     /// the server behind it.

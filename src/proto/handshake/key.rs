@@ -41,7 +41,7 @@ impl Key {
         &self.0
     }
 
-    /// The value of `Sec-WebSocket-Accept` that answers this key (RFC 6455 §4.2.2).
+    /// The value of `Sec-WebSocket-Accept` for this key (RFC 6455 §4.2.2).
     #[must_use]
     pub fn accept(&self) -> [u8; 28] {
         encode(&Sha1::new().chain_update(self.0).chain_update(GUID).finalize())
@@ -58,8 +58,8 @@ impl fmt::Debug for Key {
 static DECODER: GeneralPurpose =
     GeneralPurpose::new(&alphabet::STANDARD, PAD.with_decode_allow_trailing_bits(true));
 
-/// It is hashed with the key (RFC 6455 §1.3), so that no server of another protocol has the result by
-/// chance.
+/// It is hashed with the key (RFC 6455 §1.3), so that no server of another protocol has the result
+/// by chance.
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 /// Base64 of exactly `N` bytes.
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn the_bits_that_are_not_used_may_be_anything() {
+    fn unused_bits_may_have_any_value() {
         // The example of RFC 6455 §4.1: bytes 0x01 to 0x10.
         let key = Key::parse(b"AQIDBAUGBwgJCgsMDQ4PEC==").unwrap();
         assert_eq!(&key.accept(), b"OfS0wDaT5NoxF2gqm7Zj2YtetzM=");

@@ -3,10 +3,10 @@ use crate::proto::http::Authority;
 
 /// Which web pages may connect (RFC 6455 §10.2).
 ///
-/// A browser lets any web page open a WebSocket to any server, with the user's cookies, and names the
-/// page's origin in `Origin`. Only the server can refuse it. Other programs can send any `Origin` or
-/// none. So the policy keeps foreign web pages out, but authenticates nobody. A request without
-/// `Origin` is always allowed.
+/// A browser lets any web page open a WebSocket to any server, with the user's cookies, and names
+/// the page's origin in `Origin`. Only the server can refuse it. Other programs can send any
+/// `Origin` or none. So the policy keeps foreign web pages out, but authenticates nobody. A request
+/// without `Origin` is always allowed.
 ///
 /// ```
 /// use eventwire::proto::handshake::OriginPolicy;
@@ -16,8 +16,8 @@ use crate::proto::http::Authority;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum OriginPolicy {
     /// Pages from the host and port that the request names ([`UpgradeRequest::host`]). If the
-    /// listener itself uses TLS, their scheme must be `https`. Otherwise it may be `http` or `https`,
-    /// because a proxy may have ended TLS.
+    /// listener itself uses TLS, their scheme must be `https`. Otherwise it may be `http` or
+    /// `https`, because a proxy may have ended TLS.
     ///
     /// An attacker can let a name of theirs resolve to this server (DNS rebinding). Then the
     /// attacker's page has the same origin. A server that only the user's machine can reach should
@@ -34,8 +34,8 @@ pub enum OriginPolicy {
 }
 
 impl OriginPolicy {
-    /// Checks the origin of a request that came without TLS. A proxy may have ended TLS, so pages of
-    /// `http` and of `https` both have the same origin.
+    /// Checks the origin of a request that came without TLS. A proxy may have ended TLS, so pages
+    /// of `http` and of `https` both have the same origin.
     ///
     /// # Errors
     ///

@@ -34,8 +34,8 @@ impl<'a> UpgradeRequest<'a> {
     /// # Errors
     ///
     /// The first error in the head, by a [`HeadScanner`] or by RFC 6455 §4.2.1. Send the client its
-    /// [`refusal`](HandshakeError::refusal). [`HttpError::HeadBoundary`] if `head` is not exactly one
-    /// head.
+    /// [`refusal`](HandshakeError::refusal). [`HttpError::HeadBoundary`] if `head` is not exactly
+    /// one head.
     pub fn parse(head: &'a [u8], limits: &HeadLimits) -> Result<Self, HandshakeError> {
         HeadScanner::check(head, limits)?;
         Self::new(HttpRequest::read(head, limits)?)

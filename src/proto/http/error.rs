@@ -67,7 +67,7 @@ pub enum HttpError {
 }
 
 impl HttpError {
-    /// The status that tells a client what is wrong.
+    /// The status for the client.
     #[must_use]
     pub const fn status(self) -> u16 {
         match self {

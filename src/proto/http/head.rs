@@ -129,7 +129,8 @@ impl HeadScanner {
             (State::HeadEnd, b'\n') => State::Done,
             (State::LineStart, b'\r') => State::HeadEnd,
             (State::Line, b'\r') => State::LineEnd,
-            // RFC 9112 §2.2 lets a server skip empty lines here. A proxy may treat them differently.
+            // RFC 9112 §2.2 lets a server skip empty lines here. A proxy may treat them
+            // differently.
             (State::Start, b'\r' | b'\n') => return Err(HttpError::LeadingEmptyLine),
             (State::LineEnd | State::HeadEnd, _) | (_, b'\n') => {
                 return Err(HttpError::InvalidLineEnding);
@@ -188,8 +189,8 @@ fn text_len(bytes: &[u8]) -> usize {
     at + bytes[at..].iter().take_while(|&&byte| is_text_byte(byte)).count()
 }
 
-/// The positions of control characters among eight bytes, as the highest bit of each byte. The first
-/// byte is the lowest. Only the lowest position is exact: bits above it may be wrong.
+/// The positions of control characters among eight bytes, as the highest bit of each byte. The
+/// first byte is the lowest. Only the lowest position is exact: bits above it may be wrong.
 const fn controls(word: u64) -> u64 {
     const EACH: u64 = u64::from_ne_bytes([1; 8]);
     const HIGHEST: u64 = EACH << 7;
@@ -245,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn every_byte_is_looked_at_wherever_it_stands() {
+    fn every_byte_is_checked_at_every_position() {
         for at in 1..50 {
             for byte in 0..=u8::MAX {
                 let mut head = [b'x'; 50];

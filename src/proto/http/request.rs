@@ -30,8 +30,8 @@ impl<'a> HttpRequest<'a> {
     /// The beginning of a `HEAD` request, to which the response has no body (RFC 9110 §9.3.2).
     pub(crate) const HEAD_METHOD: &'static [u8] = b"HEAD ";
 
-    /// Parses `head`, which is a whole head with the empty line that ends it. Its version is HTTP/1.1
-    /// or HTTP/1.0.
+    /// Parses `head`, which is a whole head with the empty line that ends it. Its version is
+    /// HTTP/1.1 or HTTP/1.0.
     ///
     /// # Errors
     ///
@@ -122,8 +122,8 @@ impl<'a> HttpRequest<'a> {
         self.method == "OPTIONS" && self.target.0 == "*"
     }
 
-    /// Whether the connection must end after the response: the client asks for that (RFC 9112 §9.6),
-    /// the version is HTTP/1.0, or a body follows, which is not read.
+    /// Whether the connection must end after the response: the client asks for that (RFC 9112
+    /// §9.6), the version is HTTP/1.0, or a body follows, which is not read.
     pub(crate) fn is_last(&self) -> bool {
         self.is_http_1_0
             || self.fields.has_token("Connection", "close").unwrap_or(true)

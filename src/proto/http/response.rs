@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_head_tells_of_the_body_that_is_left_out() {
+    fn a_head_describes_the_body_that_is_left_out() {
         let mut out = Vec::new();
         HttpResponse::html("page").write_head(true, &mut out);
         assert_eq!(
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_can_be_injected_and_no_status_is_none() {
+    fn reserved_headers_and_invalid_statuses_are_refused() {
         let reserved = HttpResponse::new(200).header("Content-Length", "7");
         assert_eq!(reserved, Err(InvalidHeader::Reserved("Content-Length".to_owned())));
         for status in [0, 101, 199, 600] {

@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_forms_are_taken_apart() {
+    fn both_forms_are_parsed() {
         for (text, authority, path, query) in [
             ("/", None, "/", None),
             ("/a?b?c", None, "/a", Some("b?c")),
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn what_names_no_resource_here_is_refused() {
+    fn a_target_that_names_no_resource_is_refused() {
         for text in [
             "",
             "*",

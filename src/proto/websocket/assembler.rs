@@ -115,8 +115,8 @@ impl Assembler {
         self.buffer.reserve(want, storage)
     }
 
-    /// Appends `count` payload bytes that were received into [`reserve`](Self::reserve). `unmask` is
-    /// called with them.
+    /// Appends `count` payload bytes that were received into [`reserve`](Self::reserve). `unmask`
+    /// is called with them.
     pub(super) fn advance(
         &mut self,
         count: usize,

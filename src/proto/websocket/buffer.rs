@@ -15,8 +15,8 @@ pub struct Buffer {
     /// Initialised to its whole length, so that it need not be cleared to be received into. Empty,
     /// or at least `HEADROOM_BYTES` long.
     storage: Vec<u8>,
-    /// Where the payload ends in `storage`. It starts at `HEADROOM_BYTES`. While `storage` is empty,
-    /// this is zero.
+    /// Where the payload ends in `storage`. It starts at `HEADROOM_BYTES`. While `storage` is
+    /// empty, this is zero.
     end: usize,
 }
 

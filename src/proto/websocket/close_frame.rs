@@ -113,7 +113,7 @@ mod tests {
     #[test]
     fn a_long_reason_is_cut_between_characters() {
         let mut out = [0; 125];
-        // (unit, kept bytes): 123 is no multiple of two or four, and it is one of three.
+        // (unit, kept bytes): 123 is a multiple of three, but not of two or four.
         for (unit, kept) in [("a", 123), ("é", 122), ("€", 123), ("😀", 120)] {
             let reason = unit.repeat(130);
             let len = CloseFrame { code: CloseCode::NORMAL, reason: &reason }.encode(&mut out);

@@ -97,8 +97,8 @@ impl Limits {
     /// of a request it ends the connection without a response, because browsers connect ahead of
     /// need.
     ///
-    /// After the response to a plain HTTP request, the next request must begin within the same time,
-    /// and be complete within the same time from its first byte.
+    /// After the response to a plain HTTP request, the next request must begin within the same
+    /// time, and be complete within the same time from its first byte.
     #[must_use]
     pub const fn handshake_timeout(mut self, time: Duration) -> Self {
         self.handshake_timeout = time;
@@ -119,8 +119,8 @@ impl Limits {
     }
 
     /// How long the peer may be silent before it is pinged. Default: 25 s, less than the 60 s after
-    /// which proxies end idle connections. With `None` it is never pinged, and a lost peer is noticed
-    /// only when something is sent to it.
+    /// which proxies end idle connections. With `None` it is never pinged, and a lost peer is
+    /// noticed only when something is sent to it.
     #[must_use]
     pub const fn ping_interval(mut self, time: Option<Duration>) -> Self {
         self.ping_interval = time;
@@ -135,16 +135,16 @@ impl Limits {
     }
 
     /// How long the closing handshake may take, and how long this end waits for the end of the
-    /// stream. Default: 5 s. Queued output is still sent, and the time starts again whenever the peer
-    /// takes some of it.
+    /// stream. Default: 5 s. Queued output is still sent, and the time starts again whenever the
+    /// peer takes some of it.
     ///
     /// After both close frames a server ends the TCP connection at once (RFC 6455 §7.1.1), and a
-    /// client waits for that. After a refusal or a violation a server ends its half of the stream and
-    /// waits for the peer to end the other.
+    /// client waits for that. After a refusal or a violation a server ends its half of the stream
+    /// and waits for the peer to end the other.
     ///
-    /// During this time up to 64 KiB from the peer are read and discarded. After the application has
-    /// closed the connection, up to 16 MiB and the longest message are, because the peer may have
-    /// sent them before. If the peer sends more, it is disconnected at once.
+    /// During this time up to 64 KiB from the peer are read and discarded. After the application
+    /// has closed the connection, up to 16 MiB and the longest message are, because the peer may
+    /// have sent them before. If the peer sends more, it is disconnected at once.
     #[must_use]
     pub const fn close_timeout(mut self, time: Duration) -> Self {
         self.close_timeout = time;

@@ -31,8 +31,8 @@ const BLOCK_BYTES: usize = 512;
 /// A cache line. Masking starts at one, so that no vector access crosses a line's end.
 const CACHE_LINE_BYTES: usize = 64;
 
-/// Masks block by block from the first cache line on, then the rest. The compiler turns the words of
-/// a block into vector instructions.
+/// Masks block by block from the first cache line on, then the rest. The compiler turns the words
+/// of a block into vector instructions.
 #[inline(never)]
 fn mask_blocks(bytes: &mut [u8], key: [u8; 4], offset: usize) {
     let before = bytes.as_ptr().align_offset(CACHE_LINE_BYTES).min(bytes.len());
@@ -174,7 +174,7 @@ mod tests {
         }
     }
 
-    /// A source whose every four bytes are another number.
+    /// A source that counts in units of four bytes.
     fn counting() -> impl FnMut(&mut [u8]) + Send {
         let mut count = 0_u32;
         move |bytes| {
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_source_that_panics_gives_out_nothing_twice() {
+    fn no_key_is_used_twice_after_the_source_panics() {
         let mut calls = 0;
         let mut count = counting();
         let mut keys = MaskKeys::new(move |bytes| {
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn the_source_is_not_asked_before_it_is_needed() {
+    fn the_source_is_not_called_before_the_first_key() {
         let keys = MaskKeys::new(|_| unreachable!("no key was taken"));
         drop(keys);
     }

@@ -1,5 +1,5 @@
-//! The WebSocket protocol: frames, messages, and the state machine of one connection (RFC 6455 §5 to
-//! §8).
+//! The WebSocket protocol: frames, messages, and the state machine of one connection (RFC 6455 §5
+//! to §8).
 //!
 //! [`WebSocket`] is the state machine of one connection. Its [`State`]:
 //!

@@ -18,7 +18,7 @@ fn parse(head: &[u8]) -> Result<UpgradeRequest<'_>, HandshakeError> {
     UpgradeRequest::parse(head, &HeadLimits::default())
 }
 
-/// What the sample gives when `old`, which has to occur in it, is replaced.
+/// Parses the sample with `old`, which must occur in it, replaced by `new`.
 fn parse_with(old: &str, new: &str) -> Result<(), HandshakeError> {
     assert!(HEAD.contains(old), "{old:?}");
     parse(HEAD.replacen(old, new, 1).as_bytes()).map(drop)
@@ -84,7 +84,7 @@ fn what_a_peer_may_vary() {
 }
 
 #[test]
-fn the_authority_of_an_absolute_target_stands_for_host() {
+fn the_authority_of_an_absolute_target_replaces_host() {
     for (target, host, path, query) in [
         ("http://a/chat?room=7", "a", "/chat", Some("room=7")),
         ("ws://a:9001/chat", "a:9001", "/chat", None),
@@ -97,13 +97,13 @@ fn the_authority_of_an_absolute_target_stands_for_host() {
         assert_eq!((request.host(), request.target()), (host, target));
         assert_eq!((request.path(), request.query()), (path, query));
         assert_eq!(request.header("Host"), Some("example.com:9001"));
-        // The page of the host that the header names is a foreign one.
+        // A page of the host in the header has another origin.
         let policy = OriginPolicy::SameOrigin;
         assert_eq!(policy.check(&request), Err(HandshakeError::OriginNotAllowed));
         let head = head.replace("Origin: http://example.com", &format!("Origin: http://{host}"));
         let request = parse(head.as_bytes()).unwrap();
         assert_eq!(policy.check(&request), Ok(()), "{target}");
-        // The header must be there all the same.
+        // The header is required nevertheless.
         let head = head.replace("Host: example.com:9001\r\n", "");
         let missing = HandshakeError::Http(HttpError::MissingHeader("Host"));
         assert_eq!(parse(head.as_bytes()).unwrap_err(), missing);
@@ -172,7 +172,7 @@ fn malformed_request_lines() {
     }
 }
 
-/// Replaces the first of each pair by the second, and expects the error.
+/// Replaces the first text of each case by the second, and expects the error.
 fn assert_refused(cases: &[(&str, &str, HandshakeError)]) {
     for (old, new, error) in cases {
         let status = match error {
@@ -295,7 +295,7 @@ fn too_much_of_anything() {
     assert_eq!(parse_with("chat, superchat", &offers), Ok(()));
 }
 
-/// Heads of some 16 KiB with little but lists in them.
+/// Heads of about 16 KiB that are mostly lists.
 fn heads_of_lists() -> impl Iterator<Item = String> {
     let names = [
         "Connection",
@@ -330,7 +330,7 @@ fn heads_of_lists() -> impl Iterator<Item = String> {
 }
 
 #[test]
-fn a_head_costs_time_in_proportion_to_its_bytes_whatever_it_holds() {
+fn the_time_to_read_a_head_is_proportional_to_its_bytes() {
     use crate::proto::http::walked;
     let limits = HeadLimits { bytes: 64 * 1024, line: 16 * 1024, headers: 1_000 };
     for head in heads_of_lists() {

@@ -28,8 +28,8 @@ pub enum State {
 #[derive(Debug)]
 pub enum Event<'a> {
     /// A header of the PROXY protocol, if one was expected
-    /// ([`WebSocket::behind_proxy`](super::WebSocket::behind_proxy)): a valid line of version 1, or a
-    /// header of version 2 of which only the length was checked.
+    /// ([`WebSocket::behind_proxy`](super::WebSocket::behind_proxy)): a valid line of version 1, or
+    /// a header of version 2 of which only the length was checked.
     ProxyHeader(Cow<'a, [u8]>),
     /// The head of a client's request. The owner must respond before it handles further input.
     ///
