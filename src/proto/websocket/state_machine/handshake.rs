@@ -117,7 +117,7 @@ impl WebSocket {
         }
         self.waiting_since = workspace.now;
         if let Some(opening) = &mut self.opening {
-            **opening = Opening { is_keep_alive: true, ..Opening::new(self.limits.head, None) };
+            **opening = Opening::keep_alive(self.limits.head);
         }
     }
 

@@ -14,24 +14,24 @@ const INTERIM_RESPONSES_MAX: u8 = 10;
 /// The opening handshake in progress.
 #[derive(Debug)]
 pub(super) struct Opening {
-    pub(super) scanner: HeadScanner,
+    scanner: HeadScanner,
     /// The head so far, if it did not arrive in one piece.
     pub(super) head: Vec<u8>,
-    /// A client's request. A server has none.
+    /// A client's request. `None` on a server.
     pub(super) sent: Option<SentRequest>,
-    /// A server has yielded the request and waits for its owner's response.
+    /// Whether a server has yielded a request and waits for its owner to respond.
     pub(super) response_due: bool,
-    /// A header of the PROXY protocol comes before the first head.
+    /// Whether a header of the PROXY protocol must come before the first head.
     pub(super) expects_proxy_header: bool,
-    /// An earlier request was answered, and the connection stayed open.
+    /// Whether an earlier request had a response after which the connection stayed open.
     pub(super) is_keep_alive: bool,
-    /// How many interim responses have come.
-    pub(super) interim_count: u8,
-    /// How many bytes all of them had together.
-    pub(super) interim_bytes: usize,
+    /// How many interim responses have arrived.
+    interim_count: u8,
+    /// The total length of the interim responses, in bytes.
+    interim_bytes: usize,
 }
 
-/// A client's request, to which the response must answer.
+/// A client's request, against which the response is checked.
 #[derive(Debug)]
 pub(super) struct SentRequest {
     pub(super) request: ClientRequest,
@@ -52,7 +52,12 @@ impl Opening {
         }
     }
 
-    /// Whether part of a head has come that is not answered.
+    /// What follows a response after which the connection stays open.
+    pub(super) fn keep_alive(limits: HeadLimits) -> Self {
+        Self { is_keep_alive: true, ..Self::new(limits, None) }
+    }
+
+    /// Whether part of a head has arrived that has no response.
     pub(super) fn has_begun(&self) -> bool {
         !self.scanner.is_at_start()
     }

@@ -16,7 +16,8 @@ use crate::time::Time;
 /// The owner feeds what it received to [`handle_input`](Self::handle_input) until it is consumed,
 /// sends what was appended to [`Workspace::out`], and calls
 /// [`handle_timeout`](Self::handle_timeout) when [`deadline`](Self::deadline) has come. How the
-/// bytes were split on the way makes no difference.
+/// bytes were split on the way makes no difference. The documentation of [`proto`](crate::proto)
+/// shows the whole loop. These are its steps:
 ///
 /// ```
 /// use std::sync::Arc;
@@ -57,7 +58,7 @@ pub struct WebSocket {
     pub(super) awaiting_pong: bool,
     /// How many pings were sent that no pong has answered.
     pub(super) unanswered_pings: u32,
-    /// Whether the output that waits is HTTP responses: a peer that takes them gets more time.
+    /// Whether the queued output is HTTP responses. A peer that takes them gets more time.
     pub(super) responding: bool,
     pub(super) partial: InProgress,
     pub(super) compression: Compression,
@@ -65,7 +66,7 @@ pub struct WebSocket {
     pub(super) opening: Option<Box<Opening>>,
     /// When the peer last sent something.
     pub(super) last_received: Time,
-    /// When the present state began, or, while `awaiting_pong`, when the ping was sent.
+    /// When the current state began. While `awaiting_pong`, when the ping was sent.
     pub(super) waiting_since: Time,
     pub(super) control_budget: ControlBudget,
 }
@@ -192,7 +193,7 @@ impl WebSocket {
         self.is_open()
     }
 
-    /// Begins the closing handshake. A connection that is not open yet ends at once.
+    /// Begins the closing handshake. Before the connection is open, it ends at once.
     ///
     /// A code that must not be sent (RFC 6455 §7.4.1) is left out of the close frame. The reason is
     /// truncated to 123 bytes.
