@@ -1,115 +1,117 @@
-//! The PROXY protocol, versions 1 and 2: the header in which a proxy names its client.
+//! The PROXY protocol, versions 1 and 2: a proxy sends a header that names its client.
 //!
-//! Version 1 is a line of text, version 2 is binary. Neither begins as the other does, nor as a
-//! request.
+//! Version 1 is a line of text, version 2 is binary. The first bytes distinguish them from each
+//! other and from a request.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str;
 
-/// The header is of neither version.
+/// The bytes are no header of either version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct InvalidHeader;
+pub(crate) struct InvalidProxyHeader;
 
-/// How a line of version 1 begins.
+/// The beginning of a line of version 1.
 const V1_PREFIX: &[u8; 6] = b"PROXY ";
 
-/// The longest line of version 1, with its end, in bytes.
+/// The longest line of version 1 with its CR LF, in bytes.
 const V1_BYTES_MAX: usize = 107;
 
-/// How a header of version 2 begins.
+/// The beginning of a header of version 2.
 const V2_SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
 
-/// Where the command, the kind of address, and the addresses are in version 2. Before the addresses
-/// is the length of all that follows.
+/// Offsets in a header of version 2. The two bytes before the addresses are the length of the rest.
 const V2_COMMAND_AT: usize = 12;
-const V2_KIND_AT: usize = 13;
+const V2_FAMILY_AT: usize = 13;
 const V2_ADDRESSES_AT: usize = 16;
 
-/// The longest header, in bytes: addresses take 216 at most, and what else a proxy has to tell, of
-/// TLS for instance, a few thousand. As long as a head may be by default.
+/// The longest accepted header, in bytes. Addresses take at most 216, and further fields, for
+/// instance about TLS, a few thousand. The default limit of heads is the same.
 pub(crate) const HEADER_BYTES_MAX: usize = 16 * 1024;
 
-/// The connection is another's, not the proxy's own, as to check whether this end lives.
+/// The proxy forwards a connection. Otherwise it is the proxy's own, for instance a health check.
 const V2_COMMAND_PROXY: u8 = 1;
 
 const TCP_OVER_IPV4: u8 = 0x11;
 const TCP_OVER_IPV6: u8 = 0x21;
 
-/// How long the header is that begins like this, if enough of it is here to tell. What is none is
-/// refused at the first byte that shows it; a line of version 1 is checked as a whole.
-pub(crate) fn header_len(bytes: &[u8]) -> Result<Option<usize>, InvalidHeader> {
+/// The length of the header at the front of `bytes`. `None` if more bytes are needed to know it.
+///
+/// Bytes that cannot be a header are refused at the first byte that shows it. A line of version 1
+/// is checked once it is whole.
+pub(crate) fn header_len(bytes: &[u8]) -> Result<Option<usize>, InvalidProxyHeader> {
     if begins_alike(bytes, V1_PREFIX) { line_len(bytes) } else { binary_len(bytes) }
 }
 
-/// The address that the connection comes from, by a header that [`header_len`] has found; nothing
-/// if it is the proxy's own connection, or one of a kind that has no such address.
+/// The client's address in a header that [`header_len`] has found. `None` if the connection is the
+/// proxy's own, or the header has no IP address.
 pub(crate) fn source(header: &[u8]) -> Option<SocketAddr> {
     if header.starts_with(V1_PREFIX) { read_line(header).ok()? } else { binary_source(header) }
 }
 
+/// Whether `bytes` begin with `start`, as far as they go.
 fn begins_alike(bytes: &[u8], start: &[u8]) -> bool {
     let len = bytes.len().min(start.len());
     len > 0 && bytes[..len] == start[..len]
 }
 
-fn line_len(bytes: &[u8]) -> Result<Option<usize>, InvalidHeader> {
+fn line_len(bytes: &[u8]) -> Result<Option<usize>, InvalidProxyHeader> {
     let here = &bytes[..bytes.len().min(V1_BYTES_MAX)];
     let Some(end) = here.iter().position(|&byte| byte == b'\n') else {
-        return if here.len() == V1_BYTES_MAX { Err(InvalidHeader) } else { Ok(None) };
+        return if here.len() == V1_BYTES_MAX { Err(InvalidProxyHeader) } else { Ok(None) };
     };
     read_line(&here[..=end]).map(|_| Some(end + 1))
 }
 
-/// Reads a whole line of version 1, to the byte as it is specified.
-fn read_line(line: &[u8]) -> Result<Option<SocketAddr>, InvalidHeader> {
+/// Reads a whole line of version 1, exactly as it is specified.
+fn read_line(line: &[u8]) -> Result<Option<SocketAddr>, InvalidProxyHeader> {
     let line = line.strip_prefix(V1_PREFIX).and_then(|line| line.strip_suffix(b"\r\n"));
-    let line = line.ok_or(InvalidHeader)?;
-    // What else is said then is to be ignored.
+    let line = line.ok_or(InvalidProxyHeader)?;
+    // The rest of such a line must be ignored.
     if line == b"UNKNOWN" || line.starts_with(b"UNKNOWN ") {
-        return if line.contains(&b'\r') { Err(InvalidHeader) } else { Ok(None) };
+        return if line.contains(&b'\r') { Err(InvalidProxyHeader) } else { Ok(None) };
     }
-    let mut words = str::from_utf8(line).map_err(|_| InvalidHeader)?.split(' ');
-    let mut next = || words.next().ok_or(InvalidHeader);
+    let mut words = str::from_utf8(line).map_err(|_| InvalidProxyHeader)?.split(' ');
+    let mut next = || words.next().ok_or(InvalidProxyHeader);
     let is_v4 = match next()? {
         "TCP4" => true,
         "TCP6" => false,
-        _ => return Err(InvalidHeader),
+        _ => return Err(InvalidProxyHeader),
     };
     let (source, destination, port, other_port) = (next()?, next()?, next()?, next()?);
     let source = SocketAddr::new(address(source, is_v4)?, number(port)?);
     address(destination, is_v4)?;
     number(other_port)?;
-    if words.next().is_some() { Err(InvalidHeader) } else { Ok(Some(source)) }
+    if words.next().is_some() { Err(InvalidProxyHeader) } else { Ok(Some(source)) }
 }
 
-fn address(text: &str, is_v4: bool) -> Result<IpAddr, InvalidHeader> {
+fn address(text: &str, is_v4: bool) -> Result<IpAddr, InvalidProxyHeader> {
     let address = match is_v4 {
         true => text.parse().map(IpAddr::V4),
         false => text.parse().map(IpAddr::V6),
     };
-    address.map_err(|_| InvalidHeader)
+    address.map_err(|_| InvalidProxyHeader)
 }
 
 /// A port, without leading zeros.
-fn number(digits: &str) -> Result<u16, InvalidHeader> {
+fn number(digits: &str) -> Result<u16, InvalidProxyHeader> {
     let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
     if !is_number || digits.len() > 1 && digits.starts_with('0') {
-        return Err(InvalidHeader);
+        return Err(InvalidProxyHeader);
     }
-    digits.parse().map_err(|_| InvalidHeader)
+    digits.parse().map_err(|_| InvalidProxyHeader)
 }
 
-fn binary_len(bytes: &[u8]) -> Result<Option<usize>, InvalidHeader> {
+fn binary_len(bytes: &[u8]) -> Result<Option<usize>, InvalidProxyHeader> {
     // The version is in the upper half of the byte after the signature.
     let is_other_version = bytes.get(V2_COMMAND_AT).is_some_and(|byte| byte >> 4 != 2);
     if !bytes.is_empty() && !begins_alike(bytes, V2_SIGNATURE) || is_other_version {
-        return Err(InvalidHeader);
+        return Err(InvalidProxyHeader);
     }
     let Some(fixed) = bytes.first_chunk::<V2_ADDRESSES_AT>() else {
         return Ok(None);
     };
     let len = V2_ADDRESSES_AT + usize::from(u16::from_be_bytes([fixed[14], fixed[15]]));
-    if len > HEADER_BYTES_MAX { Err(InvalidHeader) } else { Ok(Some(len)) }
+    if len > HEADER_BYTES_MAX { Err(InvalidProxyHeader) } else { Ok(Some(len)) }
 }
 
 fn binary_source(header: &[u8]) -> Option<SocketAddr> {
@@ -117,8 +119,8 @@ fn binary_source(header: &[u8]) -> Option<SocketAddr> {
         return None;
     }
     let addresses = header.get(V2_ADDRESSES_AT..)?;
-    // The source's address, the destination's, and then the ports of both.
-    let (ip, ports): (IpAddr, _) = match *header.get(V2_KIND_AT)? {
+    // The source's address, the destination's address, the source's port, the destination's port.
+    let (ip, ports): (IpAddr, _) = match *header.get(V2_FAMILY_AT)? {
         TCP_OVER_IPV4 => (Ipv4Addr::from(*addresses.first_chunk()?).into(), addresses.get(8..)?),
         TCP_OVER_IPV6 => {
             (Ipv6Addr::from(*addresses.first_chunk::<16>()?).into(), addresses.get(32..)?)
@@ -142,8 +144,8 @@ mod tests {
         header
     }
 
-    /// The client that a header names, with more behind it; a part of the header names none.
-    fn told(header: &[u8]) -> Result<Option<String>, InvalidHeader> {
+    /// The client that a header names. No part of the header may be taken for a whole one.
+    fn client(header: &[u8]) -> Result<Option<String>, InvalidProxyHeader> {
         for end in 0..header.len() {
             let len = header_len(&header[..end])?;
             assert!(len.is_none_or(|len| len == header.len()), "{}", header.escape_ascii());
@@ -179,11 +181,11 @@ mod tests {
     }
 
     #[test]
-    fn a_line_of_version_1_says_whom_it_passes_on() {
+    fn a_line_of_version_1_names_the_client() {
         let longest = "PROXY TCP6 ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff \
             ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff 65535 65535\r\n";
         let unknown = format!("PROXY UNKNOWN {}\r\n", "x".repeat(V1_BYTES_MAX - 16));
-        for (line, client) in [
+        for (line, expected) in [
             ("PROXY TCP4 203.0.113.9 10.0.0.1 1234 80\r\n", Some("203.0.113.9:1234")),
             ("PROXY TCP4 0.0.0.0 255.255.255.255 0 65535\r\n", Some("0.0.0.0:0")),
             ("PROXY TCP6 2001:db8::7 ::1 9 443\r\n", Some("[2001:db8::7]:9")),
@@ -193,7 +195,7 @@ mod tests {
             ("PROXY UNKNOWN ffff:ffff::1 - 65535  0\t\r\n", None),
             (&unknown, None),
         ] {
-            assert_eq!(told(line.as_bytes()), Ok(client.map(str::to_owned)), "{line}");
+            assert_eq!(client(line.as_bytes()), Ok(expected.map(str::to_owned)), "{line}");
         }
     }
 
@@ -237,43 +239,43 @@ mod tests {
             &format!("PROXY UNKNOWN {}\r\n", "x".repeat(V1_BYTES_MAX - 15)),
             &"PROXY UNKNOWN ".repeat(8),
         ] {
-            assert_eq!(header_len(line.as_bytes()), Err(InvalidHeader), "{line}");
+            assert_eq!(header_len(line.as_bytes()), Err(InvalidProxyHeader), "{line}");
         }
-        // As soon as it shows.
+        // At the first byte that shows it.
         assert_eq!(header_len(b"PROXY UNKNOWN"), Ok(None));
-        assert_eq!(header_len(b"PRI"), Err(InvalidHeader));
+        assert_eq!(header_len(b"PRI"), Err(InvalidProxyHeader));
         assert_eq!(header_len(&[&b"PROXY "[..], &[b'x'; V1_BYTES_MAX - 7]].concat()), Ok(None));
         assert_eq!(
             header_len(&[&b"PROXY "[..], &[b'x'; V1_BYTES_MAX - 6]].concat()),
-            Err(InvalidHeader)
+            Err(InvalidProxyHeader)
         );
     }
 
     #[test]
-    fn a_header_of_version_2_says_whom_it_passes_on() {
+    fn a_header_of_version_2_names_the_client() {
         let v4 = [203, 0, 113, 9, 10, 0, 0, 1, 0x30, 0x39, 0x00, 0x50];
-        let told = |header: &[u8]| told(header).expect("a header");
-        assert_eq!(told(&header(1, 0x11, &v4)).as_deref(), Some("203.0.113.9:12345"));
+        let client = |header: &[u8]| client(header).expect("a header");
+        assert_eq!(client(&header(1, 0x11, &v4)).as_deref(), Some("203.0.113.9:12345"));
         let mut v6 = [0; 36];
         (v6[0], v6[1], v6[15], v6[33]) = (0x20, 0x01, 7, 9);
-        assert_eq!(told(&header(1, 0x21, &v6)).as_deref(), Some("[2001::7]:9"));
-        // What else the proxy has to tell comes behind.
+        assert_eq!(client(&header(1, 0x21, &v6)).as_deref(), Some("[2001::7]:9"));
+        // Further fields follow the addresses.
         let longer = [&v4[..], &[4, 0, 1, 0]].concat();
-        assert_eq!(told(&header(1, 0x11, &longer)).as_deref(), Some("203.0.113.9:12345"));
+        assert_eq!(client(&header(1, 0x11, &longer)).as_deref(), Some("203.0.113.9:12345"));
         let much = [&v4[..], &[4, 0x0F, 0xA0], &[0; 4000]].concat();
-        assert_eq!(told(&header(1, 0x11, &much)).as_deref(), Some("203.0.113.9:12345"));
+        assert_eq!(client(&header(1, 0x11, &much)).as_deref(), Some("203.0.113.9:12345"));
         let most = vec![0; HEADER_BYTES_MAX - V2_ADDRESSES_AT];
-        assert_eq!(told(&header(1, 0x11, &most)).as_deref(), Some("0.0.0.0:0"));
-        // Its own connection, no address, a Unix socket's, and too few bytes.
+        assert_eq!(client(&header(1, 0x11, &most)).as_deref(), Some("0.0.0.0:0"));
+        // The proxy's own connection, no address, a Unix socket, and too few bytes.
         for other in [header(0, 0x11, &v4), header(1, 0, &[]), header(1, 0x31, &[0; 216])] {
-            assert_eq!(told(&other), None);
+            assert_eq!(client(&other), None);
         }
-        assert_eq!(told(&header(1, 0x11, &v4[..9])), None);
-        assert_eq!(told(&header(1, 0x21, &v6[..32])), None);
+        assert_eq!(client(&header(1, 0x11, &v4[..9])), None);
+        assert_eq!(client(&header(1, 0x21, &v6[..32])), None);
     }
 
     #[test]
-    fn a_length_is_known_once_it_is_here_and_what_is_none_is_refused_at_once() {
+    fn a_length_is_known_as_soon_as_it_has_arrived_and_other_bytes_are_refused_at_once() {
         let header = header(1, 0x11, &[0; 12]);
         for end in 0..=header.len() {
             let expected = if end < V2_ADDRESSES_AT { None } else { Some(28) };
@@ -281,7 +283,7 @@ mod tests {
         }
         let too_long = [&V2_SIGNATURE[..], &[0x21, 0x11, 0xFF, 0]].concat();
         for wrong in [&b"G"[..], b"\r\n\r\n\0\r\nQUIT\n\x11", &too_long] {
-            assert_eq!(header_len(wrong), Err(InvalidHeader));
+            assert_eq!(header_len(wrong), Err(InvalidProxyHeader));
         }
     }
 }

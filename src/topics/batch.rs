@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::proto::{Forms, FrameHeader, Message, Part, Payload};
+use crate::proto::{CompressibleFrames, CompressionCache, FrameHeader, Message, Payload};
 use crate::slots::Key;
 
 /// Encoded frames one behind the other.
@@ -15,7 +15,7 @@ pub(super) struct Batch<B> {
     /// Ascending; the last ends where `frames` ends.
     pub(super) marks: Vec<Mark>,
     /// The frames as they are sent where compression was agreed.
-    pub(super) forms: Forms,
+    pub(super) forms: CompressionCache,
     /// How many of `marks` leave somebody out.
     pub(super) exceptions: usize,
     /// Bytes of the memory that `frames` lies in; unknown while the batch is open.
@@ -72,13 +72,18 @@ impl<B> Batch<B> {
     }
 
     #[inline]
-    const fn part<'a>(&'a self, all: &'a [u8], range: Range<usize>, grows: bool) -> Part<'a> {
-        Part { forms: &self.forms, all, range, grows }
+    const fn part<'a>(
+        &'a self,
+        all: &'a [u8],
+        range: Range<usize>,
+        grows: bool,
+    ) -> CompressibleFrames<'a> {
+        CompressibleFrames { cache: &self.forms, all, range, may_grow: grows }
     }
 
     /// Bytes of what is known beside the frames.
     fn held_beside(&self) -> usize {
-        self.marks.capacity() * size_of::<Mark>() + self.forms.held()
+        self.marks.capacity() * size_of::<Mark>() + self.forms.memory_bytes()
     }
 }
 
@@ -128,7 +133,7 @@ impl Batch<BytesMut> {
         sealed.frames = std::mem::take(&mut self.frames).split().freeze();
         sealed.exceptions = std::mem::take(&mut self.exceptions);
         std::mem::swap(&mut sealed.marks, &mut self.marks);
-        if self.forms.held() > 0 {
+        if self.forms.memory_bytes() > 0 {
             std::mem::swap(&mut sealed.forms, &mut self.forms);
         }
     }
@@ -151,7 +156,7 @@ impl Batch<Bytes> {
     /// Empties the batch, and lays its memory out for `open`, which has none; `false`, and nothing
     /// has changed, if it is still in use or the frames have compressed forms.
     pub(super) fn reopen_as(&mut self, open: &mut Batch<BytesMut>) -> bool {
-        if self.forms.held() > 0 {
+        if self.forms.memory_bytes() > 0 {
             return false;
         }
         match std::mem::take(&mut self.frames).try_into_mut() {
@@ -216,7 +221,7 @@ pub(crate) struct Run<'a> {
     pub(crate) frames: Frames<'a>,
     /// The same frames with their compressed forms; nothing if they are sent as they are, whatever
     /// was agreed.
-    pub(crate) forms: Option<Part<'a>>,
+    pub(crate) forms: Option<CompressibleFrames<'a>>,
     /// The batch that they are of, if they were broadcast.
     pub(crate) source: Option<Source>,
     /// The bytes of `frames`, found once for all who are sent them.
@@ -234,7 +239,11 @@ pub(crate) enum Frames<'a> {
 
 impl<'a> Run<'a> {
     #[inline]
-    pub(crate) fn new(frames: Frames<'a>, forms: Option<Part<'a>>, source: Option<Source>) -> Self {
+    pub(crate) fn new(
+        frames: Frames<'a>,
+        forms: Option<CompressibleFrames<'a>>,
+        source: Option<Source>,
+    ) -> Self {
         let bytes = match &frames {
             Frames::Shared(bytes, range) => &bytes[range.clone()],
             Frames::Open(bytes, range) => &bytes[range.clone()],

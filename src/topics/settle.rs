@@ -371,7 +371,7 @@ impl Topics {
         };
         let last = frames.last().unwrap_or(first);
         let run = topic.run(first.topic, first.batch, first.start..last.end);
-        let held = |run: &Run<'_>| run.forms.as_ref().map_or(0, |part| part.forms.held());
+        let held = |run: &Run<'_>| run.forms.as_ref().map_or(0, |part| part.cache.memory_bytes());
         let before = held(&run);
         let is_taken = output.append(conn, &run);
         let grown = held(&run).saturating_sub(before);

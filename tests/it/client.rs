@@ -377,7 +377,7 @@ fn an_answer_that_does_not_open_is_a_connect_error() {
         (&moved, "Handshake(UnexpectedStatus(301))"),
         (&wrong_accept, "Handshake(WrongAccept)"),
         (&unasked, "Handshake(UnaskedSubprotocol)"),
-        (&other, "Handshake(InvalidStartLine)"),
+        (&other, "Handshake(Http(InvalidStartLine))"),
     ];
     for (answer, expected) in cases {
         let (_client, log) = connecting_to(&listener, ClientConfig::default());

@@ -31,11 +31,11 @@ const LAYERS: &[(&str, &[&str])] = &[
         &[
             "slots",
             "overflow",
-            "proto::Forms",
+            "proto::CompressibleFrames",
+            "proto::CompressionCache",
             "proto::FrameHeader",
             "proto::Message",
             "proto::Outgoing",
-            "proto::Part",
             "proto::Payload",
         ],
     ),

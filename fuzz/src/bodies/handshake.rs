@@ -7,7 +7,7 @@ use std::sync::Arc;
 use eventwire::proto::handshake::{
     Acceptance, ClientRequest, HandshakeError, OriginPolicy, Refusal, UpgradeRequest,
 };
-use eventwire::proto::http::{HeadLimits, HeadScanner};
+use eventwire::proto::http::{HeadLimits, HeadScanner, HttpError};
 use eventwire::proto::{Limits, PeerError, Role, State};
 
 use super::input::{Input, pieces};
@@ -27,7 +27,7 @@ pub(crate) fn request(data: &[u8]) {
             assert_eq!(whole.connection.state(), State::Connecting);
             assert!(whole.seen.is_empty() && whole.out.is_empty());
             let unfinished = UpgradeRequest::parse(stream, head_limits).map(|_| ());
-            assert_eq!(unfinished, Err(HandshakeError::HeadBoundary));
+            assert_eq!(unfinished, Err(HttpError::HeadBoundary.into()));
         }
         Ok(Some(end)) => {
             let head = &stream[..end];
@@ -38,8 +38,8 @@ pub(crate) fn request(data: &[u8]) {
             }
         }
         Err(error) => {
-            assert_eq!(whole.seen, [Seen::Failed(PeerError::Handshake(error))]);
-            check_refusal(error, &whole.out);
+            assert_eq!(whole.seen, [Seen::Failed(PeerError::Handshake(error.into()))]);
+            check_refusal(error.into(), &whole.out);
         }
     }
 }
@@ -70,7 +70,7 @@ fn final_answer(stream: &[u8], limits: &HeadLimits) -> Option<Result<Seen, Hands
         let rest = &stream[at..];
         let end = match HeadScanner::new(*limits).scan(rest) {
             Ok(end) => end?,
-            Err(error) => return Some(Err(error)),
+            Err(error) => return Some(Err(error.into())),
         };
         let checked = asked().check_response(&rest[..end], limits, &key()).inspect(|accepted| {
             let offered = ["chat", "superchat"];
@@ -82,7 +82,7 @@ fn final_answer(stream: &[u8], limits: &HeadLimits) -> Option<Result<Seen, Hands
         }
         at += end;
         if at > limits.bytes {
-            return Some(Err(HandshakeError::HeadTooLarge { limit: limits.bytes }));
+            return Some(Err(HttpError::HeadTooLarge { limit: limits.bytes }.into()));
         }
         if count == INTERIM {
             return Some(Err(HandshakeError::TooManyInterimResponses { limit: INTERIM }));

@@ -53,7 +53,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let is_head = head.starts_with(HttpRequest::HEAD_METHOD);
         let request = match HttpRequest::read(head, site.limits.head_limits()) {
             Ok(request) => request,
-            Err(error) => return self.refuse_request(conn, error, is_head),
+            Err(error) => return self.refuse_request(conn, error.into(), is_head),
         };
         let client = match site.client(&request, peer) {
             Ok(client) => client,

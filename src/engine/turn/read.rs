@@ -9,7 +9,7 @@ use crate::net::disconnect::{ConnectError, Disconnect};
 use crate::net::hearing::{Heard, Hearing};
 use crate::net::sockets::CORK_MOST;
 use crate::proto::handshake::HandshakeError;
-use crate::proto::{Event, Handled, Role, Share, State};
+use crate::proto::{Event, Handled, Role, State, WorkBudget};
 use crate::reactor::Reactor;
 use crate::slots::Key;
 
@@ -62,7 +62,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let buffer = lifted.as_mut_slice();
         let room = buffer.len();
         let mut bytes = 0;
-        let mut is_plain = self.core.sockets.cork(conn, Share::new(FRAMES, INFLATION));
+        let mut is_plain = self.core.sockets.cork(conn, WorkBudget::new(FRAMES, INFLATION));
         let was_pressed = !is_plain && self.core.sockets.is_pressed(conn);
         let mut next = if is_plain {
             Next::Receive { receives_little: false }

@@ -142,8 +142,7 @@ mod tests {
 
     use super::*;
     use crate::net::proxies::{Network, TrustedProxies};
-    use crate::proto::handshake::HandshakeError;
-    use crate::proto::http::{HeadLimits, HttpRequest};
+    use crate::proto::http::{HeadLimits, HttpError, HttpRequest};
 
     const PROXY: &str = "10.0.0.1:5000";
 
@@ -275,8 +274,8 @@ mod tests {
             let request = HttpRequest::parse(head.as_bytes(), &HeadLimits::default()).unwrap();
             let client = proxies.client(&request, PROXY.parse().ok());
             let header = "X-Forwarded-For";
-            let error = HandshakeError::TooManyElements { header, limit: 64 };
-            assert_eq!(client, if is_refused { Err(error) } else { Ok(None) });
+            let error = HttpError::TooManyElements { header, limit: 64 };
+            assert_eq!(client, if is_refused { Err(error.into()) } else { Ok(None) });
             // The headers of a peer that is not trusted are not read.
             assert_eq!(proxies.client(&request, "192.0.2.1:1".parse().ok()), Ok(None));
         }

@@ -12,8 +12,8 @@ use crate::net::socket::Socket;
 use crate::proto::handshake::{Acceptance, Refusal, UpgradeRequest};
 use crate::proto::http::HttpResponse;
 use crate::proto::{
-    Buffer, BufferPool, Event, Handled, Limits, PeerError, ProtocolError, Share, WebSocket,
-    WholeMessages, Workspace,
+    Buffer, BufferPool, Event, Handled, Limits, PeerError, ProtocolError, WebSocket, WholeMessages,
+    WorkBudget, Workspace,
 };
 use crate::slots::Key;
 
@@ -25,7 +25,7 @@ impl Sockets {
     /// handled meanwhile. Whether nothing is known of the connection that says how to receive from
     /// it.
     #[inline]
-    pub(crate) fn cork(&mut self, conn: Key, share: Share) -> bool {
+    pub(crate) fn cork(&mut self, conn: Key, share: WorkBudget) -> bool {
         debug_assert!(self.cork.is_empty());
         self.current = Some(Current { conn, lent: None, reuse: None, halted: false });
         self.share = share;
@@ -51,7 +51,7 @@ impl Sockets {
 
     /// What is left of the share of the connection at hand.
     #[inline]
-    pub(crate) const fn share(&self) -> Share {
+    pub(crate) const fn share(&self) -> WorkBudget {
         self.share
     }
 

@@ -20,7 +20,7 @@ use super::holders::Holders;
 use super::outbox::OutboxPool;
 use super::places::{Places, Standing};
 use super::socket::{MemoryCaps, OutboxLimits, Socket, SocketLimits};
-use crate::proto::{MaskKeys, Message, Role, Share, WebSocket, Workspace};
+use crate::proto::{MaskKeys, Message, Role, WebSocket, WorkBudget, Workspace};
 use crate::slots::Key;
 use crate::time::Time;
 use crate::timers::DeadlineWheel;
@@ -57,7 +57,7 @@ pub(crate) struct Sockets {
     /// Whose input is being handled.
     current: Option<Current>,
     /// How much more of that may be handled in this turn.
-    share: Share,
+    share: WorkBudget,
     answers: Answers,
     /// Those with output to flush; each once, with `Socket::dirty` set.
     dirty: Vec<Key>,
@@ -136,7 +136,7 @@ impl Sockets {
             scratch: Vec::new(),
             compressed: Vec::new(),
             current: None,
-            share: Share::WHOLE,
+            share: WorkBudget::UNLIMITED,
             answers: Answers::NONE,
             dirty: Vec::new(),
             ended: Vec::new(),

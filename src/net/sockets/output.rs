@@ -79,7 +79,7 @@ impl Sockets {
         message: &PreparedMessage,
         io: &mut dyn Transmit,
     ) -> SendStatus {
-        let (frame, payload, forms) = (message.frame(), message.payload(), message.part());
+        let (frame, payload, forms) = (message.frame(), message.payload(), message.compressible());
         let compresses = forms.is_some() && self.compresses(conn, payload.bytes.len());
         let is_short = frame.len() < REUSE || self.role(conn) == Role::Client;
         if is_short && !compresses {

@@ -1,53 +1,35 @@
-//! Compressing and decompressing whole messages (RFC 7692 §7.2).
+//! How one connection compresses and decompresses whole messages (RFC 7692 §7.2).
 
 use std::fmt;
 
-use flate2::{Compress, Compression as Level, Decompress, FlushCompress};
+use flate2::{Compress, Decompress};
 
-use super::compression::{CompressedMessage, Setting};
+use super::codecs::{compress, compressor};
 use super::config::WINDOW_BITS_MIN;
-use super::inflation::{FLUSH_TAIL, History, Inflation, PORTION_BYTES};
-use super::negotiation::DeflateAgreement;
-use crate::proto::{Buffer, BufferPool, OpCode, ProtocolError, Share};
+use super::inflation::{History, Inflation, PORTION_BYTES};
+use super::{CompressedMessage, DeflateAgreement, Setting};
+use crate::proto::{Buffer, BufferPool, OpCode, ProtocolError, WorkBudget};
 
 /// One connection's compression.
 pub(in crate::proto) struct Deflate {
     agreement: DeflateAgreement,
-    /// Its own, from the first message on, if messages may refer to those before.
+    /// The connection's own compressor, from the first message on, if messages may refer to earlier
+    /// ones.
     compressor: Option<Compress>,
-    /// What the next message that comes may refer to.
+    /// The received bytes that the next received message may refer to.
     history: History,
-    /// The message whose decompression was left off.
+    /// The message that is partly decompressed.
     unfinished: Option<Box<Unfinished>>,
-    /// The next message must not refer to those that `compressor` saw: the peer saw others.
+    /// Whether the next sent message must not refer to earlier ones: `compressor` did not see the
+    /// same messages as the peer.
     needs_reset: bool,
 }
 
-/// A message whose decompression goes on in another turn.
+/// A message whose decompression continues in another turn.
 #[derive(Debug)]
 struct Unfinished {
     inflation: Inflation,
     payload: Buffer,
-}
-
-/// Compressors and decompressors that serve all connections, one message at a time.
-#[derive(Default)]
-pub(in crate::proto) struct Codecs {
-    decompressor: Option<Decompress>,
-    compressors: Vec<SharedCompressor>,
-    /// How many bytes were decompressed in all.
-    pub(in crate::proto) inflated: u64,
-    /// How often the decompressor was called in all.
-    pub(in crate::proto) calls: u64,
-    /// How many messages were compressed in all.
-    pub(in crate::proto) compressions: u64,
-}
-
-/// A compressor that serves all connections with one level and window.
-struct SharedCompressor {
-    level: u8,
-    window: u8,
-    codec: Compress,
 }
 
 impl Deflate {
@@ -56,14 +38,14 @@ impl Deflate {
         Self { agreement, compressor: None, history, unfinished: None, needs_reset: false }
     }
 
-    /// How what is sent is compressed, if it is.
+    /// How sent messages are compressed. `None` if they are not.
     pub(in crate::proto) fn setting(&self) -> Option<Setting> {
         let DeflateAgreement { level, min_size, .. } = self.agreement;
         self.agreement.send.map(|send| Setting { level, window: send.window, min_size })
     }
 
-    /// Compresses a message into `out`, which is cleared; whether it came out shorter. It must be
-    /// sent then.
+    /// Compresses a message into `out`, which is cleared. Returns whether it came out shorter. If
+    /// so, it must be sent: the next message may refer to it.
     pub(in crate::proto) fn compress(
         &mut self,
         message: &[u8],
@@ -86,45 +68,46 @@ impl Deflate {
         is_shorter
     }
 
-    /// A message was sent that was compressed elsewhere, by itself.
+    /// Notes that a message was sent which was compressed without this connection's context. The
+    /// next message must not refer to earlier ones.
     pub(in crate::proto) const fn reset_context(&mut self) {
         self.needs_reset = true;
     }
 
-    /// Decompresses a whole message. `None`: that takes more than one share. Give the payload to
-    /// [`keep_payload`](Self::keep_payload) then, and call
-    /// [`continue_inflating`](Self::continue_inflating) until there is a message.
+    /// Decompresses a whole message. Returns `None` if that takes more than the budget. Then give
+    /// the payload to [`keep_payload`](Self::keep_payload), and call
+    /// [`continue_inflating`](Self::continue_inflating) until it returns the message.
     pub(in crate::proto) fn decompress(
         &mut self,
         message: CompressedMessage<'_>,
         pool: &mut BufferPool,
-        share: &mut Share,
+        budget: &mut WorkBudget,
     ) -> Result<Option<Buffer>, ProtocolError> {
         let codec = pool.codecs.decompressor.take().unwrap_or_else(|| Decompress::new(false));
         let CompressedMessage { opcode, payload, limit } = message;
         let inflation = Inflation::begin(codec, opcode, limit, &self.history)?;
-        self.advance(Unfinished { inflation, payload: Buffer::default() }, payload, pool, share)
+        self.advance(Unfinished { inflation, payload: Buffer::default() }, payload, pool, budget)
     }
 
-    /// Keeps the payload of the message whose decompression was left off.
+    /// Keeps the payload of the message that is partly decompressed.
     pub(in crate::proto) fn keep_payload(&mut self, payload: Buffer) {
         if let Some(unfinished) = &mut self.unfinished {
             unfinished.payload = payload;
         }
     }
 
-    /// Goes on with the message whose decompression was left off; `None`: once more.
+    /// Continues to decompress a message. Returns `None` if it takes another call.
     pub(in crate::proto) fn continue_inflating(
         &mut self,
         pool: &mut BufferPool,
-        share: &mut Share,
+        budget: &mut WorkBudget,
     ) -> Result<Option<(OpCode, Buffer)>, ProtocolError> {
         let Some(mut unfinished) = self.unfinished.take() else {
             return Ok(None);
         };
         let payload = std::mem::take(&mut unfinished.payload);
         let opcode = unfinished.inflation.opcode();
-        let advanced = self.advance(*unfinished, payload.as_slice(), pool, share);
+        let advanced = self.advance(*unfinished, payload.as_slice(), pool, budget);
         match self.is_inflating() {
             true => self.keep_payload(payload),
             false => pool.recycle(payload),
@@ -137,22 +120,22 @@ impl Deflate {
         mut unfinished: Unfinished,
         payload: &[u8],
         pool: &mut BufferPool,
-        share: &mut Share,
+        budget: &mut WorkBudget,
     ) -> Result<Option<Buffer>, ProtocolError> {
         let inflation = &mut unfinished.inflation;
         let before = inflation.work();
         let mut portion = PORTION_BYTES;
-        let outcome = inflation.advance(payload, &mut portion, pool);
+        let outcome = inflation.advance(payload, &mut portion, &mut pool.storage);
         let after = inflation.work();
         let made = after.bytes - before.bytes;
         pool.codecs.inflated += made as u64;
         pool.codecs.calls += after.calls - before.calls;
         if outcome == Ok(false) {
-            share.end_inflation();
+            budget.end_inflation();
             self.unfinished = Some(Box::new(unfinished));
             return Ok(None);
         }
-        share.take_inflation(PORTION_BYTES - portion + made);
+        budget.take_inflation(PORTION_BYTES - portion + made);
         let (codec, message) = unfinished.inflation.into_parts();
         pool.codecs.decompressor = Some(codec);
         if let Err(error) = outcome {
@@ -166,18 +149,18 @@ impl Deflate {
         Ok(Some(message))
     }
 
-    /// Whether the decompression of a message was left off.
+    /// Whether a message is partly decompressed.
     pub(in crate::proto) const fn is_inflating(&self) -> bool {
         self.unfinished.is_some()
     }
 
-    /// Bytes of storage that the message holds whose decompression was left off.
+    /// Bytes of storage that the partly decompressed message takes.
     pub(in crate::proto) fn buffered_bytes(&self) -> usize {
         let unfinished = self.unfinished.as_ref();
         unfinished.map_or(0, |it| it.inflation.buffered_bytes() + it.payload.capacity())
     }
 
-    /// Gives up the message whose decompression was left off.
+    /// Discards the partly decompressed message.
     pub(in crate::proto) fn clear(&mut self, pool: &mut BufferPool) {
         if let Some(unfinished) = self.unfinished.take() {
             let (codec, message) = unfinished.inflation.into_parts();
@@ -188,64 +171,9 @@ impl Deflate {
     }
 }
 
-impl Codecs {
-    /// Compresses a message by itself into `out`, which is cleared; whether it came out shorter.
-    pub(in crate::proto) fn compress(
-        &mut self,
-        setting: Setting,
-        message: &[u8],
-        out: &mut Vec<u8>,
-    ) -> bool {
-        let Setting { level, window, .. } = setting;
-        let known = self.compressors.iter().position(|it| (it.level, it.window) == (level, window));
-        let place = known.unwrap_or_else(|| {
-            let codec = compressor(setting);
-            self.compressors.push(SharedCompressor { level, window, codec });
-            self.compressors.len() - 1
-        });
-        self.compressions += 1;
-        let compressor = &mut self.compressors[place].codec;
-        compressor.reset();
-        compress(compressor, message, out)
-    }
-}
-
-fn compressor(setting: Setting) -> Compress {
-    Compress::new_with_window_bits(Level::new(setting.level.into()), false, setting.window)
-}
-
-/// Compresses a message into `out`, which is cleared; whether it came out shorter. If not,
-/// `compressor` has to be reset.
-fn compress(compressor: &mut Compress, message: &[u8], out: &mut Vec<u8>) -> bool {
-    // Whatever does not fit in there is no gain.
-    out.clear();
-    out.resize(message.len() + FLUSH_TAIL.len(), 0);
-    let (before_in, before_out) = (compressor.total_in(), compressor.total_out());
-    let compressed = compressor.compress(message, out, FlushCompress::Sync);
-    let taken = (compressor.total_in() - before_in) as usize;
-    let made = (compressor.total_out() - before_out) as usize;
-    // The output has room left only if all of it was written (RFC 7692 §7.2.1).
-    if compressed.is_err() || taken < message.len() || made == out.len() {
-        return false;
-    }
-    out.truncate(made);
-    let is_whole = out.ends_with(&FLUSH_TAIL);
-    out.truncate(made.saturating_sub(FLUSH_TAIL.len()));
-    is_whole
-}
-
 impl fmt::Debug for Deflate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Deflate").field("agreement", &self.agreement).finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for Codecs {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Codecs")
-            .field("inflated", &self.inflated)
-            .field("calls", &self.calls)
-            .finish_non_exhaustive()
     }
 }
 

@@ -1,43 +1,19 @@
-//! What a connection does with messages that are compressed, whether this was built for it or not.
+//! One connection's compression. Without the feature `deflate` it does nothing.
 
-use super::DeflateAgreement;
 #[cfg(feature = "deflate")]
 use super::codec::Deflate;
-use crate::proto::{Buffer, BufferPool, OpCode, ProtocolError, Share};
+use super::{CompressedMessage, DeflateAgreement, Setting};
+use crate::proto::{Buffer, BufferPool, OpCode, ProtocolError, WorkBudget};
 
-/// What was agreed of compression, and what there is of it for one connection.
+/// One connection's compression, if the opening handshake agreed on any.
 #[derive(Debug, Default)]
 pub(crate) struct Compression {
     #[cfg(feature = "deflate")]
     agreed: Option<Box<Deflate>>,
 }
 
-/// How messages are compressed: the same way for all connections of one setting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Setting {
-    pub(super) level: u8,
-    pub(super) window: u8,
-    pub(in crate::proto) min_size: usize,
-}
-
-/// A whole message as it arrived.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::proto) struct CompressedMessage<'a> {
-    pub(in crate::proto) opcode: OpCode,
-    pub(in crate::proto) payload: &'a [u8],
-    /// How long it may be decompressed, in bytes.
-    pub(in crate::proto) limit: usize,
-}
-
-impl Setting {
-    /// Messages shorter than this are sent as they are.
-    pub(crate) const fn min_size(self) -> usize {
-        self.min_size
-    }
-}
-
 impl Compression {
-    /// Whether to try to compress a message of that length.
+    /// Whether a message of `len` bytes is to be compressed.
     #[inline]
     pub(crate) fn applies_to(&self, len: usize) -> bool {
         self.setting().is_some_and(|setting| len >= setting.min_size)
@@ -46,25 +22,25 @@ impl Compression {
 
 #[cfg(feature = "deflate")]
 impl Compression {
-    /// What holds from the opening handshake on.
+    /// Sets what the opening handshake agreed on.
     pub(in crate::proto) fn agree(&mut self, agreement: Option<DeflateAgreement>) {
         self.agreed = agreement.map(|agreement| Box::new(Deflate::new(agreement)));
     }
 
-    /// Whether compressed messages may come.
+    /// Whether the peer may send compressed messages.
     #[inline]
     pub(in crate::proto) const fn is_agreed(&self) -> bool {
         self.agreed.is_some()
     }
 
-    /// How what is sent is compressed, if it is.
+    /// How sent messages are compressed. `None` if they are not.
     #[inline]
     pub(crate) fn setting(&self) -> Option<Setting> {
         self.agreed.as_ref()?.setting()
     }
 
-    /// Compresses a message into `out`, which is cleared; whether it came out shorter. It must be
-    /// sent then.
+    /// Compresses a message into `out`, which is cleared. Returns whether it came out shorter. If
+    /// so, it must be sent: the next message may refer to it.
     pub(crate) fn compress(
         &mut self,
         message: &[u8],
@@ -74,56 +50,57 @@ impl Compression {
         self.agreed.as_mut().is_some_and(|deflate| deflate.compress(message, out, pool))
     }
 
-    /// A message was sent that was compressed elsewhere, by itself.
+    /// Notes that a message was sent which was compressed without this connection's context. The
+    /// next message must not refer to earlier ones.
     pub(crate) fn reset_context(&mut self) {
         if let Some(deflate) = &mut self.agreed {
             deflate.reset_context();
         }
     }
 
-    /// Decompresses a whole message. `None`: that takes more than one share. Give the payload to
-    /// [`keep_payload`](Self::keep_payload) then, and call
-    /// [`continue_inflating`](Self::continue_inflating) until there is a message.
+    /// Decompresses a whole message. Returns `None` if that takes more than the budget. Then give
+    /// the payload to [`keep_payload`](Self::keep_payload), and call
+    /// [`continue_inflating`](Self::continue_inflating) until it returns the message.
     pub(in crate::proto) fn decompress(
         &mut self,
         message: CompressedMessage<'_>,
         pool: &mut BufferPool,
-        share: &mut Share,
+        budget: &mut WorkBudget,
     ) -> Result<Option<Buffer>, ProtocolError> {
         match &mut self.agreed {
-            Some(deflate) => deflate.decompress(message, pool, share),
+            Some(deflate) => deflate.decompress(message, pool, budget),
             None => Err(ProtocolError::ReservedBits),
         }
     }
 
-    /// Keeps the payload of the message whose decompression was left off.
+    /// Keeps the payload of the message that is partly decompressed.
     pub(in crate::proto) fn keep_payload(&mut self, payload: Buffer) {
         if let Some(deflate) = &mut self.agreed {
             deflate.keep_payload(payload);
         }
     }
 
-    /// Goes on with the message whose decompression was left off; `None`: once more.
+    /// Continues to decompress a message. Returns `None` if it takes another call.
     pub(in crate::proto) fn continue_inflating(
         &mut self,
         pool: &mut BufferPool,
-        share: &mut Share,
+        budget: &mut WorkBudget,
     ) -> Result<Option<(OpCode, Buffer)>, ProtocolError> {
-        self.agreed.as_mut().map_or(Ok(None), |deflate| deflate.continue_inflating(pool, share))
+        self.agreed.as_mut().map_or(Ok(None), |deflate| deflate.continue_inflating(pool, budget))
     }
 
-    /// Whether the decompression of a message was left off.
+    /// Whether a message is partly decompressed.
     #[inline]
     pub(crate) fn is_inflating(&self) -> bool {
         self.agreed.as_ref().is_some_and(|deflate| deflate.is_inflating())
     }
 
-    /// Bytes of storage that the message holds whose decompression was left off.
+    /// Bytes of storage that the partly decompressed message takes.
     pub(in crate::proto) fn buffered_bytes(&self) -> usize {
         self.agreed.as_ref().map_or(0, |deflate| deflate.buffered_bytes())
     }
 
-    /// Gives up the message whose decompression was left off.
+    /// Discards the partly decompressed message.
     pub(in crate::proto) fn clear(&mut self, pool: &mut BufferPool) {
         if let Some(deflate) = &mut self.agreed {
             deflate.clear(pool);
@@ -131,10 +108,10 @@ impl Compression {
     }
 }
 
-/// Built without: nothing is ever agreed.
+/// Without the feature, nothing is ever agreed.
 #[cfg(not(feature = "deflate"))]
 impl Compression {
-    #[expect(clippy::unused_self, reason = "the same as where there is something to agree")]
+    #[expect(clippy::unused_self, reason = "the same signature as with the feature")]
     pub(in crate::proto) const fn agree(&mut self, _: Option<DeflateAgreement>) {}
 
     #[inline]
@@ -157,7 +134,7 @@ impl Compression {
         &mut self,
         _: CompressedMessage<'_>,
         _: &mut BufferPool,
-        _: &mut Share,
+        _: &mut WorkBudget,
     ) -> Result<Option<Buffer>, ProtocolError> {
         Err(ProtocolError::ReservedBits)
     }
@@ -167,7 +144,7 @@ impl Compression {
     pub(in crate::proto) const fn continue_inflating(
         &mut self,
         _: &mut BufferPool,
-        _: &mut Share,
+        _: &mut WorkBudget,
     ) -> Result<Option<(OpCode, Buffer)>, ProtocolError> {
         Ok(None)
     }

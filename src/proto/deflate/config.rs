@@ -1,15 +1,16 @@
-/// How messages are compressed: `permessage-deflate` (RFC 7692), of which both ends must know.
+/// How messages are compressed: `permessage-deflate` (RFC 7692). Needs the feature `deflate`.
 ///
-/// A server compresses for those clients that offer it, and a client offers it. What is agreed
-/// holds for one connection, in each direction by itself.
+/// Both ends must support it. A client offers it, and a server accepts the offer. They agree for
+/// one connection and for each direction separately.
 ///
-/// By default each message is compressed by itself. Then no connection has any memory for it: the
-/// loop's one decompressor, and one compressor for each setting, serve all. Only
-/// [`context_takeover`](Self::context_takeover) makes connections own theirs.
+/// By default each message is compressed without the context of earlier ones. Then connections own
+/// no memory for compression: they share one decompressor, and one compressor for each setting.
+/// Only with [`context_takeover`](Self::context_takeover) each connection has its own.
 ///
-/// Compressed text tells by its length what is in it. Who can have text of their own put into a
-/// message beside a secret, and sees how long it comes out, can guess the secret. Send secrets
-/// as [`Outgoing::uncompressed`](crate::Outgoing::uncompressed).
+/// The length of a compressed message reveals something about its content. Suppose that a message
+/// has a secret beside text that an attacker chose, and that the attacker sees its length. Then the
+/// attacker can guess the secret. Send secrets as
+/// [`Outgoing::uncompressed`](crate::Outgoing::uncompressed).
 ///
 /// ```
 /// # #[cfg(feature = "deflate")] {
@@ -31,21 +32,21 @@ pub struct DeflateConfig {
     pub(super) receive_window: u8,
 }
 
-/// Whether what is received may refer to what was received before.
+/// Whether a received message may refer to earlier ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum ReceiveContext {
     Allowed,
-    /// The peer is asked not to; it may all the same.
+    /// The peer is asked not to do so, but may.
     Unwanted,
-    /// The application says that it must not.
+    /// The application forbids it.
     Forbidden,
 }
 
 /// The largest window, in bits: 32 KiB (RFC 7692 §7.1.2).
 pub(super) const WINDOW_BITS_MAX: u8 = 15;
 
-/// The smallest window that is compressed with, in bits. RFC 7692 §7.1.2 has 8 too, which the
-/// compressor does not know.
+/// The smallest window for compression, in bits. RFC 7692 §7.1.2 allows 8, too, which the
+/// compressor does not support.
 pub(super) const WINDOW_BITS_MIN: u8 = 9;
 
 impl Default for DeflateConfig {
@@ -62,31 +63,32 @@ impl Default for DeflateConfig {
 }
 
 impl DeflateConfig {
-    /// How much work is spent to make messages shorter, from 1 to 9. Default: 3. Others become
-    /// the nearest of these.
+    /// The level of compression, from 1 (fastest) to 9 (shortest). Default: 3. Other values are
+    /// clamped.
     #[must_use]
     pub const fn level(mut self, level: u8) -> Self {
         self.level = clamp(level, 1, 9);
         self
     }
 
-    /// Messages shorter than this many bytes are sent as they are. Default: 1,024, below which
-    /// little is gained that is worth the time.
+    /// The shortest message that is compressed, in bytes. Default: 1,024. Compression of shorter
+    /// messages saves little for its time.
     #[must_use]
     pub const fn min_size(mut self, bytes: usize) -> Self {
         self.min_size = bytes;
         self
     }
 
-    /// Whether a message may refer to what was in those before it, sent and received. Default:
-    /// neither. It makes short, similar messages much shorter, and costs every connection its own
-    /// compressor, and a window of what it received: with windows of 15 bits 371 KiB and up to
-    /// 32 KiB, for as long as the connection lasts, which no limit on memory counts.
+    /// Whether sent and received messages may refer to earlier ones. Default: neither.
     ///
-    /// The peer may be against it: then it is not done. A server may go on with contexts though
-    /// the client asks it not to, against RFC 7692 §7.1.1.1: by default a client puts up with the
-    /// window that this costs it, and one for which `receive` was set to `false` ends the opening
-    /// handshake with [`ExtensionMismatch`].
+    /// References make short, similar messages much shorter. In return every connection has its own
+    /// compressor and a window of received bytes: with windows of 15 bits 371 KiB and up to 32 KiB,
+    /// as long as the connection lasts. No limit on memory counts these.
+    ///
+    /// The peer can decline. Against RFC 7692 §7.1.1.1, a server may keep its context though the
+    /// client asked it not to. By default a client tolerates that and keeps the window. If
+    /// `receive` was set to `false`, the client ends the opening handshake with
+    /// [`ExtensionMismatch`].
     ///
     /// [`ExtensionMismatch`]: crate::proto::handshake::HandshakeError::ExtensionMismatch
     #[must_use]
@@ -97,14 +99,14 @@ impl DeflateConfig {
         self
     }
 
-    /// How far back a message may refer, as a power of two, from 9 to 15. Default: 15 both ways,
-    /// 32 KiB. Others become the nearest of these. Less spares memory where there is
-    /// [context takeover](Self::context_takeover): with 9 bits a compressor takes 245 KiB, and a
-    /// window 512 bytes.
+    /// How far back sent and received messages may refer, in bits: the window has that power of two
+    /// of bytes. From 9 to 15, default 15, which is 32 KiB. Other values are clamped. A smaller
+    /// window saves memory with [context takeover](Self::context_takeover): with 9 bits a
+    /// compressor takes 245 KiB, and a window 512 bytes.
     ///
-    /// The peer may want less for what it is sent, and it may be unable to do with less for what
-    /// it sends. A client that wants less than 15 bits of its server means it: a server that does
-    /// not agree ends the opening handshake with [`ExtensionMismatch`].
+    /// The peer may ask for a smaller window in what it receives, and may not support a smaller one
+    /// in what it sends. If a client sets less than 15 bits for what it receives and the server
+    /// does not agree, the client ends the opening handshake with [`ExtensionMismatch`].
     ///
     /// [`ExtensionMismatch`]: crate::proto::handshake::HandshakeError::ExtensionMismatch
     #[must_use]

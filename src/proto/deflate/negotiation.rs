@@ -1,4 +1,4 @@
-//! Agreeing on `permessage-deflate` and its four parameters (RFC 7692 §7.1).
+//! The negotiation of `permessage-deflate` and its four parameters (RFC 7692 §7.1).
 
 use super::config::{DeflateConfig, ReceiveContext, WINDOW_BITS_MAX, WINDOW_BITS_MIN};
 use crate::proto::handshake::{Extension, HandshakeError, Param};
@@ -10,7 +10,7 @@ const CLIENT_NO_CONTEXT: &str = "client_no_context_takeover";
 const SERVER_WINDOW: &str = "server_max_window_bits";
 const CLIENT_WINDOW: &str = "client_max_window_bits";
 
-/// The parameters of one offer, or of the answer to it.
+/// The parameters of one offer, or of the response to it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Params {
     server_no_context: bool,
@@ -19,17 +19,19 @@ pub(crate) struct Params {
     client_window: Option<ClientWindow>,
 }
 
-/// What is said of the window that the client compresses with.
+/// The parameter for the window that the client compresses with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ClientWindow {
-    /// It can be told which. Only in an offer.
+    /// The server may choose. Only an offer says so.
     Any,
-    /// No more than so many bits.
+    /// At most this many bits.
     AtMost(u8),
 }
 
-/// What an opening handshake agreed of compression for one connection, as this end sees it:
-/// [`Acceptance::agreement`] for a server, [`Accepted::agreement`] for a client.
+/// What an opening handshake agreed on for the compression of one connection, from the view of this
+/// end. Needs the feature `deflate`: without it nothing is ever agreed.
+///
+/// A server gets it from [`Acceptance::agreement`], a client from [`Accepted::agreement`].
 ///
 /// [`Acceptance::agreement`]: crate::proto::handshake::Acceptance::agreement
 /// [`Accepted::agreement`]: crate::proto::handshake::Accepted::agreement
@@ -37,8 +39,8 @@ enum ClientWindow {
 pub struct DeflateAgreement {
     pub(super) level: u8,
     pub(super) min_size: usize,
-    /// `None`: the peer wants a window so small that nothing is compressed for it, which is
-    /// always allowed (RFC 7692 §6).
+    /// `None` if the peer wants a smaller window than the compressor supports. Then messages are
+    /// sent uncompressed, which is always allowed (RFC 7692 §6).
     pub(super) send: Option<Direction>,
     pub(super) receive: Direction,
 }
@@ -46,13 +48,13 @@ pub struct DeflateAgreement {
 /// One direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Direction {
-    /// Messages may refer to those before them.
+    /// Whether messages may refer to earlier ones.
     pub(super) context: bool,
-    /// How far back, in bits.
+    /// How far back they may refer, in bits.
     pub(super) window: u8,
 }
 
-/// A server's response to an offer, and what is agreed by it.
+/// A server's response to an offer, and what it agrees on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct AcceptedOffer {
     pub(crate) params: Params,
@@ -60,8 +62,8 @@ pub(crate) struct AcceptedOffer {
 }
 
 impl Params {
-    /// The parameters of `extension`; `None` if they are none that RFC 7692 allows. An offer
-    /// with such is to be declined, an answer to be failed.
+    /// The parameters of `extension`. `None` if RFC 7692 does not allow them: a server then
+    /// declines the offer, and a client fails the handshake.
     fn parse(extension: &Extension<'_>, is_offer: bool) -> Option<Self> {
         let mut params = Self::default();
         for Param { name, value } in &extension.params {
@@ -84,7 +86,7 @@ impl Params {
         Some(params)
     }
 
-    /// The extension as it stands in the header.
+    /// The value of the header.
     pub(crate) fn value(&self) -> String {
         let mut value = NAME.to_owned();
         for (name, is_there) in [
@@ -110,12 +112,12 @@ impl Params {
     }
 }
 
-/// Notes a parameter that has no value and may be there once.
+/// Sets a parameter that has no value and may occur once.
 fn flag(flag: &mut bool, value: Option<&str>) -> Option<()> {
     (value.is_none() && !std::mem::replace(flag, true)).then_some(())
 }
 
-/// Notes a value that may be there once.
+/// Sets a parameter that may occur once.
 fn once<T>(place: &mut Option<T>, value: T) -> Option<()> {
     place.replace(value).is_none().then_some(())
 }
@@ -127,8 +129,7 @@ fn window(value: &str) -> Option<u8> {
 }
 
 impl DeflateConfig {
-    /// A server's answer to the first of a client's offers that it can accept, and what is agreed
-    /// by it.
+    /// A server's response to the first of a client's offers that it can accept.
     pub(crate) fn respond(&self, offers: &[Extension<'_>]) -> Option<AcceptedOffer> {
         let offers = offers.iter().filter(|extension| extension.name == NAME);
         offers.filter_map(|offer| Params::parse(offer, true)).find_map(|offer| self.accept(&offer))
@@ -136,7 +137,7 @@ impl DeflateConfig {
 
     fn accept(&self, offer: &Params) -> Option<AcceptedOffer> {
         let send_window = self.send_window.min(offer.server_window.unwrap_or(WINDOW_BITS_MAX));
-        // Nothing would be compressed for such a client: better none of it.
+        // The compressor supports no window that small.
         if send_window < WINDOW_BITS_MIN {
             return None;
         }
@@ -175,42 +176,44 @@ impl DeflateConfig {
         self.receive_context == ReceiveContext::Allowed
     }
 
-    /// What is agreed by a server's answer to [`offer`](Self::offer); nothing if it declines. One
-    /// that goes on with a context, against that offer, is taken if the application does not mind.
+    /// What a server's response to [`offer`](Self::offer) agrees on. `None` if the server declines.
+    ///
+    /// A server that keeps its context against the offer is tolerated, unless the application
+    /// forbade it.
     ///
     /// # Errors
     ///
-    /// When the answer is not one to that offer.
+    /// The response does not fit the offer.
     pub(crate) fn conclude(
         &self,
-        answer: &[Extension<'_>],
+        response: &[Extension<'_>],
     ) -> Result<Option<DeflateAgreement>, HandshakeError> {
-        let answer = match answer {
+        let response = match response {
             [] => return Ok(None),
-            [answer] if answer.name == NAME => Params::parse(answer, false),
+            [response] if response.name == NAME => Params::parse(response, false),
             _ => return Err(HandshakeError::UnaskedExtension),
         };
         let offer = self.offer();
-        let answer = answer
-            .filter(|answer| {
-                answer.server_no_context || self.receive_context != ReceiveContext::Forbidden
+        let response = response
+            .filter(|response| {
+                response.server_no_context || self.receive_context != ReceiveContext::Forbidden
             })
-            .filter(|answer| match offer.server_window {
-                Some(most) => answer.server_window.is_some_and(|bits| bits <= most),
+            .filter(|response| match offer.server_window {
+                Some(most) => response.server_window.is_some_and(|bits| bits <= most),
                 None => true,
             })
             .ok_or(HandshakeError::ExtensionMismatch)?;
-        let send_window = match answer.client_window {
+        let send_window = match response.client_window {
             Some(ClientWindow::AtMost(bits)) => self.send_window.min(bits),
             _ => self.send_window,
         };
         let send = Direction {
-            context: self.send_context && !answer.client_no_context,
+            context: self.send_context && !response.client_no_context,
             window: send_window,
         };
         let receive = Direction {
-            context: !answer.server_no_context,
-            window: answer.server_window.unwrap_or(WINDOW_BITS_MAX),
+            context: !response.server_no_context,
+            window: response.server_window.unwrap_or(WINDOW_BITS_MAX),
         };
         let send = Some(send).filter(|send| send.window >= WINDOW_BITS_MIN);
         Ok(Some(self.agreement(send, receive)))

@@ -5,36 +5,36 @@ use super::origin::is_origin;
 use super::{HandshakeError, Key, WsUrl};
 use crate::proto::deflate::{DeflateAgreement, DeflateConfig};
 use crate::proto::http::{
-    ExtraHeaders, Fields, HeadLimits, HeadScanner, InvalidHeader, ResponseHead, is_token,
-    write_header,
+    ExtraHeaders, Fields, HeadLimits, HeadScanner, HttpError, InvalidHeader, ResponseHead,
+    is_token, write_header,
 };
 
-/// What a client asks for (RFC 6455 §4.1), and how it checks the answer.
+/// A client's request to open a WebSocket (RFC 6455 §4.1). It checks the response, too.
 ///
 /// ```
 /// use eventwire::proto::handshake::{ClientRequest, Key, WsUrl};
 ///
-/// let asked = ClientRequest::new(WsUrl::parse("ws://localhost:9001/")?)
+/// let request = ClientRequest::new(WsUrl::parse("ws://localhost:9001/")?)
 ///     .subprotocol("chat")?
 ///     .header("Authorization", "Bearer abc")?;
 /// let mut out = Vec::new();
-/// asked.write(&Key::from_nonce(*b"16 random bytes!"), &mut out);
+/// request.write(&Key::from_nonce(*b"16 random bytes!"), &mut out);
 /// assert!(out.starts_with(b"GET / HTTP/1.1\r\nHost: localhost:9001\r\n"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientRequest {
     url: WsUrl,
-    /// An origin as [`is_origin`] defines it.
+    /// Valid by [`is_origin`].
     origin: Option<String>,
-    /// Tokens, each once.
+    /// Tokens (RFC 9110 §5.6.2) without repetition.
     subprotocols: Vec<String>,
     deflate: Option<DeflateConfig>,
     headers: ExtraHeaders,
 }
 
 impl ClientRequest {
-    /// Asks for `url`, with no origin, no subprotocols and no further headers.
+    /// A request for `url`, without an origin, subprotocols or further headers.
     #[must_use]
     pub fn new(url: WsUrl) -> Self {
         Self {
@@ -46,31 +46,31 @@ impl ClientRequest {
         }
     }
 
-    /// Sets `Origin`, as a browser would: `scheme://host[:port]`, or `null`.
+    /// Sets `Origin`, as a browser does: `scheme://host[:port]`, or `null`.
     ///
     /// # Errors
     ///
-    /// [`InvalidHeader::Value`] if it is no origin.
+    /// [`InvalidHeader::Value`] if `origin` is not an origin.
     pub fn origin(mut self, origin: &str) -> Result<Self, InvalidHeader> {
         if !is_origin(origin) {
-            return Err(InvalidHeader::Value);
+            return Err(InvalidHeader::Value("Origin".to_owned()));
         }
         self.origin = Some(origin.to_owned());
         Ok(self)
     }
 
-    /// Offers a subprotocol, the one liked best first.
+    /// Offers a subprotocol. Call this for the preferred one first.
     ///
     /// # Errors
     ///
-    /// [`InvalidHeader::Subprotocol`] if it is not a token, and
-    /// [`InvalidHeader::RepeatedSubprotocol`] if it is offered already.
+    /// [`InvalidHeader::Subprotocol`] if the name is not a token,
+    /// [`InvalidHeader::RepeatedSubprotocol`] if it was offered before.
     pub fn subprotocol(mut self, name: &str) -> Result<Self, InvalidHeader> {
         if !is_token(name.as_bytes()) {
-            return Err(InvalidHeader::Subprotocol);
+            return Err(InvalidHeader::Subprotocol(name.to_owned()));
         }
         if self.subprotocols.iter().any(|offered| offered == name) {
-            return Err(InvalidHeader::RepeatedSubprotocol);
+            return Err(InvalidHeader::RepeatedSubprotocol(name.to_owned()));
         }
         self.subprotocols.push(name.to_owned());
         Ok(self)
@@ -80,13 +80,13 @@ impl ClientRequest {
     ///
     /// # Errors
     ///
-    /// Why the name or the value cannot be written.
+    /// [`InvalidHeader`] if the name or the value cannot be written.
     pub fn header(mut self, name: &str, value: &str) -> Result<Self, InvalidHeader> {
         self.headers.push(name, value)?;
         Ok(self)
     }
 
-    /// Offers `permessage-deflate`.
+    /// Offers `permessage-deflate`. Needs the feature `deflate`.
     #[cfg(feature = "deflate")]
     #[must_use]
     pub fn deflate(mut self, config: DeflateConfig) -> Self {
@@ -94,13 +94,13 @@ impl ClientRequest {
         self
     }
 
-    /// The URL that is asked for.
+    /// The requested URL.
     #[must_use]
     pub fn url(&self) -> &WsUrl {
         &self.url
     }
 
-    /// Appends the whole request. `key` must be fresh for every connection.
+    /// Appends the whole request. Use a fresh `key` for every connection.
     pub fn write(&self, key: &Key, out: &mut Vec<u8>) {
         for part in ["GET ", self.url.target(), " HTTP/1.1\r\n"] {
             out.extend_from_slice(part.as_bytes());
@@ -122,16 +122,15 @@ impl ClientRequest {
         out.extend_from_slice(b"\r\n");
     }
 
-    /// Checks `head`, the server's answer to this request as it was written with `key`, up to the
-    /// empty line that ends it, included.
+    /// Checks the server's response to this request, which was written with `key`. `head` is a
+    /// whole head with the empty line that ends it.
     ///
     /// # Errors
     ///
-    /// The first thing wrong with the head, as a [`HeadScanner`] or RFC 6455 §4.1 finds it; above
-    /// all [`HandshakeError::UnexpectedStatus`] if the server refuses.
-    /// [`HandshakeError::HeadBoundary`] if the head is not complete, or more bytes follow it. An
-    /// interim answer, such as 100 or 103, is none to the request yet (RFC 9110 §15.2):
-    /// [`WebSocket`](crate::proto::WebSocket) skips those.
+    /// The first error in the head, by a [`HeadScanner`] or by RFC 6455 §4.1.
+    /// [`HandshakeError::UnexpectedStatus`] if the server refuses. Interim responses, such as 100
+    /// or 103, are that error, too; a [`WebSocket`](crate::proto::WebSocket) skips them (RFC 9110
+    /// §15.2). [`HttpError::HeadBoundary`] if `head` is not exactly one head.
     pub fn check_response<'a>(
         &self,
         head: &'a [u8],
@@ -142,8 +141,8 @@ impl ClientRequest {
         self.check_scanned(head, limits, key)
     }
 
-    /// As [`check_response`](Self::check_response), for a head which a [`HeadScanner`] with the
-    /// same limits found.
+    /// The same as [`check_response`](Self::check_response), for a head that a [`HeadScanner`] with
+    /// the same limits found.
     pub(crate) fn check_scanned<'a>(
         &self,
         head: &'a [u8],
@@ -151,8 +150,8 @@ impl ClientRequest {
         key: &Key,
     ) -> Result<Accepted<'a>, HandshakeError> {
         debug_assert_eq!(HeadScanner::check(head, limits), Ok(()));
-        let fields = parse_switch(head, limits)?;
-        // RFC 6455 §4.1 wants the whole value to be the word here, unlike in a request.
+        let fields = parse_switching(head, limits)?;
+        // RFC 6455 §4.1 requires exactly this value here. In a request it may be one of a list.
         match fields.single("Upgrade")? {
             Some(value) if value.eq_ignore_ascii_case(b"websocket") => {}
             _ => return Err(HandshakeError::MissingUpgrade),
@@ -163,7 +162,7 @@ impl ClientRequest {
         if fields.required("Sec-WebSocket-Accept")? != key.accept() {
             return Err(HandshakeError::WrongAccept);
         }
-        // What says that it has a body has none all the same (RFC 9112 §6.3).
+        // Headers about a body are ignored: a response with 101 has none (RFC 9112 §6.3).
         let extensions = fields.extensions()?;
         let agreement = match &self.deflate {
             Some(config) => config.conclude(&extensions)?,
@@ -177,14 +176,14 @@ impl ClientRequest {
         Ok(Accepted { subprotocol, agreement, fields })
     }
 
-    /// Whether `head`, which a [`HeadScanner`] found, is an interim answer: one that another will
-    /// follow (RFC 9110 §15.2).
+    /// Whether `head`, which a [`HeadScanner`] found, is an interim response, which another one
+    /// follows (RFC 9110 §15.2).
     pub(crate) fn is_interim(head: &[u8], limits: &HeadLimits) -> bool {
-        // The answer that opens is the usual one.
+        // A cheap check first, because the usual response is 101.
         let may_be = head.get(8..10) == Some(b" 1") && head.get(10..12) != Some(b"01");
         may_be
             && matches!(
-                parse_switch(head, limits),
+                parse_switching(head, limits),
                 Err(HandshakeError::UnexpectedStatus(100..=199))
             )
     }
@@ -195,7 +194,7 @@ impl ClientRequest {
     }
 }
 
-/// A server's answer that opened the connection. It borrows from the head.
+/// A server's response that opened the connection. It borrows from the head.
 #[derive(Clone, Debug)]
 pub struct Accepted<'a> {
     subprotocol: Option<&'a str>,
@@ -204,36 +203,36 @@ pub struct Accepted<'a> {
 }
 
 impl<'a> Accepted<'a> {
-    /// The subprotocol that the server chose among those offered.
+    /// The subprotocol that the server chose of those offered.
     #[must_use]
     pub fn subprotocol(&self) -> Option<&'a str> {
         self.subprotocol
     }
 
-    /// What was agreed of compression: nothing, if it was not asked for or not wanted.
+    /// The agreed compression. `None` if this end did not offer any or the server accepted none.
     #[must_use]
     pub fn agreement(&self) -> Option<DeflateAgreement> {
         self.agreement
     }
 
-    /// The value of the first header called `name`, in whatever case; `None` if it is not UTF-8.
+    /// The value of the first header with this name, in any case. `None` if it is not UTF-8.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&'a str> {
         self.fields.text(name)
     }
 
-    /// All headers in the order they came, their values without white space around them.
+    /// All headers in order. White space around the values is removed.
     pub fn headers(&self) -> impl Iterator<Item = (&'a str, &'a [u8])> {
         self.fields.iter()
     }
 }
 
-/// The header lines of an answer with status 101.
-fn parse_switch<'a>(head: &'a [u8], limits: &HeadLimits) -> Result<Fields<'a>, HandshakeError> {
+/// The header lines of a response with status 101.
+fn parse_switching<'a>(head: &'a [u8], limits: &HeadLimits) -> Result<Fields<'a>, HandshakeError> {
     let head = ResponseHead::parse(head, limits)?;
     match head.status {
         101 if head.is_http_1_1 => Ok(head.fields),
-        101 => Err(HandshakeError::UnsupportedVersion),
+        101 => Err(HttpError::UnsupportedVersion.into()),
         other => Err(HandshakeError::UnexpectedStatus(other)),
     }
 }

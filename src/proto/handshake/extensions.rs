@@ -1,10 +1,9 @@
-//! Lists of extensions: `Sec-WebSocket-Extensions` (RFC 6455 §9.1).
+//! The header `Sec-WebSocket-Extensions` (RFC 6455 §9.1).
 
 use std::borrow::Cow;
 use std::str;
 
-use super::HandshakeError;
-use crate::proto::http::{Fields, HeadLimits, is_token};
+use crate::proto::http::{Fields, HeadLimits, HttpError, is_token};
 
 pub(crate) const EXTENSIONS: &str = "Sec-WebSocket-Extensions";
 
@@ -18,36 +17,37 @@ pub(crate) struct Extension<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Param<'a> {
     pub(crate) name: &'a str,
-    /// A token, also where it came in quotes.
+    /// A token, without quotes.
     pub(crate) value: Option<Cow<'a, str>>,
 }
 
 impl Fields<'_> {
-    /// All extensions in their order, from however many lines.
+    /// All extensions of all lines, in order.
     ///
     /// # Errors
     ///
-    /// When a line is no list of extensions: the connection must fail then (RFC 6455 §9.1). When
-    /// there are more extensions and parameters than [`HeadLimits::ELEMENTS_MAX`].
-    pub(crate) fn extensions(&self) -> Result<Vec<Extension<'_>>, HandshakeError> {
+    /// [`HttpError::MalformedHeader`] if a line is no list of extensions. The connection must fail
+    /// then (RFC 6455 §9.1). [`HttpError::TooManyElements`] if there are more extensions and
+    /// parameters than [`HeadLimits::ELEMENTS_MAX`].
+    pub(crate) fn extensions(&self) -> Result<Vec<Extension<'_>>, HttpError> {
         let count = |line: &[u8]| line.split_inclusive(|byte| b",;".contains(byte)).count();
-        let too_many = HandshakeError::too_many_elements(EXTENSIONS);
+        let too_many = HttpError::too_many_elements(EXTENSIONS);
         let (mut extensions, mut room) = (Vec::new(), HeadLimits::ELEMENTS_MAX);
         for line in self.values(EXTENSIONS) {
             room = room.checked_sub(count(line)).ok_or(too_many)?;
             let line = str::from_utf8(line).ok();
             line.and_then(|line| Cursor(line).list(&mut extensions))
-                .ok_or(HandshakeError::MalformedHeader(EXTENSIONS))?;
+                .ok_or(HttpError::MalformedHeader(EXTENSIONS))?;
         }
         Ok(extensions)
     }
 }
 
-/// What is still to be read of a line.
+/// The rest of a line.
 struct Cursor<'a>(&'a str);
 
 impl<'a> Cursor<'a> {
-    /// The whole line. Empty elements do not count (RFC 9110 §5.6.1.2).
+    /// Reads the whole line. Empty elements are ignored (RFC 9110 §5.6.1.2).
     fn list(mut self, extensions: &mut Vec<Extension<'a>>) -> Option<()> {
         loop {
             while self.takes(',') {}
@@ -72,7 +72,7 @@ impl<'a> Cursor<'a> {
         Some(Extension { name, params })
     }
 
-    /// Takes `separator` and the white space around it; whether it was there.
+    /// Takes `separator` and the white space around it. Returns whether it was there.
     fn takes(&mut self, separator: char) -> bool {
         self.skip_white_space();
         let rest = self.0.strip_prefix(separator);
@@ -92,7 +92,7 @@ impl<'a> Cursor<'a> {
         is_token(token.as_bytes()).then_some(token)
     }
 
-    /// A token, or one in quotes, where a backslash stands before any character.
+    /// Reads a token, or a token in quotes. In quotes a backslash escapes the next character.
     fn value(&mut self) -> Option<Cow<'a, str>> {
         let Some(quoted) = self.0.strip_prefix('"') else {
             return self.token().map(Cow::Borrowed);

@@ -4,43 +4,44 @@ use base64::engine::general_purpose::{GeneralPurpose, PAD, STANDARD};
 use base64::{Engine, alphabet};
 use sha1::{Digest, Sha1};
 
-/// The value of `Sec-WebSocket-Key`: 16 random bytes of the client's in base64 (RFC 6455 §4.1).
+/// The value of `Sec-WebSocket-Key`: 16 random bytes in base64, which the client chooses (RFC 6455
+/// §4.1).
 ///
-/// It proves that the server speaks this protocol, and keeps caches from answering. It is no
-/// secret and authenticates nobody.
+/// The response to it proves that the server supports WebSocket, and that it is no cached response.
+/// The key is no secret and authenticates nobody.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Key(
-    /// As it came: the answer is made of these characters, not of the bytes that they stand for.
+    /// The characters as received. The server hashes these, not the bytes that they encode.
     [u8; 24],
 );
 
 impl Key {
-    /// The key for `nonce`, which a client draws afresh for every connection.
+    /// The key for `nonce`. A client must draw a new one at random for every connection.
     #[must_use]
     pub fn from_nonce(nonce: [u8; 16]) -> Self {
         Self(encode(&nonce))
     }
 
-    /// Reads a key as it came, `None` if it is not 16 bytes in base64.
+    /// Reads a received key. `None` if it is not 16 bytes in base64.
     ///
-    /// It need not be decoded (RFC 6455 §4.2.2, item 5): the four bits that the 22nd character has
-    /// and the bytes have no use for may be anything, as in the example of §4.1.
+    /// The 22nd character has four bits that encode nothing. They may have any value, as in the
+    /// example of RFC 6455 §4.1, because a server need not decode the key (§4.2.2, item 5).
     #[must_use]
     pub fn parse(text: &[u8]) -> Option<Self> {
         let text: [u8; 24] = text.try_into().ok()?;
-        // The decoder wants room for three bytes out of each four, padding or not.
+        // The decoder needs room for three bytes for every four characters, padding included.
         let mut nonce = [0; 18];
         let len = DECODER.decode_slice(text, &mut nonce).ok()?;
         (len == 16).then_some(Self(text))
     }
 
-    /// The key as it is written in the header.
+    /// The value of the header.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 24] {
         &self.0
     }
 
-    /// The value of `Sec-WebSocket-Accept` that answers this key (RFC 6455 §4.2.2).
+    /// The value of `Sec-WebSocket-Accept` for this key (RFC 6455 §4.2.2).
     #[must_use]
     pub fn accept(&self) -> [u8; 28] {
         encode(&Sha1::new().chain_update(self.0).chain_update(GUID).finalize())
@@ -53,11 +54,12 @@ impl fmt::Debug for Key {
     }
 }
 
-/// The usual alphabet and padding, and any bits where none are used.
+/// Standard base64 with padding. Unused bits may have any value.
 static DECODER: GeneralPurpose =
     GeneralPurpose::new(&alphabet::STANDARD, PAD.with_decode_allow_trailing_bits(true));
 
-/// What turns a key into its answer (RFC 6455 §1.3): of no meaning to any other protocol.
+/// It is hashed with the key (RFC 6455 §1.3), so that no server of another protocol has the result
+/// by chance.
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 /// Base64 of exactly `N` bytes.
@@ -81,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn the_bits_that_are_not_used_may_be_anything() {
+    fn unused_bits_may_have_any_value() {
         // The example of RFC 6455 §4.1: bytes 0x01 to 0x10.
         let key = Key::parse(b"AQIDBAUGBwgJCgsMDQ4PEC==").unwrap();
         assert_eq!(&key.accept(), b"OfS0wDaT5NoxF2gqm7Zj2YtetzM=");

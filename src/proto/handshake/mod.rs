@@ -30,20 +30,22 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod acceptance;
 mod client;
 mod error;
 mod extensions;
 mod key;
 mod origin;
-mod response;
+mod refusal;
 mod upgrade_request;
 mod url;
 
+pub use acceptance::Acceptance;
 pub use client::{Accepted, ClientRequest};
 pub use error::HandshakeError;
 pub(crate) use extensions::{Extension, Param};
 pub use key::Key;
 pub use origin::OriginPolicy;
-pub use response::{Acceptance, Refusal};
+pub use refusal::Refusal;
 pub use upgrade_request::UpgradeRequest;
 pub use url::{UrlError, WsUrl};

@@ -1,12 +1,12 @@
 use super::{HandshakeError, UpgradeRequest};
 use crate::proto::http::Authority;
 
-/// Whose pages may connect (RFC 6455 §10.2).
+/// Which web pages may connect (RFC 6455 §10.2).
 ///
-/// A browser lets any page of the web open a WebSocket to any server, with the user's cookies, and
-/// names the page's origin in `Origin`. Only the server can refuse. Programs other than browsers
-/// send no `Origin`, or any that they like: the policy stops foreign pages, and authenticates
-/// nobody. A request without `Origin` always passes.
+/// A browser lets any web page open a WebSocket to any server, with the user's cookies, and names
+/// the page's origin in `Origin`. Only the server can refuse it. Other programs can send any
+/// `Origin` or none. So the policy keeps foreign web pages out, but authenticates nobody. A request
+/// without `Origin` is always allowed.
 ///
 /// ```
 /// use eventwire::proto::handshake::OriginPolicy;
@@ -15,45 +15,47 @@ use crate::proto::http::Authority;
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum OriginPolicy {
-    /// Pages of `http` or `https` that come from the host and port which the request names
-    /// ([`UpgradeRequest::host`]). Where the listener itself speaks TLS they are pages of `https`
-    /// alone; otherwise of either, because a proxy may have taken TLS off.
+    /// Pages from the host and port that the request names ([`UpgradeRequest::host`]). If the
+    /// listener itself uses TLS, their scheme must be `https`. Otherwise it may be `http` or
+    /// `https`, because a proxy may have ended TLS.
     ///
-    /// A name of the attacker's that resolves to this server (DNS rebinding) makes any page one of
-    /// the same origin: a server reachable by the user's machine only should check
-    /// [`UpgradeRequest::host`] against the names that it knows.
+    /// An attacker can let a name of theirs resolve to this server (DNS rebinding). Then the
+    /// attacker's page has the same origin. A server that only the user's machine can reach should
+    /// check [`UpgradeRequest::host`] against the names that it knows.
     #[default]
     SameOrigin,
-    /// Same origin, and these, each as a browser sends it: `scheme://host`, with `:port` if it is
-    /// not the scheme's own, and no slash at the end. Compared whole, but for ASCII case. To list
-    /// `null` lets in the sandboxed pages of every site.
+    /// Pages of the same origin, and of these origins. Write each as a browser sends it:
+    /// `scheme://host`, with `:port` if it is not the default of the scheme, and without a slash at
+    /// the end. Whole origins are compared, without regard to ASCII case. `null` allows the
+    /// sandboxed pages of every site.
     Listed(Vec<String>),
-    /// Every page of the web.
+    /// All web pages.
     Any,
 }
 
 impl OriginPolicy {
-    /// Checks the origin of a request that came in the clear: whether its client speaks TLS with a
-    /// proxy is not known, and pages of `http` and `https` are both of the same origin.
+    /// Checks the origin of a request that came without TLS. A proxy may have ended TLS, so pages
+    /// of `http` and of `https` both have the same origin.
     ///
     /// # Errors
     ///
-    /// [`HandshakeError::OriginNotAllowed`] if there is an origin and the policy does not allow it.
+    /// [`HandshakeError::OriginNotAllowed`] if the request has an origin that the policy does not
+    /// allow.
     pub fn check(&self, request: &UpgradeRequest<'_>) -> Result<(), HandshakeError> {
         self.check_for(request, &["http", "https"])
     }
 
-    /// Checks the origin of a request that came over TLS: a page of `http` is of another origin,
-    /// for anybody between the browser and the server may have written it.
+    /// Checks the origin of a request that came over TLS. A page of `http` has another origin,
+    /// because anybody on the network may have changed it.
     ///
     /// # Errors
     ///
-    /// As [`check`](Self::check).
+    /// The same as [`check`](Self::check).
     pub fn check_over_tls(&self, request: &UpgradeRequest<'_>) -> Result<(), HandshakeError> {
         self.check_for(request, &["https"])
     }
 
-    /// `schemes`: those of pages that may be of the same origin.
+    /// `schemes`: the schemes that count as the same origin.
     fn check_for(
         &self,
         request: &UpgradeRequest<'_>,
@@ -74,8 +76,7 @@ impl OriginPolicy {
     }
 }
 
-/// Whether `text` is an origin as it is written in a header (RFC 6454 §7): `null`, or a scheme, a
-/// host and perhaps a port.
+/// Whether `text` is an origin (RFC 6454 §7): `null`, or a scheme, a host and an optional port.
 pub(crate) fn is_origin(text: &str) -> bool {
     let is_scheme = |scheme: &str| {
         scheme.starts_with(|first: char| first.is_ascii_alphabetic())
@@ -99,7 +100,7 @@ fn is_same_origin(origin: &str, host: &str, schemes: &[&str]) -> bool {
     } else if scheme.eq_ignore_ascii_case("https") {
         443
     } else {
-        // The host of an extension or an app is no host of the network's.
+        // The origin of a browser extension or an app has no host on the network.
         return false;
     };
     match (Authority::parse(authority), Authority::parse(host)) {

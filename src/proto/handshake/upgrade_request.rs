@@ -1,11 +1,12 @@
 use std::str;
 
 use super::{HandshakeError, Key};
-use crate::proto::http::{Fields, HeadLimits, HeadScanner, HttpRequest, is_token, visible_ascii};
+use crate::proto::http::{
+    Fields, HeadLimits, HeadScanner, HttpError, HttpRequest, is_token, visible_ascii,
+};
 
-/// A client's request to open a WebSocket, checked against RFC 6455 §4.2.1.
-///
-/// It borrows from the head that it was parsed from.
+/// A client's request to open a WebSocket, checked against RFC 6455 §4.2.1. It borrows from its
+/// head.
 ///
 /// ```
 /// use eventwire::proto::handshake::UpgradeRequest;
@@ -28,42 +29,42 @@ pub struct UpgradeRequest<'a> {
 }
 
 impl<'a> UpgradeRequest<'a> {
-    /// Parses `head`, which is the whole request up to the empty line that ends it, included.
+    /// Parses `head`, which is a whole head with the empty line that ends it.
     ///
     /// # Errors
     ///
-    /// The first thing wrong with the head, as a [`HeadScanner`] or RFC 6455 §4.2.1 finds it. The
-    /// client gets its [`refusal`](HandshakeError::refusal). [`HandshakeError::HeadBoundary`] if
-    /// the head is not complete, or more bytes follow it.
+    /// The first error in the head, by a [`HeadScanner`] or by RFC 6455 §4.2.1. Send the client its
+    /// [`refusal`](HandshakeError::refusal). [`HttpError::HeadBoundary`] if `head` is not exactly
+    /// one head.
     pub fn parse(head: &'a [u8], limits: &HeadLimits) -> Result<Self, HandshakeError> {
         HeadScanner::check(head, limits)?;
         Self::new(HttpRequest::read(head, limits)?)
     }
 
-    /// Makes it of a request of which nothing was checked but its syntax.
+    /// Checks a request of which only the syntax and the version were checked.
     pub(crate) fn new(http: HttpRequest<'a>) -> Result<Self, HandshakeError> {
         if http.is_http_1_0() {
-            return Err(HandshakeError::UnsupportedVersion);
+            return Err(HttpError::UnsupportedVersion.into());
         }
         if http.method() != "GET" {
             return Err(HandshakeError::MethodNotAllowed);
         }
         http.check_for_upgrade()?;
         let fields = http.fields();
-        // An ordinary request learns what this server is for, whatever else it lacks.
+        // This comes first, so that an ordinary HTTP request gets 426 whatever else it lacks.
         if !fields.has_token("Upgrade", "websocket")? {
             return Err(HandshakeError::MissingUpgrade);
         }
         if !fields.has_token("Connection", "upgrade")? {
             return Err(HandshakeError::MissingConnection);
         }
-        // A missing or repeated version is none that this server speaks, either.
+        // A missing or repeated version is refused as an unsupported one.
         if !matches!(fields.single("Sec-WebSocket-Version"), Ok(Some(b"13"))) {
             return Err(HandshakeError::UnsupportedWebSocketVersion);
         }
         let key = Key::parse(fields.required("Sec-WebSocket-Key")?)
-            .ok_or(HandshakeError::MalformedHeader("Sec-WebSocket-Key"))?;
-        // An origin that cannot be read must not count as absent: absent ones pass.
+            .ok_or(HttpError::MalformedHeader("Sec-WebSocket-Key"))?;
+        // A malformed origin must not count as absent, because absent ones are allowed.
         let origin =
             fields.single("Origin")?.map(|origin| visible_ascii("Origin", origin)).transpose()?;
         check_subprotocols(fields)?;
@@ -71,68 +72,68 @@ impl<'a> UpgradeRequest<'a> {
         Ok(Self { origin, key, http })
     }
 
-    /// The request target as it came: a path that starts with `/`, and perhaps a query; or, in
-    /// absolute form, a URL with these (RFC 9112 §3.2.2).
+    /// The request target as received: a path that starts with `/` and an optional query, or a URL
+    /// with these (the absolute form, RFC 9112 §3.2.2).
     #[must_use]
     pub fn target(&self) -> &'a str {
         self.http.target()
     }
 
-    /// The path of the target, percent signs as they came. It starts with `/`.
+    /// The path of the target. It starts with `/`. Percent-encoding is not decoded.
     #[must_use]
     pub fn path(&self) -> &'a str {
         self.http.path()
     }
 
-    /// What follows the first `?` of the target, percent signs as they came.
+    /// The part of the target after the first `?`. Percent-encoding is not decoded.
     #[must_use]
     pub fn query(&self) -> Option<&'a str> {
         self.http.query()
     }
 
-    /// The host, and perhaps the port, which the client believes to talk to: what a target in
-    /// absolute form names (RFC 9112 §3.2.2), and otherwise `Host`.
+    /// The host and optional port that the client addressed: that of a target in absolute form
+    /// (RFC 9112 §3.2.2), otherwise `Host`.
     #[must_use]
     pub fn host(&self) -> &'a str {
         self.http.host()
     }
 
-    /// The origin of the page that asks, if a browser does (RFC 6455 §10.2).
+    /// The value of `Origin`. A browser sends the origin of its page (RFC 6455 §10.2).
     ///
-    /// Visible ASCII, but not necessarily an origin: an [`OriginPolicy`](super::OriginPolicy)
-    /// judges it.
+    /// It is visible ASCII, but not checked to be an origin. Check it with an
+    /// [`OriginPolicy`](super::OriginPolicy).
     #[must_use]
     pub fn origin(&self) -> Option<&'a str> {
         self.origin
     }
 
-    /// The value of the first header called `name`, in whatever case; `None` if it is not UTF-8.
+    /// The value of the first header with this name, in any case. `None` if it is not UTF-8.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&'a str> {
         self.http.header(name)
     }
 
-    /// All headers in the order they came, their values without white space around them.
+    /// All headers in order. White space around the values is removed.
     pub fn headers(&self) -> impl Iterator<Item = (&'a str, &'a [u8])> {
         self.http.headers()
     }
 
-    /// The subprotocols that the client offers, the one it likes best first, each once: at most
+    /// The offered subprotocols, without repetition, the client's preferred one first. At most
     /// [`HeadLimits::ELEMENTS_MAX`].
     pub fn subprotocols(&self) -> impl Iterator<Item = &'a str> {
-        // They were checked before.
+        // The list was checked when the request was parsed.
         let offers = self.http.fields().elements(SUBPROTOCOL);
         offers.filter_map(|name| str::from_utf8(name.ok()?).ok())
     }
 
-    /// The extensions that the client offers.
+    /// The offered extensions.
     #[cfg(feature = "deflate")]
     pub(crate) fn extensions(&self) -> Vec<super::Extension<'_>> {
-        // They were read before.
+        // The list was checked when the request was parsed.
         self.http.fields().extensions().unwrap_or_default()
     }
 
-    /// The key that an [`Acceptance`](super::Acceptance) answers.
+    /// The key, to which an [`Acceptance`](super::Acceptance) responds.
     #[must_use]
     pub fn key(&self) -> Key {
         self.key

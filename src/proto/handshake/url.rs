@@ -2,7 +2,7 @@ use std::fmt;
 
 use crate::proto::http::Authority;
 
-/// A `ws://` or `wss://` URL (RFC 6455 §3), taken apart.
+/// A parsed `ws://` or `wss://` URL (RFC 6455 §3).
 ///
 /// ```
 /// use eventwire::proto::handshake::WsUrl;
@@ -20,19 +20,19 @@ pub struct WsUrl {
     /// Never zero.
     port: u16,
     host_header: String,
-    /// Starts with a slash; only what RFC 3986 lets a path and a query have.
+    /// A path and an optional query by RFC 3986. Starts with a slash.
     target: String,
 }
 
 impl WsUrl {
-    /// Parses `ws://host[:port][/path][?query]`, and the same with `wss`.
+    /// Parses `ws://host[:port][/path][?query]` or `wss://host[:port][/path][?query]`.
     ///
-    /// The path and the query are written into the request as they are, so that everything which
-    /// RFC 3986 wants escaped must be escaped already.
+    /// The path and the query must be percent-encoded as RFC 3986 requires. They are sent as they
+    /// are.
     ///
     /// # Errors
     ///
-    /// The part of the URL that is wrong, or not supported.
+    /// Which part of the URL is wrong or not supported.
     pub fn parse(url: &str) -> Result<Self, UrlError> {
         let (scheme, rest) = url.split_once("://").ok_or(UrlError::Scheme)?;
         let is_secure = scheme.eq_ignore_ascii_case("wss");
@@ -65,31 +65,31 @@ impl WsUrl {
         })
     }
 
-    /// Whether the connection is to speak TLS.
+    /// Whether the connection uses TLS.
     #[must_use]
     pub const fn is_secure(&self) -> bool {
         self.is_secure
     }
 
-    /// A name, an IPv4 address, or an IPv6 address without brackets: what resolvers take.
+    /// A name, an IPv4 address, or an IPv6 address without brackets, as resolvers expect it.
     #[must_use]
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// The port; if the URL names none, 80, and with TLS 443.
+    /// The port. If the URL has none, it is 80, or 443 with TLS.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// The path and the query, at least `/`.
+    /// The path and the query. At least `/`.
     #[must_use]
     pub fn target(&self) -> &str {
         &self.target
     }
 
-    /// The value of `Host`: an IPv6 address in brackets, the port unless it is the default.
+    /// The value of `Host`. An IPv6 address is in brackets, and a default port is left out.
     #[must_use]
     pub fn host_header(&self) -> &str {
         &self.host_header
@@ -103,22 +103,23 @@ impl fmt::Display for WsUrl {
     }
 }
 
-/// Why a text is no URL that a client can connect to.
+/// Why a client cannot connect to a URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum UrlError {
     /// The host or the port is missing or malformed.
     Authority,
-    /// There is a fragment, which RFC 6455 §3 forbids.
+    /// The URL has a fragment, which RFC 6455 §3 forbids.
     Fragment,
     /// The scheme is neither `ws` nor `wss`.
     Scheme,
-    /// The path or the query has bytes that RFC 3986 wants escaped, or a malformed escape.
+    /// The path or the query has bytes that must be percent-encoded (RFC 3986), or a malformed
+    /// percent-encoding.
     Target,
-    /// The scheme is `wss`, and nothing says whom to believe: that takes the feature `tls` and
+    /// The scheme is `wss`, but no trusted roots are configured. This needs the feature `tls` and
     /// `ClientConfig::tls`.
     TlsNotConfigured,
-    /// There is a user name. It would be sent nowhere: use a header.
+    /// The URL has a user name or a password. It would not be sent. Use a header instead.
     UserInfo,
 }
 
@@ -128,9 +129,11 @@ impl fmt::Display for UrlError {
             Self::Authority => "host or port missing or malformed",
             Self::Fragment => "fragment in a WebSocket URL",
             Self::Scheme => "scheme is neither ws nor wss",
-            Self::Target => "path or query needs percent-encoding",
-            Self::TlsNotConfigured => "wss needs the feature tls, and whom to believe",
-            Self::UserInfo => "user name in a WebSocket URL",
+            Self::Target => "path or query is not percent-encoded",
+            Self::TlsNotConfigured => {
+                "a wss URL needs the feature tls and trusted roots (ClientConfig::tls)"
+            }
+            Self::UserInfo => "user name or password in a WebSocket URL",
         })
     }
 }

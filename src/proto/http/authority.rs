@@ -1,6 +1,6 @@
 use std::net::Ipv6Addr;
 
-/// A host and perhaps a port, as in `Host`, `Origin` and a URL.
+/// A host with an optional port, as in `Host`, `Origin` and a URL.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Authority<'a> {
     /// A name, an IPv4 address, or an IPv6 address in brackets.
@@ -12,8 +12,8 @@ pub(crate) struct Authority<'a> {
 impl<'a> Authority<'a> {
     /// Reads `host[:port]`.
     ///
-    /// Stricter than RFC 3986 §3.2: the sub-delimiters and percent signs that it lets a name have
-    /// occur in no name of the DNS, and a comma could be two hosts in one header.
+    /// This is stricter than RFC 3986 §3.2, which allows percent signs and sub-delimiters in names.
+    /// No DNS name has these, and a comma could separate two hosts in one header.
     pub(crate) fn parse(text: &'a str) -> Option<Self> {
         let (host, rest) = if text.starts_with('[') {
             text.split_at(text.find(']')? + 1)
@@ -44,7 +44,7 @@ fn is_name_byte(byte: u8) -> bool {
 }
 
 fn parse_port(digits: &str) -> Option<u16> {
-    // `parse` alone takes a plus sign, too.
+    // `parse` would accept a plus sign, too.
     if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }

@@ -6,8 +6,8 @@ use super::headers::is_value;
 
 /// What a body is: the value of `Content-Type` (RFC 9110 §8.3).
 ///
-/// The common types are constants. [`new`](Self::new) makes further ones, which the compiler
-/// checks, and [`parse`](Self::parse) those that are known only at run time.
+/// The common types are constants. [`new`](Self::new) makes further constants, which the compiler
+/// checks. [`parse`](Self::parse) makes types that are known only at run time.
 ///
 /// ```
 /// use eventwire::proto::http::{ContentType, HttpResponse};
@@ -22,7 +22,7 @@ use super::headers::is_value;
 /// # Ok::<(), eventwire::proto::http::InvalidHeader>(())
 /// ```
 ///
-/// A constant that no header can carry does not compile:
+/// A constant with an invalid value does not compile:
 ///
 /// ```compile_fail,E0080
 /// # use eventwire::proto::http::ContentType;
@@ -31,7 +31,7 @@ use super::headers::is_value;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ContentType(
-    /// A valid value of a header.
+    /// Valid as the value of a header.
     Cow<'static, str>,
 );
 
@@ -48,7 +48,7 @@ impl ContentType {
     pub const JAVASCRIPT: Self = Self::new("text/javascript; charset=utf-8");
     /// A WebAssembly module.
     pub const WASM: Self = Self::new("application/wasm");
-    /// XML, which names its encoding itself.
+    /// XML, which declares its own encoding.
     pub const XML: Self = Self::new("application/xml");
     /// A table of comma-separated values in UTF-8 (RFC 4180).
     pub const CSV: Self = Self::new("text/csv; charset=utf-8");
@@ -69,19 +69,19 @@ impl ContentType {
     /// Server-sent events.
     pub const EVENT_STREAM: Self = Self::new("text/event-stream");
 
-    /// The type with this value, as it stands in the header.
+    /// The type with this value of the header.
     ///
     /// # Panics
     ///
     /// If no header can have this value: it has bytes other than visible ASCII, spaces and tabs,
-    /// or white space at an end. In a constant, that is an error of the compiler's.
+    /// or white space at an end. In a constant, that is a compiler error.
     #[must_use]
     pub const fn new(value: &'static str) -> Self {
         assert!(is_value(value), "no header can have this value");
         Self(Cow::Borrowed(value))
     }
 
-    /// The type with this value, as it stands in the header.
+    /// The type with this value of the header.
     ///
     /// # Errors
     ///
@@ -90,11 +90,11 @@ impl ContentType {
         let value = value.into();
         match is_value(&value) {
             true => Ok(Self(Cow::Owned(value))),
-            false => Err(InvalidHeader::Value),
+            false => Err(InvalidHeader::Value("Content-Type".to_owned())),
         }
     }
 
-    /// The value, as it stands in the header.
+    /// The value of the header.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -123,13 +123,14 @@ mod tests {
     #[test]
     fn nothing_can_be_injected() {
         for wrong in ["a/b\r\nSet-Cookie: c", "a/b\n", "a/b\0", " a/b", "a/b\t", "a/\u{e9}"] {
-            assert_eq!(ContentType::parse(wrong), Err(InvalidHeader::Value), "{wrong:?}");
+            let error = InvalidHeader::Value("Content-Type".to_owned());
+            assert_eq!(ContentType::parse(wrong), Err(error), "{wrong:?}");
         }
     }
 
     #[test]
     #[should_panic(expected = "no header can have this value")]
-    fn new_panics_where_it_is_not_evaluated_by_the_compiler() {
+    fn new_panics_at_run_time() {
         let _ = ContentType::new("a/b\r\nSet-Cookie: c");
     }
 }

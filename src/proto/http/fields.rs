@@ -3,20 +3,20 @@ use std::str;
 
 use httparse::Header;
 
-use super::{HandshakeError, HeadLimits};
+use super::{HeadLimits, HttpError};
 
-/// The header lines of a parsed head, in their order.
+/// The header lines of a parsed head, in order.
 #[derive(Clone, Debug)]
 pub(crate) struct Fields<'a>(Vec<Header<'a>>);
 
-/// As many header lines as the default limit allows.
+/// The default limit of header lines.
 const INLINE_HEADERS_MAX: usize = 100;
 
 /// Room for header lines, for `httparse` to fill.
 #[derive(Debug)]
 pub(crate) struct HeaderBuffer<'a> {
     inline: [MaybeUninit<Header<'a>>; INLINE_HEADERS_MAX],
-    /// Of which there are none unless a limit allows more than `inline` has room for.
+    /// Used if the limit allows more than `inline` has room for.
     heap: Vec<MaybeUninit<Header<'a>>>,
 }
 
@@ -25,7 +25,7 @@ impl<'a> HeaderBuffer<'a> {
         Self { inline: [const { MaybeUninit::uninit() }; INLINE_HEADERS_MAX], heap: Vec::new() }
     }
 
-    /// Room for those of `head`.
+    /// Room for the header lines of `head`.
     pub(crate) fn slots_for(
         &mut self,
         head: &[u8],
@@ -34,7 +34,8 @@ impl<'a> HeaderBuffer<'a> {
         if limits.headers <= INLINE_HEADERS_MAX {
             return &mut self.inline[..limits.headers];
         }
-        // A generous limit must not cost a small head: the shortest header line is `a:` CR LF.
+        // The shortest header line is `a:` CR LF, so a small head needs little room even if the
+        // limit is high.
         self.heap.resize(limits.headers.min(head.len() / 4), MaybeUninit::uninit());
         &mut self.heap
     }
@@ -49,12 +50,12 @@ impl<'a> Fields<'a> {
         self.0.iter().map(|line| (line.name, line.value))
     }
 
-    /// The value of the first header called `name`, if it is UTF-8.
+    /// The value of the first header with this name, if it is UTF-8.
     pub(crate) fn text(&self, name: &str) -> Option<&'a str> {
         self.values(name).next().and_then(|value| str::from_utf8(value).ok())
     }
 
-    /// The values of all headers called `name`.
+    /// The values of all headers with this name.
     pub(crate) fn values(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
         let mut at = 0;
         std::iter::from_fn(move || {
@@ -67,85 +68,81 @@ impl<'a> Fields<'a> {
         })
     }
 
-    /// The first line from `start` on that is called `name`.
+    /// The index of the first header with this name, from index `start` on.
     #[inline(never)]
     fn find(&self, name: &str, start: usize) -> Option<usize> {
         let mut lines = self.0.get(start..)?.iter();
-        // Most are written exactly so: one comparison is enough.
-        let is_it = |its: &str| its == name || its.eq_ignore_ascii_case(name);
-        Some(start + lines.position(|line| is_it(line.name))?)
+        // Most names are written in the usual case, so that one comparison is enough.
+        let has_name = |other: &str| other == name || other.eq_ignore_ascii_case(name);
+        Some(start + lines.position(|line| has_name(line.name))?)
     }
 
-    /// The value of a header that may come once at most.
+    /// The value of a header that may occur at most once.
     #[inline(never)]
-    pub(crate) fn single(&self, name: &'static str) -> Result<Option<&'a [u8]>, HandshakeError> {
+    pub(crate) fn single(&self, name: &'static str) -> Result<Option<&'a [u8]>, HttpError> {
         let mut values = self.values(name);
         let first = values.next();
         match values.next() {
             None => Ok(first),
-            Some(_) => Err(HandshakeError::RepeatedHeader(name)),
+            Some(_) => Err(HttpError::RepeatedHeader(name)),
         }
     }
 
-    /// The value of a header that must come exactly once.
-    pub(crate) fn required(&self, name: &'static str) -> Result<&'a [u8], HandshakeError> {
-        self.single(name)?.ok_or(HandshakeError::MissingHeader(name))
+    /// The value of a header that must occur exactly once.
+    pub(crate) fn required(&self, name: &'static str) -> Result<&'a [u8], HttpError> {
+        self.single(name)?.ok_or(HttpError::MissingHeader(name))
     }
 
-    /// The elements of a list which may be spread over several lines. Empty ones are left out
-    /// (RFC 9110 §5.6.1.2), but they count: instead of the first element beyond
-    /// [`HeadLimits::ELEMENTS_MAX`] comes an error.
+    /// The elements of a list, which may be spread over several lines. Empty elements are left out
+    /// (RFC 9110 §5.6.1.2), but count against [`HeadLimits::ELEMENTS_MAX`]. Each element beyond the
+    /// limit is an error.
     pub(crate) fn elements(
         &self,
         name: &'static str,
-    ) -> impl Iterator<Item = Result<&'a [u8], HandshakeError>> {
+    ) -> impl Iterator<Item = Result<&'a [u8], HttpError>> {
         let pieces = self.values(name).flat_map(|value| value.split_inclusive(is_comma));
         let elements = pieces.enumerate().map(move |(index, piece)| {
             if index >= HeadLimits::ELEMENTS_MAX {
-                return Err(HandshakeError::too_many_elements(name));
+                return Err(HttpError::too_many_elements(name));
             }
             Ok(trim(piece))
         });
         elements.filter(|element| !matches!(element, Ok([])))
     }
 
-    /// Whether the list called `name` has `token`, in whatever case. It is read to its end, so that
-    /// its limit holds wherever the token stands.
+    /// Whether the list with this name has `token`, in any case. The whole list is read, so that
+    /// its limit applies wherever the token is.
     #[inline(never)]
-    pub(crate) fn has_token(
-        &self,
-        name: &'static str,
-        token: &str,
-    ) -> Result<bool, HandshakeError> {
+    pub(crate) fn has_token(&self, name: &'static str, token: &str) -> Result<bool, HttpError> {
         let (mut count, mut has_it) = (0, false);
         for piece in self.values(name).flat_map(|value| value.split_inclusive(is_comma)) {
             count += 1;
             has_it |= trim(piece).eq_ignore_ascii_case(token.as_bytes());
         }
         match count > HeadLimits::ELEMENTS_MAX {
-            true => Err(HandshakeError::too_many_elements(name)),
+            true => Err(HttpError::too_many_elements(name)),
             false => Ok(has_it),
         }
     }
 
     /// Refuses a list with more elements than [`HeadLimits::ELEMENTS_MAX`].
-    pub(crate) fn check_list(&self, name: &'static str) -> Result<(), HandshakeError> {
+    pub(crate) fn check_list(&self, name: &'static str) -> Result<(), HttpError> {
         self.elements(name).try_for_each(|element| element.map(drop))
     }
 
-    /// Refuses what announces a body: some proxy on the way might believe it.
-    pub(crate) fn check_no_body(&self) -> Result<(), HandshakeError> {
+    /// Refuses a head that announces a body. A proxy on the way may expect the body.
+    pub(crate) fn check_no_body(&self) -> Result<(), HttpError> {
         if self.values("Transfer-Encoding").next().is_some() {
-            return Err(HandshakeError::BodyNotAllowed);
+            return Err(HttpError::BodyNotAllowed);
         }
         match self.single("Content-Length")? {
             None | Some(b"0") => Ok(()),
-            Some(_) => Err(HandshakeError::BodyNotAllowed),
+            Some(_) => Err(HttpError::BodyNotAllowed),
         }
     }
 }
 
-/// An element without the comma behind it.
+/// The element without the comma after it, and without white space around it.
 fn trim(piece: &[u8]) -> &[u8] {
     piece.strip_suffix(b",").unwrap_or(piece).trim_ascii()
 }
@@ -154,14 +151,13 @@ fn is_comma(byte: &u8) -> bool {
     *byte == b','
 }
 
-/// Whether `text` is a token (RFC 9110 §5.6.2): the name of a header or of a subprotocol.
+/// Whether `text` is a token (RFC 9110 §5.6.2), as names of headers and subprotocols are.
 pub(crate) fn is_token(text: &[u8]) -> bool {
     !text.is_empty()
         && text.iter().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte))
 }
 
-/// How many bytes of values were walked through on this thread: what a head costs beyond its first
-/// reading.
+/// Counts the bytes of header values that are read again after the head was parsed, on this thread.
 #[cfg(test)]
 pub(crate) mod walked {
     use std::cell::Cell;

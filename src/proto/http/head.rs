@@ -1,43 +1,10 @@
-use super::HandshakeError;
+use super::{HeadLimits, HttpError};
 
-/// How much of a head is read before its sender is refused.
+/// Finds the end of a head that arrives in pieces.
 ///
-/// The defaults let every real request pass, cookies included, and bound what a connection may
-/// cost before it is known who asks. Lists have a limit of their own ([`Self::ELEMENTS_MAX`]), so
-/// that a head costs time in proportion to its bytes whatever it holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HeadLimits {
-    /// Bytes of the whole head, its last empty line included. Default 16 KiB, what common HTTP
-    /// servers and proxies let pass.
-    pub bytes: usize,
-    /// Bytes of one line without its CR LF. Default 8 KiB: room for one large cookie, half of the
-    /// whole.
-    pub line: usize,
-    /// Header lines. Default 100: browsers send about twenty, proxies add a few.
-    pub headers: usize,
-}
-
-impl HeadLimits {
-    /// Elements of a list that is read, over all lines of its header: `Connection`, `Upgrade`,
-    /// `Sec-WebSocket-Protocol`, `Sec-WebSocket-Extensions`, and, if proxies are trusted, what they
-    /// write. Empty elements count, and so do the parameters of extensions. A request with more is
-    /// refused with 431 ([`HandshakeError::TooManyElements`]).
-    ///
-    /// 64, more than anybody offers; each is looked for among others.
-    pub const ELEMENTS_MAX: usize = 64;
-}
-
-impl Default for HeadLimits {
-    fn default() -> Self {
-        Self { bytes: 16 * 1024, line: 8 * 1024, headers: 100 }
-    }
-}
-
-/// Finds the end of a head that comes in pieces.
-///
-/// Each byte is looked at once, so that a sender of single bytes costs no more than any other
-/// (parsing again after every read is quadratic). What no head may contain is refused at the first
-/// byte that shows it. The answer does not depend on how the bytes are cut.
+/// It reads each byte once, so a peer that sends single bytes causes no extra work. (To parse again
+/// after every read takes quadratic time.) An invalid head is refused at the first byte that makes
+/// it invalid, however the bytes are split.
 ///
 /// ```
 /// use eventwire::proto::http::{HeadLimits, HeadScanner};
@@ -48,15 +15,15 @@ impl Default for HeadLimits {
 /// ```
 #[derive(Clone, Debug)]
 pub struct HeadScanner {
-    // Thirty-two bits are plenty, and keep a pending connection small.
+    // 32 bits are enough, and keep a pending connection small.
     max_bytes: u32,
     max_line: u32,
     max_headers: u32,
-    /// Bytes of the head so far, at most `max_bytes`.
+    /// Bytes of the head so far. At most `max_bytes`.
     bytes: u32,
-    /// Bytes of the line so far, at most `max_line`.
+    /// Bytes of the line so far. At most `max_line`.
     line: u32,
-    /// Header lines begun, at most `max_headers`. Zero means that the line is the first one.
+    /// Header lines that have begun. At most `max_headers`. Zero in the first line.
     headers: u32,
     state: State,
 }
@@ -77,7 +44,7 @@ enum State {
 }
 
 impl HeadScanner {
-    /// A scanner at the start of a head. Limits over `u32::MAX` count as `u32::MAX`.
+    /// A scanner at the start of a head. Limits over `u32::MAX` become `u32::MAX`.
     #[must_use]
     pub fn new(limits: HeadLimits) -> Self {
         let clamp = |limit| u32::try_from(limit).unwrap_or(u32::MAX);
@@ -92,24 +59,23 @@ impl HeadScanner {
         }
     }
 
-    /// Whether nothing of a head has come.
+    /// Whether no byte of the head has arrived.
     pub(crate) fn is_at_start(&self) -> bool {
         self.state == State::Start
     }
 
-    /// How many bytes of the head have come within its limit, one that is wrong included.
+    /// How many bytes of the head were scanned, an invalid byte included.
     pub(crate) const fn scanned(&self) -> usize {
         self.bytes as usize
     }
 
-    /// Looks at the next piece of the head: `Some(n)` if the head ends after `n` bytes of it,
-    /// `None` if more is to come. Once the head has ended the answer is `Some(0)`.
+    /// Scans the next piece of the head. Returns `Some(n)` if the head ends after `n` bytes of the
+    /// piece, and `None` if it goes on. After the end of the head it returns `Some(0)`.
     ///
     /// # Errors
     ///
-    /// The first thing wrong with the head, in the order of its bytes. There is nothing to scan
-    /// after that, and further answers have no meaning.
-    pub fn scan(&mut self, piece: &[u8]) -> Result<Option<usize>, HandshakeError> {
+    /// The first error in the head. After an error the results of further calls are meaningless.
+    pub fn scan(&mut self, piece: &[u8]) -> Result<Option<usize>, HttpError> {
         if self.state == State::Done {
             return Ok(Some(0));
         }
@@ -128,31 +94,31 @@ impl HeadScanner {
         Ok(None)
     }
 
-    /// Takes what a line goes on with, up to the first byte or limit that needs a look: nearly all
-    /// of a head, and many bytes at a time.
+    /// Skips the ordinary bytes of a line, many at a time, up to a limit or the first byte that
+    /// [`step`](Self::step) must check. Nearly all bytes of a head are ordinary.
     fn skip(&mut self, piece: &[u8]) -> usize {
         if self.state != State::Line {
             return 0;
         }
         let room = (self.max_line - self.line).min(self.max_bytes - self.bytes) as usize;
         let count = text_len(&piece[..piece.len().min(room)]);
-        // No more than `room`, which came from thirty-two bits.
+        // At most `room`, which was a `u32`.
         self.line += count as u32;
         self.bytes += count as u32;
         count
     }
 
-    /// Checks that `head` is one whole head, and nothing else.
-    pub(crate) fn check(head: &[u8], limits: &HeadLimits) -> Result<(), HandshakeError> {
+    /// Checks that `head` is exactly one whole head.
+    pub(crate) fn check(head: &[u8], limits: &HeadLimits) -> Result<(), HttpError> {
         match Self::new(*limits).scan(head)? {
             Some(end) if end == head.len() => Ok(()),
-            _ => Err(HandshakeError::HeadBoundary),
+            _ => Err(HttpError::HeadBoundary),
         }
     }
 
-    fn step(&mut self, byte: u8) -> Result<(), HandshakeError> {
+    fn step(&mut self, byte: u8) -> Result<(), HttpError> {
         if self.bytes == self.max_bytes {
-            return Err(HandshakeError::HeadTooLarge { limit: self.max_bytes as usize });
+            return Err(HttpError::HeadTooLarge { limit: self.max_bytes as usize });
         }
         self.bytes += 1;
         self.state = match (self.state, byte) {
@@ -163,15 +129,16 @@ impl HeadScanner {
             (State::HeadEnd, b'\n') => State::Done,
             (State::LineStart, b'\r') => State::HeadEnd,
             (State::Line, b'\r') => State::LineEnd,
-            // RFC 9112 §2.2 lets a server skip empty lines here; what it skips, a proxy may count.
-            (State::Start, b'\r' | b'\n') => return Err(HandshakeError::LeadingEmptyLine),
+            // RFC 9112 §2.2 lets a server skip empty lines here. A proxy may treat them
+            // differently.
+            (State::Start, b'\r' | b'\n') => return Err(HttpError::LeadingEmptyLine),
             (State::LineEnd | State::HeadEnd, _) | (_, b'\n') => {
-                return Err(HandshakeError::InvalidLineEnding);
+                return Err(HttpError::InvalidLineEnding);
             }
-            (State::Start, b' ' | b'\t') => return Err(HandshakeError::InvalidStartLine),
-            (State::LineStart, b' ' | b'\t') => return Err(HandshakeError::LineFolding),
+            (State::Start, b' ' | b'\t') => return Err(HttpError::InvalidStartLine),
+            (State::LineStart, b' ' | b'\t') => return Err(HttpError::LineFolding),
             (_, byte) if !is_text_byte(byte) => {
-                return Err(HandshakeError::InvalidByte(byte));
+                return Err(HttpError::InvalidByte(byte));
             }
             (State::LineStart, _) => self.begin_header()?,
             (State::Start | State::Line | State::Done, _) => self.extend_line()?,
@@ -179,20 +146,20 @@ impl HeadScanner {
         Ok(())
     }
 
-    fn begin_header(&mut self) -> Result<State, HandshakeError> {
+    fn begin_header(&mut self) -> Result<State, HttpError> {
         if self.headers == self.max_headers {
-            return Err(HandshakeError::TooManyHeaders { limit: self.max_headers as usize });
+            return Err(HttpError::TooManyHeaders { limit: self.max_headers as usize });
         }
         self.headers += 1;
         self.extend_line()
     }
 
-    fn extend_line(&mut self) -> Result<State, HandshakeError> {
+    fn extend_line(&mut self) -> Result<State, HttpError> {
         if self.line == self.max_line {
             let limit = self.max_line as usize;
             return Err(match self.headers {
-                0 => HandshakeError::StartLineTooLong { limit },
-                _ => HandshakeError::HeaderLineTooLong { limit },
+                0 => HttpError::StartLineTooLong { limit },
+                _ => HttpError::HeaderLineTooLong { limit },
             });
         }
         self.line += 1;
@@ -205,14 +172,14 @@ const fn is_text_byte(byte: u8) -> bool {
     !byte.is_ascii_control() || byte == b'\t'
 }
 
-/// How many bytes at the front a line may contain.
+/// The number of bytes at the front that a line may contain.
 fn text_len(bytes: &[u8]) -> usize {
     let mut at = 0;
     while let Some(word) = bytes[at..].first_chunk() {
         let controls = controls(u64::from_le_bytes(*word));
         at += controls.trailing_zeros() as usize / 8;
         if controls != 0 {
-            // A tab is one of them, and rare.
+            // A tab counts as a control character and is allowed. It is rare.
             if bytes[at] != b'\t' {
                 return at;
             }
@@ -222,8 +189,8 @@ fn text_len(bytes: &[u8]) -> usize {
     at + bytes[at..].iter().take_while(|&&byte| is_text_byte(byte)).count()
 }
 
-/// The control characters among eight bytes, of which the first is the lowest: their highest bits.
-/// Above one of them there may be others that are none.
+/// The positions of control characters among eight bytes, as the highest bit of each byte. The
+/// first byte is the lowest. Only the lowest position is exact: bits above it may be wrong.
 const fn controls(word: u64) -> u64 {
     const EACH: u64 = u64::from_ne_bytes([1; 8]);
     const HIGHEST: u64 = EACH << 7;
@@ -239,7 +206,7 @@ mod tests {
 
     use super::*;
 
-    fn scan(head: &[u8]) -> Result<Option<usize>, HandshakeError> {
+    fn scan(head: &[u8]) -> Result<Option<usize>, HttpError> {
         HeadScanner::new(HeadLimits::default()).scan(head)
     }
 
@@ -256,30 +223,30 @@ mod tests {
     #[test]
     fn refuses_at_the_first_wrong_byte() {
         for (head, error) in [
-            (&b"\r"[..], HandshakeError::LeadingEmptyLine),
-            (b"\n", HandshakeError::LeadingEmptyLine),
-            (b" ", HandshakeError::InvalidStartLine),
-            (b"\t", HandshakeError::InvalidStartLine),
-            (b"\0", HandshakeError::InvalidByte(0)),
-            (b"GET\n", HandshakeError::InvalidLineEnding),
-            (b"GET\ra", HandshakeError::InvalidLineEnding),
-            (b"GET\r\r", HandshakeError::InvalidLineEnding),
-            (b"GET\x7f", HandshakeError::InvalidByte(0x7f)),
-            (b"GET\r\n ", HandshakeError::LineFolding),
-            (b"GET\r\n\t", HandshakeError::LineFolding),
-            (b"GET\r\n\n", HandshakeError::InvalidLineEnding),
-            (b"GET\r\n\ra", HandshakeError::InvalidLineEnding),
-            (b"GET\r\na: b\0", HandshakeError::InvalidByte(0)),
-            (b"GET\r\na: b\x0b", HandshakeError::InvalidByte(0x0b)),
-            (b"GET\r\na: b\n", HandshakeError::InvalidLineEnding),
-            (b"GET\r\na: b\r\r\n", HandshakeError::InvalidLineEnding),
+            (&b"\r"[..], HttpError::LeadingEmptyLine),
+            (b"\n", HttpError::LeadingEmptyLine),
+            (b" ", HttpError::InvalidStartLine),
+            (b"\t", HttpError::InvalidStartLine),
+            (b"\0", HttpError::InvalidByte(0)),
+            (b"GET\n", HttpError::InvalidLineEnding),
+            (b"GET\ra", HttpError::InvalidLineEnding),
+            (b"GET\r\r", HttpError::InvalidLineEnding),
+            (b"GET\x7f", HttpError::InvalidByte(0x7f)),
+            (b"GET\r\n ", HttpError::LineFolding),
+            (b"GET\r\n\t", HttpError::LineFolding),
+            (b"GET\r\n\n", HttpError::InvalidLineEnding),
+            (b"GET\r\n\ra", HttpError::InvalidLineEnding),
+            (b"GET\r\na: b\0", HttpError::InvalidByte(0)),
+            (b"GET\r\na: b\x0b", HttpError::InvalidByte(0x0b)),
+            (b"GET\r\na: b\n", HttpError::InvalidLineEnding),
+            (b"GET\r\na: b\r\r\n", HttpError::InvalidLineEnding),
         ] {
             assert_eq!(scan(head), Err(error), "{}", head.escape_ascii());
         }
     }
 
     #[test]
-    fn every_byte_is_looked_at_wherever_it_stands() {
+    fn every_byte_is_checked_at_every_position() {
         for at in 1..50 {
             for byte in 0..=u8::MAX {
                 let mut head = [b'x'; 50];
@@ -302,17 +269,14 @@ mod tests {
         assert_eq!(scan(b"12345678\r\n12345\r\n123\r\n\r\n"), Ok(Some(24)));
         assert_eq!(
             scan(b"12345678\r\n12345\r\n1234\r\n\r\n"),
-            Err(HandshakeError::HeadTooLarge { limit: 24 })
+            Err(HttpError::HeadTooLarge { limit: 24 })
         );
-        assert_eq!(scan(b"123456789"), Err(HandshakeError::StartLineTooLong { limit: 8 }));
-        assert_eq!(scan(b"1\r\n123456789"), Err(HandshakeError::HeaderLineTooLong { limit: 8 }));
+        assert_eq!(scan(b"123456789"), Err(HttpError::StartLineTooLong { limit: 8 }));
+        assert_eq!(scan(b"1\r\n123456789"), Err(HttpError::HeaderLineTooLong { limit: 8 }));
         assert_eq!(scan(b"1\r\n2\r\n3\r\n\r\n"), Ok(Some(11)));
-        assert_eq!(scan(b"1\r\n2\r\n3\r\n4"), Err(HandshakeError::TooManyHeaders { limit: 2 }));
+        assert_eq!(scan(b"1\r\n2\r\n3\r\n4"), Err(HttpError::TooManyHeaders { limit: 2 }));
         let nothing = HeadLimits { bytes: 0, line: 0, headers: 0 };
-        assert_eq!(
-            HeadScanner::new(nothing).scan(b"G"),
-            Err(HandshakeError::HeadTooLarge { limit: 0 })
-        );
+        assert_eq!(HeadScanner::new(nothing).scan(b"G"), Err(HttpError::HeadTooLarge { limit: 0 }));
     }
 
     proptest! {

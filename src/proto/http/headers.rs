@@ -2,52 +2,53 @@ use std::fmt;
 
 use super::fields::is_token;
 
-/// Why a header or subprotocol cannot be written into a handshake: a mistake of the caller's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// Why a header or subprotocol cannot be written: a mistake of the caller.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum InvalidHeader {
-    /// The name is not a token (RFC 9110 §5.1).
-    Name,
-    /// The handshake itself writes this header, or it must not occur in one. The type of a body has
-    /// a setter of its own.
-    Reserved,
-    /// The subprotocol is offered already (RFC 6455 §4.1).
-    RepeatedSubprotocol,
-    /// The subprotocol is not a token (RFC 6455 §4.1).
-    Subprotocol,
-    /// The value has bytes other than visible ASCII, spaces and tabs, or white space at an end. A
+    /// This name of a header is not a token (RFC 9110 §5.1).
+    Name(String),
+    /// The protocol alone sets the header of this name, or no handshake may have it. The type of a
+    /// body is set with `content_type`, the origin of a client with `origin`.
+    Reserved(String),
+    /// This subprotocol is offered twice (RFC 6455 §4.1).
+    RepeatedSubprotocol(String),
+    /// This name of a subprotocol is not a token (RFC 6455 §4.1).
+    Subprotocol(String),
+    /// The header of this name cannot have the value. The value has bytes other than visible
+    /// ASCII, spaces and tabs, or white space at an end, or it is not what this header holds. A
     /// value with a line break would be more than one header.
-    Value,
+    Value(String),
 }
 
 impl fmt::Display for InvalidHeader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Name => "header name is not a token",
-            Self::Reserved => "header belongs to the handshake",
-            Self::RepeatedSubprotocol => "subprotocol is offered already",
-            Self::Subprotocol => "subprotocol is not a token",
-            Self::Value => "header value is not plain text",
-        })
+        match self {
+            Self::Name(name) => write!(f, "header name {name:?} is not a token"),
+            Self::Reserved(name) => write!(f, "header {name:?} is reserved for the protocol"),
+            Self::RepeatedSubprotocol(name) => write!(f, "subprotocol {name:?} is offered twice"),
+            Self::Subprotocol(name) => write!(f, "subprotocol name {name:?} is not a token"),
+            Self::Value(name) => write!(f, "header {name:?} cannot have this value"),
+        }
     }
 }
 
 impl std::error::Error for InvalidHeader {}
 
-/// Headers that an application adds to a head. All of them are valid, and none is the handshake's.
+/// Headers that an application adds to a head. All are valid, and none is reserved.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ExtraHeaders(Vec<(String, String)>);
 
 impl ExtraHeaders {
     pub(crate) fn push(&mut self, name: &str, value: &str) -> Result<(), InvalidHeader> {
         if !is_token(name.as_bytes()) {
-            return Err(InvalidHeader::Name);
+            return Err(InvalidHeader::Name(name.to_owned()));
         }
         if is_reserved(name) {
-            return Err(InvalidHeader::Reserved);
+            return Err(InvalidHeader::Reserved(name.to_owned()));
         }
         if !is_value(value) {
-            return Err(InvalidHeader::Value);
+            return Err(InvalidHeader::Value(name.to_owned()));
         }
         self.0.push((name.to_owned(), value.to_owned()));
         Ok(())
@@ -66,7 +67,7 @@ pub(crate) fn write_header(out: &mut Vec<u8>, name: &str, value: &[u8]) {
     }
 }
 
-/// The names that an application cannot set: each would contradict what the handshake writes, or
+/// The headers that an application cannot add. Each would contradict what this crate writes, or
 /// announce a body.
 const RESERVED: [&str; 10] = [
     "Allow",
@@ -90,7 +91,7 @@ fn is_reserved(name: &str) -> bool {
             .is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))
 }
 
-/// Whether a header can have this value: visible ASCII, spaces and tabs, none of those at an end.
+/// Whether a header can have this value: visible ASCII, spaces and tabs, no white space at an end.
 pub(super) const fn is_value(value: &str) -> bool {
     let (bytes, mut at) = (value.as_bytes(), 0);
     while at < bytes.len() {
@@ -109,7 +110,7 @@ mod tests {
     #[test]
     fn nothing_can_be_injected() {
         for (name, value, error) in [
-            ("", "a", InvalidHeader::Name),
+            ("", "a", InvalidHeader::Name as fn(String) -> _),
             ("X Y", "a", InvalidHeader::Name),
             ("X:", "a", InvalidHeader::Name),
             ("X\r\nY", "a", InvalidHeader::Name),
@@ -127,6 +128,7 @@ mod tests {
             ("sec-websocket-anything", "a", InvalidHeader::Reserved),
         ] {
             let mut extra = ExtraHeaders::default();
+            let error = error(name.to_owned());
             assert_eq!(extra.push(name, value), Err(error), "{name:?}: {value:?}");
             assert_eq!(extra, ExtraHeaders::default());
         }

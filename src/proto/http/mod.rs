@@ -1,11 +1,15 @@
-//! HTTP/1.1 heads, requests and responses: what a server says to those that ask for no WebSocket,
-//! and what the opening handshake is made of.
+//! HTTP/1.1: heads, requests and responses.
+//!
+//! The opening handshake is made of these heads. Requests that open no WebSocket are answered with
+//! an [`HttpResponse`].
 
 mod authority;
 mod content_type;
+mod error;
 mod fields;
 mod head;
 mod headers;
+mod limits;
 mod request;
 mod response;
 mod response_head;
@@ -14,16 +18,16 @@ mod target;
 
 pub(crate) use authority::Authority;
 pub use content_type::ContentType;
+pub use error::HttpError;
 #[cfg(test)]
 pub(crate) use fields::walked;
 pub(crate) use fields::{Fields, is_token};
-pub use head::{HeadLimits, HeadScanner};
+pub use head::HeadScanner;
 pub use headers::InvalidHeader;
 pub(crate) use headers::{ExtraHeaders, write_header};
+pub use limits::HeadLimits;
 pub use request::HttpRequest;
 pub(crate) use request::visible_ascii;
 pub use response::HttpResponse;
 pub(crate) use response_head::ResponseHead;
 pub(crate) use status::reason;
-
-use super::handshake::HandshakeError;

@@ -3,11 +3,9 @@ use std::str;
 use super::authority::Authority;
 use super::fields::{Fields, HeaderBuffer};
 use super::target::Target;
-use super::{HandshakeError, HeadLimits, HeadScanner};
+use super::{HeadLimits, HeadScanner, HttpError};
 
-/// A request of any HTTP client's: the head, for it has no body.
-///
-/// It borrows from the head that it was parsed from.
+/// A request of any HTTP client, without a body. It borrows from its head.
 ///
 /// ```
 /// use eventwire::proto::http::{HeadLimits, HttpRequest};
@@ -16,30 +14,30 @@ use super::{HandshakeError, HeadLimits, HeadScanner};
 /// let request = HttpRequest::parse(head, &HeadLimits::default())?;
 /// assert_eq!((request.method(), request.path()), ("GET", "/status"));
 /// assert_eq!((request.query(), request.header("accept")), (Some("full"), Some("text/plain")));
-/// # Ok::<(), eventwire::proto::handshake::HandshakeError>(())
+/// # Ok::<(), eventwire::proto::http::HttpError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct HttpRequest<'a> {
     /// A token.
     method: &'a str,
     target: Target<'a>,
-    /// HTTP/1.0, without `Host` perhaps.
+    /// Whether the version is HTTP/1.0. Then `Host` may be missing.
     is_http_1_0: bool,
     fields: Fields<'a>,
 }
 
 impl<'a> HttpRequest<'a> {
-    /// How a request begins whose answer has no body (RFC 9110 §9.3.2).
+    /// The beginning of a `HEAD` request, to which the response has no body (RFC 9110 §9.3.2).
     pub(crate) const HEAD_METHOD: &'static [u8] = b"HEAD ";
 
-    /// Parses `head`, which is the whole request up to the empty line that ends it, included. Its
-    /// version is HTTP/1.1 or HTTP/1.0.
+    /// Parses `head`, which is a whole head with the empty line that ends it. Its version is
+    /// HTTP/1.1 or HTTP/1.0.
     ///
     /// # Errors
     ///
-    /// The first thing wrong with the head: of its syntax, its version, its target and `Host`; or
-    /// a body that it announces.
-    pub fn parse(head: &'a [u8], limits: &HeadLimits) -> Result<Self, HandshakeError> {
+    /// The first error in the syntax, the version, the target or `Host`.
+    /// [`HttpError::BodyNotAllowed`] if the head announces a body.
+    pub fn parse(head: &'a [u8], limits: &HeadLimits) -> Result<Self, HttpError> {
         HeadScanner::check(head, limits)?;
         let request = Self::read(head, limits)?;
         request.check_for_resource()?;
@@ -47,58 +45,55 @@ impl<'a> HttpRequest<'a> {
         Ok(request)
     }
 
-    /// Reads a head which a [`HeadScanner`] with the same limits found, whatever it asks for.
-    pub(crate) fn read(head: &'a [u8], limits: &HeadLimits) -> Result<Self, HandshakeError> {
+    /// Parses a head that a [`HeadScanner`] with the same limits found. Only its syntax and version
+    /// are checked.
+    pub(crate) fn read(head: &'a [u8], limits: &HeadLimits) -> Result<Self, HttpError> {
         debug_assert_eq!(HeadScanner::check(head, limits), Ok(()));
-        let mut room = HeaderBuffer::new();
+        let mut headers = HeaderBuffer::new();
         let mut parsed = httparse::Request::new(&mut []);
-        match parsed.parse_with_uninit_headers(head, room.slots_for(head, limits)) {
+        match parsed.parse_with_uninit_headers(head, headers.slots_for(head, limits)) {
             Ok(httparse::Status::Complete(_)) => {}
-            Ok(httparse::Status::Partial) => return Err(HandshakeError::HeadBoundary),
-            Err(error) => return Err(explain(error, head, limits)),
+            Ok(httparse::Status::Partial) => return Err(HttpError::HeadBoundary),
+            Err(error) => return Err(http_error(error, head, limits)),
         }
         let is_http_1_0 = match parsed.version {
             Some(1) => false,
             Some(0) => true,
-            _ => return Err(HandshakeError::UnsupportedVersion),
+            _ => return Err(HttpError::UnsupportedVersion),
         };
         let method = parsed.method.unwrap_or_default();
         let target = Target(parsed.path.unwrap_or_default());
         Ok(Self { method, target, is_http_1_0, fields: Fields::new(parsed.headers) })
     }
 
-    /// Checks what a request must have that opens no WebSocket.
-    pub(crate) fn check_for_resource(&self) -> Result<(), HandshakeError> {
+    /// Checks what every request for a resource must have.
+    pub(crate) fn check_for_resource(&self) -> Result<(), HttpError> {
         self.target.check()?;
         self.check_host()?;
         self.fields.check_list("Connection")
     }
 
-    /// The same for one that asks about the whole server.
-    pub(crate) fn check_for_server(&self) -> Result<(), HandshakeError> {
+    /// Checks what every request about the whole server must have.
+    pub(crate) fn check_for_server(&self) -> Result<(), HttpError> {
         self.check_host()?;
         self.fields.check_list("Connection")
     }
 
-    /// Checks what every request to open a WebSocket must have, and that it has no body.
-    pub(crate) fn check_for_upgrade(&self) -> Result<(), HandshakeError> {
+    /// Checks what every request to open a WebSocket must have, and that it announces no body.
+    pub(crate) fn check_for_upgrade(&self) -> Result<(), HttpError> {
         self.target.check()?;
         self.check_host()?;
         self.fields.check_no_body()
     }
 
-    /// `Host` must be there also where the target names another (RFC 9112 §3.2).
-    fn check_host(&self) -> Result<(), HandshakeError> {
+    /// Checks `Host`, which is required even if the target names a host (RFC 9112 §3.2).
+    fn check_host(&self) -> Result<(), HttpError> {
         let Some(host) = self.fields.single("Host")? else {
-            return if self.is_http_1_0 {
-                Ok(())
-            } else {
-                Err(HandshakeError::MissingHeader("Host"))
-            };
+            return if self.is_http_1_0 { Ok(()) } else { Err(HttpError::MissingHeader("Host")) };
         };
         match Authority::parse(visible_ascii("Host", host)?) {
             Some(_) => Ok(()),
-            None => Err(HandshakeError::MalformedHeader("Host")),
+            None => Err(HttpError::MalformedHeader("Host")),
         }
     }
 
@@ -106,57 +101,56 @@ impl<'a> HttpRequest<'a> {
         &self.fields
     }
 
-    /// The method, `GET` for instance: methods are case-sensitive.
+    /// The method, for instance `GET`. Methods are case-sensitive.
     #[must_use]
     pub const fn method(&self) -> &'a str {
         self.method
     }
 
-    /// Whether the answer's body is not wanted (RFC 9110 §9.3.2).
+    /// Whether the response must have no body (RFC 9110 §9.3.2).
     pub(crate) fn is_head(&self) -> bool {
         self.method == "HEAD"
     }
 
-    /// Whether its version is HTTP/1.0, which opens no WebSocket (RFC 6455 §4.1).
+    /// Whether the version is HTTP/1.0, which cannot open a WebSocket (RFC 6455 §4.1).
     pub(crate) const fn is_http_1_0(&self) -> bool {
         self.is_http_1_0
     }
 
-    /// Whether it asks about the server and not a resource (RFC 9110 §9.3.7).
+    /// Whether the request is about the whole server (RFC 9110 §9.3.7).
     pub(crate) fn is_for_server(&self) -> bool {
         self.method == "OPTIONS" && self.target.0 == "*"
     }
 
-    /// Whether nothing comes after it: the client says so (RFC 9112 §9.6) or speaks HTTP/1.0, or a
-    /// body comes that nobody reads.
+    /// Whether the connection must end after the response: the client asks for that (RFC 9112
+    /// §9.6), the version is HTTP/1.0, or a body follows, which is not read.
     pub(crate) fn is_last(&self) -> bool {
         self.is_http_1_0
             || self.fields.has_token("Connection", "close").unwrap_or(true)
             || self.fields.check_no_body().is_err()
     }
 
-    /// The request target as it came: a path that starts with `/`, and perhaps a query; or, in
-    /// absolute form, a URL with these (RFC 9112 §3.2.2).
+    /// The request target as received: a path that starts with `/` and an optional query, or a URL
+    /// with these (the absolute form, RFC 9112 §3.2.2).
     #[must_use]
     pub const fn target(&self) -> &'a str {
         self.target.0
     }
 
-    /// The path of the target, percent signs as they came. It starts with `/`.
+    /// The path of the target. It starts with `/`. Percent-encoding is not decoded.
     #[must_use]
     pub fn path(&self) -> &'a str {
         self.target.path()
     }
 
-    /// What follows the first `?` of the target, percent signs as they came.
+    /// The part of the target after the first `?`. Percent-encoding is not decoded.
     #[must_use]
     pub fn query(&self) -> Option<&'a str> {
         self.target.query()
     }
 
-    /// The host, and perhaps the port, which the client believes to talk to: what a target in
-    /// absolute form names (RFC 9112 §3.2.2), and otherwise `Host`. Empty if a request of HTTP/1.0
-    /// has none.
+    /// The host and optional port that the client addressed: that of a target in absolute form
+    /// (RFC 9112 §3.2.2), otherwise `Host`. Empty if a request of HTTP/1.0 has neither.
     #[must_use]
     pub fn host(&self) -> &'a str {
         match self.target.authority() {
@@ -165,51 +159,46 @@ impl<'a> HttpRequest<'a> {
         }
     }
 
-    /// The value of the first header called `name`, in whatever case; `None` if it is not UTF-8.
+    /// The value of the first header with this name, in any case. `None` if it is not UTF-8.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&'a str> {
         self.fields.text(name)
     }
 
-    /// The lines of the list called `name`, in their order.
+    /// The lines of the list with this name, in order.
     ///
     /// # Errors
     ///
-    /// When they have more elements than [`HeadLimits::ELEMENTS_MAX`].
-    pub(crate) fn list(&self, name: &'static str) -> Result<Vec<&'a [u8]>, HandshakeError> {
+    /// [`HttpError::TooManyElements`].
+    pub(crate) fn list(&self, name: &'static str) -> Result<Vec<&'a [u8]>, HttpError> {
         self.fields.check_list(name)?;
         Ok(self.fields.values(name).collect())
     }
 
-    /// All headers in the order they came, their values without white space around them.
+    /// All headers in order. White space around the values is removed.
     pub fn headers(&self) -> impl Iterator<Item = (&'a str, &'a [u8])> {
         self.fields.iter()
     }
 }
 
-/// A value of visible ASCII.
-pub(crate) fn visible_ascii<'a>(
-    name: &'static str,
-    value: &'a [u8],
-) -> Result<&'a str, HandshakeError> {
+/// The value of the header `name`, which must be visible ASCII and not empty.
+pub(crate) fn visible_ascii<'a>(name: &'static str, value: &'a [u8]) -> Result<&'a str, HttpError> {
     match str::from_utf8(value) {
         Ok(text) if !text.is_empty() && value.iter().all(u8::is_ascii_graphic) => Ok(text),
-        _ => Err(HandshakeError::MalformedHeader(name)),
+        _ => Err(HttpError::MalformedHeader(name)),
     }
 }
 
-fn explain(error: httparse::Error, head: &[u8], limits: &HeadLimits) -> HandshakeError {
+fn http_error(error: httparse::Error, head: &[u8], limits: &HeadLimits) -> HttpError {
     match error {
-        httparse::Error::Version if names_other_version(head) => HandshakeError::UnsupportedVersion,
-        httparse::Error::HeaderName | httparse::Error::HeaderValue => {
-            HandshakeError::InvalidHeaderLine
-        }
-        httparse::Error::TooManyHeaders => HandshakeError::TooManyHeaders { limit: limits.headers },
-        _ => HandshakeError::InvalidStartLine,
+        httparse::Error::Version if names_other_version(head) => HttpError::UnsupportedVersion,
+        httparse::Error::HeaderName | httparse::Error::HeaderValue => HttpError::InvalidHeaderLine,
+        httparse::Error::TooManyHeaders => HttpError::TooManyHeaders { limit: limits.headers },
+        _ => HttpError::InvalidStartLine,
     }
 }
 
-/// Whether the first line is well formed but for a version that `httparse` does not know.
+/// Whether the first line is well formed, but with a version that `httparse` does not know.
 fn names_other_version(head: &[u8]) -> bool {
     let line = head.split(|&byte| byte == b'\r').next().unwrap_or_default();
     let mut words = line.split(|&byte| byte == b' ').skip(2);

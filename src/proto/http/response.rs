@@ -4,8 +4,8 @@ use super::headers::{ExtraHeaders, write_header};
 use super::status::reason;
 use super::{ContentType, InvalidHeader};
 
-/// The answer to an [`HttpRequest`](super::HttpRequest), with its length; the connection stays open
-/// for the next request.
+/// The response to an [`HttpRequest`](super::HttpRequest). The connection stays open for the next
+/// request.
 ///
 /// ```
 /// use eventwire::proto::http::{ContentType, HttpResponse};
@@ -27,7 +27,7 @@ use super::{ContentType, InvalidHeader};
 pub struct HttpResponse {
     /// From 200 to 599.
     status: u16,
-    /// The methods that the resource knows, where that was asked or another was used.
+    /// The methods that the resource supports, for the header `Allow`.
     allow: Option<&'static str>,
     content_type: Option<ContentType>,
     headers: ExtraHeaders,
@@ -37,8 +37,8 @@ pub struct HttpResponse {
 impl HttpResponse {
     /// A response with `status`, without a body.
     ///
-    /// A status outside 200 to 599 would not be the last one: it becomes 500, the code for a
-    /// mistake of the server's own.
+    /// A status outside 200 to 599 is not that of a final response. It becomes 500, the status for
+    /// the server's own mistakes.
     #[must_use]
     pub fn new(status: u16) -> Self {
         let status = if matches!(status, 200..=599) { status } else { 500 };
@@ -52,13 +52,13 @@ impl HttpResponse {
         Self::of_type(ContentType::TEXT, text.into().into())
     }
 
-    /// A page, with status 200.
+    /// An HTML page, with status 200.
     #[must_use]
     pub fn html(page: impl Into<Bytes>) -> Self {
         Self::of_type(ContentType::HTML, page.into())
     }
 
-    /// JSON, with status 200. The text is JSON already: it is sent as it is.
+    /// JSON, with status 200. The text must be JSON. It is not checked.
     ///
     /// ```
     /// use eventwire::proto::http::HttpResponse;
@@ -79,17 +79,17 @@ impl HttpResponse {
         Self { content_type: Some(content_type), body, ..Self::new(200) }
     }
 
-    /// The method is none of those that `allow` lists (RFC 9110 §15.5.6).
+    /// The response to a method that is not in `allow` (RFC 9110 §15.5.6).
     pub(crate) fn method_not_allowed(allow: &'static str) -> Self {
         Self { allow: Some(allow), ..Self::new(405) }
     }
 
-    /// What may be done with a resource (RFC 9110 §9.3.7).
+    /// The response to `OPTIONS` (RFC 9110 §9.3.7).
     pub(crate) fn options(allow: &'static str) -> Self {
         Self { allow: Some(allow), ..Self::new(204) }
     }
 
-    /// Says what the body is.
+    /// Sets the type of the body.
     #[must_use]
     pub fn content_type(mut self, content_type: ContentType) -> Self {
         self.content_type = Some(content_type);
@@ -100,13 +100,13 @@ impl HttpResponse {
     ///
     /// # Errors
     ///
-    /// Why the name or the value cannot be written.
+    /// [`InvalidHeader`] if the name or the value cannot be written.
     pub fn header(mut self, name: &str, value: &str) -> Result<Self, InvalidHeader> {
         self.headers.push(name, value)?;
         Ok(self)
     }
 
-    /// Sets the body. Statuses 204 and 304 have none, whatever is set.
+    /// Sets the body. It is ignored with statuses 204 and 304, which have none.
     #[must_use]
     pub fn body(mut self, body: impl Into<Bytes>) -> Self {
         self.body = body.into();
@@ -125,7 +125,7 @@ impl HttpResponse {
         out.extend_from_slice(&self.sent_body());
     }
 
-    /// The body as it is sent: none with statuses that have none (RFC 9110 §6.4.1).
+    /// The body as it is sent. Some statuses have none (RFC 9110 §6.4.1).
     pub(crate) fn sent_body(&self) -> Bytes {
         if self.has_body() { self.body.clone() } else { Bytes::new() }
     }
@@ -134,8 +134,8 @@ impl HttpResponse {
         !matches!(self.status, 204 | 304)
     }
 
-    /// Appends everything before the body, which is the same for a `HEAD` request. `is_last`: the
-    /// connection ends after this response.
+    /// Appends the head, which is the same for a `HEAD` request. `is_last`: whether the connection
+    /// ends after this response.
     pub(crate) fn write_head(&self, is_last: bool, out: &mut Vec<u8>) {
         let status = self.status.to_string();
         for part in ["HTTP/1.1 ", &status, " ", reason(self.status), "\r\n"] {
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_head_tells_of_the_body_that_is_left_out() {
+    fn a_head_describes_the_body_that_is_left_out() {
         let mut out = Vec::new();
         HttpResponse::html("page").write_head(true, &mut out);
         assert_eq!(
@@ -206,9 +206,9 @@ mod tests {
     }
 
     #[test]
-    fn nothing_can_be_injected_and_no_status_is_none() {
+    fn reserved_headers_and_invalid_statuses_are_refused() {
         let reserved = HttpResponse::new(200).header("Content-Length", "7");
-        assert_eq!(reserved, Err(InvalidHeader::Reserved));
+        assert_eq!(reserved, Err(InvalidHeader::Reserved("Content-Length".to_owned())));
         for status in [0, 101, 199, 600] {
             assert_eq!(HttpResponse::new(status).status(), 500);
         }

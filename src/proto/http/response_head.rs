@@ -1,32 +1,32 @@
 use super::fields::{Fields, HeaderBuffer};
-use super::{HandshakeError, HeadLimits};
+use super::{HeadLimits, HttpError};
 
 /// The head of a server's response.
 #[derive(Debug)]
 pub(crate) struct ResponseHead<'a> {
-    /// Zero if there is none.
+    /// Zero if the head has none.
     pub(crate) status: u16,
     pub(crate) is_http_1_1: bool,
     pub(crate) fields: Fields<'a>,
 }
 
 impl<'a> ResponseHead<'a> {
-    /// Parses `head`, which is a whole head up to the empty line that ends it, included.
-    pub(crate) fn parse(head: &'a [u8], limits: &HeadLimits) -> Result<Self, HandshakeError> {
-        let mut room = HeaderBuffer::new();
+    /// Parses `head`, which is a whole head with the empty line that ends it.
+    pub(crate) fn parse(head: &'a [u8], limits: &HeadLimits) -> Result<Self, HttpError> {
+        let mut headers = HeaderBuffer::new();
         let mut parsed = httparse::Response::new(&mut []);
         let config = httparse::ParserConfig::default();
-        let room = room.slots_for(head, limits);
-        match config.parse_response_with_uninit_headers(&mut parsed, head, room) {
+        let slots = headers.slots_for(head, limits);
+        match config.parse_response_with_uninit_headers(&mut parsed, head, slots) {
             Ok(httparse::Status::Complete(_)) => {}
-            Ok(httparse::Status::Partial) => return Err(HandshakeError::HeadBoundary),
+            Ok(httparse::Status::Partial) => return Err(HttpError::HeadBoundary),
             Err(httparse::Error::HeaderName | httparse::Error::HeaderValue) => {
-                return Err(HandshakeError::InvalidHeaderLine);
+                return Err(HttpError::InvalidHeaderLine);
             }
             Err(httparse::Error::TooManyHeaders) => {
-                return Err(HandshakeError::TooManyHeaders { limit: limits.headers });
+                return Err(HttpError::TooManyHeaders { limit: limits.headers });
             }
-            Err(_) => return Err(HandshakeError::InvalidStartLine),
+            Err(_) => return Err(HttpError::InvalidStartLine),
         }
         Ok(Self {
             status: parsed.code.unwrap_or_default(),

@@ -1,4 +1,4 @@
-/// The reason phrase that is registered for a status, or nothing.
+/// The registered reason phrase of a status. Empty if there is none.
 pub(crate) const fn reason(status: u16) -> &'static str {
     match status {
         200 => "OK",

@@ -1,16 +1,16 @@
-use super::HandshakeError;
+use super::HttpError;
 use super::authority::Authority;
 
-/// What a request asks for, as it came (RFC 9112 §3.2).
+/// A request target as received (RFC 9112 §3.2).
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Target<'a>(pub(super) &'a str);
 
-/// The schemes of a target in absolute form. Which of them it is makes no difference: what a proxy
-/// in between spoke is not known.
+/// The schemes of a target in absolute form. They are treated the same, because a proxy in between
+/// may have used another one than the client.
 const SCHEMES: [&str; 4] = ["http", "https", "ws", "wss"];
 
 impl<'a> Target<'a> {
-    /// In absolute form: the host that is asked, whatever `Host` says.
+    /// The host and port of a target in absolute form. They take precedence over `Host`.
     pub(super) fn authority(self) -> Option<&'a str> {
         split_absolute(self.0).map(|(authority, _)| authority)
     }
@@ -33,18 +33,19 @@ impl<'a> Target<'a> {
         split_absolute(self.0).map_or(self.0, |(_, resource)| resource)
     }
 
-    /// Refuses what is neither of origin form nor of absolute form, and what a URL cannot have.
-    pub(super) fn check(self) -> Result<(), HandshakeError> {
+    /// Refuses a target that is neither in origin form nor in absolute form, and bytes that no URL
+    /// can have.
+    pub(super) fn check(self) -> Result<(), HttpError> {
         let is_printable = self.0.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
         let has_host = || self.authority().is_some_and(|host| Authority::parse(host).is_some());
         match is_printable && (self.0.starts_with('/') || has_host()) {
             true => Ok(()),
-            false => Err(HandshakeError::InvalidTarget),
+            false => Err(HttpError::InvalidTarget),
         }
     }
 }
 
-/// The authority of a target in absolute form, and what follows it.
+/// The authority of a target in absolute form, and the rest.
 fn split_absolute(text: &str) -> Option<(&str, &str)> {
     if text.starts_with('/') {
         return None;
@@ -59,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_forms_are_taken_apart() {
+    fn both_forms_are_parsed() {
         for (text, authority, path, query) in [
             ("/", None, "/", None),
             ("/a?b?c", None, "/a", Some("b?c")),
@@ -80,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn what_names_no_resource_here_is_refused() {
+    fn a_target_that_names_no_resource_is_refused() {
         for text in [
             "",
             "*",
@@ -108,7 +109,7 @@ mod tests {
             "/\u{e9}",
             "http://\u{e9}/",
         ] {
-            assert_eq!(Target(text).check(), Err(HandshakeError::InvalidTarget), "{text}");
+            assert_eq!(Target(text).check(), Err(HttpError::InvalidTarget), "{text}");
         }
     }
 }

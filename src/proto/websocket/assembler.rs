@@ -1,24 +1,24 @@
-use super::buffer::{Buffer, BufferPool};
+use super::buffer::{Buffer, StoragePool};
 use super::{FrameHeader, Limits, OpCode, ProtocolError, Utf8Validator};
 use crate::time::Time;
 
-/// By how much an unfinished message must grow, in bytes, to have its whole time again.
+/// How much an unfinished message must grow, in bytes, for its time to start again.
 const PROGRESS_BYTES_MIN: usize = 64 * 1024;
 
-/// A message that arrives in pieces: fragments, or one frame over several receives.
+/// A message that arrives in pieces: in fragments, or in one frame over several receives.
 ///
-/// Holds bytes and counts, never an object per fragment, so that a peer cannot make a message
-/// cost more than its bytes.
+/// It holds bytes and counters, and no object for each fragment. So a peer cannot make a message
+/// cost more memory than its bytes.
 #[derive(Debug, Default)]
 pub(super) struct Assembler {
     /// Text or binary while a message is unfinished.
     opcode: Option<OpCode>,
-    /// What arrives is compressed, and becomes text or anything only when it is whole.
+    /// Whether the message is compressed. Then it is decompressed once it is whole.
     compressed: bool,
     fragments: usize,
-    /// When the unfinished message began, or had last grown by `PROGRESS_BYTES_MIN`.
+    /// When the unfinished message began, or last had grown by `PROGRESS_BYTES_MIN`.
     progress_at: Time,
-    /// How long it was then.
+    /// How long the message was then, in bytes.
     progress_len: usize,
     utf8: Utf8Validator,
     buffer: Buffer,
@@ -39,12 +39,12 @@ impl Assembler {
         self.opcode.map(|_| self.progress_at)
     }
 
-    /// Whether nothing is left of any message.
+    /// Whether no part of a message is left here.
     pub(super) fn is_blank(&self) -> bool {
         self.opcode.is_none() && self.fragments == 0 && self.buffer.capacity() == 0
     }
 
-    /// Gives an unfinished message its whole time again.
+    /// Starts the time of an unfinished message again.
     pub(super) const fn restart(&mut self, now: Time) {
         self.progress_at = now;
     }
@@ -54,17 +54,17 @@ impl Assembler {
         self.buffer.len()
     }
 
-    /// Bytes of storage that the unfinished message holds, spare room included.
+    /// Bytes of storage that the unfinished message takes, with spare room.
     pub(super) fn buffered_bytes(&self) -> usize {
         self.buffer.capacity()
     }
 
-    /// Whether the frame that just began is the first of its message.
+    /// Whether the current frame is the first of its message.
     pub(super) const fn is_first_frame(&self) -> bool {
         self.fragments == 1
     }
 
-    /// Begins a data frame: checks its place in the sequence (RFC 6455 §5.4) and the limits.
+    /// Begins a data frame. Checks that it may come here (RFC 6455 §5.4), and the limits.
     #[inline]
     pub(super) fn begin(
         &mut self,
@@ -96,26 +96,27 @@ impl Assembler {
         Ok(())
     }
 
-    /// Appends payload bytes, still masked.
+    /// Appends payload bytes. `unmask` is called with them.
     pub(super) fn append(
         &mut self,
         bytes: &[u8],
-        pool: &mut BufferPool,
+        storage: &mut StoragePool,
         now: Time,
         unmask: impl FnOnce(&mut [u8]),
     ) -> Result<(), ProtocolError> {
         let start = self.buffer.len();
-        self.buffer.extend_from_slice(bytes, pool);
+        self.buffer.extend_from_slice(bytes, storage);
         self.note_progress(now);
         self.check(start, unmask)
     }
 
-    /// Room to receive payload bytes straight into, at least `want`.
-    pub(super) fn reserve(&mut self, want: usize, pool: &mut BufferPool) -> &mut [u8] {
-        self.buffer.reserve(want, pool)
+    /// Room for at least `want` payload bytes behind the message, to receive into.
+    pub(super) fn reserve(&mut self, want: usize, storage: &mut StoragePool) -> &mut [u8] {
+        self.buffer.reserve(want, storage)
     }
 
-    /// `count` payload bytes, still masked, were received into [`Assembler::reserve`].
+    /// Appends `count` payload bytes that were received into [`reserve`](Self::reserve). `unmask`
+    /// is called with them.
     pub(super) fn advance(
         &mut self,
         count: usize,
@@ -143,7 +144,7 @@ impl Assembler {
         Ok(())
     }
 
-    /// Ends the message with its last frame.
+    /// Ends the message after its last frame.
     pub(super) fn finish(&mut self) -> Result<Assembled, ProtocolError> {
         self.utf8.finish().map_err(|_| ProtocolError::InvalidUtf8)?;
         let opcode = self.opcode.take().unwrap_or(OpCode::Binary);
@@ -153,9 +154,9 @@ impl Assembler {
         Ok(Assembled { opcode, compressed: self.compressed, payload })
     }
 
-    /// Gives up what is unfinished.
-    pub(super) fn clear(&mut self, pool: &mut BufferPool) {
-        pool.recycle(std::mem::take(&mut self.buffer));
+    /// Discards an unfinished message.
+    pub(super) fn clear(&mut self, storage: &mut StoragePool) {
+        storage.recycle(std::mem::take(&mut self.buffer));
         self.utf8 = Utf8Validator::new();
     }
 }

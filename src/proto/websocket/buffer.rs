@@ -1,30 +1,22 @@
 use std::fmt;
 
-use super::state_machine::Partial;
-#[cfg(feature = "deflate")]
-use crate::proto::deflate::Codecs;
-use crate::proto::deflate::Setting;
-
-/// Room kept free in front of a message, so that a server can answer with the same payload from
-/// where it lies: the longest unmasked header (RFC 6455 §5.2).
+/// Room in front of a message, so that a server can send the same payload back from where it lies:
+/// the longest unmasked header (RFC 6455 §5.2).
 pub(crate) const HEADROOM_BYTES: usize = 10;
 
-/// The first storage of a message: enough for most, and little to hold for many connections.
+/// The first storage of a message. Most messages fit, and thousands of connections can hold one.
 const SMALL_STORAGE_BYTES: usize = 4 * 1024;
 
-/// How many frames and messages in progress there is room kept for, some 300 bytes each.
-const PARTIALS_MAX: usize = 1024;
-
-/// Bytes of one message as they were received.
+/// The received bytes of one message.
 ///
-/// Storage grows with the bytes that arrive, never by a length that the peer declares.
+/// Its storage grows with the bytes that have arrived, whatever length the peer declares.
 #[derive(Default)]
 pub struct Buffer {
-    /// Initialised to its whole length, so that receiving into it never has to clear it again.
-    /// Empty, or at least `HEADROOM_BYTES` long.
+    /// Initialised to its whole length, so that it need not be cleared to be received into. Empty,
+    /// or at least `HEADROOM_BYTES` long.
     storage: Vec<u8>,
-    /// The payload ends here in `storage`; it starts after `HEADROOM_BYTES`. Zero, or at least
-    /// that.
+    /// Where the payload ends in `storage`. It starts at `HEADROOM_BYTES`. While `storage` is
+    /// empty, this is zero.
     end: usize,
 }
 
@@ -48,15 +40,15 @@ impl Buffer {
         self.storage.len()
     }
 
-    pub(in crate::proto) fn extend_from_slice(&mut self, bytes: &[u8], pool: &mut BufferPool) {
+    pub(in crate::proto) fn extend_from_slice(&mut self, bytes: &[u8], pool: &mut StoragePool) {
         let spare = self.reserve(bytes.len(), pool);
         spare[..bytes.len()].copy_from_slice(bytes);
         self.end += bytes.len();
     }
 
-    /// At least `want` initialised bytes behind the payload; [`Buffer::advance`] makes them part
-    /// of it.
-    pub(in crate::proto) fn reserve(&mut self, want: usize, pool: &mut BufferPool) -> &mut [u8] {
+    /// At least `want` initialised bytes behind the payload. [`Buffer::advance`] makes them part of
+    /// the payload.
+    pub(in crate::proto) fn reserve(&mut self, want: usize, pool: &mut StoragePool) -> &mut [u8] {
         if self.storage.is_empty() {
             self.storage = pool.take(want + HEADROOM_BYTES);
             self.end = HEADROOM_BYTES;
@@ -74,7 +66,7 @@ impl Buffer {
         debug_assert!(self.end <= self.storage.len());
     }
 
-    /// The storage, with the payload from `HEADROOM_BYTES` to the returned end.
+    /// The storage, and where the payload ends in it. The payload starts at `HEADROOM_BYTES`.
     pub(crate) fn into_storage(self) -> (Vec<u8>, usize) {
         (self.storage, self.end)
     }
@@ -86,88 +78,25 @@ impl fmt::Debug for Buffer {
     }
 }
 
-/// Storage that no connection uses at the moment.
-///
-/// Connections borrow from it while a message is incomplete, so that thousands of idle ones own
-/// nothing and busy ones allocate nothing. The same goes for what compresses and decompresses,
-/// with the feature `deflate`.
+/// Storage for buffers that no connection uses at the moment.
 #[derive(Debug)]
-pub struct BufferPool {
-    /// Every one initialised to its whole length, the longest last within its kind.
+pub(in crate::proto) struct StoragePool {
+    /// Each is initialised to its whole length.
     small: Vec<Vec<u8>>,
     large: Vec<Vec<u8>>,
-    /// Sum of the lengths of both kinds, at most `limit`.
+    /// The sum of the lengths of both kinds, at most `limit`.
     bytes: usize,
     limit: usize,
-    /// For frames and messages in progress: nothing is in progress in these.
-    #[expect(clippy::vec_box, reason = "connections hold them by their boxes")]
-    partials: Vec<Box<Partial>>,
-    #[cfg(feature = "deflate")]
-    pub(in crate::proto) codecs: Codecs,
 }
 
-impl Default for BufferPool {
-    /// Keeps at most 4 MiB.
-    fn default() -> Self {
-        Self::new(4 * 1024 * 1024)
-    }
-}
-
-impl BufferPool {
-    /// A pool which keeps at most `limit` bytes.
-    #[must_use]
-    pub fn new(limit: usize) -> Self {
-        Self {
-            small: Vec::new(),
-            large: Vec::new(),
-            bytes: 0,
-            limit,
-            partials: Vec::new(),
-            #[cfg(feature = "deflate")]
-            codecs: Codecs::default(),
-        }
+impl StoragePool {
+    /// A pool that keeps at most `limit` bytes.
+    pub(super) const fn new(limit: usize) -> Self {
+        Self { small: Vec::new(), large: Vec::new(), bytes: 0, limit }
     }
 
-    /// How many bytes were decompressed in all, and by how many calls.
-    #[cfg(all(test, feature = "deflate"))]
-    pub(in crate::proto) const fn inflated(&self) -> (u64, u64) {
-        (self.codecs.inflated, self.codecs.calls)
-    }
-
-    /// How many messages were compressed in all.
-    pub(crate) fn compressions(&self) -> u64 {
-        #[cfg(feature = "deflate")]
-        return self.codecs.compressions;
-        #[cfg(not(feature = "deflate"))]
-        return 0;
-    }
-
-    /// Compresses a message by itself into `out`, which is cleared; whether it came out shorter.
-    #[cfg_attr(not(feature = "deflate"), expect(clippy::unused_self, reason = "there is no codec"))]
-    pub(crate) fn compress(&mut self, setting: Setting, message: &[u8], out: &mut Vec<u8>) -> bool {
-        #[cfg(feature = "deflate")]
-        return self.codecs.compress(setting, message, out);
-        #[cfg(not(feature = "deflate"))]
-        return {
-            let _ = (setting, message, out);
-            false
-        };
-    }
-
-    /// Where a frame and a message in progress are kept.
-    pub(super) fn take_partial(&mut self) -> Box<Partial> {
-        self.partials.pop().unwrap_or_default()
-    }
-
-    /// Takes one back in which nothing is in progress any more.
-    pub(super) fn give_partial(&mut self, partial: Box<Partial>) {
-        if self.partials.len() < PARTIALS_MAX {
-            self.partials.push(partial);
-        }
-    }
-
-    /// Initialised storage, probably but not surely as long as `want`.
-    pub(crate) fn take(&mut self, want: usize) -> Vec<u8> {
+    /// Initialised storage. It may be shorter than `want`.
+    pub(in crate::proto) fn take(&mut self, want: usize) -> Vec<u8> {
         let first = if want > SMALL_STORAGE_BYTES { &mut self.large } else { &mut self.small };
         let storage = first.pop().unwrap_or_default();
         self.bytes -= storage.len();
@@ -175,7 +104,7 @@ impl BufferPool {
     }
 
     /// Initialised storage that begins with a copy of `bytes`.
-    pub(crate) fn copy(&mut self, bytes: &[u8]) -> Vec<u8> {
+    pub(super) fn copy(&mut self, bytes: &[u8]) -> Vec<u8> {
         let mut storage = self.take(bytes.len());
         if storage.len() < bytes.len() {
             storage.resize(bytes.len(), 0);
@@ -184,8 +113,8 @@ impl BufferPool {
         storage
     }
 
-    /// Takes back what a connection no longer needs; keeps it if there is room.
-    pub(crate) fn give(&mut self, mut storage: Vec<u8>) {
+    /// Takes storage back, and keeps it if the limit allows.
+    pub(super) fn give(&mut self, mut storage: Vec<u8>) {
         if storage.len() < storage.capacity() {
             storage.resize(storage.capacity(), 0);
         }
@@ -197,8 +126,8 @@ impl BufferPool {
             .push(storage);
     }
 
-    /// Takes back the buffer of a message that was dealt with.
-    pub fn recycle(&mut self, buffer: Buffer) {
+    /// Takes the storage of a buffer back.
+    pub(in crate::proto) fn recycle(&mut self, buffer: Buffer) {
         self.give(buffer.storage);
     }
 }
@@ -209,7 +138,7 @@ mod tests {
 
     #[test]
     fn storage_follows_what_arrives_and_returns_to_the_pool() {
-        let mut pool = BufferPool::default();
+        let mut pool = StoragePool::new(4 * 1024 * 1024);
         let mut buffer = Buffer::default();
         assert_eq!(buffer.as_slice(), b"");
         buffer.extend_from_slice(b"abc", &mut pool);
@@ -226,7 +155,7 @@ mod tests {
 
     #[test]
     fn the_pool_keeps_no_more_than_its_limit() {
-        let mut pool = BufferPool::new(10_000);
+        let mut pool = StoragePool::new(10_000);
         pool.give(vec![0; 8_000]);
         pool.give(vec![0; 8_000]);
         pool.give(Vec::new());

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Limits, ProtocolError};
 use crate::time::Time;
 
-/// The payload so far of a control frame that arrives in pieces: at most 125 bytes in the end
+/// The payload so far of a control frame that arrives in pieces. The whole has at most 125 bytes
 /// (RFC 6455 §5.5).
 pub(super) struct ControlPayload {
     bytes: [u8; Self::MAX_LEN],
@@ -16,7 +16,7 @@ impl ControlPayload {
     /// The longest payload of a control frame, in bytes.
     pub(super) const MAX_LEN: usize = 125;
 
-    /// Appends `bytes`. The frame's header was checked, so they fit.
+    /// Appends `bytes`. They fit, because the frame's header was checked.
     pub(super) fn extend(&mut self, bytes: &[u8]) {
         let start = usize::from(self.len);
         self.bytes[start..start + bytes.len()].copy_from_slice(bytes);
@@ -44,26 +44,27 @@ impl fmt::Debug for ControlPayload {
     }
 }
 
-/// Counts control frames and empty fragments against their rate: each costs this program work
-/// that the peer hardly pays for.
+/// Limits the rate of control frames and empty fragments. Each costs this program far more work
+/// than the peer.
 #[derive(Debug)]
 pub(super) struct ControlBudget {
-    /// When the peer's debt is paid off: each frame adds its share of a second.
-    paid: Time,
+    /// When the peer has its whole burst again. Each frame moves this by its share of a second.
+    full_at: Time,
 }
 
 impl ControlBudget {
     pub(super) const fn new(now: Time) -> Self {
-        Self { paid: now }
+        Self { full_at: now }
     }
 
+    /// Counts one frame.
     pub(super) fn spend(&mut self, limits: &Limits, now: Time) -> Result<(), ProtocolError> {
         let share = Duration::from_secs(1) / limits.control_rate.max(1);
-        let paid = self.paid.max(now) + share;
-        if paid.since(now) > share.saturating_mul(limits.control_burst) {
+        let full_at = self.full_at.max(now) + share;
+        if full_at.since(now) > share.saturating_mul(limits.control_burst) {
             return Err(ProtocolError::ControlFlood);
         }
-        self.paid = paid;
+        self.full_at = full_at;
         Ok(())
     }
 }

@@ -2,31 +2,31 @@ use std::fmt;
 
 use super::CloseCode;
 
-/// What a peer did against RFC 6455 or against our limits, after the opening handshake.
+/// How a peer broke RFC 6455 or a limit after the opening handshake.
 ///
-/// Every variant maps to the close code that the peer is told before the connection ends
-/// ([`ProtocolError::close_code`]). None of them says anything about the health of this program.
+/// The connection ends with a close code for the peer ([`ProtocolError::close_code`]). No such
+/// error is a failure of this program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ProtocolError {
-    /// A control frame carries more than 125 bytes (RFC 6455 §5.5).
+    /// A control frame has a payload of more than 125 bytes (RFC 6455 §5.5).
     ControlTooLong,
-    /// More control frames, or empty fragments, than the configured rate allows.
+    /// The peer sent more control frames or empty fragments than the configured rate allows.
     ControlFlood,
-    /// A control frame without the FIN bit (RFC 6455 §5.5).
+    /// A control frame has no FIN bit (RFC 6455 §5.5).
     FragmentedControl,
-    /// A frame is longer than the configured limit, in bytes.
+    /// A frame is longer than the configured limit.
     FrameTooLarge {
-        /// The payload length that the header declares.
+        /// The length of the payload that the header declares, in bytes.
         len: u64,
-        /// The limit that it exceeds.
+        /// The limit, in bytes.
         limit: usize,
     },
     /// A new data frame arrived while a fragmented message was unfinished (RFC 6455 §5.4).
     InterruptedMessage,
-    /// A close frame carries a code that must not appear on the wire (RFC 6455 §7.4).
+    /// A close frame has a code that must not be sent (RFC 6455 §7.4).
     InvalidCloseCode(u16),
-    /// A close frame carries a single byte, which is no code (RFC 6455 §5.5.1).
+    /// A close frame has a payload of a single byte, which is no code (RFC 6455 §5.5.1).
     InvalidCloseLength,
     /// A compressed message cannot be decompressed (RFC 7692 §7.2.2).
     InvalidDeflate,
@@ -36,31 +36,31 @@ pub enum ProtocolError {
     LengthOverflow,
     /// A server masked a frame (RFC 6455 §5.1).
     MaskedFrame,
-    /// A message is longer than the configured limit, in bytes.
+    /// A message is longer than the configured limit.
     MessageTooLarge {
-        /// The limit that the message exceeds.
+        /// The limit, in bytes.
         limit: usize,
     },
     /// A length is not in its shortest form (RFC 6455 §5.2).
     NonMinimalLength,
-    /// A reserved bit is set that no extension which was negotiated gives a meaning there
+    /// A reserved bit is set, to which no negotiated extension gives a meaning in this frame
     /// (RFC 6455 §5.2).
     ReservedBits,
-    /// An opcode that RFC 6455 §5.2 reserves.
+    /// A frame has an opcode that RFC 6455 §5.2 reserves.
     ReservedOpCode(u8),
-    /// A message came in more fragments than the configured limit.
+    /// A message has more fragments than the configured limit.
     TooManyFragments {
-        /// The limit that the message exceeds.
+        /// The limit.
         limit: usize,
     },
-    /// A continuation frame without a message to continue (RFC 6455 §5.4).
+    /// A continuation frame arrived while no message was unfinished (RFC 6455 §5.4).
     UnexpectedContinuation,
     /// A client sent a frame without a mask (RFC 6455 §5.1).
     UnmaskedFrame,
 }
 
 impl ProtocolError {
-    /// The close code that tells the peer what it did (RFC 6455 §7.4.1).
+    /// The close code for the peer (RFC 6455 §7.4.1).
     #[must_use]
     pub const fn close_code(self) -> CloseCode {
         match self {
@@ -85,21 +85,23 @@ impl fmt::Display for ProtocolError {
             }
             Self::InterruptedMessage => f.write_str("data frame inside a fragmented message"),
             Self::InvalidCloseCode(code) => write!(f, "close code {code} is not allowed"),
-            Self::InvalidCloseLength => f.write_str("close frame of one byte"),
-            Self::InvalidDeflate => f.write_str("message that cannot be decompressed"),
+            Self::InvalidCloseLength => f.write_str("close frame with a payload of one byte"),
+            Self::InvalidDeflate => f.write_str("compressed message that cannot be decompressed"),
             Self::InvalidUtf8 => f.write_str("text that is not UTF-8"),
-            Self::LengthOverflow => f.write_str("frame length with its top bit set"),
+            Self::LengthOverflow => f.write_str("frame length of 2^63 or more"),
             Self::MaskedFrame => f.write_str("masked frame from a server"),
             Self::MessageTooLarge { limit } => {
                 write!(f, "message over the limit of {limit} bytes")
             }
             Self::NonMinimalLength => f.write_str("frame length not in its shortest form"),
-            Self::ReservedBits => f.write_str("reserved bits set without a meaning"),
+            Self::ReservedBits => f.write_str("reserved bits set in a frame header"),
             Self::ReservedOpCode(code) => write!(f, "reserved opcode {code:#x}"),
             Self::TooManyFragments { limit } => {
                 write!(f, "message in more than {limit} fragments")
             }
-            Self::UnexpectedContinuation => f.write_str("continuation of no message"),
+            Self::UnexpectedContinuation => {
+                f.write_str("continuation frame without a message to continue")
+            }
             Self::UnmaskedFrame => f.write_str("unmasked frame from a client"),
         }
     }

@@ -4,22 +4,22 @@ use super::{ProtocolError, Role};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum OpCode {
-    /// The next part of a fragmented message.
+    /// The next fragment of a message.
     Continuation = 0x0,
-    /// A text message, or its first part.
+    /// A text message, or its first fragment.
     Text = 0x1,
-    /// A binary message, or its first part.
+    /// A binary message, or its first fragment.
     Binary = 0x2,
     /// The end of the connection, with a [`CloseFrame`](super::CloseFrame) as its payload.
     Close = 0x8,
-    /// A question whether the peer is alive.
+    /// A request for a pong, to check whether the peer is alive.
     Ping = 0x9,
-    /// The answer to a ping.
+    /// The reply to a ping.
     Pong = 0xA,
 }
 
 impl OpCode {
-    /// The opcode with these four bits, unless RFC 6455 §5.2 reserves it.
+    /// The opcode with these four bits. `None` if RFC 6455 §5.2 reserves it.
     #[must_use]
     #[inline]
     pub const fn from_bits(bits: u8) -> Option<Self> {
@@ -34,7 +34,7 @@ impl OpCode {
         })
     }
 
-    /// Whether this is a control frame's: close, ping or pong (RFC 6455 §5.5).
+    /// Whether this is the opcode of a control frame: close, ping or pong (RFC 6455 §5.5).
     #[must_use]
     #[inline]
     pub const fn is_control(self) -> bool {
@@ -42,7 +42,7 @@ impl OpCode {
     }
 }
 
-/// Everything of a frame but its payload (RFC 6455 §5.2).
+/// A frame without its payload (RFC 6455 §5.2).
 ///
 /// ```
 /// use eventwire::proto::{FrameHeader, OpCode, Role};
@@ -61,60 +61,60 @@ impl OpCode {
 pub struct FrameHeader {
     /// Whether this is the last frame of its message.
     pub fin: bool,
-    /// RSV1: whether this is the first frame of a compressed message (RFC 7692 §6). Never set
-    /// unless that was negotiated.
+    /// RSV1: whether this is the first frame of a compressed message (RFC 7692 §6). Only set where
+    /// compression was negotiated.
     pub compressed: bool,
     /// What the frame carries.
     pub opcode: OpCode,
-    /// The key that masks the payload: in every frame of a client, in no frame of a server.
+    /// The key that masks the payload. Every frame of a client has one, no frame of a server does.
     pub mask: Option<[u8; 4]>,
     /// The length of the payload, in bytes: below 2^63, and up to 125 in a control frame.
     pub len: u64,
 }
 
-const FIN: u8 = 0x80;
-const RESERVED: u8 = 0x70;
+const FIN_BIT: u8 = 0x80;
+const RESERVED_BITS: u8 = 0x70;
 /// RSV1, with `permessage-deflate`.
-const COMPRESSED: u8 = 0x40;
-const OPCODE: u8 = 0x0F;
-const MASK: u8 = 0x80;
-const LENGTH: u8 = 0x7F;
+const COMPRESSED_BIT: u8 = 0x40;
+const OPCODE_BITS: u8 = 0x0F;
+const MASK_BIT: u8 = 0x80;
+const LENGTH_BITS: u8 = 0x7F;
 
-/// In place of a length: it follows in 16 bits.
+/// Stands in place of a length that follows in 16 bits.
 pub(super) const LENGTH_16: u8 = 126;
-/// In place of a length: it follows in 64 bits.
+/// Stands in place of a length that follows in 64 bits.
 const LENGTH_64: u8 = 127;
 
 impl FrameHeader {
-    /// The longest header, in bytes: the first two, a length of eight and a key of four.
+    /// The longest header, in bytes: two, a length of eight, and a key of four.
     pub const MAX_LEN: usize = 14;
 
-    /// The longest payload whose length fits into the header's second byte.
-    pub(crate) const SHORT_MAX: u8 = 125;
+    /// The longest payload whose length fits into the header's second byte, in bytes.
+    pub(crate) const SHORT_LEN_MAX: u8 = 125;
 
-    /// Reads a header from the front of `input` and says how many bytes it took; `None` if more
-    /// bytes are needed. `receiver` is the role of the end that reads.
+    /// Reads a header from the front of `input`, and returns it with its length in bytes. `None` if
+    /// more bytes are needed. `receiver` is the role of the end that reads.
     ///
-    /// A header that cannot become valid is refused with the byte that decides it, so the error
-    /// for a stream is the same however the stream is split.
+    /// A header is refused at the first byte that makes it invalid. So the error for a stream does
+    /// not depend on how the stream is split.
     ///
     /// # Errors
     ///
-    /// - [`ProtocolError::ReservedBits`]: RSV1, RSV2 or RSV3 is set, as if no extension was
-    ///   negotiated.
-    /// - [`ProtocolError::ReservedOpCode`]: an opcode without a meaning.
-    /// - [`ProtocolError::FragmentedControl`]: a control frame without FIN.
-    /// - [`ProtocolError::UnmaskedFrame`]: no mask, and a server reads.
-    /// - [`ProtocolError::MaskedFrame`]: a mask, and a client reads.
-    /// - [`ProtocolError::ControlTooLong`]: a control frame of more than 125 bytes.
-    /// - [`ProtocolError::LengthOverflow`]: a length of 2^63 or more.
-    /// - [`ProtocolError::NonMinimalLength`]: a length that has a shorter form.
+    /// - [`ProtocolError::ReservedBits`]: RSV1, RSV2 or RSV3 is set. This function assumes that no
+    ///   extension was negotiated.
+    /// - [`ProtocolError::ReservedOpCode`]: the opcode is reserved.
+    /// - [`ProtocolError::FragmentedControl`]: a control frame has no FIN.
+    /// - [`ProtocolError::UnmaskedFrame`]: a server reads a frame without a mask.
+    /// - [`ProtocolError::MaskedFrame`]: a client reads a frame with a mask.
+    /// - [`ProtocolError::ControlTooLong`]: a control frame has more than 125 bytes.
+    /// - [`ProtocolError::LengthOverflow`]: the length is 2^63 or more.
+    /// - [`ProtocolError::NonMinimalLength`]: the length has a shorter form.
     #[inline]
     pub fn parse(input: &[u8], receiver: Role) -> Result<Option<(Self, usize)>, ProtocolError> {
         Self::parse_agreed(input, receiver, false)
     }
 
-    /// As [`parse`](Self::parse), where `deflate` says whether compressed messages may come.
+    /// The same as [`parse`](Self::parse). `deflate`: whether compression was negotiated.
     #[inline]
     pub(crate) fn parse_agreed(
         input: &[u8],
@@ -128,14 +128,14 @@ impl FrameHeader {
         let Some((&second, rest)) = rest.split_first() else {
             return Ok(None);
         };
-        let masked = second & MASK != 0;
+        let masked = second & MASK_BIT != 0;
         match receiver {
             Role::Server if !masked => return Err(ProtocolError::UnmaskedFrame),
             Role::Client if masked => return Err(ProtocolError::MaskedFrame),
             Role::Server | Role::Client => {}
         }
-        let short = second & LENGTH;
-        let (len, rest) = if short <= Self::SHORT_MAX {
+        let short = second & LENGTH_BITS;
+        let (len, rest) = if short <= Self::SHORT_LEN_MAX {
             (u64::from(short), rest)
         } else if opcode.is_control() {
             return Err(ProtocolError::ControlTooLong);
@@ -169,15 +169,15 @@ impl FrameHeader {
         if self.mask.is_some() { length + 4 } else { length }
     }
 
-    /// Writes the header to the front of `out`, its length in the shortest form, and returns how
-    /// many bytes it took.
+    /// Writes the header to the front of `out`, its length in the shortest form. Returns the length
+    /// of the header in bytes.
     ///
-    /// The fields are written as they are: a peer refuses a control frame that is fragmented or
-    /// over 125 bytes, a mask against the [`Role`]s, and a length of 2^63 or more.
+    /// The fields are not checked. A peer refuses a control frame that is fragmented or longer than
+    /// 125 bytes, a mask that does not fit the [`Role`], and a length of 2^63 or more.
     #[must_use]
     #[inline]
     pub fn encode(&self, out: &mut [u8; Self::MAX_LEN]) -> usize {
-        let mask_bit = if self.mask.is_some() { MASK } else { 0 };
+        let mask_bit = if self.mask.is_some() { MASK_BIT } else { 0 };
         out[0] = self.first_byte();
         let key_at = match self.len {
             0..=125 => {
@@ -202,25 +202,26 @@ impl FrameHeader {
 
     #[inline]
     pub(crate) const fn first_byte(&self) -> u8 {
-        let fin = if self.fin { FIN } else { 0 };
-        let compressed = if self.compressed { COMPRESSED } else { 0 };
+        let fin = if self.fin { FIN_BIT } else { 0 };
+        let compressed = if self.compressed { COMPRESSED_BIT } else { 0 };
         fin | compressed | self.opcode as u8
     }
 }
 
-/// Reads FIN, RSV1 and the opcode, and refuses what no second byte can mend.
+/// Reads FIN, RSV1 and the opcode, and refuses what is invalid whatever follows.
 #[inline]
 fn parse_first(first: u8, deflate: bool) -> Result<(bool, bool, OpCode), ProtocolError> {
-    let reserved = first & RESERVED;
-    // RFC 7692 §6: only the first frame of a message says that it is compressed.
-    if reserved != 0 && !(deflate && reserved == COMPRESSED && matches!(first & OPCODE, 0x1 | 0x2))
+    let reserved = first & RESERVED_BITS;
+    // RFC 7692 §6: only the first frame of a message has RSV1 set.
+    if reserved != 0
+        && !(deflate && reserved == COMPRESSED_BIT && matches!(first & OPCODE_BITS, 0x1 | 0x2))
     {
         return Err(ProtocolError::ReservedBits);
     }
-    let Some(opcode) = OpCode::from_bits(first & OPCODE) else {
-        return Err(ProtocolError::ReservedOpCode(first & OPCODE));
+    let Some(opcode) = OpCode::from_bits(first & OPCODE_BITS) else {
+        return Err(ProtocolError::ReservedOpCode(first & OPCODE_BITS));
     };
-    let fin = first & FIN != 0;
+    let fin = first & FIN_BIT != 0;
     if opcode.is_control() && !fin {
         return Err(ProtocolError::FragmentedControl);
     }
@@ -235,12 +236,12 @@ fn parse_extended(form: u8, input: &[u8]) -> Result<Option<(u64, &[u8])>, Protoc
             return Ok(None);
         };
         let len = u16::from_be_bytes(*bytes);
-        if len <= u16::from(FrameHeader::SHORT_MAX) {
+        if len <= u16::from(FrameHeader::SHORT_LEN_MAX) {
             return Err(ProtocolError::NonMinimalLength);
         }
         return Ok(Some((u64::from(len), rest)));
     }
-    // The top bit is in the first byte, and six bytes of zero leave no more than 16 bits.
+    // The first byte has the top bit. If six bytes are zero, 16 bits would do.
     if input.first().is_some_and(|&byte| byte & 0x80 != 0) {
         return Err(ProtocolError::LengthOverflow);
     }

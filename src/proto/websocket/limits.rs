@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use crate::proto::http::HeadLimits;
 
-/// What one connection may cost: sizes, rates and times, each with a default and its reason.
+/// The limits of one connection: sizes, rates and times, each with its default and reason.
 ///
 /// ```
 /// use eventwire::proto::Limits;
@@ -46,44 +46,44 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Limits of the opening handshake's head. Default: 16 KiB in all, 8 KiB a line, 100 headers,
-    /// which passes real cookies.
+    /// The limits of the opening handshake's head. Default: 16 KiB in all, 8 KiB a line and 100
+    /// headers, enough for real cookies.
     #[must_use]
     pub const fn head(mut self, limits: HeadLimits) -> Self {
         self.head = limits;
         self
     }
 
-    /// The longest message that is received, in bytes. Default: 1 MiB, more than chat, feeds and
-    /// control traffic need, and little enough to be held for many connections at once.
+    /// The longest received message, in bytes. Default: 1 MiB, more than chat, feeds and control
+    /// traffic need, and little enough for many connections at once.
     ///
-    /// A longer message ends the connection with close code 1009 as soon as it is known to be.
-    /// One that arrives compressed may be no longer when it is decompressed, and before that by
-    /// an eighth at most.
+    /// A longer message ends the connection with close code 1009 as soon as its excess is known. A
+    /// compressed message may be this long when it is decompressed, and an eighth longer as it
+    /// arrives.
     #[must_use]
     pub const fn max_message(mut self, bytes: usize) -> Self {
         self.message = bytes;
         self
     }
 
-    /// The longest frame that is received, in bytes. Default: as long as a message.
+    /// The longest received frame, in bytes. Default: as long as a message.
     #[must_use]
     pub const fn max_frame(mut self, bytes: usize) -> Self {
         self.frame = Some(bytes);
         self
     }
 
-    /// The most fragments that one message may come in. Default: one for each 64 bytes of the
-    /// longest message, at least 16. Fragments cost time, not memory: none is kept by itself.
+    /// The most fragments of one message. Default: one for each 64 bytes of the longest message, at
+    /// least 16. Fragments cost time but no memory, because they are joined as they arrive.
     #[must_use]
     pub const fn max_fragments(mut self, count: usize) -> Self {
         self.fragments = Some(count);
         self
     }
 
-    /// How many control frames (and empty fragments) a peer may send in a second, and at once.
-    /// Default: 100 a second, 200 at once. More ends the connection with close code 1008. Pongs
-    /// that were asked for do not count: as many as there were pings.
+    /// How many control frames and empty fragments a peer may send per second, and at once.
+    /// Default: 100 per second, 200 at once. More of them end the connection with close code 1008.
+    /// As many pongs as this end sent pings are not counted.
     #[must_use]
     pub const fn control_rate(mut self, per_second: u32, burst: u32) -> Self {
         self.control_rate = per_second;
@@ -91,64 +91,67 @@ impl Limits {
         self
     }
 
-    /// How long the opening handshake may take, from the first moment, whatever arrives
-    /// meanwhile. Default: 10 s. A server answers a request that has begun with 408; a connection
-    /// on which nothing was asked ends in silence, for browsers connect ahead of need.
+    /// How long the opening handshake may take, from the start of the connection. Default: 10 s.
     ///
-    /// A connection that is kept alive after a plain request was answered has as long until the
-    /// first byte of the next, and each such request as long from there on.
+    /// When the time is over, a server responds to an incomplete request with 408. Without any part
+    /// of a request it ends the connection without a response, because browsers connect ahead of
+    /// need.
+    ///
+    /// After the response to a plain HTTP request, the next request must begin within the same
+    /// time, and be complete within the same time from its first byte.
     #[must_use]
     pub const fn handshake_timeout(mut self, time: Duration) -> Self {
         self.handshake_timeout = time;
         self
     }
 
-    /// How long a message may stay unfinished without progress, which is 64 KiB more of its
-    /// payload. Default: 60 s. Longer ends the connection with close code 1008.
+    /// How long a message may stay unfinished without progress. Progress is 64 KiB more of its
+    /// payload. Default: 60 s. After that the connection ends with close code 1008.
     ///
-    /// So a message of up to 64 KiB has this time in all, whatever arrives of it meanwhile; a
-    /// longer one must come at 64 KiB in this time at least, by default about 1 KiB a second. In
-    /// all it may take this time once, and once more for each 64 KiB of the longest message
-    /// ([`max_message`](Self::max_message)): by default 17 minutes.
+    /// So a message of up to 64 KiB must be whole within this time. A longer one must arrive at
+    /// 64 KiB or more in this time, by default about 1 KiB per second. The longest message
+    /// ([`max_message`](Self::max_message)) may take this time once, and once more for each of its
+    /// 64 KiB: by default 17 minutes.
     #[must_use]
     pub const fn message_timeout(mut self, time: Duration) -> Self {
         self.message_timeout = time;
         self
     }
 
-    /// After how long a silence the peer is pinged; `None`: never, and a peer that vanished is
-    /// noticed only by sending to it. Default: 25 s, under the 60 s after which proxies cut.
+    /// How long the peer may be silent before it is pinged. Default: 25 s, less than the 60 s after
+    /// which proxies end idle connections. With `None` it is never pinged, and a lost peer is
+    /// noticed only when something is sent to it.
     #[must_use]
     pub const fn ping_interval(mut self, time: Option<Duration>) -> Self {
         self.ping_interval = time;
         self
     }
 
-    /// How long after that ping the peer counts as gone, when nothing arrives. Default: 10 s.
+    /// How long after that ping the peer counts as lost, if nothing arrives. Default: 10 s.
     #[must_use]
     pub const fn pong_timeout(mut self, time: Duration) -> Self {
         self.pong_timeout = time;
         self
     }
 
-    /// How long the closing handshake may take, and the end of the stream where it is waited for.
-    /// Default: 5 s.
+    /// How long the closing handshake may take, and how long this end waits for the end of the
+    /// stream. Default: 5 s. Queued output is still sent, and the time starts again whenever the
+    /// peer takes some of it.
     ///
-    /// A server waits for nothing once both close frames were exchanged: it ends TCP then
-    /// (RFC 6455 §7.1.1), and a client waits for that. After a refusal or a violation it ends its
-    /// half of the stream and waits for the peer's end. What was queued before still leaves: the
-    /// time counts from when the peer last took some of that.
+    /// After both close frames a server ends the TCP connection at once (RFC 6455 §7.1.1), and a
+    /// client waits for that. After a refusal or a violation a server ends its half of the stream
+    /// and waits for the peer to end the other.
     ///
-    /// Meanwhile 64 KiB of what the peer sends are read and thrown away, and while the answer to
-    /// the application's close is awaited 16 MiB and the longest message, which may have been on
-    /// their way. A peer that sends more is cut.
+    /// During this time up to 64 KiB from the peer are read and discarded. After the application
+    /// has closed the connection, up to 16 MiB and the longest message are, because the peer may
+    /// have sent them before. If the peer sends more, it is disconnected at once.
     #[must_use]
     pub const fn close_timeout(mut self, time: Duration) -> Self {
         self.close_timeout = time;
         self
     }
 
-    /// Limits of the opening handshake's head.
+    /// The limits of the opening handshake's head.
     #[must_use]
     pub const fn head_limits(&self) -> &HeadLimits {
         &self.head
@@ -169,14 +172,14 @@ impl Limits {
         }
     }
 
-    /// The longest message as it arrives. Compression makes what has no order in it longer: with
-    /// the codes that RFC 1951 §3.2.6 fixes, by an eighth.
+    /// The longest message as it arrives, in bytes. Compression makes random bytes longer: with the
+    /// fixed codes of RFC 1951 §3.2.6 by an eighth.
     pub(super) const fn arriving_message(&self, compressed: bool) -> usize {
         let allowance = if compressed { self.message / 8 + 64 } else { 0 };
         self.message.saturating_add(allowance)
     }
 
-    /// The longest frame as it arrives.
+    /// The longest frame as it arrives, in bytes.
     pub(super) const fn arriving_frame(&self, compressed: bool) -> usize {
         match self.frame {
             Some(bytes) => bytes,
@@ -184,7 +187,7 @@ impl Limits {
         }
     }
 
-    /// The longest message that can be taken from where it arrived, as one frame.
+    /// The longest message that arrives in one frame, in bytes.
     #[inline]
     pub(super) fn arriving_whole(&self, compressed: bool) -> usize {
         self.arriving_frame(compressed).min(self.arriving_message(compressed))

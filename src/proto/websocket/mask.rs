@@ -2,10 +2,10 @@ use std::fmt;
 
 use super::Role;
 
-/// XORs `bytes` with `key` in place; doing it again undoes it (RFC 6455 §5.3).
+/// Masks or unmasks `bytes` in place: XORs them with `key` (RFC 6455 §5.3).
 ///
-/// `bytes[0]` is byte number `offset` of the payload, so a payload can be masked piece by piece,
-/// in any pieces, with the same result as masking it whole. Only `offset % 4` matters.
+/// `bytes[0]` is byte number `offset` of the payload. So a payload can be masked in pieces of any
+/// length. Only `offset % 4` matters.
 ///
 /// ```
 /// use eventwire::proto::apply_mask;
@@ -25,14 +25,14 @@ pub fn apply_mask(bytes: &mut [u8], key: [u8; 4], offset: usize) {
     }
 }
 
-/// Bytes that are masked in a row, without a count between them.
+/// Bytes that are masked by one unrolled loop.
 const BLOCK_BYTES: usize = 512;
 
-/// A line of the cache: no vector instruction crosses its end where the first begins with it.
+/// A cache line. Masking starts at one, so that no vector access crosses a line's end.
 const CACHE_LINE_BYTES: usize = 64;
 
-/// Masks from the first line on block by block, whose words become vector instructions, and what
-/// is left.
+/// Masks block by block from the first cache line on, then the rest. The compiler turns the words
+/// of a block into vector instructions.
 #[inline(never)]
 fn mask_blocks(bytes: &mut [u8], key: [u8; 4], offset: usize) {
     let before = bytes.as_ptr().align_offset(CACHE_LINE_BYTES).min(bytes.len());
@@ -44,7 +44,7 @@ fn mask_blocks(bytes: &mut [u8], key: [u8; 4], offset: usize) {
     mask_words(rest, rotated);
 }
 
-/// Masks what there is of whole `N` bytes; gives what is left.
+/// Masks all whole chunks of `N` bytes, and returns the rest.
 #[inline]
 fn mask_whole<const N: usize>(bytes: &mut [u8], key: u64) -> &mut [u8] {
     let mut chunks = bytes.chunks_exact_mut(N);
@@ -54,7 +54,7 @@ fn mask_whole<const N: usize>(bytes: &mut [u8], key: u64) -> &mut [u8] {
     chunks.into_remainder()
 }
 
-/// Masks word by word, which is cheap for a short payload.
+/// Masks word by word. This is fastest for a short payload.
 #[inline]
 fn mask_words(bytes: &mut [u8], rotated: u32) {
     let mut words = bytes.chunks_exact_mut(8);
@@ -62,7 +62,7 @@ fn mask_words(bytes: &mut [u8], rotated: u32) {
         mask_word(word, word_key(rotated));
     }
     let rest = words.into_remainder();
-    // A short payload is mostly this, so half a word is taken at once, too.
+    // For a short payload this is most of the work, so half a word is masked at once, too.
     let (half, rest) = rest.split_at_mut(rest.len() & 4);
     if let Some(half) = half.first_chunk_mut() {
         *half = (u32::from_ne_bytes(*half) ^ rotated).to_ne_bytes();
@@ -85,26 +85,25 @@ fn mask_word(word: &mut [u8], key: u64) {
     word.copy_from_slice(&(u64::from_ne_bytes(plain) ^ key).to_ne_bytes());
 }
 
-/// The key as a number of this machine, rotated so that its first byte in memory is the one that
-/// belongs to `offset`.
+/// The key as an integer whose first byte in memory is the key's byte for `offset`.
 #[inline]
 fn rotated(key: [u8; 4], offset: usize) -> u32 {
-    // The lowest byte of a little-endian word comes first, so turning right drops leading bytes.
+    // The first byte of a little-endian word is the lowest, so rotating right moves later bytes to
+    // the front.
     let rotated = u32::from_le_bytes(key).rotate_right(8 * (offset % 4) as u32);
     u32::from_ne_bytes(rotated.to_le_bytes())
 }
 
-/// Hands out a fresh masking key for every frame that a client sends.
+/// Provides a fresh mask key for every frame that a client sends.
 ///
-/// RFC 6455 §10.3 wants keys that nobody can predict, so the source has to be the operating
-/// system's entropy or a generator seeded from it. The source is asked for 1,024 bytes at a time,
-/// first when the first key is taken; no byte of it is used twice, which is why this is not
-/// `Clone`.
+/// RFC 6455 §10.3 requires unpredictable keys, so the source must be the operating system's entropy
+/// or a generator that is seeded from it. The source is asked for 1,024 bytes at a time, first when
+/// the first key is taken. No byte is used twice, so this type is not `Clone`.
 ///
 /// ```
 /// use eventwire::proto::MaskKeys;
 ///
-/// let mut counter = 0; // a test's source: a real one has to be unpredictable
+/// let mut counter = 0; // for a test: a real source must be unpredictable
 /// let mut keys = MaskKeys::new(move |bytes| {
 ///     for byte in bytes {
 ///         *byte = counter;
@@ -117,23 +116,23 @@ fn rotated(key: [u8; 4], offset: usize) -> u32 {
 pub struct MaskKeys {
     source: Box<Source>,
     batch: Box<[[u8; 4]; BATCH_KEYS]>,
-    /// The first key that was not handed out yet; `BATCH_KEYS` when there is none.
+    /// The first unused key. `BATCH_KEYS` if all are used.
     next: usize,
 }
 
 type Source = dyn FnMut(&mut [u8]) + Send;
 
-/// As many as 1,024 bytes hold: the source costs a system call as a rule.
+/// 1,024 bytes of keys are drawn at once, because the source usually makes a system call.
 const BATCH_KEYS: usize = 256;
 
 impl MaskKeys {
-    /// Takes keys from `source`, which has to fill the whole slice it is given.
+    /// Takes keys from `source`, which must fill the whole slice.
     #[must_use]
     pub fn new(source: impl FnMut(&mut [u8]) + Send + 'static) -> Self {
         Self { source: Box::new(source), batch: Box::new([[0; 4]; BATCH_KEYS]), next: BATCH_KEYS }
     }
 
-    /// A key that was not handed out before.
+    /// The next unused key.
     #[inline(never)]
     pub fn next_key(&mut self) -> [u8; 4] {
         if self.next == BATCH_KEYS {
@@ -145,7 +144,7 @@ impl MaskKeys {
         key
     }
 
-    /// The key for the next frame of the end in `role`: a client masks, a server does not
+    /// The key for the next frame from an end with this role: a client masks, a server does not
     /// (RFC 6455 §5.1).
     #[inline]
     pub(crate) fn key_for(&mut self, role: Role) -> Option<[u8; 4]> {
@@ -154,7 +153,7 @@ impl MaskKeys {
 }
 
 impl fmt::Debug for MaskKeys {
-    /// Tells nothing of the keys to come.
+    /// Does not reveal the next keys.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MaskKeys").finish_non_exhaustive()
     }
@@ -175,7 +174,7 @@ mod tests {
         }
     }
 
-    /// A source whose every four bytes are another number.
+    /// A source that counts in units of four bytes.
     fn counting() -> impl FnMut(&mut [u8]) + Send {
         let mut count = 0_u32;
         move |bytes| {
@@ -227,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_source_that_panics_gives_out_nothing_twice() {
+    fn no_key_is_used_twice_after_the_source_panics() {
         let mut calls = 0;
         let mut count = counting();
         let mut keys = MaskKeys::new(move |bytes| {
@@ -243,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn the_source_is_not_asked_before_it_is_needed() {
+    fn the_source_is_not_called_before_the_first_key() {
         let keys = MaskKeys::new(|_| unreachable!("no key was taken"));
         drop(keys);
     }

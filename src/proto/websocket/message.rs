@@ -3,20 +3,20 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::frame::LENGTH_16;
-use super::{Forms, FrameHeader, OpCode, Part};
+use super::{FrameHeader, OpCode, Payload, write_frame};
+use crate::proto::deflate::{CompressibleFrames, CompressionCache};
 
-/// A whole message, borrowed: what a handler is lent, and what it sends.
+/// A whole message, borrowed. A handler receives it, and can send it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Message<'a> {
     /// Text, which is UTF-8.
     Text(&'a str),
-    /// Bytes without a meaning to the protocol.
+    /// Bytes, which have no meaning to the protocol.
     Binary(&'a [u8]),
 }
 
 impl<'a> Message<'a> {
-    /// The payload, whichever kind it is.
+    /// The payload of either kind.
     #[must_use]
     pub const fn as_bytes(self) -> &'a [u8] {
         match self {
@@ -25,7 +25,7 @@ impl<'a> Message<'a> {
         }
     }
 
-    /// The text of a text message.
+    /// The text, if this is a text message.
     #[must_use]
     pub const fn as_text(self) -> Option<&'a str> {
         match self {
@@ -84,10 +84,10 @@ impl<'a> From<&'a Vec<u8>> for Message<'a> {
     }
 }
 
-/// A message encoded once, to be sent to many connections without another copy.
+/// A message that is encoded once and sent to many connections without a copy.
 ///
-/// Where connections have agreed to compression, it is compressed once for each setting. It keeps
-/// what came out, for itself and its clones.
+/// For connections with compression, it is compressed once for each setting. Its clones share the
+/// result.
 ///
 /// ```
 /// use eventwire::{Message, PreparedMessage};
@@ -100,10 +100,10 @@ pub struct PreparedMessage {
     opcode: OpCode,
     /// A whole frame as a server sends it, uncompressed.
     frame: Bytes,
-    /// Where the payload begins in `frame`. A text message's payload is UTF-8.
+    /// Where the payload begins in `frame`. The payload of a text message is UTF-8.
     payload: usize,
-    /// The frame's compressed forms; nothing if it is sent as it is.
-    forms: Option<Arc<Forms>>,
+    /// Compressed copies of the frame. `None` if it is never compressed.
+    cache: Option<Arc<CompressionCache>>,
 }
 
 impl PreparedMessage {
@@ -118,8 +118,8 @@ impl PreparedMessage {
         let mut frame = Vec::with_capacity(message.len() + FrameHeader::MAX_LEN);
         write_frame(message.opcode(), message.as_bytes(), None, &mut frame);
         let payload = frame.len() - message.len();
-        let forms = may_compress.then(Arc::default);
-        Self { opcode: message.opcode(), frame: frame.into(), payload, forms }
+        let cache = may_compress.then(Arc::default);
+        Self { opcode: message.opcode(), frame: frame.into(), payload, cache }
     }
 
     /// The message that was encoded.
@@ -143,20 +143,20 @@ impl PreparedMessage {
         &self.frame
     }
 
-    /// What the frame carries.
+    /// The payload of the frame.
     pub(crate) fn payload(&self) -> Payload<'_> {
         let bytes = &self.frame[self.payload..];
         Payload { opcode: self.opcode, compressed: false, bytes }
     }
 
-    /// The frame with its compressed forms, if it may be compressed where that was agreed.
-    pub(crate) fn part(&self) -> Option<Part<'_>> {
-        let (forms, all) = (self.forms.as_deref()?, &self.frame[..]);
-        Some(Part { forms, all, range: 0..all.len(), grows: false })
+    /// The frame with its compressed copies. `None` if it is never compressed.
+    pub(crate) fn compressible(&self) -> Option<CompressibleFrames<'_>> {
+        let (cache, all) = (self.cache.as_deref()?, &self.frame[..]);
+        Some(CompressibleFrames { cache, all, range: 0..all.len(), may_grow: false })
     }
 }
 
-/// A message to be sent, with what applies to this sending: what [`AsOutgoing`] makes.
+/// A message to be sent, with the options for sending it. [`AsOutgoing`] makes it.
 ///
 /// ```
 /// use eventwire::{Connection, Message, Outgoing};
@@ -177,9 +177,9 @@ enum Content<'a> {
 }
 
 impl<'a> Outgoing<'a> {
-    /// A message that is sent as it is, also where compression was agreed: for data that is
-    /// compressed already, and for secrets that share a message with data that others choose,
-    /// because the compressed length would reveal them.
+    /// A message that is never compressed. Use it for data that is compressed already, and for
+    /// secrets in one message with data that others choose: the length of the compressed message
+    /// would reveal something about the secret.
     #[must_use]
     pub fn uncompressed(message: impl Into<Message<'a>>) -> Self {
         Self(Content::Message { message: message.into(), may_compress: false })
@@ -194,16 +194,16 @@ impl<'a> Outgoing<'a> {
         }
     }
 
-    /// Whether it may be compressed where that was agreed.
+    /// Whether the message may be compressed, if the connection has agreed on compression.
     #[must_use]
     pub const fn may_compress(self) -> bool {
         match self.0 {
             Content::Message { may_compress, .. } => may_compress,
-            Content::Prepared(prepared) => prepared.forms.is_some(),
+            Content::Prepared(prepared) => prepared.cache.is_some(),
         }
     }
 
-    /// The message, if it is encoded already.
+    /// The encoded message, if it was prepared.
     #[inline]
     pub(crate) const fn prepared(self) -> Option<&'a PreparedMessage> {
         match self.0 {
@@ -221,8 +221,8 @@ impl<'a, M: Into<Message<'a>>> From<M> for Outgoing<'a> {
 }
 
 /// What can be sent as a message: text (`str`, `String`), bytes (`[u8]`, `Vec<u8>`, `Bytes`), a
-/// [`Message`] that was received, a [`PreparedMessage`], and references and smart pointers to
-/// these. Implement it for a type of your own that holds an encoded message.
+/// received [`Message`], a [`PreparedMessage`], and references and smart pointers to these.
+/// Implement it for your own type that holds an encoded message.
 ///
 /// ```
 /// use eventwire::{AsOutgoing, Connection, Outgoing};
@@ -338,79 +338,9 @@ impl<T: AsOutgoing + ToOwned + ?Sized> AsOutgoing for Cow<'_, T> {
     }
 }
 
-/// What a frame carries that is a whole message, as it is sent.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Payload<'a> {
-    pub(crate) opcode: OpCode,
-    /// The bytes are compressed (RFC 7692 §6).
-    pub(crate) compressed: bool,
-    pub(crate) bytes: &'a [u8],
-}
-
 impl<'a> From<Message<'a>> for Payload<'a> {
     fn from(message: Message<'a>) -> Self {
         Self { opcode: message.opcode(), compressed: false, bytes: message.as_bytes() }
-    }
-}
-
-impl Payload<'_> {
-    /// The header of a frame that carries this alone.
-    #[inline]
-    pub(crate) const fn header(&self, mask: Option<[u8; 4]>) -> FrameHeader {
-        let Self { opcode, compressed, bytes } = *self;
-        FrameHeader { fin: true, compressed, opcode, mask, len: bytes.len() as u64 }
-    }
-}
-
-/// Appends one whole frame to `out`, masked when there is a key (RFC 6455 §5.1: a client's are).
-///
-/// ```
-/// use eventwire::proto::{OpCode, write_frame};
-///
-/// let mut out = Vec::new();
-/// write_frame(OpCode::Text, b"hi", None, &mut out);
-/// assert_eq!(out, [0x81, 2, b'h', b'i']);
-/// ```
-#[inline]
-pub fn write_frame(opcode: OpCode, payload: &[u8], key: Option<[u8; 4]>, out: &mut Vec<u8>) {
-    write_payload(&Payload { opcode, compressed: false, bytes: payload }, key, out);
-}
-
-/// Appends one whole frame to `out`, masked when there is a key.
-#[inline]
-pub(crate) fn write_payload(payload: &Payload<'_>, key: Option<[u8; 4]>, out: &mut Vec<u8>) {
-    let (first, len) = (payload.header(None).first_byte(), payload.bytes.len());
-    // Made apart, a server's short frame needs next to no decisions.
-    if key.is_some() || len > usize::from(u16::MAX) {
-        return write_any(payload.opcode, payload.compressed, payload.bytes, key, out);
-    }
-    if len <= usize::from(FrameHeader::SHORT_MAX) {
-        out.extend_from_slice(&[first, len as u8]);
-    } else {
-        let [high, low] = (len as u16).to_be_bytes();
-        out.extend_from_slice(&[first, LENGTH_16, high, low]);
-    }
-    out.extend_from_slice(payload.bytes);
-}
-
-#[inline(never)]
-fn write_any(
-    opcode: OpCode,
-    compressed: bool,
-    payload: &[u8],
-    mask: Option<[u8; 4]>,
-    out: &mut Vec<u8>,
-) {
-    let len = payload.len();
-    let header = FrameHeader { fin: true, compressed, opcode, mask, len: len as u64 };
-    let mut bytes = [0; FrameHeader::MAX_LEN];
-    let header_len = header.encode(&mut bytes);
-    out.reserve(header_len + len);
-    out.extend_from_slice(&bytes[..header_len]);
-    let start = out.len();
-    out.extend_from_slice(payload);
-    if let Some(key) = mask {
-        super::apply_mask(&mut out[start..], key, 0);
     }
 }
 

@@ -2,10 +2,10 @@ use std::{fmt, str};
 
 use super::ProtocolError;
 
-/// Checks text that arrives in pieces, cut anywhere, also inside a character.
+/// Checks text that arrives in pieces. The pieces may end inside a character.
 ///
-/// An error comes with the first byte that no valid text can have there, however the text is cut:
-/// a peer that sends garbage is told at once, not at the end of its message (RFC 6455 §8.1).
+/// The first byte that makes the text invalid is refused, however the text is cut. So a peer that
+/// sends garbage is refused at once, not at the end of its message (RFC 6455 §8.1).
 ///
 /// ```
 /// use eventwire::proto::{InvalidUtf8, Utf8Validator};
@@ -22,16 +22,16 @@ use super::ProtocolError;
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Utf8Validator {
-    /// Bytes that the character in progress still lacks: 0 between characters, 3 at most.
+    /// How many bytes the current character lacks: at most 3, and 0 between characters.
     missing: u8,
-    /// The least next byte allowed; of no meaning while `missing` is 0.
+    /// The least value of the next byte. Meaningless while `missing` is 0.
     low: u8,
-    /// The greatest next byte allowed; of no meaning while `missing` is 0.
+    /// The greatest value of the next byte. Meaningless while `missing` is 0.
     high: u8,
 }
 
 impl Utf8Validator {
-    /// After an error: a character in progress that no byte can continue.
+    /// The state after an error: a character that no byte can continue.
     const FAILED: Self = Self { missing: 1, low: 0xFF, high: 0x00 };
 
     /// Starts at the beginning of a text.
@@ -44,8 +44,8 @@ impl Utf8Validator {
     ///
     /// # Errors
     ///
-    /// [`InvalidUtf8`] if the text so far cannot be the beginning of any valid text. From then on
-    /// every piece that is not empty fails, and [`finish`](Self::finish) too.
+    /// [`InvalidUtf8`] if no valid text begins with the text so far. From then on every piece that
+    /// is not empty fails, and so does [`finish`](Self::finish).
     #[inline]
     pub fn feed(&mut self, bytes: &[u8]) -> Result<(), InvalidUtf8> {
         let mut rest = bytes;
@@ -62,7 +62,7 @@ impl Utf8Validator {
         if error.error_len().is_some() {
             return self.fail();
         }
-        // The piece ends inside a character, of which these are one to three bytes.
+        // The piece ends inside a character, which has one to three bytes here.
         rest[error.valid_up_to()..].iter().try_for_each(|&byte| self.step(byte))
     }
 
@@ -76,14 +76,14 @@ impl Utf8Validator {
         if self.is_at_boundary() { Ok(()) } else { Err(InvalidUtf8) }
     }
 
-    /// Whether what was fed ends with a whole character; an empty text does.
+    /// Whether the text so far ends after a whole character. True for an empty text.
     #[must_use]
     #[inline]
     pub const fn is_at_boundary(&self) -> bool {
         self.missing == 0
     }
 
-    /// Takes one byte, by the table of RFC 3629 §4.
+    /// Checks one byte, by the table of RFC 3629 §4.
     fn step(&mut self, byte: u8) -> Result<(), InvalidUtf8> {
         let (missing, low, high) = if self.missing > 0 {
             if !(self.low..=self.high).contains(&byte) {
@@ -118,7 +118,7 @@ impl Utf8Validator {
     }
 }
 
-/// A text that is not UTF-8, told by [`Utf8Validator`].
+/// A [`Utf8Validator`] found text that is not UTF-8.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct InvalidUtf8;
@@ -143,7 +143,7 @@ mod tests {
 
     use super::*;
 
-    /// The number of bytes after which std knows that `bytes` begins no valid text.
+    /// The number of bytes after which std refuses `bytes`.
     fn decided_by_std(bytes: &[u8]) -> Option<usize> {
         (1..=bytes.len()).find(|&len| {
             str::from_utf8(&bytes[..len]).is_err_and(|error| error.error_len().is_some())
@@ -156,7 +156,7 @@ mod tests {
         bytes.iter().position(|&byte| text.feed(&[byte]).is_err()).map(|at| at + 1)
     }
 
-    /// The same by the table alone, which std spares most bytes.
+    /// The same, with every byte checked by the table.
     fn decided_by_table(bytes: &[u8]) -> Option<usize> {
         let mut text = Utf8Validator::new();
         let refused = bytes.iter().position(|&byte| text.step(byte).is_err());

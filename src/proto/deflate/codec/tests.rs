@@ -14,15 +14,15 @@ fn compressed(deflate: &mut Deflate, message: &[u8], pool: &mut BufferPool) -> O
     deflate.compress(message, &mut out, pool).then_some(out)
 }
 
-const fn whole() -> Share {
-    Share::WHOLE
+const fn whole() -> WorkBudget {
+    WorkBudget::UNLIMITED
 }
 
 const fn binary(payload: &[u8], limit: usize) -> CompressedMessage<'_> {
     CompressedMessage { opcode: OpCode::Binary, payload, limit }
 }
 
-/// Decompresses a message, however many shares that takes.
+/// Decompresses a message, over as many turns as it takes.
 fn inflate(
     deflate: &mut Deflate,
     (opcode, payload): (OpCode, &[u8]),
@@ -35,7 +35,7 @@ fn inflate(
         return Ok(message);
     }
     let mut kept = Buffer::default();
-    kept.extend_from_slice(payload, pool);
+    kept.extend_from_slice(payload, &mut pool.storage);
     deflate.keep_payload(kept);
     loop {
         if let Some((_, message)) = deflate.continue_inflating(pool, &mut whole())? {
@@ -45,7 +45,7 @@ fn inflate(
     }
 }
 
-/// Decompresses one message by itself.
+/// Decompresses one message without context.
 fn decompressed(opcode: OpCode, payload: &[u8], limit: usize) -> Result<Vec<u8>, ProtocolError> {
     let mut deflate = Deflate::new(agreement(false, 15, 6));
     let mut pool = BufferPool::default();
@@ -114,21 +114,21 @@ fn a_bomb_costs_the_limit_and_no_more() {
     let error = inflate(&mut deflate, (OpCode::Binary, &bomb), limit, &mut pool).err();
     assert_eq!(error, Some(ProtocolError::MessageTooLarge { limit }));
     assert!(pool.inflated().0 <= limit as u64 + 1);
-    let kept = pool.take(limit).len();
+    let kept = pool.storage.take(limit).len();
     assert!((limit..=2 * limit + STEP_BYTES).contains(&kept), "{kept}");
 }
 
 #[test]
-fn what_is_no_deflate_or_ends_in_the_middle_is_refused() {
+fn invalid_or_truncated_payloads_are_refused() {
     let hello = [0xF2, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00];
     for payload in [
-        &[0x07][..],                     // the kind of block that there is not
+        &[0x07][..],                     // a reserved type of block
         &[0x00, 0x01, 0x00, 0x00, 0x00], // a length and its complement that do not match
-        &[0x62, 0x02, 0x00, 0x01],       // a distance into nothing
+        &[0x62, 0x02, 0x00, 0x01],       // a distance before the start
         &hello[..3],
         &hello[..5],
         &stored(b"Hello", false)[..7],
-        &[0x04], // the rest of the codes is missing
+        &[0x04], // truncated codes
     ] {
         let outcome = decompressed(OpCode::Text, payload, 100);
         assert_eq!(outcome, Err(ProtocolError::InvalidDeflate), "{payload:x?}");
@@ -149,7 +149,7 @@ fn text_is_validated() {
 }
 
 #[test]
-fn what_comes_out_no_shorter_is_not_compressed_and_not_referred_to() {
+fn a_message_that_compression_does_not_shorten_is_sent_as_it_is_and_not_referred_to() {
     let (mut sender, mut receiver) =
         (Deflate::new(agreement(true, 15, 6)), Deflate::new(agreement(true, 15, 6)));
     let mut pool = BufferPool::default();
@@ -161,7 +161,7 @@ fn what_comes_out_no_shorter_is_not_compressed_and_not_referred_to() {
     .take(2000)
     .collect();
     assert_eq!(compressed(&mut sender, &noise, &mut pool), None);
-    // It would be the shorter for a reference to the noise, which the receiver never saw.
+    // A reference to the noise would make it shorter, but the receiver never saw the noise.
     let message = [&noise[..], &[7; 3000]].concat();
     let payload = compressed(&mut sender, &message, &mut pool).unwrap();
     let received = inflate(&mut receiver, (OpCode::Binary, &payload), 5000, &mut pool).unwrap();
@@ -169,7 +169,7 @@ fn what_comes_out_no_shorter_is_not_compressed_and_not_referred_to() {
 }
 
 #[test]
-fn what_was_compressed_elsewhere_is_not_referred_to() {
+fn a_message_compressed_elsewhere_is_not_referred_to() {
     let setting = Deflate::new(agreement(true, 15, 6)).setting().unwrap();
     let (mut sender, mut receiver) =
         (Deflate::new(agreement(true, 15, 6)), Deflate::new(agreement(true, 15, 6)));
@@ -186,14 +186,14 @@ fn what_was_compressed_elsewhere_is_not_referred_to() {
     assert_eq!(receive(&shared, &mut pool), [5; 3000]);
     let again = compressed(&mut sender, &message, &mut pool).unwrap();
     assert_eq!(receive(&again, &mut pool), message);
-    // The messages before are referred to, where nothing came between.
+    // Earlier messages are referred to if none was compressed elsewhere in between.
     let last = compressed(&mut sender, &message, &mut pool).unwrap();
     assert!(last.len() < again.len() / 2, "{} of {}", last.len(), again.len());
     assert_eq!(receive(&last, &mut pool), message);
 }
 
 #[test]
-fn connections_without_contexts_share_one_of_each() {
+fn connections_without_contexts_share_a_compressor_and_a_decompressor() {
     let mut pool = BufferPool::default();
     for _ in 0..10 {
         let mut deflate = Deflate::new(agreement(false, 12, 6));
@@ -205,21 +205,21 @@ fn connections_without_contexts_share_one_of_each() {
     assert!(pool.codecs.decompressor.is_some());
 }
 
-/// Payloads that end in the middle of something, or are wrong.
+/// Payloads that are truncated or invalid.
 const WRONG: [&[u8]; 9] = [
     &[],                                               // no block at all
-    &[0x07],                                           // the kind of block that there is not
-    &[0x04],                                           // the rest of the codes is missing
-    &[0x00, 0x01],                                     // half of a length
-    &[0x00, 0xFF],                                     // the same, which the tail completes
-    &[0xF2, 0x48, 0xCD],                               // a block without its end
+    &[0x07],                                           // a reserved type of block
+    &[0x04],                                           // truncated codes
+    &[0x00, 0x01],                                     // a truncated length
+    &[0x00, 0xFF],                                     // a truncated length that the tail completes
+    &[0xF2, 0x48, 0xCD],                               // a block without an end
     &[0x00, 0x05, 0x00, 0xFA, 0xFF, 0x48],             // fewer bytes than announced
-    &[0x00, 0xFF, 0xFF, 0x00, 0x00],                   // none of very many
-    &[0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00, 0x04], // codes cut behind a last block
+    &[0x00, 0xFF, 0xFF, 0x00, 0x00],                   // none of many announced bytes
+    &[0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00, 0x04], // truncated codes after a last block
 ];
 
 #[test]
-fn a_message_that_is_not_whole_is_refused_itself_and_not_the_next() {
+fn a_truncated_message_is_refused_even_if_the_next_would_complete_it() {
     for context in [false, true] {
         for payload in WRONG {
             for before in [&[][..], &[0xF2, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00]] {
@@ -238,7 +238,7 @@ fn a_message_that_is_not_whole_is_refused_itself_and_not_the_next() {
 }
 
 #[test]
-fn what_ends_with_a_last_block_is_whole_and_the_next_goes_on() {
+fn a_message_may_end_with_a_last_block_and_the_next_still_works() {
     let hello: &[u8] = &[0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00];
     for context in [false, true] {
         let mut deflate = Deflate::new(agreement(context, 15, 6));
@@ -256,11 +256,11 @@ fn what_ends_with_a_last_block_is_whole_and_the_next_goes_on() {
     }
 }
 
-/// A last block with nothing in it.
+/// An empty last block.
 const LAST_EMPTY: &[u8] = &[0x03, 0x00];
 
 #[test]
-fn a_share_bounds_the_calls_that_a_message_takes_at_a_time() {
+fn the_budget_bounds_the_calls_for_a_message_in_one_turn() {
     let most = (PORTION_BYTES / LAST_BLOCK_COST_BYTES) as u64;
     let stored = [0x00, 0, 0, 0xFF, 0xFF];
     let last_stored = [0x01, 0, 0, 0xFF, 0xFF];
@@ -271,19 +271,19 @@ fn a_share_bounds_the_calls_that_a_message_takes_at_a_time() {
             let mut pool = BufferPool::default();
             let mut payload = Buffer::default();
             let blocks = [&block.repeat(1_000_000 / block.len())[..], &[0x00]].concat();
-            payload.extend_from_slice(&blocks, &mut pool);
-            let mut share = Share::new(1, 1_000_000);
+            payload.extend_from_slice(&blocks, &mut pool.storage);
+            let mut budget = WorkBudget::new(1, 1_000_000);
             let message = binary(payload.as_slice(), 10);
-            assert!(deflate.decompress(message, &mut pool, &mut share).unwrap().is_none());
-            assert!(share.is_used_up());
+            assert!(deflate.decompress(message, &mut pool, &mut budget).unwrap().is_none());
+            assert!(budget.is_used_up());
             deflate.keep_payload(payload);
             let mut shares = 1;
             loop {
                 assert!(pool.inflated().1 <= shares * most, "{} calls", pool.inflated().1);
-                let mut share = Share::new(1, 1_000_000);
+                let mut budget = WorkBudget::new(1, 1_000_000);
                 shares += 1;
                 if let Some((opcode, message)) =
-                    deflate.continue_inflating(&mut pool, &mut share).unwrap()
+                    deflate.continue_inflating(&mut pool, &mut budget).unwrap()
                 {
                     assert_eq!((opcode, message.as_slice()), (OpCode::Binary, &[][..]));
                     break;
@@ -297,13 +297,13 @@ fn a_share_bounds_the_calls_that_a_message_takes_at_a_time() {
 }
 
 #[test]
-fn many_short_messages_use_up_a_share_by_what_they_take() {
+fn many_short_messages_use_up_the_budget() {
     let (mut deflate, mut pool) = (Deflate::new(agreement(false, 15, 6)), BufferPool::default());
     let payload = LAST_EMPTY.repeat(100);
-    let mut share = Share::new(usize::MAX, 100_000);
+    let mut budget = WorkBudget::new(usize::MAX, 100_000);
     let mut messages = 0;
-    while !share.is_used_up() {
-        let message = deflate.decompress(binary(&payload, 10), &mut pool, &mut share);
+    while !budget.is_used_up() {
+        let message = deflate.decompress(binary(&payload, 10), &mut pool, &mut budget);
         assert!(message.unwrap().is_some());
         messages += 1;
     }

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::proto::handshake::{Acceptance, ClientRequest, Key, UpgradeRequest, WsUrl};
-use crate::proto::http::HeadLimits;
+use crate::proto::http::{HeadLimits, HttpError};
 
 const KEY: &[u8; 16] = b"the sample nonce";
 
@@ -17,14 +17,14 @@ fn head(extensions: &[&str]) -> Vec<u8> {
     head
 }
 
-/// What a server answers to these lines of offers.
+/// What a server responds to these lines of offers.
 fn answered(config: DeflateConfig, offers: &[&str]) -> Option<String> {
     let head = head(offers);
     let request = UpgradeRequest::parse(&head, &HeadLimits::default()).unwrap();
     config.respond(&request.extensions()).map(|accepted| accepted.params.value())
 }
 
-/// What a client makes of this answer to its offer.
+/// What a client concludes from this response to its offer.
 fn concluded(
     config: DeflateConfig,
     answer: &str,
@@ -77,7 +77,7 @@ fn a_server_answers_the_first_offer_that_it_can_accept() {
             &["permessage-deflate; server_max_window_bits=15"],
             Some(format!("{NONE}; server_max_window_bits=15")),
         ),
-        // Nothing could be compressed for the first.
+        // The compressor does not support the window of the first.
         (
             &["permessage-deflate; server_max_window_bits=8, permessage-deflate"],
             Some(NONE.to_owned()),
@@ -92,7 +92,7 @@ fn a_server_answers_the_first_offer_that_it_can_accept() {
 }
 
 #[test]
-fn an_offer_with_parameters_that_there_are_not_is_declined() {
+fn an_offer_with_invalid_parameters_is_declined() {
     for params in [
         "x",
         "server_no_context_takeover=1",
@@ -114,7 +114,7 @@ fn an_offer_with_parameters_that_there_are_not_is_declined() {
 }
 
 #[test]
-fn what_is_configured_is_said_to_the_client() {
+fn the_response_has_what_is_configured() {
     let config = DeflateConfig::default().context_takeover(true, true).window_bits(12, 10);
     for (offer, answer) in [
         ("permessage-deflate", "permessage-deflate; server_max_window_bits=12"),
@@ -137,13 +137,14 @@ fn what_is_configured_is_said_to_the_client() {
 fn a_malformed_list_fails_the_handshake() {
     let head = head(&["permessage-deflate; a=\"b"]);
     let error = UpgradeRequest::parse(&head, &HeadLimits::default()).unwrap_err();
-    assert_eq!(error, HandshakeError::MalformedHeader("Sec-WebSocket-Extensions"));
+    let malformed = HttpError::MalformedHeader("Sec-WebSocket-Extensions").into();
+    assert_eq!(error, malformed);
     let concluded = concluded(DeflateConfig::default(), "permessage-deflate;");
-    assert_eq!(concluded, Err(HandshakeError::MalformedHeader("Sec-WebSocket-Extensions")));
+    assert_eq!(concluded, Err(malformed));
 }
 
 #[test]
-fn a_client_concludes_what_the_answer_says() {
+fn a_client_concludes_what_the_response_says() {
     let config = DeflateConfig::default();
     let all = config.context_takeover(true, true);
     let agreement = |config: DeflateConfig, answer: &str| {
@@ -157,13 +158,13 @@ fn a_client_concludes_what_the_answer_says() {
     assert_eq!(agreement(all, plain), (Some(direction(true, 15)), direction(true, 15)));
     let windows = "permessage-deflate; server_max_window_bits=10; client_max_window_bits=9";
     assert_eq!(agreement(all, windows), (Some(direction(true, 9)), direction(true, 10)));
-    // Nothing is compressed then.
+    // Then nothing is compressed.
     let tiny = "permessage-deflate; client_max_window_bits=8";
     assert_eq!(agreement(all, tiny), (None, direction(true, 15)));
 }
 
 #[test]
-fn a_client_puts_up_with_a_context_that_it_did_not_refuse() {
+fn a_client_tolerates_a_context_that_it_did_not_forbid() {
     let config = DeflateConfig::default();
     for (answer, send, receive) in [
         ("permessage-deflate", direction(false, 15), direction(true, 15)),
@@ -187,12 +188,12 @@ fn a_client_puts_up_with_a_context_that_it_did_not_refuse() {
         let agreement = concluded(config, answer).unwrap().unwrap();
         assert_eq!((agreement.send, agreement.receive), (Some(send), receive), "{answer}");
     }
-    // It asks for none all the same.
+    // It asks the server for none in either case.
     assert!(config.offer().value().contains("server_no_context_takeover"));
 }
 
 #[test]
-fn a_client_fails_an_answer_that_is_none_to_its_offer() {
+fn a_client_refuses_a_response_that_does_not_fit_its_offer() {
     let config = DeflateConfig::default();
     let small = config.context_takeover(true, true).window_bits(15, 10);
     let refusing = config.context_takeover(true, false);
@@ -222,7 +223,7 @@ fn config() -> impl Strategy<Value = DeflateConfig> {
 }
 
 proptest! {
-    /// Whatever is configured, both ends come to the same: what one sends the other can receive.
+    /// With any configuration both ends agree: each can receive what the other sends.
     #[test]
     fn both_ends_agree(server in config(), client in config()) {
         let offer = client.offer().value();

@@ -46,13 +46,15 @@ fn request_to_the_byte() {
 
 #[test]
 fn refuses_to_ask_for_nonsense() {
-    assert_eq!(asked().origin("example.com"), Err(InvalidHeader::Value));
-    assert_eq!(asked().origin("http://a\r\nX: b"), Err(InvalidHeader::Value));
-    assert_eq!(asked().subprotocol("a b"), Err(InvalidHeader::Subprotocol));
-    assert_eq!(asked().subprotocol(""), Err(InvalidHeader::Subprotocol));
-    assert_eq!(asked().subprotocol("chat"), Err(InvalidHeader::RepeatedSubprotocol));
-    assert_eq!(asked().header("Host", "evil.org"), Err(InvalidHeader::Reserved));
-    assert_eq!(asked().header("Cookie", "a\r\nX: b"), Err(InvalidHeader::Value));
+    use InvalidHeader as E;
+    let refused = |request: Result<ClientRequest, E>| request.unwrap_err();
+    assert_eq!(refused(asked().origin("example.com")), E::Value("Origin".to_owned()));
+    assert_eq!(refused(asked().origin("http://a\r\nX: b")), E::Value("Origin".to_owned()));
+    assert_eq!(refused(asked().subprotocol("a b")), E::Subprotocol("a b".to_owned()));
+    assert_eq!(refused(asked().subprotocol("")), E::Subprotocol(String::new()));
+    assert_eq!(refused(asked().subprotocol("chat")), E::RepeatedSubprotocol("chat".to_owned()));
+    assert_eq!(refused(asked().header("Host", "evil.org")), E::Reserved("Host".to_owned()));
+    assert_eq!(refused(asked().header("Cookie", "a\r\nX: b")), E::Value("Cookie".to_owned()));
 }
 
 #[test]
@@ -80,28 +82,29 @@ fn an_answer_that_opens() {
 #[test]
 fn answers_that_do_not() {
     use HandshakeError as E;
+    use HandshakeError::Http;
     let accept = "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
     for (old, new, error) in [
         ("101 Switching Protocols", "200 OK", E::UnexpectedStatus(200)),
         ("101 Switching Protocols", "302 Found", E::UnexpectedStatus(302)),
         ("HTTP/1.1 101", "HTTP/1.0 403", E::UnexpectedStatus(403)),
         ("101 Switching Protocols", "000", E::UnexpectedStatus(0)),
-        ("HTTP/1.1", "HTTP/1.0", E::UnsupportedVersion),
-        ("HTTP/1.1", "HTTP/2.0", E::InvalidStartLine),
-        ("HTTP/1.1", "ICY", E::InvalidStartLine),
-        ("101", "1o1", E::InvalidStartLine),
-        ("101", "1010", E::InvalidStartLine),
-        ("HTTP/1.1", "\r\nHTTP/1.1", E::LeadingEmptyLine),
+        ("HTTP/1.1", "HTTP/1.0", Http(HttpError::UnsupportedVersion)),
+        ("HTTP/1.1", "HTTP/2.0", Http(HttpError::InvalidStartLine)),
+        ("HTTP/1.1", "ICY", Http(HttpError::InvalidStartLine)),
+        ("101", "1o1", Http(HttpError::InvalidStartLine)),
+        ("101", "1010", Http(HttpError::InvalidStartLine)),
+        ("HTTP/1.1", "\r\nHTTP/1.1", Http(HttpError::LeadingEmptyLine)),
         ("Upgrade: websocket\r\n", "", E::MissingUpgrade),
         ("Upgrade: websocket", "Upgrade: websocket, h2c", E::MissingUpgrade),
-        ("websocket", "websocket\r\nUpgrade: h2c", E::RepeatedHeader("Upgrade")),
+        ("websocket", "websocket\r\nUpgrade: h2c", Http(HttpError::RepeatedHeader("Upgrade"))),
         ("Connection: Upgrade\r\n", "", E::MissingConnection),
         ("Connection: Upgrade", "Connection: close", E::MissingConnection),
-        (accept, "X: a", E::MissingHeader("Sec-WebSocket-Accept")),
+        (accept, "X: a", Http(HttpError::MissingHeader("Sec-WebSocket-Accept"))),
         ("xOo=", "xOo", E::WrongAccept),
         ("s3p", "S3p", E::WrongAccept),
         ("xOo=", "xOo=, a", E::WrongAccept),
-        ("X-Extra: a", accept, E::RepeatedHeader("Sec-WebSocket-Accept")),
+        ("X-Extra: a", accept, Http(HttpError::RepeatedHeader("Sec-WebSocket-Accept"))),
         ("Protocol: chat", "Protocol: Chat", E::UnaskedSubprotocol),
         ("Protocol: chat", "Protocol: other", E::UnaskedSubprotocol),
         ("Protocol: chat", "Protocol: chat, superchat", E::UnaskedSubprotocol),
@@ -110,14 +113,14 @@ fn answers_that_do_not() {
         (
             "X-Extra: a",
             "Sec-WebSocket-Protocol: superchat",
-            E::RepeatedHeader("Sec-WebSocket-Protocol"),
+            Http(HttpError::RepeatedHeader("Sec-WebSocket-Protocol")),
         ),
         ("X-Extra: a", "Sec-WebSocket-Extensions: permessage-deflate", E::UnaskedExtension),
-        ("X-Extra: a", "X-Extra : a", E::InvalidHeaderLine),
-        ("X-Extra: a", " folded", E::LineFolding),
-        ("X-Extra: a\r\n", "X-Extra: a\n", E::InvalidLineEnding),
-        ("\r\n\r\n", "\r\n", E::HeadBoundary),
-        ("\r\n\r\n", "\r\n\r\n\u{1}", E::HeadBoundary),
+        ("X-Extra: a", "X-Extra : a", Http(HttpError::InvalidHeaderLine)),
+        ("X-Extra: a", " folded", Http(HttpError::LineFolding)),
+        ("X-Extra: a\r\n", "X-Extra: a\n", Http(HttpError::InvalidLineEnding)),
+        ("\r\n\r\n", "\r\n", Http(HttpError::HeadBoundary)),
+        ("\r\n\r\n", "\r\n\r\n\u{1}", Http(HttpError::HeadBoundary)),
     ] {
         assert_eq!(check_with(old, new), Err(error), "{new:?}");
     }

@@ -18,7 +18,7 @@ fn parse(head: &[u8]) -> Result<UpgradeRequest<'_>, HandshakeError> {
     UpgradeRequest::parse(head, &HeadLimits::default())
 }
 
-/// What the sample gives when `old`, which has to occur in it, is replaced.
+/// Parses the sample with `old`, which must occur in it, replaced by `new`.
 fn parse_with(old: &str, new: &str) -> Result<(), HandshakeError> {
     assert!(HEAD.contains(old), "{old:?}");
     parse(HEAD.replacen(old, new, 1).as_bytes()).map(drop)
@@ -34,7 +34,7 @@ fn as_many_headers_as_the_limit_allows() {
         assert_eq!(request.headers().count(), limit);
         assert_eq!(
             UpgradeRequest::parse(more(limit - 6).as_bytes(), &limits).map(drop),
-            Err(HandshakeError::TooManyHeaders { limit })
+            Err(HttpError::TooManyHeaders { limit }.into())
         );
     }
 }
@@ -84,7 +84,7 @@ fn what_a_peer_may_vary() {
 }
 
 #[test]
-fn the_authority_of_an_absolute_target_stands_for_host() {
+fn the_authority_of_an_absolute_target_replaces_host() {
     for (target, host, path, query) in [
         ("http://a/chat?room=7", "a", "/chat", Some("room=7")),
         ("ws://a:9001/chat", "a:9001", "/chat", None),
@@ -97,15 +97,16 @@ fn the_authority_of_an_absolute_target_stands_for_host() {
         assert_eq!((request.host(), request.target()), (host, target));
         assert_eq!((request.path(), request.query()), (path, query));
         assert_eq!(request.header("Host"), Some("example.com:9001"));
-        // The page of the host that the header names is a foreign one.
+        // A page of the host in the header has another origin.
         let policy = OriginPolicy::SameOrigin;
         assert_eq!(policy.check(&request), Err(HandshakeError::OriginNotAllowed));
         let head = head.replace("Origin: http://example.com", &format!("Origin: http://{host}"));
         let request = parse(head.as_bytes()).unwrap();
         assert_eq!(policy.check(&request), Ok(()), "{target}");
-        // The header must be there all the same.
+        // The header is required nevertheless.
         let head = head.replace("Host: example.com:9001\r\n", "");
-        assert_eq!(parse(head.as_bytes()).unwrap_err(), HandshakeError::MissingHeader("Host"));
+        let missing = HandshakeError::Http(HttpError::MissingHeader("Host"));
+        assert_eq!(parse(head.as_bytes()).unwrap_err(), missing);
     }
 }
 
@@ -128,7 +129,7 @@ fn http_1_0_asks_for_pages_and_opens_nothing() {
         assert_eq!(parse_plain(head).unwrap_err().status(), status, "{head}");
     }
     let error = parse_with("HTTP/1.1", "HTTP/1.0").unwrap_err();
-    assert_eq!(error, HandshakeError::UnsupportedVersion);
+    assert_eq!(error, HttpError::UnsupportedVersion.into());
 }
 
 #[test]
@@ -171,7 +172,7 @@ fn malformed_request_lines() {
     }
 }
 
-/// Replaces the first of each pair by the second, and expects the error.
+/// Replaces the first text of each case by the second, and expects the error.
 fn assert_refused(cases: &[(&str, &str, HandshakeError)]) {
     for (old, new, error) in cases {
         let status = match error {
@@ -185,36 +186,37 @@ fn assert_refused(cases: &[(&str, &str, HandshakeError)]) {
 
 #[test]
 fn malformed_lines_and_hosts() {
-    use HandshakeError as E;
+    use HandshakeError::Http;
     assert_refused(&[
-        ("Host: example.com:9001\r\n", "", E::MissingHeader("Host")),
-        ("example.com:9001", "", E::MalformedHeader("Host")),
-        ("example.com:9001", "a\r\nHost: a", E::RepeatedHeader("Host")),
-        ("example.com:9001", "a\r\nHost: b", E::RepeatedHeader("Host")),
-        ("example.com:9001", "a, b", E::MalformedHeader("Host")),
-        ("example.com:9001", "a,b", E::MalformedHeader("Host")),
-        ("example.com:9001", "a/b", E::MalformedHeader("Host")),
-        ("example.com:9001", "user@a", E::MalformedHeader("Host")),
-        ("example.com:9001", "a:70000", E::MalformedHeader("Host")),
-        ("example.com:9001", "[::1", E::MalformedHeader("Host")),
-        ("example.com:9001", "\u{e9}", E::MalformedHeader("Host")),
-        ("Host: example", " Host: example", E::LineFolding),
-        ("Host: example", "Host : example", E::InvalidHeaderLine),
-        ("Host: example", "Host\t: example", E::InvalidHeaderLine),
-        ("Upgrade: websocket", "Upgrade websocket", E::InvalidHeaderLine),
-        ("Upgrade: websocket", ": websocket", E::InvalidHeaderLine),
-        ("Upgrade: websocket", "Upgrade\u{e9}: websocket", E::InvalidHeaderLine),
-        ("Upgrade: websocket", "X: a\r\n\twebsocket", E::LineFolding),
-        ("Upgrade: websocket\r\n", "Upgrade: websocket\n", E::InvalidLineEnding),
-        ("Upgrade: websocket\r\n", "Upgrade: websocket\r", E::InvalidLineEnding),
-        ("Upgrade: websocket", "Upgrade: web\0socket", E::InvalidByte(0)),
-        ("Upgrade: websocket", "Upgrade: websocket\x7f", E::InvalidByte(0x7f)),
+        ("Host: example.com:9001\r\n", "", Http(HttpError::MissingHeader("Host"))),
+        ("example.com:9001", "", Http(HttpError::MalformedHeader("Host"))),
+        ("example.com:9001", "a\r\nHost: a", Http(HttpError::RepeatedHeader("Host"))),
+        ("example.com:9001", "a\r\nHost: b", Http(HttpError::RepeatedHeader("Host"))),
+        ("example.com:9001", "a, b", Http(HttpError::MalformedHeader("Host"))),
+        ("example.com:9001", "a,b", Http(HttpError::MalformedHeader("Host"))),
+        ("example.com:9001", "a/b", Http(HttpError::MalformedHeader("Host"))),
+        ("example.com:9001", "user@a", Http(HttpError::MalformedHeader("Host"))),
+        ("example.com:9001", "a:70000", Http(HttpError::MalformedHeader("Host"))),
+        ("example.com:9001", "[::1", Http(HttpError::MalformedHeader("Host"))),
+        ("example.com:9001", "\u{e9}", Http(HttpError::MalformedHeader("Host"))),
+        ("Host: example", " Host: example", Http(HttpError::LineFolding)),
+        ("Host: example", "Host : example", Http(HttpError::InvalidHeaderLine)),
+        ("Host: example", "Host\t: example", Http(HttpError::InvalidHeaderLine)),
+        ("Upgrade: websocket", "Upgrade websocket", Http(HttpError::InvalidHeaderLine)),
+        ("Upgrade: websocket", ": websocket", Http(HttpError::InvalidHeaderLine)),
+        ("Upgrade: websocket", "Upgrade\u{e9}: websocket", Http(HttpError::InvalidHeaderLine)),
+        ("Upgrade: websocket", "X: a\r\n\twebsocket", Http(HttpError::LineFolding)),
+        ("Upgrade: websocket\r\n", "Upgrade: websocket\n", Http(HttpError::InvalidLineEnding)),
+        ("Upgrade: websocket\r\n", "Upgrade: websocket\r", Http(HttpError::InvalidLineEnding)),
+        ("Upgrade: websocket", "Upgrade: web\0socket", Http(HttpError::InvalidByte(0))),
+        ("Upgrade: websocket", "Upgrade: websocket\x7f", Http(HttpError::InvalidByte(0x7f))),
     ]);
 }
 
 #[test]
 fn malformed_headers() {
     use HandshakeError as E;
+    use HandshakeError::Http;
     let key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
     let version = "Sec-WebSocket-Version: 13";
     assert_refused(&[
@@ -225,41 +227,53 @@ fn malformed_headers() {
         ("Connection: keep-alive, Upgrade\r\n", "", E::MissingConnection),
         ("keep-alive, Upgrade", "keep-alive", E::MissingConnection),
         ("keep-alive, Upgrade", "keep-alive; Upgrade", E::MissingConnection),
-        (key, "X: a", E::MissingHeader("Sec-WebSocket-Key")),
-        (key, "Sec-WebSocket-Key:", E::MalformedHeader("Sec-WebSocket-Key")),
-        ("b25jZQ==", "b25jZQ", E::MalformedHeader("Sec-WebSocket-Key")),
-        ("b25jZQ==", "b25jZSEh", E::MalformedHeader("Sec-WebSocket-Key")),
-        ("b25jZQ==", "b25j ZQ==", E::MalformedHeader("Sec-WebSocket-Key")),
+        (key, "X: a", Http(HttpError::MissingHeader("Sec-WebSocket-Key"))),
+        (key, "Sec-WebSocket-Key:", Http(HttpError::MalformedHeader("Sec-WebSocket-Key"))),
+        ("b25jZQ==", "b25jZQ", Http(HttpError::MalformedHeader("Sec-WebSocket-Key"))),
+        ("b25jZQ==", "b25jZSEh", Http(HttpError::MalformedHeader("Sec-WebSocket-Key"))),
+        ("b25jZQ==", "b25j ZQ==", Http(HttpError::MalformedHeader("Sec-WebSocket-Key"))),
         (version, key, E::UnsupportedWebSocketVersion),
         (version, "X: a", E::UnsupportedWebSocketVersion),
         ("Version: 13", "Version: 8", E::UnsupportedWebSocketVersion),
         ("Version: 13", "Version: 013", E::UnsupportedWebSocketVersion),
         ("Version: 13", "Version: 13, 8", E::UnsupportedWebSocketVersion),
-        ("http://example.com", "", E::MalformedHeader("Origin")),
-        ("http://example.com", "http://a http://b", E::MalformedHeader("Origin")),
-        ("http://example.com", "http://\u{e9}", E::MalformedHeader("Origin")),
-        ("http://example.com", "http://a\r\nOrigin: http://a", E::RepeatedHeader("Origin")),
-        ("Origin: http://example.com", "Content-Length: 1", E::BodyNotAllowed),
-        ("Origin: http://example.com", "Content-Length:", E::BodyNotAllowed),
-        ("Origin: http://example.com", "Content-Length: +0", E::BodyNotAllowed),
-        ("Origin: http://example.com", "Content-Length: 0, 5", E::BodyNotAllowed),
-        ("Origin: http://example.com", "Transfer-Encoding: chunked", E::BodyNotAllowed),
-        ("Origin: http://example.com", "transfer-encoding: identity", E::BodyNotAllowed),
+        ("http://example.com", "", Http(HttpError::MalformedHeader("Origin"))),
+        ("http://example.com", "http://a http://b", Http(HttpError::MalformedHeader("Origin"))),
+        ("http://example.com", "http://\u{e9}", Http(HttpError::MalformedHeader("Origin"))),
+        (
+            "http://example.com",
+            "http://a\r\nOrigin: http://a",
+            Http(HttpError::RepeatedHeader("Origin")),
+        ),
+        ("Origin: http://example.com", "Content-Length: 1", Http(HttpError::BodyNotAllowed)),
+        ("Origin: http://example.com", "Content-Length:", Http(HttpError::BodyNotAllowed)),
+        ("Origin: http://example.com", "Content-Length: +0", Http(HttpError::BodyNotAllowed)),
+        ("Origin: http://example.com", "Content-Length: 0, 5", Http(HttpError::BodyNotAllowed)),
+        (
+            "Origin: http://example.com",
+            "Transfer-Encoding: chunked",
+            Http(HttpError::BodyNotAllowed),
+        ),
+        (
+            "Origin: http://example.com",
+            "transfer-encoding: identity",
+            Http(HttpError::BodyNotAllowed),
+        ),
         (
             "Origin: http://example.com",
             "Content-Length: 0\r\nContent-Length: 5",
-            E::RepeatedHeader("Content-Length"),
+            Http(HttpError::RepeatedHeader("Content-Length")),
         ),
         ("chat, superchat", "chat, super chat", E::InvalidSubprotocol),
         ("chat, superchat", "chat, \"super\"", E::InvalidSubprotocol),
         ("chat, superchat", "\u{e9}", E::InvalidSubprotocol),
         ("chat, superchat", "chat, chat", E::RepeatedSubprotocol),
         ("chat, superchat", "chat\r\nSec-WebSocket-Protocol: chat", E::RepeatedSubprotocol),
-        ("\r\n\r\n", "\r\n", E::HeadBoundary),
-        ("\r\n\r\n", "\r\n\r\n\r\n", E::HeadBoundary),
-        ("\r\n\r\n", "\r\n\r\nGET / HTTP/1.1\r\nHost: b\r\n\r\n", E::HeadBoundary),
-        ("\r\n\r\n", "\r\n\r", E::HeadBoundary),
-        ("\r\n\r\n", "\r\n\n", E::InvalidLineEnding),
+        ("\r\n\r\n", "\r\n", Http(HttpError::HeadBoundary)),
+        ("\r\n\r\n", "\r\n\r\n\r\n", Http(HttpError::HeadBoundary)),
+        ("\r\n\r\n", "\r\n\r\nGET / HTTP/1.1\r\nHost: b\r\n\r\n", Http(HttpError::HeadBoundary)),
+        ("\r\n\r\n", "\r\n\r", Http(HttpError::HeadBoundary)),
+        ("\r\n\r\n", "\r\n\n", Http(HttpError::InvalidLineEnding)),
     ]);
 }
 
@@ -281,7 +295,7 @@ fn too_much_of_anything() {
     assert_eq!(parse_with("chat, superchat", &offers), Ok(()));
 }
 
-/// Heads of some 16 KiB with little but lists in them.
+/// Heads of about 16 KiB that are mostly lists.
 fn heads_of_lists() -> impl Iterator<Item = String> {
     let names = [
         "Connection",
@@ -316,7 +330,7 @@ fn heads_of_lists() -> impl Iterator<Item = String> {
 }
 
 #[test]
-fn a_head_costs_time_in_proportion_to_its_bytes_whatever_it_holds() {
+fn the_time_to_read_a_head_is_proportional_to_its_bytes() {
     use crate::proto::http::walked;
     let limits = HeadLimits { bytes: 64 * 1024, line: 16 * 1024, headers: 1_000 };
     for head in heads_of_lists() {
@@ -350,7 +364,7 @@ fn the_elements_of_a_list_are_limited_and_empty_ones_count() {
     ] {
         let limits = HeadLimits { line: 16_384, bytes: 32_768, ..HeadLimits::default() };
         let head = HEAD.replacen(old, &list, 1);
-        let error = HandshakeError::TooManyElements { header, limit: HeadLimits::ELEMENTS_MAX };
+        let error = HandshakeError::Http(HttpError::too_many_elements(header));
         let expected = if fits { Ok(()) } else { Err(error) };
         assert_eq!(
             UpgradeRequest::parse(head.as_bytes(), &limits).map(drop),

@@ -1,6 +1,6 @@
 //! Deadlines: what a peer must do in time.
 
-use super::opening::fail_handshake;
+use super::handshake::fail_handshake;
 use super::{State, TimedOut, WebSocket, Workspace};
 use crate::proto::CloseCode;
 use crate::proto::handshake::HandshakeError;

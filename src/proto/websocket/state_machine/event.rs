@@ -4,7 +4,7 @@ use std::fmt;
 use crate::proto::handshake::HandshakeError;
 use crate::proto::{Buffer, Message, OpCode, ProtocolError};
 
-/// Where a connection is in its life.
+/// The state of a connection.
 ///
 /// ```text
 /// Connecting ──handshake done──▶ Open ──close frame sent──▶ Closing ──peer's close frame──▶ Closed
@@ -15,24 +15,27 @@ use crate::proto::{Buffer, Message, OpCode, ProtocolError};
 pub enum State {
     /// The opening handshake is not done.
     Connecting,
-    /// Messages go both ways.
+    /// Both ends can send messages.
     Open,
-    /// Our close frame is sent, the peer's is awaited; what else arrives is discarded.
+    /// This end has sent its close frame and waits for the peer's. Messages that arrive are
+    /// discarded.
     Closing,
-    /// Nothing more is sent or received: the owner ends the stream after what is written.
+    /// Nothing more is sent or received. The owner sends what was written and ends the stream.
     Closed,
 }
 
 /// What arrived.
 #[derive(Debug)]
 pub enum Event<'a> {
-    /// What a proxy says of its client, where that was expected: a header of the PROXY protocol, a
-    /// valid line of version 1, or one of version 2 of the right length, whatever it says.
+    /// A header of the PROXY protocol, if one was expected
+    /// ([`WebSocket::behind_proxy`](super::WebSocket::behind_proxy)): a valid line of version 1, or
+    /// a header of version 2 of which only the length was checked.
     ProxyHeader(Cow<'a, [u8]>),
-    /// A client's request, to be parsed with [`UpgradeRequest::parse`] and answered with
-    /// [`WebSocket::accept`] or [`WebSocket::refuse`], or to be parsed with
-    /// [`HttpRequest::parse`] and answered with [`WebSocket::respond`], before anything else is
-    /// received.
+    /// The head of a client's request. The owner must respond before it handles further input.
+    ///
+    /// It parses the head with [`UpgradeRequest::parse`] and responds with [`WebSocket::accept`] or
+    /// [`WebSocket::refuse`], or parses it with [`HttpRequest::parse`] and responds with
+    /// [`WebSocket::respond`].
     ///
     /// [`HttpRequest::parse`]: crate::proto::http::HttpRequest::parse
     /// [`WebSocket::respond`]: super::WebSocket::respond
@@ -40,37 +43,37 @@ pub enum Event<'a> {
     /// [`WebSocket::accept`]: super::WebSocket::accept
     /// [`WebSocket::refuse`]: super::WebSocket::refuse
     Request(Cow<'a, [u8]>),
-    /// The server accepted: the head of its response, which was checked.
+    /// The server accepted. This is the head of its response, which was checked.
     Open(Cow<'a, [u8]>),
     /// A whole message.
     Message(Incoming<'a>),
-    /// A ping. Its pong was written: nothing else was in that call.
+    /// A ping. Its pong was written, and nothing else was written in that call.
     Ping(Cow<'a, [u8]>),
-    /// A pong, asked for or not.
+    /// A pong, whether a ping asked for it or not.
     Pong(Cow<'a, [u8]>),
-    /// The payload of the peer's close frame, which is its last frame, for
-    /// [`CloseFrame::parse`](crate::proto::CloseFrame::parse); it was checked. Our close frame
-    /// was written if it had not been sent.
+    /// The payload of the peer's close frame, for
+    /// [`CloseFrame::parse`](crate::proto::CloseFrame::parse). It is valid. Nothing comes after it.
+    /// This end's close frame was written, unless it had been sent before.
     Close(Cow<'a, [u8]>),
 }
 
-/// What became of the input of one call.
+/// The result of one call with input.
 #[derive(Debug)]
 pub struct Handled<'a> {
-    /// How many bytes of the input were consumed, from the first.
+    /// How many bytes at the front of the input were consumed.
     pub consumed: usize,
-    /// What they made, if anything.
+    /// The event that they make, if any.
     pub event: Option<Event<'a>>,
 }
 
 impl Handled<'_> {
-    /// So many bytes were consumed, and made nothing.
+    /// `consumed` bytes were consumed and make no event.
     pub(super) const fn all(consumed: usize) -> Self {
         Self { consumed, event: None }
     }
 }
 
-/// A message as it arrived: in the input, or assembled from pieces.
+/// A received message.
 #[derive(Debug)]
 pub enum Incoming<'a> {
     /// The message lies in the input, unmasked in place.
@@ -99,14 +102,14 @@ impl Incoming<'_> {
     }
 }
 
-/// What the peer did to end the connection in disorder. It was told so, and the state is
+/// What the peer did wrong. The bytes that tell the peer were written, and the state is
 /// [`State::Closed`].
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum PeerError {
     /// The opening handshake failed.
     Handshake(HandshakeError),
-    /// A frame broke the protocol or a limit.
+    /// The peer broke the protocol or a limit.
     Protocol(ProtocolError),
 }
 
@@ -137,12 +140,12 @@ impl From<ProtocolError> for PeerError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TimedOut {
-    /// The opening handshake.
+    /// The opening handshake was not complete in time.
     Handshake,
-    /// The end of a message that had begun, or its progress.
+    /// A message made no progress in time.
     Message,
-    /// Any sign of life after a ping.
+    /// Nothing arrived in time after a ping.
     Pong,
-    /// The closing handshake.
+    /// The closing handshake, or the end of the stream after it, did not come in time.
     Close,
 }

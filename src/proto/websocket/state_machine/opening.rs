@@ -1,16 +1,11 @@
-//! The opening handshake, from both sides.
+//! What has arrived of an opening handshake.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
-use super::receiving::Receiving;
-use super::{Event, Handled, PeerError, State, WebSocket, Workspace};
-use crate::proto::handshake::{
-    Acceptance, ClientRequest, HandshakeError, Key, Refusal, UpgradeRequest,
-};
-use crate::proto::http::{HeadLimits, HeadScanner, HttpRequest, HttpResponse};
+use super::{Event, Handled};
+use crate::proto::handshake::{ClientRequest, HandshakeError, Key};
+use crate::proto::http::{HeadLimits, HeadScanner, HttpError, HttpRequest};
 use crate::proto::proxy_protocol::{HEADER_BYTES_MAX, header_len};
-use crate::proto::{Limits, Role};
 
 /// How many interim responses a server may send before the final one. Few servers send more than
 /// one or two.
@@ -21,22 +16,22 @@ const INTERIM_RESPONSES_MAX: u8 = 10;
 pub(super) struct Opening {
     scanner: HeadScanner,
     /// The head so far, if it did not arrive in one piece.
-    head: Vec<u8>,
-    /// A client's request. A server has none.
-    sent: Option<SentRequest>,
-    /// A server has yielded the request and waits for its owner's response.
-    response_due: bool,
-    /// A header of the PROXY protocol comes before the first head.
-    expects_proxy_header: bool,
-    /// An earlier request was answered, and the connection stayed open.
-    is_keep_alive: bool,
-    /// How many interim responses have come.
+    pub(super) head: Vec<u8>,
+    /// A client's request. `None` on a server.
+    pub(super) sent: Option<SentRequest>,
+    /// Whether a server has yielded a request and waits for its owner to respond.
+    pub(super) response_due: bool,
+    /// Whether a header of the PROXY protocol must come before the first head.
+    pub(super) expects_proxy_header: bool,
+    /// Whether an earlier request had a response after which the connection stayed open.
+    pub(super) is_keep_alive: bool,
+    /// How many interim responses have arrived.
     interim_count: u8,
-    /// How many bytes all of them had together.
+    /// The total length of the interim responses, in bytes.
     interim_bytes: usize,
 }
 
-/// A client's request, to which the response must answer.
+/// A client's request, against which the response is checked.
 #[derive(Debug)]
 pub(super) struct SentRequest {
     pub(super) request: ClientRequest,
@@ -57,13 +52,18 @@ impl Opening {
         }
     }
 
-    /// Whether part of a head has come that is not answered.
+    /// What follows a response after which the connection stays open.
+    pub(super) fn keep_alive(limits: HeadLimits) -> Self {
+        Self { is_keep_alive: true, ..Self::new(limits, None) }
+    }
+
+    /// Whether part of a head has arrived that has no response.
     pub(super) fn has_begun(&self) -> bool {
         !self.scanner.is_at_start()
     }
 
     /// Looks for the end of the head in `input`.
-    fn scan(&mut self, input: &[u8]) -> Result<Option<usize>, HandshakeError> {
+    pub(super) fn scan(&mut self, input: &[u8]) -> Result<Option<usize>, HttpError> {
         self.scanner.scan(input).inspect_err(|_| {
             // The refusal depends on the method.
             self.head.extend(input.iter().take(HttpRequest::HEAD_METHOD.len()));
@@ -71,7 +71,10 @@ impl Opening {
         })
     }
 
-    fn read_proxy_header<'a>(&mut self, input: &[u8]) -> Result<Handled<'a>, HandshakeError> {
+    pub(super) fn read_proxy_header<'a>(
+        &mut self,
+        input: &[u8],
+    ) -> Result<Handled<'a>, HandshakeError> {
         // It is short, comes once in a connection, and nearly always arrives whole, so that what
         // has arrived is copied and parsed again.
         let kept = self.head.len();
@@ -94,11 +97,15 @@ impl Opening {
     }
 
     /// Skips an interim response. All of them together may be as long as one head.
-    fn skip_interim(&mut self, len: usize, limits: &HeadLimits) -> Result<(), HandshakeError> {
+    pub(super) fn skip_interim(
+        &mut self,
+        len: usize,
+        limits: &HeadLimits,
+    ) -> Result<(), HandshakeError> {
         self.interim_count += 1;
         self.interim_bytes += len;
         if self.interim_bytes > limits.bytes {
-            return Err(HandshakeError::HeadTooLarge { limit: limits.bytes });
+            return Err(HttpError::HeadTooLarge { limit: limits.bytes }.into());
         }
         if self.interim_count > INTERIM_RESPONSES_MAX {
             let limit = INTERIM_RESPONSES_MAX.into();
@@ -108,150 +115,4 @@ impl Opening {
         self.scanner = HeadScanner::new(*limits);
         Ok(())
     }
-}
-
-impl Receiving<'_, '_> {
-    /// Handles what comes before frames: a header of the PROXY protocol, and heads.
-    pub(super) fn handle_head<'a>(
-        &mut self,
-        input: &'a mut [u8],
-    ) -> Result<Handled<'a>, PeerError> {
-        let handled = self.read_head(input);
-        handled.map_err(|error| fail_handshake(self.socket, error, self.workspace))
-    }
-
-    fn read_head<'a>(&mut self, input: &'a mut [u8]) -> Result<Handled<'a>, HandshakeError> {
-        let WebSocket { limits, opening, waiting_since, .. } = &mut *self.socket;
-        let Some(opening) = opening.as_mut().filter(|opening| !opening.response_due) else {
-            return Ok(Handled::all(0));
-        };
-        if opening.expects_proxy_header {
-            return opening.read_proxy_header(input);
-        }
-        let is_next = opening.is_keep_alive && !opening.has_begun();
-        let scanned = opening.scan(input);
-        if is_next && opening.has_begun() {
-            // A further request has its full time from its first byte on.
-            *waiting_since = self.workspace.now;
-        }
-        let Some(end) = scanned? else {
-            opening.head.extend_from_slice(input);
-            return Ok(Handled::all(input.len()));
-        };
-        let in_pieces = !opening.head.is_empty();
-        if in_pieces {
-            opening.head.extend_from_slice(&input[..end]);
-        }
-        let head = if in_pieces { &opening.head[..] } else { &input[..end] };
-        if opening.sent.is_some() && ClientRequest::is_interim(head, &limits.head) {
-            let len = head.len();
-            opening.skip_interim(len, &limits.head)?;
-            // The recursion is no deeper than there may be interim responses.
-            let rest = self.read_head(&mut input[end..])?;
-            return Ok(Handled { consumed: end + rest.consumed, ..rest });
-        }
-        let head = if in_pieces {
-            Cow::Owned(std::mem::take(&mut opening.head))
-        } else {
-            Cow::Borrowed(&input[..end])
-        };
-        let Some(SentRequest { request, key }) = &opening.sent else {
-            opening.response_due = true;
-            return Ok(Handled { consumed: end, event: Some(Event::Request(head)) });
-        };
-        let agreement = request.check_scanned(&head, &limits.head, key)?.agreement();
-        self.socket.compression.agree(agreement);
-        self.socket.enter(State::Open, self.workspace);
-        Ok(Handled { consumed: end, event: Some(Event::Open(head)) })
-    }
-}
-
-impl WebSocket {
-    /// Expects a header of the PROXY protocol before the opening request, which is
-    /// [`Event::ProxyHeader`]. Call this before any input is handled.
-    #[must_use]
-    pub fn behind_proxy(mut self) -> Self {
-        if let Some(opening) = &mut self.opening {
-            opening.expects_proxy_header = true;
-        }
-        self
-    }
-
-    /// Accepts a client's request: writes the response and opens the connection.
-    pub fn accept(
-        &mut self,
-        request: &UpgradeRequest<'_>,
-        acceptance: &Acceptance,
-        workspace: &mut Workspace<'_>,
-    ) {
-        if self.state == State::Connecting {
-            acceptance.write(&request.key(), workspace.out);
-            self.compression.agree(acceptance.agreement());
-            self.responding = false;
-            self.enter(State::Open, workspace);
-        }
-    }
-
-    /// Responds to a request that opens no WebSocket. The client may send another request, which
-    /// has its full time, unless it asked for the connection to end.
-    pub fn respond(
-        &mut self,
-        request: &HttpRequest<'_>,
-        response: &HttpResponse,
-        workspace: &mut Workspace<'_>,
-    ) {
-        if self.state == State::Connecting {
-            response.write_head(request.is_last(), workspace.out);
-            if !request.is_head() {
-                workspace.out.extend_from_slice(&response.sent_body());
-            }
-            self.end_request(request.is_last(), workspace);
-        }
-    }
-
-    /// Notes that a request was answered. If it `is_last`, nothing follows.
-    pub(crate) fn end_request(&mut self, is_last: bool, workspace: &mut Workspace<'_>) {
-        self.responding = true;
-        if is_last {
-            return self.enter(State::Closed, workspace);
-        }
-        self.waiting_since = workspace.now;
-        if let Some(opening) = &mut self.opening {
-            **opening = Opening { is_keep_alive: true, ..Opening::new(self.limits.head, None) };
-        }
-    }
-
-    /// Whether a request was answered and no other has begun.
-    pub(crate) fn is_between_requests(&self) -> bool {
-        let opening = self.opening.as_ref();
-        opening.is_some_and(|opening| opening.is_keep_alive && !opening.has_begun())
-    }
-
-    /// Replaces the limits that the connection began with.
-    pub(crate) fn set_limits(&mut self, limits: Arc<Limits>) {
-        self.limits = limits;
-    }
-
-    /// Refuses a client's request: writes the response and ends the connection.
-    pub fn refuse(&mut self, refusal: &Refusal, workspace: &mut Workspace<'_>) {
-        if self.state == State::Connecting {
-            refusal.write(workspace.out);
-            self.enter(State::Closed, workspace);
-        }
-    }
-}
-
-/// Ends a connection whose opening handshake failed. A server tells its client why.
-pub(super) fn fail_handshake(
-    socket: &mut WebSocket,
-    error: HandshakeError,
-    workspace: &mut Workspace<'_>,
-) -> PeerError {
-    if socket.role == Role::Server {
-        let opening = socket.opening.as_ref();
-        let is_head = opening.is_some_and(|it| it.head.starts_with(HttpRequest::HEAD_METHOD));
-        error.refusal().head_only(is_head).write(workspace.out);
-    }
-    socket.enter(State::Closed, workspace);
-    error.into()
 }

@@ -2,45 +2,14 @@
 
 use std::borrow::Cow;
 
-use super::{ControlPayload, Event, Handled, Incoming, PeerError, State, WebSocket, Workspace};
+use super::{Event, Handled, Incoming, PeerError, State, WebSocket, Workspace};
 use crate::proto::deflate::CompressedMessage;
 use crate::proto::websocket::assembler::Assembled;
+use crate::proto::websocket::control::ControlPayload;
+use crate::proto::websocket::partial::Frame;
 use crate::proto::{
-    Buffer, BufferPool, CloseFrame, FrameHeader, OpCode, ProtocolError, Share, apply_mask,
+    Buffer, CloseFrame, FrameHeader, OpCode, ProtocolError, WorkBudget, apply_mask,
 };
-
-/// A payload of which at least this much is still to come is received straight into its buffer.
-const DIRECT_BYTES_MIN: usize = 16 * 1024;
-
-/// A message is received straight into its buffer once this much of it has arrived: the buffer
-/// grows in proportion to what has arrived, whatever length the peer declares.
-const ARRIVED_BYTES_MIN: usize = 4 * 1024;
-
-/// The most room that is made for a payload beyond what has arrived. Below this, the room is as
-/// much again as has arrived, or `DIRECT_BYTES_MIN`.
-const READ_AHEAD_BYTES_MAX: usize = 256 * 1024;
-
-/// A frame in progress.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Frame {
-    fin: bool,
-    opcode: OpCode,
-    mask: Option<[u8; 4]>,
-    /// How many payload bytes have arrived, modulo 4: the phase of the mask.
-    offset: usize,
-    /// How many payload bytes are still to come.
-    remaining: usize,
-}
-
-impl Frame {
-    fn unmask(&mut self, bytes: &mut [u8]) {
-        if let Some(key) = self.mask {
-            apply_mask(bytes, key, self.offset);
-        }
-        self.offset = (self.offset + bytes.len()) % 4;
-        self.remaining -= bytes.len();
-    }
-}
 
 /// A whole control frame.
 struct WholeControl {
@@ -53,11 +22,11 @@ struct WholeControl {
 pub(super) struct Receiving<'s, 'w> {
     pub(super) socket: &'s mut WebSocket,
     pub(super) workspace: &'s mut Workspace<'w>,
-    pub(super) share: &'s mut Share,
+    pub(super) budget: &'s mut WorkBudget,
 }
 
 impl Receiving<'_, '_> {
-    /// Handles frames until the next event or the end of the share.
+    /// Handles frames until the next event or the end of the budget.
     pub(super) fn handle_frames<'a>(
         &mut self,
         input: &'a mut [u8],
@@ -79,14 +48,14 @@ impl Receiving<'_, '_> {
     /// Continues to decompress a message. It is the event once it is whole.
     fn continue_inflating(&mut self) -> Result<Option<Event<'static>>, ProtocolError> {
         let compression = &mut self.socket.compression;
-        let message = compression.continue_inflating(self.workspace.pool, self.share)?;
+        let message = compression.continue_inflating(self.workspace.pool, self.budget)?;
         Ok(message.map(|(opcode, message)| assembled(opcode, message)))
     }
 
     fn next_event<'a>(&mut self, input: &'a mut [u8]) -> Result<Handled<'a>, ProtocolError> {
         self.socket.awaiting_pong = false;
         let mut at = 0;
-        while self.socket.state != State::Closed && !self.share.is_used_up() {
+        while self.socket.state != State::Closed && !self.budget.is_used_up() {
             let frame = if let Some(frame) = self.socket.partial.frame() {
                 frame
             } else {
@@ -95,7 +64,7 @@ impl Receiving<'_, '_> {
                 };
                 if self.is_whole_compressed(&header, input.len() - at) {
                     let end = at + header.len as usize;
-                    self.share.take_frames(1);
+                    self.budget.take_frames(1);
                     let event = self.decompress_frame(&header, &mut input[at..end])?;
                     return Ok(Handled { consumed: end, event });
                 }
@@ -104,7 +73,7 @@ impl Receiving<'_, '_> {
             let end = at + frame.remaining.min(input.len() - at);
             if frame.opcode.is_control() {
                 if let Some(whole) = self.append_control(frame, &mut input[at..end])? {
-                    self.share.take_frames(1);
+                    self.budget.take_frames(1);
                     let payload = match whole.split {
                         Some(payload) => Cow::Owned(payload.to_vec()),
                         None => Cow::Borrowed(&input[at..end]),
@@ -113,14 +82,14 @@ impl Receiving<'_, '_> {
                     return Ok(Handled { consumed: end, event });
                 }
             } else if let Some(event) = self.append_payload(frame, &input[at..end])? {
-                self.share.take_frames(1);
+                self.budget.take_frames(1);
                 return Ok(Handled { consumed: end, event: Some(event) });
             }
             at = end;
             if self.socket.partial.frame().is_some() {
                 break;
             }
-            self.share.take_frames(1);
+            self.budget.take_frames(1);
         }
         // What follows the end of the connection is discarded.
         Ok(Handled::all(if self.socket.state == State::Closed { input.len() } else { at }))
@@ -139,7 +108,7 @@ impl Receiving<'_, '_> {
     }
 
     /// The event of a compressed message that lies whole in the input, or nothing if it takes more
-    /// than the share to decompress.
+    /// than the budget to decompress.
     fn decompress_frame(
         &mut self,
         header: &FrameHeader,
@@ -151,10 +120,10 @@ impl Receiving<'_, '_> {
         let (opcode, limit) = (header.opcode, self.socket.limits.message);
         let (compression, pool) = (&mut self.socket.compression, &mut *self.workspace.pool);
         let message = CompressedMessage { opcode, payload, limit };
-        let message = compression.decompress(message, pool, self.share)?;
+        let message = compression.decompress(message, pool, self.budget)?;
         if message.is_none() {
             let mut kept = Buffer::default();
-            kept.extend_from_slice(payload, pool);
+            kept.extend_from_slice(payload, &mut pool.storage);
             compression.keep_payload(kept);
         }
         Ok(message.map(|message| assembled(opcode, message)))
@@ -235,7 +204,7 @@ impl Receiving<'_, '_> {
         } else if !bytes.is_empty() {
             let (pool, now) = (&mut *self.workspace.pool, self.workspace.now);
             let message = &mut self.socket.partial.get_or_take(pool).message;
-            message.append(bytes, pool, now, |fresh| frame.unmask(fresh))?;
+            message.append(bytes, &mut pool.storage, now, |fresh| frame.unmask(fresh))?;
         }
         self.finish_if_whole(frame)
     }
@@ -281,7 +250,7 @@ impl Receiving<'_, '_> {
         if compressed {
             let (payload, limit) = (buffer.as_slice(), socket.limits.message);
             let message = CompressedMessage { opcode, payload, limit };
-            let message = socket.compression.decompress(message, pool, self.share);
+            let message = socket.compression.decompress(message, pool, self.budget);
             if matches!(message, Ok(None)) {
                 socket.compression.keep_payload(buffer);
                 return Ok(None);
@@ -315,7 +284,10 @@ impl Receiving<'_, '_> {
     }
 
     /// Handles `count` payload bytes that were received into [`WebSocket::payload_buffer`].
-    fn advance_payload(&mut self, count: usize) -> Result<Option<Event<'static>>, ProtocolError> {
+    pub(super) fn advance_payload(
+        &mut self,
+        count: usize,
+    ) -> Result<Option<Event<'static>>, ProtocolError> {
         let partial = &mut self.socket.partial;
         let Some(mut frame) = partial.frame() else {
             return Ok(None);
@@ -323,7 +295,7 @@ impl Receiving<'_, '_> {
         let message = &mut partial.get_or_take(self.workspace.pool).message;
         message.advance(count, self.workspace.now, |fresh| frame.unmask(fresh))?;
         let event = self.finish_if_whole(frame)?;
-        self.share.take_frames(usize::from(self.socket.partial.frame().is_none()));
+        self.budget.take_frames(usize::from(self.socket.partial.frame().is_none()));
         self.socket.partial.release(self.workspace.pool);
         Ok(event)
     }
@@ -335,66 +307,11 @@ impl Receiving<'_, '_> {
         mut event: Option<Event<'a>>,
     ) -> Result<Option<Event<'a>>, PeerError> {
         while event.is_none() && self.socket.compression.is_inflating() {
-            *self.share = Share::WHOLE;
+            *self.budget = WorkBudget::UNLIMITED;
             let message = self.continue_inflating();
             event = message.map_err(|error| self.socket.close_with_error(error, self.workspace))?;
         }
         Ok(event)
-    }
-}
-
-impl WebSocket {
-    /// Whether [`WebSocket::payload_buffer`] has a buffer to offer.
-    #[inline]
-    pub(crate) fn offers_payload_buffer(&self) -> bool {
-        self.partial.get().is_some_and(|partial| {
-            let is_large =
-                |frame: Frame| frame.remaining >= DIRECT_BYTES_MIN && !frame.opcode.is_control();
-            self.state == State::Open
-                && partial.frame.is_some_and(is_large)
-                && partial.message.len() >= ARRIVED_BYTES_MIN
-        })
-    }
-
-    /// A buffer to receive the rest of a long payload into without a copy. Say how much was
-    /// received with [`WebSocket::handle_payload`]. If there is none, use
-    /// [`WebSocket::handle_input`].
-    pub fn payload_buffer(&mut self, pool: &mut BufferPool) -> Option<&mut [u8]> {
-        let frame = self.partial.frame().filter(|_| self.offers_payload_buffer())?;
-        let message = &mut self.partial.get_or_take(pool).message;
-        let ahead = message.len().clamp(DIRECT_BYTES_MIN, READ_AHEAD_BYTES_MAX);
-        let spare = message.reserve(frame.remaining.min(ahead), pool);
-        let len = spare.len().min(frame.remaining);
-        Some(&mut spare[..len])
-    }
-
-    /// Handles `count` bytes that were received into [`WebSocket::payload_buffer`].
-    ///
-    /// # Errors
-    ///
-    /// The same as [`WebSocket::handle_input`].
-    pub fn handle_payload(
-        &mut self,
-        count: usize,
-        workspace: &mut Workspace<'_>,
-    ) -> Result<Option<Event<'static>>, PeerError> {
-        let mut share = Share::WHOLE;
-        let event = self.handle_payload_within(count, workspace, &mut share)?;
-        Receiving { socket: self, workspace, share: &mut share }.finish_inflating(event)
-    }
-
-    /// The same within a share: it leaves a compressed message in the middle of its decompression
-    /// if the whole takes more than that.
-    pub(crate) fn handle_payload_within(
-        &mut self,
-        count: usize,
-        workspace: &mut Workspace<'_>,
-        share: &mut Share,
-    ) -> Result<Option<Event<'static>>, PeerError> {
-        self.last_received = workspace.now;
-        self.awaiting_pong = false;
-        let event = Receiving { socket: self, workspace, share }.advance_payload(count);
-        event.map_err(|error| self.close_with_error(error, workspace))
     }
 }
 

@@ -1,20 +1,23 @@
-//! The short way of a message that lies in the input whole, uncompressed, in one frame: nearly all
-//! that ever comes. Whatever else lies there, right or wrong, goes the long way.
+//! The fast path for whole messages: uncompressed, in one frame that lies whole in the input.
+//!
+//! Nearly all messages are such. All other input, valid or not, takes the general path in
+//! `receiving`.
 
 use super::{State, WebSocket};
 use crate::proto::{FrameHeader, Message, ProtocolError, Role, apply_mask};
 use crate::time::Time;
 
-/// The first bytes of a frame that is a whole message (RFC 6455 §5.2).
-const TEXT: u8 = 0x81;
-const BINARY: u8 = 0x82;
+/// The first byte of a frame that is a whole text message (RFC 6455 §5.2).
+const WHOLE_TEXT: u8 = 0x81;
+/// The first byte of a frame that is a whole binary message.
+const WHOLE_BINARY: u8 = 0x82;
 
-/// Their second byte, if they are masked and have the shortest form of a length: none, and the
-/// longest.
-const SHORT_FIRST: u8 = 0x80;
-const SHORT_LAST: u8 = SHORT_FIRST | FrameHeader::SHORT_MAX;
+/// The second byte of a masked frame whose payload is empty.
+const MASKED_LEN_MIN: u8 = 0x80;
+/// The second byte of a masked frame with the longest payload whose length fits there.
+const MASKED_LEN_MAX: u8 = MASKED_LEN_MIN | FrameHeader::SHORT_LEN_MAX;
 
-/// A whole message at the front of the input, its header checked.
+/// A whole message at the front of the input. Its header is valid.
 #[derive(Debug)]
 pub(crate) struct WholeMessage {
     is_text: bool,
@@ -23,17 +26,20 @@ pub(crate) struct WholeMessage {
     len: usize,
 }
 
-/// Finds whole messages for as long as nothing else comes, and the connection is open: what they
-/// depend on is looked up once for all of them.
+/// Finds whole messages in the input of an open connection.
+///
+/// What it needs to know of the connection is looked up once for consecutive messages. Any other
+/// input ends its validity.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct WholeMessages {
     role: Role,
-    longest: usize,
+    /// The longest payload, in bytes.
+    len_max: usize,
 }
 
 impl WebSocket {
-    /// What finds whole messages in input that has come at `now`, if a frame begins next and
-    /// nothing is known of it that changes its meaning.
+    /// A finder of whole messages in input that arrived at `now`. `None` if the connection is not
+    /// open, or a frame or message is in progress.
     #[inline]
     pub(crate) fn whole_messages(&mut self, now: Time) -> Option<WholeMessages> {
         if self.state != State::Open
@@ -44,40 +50,41 @@ impl WebSocket {
         }
         self.last_received = now;
         self.awaiting_pong = false;
-        Some(WholeMessages { role: self.role, longest: self.limits.arriving_whole(false) })
+        Some(WholeMessages { role: self.role, len_max: self.limits.arriving_whole(false) })
     }
 }
 
 impl WholeMessages {
-    /// The whole message at the front of `input`, if one lies there.
+    /// The whole message at the front of `input`, if there is one.
     #[inline]
     pub(crate) fn find(&self, input: &[u8]) -> Option<WholeMessage> {
         let (len, key, start) = self.header(input)?;
-        if len > input.len() - start || len > self.longest {
+        if len > input.len() - start || len > self.len_max {
             return None;
         }
-        Some(WholeMessage { is_text: input[0] == TEXT, key, start, len })
+        Some(WholeMessage { is_text: input[0] == WHOLE_TEXT, key, start, len })
     }
 
-    /// Length and key of the payload that the header at the front of `input` announces, and where
-    /// that begins, if it is a whole message's.
+    /// The length, the mask key and the start of the payload, if the header at the front of `input`
+    /// is that of a whole message.
     #[inline]
     fn header(&self, input: &[u8]) -> Option<(usize, Option<[u8; 4]>, usize)> {
         let is_server = self.role == Role::Server;
-        // Nearly all that a server gets, so found out with the fewest looks.
-        if let Some(&[TEXT | BINARY, second @ SHORT_FIRST..=SHORT_LAST, ref key @ ..]) =
-            input.first_chunk::<6>()
+        // Servers receive mostly these, so they take the fewest checks.
+        if let Some(
+            &[WHOLE_TEXT | WHOLE_BINARY, second @ MASKED_LEN_MIN..=MASKED_LEN_MAX, ref key @ ..],
+        ) = input.first_chunk::<6>()
         {
             if is_server {
-                return Some((usize::from(second - SHORT_FIRST), Some(*key), 6));
+                return Some((usize::from(second - MASKED_LEN_MIN), Some(*key), 6));
             }
         }
-        let [TEXT | BINARY, second, ..] = *input else {
+        let [WHOLE_TEXT | WHOLE_BINARY, second, ..] = *input else {
             return None;
         };
         let (len, at) = match second & 0x7F {
-            126 => (middle_len(input)?, 4),
-            127 => (long_len(input)?, 10),
+            126 => (len_16(input)?, 4),
+            127 => (len_64(input)?, 10),
             len => (usize::from(len), 2),
         };
         match (is_server, second & 0x80 != 0) {
@@ -88,34 +95,34 @@ impl WholeMessages {
     }
 }
 
-/// The length in the second of its three forms, unless it has a shorter one.
+/// The length in 16 bits. `None` if it has a shorter form.
 #[inline]
-fn middle_len(input: &[u8]) -> Option<usize> {
+fn len_16(input: &[u8]) -> Option<usize> {
     let len = u16::from_be_bytes(*input.get(2..)?.first_chunk()?);
-    (len > u16::from(FrameHeader::SHORT_MAX)).then_some(usize::from(len))
+    (len > u16::from(FrameHeader::SHORT_LEN_MAX)).then_some(usize::from(len))
 }
 
-/// The length in the third form, unless it has a shorter one.
+/// The length in 64 bits. `None` if it has a shorter form.
 #[cold]
-fn long_len(input: &[u8]) -> Option<usize> {
+fn len_64(input: &[u8]) -> Option<usize> {
     let bytes = input.get(2..)?.first_chunk()?;
     usize::try_from(u64::from_be_bytes(*bytes)).ok().filter(|&len| len > usize::from(u16::MAX))
 }
 
 impl WholeMessage {
-    /// Where its payload begins in the input.
+    /// Where the payload begins in the input.
     #[inline]
     pub(crate) const fn start(&self) -> usize {
         self.start
     }
 
-    /// Where it ends in the input.
+    /// Where the payload ends in the input.
     #[inline]
     pub(crate) const fn end(&self) -> usize {
         self.start + self.len
     }
 
-    /// Unmasks it in place.
+    /// Unmasks the message in place.
     #[inline]
     pub(crate) fn read<'a>(&self, input: &'a mut [u8]) -> Result<Message<'a>, ProtocolError> {
         let payload = &mut input[self.start..][..self.len];

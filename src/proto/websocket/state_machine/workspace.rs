@@ -5,18 +5,18 @@ use crate::time::Time;
 /// What a connection borrows from its owner for one call.
 #[derive(Debug)]
 pub struct Workspace<'a> {
-    /// Where bytes for the peer are appended.
+    /// Bytes for the peer are appended here.
     pub out: &'a mut Vec<u8>,
-    /// Mask keys, which only a client draws.
+    /// Mask keys. Only a client takes any.
     pub mask_keys: &'a mut MaskKeys,
-    /// Storage for messages that are not complete.
+    /// Storage for incomplete messages.
     pub pool: &'a mut BufferPool,
     /// The time.
     pub now: Time,
 }
 
 impl Workspace<'_> {
-    /// Appends a close frame of the end in `role`. A code that must not be sent is left out.
+    /// Appends a close frame from the end in `role`. A code that must not be sent is left out.
     pub(super) fn write_close(&mut self, role: Role, code: Option<CloseCode>, reason: &str) {
         let mut payload = [0; ControlPayload::MAX_LEN];
         let len = match code.filter(|code| code.is_sendable()) {
@@ -26,7 +26,7 @@ impl Workspace<'_> {
         self.write_control(role, OpCode::Close, &payload[..len]);
     }
 
-    /// Appends a control frame of the end in `role`.
+    /// Appends a control frame from the end in `role`.
     pub(super) fn write_control(&mut self, role: Role, opcode: OpCode, payload: &[u8]) {
         let key = self.mask_keys.key_for(role);
         write_frame(opcode, payload, key, self.out);

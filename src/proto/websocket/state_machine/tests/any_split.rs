@@ -1,4 +1,4 @@
-//! How a stream was split on the way makes no difference, and what it gives is what it means.
+//! However a stream is split, a connection yields what the reference yields.
 
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -162,7 +162,7 @@ fn role_and_stream() -> impl Strategy<Value = (Role, Vec<u8>)> {
         .prop_flat_map(|role| stream(role).prop_map(move |stream| (role, stream)))
 }
 
-/// What the owner of a connection sees: all of it has to be the same for every split.
+/// What the owner of a connection sees. It must be the same for every split.
 #[derive(Debug, PartialEq)]
 pub(super) struct Observed {
     pub(super) seen: Vec<Seen>,

@@ -1,4 +1,4 @@
-//! The closing handshake (RFC 6455 §7), from both ends and in the middle of things.
+//! The closing handshake (RFC 6455 §7), begun by either end, also while messages are unfinished.
 
 use super::*;
 
@@ -8,7 +8,7 @@ fn close(code: u16, reason: &str) -> Vec<u8> {
 }
 
 #[test]
-fn our_close_frame_is_answered_by_the_peer_and_that_is_all() {
+fn nothing_follows_the_peers_reply_to_our_close_frame() {
     for role in ROLES {
         let mut harness = Harness::open(role, &Limits::default());
         harness.close(CloseCode::GOING_AWAY, "bye");
@@ -22,7 +22,7 @@ fn our_close_frame_is_answered_by_the_peer_and_that_is_all() {
 }
 
 #[test]
-fn a_close_frame_is_answered_with_its_code_and_what_follows_is_ignored() {
+fn a_close_frame_gets_a_reply_with_its_code_and_later_input_is_ignored() {
     for role in ROLES {
         for (payload, answer) in [
             (close(1000, "done"), close(1000, "")),
@@ -57,7 +57,7 @@ fn close_frames_of_both_ends_may_cross() {
 }
 
 #[test]
-fn close_frames_that_are_none_are_refused() {
+fn invalid_close_frames_are_refused() {
     for role in ROLES {
         for (payload, error, code) in [
             (vec![3], ProtocolError::InvalidCloseLength, CloseCode::PROTOCOL),
@@ -82,7 +82,7 @@ fn between_our_close_frame_and_the_peers_nothing_is_yielded_or_sent() {
         let half = frame(role, true, OpCode::Text, &[b'x'; 300]);
         let stream = [
             frame(role, false, OpCode::Text, b"begun \xE2"),
-            // The rest is discarded, so what it would be as text does not count.
+            // The rest is discarded, so it need not be valid text.
             frame(role, false, OpCode::Continuation, b"\xFF"),
             frame(role, true, OpCode::Ping, b"no pong"),
             frame(role, true, OpCode::Continuation, b"\xFF"),
@@ -133,7 +133,7 @@ fn an_error_after_our_close_frame_ends_the_connection_without_another() {
 }
 
 #[test]
-fn a_code_that_must_not_be_sent_goes_as_none_and_a_long_reason_is_cut() {
+fn a_code_that_must_not_be_sent_is_left_out_and_a_long_reason_is_cut() {
     let long = "é".repeat(100);
     for role in ROLES {
         for (code, reason, payload) in [

@@ -12,7 +12,7 @@ use crate::proto::deflate::Compression;
 use crate::proto::deflate::DeflateAgreement;
 use crate::proto::handshake::Extension;
 
-/// What both ends have agreed to, which is the same for both.
+/// The agreement, which is the same for both ends.
 fn agreement(contexts: bool) -> DeflateAgreement {
     let config = DeflateConfig::default().min_size(0).context_takeover(contexts, contexts);
     let offer = Extension { name: "permessage-deflate", params: Vec::new() };

@@ -1,4 +1,4 @@
-//! Deadlines in virtual time: each is kept to the nanosecond, and nothing happens before it.
+//! Deadlines in virtual time. Each is exact to the nanosecond.
 
 use super::*;
 
@@ -14,7 +14,7 @@ fn limits() -> Limits {
         .close_timeout(5 * SECOND)
 }
 
-/// Lets `time` pass but for a nanosecond, during which nothing may happen, and then that one.
+/// Lets `time` pass, and checks that nothing happens before its last nanosecond.
 fn pass_exactly(harness: &mut Harness, time: Duration) -> Result<(), TimedOut> {
     assert_eq!(harness.time_left(), Some(time));
     let (state, written) = (harness.state(), harness.out.len());
@@ -33,7 +33,7 @@ fn the_opening_handshake_has_one_deadline_whatever_arrives() {
         assert_eq!(harness.feed(begun), []);
         assert_eq!(pass_exactly(&mut harness, 6 * SECOND), Err(TimedOut::Handshake));
         assert_eq!(harness.state(), State::Closed);
-        // A client that a server kept waiting has nothing to tell it.
+        // A client writes nothing when a server is too slow.
         assert_eq!(harness.out.starts_with(b"HTTP/1.1 408 "), role == Role::Server);
         assert_eq!(harness.out.is_empty(), role == Role::Client);
     }
@@ -63,7 +63,7 @@ fn a_request_on_a_kept_connection_has_all_of_its_time_from_its_first_byte_on() {
 }
 
 #[test]
-fn a_connection_on_which_nothing_was_asked_ends_in_silence() {
+fn a_connection_without_a_request_ends_without_a_response() {
     let header = b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0";
     for said in [&header[..0], &header[..9], header] {
         let mut harness = Harness::connecting(Role::Server, &limits());
@@ -78,7 +78,7 @@ fn a_connection_on_which_nothing_was_asked_ends_in_silence() {
 }
 
 #[test]
-fn a_silent_peer_is_pinged_and_then_counts_as_gone() {
+fn a_silent_peer_is_pinged_and_then_counts_as_lost() {
     for role in ROLES {
         let mut harness = Harness::open(role, &limits());
         assert_eq!(harness.pass(20 * SECOND), Ok(()));
@@ -141,14 +141,14 @@ fn an_unfinished_message_has_a_deadline_from_its_first_byte_on() {
             }
             assert_eq!(pass_exactly(&mut harness, SECOND), Err(TimedOut::Message));
             assert_eq!(harness.state(), State::Closed);
-            let told = [&1008_u16.to_be_bytes()[..], b"message unfinished"].concat();
-            assert_eq!(harness.sent(), [(OpCode::Close, told)]);
+            let payload = [&1008_u16.to_be_bytes()[..], b"message unfinished"].concat();
+            assert_eq!(harness.sent(), [(OpCode::Close, payload)]);
         }
     }
 }
 
 #[test]
-fn a_steady_message_has_its_time_again_with_all_progress() {
+fn progress_starts_the_time_of_a_message_again() {
     for role in ROLES {
         // 10 KB a second, in one frame and in fragments.
         let whole = frame(role, true, OpCode::Binary, &[1; 900_000]);
@@ -176,13 +176,13 @@ fn progress_is_64_kib_more_of_the_payload() {
             assert_eq!(harness.pass(59 * SECOND), Ok(()));
             harness.receive_direct(&vec![1; grown]);
             assert_eq!(harness.time_left(), Some(left));
-            // The next step is counted from there.
+            // The next progress is counted from here.
             assert_eq!(harness.pass(left - NANOSECOND), Ok(()));
             harness.receive_direct(&[1; STEP - 1]);
             let more = if grown == STEP { NANOSECOND } else { 60 * SECOND };
             assert_eq!(harness.time_left(), Some(more));
         }
-        // Headers and control frames are none.
+        // Headers and control frames are no progress.
         let mut harness = Harness::open(role, &limits().ping_interval(None));
         let begun = frame(role, false, OpCode::Binary, b"");
         let more = [
@@ -202,7 +202,7 @@ fn the_longest_message_takes_no_longer_than_its_length_allows() {
     const STEP: usize = 64 * 1024;
     let mut harness = Harness::open(Role::Client, &limits().ping_interval(None));
     assert_eq!(harness.feed(&header(Role::Client, true, OpCode::Binary, 1 << 20)), []);
-    // As slowly as may be, and not to its end.
+    // As slowly as allowed, and without the end.
     for step in 1..=16 {
         assert_eq!(harness.time_left(), Some(60 * SECOND));
         assert_eq!(harness.pass(60 * SECOND - NANOSECOND), Ok(()));
@@ -253,7 +253,7 @@ fn the_closing_handshake_and_the_end_of_the_stream_have_deadlines() {
 }
 
 #[test]
-fn times_beyond_every_clock_are_no_deadlines() {
+fn times_beyond_the_clocks_range_are_no_deadlines() {
     let limits = Limits::default()
         .handshake_timeout(Duration::MAX)
         .message_timeout(Duration::MAX)

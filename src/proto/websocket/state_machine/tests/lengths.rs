@@ -1,5 +1,5 @@
-//! Declared lengths up to the longest that there are, against limits up to the longest: nothing
-//! overflows, whatever part of a payload arrives.
+//! Nothing overflows, for declared lengths and limits up to the greatest, and for any part of a
+//! payload.
 
 use super::*;
 
@@ -18,7 +18,7 @@ const EDGES: [u64; 12] = [
     u64::MAX,
 ];
 
-/// What is to come of a fragment that declares `len` bytes when `begun` have arrived.
+/// The error for a fragment that declares `len` bytes, after `begun` bytes have arrived.
 fn expected(len: u64, begun: u64, message: u64, frame: u64) -> Option<ProtocolError> {
     if len > frame {
         Some(ProtocolError::FrameTooLarge { len, limit: frame as usize })
@@ -29,7 +29,7 @@ fn expected(len: u64, begun: u64, message: u64, frame: u64) -> Option<ProtocolEr
     }
 }
 
-/// A frame that declares more than arrives: room is made for what arrives alone.
+/// Receives part of a frame. Storage grows with what arrives, not with what is declared.
 fn receive_a_part(harness: &mut Harness, len: u64) {
     let mut left = len;
     for _ in 0..3 {
@@ -65,7 +65,7 @@ fn check(role: Role, begun: &[u8], len: u64, message: u64, frame: u64) {
         None => {
             assert_eq!(seen, [], "{begun:?} and {len} within {message} and {frame}");
             receive_a_part(&mut harness, len);
-            // What is left of it is discarded once the connection is closing.
+            // Its rest is discarded once the connection is closing.
             harness.close(CloseCode::NORMAL, "");
             assert_eq!(harness.feed(&[b'*'; 40][..len.saturating_sub(20).min(40) as usize]), []);
         }

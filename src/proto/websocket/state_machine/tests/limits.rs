@@ -1,4 +1,4 @@
-//! Limits: exact, known at the first byte that exceeds them, and bounds of memory.
+//! Limits are exact, are checked at the first byte that exceeds them, and bound the memory.
 
 use std::slice::from_ref;
 
@@ -49,7 +49,7 @@ fn a_frame_may_be_as_long_as_its_limit() {
         let seen = feed_fragments(&mut harness, &[b"abcd", b"efghi"]);
         assert_eq!(seen, [failed(ProtocolError::FrameTooLarge { len: 5, limit: 4 })]);
     }
-    // The limit of a frame cannot stretch that of a message.
+    // A higher limit of frames does not raise that of messages.
     let mut harness = Harness::open(Role::Client, &Limits::default().max_message(4).max_frame(9));
     let seen = feed_fragments(&mut harness, &[b"abcde"]);
     assert_eq!(seen, [failed(ProtocolError::MessageTooLarge { limit: 4 })]);
@@ -95,7 +95,7 @@ fn storage_follows_what_arrives_not_what_is_declared() {
         assert!(format!("{:?}", harness.connection).contains("Buffer(0 of 0 bytes)"));
         assert_eq!(harness.feed(b"one"), []);
         assert!(format!("{:?}", harness.connection).contains("Buffer(3 of 4096 bytes)"));
-        // What has arrived is no measure yet of what will.
+        // Too little has arrived for direct receiving.
         assert!(harness.connection.payload_buffer(&mut harness.pool).is_none());
         assert_eq!(harness.feed(&[b'*'; 4093]), []);
         let spare = harness.connection.payload_buffer(&mut harness.pool).map(|spare| spare.len());
@@ -137,7 +137,7 @@ fn control_frames_and_empty_fragments_have_a_rate() {
             assert_eq!(harness.feed(&begun), []);
             harness.feed(&cheap.repeat(5));
             assert_eq!(harness.state(), State::Open);
-            // A tenth of a second pays for one more, and only one.
+            // After a tenth of a second one more may come, and only one.
             harness.now += Duration::from_millis(100);
             harness.feed(cheap);
             assert_eq!(harness.state(), State::Open);
@@ -155,7 +155,7 @@ fn control_frames_and_empty_fragments_have_a_rate() {
 }
 
 #[test]
-fn pongs_that_were_asked_for_do_not_count() {
+fn pongs_that_answer_our_pings_do_not_count() {
     let limits = Limits::default().control_rate(10, 5);
     let flood = failed(ProtocolError::ControlFlood);
     let ping = |harness: &mut Harness, count| {
@@ -168,7 +168,7 @@ fn pongs_that_were_asked_for_do_not_count() {
         let mut harness = Harness::open(role, &limits);
         ping(&mut harness, 300);
         assert_eq!(harness.feed(&pong.repeat(300)).len(), 300);
-        // Others count as ever.
+        // Other frames still count.
         assert_eq!(harness.feed(&pong.repeat(5)).len(), 5);
         assert_eq!(harness.feed(&pong), from_ref(&flood));
 
@@ -180,13 +180,13 @@ fn pongs_that_were_asked_for_do_not_count() {
         assert_eq!(harness.feed(&pong.repeat(7)).len(), 7);
         assert_eq!(harness.feed(&pong), from_ref(&flood));
 
-        // Pings of the connection's own are asked for, too.
+        // Pongs to the keep-alive pings do not count, either.
         let mut harness = Harness::open(role, &limits);
         assert_eq!(harness.pass(Duration::from_secs(25)), Ok(()));
         assert_eq!(harness.feed(&pong.repeat(6)).len(), 6);
         assert_eq!(harness.feed(&pong), from_ref(&flood));
 
-        // Pings are not asked for by pings.
+        // The peer's pings count even after ours.
         let mut harness = Harness::open(role, &limits);
         ping(&mut harness, 300);
         let unasked = frame(role, true, OpCode::Ping, b"");

@@ -1,4 +1,4 @@
-//! Messages, pings and pongs, to the byte.
+//! Messages, pings and pongs, byte for byte.
 
 use super::*;
 use crate::proto::handshake::Refusal;
@@ -50,7 +50,7 @@ fn frames_that_come_with_the_opening_head_are_received_after_it() {
 }
 
 #[test]
-fn a_connection_that_begins_open_takes_frames_at_once() {
+fn a_connection_that_begins_open_handles_frames_at_once() {
     for role in ROLES {
         let limits = Limits::default();
         let mut harness = Harness::connecting(role, &limits);
@@ -64,7 +64,7 @@ fn a_connection_that_begins_open_takes_frames_at_once() {
 }
 
 #[test]
-fn nothing_is_taken_after_a_request_until_it_is_answered() {
+fn no_input_is_consumed_between_a_request_and_its_response() {
     let (mut stream, key) = (Vec::new(), Key::from_nonce([7; 16]));
     asked().write(&key, &mut stream);
     let head = stream.len();
@@ -84,7 +84,7 @@ fn nothing_is_taken_after_a_request_until_it_is_answered() {
 }
 
 #[test]
-fn a_server_sends_as_it_is_and_a_client_masks_with_a_fresh_key_each_time() {
+fn a_server_does_not_mask_and_a_client_masks_with_a_fresh_key_each_time() {
     let mut server = Harness::open(Role::Server, &Limits::default());
     assert!(server.send("hi"));
     assert_eq!(server.out, b"\x81\x02hi");
@@ -98,7 +98,7 @@ fn a_server_sends_as_it_is_and_a_client_masks_with_a_fresh_key_each_time() {
 }
 
 #[test]
-fn a_ping_is_answered_with_its_payload_also_inside_a_message() {
+fn a_pong_has_the_pings_payload_also_inside_a_message() {
     for role in ROLES {
         for len in [0, 1, 125] {
             let mut harness = Harness::open(role, &Limits::default());
@@ -117,7 +117,7 @@ fn a_ping_is_answered_with_its_payload_also_inside_a_message() {
 }
 
 #[test]
-fn a_ping_of_ours_is_cut_to_what_a_control_frame_holds() {
+fn our_ping_is_cut_to_the_length_of_a_control_frame() {
     for role in ROLES {
         let mut harness = Harness::open(role, &Limits::default());
         let sent = harness.with(|connection, workspace| connection.ping(&[1; 200], workspace));
@@ -179,7 +179,7 @@ fn text_fails_at_the_first_impossible_byte_of_an_unfinished_frame() {
                     let begun = frame(role, false, OpCode::Text, b"begun");
                     assert_eq!(harness.feed(&begun), []);
                 }
-                // Much more is announced than comes.
+                // The header announces much more than arrives.
                 let payload = [before.as_bytes(), &[bad], &[b'z'; 1000]].concat();
                 let bytes = frame(role, true, first, &payload);
                 let good = bytes.len() - 1001;
@@ -212,9 +212,9 @@ fn text_that_is_cut_inside_a_character_fails_with_its_last_frame() {
 }
 
 #[test]
-fn nothing_that_ended_a_connection_comes_to_the_next_one() {
+fn nothing_of_an_ended_connection_gets_into_the_next() {
     for role in ROLES {
-        // Each ends a message otherwise: inside a character, beyond a limit, out of its sequence.
+        // Messages that end inside a character, beyond a limit, or out of sequence.
         let wrongs = [
             frame(role, true, OpCode::Text, b"abc\xC3"),
             [frame(role, false, OpCode::Text, b"abc\xC3"), frame(role, true, OpCode::Text, b"")]
@@ -229,7 +229,7 @@ fn nothing_that_ended_a_connection_comes_to_the_next_one() {
         ];
         for wrong in wrongs {
             let mut harness = Harness::open(role, &Limits::default());
-            // In two pieces, so that it has to be kept.
+            // In two pieces, so that the first must be kept.
             assert_eq!(harness.feed(&wrong[..1]), []);
             assert!(matches!(harness.feed(&wrong[1..])[..], [Seen::Failed(_)]));
             let limits = Arc::new(Limits::default());

@@ -1,8 +1,8 @@
-//! What a stream means, read from a whole buffer in the plainest way: RFC 6455 §5 as a loop.
+//! A plain implementation of RFC 6455 §5 that reads a whole buffer in a loop.
 
 use super::{Limits, OpCode, PeerError, ProtocolError, Role, Seen, State};
 
-/// What a connection makes of a stream.
+/// What a connection yields and writes for a stream.
 #[derive(Debug, PartialEq)]
 pub(super) struct Outcome {
     pub(super) seen: Vec<Seen>,
@@ -10,7 +10,7 @@ pub(super) struct Outcome {
     pub(super) state: State,
 }
 
-/// Reads `stream` as a connection in `role` has to whose owner closes it after so many events.
+/// Reads `stream` as a connection in `role` must. Its owner closes it after `close_after` events.
 pub(super) fn outcome(
     stream: &[u8],
     role: Role,
@@ -48,7 +48,7 @@ pub(super) fn outcome(
     outcome
 }
 
-/// Takes apart what a connection wrote for a peer in role `receiver`: whole, valid frames.
+/// The frames that a connection wrote for a peer in role `receiver`. All are whole and valid.
 pub(super) fn frames(mut bytes: &[u8], receiver: Role) -> Vec<(OpCode, Vec<u8>)> {
     let mut frames = Vec::new();
     while !bytes.is_empty() {
@@ -67,7 +67,7 @@ struct Reader<'a> {
     at: usize,
     role: Role,
     limits: &'a Limits,
-    /// Control frames and empty fragments that may still come.
+    /// How many more control frames and empty fragments may come.
     budget: usize,
     close_after: Option<usize>,
     message: Option<Unfinished>,
@@ -89,7 +89,7 @@ struct Header {
 }
 
 impl Reader<'_> {
-    /// Reads the next frame; `false` when there is no whole one, or nothing more to read.
+    /// Reads the next frame. Returns `false` if there is no whole one, or reading has ended.
     fn frame(&mut self) -> Result<bool, ProtocolError> {
         let rest = &self.stream[self.at..];
         if self.outcome.state == State::Closed {
@@ -204,7 +204,7 @@ impl Reader<'_> {
     }
 }
 
-/// The header at the front of `bytes`; `None` if they end before it does and could become one.
+/// The header at the front of `bytes`. `None` if it is valid so far and incomplete.
 fn header(bytes: &[u8], receiver: Role) -> Result<Option<Header>, ProtocolError> {
     let Some(&first) = bytes.first() else {
         return Ok(None);
@@ -242,7 +242,7 @@ fn header(bytes: &[u8], receiver: Role) -> Result<Option<Header>, ProtocolError>
     };
     let mut len = u64::from(second % 0x80);
     if width > 0 {
-        // The least and the greatest length that what has arrived of it can become.
+        // The least and the greatest length that begin with the bytes that have arrived.
         let arrived: Vec<u8> = bytes.iter().skip(2).take(width).copied().collect();
         let padded = |filler| {
             let bytes = arrived.iter().copied().chain(std::iter::repeat(filler)).take(width);

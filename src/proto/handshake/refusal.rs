@@ -1,118 +1,18 @@
-use super::extensions::EXTENSIONS;
-use super::{HandshakeError, Key};
-use crate::proto::deflate::{AcceptedOffer, DeflateAgreement};
-use crate::proto::http::{
-    ContentType, ExtraHeaders, InvalidHeader, is_token, reason, write_header,
-};
+use crate::proto::http::{ContentType, ExtraHeaders, InvalidHeader, reason, write_header};
 
-/// The answer that opens a connection: status 101 (RFC 6455 §4.2.2).
-///
-/// ```
-/// use eventwire::proto::handshake::{Acceptance, Key};
-///
-/// let answer = Acceptance::new().subprotocol("chat")?.header("X-Server", "a")?;
-/// let mut out = Vec::new();
-/// answer.write(&Key::from_nonce(*b"the sample nonce"), &mut out);
-/// assert!(out.ends_with(
-///     b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\
-///     Sec-WebSocket-Protocol: chat\r\nX-Server: a\r\n\r\n"
-/// ));
-/// # Ok::<(), eventwire::proto::http::InvalidHeader>(())
-/// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Acceptance {
-    /// A token.
-    subprotocol: Option<String>,
-    deflate: Option<AcceptedOffer>,
-    headers: ExtraHeaders,
-}
-
-impl Acceptance {
-    /// Accepts without a subprotocol.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Chooses a subprotocol. It has to be one of those that the request offers: otherwise the
-    /// client ends the connection (RFC 6455 §4.1).
-    ///
-    /// # Errors
-    ///
-    /// [`InvalidHeader::Subprotocol`] if it is not a token.
-    pub fn subprotocol(mut self, name: &str) -> Result<Self, InvalidHeader> {
-        if !is_token(name.as_bytes()) {
-            return Err(InvalidHeader::Subprotocol);
-        }
-        self.subprotocol = Some(name.to_owned());
-        Ok(self)
-    }
-
-    /// Adds a header.
-    ///
-    /// # Errors
-    ///
-    /// Why the name or the value cannot be written.
-    pub fn header(mut self, name: &str, value: &str) -> Result<Self, InvalidHeader> {
-        self.headers.push(name, value)?;
-        Ok(self)
-    }
-
-    /// Accepts the first offer of `permessage-deflate` in `request` that `config` allows, if there
-    /// is one.
-    #[cfg(feature = "deflate")]
-    #[must_use]
-    pub fn deflate(
-        mut self,
-        config: &crate::proto::DeflateConfig,
-        request: &super::UpgradeRequest<'_>,
-    ) -> Self {
-        self.deflate = config.respond(&request.extensions());
-        self
-    }
-
-    /// What was agreed of compression: nothing, if it was not asked for or not wanted.
-    #[must_use]
-    pub fn agreement(&self) -> Option<DeflateAgreement> {
-        self.deflate.map(|accepted| accepted.agreement)
-    }
-
-    /// The subprotocol that was chosen.
-    #[must_use]
-    pub fn chosen_subprotocol(&self) -> Option<&str> {
-        self.subprotocol.as_deref()
-    }
-
-    /// Appends the whole answer to a request with `key`.
-    pub fn write(&self, key: &Key, out: &mut Vec<u8>) {
-        out.extend_from_slice(
-            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n",
-        );
-        write_header(out, "Sec-WebSocket-Accept", &key.accept());
-        if let Some(name) = &self.subprotocol {
-            write_header(out, "Sec-WebSocket-Protocol", name.as_bytes());
-        }
-        if let Some(accepted) = &self.deflate {
-            write_header(out, EXTENSIONS, accepted.params.value().as_bytes());
-        }
-        self.headers.write(out);
-        out.extend_from_slice(b"\r\n");
-    }
-}
-
-/// The answer that opens no connection: an error of HTTP, or where to ask instead, after which the
-/// server hangs up.
+/// A server's response that opens no WebSocket: an HTTP error or a redirection. The server ends the
+/// connection after it.
 ///
 /// ```
 /// use eventwire::proto::handshake::Refusal;
 /// use eventwire::proto::http::ContentType;
 ///
-/// let answer = Refusal::new(401)
+/// let refusal = Refusal::new(401)
 ///     .header("WWW-Authenticate", "Bearer")?
 ///     .content_type(ContentType::JSON)
 ///     .body(r#"{"error": "who are you?"}"#);
 /// let mut out = Vec::new();
-/// answer.write(&mut out);
+/// refusal.write(&mut out);
 /// assert!(out.starts_with(b"HTTP/1.1 401 Unauthorized\r\nConnection: close\r\n"));
 ///
 /// let moved = Refusal::new(307).header("Location", "wss://other.example.com/chat")?;
@@ -126,18 +26,18 @@ pub struct Refusal {
     headers: ExtraHeaders,
     content_type: ContentType,
     body: String,
-    /// The body is told of and not sent.
+    /// Whether the headers describe the body and the body itself is left out.
     is_head_only: bool,
 }
 
 impl Refusal {
     /// A refusal with `status`, without a body.
     ///
-    /// One from 300 to 399 is a redirection, for which the header `Location` says where to ask
+    /// A status from 300 to 399 is a redirection: the header `Location` names another URL
     /// (RFC 9110 §15.4). A browser's WebSocket does not follow it.
     ///
-    /// A status outside 300 to 599 would not refuse: it becomes 500, the code for a mistake of the
-    /// server's own.
+    /// A status outside 300 to 599 would not refuse. It becomes 500, the status for the server's
+    /// own mistakes.
     #[must_use]
     pub fn new(status: u16) -> Self {
         let status = if (300..=599).contains(&status) { status } else { 500 };
@@ -145,31 +45,31 @@ impl Refusal {
         Self { status, headers, content_type: ContentType::TEXT, body, is_head_only: false }
     }
 
-    /// Adds a header. The type of the body is set by [`content_type`](Self::content_type).
+    /// Adds a header. Set the type of the body with [`content_type`](Self::content_type).
     ///
     /// # Errors
     ///
-    /// Why the name or the value cannot be written.
+    /// [`InvalidHeader`] if the name or the value cannot be written.
     pub fn header(mut self, name: &str, value: &str) -> Result<Self, InvalidHeader> {
         self.headers.push(name, value)?;
         Ok(self)
     }
 
-    /// Says what the body is. Default: [`ContentType::TEXT`].
+    /// Sets the type of the body. Default: [`ContentType::TEXT`].
     #[must_use]
     pub fn content_type(mut self, content_type: ContentType) -> Self {
         self.content_type = content_type;
         self
     }
 
-    /// Sets the text of the answer. Status 304 has none, whatever is set.
+    /// Sets the body. It is ignored with status 304, which has none.
     #[must_use]
     pub fn body(mut self, text: impl Into<String>) -> Self {
         self.body = text.into();
         self
     }
 
-    /// Leaves out the body if that is an answer to a `HEAD` request (RFC 9110 §9.3.2).
+    /// Leaves out the body if this is the response to a `HEAD` request (RFC 9110 §9.3.2).
     #[must_use]
     pub(crate) fn head_only(mut self, is_head: bool) -> Self {
         self.is_head_only = is_head;
@@ -182,7 +82,7 @@ impl Refusal {
         self.status
     }
 
-    /// Appends the whole answer, with the headers that its status demands.
+    /// Appends the whole response, with the headers that its status requires.
     pub fn write(&self, out: &mut Vec<u8>) {
         let status = self.status.to_string();
         for part in ["HTTP/1.1 ", &status, " ", reason(self.status), "\r\n"] {
@@ -218,48 +118,15 @@ impl Refusal {
     }
 }
 
-impl From<HandshakeError> for Refusal {
-    fn from(error: HandshakeError) -> Self {
-        error.refusal()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn accept(answer: &Acceptance) -> String {
-        let mut out = b"before ".to_vec();
-        answer.write(&Key::from_nonce(*b"the sample nonce"), &mut out);
-        String::from_utf8(out).unwrap()
-    }
+    use crate::proto::handshake::HandshakeError;
 
     fn refuse(answer: &Refusal) -> String {
         let mut out = Vec::new();
         answer.write(&mut out);
         String::from_utf8(out).unwrap()
-    }
-
-    #[test]
-    fn acceptance_to_the_byte() {
-        assert_eq!(
-            accept(&Acceptance::new()),
-            "before HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
-             Connection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
-        );
-        let full = Acceptance::new().subprotocol("chat").unwrap().header("X-A", "b").unwrap();
-        assert_eq!(full.chosen_subprotocol(), Some("chat"));
-        assert_eq!(
-            accept(&full),
-            "before HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
-             Connection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\
-             Sec-WebSocket-Protocol: chat\r\nX-A: b\r\n\r\n"
-        );
-        for wrong in ["", "a b", "a,b", "a\r\nb", "\u{e9}"] {
-            assert_eq!(Acceptance::new().subprotocol(wrong), Err(InvalidHeader::Subprotocol));
-        }
-        let owned = Acceptance::new().header("Sec-WebSocket-Extensions", "permessage-deflate");
-        assert_eq!(owned, Err(InvalidHeader::Reserved));
     }
 
     #[test]
@@ -288,7 +155,7 @@ mod tests {
         );
         assert!(refuse(&Refusal::new(499)).starts_with("HTTP/1.1 499 \r\n"));
         let owned = Refusal::new(400).header("Content-Length", "9");
-        assert_eq!(owned, Err(InvalidHeader::Reserved));
+        assert_eq!(owned, Err(InvalidHeader::Reserved("Content-Length".to_owned())));
     }
 
     #[test]

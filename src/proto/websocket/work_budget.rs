@@ -1,18 +1,19 @@
-//! What is done for one connection before others have their turn.
+//! How much is done for one connection before others have their turn.
 
-/// What may still be done for a connection: a peer decides how many frames its bytes are, and how
-/// much work a compressed message is, so both are counted beside the bytes.
+/// What may still be done for a connection in this turn.
+///
+/// The peer decides into how many frames it divides its bytes, and how much work a compressed
+/// message is. So both are bounded beside the number of bytes.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Share {
-    /// Whole frames, whichever kind, and heads.
+pub(crate) struct WorkBudget {
+    /// Whole frames of any kind, and heads.
     frames: usize,
-    /// Work of decompression, as much of it as goes into a byte.
+    /// Work of decompression, in bytes.
     inflation: usize,
 }
 
-impl Share {
-    /// No bound.
-    pub(crate) const WHOLE: Self = Self::new(usize::MAX, usize::MAX);
+impl WorkBudget {
+    pub(crate) const UNLIMITED: Self = Self::new(usize::MAX, usize::MAX);
 
     pub(crate) const fn new(frames: usize, inflation: usize) -> Self {
         Self { frames, inflation }
@@ -30,19 +31,19 @@ impl Share {
         self.frames
     }
 
-    /// So many frames were handled.
+    /// Notes that `count` frames were handled.
     #[inline]
     pub(crate) const fn take_frames(&mut self, count: usize) {
         self.frames = self.frames.saturating_sub(count);
     }
 
-    /// So much was decompressed.
+    /// Notes work of decompression, in bytes.
     #[cfg(feature = "deflate")]
     pub(in crate::proto) const fn take_inflation(&mut self, work: usize) {
         self.inflation = self.inflation.saturating_sub(work);
     }
 
-    /// A message is left in the middle of its decompression.
+    /// Ends the turn. The decompression of a message has stopped before its end.
     #[cfg(feature = "deflate")]
     pub(in crate::proto) const fn end_inflation(&mut self) {
         self.inflation = 0;
