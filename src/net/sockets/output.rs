@@ -11,7 +11,7 @@ use crate::proto::{
     FrameHeader, MaskKeys, Message, Outgoing, Payload, PreparedMessage, Role, write_payload,
 };
 use crate::slots::Key;
-use crate::topics::{Frames, Output, Room, Run, Topics};
+use crate::topics::{Frames, Output, Run, SendCapacity, Topics};
 
 /// Corked output is sent from this length on, without waiting for the handler to return.
 const CORK_FULL: usize = 64 * 1024;
@@ -49,7 +49,7 @@ impl Sockets {
         let Some(role) = self.slots.unhindered(conn) else {
             return false;
         };
-        if message.len() >= REUSE || self.cork.len() >= CORK_FULL || !topics.is_settled(conn) {
+        if message.len() >= REUSE || self.cork.len() >= CORK_FULL || topics.has_pending(conn) {
             return false;
         }
         let key = (role == Role::Client).then(|| self.keys.next_key());
@@ -154,10 +154,10 @@ impl Sockets {
     /// if nothing may follow, because that was more than may wait.
     #[inline]
     pub(crate) fn settle(&mut self, conn: Key, topics: &mut Topics, io: &mut dyn Transmit) -> bool {
-        if topics.is_settled(conn) {
+        if !topics.has_pending(conn) {
             return true;
         }
-        topics.settle(conn, &mut Outlet { sockets: self, io });
+        topics.deliver_pending(conn, &mut Outlet { sockets: self, io });
         self.is_open(conn)
     }
 
@@ -171,13 +171,13 @@ impl Sockets {
     }
 
     /// How much topics may send the connection.
-    pub(crate) fn room(&self, conn: Key) -> Room {
+    pub(crate) fn room(&self, conn: Key) -> SendCapacity {
         match self.slots.get(conn).filter(|socket| socket.blocked && socket.is_open()) {
-            Some(socket) => Room::Waiting {
+            Some(socket) => SendCapacity::Waiting {
                 backed_up: socket.is_backed_up(&self.limits),
                 bytes: self.limits.hard.saturating_sub(socket.queued()),
             },
-            None => Room::Unlimited,
+            None => SendCapacity::Unlimited,
         }
     }
 
@@ -412,7 +412,7 @@ struct Outlet<'a> {
 }
 
 impl Output for Outlet<'_> {
-    fn room(&self, conn: Key) -> Room {
+    fn capacity(&self, conn: Key) -> SendCapacity {
         self.sockets.room(conn)
     }
 
