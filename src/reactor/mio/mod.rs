@@ -4,6 +4,7 @@
 mod alarm;
 mod resolver;
 mod socket;
+mod stream;
 #[cfg(feature = "tls")]
 mod tls;
 
@@ -24,7 +25,7 @@ use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 #[cfg(feature = "timerfd")]
 use self::alarm::Alarm;
 use self::resolver::Resolver;
-pub use self::socket::{MioListener, MioStream};
+pub use self::stream::{MioListener, MioStream};
 #[cfg(feature = "tls")]
 pub use self::tls::{TlsClient, TlsError, TlsServer, TlsStream};
 #[cfg(feature = "tls")]
@@ -263,7 +264,7 @@ impl Reactor for MioReactor {
         if let Some(error) = stream.take_error()? {
             return Err(error);
         }
-        match stream.peer() {
+        match stream.check_peer() {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(false),
             Err(error) => Err(error),
@@ -271,25 +272,11 @@ impl Reactor for MioReactor {
     }
 
     fn register(&mut self, stream: &mut MioStream, key: u64) -> io::Result<()> {
-        let both = both();
-        let registry = self.poll.registry();
-        match stream {
-            MioStream::Tcp(stream) => registry.register(stream, token(key), both),
-            MioStream::Unix(stream) => registry.register(stream, token(key), both),
-            #[cfg(feature = "tls")]
-            MioStream::Tls(stream) => self.register(stream.inner_mut(), key),
-        }
+        self.poll.registry().register(stream.socket_mut(), token(key), both())
     }
 
     fn rekey(&mut self, stream: &mut MioStream, key: u64) -> io::Result<()> {
-        let both = both();
-        let registry = self.poll.registry();
-        match stream {
-            MioStream::Tcp(stream) => registry.reregister(stream, token(key), both),
-            MioStream::Unix(stream) => registry.reregister(stream, token(key), both),
-            #[cfg(feature = "tls")]
-            MioStream::Tls(stream) => self.rekey(stream.inner_mut(), key),
-        }
+        self.poll.registry().reregister(stream.socket_mut(), token(key), both())
     }
 
     #[cfg(feature = "tls")]
@@ -303,7 +290,7 @@ impl Reactor for MioReactor {
             Tls::Server(server) => server.session()?,
             Tls::Client(client, host) => client.session(host)?,
         };
-        Ok(MioStream::Tls(Box::new(TlsStream::new(stream, session, received))))
+        Ok(MioStream::Tls(Box::new(TlsStream::new(stream.into_socket()?, session, received))))
     }
 
     #[cfg(feature = "tls")]

@@ -1,18 +1,15 @@
-use std::io::{self, IoSlice, Read, Write};
-use std::net::{Shutdown, SocketAddr};
+//! The reactor's streams and listeners, of whatever kind.
+
+use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 
 use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
-use socket2::SockRef;
 
+use super::socket::Socket;
 #[cfg(feature = "tls")]
 use super::tls::TlsStream;
 
-/// `MSG_NOSIGNAL`: a peer that is gone is an error, and no SIGPIPE, whatever the program has made
-/// of that signal. Systems without such a flag have an option, which is set when a socket is made.
-const NO_SIGNAL: i32 =
-    if cfg!(any(target_os = "linux", target_os = "android")) { 0x4000 } else { 0 };
-
-/// A stream of a [`MioReactor`](super::MioReactor): over TCP, or within the machine.
+/// A stream of a [`MioReactor`](super::MioReactor).
 #[derive(Debug)]
 pub enum MioStream {
     /// Over TCP.
@@ -73,8 +70,8 @@ impl MioStream {
     #[inline]
     pub(super) fn recv(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
-            Self::Tcp(stream) => stream.read(buffer),
-            Self::Unix(stream) => stream.read(buffer),
+            Self::Tcp(stream) => stream.recv(buffer),
+            Self::Unix(stream) => stream.recv(buffer),
             #[cfg(feature = "tls")]
             Self::Tls(stream) => stream.recv(buffer),
         }
@@ -83,21 +80,19 @@ impl MioStream {
     #[inline]
     pub(super) fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            // The standard library sends with `NO_SIGNAL`; on Unix sockets its older versions that
-            // are supported do not. To do so here would cost every send a branch.
-            Self::Tcp(stream) => stream.write(bytes),
-            Self::Unix(stream) => SockRef::from(&*stream).send_with_flags(bytes, NO_SIGNAL),
+            Self::Tcp(stream) => stream.send(bytes),
+            Self::Unix(stream) => stream.send(bytes),
             #[cfg(feature = "tls")]
             Self::Tls(stream) => stream.send(bytes),
         }
     }
 
-    /// Not inlined, so that the plain call is.
+    /// Not inlined, so that [`send`](Self::send) is.
     #[inline(never)]
     pub(super) fn send_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         match self {
-            Self::Tcp(stream) => send_vectored(SockRef::from(&*stream), slices),
-            Self::Unix(stream) => send_vectored(SockRef::from(&*stream), slices),
+            Self::Tcp(stream) => stream.send_vectored(slices),
+            Self::Unix(stream) => stream.send_vectored(slices),
             #[cfg(feature = "tls")]
             Self::Tls(stream) => stream.send_vectored(slices),
         }
@@ -105,65 +100,66 @@ impl MioStream {
 
     pub(super) fn shutdown(&mut self) -> io::Result<()> {
         match self {
-            Self::Tcp(stream) => stream.shutdown(Shutdown::Write),
-            Self::Unix(stream) => stream.shutdown(Shutdown::Write),
+            Self::Tcp(stream) => Socket::shutdown(stream),
+            Self::Unix(stream) => Socket::shutdown(stream),
             #[cfg(feature = "tls")]
             Self::Tls(stream) => stream.shutdown(),
         }
     }
 
-    /// Bounds what the stream takes ahead of what it sends. Writable readiness then tells that it
-    /// holds less than half of that unsent.
+    /// Limits the bytes that the stream accepts ahead of what it sends.
     pub(super) fn limit_unsent(&mut self, bytes: Option<u32>) {
         match self {
-            Self::Tcp(stream) => {
-                // Zero is the system's own limit. One that knows no other holds what it did.
-                let _ = SockRef::from(&*stream).set_tcp_notsent_lowat(bytes.unwrap_or(0));
-            }
-            // What was sent and not read is held in the same buffer, which is small.
-            Self::Unix(_) => {}
+            Self::Tcp(stream) => stream.limit_unsent(bytes),
+            Self::Unix(stream) => stream.limit_unsent(bytes),
             #[cfg(feature = "tls")]
             Self::Tls(stream) => stream.limit_unsent(bytes),
         }
     }
 
-    /// Makes a stream that somebody else accepted as those are that were accepted here. Tells where
-    /// it comes from, unless it is from this machine.
+    /// Sets the options of a stream that another part of the program accepted. Returns the address
+    /// of its other end, unless that is on this machine.
     pub(crate) fn prepare(&self) -> io::Result<Option<SocketAddr>> {
-        match self {
-            Self::Tcp(stream) => {
-                SockRef::from(stream).set_nonblocking(true)?;
-                stream.set_nodelay(true)?;
-                stream.peer_addr().map(Some)
-            }
-            Self::Unix(stream) => SockRef::from(stream).set_nonblocking(true).map(|()| None),
-            #[cfg(feature = "tls")]
-            Self::Tls(stream) => stream.inner().prepare(),
-        }
+        self.socket().prepare()
     }
 
-    /// The error that the stream met with while nobody called it.
+    /// Takes the error that occurred since the last call on the stream.
     pub(super) fn take_error(&self) -> io::Result<Option<io::Error>> {
+        self.socket().take_error()
+    }
+
+    /// Checks that there is another end. Fails with `NotConnected` if there is none so far.
+    pub(super) fn check_peer(&self) -> io::Result<()> {
+        self.socket().check_peer()
+    }
+
+    /// The socket beneath, for what is done rarely.
+    fn socket(&self) -> &dyn Socket {
         match self {
-            Self::Tcp(stream) => stream.take_error(),
-            Self::Unix(stream) => stream.take_error(),
+            Self::Tcp(stream) => stream,
+            Self::Unix(stream) => stream,
             #[cfg(feature = "tls")]
-            Self::Tls(stream) => stream.inner().take_error(),
+            Self::Tls(stream) => stream.socket(),
         }
     }
 
-    /// Whether there is another end; fails with `NotConnected` if there is none yet.
-    pub(super) fn peer(&self) -> io::Result<()> {
+    /// The same, to be registered.
+    pub(super) fn socket_mut(&mut self) -> &mut dyn Socket {
         match self {
-            Self::Tcp(stream) => stream.peer_addr().map(drop),
-            Self::Unix(stream) => stream.peer_addr().map(drop),
+            Self::Tcp(stream) => stream,
+            Self::Unix(stream) => stream,
             #[cfg(feature = "tls")]
-            Self::Tls(stream) => stream.inner().peer(),
+            Self::Tls(stream) => stream.socket_mut(),
         }
     }
-}
 
-/// `writev` takes no flags.
-fn send_vectored(socket: SockRef<'_>, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-    socket.send_vectored_with_flags(slices, NO_SIGNAL)
+    /// The socket of a stream that speaks no TLS.
+    #[cfg(feature = "tls")]
+    pub(super) fn into_socket(self) -> io::Result<Box<dyn Socket>> {
+        match self {
+            Self::Tcp(stream) => Ok(Box::new(stream)),
+            Self::Unix(stream) => Ok(Box::new(stream)),
+            Self::Tls(_) => Err(io::ErrorKind::InvalidInput.into()),
+        }
+    }
 }

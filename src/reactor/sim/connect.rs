@@ -1,36 +1,17 @@
-//! How connections come about: listeners, their backlogs, and connects with their outcomes.
+//! How connections come about: names, listeners with their backlogs, and connects with their
+//! outcomes.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
+use super::super::{Lookup, ResolveDone};
 use super::config::Fault;
 use super::endpoint::{Endpoint, Script};
+use super::listener::{Attempt, Listener};
+use super::names::Answer;
 use super::network::{Network, Planned, Source};
-
-/// A socket that listens, the engine's or a test's.
-#[derive(Debug)]
-pub(super) struct Listener {
-    pub(super) address: SocketAddr,
-    /// `None`: a test's, which takes its connections without readiness.
-    pub(super) key: Option<u64>,
-    /// Connections made and not yet accepted.
-    pub(super) backlog: VecDeque<u64>,
-    pub(super) limit: usize,
-    /// An edge is due and not yet reported.
-    pub(super) edge: bool,
-}
-
-/// A connect on its way.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Attempt {
-    stream: u64,
-    /// How often it has met a full backlog.
-    retries: u32,
-    /// Refused or unanswered, whoever listens.
-    failure: Option<ErrorKind>,
-}
 
 /// How long after a full backlog the next attempt comes, as with a lost SYN.
 const RETRY: Duration = Duration::from_secs(1);
@@ -49,6 +30,19 @@ const ENFILE: i32 = 23;
 const EMFILE: i32 = 24;
 
 impl Network {
+    /// Begins to look a name up. An unknown name fails at once.
+    pub(super) fn resolve(&mut self, host: &str, port: u16, done: ResolveDone) -> Lookup {
+        let lookup = Lookup::new();
+        let Some(ips) = self.names.get(host) else {
+            done(Err(ErrorKind::NotFound.into()));
+            return lookup;
+        };
+        let found = Ok(ips.iter().map(|&ip| SocketAddr::new(ip, port)).collect());
+        let due = self.arrival();
+        self.plan(due, Planned::Answer(Answer { interest: lookup.interest(), found, done }));
+        lookup
+    }
+
     /// Opens a listener for the engine, or for a test when there is no key.
     pub(super) fn listen(
         &mut self,

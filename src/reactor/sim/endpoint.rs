@@ -6,8 +6,6 @@ use std::mem;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::traffic::copy_front;
-
 /// One end of a connection, made or in the making.
 #[derive(Debug)]
 pub(super) struct Endpoint {
@@ -184,4 +182,24 @@ impl Endpoint {
             None => None,
         }
     }
+}
+
+/// Takes the first `count` bytes.
+pub(super) fn take_front(queue: &mut VecDeque<u8>, count: usize) -> Vec<u8> {
+    if count == queue.len() {
+        return mem::take(queue).into();
+    }
+    let mut bytes = vec![0; count];
+    copy_front(queue, &mut bytes);
+    queue.drain(..count);
+    bytes
+}
+
+/// Copies the first bytes, as many as `to` has room for.
+fn copy_front(queue: &VecDeque<u8>, to: &mut [u8]) {
+    let (front, back) = queue.as_slices();
+    let split = to.len().min(front.len());
+    let (first, second) = to.split_at_mut(split);
+    first.copy_from_slice(&front[..split]);
+    second.copy_from_slice(&back[..second.len()]);
 }

@@ -49,6 +49,7 @@ mod config;
 mod connect;
 mod endpoint;
 mod endpoints;
+mod listener;
 mod names;
 mod network;
 mod peer;
@@ -59,7 +60,7 @@ mod traffic;
 
 use std::fmt;
 use std::io::{self, IoSlice};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -201,6 +202,17 @@ impl SimReactor {
     #[must_use]
     pub fn trace_lines(&self) -> &[String] {
         self.network.trace.lines()
+    }
+
+    /// Gives a host a name. A lookup takes about as long as bytes take to the other end. Other
+    /// names do not exist.
+    pub fn name(&mut self, host: impl Into<String>, ips: impl Into<Vec<IpAddr>>) {
+        self.network.names.insert(host.into(), ips.into());
+    }
+
+    /// Leaves all later connects to `address` unanswered: they fail after 127 s, as on Linux.
+    pub fn silence(&mut self, address: SocketAddr) {
+        self.network.silent.insert(address);
     }
 
     /// Lets the time pass that handlers took.

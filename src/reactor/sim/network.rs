@@ -11,8 +11,8 @@ use std::time::Duration;
 use super::super::{Polled, Readiness};
 use super::choices::Choices;
 use super::config::{Fault, FaultCounts, SimConfig};
-use super::connect::{Attempt, Listener};
 use super::endpoints::Endpoints;
+use super::listener::{Attempt, Listener};
 use super::names::{Answer, Names};
 use super::trace::Trace;
 
@@ -288,7 +288,7 @@ impl Network {
                 Planned::Unchoke(id) => self.unchoke(id),
                 Planned::Connect(attempt) => self.finish_connect(attempt),
                 Planned::Arrival { listener, stream } => self.enqueue(listener, stream),
-                Planned::Answer(answer) => answer.give(),
+                Planned::Answer(answer) => answer.deliver(),
             }
         }
     }

@@ -1,37 +1,16 @@
 //! Bytes between the two ends of a connection: sent, on their way, arrived, received, reset.
 
-use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::mem;
 use std::time::Duration;
 
 use super::super::Readiness;
 use super::config::Fault;
-use super::endpoint::{Content, Endpoint};
+use super::endpoint::{Content, Endpoint, take_front};
 use super::network::{Network, Planned, Source};
 
 /// The longest that [`Fault::ShortSend`] and [`Fault::WouldBlock`] keep an end from sending.
 const MAX_CHOKE: Duration = Duration::from_millis(2);
-
-/// Takes the first `count` bytes.
-fn take_front(queue: &mut VecDeque<u8>, count: usize) -> Vec<u8> {
-    if count == queue.len() {
-        return mem::take(queue).into();
-    }
-    let mut bytes = vec![0; count];
-    copy_front(queue, &mut bytes);
-    queue.drain(..count);
-    bytes
-}
-
-/// Copies the first bytes, as many as `to` has room for.
-pub(super) fn copy_front(queue: &VecDeque<u8>, to: &mut [u8]) {
-    let (front, back) = queue.as_slices();
-    let split = to.len().min(front.len());
-    let (first, second) = to.split_at_mut(split);
-    first.copy_from_slice(&front[..split]);
-    second.copy_from_slice(&back[..second.len()]);
-}
 
 impl Network {
     /// Receives into `buffer`.

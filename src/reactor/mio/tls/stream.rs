@@ -4,7 +4,7 @@ use std::io::{self, IoSlice, Read, Write};
 
 use rustls::Connection;
 
-use crate::reactor::mio::socket::MioStream;
+use crate::reactor::mio::socket::Socket;
 
 /// TLS over a stream.
 ///
@@ -13,7 +13,7 @@ use crate::reactor::mio::socket::MioStream;
 /// writable edge. What was taken and not sent waits in the session, up to its limit, for `flush`.
 #[derive(Debug)]
 pub struct TlsStream {
-    stream: MioStream,
+    socket: Box<dyn Socket>,
     session: Connection,
     /// What was received before the session began, and is part of it.
     received: Vec<u8>,
@@ -35,21 +35,21 @@ const UNSENT_MAX: usize = 64 * 1024;
 
 impl TlsStream {
     pub(in crate::reactor::mio) fn new(
-        stream: MioStream,
+        socket: Box<dyn Socket>,
         mut session: Connection,
         received: &[u8],
     ) -> Self {
         session.set_buffer_limit(Some(UNSENT_MAX));
         let received = received.to_vec();
-        Self { stream, session, received, failure: None, ends: false, behind: false }
+        Self { socket, session, received, failure: None, ends: false, behind: false }
     }
 
-    pub(in crate::reactor::mio) fn inner(&self) -> &MioStream {
-        &self.stream
+    pub(in crate::reactor::mio) fn socket(&self) -> &dyn Socket {
+        &*self.socket
     }
 
-    pub(in crate::reactor::mio) fn inner_mut(&mut self) -> &mut MioStream {
-        &mut self.stream
+    pub(in crate::reactor::mio) fn socket_mut(&mut self) -> &mut dyn Socket {
+        &mut *self.socket
     }
 
     pub(in crate::reactor::mio) fn recv(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -105,8 +105,8 @@ impl TlsStream {
 
     /// Takes in what has arrived, and sends what the protocol answers to it; tells how much it was.
     fn take_in(&mut self) -> io::Result<usize> {
-        let (stream, received) = (&mut self.stream, &mut self.received);
-        let received = self.session.read_tls(&mut Source { stream, received });
+        let (socket, received) = (&mut *self.socket, &mut self.received);
+        let received = self.session.read_tls(&mut Source { socket, received });
         if received.is_ok() {
             if let Err(error) = self.session.process_new_packets() {
                 // The peer is to know why. Whether it hears makes no difference here.
@@ -158,20 +158,20 @@ impl TlsStream {
     pub(in crate::reactor::mio) fn limit_unsent(&mut self, bytes: Option<u32>) {
         let most = bytes.map_or(UNSENT_MAX, |bytes| UNSENT_MAX.min(bytes as usize));
         self.session.set_buffer_limit(Some(most));
-        self.stream.limit_unsent(bytes);
+        self.socket.limit_unsent(bytes);
     }
 
     /// Sends what was taken, as far as the stream takes it.
     pub(in crate::reactor::mio) fn flush(&mut self) -> io::Result<()> {
         while self.session.wants_write() {
-            match self.session.write_tls(&mut Sink(&mut self.stream)) {
+            match self.session.write_tls(&mut Sink(&mut *self.socket)) {
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
         }
-        if std::mem::take(&mut self.ends) { self.stream.shutdown() } else { Ok(()) }
+        if std::mem::take(&mut self.ends) { self.socket.shutdown() } else { Ok(()) }
     }
 
     /// Ends the sending half, once everything is sent.
@@ -188,7 +188,7 @@ impl TlsStream {
 
 /// Where a session reads.
 struct Source<'a> {
-    stream: &'a mut MioStream,
+    socket: &'a mut dyn Socket,
     /// Comes first.
     received: &'a mut Vec<u8>,
 }
@@ -196,7 +196,7 @@ struct Source<'a> {
 impl Read for Source<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.received.is_empty() {
-            return self.stream.recv(buffer);
+            return self.socket.recv(buffer);
         }
         let count = buffer.len().min(self.received.len());
         buffer[..count].copy_from_slice(&self.received[..count]);
@@ -210,7 +210,7 @@ impl Read for Source<'_> {
 }
 
 /// Where a session writes.
-struct Sink<'a>(&'a mut MioStream);
+struct Sink<'a>(&'a mut dyn Socket);
 
 impl Write for Sink<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
