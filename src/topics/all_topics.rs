@@ -144,8 +144,8 @@ impl Topics {
         Ok(())
     }
 
-    /// Checks that a message of `len` bytes can be broadcast to a topic. Returns whether the topic's
-    /// memory grows.
+    /// Checks that a message of `len` bytes can be broadcast to a topic. Returns whether the
+    /// topic's memory grows.
     fn admit(&mut self, key: Key, len: usize) -> Result<bool, TopicError> {
         let topic = self.registry.topics.get(key).ok_or(TopicError::Gone)?;
         let open = &topic.open;

@@ -166,8 +166,8 @@ impl Batch<Bytes> {
         Run::new(frames, Some(part), Some(self.source(topic)))
     }
 
-    /// Empties the batch and moves its memory to `open`, which has none. Returns `false` and changes
-    /// nothing if the memory is still in use, or the frames have compressed forms.
+    /// Empties the batch and moves its memory to `open`, which has none. Returns `false` and
+    /// changes nothing if the memory is still in use, or the frames have compressed forms.
     pub(super) fn reopen_as(&mut self, open: &mut Batch<BytesMut>) -> bool {
         if self.forms.held() > 0 {
             return false;
@@ -223,8 +223,8 @@ impl Batch<Bytes> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Source {
     pub(crate) topic: Key,
-    /// The sequence number of its first broadcast; `None` for a compressed form, because a batch may
-    /// have several.
+    /// The sequence number of its first broadcast; `None` for a compressed form, because a batch
+    /// may have several.
     pub(crate) first: Option<u64>,
 }
 

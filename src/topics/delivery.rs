@@ -35,8 +35,8 @@ struct Unserved {
 
 impl Topics {
     /// Sends the whole sealed batch of the front topic to up to `max` consecutive subscribers, and
-    /// returns how many they were. Stops at the first one for which not the whole batch, or something
-    /// else as well, is pending: [`deliver`](Self::deliver) serves that one.
+    /// returns how many they were. Stops at the first one for which not the whole batch, or
+    /// something else as well, is pending: [`deliver`](Self::deliver) serves that one.
     ///
     /// `send` returns `false` if the batch exceeded the connection's outbox.
     pub(crate) fn deliver_sealed(
@@ -131,8 +131,8 @@ impl Topics {
         None
     }
 
-    /// Takes the sealed batch out of delivery: logs it for lagging subscribers, or reuses its memory.
-    /// Returns whether the topic has another batch.
+    /// Takes the sealed batch out of delivery: logs it for lagging subscribers, or reuses its
+    /// memory. Returns whether the topic has another batch.
     fn finish_sealed(&mut self, key: Key) -> bool {
         let Self { registry, memory, .. } = self;
         let Some(topic) = registry.topics.get_mut(key) else {
@@ -160,8 +160,8 @@ impl Topics {
     }
 
     /// Skips a subscriber that does not keep up, if its policy says so. Returns whether it did. A
-    /// subscriber does not start to lag while the connection has pending broadcasts that cannot lag,
-    /// because their order must hold.
+    /// subscriber does not start to lag while the connection has pending broadcasts that cannot
+    /// lag, because their order must hold.
     fn skip(&mut self, key: Key, position: usize, capacity: SendCapacity) -> bool {
         let registry = &mut self.registry;
         let Some(topic) = registry.topics.get(key) else {

@@ -135,8 +135,8 @@ impl Memory {
         has_room
     }
 
-    /// Makes room for `bytes` more: gives up the oldest logged batches. Gives up none if all of them
-    /// were not enough. Returns whether there is room.
+    /// Makes room for `bytes` more: gives up the oldest logged batches. Gives up none if all of
+    /// them were not enough. Returns whether there is room.
     #[inline]
     pub(super) fn make_room(&mut self, registry: &mut Registry, bytes: usize) -> bool {
         self.bytes() + bytes <= self.limit || self.give_up_logs(registry, bytes)

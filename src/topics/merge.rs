@@ -23,8 +23,8 @@ impl Topics {
         self.merge(conn, true, output);
     }
 
-    /// Sends what is pending for the connection, in the order of the broadcasts. If output waits, the
-    /// last broadcasts stay pending where their subscriptions allow that.
+    /// Sends what is pending for the connection, in the order of the broadcasts. If output waits,
+    /// the last broadcasts stay pending where their subscriptions allow that.
     pub(crate) fn catch_up(&mut self, conn: Key, output: &mut impl Output) {
         let Some(member) = self.registry.members.get(conn.index()) else {
             return;
@@ -58,8 +58,8 @@ impl Topics {
         self.pending = pending;
     }
 
-    /// Sends what is pending, window by window: the required broadcasts, and the others until output
-    /// waits. Returns the sequence number up to which nothing is pending any more.
+    /// Sends what is pending, window by window: the required broadcasts, and the others until
+    /// output waits. Returns the sequence number up to which nothing is pending any more.
     fn send_windows(
         &mut self,
         conn: Key,

@@ -6,32 +6,35 @@
 //! that: the sealed batch then moves to the topic's *log*, which all lagging subscribers share.
 //!
 //! ```text
-//! one topic:      sequence →
+//! one topic; the numbers are sequence numbers, which all topics share
 //!
-//!         log (bounded)                 sealed              open
-//!   ┌────────┬────────┬────────┐  ┌──────────────┐  ┌──────────────┐
-//!   │ 11  13 │ 14  17 │ 20  21 │  │  25  26  28  │  │  30  31  …   │ ◄── broadcast
-//!   └────────┴────────┴────────┘  └──────────────┘  └──────────────┘
-//!       ▲  oldest                         │              at most `backlog` bytes
-//!       │  goes first                     │
-//!       │                         subscribers, in list order:
-//!       │                         ┌───┬───┬───┬───┬───┐
-//!       │                         │ a │ b │ c │ d │ e │
-//!       │                         └───┴───┴───┴───┴───┘
-//!       │                                   ▲ `cursor`: a and b have got the sealed batch,
-//!       │                                     c, d and e have not
-//!       │
-//!       └── b is lagging: it was skipped at 14 and has got nothing since (`first_pending` = the
-//!           topic's own number of broadcast 14). It catches up from the log, then from the
-//!           sealed and the open batch.
+//!                log                        sealed            open
+//!   ┌────────┬─────────┬─────────┐    ┌──────────────┐   ┌───────────┐
+//!   │ 11  13 │ 14   17 │ 20   21 │    │  25  26  28  │   │  30  31 … │ ◄── broadcast
+//!   └────────┴─────────┴─────────┘    └──────────────┘   └───────────┘
+//!    oldest,   ▲                             │
+//!    goes      │ first_pending of b          │ deliver_sealed, deliver
+//!    first     │                             ▼
+//!              │            subscribers: [ a  b  c  d  e ]
+//!              │                                ▲
+//!              │                                cursor
+//!              │
+//!              └── catch_up sends 14 … 31 once the output of b is empty again
+//!
+//!   a  was sent the sealed batch: served = 28
+//!   b  is lagging: its output waits, the cursor passed it, and the log keeps 14 … 21 for it
+//!   c  is next; c, d and e were served up to 21
 //! ```
 //!
-//! - **Settled:** nothing is pending for a connection. It is not lagging, and no batch of its topics
-//!   is open or sealed. A direct message may then be sent at once; otherwise the pending broadcasts
-//!   go first ([`Topics::deliver_pending`]), so that output leaves in the order of the calls.
-//! - **Sequence:** broadcasts are numbered across all topics of a loop. Each connection remembers
-//!   the last one up to which it was served (`Member::served`), and each subscription may be ahead
-//!   of that (`Subscriber::since`). This keeps the order between topics.
+//! The log and the open batch have at most [`TopicLimits::backlog`] bytes each. If the log drops a
+//! batch, the lagging subscribers miss it.
+//!
+//! - **Settled:** nothing is pending for a connection: it is not lagging, and no topic has an open
+//!   or sealed batch. Otherwise [`Topics::deliver_pending`] must be called before a direct message
+//!   is sent to it, so that output leaves in the order of the calls.
+//! - **Sequence number:** broadcasts are numbered across all topics of a loop. Each connection
+//!   remembers up to which one it was served (`Member::served`), and a subscription may be ahead of
+//!   that (`Subscriber::since`). This keeps the order between topics.
 //! - **Number:** broadcasts are also numbered within their topic. Gaps are reported in these
 //!   numbers.
 //! - **Gap:** consecutive broadcasts of a topic that a subscriber did not get. It ends when a later

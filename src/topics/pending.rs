@@ -128,8 +128,8 @@ impl Pending {
     }
 
     /// Decides which broadcasts up to `until` do not fit into `bytes`. Broadcasts that must be sent
-    /// take their bytes first, and then the newest of the others. Returns the sequence number of the
-    /// last broadcast that does not fit, or 0.
+    /// take their bytes first, and then the newest of the others. Returns the sequence number of
+    /// the last broadcast that does not fit, or 0.
     pub(super) fn last_that_does_not_fit(
         &mut self,
         topics: &Slots<Topic>,
@@ -182,8 +182,8 @@ impl Pending {
         next.min()
     }
 
-    /// Lists the pending frames of the window that begins with `first`, and returns the window's last
-    /// sequence number. Broadcasts up to `missed` that may lag are missed.
+    /// Lists the pending frames of the window that begins with `first`, and returns the window's
+    /// last sequence number. Broadcasts up to `missed` that may lag are missed.
     pub(super) fn list_window(
         &mut self,
         topics: &Slots<Topic>,

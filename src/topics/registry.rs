@@ -207,8 +207,8 @@ impl Registry {
         }
     }
 
-    /// Ends the gap of a subscription, which makes it due: the connection has got a later broadcast,
-    /// or nothing waits for it any more.
+    /// Ends the gap of a subscription, which makes it due: the connection has got a later
+    /// broadcast, or nothing waits for it any more.
     pub(super) fn end_gap(&mut self, conn: Key, key: Key) {
         if !self.gaps.any_grows() {
             return;

@@ -13,8 +13,8 @@ use crate::slots::Key;
 const SUBSCRIPTIONS_CAPACITY_MIN: usize = 8;
 
 impl Topics {
-    /// Subscribes a connection. Returns `Ok(false)` if it was subscribed; it then has the new policy.
-    /// Call [`Topics::deliver_pending`] before a call that changes the policy.
+    /// Subscribes a connection. Returns `Ok(false)` if it was subscribed; it then has the new
+    /// policy. Call [`Topics::deliver_pending`] before a call that changes the policy.
     pub(crate) fn subscribe(
         &mut self,
         conn: Key,

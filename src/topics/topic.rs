@@ -36,7 +36,8 @@ pub(super) struct Counted {
 /// One topic.
 ///
 /// Invariants: the subscribers before `cursor` have got the sealed batch. Sequence numbers ascend
-/// through `log`, `sealed` and `open`, in this order. `log` is empty while no subscriber is lagging.
+/// through `log`, `sealed` and `open`, in this order. `log` is empty while no subscriber is
+/// lagging.
 #[derive(Debug, Default)]
 pub(super) struct Topic {
     pub(super) name: Box<str>,
@@ -162,9 +163,9 @@ impl Topic {
         self.log.push_back(batch);
     }
 
-    /// Whether the oldest logged batch must go: the log has more than `limit` bytes of frames, or no
-    /// subscriber needs the batch. A subscriber that needs only the last broadcast finds it in the
-    /// newest batch, unless every broadcast in there leaves a subscriber out.
+    /// Whether the oldest logged batch must go: the log has more than `limit` bytes of frames, or
+    /// no subscriber needs the batch. A subscriber that needs only the last broadcast finds it in
+    /// the newest batch, unless every broadcast in there leaves a subscriber out.
     pub(super) fn outgrows(&self, limit: usize) -> bool {
         let newest = self.log.back().filter(|_| self.log.len() > 1);
         newest.is_some_and(|newest| {
@@ -211,8 +212,8 @@ impl Topic {
         }
     }
 
-    /// Makes the subscriber at `position` lag from broadcast `number` on. Returns whether it was not
-    /// lagging before.
+    /// Makes the subscriber at `position` lag from broadcast `number` on. Returns whether it was
+    /// not lagging before.
     pub(super) fn start_lagging(&mut self, position: usize, number: u64) -> bool {
         let subscriber = &mut self.subscribers[position];
         let is_new = subscriber.first_pending == 0;
