@@ -187,7 +187,7 @@ impl LocalEvents {
         self.timers_set -= 1;
         if was_armed {
             let queues = &self.queues;
-            self.timers.cancelled(|timer| is_live(queues, timer));
+            self.timers.count_cancelled(|timer| is_live(queues, timer));
         }
         true
     }
@@ -199,7 +199,7 @@ impl LocalEvents {
             let TimerKey { queue, key } = entry.key;
             let Some((_, queue)) = self.queues.get_mut(queue as usize) else { continue };
             let Some(next) = queue.expire(key, entry.due, now) else {
-                self.timers.dropped();
+                self.timers.count_dropped();
                 continue;
             };
             self.len += 1;

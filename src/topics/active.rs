@@ -6,12 +6,12 @@ use super::topic::Topic;
 use crate::slots::{Key, Slots};
 
 /// Stale entries that stay in a list no matter how short it is.
-pub(super) const STALE_ENTRIES_MIN: usize = 64;
+pub(super) const PURGED_ENTRIES_MIN: usize = 64;
 
 /// Whether stale entries must be removed from a list of `len` entries. They are removed together,
 /// so that the removal of one topic does not search the whole list.
 pub(super) const fn must_purge(stale: usize, len: usize) -> bool {
-    stale > STALE_ENTRIES_MIN && stale > len / 2
+    stale > PURGED_ENTRIES_MIN && stale > len / 2
 }
 
 /// A queue of topics with an undelivered batch.
