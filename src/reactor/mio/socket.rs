@@ -8,8 +8,8 @@ use mio::event::Source;
 use mio::net::{TcpStream, UnixStream};
 use socket2::SockRef;
 
-/// `MSG_NOSIGNAL`: sending to a peer that is gone fails, and raises no SIGPIPE, whatever the program
-/// does with that signal. Systems without this flag have a socket option, which mio sets.
+/// `MSG_NOSIGNAL`: sending to a peer that is gone fails, and raises no SIGPIPE, whatever the
+/// program does with that signal. Systems without this flag have a socket option, which mio sets.
 const NO_SIGNAL: i32 =
     if cfg!(any(target_os = "linux", target_os = "android")) { 0x4000 } else { 0 };
 
@@ -24,8 +24,8 @@ pub(super) trait Socket: Source + fmt::Debug + Send + Sync {
     /// Ends the sending half.
     fn shutdown(&mut self) -> io::Result<()>;
 
-    /// Limits the bytes that the socket accepts ahead of what it sends. Writable readiness then means
-    /// that less than half of that limit is unsent.
+    /// Limits the bytes that the socket accepts ahead of what it sends. Writable readiness then
+    /// means that less than half of that limit is unsent.
     fn limit_unsent(&mut self, bytes: Option<u32>);
 
     /// Sets the options of a socket that another part of the program accepted. Returns the address
