@@ -1,18 +1,20 @@
-//! Times, counted in buckets whose width grows with the time: small, and good for any magnitude.
+//! A histogram of durations with buckets of relative width: small, and equally precise for all
+//! magnitudes.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Buckets for each doubling of the time, as a power of two: a time is known to one part in eight.
-const FINENESS: u32 = 3;
+/// The number of buckets for each doubling of the duration, as a power of two. With eight buckets,
+/// a duration is known to an eighth.
+const PRECISION_BITS: u32 = 3;
 
-/// Times from 2^37 ns on, more than two minutes, share the last bucket.
+/// Durations from 2^37 ns on, more than two minutes, share the last bucket.
 const DOUBLINGS: u32 = 37;
 
-const BUCKETS: usize = ((DOUBLINGS - FINENESS + 1) << FINENESS) as usize;
+const BUCKETS: usize = ((DOUBLINGS - PRECISION_BITS + 1) << PRECISION_BITS) as usize;
 
-/// How often something took how long, in buckets that are an eighth of their time wide.
+/// Counts of durations, in buckets that are an eighth of their duration wide.
 ///
 /// ```
 /// use eventwire::{Config, EventLoop};
@@ -31,30 +33,31 @@ pub struct Histogram {
 }
 
 impl Histogram {
-    /// How many times were recorded.
+    /// How many durations were recorded.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.counts.iter().sum()
     }
 
-    /// The longest time that was recorded, exactly; zero if none was.
+    /// The longest recorded duration, exactly, or zero if there is none.
     #[must_use]
     pub const fn max(&self) -> Duration {
         Duration::from_nanos(self.max)
     }
 
-    /// All times that were recorded together, exactly.
+    /// The sum of all recorded durations, exactly.
     #[must_use]
     pub const fn sum(&self) -> Duration {
         Duration::from_nanos(self.sum)
     }
 
-    /// How many times were shorter than that, a power of two: a bucket ends there.
+    /// How many durations were shorter than `nanos`, a power of two, where a bucket begins.
     pub(crate) fn count_below(&self, nanos: u64) -> u64 {
         self.counts[..bucket_of(nanos)].iter().sum()
     }
 
-    /// The time that `percent` of all were no longer than, to an eighth; zero if none was recorded.
+    /// The duration that `percent` of the recorded ones do not exceed, to an eighth. Zero if none
+    /// was recorded.
     #[must_use]
     pub fn percentile(&self, percent: f64) -> Duration {
         let share = (percent / 100.0).clamp(0.0, 1.0);
@@ -69,15 +72,15 @@ impl Histogram {
         Duration::ZERO
     }
 
-    /// The buckets that are not empty, the shortest times first: the longest time of each, and how
-    /// many there were.
+    /// The buckets that are not empty, in ascending order: the longest duration and the count of
+    /// each.
     pub fn iter(&self) -> impl Iterator<Item = (Duration, u64)> + '_ {
         let counted = self.counts.iter().enumerate().filter(|(_, count)| **count > 0);
         counted.map(|(bucket, count)| (Duration::from_nanos(highest(bucket).min(self.max)), *count))
     }
 
-    /// What was recorded since `earlier`, a former snapshot of the same. Its longest time is that
-    /// of all times.
+    /// The durations that were recorded since `earlier`, an earlier snapshot of the same histogram.
+    /// The longest duration remains that of all durations.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
         let mut counts = self.counts.clone();
@@ -105,12 +108,12 @@ impl fmt::Debug for Histogram {
     }
 }
 
-/// A histogram that one thread writes and others read.
+/// A histogram that one thread writes and other threads read.
 #[derive(Debug)]
 pub(crate) struct SharedHistogram {
     counts: [AtomicU64; BUCKETS],
     max: AtomicU64,
-    /// In nanoseconds, which lasts for 584 years.
+    /// In nanoseconds, enough for 584 years.
     sum: AtomicU64,
 }
 
@@ -122,7 +125,7 @@ impl Default for SharedHistogram {
 }
 
 impl SharedHistogram {
-    /// Counts a time. Only ever called by one thread, so that no addition needs to be atomic.
+    /// Records a duration. Only one thread may call it, so that no addition needs to be atomic.
     #[inline]
     pub(crate) fn record(&self, time: Duration) {
         let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
@@ -146,31 +149,34 @@ impl SharedHistogram {
     }
 }
 
-/// Times below `2^FINENESS` have a bucket each; above, the bits after the first one choose.
+/// The bucket of a duration. Durations below 8 ns have a bucket each; above, the three bits after
+/// the highest one choose the bucket within the doubling.
 #[inline]
 const fn bucket_of(nanos: u64) -> usize {
-    if nanos >> FINENESS == 0 {
+    if nanos >> PRECISION_BITS == 0 {
         return nanos as usize;
     }
     let doubling = nanos.ilog2();
     if doubling >= DOUBLINGS {
         return BUCKETS - 1;
     }
-    let shift = doubling - FINENESS;
-    (((shift + 1) << FINENESS) as u64 + ((nanos >> shift) & ((1 << FINENESS) - 1))) as usize
+    let shift = doubling - PRECISION_BITS;
+    (((shift + 1) << PRECISION_BITS) as u64 + ((nanos >> shift) & ((1 << PRECISION_BITS) - 1)))
+        as usize
 }
 
-/// The longest time of a bucket, in nanoseconds.
+/// The longest duration of a bucket, in nanoseconds.
 const fn highest(bucket: usize) -> u64 {
     if bucket == BUCKETS - 1 {
         return u64::MAX;
     }
-    let (group, step) = (bucket as u64 >> FINENESS, bucket as u64 & ((1 << FINENESS) - 1));
+    let (group, step) =
+        (bucket as u64 >> PRECISION_BITS, bucket as u64 & ((1 << PRECISION_BITS) - 1));
     if group == 0 {
         return step;
     }
     let shift = group - 1;
-    (((1 << FINENESS) + step + 1) << shift) - 1
+    (((1 << PRECISION_BITS) + step + 1) << shift) - 1
 }
 
 #[cfg(test)]

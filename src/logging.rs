@@ -1,11 +1,12 @@
-//! Lines for the `log` facade, with the feature `log`; without it they are not even made.
+//! Lines for the `log` facade. Without the feature `log` they are not even formatted.
 
-/// Writes a line at a level of `log`'s: which connection or listener it is about, and why.
+/// Writes a line at one of `log`'s levels. A line says which connection or listener it concerns,
+/// and why.
 macro_rules! log_line {
     ($level:ident, $($text:tt)+) => {{
         #[cfg(feature = "log")]
         log::$level!(target: "eventwire", $($text)+);
-        // Named all the same, so that it makes no difference to what is used.
+        // The arguments count as used without the feature, too.
         #[cfg(not(feature = "log"))]
         if false {
             let _ = format_args!($($text)+);

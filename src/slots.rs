@@ -1,17 +1,19 @@
-//! A slab whose keys carry a generation, so that a key outlives its value harmlessly.
+//! A slab whose keys have a generation, so that a stale key finds nothing.
 
 use std::convert::Infallible;
 
 use slab::Slab;
 
-/// Names a value in [`Slots`]: the slot's index in the low half, the generation in the high half.
+/// Identifies a value in [`Slots`]: the slot's index in the low half, the generation in the high
+/// half.
 ///
-/// The generation is never zero, so a key is never zero and never equals a bare index.
+/// Invariant: the generation of a value's key is never zero. So a key never equals
+/// [`NONE`](Self::NONE) or a bare index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Key(u64);
 
 impl Key {
-    /// No value's key.
+    /// The key of no value.
     pub(crate) const NONE: Self = Self(0);
 
     pub(crate) const fn from_bits(bits: u64) -> Self {
@@ -22,7 +24,7 @@ impl Key {
         self.0
     }
 
-    /// The slot, which a later value may share: use it only to index data kept by slot.
+    /// The slot. A later value may use the same slot, so use it only to index data kept by slot.
     pub(crate) const fn index(self) -> usize {
         self.0 as u32 as usize
     }
@@ -32,11 +34,11 @@ impl Key {
     }
 }
 
-/// Values by [`Key`]. A removed value's key finds nothing, also when its slot is used again.
+/// Values by [`Key`]. The key of a removed value finds nothing, even after its slot is reused.
 #[derive(Debug)]
 pub(crate) struct Slots<T> {
     slab: Slab<Slot<T>>,
-    /// The generation of the newest value: unique over the last 2³² − 1 insertions.
+    /// The generation of the newest value. It is unique within the last 2³² − 1 insertions.
     generation: u32,
 }
 
@@ -47,14 +49,14 @@ struct Slot<T> {
 }
 
 impl<T> Slots<T> {
-    /// Bytes for each value: a slab says beside it whether it is there.
+    /// Bytes for each slot. A slab stores whether the slot is vacant, too.
     pub(crate) const SIZE: usize = size_of::<Option<Slot<T>>>();
 
     pub(crate) const fn new() -> Self {
         Self { slab: Slab::new(), generation: 0 }
     }
 
-    /// Slots that do not move until `capacity` values are there.
+    /// Slots that are not moved before there are more than `capacity` values.
     pub(crate) fn with_capacity(capacity: usize) -> Self {
         Self { slab: Slab::with_capacity(capacity), generation: 0 }
     }
@@ -69,17 +71,18 @@ impl<T> Slots<T> {
         key
     }
 
-    /// Inserts what `make` makes of the key that it is to have; nothing if that fails.
+    /// Inserts the value that `make` creates, given its key. Inserts nothing if `make` fails.
     pub(crate) fn try_insert_with<E>(
         &mut self,
         make: impl FnOnce(Key) -> Result<T, E>,
     ) -> Result<Key, E> {
         self.generation = self.generation.checked_add(1).unwrap_or(1);
         let generation = self.generation;
-        let place = self.slab.vacant_entry();
-        let index = u32::try_from(place.key()).expect("fewer than 2^32 values fit in memory");
+        debug_assert_ne!(generation, 0, "a key of generation zero could equal `Key::NONE`");
+        let entry = self.slab.vacant_entry();
+        let index = u32::try_from(entry.key()).expect("fewer than 2^32 values fit in memory");
         let key = Key(u64::from(generation) << 32 | u64::from(index));
-        place.insert(Slot { generation, value: make(key)? });
+        entry.insert(Slot { generation, value: make(key)? });
         Ok(key)
     }
 
@@ -95,17 +98,17 @@ impl<T> Slots<T> {
         (slot.generation == key.generation()).then_some(&mut slot.value)
     }
 
-    /// The value in a slot, for the code that keeps it there.
+    /// The value in a slot, of whatever generation.
     pub(crate) fn at(&self, slot: usize) -> Option<&T> {
         self.slab.get(slot).map(|slot| &slot.value)
     }
 
-    /// The same, to be changed.
+    /// The value in a slot, of whatever generation, for changing it.
     pub(crate) fn at_mut(&mut self, slot: usize) -> Option<&mut T> {
         self.slab.get_mut(slot).map(|slot| &mut slot.value)
     }
 
-    /// Removes the value in a slot.
+    /// Removes the value in a slot, of whatever generation.
     pub(crate) fn remove_at(&mut self, slot: usize) -> Option<T> {
         self.slab.try_remove(slot).map(|slot| slot.value)
     }

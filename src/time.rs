@@ -1,11 +1,13 @@
+//! Times of a monotonic clock.
+
 use std::fmt;
 use std::ops::{Add, AddAssign};
 use std::time::Duration;
 
-/// A moment on a monotonic clock: the nanoseconds since that clock's beginning, whatever that is.
+/// A time on a monotonic clock, in nanoseconds since the beginning of that clock.
 ///
-/// Eight bytes, of which every connection holds several, and cheap to compare and to subtract. It
-/// lasts for 584 years. Moments of different clocks have nothing to do with each other.
+/// It has eight bytes, because every connection stores several, and is cheap to compare and
+/// subtract. Its range is 584 years. Times of different clocks cannot be compared.
 ///
 /// ```
 /// use std::time::{Duration, Instant};
@@ -22,30 +24,30 @@ impl Time {
     /// The clock's beginning.
     pub const BEGINNING: Self = Self(0);
 
-    /// The last moment that the clock has, which nobody lives to see.
+    /// The last time that the clock can represent. It is never reached.
     pub(crate) const NEVER: Self = Self(u64::MAX);
 
-    /// The moment that is so long after the clock's beginning; the last one there is if that is
-    /// longer than the clock lasts.
+    /// The time `elapsed` after the clock's beginning, or the last time of the clock if that is
+    /// beyond its range.
     #[inline]
     #[must_use]
     pub fn from_beginning(elapsed: Duration) -> Self {
         u64::try_from(elapsed.as_nanos()).map_or(Self::NEVER, Self)
     }
 
-    /// How long after the clock's beginning it is.
+    /// The time that passed since the clock's beginning.
     #[must_use]
     pub const fn since_beginning(self) -> Duration {
         Duration::from_nanos(self.0)
     }
 
-    /// The time that passed since `earlier`; none if that is later.
+    /// The time that passed since `earlier`, or zero if that is later.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
 
-    /// The moment that is `after` this one, unless the clock does not last as long.
+    /// The time `after` this one, or `None` if that is beyond the range of the clock.
     #[must_use]
     pub fn checked_add(self, after: Duration) -> Option<Self> {
         let nanos = after.as_secs().checked_mul(1_000_000_000)?;
@@ -62,7 +64,7 @@ impl Time {
     }
 }
 
-/// The last moment that the clock has if the sum is later.
+/// Saturates at the last time of the clock.
 impl Add<Duration> for Time {
     type Output = Self;
 

@@ -1,4 +1,4 @@
-//! What comes up at a time: connections' coarse deadlines, and the application's precise timers.
+//! Timers: the coarse deadlines of connections, and the precise timers of the application.
 
 mod heap;
 mod wheel;

@@ -6,7 +6,7 @@ use crate::proto::Limits;
 #[cfg(feature = "tls")]
 use crate::reactor::TlsClient;
 
-/// How a connection to a server is made and treated.
+/// How a client connects, and the limits of its connection.
 ///
 /// ```
 /// use eventwire::ClientConfig;
@@ -32,22 +32,22 @@ pub struct ClientConfig {
 }
 
 impl ClientConfig {
-    /// What the connection may cost. Replaces what [`max_message`](Self::max_message) and
-    /// [`connect_timeout`](Self::connect_timeout) set.
+    /// The limits of the connection. Replaces what [`max_message`](Self::max_message) and
+    /// [`connect_timeout`](Self::connect_timeout) have set.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// The longest message that is received, in bytes. Default: 1 MiB.
+    /// The longest message that is accepted, in bytes. Default: 1 MiB.
     #[must_use]
     pub fn max_message(mut self, bytes: usize) -> Self {
         self.limits = self.limits.max_message(bytes);
         self
     }
 
-    /// How long it may take until the connection is open: name, connection and handshake
+    /// How long it may take to open the connection: name lookup, connecting and the handshake
     /// together. Default: 10 s.
     #[must_use]
     pub fn connect_timeout(mut self, time: Duration) -> Self {
@@ -55,7 +55,7 @@ impl ClientConfig {
         self
     }
 
-    /// The subprotocols that the client speaks, the one liked best first. Default: none.
+    /// The subprotocols that the client offers, the preferred one first. Default: none.
     #[must_use]
     pub fn subprotocols<I>(mut self, names: I) -> Self
     where
@@ -66,7 +66,7 @@ impl ClientConfig {
         self
     }
 
-    /// Compresses messages, if the server wants that too. Default: none.
+    /// Compresses messages if the server agrees. Default: no compression.
     #[cfg(feature = "deflate")]
     #[must_use]
     pub const fn deflate(mut self, config: crate::proto::DeflateConfig) -> Self {
@@ -74,7 +74,7 @@ impl ClientConfig {
         self
     }
 
-    /// Whom to believe, for a `wss://` URL, which needs it. Default: nobody.
+    /// The trusted root certificates. A `wss://` URL requires them. Default: none.
     #[cfg(feature = "tls")]
     #[must_use]
     pub fn tls(mut self, tls: TlsClient) -> Self {
@@ -89,45 +89,45 @@ impl ClientConfig {
         self
     }
 
-    /// Sends an `Origin`, as a web page would. Default: none.
+    /// Sends an `Origin` header, as a web page does. Default: none.
     #[must_use]
     pub fn origin(mut self, origin: impl Into<String>) -> Self {
         self.origin = Some(origin.into());
         self
     }
 
-    /// How many bytes of the connection's output the system may hold that it has not begun to send.
-    /// Default: none, so that it holds as many as it likes, some MiB: the best throughput
-    /// where the way is long. At least 4 KiB.
+    /// The most bytes of the connection's output that the system may hold without having begun to
+    /// send them. Default: no limit. The system then holds some MiB, which gives the best
+    /// throughput over long distances. At least 4 KiB.
     ///
-    /// What the system holds is stale by the time that it arrives, and can be neither dropped nor
-    /// overtaken. With a limit the rest waits in the outbox instead, within
-    /// [`Config::outbox`](crate::Config::outbox), and an
-    /// [`OverflowPolicy`](crate::OverflowPolicy) applies to it. A connection with a subscription by
-    /// [`OverflowPolicy::KeepLatest`](crate::OverflowPolicy::KeepLatest) has a limit of 16 KiB in
-    /// any case, for as long as it has one.
+    /// Output in the system is out of date when it arrives, and can be neither dropped nor
+    /// overtaken. With a limit, the rest waits in the outbox, within
+    /// [`Config::outbox`](crate::Config::outbox), where an
+    /// [`OverflowPolicy`](crate::OverflowPolicy) applies to it. A connection with a subscription
+    /// that has [`OverflowPolicy::KeepLatest`](crate::OverflowPolicy::KeepLatest) always has a
+    /// limit of 16 KiB.
     ///
-    /// It is Linux's `TCP_NOTSENT_LOWAT`. The system goes beyond it by the segment that it fills,
-    /// of 64 KiB at most, and does not count what is on its way or lies in the peer's receive
-    /// buffer. With TLS, the session holds as much besides, 64 KiB at most. A Unix socket has no
-    /// such limit; it holds what the peer has not read, 208 KiB by default
-    /// (`net.core.wmem_default`).
+    /// The option is Linux's `TCP_NOTSENT_LOWAT`. The system exceeds it by the segment that it is
+    /// filling, at most 64 KiB, and does not count bytes under way or in the peer's receive buffer.
+    /// With TLS, the session holds at most another 64 KiB. A Unix socket has no such limit; it
+    /// holds what the peer has not read, 208 KiB by default (`net.core.wmem_default`).
     #[must_use]
     pub const fn unsent_limit(mut self, bytes: u32) -> Self {
         self.unsent_limit = if bytes < 4096 { 4096 } else { bytes };
         self
     }
 
-    /// Connects to this address instead of those that the URL's host stands for. Several are tried
-    /// in the order in which they were added, each 250 ms after the one before, which goes on
-    /// meanwhile, or at once when one has failed; the first connection that is made is kept.
+    /// Connects to this address instead of looking up the URL's host. Several addresses are tried
+    /// in the order in which they were added: the next one after 250 ms, while earlier ones
+    /// continue, or at once when an earlier one has failed. The first connection that succeeds is
+    /// used.
     #[must_use]
     pub fn address(mut self, address: SocketAddr) -> Self {
         self.addresses.push(address);
         self
     }
 
-    /// Connects to this Unix socket instead of any address; the URL still says what is asked for.
+    /// Connects to this Unix socket instead of an address. The URL still determines the request.
     #[must_use]
     pub fn unix_socket(mut self, path: impl Into<PathBuf>) -> Self {
         self.unix_socket = Some(path.into());

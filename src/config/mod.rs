@@ -1,4 +1,4 @@
-//! What a loop, a listener and a client are configured with.
+//! The configuration of a loop, a listener and a client.
 
 mod client;
 mod server;
@@ -11,19 +11,19 @@ pub use self::server::ServerConfig;
 use crate::net::socket::{MemoryCaps, OutboxLimits};
 use crate::topics::TopicLimits;
 
-/// What the loop does while there is nothing to do.
+/// What the loop does while it has nothing to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Idle {
-    /// Sleeps at once. Costs no processor time, and a wake-up for every burst of input.
+    /// Sleeps at once. It uses no processor time, but every burst of input has to wake it.
     Block,
-    /// Looks again and again for a moment before it sleeps, for as long as that has paid off
-    /// lately, and not at all after it lost the processor to others.
+    /// Polls for a short time before it sleeps, as long as polling has recently found something. It
+    /// does not poll after it was preempted.
     Adaptive {
-        /// The longest moment. The default, 200 µs, is about what falling asleep and waking up
-        /// costs in a virtual machine.
+        /// The longest time to poll. Default: 200 µs, about as long as a sleep and a wake-up take
+        /// in a virtual machine.
         spin_max: Duration,
     },
-    /// Never sleeps: the lowest latency, for a whole processor of its own.
+    /// Never sleeps. It has the lowest latency and uses a whole processor.
     Busy,
 }
 
@@ -33,31 +33,33 @@ impl Default for Idle {
     }
 }
 
-/// What happens when a handler panics. The panic hook has printed the panic before that, as
-/// always.
+/// What happens when a handler panics. As always, the panic hook prints the panic first.
 ///
-/// In a program that is built with `panic = "abort"` nothing can be caught: the first panic ends
-/// the process.
+/// In a program built with `panic = "abort"`, the first panic ends the process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnPanic {
-    /// The connection whose handler panicked is closed with code 1011, `on_close` is told the
-    /// panic's message ([`Disconnect::Panicked`](crate::Disconnect)), and the loop goes on.
+    /// The connection whose handler panicked is closed with code 1011, `on_close` gets the panic's
+    /// message ([`Disconnect::Panicked`](crate::Disconnect)), and the loop continues.
     ///
-    /// - In `on_upgrade`, the client is refused with status 500.
-    /// - In `on_close` and `on_connect_error`, nothing more is called for that connection.
-    /// - In an [`EventHandler`](crate::EventHandler), the event's other handlers are called.
+    /// - After a panic in `on_upgrade`, the client gets a response with status 500.
+    /// - After a panic in `on_close` or `on_connect_error`, no other method is called for that
+    ///   connection.
+    /// - After a panic in an [`EventHandler`](crate::EventHandler), the event's other handlers are
+    ///   called.
     ///
-    /// The engine's own state is whole then. The handler and the application's state are as the
-    /// panic left them, half-changed perhaps, and are lent to the next call all the same: choose
-    /// [`Propagate`](Self::Propagate) if they cannot bear that.
+    /// The engine's own state remains consistent. The handler and the application's state stay as
+    /// the panic left them, and the next call gets them even if they are half-changed. Choose
+    /// [`Propagate`](Self::Propagate) if they do not tolerate that.
     #[default]
     CloseConnection,
-    /// The panic goes through [`EventLoop::run`](crate::EventLoop::run) to its caller. The loop is
-    /// of no more use then; dropping it closes its connections without a word.
+    /// The panic propagates through [`EventLoop::run`](crate::EventLoop::run) to its caller. The
+    /// loop cannot be used afterwards. Dropping it closes its connections without a close frame.
     Propagate,
 }
 
-/// What one event loop may cost.
+/// The limits and the behaviour of one event loop.
+///
+/// Every limit has a default, so that a loop with `Config::default()` is bounded.
 ///
 /// ```
 /// use eventwire::{Config, Idle};
@@ -114,82 +116,92 @@ impl Default for Config {
 }
 
 impl Config {
-    /// What the loop does while there is nothing to do. Default: [`Idle::Adaptive`].
+    /// What the loop does while it has nothing to do. Default: [`Idle::Adaptive`].
     #[must_use]
     pub const fn idle(mut self, idle: Idle) -> Self {
         self.idle = idle;
         self
     }
 
-    /// How many connections may be held at once. Default: 65,536, or 64 less than the process
-    /// may have open files if that is fewer. Further ones wait in the listener's backlog.
+    /// The most connections at once. Default: 65,536, or the limit of open files minus 64 if that
+    /// is less, which leaves 64 descriptors to the rest of the program. Further connections wait in
+    /// the listener's backlog.
     ///
-    /// For those that wait, others make room if they lose little by it, one after the other: first
-    /// those that have ended and whose peers did not end them, too, within a second; then those
-    /// that are [kept alive](Self::max_kept_alive), the longest idle first. The same holds where
-    /// descriptors run out. Who asks for something, is sent an answer or has a WebSocket open never
-    /// makes room in this way.
+    /// While connections wait there, the loop closes others that lose little by it, one at a time:
+    /// first those that it has ended and whose peers have not ended them within a second, then
+    /// [kept-alive](Self::max_kept_alive) ones, the longest idle first. It does the same when
+    /// descriptors run out. Connections with a request or a response under way, and open WebSocket
+    /// connections, are never closed for this reason.
     #[must_use]
     pub const fn max_connections(mut self, count: usize) -> Self {
         self.max_connections = Some(count);
         self
     }
 
-    /// How many accepted connections may be in their opening handshake at once, or have a plain
-    /// request under way. Default: 1,024. One more waits in the backlog until one of them is open
-    /// or answered, so that a storm of clients costs none of them its connection; or until the
-    /// oldest has had a second, and then takes its place, so that silent peers cannot keep others
-    /// out. At least 1.
+    /// The most accepted connections that are in their opening handshake or have a plain HTTP
+    /// request under way. Default: 1,024. At least 1.
     ///
-    /// A connection whose answer is being sent does not count here. A request on one that was
-    /// [kept alive](Self::max_kept_alive) begins in any case; if that makes more than these, the
-    /// oldest goes once it has had its second.
+    /// A further connection waits in the backlog, so that a burst of clients costs none of them its
+    /// connection. It is accepted when one of the others is open or has got its response. If the
+    /// oldest has taken more than a second, the new connection takes its place, so that silent
+    /// peers cannot keep others out.
+    ///
+    /// Connections whose response is being sent do not count. A request on a
+    /// [kept-alive](Self::max_kept_alive) connection always begins; if it exceeds the limit, the
+    /// oldest connection is closed after its second.
     #[must_use]
     pub const fn max_pending_handshakes(mut self, count: usize) -> Self {
         self.max_pending = count;
         self
     }
 
-    /// How many connections may be kept alive, on which a plain request was answered and none is
-    /// under way (RFC 9112 §9.3). Default: 1,024, some hundreds of browsers, so that
-    /// most places are for those who ask for something. If it is one more, the longest idle is
-    /// closed: its sending half is ended, and what was on its way meanwhile is passed over without
-    /// a reset. Such a client sends its request again on another connection.
+    /// The most connections that are kept alive: a plain HTTP request was answered and none is
+    /// under way (RFC 9112 §9.3). Default: 1,024, some hundreds of browsers, so that most
+    /// connections remain available for requests and WebSockets.
     ///
-    /// One is kept for [`Limits::handshake_timeout`](crate::proto::Limits::handshake_timeout), and
-    /// not as long where others [need its place](Self::max_connections).
+    /// When there is one more, the longest idle one is closed: its sending half is ended, and bytes
+    /// that are still arriving are discarded without a reset. Such a client sends its request again
+    /// on another connection.
+    ///
+    /// A connection is kept for
+    /// [`Limits::handshake_timeout`](crate::proto::Limits::handshake_timeout), or shorter if others
+    /// [need its place](Self::max_connections).
     #[must_use]
     pub const fn max_kept_alive(mut self, count: usize) -> Self {
         self.max_kept_alive = count;
         self
     }
 
-    /// The size of the loop's one receive buffer, in bytes. Default: 260 KiB, so that one call
-    /// receives what takes longer to answer than a call takes: 256 KiB of messages, with their
-    /// headers. Also how much is received from one connection before the others have their turn. At
-    /// least 4 KiB.
+    /// The size of the loop's receive buffer, in bytes. Default: 260 KiB, which holds 256 KiB of
+    /// messages with their headers: they take longer to handle than the system call that receives
+    /// them. At least 4 KiB. It is also the most that is received from one connection before the
+    /// others get their turn.
     #[must_use]
     pub const fn receive_buffer(mut self, bytes: usize) -> Self {
         self.receive_buffer = if bytes < 4096 { 4096 } else { bytes };
         self
     }
 
-    /// How much output may wait for one peer, in bytes. Defaults: 64 KiB and 2 MiB.
+    /// The soft and the hard limit of the output that waits for one peer, in bytes. Defaults: 64
+    /// KiB, and 2 MiB, twice the longest message.
     ///
-    /// Above `soft` the peer must make progress within [`outbox_stall`](Self::outbox_stall), and a
-    /// server reads little from it: 4 KiB at once, and the next once the peer has taken 16 times as
-    /// much and what it was answered, or 64 KiB if that is less. So a peer that reads as fast as it
-    /// is fed can say that it wants less, its pings are answered ahead of what waits, and it may
-    /// close; and one that only asks and never reads is not heard. A message that would make it
-    /// more than `hard` is [dropped](crate::SendStatus::Dropped) and the connection closed with
-    /// code 1013; a single message is taken whatever its length while nothing waits.
+    /// **Above the soft limit** the peer must make progress within
+    /// [`outbox_stall`](Self::outbox_stall). A server then reads little from it: 4 KiB at once, and
+    /// the next 4 KiB after the peer has taken 16 times as much and the responses, or 64 KiB if
+    /// that is less. A peer that reads can therefore still send control
+    /// frames: its pings are answered ahead of the waiting output, and it can close. A peer that
+    /// sends and never reads is not read from.
     ///
-    /// A peer that sends ahead of what it reads is answered until `soft` is reached. So that it is
-    /// never taken for one that does not read, `hard` should have room for `soft`, the answer to
-    /// the longest message, and the answers to as much as the receive buffer holds. The answer to
-    /// what is read above `soft` may make it more than `hard`, by half of it: that is no reason to
-    /// close the connection. A client reads whatever waits: with both ends waiting for the other to
-    /// read, neither would.
+    /// **Above the hard limit** a message is [dropped](crate::SendStatus::Dropped) and the
+    /// connection is closed with code 1013. A single message of any length is accepted while no
+    /// output waits.
+    ///
+    /// A peer that sends ahead of what it reads gets responses until the soft limit is reached. So
+    /// that it is not mistaken for one that does not read, the hard limit should have room for the
+    /// soft limit, the response to the longest message, and the responses to a full receive buffer.
+    /// The response to a message that is read above the soft limit may exceed the hard limit by
+    /// half of it without closing the connection. A client reads no matter how much output waits:
+    /// if both ends waited for the other to read, neither would.
     #[must_use]
     pub const fn outbox(mut self, soft: usize, hard: usize) -> Self {
         self.outbox.soft = soft;
@@ -197,61 +209,63 @@ impl Config {
         self
     }
 
-    /// How long a peer may leave more than the soft limit waiting without reading anything.
-    /// Default: 10 s, longer than most networks are gone for a moment. It counts from the moment
-    /// at which more than the soft limit waits, or from the last progress if that is later. Longer
-    /// closes its connection with code 1013.
+    /// How long more than the soft limit may wait for a peer that reads nothing. Default: 10 s,
+    /// longer than most short network failures. The time begins when the soft limit is exceeded,
+    /// and again with each progress. After it, the connection is closed with code 1013.
     #[must_use]
     pub const fn outbox_stall(mut self, time: Duration) -> Self {
         self.outbox.stall = time;
         self
     }
 
-    /// How much memory the input of all connections together may hold, in bytes. Default: 256 MiB,
-    /// some 128 of the longest messages at once. That is the storage of messages that have begun
-    /// and not ended, spare room included, and of what is left over where reading is
+    /// The most memory of the input of all connections together, in bytes. Default: 256 MiB, some
+    /// 128 messages of the longest size at once. It covers the storage of incomplete messages,
+    /// spare capacity included, and of input that waits while reading is
     /// [paused](crate::Connection::pause).
     ///
-    /// When it is more, connections are closed with code 1013
-    /// ([`Disconnect::MemoryPressure`](crate::Disconnect)) until a sixteenth of this is free: the
-    /// one whose message has not grown for longest goes first, and of several the one that holds
-    /// most. A connection that holds no more than its share, this limit divided by
-    /// [`max_connections`](Self::max_connections), is left alone.
+    /// When it is exceeded, connections are closed with code 1013
+    /// ([`Disconnect::MemoryPressure`](crate::Disconnect)) until a sixteenth of the limit is free:
+    /// first the one whose message has not grown for the longest time, and of several such ones the
+    /// largest. A connection is not closed while it uses at most its share, which is this limit
+    /// divided by [`max_connections`](Self::max_connections).
     #[must_use]
     pub const fn max_inbound(mut self, bytes: usize) -> Self {
         self.memory.inbound = bytes;
         self
     }
 
-    /// How much memory the output that waits for all peers together may hold, in bytes. Default:
-    /// 256 MiB, 128 outboxes at their hard limit or 4,096 at their soft one. Storage counts with
-    /// its spare room, and what several connections share, a broadcast for instance, counts once.
+    /// The most memory of the output that waits for all peers together, in bytes. Default: 256 MiB,
+    /// which is 128 outboxes at their hard limit or 4,096 at their soft limit. Spare capacity
+    /// counts. Storage that connections share, for instance a broadcast's, counts once.
     ///
-    /// When it is more, connections are closed until a sixteenth of this is free, and only those
-    /// that cost without progress:
+    /// When it is exceeded, connections that make no progress are closed until a sixteenth of the
+    /// limit is free, in this order:
     ///
-    /// 1. those that are ending already; they are cut,
-    /// 2. those whose peers have taken nothing since output had to wait, the longest first, and of
-    ///    several the one that holds most,
-    /// 3. those whose peers have taken nothing for a second.
+    /// 1. connections that are already closing, which are cut,
+    /// 2. connections whose peers have taken nothing since output began to wait, the longest first,
+    ///    and of several such ones the largest,
+    /// 3. connections whose peers have taken nothing for a second.
     ///
-    /// They are closed with code 1013 ([`Disconnect::MemoryPressure`](crate::Disconnect)), except
-    /// that one with more than 64 KiB of a frame that was begun still to be sent is cut. A peer
-    /// that reads does not notice. A connection that holds no more than its share, this limit
-    /// divided by [`max_connections`](Self::max_connections), is left alone, so that twice the
-    /// limit is the most that can be held. Where nobody is left to be closed, a connection that
-    /// waits and asks for more than its share is closed itself. It happens in the call that would
-    /// send too much, whose message is [dropped](crate::SendStatus::Dropped) then.
+    /// They are closed with code 1013 ([`Disconnect::MemoryPressure`](crate::Disconnect)). A
+    /// connection with more than 64 KiB of a partly sent frame left is cut instead. Peers that read
+    /// are not affected.
+    ///
+    /// A connection is not closed while it uses at most its share, which is this limit divided by
+    /// [`max_connections`](Self::max_connections). The total is therefore at most twice the limit.
+    /// If no such connection is left, a connection whose output waits and that asks for more than
+    /// its share is closed itself. This happens in the call that would exceed the limit, and its
+    /// message is [dropped](crate::SendStatus::Dropped).
     #[must_use]
     pub const fn max_outbound(mut self, bytes: usize) -> Self {
         self.memory.outbound = bytes;
         self
     }
 
-    /// How many events one publisher's queue holds, and how many of one type handlers may have
-    /// waiting. Default: 65,536, some tens of turns' work. More are given back
-    /// ([`PublishError::Full`](crate::PublishError)). A queue takes the memory of all its events
-    /// at once, so lower this where events are large or publishers are many. At least 1.
+    /// The capacity of one publisher's queue, and of the queue of one type of event that handlers
+    /// publish, in events. Default: 65,536, some tens of turns' work. At least 1. Further events
+    /// are returned ([`PublishError::Full`](crate::PublishError)). A publisher's queue allocates
+    /// memory for its whole capacity at once: lower the limit where events are large or publishers
+    /// are many.
     #[must_use]
     pub const fn inbox(mut self, events: usize) -> Self {
         self.inbox = if events == 0 { 1 } else { events };
@@ -287,26 +301,26 @@ impl Config {
         self
     }
 
-    /// Tells of calls of handlers that take at least this long: a [`SlowCall`](crate::SlowCall) is
-    /// published for each. Default: none is told of. Every call is timed then, which reads the
-    /// clock twice, some tens of nanoseconds.
+    /// Reports each call of a handler that takes at least this long: the loop publishes a
+    /// [`SlowCall`](crate::SlowCall). Default: no reports. With it, every call is timed by two
+    /// reads of the clock, which take some tens of nanoseconds.
     #[must_use]
     pub const fn slow_handler(mut self, limit: Duration) -> Self {
         self.slow_handler = Some(limit);
         self
     }
 
-    /// How many timers may be set at once, those included that never come up. Default: 1,048,576.
-    /// One more gives its event back ([`PublishError::Full`](crate::PublishError)). A timer that
-    /// is set takes some 100 bytes, its event apart.
+    /// The most timers that may be set at once, including those that never expire. Default:
+    /// 1,048,576, some 100 MiB: a timer takes about 100 bytes besides its event. Further timers
+    /// return their event ([`PublishError::Full`](crate::PublishError)).
     #[must_use]
     pub const fn max_timers(mut self, count: usize) -> Self {
         self.timers = count;
         self
     }
 
-    /// How many topics there may be. Default: 65,536. One without subscribers and broadcasts takes
-    /// some 600 bytes, its name twice, and up to 1 KiB for the next broadcast, which counts in
+    /// The most topics. Default: 65,536. A topic without subscribers and broadcasts takes some 600
+    /// bytes and its name twice. Up to 1 KiB more is kept for its next broadcast and counts towards
     /// [`max_topic_bytes`](Self::max_topic_bytes).
     #[must_use]
     pub const fn max_topics(mut self, count: usize) -> Self {
@@ -314,36 +328,36 @@ impl Config {
         self
     }
 
-    /// How many topics one connection may be subscribed to. Default: 128. Sending to a connection,
-    /// and ending one of its subscriptions, looks through them.
+    /// The most topics that one connection may subscribe to. Default: 128. Sending to a connection
+    /// and ending one of its subscriptions search through its list.
     #[must_use]
     pub const fn max_subscriptions(mut self, count: usize) -> Self {
         self.topics.subscriptions = count;
         self
     }
 
-    /// How many bytes may be broadcast to one topic while earlier broadcasts to it are still
-    /// being delivered. Default: 1 MiB. A broadcast beyond that is
-    /// [dropped](crate::SendStatus::Dropped). As many bytes are kept for those subscribers which
-    /// are slow and may miss some
-    /// ([`OverflowPolicy::DropOldest`](crate::OverflowPolicy::DropOldest)). The record of each
-    /// message, some 32 bytes, and its compressed forms come on top.
+    /// The most bytes that may be broadcast to one topic while earlier broadcasts to it are still
+    /// being delivered. Default: 1 MiB. Further broadcasts are
+    /// [dropped](crate::SendStatus::Dropped).
+    ///
+    /// As many bytes are kept for slow subscribers that may miss broadcasts
+    /// ([`OverflowPolicy::DropOldest`](crate::OverflowPolicy::DropOldest)). A record of some 32
+    /// bytes for each message, and the compressed forms, come in addition.
     #[must_use]
     pub const fn topic_backlog(mut self, bytes: usize) -> Self {
         self.topics.backlog = bytes;
         self
     }
 
-    /// How much memory the broadcasts of all topics together may take, in bytes: those that are
-    /// being delivered and those that are kept for subscribers which do not keep up, with all that
-    /// is known of them and their compressed forms. Default: 256 MiB, as much as may wait for all
-    /// peers ([`max_outbound`](Self::max_outbound)): some 80 topics that are as full as
-    /// [`topic_backlog`](Self::topic_backlog) allows, or 4 KiB for each of the most topics.
+    /// The most memory of the broadcasts of all topics together, in bytes: those being delivered
+    /// and those kept for slow subscribers, with their records and compressed forms. Default: 256
+    /// MiB, as much as [`max_outbound`](Self::max_outbound). This is enough for some 80 topics at
+    /// their [`topic_backlog`](Self::topic_backlog), or for 4 KiB in each of the most topics.
     ///
-    /// When it would be more, what is kept for slow subscribers is given up, the oldest first and
-    /// of whichever topic: they miss it, the last one of a topic included, and
-    /// [`on_gap`](crate::WebSocketHandler::on_gap) tells of it. If that is not enough, the
-    /// broadcast is [dropped](crate::SendStatus::Dropped).
+    /// When it would be exceeded, broadcasts kept for slow subscribers are given up, the oldest of
+    /// all topics first. Those subscribers miss them, possibly including the last one of a topic,
+    /// and [`on_gap`](crate::WebSocketHandler::on_gap) reports it. If that does not make enough
+    /// room, the new broadcast is [dropped](crate::SendStatus::Dropped).
     #[must_use]
     pub const fn max_topic_bytes(mut self, bytes: usize) -> Self {
         self.topics.bytes = bytes;

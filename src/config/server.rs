@@ -4,7 +4,7 @@ use crate::proto::handshake::OriginPolicy;
 #[cfg(feature = "tls")]
 use crate::reactor::TlsServer;
 
-/// How a listener treats those who connect to it.
+/// How a listener treats its connections.
 ///
 /// ```
 /// use eventwire::ServerConfig;
@@ -48,22 +48,22 @@ impl Default for ServerConfig {
 }
 
 impl ServerConfig {
-    /// What one connection may cost. Replaces what [`max_message`](Self::max_message) set.
+    /// The limits of one connection. Replaces what [`max_message`](Self::max_message) has set.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// The longest message that is received, in bytes. Default: 1 MiB.
+    /// The longest message that is accepted, in bytes. Default: 1 MiB.
     #[must_use]
     pub fn max_message(mut self, bytes: usize) -> Self {
         self.limits = self.limits.max_message(bytes);
         self
     }
 
-    /// The subprotocols that the server speaks, the one liked best first. Default: none. The
-    /// first that a client offers too is chosen, unless `on_upgrade` chooses.
+    /// The subprotocols that the server supports, the preferred one first. Default: none. The
+    /// server chooses the first that the client also offers, unless `on_upgrade` chooses another.
     #[must_use]
     pub fn subprotocols<I>(mut self, names: I) -> Self
     where
@@ -74,7 +74,7 @@ impl ServerConfig {
         self
     }
 
-    /// Compresses messages, for connections whose peer wants that too. Default: none.
+    /// Compresses messages on connections whose peer negotiates it. Default: no compression.
     #[cfg(feature = "deflate")]
     #[must_use]
     pub const fn deflate(mut self, config: crate::proto::DeflateConfig) -> Self {
@@ -82,23 +82,24 @@ impl ServerConfig {
         self
     }
 
-    /// Which web pages may connect. Default: those of the same origin, of `https` alone if the
-    /// listener speaks TLS. Clients that are not browsers send no origin and pass.
+    /// The web pages that may connect, by their origin. Default: pages of the same origin, and only
+    /// those over `https` if the listener uses TLS. Clients other than browsers send no origin and
+    /// are accepted.
     #[must_use]
     pub fn origins(mut self, policy: OriginPolicy) -> Self {
         self.origins = policy;
         self
     }
 
-    /// Which proxies are believed when they say whom they pass on. Default: none, so that clients
-    /// cannot say it of themselves.
+    /// The proxies whose information about the client's address is trusted. Default: none, so that
+    /// no client can forge its address.
     #[must_use]
     pub fn proxies(mut self, proxies: TrustedProxies) -> Self {
         self.proxies = Some(proxies);
         self
     }
 
-    /// Speaks TLS with every connection (`wss://`, `https://`). Default: none.
+    /// Uses TLS on every connection (`wss://`, `https://`). Default: no TLS.
     #[cfg(feature = "tls")]
     #[must_use]
     pub fn tls(mut self, tls: TlsServer) -> Self {
@@ -106,30 +107,30 @@ impl ServerConfig {
         self
     }
 
-    /// How many bytes of a connection's output the system may hold that it has not begun to send.
-    /// Default: none, so that it holds as many as it likes, some MiB: the best throughput
-    /// where the way is long. At least 4 KiB.
+    /// The most bytes of the connection's output that the system may hold without having begun to
+    /// send them. Default: no limit. The system then holds some MiB, which gives the best
+    /// throughput over long distances. At least 4 KiB.
     ///
-    /// What the system holds is stale by the time that it arrives, and can be neither dropped nor
-    /// overtaken. With a limit the rest waits in the outbox instead, within
-    /// [`Config::outbox`](crate::Config::outbox), and an
-    /// [`OverflowPolicy`](crate::OverflowPolicy) applies to it. A connection with a subscription by
-    /// [`OverflowPolicy::KeepLatest`](crate::OverflowPolicy::KeepLatest) has a limit of 16 KiB in
-    /// any case, for as long as it has one.
+    /// Output in the system is out of date when it arrives, and can be neither dropped nor
+    /// overtaken. With a limit, the rest waits in the outbox, within
+    /// [`Config::outbox`](crate::Config::outbox), where an
+    /// [`OverflowPolicy`](crate::OverflowPolicy) applies to it. A connection with a subscription
+    /// that has [`OverflowPolicy::KeepLatest`](crate::OverflowPolicy::KeepLatest) always has a
+    /// limit of 16 KiB.
     ///
-    /// It is Linux's `TCP_NOTSENT_LOWAT`. The system goes beyond it by the segment that it fills,
-    /// of 64 KiB at most, and does not count what is on its way or lies in the peer's receive
-    /// buffer. With TLS, the session holds as much besides, 64 KiB at most. A Unix socket has no
-    /// such limit; it holds what the peer has not read, 208 KiB by default
-    /// (`net.core.wmem_default`).
+    /// The option is Linux's `TCP_NOTSENT_LOWAT`. The system exceeds it by the segment that it is
+    /// filling, at most 64 KiB, and does not count bytes under way or in the peer's receive buffer.
+    /// With TLS, the session holds at most another 64 KiB. A Unix socket has no such limit; it
+    /// holds what the peer has not read, 208 KiB by default (`net.core.wmem_default`).
     #[must_use]
     pub const fn unsent_limit(mut self, bytes: u32) -> Self {
         self.unsent_limit = if bytes < 4096 { 4096 } else { bytes };
         self
     }
 
-    /// How many connections the system may hold until they are accepted. Default: 4,096, so that
-    /// a storm of them does not have to try again after a second. The system may allow less.
+    /// The most connections that the system holds until they are accepted. Default: 4,096, so that
+    /// clients of a burst do not have to retry after a second. The system may enforce a lower
+    /// limit.
     #[must_use]
     pub const fn backlog(mut self, count: u32) -> Self {
         self.backlog = count;

@@ -1,39 +1,40 @@
-//! How other threads get a sleeping loop's attention, and cost a waking one nothing.
+//! Waking a sleeping loop from other threads, at no cost while it is awake.
 
 use super::sync::{AtomicBool, Ordering, fence};
 
-/// Whether the loop sleeps. Whoever leaves work for it rings; only the first ring of a sleep
-/// makes the wake's system call.
+/// Whether the loop sleeps. A producer rings after it has left work. Only the first ring of a sleep
+/// makes the system call that wakes the loop.
 ///
-/// The rule that loses no work: a producer makes its work visible, then rings; the loop first
-/// says that it is about to sleep, and then looks for work a last time. The fences make sure that
-/// at least one of the two sees the other.
+/// No work is lost because of the order on both sides: a producer makes its work visible and then
+/// rings; the loop announces its sleep and then looks for work a last time. The fences guarantee
+/// that at least one side sees the other.
 #[derive(Debug, Default)]
 pub(crate) struct Doorbell {
     asleep: AtomicBool,
 }
 
 impl Doorbell {
-    /// After work was left: whether the caller must wake the loop.
+    /// Call it after leaving work. Returns whether the caller must wake the loop.
     pub(crate) fn ring(&self) -> bool {
         fence(Ordering::SeqCst);
         self.ring_fenced()
     }
 
-    /// The same, of a caller with a sequentially consistent fence behind what it left.
+    /// [`ring`](Self::ring) for a caller that has issued a sequentially consistent fence after
+    /// leaving its work.
     pub(crate) fn ring_fenced(&self) -> bool {
         self.asleep.load(Ordering::Relaxed) && self.asleep.swap(false, Ordering::AcqRel)
     }
 
-    /// The loop is about to sleep, unless it finds work after this.
+    /// Announces that the loop sleeps unless it finds work after this call.
     pub(crate) fn about_to_sleep(&self) {
-        // A swap though the former value is of no use: behind a store, loom does not know that a
-        // ring's swap of the sleep before came first, and lets the next ring see that again.
+        // A swap, although the old value is not used: after a plain store, loom does not order a
+        // ring's swap during the previous sleep before it, and shows that to the next ring again.
         self.asleep.swap(true, Ordering::Relaxed);
         fence(Ordering::SeqCst);
     }
 
-    /// The loop is awake and will look for work.
+    /// Announces that the loop is awake and will look for work.
     pub(crate) fn awake(&self) {
         self.asleep.swap(false, Ordering::AcqRel);
     }

@@ -1,14 +1,14 @@
-//! Events of one type on their way from other threads into the loop.
+//! Events of one type from other threads to the loop.
 //!
-//! Each publisher has a lane of its own, and announces an event once it is wholly in it. The loop
-//! takes only what was announced, so a publisher that loses the processor between claiming a place
-//! in its lane and filling it holds up nobody: a queue shared by all publishers would make the
-//! loop wait for it.
+//! Each publisher has a producer queue of its own. It announces an event after the event is
+//! completely in the queue, and the loop takes only announced events. A publisher that is preempted
+//! between claiming a slot and filling it therefore delays nobody. With one queue for all
+//! publishers, the loop would have to wait for it.
 //!
-//! `cargo bench --bench inbox` measures that, with eight publishers that preempt each other on one
-//! processor. On a loaded machine with two, takes of more than 100 µs had 0.5 % of the taker's time
-//! with lanes and 1.0 % with one shared queue, and the longest took 0.17 ms and 0.26 ms, the means
-//! of three rounds: ratios of 1 to 1.8 and 1 to 1.6.
+//! `cargo bench --bench inbox` measures the difference, with eight publishers that preempt each
+//! other on one processor. On a loaded machine with two processors, takes longer than 100 µs used
+//! 0.5 % of the loop's time with producer queues and 1.0 % with one shared queue. The longest take
+//! was 0.17 ms and 0.26 ms. These are means of three rounds; the ratios are 1 to 1.8 and 1 to 1.6.
 
 use std::collections::VecDeque;
 use std::sync::PoisonError;
@@ -18,76 +18,80 @@ use super::sync::{
     Arc, ArrayQueue, AtomicBool, AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering, fence,
 };
 
-/// What the loop and the publishers of one type have in common.
+/// The state that the loop and the publishers of one type share.
 #[derive(Debug)]
 pub(crate) struct Inbox<E> {
-    /// Every publisher's lane. Locked when a publisher comes and when the inbox is closed; for an
-    /// event only if it was sent at that very moment. The loop waits for it only to close.
-    lanes: Mutex<Vec<Arc<Lane<E>>>>,
-    /// Changes with `lanes`.
+    /// All producer queues. Locked when a publisher is created and when the inbox is closed. A send
+    /// locks it only if it coincides with the close. The loop waits for the lock only to close.
+    queues: Mutex<Vec<Arc<ProducerQueue<E>>>>,
+    /// Incremented with each change of `queues`, and when a publisher is dropped.
     version: AtomicUsize,
-    /// Nothing more is put in. Changed with `lanes` locked.
+    /// No further event is accepted. Written with `queues` locked.
     closed: AtomicBool,
-    /// Events that one lane holds at most.
+    /// The capacity of each producer queue, in events.
     capacity: usize,
-    /// Events that were given back because a lane was full.
+    /// Events that were returned because a queue was full.
     refused: AtomicU64,
 }
 
-/// One publisher's queue.
+/// The queue of one publisher.
 #[derive(Debug)]
-struct Lane<E> {
+struct ProducerQueue<E> {
     events: ArrayQueue<E>,
     publisher: Announcements,
 }
 
-/// What a publisher writes beside its events, apart from what the loop needs for every event:
-/// processors fetch memory in pairs of 64 bytes.
+/// What a publisher writes beside its events. It is aligned so that it shares no cache line with
+/// what the loop reads for each event: processors fetch lines of 64 bytes in pairs.
 #[derive(Debug)]
 #[repr(align(128))]
 struct Announcements {
-    /// Events that were ever put in whole.
+    /// The number of events that were put into the queue so far, wrapping.
     count: AtomicUsize,
-    /// The publisher is gone: once empty, the lane is of no more use.
+    /// The publisher was dropped. The queue can be removed once it is empty.
     abandoned: AtomicBool,
 }
 
-/// A publisher's end. One thread at a time may use it.
+/// A publisher's end of its queue. Only one thread may use it at a time.
 #[derive(Debug)]
-pub(crate) struct LaneSender<E> {
+pub(crate) struct InboxSender<E> {
     inbox: Arc<Inbox<E>>,
-    lane: Arc<Lane<E>>,
+    queue: Arc<ProducerQueue<E>>,
 }
 
-/// The loop's end: dropping it closes the inbox.
+/// The loop's end of the inbox. Dropping it closes the inbox.
 #[derive(Debug)]
 pub(crate) struct InboxReceiver<E> {
     inbox: Arc<Inbox<E>>,
-    lanes: Vec<Taken<E>>,
-    /// What was in the lanes when the inbox was closed.
+    queues: Vec<KnownQueue<E>>,
+    /// Events that were in the queues when the inbox was closed.
     left: VecDeque<E>,
-    /// The version of the inbox's lanes that `lanes` is of.
+    /// The version of the inbox's list to which `queues` corresponds.
     version: usize,
-    /// A lane was emptied whose publisher is gone.
+    /// A queue whose publisher was dropped has become empty.
     is_stale: bool,
-    /// The lane that is looked at first, so that none is always last.
+    /// The index of the queue that is looked at first. It advances, so that none is always last.
     first: usize,
 }
 
-/// A lane, with how many of its events were taken.
+/// A producer queue as the loop reads it.
+///
+/// Invariant: `taken` is never ahead of `announced`, nor that of the publisher's count. All three
+/// wrap.
 #[derive(Debug)]
-struct Taken<E> {
-    lane: Arc<Lane<E>>,
-    count: usize,
-    /// How many events there were when the publisher's count was last read.
+struct KnownQueue<E> {
+    queue: Arc<ProducerQueue<E>>,
+    /// How many events were taken.
+    taken: usize,
+    /// The publisher's count when it was last read.
     announced: usize,
 }
 
 impl<E> Inbox<E> {
-    /// An inbox whose lanes hold `capacity` events each.
+    /// An inbox whose producer queues have room for `capacity` events each, at least one.
     pub(crate) fn with_capacity(capacity: usize) -> InboxReceiver<E> {
         let inbox = Arc::new(Self {
-            lanes: Mutex::default(),
+            queues: Mutex::default(),
             version: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
             capacity: capacity.max(1),
@@ -95,7 +99,7 @@ impl<E> Inbox<E> {
         });
         InboxReceiver {
             inbox,
-            lanes: Vec::new(),
+            queues: Vec::new(),
             left: VecDeque::new(),
             version: 0,
             is_stale: false,
@@ -103,69 +107,69 @@ impl<E> Inbox<E> {
         }
     }
 
-    fn lanes(&self) -> MutexGuard<'_, Vec<Arc<Lane<E>>>> {
-        // A panic elsewhere leaves the list whole: it is changed by single calls.
-        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    fn queues(&self) -> MutexGuard<'_, Vec<Arc<ProducerQueue<E>>>> {
+        // A panic leaves the list valid: each change of it is a single call.
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn try_lanes(&self) -> Option<MutexGuard<'_, Vec<Arc<Lane<E>>>>> {
-        // Nobody panics under the lock: it is never poisoned.
-        self.lanes.try_lock().ok()
+    fn try_queues(&self) -> Option<MutexGuard<'_, Vec<Arc<ProducerQueue<E>>>>> {
+        // No code panics under the lock: it is never poisoned.
+        self.queues.try_lock().ok()
     }
 }
 
-impl<E> LaneSender<E> {
-    /// A sender with a lane of its own.
+impl<E> InboxSender<E> {
+    /// Creates a sender with its own producer queue.
     pub(crate) fn new(inbox: &Arc<Inbox<E>>) -> Self {
         let events = ArrayQueue::new(inbox.capacity);
         let (count, abandoned) = (AtomicUsize::new(0), AtomicBool::new(false));
         let publisher = Announcements { count, abandoned };
-        let lane = Arc::new(Lane { events, publisher });
-        let mut lanes = inbox.lanes();
+        let queue = Arc::new(ProducerQueue { events, publisher });
+        let mut queues = inbox.queues();
         if !inbox.closed.load(Ordering::Relaxed) {
-            lanes.push(Arc::clone(&lane));
+            queues.push(Arc::clone(&queue));
             inbox.version.fetch_add(1, Ordering::Release);
         }
-        drop(lanes);
-        Self { inbox: Arc::clone(inbox), lane }
+        drop(queues);
+        Self { inbox: Arc::clone(inbox), queue }
     }
 
     pub(crate) const fn inbox(&self) -> &Arc<Inbox<E>> {
         &self.inbox
     }
 
-    /// Puts an event in. It is visible to the loop when this returns, which ends with a
-    /// sequentially consistent fence if the event was taken.
+    /// Sends an event, which the loop can see when this returns. If the event was accepted, the
+    /// last step is a sequentially consistent fence.
     pub(crate) fn send(&self, event: E) -> Result<(), PublishError<E>> {
         if self.inbox.closed.load(Ordering::Acquire) {
             return Err(PublishError::Closed(event));
         }
-        if let Err(event) = self.lane.events.push(event) {
+        if let Err(event) = self.queue.events.push(event) {
             self.inbox.refused.fetch_add(1, Ordering::Relaxed);
             return Err(PublishError::Full(event));
         }
-        let announced = &self.lane.publisher.count;
+        let announced = &self.queue.publisher.count;
         announced.store(announced.load(Ordering::Relaxed).wrapping_add(1), Ordering::Release);
-        // Behind this fence and the one of `InboxReceiver::close`, either the event is seen there
-        // or the end is seen here, or both.
+        // With this fence and the one in `InboxReceiver::close`, either the close sees the event,
+        // or this call sees that the inbox is closed, or both.
         fence(Ordering::SeqCst);
         if self.inbox.closed.load(Ordering::Relaxed) { self.take_back() } else { Ok(()) }
     }
 
-    /// Takes an event back that came too late: one sent while the inbox was being closed.
+    /// Takes back an event that was sent while the inbox was being closed.
     #[cold]
     fn take_back(&self) -> Result<(), PublishError<E>> {
-        // Whoever closes the inbox has the lock until every lane is empty, so that what is in this
-        // one now is the event that was put in last.
-        let _lanes = self.inbox.lanes();
-        self.lane.events.pop().map_or(Ok(()), |event| Err(PublishError::Closed(event)))
+        // The close holds the lock until every queue is empty. If this queue has an event after
+        // that, it is the one just sent.
+        let _queues = self.inbox.queues();
+        self.queue.events.pop().map_or(Ok(()), |event| Err(PublishError::Closed(event)))
     }
 }
 
-impl<E> Drop for LaneSender<E> {
+impl<E> Drop for InboxSender<E> {
     fn drop(&mut self) {
-        // The loop gives the lane up once it has taken what is still in it.
-        self.lane.publisher.abandoned.store(true, Ordering::Release);
+        // The loop removes the queue after it has taken the remaining events.
+        self.queue.publisher.abandoned.store(true, Ordering::Release);
         self.inbox.version.fetch_add(1, Ordering::Release);
     }
 }
@@ -178,66 +182,66 @@ impl<E> InboxReceiver<E> {
     /// Whether there may be an event to take.
     pub(crate) fn has_events(&self) -> bool {
         self.inbox.version.load(Ordering::Acquire) != self.version
-            || self.lanes.iter().any(Taken::has_events)
+            || self.queues.iter().any(KnownQueue::has_events)
             || !self.left.is_empty()
     }
 
-    /// Takes nothing more from publishers: a send returns its event, unless its event is among
-    /// those that are left to take.
+    /// Closes the inbox: a later send returns its event. Events that were sent before can still be
+    /// taken.
     pub(crate) fn close(&mut self) {
         let inbox = Arc::clone(&self.inbox);
-        let mut present = inbox.lanes();
+        let mut present = inbox.queues();
         inbox.closed.store(true, Ordering::Relaxed);
         fence(Ordering::SeqCst);
-        self.take_in(&present);
-        while let Some(event) = self.take_from_lanes() {
+        self.add_new(&present);
+        while let Some(event) = self.take_from_queues() {
             self.left.push_back(event);
         }
         present.clear();
-        self.lanes.clear();
+        self.queues.clear();
     }
 
     #[cfg(test)]
-    pub(crate) fn lanes(&self) -> usize {
-        self.lanes.len().max(self.inbox.lanes().len())
+    pub(crate) fn queues(&self) -> usize {
+        self.queues.len().max(self.inbox.queues().len())
     }
 
-    /// How many events were given back because a lane was full.
+    /// How many events were returned because a queue was full.
     pub(crate) fn refused(&self) -> u64 {
         self.inbox.refused.load(Ordering::Relaxed)
     }
 
     /// How many events there are to take.
     pub(crate) fn len(&self) -> usize {
-        let known = self.lanes.iter().map(Taken::left).sum::<usize>() + self.left.len();
+        let known = self.queues.iter().map(KnownQueue::left).sum::<usize>() + self.left.len();
         if self.inbox.version.load(Ordering::Acquire) == self.version {
             return known;
         }
-        // Publishers came whose lanes were not looked at yet. Where another comes at this moment,
-        // they count at the next.
-        let Some(present) = self.inbox.try_lanes() else { return known };
-        let new = present.iter().filter(|lane| !self.has_taken_in(lane));
-        known + new.map(|lane| lane.publisher.count.load(Ordering::Acquire)).sum::<usize>()
+        // There are queues of new publishers. They count next time if another publisher is being
+        // created right now.
+        let Some(present) = self.inbox.try_queues() else { return known };
+        let new = present.iter().filter(|queue| !self.knows(queue));
+        known + new.map(|queue| queue.publisher.count.load(Ordering::Acquire)).sum::<usize>()
     }
 
-    fn has_taken_in(&self, lane: &Arc<Lane<E>>) -> bool {
-        self.lanes.iter().any(|taken| Arc::ptr_eq(lane, &taken.lane))
+    fn knows(&self, queue: &Arc<ProducerQueue<E>>) -> bool {
+        self.queues.iter().any(|taken| Arc::ptr_eq(queue, &taken.queue))
     }
 
-    /// Takes an event, of one lane after the other. Per lane, in the order in which they were put
-    /// in.
+    /// Takes an event from the queues in turn. The events of one queue come in the order in which
+    /// they were sent.
     #[inline]
     pub(crate) fn take(&mut self) -> Option<E> {
         self.refresh();
-        self.take_from_lanes().or_else(|| self.left.pop_front())
+        self.take_from_queues().or_else(|| self.left.pop_front())
     }
 
-    fn take_from_lanes(&mut self) -> Option<E> {
-        for _ in 0..self.lanes.len() {
-            if self.first >= self.lanes.len() {
+    fn take_from_queues(&mut self) -> Option<E> {
+        for _ in 0..self.queues.len() {
+            if self.first >= self.queues.len() {
                 self.first = 0;
             }
-            let taken = &mut self.lanes[self.first];
+            let taken = &mut self.queues[self.first];
             self.first += 1;
             if let Some(event) = taken.take() {
                 self.is_stale |= taken.is_exhausted() && taken.is_done();
@@ -247,28 +251,28 @@ impl<E> InboxReceiver<E> {
         None
     }
 
-    /// Takes in the lanes of publishers that came, and gives up empty ones of those that went.
+    /// Adds the queues of new publishers, and removes empty queues of dropped ones.
     fn refresh(&mut self) {
         let version = self.inbox.version.load(Ordering::Acquire);
         if version == self.version && !self.is_stale {
             return;
         }
         let inbox = Arc::clone(&self.inbox);
-        // A publisher that comes may have lost the processor with the lock. Until the next attempt,
-        // the version tells that there may be events.
-        let Some(mut present) = inbox.try_lanes() else { return };
+        // A new publisher may have been preempted while it holds the lock. The version still
+        // differs then, so that `has_events` returns `true` until the next attempt.
+        let Some(mut present) = inbox.try_queues() else { return };
         self.version = version;
         self.is_stale = false;
-        self.take_in(&present);
-        self.lanes.retain(|taken| !taken.is_done());
-        present.retain(|lane| self.has_taken_in(lane));
+        self.add_new(&present);
+        self.queues.retain(|taken| !taken.is_done());
+        present.retain(|queue| self.knows(queue));
     }
 
-    /// Takes in the lanes that are new.
-    fn take_in(&mut self, present: &[Arc<Lane<E>>]) {
-        for lane in present {
-            if !self.has_taken_in(lane) {
-                self.lanes.push(Taken { lane: Arc::clone(lane), count: 0, announced: 0 });
+    /// Adds the queues that the receiver does not know.
+    fn add_new(&mut self, present: &[Arc<ProducerQueue<E>>]) {
+        for queue in present {
+            if !self.knows(queue) {
+                self.queues.push(KnownQueue { queue: Arc::clone(queue), taken: 0, announced: 0 });
             }
         }
     }
@@ -280,37 +284,39 @@ impl<E> Drop for InboxReceiver<E> {
     }
 }
 
-impl<E> Taken<E> {
+impl<E> KnownQueue<E> {
     fn has_events(&self) -> bool {
         !self.is_exhausted() || self.left() > 0
     }
 
-    /// Whether all were taken of which was known.
+    /// Whether all events that were announced at the last look were taken.
     const fn is_exhausted(&self) -> bool {
-        self.count == self.announced
+        self.taken == self.announced
     }
 
     /// How many events there are to take.
     fn left(&self) -> usize {
-        self.lane.publisher.count.load(Ordering::Acquire).wrapping_sub(self.count)
+        self.queue.publisher.count.load(Ordering::Acquire).wrapping_sub(self.taken)
     }
 
-    /// Whether nothing is left and nothing will come.
+    /// Whether the queue is empty and its publisher was dropped.
     fn is_done(&self) -> bool {
-        // In this order: what was announced before the publisher went is seen.
-        self.lane.publisher.abandoned.load(Ordering::Acquire) && !self.has_events()
+        // In this order, so that everything announced before the drop is seen.
+        self.queue.publisher.abandoned.load(Ordering::Acquire) && !self.has_events()
     }
 
     fn take(&mut self) -> Option<E> {
         if self.is_exhausted() {
-            // Only now: for every event it would be fetched from the publisher's processor.
-            self.announced = self.lane.publisher.count.load(Ordering::Acquire);
+            // Not for every event: each read may fetch the line from the publisher's processor.
+            self.announced = self.queue.publisher.count.load(Ordering::Acquire);
             if self.is_exhausted() {
                 return None;
             }
         }
-        self.count = self.count.wrapping_add(1);
-        self.lane.events.pop()
+        self.taken = self.taken.wrapping_add(1);
+        let event = self.queue.events.pop();
+        debug_assert!(event.is_some(), "an announced event is in the queue");
+        event
     }
 }
 
@@ -327,10 +333,10 @@ mod tests {
     }
 
     #[test]
-    fn a_full_lane_gives_the_event_back_and_leaves_other_lanes_alone() {
+    fn a_full_queue_gives_the_event_back_and_leaves_other_queues_alone() {
         let mut receiver = Inbox::with_capacity(2);
-        let one = LaneSender::new(receiver.inbox());
-        let other = LaneSender::new(receiver.inbox());
+        let one = InboxSender::new(receiver.inbox());
+        let other = InboxSender::new(receiver.inbox());
         assert!(one.send(1).is_ok());
         assert!(one.send(2).is_ok());
         assert!(matches!(one.send(3), Err(PublishError::Full(3))));
@@ -344,11 +350,11 @@ mod tests {
     #[test]
     fn what_a_new_publisher_has_sent_is_counted_before_anything_is_taken() {
         let mut receiver = Inbox::with_capacity(2);
-        let one = LaneSender::new(receiver.inbox());
+        let one = InboxSender::new(receiver.inbox());
         assert!(one.send(1).is_ok());
         assert_eq!(receiver.len(), 1);
         assert_eq!(receiver.take(), Some(1));
-        let other = LaneSender::new(receiver.inbox());
+        let other = InboxSender::new(receiver.inbox());
         assert!(one.send(2).is_ok());
         assert!(other.send(3).is_ok());
         assert_eq!(receiver.len(), 2);
@@ -361,21 +367,21 @@ mod tests {
     }
 
     #[test]
-    fn events_of_a_publisher_that_is_gone_arrive_and_its_lane_is_given_up() {
+    fn events_of_a_publisher_that_is_gone_arrive_and_its_queue_is_given_up() {
         let mut receiver = Inbox::with_capacity(4);
-        let kept = LaneSender::new(receiver.inbox());
+        let kept = InboxSender::new(receiver.inbox());
         for number in 0..100 {
-            let sender = LaneSender::new(receiver.inbox());
+            let sender = InboxSender::new(receiver.inbox());
             assert!(sender.send(number).is_ok());
             drop(sender);
             assert!(receiver.has_events());
             assert_eq!(receiver.take(), Some(number));
             assert_eq!(receiver.take(), None);
-            assert_eq!(receiver.lanes(), 1);
+            assert_eq!(receiver.queues(), 1);
         }
         drop(kept);
         assert_eq!(receiver.take(), None);
-        assert_eq!(receiver.lanes(), 0);
+        assert_eq!(receiver.queues(), 0);
         assert!(!receiver.has_events());
     }
 
@@ -383,12 +389,12 @@ mod tests {
     fn a_publisher_that_is_held_up_while_it_comes_holds_up_nobody() {
         let mut receiver = Inbox::with_capacity(2);
         let inbox = Arc::clone(receiver.inbox());
-        let known = LaneSender::new(&inbox);
+        let known = InboxSender::new(&inbox);
         assert!(known.send(1).is_ok());
         assert_eq!(receiver.take(), Some(1));
-        let new = LaneSender::new(&inbox);
+        let new = InboxSender::new(&inbox);
         assert!(known.send(2).is_ok() && new.send(3).is_ok());
-        let coming = inbox.lanes();
+        let coming = inbox.queues();
         let (tell, told) = mpsc::channel();
         thread::spawn(move || {
             let taken = [receiver.take(), receiver.take()];
@@ -405,7 +411,7 @@ mod tests {
     #[test]
     fn a_dropped_receiver_closes_the_inbox() {
         let receiver = Inbox::with_capacity(1);
-        let sender = LaneSender::new(receiver.inbox());
+        let sender = InboxSender::new(receiver.inbox());
         drop(receiver);
         assert!(matches!(sender.send("event"), Err(PublishError::Closed("event"))));
     }
@@ -413,7 +419,7 @@ mod tests {
     #[test]
     fn what_was_sent_before_the_close_is_left_to_take() {
         let mut receiver = Inbox::with_capacity(2);
-        let senders = [(); 3].map(|()| LaneSender::new(receiver.inbox()));
+        let senders = [(); 3].map(|()| InboxSender::new(receiver.inbox()));
         for (number, sender) in senders.iter().enumerate() {
             assert!(sender.send(number).is_ok());
         }
@@ -421,7 +427,7 @@ mod tests {
         receiver.close();
         assert_eq!(receiver.len(), 2);
         assert!(matches!(senders[0].send(3), Err(PublishError::Closed(3))));
-        let late = LaneSender::new(receiver.inbox());
+        let late = InboxSender::new(receiver.inbox());
         assert!(matches!(late.send(4), Err(PublishError::Closed(4))));
         drop((senders, late));
         assert!(receiver.has_events());
@@ -438,7 +444,7 @@ mod tests {
         let mut receiver = Inbox::with_capacity(64);
         let threads: Vec<_> = (0..THREADS)
             .map(|thread| {
-                let sender = LaneSender::new(receiver.inbox());
+                let sender = InboxSender::new(receiver.inbox());
                 thread::spawn(move || {
                     for number in 0..EVENTS {
                         let mut event = (thread, number);

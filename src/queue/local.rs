@@ -1,5 +1,5 @@
-//! Events that handlers publish, at once or at a time: on the loop's own thread, they need no lock
-//! and no fence.
+//! Events that handlers publish, immediately or by timers. They stay on the loop's thread and need
+//! no lock and no fence.
 
 use std::any::TypeId;
 use std::time::Duration;
@@ -10,34 +10,36 @@ use crate::slots::Key;
 use crate::time::Time;
 use crate::timers::TimerHeap;
 
-/// Timers that come up in one turn, so that many at once do not hold up the sockets.
+/// The most timers that expire in one turn, so that many at once do not delay the sockets.
 ///
-/// Fewer than the events of one type that a turn handles: though their events are taken into a
-/// full queue, it never holds more than these beyond its capacity.
-const TIMER_BUDGET: usize = 256;
+/// It is smaller than the number of events of one type that a turn handles. The event of an expired
+/// timer is added even to a full queue, which therefore exceeds its capacity by at most this.
+const TIMERS_PER_TURN_MAX: usize = 256;
 
-/// The shortest period. Sleeps end on whole milliseconds anyway.
-const SHORTEST_PERIOD: Duration = Duration::from_millis(1);
+/// The shortest period of an interval. Sleeps end on whole milliseconds anyway.
+const PERIOD_MIN: Duration = Duration::from_millis(1);
 
-/// A bounded queue for each type of event, found by the type, and the timers that fill it.
+/// A bounded queue for each type of event, and the timers that add events to it.
+///
+/// Invariant: `len` is the sum of the queues' lengths.
 #[derive(Debug)]
 pub(crate) struct LocalEvents {
-    /// Each a `TypedQueue<E>`, with the type `E`. Only ever appended to, until all are closed.
+    /// A `TypedQueue<E>` for each type `E`. Queues are added and never removed before the close.
     queues: Vec<(TypeId, Box<dyn AnyQueue>)>,
     capacity: usize,
-    /// What waits in all queues, due timers that were cancelled since included.
+    /// The entries of all queues, including expired timers that were cancelled afterwards.
     len: usize,
-    /// Every timer that is set and not due yet, except those that never will be.
+    /// Every timer that is set and not expired, except those that never expire.
     timers: TimerHeap<TimerKey>,
-    /// Timers that are set, until their event is taken.
+    /// How many timers are set. A timer counts until its last event is taken.
     timers_set: usize,
     timers_max: usize,
-    /// Events that were given back because a queue was full, or as many timers were set as may be.
+    /// Events that were returned because a queue was full, or too many timers were set.
     refused: u64,
     closed: bool,
 }
 
-/// Names a timer: the place of its type's queue, and its key there.
+/// Identifies a timer: the index of its type's queue, and its key there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct TimerKey {
     pub(crate) queue: u32,
@@ -45,7 +47,7 @@ pub(crate) struct TimerKey {
 }
 
 impl LocalEvents {
-    /// Queues of up to `capacity` events each, and up to `timers_max` timers.
+    /// Queues with room for `capacity` events each, and up to `timers_max` timers.
     pub(crate) const fn new(capacity: usize, timers_max: usize) -> Self {
         Self {
             queues: Vec::new(),
@@ -59,14 +61,14 @@ impl LocalEvents {
         }
     }
 
-    /// Makes a queue for a type of event, if there is none.
+    /// Adds a queue for a type of event, if there is none.
     pub(crate) fn register<E: 'static>(&mut self) {
         if !self.closed && find::<E>(&mut self.queues).is_none() {
             self.queues.push((TypeId::of::<E>(), Box::new(TypedQueue::<E>::new())));
         }
     }
 
-    /// Drops what waits and every timer, and takes nothing more. Tells how many events waited.
+    /// Drops all events and timers, and accepts no more. Returns how many events waited.
     pub(crate) fn close(&mut self) -> usize {
         self.closed = true;
         let waited = self.queues.iter().map(|(_, queue)| queue.waiting()).sum();
@@ -76,17 +78,17 @@ impl LocalEvents {
         waited
     }
 
-    /// What waits, due timers that were cancelled since included.
+    /// How many entries wait, including expired timers that were cancelled afterwards.
     pub(crate) const fn len(&self) -> usize {
         self.len
     }
 
-    /// Events that were given back for want of room.
+    /// How many events were returned because there was no room.
     pub(crate) const fn refused(&self) -> u64 {
         self.refused
     }
 
-    /// Timers that are set.
+    /// How many timers are set.
     pub(crate) const fn timers_set(&self) -> usize {
         self.timers_set
     }
@@ -96,7 +98,7 @@ impl LocalEvents {
         self.len == 0
     }
 
-    /// Appends an event; gives it back if its queue is full, or there is none.
+    /// Appends an event. Returns it if its queue is full or missing.
     pub(crate) fn push<E: 'static>(&mut self, event: E) -> Result<(), PublishError<E>> {
         let Some((_, queue)) = find::<E>(&mut self.queues) else {
             return Err(self.without_queue(event));
@@ -110,7 +112,7 @@ impl LocalEvents {
         Ok(())
     }
 
-    /// Takes the event that was appended first.
+    /// Takes the oldest event of a type.
     pub(crate) fn pop<E: 'static>(&mut self) -> Option<E> {
         if self.is_empty() {
             return None;
@@ -131,7 +133,7 @@ impl LocalEvents {
         None
     }
 
-    /// Appends `event` once it is `due`, which `None` never is.
+    /// Publishes `event` when it is `due`. `None` is never due.
     pub(crate) fn set_timer<E: 'static>(
         &mut self,
         due: Option<Time>,
@@ -140,14 +142,14 @@ impl LocalEvents {
         self.set(due, Timer::once(event))
     }
 
-    /// Appends a clone of `event` every period from `now` on.
+    /// Publishes a clone of `event` after every period from `now` on.
     pub(crate) fn set_interval<E: Clone + 'static>(
         &mut self,
         now: Time,
         every: Duration,
         event: E,
     ) -> Result<TimerKey, PublishError<E>> {
-        let every = every.max(SHORTEST_PERIOD);
+        let every = every.max(PERIOD_MIN);
         self.set(now.checked_add(every), Timer::every(every, event))
     }
 
@@ -156,15 +158,15 @@ impl LocalEvents {
         due: Option<Time>,
         timer: Timer<E>,
     ) -> Result<TimerKey, PublishError<E>> {
-        let Some((place, queue)) = find::<E>(&mut self.queues) else {
+        let Some((index, queue)) = find::<E>(&mut self.queues) else {
             return Err(self.without_queue(timer.into_event()));
         };
         if self.timers_set >= self.timers_max {
             self.refused += 1;
             return Err(PublishError::Full(timer.into_event()));
         }
-        let queue_place = u32::try_from(place).expect("a program has fewer than 2^32 types");
-        let key = TimerKey { queue: queue_place, key: queue.set(timer, due.is_some()) };
+        let queue_index = u32::try_from(index).expect("a program has fewer than 2^32 types");
+        let key = TimerKey { queue: queue_index, key: queue.set(timer, due.is_some()) };
         if let Some(due) = due {
             self.timers.set(due, key);
         }
@@ -172,31 +174,32 @@ impl LocalEvents {
         Ok(key)
     }
 
-    /// Gives back an event of a type that has no queue.
+    /// Returns an event whose type has no queue.
     fn without_queue<E>(&self, event: E) -> PublishError<E> {
         if self.closed { PublishError::Closed(event) } else { PublishError::NoHandler(event) }
     }
 
-    /// Drops a timer and its event; `false` if its event was taken, or it was cancelled before.
+    /// Drops a timer with its event. Returns `false` if its event was taken or it was cancelled
+    /// before.
     pub(crate) fn cancel_timer(&mut self, timer: TimerKey) -> bool {
         let Some((_, queue)) = self.queues.get_mut(timer.queue as usize) else { return false };
         let Some(was_armed) = queue.cancel(timer.key) else { return false };
         self.timers_set -= 1;
         if was_armed {
             let queues = &self.queues;
-            self.timers.cancelled(|timer| is_live(queues, timer));
+            self.timers.count_cancelled(|timer| is_live(queues, timer));
         }
         true
     }
 
-    /// Appends the events of timers that are due, in the order of their times.
+    /// Appends the events of expired timers, in the order of their times.
     pub(crate) fn expire(&mut self, now: Time) {
-        for _ in 0..TIMER_BUDGET {
+        for _ in 0..TIMERS_PER_TURN_MAX {
             let Some(entry) = self.timers.expire(now) else { return };
             let TimerKey { queue, key } = entry.key;
             let Some((_, queue)) = self.queues.get_mut(queue as usize) else { continue };
             let Some(next) = queue.expire(key, entry.due, now) else {
-                self.timers.dropped();
+                self.timers.count_dropped();
                 continue;
             };
             self.len += 1;
@@ -206,20 +209,20 @@ impl LocalEvents {
         }
     }
 
-    /// When to look at the timers again: at the time of the next one, if not before.
+    /// When to look at the timers again: when the next one is due, or earlier.
     pub(crate) fn next_due(&mut self) -> Option<Time> {
         let queues = &self.queues;
         self.timers.next(|timer| is_live(queues, timer))
     }
 }
 
-/// The queue of a type, and its place.
+/// The queue of a type, and its index.
 fn find<E: 'static>(
     queues: &mut [(TypeId, Box<dyn AnyQueue>)],
 ) -> Option<(usize, &mut TypedQueue<E>)> {
     let wanted = TypeId::of::<E>();
-    let place = queues.iter().position(|(held, _)| *held == wanted)?;
-    Some((place, queues[place].1.as_any_mut().downcast_mut()?))
+    let index = queues.iter().position(|(own, _)| *own == wanted)?;
+    Some((index, queues[index].1.as_any_mut().downcast_mut()?))
 }
 
 fn is_live(queues: &[(TypeId, Box<dyn AnyQueue>)], timer: &TimerKey) -> bool {

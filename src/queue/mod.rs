@@ -1,19 +1,29 @@
-//! Lock-free ways into the loop from other threads, the way from one handler to another, and a way
-//! out to threads on which the loop never waits.
+//! The queues of events: into the loop from other threads, between handlers, and out of the loop to
+//! other threads.
+//!
+//! | from | to | queue |
+//! | --- | --- | --- |
+//! | a publisher's thread | handlers | `inbox`: a bounded lock-free queue for each publisher |
+//! | a handler, a timer | handlers | `local`: a bounded queue for each type, without locks |
+//! | the loop | a subscriber's thread | `subscriber_queue`: handed over under a lock |
+//!
+//! The loop waits for no lock, except when it closes an inbox or drops a subscriber queue.
+//!
+//! `doorbell` wakes a sleeping loop. `sync` replaces the atomics for the loom models.
 
 mod doorbell;
-mod feed;
 mod inbox;
 mod local;
 mod publish_error;
+mod subscriber_queue;
 mod sync;
 mod typed;
 
 pub(crate) use doorbell::Doorbell;
-pub(crate) use feed::{Feed, FeedEnd, FeedReceiver};
-pub(crate) use inbox::{Inbox, InboxReceiver, LaneSender};
+pub(crate) use inbox::{Inbox, InboxReceiver, InboxSender};
 pub(crate) use local::{LocalEvents, TimerKey};
 pub use publish_error::PublishError;
+pub(crate) use subscriber_queue::{SubscriberEnd, SubscriberQueue, SubscriberReceiver};
 
 #[cfg(all(test, loom))]
 mod tests;

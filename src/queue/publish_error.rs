@@ -1,24 +1,24 @@
 use std::fmt;
 
-/// Why an event was not published. The event is given back: nothing is lost silently.
+/// Why an event was not published. It returns the event, so that nothing is lost silently.
 ///
-/// It is an error whatever the type of the event, and turns into an [`Error`](crate::Error), which
-/// leaves the event behind.
+/// It implements [`std::error::Error`] for every type of event, and converts into
+/// [`Error`](crate::Error), which drops the event.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum PublishError<E> {
-    /// The queue holds as many events as [`Config::inbox`](crate::Config::inbox) allows: the loop
-    /// is too slow, or does not run. For a timer: as many timers are set as
-    /// [`Config::max_timers`](crate::Config::max_timers) allows.
+    /// The queue has reached the limit of [`Config::inbox`](crate::Config::inbox), because the loop
+    /// is too slow or does not run. For a timer: the limit of
+    /// [`Config::max_timers`](crate::Config::max_timers) is reached.
     Full(E),
-    /// The loop has ended, or is at the end of its shutdown.
+    /// The loop has ended, or has almost completed its shutdown.
     Closed(E),
-    /// No handler and no subscriber is registered for the event's type. It concerns the events of
-    /// handlers and timers: a [`Publisher`](crate::Publisher) makes the queue of its type itself.
+    /// No handler and no subscriber is registered for the event's type. Only handlers and timers
+    /// get this error: creating a [`Publisher`](crate::Publisher) registers its type.
     NoHandler(E),
 }
 
 impl<E> PublishError<E> {
-    /// The event.
+    /// Returns the event.
     pub fn into_event(self) -> E {
         match self {
             Self::Full(event) | Self::Closed(event) | Self::NoHandler(event) => event,
@@ -29,14 +29,14 @@ impl<E> PublishError<E> {
 impl<E> fmt::Display for PublishError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Full(_) => "the queue of events is full",
+            Self::Full(_) => "the event queue is full",
             Self::Closed(_) => "the event loop has ended",
-            Self::NoHandler(_) => "no handler is registered for the type of the event",
+            Self::NoHandler(_) => "no handler is registered for the event type",
         })
     }
 }
 
-/// The variant alone: an event need not be `Debug`.
+/// Shows only the variant: an event need not implement `Debug`.
 impl<E> fmt::Debug for PublishError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -1,5 +1,5 @@
-//! What the queues are made of: the standard library's types and crossbeam's, or those in which
-//! loom sees every access, for the models.
+//! The synchronisation primitives of the queues: those of the standard library and crossbeam, or
+//! loom's for the models.
 
 #[cfg(all(test, loom))]
 pub(super) use modelled::*;
@@ -28,10 +28,10 @@ mod modelled {
         AtomicBool, AtomicU64, AtomicUsize, Ordering, fence,
     };
 
-    /// A bounded queue of which each end is used by one thread at a time, as in a lane.
+    /// A bounded queue, each end of which is used by one thread at a time.
     ///
-    /// It hands over values, but, unlike the real one, orders nothing else: a pop may miss a push
-    /// that the popper has not otherwise been told of.
+    /// Unlike the real one, it orders nothing but the values: a pop may miss a push that the
+    /// popping thread does not know from another access.
     #[derive(Debug)]
     pub(in crate::queue) struct ArrayQueue<T> {
         slots: Vec<Unseen<Option<T>>>,

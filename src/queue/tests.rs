@@ -1,5 +1,5 @@
-//! Models of the queues: loom runs them in every order of their threads' accesses that differs, up
-//! to a number of preemptions. The command is in `.ci/run`.
+//! Models of the queues. loom runs them in every distinct order of their threads' accesses, up to a
+//! number of preemptions. The command is in `.ci/run`.
 //!
 //! A lost wake-up is a deadlock here, because nothing but a wake ends a sleep.
 
@@ -7,10 +7,12 @@ use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
 
-use super::{Doorbell, Feed, FeedEnd, Inbox, InboxReceiver, LaneSender, PublishError};
+use super::{
+    Doorbell, Inbox, InboxReceiver, InboxSender, PublishError, SubscriberEnd, SubscriberQueue,
+};
 use crate::overflow::OverflowPolicy;
 
-/// How the kernel puts the loop to sleep: a wake ends the present sleep or the next.
+/// The loop's sleep in the kernel: a wake ends the current or the next sleep.
 #[derive(Default)]
 struct Sleep {
     woken: Mutex<bool>,
@@ -32,7 +34,7 @@ impl Sleep {
     }
 }
 
-/// What a loop and its publishers have in common.
+/// What a loop and its publishers share.
 #[derive(Clone, Default)]
 struct World {
     doorbell: Arc<Doorbell>,
@@ -41,7 +43,11 @@ struct World {
 
 impl World {
     /// As `Publisher::publish`.
-    fn publish(&self, sender: &LaneSender<usize>, event: usize) -> Result<(), PublishError<usize>> {
+    fn publish(
+        &self,
+        sender: &InboxSender<usize>,
+        event: usize,
+    ) -> Result<(), PublishError<usize>> {
         sender.send(event)?;
         if self.doorbell.ring_fenced() {
             self.sleep.wake();
@@ -61,7 +67,7 @@ impl World {
         self.doorbell.awake();
     }
 
-    /// Handles so many events, one a turn.
+    /// Handles `count` events, one per turn.
     fn handle(&self, receiver: &mut InboxReceiver<usize>, count: usize) -> Vec<usize> {
         let mut handled = Vec::new();
         while handled.len() < count {
@@ -76,7 +82,7 @@ impl World {
     }
 }
 
-/// Whether every publisher's events are in order: its number is in the tens.
+/// Whether each publisher's events are in order. The tens are the publisher's number.
 fn is_in_order(events: &[usize]) -> bool {
     [10, 20].iter().all(|publisher| {
         let numbers = events.iter().filter(|event| **event / 10 * 10 == *publisher);
@@ -90,7 +96,7 @@ fn a_loop_that_sleeps_after_every_event_gets_all_of_two_publishers() {
         let world = World::default();
         let mut receiver = Inbox::with_capacity(2);
         let publishers = [10, 20].map(|publisher| {
-            let (world, sender) = (world.clone(), LaneSender::new(receiver.inbox()));
+            let (world, sender) = (world.clone(), InboxSender::new(receiver.inbox()));
             thread::spawn(move || {
                 for number in 1..=2 {
                     assert!(world.publish(&sender, publisher + number).is_ok());
@@ -116,14 +122,16 @@ fn what_was_accepted_before_the_close_is_counted_and_the_rest_is_given_back() {
         let mut receiver = Inbox::with_capacity(2);
         let accepted = Arc::new(AtomicUsize::new(0));
         let publishers = [10, 20].map(|publisher| {
-            let (world, sender) = (world.clone(), LaneSender::new(receiver.inbox()));
+            let (world, sender) = (world.clone(), InboxSender::new(receiver.inbox()));
             let accepted = Arc::clone(&accepted);
             thread::spawn(move || {
                 for number in 1..=2 {
                     match world.publish(&sender, publisher + number) {
                         Ok(()) => drop(accepted.fetch_add(1, Ordering::Relaxed)),
                         Err(PublishError::Closed(event)) => assert_eq!(event, publisher + number),
-                        Err(PublishError::Full(_)) => panic!("there is room"),
+                        Err(PublishError::Full(_) | PublishError::NoHandler(_)) => {
+                            panic!("there is room")
+                        }
                     }
                 }
                 sender
@@ -145,14 +153,14 @@ fn what_was_accepted_before_the_close_is_counted_and_the_rest_is_given_back() {
 }
 
 #[test]
-fn publishers_that_come_and_go_leave_their_events_and_no_lane() {
+fn publishers_that_come_and_go_leave_their_events_and_no_queue() {
     loom::model(|| {
         let world = World::default();
         let mut receiver = Inbox::with_capacity(2);
         let (publishers, inbox) = (world.clone(), Arc::clone(receiver.inbox()));
         let publishing = thread::spawn(move || {
             for number in [11, 21] {
-                let sender = LaneSender::new(&inbox);
+                let sender = InboxSender::new(&inbox);
                 assert!(publishers.publish(&sender, number).is_ok());
             }
         });
@@ -161,20 +169,20 @@ fn publishers_that_come_and_go_leave_their_events_and_no_lane() {
         assert_eq!(handled, [11, 21]);
         publishing.join().unwrap();
         assert_eq!(receiver.take(), None);
-        assert_eq!(receiver.lanes(), 0);
+        assert_eq!(receiver.queues(), 0);
         assert!(!receiver.has_events());
     });
 }
 
-/// A loop that pushes these events, hands over as often as it takes, and ends the feed.
-fn feed_to_end(mut feed: Feed<usize>, events: usize) {
+/// A loop that pushes events, hands them over with retries, and ends the queue.
+fn push_to_end(mut queue: SubscriberQueue<usize>, events: usize) {
     for event in 1..=events {
-        feed.push(event);
-        feed.hand_over();
-        while feed.has_pending() {
+        queue.push(event);
+        queue.hand_over();
+        while queue.has_pending() {
             // A turn in which the sockets are served.
             thread::yield_now();
-            feed.hand_over();
+            queue.hand_over();
         }
     }
 }
@@ -182,7 +190,7 @@ fn feed_to_end(mut feed: Feed<usize>, events: usize) {
 #[test]
 fn a_subscriber_that_sleeps_gets_every_event_and_the_end() {
     loom::model(|| {
-        let (feed, mut receiver) = Feed::new(2, OverflowPolicy::DropNewest);
+        let (queue, mut receiver) = SubscriberQueue::new(2, OverflowPolicy::DropNewest);
         let receiving = thread::spawn(move || {
             let mut events = Vec::new();
             let end = loop {
@@ -193,15 +201,15 @@ fn a_subscriber_that_sleeps_gets_every_event_and_the_end() {
             };
             (events, end, receiver.missed())
         });
-        feed_to_end(feed, 2);
-        assert_eq!(receiving.join().unwrap(), (vec![1, 2], FeedEnd::Closed, 0));
+        push_to_end(queue, 2);
+        assert_eq!(receiving.join().unwrap(), (vec![1, 2], SubscriberEnd::Closed, 0));
     });
 }
 
 #[test]
 fn a_subscriber_that_does_not_wait_gets_every_event_once() {
     loom::model(|| {
-        let (feed, mut receiver) = Feed::new(3, OverflowPolicy::DropNewest);
+        let (queue, mut receiver) = SubscriberQueue::new(3, OverflowPolicy::DropNewest);
         let receiving = thread::spawn(move || {
             let mut events = Vec::new();
             loop {
@@ -212,16 +220,16 @@ fn a_subscriber_that_does_not_wait_gets_every_event_once() {
                 }
             }
         });
-        feed_to_end(feed, 2);
-        assert_eq!(receiving.join().unwrap(), (vec![1, 2], FeedEnd::Closed));
+        push_to_end(queue, 2);
+        assert_eq!(receiving.join().unwrap(), (vec![1, 2], SubscriberEnd::Closed));
     });
 }
 
 #[test]
-fn a_full_feed_misses_as_many_events_as_it_says() {
+fn a_full_queue_misses_as_many_events_as_it_says() {
     for policy in [OverflowPolicy::Close, OverflowPolicy::DropNewest, OverflowPolicy::DropOldest] {
         loom::model(move || {
-            let (mut feed, mut receiver) = Feed::new(1, policy);
+            let (mut queue, mut receiver) = SubscriberQueue::new(1, policy);
             let receiving = thread::spawn(move || {
                 let mut events = Vec::new();
                 let end = loop {
@@ -233,18 +241,20 @@ fn a_full_feed_misses_as_many_events_as_it_says() {
                 (events, end, receiver.missed() as usize)
             });
             for event in 1..=3 {
-                feed.push(event);
-                feed.hand_over();
+                queue.push(event);
+                queue.hand_over();
             }
-            drop(feed);
+            drop(queue);
             let (events, end, missed) = receiving.join().unwrap();
             assert!(events.is_sorted_by(|one, next| one < next), "{events:?}");
             match policy {
-                OverflowPolicy::Close => assert_eq!(end == FeedEnd::Overflowed, events.len() < 3),
+                OverflowPolicy::Close => {
+                    assert_eq!(end == SubscriberEnd::Overflowed, events.len() < 3)
+                }
                 OverflowPolicy::DropNewest => {
                     assert_eq!((events[0], events.len()), (1, 3 - missed))
                 }
-                OverflowPolicy::DropOldest => {
+                OverflowPolicy::DropOldest | OverflowPolicy::KeepLatest => {
                     assert_eq!((events.last(), events.len()), (Some(&3), 3 - missed));
                 }
             }

@@ -1,4 +1,4 @@
-//! One type's events that wait, and those that timers keep until their time.
+//! The events of one type that wait for handlers, and those that timers keep.
 
 use std::any::Any;
 use std::collections::VecDeque;
@@ -14,17 +14,18 @@ pub(super) struct TypedQueue<E> {
     timers: Slots<Timer<E>>,
 }
 
-/// What waits for the handlers.
+/// An entry that waits for the handlers.
 pub(super) enum Waiting<E> {
     Event(E),
-    /// A timer's event. It stays with its timer, so that it can be cancelled until it is taken.
+    /// The event of an expired timer. It stays with its timer, so that it can be cancelled until it
+    /// is taken.
     Due(Key),
 }
 
-/// An event for later.
+/// An event that is published later.
 pub(super) struct Timer<E> {
     event: E,
-    /// Whether an entry of the heap names it.
+    /// Whether the heap has an entry for it.
     armed: bool,
     repeat: Option<Repeat<E>>,
 }
@@ -34,19 +35,19 @@ struct Repeat<E> {
     clone: fn(&E) -> E,
 }
 
-/// A [`TypedQueue`], whichever its type.
+/// A [`TypedQueue`] of any type.
 pub(super) trait AnyQueue: fmt::Debug {
-    /// Whether the timer is set and its event not taken.
+    /// Whether the timer is set and its last event not taken.
     fn is_live(&self, key: Key) -> bool;
 
-    /// Appends the event of a timer that was due at `due`, and tells when it is due next, if
-    /// ever; nothing if it was cancelled.
+    /// Appends the event of a timer that was due at `due`. Returns when the timer is due next,
+    /// which may be never, or `None` if it was cancelled.
     fn expire(&mut self, key: Key, due: Time, now: Time) -> Option<Option<Time>>;
 
-    /// Drops a timer, if it is live; whether an entry of the heap names it.
+    /// Drops a timer. Returns whether the heap has an entry for it, or `None` if it is not live.
     fn cancel(&mut self, key: Key) -> Option<bool>;
 
-    /// How many events wait, without those of timers that were cancelled.
+    /// How many events wait, except those of cancelled timers.
     fn waiting(&self) -> usize;
 
     fn as_any_mut(&mut self) -> &mut dyn Any;
@@ -62,8 +63,8 @@ impl<E> TypedQueue<E> {
         self.timers.insert(timer)
     }
 
-    /// The event of a timer that was due, and whether it was its last; nothing if it was
-    /// cancelled.
+    /// Takes the event of an expired timer, and tells whether it was the timer's last. Returns
+    /// `None` if the timer was cancelled.
     pub(super) fn take(&mut self, key: Key) -> Option<(E, bool)> {
         let timer = self.timers.get(key)?;
         if let Some(repeat) = &timer.repeat {
@@ -129,11 +130,12 @@ impl<E: Clone> Timer<E> {
     }
 }
 
-/// The first time after `now` that is a whole number of periods after `due`, if there is one.
+/// The first time after `now` that is a whole number of periods after `due`. `None` if the clock
+/// ends before it.
 fn next_period(due: Time, every: Duration, now: Time) -> Option<Time> {
     const SECOND: u128 = 1_000_000_000;
     let late = now.since(due).as_nanos();
-    // Shorter than `every`, so that its seconds are no more than a duration may have.
+    // Less than `every`, so its seconds fit into a `Duration`.
     let since_last = late % every.as_nanos();
     let (seconds, nanos) = (since_last / SECOND, since_last % SECOND);
     now.checked_add(every - Duration::new(seconds as u64, nanos as u32))

@@ -1,21 +1,23 @@
+//! The lookup of a host name, as its two sides see it.
+
 use std::sync::{Arc, Weak};
 
-/// Somebody waits for the addresses of a name: until this is dropped.
+/// A lookup of a host name. Dropping it cancels the lookup.
 #[derive(Debug, Default)]
-#[must_use = "dropping it says that nobody waits"]
+#[must_use = "dropping it cancels the lookup"]
 pub struct Lookup(Arc<()>);
 
-/// Whether anybody waits for the addresses of a name, for those who look it up.
+/// Tells the resolver whether a [`Lookup`] was dropped.
 #[derive(Clone, Debug)]
 pub struct Interest(Weak<()>);
 
 impl Lookup {
-    /// Of a name that begins to be looked up.
+    /// A lookup that begins.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Tells whether this was dropped.
+    /// What the resolver keeps of this lookup.
     #[must_use]
     pub fn interest(&self) -> Interest {
         Interest(Arc::downgrade(&self.0))
@@ -23,7 +25,7 @@ impl Lookup {
 }
 
 impl Interest {
-    /// Whether the [`Lookup`] was not dropped.
+    /// Whether the [`Lookup`] still exists.
     #[must_use]
     pub fn is_there(&self) -> bool {
         self.0.strong_count() > 0

@@ -1,22 +1,22 @@
-//! The seam between the engine and the world: sockets, readiness, clock, entropy and wake.
+//! The seam between the engine and the system: sockets, readiness, clock, entropy and wake.
 //!
-//! The engine above is written once against [`Reactor`] and bound at compile time, so the seam
-//! costs nothing at run time. [`MioReactor`] is the real world; [`SimReactor`] is a network in
-//! memory with virtual time, in which a seed decides everything that a kernel may decide.
+//! The engine is written against the trait [`Reactor`], which is bound at compile time, so that the
+//! seam costs nothing at run time. [`MioReactor`] uses the real system. [`SimReactor`] simulates a
+//! network in memory with virtual time, in which a seed makes every decision of the kernel.
 //!
 //! # Contract
 //!
-//! - Readiness is edge-triggered and is a hint: any call may still say `WouldBlock`, and
+//! - Readiness is edge-triggered and only a hint: any call may still return `WouldBlock`, and
 //!   readiness may name a stream that was closed earlier in the same batch.
-//! - Readiness is reported in the order in which it came. A stream or listener that becomes ready
-//!   again before it is reported is reported once. So what [`Polled::Part`] left is reported before
-//!   what becomes ready later.
-//! - A stream is registered once, for both directions. One that was connected here gets another key
-//!   once, when the connection is made; none is ever registered again.
-//! - `Interrupted` may come from any call on a stream or listener; the caller repeats the call.
-//! - [`Reactor::recv`] that fills less than the buffer has drained the stream, unless its
-//!   readiness said [`Readiness::hangup`] or [`Readiness::urgent`].
-//! - [`Reactor::send`] that takes less than it was given is followed by a writable edge.
+//! - Readiness is reported in the order in which it occurs. A stream or listener that becomes ready
+//!   again before it is reported is reported once. What a wait with [`Polled::Part`] has left is
+//!   therefore reported before later readiness.
+//! - A stream is registered once, for both directions. A stream that was connected here may get
+//!   another key once, when the connection is established.
+//! - Any call on a stream or listener may fail with `Interrupted`. The caller repeats it.
+//! - A [`Reactor::recv`] that does not fill the buffer has emptied the stream, unless the last
+//!   readiness had [`Readiness::hangup`] or [`Readiness::urgent`].
+//! - A [`Reactor::send`] that accepts only a part is followed by a writable edge.
 
 mod lookup;
 mod mio;
@@ -35,59 +35,59 @@ pub use self::mio::{MioListener, MioReactor, MioStream, MioWaker};
 pub use self::mio::{TlsClient, TlsError, TlsServer, TlsStream};
 pub use self::sim::SimReactor;
 
-/// What the kernel says of one registered stream or listener.
+/// The readiness of one registered stream or listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Readiness {
-    /// The key that the stream or listener was registered with.
+    /// The key with which the stream or listener was registered.
     pub key: u64,
-    /// There may be bytes to receive, connections to accept, or an end of stream to notice.
+    /// There may be bytes to receive, connections to accept, or an end of stream.
     pub readable: bool,
-    /// There may be room to send; after a non-blocking connect, its result is known.
+    /// There may be room to send. After a non-blocking connect, its result is known.
     pub writable: bool,
-    /// The peer closed its half, or the stream failed: receive until the end or the error.
+    /// The peer has closed its half, or the stream has failed. Receive until the end or the error.
     pub hangup: bool,
-    /// There is a byte of urgent data (`MSG_OOB`), at which a receive stops though more has come.
-    /// The byte itself is no part of the stream. If another comes before it is passed, Linux hands
-    /// it over as if it were.
+    /// There is a byte of urgent data (`MSG_OOB`). A receive stops there even if more bytes have
+    /// arrived. The byte is not part of the stream, but if another one arrives before it is passed,
+    /// Linux delivers the first as if it were.
     pub urgent: bool,
 }
 
-/// How much a wait has reported of what is ready.
+/// Whether a wait has reported everything that was ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Polled {
-    /// All: what was ready when the wait began has been reported, by this wait or an earlier one.
+    /// Everything that was ready when the wait began was reported, by this wait or an earlier one.
     All,
-    /// Perhaps not all: the wait was interrupted, or reported as many as it reports at once.
+    /// Perhaps not everything: the wait was interrupted, or has reported the most of one wait.
     Part,
 }
 
-/// As which end a stream is to speak TLS.
+/// The role of a stream in TLS.
 #[cfg(feature = "tls")]
 #[derive(Clone, Copy, Debug)]
 pub enum Tls<'a> {
-    /// As the one that accepted it.
+    /// The end that accepted the connection.
     Server(&'a TlsServer),
-    /// As the one that connects to the host of that name.
+    /// The end that connected, to the host of this name.
     Client(&'a TlsClient, &'a str),
 }
 
-/// Ends the sleep of a loop from another thread.
+/// Wakes a loop from another thread.
 pub trait Wake: Clone + Send + Sync + 'static {
     /// Makes the current or the next [`Reactor::poll`] return without delay.
     ///
     /// # Errors
     ///
-    /// What the system says when the wake cannot be delivered.
+    /// The system's error if the wake cannot be delivered.
     fn wake(&self) -> io::Result<()>;
 }
 
-/// A source of unpredictable bytes: fills the slice that it is given.
+/// A source of unpredictable bytes. It fills the slice.
 pub type EntropySource = Box<dyn FnMut(&mut [u8]) + Send>;
 
-/// Takes the addresses of a host, or why there are none.
+/// Receives the addresses of a host, or the error of the lookup.
 pub type ResolveDone = Box<dyn FnOnce(io::Result<Vec<SocketAddr>>) + Send>;
 
-/// Sockets, readiness, clock, entropy and wake, as one event loop sees them.
+/// Sockets, readiness, clock, entropy and wake of one event loop.
 pub trait Reactor: Sized {
     /// A connected, or connecting, non-blocking byte stream. Dropping it closes it.
     type Stream: fmt::Debug;
@@ -96,18 +96,18 @@ pub trait Reactor: Sized {
     /// Wakes this reactor from other threads.
     type Waker: Wake + fmt::Debug;
 
-    /// Waits until something is ready, the reactor is woken or `timeout` has passed (`None`: for
-    /// ever), and appends what is ready. May return early with nothing. Tells whether that is all:
-    /// peers are not judged by deadlines while it is not.
+    /// Waits until something is ready, the reactor is woken or `timeout` has passed (`None`:
+    /// without limit), and appends what is ready. May return early with nothing. Returns whether
+    /// everything was reported: no deadline of a peer may expire before that.
     ///
     /// # Errors
     ///
-    /// What the system says; `Interrupted` is not an error here but an early return.
+    /// The system's error. An interruption is not an error but an early return.
     fn poll(&mut self, timeout: Option<Duration>, ready: &mut Vec<Readiness>)
     -> io::Result<Polled>;
 
-    /// The same until a moment (`None`: for ever), for a loop that knows the time: `now`. A
-    /// reactor may arrange for one moment once, though many polls are to end by it.
+    /// [`poll`](Self::poll) until a point in time (`None`: without limit), for a loop that knows
+    /// the time `now`. A reactor may set its timer once for many polls with the same end.
     ///
     /// # Errors
     ///
@@ -121,19 +121,19 @@ pub trait Reactor: Sized {
         self.poll(until.map(|until| until.since(now)), ready)
     }
 
-    /// The monotonic time, on a clock that began with the reactor.
+    /// The monotonic time, on a clock that begins with the reactor.
     fn now(&mut self) -> Time;
 
-    /// When that clock began.
+    /// When the clock of [`now`](Self::now) began.
     fn beginning(&self) -> Instant;
 
-    /// The time as handlers are told it, which can be compared with others of the program.
+    /// The time as handlers get it. It can be compared with other instants of the program.
     fn instant(&mut self) -> Instant {
         let now = self.now();
         self.beginning() + now.since_beginning()
     }
 
-    /// When the first wake since the last call of this was asked for, if the reactor knows.
+    /// When the first wake since the last call of this was requested, if the reactor knows.
     fn woken(&mut self) -> Option<Time> {
         None
     }
@@ -142,7 +142,7 @@ pub trait Reactor: Sized {
     ///
     /// # Errors
     ///
-    /// When the system offers none.
+    /// If the system has none.
     fn entropy(&mut self) -> io::Result<EntropySource>;
 
     /// A handle that wakes this reactor.
@@ -151,23 +151,22 @@ pub trait Reactor: Sized {
     /// How many connections this process may hold open at once.
     fn max_connections(&self) -> usize;
 
-    /// Finds the addresses of `host`, away from the loop's thread if that takes time, and hands
-    /// them to `done`, which wakes the loop; nobody waits for them once the [`Lookup`] is dropped.
-    /// Names that are looked up at once, or wait for that, are limited in number, and none of them
-    /// keeps the process from its end.
+    /// Looks up the addresses of `host` without blocking the loop's thread, and passes them to
+    /// `done`, which wakes the loop. Dropping the [`Lookup`] cancels it. The number of concurrent
+    /// and waiting lookups is limited, and no lookup keeps the process from ending.
     ///
     /// # Errors
     ///
-    /// When too many names wait, or the system has no thread for it.
+    /// If too many lookups wait, or the system has no thread for it.
     fn resolve(&mut self, host: &str, port: u16, done: ResolveDone) -> io::Result<Lookup>;
 
-    /// Listens on `address` with room for `backlog` connections not yet accepted, and registers
-    /// the listener under `key`. The IPv6 wildcard takes IPv4 connections, too.
+    /// Listens on `address` and registers the listener with `key`. `backlog` is the number of
+    /// connections that can wait to be accepted. The IPv6 wildcard accepts IPv4 connections, too.
     ///
     /// # Errors
     ///
-    /// What the system says: address in use, not permitted, not available (`AddrNotAvailable`), or
-    /// of a family that it lacks (`Unsupported`).
+    /// The system's error: the address is in use, not permitted, not available (`AddrNotAvailable`)
+    /// or of a family that the system lacks (`Unsupported`).
     fn listen(
         &mut self,
         address: SocketAddr,
@@ -175,75 +174,77 @@ pub trait Reactor: Sized {
         key: u64,
     ) -> io::Result<(Self::Listener, SocketAddr)>;
 
-    /// Listens on the Unix socket `path`, as [`Reactor::listen`] does on an address.
+    /// [`listen`](Self::listen) for the Unix socket `path`.
     ///
     /// # Errors
     ///
-    /// What the system says; `Unsupported` by default.
+    /// The system's error. `Unsupported` by default.
     fn listen_unix(&mut self, path: &Path, backlog: u32, key: u64) -> io::Result<Self::Listener> {
         let _ = (path, backlog, key);
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    /// Takes one connection that waits on `listener`, with the address of its other end if that
-    /// has one. The stream is not registered yet.
+    /// Accepts one connection that waits on `listener`, and returns the address of its other end if
+    /// it has one. The stream is not registered.
     ///
     /// # Errors
     ///
-    /// `WouldBlock` when none waits; otherwise what the system says (descriptors exhausted, the
-    /// connection gone already).
+    /// `WouldBlock` if none waits; otherwise the system's error, for instance that descriptors are
+    /// exhausted or that the connection has already ended.
     fn accept(
         &mut self,
         listener: &mut Self::Listener,
     ) -> io::Result<(Self::Stream, Option<SocketAddr>)>;
 
-    /// Begins to connect to `address` without waiting. The stream is not registered yet; once it
-    /// is, its first writable readiness says that [`Reactor::connect_result`] knows the outcome.
+    /// Begins to connect to `address` without blocking. The stream is not registered. After it is,
+    /// its first writable readiness says that [`connect_result`](Self::connect_result) has the
+    /// outcome.
     ///
     /// # Errors
     ///
-    /// What the system says at once (descriptors exhausted, no route).
+    /// The system's immediate error, for instance that descriptors are exhausted or that there is
+    /// no route.
     fn connect(&mut self, address: SocketAddr) -> io::Result<Self::Stream>;
 
-    /// Begins to connect to the Unix socket `path`, as [`Reactor::connect`] does to an address.
+    /// [`connect`](Self::connect) for the Unix socket `path`.
     ///
     /// # Errors
     ///
-    /// What the system says at once; `Unsupported` by default.
+    /// The system's immediate error. `Unsupported` by default.
     fn connect_unix(&mut self, path: &Path) -> io::Result<Self::Stream> {
         let _ = path;
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    /// The outcome of [`Reactor::connect`]: `Ok(true)` connected, `Ok(false)` not known yet. Of a
-    /// connection that was made, or accepted: whether it still stands; either half may have ended.
+    /// The outcome of [`connect`](Self::connect): `Ok(true)` if connected, `Ok(false)` if not known
+    /// so far. For an established connection: `Ok(true)` if it has not failed, even if either half
+    /// has ended.
     ///
     /// # Errors
     ///
-    /// Why the connection could not be made, or has failed since.
+    /// Why the connection could not be established, or has failed since.
     fn connect_result(&mut self, stream: &mut Self::Stream) -> io::Result<bool>;
 
-    /// Registers `stream` for both directions under `key`; reports its current readiness.
+    /// Registers `stream` with `key` for both directions. Its current readiness is reported.
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// The system's error.
     fn register(&mut self, stream: &mut Self::Stream, key: u64) -> io::Result<()>;
 
-    /// Reports the readiness of a stream that is registered under another key from here on; reports
-    /// its current readiness.
+    /// Gives a registered stream another key. Its current readiness is reported with that key.
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// The system's error.
     fn rekey(&mut self, stream: &mut Self::Stream, key: u64) -> io::Result<()>;
 
-    /// Makes a stream speak TLS from here on. Of what it says, `received` was received already, and
-    /// comes first.
+    /// Makes a stream use TLS from here on. The bytes `received` were already received from it and
+    /// are the first of the TLS session.
     ///
     /// # Errors
     ///
-    /// When there can be no session; `Unsupported` by default.
+    /// If no session can be created. `Unsupported` by default.
     #[cfg(feature = "tls")]
     fn encrypt(
         &mut self,
@@ -255,41 +256,41 @@ pub trait Reactor: Sized {
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    /// Sends what [`Reactor::send`] took and keeps, as far as the stream takes it; whether that
-    /// was all. A stream that does not speak TLS keeps nothing.
+    /// Sends bytes that [`send`](Self::send) has accepted and buffered, as far as the stream
+    /// accepts them. Returns whether all were sent. Only a stream with TLS buffers bytes.
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// The system's error.
     #[cfg(feature = "tls")]
     fn flush(&mut self, stream: &mut Self::Stream) -> io::Result<bool> {
         let _ = stream;
         Ok(true)
     }
 
-    /// Whether the last [`Reactor::recv`] stopped before the stream was drained, for the sake of
-    /// others: no readiness will tell of the rest. A stream that does not speak TLS never does.
+    /// Whether the last [`recv`](Self::recv) stopped before the stream was empty, so that others
+    /// get their turn. No readiness is reported for the rest. Only a stream with TLS does so.
     #[cfg(feature = "tls")]
     fn is_behind(&self, stream: &Self::Stream) -> bool {
         let _ = stream;
         false
     }
 
-    /// Receives into `buffer`; 0 is the end of the stream.
+    /// Receives into `buffer`. Returns the number of bytes, or 0 at the end of the stream.
     ///
     /// # Errors
     ///
-    /// `WouldBlock` when nothing is there; otherwise what the system says.
+    /// `WouldBlock` if there is nothing; otherwise the system's error.
     fn recv(&mut self, stream: &mut Self::Stream, buffer: &mut [u8]) -> io::Result<usize>;
 
-    /// Sends from `bytes`; tells how many were taken.
+    /// Sends bytes. Returns how many were accepted.
     ///
     /// # Errors
     ///
-    /// `WouldBlock` when none can be taken; otherwise what the system says.
+    /// `WouldBlock` if none can be accepted; otherwise the system's error.
     fn send(&mut self, stream: &mut Self::Stream, bytes: &[u8]) -> io::Result<usize>;
 
-    /// Sends from several slices in one call; tells how many bytes were taken in all.
+    /// Sends several slices in one call. Returns how many bytes were accepted in all.
     ///
     /// # Errors
     ///
@@ -300,16 +301,15 @@ pub trait Reactor: Sized {
         slices: &[IoSlice<'_>],
     ) -> io::Result<usize>;
 
-    /// Ends the sending half: the peer sees the end of the stream after what was sent.
+    /// Ends the sending half. The peer sees the end of the stream after the bytes that were sent.
     ///
     /// # Errors
     ///
-    /// What the system says, for instance that the peer is gone already.
+    /// The system's error, for instance that the peer has already gone.
     fn shutdown(&mut self, stream: &mut Self::Stream) -> io::Result<()>;
 
-    /// Makes `stream` take no more while it holds about `bytes` or more that it has not sent, from
-    /// here on; `None`: it holds as much as it does by default. A hint: a stream that cannot do so
-    /// does as it did, as all do by default.
+    /// Limits the unsent bytes that `stream` holds: it accepts no more while it holds about
+    /// `bytes`. `None` removes the limit. This is a hint, which the default implementation ignores.
     fn limit_unsent(&mut self, stream: &mut Self::Stream, bytes: Option<u32>) {
         let _ = (stream, bytes);
     }

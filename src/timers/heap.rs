@@ -1,41 +1,43 @@
-//! Precise times: a heap of keys, from which cancelled ones are removed late.
+//! Precise timers: a heap of keys, from which cancelled keys are removed late.
 //!
-//! Cancelling costs no search. The owner of the keys, who knows which of them are still wanted,
-//! drops the others when they come up; before they make up more than half of the heap they are
-//! all removed at once, so that each costs a constant share of that.
+//! Cancelling needs no search. The owner knows which keys are live, and drops the others when they
+//! expire. Before they are more than half of the heap, they are all removed together, so that each
+//! removal takes constant time on average.
 
 use crate::time::Time;
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
-/// Cancelled entries that are kept whatever their share: removing fewer is not worth the trouble.
-const GARBAGE_MIN: usize = 64;
+/// No more cancelled entries than this are kept whatever their share is: removing few does not pay.
+const PURGED_ENTRIES_MIN: usize = 64;
 
-/// Cancelled entries that one look for the next time removes.
-const PRUNED_AT_ONCE: usize = 256;
+/// The most cancelled entries that one call of [`TimerHeap::next`] removes.
+const PRUNED_PER_CALL_MAX: usize = 256;
 
-/// Keys by the time at which they are due, and among equal times by the order of setting.
+/// Keys in the order of their due times, and with equal times in the order in which they were set.
+///
+/// Invariant: `cancelled` entries of the heap are not live.
 #[derive(Debug)]
 pub(crate) struct TimerHeap<K> {
     heap: BinaryHeap<Reverse<Entry<K>>>,
-    /// How many were ever set.
+    /// How many keys were set so far.
     set: u64,
     /// Entries whose key the owner has cancelled.
-    garbage: usize,
+    cancelled: usize,
 }
 
-/// One key and its time.
+/// A key with its due time.
 #[derive(Debug)]
 pub(crate) struct Entry<K> {
     pub(crate) due: Time,
     pub(crate) key: K,
-    /// Which of all timers it is, in the order of setting.
+    /// How many keys were set before this one.
     order: u64,
 }
 
 impl<K> TimerHeap<K> {
     pub(crate) const fn new() -> Self {
-        Self { heap: BinaryHeap::new(), set: 0, garbage: 0 }
+        Self { heap: BinaryHeap::new(), set: 0, cancelled: 0 }
     }
 
     pub(crate) fn set(&mut self, due: Time, key: K) {
@@ -43,13 +45,13 @@ impl<K> TimerHeap<K> {
         self.set += 1;
     }
 
-    /// Sets an entry again that has come up, in its old place among equal times.
+    /// Sets an expired entry again. It keeps its order among equal times.
     pub(crate) fn set_again(&mut self, entry: Entry<K>, due: Time) {
         self.heap.push(Reverse(Entry { due, ..entry }));
     }
 
-    /// Takes the entry that was due first, if its time has come. The owner
-    /// [drops](Self::dropped) it if it is a cancelled one.
+    /// Takes the first entry that is due at `now`. If its key was cancelled, the owner calls
+    /// [`count_dropped`](Self::count_dropped).
     pub(crate) fn expire(&mut self, now: Time) -> Option<Entry<K>> {
         if self.heap.peek()?.0.due > now {
             return None;
@@ -57,36 +59,37 @@ impl<K> TimerHeap<K> {
         self.heap.pop().map(|Reverse(entry)| entry)
     }
 
-    /// Counts a key that the owner has cancelled while its entry is here.
-    pub(crate) fn cancelled(&mut self, is_live: impl Fn(&K) -> bool) {
-        self.garbage += 1;
-        if self.garbage > GARBAGE_MIN && self.garbage > self.heap.len() / 2 {
+    /// Counts a key that the owner has cancelled while the heap has its entry.
+    pub(crate) fn count_cancelled(&mut self, is_live: impl Fn(&K) -> bool) {
+        self.cancelled += 1;
+        debug_assert!(self.cancelled <= self.heap.len());
+        if self.cancelled > PURGED_ENTRIES_MIN && self.cancelled > self.heap.len() / 2 {
             self.heap.retain(|Reverse(entry)| is_live(&entry.key));
-            self.garbage = 0;
+            self.cancelled = 0;
         }
     }
 
-    /// Counts a cancelled entry that came up and was dropped.
-    pub(crate) fn dropped(&mut self) {
-        self.garbage = self.garbage.saturating_sub(1);
+    /// Counts a cancelled entry that expired and was dropped.
+    pub(crate) fn count_dropped(&mut self) {
+        self.cancelled = self.cancelled.saturating_sub(1);
     }
 
-    /// When the next entry is due: never later than the next one that is live.
+    /// When the next entry is due. This is never later than the next live entry.
     pub(crate) fn next(&mut self, is_live: impl Fn(&K) -> bool) -> Option<Time> {
-        for _ in 0..PRUNED_AT_ONCE {
-            if self.garbage == 0 || is_live(&self.heap.peek()?.0.key) {
+        for _ in 0..PRUNED_PER_CALL_MAX {
+            if self.cancelled == 0 || is_live(&self.heap.peek()?.0.key) {
                 break;
             }
             self.heap.pop();
-            self.dropped();
+            self.count_dropped();
         }
         self.heap.peek().map(|Reverse(entry)| entry.due)
     }
 
-    /// Removes everything.
+    /// Removes all entries.
     pub(crate) fn clear(&mut self) {
         self.heap.clear();
-        self.garbage = 0;
+        self.cancelled = 0;
     }
 
     #[cfg(test)]
@@ -183,7 +186,7 @@ mod tests {
             let key = *index.get(&self.live.iter().copied().collect::<Vec<_>>());
             self.live.remove(&key);
             self.model.retain(|_, held| *held != key);
-            self.heap.cancelled(|key| self.live.contains(key));
+            self.heap.count_cancelled(|key| self.live.contains(key));
         }
 
         fn expire(&mut self) -> Option<Entry<u64>> {
@@ -194,17 +197,17 @@ mod tests {
                     assert!(entry.due <= self.now);
                     return Some(entry);
                 }
-                self.heap.dropped();
+                self.heap.count_dropped();
             }
         }
 
         fn check(&mut self) {
             let garbage = self.heap.len() - self.live.len();
-            assert_eq!(garbage, self.heap.garbage);
-            assert!(garbage <= GARBAGE_MIN.max(self.heap.len() / 2), "{garbage}");
+            assert_eq!(garbage, self.heap.cancelled);
+            assert!(garbage <= PURGED_ENTRIES_MIN.max(self.heap.len() / 2), "{garbage}");
             let next = self.heap.next(|key| self.live.contains(key));
             let model = self.model.first_key_value().map(|((due, _), _)| *due);
-            // More garbage than is pruned at once does not arise here.
+            // There are never more cancelled entries than one call prunes.
             assert_eq!(next, model);
         }
     }

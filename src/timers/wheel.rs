@@ -1,7 +1,7 @@
 //! Deadlines of connections: a lazy wheel of coarse ticks.
 //!
-//! A deadline that moves later costs nothing: the owner writes it down and the entry stays where
-//! it is. When the entry comes up, the owner says how long it really has, and the entry goes there.
+//! A deadline that moves later costs nothing: the owner stores it, and the entry stays in its slot.
+//! When the entry expires, the owner arms it again for the stored deadline.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -9,24 +9,24 @@ use std::time::Duration;
 use crate::slots::Key;
 use crate::time::Time;
 
-/// How fine deadlines are. They are never early, and late by at most this much.
+/// The precision of deadlines. They are never early, and late by at most this.
 const TICK: Duration = Duration::from_millis(100);
-const NANOS: u64 = TICK.as_nanos() as u64;
+const TICK_NANOS: u64 = TICK.as_nanos() as u64;
 
-/// How many ticks the wheel spans: later deadlines wait in its last slot and are put back.
-const SPAN: u64 = 512;
+/// The length of the wheel, in ticks. Later deadlines wait in the last slot and are armed again.
+const SPAN_TICKS: u64 = 512;
 
-/// Entries handled in one call, so that many deadlines at once do not hold the loop.
-const BUDGET: usize = 1024;
+/// The most entries that expire in one turn, so that many deadlines at once do not delay the loop.
+const EXPIRED_PER_TURN_MAX: usize = 1024;
 
-/// Which tick an entry waits in: tells the owner's newest entry from an outdated one.
+/// The tick in which an entry waits. It distinguishes the owner's newest entry from outdated ones.
 ///
-/// Its number's low bits, of which a wheel gets through all in no less than six years.
+/// It has the low bits of the tick's number, which repeat after more than six years.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Tick(u32);
 
 impl Tick {
-    /// Later than every entry: the owner has none.
+    /// Later than every tick: the owner has no entry.
     pub(crate) const NEVER: Self = Self(u32::MAX);
 
     const BITS: u32 = 31;
@@ -36,74 +36,79 @@ impl Tick {
         Self(number as u32 & Self::MASK)
     }
 
-    /// Whether it comes no later than another: of any two that are in use at a time, one is ahead
-    /// by far less than half of the way round.
+    /// Whether it is no later than `other`. Two ticks in use at the same time are much less than
+    /// half a cycle apart.
     const fn is_by(self, other: Self) -> bool {
         self.0 != Self::NEVER.0 && other.0.wrapping_sub(self.0) & Self::MASK < Self::MASK / 2
     }
 }
 
-/// Keys by the tick at which their owner should be asked for its deadline.
+/// Keys by the tick at which their owner's deadline must be checked.
+///
+/// Invariant: every entry that is not overdue waits in one of the `SPAN_TICKS` ticks from `cursor`
+/// on.
 #[derive(Debug)]
 pub(crate) struct DeadlineWheel {
     epoch: Time,
-    /// Every tick before this one has been handled; every entry waits in one of the `SPAN` ticks
-    /// from here on.
+    /// The first tick that was not handled.
     cursor: u64,
-    /// When `cursor`'s tick begins: before, there is nothing to do.
+    /// When the tick `cursor` begins. Nothing expires before.
     due: Time,
     slots: Vec<Vec<Key>>,
-    /// Entries that were left behind when the clock jumped by more than the span, the earliest
-    /// first: the ticks since then do not have to be gone through one by one.
+    /// Entries that expired together when the clock jumped by more than the span, the earliest
+    /// first. They are moved here so that not every skipped tick must be visited.
     overdue: VecDeque<(Key, Tick)>,
-    /// No entry waits in a tick before this one: saves the search for the next in most turns.
+    /// No entry waits in an earlier tick. It saves most turns the search for the next entry.
     earliest: u64,
+    /// The number of entries in `slots`.
     len: usize,
 }
 
 impl DeadlineWheel {
     pub(crate) fn new(now: Time) -> Self {
-        let (slots, overdue) = (vec![Vec::new(); SPAN as usize], VecDeque::new());
+        let (slots, overdue) = (vec![Vec::new(); SPAN_TICKS as usize], VecDeque::new());
         Self { epoch: now, cursor: 0, due: now, slots, overdue, earliest: 0, len: 0 }
     }
 
-    /// Whether there may be something to do.
+    /// Whether an entry may have expired.
     #[inline]
     pub(crate) fn is_due(&self, now: Time) -> bool {
         self.due <= now
     }
 
-    /// Puts `key` where its `deadline` is due; the owner keeps the tick.
+    /// Adds an entry for `key` at its `deadline` and returns the entry's tick, which the owner
+    /// stores.
     ///
-    /// `armed` is the tick of the owner's present entry: when that comes up soon enough by
-    /// itself, nothing happens.
+    /// `armed` is the tick of the owner's current entry. If that expires early enough, it is
+    /// returned and no entry is added.
     pub(crate) fn arm(&mut self, key: Key, deadline: Time, armed: Tick) -> Tick {
         let number = self.tick_after(deadline);
         let tick = Tick::new(number);
         if armed.is_by(tick) {
             return armed;
         }
-        self.slots[(number % SPAN) as usize].push(key);
+        debug_assert!((self.cursor..self.cursor + SPAN_TICKS).contains(&number));
+        self.slots[(number % SPAN_TICKS) as usize].push(key);
         self.earliest = if self.len == 0 { number } else { self.earliest.min(number) };
         self.len += 1;
         tick
     }
 
-    /// Takes one key that is due, with the tick it was armed with. The caller drops it if that is
-    /// not its newest entry, and otherwise acts and arms it again.
+    /// Takes one expired entry: its key and its tick. The owner ignores it if that is not its
+    /// newest entry; otherwise it acts on its deadline or arms the key again.
     pub(crate) fn expire(&mut self, now: Time) -> Option<(Key, Tick)> {
         if !self.is_due(now) {
             return None;
         }
         let present = self.ticks_until(now);
-        if self.len > 0 && present.saturating_sub(self.cursor) >= SPAN {
+        if self.len > 0 && present.saturating_sub(self.cursor) >= SPAN_TICKS {
             self.fall_behind(present);
         }
         if let Some(entry) = self.overdue.pop_front() {
             return Some(entry);
         }
         while self.len > 0 && self.cursor <= present {
-            if let Some(key) = self.slots[(self.cursor % SPAN) as usize].pop() {
+            if let Some(key) = self.slots[(self.cursor % SPAN_TICKS) as usize].pop() {
                 self.len -= 1;
                 return Some((key, Tick::new(self.cursor)));
             }
@@ -114,12 +119,12 @@ impl DeadlineWheel {
         None
     }
 
-    /// How many keys one turn may take.
+    /// How many entries one turn may take.
     pub(crate) const fn budget() -> usize {
-        BUDGET
+        EXPIRED_PER_TURN_MAX
     }
 
-    /// When the next entry comes up.
+    /// When the next entry expires.
     pub(crate) fn next(&mut self) -> Option<Time> {
         if !self.overdue.is_empty() {
             return Some(self.epoch);
@@ -128,35 +133,35 @@ impl DeadlineWheel {
             return None;
         }
         let from = self.earliest.max(self.cursor);
-        let tick = (from..self.cursor + SPAN)
-            .find(|tick| !self.slots[(tick % SPAN) as usize].is_empty())?;
+        let tick = (from..self.cursor + SPAN_TICKS)
+            .find(|tick| !self.slots[(tick % SPAN_TICKS) as usize].is_empty())?;
         self.earliest = tick;
         self.start_of(tick)
     }
 
     fn start_of(&self, tick: u64) -> Option<Time> {
-        self.epoch.checked_add(Duration::from_nanos(tick.checked_mul(NANOS)?))
+        self.epoch.checked_add(Duration::from_nanos(tick.checked_mul(TICK_NANOS)?))
     }
 
-    /// The clock jumped by more than the span: all entries are due, and what is armed from here on
-    /// is armed from the present.
+    /// Moves all entries to `overdue`, because the clock has jumped by more than the span. The
+    /// wheel continues from the `present` tick.
     fn fall_behind(&mut self, present: u64) {
-        for tick in self.cursor..self.cursor + SPAN {
-            let keys = self.slots[(tick % SPAN) as usize].drain(..);
+        for tick in self.cursor..self.cursor + SPAN_TICKS {
+            let keys = self.slots[(tick % SPAN_TICKS) as usize].drain(..);
             self.overdue.extend(keys.map(|key| (key, Tick::new(tick))));
         }
         self.cursor = present;
         self.len = 0;
     }
 
-    /// The first tick that begins at `deadline` or later, within the wheel's span.
+    /// The first tick that begins at `deadline` or later, limited to the wheel's span.
     fn tick_after(&self, deadline: Time) -> u64 {
-        let tick = self.nanos_until(deadline).div_ceil(NANOS);
-        tick.clamp(self.cursor, self.cursor + SPAN - 1)
+        let tick = self.nanos_until(deadline).div_ceil(TICK_NANOS);
+        tick.clamp(self.cursor, self.cursor + SPAN_TICKS - 1)
     }
 
     fn ticks_until(&self, now: Time) -> u64 {
-        self.nanos_until(now) / NANOS
+        self.nanos_until(now) / TICK_NANOS
     }
 
     const fn nanos_until(&self, time: Time) -> u64 {

@@ -1,4 +1,4 @@
-//! Frames that leave together.
+//! Batches: encoded frames that leave together.
 
 use std::mem::size_of;
 use std::ops::Range;
@@ -8,65 +8,81 @@ use bytes::{Bytes, BytesMut};
 use crate::proto::{CompressibleFrames, CompressionCache, FrameHeader, Message, Payload};
 use crate::slots::Key;
 
-/// Encoded frames one behind the other.
+/// Encoded frames in one buffer, each followed by the next.
+///
+/// Invariants: the marks' sequence numbers, numbers and ends ascend, and the last mark ends where
+/// `frames` ends. A batch without marks has no frames.
 #[derive(Debug, Default)]
 pub(super) struct Batch<B> {
     pub(super) frames: B,
-    /// Ascending; the last ends where `frames` ends.
+    /// One for each frame.
     pub(super) marks: Vec<Mark>,
-    /// The frames as they are sent where compression was agreed.
+    /// The compressed forms of the frames, for connections that negotiated compression.
     pub(super) forms: CompressionCache,
-    /// How many of `marks` leave somebody out.
+    /// How many frames leave a subscriber out.
     pub(super) exceptions: usize,
-    /// Bytes of the memory that `frames` lies in; unknown while the batch is open.
+    /// Bytes of the allocation that holds `frames`. Not known while the batch is open.
     storage: usize,
 }
 
-/// One frame of a batch.
+/// Describes one frame of a batch.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Mark {
-    /// Its number among the broadcasts to all topics.
+    /// The number of the broadcast among those to all topics.
     pub(super) sequence: u64,
-    /// Its number among those to this topic.
+    /// The number of the broadcast among those to this topic.
     pub(super) number: u64,
+    /// Where the frame ends in the batch.
     pub(super) end: usize,
-    /// The subscriber that it leaves out, or [`Key::NONE`].
+    /// The subscriber that the broadcast leaves out, or [`Key::NONE`].
     pub(super) except: Key,
 }
 
+/// The last frames of a batch.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tail {
+    /// Where they begin.
+    pub(super) offset: usize,
+    /// How many they are.
+    pub(super) count: usize,
+}
+
 impl<B> Batch<B> {
+    /// The sequence number of the first frame, or 0.
     pub(super) fn first(&self) -> u64 {
         self.marks.first().map_or(0, |mark| mark.sequence)
     }
 
+    /// The sequence number of the last frame, or 0.
     pub(super) fn last(&self) -> u64 {
         self.marks.last().map_or(0, |mark| mark.sequence)
     }
 
-    /// What tells its frames from those of all other batches.
+    /// Identifies the batch among all batches of all topics.
     pub(super) fn source(&self, topic: Key) -> Source {
         Source { topic, first: Some(self.first()) }
     }
 
-    /// Where the frames begin that come after number `sequence`.
+    /// The offset of the first frame after `sequence`.
     pub(super) fn offset_after(&self, sequence: u64) -> usize {
         let before = self.marks.partition_point(|mark| mark.sequence <= sequence);
         before.checked_sub(1).map_or(0, |last| self.marks[last].end)
     }
 
-    /// Where the frames begin that come after number `sequence`, and how many they are. As a rule
-    /// that is all of them, which one comparison tells without a search.
+    /// The frames after `sequence`. They are usually all frames, which one comparison decides
+    /// without a search.
     #[inline]
-    pub(super) fn rest_after(&self, sequence: u64) -> (usize, usize) {
+    pub(super) fn tail_after(&self, sequence: u64) -> Tail {
         match self.marks.first() {
-            Some(first) if first.sequence <= sequence => {
-                (self.offset_after(sequence), self.marks_after(sequence).len())
-            }
-            _ => (0, self.marks.len()),
+            Some(first) if first.sequence <= sequence => Tail {
+                offset: self.offset_after(sequence),
+                count: self.marks_after(sequence).len(),
+            },
+            _ => Tail { offset: 0, count: self.marks.len() },
         }
     }
 
-    /// The frames that come after number `sequence`.
+    /// The marks of the frames after `sequence`.
     pub(super) fn marks_after(&self, sequence: u64) -> &[Mark] {
         &self.marks[self.marks.partition_point(|mark| mark.sequence <= sequence)..]
     }
@@ -81,22 +97,23 @@ impl<B> Batch<B> {
         CompressibleFrames { cache: &self.forms, all, range, may_grow: grows }
     }
 
-    /// Bytes of what is known beside the frames.
-    fn held_beside(&self) -> usize {
+    /// Bytes of memory of the marks and the compressed forms.
+    fn metadata_bytes(&self) -> usize {
         self.marks.capacity() * size_of::<Mark>() + self.forms.memory_bytes()
     }
 }
 
 impl Batch<BytesMut> {
-    /// Frames of it, which is a batch of that topic.
+    /// A run of the batch's frames. `topic` is the topic of the batch.
     pub(super) fn run(&self, topic: Key, range: Range<usize>) -> Run<'_> {
         let frames = Frames::Open(&self.frames, range.clone());
         let part = self.part(&self.frames, range, true);
         Run::new(frames, Some(part), Some(self.source(topic)))
     }
 
-    /// Appends a message as a server sends it; `mark` says everything of it but where it ends.
+    /// Appends a message as a server sends it. `mark` describes it, except for its end.
     pub(super) fn push(&mut self, message: Message<'_>, may_compress: bool, mark: Mark) {
+        debug_assert!(self.last() < mark.sequence, "broadcasts are numbered in ascending order");
         if !may_compress {
             self.forms.keep_verbatim(self.frames.len());
         }
@@ -109,9 +126,9 @@ impl Batch<BytesMut> {
         self.marks.push(Mark { end: self.frames.len(), ..mark });
     }
 
-    /// Bytes that one more message of that length takes at most, beyond what is held.
+    /// The most bytes by which a message of `len` bytes makes the batch's memory grow.
     pub(super) fn growth(&self, len: usize) -> usize {
-        // As vectors do, which begin with room for eight bytes, or for four of what is larger.
+        // As vectors grow: they begin with a capacity of eight bytes, or of four larger elements.
         let growth = |len: usize, capacity: usize, least: usize| match len {
             fits if fits <= capacity => 0,
             needed => needed.max(2 * capacity).max(least) - capacity,
@@ -126,9 +143,10 @@ impl Batch<BytesMut> {
         frames + marks * size_of::<Mark>()
     }
 
-    /// Moves the batch as it is, with all of its memory, into `sealed`, which is empty and may have
-    /// room for marks.
+    /// Moves the batch with its memory into `sealed`, which is empty but may have capacity for
+    /// marks. That capacity moves the other way.
     pub(super) fn seal(&mut self, sealed: &mut Batch<Bytes>) {
+        debug_assert!(sealed.marks.is_empty(), "the sealed batch is not delivered");
         sealed.storage = self.frames.capacity();
         sealed.frames = std::mem::take(&mut self.frames).split().freeze();
         sealed.exceptions = std::mem::take(&mut self.exceptions);
@@ -138,14 +156,14 @@ impl Batch<BytesMut> {
         }
     }
 
-    /// Bytes of memory that it takes.
-    pub(super) fn held(&self) -> usize {
-        self.frames.capacity() + self.held_beside()
+    /// Bytes of memory that the batch occupies.
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.frames.capacity() + self.metadata_bytes()
     }
 }
 
 impl Batch<Bytes> {
-    /// Frames of it, which is a batch of that topic.
+    /// A run of the batch's frames. `topic` is the topic of the batch.
     #[inline]
     pub(super) fn run(&self, topic: Key, range: Range<usize>) -> Run<'_> {
         let frames = Frames::Shared(&self.frames, range.clone());
@@ -153,8 +171,8 @@ impl Batch<Bytes> {
         Run::new(frames, Some(part), Some(self.source(topic)))
     }
 
-    /// Empties the batch, and lays its memory out for `open`, which has none; `false`, and nothing
-    /// has changed, if it is still in use or the frames have compressed forms.
+    /// Empties the batch and moves its memory to `open`, which has none. Returns `false` and
+    /// changes nothing if the memory is still in use, or the frames have compressed forms.
     pub(super) fn reopen_as(&mut self, open: &mut Batch<BytesMut>) -> bool {
         if self.forms.memory_bytes() > 0 {
             return false;
@@ -173,7 +191,7 @@ impl Batch<Bytes> {
         true
     }
 
-    /// An empty batch in the memory of this one, unless that is still in use.
+    /// Turns the batch into an empty one that reuses its memory; `None` if that is still in use.
     pub(super) fn reopen(self) -> Option<Batch<BytesMut>> {
         let mut frames = self.frames.try_into_mut().ok()?;
         let (mut marks, mut forms) = (self.marks, self.forms);
@@ -183,8 +201,8 @@ impl Batch<Bytes> {
         Some(Batch { frames, marks, forms, exceptions: 0, storage: 0 })
     }
 
-    /// The batch in no more memory than it needs, and the memory that it lay in before if that was
-    /// much more.
+    /// The batch in about as much memory as it needs, and the former memory if the batch was copied
+    /// out of it.
     pub(super) fn compact(mut self) -> (Self, Option<Batch<BytesMut>>) {
         if self.frames.len() > self.storage / 2 {
             self.marks.shrink_to_fit();
@@ -200,18 +218,18 @@ impl Batch<Bytes> {
         (compact, self.reopen())
     }
 
-    /// Bytes of memory that it takes.
-    pub(super) fn held(&self) -> usize {
-        self.storage + self.held_beside()
+    /// Bytes of memory that the batch occupies.
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.storage + self.metadata_bytes()
     }
 }
 
-/// Which batch frames are of.
+/// The batch to which frames belong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Source {
     pub(crate) topic: Key,
-    /// The number of its first broadcast among those to all topics; nothing of a compressed form,
-    /// of which there are several.
+    /// The sequence number of its first broadcast; `None` for a compressed form, because a batch
+    /// may have several.
     pub(crate) first: Option<u64>,
 }
 
@@ -219,21 +237,21 @@ pub(crate) struct Source {
 #[derive(Debug)]
 pub(crate) struct Run<'a> {
     pub(crate) frames: Frames<'a>,
-    /// The same frames with their compressed forms; nothing if they are sent as they are, whatever
-    /// was agreed.
+    /// The same frames with their compressed forms; `None` if the frames are sent unchanged even
+    /// where compression was negotiated.
     pub(crate) forms: Option<CompressibleFrames<'a>>,
-    /// The batch that they are of, if they were broadcast.
+    /// The batch of the frames, if they were broadcast.
     pub(crate) source: Option<Source>,
-    /// The bytes of `frames`, found once for all who are sent them.
+    /// The bytes of `frames`, sliced once for all receivers.
     bytes: &'a [u8],
 }
 
-/// Where the frames of a run lie.
+/// Where the frames of a run are stored.
 #[derive(Clone, Debug)]
 pub(crate) enum Frames<'a> {
-    /// In a batch that no longer changes: may be kept by reference.
+    /// In a batch that no longer changes. They may be kept by reference.
     Shared(&'a Bytes, Range<usize>),
-    /// In a batch that still grows: must be copied.
+    /// In a batch that still grows. They must be copied.
     Open(&'a [u8], Range<usize>),
 }
 
@@ -251,7 +269,7 @@ impl<'a> Run<'a> {
         Self { frames, forms, source, bytes }
     }
 
-    /// A compressed form of frames, or frames that were not broadcast.
+    /// A run of a compressed form, or of frames that were not broadcast.
     pub(crate) fn form(frames: &'a Bytes, source: Option<Source>) -> Self {
         let source = source.map(|source| Source { first: None, ..source });
         Self::new(Frames::Shared(frames, 0..frames.len()), None, source)

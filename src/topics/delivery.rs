@@ -1,39 +1,54 @@
-//! Batches on their way, to one subscriber after the other.
+//! The delivery of batches to one subscriber after the other.
 
-use super::Topics;
+use super::all_topics::Topics;
 use super::batch::Run;
-use super::gaps::Missed;
-use super::output::Room;
-use super::topic::Subscriber;
+use super::gaps::MissedRange;
+use super::output::SendCapacity;
 use crate::overflow::OverflowPolicy;
 use crate::slots::Key;
 
-/// The next connection to be served.
+/// The next step of the delivery.
 #[derive(Debug)]
 pub(crate) enum Delivery<'a> {
-    /// This connection is owed these frames of this topic and no others; they count as delivered.
-    Run(Key, Key, Run<'a>),
-    /// What this connection is owed is more than one run: [`Topics::catch_up`] merges it.
-    Several(Key),
-    /// A connection that does not keep up was passed over.
-    PassedOver,
+    /// Exactly this run is pending for the connection. It counts as delivered.
+    Run {
+        /// The connection.
+        conn: Key,
+        /// The topic of the run.
+        topic: Key,
+        /// The frames to send.
+        run: Run<'a>,
+    },
+    /// More than one run is pending for this connection. [`Topics::catch_up`] merges them.
+    CatchUp(Key),
+    /// A connection that does not keep up was skipped.
+    Skipped,
+}
+
+/// A subscriber that has not got the sealed batch.
+struct Unserved {
+    topic: Key,
+    position: usize,
+    /// No broadcast up to this sequence number is pending for it.
+    after: u64,
 }
 
 impl Topics {
-    /// Serves subscribers of the front topic in a row, `most` at most, for as long as each is owed
-    /// all of its sealed batch, and nothing else by any topic; tells how many those were.
-    /// [`deliver`](Self::deliver) serves whoever is next then, if anybody is.
+    /// Sends the whole sealed batch of the front topic to up to `max` consecutive subscribers, and
+    /// returns how many they were. Stops at the first one for which not the whole batch, or
+    /// something else as well, is pending: [`deliver`](Self::deliver) serves that one.
     ///
-    /// `send` tells whether the connection had room.
-    pub(crate) fn deliver_row(
+    /// `send` returns `false` if the batch exceeded the connection's outbox.
+    pub(crate) fn deliver_sealed(
         &mut self,
-        most: usize,
+        max: usize,
         mut send: impl FnMut(Key, &Run<'_>) -> bool,
     ) -> usize {
-        let Some(&key) = self.active.front() else {
+        let Some(key) = self.active.front() else {
             return 0;
         };
-        let Some(topic) = self.topics.get_mut(key) else {
+        let registry = &mut self.registry;
+        let Some(topic) = registry.topics.get_mut(key) else {
             return 0;
         };
         let sealed = &topic.sealed;
@@ -43,10 +58,13 @@ impl Topics {
         let (first, last) = (sealed.first(), sealed.last());
         let run = sealed.run(key, 0..sealed.frames.len());
         let (mut served, mut overflows) = (0, 0);
-        for subscriber in topic.subscribers[topic.cursor..].iter().take(most) {
-            let member = &mut self.members[subscriber.conn.index()];
-            let owes_all = subscriber.since.max(member.served) < first;
-            if !owes_all || !subscriber.takes_all() || member.subscriptions.len() > 1 {
+        for subscriber in topic.subscribers[topic.cursor..].iter().take(max) {
+            let member = &mut registry.members[subscriber.conn.index()];
+            let is_all_pending = subscriber.since.max(member.served) < first;
+            if !is_all_pending
+                || !subscriber.takes_whole_batches()
+                || member.subscriptions.len() > 1
+            {
                 break;
             }
             member.served = last;
@@ -55,212 +73,127 @@ impl Topics {
         }
         topic.cursor += served;
         topic.counters.closed_by_overflow += overflows;
-        self.totals.closed_by_overflow += overflows;
-        self.totals.delivered += (served * sealed.marks.len()) as u64;
+        registry.totals.closed_by_overflow += overflows;
+        registry.totals.delivered += (served * sealed.marks.len()) as u64;
         served
     }
 
-    /// The next connection that is owed something. `room` says how much a connection may be sent.
-    pub(crate) fn deliver(&mut self, room: impl Fn(Key) -> Room) -> Option<Delivery<'_>> {
-        let (key, position, after) = self.next_unserved()?;
-        let subscriber = self.topics.get(key)?.subscribers[position];
+    /// Serves the next connection for which something is pending. `capacity` tells how much a
+    /// connection can be sent.
+    pub(crate) fn deliver(
+        &mut self,
+        capacity: impl Fn(Key) -> SendCapacity,
+    ) -> Option<Delivery<'_>> {
+        let Unserved { topic: key, position, after } = self.next_unserved()?;
+        let subscriber = self.registry.topics.get(key)?.subscribers[position];
         let conn = subscriber.conn;
-        if subscriber.policy != OverflowPolicy::Close && self.pass_over(key, position, room(conn)) {
-            return Some(Delivery::PassedOver);
+        let may_skip = subscriber.policy != OverflowPolicy::Close;
+        if may_skip && self.skip(key, position, capacity(conn)) {
+            return Some(Delivery::Skipped);
         }
-        let sealed = &self.topics.get(key)?.sealed;
-        if !subscriber.is_plain() || self.is_owed_by_others(conn, key, |_| true) {
-            return Some(Delivery::Several(conn));
+        let registry = &mut self.registry;
+        let is_mixed =
+            !subscriber.has_no_exceptions() || registry.others_pending(conn, key, |_| true);
+        if is_mixed {
+            return Some(Delivery::CatchUp(conn));
         }
-        let (from, count) = sealed.rest_after(after);
-        self.members[conn.index()].served = sealed.last();
-        self.totals.delivered += count as u64;
-        Some(Delivery::Run(conn, key, sealed.run(key, from..sealed.frames.len())))
+        let sealed = &registry.topics.get(key)?.sealed;
+        let tail = sealed.tail_after(after);
+        registry.members[conn.index()].served = sealed.last();
+        registry.totals.delivered += tail.count as u64;
+        let run = sealed.run(key, tail.offset..sealed.frames.len());
+        Some(Delivery::Run { conn, topic: key, run })
     }
 
-    /// Moves the front topic's cursor to the next subscriber that its sealed batch has something
-    /// for, sealing and finishing batches on the way: the topic, where that subscriber stands,
-    /// and the last broadcast that it is not owed.
-    fn next_unserved(&mut self) -> Option<(Key, usize, u64)> {
-        while let Some(&key) = self.active.front() {
-            let Some(topic) = self.topics.get_mut(key) else {
-                self.active.pop_front();
-                self.removed.active = self.removed.active.saturating_sub(1);
+    /// Moves the front topic's cursor past the next subscriber for which a part of the sealed batch
+    /// is pending. Seals and finishes batches on the way.
+    fn next_unserved(&mut self) -> Option<Unserved> {
+        while let Some(key) = self.active.front() {
+            let Some(topic) = self.registry.topics.get_mut(key) else {
+                self.active.pop_stale();
                 continue;
             };
             topic.seal();
             let last = topic.sealed.last();
             while let Some(subscriber) = topic.subscribers.get(topic.cursor) {
                 topic.cursor += 1;
-                let after = subscriber.since.max(self.members[subscriber.conn.index()].served);
+                let member = &self.registry.members[subscriber.conn.index()];
+                let after = subscriber.since.max(member.served);
                 if after < last {
-                    return Some((key, topic.cursor - 1, after));
+                    return Some(Unserved { topic: key, position: topic.cursor - 1, after });
                 }
             }
-            self.active.pop_front();
-            if self.finish(key) {
-                self.active.push_back(key);
+            self.active.pop();
+            if self.finish_sealed(key) {
+                self.active.push(key);
             }
         }
         None
     }
 
-    /// Takes away the batch that was delivered to all, or logs it for those that are held; whether
-    /// another waits.
-    fn finish(&mut self, key: Key) -> bool {
-        let Some(topic) = self.topics.get_mut(key) else {
+    /// Takes the sealed batch out of delivery: logs it for lagging subscribers, or reuses its
+    /// memory. Returns whether the topic has another batch.
+    fn finish_sealed(&mut self, key: Key) -> bool {
+        let Self { registry, memory, .. } = self;
+        let Some(topic) = registry.topics.get_mut(key) else {
             return false;
         };
-        if topic.held == 0 && topic.reuse() {
-            self.count_unused(key);
+        if topic.lagging == 0 && topic.reuse_sealed() {
+            memory.count_unused(registry, key);
             return false;
         }
-        let (batch, is_waiting) = (topic.finish(), !topic.open.marks.is_empty());
-        if topic.held == 0 {
-            self.memory.spares.give(batch.reopen());
+        let (batch, has_next) = (topic.take_sealed(), !topic.open.marks.is_empty());
+        if topic.lagging == 0 {
+            memory.spares.give(batch.reopen());
         } else {
             let (batch, spare) = batch.compact();
-            topic.log(batch);
-            self.memory.spares.give(spare);
-            while self.topics.get(key).is_some_and(|topic| topic.outgrows(self.limits.backlog)) {
-                self.drop_logged(key);
+            topic.append_to_log(batch);
+            memory.spares.give(spare);
+            let backlog = self.limits.backlog;
+            while registry.topics.get(key).is_some_and(|topic| topic.outgrows(backlog)) {
+                memory.drop_oldest_logged(registry, key);
             }
         }
-        self.count(key);
-        self.make_room(0);
-        is_waiting
+        memory.count(registry, key);
+        memory.make_room(registry, 0);
+        has_next
     }
 
-    /// Whether topics other than `besides` owe the connection something, by subscriptions that
-    /// `counts` is true of.
-    fn is_owed_by_others(
-        &self,
-        conn: Key,
-        besides: Key,
-        counts: impl Fn(&Subscriber) -> bool,
-    ) -> bool {
-        let member = &self.members[conn.index()];
-        member.subscriptions.len() > 1
-            && member.subscriptions.iter().any(|held| {
-                held.topic != besides
-                    && self.topics.get(held.topic).is_some_and(|topic| {
-                        let subscriber = &topic.subscribers[held.position as usize];
-                        topic.last() > subscriber.since.max(member.served) && counts(subscriber)
-                    })
-            })
-    }
-
-    /// Passes over a subscriber that does not keep up, if its policy says so. Nothing is put off
-    /// while the connection is owed something that is not: their order must hold.
-    fn pass_over(&mut self, key: Key, position: usize, room: Room) -> bool {
-        let Some(topic) = self.topics.get(key) else {
+    /// Skips a subscriber that does not keep up, if its policy says so. Returns whether it did. A
+    /// subscriber does not start to lag while the connection has pending broadcasts that cannot
+    /// lag, because their order must hold.
+    fn skip(&mut self, key: Key, position: usize, capacity: SendCapacity) -> bool {
+        let registry = &mut self.registry;
+        let Some(topic) = registry.topics.get(key) else {
             return false;
         };
         let subscriber = topic.subscribers[position];
         let conn = subscriber.conn;
-        let after = subscriber.since.max(self.members[conn.index()].served);
-        let (sealed, owed) = (&topic.sealed, topic.sealed.marks_after(after));
-        let (Some(first), Some(last)) = (owed.first(), owed.last()) else {
+        let after = subscriber.since.max(registry.members[conn.index()].served);
+        let (sealed, pending) = (&topic.sealed, topic.sealed.marks_after(after));
+        let (Some(first), Some(last)) = (pending.first(), pending.last()) else {
             return false;
         };
-        if subscriber.policy.puts_off() {
-            let passes = room.is_waiting()
-                && !self.is_owed_by_others(conn, key, |other| !other.policy.puts_off());
-            if passes && subscriber.next == 0 {
+        if subscriber.policy.allows_lag() {
+            let is_skipped = capacity.is_waiting()
+                && !registry.others_pending(conn, key, |other| !other.policy.allows_lag());
+            if is_skipped && !subscriber.is_lagging() {
                 let number = first.number;
-                self.hold(conn, key, position, number);
+                registry.start_lagging(conn, key, position, number);
             }
-            return passes;
+            return is_skipped;
         }
         let len = sealed.frames.len() - sealed.offset_after(after);
-        let passes =
-            !room.takes(subscriber.policy, len) && subscriber.left_out == 0 && subscriber.next == 0;
-        if passes {
+        let is_skipped = !capacity.admits(subscriber.policy, len)
+            && subscriber.left_out == 0
+            && !subscriber.is_lagging();
+        if is_skipped {
             let (until, first, last) = (last.sequence, first.number, last.number);
-            self.miss(conn, Missed { topic: key, first, last, left_out: 0 });
-            if let Some(topic) = self.topics.get_mut(key) {
+            registry.miss(conn, MissedRange { topic: key, first, last, left_out: 0 });
+            if let Some(topic) = registry.topics.get_mut(key) {
                 topic.subscribers[position].since = until;
             }
         }
-        passes
-    }
-
-    /// Notes that a connection's broadcasts of a topic wait in its log, from this one on.
-    pub(super) fn hold(&mut self, conn: Key, key: Key, position: usize, number: u64) {
-        let Some(topic) = self.topics.get_mut(key) else {
-            return;
-        };
-        if topic.hold(position, number) {
-            self.held += 1;
-            self.members[conn.index()].held += 1;
-        }
-    }
-
-    /// Notes that a connection does not get broadcasts.
-    pub(super) fn miss(&mut self, conn: Key, missed: Missed) {
-        let Some(position) = self.position(conn, missed.topic) else {
-            return;
-        };
-        if let Some(topic) = self.topics.get_mut(missed.topic) {
-            let subscriber = &mut topic.subscribers[position];
-            subscriber.gapped = true;
-            topic.counters.miss(subscriber.policy, missed.count());
-            self.totals.miss(subscriber.policy, missed.count());
-            self.gaps.add(conn, missed);
-        }
-    }
-
-    /// The connection has got everything up to now, or nothing waits for it any more: what it
-    /// missed of a topic is to be told.
-    pub(super) fn end_gap(&mut self, conn: Key, key: Key) {
-        if !self.gaps.any_grows() {
-            return;
-        }
-        let Some(position) = self.position(conn, key) else {
-            return;
-        };
-        if let Some(topic) = self.topics.get_mut(key) {
-            if std::mem::take(&mut topic.subscribers[position].gapped) {
-                self.gaps.end(conn, key);
-            }
-        }
-    }
-
-    /// Nothing waits for the connection any more: whatever it missed is to be told.
-    pub(crate) fn end_gaps(&mut self, conn: Key) {
-        if !self.gaps.any_grows() {
-            return;
-        }
-        let count = self.members.get(conn.index()).map_or(0, |held| held.subscriptions.len());
-        for place in 0..count {
-            let topic = self.members[conn.index()].subscriptions[place].topic;
-            self.end_gap(conn, topic);
-        }
-    }
-
-    /// The next gap that is to be told, and whom.
-    pub(crate) fn next_gap(&mut self) -> Option<(Key, Missed)> {
-        self.gaps.next()
-    }
-
-    /// How many gaps are to be told.
-    pub(crate) fn gaps_due(&self) -> usize {
-        self.gaps.due()
-    }
-
-    /// Counts a gap that was told.
-    pub(crate) fn count_gap(&mut self, topic: Key) {
-        self.totals.gaps += 1;
-        if let Some(topic) = self.topics.get_mut(topic) {
-            topic.counters.gaps += 1;
-        }
-    }
-
-    /// Counts a connection that a broadcast to the topic was too much for.
-    pub(crate) fn count_overflow(&mut self, topic: Key) {
-        self.totals.closed_by_overflow += 1;
-        if let Some(topic) = self.topics.get_mut(topic) {
-            topic.counters.closed_by_overflow += 1;
-        }
+        is_skipped
     }
 }

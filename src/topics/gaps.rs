@@ -1,24 +1,26 @@
-//! What connections missed, until they are told.
+//! What connections missed, until it is reported to them.
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::memory::give_back_queue;
+use super::shrink::shrink_queue;
 use crate::slots::Key;
 
-/// Room for so many gaps stays in the queue.
-const FEW: usize = 64;
+/// The queue of gaps never shrinks below this capacity.
+const DUE_CAPACITY_MIN: usize = 64;
 
-/// Consecutive broadcasts to a topic of which a subscribed connection got none.
+/// Consecutive broadcasts to a topic of which a subscriber got none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Missed {
+pub(crate) struct MissedRange {
     pub(crate) topic: Key,
+    /// The topic's number of the first one.
     pub(crate) first: u64,
+    /// The topic's number of the last one.
     pub(crate) last: u64,
-    /// How many from `first` to `last` left the connection out, and count for nothing.
+    /// How many of them were not meant for the connection. They were not missed.
     pub(crate) left_out: u64,
 }
 
-impl Missed {
+impl MissedRange {
     pub(crate) const fn count(&self) -> u64 {
         self.last - self.first + 1 - self.left_out
     }
@@ -27,20 +29,21 @@ impl Missed {
 /// The gaps of all subscriptions.
 #[derive(Debug, Default)]
 pub(super) struct Gaps {
-    /// Those that may still grow, by connection and topic.
-    growing: BTreeMap<(Key, Key), Missed>,
-    /// Those that are to be told, with their connections.
-    due: VecDeque<(Key, Missed)>,
+    /// Gaps that may still grow, by connection and topic.
+    growing: BTreeMap<(Key, Key), MissedRange>,
+    /// Gaps that have ended and must be reported, with their connections.
+    due: VecDeque<(Key, MissedRange)>,
 }
 
 impl Gaps {
-    /// Notes a gap. If one of this subscription grows still, this is more of it, and all that
-    /// lies between them left the connection out: what had been delivered would have ended it.
-    pub(super) fn add(&mut self, conn: Key, missed: Missed) {
-        let grown = self.growing.entry((conn, missed.topic)).or_insert(missed);
-        if grown.last < missed.last {
-            grown.left_out += missed.first - grown.last - 1 + missed.left_out;
-            grown.last = missed.last;
+    /// Adds to the subscription's gap, or begins one. Broadcasts between the two ranges were not
+    /// meant for the connection: a delivered one would have ended the gap.
+    pub(super) fn add(&mut self, conn: Key, missed: MissedRange) {
+        debug_assert!(missed.first <= missed.last, "an empty gap: {missed:?}");
+        let gap = self.growing.entry((conn, missed.topic)).or_insert(missed);
+        if gap.last < missed.last {
+            gap.left_out += missed.first - gap.last - 1 + missed.left_out;
+            gap.last = missed.last;
         }
     }
 
@@ -48,24 +51,26 @@ impl Gaps {
         !self.growing.is_empty()
     }
 
-    /// A subscription's gap ends here: it is to be told.
+    /// Ends a subscription's gap: it becomes due.
     pub(super) fn end(&mut self, conn: Key, topic: Key) {
         if let Some(missed) = self.growing.remove(&(conn, topic)) {
             self.due.push_back((conn, missed));
         }
     }
 
-    /// A connection's end is told instead.
-    pub(super) fn forget(&mut self, conn: Key, topic: Key) {
+    /// Drops a gap without a report, because the connection has ended.
+    pub(super) fn discard(&mut self, conn: Key, topic: Key) {
         self.growing.remove(&(conn, topic));
     }
 
-    pub(super) fn next(&mut self) -> Option<(Key, Missed)> {
+    /// Takes the next gap to report, with its connection.
+    pub(super) fn next(&mut self) -> Option<(Key, MissedRange)> {
         let next = self.due.pop_front();
-        give_back_queue(&mut self.due, FEW);
+        shrink_queue(&mut self.due, DUE_CAPACITY_MIN);
         next
     }
 
+    /// How many gaps must be reported.
     pub(super) fn due(&self) -> usize {
         self.due.len()
     }

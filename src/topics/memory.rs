@@ -1,71 +1,62 @@
-//! What the batches of all topics hold together, and what is given up when that is too much.
+//! How much memory the batches of all topics occupy, and what is given up when it is too much.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use bytes::BytesMut;
 
-use super::Topics;
 use super::batch::Batch;
-use super::topic::Topic;
+use super::registry::Registry;
+use super::topic::{BatchMemory, Counted, Topic};
 use crate::slots::Key;
 
-/// Memory of batches that no topic uses is kept up to this many bytes, for the next batch of any.
-const SPARE: usize = 1024 * 1024;
+/// Bytes of memory without a topic that are kept for the next batch of any topic.
+const SPARE_BYTES_MAX: usize = 1024 * 1024;
 
-/// All topics are looked through for memory that is not used if that is this share of all there
-/// may be, so that the search is worth it.
-const WORTH: usize = 16;
+/// A larger batch's memory is not kept, in bytes.
+const SPARE_BATCH_BYTES_MAX: usize = 64 * 1024;
 
-/// A batch that held more than this many bytes gives them back.
-const KEEP: usize = 64 * 1024;
-
-/// The memory of the batches of one topic, or of all.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Held {
-    pub(super) bytes: usize,
-    /// How many of them are logged.
-    pub(super) logged: usize,
-    /// How many of them are for batches that have not begun.
-    pub(super) unused: usize,
-}
+/// Unused memory is reclaimed from topics only if it is at least the limit divided by this, so that
+/// the search through all topics is worth it.
+const RECLAIM_LIMIT_DIVISOR: usize = 16;
 
 /// The memory of the batches of all topics.
-#[derive(Debug, Default)]
+///
+/// Invariants: `used` is the sum of the topics' [`Counted::memory`]. `logs` has one entry for each
+/// topic whose log is not empty.
+#[derive(Debug)]
 pub(super) struct Memory {
-    pub(super) held: Held,
-    /// Topics with a log, by the number of the oldest broadcast in it.
+    pub(super) used: BatchMemory,
+    /// Topics with a log, by the sequence number of the oldest broadcast in it.
     pub(super) logs: BTreeMap<u64, Key>,
     pub(super) spares: Spares,
-}
-
-impl Memory {
-    /// Bytes that are held.
-    pub(super) const fn bytes(&self) -> usize {
-        self.held.bytes + self.spares.bytes
-    }
+    /// The most bytes of `used` and `spares` together.
+    limit: usize,
 }
 
 /// Memory of batches that no topic uses.
 #[derive(Debug, Default)]
 pub(super) struct Spares {
-    kept: Vec<Batch<BytesMut>>,
+    batches: Vec<Batch<BytesMut>>,
     bytes: usize,
 }
 
 impl Spares {
-    /// An empty batch.
-    pub(super) fn take(&mut self) -> Batch<BytesMut> {
-        let spare = self.kept.pop().unwrap_or_default();
-        self.bytes -= spare.held();
+    /// Takes an empty batch.
+    fn take(&mut self) -> Batch<BytesMut> {
+        let spare = self.batches.pop().unwrap_or_default();
+        self.bytes -= spare.memory_bytes();
         spare
     }
 
+    /// Keeps an empty batch's memory, within the limits.
     pub(super) fn give(&mut self, spare: Option<Batch<BytesMut>>) {
         let Some(spare) = spare else { return };
-        let held = spare.held();
-        if held > 0 && held <= KEEP && self.bytes + held <= SPARE {
-            self.bytes += held;
-            self.kept.push(spare);
+        debug_assert!(spare.marks.is_empty(), "a batch with broadcasts is no spare");
+        let bytes = spare.memory_bytes();
+        let fits = bytes <= SPARE_BATCH_BYTES_MAX && self.bytes + bytes <= SPARE_BYTES_MAX;
+        if bytes > 0 && fits {
+            self.bytes += bytes;
+            self.batches.push(spare);
         }
     }
 
@@ -74,154 +65,147 @@ impl Spares {
     }
 }
 
-impl Topics {
-    /// Bytes of memory that the batches of all topics take.
-    pub(crate) const fn held_bytes(&self) -> usize {
-        self.memory.bytes()
+impl Memory {
+    pub(super) fn new(limit: usize) -> Self {
+        let (used, logs) = (BatchMemory::default(), BTreeMap::new());
+        Self { used, logs, spares: Spares::default(), limit }
     }
 
-    /// Counts what a topic's batches hold, after that may have changed.
-    pub(super) fn count(&mut self, key: Key) {
-        let Some(topic) = self.topics.get_mut(key) else {
+    /// Bytes that all batches occupy, the spare ones included.
+    pub(super) const fn bytes(&self) -> usize {
+        self.used.total + self.spares.bytes
+    }
+
+    /// Counts the memory of a topic's batches again, after it may have changed.
+    pub(super) fn count(&mut self, registry: &mut Registry, key: Key) {
+        let Some(topic) = registry.topics.get_mut(key) else {
             return;
         };
-        let (now, oldest) = (topic.memory(), topic.oldest());
-        let before = std::mem::replace(&mut topic.counted, (now, oldest));
-        self.recount(key, before, (now, oldest));
+        let counted = Counted { memory: topic.memory(), oldest: topic.oldest_logged() };
+        let before = std::mem::replace(&mut topic.counted, counted);
+        self.recount(key, before, counted);
     }
 
-    /// Counts what of a topic's memory is not used, where nothing else has changed.
-    pub(super) fn count_unused(&mut self, key: Key) {
-        if let Some(topic) = self.topics.get_mut(key) {
-            let now = topic.unused();
-            let before = std::mem::replace(&mut topic.counted.0.unused, now);
-            self.memory.held.unused = self.memory.held.unused - before + now;
+    /// Counts a topic's unused memory again, where nothing else has changed.
+    pub(super) fn count_unused(&mut self, registry: &mut Registry, key: Key) {
+        if let Some(topic) = registry.topics.get_mut(key) {
+            let unused = topic.unused_memory();
+            let before = std::mem::replace(&mut topic.counted.memory.unused, unused);
+            self.used.unused = self.used.unused - before + unused;
         }
     }
 
-    /// A topic is no more.
-    pub(super) fn count_out(&mut self, key: Key, counted: (Held, u64)) {
-        self.recount(key, counted, (Held::default(), 0));
+    /// Subtracts a removed topic.
+    pub(super) fn count_removed(&mut self, key: Key, counted: Counted) {
+        self.recount(key, counted, Counted::default());
     }
 
-    fn recount(&mut self, key: Key, before: (Held, u64), now: (Held, u64)) {
-        let Memory { held, logs, .. } = &mut self.memory;
-        held.bytes = held.bytes - before.0.bytes + now.0.bytes;
-        held.logged = held.logged - before.0.logged + now.0.logged;
-        held.unused = held.unused - before.0.unused + now.0.unused;
-        if before.1 != now.1 {
-            logs.remove(&before.1);
-            if now.1 > 0 {
-                logs.insert(now.1, key);
+    fn recount(&mut self, key: Key, before: Counted, after: Counted) {
+        let used = &mut self.used;
+        used.total = used.total - before.memory.total + after.memory.total;
+        used.logged = used.logged - before.memory.logged + after.memory.logged;
+        used.unused = used.unused - before.memory.unused + after.memory.unused;
+        if before.oldest != after.oldest {
+            self.logs.remove(&before.oldest);
+            if after.oldest > 0 {
+                self.logs.insert(after.oldest, key);
             }
         }
     }
 
-    /// Whether a topic's open batch may take the memory for a message of that length.
+    /// Whether a topic's open batch may grow for a message of `len` bytes. Gives up logs of lagging
+    /// subscribers if that makes room.
     #[inline(never)]
-    pub(super) fn find_memory(&mut self, key: Key, len: usize) -> bool {
-        let Some(topic) = self.topics.get_mut(key) else {
+    pub(super) fn admit(&mut self, registry: &mut Registry, key: Key, len: usize) -> bool {
+        let Some(topic) = registry.topics.get_mut(key) else {
             return false;
         };
-        if topic.open.held() == 0 {
-            topic.open = self.memory.spares.take();
-            self.count(key);
+        if topic.open.memory_bytes() == 0 {
+            topic.open = self.spares.take();
+            self.count(registry, key);
         }
         let growth =
-            |topics: &Self| topics.topics.get(key).map_or(0, |topic| topic.open.growth(len));
-        // What the topic held for it may be given up to make room.
-        let has_room =
-            self.make_room(growth(self)) && self.memory.bytes() + growth(self) <= self.limits.bytes;
+            |registry: &Registry| registry.topics.get(key).map_or(0, |it| it.open.growth(len));
+        // Making room may take the memory of the topic's own open batch, which then must grow more.
+        let has_room = self.make_room(registry, growth(registry))
+            && self.bytes() + growth(registry) <= self.limit;
         if !has_room {
-            self.give_up_spare(key);
+            self.reclaim_unused_of(registry, key);
         }
         has_room
     }
 
-    /// Makes room for so many bytes more: gives up the oldest of what is kept for connections that
-    /// do not keep up, but nothing if all of that were not enough.
+    /// Makes room for `bytes` more: gives up the oldest logged batches. Gives up none if all of
+    /// them were not enough. Returns whether there is room.
     #[inline]
-    pub(super) fn make_room(&mut self, bytes: usize) -> bool {
-        self.memory.bytes() + bytes <= self.limits.bytes || self.give_up_logs(bytes)
+    pub(super) fn make_room(&mut self, registry: &mut Registry, bytes: usize) -> bool {
+        self.bytes() + bytes <= self.limit || self.give_up_logs(registry, bytes)
     }
 
     #[cold]
-    fn give_up_logs(&mut self, bytes: usize) -> bool {
-        self.memory.spares.clear();
-        if bytes > 0 && self.unlogged() + bytes > self.limits.bytes {
-            self.give_up_unused();
-            if self.unlogged() + bytes > self.limits.bytes {
+    fn give_up_logs(&mut self, registry: &mut Registry, bytes: usize) -> bool {
+        self.spares.clear();
+        if bytes > 0 && self.unlogged() + bytes > self.limit {
+            self.reclaim_unused(registry);
+            if self.unlogged() + bytes > self.limit {
                 return false;
             }
         }
-        while self.memory.held.bytes + bytes > self.limits.bytes {
-            let Some((_, &key)) = self.memory.logs.first_key_value() else {
+        while self.used.total + bytes > self.limit {
+            let Some((_, &key)) = self.logs.first_key_value() else {
                 return false;
             };
-            self.drop_logged(key);
-            self.memory.spares.clear();
-            self.count(key);
+            self.drop_oldest_logged(registry, key);
+            self.spares.clear();
+            self.count(registry, key);
         }
         true
     }
 
     const fn unlogged(&self) -> usize {
-        self.memory.held.bytes - self.memory.held.logged
+        self.used.total - self.used.logged
     }
 
-    /// Takes back what topics hold for batches that have not begun, if that is much.
-    fn give_up_unused(&mut self) {
-        if self.memory.held.unused <= self.limits.bytes / WORTH {
+    /// Reclaims the unused memory of all topics, if it is much.
+    fn reclaim_unused(&mut self, registry: &mut Registry) {
+        if self.used.unused <= self.limit / RECLAIM_LIMIT_DIVISOR {
             return;
         }
-        let unused = self.topics.iter().filter(|(_, topic)| topic.memory().unused > 0);
+        let unused = registry.topics.iter().filter(|(_, topic)| topic.memory().unused > 0);
         for key in unused.map(|(key, _)| key).collect::<Vec<_>>() {
-            self.give_up_spare(key);
+            self.reclaim_unused_of(registry, key);
         }
     }
 
-    /// Takes back what a topic holds for a batch that has not begun.
-    pub(super) fn give_up_spare(&mut self, key: Key) {
-        if let Some(topic) = self.topics.get_mut(key).filter(|topic| topic.open.marks.is_empty()) {
+    /// Reclaims the memory of a topic's open batch, if it has no broadcast.
+    fn reclaim_unused_of(&mut self, registry: &mut Registry, key: Key) {
+        let topic = registry.topics.get_mut(key).filter(|topic| topic.open.marks.is_empty());
+        if let Some(topic) = topic {
             topic.open = Batch::default();
-            self.count(key);
+            self.count(registry, key);
         }
     }
 
-    /// Takes the oldest batch out of a topic's log. What it held is missed; the connections that it
-    /// left out miss that much less.
-    pub(super) fn drop_logged(&mut self, key: Key) {
-        let Some(batch) = self.topics.get_mut(key).and_then(Topic::drop_oldest) else {
+    /// Drops the oldest batch of a topic's log. Lagging subscribers miss its broadcasts, except
+    /// those that leave them out.
+    pub(super) fn drop_oldest_logged(&mut self, registry: &mut Registry, key: Key) {
+        let Some(batch) = registry.topics.get_mut(key).and_then(Topic::pop_logged) else {
             return;
         };
         let exceptions = if batch.exceptions > 0 { &batch.marks[..] } else { &[] };
         for mark in exceptions.iter().filter(|mark| mark.except != Key::NONE) {
-            let Some(position) = self.position(mark.except, key) else {
+            let Some(position) = registry.position(mark.except, key) else {
                 continue;
             };
-            let served = self.members[mark.except.index()].served;
-            if let Some(topic) = self.topics.get_mut(key) {
+            let served = registry.members[mark.except.index()].served;
+            if let Some(topic) = registry.topics.get_mut(key) {
                 let subscriber = &mut topic.subscribers[position];
-                if subscriber.is_held() && mark.sequence > subscriber.since.max(served) {
+                if subscriber.is_lagging() && mark.sequence > subscriber.since.max(served) {
                     subscriber.left_out = subscriber.left_out.saturating_sub(1);
-                    subscriber.gone = subscriber.gone.saturating_add(1);
+                    subscriber.left_out_unlogged = subscriber.left_out_unlogged.saturating_add(1);
                 }
             }
         }
-        self.memory.spares.give(batch.reopen());
-    }
-}
-
-/// Gives back what a list that was long holds beyond its present need; room for `keep` stays.
-pub(super) fn give_back<T>(list: &mut Vec<T>, keep: usize) {
-    if list.capacity() > keep.max(4 * list.len()) {
-        list.shrink_to(keep.max(2 * list.len()));
-    }
-}
-
-/// The same of a queue.
-pub(super) fn give_back_queue<T>(queue: &mut VecDeque<T>, keep: usize) {
-    if queue.capacity() > keep.max(4 * queue.len()) {
-        queue.shrink_to(keep.max(2 * queue.len()));
+        self.spares.give(batch.reopen());
     }
 }

@@ -1,4 +1,4 @@
-//! Where broadcasts go, and what becomes of them when there is no room.
+//! Where broadcasts go, and when they fit.
 
 use super::batch::Run;
 use crate::overflow::OverflowPolicy;
@@ -7,28 +7,28 @@ use crate::slots::Key;
 /// The outputs of connections.
 pub(crate) trait Output {
     /// How much may be appended for a connection.
-    fn room(&self, conn: Key) -> Room;
+    fn capacity(&self, conn: Key) -> SendCapacity;
 
-    /// Appends frames to a connection's output; `false` if that was more than may wait, and the
-    /// connection is being closed.
+    /// Appends frames to a connection's output. Returns `false` if they exceeded its limit; the
+    /// connection is then being closed.
     fn append(&mut self, conn: Key, run: &Run<'_>) -> bool;
 }
 
-/// How much a connection may be sent.
+/// How much a connection can be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Room {
-    /// It takes what it is sent, or is none any more.
+pub(crate) enum SendCapacity {
+    /// No output waits, or the connection is gone. Anything may be appended.
     Unlimited,
-    /// Output waits for it.
+    /// Output waits for the peer.
     Waiting {
-        /// More than what a peer should have waiting.
+        /// More than the soft limit waits.
         backed_up: bool,
-        /// So many bytes more may wait.
+        /// How many more bytes may wait.
         bytes: usize,
     },
 }
 
-impl Room {
+impl SendCapacity {
     pub(super) const fn is_waiting(self) -> bool {
         matches!(self, Self::Waiting { .. })
     }
@@ -37,8 +37,8 @@ impl Room {
         matches!(self, Self::Waiting { backed_up: true, .. })
     }
 
-    /// Whether a subscription of this policy is sent a run of that length now.
-    pub(super) const fn takes(self, policy: OverflowPolicy, len: usize) -> bool {
+    /// Whether a subscription with this policy is sent a run of `len` bytes now.
+    pub(super) const fn admits(self, policy: OverflowPolicy, len: usize) -> bool {
         match (self, policy) {
             (Self::Unlimited, _) | (_, OverflowPolicy::Close) => true,
             (Self::Waiting { backed_up, bytes }, OverflowPolicy::DropNewest) => {
@@ -53,8 +53,8 @@ impl Room {
 }
 
 impl OverflowPolicy {
-    /// Whether broadcasts are put off while the connection does not keep up.
-    pub(super) const fn puts_off(self) -> bool {
+    /// Whether broadcasts are kept in the log while the connection does not keep up.
+    pub(super) const fn allows_lag(self) -> bool {
         matches!(self, Self::DropOldest | Self::KeepLatest)
     }
 }

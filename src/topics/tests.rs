@@ -3,6 +3,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::overflow::OverflowPolicy;
 use crate::proto::Message;
+use crate::slots::{Key, Slots};
 
 mod bounds;
 mod model;
@@ -118,16 +119,16 @@ fn leaving_a_topic_right_after_being_served_keeps_the_other_subscriptions() {
         assert_eq!(topics.subscribe(conn, topic, OverflowPolicy::Close), Ok(true));
     }
     assert_eq!(topics.broadcast(one, "hi".into(), None), Ok(()));
-    let quick = |_| Room::Unlimited;
-    assert!(matches!(topics.deliver(quick), Some(Delivery::Run(conn, ..)) if conn == second));
+    let quick = |_| SendCapacity::Unlimited;
+    assert!(matches!(topics.deliver(quick), Some(Delivery::Run { conn, .. }) if conn == second));
     // The connection is the last that was served, and its other subscription moves up.
     assert!(topics.unsubscribe(second, one));
     topics.remove_connection(second);
     assert_eq!((topics.subscribers(one), topics.subscribers(other)), (1, 1));
 
     assert_eq!(topics.broadcast(other, "hello".into(), None), Ok(()));
-    let mut output = policies::Sink::new(Room::Unlimited);
-    topics.settle(first, &mut output);
+    let mut output = policies::Sink::new(SendCapacity::Unlimited);
+    topics.deliver_pending(first, &mut output);
     assert_eq!(output.bytes, b"\x81\x02hi\x81\x05hello");
     assert!(topics.deliver(quick).is_none(), "nobody else is subscribed");
 }
@@ -145,7 +146,7 @@ fn run(limits: TopicLimits, commands: &[Command]) {
         model.drain(conn, None);
     }
     model.check();
-    assert_eq!(model.topics.held, 0);
+    assert_eq!(model.topics.registry.lagging, 0);
     model.tell_changes(100);
 }
 

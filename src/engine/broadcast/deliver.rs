@@ -17,7 +17,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     pub(crate) fn broadcast(&mut self) {
         let mut left = BROADCAST_SLICE;
         loop {
-            left -= self.core.topics.deliver_row(left, |conn, run| {
+            left -= self.core.topics.deliver_sealed(left, |conn, run| {
                 self.core.sockets.deliver(conn, run, &mut self.core.streams)
             });
             if left == 0 {
@@ -26,15 +26,15 @@ impl<S, R: Reactor> EventLoop<S, R> {
             left -= 1;
             match self.core.topics.deliver(|conn| self.core.sockets.room(conn)) {
                 None => return self.core.sockets.forget_batches(),
-                Some(Delivery::Run(conn, topic, run)) => {
+                Some(Delivery::Run { conn, topic, run }) => {
                     if !self.core.sockets.deliver(conn, &run, &mut self.core.streams) {
                         self.core.topics.count_overflow(topic);
                     }
                 }
-                Some(Delivery::Several(conn)) => {
+                Some(Delivery::CatchUp(conn)) => {
                     self.core.erased().catch_up(conn);
                 }
-                Some(Delivery::PassedOver) => {}
+                Some(Delivery::Skipped) => {}
             }
         }
     }
@@ -62,7 +62,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     #[inline(never)]
     pub(crate) fn tell_changes(&mut self) {
         let events = &mut self.core.events;
-        self.core.topics.tell_changes(|topic, occupied| {
+        self.core.topics.report_changes(|topic, occupied| {
             let change = TopicChanged { topic: TopicId(topic), occupied };
             // Where nobody is registered for it, it is told.
             !matches!(events.push(change), Err(PublishError::Full(_)))

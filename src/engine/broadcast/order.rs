@@ -11,14 +11,14 @@ use crate::net::sockets::Sockets;
 use crate::net::streams::Transmit;
 use crate::proto::{CloseCode, Outgoing, State};
 use crate::slots::Key;
-use crate::topics::{Output, Room, Run};
+use crate::topics::{Output, Run, SendCapacity};
 
 impl Core<dyn Transmit + '_> {
     /// Sends a message to a connection that is open.
     #[inline]
     pub(crate) fn send(&mut self, conn: Key, outgoing: Outgoing<'_>) -> SendStatus {
         let is_sent = outgoing.prepared().is_none()
-            && self.topics.is_settled(conn)
+            && !self.topics.has_pending(conn)
             && self.sockets.try_send_short(conn, outgoing.message());
         if is_sent { SendStatus::Sent } else { self.send_after_pending(conn, outgoing) }
     }
@@ -58,11 +58,11 @@ impl Core<dyn Transmit + '_> {
     /// them; `false` if nothing may follow, because they were more than may wait.
     #[inline]
     pub(crate) fn deliver_pending(&mut self, conn: Key) -> bool {
-        if self.topics.is_settled(conn) {
+        if !self.topics.has_pending(conn) {
             return true;
         }
         let mut outlet = Outlet { sockets: &mut self.sockets, io: &mut self.streams };
-        self.topics.settle(conn, &mut outlet);
+        self.topics.deliver_pending(conn, &mut outlet);
         self.sockets.is_open(conn)
     }
 
@@ -84,7 +84,7 @@ struct Outlet<'a> {
 }
 
 impl Output for Outlet<'_> {
-    fn room(&self, conn: Key) -> Room {
+    fn capacity(&self, conn: Key) -> SendCapacity {
         self.sockets.room(conn)
     }
 

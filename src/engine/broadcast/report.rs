@@ -1,7 +1,7 @@
 //! What the application learns of its topics.
 
 use crate::engine::ids::TopicId;
-use crate::topics::Missed;
+use crate::topics::MissedRange;
 
 /// Consecutive broadcasts to a topic that a subscribed connection did not get, because it did not
 /// keep up and its subscription's [`OverflowPolicy`](crate::OverflowPolicy) has them dropped.
@@ -26,9 +26,9 @@ impl Gap {
     }
 }
 
-impl From<Missed> for Gap {
-    fn from(missed: Missed) -> Self {
-        let Missed { topic, first, last, .. } = missed;
+impl From<MissedRange> for Gap {
+    fn from(missed: MissedRange) -> Self {
+        let MissedRange { topic, first, last, .. } = missed;
         Self { topic: TopicId(topic), first, last, missed: missed.count() }
     }
 }

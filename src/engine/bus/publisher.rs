@@ -3,7 +3,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use crate::engine::handle::LoopHandle;
-use crate::queue::{LaneSender, PublishError};
+use crate::queue::{InboxSender, PublishError};
 
 /// Publishes events of one type to a loop, from any thread.
 ///
@@ -37,14 +37,14 @@ use crate::queue::{LaneSender, PublishError};
 /// # Ok::<(), eventwire::Error>(())
 /// ```
 pub struct Publisher<E> {
-    sender: LaneSender<E>,
+    sender: InboxSender<E>,
     handle: LoopHandle,
-    /// One thread at a time: a lane's events are counted without a lock.
+    /// One thread at a time: a producer queue's events are counted without a lock.
     not_sync: PhantomData<Cell<()>>,
 }
 
 impl<E> Publisher<E> {
-    pub(crate) const fn new(sender: LaneSender<E>, handle: LoopHandle) -> Self {
+    pub(crate) const fn new(sender: InboxSender<E>, handle: LoopHandle) -> Self {
         Self { sender, handle, not_sync: PhantomData }
     }
 
@@ -67,7 +67,7 @@ impl<E> Publisher<E> {
 impl<E> Clone for Publisher<E> {
     /// A publisher with a queue of its own.
     fn clone(&self) -> Self {
-        Self::new(LaneSender::new(self.sender.inbox()), self.handle.clone())
+        Self::new(InboxSender::new(self.sender.inbox()), self.handle.clone())
     }
 }
 

@@ -6,7 +6,7 @@ use crate::engine::bus::subscriber::{Subscriber, Subscription};
 use crate::engine::context::Context;
 use crate::engine::event_loop::EventLoop;
 use crate::overflow::OverflowPolicy;
-use crate::queue::{Feed, LaneSender};
+use crate::queue::{InboxSender, SubscriberQueue};
 use crate::reactor::Reactor;
 
 impl<S: 'static, R: Reactor> EventLoop<S, R> {
@@ -52,7 +52,7 @@ impl<S: 'static, R: Reactor> EventLoop<S, R> {
     pub fn publisher<E: Send + 'static>(&mut self) -> Publisher<E> {
         self.core.events.register::<E>();
         let typed = self.events.typed::<E>().expect("made for this type");
-        Publisher::new(LaneSender::new(typed.receiver.inbox()), self.handle.clone())
+        Publisher::new(InboxSender::new(typed.receiver.inbox()), self.handle.clone())
     }
 
     /// A subscriber to events of type `E`, for another thread: it gets a clone of every one that
@@ -70,7 +70,7 @@ impl<S: 'static, R: Reactor> EventLoop<S, R> {
         policy: OverflowPolicy,
     ) -> Subscriber<E> {
         self.core.events.register::<E>();
-        let (feed, receiver) = Feed::new(capacity, policy);
+        let (feed, receiver) = SubscriberQueue::new(capacity, policy);
         self.events.subscribe(Subscription { feed, clone: E::clone });
         Subscriber { receiver }
     }

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use crate::config::OnPanic;
 use crate::engine::turn::calls::guard;
-use crate::queue::{Feed, FeedEnd, FeedReceiver};
+use crate::queue::{SubscriberEnd, SubscriberQueue, SubscriberReceiver};
 
 /// Receives events of one type from a loop, on any thread.
 ///
@@ -48,7 +48,7 @@ use crate::queue::{Feed, FeedEnd, FeedReceiver};
 /// # Ok::<(), eventwire::Error>(())
 /// ```
 pub struct Subscriber<E> {
-    pub(crate) receiver: FeedReceiver<E>,
+    pub(crate) receiver: SubscriberReceiver<E>,
 }
 
 /// Why a subscriber receives nothing any more.
@@ -113,7 +113,7 @@ impl<E> Subscriber<E> {
     }
 }
 
-fn received<E>(received: Result<Option<E>, FeedEnd>) -> Result<E, TryRecvError> {
+fn received<E>(received: Result<Option<E>, SubscriberEnd>) -> Result<E, TryRecvError> {
     match received {
         Ok(event) => event.ok_or(TryRecvError::Empty),
         Err(end) => Err(TryRecvError::Ended(end.into())),
@@ -138,11 +138,11 @@ impl<E> fmt::Debug for Subscriber<E> {
     }
 }
 
-impl From<FeedEnd> for RecvError {
-    fn from(end: FeedEnd) -> Self {
+impl From<SubscriberEnd> for RecvError {
+    fn from(end: SubscriberEnd) -> Self {
         match end {
-            FeedEnd::Closed => Self::Closed,
-            FeedEnd::Overflowed => Self::Overflowed,
+            SubscriberEnd::Closed => Self::Closed,
+            SubscriberEnd::Overflowed => Self::Overflowed,
         }
     }
 }
@@ -177,7 +177,7 @@ impl std::error::Error for TryRecvError {}
 
 /// The loop's end of a subscriber.
 pub(crate) struct Subscription<E> {
-    pub(crate) feed: Feed<E>,
+    pub(crate) feed: SubscriberQueue<E>,
     pub(crate) clone: fn(&E) -> E,
 }
 

@@ -36,7 +36,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     }
 
     fn publish_stats(&self) {
-        let (tally, topics) = (&self.tally, &self.core.topics.totals);
+        let (tally, topics) = (&self.tally, self.core.topics.totals());
         let events = self.events.counts();
         self.meters.publish(Counts {
             connections: self.core.sockets.len() as u64,
@@ -64,7 +64,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             gaps: topics.gaps,
             inbound_bytes: self.core.sockets.held(MemoryLimit::Inbound) as u64,
             outbound_bytes: self.core.sockets.held(MemoryLimit::Outbound) as u64,
-            topic_bytes: self.core.topics.held_bytes() as u64,
+            topic_bytes: self.core.topics.memory_bytes() as u64,
             events: self.events.handled,
             events_waiting: (events.waiting + self.core.events.len()) as u64,
             subscribers_waiting: events.handed_on as u64,

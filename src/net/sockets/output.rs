@@ -11,7 +11,7 @@ use crate::proto::{
     FrameHeader, MaskKeys, Message, Outgoing, Payload, PreparedMessage, Role, write_payload,
 };
 use crate::slots::Key;
-use crate::topics::{Frames, Room, Run};
+use crate::topics::{Frames, Run, SendCapacity};
 
 /// Corked output is sent from this length on, without waiting for the handler to return.
 const CORK_FULL: usize = 64 * 1024;
@@ -123,13 +123,13 @@ impl Sockets {
     }
 
     /// How much topics may send the connection.
-    pub(crate) fn room(&self, conn: Key) -> Room {
+    pub(crate) fn room(&self, conn: Key) -> SendCapacity {
         match self.slots.get(conn).filter(|socket| socket.blocked && socket.is_open()) {
-            Some(socket) => Room::Waiting {
+            Some(socket) => SendCapacity::Waiting {
                 backed_up: socket.is_backed_up(&self.limits),
                 bytes: self.limits.hard.saturating_sub(socket.queued()),
             },
-            None => Room::Unlimited,
+            None => SendCapacity::Unlimited,
         }
     }
 

@@ -33,7 +33,7 @@ fn a_full_queue_takes_the_events_of_due_timers_and_no_more_than_a_turn_has() {
     }
     events.push(0_u32).unwrap();
     events.expire(start);
-    assert_eq!(events.len, 1 + TIMER_BUDGET);
+    assert_eq!(events.len, 1 + TIMERS_PER_TURN_MAX);
     assert!(matches!(events.push(0_u32), Err(PublishError::Full(0))));
     assert_eq!(events.next_due(), Some(start));
     events.expire(start);

@@ -1,8 +1,8 @@
-//! A timer of the kernel's that ends sleeps.
+//! A kernel timer that ends sleeps.
 //!
-//! A sleep with a timeout makes the kernel set a timer and take it back, and mio rounds it up to
-//! whole milliseconds. This one is exact, and is set once for all sleeps that are to end by one
-//! moment: a busy loop's next deadline is the same for thousands of them.
+//! For a sleep with a timeout, the kernel sets a timer and cancels it, and mio rounds the timeout
+//! up to whole milliseconds. This timer is exact, and is set once for all sleeps with the same end:
+//! the next deadline of a busy loop stays the same for thousands of sleeps.
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -16,11 +16,11 @@ use rustix::time::{
 
 use crate::time::Time;
 
-/// Ends sleeps at a moment.
+/// Ends a sleep at a set time.
 #[derive(Debug)]
 pub(super) struct Alarm {
     timer: OwnedFd,
-    /// When it will ring; `Time::NEVER` if it is not set.
+    /// When it will ring. `Time::NEVER` if it is not set.
     at: Time,
 }
 
@@ -29,13 +29,13 @@ impl Alarm {
     pub(super) fn new(registry: &Registry, token: Token) -> io::Result<Self> {
         let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
         let timer = timerfd_create(TimerfdClockId::Monotonic, flags)?;
-        // Edge-triggered: it is never read, for every ring is an edge of its own.
+        // It is edge-triggered and every ring is a new edge, so it never has to be read.
         registry.register(&mut SourceFd(&timer.as_raw_fd()), token, Interest::READABLE)?;
         Ok(Self { timer, at: Time::NEVER })
     }
 
-    /// Sees to it that a sleep ends by `until`, which is after `now`. It may end before: what was
-    /// to be done earlier may have been put off meanwhile.
+    /// Ensures that a sleep ends by `until`, which is after `now`. It may end earlier, if the alarm
+    /// was set for a deadline that has moved since.
     #[inline]
     pub(super) fn set(&mut self, now: Time, until: Time) -> io::Result<()> {
         if self.at <= until { Ok(()) } else { self.set_earlier(now, until) }
@@ -43,7 +43,7 @@ impl Alarm {
 
     #[inline(never)]
     fn set_earlier(&mut self, now: Time, until: Time) -> io::Result<()> {
-        // From the present on, which is not before `now`: so it is not early.
+        // The kernel counts from the present, which is not before `now`: the alarm is not early.
         let after = until.since(now);
         let value = Timespec::try_from(after).map_err(|_| io::ErrorKind::InvalidInput)?;
         let once = Itimerspec { it_interval: Timespec::default(), it_value: value };
@@ -52,7 +52,7 @@ impl Alarm {
         Ok(())
     }
 
-    /// It has rung.
+    /// Records that the alarm has rung.
     pub(super) fn rang(&mut self) {
         self.at = Time::NEVER;
     }

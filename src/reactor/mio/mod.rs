@@ -1,9 +1,10 @@
-//! The real world.
+//! The real system, through mio.
 
 #[cfg(feature = "timerfd")]
 mod alarm;
 mod resolver;
 mod socket;
+mod stream;
 #[cfg(feature = "tls")]
 mod tls;
 
@@ -24,7 +25,7 @@ use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 #[cfg(feature = "timerfd")]
 use self::alarm::Alarm;
 use self::resolver::Resolver;
-pub use self::socket::{MioListener, MioStream};
+pub use self::stream::{MioListener, MioStream};
 #[cfg(feature = "tls")]
 pub use self::tls::{TlsClient, TlsError, TlsServer, TlsStream};
 #[cfg(feature = "tls")]
@@ -32,31 +33,31 @@ use super::Tls;
 use super::{EntropySource, Lookup, Polled, Reactor, Readiness, ResolveDone, Wake};
 use crate::time::Time;
 
-// Keys are 64 bits and travel through the kernel as tokens.
+// Keys have 64 bits and are the kernel's tokens.
 const _: () = assert!(usize::BITS >= 64, "64-bit platforms only");
 
-/// Readiness taken from the kernel in one call. Too few would make a busy loop poll for the rest
-/// while the first are served again.
-const EVENTS: usize = 1024;
+/// The most readiness that one call takes from the kernel. If it were small, a busy loop would
+/// serve the first streams again before it polls for the rest.
+const EVENTS_PER_POLL_MAX: usize = 1024;
 
-/// The token of wakes: no generation reaches it before 2³² connections, and none has this index.
-const WAKE: Token = Token(usize::MAX);
+/// The token of wakes. It is no connection's key, because no slot has this index.
+const WAKE_TOKEN: Token = Token(usize::MAX);
 
-/// The token of the alarm, which is none of a connection's for the same reason.
+/// The token of the alarm. It is no connection's key for the same reason.
 #[cfg(feature = "timerfd")]
-const ALARM: Token = Token(usize::MAX - 1);
+const ALARM_TOKEN: Token = Token(usize::MAX - 1);
 
-/// mio hands the kernel's timeout on in milliseconds; an hour is clear of every overflow, and
-/// polling again after it costs nothing.
-const LONGEST_POLL: Duration = Duration::from_secs(3600);
+/// The longest timeout of one poll. mio passes timeouts on in milliseconds. An hour cannot overflow
+/// there, and polling again each hour costs nothing.
+const POLL_TIMEOUT_MAX: Duration = Duration::from_secs(3600);
 
-/// Descriptors left to the rest of the program.
+/// Descriptors that remain for the rest of the program.
 const RESERVED_DESCRIPTORS: usize = 64;
 
-/// Connections at most, however many descriptors there are.
-const MOST_CONNECTIONS: usize = 65_536;
+/// The most connections, however many descriptors there are.
+const CONNECTIONS_MAX: usize = 65_536;
 
-/// The real world: epoll through mio, the system's monotonic clock and entropy.
+/// The real system: epoll through mio, the monotonic clock and the system's entropy.
 #[derive(Debug)]
 pub struct MioReactor {
     poll: Poll,
@@ -75,7 +76,8 @@ pub struct MioWaker(Arc<Woken>);
 struct Woken {
     waker: Waker,
     beginning: Instant,
-    /// When it was woken first, as the nanoseconds of a `Time`; zero if that was told already.
+    /// When it was first woken, as the nanoseconds of a `Time`. Zero if it was not woken since that
+    /// was last read.
     at: AtomicU64,
 }
 
@@ -89,30 +91,30 @@ impl Woken {
 impl Wake for MioWaker {
     fn wake(&self) -> io::Result<()> {
         let at = self.0.now().as_nanos();
-        // Only the first of several is of interest; whether it was told orders nothing else.
+        // Only the first of several wakes matters. It orders no other memory access.
         let _ = self.0.at.compare_exchange(0, at, Ordering::Relaxed, Ordering::Relaxed);
         self.0.waker.wake()
     }
 }
 
 impl MioReactor {
-    /// A reactor of its own.
+    /// Creates a reactor.
     ///
     /// # Errors
     ///
-    /// When the system has no descriptors left for it.
+    /// If the system has no descriptors left.
     pub fn new() -> io::Result<Self> {
-        Self::with_events(EVENTS)
+        Self::with_events(EVENTS_PER_POLL_MAX)
     }
 
-    /// One that takes that many events from the kernel at once.
+    /// A reactor that takes up to `events` events from the kernel in one call.
     fn with_events(events: usize) -> io::Result<Self> {
         let poll = Poll::new()?;
-        let waker = Waker::new(poll.registry(), WAKE)?;
+        let waker = Waker::new(poll.registry(), WAKE_TOKEN)?;
         let woken = Woken { waker, beginning: Instant::now(), at: AtomicU64::new(0) };
         let waker = MioWaker(Arc::new(woken));
         #[cfg(feature = "timerfd")]
-        let alarm = Alarm::new(poll.registry(), ALARM)?;
+        let alarm = Alarm::new(poll.registry(), ALARM_TOKEN)?;
         Ok(Self {
             poll,
             events: Events::with_capacity(events),
@@ -152,7 +154,7 @@ impl Reactor for MioReactor {
         timeout: Option<Duration>,
         ready: &mut Vec<Readiness>,
     ) -> io::Result<Polled> {
-        let timeout = timeout.map(|timeout| timeout.min(LONGEST_POLL));
+        let timeout = timeout.map(|timeout| timeout.min(POLL_TIMEOUT_MAX));
         match self.poll.poll(&mut self.events, timeout) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(Polled::Part),
             other => other?,
@@ -161,9 +163,9 @@ impl Reactor for MioReactor {
         for event in &self.events {
             count += 1;
             match event.token() {
-                WAKE => {}
+                WAKE_TOKEN => {}
                 #[cfg(feature = "timerfd")]
-                ALARM => self.alarm.rang(),
+                ALARM_TOKEN => self.alarm.rang(),
                 _ => ready.push(readiness(event)),
             }
         }
@@ -182,7 +184,7 @@ impl Reactor for MioReactor {
     #[inline]
     fn woken(&mut self) -> Option<Time> {
         let at = &self.waker.0.at;
-        // Most sleeps end by readiness, and a swap costs more than a look.
+        // Most sleeps end by readiness, and a swap costs more than a load.
         if at.load(Ordering::Relaxed) == 0 {
             return None;
         }
@@ -194,8 +196,9 @@ impl Reactor for MioReactor {
         let mut check = [0; 1];
         source.read_exact(&mut check)?;
         Ok(Box::new(move |bytes| {
-            // Weak keys would let a page forge what proxies see (RFC 6455 §10.3): better none.
-            source.read_exact(bytes).expect("the system's entropy, which was there, is gone");
+            // Without entropy, a web page could predict mask keys and forge what proxies see (RFC
+            // 6455 §10.3).
+            source.read_exact(bytes).expect("/dev/urandom can be read again");
         }))
     }
 
@@ -204,7 +207,7 @@ impl Reactor for MioReactor {
     }
 
     fn max_connections(&self) -> usize {
-        descriptor_limit().saturating_sub(RESERVED_DESCRIPTORS).clamp(1, MOST_CONNECTIONS)
+        descriptor_limit().saturating_sub(RESERVED_DESCRIPTORS).clamp(1, CONNECTIONS_MAX)
     }
 
     fn resolve(&mut self, host: &str, port: u16, done: ResolveDone) -> io::Result<Lookup> {
@@ -220,12 +223,12 @@ impl Reactor for MioReactor {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))
             .map_err(absent_family)?;
         if address.is_ipv6() {
-            // The wildcard takes IPv4 connections too, whatever the system's default is.
+            // The wildcard accepts IPv4 connections, whatever the system's default is.
             socket.set_only_v6(false)?;
         }
-        // A restarted server takes its address back though old connections linger in TIME_WAIT.
+        // A restarted server gets its address even if old connections are in TIME_WAIT.
         socket.set_reuse_address(true)?;
-        // Accepted streams inherit it, which saves a call for each.
+        // Accepted streams inherit the option, which saves a call for each.
         socket.set_tcp_nodelay(true)?;
         let socket = begin_listening(socket, &address.into(), backlog)?;
         let mut listener = TcpListener::from_std(socket.into());
@@ -263,7 +266,7 @@ impl Reactor for MioReactor {
         if let Some(error) = stream.take_error()? {
             return Err(error);
         }
-        match stream.peer() {
+        match stream.check_peer() {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(false),
             Err(error) => Err(error),
@@ -271,25 +274,11 @@ impl Reactor for MioReactor {
     }
 
     fn register(&mut self, stream: &mut MioStream, key: u64) -> io::Result<()> {
-        let both = both();
-        let registry = self.poll.registry();
-        match stream {
-            MioStream::Tcp(stream) => registry.register(stream, token(key), both),
-            MioStream::Unix(stream) => registry.register(stream, token(key), both),
-            #[cfg(feature = "tls")]
-            MioStream::Tls(stream) => self.register(stream.inner_mut(), key),
-        }
+        self.poll.registry().register(stream.socket_mut(), token(key), both())
     }
 
     fn rekey(&mut self, stream: &mut MioStream, key: u64) -> io::Result<()> {
-        let both = both();
-        let registry = self.poll.registry();
-        match stream {
-            MioStream::Tcp(stream) => registry.reregister(stream, token(key), both),
-            MioStream::Unix(stream) => registry.reregister(stream, token(key), both),
-            #[cfg(feature = "tls")]
-            MioStream::Tls(stream) => self.rekey(stream.inner_mut(), key),
-        }
+        self.poll.registry().reregister(stream.socket_mut(), token(key), both())
     }
 
     #[cfg(feature = "tls")]
@@ -303,7 +292,7 @@ impl Reactor for MioReactor {
             Tls::Server(server) => server.session()?,
             Tls::Client(client, host) => client.session(host)?,
         };
-        Ok(MioStream::Tls(Box::new(TlsStream::new(stream, session, received))))
+        Ok(MioStream::Tls(Box::new(TlsStream::new(stream.into_socket()?, session, received))))
     }
 
     #[cfg(feature = "tls")]
@@ -348,7 +337,7 @@ impl Reactor for MioReactor {
 }
 
 impl MioReactor {
-    /// Takes in a listener that somebody else made.
+    /// Registers a listener that another part of the program created.
     pub(crate) fn adopt_listener(
         &self,
         mut listener: MioListener,
@@ -359,7 +348,7 @@ impl MioReactor {
             MioListener::Tcp(listener) => {
                 let socket = SockRef::from(&*listener);
                 socket.set_nonblocking(true)?;
-                // Accepted streams inherit it.
+                // Accepted streams inherit the option.
                 socket.set_tcp_nodelay(true)?;
                 registry.register(listener, token(key), Interest::READABLE)?;
                 Some(listener.local_addr()?)
@@ -374,7 +363,7 @@ impl MioReactor {
     }
 }
 
-/// A family of addresses that the system lacks is the error `Unsupported`.
+/// Turns the error of a missing address family into `Unsupported`.
 fn absent_family(error: io::Error) -> io::Error {
     const EAFNOSUPPORT: i32 = 97;
     if error.raw_os_error() == Some(EAFNOSUPPORT) {
@@ -383,7 +372,7 @@ fn absent_family(error: io::Error) -> io::Error {
     error
 }
 
-/// Binds and listens without blocking; mio's own way allows a backlog of 128 only.
+/// Binds and listens without blocking. mio's own function has a fixed backlog.
 fn begin_listening(socket: Socket, address: &SockAddr, backlog: u32) -> io::Result<Socket> {
     socket.set_nonblocking(true)?;
     socket.bind(address)?;
@@ -391,7 +380,7 @@ fn begin_listening(socket: Socket, address: &SockAddr, backlog: u32) -> io::Resu
     Ok(socket)
 }
 
-/// What streams are registered for: both directions, and urgent data where the system tells of it.
+/// The interest of streams: both directions, and urgent data where the system reports it.
 const fn both() -> Interest {
     let both = Interest::READABLE.add(Interest::WRITABLE);
     #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -413,7 +402,7 @@ fn readiness(event: &Event) -> Readiness {
     }
 }
 
-/// The soft limit on open files. The system tells it without unsafe code only as text.
+/// The soft limit of open files. Without unsafe code it is available only as text.
 fn descriptor_limit() -> usize {
     let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
     limits
@@ -421,7 +410,7 @@ fn descriptor_limit() -> usize {
         .find_map(|line| line.strip_prefix("Max open files"))
         .and_then(|values| values.split_whitespace().next())
         .and_then(|soft| soft.parse().ok())
-        // POSIX promises no more than a few; every system has had this many for decades.
+        // POSIX guarantees only a few, but every system has had this many for decades.
         .unwrap_or(1024)
 }
 
@@ -431,7 +420,7 @@ mod tests {
 
     use super::*;
 
-    /// Sleeps until that moment; how often it took to get there.
+    /// Sleeps until that time. Returns the number of sleeps.
     fn sleep(reactor: &mut MioReactor, until: Time) -> usize {
         for sleeps in 0.. {
             let now = reactor.now();
@@ -443,7 +432,7 @@ mod tests {
         0
     }
 
-    /// What one poll tells of, by key.
+    /// What one poll reports, by key.
     fn look(reactor: &mut MioReactor) -> (Polled, Vec<u64>) {
         let mut ready = Vec::new();
         let polled = reactor.poll(Some(Duration::ZERO), &mut ready).expect("a poll");

@@ -1,4 +1,4 @@
-//! Names are looked up by a few threads, which wait for the system's resolver instead of the loop.
+//! Lookups of host names on a few threads, because the system's resolver blocks.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -10,12 +10,12 @@ use std::thread;
 use super::super::ResolveDone;
 use super::super::lookup::{Interest, Lookup};
 
-/// Names that are looked up at once, each by a thread. A resolver whose servers are down holds a
-/// thread for some tens of seconds.
-const THREADS: usize = 4;
+/// The most threads, each of which looks up one name at a time. If its servers are down, the
+/// system's resolver blocks a thread for some tens of seconds.
+const THREADS_MAX: usize = 4;
 
-/// Names that wait for a thread.
-const WAITING: usize = 1024;
+/// The most names that wait for a thread.
+const WAITING_NAMES_MAX: usize = 1024;
 
 /// A host and a port.
 type Name = (String, u16);
@@ -23,9 +23,9 @@ type Name = (String, u16);
 type LookUp = Box<dyn Fn(&Name) -> io::Result<Vec<SocketAddr>> + Send + Sync>;
 type Spawn = Box<dyn Fn(Box<dyn FnOnce() + Send>) -> io::Result<()> + Send + Sync>;
 
-/// Looks names up, one that several ask for once for all of them. Its threads are made when they
-/// are needed, and end once this is dropped: an idle one at once, and one that waits for the system
-/// as soon as that answers.
+/// Looks up names. Concurrent requests for one name share one lookup. Threads are created on
+/// demand. When the resolver is dropped, idle threads end at once, and the others after the system
+/// has answered.
 pub(super) struct Resolver {
     shared: Arc<Shared>,
     spawn: Spawn,
@@ -33,28 +33,28 @@ pub(super) struct Resolver {
 
 struct Shared {
     names: Mutex<Names>,
-    /// Names wait, or the end has come.
+    /// Signalled when a name waits and when the resolver was dropped.
     changed: Condvar,
     look_up: LookUp,
 }
 
 #[derive(Default)]
 struct Names {
-    /// Names that no thread has taken yet.
+    /// Names that no thread has taken.
     waiting: VecDeque<Name>,
-    /// Who asked, for every name that waits or is being looked up.
-    asked: BTreeMap<Name, Askers>,
+    /// The requests for each name that waits or is being looked up.
+    requests: BTreeMap<Name, Requests>,
     threads: usize,
     /// Threads that wait for a name.
     idle: usize,
     ended: bool,
 }
 
-/// Those who asked for one name.
+/// The requests for one name.
 #[derive(Default)]
-struct Askers {
+struct Requests {
     all: Vec<(Interest, ResolveDone)>,
-    /// How many there were that wait yet when it was last looked.
+    /// How many there were after cancelled ones were last removed.
     counted: usize,
 }
 
@@ -73,33 +73,33 @@ impl Resolver {
         Self { shared: Arc::new(Shared { names, changed, look_up }), spawn }
     }
 
-    /// Looks a name up, and hands what came of it to `done` if anybody waits for it then.
+    /// Looks up a name and passes the outcome to `done`, unless the lookup is cancelled before.
     ///
     /// # Errors
     ///
-    /// When too many names wait, or there can be no thread.
+    /// If too many names wait, or no thread can be created.
     pub(super) fn look_up(&self, host: &str, port: u16, done: ResolveDone) -> io::Result<Lookup> {
         let (name, lookup) = ((host.to_owned(), port), Lookup::new());
         let mut names = self.shared.lock();
-        if !names.asked.contains_key(&name) {
+        if !names.requests.contains_key(&name) {
             names.make_room()?;
             self.provide_thread(&mut names)?;
             names.waiting.push_back(name.clone());
             self.shared.changed.notify_one();
         }
-        names.asked.entry(name).or_default().push(lookup.interest(), done);
+        names.requests.entry(name).or_default().push(lookup.interest(), done);
         Ok(lookup)
     }
 
-    /// Sees to it that there is a thread for one name more.
+    /// Ensures that there is a thread for one more name.
     fn provide_thread(&self, names: &mut Names) -> io::Result<()> {
-        if names.waiting.len() < names.idle || names.threads == THREADS {
+        if names.waiting.len() < names.idle || names.threads == THREADS_MAX {
             return Ok(());
         }
         let shared = Arc::clone(&self.shared);
         match (self.spawn)(Box::new(move || shared.serve())) {
             Ok(()) => names.threads += 1,
-            // Those that are there take the name once they have time.
+            // The existing threads take the name when they are free.
             Err(_) if names.threads > 0 => {}
             Err(error) => return Err(error),
         }
@@ -111,11 +111,11 @@ impl Drop for Resolver {
     fn drop(&mut self) {
         let mut names = self.shared.lock();
         names.ended = true;
-        let asked = std::mem::take(&mut names.asked);
+        let requests = std::mem::take(&mut names.requests);
         self.shared.changed.notify_all();
         drop(names);
-        // What is done with addresses may hold anything, and is dropped without the lock.
-        drop(asked);
+        // The closures may own anything: they are dropped without the lock.
+        drop(requests);
     }
 }
 
@@ -131,22 +131,22 @@ impl fmt::Debug for Resolver {
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Names> {
-        // Each change of it is whole before anything could panic.
+        // Each change is complete before anything can panic.
         self.names.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What a thread does.
+    /// The work of a thread: looks up names until the end.
     fn serve(&self) {
         while let Some(name) = self.next() {
             let found = (self.look_up)(&name);
-            let askers = self.lock().asked.remove(&name).unwrap_or_default();
-            for (_, done) in askers.all.into_iter().filter(|(interest, _)| interest.is_there()) {
+            let requests = self.lock().requests.remove(&name).unwrap_or_default();
+            for (_, done) in requests.all.into_iter().filter(|(interest, _)| interest.is_there()) {
                 done(copy(&found));
             }
         }
     }
 
-    /// Waits for a name; `None` at the end.
+    /// Waits for a name. Returns `None` when the resolver was dropped.
     fn next(&self) -> Option<Name> {
         let mut names = self.lock();
         loop {
@@ -164,39 +164,39 @@ impl Shared {
 }
 
 impl Names {
-    /// The next name that anybody waits for.
+    /// The next name with a request that was not cancelled.
     fn pop(&mut self) -> Option<Name> {
         loop {
             let name = self.waiting.pop_front()?;
-            if self.asked.get(&name).is_some_and(Askers::is_any_there) {
+            if self.requests.get(&name).is_some_and(Requests::is_any_live) {
                 return Some(name);
             }
-            self.asked.remove(&name);
+            self.requests.remove(&name);
         }
     }
 
     /// # Errors
     ///
-    /// When as many names wait as may, for each of which somebody waits.
+    /// If the most names wait, and each has a request that was not cancelled.
     fn make_room(&mut self) -> io::Result<()> {
-        if self.waiting.len() >= WAITING {
-            let Self { waiting, asked, .. } = self;
+        if self.waiting.len() >= WAITING_NAMES_MAX {
+            let Self { waiting, requests, .. } = self;
             waiting.retain(|name| {
-                let is_wanted = asked.get(name).is_some_and(Askers::is_any_there);
+                let is_wanted = requests.get(name).is_some_and(Requests::is_any_live);
                 if !is_wanted {
-                    asked.remove(name);
+                    requests.remove(name);
                 }
                 is_wanted
             });
         }
-        if self.waiting.len() >= WAITING {
-            return Err(io::Error::other("too many names wait to be looked up"));
+        if self.waiting.len() >= WAITING_NAMES_MAX {
+            return Err(io::Error::other("too many host names wait to be looked up"));
         }
         Ok(())
     }
 }
 
-impl Askers {
+impl Requests {
     fn push(&mut self, interest: Interest, done: ResolveDone) {
         if self.all.len() > 2 * self.counted {
             self.all.retain(|(interest, _)| interest.is_there());
@@ -205,12 +205,12 @@ impl Askers {
         self.all.push((interest, done));
     }
 
-    fn is_any_there(&self) -> bool {
+    fn is_any_live(&self) -> bool {
         self.all.iter().any(|(interest, _)| interest.is_there())
     }
 }
 
-/// The same for each of several.
+/// A copy of the outcome: errors are not `Clone`.
 fn copy(found: &io::Result<Vec<SocketAddr>>) -> io::Result<Vec<SocketAddr>> {
     match found {
         Ok(addresses) => Ok(addresses.clone()),
@@ -239,7 +239,7 @@ mod tests {
     }
 
     impl Bench {
-        /// With up to so many threads.
+        /// A bench whose resolver gets up to `most` threads.
         fn new(most: usize) -> Self {
             let (begin, began) = channel();
             let (gate, opened) = channel::<()>();
@@ -275,19 +275,20 @@ mod tests {
             self.resolver.look_up(host, 80, done)
         }
 
-        /// Asks for these, which all wait.
+        /// Requests all of these.
         fn ask_all(&self, hosts: impl Iterator<Item = String>) -> Vec<Lookup> {
             hosts.map(|host| self.ask(&host).expect("there is room")).collect()
         }
 
-        /// Gives every thread a name.
+        /// Gives each thread a name.
         fn keep_busy(&self, threads: usize) -> Vec<Lookup> {
             let lookups = self.ask_all((0..threads).map(|name| format!("busy {name}")));
             (0..threads).for_each(|_| drop(self.began.recv().expect("it begins")));
             lookups
         }
 
-        /// Opens the gate, ends after so many were told, and says which, and what was looked up.
+        /// Opens the gate and ends after `count` requests were answered. Returns which they were,
+        /// which names were looked up, and the number of threads.
         fn end(self, count: usize) -> (Vec<String>, Vec<String>, usize) {
             drop(self.gate);
             let told = (0..count).map(|_| self.told.recv().expect("somebody is told"));
@@ -309,32 +310,32 @@ mod tests {
         let bench = Bench::new(usize::MAX);
         let lookups = bench.ask_all((0..300).map(|name| format!("{name:03}")));
         let (told, names, threads) = bench.end(lookups.len());
-        assert_eq!((told.len(), names, threads), (300, told, THREADS));
+        assert_eq!((told.len(), names, threads), (300, told, THREADS_MAX));
     }
 
     #[test]
     fn one_name_is_looked_up_once_for_all_who_ask() {
         let bench = Bench::new(usize::MAX);
-        let _busy = bench.keep_busy(THREADS);
+        let _busy = bench.keep_busy(THREADS_MAX);
         let lookups = bench.ask_all((0..100).map(|_| "same".to_owned()));
-        let (told, names, _) = bench.end(THREADS + lookups.len());
-        assert_eq!((told.len(), names), (THREADS + 100, vec!["same".to_owned()]));
+        let (told, names, _) = bench.end(THREADS_MAX + lookups.len());
+        assert_eq!((told.len(), names), (THREADS_MAX + 100, vec!["same".to_owned()]));
     }
 
     #[test]
     fn too_many_names_are_an_error_and_those_that_nobody_waits_for_make_room() {
         let bench = Bench::new(usize::MAX);
-        let _busy = bench.keep_busy(THREADS);
-        let mut lookups = bench.ask_all((0..WAITING).map(|name| format!("{name:04}")));
+        let _busy = bench.keep_busy(THREADS_MAX);
+        let mut lookups = bench.ask_all((0..WAITING_NAMES_MAX).map(|name| format!("{name:04}")));
         let error = bench.ask("late").expect_err("too many wait");
-        assert_eq!(error.to_string(), "too many names wait to be looked up");
+        assert_eq!(error.to_string(), "too many host names wait to be looked up");
         lookups.push(bench.ask("0000").expect("it waits already"));
-        lookups.drain(1..=WAITING);
+        lookups.drain(1..=WAITING_NAMES_MAX);
         let _late = bench.ask("late").expect("there is room");
-        let (told, names, _) = bench.end(THREADS + 2);
+        let (told, names, _) = bench.end(THREADS_MAX + 2);
         assert_eq!(names, ["0000", "late"]);
         assert_eq!(told[..2], ["0000", "busy 0"]);
-        assert_eq!(told.len(), THREADS + 2);
+        assert_eq!(told.len(), THREADS_MAX + 2);
     }
 
     #[test]
@@ -344,8 +345,8 @@ mod tests {
         for _ in 0..10_000 {
             drop(bench.ask("busy 0").expect("it is looked up already"));
         }
-        let askers = bench.resolver.shared.lock().asked.values().map(|it| it.all.len()).sum();
-        assert!((1..10_usize).contains(&askers), "{askers}");
+        let requests = bench.resolver.shared.lock().requests.values().map(|it| it.all.len()).sum();
+        assert!((1..10_usize).contains(&requests), "{requests}");
         assert_eq!(bench.end(1).0, ["busy 0"]);
     }
 
@@ -353,7 +354,7 @@ mod tests {
     fn without_a_thread_there_is_an_error_and_with_one_names_wait_for_it() {
         let bench = Bench::new(0);
         assert!(bench.ask("name").is_err());
-        assert!(bench.resolver.shared.lock().asked.is_empty());
+        assert!(bench.resolver.shared.lock().requests.is_empty());
         assert_eq!(bench.end(0), (vec![], vec![], 0));
         let bench = Bench::new(1);
         let lookups = bench.ask_all((0..10).map(|name| name.to_string()));

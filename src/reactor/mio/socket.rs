@@ -1,169 +1,117 @@
+//! Sockets as the kernel has them, over TCP or within the machine.
+
+use std::fmt;
 use std::io::{self, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 
-use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use mio::event::Source;
+use mio::net::{TcpStream, UnixStream};
 use socket2::SockRef;
 
-#[cfg(feature = "tls")]
-use super::tls::TlsStream;
-
-/// `MSG_NOSIGNAL`: a peer that is gone is an error, and no SIGPIPE, whatever the program has made
-/// of that signal. Systems without such a flag have an option, which is set when a socket is made.
+/// `MSG_NOSIGNAL`: sending to a peer that is gone fails, and raises no SIGPIPE, whatever the
+/// program does with that signal. Systems without this flag have a socket option, which mio sets.
 const NO_SIGNAL: i32 =
     if cfg!(any(target_os = "linux", target_os = "android")) { 0x4000 } else { 0 };
 
-/// A stream of a [`MioReactor`](super::MioReactor): over TCP, or within the machine.
-#[derive(Debug)]
-pub enum MioStream {
-    /// Over TCP.
-    Tcp(TcpStream),
-    /// Over a Unix socket.
-    Unix(UnixStream),
-    /// TLS over one of these.
-    #[cfg(feature = "tls")]
-    Tls(Box<TlsStream>),
+/// A connected, or connecting, non-blocking socket.
+pub(super) trait Socket: Source + fmt::Debug + Send + Sync {
+    fn recv(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
+
+    fn send(&mut self, bytes: &[u8]) -> io::Result<usize>;
+
+    fn send_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
+
+    /// Ends the sending half.
+    fn shutdown(&mut self) -> io::Result<()>;
+
+    /// Limits the bytes that the socket accepts ahead of what it sends. Writable readiness then
+    /// means that less than half of that limit is unsent.
+    fn limit_unsent(&mut self, bytes: Option<u32>);
+
+    /// Sets the options of a socket that another part of the program accepted. Returns the address
+    /// of its other end, unless that is on this machine.
+    fn prepare(&self) -> io::Result<Option<SocketAddr>>;
+
+    /// Takes the error that occurred since the last call on the socket.
+    fn take_error(&self) -> io::Result<Option<io::Error>>;
+
+    /// Checks that there is another end. Fails with `NotConnected` if there is none so far.
+    fn check_peer(&self) -> io::Result<()>;
 }
 
-/// A listener of a [`MioReactor`](super::MioReactor).
-#[derive(Debug)]
-pub enum MioListener {
-    /// On an address.
-    Tcp(TcpListener),
-    /// On a path.
-    Unix(UnixListener),
-}
-
-impl From<std::net::TcpListener> for MioListener {
-    fn from(listener: std::net::TcpListener) -> Self {
-        Self::Tcp(TcpListener::from_std(listener))
-    }
-}
-
-impl From<std::os::unix::net::UnixListener> for MioListener {
-    fn from(listener: std::os::unix::net::UnixListener) -> Self {
-        Self::Unix(UnixListener::from_std(listener))
-    }
-}
-
-impl From<std::net::TcpStream> for MioStream {
-    fn from(stream: std::net::TcpStream) -> Self {
-        Self::Tcp(TcpStream::from_std(stream))
-    }
-}
-
-impl From<std::os::unix::net::UnixStream> for MioStream {
-    fn from(stream: std::os::unix::net::UnixStream) -> Self {
-        Self::Unix(UnixStream::from_std(stream))
-    }
-}
-
-impl MioListener {
-    pub(super) fn accept(&self) -> io::Result<(MioStream, Option<SocketAddr>)> {
-        match self {
-            Self::Tcp(listener) => {
-                let (stream, peer) = listener.accept()?;
-                Ok((MioStream::Tcp(stream), Some(peer)))
-            }
-            Self::Unix(listener) => Ok((MioStream::Unix(listener.accept()?.0), None)),
-        }
-    }
-}
-
-impl MioStream {
+impl Socket for TcpStream {
     #[inline]
-    pub(super) fn recv(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Tcp(stream) => stream.read(buffer),
-            Self::Unix(stream) => stream.read(buffer),
-            #[cfg(feature = "tls")]
-            Self::Tls(stream) => stream.recv(buffer),
-        }
+    fn recv(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.read(buffer)
     }
 
+    // The standard library sends with `NO_SIGNAL` over TCP.
     #[inline]
-    pub(super) fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            // The standard library sends with `NO_SIGNAL`; on Unix sockets its older versions that
-            // are supported do not. To do so here would cost every send a branch.
-            Self::Tcp(stream) => stream.write(bytes),
-            Self::Unix(stream) => SockRef::from(&*stream).send_with_flags(bytes, NO_SIGNAL),
-            #[cfg(feature = "tls")]
-            Self::Tls(stream) => stream.send(bytes),
-        }
+    fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write(bytes)
     }
 
-    /// Not inlined, so that the plain call is.
-    #[inline(never)]
-    pub(super) fn send_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        match self {
-            Self::Tcp(stream) => send_vectored(SockRef::from(&*stream), slices),
-            Self::Unix(stream) => send_vectored(SockRef::from(&*stream), slices),
-            #[cfg(feature = "tls")]
-            Self::Tls(stream) => stream.send_vectored(slices),
-        }
+    fn send_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        SockRef::from(&*self).send_vectored_with_flags(slices, NO_SIGNAL)
     }
 
-    pub(super) fn shutdown(&mut self) -> io::Result<()> {
-        match self {
-            Self::Tcp(stream) => stream.shutdown(Shutdown::Write),
-            Self::Unix(stream) => stream.shutdown(Shutdown::Write),
-            #[cfg(feature = "tls")]
-            Self::Tls(stream) => stream.shutdown(),
-        }
+    fn shutdown(&mut self) -> io::Result<()> {
+        Self::shutdown(self, Shutdown::Write)
     }
 
-    /// Bounds what the stream takes ahead of what it sends. Writable readiness then tells that it
-    /// holds less than half of that unsent.
-    pub(super) fn limit_unsent(&mut self, bytes: Option<u32>) {
-        match self {
-            Self::Tcp(stream) => {
-                // Zero is the system's own limit. One that knows no other holds what it did.
-                let _ = SockRef::from(&*stream).set_tcp_notsent_lowat(bytes.unwrap_or(0));
-            }
-            // What was sent and not read is held in the same buffer, which is small.
-            Self::Unix(_) => {}
-            #[cfg(feature = "tls")]
-            Self::Tls(stream) => stream.limit_unsent(bytes),
-        }
+    fn limit_unsent(&mut self, bytes: Option<u32>) {
+        // Zero is the system's own limit. A system without this option keeps its default.
+        let _ = SockRef::from(&*self).set_tcp_notsent_lowat(bytes.unwrap_or(0));
     }
 
-    /// Makes a stream that somebody else accepted as those are that were accepted here. Tells where
-    /// it comes from, unless it is from this machine.
-    pub(crate) fn prepare(&self) -> io::Result<Option<SocketAddr>> {
-        match self {
-            Self::Tcp(stream) => {
-                SockRef::from(stream).set_nonblocking(true)?;
-                stream.set_nodelay(true)?;
-                stream.peer_addr().map(Some)
-            }
-            Self::Unix(stream) => SockRef::from(stream).set_nonblocking(true).map(|()| None),
-            #[cfg(feature = "tls")]
-            Self::Tls(stream) => stream.inner().prepare(),
-        }
+    fn prepare(&self) -> io::Result<Option<SocketAddr>> {
+        SockRef::from(self).set_nonblocking(true)?;
+        self.set_nodelay(true)?;
+        self.peer_addr().map(Some)
     }
 
-    /// The error that the stream met with while nobody called it.
-    pub(super) fn take_error(&self) -> io::Result<Option<io::Error>> {
-        match self {
-            Self::Tcp(stream) => stream.take_error(),
-            Self::Unix(stream) => stream.take_error(),
-            #[cfg(feature = "tls")]
-            Self::Tls(stream) => stream.inner().take_error(),
-        }
+    fn take_error(&self) -> io::Result<Option<io::Error>> {
+        Self::take_error(self)
     }
 
-    /// Whether there is another end; fails with `NotConnected` if there is none yet.
-    pub(super) fn peer(&self) -> io::Result<()> {
-        match self {
-            Self::Tcp(stream) => stream.peer_addr().map(drop),
-            Self::Unix(stream) => stream.peer_addr().map(drop),
-            #[cfg(feature = "tls")]
-            Self::Tls(stream) => stream.inner().peer(),
-        }
+    fn check_peer(&self) -> io::Result<()> {
+        self.peer_addr().map(drop)
     }
 }
 
-/// `writev` takes no flags.
-fn send_vectored(socket: SockRef<'_>, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-    socket.send_vectored_with_flags(slices, NO_SIGNAL)
+impl Socket for UnixStream {
+    #[inline]
+    fn recv(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.read(buffer)
+    }
+
+    // The oldest supported standard library does not send with `NO_SIGNAL` over Unix sockets.
+    #[inline]
+    fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        SockRef::from(&*self).send_with_flags(bytes, NO_SIGNAL)
+    }
+
+    fn send_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        SockRef::from(&*self).send_vectored_with_flags(slices, NO_SIGNAL)
+    }
+
+    fn shutdown(&mut self) -> io::Result<()> {
+        Self::shutdown(self, Shutdown::Write)
+    }
+
+    fn limit_unsent(&mut self, _: Option<u32>) {
+        // Unread bytes are in the same buffer as unsent ones, and it is small.
+    }
+
+    fn prepare(&self) -> io::Result<Option<SocketAddr>> {
+        SockRef::from(self).set_nonblocking(true).map(|()| None)
+    }
+
+    fn take_error(&self) -> io::Result<Option<io::Error>> {
+        Self::take_error(self)
+    }
+
+    fn check_peer(&self) -> io::Result<()> {
+        self.peer_addr().map(drop)
+    }
 }

@@ -1,11 +1,11 @@
-//! Where the simulation's decisions come from: a seed, or the bytes of a fuzzer.
+//! The source of the simulation's decisions: a seed, or the bytes of a fuzzer.
 
 use std::time::Duration;
 
-/// The source of every decision that a kernel and a network would take.
+/// The source of every decision that a kernel and a network make.
 ///
-/// A seed gives an endless stream of decisions. Bytes give as many as they last; after them every
-/// decision is the benign one, so that a fuzzer's input always comes to an end.
+/// A seed gives an endless sequence of decisions. Bytes give a finite one. After their end every
+/// decision is the benign one, so that every run of a fuzzer ends.
 ///
 /// ```
 /// use eventwire::reactor::sim::{Choices, SimConfig, SimReactor};
@@ -25,42 +25,43 @@ enum Source {
     Bytes { bytes: Vec<u8>, next: usize },
 }
 
-/// The unit of a chance: one in a million.
+/// The unit of a chance: one millionth.
 const MILLION: u32 = 1_000_000;
 
-/// No fault is more likely than this, or a caller that repeats a call might do so for ever.
-const MAX_CHANCE: u32 = 900_000;
+/// The highest chance of a fault, so that a caller that repeats a call succeeds in the end.
+const CHANCE_PER_MILLION_MAX: u32 = 900_000;
 
 impl Choices {
-    /// Decisions without end, the same for the same seed.
+    /// An endless sequence of decisions, the same for the same seed.
     #[must_use]
     pub const fn from_seed(seed: u64) -> Self {
         Self { source: Source::Seed(SplitMix::new(seed)) }
     }
 
-    /// Decisions read from `bytes`: a low byte is benign, a high byte asks for a fault.
+    /// Decisions from `bytes`: a low byte is benign, a high byte requests a fault.
     #[must_use]
     pub fn from_bytes(bytes: impl Into<Vec<u8>>) -> Self {
         Self { source: Source::Bytes { bytes: bytes.into(), next: 0 } }
     }
 
-    /// Whether something happens whose chance is `per_million`. Zero takes no decision.
+    /// Whether an event with the chance `per_million` happens. Zero consumes no decision.
     pub(super) fn chance(&mut self, per_million: u32) -> bool {
         if per_million == 0 {
             return false;
         }
-        let chance = per_million.min(MAX_CHANCE);
+        let chance = per_million.min(CHANCE_PER_MILLION_MAX);
         match &mut self.source {
             Source::Seed(random) => random.next() % u64::from(MILLION) < u64::from(chance),
             Source::Bytes { bytes, next } => {
-                // The rarest fault still has one byte value of 256, or a fuzzer never meets it.
+                // The rarest fault has one byte value of 256. A fuzzer would never reach it
+                // otherwise.
                 let values = (u64::from(chance) * 256 / u64::from(MILLION)).max(1);
                 take(bytes, next) >= 256 - values
             }
         }
     }
 
-    /// A number from 0, the benign end, to `max`, which is included.
+    /// A number from 0 to `max` inclusive. 0 is the benign one.
     pub(super) fn up_to(&mut self, max: u64) -> u64 {
         if max == 0 {
             return 0;
@@ -78,7 +79,7 @@ impl Choices {
     /// An index below `len`, which is not zero.
     pub(super) fn index(&mut self, len: usize) -> usize {
         debug_assert!(len > 0, "nothing to choose from");
-        // Below `len`, so it fits.
+        // It is below `len`, so it fits.
         self.up_to(len as u64 - 1) as usize
     }
 
@@ -88,7 +89,7 @@ impl Choices {
         min + Duration::from_nanos(self.up_to(u64::try_from(width).unwrap_or(u64::MAX)))
     }
 
-    /// A seed for something that draws on its own, without taking a decision.
+    /// A seed for another generator. Consumes no decision.
     pub(super) fn derived_seed(&self) -> u64 {
         match &self.source {
             Source::Seed(random) => random.clone().next(),

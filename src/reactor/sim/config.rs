@@ -1,51 +1,51 @@
-//! What may go wrong in a simulation, how often, and how often it did.
+//! The faults of a simulation: which there are, their chances, and their counts.
 
 use std::time::Duration;
 
-/// Something that a kernel or a network may do to a program at any time.
+/// Something that a kernel or a network may do at any time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Fault {
-    /// `WouldBlock` from `recv`, `send` or `accept` although readiness was reported.
+    /// `recv`, `send` or `accept` returns `WouldBlock` although readiness was reported.
     WouldBlock,
-    /// `recv` gives fewer bytes than there were; the rest arrives later, with an edge.
+    /// `recv` returns fewer bytes than there are. The rest arrives later, with an edge.
     ShortRecv,
-    /// `send` takes fewer bytes than there was room for; a writable edge follows.
+    /// `send` accepts fewer bytes than there is room for. A writable edge follows.
     ShortSend,
-    /// `Interrupted` from a call on a stream or listener.
+    /// A call on a stream or listener returns `Interrupted`.
     Interrupted,
-    /// Both ends of a connection find it reset.
+    /// A connection is reset for both ends.
     Reset,
-    /// Bytes on their way ahead of a reset are lost.
+    /// Bytes under way ahead of a reset are lost.
     LostOnReset,
-    /// EMFILE or ENFILE from `accept` or `connect`; no readiness tells when it is over.
+    /// `accept` or `connect` fails with EMFILE or ENFILE. No readiness reports the end of it.
     DescriptorsExhausted,
-    /// `ConnectionAborted` from `accept`; the connection is gone.
+    /// `accept` fails with `ConnectionAborted`. The connection is gone.
     Aborted,
-    /// A connect is refused although somebody listens.
+    /// A connect is refused although there is a listener.
     Refused,
     /// A connect takes seconds.
     ConnectSlow,
-    /// A connect is never answered; the system gives up after 127 s, as Linux does.
+    /// A connect is never answered. It fails after 127 s, as on Linux.
     ConnectNever,
-    /// Readiness under a key whose stream or listener was dropped.
+    /// Readiness is reported with the key of a dropped stream or listener.
     Stale,
-    /// Readiness without a cause.
+    /// Readiness is reported without a cause.
     Spurious,
-    /// Readiness that is due is reported by a later poll, together with what else came by then.
+    /// Due readiness is reported by a later poll, together with newer readiness.
     Delayed,
-    /// `poll` returns at once with nothing, whatever is due.
+    /// `poll` returns at once with nothing, even if something is due.
     EarlyPoll,
     /// A signal ends the sleep in `poll`.
     PollInterrupted,
-    /// The process is stopped while it sleeps in `poll`, and goes on later: all that was on its way
-    /// has arrived by then, and `poll` tells of nothing.
+    /// The process is stopped while it sleeps in `poll`, and continues later. Everything under way
+    /// has then arrived, and `poll` reports nothing.
     Stopped,
     /// Bytes take far longer than the usual latency.
     SlowDelivery,
     /// The bytes of one `send` arrive in pieces.
     Pieces,
-    /// The end of a stream arrives together with bytes before it: a hangup with bytes unread.
+    /// The end of a stream arrives together with the bytes before it: a hang-up with unread bytes.
     EarlyHangup,
     /// The clock jumps forward, as after a suspended machine wakes.
     ClockJump,
@@ -89,14 +89,14 @@ impl Fault {
             Self::Pieces => 100_000,
             Self::LostOnReset => 500_000,
             Self::EarlyHangup => 300_000,
-            // Either may end every connection, which hides what else could go wrong with them.
+            // Either may end every connection, which would hide other faults.
             Self::Reset => 300,
             Self::ClockJump | Self::Stopped => 50,
         }
     }
 }
 
-/// How the simulated network behaves: [`Default`] is a moderate mix of every [`Fault`].
+/// The behaviour of the simulated network. [`Default`] is a moderate mix of all [`Fault`]s.
 ///
 /// ```
 /// use eventwire::reactor::sim::{Fault, SimConfig};
@@ -130,7 +130,7 @@ impl Default for SimConfig {
 }
 
 impl SimConfig {
-    /// A network in which nothing goes wrong and all that is sent arrives 20 µs later.
+    /// A network without faults, in which everything arrives after 20 µs.
     #[must_use]
     pub const fn calm() -> Self {
         Self {
@@ -145,16 +145,16 @@ impl SimConfig {
         }
     }
 
-    /// Sets the chance of one fault at each opportunity, in millionths. What is above 900,000
-    /// counts as 900,000, so that repeating a call helps in the end.
+    /// Sets the chance of a fault at each opportunity, in millionths. At most 900,000, so that a
+    /// repeated call succeeds in the end.
     #[must_use]
     pub const fn chance(mut self, fault: Fault, per_million: u32) -> Self {
         self.chances[fault as usize] = per_million;
         self
     }
 
-    /// Sets the usual time that bytes, ends of streams and connects take to the other end.
-    /// Default: 5 to 200 µs.
+    /// Sets the usual time that bytes, ends of streams and connects take to arrive. Default: 5 to
+    /// 200 µs.
     #[must_use]
     pub const fn latency(mut self, min: Duration, max: Duration) -> Self {
         self.latency = (min, max);
@@ -175,32 +175,32 @@ impl SimConfig {
         self
     }
 
-    /// Sets how many streams and listeners one `poll` reports at most; at least 1. The others come
-    /// first in the next. Default: no limit.
+    /// Sets the most streams and listeners that one `poll` reports. At least 1. The next `poll`
+    /// reports the others first. Default: no limit.
     #[must_use]
     pub fn batch(mut self, count: usize) -> Self {
         self.batch = count.max(1);
         self
     }
 
-    /// Sets how many bytes one direction of a connection holds between the `send` of one end and
-    /// the `recv` of the other; at least 1. Default: 64 KiB.
+    /// Sets the most bytes that one direction of a connection holds between `send` and `recv`. At
+    /// least 1. Default: 64 KiB.
     #[must_use]
     pub fn window(mut self, bytes: usize) -> Self {
         self.window = bytes.max(1);
         self
     }
 
-    /// Sets how many streams and listeners may be open before `listen`, `accept` and `connect`
-    /// fail with EMFILE. Scripted peers do not count. Default: no limit.
+    /// Sets the most open streams and listeners. Beyond it, `listen`, `accept` and `connect` fail
+    /// with EMFILE. Raw peers do not count. Default: no limit.
     #[must_use]
     pub const fn descriptors(mut self, limit: usize) -> Self {
         self.descriptors = limit;
         self
     }
 
-    /// Sets whether the machine has IPv6. Without it, `listen` and `connect` with such an address
-    /// fail with `AddrNotAvailable`. Default: true.
+    /// Sets whether the system has IPv6. If not, `listen` and `connect` with an IPv6 address fail
+    /// with `AddrNotAvailable`. Default: true.
     #[must_use]
     pub const fn ipv6(mut self, is_there: bool) -> Self {
         self.has_ipv6 = is_there;

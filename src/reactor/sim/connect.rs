@@ -1,55 +1,49 @@
-//! How connections come about: listeners, their backlogs, and connects with their outcomes.
+//! How connections come about: names, listeners with their backlogs, and connects with their
+//! outcomes.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
+use super::super::{Lookup, ResolveDone};
 use super::config::Fault;
 use super::endpoint::{Endpoint, Script};
+use super::listener::{Attempt, Listener};
+use super::names::Answer;
 use super::network::{Network, Planned, Source};
 
-/// A socket that listens, the engine's or a test's.
-#[derive(Debug)]
-pub(super) struct Listener {
-    pub(super) address: SocketAddr,
-    /// `None`: a test's, which takes its connections without readiness.
-    pub(super) key: Option<u64>,
-    /// Connections made and not yet accepted.
-    pub(super) backlog: VecDeque<u64>,
-    pub(super) limit: usize,
-    /// An edge is due and not yet reported.
-    pub(super) edge: bool,
-}
+/// How long a connect waits before it retries after a full backlog, as after a lost SYN.
+const RETRY_DELAY: Duration = Duration::from_secs(1);
 
-/// A connect on its way.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Attempt {
-    stream: u64,
-    /// How often it has met a full backlog.
-    retries: u32,
-    /// Refused or unanswered, whoever listens.
-    failure: Option<ErrorKind>,
-}
+/// The most retries. With one each second they last as long as Linux tries (`tcp_syn_retries` = 6).
+/// They are counted, so that a jump of the clock does not shorten the attempt.
+const RETRIES_MAX: u32 = 127;
 
-/// How long after a full backlog the next attempt comes, as with a lost SYN.
-const RETRY: Duration = Duration::from_secs(1);
+/// The longest extra time of [`Fault::ConnectSlow`].
+const SLOW_CONNECT_MAX: Duration = Duration::from_secs(20);
 
-/// How many seconds Linux tries to connect: `tcp_syn_retries` = 6. Counted in retries, a jump of
-/// the clock does not shorten it.
-const MAX_RETRIES: u32 = 127;
-
-/// The longest that [`Fault::ConnectSlow`] takes.
-const SLOWEST_CONNECT: Duration = Duration::from_secs(20);
-
-/// Where ports that nobody chose begin.
-const FIRST_PORT: u16 = 32_768;
+/// The lowest port that is chosen automatically.
+const EPHEMERAL_PORT_MIN: u16 = 32_768;
 
 const ENFILE: i32 = 23;
 const EMFILE: i32 = 24;
 
 impl Network {
-    /// Opens a listener for the engine, or for a test when there is no key.
+    /// Begins to look a name up. An unknown name fails at once.
+    pub(super) fn resolve(&mut self, host: &str, port: u16, done: ResolveDone) -> Lookup {
+        let lookup = Lookup::new();
+        let Some(ips) = self.names.get(host) else {
+            done(Err(ErrorKind::NotFound.into()));
+            return lookup;
+        };
+        let found = Ok(ips.iter().map(|&ip| SocketAddr::new(ip, port)).collect());
+        let due = self.arrival();
+        self.plan(due, Planned::Answer(Answer { interest: lookup.interest(), found, done }));
+        lookup
+    }
+
+    /// Opens a listener for the engine, or for a test if there is no key.
     pub(super) fn listen(
         &mut self,
         mut address: SocketAddr,
@@ -57,7 +51,7 @@ impl Network {
         key: Option<u64>,
     ) -> io::Result<(u64, SocketAddr)> {
         if key.is_some() {
-            self.spare_descriptor()?;
+            self.check_descriptors()?;
         }
         self.check_family(address)?;
         if address.port() == 0 {
@@ -73,7 +67,7 @@ impl Network {
         Ok((id, address))
     }
 
-    /// Takes a connection from the backlog for the engine.
+    /// Accepts a connection for the engine.
     pub(super) fn accept(&mut self, id: u64) -> io::Result<(u64, SocketAddr)> {
         self.interruptible()?;
         if self.listeners.get(&id).is_none_or(|listener| listener.backlog.is_empty()) {
@@ -83,8 +77,8 @@ impl Network {
             self.arrive_later(id);
             return Err(ErrorKind::WouldBlock.into());
         }
-        // Without a descriptor the connection stays, and no further edge tells of it.
-        self.spare_descriptor()?;
+        // Without a descriptor the connection stays in the backlog, and no further edge reports it.
+        self.check_descriptors()?;
         self.exhausted_by_chance()?;
         let Some(stream) = self.take_waiting(id) else {
             return Err(ErrorKind::WouldBlock.into());
@@ -104,32 +98,32 @@ impl Network {
         self.listeners.get_mut(&id)?.backlog.pop_front()
     }
 
-    /// Begins a connect of the engine's.
+    /// Begins a connect of the engine.
     pub(super) fn connect(&mut self, address: SocketAddr) -> io::Result<u64> {
-        self.spare_descriptor()?;
+        self.check_descriptors()?;
         self.check_family(address)?;
         self.exhausted_by_chance()?;
         let mut due = self.arrival();
         let mut failure = None;
         if self.silent.contains(&address) || self.hits(Fault::ConnectNever) {
-            due = self.elapsed + RETRY * MAX_RETRIES;
+            due = self.elapsed + RETRY_DELAY * RETRIES_MAX;
             failure = Some(ErrorKind::TimedOut);
         } else if self.hits(Fault::Refused) {
             failure = Some(ErrorKind::ConnectionRefused);
         } else if self.hits(Fault::ConnectSlow) {
-            due = due.saturating_add(self.choices.span(Duration::ZERO, SLOWEST_CONNECT));
+            due = due.saturating_add(self.choices.span(Duration::ZERO, SLOW_CONNECT_MAX));
         }
         self.descriptors += 1;
         Ok(self.attempt(address, None, due, failure))
     }
 
-    /// Begins a connect of a scripted peer's, which goes wrong only when nobody listens.
+    /// Begins a connect of a raw peer, which fails only if there is no listener.
     pub(super) fn connect_peer(&mut self, address: SocketAddr) -> u64 {
         let due = self.arrival();
         self.attempt(address, Some(Script::default()), due, None)
     }
 
-    /// The outcome of a connect: true when the connection is made.
+    /// The outcome of a connect: `true` if the connection is established.
     pub(super) fn connect_result(&mut self, id: u64) -> io::Result<bool> {
         self.interruptible()?;
         let end = self.end(id)?;
@@ -143,7 +137,7 @@ impl Network {
         }
     }
 
-    /// Registers a stream: its current state is the first edge.
+    /// Registers a stream. Its current state is the first edge.
     pub(super) fn register(&mut self, id: u64, key: u64) -> io::Result<()> {
         self.interruptible()?;
         let end = self.end(id)?;
@@ -157,7 +151,7 @@ impl Network {
         Ok(())
     }
 
-    /// Gives a registered stream another key: its current state is the first edge under that.
+    /// Gives a registered stream another key. Its current state is the first edge with that key.
     pub(super) fn rekey(&mut self, id: u64, key: u64) -> io::Result<()> {
         self.interruptible()?;
         let end = self.end(id)?;
@@ -169,7 +163,7 @@ impl Network {
         Ok(())
     }
 
-    /// The owner dropped a stream or listener.
+    /// Closes a stream or listener that its owner has dropped.
     pub(super) fn close(&mut self, source: Source) {
         self.descriptors = self.descriptors.saturating_sub(1);
         match source {
@@ -187,7 +181,7 @@ impl Network {
         }
     }
 
-    /// A connect has come to its end: somebody listens, nobody does, or the backlog is full.
+    /// Completes a connect: there is a listener, there is none, or its backlog is full.
     pub(super) fn finish_connect(&mut self, attempt: Attempt) {
         let stream = attempt.stream;
         let Some(end) = self.endpoints.get(stream) else {
@@ -202,14 +196,14 @@ impl Network {
         if self.listeners[&id].backlog.len() < self.listeners[&id].limit {
             return self.make_connection(stream, id);
         }
-        if attempt.retries == MAX_RETRIES {
+        if attempt.retries == RETRIES_MAX {
             return self.fail_connect(stream, ErrorKind::TimedOut);
         }
         let retries = attempt.retries + 1;
-        self.plan(self.elapsed + RETRY, Planned::Connect(Attempt { retries, ..attempt }));
+        self.plan(self.elapsed + RETRY_DELAY, Planned::Connect(Attempt { retries, ..attempt }));
     }
 
-    /// A connection waits for its accept.
+    /// Appends a connection to a listener's backlog.
     pub(super) fn enqueue(&mut self, listener: u64, stream: u64) {
         match self.listeners.get_mut(&listener) {
             Some(open) => {
@@ -274,7 +268,7 @@ impl Network {
         }
     }
 
-    /// What waits in a backlog arrives again, a little later, with a new edge.
+    /// Makes the connections of a backlog arrive again, a little later, with a new edge.
     fn arrive_later(&mut self, listener: u64) {
         while let Some(stream) = self.take_waiting(listener) {
             let due = self.arrival();
@@ -284,8 +278,8 @@ impl Network {
 
     /// # Errors
     ///
-    /// EMFILE when the engine holds as many descriptors as it may.
-    fn spare_descriptor(&self) -> io::Result<()> {
+    /// EMFILE if the engine has the most descriptors that it may have.
+    fn check_descriptors(&self) -> io::Result<()> {
         if self.descriptors < self.config.descriptors {
             Ok(())
         } else {
@@ -303,7 +297,7 @@ impl Network {
 
     /// # Errors
     ///
-    /// When the machine does not have the address for want of IPv6.
+    /// If the address is an IPv6 one and the system has no IPv6.
     fn check_family(&self, address: SocketAddr) -> io::Result<()> {
         if address.is_ipv4() || self.config.has_ipv6 {
             return Ok(());
@@ -311,14 +305,14 @@ impl Network {
         Err(ErrorKind::AddrNotAvailable.into())
     }
 
-    /// A port at which nobody listens.
+    /// A port without a listener on any address.
     fn free_port(&mut self) -> u16 {
         self.port_where(|network, port| {
             !network.listeners.values().any(|open| open.address.port() == port)
         })
     }
 
-    /// A port that is free on that address, though it may not be on others.
+    /// A port without a listener on this address. There may be one on other addresses.
     fn free_port_of(&mut self, mut address: SocketAddr) -> u16 {
         self.port_where(|network, port| {
             address.set_port(port);
@@ -328,7 +322,7 @@ impl Network {
 
     fn port_where(&mut self, mut is_free: impl FnMut(&Self, u16) -> bool) -> u16 {
         loop {
-            self.last_port = self.last_port.wrapping_add(1).max(FIRST_PORT);
+            self.last_port = self.last_port.wrapping_add(1).max(EPHEMERAL_PORT_MIN);
             if is_free(self, self.last_port) {
                 return self.last_port;
             }

@@ -1,4 +1,4 @@
-//! One end of a connection: what has arrived, what is on its way, and what may still be sent.
+//! One end of a connection: the bytes that have arrived and those under way.
 
 use std::collections::VecDeque;
 use std::io::ErrorKind;
@@ -6,52 +6,53 @@ use std::mem;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::traffic::copy_front;
-
-/// One end of a connection, made or in the making.
+/// One end of a connection, which may not be established yet.
+///
+/// Invariant: `coming_bytes` is the number of bytes in `coming`. After the FIN has arrived
+/// (`finished`), no bytes are under way.
 #[derive(Debug)]
 pub(super) struct Endpoint {
-    /// The other end, which lives as long as this one; `None` until the connection is made.
+    /// The other end, which exists as long as this one. `None` until the connection is established.
     pub(super) other: Option<u64>,
     pub(super) remote: SocketAddr,
     /// The key of its registration. An end without one raises no edges.
     pub(super) key: Option<u64>,
-    /// What drives this end, when it is not the engine.
+    /// The state of a raw peer. `None` if the engine has this end.
     pub(super) script: Option<Script>,
-    /// On their way to this end, in order: nothing overtakes what is ahead of it.
+    /// Under way to this end, in order. A segment arrives no earlier than those ahead of it.
     coming: VecDeque<Segment>,
     /// The bytes in `coming`.
     coming_bytes: usize,
-    /// Arrived and not yet received.
+    /// Arrived and not received.
     pub(super) received: VecDeque<u8>,
-    /// The other end's FIN has arrived; `received` holds all that came before it.
+    /// The other end's FIN has arrived. `received` has the bytes before it.
     pub(super) finished: bool,
     /// This end sent its FIN.
     pub(super) shut: bool,
-    /// Reset, or never connected: nothing goes out or comes in any more.
+    /// Reset, or never connected. Nothing is sent or arrives any more.
     pub(super) dead: bool,
-    /// Why it is dead, until a call has told it.
+    /// Why it is dead, until a call has returned it.
     pub(super) error: Option<ErrorKind>,
-    /// Takes no bytes for a while, whatever the room; a lift of the choke is planned.
+    /// Accepts no bytes for a while, whatever room there is. The end of that is planned.
     pub(super) choked: bool,
-    /// A writable edge is owed as soon as there is room.
+    /// A writable edge must follow as soon as there is room.
     pub(super) wants_room: bool,
-    /// An edge is due and not yet reported.
+    /// An edge is due and not reported.
     pub(super) edge: bool,
-    /// Dropped by its owner. Bytes that still arrive are answered with a reset.
+    /// Dropped by its owner. Bytes that arrive later are answered with a reset.
     pub(super) closed: bool,
 }
 
-/// The state of a peer that a test drives.
+/// The state of a raw peer, which a test drives.
 #[derive(Debug, Default)]
 pub(super) struct Script {
-    /// Not yet sent, for want of room or of a connection.
+    /// Not sent, because there is no room or no connection so far.
     pub(super) outgoing: VecDeque<u8>,
     /// The FIN follows the last byte of `outgoing`.
     pub(super) finishing: bool,
-    /// Received, for the test to take.
+    /// Received. The test takes it from here.
     pub(super) taken: Vec<u8>,
-    /// Receives nothing for now: what arrives fills the window.
+    /// Receives nothing for now. Arriving bytes fill the window.
     pub(super) paused: bool,
 }
 
@@ -98,23 +99,23 @@ impl Endpoint {
         self.other.is_none() && !self.dead
     }
 
-    /// Connected, and neither reset nor dropped.
+    /// Whether it is connected, and neither reset nor dropped.
     pub(super) const fn is_live(&self) -> bool {
         self.other.is_some() && !self.dead && !self.closed
     }
 
-    /// The bytes that the window of this direction holds.
-    pub(super) fn held(&self) -> usize {
+    /// How many bytes of the window towards this end are used.
+    pub(super) fn window_bytes(&self) -> usize {
         self.received.len() + self.coming_bytes
     }
 
-    /// Whether bytes are the last thing on the way to this end.
+    /// Whether the last segment under way to this end is bytes.
     pub(super) fn bytes_come_last(&self) -> bool {
         matches!(self.coming.back(), Some(Segment { content: Content::Bytes(_), .. }))
     }
 
-    /// Queues `content` behind what is on its way already: it arrives at `due`, or as soon as
-    /// what is ahead of it has.
+    /// Appends `content` to what is under way. It arrives at `due`, or with what is ahead of it if
+    /// that is later.
     pub(super) fn push(&mut self, due: Duration, content: Content) {
         if let Content::Bytes(bytes) = &content {
             self.coming_bytes += bytes.len();
@@ -122,7 +123,7 @@ impl Endpoint {
         self.coming.push_back(Segment { due, content });
     }
 
-    /// Takes what arrives next, when it is due at `now`.
+    /// Takes the next segment if it is due at `now`.
     pub(super) fn pop_due(&mut self, now: Duration) -> Option<Content> {
         if self.coming.front().is_none_or(|segment| segment.due > now) {
             return None;
@@ -134,7 +135,7 @@ impl Endpoint {
         Some(content)
     }
 
-    /// Makes what was not yet received arrive once more at `due`, ahead of all that follows.
+    /// Makes the bytes that were not received arrive again at `due`, ahead of all others.
     pub(super) fn take_back(&mut self, due: Duration) {
         debug_assert!(!self.finished, "bytes would arrive behind the end of the stream");
         let bytes: Vec<u8> = mem::take(&mut self.received).into();
@@ -142,7 +143,8 @@ impl Endpoint {
         self.coming.push_front(Segment { due, content: Content::Bytes(bytes) });
     }
 
-    /// Bytes have arrived: a reading script has them at once, anyone else must receive them.
+    /// Stores arriving bytes. A raw peer that reads has them at once, everyone else must receive
+    /// them.
     pub(super) fn arrive(&mut self, bytes: &[u8]) {
         match &mut self.script {
             Some(script) if !script.paused => script.taken.extend_from_slice(bytes),
@@ -150,24 +152,24 @@ impl Endpoint {
         }
     }
 
-    /// Nothing that is on its way arrives any more.
+    /// Drops everything under way to this end.
     pub(super) fn clear_coming(&mut self) {
         self.coming.clear();
         self.coming_bytes = 0;
     }
 
-    /// Ends this end for `error`. What was received remains to be read.
+    /// Ends the connection at this end with `error`. Bytes that have arrived can still be read.
     pub(super) fn kill(&mut self, error: ErrorKind) {
         self.clear_coming();
         self.dead = true;
-        // A reset behind a FIN is noticed by sending only (Linux: EPIPE in CLOSE-WAIT).
+        // A reset after a FIN shows only when sending (Linux: EPIPE in CLOSE-WAIT).
         self.error = Some(if self.finished { ErrorKind::BrokenPipe } else { error });
         if let Some(script) = &mut self.script {
             script.outgoing.clear();
         }
     }
 
-    /// The next bytes for `buffer`, which is not empty; `None` when there is nothing to say yet.
+    /// Reads into `buffer`, which is not empty. `None` if the caller must wait.
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> Option<Result<usize, ErrorKind>> {
         if !self.received.is_empty() {
             let count = buffer.len().min(self.received.len());
@@ -184,4 +186,24 @@ impl Endpoint {
             None => None,
         }
     }
+}
+
+/// Takes the first `count` bytes.
+pub(super) fn take_front(queue: &mut VecDeque<u8>, count: usize) -> Vec<u8> {
+    if count == queue.len() {
+        return mem::take(queue).into();
+    }
+    let mut bytes = vec![0; count];
+    copy_front(queue, &mut bytes);
+    queue.drain(..count);
+    bytes
+}
+
+/// Copies the first bytes, as many as `to` has room for.
+fn copy_front(queue: &VecDeque<u8>, to: &mut [u8]) {
+    let (front, back) = queue.as_slices();
+    let split = to.len().min(front.len());
+    let (first, second) = to.split_at_mut(split);
+    first.copy_from_slice(&front[..split]);
+    second.copy_from_slice(&back[..second.len()]);
 }

@@ -1,17 +1,16 @@
-//! A network in memory with virtual time, in which a seed decides what a kernel may decide.
+//! A network in memory with virtual time, in which a seed makes the decisions of the kernel.
 //!
-//! [`SimReactor`] runs an event loop against listeners, streams and raw peers that exist only in
-//! memory. Time passes only inside [`Reactor::poll`], and where a test says so
-//! ([`SimReactor::stand_still`], [`SimClock::pass`]), so hours take no time at all. Whatever a
-//! kernel or a network may do to a program is a [`Fault`] with a chance in [`SimConfig`], and every
-//! decision comes from [`Choices`]: one seed is one history, to the last call, which
-//! [`SimReactor::trace_hash`] proves.
+//! [`SimReactor`] runs an event loop with listeners, streams and raw peers that exist only in
+//! memory. Virtual time passes only in [`Reactor::poll`], and where a test says so
+//! ([`SimReactor::stand_still`], [`SimClock::pass`]), so that simulated hours take no real time.
+//! Whatever a kernel or a network may do is a [`Fault`] with a chance in [`SimConfig`], and every
+//! decision comes from [`Choices`]: one seed gives one history, down to the last call.
+//! [`SimReactor::trace_hash`] proves it.
 //!
-//! The faults never break the [contract](super#contract) of the seam. An edge is raised whenever
-//! bytes, an end of stream or a reset arrive, and whenever room appears after a send that was not
-//! taken whole; it may be put off by up to three polls, but it is never lost. A `recv` that is cut
-//! short means that the rest has not arrived yet: it does so a little later, with an edge of its
-//! own.
+//! Faults keep the [contract](super#contract) of the seam. An edge is raised whenever bytes, the
+//! end of a stream or a reset arrive, and whenever there is room after a send that was not accepted
+//! whole. It may be delayed by up to three polls, but is never lost. After a short `recv`, the rest
+//! arrives a little later, with its own edge.
 //!
 //! ```
 //! use eventwire::reactor::Reactor;
@@ -49,6 +48,7 @@ mod config;
 mod connect;
 mod endpoint;
 mod endpoints;
+mod listener;
 mod names;
 mod network;
 mod peer;
@@ -59,7 +59,7 @@ mod traffic;
 
 use std::fmt;
 use std::io::{self, IoSlice};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -83,28 +83,28 @@ use crate::time::Time;
 #[derive(Debug)]
 pub struct SimReactor {
     network: Network,
-    /// Virtual time counts from here; nothing but differences ever shows.
+    /// Virtual time counts from here. Only differences are visible.
     beginning: Instant,
     woken: Arc<AtomicBool>,
     clock: SimClock,
-    /// Streams and listeners tell their end here: a drop has no reactor at hand.
+    /// Dropped streams and listeners are sent here, because a drop has no access to the reactor.
     drops: Sender<Source>,
     dropped: Receiver<Source>,
     entropy_seed: u64,
     bytes_received: u64,
     bytes_sent: u64,
-    /// The last poll found nothing, and nothing was under way.
+    /// The last poll has found nothing, and nothing was under way.
     idle: bool,
 }
 
 impl SimReactor {
-    /// A simulation in which `seed` decides everything.
+    /// A simulation in which `seed` makes every decision.
     #[must_use]
     pub fn new(seed: u64, config: SimConfig) -> Self {
         Self::with_choices(Choices::from_seed(seed), config)
     }
 
-    /// A simulation in which `choices` decide everything.
+    /// A simulation in which `choices` make every decision.
     #[must_use]
     pub fn with_choices(choices: Choices, config: SimConfig) -> Self {
         let (drops, dropped) = mpsc::channel();
@@ -128,33 +128,34 @@ impl SimReactor {
         self.network.elapsed
     }
 
-    /// Lets time pass without the event loop, as while its process is stopped. What is on its way
-    /// arrives, and peers may be driven between two calls.
+    /// Lets time pass without the event loop, as if its process were stopped. What is under way
+    /// arrives, and a test may drive peers between two calls.
     pub fn stand_still(&mut self, time: Duration) {
         self.network.note(format_args!("stands still for {time:?}"));
         self.network.stand_still(time);
     }
 
-    /// What a handler holds up the event loop with.
+    /// The clock with which a handler simulates that it takes time.
     #[must_use]
     pub fn clock(&self) -> SimClock {
         self.clock.clone()
     }
 
-    /// How much happens by itself from here: arrivals, outcomes of connects, edges to report.
+    /// How many events happen without another call: arrivals, outcomes of connects, edges to
+    /// report.
     #[must_use]
     pub fn pending_in_flight(&self) -> usize {
         self.network.in_flight()
     }
 
-    /// Whether the last poll found nothing and nothing will happen without another call: if the
-    /// event loop still waits for something, it waits for ever, or for a timer of its own.
+    /// Whether the last poll has found nothing and nothing will happen without another call. An
+    /// event loop that still waits for something then waits for ever, or for one of its timers.
     #[must_use]
     pub fn is_quiescent(&self) -> bool {
         self.idle && self.pending_in_flight() == 0 && !self.woken.load(Ordering::Acquire)
     }
 
-    /// How many streams and listeners the event loop holds.
+    /// How many streams and listeners the event loop has.
     pub fn open_descriptors(&mut self) -> usize {
         self.reap();
         self.network.descriptors
@@ -172,27 +173,26 @@ impl SimReactor {
         self.bytes_received
     }
 
-    /// How many bytes the streams have taken from the event loop.
+    /// How many bytes the streams have accepted from the event loop.
     #[must_use]
     pub const fn bytes_sent(&self) -> u64 {
         self.bytes_sent
     }
 
-    /// Changes the chances and limits from here on, for instance to let a run end in calm.
+    /// Changes the chances and limits from here on, for instance to end a run without faults.
     pub fn set_config(&mut self, config: SimConfig) {
         self.network.config = config;
     }
 
-    /// A hash of every call that reaches the network, its outcome, its bytes and its time, and of
-    /// every arrival and fault: equal hashes mean equal histories. It
-    /// holds no real time and no address of memory; only a wake from another thread, which comes
-    /// when it comes, can make two runs of one seed differ.
+    /// A hash of every call that reaches the network, with its outcome, bytes and time, and of
+    /// every arrival and fault. Equal hashes mean equal histories. The hash contains no real time
+    /// and no memory address. Only wakes from other threads can make two runs of one seed differ.
     #[must_use]
     pub const fn trace_hash(&self) -> u64 {
         self.network.trace.hash()
     }
 
-    /// Keeps the history from here on as readable lines, without a limit.
+    /// Records the history from here on as readable lines, without a limit.
     pub fn keep_trace_lines(&mut self) {
         self.network.trace.keep_lines();
     }
@@ -203,7 +203,18 @@ impl SimReactor {
         self.network.trace.lines()
     }
 
-    /// Lets the time pass that handlers took.
+    /// Gives a host a name. A lookup takes about as long as bytes take to the other end. Other
+    /// names do not exist.
+    pub fn name(&mut self, host: impl Into<String>, ips: impl Into<Vec<IpAddr>>) {
+        self.network.names.insert(host.into(), ips.into());
+    }
+
+    /// Leaves all later connects to `address` unanswered: they fail after 127 s, as on Linux.
+    pub fn silence(&mut self, address: SocketAddr) {
+        self.network.silent.insert(address);
+    }
+
+    /// Lets the time pass that handlers have taken.
     fn catch_up(&mut self) {
         let nanos = self.clock.passed.swap(0, Ordering::Relaxed);
         if nanos > 0 {
@@ -211,7 +222,7 @@ impl SimReactor {
         }
     }
 
-    /// Closes what was dropped since the last call.
+    /// Closes the streams and listeners that were dropped since the last call.
     fn reap(&mut self) {
         while let Ok(source) = self.dropped.try_recv() {
             self.network.note(format_args!("close {source:?}"));
@@ -220,7 +231,7 @@ impl SimReactor {
         }
     }
 
-    /// Begins a call: what was dropped before it is closed.
+    /// Begins a call. Closes what was dropped before it.
     fn begin(&mut self) -> &mut Network {
         self.reap();
         self.idle = false;
@@ -405,7 +416,7 @@ pub struct SimStream {
 
 impl Drop for SimStream {
     fn drop(&mut self) {
-        // Nobody listens any more when the whole network is gone.
+        // It fails if the whole network was dropped. Nothing is left to close then.
         let _ = self.drops.send(Source::Stream(self.id));
     }
 }
@@ -416,7 +427,7 @@ impl fmt::Debug for SimStream {
     }
 }
 
-/// A listener of a [`SimReactor`]. Dropping it resets the connections that wait on it.
+/// A listener of a [`SimReactor`]. Dropping it resets the connections in its backlog.
 pub struct SimListener {
     id: u64,
     drops: Sender<Source>,
@@ -424,7 +435,7 @@ pub struct SimListener {
 
 impl Drop for SimListener {
     fn drop(&mut self) {
-        // Nobody listens any more when the whole network is gone.
+        // It fails if the whole network was dropped. Nothing is left to close then.
         let _ = self.drops.send(Source::Listener(self.id));
     }
 }
@@ -435,15 +446,15 @@ impl fmt::Debug for SimListener {
     }
 }
 
-/// Lets virtual time pass where the [`SimReactor`] is not at hand: in a handler.
+/// Lets virtual time pass where the [`SimReactor`] is not accessible: in a handler.
 #[derive(Clone, Debug, Default)]
 pub struct SimClock {
-    /// Nanoseconds that the reactor does not know of yet.
+    /// Nanoseconds that the reactor has not added.
     passed: Arc<AtomicU64>,
 }
 
 impl SimClock {
-    /// The caller takes this long, and holds up the event loop meanwhile.
+    /// Simulates that the caller takes this long and blocks the event loop meanwhile.
     pub fn pass(&self, time: Duration) {
         let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         self.passed.fetch_add(nanos, Ordering::Relaxed);

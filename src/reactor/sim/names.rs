@@ -1,26 +1,25 @@
-//! Names of hosts, and looking them up.
+//! The names of hosts, and the answers to lookups.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
-use super::super::{Interest, Lookup, ResolveDone};
-use super::SimReactor;
-use super::network::{Network, Planned};
+use super::super::{Interest, ResolveDone};
 
-/// The addresses that names stand for.
+/// The addresses of every known name.
 pub(super) type Names = BTreeMap<String, Vec<IpAddr>>;
 
-/// What a lookup comes to, on its way.
+/// The answer to a lookup, before it arrives.
 pub(super) struct Answer {
-    interest: Interest,
-    found: io::Result<Vec<SocketAddr>>,
-    done: ResolveDone,
+    pub(super) interest: Interest,
+    pub(super) found: io::Result<Vec<SocketAddr>>,
+    pub(super) done: ResolveDone,
 }
 
 impl Answer {
-    pub(super) fn give(self) {
+    /// Delivers the answer, unless the lookup was dropped.
+    pub(super) fn deliver(self) {
         if self.interest.is_there() {
             (self.done)(self.found);
         }
@@ -30,33 +29,5 @@ impl Answer {
 impl fmt::Debug for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Answer({:?})", self.found)
-    }
-}
-
-impl Network {
-    /// Begins to look a name up. What is known of no name comes at once.
-    pub(super) fn resolve(&mut self, host: &str, port: u16, done: ResolveDone) -> Lookup {
-        let lookup = Lookup::new();
-        let Some(ips) = self.names.get(host) else {
-            done(Err(io::ErrorKind::NotFound.into()));
-            return lookup;
-        };
-        let found = Ok(ips.iter().map(|&ip| SocketAddr::new(ip, port)).collect());
-        let due = self.arrival();
-        self.plan(due, Planned::Answer(Answer { interest: lookup.interest(), found, done }));
-        lookup
-    }
-}
-
-impl SimReactor {
-    /// Gives a host a name. An event loop looks it up in about the time that bytes take to the
-    /// other end; names that were not given do not exist.
-    pub fn name(&mut self, host: impl Into<String>, ips: impl Into<Vec<IpAddr>>) {
-        self.network.names.insert(host.into(), ips.into());
-    }
-
-    /// From now on nobody answers who connects to `address`, which fails after 127 s as on Linux.
-    pub fn silence(&mut self, address: SocketAddr) {
-        self.network.silent.insert(address);
     }
 }

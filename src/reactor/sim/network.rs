@@ -1,4 +1,4 @@
-//! The network as a whole: its virtual time, what is planned, and the edges that are due.
+//! The network: its virtual time, the planned events, and the due edges.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
@@ -11,57 +11,60 @@ use std::time::Duration;
 use super::super::{Polled, Readiness};
 use super::choices::Choices;
 use super::config::{Fault, FaultCounts, SimConfig};
-use super::connect::{Attempt, Listener};
 use super::endpoints::Endpoints;
+use super::listener::{Attempt, Listener};
 use super::names::{Answer, Names};
 use super::trace::Trace;
 
-/// Everything that the connections of one simulation share.
+/// The state that the connections of one simulation share.
+///
+/// Invariant: a stream or listener has at most one entry in `edges`, and its `edge` flag is then
+/// set.
 #[derive(Debug)]
 pub(super) struct Network {
     pub(super) config: SimConfig,
     pub(super) choices: Choices,
     pub(super) trace: Trace,
     pub(super) counts: FaultCounts,
-    /// Virtual time since the beginning. Waits advance it, and [`Network::stand_still`].
+    /// Virtual time since the beginning. [`Network::wait`] and [`Network::stand_still`] advance it.
     pub(super) elapsed: Duration,
     pub(super) endpoints: Endpoints,
     pub(super) listeners: BTreeMap<u64, Listener>,
-    /// Streams and listeners that the engine holds.
+    /// How many streams and listeners the engine has.
     pub(super) descriptors: usize,
-    /// Addresses at which nobody ever answers.
+    /// Addresses that never answer.
     pub(super) silent: BTreeSet<SocketAddr>,
     pub(super) names: Names,
-    /// The last port that was given out.
+    /// The last port that was chosen automatically.
     pub(super) last_port: u16,
-    /// What will happen by itself, in order of time; equal times in order of planning.
+    /// Planned events, by time and then in the order of planning.
     plan: BTreeMap<(Duration, u64), Planned>,
-    /// Edges that are due, in the order in which they are reported.
+    /// Due edges, in the order in which they are reported.
     edges: BTreeMap<(Duration, u64), Edge>,
-    /// Keys of dropped streams and listeners, the latest last.
+    /// Keys of dropped streams and listeners, the newest last.
     retired: VecDeque<u64>,
     last_number: u64,
 }
 
-/// What has a key: a stream or a listener, each by its number.
+/// Something with a key: a stream or a listener, by its id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Source {
     Stream(u64),
     Listener(u64),
 }
 
-/// Something that happens at its time without a call.
+/// An event that happens at its time, without a call.
 #[derive(Debug)]
 pub(super) enum Planned {
-    /// What is due on the way to this end arrives.
+    /// Segments arrive at this end.
     Delivery(u64),
-    /// This end takes bytes again.
+    /// This end accepts bytes again.
     Unchoke(u64),
     /// A connect reaches the other side, or fails.
     Connect(Attempt),
-    /// A connection is there to be accepted.
+    /// A connection arrives in a backlog.
     Arrival { listener: u64, stream: u64 },
-    /// A name was looked up.
+    /// The answer to a lookup arrives.
     Answer(Answer),
 }
 
@@ -71,20 +74,20 @@ struct Edge {
     delays: u8,
 }
 
-/// Each poll takes a moment, so that a loop that spins makes progress.
-const POLL_COST: Duration = Duration::from_micros(1);
+/// The virtual time that each poll takes, so that time passes for a loop that spins.
+const POLL_TIME: Duration = Duration::from_micros(1);
 
-/// A poll without end returns after this, early but harmless.
-const MAX_WAIT: Duration = Duration::from_secs(365 * 24 * 3600);
+/// A poll without a timeout returns after this. Returning early is harmless.
+const WAIT_MAX: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// How often one edge is put off.
-const MAX_DELAYS: u8 = 3;
+/// How often one edge may be delayed.
+const DELAYS_MAX: u8 = 3;
 
 /// The shortest [`Fault::ClockJump`] and [`Fault::Stopped`].
-const MIN_JUMP: Duration = Duration::from_secs(1);
+const JUMP_MIN: Duration = Duration::from_secs(1);
 
-/// How many retired keys [`Fault::Stale`] chooses from.
-const MAX_RETIRED: usize = 64;
+/// The most retired keys, from which [`Fault::Stale`] chooses.
+const RETIRED_KEYS_MAX: usize = 64;
 
 impl Network {
     pub(super) fn new(choices: Choices, config: SimConfig) -> Self {
@@ -107,7 +110,7 @@ impl Network {
         }
     }
 
-    /// A number that was not given out before.
+    /// A number that was not used before.
     pub(super) fn number(&mut self) -> u64 {
         self.last_number += 1;
         self.last_number
@@ -117,7 +120,7 @@ impl Network {
         self.trace.record(self.elapsed, what);
     }
 
-    /// Whether `fault` happens now; if so it is counted.
+    /// Whether `fault` happens now. Counts it if so.
     pub(super) fn hits(&mut self, fault: Fault) -> bool {
         let hit = self.choices.chance(self.config.chance_of(fault));
         if hit {
@@ -133,7 +136,7 @@ impl Network {
 
     /// # Errors
     ///
-    /// `Interrupted`, when [`Fault::Interrupted`] hits.
+    /// `Interrupted` if [`Fault::Interrupted`] hits.
     pub(super) fn interruptible(&mut self) -> io::Result<()> {
         if self.hits(Fault::Interrupted) { Err(io::ErrorKind::Interrupted.into()) } else { Ok(()) }
     }
@@ -143,7 +146,7 @@ impl Network {
         self.plan.insert((due, number), planned);
     }
 
-    /// When something sent now arrives.
+    /// When something that is sent now arrives.
     pub(super) fn arrival(&mut self) -> Duration {
         let (min, max) = self.config.latency;
         let usual = self.choices.span(min, max);
@@ -155,8 +158,8 @@ impl Network {
         self.elapsed.saturating_add(usual).saturating_add(extra)
     }
 
-    /// Makes an edge due, as a wakeup of the kernel's does: what is reported is the state at the
-    /// time of the report, and a second edge before it is the same edge.
+    /// Makes an edge due. As in the kernel, the report has the state at its own time, and a second
+    /// edge before the report is the same edge.
     pub(super) fn raise(&mut self, source: Source) {
         let armed = match source {
             Source::Stream(id) => self
@@ -177,7 +180,7 @@ impl Network {
         }
     }
 
-    /// What a source would be reported as now; `None` when there is nothing to report.
+    /// The current readiness of a source. `None` if there is nothing to report.
     pub(super) fn readiness(&mut self, source: Source) -> Option<Readiness> {
         match source {
             Source::Stream(id) => self.stream_readiness(id),
@@ -195,7 +198,7 @@ impl Network {
         }
     }
 
-    /// Lets time pass until there is something to report, `woken` is set or `timeout` is over.
+    /// Lets time pass until there is something to report, `woken` is set or `timeout` has passed.
     pub(super) fn wait(
         &mut self,
         timeout: Option<Duration>,
@@ -203,8 +206,8 @@ impl Network {
         ready: &mut Vec<Readiness>,
     ) -> Polled {
         let from = ready.len();
-        let deadline = self.elapsed + timeout.map_or(MAX_WAIT, |timeout| timeout.min(MAX_WAIT));
-        self.elapsed += POLL_COST;
+        let deadline = self.elapsed + timeout.map_or(WAIT_MAX, |timeout| timeout.min(WAIT_MAX));
+        self.elapsed += POLL_TIME;
         if self.hits(Fault::ClockJump) {
             let time = self.jump();
             self.elapsed += time;
@@ -242,30 +245,30 @@ impl Network {
                 self.stand_still(time);
                 return Polled::Part;
             }
-            // Later than now: all that was due has happened.
+            // This is later than now, because everything due has happened.
             self.elapsed = until;
         }
     }
 
     fn jump(&mut self) -> Duration {
-        self.choices.span(MIN_JUMP, self.config.clock_jump.max(MIN_JUMP))
+        self.choices.span(JUMP_MIN, self.config.clock_jump.max(JUMP_MIN))
     }
 
-    /// Lets time pass without a call: what is on its way arrives.
+    /// Lets time pass without a call. What is under way arrives.
     pub(super) fn stand_still(&mut self, time: Duration) {
         self.elapsed += time;
         self.run_due();
     }
 
-    /// What is still to happen by itself: arrivals, outcomes of connects, and edges to report.
+    /// How many events are planned and edges due.
     pub(super) fn in_flight(&self) -> usize {
         self.plan.len() + self.edges.len()
     }
 
-    /// Remembers the key of something that is gone.
+    /// Stores the key of a dropped stream or listener.
     pub(super) fn retire(&mut self, key: Option<u64>) {
         if let Some(key) = key {
-            if self.retired.len() == MAX_RETIRED {
+            if self.retired.len() == RETIRED_KEYS_MAX {
                 self.retired.pop_front();
             }
             self.retired.push_back(key);
@@ -288,13 +291,12 @@ impl Network {
                 Planned::Unchoke(id) => self.unchoke(id),
                 Planned::Connect(attempt) => self.finish_connect(attempt),
                 Planned::Arrival { listener, stream } => self.enqueue(listener, stream),
-                Planned::Answer(answer) => answer.give(),
+                Planned::Answer(answer) => answer.deliver(),
             }
         }
     }
 
-    /// Reports the edges that are due, in their order, up to a batch or to one that a fault puts
-    /// off.
+    /// Reports due edges in their order, until the batch is full or a fault delays one.
     fn collect(&mut self, ready: &mut Vec<Readiness>) -> Polled {
         let most = ready.len().saturating_add(self.config.batch);
         while ready.len() < most {
@@ -302,8 +304,8 @@ impl Network {
             let Some((place, delays)) = first.filter(|(place, _)| place.0 <= self.elapsed) else {
                 return Polled::All;
             };
-            let is_put_off = delays < MAX_DELAYS && self.hits(Fault::Delayed);
-            if let Some(edge) = self.edges.get_mut(&place).filter(|_| is_put_off) {
+            let is_delayed = delays < DELAYS_MAX && self.hits(Fault::Delayed);
+            if let Some(edge) = self.edges.get_mut(&place).filter(|_| is_delayed) {
                 edge.delays += 1;
                 break;
             }
@@ -315,7 +317,7 @@ impl Network {
         Polled::Part
     }
 
-    /// The next cause raises a new edge.
+    /// Clears the flag of a reported edge: the next cause raises a new edge.
     fn disarm(&mut self, source: Source) {
         match source {
             Source::Stream(id) => {
@@ -331,7 +333,7 @@ impl Network {
         }
     }
 
-    /// Resets one of the live connections, whichever the choice falls on.
+    /// Resets one of the live connections by chance.
     fn reset_by_chance(&mut self) {
         if self.choices.chance(self.config.chance_of(Fault::Reset)) {
             let ids = self.endpoints.iter().filter(|(_, end)| end.is_live()).map(|(id, _)| id);
@@ -342,7 +344,7 @@ impl Network {
         }
     }
 
-    /// Readiness of something that is gone.
+    /// Readiness with the key of a dropped stream or listener.
     fn stale(&mut self) -> Option<Readiness> {
         if self.retired.is_empty() || !self.hits(Fault::Stale) {
             return None;
@@ -358,7 +360,7 @@ impl Network {
         })
     }
 
-    /// Readiness without a cause. It never claims a hangup, which is a state and not a hint.
+    /// Readiness without a cause. It never has a hang-up, which is a state and not a hint.
     fn spurious(&mut self) -> Option<Readiness> {
         if !self.choices.chance(self.config.chance_of(Fault::Spurious)) {
             return None;

@@ -7,18 +7,19 @@ use std::net::SocketAddr;
 use super::SimReactor;
 use super::endpoint::Endpoint;
 
-/// One raw peer of a [`SimReactor`].
+/// A raw peer of a [`SimReactor`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PeerId(u64);
 
-/// How many connections wait for [`SimReactor::peer_accept`] before further ones must try again.
+/// The most connections that wait for [`SimReactor::peer_accept`]. Further ones retry.
 const PEER_BACKLOG: u32 = 1024;
 
-/// Raw peers. Nothing moves by these calls alone: what a peer sends, and what it is sent, arrives
-/// while the event loop polls. A peer that does not exist (any more) is closed and says nothing.
+/// Raw peers. These calls alone deliver nothing: what a peer sends, and what is sent to it, arrives
+/// while the event loop polls. A peer that does not exist counts as closed, and calls for it do
+/// nothing.
 impl SimReactor {
-    /// Begins to connect a peer to `address`. It may send at once; its bytes wait. When nobody
-    /// listens, the peer finds itself reset.
+    /// Begins to connect a peer to `address`. It may send at once; its bytes then wait. If there is
+    /// no listener, the peer is reset.
     pub fn peer_connect(&mut self, address: SocketAddr) -> PeerId {
         self.reap();
         let id = self.network.connect_peer(address);
@@ -26,11 +27,11 @@ impl SimReactor {
         PeerId(id)
     }
 
-    /// Listens on `address` for connections of the event loop's; port 0 chooses one.
+    /// Listens on `address` for connections of the event loop. Port 0 chooses a free port.
     ///
     /// # Errors
     ///
-    /// `AddrInUse` when something listens there already.
+    /// `AddrInUse` if there is a listener already.
     pub fn peer_listen(&mut self, address: SocketAddr) -> io::Result<SocketAddr> {
         self.reap();
         let (_, address) = self.network.listen(address, PEER_BACKLOG, None)?;
@@ -38,7 +39,7 @@ impl SimReactor {
         Ok(address)
     }
 
-    /// The next connection that reached `address` of [`SimReactor::peer_listen`].
+    /// Accepts the next connection at an `address` of [`SimReactor::peer_listen`].
     pub fn peer_accept(&mut self, address: SocketAddr) -> Option<PeerId> {
         self.reap();
         let listener = self.network.listener_at(address)?;
@@ -50,7 +51,7 @@ impl SimReactor {
         Some(PeerId(id))
     }
 
-    /// Sends `bytes`. Without a limit: what the window does not hold waits in the peer.
+    /// Sends `bytes`. There is no limit: bytes that do not fit into the window wait in the peer.
     pub fn peer_send(&mut self, peer: PeerId, bytes: &[u8]) {
         self.reap();
         self.network.note(format_args!("peer #{} sends {}", peer.0, bytes.len()));
@@ -71,7 +72,7 @@ impl SimReactor {
         script.map(|script| mem::take(&mut script.taken)).unwrap_or_default()
     }
 
-    /// Ends the peer's sending half behind all that it sent (FIN). It still receives.
+    /// Ends the peer's sending half after its bytes (FIN). It still receives.
     pub fn peer_close(&mut self, peer: PeerId) {
         self.reap();
         self.network.note(format_args!("peer #{} closes", peer.0));
@@ -81,7 +82,7 @@ impl SimReactor {
         self.network.pump(peer.0);
     }
 
-    /// Resets the connection (RST). What was not sent yet is lost; what is on its way may be.
+    /// Resets the connection (RST). Unsent bytes are lost. Bytes under way may be lost.
     pub fn peer_reset(&mut self, peer: PeerId) {
         self.reap();
         self.network.note(format_args!("peer #{} resets", peer.0));
@@ -90,8 +91,8 @@ impl SimReactor {
         }
     }
 
-    /// Ends the peer as the end of its process would: FIN, RST if bytes were left unread, and
-    /// RST to whatever still arrives. The id is of no use afterwards.
+    /// Ends the peer as the end of its process would: with FIN, or with RST if bytes were unread,
+    /// and with RST for bytes that arrive later. The id is invalid afterwards.
     pub fn peer_drop(&mut self, peer: PeerId) {
         self.reap();
         self.network.note(format_args!("peer #{} drops", peer.0));
@@ -100,26 +101,26 @@ impl SimReactor {
         }
     }
 
-    /// Whether nothing more can be received: the end of the stream arrived, or a reset.
+    /// Whether nothing more can be received, because the end of the stream or a reset has arrived.
     #[must_use]
     pub fn peer_is_closed(&self, peer: PeerId) -> bool {
         self.peer(peer).is_none_or(|end| end.dead || (end.finished && end.received.is_empty()))
     }
 
-    /// Whether the connection ended with a reset, or was refused.
+    /// Whether the connection was reset or refused.
     #[must_use]
     pub fn peer_was_reset(&self, peer: PeerId) -> bool {
         self.peer(peer).is_some_and(|end| end.dead)
     }
 
-    /// Whether all that the peer was given to send has left it.
+    /// Whether all bytes of [`SimReactor::peer_send`] have left the peer.
     #[must_use]
     pub fn peer_has_sent_all(&self, peer: PeerId) -> bool {
         let script = self.peer(peer).and_then(|end| end.script.as_ref());
         script.is_none_or(|script| script.outgoing.is_empty())
     }
 
-    /// Stops receiving: what arrives fills the window, and then the event loop cannot send.
+    /// Stops receiving. Arriving bytes fill the window; then the event loop cannot send.
     pub fn peer_stop_reading(&mut self, peer: PeerId) {
         self.reap();
         self.network.note(format_args!("peer #{} stops reading", peer.0));
@@ -128,7 +129,7 @@ impl SimReactor {
         }
     }
 
-    /// Receives again, beginning with all that arrived meanwhile.
+    /// Receives again, beginning with the bytes that have arrived meanwhile.
     pub fn peer_resume(&mut self, peer: PeerId) {
         self.reap();
         self.network.note(format_args!("peer #{} resumes", peer.0));

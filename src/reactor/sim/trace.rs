@@ -1,4 +1,4 @@
-//! What happened, as a running hash and, if asked for, as readable lines.
+//! The history of a simulation, as a running hash and, on request, as readable lines.
 
 use std::fmt::{self, Write};
 use std::io;
@@ -18,12 +18,12 @@ impl Trace {
 
     /// Appends what happened at `elapsed`.
     pub(super) fn record(&mut self, elapsed: Duration, what: fmt::Arguments<'_>) {
-        // A fuzzer compares no histories, and a quarter of its time would go into them.
+        // A fuzzer does not compare histories, and would spend a quarter of its time on them.
         if cfg!(fuzzing) && self.lines.is_none() {
             return;
         }
         let nanos = elapsed.as_nanos();
-        // The hash takes any text: writing to it cannot fail.
+        // Writing to the hash cannot fail.
         let _ = writeln!(self.hash, "{nanos} {what}");
         if let Some(lines) = &mut self.lines {
             lines.push(format!("{:>14.6} {what}", elapsed.as_secs_f64()));

@@ -1,37 +1,16 @@
-//! Bytes between the two ends of a connection: sent, on their way, arrived, received, reset.
+//! Bytes between the two ends of a connection: sent, under way, arrived, received, reset.
 
-use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::mem;
 use std::time::Duration;
 
 use super::super::Readiness;
 use super::config::Fault;
-use super::endpoint::{Content, Endpoint};
+use super::endpoint::{Content, Endpoint, take_front};
 use super::network::{Network, Planned, Source};
 
-/// The longest that [`Fault::ShortSend`] and [`Fault::WouldBlock`] keep an end from sending.
-const MAX_CHOKE: Duration = Duration::from_millis(2);
-
-/// Takes the first `count` bytes.
-fn take_front(queue: &mut VecDeque<u8>, count: usize) -> Vec<u8> {
-    if count == queue.len() {
-        return mem::take(queue).into();
-    }
-    let mut bytes = vec![0; count];
-    copy_front(queue, &mut bytes);
-    queue.drain(..count);
-    bytes
-}
-
-/// Copies the first bytes, as many as `to` has room for.
-pub(super) fn copy_front(queue: &VecDeque<u8>, to: &mut [u8]) {
-    let (front, back) = queue.as_slices();
-    let split = to.len().min(front.len());
-    let (first, second) = to.split_at_mut(split);
-    first.copy_from_slice(&front[..split]);
-    second.copy_from_slice(&back[..second.len()]);
-}
+/// The longest time for which [`Fault::ShortSend`] and [`Fault::WouldBlock`] block sending.
+const CHOKE_MAX: Duration = Duration::from_millis(2);
 
 impl Network {
     /// Receives into `buffer`.
@@ -45,7 +24,7 @@ impl Network {
         if buffer.is_empty() {
             return Ok(0);
         }
-        // Nothing is taken back behind a hangup: after it no kernel says that it has to wait.
+        // Not after a hang-up: a kernel then never returns `WouldBlock`.
         if available > 0 && !final_known && self.hits(Fault::WouldBlock) {
             self.arrive_again(id);
             return Err(ErrorKind::WouldBlock.into());
@@ -59,8 +38,8 @@ impl Network {
             Some(Err(error)) => return Err(error.into()),
             Some(Ok(count)) => count,
         };
-        // A receive that does not fill its buffer says that the stream is drained, unless its
-        // readiness said hangup. So either the rest has not arrived yet, or a hangup is known.
+        // A receive that does not fill its buffer has emptied the stream, unless the readiness had
+        // a hang-up. So the rest must arrive later if no hang-up is known.
         if short && !final_known {
             self.arrive_again(id);
         }
@@ -70,8 +49,8 @@ impl Network {
         Ok(count)
     }
 
-    /// Takes from `len` bytes what there is room for: at least 1, unless `len` is 0. The caller
-    /// hands that many to [`Network::transmit`].
+    /// Decides how many of `len` bytes are accepted: at least 1, unless `len` is 0. The caller
+    /// passes that many to [`Network::transmit`].
     pub(super) fn admit(&mut self, id: u64, len: usize) -> io::Result<usize> {
         self.interruptible()?;
         self.reset_live(id);
@@ -102,7 +81,7 @@ impl Network {
         Ok(whole)
     }
 
-    /// Puts `bytes` from this end on their way, in pieces or whole.
+    /// Sends `bytes` from this end, in pieces or whole.
     pub(super) fn transmit(&mut self, id: u64, mut bytes: Vec<u8>) {
         let Some(to) = self.endpoints.get(id).and_then(|end| end.other) else {
             return;
@@ -148,7 +127,8 @@ impl Network {
         }
     }
 
-    /// The owner dropped this end: FIN, or RST when bytes were left unread (RFC 1122 §4.2.2.13).
+    /// Closes an end that its owner has dropped: with FIN, or with RST if bytes were unread (RFC
+    /// 1122 §4.2.2.13).
     pub(super) fn close_stream(&mut self, id: u64) {
         let Some(end) = self.endpoints.get_mut(id) else {
             return;
@@ -175,7 +155,7 @@ impl Network {
         }
     }
 
-    /// This end ends the connection with a reset.
+    /// Resets the connection from this end.
     pub(super) fn abort(&mut self, id: u64) {
         let Some(end) = self.endpoints.get_mut(id) else {
             return;
@@ -186,14 +166,14 @@ impl Network {
         }
     }
 
-    /// Something between the ends resets the connection: this end finds out first.
+    /// Resets the connection from within the network. This end notices first.
     pub(super) fn reset_both(&mut self, id: u64) {
         self.note(format_args!("reset #{id}"));
         self.abort(id);
         self.raise(Source::Stream(id));
     }
 
-    /// What is due on the way to `id` arrives, and is an edge.
+    /// Delivers everything that is due for `id`, and raises an edge.
     pub(super) fn deliver(&mut self, id: u64) {
         let now = self.elapsed;
         let mut arrived = false;
@@ -224,7 +204,7 @@ impl Network {
         }
     }
 
-    /// This end takes bytes again.
+    /// Makes this end accept bytes again.
     pub(super) fn unchoke(&mut self, id: u64) {
         if let Some(end) = self.endpoints.get_mut(id) {
             end.choked = false;
@@ -232,7 +212,7 @@ impl Network {
         }
     }
 
-    /// A paused script reads again, or a reading one has taken what arrived: its sender has room.
+    /// Called when a raw peer has read: its sender has room.
     pub(super) fn made_room(&mut self, id: u64) {
         let Some(end) = self.endpoints.get(id) else {
             return;
@@ -242,7 +222,7 @@ impl Network {
         }
     }
 
-    /// Tells the sender `id` that the other end has received something.
+    /// Called when the sender `id` may have room, because the other end has received something.
     pub(super) fn room_appeared(&mut self, id: u64) {
         let writable = self.is_writable(id);
         let Some(end) = self.endpoints.get_mut(id) else {
@@ -255,7 +235,7 @@ impl Network {
         }
     }
 
-    /// Sends what a script has queued, as far as there is room, and then its FIN.
+    /// Sends what a raw peer has queued, as far as there is room, and then its FIN.
     pub(super) fn pump(&mut self, id: u64) {
         let room = self.room(id);
         let Some(end) = self.endpoints.get_mut(id) else {
@@ -274,12 +254,12 @@ impl Network {
         }
     }
 
-    /// The state of a stream, as `epoll` sees it.
+    /// The readiness of a stream, as `epoll` would report it.
     pub(super) fn stream_readiness(&mut self, id: u64) -> Option<Readiness> {
         let writable = self.is_writable(id);
         let end = self.endpoints.get_mut(id)?;
         let key = end.key.filter(|_| !end.closed)?;
-        // Whoever is told that there is no room is owed an edge when there is.
+        // Without room, a writable edge must follow when there is.
         end.wants_room |= !writable;
         let hangup = end.finished || end.dead;
         let readable = hangup || !end.received.is_empty();
@@ -289,19 +269,19 @@ impl Network {
 
     /// # Errors
     ///
-    /// `NotConnected` when there is no such end, which only a handle of another reactor brings.
+    /// `NotConnected` if there is no such end, which happens only with a stream of another reactor.
     pub(super) fn end(&mut self, id: u64) -> io::Result<&mut Endpoint> {
         self.endpoints.get_mut(id).ok_or_else(|| ErrorKind::NotConnected.into())
     }
 
-    /// Resets the connection by chance, if it is alive.
+    /// Resets a live connection by chance.
     fn reset_live(&mut self, id: u64) {
         if self.endpoints.get(id).is_some_and(Endpoint::is_live) && self.hits(Fault::Reset) {
             self.reset_both(id);
         }
     }
 
-    /// What has not been received arrives again, a little later, with a new edge.
+    /// Makes the bytes that were not received arrive again, a little later, with a new edge.
     fn arrive_again(&mut self, id: u64) {
         let due = self.arrival();
         if let Some(end) = self.endpoints.get_mut(id) {
@@ -332,12 +312,12 @@ impl Network {
         self.dispatch(to, Content::Reset);
     }
 
-    /// Lets this end send nothing for a while, after which a writable edge is owed.
+    /// Blocks sending from this end for a while, after which a writable edge follows.
     fn choke(&mut self, id: u64) -> io::Result<()> {
         let end = self.end(id)?;
         end.choked = true;
         end.wants_room = true;
-        let due = self.elapsed + self.choices.span(Duration::from_micros(1), MAX_CHOKE);
+        let due = self.elapsed + self.choices.span(Duration::from_micros(1), CHOKE_MAX);
         self.plan(due, Planned::Unchoke(id));
         Ok(())
     }
@@ -348,10 +328,10 @@ impl Network {
             return 0;
         };
         let other = end.other.and_then(|other| self.endpoints.get(other));
-        other.map_or(0, |other| self.config.window.saturating_sub(other.held()))
+        other.map_or(0, |other| self.config.window.saturating_sub(other.window_bytes()))
     }
 
-    /// As Linux has it: room for a third of the window, or an error that sending would tell.
+    /// As on Linux: there is room for a third of the window, or sending would return an error.
     fn is_writable(&self, id: u64) -> bool {
         let Some(end) = self.endpoints.get(id) else {
             return false;

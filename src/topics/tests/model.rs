@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::super::batch::Batch;
-use super::super::memory::Held;
+use super::super::topic::{BatchMemory, Counted};
 use super::*;
 use crate::proto::{FrameHeader, OpCode, Role};
 
@@ -33,7 +33,7 @@ struct Connection {
     missed: BTreeSet<(Key, u64)>,
     /// Frames that were owed when the subscription ended: told if they had been missed by then.
     given_up: BTreeSet<(Key, u64)>,
-    room: Room,
+    room: SendCapacity,
     /// Bytes that may be appended before something waits.
     patience: Option<usize>,
     /// Bytes that may wait before that is much.
@@ -64,7 +64,7 @@ impl Connection {
             owed: VecDeque::new(),
             missed: BTreeSet::new(),
             given_up: BTreeSet::new(),
-            room: Room::Unlimited,
+            room: SendCapacity::Unlimited,
             patience: None,
             soft: 0,
             slow: false,
@@ -107,7 +107,7 @@ impl Connection {
 }
 
 impl Output for Connection {
-    fn room(&self, conn: Key) -> Room {
+    fn capacity(&self, conn: Key) -> SendCapacity {
         assert_eq!(conn, self.key);
         self.room
     }
@@ -120,23 +120,23 @@ impl Output for Connection {
         }
         self.take(run.as_slice());
         match (&mut self.room, &mut self.patience) {
-            (Room::Waiting { bytes, .. }, _) if *bytes < len => {
+            (SendCapacity::Waiting { bytes, .. }, _) if *bytes < len => {
                 self.overflowed = true;
-                self.room = Room::Unlimited;
+                self.room = SendCapacity::Unlimited;
             }
-            (Room::Waiting { backed_up, bytes }, _) => {
+            (SendCapacity::Waiting { backed_up, bytes }, _) => {
                 *bytes -= len;
                 self.soft = self.soft.saturating_sub(len);
                 *backed_up = self.soft == 0;
             }
-            (Room::Unlimited, Some(patience)) => {
+            (SendCapacity::Unlimited, Some(patience)) => {
                 *patience = patience.saturating_sub(len);
                 if *patience == 0 {
                     (self.patience, self.soft, self.slow) = (None, 20, true);
-                    self.room = Room::Waiting { backed_up: false, bytes: 100 };
+                    self.room = SendCapacity::Waiting { backed_up: false, bytes: 100 };
                 }
             }
-            (Room::Unlimited, None) => {}
+            (SendCapacity::Unlimited, None) => {}
         }
         !self.overflowed
     }
@@ -193,7 +193,7 @@ impl Model {
             Command::Slow(conn, soft, bytes) => {
                 let connection = &mut self.connections[*conn];
                 (connection.soft, connection.slow) = (*soft, true);
-                connection.room = Room::Waiting { backed_up: *soft == 0, bytes: *bytes };
+                connection.room = SendCapacity::Waiting { backed_up: *soft == 0, bytes: *bytes };
             }
             Command::Drain(conn, patience) => self.drain(*conn, *patience),
             Command::TellGaps => self.tell_gaps(),
@@ -273,7 +273,7 @@ impl Model {
 
     fn broadcast(&mut self, topic: usize, message: Message<'_>, except: Option<usize>) {
         let key = self.key(topic);
-        let waiting = self.topics.topics.get(key).map(|topic| topic.open.frames.len());
+        let waiting = self.topics.registry.topics.get(key).map(|topic| topic.open.frames.len());
         let left_out = except.map(|conn| self.connections[conn].key);
         match (self.topics.broadcast(key, message.into(), left_out), waiting) {
             (Ok(()), Some(waiting)) => {
@@ -319,7 +319,7 @@ impl Model {
         // As the loop does; now and then none, or few.
         self.rows = (self.rows + 1) % 4;
         let connections = &mut self.connections;
-        let served = self.topics.deliver_row(self.rows, |key, run| {
+        let served = self.topics.deliver_sealed(self.rows, |key, run| {
             let conn = by_key(connections, key);
             connections[conn].append(key, run)
         });
@@ -335,34 +335,34 @@ impl Model {
                 }
                 false
             }
-            Some(Delivery::Run(key, topic, run)) => {
+            Some(Delivery::Run { conn: key, topic, run }) => {
                 assert!(self.made.contains(&Some(topic)));
                 let conn = by_key(&self.connections, key);
                 self.connections[conn].append(key, &run);
                 true
             }
-            Some(Delivery::Several(key)) => {
+            Some(Delivery::CatchUp(key)) => {
                 let conn = by_key(&self.connections, key);
                 self.catch_up(conn);
                 true
             }
-            Some(Delivery::PassedOver) => true,
+            Some(Delivery::Skipped) => true,
         }
     }
 
     fn settle(&mut self, conn: usize) {
         let connection = &mut self.connections[conn];
         connection.disturbed |= connection.room.is_waiting();
-        self.topics.settle(connection.key, connection);
+        self.topics.deliver_pending(connection.key, connection);
         if !connection.overflowed {
-            assert!(self.topics.is_settled(connection.key) || self.topics.is_delivering());
+            assert!(!self.topics.has_pending(connection.key) || self.topics.is_delivering());
             connection.miss_rest();
         }
     }
 
     fn catch_up(&mut self, conn: usize) {
         let connection = &mut self.connections[conn];
-        let mixed = connection.subscribed.values().any(|policy| !policy.puts_off());
+        let mixed = connection.subscribed.values().any(|policy| !policy.allows_lag());
         connection.disturbed |= mixed;
         self.topics.catch_up(connection.key, connection);
         if !connection.room.is_waiting() && !connection.overflowed {
@@ -372,7 +372,7 @@ impl Model {
 
     pub(super) fn drain(&mut self, conn: usize, patience: Option<usize>) {
         let connection = &mut self.connections[conn];
-        (connection.room, connection.patience) = (Room::Unlimited, patience);
+        (connection.room, connection.patience) = (SendCapacity::Unlimited, patience);
         let last: BTreeMap<_, _> =
             connection.owed.iter().map(|owed| (owed.topic, (owed.key, owed.number))).collect();
         self.catch_up(conn);
@@ -382,7 +382,7 @@ impl Model {
         self.topics.end_gaps(self.connections[conn].key);
         let connection = &self.connections[conn];
         for (topic, policy) in &connection.subscribed {
-            if let Some(last) = last.get(topic).filter(|_| policy.puts_off()) {
+            if let Some(last) = last.get(topic).filter(|_| policy.allows_lag()) {
                 let missed = connection.missed.contains(last);
                 assert!(
                     !missed || connection.disturbed || self.tight,
@@ -424,7 +424,7 @@ impl Model {
 
     pub(super) fn tell_changes(&mut self, mut count: usize) {
         let occupied = &mut self.occupied;
-        self.topics.tell_changes(|topic, has_subscribers| {
+        self.topics.report_changes(|topic, has_subscribers| {
             count = count.wrapping_sub(1);
             if count == usize::MAX {
                 return false;
@@ -459,48 +459,50 @@ impl Model {
             assert!(quick.into_iter().all(|connection| connection.owed.is_empty()));
         }
         self.check_memory();
-        let mut held_in_all = 0;
-        for (key, topic) in self.topics.topics.iter() {
+        let mut lagging_in_all = 0;
+        for (key, topic) in self.topics.registry.topics.iter() {
             for (position, subscriber) in topic.subscribers.iter().enumerate() {
-                let member = &self.topics.members[subscriber.conn.index()];
+                let member = &self.topics.registry.members[subscriber.conn.index()];
                 let held = member.subscriptions[subscriber.position as usize];
                 assert_eq!((held.topic, held.position as usize), (key, position));
                 let (after, mut left_out) = (subscriber.since.max(member.served), 0);
-                topic.visit(after + 1..=u64::MAX, subscriber.is_held(), |_, _, mark| {
+                topic.visit(after + 1..=u64::MAX, subscriber.is_lagging(), |_, _, mark| {
                     left_out += u32::from(mark.except == subscriber.conn);
                 });
                 assert_eq!(subscriber.left_out, left_out);
             }
-            let held = topic.subscribers.iter().filter(|subscriber| subscriber.next != 0).count();
+            let lagging =
+                topic.subscribers.iter().filter(|subscriber| subscriber.is_lagging()).count();
             assert_eq!(
-                (topic.held, topic.log.is_empty()),
-                (held, held == 0 || topic.log.is_empty())
+                (topic.lagging, topic.log.is_empty()),
+                (lagging, lagging == 0 || topic.log.is_empty())
             );
             let logged: usize = topic.log.iter().map(|batch| batch.frames.len()).sum();
             assert!(logged <= LIMITS.backlog || topic.log.len() == 1, "{logged} bytes are logged");
-            held_in_all += held;
+            lagging_in_all += lagging;
         }
-        assert_eq!(self.topics.held, held_in_all);
-        let members = self.topics.members.iter().map(|member| member.held);
-        assert_eq!(members.sum::<usize>(), held_in_all);
+        assert_eq!(self.topics.registry.lagging, lagging_in_all);
+        let members = self.topics.registry.members.iter().map(|member| member.lagging);
+        assert_eq!(members.sum::<usize>(), lagging_in_all);
     }
 
     /// What is counted is what is held, and that is no more than it may be.
     fn check_memory(&self) {
-        let (mut held, mut logs) = (Held::default(), 0);
-        for (key, topic) in self.topics.topics.iter() {
-            assert_eq!(topic.counted, (topic.memory(), topic.oldest()));
-            held.bytes += topic.memory().bytes;
+        let (mut held, mut logs) = (BatchMemory::default(), 0);
+        for (key, topic) in self.topics.registry.topics.iter() {
+            let counted = Counted { memory: topic.memory(), oldest: topic.oldest_logged() };
+            assert_eq!(topic.counted, counted);
+            held.total += topic.memory().total;
             held.logged += topic.memory().logged;
             held.unused += topic.memory().unused;
-            let logged = topic.log.iter().map(Batch::<bytes::Bytes>::held).sum::<usize>();
+            let logged = topic.log.iter().map(Batch::<bytes::Bytes>::memory_bytes).sum::<usize>();
             let list = topic.log.capacity() * size_of::<Batch<bytes::Bytes>>();
             assert_eq!(topic.memory().logged, logged + list);
-            let counted = self.topics.memory.logs.get(&topic.oldest());
+            let counted = self.topics.memory.logs.get(&topic.oldest_logged());
             assert_eq!(counted.copied(), (!topic.log.is_empty()).then_some(key));
             logs += usize::from(!topic.log.is_empty());
         }
-        assert_eq!((self.topics.memory.held, self.topics.memory.logs.len()), (held, logs));
-        assert!(self.topics.held_bytes() <= self.topics.limits.bytes);
+        assert_eq!((self.topics.memory.used, self.topics.memory.logs.len()), (held, logs));
+        assert!(self.topics.memory_bytes() <= self.topics.limits.bytes);
     }
 }

@@ -5,34 +5,34 @@ use crate::proto::{FrameHeader, Role};
 
 /// An output with this much room.
 pub(super) struct Sink {
-    pub(super) room: Room,
+    pub(super) room: SendCapacity,
     pub(super) bytes: Vec<u8>,
 }
 
 impl Sink {
-    pub(super) const fn new(room: Room) -> Self {
+    pub(super) const fn new(room: SendCapacity) -> Self {
         Self { room, bytes: Vec::new() }
     }
 }
 
 impl Output for Sink {
-    fn room(&self, _: Key) -> Room {
+    fn capacity(&self, _: Key) -> SendCapacity {
         self.room
     }
 
     fn append(&mut self, _: Key, run: &Run<'_>) -> bool {
         self.bytes.extend_from_slice(run.as_slice());
         match &mut self.room {
-            Room::Waiting { bytes, .. } if *bytes < run.as_slice().len() => return false,
-            Room::Waiting { bytes, .. } => *bytes -= run.as_slice().len(),
-            Room::Unlimited => {}
+            SendCapacity::Waiting { bytes, .. } if *bytes < run.as_slice().len() => return false,
+            SendCapacity::Waiting { bytes, .. } => *bytes -= run.as_slice().len(),
+            SendCapacity::Unlimited => {}
         }
         true
     }
 }
 
-const WAITING: Room = Room::Waiting { backed_up: false, bytes: 1000 };
-const BACKED_UP: Room = Room::Waiting { backed_up: true, bytes: 1000 };
+const WAITING: SendCapacity = SendCapacity::Waiting { backed_up: false, bytes: 1000 };
+const BACKED_UP: SendCapacity = SendCapacity::Waiting { backed_up: true, bytes: 1000 };
 
 /// One connection with topics that it subscribes to by these policies.
 struct Bench {
@@ -51,7 +51,7 @@ impl Bench {
         for (key, policy) in keys.iter().zip(policies) {
             assert_eq!(topics.subscribe(conn, *key, *policy), Ok(true));
         }
-        Self { topics, conn, keys, sink: Sink::new(Room::Unlimited) }
+        Self { topics, conn, keys, sink: Sink::new(SendCapacity::Unlimited) }
     }
 
     /// Broadcasts to a topic, and delivers that in a turn of its own.
@@ -61,19 +61,19 @@ impl Bench {
     }
 
     fn deliver(&mut self) {
-        while self.topics.deliver_row(1, |conn, run| self.sink.append(conn, run)) > 0 {}
+        while self.topics.deliver_sealed(1, |conn, run| self.sink.append(conn, run)) > 0 {}
         while let Some(delivery) = self.topics.deliver(|_| self.sink.room) {
             match delivery {
-                Delivery::Run(conn, _, run) => drop(self.sink.append(conn, &run)),
-                Delivery::Several(conn) => self.topics.catch_up(conn, &mut self.sink),
-                Delivery::PassedOver => {}
+                Delivery::Run { conn, run, .. } => drop(self.sink.append(conn, &run)),
+                Delivery::CatchUp(conn) => self.topics.catch_up(conn, &mut self.sink),
+                Delivery::Skipped => {}
             }
         }
     }
 
     /// Everything that waited is sent.
     fn drain(&mut self) {
-        self.sink.room = Room::Unlimited;
+        self.sink.room = SendCapacity::Unlimited;
         self.topics.catch_up(self.conn, &mut self.sink);
         self.topics.end_gaps(self.conn);
     }
@@ -121,13 +121,13 @@ fn what_is_newest_is_dropped_above_the_soft_limit_only() {
     assert_eq!(bench.gaps(), [(0, 5, 5, 1)], "nothing waits any more");
     bench.cast(0, "6");
     assert_eq!((bench.taken().as_str(), bench.gaps().len()), ("4 6", 0));
-    assert_eq!(bench.topics.totals.dropped_newest, 3);
+    assert_eq!(bench.topics.totals().dropped_newest, 3);
 }
 
 #[test]
 fn what_is_newest_is_not_sent_where_it_would_be_too_much() {
     let mut bench = Bench::new(&[OverflowPolicy::DropNewest]);
-    bench.sink.room = Room::Waiting { backed_up: false, bytes: 10 };
+    bench.sink.room = SendCapacity::Waiting { backed_up: false, bytes: 10 };
     bench.cast(0, "too long for that");
     bench.cast(0, "short");
     assert_eq!(bench.taken(), "short");
@@ -146,8 +146,8 @@ fn what_is_oldest_is_dropped_when_the_log_is_full() {
     // Three with their headers are as much as the log holds.
     assert_eq!(bench.taken(), "b234567890 c234567890 d234567890");
     assert_eq!(bench.gaps(), [(0, 1, 1, 1)]);
-    assert_eq!(bench.topics.totals.dropped_oldest, 1);
-    assert!(bench.topics.is_settled(bench.conn));
+    assert_eq!(bench.topics.totals().dropped_oldest, 1);
+    assert!(!bench.topics.has_pending(bench.conn));
 }
 
 #[test]
@@ -160,8 +160,8 @@ fn what_waits_is_handed_out_as_it_is_taken() {
     /// Takes one run, and no more.
     struct Narrow<'a>(&'a mut Sink);
     impl Output for Narrow<'_> {
-        fn room(&self, conn: Key) -> Room {
-            self.0.room(conn)
+        fn capacity(&self, conn: Key) -> SendCapacity {
+            self.0.capacity(conn)
         }
         fn append(&mut self, conn: Key, run: &Run<'_>) -> bool {
             self.0.append(conn, run);
@@ -170,12 +170,12 @@ fn what_waits_is_handed_out_as_it_is_taken() {
         }
     }
     for text in ["1", "2", "3", "4"] {
-        bench.sink.room = Room::Unlimited;
+        bench.sink.room = SendCapacity::Unlimited;
         bench.topics.catch_up(bench.conn, &mut Narrow(&mut bench.sink));
         assert_eq!(bench.taken(), text);
     }
     bench.drain();
-    assert_eq!((bench.gaps().len(), bench.topics.held), (0, 0));
+    assert_eq!((bench.gaps().len(), bench.topics.registry.lagging), (0, 0));
 }
 
 #[test]
@@ -186,12 +186,12 @@ fn only_the_latest_is_kept() {
     for text in ["2", "3", "4"] {
         bench.cast(0, text);
     }
-    let topic = bench.topics.topics.get(bench.keys[0]).unwrap();
+    let topic = bench.topics.registry.topics.get(bench.keys[0]).unwrap();
     assert_eq!(topic.log.len(), 1, "the others are of no use");
     bench.drain();
     assert_eq!(bench.taken(), "1 4");
     assert_eq!(bench.gaps(), [(0, 2, 3, 2)]);
-    assert_eq!(bench.topics.totals.conflated, 2);
+    assert_eq!(bench.topics.totals().conflated, 2);
 }
 
 #[test]
@@ -201,7 +201,7 @@ fn what_was_kept_comes_before_what_is_sent() {
     for (topic, text) in [(0, "1"), (1, "2"), (0, "3"), (1, "4")] {
         bench.cast(topic, text);
     }
-    bench.topics.settle(bench.conn, &mut bench.sink);
+    bench.topics.deliver_pending(bench.conn, &mut bench.sink);
     assert_eq!(bench.taken(), "2 3 4");
     assert_eq!(bench.gaps(), [(0, 1, 1, 1)]);
 }
@@ -234,14 +234,14 @@ fn a_broadcast_that_is_dropped_takes_nothing_along() {
 #[test]
 fn what_may_be_missed_closes_nobody() {
     let mut bench = Bench::new(&[OverflowPolicy::DropOldest, OverflowPolicy::Close]);
-    bench.sink.room = Room::Waiting { backed_up: true, bytes: 10 };
+    bench.sink.room = SendCapacity::Waiting { backed_up: true, bytes: 10 };
     for (topic, text) in [(0, "12345"), (0, "123"), (1, "x")] {
         bench.cast(topic, text);
     }
     assert_eq!(bench.taken(), "123 x", "the older one has no room");
-    assert_eq!(bench.topics.totals.closed_by_overflow, 0);
+    assert_eq!(bench.topics.totals().closed_by_overflow, 0);
     bench.cast(1, "too much");
-    assert_eq!(bench.topics.totals.closed_by_overflow, 0, "that is for the outbox to count");
+    assert_eq!(bench.topics.totals().closed_by_overflow, 0, "that is for the outbox to count");
     assert_eq!(bench.gaps(), [(0, 1, 1, 1)]);
 }
 
@@ -271,19 +271,19 @@ fn whoever_is_left_out_misses_nothing() {
 #[test]
 fn a_gap_is_told_though_the_subscription_ends() {
     let mut bench = Bench::new(&[OverflowPolicy::KeepLatest]);
-    bench.sink.room = Room::Waiting { backed_up: true, bytes: 0 };
+    bench.sink.room = SendCapacity::Waiting { backed_up: true, bytes: 0 };
     bench.cast(0, "1");
-    bench.topics.settle(bench.conn, &mut bench.sink);
+    bench.topics.deliver_pending(bench.conn, &mut bench.sink);
     assert!(bench.topics.unsubscribe(bench.conn, bench.keys[0]));
     assert_eq!(bench.gaps(), [(0, 1, 1, 1)]);
-    assert_eq!((bench.topics.held, bench.taken().as_str()), (0, ""));
+    assert_eq!((bench.topics.registry.lagging, bench.taken().as_str()), (0, ""));
 }
 
 #[test]
 fn a_removed_topic_is_told_to_have_nobody_if_it_was_told_to_have_somebody() {
     let mut bench = Bench::new(&[OverflowPolicy::Close, OverflowPolicy::Close]);
     let mut told = Vec::new();
-    bench.topics.tell_changes(|topic, occupied| {
+    bench.topics.report_changes(|topic, occupied| {
         told.push((topic, occupied));
         told.len() < 2
     });
@@ -292,7 +292,7 @@ fn a_removed_topic_is_told_to_have_nobody_if_it_was_told_to_have_somebody() {
         assert!(bench.topics.unsubscribe(bench.conn, *key));
         assert!(bench.topics.remove_topic(*key));
     }
-    bench.topics.tell_changes(|topic, occupied| {
+    bench.topics.report_changes(|topic, occupied| {
         told.push((topic, occupied));
         true
     });

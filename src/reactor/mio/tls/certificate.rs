@@ -1,19 +1,19 @@
-//! The one part of a server's configuration that changes while it serves.
+//! The certificate of a server, which can be replaced while the server runs.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
-/// What a server shows its clients: what its configuration chooses, until that is replaced.
+/// The certificate that a server presents: the configuration's choice, until it is replaced.
 ///
-/// The configuration points here, so that whatever else it says stays as it is: who is let in,
-/// which versions, cipher suites and protocols are spoken, which sessions may be resumed.
+/// The configuration refers to this resolver, so that a replacement changes nothing else: client
+/// authentication, versions, cipher suites, protocols, and which sessions can be resumed.
 #[derive(Debug)]
 pub(super) struct Certificate {
-    /// The configuration's own choice. It keeps deciding which clients are answered.
+    /// The configuration's own resolver. It continues to decide which clients are accepted.
     configured: Arc<dyn ResolvesServerCert>,
-    /// What is shown instead.
+    /// The certificate that is presented instead.
     replaced: RwLock<Option<Arc<CertifiedKey>>>,
 }
 
@@ -23,7 +23,7 @@ impl Certificate {
     }
 
     pub(super) fn replace(&self, certificate: CertifiedKey) {
-        // What the lock guards is whole at any time.
+        // The guarded value is valid at any time.
         let mut replaced = self.replaced.write().unwrap_or_else(PoisonError::into_inner);
         *replaced = Some(Arc::new(certificate));
     }

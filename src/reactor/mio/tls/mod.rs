@@ -1,4 +1,4 @@
-//! TLS for both ends, by rustls.
+//! TLS for both ends, with rustls.
 
 mod certificate;
 mod stream;
@@ -17,16 +17,16 @@ use rustls::{ClientConnection, Connection, RootCertStore, ServerConnection};
 use self::certificate::Certificate;
 pub use self::stream::TlsStream;
 
-/// All that is spoken over it. A browser that may choose would rather speak HTTP/2.
-const PROTOCOL: &[u8] = b"http/1.1";
+/// The only protocol over TLS. Without ALPN, a browser might choose HTTP/2.
+const ALPN_PROTOCOL: &[u8] = b"http/1.1";
 
-/// The certificate and the key of a listener: its connections speak TLS, version 1.2 or 1.3.
+/// The certificate and the key of a listener. Its connections use TLS 1.2 or 1.3.
 ///
-/// Clones are the same: what [`replace`](Self::replace) sets, from any thread, holds for every
-/// handshake that begins after it, and for no connection that has made its own.
+/// Clones share the certificate: [`replace`](Self::replace), which any thread may call, affects
+/// every handshake that begins afterwards, and no earlier one.
 ///
-/// Clients may resume their sessions, by tickets whose keys are of this process alone. Nothing
-/// blocks: a handshake goes on as its bytes come, within the time that the opening handshake has.
+/// Clients can resume sessions with tickets, whose keys only this process has. A TLS handshake does
+/// not block the loop. It must end within the timeout of the opening handshake.
 ///
 /// ```no_run
 /// use eventwire::{Config, EventLoop, ServerConfig, TlsServer};
@@ -37,18 +37,18 @@ const PROTOCOL: &[u8] = b"http/1.1";
 /// event_loop.listen_fn("0.0.0.0:443", config, |conn, message, _: &mut ()| {
 ///     conn.send(message);
 /// })?;
-/// // Before it expires, from a thread that looks for another:
+/// // Before it expires, from another thread:
 /// tls.replace(&std::fs::read("chain.pem")?, &std::fs::read("key.pem")?)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
 pub struct TlsServer {
     config: Arc<rustls::ServerConfig>,
-    /// What `config` shows its clients.
+    /// The certificate that `config` presents.
     certificate: Arc<Certificate>,
 }
 
-/// Which servers a client believes to be who they say, for `wss://`.
+/// The root certificates that a client trusts for `wss://`.
 #[derive(Clone)]
 pub struct TlsClient(Arc<rustls::ClientConfig>);
 
@@ -57,11 +57,12 @@ pub struct TlsClient(Arc<rustls::ClientConfig>);
 pub struct TlsError(String);
 
 impl TlsServer {
-    /// With a chain of certificates, the server's own first, and its key, in the PEM format.
+    /// Uses a certificate chain, which begins with the server's own certificate, and its key, in
+    /// PEM format.
     ///
     /// # Errors
     ///
-    /// When either cannot be read, or they do not belong together.
+    /// If either cannot be parsed, or they do not match.
     pub fn from_pem(chain: &[u8], key: &[u8]) -> Result<Self, TlsError> {
         let provider = provider();
         let certificate = certified_key(chain, key, &provider)?;
@@ -74,37 +75,37 @@ impl TlsServer {
         Ok(Self::from_config(config))
     }
 
-    /// With whatever rustls can be configured to: clients' certificates, or other cryptography.
-    /// Without protocols for ALPN, `http/1.1` is offered.
+    /// Uses any configuration of rustls, for instance with client certificates or another
+    /// cryptography provider. If it has no ALPN protocols, `http/1.1` is offered.
     #[must_use]
     pub fn from_config(mut config: rustls::ServerConfig) -> Self {
         if config.alpn_protocols.is_empty() {
-            config.alpn_protocols.push(PROTOCOL.to_vec());
+            config.alpn_protocols.push(ALPN_PROTOCOL.to_vec());
         }
         let certificate = Arc::new(Certificate::new(Arc::clone(&config.cert_resolver)));
         config.cert_resolver = Arc::clone(&certificate) as Arc<dyn ResolvesServerCert>;
         Self { config: Arc::new(config), certificate }
     }
 
-    /// Puts another certificate, with its chain and its key, in the place of the present one.
-    /// Nothing else changes of what [`from_config`](Self::from_config) was given: which clients are
-    /// let in and by which certificates of theirs, versions, cipher suites, protocols, tickets.
+    /// Replaces the certificate with its chain and its key. Nothing else of the configuration
+    /// changes: client authentication, versions, cipher suites, protocols and tickets stay.
     ///
-    /// - Connections that are there stay. Sessions may be resumed as before: who resumes one has
-    ///   seen a certificate when it began, and is shown none again. Tickets of
-    ///   [`from_pem`](Self::from_pem) last 12 hours.
-    /// - A configuration that chooses certificates by itself, for instance by the name that a
-    ///   client asks for (`with_cert_resolver`), still decides which clients are answered. Every
-    ///   client that it answers is shown this certificate, whatever the name: where there are
-    ///   several certificates, let that resolver renew them, and do not call this.
+    /// - Open connections continue. Sessions can be resumed as before, without the certificate
+    ///   being presented again. Tickets of [`from_pem`](Self::from_pem) last 12 hours.
+    /// - A configuration with its own resolver (`with_cert_resolver`), for instance by server name,
+    ///   still decides which clients are accepted. All accepted clients get this certificate,
+    ///   whatever name they ask for. If there are several certificates, do not call this, but let
+    ///   that resolver renew them.
     ///
     /// # Errors
     ///
-    /// When either cannot be read, they do not belong together, or the configuration shows raw
-    /// public keys (RFC 7250) instead of certificates. The present one stays then.
+    /// If either cannot be parsed, they do not match, or the configuration uses raw public keys
+    /// (RFC 7250) instead of certificates. The current certificate then stays.
     pub fn replace(&self, chain: &[u8], key: &[u8]) -> Result<(), TlsError> {
         if self.certificate.only_raw_public_keys() {
-            return Err(TlsError("a raw public key is shown, and no certificate".to_owned()));
+            return Err(TlsError(
+                "the configuration uses a raw public key, not a certificate".to_owned(),
+            ));
         }
         let certificate = certified_key(chain, key, self.config.crypto_provider())?;
         self.certificate.replace(certificate);
@@ -119,11 +120,11 @@ impl TlsServer {
 }
 
 impl TlsClient {
-    /// Believes servers whose certificates lead to one of these, in the PEM format.
+    /// Trusts servers whose certificate chains end in one of these roots, in PEM format.
     ///
     /// # Errors
     ///
-    /// When they cannot be read, or there is none.
+    /// If they cannot be parsed, or there are none.
     pub fn from_pem(roots: &[u8]) -> Result<Self, TlsError> {
         let mut store = RootCertStore::empty();
         for certificate in certificates(roots)? {
@@ -137,12 +138,12 @@ impl TlsClient {
         Ok(Self::from_config(config))
     }
 
-    /// With whatever rustls can be configured to: the system's roots, a certificate of its own.
-    /// Without protocols for ALPN, `http/1.1` is offered.
+    /// Uses any configuration of rustls, for instance with the system's roots or a client
+    /// certificate. If it has no ALPN protocols, `http/1.1` is offered.
     #[must_use]
     pub fn from_config(mut config: rustls::ClientConfig) -> Self {
         if config.alpn_protocols.is_empty() {
-            config.alpn_protocols.push(PROTOCOL.to_vec());
+            config.alpn_protocols.push(ALPN_PROTOCOL.to_vec());
         }
         Self(Arc::new(config))
     }
@@ -163,12 +164,12 @@ fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     let certificates = certificates.map_err(TlsError::new)?;
     if certificates.is_empty() {
-        return Err(TlsError("no certificate in it".to_owned()));
+        return Err(TlsError("it contains no certificate".to_owned()));
     }
     Ok(certificates)
 }
 
-/// A chain and its key, checked to belong together.
+/// A chain and its key, after a check that they match.
 fn certified_key(
     chain: &[u8],
     key: &[u8],
@@ -192,7 +193,7 @@ impl fmt::Display for TlsError {
 
 impl std::error::Error for TlsError {}
 
-/// Tells nothing of the key.
+/// Reveals nothing of the key.
 impl fmt::Debug for TlsServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TlsServer").finish_non_exhaustive()

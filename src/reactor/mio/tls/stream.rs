@@ -1,55 +1,55 @@
-//! A stream that speaks TLS, behind the same contract as one that does not.
+//! A stream with TLS, which keeps the same contract as one without.
 
 use std::io::{self, IoSlice, Read, Write};
 
 use rustls::Connection;
 
-use crate::reactor::mio::socket::MioStream;
+use crate::reactor::mio::socket::Socket;
 
-/// TLS over a stream.
+/// TLS over a socket.
 ///
-/// The contract of the seam holds: a receive that fills less than its buffer has drained the
-/// stream, or says that it is behind, and a send that takes less than it was given is followed by a
-/// writable edge. What was taken and not sent waits in the session, up to its limit, for `flush`.
+/// It keeps the contract of the seam: a receive that does not fill the buffer has emptied the
+/// stream, or `is_behind` returns `true`; a send that accepts only a part is followed by a writable
+/// edge. Bytes that were accepted and not sent wait in the session, up to its limit, for `flush`.
 #[derive(Debug)]
 pub struct TlsStream {
-    stream: MioStream,
+    socket: Box<dyn Socket>,
     session: Connection,
-    /// What was received before the session began, and is part of it.
+    /// Bytes of the session that were received before it began.
     received: Vec<u8>,
-    /// How the stream ended, behind bytes that were received before.
+    /// How the stream failed. It is returned after the bytes that were received before.
     failure: Option<io::Error>,
-    /// The sending half ends once everything is sent.
+    /// The sending half must be ended after everything is sent.
     ends: bool,
-    /// The last receive has left something to the next.
+    /// The last receive has left something for the next.
     behind: bool,
 }
 
-/// How much of the stream is taken in for one receive, in bytes: records may hold next to nothing,
-/// or nothing at all, and a peer can send them faster than they are decrypted.
-const TAKEN_MAX: usize = 256 * 1024;
+/// The most bytes that one receive reads from the socket. Records may be almost or entirely empty,
+/// and a peer can send them faster than they are decrypted.
+const READ_BYTES_MAX: usize = 256 * 1024;
 
-/// How much a session takes that the stream does not, in bytes: as much as a whole record and what
-/// a handshake is.
-const UNSENT_MAX: usize = 64 * 1024;
+/// The most bytes that a session buffers while the socket accepts none: more than a whole record
+/// and a handshake.
+const UNSENT_BYTES_MAX: usize = 64 * 1024;
 
 impl TlsStream {
     pub(in crate::reactor::mio) fn new(
-        stream: MioStream,
+        socket: Box<dyn Socket>,
         mut session: Connection,
         received: &[u8],
     ) -> Self {
-        session.set_buffer_limit(Some(UNSENT_MAX));
+        session.set_buffer_limit(Some(UNSENT_BYTES_MAX));
         let received = received.to_vec();
-        Self { stream, session, received, failure: None, ends: false, behind: false }
+        Self { socket, session, received, failure: None, ends: false, behind: false }
     }
 
-    pub(in crate::reactor::mio) fn inner(&self) -> &MioStream {
-        &self.stream
+    pub(in crate::reactor::mio) fn socket(&self) -> &dyn Socket {
+        &*self.socket
     }
 
-    pub(in crate::reactor::mio) fn inner_mut(&mut self) -> &mut MioStream {
-        &mut self.stream
+    pub(in crate::reactor::mio) fn socket_mut(&mut self) -> &mut dyn Socket {
+        &mut *self.socket
     }
 
     pub(in crate::reactor::mio) fn recv(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -61,7 +61,7 @@ impl TlsStream {
                 outcome if filled == 0 => return outcome,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 outcome => {
-                    // What brought bytes cannot tell that the stream ends behind them.
+                    // A receive that returns bytes cannot also report the end: the next one does.
                     self.failure = outcome.err();
                     self.behind = true;
                     break;
@@ -71,45 +71,46 @@ impl TlsStream {
         Ok(filled)
     }
 
-    /// Receives what the session has for the application, or can make of what has arrived; 0 where
-    /// the peer has ended TLS in order. Counts what is `taken` in.
+    /// Receives decrypted bytes. Returns 0 if the peer has ended TLS properly. Adds the bytes that
+    /// it reads from the socket to `taken`.
     fn recv_some(&mut self, buffer: &mut [u8], taken: &mut usize) -> io::Result<usize> {
         loop {
             match self.session.reader().read(buffer) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                // An error is a stream that has ended while TLS has not: whoever cut it may have
-                // cut a message.
+                // The stream may have ended without the end of TLS. That is an error, because an
+                // attacker may have cut off a part of a message.
                 outcome => return outcome,
             }
             if let Some(failure) = self.failure.take() {
                 return Err(failure);
             }
-            if *taken >= TAKEN_MAX {
+            if *taken >= READ_BYTES_MAX {
                 self.behind = true;
                 return Err(io::ErrorKind::WouldBlock.into());
             }
             match self.take_in() {
                 Ok(count) => *taken += count,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(error),
-                // What came before it is whole.
+                // Decrypt the bytes before the failure first.
                 Err(error) => self.failure = Some(error),
             }
         }
     }
 
-    /// Whether the last receive stopped before the stream was drained, for the sake of others, or
-    /// has left its end to the next.
+    /// Whether the last receive stopped before the stream was empty, so that others get their turn,
+    /// or has left the end of the stream to the next one.
     pub(in crate::reactor::mio) fn is_behind(&self) -> bool {
         self.behind
     }
 
-    /// Takes in what has arrived, and sends what the protocol answers to it; tells how much it was.
+    /// Reads from the socket, decrypts, and sends the responses of the protocol. Returns the number
+    /// of bytes read.
     fn take_in(&mut self) -> io::Result<usize> {
-        let (stream, received) = (&mut self.stream, &mut self.received);
-        let received = self.session.read_tls(&mut Source { stream, received });
+        let (socket, received) = (&mut *self.socket, &mut self.received);
+        let received = self.session.read_tls(&mut Source { socket, received });
         if received.is_ok() {
             if let Err(error) = self.session.process_new_packets() {
-                // The peer is to know why. Whether it hears makes no difference here.
+                // Tell the peer why. It makes no difference if that fails.
                 let _ = self.flush();
                 return Err(io::Error::new(io::ErrorKind::InvalidData, error));
             }
@@ -120,8 +121,8 @@ impl TlsStream {
 
     pub(in crate::reactor::mio) fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut sent = 0;
-        // What is taken while others wait is held here, where nothing counts it; and a record of a
-        // few bytes holds many times that.
+        // Accept nothing while other bytes wait: the session's buffer is not part of the memory
+        // limits, and a record of a few bytes takes many times that.
         self.flush()?;
         while sent < bytes.len() && !self.session.wants_write() {
             let taken = self.session.writer().write(&bytes[sent..])?;
@@ -154,27 +155,27 @@ impl TlsStream {
         Ok(sent)
     }
 
-    /// Bounds what the session takes that the stream does not, and what that takes.
+    /// Limits the unsent bytes of the session and of the socket.
     pub(in crate::reactor::mio) fn limit_unsent(&mut self, bytes: Option<u32>) {
-        let most = bytes.map_or(UNSENT_MAX, |bytes| UNSENT_MAX.min(bytes as usize));
+        let most = bytes.map_or(UNSENT_BYTES_MAX, |bytes| UNSENT_BYTES_MAX.min(bytes as usize));
         self.session.set_buffer_limit(Some(most));
-        self.stream.limit_unsent(bytes);
+        self.socket.limit_unsent(bytes);
     }
 
-    /// Sends what was taken, as far as the stream takes it.
+    /// Sends buffered bytes as far as the socket accepts them.
     pub(in crate::reactor::mio) fn flush(&mut self) -> io::Result<()> {
         while self.session.wants_write() {
-            match self.session.write_tls(&mut Sink(&mut self.stream)) {
+            match self.session.write_tls(&mut Sink(&mut *self.socket)) {
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
         }
-        if std::mem::take(&mut self.ends) { self.stream.shutdown() } else { Ok(()) }
+        if std::mem::take(&mut self.ends) { self.socket.shutdown() } else { Ok(()) }
     }
 
-    /// Ends the sending half, once everything is sent.
+    /// Ends the sending half after everything is sent.
     pub(in crate::reactor::mio) fn shutdown(&mut self) -> io::Result<()> {
         self.session.send_close_notify();
         self.ends = true;
@@ -186,31 +187,31 @@ impl TlsStream {
     }
 }
 
-/// Where a session reads.
+/// Where a session reads from.
 struct Source<'a> {
-    stream: &'a mut MioStream,
-    /// Comes first.
+    socket: &'a mut dyn Socket,
+    /// Read first.
     received: &'a mut Vec<u8>,
 }
 
 impl Read for Source<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.received.is_empty() {
-            return self.stream.recv(buffer);
+            return self.socket.recv(buffer);
         }
         let count = buffer.len().min(self.received.len());
         buffer[..count].copy_from_slice(&self.received[..count]);
         self.received.drain(..count);
         if self.received.is_empty() {
-            // Once in a connection's life.
+            // Frees the memory. This happens once per connection.
             *self.received = Vec::new();
         }
         Ok(count)
     }
 }
 
-/// Where a session writes.
-struct Sink<'a>(&'a mut MioStream);
+/// Where a session writes to.
+struct Sink<'a>(&'a mut dyn Socket);
 
 impl Write for Sink<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

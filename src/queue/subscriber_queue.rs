@@ -1,8 +1,13 @@
-//! Events of one type on their way from the loop to a thread that receives them.
+//! Events of one type from the loop to a subscriber's thread.
 //!
-//! The loop never waits for the receiver: it only tries the lock, and what it cannot hand over it
-//! keeps until its next attempt. The receiver takes all that is there in one exchange, and then
-//! needs no lock until it has come to the end of that.
+//! ```text
+//! loop: push ──► pending ──hand_over──► Channel::events ──recv──► taken ──► subscriber
+//!                       (try_lock only)                (one swap)
+//! ```
+//!
+//! The loop never waits for the receiver. It only tries the lock, and keeps events that it could
+//! not hand over until its next attempt. The receiver takes all events in one swap. It needs no
+//! lock until it has returned all of them.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -12,47 +17,49 @@ use std::time::Duration;
 use super::sync::{Arc, AtomicBool, AtomicU64, Condvar, Mutex, MutexGuard, Ordering};
 use crate::overflow::OverflowPolicy;
 
-/// The loop's end. Dropping it ends the feed, after what was pushed.
+/// The loop's end. Dropping it ends the queue after the pushed events.
+///
+/// Invariant: `pending` and `waiting` together never exceed `capacity`.
 #[derive(Debug)]
-pub(crate) struct Feed<E> {
+pub(crate) struct SubscriberQueue<E> {
     channel: Arc<Channel<E>>,
-    /// Events that wait at most: those that are pending and those that were handed over.
+    /// The most events that may wait, pending and handed over together.
     capacity: usize,
     policy: OverflowPolicy,
-    /// Pushed, and not handed over.
+    /// Events that were pushed and not handed over.
     pending: VecDeque<E>,
-    /// No fewer than were handed over and not taken.
+    /// An upper bound of the events that were handed over and not taken.
     waiting: usize,
-    /// Nothing more is pushed.
-    end: Option<FeedEnd>,
-    /// The receiver can learn of the end.
+    /// Set when no further event is accepted.
+    end: Option<SubscriberEnd>,
+    /// The end was handed over, too.
     is_over: bool,
 }
 
 /// The receiver's end.
 #[derive(Debug)]
-pub(crate) struct FeedReceiver<E> {
+pub(crate) struct SubscriberReceiver<E> {
     channel: Arc<Channel<E>>,
     taken: VecDeque<E>,
 }
 
-/// Why a feed has ended.
+/// Why a subscriber queue has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum FeedEnd {
-    /// By the loop.
+pub(crate) enum SubscriberEnd {
+    /// The loop closed it.
     Closed,
-    /// It was full.
+    /// It was full, and its policy is [`OverflowPolicy::Close`].
     Overflowed,
 }
 
-/// What the two ends have in common.
+/// The state that both ends share.
 #[derive(Debug)]
 struct Channel<E> {
     state: Mutex<State<E>>,
-    /// The receiver's sleep.
+    /// The receiver sleeps on it.
     filled: Condvar,
-    /// There is something to take or to learn. Changed with `state` locked; read without, to spare
-    /// a receiver that looks again and again the lock.
+    /// There are events to take, or the queue has ended. Written with `state` locked. Read without
+    /// the lock, so that a receiver that polls does not lock each time.
     is_filled: AtomicBool,
     missed: AtomicU64,
 }
@@ -60,14 +67,14 @@ struct Channel<E> {
 #[derive(Debug)]
 struct State<E> {
     events: VecDeque<E>,
-    end: Option<FeedEnd>,
+    end: Option<SubscriberEnd>,
     is_sleeping: bool,
 }
 
-impl<E> Feed<E> {
-    /// A feed in which `capacity` events wait at most, and at least one: the latest, if that is all
-    /// that matters.
-    pub(crate) fn new(capacity: usize, policy: OverflowPolicy) -> (Self, FeedReceiver<E>) {
+impl<E> SubscriberQueue<E> {
+    /// A queue with room for `capacity` events, at least one. With [`OverflowPolicy::KeepLatest`]
+    /// it has room for one.
+    pub(crate) fn new(capacity: usize, policy: OverflowPolicy) -> (Self, SubscriberReceiver<E>) {
         let state = State { events: VecDeque::new(), end: None, is_sleeping: false };
         let channel = Arc::new(Channel {
             state: Mutex::new(state),
@@ -75,9 +82,9 @@ impl<E> Feed<E> {
             is_filled: AtomicBool::new(false),
             missed: AtomicU64::new(0),
         });
-        let receiver = FeedReceiver { channel: Arc::clone(&channel), taken: VecDeque::new() };
+        let receiver = SubscriberReceiver { channel: Arc::clone(&channel), taken: VecDeque::new() };
         let keeps_latest = policy == OverflowPolicy::KeepLatest;
-        let feed = Self {
+        let queue = Self {
             channel,
             capacity: if keeps_latest { 1 } else { capacity.max(1) },
             policy,
@@ -86,45 +93,45 @@ impl<E> Feed<E> {
             end: None,
             is_over: false,
         };
-        (feed, receiver)
+        (queue, receiver)
     }
 
-    /// Appends an event, which the receiver gets when it is [handed over](Self::hand_over).
+    /// Appends an event. The receiver gets it when it is [handed over](Self::hand_over).
     pub(crate) fn push(&mut self, event: E) {
         if self.end.is_some() || (self.is_full() && !self.make_room()) {
             return;
         }
         self.pending.push_back(event);
+        debug_assert!(self.pending.len() + self.waiting <= self.capacity);
     }
 
-    /// Counts an event that the receiver does not get.
+    /// Counts an event that the receiver misses.
     pub(crate) fn miss(&self) {
         self.channel.missed.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How many events the receiver did not get.
+    /// How many events the receiver missed.
     pub(crate) fn missed(&self) -> u64 {
         self.channel.missed.load(Ordering::Relaxed)
     }
 
-    /// How many events wait that the receiver has not taken, as far as the loop knows without
-    /// waiting for it.
+    /// How many events the receiver has not taken, as far as the loop knows without the lock.
     pub(crate) fn len(&self) -> usize {
         let is_filled = self.channel.is_filled.load(Ordering::Relaxed);
         self.pending.len() + if is_filled { self.waiting } else { 0 }
     }
 
-    /// Whether something is left to hand over.
+    /// Whether events, or the end, are still to be handed over.
     pub(crate) fn has_pending(&self) -> bool {
         !self.pending.is_empty() || (self.end.is_some() && !self.is_over)
     }
 
-    /// Whether the feed is of no more use: it ended, or its receiver is gone.
+    /// Whether the queue can be dropped: it has ended, or its receiver was dropped.
     pub(crate) fn is_over(&self) -> bool {
         self.is_over || Arc::strong_count(&self.channel) == 1
     }
 
-    /// Hands over what is pending, unless the receiver has the lock.
+    /// Hands over the pending events, unless the receiver holds the lock.
     pub(crate) fn hand_over(&mut self) {
         if self.has_pending() {
             self.try_give();
@@ -135,7 +142,7 @@ impl<E> Feed<E> {
         let channel = Arc::clone(&self.channel);
         match channel.try_lock() {
             Some(state) => self.give(&channel, state),
-            // The receiver, which takes all that was handed over.
+            // The receiver holds the lock: it takes all events that were handed over.
             None => self.waiting = 0,
         }
     }
@@ -165,8 +172,7 @@ impl<E> Feed<E> {
         self.pending.len() + self.waiting >= self.capacity
     }
 
-    /// Makes room for one event, if there is none, at the cost of another; `false` if this one is
-    /// missed.
+    /// Makes room for one event as the policy says. Returns `false` if the new event is missed.
     fn make_room(&mut self) -> bool {
         self.try_give();
         if !self.is_full() {
@@ -174,7 +180,7 @@ impl<E> Feed<E> {
         }
         match self.policy {
             OverflowPolicy::Close => {
-                self.end = Some(FeedEnd::Overflowed);
+                self.end = Some(SubscriberEnd::Overflowed);
                 false
             }
             OverflowPolicy::DropNewest => {
@@ -190,7 +196,7 @@ impl<E> Feed<E> {
 
     fn drop_oldest(&mut self) {
         let handed_over = self.channel.try_lock().map(|mut state| state.events.pop_front());
-        // Dropped when nothing is locked: that may run the application's code.
+        // Dropped without the lock: the drop may run the application's code.
         let _oldest = match handed_over.flatten() {
             Some(event) => {
                 self.waiting -= 1;
@@ -209,21 +215,21 @@ impl<E> Feed<E> {
     }
 }
 
-impl<E> Drop for Feed<E> {
+impl<E> Drop for SubscriberQueue<E> {
     fn drop(&mut self) {
         if self.is_over {
             return;
         }
-        self.end.get_or_insert(FeedEnd::Closed);
-        // The one time that the loop may wait: for the exchange of two queues, and at its end.
+        self.end.get_or_insert(SubscriberEnd::Closed);
+        // Only here may the loop wait, and only for the receiver's swap of two queues.
         let channel = Arc::clone(&self.channel);
         self.give(&channel, channel.lock());
     }
 }
 
-impl<E> FeedReceiver<E> {
-    /// Takes the next event; nothing if there is none yet.
-    pub(crate) fn try_recv(&mut self) -> Result<Option<E>, FeedEnd> {
+impl<E> SubscriberReceiver<E> {
+    /// Takes the next event, or returns `None` if there is none.
+    pub(crate) fn try_recv(&mut self) -> Result<Option<E>, SubscriberEnd> {
         if let Some(event) = self.taken.pop_front() {
             return Ok(Some(event));
         }
@@ -233,8 +239,8 @@ impl<E> FeedReceiver<E> {
         self.channel.take(self.channel.lock(), &mut self.taken)
     }
 
-    /// Takes the next event; sleeps until there is one, for `timeout` at most.
-    pub(crate) fn recv(&mut self, timeout: Option<Duration>) -> Result<Option<E>, FeedEnd> {
+    /// Takes the next event. Sleeps until there is one, for `timeout` at most.
+    pub(crate) fn recv(&mut self, timeout: Option<Duration>) -> Result<Option<E>, SubscriberEnd> {
         if let Some(event) = self.taken.pop_front() {
             return Ok(Some(event));
         }
@@ -252,7 +258,7 @@ impl<E> FeedReceiver<E> {
         channel.take(state, &mut self.taken)
     }
 
-    /// How many events were missed before those that are still to be received, and among them.
+    /// How many events were missed so far, including those between events not received yet.
     pub(crate) fn missed(&self) -> u64 {
         self.channel.missed.load(Ordering::Relaxed)
     }
@@ -260,21 +266,21 @@ impl<E> FeedReceiver<E> {
 
 impl<E> Channel<E> {
     fn lock(&self) -> MutexGuard<'_, State<E>> {
-        // None of the application's code runs under the lock: the state is whole.
+        // No application code runs under the lock: the state is valid after a panic.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn try_lock(&self) -> Option<MutexGuard<'_, State<E>>> {
-        // Nobody panics under the lock: it is never poisoned.
+        // No code panics under the lock: it is never poisoned.
         self.state.try_lock().ok()
     }
 
-    /// Takes everything at once, and returns the first of it.
+    /// Takes all events at once and returns the first.
     fn take(
         &self,
         mut state: MutexGuard<'_, State<E>>,
         taken: &mut VecDeque<E>,
-    ) -> Result<Option<E>, FeedEnd> {
+    ) -> Result<Option<E>, SubscriberEnd> {
         state.is_sleeping = false;
         mem::swap(&mut state.events, taken);
         let end = state.end;
@@ -288,7 +294,7 @@ impl<E> Channel<E> {
 }
 
 impl<E> State<E> {
-    /// Whether the receiver has nothing to take. It then sleeps, and says so.
+    /// Whether the receiver must sleep, because there is nothing to take. Records that it sleeps.
     fn falls_asleep(&mut self) -> bool {
         self.is_sleeping = self.events.is_empty() && self.end.is_none();
         self.is_sleeping
@@ -301,7 +307,7 @@ mod tests {
 
     use super::*;
 
-    fn rest<E>(receiver: &mut FeedReceiver<E>) -> (Vec<E>, FeedEnd) {
+    fn rest<E>(receiver: &mut SubscriberReceiver<E>) -> (Vec<E>, SubscriberEnd) {
         let mut events = Vec::new();
         loop {
             match receiver.recv(None) {
@@ -311,27 +317,27 @@ mod tests {
         }
     }
 
-    /// Pushes 1 to 5 at once into a feed of two, or one by one, and ends it.
-    fn push_five(policy: OverflowPolicy, at_once: bool) -> (Vec<i32>, FeedEnd, u64) {
-        let (mut feed, mut receiver) = Feed::new(2, policy);
+    /// Pushes 1 to 5 into a queue of two, at once or one by one, and ends it.
+    fn push_five(policy: OverflowPolicy, at_once: bool) -> (Vec<i32>, SubscriberEnd, u64) {
+        let (mut queue, mut receiver) = SubscriberQueue::new(2, policy);
         for number in 1..=5 {
-            feed.push(number);
+            queue.push(number);
             if !at_once {
-                feed.hand_over();
+                queue.hand_over();
             }
         }
-        drop(feed);
+        drop(queue);
         let (events, end) = rest(&mut receiver);
         (events, end, receiver.missed())
     }
 
     #[test]
-    fn a_full_feed_does_what_it_was_told_to() {
+    fn a_full_queue_follows_its_policy() {
         for at_once in [true, false] {
-            let closed = FeedEnd::Closed;
+            let closed = SubscriberEnd::Closed;
             assert_eq!(
                 push_five(OverflowPolicy::Close, at_once),
-                (vec![1, 2], FeedEnd::Overflowed, 0)
+                (vec![1, 2], SubscriberEnd::Overflowed, 0)
             );
             assert_eq!(push_five(OverflowPolicy::DropNewest, at_once), (vec![1, 2], closed, 3));
             assert_eq!(push_five(OverflowPolicy::DropOldest, at_once), (vec![4, 5], closed, 3));
@@ -341,23 +347,23 @@ mod tests {
     #[test]
     fn what_cannot_be_handed_over_is_kept() {
         for (policy, events, end, missed) in [
-            (OverflowPolicy::Close, vec![1, 2], FeedEnd::Overflowed, 0),
-            (OverflowPolicy::DropNewest, vec![1, 2], FeedEnd::Closed, 1),
-            (OverflowPolicy::DropOldest, vec![2, 3], FeedEnd::Closed, 1),
+            (OverflowPolicy::Close, vec![1, 2], SubscriberEnd::Overflowed, 0),
+            (OverflowPolicy::DropNewest, vec![1, 2], SubscriberEnd::Closed, 1),
+            (OverflowPolicy::DropOldest, vec![2, 3], SubscriberEnd::Closed, 1),
         ] {
-            let (mut feed, mut receiver) = Feed::new(2, policy);
-            let channel = Arc::clone(&feed.channel);
+            let (mut queue, mut receiver) = SubscriberQueue::new(2, policy);
+            let channel = Arc::clone(&queue.channel);
             let locked = channel.lock();
             for number in 1..=3 {
-                feed.push(number);
-                feed.hand_over();
-                assert!(feed.has_pending());
+                queue.push(number);
+                queue.hand_over();
+                assert!(queue.has_pending());
             }
             drop(locked);
-            feed.hand_over();
-            assert!(!feed.has_pending());
-            assert_eq!(feed.is_over(), end == FeedEnd::Overflowed);
-            drop(feed);
+            queue.hand_over();
+            assert!(!queue.has_pending());
+            assert_eq!(queue.is_over(), end == SubscriberEnd::Overflowed);
+            drop(queue);
             assert_eq!(rest(&mut receiver), (events, end));
             assert_eq!(receiver.missed(), missed);
         }
@@ -365,67 +371,67 @@ mod tests {
 
     #[test]
     fn what_waits_is_counted_until_it_is_taken() {
-        let (mut feed, mut receiver) = Feed::new(5, OverflowPolicy::DropNewest);
-        assert_eq!(feed.len(), 0);
-        feed.push(1);
-        feed.push(2);
-        assert_eq!(feed.len(), 2);
-        feed.hand_over();
-        feed.push(3);
-        assert_eq!(feed.len(), 3);
+        let (mut queue, mut receiver) = SubscriberQueue::new(5, OverflowPolicy::DropNewest);
+        assert_eq!(queue.len(), 0);
+        queue.push(1);
+        queue.push(2);
+        assert_eq!(queue.len(), 2);
+        queue.hand_over();
+        queue.push(3);
+        assert_eq!(queue.len(), 3);
         assert_eq!(receiver.try_recv(), Ok(Some(1)));
-        assert_eq!(feed.len(), 1);
-        feed.hand_over();
-        assert_eq!(feed.len(), 1);
+        assert_eq!(queue.len(), 1);
+        queue.hand_over();
+        assert_eq!(queue.len(), 1);
     }
 
     #[test]
     fn what_was_taken_makes_room() {
-        let (mut feed, mut receiver) = Feed::new(2, OverflowPolicy::Close);
+        let (mut queue, mut receiver) = SubscriberQueue::new(2, OverflowPolicy::Close);
         for number in 0..100 {
-            feed.push(number);
-            feed.push(number);
-            feed.hand_over();
+            queue.push(number);
+            queue.push(number);
+            queue.hand_over();
             for _ in 0..2 {
                 assert_eq!(receiver.try_recv(), Ok(Some(number)));
             }
             assert_eq!(receiver.try_recv(), Ok(None));
         }
-        assert!(!feed.is_over());
+        assert!(!queue.is_over());
         drop(receiver);
-        assert!(feed.is_over());
+        assert!(queue.is_over());
     }
 
     #[test]
     fn a_timeout_ends_the_sleep_and_nothing_else() {
-        let (mut feed, mut receiver) = Feed::new(0, OverflowPolicy::Close);
+        let (mut queue, mut receiver) = SubscriberQueue::new(0, OverflowPolicy::Close);
         assert_eq!(receiver.recv(Some(Duration::from_millis(1))), Ok(None));
-        feed.push(7);
+        queue.push(7);
         assert_eq!(receiver.recv(Some(Duration::ZERO)), Ok(None));
-        feed.hand_over();
+        queue.hand_over();
         assert_eq!(receiver.recv(Some(Duration::ZERO)), Ok(Some(7)));
-        drop(feed);
-        assert_eq!(receiver.recv(Some(Duration::MAX)), Err(FeedEnd::Closed));
-        assert_eq!(receiver.try_recv(), Err(FeedEnd::Closed));
+        drop(queue);
+        assert_eq!(receiver.recv(Some(Duration::MAX)), Err(SubscriberEnd::Closed));
+        assert_eq!(receiver.try_recv(), Err(SubscriberEnd::Closed));
     }
 
     #[test]
     fn a_receiver_that_sleeps_now_and_then_gets_all_in_order() {
         const EVENTS: usize = 100_000;
-        let (mut feed, mut receiver) = Feed::new(usize::MAX, OverflowPolicy::Close);
+        let (mut queue, mut receiver) = SubscriberQueue::new(usize::MAX, OverflowPolicy::Close);
         let receiving = thread::spawn(move || rest(&mut receiver));
         for number in 0..EVENTS {
-            feed.push(number);
+            queue.push(number);
             if number % 7 == 0 {
-                feed.hand_over();
+                queue.hand_over();
             }
             if number % 1_000 == 0 {
                 thread::yield_now();
             }
         }
-        drop(feed);
+        drop(queue);
         let (events, end) = receiving.join().unwrap();
         assert!(events.into_iter().eq(0..EVENTS));
-        assert_eq!(end, FeedEnd::Closed);
+        assert_eq!(end, SubscriberEnd::Closed);
     }
 }

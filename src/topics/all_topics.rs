@@ -1,0 +1,215 @@
+//! All topics of a loop: creating and removing them, broadcasting, and asking about them.
+
+use std::collections::BTreeMap;
+
+use super::active::ActiveTopics;
+use super::batch::Mark;
+use super::changes::Changes;
+use super::counters::Counters;
+use super::gaps::MissedRange;
+use super::limits::{NAME_BYTES_MAX, TopicError, TopicLimits};
+use super::memory::Memory;
+use super::pending::Pending;
+use super::registry::Registry;
+use super::topic::Topic;
+use crate::proto::Outgoing;
+use crate::slots::Key;
+
+/// All topics of a loop.
+#[derive(Debug)]
+pub(crate) struct Topics {
+    /// Ordered, not hashed: peers choose names, and no choice of names makes a tree slow.
+    names: BTreeMap<Box<str>, Key>,
+    pub(super) registry: Registry,
+    pub(super) active: ActiveTopics,
+    pub(super) changes: Changes,
+    pub(super) memory: Memory,
+    pub(super) limits: TopicLimits,
+    /// Reused by each [`Topics::deliver_pending`].
+    pub(super) pending: Pending,
+}
+
+impl Topics {
+    pub(crate) fn new(limits: TopicLimits) -> Self {
+        Self {
+            names: BTreeMap::new(),
+            registry: Registry::new(),
+            active: ActiveTopics::default(),
+            changes: Changes::default(),
+            memory: Memory::new(limits.bytes),
+            limits,
+            pending: Pending::default(),
+        }
+    }
+
+    /// The topic with this name, which is created if there is none.
+    pub(crate) fn topic(&mut self, name: &str) -> Result<Key, TopicError> {
+        if let Some(topic) = self.names.get(name) {
+            return Ok(*topic);
+        }
+        let topics = &mut self.registry.topics;
+        if name.len() > NAME_BYTES_MAX || topics.len() >= self.limits.topics {
+            return Err(TopicError::Limit);
+        }
+        let topic = topics.insert(Topic::new(name));
+        self.names.insert(name.into(), topic);
+        Ok(topic)
+    }
+
+    /// Removes a topic without subscribers. Returns whether it did.
+    pub(crate) fn remove_topic(&mut self, key: Key) -> bool {
+        let topics = &mut self.registry.topics;
+        let found = topics.get(key).filter(|topic| topic.subscribers.is_empty());
+        if found.is_none() {
+            return false;
+        }
+        let Some(removed) = topics.remove(key) else {
+            return false;
+        };
+        self.names.remove(&removed.name);
+        self.memory.count_removed(key, removed.counted);
+        if removed.is_active() {
+            self.active.mark_stale(topics);
+        }
+        // An entry that was last reported with subscribers stays: their loss must be reported.
+        if removed.changing == Some(false) {
+            self.changes.mark_stale(topics);
+        }
+        true
+    }
+
+    pub(crate) fn name(&self, topic: Key) -> Option<&str> {
+        self.registry.topics.get(topic).map(|topic| &*topic.name)
+    }
+
+    /// How many connections subscribe to a topic.
+    pub(crate) fn subscribers(&self, topic: Key) -> usize {
+        self.registry.topics.get(topic).map_or(0, |topic| topic.subscribers.len())
+    }
+
+    /// The number of the last broadcast to a topic.
+    pub(crate) fn last_number(&self, topic: Key) -> Option<u64> {
+        self.registry.topics.get(topic).map(|topic| topic.broadcasts)
+    }
+
+    /// The counters of a topic, and how many of its subscribers are lagging.
+    pub(crate) fn counters(&self, topic: Key) -> Option<(Counters, usize)> {
+        self.registry.topics.get(topic).map(|topic| (topic.counters, topic.lagging))
+    }
+
+    /// The counters of all topics together, the removed ones included.
+    pub(crate) const fn totals(&self) -> &Counters {
+        &self.registry.totals
+    }
+
+    /// Bytes of memory of the batches of all topics.
+    pub(crate) const fn memory_bytes(&self) -> usize {
+        self.memory.bytes()
+    }
+
+    /// Appends a message to the topic's open batch, for all subscribers except `except`.
+    pub(crate) fn broadcast(
+        &mut self,
+        key: Key,
+        message: Outgoing<'_>,
+        except: Option<Key>,
+    ) -> Result<(), TopicError> {
+        let (message, may_compress) = (message.message(), message.may_compress());
+        let admission = self.admit(key, message.len());
+        let registry = &mut self.registry;
+        let topic = registry.topics.get_mut(key).ok_or(TopicError::Gone)?;
+        if admission.is_err() {
+            topic.counters.refused += 1;
+            registry.totals.refused += 1;
+        }
+        let grows = admission?;
+        registry.sequence += 1;
+        topic.broadcasts += 1;
+        if topic.subscribers.is_empty() {
+            return Ok(());
+        }
+        let except = except.filter(|conn| registry.leave_out(*conn, key)).unwrap_or(Key::NONE);
+        let topic = registry.topics.get_mut(key).ok_or(TopicError::Gone)?;
+        if !topic.is_active() {
+            self.active.push(key);
+        }
+        let (sequence, number) = (registry.sequence, topic.broadcasts);
+        let is_first = topic.open.marks.is_empty();
+        topic.open.push(message, may_compress, Mark { sequence, number, end: 0, except });
+        if grows {
+            self.memory.count(registry, key);
+        } else if is_first {
+            self.memory.count_unused(registry, key);
+        }
+        Ok(())
+    }
+
+    /// Checks that a message of `len` bytes can be broadcast to a topic. Returns whether the
+    /// topic's memory grows.
+    fn admit(&mut self, key: Key, len: usize) -> Result<bool, TopicError> {
+        let topic = self.registry.topics.get(key).ok_or(TopicError::Gone)?;
+        let open = &topic.open;
+        if topic.subscribers.is_empty() {
+            return Ok(false);
+        }
+        if !open.marks.is_empty() && open.frames.len() + len > self.limits.backlog {
+            return Err(TopicError::Limit);
+        }
+        match open.growth(len) {
+            0 => Ok(false),
+            _ if self.memory.admit(&mut self.registry, key, len) => Ok(true),
+            _ => Err(TopicError::Limit),
+        }
+    }
+
+    /// Whether something may be pending for the connection. It is settled otherwise.
+    #[inline]
+    pub(crate) fn has_pending(&self, conn: Key) -> bool {
+        self.is_delivering() || (self.registry.lagging > 0 && self.registry.is_lagging(conn))
+    }
+
+    /// Whether a topic has a batch that was not delivered to all.
+    #[inline]
+    pub(crate) fn is_delivering(&self) -> bool {
+        !self.active.is_empty()
+    }
+
+    /// Ends the gaps of a connection for which nothing waits any more. They become due.
+    pub(crate) fn end_gaps(&mut self, conn: Key) {
+        self.registry.end_gaps(conn);
+    }
+
+    /// Takes the next gap to report, with its connection.
+    pub(crate) fn next_gap(&mut self) -> Option<(Key, MissedRange)> {
+        self.registry.gaps.next()
+    }
+
+    /// How many gaps must be reported.
+    pub(crate) fn gaps_due(&self) -> usize {
+        self.registry.gaps.due()
+    }
+
+    /// Counts a gap that was reported.
+    pub(crate) fn count_gap(&mut self, topic: Key) {
+        self.registry.totals.gaps += 1;
+        if let Some(topic) = self.registry.topics.get_mut(topic) {
+            topic.counters.gaps += 1;
+        }
+    }
+
+    /// Counts a connection that was closed because a broadcast exceeded its outbox.
+    pub(crate) fn count_overflow(&mut self, topic: Key) {
+        self.registry.count_overflow(topic);
+    }
+
+    /// Whether a topic may have got its first subscriber or lost its last one.
+    pub(crate) fn has_changes(&self) -> bool {
+        !self.changes.is_empty()
+    }
+
+    /// Reports which topics now have subscribers and had none when last reported, or the reverse.
+    /// Stops when `report` returns `false`, which it does when it has no room.
+    pub(crate) fn report_changes(&mut self, report: impl FnMut(Key, bool) -> bool) {
+        self.changes.report(&mut self.registry.topics, report);
+    }
+}

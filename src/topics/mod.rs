@@ -1,0 +1,80 @@
+//! Topics: who subscribes to what, and which broadcasts are still pending for whom.
+//!
+//! A broadcast is encoded once, into its topic's *open* batch. It costs nothing per subscriber.
+//! Later the batch is *sealed* and sent to one subscriber after the other, a slice of them at a
+//! time, as one run of bytes. A subscriber that does not keep up is *lagging* if its policy allows
+//! that: the sealed batch then moves to the topic's *log*, which all lagging subscribers share.
+//!
+//! ```text
+//! one topic; the numbers are sequence numbers, which all topics share
+//!
+//!                log                        sealed            open
+//!   ┌────────┬─────────┬─────────┐    ┌──────────────┐   ┌───────────┐
+//!   │ 11  13 │ 14   17 │ 20   21 │    │  25  26  28  │   │  30  31 … │ ◄── broadcast
+//!   └────────┴─────────┴─────────┘    └──────────────┘   └───────────┘
+//!    oldest,   ▲                             │
+//!    goes      │ first_pending of b          │ deliver_sealed, deliver
+//!    first     │                             ▼
+//!              │            subscribers: [ a  b  c  d  e ]
+//!              │                                ▲
+//!              │                                cursor
+//!              │
+//!              └── catch_up sends 14 … 31 once the output of b is empty again
+//!
+//!   a  was sent the sealed batch: served = 28
+//!   b  is lagging: its output waits, the cursor passed it, and the log keeps 14 … 21 for it
+//!   c  is next; c, d and e were served up to 21
+//! ```
+//!
+//! The log and the open batch have at most [`TopicLimits::backlog`] bytes each. If the log drops a
+//! batch, the lagging subscribers miss it.
+//!
+//! - **Settled:** nothing is pending for a connection: it is not lagging, and no topic has an open
+//!   or sealed batch. Otherwise [`Topics::deliver_pending`] must be called before a direct message
+//!   is sent to it, so that output leaves in the order of the calls.
+//! - **Sequence number:** broadcasts are numbered across all topics of a loop. Each connection
+//!   remembers up to which one it was served (`Member::served`), and a subscription may be ahead of
+//!   that (`Subscriber::since`). This keeps the order between topics.
+//! - **Number:** broadcasts are also numbered within their topic. Gaps are reported in these
+//!   numbers.
+//! - **Gap:** consecutive broadcasts of a topic that a subscriber did not get. It ends when a later
+//!   broadcast is sent, or when nothing waits for the connection any more.
+//!
+//! The files, each of which uses only those above it:
+//!
+//! | file | contents |
+//! | --- | --- |
+//! | `counters` `shrink` `limits` | totals, returning spare capacity, limits and errors |
+//! | `batch` `output` `gaps` | encoded frames, where they go, what was missed |
+//! | `topic` `member` | one topic with its batches, one connection with its subscriptions |
+//! | `registry` | all topics and connections, and how far each was served |
+//! | `memory` `active` `changes` `pending` | what a loop keeps beside them, each for one purpose |
+//! | `all_topics` | [`Topics`] |
+//! | `subscribing` `delivery` `merge` | the rest of its methods |
+
+mod active;
+mod all_topics;
+mod batch;
+mod changes;
+mod counters;
+mod delivery;
+mod gaps;
+mod limits;
+mod member;
+mod memory;
+mod merge;
+mod output;
+mod pending;
+mod registry;
+mod shrink;
+mod subscribing;
+#[cfg(test)]
+mod tests;
+mod topic;
+
+pub(crate) use self::all_topics::Topics;
+pub(crate) use self::batch::{Frames, Run, Source};
+pub(crate) use self::delivery::Delivery;
+pub(crate) use self::gaps::MissedRange;
+pub(crate) use self::limits::{TopicError, TopicLimits};
+pub(crate) use self::output::{Output, SendCapacity};
