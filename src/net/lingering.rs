@@ -1,8 +1,5 @@
 //! How much a peer may still send after the end of its connection.
 
-use super::socket::Socket;
-use crate::proto::State;
-
 /// What a peer may still send, of which nothing is handed over any more. Beyond it the stream is
 /// cut: the time that a closing has is no limit for those who send as fast as they can.
 #[derive(Debug)]
@@ -15,36 +12,24 @@ impl Lingering {
     /// frame, in bytes; of a WebSocket, the longest message apart, so that a client whose message
     /// is a little too long learns so. It is read so that the system does not answer it with a
     /// reset, which may destroy what the peer has not read yet (RFC 9112 §9.6).
-    pub(crate) const CLOSED: usize = 64 * 1024;
+    pub(crate) const CLOSED_BYTES_MAX: usize = 64 * 1024;
 
     /// After the application's close, until the peer's close frame, in bytes, the longest message
     /// apart: more than Linux holds between two ends by default, 4 MiB of what one sent and 6 MiB
     /// of what the other has not received. The peer may have sent all that before our close frame
     /// reached it, and be within a message, which it may end first (RFC 6455 §5.5.1).
-    const CLOSING: usize = 16 * 1024 * 1024;
+    pub(super) const CLOSING_BYTES_MAX: usize = 16 * 1024 * 1024;
 
     pub(crate) const fn new() -> Self {
         Self { left: u32::MAX }
     }
 
     /// Counts bytes that came where `most` may come; whether they may.
-    fn admit(&mut self, count: usize, most: usize) -> bool {
+    pub(super) fn admit(&mut self, count: usize, most: usize) -> bool {
         let left = most.min(self.left as usize).checked_sub(count);
         // It was no more than that before.
         self.left = left.unwrap_or(0) as u32;
         left.is_some()
-    }
-}
-
-impl Socket {
-    /// Counts bytes that came after the end of the connection; whether so many may.
-    pub(crate) fn admit_late(&mut self, count: usize) -> bool {
-        let least = match self.protocol.state() {
-            State::Closing => Lingering::CLOSING,
-            _ => Lingering::CLOSED,
-        };
-        let message = if self.opened { self.protocol.limits().message() } else { 0 };
-        self.lingering.admit(count, least.saturating_add(message))
     }
 }
 

@@ -10,7 +10,6 @@ use crate::net::attempts::{Attempt, Target};
 use crate::net::connector::{Connector, interleave};
 use crate::net::named::Named;
 use crate::net::peer::PeerAddr;
-use crate::net::socket::Socket;
 use crate::reactor::Reactor;
 use crate::slots::Key;
 
@@ -26,14 +25,14 @@ impl<S, R: Reactor> EventLoop<S, R> {
         while let Some(Resolved { conn, addresses }) = self.shared.resolved.pop() {
             match addresses {
                 Ok(addresses) => self.try_addresses(conn, interleave(&addresses)),
-                Err(error) => self.core.sockets.fail(conn, error),
+                Err(error) => self.core.sockets.registry.fail(conn, error),
             }
         }
     }
 
     /// What a connection that is being made has to try, unless it is ending.
     pub(crate) fn connector(&mut self, conn: Key) -> Option<&mut Connector> {
-        self.core.sockets.get_mut(conn).filter(|socket| !socket.is_dead())?.connector_mut()
+        self.core.sockets.get_mut(conn).filter(|socket| !socket.is_dead())?.rare.connector_mut()
     }
 
     pub(crate) fn try_addresses(&mut self, conn: Key, addresses: Vec<SocketAddr>) {
@@ -46,7 +45,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
 
     pub(crate) fn try_path(&mut self, conn: Key, path: &Path) {
         if let Err(error) = self.begin_attempt(conn, Target::Path(path)) {
-            self.core.sockets.fail(conn, error);
+            self.core.sockets.registry.fail(conn, error);
         }
     }
 
@@ -56,7 +55,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         while let Some(connector) = self.connector(conn) {
             let Some(address) = connector.addresses.pop() else {
                 if connector.attempts.is_empty() {
-                    self.core.sockets.fail(conn, error);
+                    self.core.sockets.registry.fail(conn, error);
                 }
                 return;
             };
@@ -69,7 +68,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
 
     fn begin_attempt(&mut self, conn: Key, target: Target<'_>) -> io::Result<()> {
         let socket = self.core.sockets.get_mut(conn);
-        let Some(connector) = socket.and_then(Socket::connector_mut) else {
+        let Some(connector) = socket.and_then(|socket| socket.rare.connector_mut()) else {
             return Ok(());
         };
         let reactor = &mut self.core.streams.reactor;
@@ -84,7 +83,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// Tries the next addresses of connections whose latest attempts take their time.
     #[inline(never)]
     pub(crate) fn serve_attempts(&mut self) {
-        while let Some((attempt, conn)) = self.attempts.next_due(self.core.sockets.now) {
+        while let Some((attempt, conn)) = self.attempts.next_due(self.core.now()) {
             let is_full = self.is_full();
             let Some(connector) = self.connector(conn) else {
                 continue;
@@ -94,7 +93,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
                 continue;
             }
             if is_full {
-                self.attempts.note_next(attempt, self.core.sockets.now);
+                self.attempts.note_next(attempt, self.core.now());
             } else {
                 self.try_next(conn, io::ErrorKind::TimedOut.into());
             }
@@ -115,7 +114,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             Ok(()) => {
                 let conn = attempt.conn;
                 if let Err(error) = self.finish_connect(attempt) {
-                    self.core.sockets.fail(conn, error);
+                    self.core.sockets.registry.fail(conn, error);
                 }
             }
             Err(error) => self.try_next(attempt.conn, error),
@@ -144,10 +143,10 @@ impl<S, R: Reactor> EventLoop<S, R> {
         self.core.streams.insert(conn.index(), stream);
         if let Some(socket) = self.core.sockets.get_mut(conn) {
             socket.peer = PeerAddr::from(address);
-            let connector = socket.end_connecting();
+            let connector = socket.rare.take_connector();
             self.abandon(connector);
         }
-        self.core.sockets.unblock(conn, &mut self.core.streams);
+        self.core.sender().unblock(conn);
         Ok(())
     }
 

@@ -6,9 +6,9 @@ use crate::engine::ids::ConnectionId;
 use crate::engine::turn::calls::HandlerCall;
 use crate::engine::turn::dispatch::from;
 use crate::logging::log_line;
-use crate::net::aside::End;
 use crate::net::disconnect::Disconnect;
 use crate::net::halves::Halves;
+use crate::net::rare_state::End;
 use crate::net::streams::Transmit;
 use crate::proto::{CloseFrame, Role};
 use crate::reactor::Reactor;
@@ -24,21 +24,24 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let frame = CloseFrame::parse(payload).ok().flatten();
         let code = frame.map(|frame| frame.code);
         let reason = frame.map_or_else(String::new, |frame| frame.reason.to_owned());
-        self.core.sockets.end(conn, End::Disconnect(Disconnect::ClosedByPeer { code, reason }));
+        self.core
+            .sockets
+            .registry
+            .end(conn, End::Disconnect(Disconnect::ClosedByPeer { code, reason }));
     }
 
     /// Carries on with connections that have ended: tells their handlers, ends their streams and
     /// frees their slots, which nothing in this turn's readiness can name any more.
     #[inline(never)]
     pub(crate) fn reap(&mut self, state: &mut S) {
-        let ended = self.core.sockets.take_ended();
+        let ended = self.core.sockets.registry.take_reapable();
         for &conn in &ended {
             self.tell_end(conn, state);
             if self.end_stream(conn) {
                 self.free(conn);
             }
         }
-        self.core.sockets.return_ended(ended);
+        self.core.sockets.registry.return_reapable(ended);
     }
 
     /// Ends the stream as far as it can end now; whether nothing of it is left to wait for.
@@ -72,7 +75,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let Some(socket) = self.core.sockets.get_mut(conn) else {
             return;
         };
-        let Some(end) = socket.take_end().filter(|_| !socket.told) else {
+        let Some(end) = socket.rare.take_end().filter(|_| !socket.told) else {
             return;
         };
         socket.told = true;
@@ -117,7 +120,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let Some(mut socket) = self.core.sockets.remove(conn) else {
             return;
         };
-        self.abandon(socket.end_connecting());
+        self.abandon(socket.rare.take_connector());
         let endpoint = self.endpoints.get(socket.endpoint());
         match socket.site().or(endpoint.and_then(|endpoint| endpoint.site)) {
             Some(site) => self.sites.leave(site, &mut self.endpoints),

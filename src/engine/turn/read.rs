@@ -4,10 +4,10 @@ use std::io;
 use std::ops::Range;
 
 use crate::engine::event_loop::EventLoop;
-use crate::net::aside::{End, Leftover};
 use crate::net::disconnect::{ConnectError, Disconnect};
-use crate::net::hearing::{Heard, Hearing};
-use crate::net::sockets::CORK_MOST;
+use crate::net::rare_state::{End, Leftover};
+use crate::net::reading::{ReadDebt, ReadPermission};
+use crate::net::sockets::CORK_BYTES_MAX;
 use crate::proto::handshake::HandshakeError;
 use crate::proto::{Event, Handled, Role, Share, State};
 use crate::reactor::Reactor;
@@ -62,12 +62,12 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let buffer = lifted.as_mut_slice();
         let room = buffer.len();
         let mut bytes = 0;
-        let mut is_plain = self.core.sockets.cork(conn, Share::new(FRAMES, INFLATION));
-        let was_pressed = !is_plain && self.core.sockets.is_pressed(conn);
+        let mut is_plain = self.core.sockets.begin_input(conn, Share::new(FRAMES, INFLATION));
+        let was_pressed = !is_plain && self.core.sockets.registry.has_pending_state(conn);
         let mut next = if is_plain {
             Next::Receive { receives_little: false }
         } else {
-            self.core.sockets.begin_answers(conn);
+            self.core.sockets.registry.begin_replies(conn);
             self.look_at_input(conn, hangup, room, state)
         };
         loop {
@@ -79,23 +79,23 @@ impl<S, R: Reactor> EventLoop<S, R> {
                 Next::Linger => self.linger(conn, buffer, hangup, state),
                 Next::Received(received) => received,
             };
-            self.core.sockets.flush_cork(buffer, &mut self.core.streams);
+            self.core.sender().flush_cork(buffer);
             let behind = self.core.streams.is_behind(conn.index());
             match received {
                 Received::More(more) => bytes += more,
                 Received::Drained if behind => {}
                 Received::Drained | Received::Ended => break,
             }
-            if behind || bytes >= room || self.core.sockets.share().is_used_up() {
-                self.core.sockets.resume(conn);
+            if behind || bytes >= room || self.core.sockets.registry.input.share().is_used_up() {
+                self.core.sockets.registry.resume(conn);
                 break;
             }
             is_plain = false;
             next = self.look_at_input(conn, hangup, room, state);
         }
         self.buffer = lifted;
-        if is_plain && self.core.sockets.is_unhindered(conn) {
-            self.core.sockets.uncork();
+        if is_plain && self.core.sockets.is_on_fast_path(conn) {
+            self.core.sockets.end_input();
         } else {
             self.end_read(conn, was_pressed);
         }
@@ -104,16 +104,16 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// Looks after what reading may have changed.
     #[inline(never)]
     fn end_read(&mut self, conn: Key, was_pressed: bool) {
-        self.core.sockets.end_answers(conn);
-        if self.core.sockets.uncork() {
+        self.core.sockets.registry.end_replies(conn);
+        if self.core.sockets.end_input() {
             self.leave_paused(conn);
         }
-        if was_pressed || self.core.sockets.is_pressed(conn) {
+        if was_pressed || self.core.sockets.registry.has_pending_state(conn) {
             self.note_standing(conn);
-            self.core.sockets.count_inbound(conn);
+            self.core.sockets.registry.count_inbound(conn);
             self.core.sockets.relieve_input();
             self.core.sockets.relieve_output(conn);
-            self.core.sockets.arm(conn);
+            self.core.sockets.registry.arm(conn);
         }
     }
 
@@ -123,7 +123,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     fn leave_paused(&mut self, conn: Key) {
         if self.core.sockets.get(conn).is_some_and(|socket| socket.hangup && !socket.is_dead()) {
             if let Err(error) = self.core.streams.check(conn.index()) {
-                self.core.sockets.fail(conn, error);
+                self.core.sockets.registry.fail(conn, error);
             }
         }
     }
@@ -176,9 +176,9 @@ impl<S, R: Reactor> EventLoop<S, R> {
         receives_little: bool,
         state: &mut S,
     ) -> Received {
-        let (start, frames) = (at, self.core.sockets.share().frames());
+        let (start, frames) = (at, self.core.sockets.registry.input.share().frames());
         let at = self.handle_input(conn, input, start, state);
-        let is_short = start > 0 || self.core.sockets.share().frames() < frames;
+        let is_short = start > 0 || self.core.sockets.registry.input.share().frames() < frames;
         if receives_little && is_short {
             self.receive_little(conn, false);
         }
@@ -211,30 +211,34 @@ impl<S, R: Reactor> EventLoop<S, R> {
             (socket.receives_little, socket.protocol.offers_payload_buffer());
         let is_inflating = socket.protocol.compression().is_inflating();
         let (is_ending, is_over) = (socket.is_ending(), !socket.halves.has_theirs());
-        let mut heard = Heard::All;
+        let mut permission = ReadPermission::All;
         if socket.paused || socket.outbox.is_some() {
-            heard = self.core.sockets.hold_back(conn);
+            permission = self.core.sockets.registry.read_permission(conn);
         }
-        if heard == Heard::Nothing {
+        if permission == ReadPermission::Nothing {
             return Next::Received(Received::Ended);
         }
         if is_inflating {
             self.handle_parts(conn, &mut [], state);
             return Next::Received(Received::More(0));
         }
-        if let Some(leftover) = self.core.sockets.take_leftover(conn) {
-            return Next::Received(self.receive_leftover(conn, leftover, heard, state));
+        if let Some(leftover) = self.take_leftover(conn) {
+            return Next::Received(self.receive_leftover(conn, leftover, permission, state));
         }
         if is_ending {
             return if is_over { Next::Received(Received::Ended) } else { Next::Linger };
         }
-        if heard == Heard::Portion {
+        if permission == ReadPermission::Portion {
             return Next::Portion;
         }
         if is_large {
             return Next::Received(self.receive_direct(conn, hangup, room, state));
         }
         Next::Receive { receives_little }
+    }
+
+    fn take_leftover(&mut self, conn: Key) -> Option<Leftover> {
+        self.core.sockets.get_mut(conn)?.rare.take_leftover()
     }
 
     /// Receives once from a peer that is behind, and charges it for what came.
@@ -246,7 +250,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         hangup: bool,
         state: &mut S,
     ) -> Received {
-        let room = Hearing::PORTION.min(buffer.len());
+        let room = ReadDebt::PORTION_BYTES_MAX.min(buffer.len());
         let end = match self.core.streams.recv(conn.index(), &mut buffer[..room]) {
             Ok(Some(len)) if len > 0 => len,
             other => return self.receive_nothing(conn, other),
@@ -254,7 +258,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let is_drained = end < room && !hangup;
         let input = &mut buffer[..end];
         let received = self.receive_rest(conn, input, 0, is_drained, false, state);
-        self.core.sockets.charge(conn, end);
+        self.core.sockets.registry.charge(conn, end);
         received
     }
 
@@ -264,21 +268,21 @@ impl<S, R: Reactor> EventLoop<S, R> {
         &mut self,
         conn: Key,
         mut leftover: Leftover,
-        heard: Heard,
+        permission: ReadPermission,
         state: &mut S,
     ) -> Received {
-        self.core.sockets.set_halted(conn, false);
+        self.core.sockets.registry.set_halted(conn, false);
         let Range { start, mut end } = leftover.range;
-        if heard == Heard::Portion {
-            end = end.min(start + Hearing::PORTION);
+        if permission == ReadPermission::Portion {
+            end = end.min(start + ReadDebt::PORTION_BYTES_MAX);
         }
         let input = &mut leftover.storage[..end];
         let at = self.handle_input(conn, input, start, state);
         // Answers may lie in this storage.
-        self.core.sockets.flush_cork(&leftover.storage, &mut self.core.streams);
+        self.core.sender().flush_cork(&leftover.storage);
         leftover.range.start = at;
-        if heard == Heard::Portion {
-            self.core.sockets.charge(conn, at - start);
+        if permission == ReadPermission::Portion {
+            self.core.sockets.registry.charge(conn, at - start);
         }
         self.core.sockets.return_leftover(conn, leftover);
         Received::More(at - start)
@@ -313,14 +317,14 @@ impl<S, R: Reactor> EventLoop<S, R> {
             Ok(Some(len)) => len,
             Err(error) => return self.stream_failed(conn, error),
         };
-        match self.core.sockets.received(conn, len) {
+        match self.core.sockets.handle_payload(conn, len) {
             Some(Ok(Some(event))) => {
                 let fits = message_len(&event) <= buffer_len;
                 self.receive_little(conn, !fits);
                 self.dispatch(conn, event, state);
             }
             Some(Ok(None)) | None => {}
-            Some(Err(error)) => self.core.sockets.end_by_peer_error(conn, error),
+            Some(Err(error)) => self.core.sockets.registry.end_by_peer_error(conn, error),
         }
         let is_drained = len < room && !hangup && !self.is_inflating(conn);
         if is_drained { Received::Drained } else { Received::More(len) }
@@ -336,10 +340,12 @@ impl<S, R: Reactor> EventLoop<S, R> {
         state: &mut S,
     ) -> usize {
         let end = input.len();
-        while at < end && !self.core.sockets.share().is_used_up() && !self.core.sockets.is_halted()
+        while at < end
+            && !self.core.sockets.registry.input.share().is_used_up()
+            && !self.core.sockets.registry.input.is_halted()
         {
-            if self.core.sockets.corked_bytes() > CORK_MOST {
-                self.core.sockets.flush_cork(input, &mut self.core.streams);
+            if self.core.sockets.output.corked_bytes() > CORK_BYTES_MAX {
+                self.core.sender().flush_cork(input);
             }
             let next = self.handle_messages(conn, input, at, state);
             if next > at {
@@ -357,10 +363,10 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// Hands over whatever comes of the front of `input`, and tells how much that was; `None` if
     /// nothing comes of any of it.
     fn handle_parts(&mut self, conn: Key, input: &mut [u8], state: &mut S) -> Option<usize> {
-        match self.core.sockets.receive(conn, input)? {
+        match self.core.sockets.handle_input(conn, input)? {
             Ok(Handled { consumed: used, event }) => {
                 let Some(event) = event else {
-                    return self.core.sockets.share().is_used_up().then_some(used);
+                    return self.core.sockets.registry.input.share().is_used_up().then_some(used);
                 };
                 #[cfg(feature = "tls")]
                 let announced = matches!(event, Event::ProxyHeader(_));
@@ -368,13 +374,13 @@ impl<S, R: Reactor> EventLoop<S, R> {
                 // The proxy passes on what its client says, from the first byte of TLS on.
                 #[cfg(feature = "tls")]
                 if announced && self.accept_tls(conn, &input[used..]) {
-                    self.core.sockets.resume(conn);
+                    self.core.sockets.registry.resume(conn);
                     return None;
                 }
                 Some(used)
             }
             Err(error) => {
-                self.core.sockets.end_by_peer_error(conn, error);
+                self.core.sockets.registry.end_by_peer_error(conn, error);
                 None
             }
         }
@@ -394,23 +400,23 @@ impl<S, R: Reactor> EventLoop<S, R> {
                     self.core.sockets.end_unopened(conn, error);
                 } else {
                     // A peer may end its half after its last request. It still gets its answers.
-                    self.core.sockets.end_heard(conn, End::Connect(error));
+                    self.core.sockets.end_after_queued(conn, End::Connect(error));
                 }
             }
             State::Open | State::Closing => {
                 // What topics owe it was for it, too.
                 self.core.erased().deliver_pending(conn);
                 let error = io::ErrorKind::UnexpectedEof.into();
-                self.core.sockets.end_heard(conn, End::Disconnect(Disconnect::Io(error)));
+                self.core.sockets.end_after_queued(conn, End::Disconnect(Disconnect::Io(error)));
             }
             // What is queued, our close frame above all, may still reach the peer.
-            State::Closed => self.core.sockets.revisit(conn),
+            State::Closed => self.core.sockets.registry.queue_reaping(conn),
         }
         Received::Ended
     }
 
     fn stream_failed(&mut self, conn: Key, error: io::Error) -> Received {
-        self.core.sockets.fail(conn, error);
+        self.core.sockets.registry.fail(conn, error);
         Received::Ended
     }
 }

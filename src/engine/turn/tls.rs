@@ -17,14 +17,15 @@ impl<S, R: Reactor> EventLoop<S, R> {
             return false;
         };
         if let Err(error) = self.core.streams.encrypt(conn.index(), Tls::Server(tls), received) {
-            self.core.sockets.fail(conn, error);
+            self.core.sockets.registry.fail(conn, error);
         }
         true
     }
 
     /// The stream of a connection that is being made, speaking TLS if it is to.
     pub(crate) fn connect_tls(&mut self, conn: Key, stream: R::Stream) -> io::Result<R::Stream> {
-        let connector = self.core.sockets.get_mut(conn).and_then(Socket::connector_mut);
+        let connector =
+            self.core.sockets.get_mut(conn).and_then(|socket| socket.rare.connector_mut());
         let Some((tls, host)) = connector.and_then(|connector| connector.tls.clone()) else {
             return Ok(stream);
         };
@@ -38,11 +39,11 @@ impl<S, R: Reactor> EventLoop<S, R> {
                 self.note_standing(conn);
                 // Its slot may have waited for that.
                 if self.core.sockets.get(conn).is_some_and(|socket| !socket.halves.has_ours()) {
-                    self.core.sockets.revisit(conn);
+                    self.core.sockets.registry.queue_reaping(conn);
                 }
             }
             Ok(false) => {}
-            Err(error) => self.core.sockets.fail(conn, error),
+            Err(error) => self.core.sockets.registry.fail(conn, error),
         }
     }
 }

@@ -12,7 +12,7 @@ use bytes::Bytes;
 
 use self::chunk::Chunk;
 use self::shared::Slice;
-use super::hearing::Hearing;
+use super::reading::ReadDebt;
 use crate::proto::{FrameHeader, Payload, Role, write_payload};
 use crate::time::Time;
 use crate::topics::{Run, Source};
@@ -24,9 +24,18 @@ pub(crate) use self::pool::OutboxPool;
 const CHUNK: usize = 64 * 1024;
 
 /// Slices in one vectored send.
-pub(crate) const MAX_SLICES: usize = 64;
+pub(crate) const SLICES_MAX: usize = 64;
 
-/// Output that the socket has not taken yet, in order.
+/// What a stream is offered in one send.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Offer {
+    /// How many slices.
+    pub(crate) slices: usize,
+    /// Their length in all.
+    pub(crate) bytes: usize,
+}
+
+/// Output that the socket has not taken, in order.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     chunks: VecDeque<Chunk>,
@@ -37,8 +46,8 @@ pub(crate) struct Outbox {
     boundary: usize,
     /// Sum of the lengths of the chunks.
     bytes: usize,
-    /// How many of them, at the front, are answers to requests, and no frames.
-    plain: usize,
+    /// How many of them, at the front, are HTTP responses, and no frames.
+    http: usize,
     /// Bytes of memory that the chunks hold by themselves.
     held: usize,
     /// When the socket last took something after it had refused, or refused for the first time.
@@ -47,7 +56,7 @@ pub(crate) struct Outbox {
     is_read: bool,
     /// Since when more than the soft limit waits, as far as [`Outbox::note_level`] was told.
     above_soft: Option<Time>,
-    pub(crate) hearing: Hearing,
+    pub(crate) read_debt: ReadDebt,
 }
 
 impl Outbox {
@@ -75,14 +84,14 @@ impl Outbox {
         self.is_read
     }
 
-    /// Notes that the first `count` bytes are no frames.
-    pub(crate) const fn set_plain(&mut self, count: usize) {
-        self.plain = count;
+    /// Notes that the first `count` bytes are HTTP responses.
+    pub(crate) const fn set_http(&mut self, count: usize) {
+        self.http = count;
     }
 
-    /// Whether what is sent next is no frame.
-    pub(crate) const fn is_plain(&self) -> bool {
-        self.plain > 0
+    /// Whether what is sent next is an HTTP response.
+    pub(crate) const fn begins_with_http(&self) -> bool {
+        self.http > 0
     }
 
     /// Notes whether more than `soft` waits while the socket takes nothing.
@@ -101,7 +110,7 @@ impl Outbox {
 
     const fn grow(&mut self, count: usize, pool: &mut OutboxPool) {
         self.bytes += count;
-        self.hearing.note_queued(count);
+        self.read_debt.note_queued(count);
         pool.queued += count;
     }
 
@@ -266,21 +275,20 @@ impl Outbox {
         self.grow(len, pool);
     }
 
-    /// The first slices that wait, and their length in all.
+    /// Fills in the first slices that wait.
     pub(crate) fn slices<'a>(
         &'a self,
-        slices: &mut [IoSlice<'a>; MAX_SLICES],
+        slices: &mut [IoSlice<'a>; SLICES_MAX],
         pool: &'a OutboxPool,
-    ) -> (usize, usize) {
-        let mut bytes = 0;
-        let mut count = 0;
+    ) -> Offer {
+        let mut offer = Offer::default();
         for (slot, chunk) in slices.iter_mut().zip(&self.chunks) {
             let slice = chunk.as_slice(&pool.shared);
-            bytes += slice.len();
-            count += 1;
+            offer.bytes += slice.len();
+            offer.slices += 1;
             *slot = IoSlice::new(slice);
         }
-        (count, bytes)
+        offer
     }
 
     /// The socket took `count` bytes.
@@ -290,9 +298,9 @@ impl Outbox {
             *progress = now;
             self.is_read = true;
         }
-        self.plain = self.plain.saturating_sub(count);
+        self.http = self.http.saturating_sub(count);
         self.shrink(count, pool);
-        self.hearing.note_taken(count);
+        self.read_debt.note_taken(count);
         while let Some(front) = self.chunks.front_mut().filter(|_| count > 0) {
             let len = front.len();
             if count < len {
@@ -322,8 +330,8 @@ impl Outbox {
     /// Forgets what was not begun: what remains is the rest of the frame in front, or nothing if
     /// that is none. `receiver` is the role of the peer.
     pub(crate) fn truncate(&mut self, receiver: Role, pool: &mut OutboxPool) {
-        let kept = usize::from(!self.is_plain());
-        self.plain = 0;
+        let kept = usize::from(!self.begins_with_http());
+        self.http = 0;
         while self.chunks.len() > kept {
             if let Some(chunk) = self.chunks.pop_back() {
                 self.drop_chunk(chunk, pool);

@@ -1,6 +1,6 @@
 use super::chunk::Chunk;
 use super::shared::SharedFrames;
-use super::{CHUNK, MAX_SLICES, Outbox};
+use super::{CHUNK, Outbox, SLICES_MAX};
 use crate::proto::BufferPool;
 
 /// How many emptied outboxes and pieces of storage are kept for the next.
@@ -48,7 +48,7 @@ impl OutboxPool {
     /// Takes back an outbox, with whatever is still in it.
     pub(crate) fn give(&mut self, mut outbox: Box<Outbox>) {
         outbox.clear(self);
-        if self.outboxes.len() < KEPT && outbox.chunks.capacity() <= MAX_SLICES {
+        if self.outboxes.len() < KEPT && outbox.chunks.capacity() <= SLICES_MAX {
             self.outboxes.push(outbox);
         }
     }

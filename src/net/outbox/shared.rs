@@ -170,7 +170,7 @@ impl SharedFrames {
     }
 
     /// Forgets where batches lie: no connection gets them any more.
-    pub(crate) fn forget_batches(&mut self) {
+    pub(crate) fn clear_batch_cache(&mut self) {
         while let Some(placed) = self.placed.pop() {
             self.drop_holder(placed.segment);
         }
@@ -310,7 +310,7 @@ mod tests {
             let run = || run(RunFrames::Shared(&batch, 0..600), topic, first);
             let slices: Vec<_> = (0..500).map(|sent| share(&mut frames, run(), sent)).collect();
             assert!(frames.held() < 2 * 600, "{}", frames.held());
-            frames.forget_batches();
+            frames.clear_batch_cache();
             for (sent, slice) in slices.iter().enumerate() {
                 assert_eq!(frames.get(slice, 10), &batch[sent + 10..]);
                 frames.release(slice);
@@ -331,7 +331,7 @@ mod tests {
         assert_eq!(frames.get(&slice, 0), b"onetwo");
         let apart = slice.append(apart, &mut frames).expect("it lies in another segment");
         assert_eq!(frames.get(&apart, 2), b"art");
-        frames.forget_batches();
+        frames.clear_batch_cache();
         frames.release(&apart);
         frames.release(&slice);
         assert_eq!(frames.held(), 0);
@@ -359,7 +359,7 @@ mod tests {
         assert_ne!(other.range, slices[3].range);
         slices.push(other);
         slices.iter().for_each(|slice| frames.release(slice));
-        frames.forget_batches();
+        frames.clear_batch_cache();
         assert_eq!(frames.held(), 0);
     }
 
@@ -389,7 +389,7 @@ mod tests {
             assert_eq!(frames.get(slice, 0), &batch[..]);
             frames.release(slice);
         }
-        frames.forget_batches();
+        frames.clear_batch_cache();
         assert_eq!((frames.held(), frames.segments.len()), (0, 0));
     }
 }

@@ -7,8 +7,8 @@ use crate::slots::{Key, Slots};
 /// Takes up to `count` bytes, as a socket would.
 fn drain(outbox: &mut Outbox, pool: &mut OutboxPool, count: usize) -> Vec<u8> {
     let mut taken = Vec::new();
-    let mut slices = [IoSlice::new(&[]); MAX_SLICES];
-    let (used, bytes) = outbox.slices(&mut slices, pool);
+    let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+    let Offer { slices: used, bytes } = outbox.slices(&mut slices, pool);
     for slice in &slices[..used] {
         taken.extend_from_slice(slice);
     }
@@ -200,8 +200,8 @@ fn apply(step: Step, outbox: &mut Outbox, pool: &mut OutboxPool, topic: Key) {
         }
         Step::Pong(len) => outbox.replace_pong(&vec![5; len], Role::Client, pool),
         Step::Consume(len) => {
-            let mut slices = [IoSlice::new(&[]); MAX_SLICES];
-            let (_, offered) = outbox.slices(&mut slices, pool);
+            let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+            let offered = outbox.slices(&mut slices, pool).bytes;
             outbox.consume(len.min(offered), pool, Time::BEGINNING);
         }
         Step::Trim => outbox.trim(Role::Client, pool),
@@ -231,7 +231,7 @@ proptest! {
             prop_assert_eq!((pool.held_apart(), pool.queued()), (held, waiting));
         }
         outboxes.into_iter().for_each(|outbox| pool.give(outbox));
-        pool.shared.forget_batches();
+        pool.shared.clear_batch_cache();
         prop_assert_eq!((pool.held(), pool.queued()), (0, 0));
     }
 }
