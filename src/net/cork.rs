@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use super::outbox::{Offer, Outbox, OutboxPool, SLICES_MAX, end_of_begun};
+use super::outbox::{FrameStorage, Offer, Outbox, OutboxPool, SLICES_MAX, end_of_begun};
 use crate::proto::{FrameHeader, Message, Payload, Role, write_payload};
 use crate::slots::Key;
 
@@ -284,9 +284,14 @@ impl Cork {
     }
 
     /// Moves everything that was not sent to an outbox.
-    pub(crate) fn spill(&mut self, unsent: Unsent<'_>, pool: &mut OutboxPool) -> Box<Outbox> {
+    pub(crate) fn spill(
+        &mut self,
+        unsent: Unsent<'_>,
+        outboxes: &mut OutboxPool,
+        storage: &mut FrameStorage,
+    ) -> Box<Outbox> {
         let Unsent { mut sent, received, receiver } = unsent;
-        let mut outbox = pool.take();
+        let mut outbox = outboxes.take(storage);
         outbox.set_http(self.http.saturating_sub(sent));
         let mut pieces = std::mem::take(&mut self.pieces);
         pieces.push(Piece::Copied(self.covered..self.bytes.len()));
@@ -299,35 +304,35 @@ impl Cork {
                 outbox.resume_frame(end_of_begun(frames, 0, skip, receiver) - skip);
             }
             if skip == len {
-                if let Piece::Assembled(storage, _) = piece {
-                    pool.buffers.give(storage);
+                if let Piece::Assembled(message, _) = piece {
+                    storage.buffers.give(message);
                 }
                 continue;
             }
             match piece {
                 Piece::Copied(range) => {
-                    outbox.push_bytes(&self.bytes[range.start + skip..range.end], pool);
+                    outbox.push_bytes(&self.bytes[range.start + skip..range.end], storage);
                 }
                 Piece::Received(range) => {
-                    outbox.push_bytes(&received[range.start + skip..range.end], pool);
+                    outbox.push_bytes(&received[range.start + skip..range.end], storage);
                 }
-                Piece::Assembled(storage, range) => {
-                    outbox.push_assembled(storage, range.start + skip..range.end, pool);
+                Piece::Assembled(message, range) => {
+                    outbox.push_assembled(message, range.start + skip..range.end, storage);
                 }
-                Piece::Shared(bytes) => outbox.push_shared(&bytes, skip..bytes.len(), pool),
+                Piece::Shared(bytes) => outbox.push_shared(&bytes, skip..bytes.len(), storage),
             }
         }
         self.pieces = pieces;
-        self.clear(pool);
+        self.clear(storage);
         outbox
     }
 
     /// Empties it, keeping storage for the next.
     #[inline]
-    pub(crate) fn clear(&mut self, pool: &mut OutboxPool) {
+    pub(crate) fn clear(&mut self, storage: &mut FrameStorage) {
         while let Some(piece) = self.pieces.pop() {
-            if let Piece::Assembled(storage, _) = piece {
-                pool.buffers.give(storage);
+            if let Piece::Assembled(message, _) = piece {
+                storage.buffers.give(message);
             }
         }
         self.bytes.clear();

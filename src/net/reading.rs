@@ -16,9 +16,9 @@ pub(crate) enum ReadPermission {
 
 /// What a peer must take before it is read from again, while more than the soft limit waits for it.
 ///
-/// It is read from in portions, so that it can still ask for less, and gets an answer when it checks
-/// whether its server is alive. The peer pays for each portion, and for the reply to it, with output
-/// that it takes: a peer that never reads is read from once at most.
+/// It is read from in portions, so that it can still ask for less, and gets an answer when it
+/// checks whether its server is alive. The peer pays for each portion, and for the reply to it, with
+/// output that it takes: a peer that never reads is read from once at most.
 #[derive(Debug, Default)]
 pub(crate) struct ReadDebt {
     /// Bytes that are still to be taken for what was read.

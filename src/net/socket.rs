@@ -200,7 +200,8 @@ impl Socket {
     }
 
     /// How much of the peer's input may be received. Servers bound what a client that does not read
-    /// can make them hold. Clients do not: if both ends waited for the other to read, neither would.
+    /// can make them hold. Clients do not: if both ends waited for the other to read, neither
+    /// would.
     pub(crate) fn read_permission(&self, limits: &OutboxLimits) -> ReadPermission {
         let Some(outbox) = &self.outbox else {
             return ReadPermission::All;

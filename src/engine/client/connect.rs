@@ -134,7 +134,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let mut workspace = Workspace {
             out: &mut out,
             mask_keys: &mut self.core.sockets.output.mask_keys,
-            pool: &mut self.core.sockets.output.pool.buffers,
+            pool: &mut self.core.sockets.output.storage.buffers,
             now,
         };
         let key = HandshakeKey::from_nonce(nonce);

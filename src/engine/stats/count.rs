@@ -54,7 +54,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             bytes_received: self.core.streams.received,
             messages_sent: self.core.sockets.output.messages_sent + topics.delivered,
             bytes_sent: self.core.streams.sent,
-            messages_compressed: self.core.sockets.output.pool.buffers.compressions(),
+            messages_compressed: self.core.sockets.output.storage.buffers.compressions(),
             messages_dropped: self.core.sockets.output.messages_dropped,
             broadcasts_dropped: topics.refused,
             broadcasts_dropped_newest: topics.dropped_newest,

@@ -13,27 +13,27 @@ use crate::proto::{Event, Handled, Role, Share, State};
 use crate::reactor::Reactor;
 use crate::slots::Key;
 
-/// After how many messages, control frames and fragments of a connection the rest of what was
-/// received waits for the next turn. Handlers that take a microsecond each hold the others up no
-/// longer than 256 KiB of messages do then, and a client that pipelines as deep as any is answered
-/// in one call.
-const FRAMES: usize = 256;
+/// After this many messages, control frames and fragments of a connection, the rest of what was
+/// received waits for the next turn. Handlers that take a microsecond each then hold up the others
+/// no longer than 256 KiB of messages do, and a client that pipelines deeply gets its replies in one
+/// call.
+const TURN_FRAMES_MAX: usize = 256;
 
-/// After how much decompression, in bytes that were taken or made, it does too: a few bytes may
-/// stand for a thousand times as many, or for much work.
-const INFLATION: usize = 256 * 1024;
+/// After this much decompression, in bytes taken or made, the rest waits too: a few bytes may stand
+/// for a thousand times as many, or for much work.
+const TURN_INFLATION_BYTES_MAX: usize = 256 * 1024;
 
-/// How much is received at once where little is to be: the header of a large message, and little of
-/// what must be copied from the receive buffer to where the rest goes; or as many frames as are
-/// handled in a turn, if they are short, and few that must be kept until the next.
-const LITTLE: usize = 8 * 1024;
+/// How much is received at once where little should be: the header of a large message, and little of
+/// what must be copied from the receive buffer to its own storage; or the frames of a turn, if they
+/// are short, and few that must be kept until the next.
+const LITTLE_BYTES: usize = 8 * 1024;
 
 /// What one receive came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Received {
     /// The stream has no more: its next readiness will say when it does.
     Drained,
-    /// There may be more. So many bytes came.
+    /// There may be more, behind this many bytes.
     More(usize),
     /// Nothing will come any more, or nothing is wanted.
     Ended,
@@ -45,26 +45,48 @@ enum Next {
     /// Receive into the receive buffer: little, if a large message is expected, or few frames can
     /// be handled in a turn.
     Receive { receives_little: bool },
-    /// Receive little, of a peer that is behind.
+    /// Receive little, from a slow peer.
     Portion,
-    /// Receive what a peer sends that is not heard any more.
+    /// Receive what a peer sends after the end of its connection.
     Linger,
     /// Nothing: that was done already.
     Received(Received),
 }
 
+/// How to receive.
+#[derive(Clone, Copy, Debug)]
+struct Receive {
+    /// See [`Next::Receive`].
+    receives_little: bool,
+    /// A receive may come short though there is more.
+    hangup: bool,
+}
+
+/// What one receive brought.
+#[derive(Debug)]
+struct Batch<'a> {
+    input: &'a mut [u8],
+    /// How much of it is handled.
+    at: usize,
+    /// The stream has no more.
+    is_drained: bool,
+}
+
 impl<S, R: Reactor> EventLoop<S, R> {
     /// Receives from a connection until the stream is drained or its share of the turn is used
-    /// up, and sends what its handler answers after each receive. `hangup`: a receive may come
+    /// up, and sends the replies of its handler after each receive. `hangup`: a receive may come
     /// short though there is more.
     pub(crate) fn read(&mut self, conn: Key, hangup: bool, state: &mut S) {
         let mut lifted = std::mem::take(&mut self.buffer);
         let buffer = lifted.as_mut_slice();
         let room = buffer.len();
         let mut bytes = 0;
-        let mut is_plain = self.core.sockets.begin_input(conn, Share::new(FRAMES, INFLATION));
-        let was_pressed = !is_plain && self.core.sockets.registry.has_pending_state(conn);
-        let mut next = if is_plain {
+        let mut is_fast = self
+            .core
+            .sockets
+            .begin_input(conn, Share::new(TURN_FRAMES_MAX, TURN_INFLATION_BYTES_MAX));
+        let had_pending_state = !is_fast && self.core.sockets.registry.has_pending_state(conn);
+        let mut next = if is_fast {
             Next::Receive { receives_little: false }
         } else {
             self.core.sockets.registry.begin_replies(conn);
@@ -73,46 +95,46 @@ impl<S, R: Reactor> EventLoop<S, R> {
         loop {
             let received = match next {
                 Next::Receive { receives_little } => {
-                    self.receive(conn, buffer, receives_little, hangup, state)
+                    self.receive(conn, buffer, Receive { receives_little, hangup }, state)
                 }
                 Next::Portion => self.receive_portion(conn, buffer, hangup, state),
                 Next::Linger => self.linger(conn, buffer, hangup, state),
                 Next::Received(received) => received,
             };
             self.core.sender().flush_cork(buffer);
-            let behind = self.core.streams.is_behind(conn.index());
+            let has_more = self.core.streams.has_buffered_input(conn.index());
             match received {
                 Received::More(more) => bytes += more,
-                Received::Drained if behind => {}
+                Received::Drained if has_more => {}
                 Received::Drained | Received::Ended => break,
             }
-            if behind || bytes >= room || self.core.sockets.registry.input.share().is_used_up() {
+            if has_more || bytes >= room || self.core.sockets.registry.input.share().is_used_up() {
                 self.core.sockets.registry.resume(conn);
                 break;
             }
-            is_plain = false;
+            is_fast = false;
             next = self.look_at_input(conn, hangup, room, state);
         }
         self.buffer = lifted;
-        if is_plain && self.core.sockets.is_on_fast_path(conn) {
+        if is_fast && self.core.sockets.is_on_fast_path(conn) {
             self.core.sockets.end_input();
         } else {
-            self.end_read(conn, was_pressed);
+            self.end_read(conn, had_pending_state);
         }
     }
 
-    /// Looks after what reading may have changed.
+    /// Updates what reading may have changed.
     #[inline(never)]
-    fn end_read(&mut self, conn: Key, was_pressed: bool) {
+    fn end_read(&mut self, conn: Key, had_pending_state: bool) {
         self.core.sockets.registry.end_replies(conn);
         if self.core.sockets.end_input() {
             self.leave_paused(conn);
         }
-        if was_pressed || self.core.sockets.registry.has_pending_state(conn) {
+        if had_pending_state || self.core.sockets.registry.has_pending_state(conn) {
             self.note_standing(conn);
             self.core.sockets.registry.count_inbound(conn);
-            self.core.sockets.relieve_input();
-            self.core.sockets.relieve_output(conn);
+            self.core.sockets.relief().relieve_input();
+            self.core.sockets.relief().relieve_output(conn);
             self.core.sockets.registry.arm(conn);
         }
     }
@@ -130,18 +152,12 @@ impl<S, R: Reactor> EventLoop<S, R> {
 
     /// Receives once, and handles what came.
     #[inline]
-    fn receive(
-        &mut self,
-        conn: Key,
-        buffer: &mut [u8],
-        receives_little: bool,
-        hangup: bool,
-        state: &mut S,
-    ) -> Received {
-        let room = if receives_little { LITTLE.min(buffer.len()) } else { buffer.len() };
+    fn receive(&mut self, conn: Key, buffer: &mut [u8], how: Receive, state: &mut S) -> Received {
+        let Receive { receives_little, hangup } = how;
+        let room = if receives_little { LITTLE_BYTES.min(buffer.len()) } else { buffer.len() };
         let end = match self.core.streams.recv(conn.index(), &mut buffer[..room]) {
             Ok(Some(len)) if len > 0 => len,
-            other => return self.receive_nothing(conn, other),
+            other => return self.receive_end(conn, other),
         };
         let is_drained = end < room && !hangup;
         let input = &mut buffer[..end];
@@ -149,11 +165,12 @@ impl<S, R: Reactor> EventLoop<S, R> {
         if at == end && is_drained && !receives_little {
             return Received::Drained;
         }
-        self.receive_rest(conn, input, at, is_drained, receives_little, state)
+        self.handle_batch(conn, Batch { input, at, is_drained }, receives_little, state)
     }
 
+    /// The receive brought nothing.
     #[inline(never)]
-    pub(crate) fn receive_nothing(
+    pub(crate) fn receive_end(
         &mut self,
         conn: Key,
         outcome: io::Result<Option<usize>>,
@@ -165,17 +182,16 @@ impl<S, R: Reactor> EventLoop<S, R> {
         }
     }
 
-    /// Handles what came from `at` on, behind the first messages.
+    /// Handles the rest of what came, behind the first messages.
     #[inline(never)]
-    fn receive_rest(
+    fn handle_batch(
         &mut self,
         conn: Key,
-        input: &mut [u8],
-        at: usize,
-        is_drained: bool,
+        batch: Batch<'_>,
         receives_little: bool,
         state: &mut S,
     ) -> Received {
+        let Batch { input, at, is_drained } = batch;
         let (start, frames) = (at, self.core.sockets.registry.input.share().frames());
         let at = self.handle_input(conn, input, start, state);
         let is_short = start > 0 || self.core.sockets.registry.input.share().frames() < frames;
@@ -199,9 +215,9 @@ impl<S, R: Reactor> EventLoop<S, R> {
             .is_some_and(|socket| socket.protocol.compression().is_inflating())
     }
 
-    /// How to receive next from a connection of which something is known, into a receive buffer of
+    /// How to receive next from a connection that is not on the fast path, into a receive buffer of
     /// `room` bytes. What was left over when it was paused, and the rest of a large message, is
-    /// taken at once.
+    /// handled at once.
     #[inline(never)]
     fn look_at_input(&mut self, conn: Key, hangup: bool, room: usize, state: &mut S) -> Next {
         let Some(socket) = self.core.sockets.get(conn).filter(|socket| !socket.is_dead()) else {
@@ -241,7 +257,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         self.core.sockets.get_mut(conn)?.rare.take_leftover()
     }
 
-    /// Receives once from a peer that is behind, and charges it for what came.
+    /// Receives once from a slow peer, and charges it for what came.
     #[cold]
     fn receive_portion(
         &mut self,
@@ -253,11 +269,11 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let room = ReadDebt::PORTION_BYTES_MAX.min(buffer.len());
         let end = match self.core.streams.recv(conn.index(), &mut buffer[..room]) {
             Ok(Some(len)) if len > 0 => len,
-            other => return self.receive_nothing(conn, other),
+            other => return self.receive_end(conn, other),
         };
         let is_drained = end < room && !hangup;
         let input = &mut buffer[..end];
-        let received = self.receive_rest(conn, input, 0, is_drained, false, state);
+        let received = self.handle_batch(conn, Batch { input, at: 0, is_drained }, false, state);
         self.core.sockets.registry.charge(conn, end);
         received
     }
@@ -278,7 +294,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         }
         let input = &mut leftover.storage[..end];
         let at = self.handle_input(conn, input, start, state);
-        // Answers may lie in this storage.
+        // Replies may lie in this storage.
         self.core.sender().flush_cork(&leftover.storage);
         leftover.range.start = at;
         if permission == ReadPermission::Portion {
@@ -399,12 +415,12 @@ impl<S, R: Reactor> EventLoop<S, R> {
                 if is_client {
                     self.core.sockets.end_unopened(conn, error);
                 } else {
-                    // A peer may end its half after its last request. It still gets its answers.
+                    // A peer may end its half after its last request. It still gets its responses.
                     self.core.sockets.end_after_queued(conn, End::Connect(error));
                 }
             }
             State::Open | State::Closing => {
-                // What topics owe it was for it, too.
+                // Pending broadcasts still go to it.
                 self.core.erased().deliver_pending(conn);
                 let error = io::ErrorKind::UnexpectedEof.into();
                 self.core.sockets.end_after_queued(conn, End::Disconnect(Disconnect::Io(error)));

@@ -19,7 +19,7 @@ impl Output {
         message: Message<'a>,
         out: &'a mut Vec<u8>,
     ) -> Payload<'a> {
-        let pool = &mut self.pool.buffers;
+        let pool = &mut self.storage.buffers;
         let is_shorter = table.get_mut(conn).is_some_and(|socket| {
             socket.protocol.compression().applies_to(message.len())
                 && socket.protocol.compression_mut().compress(message.as_bytes(), out, pool)
@@ -40,7 +40,7 @@ impl Output {
     ) -> Option<Bytes> {
         let forms = run.forms.as_ref()?;
         let setting = table.get(conn)?.protocol.compression().setting()?;
-        let compressed = forms.compressed(setting, &mut self.pool.buffers)?;
+        let compressed = forms.compressed(setting, &mut self.storage.buffers)?;
         table.get_mut(conn)?.protocol.compression_mut().reset_context();
         Some(compressed)
     }

@@ -12,8 +12,8 @@ use crate::timers::{DeadlineWheel, Tick};
 /// How much more time a peer gets that missed a deadline while its input is not read to the end.
 const GRACE_DURATION: Duration = Duration::from_millis(100);
 
-/// How often in a row it gets that: in all long enough to read what a socket holds, and not for ever
-/// if the peer never stops sending.
+/// How often in a row it gets that: in all long enough to read what a socket holds, and not for
+/// ever if the peer never stops sending.
 const GRACES_MAX: u8 = 50;
 
 /// The deadlines of all connections: at most one of each is in force.

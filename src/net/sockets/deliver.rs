@@ -8,21 +8,9 @@ use crate::net::send_status::SendStatus;
 use crate::net::streams::Transmit;
 use crate::proto::Role;
 use crate::slots::Key;
-use crate::topics::{Room, Run};
+use crate::topics::Run;
 
 impl Sockets {
-    /// How much topics may send the connection.
-    pub(crate) fn send_capacity(&self, conn: Key) -> Room {
-        let limits = &self.registry.limits;
-        match self.get(conn).filter(|socket| socket.blocked && socket.is_open()) {
-            Some(socket) => Room::Waiting {
-                backed_up: socket.is_backed_up(limits),
-                bytes: limits.hard.saturating_sub(socket.queued()),
-            },
-            None => Room::Unlimited,
-        }
-    }
-
     /// Sends frames of a topic to a connection that has got all that came before; `false` if that
     /// was more than may wait.
     #[inline]
@@ -73,7 +61,7 @@ impl Sockets {
             Ok(sent) => {
                 output.push_run(&mut registry.table, conn, run, sent);
                 output.note_blocked(registry, conn);
-                self.relieve_output(conn);
+                self.relief().relieve_output(conn);
             }
             Err(error) => registry.fail(conn, error),
         }

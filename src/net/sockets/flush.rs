@@ -27,10 +27,10 @@ impl Sender<'_> {
             }
         };
         match sent {
-            Ok(sent) if sent == len => output.cork.clear(&mut output.pool),
+            Ok(sent) if sent == len => output.cork.clear(&mut output.storage),
             Ok(sent) => self.spill(sent, sent < offered, received),
             Err(error) => {
-                output.cork.clear(&mut output.pool);
+                output.cork.clear(&mut output.storage);
                 registry.fail(conn, error);
             }
         }
@@ -41,7 +41,7 @@ impl Sender<'_> {
         let Sockets { registry, output } = &mut *self.sockets;
         let conn = output.cork.conn();
         let unsent = Unsent { sent, received, receiver: registry.table.receiver(conn) };
-        let outbox = output.cork.spill(unsent, &mut output.pool);
+        let outbox = output.cork.spill(unsent, &mut output.outboxes, &mut output.storage);
         if let Some(socket) = registry.table.get_mut(conn) {
             socket.outbox = Some(outbox);
         }
@@ -64,12 +64,12 @@ impl Sender<'_> {
                 return;
             };
             let mut slices = [IoSlice::new(&[]); SLICES_MAX];
-            let offer = outbox.slices(&mut slices, &output.pool);
+            let offer = outbox.slices(&mut slices, &output.storage);
             let sent = match self.io.transmit(conn.index(), &slices[..offer.slices]) {
                 Ok(sent) => sent,
                 Err(error) => return registry.fail(conn, error),
             };
-            outbox.consume(sent, &mut output.pool, now);
+            outbox.consume(sent, &mut output.storage, now);
             if sent > 0 && outbox.progress.is_some() {
                 // The output had to wait for the peer, which has read some: it is alive, though our
                 // ping may wait behind all this, or its pong be unread.
@@ -121,7 +121,7 @@ impl Sender<'_> {
             if has_waited && state == State::Open && socket.opened {
                 output.drained.push(conn, socket);
             }
-            output.pool.give(outbox);
+            output.give_back(outbox);
             registry.memory.pass_over_output(conn);
         }
         if state == State::Closed {

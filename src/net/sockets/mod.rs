@@ -103,10 +103,10 @@ impl Sockets {
     pub(crate) fn remove(&mut self, conn: Key) -> Option<Socket> {
         let mut socket = self.registry.remove(conn)?;
         if let Some(outbox) = socket.outbox.take() {
-            self.output.pool.give(outbox);
+            self.output.give_back(outbox);
         }
         if let Some(leftover) = socket.rare.take_leftover() {
-            self.output.pool.buffers.give(leftover.storage);
+            self.output.storage.buffers.give(leftover.storage);
         }
         Some(socket)
     }
@@ -121,15 +121,13 @@ impl Sockets {
 
     /// The connection, with the storage that it may take for a message.
     pub(crate) fn with_buffers(&mut self, conn: Key) -> Option<(&mut Socket, &mut BufferPool)> {
-        Some((self.registry.table.get_mut(conn)?, &mut self.output.pool.buffers))
+        Some((self.registry.table.get_mut(conn)?, &mut self.output.storage.buffers))
     }
 
     /// Queues the opening request of a connection that is being made: it leaves once it is made.
     pub(crate) fn queue_request(&mut self, conn: Key, request: &[u8]) {
         if let Some(socket) = self.registry.table.get_mut(conn) {
-            let mut outbox = self.output.pool.take();
-            outbox.push_bytes(request, &mut self.output.pool);
-            socket.outbox = Some(outbox);
+            socket.outbox = Some(self.output.outbox_with(request));
             socket.blocked = true;
         }
     }
@@ -150,13 +148,13 @@ impl Sockets {
 
     /// Bytes that wait to be sent to all connections.
     pub(crate) fn buffered_total(&self) -> usize {
-        self.output.corked_bytes() + self.output.pool.queued()
+        self.output.corked_bytes() + self.output.storage.queued()
     }
 
     /// Keeps what was received behind the message at which reading stopped.
     pub(crate) fn keep_leftover(&mut self, conn: Key, bytes: &[u8]) {
         if let Some(socket) = self.registry.table.get_mut(conn) {
-            let storage = self.output.pool.buffers.copy(bytes);
+            let storage = self.output.storage.buffers.copy(bytes);
             socket.rare.set_leftover(Leftover { storage, range: 0..bytes.len() });
         }
     }
@@ -165,7 +163,7 @@ impl Sockets {
     pub(crate) fn return_leftover(&mut self, conn: Key, leftover: Leftover) {
         match self.registry.table.get_mut(conn) {
             Some(socket) if !leftover.range.is_empty() => socket.rare.set_leftover(leftover),
-            _ => self.output.pool.buffers.give(leftover.storage),
+            _ => self.output.storage.buffers.give(leftover.storage),
         }
     }
 

@@ -9,7 +9,7 @@ use super::work_queue::WorkQueue;
 use crate::net::cork::{Cork, Lent, REUSE_BYTES_MIN};
 use crate::net::disconnect::Disconnect;
 use crate::net::lists::Lists;
-use crate::net::outbox::{OutboxPool, end_of_begun};
+use crate::net::outbox::{FrameStorage, Outbox, OutboxPool, end_of_begun};
 use crate::net::rare_state::End;
 use crate::net::send_status::SendStatus;
 use crate::proto::{
@@ -26,7 +26,8 @@ pub(super) const CORK_FLUSH_BYTES_MIN: usize = 64 * 1024;
 #[derive(Debug)]
 pub(crate) struct Output {
     pub(super) cork: Cork,
-    pub(crate) pool: OutboxPool,
+    pub(super) outboxes: OutboxPool,
+    pub(crate) storage: FrameStorage,
     pub(crate) mask_keys: MaskKeys,
     /// Where control frames are written for a connection that is not corked.
     scratch: Vec<u8>,
@@ -46,7 +47,8 @@ impl Output {
     pub(super) fn new(mask_keys: MaskKeys) -> Self {
         Self {
             cork: Cork::new(),
-            pool: OutboxPool::default(),
+            outboxes: OutboxPool::default(),
+            storage: FrameStorage::default(),
             mask_keys,
             scratch: Vec::new(),
             compressed: Vec::new(),
@@ -82,9 +84,21 @@ impl Output {
         self.drained.len()
     }
 
+    /// An outbox with these bytes.
+    pub(super) fn outbox_with(&mut self, bytes: &[u8]) -> Box<Outbox> {
+        let mut outbox = self.outboxes.take(&mut self.storage);
+        outbox.push_bytes(bytes, &mut self.storage);
+        outbox
+    }
+
+    /// Takes an outbox back, with whatever is still in it.
+    pub(super) fn give_back(&mut self, outbox: Box<Outbox>) {
+        self.outboxes.give(outbox, &mut self.storage);
+    }
+
     /// Clears the cache of batches that were copied: no connection gets them any more.
     pub(crate) fn clear_batch_cache(&mut self) {
-        self.pool.shared.clear_batch_cache();
+        self.storage.shared.clear_batch_cache();
     }
 
     /// Lets the protocol write, into the cork or behind what is queued.
@@ -112,7 +126,7 @@ impl Output {
         let now = registry.now;
         let socket = registry.table.get_mut(conn)?;
         let out = if corked { self.cork.bytes_mut() } else { &mut self.scratch };
-        let pool = &mut self.pool.buffers;
+        let pool = &mut self.storage.buffers;
         let mut workspace = Workspace { out, mask_keys: &mut self.mask_keys, pool, now };
         let result = act(&mut socket.protocol, &mut workspace);
         if !corked && !self.scratch.is_empty() {
@@ -121,7 +135,7 @@ impl Output {
                 Some(outbox)
                     if socket.blocked && !outbox.begins_with_http() && is_ping(&result) =>
                 {
-                    outbox.replace_pong(&self.scratch, receiver, &mut self.pool);
+                    outbox.replace_pong(&self.scratch, receiver, &mut self.storage);
                     self.scratch.clear();
                     registry.note_level(conn);
                 }
@@ -138,8 +152,9 @@ impl Output {
             if corked {
                 self.cork.bytes_mut().extend_from_slice(&self.scratch);
             } else {
-                let outbox = socket.outbox.get_or_insert_with(|| self.pool.take());
-                outbox.push_bytes(&self.scratch, &mut self.pool);
+                let outbox =
+                    socket.outbox.get_or_insert_with(|| self.outboxes.take(&mut self.storage));
+                outbox.push_bytes(&self.scratch, &mut self.storage);
                 if socket.blocked {
                     registry.note_level(conn);
                 } else {
@@ -190,14 +205,14 @@ impl Output {
             let hard = registry.input.replies.hard_limit(conn, &registry.limits);
             let fits = !socket.blocked || outbox.bytes() + payload.bytes.len() <= hard;
             if fits {
-                outbox.push_frame(payload, key, &mut self.pool);
+                outbox.push_frame(payload, key, &mut self.storage);
             }
             fits
         } else if self.cork.conn() == conn {
             self.cork.push_payload(payload, key, registry.limits.hard)
         } else {
-            let mut outbox = self.pool.take();
-            outbox.push_frame(payload, key, &mut self.pool);
+            let mut outbox = self.outboxes.take(&mut self.storage);
+            outbox.push_frame(payload, key, &mut self.storage);
             socket.outbox = Some(outbox);
             true
         };
@@ -229,19 +244,19 @@ impl Output {
         }
         // What is about to leave is cheaper to copy; what waits may wait for many.
         let waits = socket.blocked || sent > 0 || rest.len() >= REUSE_BYTES_MIN;
-        let outbox = socket.outbox.get_or_insert_with(|| self.pool.take());
+        let outbox = socket.outbox.get_or_insert_with(|| self.outboxes.take(&mut self.storage));
         if sent > 0 {
             // Runs are a server's frames.
             let end = end_of_begun(run.as_slice(), 0, sent, Role::Client);
             outbox.resume_frame(end - sent);
         }
         match (&run.frames, run.source) {
-            (_, Some(source)) if waits => outbox.push_run(run, source, sent, &mut self.pool),
+            (_, Some(source)) if waits => outbox.push_run(run, source, sent, &mut self.storage),
             (Frames::Shared(bytes, range), None) if rest.len() >= REUSE_BYTES_MIN => {
                 let range = range.start + sent..range.end;
-                outbox.push_shared(bytes, range, &mut self.pool);
+                outbox.push_shared(bytes, range, &mut self.storage);
             }
-            _ => outbox.push_bytes(rest, &mut self.pool),
+            _ => outbox.push_bytes(rest, &mut self.storage),
         }
     }
 
@@ -254,7 +269,7 @@ impl Output {
             self.cork.push_shared(body);
         } else if let Some(outbox) = table.outbox_mut(conn) {
             // Behind its head.
-            outbox.push_shared(&body, 0..body.len(), &mut self.pool);
+            outbox.push_shared(&body, 0..body.len(), &mut self.storage);
         }
     }
 
@@ -277,7 +292,7 @@ impl Output {
         socket.blocked = true;
         if let Some(outbox) = &mut socket.outbox {
             outbox.progress.get_or_insert(now);
-            outbox.trim(receiver, &mut self.pool);
+            outbox.trim(receiver, &mut self.storage);
         }
         registry.resume_if_unread(conn);
         registry.note_level(conn);
@@ -294,10 +309,10 @@ impl Output {
         if let Some(socket) = registry.table.get_mut(conn) {
             let is_http = socket.outbox.as_ref().is_some_and(|outbox| outbox.begins_with_http());
             if let Some(outbox) = &mut socket.outbox {
-                outbox.truncate(receiver, &mut self.pool);
+                outbox.truncate(receiver, &mut self.storage);
             }
             if let Some(empty) = is_http.then(|| socket.take_outbox()).flatten() {
-                self.pool.give(empty);
+                self.give_back(empty);
             }
             let close = |protocol: &mut WebSocket, work: &mut Workspace<'_>| match is_http {
                 // A frame would lie in the midst of a response.
@@ -328,7 +343,7 @@ impl Output {
     pub(crate) fn take_back_assembled(&mut self, buffer: Buffer) {
         match self.cork.take_back() {
             Some(reuse) => self.cork.fill_assembled(&reuse, buffer.into_storage().0),
-            None => self.pool.buffers.recycle(buffer),
+            None => self.storage.buffers.recycle(buffer),
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::net::socket::Socket;
 use crate::proto::PeerError;
 use crate::slots::Key;
 use crate::time::Time;
+use crate::topics::Room;
 
 /// All connections, with their deadlines, their places, their memory, and the lists of those that
 /// something is to be done for. It has no output: see [`Output`](super::output::Output).
@@ -201,6 +202,17 @@ impl Registry {
     pub(crate) fn stand(&mut self, conn: Key, standing: Standing) {
         if let Some(socket) = self.table.get_mut(conn) {
             self.places.change(conn, &mut socket.place, standing, self.now);
+        }
+    }
+
+    /// How much topics may send the connection.
+    pub(crate) fn send_capacity(&self, conn: Key) -> Room {
+        match self.table.get(conn).filter(|socket| socket.blocked && socket.is_open()) {
+            Some(socket) => Room::Waiting {
+                backed_up: socket.is_backed_up(&self.limits),
+                bytes: self.limits.hard.saturating_sub(socket.queued()),
+            },
+            None => Room::Unlimited,
         }
     }
 

@@ -14,6 +14,8 @@
 //! asks for more than its share is closed itself.
 
 use super::Sockets;
+use super::output::Output;
+use super::registry::Registry;
 use crate::net::disconnect::{Disconnect, MemoryLimit};
 use crate::net::outbox::Outbox;
 use crate::net::rare_state::End;
@@ -34,29 +36,37 @@ impl Sockets {
     pub(crate) const fn memory(&self, kind: MemoryLimit) -> usize {
         match kind {
             MemoryLimit::Inbound => self.registry.memory.inbound(),
-            MemoryLimit::Outbound => self.output.pool.held(),
+            MemoryLimit::Outbound => self.output.storage.memory(),
         }
-    }
-
-    /// Whether `len` more bytes of output may be held.
-    #[inline]
-    pub(super) const fn has_memory(&self, len: usize) -> bool {
-        self.output.pool.held() + len <= self.registry.memory.cap(MemoryLimit::Outbound)
     }
 
     /// Whether the totals are what the connections hold: looks at every one.
     pub(crate) fn totals_are_right(&self) -> bool {
-        let (mut inbound, mut queued, mut held) = (0, 0, 0);
+        let (mut inbound, mut queued, mut own_memory) = (0, 0, 0);
         for (_, socket) in self.registry.table.iter() {
             inbound += socket.inbound();
             queued += socket.queued();
-            held += socket.outbox.as_ref().map_or(0, |outbox| outbox.held());
+            own_memory += socket.outbox.as_ref().map_or(0, |outbox| outbox.memory());
         }
-        let pool = &self.output.pool;
-        (inbound, queued) == (self.registry.memory.inbound(), pool.queued())
-            && held == pool.held_apart()
+        let storage = &self.output.storage;
+        (inbound, queued) == (self.registry.memory.inbound(), storage.queued())
+            && own_memory == storage.own_memory()
     }
 
+    /// Frees memory.
+    #[inline]
+    pub(crate) fn relief(&mut self) -> Relief<'_> {
+        Relief { registry: &mut self.registry, output: &mut self.output }
+    }
+}
+
+/// Frees memory, at the cost of connections.
+pub(crate) struct Relief<'a> {
+    registry: &'a mut Registry,
+    output: &'a mut Output,
+}
+
+impl Relief<'_> {
     /// Closes connections if the input of all together holds more than it may.
     #[inline]
     pub(crate) fn relieve_input(&mut self) {
@@ -87,18 +97,24 @@ impl Sockets {
         self.has_memory(0) || self.shed_output(conn, 0)
     }
 
+    /// Whether `len` more bytes of output may be held.
+    #[inline]
+    pub(super) const fn has_memory(&self, len: usize) -> bool {
+        self.output.storage.memory() + len <= self.registry.memory.cap(MemoryLimit::Outbound)
+    }
+
     /// Frees memory for `wanted` bytes more that are to wait for `conn`; whether that is not closed
     /// for it. It is if there is too little, and it has more than its share.
     #[cold]
     pub(super) fn shed_output(&mut self, conn: Key, wanted: usize) -> bool {
         let cap = self.registry.memory.cap(MemoryLimit::Outbound);
         let goal = (cap - cap / FREED_FRACTION).saturating_sub(wanted);
-        if self.get(conn).is_none_or(Socket::is_being_made) {
+        if self.registry.table.get(conn).is_none_or(Socket::is_being_made) {
             return true;
         }
         let mut is_closed = self.cost(conn) + wanted > cap;
         let mut closed = Vec::new();
-        while !is_closed && self.output.pool.held() > goal {
+        while !is_closed && self.output.storage.memory() > goal {
             let Some(holder) = self.registry.memory.first_output_holder(self.registry.now) else {
                 is_closed = !self.has_memory(wanted) && self.asks_too_much(conn, wanted);
                 break;
@@ -120,7 +136,7 @@ impl Sockets {
 
     /// Whether more than its share waits for a connection, with `wanted` bytes more.
     fn asks_too_much(&self, conn: Key, wanted: usize) -> bool {
-        self.get(conn).is_some_and(|socket| socket.blocked)
+        self.registry.table.get(conn).is_some_and(|socket| socket.blocked)
             && self.cost(conn) + wanted > self.registry.memory.fair_share(MemoryLimit::Outbound)
     }
 
@@ -130,7 +146,12 @@ impl Sockets {
 
     /// Closes a connection and drops its input, that which is still to come included.
     fn give_up_input(&mut self, conn: Key) {
-        if self.get(conn).is_none_or(|socket| socket.protocol.state() == State::Closed) {
+        if self
+            .registry
+            .table
+            .get(conn)
+            .is_none_or(|socket| socket.protocol.state() == State::Closed)
+        {
             return;
         }
         let Self { registry, output } = self;
@@ -138,7 +159,7 @@ impl Sockets {
         output.write(registry, conn, |protocol, work| protocol.close_immediately(code, work));
         let leftover = registry.table.get_mut(conn).and_then(|socket| socket.rare.take_leftover());
         if let Some(leftover) = leftover {
-            output.pool.buffers.give(leftover.storage);
+            output.storage.buffers.give(leftover.storage);
         }
         registry.unpause(conn);
         let reason = Disconnect::MemoryPressure(MemoryLimit::Inbound);
@@ -156,7 +177,7 @@ impl Sockets {
             let reason = Disconnect::MemoryPressure(MemoryLimit::Outbound);
             output.overflow(registry, conn, reason);
         }
-        let queued = self.get(conn).map_or(0, Socket::queued);
+        let queued = self.registry.table.get(conn).map_or(0, Socket::queued);
         if is_ending || queued > FRAME_REST_BYTES_MAX {
             self.cut_output(conn);
         }
@@ -166,8 +187,8 @@ impl Sockets {
     /// Cuts a connection with all that waits for it.
     #[cold]
     pub(super) fn cut_output(&mut self, conn: Key) {
-        if let Some(outbox) = self.get_mut(conn).and_then(Socket::take_outbox) {
-            self.output.pool.give(outbox);
+        if let Some(outbox) = self.registry.table.get_mut(conn).and_then(Socket::take_outbox) {
+            self.output.give_back(outbox);
             self.registry.kill(conn);
         }
         self.registry.rank_output(conn);
@@ -178,6 +199,6 @@ impl Sockets {
     pub(super) fn has_only_begun(&self, conn: Key) -> bool {
         let table = &self.registry.table;
         let outbox = table.outbox(conn);
-        outbox.is_some_and(|outbox| outbox.is_all_begun(table.receiver(conn), &self.output.pool))
+        outbox.is_some_and(|outbox| outbox.is_all_begun(table.receiver(conn), &self.output.storage))
     }
 }

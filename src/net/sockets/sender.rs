@@ -33,7 +33,7 @@ impl<'a> Sender<'a> {
 impl Sender<'_> {
     /// How much topics may send the connection.
     pub(crate) fn send_capacity(&self, conn: Key) -> Room {
-        self.sockets.send_capacity(conn)
+        self.sockets.registry.send_capacity(conn)
     }
 
     /// Sends a message to a connection that is open.
@@ -145,7 +145,7 @@ impl Sender<'_> {
     /// Whether `len` more bytes may wait for a connection, after memory was freed for them.
     #[inline]
     fn has_capacity(&mut self, conn: Key, len: usize) -> bool {
-        self.sockets.has_memory(len)
+        self.sockets.relief().has_memory(len)
             // What is corked may leave at once.
             || self.sockets.output.is_corked(&self.sockets.registry.table, conn)
             || self.free_memory(conn, len)
@@ -155,12 +155,12 @@ impl Sender<'_> {
     fn free_memory(&mut self, conn: Key, len: usize) -> bool {
         // Output that can leave now leaves first.
         self.flush_dirty();
-        self.sockets.shed_output(conn, len)
+        self.sockets.relief().shed_output(conn, len)
     }
 
     /// After output was appended: sends it if it is much, or notes that it is to be flushed.
     fn pushed(&mut self, conn: Key) -> SendStatus {
-        let is_short_of_memory = !self.sockets.has_memory(0);
+        let is_short_of_memory = !self.sockets.relief().has_memory(0);
         let Sockets { registry, output } = &mut *self.sockets;
         if output.is_corked(&registry.table, conn) {
             let is_much = output.cork.len() >= CORK_FLUSH_BYTES_MIN;
@@ -179,12 +179,13 @@ impl Sender<'_> {
                 output.dirty.push(conn, socket);
             }
         }
-        if !self.sockets.has_memory(0) {
-            let is_begun = self.sockets.has_only_begun(conn);
-            if !self.sockets.relieve_output(conn) {
+        if !self.sockets.relief().has_memory(0) {
+            let mut relief = self.sockets.relief();
+            let is_begun = relief.has_only_begun(conn);
+            if !relief.relieve_output(conn) {
                 if is_begun {
                     // A message with the status `Dropped` must not arrive.
-                    self.sockets.cut_output(conn);
+                    relief.cut_output(conn);
                 }
                 return SendStatus::Dropped;
             }
