@@ -7,7 +7,6 @@ use bytes::Bytes;
 
 use super::outbox::{FrameStorage, Offer, Outbox, OutboxPool, SLICES_MAX, end_of_begun};
 use crate::proto::{FrameHeader, Message, Payload, Role, write_payload};
-use crate::slots::Key;
 
 /// Payloads from this length on are sent from where they lie; a copy of shorter ones is cheaper
 /// than another slice in the send.
@@ -19,8 +18,6 @@ pub(crate) const REUSE_BYTES_MIN: usize = 4 * 1024;
 /// receive buffer.
 #[derive(Debug)]
 pub(crate) struct Cork {
-    /// Whose output it is, or `Key::NONE`.
-    conn: Key,
     /// The message that the handler is lent.
     message: Option<Lent>,
     /// How that message is sent back from where it lies.
@@ -106,7 +103,6 @@ pub(crate) struct Reuse {
 impl Cork {
     pub(crate) const fn new() -> Self {
         Self {
-            conn: Key::NONE,
             message: None,
             reuse: None,
             bytes: Vec::new(),
@@ -118,26 +114,9 @@ impl Cork {
         }
     }
 
-    /// Gathers the output of a connection from now on.
-    #[inline]
-    pub(crate) fn begin(&mut self, conn: Key) {
-        debug_assert!(self.is_empty(), "the output of another connection is flushed before");
-        self.conn = conn;
-        self.message = None;
-        self.reuse = None;
-    }
-
-    /// Gathers nothing any more.
-    #[inline]
-    pub(crate) fn end(&mut self) {
-        debug_assert!(self.is_empty(), "what was gathered is flushed before");
-        self.conn = Key::NONE;
-    }
-
-    /// Whose output it gathers, or `Key::NONE`.
-    #[inline]
-    pub(crate) const fn conn(&self) -> Key {
-        self.conn
+    /// Whether nothing is gathered, and nothing lent: as it is between two connections.
+    pub(crate) fn is_unused(&self) -> bool {
+        self.is_empty() && self.message.is_none() && self.reuse.is_none()
     }
 
     /// The handler is lent a message. Sending that back needs no copy.
@@ -151,7 +130,7 @@ impl Cork {
         self.reuse.take()
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    fn is_empty(&self) -> bool {
         self.bytes.is_empty() && self.pieces.is_empty()
     }
 

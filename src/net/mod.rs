@@ -6,6 +6,7 @@ mod cork;
 pub(crate) mod disconnect;
 pub(crate) mod halves;
 mod holders;
+pub(crate) mod life;
 pub(crate) mod limits;
 pub(crate) mod lingering;
 pub(crate) mod listener;
@@ -23,6 +24,7 @@ mod send_status;
 pub(crate) mod socket;
 pub(crate) mod sockets;
 pub(crate) mod streams;
+mod unsent_limit;
 
 pub use disconnect::{ConnectError, Disconnect, MemoryLimit};
 pub use proxies::{InvalidNetwork, Network, TrustedProxies};

@@ -1,4 +1,5 @@
 use super::halves::Halves;
+use super::life::Life;
 use super::limits::OutboxLimits;
 use super::lingering::Lingering;
 use super::lists::Lists;
@@ -7,12 +8,27 @@ use super::peer::PeerAddr;
 use super::places::{Place, Standing};
 use super::rare_state::RareState;
 use super::reading::{ReadDebt, ReadPermission};
+use super::unsent_limit::UnsentLimit;
 use crate::proto::{Role, State, WebSocket};
 use crate::time::Time;
 use crate::timers::Tick;
 
 /// One connection: its protocol state, its queued output and where it is in its life. Its stream
 /// is kept apart, by the same slot.
+///
+/// Its life has four sides, each a state machine with a diagram of its own. Usually they go together
+/// from left to right:
+///
+/// ```text
+///  protocol:  Connecting ─────► Open ──────► Closing ──────► Closed         WebSocket
+///  handler:   Opening  Served   Open ──────────────► Closed                 Life
+///  stream:    Both ──────────────────────────────────────► Theirs, Neither  Halves
+///  place:     Asking   Idle     Open ──────────────────────► Leaving, Gone  Standing
+/// ```
+///
+/// Beside them, reading stops and goes on: `paused` by the application, `unread` while the peer is
+/// slow to read, for the rest of the turn when its share is used up. Writing is `blocked` while the
+/// stream takes nothing.
 #[derive(Debug)]
 pub(crate) struct Socket {
     pub(crate) protocol: WebSocket,
@@ -29,25 +45,13 @@ pub(crate) struct Socket {
     pub(crate) receives_little: bool,
     /// The application has paused reading. Implies that the protocol is open.
     pub(crate) paused: bool,
-    /// Readiness has told of the end of the stream, or of its failure.
+    /// Readiness has reported the end of the stream, or its failure.
     pub(crate) hangup: bool,
-    /// `on_open` was called, so `on_close` must be.
-    pub(crate) opened: bool,
-    /// The handler was told of the end.
-    pub(crate) told: bool,
-    /// Nothing more of the peer is waited for: its close frame has come, or it was answered and has
-    /// not asked for more.
-    pub(crate) is_done: bool,
-    /// Requests were answered that open nothing.
-    pub(crate) served: bool,
-    /// Which halves of the stream are open.
+    pub(crate) life: Life,
     pub(crate) halves: Halves,
-    pub(super) lingering: Lingering,
-    /// It has a subscription of which only the latest matters.
-    pub(crate) conflates: bool,
-    /// How many bytes its stream may hold unsent, in any case; 0: as many as it does.
-    pub(crate) unsent_limit: u32,
-    /// Where it stands when others need room.
+    pub(crate) lingering: Lingering,
+    pub(crate) unsent: UnsentLimit,
+    /// Where it stands when others need a place.
     pub(super) place: Place,
     pub(crate) rare: RareState,
     /// What `inbound` last came to, as the total over all connections has it.
@@ -84,15 +88,11 @@ impl Socket {
             receives_little: false,
             paused: false,
             hangup: false,
-            conflates: false,
-            unsent_limit: 0,
+            unsent: UnsentLimit::default(),
             place: Place::default(),
             rare: RareState::default(),
             inbound_counted: 0,
-            opened: false,
-            told: false,
-            is_done: false,
-            served: false,
+            life: Life::Opening,
             halves: Halves::Both,
             lingering: Lingering::new(),
             owner: narrow(owner),
@@ -138,13 +138,13 @@ impl Socket {
     /// Whether our half of the stream is to end. A client leaves it to the server to begin, once
     /// both close frames were exchanged (RFC 6455 §7.1.1).
     pub(crate) fn has_said_all(&self) -> bool {
-        let waits = self.is_done && self.is_client() && self.halves == Halves::Both;
+        let waits = self.lingering.is_done() && self.is_client() && self.halves == Halves::Both;
         self.outbox.is_none() && self.protocol.state() == State::Closed && !waits
     }
 
     /// Whether ending TCP is up to this end, as soon as it has said all: the peer has.
     pub(crate) fn ends_tcp(&self) -> bool {
-        self.is_done && !self.is_client()
+        self.lingering.is_done() && !self.is_client()
     }
 
     /// Whether this program makes the connection, and it is not open yet.
@@ -229,7 +229,7 @@ impl Socket {
             State::Closing => Lingering::CLOSING_BYTES_MAX,
             _ => Lingering::CLOSED_BYTES_MAX,
         };
-        let message = if self.opened { self.protocol.limits().message() } else { 0 };
+        let message = if self.life.was_open() { self.protocol.limits().message() } else { 0 };
         self.lingering.admit(count, least.saturating_add(message))
     }
 

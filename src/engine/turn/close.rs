@@ -8,6 +8,7 @@ use crate::engine::turn::dispatch::from;
 use crate::logging::log_line;
 use crate::net::disconnect::Disconnect;
 use crate::net::halves::Halves;
+use crate::net::life::Life;
 use crate::net::rare_state::End;
 use crate::net::streams::Transmit;
 use crate::proto::{CloseFrame, Role};
@@ -18,7 +19,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// The peer's close frame has come, with this payload.
     pub(crate) fn closed_by_peer(&mut self, conn: Key, payload: &[u8]) {
         if let Some(socket) = self.core.sockets.get_mut(conn) {
-            socket.is_done = true;
+            socket.lingering.set_done(true);
         }
         // The payload was checked when it arrived.
         let frame = CloseFrame::parse(payload).ok().flatten();
@@ -75,30 +76,30 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let Some(socket) = self.core.sockets.get_mut(conn) else {
             return;
         };
-        let Some(end) = socket.rare.take_end().filter(|_| !socket.told) else {
+        let Some(end) = socket.rare.take_end().filter(|_| !socket.life.is_over()) else {
             return;
         };
-        socket.told = true;
-        let (opened, served, peer) = (socket.opened, socket.served, socket.peer.get());
-        let connecting = !opened && socket.protocol.role() == Role::Client;
+        let (life, peer) = (socket.life, socket.peer.get());
+        socket.life.end();
+        let is_client = socket.protocol.role() == Role::Client;
         self.core.topics.remove_connection(conn);
         match end {
-            End::Disconnect(reason) if opened => {
+            End::Disconnect(reason) if life == Life::Open => {
                 log_end(ConnectionId(conn), &reason);
                 self.tally.closed(&reason);
                 self.call(conn, HandlerCall::Close, |handler, conn| {
                     handler.on_close(conn, &reason, state);
                 });
             }
-            // Who never got past a listener's handshake was none of the application's yet.
-            End::Connect(error) if connecting => {
+            // The application never sees a connection whose handshake with a listener failed.
+            End::Connect(error) if is_client && life != Life::Open => {
                 log_line!(info, "connection {}: not made: {error}", ConnectionId(conn));
                 self.tally.not_opened();
                 self.call(conn, HandlerCall::ConnectError, |handler, conn| {
                     handler.on_connect_error(conn, &error, state);
                 });
             }
-            End::Disconnect(_) | End::Connect(_) if served => {}
+            End::Disconnect(_) | End::Connect(_) if life == Life::Served => {}
             End::Disconnect(_) => self.tally.not_opened(),
             End::Connect(error) => {
                 log_line!(

@@ -10,6 +10,7 @@ use crate::engine::ids::ConnectionId;
 use crate::engine::turn::calls::{Calls, HandlerCall};
 use crate::logging::log_line;
 use crate::net::disconnect::Disconnect;
+use crate::net::life::Life;
 use crate::net::lists::Lists;
 use crate::net::rare_state::End;
 use crate::net::sockets::Lent;
@@ -90,7 +91,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     pub(crate) fn open(&mut self, conn: Key, state: &mut S) {
         let socket = self.core.sockets.get_mut(conn).filter(|socket| socket.protocol.is_open());
         if let Some(socket) = socket {
-            socket.opened = true;
+            socket.life.open();
             let (peer, endpoint) = (socket.peer.get(), socket.endpoint());
             log_line!(debug, "connection {}: open, {}", ConnectionId(conn), from(peer));
             self.tally.opened();
@@ -139,7 +140,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     #[cold]
     pub(crate) fn panicked(&mut self, conn: Key, message: String) {
         let socket = self.core.sockets.get_mut(conn);
-        let Some(socket) = socket.filter(|socket| socket.opened && !socket.told) else {
+        let Some(socket) = socket.filter(|socket| socket.life == Life::Open) else {
             return;
         };
         // Whatever else ends it, the handler must learn that its own state may be half-changed.

@@ -59,7 +59,7 @@ impl Sockets {
         let Self { registry, output } = self;
         match sent {
             Ok(sent) => {
-                output.push_run(&mut registry.table, conn, run, sent);
+                output.push_run(registry, conn, run, sent);
                 output.note_blocked(registry, conn);
                 self.relief().relieve_output(conn);
             }

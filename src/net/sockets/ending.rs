@@ -4,6 +4,7 @@ use super::Sockets;
 use super::deadlines::Deadlines;
 use super::sender::Sender;
 use crate::net::disconnect::{ConnectError, Disconnect};
+use crate::net::life::Life;
 use crate::net::rare_state::End;
 use crate::proto::{CloseCode, TimedOut, WebSocket};
 use crate::slots::Key;
@@ -31,7 +32,9 @@ impl Sockets {
     pub(crate) fn end_unopened(&mut self, conn: Key, error: ConnectError) {
         self.end_after_queued(conn, End::Connect(error));
         match self.get_mut(conn) {
-            Some(socket) if socket.served => socket.is_done = socket.outbox.is_none(),
+            Some(socket) if socket.life == Life::Served => {
+                socket.lingering.set_done(socket.outbox.is_none());
+            }
             _ => self.registry.kill(conn),
         }
     }
@@ -86,10 +89,10 @@ impl Sender<'_> {
         let Some(socket) = registry.table.get(conn) else {
             return;
         };
-        let (opened, is_connecting) = (socket.opened, socket.rare.is_connecting());
+        let (was_open, is_connecting) = (socket.life.was_open(), socket.rare.is_connecting());
         registry.end(
             conn,
-            if opened {
+            if was_open {
                 End::Disconnect(Disconnect::TimedOut(timed_out))
             } else {
                 End::Connect(ConnectError::TimedOut)

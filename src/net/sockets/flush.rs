@@ -5,6 +5,7 @@ use std::io::IoSlice;
 use super::Sockets;
 use super::sender::Sender;
 use crate::net::cork::Unsent;
+use crate::net::life::Life;
 use crate::net::outbox::SLICES_MAX;
 use crate::proto::State;
 use crate::slots::Key;
@@ -14,7 +15,7 @@ impl Sender<'_> {
     #[inline]
     pub(crate) fn flush_cork(&mut self, received: &[u8]) {
         let Sockets { registry, output } = &mut *self.sockets;
-        let (conn, len) = (output.cork.conn(), output.cork.len());
+        let (conn, len) = (registry.input.conn(), output.cork.len());
         if len == 0 {
             return;
         }
@@ -28,7 +29,8 @@ impl Sender<'_> {
         };
         match sent {
             Ok(sent) if sent == len => output.cork.clear(&mut output.storage),
-            Ok(sent) => self.spill(sent, sent < offered, received),
+            // By another sender, so that this one stays in registers.
+            Ok(sent) => Sender::new(self.sockets, self.io).spill(sent, sent < offered, received),
             Err(error) => {
                 output.cork.clear(&mut output.storage);
                 registry.fail(conn, error);
@@ -39,7 +41,7 @@ impl Sender<'_> {
     /// Moves what the stream did not take of the cork to an outbox.
     fn spill(&mut self, sent: usize, is_blocked: bool, received: &[u8]) {
         let Sockets { registry, output } = &mut *self.sockets;
-        let conn = output.cork.conn();
+        let conn = registry.input.conn();
         let unsent = Unsent { sent, received, receiver: registry.table.receiver(conn) };
         let outbox = output.cork.spill(unsent, &mut output.outboxes, &mut output.storage);
         if let Some(socket) = registry.table.get_mut(conn) {
@@ -118,7 +120,7 @@ impl Sender<'_> {
         let state = socket.protocol.state();
         if let Some(outbox) = socket.outbox.take() {
             let has_waited = outbox.progress.is_some();
-            if has_waited && state == State::Open && socket.opened {
+            if has_waited && state == State::Open && socket.life == Life::Open {
                 output.drained.push(conn, socket);
             }
             output.give_back(outbox);
@@ -187,7 +189,7 @@ mod tests {
         let limits = Arc::new(Limits::default());
         let protocol = WebSocket::opened(Role::Server, limits, Time::BEGINNING);
         let conn = sockets.registry.insert(Socket::accepted(protocol, 0, PeerAddr::None));
-        sockets.get_mut(conn).expect("it is there").opened = true;
+        sockets.get_mut(conn).expect("it is there").life.open();
         (sockets, conn)
     }
 

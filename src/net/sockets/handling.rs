@@ -19,7 +19,7 @@ impl Sockets {
     /// as there is.
     #[inline]
     pub(crate) fn begin_input(&mut self, conn: Key, share: Share) -> bool {
-        self.output.cork.begin(conn);
+        debug_assert!(self.output.cork.is_unused(), "what was corked before was flushed");
         self.registry.input.begin(conn, share);
         let socket = self.registry.table.set_fast_path(conn);
         socket.is_some_and(|socket| !socket.receives_little)
@@ -28,7 +28,7 @@ impl Sockets {
     /// Ends with the input of the connection at hand; whether it was halted.
     pub(crate) fn end_input(&mut self) -> bool {
         self.registry.table.clear_fast_path();
-        self.output.cork.end();
+        debug_assert!(self.output.cork.is_unused(), "what is corked is flushed before the end");
         self.registry.input.end()
     }
 
@@ -121,7 +121,7 @@ impl Sockets {
             protocol.set_limits(limits);
             protocol.accept(request, acceptance, work);
         });
-        output.mark_http(&mut registry.table, conn);
+        output.mark_http(registry, conn);
     }
 
     /// Responds to a request that opens no connection; `is_last`: the connection ends then. Reading
@@ -139,13 +139,13 @@ impl Sockets {
             protocol.end_request(is_last, work);
         });
         if !is_head && !response.sent_body().is_empty() {
-            output.push_body(&mut registry.table, conn, response.sent_body());
+            output.push_body(registry, conn, response.sent_body());
         }
-        output.mark_http(&mut registry.table, conn);
+        output.mark_http(registry, conn);
         let Some(socket) = registry.table.get_mut(conn) else {
             return;
         };
-        socket.served = true;
+        socket.life.serve();
         let queued = socket.queued();
         // The next request has the whole time again.
         registry.stand(conn, Standing::Answering);

@@ -38,6 +38,12 @@ impl Input {
         is_halted
     }
 
+    /// The connection whose input is being handled, or `Key::NONE`.
+    #[inline]
+    pub(super) const fn conn(&self) -> Key {
+        self.conn
+    }
+
     /// Halts the connection's input, or goes on with it, if it is being handled.
     pub(super) fn set_halted(&mut self, conn: Key, is_halted: bool) {
         if self.conn == conn {

@@ -141,7 +141,7 @@ impl Sockets {
 
     /// Bytes that wait to be sent to the connection.
     pub(crate) fn buffered_bytes(&self, conn: Key) -> usize {
-        let is_corked = self.output.is_corked(&self.registry.table, conn);
+        let is_corked = self.registry.is_corked(conn);
         let corked = if is_corked { self.output.corked_bytes() } else { 0 };
         corked + self.get(conn).map_or(0, Socket::queued)
     }

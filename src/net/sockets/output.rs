@@ -59,11 +59,6 @@ impl Output {
         }
     }
 
-    #[inline]
-    pub(super) fn is_corked(&self, table: &Table, conn: Key) -> bool {
-        self.cork.conn() == conn && table.get(conn).is_some_and(|socket| socket.outbox.is_none())
-    }
-
     /// Bytes gathered for the connection whose input is being handled.
     #[inline]
     pub(crate) fn corked_bytes(&self) -> usize {
@@ -122,7 +117,7 @@ impl Output {
         act: impl FnOnce(&mut WebSocket, &mut Workspace<'_>) -> T,
         is_ping: impl FnOnce(&T) -> bool,
     ) -> Option<T> {
-        let corked = self.is_corked(&registry.table, conn);
+        let corked = registry.is_corked(conn);
         let now = registry.now;
         let socket = registry.table.get_mut(conn)?;
         let out = if corked { self.cork.bytes_mut() } else { &mut self.scratch };
@@ -147,7 +142,7 @@ impl Output {
 
     /// Queues what was written to the scratch buffer.
     fn queue_scratch(&mut self, registry: &mut Registry, conn: Key) {
-        let corked = self.is_corked(&registry.table, conn);
+        let corked = registry.is_corked(conn);
         if let Some(socket) = registry.table.get_mut(conn) {
             if corked {
                 self.cork.bytes_mut().extend_from_slice(&self.scratch);
@@ -208,7 +203,7 @@ impl Output {
                 outbox.push_frame(payload, key, &mut self.storage);
             }
             fits
-        } else if self.cork.conn() == conn {
+        } else if registry.input.conn() == conn {
             self.cork.push_payload(payload, key, registry.limits.hard)
         } else {
             let mut outbox = self.outboxes.take(&mut self.storage);
@@ -227,9 +222,15 @@ impl Output {
     }
 
     /// Appends what follows the first `sent` bytes of a run.
-    pub(super) fn push_run(&mut self, table: &mut Table, conn: Key, run: &Run<'_>, sent: usize) {
-        let corked = self.is_corked(table, conn);
-        let Some(socket) = table.get_mut(conn) else {
+    pub(super) fn push_run(
+        &mut self,
+        registry: &mut Registry,
+        conn: Key,
+        run: &Run<'_>,
+        sent: usize,
+    ) {
+        let corked = registry.is_corked(conn);
+        let Some(socket) = registry.table.get_mut(conn) else {
             return;
         };
         let rest = &run.as_slice()[sent..];
@@ -261,23 +262,23 @@ impl Output {
     }
 
     /// Appends the body of an HTTP response. A long one is shared, not copied.
-    pub(super) fn push_body(&mut self, table: &mut Table, conn: Key, body: Bytes) {
-        let (corked, is_short) = (self.is_corked(table, conn), body.len() < REUSE_BYTES_MIN);
+    pub(super) fn push_body(&mut self, registry: &mut Registry, conn: Key, body: Bytes) {
+        let (corked, is_short) = (registry.is_corked(conn), body.len() < REUSE_BYTES_MIN);
         if corked && is_short {
             self.cork.bytes_mut().extend_from_slice(&body);
         } else if corked {
             self.cork.push_shared(body);
-        } else if let Some(outbox) = table.outbox_mut(conn) {
+        } else if let Some(outbox) = registry.table.outbox_mut(conn) {
             // Behind its head.
             outbox.push_shared(&body, 0..body.len(), &mut self.storage);
         }
     }
 
     /// All that waits so far is HTTP responses, and no frames.
-    pub(super) fn mark_http(&mut self, table: &mut Table, conn: Key) {
-        if self.is_corked(table, conn) {
+    pub(super) fn mark_http(&mut self, registry: &mut Registry, conn: Key) {
+        if registry.is_corked(conn) {
             self.cork.mark_http();
-        } else if let Some(outbox) = table.outbox_mut(conn) {
+        } else if let Some(outbox) = registry.table.outbox_mut(conn) {
             outbox.set_http(outbox.bytes());
         }
     }

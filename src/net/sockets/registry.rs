@@ -67,6 +67,13 @@ impl Registry {
         Some(socket)
     }
 
+    /// Whether the connection's output is corked: its input is being handled, and it has no outbox.
+    #[inline]
+    pub(super) fn is_corked(&self, conn: Key) -> bool {
+        self.input.conn() == conn
+            && self.table.get(conn).is_some_and(|socket| socket.outbox.is_none())
+    }
+
     // How connections end.
 
     /// What the peer did wrong has been replied to; ends the connection.
@@ -82,10 +89,10 @@ impl Registry {
 
     /// The stream failed.
     pub(crate) fn fail(&mut self, conn: Key, error: io::Error) {
-        let open = self.table.get(conn).is_some_and(|socket| socket.opened);
+        let was_open = self.table.get(conn).is_some_and(|socket| socket.life.was_open());
         self.end(
             conn,
-            if open {
+            if was_open {
                 End::Disconnect(Disconnect::Io(error))
             } else {
                 End::Connect(ConnectError::Io(error))

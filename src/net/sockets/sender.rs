@@ -137,7 +137,7 @@ impl Sender<'_> {
         if is_client {
             output.push_masked(registry, conn, frames);
         } else {
-            output.push_run(&mut registry.table, conn, run, 0);
+            output.push_run(registry, conn, run, 0);
         }
         self.pushed(conn)
     }
@@ -147,7 +147,7 @@ impl Sender<'_> {
     fn has_capacity(&mut self, conn: Key, len: usize) -> bool {
         self.sockets.relief().has_memory(len)
             // What is corked may leave at once.
-            || self.sockets.output.is_corked(&self.sockets.registry.table, conn)
+            || self.sockets.registry.is_corked(conn)
             || self.free_memory(conn, len)
     }
 
@@ -162,7 +162,7 @@ impl Sender<'_> {
     fn pushed(&mut self, conn: Key) -> SendStatus {
         let is_short_of_memory = !self.sockets.relief().has_memory(0);
         let Sockets { registry, output } = &mut *self.sockets;
-        if output.is_corked(&registry.table, conn) {
+        if registry.is_corked(conn) {
             let is_much = output.cork.len() >= CORK_FLUSH_BYTES_MIN;
             if is_much && output.cork.is_self_contained() {
                 self.flush_cork(&[]);
