@@ -8,7 +8,7 @@ use std::time::Duration;
 pub use self::client::ClientConfig;
 pub use self::server::ServerConfig;
 
-use crate::net::socket::{MemoryCaps, OutboxLimits};
+use crate::net::limits::{MemoryCaps, OutboxLimits};
 use crate::topics::TopicLimits;
 
 /// What the loop does while it has nothing to do.

@@ -102,7 +102,7 @@ impl Connection<'_> {
             return SendStatus::Gone;
         }
         let core = &mut *self.context.core;
-        core.sockets.ping(self.id.0, payload, &mut core.streams)
+        core.sender().ping(self.id.0, payload)
     }
 
     /// Begins to close the connection, after everything that was sent to it; `false` if it is gone
@@ -152,19 +152,19 @@ impl Connection<'_> {
     /// # Ok::<(), eventwire::Error>(())
     /// ```
     pub fn pause(&mut self) -> bool {
-        self.context.core.sockets.pause(self.id.0)
+        self.context.core.sockets.registry.pause(self.id.0)
     }
 
     /// Reads from the [paused](Self::pause) connection again, in this turn or the next; `false` if
     /// it is not paused, or not open. Its handler is not called inside this call.
     pub fn resume(&mut self) -> bool {
-        self.is_paused() && self.context.core.sockets.unpause(self.id.0)
+        self.is_paused() && self.context.core.sockets.registry.unpause(self.id.0)
     }
 
     /// Whether reading from the connection is [paused](Self::pause).
     #[must_use]
     pub fn is_paused(&self) -> bool {
-        self.context.core.sockets.is_paused(self.id.0)
+        self.context.core.sockets.registry.is_paused(self.id.0)
     }
 
     /// How many bytes wait to be sent to the connection.

@@ -51,7 +51,7 @@ impl Context<'_> {
     /// The time at which this turn began. Asking for it makes no system call.
     #[must_use]
     pub fn now(&self) -> Instant {
-        self.core.streams.beginning() + self.core.sockets.now.since_beginning()
+        self.core.streams.beginning() + self.core.now().since_beginning()
     }
 
     /// Ends the loop after this turn: every connection is closed with code 1001, and `run`
@@ -76,7 +76,7 @@ impl Context<'_> {
     /// # Ok::<(), eventwire::Error>(())
     /// ```
     pub fn shutdown(&mut self, deadline: Duration) {
-        self.core.ending.shut_down(self.core.sockets.now, deadline);
+        self.core.ending.shut_down(self.core.now(), deadline);
     }
 }
 

@@ -1,7 +1,8 @@
 use crate::engine::turn::ending::Ending;
-use crate::net::sockets::Sockets;
+use crate::net::sockets::{Sender, Sockets};
 use crate::net::streams::Transmit;
 use crate::queue::LocalEvents;
+use crate::time::Time;
 use crate::topics::Topics;
 
 /// The part of an event loop that handlers act on. Everything else of the loop calls them.
@@ -14,10 +15,43 @@ pub(crate) struct Core<T: ?Sized> {
     pub(crate) streams: T,
 }
 
+impl<T: ?Sized> Core<T> {
+    /// The loop's clock: the time at which the turn began, or was last read.
+    #[inline]
+    pub(crate) const fn now(&self) -> Time {
+        self.sockets.now()
+    }
+}
+
+impl Core<dyn Transmit + '_> {
+    /// The connections with their streams.
+    #[inline]
+    pub(crate) fn sender(&mut self) -> Sender<'_> {
+        Sender::new(&mut self.sockets, &mut self.streams)
+    }
+}
+
 impl<T: Transmit> Core<T> {
+    /// Sets the loop's clock to the present moment.
+    #[inline]
+    pub(crate) fn read_clock(&mut self) {
+        self.sockets.set_now(self.streams.now());
+    }
+
+    /// Sets the loop's clock back to a moment at which it was read.
+    pub(crate) const fn turn_back_clock(&mut self, time: Time) {
+        self.sockets.set_now(time);
+    }
+
     /// The same without the type of its streams, as [`Context`](crate::Context) has it.
     #[inline]
     pub(crate) fn erased(&mut self) -> &mut Core<dyn Transmit + '_> {
         self
+    }
+
+    /// The connections with their streams.
+    #[inline]
+    pub(crate) fn sender(&mut self) -> Sender<'_> {
+        Sender::new(&mut self.sockets, &mut self.streams)
     }
 }

@@ -18,11 +18,11 @@ use crate::engine::turn::calls::{Calls, HandlerCall};
 use crate::engine::turn::ending::{Ending, RunSummary};
 use crate::engine::turn::idle::IdleStrategy;
 use crate::error::Error;
+use crate::net::limits::{MemoryCaps, SocketLimits};
 use crate::net::listeners::Listeners;
 use crate::net::named::Named;
 use crate::net::places::PlaceLimits;
 use crate::net::receive_buffer::ReceiveBuffer;
-use crate::net::socket::{MemoryCaps, SocketLimits};
 use crate::net::sockets::Sockets;
 use crate::net::streams::Streams;
 use crate::proto::MaskKeys;
@@ -203,7 +203,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// When the system no longer tells what is ready. Publishers and subscribers then learn that
     /// the loop has ended; connections end when it is dropped.
     pub fn run(&mut self, state: &mut S) -> Result<RunSummary, Error> {
-        self.read_clock();
+        self.core.read_clock();
         let mut has_work = true;
         while !self.is_stopping() {
             has_work = self.step(Time::NEVER, has_work, state).inspect_err(|_| {
@@ -221,8 +221,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// When the system no longer tells what is ready.
     pub fn turn(&mut self, timeout: Option<Duration>, state: &mut S) -> Result<(), Error> {
         // Whatever the caller did since the last turn took its time.
-        self.read_clock();
-        let until = timeout.map_or(Time::NEVER, |timeout| self.core.sockets.now + timeout);
+        self.core.read_clock();
+        let until = timeout.map_or(Time::NEVER, |timeout| self.core.now() + timeout);
         self.step(until, true, state).map(drop)
     }
 
@@ -234,20 +234,20 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// readiness that came before it is unread, whatever ended the wait and however long the loop
     /// was held up ([`Backlog`]). Timers of the application do not wait for that.
     fn step(&mut self, until: Time, may_have_work: bool, state: &mut S) -> Result<bool, Error> {
-        let begun = self.core.sockets.now;
+        let begun = self.core.now();
         let polled = self.wait(until, may_have_work).map_err(Error::io("wait for readiness"))?;
         self.begin_turn();
         self.calls_before = self.calls.count();
-        self.core.events.expire(self.core.sockets.now);
+        self.core.events.expire(self.core.now());
         let is_ready = !self.ready.is_empty();
         // Those that use up their share of this turn wait for the next.
-        let resumed = self.core.sockets.resumed_len();
+        let resumed = self.core.sockets.registry.resumed_len();
         self.serve_ready(state);
         let (sockets, listeners, attempts) = (&self.core.sockets, &self.listeners, &self.dialer);
         let registered = || sockets.len() + listeners.len() + attempts.len();
         self.backlog.served(polled, begun, self.ready.len(), registered);
         // Most turns serve what was ready, and that is all of them.
-        let has_work = self.has_work(self.core.sockets.now);
+        let has_work = self.has_work(self.core.now());
         let has_more = has_work || self.has_chores();
         if has_more {
             self.serve_rest(resumed, state);
@@ -266,35 +266,35 @@ impl<S, R: Reactor> EventLoop<S, R> {
             self.serve_resumed(resumed, state);
         }
         let by = self.backlog.served_until();
-        if self.core.sockets.is_due(by) {
+        if self.core.sockets.registry.deadlines.is_due(by) {
             // What peers are asked for here they have the whole time for.
-            self.at_present(|this| this.core.sockets.expire(by, &mut this.core.streams));
+            self.at_present(|this| this.core.sender().expire(by));
         }
         if !self.shared.resolved.is_empty() {
             self.serve_resolved();
         }
-        if self.dialer.is_due(self.core.sockets.now) {
+        if self.dialer.is_due(self.core.now()) {
             self.dialer.serve_due(&mut self.core);
         }
         self.serve_events(TURN_BUDGET, state);
         self.begin_shutdown();
-        if self.may_accept(self.core.sockets.now) {
+        if self.may_accept(self.core.now()) {
             // A client that is accepted late has the whole time, too.
             self.at_present(Self::accept);
         }
         if self.core.topics.is_delivering() {
             self.broadcast();
         } else {
-            self.core.sockets.forget_batches();
+            self.core.sockets.output.clear_batch_cache();
         }
-        self.core.sockets.flush_dirty(&mut self.core.streams);
-        if self.core.sockets.has_drained() {
+        self.core.sender().flush_dirty();
+        if self.core.sockets.output.has_drained() {
             self.tell_drained(state);
         }
         if self.core.topics.gaps_due() > 0 {
             self.tell_gaps(state);
         }
-        if self.core.sockets.has_ended() {
+        if self.core.sockets.registry.has_reapable() {
             self.reap(state);
         }
         if self.core.topics.has_changes() {
@@ -321,7 +321,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             }
             if (index + 1) % SERVED_AT_ONCE == 0 || index + 1 == self.ready.len() {
                 self.serve_events(GROUP_BUDGET, state);
-                self.core.sockets.flush_dirty(&mut self.core.streams);
+                self.core.sender().flush_dirty();
             }
         }
     }
@@ -347,7 +347,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     #[inline(never)]
     fn serve_resumed(&mut self, count: usize, state: &mut S) {
         for _ in 0..count {
-            if let Some(conn) = self.core.sockets.next_resumed() {
+            if let Some(conn) = self.core.sockets.registry.next_resumed() {
                 // What readiness said of the end of the stream is not remembered: read to it.
                 self.read(conn, true, state);
             }
@@ -357,23 +357,23 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// Acts as of the present moment, and not of the turn's beginning: handlers may have held the
     /// turn up since.
     fn at_present(&mut self, act: impl FnOnce(&mut Self)) {
-        let turn = self.core.sockets.now;
+        let turn = self.core.now();
         if self.calls.count() != self.calls_before {
-            self.read_clock();
+            self.core.read_clock();
         }
         act(self);
-        self.core.sockets.now = turn;
+        self.core.turn_back_clock(turn);
     }
 
     #[inline(never)]
     fn tell_drained(&mut self, state: &mut S) {
-        for _ in 0..drained_at_once(self.core.sockets.drained_len()) {
+        for _ in 0..drained_at_once(self.core.sockets.output.drained_len()) {
             let Some(conn) = self.core.sockets.next_drained() else {
                 return;
             };
             // What its topics kept for it goes first.
             self.core.erased().catch_up(conn);
-            self.core.sockets.flush(conn, &mut self.core.streams);
+            self.core.sender().flush(conn);
             // Something waits again: its handler is told when that is sent.
             if self.core.sockets.get(conn).is_some_and(|socket| socket.blocked || socket.is_dead())
             {

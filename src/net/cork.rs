@@ -5,29 +5,76 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use super::outbox::{MAX_SLICES, Outbox, OutboxPool, end_of_begun};
-use crate::proto::{FrameHeader, Payload, Role, write_payload};
+use super::outbox::{FrameStorage, Offer, Outbox, OutboxPool, SLICES_MAX, end_of_begun};
+use crate::proto::{FrameHeader, Message, Payload, Role, write_payload};
 
 /// Payloads from this length on are sent from where they lie; a copy of shorter ones is cheaper
 /// than another slice in the send.
-pub(crate) const REUSE: usize = 4 * 1024;
+pub(crate) const REUSE_BYTES_MIN: usize = 4 * 1024;
 
 /// Output in order: copied bytes with, now and then, a piece that is not copied.
 ///
 /// A connection's cork never outlives the handling of one receive, because pieces may lie in the
 /// receive buffer.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Cork {
+    /// The message that the handler is lent.
+    message: Option<Lent>,
+    /// How that message is sent back from where it lies.
+    reuse: Option<Reuse>,
     bytes: Vec<u8>,
     /// The pieces so far; bytes from `covered` on follow them.
     pieces: Vec<Piece>,
     covered: usize,
     /// Length of all pieces that are not in `bytes`.
     uncopied: usize,
-    /// How much, at the front, is answers to requests, and no frames.
-    plain: usize,
+    /// How much, at the front, is HTTP responses, and no frames.
+    http: usize,
     /// Whether some piece lies in storage that is lent to a handler.
     lent: bool,
+}
+
+/// Where a message lies that a handler is lent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lent {
+    /// Its payload's address: compared, never followed.
+    address: usize,
+    len: usize,
+    /// Where the payload begins in its storage.
+    payload: usize,
+    is_assembled: bool,
+}
+
+impl Lent {
+    /// A message whose payload begins there in the receive buffer.
+    pub(crate) fn received(message: Message<'_>, payload: usize) -> Self {
+        Self::new(message, payload, false)
+    }
+
+    /// A message whose payload begins there in its own storage.
+    pub(crate) fn assembled(message: Message<'_>, payload: usize) -> Self {
+        Self::new(message, payload, true)
+    }
+
+    fn new(message: Message<'_>, payload: usize, is_assembled: bool) -> Self {
+        let bytes = message.as_bytes();
+        Self { address: bytes.as_ptr() as usize, len: bytes.len(), payload, is_assembled }
+    }
+
+    fn is(&self, payload: &[u8]) -> bool {
+        self.address == payload.as_ptr() as usize && self.len == payload.len()
+    }
+}
+
+/// The rest of a cork, after the stream has taken less than all of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Unsent<'a> {
+    /// How many bytes of it were sent.
+    pub(crate) sent: usize,
+    /// The receive buffer, in which pieces may lie.
+    pub(crate) received: &'a [u8],
+    /// The role of the peer.
+    pub(crate) receiver: Role,
 }
 
 #[derive(Debug)]
@@ -54,7 +101,36 @@ pub(crate) struct Reuse {
 }
 
 impl Cork {
-    pub(crate) fn is_empty(&self) -> bool {
+    pub(crate) const fn new() -> Self {
+        Self {
+            message: None,
+            reuse: None,
+            bytes: Vec::new(),
+            pieces: Vec::new(),
+            covered: 0,
+            uncopied: 0,
+            http: 0,
+            lent: false,
+        }
+    }
+
+    /// Whether nothing is gathered, and nothing lent: as it is between two connections.
+    pub(crate) fn is_unused(&self) -> bool {
+        self.is_empty() && self.message.is_none() && self.reuse.is_none()
+    }
+
+    /// The handler is lent a message. Sending that back needs no copy.
+    pub(crate) const fn lend(&mut self, message: Lent) {
+        self.message = Some(message);
+    }
+
+    /// Takes a lent message back; the header is still to be written if it is sent back.
+    pub(crate) const fn take_back(&mut self) -> Option<Reuse> {
+        self.message = None;
+        self.reuse.take()
+    }
+
+    fn is_empty(&self) -> bool {
         self.bytes.is_empty() && self.pieces.is_empty()
     }
 
@@ -63,14 +139,9 @@ impl Cork {
         self.bytes.len() + self.uncopied
     }
 
-    /// Bytes gathered by copying.
-    pub(crate) fn copied(&self) -> usize {
-        self.bytes.len()
-    }
-
-    /// All that was gathered so far is no frames.
-    pub(crate) fn mark_plain(&mut self) {
-        self.plain = self.len();
+    /// All that was gathered so far is HTTP responses.
+    pub(crate) fn mark_http(&mut self) {
+        self.http = self.len();
     }
 
     /// Whether it can be sent while a handler runs.
@@ -88,25 +159,44 @@ impl Cork {
         write_payload(payload, key, &mut self.bytes);
     }
 
+    /// Appends a frame, without a copy if it sends the lent message back. `false` if that needs a
+    /// copy of more than `copied_max` bytes in all, which cannot be sent while the message is lent.
+    pub(crate) fn push_payload(
+        &mut self,
+        payload: &Payload<'_>,
+        key: Option<[u8; 4]>,
+        copied_max: usize,
+    ) -> bool {
+        let len = payload.bytes.len();
+        let is_reusable = len >= REUSE_BYTES_MIN && key.is_none() && self.reuse.is_none();
+        let message = self.message.filter(|lent| is_reusable && lent.is(payload.bytes));
+        let reuse = message.and_then(|lent| self.reuse(payload, lent));
+        if reuse.is_some() {
+            self.reuse = reuse;
+            return true;
+        }
+        let copied = self.bytes.len();
+        if copied > 0 && copied + len > copied_max && !self.is_self_contained() {
+            return false;
+        }
+        self.push_frame(payload, key);
+        true
+    }
+
     pub(crate) fn push_shared(&mut self, bytes: Bytes) {
         self.push(bytes.len(), Piece::Shared(bytes));
     }
 
-    /// Sends a whole unmasked payload, which begins at `start` of the receive buffer, or of its
-    /// own storage if it was assembled, from where it lies. The client's header in front of it,
-    /// with its mask, is longer than the server's will be; `None` where it is not in front,
-    /// because it came with an earlier receive.
-    pub(crate) fn reuse(
-        &mut self,
-        payload: &Payload<'_>,
-        start: usize,
-        assembled: bool,
-    ) -> Option<Reuse> {
+    /// Sends the whole payload of a lent message, unmasked, from where it lies. The client's header
+    /// in front of it, with its mask, is longer than the server's will be; `None` where it is not
+    /// in front, because it came with an earlier receive.
+    fn reuse(&mut self, payload: &Payload<'_>, lent: Lent) -> Option<Reuse> {
+        let start = lent.payload;
         let mut header = [0; FrameHeader::MAX_LEN];
         let header_len = payload.header(None).encode(&mut header);
         let range = start.checked_sub(header_len)?..start + payload.bytes.len();
         self.lent = true;
-        let piece = if assembled {
+        let piece = if lent.is_assembled {
             Piece::Assembled(Vec::new(), range.clone())
         } else {
             Piece::Received(range.clone())
@@ -146,22 +236,21 @@ impl Cork {
         }
     }
 
-    /// The slices to send, as many as fit, and their length in all.
+    /// Fills in the slices to send, as many as fit.
     pub(crate) fn slices<'a>(
         &'a self,
         received: &'a [u8],
-        slices: &mut [IoSlice<'a>; MAX_SLICES],
-    ) -> (usize, usize) {
+        slices: &mut [IoSlice<'a>; SLICES_MAX],
+    ) -> Offer {
         let tail = &self.bytes[self.covered..];
         let pieces = self.pieces.iter().map(|piece| self.resolve(piece, received));
-        let mut count = 0;
-        let mut bytes = 0;
-        for slice in pieces.chain([tail]).filter(|slice| !slice.is_empty()).take(MAX_SLICES) {
-            slices[count] = IoSlice::new(slice);
-            count += 1;
-            bytes += slice.len();
+        let mut offer = Offer::default();
+        for slice in pieces.chain([tail]).filter(|slice| !slice.is_empty()).take(SLICES_MAX) {
+            slices[offer.slices] = IoSlice::new(slice);
+            offer.slices += 1;
+            offer.bytes += slice.len();
         }
-        (count, bytes)
+        offer
     }
 
     fn resolve<'a>(&'a self, piece: &'a Piece, received: &'a [u8]) -> &'a [u8] {
@@ -173,17 +262,16 @@ impl Cork {
         }
     }
 
-    /// Moves everything after the first `sent` bytes to an empty outbox. `receiver` is the role of
-    /// the peer.
+    /// Moves everything that was not sent to an outbox.
     pub(crate) fn spill(
         &mut self,
-        mut sent: usize,
-        received: &[u8],
-        receiver: Role,
-        outbox: &mut Outbox,
-        pool: &mut OutboxPool,
-    ) {
-        outbox.set_plain(self.plain.saturating_sub(sent));
+        unsent: Unsent<'_>,
+        outboxes: &mut OutboxPool,
+        storage: &mut FrameStorage,
+    ) -> Box<Outbox> {
+        let Unsent { mut sent, received, receiver } = unsent;
+        let mut outbox = outboxes.take(storage);
+        outbox.set_http(self.http.saturating_sub(sent));
         let mut pieces = std::mem::take(&mut self.pieces);
         pieces.push(Piece::Copied(self.covered..self.bytes.len()));
         for piece in pieces.drain(..) {
@@ -195,38 +283,39 @@ impl Cork {
                 outbox.resume_frame(end_of_begun(frames, 0, skip, receiver) - skip);
             }
             if skip == len {
-                if let Piece::Assembled(storage, _) = piece {
-                    pool.buffers.give(storage);
+                if let Piece::Assembled(message, _) = piece {
+                    storage.buffers.give(message);
                 }
                 continue;
             }
             match piece {
                 Piece::Copied(range) => {
-                    outbox.push_bytes(&self.bytes[range.start + skip..range.end], pool);
+                    outbox.push_bytes(&self.bytes[range.start + skip..range.end], storage);
                 }
                 Piece::Received(range) => {
-                    outbox.push_bytes(&received[range.start + skip..range.end], pool);
+                    outbox.push_bytes(&received[range.start + skip..range.end], storage);
                 }
-                Piece::Assembled(storage, range) => {
-                    outbox.push_assembled(storage, range.start + skip..range.end, pool);
+                Piece::Assembled(message, range) => {
+                    outbox.push_assembled(message, range.start + skip..range.end, storage);
                 }
-                Piece::Shared(bytes) => outbox.push_shared(&bytes, skip..bytes.len(), pool),
+                Piece::Shared(bytes) => outbox.push_shared(&bytes, skip..bytes.len(), storage),
             }
         }
         self.pieces = pieces;
-        self.clear(pool);
+        self.clear(storage);
+        outbox
     }
 
-    /// Forgets everything, keeping storage for the next.
+    /// Empties it, keeping storage for the next.
     #[inline]
-    pub(crate) fn clear(&mut self, pool: &mut OutboxPool) {
+    pub(crate) fn clear(&mut self, storage: &mut FrameStorage) {
         while let Some(piece) = self.pieces.pop() {
-            if let Piece::Assembled(storage, _) = piece {
-                pool.buffers.give(storage);
+            if let Piece::Assembled(message, _) = piece {
+                storage.buffers.give(message);
             }
         }
         self.bytes.clear();
-        self.plain = 0;
+        self.http = 0;
         self.covered = 0;
         self.uncopied = 0;
         self.lent = false;

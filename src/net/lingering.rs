@@ -1,50 +1,49 @@
-//! How much a peer may still send after the end of its connection.
+//! What is still awaited of a peer after the end of its connection.
 
-use super::socket::Socket;
-use crate::proto::State;
-
-/// What a peer may still send, of which nothing is handed over any more. Beyond it the stream is
-/// cut: the time that a closing has is no limit for those who send as fast as they can.
+/// What is still awaited of a peer after the end of its connection, and how much it may send until
+/// then. None of that is handed over. Beyond it the stream is cut: the timeout of a closing is no
+/// limit for peers that send as fast as they can.
 #[derive(Debug)]
 pub(crate) struct Lingering {
+    /// How many bytes may still come.
     left: u32,
+    /// Nothing more is awaited: the peer's close frame has come, or it got all responses and has
+    /// not asked for more.
+    is_done: bool,
 }
 
 impl Lingering {
-    /// After a refusal, an answer that ends the connection, a violation, or the peer's own close
-    /// frame, in bytes; of a WebSocket, the longest message apart, so that a client whose message
-    /// is a little too long learns so. It is read so that the system does not answer it with a
-    /// reset, which may destroy what the peer has not read yet (RFC 9112 §9.6).
-    pub(crate) const CLOSED: usize = 64 * 1024;
+    /// How much may come after a refusal, a response that ends the connection, a violation, or the
+    /// peer's own close frame. To a WebSocket the longest message is added, so that a client whose
+    /// message is a little too long learns so. This is read so that the system does not send a
+    /// reset, which may destroy what the peer has not read (RFC 9112 §9.6).
+    pub(crate) const CLOSED_BYTES_MAX: usize = 64 * 1024;
 
-    /// After the application's close, until the peer's close frame, in bytes, the longest message
-    /// apart: more than Linux holds between two ends by default, 4 MiB of what one sent and 6 MiB
-    /// of what the other has not received. The peer may have sent all that before our close frame
-    /// reached it, and be within a message, which it may end first (RFC 6455 §5.5.1).
-    const CLOSING: usize = 16 * 1024 * 1024;
+    /// How much may come after the application's close, until the peer's close frame, the longest
+    /// message apart: more than Linux holds between two ends by default, 4 MiB of what one sent and
+    /// 6 MiB of what the other has not received. The peer may have sent all that before our close
+    /// frame reached it, and may end the message that it is sending (RFC 6455 §5.5.1).
+    pub(super) const CLOSING_BYTES_MAX: usize = 16 * 1024 * 1024;
 
     pub(crate) const fn new() -> Self {
-        Self { left: u32::MAX }
+        Self { left: u32::MAX, is_done: false }
+    }
+
+    /// Whether nothing more of the peer is awaited.
+    pub(crate) const fn is_done(&self) -> bool {
+        self.is_done
+    }
+
+    pub(crate) const fn set_done(&mut self, is_done: bool) {
+        self.is_done = is_done;
     }
 
     /// Counts bytes that came where `most` may come; whether they may.
-    fn admit(&mut self, count: usize, most: usize) -> bool {
+    pub(super) fn admit(&mut self, count: usize, most: usize) -> bool {
         let left = most.min(self.left as usize).checked_sub(count);
         // It was no more than that before.
         self.left = left.unwrap_or(0) as u32;
         left.is_some()
-    }
-}
-
-impl Socket {
-    /// Counts bytes that came after the end of the connection; whether so many may.
-    pub(crate) fn admit_late(&mut self, count: usize) -> bool {
-        let least = match self.protocol.state() {
-            State::Closing => Lingering::CLOSING,
-            _ => Lingering::CLOSED,
-        };
-        let message = if self.opened { self.protocol.limits().message() } else { 0 };
-        self.lingering.admit(count, least.saturating_add(message))
     }
 }
 

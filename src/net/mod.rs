@@ -1,26 +1,31 @@
 //! Sockets with their protocol state and their queued bytes.
 
-pub(crate) mod aside;
 pub(crate) mod attempts;
 pub(crate) mod connector;
 mod cork;
 pub(crate) mod disconnect;
 pub(crate) mod halves;
-pub(crate) mod hearing;
 mod holders;
+pub(crate) mod life;
+pub(crate) mod limits;
 pub(crate) mod lingering;
 pub(crate) mod listener;
 pub(crate) mod listeners;
+pub(crate) mod lists;
 pub(crate) mod named;
 mod outbox;
 pub(crate) mod peer;
 pub(crate) mod places;
 pub(crate) mod proxies;
+pub(crate) mod rare_state;
+pub(crate) mod reading;
 pub(crate) mod receive_buffer;
+mod send_status;
 pub(crate) mod socket;
 pub(crate) mod sockets;
 pub(crate) mod streams;
+mod unsent_limit;
 
 pub use disconnect::{ConnectError, Disconnect, MemoryLimit};
 pub use proxies::{InvalidNetwork, Network, TrustedProxies};
-pub use sockets::SendStatus;
+pub use send_status::SendStatus;

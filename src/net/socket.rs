@@ -1,17 +1,34 @@
-use std::time::Duration;
-
-use super::aside::Aside;
 use super::halves::Halves;
+use super::life::Life;
+use super::limits::OutboxLimits;
 use super::lingering::Lingering;
+use super::lists::Lists;
 use super::outbox::Outbox;
 use super::peer::PeerAddr;
-use super::places::{Place, PlaceLimits, Standing};
+use super::places::{Place, Standing};
+use super::rare_state::RareState;
+use super::reading::{ReadDebt, ReadPermission};
+use super::unsent_limit::UnsentLimit;
 use crate::proto::{Role, State, WebSocket};
 use crate::time::Time;
 use crate::timers::Tick;
 
 /// One connection: its protocol state, its queued output and where it is in its life. Its stream
 /// is kept apart, by the same slot.
+///
+/// Its life has four sides, each a state machine with a diagram of its own. Usually they go together
+/// from left to right:
+///
+/// ```text
+///  protocol:  Connecting ─────► Open ──────► Closing ──────► Closed         WebSocket
+///  handler:   Opening  Served   Open ──────────────► Closed                 Life
+///  stream:    Both ──────────────────────────────────────► Theirs, Neither  Halves
+///  place:     Asking   Idle     Open ──────────────────────► Leaving, Gone  Standing
+/// ```
+///
+/// Beside them, reading stops and goes on: `paused` by the application, `unread` while the peer is
+/// slow to read, for the rest of the turn when its share is used up. Writing is `blocked` while the
+/// stream takes nothing.
 #[derive(Debug)]
 pub(crate) struct Socket {
     pub(crate) protocol: WebSocket,
@@ -20,40 +37,23 @@ pub(crate) struct Socket {
     /// The stream took less than it was offered: only writable readiness makes it worth another
     /// try. Implies an outbox.
     pub(crate) blocked: bool,
-    /// In the list of those to be flushed.
-    pub(crate) dirty: bool,
-    /// In the loop's own ready queue.
-    pub(crate) resumed: bool,
-    /// In the queue of those whose outbox emptied.
-    pub(crate) drained: bool,
-    /// There may be input though no readiness will say so: reading was left off.
+    pub(crate) lists: Lists,
+    /// There may be input though no readiness will say so: reading has stopped.
     pub(crate) unread: bool,
     /// Little is received at once: the last message had no room in the receive buffer, and the next
     /// may be as large; or the last that was received was more than its share of a turn.
     pub(crate) receives_little: bool,
     /// The application has paused reading. Implies that the protocol is open.
     pub(crate) paused: bool,
-    /// Readiness has told of the end of the stream, or of its failure.
+    /// Readiness has reported the end of the stream, or its failure.
     pub(crate) hangup: bool,
-    /// `on_open` was called, so `on_close` must be.
-    pub(crate) opened: bool,
-    /// The handler was told of the end.
-    pub(crate) told: bool,
-    /// Nothing more of the peer is waited for: its close frame has come, or it was answered and has
-    /// not asked for more.
-    pub(crate) is_done: bool,
-    /// Requests were answered that open nothing.
-    pub(crate) served: bool,
-    /// Which halves of the stream are open.
+    pub(crate) life: Life,
     pub(crate) halves: Halves,
-    pub(super) lingering: Lingering,
-    /// It has a subscription of which only the latest matters.
-    pub(crate) conflates: bool,
-    /// How many bytes its stream may hold unsent, in any case; 0: as many as it does.
-    pub(crate) unsent_limit: u32,
-    /// Where it stands when others need room.
+    pub(crate) lingering: Lingering,
+    pub(crate) unsent: UnsentLimit,
+    /// Where it stands when others need a place.
     pub(super) place: Place,
-    pub(super) aside: Option<Box<Aside>>,
+    pub(crate) rare: RareState,
     /// What `inbound` last came to, as the total over all connections has it.
     pub(crate) inbound_counted: usize,
     /// Which handler it belongs to; until that is known, which site it asks, with `SITE`.
@@ -61,36 +61,6 @@ pub(crate) struct Socket {
     /// The tick of its newest entry in the wheel of deadlines.
     pub(crate) armed: Tick,
     pub(crate) peer: PeerAddr,
-}
-
-/// When queued output is too much.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct OutboxLimits {
-    /// Above this many bytes a server does not read from the peer, which must make progress.
-    pub(crate) soft: usize,
-    /// No message is queued that makes it more than this many bytes.
-    pub(crate) hard: usize,
-    /// How long the outbox may stay above `soft` without progress since it passed it.
-    pub(crate) stall: Duration,
-}
-
-/// What all connections of a loop may hold together, in bytes.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct MemoryCaps {
-    /// Unfinished messages, and input that is left over.
-    pub(crate) inbound: usize,
-    /// Outboxes.
-    pub(crate) outbound: usize,
-    /// How many connections there may be: each has an equal share of both.
-    pub(crate) connections: usize,
-}
-
-/// What a loop's connections may hold.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct SocketLimits {
-    pub(crate) outbox: OutboxLimits,
-    pub(crate) memory: MemoryCaps,
-    pub(crate) places: PlaceLimits,
 }
 
 /// Marks the slot of a site among the numbers of endpoints.
@@ -113,22 +83,16 @@ impl Socket {
             protocol,
             outbox: None,
             blocked: false,
-            dirty: false,
-            resumed: false,
-            drained: false,
+            lists: Lists::default(),
             unread: false,
             receives_little: false,
             paused: false,
             hangup: false,
-            conflates: false,
-            unsent_limit: 0,
+            unsent: UnsentLimit::default(),
             place: Place::default(),
-            aside: None,
+            rare: RareState::default(),
             inbound_counted: 0,
-            opened: false,
-            told: false,
-            is_done: false,
-            served: false,
+            life: Life::Opening,
             halves: Halves::Both,
             lingering: Lingering::new(),
             owner: narrow(owner),
@@ -174,13 +138,13 @@ impl Socket {
     /// Whether our half of the stream is to end. A client leaves it to the server to begin, once
     /// both close frames were exchanged (RFC 6455 §7.1.1).
     pub(crate) fn has_said_all(&self) -> bool {
-        let waits = self.is_done && self.is_client() && self.halves == Halves::Both;
+        let waits = self.lingering.is_done() && self.is_client() && self.halves == Halves::Both;
         self.outbox.is_none() && self.protocol.state() == State::Closed && !waits
     }
 
     /// Whether ending TCP is up to this end, as soon as it has said all: the peer has.
     pub(crate) fn ends_tcp(&self) -> bool {
-        self.is_done && !self.is_client()
+        self.lingering.is_done() && !self.is_client()
     }
 
     /// Whether this program makes the connection, and it is not open yet.
@@ -194,7 +158,8 @@ impl Socket {
 
     /// Where the connection stands by what is known of it, if the stream has sent whatever it took.
     pub(super) fn standing(&self) -> Standing {
-        let has_more = self.unread || self.resumed || self.leftover().is_some();
+        let has_more =
+            self.unread || self.lists.contains(Lists::TO_READ) || self.rare.leftover().is_some();
         match self.protocol.state() {
             _ if self.is_dead() => Standing::Gone,
             State::Connecting if self.is_client() => Standing::Open,
@@ -220,7 +185,7 @@ impl Socket {
 
     /// Bytes of storage that its unfinished message and what is left over of its input hold.
     pub(crate) fn inbound(&self) -> usize {
-        self.protocol.buffered_bytes() + self.leftover().map_or(0, |left| left.storage.len())
+        self.protocol.buffered_bytes() + self.rare.leftover().map_or(0, |left| left.storage.len())
     }
 
     /// Whether so much waits that nothing more should be asked of the peer.
@@ -228,27 +193,62 @@ impl Socket {
         self.queued() > limits.soft
     }
 
-    /// Whether its deadline may be another than its next sign of life.
-    pub(crate) fn is_pressed(&self) -> bool {
-        self.outbox.is_some() || self.aside.is_some() || self.protocol.awaits_peer()
+    /// Whether anything is pending that its deadline, its place or its memory may depend on. The
+    /// deadline of all others is that of the peer's next sign of life.
+    pub(crate) fn has_pending_state(&self) -> bool {
+        self.outbox.is_some() || !self.rare.is_none() || self.protocol.awaits_peer()
     }
 
-    /// Whether what the peer sent is left lying: it is paused, held back until it has read, or has
-    /// used up its share of a turn.
-    pub(crate) fn is_unheard(&self) -> bool {
-        let waits = self.unread || self.leftover().is_some();
+    /// How much of the peer's input may be received. Servers bound what a client that does not read
+    /// can make them hold. Clients do not: if both ends waited for the other to read, neither
+    /// would.
+    pub(crate) fn read_permission(&self, limits: &OutboxLimits) -> ReadPermission {
+        let Some(outbox) = &self.outbox else {
+            return ReadPermission::All;
+        };
+        let state = self.protocol.state();
+        let is_handled = matches!(state, State::Connecting | State::Open);
+        let is_slow = outbox.bytes() > limits.soft && self.protocol.role() == Role::Server;
+        if !(is_handled && is_slow) {
+            return ReadPermission::All;
+        }
+        // A portion may complete the message under way, and the reply may be as long.
+        let reply =
+            self.protocol.buffered_bytes().max(limits.reply()) + 2 * ReadDebt::PORTION_BYTES_MAX;
+        let capacity = limits.hard.saturating_add(limits.reply()).saturating_sub(outbox.bytes());
+        if state == State::Open && reply <= capacity && outbox.read_debt.is_paid() {
+            ReadPermission::Portion
+        } else {
+            ReadPermission::Nothing
+        }
+    }
+
+    /// Counts bytes that came after the end of the connection; whether so many may.
+    pub(crate) fn admit_late(&mut self, count: usize) -> bool {
+        let least = match self.protocol.state() {
+            State::Closing => Lingering::CLOSING_BYTES_MAX,
+            _ => Lingering::CLOSED_BYTES_MAX,
+        };
+        let message = if self.life.was_open() { self.protocol.limits().message() } else { 0 };
+        self.lingering.admit(count, least.saturating_add(message))
+    }
+
+    /// Whether what the peer sent is left unread: it is paused, slow to read itself, or has used up
+    /// its share of a turn.
+    pub(crate) fn is_left_unread(&self) -> bool {
+        let waits = self.unread || self.rare.leftover().is_some();
         self.paused || (waits && self.protocol.is_open())
     }
 
-    /// Whether a deadline of the protocol's has come by that moment.
+    /// Whether the peer has missed a deadline of the protocol by that moment.
     pub(crate) fn is_late(&self, by: Time) -> bool {
-        !self.is_unheard() && self.protocol.deadline().is_some_and(|deadline| deadline <= by)
+        !self.is_left_unread() && self.protocol.deadline().is_some_and(|deadline| deadline <= by)
     }
 
     /// The next moment at which something is due.
     pub(crate) fn deadline(&self, limits: &OutboxLimits) -> Option<Time> {
-        // Who is not listened to cannot be late.
-        let protocol = if self.is_unheard() { None } else { self.protocol.deadline() };
+        // Peers that are not read from have no deadline.
+        let protocol = if self.is_left_unread() { None } else { self.protocol.deadline() };
         match (protocol, self.stall_deadline(limits)) {
             (Some(protocol), Some(stall)) => Some(protocol.min(stall)),
             (protocol, stall) => protocol.or(stall),
@@ -269,11 +269,13 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::net::aside::Leftover;
+    use std::time::Duration;
+
+    use crate::net::rare_state::Leftover;
     use crate::proto::{BufferPool, Limits, MaskKeys, Role, Workspace};
 
     #[test]
-    fn nobody_is_late_with_what_waits_here() {
+    fn a_peer_whose_input_waits_here_has_no_deadline() {
         let limits = OutboxLimits { soft: 1, hard: 1, stall: Duration::ZERO };
         let now = Time::BEGINNING;
         let protocol = WebSocket::opened(Role::Client, Arc::new(Limits::default()), now);
@@ -284,11 +286,11 @@ mod tests {
         // The first of several fragments.
         assert!(socket.protocol.handle_input(&mut [0x01, 0x00], &mut workspace).is_ok());
         let deadline = socket.deadline(&limits);
-        assert!(deadline.is_some() && socket.is_pressed());
-        socket.set_leftover(Leftover { storage: vec![0x80, 0x00], range: 0..2 });
+        assert!(deadline.is_some() && socket.has_pending_state());
+        socket.rare.set_leftover(Leftover { storage: vec![0x80, 0x00], range: 0..2 });
         assert_eq!(socket.deadline(&limits), None);
-        assert!(socket.is_pressed(), "the deadline is looked at when it was handled");
-        assert!(socket.take_leftover().is_some());
+        assert!(socket.has_pending_state(), "the deadline is looked at when it was handled");
+        assert!(socket.rare.take_leftover().is_some());
         assert_eq!(socket.deadline(&limits), deadline);
     }
 }

@@ -98,8 +98,8 @@ impl<R: Reactor> Streams<R> {
         Ok(self.call(slot, R::flush)?.unwrap_or(false))
     }
 
-    /// Whether a stream has more to receive that no readiness will tell of.
-    pub(crate) fn is_behind(&self, slot: usize) -> bool {
+    /// Whether a stream has more to receive that no readiness will report: decrypted, or records.
+    pub(crate) fn has_buffered_input(&self, slot: usize) -> bool {
         #[cfg(feature = "tls")]
         if let Some(Some(stream)) = self.streams.get(slot) {
             return self.reactor.is_behind(stream);

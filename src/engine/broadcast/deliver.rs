@@ -24,8 +24,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
                 return;
             }
             left -= 1;
-            match self.core.topics.deliver(|conn| self.core.sockets.room(conn)) {
-                None => return self.core.sockets.forget_batches(),
+            match self.core.topics.deliver(|conn| self.core.sockets.registry.send_capacity(conn)) {
+                None => return self.core.sockets.output.clear_batch_cache(),
                 Some(Delivery::Run { conn, topic, run }) => {
                     if !self.core.sockets.deliver(conn, &run, &mut self.core.streams) {
                         self.core.topics.count_overflow(topic);

@@ -7,7 +7,7 @@
 use crate::engine::core::Core;
 use crate::net::SendStatus;
 use crate::net::disconnect::ConnectError;
-use crate::net::sockets::Sockets;
+use crate::net::sockets::Sender;
 use crate::net::streams::Transmit;
 use crate::proto::{CloseCode, Outgoing, State};
 use crate::slots::Key;
@@ -19,7 +19,7 @@ impl Core<dyn Transmit + '_> {
     pub(crate) fn send(&mut self, conn: Key, outgoing: Outgoing<'_>) -> SendStatus {
         let is_sent = outgoing.prepared().is_none()
             && !self.topics.has_pending(conn)
-            && self.sockets.try_send_short(conn, outgoing.message());
+            && self.sockets.try_cork(conn, outgoing.message());
         if is_sent { SendStatus::Sent } else { self.send_after_pending(conn, outgoing) }
     }
 
@@ -28,7 +28,7 @@ impl Core<dyn Transmit + '_> {
         if !self.sockets.is_open(conn) || !self.deliver_pending(conn) {
             return SendStatus::Gone;
         }
-        self.sockets.send(conn, outgoing, &mut self.streams)
+        Sender::new(&mut self.sockets, &mut self.streams).send(conn, outgoing)
     }
 
     /// Begins the closing handshake, or ends a connection that is not open yet; `false` if it is
@@ -61,8 +61,7 @@ impl Core<dyn Transmit + '_> {
         if !self.topics.has_pending(conn) {
             return true;
         }
-        let mut outlet = Outlet { sockets: &mut self.sockets, io: &mut self.streams };
-        self.topics.deliver_pending(conn, &mut outlet);
+        self.topics.deliver_pending(conn, &mut Sender::new(&mut self.sockets, &mut self.streams));
         self.sockets.is_open(conn)
     }
 
@@ -71,24 +70,17 @@ impl Core<dyn Transmit + '_> {
     pub(crate) fn catch_up(&mut self, conn: Key) {
         // Topics know connections by their slots, which a later connection may have.
         if self.sockets.get(conn).is_some() {
-            let mut outlet = Outlet { sockets: &mut self.sockets, io: &mut self.streams };
-            self.topics.catch_up(conn, &mut outlet);
+            self.topics.catch_up(conn, &mut Sender::new(&mut self.sockets, &mut self.streams));
         }
     }
 }
 
-/// The connections' output, as topics see it.
-struct Outlet<'a> {
-    sockets: &'a mut Sockets,
-    io: &'a mut dyn Transmit,
-}
-
-impl Output for Outlet<'_> {
+impl Output for Sender<'_> {
     fn capacity(&self, conn: Key) -> SendCapacity {
-        self.sockets.room(conn)
+        self.send_capacity(conn)
     }
 
     fn append(&mut self, conn: Key, run: &Run<'_>) -> bool {
-        self.sockets.push_run(conn, run, self.io) != SendStatus::Dropped
+        self.push_run(conn, run) != SendStatus::Dropped
     }
 }

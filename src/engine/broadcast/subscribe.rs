@@ -71,9 +71,9 @@ impl Connection<'_> {
     /// may do so.
     fn note_conflation(&mut self, may_begin: bool) {
         let (conn, core) = (self.id().0, &mut *self.context.core);
-        if may_begin || core.sockets.is_conflating(conn) {
+        if may_begin || core.sockets.get(conn).is_some_and(|socket| socket.unsent.conflates) {
             let conflates = core.topics.conflates(conn);
-            core.sockets.set_conflating(conn, conflates, &mut core.streams);
+            core.sender().set_conflating(conn, conflates);
         }
     }
 

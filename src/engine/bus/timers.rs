@@ -55,7 +55,7 @@ impl Context<'_> {
         after: Duration,
         event: E,
     ) -> Result<TimerId, PublishError<E>> {
-        let due = self.core.sockets.now.checked_add(after);
+        let due = self.core.now().checked_add(after);
         self.core.events.set_timer(due, event).map(TimerId)
     }
 
@@ -75,7 +75,7 @@ impl Context<'_> {
         every: Duration,
         event: E,
     ) -> Result<TimerId, PublishError<E>> {
-        let now = self.core.sockets.now;
+        let now = self.core.now();
         self.core.events.set_interval(now, every, event).map(TimerId)
     }
 

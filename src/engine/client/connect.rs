@@ -113,23 +113,24 @@ impl<S, R: Reactor> EventLoop<S, R> {
     ) -> Key {
         let mut nonce = [0; 16];
         for word in nonce.chunks_exact_mut(4) {
-            word.copy_from_slice(&self.core.sockets.keys.next_key());
+            word.copy_from_slice(&self.core.sockets.output.mask_keys.next_key());
         }
-        self.core.sockets.now = self.core.streams.reactor.now();
+        self.core.read_clock();
+        let now = self.core.now();
         let mut out = Vec::new();
         let mut workspace = Workspace {
             out: &mut out,
-            mask_keys: &mut self.core.sockets.keys,
-            pool: &mut self.core.sockets.pool.buffers,
-            now: self.core.sockets.now,
+            mask_keys: &mut self.core.sockets.output.mask_keys,
+            pool: &mut self.core.sockets.output.storage.buffers,
+            now,
         };
         let key = HandshakeKey::from_nonce(nonce);
         let protocol = WebSocket::client(request, key, endpoint.limits.clone(), &mut workspace);
         let endpoint = self.endpoints.insert(endpoint);
         let mut socket = Socket::new(protocol, endpoint);
-        socket.set_connector(connector);
-        let conn = self.core.sockets.insert(socket);
-        self.core.sockets.hold(conn, &out);
+        socket.rare.set_connector(connector);
+        let conn = self.core.sockets.registry.insert(socket);
+        self.core.sockets.queue_request(conn, &out);
         conn
     }
 }

@@ -10,7 +10,6 @@ use crate::net::attempts::{Attempt, Attempts, Target};
 use crate::net::connector::{Connector, interleave};
 use crate::net::named::Named;
 use crate::net::peer::PeerAddr;
-use crate::net::socket::Socket;
 use crate::net::sockets::Sockets;
 use crate::net::streams::Streams;
 use crate::reactor::Reactor;
@@ -62,7 +61,7 @@ impl<R: Reactor> Dialer<R> {
                     connector.lookup = Some(lookup);
                 }
             }
-            Err(error) => core.sockets.fail(conn, error),
+            Err(error) => core.sockets.registry.fail(conn, error),
         }
     }
 
@@ -71,7 +70,7 @@ impl<R: Reactor> Dialer<R> {
         let Resolved { conn, addresses } = resolved;
         match addresses {
             Ok(addresses) => self.try_addresses(core, conn, interleave(&addresses)),
-            Err(error) => core.sockets.fail(conn, error),
+            Err(error) => core.sockets.registry.fail(conn, error),
         }
     }
 
@@ -90,7 +89,7 @@ impl<R: Reactor> Dialer<R> {
 
     pub(crate) fn try_path(&mut self, core: &mut Core<Streams<R>>, conn: Key, path: &Path) {
         if let Err(error) = self.begin_attempt(core, conn, Target::Path(path)) {
-            core.sockets.fail(conn, error);
+            core.sockets.registry.fail(conn, error);
         }
     }
 
@@ -100,7 +99,7 @@ impl<R: Reactor> Dialer<R> {
         while let Some(connector) = connector(&mut core.sockets, conn) {
             let Some(address) = connector.addresses.pop() else {
                 if connector.attempts.is_empty() {
-                    core.sockets.fail(conn, error);
+                    core.sockets.registry.fail(conn, error);
                 }
                 return;
             };
@@ -118,7 +117,7 @@ impl<R: Reactor> Dialer<R> {
         target: Target<'_>,
     ) -> io::Result<()> {
         let socket = core.sockets.get_mut(conn);
-        let Some(connector) = socket.and_then(Socket::connector_mut) else {
+        let Some(connector) = socket.and_then(|socket| socket.rare.connector_mut()) else {
             return Ok(());
         };
         let reactor = &mut core.streams.reactor;
@@ -133,7 +132,7 @@ impl<R: Reactor> Dialer<R> {
     /// Tries the next addresses of connections whose latest attempts are slow.
     #[inline(never)]
     pub(crate) fn serve_due(&mut self, core: &mut Core<Streams<R>>) {
-        let now = core.sockets.now;
+        let now = core.now();
         while let Some((attempt, conn)) = self.attempts.next_due(now) {
             let is_full = self.is_full(&core.sockets);
             let Some(connector) = connector(&mut core.sockets, conn) else {
@@ -165,7 +164,7 @@ impl<R: Reactor> Dialer<R> {
             Ok(()) => {
                 let conn = attempt.conn;
                 if let Err(error) = self.finish_connect(core, attempt) {
-                    core.sockets.fail(conn, error);
+                    core.sockets.registry.fail(conn, error);
                 }
             }
             Err(error) => self.try_next(core, attempt.conn, error),
@@ -198,10 +197,10 @@ impl<R: Reactor> Dialer<R> {
         core.streams.insert(conn.index(), stream);
         if let Some(socket) = core.sockets.get_mut(conn) {
             socket.peer = PeerAddr::from(address);
-            let connector = socket.end_connecting();
+            let connector = socket.rare.take_connector();
             self.abandon(connector);
         }
-        core.sockets.unblock(conn, &mut core.streams);
+        core.sender().unblock(conn);
         Ok(())
     }
 
@@ -215,7 +214,7 @@ impl<R: Reactor> Dialer<R> {
 
 /// What a connection that is being made has to try, unless it is ending.
 fn connector(sockets: &mut Sockets, conn: Key) -> Option<&mut Connector> {
-    sockets.get_mut(conn).filter(|socket| !socket.is_dead())?.connector_mut()
+    sockets.get_mut(conn).filter(|socket| !socket.is_dead())?.rare.connector_mut()
 }
 
 /// The stream of a connection that is being made, with TLS if its URL asks for it.
@@ -225,7 +224,7 @@ fn encrypt<R: Reactor>(
     conn: Key,
     stream: R::Stream,
 ) -> io::Result<R::Stream> {
-    let connector = core.sockets.get_mut(conn).and_then(Socket::connector_mut);
+    let connector = core.sockets.get_mut(conn).and_then(|socket| socket.rare.connector_mut());
     let Some((tls, host)) = connector.and_then(|connector| connector.tls.clone()) else {
         return Ok(stream);
     };

@@ -7,10 +7,10 @@ use crate::engine::http::router::{Resource, Site};
 use crate::engine::ids::ConnectionId;
 use crate::engine::server::endpoint::Endpoint;
 use crate::engine::turn::calls::HandlerCall;
-use crate::net::aside::End;
 use crate::net::disconnect::ConnectError;
 use crate::net::peer::PeerAddr;
 use crate::net::proxies;
+use crate::net::rare_state::End;
 use crate::net::socket::Socket;
 use crate::proto::PeerError;
 use crate::proto::handshake::{HandshakeError, UpgradeRequest};
@@ -106,13 +106,13 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let is_last = request.is_last() || self.core.ending.has_begun();
         self.core.sockets.respond(conn, response, request.is_head(), is_last);
         if is_last {
-            self.core.sockets.end(conn, End::Connect(ConnectError::Cancelled));
+            self.core.sockets.registry.end(conn, End::Connect(ConnectError::Cancelled));
         }
     }
 
     fn refuse_request(&mut self, conn: Key, error: HandshakeError, is_head: bool) {
         self.core.sockets.refuse(conn, &error.refusal().head_only(is_head));
-        self.core.sockets.end_by_peer_error(conn, PeerError::Handshake(error));
+        self.core.sockets.registry.end_by_peer_error(conn, PeerError::Handshake(error));
     }
 
     fn upgrade(&mut self, conn: Key, endpoint: usize, http: HttpRequest<'_>, state: &mut S) {
@@ -147,7 +147,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             }
             Upgrade::Refuse(refusal) => {
                 self.core.sockets.refuse(conn, &refusal);
-                self.core.sockets.end(conn, End::Connect(ConnectError::Cancelled));
+                self.core.sockets.registry.end(conn, End::Connect(ConnectError::Cancelled));
             }
         }
     }

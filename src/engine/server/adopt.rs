@@ -6,8 +6,7 @@ use crate::engine::http::routes::IntoRoutes;
 use crate::engine::ids::ListenerId;
 use crate::engine::server::listen::plan;
 use crate::error::Error;
-use crate::reactor::{MioListener, MioStream};
-use crate::reactor::{MioReactor, Reactor};
+use crate::reactor::{MioListener, MioReactor, MioStream};
 
 impl<S> EventLoop<S> {
     /// Listens on a socket that somebody else opened, of the standard library's types: what a
@@ -66,7 +65,7 @@ impl<S> EventLoop<S> {
         }
         let stream = stream.into();
         let peer = stream.prepare().map_err(Error::io("take in a stream"))?;
-        self.core.sockets.now = self.core.streams.reactor.now();
+        self.core.read_clock();
         self.admit((stream, peer), site);
         Ok(())
     }

@@ -19,17 +19,17 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// The wait is over.
     pub(crate) fn begin_turn(&mut self) {
         self.tally.turns += 1;
-        self.meters.begin_turn(self.core.sockets.now);
+        self.meters.begin_turn(self.core.now());
     }
 
     /// The turn is over; `worked` if it had something to do. Reads the clock.
     pub(crate) fn end_turn(&mut self, worked: bool) {
         // A wake that has brought no event by now was for something else.
         self.woken_at = None;
-        let began = self.core.sockets.now;
-        self.read_clock();
+        let began = self.core.now();
+        self.core.read_clock();
         if worked {
-            self.meters.turn_time.record(self.core.sockets.now.since(began));
+            self.meters.turn_time.record(self.core.now().since(began));
         }
         self.publish_stats();
         self.meters.turn_since.store(0, Ordering::Relaxed);
@@ -53,17 +53,17 @@ impl<S, R: Reactor> EventLoop<S, R> {
             closed_by_timeout: tally.closed_by_timeout,
             messages_received: tally.messages_received,
             bytes_received: self.core.streams.received,
-            messages_sent: self.core.sockets.messages_sent + topics.delivered,
+            messages_sent: self.core.sockets.output.messages_sent + topics.delivered,
             bytes_sent: self.core.streams.sent,
-            messages_compressed: self.core.sockets.pool.buffers.compressions(),
-            messages_dropped: self.core.sockets.messages_dropped,
+            messages_compressed: self.core.sockets.output.storage.buffers.compressions(),
+            messages_dropped: self.core.sockets.output.messages_dropped,
             broadcasts_dropped: topics.refused,
             broadcasts_dropped_newest: topics.dropped_newest,
             broadcasts_dropped_oldest: topics.dropped_oldest,
             broadcasts_conflated: topics.conflated,
             gaps: topics.gaps,
-            inbound_bytes: self.core.sockets.held(MemoryLimit::Inbound) as u64,
-            outbound_bytes: self.core.sockets.held(MemoryLimit::Outbound) as u64,
+            inbound_bytes: self.core.sockets.memory(MemoryLimit::Inbound) as u64,
+            outbound_bytes: self.core.sockets.memory(MemoryLimit::Outbound) as u64,
             topic_bytes: self.core.topics.memory_bytes() as u64,
             events: self.events.handled,
             events_waiting: (events.waiting + self.core.events.len()) as u64,

@@ -11,14 +11,14 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// Takes in connections that wait, as far as there is room for them.
     #[inline(never)]
     pub(crate) fn accept(&mut self) {
-        let (now, by) = (self.core.sockets.now, self.backlog.served_until());
+        let (now, by) = (self.core.now(), self.backlog.served_until());
         for _ in 0..ACCEPT_BUDGET {
             let is_full = self.dialer.is_full(&self.core.sockets);
             let reactor = &mut self.core.streams.reactor;
             if is_full && self.listeners.has_newcomer(reactor, now) {
                 return self.make_room();
             }
-            if is_full || !self.core.sockets.places.takes_another(by) {
+            if is_full || !self.core.sockets.registry.places.takes_another(by) {
                 break;
             }
             let Some((accepted, site)) = self.listeners.accept(reactor, now) else {
@@ -37,10 +37,10 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let Some(place) = self.sites.get(site) else {
             return;
         };
-        let protocol = WebSocket::server(place.limits.clone(), self.core.sockets.now);
+        let protocol = WebSocket::server(place.limits.clone(), self.core.now());
         let announces = place.announces(peer);
         let protocol = if announces { protocol.behind_proxy() } else { protocol };
-        let conn = self.core.sockets.insert(Socket::accepted(protocol, site, peer.into()));
+        let conn = self.core.sockets.registry.insert(Socket::accepted(protocol, site, peer.into()));
         self.sites.enter(site);
         self.core.streams.insert(conn.index(), stream);
         #[cfg(feature = "tls")]
@@ -49,7 +49,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         }
         self.end_surplus();
         if let Err(error) = self.core.streams.register(conn.index(), conn.to_bits()) {
-            self.core.sockets.fail(conn, error);
+            self.core.sockets.registry.fail(conn, error);
         }
     }
 }

@@ -6,9 +6,10 @@ use crate::engine::ids::ConnectionId;
 use crate::engine::turn::calls::HandlerCall;
 use crate::engine::turn::dispatch::from;
 use crate::logging::log_line;
-use crate::net::aside::End;
 use crate::net::disconnect::Disconnect;
 use crate::net::halves::Halves;
+use crate::net::life::Life;
+use crate::net::rare_state::End;
 use crate::net::streams::Transmit;
 use crate::proto::{CloseFrame, Role};
 use crate::reactor::Reactor;
@@ -18,27 +19,30 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// The peer's close frame has come, with this payload.
     pub(crate) fn closed_by_peer(&mut self, conn: Key, payload: &[u8]) {
         if let Some(socket) = self.core.sockets.get_mut(conn) {
-            socket.is_done = true;
+            socket.lingering.set_done(true);
         }
         // The payload was checked when it arrived.
         let frame = CloseFrame::parse(payload).ok().flatten();
         let code = frame.map(|frame| frame.code);
         let reason = frame.map_or_else(String::new, |frame| frame.reason.to_owned());
-        self.core.sockets.end(conn, End::Disconnect(Disconnect::ClosedByPeer { code, reason }));
+        self.core
+            .sockets
+            .registry
+            .end(conn, End::Disconnect(Disconnect::ClosedByPeer { code, reason }));
     }
 
     /// Carries on with connections that have ended: tells their handlers, ends their streams and
     /// frees their slots, which nothing in this turn's readiness can name any more.
     #[inline(never)]
     pub(crate) fn reap(&mut self, state: &mut S) {
-        let ended = self.core.sockets.take_ended();
+        let ended = self.core.sockets.registry.take_reapable();
         for &conn in &ended {
             self.tell_end(conn, state);
             if self.end_stream(conn) {
                 self.free(conn);
             }
         }
-        self.core.sockets.return_ended(ended);
+        self.core.sockets.registry.return_reapable(ended);
     }
 
     /// Ends the stream as far as it can end now; whether nothing of it is left to wait for.
@@ -72,30 +76,30 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let Some(socket) = self.core.sockets.get_mut(conn) else {
             return;
         };
-        let Some(end) = socket.take_end().filter(|_| !socket.told) else {
+        let Some(end) = socket.rare.take_end().filter(|_| !socket.life.is_over()) else {
             return;
         };
-        socket.told = true;
-        let (opened, served, peer) = (socket.opened, socket.served, socket.peer.get());
-        let connecting = !opened && socket.protocol.role() == Role::Client;
+        let (life, peer) = (socket.life, socket.peer.get());
+        socket.life.end();
+        let is_client = socket.protocol.role() == Role::Client;
         self.core.topics.remove_connection(conn);
         match end {
-            End::Disconnect(reason) if opened => {
+            End::Disconnect(reason) if life == Life::Open => {
                 log_end(ConnectionId(conn), &reason);
                 self.tally.closed(&reason);
                 self.call(conn, HandlerCall::Close, |handler, conn| {
                     handler.on_close(conn, &reason, state);
                 });
             }
-            // Who never got past a listener's handshake was none of the application's yet.
-            End::Connect(error) if connecting => {
+            // The application never sees a connection whose handshake with a listener failed.
+            End::Connect(error) if is_client && life != Life::Open => {
                 log_line!(info, "connection {}: not made: {error}", ConnectionId(conn));
                 self.tally.not_opened();
                 self.call(conn, HandlerCall::ConnectError, |handler, conn| {
                     handler.on_connect_error(conn, &error, state);
                 });
             }
-            End::Disconnect(_) | End::Connect(_) if served => {}
+            End::Disconnect(_) | End::Connect(_) if life == Life::Served => {}
             End::Disconnect(_) => self.tally.not_opened(),
             End::Connect(error) => {
                 log_line!(
@@ -117,7 +121,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let Some(mut socket) = self.core.sockets.remove(conn) else {
             return;
         };
-        self.dialer.abandon(socket.end_connecting());
+        self.dialer.abandon(socket.rare.take_connector());
         let endpoint = self.endpoints.get(socket.endpoint());
         match socket.site().or(endpoint.and_then(|endpoint| endpoint.site)) {
             Some(site) => self.sites.leave(site, &mut self.endpoints),

@@ -9,8 +9,10 @@ use crate::engine::handler::WebSocketHandler;
 use crate::engine::ids::ConnectionId;
 use crate::engine::turn::calls::{Calls, HandlerCall};
 use crate::logging::log_line;
-use crate::net::aside::End;
 use crate::net::disconnect::Disconnect;
+use crate::net::life::Life;
+use crate::net::lists::Lists;
+use crate::net::rare_state::End;
 use crate::net::sockets::Lent;
 use crate::proto::{CloseCode, Event, HEADROOM_BYTES, Incoming};
 use crate::reactor::{Reactor, Readiness};
@@ -26,7 +28,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         // Most is of input alone.
         let is_more = readiness.hangup || socket.blocked;
         // Then its turn to be read comes after those of all that are ready.
-        let is_resumed = socket.resumed;
+        let is_resumed = socket.lists.contains(Lists::TO_READ);
         if (is_more || cfg!(feature = "tls")) && !self.serve_output(conn, readiness) {
             return;
         }
@@ -43,12 +45,12 @@ impl<S, R: Reactor> EventLoop<S, R> {
             self.flush_tls(conn);
         }
         if readiness.writable {
-            self.core.sockets.unblock(conn, &mut self.core.streams);
+            self.core.sender().unblock(conn);
             // Who has read its answer may be one too many of those that are kept alive.
             self.end_surplus();
         }
         if readiness.hangup {
-            self.core.sockets.note_hangup(conn);
+            self.core.sockets.registry.note_hangup(conn);
         }
         true
     }
@@ -59,14 +61,14 @@ impl<S, R: Reactor> EventLoop<S, R> {
             Event::Message(incoming) => {
                 let message = incoming.message();
                 if matches!(incoming, Incoming::Assembled(..)) {
-                    self.core.sockets.lend(Lent::new(message, HEADROOM_BYTES, true));
+                    self.core.sockets.output.lend(Lent::assembled(message, HEADROOM_BYTES));
                 }
                 self.tally.messages_received += 1;
                 self.call(conn, HandlerCall::Message, |handler, conn| {
                     handler.on_message(conn, message, state);
                 });
                 if let Incoming::Assembled(_, buffer) = incoming {
-                    self.core.sockets.take_back_assembled(buffer);
+                    self.core.sockets.output.take_back_assembled(buffer);
                 }
             }
             Event::Ping(payload) => {
@@ -89,13 +91,13 @@ impl<S, R: Reactor> EventLoop<S, R> {
     pub(crate) fn open(&mut self, conn: Key, state: &mut S) {
         let socket = self.core.sockets.get_mut(conn).filter(|socket| socket.protocol.is_open());
         if let Some(socket) = socket {
-            socket.opened = true;
+            socket.life.open();
             let (peer, endpoint) = (socket.peer.get(), socket.endpoint());
             log_line!(debug, "connection {}: open, {}", ConnectionId(conn), from(peer));
             self.tally.opened();
-            self.core.sockets.arm(conn);
+            self.core.sockets.registry.arm(conn);
             let unsent = self.endpoints.get(endpoint).map_or(0, |endpoint| endpoint.unsent_limit);
-            self.core.sockets.set_unsent_limit(conn, unsent, &mut self.core.streams);
+            self.core.sender().set_unsent_limit(conn, unsent);
             self.call(conn, HandlerCall::Open, |handler, conn| handler.on_open(conn, state));
         }
     }
@@ -138,13 +140,13 @@ impl<S, R: Reactor> EventLoop<S, R> {
     #[cold]
     pub(crate) fn panicked(&mut self, conn: Key, message: String) {
         let socket = self.core.sockets.get_mut(conn);
-        let Some(socket) = socket.filter(|socket| socket.opened && !socket.told) else {
+        let Some(socket) = socket.filter(|socket| socket.life == Life::Open) else {
             return;
         };
         // Whatever else ends it, the handler must learn that its own state may be half-changed.
-        socket.overrule_end(End::Disconnect(Disconnect::Panicked { message }));
+        socket.rare.overrule_end(End::Disconnect(Disconnect::Panicked { message }));
         self.core.erased().close(conn, CloseCode::INTERNAL, "");
-        self.core.sockets.revisit(conn);
+        self.core.sockets.registry.queue_reaping(conn);
     }
 }
 

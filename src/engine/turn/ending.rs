@@ -162,10 +162,10 @@ impl Ending {
 
     /// Counts a connection whose slot is freed.
     pub(crate) fn count(&mut self, socket: &Socket) {
-        if !self.begun || !socket.opened {
+        if !self.begun || !socket.life.was_open() {
             return;
         }
-        let counter = if socket.is_done && socket.outbox.is_none() {
+        let counter = if socket.lingering.is_done() && socket.outbox.is_none() {
             &mut self.summary.closed
         } else if self.cutting {
             &mut self.summary.cut

@@ -11,7 +11,7 @@ use crate::reactor::Reactor;
 use crate::slots::Key;
 
 impl<S, R: Reactor> EventLoop<S, R> {
-    /// Receives once from a peer that is not heard any more.
+    /// Receives once from a peer whose connection has ended.
     #[inline(never)]
     pub(crate) fn linger(
         &mut self,
@@ -24,7 +24,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let outcome = self.core.streams.recv(conn.index(), buffer);
         let received = match outcome {
             Ok(_) if !self.admits(conn, &outcome) => {
-                self.core.sockets.kill(conn);
+                self.core.sockets.registry.kill(conn);
                 Received::Ended
             }
             Ok(Some(len)) if len > 0 => {
@@ -38,13 +38,13 @@ impl<S, R: Reactor> EventLoop<S, R> {
                     Received::More(len)
                 }
             }
-            other => self.receive_nothing(conn, other),
+            other => self.receive_end(conn, other),
         };
         if received == Received::Drained
             && self.core.sockets.get(conn).is_some_and(Socket::ends_tcp)
         {
             // Nothing else was waited for.
-            self.core.sockets.revisit(conn);
+            self.core.sockets.registry.queue_reaping(conn);
         }
         received
     }
@@ -53,7 +53,9 @@ impl<S, R: Reactor> EventLoop<S, R> {
     fn admits(&mut self, conn: Key, received: &io::Result<Option<usize>>) -> bool {
         let count = match received {
             // Records of TLS with nothing in them: more than the limit, as they arrived.
-            Ok(None) if self.core.streams.is_behind(conn.index()) => Lingering::CLOSED,
+            Ok(None) if self.core.streams.has_buffered_input(conn.index()) => {
+                Lingering::CLOSED_BYTES_MAX
+            }
             Ok(Some(len)) => *len,
             Ok(None) | Err(_) => 0,
         };
@@ -66,10 +68,10 @@ impl<S, R: Reactor> EventLoop<S, R> {
     pub(crate) fn has_read_all(&mut self, conn: Key) -> bool {
         let received = self.core.streams.recv(conn.index(), self.buffer.as_mut_slice());
         let is_more = matches!(received, Ok(Some(len)) if len > 0);
-        let is_more = is_more || self.core.streams.is_behind(conn.index());
+        let is_more = is_more || self.core.streams.has_buffered_input(conn.index());
         let goes_on = is_more && self.admits(conn, &received);
         if goes_on {
-            self.core.sockets.resume(conn);
+            self.core.sockets.registry.resume(conn);
         }
         !goes_on
     }

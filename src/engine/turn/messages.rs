@@ -5,7 +5,7 @@ use crate::engine::event_loop::EventLoop;
 use crate::engine::handler::WebSocketHandler;
 use crate::engine::ids::ConnectionId;
 use crate::engine::turn::calls::{Calls, HandlerCall, guard};
-use crate::net::sockets::{Lent, REUSE};
+use crate::net::sockets::{Lent, REUSE_BYTES_MIN, Whole};
 use crate::proto::{ProtocolError, WholeMessages};
 use crate::reactor::Reactor;
 use crate::slots::Key;
@@ -38,10 +38,10 @@ impl<S, R: Reactor> EventLoop<S, R> {
         at: usize,
         state: &mut S,
     ) -> usize {
-        let Some((messages, endpoint)) = self.core.sockets.whole_messages(conn) else {
+        let Some(Whole { messages, endpoint }) = self.core.sockets.whole_messages(conn) else {
             return at;
         };
-        let most = self.core.sockets.share().frames();
+        let most = self.core.sockets.registry.input.share().frames();
         let Some((handler, calls, context)) = self.lend(endpoint) else {
             return at;
         };
@@ -53,7 +53,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let handled = handled.inspect_err(|_| row.leave());
         let (at, count, end) = (row.at, row.count, row.input.len());
         self.tally.messages_received += count as u64;
-        self.core.sockets.take_messages(count);
+        self.core.sockets.registry.input.take_messages(count);
         match handled {
             Ok(Ok(())) => at,
             Ok(Err(error)) => {
@@ -76,19 +76,20 @@ impl<S, R: Reactor> EventLoop<S, R> {
 
 impl<S> Row<'_, S> {
     fn hand_over(&mut self) -> Result<(), ProtocolError> {
-        while self.count < self.most && self.lent.context.core.sockets.is_heard(self.conn) {
+        while self.count < self.most && self.lent.context.core.sockets.can_dispatch(self.conn) {
             let rest = &mut self.input[self.at..];
             let Some(whole) = self.messages.find(rest) else {
                 break;
             };
             let message = whole.read(rest)?;
-            let is_lent = message.len() >= REUSE;
+            let is_lent = message.len() >= REUSE_BYTES_MIN;
             if is_lent {
-                self.lent.context.core.sockets.lend(Lent::new(
-                    message,
-                    self.at + whole.start(),
-                    false,
-                ));
+                self.lent
+                    .context
+                    .core
+                    .sockets
+                    .output
+                    .lend(Lent::received(message, self.at + whole.start()));
             }
             self.at += whole.end();
             self.count += 1;
@@ -96,7 +97,7 @@ impl<S> Row<'_, S> {
             self.handler.on_message(&mut self.lent, message, self.state);
             self.calls.end(HandlerCall::Message, &mut self.lent);
             if is_lent {
-                self.lent.context.core.sockets.take_back_received(self.input);
+                self.lent.context.core.sockets.output.take_back_received(self.input);
             }
         }
         Ok(())
@@ -106,6 +107,6 @@ impl<S> Row<'_, S> {
     #[cold]
     fn leave(&mut self) {
         self.calls.end(HandlerCall::Message, &mut self.lent);
-        self.lent.context.core.sockets.take_back_received(self.input);
+        self.lent.context.core.sockets.output.take_back_received(self.input);
     }
 }

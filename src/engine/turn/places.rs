@@ -2,7 +2,9 @@
 //! judged by a moment before which nothing is unread.
 
 use crate::engine::event_loop::EventLoop;
+use crate::net::disconnect::ConnectError;
 use crate::net::places::Standing;
+use crate::net::rare_state::End;
 use crate::net::streams::Transmit;
 use crate::reactor::Reactor;
 use crate::slots::Key;
@@ -11,7 +13,7 @@ use crate::time::Time;
 impl<S, R: Reactor> EventLoop<S, R> {
     /// Whether a newcomer would be accepted, or somebody would make room for it.
     pub(crate) fn has_room(&self, now: Time) -> bool {
-        let places = &self.core.sockets.places;
+        let places = &self.core.sockets.registry.places;
         if self.dialer.is_full(&self.core.sockets) {
             places.yields_at().is_some_and(|at| at <= now)
         } else {
@@ -22,7 +24,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// Where there is no room for a newcomer: when there will be. `Time::NEVER` if that takes the
     /// end of a connection.
     pub(crate) fn no_room_until(&self) -> Option<Time> {
-        let places = &self.core.sockets.places;
+        let places = &self.core.sockets.registry.places;
         if self.dialer.is_full(&self.core.sockets) {
             Some(places.yields_at().unwrap_or(Time::NEVER))
         } else {
@@ -35,7 +37,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     #[cold]
     pub(crate) fn make_room(&mut self) {
         if let Some((conns, standing)) =
-            self.core.sockets.places.yielding(self.backlog.served_until())
+            self.core.sockets.registry.places.yielding(self.backlog.served_until())
         {
             conns.into_iter().for_each(|conn| self.dismiss(conn, standing));
         }
@@ -44,7 +46,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// Ends the connections beyond the limit.
     pub(crate) fn end_surplus(&mut self) {
         let by = self.backlog.served_until();
-        while let Some((conn, standing)) = self.core.sockets.places.surplus(by) {
+        while let Some((conn, standing)) = self.core.sockets.registry.places.surplus(by) {
             self.dismiss(conn, standing);
         }
     }
@@ -52,10 +54,14 @@ impl<S, R: Reactor> EventLoop<S, R> {
     #[cold]
     fn dismiss(&mut self, conn: Key, standing: Standing) {
         match standing {
-            Standing::Idle => self.core.sockets.end_idle(conn),
-            Standing::Asking => self.core.sockets.end_asking(conn),
-            _ if self.core.streams.is_flushed(conn.index()) => self.core.sockets.kill(conn),
-            _ => self.core.sockets.stand(conn, Standing::Answering),
+            Standing::Idle => {
+                self.core.sockets.end_after_queued(conn, End::Connect(ConnectError::Cancelled));
+            }
+            Standing::Asking => self.core.sockets.registry.end_asking(conn),
+            _ if self.core.streams.is_flushed(conn.index()) => {
+                self.core.sockets.registry.kill(conn);
+            }
+            _ => self.core.sockets.registry.stand(conn, Standing::Answering),
         }
     }
 
@@ -64,10 +70,10 @@ impl<S, R: Reactor> EventLoop<S, R> {
     pub(crate) fn note_standing(&mut self, conn: Key) {
         if self.core.sockets.get(conn).is_some_and(|socket| !socket.is_open()) {
             let is_flushed = self.core.streams.is_flushed(conn.index());
-            self.core.sockets.note_standing(conn, is_flushed);
+            self.core.sockets.registry.note_standing(conn, is_flushed);
             self.end_surplus();
         } else {
-            self.core.sockets.stand(conn, Standing::Open);
+            self.core.sockets.registry.stand(conn, Standing::Open);
         }
     }
 }

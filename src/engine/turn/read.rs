@@ -4,36 +4,36 @@ use std::io;
 use std::ops::Range;
 
 use crate::engine::event_loop::EventLoop;
-use crate::net::aside::{End, Leftover};
 use crate::net::disconnect::{ConnectError, Disconnect};
-use crate::net::hearing::{Heard, Hearing};
-use crate::net::sockets::CORK_MOST;
+use crate::net::rare_state::{End, Leftover};
+use crate::net::reading::{ReadDebt, ReadPermission};
+use crate::net::sockets::CORK_BYTES_MAX;
 use crate::proto::handshake::HandshakeError;
 use crate::proto::{Event, Handled, Role, State, WorkBudget};
 use crate::reactor::Reactor;
 use crate::slots::Key;
 
-/// After how many messages, control frames and fragments of a connection the rest of what was
-/// received waits for the next turn. Handlers that take a microsecond each hold the others up no
-/// longer than 256 KiB of messages do then, and a client that pipelines as deep as any is answered
-/// in one call.
-const FRAMES: usize = 256;
+/// After this many messages, control frames and fragments of a connection, the rest of what was
+/// received waits for the next turn. Handlers that take a microsecond each then hold up the others
+/// no longer than 256 KiB of messages do, and a client that pipelines deeply gets its replies in one
+/// call.
+const TURN_FRAMES_MAX: usize = 256;
 
-/// After how much decompression, in bytes that were taken or made, it does too: a few bytes may
-/// stand for a thousand times as many, or for much work.
-const INFLATION: usize = 256 * 1024;
+/// After this much decompression, in bytes taken or made, the rest waits too: a few bytes may stand
+/// for a thousand times as many, or for much work.
+const TURN_INFLATION_BYTES_MAX: usize = 256 * 1024;
 
-/// How much is received at once where little is to be: the header of a large message, and little of
-/// what must be copied from the receive buffer to where the rest goes; or as many frames as are
-/// handled in a turn, if they are short, and few that must be kept until the next.
-const LITTLE: usize = 8 * 1024;
+/// How much is received at once where little should be: the header of a large message, and little of
+/// what must be copied from the receive buffer to its own storage; or the frames of a turn, if they
+/// are short, and few that must be kept until the next.
+const LITTLE_BYTES: usize = 8 * 1024;
 
 /// What one receive came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Received {
     /// The stream has no more: its next readiness will say when it does.
     Drained,
-    /// There may be more. So many bytes came.
+    /// There may be more, behind this many bytes.
     More(usize),
     /// Nothing will come any more, or nothing is wanted.
     Ended,
@@ -45,75 +45,97 @@ enum Next {
     /// Receive into the receive buffer: little, if a large message is expected, or few frames can
     /// be handled in a turn.
     Receive { receives_little: bool },
-    /// Receive little, of a peer that is behind.
+    /// Receive little, from a slow peer.
     Portion,
-    /// Receive what a peer sends that is not heard any more.
+    /// Receive what a peer sends after the end of its connection.
     Linger,
     /// Nothing: that was done already.
     Received(Received),
 }
 
+/// How to receive.
+#[derive(Clone, Copy, Debug)]
+struct Receive {
+    /// See [`Next::Receive`].
+    receives_little: bool,
+    /// A receive may come short though there is more.
+    hangup: bool,
+}
+
+/// What one receive brought.
+#[derive(Debug)]
+struct Batch<'a> {
+    input: &'a mut [u8],
+    /// How much of it is handled.
+    at: usize,
+    /// The stream has no more.
+    is_drained: bool,
+}
+
 impl<S, R: Reactor> EventLoop<S, R> {
     /// Receives from a connection until the stream is drained or its share of the turn is used
-    /// up, and sends what its handler answers after each receive. `hangup`: a receive may come
+    /// up, and sends the replies of its handler after each receive. `hangup`: a receive may come
     /// short though there is more.
     pub(crate) fn read(&mut self, conn: Key, hangup: bool, state: &mut S) {
         let mut lifted = std::mem::take(&mut self.buffer);
         let buffer = lifted.as_mut_slice();
         let room = buffer.len();
         let mut bytes = 0;
-        let mut is_plain = self.core.sockets.cork(conn, WorkBudget::new(FRAMES, INFLATION));
-        let was_pressed = !is_plain && self.core.sockets.is_pressed(conn);
-        let mut next = if is_plain {
+        let mut is_fast = self
+            .core
+            .sockets
+            .begin_input(conn, WorkBudget::new(TURN_FRAMES_MAX, TURN_INFLATION_BYTES_MAX));
+        let had_pending_state = !is_fast && self.core.sockets.registry.has_pending_state(conn);
+        let mut next = if is_fast {
             Next::Receive { receives_little: false }
         } else {
-            self.core.sockets.begin_answers(conn);
+            self.core.sockets.registry.begin_replies(conn);
             self.look_at_input(conn, hangup, room, state)
         };
         loop {
             let received = match next {
                 Next::Receive { receives_little } => {
-                    self.receive(conn, buffer, receives_little, hangup, state)
+                    self.receive(conn, buffer, Receive { receives_little, hangup }, state)
                 }
                 Next::Portion => self.receive_portion(conn, buffer, hangup, state),
                 Next::Linger => self.linger(conn, buffer, hangup, state),
                 Next::Received(received) => received,
             };
-            self.core.sockets.flush_cork(buffer, &mut self.core.streams);
-            let behind = self.core.streams.is_behind(conn.index());
+            self.core.sender().flush_cork(buffer);
+            let has_more = self.core.streams.has_buffered_input(conn.index());
             match received {
                 Received::More(more) => bytes += more,
-                Received::Drained if behind => {}
+                Received::Drained if has_more => {}
                 Received::Drained | Received::Ended => break,
             }
-            if behind || bytes >= room || self.core.sockets.share().is_used_up() {
-                self.core.sockets.resume(conn);
+            if has_more || bytes >= room || self.core.sockets.registry.input.share().is_used_up() {
+                self.core.sockets.registry.resume(conn);
                 break;
             }
-            is_plain = false;
+            is_fast = false;
             next = self.look_at_input(conn, hangup, room, state);
         }
         self.buffer = lifted;
-        if is_plain && self.core.sockets.is_unhindered(conn) {
-            self.core.sockets.uncork();
+        if is_fast && self.core.sockets.is_on_fast_path(conn) {
+            self.core.sockets.end_input();
         } else {
-            self.end_read(conn, was_pressed);
+            self.end_read(conn, had_pending_state);
         }
     }
 
-    /// Looks after what reading may have changed.
+    /// Updates what reading may have changed.
     #[inline(never)]
-    fn end_read(&mut self, conn: Key, was_pressed: bool) {
-        self.core.sockets.end_answers(conn);
-        if self.core.sockets.uncork() {
+    fn end_read(&mut self, conn: Key, had_pending_state: bool) {
+        self.core.sockets.registry.end_replies(conn);
+        if self.core.sockets.end_input() {
             self.leave_paused(conn);
         }
-        if was_pressed || self.core.sockets.is_pressed(conn) {
+        if had_pending_state || self.core.sockets.registry.has_pending_state(conn) {
             self.note_standing(conn);
-            self.core.sockets.count_inbound(conn);
-            self.core.sockets.relieve_input();
-            self.core.sockets.relieve_output(conn);
-            self.core.sockets.arm(conn);
+            self.core.sockets.registry.count_inbound(conn);
+            self.core.sockets.relief().relieve_input();
+            self.core.sockets.relief().relieve_output(conn);
+            self.core.sockets.registry.arm(conn);
         }
     }
 
@@ -123,25 +145,19 @@ impl<S, R: Reactor> EventLoop<S, R> {
     fn leave_paused(&mut self, conn: Key) {
         if self.core.sockets.get(conn).is_some_and(|socket| socket.hangup && !socket.is_dead()) {
             if let Err(error) = self.core.streams.check(conn.index()) {
-                self.core.sockets.fail(conn, error);
+                self.core.sockets.registry.fail(conn, error);
             }
         }
     }
 
     /// Receives once, and handles what came.
     #[inline]
-    fn receive(
-        &mut self,
-        conn: Key,
-        buffer: &mut [u8],
-        receives_little: bool,
-        hangup: bool,
-        state: &mut S,
-    ) -> Received {
-        let room = if receives_little { LITTLE.min(buffer.len()) } else { buffer.len() };
+    fn receive(&mut self, conn: Key, buffer: &mut [u8], how: Receive, state: &mut S) -> Received {
+        let Receive { receives_little, hangup } = how;
+        let room = if receives_little { LITTLE_BYTES.min(buffer.len()) } else { buffer.len() };
         let end = match self.core.streams.recv(conn.index(), &mut buffer[..room]) {
             Ok(Some(len)) if len > 0 => len,
-            other => return self.receive_nothing(conn, other),
+            other => return self.receive_end(conn, other),
         };
         let is_drained = end < room && !hangup;
         let input = &mut buffer[..end];
@@ -149,11 +165,12 @@ impl<S, R: Reactor> EventLoop<S, R> {
         if at == end && is_drained && !receives_little {
             return Received::Drained;
         }
-        self.receive_rest(conn, input, at, is_drained, receives_little, state)
+        self.handle_batch(conn, Batch { input, at, is_drained }, receives_little, state)
     }
 
+    /// The receive brought nothing.
     #[inline(never)]
-    pub(crate) fn receive_nothing(
+    pub(crate) fn receive_end(
         &mut self,
         conn: Key,
         outcome: io::Result<Option<usize>>,
@@ -165,20 +182,19 @@ impl<S, R: Reactor> EventLoop<S, R> {
         }
     }
 
-    /// Handles what came from `at` on, behind the first messages.
+    /// Handles the rest of what came, behind the first messages.
     #[inline(never)]
-    fn receive_rest(
+    fn handle_batch(
         &mut self,
         conn: Key,
-        input: &mut [u8],
-        at: usize,
-        is_drained: bool,
+        batch: Batch<'_>,
         receives_little: bool,
         state: &mut S,
     ) -> Received {
-        let (start, frames) = (at, self.core.sockets.share().frames());
+        let Batch { input, at, is_drained } = batch;
+        let (start, frames) = (at, self.core.sockets.registry.input.share().frames());
         let at = self.handle_input(conn, input, start, state);
-        let is_short = start > 0 || self.core.sockets.share().frames() < frames;
+        let is_short = start > 0 || self.core.sockets.registry.input.share().frames() < frames;
         if receives_little && is_short {
             self.receive_little(conn, false);
         }
@@ -199,9 +215,9 @@ impl<S, R: Reactor> EventLoop<S, R> {
             .is_some_and(|socket| socket.protocol.compression().is_inflating())
     }
 
-    /// How to receive next from a connection of which something is known, into a receive buffer of
+    /// How to receive next from a connection that is not on the fast path, into a receive buffer of
     /// `room` bytes. What was left over when it was paused, and the rest of a large message, is
-    /// taken at once.
+    /// handled at once.
     #[inline(never)]
     fn look_at_input(&mut self, conn: Key, hangup: bool, room: usize, state: &mut S) -> Next {
         let Some(socket) = self.core.sockets.get(conn).filter(|socket| !socket.is_dead()) else {
@@ -211,24 +227,24 @@ impl<S, R: Reactor> EventLoop<S, R> {
             (socket.receives_little, socket.protocol.offers_payload_buffer());
         let is_inflating = socket.protocol.compression().is_inflating();
         let (is_ending, is_over) = (socket.is_ending(), !socket.halves.has_theirs());
-        let mut heard = Heard::All;
+        let mut permission = ReadPermission::All;
         if socket.paused || socket.outbox.is_some() {
-            heard = self.core.sockets.hold_back(conn);
+            permission = self.core.sockets.registry.read_permission(conn);
         }
-        if heard == Heard::Nothing {
+        if permission == ReadPermission::Nothing {
             return Next::Received(Received::Ended);
         }
         if is_inflating {
             self.handle_parts(conn, &mut [], state);
             return Next::Received(Received::More(0));
         }
-        if let Some(leftover) = self.core.sockets.take_leftover(conn) {
-            return Next::Received(self.receive_leftover(conn, leftover, heard, state));
+        if let Some(leftover) = self.take_leftover(conn) {
+            return Next::Received(self.receive_leftover(conn, leftover, permission, state));
         }
         if is_ending {
             return if is_over { Next::Received(Received::Ended) } else { Next::Linger };
         }
-        if heard == Heard::Portion {
+        if permission == ReadPermission::Portion {
             return Next::Portion;
         }
         if is_large {
@@ -237,7 +253,11 @@ impl<S, R: Reactor> EventLoop<S, R> {
         Next::Receive { receives_little }
     }
 
-    /// Receives once from a peer that is behind, and charges it for what came.
+    fn take_leftover(&mut self, conn: Key) -> Option<Leftover> {
+        self.core.sockets.get_mut(conn)?.rare.take_leftover()
+    }
+
+    /// Receives once from a slow peer, and charges it for what came.
     #[cold]
     fn receive_portion(
         &mut self,
@@ -246,15 +266,15 @@ impl<S, R: Reactor> EventLoop<S, R> {
         hangup: bool,
         state: &mut S,
     ) -> Received {
-        let room = Hearing::PORTION.min(buffer.len());
+        let room = ReadDebt::PORTION_BYTES_MAX.min(buffer.len());
         let end = match self.core.streams.recv(conn.index(), &mut buffer[..room]) {
             Ok(Some(len)) if len > 0 => len,
-            other => return self.receive_nothing(conn, other),
+            other => return self.receive_end(conn, other),
         };
         let is_drained = end < room && !hangup;
         let input = &mut buffer[..end];
-        let received = self.receive_rest(conn, input, 0, is_drained, false, state);
-        self.core.sockets.charge(conn, end);
+        let received = self.handle_batch(conn, Batch { input, at: 0, is_drained }, false, state);
+        self.core.sockets.registry.charge(conn, end);
         received
     }
 
@@ -264,21 +284,21 @@ impl<S, R: Reactor> EventLoop<S, R> {
         &mut self,
         conn: Key,
         mut leftover: Leftover,
-        heard: Heard,
+        permission: ReadPermission,
         state: &mut S,
     ) -> Received {
-        self.core.sockets.set_halted(conn, false);
+        self.core.sockets.registry.set_halted(conn, false);
         let Range { start, mut end } = leftover.range;
-        if heard == Heard::Portion {
-            end = end.min(start + Hearing::PORTION);
+        if permission == ReadPermission::Portion {
+            end = end.min(start + ReadDebt::PORTION_BYTES_MAX);
         }
         let input = &mut leftover.storage[..end];
         let at = self.handle_input(conn, input, start, state);
-        // Answers may lie in this storage.
-        self.core.sockets.flush_cork(&leftover.storage, &mut self.core.streams);
+        // Replies may lie in this storage.
+        self.core.sender().flush_cork(&leftover.storage);
         leftover.range.start = at;
-        if heard == Heard::Portion {
-            self.core.sockets.charge(conn, at - start);
+        if permission == ReadPermission::Portion {
+            self.core.sockets.registry.charge(conn, at - start);
         }
         self.core.sockets.return_leftover(conn, leftover);
         Received::More(at - start)
@@ -313,14 +333,14 @@ impl<S, R: Reactor> EventLoop<S, R> {
             Ok(Some(len)) => len,
             Err(error) => return self.stream_failed(conn, error),
         };
-        match self.core.sockets.received(conn, len) {
+        match self.core.sockets.handle_payload(conn, len) {
             Some(Ok(Some(event))) => {
                 let fits = message_len(&event) <= buffer_len;
                 self.receive_little(conn, !fits);
                 self.dispatch(conn, event, state);
             }
             Some(Ok(None)) | None => {}
-            Some(Err(error)) => self.core.sockets.end_by_peer_error(conn, error),
+            Some(Err(error)) => self.core.sockets.registry.end_by_peer_error(conn, error),
         }
         let is_drained = len < room && !hangup && !self.is_inflating(conn);
         if is_drained { Received::Drained } else { Received::More(len) }
@@ -336,10 +356,12 @@ impl<S, R: Reactor> EventLoop<S, R> {
         state: &mut S,
     ) -> usize {
         let end = input.len();
-        while at < end && !self.core.sockets.share().is_used_up() && !self.core.sockets.is_halted()
+        while at < end
+            && !self.core.sockets.registry.input.share().is_used_up()
+            && !self.core.sockets.registry.input.is_halted()
         {
-            if self.core.sockets.corked_bytes() > CORK_MOST {
-                self.core.sockets.flush_cork(input, &mut self.core.streams);
+            if self.core.sockets.output.corked_bytes() > CORK_BYTES_MAX {
+                self.core.sender().flush_cork(input);
             }
             let next = self.handle_messages(conn, input, at, state);
             if next > at {
@@ -357,10 +379,10 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// Hands over whatever comes of the front of `input`, and tells how much that was; `None` if
     /// nothing comes of any of it.
     fn handle_parts(&mut self, conn: Key, input: &mut [u8], state: &mut S) -> Option<usize> {
-        match self.core.sockets.receive(conn, input)? {
+        match self.core.sockets.handle_input(conn, input)? {
             Ok(Handled { consumed: used, event }) => {
                 let Some(event) = event else {
-                    return self.core.sockets.share().is_used_up().then_some(used);
+                    return self.core.sockets.registry.input.share().is_used_up().then_some(used);
                 };
                 #[cfg(feature = "tls")]
                 let announced = matches!(event, Event::ProxyHeader(_));
@@ -368,13 +390,13 @@ impl<S, R: Reactor> EventLoop<S, R> {
                 // The proxy passes on what its client says, from the first byte of TLS on.
                 #[cfg(feature = "tls")]
                 if announced && self.accept_tls(conn, &input[used..]) {
-                    self.core.sockets.resume(conn);
+                    self.core.sockets.registry.resume(conn);
                     return None;
                 }
                 Some(used)
             }
             Err(error) => {
-                self.core.sockets.end_by_peer_error(conn, error);
+                self.core.sockets.registry.end_by_peer_error(conn, error);
                 None
             }
         }
@@ -393,24 +415,24 @@ impl<S, R: Reactor> EventLoop<S, R> {
                 if is_client {
                     self.core.sockets.end_unopened(conn, error);
                 } else {
-                    // A peer may end its half after its last request. It still gets its answers.
-                    self.core.sockets.end_heard(conn, End::Connect(error));
+                    // A peer may end its half after its last request. It still gets its responses.
+                    self.core.sockets.end_after_queued(conn, End::Connect(error));
                 }
             }
             State::Open | State::Closing => {
-                // What topics owe it was for it, too.
+                // Pending broadcasts still go to it.
                 self.core.erased().deliver_pending(conn);
                 let error = io::ErrorKind::UnexpectedEof.into();
-                self.core.sockets.end_heard(conn, End::Disconnect(Disconnect::Io(error)));
+                self.core.sockets.end_after_queued(conn, End::Disconnect(Disconnect::Io(error)));
             }
             // What is queued, our close frame above all, may still reach the peer.
-            State::Closed => self.core.sockets.revisit(conn),
+            State::Closed => self.core.sockets.registry.queue_reaping(conn),
         }
         Received::Ended
     }
 
     fn stream_failed(&mut self, conn: Key, error: io::Error) -> Received {
-        self.core.sockets.fail(conn, error);
+        self.core.sockets.registry.fail(conn, error);
         Received::Ended
     }
 }

@@ -6,8 +6,8 @@ use crate::engine::event_loop::EventLoop;
 use crate::engine::turn::ending::{Ending, RunEnd, RunSummary, TimeLeft};
 use crate::error::Error;
 use crate::logging::log_line;
-use crate::net::aside::End;
 use crate::net::disconnect::{ConnectError, Disconnect};
+use crate::net::rare_state::End;
 use crate::proto::handshake::Refusal;
 use crate::proto::{CloseCode, Role, State};
 use crate::reactor::Reactor;
@@ -24,7 +24,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let left = self.shared.left.get();
         if left != self.core.ending.seen && left != TimeLeft::NONE {
             self.core.ending.seen = left;
-            self.core.ending.shut_down(self.core.sockets.now, Duration::from_nanos(left));
+            self.core.ending.shut_down(self.core.now(), Duration::from_nanos(left));
         }
         if self.core.ending.is_due() {
             self.say_farewell();
@@ -44,7 +44,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             self.events.close();
             is_done = !self.has_events();
         }
-        if is_done || deadline <= self.core.sockets.now {
+        if is_done || deadline <= self.core.now() {
             self.core.ending.is_shut_down = true;
         }
     }
@@ -56,15 +56,15 @@ impl<S, R: Reactor> EventLoop<S, R> {
         }
         self.core.ending.summary.unhandled_events = self.end_events();
         self.core.ending.cutting = true;
-        for conn in self.core.sockets.keys() {
-            self.core.sockets.flush(conn, &mut self.core.streams);
+        for conn in self.core.sockets.ids() {
+            self.core.sender().flush(conn);
             let code = CloseCode::GOING_AWAY;
-            self.core.sockets.note_end(conn, Disconnect::ClosedByApplication { code });
-            self.core.sockets.kill(conn);
+            self.core.sockets.registry.note_end(conn, Disconnect::ClosedByApplication { code });
+            self.core.sockets.registry.kill(conn);
         }
         self.reap(state);
         // What was broadcast last was sent before the close frames, in no turn.
-        self.core.sockets.forget_batches();
+        self.core.sockets.output.clear_batch_cache();
         let fresh = Ending::new().summary;
         let summary = std::mem::replace(&mut self.core.ending.summary, fresh);
         let end = if self.core.ending.is_shut_down { RunEnd::ShutDown } else { RunEnd::Stopped };
@@ -82,7 +82,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         self.core.ending.begun = true;
         log_line!(info, "ending, with {} connections", self.core.sockets.len());
         self.close_listeners();
-        for conn in self.core.sockets.keys() {
+        for conn in self.core.sockets.ids() {
             let Some(socket) = self.core.sockets.get(conn).filter(|socket| !socket.is_dead())
             else {
                 continue;
@@ -103,6 +103,6 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// Refuses a client whose request may not even have arrived.
     fn refuse(&mut self, conn: Key) {
         self.core.sockets.refuse(conn, &Refusal::new(503));
-        self.core.sockets.end(conn, End::Connect(ConnectError::Cancelled));
+        self.core.sockets.registry.end(conn, End::Connect(ConnectError::Cancelled));
     }
 }

@@ -15,7 +15,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             return false;
         };
         if let Err(error) = self.core.streams.encrypt(conn.index(), Tls::Server(tls), received) {
-            self.core.sockets.fail(conn, error);
+            self.core.sockets.registry.fail(conn, error);
         }
         true
     }
@@ -27,11 +27,11 @@ impl<S, R: Reactor> EventLoop<S, R> {
                 self.note_standing(conn);
                 // Its slot may have waited for that.
                 if self.core.sockets.get(conn).is_some_and(|socket| !socket.halves.has_ours()) {
-                    self.core.sockets.revisit(conn);
+                    self.core.sockets.registry.queue_reaping(conn);
                 }
             }
             Ok(false) => {}
-            Err(error) => self.core.sockets.fail(conn, error),
+            Err(error) => self.core.sockets.registry.fail(conn, error),
         }
     }
 }

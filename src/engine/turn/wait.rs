@@ -12,16 +12,12 @@ use crate::time::Time;
 const LOOKS: u32 = 32;
 
 impl<S, R: Reactor> EventLoop<S, R> {
-    pub(crate) fn read_clock(&mut self) {
-        self.core.sockets.now = self.core.streams.reactor.now();
-    }
-
     /// Waits for work, until that moment at most, and reads the clock, which was read just before.
     /// Tells how much it found of what was ready by then: it looks at least once, whatever work
     /// there is.
     pub(crate) fn wait(&mut self, until: Time, may_have_work: bool) -> io::Result<Polled> {
         self.ready.clear();
-        let now = self.core.sockets.now;
+        let now = self.core.now();
         let has_work = may_have_work && self.has_work(now);
         let until = if has_work { now } else { until.min(self.deadline()) };
         let polled = if self.idle.blocks() && until > now {
@@ -29,7 +25,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         } else {
             self.wait_awake(now, until)
         };
-        self.read_clock();
+        self.core.read_clock();
         polled
     }
 
@@ -123,8 +119,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
 
     /// Whether there is something to do at a turn's end that is no reason for another turn.
     pub(crate) fn has_chores(&self) -> bool {
-        self.core.sockets.is_due(self.backlog.served_until())
-            || self.dialer.is_due(self.core.sockets.now)
+        self.core.sockets.registry.deadlines.is_due(self.backlog.served_until())
+            || self.dialer.is_due(self.core.now())
             || self.core.topics.has_changes()
             || self.core.ending.has_begun()
     }
@@ -141,7 +137,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let others =
             [self.core.ending.deadline(), self.core.events.next_due(), listeners, attempts];
         let or_never = |deadline: Option<Time>| deadline.unwrap_or(Time::NEVER);
-        let deadline = or_never(self.core.sockets.next_deadline());
+        let deadline = or_never(self.core.sockets.registry.deadlines.next());
         others.map(or_never).into_iter().fold(deadline, Time::min)
     }
 }

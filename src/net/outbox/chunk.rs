@@ -3,6 +3,9 @@ use std::ops::Range;
 use super::shared::{SharedFrames, Slice};
 use crate::proto::{FrameHeader, Role};
 
+/// Copied frames are gathered up to this many bytes before another piece of storage is begun.
+pub(super) const CHUNK_BYTES_MAX: usize = 64 * 1024;
+
 /// A run of whole frames; only the front one of an outbox may have lost bytes at its start.
 #[derive(Debug)]
 pub(super) enum Chunk {
@@ -19,7 +22,7 @@ pub(super) enum Chunk {
 }
 
 /// Less storage than this is not worth giving back.
-const SPARE: usize = 4 * 1024;
+const SPARE_BYTES_MIN: usize = 4 * 1024;
 
 impl Chunk {
     pub(super) fn as_slice<'a>(&'a self, shared: &'a SharedFrames) -> &'a [u8] {
@@ -40,7 +43,7 @@ impl Chunk {
     }
 
     /// Bytes of memory that it holds by itself.
-    pub(super) fn held(&self) -> usize {
+    pub(super) fn memory(&self) -> usize {
         size_of::<Self>()
             + match self {
                 Self::Copied { bytes, .. } | Self::Pong { bytes, .. } => bytes.capacity(),
@@ -51,7 +54,7 @@ impl Chunk {
 
     /// Whether it holds much more than what is still to be sent.
     pub(super) fn is_wasteful(&self) -> bool {
-        !matches!(self, Self::Shared { .. }) && self.held() > 2 * self.len() + SPARE
+        !matches!(self, Self::Shared { .. }) && self.memory() > 2 * self.len() + SPARE_BYTES_MIN
     }
 
     pub(super) fn skip(&mut self, count: usize) {

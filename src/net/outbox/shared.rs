@@ -6,13 +6,15 @@ use std::ops::Range;
 use bytes::Bytes;
 use slab::Slab;
 
-use super::CHUNK;
 use crate::slots::Key;
 use crate::topics::{Frames as RunFrames, Run, Source};
 
+/// Batches of a topic are gathered up to this many bytes before another segment is begun.
+const SEGMENT_BYTES_MAX: usize = 64 * 1024;
+
 /// How many batches are remembered. A turn's broadcasts to one topic are one batch, or several
 /// where they are compressed for some.
-const REMEMBERED: usize = 16;
+const REMEMBERED_MAX: usize = 16;
 
 /// Frames in a segment, from the first that a connection was handed. Handed out by
 /// [`SharedFrames`], which must get each back.
@@ -58,7 +60,7 @@ impl Frames {
         }
     }
 
-    fn held(&self) -> usize {
+    fn memory(&self) -> usize {
         match self {
             Self::Gathered(bytes, _) => bytes.capacity(),
             Self::Whole(bytes) => bytes.len(),
@@ -66,12 +68,18 @@ impl Frames {
     }
 }
 
+/// Where a batch was copied to.
+#[derive(Clone, Copy, Debug)]
+struct Location {
+    segment: usize,
+    start: usize,
+}
+
 /// A batch that was copied, and where.
 #[derive(Debug)]
 struct Placed {
     batch: Batch,
-    segment: usize,
-    start: usize,
+    location: Location,
     /// How much of it was copied: it may have grown.
     len: usize,
 }
@@ -118,13 +126,13 @@ pub(crate) struct SharedFrames {
     /// Where the next batch is remembered when there are many.
     next: usize,
     /// Bytes of storage of all segments.
-    held: usize,
+    memory: usize,
 }
 
 impl SharedFrames {
     /// Bytes of storage that all slices together hold.
-    pub(super) const fn held(&self) -> usize {
-        self.held
+    pub(super) const fn memory(&self) -> usize {
+        self.memory
     }
 
     /// The bytes of a slice from `sent` on.
@@ -140,9 +148,11 @@ impl SharedFrames {
         let (RunFrames::Shared(_, range) | RunFrames::Open(_, range)) = &run.frames;
         let range = range.start + sent..range.end;
         match &run.frames {
-            RunFrames::Shared(bytes, _) if bytes.len() >= CHUNK => self.share(bytes, range),
+            RunFrames::Shared(bytes, _) if bytes.len() >= SEGMENT_BYTES_MAX => {
+                self.share(bytes, range)
+            }
             _ => {
-                let (segment, start) = self.place(run, source);
+                let Location { segment, start } = self.place(run, source);
                 self.hand_out(segment, start + range.start..start + range.end)
             }
         }
@@ -170,32 +180,32 @@ impl SharedFrames {
     }
 
     /// Forgets where batches lie: no connection gets them any more.
-    pub(crate) fn forget_batches(&mut self) {
+    pub(crate) fn clear_batch_cache(&mut self) {
         while let Some(placed) = self.placed.pop() {
-            self.drop_holder(placed.segment);
+            self.drop_holder(placed.location.segment);
         }
         self.next = 0;
     }
 
-    /// Where the batch of a run lies, after it was copied if it is the first time that it is asked
-    /// for.
-    fn place(&mut self, run: &Run<'_>, source: Source) -> (usize, usize) {
+    /// Where the batch of a run lies. It is copied when it is first asked for.
+    fn place(&mut self, run: &Run<'_>, source: Source) -> Location {
         let (batch, frames) = Batch::of(run, source);
         let known = self.placed.iter().position(|placed| placed.batch.is(&batch));
         if let Some(placed) = known.and_then(|at| self.placed.get(at)) {
-            let (segment, start, len) = (placed.segment, placed.start, placed.len);
-            if len >= frames.len() || self.extend(segment, start + len, &frames[len..]) {
+            let (location, len) = (placed.location, placed.len);
+            if len >= frames.len() || self.extend(location, len, &frames[len..]) {
                 self.placed[known.unwrap_or(0)].len = frames.len();
-                return (segment, start);
+                return location;
             }
         }
-        let (segment, start) = self.append(source.topic, frames);
-        self.remember(Placed { batch, segment, start, len: frames.len() }, known);
-        (segment, start)
+        let location = self.append(source.topic, frames);
+        self.remember(Placed { batch, location, len: frames.len() }, known);
+        location
     }
 
     /// Appends what a batch has grown by, if nothing was appended to its segment since.
-    fn extend(&mut self, segment: usize, end: usize, more: &[u8]) -> bool {
+    fn extend(&mut self, location: Location, len: usize, more: &[u8]) -> bool {
+        let (segment, end) = (location.segment, location.start + len);
         let Some(Segment { frames: Frames::Gathered(bytes, topic), .. }) =
             self.segments.get(segment)
         else {
@@ -203,13 +213,16 @@ impl SharedFrames {
         };
         let topic = *topic;
         let is_last = self.growing.get(&topic) == Some(&segment) && bytes.len() == end;
-        is_last && end + more.len() <= CHUNK && self.append(topic, more).0 == segment
+        is_last
+            && end + more.len() <= SEGMENT_BYTES_MAX
+            && self.append(topic, more).segment == segment
     }
 
     /// Copies a batch behind those of its topic before, or to a new segment.
-    fn append(&mut self, topic: Key, batch: &[u8]) -> (usize, usize) {
+    fn append(&mut self, topic: Key, batch: &[u8]) -> Location {
         let growing = self.growing.get(&topic).copied();
-        let has_room = |segment: &Segment| segment.frames.as_slice().len() + batch.len() <= CHUNK;
+        let has_room =
+            |segment: &Segment| segment.frames.as_slice().len() + batch.len() <= SEGMENT_BYTES_MAX;
         let known = growing.filter(|at| self.segments.get(*at).is_some_and(has_room));
         let at = known.unwrap_or_else(|| self.insert(Frames::Gathered(Vec::new(), topic)));
         self.growing.insert(topic, at);
@@ -219,27 +232,27 @@ impl SharedFrames {
         };
         let (start, before) = (bytes.len(), bytes.capacity());
         bytes.extend_from_slice(batch);
-        self.held += bytes.capacity() - before;
-        (at, start)
+        self.memory += bytes.capacity() - before;
+        Location { segment: at, start }
     }
 
     /// Remembers where a batch lies, in place of where it lay before.
     fn remember(&mut self, placed: Placed, before: Option<usize>) {
-        self.add_holder(placed.segment);
-        if before.is_none() && self.placed.len() < REMEMBERED {
+        self.add_holder(placed.location.segment);
+        if before.is_none() && self.placed.len() < REMEMBERED_MAX {
             self.placed.push(placed);
             return;
         }
         let at = before.unwrap_or(self.next);
         let former = std::mem::replace(&mut self.placed[at], placed);
         if before.is_none() {
-            self.next = (self.next + 1) % REMEMBERED;
+            self.next = (self.next + 1) % REMEMBERED_MAX;
         }
-        self.drop_holder(former.segment);
+        self.drop_holder(former.location.segment);
     }
 
     fn insert(&mut self, frames: Frames) -> usize {
-        self.held += frames.held();
+        self.memory += frames.memory();
         self.segments.insert(Segment { frames, holders: 0 })
     }
 
@@ -264,7 +277,7 @@ impl SharedFrames {
             return;
         }
         let segment = self.segments.remove(at);
-        self.held -= segment.frames.held();
+        self.memory -= segment.frames.memory();
         match segment.frames {
             Frames::Gathered(_, topic) => {
                 if self.growing.get(&topic) == Some(&at) {
@@ -309,13 +322,13 @@ mod tests {
         for first in [Some(1), None] {
             let run = || run(RunFrames::Shared(&batch, 0..600), topic, first);
             let slices: Vec<_> = (0..500).map(|sent| share(&mut frames, run(), sent)).collect();
-            assert!(frames.held() < 2 * 600, "{}", frames.held());
-            frames.forget_batches();
+            assert!(frames.memory() < 2 * 600, "{}", frames.memory());
+            frames.clear_batch_cache();
             for (sent, slice) in slices.iter().enumerate() {
                 assert_eq!(frames.get(slice, 10), &batch[sent + 10..]);
                 frames.release(slice);
             }
-            assert_eq!((frames.held(), frames.segments.len()), (0, 0));
+            assert_eq!((frames.memory(), frames.segments.len()), (0, 0));
             assert!(frames.growing.is_empty());
         }
     }
@@ -331,10 +344,10 @@ mod tests {
         assert_eq!(frames.get(&slice, 0), b"onetwo");
         let apart = slice.append(apart, &mut frames).expect("it lies in another segment");
         assert_eq!(frames.get(&apart, 2), b"art");
-        frames.forget_batches();
+        frames.clear_batch_cache();
         frames.release(&apart);
         frames.release(&slice);
-        assert_eq!(frames.held(), 0);
+        assert_eq!(frames.memory(), 0);
     }
 
     #[test]
@@ -353,29 +366,29 @@ mod tests {
         }
         assert_eq!(frames.get(&slices[4], 0), b"two three");
         assert_eq!(frames.segments.len(), 1);
-        assert!(frames.held() <= 2 * all.len(), "{}", frames.held());
+        assert!(frames.memory() <= 2 * all.len(), "{}", frames.memory());
         // Another topic's frames, or another batch, are not taken for it.
         let other = share(&mut frames, sealed(&whole, topic, 6), 0);
         assert_ne!(other.range, slices[3].range);
         slices.push(other);
         slices.iter().for_each(|slice| frames.release(slice));
-        frames.forget_batches();
-        assert_eq!(frames.held(), 0);
+        frames.clear_batch_cache();
+        assert_eq!(frames.memory(), 0);
     }
 
     #[test]
     fn long_bytes_are_shared_where_they_lie() {
         let ([topic, _], mut frames) = (topics(), SharedFrames::default());
-        let batch = Bytes::from(vec![1; CHUNK]);
+        let batch = Bytes::from(vec![1; SEGMENT_BYTES_MAX]);
         let slices = [
             share(&mut frames, sealed(&batch, topic, 1), 0),
-            frames.share(&batch, 0..CHUNK),
+            frames.share(&batch, 0..SEGMENT_BYTES_MAX),
             share(&mut frames, sealed(&batch, topic, 1), 10),
         ];
         assert_eq!(frames.get(&slices[0], 0).as_ptr(), batch.as_ptr());
-        assert_eq!(frames.held(), CHUNK);
+        assert_eq!(frames.memory(), SEGMENT_BYTES_MAX);
         slices.iter().for_each(|slice| frames.release(slice));
-        assert_eq!((frames.held(), frames.whole.len()), (0, 0));
+        assert_eq!((frames.memory(), frames.whole.len()), (0, 0));
     }
 
     #[test]
@@ -384,12 +397,12 @@ mod tests {
         let batches: Vec<_> = (0..40).map(|n| Bytes::from(vec![n; 4000])).collect();
         let batch_of = |(first, batch)| share(&mut frames, sealed(batch, topic, first), 0);
         let slices: Vec<_> = (1..).zip(&batches).map(batch_of).collect();
-        assert_eq!(frames.segments.len(), 40 / (CHUNK / 4000) + 1);
+        assert_eq!(frames.segments.len(), 40 / (SEGMENT_BYTES_MAX / 4000) + 1);
         for (slice, batch) in slices.iter().zip(&batches) {
             assert_eq!(frames.get(slice, 0), &batch[..]);
             frames.release(slice);
         }
-        frames.forget_batches();
-        assert_eq!((frames.held(), frames.segments.len()), (0, 0));
+        frames.clear_batch_cache();
+        assert_eq!((frames.memory(), frames.segments.len()), (0, 0));
     }
 }

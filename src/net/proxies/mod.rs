@@ -12,12 +12,12 @@ use crate::proto::handshake::HandshakeError;
 use crate::proto::http::HttpRequest;
 use crate::proto::proxy_protocol;
 
-/// Which proxies are believed when they say whom they pass on, and where they say it. Nobody else
-/// is: whatever a client writes there itself is not looked at.
+/// The proxies that are trusted to name the client they forward, and where they name it. What
+/// anybody else writes there is ignored.
 ///
-/// [`Connection::peer_addr`](crate::Connection::peer_addr) is then the client's address, with port 0
-/// where the proxy says none. Of several proxies in a row, the address is taken that the outermost
-/// trusted one has seen.
+/// [`Connection::peer_addr`](crate::Connection::peer_addr) is then the client's address, with
+/// port 0 where the proxy names none. Of several proxies in a row, the outermost trusted one names
+/// the client.
 ///
 /// ```
 /// use eventwire::{ServerConfig, TrustedProxies};

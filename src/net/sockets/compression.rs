@@ -1,24 +1,26 @@
-//! Compressing what is sent to connections that have agreed to it: a message for one of them, or
+//! Compression of what is sent to connections that have agreed to it: a message for one of them, or
 //! frames that many get, once for each setting.
 
 use bytes::Bytes;
 
-use super::Sockets;
+use super::output::Output;
+use super::table::Table;
 use crate::proto::{Message, Payload};
 use crate::slots::Key;
 use crate::topics::Run;
 
-impl Sockets {
-    /// Compresses a message for a connection into `out`, if it has agreed to that and it makes
-    /// the message shorter.
+impl Output {
+    /// Compresses a message for a connection into `out`, if the connection has agreed to that and
+    /// it makes the message shorter.
     pub(super) fn compress<'a>(
         &mut self,
+        table: &mut Table,
         conn: Key,
         message: Message<'a>,
         out: &'a mut Vec<u8>,
     ) -> Payload<'a> {
-        let pool = &mut self.pool.buffers;
-        let is_shorter = self.slots.get_mut(conn).is_some_and(|socket| {
+        let pool = &mut self.storage.buffers;
+        let is_shorter = table.get_mut(conn).is_some_and(|socket| {
             socket.protocol.compression().applies_to(message.len())
                 && socket.protocol.compression_mut().compress(message.as_bytes(), out, pool)
         });
@@ -28,13 +30,18 @@ impl Sockets {
         Payload { opcode: message.opcode(), compressed: true, bytes: out }
     }
 
-    /// The frames of a run as they are sent to a connection that has agreed to compression;
-    /// nothing if they are sent as they are.
-    pub(super) fn compress_run(&mut self, conn: Key, run: &Run<'_>) -> Option<Bytes> {
+    /// The compressed form of a run, for a connection that has agreed to compression; `None` if
+    /// its frames are sent as they are.
+    pub(super) fn compress_run(
+        &mut self,
+        table: &mut Table,
+        conn: Key,
+        run: &Run<'_>,
+    ) -> Option<Bytes> {
         let forms = run.forms.as_ref()?;
-        let setting = self.slots.get(conn)?.protocol.compression().setting()?;
-        let compressed = forms.compressed(setting, &mut self.pool.buffers)?;
-        self.slots.get_mut(conn)?.protocol.compression_mut().reset_context();
+        let setting = table.get(conn)?.protocol.compression().setting()?;
+        let compressed = forms.compressed(setting, &mut self.storage.buffers)?;
+        table.get_mut(conn)?.protocol.compression_mut().reset_context();
         Some(compressed)
     }
 }

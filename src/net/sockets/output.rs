@@ -1,280 +1,242 @@
-//! Output: from handlers and topics to the cork or the outbox.
+//! What is written for connections and not sent: to the cork of the one whose input is being
+//! handled, and to the outboxes of the others.
 
-use std::io::{self, IoSlice};
+use bytes::Bytes;
 
-use super::{REUSE, SendStatus, Sockets};
+use super::registry::Registry;
+use super::table::{Table, peer_of};
+use super::work_queue::WorkQueue;
+use crate::net::cork::{Cork, Lent, REUSE_BYTES_MIN};
 use crate::net::disconnect::Disconnect;
-use crate::net::outbox::end_of_begun;
-use crate::net::socket::Socket;
-use crate::net::streams::Transmit;
+use crate::net::lists::Lists;
+use crate::net::outbox::{FrameStorage, Outbox, OutboxPool, end_of_begun};
+use crate::net::rare_state::End;
+use crate::net::send_status::SendStatus;
 use crate::proto::{
-    FrameHeader, MaskKeys, Message, Outgoing, Payload, PreparedMessage, Role, write_payload,
+    Buffer, CloseCode, FrameHeader, MaskKeys, Message, Payload, Role, WebSocket, Workspace,
+    write_payload,
 };
 use crate::slots::Key;
-use crate::topics::{Frames, Run, SendCapacity};
+use crate::topics::{Frames, Run};
 
 /// Corked output is sent from this length on, without waiting for the handler to return.
-const CORK_FULL: usize = 64 * 1024;
+pub(super) const CORK_FLUSH_BYTES_MIN: usize = 64 * 1024;
 
-/// Storage for compressed messages up to this many bytes is kept.
-const COMPRESSED_KEPT: usize = 64 * 1024;
+/// The output of all connections.
+#[derive(Debug)]
+pub(crate) struct Output {
+    pub(super) cork: Cork,
+    pub(super) outboxes: OutboxPool,
+    pub(crate) storage: FrameStorage,
+    pub(crate) mask_keys: MaskKeys,
+    /// Where control frames are written for a connection that is not corked.
+    scratch: Vec<u8>,
+    /// Where a message is compressed for one connection.
+    pub(super) compressed: Vec<u8>,
+    /// Connections with output to flush.
+    pub(super) dirty: WorkQueue,
+    /// Connections whose outbox emptied after it had waited for the peer.
+    pub(super) drained: WorkQueue,
+    /// Messages that were taken for a connection.
+    pub(crate) messages_sent: u64,
+    /// Messages that were not, because too much waited.
+    pub(crate) messages_dropped: u64,
+}
 
-/// Queued output is sent from this length on, without waiting for the turn's end.
-const OUTBOX_FULL: usize = 16 * 1024;
+impl Output {
+    pub(super) fn new(mask_keys: MaskKeys) -> Self {
+        Self {
+            cork: Cork::new(),
+            outboxes: OutboxPool::default(),
+            storage: FrameStorage::default(),
+            mask_keys,
+            scratch: Vec::new(),
+            compressed: Vec::new(),
+            dirty: WorkQueue::new(Lists::TO_FLUSH),
+            drained: WorkQueue::new(Lists::DRAINED),
+            messages_sent: 0,
+            messages_dropped: 0,
+        }
+    }
 
-impl Sockets {
-    /// Corks a short message for the connection that it answers, as most are; `false` if it is not
-    /// one of those.
+    /// Bytes gathered for the connection whose input is being handled.
     #[inline]
-    pub(crate) fn try_send_short(&mut self, conn: Key, message: Message<'_>) -> bool {
-        let Some(role) = self.slots.unhindered(conn) else {
+    pub(crate) fn corked_bytes(&self) -> usize {
+        self.cork.len()
+    }
+
+    #[inline]
+    pub(super) fn has_dirty(&self) -> bool {
+        !self.dirty.is_empty()
+    }
+
+    /// Whether the outbox of some has emptied after it had waited for the peer.
+    pub(crate) fn has_drained(&self) -> bool {
+        !self.drained.is_empty()
+    }
+
+    pub(crate) fn drained_len(&self) -> usize {
+        self.drained.len()
+    }
+
+    /// An outbox with these bytes.
+    pub(super) fn outbox_with(&mut self, bytes: &[u8]) -> Box<Outbox> {
+        let mut outbox = self.outboxes.take(&mut self.storage);
+        outbox.push_bytes(bytes, &mut self.storage);
+        outbox
+    }
+
+    /// Takes an outbox back, with whatever is still in it.
+    pub(super) fn give_back(&mut self, outbox: Box<Outbox>) {
+        self.outboxes.give(outbox, &mut self.storage);
+    }
+
+    /// Clears the cache of batches that were copied: no connection gets them any more.
+    pub(crate) fn clear_batch_cache(&mut self) {
+        self.storage.shared.clear_batch_cache();
+    }
+
+    /// Lets the protocol write, into the cork or behind what is queued.
+    #[inline]
+    pub(super) fn write<T>(
+        &mut self,
+        registry: &mut Registry,
+        conn: Key,
+        act: impl FnOnce(&mut WebSocket, &mut Workspace<'_>) -> T,
+    ) -> Option<T> {
+        self.write_or_pong(registry, conn, act, |_| false)
+    }
+
+    /// The same. `is_ping` says of the result whether all that was written is a pong, which
+    /// replaces an older one that waits.
+    #[inline]
+    pub(super) fn write_or_pong<T>(
+        &mut self,
+        registry: &mut Registry,
+        conn: Key,
+        act: impl FnOnce(&mut WebSocket, &mut Workspace<'_>) -> T,
+        is_ping: impl FnOnce(&T) -> bool,
+    ) -> Option<T> {
+        let corked = registry.is_corked(conn);
+        let now = registry.now;
+        let socket = registry.table.get_mut(conn)?;
+        let out = if corked { self.cork.bytes_mut() } else { &mut self.scratch };
+        let pool = &mut self.storage.buffers;
+        let mut workspace = Workspace { out, mask_keys: &mut self.mask_keys, pool, now };
+        let result = act(&mut socket.protocol, &mut workspace);
+        if !corked && !self.scratch.is_empty() {
+            let receiver = peer_of(socket.protocol.role());
+            match &mut socket.outbox {
+                Some(outbox)
+                    if socket.blocked && !outbox.begins_with_http() && is_ping(&result) =>
+                {
+                    outbox.replace_pong(&self.scratch, receiver, &mut self.storage);
+                    self.scratch.clear();
+                    registry.note_level(conn);
+                }
+                _ => self.queue_scratch(registry, conn),
+            }
+        }
+        Some(result)
+    }
+
+    /// Queues what was written to the scratch buffer.
+    fn queue_scratch(&mut self, registry: &mut Registry, conn: Key) {
+        let corked = registry.is_corked(conn);
+        if let Some(socket) = registry.table.get_mut(conn) {
+            if corked {
+                self.cork.bytes_mut().extend_from_slice(&self.scratch);
+            } else {
+                let outbox =
+                    socket.outbox.get_or_insert_with(|| self.outboxes.take(&mut self.storage));
+                outbox.push_bytes(&self.scratch, &mut self.storage);
+                if socket.blocked {
+                    registry.note_level(conn);
+                } else {
+                    self.dirty.push(conn, socket);
+                }
+            }
+        }
+        self.scratch.clear();
+    }
+
+    /// Corks a short message for the connection that it replies to, as most are; `false` if it is
+    /// none of those.
+    #[inline]
+    pub(super) fn try_cork(&mut self, table: &Table, conn: Key, message: Message<'_>) -> bool {
+        let Some(role) = table.fast_path(conn) else {
             return false;
         };
-        if message.len() >= REUSE || self.cork.len() >= CORK_FULL {
+        if message.len() >= REUSE_BYTES_MIN || self.cork.len() >= CORK_FLUSH_BYTES_MIN {
             return false;
         }
-        let key = (role == Role::Client).then(|| self.keys.next_key());
+        let key = (role == Role::Client).then(|| self.mask_keys.next_key());
         self.cork.push_frame(&message.into(), key);
         self.messages_sent += 1;
         true
     }
 
-    /// Sends a message to a connection that is open.
-    pub(crate) fn send(
-        &mut self,
-        conn: Key,
-        outgoing: Outgoing<'_>,
-        io: &mut dyn Transmit,
-    ) -> SendStatus {
-        let status = match outgoing.prepared() {
-            Some(prepared) => self.push_prepared(conn, prepared, io),
-            None => self.push_message(conn, outgoing, io),
-        };
-        self.note_message(status)
-    }
-
-    fn push_message(
-        &mut self,
-        conn: Key,
-        outgoing: Outgoing<'_>,
-        io: &mut dyn Transmit,
-    ) -> SendStatus {
-        let message = outgoing.message();
-        if !outgoing.may_compress() || !self.compresses(conn, message.len()) {
-            return self.push_frame(conn, &message.into(), io);
-        }
-        let mut compressed = std::mem::take(&mut self.compressed);
-        let payload = self.compress(conn, message, &mut compressed);
-        let status = self.push_frame(conn, &payload, io);
-        compressed.clear();
-        compressed.shrink_to(COMPRESSED_KEPT);
-        self.compressed = compressed;
-        status
-    }
-
-    /// Sends a message that is encoded already, sharing its bytes.
-    fn push_prepared(
-        &mut self,
-        conn: Key,
-        message: &PreparedMessage,
-        io: &mut dyn Transmit,
-    ) -> SendStatus {
-        let (frame, payload, forms) = (message.frame(), message.payload(), message.compressible());
-        let compresses = forms.is_some() && self.compresses(conn, payload.bytes.len());
-        let is_short = frame.len() < REUSE || self.role(conn) == Role::Client;
-        if is_short && !compresses {
-            self.push_frame(conn, &payload, io)
-        } else {
-            let frames = Frames::Shared(frame, 0..frame.len());
-            self.push_run(conn, &Run::new(frames, forms, None), io)
-        }
-    }
-
-    /// Whether a message of that length to the connection is compressed.
-    fn compresses(&self, conn: Key, len: usize) -> bool {
-        self.slots.get(conn).is_some_and(|socket| socket.protocol.compression().applies_to(len))
-    }
-
     /// Counts a message that was taken, or dropped. One whose stream failed meanwhile is neither.
-    fn note_message(&mut self, status: SendStatus) -> SendStatus {
+    pub(super) const fn count_message(&mut self, status: SendStatus) {
         match status {
             SendStatus::Sent | SendStatus::Queued => self.messages_sent += 1,
             SendStatus::Dropped => self.messages_dropped += 1,
             SendStatus::Gone => {}
         }
-        status
     }
 
-    /// Sends a ping.
-    pub(crate) fn ping(&mut self, conn: Key, payload: &[u8], io: &mut dyn Transmit) -> SendStatus {
-        let queued = self.slots.get(conn).map_or(0, Socket::queued);
-        let hard = self.answers.hard_limit(conn, &self.limits);
-        if queued > 0 && queued + payload.len() > hard {
-            return self.overflow(conn, Disconnect::Overflow);
-        }
-        if !self.has_room(conn, payload.len(), io) {
-            return SendStatus::Dropped;
-        }
-        match self.answer(conn, |protocol, workspace| protocol.ping(payload, workspace), |_| false)
-        {
-            Some(true) => self.pushed(conn, io),
-            _ => SendStatus::Gone,
-        }
-    }
-
-    /// How much topics may send the connection.
-    pub(crate) fn room(&self, conn: Key) -> SendCapacity {
-        match self.slots.get(conn).filter(|socket| socket.blocked && socket.is_open()) {
-            Some(socket) => SendCapacity::Waiting {
-                backed_up: socket.is_backed_up(&self.limits),
-                bytes: self.limits.hard.saturating_sub(socket.queued()),
-            },
-            None => SendCapacity::Unlimited,
-        }
-    }
-
-    /// Sends frames of a topic to a connection that was settled up to them; `false` if that was
-    /// more than may wait.
-    #[inline]
-    pub(crate) fn deliver(&mut self, conn: Key, run: &Run<'_>, io: &mut impl Transmit) -> bool {
-        let Some(socket) = self.slots.get(conn).filter(|socket| socket.is_open()) else {
-            return true;
-        };
-        let is_direct = socket.outbox.is_none() && socket.protocol.role() == Role::Server;
-        if !is_direct || (run.forms.is_some() && socket.protocol.is_compressed()) {
-            return self.deliver_any(conn, run, is_direct, io);
-        }
-        let slice = run.as_slice();
-        let sent = io.transmit(conn.index(), &[IoSlice::new(slice)]);
-        if !sent.as_ref().is_ok_and(|sent| *sent == slice.len()) {
-            self.deliver_rest(conn, run, sent);
-        }
-        true
-    }
-
-    #[inline(never)]
-    fn deliver_any(
-        &mut self,
-        conn: Key,
-        run: &Run<'_>,
-        is_direct: bool,
-        io: &mut impl Transmit,
-    ) -> bool {
-        let socket = self.slots.get(conn);
-        if run.forms.is_some() && socket.is_some_and(|socket| socket.protocol.is_compressed()) {
-            if let Some(compressed) = self.compress_run(conn, run) {
-                return self.deliver(conn, &Run::form(&compressed, run.source), io);
-            }
-        }
-        if is_direct {
-            let verbatim = Run::new(run.frames.clone(), None, run.source);
-            return self.deliver(conn, &verbatim, io);
-        }
-        self.push_frames(conn, run, io) != SendStatus::Dropped
-    }
-
-    /// The stream took less than all, or has failed.
-    #[cold]
-    fn deliver_rest(&mut self, conn: Key, run: &Run<'_>, sent: io::Result<usize>) {
-        match sent {
-            Ok(sent) => {
-                self.queue_run(conn, run, sent);
-                self.note_blocked(conn);
-                self.relieve_output(conn);
-            }
-            Err(error) => self.fail(conn, error),
-        }
-    }
-
+    /// Appends a frame with this payload; what is wrong if it may not wait.
     pub(super) fn push_frame(
         &mut self,
+        registry: &mut Registry,
         conn: Key,
         payload: &Payload<'_>,
-        io: &mut dyn Transmit,
-    ) -> SendStatus {
-        let len = payload.bytes.len();
-        if !self.has_room(conn, len, io) {
-            return SendStatus::Dropped;
-        }
-        let Some(socket) = self.slots.get_mut(conn) else {
-            return SendStatus::Gone;
+    ) -> Result<(), SendStatus> {
+        let Some(socket) = registry.table.get_mut(conn) else {
+            return Err(SendStatus::Gone);
         };
-        let key = self.keys.key_for(socket.protocol.role());
-        if let Some(outbox) = &mut socket.outbox {
-            let hard = self.answers.hard_limit(conn, &self.limits);
-            if socket.blocked && outbox.bytes() + len > hard {
-                return self.overflow(conn, Disconnect::Overflow);
+        let key = self.mask_keys.key_for(socket.protocol.role());
+        let is_taken = if let Some(outbox) = &mut socket.outbox {
+            let hard = registry.input.replies.hard_limit(conn, &registry.limits);
+            let fits = !socket.blocked || outbox.bytes() + payload.bytes.len() <= hard;
+            if fits {
+                outbox.push_frame(payload, key, &mut self.storage);
             }
-            outbox.push_frame(payload, key, &mut self.pool);
-        } else if let Some(current) = self.current.as_mut().filter(|current| current.conn == conn) {
-            let lent = current.lent.filter(|lent| {
-                len >= REUSE && key.is_none() && current.reuse.is_none() && lent.is(payload.bytes)
-            });
-            let reuse =
-                lent.and_then(|lent| self.cork.reuse(payload, lent.payload, lent.assembled));
-            if reuse.is_none() && self.cork.copied() + len > self.limits.hard {
-                // It cannot be sent while the message that it answers is lent.
-                if self.cork.copied() > 0 && !self.cork.is_self_contained() {
-                    return self.overflow(conn, Disconnect::Overflow);
-                }
-            }
-            match reuse {
-                Some(_) => current.reuse = reuse,
-                None => self.cork.push_frame(payload, key),
-            }
+            fits
+        } else if registry.input.conn() == conn {
+            self.cork.push_payload(payload, key, registry.limits.hard)
         } else {
-            let mut outbox = self.pool.take();
-            outbox.push_frame(payload, key, &mut self.pool);
+            let mut outbox = self.outboxes.take(&mut self.storage);
+            outbox.push_frame(payload, key, &mut self.storage);
             socket.outbox = Some(outbox);
-        }
-        self.pushed(conn, io)
-    }
-
-    /// Appends frames of a topic, or of a prepared message, compressed and masked as the
-    /// connection needs it.
-    pub(crate) fn push_run(
-        &mut self,
-        conn: Key,
-        run: &Run<'_>,
-        io: &mut dyn Transmit,
-    ) -> SendStatus {
-        match self.compress_run(conn, run) {
-            Some(compressed) => self.push_frames(conn, &Run::form(&compressed, run.source), io),
-            None => self.push_frames(conn, run, io),
-        }
-    }
-
-    fn push_frames(&mut self, conn: Key, run: &Run<'_>, io: &mut dyn Transmit) -> SendStatus {
-        let Some(socket) = self.slots.get(conn).filter(|socket| socket.is_open()) else {
-            return SendStatus::Gone;
+            true
         };
-        let queued = socket.queued() + run.as_slice().len();
-        if socket.blocked && queued > self.answers.hard_limit(conn, &self.limits) {
-            return self.overflow(conn, Disconnect::Overflow);
-        }
-        if !self.has_room(conn, run.as_slice().len(), io) {
-            return SendStatus::Dropped;
-        }
-        if self.role(conn) == Role::Client {
-            self.scratch.clear();
-            mask_frames(run.as_slice(), &mut self.keys, &mut self.scratch);
-            self.take_scratch(conn);
-        } else {
-            self.queue_run(conn, run, 0);
-        }
-        self.pushed(conn, io)
+        if is_taken { Ok(()) } else { Err(self.overflow(registry, conn, Disconnect::Overflow)) }
+    }
+
+    /// Appends a server's frames as a client sends them.
+    pub(super) fn push_masked(&mut self, registry: &mut Registry, conn: Key, frames: &[u8]) {
+        self.scratch.clear();
+        mask_frames(frames, &mut self.mask_keys, &mut self.scratch);
+        self.queue_scratch(registry, conn);
     }
 
     /// Appends what follows the first `sent` bytes of a run.
-    pub(super) fn queue_run(&mut self, conn: Key, run: &Run<'_>, sent: usize) {
-        let corked = self.is_corked(conn);
-        let Some(socket) = self.slots.get_mut(conn) else {
+    pub(super) fn push_run(
+        &mut self,
+        registry: &mut Registry,
+        conn: Key,
+        run: &Run<'_>,
+        sent: usize,
+    ) {
+        let corked = registry.is_corked(conn);
+        let Some(socket) = registry.table.get_mut(conn) else {
             return;
         };
         let rest = &run.as_slice()[sent..];
         if corked {
             match &run.frames {
-                Frames::Shared(bytes, range) if rest.len() >= REUSE => {
+                Frames::Shared(bytes, range) if rest.len() >= REUSE_BYTES_MIN => {
                     self.cork.push_shared(bytes.slice(range.start + sent..range.end));
                 }
                 _ => self.cork.bytes_mut().extend_from_slice(rest),
@@ -282,88 +244,118 @@ impl Sockets {
             return;
         }
         // What is about to leave is cheaper to copy; what waits may wait for many.
-        let waits = socket.blocked || sent > 0 || rest.len() >= REUSE;
-        let outbox = socket.outbox.get_or_insert_with(|| self.pool.take());
+        let waits = socket.blocked || sent > 0 || rest.len() >= REUSE_BYTES_MIN;
+        let outbox = socket.outbox.get_or_insert_with(|| self.outboxes.take(&mut self.storage));
         if sent > 0 {
             // Runs are a server's frames.
             let end = end_of_begun(run.as_slice(), 0, sent, Role::Client);
             outbox.resume_frame(end - sent);
         }
         match (&run.frames, run.source) {
-            (_, Some(source)) if waits => outbox.push_run(run, source, sent, &mut self.pool),
-            (Frames::Shared(bytes, range), None) if rest.len() >= REUSE => {
+            (_, Some(source)) if waits => outbox.push_run(run, source, sent, &mut self.storage),
+            (Frames::Shared(bytes, range), None) if rest.len() >= REUSE_BYTES_MIN => {
                 let range = range.start + sent..range.end;
-                outbox.push_shared(bytes, range, &mut self.pool);
+                outbox.push_shared(bytes, range, &mut self.storage);
             }
-            _ => outbox.push_bytes(rest, &mut self.pool),
+            _ => outbox.push_bytes(rest, &mut self.storage),
         }
     }
 
-    /// Forgets where batches were copied to: no connection gets them any more.
-    pub(crate) fn forget_batches(&mut self) {
-        self.pool.shared.forget_batches();
-    }
-
-    /// After output was appended: sends it if it is much, or notes that it is to be flushed.
-    pub(super) fn pushed(&mut self, conn: Key, io: &mut dyn Transmit) -> SendStatus {
-        if self.is_corked(conn) {
-            if self.cork.len() >= CORK_FULL && self.cork.is_self_contained() {
-                self.flush_cork(&[], io);
-            }
-        } else if let Some(socket) = self.slots.get_mut(conn) {
-            let is_much = socket.queued() >= OUTBOX_FULL || self.pool.held() > self.caps.outbound;
-            if !socket.blocked && is_much {
-                self.flush(conn, io);
-            } else if socket.blocked && socket.is_backed_up(&self.limits) {
-                self.note_level(conn);
-            } else if !socket.blocked && !socket.dirty {
-                socket.dirty = true;
-                self.dirty.push(conn);
-            }
-        }
-        if self.is_short_of_memory() {
-            let is_begun = self.is_all_begun(conn);
-            if !self.relieve_output(conn) {
-                if is_begun {
-                    // A message with the status `Dropped` must not arrive.
-                    self.cut_output(conn);
-                }
-                return SendStatus::Dropped;
-            }
-        }
-        match self.slots.get(conn) {
-            Some(socket) if socket.is_dead() => SendStatus::Gone,
-            Some(socket) if socket.blocked => SendStatus::Queued,
-            Some(_) => SendStatus::Sent,
-            None => SendStatus::Gone,
+    /// Appends the body of an HTTP response. A long one is shared, not copied.
+    pub(super) fn push_body(&mut self, registry: &mut Registry, conn: Key, body: Bytes) {
+        let (corked, is_short) = (registry.is_corked(conn), body.len() < REUSE_BYTES_MIN);
+        if corked && is_short {
+            self.cork.bytes_mut().extend_from_slice(&body);
+        } else if corked {
+            self.cork.push_shared(body);
+        } else if let Some(outbox) = registry.table.outbox_mut(conn) {
+            // Behind its head.
+            outbox.push_shared(&body, 0..body.len(), &mut self.storage);
         }
     }
 
-    /// Whether all that waits for the connection is the rest of one frame that was begun.
-    #[cold]
-    fn is_all_begun(&self, conn: Key) -> bool {
-        let outbox = self.slots.get(conn).and_then(|socket| socket.outbox.as_ref());
-        outbox.is_some_and(|outbox| outbox.is_all_begun(self.receiver(conn), &self.pool))
+    /// All that waits so far is HTTP responses, and no frames.
+    pub(super) fn mark_http(&mut self, registry: &mut Registry, conn: Key) {
+        if registry.is_corked(conn) {
+            self.cork.mark_http();
+        } else if let Some(outbox) = registry.table.outbox_mut(conn) {
+            outbox.set_http(outbox.bytes());
+        }
     }
 
-    /// Writes the opening request of a connection that is being made: it leaves once it is made.
-    pub(crate) fn hold(&mut self, conn: Key, request: &[u8]) {
-        if let Some(socket) = self.slots.get_mut(conn) {
-            let mut outbox = self.pool.take();
-            outbox.push_bytes(request, &mut self.pool);
-            socket.outbox = Some(outbox);
-            socket.blocked = true;
+    /// The stream takes nothing more for now.
+    pub(super) fn note_blocked(&mut self, registry: &mut Registry, conn: Key) {
+        let receiver = registry.table.receiver(conn);
+        let now = registry.now;
+        let Some(socket) = registry.table.get_mut(conn) else {
+            return;
+        };
+        socket.blocked = true;
+        if let Some(outbox) = &mut socket.outbox {
+            outbox.progress.get_or_insert(now);
+            outbox.trim(receiver, &mut self.storage);
+        }
+        registry.resume_if_unread(conn);
+        registry.note_level(conn);
+    }
+
+    /// The peer does not read: drops what is queued, and closes the connection with 1013.
+    pub(super) fn overflow(
+        &mut self,
+        registry: &mut Registry,
+        conn: Key,
+        reason: Disconnect,
+    ) -> SendStatus {
+        let receiver = registry.table.receiver(conn);
+        if let Some(socket) = registry.table.get_mut(conn) {
+            let is_http = socket.outbox.as_ref().is_some_and(|outbox| outbox.begins_with_http());
+            if let Some(outbox) = &mut socket.outbox {
+                outbox.truncate(receiver, &mut self.storage);
+            }
+            if let Some(empty) = is_http.then(|| socket.take_outbox()).flatten() {
+                self.give_back(empty);
+            }
+            let close = |protocol: &mut WebSocket, work: &mut Workspace<'_>| match is_http {
+                // A frame would lie in the midst of a response.
+                true => protocol.terminate(work),
+                false => protocol.close(CloseCode::TRY_AGAIN_LATER, "", work),
+            };
+            self.write(registry, conn, close);
+            registry.rank_output(conn);
+            registry.unpause(conn);
+            registry.end(conn, End::Disconnect(reason));
+        }
+        SendStatus::Dropped
+    }
+
+    /// The handler of the connection at hand is lent a message. Sending it back needs no copy.
+    pub(crate) const fn lend(&mut self, message: Lent) {
+        self.cork.lend(message);
+    }
+
+    /// Takes back a message that lies in the receive buffer, if one is lent.
+    pub(crate) fn take_back_received(&mut self, buffer: &mut [u8]) {
+        if let Some(reuse) = self.cork.take_back() {
+            reuse.write_header(buffer);
+        }
+    }
+
+    /// Takes back a message with its own storage.
+    pub(crate) fn take_back_assembled(&mut self, buffer: Buffer) {
+        match self.cork.take_back() {
+            Some(reuse) => self.cork.fill_assembled(&reuse, buffer.into_storage().0),
+            None => self.storage.buffers.recycle(buffer),
         }
     }
 }
 
 /// Writes a server's frames again as a client sends them.
-fn mask_frames(mut frames: &[u8], keys: &mut MaskKeys, out: &mut Vec<u8>) {
+fn mask_frames(mut frames: &[u8], mask_keys: &mut MaskKeys, out: &mut Vec<u8>) {
     while let Ok(Some((header, len))) = FrameHeader::parse_agreed(frames, Role::Client, true) {
         let (frame, rest) = frames.split_at(len + header.len as usize);
         let FrameHeader { opcode, compressed, .. } = header;
         let payload = Payload { opcode, compressed, bytes: &frame[len..] };
-        write_payload(&payload, Some(keys.next_key()), out);
+        write_payload(&payload, Some(mask_keys.next_key()), out);
         frames = rest;
     }
 }

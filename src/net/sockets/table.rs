@@ -1,22 +1,32 @@
-//! All sockets, and one of which most is known.
+//! All sockets, and the one that the fast path is for.
 
+use crate::net::outbox::Outbox;
 use crate::net::socket::Socket;
 use crate::proto::{Role, WholeMessages};
 use crate::slots::{Key, Slots};
 use crate::time::Time;
 
-/// All sockets. Of one of them, whose input is being handled, it may be known that nothing stands
-/// between its handler and its cork, so that this is not looked up for every message: until any
-/// socket is changed, whichever and however, for [`get_mut`](Self::get_mut) forgets it. Only
-/// [`whole_messages`](Self::whole_messages) changes what does not bear on that.
+/// All sockets, and a mark on the one whose input is being handled if nothing stands between its
+/// handler and its cork, so that this is not looked up for every message.
+///
+/// [`get_mut`](Self::get_mut) clears the mark, since any change of a socket may end the fast path.
+/// [`whole_messages`](Self::whole_messages) does not: what it changes has no bearing on that.
 #[derive(Debug)]
 pub(super) struct Table {
     slots: Slots<Socket>,
-    /// The connection that is open, not paused, not compressed, and has no outbox nor anything else
-    /// that is not whole; `Key::NONE` if none is known to be that.
-    unhindered: Key,
+    /// A connection that is open, not paused, not compressed, and has nothing pending, neither
+    /// output nor an unfinished message; or `Key::NONE`.
+    fast: Key,
     /// Its role.
-    role: Role,
+    fast_role: Role,
+}
+
+/// What finds the whole messages in a connection's input.
+#[derive(Debug)]
+pub(crate) struct Whole {
+    pub(crate) messages: WholeMessages,
+    /// The endpoint that they are for.
+    pub(crate) endpoint: usize,
 }
 
 impl Table {
@@ -24,7 +34,7 @@ impl Table {
     pub(super) const SIZE: usize = Slots::<Socket>::SIZE;
 
     pub(super) fn with_capacity(capacity: usize) -> Self {
-        Self { slots: Slots::with_capacity(capacity), unhindered: Key::NONE, role: Role::Server }
+        Self { slots: Slots::with_capacity(capacity), fast: Key::NONE, fast_role: Role::Server }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -42,63 +52,91 @@ impl Table {
 
     #[inline]
     pub(super) fn get_mut(&mut self, conn: Key) -> Option<&mut Socket> {
-        self.forget();
+        self.clear_fast_path();
         self.slots.get_mut(conn)
     }
 
     pub(super) fn insert(&mut self, socket: Socket) -> Key {
-        self.forget();
+        self.clear_fast_path();
         self.slots.insert(socket)
     }
 
     pub(super) fn remove(&mut self, conn: Key) -> Option<Socket> {
-        self.forget();
+        self.clear_fast_path();
         self.slots.remove(conn)
     }
 
-    /// The role of the connection if it is known to be unhindered.
+    /// The role of the connection if it has the mark of the fast path.
     #[inline]
-    pub(super) fn unhindered(&self, conn: Key) -> Option<Role> {
-        debug_assert!(self.unhindered == Key::NONE || self.is_unhindered(self.unhindered));
-        (self.unhindered == conn).then_some(self.role)
+    pub(super) fn fast_path(&self, conn: Key) -> Option<Role> {
+        debug_assert!(
+            self.fast == Key::NONE || self.slots.get(self.fast).is_some_and(may_take_fast_path),
+            "the mark of the fast path is cleared with every change"
+        );
+        (self.fast == conn).then_some(self.fast_role)
     }
 
-    /// From now on it is known that the connection is unhindered, if it is.
+    /// Marks the connection for the fast path, if nothing stands in its way.
     #[inline]
-    pub(super) fn learn(&mut self, conn: Key) -> Option<&Socket> {
-        self.forget();
-        let socket = self.slots.get(conn).filter(|socket| is_unhindered(socket))?;
-        self.unhindered = conn;
-        self.role = socket.protocol.role();
+    pub(super) fn set_fast_path(&mut self, conn: Key) -> Option<&Socket> {
+        self.clear_fast_path();
+        let socket = self.slots.get(conn).filter(|socket| may_take_fast_path(socket))?;
+        self.fast = conn;
+        self.fast_role = socket.protocol.role();
         Some(socket)
     }
 
     /// What finds whole messages in the connection's input, as far as they can be expected there,
-    /// and which handler they are for. A connection that was unhindered is so yet: it was heard.
+    /// and the endpoint that they are for. That the peer has sent something takes no connection off
+    /// the fast path.
     #[inline]
-    pub(super) fn whole_messages(
-        &mut self,
-        conn: Key,
-        now: Time,
-    ) -> Option<(WholeMessages, usize)> {
+    pub(super) fn whole_messages(&mut self, conn: Key, now: Time) -> Option<Whole> {
         let socket = self.slots.get_mut(conn)?;
-        Some((socket.protocol.whole_messages(now)?, socket.endpoint()))
+        let messages = socket.protocol.whole_messages(now)?;
+        Some(Whole { messages, endpoint: socket.endpoint() })
     }
 
-    fn is_unhindered(&self, conn: Key) -> bool {
-        self.slots.get(conn).is_some_and(is_unhindered)
-    }
-
-    /// Nothing is known any more.
     #[inline]
-    pub(super) fn forget(&mut self) {
-        self.unhindered = Key::NONE;
+    pub(super) fn clear_fast_path(&mut self) {
+        self.fast = Key::NONE;
+    }
+
+    pub(super) fn is_open(&self, conn: Key) -> bool {
+        self.get(conn).is_some_and(Socket::is_open)
+    }
+
+    pub(super) fn role(&self, conn: Key) -> Role {
+        self.get(conn).map_or(Role::Server, |socket| socket.protocol.role())
+    }
+
+    /// The role of the connection's peer.
+    pub(super) fn receiver(&self, conn: Key) -> Role {
+        peer_of(self.role(conn))
+    }
+
+    pub(super) fn outbox(&self, conn: Key) -> Option<&Outbox> {
+        self.get(conn)?.outbox.as_deref()
+    }
+
+    pub(super) fn outbox_mut(&mut self, conn: Key) -> Option<&mut Outbox> {
+        self.get_mut(conn)?.outbox.as_deref_mut()
     }
 }
 
 #[inline]
-fn is_unhindered(socket: &Socket) -> bool {
-    socket.is_open() && !socket.paused && !socket.is_pressed() && !socket.protocol.is_compressed()
+fn may_take_fast_path(socket: &Socket) -> bool {
+    socket.is_open()
+        && !socket.paused
+        && !socket.has_pending_state()
+        && !socket.protocol.is_compressed()
+}
+
+/// The role of the other end.
+pub(super) const fn peer_of(role: Role) -> Role {
+    match role {
+        Role::Server => Role::Client,
+        Role::Client => Role::Server,
+    }
 }
 
 #[cfg(test)]
@@ -116,26 +154,26 @@ mod tests {
     }
 
     #[test]
-    fn what_is_known_of_a_connection_is_forgotten_when_any_may_change() {
+    fn the_mark_of_the_fast_path_is_cleared_when_any_connection_may_change() {
         let mut table = Table::with_capacity(2);
         let (server, client) =
             (table.insert(socket(Role::Server)), table.insert(socket(Role::Client)));
-        assert_eq!(table.unhindered(server), None);
+        assert_eq!(table.fast_path(server), None);
         for (conn, other, role) in [(server, client, Role::Server), (client, server, Role::Client)]
         {
-            table.learn(conn);
-            assert_eq!((table.unhindered(conn), table.unhindered(other)), (Some(role), None));
+            table.set_fast_path(conn);
+            assert_eq!((table.fast_path(conn), table.fast_path(other)), (Some(role), None));
             assert!(table.get(other).is_some());
-            assert_eq!(table.unhindered(conn), Some(role));
+            assert_eq!(table.fast_path(conn), Some(role));
             assert!(table.get_mut(other).is_some());
-            assert_eq!(table.unhindered(conn), None);
+            assert_eq!(table.fast_path(conn), None);
         }
-        table.learn(server);
+        table.set_fast_path(server);
         table.get_mut(server).expect("it is there").halves = Halves::Dead;
-        table.learn(server);
-        assert_eq!(table.unhindered(server), None);
-        table.learn(client);
+        table.set_fast_path(server);
+        assert_eq!(table.fast_path(server), None);
+        table.set_fast_path(client);
         table.remove(client);
-        assert_eq!(table.unhindered(client), None);
+        assert_eq!(table.fast_path(client), None);
     }
 }

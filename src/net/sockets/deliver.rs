@@ -1,0 +1,69 @@
+//! Delivery of broadcasts: from topics straight to the streams, where nothing waits.
+
+use std::io::{self, IoSlice};
+
+use super::Sockets;
+use super::sender::Sender;
+use crate::net::send_status::SendStatus;
+use crate::net::streams::Transmit;
+use crate::proto::Role;
+use crate::slots::Key;
+use crate::topics::Run;
+
+impl Sockets {
+    /// Sends frames of a topic to a connection that has got all that came before; `false` if that
+    /// was more than may wait.
+    #[inline]
+    pub(crate) fn deliver(&mut self, conn: Key, run: &Run<'_>, io: &mut impl Transmit) -> bool {
+        let Some(socket) = self.get(conn).filter(|socket| socket.is_open()) else {
+            return true;
+        };
+        let is_direct = socket.outbox.is_none() && socket.protocol.role() == Role::Server;
+        if !is_direct || (run.forms.is_some() && socket.protocol.is_compressed()) {
+            return self.deliver_converted(conn, run, is_direct, io);
+        }
+        let slice = run.as_slice();
+        let sent = io.transmit(conn.index(), &[IoSlice::new(slice)]);
+        if !sent.as_ref().is_ok_and(|sent| *sent == slice.len()) {
+            self.queue_undelivered(conn, run, sent);
+        }
+        true
+    }
+
+    /// Delivers to a connection that needs the frames compressed or masked, or behind what waits.
+    #[inline(never)]
+    fn deliver_converted(
+        &mut self,
+        conn: Key,
+        run: &Run<'_>,
+        is_direct: bool,
+        io: &mut impl Transmit,
+    ) -> bool {
+        let socket = self.get(conn);
+        if run.forms.is_some() && socket.is_some_and(|socket| socket.protocol.is_compressed()) {
+            let Self { registry, output } = self;
+            if let Some(compressed) = output.compress_run(&mut registry.table, conn, run) {
+                return self.deliver(conn, &Run::form(&compressed, run.source), io);
+            }
+        }
+        if is_direct {
+            let verbatim = Run::new(run.frames.clone(), None, run.source);
+            return self.deliver(conn, &verbatim, io);
+        }
+        Sender::new(self, io).push_frames(conn, run) != SendStatus::Dropped
+    }
+
+    /// The stream took less than all, or has failed.
+    #[cold]
+    fn queue_undelivered(&mut self, conn: Key, run: &Run<'_>, sent: io::Result<usize>) {
+        let Self { registry, output } = self;
+        match sent {
+            Ok(sent) => {
+                output.push_run(registry, conn, run, sent);
+                output.note_blocked(registry, conn);
+                self.relief().relieve_output(conn);
+            }
+            Err(error) => registry.fail(conn, error),
+        }
+    }
+}
