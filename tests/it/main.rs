@@ -22,6 +22,8 @@ mod places;
 mod proxies;
 mod routes;
 mod server;
+#[path = "../shared/mod.rs"]
+mod shared;
 mod simulation;
 mod stats;
 mod stress;

@@ -7,6 +7,7 @@ use eventwire::reactor::Reactor;
 use eventwire::reactor::sim::{SimConfig, SimReactor};
 use eventwire::{Config, Context, EventLoop, Idle, PublishError, TimerId};
 
+use crate::shared::Random;
 use crate::util::{PATIENCE, Server};
 
 const MS: Duration = Duration::from_millis(1);
@@ -328,9 +329,10 @@ fn a_full_queue_neither_loses_nor_delays_a_timer() {
 fn a_million_timers_take_no_turn_and_no_time_of_one() {
     const MANY: u32 = 1_000_000;
     let mut clockwork = Clockwork::new(Config::default());
+    let mut random = Random::new(0);
     for number in 0..MANY {
         // All within the hour after the first.
-        let after = HOUR + (number.wrapping_mul(0x9E37_79B9) % 3_600_000) * MS;
+        let after = HOUR + random.below(3_600_000) as u32 * MS;
         let timer = clockwork.set(after, number);
         clockwork.app.timers.push(timer);
     }

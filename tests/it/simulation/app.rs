@@ -13,7 +13,7 @@ use super::flow::Flow;
 use super::invariants::Counts;
 use super::news::NewsDesk;
 use super::panics::INJECTED;
-use super::random::Random;
+use crate::shared::Random;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);

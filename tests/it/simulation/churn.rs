@@ -3,10 +3,10 @@
 
 use super::app::Job;
 use super::peer::{Ending, Manner};
-use super::random::Random;
 use super::topics::crowd;
 use super::world::{Arrival, World};
 use super::{Family, MAX_CONNECTIONS, config, network};
+use crate::shared::Random;
 
 #[test]
 fn no_connection_is_taken_for_another() {

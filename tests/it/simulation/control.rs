@@ -6,9 +6,9 @@ use eventwire::proto::{OpCode, Role};
 use eventwire::reactor::sim::SimConfig;
 use eventwire::{CloseCode, Config, SendStatus};
 
-use super::random::Random;
 use super::rig::{Call, Notes, Rig, text};
 use super::script::{Arrived, Frames, take_frame};
+use crate::shared::Random;
 
 /// More than the window holds.
 const MUCH: usize = 300_000;

@@ -8,10 +8,10 @@ use eventwire::reactor::sim::Fault;
 use super::app::{Job, LoopEnd};
 use super::ending::Doom;
 use super::peer::{Ending, Manner};
-use super::random::Random;
 use super::topics::crowd;
 use super::world::{Arrival, World};
 use super::{Family, config, network};
+use crate::shared::Random;
 
 #[test]
 fn a_loop_ends_when_it_is_told_and_tells_everybody() {

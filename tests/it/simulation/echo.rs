@@ -1,9 +1,9 @@
 //! Clients and their server in one loop: every message comes back, in order.
 
 use super::app::{Asks, Job};
-use super::random::Random;
 use super::world::{Arrival, World};
 use super::{Family, LOSSES, config, network, setup};
+use crate::shared::Random;
 
 /// More than all that a run sends: when both ends of a connection stop reading for what they have
 /// queued, neither ever goes on.

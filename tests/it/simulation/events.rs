@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use super::app::Job;
 use super::peer::{Ending, Manner};
-use super::random::Random;
 use super::topics::crowd;
 use super::world::{Arrival, World};
 use super::{Family, Fault, config, network};
+use crate::shared::Random;
 
 const UNLIMITED: usize = 16 * 1024 * 1024;
 

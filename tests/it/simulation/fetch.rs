@@ -3,9 +3,9 @@
 
 use super::app::{Asks, Job};
 use super::peer::{Ending, Manner};
-use super::random::Random;
 use super::world::{Arrival, World};
 use super::{Family, LOSSES, config, network, setup};
+use crate::shared::Random;
 
 #[test]
 fn every_response_arrives() {

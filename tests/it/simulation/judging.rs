@@ -10,9 +10,9 @@ use eventwire::proto::{OpCode, Role};
 use eventwire::reactor::sim::{Fault, PeerId, SimClock, SimConfig};
 use eventwire::{ClientConfig, CloseCode, Config, Connection};
 
-use super::random::Random;
 use super::rig::{Call, Calls, Notes, Rig, frame};
 use super::script::{Arrived, Frames, SERVERS, request};
+use crate::shared::Random;
 
 /// Longer than every deadline there is by default but that of a message.
 const LONG: Duration = Duration::from_secs(40);

@@ -13,8 +13,8 @@ use eventwire::{
     SubscribeError, TopicId, Upgrade, WebSocketHandler,
 };
 
-use super::random::Random;
 use super::script::{Arrived, Frames, request, take_frame};
+use crate::shared::Random;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum At {

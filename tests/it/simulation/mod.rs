@@ -34,11 +34,11 @@ mod news;
 mod panics;
 mod pauses;
 mod pausing;
+mod payload;
 mod peer;
 mod peers;
 mod places;
 mod punctual;
-mod random;
 mod regressions;
 mod rig;
 mod script;
@@ -57,9 +57,9 @@ use std::time::Duration;
 use eventwire::reactor::sim::{Fault, FaultCounts, SimConfig};
 use eventwire::{ClientConfig, Config, Idle, ServerConfig};
 
-use self::random::Random;
 use self::totals::Totals;
 use self::world::{MAX_CONNECTIONS, Report, Setup};
+use crate::shared::Random;
 
 /// How many seeds there are, those of all families together.
 const SEEDS: u64 = 1200;

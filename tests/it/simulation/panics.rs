@@ -6,10 +6,10 @@ use std::panic::resume_unwind;
 use eventwire::{ConnectionId, Context};
 
 use super::app::{App, Phase};
-use super::random::Random;
 use super::topics::crowd;
 use super::world::World;
 use super::{Family, LOSSES, config, network};
+use crate::shared::Random;
 
 /// The message of every panic.
 pub(super) const INJECTED: &str = "injected";

@@ -9,11 +9,10 @@ use eventwire::reactor::sim::{Choices, Fault, PeerId, SimConfig};
 use eventwire::{
     ClientConfig, CloseCode, Config, Connection, ConnectionId, Context, RunEnd, SendStatus,
 };
-use proptest::prelude::*;
 
-use super::random::Random;
 use super::rig::{Call, Calls, Notes, Rig, frame, text};
 use super::script::{Arrived, Frames, request, take_frame};
+use crate::shared::Random;
 
 /// What handlers were told, and the connections in the order in which they opened.
 #[derive(Clone, Default)]
@@ -464,10 +463,18 @@ enum Item {
     Ping,
 }
 
-fn items() -> impl Strategy<Value = Vec<Item>> {
-    let len = prop_oneof![4 => 0_usize..200, 2 => 3_000_usize..9_000, 1 => 15_000_usize..50_000];
-    let message = (len, 1_usize..4).prop_map(|(len, fragments)| Item::Message(len, fragments));
-    prop::collection::vec(prop_oneof![6 => message, 1 => Just(Item::Ping)], 1..20)
+fn items(random: &mut Random) -> Vec<Item> {
+    let count = random.between(1, 19);
+    (0..count).map(|_| item(random)).collect()
+}
+
+fn item(random: &mut Random) -> Item {
+    let len = match random.below(7) {
+        0..=3 => random.below(200),
+        4 | 5 => random.between(3_000, 9_000),
+        _ => random.between(15_000, 50_000),
+    };
+    if random.below(7) == 0 { Item::Ping } else { Item::Message(len, random.between(1, 3)) }
 }
 
 /// What a client sends that opens a connection and then sends `items`.
@@ -550,23 +557,30 @@ fn echoes(items: &[Item], cuts: &[usize], pauses: &[bool], seed: u64) -> (Vec<Ve
     (messages, paused)
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
-
-    #[test]
-    fn a_pause_at_any_message_of_any_split_changes_nothing(
-        items in items(),
-        cuts in prop::collection::vec(prop_oneof![1_usize..50, 1_000_usize..80_000], 0..6),
-        pauses in prop::collection::vec(any::<bool>(), 1..8),
-        seed in any::<u64>(),
-    ) {
-        let sent: Vec<Vec<u8>> = (0..).zip(&items).filter_map(|(number, item)| match item {
-            Item::Message(len, _) => Some(vec![number as u8; *len]),
-            Item::Ping => None,
-        }).collect();
-        let cuts: Vec<usize> = cuts.iter().map(|cut| cut + 200).collect();
-        let (came, count) = echoes(&items, &cuts, &pauses, seed);
-        prop_assert!(came == sent, "{} messages of {}", came.len(), sent.len());
-        prop_assert!(count > 0 || !pauses[0]);
+#[test]
+fn a_pause_at_any_message_of_any_split_changes_nothing() {
+    for seed in 0..60 {
+        let mut random = Random::new(seed);
+        let items = items(&mut random);
+        let cuts: Vec<usize> = (0..random.below(6))
+            .map(|_| {
+                200 + if random.percent(50) {
+                    random.below(50)
+                } else {
+                    random.between(1_000, 80_000)
+                }
+            })
+            .collect();
+        let pauses: Vec<bool> = (0..random.between(1, 7)).map(|_| random.percent(50)).collect();
+        let sent: Vec<Vec<u8>> = (0..)
+            .zip(&items)
+            .filter_map(|(number, item)| match item {
+                Item::Message(len, _) => Some(vec![number as u8; *len]),
+                Item::Ping => None,
+            })
+            .collect();
+        let (received, count) = echoes(&items, &cuts, &pauses, seed);
+        assert!(received == sent, "seed {seed}: {} of {} messages", received.len(), sent.len());
+        assert!(count > 0 || !pauses[0], "seed {seed}: never paused");
     }
 }

@@ -12,8 +12,8 @@ use eventwire::reactor::sim::PeerId;
 
 use super::app::{App, Job, Link};
 use super::flow::Flow;
-use super::random::Random;
 use super::script::{Arrived, BAD_REQUESTS, Frames, request, take_frame};
+use crate::shared::Random;
 
 /// What a peer does wrong, if anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,9 +2,9 @@
 
 use super::app::{Asks, Job};
 use super::peer::{Ending, Manner};
-use super::random::Random;
 use super::world::{Arrival, World};
 use super::{Family, LOSSES, OF_CONNECTS, config, network, setup};
+use crate::shared::Random;
 
 #[test]
 fn clients_get_what_they_deserve() {

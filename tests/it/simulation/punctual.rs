@@ -10,11 +10,11 @@ use eventwire::reactor::SimReactor;
 use eventwire::reactor::sim::{Fault, PeerId, SimConfig};
 use eventwire::{Config, Connection, Disconnect, EventLoop, Idle, ServerConfig, WebSocketHandler};
 
-use super::random::Random;
 use super::rig::frame;
 use super::script::{Arrived, request, take_frame};
 use super::world::{Report, print_trace};
 use super::{Family, Simulated};
+use crate::shared::Random;
 
 /// What happens here. Faults by which something that has arrived counts as not arrived yet are not
 /// among it: after a stop that is too late.

@@ -16,8 +16,8 @@ use eventwire::{
     OnPanic, Publisher, ServerConfig, WebSocketHandler,
 };
 
-use super::random::Random;
 use super::script::{Arrived, Frames, SERVERS, request, take_frame};
+use crate::shared::Random;
 
 /// One call of a handler's method.
 pub(super) enum Call<'a> {

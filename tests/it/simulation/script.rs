@@ -6,7 +6,8 @@ use eventwire::Message;
 use eventwire::proto::{FrameHeader, OpCode, Role, apply_mask};
 
 use super::flow::Flow;
-use super::random::Random;
+use super::payload::Payload;
+use crate::shared::Random;
 
 /// The key of RFC 6455 §1.3: the simulation does not look at what answers it.
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
@@ -96,7 +97,7 @@ impl<'a> Frames<'a> {
     /// A message up to `longest`, whole or in fragments with control frames between them.
     pub(super) fn message(&mut self, longest: usize, flow: &mut Flow) {
         let len = self.random.len(longest);
-        let payload = self.random.payload(len);
+        let payload = Payload::random(self.random, len);
         flow.accept(payload.message());
         self.message_frames(payload.message());
     }

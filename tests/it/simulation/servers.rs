@@ -3,9 +3,9 @@
 
 use super::app::{Asks, Job};
 use super::peer::{Ending, Manner};
-use super::random::Random;
 use super::world::{Arrival, World};
 use super::{Family, Fault, config, network, setup};
+use crate::shared::Random;
 
 #[test]
 fn connections_to_any_server_end_as_they_should() {

@@ -12,10 +12,10 @@ use eventwire::{
     Config, Connection, EventLoop, Message, OnPanic, Routes, ServerConfig, on_message,
 };
 
-use super::random::Random;
 use super::visitor::{Excuses, HOME, LONG, Leaving, MESSAGE, SHARED, Visitor, page};
 use super::world::Report;
 use super::{Family, LOSSES, OF_CONNECTS, Simulated, config, jumps, network};
+use crate::shared::Random;
 
 /// How long a turn may wait: twice as long each time while nothing happens.
 const SHORTEST_TURN: Duration = Duration::from_millis(1);

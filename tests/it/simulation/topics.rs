@@ -6,9 +6,9 @@ use eventwire::reactor::sim::SimConfig;
 
 use super::app::{Asks, Job, Topic};
 use super::peer::{Ending, Manner};
-use super::random::Random;
 use super::world::{Arrival, World};
 use super::{Family, LOSSES, config, network, setup};
+use crate::shared::Random;
 
 const UNLIMITED: usize = 16 * 1024 * 1024;
 

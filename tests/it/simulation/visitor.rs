@@ -8,8 +8,8 @@ use eventwire::proto::OpCode;
 use eventwire::reactor::SimReactor;
 use eventwire::reactor::sim::PeerId;
 
-use super::random::Random;
 use super::rig::frame;
+use crate::shared::Random;
 
 /// A page that is longer than all that may wait, and one that is shared and not copied.
 pub(super) const LONG: usize = 30_000;
