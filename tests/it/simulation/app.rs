@@ -12,7 +12,7 @@ use super::alarms::Alarms;
 use super::flow::Flow;
 use super::invariants::Counts;
 use super::news::NewsDesk;
-use super::panics::INJECTED;
+use super::panicking::INJECTED;
 use crate::shared::Random;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

@@ -374,6 +374,12 @@ impl Peer {
         Some(format!("{:?} {:?} of link {:?}: {complaint}", self.role, self.manner, self.link))
     }
 
+    /// The link of a server that does not complete the opening handshake, once it has a link.
+    pub(super) fn link_of_wrong_handshake(&self) -> Option<usize> {
+        let is_wrong = matches!(self.manner, Manner::BadHandshake | Manner::HalfHandshake);
+        self.link.filter(|_| is_wrong && self.role == Role::Server)
+    }
+
     fn unanswered(&self) -> Option<String> {
         if self.role == Role::Server || self.ending == Ending::Vanish {
             return None;

@@ -10,10 +10,10 @@ use eventwire::{
     TopicChanged,
 };
 
-use super::Simulated;
 use super::alarms::Alarm;
-use super::app::{App, Conn, Job, LoopEnd, Phase};
+use super::app::{App, Conn, Job, LoopEnd};
 use super::ending::{Doom, Ending as LoopEnding};
+use super::families::Simulated;
 use super::followers::Follower;
 use super::handler::Actor;
 use super::invariants::UNLIMITED;
@@ -286,40 +286,6 @@ impl World {
         self.resumes_published += u64::from(published);
     }
 
-    /// The network is quiet: whatever is still missing was lost, or somebody waits for ever.
-    fn check_quiet(&mut self) {
-        let reactor = self.event_loop.reactor_mut();
-        for peer in &self.peers {
-            let complaint = peer.complaint(reactor, &self.app);
-            let complaint = complaint.filter(|_| self.app.lossless && !self.crowded);
-            assert!(complaint.is_none(), "{}", complaint.unwrap_or_default());
-        }
-        if self.app.lossless && !self.crowded && self.app.links.iter().all(|link| !link.rude) {
-            let open = self.app.conns.values().filter(|conn| conn.phase == Phase::Open).count();
-            assert_eq!(self.event_loop.connections(), open, "connections do not end");
-        }
-        for topic in &self.app.topics {
-            assert_eq!(topic.occupied, !topic.subscribers.is_empty(), "that was not told");
-        }
-        for (number, link) in self.app.links.iter().enumerate() {
-            let both = self.app.is_open(link.client) && self.app.is_open(link.server);
-            let all = link.up.is_complete() && link.down.is_complete();
-            assert!(all || !both, "messages of link {number} are missing: {}", link.progress());
-            let waits = self.app.waits(link.client) || self.app.waits(link.server);
-            assert!(!waits || !both, "on_drained of link {number} was not called");
-            if self.app.lossless && !self.crowded && !link.rude {
-                let phase = link.client.and_then(|client| self.app.phase(client));
-                assert_ne!(phase, Some(Phase::Connecting), "link {number} does not open");
-                let (Job::Echo(asks) | Job::Fetch(asks)) = &link.job else {
-                    continue;
-                };
-                let opened = phase == Some(Phase::Closed) && link.server.is_some();
-                let all = asks.answered == asks.lens.len();
-                assert!(all || !opened, "link {number}: {asks:?}");
-            }
-        }
-    }
-
     /// Ends what is left, in one of the ways in which an application does.
     fn end(&mut self) {
         // Who wants to tell a full loop anything may wait for ever to be let in.
@@ -357,7 +323,7 @@ impl World {
 }
 
 impl Simulated for World {
-    fn run(mut self) -> Report {
+    fn run(mut self, invariant: fn(&mut Self)) -> Report {
         let reactor = self.event_loop.reactor_mut();
         let servers = reactor.peer_listen(SERVERS).expect("nobody else listens there");
         while !self.is_over() {
@@ -380,8 +346,10 @@ impl Simulated for World {
         }
         if self.event_loop.is_stopping() {
             self.finish();
+            invariant(&mut self);
         } else {
             self.check_quiet();
+            invariant(&mut self);
             self.end();
         }
         self.app.check_ended();

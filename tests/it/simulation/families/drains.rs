@@ -5,17 +5,27 @@ use std::time::Duration;
 
 use eventwire::reactor::sim::Fault;
 
-use super::app::{Job, LoopEnd};
-use super::ending::Doom;
-use super::peer::{Ending, Manner};
-use super::topics::crowd;
-use super::world::{Arrival, World};
+use super::crowd::crowd;
 use super::{Family, config, network};
 use crate::shared::Random;
+use crate::simulation::app::{Job, LoopEnd};
+use crate::simulation::ending::Doom;
+use crate::simulation::peer::{Ending, Manner};
+use crate::simulation::world::{Arrival, World};
 
+/// Invariant: a loop that is stopped or shut down ends by its deadline, calls `on_close` once for
+/// every connection that was open, and its summary adds up.
 #[test]
 fn a_loop_ends_when_it_is_told_and_tells_everybody() {
-    Family { name: "drains", number: 9, absent: Vec::new(), world }.run();
+    let invariant = every_connection_has_ended;
+    Family { name: "drains", absent: Vec::new(), world, invariant }.run();
+}
+
+/// [`World::check_turn`] compares the end with the deadlines, [`World::finish`] the summary.
+fn every_connection_has_ended(world: &mut World) {
+    assert!(world.event_loop.is_stopping(), "the loop does not end");
+    assert_eq!(world.event_loop.connections(), 0, "connections are left");
+    world.app.check_ended();
 }
 
 fn world(seed: u64, tracing: bool) -> World {
