@@ -350,7 +350,7 @@ fn who_does_not_speak_tls_is_let_go() {
     let mut peer = Peer::open(server.address());
     peer.write(&request("/", ""));
     // An alert, and the end: nothing of HTTP.
-    assert!(!peer.bytes_until_end().starts_with(b"HTTP"));
+    assert!(!peer.until_end().text().starts_with("HTTP"));
     upgrade(&mut connect(server.address(), &ONE.others_client(&[])));
     while server.handle.stats().opened == 0 {
         std::thread::yield_now();
@@ -364,7 +364,7 @@ fn a_handshake_of_tls_has_the_time_of_the_opening_handshake() {
     for begun in [&b""[..], b"\x16\x03\x01\x02\x00\x01\x00"] {
         let mut peer = Peer::open(server.address());
         peer.write(begun);
-        peer.bytes_until_end();
+        peer.until_end();
     }
 }
 

@@ -17,7 +17,6 @@ mod dead;
 mod descriptors;
 mod drip;
 mod flood;
-mod foe;
 mod fragments;
 mod frames;
 mod handshakes;

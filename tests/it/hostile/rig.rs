@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
 use super::bystanders::{self, Bystanders};
-use super::service::{Addresses, OVER_TLS, PROFILE, TEST, Target};
-use crate::util::{PATIENCE, Peer};
+use super::service::{Addresses, OVER_TLS, PROFILE, TEST};
+use crate::util::{PATIENCE, Peer, Target};
 
 pub(super) const KIB: u64 = 1024;
 pub(super) const MIB: u64 = 1024 * KIB;
@@ -151,7 +151,7 @@ impl Rig {
     }
 
     /// Connections that are neither the bystanders' nor this rig's own.
-    pub(super) fn foes(&mut self) -> u64 {
+    pub(super) fn peers(&mut self) -> u64 {
         let own = 1 + if self.bystanders.is_some() { bystanders::COUNT } else { 0 };
         self.stat("connections") - own as u64
     }
@@ -210,7 +210,7 @@ impl Rig {
     #[track_caller]
     pub(super) fn end(mut self, kept: u64) {
         let kept = kept + self.sessions;
-        self.until(|rig| rig.foes() == 0);
+        self.until(|rig| rig.peers() == 0);
         if self.bystanders.is_some() {
             self.progress(1);
             let before = self.baseline.descriptors;
@@ -289,4 +289,18 @@ fn usage(process: u32) -> Usage {
     };
     let descriptors = fs::read_dir(format!("/proc/{process}/fd")).expect("its descriptors").count();
     Usage { memory: bytes("VmRSS:"), peak: bytes("VmHWM:"), descriptors }
+}
+
+/// Lets every peer send garbage until its stream is cut.
+#[track_caller]
+pub(super) fn feed_until_cut(mut peers: Vec<Peer>) {
+    // As text, a control byte; as a frame, reserved bits.
+    let garbage = [0xFF; 256];
+    let start = Instant::now();
+    while !peers.is_empty() {
+        assert!(start.elapsed() < PATIENCE, "{} streams are still fed", peers.len());
+        peers.retain_mut(|peer| peer.pour(&garbage).is_some());
+        // The others need the processor, too.
+        thread::yield_now();
+    }
 }

@@ -1,7 +1,7 @@
 //! The server under attack: a process of its own, so that what it holds is its alone.
 
 use std::io::Read;
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::{env, io, thread};
 
 use eventwire::proto::Limits;
@@ -9,8 +9,6 @@ use eventwire::{
     Config, Connection, EventLoop, LoopHandle, Message, OnPanic, SendStatus, ServerConfig, TopicId,
     WebSocketHandler, on_message,
 };
-
-use crate::util::Wire;
 
 /// Tells the process which profile it serves with.
 pub(super) const PROFILE: &str = "EVENTWIRE_HOSTILE_PROFILE";
@@ -60,20 +58,6 @@ impl Addresses {
         let (_, list) = line.split_once(Self::MARK)?;
         let mut addresses = list.split_whitespace().map_while(|word| word.parse().ok());
         Some(Self { echo: addresses.next()?, feed: addresses.next()?, control: addresses.next()? })
-    }
-}
-
-/// Where a server is to be met with, and how.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Target {
-    pub(super) address: SocketAddr,
-    pub(super) secure: bool,
-}
-
-impl Target {
-    /// What is to be spoken there, on a stream that was connected to it.
-    pub(super) fn wire(self, stream: TcpStream) -> Wire {
-        if self.secure { Wire::secure(stream) } else { Wire::Plain(stream) }
     }
 }
 

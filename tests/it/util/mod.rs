@@ -3,6 +3,7 @@
 #[cfg(feature = "tls")]
 mod identity;
 mod peer;
+mod received;
 mod recorder;
 mod server;
 mod wire;
@@ -11,12 +12,13 @@ use std::time::Duration;
 
 #[cfg(feature = "tls")]
 pub(crate) use identity::Identity;
-pub(crate) use peer::{Peer, request};
+pub(crate) use peer::{Peer, frame, request};
+pub(crate) use received::Received;
 pub(crate) use recorder::{Log, Recorder, Told};
 pub(crate) use server::{Server, drive, drive_until, looping};
 #[cfg(feature = "tls")]
 pub(crate) use wire::Secure;
-pub(crate) use wire::Wire;
+pub(crate) use wire::{Target, Wire};
 
 /// How long anything is waited for before a test fails: no machine is that slow.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);

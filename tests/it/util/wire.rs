@@ -1,5 +1,5 @@
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 #[cfg(feature = "tls")]
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -13,6 +13,26 @@ use socket2::SockRef;
 #[cfg(feature = "tls")]
 use super::Identity;
 use super::PATIENCE;
+
+/// The address of a server, and whether it speaks TLS.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Target {
+    pub(crate) address: SocketAddr,
+    pub(crate) secure: bool,
+}
+
+impl Target {
+    /// A client's end of `stream`, which was connected to this target.
+    pub(crate) fn wire(self, stream: TcpStream) -> Wire {
+        if self.secure { Wire::secure(stream) } else { Wire::Plain(stream) }
+    }
+}
+
+impl From<SocketAddr> for Target {
+    fn from(address: SocketAddr) -> Self {
+        Self { address, secure: false }
+    }
+}
 
 /// A stream as a client has it, with TLS or without.
 #[derive(Debug)]
