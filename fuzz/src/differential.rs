@@ -39,8 +39,8 @@ use tungstenite::protocol::frame::coding::CloseCode as TheirCode;
 use tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tungstenite::{Error, Message, WebSocket};
 
+use crate::bodies::endpoint::{Endpoint, Frame, Seen, frames_in, other};
 use crate::bodies::input::{Input, pieces};
-use crate::bodies::peer::{Frame, Peer, Seen, frames_in, other};
 
 /// The longest message and frame. A frame may be longer than a control frame's.
 const CAPS: [(usize, usize); 2] = [(4_096, 4_096), (200, 130)];
@@ -96,7 +96,7 @@ impl Case {
                 Arc::new(limits.max_fragments(usize::MAX).control_rate(1_000_000, u32::MAX))
             })
         });
-        let mut peer = Peer::open(self.role, &LIMITS[self.caps]);
+        let mut peer = Endpoint::open(self.role, &LIMITS[self.caps]);
         if self.closes_first {
             peer.with(|connection, workspace| connection.close(CloseCode::NORMAL, "", workspace));
         }

@@ -8,8 +8,8 @@ use eventwire::proto::handshake::{
 };
 use eventwire::proto::http::HeadLimits;
 
+use super::endpoint::key;
 use super::input::Input;
-use super::peer::key;
 
 const EXTENSIONS: &[u8] = b"Sec-WebSocket-Extensions: ";
 

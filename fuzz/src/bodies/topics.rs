@@ -297,11 +297,11 @@ impl World {
     }
 
     fn stop_reading(&mut self, peer: usize) {
-        self.event_loop.reactor_mut().peer_stop_reading(self.peers[peer].id);
+        self.peers[peer].stream.stop_reading(self.event_loop.reactor_mut());
     }
 
     fn resume(&mut self, peer: usize) {
-        self.event_loop.reactor_mut().peer_resume(self.peers[peer].id);
+        self.peers[peer].stream.resume(self.event_loop.reactor_mut());
     }
 
     fn step(&mut self, steps: Vec<(u8, usize, u8)>) {

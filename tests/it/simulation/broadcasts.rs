@@ -7,8 +7,8 @@ use eventwire::proto::OpCode;
 use eventwire::reactor::sim::{PeerId, SimConfig};
 use eventwire::{Config, SendStatus};
 
-use super::rig::{Call, Notes, Rig, frame, text};
-use super::script::Arrived;
+use super::rig::{Call, Notes, Rig, text};
+use crate::shared::{Arrived, frame};
 
 const SUBSCRIBERS: u64 = 1_000;
 

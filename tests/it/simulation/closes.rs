@@ -6,8 +6,8 @@ use eventwire::proto::OpCode;
 use eventwire::reactor::sim::{PeerId, SimConfig};
 use eventwire::{CloseCode, Config, Disconnect};
 
-use super::rig::{Call, Notes, Rig, frame, text};
-use super::script::Arrived;
+use super::rig::{Call, Notes, Rig, text};
+use crate::shared::{Arrived, frame};
 
 /// The payload of a close frame with code 1000.
 const NORMAL: [u8; 2] = 1000_u16.to_be_bytes();

@@ -7,8 +7,8 @@ use eventwire::reactor::sim::SimConfig;
 use eventwire::{CloseCode, Config, SendStatus};
 
 use super::rig::{Call, Notes, Rig, text};
-use super::script::{Arrived, Frames, take_frame};
-use crate::shared::Random;
+use crate::shared::frames::encode;
+use crate::shared::{Arrived, take_frame};
 
 /// More than the window holds.
 const MUCH: usize = 300_000;
@@ -97,13 +97,9 @@ fn a_client_answers_pings_however_much_waits() {
         _ => {}
     });
     rig.sim().peer_stop_reading(server);
-    let mut random = Random::new(0);
-    let mut frames = Frames::new(Role::Server, &mut random);
-    frames.frame(true, OpCode::Text, b"much");
-    for _ in 0..PINGS {
-        frames.frame(true, OpCode::Ping, b"there?");
-    }
-    rig.sim().peer_send(server, &frames.bytes);
+    let much = encode(true, OpCode::Text, None, b"much");
+    let pings = encode(true, OpCode::Ping, None, b"there?").repeat(PINGS);
+    rig.sim().peer_send(server, &[much, pings].concat());
     rig.run(10);
     let waited = std::mem::take(&mut *notes.borrow_mut());
     assert_eq!(waited.len(), PINGS);

@@ -7,8 +7,8 @@ use eventwire::proto::{OpCode, Role};
 use eventwire::reactor::sim::{PeerId, SimConfig};
 use eventwire::{Config, ConnectionId, SendStatus};
 
-use super::rig::{Call, Notes, Rig, frame, text};
-use super::script::{Arrived, take_frame};
+use super::rig::{Call, Notes, Rig, text};
+use crate::shared::{Arrived, frame, take_frame};
 
 const SOFT: usize = 64 * 1024;
 const HARD: usize = 8 << 20;

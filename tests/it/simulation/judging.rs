@@ -4,15 +4,16 @@ use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
 use std::time::Duration;
 
+use eventwire::proto::OpCode;
 use eventwire::proto::handshake::{Acceptance, UpgradeRequest};
 use eventwire::proto::http::HeadLimits;
-use eventwire::proto::{OpCode, Role};
 use eventwire::reactor::sim::{Fault, PeerId, SimClock, SimConfig};
 use eventwire::{ClientConfig, CloseCode, Config, Connection};
 
-use super::rig::{Call, Calls, Notes, Rig, frame};
-use super::script::{Arrived, Frames, SERVERS, request};
-use crate::shared::Random;
+use super::rig::{Call, Calls, Notes, Rig};
+use super::script::SERVERS;
+use crate::shared::frames::encode;
+use crate::shared::{Arrived, frame, request};
 
 /// Longer than every deadline there is by default but that of a message.
 const LONG: Duration = Duration::from_secs(40);
@@ -135,18 +136,12 @@ fn the_rest_of_a_message_that_came_while_the_process_was_stopped_is_read_first()
         // What comes is many times its share of a turn.
         let mut rig = noting(batched(), Config::default().receive_buffer(1024), &ends);
         let peer = rig.peer();
-        let mut random = Random::new(0);
-        let mut frames = Frames::behind(Vec::new(), Role::Client, &mut random);
-        frames.frame(false, OpCode::Text, b"cl");
-        let begun = frames.bytes.len();
-        for _ in 0..300 {
-            frames.frame(false, OpCode::Continuation, &[b' '; 100]);
-        }
-        frames.frame(true, OpCode::Continuation, b"end");
-        let bytes = frames.bytes;
-        rig.sim().peer_send(peer, &bytes[..begun]);
+        let mask = Some([1, 2, 3, 4]);
+        rig.sim().peer_send(peer, &encode(false, OpCode::Text, mask, b"cl"));
         rig.run(PING + 10);
-        rig.sim().peer_send(peer, &bytes[begun..]);
+        let rest = encode(false, OpCode::Continuation, mask, &[b' '; 100]).repeat(300);
+        let end = encode(true, OpCode::Continuation, mask, b"end");
+        rig.sim().peer_send(peer, &[rest, end].concat());
         stop(&mut rig, interruption);
         assert_eq!(*ends.borrow(), [""; 0]);
         assert_eq!(rig.event_loop.stats().messages_received, 1);

@@ -10,9 +10,10 @@ use eventwire::{
     ClientConfig, CloseCode, Config, Connection, ConnectionId, Context, RunEnd, SendStatus,
 };
 
-use super::rig::{Call, Calls, Notes, Rig, frame, text};
-use super::script::{Arrived, Frames, request, take_frame};
-use crate::shared::Random;
+use super::rig::{Call, Calls, Notes, Rig, text};
+use super::script::Frames;
+use crate::shared::frames::encode;
+use crate::shared::{Arrived, Random, frame, request, take_frame};
 
 /// What handlers were told, and the connections in the order in which they opened.
 #[derive(Clone, Default)]
@@ -434,10 +435,7 @@ fn a_long_message_survives_a_pause_in_its_middle() {
         } else {
             let log = heard.clone();
             let peer = rig.server(move |conn, call| log.note(conn.id(), &call, conn));
-            let mut random = Random::new(0);
-            let mut frames = Frames::new(Role::Server, &mut random);
-            frames.frame(true, OpCode::Binary, &[7; 500_000]);
-            (peer, frames.bytes)
+            (peer, encode(true, OpCode::Binary, None, &[7; 500_000]))
         };
         let conn = heard.id(0);
         while !sent.is_empty() {

@@ -11,8 +11,9 @@ use eventwire::{
     SendStatus, on_message,
 };
 
-use super::rig::{Call, Calls, Notes, Rig, frame, text};
-use super::script::{Arrived, SERVERS, request};
+use super::rig::{Call, Calls, Notes, Rig, text};
+use super::script::SERVERS;
+use crate::shared::{Arrived, frame, request};
 
 #[test]
 fn closing_a_connection_that_failed_is_refused() {

@@ -9,9 +9,10 @@ use eventwire::proto::{Limits, OpCode};
 use eventwire::reactor::sim::{PeerId, SimConfig};
 use eventwire::{CloseCode, Config, Connection, Routes, ServerConfig};
 
-use super::rig::{Call, Calls, Notes, Rig, frame, text};
+use super::rig::{Call, Calls, Notes, Rig, text};
+use crate::shared::frame;
 #[cfg(feature = "deflate")]
-use super::script::{Arrived, request};
+use crate::shared::{Arrived, request};
 
 /// How many messages, control frames and fragments of a connection are handled in a turn.
 const FRAMES: usize = 256;

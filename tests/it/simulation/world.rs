@@ -270,7 +270,7 @@ impl World {
         if resumed {
             self.resume(100);
         }
-        for peer in self.peers.iter_mut().filter(|peer| peer.paused) {
+        for peer in self.peers.iter_mut().filter(|peer| peer.is_paused()) {
             peer.resume(self.event_loop.reactor_mut());
             resumed = true;
         }

@@ -11,6 +11,7 @@ use socket2::{Domain, SockRef, Socket, Type};
 #[cfg(feature = "tls")]
 use super::Secure;
 use super::{PATIENCE, Received, Target, Wire};
+use crate::shared::frames::encode;
 
 /// A scripted peer over a real socket: it sends what a test wants, right or wrong. Every wait has
 /// a limit.
@@ -412,15 +413,6 @@ fn is_cut(error: &io::Error) -> bool {
 /// A frame as a client sends it.
 pub(crate) fn frame(fin: bool, opcode: OpCode, payload: &[u8]) -> Vec<u8> {
     encode(fin, opcode, Some([0x11, 0x5A, 0x33, 0xC4]), payload)
-}
-
-fn encode(fin: bool, opcode: OpCode, mask: Option<[u8; 4]>, payload: &[u8]) -> Vec<u8> {
-    let header = FrameHeader { fin, compressed: false, opcode, mask, len: payload.len() as u64 };
-    let mut bytes = [0; FrameHeader::MAX_LEN];
-    let len = header.encode(&mut bytes);
-    let mut frame = [&bytes[..len], payload].concat();
-    apply_mask(&mut frame[len..], mask.unwrap_or_default(), 0);
-    frame
 }
 
 /// An opening request for `target`, with these lines beside what is needed.

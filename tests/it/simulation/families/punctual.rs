@@ -5,15 +5,13 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use eventwire::proto::{Limits, OpCode, Role};
+use eventwire::proto::{Limits, OpCode};
 use eventwire::reactor::SimReactor;
-use eventwire::reactor::sim::{Fault, PeerId, SimConfig};
+use eventwire::reactor::sim::{Fault, SimConfig};
 use eventwire::{Config, Connection, Disconnect, EventLoop, Idle, ServerConfig, WebSocketHandler};
 
 use super::{Family, Simulated};
-use crate::shared::Random;
-use crate::simulation::rig::frame;
-use crate::simulation::script::{Arrived, request, take_frame};
+use crate::shared::{Arrived, Random, SimPeer, frame, request};
 use crate::simulation::world::{Report, print_trace};
 
 /// What happens here. Faults by which something that has arrived counts as not arrived yet are not
@@ -61,11 +59,10 @@ enum Manner {
 }
 
 struct Punctual {
-    id: PeerId,
+    stream: SimPeer,
     manner: Manner,
     /// The head of the response is still to come.
     opening: bool,
-    inbox: Vec<u8>,
     /// The rest of what it has begun to send.
     rest: Vec<u8>,
 }
@@ -126,35 +123,35 @@ fn world(seed: u64, tracing: bool) -> World {
     let manners = [Manner::Alive, Manner::Alive, Manner::Busy, Manner::Slow, Manner::Dead];
     let mut peers: Vec<_> = (0..count)
         .map(|_| {
-            Punctual::new(event_loop.reactor_mut().peer_connect(address), random.pick(&manners))
+            Punctual::new(
+                SimPeer::connect(event_loop.reactor_mut(), address),
+                random.pick(&manners),
+            )
         })
         .collect();
-    peers.push(Punctual::new(event_loop.reactor_mut().peer_connect(address), Manner::Silent));
+    peers.push(Punctual::new(SimPeer::connect(event_loop.reactor_mut(), address), Manner::Silent));
     World { event_loop, random, peers, late, turns: 0, tracing }
 }
 
 impl Punctual {
-    fn new(id: PeerId, manner: Manner) -> Self {
+    fn new(stream: SimPeer, manner: Manner) -> Self {
         let rest = if manner == Manner::Silent { Vec::new() } else { request(0) };
-        Self { id, manner, opening: true, inbox: Vec::new(), rest }
+        Self { stream, manner, opening: true, rest }
     }
 
     /// Does at once whatever is to be done.
     fn step(&mut self, reactor: &mut SimReactor, random: &mut Random) {
-        self.inbox.extend(reactor.peer_received(self.id));
+        self.stream.receive(reactor);
         if self.manner == Manner::Silent {
             return;
         }
         self.send(reactor, random);
         if self.opening {
-            let Some(end) = self.inbox.windows(4).position(|bytes| bytes == b"\r\n\r\n") else {
-                return;
-            };
-            assert!(self.inbox.starts_with(b"HTTP/1.1 101"));
-            self.inbox.drain(..end + 4);
+            let Some(head) = self.stream.take_head() else { return };
+            assert!(head.starts_with(b"HTTP/1.1 101"));
             self.opening = false;
         }
-        while let Some(arrived) = take_frame(&mut self.inbox, Role::Client) {
+        while let Some(arrived) = self.stream.take_frame() {
             if matches!(arrived, Arrived::Ping(_)) && self.manner != Manner::Dead {
                 self.rest.extend(frame(OpCode::Pong, b""));
             }
@@ -172,7 +169,7 @@ impl Punctual {
         let is_whole = self.rest.is_empty() || random.percent(50);
         let count = if is_whole { self.rest.len() } else { random.between(1, self.rest.len()) };
         let bytes: Vec<_> = self.rest.drain(..count).collect();
-        reactor.peer_send(self.id, &bytes);
+        self.stream.send(&bytes, reactor);
     }
 }
 

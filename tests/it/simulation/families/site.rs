@@ -13,7 +13,7 @@ use eventwire::{
 };
 
 use super::{Family, LOSSES, OF_CONNECTS, Simulated, config, network};
-use crate::shared::Random;
+use crate::shared::{Random, SimPeer};
 use crate::simulation::jumps;
 use crate::simulation::visitor::{Excuses, HOME, LONG, Leaving, MESSAGE, SHARED, Visitor, page};
 use crate::simulation::world::{Report, print_trace};
@@ -195,8 +195,8 @@ impl SiteWorld {
             2 if self.rude => self.random.pick(&[Leaving::Reset, Leaving::Vanish]),
             _ => Leaving::Stay,
         };
-        let id = self.event_loop.reactor_mut().peer_connect(self.address);
-        self.visitors.push(Visitor::new(id, leaving, &mut self.random));
+        let stream = SimPeer::connect(self.event_loop.reactor_mut(), self.address);
+        self.visitors.push(Visitor::new(stream, leaving, &mut self.random));
     }
 
     /// One turn of the loop, and what the visitors do meanwhile.

@@ -8,8 +8,8 @@ use eventwire::proto::OpCode;
 use eventwire::reactor::sim::{PeerId, SimConfig};
 use eventwire::{Config, ConnectionId, Context, Disconnect, MemoryLimit, SendStatus};
 
-use super::rig::{Call, Notes, Rig, frame};
-use super::script::Arrived;
+use super::rig::{Call, Notes, Rig};
+use crate::shared::{Arrived, frame};
 
 const INBOUND: &str = "unfinished messages take too much memory";
 const OUTBOUND: &str = "queued output takes too much memory";

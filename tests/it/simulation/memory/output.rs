@@ -4,8 +4,8 @@ use eventwire::reactor::sim::SimConfig;
 use eventwire::{CloseCode, Config, SendStatus};
 
 use super::super::rig::{Call, Rig};
-use super::super::script::Arrived;
 use super::{Noting, OUTBOUND};
+use crate::shared::Arrived;
 
 #[test]
 fn the_fullest_outbox_goes_first_and_the_others_stay() {
