@@ -40,7 +40,7 @@ enum Do {
     Echo,
     /// Sends it to the connection that opened after the speaker's.
     Relay,
-    /// Broadcasts it this often to all but the speaker, who opened first.
+    /// Broadcasts it this often to all but the speaker, which opened first.
     Broadcast(usize),
 }
 
@@ -48,7 +48,7 @@ impl WebSocketHandler<App> for Do {
     fn on_open(&mut self, conn: &mut Connection<'_>, app: &mut App) {
         if let (Self::Broadcast(_), Some(topic)) = (&self, app.topic) {
             if !app.opened.is_empty() {
-                // Those who keep up cost the same by every policy.
+                // Fast subscribers cost the same by every policy.
                 let policy = match app.opened.len() % 3 {
                     0 => OverflowPolicy::Close,
                     1 => OverflowPolicy::DropNewest,

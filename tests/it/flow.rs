@@ -90,7 +90,7 @@ impl Paused {
 }
 
 #[test]
-fn the_peer_of_a_paused_connection_has_to_wait_and_nothing_is_lost() {
+fn the_peer_of_a_paused_connection_waits_and_loses_nothing() {
     const LEN: usize = 10_000;
     let mut paused = Paused::with(&["left over"]);
     let mut stream = paused.peer().stream();
@@ -124,7 +124,7 @@ fn the_peer_of_a_paused_connection_has_to_wait_and_nothing_is_lost() {
 }
 
 #[test]
-fn a_paused_connection_is_answered_to_and_closed() {
+fn a_paused_connection_can_send_and_close() {
     let mut paused = Paused::with(&["left over"]);
     let conn = paused.seen.conn.expect("it opened");
     paused.event_loop.on(move |cx: &mut Context<'_>, code: &u16, _: &mut Seen| {
@@ -135,7 +135,7 @@ fn a_paused_connection_is_answered_to_and_closed() {
     let peer = paused.peer.as_mut().expect("a peer");
     drive(&mut paused.event_loop, &mut paused.seen, || {
         peer.expect("still here");
-        peer.send("not heard");
+        peer.send("after the close");
         peer.send_frame(true, OpCode::Close, &4000_u16.to_be_bytes());
         while peer.next_frame().is_some() {}
     });
@@ -150,13 +150,13 @@ fn a_reset_ends_a_paused_connection() {
         let mut paused = Paused::with(behind);
         paused.peer.take().expect("a peer").reset();
         paused.until(|seen| seen.close.is_some());
-        assert!(paused.seen.close.expect("told").starts_with("stream failed: "));
+        assert!(paused.seen.close.expect("a reason").starts_with("stream failed: "));
         assert!(paused.seen.messages.is_empty());
     }
 }
 
 #[test]
-fn the_end_of_the_stream_waits_for_what_came_before_it() {
+fn the_end_of_the_stream_comes_after_earlier_messages() {
     let mut paused = Paused::with(&["left over"]);
     paused.peer().send("in the system's buffer");
     paused.peer().finish();

@@ -32,7 +32,7 @@ impl WebSocketHandler<()> for Feed {
 
 struct Burst;
 
-/// How many bytes the system, or the session, took for one who reads nothing.
+/// How many bytes the system, or the session, took for a peer that reads nothing.
 fn taken(config: ServerConfig, policy: OverflowPolicy, secure: bool) -> u64 {
     let mut event_loop = EventLoop::new(Config::default().idle(Idle::Block)).expect("a loop");
     let topic = event_loop.topic("updates").expect("a topic");
@@ -55,21 +55,21 @@ fn taken(config: ServerConfig, policy: OverflowPolicy, secure: bool) -> u64 {
 }
 
 #[test]
-fn the_system_holds_little_for_whom_only_the_latest_matters() {
+fn little_is_unsent_for_a_conflating_subscriber() {
     let taken = taken(ServerConfig::default(), OverflowPolicy::KeepLatest, false);
     assert!(taken < LITTLE, "{taken} bytes are on their way");
 }
 
 #[cfg(feature = "tls")]
 #[test]
-fn the_same_holds_over_tls() {
+fn little_is_unsent_for_a_conflating_subscriber_over_tls() {
     let config = ServerConfig::default().tls(crate::util::Identity::ONE.server());
     let taken = taken(config, OverflowPolicy::KeepLatest, true);
     assert!(taken < LITTLE, "{taken} bytes are on their way");
 }
 
 #[test]
-fn the_system_holds_as_little_for_others_as_is_configured() {
+fn unsent_limit_applies_to_other_subscribers() {
     let policy = OverflowPolicy::DropNewest;
     let most = taken(ServerConfig::default(), policy, false);
     let few = taken(ServerConfig::default().unsent_limit(16 * 1024), policy, false);

@@ -50,7 +50,7 @@ struct Choice(u8);
 
 impl Choice {
     fn site(self) -> Site {
-        Site { told_by: self.0 & 3, trusts: self.0 & 64 == 0, is_strict: self.0 & 4 != 0 }
+        Site { proxy_kind: self.0 & 3, trusts: self.0 & 64 == 0, is_strict: self.0 & 4 != 0 }
     }
 
     /// The peer reads nothing until it has said everything.

@@ -61,7 +61,7 @@ fn who_sends_no_more_is_gone() {
     let after = |bytes: &[u8]| [&request, bytes].concat();
     let close = frame(true, OpCode::Close, &1000_u16.to_be_bytes());
     let whole = frame(true, OpCode::Text, b"whole");
-    // What they said before the end of their half, and how many frames they hear behind the head;
+    // What they send before they half-close, and how many frames they receive after the head;
     // `None`: not even a head.
     let cases = [
         ("nothing", Vec::new(), None),

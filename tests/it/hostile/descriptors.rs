@@ -20,7 +20,7 @@ pub(super) fn profile() -> Profile {
         .descriptors(DESCRIPTORS)
 }
 
-/// The server believes that it may have more than there are.
+/// The server assumes more descriptors than there are.
 pub(super) fn too_few() -> Profile {
     let config = Config::default().idle(Idle::Block).max_connections(10_000);
     Profile::new(config, ServerConfig::default()).descriptors(DESCRIPTORS)

@@ -66,7 +66,7 @@ fn one_who_floods_leaves_the_others_their_turns() {
             let before = rig.stat("bytes_received");
             talk(&mut quiet);
             rig.progress(5);
-            // The one who floods has its turns, too.
+            // The flooding peer is served, too.
             rig.until(|rig| rig.stat("bytes_received") - before > 10 * MIB);
             assert!(!thread.is_finished());
             end.shutdown(Shutdown::Both).expect("shut down");

@@ -135,7 +135,7 @@ fn violations_are_told_their_code_and_nothing_behind_them_is_understood() {
         if bytes.len() < 1000 {
             let mut in_pieces = Peer::connect(rig.echo());
             let whole = [&good, &bytes[..]].concat();
-            // It may be told before it has said everything.
+            // It may be closed before it has sent everything.
             let _ = whole.iter().all(|byte| in_pieces.try_write(std::slice::from_ref(byte)));
             peers.push(in_pieces);
         }

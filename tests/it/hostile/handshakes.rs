@@ -83,8 +83,8 @@ fn silent_connections_keep_nobody_out_and_the_oldest_make_room() {
             let mut silent = Vec::new();
             for round in 0..SILENT / 10 {
                 silent.extend((0..10).map(|_| Peer::open(rig.echo())));
-                // Who asks at once is served in its turn, which silent ones put off by a second
-                // for each time that they fill all places.
+                // A peer that sends its request is served in turn, which silent ones delay by a
+                // second for each time that they fill all places.
                 let mut honest = Peer::connect(rig.echo());
                 honest.finish();
                 honest.until_end();

@@ -164,7 +164,7 @@ fn messages_at_the_limit_without_end_hold_up_nobody() {
         let mut peer = peer.join().expect("its answers");
         peer.finish();
     }
-    // What is inflated for each of them in a turn, and answers that wait for those who read slowly.
+    // What is inflated for each of them in a turn, and answers that wait for slow readers.
     rig.assert_held_at_most(4 * (3 * 1024 * KIB + 2 * MESSAGE as u64) + INFLATING + NOISE);
     rig.end(KEPT_INPUT + KEPT_OUTPUT + NOISE);
 }

@@ -1,4 +1,4 @@
-//! Pings and pongs in floods, with nobody to read what comes back.
+//! Floods of pings and pongs, with answers that are not read.
 
 use std::time::Duration;
 
@@ -65,7 +65,7 @@ fn pings_of_somebody_who_never_reads_leave_one_pong_waiting() {
     let some = frame(true, OpCode::Ping, &[b'x'; 125]).repeat(500);
     let mut peers: Vec<_> = (0..4).map(|_| Peer::narrow(rig.echo())).collect();
     for round in 0..PINGS / 500 {
-        // Those who do not read are read from all the same: a pong is no reason to wait.
+        // Peers that do not read are still read from: a pong is no reason to wait.
         peers[round % 4].write(&some);
     }
     rig.progress(10);
@@ -74,7 +74,7 @@ fn pings_of_somebody_who_never_reads_leave_one_pong_waiting() {
     assert!(waiting <= peers.len() as u64 * 64 * KIB, "{waiting} of {answers} bytes wait");
     // What was received at once is answered at once, before anything has to wait.
     rig.assert_held_at_most(peers.len() as u64 * 2 * 64 * KIB + NOISE);
-    // Nobody lost anything by it.
+    // No peer lost anything.
     for mut peer in peers {
         peer.write(&frame(true, OpCode::Close, &1000_u16.to_be_bytes()));
         let received = peer.until_end();

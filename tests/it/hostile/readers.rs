@@ -30,13 +30,13 @@ pub(super) fn profile() -> Profile {
     Profile::new(config().outbox_stall(Duration::from_secs(2)), server())
 }
 
-/// Nobody is ever late.
+/// No deadline expires.
 pub(super) fn much_memory() -> Profile {
     let config = config().outbox_stall(Duration::from_secs(3600)).max_outbound(OUTBOUND);
     Profile::new(config, server())
 }
 
-/// What may wait for one who asks on without reading: the soft limit is noticed after a receive.
+/// What may wait for a peer that asks without reading: the soft limit is noticed after a receive.
 const fn answers() -> u64 {
     // Each answer of a kilobyte has a shorter header than its question.
     (SOFT + RECEIVE) as u64
@@ -123,7 +123,7 @@ fn those_for_whom_most_waits_are_closed_when_too_much_waits_for_all() {
             let stats = rig.stats();
             let closed = stats["by_memory_pressure"];
             assert!(closed > 0 && stats["by_overflow"] == 0, "{stats:?}");
-            // Nobody was closed who did not have to be: a sixteenth was to be free, and the last
+            // No connection was closed without need: a sixteenth was to be free, and the last
             // to be closed had as much as one can have. Of each of them the rest of one answer
             // had counted to the end.
             let room = OUTBOUND as u64 / 16 + answers() + closed * KIB;

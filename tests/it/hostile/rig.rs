@@ -1,4 +1,4 @@
-//! A server in a process of its own, watched from outside, and those who use it as one should.
+//! The rig of hostile tests: a server in its own process, watched from outside, and bystanders.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader};
@@ -97,9 +97,9 @@ impl Rig {
         command.env(PROFILE, profile).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut process = command.spawn().expect("start a server");
         let printed = BufReader::new(process.stdout.take().expect("its output"));
-        let (tell, output) = channel();
+        let (lines, output) = channel();
         thread::spawn(move || {
-            printed.lines().map_while(Result::ok).try_for_each(|line| tell.send(line))
+            printed.lines().map_while(Result::ok).try_for_each(|line| lines.send(line))
         });
         let addresses = loop {
             let line = output.recv_timeout(PATIENCE).expect("the server's addresses");
@@ -118,12 +118,12 @@ impl Rig {
         Target { address: self.addresses.echo, secure: self.secure }
     }
 
-    /// Where whoever connects hears what is broadcast.
+    /// Where every connection receives what is broadcast.
     pub(super) const fn feed(&self) -> Target {
         Target { address: self.addresses.feed, secure: self.secure }
     }
 
-    /// Broadcasts so many messages of this length; tells how many were taken.
+    /// Broadcasts `count` messages of `len` bytes; returns how many were accepted.
     pub(super) fn broadcast(&mut self, count: usize, len: usize) -> usize {
         self.ask(&format!("{count} {len}")).parse().expect("a number")
     }
@@ -205,7 +205,7 @@ impl Rig {
         assert!(grown <= bytes, "{grown} bytes more than at first instead of {bytes} at most");
     }
 
-    /// Everything is over: once all who did wrong are gone, the server holds what it held at
+    /// Everything is over: once all hostile peers are gone, the server holds what it held at
     /// first, and at most `kept` bytes more; the bystanders and the server end in order.
     #[track_caller]
     pub(super) fn end(mut self, kept: u64) {

@@ -16,7 +16,7 @@ pub(super) const PROFILE: &str = "EVENTWIRE_HOSTILE_PROFILE";
 /// The test by which the process starts.
 pub(super) const TEST: &str = "hostile::service::serves_whoever_starts_it_for_that";
 
-/// Tells the process, and whoever starts it, to do everything over TLS.
+/// Puts everything over TLS, in the process and in the test that starts it.
 pub(super) const OVER_TLS: &str = "EVENTWIRE_HOSTILE_TLS";
 
 /// How the server is set up.
@@ -44,7 +44,7 @@ impl Profile {
 pub(super) struct Addresses {
     /// Echoes every message.
     pub(super) echo: SocketAddr,
-    /// Whoever connects is subscribed to what is broadcast.
+    /// Subscribes every connection to the broadcasts.
     pub(super) feed: SocketAddr,
     /// Answers questions, and broadcasts.
     pub(super) control: SocketAddr,
@@ -61,7 +61,7 @@ impl Addresses {
     }
 }
 
-/// Subscribes whoever opens.
+/// Subscribes every connection.
 struct Feed(TopicId);
 
 impl WebSocketHandler<()> for Feed {
@@ -133,7 +133,7 @@ fn serve(profile: Profile) {
         conn.send(message);
     });
     let control = Control { feed: topic, handle: handle.clone() };
-    // Whoever asks is not asked.
+    // The control connection is not pinged.
     let quiet = ServerConfig::default().limits(Limits::default().ping_interval(None));
     let server = secured(profile.server);
     let listeners = [

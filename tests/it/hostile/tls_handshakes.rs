@@ -21,12 +21,12 @@ pub(super) fn profile() -> Profile {
     with(TIMEOUT)
 }
 
-/// Nobody is ever late.
+/// No deadline expires.
 pub(super) fn patient() -> Profile {
     with(Duration::from_secs(3600))
 }
 
-/// Those who have said this much of their first message, and say no more, are cut in their time.
+/// Peers that stop within their first message are cut in time.
 #[track_caller]
 fn stall(rig: &mut Rig, count: usize, said: impl Fn(usize, &mut Peer)) -> Vec<Peer> {
     let before = rig.stat("not_opened");
@@ -145,7 +145,7 @@ fn a_first_message_holds_what_has_come_of_it_and_one_without_end_is_cut() {
     let mut cut: Vec<_> = (0..PEERS).map(|_| Peer::begin(rig.echo())).collect();
     for peer in &mut cut {
         let mut received = Vec::new();
-        // It is told as soon as the length is known, in the middle of what it says.
+        // It gets an alert as soon as the length is known, while it is still sending.
         let _ = peer.stream().write_all(&without_end[..256 * 1024]);
         let _ = peer.stream().read_to_end(&mut received);
         assert!(received.is_empty() || received.starts_with(b"\x15\x03"), "{received:?}");

@@ -25,7 +25,7 @@ pub(super) fn profile() -> Profile {
     Profile::new(Config::default(), ServerConfig::default().limits(limits))
 }
 
-/// Nobody is ever late, and little waits for anybody.
+/// No deadline expires, and little output waits.
 pub(super) fn patient() -> Profile {
     let config = Config::default()
         .outbox(SOFT, 4 * SOFT)
@@ -68,7 +68,7 @@ impl Sealer {
         sealed.encode()
     }
 
-    /// The stream ends whatever it is told.
+    /// The stream ends, with an alert or without.
     fn expect_end(mut self) {
         let mut received = Vec::new();
         if let Err(error) = self.socket.read_to_end(&mut received) {

@@ -1,4 +1,4 @@
-//! Requests that somebody on the way could understand otherwise than this server does.
+//! Requests that an intermediary could understand in another way than this server does.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use eventwire::{Config, ServerConfig};
 
 use super::rig::{IN_PIECES, KIB, NOISE, Rig, SESSION, feed_until_cut};
 use super::service::Profile;
-use crate::util::{Peer, Received, frame, request};
+use crate::util::{Peer, frame, request};
 
 pub(super) fn profile() -> Profile {
     let limits = Limits::default().close_timeout(Duration::from_millis(500));
@@ -81,7 +81,7 @@ fn lines() -> Vec<(&'static str, Vec<u8>, u16)> {
     ]
 }
 
-/// What is asked for, of whom, in which language.
+/// The request line, its target and its version.
 fn targets() -> Vec<(&'static str, Vec<u8>, u16)> {
     let host = "Host: localhost\r\n";
     vec![
@@ -211,19 +211,18 @@ fn frames_ahead_of_the_answer_are_messages_only_once_it_is_an_acceptance() {
     let messages = frame(true, OpCode::Text, b"early").repeat(3);
     let ending = frame(true, OpCode::Close, &1000_u16.to_be_bytes());
     let ahead = |head: Vec<u8>| [head, messages.clone(), ending.clone()].concat();
-    let told = |peer: &mut Peer| -> Received { peer.until_end() };
 
     // RFC 6455 §4.1 has a client wait; one that does not gains and loses nothing.
     let mut accepted = Peer::open(rig.echo());
     accepted.write(&ahead(plus("")));
-    let received = told(&mut accepted).after_head();
+    let received = accepted.until_end().after_head();
     assert_eq!(received.frames().len(), 4);
     assert_eq!(received.close_code(), 1000);
 
     let before = rig.stat("messages_received");
     let mut refused = Peer::open(rig.echo());
     refused.write(&ahead(with("Version: 13", "Version: 12")));
-    assert_eq!(told(&mut refused).status(), 426);
+    assert_eq!(refused.until_end().status(), 426);
     // Bystanders apart, whose messages begin with a round.
     rig.progress(5);
     assert!(rig.stat("messages_received") > before);

@@ -194,7 +194,7 @@ impl App {
         for conn in self.crowd.clone() {
             if self.known(conn).paused && self.random.percent(chance) {
                 self.known(conn).paused = false;
-                // It may have ended without having been told so yet.
+                // It may have ended, with its `on_close` still to come.
                 assert_eq!(
                     cx.connection(conn).resume(),
                     cx.connection(conn).is_open(),
@@ -243,7 +243,7 @@ impl App {
             }
             let known = &self.conns[bits];
             self.counts.cast += 1;
-            // It has ended and was not told so yet.
+            // It has ended, with its `on_close` still to come.
             if !open.contains(bits) {
                 continue;
             }

@@ -69,14 +69,14 @@ impl WebSocketHandler<App> for Actor {
 
     fn on_ping(&mut self, conn: &mut Connection<'_>, _: &[u8], app: &mut App) {
         app.enter(conn);
-        app.heard(conn.id());
+        app.check_readable(conn.id());
         app.act(conn.id(), conn);
         app.may_panic(Some(conn.id()), conn);
     }
 
     fn on_pong(&mut self, conn: &mut Connection<'_>, _: &[u8], app: &mut App) {
         app.enter(conn);
-        app.heard(conn.id());
+        app.check_readable(conn.id());
         app.act(conn.id(), conn);
         app.may_panic(Some(conn.id()), conn);
     }

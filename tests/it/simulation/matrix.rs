@@ -1,4 +1,5 @@
-//! Every action from every method of a handler: what it answers, and who hears of it.
+//! Every action from every method of a handler: what it returns, and what its peer and another
+//! peer receive.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -168,7 +169,7 @@ impl Action {
 #[derive(Debug, PartialEq)]
 struct Outcome {
     result: String,
-    /// The texts that were heard.
+    /// The texts that arrived.
     me: String,
     other: String,
     /// The codes that were closed with.
@@ -179,9 +180,9 @@ struct Outcome {
 /// The definition.
 fn expected(at: At, action: Action) -> Outcome {
     let (open, subscribed) = (at.is_open(), at.is_subscribed());
-    // The last thing is a broadcast to all who are subscribed still.
-    let end = |heard: &str, stays: bool| format!("{heard}{}", if stays { "." } else { "" });
-    let mine = |heard: &str, stays: bool| end(if subscribed { heard } else { "" }, stays);
+    // The last thing is a broadcast to all that are still subscribed.
+    let end = |texts: &str, stays: bool| format!("{texts}{}", if stays { "." } else { "" });
+    let mine = |texts: &str, stays: bool| end(if subscribed { texts } else { "" }, stays);
     let status = |taken: SendStatus| format!("{:?}", if open { taken } else { SendStatus::Gone });
     let gone: Result<bool, _> = Err(SubscribeError::ConnectionGone);
     let new = format!("{:?}", if open { Ok(!subscribed) } else { gone });
@@ -201,12 +202,12 @@ fn expected(at: At, action: Action) -> Outcome {
         Action::BroadcastExceptMe => ("Sent".into(), mine("", subscribed), "x."),
         Action::BroadcastExceptOther => ("Sent".into(), mine("x", subscribed), "."),
         Action::SendMe => {
-            let heard = if open { "x" } else { "" };
-            (status(SendStatus::Sent), end(heard, subscribed), ".")
+            let texts = if open { "x" } else { "" };
+            (status(SendStatus::Sent), end(texts, subscribed), ".")
         }
         Action::SendMeBehindBroadcast => {
-            let heard = if subscribed { "xy" } else { "y" };
-            (status(SendStatus::Sent), end(if open { heard } else { "" }, subscribed), "x.")
+            let texts = if subscribed { "xy" } else { "y" };
+            (status(SendStatus::Sent), end(if open { texts } else { "" }, subscribed), "x.")
         }
         Action::SendOther => ("Sent".into(), mine("", subscribed), "x."),
         Action::PingMe => (status(SendStatus::Sent), mine("", subscribed), "."),
@@ -241,7 +242,7 @@ struct State {
     at: At,
     action: Action,
     topic: TopicId,
-    /// The connection that opened first, and is only there to hear.
+    /// The connection that opened first, and only receives.
     other: Option<ConnectionId>,
     me: Option<ConnectionId>,
     result: Option<String>,

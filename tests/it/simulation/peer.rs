@@ -80,7 +80,7 @@ impl Peer {
         }
     }
 
-    /// A client which sends `count` messages of up to `longest` bytes to whoever listens.
+    /// A client which sends `count` messages of up to `longest` bytes to the loop.
     pub(super) fn client(
         id: PeerId,
         manner: Manner,
@@ -111,7 +111,7 @@ impl Peer {
         peer
     }
 
-    /// A client that tells the application to close everything.
+    /// A client that has the application close everything.
     pub(super) fn controller(id: PeerId, app: &mut App) -> Self {
         let link = app.add_link(Job::Control);
         let mut peer = Self::new(id, Role::Client, Manner::Right, Ending::Stay);

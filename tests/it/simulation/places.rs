@@ -1,5 +1,5 @@
-//! Who makes room for a newcomer: those that are kept alive and ask for nothing, and never who is
-//! sent an answer.
+//! Which connections make room for a new one: those kept alive without a request, and never one
+//! that is being answered.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ const LONG: usize = 100_000;
 
 const SHORT: &str = "<!doctype html><title>Home</title>";
 
-/// As long as one who asks may hold a place that others wait for, and a little more.
+/// As long as a request may hold a place that others wait for, and a little more.
 const FAIR_MILLIS: u64 = 1_100;
 
 struct Site {
@@ -124,7 +124,7 @@ fn a_download_under_way_outlasts_newcomers_however_many_are_idle() {
 }
 
 #[test]
-fn of_too_many_that_are_kept_alive_the_longest_idle_is_closed_in_order() {
+fn the_longest_idle_of_too_many_kept_connections_is_closed_in_order() {
     let mut site = Site::new(Config::default().max_kept_alive(2));
     let mut visitors = vec![site.idle(), site.idle()];
     // The first asks again, and is not the longest idle any more.
@@ -132,7 +132,7 @@ fn of_too_many_that_are_kept_alive_the_longest_idle_is_closed_in_order() {
     visitors.push(site.idle());
     assert_eq!(site.leave(&visitors), [1]);
     assert_eq!(site.rig.event_loop.connections(), 2);
-    // Who has opened a WebSocket is kept alive for its own sake.
+    // An open WebSocket does not count as kept alive.
     assert!(site.is_upgraded(visitors[0], 5));
     visitors = vec![visitors[0], visitors[2], site.idle()];
     assert_eq!(site.leave(&visitors), []);
@@ -141,7 +141,7 @@ fn of_too_many_that_are_kept_alive_the_longest_idle_is_closed_in_order() {
 }
 
 #[test]
-fn a_request_that_crosses_the_end_is_passed_over_without_a_reset() {
+fn a_request_that_crosses_the_end_is_ignored_without_a_reset() {
     let mut site = Site::new(Config::default().max_kept_alive(1));
     let first = site.idle();
     let second = site.visitor();
@@ -170,7 +170,7 @@ fn where_all_places_are_taken_the_longest_idle_makes_room() {
     assert!(!site.is_upgraded(newcomer, 5));
     assert_eq!(site.leave(&idle), [0]);
     assert!(site.sim().peer_received(newcomer).starts_with(b"HTTP/1.1 101 "));
-    // Who does not end has a second for it.
+    // A connection has a second to end.
     let newcomer = site.visitor();
     assert!(!site.is_upgraded(newcomer, 900));
     assert!(site.sim().peer_is_closed(idle[1]));
@@ -200,7 +200,7 @@ fn where_descriptors_run_out_idle_connections_make_room() {
 }
 
 #[test]
-fn where_all_places_are_taken_nobody_makes_room_for_nobody() {
+fn without_newcomers_no_idle_connection_is_closed() {
     let mut site = Site::new(Config::default().max_connections(2));
     let idle = [site.idle(), site.idle()];
     site.run(5_000);
@@ -208,7 +208,7 @@ fn where_all_places_are_taken_nobody_makes_room_for_nobody() {
 }
 
 #[test]
-fn requests_that_wait_behind_an_answer_are_answered_before_anybody_is_idle() {
+fn queued_requests_are_answered_before_a_connection_counts_as_idle() {
     let mut site = Site::new(Config::default().max_kept_alive(0).outbox(1000, 1 << 20));
     let visitor = site.visitor();
     for _ in 0..5 {

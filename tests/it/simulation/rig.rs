@@ -133,11 +133,11 @@ impl<S: 'static> Rig<S> {
         &mut self,
         act: impl Fn(&mut Context<'_>) -> T + Send + 'static,
     ) -> T {
-        let (tell, told) = channel();
-        let act = Act(Box::new(move |cx| tell.send(act(cx)).expect("somebody waits for it")));
+        let (sender, result) = channel();
+        let act = Act(Box::new(move |cx| sender.send(act(cx)).expect("a receiver")));
         assert!(self.acts.publish(act).is_ok());
         self.event_loop.turn(Some(Duration::ZERO), &mut self.state).expect("a poll");
-        told.try_recv().expect("events are handled in the next turn")
+        result.try_recv().expect("events are handled in the next turn")
     }
 
     /// A peer whose connection is open.

@@ -121,7 +121,7 @@ impl<'a> Frames<'a> {
             // A ping in fragments, and one that is too long.
             3 => (&[0x09, mask, 0, 0, 0, 0], 1002),
             4 => (&[0x89, mask | 126, 0, 126, 0, 0, 0, 0], 1002),
-            // A length that is not the shortest, and one that nobody takes.
+            // A length that is not the shortest, and one above every limit.
             5 => (&[0x82, mask | 126, 0, 5, 0, 0, 0, 0], 1002),
             6 => (&[0x82, mask | 127, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0], 1009),
             7 => {

@@ -1,5 +1,5 @@
-//! What must hold once nothing is under way: whatever is still missing was lost, or somebody waits
-//! for ever. Every family's run checks all of it; a family names what its invariant consists of.
+//! What must hold once nothing is under way: whatever is still missing was lost, or is waited
+//! for in vain. Every family's run checks all of it; a family names what its invariant consists of.
 
 use super::app::{Job, Link, Phase};
 use super::world::World;

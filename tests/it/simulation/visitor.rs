@@ -1,5 +1,5 @@
-//! One who visits a site: asks for pages, reads slowly or not at all, perhaps opens a WebSocket
-//! behind them, and knows every byte that must come for it.
+//! A visitor of a site: it requests pages, reads slowly or not at all, may open a WebSocket after
+//! them, and knows every byte that it must receive.
 
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ pub(super) enum Leaving {
 /// What may end the stream of a visitor that has done nothing wrong.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Excuses {
-    /// The loop was told to end.
+    /// The loop is shutting down.
     pub(super) drained: bool,
     /// Deadlines came early.
     pub(super) late: bool,
@@ -207,7 +207,7 @@ impl Visitor {
         active |= self.stream.receive(reactor);
         self.compare(excuses);
         if self.right >= self.opens_at && !self.frames.is_empty() {
-            // Whoever has closed a WebSocket has a few seconds to read the rest.
+            // After its close frame it has a few seconds to read the rest.
             self.pauses = 0;
             self.stream.queue(self.frames.drain(..));
         }

@@ -42,7 +42,7 @@ const MOST_TURNS: usize = 300_000;
 /// More turns in a row without time passing or anything happening than there may be.
 const MOST_IDLE_TURNS: usize = 1000;
 
-/// How long what is told to close has to do so.
+/// How long connections that were closed may take to end.
 const CONTROL_INTERVAL: Duration = Duration::from_secs(20);
 
 /// How many connections a loop holds, unless a test says less.
@@ -57,7 +57,7 @@ pub(super) struct Setup {
     pub(super) client: ClientConfig,
 }
 
-/// Somebody who has yet to appear.
+/// A connection that is still to be made.
 pub(super) enum Arrival {
     /// A connection of the application's to its own listener.
     Client(Job),
@@ -176,7 +176,7 @@ impl World {
         }
     }
 
-    /// The loop was told to end, or everything is done and nothing waits.
+    /// The loop was asked to end, or everything is done and nothing waits.
     fn is_over(&mut self) -> bool {
         if self.app.stopping {
             return self.event_loop.is_stopping();
@@ -207,7 +207,7 @@ impl World {
     }
 
     fn connect(&mut self, job: Job, address: SocketAddr) {
-        if self.app.drains {
+        if self.app.is_shutting_down {
             return;
         }
         let link = self.app.add_link(job);
@@ -288,19 +288,19 @@ impl World {
 
     /// Ends what is left, in one of the ways in which an application does.
     fn end(&mut self) {
-        // Who wants to tell a full loop anything may wait for ever to be let in.
+        // A full loop may never accept a client that has it close connections.
         if self.app.random.percent(25) || self.max_connections < MAX_CONNECTIONS {
             self.end_from_outside(LoopEnd::Stop);
             return self.finish();
         }
         if self.app.random.percent(30) {
-            self.end_from_outside(LoopEnd::Drain(Duration::from_secs(20)));
+            self.end_from_outside(LoopEnd::Shutdown(Duration::from_secs(20)));
             while !self.event_loop.is_stopping() {
                 self.turn();
             }
             return self.finish();
         }
-        // From here on it is told what to do by those who come, which must be right.
+        // From here on scripted clients have it close connections, which must work.
         self.app.panicking = 0;
         self.event_loop.reactor_mut().set_config(SimConfig::calm());
         self.timeout = SHORTEST_TURN;
@@ -308,7 +308,7 @@ impl World {
         let mut controllers = 0;
         while self.event_loop.connections() > 0 {
             let elapsed = self.event_loop.reactor_mut().elapsed() - since;
-            // Who was not let in before is not closed by the first one.
+            // Connections accepted later are not closed by the first one.
             if elapsed >= controllers * CONTROL_INTERVAL {
                 let id = self.event_loop.reactor_mut().peer_connect(self.address);
                 self.peers.push(Peer::controller(id, &mut self.app));

@@ -55,7 +55,7 @@ impl Peer {
     /// Connects and requests a WebSocket without waiting for the server.
     pub(crate) fn dial(target: impl Into<Target>) -> Self {
         let mut peer = Self::begin(target);
-        peer.wire.say_when_possible(&request("/", "")).expect("write");
+        peer.wire.write_when_possible(&request("/", "")).expect("write");
         peer
     }
 

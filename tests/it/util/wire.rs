@@ -50,7 +50,7 @@ pub(crate) struct Secure {
     pub(crate) socket: TcpStream,
 }
 
-/// What clients believe. Each makes a handshake of its own, for all to be alike.
+/// The clients' configuration. Without resumption, all handshakes are alike.
 #[cfg(feature = "tls")]
 static CLIENT: LazyLock<Arc<ClientConfig>> = LazyLock::new(|| {
     let mut config = ClientConfig::clone(&Identity::ONE.others_client(&[]));
@@ -60,7 +60,7 @@ static CLIENT: LazyLock<Arc<ClientConfig>> = LazyLock::new(|| {
 });
 
 impl Wire {
-    /// TLS over a stream, of which nothing is sent yet.
+    /// TLS over a stream, before its handshake.
     #[cfg(feature = "tls")]
     pub(crate) fn secure(socket: TcpStream) -> Self {
         let name = ServerName::try_from("localhost").expect("a name");
@@ -99,9 +99,9 @@ impl Wire {
         }
     }
 
-    /// Says this as soon as it may be said, and waits for nothing: over TLS whoever reads makes
-    /// the handshake before.
-    pub(crate) fn say_when_possible(&mut self, bytes: &[u8]) -> io::Result<()> {
+    /// Sends bytes as soon as possible, and waits for nothing: over TLS the first read makes the
+    /// handshake.
+    pub(crate) fn write_when_possible(&mut self, bytes: &[u8]) -> io::Result<()> {
         match self {
             Self::Plain(socket) => socket.write_all(bytes),
             #[cfg(feature = "tls")]
@@ -196,7 +196,7 @@ impl Secure {
         loop {
             match self.session.reader().read(buffer) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.take_in()?,
-                // An end that TLS was not told of is an error.
+                // An end without close_notify is an error.
                 read => return read,
             };
         }

@@ -5,7 +5,6 @@
 
 mod churn;
 mod crowd;
-mod drains;
 mod echo;
 mod events;
 mod fetch;
@@ -14,6 +13,7 @@ mod pauses;
 mod peers;
 mod punctual;
 mod servers;
+mod shutdowns;
 mod site;
 mod topics;
 mod totals;
@@ -30,8 +30,18 @@ use crate::shared::Random;
 
 /// Seed `n` belongs to family `n % FAMILIES.len()`.
 const FAMILIES: [&str; 12] = [
-    "echo", "fetch", "topics", "churn", "peers", "servers", "pauses", "events", "panics", "drains",
-    "site", "punctual",
+    "echo",
+    "fetch",
+    "topics",
+    "churn",
+    "peers",
+    "servers",
+    "pauses",
+    "events",
+    "panics",
+    "shutdowns",
+    "site",
+    "punctual",
 ];
 
 /// Seeds of all families together.
@@ -61,8 +71,8 @@ struct Family<W: Simulated> {
     absent: Vec<Fault>,
     /// Makes the world of a seed; `true` keeps its history to be printed.
     world: fn(u64, bool) -> W,
-    /// Panics unless the family's invariant holds. Runs when nothing is under way any more, and
-    /// nobody has left for the sake of the test's end.
+    /// Panics unless the family's invariant holds. Runs when nothing is under way any more, before
+    /// the test ends what is left.
     invariant: fn(&mut W),
 }
 

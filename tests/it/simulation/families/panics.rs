@@ -1,5 +1,4 @@
-//! Handlers that panic at random, in every method: each panic costs its own connection, with code
-//! 1011, and nobody else anything.
+//! Handlers that panic at random, in every method.
 
 use super::crowd::crowd;
 use super::{Family, LOSSES, UNLIMITED, config, network};

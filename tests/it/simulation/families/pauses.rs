@@ -12,12 +12,13 @@ use crate::simulation::world::{Arrival, World};
 /// Invariant: no handler of a paused connection is called; what its peer sent arrives once and in
 /// order after it was resumed.
 #[test]
-fn what_is_paused_is_heard_later() {
+fn paused_input_arrives_after_resuming() {
     let invariant = paused_input_arrived_later;
     Family { name: "pauses", absent: Vec::new(), world, invariant }.run();
 }
 
-/// [`App::heard`](crate::simulation::app::App::heard) refuses calls for a paused connection.
+/// [`App::check_readable`](crate::simulation::app::App::check_readable) refuses calls for a paused
+/// connection.
 fn paused_input_arrived_later(world: &mut World) {
     assert!(world.app.conns.values().all(|conn| !conn.paused), "somebody is still paused");
     world.assert_delivered();

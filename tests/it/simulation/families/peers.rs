@@ -9,7 +9,7 @@ use crate::simulation::world::{Arrival, World};
 /// Invariant: a client that keeps to the protocol is served, a wrong request is refused, and a
 /// violation is answered with its close code.
 #[test]
-fn clients_get_what_they_deserve() {
+fn clients_are_served_or_refused() {
     let absent = [&LOSSES[..], &OF_CONNECTS[..]].concat();
     // Peers that vanish cut their connections off.
     let absent = absent.into_iter().filter(|fault| *fault != Fault::LostOnReset);

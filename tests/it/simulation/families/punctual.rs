@@ -1,5 +1,5 @@
-//! Peers that do everything in time, in a process that is stopped now and then, whose waits are
-//! interrupted and tell of few at once: none of them is cut, and those that are dead are.
+//! Peers that do everything in time, and dead ones, in a process that is stopped now and then and
+//! whose waits are interrupted and report few connections at once.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -14,8 +14,8 @@ use super::{Family, Simulated};
 use crate::shared::{Arrived, Random, SimPeer, frame, request};
 use crate::simulation::world::{Report, print_trace};
 
-/// What happens here. Faults by which something that has arrived counts as not arrived yet are not
-/// among it: after a stop that is too late.
+/// The faults that occur here. Those that delay what has arrived are not among them: after a stop
+/// that would be too late.
 const FAULTS: [Fault; 7] = [
     Fault::ShortSend,
     Fault::Interrupted,
@@ -38,7 +38,7 @@ const LONGEST_STOP: usize = 200;
 
 /// Invariant: the loop cuts every peer that stopped answering, and none that answered in time.
 #[test]
-fn no_peer_that_is_in_time_is_cut() {
+fn only_dead_peers_are_cut() {
     let absent = Fault::ALL.into_iter().filter(|fault| !FAULTS.contains(fault)).collect();
     let invariant = only_dead_peers_were_cut;
     Family { name: "punctual", absent, world, invariant }.run();
@@ -67,7 +67,7 @@ struct Punctual {
     rest: Vec<u8>,
 }
 
-/// Counts those who were late.
+/// Counts the connections that timed out.
 struct Late(Rc<Cell<usize>>);
 
 impl WebSocketHandler<()> for Late {

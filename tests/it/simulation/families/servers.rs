@@ -10,7 +10,7 @@ use crate::simulation::world::{Arrival, World};
 /// Invariant: a connection opens only to a server that completes the opening handshake, and what
 /// an open one was sent has arrived.
 #[test]
-fn connections_to_any_server_end_as_they_should() {
+fn connections_open_only_to_correct_servers() {
     let absent = vec![Fault::Aborted];
     let invariant = only_right_servers_are_connected_to;
     Family { name: "servers", absent, world, invariant }.run();

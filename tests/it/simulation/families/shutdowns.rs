@@ -1,5 +1,5 @@
-//! Loops that are drained or stopped in the midst of everything: from inside and from outside, once
-//! and again, with long deadlines and with none.
+//! Loops that are stopped or shut down in the midst of everything: from inside and from outside,
+//! once and again, with long deadlines and with none.
 
 use std::time::Duration;
 
@@ -16,9 +16,9 @@ use crate::simulation::world::{Arrival, World};
 /// Invariant: a loop that is stopped or shut down ends by its deadline, calls `on_close` once for
 /// every connection that was open, and its summary adds up.
 #[test]
-fn a_loop_ends_when_it_is_told_and_tells_everybody() {
+fn a_loop_ends_by_its_deadline_and_calls_every_on_close() {
     let invariant = every_connection_has_ended;
-    Family { name: "drains", absent: Vec::new(), world, invariant }.run();
+    Family { name: "shutdowns", absent: Vec::new(), world, invariant }.run();
 }
 
 /// [`World::check_turn`] compares the end with the deadlines, [`World::finish`] the summary.
@@ -61,7 +61,7 @@ fn world(seed: u64, tracing: bool) -> World {
     let most = random.pick(&[20, 200, 2_000]);
     let end = match random.below(5) {
         0 => LoopEnd::Stop,
-        _ => LoopEnd::Drain(random.pick(&[
+        _ => LoopEnd::Shutdown(random.pick(&[
             Duration::ZERO,
             Duration::from_millis(1),
             Duration::from_millis(300),
