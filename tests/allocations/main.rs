@@ -22,7 +22,7 @@ use eventwire::{
 const WARM_UP: usize = 30;
 const MEASURED: usize = 100;
 
-/// Idle connections, where there are descriptors for so many.
+/// Idle connections, if there are enough descriptors.
 const MOST_IDLE: usize = 1_000;
 
 /// What an idle connection may cost, in bytes.
@@ -98,7 +98,7 @@ impl Bench {
         bench
     }
 
-    /// Without clients, but with room for so many.
+    /// Without clients, but with room for `clients` connections.
     fn with_limits(config: Config, handler: Do, limits: Limits, clients: usize) -> Self {
         let mut event_loop = EventLoop::new(config).expect("make a loop");
         let config = ServerConfig::default().limits(limits);
@@ -320,7 +320,7 @@ fn timers_that_are_set_cancelled_and_due_allocate_nothing() {
     assert_eq!(arrived, 100 * (WARM_UP + MEASURED));
 }
 
-/// Bytes that a loop holds with room for so many connections, and as many of them idle.
+/// Bytes that a loop holds with room for `count` connections, all open and idle.
 fn held(count: usize) -> usize {
     let mut bench = None;
     let empty = measure(|| {

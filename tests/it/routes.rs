@@ -418,7 +418,7 @@ fn no_pong_overtakes_the_answer_that_opens_the_connection() {
     assert_eq!(answer.windows(PAGE).filter(|bytes| bytes.iter().all(|b| *b == b'x')).count(), 1);
 }
 
-/// Lets one more peer ask for a page that it never reads, until so many have asked.
+/// Lets one more peer ask for a page that it never reads, until `count` have asked.
 fn ask_without_reading(
     event_loop: &mut EventLoop<(), SimReactor>,
     address: SocketAddr,

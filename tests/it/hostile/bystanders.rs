@@ -57,7 +57,7 @@ impl Bystanders {
         bystanders
     }
 
-    /// Waits until everyone has made so many round trips more.
+    /// Waits until every bystander has made `rounds` more round trips.
     #[track_caller]
     pub(super) fn progress(&self, rounds: u64) {
         let start = Instant::now();

@@ -45,7 +45,7 @@ pub(super) fn much_memory() -> Profile {
     Profile::new(config, ServerConfig::default().limits(limits))
 }
 
-/// What the unfinished messages of so many connections may hold.
+/// The memory that the unfinished messages of `count` connections may hold.
 fn messages(count: usize) -> u64 {
     // Storage doubles: as much again is spare at most.
     count as u64 * 2 * MESSAGE as u64

@@ -28,7 +28,7 @@ pub(super) fn many_pending() -> Profile {
     Profile::new(config, ServerConfig::default().limits(limits))
 }
 
-/// What the heads of so many connections may hold, by the configuration.
+/// The memory that the heads of `count` connections may hold, by the configuration.
 fn heads(count: usize) -> u64 {
     // Storage that grows by doubling has as much spare room at most.
     count as u64 * 2 * HeadLimits::default().bytes as u64
@@ -148,7 +148,7 @@ fn heads_without_end_are_refused_at_their_limits() {
     rig.end(NOISE);
 }
 
-/// So many header lines of that length.
+/// `count` header lines of `len` bytes.
 fn x_lines(len: usize, count: usize) -> String {
     format!("X: {}\r\n", "y".repeat(len - 3)).repeat(count)
 }

@@ -47,7 +47,7 @@ fn compressed(message: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// A message in so many fragments, the first of which says that it is compressed.
+/// A message in `count` fragments, the first of which says that it is compressed.
 fn fragments(payload: &[u8], count: usize) -> Vec<u8> {
     let mut stream = Vec::new();
     let len = payload.len().div_ceil(count).max(1);

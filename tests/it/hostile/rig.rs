@@ -78,9 +78,9 @@ impl Rig {
         Self::start_with(profile, true)
     }
 
-    /// Has so many peers at most at the same time, with a session that holds so much each, if all
-    /// is over TLS. The allocator may keep of it what is given back in small pieces; that nothing
-    /// is kept of thousands, one after the other, is a case of its own.
+    /// Allows at most `count` peers at a time, each with a TLS session of `each` bytes if all is
+    /// over TLS. The allocator may keep what is freed in small pieces; another case shows that
+    /// thousands of sessions in sequence leave nothing.
     pub(super) fn sessions(mut self, count: usize, each: u64) -> Self {
         if self.secure {
             self.sessions = count as u64 * each;
@@ -172,7 +172,7 @@ impl Rig {
         assert!(self.control.stays_silent_for(time));
     }
 
-    /// Every bystander makes so many round trips while whatever is done to the server goes on.
+    /// Waits until every bystander has made `rounds` more round trips, in the middle of the attack.
     #[track_caller]
     pub(super) fn progress(&self, rounds: u64) {
         self.bystanders.as_ref().expect("bystanders").progress(rounds);
@@ -239,7 +239,7 @@ impl Drop for Rig {
     }
 }
 
-/// This program once more, to run that one test, with so many descriptors if the system allows.
+/// This program again, to run one test, with this many descriptors if the system allows.
 fn again(test: &str, descriptors: usize) -> Command {
     const SCRIPT: &str = r#"ulimit -S -n "$1" 2>/dev/null || ulimit -S -n "$(ulimit -H -n)"
         shift

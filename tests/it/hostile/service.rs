@@ -14,7 +14,7 @@ use eventwire::{
 pub(super) const PROFILE: &str = "EVENTWIRE_HOSTILE_PROFILE";
 
 /// The test by which the process starts.
-pub(super) const TEST: &str = "hostile::service::serves_whoever_starts_it_for_that";
+pub(super) const TEST: &str = "hostile::service::serves_the_hostile_tests";
 
 /// Puts everything over TLS, in the process and in the test that starts it.
 pub(super) const OVER_TLS: &str = "EVENTWIRE_HOSTILE_TLS";
@@ -157,7 +157,7 @@ fn serve(profile: Profile) {
 /// No test by itself: the others start this program again, with the name of a profile, and have
 /// this one run.
 #[test]
-fn serves_whoever_starts_it_for_that() {
+fn serves_the_hostile_tests() {
     if let Ok(name) = env::var(PROFILE) {
         serve(super::profile(&name));
     }

@@ -189,7 +189,7 @@ impl App {
         self.link_of(conn).paused |= was_open;
     }
 
-    /// Resumes connections that are paused, so many of a hundred.
+    /// Resumes paused connections, each with this chance in percent.
     pub(super) fn resume_paused(&mut self, chance: usize, cx: &mut Context<'_>) {
         for conn in self.crowd.clone() {
             if self.known(conn).paused && self.random.percent(chance) {

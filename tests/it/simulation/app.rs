@@ -49,7 +49,7 @@ pub(super) struct App {
     pub(super) news: NewsDesk,
     /// Whether random actions publish events and set timers.
     pub(super) publishes: bool,
-    /// Of a thousand callbacks, so many panic.
+    /// How many of a thousand calls of handlers panic.
     pub(super) panicking: usize,
     /// The turn in which a handler last looked at everybody.
     pub(super) turn_looked_at: usize,
@@ -74,7 +74,7 @@ pub(super) struct App {
     pub(super) stopping: bool,
     /// Deadlines are long past when they come up.
     pub(super) time_jumps: bool,
-    /// Everybody subscribes to something at once, and nothing else is done before so many have.
+    /// Every connection subscribes at once, and nothing else is done before this many have.
     pub(super) quorum: usize,
     /// Subscriptions are of any policy.
     pub(super) policies: bool,

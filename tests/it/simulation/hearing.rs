@@ -38,7 +38,7 @@ struct Behind {
 }
 
 impl Behind {
-    /// Sends it messages that it did not ask for, of so many bytes in all.
+    /// A peer that was sent `bytes` in messages which it did not ask for.
     fn by(bytes: usize) -> Self {
         let calls = Notes::default();
         let (notes, conn) = (Rc::clone(&calls), Rc::new(Cell::new(None)));

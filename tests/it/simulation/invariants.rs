@@ -35,7 +35,7 @@ const AWAKE: Duration = Duration::from_micros(200);
 /// What control frames and responses add to a connection's outbox, whatever is full.
 const CONTROL: u64 = 1024;
 
-/// So many are not looked at in every turn, but in one of so many.
+/// With this many connections or more, they are checked in one turn of `CROWD_PAUSE`.
 const CROWD: usize = 100;
 const CROWD_PAUSE: usize = 8;
 

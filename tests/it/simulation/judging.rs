@@ -1,4 +1,4 @@
-//! Deadlines are judged by what had come by then, however late that is read.
+//! Deadlines take into account what arrived in time, however late it is read.
 
 use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
@@ -19,7 +19,7 @@ use crate::shared::{Arrived, frame, request};
 const LONG: Duration = Duration::from_secs(40);
 const PING: u64 = 25_000;
 
-/// So many are reported by one wait.
+/// How many connections one wait reports.
 const BATCH: usize = 4;
 
 /// The ways in which a wait ends early after the process was stopped.

@@ -1,11 +1,14 @@
 //! The whole engine in a simulated world: a seed decides what the network does, and what the
 //! application and its peers do.
 //!
-//! Twelve hundred seeds run in the ordinary test command. One that fails is named with the command
-//! that runs it again and prints the end of its history. `EVENTWIRE_SEEDS=100000` runs more, and
-//! `--nocapture` shows how far each family is, and what all of them came to.
+//! `families` holds the workloads, each with its invariant. `world` runs one: an event loop, the
+//! application of `app` and `actions`, and scripted peers. `invariants` checks what must hold after
+//! every turn, `settled` what must hold when nothing is under way, `ending` what must hold at the
+//! end of a loop. The other files with tests are single cases over `rig`.
 //!
-//! What must hold after every turn is in `invariants`, what must hold at a loop's end in `ending`.
+//! The families' 1,200 seeds run in the ordinary test command. A seed that fails prints the command
+//! that runs it again with the end of its history. `EVENTWIRE_SEEDS=100000` runs more, and
+//! `--nocapture` shows each family's progress and the totals.
 
 mod actions;
 mod alarms;

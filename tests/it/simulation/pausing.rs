@@ -454,7 +454,7 @@ fn a_long_message_survives_a_pause_in_its_middle() {
     }
 }
 
-/// What a peer sends: a message of so many bytes, in so many fragments, or a ping.
+/// What a peer sends: a message, with its bytes and the number of its fragments, or a ping.
 #[derive(Clone, Debug)]
 enum Item {
     Message(usize, usize),

@@ -230,7 +230,7 @@ fn a_slow_reader_is_alive_as_long_as_it_reads() {
     rig.sim().peer_stop_reading(peer);
     rig.send(peer, OpCode::Text, b"fill");
     let mut received = 0;
-    // Its pongs would lie unread while so much waits for it: it sends none.
+    // Its pongs would stay unread while much output waits for it: it sends none.
     for _ in 0..60 {
         rig.run(2_000);
         rig.sim().peer_resume(peer);
@@ -247,7 +247,7 @@ fn a_slow_reader_is_alive_as_long_as_it_reads() {
 
 #[test]
 fn a_message_is_not_late_while_its_peer_is_held_back() {
-    /// So many portions, of which one is read when the peer reads.
+    /// Portions of the input; one is read each time that the peer reads.
     const LEN: usize = 25 * 4096;
     let notes = Notes::default();
     let seen = Rc::clone(&notes);

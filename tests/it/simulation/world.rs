@@ -67,7 +67,7 @@ pub(super) enum Arrival {
     Peer(Job, Manner, Ending, (usize, usize), bool),
 }
 
-/// Has the application resume what it paused, so many of a hundred connections.
+/// Has the application resume paused connections; with the chance of each, in percent.
 struct Resume(usize);
 
 pub(super) struct World {
