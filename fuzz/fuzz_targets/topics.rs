@@ -1,9 +1,11 @@
 //! The loop is generic: its code is made, and instrumented, where its types are known.
 
 #![no_main]
-#![expect(dead_code, reason = "the bodies of other targets")]
+#![expect(dead_code, reason = "what other targets and the library's tests use")]
 
 #[path = "../src/bodies/mod.rs"]
 mod bodies;
+#[path = "../../tests/shared/mod.rs"]
+mod shared;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| bodies::topics::run(data));

@@ -16,17 +16,17 @@
 //! 3. *One of several faults*: a frame that is too long and also breaks a rule of its header has
 //!    two codes to choose from. The engine looks at the rules first, tungstenite at the length.
 //!    Likewise in a close frame with a code that must not be sent and a reason that is not UTF-8.
-//! 4. *Close codes that must not be sent* (RFC 6455 §7.4): both answer 1002, but the engine tells
-//!    its owner of an error, and tungstenite of a closing handshake. 1014 is registered with IANA
+//! 4. *Close codes that must not be sent* (RFC 6455 §7.4): both answer 1002, but the engine
+//!    reports an error, and tungstenite a closing handshake. 1014 is registered with IANA
 //!    since RFC 6455, and the engine takes it; tungstenite counts it as one that must not be sent.
-//! 5. *The answer to a close frame* carries its code. The engine leaves out the reason, which says
-//!    nothing to who gave it; tungstenite sends it back.
+//! 5. *The answer to a close frame* carries its code. The engine leaves out the reason, which the
+//!    peer knows; tungstenite sends it back.
 //! 6. *After its own close frame* the engine discards what arrives but for the headers and the
-//!    peer's close frame, for nobody is told of it; tungstenite goes on to tell, and so to check
-//!    that text is UTF-8 and that a message of many frames is short enough. tungstenite also takes
-//!    any code in that close frame.
-//! 7. *Who is told how*: of an error the engine tells the peer by a close frame with the code;
-//!    tungstenite leaves that to its owner, and the code compared is the one for its error.
+//!    peer's close frame, for it reports nothing more; tungstenite goes on to report, and so to
+//!    check that text is UTF-8 and that a message of many frames is short enough. tungstenite also
+//!    takes any code in that close frame.
+//! 7. *Reports of an error*: the engine sends the peer a close frame with the code; tungstenite
+//!    leaves that to its owner, and the code compared is the one for its error.
 
 use std::borrow::Cow;
 use std::io::{self, ErrorKind, Read, Write};
@@ -39,8 +39,8 @@ use tungstenite::protocol::frame::coding::CloseCode as TheirCode;
 use tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tungstenite::{Error, Message, WebSocket};
 
+use crate::bodies::endpoint::{Endpoint, Frame, Seen, frames_in, other};
 use crate::bodies::input::{Input, pieces};
-use crate::bodies::peer::{Frame, Peer, Seen, frames_in, other};
 
 /// The longest message and frame. A frame may be longer than a control frame's.
 const CAPS: [(usize, usize); 2] = [(4_096, 4_096), (200, 130)];
@@ -75,7 +75,7 @@ struct Case {
 struct Own {
     seen: Vec<Seen>,
     failed: Option<ProtocolError>,
-    /// Without the close frame that tells an error.
+    /// Without the close frame that reports an error.
     sent: Vec<Frame>,
 }
 
@@ -96,7 +96,7 @@ impl Case {
                 Arc::new(limits.max_fragments(usize::MAX).control_rate(1_000_000, u32::MAX))
             })
         });
-        let mut peer = Peer::open(self.role, &LIMITS[self.caps]);
+        let mut peer = Endpoint::open(self.role, &LIMITS[self.caps]);
         if self.closes_first {
             peer.with(|connection, workspace| connection.close(CloseCode::NORMAL, "", workspace));
         }
@@ -113,8 +113,8 @@ impl Case {
         if let Some(error) = failed {
             seen.pop();
             if !self.closes_first {
-                let told = sent.pop().expect("a close frame that tells the error");
-                assert_eq!(code(&told.payload), Some(error.close_code()));
+                let close = sent.pop().expect("a close frame that reports the error");
+                assert_eq!(code(&close.payload), Some(error.close_code()));
             }
         }
         Own { seen, failed, sent }
@@ -146,7 +146,7 @@ impl Case {
                     let _ = socket.flush();
                     break None;
                 }
-                Ok(message) => seen.extend(told(message)),
+                Ok(message) => seen.extend(as_seen(message)),
                 Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => break None,
                 Err(Error::Protocol(_)) => break Some(CloseCode::PROTOCOL),
                 Err(Error::Utf8(_)) => break Some(CloseCode::INVALID_PAYLOAD),
@@ -159,23 +159,23 @@ impl Case {
     }
 
     fn agree(&self, stream: &[u8], own: &Own, theirs: &Theirs) -> bool {
-        let told = theirs.seen.iter();
-        let told = told.filter(|seen| !self.closes_first || matches!(seen, Seen::Close(_)));
+        let reported = theirs.seen.iter();
+        let reported = reported.filter(|seen| !self.closes_first || matches!(seen, Seen::Close(_)));
         match (own.failed, theirs.failed) {
             // 1.
             (Some(_), _) if self.is_first_fault(stream, |frame| frame.is_not_shortest()) => {
-                told.zip(&own.seen).all(|(theirs, own)| theirs == own)
+                reported.zip(&own.seen).all(|(theirs, own)| theirs == own)
             }
             // 4.
             (Some(ProtocolError::InvalidCloseCode(refused)), None) => {
                 let Some(Seen::Close(payload)) = theirs.seen.last() else { return false };
                 let shown = if self.closes_first { CloseCode::new(refused) } else { PROTOCOL };
                 code(payload) == Some(shown)
-                    && same(told.take(own.seen.len()), &own.seen)
+                    && same(reported.take(own.seen.len()), &own.seen)
                     && theirs.sent.last().is_some_and(|sent| sent.opcode == OpCode::Close)
             }
             (None, None) if is_bad_gateway(own.seen.last()) => {
-                same(told.take(own.seen.len() - 1), &own.seen[..own.seen.len() - 1])
+                same(reported.take(own.seen.len() - 1), &own.seen[..own.seen.len() - 1])
                     && matches!(theirs.seen.last(), Some(Seen::Close(_)))
             }
             // 6.
@@ -187,7 +187,7 @@ impl Case {
             }
             (one, other) => {
                 self.is_same_code(stream, one, other)
-                    && same(told, &own.seen)
+                    && same(reported, &own.seen)
                     && same_answers(&own.sent, &theirs.sent)
             }
         }
@@ -308,7 +308,7 @@ impl Write for Pipe<'_> {
     }
 }
 
-fn told(message: Message) -> Option<Seen> {
+fn as_seen(message: Message) -> Option<Seen> {
     Some(match message {
         Message::Text(text) => Seen::Message(OpCode::Text, text.as_bytes().to_vec()),
         Message::Binary(bytes) => Seen::Message(OpCode::Binary, bytes.to_vec()),

@@ -5,6 +5,9 @@
 
 mod bodies;
 mod differential;
+#[expect(dead_code, reason = "what only the library's tests use")]
+#[path = "../../tests/shared/mod.rs"]
+mod shared;
 
 /// One function for each target: a binary holds, and counts, the code of its own target alone.
 macro_rules! targets {

@@ -102,7 +102,7 @@ fn held(config: DeflateConfig, pool: &mut BufferPool) -> (i64, i64) {
 }
 
 #[test]
-fn an_agreement_costs_nothing_more_and_contexts_what_is_said_of_them() {
+fn an_agreement_costs_nothing_and_contexts_cost_their_documented_size() {
     let mut pool = BufferPool::default();
     let plain = DeflateConfig::default();
     // Now there is what all connections share.

@@ -22,7 +22,7 @@ use eventwire::{
 const WARM_UP: usize = 30;
 const MEASURED: usize = 100;
 
-/// Idle connections, where there are descriptors for so many.
+/// Idle connections, if there are enough descriptors.
 const MOST_IDLE: usize = 1_000;
 
 /// What an idle connection may cost, in bytes.
@@ -40,7 +40,7 @@ enum Do {
     Echo,
     /// Sends it to the connection that opened after the speaker's.
     Relay,
-    /// Broadcasts it this often to all but the speaker, who opened first.
+    /// Broadcasts it this often to all but the speaker, which opened first.
     Broadcast(usize),
 }
 
@@ -48,7 +48,7 @@ impl WebSocketHandler<App> for Do {
     fn on_open(&mut self, conn: &mut Connection<'_>, app: &mut App) {
         if let (Self::Broadcast(_), Some(topic)) = (&self, app.topic) {
             if !app.opened.is_empty() {
-                // Those who keep up cost the same by every policy.
+                // Fast subscribers cost the same by every policy.
                 let policy = match app.opened.len() % 3 {
                     0 => OverflowPolicy::Close,
                     1 => OverflowPolicy::DropNewest,
@@ -98,7 +98,7 @@ impl Bench {
         bench
     }
 
-    /// Without clients, but with room for so many.
+    /// Without clients, but with room for `clients` connections.
     fn with_limits(config: Config, handler: Do, limits: Limits, clients: usize) -> Self {
         let mut event_loop = EventLoop::new(config).expect("make a loop");
         let config = ServerConfig::default().limits(limits);
@@ -320,7 +320,7 @@ fn timers_that_are_set_cancelled_and_due_allocate_nothing() {
     assert_eq!(arrived, 100 * (WARM_UP + MEASURED));
 }
 
-/// Bytes that a loop holds with room for so many connections, and as many of them idle.
+/// Bytes that a loop holds with room for `count` connections, all open and idle.
 fn held(count: usize) -> usize {
     let mut bench = None;
     let empty = measure(|| {

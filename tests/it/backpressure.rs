@@ -11,7 +11,7 @@ use eventwire::{
     SendStatus, WebSocketHandler,
 };
 
-use crate::util::{Peer, Recorder, Server, Told, drive, drive_until, looping, pattern};
+use crate::util::{Call, Peer, Recorder, Server, drive, drive_until, looping, pattern};
 
 /// Kernels do not hold more than this between two ends of a connection.
 const MORE_THAN_KERNELS_HOLD: usize = 64 * 1024 * 1024;
@@ -67,8 +67,8 @@ where
     looping(config, Acting(act))
 }
 
-/// An echo server and a peer that has sent all it could before it reads anything. Something is
-/// told to have drained in the end.
+/// An echo server and a peer that has sent all it could before it reads anything. In the end
+/// `on_drained` is called.
 fn echo_to_a_late_reader(config: Config, lens: &[usize], total: usize) -> Seen {
     let (mut event_loop, address) = acting(config, |conn, message, seen| {
         let status = conn.send(message);
@@ -210,7 +210,7 @@ fn a_message_longer_than_the_hard_limit_is_taken_while_nothing_waits() {
 }
 
 #[test]
-fn nothing_follows_the_close_frame_of_a_subscriber_that_overflowed() {
+fn nothing_follows_the_close_frame_of_an_overflowed_subscriber() {
     let config = Config::default().outbox(64 * 1024, 300_000);
     let (mut event_loop, address) = acting(config, |conn, _, seen| {
         let target = seen.first.expect("a subscriber");
@@ -242,7 +242,7 @@ fn nothing_follows_the_close_frame_of_a_subscriber_that_overflowed() {
 }
 
 #[test]
-fn a_peer_that_makes_no_progress_is_given_up() {
+fn a_peer_that_makes_no_progress_is_disconnected() {
     let config = Config::default().outbox(1_000, 64 << 20).outbox_stall(Duration::from_millis(200));
     let (mut event_loop, address) = acting(config, |conn, _, _| {
         assert_eq!(conn.send(pattern(16 << 20, 0)), SendStatus::Queued);
@@ -282,7 +282,7 @@ fn only_the_latest_pong_waits_for_a_peer_that_does_not_read() {
         peer.send_frame(true, OpCode::Ping, &[n]);
     }
     for n in 0..100 {
-        assert_eq!(log.next(), Told::Ping(vec![n]));
+        assert_eq!(log.next(), Call::Ping(vec![n]));
     }
     loop {
         let frame = peer.frame();
@@ -294,7 +294,7 @@ fn only_the_latest_pong_waits_for_a_peer_that_does_not_read() {
 }
 
 #[test]
-fn what_was_queued_for_a_peer_leaves_whole_though_it_has_ended_its_half() {
+fn queued_output_is_delivered_after_the_peer_half_closes() {
     // About as much as kernels hold, and a little more: some of it waits in the loop.
     for len in (200_000..4_600_000).step_by(200_000) {
         let config = Config::default().outbox(64 * 1024, 16 << 20);
@@ -315,18 +315,18 @@ fn what_was_queued_for_a_peer_leaves_whole_though_it_has_ended_its_half() {
 }
 
 #[test]
-fn a_peer_that_is_behind_is_heard_and_its_pings_are_answered() {
+fn a_slow_peer_is_still_read_and_its_pings_are_answered() {
     const LEN: usize = 32 << 20;
     let config = Config::default().outbox(64 * 1024, 128 << 20);
     let waiting = std::rc::Rc::new(std::cell::Cell::new(0));
-    let heard = std::rc::Rc::clone(&waiting);
+    let noted = std::rc::Rc::clone(&waiting);
     let (mut event_loop, address) = acting(config, move |conn, message, _| match message {
         Message::Text("go") => {
             for n in 0..LEN / 10_000 {
                 assert_ne!(conn.send(pattern(10_000, n)), SendStatus::Dropped);
             }
         }
-        _ => heard.set(conn.buffered_bytes()),
+        _ => noted.set(conn.buffered_bytes()),
     });
     let mut seen = Seen::default();
     let after = drive(&mut event_loop, &mut seen, || {
@@ -344,6 +344,6 @@ fn a_peer_that_is_behind_is_heard_and_its_pings_are_answered() {
         }
         after
     });
-    assert!(waiting.get() > 64 * 1024, "it was heard when {} bytes waited", waiting.get());
+    assert!(waiting.get() > 64 * 1024, "its message was read when {} bytes waited", waiting.get());
     assert!(after > 0, "the pong came behind all else");
 }

@@ -11,7 +11,7 @@ use eventwire::{
 };
 use socket2::{Domain, Socket, Type};
 
-use crate::util::{Log, PATIENCE, Peer, Recorder, Server, Told, drive_until, looping, pattern};
+use crate::util::{Call, Log, PATIENCE, Peer, Recorder, Server, drive_until, looping, pattern};
 
 /// A loop that connects to `url` and says hello there.
 fn connecting(url: String, config: ClientConfig) -> (Server<ConnectionId>, Log) {
@@ -35,7 +35,7 @@ fn listener() -> TcpListener {
     TcpListener::bind("127.0.0.1:0").expect("listen on a free port")
 }
 
-/// An address at which nobody listens, and what keeps it so.
+/// An address without a listener, and what keeps it so.
 fn refusing() -> (Socket, SocketAddr) {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
     let any: SocketAddr = ([127, 0, 0, 1], 0).into();
@@ -53,14 +53,14 @@ fn a_client_talks_to_a_server_of_the_same_loop() {
     let (client_side, log) = Recorder::greeting("hello");
     let url = format!("ws://{address}");
     let conn = event_loop.connect(&url, ClientConfig::default(), client_side).unwrap();
-    let mut told = Vec::new();
+    let mut calls = Vec::new();
     drive_until(&mut event_loop, &mut (), |_, ()| {
-        told.extend(log.try_next());
-        told.len() == 2
+        calls.extend(log.try_next());
+        calls.len() == 2
     });
-    assert_eq!(told, [Told::Open(conn), Told::Message(b"hello".to_vec())]);
+    assert_eq!(calls, [Call::Open(conn), Call::Message(b"hello".to_vec())]);
     assert_ne!(served.open(), conn);
-    assert_eq!(served.next(), Told::Message(b"hello".to_vec()));
+    assert_eq!(served.next(), Call::Message(b"hello".to_vec()));
     assert_eq!(event_loop.connections(), 2);
 }
 
@@ -70,9 +70,9 @@ fn a_client_talks_to_a_server_of_another_loop() {
     let server = Server::with(recorder);
     let (client, log) = connecting(format!("ws://{}", server.address()), ClientConfig::default());
     assert_eq!(log.open(), client.ready);
-    assert_eq!(log.next(), Told::Message(b"hello".to_vec()));
+    assert_eq!(log.next(), Call::Message(b"hello".to_vec()));
     served.open();
-    assert_eq!(served.next(), Told::Message(b"hello".to_vec()));
+    assert_eq!(served.next(), Call::Message(b"hello".to_vec()));
     drop(client);
     assert_eq!(log.close(), "ClosedByApplication(1001)");
     assert_eq!(served.close(), "ClosedByPeer(Some(1001), \"\")");
@@ -160,13 +160,13 @@ fn the_answer_may_come_in_pieces_and_messages_with_it() {
     }
     peer.write(rest);
     log.open();
-    assert_eq!(log.next(), Told::Message(b"one".to_vec()));
-    assert_eq!(log.next(), Told::Message(b"two".to_vec()));
+    assert_eq!(log.next(), Call::Message(b"one".to_vec()));
+    assert_eq!(log.next(), Call::Message(b"two".to_vec()));
     peer.expect("hello");
 }
 
 #[test]
-fn interim_responses_and_what_says_that_it_has_a_body_are_no_obstacle() {
+fn interim_responses_and_body_headers_do_not_prevent_the_opening() {
     for (before, headers) in [
         ("HTTP/1.1 100 Continue\r\n\r\n", ""),
         ("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n", "Transfer-Encoding: chunked\r\n"),
@@ -180,12 +180,12 @@ fn interim_responses_and_what_says_that_it_has_a_body_are_no_obstacle() {
         peer.send("hello, too");
         peer.expect("hello");
         log.open();
-        assert_eq!(log.next(), Told::Message(b"hello, too".to_vec()));
+        assert_eq!(log.next(), Call::Message(b"hello, too".to_vec()));
     }
 }
 
 #[test]
-fn every_connection_asks_with_a_key_of_its_own() {
+fn every_connection_sends_its_own_key() {
     let listener = listener();
     let keys: HashSet<_> = (0..5)
         .map(|_| {
@@ -199,7 +199,7 @@ fn every_connection_asks_with_a_key_of_its_own() {
 }
 
 #[test]
-fn every_frame_is_masked_with_a_key_of_its_own() {
+fn every_frame_has_its_own_mask_key() {
     let listener = listener();
     let server = Server::start(Config::default(), {
         let url = format!("ws://{}", address_of(&listener));
@@ -231,7 +231,7 @@ fn every_frame_is_masked_with_a_key_of_its_own() {
 }
 
 #[test]
-fn a_server_that_masks_is_told_that_it_must_not() {
+fn a_server_that_masks_is_closed_with_a_protocol_error() {
     let listener = listener();
     let (_client, log) = connecting_to(&listener, ClientConfig::default());
     let mut peer = Peer::accept(&listener);
@@ -287,7 +287,7 @@ fn addresses_are_tried_in_turn_until_one_answers() {
     assert!(second.accept().is_err(), "nobody comes here");
 }
 
-/// An address that answers nobody, and what keeps it so: the queue of its listener is full, so that
+/// An address that never answers, and what keeps it so: the queue of its listener is full, so that
 /// the system drops connections beyond it.
 fn silent() -> (SocketAddr, Vec<Socket>) {
     let socket = || Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
@@ -312,7 +312,7 @@ fn silent() -> (SocketAddr, Vec<Socket>) {
 }
 
 #[test]
-fn an_address_that_does_not_answer_keeps_nobody_from_the_next() {
+fn a_silent_address_does_not_block_the_next_one() {
     let (silent, _sockets) = silent();
     let listener = listener();
     for addresses in [&[silent][..], &[silent, silent, silent]] {
@@ -414,12 +414,12 @@ fn a_silent_server_is_given_up_in_time() {
 }
 
 #[test]
-fn stopping_cancels_what_is_not_open() {
+fn stopping_cancels_connections_that_are_still_opening() {
     let listener = listener();
     let (client, log) = connecting_to(&listener, ClientConfig::default());
     let (_peer, _) = Peer::accept_request(&listener);
     drop(client);
-    assert_eq!(log.rest(), [Told::ConnectError("Cancelled".to_owned())]);
+    assert_eq!(log.rest(), [Call::ConnectError("Cancelled".to_owned())]);
 }
 
 /// Closes the connection that is being made, and notes how that ends.
@@ -467,7 +467,7 @@ fn a_connection_may_be_closed_before_it_is_open() {
 // What the caller asked for and cannot have.
 
 #[test]
-fn what_cannot_be_asked_for_is_an_error_at_once() {
+fn an_impossible_request_fails_at_once() {
     let ignore = on_message(|_: &mut Connection<'_>, _: Message<'_>, _: &mut ()| {});
     let mut event_loop = EventLoop::new(Config::default().max_connections(1)).unwrap();
     let mut connect = |url: &str, config| event_loop.connect(url, config, ignore);

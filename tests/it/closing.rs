@@ -1,4 +1,4 @@
-//! How connections end, and what is told of it.
+//! How connections end, and which reason `on_close` gets.
 
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use eventwire::{
     WebSocketHandler, on_message,
 };
 
-use crate::util::{Log, Peer, Recorder, Server, Told, drive, drive_until, looping};
+use crate::util::{Call, Log, Peer, Recorder, Server, drive, drive_until, looping};
 
 #[test]
 fn the_peers_close_is_answered_with_its_code() {
@@ -32,7 +32,7 @@ fn the_peers_close_is_answered_with_its_code() {
 }
 
 #[test]
-fn what_was_said_before_the_peers_close_is_answered_and_nothing_after() {
+fn messages_before_the_peers_close_are_answered_and_none_after() {
     let (recorder, log) = Recorder::new();
     let server = Server::with(recorder);
     let mut peer = Peer::connect(server.address());
@@ -44,8 +44,8 @@ fn what_was_said_before_the_peers_close_is_answered_and_nothing_after() {
     peer.expect_close(CloseCode::NORMAL);
     peer.expect_end();
     let conn = log.open();
-    assert_eq!(log.next(), Told::Message(b"before".to_vec()));
-    assert_eq!(log.next(), Told::Close(conn, "ClosedByPeer(Some(1000), \"\")".to_owned()));
+    assert_eq!(log.next(), Call::Message(b"before".to_vec()));
+    assert_eq!(log.next(), Call::Close(conn, "ClosedByPeer(Some(1000), \"\")".to_owned()));
     drop(server);
     assert_eq!(log.rest(), []);
 }
@@ -87,21 +87,21 @@ fn the_applications_close_leaves_after_what_was_sent() {
     let server = Server::with(closer);
     let mut peer = Peer::connect(server.address());
     let mut stream = peer.encode_message("close");
-    stream.extend(peer.encode_message("not heard any more"));
+    stream.extend(peer.encode_message("after the close"));
     peer.write(&stream);
     peer.expect("farewell");
     assert_eq!(peer.expect_close(CloseCode::new(4000)), "enough");
     let conn = log.open();
-    peer.send("not heard, either");
+    peer.send("after the close, too");
     peer.send_close(4000, "");
     peer.expect_end();
-    assert_eq!(log.next(), Told::Close(conn, "ClosedByApplication(4000)".to_owned()));
+    assert_eq!(log.next(), Call::Close(conn, "ClosedByApplication(4000)".to_owned()));
     drop(server);
     assert_eq!(log.rest(), []);
 }
 
 #[test]
-fn a_handler_is_told_once_why_a_connection_ended() {
+fn on_close_is_called_once_with_the_reason() {
     type End = fn(Peer);
     let ends: [(End, &str); 6] = [
         (|mut peer| peer.send_close(1001, ""), "ClosedByPeer(Some(1001), \"\")"),
@@ -119,8 +119,8 @@ fn a_handler_is_told_once_why_a_connection_ended() {
         peer.expect("hello");
         end(peer);
         let conn = log.open();
-        assert_eq!(log.next(), Told::Message(b"hello".to_vec()));
-        assert_eq!(log.next(), Told::Close(conn, expected.to_owned()));
+        assert_eq!(log.next(), Call::Message(b"hello".to_vec()));
+        assert_eq!(log.next(), Call::Close(conn, expected.to_owned()));
         drop(server);
         assert_eq!(log.rest(), []);
     }
@@ -197,7 +197,7 @@ fn listening(server: ServerConfig) -> (EventLoop<()>, SocketAddr) {
 const NEVER: Duration = Duration::from_secs(3600);
 
 #[test]
-fn a_server_waits_for_no_end_of_the_stream_behind_both_close_frames() {
+fn a_server_ends_the_stream_after_both_close_frames() {
     let limits = Limits::default().close_timeout(NEVER);
     let (mut event_loop, address) = listening(ServerConfig::default().limits(limits));
     let peers = drive(&mut event_loop, &mut (), || {
@@ -215,7 +215,7 @@ fn a_server_waits_for_no_end_of_the_stream_behind_both_close_frames() {
 }
 
 #[test]
-fn a_close_frame_is_not_destroyed_by_what_the_peer_says_behind_its_own() {
+fn data_after_the_peers_close_frame_does_not_destroy_ours() {
     let config = Config::default().receive_buffer(4096);
     let (recorder, _log) = Recorder::new();
     let (mut event_loop, address) = looping::<()>(config, recorder);

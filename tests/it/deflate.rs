@@ -11,7 +11,7 @@ use eventwire::{
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
 
-use crate::util::{Peer, Recorder, Server, Told, drive_until, pattern, text};
+use crate::util::{Call, Peer, Recorder, Server, drive_until, pattern, text};
 
 const OFFER: &str = "Sec-WebSocket-Extensions: permessage-deflate\r\n";
 
@@ -49,7 +49,7 @@ fn offering(server: &Server) -> Peer {
 }
 
 #[test]
-fn who_offers_nothing_or_nothing_acceptable_is_not_compressed_for() {
+fn without_an_acceptable_offer_nothing_is_compressed() {
     let server = server(DeflateConfig::default(), 1000);
     for offer in ["", "Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=8\r\n"]
     {
@@ -122,7 +122,7 @@ fn reserved_bits_that_mean_nothing_are_refused() {
 }
 
 #[test]
-fn what_inflates_beyond_the_limit_ends_its_connection_and_nothing_else() {
+fn input_that_inflates_beyond_the_limit_ends_only_its_connection() {
     let server = server(DeflateConfig::default(), 100_000);
     let bomb = compressed(&vec![0; 50_000_000]);
     assert!(bomb.len() < 60_000, "{}", bomb.len());
@@ -145,7 +145,7 @@ fn what_inflates_beyond_the_limit_ends_its_connection_and_nothing_else() {
 }
 
 #[test]
-fn what_cannot_be_inflated_ends_its_connection() {
+fn input_that_cannot_be_inflated_ends_its_connection() {
     let server = server(DeflateConfig::default(), 1000);
     for (opcode, payload) in [
         (OpCode::Binary, vec![0xFF; 20]),
@@ -161,7 +161,7 @@ fn what_cannot_be_inflated_ends_its_connection() {
 }
 
 #[test]
-fn a_message_that_is_not_whole_is_refused_itself_with_contexts_too() {
+fn an_incomplete_message_is_refused_with_and_without_contexts() {
     for contexts in [false, true] {
         let config = DeflateConfig::default().context_takeover(contexts, contexts);
         let server = server(config, 1000);
@@ -187,7 +187,7 @@ fn a_message_that_is_not_whole_is_refused_itself_with_contexts_too() {
 }
 
 #[test]
-fn a_server_that_goes_on_with_a_context_is_put_up_with_unless_that_was_refused() {
+fn context_takeover_by_the_server_is_accepted_unless_it_was_refused() {
     let payloads = {
         let mut encoder = DeflateEncoder::new(Vec::new(), Compression::best());
         [(); 2].map(|()| {
@@ -221,7 +221,7 @@ fn a_server_that_goes_on_with_a_context_is_put_up_with_unless_that_was_refused()
         for payload in &payloads {
             let frame = encode_compressed(&mut peer, true, OpCode::Binary, payload);
             peer.write(&frame);
-            assert_eq!(log.next(), Told::Message(b"a message like the one before".to_vec()));
+            assert_eq!(log.next(), Call::Message(b"a message like the one before".to_vec()));
         }
     }
 }
@@ -328,20 +328,20 @@ fn both_ends_understand_each_other_in_every_setting() {
     }
 }
 
-/// Has everybody hear what is broadcast, and counts.
+/// Subscribes every connection, and notes it.
 struct Broadcasting {
     topic: TopicId,
 }
 
-impl WebSocketHandler<Heard> for Broadcasting {
-    fn on_open(&mut self, conn: &mut Connection<'_>, heard: &mut Heard) {
+impl WebSocketHandler<Received> for Broadcasting {
+    fn on_open(&mut self, conn: &mut Connection<'_>, received: &mut Received) {
         assert_eq!(conn.subscribe(self.topic), Ok(true));
-        heard.open.push(conn.id());
+        received.open.push(conn.id());
     }
 }
 
 #[derive(Default)]
-struct Heard {
+struct Received {
     open: Vec<ConnectionId>,
     clients: usize,
     /// By the client's number.
@@ -349,51 +349,62 @@ struct Heard {
 }
 
 /// A subscriber, by its number.
-struct Hearing(usize);
+struct Receiving(usize);
 
-impl WebSocketHandler<Heard> for Hearing {
-    fn on_message(&mut self, _: &mut Connection<'_>, message: Message<'_>, heard: &mut Heard) {
-        heard.messages[self.0].push(message.as_bytes().to_vec());
+impl WebSocketHandler<Received> for Receiving {
+    fn on_message(
+        &mut self,
+        _: &mut Connection<'_>,
+        message: Message<'_>,
+        received: &mut Received,
+    ) {
+        received.messages[self.0].push(message.as_bytes().to_vec());
     }
 }
 
 /// Something to be done in a handler of events.
-struct Act(fn(TopicId, &Heard, &mut Context<'_>));
+struct Act(fn(TopicId, &Received, &mut Context<'_>));
 
-/// Runs `act` where twelve subscribers of four settings are, and returns what each of them hears,
-/// and how often something was compressed.
-fn heard_of(act: fn(TopicId, &Heard, &mut Context<'_>), count: usize) -> (Vec<Vec<Vec<u8>>>, u64) {
+/// Runs `act` with twelve subscribers of four settings, and returns what each of them receives, and
+/// how often something was compressed.
+fn received_of(
+    act: fn(TopicId, &Received, &mut Context<'_>),
+    count: usize,
+) -> (Vec<Vec<Vec<u8>>>, u64) {
     let mut event_loop = EventLoop::new(Config::default()).expect("a loop");
     let topic = event_loop.topic("all").expect("a topic");
     let deflate = DeflateConfig::default().context_takeover(true, true);
     let config = ServerConfig::default().deflate(deflate);
     let listener = event_loop.listen("127.0.0.1:0", config, Broadcasting { topic });
     let address = event_loop.local_addr(listener.expect("a port")).expect("an address");
-    event_loop.on(move |cx: &mut Context<'_>, act: &Act, heard: &mut Heard| {
-        (act.0)(topic, heard, cx);
+    event_loop.on(move |cx: &mut Context<'_>, act: &Act, received: &mut Received| {
+        (act.0)(topic, received, cx);
     });
-    let mut heard = Heard { messages: vec![Vec::new(); 12], clients: 12, ..Heard::default() };
-    for number in 0..heard.clients {
+    let mut received =
+        Received { messages: vec![Vec::new(); 12], clients: 12, ..Received::default() };
+    for number in 0..received.clients {
         let config = match number % 4 {
             0 => ClientConfig::default(),
             1 => ClientConfig::default().deflate(DeflateConfig::default()),
             2 => ClientConfig::default().deflate(DeflateConfig::default().window_bits(15, 10)),
             _ => ClientConfig::default().deflate(deflate),
         };
-        event_loop.connect(&format!("ws://{address}"), config, Hearing(number)).expect("connect");
+        event_loop.connect(&format!("ws://{address}"), config, Receiving(number)).expect("connect");
     }
-    drive_until(&mut event_loop, &mut heard, |_, heard| heard.open.len() == heard.clients);
+    drive_until(&mut event_loop, &mut received, |_, received| {
+        received.open.len() == received.clients
+    });
     let before = event_loop.stats().messages_compressed;
     assert!(event_loop.publisher().publish(Act(act)).is_ok());
-    drive_until(&mut event_loop, &mut heard, |_, heard| {
-        heard.messages.iter().all(|messages| messages.len() >= count)
+    drive_until(&mut event_loop, &mut received, |_, received| {
+        received.messages.iter().all(|messages| messages.len() >= count)
     });
-    (heard.messages, event_loop.stats().messages_compressed - before)
+    (received.messages, event_loop.stats().messages_compressed - before)
 }
 
 #[test]
 fn a_broadcast_is_compressed_once_for_each_setting() {
-    let (heard, compressions) = heard_of(
+    let (received, compressions) = received_of(
         |topic, _, cx| {
             cx.broadcast(topic, text(5000));
             cx.broadcast(topic, "short");
@@ -402,35 +413,35 @@ fn a_broadcast_is_compressed_once_for_each_setting() {
         3,
     );
     let all = [text(5000).into_bytes(), b"short".to_vec(), text(9000).into_bytes()];
-    assert!(heard.iter().all(|messages| messages[..] == all));
+    assert!(received.iter().all(|messages| messages[..] == all));
     // Two of the three messages, for windows of 15 and of 10 bits.
     assert_eq!(compressions, 4);
 }
 
 #[test]
 fn a_prepared_message_is_compressed_once_for_each_setting() {
-    let (heard, compressions) = heard_of(
-        |_, heard, cx| {
+    let (received, compressions) = received_of(
+        |_, received, cx| {
             let prepared = PreparedMessage::new(text(5000));
-            for conn in &heard.open {
+            for conn in &received.open {
                 cx.send_to(*conn, &prepared);
             }
         },
         1,
     );
-    assert!(heard.iter().all(|messages| messages[..] == [text(5000).into_bytes()]));
+    assert!(received.iter().all(|messages| messages[..] == [text(5000).into_bytes()]));
     assert_eq!(compressions, 2);
 }
 
 #[test]
-fn what_must_not_be_compressed_is_not_and_keeps_its_place() {
-    let (heard, compressions) = heard_of(
-        |topic, heard, cx| {
+fn uncompressed_messages_keep_their_place() {
+    let (received, compressions) = received_of(
+        |topic, received, cx| {
             cx.broadcast(topic, text(2000));
             cx.broadcast(topic, Outgoing::uncompressed(&text(3000)));
-            cx.broadcast_except(topic, heard.open[0], Outgoing::uncompressed(&text(3500)));
-            cx.send_to(heard.open[0], Outgoing::uncompressed(&text(3500)));
-            for conn in &heard.open {
+            cx.broadcast_except(topic, received.open[0], Outgoing::uncompressed(&text(3500)));
+            cx.send_to(received.open[0], Outgoing::uncompressed(&text(3500)));
+            for conn in &received.open {
                 cx.send_to(*conn, Outgoing::uncompressed(&text(4000)));
                 cx.send_to(*conn, PreparedMessage::new(Outgoing::uncompressed("a")));
             }
@@ -438,19 +449,19 @@ fn what_must_not_be_compressed_is_not_and_keeps_its_place() {
         5,
     );
     let all = [text(2000), text(3000), text(3500), text(4000), "a".into()].map(String::into_bytes);
-    for messages in heard {
+    for messages in received {
         assert!(messages[..] == all);
     }
     // One message, for windows of 15 and of 10 bits.
     assert_eq!(compressions, 2);
 }
 
-/// More topics than one, of which everybody hears all.
-fn topics(heard: &Heard, cx: &mut Context<'_>) -> Vec<TopicId> {
+/// Several topics, to all of which every connection is subscribed.
+fn topics(received: &Received, cx: &mut Context<'_>) -> Vec<TopicId> {
     let names = (0..12).map(|name| cx.topic(&format!("topic {name}")).expect("a topic"));
     let topics: Vec<_> = names.collect();
     for topic in &topics {
-        for conn in &heard.open {
+        for conn in &received.open {
             assert_eq!(cx.connection(*conn).subscribe(*topic), Ok(true));
         }
     }
@@ -459,9 +470,9 @@ fn topics(heard: &Heard, cx: &mut Context<'_>) -> Vec<TopicId> {
 
 #[test]
 fn broadcasts_to_several_topics_are_compressed_once_for_each_setting() {
-    let (heard, compressions) = heard_of(
-        |_, heard, cx| {
-            let topics = topics(heard, cx);
+    let (received, compressions) = received_of(
+        |_, received, cx| {
+            let topics = topics(received, cx);
             for round in 0..3 {
                 for (number, topic) in topics.iter().enumerate() {
                     cx.broadcast(*topic, text(2000 + 100 * round + number));
@@ -470,7 +481,7 @@ fn broadcasts_to_several_topics_are_compressed_once_for_each_setting() {
         },
         36,
     );
-    for messages in heard {
+    for messages in received {
         let lens = (0..3).flat_map(|round| (0..12).map(move |number| 2000 + 100 * round + number));
         assert!(
             messages
@@ -484,24 +495,24 @@ fn broadcasts_to_several_topics_are_compressed_once_for_each_setting() {
 
 #[test]
 fn broadcasts_among_other_messages_are_compressed_once_for_each_setting() {
-    let (heard, compressions) = heard_of(
-        |all, heard, cx| {
-            let topics = topics(heard, cx);
+    let (received, compressions) = received_of(
+        |all, received, cx| {
+            let topics = topics(received, cx);
             for round in 0..12 {
                 cx.broadcast(all, text(2000 + round));
                 cx.broadcast(topics[round], Outgoing::uncompressed(&text(3000 + round)));
-                for conn in &heard.open {
+                for conn in &received.open {
                     cx.send_to(*conn, Outgoing::uncompressed("between"));
                 }
-                cx.broadcast_except(topics[0], heard.open[round], text(4000 + round));
+                cx.broadcast_except(topics[0], received.open[round], text(4000 + round));
             }
-            for conn in &heard.open {
+            for conn in &received.open {
                 cx.send_to(*conn, "the end");
             }
         },
         48,
     );
-    for messages in heard {
+    for messages in received {
         assert_eq!(messages.last().map(Vec::as_slice), Some(&b"the end"[..]));
         assert!(
             messages.iter().all(|message| {
@@ -514,11 +525,11 @@ fn broadcasts_among_other_messages_are_compressed_once_for_each_setting() {
 
 #[test]
 fn prepared_messages_are_compressed_once_for_each_setting_in_whatever_order_they_are_sent() {
-    let (heard, compressions) = heard_of(
-        |_, heard, cx| {
+    let (received, compressions) = received_of(
+        |_, received, cx| {
             let prepared: Vec<_> =
                 (0..20).map(|number| PreparedMessage::new(text(2000 + number))).collect();
-            for conn in &heard.open {
+            for conn in &received.open {
                 for message in &prepared {
                     cx.send_to(*conn, message.clone());
                 }
@@ -526,16 +537,16 @@ fn prepared_messages_are_compressed_once_for_each_setting_in_whatever_order_they
         },
         20,
     );
-    assert!(heard.iter().all(|messages| messages.len() == 20));
+    assert!(received.iter().all(|messages| messages.len() == 20));
     assert_eq!(compressions, 2 * 20);
 }
 
 #[test]
-fn contexts_survive_what_was_compressed_for_many() {
-    let (heard, _) = heard_of(
-        |topic, heard, cx| {
+fn contexts_survive_shared_compressed_messages() {
+    let (received, _) = received_of(
+        |topic, received, cx| {
             for round in 0..5 {
-                for conn in &heard.open {
+                for conn in &received.open {
                     cx.send_to(*conn, text(1500 + round));
                 }
                 cx.broadcast(topic, text(2500 + round));
@@ -543,7 +554,7 @@ fn contexts_survive_what_was_compressed_for_many() {
         },
         10,
     );
-    for messages in heard {
+    for messages in received {
         let lens: Vec<_> = messages.iter().map(Vec::len).collect();
         assert_eq!(lens, [1500, 2500, 1501, 2501, 1502, 2502, 1503, 2503, 1504, 2504]);
         assert!(messages.iter().all(|message| *message == text(message.len()).into_bytes()));

@@ -74,7 +74,7 @@ fn echo_sends_every_message_back() {
 }
 
 #[test]
-fn broadcast_lets_all_hear_what_one_says() {
+fn broadcast_sends_each_message_to_everybody() {
     let mut example = Example::run("broadcast", "127.0.0.1:0");
     let address = example.address();
     let mut peers = [(); 3].map(|()| Peer::connect(address));
@@ -148,7 +148,7 @@ fn chat_serves_its_page_and_its_numbers() {
 }
 
 #[test]
-fn orders_are_told_to_clients_and_archived() {
+fn orders_reach_clients_and_the_archive() {
     let mut example = Example::run("orders", "127.0.0.1:0");
     let mut peer = Peer::connect(example.address());
     let first = peer.frame();
@@ -162,7 +162,7 @@ fn orders_are_told_to_clients_and_archived() {
             Some("shipped") => shipped.push(number),
             _ => panic!("{news}"),
         }
-        // Whoever came between the two hears of the shipment alone.
+        // A client that connected between the two receives only the shipment.
         assert!(shipped.iter().skip(1).all(|number| placed.contains(number)), "{news}");
     }
     for numbers in [placed, shipped] {
@@ -174,7 +174,7 @@ fn orders_are_told_to_clients_and_archived() {
 }
 
 #[test]
-fn ticker_spares_a_slow_client_all_quotes_but_the_latest() {
+fn ticker_sends_a_slow_client_only_the_latest_quote() {
     let mut example = Example::run("ticker", "127.0.0.1:0");
     let address = example.address();
     let mut slow = Peer::narrow(address);
@@ -217,7 +217,7 @@ fn client_prints_the_reply_closes_and_ends() {
 }
 
 #[test]
-fn client_ends_when_nobody_listens() {
+fn client_ends_when_the_server_is_absent() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);

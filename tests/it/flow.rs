@@ -43,7 +43,7 @@ impl WebSocketHandler<Seen> for Pausing {
 /// Has the connection resumed.
 struct Resume;
 
-struct Rig {
+struct Paused {
     event_loop: EventLoop<Seen>,
     seen: Seen,
     resumes: Publisher<Resume>,
@@ -51,9 +51,9 @@ struct Rig {
     peer: Option<Peer>,
 }
 
-impl Rig {
+impl Paused {
     /// A peer whose connection is paused, with these messages behind the one that paused it.
-    fn paused(behind: &[&str]) -> Self {
+    fn with(behind: &[&str]) -> Self {
         let (mut event_loop, address) = looping(Config::default(), Pausing);
         event_loop.on(|cx: &mut Context<'_>, _: &Resume, seen: &mut Seen| {
             assert!(cx.connection(seen.conn.expect("it opened")).resume());
@@ -90,16 +90,16 @@ impl Rig {
 }
 
 #[test]
-fn the_peer_of_a_paused_connection_has_to_wait_and_nothing_is_lost() {
+fn the_peer_of_a_paused_connection_waits_and_loses_nothing() {
     const LEN: usize = 10_000;
-    let mut rig = Rig::paused(&["left over"]);
-    let mut stream = rig.peer().stream();
+    let mut paused = Paused::with(&["left over"]);
+    let mut stream = paused.peer().stream();
     stream.set_nonblocking(true).expect("set O_NONBLOCK");
     let (mut count, mut frame, mut at) = (0, Vec::new(), 0);
     // Kernels hold only so much, and the loop takes none of it.
     while count < 20_000 {
         if at == frame.len() {
-            (frame, at) = (rig.peer().encode_message(&pattern(LEN, count)), 0);
+            (frame, at) = (paused.peer().encode_message(&pattern(LEN, count)), 0);
             count += 1;
         }
         match stream.write(&frame[at..]) {
@@ -107,63 +107,65 @@ fn the_peer_of_a_paused_connection_has_to_wait_and_nothing_is_lost() {
             Err(error) if error.kind() == ErrorKind::WouldBlock => break,
             Err(error) => panic!("{error}"),
         }
-        rig.turn();
+        paused.turn();
     }
     assert!(count < 20_000, "the peer did not have to wait");
-    assert!(rig.seen.messages.is_empty());
-    rig.resume();
+    assert!(paused.seen.messages.is_empty());
+    paused.resume();
     stream.set_nonblocking(false).expect("clear O_NONBLOCK");
-    drive(&mut rig.event_loop, &mut rig.seen, || stream.write_all(&frame[at..]).expect("write"));
-    rig.until(|seen| seen.messages.len() == count + 1);
-    assert_eq!(rig.seen.messages[0], b"left over");
-    for (number, message) in rig.seen.messages[1..].iter().enumerate() {
+    drive(&mut paused.event_loop, &mut paused.seen, || {
+        stream.write_all(&frame[at..]).expect("write");
+    });
+    paused.until(|seen| seen.messages.len() == count + 1);
+    assert_eq!(paused.seen.messages[0], b"left over");
+    for (number, message) in paused.seen.messages[1..].iter().enumerate() {
         assert!(*message == pattern(LEN, number), "{number}");
     }
 }
 
 #[test]
-fn a_paused_connection_is_answered_to_and_closed() {
-    let mut rig = Rig::paused(&["left over"]);
-    let conn = rig.seen.conn.expect("it opened");
-    rig.event_loop.on(move |cx: &mut Context<'_>, code: &u16, _: &mut Seen| {
+fn a_paused_connection_can_send_and_close() {
+    let mut paused = Paused::with(&["left over"]);
+    let conn = paused.seen.conn.expect("it opened");
+    paused.event_loop.on(move |cx: &mut Context<'_>, code: &u16, _: &mut Seen| {
         cx.send_to(conn, "still here");
         assert!(cx.connection(conn).close(eventwire::CloseCode::new(*code), ""));
     });
-    assert!(rig.event_loop.publisher().publish(4000_u16).is_ok());
-    let peer = rig.peer.as_mut().expect("a peer");
-    drive(&mut rig.event_loop, &mut rig.seen, || {
+    assert!(paused.event_loop.publisher().publish(4000_u16).is_ok());
+    let peer = paused.peer.as_mut().expect("a peer");
+    drive(&mut paused.event_loop, &mut paused.seen, || {
         peer.expect("still here");
-        peer.send("not heard");
+        peer.send("after the close");
         peer.send_frame(true, OpCode::Close, &4000_u16.to_be_bytes());
         while peer.next_frame().is_some() {}
     });
-    rig.until(|seen| seen.close.is_some());
-    assert_eq!(rig.seen.close.as_deref(), Some("closed by the application: 4000"));
-    assert!(rig.seen.messages.is_empty());
+    paused.until(|seen| seen.close.is_some());
+    assert_eq!(paused.seen.close.as_deref(), Some("closed by the application: 4000"));
+    assert!(paused.seen.messages.is_empty());
 }
 
 #[test]
 fn a_reset_ends_a_paused_connection() {
     for behind in [&["left over"][..], &[]] {
-        let mut rig = Rig::paused(behind);
-        rig.peer.take().expect("a peer").reset();
-        rig.until(|seen| seen.close.is_some());
-        assert!(rig.seen.close.expect("told").starts_with("stream failed: "));
-        assert!(rig.seen.messages.is_empty());
+        let mut paused = Paused::with(behind);
+        paused.peer.take().expect("a peer").reset();
+        paused.until(|seen| seen.close.is_some());
+        assert!(paused.seen.close.expect("a reason").starts_with("stream failed: "));
+        assert!(paused.seen.messages.is_empty());
     }
 }
 
 #[test]
-fn the_end_of_the_stream_waits_for_what_came_before_it() {
-    let mut rig = Rig::paused(&["left over"]);
-    rig.peer().send("in the system's buffer");
-    rig.peer().finish();
+fn the_end_of_the_stream_comes_after_earlier_messages() {
+    let mut paused = Paused::with(&["left over"]);
+    paused.peer().send("in the system's buffer");
+    paused.peer().finish();
     for _ in 0..20 {
-        rig.turn();
+        paused.turn();
     }
-    assert!(rig.seen.messages.is_empty() && rig.seen.close.is_none());
-    rig.resume();
-    rig.until(|seen| seen.close.is_some());
-    assert_eq!(rig.seen.messages, [&b"left over"[..], b"in the system's buffer"]);
-    assert_eq!(rig.seen.close.as_deref(), Some("stream failed: unexpected end of file"));
+    assert!(paused.seen.messages.is_empty() && paused.seen.close.is_none());
+    paused.resume();
+    paused.until(|seen| seen.close.is_some());
+    assert_eq!(paused.seen.messages, [&b"left over"[..], b"in the system's buffer"]);
+    assert_eq!(paused.seen.close.as_deref(), Some("stream failed: unexpected end of file"));
 }

@@ -1,6 +1,5 @@
 //! How much the system holds for subscribers that do not read, of which only the latest matters.
 
-use std::net::TcpStream;
 use std::time::Duration;
 
 use eventwire::{
@@ -8,7 +7,7 @@ use eventwire::{
     WebSocketHandler,
 };
 
-use crate::util::{Peer, Wire, drive};
+use crate::util::{Peer, Target, drive};
 
 const LEN: usize = 1000;
 
@@ -33,8 +32,8 @@ impl WebSocketHandler<()> for Feed {
 
 struct Burst;
 
-/// How many bytes the system, or the session, took for one who reads nothing.
-fn taken(config: ServerConfig, policy: OverflowPolicy, wire: fn(TcpStream) -> Wire) -> u64 {
+/// How many bytes the system, or the session, took for a peer that reads nothing.
+fn taken(config: ServerConfig, policy: OverflowPolicy, secure: bool) -> u64 {
     let mut event_loop = EventLoop::new(Config::default().idle(Idle::Block)).expect("a loop");
     let topic = event_loop.topic("updates").expect("a topic");
     let listener = event_loop.listen("127.0.0.1:0", config, Feed { topic, policy });
@@ -44,10 +43,8 @@ fn taken(config: ServerConfig, policy: OverflowPolicy, wire: fn(TcpStream) -> Wi
             cx.broadcast(topic, [7; LEN]);
         }
     });
-    let _peer = drive(&mut event_loop, &mut (), || {
-        let stream = TcpStream::connect(address).expect("connect");
-        Peer::upgraded(wire(stream))
-    });
+    let target = Target { address, secure };
+    let _peer = drive(&mut event_loop, &mut (), || Peer::connect(target));
     let bursts = event_loop.publisher();
     for _ in 0..BURSTS {
         assert!(bursts.publish(Burst).is_ok());
@@ -58,23 +55,23 @@ fn taken(config: ServerConfig, policy: OverflowPolicy, wire: fn(TcpStream) -> Wi
 }
 
 #[test]
-fn the_system_holds_little_for_whom_only_the_latest_matters() {
-    let taken = taken(ServerConfig::default(), OverflowPolicy::KeepLatest, Wire::Plain);
+fn little_is_unsent_for_a_conflating_subscriber() {
+    let taken = taken(ServerConfig::default(), OverflowPolicy::KeepLatest, false);
     assert!(taken < LITTLE, "{taken} bytes are on their way");
 }
 
 #[cfg(feature = "tls")]
 #[test]
-fn the_same_holds_over_tls() {
+fn little_is_unsent_for_a_conflating_subscriber_over_tls() {
     let config = ServerConfig::default().tls(crate::util::Identity::ONE.server());
-    let taken = taken(config, OverflowPolicy::KeepLatest, Wire::secure);
+    let taken = taken(config, OverflowPolicy::KeepLatest, true);
     assert!(taken < LITTLE, "{taken} bytes are on their way");
 }
 
 #[test]
-fn the_system_holds_as_little_for_others_as_is_configured() {
+fn unsent_limit_applies_to_other_subscribers() {
     let policy = OverflowPolicy::DropNewest;
-    let most = taken(ServerConfig::default(), policy, Wire::Plain);
-    let few = taken(ServerConfig::default().unsent_limit(16 * 1024), policy, Wire::Plain);
+    let most = taken(ServerConfig::default(), policy, false);
+    let few = taken(ServerConfig::default().unsent_limit(16 * 1024), policy, false);
     assert!(few < LITTLE && 2 * few < most, "{few} bytes, and {most} without a limit");
 }

@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::PathBuf;
 
+use crate::shared::Random;
+
 #[path = "../../fuzz/src/bodies/mod.rs"]
 mod bodies;
 
@@ -48,37 +50,19 @@ impl Drop for Shown<'_> {
     }
 }
 
-/// The generator `SplitMix64`.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut bits = self.0;
-        bits = (bits ^ bits >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        bits = (bits ^ bits >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
-        bits ^ bits >> 31
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        (self.next() % limit.max(1) as u64) as usize
-    }
-
-    fn bytes(&mut self, longest: usize) -> Vec<u8> {
-        (0..self.below(longest)).map(|_| self.next() as u8).collect()
-    }
-
-    /// Damages `input`, or joins it to a part of `other`.
-    fn mutate(&mut self, input: &mut Vec<u8>, other: &[u8]) {
-        let at = self.below(input.len());
-        match self.below(6) {
-            0 if !input.is_empty() => input[at] ^= 1 << self.below(8),
-            1 if !input.is_empty() => input[at] = self.next() as u8,
-            2 => input.truncate(at),
-            3 => drop(input.splice(at..at, self.bytes(8))),
-            4 => input.extend_from_slice(&other[self.below(other.len())..]),
-            _ => drop(input.drain(at..input.len().min(at + self.below(8)))),
+/// Damages `input`, or joins it to a part of `other`.
+fn mutate(input: &mut Vec<u8>, other: &[u8], random: &mut Random) {
+    let at = random.below(input.len());
+    match random.below(6) {
+        0 if !input.is_empty() => input[at] ^= 1 << random.below(8),
+        1 if !input.is_empty() => input[at] = random.next() as u8,
+        2 => input.truncate(at),
+        3 => {
+            let len = random.below(8);
+            input.splice(at..at, random.bytes(len));
         }
+        4 => input.extend_from_slice(&other[random.below(other.len())..]),
+        _ => drop(input.drain(at..input.len().min(at + random.below(8)))),
     }
 }
 
@@ -109,15 +93,18 @@ fn check(target: &str) {
     assert!(seeds.len() >= 5, "{target} has {} seeds", seeds.len());
     seeds.iter().for_each(|seed| run(seed));
 
-    let mut random = Random(6455);
+    let mut random = Random::new(6455);
     for _ in 0..INPUTS {
         let mut input = match random.below(8) {
-            0 => random.bytes(200),
+            0 => {
+                let len = random.below(200);
+                random.bytes(len)
+            }
             _ => seeds[random.below(seeds.len())].clone(),
         };
         for _ in 0..=random.below(4) {
             let other = &seeds[random.below(seeds.len())];
-            random.mutate(&mut input, other);
+            mutate(&mut input, other, &mut random);
         }
         run(&input);
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use eventwire::proto::Limits;
 use eventwire::{Config, Idle, ServerConfig};
 
-use crate::util::{Peer, Recorder, Server, Told};
+use crate::util::{Call, Peer, Recorder, Server};
 
 const MODES: [Idle; 5] = [
     Idle::Block,
@@ -66,7 +66,7 @@ fn a_loop_that_has_gone_to_sleep_is_stopped_from_another_thread() {
         assert!(peer.stays_silent_for(Duration::from_millis(20)));
         server.handle.stop();
         server.wait();
-        assert_eq!(log.rest(), [Told::Close(conn, "ClosedByApplication(1001)".to_owned())]);
+        assert_eq!(log.rest(), [Call::Close(conn, "ClosedByApplication(1001)".to_owned())]);
     }
 }
 
@@ -86,7 +86,7 @@ fn a_stop_right_after_the_last_message_is_never_lost() {
 }
 
 #[test]
-fn deadlines_come_up_in_every_mode() {
+fn deadlines_expire_in_every_mode() {
     let soon = Duration::from_millis(100);
     for idle in MODES {
         let limits = Limits::default().handshake_timeout(soon);

@@ -8,13 +8,13 @@ use eventwire::{
     on_message,
 };
 
-use crate::util::{Log, Peer, Recorder, Server, Told, drive, drive_until, looping, pattern};
+use crate::util::{Call, Log, Peer, Recorder, Server, drive, drive_until, looping, pattern};
 
 /// Soon enough for a test to wait for, and far off for what should never come to it.
 const SOON: Duration = Duration::from_millis(200);
 const NEVER: Duration = Duration::from_secs(3600);
 
-/// Limits that nobody runs into.
+/// Limits that these tests do not reach.
 fn generous() -> Limits {
     Limits::default()
         .handshake_timeout(NEVER)
@@ -35,8 +35,8 @@ fn expect_end(log: &Log, reason: &str) {
     log.open();
     loop {
         match log.next() {
-            Told::Close(_, told) => return assert_eq!(told, reason),
-            Told::Message(_) | Told::Ping(_) => {}
+            Call::Close(_, text) => return assert_eq!(text, reason),
+            Call::Message(_) | Call::Ping(_) => {}
             other => panic!("{other:?}"),
         }
     }
@@ -153,7 +153,7 @@ fn a_message_left_unfinished_ends_the_connection() {
 }
 
 #[test]
-fn a_request_that_takes_too_long_is_answered_with_408_and_silence_with_silence() {
+fn a_slow_request_gets_408_and_a_silent_peer_gets_nothing() {
     let (server, log) = serve(generous().handshake_timeout(SOON));
     for begun in [&b"G"[..], b"GET / HTTP/1.1\r\nHost: localhost\r\n"] {
         let mut peer = Peer::open(server.address());
@@ -167,7 +167,7 @@ fn a_request_that_takes_too_long_is_answered_with_408_and_silence_with_silence()
 }
 
 #[test]
-fn a_silent_peer_is_pinged_and_then_given_up() {
+fn a_silent_peer_is_pinged_and_then_disconnected() {
     let (server, log) = serve(generous().ping_interval(Some(SOON)).pong_timeout(SOON));
     let mut peer = Peer::connect(server.address());
     peer.expect_frame(OpCode::Ping, b"");
@@ -183,12 +183,12 @@ fn a_peer_that_answers_pings_stays_and_is_pinged_again_in_time() {
     for _ in 0..3 {
         peer.expect_frame(OpCode::Ping, b"");
         peer.send_frame(true, OpCode::Pong, b"");
-        assert_eq!(log.next(), Told::Pong(Vec::new()));
+        assert_eq!(log.next(), Call::Pong(Vec::new()));
     }
 }
 
 #[test]
-fn a_peer_that_does_not_answer_a_close_is_hung_up_on() {
+fn a_peer_that_does_not_answer_a_close_is_disconnected() {
     let limits = generous().close_timeout(SOON);
     let config = ServerConfig::default().limits(limits);
     let server = Server::listen(Config::default(), config, crate::closing::Closer::new().0);
@@ -297,7 +297,7 @@ fn topics_and_subscriptions_have_limits() {
 }
 
 #[test]
-fn a_topics_name_has_a_length() {
+fn topic_names_have_a_length_limit() {
     let mut event_loop = EventLoop::<()>::new(Config::default()).unwrap();
     assert!(event_loop.topic(&"x".repeat(256)).is_ok());
     assert!(matches!(event_loop.topic(&"x".repeat(257)), Err(Error::TopicLimit)));

@@ -1,4 +1,4 @@
-//! Listeners: where they listen, and whom they serve.
+//! Listeners: their addresses, and their connections.
 
 use std::net::{SocketAddr, TcpStream};
 
@@ -115,7 +115,7 @@ fn localhost_is_both_families_where_the_machine_has_them() {
 }
 
 #[test]
-fn one_address_in_use_leaves_none_listened_on() {
+fn one_address_in_use_fails_the_whole_listen() {
     let mut event_loop = EventLoop::<()>::new(Config::default()).unwrap();
     let ignore = on_message(|_: &mut Connection<'_>, _: Message<'_>, _: &mut ()| {});
     let taken = std::net::TcpListener::bind("127.0.0.2:0").unwrap();

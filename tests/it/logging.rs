@@ -1,4 +1,4 @@
-//! What is written to the log: who, and why.
+//! What the log says: which connection, and why.
 
 use std::sync::Mutex;
 
@@ -27,7 +27,7 @@ impl Log for Notes {
     fn flush(&self) {}
 }
 
-/// Closes whoever says so, and breaks on whoever says that.
+/// Closes the connection, or panics, when a message asks for it.
 fn obey(conn: &mut Connection<'_>, message: Message<'_>, _: &mut ()) {
     match message.as_text() {
         Some("close") => drop(conn.close(CloseCode::NORMAL, "")),

@@ -5,7 +5,6 @@ mod client;
 mod closing;
 #[cfg(feature = "deflate")]
 mod deflate;
-mod drain;
 mod events;
 mod examples;
 mod flow;
@@ -23,6 +22,9 @@ mod proxies;
 mod readme;
 mod routes;
 mod server;
+#[path = "../shared/mod.rs"]
+mod shared;
+mod shutdown;
 mod simulation;
 mod stats;
 mod stress;

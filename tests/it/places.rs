@@ -1,4 +1,4 @@
-//! Who makes room for a newcomer, where the kernel decides: those that are kept alive, in order.
+//! Which connections make room for a new one, over real sockets: those kept alive, in order.
 
 use std::net::SocketAddr;
 
@@ -35,11 +35,11 @@ fn ask(peer: &mut Peer, path: &str) {
 /// A peer that was answered and is kept alive.
 fn idle(address: SocketAddr) -> Peer {
     let mut peer = Peer::open(address);
-    hear(&mut peer);
+    expect_home(&mut peer);
     peer
 }
 
-fn hear(peer: &mut Peer) {
+fn expect_home(peer: &mut Peer) {
     ask(peer, "/");
     assert!(peer.head().starts_with("HTTP/1.1 200 "));
     assert_eq!(peer.bytes(4), b"home");
@@ -58,7 +58,7 @@ fn is_whole(download: &mut Peer) -> bool {
 }
 
 #[test]
-fn a_transfer_is_no_pending_handshake_and_idle_connections_keep_nobody_out() {
+fn transfers_and_idle_connections_do_not_count_as_pending_handshakes() {
     let config = Config::default().max_pending_handshakes(IDLE).max_kept_alive(IDLE);
     let server = serve(config);
     let mut transfer = download(server.address());
@@ -68,9 +68,9 @@ fn a_transfer_is_no_pending_handshake_and_idle_connections_keep_nobody_out() {
     assert!(newcomer.head().starts_with("HTTP/1.1 101 "));
     newcomer.send("hello");
     newcomer.expect("hello");
-    idle.iter_mut().for_each(hear);
+    idle.iter_mut().for_each(expect_home);
     assert!(is_whole(&mut transfer));
-    hear(&mut transfer);
+    expect_home(&mut transfer);
     assert_eq!(server.handle.stats().connections as usize, IDLE + 1);
 }
 
@@ -89,6 +89,6 @@ fn where_all_places_are_taken_a_kept_connection_ends_in_order_for_a_newcomer() {
     assert!(newcomer.head().starts_with("HTTP/1.1 101 "));
     newcomer.send("hello");
     newcomer.expect("hello");
-    hear(&mut second);
+    expect_home(&mut second);
     assert!(is_whole(&mut transfer));
 }

@@ -1,4 +1,4 @@
-//! Proxies: whom they pass on, and who may say so.
+//! Trusted proxies: which client address they report, and which peers may report one.
 
 use eventwire::proto::handshake::UpgradeRequest;
 use eventwire::proto::http::{HttpRequest, HttpResponse};
@@ -8,7 +8,7 @@ use eventwire::{
 
 use crate::util::{Peer, Server, request};
 
-/// Tells everybody who they are.
+/// Sends each connection its peer's address.
 struct Who;
 
 impl WebSocketHandler<()> for Who {
@@ -48,7 +48,7 @@ fn here() -> [eventwire::Network; 1] {
 }
 
 #[test]
-fn each_request_on_a_proxys_connection_may_be_anothers() {
+fn each_request_on_a_proxy_connection_may_come_from_another_client() {
     let server = behind(TrustedProxies::x_forwarded_for(here()));
     let mut proxy = Peer::open(server.address());
     for client in ["203.0.113.9", "2001:db8::1", "203.0.113.10"] {
@@ -58,7 +58,7 @@ fn each_request_on_a_proxys_connection_may_be_anothers() {
         assert!(head.contains(&format!("Content-Length: {}\r\n", client.len())), "{head}");
         assert_eq!(proxy.bytes(client.len()), client.as_bytes());
     }
-    // Somebody of whom it says nothing: itself.
+    // Without a client's address, the proxy itself is the peer.
     proxy.write(b"GET /who HTTP/1.1\r\nHost: a\r\n\r\n");
     proxy.head();
     assert_eq!(proxy.bytes(9), b"127.0.0.1");
@@ -75,7 +75,7 @@ fn a_handler_may_refuse_by_the_clients_address() {
 }
 
 #[test]
-fn who_is_no_trusted_proxy_is_not_believed() {
+fn headers_of_untrusted_peers_are_ignored() {
     let elsewhere = ["10.0.0.0/8".parse().unwrap()];
     let server = behind(TrustedProxies::x_forwarded_for(elsewhere));
     let (mut peer, head) = Peer::ask(server.address(), "X-Forwarded-For: 192.0.2.7\r\n");
@@ -118,7 +118,7 @@ fn the_proxy_protocol_goes_before_the_request_in_any_pieces() {
 }
 
 #[test]
-fn much_that_a_proxy_adds_is_passed_over_and_without_a_client_it_is_itself() {
+fn extra_proxy_fields_are_skipped_and_without_a_client_the_proxy_is_the_peer() {
     let server = behind(TrustedProxies::proxy_protocol(here()));
     let mut much = proxied([203, 0, 113, 9]);
     much[14..16].copy_from_slice(&(12_u16 + 3 + 4_000).to_be_bytes());
@@ -144,7 +144,7 @@ fn much_that_a_proxy_adds_is_passed_over_and_without_a_client_it_is_itself() {
 }
 
 #[test]
-fn without_what_was_announced_nobody_is_served() {
+fn without_the_proxy_header_nobody_is_served() {
     let server = behind(TrustedProxies::proxy_protocol(here()));
     let mut peer = Peer::open(server.address());
     peer.write(&request("/", ""));

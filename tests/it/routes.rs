@@ -1,4 +1,4 @@
-//! Routes: what a listener answers to whom, beside WebSocket endpoints and without them.
+//! Routes: how a listener answers requests, with WebSocket endpoints and without them.
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
@@ -105,7 +105,7 @@ fn pages_and_handlers_answer_one_request_after_the_other_on_one_connection() {
 }
 
 #[test]
-fn a_head_request_is_told_of_the_body_alone() {
+fn a_head_request_gets_the_headers_of_the_body_alone() {
     let server = serve(Config::default(), ServerConfig::default());
     let mut browser = Browser::new(server.address());
     let (head, _) = browser.ask("HEAD", "/long", "");
@@ -135,7 +135,7 @@ fn a_head_request_is_refused_without_a_body() {
 }
 
 #[test]
-fn what_is_not_there_is_404_and_what_is_not_known_405() {
+fn a_missing_page_is_404_and_an_unknown_method_405() {
     let server = serve(Config::default(), ServerConfig::default());
     let mut browser = Browser::new(server.address());
     for target in ["/nothing", "/under", "/echo/more", "/metrics/"] {
@@ -147,7 +147,7 @@ fn what_is_not_there_is_404_and_what_is_not_known_405() {
         assert!(head.starts_with("HTTP/1.1 405 "), "{method}: {head}");
         assert_eq!(header(&head, "Allow"), Some("GET, HEAD"));
     }
-    // A body comes that nobody reads.
+    // The body is not read.
     let (head, _) = browser.ask("POST", "/", "Content-Length: 5\r\n");
     assert!(head.starts_with("HTTP/1.1 405 "), "{head}");
     assert_eq!(header(&head, "Connection"), Some("close"));
@@ -254,7 +254,7 @@ fn endpoints_have_a_handler_and_limits_each() {
             _ => peer.expect("MORE THAN TEN BYTES"),
         }
     }
-    // Who does not ask for a WebSocket learns what is there.
+    // A plain request for an endpoint learns what is there.
     let (head, _) = Browser::new(server.address()).ask("GET", "/echo", "");
     assert!(head.starts_with("HTTP/1.1 426 "), "{head}");
 }
@@ -275,7 +275,7 @@ fn requests_that_come_together_are_answered_in_their_order() {
 }
 
 #[test]
-fn a_client_that_asks_and_does_not_read_is_not_answered_any_further() {
+fn a_client_that_does_not_read_gets_no_more_answers() {
     let config = Config::default();
     let server = serve(config, ServerConfig::default());
     let mut peer = Peer::open(server.address());
@@ -317,11 +317,11 @@ fn answer_to_silence(more: &[u8]) -> (String, usize, u64) {
 }
 
 #[test]
-fn who_asks_for_nothing_more_is_let_go_in_silence() {
+fn an_idle_client_is_disconnected_without_an_answer() {
     assert_eq!(answer_to_silence(b""), (String::new(), 0, 0));
-    // Whoever has begun to ask is told.
-    let (told, connections, not_opened) = answer_to_silence(b"GET / HT");
-    assert!(told.starts_with("HTTP/1.1 408 "), "{told}");
+    // A request that has begun is answered.
+    let (answer, connections, not_opened) = answer_to_silence(b"GET / HT");
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
     assert_eq!((connections, not_opened), (0, 0));
 }
 
@@ -336,7 +336,7 @@ fn the_connection_ends_with_the_answer_if_the_client_wants_that() {
 }
 
 #[test]
-fn who_has_asked_for_everything_and_says_so_is_answered() {
+fn a_half_closed_client_gets_its_answer() {
     let reactor = SimReactor::new(1, SimConfig::calm().window(1_000));
     let mut event_loop = EventLoop::with_reactor(reactor, Config::default()).expect("a loop");
     let routes = Routes::new().page("/", HttpResponse::html(vec![b'x'; 50_000]));
@@ -355,7 +355,7 @@ fn who_has_asked_for_everything_and_says_so_is_answered() {
 }
 
 #[test]
-fn no_frame_lies_in_the_midst_of_an_answer() {
+fn no_frame_interrupts_an_answer() {
     let reactor = SimReactor::new(1, SimConfig::calm());
     let config = Config::default().outbox(LONG + 4096, 2 * LONG).max_outbound(LONG + 4096);
     let mut event_loop = EventLoop::with_reactor(reactor, config).expect("a loop");
@@ -418,7 +418,7 @@ fn no_pong_overtakes_the_answer_that_opens_the_connection() {
     assert_eq!(answer.windows(PAGE).filter(|bytes| bytes.iter().all(|b| *b == b'x')).count(), 1);
 }
 
-/// Lets one more peer ask for a page that it never reads, until so many have asked.
+/// Lets one more peer ask for a page that it never reads, until `count` have asked.
 fn ask_without_reading(
     event_loop: &mut EventLoop<(), SimReactor>,
     address: SocketAddr,
@@ -433,7 +433,7 @@ fn ask_without_reading(
 }
 
 #[test]
-fn answers_that_nobody_reads_count_against_what_the_loop_may_hold() {
+fn unread_answers_count_against_max_outbound() {
     const PAGE: usize = 50_000;
     let reactor = SimReactor::new(1, SimConfig::calm().window(1_000));
     let config = Config::default().max_outbound(4 * PAGE);
@@ -469,7 +469,7 @@ fn a_page_that_many_wait_for_is_held_once() {
 }
 
 #[test]
-fn a_drain_waits_for_answers_that_are_on_their_way() {
+fn a_shutdown_waits_for_answers_in_progress() {
     let reactor = SimReactor::new(1, SimConfig::calm());
     let mut event_loop = EventLoop::with_reactor(reactor, Config::default()).expect("a loop");
     let listener = event_loop.listen("127.0.0.1:9001", ServerConfig::default(), routes());
@@ -490,7 +490,7 @@ fn a_drain_waits_for_answers_that_are_on_their_way() {
 }
 
 #[test]
-fn who_says_that_it_asks_for_nothing_more_gets_all_of_the_answer() {
+fn a_half_closed_client_that_reads_slowly_gets_its_whole_answer() {
     for len in [100, 66_000, 100_000, 128_000, 131_000, 600_000] {
         let reactor = SimReactor::new(1, SimConfig::calm());
         let mut event_loop = EventLoop::with_reactor(reactor, Config::default()).expect("a loop");
@@ -541,7 +541,7 @@ fn what_a_client_sends_behind_its_last_request_has_a_limit() {
 }
 
 #[test]
-fn a_handler_that_panics_costs_its_answer_and_nothing_else() {
+fn a_panic_in_a_handler_costs_only_its_answer() {
     let mut event_loop = EventLoop::new(Config::default()).unwrap();
     let routes = Routes::new().get("/broken", broken).get("/mirror", mirror);
     let listener = event_loop.listen("127.0.0.1:0", ServerConfig::default(), routes).unwrap();
@@ -575,7 +575,7 @@ fn metrics_are_a_page_of_their_own() {
 }
 
 #[test]
-fn routes_that_cannot_be_are_refused_when_they_are_made() {
+fn invalid_routes_are_refused_when_they_are_made() {
     let mut event_loop = EventLoop::<()>::new(Config::default()).unwrap();
     let mut listen = |routes| event_loop.listen("127.0.0.1:0", ServerConfig::default(), routes);
     for routes in [Routes::new().metrics("metrics"), routes().metrics("/")] {
@@ -588,7 +588,7 @@ fn routes_that_cannot_be_are_refused_when_they_are_made() {
 }
 
 #[test]
-fn sockets_that_somebody_else_opened_are_served() {
+fn sockets_opened_outside_the_loop_are_served() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     // It waits since before there was a loop.

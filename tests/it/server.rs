@@ -11,7 +11,7 @@ use eventwire::{
     on_message,
 };
 
-use crate::util::{Peer, Recorder, Server, Told, drive, drive_until, looping, pattern, text};
+use crate::util::{Call, Peer, Recorder, Server, drive, drive_until, looping, pattern, text};
 
 /// Around every change of a header's form, and the longest message that is taken.
 const LENGTHS: [usize; 5] = [126, 127, 65_535, 65_536, 1024 * 1024];
@@ -140,7 +140,7 @@ fn replies_leave_in_the_order_of_the_calls() {
 }
 
 #[test]
-fn a_prepared_message_goes_to_many() {
+fn a_prepared_message_reaches_many() {
     let messages = ["few words".to_owned(), text(5_000), text(100_000)];
     let prepared: Vec<_> = messages.iter().map(PreparedMessage::new).collect();
     let server =
@@ -159,7 +159,7 @@ fn a_prepared_message_goes_to_many() {
 }
 
 #[test]
-fn pings_are_answered_in_their_place_and_pongs_are_told() {
+fn pings_are_answered_in_order_and_on_pong_is_called() {
     let (recorder, log) = Recorder::new();
     let server = Server::with(recorder);
     let mut peer = Peer::connect(server.address());
@@ -173,9 +173,9 @@ fn pings_are_answered_in_their_place_and_pongs_are_told() {
     peer.expect_frame(OpCode::Pong, &longest);
     peer.expect("two");
     log.open();
-    assert_eq!(log.next(), Told::Message(b"one".to_vec()));
-    assert_eq!(log.next(), Told::Ping(longest));
-    assert_eq!(log.next(), Told::Pong(b"unasked".to_vec()));
+    assert_eq!(log.next(), Call::Message(b"one".to_vec()));
+    assert_eq!(log.next(), Call::Ping(longest));
+    assert_eq!(log.next(), Call::Pong(b"unasked".to_vec()));
 }
 
 #[test]
@@ -191,7 +191,7 @@ fn a_ping_of_the_application_is_cut_to_what_a_ping_may_carry() {
 
 // Other connections.
 
-/// Whoever connects next is sent what the others say, and numbers what it does.
+/// The next connection receives what the others send, and numbers what it does.
 #[derive(Default)]
 struct Relay {
     target: Option<ConnectionId>,
@@ -241,7 +241,7 @@ fn messages_to_another_connection_keep_their_order() {
 }
 
 #[test]
-fn nothing_drains_that_never_had_to_wait() {
+fn on_drained_is_not_called_if_nothing_had_to_wait() {
     let (mut event_loop, address) = looping(Config::default(), RelayHandler);
     let mut relay = Relay::default();
     drive(&mut event_loop, &mut relay, || {

@@ -1,4 +1,4 @@
-//! What a loop tells of itself, to any thread.
+//! The statistics of a loop, read from any thread.
 
 use std::sync::mpsc::channel;
 use std::thread;
@@ -65,7 +65,7 @@ fn connections_and_what_passes_through_them_are_counted() {
 }
 
 #[test]
-fn broadcasts_are_counted_once_for_each_who_gets_them() {
+fn broadcasts_are_counted_once_per_receiver() {
     let (mut event_loop, address) = looping::<()>(
         Config::default(),
         on_message(|conn: &mut Connection<'_>, message: Message<'_>, (): &mut ()| {
@@ -149,19 +149,19 @@ fn a_handler_that_holds_the_loop_is_seen_from_other_threads() {
 }
 
 #[test]
-fn slow_calls_are_told_with_what_was_called() {
-    type Told = Vec<SlowCall>;
-    let (mut event_loop, address) = looping::<Told>(
+fn slow_calls_are_reported_with_their_handler_call() {
+    type SlowCalls = Vec<SlowCall>;
+    let (mut event_loop, address) = looping::<SlowCalls>(
         Config::default().slow_handler(Duration::ZERO),
-        on_message(|conn: &mut Connection<'_>, message: Message<'_>, _: &mut Told| {
+        on_message(|conn: &mut Connection<'_>, message: Message<'_>, _: &mut SlowCalls| {
             conn.send(message);
             assert_eq!(conn.publish(1_u8), Ok(()));
         }),
     );
-    event_loop.on(|_: &mut Context<'_>, _: &u8, _: &mut Told| {});
-    event_loop.on(|_: &mut Context<'_>, slow: &SlowCall, told: &mut Told| told.push(*slow));
-    let mut told = Told::new();
-    let peer = drive(&mut event_loop, &mut told, || {
+    event_loop.on(|_: &mut Context<'_>, _: &u8, _: &mut SlowCalls| {});
+    event_loop.on(|_: &mut Context<'_>, slow: &SlowCall, calls: &mut SlowCalls| calls.push(*slow));
+    let mut slow_calls = SlowCalls::new();
+    let peer = drive(&mut event_loop, &mut slow_calls, || {
         let mut peer = Peer::connect(address);
         peer.send("text");
         peer.expect("text");
@@ -169,14 +169,16 @@ fn slow_calls_are_told_with_what_was_called() {
         peer.expect_frame(OpCode::Pong, b"");
         peer
     });
-    drive_until(&mut event_loop, &mut told, |_, told: &Told| told.len() >= 6);
-    let methods: Vec<_> = told.iter().map(|slow| slow.call).collect();
+    drive_until(&mut event_loop, &mut slow_calls, |_, slow_calls: &SlowCalls| {
+        slow_calls.len() >= 6
+    });
+    let methods: Vec<_> = slow_calls.iter().map(|slow| slow.call).collect();
     let name = std::any::type_name::<u8>();
     let called = |method| methods.contains(&method);
     assert_eq!(methods[..3], [HandlerCall::Upgrade, HandlerCall::Open, HandlerCall::Message]);
     assert!(called(HandlerCall::Event(name)) && called(HandlerCall::BatchEnd(name)));
     assert!(called(HandlerCall::Ping), "{methods:?}");
-    assert!(told.iter().all(|slow| slow.conn.is_some() || slow.call != HandlerCall::Message));
+    assert!(slow_calls.iter().all(|slow| slow.conn.is_some() || slow.call != HandlerCall::Message));
     let stats = event_loop.stats();
     assert!(stats.slow_calls >= 6, "those of the slow calls' own handler are counted");
     assert_eq!(stats.handler_time.count(), stats.slow_calls);
@@ -184,11 +186,11 @@ fn slow_calls_are_told_with_what_was_called() {
 }
 
 #[test]
-fn only_a_sleeping_loop_is_woken_and_how_long_that_takes_is_told() {
-    let (tell, told) = channel();
+fn only_a_sleeping_loop_is_woken_and_the_latency_is_recorded() {
+    let (sender, receiver) = channel();
     let server = Server::start(Config::default().idle(Idle::Block), move |event_loop| {
         event_loop.on(move |_: &mut Context<'_>, number: &u32, (): &mut ()| {
-            tell.send(*number).expect("somebody listens");
+            sender.send(*number).expect("a receiver");
         });
         event_loop.publisher::<u32>()
     });
@@ -196,7 +198,7 @@ fn only_a_sleeping_loop_is_woken_and_how_long_that_takes_is_told() {
     // It falls asleep sooner or later between one event and the next.
     while server.handle.stats().wake_latency.count() == 0 {
         assert_eq!(server.ready.publish(published), Ok(()));
-        assert_eq!(told.recv_timeout(PATIENCE), Ok(published));
+        assert_eq!(receiver.recv_timeout(PATIENCE), Ok(published));
         published += 1;
     }
     let latency = server.handle.stats().wake_latency;
@@ -211,7 +213,7 @@ fn a_wake_for_something_else_is_no_latency_of_a_later_event() {
     event_loop.on(|_: &mut Context<'_>, _: &u8, (): &mut ()| {});
     let events = event_loop.publisher::<u8>();
     for round in 1..=50 {
-        // The name is looked up by another thread, which wakes the loop; nobody listens there.
+        // The name is looked up by another thread, which wakes the loop; no server listens there.
         event_loop.connect("ws://127.1:1/", ClientConfig::default(), ignore).expect("connecting");
         event_loop.turn(Some(PATIENCE), &mut ()).expect("a turn");
         assert_eq!(events.publish(7), Ok(()));

@@ -23,7 +23,7 @@ impl Seen {
     }
 }
 
-/// Publishes so many events, and waits whenever there is no room.
+/// Publishes `count` events, and waits whenever there is no room.
 fn publish(events: &Publisher<Event>, publisher: usize, count: u32) {
     for number in 0..count {
         let mut event = (publisher, number);
@@ -35,7 +35,7 @@ fn publish(events: &Publisher<Event>, publisher: usize, count: u32) {
     }
 }
 
-/// Has all publishers publish `count` events each, through inboxes of so many.
+/// Has all publishers publish `count` events each, through inboxes of `inbox` events.
 fn stress(idle: Idle, inbox: usize, count: u32) {
     let config = Config::default().idle(idle).inbox(inbox);
     let mut event_loop: EventLoop<Seen> = EventLoop::new(config).expect("a loop");

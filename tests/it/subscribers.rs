@@ -38,11 +38,11 @@ fn rest(subscriber: &mut Subscriber<Tick>) -> (Vec<u32>, RecvError) {
 }
 
 #[test]
-fn subscribers_get_what_is_handled_in_its_order_whoever_published_it() {
+fn subscribers_receive_events_in_the_order_of_handling() {
     let mut event_loop = event_loop(Config::default());
     let mut subscribers = [(); 2].map(|()| event_loop.subscriber(64, OverflowPolicy::Close));
-    event_loop.on(|cx: &mut Context<'_>, tick: &Tick, told: &mut Vec<u32>| {
-        told.push(tick.0);
+    event_loop.on(|cx: &mut Context<'_>, tick: &Tick, handled: &mut Vec<u32>| {
+        handled.push(tick.0);
         match tick.0 {
             1 => assert_eq!(cx.publish(Tick(2)), Ok(())),
             2 => assert!(cx.set_timer(Duration::from_millis(1), Tick(3)).is_ok()),
@@ -51,11 +51,11 @@ fn subscribers_get_what_is_handled_in_its_order_whoever_published_it() {
         }
     });
     event_loop.publisher().publish(Tick(1)).expect("room");
-    let mut told = Vec::new();
-    event_loop.run(&mut told).expect("run");
-    assert_eq!(told, [1, 2, 3]);
+    let mut handled = Vec::new();
+    event_loop.run(&mut handled).expect("run");
+    assert_eq!(handled, [1, 2, 3]);
     for subscriber in &mut subscribers {
-        assert_eq!(rest(subscriber), (told.clone(), RecvError::Closed));
+        assert_eq!(rest(subscriber), (handled.clone(), RecvError::Closed));
         assert_eq!(subscriber.try_recv(), Err(TryRecvError::Ended(RecvError::Closed)));
         assert_eq!(subscriber.missed(), 0);
     }
@@ -113,7 +113,7 @@ fn a_slow_subscriber_misses_what_its_policy_says_and_knows_how_much() {
 }
 
 #[test]
-fn subscribers_that_go_cost_the_others_nothing() {
+fn dropped_subscribers_cost_the_others_nothing() {
     let mut event_loop = event_loop(Config::default());
     let dropped = event_loop.subscriber::<Tick>(1, OverflowPolicy::Close);
     let mut overflowed = event_loop.subscriber(2, OverflowPolicy::Close);
@@ -161,7 +161,7 @@ fn a_loop_that_ends_in_any_way_ends_publishers_and_subscribers() {
 }
 
 #[test]
-fn what_is_made_after_the_end_has_ended() {
+fn publishers_and_subscribers_made_after_the_end_are_closed() {
     let mut event_loop = event_loop(Config::default());
     event_loop.handle().stop();
     event_loop.run(&mut Vec::new()).expect("run");
@@ -205,7 +205,7 @@ impl Clone for Fragile {
 }
 
 #[test]
-fn an_event_whose_clone_panics_is_missed_by_who_should_have_got_it() {
+fn an_event_whose_clone_panics_counts_as_missed() {
     let mut event_loop: EventLoop<()> = EventLoop::new(Config::default()).expect("a loop");
     let [mut first, mut last] =
         [(); 2].map(|()| event_loop.subscriber::<Fragile>(64, OverflowPolicy::Close));

@@ -48,7 +48,7 @@ struct Counting {
     calls: Calls,
     /// The room that the latest receives offered, in bytes.
     offered: Vec<usize>,
-    /// How much streams may hold unsent, as they were told one after the other.
+    /// How much streams may hold unsent, in the order of the calls.
     unsent: Vec<Option<u32>>,
 }
 
@@ -217,7 +217,7 @@ impl Server {
             self.turn();
         }
         assert!(peer.head().starts_with("HTTP/1.1 101 "));
-        // Registration has told of readiness that was used already.
+        // Registration has reported readiness that was used already.
         self.event_loop.turn(Some(Duration::ZERO), &mut self.messages).expect("a turn");
         peer
     }

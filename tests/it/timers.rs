@@ -7,6 +7,7 @@ use eventwire::reactor::Reactor;
 use eventwire::reactor::sim::{SimConfig, SimReactor};
 use eventwire::{Config, Context, EventLoop, Idle, PublishError, TimerId};
 
+use crate::shared::Random;
 use crate::util::{PATIENCE, Server};
 
 const MS: Duration = Duration::from_millis(1);
@@ -18,17 +19,17 @@ struct Tick(u32);
 #[derive(Debug, PartialEq)]
 struct Tock(u32);
 
-/// What handlers were told, and what they work with.
+/// What handlers noted, and what they work with.
 #[derive(Default)]
 struct App {
     /// The numbers of the events, and the beginnings of the turns in which they arrived.
-    told: Vec<(u32, Instant)>,
+    ticks: Vec<(u32, Instant)>,
     timers: Vec<TimerId>,
 }
 
 impl App {
     fn numbers(&self) -> Vec<u32> {
-        self.told.iter().map(|(number, _)| *number).collect()
+        self.ticks.iter().map(|(number, _)| *number).collect()
     }
 }
 
@@ -44,7 +45,7 @@ impl Clockwork {
         let mut clockwork = Self::bare(config);
         clockwork.on(|_, _, _| ());
         clockwork.event_loop.on(|cx: &mut Context<'_>, tock: &Tock, app: &mut App| {
-            app.told.push((tock.0, cx.now()));
+            app.ticks.push((tock.0, cx.now()));
         });
         clockwork
     }
@@ -61,7 +62,7 @@ impl Clockwork {
     /// Notes every tick, and acts on it.
     fn on(&mut self, mut act: impl FnMut(u32, &mut Context<'_>, &mut App) + 'static) {
         self.event_loop.on(move |cx: &mut Context<'_>, tick: &Tick, app: &mut App| {
-            app.told.push((tick.0, cx.now()));
+            app.ticks.push((tick.0, cx.now()));
             act(tick.0, cx, app);
         });
     }
@@ -101,7 +102,7 @@ impl Clockwork {
 }
 
 #[test]
-fn timers_come_up_in_the_order_of_their_times_and_none_is_early_or_late() {
+fn timers_expire_in_order_and_on_time() {
     let mut clockwork = Clockwork::new(Config::default());
     let after = [7, 1, 300, 7, 0, 60_000, 2, 7];
     let set_at = clockwork.now();
@@ -110,7 +111,7 @@ fn timers_come_up_in_the_order_of_their_times_and_none_is_early_or_late() {
     }
     let turns = clockwork.pass(HOUR);
     assert_eq!(clockwork.app.numbers(), [4, 1, 6, 0, 3, 7, 2, 5]);
-    for (number, at) in &clockwork.app.told {
+    for (number, at) in &clockwork.app.ticks {
         let due = set_at + after[*number as usize] * MS;
         assert!(*at >= due && *at < due + MS, "{number}: {:?}", *at - due);
     }
@@ -119,7 +120,7 @@ fn timers_come_up_in_the_order_of_their_times_and_none_is_early_or_late() {
 }
 
 #[test]
-fn a_clock_that_jumps_brings_up_all_that_is_due_in_order() {
+fn a_clock_jump_expires_all_due_timers_in_order() {
     let mut clockwork = Clockwork::new(Config::default());
     for number in 0..100 {
         clockwork.set((100 - number) * MS, number);
@@ -130,11 +131,11 @@ fn a_clock_that_jumps_brings_up_all_that_is_due_in_order() {
     clockwork.turn();
     assert_eq!(clockwork.app.numbers(), (0..100).rev().collect::<Vec<_>>());
     clockwork.pass(HOUR);
-    assert_eq!(clockwork.app.told.len(), 101);
+    assert_eq!(clockwork.app.ticks.len(), 101);
 }
 
 #[test]
-fn many_at_once_come_up_some_in_each_turn_without_a_pause() {
+fn many_due_timers_are_spread_over_turns() {
     let mut clockwork = Clockwork::new(Config::default());
     for number in 0..1000 {
         clockwork.set(MS, number);
@@ -144,7 +145,7 @@ fn many_at_once_come_up_some_in_each_turn_without_a_pause() {
     let mut arrived = Vec::new();
     for _ in 0..4 {
         clockwork.event_loop.turn(None, &mut clockwork.app).expect("a turn");
-        arrived.push(clockwork.app.told.len());
+        arrived.push(clockwork.app.ticks.len());
     }
     assert_eq!(arrived, [256, 512, 768, 1000]);
     assert_eq!(clockwork.app.numbers(), (0..1000).collect::<Vec<_>>());
@@ -166,7 +167,7 @@ fn a_timer_counts_from_the_present_outside_of_turns_and_from_the_turn_inside() {
     clockwork.pass(HOUR);
     assert_eq!(clockwork.app.numbers(), [1, 2, 3]);
     let mut earliest = set_at + 10 * MS;
-    for (number, at) in &clockwork.app.told {
+    for (number, at) in &clockwork.app.ticks {
         assert!(*at >= earliest && *at < earliest + MS, "{number}");
         earliest = *at + 10 * MS;
     }
@@ -181,7 +182,7 @@ fn a_timer_without_a_delay_comes_in_the_next_turn_and_does_not_hold_this_one() {
     clockwork.set(Duration::ZERO, 0);
     for turns in 1..10 {
         clockwork.turn();
-        assert_eq!(clockwork.app.told.len(), turns);
+        assert_eq!(clockwork.app.ticks.len(), turns);
     }
 }
 
@@ -223,7 +224,7 @@ fn a_handler_cancels_what_is_due_in_the_same_turn() {
 }
 
 #[test]
-fn all_handlers_of_an_event_are_told_though_the_first_cancels_its_timer() {
+fn all_handlers_are_called_though_the_first_cancels_the_timer() {
     let mut clockwork = Clockwork::bare(Config::default());
     clockwork.on(|_, cx, app| assert!(cx.cancel_timer(app.timers[0])));
     clockwork.on(|_, _, _| ());
@@ -240,37 +241,37 @@ fn an_interval_does_not_drift_and_skips_what_it_missed() {
     let every = 10 * MS;
     let timer = clockwork.event_loop.set_interval(every, Tick(0)).expect("a timer");
     clockwork.pass(HOUR / 1000);
-    let arrived = clockwork.app.told.len() as u32;
+    let arrived = clockwork.app.ticks.len() as u32;
     assert!((359..=360).contains(&arrived), "{arrived}");
-    for ((_, at), nth) in clockwork.app.told.iter().zip(1..) {
+    for ((_, at), nth) in clockwork.app.ticks.iter().zip(1..) {
         let due = set_at + nth * every;
         assert!(*at >= due && *at < due + MS, "{nth}");
     }
     // A jump by an hour and seven milliseconds makes one event, and the next is in time again.
     clockwork.step(HOUR + 7 * MS);
-    clockwork.app.told.clear();
+    clockwork.app.ticks.clear();
     clockwork.turn();
-    assert_eq!(clockwork.app.told.len(), 1);
+    assert_eq!(clockwork.app.ticks.len(), 1);
     clockwork.pass(every);
-    assert_eq!(clockwork.app.told.len(), 2);
-    let since = clockwork.app.told[1].1 - set_at;
+    assert_eq!(clockwork.app.ticks.len(), 2);
+    let since = clockwork.app.ticks[1].1 - set_at;
     assert!(since.as_nanos() % every.as_nanos() < MS.as_nanos(), "{since:?}");
     assert!(clockwork.event_loop.cancel_timer(timer));
     clockwork.pass(HOUR);
-    assert_eq!(clockwork.app.told.len(), 2);
+    assert_eq!(clockwork.app.ticks.len(), 2);
 }
 
 #[test]
-fn a_period_of_nothing_is_a_millisecond() {
+fn a_period_of_zero_is_a_millisecond() {
     let mut clockwork = Clockwork::new(Config::default());
     assert!(clockwork.event_loop.set_interval(Duration::ZERO, Tick(0)).is_ok());
     clockwork.pass(100 * MS);
-    let arrived = clockwork.app.told.len();
+    let arrived = clockwork.app.ticks.len();
     assert!((90..=100).contains(&arrived), "{arrived}");
 }
 
 #[test]
-fn a_time_that_never_comes_can_be_cancelled_all_the_same() {
+fn a_timer_that_never_expires_can_be_cancelled() {
     let mut clockwork = Clockwork::new(Config::default().max_timers(2));
     let never = clockwork.set(Duration::MAX, 1);
     let interval = clockwork.event_loop.set_interval(Duration::MAX, Tick(2)).expect("a timer");
@@ -311,7 +312,7 @@ fn a_full_queue_neither_loses_nor_delays_a_timer() {
     // Keeps the queue full for ever.
     clockwork.event_loop.on(|cx: &mut Context<'_>, tock: &Tock, app: &mut App| {
         if tock.0 > 0 {
-            app.told.push((tock.0, cx.now()));
+            app.ticks.push((tock.0, cx.now()));
         }
         while cx.publish(Tock(0)).is_ok() {}
     });
@@ -325,12 +326,13 @@ fn a_full_queue_neither_loses_nor_delays_a_timer() {
 }
 
 #[test]
-fn a_million_timers_take_no_turn_and_no_time_of_one() {
+fn a_million_pending_timers_cost_no_turns() {
     const MANY: u32 = 1_000_000;
     let mut clockwork = Clockwork::new(Config::default());
+    let mut random = Random::new(0);
     for number in 0..MANY {
         // All within the hour after the first.
-        let after = HOUR + (number.wrapping_mul(0x9E37_79B9) % 3_600_000) * MS;
+        let after = HOUR + random.below(3_600_000) as u32 * MS;
         let timer = clockwork.set(after, number);
         clockwork.app.timers.push(timer);
     }
@@ -345,14 +347,14 @@ fn a_million_timers_take_no_turn_and_no_time_of_one() {
 }
 
 #[test]
-fn timers_come_up_in_the_real_world_and_in_every_idle_mode() {
+fn timers_expire_on_the_real_clock_in_every_idle_mode() {
     for idle in [Idle::Block, Idle::default(), Idle::Busy] {
-        let (heard, hears) = mpsc::channel();
+        let (sender, receiver) = mpsc::channel();
         let setup = move |event_loop: &mut EventLoop<()>| {
             let start = Instant::now();
             event_loop.on(move |cx: &mut Context<'_>, tick: &Tick, _: &mut ()| {
                 // The channel ends with the test.
-                let _ = heard.send((tick.0, start.elapsed()));
+                let _ = sender.send((tick.0, start.elapsed()));
                 if tick.0 == 3 {
                     cx.stop();
                 }
@@ -365,7 +367,7 @@ fn timers_come_up_in_the_real_world_and_in_every_idle_mode() {
         let server = Server::start(Config::default().idle(idle), setup);
         let (mut order, mut periods) = (Vec::new(), 0);
         while order.len() < 3 {
-            let (number, elapsed) = hears.recv_timeout(PATIENCE).expect("a tick");
+            let (number, elapsed) = receiver.recv_timeout(PATIENCE).expect("a tick");
             if number == 0 {
                 periods += 1;
                 continue;

@@ -158,7 +158,7 @@ fn messages_of_every_length_arrive_over_tls_and_both_ends_close_in_order() {
 }
 
 #[test]
-fn a_server_that_is_not_believed_or_is_another_is_not_talked_to() {
+fn untrusted_and_wrong_servers_are_refused() {
     let server = serve(Config::default(), with(&ONE));
     let stranger = OTHER.client();
     let failed = client("wss://localhost/", server.address(), stranger).failed.expect("it fails");
@@ -181,7 +181,7 @@ fn another_certificate_holds_from_the_next_connection_on() {
     upgrade(&mut connect(server.address(), &second.others_client(&[])));
     let refused = connect(server.address(), &first.others_client(&[])).write_all(b"x");
     assert!(refused.is_err());
-    // Who was there before has what it had.
+    // Earlier connections keep their certificate.
     exchange(&mut before, b"still here");
 }
 
@@ -215,7 +215,7 @@ fn pages_are_served_over_tls_one_after_the_other() {
 }
 
 #[test]
-fn a_connection_ends_with_what_tells_that_nothing_was_cut() {
+fn a_connection_ends_with_close_notify() {
     let server = serve(Config::default(), with(&ONE));
     let mut stream = connect(server.address(), &ONE.others_client(&[]));
     upgrade(&mut stream);
@@ -229,7 +229,7 @@ fn a_connection_ends_with_what_tells_that_nothing_was_cut() {
 }
 
 #[test]
-fn what_was_queued_leaves_whole_though_the_peer_has_ended_its_half() {
+fn queued_output_is_delivered_after_the_peer_half_closes() {
     // A session and the system hold some of it, and the loop the rest, if there is any.
     for len in (100_000..1_000_000).step_by(50_000) {
         let server = serve(Config::default(), with(&ONE));
@@ -316,7 +316,7 @@ fn a_turn_takes_its_share_of_records_however_little_is_in_them() {
 }
 
 #[test]
-fn what_comes_behind_urgent_data_is_read_at_once_over_tls() {
+fn data_after_urgent_data_is_read_at_once_over_tls() {
     let mut event_loop = EventLoop::<()>::new(Config::default()).expect("a loop");
     let listener = event_loop.listen("127.0.0.1:0", with(&ONE), on_message(echo)).expect("listen");
     let address = event_loop.local_addr(listener).expect("an address");
@@ -345,12 +345,12 @@ fn what_comes_behind_urgent_data_is_read_at_once_over_tls() {
 }
 
 #[test]
-fn who_does_not_speak_tls_is_let_go() {
+fn peers_that_do_not_speak_tls_are_disconnected() {
     let server = serve(Config::default(), with(&ONE));
     let mut peer = Peer::open(server.address());
     peer.write(&request("/", ""));
     // An alert, and the end: nothing of HTTP.
-    assert!(!peer.bytes_until_end().starts_with(b"HTTP"));
+    assert!(!peer.until_end().text().starts_with("HTTP"));
     upgrade(&mut connect(server.address(), &ONE.others_client(&[])));
     while server.handle.stats().opened == 0 {
         std::thread::yield_now();
@@ -364,12 +364,12 @@ fn a_handshake_of_tls_has_the_time_of_the_opening_handshake() {
     for begun in [&b""[..], b"\x16\x03\x01\x02\x00\x01\x00"] {
         let mut peer = Peer::open(server.address());
         peer.write(begun);
-        peer.bytes_until_end();
+        peer.until_end();
     }
 }
 
 #[test]
-fn what_is_damaged_on_the_way_ends_the_connection() {
+fn damaged_records_end_the_connection() {
     let server = serve(Config::default(), with(&ONE));
     let mut stream = connect(server.address(), &ONE.others_client(&[]));
     upgrade(&mut stream);
@@ -423,7 +423,7 @@ fn over_tls_a_page_in_the_clear_is_of_another_origin() {
 }
 
 #[test]
-fn what_a_proxy_says_of_its_client_comes_before_tls() {
+fn the_proxy_header_comes_before_tls() {
     let here = ["127.0.0.1".parse().expect("a network")];
     let config = with(&ONE).proxies(TrustedProxies::proxy_protocol(here));
     let server = serve(Config::default(), config);

@@ -1,4 +1,4 @@
-//! Topics: who gets what is broadcast, and in which order.
+//! Topics: which connections receive a broadcast, and in which order.
 
 mod changes;
 mod order;
@@ -16,7 +16,7 @@ use eventwire::{
 
 use crate::util::{Peer, Server, drive, drive_until, looping, pattern};
 
-/// Does what messages tell it, a command a line, all of a message's in one call:
+/// Runs the commands in a message, one a line, all in one call:
 ///
 /// ```text
 /// sub TOPIC · unsub TOPIC · cast TOPIC TEXT · others TOPIC TEXT · send TEXT · number TOPIC
@@ -75,7 +75,7 @@ fn tell(peer: &mut Peer, commands: &str) {
 }
 
 #[test]
-fn a_broadcast_reaches_those_who_are_subscribed_and_nobody_else() {
+fn a_broadcast_reaches_subscribers_only() {
     let server = server();
     let mut inside = [(); 3].map(|()| Peer::connect(server.address()));
     let mut outside = Peer::connect(server.address());
@@ -123,7 +123,7 @@ fn a_new_subscriber_gets_only_what_comes_after() {
 }
 
 #[test]
-fn whoever_unsubscribes_gets_everything_that_came_before() {
+fn an_unsubscribed_connection_receives_all_earlier_broadcasts() {
     let server = server();
     let mut leaving = Peer::connect(server.address());
     let mut staying = Peer::connect(server.address());
@@ -148,7 +148,7 @@ fn subscribing_again_starts_anew() {
 }
 
 #[test]
-fn whoever_closes_gets_what_came_before_and_nothing_after() {
+fn a_closing_subscriber_receives_only_earlier_broadcasts() {
     let server = server();
     let mut other = Peer::connect(server.address());
     tell(&mut other, "sub a");
@@ -189,7 +189,7 @@ fn subscribers_are_counted_until_they_leave() {
 }
 
 #[test]
-fn everybody_of_a_great_many_gets_everything_in_order() {
+fn each_of_many_subscribers_receives_everything_in_order() {
     let server = server();
     let mut speaker = Peer::connect(server.address());
     // Several slices of a broadcast; fewer where few descriptors may be had.
@@ -257,7 +257,7 @@ fn a_stale_connection_id_takes_nothing_from_its_successor() {
 
 // Broadcasting from every method.
 
-/// Tells everybody who comes, what is said and who goes.
+/// Broadcasts every arrival, message and departure.
 struct Lobby;
 
 impl Lobby {
@@ -337,7 +337,7 @@ fn a_subscriber_that_is_a_client_gets_masked_frames() {
 }
 
 #[test]
-fn who_is_left_out_need_not_be_subscribed() {
+fn broadcast_except_accepts_a_connection_that_is_not_subscribed() {
     let server = server();
     let mut inside = Peer::connect(server.address());
     let mut outside = Peer::connect(server.address());
@@ -392,7 +392,7 @@ fn a_broadcast_beyond_what_all_topics_may_hold_is_dropped_and_the_others_are_del
 }
 
 #[test]
-fn a_topic_is_removed_only_when_nobody_is_subscribed() {
+fn a_topic_with_subscribers_is_not_removed() {
     let server =
         Server::with(on_message(|conn: &mut Connection<'_>, _: Message<'_>, _: &mut ()| {
             let topic = conn.topic("a").expect("a topic");

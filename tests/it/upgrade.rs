@@ -1,13 +1,13 @@
-//! The opening handshake: who may connect, and what the others are told.
+//! The opening handshake: which requests are accepted, and how others are refused.
 
 use std::net::SocketAddr;
 
 use eventwire::proto::handshake::{Acceptance, OriginPolicy, Refusal, UpgradeRequest};
 use eventwire::{Config, Connection, ServerConfig, Upgrade, WebSocketHandler};
 
-use crate::util::{Peer, Recorder, Server, Told, request};
+use crate::util::{Call, Peer, Recorder, Server, request};
 
-/// The status and the rest of what a refused client is told.
+/// The status and the rest of the answer to a refused client.
 fn refusal(address: SocketAddr, request: &[u8]) -> (u16, String) {
     let mut peer = Peer::open(address);
     peer.write(request);
@@ -23,7 +23,7 @@ fn listen(config: ServerConfig) -> Server {
     Server::listen(Config::default(), config, Recorder::new().0)
 }
 
-/// Accepts and refuses by the path, and tells whoever opens what was asked for.
+/// Accepts and refuses by the path, and sends the requested path to each open connection.
 struct Gate;
 
 impl WebSocketHandler<()> for Gate {
@@ -183,7 +183,7 @@ fn pages_of_other_origins_are_refused() {
 }
 
 #[test]
-fn another_version_is_told_which_one_is_spoken() {
+fn an_unsupported_version_is_answered_with_the_supported_one() {
     let server = listen(ServerConfig::default());
     let text = String::from_utf8(request("/", "")).unwrap();
     for version in ["8", "14", "13, 8", ""] {
@@ -197,7 +197,7 @@ fn another_version_is_told_which_one_is_spoken() {
 }
 
 #[test]
-fn what_is_no_opening_request_is_refused_as_http_says() {
+fn invalid_opening_requests_get_their_http_status() {
     let server = listen(ServerConfig::default());
     let good = String::from_utf8(request("/", "")).unwrap();
     let long = "x".repeat(9_000);
@@ -217,13 +217,13 @@ fn what_is_no_opening_request_is_refused_as_http_says() {
         (good.replace("\r\n\r\n", "\r\nContent-Length: 5\r\n\r\n"), 400),
         ("\x16\x03\x01\x02\0\x01\0".to_owned(), 400),
     ] {
-        let (told, answer) = refusal(server.address(), wrong.as_bytes());
-        assert_eq!(told, status, "{wrong:.80}: {answer}");
+        let (refused, answer) = refusal(server.address(), wrong.as_bytes());
+        assert_eq!(refused, status, "{wrong:.80}: {answer}");
     }
 }
 
 #[test]
-fn a_listeners_handler_hears_nothing_of_those_who_never_opened() {
+fn no_handler_is_called_for_connections_that_never_opened() {
     let (recorder, log) = Recorder::new();
     let server = Server::with(recorder);
     refusal(server.address(), b"GET / HTTP/1.0\r\n\r\n");
@@ -236,9 +236,9 @@ fn a_listeners_handler_hears_nothing_of_those_who_never_opened() {
     peer.send("hello");
     peer.expect("hello");
     drop(server);
-    let told = log.rest();
-    let [Told::Open(opened), Told::Message(_), Told::Close(closed, _)] = &told[..] else {
-        panic!("{told:?}")
+    let calls = log.rest();
+    let [Call::Open(opened), Call::Message(_), Call::Close(closed, _)] = &calls[..] else {
+        panic!("{calls:?}")
     };
     assert_eq!(opened, closed);
 }

@@ -14,21 +14,21 @@ use socket2::SockRef;
 use crate::util::{PATIENCE, Peer, drive, request};
 
 /// What arrived.
-type Heard = Vec<String>;
+type Texts = Vec<String>;
 
-fn note(_: &mut Connection<'_>, message: Message<'_>, heard: &mut Heard) {
-    heard.extend(message.as_text().map(str::to_owned));
+fn note(_: &mut Connection<'_>, message: Message<'_>, texts: &mut Texts) {
+    texts.extend(message.as_text().map(str::to_owned));
 }
 
 struct Client;
 
-impl WebSocketHandler<Heard> for Client {
-    fn on_message(&mut self, conn: &mut Connection<'_>, message: Message<'_>, heard: &mut Heard) {
-        note(conn, message, heard);
+impl WebSocketHandler<Texts> for Client {
+    fn on_message(&mut self, conn: &mut Connection<'_>, message: Message<'_>, texts: &mut Texts) {
+        note(conn, message, texts);
     }
 }
 
-fn listen(server: ServerConfig) -> (EventLoop<Heard>, SocketAddr) {
+fn listen(server: ServerConfig) -> (EventLoop<Texts>, SocketAddr) {
     let mut event_loop = EventLoop::new(Config::default()).expect("a loop");
     let listener = event_loop.listen("127.0.0.1:0", server, on_message(note)).expect("a port");
     let address = event_loop.local_addr(listener).expect("an address");
@@ -42,15 +42,15 @@ const HELLO: &[u8] = b"\x81\x85\0\0\0\0hello";
 const TURNS: usize = 1000;
 
 #[track_caller]
-fn expect(event_loop: &mut EventLoop<Heard>, expected: &[&str]) {
-    let mut heard = Heard::new();
+fn expect(event_loop: &mut EventLoop<Texts>, expected: &[&str]) {
+    let mut texts = Texts::new();
     for _ in 0..TURNS {
-        if heard.len() >= expected.len() {
+        if texts.len() >= expected.len() {
             break;
         }
-        event_loop.turn(Some(PATIENCE), &mut heard).expect("a turn");
+        event_loop.turn(Some(PATIENCE), &mut texts).expect("a turn");
     }
-    assert_eq!(heard, expected);
+    assert_eq!(texts, expected);
 }
 
 /// Sends `bytes`, and a byte of urgent data behind the first `at`.
@@ -61,9 +61,9 @@ fn send(mut stream: impl Write, urgent: SockRef<'_>, bytes: &[u8], at: usize) {
 }
 
 #[test]
-fn what_comes_behind_urgent_data_is_read_at_once() {
+fn data_after_urgent_data_is_read_at_once() {
     let (mut event_loop, address) = listen(ServerConfig::default());
-    let mut peer = drive(&mut event_loop, &mut Heard::new(), move || Peer::connect(address));
+    let mut peer = drive(&mut event_loop, &mut Texts::new(), move || Peer::connect(address));
     let stream = peer.stream();
     let frames = ["one", "two"].map(|text| peer.encode_message(text));
     let (first, both) = (frames[0].len(), frames.concat());
@@ -96,14 +96,14 @@ fn urgent_data_does_not_hold_up_an_opening_handshake() {
 }
 
 #[test]
-fn a_client_reads_what_comes_behind_urgent_data() {
+fn a_client_reads_data_after_urgent_data() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("ws://{}/", listener.local_addr().expect("an address"));
     for between in [true, false] {
-        let mut event_loop = EventLoop::<Heard>::new(Config::default()).expect("a loop");
+        let mut event_loop = EventLoop::<Texts>::new(Config::default()).expect("a loop");
         event_loop.connect(&url, ClientConfig::default(), Client).expect("connect");
         let (mut peer, request) =
-            drive(&mut event_loop, &mut Heard::new(), || Peer::accept_request(&listener));
+            drive(&mut event_loop, &mut Texts::new(), || Peer::accept_request(&listener));
         let (stream, answer) = (peer.stream(), Peer::acceptance(&request, ""));
         let at = if between { answer.len() } else { 20 };
         let bytes = [answer, peer.encode_message("hello")].concat();
@@ -113,7 +113,7 @@ fn a_client_reads_what_comes_behind_urgent_data() {
 }
 
 #[test]
-fn what_comes_behind_urgent_data_on_a_unix_socket_is_read_at_once() {
+fn data_after_urgent_data_on_a_unix_socket_is_read_at_once() {
     let probe = UnixStream::pair().expect("a pair");
     if SockRef::from(&probe.0).send_out_of_band(b"!").is_err() {
         // This system knows none on Unix sockets.

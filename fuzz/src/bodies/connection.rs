@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use eventwire::proto::{CloseCode, FrameHeader, Message, OpCode, Role, State, apply_mask};
 
+use super::endpoint::{Endpoint, Frame, Seen, limits, opening_head};
 use super::input::{Input, pieces};
-use super::peer::{Frame, Peer, Seen, limits, opening_head};
 
 pub(crate) fn run(data: &[u8]) {
     let mut input = Input::new(data);
     let role = if input.byte() % 2 == 0 { Role::Server } else { Role::Client };
     let limits = limits(input.byte());
-    let mut test = Test { peer: Peer::new(role, limits), sent: Vec::new() };
+    let mut test = Test { peer: Endpoint::new(role, limits), sent: Vec::new() };
     while !input.is_empty() {
         let before = test.peer.connection.state();
         let (written, seen) = (test.peer.out.len(), test.peer.seen.len());
@@ -31,7 +31,7 @@ pub(crate) fn run(data: &[u8]) {
 }
 
 struct Test {
-    peer: Peer,
+    peer: Endpoint,
     /// Messages that the application sent.
     sent: Vec<Frame>,
 }

@@ -194,8 +194,8 @@ impl World {
     fn settle(&mut self) {
         self.event_loop.reactor_mut().set_config(SimConfig::calm());
         assert!(self.calm.publish(Calm).is_ok());
-        for peer in &self.peers {
-            self.event_loop.reactor_mut().peer_resume(peer.id);
+        for peer in &mut self.peers {
+            peer.stream.resume(self.event_loop.reactor_mut());
         }
         self.be_quiet();
         let elapsed = self.event_loop.reactor_mut().elapsed();

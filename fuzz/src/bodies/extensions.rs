@@ -8,8 +8,8 @@ use eventwire::proto::handshake::{
 };
 use eventwire::proto::http::HeadLimits;
 
+use super::endpoint::key;
 use super::input::Input;
-use super::peer::key;
 
 const EXTENSIONS: &[u8] = b"Sec-WebSocket-Extensions: ";
 
@@ -62,7 +62,7 @@ fn offer(config: DeflateConfig, value: &[u8]) {
     let acceptance = Acceptance::new().deflate(&config, &request);
     acceptance.write(&request.key(), &mut answer);
     assert!(count(&answer) <= 1);
-    // Whoever offered nothing takes no answer.
+    // Without an offer no answer is accepted.
     let outcome = plain.check_response(&answer, &limits, &key());
     let expected = (count(&answer) == 1).then_some(HandshakeError::UnaskedExtension);
     assert_eq!(outcome.err(), expected);

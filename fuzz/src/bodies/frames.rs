@@ -5,8 +5,8 @@
 
 use eventwire::proto::{CloseFrame, OpCode, PeerError, Role};
 
+use super::endpoint::{Endpoint, Frame, Seen, limits};
 use super::input::{Input, pieces};
-use super::peer::{Frame, Peer, Seen, limits};
 
 pub(crate) fn server(data: &[u8]) {
     run(Role::Server, data);
@@ -21,19 +21,19 @@ fn run(role: Role, data: &[u8]) {
     let (limits, seed) = (limits(input.byte()), input.byte());
     let stream = input.rest();
 
-    let mut whole = Peer::open(role, limits);
+    let mut whole = Endpoint::open(role, limits);
     whole.receive(stream);
     let answers: Vec<_> = whole.seen.iter().filter_map(answer).collect();
     assert_eq!(whole.frames(), answers);
 
-    let mut split = Peer::open(role, limits);
+    let mut split = Endpoint::open(role, limits);
     receive_split(&mut split, stream, seed);
     assert_eq!(split.observed(), whole.observed());
 }
 
 /// Receives the stream in one way of splitting for each input: all of them would take the time of
 /// many inputs.
-pub(crate) fn receive_split(peer: &mut Peer, stream: &[u8], seed: u8) {
+pub(crate) fn receive_split(peer: &mut Endpoint, stream: &[u8], seed: u8) {
     match seed % 4 {
         0 => stream.chunks(1).for_each(|byte| peer.receive(byte)),
         1 => pieces(stream, seed).for_each(|piece| peer.receive(piece)),

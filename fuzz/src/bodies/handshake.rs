@@ -10,8 +10,8 @@ use eventwire::proto::handshake::{
 use eventwire::proto::http::{HeadLimits, HeadScanner, HttpError};
 use eventwire::proto::{Limits, PeerError, Role, State};
 
+use super::endpoint::{Endpoint, Seen, asked, key, limits};
 use super::input::{Input, pieces};
-use super::peer::{Peer, Seen, asked, key, limits};
 
 /// What a client sends to a server.
 pub(crate) fn request(data: &[u8]) {
@@ -92,10 +92,10 @@ fn final_answer(stream: &[u8], limits: &HeadLimits) -> Option<Result<Seen, Hands
 }
 
 /// Receives `stream` whole, and split in the way of `seed`, which has to be the same.
-fn receive_any_way(role: Role, limits: &Arc<Limits>, stream: &[u8], seed: u8) -> Peer {
-    let mut whole = Peer::new(role, limits);
+fn receive_any_way(role: Role, limits: &Arc<Limits>, stream: &[u8], seed: u8) -> Endpoint {
+    let mut whole = Endpoint::new(role, limits);
     whole.receive(stream);
-    let mut split = Peer::new(role, limits);
+    let mut split = Endpoint::new(role, limits);
     if seed % 4 == 0 {
         stream.chunks(1).for_each(|byte| split.receive(byte));
     } else {

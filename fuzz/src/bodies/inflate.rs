@@ -8,9 +8,9 @@ use std::sync::LazyLock;
 
 use eventwire::proto::{DeflateConfig, FrameHeader, Message, OpCode, Role, apply_mask};
 
+use super::endpoint::{Agreed, Endpoint, Seen, limits};
 use super::frames::receive_split;
 use super::input::Input;
-use super::peer::{Agreed, Peer, Seen, limits};
 
 pub(crate) fn run(data: &[u8]) {
     let mut input = Input::new(data);
@@ -30,7 +30,7 @@ pub(crate) fn run(data: &[u8]) {
     let agreed = &AGREED[usize::from(contexts)];
     // The last of them is for heads, which are always the same here.
     let limits = limits((setting >> 2) % 5);
-    let mut sender = Peer::compressed(peer, limits, agreed);
+    let mut sender = Endpoint::compressed(peer, limits, agreed);
     let (mut sent, mut is_right) = (Vec::new(), true);
     while !input.is_empty() {
         let command = input.byte() % 8;
@@ -67,12 +67,12 @@ pub(crate) fn run(data: &[u8]) {
         }
     }
     let stream = &sender.out[..];
-    let mut whole = Peer::compressed(role, limits, agreed);
+    let mut whole = Endpoint::compressed(role, limits, agreed);
     whole.receive(stream);
     if is_right {
         assert_eq!(whole.seen, sent);
     }
-    let mut split = Peer::compressed(role, limits, agreed);
+    let mut split = Endpoint::compressed(role, limits, agreed);
     receive_split(&mut split, stream, seed);
     assert_eq!(split.observed(), whole.observed());
 }

@@ -1,3 +1,5 @@
+use crate::shared::Random;
+
 /// An input that is taken apart from its front; past its end there are zeros.
 pub(crate) struct Input<'a>(&'a [u8]);
 
@@ -46,15 +48,11 @@ impl<'a> Input<'a> {
 
 /// Cuts `bytes` into pieces of lengths that follow from `seed`.
 pub(crate) fn pieces(bytes: &[u8], seed: u8) -> impl Iterator<Item = &[u8]> {
-    let mut state = u32::from(seed) << 8 | 1;
+    let mut random = Random::new(seed.into());
     let mut rest = bytes;
     std::iter::from_fn(move || {
-        // Xorshift: the lengths need no more than to differ.
-        state ^= state << 13;
-        state ^= state >> 17;
-        state ^= state << 5;
-        let longest = 1 << (state >> 8 & 15);
-        let (piece, after) = rest.split_at((state as usize % longest + 1).min(rest.len()));
+        let longest = 1 << random.below(16);
+        let (piece, after) = rest.split_at(random.between(1, longest).min(rest.len()));
         rest = after;
         (!piece.is_empty()).then_some(piece)
     })

@@ -1,6 +1,7 @@
 //! What the fuzz targets do: each body takes any input and panics when a promise is broken.
 
 pub(crate) mod connection;
+pub(crate) mod endpoint;
 pub(crate) mod event_loop;
 #[cfg(feature = "deflate")]
 pub(crate) mod extensions;
@@ -10,7 +11,6 @@ pub(crate) mod handshake;
 pub(crate) mod inflate;
 pub(crate) mod input;
 pub(crate) mod pair;
-pub(crate) mod peer;
 pub(crate) mod queues;
 pub(crate) mod routes;
 pub(crate) mod topics;

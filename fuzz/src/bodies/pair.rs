@@ -7,8 +7,8 @@ use std::sync::{Arc, LazyLock};
 
 use eventwire::proto::{CloseCode, CloseFrame, Limits, Message, OpCode, Role, State};
 
+use super::endpoint::{Endpoint, Seen};
 use super::input::Input;
-use super::peer::{Peer, Seen};
 
 /// Longer than what is received into a buffer of its own, and no longer, for the time it takes.
 const LONGEST: usize = 20_000;
@@ -45,7 +45,7 @@ pub(crate) fn run(data: &[u8]) {
 }
 
 struct End {
-    peer: Peer,
+    peer: Endpoint,
     /// How much of what the peer wrote the other end has.
     delivered: usize,
     /// What the application sent: messages and pings.
@@ -56,7 +56,7 @@ struct End {
 
 impl End {
     fn new(role: Role, limits: &Arc<Limits>) -> Self {
-        let peer = Peer::new(role, limits);
+        let peer = Endpoint::new(role, limits);
         Self { peer, delivered: 0, sent: Vec::new(), closed_with: None }
     }
 

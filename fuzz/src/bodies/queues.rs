@@ -15,7 +15,7 @@ use eventwire::{
 
 use super::input::Input;
 
-/// Who publishes: two publishers as of threads, and a handler.
+/// The sources of events: two publishers, as of threads, and a handler.
 const SOURCES: usize = 3;
 const HANDLER: usize = 2;
 
@@ -131,7 +131,7 @@ impl Receiver {
         }
     }
 
-    /// The loop has ended: all is received, or was told to be missed.
+    /// The loop has ended: every event was received or counted as missed.
     fn finish(mut self, handled: &[Plain]) {
         while self.receive(handled) {}
         let end = self.end.expect("its end");

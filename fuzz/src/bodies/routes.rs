@@ -14,11 +14,12 @@ mod words;
 use std::time::Duration;
 
 use eventwire::reactor::SimReactor;
-use eventwire::reactor::sim::{PeerId, SimConfig};
+use eventwire::reactor::sim::SimConfig;
 use eventwire::{Config, EventLoop, Idle, OnPanic};
 
 use self::site::{App, LONG, Site};
 use super::input::{Input, pieces};
+use crate::shared::SimPeer;
 
 /// Longer than all deadlines that a silent peer meets one after the other.
 const LONGEST: Duration = Duration::from_secs(120);
@@ -49,7 +50,7 @@ struct Choice(u8);
 
 impl Choice {
     fn site(self) -> Site {
-        Site { told_by: self.0 & 3, trusts: self.0 & 64 == 0, is_strict: self.0 & 4 != 0 }
+        Site { proxy_kind: self.0 & 3, trusts: self.0 & 64 == 0, is_strict: self.0 & 4 != 0 }
     }
 
     /// The peer reads nothing until it has said everything.
@@ -87,8 +88,7 @@ struct Conversation {
     choice: Choice,
     event_loop: EventLoop<App, SimReactor>,
     app: App,
-    peer: PeerId,
-    answers: Vec<u8>,
+    peer: SimPeer,
     turns: usize,
     idle_turns: usize,
     wait: Duration,
@@ -106,16 +106,15 @@ impl Conversation {
         let mut event_loop = EventLoop::with_reactor(reactor, config).expect("a loop");
         let listener = choice.site().listen(&mut event_loop);
         let address = event_loop.local_addr(listener).expect("a listener");
-        let peer = event_loop.reactor_mut().peer_connect(address);
+        let mut peer = SimPeer::connect(event_loop.reactor_mut(), address);
         if choice.is_lazy() {
-            event_loop.reactor_mut().peer_stop_reading(peer);
+            peer.stop_reading(event_loop.reactor_mut());
         }
         Self {
             choice,
             event_loop,
             app: App::default(),
             peer,
-            answers: Vec::new(),
             turns: 0,
             idle_turns: 0,
             wait: SHORTEST_TURN,
@@ -126,26 +125,25 @@ impl Conversation {
     fn hold<'a>(mut self, pieces: impl Iterator<Item = &'a [u8]>) -> Said {
         self.turn();
         for piece in pieces {
-            self.event_loop.reactor_mut().peer_send(self.peer, piece);
+            self.peer.send(piece, self.event_loop.reactor_mut());
             self.turn();
         }
-        let (peer, reactor) = (self.peer, self.event_loop.reactor_mut());
         if self.choice.ends() {
-            reactor.peer_close(peer);
+            self.peer.finish(self.event_loop.reactor_mut());
         }
         if self.choice.is_lazy() {
             self.turn();
-            self.event_loop.reactor_mut().peer_resume(peer);
+            self.peer.resume(self.event_loop.reactor_mut());
         }
         loop {
             self.turn();
             let reactor = self.event_loop.reactor_mut();
-            let is_over = reactor.peer_is_closed(peer);
+            let is_over = self.peer.is_closed(reactor);
             // Whatever is said behind a close frame may come when the stream is closed.
-            let is_reset = reactor.peer_was_reset(peer) && !self.app.is_closed;
+            let is_reset = self.peer.was_reset(reactor) && !self.app.is_closed;
             assert!(!is_reset, "the connection is reset");
             if is_over {
-                reactor.peer_close(peer);
+                self.peer.finish(reactor);
             }
             assert!(reactor.elapsed() < LONGEST, "the connection does not end");
             if is_over && self.event_loop.connections() == 0 {
@@ -155,7 +153,7 @@ impl Conversation {
         let stats = self.event_loop.stats();
         assert_eq!((stats.connections, stats.inbound_bytes, stats.outbound_bytes), (0, 0, 0));
         assert_eq!(self.event_loop.reactor_mut().open_descriptors(), 1, "not the listener alone");
-        Said { answers: self.answers, app: self.app }
+        Said { answers: self.peer.input().to_vec(), app: self.app }
     }
 
     fn turn(&mut self) {
@@ -163,9 +161,7 @@ impl Conversation {
         let before = self.event_loop.reactor_mut().elapsed();
         self.event_loop.turn(Some(self.wait), &mut self.app).expect("a poll");
         let reactor = self.event_loop.reactor_mut();
-        let received = reactor.peer_received(self.peer);
-        let active = !received.is_empty() || self.app.calls != calls;
-        self.answers.extend(received);
+        let active = self.peer.receive(reactor) || self.app.calls != calls;
         let passed = reactor.elapsed() - before > Duration::from_micros(2);
         self.wait = if active { SHORTEST_TURN } else { (self.wait * 4).min(LONGEST_TURN) };
         self.idle_turns = if active || passed { 0 } else { self.idle_turns + 1 };

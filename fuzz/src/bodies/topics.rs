@@ -1,4 +1,4 @@
-//! Topics against lists of who is subscribed and what is still to arrive, over a network in which
+//! Topics against lists of the subscribers and of what is still to arrive, over a network in which
 //! nothing goes wrong but that peers do not read.
 //!
 //! Input: a choice of limits, then commands with their arguments. Those for the application are
@@ -162,7 +162,7 @@ impl App {
         let subscribed = self.links.iter().any(|link| link.subscribed[topic]);
         let topic = &mut self.topics[topic];
         let removed = cx.remove_topic(topic.id);
-        // One whose end was not told yet may be subscribed, or not any more.
+        // One whose on_close is still to come may be subscribed, or not any more.
         assert!(!removed || !topic.removed, "it was removed before");
         assert!(removed || subscribed || topic.removed, "nobody is subscribed");
         topic.removed |= removed;
@@ -227,7 +227,7 @@ impl WebSocketHandler<App> for Handler {
     fn on_gap(&mut self, conn: &mut Connection<'_>, gap: Gap, app: &mut App) {
         let topic = app.topics.iter().position(|topic| topic.id == gap.topic).expect("a topic");
         let link = &mut app.links[*app.conns.get(conn.id()).expect("it is open")];
-        link.told(topic, &gap);
+        link.report(topic, &gap);
         assert!(link.is_count_right(topic, &gap) || !conn.is_open(), "{gap:?}");
     }
 
@@ -297,11 +297,11 @@ impl World {
     }
 
     fn stop_reading(&mut self, peer: usize) {
-        self.event_loop.reactor_mut().peer_stop_reading(self.peers[peer].id);
+        self.peers[peer].stream.stop_reading(self.event_loop.reactor_mut());
     }
 
     fn resume(&mut self, peer: usize) {
-        self.event_loop.reactor_mut().peer_resume(self.peers[peer].id);
+        self.peers[peer].stream.resume(self.event_loop.reactor_mut());
     }
 
     fn step(&mut self, steps: Vec<(u8, usize, u8)>) {

@@ -3,7 +3,7 @@
 use eventwire::proto::handshake::{ClientRequest, OriginPolicy, UpgradeRequest, WsUrl};
 use eventwire::proto::http::HeadLimits;
 
-use super::peer::key;
+use super::endpoint::key;
 
 pub(crate) fn run(data: &[u8]) {
     let text = String::from_utf8_lossy(data);

@@ -1,6 +1,5 @@
 //! A hundred clients that do nothing wrong.
 
-use std::net::TcpStream;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
@@ -9,8 +8,7 @@ use std::time::{Duration, Instant};
 use eventwire::CloseCode;
 use eventwire::proto::OpCode;
 
-use super::service::Target;
-use crate::util::{PATIENCE, Peer};
+use crate::util::{PATIENCE, Peer, Target};
 
 /// How many there are.
 pub(super) const COUNT: usize = 100;
@@ -44,7 +42,7 @@ impl Bystanders {
         let (stop, stopped) = channel();
         let done = Arc::clone(&rounds);
         let thread = thread::spawn(move || {
-            let mut peers: Vec<_> = (0..COUNT).map(|_| connect(target)).collect();
+            let mut peers: Vec<_> = (0..COUNT).map(|_| Peer::connect(target)).collect();
             run(&mut peers, &done, &stopped);
             for peer in &mut peers {
                 peer.send_close(CloseCode::NORMAL.get(), "");
@@ -59,7 +57,7 @@ impl Bystanders {
         bystanders
     }
 
-    /// Waits until everyone has made so many round trips more.
+    /// Waits until every bystander has made `rounds` more round trips.
     #[track_caller]
     pub(super) fn progress(&self, rounds: u64) {
         let start = Instant::now();
@@ -80,11 +78,6 @@ impl Bystanders {
             std::panic::resume_unwind(panic);
         }
     }
-}
-
-fn connect(target: Target) -> Peer {
-    let stream = TcpStream::connect_timeout(&target.address, PATIENCE).expect("connect");
-    Peer::upgraded(target.wire(stream))
 }
 
 fn run(peers: &mut [Peer], rounds: &Rounds, stopped: &Receiver<()>) {

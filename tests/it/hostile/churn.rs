@@ -5,10 +5,9 @@ use std::time::Duration;
 use eventwire::proto::{Limits, OpCode};
 use eventwire::{Config, ServerConfig};
 
-use super::foe::{Foe, frame};
 use super::rig::{NOISE, Rig, SESSION};
 use super::service::Profile;
-use crate::util::request;
+use crate::util::{Peer, frame, request};
 
 const CONNECTIONS: usize = 10_000;
 
@@ -21,61 +20,61 @@ pub(super) fn profile() -> Profile {
 }
 
 /// One life of a connection, whichever way it ends.
-type Life = fn(Foe);
+type Life = fn(Peer);
 
 /// Those that are opened.
 const OPENED: [Life; 5] = [
     // In order.
-    |mut foe| {
-        assert!(foe.write(&frame(true, OpCode::Close, &1000_u16.to_be_bytes())));
-        assert_eq!(foe.hear().close_code(), 1000);
+    |mut peer| {
+        peer.write(&frame(true, OpCode::Close, &1000_u16.to_be_bytes()));
+        assert_eq!(peer.until_end().close_code(), 1000);
     },
     // Without a word.
     drop,
-    Foe::reset,
+    Peer::reset,
     // After one wrong word.
-    |mut foe| {
-        assert!(foe.write(b"\xFF\xFF"));
-        assert_eq!(foe.hear().close_code(), 1002);
+    |mut peer| {
+        peer.write(b"\xFF\xFF");
+        assert_eq!(peer.until_end().close_code(), 1002);
     },
     // In a message.
-    |mut foe| {
-        assert!(foe.write(&frame(false, OpCode::Text, &[b'x'; 5000])));
-        foe.reset();
+    |mut peer| {
+        peer.write(&frame(false, OpCode::Text, &[b'x'; 5000]));
+        peer.reset();
     },
 ];
 
 /// Those that are not.
 const NOT_OPENED: [Life; 5] = [
     drop,
-    Foe::reset,
-    |mut foe| {
-        assert!(foe.write(&request("/", "")[..40]));
+    Peer::reset,
+    |mut peer| {
+        peer.write(&request("/", "")[..40]);
     },
-    |mut foe| {
-        assert!(foe.write(&request("/", "")[..40]));
-        foe.reset();
+    |mut peer| {
+        peer.write(&request("/", "")[..40]);
+        peer.reset();
     },
-    |mut foe| {
-        assert!(foe.write(b"nonsense\r\n\r\n"));
-        assert_eq!(foe.hear().status(), 400);
+    |mut peer| {
+        peer.write(b"nonsense\r\n\r\n");
+        assert_eq!(peer.until_end().status(), 400);
     },
 ];
 
 /// Lets that many come and go; half of them are opened.
 fn churn(rig: &mut Rig, count: usize) {
     for _ in 0..count / AT_ONCE {
-        let foes: Vec<_> = (0..AT_ONCE).map(|_| Foe::open(rig.echo())).collect();
-        for (number, foe) in foes.into_iter().enumerate() {
+        let peers: Vec<_> = (0..AT_ONCE).map(|_| Peer::open(rig.echo())).collect();
+        for (number, peer) in peers.into_iter().enumerate() {
             let kind = number / 2 % 5;
             if number % 2 == 0 {
-                OPENED[kind](foe.upgrade());
+                OPENED[kind](peer.upgrade());
             } else {
-                NOT_OPENED[kind](foe);
+                NOT_OPENED[kind](peer);
             }
         }
     }
-    rig.until(|rig| rig.foes() == 0);
+    rig.until(|rig| rig.peers() == 0);
 }
 
 #[test]

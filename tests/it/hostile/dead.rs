@@ -5,10 +5,9 @@ use std::time::{Duration, Instant};
 use eventwire::proto::{Limits, OpCode};
 use eventwire::{Config, ServerConfig};
 
-use super::foe::{Foe, frame};
 use super::rig::{KIB, NOISE, Rig, SESSION};
 use super::service::Profile;
-use crate::util::request;
+use crate::util::{Peer, frame, request};
 
 const PING: Duration = Duration::from_millis(500);
 const PONG: Duration = Duration::from_millis(1500);
@@ -23,8 +22,8 @@ pub(super) fn profile() -> Profile {
 
 #[test]
 fn who_answers_no_ping_is_cut_and_forgotten() {
-    const FOES: usize = 400;
-    let mut rig = Rig::start("dead").sessions(FOES, SESSION);
+    const PEERS: usize = 400;
+    let mut rig = Rig::start("dead").sessions(PEERS, SESSION);
     let start = Instant::now();
     let silences = [
         Vec::new(),
@@ -34,24 +33,24 @@ fn who_answers_no_ping_is_cut_and_forgotten() {
         frame(true, OpCode::Text, b"x")[..1].to_vec(),
     ];
     let speak = |number: usize| {
-        let mut foe = Foe::upgraded(rig.echo());
-        assert!(foe.write(&silences[number % silences.len()]));
-        foe
+        let mut peer = Peer::connect(rig.echo());
+        peer.write(&silences[number % silences.len()]);
+        peer
     };
-    let mut foes: Vec<_> = (0..FOES).map(speak).collect();
+    let mut peers: Vec<_> = (0..PEERS).map(speak).collect();
     rig.progress(10);
     // They keep their ends, and are forgotten all the same.
-    rig.until(|rig| rig.foes() == 0);
+    rig.until(|rig| rig.peers() == 0);
     // Neither is early; each deadline counts from a turn's beginning.
     assert!(start.elapsed() >= (PING + PONG) / 2, "{:?}", start.elapsed());
-    assert_eq!(rig.stat("by_timeout"), FOES as u64);
-    for (number, foe) in foes.iter_mut().enumerate() {
-        let mut heard = foe.hear().frames();
-        assert_eq!(heard.pop(), Some((OpCode::Ping, Vec::new())));
-        heard.retain(|(opcode, _)| *opcode != OpCode::Ping);
-        assert_eq!(heard.len(), usize::from(number % silences.len() == 1), "{heard:?}");
+    assert_eq!(rig.stat("by_timeout"), PEERS as u64);
+    for (number, peer) in peers.iter_mut().enumerate() {
+        let mut received = peer.until_end().frames();
+        assert_eq!(received.pop(), Some((OpCode::Ping, Vec::new())));
+        received.retain(|(opcode, _)| *opcode != OpCode::Ping);
+        assert_eq!(received.len(), usize::from(number % silences.len() == 1), "{received:?}");
     }
-    rig.assert_held_at_most(FOES as u64 * 8 * KIB + NOISE);
+    rig.assert_held_at_most(PEERS as u64 * 8 * KIB + NOISE);
     rig.end(NOISE);
 }
 
@@ -62,7 +61,7 @@ fn who_sends_no_more_is_gone() {
     let after = |bytes: &[u8]| [&request, bytes].concat();
     let close = frame(true, OpCode::Close, &1000_u16.to_be_bytes());
     let whole = frame(true, OpCode::Text, b"whole");
-    // What they said before the end of their half, and how many frames they hear behind the head;
+    // What they send before they half-close, and how many frames they receive after the head;
     // `None`: not even a head.
     let cases = [
         ("nothing", Vec::new(), None),
@@ -79,32 +78,32 @@ fn who_sends_no_more_is_gone() {
         ("a close", after(&close), Some(1)),
     ];
     let mut rig = Rig::start("dead").sessions(cases.len() * EACH, SESSION);
-    let mut foes = Vec::new();
+    let mut peers = Vec::new();
     for (name, said, frames) in &cases {
         for _ in 0..EACH {
-            let mut foe = Foe::open(rig.echo());
-            assert!(foe.write(said));
-            foe.finish();
-            foes.push((name, foe, *frames));
+            let mut peer = Peer::open(rig.echo());
+            peer.write(said);
+            peer.finish();
+            peers.push((name, peer, *frames));
         }
     }
-    for (name, foe, frames) in &mut foes {
-        let heard = foe.hear();
+    for (name, peer, frames) in &mut peers {
+        let received = peer.until_end();
         match frames {
-            None => assert!(heard.is_empty(), "{name}: {}", heard.text()),
-            Some(count) => assert_eq!(heard.after_head().frames().len(), *count, "{name}"),
+            None => assert!(received.is_empty(), "{name}: {}", received.text()),
+            Some(count) => assert_eq!(received.after_head().frames().len(), *count, "{name}"),
         }
     }
-    rig.until(|rig| rig.foes() == 0);
+    rig.until(|rig| rig.peers() == 0);
     rig.progress(10);
-    rig.assert_held_at_most(foes.len() as u64 * 8 * KIB + NOISE);
+    rig.assert_held_at_most(peers.len() as u64 * 8 * KIB + NOISE);
     rig.end(NOISE);
 }
 
 #[test]
 fn who_never_ends_its_stream_after_a_close_is_cut() {
-    const FOES: usize = 200;
-    let mut rig = Rig::start("dead").sessions(FOES, SESSION);
+    const PEERS: usize = 200;
+    let mut rig = Rig::start("dead").sessions(PEERS, SESSION);
     let endings = [
         (frame(true, OpCode::Close, &1001_u16.to_be_bytes()), 1001),
         (b"\x81\x01x".to_vec(), 1002),
@@ -112,19 +111,19 @@ fn who_never_ends_its_stream_after_a_close_is_cut() {
     ];
     // Each before it would have to answer a ping.
     let end = |number: usize| {
-        let mut foe = Foe::upgraded(rig.echo());
+        let mut peer = Peer::connect(rig.echo());
         let (ending, code) = &endings[number % endings.len()];
-        assert!(foe.write(ending));
-        (foe, *code)
+        peer.write(ending);
+        (peer, *code)
     };
-    let mut foes: Vec<_> = (0..FOES).map(end).collect();
-    for (foe, code) in &mut foes {
-        assert_eq!(foe.hear().close_code(), *code);
+    let mut peers: Vec<_> = (0..PEERS).map(end).collect();
+    for (peer, code) in &mut peers {
+        assert_eq!(peer.until_end().close_code(), *code);
     }
     rig.progress(5);
-    rig.until(|rig| rig.foes() == 0);
-    rig.assert_held_at_most(FOES as u64 * 8 * KIB + NOISE);
+    rig.until(|rig| rig.peers() == 0);
+    rig.assert_held_at_most(PEERS as u64 * 8 * KIB + NOISE);
     // Their ends were there all the time.
-    drop(foes);
+    drop(peers);
     rig.end(NOISE);
 }

@@ -4,23 +4,23 @@ use std::time::Duration;
 
 use eventwire::{Config, Idle, ServerConfig};
 
-use super::foe::Foe;
 use super::rig::{KIB, NOISE, Rig, SESSION, with_room_for};
 use super::service::Profile;
+use crate::util::Peer;
 
 const DESCRIPTORS: usize = 256;
 
 /// Those that the engine leaves to the rest of the program by default.
 const RESERVED: usize = 64;
 
-const FOES: usize = 1000;
+const PEERS: usize = 1000;
 
 pub(super) fn profile() -> Profile {
     Profile::new(Config::default().idle(Idle::Block), ServerConfig::default())
         .descriptors(DESCRIPTORS)
 }
 
-/// The server believes that it may have more than there are.
+/// The server assumes more descriptors than there are.
 pub(super) fn too_few() -> Profile {
     let config = Config::default().idle(Idle::Block).max_connections(10_000);
     Profile::new(config, ServerConfig::default()).descriptors(DESCRIPTORS)
@@ -31,19 +31,19 @@ fn by_default_connections_leave_descriptors_to_the_program() {
     let mut rig = Rig::start("descriptors").sessions(DESCRIPTORS, SESSION);
     let taken = rig.stat("connections") as usize;
     let room = DESCRIPTORS - RESERVED - taken;
-    let mut foes: Vec<_> = (0..2 * room).map(|_| Foe::dial(rig.echo())).collect();
-    rig.until(|rig| rig.foes() == room as u64);
+    let mut peers: Vec<_> = (0..2 * room).map(|_| Peer::dial(rig.echo())).collect();
+    rig.until(|rig| rig.peers() == room as u64);
     rig.progress(10);
-    assert_eq!(rig.foes(), room as u64);
+    assert_eq!(rig.peers(), room as u64);
     assert!(rig.usage().descriptors < DESCRIPTORS - RESERVED / 2);
     // In the order in which they came.
-    for served in foes.drain(..room) {
+    for served in peers.drain(..room) {
         drop(served);
     }
-    for foe in &mut foes {
-        assert_eq!(foe.read(13), b"HTTP/1.1 101 ");
+    for peer in &mut peers {
+        assert_eq!(peer.bytes(13), b"HTTP/1.1 101 ");
     }
-    drop(foes);
+    drop(peers);
     rig.assert_held_at_most(room as u64 * 16 * KIB + NOISE);
     rig.end(NOISE);
 }
@@ -51,14 +51,14 @@ fn by_default_connections_leave_descriptors_to_the_program() {
 #[test]
 fn descriptors_that_ran_out_hurt_nobody_and_are_taken_as_they_come_back() {
     with_room_for(
-        FOES,
+        PEERS,
         "hostile::descriptors::\
             descriptors_that_ran_out_hurt_nobody_and_are_taken_as_they_come_back",
         || {
             let mut rig = Rig::start("descriptors, too few").sessions(DESCRIPTORS, SESSION);
             let room = DESCRIPTORS - rig.usage().descriptors;
-            let mut foes: Vec<_> = (0..FOES).map(|_| Foe::dial(rig.echo())).collect();
-            rig.until(|rig| rig.foes() == room as u64);
+            let mut peers: Vec<_> = (0..PEERS).map(|_| Peer::dial(rig.echo())).collect();
+            rig.until(|rig| rig.peers() == room as u64);
             rig.progress(20);
             assert_eq!(rig.usage().descriptors, DESCRIPTORS);
             // Their descriptors are taken at once, and then there are none again.
@@ -70,12 +70,12 @@ fn descriptors_that_ran_out_hurt_nobody_and_are_taken_as_they_come_back() {
             let turns = rig.stat("turns") - before;
             assert!(turns < 200, "{turns} turns with nothing to do");
             // Everyone is served in the end.
-            while !foes.is_empty() {
-                for mut foe in foes.drain(..foes.len().min(50)) {
-                    assert_eq!(foe.read(13), b"HTTP/1.1 101 ");
+            while !peers.is_empty() {
+                for mut peer in peers.drain(..peers.len().min(50)) {
+                    assert_eq!(peer.bytes(13), b"HTTP/1.1 101 ");
                 }
             }
-            rig.until(|rig| rig.foes() == 0);
+            rig.until(|rig| rig.peers() == 0);
             rig.recall_bystanders();
             rig.progress(10);
             rig.assert_held_at_most(DESCRIPTORS as u64 * 16 * KIB + NOISE);

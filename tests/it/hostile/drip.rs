@@ -5,10 +5,9 @@ use std::time::{Duration, Instant};
 use eventwire::proto::{Limits, OpCode};
 use eventwire::{Config, ServerConfig};
 
-use super::foe::{Foe, feed_until_cut, frame};
-use super::rig::{IN_PIECES, KIB, NOISE, Rig};
+use super::rig::{IN_PIECES, KIB, NOISE, Rig, feed_until_cut};
 use super::service::Profile;
-use crate::util::{PATIENCE, pattern, request};
+use crate::util::{PATIENCE, Peer, frame, pattern, request};
 
 /// How long a message may stay unfinished.
 const TIMEOUT: Duration = Duration::from_secs(1);
@@ -28,8 +27,8 @@ pub(super) fn impatient() -> Profile {
 
 #[test]
 fn whole_conversations_in_single_bytes_are_understood() {
-    const FOES: usize = 50;
-    let rig = Rig::start("drip").sessions(FOES, IN_PIECES);
+    const PEERS: usize = 50;
+    let rig = Rig::start("drip").sessions(PEERS, IN_PIECES);
     let said = [
         request("/", "Cookie: a=b\r\n"),
         frame(false, OpCode::Text, "häl".as_bytes()),
@@ -39,32 +38,32 @@ fn whole_conversations_in_single_bytes_are_understood() {
         frame(true, OpCode::Close, b"\x03\xE8bye"),
     ]
     .concat();
-    let mut foes: Vec<_> = (0..FOES).map(|_| Foe::open(rig.echo())).collect();
+    let mut peers: Vec<_> = (0..PEERS).map(|_| Peer::open(rig.echo())).collect();
     for byte in &said {
-        for foe in &mut foes {
-            assert!(foe.write(std::slice::from_ref(byte)));
+        for peer in &mut peers {
+            peer.write(std::slice::from_ref(byte));
         }
     }
     rig.progress(5);
-    for foe in &mut foes {
+    for peer in &mut peers {
         let expected = [
             (OpCode::Pong, b"ping".to_vec()),
             (OpCode::Text, "hällø".as_bytes().to_vec()),
             (OpCode::Binary, pattern(130, 1)),
             (OpCode::Close, b"\x03\xE8".to_vec()),
         ];
-        assert_eq!(foe.hear().after_head().frames(), expected);
+        assert_eq!(peer.until_end().after_head().frames(), expected);
     }
-    drop(foes);
-    rig.assert_held_at_most(FOES as u64 * 16 * KIB + NOISE);
+    drop(peers);
+    rig.assert_held_at_most(PEERS as u64 * 16 * KIB + NOISE);
     rig.end(NOISE);
 }
 
 #[test]
 fn a_message_that_drips_has_one_deadline() {
-    const FOES: usize = 50;
-    let mut rig = Rig::start("drip, impatient").sessions(FOES, IN_PIECES);
-    let mut foes: Vec<_> = (0..FOES).map(|_| Foe::upgraded(rig.echo())).collect();
+    const PEERS: usize = 50;
+    let mut rig = Rig::start("drip, impatient").sessions(PEERS, IN_PIECES);
+    let mut peers: Vec<_> = (0..PEERS).map(|_| Peer::connect(rig.echo())).collect();
     // One message, one of many fragments, and one with pings in between.
     let whole = frame(true, OpCode::Binary, &pattern(60_000, 1));
     let fragments = frame(false, OpCode::Continuation, b"x").repeat(10_000);
@@ -72,10 +71,10 @@ fn a_message_that_drips_has_one_deadline() {
     let pinging = [frame(false, OpCode::Continuation, b"x"), frame(true, OpCode::Ping, b"")];
     let pinging = [frame(false, OpCode::Binary, b""), pinging.concat().repeat(10_000)].concat();
     let streams = [whole, fragments, pinging];
-    let mut dripping: Vec<_> = foes.iter_mut().zip(streams.iter().cycle()).collect();
+    let mut dripping: Vec<_> = peers.iter_mut().zip(streams.iter().cycle()).collect();
     let start = Instant::now();
     for at in 0.. {
-        dripping.retain_mut(|(foe, stream)| foe.pour(&stream[at..=at]).is_some());
+        dripping.retain_mut(|(peer, stream)| peer.pour(&stream[at..=at]).is_some());
         if dripping.is_empty() {
             break;
         }
@@ -83,11 +82,11 @@ fn a_message_that_drips_has_one_deadline() {
         rig.pass(Duration::from_millis(5));
     }
     rig.progress(5);
-    for foe in &mut foes {
-        assert_eq!(foe.hear().close_code(), 1008);
+    for peer in &mut peers {
+        assert_eq!(peer.until_end().close_code(), 1008);
     }
-    assert_eq!(rig.stat("by_timeout"), FOES as u64);
-    feed_until_cut(foes);
-    rig.assert_held_at_most(FOES as u64 * 16 * KIB + NOISE);
+    assert_eq!(rig.stat("by_timeout"), PEERS as u64);
+    feed_until_cut(peers);
+    rig.assert_held_at_most(PEERS as u64 * 16 * KIB + NOISE);
     rig.end(NOISE);
 }

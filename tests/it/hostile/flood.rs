@@ -7,10 +7,9 @@ use std::thread;
 use eventwire::proto::{Limits, OpCode};
 use eventwire::{Config, ServerConfig};
 
-use super::foe::{Foe, frame};
 use super::rig::{KEPT_INPUT, KEPT_OUTPUT, KIB, MIB, NOISE, Rig, SESSION, crowd, with_room_for};
 use super::service::Profile;
-use crate::util::pattern;
+use crate::util::{Peer, frame, pattern};
 
 const QUIET: usize = 1000;
 
@@ -20,11 +19,11 @@ pub(super) fn profile() -> Profile {
 }
 
 /// Sends the stream over and over, reads whatever comes back, until the connection is ended.
-fn flood(mut foe: Foe, bytes: &[u8]) {
+fn flood(mut peer: Peer, bytes: &[u8]) {
     // It is not interested enough to decrypt it.
-    let mut socket = foe.socket();
+    let mut socket = peer.stream();
     thread::scope(|scope| {
-        scope.spawn(|| while foe.write(bytes) {});
+        scope.spawn(|| while peer.try_write(bytes) {});
         scope.spawn(|| {
             let mut buffer = vec![0; 256 * 1024];
             while socket.read(&mut buffer).is_ok_and(|count| count > 0) {}
@@ -33,14 +32,14 @@ fn flood(mut foe: Foe, bytes: &[u8]) {
 }
 
 /// Each of the quiet ones makes a few round trips.
-fn talk(quiet: &mut [Foe]) {
+fn talk(quiet: &mut [Peer]) {
     for round in 0..3 {
         let said = format!("round {round}");
-        for foe in &mut *quiet {
-            assert!(foe.write(&frame(true, OpCode::Text, said.as_bytes())));
+        for peer in &mut *quiet {
+            peer.write(&frame(true, OpCode::Text, said.as_bytes()));
         }
-        for foe in &mut *quiet {
-            assert_eq!(foe.read(2 + said.len())[2..], *said.as_bytes());
+        for peer in &mut *quiet {
+            assert_eq!(peer.bytes(2 + said.len())[2..], *said.as_bytes());
         }
     }
 }
@@ -49,7 +48,7 @@ fn talk(quiet: &mut [Foe]) {
 fn one_who_floods_leaves_the_others_their_turns() {
     with_room_for(QUIET, "hostile::flood::one_who_floods_leaves_the_others_their_turns", || {
         let mut rig = Rig::start("flood").sessions(QUIET, SESSION);
-        let mut quiet: Vec<_> = (0..crowd(QUIET)).map(|_| Foe::upgraded(rig.echo())).collect();
+        let mut quiet: Vec<_> = (0..crowd(QUIET)).map(|_| Peer::connect(rig.echo())).collect();
         let fragments = [
             frame(false, OpCode::Binary, b""),
             frame(false, OpCode::Continuation, b"x").repeat(5000),
@@ -61,13 +60,13 @@ fn one_who_floods_leaves_the_others_their_turns() {
             frame(true, OpCode::Binary, &pattern(1 << 20, 1)),
             fragments.concat(),
         ] {
-            let flooding = Foe::upgraded(rig.echo());
-            let end = flooding.socket();
+            let flooding = Peer::connect(rig.echo());
+            let end = flooding.stream();
             let thread = thread::spawn(move || flood(flooding, &bytes));
             let before = rig.stat("bytes_received");
             talk(&mut quiet);
             rig.progress(5);
-            // The one who floods has its turns, too.
+            // The flooding peer is served, too.
             rig.until(|rig| rig.stat("bytes_received") - before > 10 * MIB);
             assert!(!thread.is_finished());
             end.shutdown(Shutdown::Both).expect("shut down");

@@ -5,9 +5,9 @@ use std::time::Duration;
 use eventwire::proto::{Limits, OpCode};
 use eventwire::{Config, ServerConfig};
 
-use super::foe::{Foe, feed_until_cut, frame};
-use super::rig::{HALF_RECORD, KEPT_INPUT, KIB, MIB, NOISE, Rig, SESSION};
+use super::rig::{HALF_RECORD, KEPT_INPUT, KIB, MIB, NOISE, Rig, SESSION, feed_until_cut};
 use super::service::Profile;
+use crate::util::{Peer, frame};
 
 const MESSAGE: usize = 64 * 1024;
 
@@ -45,7 +45,7 @@ pub(super) fn much_memory() -> Profile {
     Profile::new(config, ServerConfig::default().limits(limits))
 }
 
-/// What the unfinished messages of so many connections may hold.
+/// The memory that the unfinished messages of `count` connections may hold.
 fn messages(count: usize) -> u64 {
     // Storage doubles: as much again is spare at most.
     count as u64 * 2 * MESSAGE as u64
@@ -70,18 +70,18 @@ fn fragments_are_counted_whatever_their_length() {
         ("a thousand bytes each", endless(1000, MESSAGE / 1000 + 1), 1009),
         ("half of a message each", endless(MESSAGE / 2, 3), 1009),
     ];
-    let mut foes = Vec::new();
+    let mut peers = Vec::new();
     for (name, stream, code) in &cases {
         for _ in 0..EACH {
-            let mut foe = Foe::upgraded(rig.echo());
-            foe.pour(stream);
-            foes.push((name, foe, code));
+            let mut peer = Peer::connect(rig.echo());
+            peer.pour(stream);
+            peers.push((name, peer, code));
         }
     }
     let mut refused = Vec::new();
-    for (name, mut foe, code) in foes {
-        assert_eq!(foe.hear().close_code(), *code, "{name}");
-        refused.push(foe);
+    for (name, mut peer, code) in peers {
+        assert_eq!(peer.until_end().close_code(), *code, "{name}");
+        refused.push(peer);
     }
     rig.progress(10);
     let count = refused.len();
@@ -93,87 +93,87 @@ fn fragments_are_counted_whatever_their_length() {
 
 #[test]
 fn an_unfinished_message_holds_its_bytes_and_nothing_for_each_fragment() {
-    const FOES: usize = 50;
-    let mut rig = Rig::start("fragments, by their number").sessions(FOES, HALF_RECORD);
+    const PEERS: usize = 50;
+    let mut rig = Rig::start("fragments, by their number").sessions(PEERS, HALF_RECORD);
     // 64 KiB of payload each, in 64 Ki fragments, every other one empty: 150 MB of objects if each
     // of them were kept as one.
     let pair = [frame(false, OpCode::Continuation, b"x"), frame(false, OpCode::Continuation, b"")];
     let stream = [frame(false, OpCode::Text, b""), pair.concat().repeat(MESSAGE)].concat();
-    let mut foes: Vec<_> = (0..FOES).map(|_| Foe::upgraded(rig.echo())).collect();
-    for foe in &mut foes {
-        assert!(foe.write(&stream));
+    let mut peers: Vec<_> = (0..PEERS).map(|_| Peer::connect(rig.echo())).collect();
+    for peer in &mut peers {
+        peer.write(&stream);
     }
-    rig.until(|rig| rig.stat("bytes_received") > (FOES * stream.len()) as u64);
+    rig.until(|rig| rig.stat("bytes_received") > (PEERS * stream.len()) as u64);
     rig.progress(10);
     // What waits its turn is counted, too.
-    rig.until(|rig| rig.stat("inbound_bytes") <= messages(FOES) + FOES as u64 * KIB);
-    let waiting = (FOES * RECEIVED) as u64;
-    rig.assert_held_at_most(messages(FOES) + waiting + KEPT_INPUT + NOISE);
+    rig.until(|rig| rig.stat("inbound_bytes") <= messages(PEERS) + PEERS as u64 * KIB);
+    let waiting = (PEERS * RECEIVED) as u64;
+    rig.assert_held_at_most(messages(PEERS) + waiting + KEPT_INPUT + NOISE);
     // Each of them is still what it was: a message that may end now.
-    for foe in &mut foes {
-        assert!(foe.write(&frame(true, OpCode::Continuation, b"")));
-        assert_eq!(foe.read(10)[..2], [0x81, 127]);
+    for peer in &mut peers {
+        peer.write(&frame(true, OpCode::Continuation, b""));
+        assert_eq!(peer.bytes(10)[..2], [0x81, 127]);
     }
-    drop(foes);
+    drop(peers);
     rig.end(KEPT_INPUT + waiting + MIB + NOISE);
 }
 
 #[test]
 fn a_message_that_is_never_finished_is_given_up() {
-    const FOES: usize = 100;
-    let mut rig = Rig::start("fragments").sessions(FOES, HALF_RECORD);
+    const PEERS: usize = 100;
+    let mut rig = Rig::start("fragments").sessions(PEERS, HALF_RECORD);
     let beginnings = [
         endless(1, 1),
         endless(MESSAGE / 4, 3),
         frame(true, OpCode::Binary, &[0; 1000])[..500].to_vec(),
         frame(true, OpCode::Binary, &[0; MESSAGE])[..MESSAGE].to_vec(),
     ];
-    let mut foes: Vec<_> = (0..FOES).map(|_| Foe::upgraded(rig.echo())).collect();
-    for (foe, beginning) in foes.iter_mut().zip(beginnings.iter().cycle()) {
-        assert!(foe.write(beginning));
+    let mut peers: Vec<_> = (0..PEERS).map(|_| Peer::connect(rig.echo())).collect();
+    for (peer, beginning) in peers.iter_mut().zip(beginnings.iter().cycle()) {
+        peer.write(beginning);
     }
     rig.progress(10);
-    for foe in &mut foes {
-        assert_eq!(foe.hear().close_code(), 1008);
+    for peer in &mut peers {
+        assert_eq!(peer.until_end().close_code(), 1008);
     }
     rig.until(|rig| rig.stat("inbound_bytes") == 0);
-    assert_eq!(rig.stat("by_timeout"), FOES as u64);
-    feed_until_cut(foes);
-    rig.assert_held_at_most(messages(FOES) + NOISE);
+    assert_eq!(rig.stat("by_timeout"), PEERS as u64);
+    feed_until_cut(peers);
+    rig.assert_held_at_most(messages(PEERS) + NOISE);
     rig.end(KEPT_INPUT + NOISE);
 }
 
 #[test]
 fn those_who_hold_most_are_closed_when_all_hold_too_much() {
-    const FOES: usize = 400;
-    let mut rig = Rig::start("fragments, all that memory holds").sessions(FOES, HALF_RECORD);
+    const PEERS: usize = 400;
+    let mut rig = Rig::start("fragments, all that memory holds").sessions(PEERS, HALF_RECORD);
     // The allocator keeps what was once given back to it.
     let most = INBOUND as u64 + KEPT_INPUT + NOISE;
     let stream = endless(1000, 60);
     for round in 1..=3 {
-        let mut foes: Vec<_> = (0..FOES).map(|_| Foe::upgraded(rig.echo())).collect();
+        let mut peers: Vec<_> = (0..PEERS).map(|_| Peer::connect(rig.echo())).collect();
         // Four times as much as all may hold.
-        for foe in &mut foes {
-            foe.pour(&stream);
+        for peer in &mut peers {
+            peer.pour(&stream);
         }
-        for foe in &mut foes {
-            foe.write(&frame(true, OpCode::Ping, b"still there?"));
+        for peer in &mut peers {
+            peer.try_write(&frame(true, OpCode::Ping, b"still there?"));
             assert!(rig.stat("inbound_bytes") <= INBOUND as u64);
         }
         rig.progress(10);
         let (mut open, mut refused) = (Vec::new(), Vec::new());
-        for mut foe in foes {
+        for mut peer in peers {
             // A pong, or a close frame.
-            if foe.read(1) == [0x8A] { open.push(foe) } else { refused.push(foe) }
+            if peer.bytes(1) == [0x8A] { open.push(peer) } else { refused.push(peer) }
         }
         let closed = rig.stat("by_memory_pressure");
-        assert!(refused.len() > FOES / 2 && open.len() > FOES / 10, "{closed} were closed");
-        for foe in &mut refused {
-            assert_eq!(foe.read(3)[1..], 1013_u16.to_be_bytes());
+        assert!(refused.len() > PEERS / 2 && open.len() > PEERS / 10, "{closed} were closed");
+        for peer in &mut refused {
+            assert_eq!(peer.bytes(3)[1..], 1013_u16.to_be_bytes());
         }
         feed_until_cut(refused);
         drop(open);
-        rig.until(|rig| rig.foes() == 0);
+        rig.until(|rig| rig.peers() == 0);
         rig.assert_held_at_most(most);
         assert_eq!(rig.stat("inbound_bytes"), 0, "round {round}");
     }

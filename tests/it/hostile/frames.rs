@@ -5,9 +5,9 @@ use std::time::Duration;
 use eventwire::proto::{Limits, OpCode};
 use eventwire::{Config, ServerConfig};
 
-use super::foe::{Foe, feed_until_cut, frame};
-use super::rig::{IN_PIECES, KIB, NOISE, Rig, SESSION};
+use super::rig::{IN_PIECES, KIB, NOISE, Rig, SESSION, feed_until_cut};
 use super::service::Profile;
+use crate::util::{Peer, frame};
 
 /// The longest message.
 const MESSAGE: usize = 1024 * 1024;
@@ -129,24 +129,24 @@ fn violations_are_told_their_code_and_nothing_behind_them_is_understood() {
     let good = frame(true, OpCode::Text, b"good");
     let mut refused = Vec::new();
     for (name, bytes, code) in &cases {
-        let mut at_once = Foe::upgraded(rig.echo());
+        let mut at_once = Peer::connect(rig.echo());
         at_once.pour(&[&good, &bytes[..], &behind].concat());
-        let mut foes = vec![at_once];
+        let mut peers = vec![at_once];
         if bytes.len() < 1000 {
-            let mut in_pieces = Foe::upgraded(rig.echo());
+            let mut in_pieces = Peer::connect(rig.echo());
             let whole = [&good, &bytes[..]].concat();
-            // It may be told before it has said everything.
-            let _ = whole.iter().all(|byte| in_pieces.write(std::slice::from_ref(byte)));
-            foes.push(in_pieces);
+            // It may be closed before it has sent everything.
+            let _ = whole.iter().all(|byte| in_pieces.try_write(std::slice::from_ref(byte)));
+            peers.push(in_pieces);
         }
-        for mut foe in foes {
-            let heard = foe.hear();
-            let frames = heard.frames();
-            assert_eq!(heard.close_code(), *code, "{name}");
+        for mut peer in peers {
+            let received = peer.until_end();
+            let frames = received.frames();
+            assert_eq!(received.close_code(), *code, "{name}");
             // The echo of what was right comes before it, and of nothing behind it.
             assert_eq!(frames[0].1, b"good", "{name}");
             assert!(frames.iter().all(|(_, payload)| payload != b"behind"), "{name}");
-            refused.push(foe);
+            refused.push(peer);
         }
     }
     rig.progress(10);
@@ -161,25 +161,25 @@ fn violations_are_told_their_code_and_nothing_behind_them_is_understood() {
 
 #[test]
 fn nothing_is_set_aside_for_a_length_that_is_only_declared() {
-    const FOES: usize = 300;
-    let mut rig = Rig::start("frames").sessions(FOES, SESSION);
+    const PEERS: usize = 300;
+    let mut rig = Rig::start("frames").sessions(PEERS, SESSION);
     // All of them together: 300 MiB.
     let header = &frame(true, OpCode::Binary, &vec![0; MESSAGE])[..14];
-    let mut foes: Vec<_> = (0..FOES).map(|_| Foe::upgraded(rig.echo())).collect();
-    for foe in &mut foes {
-        assert!(foe.write(header));
+    let mut peers: Vec<_> = (0..PEERS).map(|_| Peer::connect(rig.echo())).collect();
+    for peer in &mut peers {
+        peer.write(header);
     }
     rig.progress(10);
-    for foe in &mut foes {
-        assert!(foe.write(b"a few bytes"));
+    for peer in &mut peers {
+        peer.write(b"a few bytes");
     }
     rig.until(|rig| rig.stat("inbound_bytes") > 0);
     rig.progress(10);
     // The first storage of a payload that is to be long.
-    let most = FOES as u64 * 2 * 16 * KIB;
+    let most = PEERS as u64 * 2 * 16 * KIB;
     let held = rig.stat("inbound_bytes");
     assert!(held <= most, "{held}");
     rig.assert_held_at_most(most + NOISE);
-    drop(foes);
+    drop(peers);
     rig.end(4 * 1024 * KIB + NOISE);
 }

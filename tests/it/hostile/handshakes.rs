@@ -6,10 +6,9 @@ use eventwire::proto::Limits;
 use eventwire::proto::http::HeadLimits;
 use eventwire::{Config, ServerConfig};
 
-use super::foe::{Foe, feed_until_cut};
-use super::rig::{HALF_RECORD, IN_PIECES, KIB, NOISE, Rig, SESSION, with_room_for};
+use super::rig::{HALF_RECORD, IN_PIECES, KIB, NOISE, Rig, SESSION, feed_until_cut, with_room_for};
 use super::service::Profile;
-use crate::util::{PATIENCE, request};
+use crate::util::{PATIENCE, Peer, request};
 
 const TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -29,7 +28,7 @@ pub(super) fn many_pending() -> Profile {
     Profile::new(config, ServerConfig::default().limits(limits))
 }
 
-/// What the heads of so many connections may hold, by the configuration.
+/// The memory that the heads of `count` connections may hold, by the configuration.
 fn heads(count: usize) -> u64 {
     // Storage that grows by doubling has as much spare room at most.
     count as u64 * 2 * HeadLimits::default().bytes as u64
@@ -41,18 +40,18 @@ fn a_handshake_has_one_deadline_however_slowly_it_drips() {
     const DRIPPING: usize = 100;
     let mut rig = Rig::start("handshakes").sessions(SILENT + DRIPPING, SESSION);
     let start = Instant::now();
-    let mut silent: Vec<_> = (0..SILENT).map(|_| Foe::open(rig.echo())).collect();
+    let mut silent: Vec<_> = (0..SILENT).map(|_| Peer::open(rig.echo())).collect();
     // Half of them have said nearly as much as they may.
     let much = request("/", &x_lines(1000, 15));
-    for foe in silent.iter_mut().take(SILENT / 2) {
-        foe.pour(&much[..much.len() - 1]);
+    for peer in silent.iter_mut().take(SILENT / 2) {
+        peer.pour(&much[..much.len() - 1]);
     }
-    let mut dripping: Vec<_> = (0..DRIPPING).map(|_| Foe::open(rig.echo())).collect();
+    let mut dripping: Vec<_> = (0..DRIPPING).map(|_| Peer::open(rig.echo())).collect();
     // Long enough never to be whole at this pace.
     let drip = request("/", &format!("X-Padding: {}\r\n", "x".repeat(4000)));
     let mut alive: Vec<_> = dripping.iter_mut().collect();
     for byte in &drip {
-        alive.retain_mut(|foe| foe.pour(std::slice::from_ref(byte)).is_some());
+        alive.retain_mut(|peer| peer.pour(std::slice::from_ref(byte)).is_some());
         if alive.is_empty() || start.elapsed() > PATIENCE {
             break;
         }
@@ -62,12 +61,12 @@ fn a_handshake_has_one_deadline_however_slowly_it_drips() {
     assert!(start.elapsed() >= TIMEOUT / 2, "{:?}", start.elapsed());
     rig.progress(10);
     // Connections without a request get no answer.
-    for mut foe in silent.split_off(SILENT / 2) {
-        let heard = foe.hear();
-        assert!(heard.is_empty(), "{:?}", heard.text());
+    for mut peer in silent.split_off(SILENT / 2) {
+        let received = peer.until_end();
+        assert!(received.is_empty(), "{:?}", received.text());
     }
-    for mut foe in silent.into_iter().chain(dripping) {
-        assert_eq!(foe.hear().status(), 408);
+    for mut peer in silent.into_iter().chain(dripping) {
+        assert_eq!(peer.until_end().status(), 408);
     }
     rig.assert_held_at_most(heads(SILENT + DRIPPING) + NOISE);
     rig.end(NOISE);
@@ -83,25 +82,25 @@ fn silent_connections_keep_nobody_out_and_the_oldest_make_room() {
             let mut rig = Rig::start("handshakes, many pending").sessions(PENDING + 10, SESSION);
             let mut silent = Vec::new();
             for round in 0..SILENT / 10 {
-                silent.extend((0..10).map(|_| Foe::open(rig.echo())));
-                // Who asks at once is served in its turn, which silent ones put off by a second
-                // for each time that they fill all places.
-                let mut honest = Foe::upgraded(rig.echo());
+                silent.extend((0..10).map(|_| Peer::open(rig.echo())));
+                // A peer that sends its request is served in turn, which silent ones delay by a
+                // second for each time that they fill all places.
+                let mut honest = Peer::connect(rig.echo());
                 honest.finish();
-                honest.hear();
-                assert!(rig.foes() <= (PENDING + 10) as u64, "round {round}");
+                honest.until_end();
+                assert!(rig.peers() <= (PENDING + 10) as u64, "round {round}");
             }
-            rig.until(|rig| rig.foes() <= PENDING as u64);
+            rig.until(|rig| rig.peers() <= PENDING as u64);
             rig.progress(10);
             // The last honest one had its place among them for a moment.
-            for mut foe in silent.drain(..SILENT - PENDING + 1) {
-                let heard = foe.hear();
-                assert!(heard.is_empty(), "{:?}", heard.text());
+            for mut peer in silent.drain(..SILENT - PENDING + 1) {
+                let received = peer.until_end();
+                assert!(received.is_empty(), "{:?}", received.text());
             }
             // The newest still have their chance.
-            for foe in &mut silent {
-                assert!(foe.write(&request("/", "")));
-                assert!(foe.read(17).starts_with(b"HTTP/1.1 101 "));
+            for peer in &mut silent {
+                peer.write(&request("/", ""));
+                assert!(peer.bytes(17).starts_with(b"HTTP/1.1 101 "));
             }
             drop(silent);
             rig.assert_held_at_most(heads(SILENT) + NOISE);
@@ -136,11 +135,11 @@ fn heads_without_end_are_refused_at_their_limits() {
     let mut refused = Vec::new();
     for (name, head, status) in &cases {
         for _ in 0..TIMES {
-            let mut foe = Foe::open(rig.echo());
+            let mut peer = Peer::open(rig.echo());
             // The server reads on, and is not interested any more.
-            foe.pour(head.as_bytes());
-            assert_eq!(foe.hear().status(), *status, "{name}");
-            refused.push(foe);
+            peer.pour(head.as_bytes());
+            assert_eq!(peer.until_end().status(), *status, "{name}");
+            refused.push(peer);
         }
     }
     rig.progress(10);
@@ -149,7 +148,7 @@ fn heads_without_end_are_refused_at_their_limits() {
     rig.end(NOISE);
 }
 
-/// So many header lines of that length.
+/// `count` header lines of `len` bytes.
 fn x_lines(len: usize, count: usize) -> String {
     format!("X: {}\r\n", "y".repeat(len - 3)).repeat(count)
 }
@@ -170,17 +169,17 @@ fn a_head_may_be_as_long_as_the_limit_and_not_a_byte_longer() {
         (request("/", &"X: y\r\n".repeat(limits.headers - 5)), 101),
         (request("/", &"X: y\r\n".repeat(limits.headers - 4)), 431),
     ] {
-        let mut foe = Foe::open(rig.echo());
+        let mut peer = Peer::open(rig.echo());
         // Each byte by itself.
         for byte in &head {
-            if foe.pour(std::slice::from_ref(byte)).is_none() {
+            if peer.pour(std::slice::from_ref(byte)).is_none() {
                 break;
             }
         }
         if status == 101 {
-            assert!(foe.read(17).starts_with(b"HTTP/1.1 101 "), "{}", head.len());
+            assert!(peer.bytes(17).starts_with(b"HTTP/1.1 101 "), "{}", head.len());
         } else {
-            assert_eq!(foe.hear().status(), status, "{}", head.len());
+            assert_eq!(peer.until_end().status(), status, "{}", head.len());
         }
     }
     rig.progress(5);

@@ -9,9 +9,11 @@ use eventwire::{Config, ServerConfig};
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
 
-use super::foe::{Foe, feed_until_cut, frame};
-use super::rig::{HALF_RECORD, KEPT_INPUT, KEPT_OUTPUT, KIB, NOISE, Rig, SESSION, UNSENT};
+use super::rig::{
+    HALF_RECORD, KEPT_INPUT, KEPT_OUTPUT, KIB, NOISE, Rig, SESSION, UNSENT, feed_until_cut,
+};
 use super::service::Profile;
+use crate::util::{Peer, frame};
 
 const MESSAGE: usize = 256 * 1024;
 
@@ -45,7 +47,7 @@ fn compressed(message: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// A message in so many fragments, the first of which says that it is compressed.
+/// A message in `count` fragments, the first of which says that it is compressed.
 fn fragments(payload: &[u8], count: usize) -> Vec<u8> {
     let mut stream = Vec::new();
     let len = payload.len().div_ceil(count).max(1);
@@ -59,8 +61,8 @@ fn fragments(payload: &[u8], count: usize) -> Vec<u8> {
     stream
 }
 
-fn foe(rig: &Rig) -> Foe {
-    Foe::open(rig.echo()).upgrade_with(OFFER)
+fn peer(rig: &Rig) -> Peer {
+    Peer::open(rig.echo()).upgrade_with(OFFER)
 }
 
 /// What a loop may hold for messages that are inflated one after the other: the one in progress,
@@ -74,30 +76,30 @@ fn a_bomb_is_told_1009_at_the_limit_however_it_comes() {
         // A thousand to one, and 64 MiB in all.
         let bomb = compressed(&vec![0; 64 * 1024 * 1024]);
         let stored = compressed(&vec![0; MESSAGE + 1]);
-        let mut foes = Vec::new();
+        let mut peers = Vec::new();
         for stream in [fragments(&bomb, 1), fragments(&bomb, 3), fragments(&bomb, 1000)] {
             for _ in 0..EACH {
-                let mut foe = foe(&rig);
-                foe.pour(&stream);
-                foes.push(foe);
+                let mut peer = peer(&rig);
+                peer.pour(&stream);
+                peers.push(peer);
             }
         }
         for _ in 0..EACH {
-            let mut foe = foe(&rig);
-            foe.pour(&fragments(&stored, 1));
-            foes.push(foe);
+            let mut peer = peer(&rig);
+            peer.pour(&fragments(&stored, 1));
+            peers.push(peer);
         }
-        for foe in &mut foes {
-            assert_eq!(foe.hear().close_code(), 1009);
+        for peer in &mut peers {
+            assert_eq!(peer.until_end().close_code(), 1009);
         }
         rig.progress(3);
-        assert_eq!(rig.stat("by_protocol"), foes.len() as u64);
+        assert_eq!(rig.stat("by_protocol"), peers.len() as u64);
         // Garbage after the limit, and more of the bomb.
-        for foe in &mut foes {
-            foe.pour(&fragments(&bomb, 2));
+        for peer in &mut peers {
+            peer.pour(&fragments(&bomb, 2));
         }
-        let held = foes.len() as u64;
-        feed_until_cut(foes);
+        let held = peers.len() as u64;
+        feed_until_cut(peers);
         // Compressed, each is held until it is whole; with contexts each has a window.
         let each = bomb.len() as u64 * 2 + 64 * KIB;
         rig.assert_held_at_most(held * each + INFLATING + NOISE);
@@ -117,18 +119,18 @@ fn what_cannot_be_inflated_is_told_1007() {
         ("a block that is cut", truncated),
         ("codes that are cut", fragments(&[0x04], 1)),
     ];
-    let mut foes = Vec::new();
+    let mut peers = Vec::new();
     for (name, stream) in &cases {
         for _ in 0..EACH {
-            let mut foe = foe(&rig);
-            foe.pour(stream);
-            foes.push((name, foe));
+            let mut peer = peer(&rig);
+            peer.pour(stream);
+            peers.push((name, peer));
         }
     }
     let mut refused = Vec::new();
-    for (name, mut foe) in foes {
-        assert_eq!(foe.hear().close_code(), 1007, "{name}");
-        refused.push(foe);
+    for (name, mut peer) in peers {
+        assert_eq!(peer.until_end().close_code(), 1007, "{name}");
+        refused.push(peer);
     }
     rig.progress(3);
     feed_until_cut(refused);
@@ -143,26 +145,26 @@ fn messages_at_the_limit_without_end_hold_up_nobody() {
     // 100 MiB come of less than 200 KiB, and none of it is too long.
     let longest = fragments(&compressed(&vec![0; MESSAGE]), 1);
     let stream = longest.repeat(MESSAGES);
-    let foes: Vec<_> = (0..4)
+    let peers: Vec<_> = (0..4)
         .map(|_| {
-            let mut foe = foe(&rig);
+            let mut peer = peer(&rig);
             let stream = stream.clone();
             thread::spawn(move || {
-                assert!(foe.write(&stream));
+                peer.write(&stream);
                 for _ in 0..MESSAGES {
                     // Without a mask a header of such a length has ten bytes.
-                    assert!(foe.read(10 + MESSAGE)[10..].iter().all(|byte| *byte == 0));
+                    assert!(peer.bytes(10 + MESSAGE)[10..].iter().all(|byte| *byte == 0));
                 }
-                foe
+                peer
             })
         })
         .collect();
     rig.progress(20);
-    for foe in foes {
-        let mut foe = foe.join().expect("its answers");
-        foe.finish();
+    for peer in peers {
+        let mut peer = peer.join().expect("its answers");
+        peer.finish();
     }
-    // What is inflated for each of them in a turn, and answers that wait for those who read slowly.
+    // What is inflated for each of them in a turn, and answers that wait for slow readers.
     rig.assert_held_at_most(4 * (3 * 1024 * KIB + 2 * MESSAGE as u64) + INFLATING + NOISE);
     rig.end(KEPT_INPUT + KEPT_OUTPUT + NOISE);
 }

@@ -6,8 +6,8 @@
 //! When it is over, the server holds what it held before.
 //!
 //! `EVENTWIRE_HOSTILE_TLS=1` puts everything into TLS, as `over_tls` does. Each peer has made its
-//! handshake then before it does what it is there for, garbage is garbage within records, an end
-//! of a half is told within TLS, too, and each case says what sessions may hold beside.
+//! handshake then before it does what it is there for, garbage is garbage within records, a
+//! half-close is announced within TLS, too, and each case says what sessions may hold in addition.
 //!
 //! `EVENTWIRE_HOSTILE_FIGURES=1` shows how much memory it came to.
 
@@ -17,7 +17,6 @@ mod dead;
 mod descriptors;
 mod drip;
 mod flood;
-mod foe;
 mod fragments;
 mod frames;
 mod handshakes;
@@ -43,7 +42,7 @@ use std::path::Path;
 
 use service::Profile;
 
-/// The server's settings by the name that its process is told.
+/// The server's settings by the name that its process gets.
 fn profile(name: &str) -> Profile {
     match name {
         "churn" => churn::profile(),

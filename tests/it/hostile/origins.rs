@@ -7,10 +7,9 @@ use eventwire::proto::Limits;
 use eventwire::proto::handshake::OriginPolicy;
 use eventwire::{Config, ServerConfig};
 
-use super::foe::{Foe, feed_until_cut};
-use super::rig::{KIB, NOISE, Rig, SESSION};
+use super::rig::{KIB, NOISE, Rig, SESSION, feed_until_cut};
 use super::service::{OVER_TLS, Profile};
-use crate::util::request;
+use crate::util::{Peer, request};
 
 fn with(policy: OriginPolicy) -> Profile {
     let limits = Limits::default().close_timeout(Duration::from_millis(500));
@@ -91,13 +90,13 @@ fn pages_connect_as_the_policy_says() {
         let mut rig = Rig::start(profile).sessions(table.len(), SESSION);
         let mut refused = Vec::new();
         for (headers, statuses) in &table {
-            let mut foe = Foe::open(rig.echo());
-            assert!(foe.write(&request("/", headers)));
+            let mut peer = Peer::open(rig.echo());
+            peer.write(&request("/", headers));
             match statuses[policy] {
-                101 => assert_eq!(foe.read(13), b"HTTP/1.1 101 ", "{profile}: {headers}"),
+                101 => assert_eq!(peer.bytes(13), b"HTTP/1.1 101 ", "{profile}: {headers}"),
                 status => {
-                    assert_eq!(foe.hear().status(), status, "{profile}: {headers}");
-                    refused.push(foe);
+                    assert_eq!(peer.until_end().status(), status, "{profile}: {headers}");
+                    refused.push(peer);
                 }
             }
         }

@@ -5,10 +5,9 @@ use std::time::Duration;
 use eventwire::proto::{Limits, OpCode};
 use eventwire::{Config, ServerConfig};
 
-use super::foe::{Foe, frame};
 use super::rig::{HALF_RECORD, KEPT_INPUT, KEPT_OUTPUT, KIB, MIB, NOISE, Rig, UNSENT};
 use super::service::Profile;
-use crate::util::request;
+use crate::util::{Peer, frame, request};
 
 /// How often each is done.
 const EACH: usize = 40;
@@ -47,14 +46,14 @@ fn a_reset_ends_one_connection_wherever_it_comes() {
     for (name, said, opened) in &cases {
         let before = rig.stats();
         for _ in 0..EACH {
-            let mut foe = Foe::open(rig.echo());
+            let mut peer = Peer::open(rig.echo());
             if *opened {
-                foe = foe.upgrade();
+                peer = peer.upgrade();
             }
-            foe.pour(said);
-            foe.reset();
+            peer.pour(said);
+            peer.reset();
         }
-        rig.until(|rig| rig.foes() == 0);
+        rig.until(|rig| rig.peers() == 0);
         rig.progress(1);
         let stats = rig.stats();
         let more = |name: &str| stats[name] - before[name];
@@ -76,11 +75,11 @@ fn a_reset_ends_those_whose_output_waits() {
     let mut rig = Rig::start("resets").sessions(EACH, UNSENT);
     // Everyone has all that may wait for it: what is written is more than systems hold.
     let questions = frame(true, OpCode::Binary, &[b'x'; 60_000]).repeat(200);
-    let mut foes: Vec<_> = (0..EACH).map(|_| Foe::narrow(rig.echo())).collect();
+    let mut peers: Vec<_> = (0..EACH).map(|_| Peer::narrow(rig.echo())).collect();
     let mut sent = [0; EACH];
     rig.until(|rig| {
-        for (foe, sent) in foes.iter_mut().zip(&mut sent) {
-            *sent += foe.pour(&questions[*sent..]).expect("nobody is cut");
+        for (peer, sent) in peers.iter_mut().zip(&mut sent) {
+            *sent += peer.pour(&questions[*sent..]).expect("nobody is cut");
             assert!(*sent < questions.len());
         }
         rig.stat("outbound_bytes") > 0
@@ -89,10 +88,10 @@ fn a_reset_ends_those_whose_output_waits() {
     // Soft limit and the answers to one receive, in storage that doubles.
     let most = EACH as u64 * 2 * (64 + 64 + 60) * KIB;
     rig.assert_held_at_most(most + NOISE);
-    for foe in foes {
-        foe.reset();
+    for peer in peers {
+        peer.reset();
     }
-    rig.until(|rig| rig.foes() == 0);
+    rig.until(|rig| rig.peers() == 0);
     let stats = rig.stats();
     assert_eq!((stats["outbound_bytes"], stats["by_failure"]), (0, EACH as u64));
     rig.end(KEPT_OUTPUT.min(most) + NOISE);
@@ -102,18 +101,18 @@ fn a_reset_ends_those_whose_output_waits() {
 fn a_reset_ends_those_who_are_broadcast_to() {
     let mut rig = Rig::start("resets").sessions(EACH, UNSENT);
     for round in 0..10 {
-        let mut foes: Vec<_> = (0..EACH).map(|_| Foe::narrow(rig.feed())).collect();
+        let mut peers: Vec<_> = (0..EACH).map(|_| Peer::narrow(rig.feed())).collect();
         rig.broadcast(20, 10_000);
-        for foe in foes.drain(..EACH / 2) {
-            foe.reset();
+        for peer in peers.drain(..EACH / 2) {
+            peer.reset();
         }
         // Some are dead already when it is sent, and the loop does not know it.
         rig.broadcast(20, 10_000);
-        for foe in foes {
-            foe.reset();
+        for peer in peers {
+            peer.reset();
         }
         rig.broadcast(1, 10_000);
-        rig.until(|rig| rig.foes() == 0);
+        rig.until(|rig| rig.peers() == 0);
         assert_eq!(rig.stat("by_failure"), (round + 1) * EACH as u64);
     }
     rig.progress(5);

@@ -1,4 +1,4 @@
-//! A server in a process of its own, watched from outside, and those who use it as one should.
+//! The rig of hostile tests: a server in its own process, watched from outside, and bystanders.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader};
@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
 use super::bystanders::{self, Bystanders};
-use super::service::{Addresses, OVER_TLS, PROFILE, TEST, Target};
-use crate::util::{PATIENCE, Peer};
+use super::service::{Addresses, OVER_TLS, PROFILE, TEST};
+use crate::util::{PATIENCE, Peer, Target};
 
 pub(super) const KIB: u64 = 1024;
 pub(super) const MIB: u64 = 1024 * KIB;
@@ -78,9 +78,9 @@ impl Rig {
         Self::start_with(profile, true)
     }
 
-    /// Has so many peers at most at the same time, with a session that holds so much each, if all
-    /// is over TLS. The allocator may keep of it what is given back in small pieces; that nothing
-    /// is kept of thousands, one after the other, is a case of its own.
+    /// Allows at most `count` peers at a time, each with a TLS session of `each` bytes if all is
+    /// over TLS. The allocator may keep what is freed in small pieces; another case shows that
+    /// thousands of sessions in sequence leave nothing.
     pub(super) fn sessions(mut self, count: usize, each: u64) -> Self {
         if self.secure {
             self.sessions = count as u64 * each;
@@ -97,9 +97,9 @@ impl Rig {
         command.env(PROFILE, profile).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut process = command.spawn().expect("start a server");
         let printed = BufReader::new(process.stdout.take().expect("its output"));
-        let (tell, output) = channel();
+        let (lines, output) = channel();
         thread::spawn(move || {
-            printed.lines().map_while(Result::ok).try_for_each(|line| tell.send(line))
+            printed.lines().map_while(Result::ok).try_for_each(|line| lines.send(line))
         });
         let addresses = loop {
             let line = output.recv_timeout(PATIENCE).expect("the server's addresses");
@@ -118,12 +118,12 @@ impl Rig {
         Target { address: self.addresses.echo, secure: self.secure }
     }
 
-    /// Where whoever connects hears what is broadcast.
+    /// Where every connection receives what is broadcast.
     pub(super) const fn feed(&self) -> Target {
         Target { address: self.addresses.feed, secure: self.secure }
     }
 
-    /// Broadcasts so many messages of this length; tells how many were taken.
+    /// Broadcasts `count` messages of `len` bytes; returns how many were accepted.
     pub(super) fn broadcast(&mut self, count: usize, len: usize) -> usize {
         self.ask(&format!("{count} {len}")).parse().expect("a number")
     }
@@ -151,7 +151,7 @@ impl Rig {
     }
 
     /// Connections that are neither the bystanders' nor this rig's own.
-    pub(super) fn foes(&mut self) -> u64 {
+    pub(super) fn peers(&mut self) -> u64 {
         let own = 1 + if self.bystanders.is_some() { bystanders::COUNT } else { 0 };
         self.stat("connections") - own as u64
     }
@@ -172,7 +172,7 @@ impl Rig {
         assert!(self.control.stays_silent_for(time));
     }
 
-    /// Every bystander makes so many round trips while whatever is done to the server goes on.
+    /// Waits until every bystander has made `rounds` more round trips, in the middle of the attack.
     #[track_caller]
     pub(super) fn progress(&self, rounds: u64) {
         self.bystanders.as_ref().expect("bystanders").progress(rounds);
@@ -205,12 +205,12 @@ impl Rig {
         assert!(grown <= bytes, "{grown} bytes more than at first instead of {bytes} at most");
     }
 
-    /// Everything is over: once all who did wrong are gone, the server holds what it held at
+    /// Everything is over: once all hostile peers are gone, the server holds what it held at
     /// first, and at most `kept` bytes more; the bystanders and the server end in order.
     #[track_caller]
     pub(super) fn end(mut self, kept: u64) {
         let kept = kept + self.sessions;
-        self.until(|rig| rig.foes() == 0);
+        self.until(|rig| rig.peers() == 0);
         if self.bystanders.is_some() {
             self.progress(1);
             let before = self.baseline.descriptors;
@@ -239,7 +239,7 @@ impl Drop for Rig {
     }
 }
 
-/// This program once more, to run that one test, with so many descriptors if the system allows.
+/// This program again, to run one test, with this many descriptors if the system allows.
 fn again(test: &str, descriptors: usize) -> Command {
     const SCRIPT: &str = r#"ulimit -S -n "$1" 2>/dev/null || ulimit -S -n "$(ulimit -H -n)"
         shift
@@ -289,4 +289,18 @@ fn usage(process: u32) -> Usage {
     };
     let descriptors = fs::read_dir(format!("/proc/{process}/fd")).expect("its descriptors").count();
     Usage { memory: bytes("VmRSS:"), peak: bytes("VmHWM:"), descriptors }
+}
+
+/// Lets every peer send garbage until its stream is cut.
+#[track_caller]
+pub(super) fn feed_until_cut(mut peers: Vec<Peer>) {
+    // As text, a control byte; as a frame, reserved bits.
+    let garbage = [0xFF; 256];
+    let start = Instant::now();
+    while !peers.is_empty() {
+        assert!(start.elapsed() < PATIENCE, "{} streams are still fed", peers.len());
+        peers.retain_mut(|peer| peer.pour(&garbage).is_some());
+        // The others need the processor, too.
+        thread::yield_now();
+    }
 }

@@ -1,7 +1,7 @@
 //! The server under attack: a process of its own, so that what it holds is its alone.
 
 use std::io::Read;
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::{env, io, thread};
 
 use eventwire::proto::Limits;
@@ -10,15 +10,13 @@ use eventwire::{
     WebSocketHandler, on_message,
 };
 
-use crate::util::Wire;
-
 /// Tells the process which profile it serves with.
 pub(super) const PROFILE: &str = "EVENTWIRE_HOSTILE_PROFILE";
 
 /// The test by which the process starts.
-pub(super) const TEST: &str = "hostile::service::serves_whoever_starts_it_for_that";
+pub(super) const TEST: &str = "hostile::service::serves_the_hostile_tests";
 
-/// Tells the process, and whoever starts it, to do everything over TLS.
+/// Puts everything over TLS, in the process and in the test that starts it.
 pub(super) const OVER_TLS: &str = "EVENTWIRE_HOSTILE_TLS";
 
 /// How the server is set up.
@@ -46,7 +44,7 @@ impl Profile {
 pub(super) struct Addresses {
     /// Echoes every message.
     pub(super) echo: SocketAddr,
-    /// Whoever connects is subscribed to what is broadcast.
+    /// Subscribes every connection to the broadcasts.
     pub(super) feed: SocketAddr,
     /// Answers questions, and broadcasts.
     pub(super) control: SocketAddr,
@@ -63,21 +61,7 @@ impl Addresses {
     }
 }
 
-/// Where a server is to be met with, and how.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Target {
-    pub(super) address: SocketAddr,
-    pub(super) secure: bool,
-}
-
-impl Target {
-    /// What is to be spoken there, on a stream that was connected to it.
-    pub(super) fn wire(self, stream: TcpStream) -> Wire {
-        if self.secure { Wire::secure(stream) } else { Wire::Plain(stream) }
-    }
-}
-
-/// Subscribes whoever opens.
+/// Subscribes every connection.
 struct Feed(TopicId);
 
 impl WebSocketHandler<()> for Feed {
@@ -149,7 +133,7 @@ fn serve(profile: Profile) {
         conn.send(message);
     });
     let control = Control { feed: topic, handle: handle.clone() };
-    // Whoever asks is not asked.
+    // The control connection is not pinged.
     let quiet = ServerConfig::default().limits(Limits::default().ping_interval(None));
     let server = secured(profile.server);
     let listeners = [
@@ -173,7 +157,7 @@ fn serve(profile: Profile) {
 /// No test by itself: the others start this program again, with the name of a profile, and have
 /// this one run.
 #[test]
-fn serves_whoever_starts_it_for_that() {
+fn serves_the_hostile_tests() {
     if let Ok(name) = env::var(PROFILE) {
         serve(super::profile(&name));
     }

@@ -6,10 +6,9 @@ use std::time::{Duration, Instant};
 use eventwire::proto::{Limits, OpCode};
 use eventwire::{Config, ServerConfig};
 
-use super::foe::{Foe, frame};
 use super::rig::{KIB, NOISE, Rig, SESSION};
 use super::service::Profile;
-use crate::util::PATIENCE;
+use crate::util::{PATIENCE, Peer, frame};
 
 const TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -22,77 +21,77 @@ pub(super) fn profile() -> Profile {
     with(TIMEOUT)
 }
 
-/// Nobody is ever late.
+/// No deadline expires.
 pub(super) fn patient() -> Profile {
     with(Duration::from_secs(3600))
 }
 
-/// Those who have said this much of their first message, and say no more, are cut in their time.
+/// Peers that stop within their first message are cut in time.
 #[track_caller]
-fn stall(rig: &mut Rig, count: usize, said: impl Fn(usize, &mut Foe)) -> Vec<Foe> {
+fn stall(rig: &mut Rig, count: usize, said: impl Fn(usize, &mut Peer)) -> Vec<Peer> {
     let before = rig.stat("not_opened");
     let start = Instant::now();
-    let mut foes: Vec<_> = (0..count).map(|_| Foe::begin(rig.echo())).collect();
-    for (number, foe) in foes.iter_mut().enumerate() {
-        said(number, foe);
+    let mut peers: Vec<_> = (0..count).map(|_| Peer::begin(rig.echo())).collect();
+    for (number, peer) in peers.iter_mut().enumerate() {
+        said(number, peer);
     }
     rig.progress(5);
-    rig.until(|rig| rig.foes() == 0);
+    rig.until(|rig| rig.peers() == 0);
     assert!(start.elapsed() >= TIMEOUT / 2, "{:?}", start.elapsed());
     assert_eq!(rig.stat("not_opened") - before, count as u64);
-    foes
+    peers
 }
 
 #[test]
 fn who_stalls_in_the_handshake_of_tls_has_the_time_of_the_opening_handshake() {
-    const FOES: usize = 100;
-    let mut rig = Rig::secure("tls handshakes").sessions(FOES, SESSION);
-    let foes = stall(&mut rig, FOES, |number, foe| {
-        let hello = foe.hello();
+    const PEERS: usize = 100;
+    let mut rig = Rig::secure("tls handshakes").sessions(PEERS, SESSION);
+    let peers = stall(&mut rig, PEERS, |number, peer| {
+        let hello = peer.hello();
         let said = [0, 1, 5, hello.len() / 2, hello.len() - 1][number % 5];
-        foe.socket().write_all(&hello[..said]).expect("write");
+        peer.stream().write_all(&hello[..said]).expect("write");
     });
     rig.assert_held_at_most(NOISE);
-    drop(foes);
+    drop(peers);
     rig.end(NOISE);
 }
 
 #[test]
 fn four_hundred_who_stop_behind_their_first_message_hold_a_session_each() {
-    const FOES: usize = 400;
-    let mut rig = Rig::secure("tls handshakes").sessions(FOES, SESSION);
-    let foes = stall(&mut rig, FOES, |_, foe| {
-        let hello = foe.hello();
-        foe.socket().write_all(&hello).expect("write");
+    const PEERS: usize = 400;
+    let mut rig = Rig::secure("tls handshakes").sessions(PEERS, SESSION);
+    let peers = stall(&mut rig, PEERS, |_, peer| {
+        let hello = peer.hello();
+        peer.stream().write_all(&hello).expect("write");
     });
     // Each of them was answered, with a signature that costs more than anything else here.
-    for foe in &foes {
-        assert_eq!(foe.socket().read(&mut [0; 5]).expect("an answer"), 5);
+    for peer in &peers {
+        assert_eq!(peer.stream().read(&mut [0; 5]).expect("an answer"), 5);
     }
     rig.assert_held_at_most(NOISE);
-    drop(foes);
+    drop(peers);
     rig.end(NOISE);
 }
 
 #[test]
 fn a_first_message_in_single_bytes_is_understood() {
-    const FOES: usize = 50;
-    let rig = Rig::secure("tls handshakes, patient").sessions(FOES, SESSION);
-    let mut foes: Vec<_> = (0..FOES).map(|_| Foe::begin(rig.echo())).collect();
-    let hellos: Vec<_> = foes.iter_mut().map(Foe::hello).collect();
+    const PEERS: usize = 50;
+    let rig = Rig::secure("tls handshakes, patient").sessions(PEERS, SESSION);
+    let mut peers: Vec<_> = (0..PEERS).map(|_| Peer::begin(rig.echo())).collect();
+    let hellos: Vec<_> = peers.iter_mut().map(Peer::hello).collect();
     let longest = hellos.iter().map(Vec::len).max().expect("some");
     for at in 0..longest {
-        for (foe, hello) in foes.iter_mut().zip(&hellos) {
+        for (peer, hello) in peers.iter_mut().zip(&hellos) {
             if let Some(byte) = hello.get(at..=at) {
-                foe.socket().write_all(byte).expect("write");
+                peer.stream().write_all(byte).expect("write");
             }
         }
     }
     rig.progress(5);
-    for foe in foes {
-        let mut foe = foe.upgrade();
-        assert!(foe.write(&frame(true, OpCode::Text, b"hello")));
-        assert_eq!(foe.read(7), b"\x81\x05hello");
+    for peer in peers {
+        let mut peer = peer.upgrade();
+        peer.write(&frame(true, OpCode::Text, b"hello"));
+        assert_eq!(peer.bytes(7), b"\x81\x05hello");
     }
     rig.assert_held_at_most(NOISE);
     rig.end(NOISE);
@@ -100,15 +99,15 @@ fn a_first_message_in_single_bytes_is_understood() {
 
 #[test]
 fn a_first_message_that_drips_has_one_deadline() {
-    const FOES: usize = 50;
-    let mut rig = Rig::secure("tls handshakes").sessions(FOES, SESSION);
-    let mut foes: Vec<_> = (0..FOES).map(|_| Foe::begin(rig.echo())).collect();
+    const PEERS: usize = 50;
+    let mut rig = Rig::secure("tls handshakes").sessions(PEERS, SESSION);
+    let mut peers: Vec<_> = (0..PEERS).map(|_| Peer::begin(rig.echo())).collect();
     // Every byte of it is right, and much is to come.
     let hello = endless(60_000);
     let start = Instant::now();
     for byte in &hello {
-        foes.retain_mut(|foe| foe.socket().write_all(std::slice::from_ref(byte)).is_ok());
-        if foes.is_empty() {
+        peers.retain_mut(|peer| peer.stream().write_all(std::slice::from_ref(byte)).is_ok());
+        if peers.is_empty() {
             break;
         }
         assert!(start.elapsed() < PATIENCE, "a drip keeps a handshake alive");
@@ -116,7 +115,7 @@ fn a_first_message_that_drips_has_one_deadline() {
     }
     assert!(start.elapsed() >= TIMEOUT / 2, "{:?}", start.elapsed());
     rig.progress(5);
-    assert_eq!(rig.stat("not_opened"), FOES as u64);
+    assert_eq!(rig.stat("not_opened"), PEERS as u64);
     rig.assert_held_at_most(NOISE);
     rig.end(NOISE);
 }
@@ -133,27 +132,27 @@ fn endless(len: u32) -> Vec<u8> {
 
 #[test]
 fn a_first_message_holds_what_has_come_of_it_and_one_without_end_is_cut() {
-    const FOES: usize = 50;
+    const PEERS: usize = 50;
     /// What TLS holds of a message of the handshake, in storage that doubles.
     const MESSAGE: u64 = SESSION + 128 * KIB;
-    let mut rig = Rig::secure("tls handshakes").sessions(FOES, MESSAGE);
+    let mut rig = Rig::secure("tls handshakes").sessions(PEERS, MESSAGE);
     let unfinished = endless(0xFF00);
-    let foes = stall(&mut rig, FOES, |_, foe| {
-        foe.socket().write_all(&unfinished[..unfinished.len() - 100]).expect("write");
+    let peers = stall(&mut rig, PEERS, |_, peer| {
+        peer.stream().write_all(&unfinished[..unfinished.len() - 100]).expect("write");
     });
     // As long as a message may be that is not looked at before its end, and longer.
     let without_end = endless(0x00FF_FFFF);
-    let mut cut: Vec<_> = (0..FOES).map(|_| Foe::begin(rig.echo())).collect();
-    for foe in &mut cut {
-        let mut heard = Vec::new();
-        // It is told as soon as the length is known, in the middle of what it says.
-        let _ = foe.socket().write_all(&without_end[..256 * 1024]);
-        let _ = foe.socket().read_to_end(&mut heard);
-        assert!(heard.is_empty() || heard.starts_with(b"\x15\x03"), "{heard:?}");
+    let mut cut: Vec<_> = (0..PEERS).map(|_| Peer::begin(rig.echo())).collect();
+    for peer in &mut cut {
+        let mut received = Vec::new();
+        // It gets an alert as soon as the length is known, while it is still sending.
+        let _ = peer.stream().write_all(&without_end[..256 * 1024]);
+        let _ = peer.stream().read_to_end(&mut received);
+        assert!(received.is_empty() || received.starts_with(b"\x15\x03"), "{received:?}");
     }
-    rig.until(|rig| rig.stat("not_opened") == 2 * FOES as u64);
+    rig.until(|rig| rig.stat("not_opened") == 2 * PEERS as u64);
     rig.progress(5);
     rig.assert_held_at_most(NOISE);
-    drop((foes, cut));
+    drop((peers, cut));
     rig.end(NOISE);
 }

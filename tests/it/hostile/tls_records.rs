@@ -10,9 +10,9 @@ use eventwire::{Config, ServerConfig};
 use rustls::crypto::cipher::{MessageEncrypter, OutboundPlainMessage};
 use rustls::{ConnectionTrafficSecrets, ContentType, ProtocolVersion, SupportedCipherSuite};
 
-use super::foe::{Foe, frame};
 use super::rig::{HALF_RECORD, IN_PIECES, KIB, MIB, NOISE, Rig, SESSION};
 use super::service::Profile;
+use crate::util::{Peer, frame};
 
 const SOFT: usize = 16 * 1024;
 const RECEIVE: usize = 16 * 1024;
@@ -25,7 +25,7 @@ pub(super) fn profile() -> Profile {
     Profile::new(Config::default(), ServerConfig::default().limits(limits))
 }
 
-/// Nobody is ever late, and little waits for anybody.
+/// No deadline expires, and little output waits.
 pub(super) fn patient() -> Profile {
     let config = Config::default()
         .outbox(SOFT, 4 * SOFT)
@@ -43,8 +43,8 @@ struct Sealer {
 }
 
 impl Sealer {
-    fn new(foe: Foe) -> Self {
-        let (session, socket) = foe.into_session();
+    fn new(peer: Peer) -> Self {
+        let (session, socket) = peer.into_session();
         let Some(SupportedCipherSuite::Tls13(suite)) = session.negotiated_cipher_suite() else {
             panic!("another version of TLS");
         };
@@ -68,10 +68,10 @@ impl Sealer {
         sealed.encode()
     }
 
-    /// The stream ends whatever it is told.
-    fn hear_end(mut self) {
-        let mut heard = Vec::new();
-        if let Err(error) = self.socket.read_to_end(&mut heard) {
+    /// The stream ends, with an alert or without.
+    fn expect_end(mut self) {
+        let mut received = Vec::new();
+        if let Err(error) = self.socket.read_to_end(&mut received) {
             assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
         }
     }
@@ -81,8 +81,8 @@ impl Sealer {
 fn what_is_no_record_of_a_session_ends_it() {
     let mut rig = Rig::secure("tls records").sessions(1, HALF_RECORD);
     let hello = {
-        let mut foe = Foe::begin(rig.echo());
-        foe.hello()
+        let mut peer = Peer::begin(rig.echo());
+        peer.hello()
     };
     let (alert, data) = (ContentType::Alert, ContentType::ApplicationData);
     let handshake = ContentType::Handshake;
@@ -110,16 +110,16 @@ fn what_is_no_record_of_a_session_ends_it() {
     let before = rig.stat("by_failure");
     let message = frame(true, OpCode::Text, b"behind");
     for (name, bytes) in &plain {
-        let mut sealer = Sealer::new(Foe::upgraded(rig.echo()));
+        let mut sealer = Sealer::new(Peer::connect(rig.echo()));
         let behind = sealer.seal(data, &message);
         sealer.socket.write_all(&[&bytes[..], &behind].concat()).expect(name);
-        sealer.hear_end();
+        sealer.expect_end();
     }
     for (name, typ, bytes) in &sealed {
-        let mut sealer = Sealer::new(Foe::upgraded(rig.echo()));
+        let mut sealer = Sealer::new(Peer::connect(rig.echo()));
         let records = [sealer.seal(*typ, bytes), sealer.seal(data, &message)].concat();
         sealer.socket.write_all(&records).expect(name);
-        sealer.hear_end();
+        sealer.expect_end();
     }
     rig.progress(5);
     let count = plain.len() + sealed.len();
@@ -130,30 +130,30 @@ fn what_is_no_record_of_a_session_ends_it() {
 
 #[test]
 fn empty_records_end_a_session_after_a_few() {
-    const FOES: usize = 50;
+    const PEERS: usize = 50;
     let mut rig = Rig::secure("tls records, patient").sessions(1, IN_PIECES);
-    for _ in 0..FOES {
-        let mut sealer = Sealer::new(Foe::upgraded(rig.echo()));
+    for _ in 0..PEERS {
+        let mut sealer = Sealer::new(Peer::connect(rig.echo()));
         let empty = |_| sealer.seal(ContentType::ApplicationData, b"");
         let records: Vec<u8> = (0..10_000).flat_map(empty).collect();
         // It may be cut before it has said everything.
         let _ = sealer.socket.write_all(&records);
-        sealer.hear_end();
+        sealer.expect_end();
     }
     rig.progress(5);
-    assert_eq!(rig.stat("by_failure"), FOES as u64);
+    assert_eq!(rig.stat("by_failure"), PEERS as u64);
     rig.assert_held_at_most(NOISE);
     rig.end(NOISE);
 }
 
 #[test]
 fn floods_of_records_with_next_to_nothing_leave_the_others_their_turns() {
-    /// Of wire for each foe.
+    /// Of wire for each peer.
     const MUCH: usize = 4 << 20;
     let mut rig = Rig::secure("tls records, patient").sessions(1, IN_PIECES);
     // Bytes by themselves, and among as many empty ones as may be.
     for empty in [0, 31] {
-        let mut sealer = Sealer::new(Foe::upgraded(rig.echo()));
+        let mut sealer = Sealer::new(Peer::connect(rig.echo()));
         let pings = frame(true, OpCode::Text, b"x").into_iter().cycle();
         let mut records = Vec::new();
         for byte in pings {
@@ -177,54 +177,54 @@ fn floods_of_records_with_next_to_nothing_leave_the_others_their_turns() {
         sealer.socket.shutdown(Shutdown::Both).expect("shut down");
         reading.join().expect("the end");
     }
-    rig.until(|rig| rig.foes() == 0);
+    rig.until(|rig| rig.peers() == 0);
     rig.assert_held_at_most(MIB + NOISE);
     rig.end(MIB + NOISE);
 }
 
 #[test]
 fn key_updates_by_themselves_end_a_session_and_among_messages_are_answered_once() {
-    const FOES: usize = 20;
+    const PEERS: usize = 20;
     const TIMES: usize = 1000;
-    let mut rig = Rig::secure("tls records, patient").sessions(2 * FOES, SESSION);
-    for _ in 0..FOES {
-        let mut foe = Foe::upgraded(rig.echo());
+    let mut rig = Rig::secure("tls records, patient").sessions(2 * PEERS, SESSION);
+    for _ in 0..PEERS {
+        let mut peer = Peer::connect(rig.echo());
         for _ in 0..TIMES {
-            foe.update_keys();
+            peer.update_keys();
         }
-        foe.hear_alert_or_end();
+        peer.expect_alert_or_cut();
     }
-    assert_eq!(rig.stat("by_failure"), FOES as u64);
+    assert_eq!(rig.stat("by_failure"), PEERS as u64);
     let message = frame(true, OpCode::Text, b"x");
-    let mut foes: Vec<_> = (0..FOES).map(|_| Foe::upgraded(rig.echo())).collect();
+    let mut peers: Vec<_> = (0..PEERS).map(|_| Peer::connect(rig.echo())).collect();
     for _ in 0..TIMES {
-        for foe in &mut foes {
-            foe.update_keys();
-            assert!(foe.write(&message));
+        for peer in &mut peers {
+            peer.update_keys();
+            peer.write(&message);
         }
     }
     rig.progress(5);
-    for foe in &mut foes {
-        assert_eq!(foe.read(3 * TIMES), b"\x81\x01x".repeat(TIMES));
+    for peer in &mut peers {
+        assert_eq!(peer.bytes(3 * TIMES), b"\x81\x01x".repeat(TIMES));
     }
     rig.assert_held_at_most(NOISE);
-    drop(foes);
+    drop(peers);
     rig.end(NOISE);
 }
 
 #[test]
 fn one_who_never_reads_makes_a_session_hold_one_answer() {
-    const FOES: usize = 2;
-    let mut rig = Rig::secure("tls records, patient").sessions(FOES, IN_PIECES);
+    const PEERS: usize = 2;
+    let mut rig = Rig::secure("tls records, patient").sessions(PEERS, IN_PIECES);
     let message = frame(true, OpCode::Text, b"x");
-    let mut foes: Vec<_> = (0..FOES).map(|_| Foe::narrow(rig.echo())).collect();
+    let mut peers: Vec<_> = (0..PEERS).map(|_| Peer::narrow(rig.echo())).collect();
     // Each by itself, or the answers to several would be one record.
     let mut idle_rounds = 0;
     while idle_rounds < 3 {
         let mut more = 0;
         for _ in 0..200 {
-            for foe in &mut foes {
-                more += foe.pour(&message).unwrap_or_default();
+            for peer in &mut peers {
+                more += peer.pour(&message).unwrap_or_default();
             }
         }
         idle_rounds = if more == 0 { idle_rounds + 1 } else { 0 };
@@ -233,29 +233,29 @@ fn one_who_never_reads_makes_a_session_hold_one_answer() {
     rig.progress(10);
     // Others than those of a few bytes wait where they count, in storage that doubles.
     let waiting = 2 * (SOFT + RECEIVE) as u64;
-    assert!(rig.stat("outbound_bytes") <= FOES as u64 * waiting);
-    rig.assert_held_at_most(FOES as u64 * waiting + NOISE);
-    drop(foes);
-    rig.end(FOES as u64 * waiting + NOISE);
+    assert!(rig.stat("outbound_bytes") <= PEERS as u64 * waiting);
+    rig.assert_held_at_most(PEERS as u64 * waiting + NOISE);
+    drop(peers);
+    rig.end(PEERS as u64 * waiting + NOISE);
 }
 
 #[test]
 fn who_stalls_in_a_record_answers_no_ping_and_is_cut() {
-    const FOES: usize = 200;
-    let mut rig = Rig::secure("tls records").sessions(FOES, HALF_RECORD);
-    let mut foes = Vec::new();
-    for number in 0..FOES {
-        let mut sealer = Sealer::new(Foe::upgraded(rig.echo()));
+    const PEERS: usize = 200;
+    let mut rig = Rig::secure("tls records").sessions(PEERS, HALF_RECORD);
+    let mut peers = Vec::new();
+    for number in 0..PEERS {
+        let mut sealer = Sealer::new(Peer::connect(rig.echo()));
         let record = sealer.seal(ContentType::ApplicationData, &[0; 16 * KIB as usize]);
         let said = [1, 5, 4096, record.len() - 1][number % 4];
         sealer.socket.write_all(&record[..said]).expect("write");
-        foes.push(sealer);
+        peers.push(sealer);
     }
     rig.progress(5);
     // They keep their ends, and are forgotten all the same.
-    rig.until(|rig| rig.foes() == 0);
-    assert_eq!(rig.stat("by_timeout"), FOES as u64);
+    rig.until(|rig| rig.peers() == 0);
+    assert_eq!(rig.stat("by_timeout"), PEERS as u64);
     rig.assert_held_at_most(NOISE);
-    drop(foes);
+    drop(peers);
     rig.end(NOISE);
 }

@@ -1,14 +1,13 @@
-//! Requests that somebody on the way could understand otherwise than this server does.
+//! Requests that an intermediary could understand in another way than this server does.
 
 use std::time::Duration;
 
 use eventwire::proto::{Limits, OpCode};
 use eventwire::{Config, ServerConfig};
 
-use super::foe::{Foe, Heard, feed_until_cut, frame};
-use super::rig::{IN_PIECES, KIB, NOISE, Rig, SESSION};
+use super::rig::{IN_PIECES, KIB, NOISE, Rig, SESSION, feed_until_cut};
 use super::service::Profile;
-use crate::util::request;
+use crate::util::{Peer, frame, request};
 
 pub(super) fn profile() -> Profile {
     let limits = Limits::default().close_timeout(Duration::from_millis(500));
@@ -82,7 +81,7 @@ fn lines() -> Vec<(&'static str, Vec<u8>, u16)> {
     ]
 }
 
-/// What is asked for, of whom, in which language.
+/// The request line, its target and its version.
 fn targets() -> Vec<(&'static str, Vec<u8>, u16)> {
     let host = "Host: localhost\r\n";
     vec![
@@ -164,14 +163,14 @@ fn malformed_upgrades_get_one_answer_and_nothing_behind_them_is_understood() {
     let mut refused = Vec::new();
     for (name, head, status) in &cases {
         // With something behind it, and by itself in single bytes.
-        let mut at_once = Foe::open(rig.echo());
+        let mut at_once = Peer::open(rig.echo());
         at_once.pour(&[head, &smuggled()[..]].concat());
-        let mut in_pieces = Foe::open(rig.echo());
-        let complete = head.iter().all(|byte| in_pieces.write(std::slice::from_ref(byte)));
-        for mut foe in [at_once, in_pieces] {
-            let heard = foe.hear();
-            assert_eq!(heard.status(), *status, "{name}, {complete}: {}", heard.text());
-            refused.push(foe);
+        let mut in_pieces = Peer::open(rig.echo());
+        let complete = head.iter().all(|byte| in_pieces.try_write(std::slice::from_ref(byte)));
+        for mut peer in [at_once, in_pieces] {
+            let received = peer.until_end();
+            assert_eq!(received.status(), *status, "{name}, {complete}: {}", received.text());
+            refused.push(peer);
         }
     }
     rig.progress(10);
@@ -188,17 +187,17 @@ fn nothing_is_a_request_behind_an_accepted_one() {
     let rig = Rig::start("upgrades").sessions(20, SESSION);
     let mut refused = Vec::new();
     for _ in 0..20 {
-        let mut foe = Foe::open(rig.echo());
-        assert!(foe.write(&[plus(""), smuggled()].concat()));
-        let heard = foe.hear();
-        let text = heard.text();
+        let mut peer = Peer::open(rig.echo());
+        peer.write(&[plus(""), smuggled()].concat());
+        let received = peer.until_end();
+        let text = received.text();
         assert!(
             text.starts_with("HTTP/1.1 101 ") && text.matches("HTTP/1.1").count() == 1,
             "{text}"
         );
         // "GE" would be a frame with a reserved bit.
-        assert_eq!(heard.after_head().close_code(), 1002);
-        refused.push(foe);
+        assert_eq!(received.after_head().close_code(), 1002);
+        refused.push(peer);
     }
     rig.progress(5);
     feed_until_cut(refused);
@@ -212,19 +211,18 @@ fn frames_ahead_of_the_answer_are_messages_only_once_it_is_an_acceptance() {
     let messages = frame(true, OpCode::Text, b"early").repeat(3);
     let ending = frame(true, OpCode::Close, &1000_u16.to_be_bytes());
     let ahead = |head: Vec<u8>| [head, messages.clone(), ending.clone()].concat();
-    let told = |foe: &mut Foe| -> Heard { foe.hear() };
 
     // RFC 6455 §4.1 has a client wait; one that does not gains and loses nothing.
-    let mut accepted = Foe::open(rig.echo());
-    assert!(accepted.write(&ahead(plus(""))));
-    let heard = told(&mut accepted).after_head();
-    assert_eq!(heard.frames().len(), 4);
-    assert_eq!(heard.close_code(), 1000);
+    let mut accepted = Peer::open(rig.echo());
+    accepted.write(&ahead(plus("")));
+    let received = accepted.until_end().after_head();
+    assert_eq!(received.frames().len(), 4);
+    assert_eq!(received.close_code(), 1000);
 
     let before = rig.stat("messages_received");
-    let mut refused = Foe::open(rig.echo());
-    assert!(refused.write(&ahead(with("Version: 13", "Version: 12"))));
-    assert_eq!(told(&mut refused).status(), 426);
+    let mut refused = Peer::open(rig.echo());
+    refused.write(&ahead(with("Version: 13", "Version: 12")));
+    assert_eq!(refused.until_end().status(), 426);
     // Bystanders apart, whose messages begin with a round.
     rig.progress(5);
     assert!(rig.stat("messages_received") > before);

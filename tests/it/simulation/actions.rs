@@ -8,6 +8,7 @@ use eventwire::{
 };
 
 use super::app::{App, Job, Phase, Topic};
+use super::payload::Payload;
 
 /// Bytes of the close frame that an application sends here, at most.
 const CLOSE_FRAME: usize = 16;
@@ -100,7 +101,7 @@ impl App {
             }
             asks.asked += 1;
             let status = if matches!(self.link_of(conn).job, Job::Echo(_)) {
-                let payload = self.random.payload(len);
+                let payload = Payload::random(&mut self.random, len);
                 self.send(conn, payload.message(), cx)
             } else {
                 self.send(conn, (&len.to_string()).into(), cx)
@@ -152,7 +153,7 @@ impl App {
         match self.random.below(10) {
             0..=3 => {
                 let len = self.random.len(self.longest);
-                let payload = self.random.payload(len);
+                let payload = Payload::random(&mut self.random, len);
                 self.send(conn, payload.message(), cx);
             }
             4 | 5 => self.broadcast(cx),
@@ -188,12 +189,12 @@ impl App {
         self.link_of(conn).paused |= was_open;
     }
 
-    /// Resumes connections that are paused, so many of a hundred.
+    /// Resumes paused connections, each with this chance in percent.
     pub(super) fn resume_paused(&mut self, chance: usize, cx: &mut Context<'_>) {
         for conn in self.crowd.clone() {
             if self.known(conn).paused && self.random.percent(chance) {
                 self.known(conn).paused = false;
-                // It may have ended without having been told so yet.
+                // It may have ended, with its `on_close` still to come.
                 assert_eq!(
                     cx.connection(conn).resume(),
                     cx.connection(conn).is_open(),
@@ -213,7 +214,7 @@ impl App {
         }
         let place = self.random.below(self.topics.len());
         let len = self.random.len(self.longest);
-        let mut payload = self.random.payload(len);
+        let mut payload = Payload::random(&mut self.random, len);
         let except = self.random.percent(20) && !self.crowd.is_empty();
         let except = except.then(|| self.crowd[self.random.below(self.crowd.len())]);
         let open: Vec<u64> = self.topics[place].subscribers.keys().copied().collect();
@@ -242,7 +243,7 @@ impl App {
             }
             let known = &self.conns[bits];
             self.counts.cast += 1;
-            // It has ended and was not told so yet.
+            // It has ended, with its `on_close` still to come.
             if !open.contains(bits) {
                 continue;
             }

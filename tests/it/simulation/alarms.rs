@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use eventwire::{Context, TimerId};
 
 use super::app::App;
-use super::random::Random;
+use crate::shared::Random;
 
 /// The event of a timer, by its number.
 #[derive(Clone, Copy, Debug)]

@@ -12,8 +12,8 @@ use super::alarms::Alarms;
 use super::flow::Flow;
 use super::invariants::Counts;
 use super::news::NewsDesk;
-use super::panics::INJECTED;
-use super::random::Random;
+use super::panicking::INJECTED;
+use crate::shared::Random;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -22,7 +22,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 pub(super) struct App {
     pub(super) random: Random,
     pub(super) links: Vec<Link>,
-    /// Everything that was ever told of, by [`ConnectionId::to_bits`].
+    /// Every connection, by [`ConnectionId::to_bits`].
     pub(super) conns: BTreeMap<u64, Conn>,
     /// Those that random actions choose from.
     pub(super) crowd: Vec<ConnectionId>,
@@ -40,7 +40,7 @@ pub(super) struct App {
     /// How many subscriptions one connection may have.
     pub(super) subscriptions: usize,
     pub(super) callbacks: u64,
-    /// Those whose end is still to be told, by slot.
+    /// Those whose `on_close` is still to come, by slot.
     pub(super) live: ConnectionMap<()>,
     pub(super) counts: Counts,
     /// Events of all types that were handled.
@@ -49,24 +49,24 @@ pub(super) struct App {
     pub(super) news: NewsDesk,
     /// Whether random actions publish events and set timers.
     pub(super) publishes: bool,
-    /// Of a thousand callbacks, so many panic.
+    /// How many of a thousand calls of handlers panic.
     pub(super) panicking: usize,
     /// The turn in which a handler last looked at everybody.
     pub(super) turn_looked_at: usize,
     pub(super) turn: usize,
-    /// Who was found ended before that was told, and in which turn.
+    /// Connections found ended before their `on_close`, and in which turn.
     pub(super) due_ends: Vec<(ConnectionId, usize)>,
     /// What the next handler is to end the loop with.
     pub(super) ends_by: Option<LoopEnd>,
-    /// What handlers have told the loop of its end in this turn, and when.
+    /// How handlers have asked the loop to end in this turn, and when.
     pub(super) asked: Vec<(LoopEnd, Instant)>,
     /// Clients that began to connect, and of those the ones that opened.
     pub(super) connecting: u64,
     pub(super) opened_clients: u64,
     /// Requests to resume that arrived.
     pub(super) resumes: u64,
-    /// The loop has begun to drain: nobody is heard any more.
-    pub(super) drains: bool,
+    /// The loop is shutting down: it reads no more messages.
+    pub(super) is_shutting_down: bool,
     /// Only orderly ends are expected.
     pub(super) lossless: bool,
     /// Queued output may be too much for its limit.
@@ -74,7 +74,7 @@ pub(super) struct App {
     pub(super) stopping: bool,
     /// Deadlines are long past when they come up.
     pub(super) time_jumps: bool,
-    /// Everybody subscribes to something at once, and nothing else is done before so many have.
+    /// Every connection subscribes at once, and nothing else is done before this many have.
     pub(super) quorum: usize,
     /// Subscriptions are of any policy.
     pub(super) policies: bool,
@@ -92,7 +92,7 @@ pub(super) struct Link {
     pub(super) client: Option<ConnectionId>,
     /// One end is a scripted peer without manners: it may end in any way.
     pub(super) rude: bool,
-    /// An end was paused: the other may have waited in vain for its close frame to be heard.
+    /// An end was paused: the other may have waited in vain for an answer to its close frame.
     pub(super) paused: bool,
 }
 
@@ -105,7 +105,7 @@ pub(super) enum Job {
     Fetch(Asks),
     /// Random actions.
     Chaos,
-    /// The client may tell the server to close all connections.
+    /// The client may have the server close all connections.
     Control,
 }
 
@@ -124,9 +124,9 @@ pub(super) struct Topic {
     pub(super) subscribers: BTreeMap<u64, OverflowPolicy>,
     /// How often something was broadcast.
     pub(super) casts: u64,
-    /// How many gaps were told.
+    /// How many gaps were reported.
     pub(super) gaps: u64,
-    /// Whether it was last told to have subscribers.
+    /// Whether the last `TopicChanged` said that it has subscribers.
     pub(super) occupied: bool,
 }
 
@@ -169,7 +169,7 @@ impl Conn {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum LoopEnd {
     Stop,
-    Drain(Duration),
+    Shutdown(Duration),
 }
 
 /// What the application knows of a connection.
@@ -234,7 +234,7 @@ impl App {
             connecting: 0,
             opened_clients: 0,
             resumes: 0,
-            drains: false,
+            is_shutting_down: false,
             lossless: false,
             overflows: false,
             stopping: false,
@@ -268,7 +268,7 @@ impl App {
     }
 
     pub(super) fn known(&mut self, conn: ConnectionId) -> &mut Conn {
-        self.conns.get_mut(&conn.to_bits()).unwrap_or_else(|| panic!("{conn:?} was never told of"))
+        self.conns.get_mut(&conn.to_bits()).unwrap_or_else(|| panic!("{conn:?} is unknown"))
     }
 
     pub(super) fn link_of(&mut self, conn: ConnectionId) -> &mut Link {
@@ -290,7 +290,7 @@ impl App {
     }
 
     pub(super) fn upgrading(&mut self, conn: ConnectionId, link: usize, cx: &mut Context<'_>) {
-        assert!(!self.drains, "{conn:?} upgrades while the loop drains");
+        assert!(!self.is_shutting_down, "{conn:?} upgrades during a shutdown");
         let client = Conn::client(conn, link, cx.now());
         let known = Conn { is_client: false, phase: Phase::Upgrading, ..client };
         assert!(self.conns.insert(conn.to_bits(), known).is_none(), "{conn:?} upgrades again");
@@ -309,23 +309,23 @@ impl App {
         } else {
             self.begin_life(conn);
         }
-        assert!(!self.drains, "{conn:?} opens while the loop drains");
+        assert!(!self.is_shutting_down, "{conn:?} opens during a shutdown");
         assert!(cx.connection(conn).is_open(), "{conn:?} is not open in its on_open");
         if matches!(self.link_of(conn).job, Job::Chaos) {
             self.crowd.push(conn);
         }
     }
 
-    /// Something that its peer sent is told of.
-    pub(super) fn heard(&mut self, conn: ConnectionId) {
+    /// A handler is called with something that the peer sent.
+    pub(super) fn check_readable(&mut self, conn: ConnectionId) {
         let known = self.known(conn);
-        assert_eq!(known.phase, Phase::Open, "{conn:?} is heard");
-        assert!(!known.paused, "{conn:?} is paused and heard");
-        assert!(!self.drains, "{conn:?} is heard while the loop drains");
+        assert_eq!(known.phase, Phase::Open, "{conn:?} is read");
+        assert!(!known.paused, "{conn:?} is paused and read");
+        assert!(!self.is_shutting_down, "{conn:?} is read during a shutdown");
     }
 
     pub(super) fn received(&mut self, conn: ConnectionId, message: Message<'_>) {
-        self.heard(conn);
+        self.check_readable(conn);
         self.counts.messages += 1;
         self.receives(conn).arrive(message);
     }
@@ -337,7 +337,7 @@ impl App {
         cx: &mut Context<'_>,
     ) {
         let phase = self.known(conn).phase;
-        let told = match phase {
+        let is_expected = match phase {
             Phase::Open => match disconnect {
                 Disconnect::ClosedByApplication { code } => {
                     self.stopping && *code == CloseCode::GOING_AWAY
@@ -346,7 +346,7 @@ impl App {
             },
             // The first reason stands: an outbox may overflow with what the close settles.
             Phase::Closing(code) => match disconnect {
-                Disconnect::ClosedByApplication { code: told } => told.get() == code,
+                Disconnect::ClosedByApplication { code: reported } => reported.get() == code,
                 Disconnect::Overflow | Disconnect::MemoryPressure(_) => self.overflows,
                 _ => false,
             },
@@ -358,7 +358,7 @@ impl App {
             }
             _ => false,
         };
-        assert!(told, "{conn:?} was {phase:?}, and then {disconnect:?}");
+        assert!(is_expected, "{conn:?} was {phase:?}, and then {disconnect:?}");
         self.counts.closed(disconnect);
         let is_closing = matches!(phase, Phase::Closing(_) | Phase::Panicked);
         if is_closing && !self.known(conn).closes_late {
@@ -443,7 +443,7 @@ impl App {
     }
 
     pub(super) fn check_count(&self, topic: &Topic, cx: &mut Context<'_>) {
-        // The end of the loop takes everybody out of all topics before it tells them.
+        // A loop that ends removes all subscribers before it calls on_close.
         if !self.stopping {
             assert_eq!(cx.subscriber_count(topic.id), topic.subscribers.len());
         }
@@ -484,12 +484,12 @@ impl App {
         conn.and_then(|conn| self.conns.get(&conn.to_bits())).is_some_and(|conn| conn.waiting)
     }
 
-    /// The end of everything that ever began was told, but for clients that were not let in.
+    /// Every connection has ended, but for clients that were not let in.
     pub(super) fn check_ended(&self) {
         for (bits, conn) in &self.conns {
             assert!(
                 matches!(conn.phase, Phase::Closed | Phase::Failed | Phase::Upgrading),
-                "the end of {bits:#x}, link {}, was not told: {:?}",
+                "{bits:#x}, link {}, has not ended: {:?}",
                 conn.link,
                 conn.phase,
             );

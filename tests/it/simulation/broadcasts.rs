@@ -1,4 +1,4 @@
-//! Broadcasts to many: how much of one a turn delivers, and who is served meanwhile.
+//! Broadcasts to many: how much of one a turn delivers, and that others are served meanwhile.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -7,8 +7,8 @@ use eventwire::proto::OpCode;
 use eventwire::reactor::sim::{PeerId, SimConfig};
 use eventwire::{Config, SendStatus};
 
-use super::rig::{Call, Notes, Rig, frame, text};
-use super::script::Arrived;
+use super::rig::{Call, Notes, Rig, text};
+use crate::shared::{Arrived, frame};
 
 const SUBSCRIBERS: u64 = 1_000;
 
@@ -16,7 +16,7 @@ const SUBSCRIBERS: u64 = 1_000;
 const SLICE: u64 = 256;
 
 /// The texts that arrived at a peer.
-fn heard(rig: &mut Rig, peer: PeerId) -> Vec<String> {
+fn texts(rig: &mut Rig, peer: PeerId) -> Vec<String> {
     let texts = rig.received(peer).into_iter().map(|arrived| match arrived {
         Arrived::Message(true, text) => String::from_utf8(text).expect("text"),
         _ => panic!("nothing but text is sent"),
@@ -52,8 +52,8 @@ fn a_turn_delivers_to_a_slice_of_many_and_others_are_answered_between_two() {
         rig.event_loop.turn(Some(Duration::ZERO), &mut ()).expect("a poll");
     }
     rig.run(1);
-    assert_eq!(heard(&mut rig, bystander), ["still there?"; 4]);
+    assert_eq!(texts(&mut rig, bystander), ["still there?"; 4]);
     for peer in peers {
-        assert_eq!(heard(&mut rig, peer), ["news"]);
+        assert_eq!(texts(&mut rig, peer), ["news"]);
     }
 }

@@ -1,4 +1,4 @@
-//! How a connection's stream ends: who ends it, when, and what still leaves.
+//! How a connection's stream ends: which end closes it, when, and what is still sent.
 
 use std::rc::Rc;
 
@@ -6,8 +6,8 @@ use eventwire::proto::OpCode;
 use eventwire::reactor::sim::{PeerId, SimConfig};
 use eventwire::{CloseCode, Config, Disconnect};
 
-use super::rig::{Call, Notes, Rig, frame, text};
-use super::script::Arrived;
+use super::rig::{Call, Notes, Rig, text};
+use crate::shared::{Arrived, frame};
 
 /// The payload of a close frame with code 1000.
 const NORMAL: [u8; 2] = 1000_u16.to_be_bytes();
@@ -15,13 +15,13 @@ const NORMAL: [u8; 2] = 1000_u16.to_be_bytes();
 /// A loop that closes on "close", echoes all else, and notes why connections end.
 fn rig() -> (Rig, Notes<String>) {
     let notes = Notes::default();
-    let told = Rc::clone(&notes);
+    let log = Rc::clone(&notes);
     let rig = Rig::new(SimConfig::calm(), Config::default(), move |conn, call| match call {
         Call::Message(_) if text(&call) == Some("close") => {
             assert!(conn.close(CloseCode::NORMAL, ""));
         }
         Call::Message(message) => drop(conn.send(message)),
-        Call::Close(reason) => told.borrow_mut().push(reason.to_string()),
+        Call::Close(reason) => log.borrow_mut().push(reason.to_string()),
         _ => {}
     });
     (rig, notes)
@@ -33,7 +33,7 @@ fn has_ended(rig: &mut Rig, peer: PeerId) -> bool {
 }
 
 /// Whether a close frame has arrived at the peer, and nothing else.
-fn hears_the_close(rig: &mut Rig, peer: PeerId) -> bool {
+fn has_received_the_close(rig: &mut Rig, peer: PeerId) -> bool {
     matches!(rig.received(peer)[..], [Arrived::Close(Some(1000))])
 }
 
@@ -47,7 +47,7 @@ fn a_server_ends_tcp_once_both_close_frames_were_exchanged() {
         }
         rig.send(peer, OpCode::Close, &NORMAL);
         // The peer has not ended its half, and need not.
-        assert!(hears_the_close(&mut rig, peer), "{first}");
+        assert!(has_received_the_close(&mut rig, peer), "{first}");
         assert!(has_ended(&mut rig, peer), "{first}");
         assert_eq!(rig.event_loop.connections(), 0, "{first}");
         assert_eq!(rig.sim().open_descriptors(), 1, "{first}");
@@ -56,25 +56,25 @@ fn a_server_ends_tcp_once_both_close_frames_were_exchanged() {
 }
 
 #[test]
-fn what_comes_behind_the_peers_close_frame_does_not_destroy_ours() {
+fn data_after_the_peers_close_frame_does_not_destroy_ours() {
     let (mut rig, _) = rig();
     let peer = rig.peer();
     let mut bytes = frame(OpCode::Close, &NORMAL);
     bytes.extend([0; 40_000]);
     rig.sim().peer_send(peer, &bytes);
     rig.run(1);
-    assert!(hears_the_close(&mut rig, peer));
+    assert!(has_received_the_close(&mut rig, peer));
     assert!(has_ended(&mut rig, peer));
     assert_eq!(rig.event_loop.connections(), 0);
 }
 
 #[test]
-fn a_peer_that_did_not_answer_the_close_is_waited_for() {
+fn a_server_waits_for_the_answer_to_its_close() {
     let (mut rig, _) = rig();
     let peer = rig.peer();
     rig.send(peer, OpCode::Text, b"close");
     rig.run(4_000);
-    assert!(hears_the_close(&mut rig, peer));
+    assert!(has_received_the_close(&mut rig, peer));
     assert_eq!(rig.event_loop.connections(), 1);
     assert!(!rig.sim().peer_is_closed(peer));
     rig.run(1_100);
@@ -82,14 +82,14 @@ fn a_peer_that_did_not_answer_the_close_is_waited_for() {
 }
 
 #[test]
-fn a_client_leaves_the_end_of_tcp_to_the_server_and_does_not_wait_for_ever() {
+fn a_client_lets_the_server_end_tcp_within_a_limit() {
     for ends in [true, false] {
         let reasons = Notes::default();
-        let told = Rc::clone(&reasons);
+        let log = Rc::clone(&reasons);
         let mut rig = Rig::new(SimConfig::calm(), Config::default(), |_, _| {});
         let server = rig.server(move |_, call| {
             if let Call::Close(Disconnect::ClosedByPeer { code, .. }) = call {
-                told.borrow_mut().push(*code);
+                log.borrow_mut().push(*code);
             }
         });
         rig.sim().peer_send(server, &[0x88, 2, NORMAL[0], NORMAL[1]]);
@@ -107,13 +107,13 @@ fn a_client_leaves_the_end_of_tcp_to_the_server_and_does_not_wait_for_ever() {
     }
 }
 
-/// What ends a connection, by its name; what is sent then, on and on; what the peer hears first.
+/// What ends a connection, by its name; what is sent then, on and on; what the peer receives first.
 type Flood<'a> = (&'a str, Vec<u8>, &'a [u8], &'a [u8]);
 
 /// More than any limit here.
 const FLOOD: usize = 40 << 20;
 
-/// What a peer sends, whatever it is told, for as long as it can; how much of it was received.
+/// Sends as much of `flood` as the loop reads; returns how much it read.
 fn flooded(rig: &mut Rig, peer: PeerId, flood: &[u8]) -> usize {
     let before = rig.sim().bytes_received();
     rig.sim().peer_send(peer, &flood.repeat(FLOOD / flood.len()));
@@ -146,9 +146,9 @@ fn a_peer_that_sends_on_after_the_end_is_cut_after_64_kib_and_a_message() {
         ("too many pings", pings, &frame(OpCode::Ping, b""), b"\x8A"),
         ("a close", close, &frame(OpCode::Text, b"and more"), b"\x88"),
     ];
-    for (name, end, flood, hears) in cases {
+    for (name, end, flood, answer) in cases {
         let (mut rig, _) = rig();
-        let peer = if hears.starts_with(b"HTTP") {
+        let peer = if answer.starts_with(b"HTTP") {
             let address = rig.address;
             rig.sim().peer_connect(address)
         } else {
@@ -157,18 +157,18 @@ fn a_peer_that_sends_on_after_the_end_is_cut_after_64_kib_and_a_message() {
         rig.sim().peer_send(peer, &end);
         let received = flooded(&mut rig, peer, flood);
         // A client that never opened a WebSocket has no message to end.
-        let message = if hears.starts_with(b"HTTP") { 0 } else { 1 << 20 };
+        let message = if answer.starts_with(b"HTTP") { 0 } else { 1 << 20 };
         // What came with it, and what came with what was too much, each a window at most.
         let most = end.len() + message + 3 * 64 * 1024;
         assert!(received <= most, "{name}: {received}");
         // After both close frames the server ends as soon as it has read what there is.
         assert!(received >= message || name == "a close", "{name}: {received}");
-        assert!(rig.sim().peer_received(peer).starts_with(hears), "{name}");
+        assert!(rig.sim().peer_received(peer).starts_with(answer), "{name}");
     }
 }
 
 #[test]
-fn who_does_not_answer_the_applications_close_is_cut_after_what_may_be_on_its_way() {
+fn a_peer_that_does_not_answer_the_close_is_cut_after_16_mib_and_a_message() {
     let (mut rig, notes) = rig();
     let peer = rig.peer();
     rig.send(peer, OpCode::Text, b"close");
@@ -187,20 +187,19 @@ fn a_peer_with_much_on_its_way_may_still_answer_the_close() {
     sent.extend(frame(OpCode::Close, &NORMAL));
     rig.sim().peer_send(peer, &sent);
     rig.run(2_000);
-    assert!(hears_the_close(&mut rig, peer));
+    assert!(has_received_the_close(&mut rig, peer));
     assert!(has_ended(&mut rig, peer));
     assert_eq!(rig.event_loop.connections(), 0);
 }
 
-/// A peer that asks for so many bytes, reads nothing yet, and ends its half of the stream behind
-/// these further bytes.
+/// A peer that requests `len` bytes, reads nothing, and half-closes after it has sent `behind`.
 fn half_closed(len: usize, behind: &[u8]) -> (Rig, PeerId, Notes<String>) {
     let notes = Notes::default();
-    let told = Rc::clone(&notes);
+    let log = Rc::clone(&notes);
     let config = Config::default().outbox(64 * 1024, 4 << 20);
     let mut rig = Rig::new(SimConfig::calm(), config, move |conn, call| match call {
         Call::Message(_) => drop(conn.send(vec![7; len])),
-        Call::Close(reason) => told.borrow_mut().push(reason.to_string()),
+        Call::Close(reason) => log.borrow_mut().push(reason.to_string()),
         _ => {}
     });
     let peer = rig.peer();
@@ -213,13 +212,13 @@ fn half_closed(len: usize, behind: &[u8]) -> (Rig, PeerId, Notes<String>) {
 }
 
 #[test]
-fn what_was_queued_leaves_whole_though_the_peer_has_ended_its_half() {
+fn queued_output_is_delivered_after_the_peer_half_closes() {
     let close = frame(OpCode::Close, &NORMAL);
     for behind in [&b""[..], &close] {
         for len in [1_000, 66_000, 100_000, 128_000, 131_000, 200_000, 1_500_000] {
             let (mut rig, peer, notes) = half_closed(len, behind);
             let mut received = Vec::new();
-            // More than the whole closing has, but for who takes nothing.
+            // Longer than the close timeout, which counts from the last progress.
             for _ in 0..len / 64_000 + 2 {
                 rig.sim().peer_resume(peer);
                 rig.sim().peer_stop_reading(peer);
@@ -244,7 +243,7 @@ fn what_was_queued_leaves_whole_though_the_peer_has_ended_its_half() {
 }
 
 #[test]
-fn who_has_ended_its_half_and_takes_nothing_is_cut_in_time() {
+fn a_half_closed_peer_that_reads_nothing_is_cut_in_time() {
     for len in [100_000, 120_000] {
         let (mut rig, _, notes) = half_closed(len, b"");
         rig.run(4_900);
@@ -255,15 +254,15 @@ fn who_has_ended_its_half_and_takes_nothing_is_cut_in_time() {
 }
 
 #[test]
-fn the_applications_close_leaves_though_the_peer_has_ended_its_half() {
+fn the_applications_close_is_delivered_after_the_peer_half_closes() {
     let notes = Notes::default();
-    let told = Rc::clone(&notes);
+    let log = Rc::clone(&notes);
     let mut rig = Rig::new(SimConfig::calm(), Config::default(), move |conn, call| match call {
         Call::Message(_) => {
             conn.send([7; 100_000]);
             assert!(conn.close(CloseCode::NORMAL, ""));
         }
-        Call::Close(reason) => told.borrow_mut().push(reason.to_string()),
+        Call::Close(reason) => log.borrow_mut().push(reason.to_string()),
         _ => {}
     });
     let peer = rig.peer();

@@ -8,7 +8,7 @@ use eventwire::{ClientConfig, CloseCode, Config, Connection, ConnectionId};
 
 use super::rig::{Call, Calls, Notes, Rig};
 
-/// Addresses at which nobody listens.
+/// Addresses without a listener.
 fn nobody(count: u16) -> Vec<SocketAddr> {
     (1..=count).map(|port| ([127, 0, 0, 9], port).into()).collect()
 }

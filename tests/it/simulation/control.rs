@@ -6,9 +6,9 @@ use eventwire::proto::{OpCode, Role};
 use eventwire::reactor::sim::SimConfig;
 use eventwire::{CloseCode, Config, SendStatus};
 
-use super::random::Random;
 use super::rig::{Call, Notes, Rig, text};
-use super::script::{Arrived, Frames, take_frame};
+use crate::shared::frames::encode;
+use crate::shared::{Arrived, take_frame};
 
 /// More than the window holds.
 const MUCH: usize = 300_000;
@@ -16,22 +16,22 @@ const MUCH: usize = 300_000;
 /// A loop that answers text with much, and notes pings and ends.
 fn rig(soft: usize) -> (Rig, Notes<String>) {
     let notes = Notes::default();
-    let told = Rc::clone(&notes);
+    let log = Rc::clone(&notes);
     let config = Config::default().outbox(soft, 1 << 20);
     let rig = Rig::new(SimConfig::calm(), config, move |conn, call| match call {
         Call::Message(_) if text(&call) == Some("close") => {
             assert!(conn.close(CloseCode::NORMAL, ""));
         }
         Call::Message(_) => assert_eq!(conn.send([0; MUCH]), SendStatus::Queued),
-        Call::Ping => told.borrow_mut().push("ping".to_owned()),
-        Call::Close(reason) => told.borrow_mut().push(reason.to_string()),
+        Call::Ping => log.borrow_mut().push("ping".to_owned()),
+        Call::Close(reason) => log.borrow_mut().push(reason.to_string()),
         _ => {}
     });
     (rig, notes)
 }
 
 #[test]
-fn the_peers_close_frame_is_heard_and_answered_behind_what_waits() {
+fn the_peers_close_frame_is_answered_after_queued_output() {
     let (mut rig, notes) = rig(1 << 20);
     let peer = rig.peer();
     rig.sim().peer_stop_reading(peer);
@@ -51,7 +51,7 @@ fn the_peers_close_frame_is_heard_and_answered_behind_what_waits() {
 }
 
 #[test]
-fn a_close_frame_that_waits_behind_the_soft_limit_is_heard_once_the_peer_reads() {
+fn a_close_frame_behind_the_soft_limit_is_read_once_the_peer_reads() {
     let (mut rig, notes) = rig(64 * 1024);
     let peer = rig.peer();
     rig.sim().peer_stop_reading(peer);
@@ -70,7 +70,7 @@ fn a_close_frame_that_waits_behind_the_soft_limit_is_heard_once_the_peer_reads()
 }
 
 #[test]
-fn the_applications_close_frame_leaves_behind_what_waits() {
+fn the_applications_close_frame_follows_queued_output() {
     let (mut rig, notes) = rig(1 << 20);
     let peer = rig.peer();
     rig.sim().peer_stop_reading(peer);
@@ -86,24 +86,20 @@ fn the_applications_close_frame_leaves_behind_what_waits() {
 }
 
 #[test]
-fn a_client_answers_pings_however_much_waits() {
+fn a_client_answers_pings_however_much_is_queued() {
     const PINGS: usize = 50;
     let (mut rig, _) = rig(1 << 20);
     let notes = Notes::default();
-    let told = Rc::clone(&notes);
+    let log = Rc::clone(&notes);
     let server = rig.server(move |conn, call| match call {
         Call::Message(_) => assert_eq!(conn.send([0; MUCH]), SendStatus::Queued),
-        Call::Ping => told.borrow_mut().push(conn.buffered_bytes()),
+        Call::Ping => log.borrow_mut().push(conn.buffered_bytes()),
         _ => {}
     });
     rig.sim().peer_stop_reading(server);
-    let mut random = Random::new(0);
-    let mut frames = Frames::new(Role::Server, &mut random);
-    frames.frame(true, OpCode::Text, b"much");
-    for _ in 0..PINGS {
-        frames.frame(true, OpCode::Ping, b"there?");
-    }
-    rig.sim().peer_send(server, &frames.bytes);
+    let much = encode(true, OpCode::Text, None, b"much");
+    let pings = encode(true, OpCode::Ping, None, b"there?").repeat(PINGS);
+    rig.sim().peer_send(server, &[much, pings].concat());
     rig.run(10);
     let waited = std::mem::take(&mut *notes.borrow_mut());
     assert_eq!(waited.len(), PINGS);

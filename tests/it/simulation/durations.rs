@@ -7,8 +7,8 @@ use eventwire::reactor::SimReactor;
 use eventwire::reactor::sim::SimConfig;
 use eventwire::{ClientConfig, CloseCode, Config, Connection, Context, EventLoop, ServerConfig};
 
-use super::rig::{Call, Calls, frame};
-use super::script::request;
+use super::rig::{Call, Calls};
+use crate::shared::{frame, request};
 
 #[derive(Clone)]
 struct Tick;

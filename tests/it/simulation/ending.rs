@@ -16,14 +16,14 @@ const LAST_POLLS: usize = 10_000;
 /// Longer than any run.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// What a loop was told of its end, and what it was like when it heard.
+/// How a loop was asked to end, and its state when it began to.
 #[derive(Debug, Default)]
 pub(super) struct Ending {
     stopped: bool,
-    /// What another thread said since the last turn.
-    unheard: Vec<Duration>,
-    /// The shortest that another thread said before: a longer one afterwards is nothing new.
-    heard: Option<Duration>,
+    /// What another thread asked for since the last turn.
+    requests: Vec<Duration>,
+    /// The shortest deadline that the loop knows from another thread: a longer one changes nothing.
+    shortest: Option<Duration>,
     /// The earliest of the deadlines.
     deadline: Option<Instant>,
     /// What there was before the turn in which the drain began, and `on_close` calls by then.
@@ -60,20 +60,20 @@ impl App {
         self.stopping = true;
         match end {
             LoopEnd::Stop => cx.stop(),
-            LoopEnd::Drain(deadline) => cx.shutdown(deadline),
+            LoopEnd::Shutdown(deadline) => cx.shutdown(deadline),
         }
         self.asked.push((end, cx.now()));
     }
 }
 
 impl World {
-    /// Whether another thread has told the loop to end, and it has not heard.
-    pub(super) fn is_told_to_end(&self) -> bool {
-        let Ending { unheard, heard, .. } = &self.ending;
-        unheard.iter().any(|within| heard.is_none_or(|heard| *within < heard))
+    /// Whether another thread has asked the loop to end since the last turn.
+    pub(super) fn is_asked_to_end(&self) -> bool {
+        let Ending { requests, shortest, .. } = &self.ending;
+        requests.iter().any(|within| shortest.is_none_or(|shortest| *within < shortest))
     }
 
-    /// Tells the loop to end, as another thread.
+    /// Asks the loop to end, as another thread.
     pub(super) fn end_from_outside(&mut self, end: LoopEnd) {
         self.app.stopping = true;
         match end {
@@ -83,9 +83,9 @@ impl World {
                 // No turn follows that could handle this.
                 self.publish_some();
             }
-            LoopEnd::Drain(deadline) => {
+            LoopEnd::Shutdown(deadline) => {
                 self.event_loop.handle().shutdown(deadline);
-                self.ending.unheard.push(deadline);
+                self.ending.requests.push(deadline);
             }
         }
     }
@@ -104,20 +104,20 @@ impl World {
             let turn = turn + self.app.random.between(1, 50);
             let end = match self.app.random.below(3) {
                 0 => LoopEnd::Stop,
-                _ => LoopEnd::Drain(Duration::from_millis(self.app.random.below(8_000) as u64)),
+                _ => LoopEnd::Shutdown(Duration::from_millis(self.app.random.below(8_000) as u64)),
             };
             self.doom = Some(Doom { turn, end, inside: self.app.random.percent(50) });
         }
     }
 
-    /// The loop ends when it was told to, and not before.
+    /// The loop ends when it was asked to, and not before.
     pub(super) fn check_ending(&mut self, stats: &Stats) {
         let now = self.event_loop.reactor_mut().instant();
         let before = self.connections_before;
         let ending = &mut self.ending;
-        let is_due = ending.deadline.is_some() || !ending.unheard.is_empty();
-        for within in std::mem::take(&mut ending.unheard) {
-            ending.heard = Some(ending.heard.map_or(within, |heard| heard.min(within)));
+        let is_due = ending.deadline.is_some() || !ending.requests.is_empty();
+        for within in std::mem::take(&mut ending.requests) {
+            ending.shortest = Some(ending.shortest.map_or(within, |shortest| shortest.min(within)));
             // No time at all would be a stop: a loop that is drained gets a turn for it.
             ending.add_deadline(now, within.max(Duration::from_nanos(1)));
         }
@@ -126,14 +126,14 @@ impl World {
         for (end, at) in self.app.asked.drain(..) {
             match end {
                 LoopEnd::Stop => ending.stopped = true,
-                LoopEnd::Drain(within) => ending.add_deadline(at, within),
+                LoopEnd::Shutdown(within) => ending.add_deadline(at, within),
             }
         }
         if has_begun {
             let ended = self.ended_before;
             let open = self.open_before;
             ending.begun.get_or_insert(Begun { connections: before, ended, open });
-            self.app.drains = true;
+            self.app.is_shutting_down = true;
         }
         let is_late = has_begun && ending.deadline.is_some_and(|deadline| deadline <= now);
         let is_empty = has_begun && stats.connections == 0 && stats.events_waiting == 0;
@@ -174,9 +174,9 @@ impl World {
     /// Every connection that there was ended in one of the ways.
     fn check_sums(&self, summary: &RunSummary, begun: Begun) {
         let opened = (summary.closed + summary.cut + summary.lost) as u64;
-        let told = self.app.counts.ended() - begun.ended;
+        let calls = self.app.counts.ended() - begun.ended;
         let all = opened + summary.refused as u64;
-        assert!(opened >= told, "{told} ends were told: {summary:?}");
+        assert!(opened >= calls, "on_close was called {calls} times: {summary:?}");
         // Clients that were not open may have failed by themselves just before.
         assert!(opened >= begun.open, "{begun:?}: {summary:?}");
         assert!(all <= begun.connections, "{begun:?}: {summary:?}");

@@ -26,14 +26,14 @@ impl Digest {
 }
 
 /// One direction of a connection. What arrives is always a prefix of what was accepted, but for
-/// broadcasts which may be missed, and are told to be.
+/// broadcasts that may be missed, which a gap reports.
 #[derive(Debug, Default)]
 pub(super) struct Flow {
     /// In the order of the calls, of `send` and `broadcast` alike.
     accepted: Vec<Accepted>,
-    /// How many have arrived, or were passed by what arrived.
+    /// How many have arrived, or were skipped.
     arrived: usize,
-    /// How many have arrived, or were told to be missed.
+    /// How many have arrived, or were reported in a gap.
     settled: usize,
     /// The code that the sending application closed with: behind everything accepted.
     closed_with: Option<u16>,
@@ -46,8 +46,8 @@ struct Accepted {
     cast: Option<(TopicId, u64)>,
     /// It has arrived.
     got: bool,
-    /// It was told to be missed.
-    told: bool,
+    /// A gap reported it.
+    reported: bool,
 }
 
 impl Flow {
@@ -59,7 +59,7 @@ impl Flow {
     pub(super) fn accept_cast(&mut self, message: Message<'_>, cast: Option<(TopicId, u64)>) {
         assert!(self.closed_with.is_none(), "accepted behind the close: {message:.40?}");
         let digest = Digest::of(message);
-        self.accepted.push(Accepted { digest, cast, got: false, told: false });
+        self.accepted.push(Accepted { digest, cast, got: false, reported: false });
     }
 
     pub(super) fn arrive(&mut self, message: Message<'_>) {
@@ -74,23 +74,23 @@ impl Flow {
                 continue;
             }
             assert_eq!(due.digest, digest, "message {place} of {count}");
-            assert!(!due.told, "{:?} was told to be missed", due.cast);
+            assert!(!due.reported, "{:?} was reported missing", due.cast);
             due.got = true;
             self.settled += 1;
             return;
         }
     }
 
-    /// The sender is told that these broadcasts did not arrive.
+    /// A gap reports that these broadcasts did not arrive.
     pub(super) fn miss(&mut self, gap: Gap) {
         let mut missed = 0;
         for accepted in &mut self.accepted {
-            let told = accepted.cast.is_some_and(|(topic, number)| {
+            let reported = accepted.cast.is_some_and(|(topic, number)| {
                 topic == gap.topic && (gap.first..=gap.last).contains(&number)
             });
-            if told {
-                assert!(!accepted.got && !accepted.told, "{:?} is in {gap:?}", accepted.cast);
-                accepted.told = true;
+            if reported {
+                assert!(!accepted.got && !accepted.reported, "{:?} is in {gap:?}", accepted.cast);
+                accepted.reported = true;
                 missed += 1;
             }
         }
@@ -120,7 +120,7 @@ impl Flow {
         self.accepted.len()
     }
 
-    /// How many have arrived, or were told to be missed.
+    /// How many have arrived, or were reported in a gap.
     pub(super) const fn settled(&self) -> usize {
         self.settled
     }

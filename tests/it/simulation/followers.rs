@@ -5,7 +5,7 @@ use eventwire::{EventLoop, OverflowPolicy, RecvError, Subscriber, TryRecvError};
 
 use super::app::App;
 use super::news::News;
-use super::random::Random;
+use crate::shared::Random;
 
 /// One subscriber, and what of the log it has seen.
 pub(super) struct Follower {

@@ -4,6 +4,7 @@ use eventwire::proto::handshake::UpgradeRequest;
 use eventwire::{ConnectError, Connection, Disconnect, Gap, Message, Upgrade, WebSocketHandler};
 
 use super::app::{App, Job};
+use super::payload::Payload;
 
 /// The handler of the listener and of every connection that the application makes.
 pub(super) struct Actor;
@@ -57,7 +58,7 @@ impl WebSocketHandler<App> for Actor {
             }
             Job::Fetch(_) => {
                 let len = message.as_text().and_then(|text| text.parse().ok()).expect("a length");
-                let payload = app.random.payload(len);
+                let payload = Payload::random(&mut app.random, len);
                 app.send(conn.id(), payload.message(), conn);
             }
             Job::Control => app.close_all(conn.id(), conn),
@@ -68,14 +69,14 @@ impl WebSocketHandler<App> for Actor {
 
     fn on_ping(&mut self, conn: &mut Connection<'_>, _: &[u8], app: &mut App) {
         app.enter(conn);
-        app.heard(conn.id());
+        app.check_readable(conn.id());
         app.act(conn.id(), conn);
         app.may_panic(Some(conn.id()), conn);
     }
 
     fn on_pong(&mut self, conn: &mut Connection<'_>, _: &[u8], app: &mut App) {
         app.enter(conn);
-        app.heard(conn.id());
+        app.check_readable(conn.id());
         app.act(conn.id(), conn);
         app.may_panic(Some(conn.id()), conn);
     }

@@ -1,4 +1,4 @@
-//! What is heard of a peer for which much waits.
+//! What is read from a peer for which much output waits.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -7,8 +7,8 @@ use eventwire::proto::{OpCode, Role};
 use eventwire::reactor::sim::{PeerId, SimConfig};
 use eventwire::{Config, ConnectionId, SendStatus};
 
-use super::rig::{Call, Notes, Rig, frame, text};
-use super::script::{Arrived, take_frame};
+use super::rig::{Call, Notes, Rig, text};
+use crate::shared::{Arrived, frame, take_frame};
 
 const SOFT: usize = 64 * 1024;
 const HARD: usize = 8 << 20;
@@ -32,16 +32,16 @@ struct Behind {
     rig: Rig,
     peer: PeerId,
     conn: ConnectionId,
-    /// What its handler received.
-    told: Notes<String>,
+    /// What its handler was called with.
+    calls: Notes<String>,
     input: Vec<u8>,
 }
 
 impl Behind {
-    /// Sends it messages that it did not ask for, of so many bytes in all.
+    /// A peer that was sent `bytes` in messages which it did not ask for.
     fn by(bytes: usize) -> Self {
-        let told = Notes::default();
-        let (notes, conn) = (Rc::clone(&told), Rc::new(Cell::new(None)));
+        let calls = Notes::default();
+        let (notes, conn) = (Rc::clone(&calls), Rc::new(Cell::new(None)));
         let opened = Rc::clone(&conn);
         let config = Config::default().outbox(SOFT, HARD).receive_buffer(RECEIVE);
         let mut rig = Rig::new(SimConfig::calm(), config, move |conn, call| {
@@ -71,7 +71,7 @@ impl Behind {
             }
         });
         rig.run(1);
-        Self { rig, peer, conn, told, input: Vec::new() }
+        Self { rig, peer, conn, calls, input: Vec::new() }
     }
 
     /// Bytes that wait for it.
@@ -81,7 +81,7 @@ impl Behind {
     }
 
     fn count(&self, what: &str) -> usize {
-        self.told.borrow().iter().filter(|told| *told == what).count()
+        self.calls.borrow().iter().filter(|calls| *calls == what).count()
     }
 
     /// Reads what is there, once.
@@ -104,14 +104,14 @@ impl Behind {
 }
 
 #[test]
-fn a_peer_that_is_behind_is_heard_and_finds_that_it_is_answered() {
+fn a_slow_peer_is_still_read_and_answered() {
     for bytes in [1_900_000, 4_000_000, 8_300_000] {
         let mut behind = Behind::by(bytes);
         let mut pongs = 0;
         for round in 1..=20 {
             behind.rig.send(behind.peer, OpCode::Text, b"slower please");
             behind.rig.send(behind.peer, OpCode::Ping, b"there?");
-            // What it reads pays for what is heard next.
+            // What it reads allows the next input.
             pongs += behind.read().pongs;
             assert_eq!(behind.count("slower please"), round);
             assert_eq!(behind.count("ping"), round);
@@ -123,7 +123,7 @@ fn a_peer_that_is_behind_is_heard_and_finds_that_it_is_answered() {
 }
 
 #[test]
-fn a_peer_that_only_asks_and_never_reads_is_held_back() {
+fn a_peer_that_only_asks_and_never_reads_is_not_read_on() {
     for bytes in [0, 1_000_000, 8_000_000] {
         let mut behind = Behind::by(bytes);
         let before = behind.waiting();
@@ -131,7 +131,7 @@ fn a_peer_that_only_asks_and_never_reads_is_held_back() {
         behind.rig.sim().peer_send(behind.peer, &asks);
         behind.rig.run(2_000);
         let (asked, waiting) = (behind.count("ask"), behind.waiting());
-        // All of what was received once, if little waited; or what is heard of one who is behind.
+        // All of what was received once, if little waited; or the share of a slow peer.
         let most = if bytes == 0 { RECEIVE / 9 + 2 } else { 10 };
         assert!(asked <= most, "{asked}");
         assert!(waiting <= before + asked * (ANSWER + 4), "{waiting}");
@@ -142,7 +142,7 @@ fn a_peer_that_only_asks_and_never_reads_is_held_back() {
 }
 
 #[test]
-fn answers_to_what_is_heard_of_a_peer_that_is_behind_fit() {
+fn answers_to_a_slow_peer_fit_into_its_outbox() {
     const ASKS: usize = 5;
     for bytes in [1_000_000, 3_900_000, 8_300_000] {
         let mut behind = Behind::by(bytes);
@@ -159,29 +159,32 @@ fn answers_to_what_is_heard_of_a_peer_that_is_behind_fit() {
 }
 
 #[test]
-fn the_close_frame_of_a_peer_that_is_behind_ends_its_connection() {
+fn the_close_frame_of_a_slow_peer_ends_its_connection() {
     let mut behind = Behind::by(2_000_000);
     behind.rig.send(behind.peer, OpCode::Text, b"unsubscribe");
     behind.read();
     behind.rig.send(behind.peer, OpCode::Close, &1000_u16.to_be_bytes());
     behind.read();
-    assert_eq!(*behind.told.borrow(), ["unsubscribe", "closed by the peer: 1000 (normal closure)"]);
+    assert_eq!(
+        *behind.calls.borrow(),
+        ["unsubscribe", "closed by the peer: 1000 (normal closure)"]
+    );
     let closed = (0..100).any(|_| behind.read().closed);
     assert!(closed, "its close frame was not answered");
     assert_eq!(behind.rig.event_loop.connections(), 0);
 }
 
 #[test]
-fn a_long_message_of_a_peer_that_is_behind_comes_in_portions() {
+fn a_long_message_of_a_slow_peer_is_read_in_portions() {
     let mut behind = Behind::by(4_000_000);
     let long = "x".repeat(50_000);
     behind.rig.sim().peer_send(behind.peer, &frame(OpCode::Text, long.as_bytes()));
     let rounds = (0..100).take_while(|_| {
         behind.read();
-        behind.told.borrow().is_empty()
+        behind.calls.borrow().is_empty()
     });
     let rounds = rounds.count();
-    assert_eq!(*behind.told.borrow(), [long]);
+    assert_eq!(*behind.calls.borrow(), [long]);
     // One of 4 KiB for each 64 KiB that the peer takes.
     assert!((10..=30).contains(&rounds), "{rounds}");
 }

@@ -2,20 +2,20 @@
 //! it after every turn.
 //!
 //! - **Ownership of slots.** No two connections that live have one slot, and no id comes twice.
-//!   Whoever is closed, failed or never opened is told of nothing more (each method of the handler
+//!   No method is called for a connection that is closed, failed or never opened (each method
 //!   checks its connection's [`Phase`]), and once in every turn, or every eighth in a crowd, a
-//!   handler asks the loop about all that live: who is open here is open there, or its end is told
-//!   in the next turn.
+//!   handler asks the loop about all that live: what is open here is open there, or its end is
+//!   reported in the next turn.
 //! - **Order.** What arrives at either end of a connection is what the other end sent next: each
 //!   arrival is checked in [`Flow::arrive`](super::flow::Flow::arrive). Here, what the loop
-//!   counted of messages is what the handlers were told of and what they sent.
+//!   counted of messages is what the handlers received and sent.
 //! - **Accounting of bytes.** The loop has received and sent as many bytes as the network gave
 //!   and took; what waits for all connections is no less than what waits for each; nothing waits
-//!   where nobody is; no total is above its limit. Builds with debug assertions compare the
+//!   without connections; no total is above its limit. Builds with debug assertions compare the
 //!   engine's totals with every connection, too.
 //! - **No lost wake.** What was published before a turn, from outside or by a handler, is handled
 //!   in it; a turn that begins with work does not sleep; no timer is due behind a turn, and none
-//!   came up late. A loop that is told to end does so.
+//!   came up late. A loop that is asked to end does so.
 //! - **Pairing.** `on_open` was called as often as connections were opened, `on_close` as often as
 //!   they ended, for each reason apart, and the difference are those that live.
 
@@ -35,7 +35,7 @@ const AWAKE: Duration = Duration::from_micros(200);
 /// What control frames and responses add to a connection's outbox, whatever is full.
 const CONTROL: u64 = 1024;
 
-/// So many are not looked at in every turn, but in one of so many.
+/// With this many connections or more, they are checked in one turn of `CROWD_PAUSE`.
 const CROWD: usize = 100;
 const CROWD_PAUSE: usize = 8;
 
@@ -45,7 +45,7 @@ pub(super) const UNLIMITED: (u64, u64) = (u64::MAX, u64::MAX);
 /// How much of a frame that has begun may still be sent ahead of a close frame.
 const REST: u64 = 64 * 1024;
 
-/// What handlers were told, and what they did.
+/// What handlers received, and what they did.
 #[derive(Debug, Default)]
 pub(super) struct Counts {
     pub(super) opened: u64,
@@ -121,12 +121,12 @@ impl App {
         assert!(waiting <= total, "{waiting} bytes wait, and {total} in all");
     }
 
-    /// How many were opened and are not told to have ended.
+    /// How many were opened, and their `on_close` was not called.
     pub(super) fn open_count(&self) -> u64 {
         self.counts.opened - self.counts.ended()
     }
 
-    /// Somebody has a slot from here to its end.
+    /// A connection has its slot from here to its end.
     pub(super) fn begin_life(&mut self, conn: ConnectionId) {
         let before = self.live.len();
         self.live.insert(conn, ());
@@ -135,9 +135,9 @@ impl App {
 
     fn check_due_ends(&mut self) {
         for (conn, turn) in std::mem::take(&mut self.due_ends) {
-            let is_told = self.live.get(conn).is_none() || self.stopping;
-            assert!(is_told || turn == self.turn, "the end of {conn:?} is not told");
-            if !is_told {
+            let is_over = self.live.get(conn).is_none() || self.stopping;
+            assert!(is_over || turn == self.turn, "on_close of {conn:?} was not called");
+            if !is_over {
                 self.due_ends.push((conn, turn));
             }
         }
@@ -147,7 +147,7 @@ impl App {
 impl World {
     pub(super) fn eve(&mut self) -> Eve {
         let resumes = self.resumes_published > self.app.resumes;
-        let has_work = resumes || self.app.news.waiting() > 0 || self.is_told_to_end();
+        let has_work = resumes || self.app.news.waiting() > 0 || self.is_asked_to_end();
         let reactor = self.event_loop.reactor_mut();
         Eve {
             elapsed: reactor.elapsed(),

@@ -1,24 +1,25 @@
-//! Deadlines are judged by what had come by then, however late that is read.
+//! Deadlines take into account what arrived in time, however late it is read.
 
 use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
 use std::time::Duration;
 
+use eventwire::proto::OpCode;
 use eventwire::proto::handshake::{Acceptance, UpgradeRequest};
 use eventwire::proto::http::HeadLimits;
-use eventwire::proto::{OpCode, Role};
 use eventwire::reactor::sim::{Fault, PeerId, SimClock, SimConfig};
 use eventwire::{ClientConfig, CloseCode, Config, Connection};
 
-use super::random::Random;
-use super::rig::{Call, Calls, Notes, Rig, frame};
-use super::script::{Arrived, Frames, SERVERS, request};
+use super::rig::{Call, Calls, Notes, Rig};
+use super::script::SERVERS;
+use crate::shared::frames::encode;
+use crate::shared::{Arrived, frame, request};
 
 /// Longer than every deadline there is by default but that of a message.
 const LONG: Duration = Duration::from_secs(40);
 const PING: u64 = 25_000;
 
-/// So many are reported by one wait.
+/// How many connections one wait reports.
 const BATCH: usize = 4;
 
 /// The ways in which a wait ends early after the process was stopped.
@@ -82,7 +83,7 @@ fn is_pinged(rig: &mut Rig, peer: PeerId) -> bool {
 }
 
 #[test]
-fn a_pong_that_came_while_the_process_was_stopped_is_heard() {
+fn a_pong_that_came_while_the_process_was_stopped_counts() {
     for interruption in INTERRUPTIONS {
         let ends = Notes::default();
         let mut rig = noting(batched(), Config::default(), &ends);
@@ -135,18 +136,12 @@ fn the_rest_of_a_message_that_came_while_the_process_was_stopped_is_read_first()
         // What comes is many times its share of a turn.
         let mut rig = noting(batched(), Config::default().receive_buffer(1024), &ends);
         let peer = rig.peer();
-        let mut random = Random::new(0);
-        let mut frames = Frames::behind(Vec::new(), Role::Client, &mut random);
-        frames.frame(false, OpCode::Text, b"cl");
-        let begun = frames.bytes.len();
-        for _ in 0..300 {
-            frames.frame(false, OpCode::Continuation, &[b' '; 100]);
-        }
-        frames.frame(true, OpCode::Continuation, b"end");
-        let bytes = frames.bytes;
-        rig.sim().peer_send(peer, &bytes[..begun]);
+        let mask = Some([1, 2, 3, 4]);
+        rig.sim().peer_send(peer, &encode(false, OpCode::Text, mask, b"cl"));
         rig.run(PING + 10);
-        rig.sim().peer_send(peer, &bytes[begun..]);
+        let rest = encode(false, OpCode::Continuation, mask, &[b' '; 100]).repeat(300);
+        let end = encode(true, OpCode::Continuation, mask, b"end");
+        rig.sim().peer_send(peer, &[rest, end].concat());
         stop(&mut rig, interruption);
         assert_eq!(*ends.borrow(), [""; 0]);
         assert_eq!(rig.event_loop.stats().messages_received, 1);
@@ -154,7 +149,7 @@ fn the_rest_of_a_message_that_came_while_the_process_was_stopped_is_read_first()
 }
 
 #[test]
-fn a_close_frame_that_came_while_the_process_was_stopped_is_heard() {
+fn a_close_frame_that_came_while_the_process_was_stopped_counts() {
     for interruption in INTERRUPTIONS {
         let ends = Notes::default();
         let mut rig = noting(batched(), Config::default(), &ends);
@@ -221,7 +216,7 @@ fn a_response_that_came_while_the_process_was_stopped_opens_the_connection() {
 }
 
 #[test]
-fn what_came_before_a_handler_held_the_loop_up_is_read_before_anybody_is_judged() {
+fn input_from_before_a_slow_handler_is_read_before_deadlines_expire() {
     let ends = Notes::default();
     let mut rig = holding_up(&ends);
     let peers: Vec<_> = (0..50).map(|_| rig.peer()).collect();
@@ -241,7 +236,7 @@ fn what_came_before_a_handler_held_the_loop_up_is_read_before_anybody_is_judged(
 }
 
 #[test]
-fn a_ping_that_left_late_leaves_the_whole_time_for_its_pong() {
+fn a_ping_sent_late_has_the_full_pong_timeout() {
     let ends = Notes::default();
     let mut rig = holding_up(&ends);
     let (other, peer) = (rig.peer(), rig.peer());
@@ -259,7 +254,7 @@ fn a_ping_that_left_late_leaves_the_whole_time_for_its_pong() {
 }
 
 #[test]
-fn a_close_frame_that_left_late_leaves_the_whole_time_for_the_answer() {
+fn a_close_frame_sent_late_has_the_full_close_timeout() {
     let mut rig = holding_up(&Notes::default());
     let peer = rig.peer();
     rig.sim().peer_send(peer, &frame(OpCode::Text, b"close late"));
@@ -271,7 +266,7 @@ fn a_close_frame_that_left_late_leaves_the_whole_time_for_the_answer() {
 }
 
 #[test]
-fn a_client_that_was_accepted_late_has_the_whole_time_for_its_handshake() {
+fn a_client_accepted_late_has_the_full_handshake_timeout() {
     let mut rig = noting(batched(), Config::default(), &Notes::default());
     let (clock, address) = (rig.sim().clock(), rig.address);
     let client = rig.sim().peer_connect(address);
@@ -284,7 +279,7 @@ fn a_client_that_was_accepted_late_has_the_whole_time_for_its_handshake() {
 }
 
 #[test]
-fn those_who_are_ready_all_the_time_do_not_put_off_the_end_of_others() {
+fn busy_peers_do_not_delay_the_deadlines_of_others() {
     let ends = Notes::default();
     let mut rig = noting(batched(), Config::default(), &ends);
     let dead = rig.peer();
@@ -303,7 +298,7 @@ fn those_who_are_ready_all_the_time_do_not_put_off_the_end_of_others() {
 }
 
 #[test]
-fn a_peer_that_never_stops_sending_does_not_put_off_its_own_end() {
+fn endless_input_does_not_delay_a_peers_own_deadline() {
     let ends = Notes::default();
     let mut rig = noting(SimConfig::calm(), Config::default().receive_buffer(1024), &ends);
     let peer = rig.peer();

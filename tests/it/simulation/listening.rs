@@ -8,7 +8,7 @@ use eventwire::reactor::sim::{Fault, SimConfig};
 use eventwire::{Config, Connection, ListenerId, Routes, ServerConfig};
 
 use super::rig::{Call, Calls, Rig};
-use super::script::request;
+use crate::shared::request;
 
 /// More than 16 bits count.
 const MANY: usize = 70_000;

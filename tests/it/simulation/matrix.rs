@@ -1,4 +1,5 @@
-//! Every action from every method of a handler: what it answers, and who hears of it.
+//! Every action from every method of a handler: what it returns, and what its peer and another
+//! peer receive.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -9,12 +10,12 @@ use eventwire::reactor::SimReactor;
 use eventwire::reactor::sim::{PeerId, SimConfig};
 use eventwire::{
     ClientConfig, CloseCode, Config, ConnectError, Connection, ConnectionId, Context, Disconnect,
-    EventHandler, EventLoop, Gap, Idle, Message, OnPanic, OverflowPolicy, SendStatus, ServerConfig,
-    SubscribeError, TopicId, Upgrade, WebSocketHandler,
+    EventHandler, Gap, Message, OverflowPolicy, SendStatus, ServerConfig, SubscribeError, TopicId,
+    Upgrade, WebSocketHandler,
 };
 
-use super::random::Random;
-use super::script::{Arrived, Frames, request, take_frame};
+use super::rig::Rig;
+use crate::shared::{Arrived, request, take_frame};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum At {
@@ -168,7 +169,7 @@ impl Action {
 #[derive(Debug, PartialEq)]
 struct Outcome {
     result: String,
-    /// The texts that were heard.
+    /// The texts that arrived.
     me: String,
     other: String,
     /// The codes that were closed with.
@@ -179,9 +180,9 @@ struct Outcome {
 /// The definition.
 fn expected(at: At, action: Action) -> Outcome {
     let (open, subscribed) = (at.is_open(), at.is_subscribed());
-    // The last thing is a broadcast to all who are subscribed still.
-    let end = |heard: &str, stays: bool| format!("{heard}{}", if stays { "." } else { "" });
-    let mine = |heard: &str, stays: bool| end(if subscribed { heard } else { "" }, stays);
+    // The last thing is a broadcast to all that are still subscribed.
+    let end = |texts: &str, stays: bool| format!("{texts}{}", if stays { "." } else { "" });
+    let mine = |texts: &str, stays: bool| end(if subscribed { texts } else { "" }, stays);
     let status = |taken: SendStatus| format!("{:?}", if open { taken } else { SendStatus::Gone });
     let gone: Result<bool, _> = Err(SubscribeError::ConnectionGone);
     let new = format!("{:?}", if open { Ok(!subscribed) } else { gone });
@@ -201,12 +202,12 @@ fn expected(at: At, action: Action) -> Outcome {
         Action::BroadcastExceptMe => ("Sent".into(), mine("", subscribed), "x."),
         Action::BroadcastExceptOther => ("Sent".into(), mine("x", subscribed), "."),
         Action::SendMe => {
-            let heard = if open { "x" } else { "" };
-            (status(SendStatus::Sent), end(heard, subscribed), ".")
+            let texts = if open { "x" } else { "" };
+            (status(SendStatus::Sent), end(texts, subscribed), ".")
         }
         Action::SendMeBehindBroadcast => {
-            let heard = if subscribed { "xy" } else { "y" };
-            (status(SendStatus::Sent), end(if open { heard } else { "" }, subscribed), "x.")
+            let texts = if subscribed { "xy" } else { "y" };
+            (status(SendStatus::Sent), end(if open { texts } else { "" }, subscribed), "x.")
         }
         Action::SendOther => ("Sent".into(), mine("", subscribed), "x."),
         Action::PingMe => (status(SendStatus::Sent), mine("", subscribed), "."),
@@ -241,7 +242,7 @@ struct State {
     at: At,
     action: Action,
     topic: TopicId,
-    /// The connection that opened first, and is only there to hear.
+    /// The connection that opened first, and only receives.
     other: Option<ConnectionId>,
     me: Option<ConnectionId>,
     result: Option<String>,
@@ -252,6 +253,19 @@ struct State {
 }
 
 impl State {
+    const fn new(at: At, action: Action, topic: TopicId) -> Self {
+        Self {
+            at,
+            action,
+            topic,
+            other: None,
+            me: None,
+            result: None,
+            inside: false,
+            ended: Vec::new(),
+        }
+    }
+
     /// Does what is to be done, if it is to be done here.
     fn reach(&mut self, at: At, conn: ConnectionId, cx: &mut Context<'_>) {
         assert!(!self.inside, "a method is called from inside another");
@@ -362,105 +376,86 @@ impl EventHandler<Say, State> for Probe {
     }
 }
 
-/// A loop in a calm network, with somebody who hears.
-struct Rig {
-    event_loop: EventLoop<State, SimReactor>,
-    state: State,
-    address: SocketAddr,
+/// How long anything takes, with time to spare.
+const MILLIS: u64 = 5;
+
+/// A rig with a peer that is open already.
+struct Case {
+    rig: Rig<State>,
     other: PeerId,
 }
 
-impl Rig {
+impl Case {
     fn new(at: At, action: Action) -> Self {
         let reactor = SimReactor::new(0, SimConfig::calm());
-        let config = Config::default().idle(Idle::Block).on_panic(OnPanic::Propagate);
-        let mut event_loop = EventLoop::with_reactor(reactor, config).expect("a loop");
-        let listener = event_loop.listen("127.0.0.1:0", ServerConfig::default(), Probe);
-        let address = listener.ok().and_then(|listener| event_loop.local_addr(listener));
-        let address = address.expect("a listener");
-        event_loop.on_handler::<Act>(Probe);
-        event_loop.on_handler::<Due>(Probe);
-        event_loop.on_handler::<Say>(Probe);
-        let topic = event_loop.topic("topic").expect("a topic");
-        let other = event_loop.reactor_mut().peer_connect(address);
-        let state = State {
-            at,
-            action,
-            topic,
-            other: None,
-            me: None,
-            result: None,
-            inside: false,
-            ended: Vec::new(),
-        };
-        let mut rig = Self { event_loop, state, address, other };
-        rig.sim().peer_send(other, &request(0));
-        rig.run();
-        rig
+        let mut rig = Rig::with_setup(reactor, Config::default(), |event_loop| {
+            event_loop.on_handler::<Act>(Probe);
+            event_loop.on_handler::<Due>(Probe);
+            event_loop.on_handler::<Say>(Probe);
+            let topic = event_loop.topic("topic").expect("a topic");
+            let listener = event_loop.listen("127.0.0.1:0", ServerConfig::default(), Probe);
+            (listener.expect("a port"), State::new(at, action, topic))
+        });
+        let address = rig.address;
+        let other = rig.sim().peer_connect(address);
+        let mut case = Self { rig, other };
+        case.open(other);
+        case
     }
 
-    fn sim(&mut self) -> &mut SimReactor {
-        self.event_loop.reactor_mut()
+    fn open(&mut self, peer: PeerId) {
+        self.rig.sim().peer_send(peer, &request(0));
+        self.run();
     }
 
-    /// Lets some time pass.
     fn run(&mut self) {
-        let end = self.sim().elapsed() + Duration::from_millis(5);
-        while self.sim().elapsed() < end && !self.event_loop.is_stopping() {
-            let left = end - self.sim().elapsed();
-            self.event_loop.turn(Some(left), &mut self.state).expect("a poll");
-        }
+        self.rig.run(MILLIS);
     }
 
     fn send(&mut self, peer: PeerId, opcode: OpCode, payload: &[u8]) {
-        let mut random = Random::new(0);
-        let mut frames = Frames::new(Role::Client, &mut random);
-        frames.frame(true, opcode, payload);
-        let bytes = frames.bytes;
-        self.sim().peer_send(peer, &bytes);
+        self.rig.send(peer, opcode, payload);
         self.run();
     }
 
-    /// Has the method called that the test is about; the peer, if there is one.
+    /// Provokes the call of the method that the test is about; returns the peer, if there is one.
     fn provoke(&mut self) -> Option<PeerId> {
-        if self.state.at == At::ConnectError {
+        if self.rig.state.at == At::ConnectError {
             let config = ClientConfig::default().address(SocketAddr::from(([127, 0, 0, 1], 7)));
-            self.event_loop.connect("ws://sim/0", config, Probe).expect("a connection");
+            self.rig.event_loop.connect("ws://sim/0", config, Probe).expect("a connection");
             self.run();
             return None;
         }
-        let address = self.address;
-        let me = self.sim().peer_connect(address);
-        self.sim().peer_send(me, &request(0));
-        self.run();
-        match self.state.at {
+        let address = self.rig.address;
+        let me = self.rig.sim().peer_connect(address);
+        self.open(me);
+        match self.rig.state.at {
             At::Upgrade | At::Open | At::ConnectError => {}
             At::Message => self.send(me, OpCode::Text, b"go"),
             At::Ping => self.send(me, OpCode::Ping, b""),
             At::Pong => self.send(me, OpCode::Pong, b""),
             At::Close => self.send(me, OpCode::Close, &1000_u16.to_be_bytes()),
             At::Event | At::BatchEnd => {
-                assert!(self.event_loop.publisher().publish(Act).is_ok());
+                assert!(self.rig.event_loop.publisher().publish(Act).is_ok());
                 self.run();
             }
             At::Timer => {
-                assert!(self.event_loop.set_timer(Duration::from_millis(1), Due).is_ok());
+                assert!(self.rig.event_loop.set_timer(Duration::from_millis(1), Due).is_ok());
                 self.run();
             }
             At::Drained | At::Gap => {
-                self.sim().peer_stop_reading(me);
+                self.rig.sim().peer_stop_reading(me);
                 self.send(me, OpCode::Text, b"fill");
-                assert_eq!(self.state.result, None);
-                self.sim().peer_resume(me);
+                assert_eq!(self.rig.state.result, None);
+                self.rig.sim().peer_resume(me);
                 self.run();
             }
         }
         Some(me)
     }
 
-    /// The texts that a peer heard, and the code that its connection was closed with.
-    fn heard(&mut self, peer: PeerId) -> (String, Option<u16>) {
-        let mut bytes = self.sim().peer_received(peer);
+    /// The texts that a peer received, and the code that its connection was closed with.
+    fn received(&mut self, peer: PeerId) -> (String, Option<u16>) {
+        let mut bytes = self.rig.sim().peer_received(peer);
         let head = bytes.windows(4).position(|bytes| bytes == b"\r\n\r\n");
         let response: Vec<u8> = bytes.drain(..head.map_or(bytes.len(), |at| at + 4)).collect();
         let (mut texts, mut closed) = (String::new(), None);
@@ -481,8 +476,9 @@ impl Rig {
 }
 
 fn outcome(at: At, action: Action) -> Outcome {
-    let mut rig = Rig::new(at, action);
-    let me = rig.provoke();
+    let mut case = Case::new(at, action);
+    let me = case.provoke();
+    let rig = &mut case.rig;
     if matches!(action, Action::Stop | Action::Drain) {
         rig.event_loop.run(&mut rig.state).expect("a poll");
         assert_eq!(rig.event_loop.connections(), 0);
@@ -492,12 +488,11 @@ fn outcome(at: At, action: Action) -> Outcome {
         }
     } else {
         assert!(rig.event_loop.publisher().publish(Say(".")).is_ok());
-        rig.run();
+        rig.run(MILLIS);
     }
-    let (mine, me_closed) = me.map(|me| rig.heard(me)).unwrap_or_default();
-    let other = rig.other;
-    let (others, other_closed) = rig.heard(other);
-    let result = rig.state.result.expect("the method was called");
+    let (mine, me_closed) = me.map(|me| case.received(me)).unwrap_or_default();
+    let (others, other_closed) = case.received(case.other);
+    let result = case.rig.state.result.expect("the method was called");
     Outcome { result, me: mine, other: others, me_closed, other_closed }
 }
 

@@ -1,4 +1,4 @@
-//! Events of the application's own: what was published, by whom, and what has arrived of it.
+//! The application's events: what each source published, and what was handled.
 
 use eventwire::{Context, EventHandler, PublishError};
 
@@ -21,7 +21,7 @@ pub(super) struct NewsDesk {
     arrived: Vec<u64>,
     /// Everything in the order in which it was handled.
     pub(super) log: Vec<News>,
-    /// How many the second handler was told.
+    /// Calls of the second handler.
     confirmed: usize,
     /// How many there were at the end of the last batch.
     batched: usize,
@@ -86,10 +86,10 @@ impl NewsDesk {
         self.published.iter().sum::<u64>() - self.arrived.iter().sum::<u64>()
     }
 
-    /// Both handlers of every event were called, and told of the end of each batch.
+    /// Both handlers were called for every event, and at the end of each batch.
     pub(super) fn check(&self) {
-        assert_eq!(self.confirmed, self.log.len(), "the second handler was left out");
-        assert_eq!(self.batched, self.log.len(), "the end of a batch was not told");
+        assert_eq!(self.confirmed, self.log.len(), "the second handler was not called");
+        assert_eq!(self.batched, self.log.len(), "on_batch_end was not called");
     }
 }
 
@@ -113,12 +113,12 @@ impl EventHandler<News, App> for Reader {
     }
 }
 
-/// The second handler of [`News`], which hears what the first has heard.
+/// The second handler of [`News`], which gets the same events as the first.
 pub(super) fn confirm(cx: &mut Context<'_>, news: &News, app: &mut App) {
     app.enter(cx);
-    assert_eq!(app.news.log.last(), Some(news), "the handlers are told different things");
+    assert_eq!(app.news.log.last(), Some(news), "the handlers get different events");
     app.news.confirmed += 1;
-    assert_eq!(app.news.confirmed, app.news.log.len(), "the second handler was left out");
+    assert_eq!(app.news.confirmed, app.news.log.len(), "the second handler was not called");
     app.may_panic(None, cx);
 }
 

@@ -1,6 +1,5 @@
-//! Scripted peers: the far ends of connections, with good manners or without.
+//! What scripted peers do: the far ends of connections, with good manners or without.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use eventwire::Message;
@@ -12,8 +11,8 @@ use eventwire::reactor::sim::PeerId;
 
 use super::app::{App, Job, Link};
 use super::flow::Flow;
-use super::random::Random;
-use super::script::{Arrived, BAD_REQUESTS, Frames, request, take_frame};
+use super::script::{BAD_REQUESTS, Frames};
+use crate::shared::{Arrived, Random, SimPeer, request};
 
 /// What a peer does wrong, if anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,10 +42,9 @@ pub(super) enum Ending {
 /// Less than what the engine takes for a stall or for a dead peer.
 const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 
-/// One scripted peer.
+/// A peer with what it is to do, and what it has received.
 pub(super) struct Peer {
-    id: PeerId,
-    role: Role,
+    stream: SimPeer,
     /// `None`: a server's, before the request came.
     link: Option<usize>,
     pub(super) manner: Manner,
@@ -55,11 +53,6 @@ pub(super) struct Peer {
     mute: bool,
     /// Stops reading now and then.
     pub(super) pauses: bool,
-    pub(super) paused: bool,
-    paused_at: Duration,
-    /// Cut as they are to be sent.
-    outgoing: VecDeque<Vec<u8>>,
-    inbox: Vec<u8>,
     /// What the server's response said.
     status: Option<u16>,
     /// The code that a violation is to be answered with.
@@ -73,17 +66,12 @@ pub(super) struct Peer {
 impl Peer {
     fn new(id: PeerId, role: Role, manner: Manner, ending: Ending) -> Self {
         Self {
-            id,
-            role,
+            stream: SimPeer::new(id, role),
             link: None,
             manner,
             ending,
             mute: false,
             pauses: false,
-            paused: false,
-            paused_at: Duration::ZERO,
-            outgoing: VecDeque::new(),
-            inbox: Vec::new(),
             status: None,
             due_code: None,
             close_code: None,
@@ -92,7 +80,7 @@ impl Peer {
         }
     }
 
-    /// A client which sends `count` messages of up to `longest` bytes to whoever listens.
+    /// A client which sends `count` messages of up to `longest` bytes to the loop.
     pub(super) fn client(
         id: PeerId,
         manner: Manner,
@@ -119,11 +107,11 @@ impl Peer {
         if open {
             peer.write(count, longest, &mut frames, &mut link_state.up);
         }
-        peer.outgoing.extend(frames.into_pieces());
+        peer.stream.queue(frames.into_pieces());
         peer
     }
 
-    /// A client that tells the application to close everything.
+    /// A client that has the application close everything.
     pub(super) fn controller(id: PeerId, app: &mut App) -> Self {
         let link = app.add_link(Job::Control);
         let mut peer = Self::new(id, Role::Client, Manner::Right, Ending::Stay);
@@ -131,7 +119,7 @@ impl Peer {
         let mut frames = Frames::new(Role::Client, &mut app.random);
         app.links[link].up.accept("close all".into());
         frames.frame(true, OpCode::Text, b"close all");
-        peer.outgoing.push_back([request(link), frames.bytes].concat());
+        peer.stream.queue([[request(link), frames.bytes].concat()]);
         peer
     }
 
@@ -152,56 +140,52 @@ impl Peer {
         }
     }
 
-    /// Sends, receives and ends; whether anything happened.
+    const fn role(&self) -> Role {
+        self.stream.role()
+    }
+
+    pub(super) const fn is_paused(&self) -> bool {
+        self.stream.is_paused()
+    }
+
+    /// Sends, receives and ends; returns whether anything happened.
     pub(super) fn step(&mut self, reactor: &mut SimReactor, app: &mut App) -> bool {
         if self.done {
             return false;
         }
         self.pause(reactor, &mut app.random);
         let mut active = self.send(reactor, &mut app.random);
-        let bytes = reactor.peer_received(self.id);
-        active |= !bytes.is_empty();
-        self.inbox.extend(bytes);
+        active |= self.stream.receive(reactor);
         self.receive(app);
-        if reactor.peer_is_closed(self.id) {
+        if self.stream.is_closed(reactor) {
             // Mute peers leave the engine to wait for an end that does not come.
             self.done = true;
             if !self.mute {
-                reactor.peer_close(self.id);
+                self.stream.finish(reactor);
             }
-        } else if self.outgoing.is_empty() && self.has_begun() {
+        } else if self.stream.has_sent_all() && self.has_begun() {
             active |= self.end(reactor, app);
         }
         active
     }
 
     fn pause(&mut self, reactor: &mut SimReactor, random: &mut Random) {
-        let now = reactor.elapsed();
-        if self.paused && (random.percent(5) || now > self.paused_at + LONGEST_PAUSE) {
-            self.paused = false;
-            reactor.peer_resume(self.id);
-        } else if self.pauses && !self.paused && random.percent(5) {
-            self.paused = true;
-            self.paused_at = now;
-            reactor.peer_stop_reading(self.id);
+        match self.stream.paused_for(reactor) {
+            Some(time) if random.percent(5) || time > LONGEST_PAUSE => self.stream.resume(reactor),
+            None if self.pauses && random.percent(5) => self.stream.stop_reading(reactor),
+            _ => {}
         }
     }
 
     pub(super) fn resume(&mut self, reactor: &mut SimReactor) {
-        self.paused = false;
         self.pauses = false;
-        reactor.peer_resume(self.id);
+        self.stream.resume(reactor);
     }
 
     fn send(&mut self, reactor: &mut SimReactor, random: &mut Random) -> bool {
-        let mut sent = false;
-        while !self.outgoing.is_empty() && random.percent(60) {
-            if let Some(piece) = self.outgoing.pop_front() {
-                reactor.peer_send(self.id, &piece);
-            }
-            sent = true;
-        }
-        sent || !self.outgoing.is_empty()
+        let is_active = !self.stream.has_sent_all();
+        self.stream.send_some(reactor, random);
+        is_active
     }
 
     /// A server has nothing to end before a request came.
@@ -210,12 +194,9 @@ impl Peer {
     }
 
     fn receive(&mut self, app: &mut App) {
-        while self.link.is_none() || (self.role == Role::Client && self.status.is_none()) {
-            let Some(end) = self.inbox.windows(4).position(|bytes| bytes == b"\r\n\r\n") else {
-                return;
-            };
-            let head: Vec<u8> = self.inbox.drain(..end + 4).collect();
-            if self.role == Role::Server {
+        while self.link.is_none() || (self.role() == Role::Client && self.status.is_none()) {
+            let Some(head) = self.stream.take_head() else { return };
+            if self.role() == Role::Server {
                 self.answer(&head, app);
             } else {
                 let status = std::str::from_utf8(&head[9..12]).ok();
@@ -223,16 +204,17 @@ impl Peer {
                 assert!(self.status.is_some(), "a response without a status");
             }
         }
-        let refused = self.role == Role::Client && self.status != Some(101);
+        let refused = self.role() == Role::Client && self.status != Some(101);
         let unopened = matches!(self.manner, Manner::BadHandshake | Manner::HalfHandshake);
         if refused || unopened {
             return;
         }
         while self.close_code.is_none() {
-            let Some(arrived) = take_frame(&mut self.inbox, self.role) else { return };
+            let Some(arrived) = self.stream.take_frame() else { return };
             self.arrived(arrived, app);
         }
-        assert!(self.inbox.is_empty(), "bytes behind the close frame: {:?}", self.inbox);
+        let rest = self.stream.input();
+        assert!(rest.is_empty(), "bytes behind the close frame: {rest:?}");
     }
 
     /// Answers a client's opening request.
@@ -264,13 +246,14 @@ impl Peer {
         if !matches!(self.manner, Manner::BadHandshake | Manner::HalfHandshake) {
             self.write(count, 2000, &mut frames, down);
         }
-        self.outgoing.extend(frames.into_pieces());
+        self.stream.queue(frames.into_pieces());
     }
 
     fn arrived(&mut self, arrived: Arrived, app: &mut App) {
         let Some(link) = self.link else { return };
         let Link { job, up, down, .. } = &mut app.links[link];
-        let (incoming, outgoing) = if self.role == Role::Client { (down, up) } else { (up, down) };
+        let (incoming, outgoing) =
+            if self.role() == Role::Client { (down, up) } else { (up, down) };
         match arrived {
             Arrived::Message(text, bytes) => {
                 let message = if text {
@@ -279,12 +262,12 @@ impl Peer {
                     Message::Binary(&bytes)
                 };
                 incoming.arrive(message);
-                let echoes = self.role == Role::Server && matches!(job, Job::Echo(_));
+                let echoes = self.role() == Role::Server && matches!(job, Job::Echo(_));
                 if echoes && self.manner == Manner::Right && !self.sent_close {
                     outgoing.accept(message);
-                    let mut frames = Frames::new(self.role, &mut app.random);
+                    let mut frames = Frames::new(self.role(), &mut app.random);
                     frames.message_frames(message);
-                    self.outgoing.extend(frames.into_pieces());
+                    self.stream.queue(frames.into_pieces());
                 }
             }
             Arrived::Ping(payload) if !self.mute && self.manner == Manner::Right => {
@@ -306,9 +289,9 @@ impl Peer {
     /// A control frame goes behind what is queued: that may be half a frame.
     fn control(&mut self, opcode: OpCode, payload: &[u8], random: &mut Random) {
         if !self.sent_close || opcode == OpCode::Close {
-            let mut frames = Frames::new(self.role, random);
+            let mut frames = Frames::new(self.role(), random);
             frames.frame(true, opcode, payload);
-            self.outgoing.push_back(frames.bytes);
+            self.stream.queue([frames.bytes]);
         }
     }
 
@@ -317,10 +300,10 @@ impl Peer {
             Ending::Stay => return false,
             Ending::Close => return self.begin_close(app),
             _ if app.random.percent(90) => return true,
-            Ending::Fin => reactor.peer_close(self.id),
-            Ending::Reset => reactor.peer_reset(self.id),
+            Ending::Fin => self.stream.finish(reactor),
+            Ending::Reset => self.stream.reset(reactor),
             Ending::Vanish => {
-                reactor.peer_drop(self.id);
+                self.stream.vanish(reactor);
                 self.done = true;
                 return true;
             }
@@ -333,8 +316,8 @@ impl Peer {
     fn begin_close(&mut self, app: &mut App) -> bool {
         let Some(link) = self.link else { return false };
         let Link { up, down, .. } = &mut app.links[link];
-        let is_early = self.role == Role::Client && !(up.is_complete() && down.is_complete());
-        let is_open = self.role == Role::Server || self.status == Some(101);
+        let is_early = self.role() == Role::Client && !(up.is_complete() && down.is_complete());
+        let is_open = self.role() == Role::Server || self.status == Some(101);
         if self.sent_close || is_early || !is_open || self.manner != Manner::Right {
             return false;
         }
@@ -342,7 +325,7 @@ impl Peer {
             return true;
         }
         let code = app.random.between(3000, 3999) as u16;
-        let outgoing = if self.role == Role::Client { up } else { down };
+        let outgoing = if self.role() == Role::Client { up } else { down };
         outgoing.close(code);
         self.control(OpCode::Close, &code.to_be_bytes(), &mut app.random);
         self.sent_close = true;
@@ -351,18 +334,18 @@ impl Peer {
 
     /// Why this peer has not got what it must have when the network is quiet.
     pub(super) fn complaint(&self, reactor: &SimReactor, app: &App) -> Option<String> {
-        if self.done || self.paused || reactor.peer_was_reset(self.id) {
-            return self.unanswered().filter(|_| !reactor.peer_was_reset(self.id) && self.done);
+        if self.done || self.stream.is_paused() || self.stream.was_reset(reactor) {
+            return self.unanswered().filter(|_| !self.stream.was_reset(reactor) && self.done);
         }
         let link = self.link.map(|link| &app.links[link]);
-        let complaint = if !reactor.peer_has_sent_all(self.id) {
+        let complaint = if !reactor.peer_has_sent_all(self.stream.id()) {
             "its bytes are not received".to_owned()
         } else if let Some(unanswered) = self.unanswered() {
             unanswered
         } else if self.close_code.is_some() && !self.mute && self.manner == Manner::Right {
             "its stream is not ended behind the close frames".to_owned()
         } else if let Some(link) = link.filter(|_| self.manner == Manner::Right) {
-            let engine = if self.role == Role::Client { link.server } else { link.client };
+            let engine = if self.role() == Role::Client { link.server } else { link.client };
             let complete = link.up.is_complete() && link.down.is_complete();
             if !app.is_open(engine) || (complete && !app.waits(engine)) {
                 return None;
@@ -371,11 +354,17 @@ impl Peer {
         } else {
             return None;
         };
-        Some(format!("{:?} {:?} of link {:?}: {complaint}", self.role, self.manner, self.link))
+        Some(format!("{:?} {:?} of link {:?}: {complaint}", self.role(), self.manner, self.link))
+    }
+
+    /// The link of a server that does not complete the opening handshake, once it has a link.
+    pub(super) fn link_of_wrong_handshake(&self) -> Option<usize> {
+        let is_wrong = matches!(self.manner, Manner::BadHandshake | Manner::HalfHandshake);
+        self.link.filter(|_| is_wrong && self.role() == Role::Server)
     }
 
     fn unanswered(&self) -> Option<String> {
-        if self.role == Role::Server || self.ending == Ending::Vanish {
+        if self.role() == Role::Server || self.ending == Ending::Vanish {
             return None;
         }
         let refused = self.status.is_some_and(|status| status >= 400);

@@ -1,36 +1,32 @@
-//! Who makes room for a newcomer: those that are kept alive and ask for nothing, and never who is
-//! sent an answer.
+//! Which connections make room for a new one: those kept alive without a request, and never one
+//! that is being answered.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use eventwire::proto::http::HttpResponse;
 use eventwire::reactor::SimReactor;
 use eventwire::reactor::sim::{PeerId, SimConfig};
-use eventwire::{Config, Connection, EventLoop, Idle, Message, Routes, ServerConfig, on_message};
+use eventwire::{Config, Connection, Message, Routes, ServerConfig, on_message};
 
-use super::script::request;
+use super::rig::Rig;
 use super::visitor::page;
+use crate::shared::request;
 
 /// Longer than what is on its way at any time.
 const LONG: usize = 100_000;
 
 const SHORT: &str = "<!doctype html><title>Home</title>";
 
-/// As long as one who asks may hold a place that others wait for, and a little more.
+/// As long as a request may hold a place that others wait for, and a little more.
 const FAIR_MILLIS: u64 = 1_100;
 
 struct Site {
-    event_loop: EventLoop<(), SimReactor>,
-    address: SocketAddr,
+    rig: Rig,
 }
 
 impl Site {
     fn new(config: Config) -> Self {
-        let sim = SimConfig::calm().window(4096);
-        let reactor = SimReactor::new(0, sim);
-        let mut event_loop =
-            EventLoop::with_reactor(reactor, config.idle(Idle::Block)).expect("a loop");
+        let reactor = SimReactor::new(0, SimConfig::calm().window(4096));
         let echo = on_message(|conn: &mut Connection<'_>, message: Message<'_>, _: &mut ()| {
             conn.send(message);
         });
@@ -38,26 +34,23 @@ impl Site {
             .page("/", HttpResponse::html(SHORT))
             .page("/long", HttpResponse::html(page(LONG)))
             .websocket("/echo", ServerConfig::default(), echo);
-        let listener = event_loop.listen("127.0.0.1:0", ServerConfig::default(), routes);
-        let address = listener.ok().and_then(|listener| event_loop.local_addr(listener));
-        Self { event_loop, address: address.expect("a listener") }
+        let rig = Rig::with_setup(reactor, config, |event_loop| {
+            let listener = event_loop.listen("127.0.0.1:0", ServerConfig::default(), routes);
+            (listener.expect("a port"), ())
+        });
+        Self { rig }
     }
 
     fn sim(&mut self) -> &mut SimReactor {
-        self.event_loop.reactor_mut()
+        self.rig.sim()
     }
 
-    /// Lets time pass.
     fn run(&mut self, millis: u64) {
-        let end = self.sim().elapsed() + Duration::from_millis(millis);
-        while self.sim().elapsed() < end {
-            let left = end - self.sim().elapsed();
-            self.event_loop.turn(Some(left), &mut ()).expect("a poll");
-        }
+        self.rig.run(millis);
     }
 
     fn visitor(&mut self) -> PeerId {
-        let address = self.address;
+        let address = self.rig.address;
         self.sim().peer_connect(address)
     }
 
@@ -82,7 +75,7 @@ impl Site {
 
     /// Whether a visitor asks for a WebSocket and gets it within that time.
     fn is_upgraded(&mut self, visitor: PeerId, millis: u64) -> bool {
-        self.sim().peer_send(visitor, &upgrade());
+        self.sim().peer_send(visitor, &request("echo"));
         self.run(millis);
         self.sim().peer_received(visitor).starts_with(b"HTTP/1.1 101 ")
     }
@@ -103,11 +96,6 @@ impl Site {
     }
 }
 
-fn upgrade() -> Vec<u8> {
-    let head = String::from_utf8(request(0)).expect("text");
-    head.replacen("GET /0", "GET /echo", 1).into_bytes()
-}
-
 #[test]
 fn a_download_under_way_outlasts_newcomers_however_many_are_idle() {
     let mut site = Site::new(Config::default().max_pending_handshakes(4).max_kept_alive(4));
@@ -122,7 +110,7 @@ fn a_download_under_way_outlasts_newcomers_however_many_are_idle() {
         site.visitor();
     }
     site.run(5);
-    assert_eq!(site.event_loop.connections(), 9);
+    assert_eq!(site.rig.event_loop.connections(), 9);
     site.run(FAIR_MILLIS);
     let newcomer = site.visitor();
     assert!(site.is_upgraded(newcomer, 5));
@@ -136,15 +124,15 @@ fn a_download_under_way_outlasts_newcomers_however_many_are_idle() {
 }
 
 #[test]
-fn of_too_many_that_are_kept_alive_the_longest_idle_is_closed_in_order() {
+fn the_longest_idle_of_too_many_kept_connections_is_closed_in_order() {
     let mut site = Site::new(Config::default().max_kept_alive(2));
     let mut visitors = vec![site.idle(), site.idle()];
     // The first asks again, and is not the longest idle any more.
     assert!(site.is_answered(visitors[0]));
     visitors.push(site.idle());
     assert_eq!(site.leave(&visitors), [1]);
-    assert_eq!(site.event_loop.connections(), 2);
-    // Who has opened a WebSocket is kept alive for its own sake.
+    assert_eq!(site.rig.event_loop.connections(), 2);
+    // An open WebSocket does not count as kept alive.
     assert!(site.is_upgraded(visitors[0], 5));
     visitors = vec![visitors[0], visitors[2], site.idle()];
     assert_eq!(site.leave(&visitors), []);
@@ -153,19 +141,19 @@ fn of_too_many_that_are_kept_alive_the_longest_idle_is_closed_in_order() {
 }
 
 #[test]
-fn a_request_that_crosses_the_end_is_passed_over_without_a_reset() {
+fn a_request_that_crosses_the_end_is_ignored_without_a_reset() {
     let mut site = Site::new(Config::default().max_kept_alive(1));
     let first = site.idle();
     let second = site.visitor();
     site.ask(second, "/");
     while !site.sim().peer_is_closed(first) {
-        site.event_loop.turn(Some(Duration::from_millis(1)), &mut ()).expect("a poll");
+        site.rig.event_loop.turn(Some(Duration::from_millis(1)), &mut ()).expect("a poll");
     }
     site.ask(first, "/");
     site.run(5);
     assert_eq!(site.sim().peer_received(first), []);
     assert_eq!(site.leave(&[first, second]), [0]);
-    assert_eq!(site.event_loop.connections(), 1);
+    assert_eq!(site.rig.event_loop.connections(), 1);
 }
 
 #[test]
@@ -182,14 +170,14 @@ fn where_all_places_are_taken_the_longest_idle_makes_room() {
     assert!(!site.is_upgraded(newcomer, 5));
     assert_eq!(site.leave(&idle), [0]);
     assert!(site.sim().peer_received(newcomer).starts_with(b"HTTP/1.1 101 "));
-    // Who does not end has a second for it.
+    // A connection has a second to end.
     let newcomer = site.visitor();
     assert!(!site.is_upgraded(newcomer, 900));
     assert!(site.sim().peer_is_closed(idle[1]));
     site.run(200);
     assert!(site.sim().peer_received(newcomer).starts_with(b"HTTP/1.1 101 "));
     assert!(!site.sim().peer_is_closed(idle[2]));
-    assert_eq!(site.event_loop.connections(), 5);
+    assert_eq!(site.rig.event_loop.connections(), 5);
 
     site.sim().peer_resume(download);
     site.run(2_000);
@@ -212,7 +200,7 @@ fn where_descriptors_run_out_idle_connections_make_room() {
 }
 
 #[test]
-fn where_all_places_are_taken_nobody_makes_room_for_nobody() {
+fn without_newcomers_no_idle_connection_is_closed() {
     let mut site = Site::new(Config::default().max_connections(2));
     let idle = [site.idle(), site.idle()];
     site.run(5_000);
@@ -220,7 +208,7 @@ fn where_all_places_are_taken_nobody_makes_room_for_nobody() {
 }
 
 #[test]
-fn requests_that_wait_behind_an_answer_are_answered_before_anybody_is_idle() {
+fn queued_requests_are_answered_before_a_connection_counts_as_idle() {
     let mut site = Site::new(Config::default().max_kept_alive(0).outbox(1000, 1 << 20));
     let visitor = site.visitor();
     for _ in 0..5 {

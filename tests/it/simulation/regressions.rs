@@ -11,8 +11,9 @@ use eventwire::{
     SendStatus, on_message,
 };
 
-use super::rig::{Call, Calls, Notes, Rig, frame, text};
-use super::script::{Arrived, SERVERS, request};
+use super::rig::{Call, Calls, Notes, Rig, text};
+use super::script::SERVERS;
+use crate::shared::{Arrived, frame, request};
 
 #[test]
 fn closing_a_connection_that_failed_is_refused() {
@@ -30,7 +31,7 @@ fn closing_a_connection_that_failed_is_refused() {
 }
 
 #[test]
-fn a_pong_does_not_come_behind_a_close_frame() {
+fn no_pong_follows_a_close_frame() {
     let config = Config::default().outbox(1 << 20, 1 << 20);
     let mut rig = Rig::new(SimConfig::calm(), config, |conn, call| match text(&call) {
         Some("fill") => drop(conn.send([0; 200_000])),
@@ -51,7 +52,7 @@ fn a_pong_does_not_come_behind_a_close_frame() {
 }
 
 #[test]
-fn a_peer_that_answers_every_ping_of_the_handler_floods_nobody() {
+fn answers_to_the_handlers_pings_are_no_flood() {
     const PINGS: usize = 300;
     let pongs = Rc::new(Cell::new(0));
     let seen = Rc::clone(&pongs);
@@ -158,7 +159,7 @@ fn accepting_goes_on_by_itself_when_descriptors_are_free_again() {
 }
 
 #[test]
-fn whoever_waits_for_a_place_has_it_as_soon_as_there_is_one() {
+fn a_waiting_client_gets_a_place_as_soon_as_one_is_free() {
     let config = Config::default().max_connections(1);
     let mut rig = Rig::new(SimConfig::calm(), config, |_, _| {});
     let first = rig.peer();
@@ -180,13 +181,13 @@ fn whoever_waits_for_a_place_has_it_as_soon_as_there_is_one() {
 
 #[test]
 fn a_peer_that_was_held_back_is_read_when_its_output_is_gone() {
-    let heard = Notes::default();
-    let seen = Rc::clone(&heard);
+    let notes = Notes::default();
+    let seen = Rc::clone(&notes);
     let mut last = None;
     let config = Config::default().outbox(100, 100_000);
     let mut rig = Rig::new(SimConfig::calm(), config, move |conn, call| match text(&call) {
         Some("fill") => drop(last.map(|last| conn.send_to(last, [0; 2000]))),
-        Some(word) => heard.borrow_mut().push(word.to_owned()),
+        Some(word) => notes.borrow_mut().push(word.to_owned()),
         None => last = Some(conn.id()),
     });
     let (first, second) = (rig.peer(), rig.peer());
@@ -229,7 +230,7 @@ fn a_slow_reader_is_alive_as_long_as_it_reads() {
     rig.sim().peer_stop_reading(peer);
     rig.send(peer, OpCode::Text, b"fill");
     let mut received = 0;
-    // Its pongs would lie unread while so much waits for it: it sends none.
+    // Its pongs would stay unread while much output waits for it: it sends none.
     for _ in 0..60 {
         rig.run(2_000);
         rig.sim().peer_resume(peer);
@@ -246,16 +247,16 @@ fn a_slow_reader_is_alive_as_long_as_it_reads() {
 
 #[test]
 fn a_message_is_not_late_while_its_peer_is_held_back() {
-    /// So many portions, of which one is heard when the peer reads.
+    /// Portions of the input; one is read each time that the peer reads.
     const LEN: usize = 25 * 4096;
-    let told = Notes::default();
-    let seen = Rc::clone(&told);
+    let notes = Notes::default();
+    let seen = Rc::clone(&notes);
     let mut rig = Rig::new(SimConfig::calm(), Config::default(), move |conn, call| match call {
         Call::Message(message) if message.as_text().is_some() => {
             assert_eq!(conn.send([0; 1_900_000]), SendStatus::Queued);
         }
-        Call::Message(message) => told.borrow_mut().push(format!("{} bytes", message.len())),
-        Call::Close(reason) => told.borrow_mut().push(reason.to_string()),
+        Call::Message(message) => notes.borrow_mut().push(format!("{} bytes", message.len())),
+        Call::Close(reason) => notes.borrow_mut().push(reason.to_string()),
         _ => {}
     });
     let peer = rig.peer();
@@ -336,7 +337,7 @@ fn a_stall_begins_with_the_soft_limit_and_again_with_every_progress() {
 }
 
 #[test]
-fn what_the_connection_at_hand_was_answered_waits_in_all_as_it_waits_for_one() {
+fn replies_of_the_current_connection_count_in_the_total() {
     let seen = Notes::default();
     let noted = Rc::clone(&seen);
     let mut rig = Rig::new(SimConfig::calm(), Config::default(), move |conn, call| {
@@ -351,7 +352,7 @@ fn what_the_connection_at_hand_was_answered_waits_in_all_as_it_waits_for_one() {
 }
 
 #[test]
-fn an_event_of_a_publisher_waits_though_the_loop_has_not_looked_at_it_yet() {
+fn a_published_event_counts_as_waiting_at_once() {
     struct Hello;
     let mut rig = Rig::new(SimConfig::calm(), Config::default(), |_, _| {});
     rig.event_loop.on(|_: &mut Context<'_>, _: &Hello, (): &mut ()| {});
@@ -399,7 +400,7 @@ fn a_connection_that_has_failed_is_sent_no_broadcast() {
 }
 
 #[test]
-fn a_message_whose_stream_fails_meanwhile_does_not_count_as_sent() {
+fn a_message_does_not_count_as_sent_if_its_stream_fails() {
     let statuses = Notes::default();
     let (noted, mut first) = (Rc::clone(&statuses), None);
     let mut rig = Rig::new(SimConfig::calm(), Config::default(), move |conn, call| {
@@ -452,7 +453,7 @@ fn silent_peers_hold_the_places_of_handshakes_for_a_second() {
 }
 
 #[test]
-fn a_message_that_is_dropped_for_memory_does_not_arrive_though_it_was_begun() {
+fn a_partly_sent_message_dropped_for_memory_does_not_arrive() {
     const LIMIT: usize = 20_000;
     let mut drops = 0;
     for len in (15_000..LIMIT).step_by(100) {

@@ -1,4 +1,4 @@
-//! One loop in a calm network, its handler a closure, driven by a test step by step.
+//! The rig of tests in the simulated network: one loop that a test drives step by step.
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
@@ -12,12 +12,12 @@ use eventwire::proto::{OpCode, Role};
 use eventwire::reactor::SimReactor;
 use eventwire::reactor::sim::{Choices, PeerId, SimConfig};
 use eventwire::{
-    ClientConfig, Config, ConnectError, Connection, Context, Disconnect, EventLoop, Idle, Message,
-    OnPanic, Publisher, ServerConfig, WebSocketHandler,
+    ClientConfig, Config, ConnectError, Connection, Context, Disconnect, EventLoop, Idle,
+    ListenerId, Message, OnPanic, Publisher, ServerConfig, WebSocketHandler,
 };
 
-use super::random::Random;
-use super::script::{Arrived, Frames, SERVERS, request, take_frame};
+use super::script::SERVERS;
+use crate::shared::{Arrived, frame, request, take_frame};
 
 /// One call of a handler's method.
 pub(super) enum Call<'a> {
@@ -32,28 +32,28 @@ pub(super) enum Call<'a> {
 /// A handler that is one closure.
 pub(super) struct Calls<F>(pub(super) F);
 
-impl<F: FnMut(&mut Connection<'_>, Call<'_>)> WebSocketHandler<()> for Calls<F> {
-    fn on_open(&mut self, conn: &mut Connection<'_>, (): &mut ()) {
+impl<S, F: FnMut(&mut Connection<'_>, Call<'_>)> WebSocketHandler<S> for Calls<F> {
+    fn on_open(&mut self, conn: &mut Connection<'_>, _: &mut S) {
         (self.0)(conn, Call::Open);
     }
 
-    fn on_message(&mut self, conn: &mut Connection<'_>, message: Message<'_>, (): &mut ()) {
+    fn on_message(&mut self, conn: &mut Connection<'_>, message: Message<'_>, _: &mut S) {
         (self.0)(conn, Call::Message(message));
     }
 
-    fn on_ping(&mut self, conn: &mut Connection<'_>, _: &[u8], (): &mut ()) {
+    fn on_ping(&mut self, conn: &mut Connection<'_>, _: &[u8], _: &mut S) {
         (self.0)(conn, Call::Ping);
     }
 
-    fn on_pong(&mut self, conn: &mut Connection<'_>, _: &[u8], (): &mut ()) {
+    fn on_pong(&mut self, conn: &mut Connection<'_>, _: &[u8], _: &mut S) {
         (self.0)(conn, Call::Pong);
     }
 
-    fn on_close(&mut self, conn: &mut Connection<'_>, reason: &Disconnect, (): &mut ()) {
+    fn on_close(&mut self, conn: &mut Connection<'_>, reason: &Disconnect, _: &mut S) {
         (self.0)(conn, Call::Close(reason));
     }
 
-    fn on_connect_error(&mut self, conn: &mut Connection<'_>, error: &ConnectError, (): &mut ()) {
+    fn on_connect_error(&mut self, conn: &mut Connection<'_>, error: &ConnectError, _: &mut S) {
         (self.0)(conn, Call::ConnectError(error));
     }
 }
@@ -61,14 +61,17 @@ impl<F: FnMut(&mut Connection<'_>, Call<'_>)> WebSocketHandler<()> for Calls<F> 
 /// Something to be done in a handler of events.
 struct Act(Box<dyn Fn(&mut Context<'_>) + Send>);
 
-/// A loop that listens in a calm network.
-pub(super) struct Rig {
-    pub(super) event_loop: EventLoop<(), SimReactor>,
+/// A loop that listens, with the state of its handlers.
+pub(super) struct Rig<S = ()> {
+    pub(super) event_loop: EventLoop<S, SimReactor>,
+    pub(super) state: S,
+    /// Where peers connect to.
     pub(super) address: SocketAddr,
     acts: Publisher<Act>,
 }
 
 impl Rig {
+    /// A rig whose handler is a closure.
     pub(super) fn new<F>(sim: SimConfig, config: Config, handler: F) -> Self
     where
         F: FnMut(&mut Connection<'_>, Call<'_>) + 'static,
@@ -86,26 +89,40 @@ impl Rig {
         F: FnMut(&mut Connection<'_>, Call<'_>) + 'static,
     {
         let reactor = SimReactor::with_choices(choices, sim);
+        Self::with_setup(reactor, config, |event_loop| {
+            let server = ServerConfig::default();
+            (event_loop.listen("127.0.0.1:0", server, Calls(handler)).expect("a port"), ())
+        })
+    }
+}
+
+impl<S: 'static> Rig<S> {
+    /// A rig whose listener and state `setup` makes.
+    pub(super) fn with_setup(
+        reactor: SimReactor,
+        config: Config,
+        setup: impl FnOnce(&mut EventLoop<S, SimReactor>) -> (ListenerId, S),
+    ) -> Self {
         let config = config.idle(Idle::Block).on_panic(OnPanic::Propagate).inbox(16);
         let mut event_loop = EventLoop::with_reactor(reactor, config).expect("a loop");
-        let listener = event_loop.listen("127.0.0.1:0", ServerConfig::default(), Calls(handler));
-        let address = listener.ok().and_then(|listener| event_loop.local_addr(listener));
-        event_loop.on(|cx: &mut Context<'_>, act: &Act, (): &mut ()| (act.0)(cx));
+        let (listener, state) = setup(&mut event_loop);
+        let address = event_loop.local_addr(listener).expect("a listener");
+        event_loop.on(|cx: &mut Context<'_>, act: &Act, _: &mut S| (act.0)(cx));
         let acts = event_loop.publisher();
-        Self { event_loop, address: address.expect("a listener"), acts }
+        Self { event_loop, state, address, acts }
     }
 
     pub(super) fn sim(&mut self) -> &mut SimReactor {
         self.event_loop.reactor_mut()
     }
 
-    /// Lets time pass; says how many turns it took.
+    /// Lets time pass, unless the loop stops; returns how many turns it took.
     pub(super) fn run(&mut self, millis: u64) -> usize {
         let end = self.sim().elapsed() + Duration::from_millis(millis);
         let mut turns = 0;
-        while self.sim().elapsed() < end {
+        while self.sim().elapsed() < end && !self.event_loop.is_stopping() {
             let left = end - self.sim().elapsed();
-            self.event_loop.turn(Some(left), &mut ()).expect("a poll");
+            self.event_loop.turn(Some(left), &mut self.state).expect("a poll");
             turns += 1;
         }
         turns
@@ -116,11 +133,11 @@ impl Rig {
         &mut self,
         act: impl Fn(&mut Context<'_>) -> T + Send + 'static,
     ) -> T {
-        let (tell, told) = channel();
-        let act = Act(Box::new(move |cx| tell.send(act(cx)).expect("somebody waits for it")));
+        let (sender, result) = channel();
+        let act = Act(Box::new(move |cx| sender.send(act(cx)).expect("a receiver")));
         assert!(self.acts.publish(act).is_ok());
-        self.event_loop.turn(Some(Duration::ZERO), &mut ()).expect("a poll");
-        told.try_recv().expect("events are handled in the next turn")
+        self.event_loop.turn(Some(Duration::ZERO), &mut self.state).expect("a poll");
+        result.try_recv().expect("events are handled in the next turn")
     }
 
     /// A peer whose connection is open.
@@ -134,7 +151,7 @@ impl Rig {
         peer
     }
 
-    /// A scripted server, with which a client of the loop's has opened a connection.
+    /// A scripted server, to which the loop has opened a connection.
     pub(super) fn server<F>(&mut self, handler: F) -> PeerId
     where
         F: FnMut(&mut Connection<'_>, Call<'_>) + 'static,
@@ -166,14 +183,6 @@ impl Rig {
         assert_eq!(bytes, [], "half a frame");
         frames
     }
-}
-
-/// A client's frame.
-pub(super) fn frame(opcode: OpCode, payload: &[u8]) -> Vec<u8> {
-    let mut random = Random::new(0);
-    let mut frames = Frames::new(Role::Client, &mut random);
-    frames.frame(true, opcode, payload);
-    frames.bytes
 }
 
 /// Notes what a handler saw.

@@ -3,25 +3,15 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use eventwire::Message;
-use eventwire::proto::{FrameHeader, OpCode, Role, apply_mask};
+use eventwire::proto::{OpCode, Role};
 
 use super::flow::Flow;
-use super::random::Random;
-
-/// The key of RFC 6455 §1.3: the simulation does not look at what answers it.
-const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+use super::payload::Payload;
+use crate::shared::Random;
+use crate::shared::frames::encode;
 
 /// Where scripted servers listen.
 pub(super) const SERVERS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9);
-
-/// A client's opening request for a link.
-pub(super) fn request(link: usize) -> Vec<u8> {
-    format!(
-        "GET /{link} HTTP/1.1\r\nHost: sim\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n\r\n"
-    )
-    .into_bytes()
-}
 
 /// Requests that a server must refuse.
 pub(super) const BAD_REQUESTS: [&str; 8] = [
@@ -78,25 +68,19 @@ impl<'a> Frames<'a> {
 
     pub(super) fn frame(&mut self, fin: bool, opcode: OpCode, payload: &[u8]) {
         let mask = (self.role == Role::Client).then(|| (self.random.next() as u32).to_le_bytes());
-        let header =
-            FrameHeader { fin, compressed: false, opcode, mask, len: payload.len() as u64 };
-        let mut head = [0; FrameHeader::MAX_LEN];
-        let len = header.encode(&mut head);
-        self.bytes.extend_from_slice(&head[..len]);
-        let from = self.bytes.len();
+        let frame = encode(fin, opcode, mask, payload);
+        let len = frame.len() - payload.len();
+        let from = self.bytes.len() + len;
+        self.bytes.extend_from_slice(&frame);
         if self.random.percent(30) {
             self.cuts.push(from - self.random.below(len));
-        }
-        self.bytes.extend_from_slice(payload);
-        if let Some(key) = mask {
-            apply_mask(&mut self.bytes[from..], key, 0);
         }
     }
 
     /// A message up to `longest`, whole or in fragments with control frames between them.
     pub(super) fn message(&mut self, longest: usize, flow: &mut Flow) {
         let len = self.random.len(longest);
-        let payload = self.random.payload(len);
+        let payload = Payload::random(self.random, len);
         flow.accept(payload.message());
         self.message_frames(payload.message());
     }
@@ -137,7 +121,7 @@ impl<'a> Frames<'a> {
             // A ping in fragments, and one that is too long.
             3 => (&[0x09, mask, 0, 0, 0, 0], 1002),
             4 => (&[0x89, mask | 126, 0, 126, 0, 0, 0, 0], 1002),
-            // A length that is not the shortest, and one that nobody takes.
+            // A length that is not the shortest, and one above every limit.
             5 => (&[0x82, mask | 126, 0, 5, 0, 0, 0, 0], 1002),
             6 => (&[0x82, mask | 127, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0], 1009),
             7 => {
@@ -165,40 +149,4 @@ impl<'a> Frames<'a> {
         self.bytes.extend_from_slice(wrong.0);
         wrong.1
     }
-}
-
-/// What arrived at a scripted peer.
-pub(super) enum Arrived {
-    Message(bool, Vec<u8>),
-    Ping(Vec<u8>),
-    Pong,
-    /// With its code, if it had one.
-    Close(Option<u16>),
-}
-
-/// Takes the next whole frame from the front of `bytes`, as `receiver` reads it.
-///
-/// The engine sends every message in one frame, and nothing that is wrong.
-pub(super) fn take_frame(bytes: &mut Vec<u8>, receiver: Role) -> Option<Arrived> {
-    let (header, start) = FrameHeader::parse(bytes, receiver).expect("a right header")?;
-    let end = start + header.len as usize;
-    if bytes.len() < end {
-        return None;
-    }
-    assert!(header.fin, "the engine sends no fragments");
-    let mut payload = bytes[start..end].to_vec();
-    bytes.drain(..end);
-    if let Some(key) = header.mask {
-        apply_mask(&mut payload, key, 0);
-    }
-    Some(match header.opcode {
-        OpCode::Text => Arrived::Message(true, payload),
-        OpCode::Binary => Arrived::Message(false, payload),
-        OpCode::Ping => Arrived::Ping(payload),
-        OpCode::Pong => Arrived::Pong,
-        OpCode::Close => {
-            Arrived::Close(payload.get(..2).map(|code| u16::from_be_bytes([code[0], code[1]])))
-        }
-        OpCode::Continuation => panic!("the engine sends no fragments"),
-    })
 }

@@ -9,9 +9,10 @@ use eventwire::proto::{Limits, OpCode};
 use eventwire::reactor::sim::{PeerId, SimConfig};
 use eventwire::{CloseCode, Config, Connection, Routes, ServerConfig};
 
-use super::rig::{Call, Calls, Notes, Rig, frame, text};
+use super::rig::{Call, Calls, Notes, Rig, text};
+use crate::shared::frame;
 #[cfg(feature = "deflate")]
-use super::script::{Arrived, request};
+use crate::shared::{Arrived, request};
 
 /// How many messages, control frames and fragments of a connection are handled in a turn.
 const FRAMES: usize = 256;
@@ -36,15 +37,14 @@ fn name(call: &Call<'_>) -> String {
     }
 }
 
-/// A loop whose handler notes what it is told, then does what else it is to do. No rate stops
-/// anybody.
+/// A loop whose handler notes its calls, and then runs `act`. No rate limit applies.
 fn rig(act: impl Fn(&mut Connection<'_>, &Call<'_>) + 'static) -> (Rig, Notes<String>) {
     let notes = Notes::default();
-    let heard = Rc::clone(&notes);
+    let log = Rc::clone(&notes);
     let mut rig = Rig::new(SimConfig::calm(), Config::default(), |_, _| {});
     let limits = Limits::default().control_rate(u32::MAX, u32::MAX).ping_interval(None);
     let handler = Calls(move |conn: &mut Connection<'_>, call: Call<'_>| {
-        heard.borrow_mut().push(name(&call));
+        log.borrow_mut().push(name(&call));
         act(conn, &call);
     });
     let config = ServerConfig::default().limits(limits);
@@ -93,9 +93,9 @@ fn a_turn_hands_over_no_more_of_a_connection_than_its_share() {
 fn plain_requests_use_up_a_share_as_messages_do() {
     const COUNT: usize = 3_000;
     let (mut rig, notes) = rig(|_, _| {});
-    let heard = Rc::clone(&notes);
+    let log = Rc::clone(&notes);
     let answer = move |_: &mut Connection<'_>, _: &HttpRequest<'_>, (): &mut ()| {
-        heard.borrow_mut().push("request".to_owned());
+        log.borrow_mut().push("request".to_owned());
         HttpResponse::new(204)
     };
     let routes = Routes::new().get("/", answer);
@@ -151,7 +151,7 @@ fn everything_comes_in_order_whatever_share_it_falls_into() {
 }
 
 #[test]
-fn others_have_their_turns_while_the_rest_waits_and_it_is_counted() {
+fn others_are_served_while_the_rest_waits_and_counts_as_inbound() {
     let (mut rig, notes) = rig(|_, _| {});
     let (loud, quiet) = (rig.peer(), rig.peer());
     notes.borrow_mut().clear();
@@ -166,7 +166,7 @@ fn others_have_their_turns_while_the_rest_waits_and_it_is_counted() {
 }
 
 #[test]
-fn the_end_of_the_stream_comes_behind_what_waits() {
+fn the_end_of_the_stream_follows_waiting_input() {
     let (mut rig, notes) = rig(|_, _| {});
     let peer = rig.peer();
     notes.borrow_mut().clear();
@@ -222,9 +222,9 @@ mod deflate {
     /// A rig whose peers may send what is compressed, with or without contexts, and one of them.
     fn offering(contexts: bool) -> (Rig, Notes<String>, PeerId) {
         let (mut rig, notes) = rig(|_, _| {});
-        let heard = Rc::clone(&notes);
+        let log = Rc::clone(&notes);
         let handler = Calls(move |_: &mut Connection<'_>, call: Call<'_>| {
-            heard.borrow_mut().push(name(&call));
+            log.borrow_mut().push(name(&call));
         });
         let deflate = DeflateConfig::default().context_takeover(contexts, contexts);
         let config = ServerConfig::default().deflate(deflate);

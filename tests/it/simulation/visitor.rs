@@ -1,15 +1,12 @@
-//! One who visits a site: asks for pages, reads slowly or not at all, perhaps opens a WebSocket
-//! behind them, and knows every byte that must come for it.
+//! A visitor of a site: it requests pages, reads slowly or not at all, may open a WebSocket after
+//! them, and knows every byte that it must receive.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use eventwire::proto::OpCode;
 use eventwire::reactor::SimReactor;
-use eventwire::reactor::sim::PeerId;
 
-use super::random::Random;
-use super::rig::frame;
+use crate::shared::{Random, SimPeer, frame, request};
 
 /// A page that is longer than all that may wait, and one that is shared and not copied.
 pub(super) const LONG: usize = 30_000;
@@ -41,7 +38,7 @@ pub(super) enum Leaving {
 /// What may end the stream of a visitor that has done nothing wrong.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Excuses {
-    /// The loop was told to end.
+    /// The loop is shutting down.
     pub(super) drained: bool,
     /// Deadlines came early.
     pub(super) late: bool,
@@ -52,12 +49,10 @@ pub(super) struct Excuses {
 }
 
 pub(super) struct Visitor {
-    id: PeerId,
+    stream: SimPeer,
     leaving: Leaving,
-    /// Cut as they are to be sent.
-    outgoing: VecDeque<Vec<u8>>,
     /// What is sent once a WebSocket has opened, and after how many bytes that is.
-    frames: VecDeque<Vec<u8>>,
+    frames: Vec<Vec<u8>>,
     opens_at: usize,
     /// All that must come, and where in it answers and frames end.
     due: Vec<u8>,
@@ -67,32 +62,27 @@ pub(super) struct Visitor {
     pub(super) asks: u64,
     /// The server ends the connection behind its last answer.
     closes: bool,
-    received: Vec<u8>,
-    /// How much of `received` is as it is due; the rest is what interrupted it.
+    /// How much of what was received is due; the rest is what interrupted it.
     right: usize,
     pauses: usize,
-    paused: Option<Duration>,
     steps: usize,
     pub(super) done: bool,
 }
 
 impl Visitor {
-    pub(super) fn new(id: PeerId, leaving: Leaving, random: &mut Random) -> Self {
+    pub(super) fn new(stream: SimPeer, leaving: Leaving, random: &mut Random) -> Self {
         let mut visitor = Self {
-            id,
+            stream,
             leaving,
-            outgoing: VecDeque::new(),
-            frames: VecDeque::new(),
+            frames: Vec::new(),
             opens_at: 0,
             due: Vec::new(),
             ends: vec![0],
             answers: 0,
             asks: 0,
             closes: false,
-            received: Vec::new(),
             right: 0,
             pauses: random.pick(&[0, 0, 1, 4]),
-            paused: None,
             steps: 0,
             done: false,
         };
@@ -108,7 +98,7 @@ impl Visitor {
             _ => {}
         }
         let most = random.pick(&[1, 2, 10, 60]);
-        visitor.outgoing.extend(random.cut(&bytes, most));
+        visitor.stream.queue(random.cut(&bytes, most));
         visitor
     }
 
@@ -168,14 +158,7 @@ impl Visitor {
 
     /// A WebSocket, some messages that come back, and its end in order.
     fn open(&mut self, bytes: &mut Vec<u8>, random: &mut Random) {
-        let key = "dGhlIHNhbXBsZSBub25jZQ==";
-        bytes.extend(
-            format!(
-                "GET /echo HTTP/1.1\r\nHost: sim\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-                 Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n"
-            )
-            .bytes(),
-        );
+        bytes.extend(request("echo"));
         // RFC 6455 §1.3.
         let accept = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
         self.due.extend(
@@ -219,56 +202,48 @@ impl Visitor {
             return false;
         }
         self.pause(reactor, random);
-        let mut active = !self.outgoing.is_empty();
-        while !self.outgoing.is_empty() && random.percent(60) {
-            let piece = self.outgoing.pop_front().unwrap_or_default();
-            reactor.peer_send(self.id, &piece);
-        }
-        let came = reactor.peer_received(self.id);
-        active |= !came.is_empty();
-        self.received.extend(came);
+        let mut active = !self.stream.has_sent_all();
+        self.stream.send_some(reactor, random);
+        active |= self.stream.receive(reactor);
         self.compare(excuses);
         if self.right >= self.opens_at && !self.frames.is_empty() {
-            // Whoever has closed a WebSocket has a few seconds to read the rest.
+            // After its close frame it has a few seconds to read the rest.
             self.pauses = 0;
-            self.outgoing.append(&mut self.frames);
+            self.stream.queue(self.frames.drain(..));
         }
         match self.leaving {
-            Leaving::Fin if self.outgoing.is_empty() => {
-                reactor.peer_close(self.id);
+            Leaving::Fin if self.stream.has_sent_all() => {
+                self.stream.finish(reactor);
                 self.leaving = Leaving::Stay;
             }
             Leaving::Reset if random.percent(1) => {
-                reactor.peer_reset(self.id);
+                self.stream.reset(reactor);
                 self.done = true;
             }
             Leaving::Vanish if random.percent(1) => {
-                reactor.peer_drop(self.id);
+                self.stream.vanish(reactor);
                 self.done = true;
             }
             _ => {}
         }
-        if reactor.peer_is_closed(self.id) && !self.done {
+        if self.stream.is_closed(reactor) && !self.done {
             self.done = true;
             active = true;
-            reactor.peer_close(self.id);
+            self.stream.finish(reactor);
         }
         active
     }
 
     fn pause(&mut self, reactor: &mut SimReactor, random: &mut Random) {
-        let now = reactor.elapsed();
         self.steps += 1;
-        match self.paused {
-            Some(since) if now > since + LONGEST_PAUSE || random.percent(2) => {
-                self.paused = None;
+        match self.stream.paused_for(reactor) {
+            Some(time) if time > LONGEST_PAUSE || random.percent(2) => {
                 self.steps = 0;
-                reactor.peer_resume(self.id);
+                self.stream.resume(reactor);
             }
             None if self.pauses > 0 && self.steps > PACE && random.percent(5) => {
                 self.pauses -= 1;
-                self.paused = Some(now);
-                reactor.peer_stop_reading(self.id);
+                self.stream.stop_reading(reactor);
             }
             _ => {}
         }
@@ -277,21 +252,22 @@ impl Visitor {
     /// Reads from now on.
     pub(super) fn resume(&mut self, reactor: &mut SimReactor) {
         self.pauses = 0;
-        if self.paused.take().is_some() {
-            reactor.peer_resume(self.id);
+        if self.stream.is_paused() {
+            self.stream.resume(reactor);
         }
     }
 
     /// Looks whether what came is what is due, or whatever may interrupt it.
     fn compare(&mut self, excuses: Excuses) {
-        let (due, came) = (&self.due[self.right..], &self.received[self.right..]);
+        let received = self.stream.input();
+        let (due, came) = (&self.due[self.right..], &received[self.right..]);
         self.right += due.iter().zip(came).take_while(|(due, came)| due == came).count();
-        if self.right == self.received.len() {
+        if self.right == received.len() {
             return;
         }
         // It may begin like what was due instead.
         let end = self.ends.iter().rfind(|end| **end <= self.right).copied().unwrap_or_default();
-        let rest = &self.received[end..];
+        let rest = &received[end..];
         let mut interruptions: Vec<&[u8]> = Vec::new();
         if excuses.drained {
             interruptions.extend([b"HTTP/1.1 503 ", &b"\x88\x02\x03\xE9"[..]]);
@@ -312,12 +288,13 @@ impl Visitor {
     /// but for answers that had begun.
     pub(super) fn complaint(&self, reactor: &SimReactor, excuses: Excuses) -> Option<String> {
         let left = matches!(self.leaving, Leaving::Reset | Leaving::Vanish);
-        if left || reactor.peer_was_reset(self.id) && excuses.drained && self.received.is_empty() {
+        let received = self.stream.input();
+        if left || self.stream.was_reset(reactor) && excuses.drained && received.is_empty() {
             return None;
         }
         let is_whole = self.right == self.due.len();
         if excuses.drained || excuses.crowded {
-            let ends_in_order = self.right < self.received.len() || self.ends.contains(&self.right);
+            let ends_in_order = self.right < received.len() || self.ends.contains(&self.right);
             return (!ends_in_order).then(|| format!("half an answer: {}", self.progress()));
         }
         if !is_whole {
@@ -327,8 +304,9 @@ impl Visitor {
     }
 
     fn progress(&self) -> String {
-        let (came, due) = (self.received.len(), self.due.len());
-        let tail = &self.received[came.saturating_sub(100)..];
+        let received = self.stream.input();
+        let (came, due) = (received.len(), self.due.len());
+        let tail = &received[came.saturating_sub(100)..];
         format!("{came} of {due} bytes, ending in \"{}\"", tail.escape_ascii())
     }
 }

@@ -10,10 +10,10 @@ use eventwire::{
     TopicChanged,
 };
 
-use super::Simulated;
 use super::alarms::Alarm;
-use super::app::{App, Conn, Job, LoopEnd, Phase};
+use super::app::{App, Conn, Job, LoopEnd};
 use super::ending::{Doom, Ending as LoopEnding};
+use super::families::Simulated;
 use super::followers::Follower;
 use super::handler::Actor;
 use super::invariants::UNLIMITED;
@@ -42,7 +42,7 @@ const MOST_TURNS: usize = 300_000;
 /// More turns in a row without time passing or anything happening than there may be.
 const MOST_IDLE_TURNS: usize = 1000;
 
-/// How long what is told to close has to do so.
+/// How long connections that were closed may take to end.
 const CONTROL_INTERVAL: Duration = Duration::from_secs(20);
 
 /// How many connections a loop holds, unless a test says less.
@@ -57,7 +57,7 @@ pub(super) struct Setup {
     pub(super) client: ClientConfig,
 }
 
-/// Somebody who has yet to appear.
+/// A connection that is still to be made.
 pub(super) enum Arrival {
     /// A connection of the application's to its own listener.
     Client(Job),
@@ -67,7 +67,7 @@ pub(super) enum Arrival {
     Peer(Job, Manner, Ending, (usize, usize), bool),
 }
 
-/// Has the application resume what it paused, so many of a hundred connections.
+/// Has the application resume paused connections; with the chance of each, in percent.
 struct Resume(usize);
 
 pub(super) struct World {
@@ -176,7 +176,7 @@ impl World {
         }
     }
 
-    /// The loop was told to end, or everything is done and nothing waits.
+    /// The loop was asked to end, or everything is done and nothing waits.
     fn is_over(&mut self) -> bool {
         if self.app.stopping {
             return self.event_loop.is_stopping();
@@ -207,7 +207,7 @@ impl World {
     }
 
     fn connect(&mut self, job: Job, address: SocketAddr) {
-        if self.app.drains {
+        if self.app.is_shutting_down {
             return;
         }
         let link = self.app.add_link(job);
@@ -270,7 +270,7 @@ impl World {
         if resumed {
             self.resume(100);
         }
-        for peer in self.peers.iter_mut().filter(|peer| peer.paused) {
+        for peer in self.peers.iter_mut().filter(|peer| peer.is_paused()) {
             peer.resume(self.event_loop.reactor_mut());
             resumed = true;
         }
@@ -286,55 +286,21 @@ impl World {
         self.resumes_published += u64::from(published);
     }
 
-    /// The network is quiet: whatever is still missing was lost, or somebody waits for ever.
-    fn check_quiet(&mut self) {
-        let reactor = self.event_loop.reactor_mut();
-        for peer in &self.peers {
-            let complaint = peer.complaint(reactor, &self.app);
-            let complaint = complaint.filter(|_| self.app.lossless && !self.crowded);
-            assert!(complaint.is_none(), "{}", complaint.unwrap_or_default());
-        }
-        if self.app.lossless && !self.crowded && self.app.links.iter().all(|link| !link.rude) {
-            let open = self.app.conns.values().filter(|conn| conn.phase == Phase::Open).count();
-            assert_eq!(self.event_loop.connections(), open, "connections do not end");
-        }
-        for topic in &self.app.topics {
-            assert_eq!(topic.occupied, !topic.subscribers.is_empty(), "that was not told");
-        }
-        for (number, link) in self.app.links.iter().enumerate() {
-            let both = self.app.is_open(link.client) && self.app.is_open(link.server);
-            let all = link.up.is_complete() && link.down.is_complete();
-            assert!(all || !both, "messages of link {number} are missing: {}", link.progress());
-            let waits = self.app.waits(link.client) || self.app.waits(link.server);
-            assert!(!waits || !both, "on_drained of link {number} was not called");
-            if self.app.lossless && !self.crowded && !link.rude {
-                let phase = link.client.and_then(|client| self.app.phase(client));
-                assert_ne!(phase, Some(Phase::Connecting), "link {number} does not open");
-                let (Job::Echo(asks) | Job::Fetch(asks)) = &link.job else {
-                    continue;
-                };
-                let opened = phase == Some(Phase::Closed) && link.server.is_some();
-                let all = asks.answered == asks.lens.len();
-                assert!(all || !opened, "link {number}: {asks:?}");
-            }
-        }
-    }
-
     /// Ends what is left, in one of the ways in which an application does.
     fn end(&mut self) {
-        // Who wants to tell a full loop anything may wait for ever to be let in.
+        // A full loop may never accept a client that has it close connections.
         if self.app.random.percent(25) || self.max_connections < MAX_CONNECTIONS {
             self.end_from_outside(LoopEnd::Stop);
             return self.finish();
         }
         if self.app.random.percent(30) {
-            self.end_from_outside(LoopEnd::Drain(Duration::from_secs(20)));
+            self.end_from_outside(LoopEnd::Shutdown(Duration::from_secs(20)));
             while !self.event_loop.is_stopping() {
                 self.turn();
             }
             return self.finish();
         }
-        // From here on it is told what to do by those who come, which must be right.
+        // From here on scripted clients have it close connections, which must work.
         self.app.panicking = 0;
         self.event_loop.reactor_mut().set_config(SimConfig::calm());
         self.timeout = SHORTEST_TURN;
@@ -342,7 +308,7 @@ impl World {
         let mut controllers = 0;
         while self.event_loop.connections() > 0 {
             let elapsed = self.event_loop.reactor_mut().elapsed() - since;
-            // Who was not let in before is not closed by the first one.
+            // Connections accepted later are not closed by the first one.
             if elapsed >= controllers * CONTROL_INTERVAL {
                 let id = self.event_loop.reactor_mut().peer_connect(self.address);
                 self.peers.push(Peer::controller(id, &mut self.app));
@@ -357,7 +323,7 @@ impl World {
 }
 
 impl Simulated for World {
-    fn run(mut self) -> Report {
+    fn run(mut self, invariant: fn(&mut Self)) -> Report {
         let reactor = self.event_loop.reactor_mut();
         let servers = reactor.peer_listen(SERVERS).expect("nobody else listens there");
         while !self.is_over() {
@@ -380,8 +346,10 @@ impl Simulated for World {
         }
         if self.event_loop.is_stopping() {
             self.finish();
+            invariant(&mut self);
         } else {
             self.check_quiet();
+            invariant(&mut self);
             self.end();
         }
         self.app.check_ended();

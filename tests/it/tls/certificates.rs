@@ -40,7 +40,7 @@ fn certified(identity: &Identity) -> Arc<CertifiedKey> {
     Arc::new(certified.expect("they belong together"))
 }
 
-/// A client that believes either server, and may have a certificate of its own.
+/// A client that trusts either server, and may have a certificate of its own.
 fn client(
     versions: &[&'static SupportedProtocolVersion],
     identity: Option<&Identity>,

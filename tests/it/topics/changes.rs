@@ -17,7 +17,7 @@ impl WebSocketHandler<Changes> for Flock {
 }
 
 #[test]
-fn topics_are_told_to_gain_and_to_lose_their_subscribers() {
+fn gaining_and_losing_subscribers_publishes_topic_changed() {
     // One change at a time finds room.
     for inbox in [1, 1000] {
         let (mut event_loop, address) = looping(Config::default().inbox(inbox), Flock);
@@ -33,26 +33,26 @@ fn topics_are_told_to_gain_and_to_lose_their_subscribers() {
             peers
         });
         drive_until(&mut event_loop, &mut changes, |_, changes| changes.0.len() == 3);
-        let told = |changes: &mut Changes| std::mem::take(&mut changes.0);
+        let take = |changes: &mut Changes| std::mem::take(&mut changes.0);
         let expected = ["a", "b", "d"].map(|name| (name.to_owned(), true));
-        assert_eq!(told(&mut changes), expected);
+        assert_eq!(take(&mut changes), expected);
         drive(&mut event_loop, &mut changes, || {
             peers[0].send("unsub b\nremove? b");
             peers[0].expect("true");
         });
         drive_until(&mut event_loop, &mut changes, |_, changes| !changes.0.is_empty());
-        assert_eq!(told(&mut changes), [("removed".to_owned(), false)]);
+        assert_eq!(take(&mut changes), [("removed".to_owned(), false)]);
         let [first, second] = peers;
         first.reset();
         drive_until(&mut event_loop, &mut changes, |_, changes| !changes.0.is_empty());
         drop(second);
         drive_until(&mut event_loop, &mut changes, |_, changes| changes.0.len() == 2);
-        assert_eq!(told(&mut changes), ["d", "a"].map(|name| (name.to_owned(), false)));
+        assert_eq!(take(&mut changes), ["d", "a"].map(|name| (name.to_owned(), false)));
     }
 }
 
 #[test]
-fn what_is_published_by_the_last_connection_of_a_drain_is_told() {
+fn topic_changed_of_the_last_connection_is_handled_during_a_shutdown() {
     let (mut event_loop, address) = looping(Config::default(), Flock);
     event_loop.on(|_: &mut Context<'_>, change: &TopicChanged, changes: &mut Changes| {
         changes.0.push((String::new(), change.occupied));

@@ -13,9 +13,9 @@ fn sequences(commands: &[&'static str], len: usize) -> Vec<Vec<&'static str>> {
     })
 }
 
-/// Runs each sequence, its commands numbered, and expects the numbers of those that the peer is to
-/// hear of, in order.
-fn hear_in_order(peer: &mut Peer, sequences: &[Vec<&str>], heard: &[&str], padding: &str) {
+/// Runs each sequence, its commands numbered, and expects the numbers of those that the peer
+/// receives, in order.
+fn expect_in_order(peer: &mut Peer, sequences: &[Vec<&str>], subscribed: &[&str], padding: &str) {
     // Pipelined, so that one turn serves several; few enough at a time to be answered at once.
     for some in sequences.chunks(20) {
         let mut stream = Vec::new();
@@ -27,7 +27,7 @@ fn hear_in_order(peer: &mut Peer, sequences: &[Vec<&str>], heard: &[&str], paddi
         }
         peer.write(&stream);
         for sequence in some {
-            for (n, _) in sequence.iter().enumerate().filter(|(_, it)| heard.contains(it)) {
+            for (n, _) in sequence.iter().enumerate().filter(|(_, it)| subscribed.contains(it)) {
                 peer.expect(&format!("{n}{padding}"));
             }
         }
@@ -40,7 +40,7 @@ fn sends_and_broadcasts_keep_the_order_of_the_calls_in_every_interleaving() {
     let mut peer = Peer::connect(server.address());
     tell(&mut peer, "sub a\nsub b");
     let commands = ["send", "cast a", "cast b", "cast foreign"];
-    hear_in_order(&mut peer, &sequences(&commands, 6), &commands[..3], "");
+    expect_in_order(&mut peer, &sequences(&commands, 6), &commands[..3], "");
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn the_order_holds_for_messages_that_are_not_copied() {
     let mut peer = Peer::connect(server.address());
     tell(&mut peer, "sub a\nsub b");
     let commands = ["send", "cast a", "cast b"];
-    hear_in_order(&mut peer, &sequences(&commands, 4), &commands, &"x".repeat(5_000));
+    expect_in_order(&mut peer, &sequences(&commands, 4), &commands, &"x".repeat(5_000));
 }
 
 #[test]

@@ -1,29 +1,29 @@
-//! What subscribers who do not keep up get and are told to have missed, by policy.
+//! What slow subscribers receive, and which gaps are reported, by policy.
 
 use super::*;
 
-/// Subscribes everybody by a policy, broadcasts what is said, and hears of gaps.
+/// Subscribes every connection with a policy, broadcasts each message, and notes gaps.
 struct Slow(OverflowPolicy);
 
 #[derive(Default)]
-struct Heard {
+struct Seen {
     gaps: Vec<Gap>,
     waiting: Option<ConnectionId>,
     stats: Option<TopicStats>,
 }
 
-impl WebSocketHandler<Heard> for Slow {
-    fn on_open(&mut self, conn: &mut Connection<'_>, heard: &mut Heard) {
+impl WebSocketHandler<Seen> for Slow {
+    fn on_open(&mut self, conn: &mut Connection<'_>, seen: &mut Seen) {
         let topic = conn.topic("a").expect("a topic");
-        if heard.waiting.is_none() {
-            heard.waiting = Some(conn.id());
+        if seen.waiting.is_none() {
+            seen.waiting = Some(conn.id());
             assert_eq!(conn.subscribe_with(topic, self.0), Ok(true));
         }
     }
 
-    fn on_message(&mut self, conn: &mut Connection<'_>, message: Message<'_>, heard: &mut Heard) {
+    fn on_message(&mut self, conn: &mut Connection<'_>, message: Message<'_>, seen: &mut Seen) {
         let topic = conn.topic("a").expect("a topic");
-        let slow = heard.waiting.expect("it was first");
+        let slow = seen.waiting.expect("it was first");
         if message.as_text() == Some("fill") {
             while conn.connection(slow).buffered_bytes() <= 100_000 {
                 conn.send_to(slow, [0; 50_000]);
@@ -34,18 +34,18 @@ impl WebSocketHandler<Heard> for Slow {
         conn.send("done");
     }
 
-    fn on_gap(&mut self, conn: &mut Connection<'_>, gap: Gap, heard: &mut Heard) {
+    fn on_gap(&mut self, conn: &mut Connection<'_>, gap: Gap, seen: &mut Seen) {
         assert_eq!(conn.send("snapshot"), SendStatus::Sent);
-        heard.gaps.push(gap);
-        heard.stats = conn.topic_stats(gap.topic);
+        seen.gaps.push(gap);
+        seen.stats = conn.topic_stats(gap.topic);
     }
 }
 
-/// What a slow reader with this policy hears of ten broadcasts, and what it is told to have missed.
-fn heard_slowly(policy: OverflowPolicy) -> (Vec<String>, Heard) {
+/// What a slow reader with this policy receives of ten broadcasts, and the gaps reported.
+fn read_slowly(policy: OverflowPolicy) -> (Vec<String>, Seen) {
     let (mut event_loop, address) = looping(Config::default(), Slow(policy));
-    let mut heard = Heard::default();
-    let texts = drive(&mut event_loop, &mut heard, || {
+    let mut seen = Seen::default();
+    let texts = drive(&mut event_loop, &mut seen, || {
         let mut slow = Peer::narrow(address);
         let mut speaker = Peer::connect(address);
         speaker.send("fill");
@@ -63,25 +63,25 @@ fn heard_slowly(policy: OverflowPolicy) -> (Vec<String>, Heard) {
         }
         texts
     });
-    (texts, heard)
+    (texts, seen)
 }
 
 #[test]
 fn a_slow_reader_gets_the_latest_and_then_a_snapshot() {
-    let (texts, heard) = heard_slowly(OverflowPolicy::KeepLatest);
+    let (texts, seen) = read_slowly(OverflowPolicy::KeepLatest);
     assert_eq!(texts, ["10", "snapshot"]);
-    let [gap] = heard.gaps[..] else { panic!("{:?}", heard.gaps) };
+    let [gap] = seen.gaps[..] else { panic!("{:?}", seen.gaps) };
     assert_eq!((gap.first, gap.last, gap.missed()), (1, 9, 9));
-    let stats = heard.stats.expect("a topic");
+    let stats = seen.stats.expect("a topic");
     assert_eq!((stats.conflated, stats.gaps, stats.broadcasts), (9, 1, 10));
     assert_eq!((stats.subscribers, stats.waiting, stats.refused), (1, 0, 0));
 }
 
 #[test]
 fn a_slow_reader_misses_what_comes_above_the_soft_limit() {
-    let (texts, heard) = heard_slowly(OverflowPolicy::DropNewest);
+    let (texts, seen) = read_slowly(OverflowPolicy::DropNewest);
     assert_eq!(texts, ["snapshot"]);
-    let [gap] = heard.gaps[..] else { panic!("{:?}", heard.gaps) };
+    let [gap] = seen.gaps[..] else { panic!("{:?}", seen.gaps) };
     assert_eq!((gap.first, gap.last), (1, 10));
-    assert_eq!(heard.stats.map(|stats| stats.dropped_newest), Some(10));
+    assert_eq!(seen.stats.map(|stats| stats.dropped_newest), Some(10));
 }

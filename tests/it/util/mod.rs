@@ -1,8 +1,9 @@
-//! What the tests share: a peer made of plain blocking calls, and a loop on a thread of its own.
+//! What the tests over real sockets share: a scripted peer, and a server on its own thread.
 
 #[cfg(feature = "tls")]
 mod identity;
 mod peer;
+mod received;
 mod recorder;
 mod server;
 mod wire;
@@ -11,14 +12,15 @@ use std::time::Duration;
 
 #[cfg(feature = "tls")]
 pub(crate) use identity::Identity;
-pub(crate) use peer::{Peer, request};
-pub(crate) use recorder::{Log, Recorder, Told};
+pub(crate) use peer::{Peer, frame, request};
+pub(crate) use received::Received;
+pub(crate) use recorder::{Call, Log, Recorder};
 pub(crate) use server::{Server, drive, drive_until, looping};
 #[cfg(feature = "tls")]
 pub(crate) use wire::Secure;
-pub(crate) use wire::Wire;
+pub(crate) use wire::{Target, Wire};
 
-/// How long anything is waited for before a test fails: no machine is that slow.
+/// How long a test waits before it fails: no machine is that slow.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Bytes that differ from their neighbours and from those of another `seed`.

@@ -1,24 +1,30 @@
-use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
 use eventwire::Message;
 use eventwire::proto::handshake::{Acceptance, Key, UpgradeRequest};
 use eventwire::proto::http::HeadLimits;
 use eventwire::proto::{CloseCode, CloseFrame, FrameHeader, OpCode, Role, apply_mask};
-use socket2::SockRef;
+use socket2::{Domain, SockRef, Socket, Type};
 
-use super::{PATIENCE, Wire};
+#[cfg(feature = "tls")]
+use super::Secure;
+use super::{PATIENCE, Received, Target, Wire};
+use crate::shared::frames::encode;
 
-/// The other end of a connection, as bare as it can be: it sends what it is told to, right or
-/// wrong, and every wait of its has an end.
+/// A scripted peer over a real socket: it sends what a test wants, right or wrong. Every wait has
+/// a limit.
+///
+/// Methods without a result fail their test if the stream was cut; [`Peer::try_write`],
+/// [`Peer::pour`] and [`Peer::until_end`] report a cut instead.
 #[derive(Debug)]
 pub(crate) struct Peer {
     wire: Wire,
     role: Role,
-    /// Bytes received and not looked at yet.
+    /// Received, and not taken by the test.
     input: Vec<u8>,
-    /// Counts frames, for a mask key that differs from one to the next.
+    /// Counts frames, so that each has another mask key.
     sent: u8,
 }
 
@@ -32,33 +38,49 @@ pub(crate) struct Frame {
 }
 
 impl Peer {
-    /// Connects, and does nothing else.
-    pub(crate) fn open(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect_timeout(&address, PATIENCE).expect("connect");
-        Self::new(stream, Role::Client)
+    /// Connects, with the TLS handshake if there is one, and sends nothing else.
+    pub(crate) fn open(target: impl Into<Target>) -> Self {
+        let mut peer = Self::begin(target);
+        peer.wire.shake_hands().expect("the TLS handshake");
+        peer
     }
 
-    /// Connects with little room for what arrives, so that unread output soon backs up.
-    pub(crate) fn narrow(address: SocketAddr) -> Self {
-        use socket2::{Domain, Socket, Type};
-        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).expect("socket");
-        socket.set_recv_buffer_size(4096).expect("set the receive buffer");
-        socket.connect_timeout(&address.into(), PATIENCE).expect("connect");
-        let mut peer = Self::new(socket.into(), Role::Client);
-        peer.upgrade();
+    /// Connects, without the TLS handshake.
+    pub(crate) fn begin(target: impl Into<Target>) -> Self {
+        let target = target.into();
+        let stream = TcpStream::connect_timeout(&target.address, PATIENCE).expect("connect");
+        Self::over(target.wire(stream), Role::Client)
+    }
+
+    /// Connects and requests a WebSocket without waiting for the server.
+    pub(crate) fn dial(target: impl Into<Target>) -> Self {
+        let mut peer = Self::begin(target);
+        peer.wire.write_when_possible(&request("/", "")).expect("write");
         peer
+    }
+
+    /// Connects with small system buffers, so that unread output soon backs up, and opens a
+    /// WebSocket.
+    pub(crate) fn narrow(target: impl Into<Target>) -> Self {
+        let target = target.into();
+        let domain = Domain::for_address(target.address);
+        let socket = Socket::new(domain, Type::STREAM, None).expect("socket");
+        socket.set_recv_buffer_size(4096).expect("set the receive buffer");
+        socket.set_send_buffer_size(4096).expect("set the send buffer");
+        // The server's system makes room for a number of segments; those of a loopback are huge.
+        socket.set_tcp_mss(1024).expect("set the size of segments");
+        socket.connect_timeout(&target.address.into(), PATIENCE).expect("connect");
+        Self::over(target.wire(socket.into()), Role::Client).upgrade()
     }
 
     /// Connects and opens a WebSocket.
-    pub(crate) fn connect(address: SocketAddr) -> Self {
-        let mut peer = Self::open(address);
-        peer.upgrade();
-        peer
+    pub(crate) fn connect(target: impl Into<Target>) -> Self {
+        Self::open(target).upgrade()
     }
 
     /// Connects, asks with these further headers, and returns the head of the answer.
-    pub(crate) fn ask(address: SocketAddr, headers: &str) -> (Self, String) {
-        let mut peer = Self::open(address);
+    pub(crate) fn ask(target: impl Into<Target>, headers: &str) -> (Self, String) {
+        let mut peer = Self::open(target);
         peer.write(&request("/", headers));
         let head = peer.head();
         (peer, head)
@@ -101,13 +123,6 @@ impl Peer {
         Self::new(stream, Role::Client)
     }
 
-    /// Opens a WebSocket on such a stream, with TLS or without.
-    pub(crate) fn upgraded(wire: Wire) -> Self {
-        let mut peer = Self::over(wire, Role::Client);
-        peer.upgrade();
-        peer
-    }
-
     fn new(stream: TcpStream, role: Role) -> Self {
         Self::over(Wire::Plain(stream), role)
     }
@@ -117,13 +132,20 @@ impl Peer {
         Self { wire, role, input: Vec::new(), sent: 0 }
     }
 
-    fn upgrade(&mut self) {
-        self.write(&request("/", ""));
-        let head = self.head();
-        assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+    /// Opens a WebSocket.
+    pub(crate) fn upgrade(self) -> Self {
+        self.upgrade_with("")
     }
 
-    /// The stream, to write to it while this peer reads.
+    /// Opens a WebSocket with these further headers.
+    pub(crate) fn upgrade_with(mut self, headers: &str) -> Self {
+        self.write(&request("/", headers));
+        let head = self.head();
+        assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+        self
+    }
+
+    /// The socket beneath, for another thread.
     pub(crate) fn stream(&self) -> TcpStream {
         self.wire.socket().try_clone().expect("clone the stream")
     }
@@ -133,6 +155,39 @@ impl Peer {
     /// Sends bytes as they are.
     pub(crate) fn write(&mut self, bytes: &[u8]) {
         self.wire.write_all(bytes).and_then(|()| self.wire.flush()).expect("write");
+    }
+
+    /// Sends bytes as they are; `false` if the stream was cut.
+    pub(crate) fn try_write(&mut self, bytes: &[u8]) -> bool {
+        match self.wire.write_all(bytes).and_then(|()| self.wire.flush()) {
+            Ok(()) => true,
+            Err(error) => {
+                assert!(is_cut(&error), "{error}");
+                false
+            }
+        }
+    }
+
+    /// Sends bytes until all are sent or the system takes no more for now, and returns how many it
+    /// took; `None` if the stream was cut. Over TLS a part of the last record may still wait, and
+    /// leaves with the next write.
+    pub(crate) fn pour(&mut self, bytes: &[u8]) -> Option<usize> {
+        self.wire.socket().set_nonblocking(true).expect("set O_NONBLOCK");
+        let mut at = 0;
+        let mut alive = true;
+        while at < bytes.len() {
+            match self.wire.write(&bytes[at..]) {
+                Ok(count) => at += count,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) => {
+                    assert!(is_cut(&error), "{error}");
+                    alive = false;
+                    break;
+                }
+            }
+        }
+        self.wire.socket().set_nonblocking(false).expect("clear O_NONBLOCK");
+        alive.then_some(at)
     }
 
     /// Sends a message.
@@ -167,18 +222,12 @@ impl Peer {
     pub(crate) fn encode(&mut self, fin: bool, opcode: OpCode, payload: &[u8]) -> Vec<u8> {
         self.sent = self.sent.wrapping_add(1);
         let mask = (self.role == Role::Client).then_some([self.sent, 0x5A, 0x33, 0xC4]);
-        let header =
-            FrameHeader { fin, compressed: false, opcode, mask, len: payload.len() as u64 };
-        let mut bytes = [0; FrameHeader::MAX_LEN];
-        let len = header.encode(&mut bytes);
-        let mut frame = [&bytes[..len], payload].concat();
-        apply_mask(&mut frame[len..], mask.unwrap_or_default(), 0);
-        frame
+        encode(fin, opcode, mask, payload)
     }
 
-    /// Ends the sending half of the stream.
+    /// Ends the sending half of the stream, unless the stream was cut.
     pub(crate) fn finish(&mut self) {
-        self.wire.finish().expect("shut down");
+        let _ = self.wire.finish();
     }
 
     /// Ends the stream with a reset.
@@ -280,7 +329,7 @@ impl Peer {
         }
     }
 
-    /// The next `count` bytes, whatever they are.
+    /// The next `count` bytes.
     pub(crate) fn bytes(&mut self, count: usize) -> Vec<u8> {
         while self.input.len() < count {
             assert_ne!(self.fill(), 0, "the stream ended too soon");
@@ -288,15 +337,17 @@ impl Peer {
         self.input.drain(..count).collect()
     }
 
-    /// Everything until the stream ends, or is reset.
-    #[cfg(feature = "tls")]
-    pub(crate) fn bytes_until_end(&mut self) -> Vec<u8> {
+    /// Everything until the stream ends or is cut.
+    pub(crate) fn until_end(&mut self) -> Received {
         let mut bytes = std::mem::take(&mut self.input);
-        // A stream that is closed with something unread is reset.
-        if let Err(error) = self.wire.read_to_end(&mut bytes) {
-            assert_eq!(error.kind(), ErrorKind::ConnectionReset);
-        }
-        bytes
+        let reset = match self.wire.read_to_end(&mut bytes) {
+            Ok(_) => false,
+            Err(error) => {
+                assert!(is_cut(&error), "{error}");
+                true
+            }
+        };
+        Received { bytes, reset }
     }
 
     /// Everything until the stream ends, as text.
@@ -312,6 +363,56 @@ impl Peer {
         self.input.truncate(start + read);
         read
     }
+}
+
+#[cfg(feature = "tls")]
+impl Peer {
+    /// The first message of the TLS handshake, for the test to send.
+    pub(crate) fn hello(&mut self) -> Vec<u8> {
+        let mut hello = Vec::new();
+        self.secure().session.write_tls(&mut hello).expect("into memory");
+        hello
+    }
+
+    /// Updates the TLS keys, and requests the same from the server.
+    pub(crate) fn update_keys(&mut self) {
+        self.secure().session.refresh_traffic_keys().expect("a version that has it");
+        // The stream may have been cut.
+        let _ = self.wire.flush();
+    }
+
+    /// The session, and the socket beneath. Nothing that arrived is left behind.
+    pub(crate) fn into_session(self) -> (rustls::ClientConnection, TcpStream) {
+        assert!(self.input.is_empty());
+        match self.wire {
+            Wire::Secure(secure) => (secure.session, secure.socket),
+            Wire::Plain(_) => panic!("there is no TLS"),
+        }
+    }
+
+    /// Expects TLS to end with an alert, or the stream to be cut.
+    pub(crate) fn expect_alert_or_cut(&mut self) {
+        let error = self.wire.read_to_end(&mut Vec::new()).expect_err("an end in order");
+        assert!(is_cut(&error) || error.kind() == ErrorKind::InvalidData, "{error}");
+    }
+
+    fn secure(&mut self) -> &mut Secure {
+        match &mut self.wire {
+            Wire::Secure(secure) => secure,
+            Wire::Plain(_) => panic!("there is no TLS"),
+        }
+    }
+}
+
+/// Whether the other end has ended the stream, over TLS also without an alert.
+fn is_cut(error: &io::Error) -> bool {
+    use ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+    matches!(error.kind(), ConnectionReset | BrokenPipe | UnexpectedEof)
+}
+
+/// A frame as a client sends it.
+pub(crate) fn frame(fin: bool, opcode: OpCode, payload: &[u8]) -> Vec<u8> {
+    encode(fin, opcode, Some([0x11, 0x5A, 0x33, 0xC4]), payload)
 }
 
 /// An opening request for `target`, with these lines beside what is needed.

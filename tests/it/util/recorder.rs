@@ -4,32 +4,32 @@ use eventwire::{ConnectError, Connection, ConnectionId, Disconnect, Message, Web
 
 use super::PATIENCE;
 
-/// What a handler was told.
+/// A call of a handler's method.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Told {
+pub(crate) enum Call {
     Open(ConnectionId),
     Message(Vec<u8>),
     Ping(Vec<u8>),
     Pong(Vec<u8>),
     Drained,
-    /// With the reason as [`reason`] writes it.
+    /// With the reason in the form of [`reason`].
     Close(ConnectionId, String),
     ConnectError(String),
 }
 
-/// Reads what a [`Recorder`] was told, in order.
+/// Reads the calls of a [`Recorder`], in order.
 #[derive(Debug)]
-pub(crate) struct Log(Receiver<Told>);
+pub(crate) struct Log(Receiver<Call>);
 
 impl Log {
-    /// What was told next.
+    /// The next call.
     #[track_caller]
-    pub(crate) fn next(&self) -> Told {
-        self.0.recv_timeout(PATIENCE).expect("the handler is told something")
+    pub(crate) fn next(&self) -> Call {
+        self.0.recv_timeout(PATIENCE).expect("the handler is called")
     }
 
-    /// What was told next, if anything was yet.
-    pub(crate) fn try_next(&self) -> Option<Told> {
+    /// The next call, if there has been one.
+    pub(crate) fn try_next(&self) -> Option<Call> {
         self.0.try_recv().ok()
     }
 
@@ -37,7 +37,7 @@ impl Log {
     #[track_caller]
     pub(crate) fn open(&self) -> ConnectionId {
         match self.next() {
-            Told::Open(conn) => conn,
+            Call::Open(conn) => conn,
             other => panic!("{other:?} instead of on_open"),
         }
     }
@@ -46,7 +46,7 @@ impl Log {
     #[track_caller]
     pub(crate) fn close(&self) -> String {
         match self.next() {
-            Told::Close(_, reason) => reason,
+            Call::Close(_, reason) => reason,
             other => panic!("{other:?} instead of on_close"),
         }
     }
@@ -55,15 +55,15 @@ impl Log {
     #[track_caller]
     pub(crate) fn connect_error(&self) -> String {
         match self.next() {
-            Told::ConnectError(error) => error,
+            Call::ConnectError(error) => error,
             other => panic!("{other:?} instead of on_connect_error"),
         }
     }
 
-    /// Everything else that is told until the handler is gone.
-    pub(crate) fn rest(self) -> Vec<Told> {
+    /// All further calls until the handler is dropped.
+    pub(crate) fn rest(self) -> Vec<Call> {
         std::iter::from_fn(|| match self.0.recv_timeout(PATIENCE) {
-            Ok(told) => Some(told),
+            Ok(call) => Some(call),
             Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => None,
             Err(timeout) => panic!("the handler is still there: {timeout}"),
         })
@@ -71,66 +71,66 @@ impl Log {
     }
 }
 
-/// A handler that notes everything it is told.
+/// A handler that notes every call.
 #[derive(Clone, Debug)]
 pub(crate) struct Recorder {
-    told: Sender<Told>,
-    /// What it says when a connection opens; otherwise it echoes messages.
+    calls: Sender<Call>,
+    /// Sent when a connection opens; without it, messages are echoed.
     greeting: Option<&'static str>,
 }
 
 impl Recorder {
     /// One that echoes messages.
     pub(crate) fn new() -> (Self, Log) {
-        let (told, log) = channel();
-        (Self { told, greeting: None }, Log(log))
+        let (calls, log) = channel();
+        (Self { calls, greeting: None }, Log(log))
     }
 
-    /// One that says something first, and then listens.
+    /// One that sends a greeting, and then only receives.
     pub(crate) fn greeting(greeting: &'static str) -> (Self, Log) {
         let (recorder, log) = Self::new();
         (Self { greeting: Some(greeting), ..recorder }, log)
     }
 
-    fn note(&self, told: Told) {
+    fn note(&self, call: Call) {
         // A test that has seen enough reads no further.
-        let _ = self.told.send(told);
+        let _ = self.calls.send(call);
     }
 }
 
 impl<S> WebSocketHandler<S> for Recorder {
     fn on_open(&mut self, conn: &mut Connection<'_>, _: &mut S) {
-        self.note(Told::Open(conn.id()));
+        self.note(Call::Open(conn.id()));
         if let Some(greeting) = self.greeting {
             conn.send(greeting);
         }
     }
 
     fn on_message(&mut self, conn: &mut Connection<'_>, message: Message<'_>, _: &mut S) {
-        self.note(Told::Message(message.as_bytes().to_vec()));
+        self.note(Call::Message(message.as_bytes().to_vec()));
         if self.greeting.is_none() {
             conn.send(message);
         }
     }
 
     fn on_ping(&mut self, _: &mut Connection<'_>, payload: &[u8], _: &mut S) {
-        self.note(Told::Ping(payload.to_vec()));
+        self.note(Call::Ping(payload.to_vec()));
     }
 
     fn on_pong(&mut self, _: &mut Connection<'_>, payload: &[u8], _: &mut S) {
-        self.note(Told::Pong(payload.to_vec()));
+        self.note(Call::Pong(payload.to_vec()));
     }
 
     fn on_drained(&mut self, _: &mut Connection<'_>, _: &mut S) {
-        self.note(Told::Drained);
+        self.note(Call::Drained);
     }
 
     fn on_close(&mut self, conn: &mut Connection<'_>, disconnect: &Disconnect, _: &mut S) {
-        self.note(Told::Close(conn.id(), reason(disconnect)));
+        self.note(Call::Close(conn.id(), reason(disconnect)));
     }
 
     fn on_connect_error(&mut self, _: &mut Connection<'_>, error: &ConnectError, _: &mut S) {
-        self.note(Told::ConnectError(match error {
+        self.note(Call::ConnectError(match error {
             ConnectError::Io(error) => format!("Io({:?})", error.kind()),
             other => format!("{other:?}"),
         }));

@@ -1,5 +1,5 @@
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 #[cfg(feature = "tls")]
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -13,6 +13,26 @@ use socket2::SockRef;
 #[cfg(feature = "tls")]
 use super::Identity;
 use super::PATIENCE;
+
+/// The address of a server, and whether it speaks TLS.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Target {
+    pub(crate) address: SocketAddr,
+    pub(crate) secure: bool,
+}
+
+impl Target {
+    /// A client's end of `stream`, which was connected to this target.
+    pub(crate) fn wire(self, stream: TcpStream) -> Wire {
+        if self.secure { Wire::secure(stream) } else { Wire::Plain(stream) }
+    }
+}
+
+impl From<SocketAddr> for Target {
+    fn from(address: SocketAddr) -> Self {
+        Self { address, secure: false }
+    }
+}
 
 /// A stream as a client has it, with TLS or without.
 #[derive(Debug)]
@@ -30,7 +50,7 @@ pub(crate) struct Secure {
     pub(crate) socket: TcpStream,
 }
 
-/// What clients believe. Each makes a handshake of its own, for all to be alike.
+/// The clients' configuration. Without resumption, all handshakes are alike.
 #[cfg(feature = "tls")]
 static CLIENT: LazyLock<Arc<ClientConfig>> = LazyLock::new(|| {
     let mut config = ClientConfig::clone(&Identity::ONE.others_client(&[]));
@@ -40,7 +60,7 @@ static CLIENT: LazyLock<Arc<ClientConfig>> = LazyLock::new(|| {
 });
 
 impl Wire {
-    /// TLS over a stream, of which nothing is sent yet.
+    /// TLS over a stream, before its handshake.
     #[cfg(feature = "tls")]
     pub(crate) fn secure(socket: TcpStream) -> Self {
         let name = ServerName::try_from("localhost").expect("a name");
@@ -79,9 +99,9 @@ impl Wire {
         }
     }
 
-    /// Says this as soon as it may be said, and waits for nothing: over TLS whoever reads makes
-    /// the handshake before.
-    pub(crate) fn say_when_possible(&mut self, bytes: &[u8]) -> io::Result<()> {
+    /// Sends bytes as soon as possible, and waits for nothing: over TLS the first read makes the
+    /// handshake.
+    pub(crate) fn write_when_possible(&mut self, bytes: &[u8]) -> io::Result<()> {
         match self {
             Self::Plain(socket) => socket.write_all(bytes),
             #[cfg(feature = "tls")]
@@ -176,7 +196,7 @@ impl Secure {
         loop {
             match self.session.reader().read(buffer) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.take_in()?,
-                // An end that TLS was not told of is an error.
+                // An end without close_notify is an error.
                 read => return read,
             };
         }

@@ -66,12 +66,12 @@ impl App {
     }
 
     fn link(&mut self, conn: ConnectionId) -> &mut Link {
-        let link = *self.conns.get(conn).expect("a connection that was told of");
+        let link = *self.conns.get(conn).expect("a known connection");
         &mut self.links[link]
     }
 
     fn obey(&mut self, conn: ConnectionId, asks: u8, with: u8, cx: &mut Context<'_>) {
-        let link = *self.conns.get(conn).expect("a connection that was told of");
+        let link = *self.conns.get(conn).expect("a known connection");
         let millis = Duration::from_millis(with.into());
         let topic = usize::from(with) % USED;
         match asks % 12 {
@@ -137,7 +137,7 @@ impl App {
         }
         assert_eq!(status, SendStatus::Sent);
         assert_eq!(cx.topic_sequence(id), Some(number));
-        // One whose end was not told yet is subscribed; it may get the broadcast or not.
+        // One whose on_close is still to come is subscribed; it may get the broadcast or not.
         for link in self.links.iter_mut().filter(|link| link.subscribed[topic]) {
             link.broadcast(self.count, topic, number);
         }
@@ -189,13 +189,14 @@ impl App {
         (0..self.links.len()).for_each(|link| self.resume(link, cx));
     }
 
-    /// Nothing is under way and nothing was lost: what was said has arrived, who left is gone.
+    /// Nothing is under way and nothing was lost: what was sent has arrived, and connections that
+    /// ended are gone.
     pub(super) fn check(&mut self, cx: &mut Context<'_>) {
         self.checked = true;
         for link in &mut self.links {
             let is_open = link.conn.is_some_and(|conn| cx.connection(conn).is_open());
-            let hears = link.client.is_none_or(|(client, _)| cx.connection(client).is_open());
-            if link.server == Phase::Open && is_open && hears && !link.rude {
+            let receives = link.client.is_none_or(|(client, _)| cx.connection(client).is_open());
+            if link.server == Phase::Open && is_open && receives && !link.rude {
                 assert!(!link.ended, "a connection does not end");
                 link.check_complete();
             }
@@ -270,7 +271,7 @@ impl WebSocketHandler<App> for Server {
     fn on_gap(&mut self, conn: &mut Connection<'_>, gap: Gap, app: &mut App) {
         app.calls += 1;
         let topic = app.topics.iter().position(|topic| *topic == gap.topic).expect("a topic");
-        app.link(conn.id()).told(topic, &gap);
+        app.link(conn.id()).report(topic, &gap);
     }
 
     fn on_close(&mut self, conn: &mut Connection<'_>, _: &Disconnect, app: &mut App) {

@@ -40,9 +40,9 @@ pub(in super::super) struct Link {
     pub(in super::super) subscribed: [bool; TOPICS],
     /// What has still to arrive at the far end.
     pub(in super::super) down: VecDeque<Down>,
-    /// Broadcasts that did not arrive, and those that were told to be missing, by topic.
+    /// Broadcasts that did not arrive, and those that gaps reported, by topic.
     missed: [BTreeSet<u64>; TOPICS],
-    told: [BTreeSet<u64>; TOPICS],
+    reported: [BTreeSet<u64>; TOPICS],
     /// Broadcasts that were for this connection.
     meant: [BTreeSet<u64>; TOPICS],
 }
@@ -61,7 +61,7 @@ impl Link {
             subscribed: [false; TOPICS],
             down: VecDeque::new(),
             missed: Default::default(),
-            told: Default::default(),
+            reported: Default::default(),
             meant: Default::default(),
         }
     }
@@ -91,7 +91,7 @@ impl Link {
                 }
                 Some(Down::Broadcast { count: next, topic, number }) if next == count => {
                     assert_eq!(head[0], 1);
-                    assert!(!self.told[topic].contains(&number), "what was missed arrives");
+                    assert!(!self.reported[topic].contains(&number), "what was missed arrives");
                     return;
                 }
                 Some(Down::Broadcast { topic, number, .. }) => {
@@ -107,10 +107,10 @@ impl Link {
         self.meant[topic].range(gap.first..=gap.last).count() as u64 == gap.missed()
     }
 
-    pub(in super::super) fn told(&mut self, topic: usize, gap: &Gap) {
+    pub(in super::super) fn report(&mut self, topic: usize, gap: &Gap) {
         for number in gap.first..=gap.last {
-            assert!(self.told[topic].insert(number), "{number} is told to be missing twice");
-            assert!(self.told[topic].last() == Some(&number), "gaps are out of order");
+            assert!(self.reported[topic].insert(number), "{number} is reported twice");
+            assert!(self.reported[topic].last() == Some(&number), "gaps are out of order");
         }
     }
 
@@ -125,8 +125,11 @@ impl Link {
                 }
             }
         }
-        for (missed, told) in self.missed.iter().zip(&self.told) {
-            assert!(missed.is_subset(told), "{missed:?} are missing, and {told:?} were told");
+        for (missed, reported) in self.missed.iter().zip(&self.reported) {
+            assert!(
+                missed.is_subset(reported),
+                "{missed:?} are missing, and {reported:?} were reported"
+            );
         }
     }
 }

@@ -1,19 +1,17 @@
-//! A client that is no more than bytes.
+//! What a scripted client does.
 
 use std::net::SocketAddr;
 
-use eventwire::proto::{FrameHeader, OpCode, Role, apply_mask};
+use eventwire::proto::OpCode;
 use eventwire::reactor::SimReactor;
-use eventwire::reactor::sim::PeerId;
 
 use super::super::input::Input;
 use super::link::Link;
+use crate::shared::{Arrived, SimPeer, frame, request};
 
 pub(in super::super) struct Peer {
-    pub(in super::super) id: PeerId,
+    pub(in super::super) stream: SimPeer,
     pub(in super::super) link: usize,
-    /// Received and not yet understood.
-    rest: Vec<u8>,
     opened: bool,
     /// A close frame came, or a refusal: nothing follows.
     closed: bool,
@@ -25,13 +23,9 @@ impl Peer {
         address: SocketAddr,
         link: usize,
     ) -> Self {
-        let id = reactor.peer_connect(address);
-        let head = format!(
-            "GET /{link} HTTP/1.1\r\nHost: sim\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-        );
-        reactor.peer_send(id, head.as_bytes());
-        Self { id, link, rest: Vec::new(), opened: false, closed: false }
+        let stream = SimPeer::connect(reactor, address);
+        stream.send(&request(link), reactor);
+        Self { stream, link, opened: false, closed: false }
     }
 
     /// Does what the script says.
@@ -43,12 +37,12 @@ impl Peer {
         reactor: &mut SimReactor,
     ) {
         match what {
-            4 => reactor.peer_stop_reading(self.id),
-            5 => reactor.peer_resume(self.id),
+            4 => self.stream.stop_reading(reactor),
+            5 => self.stream.resume(reactor),
             _ if link.ended => {}
             6 => {
                 link.rude = true;
-                reactor.peer_send(self.id, script.chunk());
+                self.stream.send(script.chunk(), reactor);
             }
             7 => self.send(OpCode::Ping, script.take(1), reactor),
             8 => {
@@ -57,15 +51,15 @@ impl Peer {
             }
             9 => {
                 link.ended = true;
-                reactor.peer_close(self.id);
+                self.stream.finish(reactor);
             }
             10 if script.byte() % 2 == 0 => {
                 link.ended = true;
-                reactor.peer_reset(self.id);
+                self.stream.reset(reactor);
             }
             10 => {
                 link.ended = true;
-                reactor.peer_drop(self.id);
+                self.stream.vanish(reactor);
             }
             11 => {
                 let head = link.next_message(script.byte(), script.byte());
@@ -87,52 +81,30 @@ impl Peer {
     }
 
     fn send(&self, opcode: OpCode, payload: &[u8], reactor: &mut SimReactor) {
-        let key = [1, 2, 3, 4];
-        let header = FrameHeader {
-            fin: true,
-            compressed: false,
-            opcode,
-            mask: Some(key),
-            len: payload.len() as u64,
-        };
-        let mut bytes = [0; FrameHeader::MAX_LEN];
-        let len = header.encode(&mut bytes);
-        let mut frame = [&bytes[..len], payload].concat();
-        apply_mask(&mut frame[len..], key, 0);
-        reactor.peer_send(self.id, &frame);
+        self.stream.send(&frame(opcode, payload), reactor);
     }
 
-    /// Takes what has arrived; whether anything has.
+    /// Receives what has arrived; returns whether anything has.
     pub(in super::super) fn receive(&mut self, link: &mut Link, reactor: &mut SimReactor) -> bool {
-        let received = reactor.peer_received(self.id);
-        self.rest.extend_from_slice(&received);
+        let active = self.stream.receive(reactor);
         if !self.opened && !self.closed {
-            let end = self.rest.windows(4).position(|four| four == b"\r\n\r\n");
-            let Some(end) = end else { return !received.is_empty() };
-            self.opened = self.rest.starts_with(b"HTTP/1.1 101 ");
+            let Some(head) = self.stream.take_head() else { return active };
+            self.opened = head.starts_with(b"HTTP/1.1 101 ");
             self.closed = !self.opened;
-            // Too late, by a jump of the clock, or while the loop drains.
+            // Too late, by a jump of the clock, or while the loop shuts down.
             let refused = [b"HTTP/1.1 408 ", b"HTTP/1.1 503 "];
-            let refused = refused.iter().any(|status| self.rest.starts_with(&status[..]));
+            let refused = refused.iter().any(|status| head.starts_with(&status[..]));
             assert!(self.opened || refused || link.rude, "a request is refused");
-            self.rest.drain(..end + 4);
         }
-        let mut at = 0;
-        while self.opened && at < self.rest.len() {
-            assert!(!self.closed, "more after a close frame");
-            let parsed = FrameHeader::parse(&self.rest[at..], Role::Client);
-            let Some((header, len)) = parsed.expect("a valid header") else { break };
-            let begin = at + len;
-            let end = begin + header.len as usize;
-            let Some(payload) = self.rest.get(begin..end) else { break };
-            match header.opcode {
-                OpCode::Close => self.closed = true,
-                OpCode::Ping | OpCode::Pong => {}
-                _ => link.arrived(payload),
+        while self.opened && !self.closed {
+            match self.stream.take_frame() {
+                Some(Arrived::Message(_, payload)) => link.arrived(&payload),
+                Some(Arrived::Ping(_) | Arrived::Pong) => {}
+                Some(Arrived::Close(_)) => self.closed = true,
+                None => return active,
             }
-            at = end;
         }
-        self.rest.drain(..at);
-        !received.is_empty()
+        assert!(!self.opened || self.stream.input().is_empty(), "more after a close frame");
+        active
     }
 }

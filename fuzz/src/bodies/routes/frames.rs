@@ -17,14 +17,15 @@ enum End {
     #[default]
     Open,
     HalfFrame,
-    /// It is told with this code.
+    /// The server closes with this code.
     Closed(u16),
     ClosedWithoutCode,
     /// This reading does not judge what comes.
     Unclear,
 }
 
-/// Checks what came for the frames `said`, and tells the messages; `is_cut`: their end may be lost.
+/// Checks what came for the frames `said`, and returns the messages; `is_cut`: their end may be
+/// lost.
 pub(super) fn check(said: &[u8], came: &[u8], longest: usize, is_cut: bool) -> Vec<Vec<u8>> {
     let due = due(said, longest);
     let (mut at, mut messages, mut pongs, mut close) = (0, Vec::new(), 0, None);

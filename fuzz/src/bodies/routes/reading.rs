@@ -69,7 +69,7 @@ pub(super) fn head(bytes: &[u8], limits: HeadLimits) -> Front<()> {
     Front::Incomplete
 }
 
-/// A header of the PROXY protocol, and whom it passes on.
+/// A header of the PROXY protocol, and the client that it names.
 pub(super) fn proxy_header(bytes: &[u8]) -> Front<Option<SocketAddr>> {
     if bytes.first() == Some(&b'P') {
         return proxy_line(bytes);
@@ -255,8 +255,8 @@ impl<'a> Asked<'a> {
     }
 }
 
-/// What the request must come to, and what its handler is told, if one is asked. `client`: whom
-/// the connection comes from, if that is not the peer itself.
+/// What the request must come to, and what its handler notes, if one is called. `client`: the
+/// address that a proxy names.
 pub(super) fn expected(
     head: &[u8],
     site: Site,
@@ -289,17 +289,17 @@ fn judged(
         path if path.starts_with("/rooms/") => LONG_MESSAGE,
         _ => {
             let content = content(&asked, path, query, &who)?;
-            let told = path == "/ask" || path.starts_with("/ask/");
-            let told = told.then(|| match &content {
+            let has_handler = path == "/ask" || path.starts_with("/ask/");
+            let noted = has_handler.then(|| match &content {
                 Expected::Answer(200, Content::Text(text), _) => Some(text.clone()),
                 _ => None,
             });
-            return Some((content, told.flatten()));
+            return Some((content, noted.flatten()));
         }
     };
     let opens = asked.opens(longest)?;
-    let told = matches!(opens, Expected::Opens(_)).then(|| format!("opens {path} {who}"));
-    Some((opens, told))
+    let noted = matches!(opens, Expected::Opens(_)).then(|| format!("opens {path} {who}"));
+    Some((opens, noted))
 }
 
 /// What is at the path, beside WebSockets.
@@ -350,7 +350,7 @@ fn forwarded(asked: &Asked<'_>, site: Site) -> Option<Option<SocketAddr>> {
     if !site.trusts {
         return Some(None);
     }
-    let (name, read): (_, fn(&str) -> Option<SocketAddr>) = match site.told_by {
+    let (name, read): (_, fn(&str) -> Option<SocketAddr>) = match site.proxy_kind {
         1 => ("X-Forwarded-For", address),
         2 => ("Forwarded", node),
         _ => return Some(None),

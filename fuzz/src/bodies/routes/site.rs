@@ -30,9 +30,9 @@ pub(super) struct App {
 
 #[derive(Clone, Copy)]
 pub(super) struct Site {
-    /// 0: nobody is believed; 1: `X-Forwarded-For`, 2: `Forwarded`, 3: the PROXY protocol.
-    pub(super) told_by: u8,
-    /// Whether the peer is a proxy that is believed.
+    /// 0: no proxy is trusted; 1: `X-Forwarded-For`, 2: `Forwarded`, 3: the PROXY protocol.
+    pub(super) proxy_kind: u8,
+    /// Whether the peer is a trusted proxy.
     pub(super) trusts: bool,
     /// Limits that heads reach.
     pub(super) is_strict: bool,
@@ -46,13 +46,13 @@ impl Site {
         }
     }
 
-    /// The proxies, if any are believed. The peer is at this machine's own address.
+    /// The trusted proxies, if there are any. The peer is at this machine's own address.
     fn proxies(self) -> Option<TrustedProxies> {
         let mut networks: Vec<Network> = vec!["10.0.0.0/8".parse().expect("a network")];
         if self.trusts {
             networks.push("127.0.0.0/8".parse().expect("a network"));
         }
-        match self.told_by {
+        match self.proxy_kind {
             0 => None,
             1 => Some(TrustedProxies::x_forwarded_for(networks)),
             2 => Some(TrustedProxies::forwarded(networks)),
@@ -81,7 +81,7 @@ impl Site {
     }
 }
 
-/// Who asks, as the handlers are told.
+/// The client's address, as handlers see it.
 fn who(conn: ConnectionId, cx: &mut Context<'_>) -> String {
     let peer = cx.connection(conn).peer_addr().expect("an address");
     if peer.ip().is_loopback() { "itself".to_owned() } else { peer.to_string() }

@@ -44,7 +44,7 @@ pub(super) fn check(choice: Choice, stream: &[u8], said: &Said) -> Outcome {
         walk.answers.end();
     }
     let Outcome { is_cut, asked, .. } = &walk.outcome;
-    assert!(walk.handled == asked.len() || *is_cut, "a handler was asked, and is not heard");
+    assert!(walk.handled == asked.len() || *is_cut, "a handler's answer is missing");
     walk.outcome
 }
 
@@ -61,7 +61,7 @@ impl<'a> Walk<'a> {
     /// What the proxy says, if one is expected; `None` if it says nothing right.
     fn pass_proxy_header(&mut self) -> Option<Option<SocketAddr>> {
         let site = self.choice.site();
-        if site.told_by != 3 || !site.trusts {
+        if site.proxy_kind != 3 || !site.trusts {
             return Some(None);
         }
         match proxy_header(self.rest) {
@@ -93,9 +93,9 @@ impl<'a> Walk<'a> {
             let (head, rest) = self.rest.split_at(len);
             self.rest = rest;
             let is_head = head.starts_with(HEAD);
-            let (expected, told) = expected(head, site, client);
-            if let Some(told) = told {
-                assert_eq!(self.outcome.asked.get(self.handled), Some(&told));
+            let (expected, noted) = expected(head, site, client);
+            if let Some(noted) = noted {
+                assert_eq!(self.outcome.asked.get(self.handled), Some(&noted));
                 self.handled += 1;
             }
             if let Expected::Refused(status) = expected {
@@ -163,7 +163,7 @@ impl<'a> Walk<'a> {
         self.outcome.answers.push(answer);
     }
 
-    /// The peer says no more: in the middle of a request, it is told so once that takes too long.
+    /// The peer says no more: in the middle of a request, it gets 408 after a while.
     fn silence(&mut self, is_asking: bool) {
         if is_asking && !self.choice.ends() {
             self.refused(408, self.asks_for_head());
@@ -185,7 +185,7 @@ fn check_content(answer: &mut Answer, content: &Content, is_head: bool) {
         }
         Content::Metrics => {
             assert!(is_head || answer.body.starts_with(b"# HELP "), "metrics");
-            // They tell of turns, too, of which there are as many as there are pieces.
+            // They count turns, too, which depend on the number of pieces.
             (answer.length, answer.body) = (None, Vec::new());
         }
     }

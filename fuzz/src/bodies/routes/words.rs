@@ -2,7 +2,7 @@
 
 use super::super::input::Input;
 
-/// From this byte on, so many bytes as it is above it follow as they are.
+/// A byte above this one is a count: the difference says how many raw bytes follow.
 const RAW: u8 = 192;
 
 /// The longest stream: inputs are to take little time.

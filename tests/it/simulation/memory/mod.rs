@@ -8,8 +8,8 @@ use eventwire::proto::OpCode;
 use eventwire::reactor::sim::{PeerId, SimConfig};
 use eventwire::{Config, ConnectionId, Context, Disconnect, MemoryLimit, SendStatus};
 
-use super::rig::{Call, Notes, Rig, frame};
-use super::script::Arrived;
+use super::rig::{Call, Notes, Rig};
+use crate::shared::{Arrived, frame};
 
 const INBOUND: &str = "unfinished messages take too much memory";
 const OUTBOUND: &str = "queued output takes too much memory";
@@ -52,7 +52,7 @@ impl Noting {
         self.rig.event_loop.stats().outbound_bytes as usize
     }
 
-    /// Who ended for want of memory.
+    /// Connections that ended for want of memory.
     fn ended(&self, reason: &str) -> Vec<ConnectionId> {
         let ends = self.ends.borrow();
         assert!(ends.iter().all(|(_, end)| end == reason), "{ends:?}");
@@ -74,7 +74,7 @@ fn the_longest_of_the_unfinished_messages_go_first() {
             (peer, frame[half..].to_vec())
         })
         .collect();
-    // Storage has room to spare, so that it is not told how many of the long ones have to go.
+    // Storage has room to spare, so the number of long ones that have to go is not exact.
     let ended = noting.ended(INBOUND);
     assert!((1..=3).contains(&ended.len()), "{ended:?}");
     for (place, (peer, rest)) in halves.into_iter().enumerate() {
@@ -93,7 +93,7 @@ fn the_longest_of_the_unfinished_messages_go_first() {
 }
 
 #[test]
-fn whoever_is_closed_for_its_input_is_not_heard_any_more() {
+fn a_connection_closed_for_its_input_is_not_read_any_more() {
     let mut noting = Noting::new(Config::default().max_inbound(200_000));
     let peer = noting.rig.peer();
     let message = frame(OpCode::Binary, &[0; 900_000]);
@@ -108,13 +108,13 @@ fn whoever_is_closed_for_its_input_is_not_heard_any_more() {
 }
 
 #[test]
-fn what_is_left_over_counts_as_input() {
+fn unhandled_input_counts_as_inbound() {
     // Each of these is held by a connection that was paused behind its first message.
     const COUNT: usize = 4;
     let lens = Notes::default();
     let seen = Rc::clone(&lens);
     let ends = Notes::default();
-    let told = Rc::clone(&ends);
+    let log = Rc::clone(&ends);
     let config = Config::default().max_inbound(COUNT * 50_000 - 1);
     let mut rig = Rig::new(SimConfig::calm(), config, move |conn, call| match call {
         Call::Message(message) => {
@@ -124,7 +124,7 @@ fn what_is_left_over_counts_as_input() {
             }
         }
         Call::Close(Disconnect::MemoryPressure(limit)) => {
-            told.borrow_mut().push((conn.id(), *limit));
+            log.borrow_mut().push((conn.id(), *limit));
         }
         _ => {}
     });
@@ -145,7 +145,7 @@ fn what_is_left_over_counts_as_input() {
     });
     assert_eq!(resumed, COUNT - 1);
     rig.run(10);
-    let heard: Vec<_> = lens.borrow().iter().map(|(conn, _)| *conn).collect();
+    let received: Vec<_> = lens.borrow().iter().map(|(conn, _)| *conn).collect();
     let others: Vec<_> = paused.into_iter().filter(|conn| *conn != ended).collect();
-    assert_eq!(heard, others);
+    assert_eq!(received, others);
 }

@@ -4,8 +4,8 @@ use eventwire::reactor::sim::SimConfig;
 use eventwire::{CloseCode, Config, SendStatus};
 
 use super::super::rig::{Call, Rig};
-use super::super::script::Arrived;
 use super::{Noting, OUTBOUND};
+use crate::shared::Arrived;
 
 #[test]
 fn the_fullest_outbox_goes_first_and_the_others_stay() {
@@ -46,7 +46,7 @@ fn the_fullest_outbox_goes_first_and_the_others_stay() {
 }
 
 #[test]
-fn whoever_is_in_the_middle_of_a_long_frame_is_cut() {
+fn a_connection_in_the_middle_of_a_long_frame_is_cut() {
     let config = Config::default().max_outbound(1_000_000).outbox(64 * 1024, 4 << 20);
     let mut noting = Noting::new(config);
     let (first, conn) = noting.deaf();
@@ -167,7 +167,7 @@ fn a_connection_that_holds_its_share_at_most_is_left_alone() {
 }
 
 #[test]
-fn what_a_peer_has_taken_of_a_long_message_is_given_back() {
+fn sent_parts_of_a_long_message_are_freed() {
     let mut noting = Noting::new(Config::default());
     let (peer, conn) = noting.deaf();
     assert_eq!(noting.send(conn, 1 << 20), SendStatus::Queued);

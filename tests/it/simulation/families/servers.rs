@@ -1,16 +1,29 @@
 //! Scripted servers, good ones and bad ones, and the connections that the application makes to
 //! them.
 
-use super::app::{Asks, Job};
-use super::peer::{Ending, Manner};
-use super::random::Random;
-use super::world::{Arrival, World};
 use super::{Family, Fault, config, network, setup};
+use crate::shared::Random;
+use crate::simulation::app::{Asks, Job, Phase};
+use crate::simulation::peer::{Ending, Manner, Peer};
+use crate::simulation::world::{Arrival, World};
 
+/// Invariant: a connection opens only to a server that completes the opening handshake, and what
+/// an open one was sent has arrived.
 #[test]
-fn connections_to_any_server_end_as_they_should() {
+fn connections_open_only_to_correct_servers() {
     let absent = vec![Fault::Aborted];
-    Family { name: "servers", number: 5, absent, world }.run();
+    let invariant = only_right_servers_are_connected_to;
+    Family { name: "servers", absent, world, invariant }.run();
+}
+
+fn only_right_servers_are_connected_to(world: &mut World) {
+    for link in world.peers.iter().filter_map(Peer::link_of_wrong_handshake) {
+        let client = world.app.links[link].client;
+        let phase = client.and_then(|client| world.app.phase(client));
+        let never_opened = matches!(phase, Some(Phase::Connecting | Phase::Failed));
+        assert!(never_opened, "link {link} is {phase:?}");
+    }
+    world.assert_delivered();
 }
 
 fn world(seed: u64, tracing: bool) -> World {

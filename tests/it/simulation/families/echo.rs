@@ -1,17 +1,20 @@
 //! Clients and their server in one loop: every message comes back, in order.
 
-use super::app::{Asks, Job};
-use super::random::Random;
-use super::world::{Arrival, World};
-use super::{Family, LOSSES, config, network, setup};
+use super::{Family, LOSSES, UNLIMITED, config, network, setup};
+use crate::shared::Random;
+use crate::simulation::app::{Asks, Job};
+use crate::simulation::world::{Arrival, World};
 
-/// More than all that a run sends: when both ends of a connection stop reading for what they have
-/// queued, neither ever goes on.
-const UNLIMITED: usize = 16 * 1024 * 1024;
-
+/// Invariant: every message of a client comes back once and in order, and then the client closes.
 #[test]
 fn every_echo_completes() {
-    Family { name: "echo", number: 0, absent: LOSSES.into(), world }.run();
+    let invariant = all_echoed;
+    Family { name: "echo", absent: LOSSES.into(), world, invariant }.run();
+}
+
+fn all_echoed(world: &mut World) {
+    world.assert_delivered();
+    world.assert_answered();
 }
 
 fn world(seed: u64, tracing: bool) -> World {

@@ -30,8 +30,8 @@ pub(crate) struct Frame {
     pub(crate) payload: Vec<u8>,
 }
 
-/// A connection with what its owner holds for it, in virtual time.
-pub(crate) struct Peer {
+/// A `WebSocket` with what its owner keeps for it, in virtual time.
+pub(crate) struct Endpoint {
     pub(crate) connection: WebSocket,
     pub(crate) out: Vec<u8>,
     pub(crate) now: Time,
@@ -57,7 +57,7 @@ fn pool() -> BufferPool {
     POOLS.with_borrow_mut(Vec::pop).unwrap_or_default()
 }
 
-impl Drop for Peer {
+impl Drop for Endpoint {
     fn drop(&mut self) {
         POOLS.with_borrow_mut(|pools| pools.push(mem::take(&mut self.pool)));
     }
@@ -105,7 +105,7 @@ fn new_mask_keys() -> MaskKeys {
     })
 }
 
-impl Peer {
+impl Endpoint {
     pub(crate) fn new(role: Role, limits: &Arc<Limits>) -> Self {
         let (mut out, mut pool, now) = (Vec::new(), pool(), Time::BEGINNING);
         let (mut mask_keys, shared) = (new_mask_keys(), Arc::clone(limits));

@@ -1,15 +1,24 @@
 //! Small requests for large responses, so that outboxes fill: connections of the application's,
 //! and scripted clients that stop reading now and then.
 
-use super::app::{Asks, Job};
-use super::peer::{Ending, Manner};
-use super::random::Random;
-use super::world::{Arrival, World};
 use super::{Family, LOSSES, config, network, setup};
+use crate::shared::Random;
+use crate::simulation::app::{Asks, Job};
+use crate::simulation::peer::{Ending, Manner};
+use crate::simulation::world::{Arrival, World};
 
+/// Invariant: every response arrives whole and in order, however slowly its peer reads, and
+/// `on_drained` is called once an outbox is empty again.
 #[test]
 fn every_response_arrives() {
-    Family { name: "fetch", number: 1, absent: LOSSES.into(), world }.run();
+    let invariant = all_fetched;
+    Family { name: "fetch", absent: LOSSES.into(), world, invariant }.run();
+}
+
+fn all_fetched(world: &mut World) {
+    world.assert_answered();
+    world.assert_delivered();
+    world.assert_peers_served();
 }
 
 fn world(seed: u64, tracing: bool) -> World {

@@ -1,17 +1,25 @@
 //! Scripted clients: right, wrong, in pieces, all at once, and only half of it.
 
-use super::app::{Asks, Job};
-use super::peer::{Ending, Manner};
-use super::random::Random;
-use super::world::{Arrival, World};
-use super::{Family, LOSSES, OF_CONNECTS, config, network, setup};
+use super::{Family, Fault, LOSSES, OF_CONNECTS, config, network, setup};
+use crate::shared::Random;
+use crate::simulation::app::{Asks, Job};
+use crate::simulation::peer::{Ending, Manner};
+use crate::simulation::world::{Arrival, World};
 
+/// Invariant: a client that keeps to the protocol is served, a wrong request is refused, and a
+/// violation is answered with its close code.
 #[test]
-fn clients_get_what_they_deserve() {
+fn clients_are_served_or_refused() {
     let absent = [&LOSSES[..], &OF_CONNECTS[..]].concat();
     // Peers that vanish cut their connections off.
-    let absent = absent.into_iter().filter(|fault| *fault != super::Fault::LostOnReset);
-    Family { name: "peers", number: 4, absent: absent.collect(), world }.run();
+    let absent = absent.into_iter().filter(|fault| *fault != Fault::LostOnReset);
+    let invariant = all_served_or_refused;
+    Family { name: "peers", absent: absent.collect(), world, invariant }.run();
+}
+
+fn all_served_or_refused(world: &mut World) {
+    world.assert_peers_served();
+    world.assert_delivered();
 }
 
 fn world(seed: u64, tracing: bool) -> World {

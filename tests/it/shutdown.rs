@@ -14,7 +14,7 @@ use eventwire::{
 };
 
 use crate::util::{
-    Log, PATIENCE, Peer, Recorder, Told, drive, drive_until, looping, pattern, request,
+    Call, Log, PATIENCE, Peer, Recorder, drive, drive_until, looping, pattern, request,
 };
 
 const LONG: Duration = Duration::from_secs(3600);
@@ -45,7 +45,7 @@ fn run<T: Send>(
     (event_loop, summary, value)
 }
 
-/// Sends this to whoever connects, and notes how that ends.
+/// Sends this to each connection, and notes how it ends.
 struct Sender(Vec<u8>);
 
 impl WebSocketHandler<Vec<String>> for Sender {
@@ -62,18 +62,18 @@ impl WebSocketHandler<Vec<String>> for Sender {
         conn.shutdown(LONG);
     }
 
-    fn on_close(&mut self, _: &mut Connection<'_>, why: &Disconnect, told: &mut Vec<String>) {
-        told.push(why.to_string());
+    fn on_close(&mut self, _: &mut Connection<'_>, why: &Disconnect, reasons: &mut Vec<String>) {
+        reasons.push(why.to_string());
     }
 }
 
 #[test]
-fn peers_get_what_is_queued_and_then_the_close_and_are_told_of_once() {
+fn peers_receive_queued_output_then_the_close_and_on_close_is_called_once() {
     let much = pattern(8 * 1024 * 1024, 1);
     // More than the kernel takes, and less than may wait.
     let config = Config::default().outbox(64 * 1024, 64 * 1024 * 1024);
     let (mut event_loop, address) = looping(config, Sender(much.clone()));
-    let mut told = Vec::new();
+    let mut reasons = Vec::new();
     let (done, is_done) = mpsc::channel();
     let client = thread::spawn(move || {
         let mut peers = [Peer::narrow(address), Peer::narrow(address)];
@@ -84,22 +84,22 @@ fn peers_get_what_is_queued_and_then_the_close_and_are_told_of_once() {
         peers[0].expect("the last news");
         for mut peer in peers {
             peer.expect_close(CloseCode::GOING_AWAY);
-            peer.send("not heard any more");
+            peer.send("after the shutdown");
             peer.send_close(1001, "");
             peer.expect_end();
         }
         done.send(()).expect("somebody waits");
     });
-    let summary = event_loop.run(&mut told).expect("run");
+    let summary = event_loop.run(&mut reasons).expect("run");
     is_done.recv_timeout(PATIENCE).expect("the peers see all of it");
     client.join().expect("no panic");
     assert_eq!((summary.end, counts(&summary)), (RunEnd::ShutDown, [2, 0, 0, 0]));
-    assert_eq!(told, ["closed by the application: 1001 (going away)"; 2]);
+    assert_eq!(reasons, ["closed by the application: 1001 (going away)"; 2]);
     assert_eq!(event_loop.connections(), 0);
 }
 
 #[test]
-fn a_drain_from_another_thread_wakes_a_loop_that_sleeps() {
+fn a_shutdown_from_another_thread_wakes_a_sleeping_loop() {
     for idle in [Idle::Block, Idle::default(), Idle::Busy] {
         let event_loop = EventLoop::<()>::new(Config::default().idle(idle)).expect("a loop");
         let handle = event_loop.handle();
@@ -109,7 +109,7 @@ fn a_drain_from_another_thread_wakes_a_loop_that_sleeps() {
 }
 
 #[test]
-fn handshakes_are_refused_and_newcomers_too() {
+fn handshakes_and_new_connections_are_refused() {
     let (mut event_loop, address, log) = recording();
     let mut peers = drive(&mut event_loop, &mut (), || {
         let open = Peer::connect(address);
@@ -150,7 +150,7 @@ fn handshakes_are_refused_and_newcomers_too() {
 }
 
 #[test]
-fn a_stop_ends_a_drain_at_once() {
+fn a_stop_ends_a_shutdown_at_once() {
     let (mut event_loop, address, log) = recording();
     let mut peer = drive(&mut event_loop, &mut (), || Peer::connect(address));
     log.open();
@@ -167,7 +167,7 @@ fn a_stop_ends_a_drain_at_once() {
 }
 
 #[test]
-fn a_stop_tells_what_it_cut() {
+fn a_stop_reports_what_it_cut() {
     let (mut event_loop, address, log) = recording();
     let mut peers = drive(&mut event_loop, &mut (), || {
         [Peer::connect(address), Peer::connect(address), Peer::open(address)]
@@ -245,15 +245,15 @@ fn silent_peers_are_cut_at_the_deadline_and_not_before() {
     assert_eq!((summary.end, counts(&summary)), (RunEnd::ShutDown, [1, 2, 1, 0]));
     assert_eq!((event_loop.connections(), event_loop.reactor_mut().open_descriptors()), (0, 0));
     drop(event_loop);
-    let told = log.rest();
-    assert_eq!(told.len(), 4, "{told:?}");
-    for told in told {
-        assert!(matches!(told, Told::Close(_, why) if why == "ClosedByApplication(1001)"));
+    let calls = log.rest();
+    assert_eq!(calls.len(), 4, "{calls:?}");
+    for call in calls {
+        assert!(matches!(call, Call::Close(_, why) if why == "ClosedByApplication(1001)"));
     }
 }
 
 #[test]
-fn peers_that_answer_the_close_are_not_waited_for_any_longer() {
+fn a_shutdown_ends_once_every_peer_has_answered_the_close() {
     let (mut event_loop, peers, log) = simulated(3);
     let since = event_loop.reactor_mut().elapsed();
     event_loop.handle().shutdown(LONG);
@@ -271,7 +271,7 @@ fn peers_that_answer_the_close_are_not_waited_for_any_longer() {
 }
 
 #[test]
-fn of_several_deadlines_the_earliest_stands() {
+fn the_earliest_of_several_deadlines_counts() {
     for deadlines in [[10, 2], [2, 10]] {
         let (mut event_loop, _, _log) = simulated(1);
         let since = event_loop.reactor_mut().elapsed();
@@ -287,7 +287,7 @@ fn of_several_deadlines_the_earliest_stands() {
 }
 
 #[test]
-fn nothing_is_waited_for_without_connections_or_without_time() {
+fn a_shutdown_without_connections_or_time_ends_at_once() {
     for (peers, deadline) in [(0, LONG), (3, Duration::ZERO)] {
         let (mut event_loop, ids, _log) = simulated(peers);
         let since = event_loop.reactor_mut().elapsed();
@@ -310,7 +310,7 @@ impl WebSocketHandler<Vec<ConnectionId>> for Publishes {
 }
 
 #[test]
-fn what_on_close_publishes_arrives_before_the_end() {
+fn events_published_in_on_close_are_handled_before_the_end() {
     let (mut event_loop, address) = looping(Config::default(), Publishes);
     event_loop.on(|_: &mut Context<'_>, conn: &ConnectionId, left: &mut Vec<ConnectionId>| {
         left.push(*conn);

@@ -1,16 +1,31 @@
 //! Connections that come and go, with every fault there is: slots are used again and again,
 //! descriptors run out, and peers are gone without a word.
 
-use super::app::Job;
-use super::peer::{Ending, Manner};
-use super::random::Random;
-use super::topics::crowd;
-use super::world::{Arrival, World};
+use super::crowd::crowd;
 use super::{Family, MAX_CONNECTIONS, config, network};
+use crate::shared::Random;
+use crate::simulation::app::Job;
+use crate::simulation::peer::{Ending, Manner};
+use crate::simulation::world::{Arrival, World};
 
+/// Invariant: an id names one connection for ever, and a slot belongs to one connection at a time.
 #[test]
 fn no_connection_is_taken_for_another() {
-    Family { name: "churn", number: 3, absent: Vec::new(), world }.run();
+    let invariant = every_id_names_one_connection;
+    Family { name: "churn", absent: Vec::new(), world, invariant }.run();
+}
+
+/// [`App::begin_life`](crate::simulation::app::App::begin_life) compares the slots of those that
+/// live.
+fn every_id_names_one_connection(world: &mut World) {
+    let app = &world.app;
+    for (number, link) in app.links.iter().enumerate() {
+        for conn in [link.server, link.client].into_iter().flatten() {
+            let known = &app.conns[&conn.to_bits()];
+            assert_eq!(known.link, number, "{conn:?} belongs to two links");
+            assert_eq!(known.is_client, link.client == Some(conn), "{conn:?} is both ends");
+        }
+    }
 }
 
 fn world(seed: u64, tracing: bool) -> World {

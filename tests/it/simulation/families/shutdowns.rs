@@ -1,21 +1,31 @@
-//! Loops that are drained or stopped in the midst of everything: from inside and from outside, once
-//! and again, with long deadlines and with none.
+//! Loops that are stopped or shut down in the midst of everything: from inside and from outside,
+//! once and again, with long deadlines and with none.
 
 use std::time::Duration;
 
 use eventwire::reactor::sim::Fault;
 
-use super::app::{Job, LoopEnd};
-use super::ending::Doom;
-use super::peer::{Ending, Manner};
-use super::random::Random;
-use super::topics::crowd;
-use super::world::{Arrival, World};
+use super::crowd::crowd;
 use super::{Family, config, network};
+use crate::shared::Random;
+use crate::simulation::app::{Job, LoopEnd};
+use crate::simulation::ending::Doom;
+use crate::simulation::peer::{Ending, Manner};
+use crate::simulation::world::{Arrival, World};
 
+/// Invariant: a loop that is stopped or shut down ends by its deadline, calls `on_close` once for
+/// every connection that was open, and its summary adds up.
 #[test]
-fn a_loop_ends_when_it_is_told_and_tells_everybody() {
-    Family { name: "drains", number: 9, absent: Vec::new(), world }.run();
+fn a_loop_ends_by_its_deadline_and_calls_every_on_close() {
+    let invariant = every_connection_has_ended;
+    Family { name: "shutdowns", absent: Vec::new(), world, invariant }.run();
+}
+
+/// [`World::check_turn`] compares the end with the deadlines, [`World::finish`] the summary.
+fn every_connection_has_ended(world: &mut World) {
+    assert!(world.event_loop.is_stopping(), "the loop does not end");
+    assert_eq!(world.event_loop.connections(), 0, "connections are left");
+    world.app.check_ended();
 }
 
 fn world(seed: u64, tracing: bool) -> World {
@@ -51,7 +61,7 @@ fn world(seed: u64, tracing: bool) -> World {
     let most = random.pick(&[20, 200, 2_000]);
     let end = match random.below(5) {
         0 => LoopEnd::Stop,
-        _ => LoopEnd::Drain(random.pick(&[
+        _ => LoopEnd::Shutdown(random.pick(&[
             Duration::ZERO,
             Duration::from_millis(1),
             Duration::from_millis(300),

@@ -1,23 +1,21 @@
-//! Peers that do everything in time, in a process that is stopped now and then, whose waits are
-//! interrupted and tell of few at once: none of them is cut, and those that are dead are.
+//! Peers that do everything in time, and dead ones, in a process that is stopped now and then and
+//! whose waits are interrupted and report few connections at once.
 
 use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use eventwire::proto::{Limits, OpCode, Role};
+use eventwire::proto::{Limits, OpCode};
 use eventwire::reactor::SimReactor;
-use eventwire::reactor::sim::{Fault, PeerId, SimConfig};
+use eventwire::reactor::sim::{Fault, SimConfig};
 use eventwire::{Config, Connection, Disconnect, EventLoop, Idle, ServerConfig, WebSocketHandler};
 
-use super::random::Random;
-use super::rig::frame;
-use super::script::{Arrived, request, take_frame};
-use super::world::{Report, print_trace};
 use super::{Family, Simulated};
+use crate::shared::{Arrived, Random, SimPeer, frame, request};
+use crate::simulation::world::{Report, print_trace};
 
-/// What happens here. Faults by which something that has arrived counts as not arrived yet are not
-/// among it: after a stop that is too late.
+/// The faults that occur here. Those that delay what has arrived are not among them: after a stop
+/// that would be too late.
 const FAULTS: [Fault; 7] = [
     Fault::ShortSend,
     Fault::Interrupted,
@@ -38,10 +36,12 @@ const STEP: Duration = Duration::from_millis(20);
 const RUNNING: Duration = Duration::from_secs(12);
 const LONGEST_STOP: usize = 200;
 
+/// Invariant: the loop cuts every peer that stopped answering, and none that answered in time.
 #[test]
-fn no_peer_that_is_in_time_is_cut() {
+fn only_dead_peers_are_cut() {
     let absent = Fault::ALL.into_iter().filter(|fault| !FAULTS.contains(fault)).collect();
-    Family { name: "punctual", number: 11, absent, world }.run();
+    let invariant = only_dead_peers_were_cut;
+    Family { name: "punctual", absent, world, invariant }.run();
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,16 +59,15 @@ enum Manner {
 }
 
 struct Punctual {
-    id: PeerId,
+    stream: SimPeer,
     manner: Manner,
     /// The head of the response is still to come.
     opening: bool,
-    inbox: Vec<u8>,
     /// The rest of what it has begun to send.
     rest: Vec<u8>,
 }
 
-/// Counts those who were late.
+/// Counts the connections that timed out.
 struct Late(Rc<Cell<usize>>);
 
 impl WebSocketHandler<()> for Late {
@@ -85,6 +84,13 @@ struct World {
     late: Rc<Cell<usize>>,
     turns: usize,
     tracing: bool,
+}
+
+fn only_dead_peers_were_cut(world: &mut World) {
+    let dead = count(&world.peers, Manner::Dead);
+    let silent = count(&world.peers, Manner::Silent);
+    assert_eq!(world.late.get(), dead, "peers that were cut, and that are dead");
+    assert_eq!(world.event_loop.connections(), world.peers.len() - dead - silent);
 }
 
 fn world(seed: u64, tracing: bool) -> World {
@@ -117,35 +123,35 @@ fn world(seed: u64, tracing: bool) -> World {
     let manners = [Manner::Alive, Manner::Alive, Manner::Busy, Manner::Slow, Manner::Dead];
     let mut peers: Vec<_> = (0..count)
         .map(|_| {
-            Punctual::new(event_loop.reactor_mut().peer_connect(address), random.pick(&manners))
+            Punctual::new(
+                SimPeer::connect(event_loop.reactor_mut(), address),
+                random.pick(&manners),
+            )
         })
         .collect();
-    peers.push(Punctual::new(event_loop.reactor_mut().peer_connect(address), Manner::Silent));
+    peers.push(Punctual::new(SimPeer::connect(event_loop.reactor_mut(), address), Manner::Silent));
     World { event_loop, random, peers, late, turns: 0, tracing }
 }
 
 impl Punctual {
-    fn new(id: PeerId, manner: Manner) -> Self {
+    fn new(stream: SimPeer, manner: Manner) -> Self {
         let rest = if manner == Manner::Silent { Vec::new() } else { request(0) };
-        Self { id, manner, opening: true, inbox: Vec::new(), rest }
+        Self { stream, manner, opening: true, rest }
     }
 
     /// Does at once whatever is to be done.
     fn step(&mut self, reactor: &mut SimReactor, random: &mut Random) {
-        self.inbox.extend(reactor.peer_received(self.id));
+        self.stream.receive(reactor);
         if self.manner == Manner::Silent {
             return;
         }
         self.send(reactor, random);
         if self.opening {
-            let Some(end) = self.inbox.windows(4).position(|bytes| bytes == b"\r\n\r\n") else {
-                return;
-            };
-            assert!(self.inbox.starts_with(b"HTTP/1.1 101"));
-            self.inbox.drain(..end + 4);
+            let Some(head) = self.stream.take_head() else { return };
+            assert!(head.starts_with(b"HTTP/1.1 101"));
             self.opening = false;
         }
-        while let Some(arrived) = take_frame(&mut self.inbox, Role::Client) {
+        while let Some(arrived) = self.stream.take_frame() {
             if matches!(arrived, Arrived::Ping(_)) && self.manner != Manner::Dead {
                 self.rest.extend(frame(OpCode::Pong, b""));
             }
@@ -163,7 +169,7 @@ impl Punctual {
         let is_whole = self.rest.is_empty() || random.percent(50);
         let count = if is_whole { self.rest.len() } else { random.between(1, self.rest.len()) };
         let bytes: Vec<_> = self.rest.drain(..count).collect();
-        reactor.peer_send(self.id, &bytes);
+        self.stream.send(&bytes, reactor);
     }
 }
 
@@ -188,7 +194,7 @@ impl World {
 }
 
 impl Simulated for World {
-    fn run(mut self) -> Report {
+    fn run(mut self, invariant: fn(&mut Self)) -> Report {
         let mut ran = Duration::ZERO;
         while ran < RUNNING {
             if self.random.percent(1) {
@@ -203,9 +209,7 @@ impl Simulated for World {
             self.step_peers();
             assert!(self.late.get() <= count(&self.peers, Manner::Dead), "one was in time");
         }
-        let (dead, silent) = (count(&self.peers, Manner::Dead), count(&self.peers, Manner::Silent));
-        assert_eq!(self.late.get(), dead, "cut, and dead");
-        assert_eq!(self.event_loop.connections(), self.peers.len() - dead - silent);
+        invariant(&mut self);
         let (turns, reactor) = (self.turns, self.event_loop.reactor_mut());
         Report { trace_hash: reactor.trace_hash(), faults: reactor.fault_counts(), turns }
     }

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use eventwire::reactor::sim::Fault;
 
 use super::FAMILIES;
-use super::world::Report;
+use crate::simulation::world::Report;
 
 /// Seeds that were run, once each, and what happened in them.
 #[derive(Clone, Copy, Debug, Default)]
@@ -17,7 +17,7 @@ pub(super) struct Totals {
 }
 
 /// How many families have run all of their seeds, and what these came to.
-static ALL: Mutex<(u64, Totals)> =
+static ALL: Mutex<(usize, Totals)> =
     Mutex::new((0, Totals { seeds: 0, turns: 0, faults: [0; Fault::ALL.len()] }));
 
 impl Totals {
@@ -44,7 +44,7 @@ impl Totals {
         for (sum, count) in sum.faults.iter_mut().zip(self.faults) {
             *sum += count;
         }
-        if *families == FAMILIES {
+        if *families == FAMILIES.len() {
             println!("all families: {sum}");
         }
     }

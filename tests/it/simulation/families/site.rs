@@ -12,10 +12,11 @@ use eventwire::{
     Config, Connection, EventLoop, Message, OnPanic, Routes, ServerConfig, on_message,
 };
 
-use super::random::Random;
-use super::visitor::{Excuses, HOME, LONG, Leaving, MESSAGE, SHARED, Visitor, page};
-use super::world::Report;
-use super::{Family, LOSSES, OF_CONNECTS, Simulated, config, jumps, network};
+use super::{Family, LOSSES, OF_CONNECTS, Simulated, config, network};
+use crate::shared::{Random, SimPeer};
+use crate::simulation::jumps;
+use crate::simulation::visitor::{Excuses, HOME, LONG, Leaving, MESSAGE, SHARED, Visitor, page};
+use crate::simulation::world::{Report, print_trace};
 
 /// How long a turn may wait: twice as long each time while nothing happens.
 const SHORTEST_TURN: Duration = Duration::from_millis(1);
@@ -34,9 +35,12 @@ const SPARE: u64 = 4096;
 /// What heads, refusals and control frames add to what waits for one connection.
 const HEADS: u64 = 1024;
 
+/// Invariant: a visitor receives the answers to its requests whole and in order, and nothing else;
+/// an end that is not its own comes between two answers.
 #[test]
 fn visitors_get_what_they_ask_for_in_order() {
-    Family { name: "site", number: 10, absent: OF_CONNECTS.to_vec(), world }.run();
+    let invariant = every_answer_arrived;
+    Family { name: "site", absent: OF_CONNECTS.to_vec(), world, invariant }.run();
 }
 
 /// The state that handlers are lent: how often they were called.
@@ -61,6 +65,8 @@ struct SiteWorld {
     /// After how many turns the loop is drained, and within what time.
     doom: Option<(usize, Duration)>,
     excuses: Excuses,
+    /// The deadline of the shutdown has passed.
+    is_late: bool,
     timeout: Duration,
     turns: usize,
     idle_turns: usize,
@@ -111,6 +117,26 @@ fn world(seed: u64, tracing: bool) -> SiteWorld {
     world
 }
 
+/// Each byte was compared with what is due when it arrived ([`Visitor::step`]).
+fn every_answer_arrived(world: &mut SiteWorld) {
+    if !world.lossless || world.excuses.full || world.is_late {
+        return;
+    }
+    let reactor = world.event_loop.reactor_mut();
+    for visitor in &world.visitors {
+        let complaint = visitor.complaint(reactor, world.excuses);
+        assert!(complaint.is_none(), "{}", complaint.unwrap_or_default());
+    }
+    if world.rude || world.excuses.drained || world.excuses.crowded {
+        return;
+    }
+    let answers: u64 = world.visitors.iter().map(|visitor| visitor.answers).sum();
+    let asks: u64 = world.visitors.iter().map(|visitor| visitor.asks).sum();
+    let stats = world.event_loop.stats();
+    assert_eq!((stats.requests, world.calls.asks), (answers, asks), "requests");
+    assert_eq!(stats.not_opened, 0, "a connection that was answered counts as not opened");
+}
+
 fn ask(conn: &mut Connection<'_>, request: &HttpRequest<'_>, calls: &mut Calls) -> HttpResponse {
     assert!(!conn.is_open());
     calls.asks += 1;
@@ -154,6 +180,7 @@ impl SiteWorld {
             limits: (u64::MAX, None, u64::MAX),
             doom: None,
             excuses: Excuses::default(),
+            is_late: false,
             timeout: SHORTEST_TURN,
             turns: 0,
             idle_turns: 0,
@@ -168,8 +195,8 @@ impl SiteWorld {
             2 if self.rude => self.random.pick(&[Leaving::Reset, Leaving::Vanish]),
             _ => Leaving::Stay,
         };
-        let id = self.event_loop.reactor_mut().peer_connect(self.address);
-        self.visitors.push(Visitor::new(id, leaving, &mut self.random));
+        let stream = SimPeer::connect(self.event_loop.reactor_mut(), self.address);
+        self.visitors.push(Visitor::new(stream, leaving, &mut self.random));
     }
 
     /// One turn of the loop, and what the visitors do meanwhile.
@@ -214,26 +241,6 @@ impl SiteWorld {
         assert_eq!(stats.messages_received, self.calls.messages, "messages");
     }
 
-    /// Everybody is gone: whatever is still missing was lost.
-    fn check_visitors(&mut self, is_late: bool) {
-        if !self.lossless || self.excuses.full || is_late {
-            return;
-        }
-        let reactor = self.event_loop.reactor_mut();
-        for visitor in &self.visitors {
-            let complaint = visitor.complaint(reactor, self.excuses);
-            assert!(complaint.is_none(), "{}", complaint.unwrap_or_default());
-        }
-        if self.rude || self.excuses.drained || self.excuses.crowded {
-            return;
-        }
-        let answers: u64 = self.visitors.iter().map(|visitor| visitor.answers).sum();
-        let asks: u64 = self.visitors.iter().map(|visitor| visitor.asks).sum();
-        let stats = self.event_loop.stats();
-        assert_eq!((stats.requests, self.calls.asks), (answers, asks), "requests");
-        assert_eq!(stats.not_opened, 0, "whoever was answered is none that failed to open");
-    }
-
     /// Lets the loop end, and everything that is left arrive.
     fn finish(&mut self) {
         self.event_loop.run(&mut self.calls).expect("a poll");
@@ -259,7 +266,7 @@ impl SiteWorld {
 }
 
 impl Simulated for SiteWorld {
-    fn run(mut self) -> Report {
+    fn run(mut self, invariant: fn(&mut Self)) -> Report {
         let mut deadline = None;
         while !self.is_empty() && !self.event_loop.is_stopping() {
             if let Some((_, within)) = self.doom.take_if(|(turn, _)| *turn <= self.turns) {
@@ -278,10 +285,10 @@ impl Simulated for SiteWorld {
         if deadline.is_none() {
             self.event_loop.handle().stop();
         }
-        let is_late =
+        self.is_late =
             deadline.is_some_and(|deadline| self.event_loop.reactor_mut().elapsed() >= deadline);
         self.finish();
-        self.check_visitors(is_late);
+        invariant(&mut self);
         let turns = self.turns;
         let reactor = self.event_loop.reactor_mut();
         assert_eq!(reactor.open_descriptors(), 0, "descriptors are left open");
@@ -292,7 +299,7 @@ impl Simulated for SiteWorld {
 impl Drop for SiteWorld {
     fn drop(&mut self) {
         if self.tracing {
-            super::world::print_trace(self.event_loop.reactor_mut());
+            print_trace(self.event_loop.reactor_mut());
         }
     }
 }
