@@ -12,15 +12,15 @@ use crate::reactor::Reactor;
 use crate::slots::{Key, Slots};
 use crate::time::Time;
 
-/// How long an attempt goes on by itself until the next address is tried beside it (RFC 8305 §5).
-const DELAY: Duration = Duration::from_millis(250);
+/// After this time, the next address is tried beside an attempt that goes on (RFC 8305 §5).
+const NEXT_ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
-/// Every attempt that is under way. A connection may have several at a time, none of which has its
-/// place among the streams of connections.
+/// Every attempt that is under way. A connection may have several at a time. Their streams are not
+/// among those of connections.
 #[derive(Debug)]
 pub(crate) struct Attempts<R: Reactor> {
     slots: Slots<Attempt<R>>,
-    /// When the next address is tried though this attempt goes on. May hold some that are over.
+    /// When the next address is tried although this attempt goes on. May name some that are over.
     due: VecDeque<(Time, Key)>,
     /// Attempts that began beside another of their connection.
     extra: usize,
@@ -51,7 +51,7 @@ impl<R: Reactor> Attempts<R> {
         self.extra
     }
 
-    /// Begins an attempt of a connection's, which may have `others` under way.
+    /// Begins an attempt for a connection that has `others` under way.
     pub(crate) fn begin(
         &mut self,
         reactor: &mut R,
@@ -73,7 +73,7 @@ impl<R: Reactor> Attempts<R> {
         Ok(key)
     }
 
-    /// What became of an attempt; `None` if that is not known yet, or it is over.
+    /// The outcome of an attempt; `None` while that is not known, or if it is over.
     pub(crate) fn outcome(&mut self, reactor: &mut R, key: Key) -> Option<io::Result<()>> {
         let attempt = self.slots.get_mut(key)?;
         match repeat(|| reactor.connect_result(&mut attempt.stream)) {
@@ -83,19 +83,19 @@ impl<R: Reactor> Attempts<R> {
         }
     }
 
-    /// Takes an attempt that is over; unless its stream is kept, that is closed.
+    /// Takes an attempt that is over. Its stream is closed unless it is kept.
     pub(crate) fn take(&mut self, key: Key) -> Option<Attempt<R>> {
         let attempt = self.slots.remove(key)?;
         self.extra -= usize::from(attempt.is_extra);
         Some(attempt)
     }
 
-    /// If the attempt goes on until then, the next address is to be tried beside it.
+    /// If the attempt goes on for long enough, the next address is tried beside it.
     pub(crate) fn note_next(&mut self, key: Key, now: Time) {
-        self.due.push_back((now + DELAY, key));
+        self.due.push_back((now + NEXT_ATTEMPT_DELAY, key));
     }
 
-    /// When an address is to be tried next.
+    /// When the next address is to be tried.
     pub(crate) fn deadline(&mut self) -> Option<Time> {
         while self.due.front().is_some_and(|(_, key)| self.slots.get(*key).is_none()) {
             self.due.pop_front();
@@ -103,7 +103,7 @@ impl<R: Reactor> Attempts<R> {
         self.due.front().map(|(time, _)| *time)
     }
 
-    /// Whether an address may be to be tried now.
+    /// Whether an address may have to be tried now.
     pub(crate) fn is_due(&self, now: Time) -> bool {
         self.due.front().is_some_and(|(time, _)| *time <= now)
     }

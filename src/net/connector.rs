@@ -8,25 +8,25 @@ use crate::slots::Key;
 pub(crate) struct Connector {
     /// Its name is being looked up.
     pub(crate) lookup: Option<Lookup>,
-    /// Addresses not tried yet, the next one last.
+    /// Addresses that were not tried, the next one last.
     pub(crate) addresses: Vec<SocketAddr>,
     /// Attempts under way, the latest one last.
     pub(crate) attempts: Vec<Key>,
-    /// Whom to believe that it is the host of that name, if the connection is to speak TLS.
+    /// The trusted roots and the name of the host, if the connection is to speak TLS.
     #[cfg(feature = "tls")]
     pub(crate) tls: Option<(crate::reactor::TlsClient, String)>,
 }
 
 impl Connector {
-    /// Addresses to be tried, in their order.
+    /// Sets the addresses to try, in this order.
     pub(crate) fn set_addresses(&mut self, mut addresses: Vec<SocketAddr>) {
         addresses.reverse();
         self.addresses = addresses;
     }
 }
 
-/// The addresses of a name in the order to try them in: the families take turns, beginning with the
-/// first one's, so that one that does not work costs little time (RFC 8305 §4).
+/// The addresses of a name in the order to try them: the families alternate, beginning with that of
+/// the first address, so that a family that does not work costs little time (RFC 8305 §4).
 pub(crate) fn interleave(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
     let Some(first) = addresses.first() else {
         return Vec::new();

@@ -12,7 +12,7 @@ use crate::proto::{FrameHeader, Message, Payload, Role, write_payload};
 /// than another slice in the send.
 pub(crate) const REUSE_BYTES_MIN: usize = 4 * 1024;
 
-/// Output in order: copied bytes with, now and then, a piece that is not copied.
+/// Output in order: copied bytes, and now and then a piece that is not copied.
 ///
 /// A connection's cork never outlives the handling of one receive, because pieces may lie in the
 /// receive buffer.
@@ -26,7 +26,7 @@ pub(crate) struct Cork {
     /// The pieces so far; bytes from `covered` on follow them.
     pieces: Vec<Piece>,
     covered: usize,
-    /// Length of all pieces that are not in `bytes`.
+    /// The length of all pieces that are not in `bytes`.
     uncopied: usize,
     /// How much, at the front, is HTTP responses, and no frames.
     http: usize,
@@ -88,7 +88,7 @@ enum Piece {
     Shared(Bytes),
 }
 
-/// A header to be written in front of a payload that is sent from where it lies, once the handler
+/// A header to be written in front of a payload that is sent from where it lies, after the handler
 /// that was lent the payload has returned.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reuse {

@@ -3,7 +3,7 @@ use std::{fmt, io};
 use crate::proto::handshake::HandshakeError;
 use crate::proto::{CloseCode, ProtocolError, TimedOut};
 
-/// Who ended an open connection, and why. A handler is told exactly once.
+/// Who ended an open connection, and why. Its handler learns it exactly once.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Disconnect {
@@ -14,29 +14,29 @@ pub enum Disconnect {
     },
     /// The peer closed it in order.
     ClosedByPeer {
-        /// The code that it gave, if it gave one.
+        /// Its close code, if it sent one.
         code: Option<CloseCode>,
-        /// The reason that it gave; empty if none.
+        /// Its reason; empty if it sent none.
         reason: String,
     },
-    /// The stream failed, or the peer ended its half without a close frame (`UnexpectedEof`): what
-    /// was queued before still leaves then.
+    /// The stream failed, or the peer ended its half without a close frame (`UnexpectedEof`). In the
+    /// latter case, what was queued before is still sent.
     Io(io::Error),
-    /// The peer read more slowly than it was sent to, beyond the outbox's limits. It was told
-    /// with close code 1013.
+    /// The peer read too slowly: its output exceeded the outbox's limits. It was sent close code
+    /// 1013.
     Overflow,
-    /// All connections of the loop together held more memory than they may, and this one held
-    /// some of it without progress, or asked for more than its share. Its peer was sent close code
-    /// 1013, unless it was cut in a frame of which more than 64 KiB was still to be sent.
+    /// All connections of the loop together exceeded a limit on memory, and this one held some of
+    /// it without progress, or asked for more than its share. Its peer was sent close code 1013,
+    /// unless more than 64 KiB of an unfinished frame was still to be sent: then it was cut.
     MemoryPressure(MemoryLimit),
-    /// The connection's handler panicked. The peer was told with close code 1011.
+    /// The connection's handler panicked. The peer was sent close code 1011.
     Panicked {
-        /// What the panic said; the panic hook has printed it too.
+        /// The panic's message; the panic hook has printed it too.
         message: String,
     },
-    /// The peer broke the protocol or a limit. It was told with the error's close code.
+    /// The peer broke the protocol or a limit. It was sent the error's close code.
     Protocol(ProtocolError),
-    /// The peer did not do in time what it had to.
+    /// The peer missed a deadline.
     TimedOut(TimedOut),
 }
 
@@ -78,15 +78,15 @@ impl fmt::Display for Disconnect {
     }
 }
 
-/// Why a connection that this program wanted to make never opened.
+/// Why a connection that this program tried to make never opened.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ConnectError {
     /// The application closed it, or stopped the loop, before it was open.
     Cancelled,
-    /// The server's answer was not an acceptance.
+    /// The server did not accept the connection.
     Handshake(HandshakeError),
-    /// The name was not resolved, or no connection was made, or it failed before it was open.
+    /// The name was not resolved, no connection was made, or it failed before it was open.
     Io(io::Error),
     /// It took longer than the handshake timeout.
     TimedOut,

@@ -12,18 +12,18 @@
 ///            our half ends
 /// ```
 ///
-/// Wherever it is, a stream that fails, or is given up, is `Dead`.
+/// In every state, a stream that fails or is given up becomes `Dead`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Halves {
-    /// Both are.
+    /// Both halves are open.
     Both,
     /// The peer sends nothing more. What is queued for it still leaves.
     Ours,
     /// We send nothing more. What the peer still sends is thrown away.
     Theirs,
-    /// None is: the stream has ended in order.
+    /// None is open: the stream has ended in order.
     Neither,
-    /// The stream is of no more use, and nothing of what is queued leaves.
+    /// The stream is given up. Nothing that is queued leaves.
     Dead,
 }
 
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_dead_stays_dead() {
+    fn a_dead_stream_stays_dead() {
         let mut halves = Halves::Dead;
         halves.end_theirs();
         assert!(!halves.end_ours() && !halves.has_ours());

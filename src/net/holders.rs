@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::slots::Key;
 use crate::time::Time;
 
-/// How fine times are told apart here, as a power of two of nanoseconds: some 134 ms. Finer ones
-/// would move a connection with whatever it does.
+/// The resolution of times here, as a power of two of nanoseconds: some 134 ms. With a finer one, a
+/// connection would move with everything it does.
 const TICK_BITS: u32 = 27;
 
 /// What a connection does with the memory that it holds. The first of these is closed first.
@@ -15,19 +15,19 @@ const TICK_BITS: u32 = 27;
 pub(super) enum Activity {
     /// It is ending already.
     Ending,
-    /// It holds memory since some moment, and nothing has changed that.
+    /// It has held memory since some moment without progress.
     Idle,
     /// The peer has taken some of what waits for it.
     Reading,
 }
 
-/// The place of a connection among all that hold memory. The least goes first: of equal activity
-/// the one that made no progress for longest, and then the one that holds most.
+/// The rank of a connection among all that hold memory. The least one is closed first: of equal
+/// activity the one that made no progress for longest, and then the one that holds most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Rank {
     activity: Activity,
     tick: u64,
-    /// The length of the number of bytes: what changes less does not move the connection.
+    /// The number of bits of the number of bytes: smaller changes do not move the connection.
     size: Reverse<u32>,
 }
 
@@ -56,7 +56,7 @@ pub(super) struct Holders {
 }
 
 impl Holders {
-    /// Notes the rank of a connection; `None` if it holds nothing that could be taken from it.
+    /// Sets the rank of a connection; `None` if it holds nothing that could be freed.
     pub(super) fn set(&mut self, conn: Key, rank: Option<Rank>) {
         let former = match rank {
             Some(rank) => self.ranks.insert(conn, rank),
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn who_costs_without_progress_goes_first() {
+    fn those_that_hold_memory_without_progress_go_first() {
         let ranks = [
             // Whatever it holds.
             Rank::new(Activity::Ending, at(9), 1),

@@ -6,11 +6,12 @@ use crate::logging::log_line;
 use crate::reactor::Reactor;
 use crate::time::Time;
 
-/// The first pause after descriptors ran out; doubled up to the longest while they stay out.
-const FIRST_PAUSE: Duration = Duration::from_millis(10);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// How long accepting pauses first when there are no descriptors; doubled up to the longest pause
+/// while there are none.
+const PAUSE_MIN: Duration = Duration::from_millis(10);
+const PAUSE_MAX: Duration = Duration::from_secs(1);
 
-/// A connection that was accepted, with the address of its other end if that has one.
+/// A stream that was accepted, and the address of its other end if that has one.
 pub(crate) type Accepted<R> = (<R as Reactor>::Stream, Option<SocketAddr>);
 
 /// A listening socket, and whether connections may wait on it.
@@ -19,42 +20,42 @@ pub(crate) struct Listener<R: Reactor> {
     socket: R::Listener,
     /// The address, unless it is a path.
     pub(crate) local: Option<SocketAddr>,
-    /// The slot of the site that its connections may ask for.
+    /// The slot of the site that its connections belong to.
     pub(crate) site: usize,
-    /// Readiness has come and was not used up: edge-triggered readiness does not come twice.
+    /// Readiness has come and connections may be left: edge-triggered readiness does not repeat.
     pub(crate) ready: bool,
-    /// Descriptors ran out: no further try before this moment.
+    /// There were no descriptors: accepting is tried again at this moment.
     paused_until: Option<Time>,
     pause: Duration,
 }
 
 impl<R: Reactor> Listener<R> {
     pub(crate) const fn new(socket: R::Listener, local: Option<SocketAddr>, site: usize) -> Self {
-        Self { socket, local, site, ready: true, paused_until: None, pause: FIRST_PAUSE }
+        Self { socket, local, site, ready: true, paused_until: None, pause: PAUSE_MIN }
     }
 
-    /// When to try again, if it is paused, or nobody is accepted before `full_until`.
+    /// When to try again, if it is paused, or nothing is accepted before `full_until`.
     pub(crate) fn deadline(&self, full_until: Option<Time>) -> Option<Time> {
         self.paused_until.max(full_until).filter(|_| self.ready)
     }
 
-    /// Whether a connection may be had now.
+    /// Whether a connection can be accepted now.
     pub(crate) fn may_accept(&self, now: Time) -> bool {
         self.ready && self.paused_until.is_none_or(|until| until <= now)
     }
 
-    /// Whether descriptors ran out.
+    /// Whether there were no descriptors.
     pub(crate) fn is_short(&self, now: Time) -> bool {
         self.paused_until.is_some_and(|until| until > now)
     }
 
-    /// Takes one connection; `None`: no more now.
+    /// Accepts one connection; `None`: there are no more now.
     pub(crate) fn accept(&mut self, reactor: &mut R, now: Time) -> Option<Accepted<R>> {
         loop {
             match reactor.accept(&mut self.socket) {
                 Ok(accepted) => {
                     self.paused_until = None;
-                    self.pause = FIRST_PAUSE;
+                    self.pause = PAUSE_MIN;
                     return Some(accepted);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -64,10 +65,10 @@ impl<R: Reactor> Listener<R> {
                 Err(error) if concerns_one_connection(&error) => {}
                 Err(error) => {
                     log_line!(warn, "cannot accept: {error}; trying again in {:?}", self.pause);
-                    // Descriptors or memory ran out, most likely. Those that wait raise no new
-                    // edge when there are some again.
+                    // Most likely there are no descriptors or no memory. Connections that wait
+                    // raise no new edge when there are some again.
                     self.paused_until = now.checked_add(self.pause);
-                    self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+                    self.pause = (self.pause * 2).min(PAUSE_MAX);
                     return None;
                 }
             }
@@ -75,8 +76,8 @@ impl<R: Reactor> Listener<R> {
     }
 }
 
-/// Whether that one connection failed before it was taken, or the call was interrupted: the next
-/// may be taken at once (accept(2)).
+/// Whether only that one connection failed before it was accepted, or the call was interrupted: the
+/// next one may be accepted at once (accept(2)).
 fn concerns_one_connection(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted)
 }
@@ -86,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_concerns_one_connection_lets_accepting_go_on_at_once() {
+    fn accepting_goes_on_at_once_after_errors_of_one_connection_only() {
         for kind in [io::ErrorKind::ConnectionAborted, io::ErrorKind::Interrupted] {
             assert!(concerns_one_connection(&kind.into()), "{kind}");
         }

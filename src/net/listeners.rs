@@ -1,4 +1,4 @@
-//! All listening sockets of a loop, and whose turn it is.
+//! All listening sockets of a loop, and which of them accepts next.
 
 use std::collections::VecDeque;
 use std::io;
@@ -11,20 +11,20 @@ use crate::reactor::Reactor;
 use crate::slots::{Key, Slots};
 use crate::time::Time;
 
-/// Connections taken in one turn, so that a storm of them does not hold up those that are served.
+/// How many connections are accepted in a turn, so that a storm of them does not hold up the others.
 pub(crate) const ACCEPT_BUDGET: usize = 32;
 
-/// How often to look for a port that is free on every address.
-const PORTS: usize = 16;
+/// How often a port is looked for that is free on every address.
+const PORT_TRIES_MAX: usize = 16;
 
-/// The listening sockets. A turn looks at those alone on which connections may wait.
+/// The listening sockets. A turn looks only at those on which connections may wait.
 #[derive(Debug)]
 pub(crate) struct Listeners<R: Reactor> {
     slots: Slots<Listener<R>>,
-    /// Those that readiness has come for that was not used up, the next to accept first.
+    /// Those on which connections may wait, the next to accept first.
     ready: VecDeque<Key>,
-    /// A connection that was taken to find out whether one waits, though there was no room for it,
-    /// and the socket that it came on.
+    /// A connection that was accepted to find out whether one waits, although there was no place for
+    /// it, and the socket that it came on.
     newcomer: Option<(Key, Accepted<R>)>,
 }
 
@@ -35,10 +35,10 @@ pub(crate) struct BindError {
     pub(crate) error: io::Error,
 }
 
-/// What of a name's addresses can be had at one port.
+/// What binding the addresses of a name to one port came to.
 enum Bound {
     Sockets(Vec<Key>),
-    /// The system chose a port for the first address that is taken on another one.
+    /// The port that the system chose for the first address is taken on another address.
     PortTaken(BindError),
 }
 
@@ -52,7 +52,7 @@ impl<R: Reactor> Listeners<R> {
     }
 
     /// Adds the socket that `listen` opens and registers under the key it is given. Its connections
-    /// are of the site in that slot.
+    /// belong to the site in that slot.
     pub(crate) fn open(
         &mut self,
         site: usize,
@@ -70,8 +70,8 @@ impl<R: Reactor> Listeners<R> {
     ///
     /// # Errors
     ///
-    /// When one of them is in use or not permitted, or the machine has none of them. Then none is
-    /// listened on.
+    /// When one of them is in use or not permitted, or the machine has none of them. Then it listens
+    /// on none.
     pub(crate) fn bind(
         &mut self,
         reactor: &mut R,
@@ -80,7 +80,7 @@ impl<R: Reactor> Listeners<R> {
         site: usize,
     ) -> Result<Vec<Key>, BindError> {
         let addresses = wildcard_first(addresses);
-        for _ in 1..PORTS {
+        for _ in 1..PORT_TRIES_MAX {
             if let Bound::Sockets(keys) = self.bind_once(reactor, &addresses, backlog, site)? {
                 return Ok(keys);
             }
@@ -134,7 +134,8 @@ impl<R: Reactor> Listeners<R> {
         }
     }
 
-    /// Whether one of these takes all that come to `address`, as the IPv6 wildcard does with IPv4.
+    /// Whether one of these sockets accepts connections to `address`, as the IPv6 wildcard does for
+    /// the IPv4 wildcard.
     fn covers(&self, keys: &[Key], address: SocketAddr) -> bool {
         let mut locals = keys.iter().filter_map(|&key| self.local(key));
         locals.any(|local| {
@@ -159,7 +160,7 @@ impl<R: Reactor> Listeners<R> {
         }
     }
 
-    /// Readiness says that connections wait.
+    /// Readiness has reported that connections wait.
     pub(crate) fn note_ready(&mut self, key: Key) {
         if let Some(listener) = self.slots.get_mut(key).filter(|listener| !listener.ready) {
             listener.ready = true;
@@ -167,7 +168,7 @@ impl<R: Reactor> Listeners<R> {
         }
     }
 
-    /// Whether a connection may be had now.
+    /// Whether a connection can be accepted now.
     pub(crate) fn may_accept(&self, now: Time) -> bool {
         self.ready().any(|listener| listener.may_accept(now))
     }
@@ -178,7 +179,7 @@ impl<R: Reactor> Listeners<R> {
         !self.ready.is_empty()
     }
 
-    /// When to try again, if all that are ready are paused, or nobody is accepted before
+    /// When to try again, if all that are ready are paused, or nothing is accepted before
     /// `full_until`.
     pub(crate) fn deadline(&self, full_until: Option<Time>) -> Option<Time> {
         self.ready().filter_map(|listener| listener.deadline(full_until)).min()
@@ -188,12 +189,12 @@ impl<R: Reactor> Listeners<R> {
         self.ready.iter().filter_map(|&key| self.slots.get(key))
     }
 
-    /// Whether descriptors ran out.
+    /// Whether there were no descriptors.
     pub(crate) fn is_short(&self, now: Time) -> bool {
         self.ready().any(|listener| listener.is_short(now))
     }
 
-    /// Whether a connection waits: readiness may be older than the last one that was taken.
+    /// Whether a connection waits: readiness may be older than the last one that was accepted.
     pub(crate) fn has_newcomer(&mut self, reactor: &mut R, now: Time) -> bool {
         if self.newcomer.is_none() {
             self.newcomer = self.accept_next(reactor, now);
@@ -201,15 +202,15 @@ impl<R: Reactor> Listeners<R> {
         self.newcomer.is_some()
     }
 
-    /// Takes one connection, with the slot of its site. `None`: no more now.
+    /// Accepts one connection; returns it with the slot of its site. `None`: there are no more now.
     pub(crate) fn accept(&mut self, reactor: &mut R, now: Time) -> Option<(Accepted<R>, usize)> {
         let newcomer = self.newcomer.take();
         let (key, accepted) = newcomer.or_else(|| self.accept_next(reactor, now))?;
         Some((accepted, self.slots.get(key)?.site))
     }
 
-    /// Listeners take turns, one connection each, so that none of them waits for another's storm to
-    /// end.
+    /// Listeners take turns, one connection each, so that none of them waits for the end of another's
+    /// storm.
     fn accept_next(&mut self, reactor: &mut R, now: Time) -> Option<(Key, Accepted<R>)> {
         for _ in 0..self.ready.len() {
             let key = self.ready.pop_front()?;
@@ -229,13 +230,13 @@ impl<R: Reactor> Listeners<R> {
     }
 }
 
-/// Whether this machine does not have the address, or nothing of its family.
+/// Whether this machine does not have the address, or no address of its family.
 fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::AddrNotAvailable | io::ErrorKind::Unsupported)
 }
 
-/// The addresses in their order, but for the IPv6 wildcard: where that is listened on first, the
-/// IPv4 wildcard is not needed.
+/// The addresses in their order, except that the IPv6 wildcard comes first: it makes the IPv4
+/// wildcard unnecessary.
 fn wildcard_first(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
     let mut ordered = addresses.to_vec();
     ordered.sort_by_key(|address| !(address.is_ipv6() && address.ip().is_unspecified()));

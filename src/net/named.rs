@@ -4,9 +4,9 @@ use crate::slots::Key;
 
 /// What a readiness key stands for.
 ///
-/// Keys of each kind come from slots of their own, so that two of them may be equal. The highest
-/// bits of the slot tell the kinds apart: a process has fewer than 2³¹ descriptors, and so fewer
-/// connections than would reach them.
+/// Keys of each kind come from slots of their own, so that keys of two kinds may be equal. The
+/// highest bits of the slot tell the kinds apart: a process has fewer than 2³⁰ descriptors, and so
+/// no slot that needs them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Named {
     Connection(Key),
@@ -18,13 +18,13 @@ impl Named {
     const OTHERS: u64 = 1 << 31;
     const ATTEMPT: u64 = 1 << 30;
 
-    /// The connection that the key of a readiness stands for, as most do.
+    /// The connection that a readiness key stands for, if it stands for one, as most do.
     #[inline]
     pub(crate) const fn connection(bits: u64) -> Option<Key> {
         if bits & Self::OTHERS == 0 { Some(Key::from_bits(bits)) } else { None }
     }
 
-    /// What the key of a readiness stands for.
+    /// What a readiness key stands for.
     pub(crate) const fn of(bits: u64) -> Self {
         if bits & Self::OTHERS == 0 {
             Self::Connection(Key::from_bits(bits))

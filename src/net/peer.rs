@@ -1,10 +1,10 @@
 use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
 
-/// The address of the other end of a stream, in half the room: most are short, and the long ones
-/// are kept apart.
+/// The address of the other end of a stream, in half the space: most are short, and the long ones
+/// are allocated.
 #[derive(Debug)]
 pub(crate) enum PeerAddr {
-    /// None, as on a Unix socket.
+    /// No address, as on a Unix socket.
     None,
     V4(SocketAddrV4),
     V6(Box<SocketAddrV6>),

@@ -1,4 +1,4 @@
-//! Where connections stand before they are open and after, and which of them makes room for a
+//! Where connections stand before and after they are open, and which of them makes room for a
 //! newcomer: always the one that loses least.
 
 mod line;
@@ -9,17 +9,17 @@ use self::line::{Line, Spots};
 use crate::slots::Key;
 use crate::time::Time;
 
-/// What a peer has for its request, or for its end of a connection that was ended, before another
-/// may take its place: enough for every peer that means it, and short for those who wait while
+/// The time that a peer has to send its request, or to end a connection that we have ended, before
+/// another may take its place: enough for every honest peer, and short for those that wait while
 /// silent ones hold all places.
-const FAIR: Duration = Duration::from_secs(1);
+const FAIR_DURATION: Duration = Duration::from_secs(1);
 
-/// Of the idle ones, one in so many makes room at a time, so that a storm of newcomers is not let
+/// One idle connection in this many makes room at a time, so that a storm of newcomers is not let
 /// in one by one.
-const SHARE: usize = 32;
+const IDLE_PER_YIELDING: usize = 32;
 
-/// Idle ones that make room at a time, at most.
-const MOST_AT_ONCE: usize = 32;
+/// The most idle connections that make room at a time.
+const YIELDING_MAX: usize = 32;
 
 /// Where a connection stands.
 ///
@@ -35,17 +35,17 @@ const MOST_AT_ONCE: usize = 32;
 ///      a request begins         timed out, or made room
 /// ```
 ///
-/// Any of them may fail, and is gone then.
+/// In every state the connection may fail, and is gone then.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Standing {
-    /// A request is under way: its head is not whole. The first one, with what comes before it, is
-    /// an opening handshake under way.
+    /// A request is under way: its head is not whole. For the first one, that includes what comes
+    /// before it, such as the handshake of TLS.
     Asking,
-    /// What it was answered is being written, or other requests of its wait behind that.
+    /// A response is being written, or further requests wait behind it.
     Answering,
-    /// It was answered, is kept alive, and asks for nothing.
+    /// The responses are written, it is kept alive, and asks for nothing.
     Idle,
-    /// A WebSocket is open, or is being closed; or this program makes the connection.
+    /// A WebSocket is open, or is being closed; or this program is making the connection.
     Open,
     /// It has ended and everything is written: only the peer's end is awaited.
     Leaving,
@@ -54,24 +54,24 @@ pub(crate) enum Standing {
     Gone,
 }
 
-/// Where a connection stands, and its spot in the line of those who stand there, if they make one.
+/// Where a connection stands, and its spot in the line of those that stand there, if there is one.
 #[derive(Debug, Default)]
 pub(crate) struct Place {
     standing: Standing,
     spot: u32,
 }
 
-/// How many connections may stand where.
+/// How many connections may stand in some of the places.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PlaceLimits {
-    /// Requests under way. One on a connection that is kept alive begins whatever the limit is, and
-    /// the oldest goes once it has had its time.
+    /// Requests under way. On a connection that is kept alive, a request may begin beyond the limit;
+    /// the oldest one ends once it has had its time.
     pub(crate) asking: usize,
     /// Connections that are kept alive.
     pub(crate) idle: usize,
 }
 
-/// The lines of those who may have to make room, each in the order in which they came there.
+/// The lines of connections that may have to make room, each in the order of their arrival.
 #[derive(Debug)]
 pub(crate) struct Places {
     spots: Spots,
@@ -92,7 +92,7 @@ impl Places {
         }
     }
 
-    /// The line of those who stand there, with all spots.
+    /// The line of those that stand there, with all spots.
     const fn line_mut(&mut self, standing: Standing) -> Option<(&mut Line, &mut Spots)> {
         let line = match standing {
             Standing::Asking => &mut self.asking,
@@ -117,55 +117,74 @@ impl Places {
         }
     }
 
-    /// Whether one more may ask: there is a place, or the oldest has had its time.
+    /// Whether one more may send a request: there is a place, or the oldest has had its time.
     pub(crate) fn takes_another(&self, now: Time) -> bool {
         self.full_until().is_none_or(|until| until <= now)
     }
 
-    /// If all places of those who ask are taken: when the oldest has had its time.
+    /// If all places for requests are taken: when the oldest has had its time.
     pub(crate) fn full_until(&self) -> Option<Time> {
         if self.asking.len() < self.limits.asking {
             return None;
         }
-        self.asking.front(&self.spots).map(|(_, since)| since + FAIR)
+        self.asking.front(&self.spots).map(|(_, since)| since + FAIR_DURATION)
     }
 
-    /// Who goes because more stand somewhere than may, and where that is.
-    pub(crate) fn surplus(&self, now: Time) -> Option<(Key, Standing)> {
+    /// The connection that has to end because there are more than may be.
+    pub(crate) fn surplus(&self, now: Time) -> Option<Candidate> {
         if self.idle.len() > self.limits.idle {
-            return Some((self.idle.front(&self.spots)?.0, Standing::Idle));
+            let (conn, since) = self.idle.front(&self.spots)?;
+            return Some(Candidate { conn, standing: Standing::Idle, at: since });
         }
         if self.asking.len() <= self.limits.asking {
             return None;
         }
         let (conn, since) = self.asking.front(&self.spots)?;
-        (since + FAIR <= now).then_some((conn, Standing::Asking))
+        let at = since + FAIR_DURATION;
+        (at <= now).then_some(Candidate { conn, standing: Standing::Asking, at })
     }
 
-    /// Who is the next to make room where there is none for a newcomer, where that one stands, and
-    /// from when on. Who leaves may do so in its time, and others stay meanwhile.
-    fn next(&self) -> Option<(Key, Standing, Time)> {
+    /// The next connection to make room where there is none for a newcomer. One that is leaving
+    /// has its time for that, and the others stay meanwhile.
+    fn next(&self) -> Option<Candidate> {
         if let Some((conn, since)) = self.leaving.front(&self.spots) {
-            return Some((conn, Standing::Leaving, since + FAIR));
+            let at = since + FAIR_DURATION;
+            return Some(Candidate { conn, standing: Standing::Leaving, at });
         }
         let (conn, since) = self.idle.front(&self.spots)?;
-        Some((conn, Standing::Idle, since))
+        Some(Candidate { conn, standing: Standing::Idle, at: since })
     }
 
-    /// When somebody makes room, if anybody does.
+    /// When the next connection makes room, if one does.
     pub(crate) fn yields_at(&self) -> Option<Time> {
-        self.next().map(|(.., at)| at)
+        self.next().map(|candidate| candidate.at)
     }
 
-    /// Who makes room now, and where they stand.
-    pub(crate) fn yielding(&self, now: Time) -> Option<(Vec<Key>, Standing)> {
-        let (conn, standing, _) = self.next().filter(|(.., at)| *at <= now)?;
+    /// The connections that make room now.
+    pub(crate) fn yielding(&self, now: Time) -> Option<Yielding> {
+        let Candidate { conn, standing, .. } = self.next().filter(|next| next.at <= now)?;
         if standing != Standing::Idle {
-            return Some((vec![conn], standing));
+            return Some(Yielding { conns: vec![conn], standing });
         }
-        let count = (self.idle.len() / SHARE).clamp(1, MOST_AT_ONCE);
-        Some((self.idle.iter(&self.spots).take(count).collect(), standing))
+        let count = (self.idle.len() / IDLE_PER_YIELDING).clamp(1, YIELDING_MAX);
+        Some(Yielding { conns: self.idle.iter(&self.spots).take(count).collect(), standing })
     }
+}
+
+/// A connection that has to end for others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Candidate {
+    pub(crate) conn: Key,
+    pub(crate) standing: Standing,
+    /// From when on.
+    at: Time,
+}
+
+/// Connections that make room for newcomers, and where all of them stand.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Yielding {
+    pub(crate) conns: Vec<Key>,
+    pub(crate) standing: Standing,
 }
 
 #[cfg(test)]
@@ -187,7 +206,7 @@ mod tests {
             Self { places, slots: Slots::with_capacity(0) }
         }
 
-        /// One who stands there from that moment on.
+        /// A connection that stands there from that moment on.
         fn one(&mut self, standing: Standing, now: Time) -> Key {
             let conn = self.slots.insert(Place::default());
             self.change(conn, standing, now);
@@ -199,16 +218,20 @@ mod tests {
             self.places.change(conn, place, standing, now);
         }
 
-        /// Who makes room one after the other at that moment.
+        /// The connections that make room one after the other at that moment.
         fn go(&mut self, now: Time) -> Vec<Key> {
             let mut gone = Vec::new();
-            while let Some((conns, _)) = self.places.yielding(now) {
+            while let Some(Yielding { conns, .. }) = self.places.yielding(now) {
                 for conn in conns {
                     self.change(conn, Standing::Gone, now);
                     gone.push(conn);
                 }
             }
             gone
+        }
+
+        fn surplus(&self, now: Time) -> Option<(Key, Standing)> {
+            self.places.surplus(now).map(|candidate| (candidate.conn, candidate.standing))
         }
     }
 
@@ -219,22 +242,22 @@ mod tests {
         assert!(crowd.places.takes_another(START));
         let second = crowd.one(Standing::Asking, START + MOMENT);
         assert!(!crowd.places.takes_another(START + MOMENT));
-        assert_eq!(crowd.places.full_until(), Some(START + FAIR));
+        assert_eq!(crowd.places.full_until(), Some(START + FAIR_DURATION));
 
         // The first has opened.
         crowd.change(first, Standing::Open, START + MOMENT);
         assert_eq!(crowd.places.full_until(), None);
         let third = crowd.one(Standing::Asking, START + MOMENT);
-        assert!(!crowd.places.takes_another(START + FAIR));
+        assert!(!crowd.places.takes_another(START + FAIR_DURATION));
 
         // The second has not, and goes for another.
-        let later = START + MOMENT + FAIR;
+        let later = START + MOMENT + FAIR_DURATION;
         assert!(crowd.places.takes_another(later));
-        assert_eq!(crowd.places.surplus(later), None);
+        assert_eq!(crowd.surplus(later), None);
         crowd.one(Standing::Asking, later);
-        assert_eq!(crowd.places.surplus(later), Some((second, Standing::Asking)));
+        assert_eq!(crowd.surplus(later), Some((second, Standing::Asking)));
         crowd.change(second, Standing::Gone, later);
-        assert_eq!(crowd.places.surplus(later), None);
+        assert_eq!(crowd.surplus(later), None);
         assert_eq!(crowd.places.full_until(), Some(later));
         crowd.change(third, Standing::Answering, later);
         assert!(crowd.places.takes_another(later));
@@ -246,8 +269,8 @@ mod tests {
         let first = crowd.one(Standing::Asking, START);
         let kept = crowd.one(Standing::Idle, START);
         crowd.change(kept, Standing::Asking, START + MOMENT);
-        assert_eq!(crowd.places.surplus(START + MOMENT), None);
-        assert_eq!(crowd.places.surplus(START + FAIR), Some((first, Standing::Asking)));
+        assert_eq!(crowd.surplus(START + MOMENT), None);
+        assert_eq!(crowd.surplus(START + FAIR_DURATION), Some((first, Standing::Asking)));
     }
 
     #[test]
@@ -256,15 +279,15 @@ mod tests {
         let conns: Vec<_> = (0..3).map(|_| crowd.one(Standing::Idle, START)).collect();
         // The first has asked for something since.
         crowd.change(conns[0], Standing::Answering, START);
-        assert_eq!(crowd.places.surplus(START), None);
+        assert_eq!(crowd.surplus(START), None);
         crowd.change(conns[0], Standing::Idle, START);
-        assert_eq!(crowd.places.surplus(START), Some((conns[1], Standing::Idle)));
+        assert_eq!(crowd.surplus(START), Some((conns[1], Standing::Idle)));
         crowd.change(conns[1], Standing::Leaving, START);
-        assert_eq!(crowd.places.surplus(START), None);
+        assert_eq!(crowd.surplus(START), None);
     }
 
     #[test]
-    fn whoever_loses_least_makes_room_and_whoever_is_served_does_not() {
+    fn the_one_that_loses_least_makes_room_and_the_one_that_is_served_does_not() {
         let mut crowd = Crowd::new(9, 9);
         crowd.one(Standing::Answering, START);
         crowd.one(Standing::Open, START);
@@ -273,9 +296,9 @@ mod tests {
         let idle = [(); 2].map(|()| crowd.one(Standing::Idle, START));
         assert_eq!(crowd.places.yields_at(), Some(START));
         let leaving = crowd.one(Standing::Leaving, START);
-        assert_eq!(crowd.places.yields_at(), Some(START + FAIR));
+        assert_eq!(crowd.places.yields_at(), Some(START + FAIR_DURATION));
         assert_eq!(crowd.go(START), []);
-        assert_eq!(crowd.go(START + FAIR), [leaving, idle[0], idle[1]]);
+        assert_eq!(crowd.go(START + FAIR_DURATION), [leaving, idle[0], idle[1]]);
         assert_eq!(crowd.places.yields_at(), None);
     }
 
@@ -284,7 +307,8 @@ mod tests {
         let mut crowd = Crowd::new(9, 999);
         let idle: Vec<_> = (0..200).map(|_| crowd.one(Standing::Idle, START)).collect();
         let yielding = crowd.places.yielding(START);
-        assert_eq!(yielding, Some((idle[..6].to_vec(), Standing::Idle)));
+        let conns = idle[..6].to_vec();
+        assert_eq!(yielding, Some(Yielding { conns, standing: Standing::Idle }));
         for conn in &idle[..6] {
             crowd.change(*conn, Standing::Leaving, START);
         }

@@ -1,4 +1,4 @@
-/// What is received from streams, until it is handled: one for all of them.
+/// Where input is received and handled: one buffer for all streams.
 #[derive(Debug, Default)]
 pub(crate) struct ReceiveBuffer {
     storage: Vec<u8>,
@@ -7,18 +7,19 @@ pub(crate) struct ReceiveBuffer {
 }
 
 impl ReceiveBuffer {
-    /// Bytes between two places that a processor takes for the same one at first.
-    const PAGE: usize = 4096;
+    /// The distance, in bytes, of two addresses that a processor does not tell apart at first.
+    const PAGE_BYTES: usize = 4096;
 
-    /// How far behind such a place the buffer begins. What the system copies into it begins at one
-    /// itself as a rule: close behind it, the processor would take each load for one of what it has
-    /// just stored, and wait. A line of the cache is far enough.
-    const DISTANCE: usize = 64;
+    /// Where in a page the buffer begins. What the system copies into it usually lies at the start
+    /// of a page: if the buffer did too, the processor would mistake each load for one of what it
+    /// has just stored, and wait. The length of a cache line is enough.
+    const OFFSET_BYTES: usize = 64;
 
     /// A buffer of `len` bytes.
     pub(crate) fn new(len: usize) -> Self {
-        let storage = vec![0; Self::PAGE + Self::DISTANCE + len];
-        let start = storage.as_ptr().align_offset(Self::PAGE).min(Self::PAGE) + Self::DISTANCE;
+        let storage = vec![0; Self::PAGE_BYTES + Self::OFFSET_BYTES + len];
+        let start = storage.as_ptr().align_offset(Self::PAGE_BYTES).min(Self::PAGE_BYTES)
+            + Self::OFFSET_BYTES;
         let mut buffer = Self { storage, start };
         buffer.storage.truncate(start + len);
         buffer
@@ -39,7 +40,7 @@ mod tests {
             let mut buffer = ReceiveBuffer::new(len);
             assert_eq!(buffer.as_mut_slice().len(), len);
             let address = buffer.as_mut_slice().as_ptr() as usize;
-            assert_eq!(address % ReceiveBuffer::PAGE, ReceiveBuffer::DISTANCE);
+            assert_eq!(address % ReceiveBuffer::PAGE_BYTES, ReceiveBuffer::OFFSET_BYTES);
         }
     }
 }

@@ -1,5 +1,5 @@
 //! The reactor with the streams of all connections, by their slots: the only part of a connection
-//! that knows which reactor it runs on.
+//! that knows the type of the reactor.
 
 use std::io::{self, IoSlice};
 use std::time::Instant;
@@ -9,21 +9,21 @@ use crate::reactor::Reactor;
 use crate::reactor::Tls;
 use crate::time::Time;
 
-/// Sends for whoever does not know the reactor.
+/// Sends for those that do not know the type of the reactor.
 pub(crate) trait Transmit {
-    /// Sends on the stream in `slot`; tells how much was taken, zero if it can take nothing now.
+    /// Sends on the stream in `slot`; returns how much it took, zero if it can take nothing now.
     fn transmit(&mut self, slot: usize, slices: &[IoSlice<'_>]) -> io::Result<usize>;
 
-    /// Whether the stream in `slot` has sent whatever it took: one that has failed sends nothing.
+    /// Whether the stream in `slot` has sent all that it took. One that has failed sends nothing.
     fn is_flushed(&mut self, slot: usize) -> bool;
 
     /// Bounds how much the stream in `slot` takes ahead of what it sends.
     fn limit_unsent(&mut self, slot: usize, bytes: Option<u32>);
 
-    /// The present moment, which is later than that of the turn.
+    /// The present moment. The time of the turn is earlier.
     fn now(&mut self) -> Time;
 
-    /// When the clock began that tells it.
+    /// The moment at which the clock began.
     fn beginning(&self) -> Instant;
 }
 
@@ -32,9 +32,9 @@ pub(crate) trait Transmit {
 pub(crate) struct Streams<R: Reactor> {
     pub(crate) reactor: R,
     streams: Vec<Option<R::Stream>>,
-    /// Bytes that streams brought.
+    /// Bytes that were received.
     pub(crate) received: u64,
-    /// Bytes that streams took.
+    /// Bytes that were sent.
     pub(crate) sent: u64,
 }
 
@@ -42,7 +42,7 @@ impl<R: Reactor> Streams<R> {
     /// Bytes for each stream.
     pub(crate) const SIZE: usize = size_of::<Option<R::Stream>>();
 
-    /// Room for `capacity` streams.
+    /// Capacity for `capacity` streams.
     pub(crate) fn new(reactor: R, capacity: usize) -> Self {
         Self { reactor, streams: Vec::with_capacity(capacity), received: 0, sent: 0 }
     }
@@ -61,7 +61,7 @@ impl<R: Reactor> Streams<R> {
         }
     }
 
-    /// Receives; `None`: nothing is there now.
+    /// Receives; `None`: there is nothing now.
     #[inline]
     pub(crate) fn recv(&mut self, slot: usize, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         let received = self.call(slot, |reactor, stream| reactor.recv(stream, buffer))?;
@@ -69,7 +69,7 @@ impl<R: Reactor> Streams<R> {
         Ok(received)
     }
 
-    /// Ends the sending half. A peer that is gone already needs no farewell.
+    /// Ends the sending half. An error means that the peer is gone.
     pub(crate) fn shutdown(&mut self, slot: usize) {
         let _ = self.call(slot, R::shutdown);
     }
@@ -83,7 +83,7 @@ impl<R: Reactor> Streams<R> {
         repeat(|| self.reactor.rekey(stream, key))
     }
 
-    /// Makes the stream in `slot` speak TLS, of which `received` was received already.
+    /// Makes the stream in `slot` speak TLS; `received` is what was received of it already.
     #[cfg(feature = "tls")]
     pub(crate) fn encrypt(&mut self, slot: usize, tls: Tls<'_>, received: &[u8]) -> io::Result<()> {
         let stream = self.streams.get_mut(slot).and_then(Option::take);
@@ -92,7 +92,7 @@ impl<R: Reactor> Streams<R> {
         Ok(())
     }
 
-    /// Sends what a stream keeps; whether that was all.
+    /// Sends what a stream has taken and not sent; whether that was all.
     #[cfg(feature = "tls")]
     pub(crate) fn flush(&mut self, slot: usize) -> io::Result<bool> {
         Ok(self.call(slot, R::flush)?.unwrap_or(false))
@@ -108,23 +108,23 @@ impl<R: Reactor> Streams<R> {
         false
     }
 
-    /// Whether the connection being made is made; an error if it cannot be.
+    /// Whether the connection is made; an error if it cannot be.
     pub(crate) fn connect_result(&mut self, slot: usize) -> io::Result<bool> {
         Ok(self.call(slot, R::connect_result)?.unwrap_or(false))
     }
 
-    /// Whether a connection that was made has not failed since; its end in order is no failure.
+    /// An error if a connection that was made has failed since. Its end in order is no failure.
     pub(crate) fn check(&mut self, slot: usize) -> io::Result<()> {
         if self.connect_result(slot)? { Ok(()) } else { Err(io::ErrorKind::NotConnected.into()) }
     }
 
-    /// Kept apart from the send of one slice, which most are.
+    /// Apart from the send of one slice, which is the usual case.
     #[inline(never)]
     fn send_vectored(&mut self, slot: usize, slices: &[IoSlice<'_>]) -> io::Result<Option<usize>> {
         self.call(slot, |reactor, stream| reactor.send_vectored(stream, slices))
     }
 
-    /// Repeats `call` while it is interrupted; `None`: it would block.
+    /// Repeats `call` while it is interrupted; `None` if it would block.
     #[inline]
     fn call<T>(
         &mut self,

@@ -17,10 +17,13 @@ impl Core<dyn Transmit + '_> {
     /// Sends a message to a connection that is open.
     #[inline]
     pub(crate) fn send(&mut self, conn: Key, outgoing: Outgoing<'_>) -> SendStatus {
-        let is_sent = outgoing.prepared().is_none()
-            && !self.topics.has_pending(conn)
-            && self.sockets.try_cork(conn, outgoing.message());
-        if is_sent { SendStatus::Sent } else { self.send_after_pending(conn, outgoing) }
+        if outgoing.prepared().is_some() {
+            return self.send_after_pending(conn, outgoing);
+        }
+        if !self.topics.has_pending(conn) && self.sockets.try_cork(conn, outgoing.message()) {
+            return SendStatus::Sent;
+        }
+        self.send_after_pending(conn, outgoing)
     }
 
     #[inline(never)]

@@ -3,7 +3,7 @@
 
 use crate::engine::event_loop::EventLoop;
 use crate::net::disconnect::ConnectError;
-use crate::net::places::Standing;
+use crate::net::places::{Candidate, Standing, Yielding};
 use crate::net::rare_state::End;
 use crate::net::streams::Transmit;
 use crate::reactor::Reactor;
@@ -36,7 +36,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// their peers have ended, too, or have had their time for that.
     #[cold]
     pub(crate) fn make_room(&mut self) {
-        if let Some((conns, standing)) =
+        if let Some(Yielding { conns, standing }) =
             self.core.sockets.registry.places.yielding(self.backlog.served_until())
         {
             conns.into_iter().for_each(|conn| self.dismiss(conn, standing));
@@ -46,7 +46,9 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// Ends the connections beyond the limit.
     pub(crate) fn end_surplus(&mut self) {
         let by = self.backlog.served_until();
-        while let Some((conn, standing)) = self.core.sockets.registry.places.surplus(by) {
+        while let Some(Candidate { conn, standing, .. }) =
+            self.core.sockets.registry.places.surplus(by)
+        {
             self.dismiss(conn, standing);
         }
     }

@@ -6,18 +6,18 @@ use crate::proto::{FrameHeader, Role};
 /// Copied frames are gathered up to this many bytes before another piece of storage is begun.
 pub(super) const CHUNK_BYTES_MAX: usize = 64 * 1024;
 
-/// A run of whole frames; only the front one of an outbox may have lost bytes at its start.
+/// Whole frames. Only of the front chunk of an outbox may bytes have been sent.
 #[derive(Debug)]
 pub(super) enum Chunk {
-    /// Frames copied here; as the last chunk it still grows. The first `sent` bytes are sent.
+    /// Frames that were copied; the last chunk grows. The first `sent` bytes were sent.
     Copied { bytes: Vec<u8>, sent: usize },
     /// An assembled message in its own storage, its header in the headroom.
     Assembled(Vec<u8>, Range<usize>),
-    /// Frames that other connections are sent too. The first `sent` bytes are sent.
+    /// Frames that other connections get, too. The first `sent` bytes were sent.
     Shared { slice: Slice, sent: usize },
-    /// The newest pong that waits. It is the first that goes out of what was not begun; an older
-    /// one that still waits there is replaced (RFC 6455 §5.5.3 allows it), so that pings cannot
-    /// fill the memory of a peer that does not read.
+    /// The newest pong that waits. It is sent before all frames that were not begun, and replaces an
+    /// older one (RFC 6455 §5.5.3 allows it), so that the pings of a peer that does not read cannot
+    /// fill memory.
     Pong { bytes: Vec<u8>, sent: usize },
 }
 
@@ -66,7 +66,7 @@ impl Chunk {
         }
     }
 
-    /// Keeps the first `count` of the bytes that are still to be sent. Tells where they end, from
+    /// Keeps the first `count` of the bytes that are still to be sent. Returns where they end, from
     /// the chunk's first byte on.
     pub(super) fn keep(&mut self, count: usize) -> usize {
         match self {
@@ -85,14 +85,14 @@ impl Chunk {
         }
     }
 
-    /// Frames that are copied to storage of just their length.
+    /// Frames that are copied to storage of exactly their length.
     pub(super) fn copy(frames: &[u8]) -> Self {
         Self::Copied { bytes: frames.to_vec(), sent: 0 }
     }
 
     /// How many of the bytes that are still to be sent belong to a frame that was begun. `boundary`
-    /// is where, from its first byte on, the first frame begins that was not begun when the chunk
-    /// was made; `receiver` is the peer's role.
+    /// is where, from the chunk's first byte on, the first frame begins of which nothing was sent
+    /// when the chunk was made; `receiver` is the peer's role.
     pub(super) fn begun(&self, boundary: usize, receiver: Role, shared: &SharedFrames) -> usize {
         match self {
             Self::Copied { bytes, sent } => end_of_begun(bytes, boundary, *sent, receiver) - sent,
@@ -106,9 +106,9 @@ impl Chunk {
     }
 }
 
-/// The end of the frame that was begun when `sent` bytes of `frames` were sent, or `sent` if none
-/// was. Frames begin at `from`; what does not look like one counts as begun. `receiver` is the
-/// peer's role.
+/// The end of the frame of which some was sent, when `sent` bytes of `frames` were; or `sent` if
+/// there is none. Frames begin at `from`; what does not look like one counts as begun. `receiver` is
+/// the peer's role.
 pub(crate) fn end_of_begun(frames: &[u8], from: usize, sent: usize, receiver: Role) -> usize {
     let mut end = from;
     while end < sent {

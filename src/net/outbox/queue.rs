@@ -24,26 +24,26 @@ pub(crate) struct Offer {
     pub(crate) bytes: usize,
 }
 
-/// Output that the socket has not taken, in order.
+/// Output that the stream has not taken, in order.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     chunks: VecDeque<Chunk>,
-    /// The front chunk's first frame has begun to be sent.
+    /// Some of the front chunk's first frame was sent.
     begun: bool,
-    /// Where in the front chunk its first frame begins that had not begun to be sent when the
-    /// chunk was made.
+    /// Where, in the front chunk, the first frame begins of which nothing was sent when the chunk
+    /// was made.
     boundary: usize,
-    /// Sum of the lengths of the chunks.
+    /// The sum of the lengths of the chunks.
     bytes: usize,
     /// How many of them, at the front, are HTTP responses, and no frames.
     http: usize,
     /// Bytes of memory that the chunks hold by themselves.
     memory: usize,
-    /// When the socket last took something after it had refused, or refused for the first time.
+    /// When the stream last took something after it had blocked, or blocked first.
     pub(crate) progress: Option<Time>,
-    /// It has taken something since it refused.
+    /// The stream has taken something since it blocked.
     is_read: bool,
-    /// Since when more than the soft limit waits, as far as [`Outbox::note_level`] was told.
+    /// Since when more than the soft limit waits, see [`Outbox::note_level`].
     above_soft: Option<Time>,
     pub(crate) read_debt: ReadDebt,
 }
@@ -68,7 +68,7 @@ impl Outbox {
         self.bytes.max(self.memory)
     }
 
-    /// Whether the peer has taken something after it had refused.
+    /// Whether the stream has taken something since it blocked.
     pub(crate) const fn is_read(&self) -> bool {
         self.is_read
     }
@@ -83,7 +83,7 @@ impl Outbox {
         self.http > 0
     }
 
-    /// Notes whether more than `soft` waits while the socket takes nothing.
+    /// Notes whether more than `soft` waits while the stream is blocked.
     pub(crate) fn note_level(&mut self, soft: usize, now: Time) {
         if self.bytes <= soft {
             self.above_soft = None;
@@ -144,7 +144,7 @@ impl Outbox {
         }
     }
 
-    /// Appends `range` of bytes that somebody else holds, too.
+    /// Appends `range` of bytes that others hold, too.
     pub(crate) fn push_shared(
         &mut self,
         bytes: &Bytes,
@@ -157,7 +157,7 @@ impl Outbox {
         }
     }
 
-    /// Appends frames that were broadcast, which others wait for, too, from `sent` on.
+    /// Appends frames that were broadcast, from `sent` on. Others wait for them, too.
     pub(crate) fn push_run(
         &mut self,
         run: &Run<'_>,
@@ -193,8 +193,8 @@ impl Outbox {
         self.push(Chunk::Assembled(message, range), storage);
     }
 
-    /// Lets `pong`, a whole frame, go before all that was not begun, instead of the one that waits
-    /// there. `receiver` is the role of the peer.
+    /// Inserts `pong`, a whole frame, before all frames of which nothing was sent, in place of an
+    /// older pong. `receiver` is the role of the peer.
     pub(crate) fn replace_pong(&mut self, pong: &[u8], receiver: Role, storage: &mut FrameStorage) {
         if self.begun {
             self.split_front(receiver, storage);
@@ -210,7 +210,7 @@ impl Outbox {
         self.insert(place, Chunk::Pong { bytes: pong.to_vec(), sent: 0 }, storage);
     }
 
-    /// Lets the front chunk end with the frame that was begun, if it is long and shared: others are
+    /// Splits the front chunk behind the frame that was begun, if it is long and shared: others are
     /// short, or one frame.
     fn split_front(&mut self, receiver: Role, storage: &mut FrameStorage) {
         let Some(front) = self.chunks.front_mut().filter(|front| front.len() > CHUNK_BYTES_MAX)
@@ -237,7 +237,7 @@ impl Outbox {
         self.chunks.insert(place, chunk);
     }
 
-    /// Drops the front chunk. Of the one that follows, nothing was sent.
+    /// Drops the front chunk. Nothing was sent of the one that follows.
     fn pop_front(&mut self, storage: &mut FrameStorage) {
         if let Some(chunk) = self.chunks.pop_front() {
             self.drop_chunk(chunk, storage);
@@ -254,7 +254,7 @@ impl Outbox {
         };
         if !fits {
             self.trim_last(storage);
-            // What waits should hold no more than it needs.
+            // Output that waits should hold no more memory than it needs.
             let waits = self.progress.is_some();
             let bytes = if waits { Vec::new() } else { storage.take() };
             self.push(Chunk::Copied { bytes, sent: 0 }, storage);
@@ -263,7 +263,7 @@ impl Outbox {
             unreachable!("a copied chunk was just seen or made");
         };
         let (before, capacity) = (bytes.len(), bytes.capacity());
-        make_room(bytes, len + FrameHeader::MAX_LEN);
+        reserve(bytes, len + FrameHeader::MAX_LEN);
         write(bytes);
         let (len, grown) = (bytes.len() - before, bytes.capacity());
         self.count_memory(capacity, grown, storage);
@@ -286,9 +286,9 @@ impl Outbox {
         offer
     }
 
-    /// The socket took `count` bytes.
+    /// The stream took `count` bytes.
     pub(crate) fn consume(&mut self, mut count: usize, storage: &mut FrameStorage, now: Time) {
-        // Output that never had to wait causes no event when it has left.
+        // Only blocked connections get `on_drained`.
         if let Some(progress) = self.progress.as_mut().filter(|_| count > 0) {
             *progress = now;
             self.is_read = true;
@@ -308,8 +308,8 @@ impl Outbox {
         }
     }
 
-    /// Says that of what is appended next `begun` bytes are the rest of a frame that has begun to
-    /// be sent. There is nothing in front of them.
+    /// Notes that `begun` bytes of what is appended next are the rest of a frame that was begun. The
+    /// outbox is empty.
     pub(crate) fn resume_frame(&mut self, begun: usize) {
         debug_assert!(self.chunks.is_empty());
         self.boundary = begun;
@@ -324,8 +324,8 @@ impl Outbox {
         })
     }
 
-    /// Forgets what was not begun: what remains is the rest of the frame in front, or nothing if
-    /// that is none. `receiver` is the role of the peer.
+    /// Drops all frames of which nothing was sent, and HTTP responses: the rest of the front frame
+    /// remains, if it was begun. `receiver` is the role of the peer.
     pub(crate) fn truncate(&mut self, receiver: Role, storage: &mut FrameStorage) {
         let kept = usize::from(!self.begins_with_http());
         self.http = 0;
@@ -347,8 +347,8 @@ impl Outbox {
         self.trim(receiver, storage);
     }
 
-    /// Gives back memory that is much more than what waits in it, where bytes were sent and where
-    /// some are appended: nowhere else is there any.
+    /// Gives back memory that is much more than what waits in it: at the front, where bytes were
+    /// sent, and at the back, where they are appended. Other chunks have none to spare.
     pub(crate) fn trim(&mut self, receiver: Role, storage: &mut FrameStorage) {
         let front = if self.chunks.front().is_some_and(Chunk::is_wasteful) {
             self.chunks.pop_front()
@@ -390,9 +390,9 @@ impl Outbox {
     }
 }
 
-/// Makes room for `len` more bytes, and for a quarter of a chunk more at most: less than a vector
-/// does by itself, because what waits in thousands of outboxes counts with its spare room.
-fn make_room(bytes: &mut Vec<u8>, len: usize) {
+/// Reserves capacity for `len` more bytes, and for a quarter more at most: less than a vector does
+/// by itself, because the spare capacity of thousands of outboxes counts.
+fn reserve(bytes: &mut Vec<u8>, len: usize) {
     let needed = bytes.len() + len;
     if needed > bytes.capacity() {
         let target = needed.max(CHUNK_BYTES_MAX.min(needed + needed / 4));

@@ -1,4 +1,4 @@
-//! Frames that wait for several connections: held once, however many those are.
+//! Frames that wait for several connections: held once, however many these are.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -16,8 +16,8 @@ const SEGMENT_BYTES_MAX: usize = 64 * 1024;
 /// where they are compressed for some.
 const REMEMBERED_MAX: usize = 16;
 
-/// Frames in a segment, from the first that a connection was handed. Handed out by
-/// [`SharedFrames`], which must get each back.
+/// Frames in a segment that wait for a connection. [`SharedFrames`] hands slices out and must get
+/// each back.
 #[derive(Debug)]
 pub(super) struct Slice {
     segment: usize,
@@ -25,7 +25,7 @@ pub(super) struct Slice {
 }
 
 impl Slice {
-    /// Appends `next`, if it lies right behind in the same segment; gives it back if not.
+    /// Appends `next` if it follows directly in the same segment; returns it if not.
     pub(super) fn append(&mut self, next: Self, frames: &mut SharedFrames) -> Option<Self> {
         if self.segment != next.segment || self.range.end != next.range.start {
             return Some(next);
@@ -40,15 +40,15 @@ impl Slice {
 #[derive(Debug)]
 struct Segment {
     frames: Frames,
-    /// How many slices of it are handed out, and batches remembered.
+    /// How many slices of it are handed out, and batches in it remembered.
     holders: usize,
 }
 
 #[derive(Debug)]
 enum Frames {
-    /// Batches of one topic, copied here one behind the other.
+    /// Batches of one topic, copied here one after the other.
     Gathered(Vec<u8>, Key),
-    /// One batch, or whatever else is long.
+    /// One long batch, or other long bytes.
     Whole(Bytes),
 }
 
@@ -80,16 +80,16 @@ struct Location {
 struct Placed {
     batch: Batch,
     location: Location,
-    /// How much of it was copied: it may have grown.
+    /// How much of it was copied: it may have grown since.
     len: usize,
 }
 
-/// What tells a batch from all others.
+/// What identifies a batch.
 #[derive(Debug)]
 enum Batch {
     /// The number of its first broadcast.
     First(u64),
-    /// A compressed form, by its place. It is kept, so that nothing else lies there.
+    /// A compressed form, by its address. It is kept, so that nothing else has that address.
     Form(Bytes),
 }
 
@@ -120,10 +120,10 @@ pub(crate) struct SharedFrames {
     segments: Slab<Segment>,
     /// The segment of each topic that its next batch is appended to.
     growing: BTreeMap<Key, usize>,
-    /// Segments that are no copies, by address and length.
+    /// Segments that are not copies, by address and length.
     whole: BTreeMap<(usize, usize), usize>,
     placed: Vec<Placed>,
-    /// Where the next batch is remembered when there are many.
+    /// Where the next batch is remembered once there are many.
     next: usize,
     /// Bytes of storage of all segments.
     memory: usize,
@@ -158,7 +158,7 @@ impl SharedFrames {
         }
     }
 
-    /// Shares `range` of bytes that somebody else holds, too.
+    /// Shares `range` of bytes that others hold, too.
     pub(super) fn share(&mut self, bytes: &Bytes, range: Range<usize>) -> Slice {
         let place = (bytes.as_ptr() as usize, bytes.len());
         let known = self.whole.get(&place).copied();
@@ -167,7 +167,7 @@ impl SharedFrames {
         self.hand_out(segment, range)
     }
 
-    /// Lets a slice end where `at` of its bytes do; returns the rest.
+    /// Cuts a slice after `at` bytes; returns the rest.
     pub(super) fn split(&mut self, slice: &mut Slice, at: usize) -> Slice {
         let middle = slice.range.start + at;
         let end = std::mem::replace(&mut slice.range.end, middle);
@@ -179,7 +179,7 @@ impl SharedFrames {
         self.drop_holder(slice.segment);
     }
 
-    /// Forgets where batches lie: no connection gets them any more.
+    /// Clears the cache of batches that were copied: no connection gets them any more.
     pub(crate) fn clear_batch_cache(&mut self) {
         while let Some(placed) = self.placed.pop() {
             self.drop_holder(placed.location.segment);
@@ -236,7 +236,7 @@ impl SharedFrames {
         Location { segment: at, start }
     }
 
-    /// Remembers where a batch lies, in place of where it lay before.
+    /// Remembers where a batch lies, in place of its earlier location.
     fn remember(&mut self, placed: Placed, before: Option<usize>) {
         self.add_holder(placed.location.segment);
         if before.is_none() && self.placed.len() < REMEMBERED_MAX {

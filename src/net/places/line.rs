@@ -1,5 +1,5 @@
-//! Lines of connections, of which each stands in one at most: joining and leaving take the same
-//! time however many stand there.
+//! Lines of connections. Each connection stands in one at most; joining and leaving take the same
+//! time however long the line is.
 
 use slab::Slab;
 
@@ -9,7 +9,7 @@ use crate::time::Time;
 /// No spot.
 const NONE: u32 = u32::MAX;
 
-/// Those who stand in lines, linked to their neighbours.
+/// The spots of all lines, linked to their neighbours.
 #[derive(Debug, Default)]
 pub(super) struct Spots(Slab<Spot>);
 
@@ -21,7 +21,7 @@ struct Spot {
     behind: u32,
 }
 
-/// One line, the first to have joined at its front.
+/// One line: whoever joined first is at its front.
 #[derive(Debug)]
 pub(super) struct Line {
     front: u32,
@@ -43,7 +43,7 @@ impl Line {
         spots.0.get(self.front as usize).map(|spot| (spot.conn, spot.since))
     }
 
-    /// Those in the line, from its front on.
+    /// The connections in the line, from its front on.
     pub(super) fn iter<'a>(&self, spots: &'a Spots) -> impl Iterator<Item = Key> + 'a {
         let spot = |at: u32| spots.0.get(at as usize);
         let first = spot(self.front);
@@ -51,7 +51,7 @@ impl Line {
         std::iter::successors(first, next).map(|spot| spot.conn)
     }
 
-    /// Joins the line at its back. The spot is where it is to be taken out.
+    /// Joins the line at its back. Returns the spot, from which it is removed later.
     pub(super) fn join(&mut self, spots: &mut Spots, conn: Key, since: Time) -> u32 {
         let spot = spots.0.insert(Spot { conn, since, before: self.back, behind: NONE });
         let spot = u32::try_from(spot).expect("fewer than 2^32 connections fit in memory");
@@ -91,7 +91,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn lines_keep_their_order_whoever_leaves(
+        fn lines_keep_their_order_when_any_leaves(
             steps in prop::collection::vec((any::<bool>(), 0..20_usize), 0..200),
         ) {
             let mut spots = Spots::default();

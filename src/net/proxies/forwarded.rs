@@ -1,4 +1,4 @@
-//! Headers in which proxies say whom they pass on: each adds whom it sees itself, at the end.
+//! Headers in which proxies name the clients that they forward: each appends the address it sees.
 
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
@@ -6,12 +6,11 @@ use std::str;
 
 use crate::proto::http::is_token;
 
-/// The client that the outermost trusted proxy has seen, by the `lines` of a header; `address`
-/// reads one of their elements.
+/// The client's address that the outermost trusted proxy has seen, from the `lines` of a header;
+/// `address` reads one of their elements.
 ///
-/// From the last one back, because only what trusted proxies added is to be believed: it goes on
-/// for as long as the address is such a proxy's own. An element that cannot be read hides what is
-/// before it.
+/// Elements are read from the last one back, as long as the address is that of a trusted proxy: only
+/// what trusted proxies added can be trusted. An element that cannot be read hides those before it.
 pub(super) fn client(
     lines: &[&[u8]],
     address: impl Fn(&str) -> Option<SocketAddr>,
@@ -33,9 +32,9 @@ pub(super) fn client(
 
 /// The elements of a line, the last one first.
 ///
-/// A comma within quotes divides nothing (RFC 9110 §5.6.4). Read backwards, a well-formed element
-/// is found whatever stands before it: nothing that a client wrote changes how a proxy's own
-/// element is read.
+/// A comma within quotes separates nothing (RFC 9110 §5.6.4). Read backwards, a well-formed element
+/// is found whatever comes before it: nothing that a client wrote changes how a proxy's own element
+/// is read.
 struct FromTheBack<'a>(Option<&'a [u8]>);
 
 impl<'a> Iterator for FromTheBack<'a> {
@@ -108,7 +107,7 @@ fn value(text: &str) -> Option<(Cow<'_, str>, &str)> {
             (Cow::Borrowed(value.trim_end()), rest)
         }
     };
-    // A quote in the midst of a value begins nothing, so it is not known where the element began.
+    // A quote within a value begins nothing, so the beginning of the element is unknown.
     if !text.starts_with('"') && value.contains('"') {
         return None;
     }
@@ -123,8 +122,7 @@ fn skip_separators(text: &str) -> &str {
     text.trim_start_matches([';', ' ', '\t'])
 }
 
-/// The rest of a quoted string, in which a backslash stands before any character, and what follows
-/// it.
+/// The rest of a quoted string, without its backslashes, and what follows it.
 fn unquote(text: &str) -> Option<(Cow<'_, str>, &str)> {
     let (mut value, mut chars) = (String::new(), text.chars());
     loop {

@@ -1,4 +1,4 @@
-//! Proxies in front of a listener, and what they say of their clients.
+//! Proxies in front of a listener, and the clients that they forward.
 
 mod forwarded;
 mod network;
@@ -30,13 +30,13 @@ use crate::proto::proxy_protocol;
 pub struct TrustedProxies {
     networks: Networks,
     trusts_unix: bool,
-    told_by: ToldBy,
+    source: Source,
 }
 
-/// Where a proxy says whom it passes on. One place only: of another, which it does not write, it
-/// may pass on what the client wrote.
+/// Where a proxy names its client. Only one place is trusted: another, which the proxy does not
+/// write, may have been written by the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum ToldBy {
+enum Source {
     Forwarded,
     XForwardedFor,
     ProxyProtocol,
@@ -45,11 +45,11 @@ enum ToldBy {
 impl TrustedProxies {
     /// Proxies in these networks, which write the header `Forwarded` (RFC 7239).
     ///
-    /// The header is read from its end. What stands there was written by a trusted proxy, so it is
-    /// well formed, and where it begins does not depend on what a client wrote before it: a quote
-    /// that the client left open hides nothing, and a comma within quotes divides nothing. For that
-    /// the proxy must quote what it copies from its client, `host` for instance, and escape quotes
-    /// and backslashes in it (RFC 7239 §4, RFC 9110 §5.6.4).
+    /// The header is read from its end. The last element was written by a trusted proxy, so it is
+    /// well formed, and its beginning does not depend on what a client wrote before it: a quote that
+    /// the client left open hides nothing, and a comma within quotes separates nothing. This
+    /// requires that the proxy quotes what it copies from its client, `host` for instance, and
+    /// escapes quotes and backslashes in it (RFC 7239 §4, RFC 9110 §5.6.4).
     ///
     /// A request whose header has more than [`HeadLimits::ELEMENTS_MAX`] elements is refused with
     /// 431.
@@ -57,7 +57,7 @@ impl TrustedProxies {
     /// [`HeadLimits::ELEMENTS_MAX`]: crate::proto::http::HeadLimits::ELEMENTS_MAX
     #[must_use]
     pub fn forwarded(networks: impl IntoIterator<Item = Network>) -> Self {
-        Self::new(networks, ToldBy::Forwarded)
+        Self::new(networks, Source::Forwarded)
     }
 
     /// Proxies in these networks, which write the header `X-Forwarded-For`.
@@ -68,26 +68,26 @@ impl TrustedProxies {
     /// [`HeadLimits::ELEMENTS_MAX`]: crate::proto::http::HeadLimits::ELEMENTS_MAX
     #[must_use]
     pub fn x_forwarded_for(networks: impl IntoIterator<Item = Network>) -> Self {
-        Self::new(networks, ToldBy::XForwardedFor)
+        Self::new(networks, Source::XForwardedFor)
     }
 
     /// Proxies in these networks, which begin each connection with a header of the PROXY protocol,
-    /// version 1 (a line of text, at most 107 bytes) or version 2 (binary, at most 16 KiB with all
-    /// that the proxy adds, of which nothing but the client's address is read). A connection from
-    /// there that does not begin so is refused with 400. One that is the proxy's own (`LOCAL`), or
-    /// whose client the proxy does not know (`UNKNOWN`), keeps the proxy's address.
+    /// version 1 (a line of text, at most 107 bytes) or version 2 (binary, at most 16 KiB including
+    /// extensions, of which only the client's address is read). A connection from these networks
+    /// that does not begin with the header is refused with 400. A connection of the proxy itself
+    /// (`LOCAL`), or whose client the proxy does not know (`UNKNOWN`), keeps the proxy's address.
     ///
-    /// The header comes before everything else, TLS included if the listener speaks that.
+    /// The header comes before everything else, including TLS if the listener speaks it.
     #[must_use]
     pub fn proxy_protocol(networks: impl IntoIterator<Item = Network>) -> Self {
-        Self::new(networks, ToldBy::ProxyProtocol)
+        Self::new(networks, Source::ProxyProtocol)
     }
 
-    fn new(networks: impl IntoIterator<Item = Network>, told_by: ToldBy) -> Self {
-        Self { networks: Networks::new(networks), trusts_unix: false, told_by }
+    fn new(networks: impl IntoIterator<Item = Network>, source: Source) -> Self {
+        Self { networks: Networks::new(networks), trusts_unix: false, source }
     }
 
-    /// Believes whoever connects over a Unix socket, too: its file's permissions say who may.
+    /// Trusts everybody who connects over a Unix socket, too: the permissions of its file say who may.
     #[must_use]
     pub const fn unix_sockets(mut self) -> Self {
         self.trusts_unix = true;
@@ -100,23 +100,23 @@ impl TrustedProxies {
 
     /// Whether a connection from `peer` begins with a header of the PROXY protocol.
     pub(crate) fn announces(&self, peer: Option<SocketAddr>) -> bool {
-        self.told_by == ToldBy::ProxyProtocol && self.trusts_peer(peer)
+        self.source == Source::ProxyProtocol && self.trusts_peer(peer)
     }
 
-    /// Whom `peer` passes on, if it is a proxy that is believed and says so in its request.
+    /// The client's address, if `peer` is a trusted proxy that names it in the request.
     ///
     /// # Errors
     ///
-    /// When the list in which it says so has too many elements.
+    /// When the header that names it has too many elements.
     pub(crate) fn client(
         &self,
         request: &HttpRequest<'_>,
         peer: Option<SocketAddr>,
     ) -> Result<Option<SocketAddr>, HandshakeError> {
-        let (name, address): (_, fn(&str) -> Option<SocketAddr>) = match self.told_by {
-            ToldBy::Forwarded => ("Forwarded", forwarded::node),
-            ToldBy::XForwardedFor => ("X-Forwarded-For", forwarded::address),
-            ToldBy::ProxyProtocol => return Ok(None),
+        let (name, address): (_, fn(&str) -> Option<SocketAddr>) = match self.source {
+            Source::Forwarded => ("Forwarded", forwarded::node),
+            Source::XForwardedFor => ("X-Forwarded-For", forwarded::address),
+            Source::ProxyProtocol => return Ok(None),
         };
         if !self.trusts_peer(peer) {
             return Ok(None);
@@ -125,8 +125,8 @@ impl TrustedProxies {
     }
 }
 
-/// Whom a proxy passes on, as a header of the PROXY protocol says; nothing if it is the proxy's own
-/// connection, or one of a kind that has no such address.
+/// The client's address in a header of the PROXY protocol; `None` if the connection is the proxy's
+/// own, or of a kind that has no such address.
 pub(crate) fn announced(header: &[u8]) -> Option<SocketAddr> {
     proxy_protocol::source(header)
 }

@@ -14,7 +14,7 @@ use std::str::FromStr;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Network {
-    /// What all addresses of the block have in common, and zeros behind it.
+    /// The prefix that all addresses of the block have in common, followed by zeros.
     bits: u128,
     mask: u128,
     is_v4: bool,
@@ -25,8 +25,8 @@ pub struct Network {
 pub struct InvalidNetwork;
 
 impl Network {
-    /// Whether the address is one of the block's. An IPv4 address that IPv6 stands for (`::ffff:`)
-    /// counts as that.
+    /// Whether the block contains the address. An IPv4-mapped IPv6 address (`::ffff:`) counts as the
+    /// IPv4 address.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
         let (bits, is_v4) = bits(address.to_canonical());
@@ -69,17 +69,17 @@ impl FromStr for Network {
     }
 }
 
-/// Several networks, in which an address is looked up without a look at each.
+/// Several networks. An address is looked up without looking at each of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Networks(
-    /// In the order of their addresses, and none within another.
+    /// Sorted by address, and none within another.
     Vec<Network>,
 );
 
 impl Networks {
     pub(super) fn new(networks: impl IntoIterator<Item = Network>) -> Self {
         let mut networks: Vec<_> = networks.into_iter().collect();
-        // The larger of two that begin alike comes first.
+        // The larger of two with the same prefix comes first.
         networks.sort_unstable_by_key(|network| (network.is_v4, network.bits, network.mask));
         networks.dedup_by(|next, last| last.has(next.bits, next.is_v4));
         Self(networks)
@@ -89,7 +89,7 @@ impl Networks {
     pub(super) fn contain(&self, address: IpAddr) -> bool {
         let (bits, is_v4) = bits(address.to_canonical());
         let end = self.0.partition_point(|it| (it.is_v4, it.bits) <= (is_v4, bits));
-        // Those before the last one that begins no later end before it begins.
+        // Only the last one that begins at or before the address can contain it.
         self.0[..end].last().is_some_and(|network| network.has(bits, is_v4))
     }
 }
@@ -117,7 +117,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn several_networks_contain_what_one_of_them_does(
+        fn several_networks_contain_the_addresses_of_each(
             networks in prop::collection::vec((any::<bool>(), 0_u8..8, 0_u32..=32), 0..12),
             address in (any::<bool>(), any::<u8>()),
         ) {
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_network_is_refused() {
+    fn other_text_is_refused() {
         for text in ["", "/8", "10.0.0.0/", "10.0.0.0/33", "::/129", "10.0.0.0/+8", "10/8", "a"] {
             assert_eq!(text.parse::<Network>(), Err(InvalidNetwork), "{text}");
         }

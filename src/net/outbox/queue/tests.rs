@@ -6,7 +6,7 @@ use crate::net::outbox::end_of_begun;
 use crate::proto::Message;
 use crate::slots::{Key, Slots};
 
-/// Takes up to `count` bytes, as a socket would.
+/// Takes up to `count` bytes, as a stream would.
 fn drain(outbox: &mut Outbox, storage: &mut FrameStorage, count: usize) -> Vec<u8> {
     let mut taken = Vec::new();
     let mut slices = [IoSlice::new(&[]); SLICES_MAX];
@@ -111,7 +111,7 @@ fn truncation_keeps_what_was_begun() {
 }
 
 #[test]
-fn truncation_forgets_every_frame_that_was_not_begun() {
+fn truncation_drops_every_frame_of_which_nothing_was_sent() {
     let frames = [&b"\x82\x03one"[..], b"\x81\x00", b"\x82\x05three"].concat();
     let shared = Bytes::from(frames.clone());
     // How much was sent, and how much of that before the rest was queued.
@@ -140,7 +140,7 @@ fn truncation_forgets_every_frame_that_was_not_begun() {
 }
 
 #[test]
-fn truncation_keeps_what_is_no_frame() {
+fn truncation_keeps_the_rest_of_what_is_no_frame() {
     let mut storage = FrameStorage::default();
     let mut outbox = Outbox::default();
     outbox.push_bytes(b"HTTP/1.1 101 Switching Protocols", &mut storage);
@@ -150,7 +150,7 @@ fn truncation_keeps_what_is_no_frame() {
 }
 
 #[test]
-fn what_was_sent_of_much_is_given_back_and_a_frame_that_was_begun_stays_begun() {
+fn the_memory_of_what_was_sent_is_given_back_and_a_begun_frame_stays_begun() {
     let long = [&[0x82, 126, 0x75, 0x30][..], &[b'l'; 30_000], b"\x82\x03end"].concat();
     for sent in [0, 1, 20_000, 29_999, 30_003, 30_004, 30_005, 30_008] {
         let (mut storage, mut outbox) = (FrameStorage::default(), Outbox::default());
