@@ -9,7 +9,7 @@ use crate::engine::bus::events::{Events, GROUP_BUDGET, TURN_BUDGET};
 use crate::engine::client::dialer::Dialer;
 use crate::engine::core::Core;
 use crate::engine::handle::{LoopHandle, Shared};
-use crate::engine::http::router::Sites;
+use crate::engine::http::router::Routers;
 use crate::engine::ids::TopicId;
 use crate::engine::server::endpoint::Endpoint;
 use crate::engine::stats::snapshot::{Meters, Tally};
@@ -74,8 +74,8 @@ pub struct EventLoop<S, R: Reactor = MioReactor> {
     /// What handlers act on.
     pub(crate) core: Core<Streams<R>>,
     pub(crate) endpoints: Slab<Endpoint<S>>,
-    /// What the listeners have, each its own. They outlast them, for connections that are left.
-    pub(crate) sites: Sites<S>,
+    /// One for each listener. A router outlives its listener while connections of it are left.
+    pub(crate) routers: Routers<S>,
     pub(crate) events: Events<S>,
     pub(crate) listeners: Listeners<R>,
     pub(crate) dialer: Dialer<R>,
@@ -135,7 +135,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         Ok(Self {
             core,
             endpoints: Slab::new(),
-            sites: Sites::new(),
+            routers: Routers::new(),
             events: Events::new(config.inbox),
             listeners: Listeners::new(),
             dialer: Dialer::new(max_connections),
@@ -390,7 +390,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
 impl<S, R: Reactor> fmt::Debug for EventLoop<S, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EventLoop")
-            .field("listeners", &self.sites.listening())
+            .field("listeners", &self.routers.listening())
             .field("connections", &self.core.sockets.len())
             .finish_non_exhaustive()
     }

@@ -19,8 +19,8 @@ pub(crate) struct Listener<R: Reactor> {
     socket: R::Listener,
     /// The address, unless it is a path.
     pub(crate) local: Option<SocketAddr>,
-    /// The slot of the site that its connections may ask for.
-    pub(crate) site: usize,
+    /// The slot of the router that its connections may ask for.
+    pub(crate) router: usize,
     /// Readiness has come and was not used up: edge-triggered readiness does not come twice.
     pub(crate) ready: bool,
     /// Descriptors ran out: no further try before this moment.
@@ -29,8 +29,8 @@ pub(crate) struct Listener<R: Reactor> {
 }
 
 impl<R: Reactor> Listener<R> {
-    pub(crate) const fn new(socket: R::Listener, local: Option<SocketAddr>, site: usize) -> Self {
-        Self { socket, local, site, ready: true, paused_until: None, pause: FIRST_PAUSE }
+    pub(crate) const fn new(socket: R::Listener, local: Option<SocketAddr>, router: usize) -> Self {
+        Self { socket, local, router, ready: true, paused_until: None, pause: FIRST_PAUSE }
     }
 
     /// When to try again, if it is paused, or nobody is accepted before `full_until`.

@@ -52,15 +52,15 @@ impl<R: Reactor> Listeners<R> {
     }
 
     /// Adds the socket that `listen` opens and registers under the key it is given. Its connections
-    /// are of the site in that slot.
+    /// are of the router in that slot.
     pub(crate) fn open(
         &mut self,
-        site: usize,
+        router: usize,
         listen: impl FnOnce(u64) -> io::Result<(R::Listener, Option<SocketAddr>)>,
     ) -> io::Result<Key> {
         let key = self.slots.try_insert_with(|key| {
             let (socket, local) = listen(Named::Listener(key).to_bits())?;
-            Ok::<_, io::Error>(Listener::new(socket, local, site))
+            Ok::<_, io::Error>(Listener::new(socket, local, router))
         })?;
         self.ready.push_back(key);
         Ok(key)
@@ -77,15 +77,15 @@ impl<R: Reactor> Listeners<R> {
         reactor: &mut R,
         addresses: &[SocketAddr],
         backlog: u32,
-        site: usize,
+        router: usize,
     ) -> Result<Vec<Key>, BindError> {
         let addresses = wildcard_first(addresses);
         for _ in 1..PORTS {
-            if let Bound::Sockets(keys) = self.bind_once(reactor, &addresses, backlog, site)? {
+            if let Bound::Sockets(keys) = self.bind_once(reactor, &addresses, backlog, router)? {
                 return Ok(keys);
             }
         }
-        match self.bind_once(reactor, &addresses, backlog, site)? {
+        match self.bind_once(reactor, &addresses, backlog, router)? {
             Bound::Sockets(keys) => Ok(keys),
             Bound::PortTaken(error) => Err(error),
         }
@@ -96,7 +96,7 @@ impl<R: Reactor> Listeners<R> {
         reactor: &mut R,
         addresses: &[SocketAddr],
         backlog: u32,
-        site: usize,
+        router: usize,
     ) -> Result<Bound, BindError> {
         let (mut keys, mut absent, mut port) = (Vec::new(), None, 0);
         for &asked in addresses {
@@ -105,7 +105,7 @@ impl<R: Reactor> Listeners<R> {
             if self.covers(&keys, address) {
                 continue;
             }
-            let opened = self.open(site, |key| {
+            let opened = self.open(router, |key| {
                 let (socket, local) = reactor.listen(address, backlog, key)?;
                 Ok((socket, Some(local)))
             });
@@ -201,11 +201,11 @@ impl<R: Reactor> Listeners<R> {
         self.newcomer.is_some()
     }
 
-    /// Takes one connection, with the slot of its site. `None`: no more now.
+    /// Takes one connection, with the slot of its router. `None`: no more now.
     pub(crate) fn accept(&mut self, reactor: &mut R, now: Time) -> Option<(Accepted<R>, usize)> {
         let newcomer = self.newcomer.take();
         let (key, accepted) = newcomer.or_else(|| self.accept_next(reactor, now))?;
-        Some((accepted, self.slots.get(key)?.site))
+        Some((accepted, self.slots.get(key)?.router))
     }
 
     /// Listeners take turns, one connection each, so that none of them waits for another's storm to
@@ -286,13 +286,13 @@ mod tests {
     #[test]
     fn listeners_take_turns() {
         let mut world = world();
-        let keys = [0, 1, 2].map(|site| {
-            let at = [address(&format!("127.0.0.1:{}", 9_000 + site))];
-            world.1.bind(&mut world.0, &at, 16, site).expect("a listener")[0]
+        let keys = [0, 1, 2].map(|router| {
+            let at = [address(&format!("127.0.0.1:{}", 9_000 + router))];
+            world.1.bind(&mut world.0, &at, 16, router).expect("a listener")[0]
         });
-        for (site, peers) in [(0, 4), (1, 1), (2, 2)] {
+        for (router, peers) in [(0, 4), (1, 1), (2, 2)] {
             for _ in 0..peers {
-                world.0.peer_connect(address(&format!("127.0.0.1:{}", 9_000 + site)));
+                world.0.peer_connect(address(&format!("127.0.0.1:{}", 9_000 + router)));
             }
         }
         while !world.0.is_quiescent() {
@@ -301,8 +301,8 @@ mod tests {
         keys.into_iter().for_each(|key| world.1.note_ready(key));
         let (reactor, listeners) = &mut world;
         let accepted = std::iter::from_fn(|| listeners.accept(reactor, Time::BEGINNING));
-        let sites: Vec<_> = accepted.map(|(_, site)| site).collect();
-        assert_eq!(sites, [0, 1, 2, 0, 2, 0, 0]);
+        let routers: Vec<_> = accepted.map(|(_, router)| router).collect();
+        assert_eq!(routers, [0, 1, 2, 0, 2, 0, 0]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::engine::connection::Connection;
 use crate::engine::event_loop::EventLoop;
 use crate::engine::handler::Upgrade;
-use crate::engine::http::router::{Resource, Site};
+use crate::engine::http::router::{Resource, Router};
 use crate::engine::ids::ConnectionId;
 use crate::engine::server::endpoint::Endpoint;
 use crate::engine::turn::calls::HandlerCall;
@@ -45,21 +45,21 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let Some(socket) = self.core.sockets.get(conn) else {
             return;
         };
-        let Some(site) = socket.site().and_then(|site| self.sites.get_mut(site)) else {
+        let Some(router) = socket.router().and_then(|router| self.routers.get_mut(router)) else {
             return;
         };
         let peer = socket.peer.get();
         // Whatever else is wrong with it.
         let is_head = head.starts_with(HttpRequest::HEAD_METHOD);
-        let request = match HttpRequest::read(head, site.limits.head_limits()) {
+        let request = match HttpRequest::read(head, router.limits.head_limits()) {
             Ok(request) => request,
             Err(error) => return self.refuse_request(conn, error, is_head),
         };
-        let client = match site.client(&request, peer) {
+        let client = match router.client(&request, peer) {
             Ok(client) => client,
             Err(error) => return self.refuse_request(conn, error, is_head),
         };
-        let found = match find(&request, site.find(request.path())) {
+        let found = match find(&request, router.find(request.path())) {
             Ok(found) => found,
             Err(error) => return self.refuse_request(conn, error, is_head),
         };
@@ -87,9 +87,10 @@ impl<S, R: Reactor> EventLoop<S, R> {
 
     /// Lets the handler of the request's path answer.
     fn ask(&mut self, conn: Key, request: &HttpRequest<'_>, state: &mut S) -> HttpResponse {
-        let site = self.core.sockets.get(conn).and_then(Socket::site);
-        let site = site.and_then(|site| self.sites.get_mut(site));
-        let Some(Resource::Handler(handler)) = site.and_then(|site| site.find(request.path()))
+        let router = self.core.sockets.get(conn).and_then(Socket::router);
+        let router = router.and_then(|router| self.routers.get_mut(router));
+        let Some(Resource::Handler(handler)) =
+            router.and_then(|router| router.find(request.path()))
         else {
             return HttpResponse::new(404);
         };
@@ -119,9 +120,9 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let Some(place) = self.endpoints.get(endpoint) else {
             return;
         };
-        let site = self.core.sockets.get(conn).and_then(Socket::site);
-        let site = site.and_then(|site| self.sites.get(site));
-        let speaks_tls = site.is_some_and(Site::speaks_tls);
+        let router = self.core.sockets.get(conn).and_then(Socket::router);
+        let router = router.and_then(|router| self.routers.get(router));
+        let speaks_tls = router.is_some_and(Router::speaks_tls);
         let is_head = http.is_head();
         let request = match admissible(http, place, speaks_tls) {
             Ok(request) => request,

@@ -57,7 +57,7 @@ impl<S> EventLoop<S> {
         stream: impl Into<MioStream>,
     ) -> Result<(), Error> {
         self.check_serving()?;
-        let Some(site) = self.sites.slot(listener) else {
+        let Some(router) = self.routers.slot(listener) else {
             return Err(Error::io("find the listener")(std::io::ErrorKind::NotFound.into()));
         };
         if self.dialer.is_full(&self.core.sockets) {
@@ -67,7 +67,7 @@ impl<S> EventLoop<S> {
         let stream = stream.into();
         let peer = stream.prepare().map_err(Error::io("take in a stream"))?;
         self.core.sockets.now = self.core.streams.reactor.now();
-        self.admit((stream, peer), site);
+        self.admit((stream, peer), router);
         Ok(())
     }
 }

@@ -15,16 +15,16 @@ pub(crate) struct Endpoint<S> {
     subprotocols: Subprotocols,
     #[cfg(feature = "deflate")]
     deflate: Option<crate::proto::DeflateConfig>,
-    /// The slot of its site. One without serves one connection that this program makes, and goes
-    /// with it.
-    pub(crate) site: Option<usize>,
+    /// The slot of its router. `None` for a client's endpoint, which serves one connection and is
+    /// removed with it.
+    pub(crate) router: Option<usize>,
 }
 
 impl<S> Endpoint<S> {
     pub(crate) fn server(
         handler: Box<dyn WebSocketHandler<S>>,
         config: ServerConfig,
-        site: usize,
+        router: usize,
     ) -> Self {
         Self {
             handler,
@@ -34,7 +34,7 @@ impl<S> Endpoint<S> {
             subprotocols: Subprotocols::new(config.subprotocols),
             #[cfg(feature = "deflate")]
             deflate: config.deflate,
-            site: Some(site),
+            router: Some(router),
         }
     }
 
@@ -47,7 +47,7 @@ impl<S> Endpoint<S> {
             subprotocols: Subprotocols::default(),
             #[cfg(feature = "deflate")]
             deflate: None,
-            site: None,
+            router: None,
         }
     }
 

@@ -67,8 +67,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
         if addresses.is_empty() {
             return Err(Error::io("find an address")(io::ErrorKind::NotFound.into()));
         }
-        let Self { sites, listeners, core: Core { streams, .. }, endpoints, .. } = self;
-        sites.open(|slot| {
+        let Self { routers, listeners, core: Core { streams, .. }, endpoints, .. } = self;
+        routers.open(|slot| {
             let bound = listeners.bind(&mut streams.reactor, &addresses, plan.backlog(), slot);
             let bound = bound.map_err(|failed| {
                 Error::io(format!("listen on {}", failed.address))(failed.error)
@@ -134,8 +134,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
         action: &str,
         listen: impl FnOnce(&mut R, u64) -> io::Result<(R::Listener, Option<SocketAddr>)>,
     ) -> Result<ListenerId, Error> {
-        let Self { sites, listeners, core: Core { streams, .. }, endpoints, .. } = self;
-        sites.open(|slot| {
+        let Self { routers, listeners, core: Core { streams, .. }, endpoints, .. } = self;
+        routers.open(|slot| {
             let opened = listeners.open(slot, |key| listen(&mut streams.reactor, key));
             Ok(plan.build(slot, vec![opened.map_err(Error::io(action))?], endpoints))
         })
@@ -145,13 +145,13 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// listens on a path.
     #[must_use]
     pub fn local_addr(&self, listener: ListenerId) -> Option<SocketAddr> {
-        self.sites.sockets(listener).iter().find_map(|&key| self.listeners.local(key))
+        self.routers.sockets(listener).iter().find_map(|&key| self.listeners.local(key))
     }
 
     /// Every address that a listener listens on; none if it is closed, or listens on a path.
     #[must_use]
     pub fn local_addrs(&self, listener: ListenerId) -> Vec<SocketAddr> {
-        let sockets = self.sites.sockets(listener).iter();
+        let sockets = self.routers.sockets(listener).iter();
         sockets.filter_map(|&key| self.listeners.local(key)).collect()
     }
 
@@ -159,20 +159,20 @@ impl<S, R: Reactor> EventLoop<S, R> {
     ///
     /// Its handlers stay for as long as one of these connections does, and are dropped then.
     pub fn close_listener(&mut self, listener: ListenerId) -> bool {
-        let sockets = self.sites.close(listener, &mut self.endpoints);
+        let sockets = self.routers.close(listener, &mut self.endpoints);
         self.listeners.close(&sockets);
         !sockets.is_empty()
     }
 
     /// Stops listening anywhere.
     pub(crate) fn close_listeners(&mut self) {
-        for listener in self.sites.open_listeners() {
+        for listener in self.routers.open_listeners() {
             self.close_listener(listener);
         }
     }
 }
 
-/// The site of a listener, checked.
+/// The router of a listener, checked.
 pub(crate) fn plan<S, Kind>(
     config: ServerConfig,
     routes: impl IntoRoutes<S, Kind>,

@@ -21,10 +21,10 @@ impl<S, R: Reactor> EventLoop<S, R> {
             if is_full || !self.core.sockets.places.takes_another(by) {
                 break;
             }
-            let Some((accepted, site)) = self.listeners.accept(reactor, now) else {
+            let Some((accepted, router)) = self.listeners.accept(reactor, now) else {
                 break;
             };
-            self.admit(accepted, site);
+            self.admit(accepted, router);
         }
         if self.listeners.is_short(now) {
             self.make_room();
@@ -33,15 +33,15 @@ impl<S, R: Reactor> EventLoop<S, R> {
 
     /// Takes in a connection that was accepted. If its request is there already, registration
     /// reports it.
-    pub(crate) fn admit(&mut self, (stream, peer): Accepted<R>, site: usize) {
-        let Some(place) = self.sites.get(site) else {
+    pub(crate) fn admit(&mut self, (stream, peer): Accepted<R>, router: usize) {
+        let Some(place) = self.routers.get(router) else {
             return;
         };
         let protocol = WebSocket::server(place.limits.clone(), self.core.sockets.now);
         let announces = place.announces(peer);
         let protocol = if announces { protocol.behind_proxy() } else { protocol };
-        let conn = self.core.sockets.insert(Socket::accepted(protocol, site, peer.into()));
-        self.sites.enter(site);
+        let conn = self.core.sockets.insert(Socket::accepted(protocol, router, peer.into()));
+        self.routers.enter(router);
         self.core.streams.insert(conn.index(), stream);
         #[cfg(feature = "tls")]
         if !announces {

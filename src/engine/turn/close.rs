@@ -119,8 +119,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
         };
         self.dialer.abandon(socket.end_connecting());
         let endpoint = self.endpoints.get(socket.endpoint());
-        match socket.site().or(endpoint.and_then(|endpoint| endpoint.site)) {
-            Some(site) => self.sites.leave(site, &mut self.endpoints),
+        match socket.router().or(endpoint.and_then(|endpoint| endpoint.router)) {
+            Some(router) => self.routers.leave(router, &mut self.endpoints),
             None => drop(self.endpoints.try_remove(socket.endpoint())),
         }
     }

@@ -9,9 +9,9 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// Lets a connection that was accepted speak TLS from here on, if its listener does; `received`
     /// came already. Tells whether it does.
     pub(crate) fn accept_tls(&mut self, conn: Key, received: &[u8]) -> bool {
-        let site = self.core.sockets.get(conn).and_then(Socket::site);
-        let site = site.and_then(|site| self.sites.get(site));
-        let Some(tls) = site.and_then(|site| site.tls.as_ref()) else {
+        let router = self.core.sockets.get(conn).and_then(Socket::router);
+        let router = router.and_then(|router| self.routers.get(router));
+        let Some(tls) = router.and_then(|router| router.tls.as_ref()) else {
             return false;
         };
         if let Err(error) = self.core.streams.encrypt(conn.index(), Tls::Server(tls), received) {
