@@ -42,12 +42,12 @@ pub(crate) enum Resource<S> {
 }
 
 /// A validated configuration with its routes, from which a router is built.
-pub(crate) struct Plan<S> {
+pub(crate) struct RouterBuilder<S> {
     config: ServerConfig,
     routes: Vec<(Pattern, Route<S>)>,
 }
 
-impl<S> Plan<S> {
+impl<S> RouterBuilder<S> {
     pub(crate) fn new(config: ServerConfig, routes: Routes<S>) -> Result<Self, Error> {
         let routes = routes.into_sorted()?;
         for (_, route) in &routes {

@@ -4,7 +4,7 @@ use crate::config::ServerConfig;
 use crate::engine::event_loop::EventLoop;
 use crate::engine::http::routes::IntoRoutes;
 use crate::engine::ids::ListenerId;
-use crate::engine::server::listen::plan;
+use crate::engine::server::listen::router_builder;
 use crate::error::Error;
 use crate::reactor::{MioListener, MioStream};
 use crate::reactor::{MioReactor, Reactor};
@@ -40,7 +40,8 @@ impl<S> EventLoop<S> {
     ) -> Result<ListenerId, Error> {
         self.check_serving()?;
         let listen = |reactor: &mut MioReactor, key| reactor.adopt_listener(listener.into(), key);
-        self.open_listener(plan(config, routes)?, "listen on a socket handed over", listen)
+        let builder = router_builder(config, routes)?;
+        self.open_listener(builder, "listen on a socket handed over", listen)
     }
 
     /// Takes in a connected stream that somebody else accepted, of the standard library's types,

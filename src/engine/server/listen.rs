@@ -9,7 +9,7 @@ use crate::engine::connection::Connection;
 use crate::engine::core::Core;
 use crate::engine::event_loop::EventLoop;
 use crate::engine::handler::on_message;
-use crate::engine::http::router::Plan;
+use crate::engine::http::router::RouterBuilder;
 use crate::engine::http::routes::IntoRoutes;
 use crate::engine::ids::ListenerId;
 use crate::error::Error;
@@ -61,7 +61,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         routes: impl IntoRoutes<S, Kind>,
     ) -> Result<ListenerId, Error> {
         self.check_serving()?;
-        let plan = plan(config, routes)?;
+        let builder = router_builder(config, routes)?;
         let addresses = address.to_socket_addrs().map_err(Error::io("find the address"))?;
         let addresses: Vec<SocketAddr> = addresses.collect();
         if addresses.is_empty() {
@@ -69,11 +69,11 @@ impl<S, R: Reactor> EventLoop<S, R> {
         }
         let Self { routers, listeners, core: Core { streams, .. }, endpoints, .. } = self;
         routers.open(|slot| {
-            let bound = listeners.bind(&mut streams.reactor, &addresses, plan.backlog(), slot);
+            let bound = listeners.bind(&mut streams.reactor, &addresses, builder.backlog(), slot);
             let bound = bound.map_err(|failed| {
                 Error::io(format!("listen on {}", failed.address))(failed.error)
             })?;
-            Ok(plan.build(slot, bound, endpoints))
+            Ok(builder.build(slot, bound, endpoints))
         })
     }
 
@@ -121,23 +121,23 @@ impl<S, R: Reactor> EventLoop<S, R> {
         routes: impl IntoRoutes<S, Kind>,
     ) -> Result<ListenerId, Error> {
         self.check_serving()?;
-        let plan = plan(config, routes)?;
-        let (path, backlog) = (path.as_ref(), plan.backlog());
+        let builder = router_builder(config, routes)?;
+        let (path, backlog) = (path.as_ref(), builder.backlog());
         let listen = |reactor: &mut R, key| Ok((reactor.listen_unix(path, backlog, key)?, None));
-        self.open_listener(plan, &format!("listen on {}", path.display()), listen)
+        self.open_listener(builder, &format!("listen on {}", path.display()), listen)
     }
 
     /// Adds a listener with the one socket that `listen` opens; `action` says what that is.
     pub(crate) fn open_listener(
         &mut self,
-        plan: Plan<S>,
+        builder: RouterBuilder<S>,
         action: &str,
         listen: impl FnOnce(&mut R, u64) -> io::Result<(R::Listener, Option<SocketAddr>)>,
     ) -> Result<ListenerId, Error> {
         let Self { routers, listeners, core: Core { streams, .. }, endpoints, .. } = self;
         routers.open(|slot| {
             let opened = listeners.open(slot, |key| listen(&mut streams.reactor, key));
-            Ok(plan.build(slot, vec![opened.map_err(Error::io(action))?], endpoints))
+            Ok(builder.build(slot, vec![opened.map_err(Error::io(action))?], endpoints))
         })
     }
 
@@ -172,11 +172,11 @@ impl<S, R: Reactor> EventLoop<S, R> {
     }
 }
 
-/// The router of a listener, checked.
-pub(crate) fn plan<S, Kind>(
+/// Validates what a listener was configured with.
+pub(crate) fn router_builder<S, Kind>(
     config: ServerConfig,
     routes: impl IntoRoutes<S, Kind>,
-) -> Result<Plan<S>, Error> {
+) -> Result<RouterBuilder<S>, Error> {
     let routes = routes.into_routes(&config);
-    Plan::new(config, routes)
+    RouterBuilder::new(config, routes)
 }
