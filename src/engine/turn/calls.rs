@@ -119,32 +119,32 @@ impl Calls {
 
     /// Calls a handler; if it panics, returns the panic's message.
     #[inline]
-    pub(crate) fn call<'c, L: LentContext<'c>, T>(
+    pub(crate) fn call<'c, L: HandlerContext<'c>, T>(
         &mut self,
         call: HandlerCall,
-        lent: &mut L,
+        cx: &mut L,
         act: impl FnOnce(&mut L) -> T,
     ) -> Result<T, String> {
         if self.is_timed() {
-            return self.call_timed(call, lent, act);
+            return self.call_timed(call, cx, act);
         }
-        let result = guard(self.on_panic, || act(lent));
+        let result = guard(self.on_panic, || act(cx));
         if let Err(panic) = &result {
-            self.note_panic(call, lent.conn(), panic);
+            self.note_panic(call, cx.conn(), panic);
         }
         result
     }
 
-    fn call_timed<'c, L: LentContext<'c>, T>(
+    fn call_timed<'c, L: HandlerContext<'c>, T>(
         &mut self,
         call: HandlerCall,
-        lent: &mut L,
+        cx: &mut L,
         act: impl FnOnce(&mut L) -> T,
     ) -> Result<T, String> {
-        let began = lent.context().core.streams.now();
-        let result = guard(self.on_panic, || act(lent));
-        self.note_time(call, lent, began);
-        result.inspect_err(|panic| self.note_panic(call, lent.conn(), panic))
+        let began = cx.context().core.streams.now();
+        let result = guard(self.on_panic, || act(cx));
+        self.note_time(call, cx, began);
+        result.inspect_err(|panic| self.note_panic(call, cx.conn(), panic))
     }
 
     /// How often handlers were called.
@@ -162,18 +162,18 @@ impl Calls {
 
     /// A call begins, of several under one guard.
     #[inline]
-    pub(crate) fn begin<'c>(&mut self, lent: &mut impl LentContext<'c>) {
+    pub(crate) fn begin<'c>(&mut self, cx: &mut impl HandlerContext<'c>) {
         if self.is_timed() {
-            self.began = Some(lent.context().core.streams.now());
+            self.began = Some(cx.context().core.streams.now());
         }
     }
 
     /// The call that was [begun](Self::begin) has ended, or panicked.
     #[inline]
-    pub(crate) fn end<'c>(&mut self, call: HandlerCall, lent: &mut impl LentContext<'c>) {
+    pub(crate) fn end<'c>(&mut self, call: HandlerCall, cx: &mut impl HandlerContext<'c>) {
         if let Some(began) = self.began {
             self.began = None;
-            self.note_time(call, lent, began);
+            self.note_time(call, cx, began);
         }
     }
 
@@ -189,9 +189,9 @@ impl Calls {
     }
 
     #[cold]
-    fn note_time<'c>(&mut self, call: HandlerCall, lent: &mut impl LentContext<'c>, began: Time) {
-        let conn = lent.conn();
-        let core = &mut *lent.context().core;
+    fn note_time<'c>(&mut self, call: HandlerCall, cx: &mut impl HandlerContext<'c>, began: Time) {
+        let conn = cx.conn();
+        let core = &mut *cx.context().core;
         let time = core.streams.now().since(began);
         self.meters.handler_time.record(time);
         if self.limit.is_none_or(|limit| time < limit) {
@@ -206,14 +206,14 @@ impl Calls {
     }
 }
 
-/// What a handler is lent: the loop, and the connection at hand if there is one.
-pub(crate) trait LentContext<'c> {
+/// What a handler is called with: a context, or a connection that dereferences to one.
+pub(crate) trait HandlerContext<'c> {
     fn context(&mut self) -> &mut Context<'c>;
 
     fn conn(&self) -> Option<ConnectionId>;
 }
 
-impl<'c> LentContext<'c> for Context<'c> {
+impl<'c> HandlerContext<'c> for Context<'c> {
     #[inline]
     fn context(&mut self) -> &mut Self {
         self
@@ -225,7 +225,7 @@ impl<'c> LentContext<'c> for Context<'c> {
     }
 }
 
-impl<'c> LentContext<'c> for Connection<'c> {
+impl<'c> HandlerContext<'c> for Connection<'c> {
     #[inline]
     fn context(&mut self) -> &mut Context<'c> {
         &mut self.context
