@@ -25,7 +25,7 @@ pub(crate) struct Listeners<R: Reactor> {
     ready: VecDeque<Key>,
     /// A connection that was taken to find out whether one waits, though there was no room for it,
     /// and the socket that it came on.
-    newcomer: Option<(Key, Accepted<R>)>,
+    pending: Option<(Key, Accepted<R>)>,
 }
 
 /// An address that cannot be listened on.
@@ -44,7 +44,7 @@ enum Bound {
 
 impl<R: Reactor> Listeners<R> {
     pub(crate) const fn new() -> Self {
-        Self { slots: Slots::new(), ready: VecDeque::new(), newcomer: None }
+        Self { slots: Slots::new(), ready: VecDeque::new(), pending: None }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -151,7 +151,7 @@ impl<R: Reactor> Listeners<R> {
 
     /// Closes sockets. Readiness that names one of them finds nothing any more.
     pub(crate) fn close(&mut self, keys: &[Key]) {
-        self.newcomer.take_if(|(key, _)| keys.contains(key));
+        self.pending.take_if(|(key, _)| keys.contains(key));
         for &key in keys {
             if self.slots.remove(key).is_some_and(|listener| listener.ready) {
                 self.ready.retain(|ready| *ready != key);
@@ -194,17 +194,17 @@ impl<R: Reactor> Listeners<R> {
     }
 
     /// Whether a connection waits: readiness may be older than the last one that was taken.
-    pub(crate) fn has_newcomer(&mut self, reactor: &mut R, now: Time) -> bool {
-        if self.newcomer.is_none() {
-            self.newcomer = self.accept_next(reactor, now);
+    pub(crate) fn has_pending(&mut self, reactor: &mut R, now: Time) -> bool {
+        if self.pending.is_none() {
+            self.pending = self.accept_next(reactor, now);
         }
-        self.newcomer.is_some()
+        self.pending.is_some()
     }
 
     /// Takes one connection, with the slot of its router. `None`: no more now.
     pub(crate) fn accept(&mut self, reactor: &mut R, now: Time) -> Option<(Accepted<R>, usize)> {
-        let newcomer = self.newcomer.take();
-        let (key, accepted) = newcomer.or_else(|| self.accept_next(reactor, now))?;
+        let pending = self.pending.take();
+        let (key, accepted) = pending.or_else(|| self.accept_next(reactor, now))?;
         Some((accepted, self.slots.get(key)?.router))
     }
 

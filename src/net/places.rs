@@ -131,7 +131,7 @@ impl Places {
     }
 
     /// Who goes because more stand somewhere than may, and where that is.
-    pub(crate) fn surplus(&self, now: Time) -> Option<(Key, Standing)> {
+    pub(crate) fn over_limit(&self, now: Time) -> Option<(Key, Standing)> {
         if self.idle.len() > self.limits.idle {
             return Some((self.idle.front(&self.spots)?.0, Standing::Idle));
         }
@@ -230,11 +230,11 @@ mod tests {
         // The second has not, and goes for another.
         let later = START + MOMENT + FAIR;
         assert!(crowd.places.takes_another(later));
-        assert_eq!(crowd.places.surplus(later), None);
+        assert_eq!(crowd.places.over_limit(later), None);
         crowd.one(Standing::Asking, later);
-        assert_eq!(crowd.places.surplus(later), Some((second, Standing::Asking)));
+        assert_eq!(crowd.places.over_limit(later), Some((second, Standing::Asking)));
         crowd.change(second, Standing::Gone, later);
-        assert_eq!(crowd.places.surplus(later), None);
+        assert_eq!(crowd.places.over_limit(later), None);
         assert_eq!(crowd.places.full_until(), Some(later));
         crowd.change(third, Standing::Answering, later);
         assert!(crowd.places.takes_another(later));
@@ -246,8 +246,8 @@ mod tests {
         let first = crowd.one(Standing::Asking, START);
         let kept = crowd.one(Standing::Idle, START);
         crowd.change(kept, Standing::Asking, START + MOMENT);
-        assert_eq!(crowd.places.surplus(START + MOMENT), None);
-        assert_eq!(crowd.places.surplus(START + FAIR), Some((first, Standing::Asking)));
+        assert_eq!(crowd.places.over_limit(START + MOMENT), None);
+        assert_eq!(crowd.places.over_limit(START + FAIR), Some((first, Standing::Asking)));
     }
 
     #[test]
@@ -256,11 +256,11 @@ mod tests {
         let conns: Vec<_> = (0..3).map(|_| crowd.one(Standing::Idle, START)).collect();
         // The first has asked for something since.
         crowd.change(conns[0], Standing::Answering, START);
-        assert_eq!(crowd.places.surplus(START), None);
+        assert_eq!(crowd.places.over_limit(START), None);
         crowd.change(conns[0], Standing::Idle, START);
-        assert_eq!(crowd.places.surplus(START), Some((conns[1], Standing::Idle)));
+        assert_eq!(crowd.places.over_limit(START), Some((conns[1], Standing::Idle)));
         crowd.change(conns[1], Standing::Leaving, START);
-        assert_eq!(crowd.places.surplus(START), None);
+        assert_eq!(crowd.places.over_limit(START), None);
     }
 
     #[test]

@@ -15,7 +15,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         for _ in 0..ACCEPT_BUDGET {
             let is_full = self.dialer.is_full(&self.core.sockets);
             let reactor = &mut self.core.streams.reactor;
-            if is_full && self.listeners.has_newcomer(reactor, now) {
+            if is_full && self.listeners.has_pending(reactor, now) {
                 return self.make_room();
             }
             if is_full || !self.core.sockets.places.takes_another(by) {
@@ -47,7 +47,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         if !announces {
             self.accept_tls(conn, &[]);
         }
-        self.end_surplus();
+        self.enforce_place_limits();
         if let Err(error) = self.core.streams.register(conn.index(), conn.to_bits()) {
             self.core.sockets.fail(conn, error);
         }

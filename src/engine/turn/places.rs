@@ -37,20 +37,20 @@ impl<S, R: Reactor> EventLoop<S, R> {
         if let Some((conns, standing)) =
             self.core.sockets.places.yielding(self.backlog.served_until())
         {
-            conns.into_iter().for_each(|conn| self.dismiss(conn, standing));
+            conns.into_iter().for_each(|conn| self.evict(conn, standing));
         }
     }
 
     /// Ends the connections beyond the limit.
-    pub(crate) fn end_surplus(&mut self) {
+    pub(crate) fn enforce_place_limits(&mut self) {
         let by = self.backlog.served_until();
-        while let Some((conn, standing)) = self.core.sockets.places.surplus(by) {
-            self.dismiss(conn, standing);
+        while let Some((conn, standing)) = self.core.sockets.places.over_limit(by) {
+            self.evict(conn, standing);
         }
     }
 
     #[cold]
-    fn dismiss(&mut self, conn: Key, standing: Standing) {
+    fn evict(&mut self, conn: Key, standing: Standing) {
         match standing {
             Standing::Idle => self.core.sockets.end_idle(conn),
             Standing::Asking => self.core.sockets.end_asking(conn),
@@ -65,7 +65,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         if self.core.sockets.get(conn).is_some_and(|socket| !socket.is_open()) {
             let is_flushed = self.core.streams.is_flushed(conn.index());
             self.core.sockets.note_standing(conn, is_flushed);
-            self.end_surplus();
+            self.enforce_place_limits();
         } else {
             self.core.sockets.stand(conn, Standing::Open);
         }
