@@ -248,7 +248,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         self.backlog.served(polled, begun, self.ready.len(), registered);
         // Most turns serve what was ready, and that is all of them.
         let has_work = self.has_work(self.core.sockets.now);
-        let has_more = has_work || self.has_chores();
+        let has_more = has_work || self.has_end_of_turn_work();
         if has_more {
             self.serve_rest(resumed, state);
         }

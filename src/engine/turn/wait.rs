@@ -122,7 +122,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     }
 
     /// Whether there is something to do at a turn's end that is no reason for another turn.
-    pub(crate) fn has_chores(&self) -> bool {
+    pub(crate) fn has_end_of_turn_work(&self) -> bool {
         self.core.sockets.is_due(self.backlog.served_until())
             || self.dialer.is_due(self.core.sockets.now)
             || self.core.topics.has_changes()
