@@ -289,16 +289,16 @@ impl<S, R: Reactor> EventLoop<S, R> {
         }
         self.core.sockets.flush_dirty(&mut self.core.streams);
         if self.core.sockets.has_drained() {
-            self.tell_drained(state);
+            self.call_on_drained(state);
         }
         if self.core.topics.gaps_due() > 0 {
-            self.tell_gaps(state);
+            self.call_on_gap(state);
         }
         if self.core.sockets.has_ended() {
             self.reap(state);
         }
         if self.core.topics.has_changes() {
-            self.tell_changes();
+            self.publish_topic_changes();
         }
         if self.core.ending.has_begun() {
             self.end_shutdown();
@@ -366,7 +366,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     }
 
     #[inline(never)]
-    fn tell_drained(&mut self, state: &mut S) {
+    fn call_on_drained(&mut self, state: &mut S) {
         for _ in 0..drained_at_once(self.core.sockets.drained_len()) {
             let Some(conn) = self.core.sockets.next_drained() else {
                 return;

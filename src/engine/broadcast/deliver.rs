@@ -42,7 +42,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// Tells connections which broadcasts they missed; gaps that end meanwhile are told in the
     /// next turn.
     #[inline(never)]
-    pub(crate) fn tell_gaps(&mut self, state: &mut S) {
+    pub(crate) fn call_on_gap(&mut self, state: &mut S) {
         for _ in 0..self.core.topics.gaps_due() {
             let Some((conn, missed)) = self.core.topics.next_gap() else {
                 return;
@@ -60,7 +60,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
 
     /// Publishes which topics have subscribers now, or none.
     #[inline(never)]
-    pub(crate) fn tell_changes(&mut self) {
+    pub(crate) fn publish_topic_changes(&mut self) {
         let events = &mut self.core.events;
         self.core.topics.tell_changes(|topic, occupied| {
             let change = TopicChanged { topic: TopicId(topic), occupied };

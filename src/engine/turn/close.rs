@@ -33,7 +33,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     pub(crate) fn reap(&mut self, state: &mut S) {
         let ended = self.core.sockets.take_ended();
         for &conn in &ended {
-            self.tell_end(conn, state);
+            self.report_end(conn, state);
             if self.end_stream(conn) {
                 self.free(conn);
             }
@@ -68,7 +68,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         self.core.streams.is_flushed(conn.index())
     }
 
-    fn tell_end(&mut self, conn: Key, state: &mut S) {
+    fn report_end(&mut self, conn: Key, state: &mut S) {
         let Some(socket) = self.core.sockets.get_mut(conn) else {
             return;
         };
