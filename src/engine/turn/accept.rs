@@ -1,4 +1,4 @@
-//! New connections, as far as there is room for them.
+//! Accepts connections within the limits on connections.
 
 use crate::engine::event_loop::EventLoop;
 use crate::net::listener::Accepted;
@@ -8,7 +8,7 @@ use crate::proto::WebSocket;
 use crate::reactor::Reactor;
 
 impl<S, R: Reactor> EventLoop<S, R> {
-    /// Takes in connections that wait, as far as there is room for them.
+    /// Accepts pending connections while there is room for them.
     #[inline(never)]
     pub(crate) fn accept(&mut self) {
         let (now, by) = (self.core.sockets.now, self.backlog.served_until());
@@ -31,8 +31,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
         }
     }
 
-    /// Takes in a connection that was accepted. If its request is there already, registration
-    /// reports it.
+    /// Adds an accepted connection. If its request has already arrived, registration reports it as
+    /// ready.
     pub(crate) fn admit(&mut self, (stream, peer): Accepted<R>, router: usize) {
         let Some(place) = self.routers.get(router) else {
             return;
