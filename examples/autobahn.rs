@@ -1,8 +1,8 @@
 //! Both roles of the Autobahn|Testsuite, which `tests/autobahn/run` runs:
 //! `cargo run --release --example autobahn -- server 127.0.0.1:9001`, or `client` and a URL
 //!
-//! The server is tested as it echoes. The client asks the suite's server how many cases there are,
-//! echoes in one after another, and asks for the report. Every limit is the default, but for one.
+//! The server echoes. The client asks the suite's server for the number of cases, echoes in each
+//! case, and then requests the report. Every limit but one is the default.
 
 use std::process::ExitCode;
 
@@ -11,17 +11,17 @@ use eventwire::{
     WebSocketHandler,
 };
 
-/// What the client is called in the suite's reports.
+/// The client's name in the suite's reports.
 const AGENT: &str = "eventwire";
 
-/// Cases 9.1.6 and 9.2.6 send messages of 16 MiB. The limit on fragments follows this one, so that
-/// there is room for the 65,537 of cases 9.3.1 and 9.4.1, 4 MiB of 64 bytes each. Nothing else
-/// needs more than the defaults.
+/// Cases 9.1.6 and 9.2.6 send messages of 16 MiB. The limit on fragments grows with this limit, and
+/// then allows the 65,537 fragments of cases 9.3.1 and 9.4.1, which send 4 MiB in fragments of 64
+/// bytes. The other defaults suffice.
 const MAX_MESSAGE: usize = 16 * 1024 * 1024;
 
 type Failure = Box<dyn std::error::Error>;
 
-/// Everything is compressed that comes out shorter, with every parameter as the suite wants it.
+/// Compresses messages of any size, and accepts every parameter that the suite requests.
 #[cfg(feature = "deflate")]
 fn deflate() -> eventwire::proto::DeflateConfig {
     eventwire::proto::DeflateConfig::default().min_size(0).context_takeover(true, true)
@@ -41,10 +41,10 @@ fn client() -> ClientConfig {
     config
 }
 
-/// What is known of the client's connection, of which there is one at a time.
+/// The state of the client's connection. The client has one connection at a time.
 #[derive(Default)]
 struct Visit {
-    /// The last text that was heard.
+    /// The last text that was received.
     text: String,
     ended: bool,
     failure: Option<Failure>,
@@ -58,7 +58,7 @@ impl<S> WebSocketHandler<S> for Echo {
     }
 }
 
-/// A connection of the client's: it echoes, or it listens.
+/// A client connection, which echoes messages or stores the last text.
 struct Client {
     echoes: bool,
 }
@@ -72,7 +72,7 @@ impl WebSocketHandler<Visit> for Client {
         }
     }
 
-    // How it ended is for the suite to judge.
+    // The suite judges how the connection ended.
     fn on_close(&mut self, _: &mut Connection<'_>, _: &Disconnect, visit: &mut Visit) {
         visit.ended = true;
     }
@@ -83,7 +83,7 @@ impl WebSocketHandler<Visit> for Client {
     }
 }
 
-/// Opens one connection, takes part until it ends, and gives the last text that it heard.
+/// Opens one connection, serves it until it ends, and returns the last text that it received.
 fn visit(event_loop: &mut EventLoop<Visit>, url: &str, echoes: bool) -> Result<String, Failure> {
     let mut visit = Visit::default();
     event_loop.connect(url, client(), Client { echoes })?;

@@ -1,4 +1,4 @@
-//! What one says, all hear: `cargo run --example broadcast -- 127.0.0.1:9001`
+//! Broadcasts every message to all clients: `cargo run --example broadcast -- 127.0.0.1:9001`
 
 use eventwire::{Config, Connection, EventLoop, Message, ServerConfig, TopicId, WebSocketHandler};
 
@@ -9,12 +9,12 @@ struct Broadcast {
 impl WebSocketHandler<()> for Broadcast {
     fn on_open(&mut self, conn: &mut Connection<'_>, _: &mut ()) {
         if let Err(error) = conn.subscribe(self.everybody) {
-            eprintln!("{conn:?} hears nothing: {error}");
+            eprintln!("cannot subscribe {conn:?}: {error}");
         }
     }
 
-    fn on_message(&mut self, conn: &mut Connection<'_>, said: Message<'_>, _: &mut ()) {
-        conn.broadcast(self.everybody, said);
+    fn on_message(&mut self, conn: &mut Connection<'_>, message: Message<'_>, _: &mut ()) {
+        conn.broadcast(self.everybody, message);
     }
 }
 

@@ -1,10 +1,10 @@
-//! Rooms to talk in: `cargo run --example chat -- 127.0.0.1:9001`, and a browser at
-//! <http://127.0.0.1:9001/#lobby>, whose page is served from here.
+//! Chat rooms: run `cargo run --example chat -- 127.0.0.1:9001`, and open
+//! <http://127.0.0.1:9001/#lobby> in a browser. This program serves the page.
 //!
-//! The page connects to `/chat` and sends commands, as any other client may: `/name ada` sets a
-//! name, `/join lobby` enters a room and leaves the last one, `/who` lists the people in the room,
-//! `/ping 1` is answered at once, `/leave` leaves. Everything else is said to the room, which gets
-//! a new list whenever somebody comes or goes.
+//! The page connects to `/chat` and sends commands, as any other client can: `/name ada` sets a
+//! name, `/join lobby` joins a room and leaves the previous one, `/who` lists the people in the
+//! room, `/ping 1` gets a pong at once, `/leave` leaves the room. Other text is broadcast to the
+//! room. When somebody joins or leaves, the room gets a new list.
 
 use eventwire::{
     Config, Connection, ConnectionId, ConnectionMap, Disconnect, EventLoop, HttpResponse, Message,
@@ -23,7 +23,7 @@ struct Chat {
 }
 
 impl Chat {
-    fn obey(&mut self, conn: &mut Connection<'_>, line: &str) -> Result<(), String> {
+    fn execute(&mut self, conn: &mut Connection<'_>, line: &str) -> Result<(), String> {
         let (command, argument) = line.split_once(' ').unwrap_or((line, ""));
         match (command, argument.trim()) {
             ("/name", name) => return self.rename(conn, name),
@@ -36,8 +36,8 @@ impl Chat {
             }
             _ if line.starts_with('/') => return Err(format!("no such command: {command}")),
             _ => {
-                let (room, said) = (self.room_of(conn.id())?, &self.person(conn.id())?.name);
-                conn.broadcast(room, format!("{said}: {line}"));
+                let (room, name) = (self.room_of(conn.id())?, &self.person(conn.id())?.name);
+                conn.broadcast(room, format!("{name}: {line}"));
             }
         }
         Ok(())
@@ -80,12 +80,12 @@ impl Chat {
         conn.unsubscribe(room);
         conn.broadcast(room, format!("* {} leaves", person.name));
         conn.broadcast(room, self.who(room));
-        // Refused while somebody is subscribed: a room lasts as long as its people.
+        // Refused while the topic has subscribers, so the last person to leave removes it.
         conn.remove_topic(room);
     }
 
     fn person(&mut self, conn: ConnectionId) -> Result<&mut Person, String> {
-        self.people.get_mut(conn).ok_or_else(|| "who are you?".to_owned())
+        self.people.get_mut(conn).ok_or_else(|| "unknown connection".to_owned())
     }
 
     fn room_of(&mut self, conn: ConnectionId) -> Result<TopicId, String> {
@@ -98,10 +98,10 @@ impl WebSocketHandler<()> for Chat {
         self.people.insert(conn.id(), Person { name: "somebody".to_owned(), room: None });
     }
 
-    fn on_message(&mut self, conn: &mut Connection<'_>, said: Message<'_>, _: &mut ()) {
-        let done = match said.as_text() {
-            Some(line) => self.obey(conn, line),
-            None => Err("say it in text".to_owned()),
+    fn on_message(&mut self, conn: &mut Connection<'_>, message: Message<'_>, _: &mut ()) {
+        let done = match message.as_text() {
+            Some(line) => self.execute(conn, line),
+            None => Err("only text is accepted".to_owned()),
         };
         if let Err(why) = done {
             conn.send(format!("! {why}"));
@@ -145,10 +145,10 @@ mod tests {
     const URL: &str = "ws://127.0.0.1:9001/";
     const WORDS: [&str; 3] = ["one", "two", "three"];
 
-    /// Joins, says all words, and leaves when they are back.
+    /// Joins, sends all words, and leaves when its last word has come back.
     struct Visitor {
         name: &'static str,
-        heard: Rc<RefCell<Vec<String>>>,
+        received: Rc<RefCell<Vec<String>>>,
     }
 
     impl WebSocketHandler<()> for Visitor {
@@ -158,23 +158,23 @@ mod tests {
             }
         }
 
-        fn on_message(&mut self, conn: &mut Connection<'_>, heard: Message<'_>, _: &mut ()) {
-            let line = heard.as_text().expect("all is said in text").to_owned();
+        fn on_message(&mut self, conn: &mut Connection<'_>, message: Message<'_>, _: &mut ()) {
+            let line = message.as_text().expect("a text message").to_owned();
             if line == format!("{}: three", self.name) {
                 conn.close(CloseCode::NORMAL, "");
             }
-            self.heard.borrow_mut().push(line);
+            self.received.borrow_mut().push(line);
         }
     }
 
-    /// What the words are that `heard` has of somebody.
-    fn words<'a>(heard: &'a [String], name: &str) -> Vec<&'a str> {
+    /// The words from `name` among the received lines.
+    fn words<'a>(received: &'a [String], name: &str) -> Vec<&'a str> {
         let of = |line: &'a String| line.strip_prefix(&format!("{name}: "));
-        heard.iter().filter_map(of).collect()
+        received.iter().filter_map(of).collect()
     }
 
     #[test]
-    fn words_come_in_order_and_who_is_gone_is_not_there_whatever_the_network_does() {
+    fn words_arrive_in_order_and_people_who_left_are_not_listed_on_any_network() {
         let mut lines = 0;
         for seed in 0..120 {
             let reactor = SimReactor::new(seed, SimConfig::default());
@@ -184,41 +184,42 @@ mod tests {
                 .listen("127.0.0.1:9001", ServerConfig::default(), Chat::default())
                 .expect("listen");
             let mut visit = |names: &[&'static str]| {
-                let ears: Vec<_> = names.iter().map(|&name| (name, Rc::default())).collect();
-                for (name, heard) in &ears {
-                    let visitor = Visitor { name, heard: Rc::clone(heard) };
+                let visitors: Vec<_> = names.iter().map(|&name| (name, Rc::default())).collect();
+                for (name, received) in &visitors {
+                    let visitor = Visitor { name, received: Rc::clone(received) };
                     event_loop.connect(URL, ClientConfig::default(), visitor).expect("connect");
                 }
-                // Who is lost is missed after a while.
+                // A connection that was lost ends by a deadline.
                 let mut turns = 0;
                 while event_loop.connections() > 0 {
                     event_loop.turn(Some(Duration::from_secs(1)), &mut ()).expect("a turn");
                     turns += 1;
-                    assert!(turns < 100_000, "seed {seed}: somebody stays for ever");
+                    assert!(turns < 100_000, "seed {seed}: a connection does not end");
                 }
-                ears
+                visitors
             };
-            let ears = visit(&["ada", "ben", "cyd"]);
-            for (name, heard) in &ears {
-                lines += heard.borrow().len();
-                for (other, _) in &ears {
-                    let (heard, last) = (heard.borrow(), WORDS.len());
-                    let words = words(&heard, other);
-                    // Who comes later, or is lost, misses some at that end.
+            let visitors = visit(&["ada", "ben", "cyd"]);
+            for (name, received) in &visitors {
+                lines += received.borrow().len();
+                for (other, _) in &visitors {
+                    let (received, last) = (received.borrow(), WORDS.len());
+                    let words = words(&received, other);
+                    // A visitor who comes late misses the first words; one who is lost misses the
+                    // last ones.
                     let mut some = (0..=last).flat_map(|to| (0..=to).map(move |from| (from, to)));
                     assert!(
                         some.any(|(from, to)| WORDS[from..to] == words),
-                        "seed {seed}: {name} hears of {other}: {words:?}"
+                        "seed {seed}: {name} received from {other}: {words:?}"
                     );
                 }
             }
-            let ears = visit(&["zoe"]);
-            let heard = ears[0].1.borrow();
-            for line in heard.iter().filter(|line| line.starts_with("here: ")) {
+            let visitors = visit(&["zoe"]);
+            let received = visitors[0].1.borrow();
+            for line in received.iter().filter(|line| line.starts_with("here: ")) {
                 assert_eq!(line, "here: zoe", "seed {seed}");
             }
         }
-        // Most of it is heard.
+        // Most lines arrive.
         assert!(lines > 1000, "{lines}");
     }
 }

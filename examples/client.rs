@@ -1,4 +1,4 @@
-//! Says hello, prints the answer and goes: `cargo run --example client -- ws://127.0.0.1:9001`
+//! Sends "hello", prints the reply and closes: `cargo run --example client -- ws://127.0.0.1:9001`
 
 use eventwire::{
     ClientConfig, CloseCode, Config, ConnectError, Connection, Disconnect, EventLoop, Message,

@@ -1,4 +1,4 @@
-//! Sends every message back: `cargo run --release --example echo -- 127.0.0.1:9001`
+//! Echoes every message: `cargo run --release --example echo -- 127.0.0.1:9001`
 
 use eventwire::{Config, EventLoop, ServerConfig};
 

@@ -1,7 +1,8 @@
 //! Orders as typed events: `cargo run --example orders -- 127.0.0.1:9001`
 //!
-//! A shop and its warehouse, each a thread, publish what happens. Two handlers on the loop keep
-//! the books and tell every connected client; a third thread archives.
+//! A shop and its warehouse, each a thread, publish events. Two handlers on the loop process them:
+//! one keeps the set of open orders, the other broadcasts to the connected clients. A third thread
+//! archives shipped orders.
 
 use std::collections::BTreeSet;
 use std::thread;
@@ -12,7 +13,7 @@ use eventwire::{
     ServerConfig, Subscriber, TopicId, WebSocketHandler,
 };
 
-/// Somebody enters the shop.
+/// A customer enters the shop.
 #[derive(Clone)]
 struct Customer;
 
@@ -27,10 +28,10 @@ struct OrderShipped {
     number: u32,
 }
 
-/// Orders that were placed and not shipped yet.
+/// Orders that were placed and not shipped.
 type Open = BTreeSet<u32>;
 
-/// Keeps the books.
+/// Keeps the set of open orders.
 struct Books;
 
 impl EventHandler<OrderPlaced, Open> for Books {
@@ -45,7 +46,7 @@ impl EventHandler<OrderShipped, Open> for Books {
     }
 }
 
-/// Tells every client.
+/// Broadcasts orders to every client.
 struct News {
     orders: TopicId,
 }
@@ -68,7 +69,7 @@ impl WebSocketHandler<Open> for News {
     fn on_open(&mut self, conn: &mut Connection<'_>, open: &mut Open) {
         conn.send(format!("{} open", open.len()));
         if let Err(error) = conn.subscribe(self.orders) {
-            eprintln!("{conn:?} hears nothing: {error}");
+            eprintln!("cannot subscribe {conn:?}: {error}");
         }
     }
 }
@@ -79,18 +80,19 @@ fn shop(customers: Subscriber<Customer>, placed: &Publisher<OrderPlaced>) {
     for ((number, item), Customer) in (1..).zip(items).zip(customers) {
         match placed.publish(OrderPlaced { number, item }) {
             Ok(()) => {}
-            // The loop does not keep up, and gives the order back.
+            // The loop is too slow. The error returns the order.
             Err(PublishError::Full(order)) => eprintln!("lost {order:?}"),
             Err(PublishError::Closed(_) | PublishError::NoHandler(_)) => return,
         }
     }
 }
 
-/// Ships every order. It hears of one after the handlers have, so they hear of its shipment later.
+/// Ships every order. A subscriber gets an event after the handlers, so the handlers see an order
+/// before its shipment.
 fn warehouse(placed: Subscriber<OrderPlaced>, shipped: &Publisher<OrderShipped>) {
     for order in placed {
         if let Err(error) = shipped.publish(OrderShipped { number: order.number }) {
-            eprintln!("{order:?} is stuck: {error}");
+            eprintln!("{order:?} was not shipped: {error}");
         }
     }
 }
@@ -123,7 +125,7 @@ fn main() -> Result<(), eventwire::Error> {
         println!("listening on ws://{address}");
     }
     if event_loop.set_interval(Duration::from_millis(20), Customer).is_err() {
-        eprintln!("no customers today");
+        eprintln!("cannot set the customers' timer");
     }
     event_loop.run(&mut Open::new())?;
     Ok(())

@@ -1,7 +1,7 @@
 //! Market data for slow and fast readers: `cargo run --example ticker -- 127.0.0.1:9001`
 //!
-//! A thread publishes 100,000 quotes a second. A client says a symbol, `ACME` or `INIT`, and gets
-//! its quotes as fast as it reads them: whatever waits for it is replaced by the latest.
+//! A thread publishes 100,000 quotes a second. A client sends a symbol, `ACME` or `INIT`, and gets
+//! its quotes as fast as it reads them. While it is slow, only the latest quote is kept for it.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ const SYMBOLS: [&str; 2] = ["ACME", "INIT"];
 
 const QUOTES_PER_SECOND: f64 = 100_000.0;
 
-/// When the market looks whether quotes are due.
+/// Lets the market publish the quotes that are due.
 #[derive(Clone)]
 struct Tick;
 
@@ -53,11 +53,11 @@ impl WebSocketHandler<()> for Ticker {
     }
 
     fn on_gap(&mut self, conn: &mut Connection<'_>, gap: Gap, _: &mut ()) {
-        println!("{conn:?} is slow: spared it {} quotes", gap.missed());
+        println!("{conn:?} is slow and missed {} quotes", gap.missed());
     }
 }
 
-/// Publishes quotes at their rate, however precise the ticks are.
+/// Publishes quotes at a constant rate, even if ticks are late.
 fn market(ticks: Subscriber<Tick>, quotes: &Publisher<Quote>) {
     let (start, mut number) = (Instant::now(), 0);
     for Tick in ticks {
@@ -66,7 +66,7 @@ fn market(ticks: Subscriber<Tick>, quotes: &Publisher<Quote>) {
             let symbol = (number % SYMBOLS.len() as u64) as usize;
             let cents = 10_000 + number * 7919 % 1_000;
             number += 1;
-            // A quote that finds no room is old news at the next tick.
+            // The queue is full. The quote would be outdated at the next tick, so drop it.
             if quotes.publish(Quote { symbol, number, cents }).is_err() {
                 break;
             }
@@ -88,7 +88,7 @@ fn main() -> Result<(), eventwire::Error> {
         println!("listening on ws://{address}");
     }
     if event_loop.set_interval(Duration::from_millis(1), Tick).is_err() {
-        eprintln!("the market stays closed");
+        eprintln!("cannot set the market's timer");
     }
     event_loop.run(&mut ())?;
     Ok(())

@@ -4,13 +4,13 @@ use crate::proto::handshake::UrlError;
 use crate::proto::http::InvalidHeader;
 use crate::queue::PublishError;
 
-/// A request of the caller that cannot be granted, or a failure of the system.
+/// The caller's request cannot be granted, or a system call failed.
 ///
-/// Mistakes of peers are not among these: they end the peer's connection, and its handler gets a
+/// A peer's mistake is not an `Error`: it ends the peer's connection, and the handler gets a
 /// [`Disconnect`](crate::Disconnect) or a [`ConnectError`](crate::ConnectError).
 ///
-/// The other errors of the crate turn into this one by `?`, so that a `main` or a set-up function
-/// needs no other type:
+/// The operator `?` converts the crate's other errors into this one, so a `main` or a set-up
+/// function needs no other type:
 ///
 /// ```
 /// use eventwire::{Config, EventLoop};
@@ -29,26 +29,28 @@ use crate::queue::PublishError;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
-    /// The system refused something.
+    /// A system call failed.
     Io {
-        /// What was tried, as a phrase: "listen on 127.0.0.1:80".
+        /// What was attempted, as a phrase: "listen on 127.0.0.1:80".
         action: String,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// The URL to connect to is not one.
+    /// The URL to connect to is invalid.
     Url(UrlError),
-    /// A header or subprotocol of the configuration cannot be written.
+    /// A header or subprotocol of the configuration is invalid.
     Header(InvalidHeader),
-    /// A path of [`Routes`](crate::Routes) is none that a request can have, or is there twice.
+    /// A path of [`Routes`](crate::Routes) is invalid, or occurs twice.
     InvalidRoute(String),
-    /// A topic's name is too long, or there are as many topics as the configuration allows.
+    /// A topic's name is longer than 256 bytes, or there are as many topics as
+    /// [`Config::max_topics`](crate::Config::max_topics) allows.
     TopicLimit,
-    /// There are as many connections as the configuration allows.
+    /// There are as many connections as
+    /// [`Config::max_connections`](crate::Config::max_connections) allows.
     ConnectionLimit,
     /// The loop is shutting down, or has ended.
     ShuttingDown,
-    /// An event was not published: [`PublishError`], without its event.
+    /// An event was not published: a [`PublishError`] without the event.
     Publish(PublishError<()>),
     /// A connection was not subscribed to a topic.
     Subscribe(SubscribeError),
@@ -66,7 +68,7 @@ impl fmt::Display for Error {
             Self::Io { action, source } => write!(f, "cannot {action}: {source}"),
             Self::Url(error) => error.fmt(f),
             Self::Header(error) => error.fmt(f),
-            Self::InvalidRoute(path) => write!(f, "no path for a route, or taken: {path:?}"),
+            Self::InvalidRoute(path) => write!(f, "invalid or duplicate route path: {path:?}"),
             Self::TopicLimit => f.write_str("topic name too long, or too many topics"),
             Self::ConnectionLimit => f.write_str("too many connections"),
             Self::ShuttingDown => f.write_str("the event loop is shutting down"),
@@ -105,7 +107,7 @@ impl From<InvalidHeader> for Error {
 }
 
 impl<E> From<PublishError<E>> for Error {
-    /// Leaves the event behind.
+    /// Drops the event.
     fn from(error: PublishError<E>) -> Self {
         Self::Publish(match error {
             PublishError::Full(_) => PublishError::Full(()),
@@ -125,11 +127,12 @@ impl From<SubscribeError> for Error {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SubscribeError {
-    /// The connection is gone, or not open.
+    /// The connection is not open, or has ended.
     ConnectionGone,
-    /// The connection is subscribed to as many topics as the configuration allows.
+    /// The connection is subscribed to as many topics as
+    /// [`Config::max_subscriptions`](crate::Config::max_subscriptions) allows.
     TooMany,
-    /// The topic is gone.
+    /// The topic was removed.
     TopicGone,
 }
 

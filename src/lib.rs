@@ -2,9 +2,9 @@
 //! an async runtime and without unsafe code.
 //!
 //! An [`EventLoop`] owns listeners, connections, topics and timers, and calls the handlers that the
-//! application registered. A handler is lent the [`Connection`] or the [`Context`] that it acts
-//! through, and the application's state, which [`EventLoop::run`] lends to each handler in turn: no
-//! locks, no reference counts.
+//! application registered. Each handler borrows a [`Connection`] or a [`Context`], through which it
+//! acts, and the application's state, which the caller passes to [`EventLoop::run`]: no locks, no
+//! reference counts.
 //!
 //! ```no_run
 //! use eventwire::{Config, EventLoop, ServerConfig};
@@ -17,7 +17,7 @@
 //! # Ok::<(), eventwire::Error>(())
 //! ```
 //!
-//! Which way to send something depends on where it comes from and where it goes:
+//! How to send something depends on its source and its destination:
 //!
 //! | from \ to | handlers on the loop | other threads | connections |
 //! | --- | --- | --- | --- |
@@ -35,8 +35,8 @@
 //!
 //! # A server and a client
 //!
-//! Both have the same kind of handler, and may live in one loop. Here the state is what the client
-//! received. The server is a closure and does not use it.
+//! Servers and clients implement the same trait, and one loop may run both. Here the state is the
+//! list of messages that the client received. The server is a closure that ignores it.
 //!
 //! ```
 //! use eventwire::{
@@ -88,8 +88,8 @@
 //!
 //! # Topics
 //!
-//! A message that is broadcast to a topic reaches every connection that is subscribed to it. It is
-//! encoded once for all of them.
+//! A message that is broadcast to a topic reaches every connection that is subscribed to it. The
+//! loop encodes it once for all of them.
 //!
 //! ```
 //! use eventwire::{Connection, Message, TopicId, WebSocketHandler};
@@ -119,8 +119,8 @@
 //!
 //! Slow subscribers are disconnected unless their policy says otherwise
 //! ([`subscribe_with`](Connection::subscribe_with), [`OverflowPolicy`]). Broadcasts to a topic have
-//! consecutive numbers ([`topic_sequence`](Context::topic_sequence)); a subscriber that missed some
-//! is called with them ([`on_gap`](WebSocketHandler::on_gap)):
+//! consecutive numbers ([`topic_sequence`](Context::topic_sequence)). If a subscriber missed some,
+//! the loop calls [`on_gap`](WebSocketHandler::on_gap) with their numbers:
 //!
 //! ```
 //! use eventwire::{Connection, Gap, OverflowPolicy, SubscribeError, TopicId, WebSocketHandler};
@@ -136,20 +136,20 @@
 //!     }
 //!
 //!     fn on_gap(&mut self, conn: &mut Connection<'_>, _: Gap, snapshot: &mut String) {
-//!         // It arrives after every broadcast that was made so far.
+//!         // It arrives after all broadcasts made before this call.
 //!         conn.send(&*snapshot);
 //!     }
 //! }
 //! ```
 //!
-//! [`TopicChanged`] is an event for applications that get a topic's data from elsewhere: the topic
-//! has its first subscriber, or lost its last.
+//! The event [`TopicChanged`] says that a topic got its first subscriber or lost its last one. An
+//! application that fetches a topic's data from elsewhere can start and stop with it.
 //!
 //! # Threads
 //!
 //! A loop, its handlers and their state stay on one thread. Other threads publish events of the
-//! application's own types to it ([`Publisher`]), for which handlers are registered with
-//! [`EventLoop::on`]. They end it through a [`LoopHandle`], at once or in order within a deadline:
+//! application's own types to it ([`Publisher`]); [`EventLoop::on`] registers a handler for them.
+//! Any thread can stop the loop or shut it down within a deadline ([`LoopHandle`]):
 //!
 //! ```
 //! use eventwire::{Config, EventLoop};
@@ -163,8 +163,8 @@
 //! ```
 //!
 //! Threads receive events through a [`Subscriber`]: a clone of every event of its type, whether a
-//! thread, a handler or a timer published it. The loop never waits for a subscriber; its
-//! [`OverflowPolicy`] says what happens to events that it has no room for:
+//! thread, a handler or a timer published it. The loop never waits for a subscriber. If its queue
+//! is full, its [`OverflowPolicy`] decides what happens to further events:
 //!
 //! ```
 //! use eventwire::{Config, EventLoop, OverflowPolicy};
@@ -223,24 +223,25 @@
 //!
 //! # Features
 //!
-//! All are off by default.
+//! All features are off by default.
 //!
 //! | feature | what it adds | crates |
 //! | --- | --- | --- |
 //! | `deflate` | compressed messages (`permessage-deflate`, RFC 7692), both roles | flate2 |
 //! | `tls` | `wss://` and `https://`, both roles | rustls |
-//! | `timerfd` | sleeps that end exactly, not rounded up to whole milliseconds | rustix |
+//! | `timerfd` | sleeps that end on time, not rounded up to whole milliseconds | rustix |
 //! | `log` | a log of connections, panics and slow handlers | log |
 //!
-//! The items of a feature say so: `DeflateConfig`, `ServerConfig::deflate` and
-//! `ClientConfig::deflate`; `TlsServer`, `TlsClient`, `ServerConfig::tls` and `ClientConfig::tls`.
+//! The documentation marks the items that need a feature: `DeflateConfig`, `ServerConfig::deflate`
+//! and `ClientConfig::deflate`; `TlsServer`, `TlsClient`, `ServerConfig::tls` and
+//! `ClientConfig::tls`.
 //!
 //! # Statistics
 //!
-//! [`LoopHandle::stats`] tells any thread what a loop does and holds: connections and why they
-//! ended, messages and bytes, events and timers, how long turns and handlers take. It never waits
-//! for the loop, so that it reports a loop that hangs, too. [`Config::slow_handler`] has the loop
-//! publish a [`SlowCall`] for each call of a handler that takes too long.
+//! [`LoopHandle::stats`] returns a snapshot of a loop's statistics on any thread: connections and
+//! why they ended, messages and bytes, events and timers, and how long turns and handlers take. It
+//! never waits for the loop, so it also works while a loop hangs. With [`Config::slow_handler`],
+//! the loop publishes a [`SlowCall`] for each handler call that takes too long.
 //!
 //! # Promises
 //!
@@ -249,29 +250,30 @@
 //!   handler is called from inside another.
 //! - **Topics.** A subscriber gets every broadcast from its subscription on, in order, except those
 //!   that exclude it. A slow subscriber gets exactly one [`Gap`] for what it missed, or is closed
-//!   with code 1013, as its [`OverflowPolicy`] says. A broadcast that nobody gets is reported to
-//!   its caller. A broadcast reaches the connections that are subscribed when it is made; in
-//!   `on_close` the connection has no subscriptions any more.
+//!   with code 1013, depending on its [`OverflowPolicy`]. If a broadcast is dropped for all
+//!   subscribers, its caller learns so. A broadcast reaches the connections that are subscribed
+//!   when it is made; in `on_close` the connection has no subscriptions any more.
 //! - **Ids.** The id of a connection, topic, timer or listener that is gone is refused. It never
-//!   names another.
+//!   refers to another one.
 //! - **Pauses.** While a connection is [paused](Connection::pause), no handler is called for what
 //!   its peer sends. All of it is delivered in order when the connection is resumed.
 //! - **Events.** The events of one publisher arrive in order, each once, at every handler of their
-//!   type. An event that cannot be taken is given back. One that was taken and is not handled
-//!   before the loop ends is [counted](RunSummary::unhandled_events).
+//!   type. If a queue is full, the publisher gets its event back. An event that was accepted and is
+//!   not handled before the loop ends is [counted](RunSummary::unhandled_events).
 //! - **Subscribers.** A subscriber gets every event of its type that is handled after it was made,
 //!   in that order, each once; or it learns how many it [missed](Subscriber::missed), or that it
 //!   [overflowed](RecvError::Overflowed). The loop never waits for it.
 //! - **Timers.** A timer's event is never early. Events of one type arrive in the order of their
-//!   times. A cancelled one does not arrive.
-//! - **Limits.** What one peer can cost is limited, with defaults: [`Config`], [`ServerConfig`],
-//!   [`ClientConfig`], [`Limits`]. So is what all connections hold together. Beyond that,
-//!   connections are closed that hold memory without progress; peers that read stay.
+//!   due times. The event of a cancelled timer does not arrive.
+//! - **Limits.** The resources that one peer can use are limited, with defaults: [`Config`],
+//!   [`ServerConfig`], [`ClientConfig`], [`Limits`]. So is the memory of all connections together.
+//!   Beyond that limit, the loop closes connections that hold memory without progress, and keeps
+//!   peers that read.
 //! - **Errors.** A mistake of a peer ends its connection, with a [`Disconnect`] or a
-//!   [`ConnectError`]. A slow peer is a [`SendStatus`], no error. An [`Error`] is a request of the
-//!   caller that cannot be granted.
-//! - **Panics.** A handler that panics costs its connection, with close code 1011, and not the
-//!   loop, unless [`OnPanic`] says otherwise.
+//!   [`ConnectError`]. A slow peer is not an error: `send` returns a [`SendStatus`]. An [`Error`]
+//!   means that a request of the caller cannot be granted.
+//! - **Panics.** A handler that panics loses its connection, which is closed with code 1011. The
+//!   loop goes on, unless [`OnPanic`] says otherwise.
 //!
 //! # Words
 //!
@@ -284,8 +286,8 @@
 //! | topic | a named sequence of messages; they are *broadcast* to it, connections *subscribe* |
 //! | outbox, inbox | queued output of a connection; a queue of events into the loop |
 //! | shutdown | the orderly end of a loop within a deadline |
-//! | drained | an outbox that had waited is empty |
-//! | paused | a connection that is not read from, by the application's wish |
+//! | drained | an outbox that had queued output is empty |
+//! | paused | a connection that is not read from, because the application paused it |
 //!
 //! # How bytes flow
 //!
@@ -294,15 +296,15 @@
 //!                                   │
 //!                      proto: unmasks and parses in place, decompresses, assembles
 //!                                   │
-//!                      engine: calls the handler, lending it the message
+//!                      engine: calls the handler, which borrows the message
 //!                                   │ conn.send(…)                     │ cx.broadcast(…)
 //!                                   ▼                                  ▼
-//!                      net: the cork gathers the answers     topics: encodes once into a batch,
-//!                      to one read, or the outbox queues     delivers a slice of connections
+//!                      net: the cork gathers the replies     topics: encodes once into a batch,
+//!                      to one read; the outbox queues        delivers to a slice of connections
 //!                      output to other connections           at the end of the turn
 //!                                   │                                  │
 //! socket ◀──────one send────────────┴──────────────────────────────────┘
-//!            what the socket does not take waits in the outbox until it is writable
+//!            output that the socket does not accept waits in the outbox until it is writable
 //! ```
 //!
 //! # A connection's life
@@ -310,10 +312,10 @@
 //! ```text
 //! accepted ─request─▶ upgrading ─accepted─▶ open ─close called, close frame, error─▶ closing
 //!     │                   │ on_upgrade        │ on_open, on_message, …       both close frames,
-//!     │ HTTP answer,      │ refused           │                              or a deadline │
+//!     │ HTTP response,    │ refused           │                              or a deadline │
 //!     ▼ error, deadline   ▼                   ▼ stream failed                              ▼
 //!     └───────────────────┴───────────▶ ended: on_close, or on_connect_error of a client,
-//!                                       if it was the application's; then the slot is free
+//!                                       if the handler knew it; then the slot is free
 //! ```
 //!
 //! # A subscriber's position
@@ -324,7 +326,7 @@
 //!   held: slow, catches  │          │           │ settled: has everything; a message that is
 //!   up when its outbox ──┘          │           │ sent to it directly may follow
 //!   is empty, or gets a gap         │
-//!                    being served: the slice of connections that this turn delivers to
+//!                    being served: in the slice of connections that this turn delivers to
 //! ```
 //!
 //! # Where things are
@@ -333,23 +335,23 @@
 //!
 //! ```text
 //! lib.rs config/ error.rs     the facade: re-exports, limits and errors
-//! engine/                     the event loop and all that a handler can do
+//! engine/                     the event loop and everything that a handler can do
 //!   turn/                     wait, accept, read, dispatch, close, shut down
 //!   bus/                      publishers, subscribers, handlers of events, timers
 //!   broadcast/                subscriptions, broadcasts, delivery in slices
-//!   client/ server/ http/     dialling; listeners; routes and answers
-//!   stats/                    numbers that any thread may read
+//!   client/ server/ http/     dialling; listeners; routes and responses
+//!   stats/                    statistics that any thread may read
 //! net/                        connections as state and bytes
 //!   sockets/                  all of them: input, output, flushing, ends
 //! reactor/                    the seam to the system: readiness, clock, entropy, wake
-//!   mio/ sim/                 the real one; a simulated network with faults by a seed
+//!   mio/ sim/                 the real system; a simulated network with seeded faults
 //! queue/ topics.rs timers.rs  pure: no sockets, no clock
 //! proto/                      pure protocol code
 //!   websocket/ deflate/       frames, messages, the state machine; compression
 //!   http/ handshake/          requests and responses; the opening handshake, both sides
-//! slots.rs time.rs            a slab with generations, moments
+//! slots.rs time.rs            a slab with generations; points in time
 //! overflow.rs                 what happens to messages for a slow receiver
-//! histogram.rs logging.rs     times in buckets, lines of a log
+//! histogram.rs logging.rs     durations in buckets; log lines
 //! ```
 //!
 //! `proto`, `queue`, `topics`, `timers` and `slots` never read a clock, never draw randomness and

@@ -18,9 +18,9 @@ use crate::service::{Service, ServiceConfig};
 /// Benchmark of the eventwire WebSocket engine.
 ///
 /// Without a command it measures an embedded server: the round trip of one connection, 100
-/// connections, 10 pipelined ones, and broadcasts to 100 and to 1,000 receivers. Beside each stands
-/// the same traffic over raw TCP on a plain loop without WebSocket (the floor), measured in turns
-/// with it, and the ratio of the two. It takes less than a minute.
+/// connections, 10 pipelined ones, and broadcasts to 100 and to 1,000 receivers. Alternately it
+/// measures the same traffic over raw TCP on a plain loop without WebSocket (the floor), and prints
+/// the ratio of the two. It takes less than a minute.
 #[derive(Debug, Parser)]
 #[command(name = "eventwire-bench", version, after_help = EXAMPLES)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -34,102 +34,102 @@ pub(crate) struct Cli {
 const EXAMPLES: &str = "\
 Examples:
   eventwire-bench
-      Measure everything, print the table
+      Measure everything and print the table
   eventwire-bench --idle busy --html report.html --json report.json
-      The same with a server that never sleeps; keep a page with plots, and the figures
+      The same with a server that never sleeps; write a page with plots, and the figures
   eventwire-bench serve echo --listen 127.0.0.1:9001 --idle block --cpu 0
       Serve until SIGTERM or SIGINT, for clients of your own
   eventwire-bench serve echo --as ws-floor
-      The same by a WebSocket server that does no more than it must (floor: raw TCP)
+      The same with a minimal WebSocket server (--as floor: raw TCP)
   eventwire-bench echo --url ws://127.0.0.1:9001 -c 100 -s 64 -t 10
-      100 connections to any WebSocket echo server, each with one message on its way
+      100 connections to any WebSocket echo server, each with one message in flight
   eventwire-bench echo --url ws://127.0.0.1:9001 -c 100 --rate 50000 -t 10
-      The same at 50,000 messages/s, latency counted from the intended send time
+      The same at 50,000 messages/s, with latency from the intended send time
   eventwire-bench broadcast --url ws://127.0.0.1:9002 -c 1000 -s 128 -t 10
       One publisher, 1,000 receivers
   eventwire-bench bus --rate 20000
-      Events from threads to other threads and to a client, latency at 20,000/s each
+      Events from threads to other threads and to a client, with latency at 20,000/s each
   eventwire-bench bystander -c 1000
-      Round trips of one connection while 1,000 others are broadcast to
+      Round trips of one connection during broadcasts to 1,000 others
   eventwire-bench freshness
-      How old the updates are that a reader of 100 KB/s gets of 10,000 a second
+      The age of updates at a reader of 100 KB/s, with 10,000 updates a second
   eventwire-bench tls
-      Round trips, handshakes and memory without TLS and with it
+      Round trips, handshakes and memory, without TLS and with it
   eventwire-bench compare --quick --against uws=ws://127.0.0.1:9001
-      The engine beside the floors, and beside a server that runs already
+      The engine compared with the floors and with a running server
 
-Latencies are percentiles of an HDR histogram; none is an average of percentiles.
-Exit code: 0 when the run was complete, 1 when it failed, 2 for wrong arguments.";
+Latencies are percentiles of an HDR histogram, never averages of percentiles.
+Exit code: 0 if the run was complete, 1 if it failed, 2 for wrong arguments.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Serve echo or broadcast until SIGTERM or SIGINT, by the engine or by what it is compared to
+    /// Serve echo or broadcast until SIGTERM or SIGINT, with the engine or another contestant
     ///
-    /// Prints the line `listening on ws://ADDR` (or `tcp://ADDR`) when it is ready, and ends in
-    /// order, with exit code 0, on SIGTERM or SIGINT.
+    /// Prints the line `listening on ws://ADDR` (or `tcp://ADDR`) when it is ready. On SIGTERM or
+    /// SIGINT it shuts down in order, with exit code 0.
     Serve(ServeArgs),
     /// Load a WebSocket echo server and check every echo
     ///
-    /// Every payload carries its connection and its number, as far as it has room for them, and is
-    /// compared byte for byte when it comes back.
+    /// Every payload contains its connection and its number, as far as it has room for them. Every
+    /// echo is compared byte for byte.
     #[command(after_help = "\
-Without --rate the loop is closed: each connection has DEPTH messages on their way and sends the
-next when an echo comes. With --rate it is open: messages leave at their time whatever comes back,
-and latency counts from the time at which they were meant to leave, so that a server which pauses
-is charged with all that it kept waiting.")]
+Without --rate the loop is closed: each connection has DEPTH messages in flight, and sends the next
+one when an echo arrives. With --rate the loop is open: messages leave at a fixed rate, whether
+echoes arrive or not. Latency counts from the intended send time, so that a server which pauses is
+charged for every message that it delays.")]
     Echo(EchoArgs),
     /// Load a WebSocket broadcast server: publish, and check that every receiver gets everything
     ///
-    /// The server sends each message to all its connections; whether to the publisher too does
-    /// not matter. Reports the latency to each receiver and to the last one of each message.
+    /// The server sends each message to all its connections, with or without the publisher. Reports
+    /// the latency to each receiver, and to the last receiver of each message.
     Broadcast(BroadcastArgs),
     /// Measure the event bus: from threads to a handler, a subscriber's thread and a client
     ///
     /// One, two and four threads publish to a loop that never sleeps and to one that sleeps at
-    /// once: as fast as events are taken, and at a fixed rate, with latency counted from the time
-    /// at which an event was meant to be published. Beside it stands the standard library's
-    /// bounded channel to a plain thread (the floor), measured in turns with it. Checks that no
-    /// event is lost and that each thread's come in order. It takes less than a minute.
+    /// once: as fast as events are accepted, and at a fixed rate. Latency counts from the time at
+    /// which an event was meant to be published. Alternately it measures the standard library's
+    /// bounded channel to a plain thread (the floor). Checks that no event is lost, and that each
+    /// thread's events arrive in order. It takes less than a minute.
     Bus(BusArgs),
-    /// Measure what broadcasts to many cost a connection that has nothing to do with them
+    /// Measure how broadcasts to many connections delay another connection
     ///
-    /// One connection measures round trips while everybody else's topic is broadcast to again and
-    /// again, and while it is not, in turns. Checks that every subscriber gets every broadcast in
-    /// order. Both ends of all connections are in this program.
+    /// One connection measures round trips, alternately during broadcasts to all other connections
+    /// and without them. Checks that every subscriber gets every broadcast in order. Both ends of
+    /// all connections are in this program.
     Bystander(BystanderArgs),
-    /// Measure how old what a slow reader of a topic gets is, by its policy
+    /// Measure the age of the messages that a slow subscriber gets, for each policy
     ///
-    /// A reader takes less than is broadcast, in turns with the policy that keeps the latest, with
-    /// that and a small receive buffer of its own, and with the one that drops the oldest.
+    /// A reader reads less than is broadcast: first with the policy that keeps the latest, then
+    /// with that policy and a small receive buffer, then with the policy that drops the oldest.
     Freshness(FreshnessArgs),
-    /// Measure what TLS adds: to round trips, to opening a connection, and to what one holds
+    /// Measure what TLS adds to round trips, to opening a connection, and to its memory
     ///
-    /// The engine is at both ends, without TLS and with it in turns; the server has a process of
+    /// The engine is at both ends, alternately without TLS and with it. The server has a process of
     /// its own. Needs a build with `--features tls`. It takes less than a minute.
     Tls(TlsArgs),
     /// Compare the engine with a raw TCP floor, a WebSocket floor, and its peers
     ///
-    /// Every server runs in a process of its own on one CPU, the load on another; everybody in
-    /// turn in each round. The engine runs twice: how far it differs from itself is the noise,
-    /// and smaller differences do not exist. The full matrix takes half an hour. Peers are there
-    /// if the program was built with `--features peers`, and others by --against.
+    /// Every server runs in a process of its own on one CPU, and the load on another. Each round
+    /// runs all servers, one after the other. The engine runs twice: how far it differs from itself
+    /// is the noise, and smaller differences mean nothing. The full matrix takes half an hour.
+    /// Peers need a build with `--features peers`; --against adds other servers.
     Compare(CompareArgs),
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct RunArgs {
-    /// Measure the raw TCP floor beside each scenario (the default)
+    /// Measure the raw TCP floor with each scenario (the default)
     #[arg(long, overrides_with = "no_floor")]
     floor: bool,
-    /// Leave the floor, and so the ratios, out
+    /// Do not measure the floor, and print no ratios
     #[arg(long)]
     no_floor: bool,
-    /// What server and floor do while nothing is ready
+    /// How server and floor wait while nothing is ready
     #[arg(long, value_enum, default_value = "adaptive", value_name = "MODE")]
     pub(crate) idle: IdleMode,
     #[command(flatten)]
     pub(crate) files: FileArgs,
-    /// Measure for moments only: shows that everything works, not how fast
+    /// Measure very briefly: a check that everything works, without meaningful figures
     #[arg(long, hide = true)]
     pub(crate) quick: bool,
 }
@@ -159,7 +159,7 @@ pub(crate) struct BusArgs {
     /// Write the figures to FILE as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Measure for moments only: shows that everything works, not how fast
+    /// Measure very briefly: a check that everything works, without meaningful figures
     #[arg(long, hide = true)]
     pub(crate) quick: bool,
 }
@@ -172,17 +172,17 @@ impl BusArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct TlsArgs {
-    /// Connections that are held open, to see what each takes
+    /// Connections that are held open, to measure the memory of each
     #[arg(short = 'c', long, default_value = "2000", value_name = "N")]
     #[arg(value_parser = parse_connections)]
     pub(crate) connections: usize,
-    /// What the server does while nothing is ready
+    /// How the server waits while nothing is ready
     #[arg(long, value_enum, default_value = "adaptive", value_name = "MODE")]
     pub(crate) idle: IdleMode,
     /// Write the figures to FILE as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Measure for moments only: shows that everything works, not how fast
+    /// Measure very briefly: a check that everything works, without meaningful figures
     #[arg(long, hide = true)]
     pub(crate) quick: bool,
 }
@@ -199,14 +199,14 @@ pub(crate) struct ServeArgs {
     /// What to do with each message
     #[arg(value_enum)]
     service: Service,
-    /// Who serves
+    /// Which contestant serves
     #[arg(long = "as", value_enum, default_value = "eventwire", value_name = "NAME")]
     contestant: Contestant,
-    /// Host and port to listen on; port 0 takes a free one
+    /// Host and port to listen on; port 0 chooses a free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9001")]
     #[arg(value_parser = parse_listen)]
     listen: String,
-    /// What to do while nothing is ready [default: adaptive, or block where there is nothing else]
+    /// How to wait while nothing is ready [default: adaptive, or block if there is no other mode]
     #[arg(long, value_enum, value_name = "MODE")]
     idle: Option<IdleMode>,
     /// Run on CPU N only
@@ -218,10 +218,10 @@ pub(crate) struct ServeArgs {
     /// Compress messages for clients that offer permessage-deflate
     #[arg(long)]
     deflate: bool,
-    /// Speak TLS, as localhost, by a certificate that is made for tests (needs --features tls)
+    /// Use TLS, with a test certificate for localhost (needs --features tls)
     #[arg(long)]
     tls: bool,
-    /// End when the program that started this one does
+    /// End when the parent process ends
     #[arg(long, hide = true)]
     pub(crate) end_with_parent: bool,
 }
@@ -240,7 +240,7 @@ impl ServeArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct EchoArgs {
-    /// Messages each connection leaves unanswered [default: 1, or up to 1024 with --rate]
+    /// Messages that each connection has in flight [default: 1, or up to 1024 with --rate]
     #[arg(short, long, display_order = 3, value_parser = parse_depth)]
     depth: Option<usize>,
     #[command(flatten)]
@@ -248,7 +248,7 @@ pub(crate) struct EchoArgs {
 }
 
 impl EchoArgs {
-    /// The load that the arguments ask for. Ends the program when they cannot be.
+    /// The load that the arguments describe. Ends the program if they are invalid.
     pub(crate) fn load(&self) -> Load {
         let connections = self.load.connections;
         self.load.load(Shape::Echo { connections }, self.depth)
@@ -257,7 +257,7 @@ impl EchoArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct BroadcastArgs {
-    /// Connections that publish, besides the receivers
+    /// Publishing connections, besides the receivers
     #[arg(long, display_order = 3, default_value = "1", value_parser = parse_publishers)]
     publishers: usize,
     #[command(flatten)]
@@ -265,7 +265,7 @@ pub(crate) struct BroadcastArgs {
 }
 
 impl BroadcastArgs {
-    /// The load that the arguments ask for. Ends the program when they cannot be.
+    /// The load that the arguments describe. Ends the program if they are invalid.
     pub(crate) fn load(&self) -> Load {
         let (receivers, publishers) = (self.load.connections, self.publishers);
         self.load.load(Shape::Broadcast { receivers, publishers }, None)
@@ -276,22 +276,23 @@ impl BroadcastArgs {
 pub(crate) struct LoadArgs {
     #[arg(long, help = URL_HELP)]
     url: Target,
-    /// Connections (of a broadcast: receivers)
+    /// Connections; for a broadcast, receivers
     #[arg(short, long, default_value = "1", value_parser = parse_connections)]
     connections: usize,
     /// Payload bytes of each message
     #[arg(short, long, default_value = "64", value_name = "BYTES", value_parser = parse_size)]
     size: usize,
-    /// Seconds to measure, after a tenth of them (at most one) to warm up
+    /// Seconds to measure, after a warm-up of a tenth of that time (at most one second)
     #[arg(short, long, default_value = "10", value_name = "SECONDS", value_parser = parse_time)]
     time: Duration,
-    /// Messages to send per second over all connections: makes the loop an open one
+    /// Messages per second over all connections; makes the loop open
     #[arg(long, value_name = "PER_SECOND", value_parser = parse_rate)]
     rate: Option<f64>,
-    /// Never sleep while waiting for the server: uses a whole core, excludes our own wake-up
+    /// Never sleep while waiting for the server: uses a whole core, and excludes the load's own
+    /// wake-up from latencies
     #[arg(long)]
     spin: bool,
-    /// Raw TCP without WebSocket; a tcp:// URL says the same
+    /// Raw TCP without WebSocket, as with a tcp:// URL
     #[arg(long)]
     raw: bool,
     /// Run the load on CPU N only
@@ -303,11 +304,11 @@ pub(crate) struct LoadArgs {
 
 const URL_HELP: &str =
     "The server: ws://HOST[:PORT][/PATH], or tcp://HOST:PORT for raw TCP without WebSocket";
-/// In-flight messages of one connection of an open loop, unless said otherwise.
+/// The default limit on in-flight messages of one connection in an open loop.
 const OPEN_DEPTH: usize = 1024;
-/// Messages on their way over all connections.
+/// The limit on in-flight messages over all connections.
 const IN_FLIGHT_MAX: usize = 1 << 24;
-/// Bytes that may have to be kept for connections that take no more.
+/// The limit on unsent bytes over all connections.
 const UNSENT_MAX: usize = 1 << 32;
 /// The longest time to warm up.
 const WARM_UP_MAX: Duration = Duration::from_secs(1);
@@ -343,7 +344,7 @@ impl LoadArgs {
     }
 }
 
-/// Ends the program as for any wrong argument.
+/// Ends the program with the usual error for wrong arguments.
 fn refuse(reason: &str) -> ! {
     Cli::command().error(ErrorKind::ValueValidation, reason).exit()
 }
@@ -364,7 +365,7 @@ fn parse_size(text: &str) -> Result<usize, String> {
     parse_integer(text, 0..=1 << 26)
 }
 
-/// Room for the stamp, and short enough for some of them to wait in a topic's backlog.
+/// Long enough for the stamp, and short enough for several of them in a topic's backlog.
 pub(crate) fn parse_broadcast(text: &str) -> Result<usize, String> {
     parse_integer(text, 8..=65_536)
 }
@@ -388,7 +389,7 @@ pub(crate) fn parse_rate(text: &str) -> Result<f64, String> {
     parse_number(text, 0.1..=10_000_000.0)
 }
 
-/// Fewer events would leave nothing to take percentiles of.
+/// Fewer events would be too few for percentiles.
 fn parse_bus_rate(text: &str) -> Result<f64, String> {
     parse_number(text, 100.0..=1_000_000.0)
 }

@@ -1,40 +1,40 @@
-//! Why a run ended early, each as the one line that the user reads.
+//! Errors that end a run, each printed as one line.
 
 use std::fmt;
 use std::io;
 
 use crate::load::Fault;
 
-/// What ends a command with exit code 1.
+/// An error that ends a command with exit code 1.
 #[derive(Debug)]
 #[non_exhaustive]
 pub(crate) enum Error {
-    /// The system refused something; `what` says in words what was tried.
+    /// A system call failed. `what` describes what was attempted.
     System { what: String, source: io::Error },
-    /// The engine refused something.
+    /// The engine returned an error.
     Engine(eventwire::Error),
     /// The server did not accept the WebSocket opening handshake.
     Handshake { target: String, reason: String },
-    /// One connection went wrong: closed, or its bytes were not what they had to be.
+    /// One connection failed: it was closed, or its data was wrong.
     Connection { index: usize, fault: Fault },
-    /// The server stopped answering with messages unanswered.
+    /// The server sent nothing for too long while answers were outstanding.
     Stalled { outstanding: u64, seconds: u64 },
-    /// Events were lost, or came in the wrong order.
+    /// Events were lost, or arrived in the wrong order.
     Events(String),
-    /// The settings cannot be measured.
+    /// The settings are invalid or not supported.
     Settings(String),
     /// A thread of this program panicked.
     Thread(&'static str),
 }
 
 impl Error {
-    /// Wraps what the system said while trying `what`.
+    /// Wraps a system error with a description of what was attempted.
     pub(crate) fn system(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         let what = what.into();
         move |source| Self::System { what, source }
     }
 
-    /// What asks for TLS of a build that has none.
+    /// The error for a request for TLS in a build without it.
     pub(crate) fn without_tls() -> Self {
         Self::Settings("this build has no TLS: build with --features tls".to_owned())
     }

@@ -1,5 +1,5 @@
-//! Who `serve --tls` is: `localhost`, by a certificate that vouches for itself and whose key
-//! everybody can read. It is for tests and figures alone.
+//! The identity of `serve --tls`: `localhost`, with a self-signed certificate whose key is public.
+//! For tests and benchmarks only.
 
 use eventwire::{TlsClient, TlsServer};
 
@@ -8,12 +8,12 @@ use crate::error::Error;
 const CHAIN: &[u8] = include_bytes!("../../tests/it/tls/one.pem");
 const KEY: &[u8] = include_bytes!("../../tests/it/tls/one-key.pem");
 
-/// A server that is it.
+/// A server with this identity.
 pub(crate) fn server() -> Result<TlsServer, Error> {
     TlsServer::from_pem(CHAIN, KEY).map_err(|error| Error::Settings(error.to_string()))
 }
 
-/// A client that believes it, and remembers no session yet.
+/// A client that trusts this identity, without a cached session.
 pub(crate) fn client() -> Result<TlsClient, Error> {
     TlsClient::from_pem(CHAIN).map_err(|error| Error::Settings(error.to_string()))
 }

@@ -1,4 +1,4 @@
-//! What a loop does while nothing is ready.
+//! How a loop waits while nothing is ready.
 
 use std::time::{Duration, Instant};
 
@@ -13,11 +13,11 @@ const SPIN_MAX: Duration = Duration::from_micros(200);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum IdleMode {
-    /// Sleep in the kernel at once: no CPU while idle, the wake-up in every latency
+    /// Sleep in the kernel at once: no CPU time while idle, but every latency includes a wake-up
     Block,
     /// Spin for up to 200 µs after the last work, then sleep
     Adaptive,
-    /// Never sleep: a whole core, the lowest latency
+    /// Never sleep: uses a whole core, for the lowest latency
     Busy,
 }
 

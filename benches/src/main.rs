@@ -138,7 +138,7 @@ fn with_progress(load: Load, cpu: Option<usize>) -> Result<Measurement, Error> {
     let (sender, receiver) = mpsc::channel();
     let thread = thread::spawn(move || {
         let result = cpu.map_or(Ok(()), machine::pin).and_then(|()| load::run(&load, None));
-        // The receiver waits for exactly this.
+        // The receiver is waiting, so this cannot fail.
         let _ = sender.send(result);
     });
     let result = loop {

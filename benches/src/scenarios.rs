@@ -27,7 +27,7 @@ pub(crate) struct Scenario {
     pub(crate) size: usize,
     /// Messages that each sender leaves unanswered.
     pub(crate) depth: usize,
-    /// What the engine has to reach.
+    /// The engine's target.
     pub(crate) goal: Option<Goal>,
 }
 

@@ -9,12 +9,11 @@ use crate::net::SendStatus;
 use crate::proto::{AsOutgoing, CloseCode};
 use crate::queue::PublishError;
 
-/// The connection that a handler is called for, or another one
-/// ([`Context::connection`]). It dereferences to [`Context`], for all that concerns no single
-/// connection.
+/// The connection that a handler is called for, or another one ([`Context::connection`]). It
+/// dereferences to [`Context`], whose methods concern the whole loop.
 ///
-/// It is lent for one call. To reach a connection later, keep its [`id`](Self::id): the id of a
-/// connection that is gone is refused, and never names another.
+/// A handler borrows it for one call. To reach a connection later, keep its [`id`](Self::id): the
+/// id of a connection that is gone is refused, and never refers to another one.
 ///
 /// ```
 /// use eventwire::{CloseCode, Config, EventLoop, ServerConfig};
@@ -50,14 +49,14 @@ impl<'a> Connection<'a> {
 }
 
 impl Connection<'_> {
-    /// Names the connection for as long as it lives, and nothing after that.
+    /// The connection's id. It is never reused.
     #[inline]
     #[must_use]
     pub const fn id(&self) -> ConnectionId {
         self.id
     }
 
-    /// Sends a message: text, bytes, or whatever else is [`AsOutgoing`].
+    /// Sends a message: text, bytes, or any other [`AsOutgoing`].
     ///
     /// Messages leave in the order of the calls, [broadcasts](Context::broadcast) included. All
     /// messages to one connection within a turn leave together.
@@ -66,7 +65,7 @@ impl Connection<'_> {
         self.context.core.send(self.id.0, message.as_outgoing())
     }
 
-    /// Broadcasts a message to a topic, but not to this connection, as
+    /// Broadcasts a message to a topic's subscribers except this connection, as
     /// [`Context::broadcast_except`].
     pub fn broadcast_others(&mut self, topic: TopicId, message: impl AsOutgoing) -> SendStatus {
         self.context.broadcast_except(topic, self.id, message)
@@ -77,7 +76,7 @@ impl Connection<'_> {
     /// # Errors
     ///
     /// As [`Context::publish`].
-    // The context's own would be borrowed before `conn.id()` in `conn.publish(Joined(conn.id()))`.
+    // Through `DerefMut`, `conn.publish(Joined(conn.id()))` would borrow `conn` twice.
     pub fn publish<E: 'static>(&mut self, event: E) -> Result<(), PublishError<E>> {
         self.context.publish(event)
     }
@@ -87,7 +86,7 @@ impl Connection<'_> {
     /// # Errors
     ///
     /// As [`Context::set_timer`].
-    // As for `publish`.
+    // Here for the same reason as `publish`.
     pub fn set_timer<E: 'static>(
         &mut self,
         after: Duration,
@@ -96,7 +95,8 @@ impl Connection<'_> {
         self.context.set_timer(after, event)
     }
 
-    /// Sends a ping. Its payload is cut to 125 bytes. Silent peers are pinged anyway.
+    /// Sends a ping. Its payload is truncated to 125 bytes. The loop itself pings silent peers
+    /// ([`Limits::ping_interval`](crate::Limits::ping_interval)).
     pub fn ping(&mut self, payload: &[u8]) -> SendStatus {
         if !self.is_open() {
             return SendStatus::Gone;
@@ -105,44 +105,44 @@ impl Connection<'_> {
         core.sender().ping(self.id.0, payload)
     }
 
-    /// Begins to close the connection, after everything that was sent to it; `false` if it is gone
-    /// or closing already. No message of its peer is delivered after that, and `on_close` follows.
+    /// Begins to close the connection, after everything that was sent to it. Returns `false` if it
+    /// is gone or already closing. No message of its peer is delivered after that, and `on_close`
+    /// follows.
     ///
-    /// The reason is cut to 123 bytes. A code that must not be sent (RFC 6455 §7.4.1) is left
-    /// out.
+    /// The reason is truncated to 123 bytes. A code that must not be sent (RFC 6455 §7.4.1) is
+    /// omitted.
     pub fn close(&mut self, code: CloseCode, reason: &str) -> bool {
         self.context.core.close(self.id.0, code, reason)
     }
 
-    /// Stops reading from the connection until [`resume`](Self::resume); `false` if it is not
-    /// open, or paused already. Any handler may do this, also the connection's own.
+    /// Stops reading from the connection until [`resume`](Self::resume). Returns `false` if it is
+    /// not open, or already paused. Any handler may call this, including the connection's own.
     ///
-    /// After this call, `on_message`, `on_ping` and `on_pong` of that connection are not called
-    /// any more, not even for what has arrived already: that is kept, 260 KiB at most (the
-    /// [receive buffer](crate::Config::receive_buffer)), and handled first on resuming. What the
-    /// peer sends meanwhile waits in the system's buffers, until these are full and it can send
-    /// no more.
+    /// After this call, `on_message`, `on_ping` and `on_pong` of that connection are not called,
+    /// not even for input that has already arrived. The loop keeps that input, at most 260 KiB
+    /// (the [receive buffer](crate::Config::receive_buffer)), and handles it first on resuming.
+    /// Later input waits in the system's buffers. Once they are full, the peer cannot send.
     ///
     /// - Sending goes on, with [`on_drained`](crate::WebSocketHandler::on_drained) and all limits
-    ///   on what waits for the peer.
-    /// - Pings are neither sent nor answered. The peer does not count as silent, nor its unfinished
-    ///   message as late; on resuming it has the whole time again.
-    /// - [`close`](Self::close), and every other end that begins here, resumes reading for the
-    ///   peer's close frame; messages are not delivered any more then.
-    /// - A stream that fails ends the connection at once, and what was kept is dropped. A close
-    ///   frame or the end of the stream is noticed on resuming, after what came before it. A peer
-    ///   that vanishes without a word, while nothing waits for it, is not noticed at all: resume
-    ///   some time.
+    ///   on queued output.
+    /// - The loop neither sends nor answers pings. The deadlines for a silent peer and for an
+    ///   unfinished message are suspended; they start again on resuming.
+    /// - [`close`](Self::close), and every other end that begins on this side, resumes reading for
+    ///   the peer's close frame. Messages are no longer delivered then.
+    /// - A stream that fails ends the connection at once, and the kept input is dropped. A close
+    ///   frame or the end of the stream is noticed on resuming, after the input before it. While no
+    ///   output is queued, a peer that vanishes silently is not noticed at all, so do not pause a
+    ///   connection forever.
     ///
     /// ```
     /// use eventwire::{Config, ConnectionId, EventLoop, ServerConfig};
     ///
-    /// /// There was room for a job that had to wait.
+    /// /// A worker has accepted the connection's job.
     /// struct Accepted(ConnectionId);
     ///
     /// let mut event_loop = EventLoop::new(Config::default())?;
     /// event_loop.listen_fn("127.0.0.1:0", ServerConfig::default(), |conn, job, _: &mut ()| {
-    ///     println!("{job:?} waits for others, and the next for this one");
+    ///     println!("queued {job:?}");
     ///     conn.pause();
     /// })?;
     /// event_loop.on(|cx, accepted: &Accepted, _| {
@@ -155,8 +155,8 @@ impl Connection<'_> {
         self.context.core.sockets.registry.pause(self.id.0)
     }
 
-    /// Reads from the [paused](Self::pause) connection again, in this turn or the next; `false` if
-    /// it is not paused, or not open. Its handler is not called inside this call.
+    /// Reads from the [paused](Self::pause) connection again, in this turn or the next. Returns
+    /// `false` if it is not paused, or not open. Its handler is not called inside this call.
     pub fn resume(&mut self) -> bool {
         self.is_paused() && self.context.core.sockets.registry.unpause(self.id.0)
     }
@@ -167,7 +167,7 @@ impl Connection<'_> {
         self.context.core.sockets.registry.is_paused(self.id.0)
     }
 
-    /// How many bytes wait to be sent to the connection.
+    /// How many bytes are queued for the connection.
     #[must_use]
     pub fn buffered_bytes(&self) -> usize {
         self.context.core.sockets.buffered_bytes(self.id.0)
@@ -179,17 +179,16 @@ impl Connection<'_> {
         self.context.core.sockets.is_open(self.id.0)
     }
 
-    /// Whether messages to and from the connection are compressed where that makes them shorter:
-    /// it is open, and both ends have agreed to that.
+    /// Whether both ends have agreed to compress messages, and the connection is open. A message
+    /// that compression does not shorten is sent as it is.
     #[must_use]
     pub fn is_compressed(&self) -> bool {
         let socket = self.context.core.sockets.get(self.id.0);
         socket.is_some_and(|socket| socket.is_open() && socket.protocol.is_compressed())
     }
 
-    /// The address of the other end of the stream: the client's if a
-    /// [trusted proxy](crate::TrustedProxies) named it. `None` for a Unix socket, and once the
-    /// connection is gone.
+    /// The peer's address: the client's if a [trusted proxy](crate::TrustedProxies) reported it.
+    /// `None` for a Unix socket, and once the connection is gone.
     #[must_use]
     pub fn peer_addr(&self) -> Option<SocketAddr> {
         self.context.core.sockets.get(self.id.0)?.peer.get()
@@ -197,8 +196,8 @@ impl Connection<'_> {
 }
 
 impl Context<'_> {
-    /// Any connection of the loop, by its id. The id of a connection that is gone gives one that
-    /// refuses everything.
+    /// Any connection of the loop, by its id. If that connection is gone, the returned one refuses
+    /// every call.
     ///
     /// ```
     /// use eventwire::{CloseCode, ConnectionId, Context};

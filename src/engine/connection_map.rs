@@ -1,12 +1,11 @@
 use crate::engine::ids::ConnectionId;
 use crate::slots::Key;
 
-/// The application's own data for each connection, found by slot without hashing.
+/// A map from connections to the application's own data. Lookups index by slot and do not hash.
 ///
-/// A slot belongs to one connection at a time, and the next connection has one that is free. So a
-/// map has room for as many connections as there were at one time, and does not grow beyond that
-/// however many come and go. Data stays until it is [removed](Self::remove), or replaced by that of
-/// a later connection in the same slot: remove it in `on_close`.
+/// The loop reuses the slots of connections that have ended. So the map grows to the largest number
+/// of simultaneous connections, and no further. Data stays until it is [removed](Self::remove), or
+/// replaced by that of a later connection in the same slot: remove it in `on_close`.
 ///
 /// ```
 /// use eventwire::{Connection, ConnectionMap, Disconnect, WebSocketHandler};
@@ -30,8 +29,7 @@ use crate::slots::Key;
 /// ```
 #[derive(Clone, Debug)]
 pub struct ConnectionMap<T> {
-    /// By slot: as many as there were connections at one time. An entry belongs to the connection
-    /// of its generation alone.
+    /// By slot. An entry belongs only to the connection of its generation.
     entries: Vec<Option<(u32, T)>>,
     len: usize,
 }
@@ -49,7 +47,7 @@ impl<T> ConnectionMap<T> {
         Self { entries: Vec::new(), len: 0 }
     }
 
-    /// How many connections have data, those included that ended and were not removed.
+    /// How many connections have data, including ended ones whose data was not removed.
     #[must_use]
     pub const fn len(&self) -> usize {
         self.len
@@ -61,8 +59,8 @@ impl<T> ConnectionMap<T> {
         self.len == 0
     }
 
-    /// Sets a connection's data and returns what it was. Data that an earlier connection left in
-    /// the same slot is dropped.
+    /// Sets a connection's data and returns its previous data. Drops data that an earlier
+    /// connection left in the same slot.
     pub fn insert(&mut self, conn: ConnectionId, value: T) -> Option<T> {
         let (index, generation) = (conn.0.index(), conn.0.generation());
         if self.entries.len() <= index {
@@ -80,7 +78,7 @@ impl<T> ConnectionMap<T> {
         (*owner == conn.0.generation()).then_some(value)
     }
 
-    /// A connection's data, to be changed.
+    /// A connection's data, mutable.
     #[must_use]
     pub fn get_mut(&mut self, conn: ConnectionId) -> Option<&mut T> {
         let (owner, value) = self.entries.get_mut(conn.0.index())?.as_mut()?;
@@ -102,7 +100,7 @@ impl<T> ConnectionMap<T> {
         })
     }
 
-    /// All connections with their data, to be changed, by slot.
+    /// All connections with their mutable data, by slot.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (ConnectionId, &mut T)> {
         self.entries.iter_mut().enumerate().filter_map(|(index, entry)| {
             let (generation, value) = entry.as_mut()?;
@@ -118,8 +116,8 @@ impl<T> ConnectionMap<T> {
         }
     }
 
-    /// A connection's data, or the place for it. Data that an earlier connection left in the same
-    /// slot is dropped.
+    /// A connection's entry, occupied or vacant. Drops data that an earlier connection left in the
+    /// same slot.
     ///
     /// ```
     /// use eventwire::{ConnectionId, ConnectionMap};
@@ -143,22 +141,22 @@ impl<T> ConnectionMap<T> {
     }
 }
 
-/// A connection's place in a [`ConnectionMap`].
+/// A connection's entry in a [`ConnectionMap`], occupied or vacant.
 #[derive(Debug)]
 pub struct ConnectionEntry<'a, T> {
     generation: u32,
-    /// Empty, or the connection's own.
+    /// Vacant, or the connection's own data.
     place: &'a mut Option<(u32, T)>,
     len: &'a mut usize,
 }
 
 impl<'a, T> ConnectionEntry<'a, T> {
-    /// The connection's data, which is `value` if there is none.
+    /// The connection's data. Inserts `value` if there is none.
     pub fn or_insert(self, value: T) -> &'a mut T {
         self.or_insert_with(|| value)
     }
 
-    /// The connection's data, which `make` makes if there is none.
+    /// The connection's data. Inserts the result of `make` if there is none.
     pub fn or_insert_with(self, make: impl FnOnce() -> T) -> &'a mut T {
         let Self { generation, place, len } = self;
         let is_empty = place.is_none();
@@ -167,7 +165,7 @@ impl<'a, T> ConnectionEntry<'a, T> {
         value
     }
 
-    /// The connection's data, which is the default if there is none.
+    /// The connection's data. Inserts the default if there is none.
     pub fn or_default(self) -> &'a mut T
     where
         T: Default,
@@ -175,7 +173,7 @@ impl<'a, T> ConnectionEntry<'a, T> {
         self.or_insert_with(T::default)
     }
 
-    /// Changes the connection's data, if there is some.
+    /// Changes the connection's data, if there is any.
     #[must_use]
     pub fn and_modify(self, modify: impl FnOnce(&mut T)) -> Self {
         if let Some((_, value)) = &mut *self.place {
@@ -185,7 +183,7 @@ impl<'a, T> ConnectionEntry<'a, T> {
     }
 }
 
-/// The connection of that generation in that slot.
+/// The id of the connection with that slot and generation.
 fn id(index: usize, generation: u32) -> ConnectionId {
     ConnectionId(Key::from_bits(u64::from(generation) << 32 | index as u64))
 }
@@ -225,7 +223,7 @@ mod tests {
         let second = ConnectionId(slots.insert(()));
         assert_eq!(*map.entry(second).and_modify(|value| *value += 1).or_default(), 0);
         assert_eq!((map.len(), map.get(first)), (1, None));
-        // A place that was looked at and left empty is no data.
+        // A vacant entry does not count.
         let third = ConnectionId(slots.insert(()));
         let _ = map.entry(third);
         assert_eq!(map.len(), 1);
@@ -251,7 +249,7 @@ mod tests {
         let mut open = std::collections::VecDeque::new();
         for number in 0..10_000 {
             if open.len() == 10 {
-                // Every other one is not removed.
+                // Leave every other one in the map.
                 let ended: ConnectionId = open.pop_front().unwrap();
                 if number % 2 == 0 {
                     map.remove(ended);

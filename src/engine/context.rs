@@ -7,48 +7,50 @@ use crate::queue::PublishError;
 
 /// What a handler can do with its loop.
 ///
-/// A handler of events is lent a context, a handler of a connection a
-/// [`Connection`](crate::Connection), which dereferences to one. It is the same type in the real
-/// world and in the simulation.
+/// An event handler borrows a context. A connection's handler borrows a
+/// [`Connection`](crate::Connection), which dereferences to a context. The type is the same for
+/// every reactor, so handlers also run in a simulation.
 ///
-/// Every method may be called from every handler. It takes effect at once, in the order of the
-/// calls:
+/// Every handler may call every method. Calls take effect at once and in order:
 ///
-/// - A broadcast reaches the connections that are subscribed when it is called. A connection that
+/// - A broadcast reaches the connections that are subscribed when it is made. A connection that
 ///   subscribes later does not get it, not even from the same handler. One that unsubscribes or is
 ///   closed later gets it, before the close frame.
 /// - In `on_upgrade` the connection is not open: it can be closed, but nothing can be sent to it,
 ///   and it cannot subscribe. In `on_close` and `on_connect_error` it is gone: every call is
 ///   refused, and it has no subscriptions any more, so a broadcast there reaches the others.
 /// - No handler is called from inside another. The consequences of a call (a connection that
-///   closes, an event, a gap) reach their handlers after the present one has returned.
+///   closes, an event, a gap) reach their handlers after the current one has returned.
 pub struct Context<'a> {
     pub(crate) core: &'a mut Core<dyn Transmit + 'a>,
 }
 
 impl Context<'_> {
     /// Publishes an event to the handlers of its type
-    /// ([`EventLoop::on`](crate::EventLoop::on)). They are called after the present handler
+    /// ([`EventLoop::on`](crate::EventLoop::on)). They are called after the current handler
     /// returns, in this turn or the next.
     ///
     /// # Errors
     ///
-    /// The event: [`PublishError::Full`] if too many wait, [`PublishError::NoHandler`] if no
-    /// handler is registered for its type, [`PublishError::Closed`] if the loop has ended.
+    /// The error returns the event: [`PublishError::Full`] if [`Config::inbox`] events of its type
+    /// from handlers are queued, [`PublishError::NoHandler`] if no handler is registered for its
+    /// type, [`PublishError::Closed`] if the loop has ended.
+    ///
+    /// [`Config::inbox`]: crate::Config::inbox
     pub fn publish<E: 'static>(&mut self, event: E) -> Result<(), PublishError<E>> {
         self.core.events.push(event)
     }
 
-    /// How many bytes wait to be sent to all connections together: the sum of
+    /// How many bytes are queued for all connections together: the sum of
     /// [`Connection::buffered_bytes`](crate::Connection::buffered_bytes). Bytes that several
-    /// connections share count for each of them here, and once in the memory that
-    /// [`Config::max_outbound`](crate::Config::max_outbound) limits.
+    /// connections share count once for each of them here, but once in total for
+    /// [`Config::max_outbound`](crate::Config::max_outbound).
     #[must_use]
     pub fn buffered_total(&self) -> usize {
         self.core.sockets.buffered_total()
     }
 
-    /// The time at which this turn began. Asking for it makes no system call.
+    /// The time at which this turn began. Makes no system call.
     #[must_use]
     pub fn now(&self) -> Instant {
         self.core.streams.beginning() + self.core.now().since_beginning()
@@ -60,8 +62,8 @@ impl Context<'_> {
         self.core.ending.stop();
     }
 
-    /// Shuts the loop down in order, as [`LoopHandle::shutdown`](crate::LoopHandle::shutdown)
-    /// does.
+    /// Shuts the loop down in order within `deadline`, as
+    /// [`LoopHandle::shutdown`](crate::LoopHandle::shutdown) does.
     ///
     /// ```
     /// use std::time::Duration;
@@ -81,7 +83,7 @@ impl Context<'_> {
 }
 
 impl<T: Transmit> Core<T> {
-    /// What a handler is lent.
+    /// The context that a handler borrows.
     #[inline]
     pub(crate) fn context(&mut self) -> Context<'_> {
         Context { core: self }

@@ -5,13 +5,13 @@ use crate::queue::LocalEvents;
 use crate::time::Time;
 use crate::topics::Topics;
 
-/// The part of an event loop that handlers act on. Everything else of the loop calls them.
+/// The part of an event loop that handlers act on. The other parts call the handlers.
 pub(crate) struct Core<T: ?Sized> {
     pub(crate) sockets: Sockets,
     pub(crate) topics: Topics,
     pub(crate) events: LocalEvents,
     pub(crate) ending: Ending,
-    /// The streams last: behind a [`Context`](crate::Context), their type is not known.
+    /// The last field, because a [`Context`](crate::Context) erases its type.
     pub(crate) streams: T,
 }
 
@@ -43,7 +43,7 @@ impl<T: Transmit> Core<T> {
         self.sockets.set_now(time);
     }
 
-    /// The same without the type of its streams, as [`Context`](crate::Context) has it.
+    /// Erases the type of the streams, as [`Context`](crate::Context) needs it.
     #[inline]
     pub(crate) fn erased(&mut self) -> &mut Core<dyn Transmit + '_> {
         self

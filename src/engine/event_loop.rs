@@ -9,7 +9,7 @@ use crate::engine::bus::events::{Events, GROUP_BUDGET, TURN_BUDGET};
 use crate::engine::client::dialer::Dialer;
 use crate::engine::core::Core;
 use crate::engine::handle::{LoopHandle, Shared};
-use crate::engine::http::router::Sites;
+use crate::engine::http::router::Routers;
 use crate::engine::ids::TopicId;
 use crate::engine::server::endpoint::Endpoint;
 use crate::engine::stats::snapshot::{Meters, Tally};
@@ -31,28 +31,28 @@ use crate::reactor::{MioReactor, Reactor, Readiness};
 use crate::time::Time;
 use crate::topics::Topics;
 
-/// How many ready sockets are served before others' output is flushed.
+/// How many ready sockets are served between two flushes of other connections' output.
 const SERVED_AT_ONCE: usize = 32;
 
-/// How many connections whose output was taken a turn tells of, and hands what their topics kept,
-/// of so many: a few, and a share of many. However many empty in every turn, the queue grows to
-/// four times that, and no further.
+/// How many of the `waiting` drained connections one turn serves: it delivers what their topics
+/// kept for them, then calls `on_drained`. 64 of them, or a quarter if that is more. So if n
+/// connections drain in every turn, the queue grows to at most 4 n.
 fn drained_at_once(waiting: usize) -> usize {
     waiting.min(64).max(waiting / 4)
 }
 
-/// Connections that room is reserved for at the start.
+/// How many connections memory is reserved for at the start, at most.
 const RESERVED_CONNECTIONS: usize = 65_536;
 
 /// One thread's loop: it owns listeners, connections and topics, and calls the application's
 /// handlers.
 ///
-/// `S` is the application's own state: lent to [`run`](Self::run), which lends it to every
-/// handler. `R` is the world: real by default.
+/// `S` is the application's own state. The caller passes it to [`run`](Self::run), and every
+/// handler borrows it. `R` is the reactor: the operating system by default, or a simulation.
 ///
-/// It stays on the thread that made it: neither it nor its handlers are [`Send`], so that handlers
-/// may hold what they like. To run one on another thread, make it there and send its
-/// [handle](Self::handle) and its [publishers](Self::publisher) out.
+/// A loop stays on the thread that made it. Neither the loop nor its handlers are [`Send`], so
+/// handlers may hold values of any type. To run a loop on another thread, make it there, and send
+/// its [handle](Self::handle) and [publishers](Self::publisher) to other threads.
 ///
 /// ```no_run
 /// use eventwire::{Config, Connection, EventLoop, Message, ServerConfig, WebSocketHandler};
@@ -74,12 +74,12 @@ pub struct EventLoop<S, R: Reactor = MioReactor> {
     /// What handlers act on.
     pub(crate) core: Core<Streams<R>>,
     pub(crate) endpoints: Slab<Endpoint<S>>,
-    /// What the listeners have, each its own. They outlast them, for connections that are left.
-    pub(crate) sites: Sites<S>,
+    /// One for each listener. A router outlives its listener while connections of it are left.
+    pub(crate) routers: Routers<S>,
     pub(crate) events: Events<S>,
     pub(crate) listeners: Listeners<R>,
     pub(crate) dialer: Dialer<R>,
-    /// Lifted out while input is handled, so that handlers can be lent the rest.
+    /// Moved out while input is handled, so that handlers can borrow the rest.
     pub(crate) buffer: ReceiveBuffer,
     pub(crate) ready: Vec<Readiness>,
     pub(crate) backlog: Backlog,
@@ -87,31 +87,31 @@ pub struct EventLoop<S, R: Reactor = MioReactor> {
     pub(crate) shared: Arc<Shared>,
     pub(crate) handle: LoopHandle,
     pub(crate) calls: Calls,
-    /// How often handlers had been called when the turn began.
+    /// How many handler calls had been made when the turn began.
     calls_before: u64,
     pub(crate) tally: Tally,
     pub(crate) meters: Arc<Meters>,
-    /// When the wake was asked for that began this turn, until an event is handled.
+    /// When another thread requested the wake that began this turn. Taken by the first event.
     pub(crate) woken_at: Option<Time>,
 }
 
 impl<S> EventLoop<S> {
-    /// A loop in the real world.
+    /// A loop on the operating system's sockets and clock.
     ///
     /// # Errors
     ///
-    /// When the system has no descriptors or no entropy for it.
+    /// If the system has no free file descriptors or no entropy.
     pub fn new(config: Config) -> Result<Self, Error> {
         Self::with_reactor(MioReactor::new().map_err(Error::io("make a reactor"))?, config)
     }
 }
 
 impl<S, R: Reactor> EventLoop<S, R> {
-    /// A loop in the world of `reactor`.
+    /// A loop on the given reactor, a simulation for instance.
     ///
     /// # Errors
     ///
-    /// When the reactor offers no entropy.
+    /// If the reactor has no entropy.
     pub fn with_reactor(mut reactor: R, config: Config) -> Result<Self, Error> {
         let entropy = reactor.entropy().map_err(Error::io("read the system's entropy"))?;
         let now = reactor.now();
@@ -135,7 +135,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         Ok(Self {
             core,
             endpoints: Slab::new(),
-            sites: Sites::new(),
+            routers: Routers::new(),
             events: Events::new(config.inbox),
             listeners: Listeners::new(),
             dialer: Dialer::new(max_connections),
@@ -153,29 +153,29 @@ impl<S, R: Reactor> EventLoop<S, R> {
         })
     }
 
-    /// The reactor, to steer a simulation.
+    /// The reactor, for control of a simulation.
     pub fn reactor_mut(&mut self) -> &mut R {
         &mut self.core.streams.reactor
     }
 
-    /// The topic of that name, made if there is none. Names have up to 256 bytes.
+    /// The topic of that name. Makes the topic if it does not exist. A name has at most 256 bytes.
     ///
     /// # Errors
     ///
-    /// [`Error::TopicLimit`].
+    /// [`Error::TopicLimit`] if the name is longer, or there are
+    /// [`Config::max_topics`] topics.
     pub fn topic(&mut self, name: &str) -> Result<TopicId, Error> {
         self.core.topics.topic(name).map(TopicId).map_err(|_| Error::TopicLimit)
     }
 
-    /// How many connections there are, those included that are being opened or closed.
+    /// How many connections there are, including those that are being opened or closed.
     #[must_use]
     pub fn connections(&self) -> usize {
         self.core.sockets.len()
     }
 
-    /// Bytes that each connection takes of the loop's own tables, whatever it does. An unfinished
-    /// message or waiting output takes more, for as long as it lasts, and the system has the
-    /// buffers of the socket.
+    /// How many bytes each connection takes in the loop's own tables. Unfinished messages and
+    /// queued output take more while they last. The system's socket buffers are not included.
     ///
     /// ```
     /// use eventwire::EventLoop;
@@ -188,20 +188,20 @@ impl<S, R: Reactor> EventLoop<S, R> {
         Sockets::SIZE + Streams::<R>::SIZE
     }
 
-    /// A handle that reaches this loop from other threads.
+    /// A handle to this loop for other threads.
     #[must_use]
     pub fn handle(&self) -> LoopHandle {
         self.handle.clone()
     }
 
-    /// Runs the loop until it is stopped or drained, and tells how that went. Then every
-    /// connection was closed with code 1001 and its handler told, and nothing listens any more;
-    /// such a loop does not run again.
+    /// Runs the loop until it is stopped or shut down, and returns a summary. Before it returns, it
+    /// closes every listener, closes every connection with code 1001 and calls its `on_close`. The
+    /// loop cannot run again.
     ///
     /// # Errors
     ///
-    /// When the system no longer tells what is ready. Publishers and subscribers then learn that
-    /// the loop has ended; connections end when it is dropped.
+    /// If waiting for readiness fails. Publishers and subscribers then learn that the loop has
+    /// ended. Connections end when the loop is dropped.
     pub fn run(&mut self, state: &mut S) -> Result<RunSummary, Error> {
         self.core.read_clock();
         let mut has_work = true;
@@ -213,26 +213,26 @@ impl<S, R: Reactor> EventLoop<S, R> {
         Ok(self.finish(state))
     }
 
-    /// Runs one turn of the loop, to drive it from a loop of one's own: waits for work, for
-    /// `timeout` at most, and does what there is to do now.
+    /// Runs one turn of the loop, for callers with a loop of their own: waits at most `timeout` for
+    /// work (`None`: without limit), and then does one turn's share of it.
     ///
     /// # Errors
     ///
-    /// When the system no longer tells what is ready.
+    /// If waiting for readiness fails.
     pub fn turn(&mut self, timeout: Option<Duration>, state: &mut S) -> Result<(), Error> {
-        // Whatever the caller did since the last turn took its time.
+        // The caller's own work since the last turn took time.
         self.core.read_clock();
         let until = timeout.map_or(Time::NEVER, |timeout| self.core.now() + timeout);
         self.step(until, true, state).map(drop)
     }
 
-    /// A turn, begun right after the clock was read, that waits until that moment at most.
-    /// `may_have_work` is false if it is known that nothing waits but what readiness, time and
-    /// other threads bring; the same is returned.
+    /// One turn, which waits until `until` at most. The caller has just read the clock.
+    /// `may_have_work` is false if only readiness, time and other threads can bring work. Returns
+    /// the same for the next turn.
     ///
-    /// What has come is read before anybody is judged: no deadline of a peer's expires while
-    /// readiness that came before it is unread, whatever ended the wait and however long the loop
-    /// was held up ([`Backlog`]). Timers of the application do not wait for that.
+    /// Input is read before deadlines are checked: no deadline of a peer expires while readiness
+    /// that came before it is unread, however the wait ended and however long the loop was delayed
+    /// ([`Backlog`]). The application's timers do not wait for that.
     fn step(&mut self, until: Time, may_have_work: bool, state: &mut S) -> Result<bool, Error> {
         let begun = self.core.now();
         let polled = self.wait(until, may_have_work).map_err(Error::io("wait for readiness"))?;
@@ -240,15 +240,15 @@ impl<S, R: Reactor> EventLoop<S, R> {
         self.calls_before = self.calls.count();
         self.core.events.expire(self.core.now());
         let is_ready = !self.ready.is_empty();
-        // Those that use up their share of this turn wait for the next.
+        // A connection that uses up its share of this turn is resumed again in the next one.
         let resumed = self.core.sockets.registry.resumed_len();
         self.serve_ready(state);
         let (sockets, listeners, attempts) = (&self.core.sockets, &self.listeners, &self.dialer);
         let registered = || sockets.len() + listeners.len() + attempts.len();
         self.backlog.served(polled, begun, self.ready.len(), registered);
-        // Most turns serve what was ready, and that is all of them.
+        // Most turns have nothing else to do.
         let has_work = self.has_work(self.core.now());
-        let has_more = has_work || self.has_chores();
+        let has_more = has_work || self.has_end_of_turn_work();
         if has_more {
             self.serve_rest(resumed, state);
         }
@@ -257,9 +257,9 @@ impl<S, R: Reactor> EventLoop<S, R> {
         Ok(has_more)
     }
 
-    /// The part of a turn that no readiness asks for. Kept apart from the code of most turns,
-    /// which leave it out, and all that it may have to do apart from each other: what a turn runs
-    /// has to be fetched after every sleep.
+    /// The part of a turn that no readiness asks for. Most turns skip it. It and its steps are
+    /// functions of their own, because the processor has to fetch a turn's code again after every
+    /// sleep.
     #[inline(never)]
     fn serve_rest(&mut self, resumed: usize, state: &mut S) {
         if resumed > 0 {
@@ -267,7 +267,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         }
         let by = self.backlog.served_until();
         if self.core.sockets.registry.deadlines.is_due(by) {
-            // What peers are asked for here they have the whole time for.
+            // Deadlines that are set here begin at the present time.
             self.at_present(|this| this.core.sender().expire(by));
         }
         if !self.shared.resolved.is_empty() {
@@ -279,7 +279,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         self.serve_events(TURN_BUDGET, state);
         self.begin_shutdown();
         if self.may_accept(self.core.now()) {
-            // A client that is accepted late has the whole time, too.
+            // The same for the deadlines of new connections.
             self.at_present(Self::accept);
         }
         if self.core.topics.is_delivering() {
@@ -289,24 +289,24 @@ impl<S, R: Reactor> EventLoop<S, R> {
         }
         self.core.sender().flush_dirty();
         if self.core.sockets.output.has_drained() {
-            self.tell_drained(state);
+            self.call_on_drained(state);
         }
         if self.core.topics.gaps_due() > 0 {
-            self.tell_gaps(state);
+            self.call_on_gap(state);
         }
         if self.core.sockets.registry.has_reapable() {
             self.reap(state);
         }
         if self.core.topics.has_changes() {
-            self.tell_changes();
+            self.publish_topic_changes();
         }
         if self.core.ending.has_begun() {
             self.end_shutdown();
         }
     }
 
-    /// Whether the loop was told to stop, by a handler or from another thread, or is drained. It
-    /// then serves nobody any more: [`run`](Self::run) ends what is left.
+    /// Whether the loop was stopped, by a handler or by another thread, or its shutdown is over. It
+    /// then serves no connection any more, and [`run`](Self::run) ends the remaining ones.
     #[must_use]
     pub fn is_stopping(&self) -> bool {
         self.core.ending.is_over() || self.shared.left.is_stopped()
@@ -326,7 +326,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         }
     }
 
-    /// Serves readiness of what is no connection.
+    /// Serves readiness of listeners and connection attempts.
     #[inline(never)]
     fn serve_other(&mut self, key: u64) {
         match Named::of(key) {
@@ -336,7 +336,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         }
     }
 
-    /// Goes on with connections whose names were looked up.
+    /// Continues connections whose name lookups have finished.
     #[inline(never)]
     fn serve_resolved(&mut self) {
         while let Some(resolved) = self.shared.resolved.pop() {
@@ -348,14 +348,15 @@ impl<S, R: Reactor> EventLoop<S, R> {
     fn serve_resumed(&mut self, count: usize, state: &mut S) {
         for _ in 0..count {
             if let Some(conn) = self.core.sockets.registry.next_resumed() {
-                // What readiness said of the end of the stream is not remembered: read to it.
+                // Readiness may have announced the end of the stream. That is not kept, so read
+                // until the stream would block or ends.
                 self.read(conn, true, state);
             }
         }
     }
 
-    /// Acts as of the present moment, and not of the turn's beginning: handlers may have held the
-    /// turn up since.
+    /// Calls `act` with the present time, not the turn's beginning: handlers may have delayed the
+    /// turn since then.
     fn at_present(&mut self, act: impl FnOnce(&mut Self)) {
         let turn = self.core.now();
         if self.calls.count() != self.calls_before {
@@ -366,15 +367,15 @@ impl<S, R: Reactor> EventLoop<S, R> {
     }
 
     #[inline(never)]
-    fn tell_drained(&mut self, state: &mut S) {
+    fn call_on_drained(&mut self, state: &mut S) {
         for _ in 0..drained_at_once(self.core.sockets.output.drained_len()) {
             let Some(conn) = self.core.sockets.next_drained() else {
                 return;
             };
-            // What its topics kept for it goes first.
+            // First what its topics kept for it.
             self.core.erased().catch_up(conn);
             self.core.sender().flush(conn);
-            // Something waits again: its handler is told when that is sent.
+            // Output is queued again: `on_drained` is called once that is sent.
             if self.core.sockets.get(conn).is_some_and(|socket| socket.blocked || socket.is_dead())
             {
                 continue;
@@ -390,7 +391,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
 impl<S, R: Reactor> fmt::Debug for EventLoop<S, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EventLoop")
-            .field("listeners", &self.sites.listening())
+            .field("listeners", &self.routers.listening())
             .field("connections", &self.core.sockets.len())
             .finish_non_exhaustive()
     }

@@ -11,7 +11,7 @@ use crate::queue::Doorbell;
 use crate::reactor::Wake;
 use crate::slots::Key;
 
-/// Reaches a loop from other threads.
+/// Stops a loop, shuts it down and reads its statistics, from any thread.
 #[derive(Clone)]
 pub struct LoopHandle {
     shared: Arc<Shared>,
@@ -19,16 +19,16 @@ pub struct LoopHandle {
     wake: Arc<dyn Fn() + Send + Sync>,
 }
 
-/// What other threads and the loop have in common.
+/// State that the loop shares with other threads.
 #[derive(Debug, Default)]
 pub(crate) struct Shared {
     pub(crate) doorbell: Doorbell,
     pub(crate) left: TimeLeft,
-    /// Names looked up: at most one entry for each connection that is being made.
+    /// Finished name lookups: at most one for each connection that is being made.
     pub(crate) resolved: SegQueue<Resolved>,
 }
 
-/// The addresses that a connection is to be made to, or why there are none.
+/// The result of a name lookup for a connection that is being made.
 #[derive(Debug)]
 pub(crate) struct Resolved {
     pub(crate) conn: Key,
@@ -36,7 +36,7 @@ pub(crate) struct Resolved {
 }
 
 impl Shared {
-    /// Whether something waits for the loop, which has seen that much time left.
+    /// Whether work waits for the loop, which last read `seen` as the time left.
     pub(crate) fn has_work(&self, seen: u64) -> bool {
         self.left.get() != seen || !self.resolved.is_empty()
     }
@@ -44,32 +44,31 @@ impl Shared {
 
 impl LoopHandle {
     pub(crate) fn new(shared: Arc<Shared>, meters: Arc<Meters>, waker: impl Wake) -> Self {
-        // A wake that fails has lost its loop, and nobody is left to hear of it.
+        // A wake fails only if the loop is gone. Then there is nobody to report it to.
         let wake = Arc::new(move || drop(waker.wake()));
         Self { shared, meters, wake }
     }
 
-    /// Ends the loop after its present turn: every connection is closed with code 1001, and
-    /// [`run`](crate::EventLoop::run) returns. Safe to call from anywhere, and more than once.
+    /// Ends the loop after its current turn: every connection is closed with code 1001, and
+    /// [`run`](crate::EventLoop::run) returns. Safe to call from any thread, and more than once.
     pub fn stop(&self) {
         self.shared.left.stop();
         self.ring();
     }
 
-    /// Drains the loop, which then ends: nobody is accepted from its next turn on, and whoever
-    /// connects is refused. Open connections are closed with code 1001 after what they were sent
-    /// and what their topics owe them; what they still say is discarded. Clients in their opening
-    /// handshake are refused with status 503, and connections that are being made are cancelled.
+    /// Shuts the loop down in order. From its next turn on, the loop closes its listeners and
+    /// accepts no connections. It closes open connections with code 1001, after everything that was
+    /// sent or broadcast to them, and discards what their peers send after that. It refuses clients
+    /// in their opening handshake with status 503, and cancels connections that are being made.
     ///
-    /// Once every connection has ended, publishers are refused with
-    /// [`PublishError::Closed`](crate::PublishError), and what they and handlers have published
-    /// before is handled yet. After that, or when `deadline` has passed since the loop heard of
-    /// this, the rest is cut, and [`run`](crate::EventLoop::run) returns a
-    /// [`RunSummary`](crate::RunSummary). A connection whose peer does not answer the close is cut
-    /// before that if its own limit is less
-    /// ([`Limits::close_timeout`](crate::proto::Limits::close_timeout)).
+    /// Once every connection has ended, the loop refuses publishers with
+    /// [`PublishError::Closed`](crate::PublishError) and handles the events that were published
+    /// before. Then [`run`](crate::EventLoop::run) returns a [`RunSummary`](crate::RunSummary).
+    /// When `deadline` has passed since the loop noticed the request, it cuts whatever is left. It
+    /// cuts a connection earlier if its peer does not answer the close frame within
+    /// [`Limits::close_timeout`](crate::proto::Limits::close_timeout).
     ///
-    /// Safe to call from anywhere, and more than once: the earliest deadline stands.
+    /// Safe to call from any thread, and more than once: the earliest deadline applies.
     /// [`stop`](Self::stop) ends a shutdown at once.
     ///
     /// ```
@@ -88,8 +87,8 @@ impl LoopHandle {
         self.ring();
     }
 
-    /// What the loop did until the end of its last turn. Never waits for the loop, so that it
-    /// tells of a loop that hangs, too ([`Stats::turn_since`]). Copies some 10 KiB.
+    /// The loop's statistics as of the end of its last turn. Never waits for the loop, so it also
+    /// works while a loop hangs ([`Stats::turn_since`]). Copies about 10 KiB.
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.meters.snapshot()
@@ -106,7 +105,7 @@ impl LoopHandle {
         }
     }
 
-    /// The same, of a caller with a sequentially consistent fence behind what it left.
+    /// As `ring`, for a caller that has issued a sequentially consistent fence after its write.
     pub(crate) fn ring_fenced(&self) {
         if self.shared.doorbell.ring_fenced() {
             (self.wake)();

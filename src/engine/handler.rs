@@ -6,22 +6,21 @@ use crate::net::disconnect::{ConnectError, Disconnect};
 use crate::proto::Message;
 use crate::proto::handshake::{Acceptance, Refusal, UpgradeRequest};
 
-/// What an application does with the connections of one listener, or with one that it made.
+/// An application's handler for the connections of one listener, or for one client connection.
 ///
-/// All methods run on the loop's thread and are lent the application's state `S`; a method that
-/// takes its time holds up every connection. Every method does nothing by default, except that
-/// upgrades are accepted.
+/// All methods run on the loop's thread and borrow the application's state `S`. A slow method
+/// delays every connection. By default `on_upgrade` accepts, and the other methods do nothing.
 ///
 /// For each connection [`on_open`](Self::on_open) comes first, and
-/// [`on_close`](Self::on_close) last and exactly once; no method is called from inside another.
+/// [`on_close`](Self::on_close) last and exactly once. No method is called from inside another.
 ///
-/// A method that panics costs its connection, not the loop: [`OnPanic`](crate::OnPanic).
+/// If a method panics, the loop closes the connection and goes on: [`OnPanic`](crate::OnPanic).
 ///
-/// [`EventLoop::listen_fn`](crate::EventLoop::listen_fn) and [`on_message`] make a handler of
-/// messages of a closure.
+/// [`EventLoop::listen_fn`](crate::EventLoop::listen_fn) and [`on_message`] turn a closure into a
+/// handler.
 #[expect(unused_variables, reason = "the names document the defaulted methods")]
 pub trait WebSocketHandler<S> {
-    /// A client asks to connect; its origin was checked. Accept or refuse.
+    /// A client asks to connect. Its origin has been checked. Accept or refuse.
     fn on_upgrade(
         &mut self,
         conn: &mut Connection<'_>,
@@ -34,43 +33,42 @@ pub trait WebSocketHandler<S> {
     /// The connection is open.
     fn on_open(&mut self, conn: &mut Connection<'_>, state: &mut S) {}
 
-    /// A whole message arrived. It is lent for this call: copy what is to be kept.
+    /// A whole message arrived. It is borrowed for this call: copy what you keep.
     fn on_message(&mut self, conn: &mut Connection<'_>, message: Message<'_>, state: &mut S) {}
 
-    /// A ping arrived; its pong is under way.
+    /// A ping arrived. The loop answers it with a pong.
     fn on_ping(&mut self, conn: &mut Connection<'_>, payload: &[u8], state: &mut S) {}
 
-    /// A pong arrived, asked for or not.
+    /// A pong arrived, solicited or not.
     fn on_pong(&mut self, conn: &mut Connection<'_>, payload: &[u8], state: &mut S) {}
 
-    /// Everything that had to wait for the peer ([`SendStatus::Queued`](crate::SendStatus)) is
-    /// sent.
+    /// All queued output ([`SendStatus::Queued`](crate::SendStatus)) is sent.
     fn on_drained(&mut self, conn: &mut Connection<'_>, state: &mut S) {}
 
-    /// The connection did not get some of what was broadcast to a topic it is subscribed to, as
-    /// the subscription's [`OverflowPolicy`](crate::OverflowPolicy) has it.
+    /// The connection missed some broadcasts to a topic that it is subscribed to, because of the
+    /// subscription's [`OverflowPolicy`](crate::OverflowPolicy).
     ///
-    /// Every broadcast that it missed is told in exactly one gap, unless the connection ends
-    /// before that, and the gaps of a topic come in order. One is told once the connection has
-    /// got a later broadcast to the topic, or everything that waited for it is sent. What is sent
-    /// from here, a snapshot for instance, comes after everything that was broadcast before.
+    /// Every missed broadcast is part of exactly one gap, unless the connection ends first. The
+    /// gaps of a topic come in order. This method is called once the connection has got a later
+    /// broadcast to the topic, or all its queued output is sent. A message sent from here, a
+    /// snapshot for instance, arrives after everything that was broadcast before.
     ///
-    /// It may be told after the subscription was ended, or its topic removed.
+    /// The call may come after the subscription has ended, or after its topic was removed.
     fn on_gap(&mut self, conn: &mut Connection<'_>, gap: Gap, state: &mut S) {}
 
-    /// The connection, which was open, has ended. Its id is refused from now on.
+    /// An open connection has ended. Its id is refused from now on.
     fn on_close(&mut self, conn: &mut Connection<'_>, disconnect: &Disconnect, state: &mut S) {}
 
-    /// The connection that this program wanted to make will not open.
+    /// A client connection could not be made.
     fn on_connect_error(&mut self, conn: &mut Connection<'_>, error: &ConnectError, state: &mut S) {
     }
 }
 
-/// A closure as a handler of messages: what [`on_message`] makes.
+/// A closure as a handler of messages. Made by [`on_message`].
 #[derive(Clone, Copy)]
 pub struct OnMessage<F>(F);
 
-/// Makes a handler of messages of a closure, where a handler object is wanted.
+/// Turns a closure into a handler of messages, for methods that take a handler object.
 ///
 /// ```
 /// use eventwire::{Config, EventLoop, ServerConfig, on_message};
@@ -106,7 +104,7 @@ where
     }
 }
 
-/// The answer to a client that asks to connect.
+/// The response to a client that asks to connect.
 ///
 /// ```
 /// use eventwire::Upgrade;
@@ -114,12 +112,13 @@ where
 ///
 /// let plain = Upgrade::accept();
 /// let chosen: Upgrade = Acceptance::new().subprotocol("chat.v2")?.into();
-/// let refused: Upgrade = Refusal::new(401).body("who are you?").into();
+/// let refused: Upgrade = Refusal::new(401).body("log in first").into();
 /// # Ok::<(), eventwire::proto::http::InvalidHeader>(())
 /// ```
 #[derive(Clone, Debug)]
 pub enum Upgrade {
-    /// The connection opens. Without a subprotocol, the configuration's choice is taken.
+    /// The connection opens. If the acceptance names no subprotocol, the loop chooses one from the
+    /// configuration.
     Accept(Acceptance),
     /// The connection ends with an HTTP response.
     Refuse(Refusal),
@@ -132,8 +131,8 @@ impl Upgrade {
         Self::Accept(Acceptance::new())
     }
 
-    /// Ends the connection with that HTTP status, 300 to 599. A [`Refusal`] has headers and a body,
-    /// too.
+    /// Ends the connection with an HTTP status from 300 to 599. For headers and a body, use a
+    /// [`Refusal`].
     #[must_use]
     pub fn refuse(status: u16) -> Self {
         Self::Refuse(Refusal::new(status))

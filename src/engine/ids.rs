@@ -3,33 +3,35 @@ use std::fmt;
 use crate::queue::TimerKey;
 use crate::slots::Key;
 
-/// Names a connection of one loop. Outlives it harmlessly: a stale one is refused, and never
-/// reaches another connection.
+/// Names a connection of one loop. Once the connection is gone, its id is refused. It never refers
+/// to another connection.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(pub(crate) Key);
 
-/// Names a topic of one loop. A removed topic's is refused.
+/// Names a topic of one loop. The id of a removed topic is refused.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TopicId(pub(crate) Key);
 
-/// Names a listener of one loop. A closed listener's is refused, and never names another.
+/// Names a listener of one loop. The id of a closed listener is refused. It never refers to another
+/// listener.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ListenerId(pub(crate) Key);
 
-/// Names a timer of one loop. Refused once its event has arrived, or it was cancelled.
+/// Names a timer of one loop. Refused once the timer's event has arrived or the timer was
+/// cancelled.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TimerId(pub(crate) TimerKey);
 
 impl ConnectionId {
-    /// A number that no other connection of this loop has, for logs, and to take along where only
-    /// a number fits.
+    /// The id as a number, unique within the loop, for logs and for interfaces that carry only a
+    /// number.
     #[must_use]
     pub const fn to_bits(self) -> u64 {
         self.0.to_bits()
     }
 
-    /// The id that [`to_bits`](Self::to_bits) gave. Any other number names no connection, or one
-    /// that the caller may not have meant.
+    /// The id of a number that [`to_bits`](Self::to_bits) returned. Any other number names no
+    /// connection, or an arbitrary one.
     ///
     /// ```
     /// use eventwire::ConnectionId;

@@ -1,8 +1,8 @@
 //! The event loop, the handlers that it calls, and what handlers can do.
 //!
-//! A message takes this way: `turn/wait.rs` waits for readiness, `turn/read.rs` reads from the
+//! The path of a message: `turn/wait.rs` waits for readiness, `turn/read.rs` reads from the
 //! connection, `turn/messages.rs` (the fast path) or `turn/dispatch.rs` calls the handler,
-//! `connection.rs` sends its answer, and `turn/read.rs` flushes what the handler sent.
+//! `connection.rs` sends the reply, and `turn/read.rs` flushes what the handler sent.
 
 mod broadcast;
 mod bus;

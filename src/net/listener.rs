@@ -20,9 +20,9 @@ pub(crate) struct Listener<R: Reactor> {
     socket: R::Listener,
     /// The address, unless it is a path.
     pub(crate) local: Option<SocketAddr>,
-    /// The slot of the site that its connections belong to.
-    pub(crate) site: usize,
-    /// Readiness has come and connections may be left: edge-triggered readiness does not repeat.
+    /// The slot of the router that its connections may ask for.
+    pub(crate) router: usize,
+    /// Readiness has come and was not used up: edge-triggered readiness does not come twice.
     pub(crate) ready: bool,
     /// There were no descriptors: accepting is tried again at this moment.
     paused_until: Option<Time>,
@@ -30,8 +30,8 @@ pub(crate) struct Listener<R: Reactor> {
 }
 
 impl<R: Reactor> Listener<R> {
-    pub(crate) const fn new(socket: R::Listener, local: Option<SocketAddr>, site: usize) -> Self {
-        Self { socket, local, site, ready: true, paused_until: None, pause: PAUSE_MIN }
+    pub(crate) const fn new(socket: R::Listener, local: Option<SocketAddr>, router: usize) -> Self {
+        Self { socket, local, router, ready: true, paused_until: None, pause: PAUSE_MIN }
     }
 
     /// When to try again, if it is paused, or nothing is accepted before `full_until`.

@@ -23,9 +23,9 @@ pub(crate) struct Listeners<R: Reactor> {
     slots: Slots<Listener<R>>,
     /// Those on which connections may wait, the next to accept first.
     ready: VecDeque<Key>,
-    /// A connection that was accepted to find out whether one waits, although there was no place for
-    /// it, and the socket that it came on.
-    newcomer: Option<(Key, Accepted<R>)>,
+    /// A connection that was taken to find out whether one waits, though there was no room for it,
+    /// and the socket that it came on.
+    pending: Option<(Key, Accepted<R>)>,
 }
 
 /// An address that cannot be listened on.
@@ -44,7 +44,7 @@ enum Bound {
 
 impl<R: Reactor> Listeners<R> {
     pub(crate) const fn new() -> Self {
-        Self { slots: Slots::new(), ready: VecDeque::new(), newcomer: None }
+        Self { slots: Slots::new(), ready: VecDeque::new(), pending: None }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -52,15 +52,15 @@ impl<R: Reactor> Listeners<R> {
     }
 
     /// Adds the socket that `listen` opens and registers under the key it is given. Its connections
-    /// belong to the site in that slot.
+    /// are of the router in that slot.
     pub(crate) fn open(
         &mut self,
-        site: usize,
+        router: usize,
         listen: impl FnOnce(u64) -> io::Result<(R::Listener, Option<SocketAddr>)>,
     ) -> io::Result<Key> {
         let key = self.slots.try_insert_with(|key| {
             let (socket, local) = listen(Named::Listener(key).to_bits())?;
-            Ok::<_, io::Error>(Listener::new(socket, local, site))
+            Ok::<_, io::Error>(Listener::new(socket, local, router))
         })?;
         self.ready.push_back(key);
         Ok(key)
@@ -77,15 +77,15 @@ impl<R: Reactor> Listeners<R> {
         reactor: &mut R,
         addresses: &[SocketAddr],
         backlog: u32,
-        site: usize,
+        router: usize,
     ) -> Result<Vec<Key>, BindError> {
         let addresses = wildcard_first(addresses);
         for _ in 1..PORT_TRIES_MAX {
-            if let Bound::Sockets(keys) = self.bind_once(reactor, &addresses, backlog, site)? {
+            if let Bound::Sockets(keys) = self.bind_once(reactor, &addresses, backlog, router)? {
                 return Ok(keys);
             }
         }
-        match self.bind_once(reactor, &addresses, backlog, site)? {
+        match self.bind_once(reactor, &addresses, backlog, router)? {
             Bound::Sockets(keys) => Ok(keys),
             Bound::PortTaken(error) => Err(error),
         }
@@ -96,7 +96,7 @@ impl<R: Reactor> Listeners<R> {
         reactor: &mut R,
         addresses: &[SocketAddr],
         backlog: u32,
-        site: usize,
+        router: usize,
     ) -> Result<Bound, BindError> {
         let (mut keys, mut absent, mut port) = (Vec::new(), None, 0);
         for &asked in addresses {
@@ -105,7 +105,7 @@ impl<R: Reactor> Listeners<R> {
             if self.covers(&keys, address) {
                 continue;
             }
-            let opened = self.open(site, |key| {
+            let opened = self.open(router, |key| {
                 let (socket, local) = reactor.listen(address, backlog, key)?;
                 Ok((socket, Some(local)))
             });
@@ -152,7 +152,7 @@ impl<R: Reactor> Listeners<R> {
 
     /// Closes sockets. Readiness that names one of them finds nothing any more.
     pub(crate) fn close(&mut self, keys: &[Key]) {
-        self.newcomer.take_if(|(key, _)| keys.contains(key));
+        self.pending.take_if(|(key, _)| keys.contains(key));
         for &key in keys {
             if self.slots.remove(key).is_some_and(|listener| listener.ready) {
                 self.ready.retain(|ready| *ready != key);
@@ -194,19 +194,19 @@ impl<R: Reactor> Listeners<R> {
         self.ready().any(|listener| listener.is_short(now))
     }
 
-    /// Whether a connection waits: readiness may be older than the last one that was accepted.
-    pub(crate) fn has_newcomer(&mut self, reactor: &mut R, now: Time) -> bool {
-        if self.newcomer.is_none() {
-            self.newcomer = self.accept_next(reactor, now);
+    /// Whether a connection waits: readiness may be older than the last one that was taken.
+    pub(crate) fn has_pending(&mut self, reactor: &mut R, now: Time) -> bool {
+        if self.pending.is_none() {
+            self.pending = self.accept_next(reactor, now);
         }
-        self.newcomer.is_some()
+        self.pending.is_some()
     }
 
-    /// Accepts one connection; returns it with the slot of its site. `None`: there are no more now.
+    /// Takes one connection, with the slot of its router. `None`: no more now.
     pub(crate) fn accept(&mut self, reactor: &mut R, now: Time) -> Option<(Accepted<R>, usize)> {
-        let newcomer = self.newcomer.take();
-        let (key, accepted) = newcomer.or_else(|| self.accept_next(reactor, now))?;
-        Some((accepted, self.slots.get(key)?.site))
+        let pending = self.pending.take();
+        let (key, accepted) = pending.or_else(|| self.accept_next(reactor, now))?;
+        Some((accepted, self.slots.get(key)?.router))
     }
 
     /// Listeners take turns, one connection each, so that none of them waits for the end of another's
@@ -287,13 +287,13 @@ mod tests {
     #[test]
     fn listeners_take_turns() {
         let mut world = world();
-        let keys = [0, 1, 2].map(|site| {
-            let at = [address(&format!("127.0.0.1:{}", 9_000 + site))];
-            world.1.bind(&mut world.0, &at, 16, site).expect("a listener")[0]
+        let keys = [0, 1, 2].map(|router| {
+            let at = [address(&format!("127.0.0.1:{}", 9_000 + router))];
+            world.1.bind(&mut world.0, &at, 16, router).expect("a listener")[0]
         });
-        for (site, peers) in [(0, 4), (1, 1), (2, 2)] {
+        for (router, peers) in [(0, 4), (1, 1), (2, 2)] {
             for _ in 0..peers {
-                world.0.peer_connect(address(&format!("127.0.0.1:{}", 9_000 + site)));
+                world.0.peer_connect(address(&format!("127.0.0.1:{}", 9_000 + router)));
             }
         }
         while !world.0.is_quiescent() {
@@ -302,8 +302,8 @@ mod tests {
         keys.into_iter().for_each(|key| world.1.note_ready(key));
         let (reactor, listeners) = &mut world;
         let accepted = std::iter::from_fn(|| listeners.accept(reactor, Time::BEGINNING));
-        let sites: Vec<_> = accepted.map(|(_, site)| site).collect();
-        assert_eq!(sites, [0, 1, 2, 0, 2, 0, 0]);
+        let routers: Vec<_> = accepted.map(|(_, router)| router).collect();
+        assert_eq!(routers, [0, 1, 2, 0, 2, 0, 0]);
     }
 
     #[test]

@@ -130,7 +130,7 @@ impl Places {
         self.asking.front(&self.spots).map(|(_, since)| since + FAIR_DURATION)
     }
 
-    /// The connection that has to end because there are more than may be.
+    /// Who goes because more stand somewhere than may, and where that is.
     pub(crate) fn surplus(&self, now: Time) -> Option<Candidate> {
         if self.idle.len() > self.limits.idle {
             let (conn, since) = self.idle.front(&self.spots)?;

@@ -56,26 +56,35 @@ pub(crate) struct Socket {
     pub(crate) rare: RareState,
     /// What `inbound` last came to, as the total over all connections has it.
     pub(crate) inbound_counted: usize,
-    /// Which handler it belongs to; until that is known, which site it asks, with `SITE`.
+    /// Which handler it belongs to; until that is known, which router it asks, with `ROUTER`.
     owner: u32,
     /// The tick of its newest entry in the wheel of deadlines.
     pub(crate) armed: Tick,
     pub(crate) peer: PeerAddr,
 }
 
-/// Marks the slot of a site among the numbers of endpoints.
-const SITE: usize = 1 << 31;
+/// When queued output is too much.
+/// Above this many bytes a server does not read from the peer, which must make progress.
+/// No message is queued that makes it more than this many bytes.
+/// How long the outbox may stay above `soft` without progress since it passed it.
+/// What all connections of a loop may hold together, in bytes.
+/// Unfinished messages, and input that is left over.
+/// Outboxes.
+/// How many connections there may be: each has an equal share of both.
+/// What a loop's connections may hold.
+/// Marks the slot of a router among the numbers of endpoints.
+const ROUTER: usize = 1 << 31;
 
-/// The number of a site or of an endpoint, in half the room: as many would not fit in memory as it
-/// could not tell apart.
+/// The number of a router or of an endpoint, in half the room: more than 2³¹ of them would not fit
+/// in memory.
 const fn narrow(owner: usize) -> u32 {
     owner as u32
 }
 
 impl Socket {
-    /// A connection that was accepted by the listener whose site that is.
-    pub(crate) fn accepted(protocol: WebSocket, site: usize, peer: PeerAddr) -> Self {
-        Self { peer, ..Self::new(protocol, site | SITE) }
+    /// A connection that was accepted by the listener whose router that is.
+    pub(crate) fn accepted(protocol: WebSocket, router: usize, peer: PeerAddr) -> Self {
+        Self { peer, ..Self::new(protocol, router | ROUTER) }
     }
 
     pub(crate) fn new(protocol: WebSocket, owner: usize) -> Self {
@@ -101,7 +110,7 @@ impl Socket {
         }
     }
 
-    /// Which handler it belongs to. No handler has the number if it asks a site yet.
+    /// Which handler it belongs to. No handler has the number if it asks a router yet.
     #[inline]
     pub(crate) const fn endpoint(&self) -> usize {
         self.owner as usize
@@ -112,10 +121,10 @@ impl Socket {
         self.owner = narrow(endpoint);
     }
 
-    /// The slot of the site that it asks, if it was accepted and has no handler yet.
-    pub(crate) fn site(&self) -> Option<usize> {
+    /// The slot of the router that it asks, if it was accepted and has no handler yet.
+    pub(crate) fn router(&self) -> Option<usize> {
         let owner = self.endpoint();
-        (owner & SITE != 0).then_some(owner ^ SITE)
+        (owner & ROUTER != 0).then_some(owner ^ ROUTER)
     }
 
     /// Whether messages can be sent.

@@ -223,7 +223,7 @@ fn an_event_whose_clone_panics_counts_as_missed() {
 #[test]
 fn errors_say_what_happened() {
     let texts = [
-        (TryRecvError::Empty.to_string(), "no event was there in time"),
+        (TryRecvError::Empty.to_string(), "no event arrived in time"),
         (TryRecvError::from(RecvError::Closed).to_string(), "the loop has ended"),
         (RecvError::Overflowed.to_string(), "the subscriber was too slow"),
     ];

@@ -16,22 +16,22 @@ use crate::load::{Stamp, Target, Wire, pattern};
 use crate::machine::ThreadCpu;
 use crate::worker::Worker;
 
-/// Events that the channel holds: as many as one of the engine's.
+/// The channel's capacity in events: the same as that of an inbox of the engine.
 const CAPACITY: usize = 65_536;
-/// A WebSocket message of the server's is this much longer than its payload: the floor carries as
-/// many bytes.
+/// A server's WebSocket message is this much longer than its payload. The floor sends as many
+/// bytes.
 const HEADER: usize = 2;
-/// Events that leave in one write: as many as the engine takes in one turn.
+/// How many events leave in one write: as many as the engine handles in one turn.
 const WRITE_MAX: usize = 1024;
 
-/// Starts a thread that tallies what the channel brings.
+/// Starts a thread that receives and counts the channel's events.
 pub(crate) fn to_thread(
     mut tally: Tally,
     setting: Setting,
 ) -> Result<Route<SyncSender<Stamp>>, Error> {
     let (sinks, receiver) = channel(setting.publishers);
     let (consumer, worker) = Worker::start("channel", setting.consumer_cpu(), move |ready| {
-        // The receiver waits for exactly this.
+        // The receiver is waiting, so this cannot fail.
         let _ = ready.send(ThreadCpu::current());
         while let Some(stamp) = take(&receiver, setting.idle) {
             tally.arrived(stamp);
@@ -41,8 +41,8 @@ pub(crate) fn to_thread(
     Ok(Route { sinks, finish: Box::new(move || worker.join()), window: None, consumer })
 }
 
-/// Starts a thread that passes on what the channel brings to a second thread, which waits for each
-/// event and tallies it.
+/// Starts a thread that passes the channel's events on to a second thread, which waits for each
+/// event and counts it.
 pub(crate) fn to_second_thread(
     mut tally: Tally,
     setting: Setting,
@@ -50,13 +50,13 @@ pub(crate) fn to_second_thread(
     let (sinks, receiver) = channel(setting.publishers);
     let (onward, last) = sync_channel(CAPACITY);
     let ((), second) = Worker::start("subscriber", setting.publisher_cpu(), move |ready| {
-        // The receiver waits for exactly this.
+        // The receiver is waiting, so this cannot fail.
         let _ = ready.send(());
         last.into_iter().for_each(|stamp| tally.arrived(stamp));
         Ok(tally)
     })?;
     let (consumer, first) = Worker::start("channel", setting.consumer_cpu(), move |ready| {
-        // The receiver waits for exactly this.
+        // The receiver is waiting, so this cannot fail.
         let _ = ready.send(ThreadCpu::current());
         while let Some(stamp) = take(&receiver, setting.idle) {
             if onward.send(stamp).is_err() {
@@ -73,8 +73,8 @@ pub(crate) fn to_second_thread(
     Ok(Route { sinks, finish: Box::new(finish), window: Some(window), consumer })
 }
 
-/// Starts a thread that writes what the channel brings to a TCP connection, whose other end
-/// tallies it.
+/// Starts a thread that writes the channel's events to a TCP connection, whose other end counts
+/// them.
 pub(crate) fn to_socket(tally: Tally, setting: Setting) -> Result<Route<SyncSender<Stamp>>, Error> {
     let cannot = || Error::system("cannot listen on 127.0.0.1:0");
     let listener = TcpListener::bind("127.0.0.1:0").map_err(cannot())?;
@@ -84,7 +84,7 @@ pub(crate) fn to_socket(tally: Tally, setting: Setting) -> Result<Route<SyncSend
     let client = Client::start(target, socket::SIZE + HEADER, tally, setting.publisher_cpu())?;
     let (stream, _) = listener.accept().map_err(Error::system("cannot accept a connection"))?;
     let (consumer, worker) = Worker::start("channel", setting.consumer_cpu(), move |ready| {
-        // The receiver waits for exactly this.
+        // The receiver is waiting, so this cannot fail.
         let _ = ready.send(ThreadCpu::current());
         forward(&receiver, setting.idle, stream).map_err(Error::system("cannot send to a client"))
     })?;
@@ -117,8 +117,8 @@ fn take(receiver: &Receiver<Stamp>, idle: IdleMode) -> Option<Stamp> {
     }
 }
 
-/// Writes one message for each event, in one call those that wait. Gives the connection back: its
-/// end is for the client to say.
+/// Writes one message for each event, all queued ones in one call. Returns the connection, because
+/// the client closes it.
 fn forward(
     receiver: &Receiver<Stamp>,
     idle: IdleMode,

@@ -8,20 +8,20 @@ use crate::error::Error;
 use crate::load::Stamp;
 use crate::report::median;
 
-/// What publishing one event costs its thread while the consumer is awake, in nanoseconds.
+/// The time that publishing one event takes while the consumer is awake, in nanoseconds.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cost {
-    /// Over all batches, those included that were interrupted.
+    /// The mean over all batches, including interrupted ones.
     pub(crate) mean: f64,
-    /// Of the batches' means.
+    /// The median of the batches' means.
     pub(crate) median: f64,
 }
 
-/// Events published back to back: far fewer than the queue holds, and enough to make the two
-/// readings of the clock around them not count.
+/// How many events are published back to back: far fewer than the queue's capacity, and enough to
+/// make the two clock reads around them negligible.
 const BATCH: u32 = 1000;
 
-/// Publishes batches, each when the one before has arrived.
+/// Publishes batches, each after the previous one has arrived.
 pub(crate) fn measure<K: Sink>(
     route: Route<K>,
     place: Place,
@@ -32,7 +32,7 @@ pub(crate) fn measure<K: Sink>(
     let means = thread::scope(|scope| {
         let thread = scope.spawn(move || {
             place.enter()?;
-            // All sinks go with the thread: a channel's end is the end of its senders.
+            // The thread owns all sinks: a channel ends when its senders are dropped.
             let sink = sinks.first().ok_or_else(refused)?;
             let start = Instant::now();
             let mut sequence = 0;

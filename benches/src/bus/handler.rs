@@ -10,7 +10,7 @@ use crate::load::Stamp;
 use crate::machine::ThreadCpu;
 use crate::worker::Worker;
 
-/// Starts a loop whose handler of events tallies them.
+/// Starts a loop whose event handler counts the events.
 pub(crate) fn start(
     mut tally: Tally,
     setting: Setting,
@@ -22,7 +22,7 @@ pub(crate) fn start(
                 tally.arrived(*stamp);
             });
             let sinks: Vec<_> = (0..setting.publishers).map(|_| event_loop.publisher()).collect();
-            // The receiver waits for exactly this.
+            // The receiver is waiting, so this cannot fail.
             let _ = ready.send((sinks, event_loop.handle(), ThreadCpu::current()));
             event_loop.run(&mut tally)?;
             Ok(tally)

@@ -1,8 +1,7 @@
-//! The event bus: what publishing from threads costs, how many events it carries, and how soon
-//! they arrive.
+//! Measures the event bus: the cost of publishing from threads, throughput and latency.
 //!
-//! Each route an event can take is measured beside a floor, which is the standard library's
-//! bounded channel to a plain thread: in turns with it, by the same publishing threads.
+//! Each path of an event is measured alternately with a floor: the standard library's bounded
+//! channel to a plain thread, with the same publishing threads.
 
 mod channel;
 mod cost;
@@ -29,47 +28,47 @@ pub(crate) use publishers::{Flood, Paced};
 use publishers::{Place, Route, Sink, soon};
 use tally::{Pace, Tally};
 
-/// The way of an event from the publishing threads.
+/// The path of an event from the publishing threads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Way {
-    /// To a handler on the loop; the floor: to the thread that takes from the channel.
+    /// To a handler on the loop. Floor: to the thread that receives from the channel.
     Handler,
-    /// Through the loop to a subscriber's thread; the floor: through the thread, which passes it on
+    /// Through the loop to a subscriber's thread. Floor: through the thread, which passes it on
     /// through a second channel.
     Subscriber,
-    /// Through a handler, which broadcasts it, to a client; the floor: through the thread, which
-    /// writes it to a TCP connection.
+    /// Through a handler, which broadcasts it, to a client. Floor: through the thread, which writes
+    /// it to a TCP connection.
     Socket,
 }
 
-/// What is measured at once.
+/// One measurement's setting.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Setting {
     pub(crate) way: Way,
-    /// Publishing threads.
+    /// How many threads publish.
     pub(crate) publishers: usize,
-    /// What the loop, or the channel's thread, does while nothing waits.
+    /// What the loop, or the channel's thread, does while no event is queued.
     pub(crate) idle: IdleMode,
     /// With two CPUs, the loop has one of them; everything else is on the other.
     pub(crate) cpus: Option<CpuPair>,
 }
 
-/// Who carries the events.
+/// The side that carries the events.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Side {
     Engine,
     Floor,
 }
 
-/// What one round showed.
+/// The result of one round.
 #[derive(Clone, Debug)]
 pub(crate) struct Round {
     pub(crate) flood: Flood,
     pub(crate) paced: Paced,
 }
 
-/// How long everything takes.
+/// The number and length of the rounds.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Timing {
     pub(crate) rounds: usize,
@@ -94,11 +93,11 @@ const QUICK: Timing = Timing {
     cost: Duration::from_millis(10),
 };
 
-/// How many threads publish, by the way that the events take.
+/// The numbers of publishing threads for each path.
 const PUBLISHERS: [(Way, &[usize]); 3] =
     [(Way::Handler, &[1, 2, 4]), (Way::Subscriber, &[1, 4]), (Way::Socket, &[1, 4])];
 
-/// Measures everything.
+/// Runs all measurements.
 pub(crate) fn run(args: &BusArgs) -> Result<BusReport, Error> {
     let timing = if args.quick { QUICK } else { FULL };
     let cpus = CpuPair::pick();
@@ -155,7 +154,7 @@ pub(crate) fn cost(cpus: Option<CpuPair>, timing: Timing, side: Side) -> Result<
 }
 
 impl Setting {
-    /// For people.
+    /// The setting as a title.
     pub(crate) fn title(self) -> String {
         let way = match self.way {
             Way::Handler => "handler",

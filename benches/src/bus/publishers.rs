@@ -1,4 +1,4 @@
-//! The publishing threads: as fast as events are taken, or at a fixed rate.
+//! The publishing threads: as fast as events are accepted, or at a fixed rate.
 
 use std::hint;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,18 +13,18 @@ use crate::error::Error;
 use crate::load::{Latencies, Stamp, no_latencies};
 use crate::machine::{self, ThreadCpu};
 
-/// What a publishing thread hands its events to, without waiting.
+/// Where a publishing thread sends its events, without waiting.
 pub(crate) trait Sink: Send {
     fn offer(&self, event: Stamp) -> Offer;
 }
 
-/// What became of an event.
+/// The outcome of publishing an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Offer {
     Taken,
-    /// Not now.
+    /// The queue is full.
     Full,
-    /// Never again.
+    /// The consumer has ended.
     Closed,
 }
 
@@ -48,15 +48,15 @@ impl Sink for SyncSender<Stamp> {
     }
 }
 
-/// Ends a consumer once everything has arrived: gives what did.
+/// Ends a consumer once everything has arrived, and returns its tally.
 pub(crate) type Finish = Box<dyn FnOnce() -> Result<Tally, Error>>;
 
-/// A consumer that runs, with a sink for each publishing thread.
+/// A running consumer with a sink for each publishing thread.
 pub(crate) struct Route<K> {
     pub(crate) sinks: Vec<K>,
     pub(crate) finish: Finish,
-    /// Events of one publisher that may be on their way, where nothing but the consumer's memory
-    /// would bound them.
+    /// How many events of one publisher may be in flight, if otherwise only the consumer's memory
+    /// would limit them.
     pub(crate) window: Option<u32>,
     /// The CPU time of the loop, or of the channel's thread.
     pub(crate) consumer: ThreadCpu,
@@ -66,20 +66,20 @@ pub(crate) struct Route<K> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place {
     pub(crate) cpu: Option<usize>,
-    /// The CPU is this one thread's: it need not let others run while it waits.
+    /// The thread has a CPU of its own, so it may spin while it waits.
     pub(crate) alone: bool,
-    /// Others on the CPU come first, or threads that only wait would take the time from them.
+    /// The thread shares its CPU, and yields while it waits, so that it does not delay others.
     pub(crate) yields: bool,
 }
 
-/// Everything published as fast as it was taken.
+/// The result of publishing as fast as events are accepted.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Flood {
     pub(crate) events_per_second: f64,
     pub(crate) sent: Sent,
 }
 
-/// Everything published at its time.
+/// The result of publishing at a fixed rate.
 #[derive(Clone, Debug)]
 pub(crate) struct Paced {
     /// From the intended time to the arrival.
@@ -89,31 +89,33 @@ pub(crate) struct Paced {
     pub(crate) sent: Sent,
     /// From the start of the publishing threads until everything had arrived.
     pub(crate) time: Duration,
-    /// What the loop, or the channel's thread, had of a CPU meanwhile.
+    /// The CPU time of the loop, or of the channel's thread, in that time.
     pub(crate) consumer_cpu: Option<Duration>,
 }
 
-/// What the publishing threads did, the warm-up included.
+/// What the publishing threads did, including the warm-up.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Sent {
     pub(crate) events: u64,
-    /// Times that the queue was full.
+    /// How often the queue was full.
     pub(crate) refusals: u64,
-    /// Calls of `write`, which for these threads are wakes; `None` where the system does not tell.
+    /// Calls of `write`, which are wakes in these threads. `None` if the system does not count
+    /// them.
     pub(crate) writes: Option<u64>,
 }
 
-/// Events that may be on their way over all publishers, where what follows the loop must never
-/// fall behind by more than it may.
+/// How many events of all publishers may be in flight, if the receiver after the loop has a limit
+/// that must not be exceeded.
 pub(crate) const WINDOW: u32 = 8192;
-/// Events between two looks at the end.
+/// How many events are published between two checks for the end.
 const BATCH: u32 = 64;
-/// The time that everything has to start before the first event is due.
+/// The time for threads to start before the first event is due.
 const HEAD_START: Duration = Duration::from_millis(20);
 /// Events that take longer than this to arrive are lost.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Publishes as fast as the route takes events, and counts those that arrive in the measured time.
+/// Publishes as fast as the route accepts events, and counts those that arrive in the measured
+/// time.
 pub(crate) fn flood<K: Sink>(
     route: Route<K>,
     place: Place,
@@ -300,7 +302,7 @@ fn closed() -> Error {
 mod tests {
     use super::*;
 
-    /// Takes every second offer, and tallies it.
+    /// Accepts every second event, and counts it.
     struct Fickle(std::sync::Mutex<(bool, Tally)>);
 
     impl Sink for &Fickle {

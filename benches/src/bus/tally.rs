@@ -5,34 +5,34 @@ use std::time::{Duration, Instant};
 use crate::error::Error;
 use crate::load::{Fault, Latencies, Schedule, Stamp, no_latencies};
 
-/// Where events arrive: counted, checked for their order, and timed if they have times.
+/// Counts arriving events, checks their order, and measures their latency if they have times.
 #[derive(Debug)]
 pub(crate) struct Tally {
-    /// The sequence number that each publisher's next event must have.
+    /// The expected sequence number of each publisher's next event.
     next: Vec<u32>,
     progress: Arc<Progress>,
     pace: Option<Pace>,
     latency: Latencies,
-    /// The first event that was not the one to come next.
+    /// The first event out of order.
     fault: Option<Fault>,
 }
 
-/// How many events of each publisher have arrived; kept by the consumer, read by the others.
+/// How many events of each publisher have arrived. Written by the consumer, read by other threads.
 #[derive(Debug)]
 pub(crate) struct Progress {
     arrived: Vec<Counter>,
 }
 
-/// A counter on cache lines of its own, so that nobody slows the consumer down by reading another.
+/// A counter on cache lines of its own, so that reads of other counters do not slow the consumer.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 struct Counter(AtomicU32);
 
-/// When each event is meant to be published: every publisher at its own fixed rate, in turns.
+/// When each event is meant to be published: each publisher at a fixed rate, alternately.
 #[derive(Clone, Debug)]
 pub(crate) struct Pace {
     schedules: Vec<Schedule>,
-    /// Events meant for earlier only warm up.
+    /// Events before this time belong to the warm-up.
     measured_from: Instant,
     /// How many events each publisher publishes.
     pub(crate) events: u32,
@@ -54,7 +54,7 @@ impl Tally {
         Arc::clone(&self.progress)
     }
 
-    /// An event arrived.
+    /// Counts an event that arrived.
     pub(crate) fn arrived(&mut self, stamp: Stamp) {
         let publisher = stamp.sender as usize;
         let Some(next) = self.next.get_mut(publisher) else {
@@ -75,7 +75,7 @@ impl Tally {
         }
     }
 
-    /// From the intended time of each measured event to its arrival, if all came in order.
+    /// The latency of each measured event from its intended time, if all came in order.
     pub(crate) fn finish(self) -> Result<Latencies, Error> {
         match self.fault {
             None => Ok(self.latency),
@@ -121,13 +121,13 @@ impl Pace {
         self.schedules[publisher].time(u64::from(sequence))
     }
 
-    /// Whether an event of that time counts.
+    /// Whether an event at that time is measured.
     pub(crate) fn is_measured(&self, intended: Instant) -> bool {
         intended >= self.measured_from
     }
 }
 
-/// The time between two moments, 0 if they are in the wrong order.
+/// The time between two points in time, 0 if they are in the wrong order.
 pub(crate) fn nanoseconds(from: Instant, to: Instant) -> u64 {
     u64::try_from(to.saturating_duration_since(from).as_nanos()).unwrap_or(u64::MAX)
 }

@@ -9,20 +9,20 @@ use crate::idle::IdleMode;
 
 #[derive(Args, Debug)]
 pub(crate) struct BystanderArgs {
-    /// Connections that are broadcast to; fewer if there may not be as many open files
+    /// Connections that subscribe to the topic; fewer if the limit on open files is too low
     #[arg(short = 'c', long, default_value = "10000", value_name = "N")]
     #[arg(value_parser = parse_connections)]
     pub(crate) subscribers: usize,
     /// Payload bytes of each broadcast
     #[arg(short, long, default_value = "128", value_name = "BYTES", value_parser = parse_broadcast)]
     pub(crate) size: usize,
-    /// What the server does while nothing is ready
+    /// How the server waits while nothing is ready
     #[arg(long, value_enum, default_value = "adaptive", value_name = "MODE")]
     pub(crate) idle: IdleMode,
     /// Write the figures to FILE as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Measure for moments only: shows that everything works, not how fast
+    /// Measure very briefly: a check that everything works, without meaningful figures
     #[arg(long, hide = true)]
     pub(crate) quick: bool,
 }

@@ -5,17 +5,17 @@ use mio::Events;
 use crate::error::Error;
 use crate::load::{Fault, Links, ReadOutcome, Stamp, Target};
 
-/// Connections that only receive.
+/// Connections that only receive broadcasts.
 #[derive(Debug)]
 pub(crate) struct Crowd {
     links: Links,
     events: Events,
-    /// The number that each one's next message must have.
+    /// The expected number of each connection's next message.
     next: Vec<u32>,
     delivered: u64,
 }
 
-/// Connections that are read from at once.
+/// How many connections are read from in one batch.
 const READ_AT_ONCE: usize = 1024;
 
 impl Crowd {
@@ -25,17 +25,17 @@ impl Crowd {
         Ok(Self { links, events, next: vec![0; count], delivered: 0 })
     }
 
-    /// How many they are.
+    /// How many connections there are.
     pub(crate) fn len(&self) -> u64 {
         self.next.len() as u64
     }
 
-    /// Messages that arrived, over all of them.
+    /// How many messages arrived on all connections together.
     pub(crate) fn delivered(&self) -> u64 {
         self.delivered
     }
 
-    /// Reads what is there, from some of them.
+    /// Reads available input from some of them.
     pub(crate) fn read(&mut self) -> Result<(), Error> {
         let Self { links, events, next, delivered } = self;
         links.wait(events, Duration::ZERO)?;
@@ -57,7 +57,7 @@ impl Crowd {
         Ok(())
     }
 
-    /// Says goodbye.
+    /// Closes every connection.
     pub(crate) fn close(self) {
         self.links.close();
     }

@@ -1,5 +1,5 @@
-//! What broadcasts to many cost a connection that has nothing to do with them: its round trips
-//! while they go on, and while they do not, in turns.
+//! Measures how broadcasts to many connections delay another connection: its round trips during
+//! broadcasts and without them, alternately.
 
 mod args;
 mod crowd;
@@ -22,7 +22,7 @@ pub(crate) use args::BystanderArgs;
 use crowd::Crowd;
 use server::{Access, Server};
 
-/// How everything runs.
+/// The setting of a run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Timing {
     pub(crate) rounds: usize,
@@ -38,7 +38,7 @@ const FULL: Timing = Timing {
 const QUICK: Timing =
     Timing { rounds: 1, quiet: Duration::from_millis(20), broadcasting: Duration::from_millis(60) };
 
-/// What one round showed.
+/// The result of one round.
 #[derive(Clone, Debug)]
 pub(crate) struct Round {
     /// Round trips without broadcasts.
@@ -47,20 +47,20 @@ pub(crate) struct Round {
     pub(crate) during: Latencies,
     /// How long broadcasts went on.
     pub(crate) time: Duration,
-    /// Messages that subscribers received in that time.
+    /// How many messages subscribers received in that time.
     pub(crate) deliveries: u64,
-    /// CPU time of the loop in that time.
+    /// The loop's CPU time in that time.
     pub(crate) loop_cpu: Option<Duration>,
 }
 
 /// Payload bytes of the bystander's messages.
 pub(crate) const ECHO_SIZE: usize = 128;
-/// Open files besides both ends of all subscribers' connections.
+/// How many files are open besides both ends of the subscribers' connections.
 const OTHER_FILES: usize = 192;
-/// A server that owes something and sends nothing for this long has failed.
+/// If messages are pending and the server sends nothing for this long, it has failed.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Measures everything.
+/// Runs all measurements.
 pub(crate) fn run(args: &BystanderArgs) -> Result<BystanderReport, Error> {
     let timing = if args.quick { QUICK } else { FULL };
     let cpus = CpuPair::pick();
@@ -68,7 +68,7 @@ pub(crate) fn run(args: &BystanderArgs) -> Result<BystanderReport, Error> {
     let bar = progress_bar((1 + timing.rounds) as u64);
     let (server, access) = Server::start(args.size, args.idle, cpus.map(|cpus| cpus.server))?;
     let (before, bar) = (CpuUse::now(), &bar);
-    // On a thread of its own, so that only that one is bound to a CPU.
+    // On a thread of its own, so that only this thread is bound to a CPU.
     let rounds = thread::scope(|scope| {
         let load = scope.spawn(move || -> Result<Vec<Round>, Error> {
             cpus.map_or(Ok(()), |cpus| machine::pin(cpus.load))?;
@@ -78,7 +78,7 @@ pub(crate) fn run(args: &BystanderArgs) -> Result<BystanderReport, Error> {
     });
     let interference = CpuUse::now().zip(before).map(|(now, then)| now.interference_since(then));
     bar.finish_and_clear();
-    // If the server failed, that is why the load did.
+    // If both failed, the server's error is the cause.
     server.stop()?;
     let mut report = BystanderReport::new(args, cpus, timing, subscribers);
     report.set(&rounds?);
@@ -88,7 +88,8 @@ pub(crate) fn run(args: &BystanderArgs) -> Result<BystanderReport, Error> {
     Ok(report)
 }
 
-/// As many connections as wanted, or as may be open with both ends in this process.
+/// The requested number of connections, or as many as the limit on open files allows with both
+/// ends in this process.
 fn affordable(wanted: usize) -> Result<usize, Error> {
     let files = machine::raise_file_limit((wanted * 2 + OTHER_FILES) as u64);
     let files = usize::try_from(files).unwrap_or(usize::MAX);
@@ -98,13 +99,13 @@ fn affordable(wanted: usize) -> Result<usize, Error> {
     }
 }
 
-/// The connection that measures, and everybody else's; one thread looks after both, so that
-/// reading what is broadcast is never in a round trip.
+/// The measuring connection and the subscribers. One thread serves both, so that reading broadcasts
+/// is never part of a round trip.
 struct Bystander {
     probe: Probe,
     crowd: Crowd,
     shouts: Publisher<Stamp>,
-    /// Broadcasts asked for.
+    /// How many broadcasts were requested.
     shouted: u64,
     server_cpu: ThreadCpu,
 }
@@ -151,12 +152,12 @@ impl Bystander {
         let (cpu, start) = (self.server_cpu.time(), Instant::now());
         let delivered = self.crowd.delivered();
         loop {
-            // The next one waits while the loop is busy with the last, and only that one: several
-            // would leave in one write for each subscriber.
+            // Queue one broadcast while the loop delivers the last one, and not more: several would
+            // leave in one write for each subscriber.
             if self.owed() < self.crowd.len() {
                 self.shout()?;
             }
-            // Subscribers are owed something until they read.
+            // Broadcasts are pending until the subscribers read them.
             during.saturating_record(self.probe.round_trip()?.as_nanos() as u64);
             if start.elapsed() > time {
                 break;
@@ -170,7 +171,7 @@ impl Bystander {
         Ok(Round { quiet, during, time, deliveries, loop_cpu })
     }
 
-    /// Messages that were broadcast and not received yet, over all subscribers.
+    /// How many broadcast messages all subscribers together have not received.
     fn owed(&self) -> u64 {
         self.shouted * self.crowd.len() - self.crowd.delivered()
     }
@@ -182,7 +183,7 @@ impl Bystander {
         Ok(())
     }
 
-    /// Waits until everybody has received everything.
+    /// Waits until every subscriber has received every message.
     fn settle(&mut self) -> Result<(), Error> {
         let start = Instant::now();
         while self.owed() > 0 {

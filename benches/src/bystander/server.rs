@@ -1,4 +1,4 @@
-//! A loop that echoes on one port, and broadcasts to everybody who connects to another.
+//! A loop that echoes on one port, and broadcasts to the clients of another port.
 
 use eventwire::{Config, Context, EventLoop, ListenerId, LoopHandle, Publisher, ServerConfig};
 
@@ -16,14 +16,14 @@ pub(crate) struct Server {
     handle: LoopHandle,
 }
 
-/// What the load needs of it.
+/// What the load needs to use the server.
 #[derive(Debug)]
 pub(crate) struct Access {
     /// The bystander's port.
     pub(crate) echo: Target,
-    /// Everybody else's.
+    /// The subscribers' port.
     pub(crate) crowd: Target,
-    /// Asks for broadcasts; the stamp is the one that they carry.
+    /// Requests broadcasts with a given stamp.
     pub(crate) shouts: Publisher<Stamp>,
     pub(crate) cpu: ThreadCpu,
 }
@@ -43,12 +43,12 @@ impl Server {
             let mut payload = pattern(size);
             event_loop.on(move |cx: &mut Context<'_>, shout: &Stamp, (): &mut ()| {
                 payload[..Stamp::LEN].copy_from_slice(&shout.to_bits().to_le_bytes());
-                // One that is dropped is missed at the end.
+                // A dropped broadcast is noticed at the end.
                 cx.broadcast(topic, payload.as_slice());
             });
             let (echo, crowd) = (target(&event_loop, echo), target(&event_loop, crowd));
             let (shouts, cpu) = (event_loop.publisher(), ThreadCpu::current());
-            // The receiver waits for exactly this.
+            // The receiver is waiting, so this cannot fail.
             let _ = ready.send((Access { echo, crowd, shouts, cpu }, event_loop.handle()));
             event_loop.run(&mut ())?;
             Ok(())
@@ -56,7 +56,7 @@ impl Server {
         Ok((Self { worker, handle }, access))
     }
 
-    /// Ends the loop, and tells how that ended.
+    /// Ends the loop and returns its result.
     pub(crate) fn stop(self) -> Result<(), Error> {
         self.handle.stop();
         self.worker.join()
@@ -64,6 +64,6 @@ impl Server {
 }
 
 fn target(event_loop: &EventLoop<()>, listener: ListenerId) -> Target {
-    let address = event_loop.local_addr(listener).expect("it listens since a moment ago");
+    let address = event_loop.local_addr(listener).expect("the listener is open");
     Target::embedded(Wire::WebSocket, address)
 }

@@ -13,41 +13,41 @@ use crate::contestants::Contestant;
 
 #[derive(Args, Debug)]
 pub(crate) struct CompareArgs {
-    /// A few scenarios for moments each: less than three minutes
+    /// Run a few scenarios briefly: less than three minutes
     #[arg(long)]
     quick: bool,
-    /// Compare with an echo server that runs already; may be given several times. As
-    /// NAME:broadcast=URL it is one that does what `serve broadcast` does
+    /// Compare with a running echo server; may be given several times. NAME:broadcast=URL names a
+    /// server that does the same as `serve broadcast`
     #[arg(long, value_name = "NAME=URL")]
     pub(crate) against: Vec<Against>,
-    /// Run these scenarios only; the beginning of names stands for all that begin with it
+    /// Run only these scenarios; a prefix selects all names that begin with it
     #[arg(long, value_name = "SCENARIO", value_delimiter = ',', value_parser = parse_selection)]
     only: Vec<Selection>,
-    /// Let only these take part, and those of --against [default: all]
+    /// Run only these contestants, and those of --against [default: all]
     #[arg(long, value_name = "NAME", value_enum, value_delimiter = ',')]
     contestants: Vec<Contestant>,
     /// Rounds of each scenario
     #[arg(long, default_value = "5", value_name = "N")]
     #[arg(value_parser = clap::value_parser!(u16).range(5..=101))]
     rounds: u16,
-    /// Count system calls per message, too, in one more round of everybody: needs perf, and the
-    /// right to count them
+    /// Also count system calls per message, in one more round of every contestant: needs perf, and
+    /// the permission to use it
     #[arg(long)]
     pub(crate) system_calls: bool,
     #[command(flatten)]
     pub(crate) files: FileArgs,
-    /// Write tables that a README can embed to FILE
+    /// Write the page with the tables to FILE, as Markdown
     #[arg(long, value_name = "FILE")]
     pub(crate) markdown: Option<PathBuf>,
-    /// List scenarios and contestants, and measure nothing
+    /// List scenarios and contestants without measuring
     #[arg(long)]
     pub(crate) list: bool,
-    /// Measure for so long in each round: shows that everything works, not how fast
+    /// Measure for this time in each round: a check that everything works
     #[arg(long, hide = true, value_name = "SECONDS", value_parser = parse_time)]
     seconds_per_round: Option<Duration>,
 }
 
-/// How long everything takes.
+/// The number and length of the rounds.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Timing {
     pub(crate) rounds: usize,
@@ -58,7 +58,7 @@ pub(crate) struct Timing {
 const FULL: (Duration, Duration) = (Duration::from_millis(150), Duration::from_millis(400));
 const QUICK: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(180));
 
-/// Scenarios by the beginning of their names.
+/// Scenarios, selected by a prefix of their names.
 type Selection = Vec<&'static Scenario>;
 
 fn parse_selection(text: &str) -> Result<Selection, String> {
@@ -84,20 +84,20 @@ impl CompareArgs {
         Timing { rounds: self.rounds.into(), warm_up, duration }
     }
 
-    /// Those of this program that take part.
+    /// The selected contestants of this program.
     pub(crate) fn chosen(&self) -> Vec<Contestant> {
         let mut chosen = self.contestants.clone();
         if chosen.is_empty() {
             chosen = Contestant::value_variants().to_vec();
         }
-        // The engine first, and nobody twice.
+        // The engine first, without duplicates.
         chosen
             .sort_by_key(|one| Contestant::value_variants().iter().position(|other| other == one));
         chosen.dedup();
         chosen
     }
 
-    /// What runs, in the order of the table.
+    /// The selected scenarios, in the order of the table.
     pub(crate) fn scenarios(&self) -> Vec<&'static Scenario> {
         let is_chosen = |scenario: &Scenario| match self.only.as_slice() {
             [] => scenario.scope >= self.scope(),
@@ -106,7 +106,7 @@ impl CompareArgs {
         SCENARIOS.iter().filter(|scenario| is_chosen(scenario)).collect()
     }
 
-    /// The more take part, the fewer scenarios there is time for.
+    /// With more entrants there is time for fewer scenarios.
     fn scope(&self) -> Scope {
         const FEW: usize = 3;
         match self.quick {

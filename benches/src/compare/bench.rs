@@ -1,4 +1,4 @@
-//! Runs one round of anything with anybody.
+//! Runs one round of any scenario with any entrant.
 
 use std::collections::BTreeMap;
 use std::thread;
@@ -18,13 +18,13 @@ use crate::machine::{self, CpuPair, CpuUse};
 use crate::report::median;
 use crate::service::Service;
 
-/// What all rounds have in common, and what later ones need to know of earlier ones.
+/// State that all rounds share, including results that later rounds need.
 #[derive(Debug)]
 pub(crate) struct Bench {
     pub(crate) timing: Timing,
-    /// With two CPUs, servers and load have one each; otherwise they share what there is.
+    /// With two CPUs, servers and load have one each. Otherwise they share the CPUs.
     pub(crate) cpus: Option<CpuPair>,
-    /// One more round of everything counts system calls.
+    /// Whether one more round of each entrant counts system calls.
     counts_system_calls: bool,
     /// By connections: messages per second at which the WebSocket floor is saturated.
     saturation: BTreeMap<usize, f64>,
@@ -32,10 +32,10 @@ pub(crate) struct Bench {
     servers: Duration,
 }
 
-/// How long system calls are counted at least, so that those of the server's start do not matter.
+/// How long system calls are counted at least, so that those of the server's start are negligible.
 const COUNTING: Duration = Duration::from_secs(1);
 
-/// Rounds that find out the rate of saturation where no scenario has.
+/// How many rounds measure the rate of saturation, if no scenario has measured it.
 const CALIBRATIONS: usize = 3;
 
 impl Bench {
@@ -49,7 +49,7 @@ impl Bench {
         self.servers
     }
 
-    /// Remembers what a scenario showed of the WebSocket floor.
+    /// Stores the WebSocket floor's rate of saturation from a scenario.
     pub(crate) fn learn(&mut self, scenario: &Scenario, outcomes: &[Outcome]) {
         let Kind::Echo { connections, size, depth: 1, spin: true } = scenario.kind else {
             return;
@@ -60,7 +60,7 @@ impl Bench {
         }
     }
 
-    /// Messages per second of an open loop; `None` for everything else.
+    /// Messages per second of an open loop. `None` for other scenarios.
     pub(crate) fn rate(&mut self, scenario: &Scenario) -> Result<Option<f64>, Error> {
         let Kind::OpenLoop { connections, share, .. } = scenario.kind else {
             return Ok(None);
@@ -105,8 +105,8 @@ impl Bench {
         Ok(outcome)
     }
 
-    /// Whether this entrant's system calls are counted: it has a server of this program, which does
-    /// more than hold connections.
+    /// Whether this entrant's system calls are counted: its server belongs to this program, and the
+    /// scenario does more than hold connections.
     pub(crate) fn counts(&self, scenario: &Scenario, entrant: &Entrant) -> bool {
         let Scenario { kind, .. } = scenario;
         self.counts_system_calls
@@ -115,15 +115,15 @@ impl Bench {
             && !matches!(kind, Kind::Idle { .. })
     }
 
-    /// How the round takes its time in which system calls are counted.
+    /// The timing of a round in which system calls are counted.
     pub(crate) fn counting(&self) -> Timing {
         let duration = self.timing.duration.max(COUNTING);
         Timing { warm_up: Duration::ZERO, duration, ..self.timing }
     }
 
-    /// System calls of the server for each of what the scenario counts, in a round of its own:
-    /// counting takes the server's time. The server's start, and what takes connections, counts
-    /// with them. `None` where they are not counted.
+    /// The server's system calls per counted unit of the scenario, in a round of its own, because
+    /// counting slows the server down. Includes the calls of the server's start and of accepting.
+    /// `None` if they are not counted.
     pub(crate) fn system_calls(
         &mut self,
         scenario: &Scenario,
@@ -139,8 +139,8 @@ impl Bench {
         Ok((outcome.count > 0).then(|| calls / outcome.count as f64))
     }
 
-    /// Starts a server, if it is one of this program, loads it, and stops it: no round inherits
-    /// anything. If its system calls are counted, all of the load is.
+    /// Starts a server if it belongs to this program, loads it, and stops it, so that no state
+    /// remains for the next round. If its system calls are counted, the whole load counts.
     fn with_server(
         &mut self,
         kind: Kind,
@@ -162,7 +162,7 @@ impl Bench {
         let outcome = self.on_load_cpu(|| loads::run(&load, &server));
         let after = server.cpu().and_then(|cpu| cpu.time()).unwrap_or(before);
         self.servers += after.saturating_sub(before);
-        // If the server failed, that is why the load did.
+        // If both failed, the server's error is the cause.
         server.stop()?;
         outcome
     }
@@ -191,7 +191,7 @@ impl Bench {
         }
     }
 
-    /// Runs on a thread of its own, so that only that one is bound to a CPU.
+    /// Runs on a thread of its own, so that only this thread is bound to a CPU.
     fn on_load_cpu<F>(&self, body: F) -> Result<Outcome, Error>
     where
         F: FnOnce() -> Result<Outcome, Error> + Send,
@@ -206,13 +206,13 @@ impl Bench {
         })
     }
 
-    /// Whether a client that wants to spin may: it needs a CPU of its own.
+    /// Whether the client may spin. It needs a CPU of its own for that.
     fn spins(&self, wanted: bool) -> bool {
         wanted && self.cpus.is_some()
     }
 }
 
-/// Payload bytes of the messages whose rate is that of saturation.
+/// Payload bytes of the messages with which saturation is measured.
 const SATURATING_SIZE: usize = 64;
 
 #[cfg(test)]

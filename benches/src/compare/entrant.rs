@@ -1,4 +1,4 @@
-//! Who is compared: contestants of this program, and servers elsewhere.
+//! The entrants of a comparison: contestants of this program, and other running servers.
 
 use std::str::FromStr;
 
@@ -9,7 +9,7 @@ use crate::idle::IdleMode;
 use crate::load::{Target, Wire};
 use crate::service::Service;
 
-/// One that takes part.
+/// One entrant of the comparison.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Entrant {
     pub(crate) name: String,
@@ -17,28 +17,28 @@ pub(crate) struct Entrant {
     pub(crate) place: Place,
 }
 
-/// What it stands for.
+/// An entrant's role in the comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
-    /// What all others are compared with.
+    /// The engine, with which all others are compared.
     Engine,
-    /// The same once more: how far it differs from itself is the noise.
+    /// The engine once more: how far it differs from itself is the noise.
     Again,
-    /// The engine in another idle mode, which not every scenario shows.
+    /// The engine in another idle mode, in some scenarios only.
     Mode(IdleMode),
-    /// Raw TCP; of events, the standard library's channel.
+    /// Raw TCP, or for events the standard library's channel.
     Floor,
     /// WebSocket without an engine.
     WsFloor,
     Peer,
 }
 
-/// Where it serves.
+/// Where an entrant's server runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
     /// In a process that is started for each round.
     Child { contestant: Contestant, idle: IdleMode },
-    /// It runs already, one server for each service that it has.
+    /// It is already running, with one server for each of its services.
     Elsewhere { echo: Option<Target>, broadcast: Option<Target> },
 }
 
@@ -51,13 +51,13 @@ pub(crate) const FLOOR: &str = "floor";
 pub(crate) const WS_FLOOR: &str = "ws-floor";
 
 impl Entrant {
-    /// Those of this program that are chosen, the engine first, and those elsewhere. Everybody
-    /// blocks while nothing is ready, except for the engine's other modes.
+    /// The chosen contestants of this program, the engine first, and the other servers. All of them
+    /// block while nothing is ready, except for the engine's other modes.
     pub(crate) fn all(chosen: &[Contestant], against: &[Against]) -> Vec<Self> {
         let mut entrants: Vec<Self> = chosen.iter().copied().map(Self::of).collect();
         entrants.extend(Self::elsewhere(against));
         if chosen.contains(&Contestant::Eventwire) {
-            // In the middle: nobody's neighbour twice for being the last.
+            // In the middle, so that it is not always next to the engine.
             let middle = entrants.len().div_ceil(2);
             let again = Self::engine(AGAIN, Role::Again, IdleMode::Block);
             entrants.insert(middle, again);
@@ -85,7 +85,7 @@ impl Entrant {
         Self { name: contestant.name().to_owned(), role, place }
     }
 
-    /// Bytes of its own tables for each connection, if it tells.
+    /// Bytes of its own tables for each connection, if known.
     pub(crate) fn table_bytes(&self) -> Option<usize> {
         let is_engine =
             matches!(self.place, Place::Child { contestant: Contestant::Eventwire, .. });
@@ -117,12 +117,12 @@ impl Entrant {
         entrants
     }
 
-    /// Whether it is the engine, in whatever mode.
+    /// Whether it is the engine, in any mode.
     pub(crate) fn is_engine(&self) -> bool {
         matches!(self.role, Role::Engine | Role::Again | Role::Mode(_))
     }
 
-    /// Whether it has a server for this.
+    /// Whether it has a server for this service.
     pub(crate) fn serves(&self, service: Service) -> bool {
         match &self.place {
             Place::Child { contestant, .. } => contestant.services().contains(&service),
@@ -133,7 +133,7 @@ impl Entrant {
         }
     }
 
-    /// How messages lie on its wire.
+    /// Its wire format.
     pub(crate) fn wire(&self) -> Wire {
         match &self.place {
             Place::Child { contestant, .. } => contestant.wire(),
@@ -144,7 +144,7 @@ impl Entrant {
     }
 }
 
-/// A server that runs already, as `NAME=URL`; `NAME:broadcast=URL` serves broadcasts.
+/// A running server, as `NAME=URL`. `NAME:broadcast=URL` serves broadcasts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Against {
     name: String,
@@ -167,7 +167,7 @@ impl FromStr for Against {
             return Err(format!("a name has 1 to {NAME_MAX} characters"));
         }
         if [FLOOR, WS_FLOOR].contains(&name) || name.starts_with(ENGINE) {
-            return Err(format!("{name} is the name of one that takes part anyhow"));
+            return Err(format!("{name} is the name of a contestant"));
         }
         Ok(Self { name: name.to_owned(), service, url: url.parse()? })
     }

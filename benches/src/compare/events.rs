@@ -1,4 +1,4 @@
-//! Events from threads of this program, with the engine or the standard library's channel.
+//! Events from threads of this program, through the engine or the standard library's channel.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::machine::CpuPair;
 /// Events per second of each thread while latency is measured.
 pub(crate) const RATE: f64 = 10_000.0;
 
-/// Runs one round: both measures of publishing, or what publishing costs.
+/// Runs one round: throughput and latency of publishing, or its cost.
 pub(crate) fn round(
     kind: Kind,
     entrant: &Entrant,

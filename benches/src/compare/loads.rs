@@ -12,21 +12,21 @@ use crate::load::handshakes::{self, Handshakes, Storm};
 use crate::load::hold::hold;
 use crate::load::{self, Load, Pace, Shape, Target, Wire, frame_overhead};
 
-/// What runs, and for how long.
+/// The load to run, and for how long.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Order {
     pub(crate) kind: Kind,
-    /// Of an open loop: messages per second.
+    /// Messages per second of an open loop.
     pub(crate) rate: Option<f64>,
     pub(crate) warm_up: Duration,
     pub(crate) duration: Duration,
-    /// Whether a client that wants to spin may.
+    /// Whether the client may spin.
     pub(crate) spins: bool,
 }
 
-/// Messages of one connection of an open loop that may be unanswered.
+/// How many messages of one connection may be unanswered in an open loop.
 const IN_FLIGHT_MAX: usize = 1024;
-/// Handshakes beside each other.
+/// How many handshakes run at the same time.
 pub(super) const HANDSHAKES: usize = 16;
 
 pub(crate) fn run(order: &Order, server: &Server) -> Result<Outcome, Error> {
@@ -53,8 +53,8 @@ pub(crate) fn run(order: &Order, server: &Server) -> Result<Outcome, Error> {
     }
 }
 
-/// What to send so that raw TCP carries as many bytes as frames of `size` bytes have: the client's
-/// are masked, of broadcasts the server's are those that count.
+/// How many bytes raw TCP has to send for the same size on the wire as frames with `size` bytes of
+/// payload. A client's frames are masked. For broadcasts, the server's frames count.
 fn bytes_on_wire(target: &Target, size: usize, masked: bool) -> usize {
     match target.wire {
         Wire::WebSocket => size,
@@ -114,7 +114,7 @@ impl Order {
         /// Messages of each quiet connection per second.
         const RATE: f64 = 20.0;
         const SIZE: usize = 64;
-        /// Messages of the one that floods which are on their way at once.
+        /// In-flight messages of the flooding connection.
         const DEPTH: usize = 1024;
         let target = server.target().clone();
         let load = Flood {
@@ -129,7 +129,7 @@ impl Order {
         };
         let measured = flood::run(&load, server.cpu().as_ref())?;
         let mut outcome = Outcome::from(measured.quiet);
-        // The server works for both.
+        // The server's CPU time covers both.
         outcome.count += measured.flooded;
         Ok(outcome)
     }
@@ -164,7 +164,7 @@ impl Order {
     }
 }
 
-/// What a connection that does nothing has of the server's memory.
+/// The server's memory for each idle connection.
 fn idle(server: &Server, connections: usize) -> Result<Outcome, Error> {
     let memory = || {
         let bytes = server.memory();

@@ -1,8 +1,8 @@
-//! The engine beside the floors and its peers: every scenario in rounds, everybody in turn in each
-//! round, every server in a process and on a CPU of its own.
+//! Compares the engine with the floors and its peers. Each scenario runs in rounds, and each round
+//! runs all entrants, one after the other. Every server has a process and a CPU of its own.
 //!
 //! The engine takes part twice. How far it differs from itself is the noise: smaller differences
-//! to others do not exist.
+//! mean nothing.
 
 mod args;
 mod bench;
@@ -39,7 +39,7 @@ pub(crate) use scenario::{Kind, Scenario};
 pub(crate) use table::find as scenario_named;
 pub(crate) use targets::{Of, TARGETS, Target};
 
-/// Measures everything that is asked for.
+/// Runs the selected scenarios.
 pub(crate) fn run(args: &CompareArgs) -> Result<ComparisonReport, Error> {
     let entrants = Entrant::all(&args.chosen(), &args.against);
     let scenarios = args.scenarios();
@@ -59,7 +59,7 @@ pub(crate) fn run(args: &CompareArgs) -> Result<ComparisonReport, Error> {
         };
         match rate {
             Ok(rate) => compare(scenario, rate, &entrants, &mut bench, &bar, &mut report),
-            // The others are worth their time even so.
+            // Skip it, and run the other scenarios.
             Err(reason) => {
                 report.note(format!("{}: left out, {reason}", scenario.title));
                 bar.inc(total(scenario, &entrants, &bench));
@@ -73,8 +73,8 @@ pub(crate) fn run(args: &CompareArgs) -> Result<ComparisonReport, Error> {
     Ok(report)
 }
 
-/// Runs all rounds of one scenario; `rate` is that of an open loop. Who fails once does not take
-/// part in it any more.
+/// Runs all rounds of one scenario. `rate` is that of an open loop. An entrant that fails once does
+/// not take part in the scenario's further rounds.
 fn compare(
     scenario: &Scenario,
     rate: Option<f64>,
@@ -118,7 +118,7 @@ fn compare(
     report.add(scenario, rate, admitted.into_iter().zip(rounds).collect());
 }
 
-/// How everything is measured, in sentences.
+/// The settings of the measurement, in sentences.
 fn settings(bench: &Bench) -> Vec<String> {
     let timing = bench.timing;
     let place = match bench.cpus {
@@ -146,8 +146,8 @@ fn settings(bench: &Bench) -> Vec<String> {
     ]
 }
 
-/// Why the system does not let the scenario's connections be open: each process has its own
-/// limit.
+/// The reason if the limit on open files is too low for the scenario's connections. Each process
+/// has its own limit.
 fn lacks_files(scenario: &Scenario) -> Option<String> {
     const OTHER_FILES: usize = 192;
     let wanted = (scenario.kind.connections() + OTHER_FILES) as u64;
@@ -155,7 +155,7 @@ fn lacks_files(scenario: &Scenario) -> Option<String> {
     (limit < wanted).then(|| format!("it needs {wanted} open files, the limit is {limit}"))
 }
 
-/// What to say when a server elsewhere may take the load's CPU.
+/// A note if a server that was started elsewhere may use the load's CPU.
 fn wrong_cpu(entrant: &Entrant, cpus: Option<CpuPair>) -> Option<String> {
     let Place::Elsewhere { echo, broadcast } = &entrant.place else {
         return None;
@@ -164,7 +164,7 @@ fn wrong_cpu(entrant: &Entrant, cpus: Option<CpuPair>) -> Option<String> {
     let allowed = Server::elsewhere(echo.as_ref().or(broadcast.as_ref())?).allowed_cpus();
     let name = &entrant.name;
     match allowed {
-        None => Some(format!("{name}: no process of this machine is known, and so no CPU use")),
+        None => Some(format!("{name}: unknown CPU time, its process is not on this machine")),
         Some(allowed) if allowed == cpus.server.to_string() => None,
         Some(allowed) => Some(format!(
             "{name} may run on CPUs {allowed}, not only on {}: start it with taskset -c {}",
@@ -185,19 +185,20 @@ fn expected(scenario: &Scenario, timing: Timing) -> u64 {
     (START + connect + measured).as_millis() as u64
 }
 
-/// The same of the round that counts system calls, if there is one.
+/// The same for the round that counts system calls, if there is one.
 fn counting(scenario: &Scenario, entrant: &Entrant, bench: &Bench) -> u64 {
     if bench.counts(scenario, entrant) { expected(scenario, bench.counting()) } else { 0 }
 }
 
-/// Milliseconds that everything of a scenario is expected to take.
+/// Milliseconds that a whole scenario is expected to take.
 fn total(scenario: &Scenario, entrants: &[Entrant], bench: &Bench) -> u64 {
     let rounds = bench.timing.rounds as u64 * expected(scenario, bench.timing);
     let admitted = entrants.iter().filter(|entrant| scenario.admits(entrant));
     admitted.map(|entrant| rounds + counting(scenario, entrant, bench)).sum()
 }
 
-/// A bar on standard error that estimates what is left; invisible unless that is a terminal.
+/// A progress bar on standard error with an estimate of the remaining time. Hidden unless standard
+/// error is a terminal.
 fn progress(milliseconds: u64) -> ProgressBar {
     let style = ProgressStyle::with_template(
         "{bar:30} {percent:>3} %  {elapsed}, about {eta} left  {wide_msg}",
@@ -208,7 +209,7 @@ fn progress(milliseconds: u64) -> ProgressBar {
     bar
 }
 
-/// What can be measured, and with whom.
+/// The list of scenarios and contestants.
 pub(crate) fn list(args: &CompareArgs) -> String {
     let mut out = String::from("Scenarios:\n");
     for scenario in args.scenarios() {

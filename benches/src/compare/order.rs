@@ -1,7 +1,7 @@
-//! Who goes when.
+//! The order of entrants in a round.
 
-/// The order of `count` entrants in one round: it rotates from round to round, and every second
-/// round goes backwards, so that nobody has the same place, or the same neighbours, in all.
+/// The order of `count` entrants in one round. It rotates from round to round, and every second
+/// round is reversed, so that no entrant has the same place or the same neighbours in all rounds.
 pub(crate) fn order(count: usize, round: usize) -> Vec<usize> {
     let mut order: Vec<usize> = (0..count).collect();
     if count > 0 {

@@ -1,4 +1,4 @@
-//! What one entrant showed in one round, whatever the scenario.
+//! The outcome of one round of one entrant, in any scenario.
 
 use std::time::Duration;
 
@@ -6,33 +6,33 @@ use serde::Serialize;
 
 use crate::load::{Latencies, Measurement};
 
-/// One round as it was measured.
+/// The measurements of one round.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Outcome {
-    /// What the scenario counts: messages, deliveries, handshakes.
+    /// How many units the scenario counted: messages, deliveries or handshakes.
     pub(crate) count: u64,
     pub(crate) time: Duration,
-    /// Of these per second, where that is measured on its own.
+    /// Units per second, if that is measured separately.
     pub(crate) rate: Option<f64>,
-    /// What the scenario is judged by; of a broadcast, the last receiver of each.
+    /// The latency that the scenario is compared by. For broadcasts, to the last receiver of each.
     pub(crate) latency: Option<Latencies>,
-    /// Round trips of a connection that has nothing to do with the load.
+    /// Round trips of a connection that does not take part in the load.
     pub(crate) bystander: Option<Latencies>,
     pub(crate) server_cpu: Option<Duration>,
     pub(crate) load_cpu: Option<Duration>,
-    /// Of the server's own memory, for each connection.
+    /// The server's own memory for each connection, in bytes.
     pub(crate) bytes_per_connection: Option<f64>,
-    /// Of that, what its own tables have: known of the engine alone.
+    /// The part of it that is in the server's own tables. Known for the engine only.
     pub(crate) tables_per_connection: Option<f64>,
-    /// Of the server, for each of what is counted, in a round of its own.
+    /// The server's system calls per counted unit, from a round of its own.
     pub(crate) system_calls: Option<f64>,
-    /// What publishing one event costs its thread.
+    /// The time that publishing one event takes.
     pub(crate) publish_ns: Option<f64>,
-    /// The share of all CPU time that the hypervisor took away meanwhile.
+    /// The share of all CPU time that the hypervisor took away in that time.
     pub(crate) stolen: Option<f64>,
-    /// What was not answered before the round was given up.
+    /// How many messages were unanswered when the round was abandoned.
     pub(crate) unanswered: u64,
-    /// Open loop: how much later than intended half, and 99 %, of the messages left.
+    /// Open loop: how late messages left, as median and 99th percentile.
     pub(crate) late: Option<Latencies>,
 }
 
@@ -124,7 +124,7 @@ impl Metric {
         matches!(self, Self::Rate)
     }
 
-    /// Whether a ratio of it says who is better.
+    /// Whether entrants are compared by it.
     pub(crate) const fn is_compared(self) -> bool {
         !matches!(self, Self::ServerShare | Self::LoadShare | Self::Stolen)
     }

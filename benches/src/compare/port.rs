@@ -1,10 +1,9 @@
-//! Which process of this machine listens on a port.
+//! Finds the process of this machine that listens on a port.
 
 use std::fs;
 use std::path::Path;
 
-/// The process that listens on TCP port `port`, if the system tells: it does of one's own
-/// processes.
+/// The process that listens on TCP port `port`. The system shows only processes of the same user.
 pub(crate) fn listener(port: u16) -> Option<u32> {
     let tables = ["/proc/net/tcp", "/proc/net/tcp6"];
     let inodes: Vec<u64> = tables
@@ -20,7 +19,7 @@ pub(crate) fn listener(port: u16) -> Option<u32> {
         let process = entry.file_name().to_str()?.parse().ok()?;
         holds(&entry.path().join("fd"), &sockets).then_some(process)
     });
-    // Of several, as of a parent and its children, the last started is the one that serves.
+    // If several share the socket, as a parent and its children, the last one started serves.
     processes.max()
 }
 

@@ -1,4 +1,4 @@
-//! A server in a process of its own: a contestant that is started here, or one elsewhere.
+//! A server in a process of its own: a contestant that is started here, or another running server.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
@@ -18,12 +18,12 @@ use crate::load::Target;
 use crate::machine::ThreadCpu;
 use crate::service::Service;
 
-/// How long a server may take until it listens, and to end once it is told to.
+/// How long a server may take to start listening, and to end after the signal.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// What stands before the URL in the line that a server prints when it is ready.
+/// The text before the URL in the line that a server prints when it is ready.
 const READY: &str = "listening on ";
 
-/// What a contestant is started as.
+/// The arguments with which a contestant is started.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Order {
     pub(crate) contestant: Contestant,
@@ -44,7 +44,7 @@ impl Order {
         let mut words = ["serve", service, "--as", name, "--listen", "127.0.0.1:0", "--idle", idle]
             .map(str::to_owned)
             .to_vec();
-        // Whatever ends the comparison, no server is left behind on its CPU.
+        // However the comparison ends, no server keeps running.
         words.push("--end-with-parent".to_owned());
         if self.tls {
             words.push("--tls".to_owned());
@@ -56,17 +56,17 @@ impl Order {
     }
 }
 
-/// A server that listens. Dropping it ends it, if it was started here.
+/// A listening server. If it was started here, dropping it ends it.
 #[derive(Debug)]
 pub(crate) struct Server {
     target: Target,
-    /// Its process, if it is one of this machine.
+    /// Its process, if it is on this machine.
     process: Option<u32>,
     child: Option<Child>,
 }
 
 impl Server {
-    /// Starts a contestant, by `counter` if there is one, and waits until it listens.
+    /// Starts a contestant, through `counter` if given, and waits until it listens.
     pub(crate) fn start(order: Order, counter: Option<&Counter>) -> Result<Self, Error> {
         let name = order.contestant.name();
         let by = if counter.is_some() { " by perf" } else { "" };
@@ -83,7 +83,7 @@ impl Server {
             .map_err(Error::system(cannot_start()))?;
         let line = first_line(&mut child);
         let url = line.as_deref().and_then(|line| line.trim_end().strip_prefix(READY));
-        // Who speaks TLS needs its address.
+        // The load connects by TCP, and the TLS client needs the address.
         let url = url.map(|url| url.replacen("wss:", "ws:", 1));
         match url.and_then(|url| url.parse().ok()) {
             Some(target) => {
@@ -98,7 +98,7 @@ impl Server {
         }
     }
 
-    /// One that runs already.
+    /// A server that is already running.
     pub(crate) fn elsewhere(target: &Target) -> Self {
         let local =
             matches!(target.host.as_str(), "localhost" | "::1") || target.host.starts_with("127.");
@@ -115,7 +115,7 @@ impl Server {
         self.process.map(ThreadCpu::of_process)
     }
 
-    /// Bytes of its own memory that are in use.
+    /// Bytes of memory that it uses, without mapped files.
     pub(crate) fn memory(&self) -> Option<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.process?)).ok()?;
         anonymous_bytes(&status)
@@ -127,7 +127,7 @@ impl Server {
         field(&status, "Cpus_allowed_list:").map(str::to_owned)
     }
 
-    /// Ends it, and tells if it had failed.
+    /// Ends it. Returns an error if it had failed.
     pub(crate) fn stop(mut self) -> Result<(), Error> {
         let Some(mut child) = self.child.take() else {
             return Ok(());
@@ -142,7 +142,7 @@ impl Server {
     fn terminate(&self) {
         let process = self.process.and_then(|process| i32::try_from(process).ok());
         if let Some(process) = process.and_then(Pid::from_raw) {
-            // It is gone already if this fails.
+            // If this fails, it has already ended.
             let _ = kill_process(process, Signal::TERM);
         }
     }
@@ -153,7 +153,7 @@ impl Drop for Server {
         if let Some(mut child) = self.child.take() {
             self.terminate();
             if ends(&mut child).is_none() {
-                // It ends anyhow: what remains is to have it forgotten.
+                // It ends in any case; reap it.
                 let _ = child.kill();
                 let _ = child.wait();
             }
@@ -161,7 +161,7 @@ impl Drop for Server {
     }
 }
 
-/// Waits for its end: whether it was a success, or `None` if it did not come in time.
+/// Waits for its end, and returns whether it succeeded. `None` if it did not end in time.
 fn ends(child: &mut Child) -> Option<bool> {
     const STEP: Duration = Duration::from_millis(1);
     let start = Instant::now();
@@ -174,34 +174,34 @@ fn ends(child: &mut Child) -> Option<bool> {
     None
 }
 
-/// The first line that it prints, if it comes in time.
+/// The first line that it prints, if it prints one in time.
 fn first_line(child: &mut Child) -> Option<String> {
     let stdout = child.stdout.take()?;
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
         let mut line = String::new();
         if BufReader::new(stdout).read_line(&mut line).is_ok() {
-            // Nobody waits any more when it took too long.
+            // Nobody is waiting any more if it took too long.
             let _ = sender.send(line);
         }
     });
     receiver.recv_timeout(PATIENCE).ok()
 }
 
-/// What a server that failed says of it; ends it for good.
+/// The error message of a server that failed. Ends the process.
 fn complaint(mut child: Child) -> String {
     let _ = child.kill();
     let mut text = String::new();
     if let Some(mut stderr) = child.stderr.take() {
-        // What cannot be read is not told.
+        // Without readable output there is no message.
         let _ = stderr.read_to_string(&mut text);
     }
     let _ = child.wait();
-    let line = text.lines().next().unwrap_or("it says nothing");
+    let line = text.lines().next().unwrap_or("it printed no error");
     line.strip_prefix("error: ").unwrap_or(line).to_owned()
 }
 
-/// The part of a process's resident memory that no file is behind, from `/proc/PID/status`.
+/// A process's resident memory without mapped files, from `/proc/PID/status`.
 fn anonymous_bytes(status: &str) -> Option<u64> {
     let kibibytes: u64 = field(status, "RssAnon:")?.strip_suffix(" kB")?.parse().ok()?;
     Some(kibibytes * 1024)

@@ -1,4 +1,4 @@
-//! Kinds of traffic, and who can be measured with which.
+//! The scenarios: kinds of traffic, and which entrants each one runs with.
 
 use super::entrant::{Entrant, Role};
 use super::loads::HANDSHAKES;
@@ -7,57 +7,57 @@ use crate::bus::Way;
 use crate::load::Wire;
 use crate::service::Service;
 
-/// One kind of traffic, measured with every entrant that can take it.
+/// One kind of traffic, measured with every entrant that supports it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scenario {
     /// Its name on the command line and in JSON.
     pub(crate) id: &'static str,
-    /// Its name for people.
+    /// Its title in reports.
     pub(crate) title: &'static str,
     pub(crate) kind: Kind,
-    /// What it is judged by.
+    /// The figure by which entrants are compared.
     pub(crate) key: Metric,
     /// Whether the engine's other idle modes are shown.
     pub(crate) with_modes: bool,
     pub(crate) scope: Scope,
 }
 
-/// What runs.
+/// The traffic of a scenario.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Kind {
-    /// Echoes in a closed loop: the client spins, or sleeps until something comes.
+    /// Echoes in a closed loop. The client spins, or sleeps until input arrives.
     Echo { connections: usize, size: usize, depth: usize, spin: bool },
     /// Echoes at a share of the rate at which the WebSocket floor is saturated.
     OpenLoop { connections: usize, size: usize, share: f64 },
-    /// Each turn publishes `batch` messages, and the next comes when all are everywhere; but
+    /// Each burst has `batch` messages, and the next one follows when all have been delivered.
     /// `slow` of the receivers never read. Meanwhile a bystander measures round trips.
     Broadcast { receivers: usize, slow: usize, size: usize, batch: usize },
-    /// One connection sends as much as it can, the quiet ones are measured.
+    /// One connection sends as much as it can, and the quiet ones are measured.
     Flood { quiet: usize },
-    /// A few handshakes beside each other, again and again.
+    /// A few handshakes at the same time, repeatedly.
     Handshakes,
     /// Many handshakes at once.
     Storm { connections: usize },
     /// Connections that do nothing.
     Idle { connections: usize },
-    /// Events from threads, at a fixed rate and as fast as they are taken.
+    /// Events from threads, at a fixed rate and as fast as they are accepted.
     Publish { way: Way, threads: usize },
-    /// What publishing an event costs its thread while the loop is awake.
+    /// The time that publishing an event takes while the loop is awake.
     PublishCost,
 }
 
-/// Which runs it belongs to.
+/// The runs that a scenario belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Scope {
-    /// The full matrix alone.
+    /// Only the full matrix.
     Full,
-    /// Also the quick run, while nobody but the engine and the floors takes part.
+    /// Also the quick run, if only the engine and the floors take part.
     Quick,
     /// Every run.
     Always,
 }
 
-/// What a page puts together.
+/// The groups of scenarios on the page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Group {
     RoundTrip,
@@ -86,7 +86,7 @@ impl Group {
 }
 
 impl Kind {
-    /// The service it needs, if it needs a server at all.
+    /// The service that it needs. `None` if it needs no server.
     pub(crate) const fn service(self) -> Option<Service> {
         match self {
             Self::Broadcast { .. } => Some(Service::Broadcast),
@@ -102,7 +102,7 @@ impl Kind {
             | Self::OpenLoop { connections, .. }
             | Self::Storm { connections }
             | Self::Idle { connections } => connections,
-            // Those who publish, and the bystander.
+            // And the publisher and the bystander.
             Self::Broadcast { receivers, .. } => receivers + 2,
             Self::Flood { quiet } => quiet + 1,
             Self::Handshakes => HANDSHAKES,
@@ -110,10 +110,10 @@ impl Kind {
         }
     }
 
-    /// How much longer than others it is measured: broadcasts to many take long.
+    /// By which factor it is measured longer: broadcasts to many connections take long.
     pub(crate) const fn patience(self) -> u32 {
         match self {
-            // How long these take is what they show.
+            // Their duration is the result.
             Self::Storm { .. } | Self::Idle { .. } => 0,
             Self::Broadcast { receivers: 5000.., .. } => 2,
             _ => 1,
@@ -136,7 +136,7 @@ impl Kind {
         }
     }
 
-    /// What one thing of its count is called.
+    /// The name of one counted unit.
     pub(crate) const fn unit(self) -> &'static str {
         match self {
             Self::Broadcast { .. } => "delivery",
@@ -165,7 +165,7 @@ impl Scenario {
         Self { with_modes: true, ..self }
     }
 
-    /// Whether the entrant can take it.
+    /// Whether the entrant supports it.
     pub(crate) fn admits(&self, entrant: &Entrant) -> bool {
         if matches!(entrant.role, Role::Mode(_)) && !self.with_modes {
             return false;

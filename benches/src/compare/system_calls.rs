@@ -1,4 +1,4 @@
-//! How many system calls a server makes, counted by perf, which starts it.
+//! Counts a server's system calls with perf, which starts the server.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -19,7 +19,7 @@ impl Counter {
         Self { file: env::temp_dir().join(name) }
     }
 
-    /// Starts `program` so that its calls are counted.
+    /// A command that starts `program` and counts its calls.
     pub(crate) fn command(&self, program: &Path) -> Command {
         let mut command = Command::new("perf");
         command.args(["stat", "-x,", "-e", "raw_syscalls:sys_enter", "-o"]);
@@ -27,19 +27,19 @@ impl Counter {
         command
     }
 
-    /// The sum, once the server has ended.
+    /// The number of calls, once the server has ended.
     pub(crate) fn sum(&self) -> Result<u64, Error> {
         let text = fs::read_to_string(&self.file)
             .map_err(Error::system("cannot read the number of system calls"))?;
         counted(&text).ok_or_else(|| {
-            Error::Settings("perf could not count system calls: it takes the right to".to_owned())
+            Error::Settings("perf could not count system calls: it needs permission".to_owned())
         })
     }
 }
 
 impl Drop for Counter {
     fn drop(&mut self) {
-        // It may never have been made.
+        // The file may not exist.
         let _ = fs::remove_file(&self.file);
     }
 }
@@ -50,7 +50,7 @@ pub(crate) fn child_of(perf: u32) -> Option<u32> {
     children.split_whitespace().next()?.parse().ok()
 }
 
-/// The first field of the line that is no comment; it says `<not counted>` if nothing was.
+/// The first field of the line that is not a comment. It is `<not counted>` if nothing was counted.
 fn counted(text: &str) -> Option<u64> {
     let line = text.lines().find(|line| !line.is_empty() && !line.starts_with('#'))?;
     line.split(',').next()?.parse().ok()

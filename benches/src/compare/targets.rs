@@ -1,4 +1,4 @@
-//! What the engine has to reach.
+//! The engine's targets.
 
 use super::entrant::{BUSY, ENGINE, FLOOR, WS_FLOOR};
 use super::outcome::Metric;

@@ -1,4 +1,4 @@
-//! The loop of both floors: mio and a slab of connections, and nothing else.
+//! The loop of both floors: only mio and a slab of connections.
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -18,22 +18,22 @@ use crate::unsent::Unsent;
 
 const WAKER: Token = Token(usize::MAX);
 const LISTENER: Token = Token(usize::MAX - 1);
-/// Connections that wait to be accepted: as deep as the engine's.
+/// The listener's backlog: the same as the engine's.
 const BACKLOG: i32 = 4096;
-/// A connection that lets more than this wait, in bytes, is closed.
+/// A connection with more unsent output than this, in bytes, is closed.
 const UNSENT_MAX: usize = 64 * 1024 * 1024;
 
-/// What a floor does with its connections.
+/// A floor's handling of its connections.
 pub(super) trait Floor {
-    /// What it keeps of a connection beside the socket and what that did not take.
+    /// The state of a connection, besides its socket and unsent output.
     type State: Default;
 
-    /// Serves one ready connection. An error is the end of the connection.
+    /// Serves one ready connection. An error ends the connection.
     fn turn(&mut self, peers: &mut Peers<Self::State>, key: usize, event: &Event)
     -> io::Result<()>;
 }
 
-/// All connections, by the number of their token.
+/// All connections, by token.
 pub(super) type Peers<T> = Slab<Peer<T>>;
 
 /// One connection.
@@ -75,7 +75,7 @@ pub(super) fn run<F: Floor>(
         let waker = Arc::clone(&bare.waker);
         move || {
             stopping.store(true, Ordering::Release);
-            // Without a waker the loop would be gone, and with it the need to wake it.
+            // This fails only if the loop is gone, and then needs no wake.
             let _ = waker.wake();
         }
     };
@@ -84,7 +84,7 @@ pub(super) fn run<F: Floor>(
     bare.serve(idler, &stopping).map_err(Error::system("the floor's loop failed"))
 }
 
-/// A listener that never blocks, with as deep a backlog as the engine's, and where it listens.
+/// A non-blocking listener with the engine's backlog, and its address.
 pub(super) fn listen(address: &str) -> io::Result<(std::net::TcpListener, SocketAddr)> {
     let mut last = io::Error::new(io::ErrorKind::AddrNotAvailable, "no such address");
     for address in address.to_socket_addrs()? {
@@ -148,8 +148,8 @@ impl<F: Floor> Loop<F> {
         Ok(())
     }
 
-    /// Takes every waiting connection. Whatever else `accept` says than that none waits concerns
-    /// one connection, or files that ran out: both end this batch.
+    /// Accepts every pending connection. Any error ends this batch: none is pending, one connection
+    /// failed, or no file descriptor is free.
     fn accept(&mut self) {
         while let Ok((stream, _)) = self.listener.accept() {
             let slot = self.peers.vacant_entry();

@@ -12,23 +12,23 @@ use crate::error::Error;
 use crate::machine;
 use crate::service::{ReadyLine, Service, ServiceConfig, asks_for_echo};
 
-/// From how many bytes on a peer that does not read is not read from: the engine's default.
+/// The outbox's soft limit in bytes, above which a peer is not read from: the engine's default.
 const OUTBOX_SOFT: usize = 64 * 1024;
 
-/// What may wait for one peer beside the longest message: an echo needs room for both.
+/// Queued bytes for one peer besides the longest message: an echo needs room for both.
 const OUTBOX_ROOM: usize = 2 * 1024 * 1024;
 
-/// The one topic that every connection of the broadcast server is in.
+/// The topic that every connection of the broadcast server subscribes to.
 const TOPIC: &str = "all";
 
-/// How long peers may take to answer a close once the server was told to end.
+/// How long peers may take to answer a close frame at shutdown.
 const DRAIN: Duration = Duration::from_secs(1);
 
-/// Serves until it is told to end. Runs on the server's own thread.
+/// Serves until it is stopped. Runs on the server's own thread.
 pub(crate) fn run(config: &ServiceConfig, ready: ReadyLine) -> Result<(), Error> {
     let mut engine =
         Config::default().idle(config.idle.engine()).max_connections(connections_max());
-    // Pages from anywhere: nothing that a message could do is worth protecting here.
+    // Any origin may connect: the server has nothing to protect.
     let mut server = ServerConfig::default().origins(OriginPolicy::Any);
     if let Some(bytes) = config.max_message {
         server = server.max_message(bytes);
@@ -56,22 +56,22 @@ pub(crate) fn run(config: &ServiceConfig, ready: ReadyLine) -> Result<(), Error>
         }
         error => Error::Engine(error),
     })?;
-    let address = event_loop.local_addr(listener).expect("it listens since a moment ago");
+    let address = event_loop.local_addr(listener).expect("the listener is open");
     let handle = event_loop.handle();
     ready.listening(address, Box::new(move || handle.shutdown(DRAIN)));
     event_loop.run(&mut ())?;
     Ok(())
 }
 
-/// As many connections as there may be open files, as the others take: idle ones are counted to
-/// 100,000.
+/// As many connections as open files are allowed, like the other contestants: a scenario opens up
+/// to 100,000 idle ones.
 fn connections_max() -> usize {
     const OTHER_FILES: u64 = 64;
     const MOST: u64 = 1 << 20;
     machine::raise_file_limit(0).saturating_sub(OTHER_FILES).clamp(1, MOST) as usize
 }
 
-/// Sends every message back.
+/// Echoes every message.
 pub(crate) struct Echo;
 
 impl WebSocketHandler<()> for Echo {
@@ -80,7 +80,7 @@ impl WebSocketHandler<()> for Echo {
     }
 }
 
-/// Sends every message to all connections, or back if it asks for that.
+/// Broadcasts every message to all connections, or echoes it if it requests that.
 pub(crate) struct Broadcast {
     pub(crate) topic: TopicId,
 }

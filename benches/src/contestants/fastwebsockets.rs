@@ -1,5 +1,5 @@
-//! fastwebsockets as its echo server example sets it up: hyper's upgrade, a collector of
-//! fragments, tasks outside tokio's budget, and vectored writes, which are its default.
+//! fastwebsockets, set up as in its echo server example: hyper's upgrade, a fragment collector,
+//! tasks outside tokio's budget, and vectored writes, its default.
 
 use bytes::Bytes;
 use fastwebsockets::upgrade::{UpgradeFut, upgrade};
@@ -23,7 +23,7 @@ pub(super) fn run(config: &ServiceConfig, ready: ReadyLine) -> Result<(), Error>
             let (response, upgrading) = upgrade(&mut request)?;
             let hub = hub.clone();
             drop(tokio::spawn(tokio::task::unconstrained(async move {
-                // How the connection ended shows at the client.
+                // The client reports how the connection ended.
                 let _ = match service {
                     Service::Echo => echo(upgrading).await,
                     Service::Broadcast => take_part(upgrading, hub).await,
@@ -46,15 +46,15 @@ async fn echo(upgrading: UpgradeFut) -> Result<(), WebSocketError> {
     }
 }
 
-/// Its reads cannot be given up half-way, so the two halves of a connection run beside each other.
+/// Its reads cannot be cancelled, so the two halves of a connection run in separate tasks.
 async fn take_part(
     upgrading: UpgradeFut,
     hub: broadcast::Sender<Bytes>,
 ) -> Result<(), WebSocketError> {
-    // Until it asks for an echo.
+    // Until it requests an echo.
     let mut messages = Some(hub.subscribe());
     let (mut reader, mut writer) = upgrading.await?.split(tokio::io::split);
-    // What it owes the peer would have to come from the writing half; no load asks for it.
+    // Control frames would have to be sent by the writing half; no load requires any.
     reader.set_auto_pong(false);
     reader.set_auto_close(false);
     let mut reader = FragmentCollectorRead::new(reader);
@@ -66,7 +66,7 @@ async fn take_part(
                 OpCode::Close => return Ok::<_, WebSocketError>(()),
                 OpCode::Text | OpCode::Binary => {
                     let message = shared(frame.payload);
-                    // The other half lasts as long as this one; that nobody receives is no failure.
+                    // The other half lasts as long as this one. Without receivers this may fail.
                     let _ = if asks_for_echo(&message) {
                         echoes.send(message).is_ok()
                     } else {

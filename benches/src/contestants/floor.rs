@@ -1,8 +1,8 @@
-//! The floor: what the kernel and a plain mio loop take for the same traffic, without WebSocket.
+//! The floor: the cost of the same traffic with the kernel and a plain mio loop, without WebSocket.
 //!
-//! One `recv` and one `send` for each readiness of a connection, edge-triggered, nothing parsed
-//! and nothing allocated: no server over TCP can do with less. TCP has no message boundaries, so
-//! the floor passes on what one `recv` brings.
+//! One `recv` and one `send` for each readiness of a connection, edge-triggered, without parsing
+//! and without allocation: no server over TCP needs less. TCP has no message boundaries, so the
+//! floor forwards the bytes of one `recv` at a time.
 
 use std::io::{self, Read};
 
@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::service::{ReadyLine, Service, ServiceConfig, asks_for_echo};
 use crate::unsent::would_block;
 
-/// As long as the engine's receive buffer.
+/// The length of the engine's receive buffer.
 const BUFFER: usize = 64 * 1024;
 
 /// Serves until it is stopped. Runs on the server's own thread.
@@ -28,8 +28,8 @@ struct Floor {
 }
 
 impl bare::Floor for Floor {
-    /// In a broadcast, whether the connection is echoed to: its first message says it for all,
-    /// for only that one's beginning is known.
+    /// Whether a connection of the broadcast server gets echoes. Its first message decides, because
+    /// later messages have no known boundaries.
     type State = Option<bool>;
 
     fn turn(
@@ -49,7 +49,7 @@ impl bare::Floor for Floor {
 }
 
 impl Floor {
-    /// Sends back what arrived.
+    /// Echoes the received bytes.
     fn echo<T>(&mut self, peers: &mut Peers<T>, key: usize, event: &Event) -> io::Result<()> {
         let Some(peer) = peers.get_mut(key) else {
             return Ok(());
@@ -66,8 +66,8 @@ impl Floor {
                 Err(error) => return Err(error),
             };
             peer.send(&self.buffer[..length])?;
-            // A short read has drained the socket, unless its end is to be noticed yet. A peer
-            // that does not read is not read from either.
+            // A short read has drained the socket, unless the end of the stream is still unread. A
+            // peer that does not read is not read from.
             let drained = length < self.buffer.len() && !event.is_read_closed();
             if drained || !peer.unsent.is_empty() {
                 return Ok(());
@@ -75,7 +75,7 @@ impl Floor {
         }
     }
 
-    /// Sends what arrived to all connections.
+    /// Sends the received bytes to all connections.
     fn broadcast(
         &mut self,
         peers: &mut Peers<Option<bool>>,

@@ -1,5 +1,5 @@
-//! Broadcasts of the peers whose connections are a stream and a sink of messages that are cheap to
-//! clone: tokio's broadcast channel between tasks.
+//! Broadcasts for peers whose connections are a stream and a sink of cheaply cloneable messages:
+//! tokio's broadcast channel between tasks.
 
 use futures_util::{Sink, SinkExt, Stream, StreamExt};
 use tokio::sync::broadcast::error::RecvError;
@@ -9,17 +9,17 @@ use crate::service::asks_for_echo;
 
 /// A message of one of the peers.
 pub(super) trait Data: Clone {
-    /// The payload of a text or binary message; of others nothing.
+    /// The payload of a text or binary message. `None` for others.
     fn data(&self) -> Option<&[u8]>;
 }
 
-/// Hands on what the connection sends, and sends what others hand on, until it ends or lags.
+/// Broadcasts the connection's messages, and sends it those of others, until it ends or lags.
 pub(super) async fn take_part<M, E, W>(mut ws: W, hub: Sender<M>)
 where
     M: Data,
     W: Stream<Item = Result<M, E>> + Sink<M> + Unpin,
 {
-    // Until it asks for an echo.
+    // Until it requests an echo.
     let mut messages = Some(hub.subscribe());
     loop {
         let sent = tokio::select! {
@@ -30,7 +30,7 @@ where
                         ws.send(message).await
                     }
                     Some(false) => {
-                        // That nobody receives is no failure.
+                        // This fails without receivers, which is not an error.
                         let _ = hub.send(message);
                         Ok(())
                     }
@@ -41,7 +41,7 @@ where
             Some(message) = next(&mut messages) => {
                 let Ok(message) = message else { return };
                 let mut sent = ws.feed(message).await;
-                // What else is there leaves in the same write.
+                // All queued messages leave in the same write.
                 while let (Ok(()), Some(message)) = (&sent, at_once(&mut messages)) {
                     sent = ws.feed(message).await;
                 }
@@ -57,7 +57,7 @@ where
     }
 }
 
-/// The next broadcast, of a connection that is broadcast to.
+/// The next broadcast, for a connection that receives broadcasts.
 pub(super) async fn next<M: Clone>(
     messages: &mut Option<Receiver<M>>,
 ) -> Option<Result<M, RecvError>> {

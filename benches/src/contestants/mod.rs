@@ -1,8 +1,8 @@
-//! Who takes part in comparisons: each is a server that echoes and broadcasts, behind one face.
+//! The contestants of comparisons: servers that echo and broadcast, with one interface.
 //!
-//! A contestant serves from one thread, on any address, until it is told to stop. What only some
-//! of them have, such as idle modes, is refused where it is asked of others, so that no figure
-//! stands under a setting that had no effect.
+//! A contestant serves from one thread, on any address, until it is stopped. It refuses settings
+//! that it does not support, such as an idle mode, so that no figure is reported for a setting
+//! without effect.
 
 mod bare;
 mod engine;
@@ -37,9 +37,9 @@ pub(crate) use engine::{Broadcast, Echo};
 pub(crate) enum Contestant {
     /// The engine
     Eventwire,
-    /// Raw TCP on a plain loop: it passes on whatever one recv brings (tcp:// URL)
+    /// Raw TCP on a plain loop: forwards the bytes of each recv (tcp:// URL)
     Floor,
-    /// WebSocket on the same loop, without an engine: no limits, no checks
+    /// WebSocket on the same loop, without limits and checks
     WsFloor,
     /// fastwebsockets, as its authors set it up
     #[cfg(feature = "peers")]
@@ -57,35 +57,35 @@ pub(crate) enum Contestant {
     /// yawc, as its authors set it up
     #[cfg(feature = "peers")]
     Yawc,
-    /// wtx, as its authors set it up: echo alone
+    /// wtx, as its authors set it up: echo only
     #[cfg(feature = "peers")]
     Wtx,
 }
 
-/// What serves, on the thread that calls it, until it is stopped.
+/// A function that serves on the calling thread until it is stopped.
 pub(crate) type Body = fn(&ServiceConfig, ReadyLine) -> Result<(), Error>;
 
-/// All that is known of a contestant.
+/// The properties of a contestant.
 struct Profile {
     name: &'static str,
     /// The version of its package.
     version: &'static str,
     wire: Wire,
     services: &'static [Service],
-    /// Whether it can do other than sleep at once while nothing is ready.
+    /// Whether it supports other idle modes than sleeping at once.
     idle_modes: bool,
     run: Body,
 }
 
 const BOTH: &[Service] = &[Service::Echo, Service::Broadcast];
 
-/// One of this program's own. Their version is the workspace's.
+/// A contestant of this program. Its version is the workspace's.
 const fn own(name: &'static str, wire: Wire, run: Body) -> Profile {
     let version = env!("CARGO_PKG_VERSION");
     Profile { name, version, wire, services: BOTH, idle_modes: true, run }
 }
 
-/// A library on tokio, which sleeps at once.
+/// A library on tokio, which always sleeps at once.
 #[cfg(feature = "peers")]
 const fn peer(
     name: &'static str,
@@ -131,27 +131,27 @@ impl Contestant {
         self.profile().version
     }
 
-    /// How messages lie on its wire.
+    /// Its wire format.
     pub(crate) const fn wire(self) -> Wire {
         self.profile().wire
     }
 
-    /// What it can serve.
+    /// The services that it supports.
     pub(crate) const fn services(self) -> &'static [Service] {
         self.profile().services
     }
 
-    /// Serves.
+    /// Serves until it is stopped.
     pub(crate) const fn run(self) -> Body {
         self.profile().run
     }
 
-    /// How it waits unless told otherwise.
+    /// Its default idle mode.
     pub(crate) const fn default_idle(self) -> IdleMode {
         if self.profile().idle_modes { IdleMode::Adaptive } else { IdleMode::Block }
     }
 
-    /// Refuses settings that it does not have.
+    /// Refuses settings that it does not support.
     pub(crate) fn check(self, config: &ServiceConfig) -> Result<(), Error> {
         let (name, version) = (self.name(), self.version());
         let refuse = |what| Err(Error::Settings(format!("{name} {version} has no {what}")));

@@ -1,7 +1,7 @@
-//! What the peers share: a tokio runtime on the thread that calls, its listener, its end.
+//! The common part of the peers: a tokio runtime on the calling thread, its listener, its end.
 //!
-//! One thread, because that is what is compared, and no time driver's thread beside it. Sockets
-//! have `TCP_NODELAY` from their listener.
+//! The runtime has one thread, as all contestants, and no time driver. Sockets inherit
+//! `TCP_NODELAY` from their listener.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -22,10 +22,10 @@ use super::bare;
 use crate::error::Error;
 use crate::service::{ReadyLine, ServiceConfig};
 
-/// Messages that a receiver of broadcasts may lag behind before it is closed.
+/// How many messages a receiver of broadcasts may lag behind before it is closed.
 pub(super) const LAG: usize = 1024;
 
-/// Serves each connection by a task of its own, until it is stopped.
+/// Serves each connection in a task of its own, until it is stopped.
 pub(super) fn serve<C, F>(
     config: &ServiceConfig,
     ready: ReadyLine,
@@ -48,7 +48,7 @@ where
                 () = stopping.notified() => return Ok(()),
                 accepted = listener.accept() => match accepted {
                     Ok((stream, _)) => drop(tokio::spawn(connection(stream))),
-                    // One connection failed, or files ran out for now.
+                    // One connection failed, or no file descriptor is free.
                     Err(_) => tokio::task::yield_now().await,
                 },
             }
@@ -56,8 +56,8 @@ where
     })
 }
 
-/// Serves the HTTP request that becomes a WebSocket: `upgrade` answers it, and has a task of its
-/// own take the connection over.
+/// Serves the HTTP request of a WebSocket. `upgrade` answers it and spawns a task for the
+/// connection.
 pub(super) async fn upgrade<U, E>(stream: TcpStream, upgrade: U)
 where
     U: Fn(Request<Incoming>) -> Result<Response<Empty<Bytes>>, E>,
@@ -71,6 +71,6 @@ where
         async { Ok::<_, Infallible>(response) }
     });
     let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-    // How the request ended shows at the client.
+    // The client reports how the request ended.
     let _ = connection.with_upgrades().await;
 }

@@ -1,5 +1,5 @@
-//! sockudo-ws as its examples set it up: its own handshake and defaults, replies fed so that they
-//! leave before the next read, and for broadcasts its own topics, whose channels have no bound.
+//! sockudo-ws, set up as in its examples: its own handshake and defaults, replies that leave before
+//! the next read, and for broadcasts its own topics, whose channels are unbounded.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use super::runtime;
 use crate::error::Error;
 use crate::service::{ReadyLine, Service, ServiceConfig, asks_for_echo};
 
-/// The one topic that every connection of the broadcast server is in.
+/// The topic that every connection of the broadcast server subscribes to.
 const TOPIC: &str = "all";
 
 /// Serves until it is stopped.
@@ -26,7 +26,7 @@ pub(super) fn run(config: &ServiceConfig, ready: ReadyLine) -> Result<(), Error>
     runtime::serve(config, ready, |stream| {
         let topics = Arc::clone(&topics);
         async move {
-            // How the connection ended shows at the client.
+            // The client reports how the connection ended.
             let _ = match service {
                 Service::Echo => echo(stream).await,
                 Service::Broadcast => take_part(stream, &topics).await,
@@ -71,7 +71,7 @@ async fn take_part(stream: TcpStream, topics: &PubSub) -> sockudo_ws::Result<()>
             },
             Some(message) = messages.recv() => {
                 let mut sent = ws.feed(message).await;
-                // What else is there leaves in the same write.
+                // All queued messages leave in the same write.
                 while let (Ok(()), Ok(message)) = (&sent, messages.try_recv()) {
                     sent = ws.feed(message).await;
                 }

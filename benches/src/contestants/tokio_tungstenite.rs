@@ -1,8 +1,8 @@
-//! tokio-tungstenite as its echo server example sets it up: messages are forwarded, which sends
-//! the replies to all that one read brought in one write.
+//! tokio-tungstenite, set up as in its echo server example: it forwards messages, so the replies to
+//! all messages of one read leave in one write.
 //!
-//! Its buffers are as they are by default; a second contestant reads into 8 KiB, for its
-//! documentation says that the default of 128 KiB is for high read loads, and that smaller ones
+//! Its buffers have their default sizes. A second contestant reads into 8 KiB, because the
+//! documentation says that the default of 128 KiB is for high read loads, and that smaller buffers
 //! suit many connections.
 
 use std::future::ready;
@@ -46,7 +46,7 @@ async fn converse(
         Service::Echo => {
             let (sink, stream) = ws.split();
             let data = stream.try_filter(|message| ready(message.data().is_some()));
-            // How the connection ended shows at the client.
+            // The client reports how the connection ended.
             let _ = data.forward(sink).await;
         }
         Service::Broadcast => hub::take_part(ws, hub).await,

@@ -1,5 +1,5 @@
-//! wtx as its authors' benchmark sets it up: one buffer a connection, frames written back as they
-//! were read. It has no way of its own to broadcast.
+//! wtx, set up as in its authors' benchmark: one buffer per connection, frames written back as they
+//! were read. It has no broadcast function.
 
 use tokio::net::TcpStream;
 use wtx::collection::Vector;
@@ -14,7 +14,7 @@ use crate::service::{ReadyLine, ServiceConfig};
 pub(super) fn run(config: &ServiceConfig, ready: ReadyLine) -> Result<(), Error> {
     runtime::serve(config, ready, |stream| {
         tokio::task::unconstrained(async move {
-            // How the connection ended shows at the client.
+            // The client reports how the connection ended.
             let _ = echo(stream).await;
         })
     })

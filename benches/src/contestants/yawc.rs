@@ -1,5 +1,6 @@
-//! yawc as its authors' benchmark sets it up: no compression, a read buffer of 128 KiB, writes from
-//! 64 KiB on held back, and the replies to up to 32 messages that are there in one flush.
+//! yawc, set up as in its authors' benchmark: no compression, a read buffer of 128 KiB,
+//! backpressure from 64 KiB of unsent output on, and one flush for the replies to up to 32
+//! available messages.
 
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use tokio::sync::broadcast::Sender;
@@ -10,7 +11,7 @@ use super::runtime::{self, LAG};
 use crate::error::Error;
 use crate::service::{ReadyLine, Service, ServiceConfig};
 
-/// The longest message and twice that: no load sends longer ones.
+/// The message limit, and the buffer limit of twice that. No load sends longer messages.
 const LIMITS: (usize, usize) = (64 * 1024 * 1024, 128 * 1024 * 1024);
 const READ_BUFFER: usize = 128 * 1024;
 const BACKPRESSURE: usize = 64 * 1024;
@@ -33,9 +34,9 @@ pub(super) fn run(config: &ServiceConfig, ready: ReadyLine) -> Result<(), Error>
             drop(tokio::spawn(async move {
                 let Ok(ws) = upgrading.await else { return };
                 match service {
-                    // How the connection ended shows at the client.
+                    // The client reports how the connection ended.
                     Service::Echo => drop(echo(ws).await),
-                    // Its stream ends where others yield an error.
+                    // Its stream ends where other libraries return an error.
                     Service::Broadcast => {
                         hub::take_part(ws.map(Ok::<_, WebSocketError>), hub).await;
                     }

@@ -1,4 +1,4 @@
-//! How old the updates of a topic are that somebody gets who reads less than is broadcast.
+//! Measures the age of a topic's updates at a subscriber that reads less than is broadcast.
 
 mod args;
 mod reader;
@@ -20,20 +20,20 @@ use crate::report::freshness::FreshnessReport;
 use reader::Reader;
 use server::Server;
 
-/// A server that owes something and sends nothing for this long has failed.
+/// If the server sends nothing for this long, it has failed.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long everything takes that is to show only that it works.
+/// The duration of a brief check.
 const QUICK: Duration = Duration::from_millis(300);
 
-/// A small receive buffer, which the system doubles.
+/// A small receive buffer, in bytes. The system doubles it.
 const SMALL: usize = 8 * 1024;
 
-/// What is measured in turns.
+/// One case to measure.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Case {
     pub(crate) policy: OverflowPolicy,
-    /// What the reader sets its receive buffer to; otherwise it is the system's.
+    /// The reader's receive buffer in bytes. `None`: the system's default.
     pub(crate) receive_buffer: Option<usize>,
 }
 
@@ -43,18 +43,18 @@ const CASES: [Case; 3] = [
     Case { policy: OverflowPolicy::DropOldest, receive_buffer: None },
 ];
 
-/// What a reader saw once the buffers had filled.
+/// What a reader received after the buffers had filled.
 #[derive(Debug)]
 pub(crate) struct Observed {
-    /// Of each update, in nanoseconds.
+    /// The age of each update, in nanoseconds.
     pub(crate) age: Latencies,
-    /// Bytes that waited in the reader's own receive buffer.
+    /// Bytes that were unread in the reader's own receive buffer.
     pub(crate) waiting: Latencies,
     pub(crate) received: u64,
     pub(crate) skipped: u64,
 }
 
-/// Measures everything.
+/// Runs all measurements.
 pub(crate) fn run(args: &FreshnessArgs) -> Result<FreshnessReport, Error> {
     let bar = progress_bar(CASES.len() as u64);
     let mut report = FreshnessReport::new(args);
@@ -77,7 +77,7 @@ fn measure(args: &FreshnessArgs, case: Case) -> Result<Observed, Error> {
         });
         reading.join().unwrap_or(Err(Error::Thread("reader")))
     });
-    // If the server failed, that is why the reader did.
+    // If both failed, the server's error is the cause.
     server.stop()?;
     observed
 }

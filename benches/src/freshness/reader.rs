@@ -1,4 +1,4 @@
-//! One who reads slowly, and notes how old is what comes.
+//! A slow reader that records the age of the updates it gets.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -13,7 +13,7 @@ use super::{Case, Observed, PATIENCE};
 use crate::error::Error;
 use crate::load::no_latencies;
 
-/// Between two reads.
+/// The pause between two reads.
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// The key of RFC 6455 §1.3.
@@ -23,10 +23,10 @@ const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket
 
 pub(super) struct Reader {
     stream: TcpStream,
-    /// What was read and is not a whole frame.
+    /// Input that is not a whole frame.
     input: Vec<u8>,
     start: Instant,
-    /// When what comes is noted from on.
+    /// Updates are recorded from this time on.
     warm: Instant,
     next: Option<u64>,
     observed: Observed,
@@ -50,7 +50,7 @@ impl Reader {
         })
     }
 
-    /// Reads as fast as it may, until that moment.
+    /// Reads as fast as its rate allows, until this time.
     pub(super) fn run(mut self, args: &FreshnessArgs, end: Instant) -> Result<Observed, Error> {
         let begin = Instant::now();
         let (mut taken, mut buffer) = (0, vec![0; 64 * 1024]);
@@ -74,12 +74,12 @@ impl Reader {
         Ok(self.observed)
     }
 
-    /// Takes the whole frames out of what was read.
+    /// Takes the whole frames out of the input.
     fn note(&mut self) {
         let now = Instant::now();
         let is_warm = now >= self.warm;
         if is_warm {
-            // Of a socket that was just read from.
+            // The socket is valid: it was just read from.
             let waiting = rustix::io::ioctl_fionread(&self.stream).unwrap_or_default();
             self.observed.waiting.saturating_record(waiting);
         }
@@ -126,8 +126,7 @@ fn dial(address: SocketAddr, case: Case) -> std::io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// The payload of the first frame, as a server sends it, and its length with its header; none if it
-/// is not whole.
+/// The payload of the first frame of a server, and the frame's length. `None` if it is not whole.
 fn frame(input: &[u8]) -> Option<(&[u8], usize)> {
     let (header, len) = match (input.get(1)?, input.get(2..4)) {
         (126, Some(&[high, low])) => (4, usize::from(u16::from_be_bytes([high, low]))),

@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::load::pattern;
 use crate::worker::Worker;
 
-/// Updates are made this often, all that are due.
+/// How often due updates are broadcast.
 const TICK: Duration = Duration::from_millis(1);
 
 /// The loop on its thread.
@@ -35,7 +35,7 @@ struct Feed {
 
 impl WebSocketHandler<u64> for Feed {
     fn on_open(&mut self, conn: &mut Connection<'_>, _: &mut u64) {
-        // A connection that is gone already reads nothing, which its reader tells.
+        // If the connection is already gone, the reader reports it.
         let _ = conn.subscribe_with(self.topic, self.policy);
     }
 }
@@ -47,7 +47,7 @@ impl Server {
             let topic = event_loop.topic("updates")?;
             let feed = Feed { topic, policy: case.policy };
             let listener = event_loop.listen("127.0.0.1:0", ServerConfig::default(), feed)?;
-            let address = event_loop.local_addr(listener).expect("it listens since a moment ago");
+            let address = event_loop.local_addr(listener).expect("the listener is open");
             let mut payload = pattern(size);
             event_loop.on(move |cx: &mut Context<'_>, _: &Tick, number: &mut u64| {
                 let due = (start.elapsed().as_secs_f64() * rate) as u64;
@@ -61,7 +61,7 @@ impl Server {
             event_loop
                 .set_interval(TICK, Tick)
                 .map_err(|_| Error::Events("the timer was refused".to_owned()))?;
-            // The receiver waits for exactly this.
+            // The receiver is waiting, so this cannot fail.
             let _ = ready.send((address, event_loop.handle()));
             event_loop.run(&mut 0)?;
             Ok(())
@@ -69,7 +69,7 @@ impl Server {
         Ok(Self { worker, handle, address })
     }
 
-    /// Ends the loop, and tells how that ended.
+    /// Ends the loop and returns its result.
     pub(super) fn stop(self) -> Result<(), Error> {
         self.handle.stop();
         self.worker.join()

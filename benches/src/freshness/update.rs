@@ -1,4 +1,4 @@
-//! What an update says: when it was made, and which it is.
+//! The stamp of an update: its time and its number.
 
 /// The stamp of one update.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

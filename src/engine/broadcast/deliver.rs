@@ -1,4 +1,4 @@
-//! Delivery of broadcasts, a slice of the connections at a time, and what follows from it.
+//! Delivers broadcasts to a slice of the connections at a time, and reports gaps and topic changes.
 
 use crate::engine::broadcast::report::{Gap, TopicChanged};
 use crate::engine::event_loop::EventLoop;
@@ -8,11 +8,11 @@ use crate::queue::PublishError;
 use crate::reactor::Reactor;
 use crate::topics::Delivery;
 
-/// How many connections a turn broadcasts to before the loop looks at its sockets again.
+/// How many connections a turn delivers broadcasts to before the loop serves its sockets again.
 const BROADCAST_SLICE: usize = 256;
 
 impl<S, R: Reactor> EventLoop<S, R> {
-    /// Sends what was broadcast to a slice of those who are to get it.
+    /// Delivers pending broadcasts to a slice of their subscribers.
     #[inline(never)]
     pub(crate) fn broadcast(&mut self) {
         let mut left = BROADCAST_SLICE;
@@ -39,15 +39,15 @@ impl<S, R: Reactor> EventLoop<S, R> {
         }
     }
 
-    /// Tells connections which broadcasts they missed; gaps that end meanwhile are told in the
-    /// next turn.
+    /// Calls `on_gap` for connections that missed broadcasts. A gap that ends meanwhile is reported
+    /// in the next turn.
     #[inline(never)]
-    pub(crate) fn tell_gaps(&mut self, state: &mut S) {
+    pub(crate) fn call_on_gap(&mut self, state: &mut S) {
         for _ in 0..self.core.topics.gaps_due() {
             let Some((conn, missed)) = self.core.topics.next_gap() else {
                 return;
             };
-            // A connection's end is told instead.
+            // Otherwise `on_close` is called instead.
             if self.core.sockets.is_open(conn) {
                 self.core.topics.count_gap(missed.topic);
                 let gap = Gap::from(missed);
@@ -58,13 +58,13 @@ impl<S, R: Reactor> EventLoop<S, R> {
         }
     }
 
-    /// Publishes which topics have subscribers now, or none.
+    /// Publishes a [`TopicChanged`] for each topic that got its first subscriber or lost its last.
     #[inline(never)]
-    pub(crate) fn tell_changes(&mut self) {
+    pub(crate) fn publish_topic_changes(&mut self) {
         let events = &mut self.core.events;
         self.core.topics.report_changes(|topic, occupied| {
             let change = TopicChanged { topic: TopicId(topic), occupied };
-            // Where nobody is registered for it, it is told.
+            // A change for which no handler is registered counts as published.
             !matches!(events.push(change), Err(PublishError::Full(_)))
         });
     }

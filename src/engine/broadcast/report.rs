@@ -1,25 +1,25 @@
-//! What the application learns of its topics.
+//! What the application learns about its topics: gaps, changes, statistics.
 
 use crate::engine::ids::TopicId;
 use crate::topics::MissedRange;
 
-/// Consecutive broadcasts to a topic that a subscribed connection did not get, because it did not
-/// keep up and its subscription's [`OverflowPolicy`](crate::OverflowPolicy) has them dropped.
+/// Consecutive broadcasts to a topic that a slow subscriber missed, because its subscription's
+/// [`OverflowPolicy`](crate::OverflowPolicy) dropped them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Gap {
     /// The topic.
     pub topic: TopicId,
-    /// The number of the first broadcast that is missing, as
-    /// [`Context::topic_sequence`](crate::Context::topic_sequence) counts them.
+    /// The number of the first missed broadcast, as in
+    /// [`Context::topic_sequence`](crate::Context::topic_sequence).
     pub first: u64,
-    /// The number of the last one.
+    /// The number of the last missed broadcast.
     pub last: u64,
     missed: u64,
 }
 
 impl Gap {
-    /// How many broadcasts are missing: all from `first` to `last`, but for those that were not
-    /// for this connection ([`Context::broadcast_except`](crate::Context::broadcast_except)).
+    /// How many broadcasts the connection missed: all from `first` to `last`, except those that
+    /// excluded it ([`Context::broadcast_except`](crate::Context::broadcast_except)).
     #[must_use]
     pub const fn missed(&self) -> u64 {
         self.missed
@@ -35,9 +35,8 @@ impl From<MissedRange> for Gap {
 
 /// An event: a topic has got its first subscriber, or lost its last one.
 ///
-/// It is published by the loop itself, at the end of a turn, to the handlers that are registered
-/// for it. Changes that cancel each other within a turn are not told. Once the loop has stopped,
-/// nothing is.
+/// The loop publishes it at the end of a turn to the handlers that are registered for it. Changes
+/// that cancel each other within a turn are not published. Once the loop has stopped, none are.
 ///
 /// ```
 /// use eventwire::{Config, EventLoop, TopicChanged};
@@ -46,9 +45,9 @@ impl From<MissedRange> for Gap {
 /// event_loop.on(|cx, change: &TopicChanged, _: &mut ()| {
 ///     let name = cx.topic_name(change.topic).unwrap_or_default();
 ///     if change.occupied {
-///         println!("somebody wants {name}: get it");
+///         println!("{name} has a subscriber: start its data feed");
 ///     } else {
-///         println!("nobody wants {name} any more");
+///         println!("{name} has no subscribers: stop its data feed");
 ///     }
 /// });
 /// # event_loop.turn(Some(std::time::Duration::ZERO), &mut ())?;
@@ -57,38 +56,40 @@ impl From<MissedRange> for Gap {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct TopicChanged {
-    /// The topic, which may have been removed since.
+    /// The topic. It may have been removed since.
     pub topic: TopicId,
-    /// Whether it has subscribers now.
+    /// Whether it had subscribers at the end of the turn.
     pub occupied: bool,
 }
 
-/// What became of the broadcasts to a topic, since it was made.
+/// A topic's subscribers, and what happened to the broadcasts since the topic was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TopicStats {
     /// Connections that are subscribed.
     pub subscribers: usize,
-    /// Subscribers that broadcasts are kept for until they have read what was sent before
+    /// Slow subscribers for which broadcasts are kept until their earlier output is sent
     /// ([`OverflowPolicy::DropOldest`](crate::OverflowPolicy::DropOldest) and
     /// [`OverflowPolicy::KeepLatest`](crate::OverflowPolicy::KeepLatest)).
     pub waiting: usize,
-    /// Broadcasts that were taken.
+    /// Broadcasts that were accepted.
     pub broadcasts: u64,
-    /// Broadcasts that were [dropped](crate::SendStatus::Dropped) for everybody, because the
-    /// topic's backlog was full, or all topics together held too much.
+    /// Broadcasts that were [dropped](crate::SendStatus::Dropped) for all subscribers, because the
+    /// topic's backlog was full ([`Config::topic_backlog`](crate::Config::topic_backlog)) or all
+    /// topics together held too much
+    /// ([`Config::max_topic_bytes`](crate::Config::max_topic_bytes)).
     pub refused: u64,
-    /// Broadcasts that a subscriber missed by
-    /// [`OverflowPolicy::DropNewest`](crate::OverflowPolicy::DropNewest), each counted for each
+    /// Broadcasts that subscribers missed because of
+    /// [`OverflowPolicy::DropNewest`](crate::OverflowPolicy::DropNewest), counted once for each
     /// subscriber.
     pub dropped_newest: u64,
-    /// The same, by [`OverflowPolicy::DropOldest`](crate::OverflowPolicy::DropOldest).
+    /// The same for [`OverflowPolicy::DropOldest`](crate::OverflowPolicy::DropOldest).
     pub dropped_oldest: u64,
-    /// The same, by [`OverflowPolicy::KeepLatest`](crate::OverflowPolicy::KeepLatest).
+    /// The same for [`OverflowPolicy::KeepLatest`](crate::OverflowPolicy::KeepLatest).
     pub conflated: u64,
-    /// Subscribers that were closed with code 1013 because a broadcast to this topic was more
-    /// than may wait for them.
+    /// Subscribers that were closed with code 1013 because a broadcast to this topic exceeded the
+    /// hard limit of their outbox ([`Config::outbox`](crate::Config::outbox)).
     pub closed_by_overflow: u64,
-    /// Gaps that were told ([`on_gap`](crate::WebSocketHandler::on_gap)).
+    /// Gaps that were reported ([`on_gap`](crate::WebSocketHandler::on_gap)).
     pub gaps: u64,
 }

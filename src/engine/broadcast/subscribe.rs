@@ -1,4 +1,4 @@
-//! Subscriptions of a connection.
+//! A connection's subscriptions.
 
 use crate::engine::connection::Connection;
 use crate::engine::ids::TopicId;
@@ -7,8 +7,8 @@ use crate::overflow::OverflowPolicy;
 use crate::topics::TopicError;
 
 impl Connection<'_> {
-    /// Subscribes the connection to a topic: it gets what is broadcast from now on, or is closed if
-    /// it is too slow. The same as [`subscribe_with`](Self::subscribe_with) and
+    /// Subscribes the connection to a topic: it gets every later broadcast, and is closed with code
+    /// 1013 if it is too slow. The same as [`subscribe_with`](Self::subscribe_with) with
     /// [`OverflowPolicy::Close`].
     ///
     /// # Errors
@@ -18,29 +18,30 @@ impl Connection<'_> {
         self.subscribe_with(topic, OverflowPolicy::Close)
     }
 
-    /// Subscribes a connection to a topic: it gets what is broadcast from now on, and `policy`
-    /// says what of that while it does not keep up. `false` if it is subscribed already: then
-    /// the policy is another from now on, and the subscription goes on without a gap.
+    /// Subscribes the connection to a topic: it gets every later broadcast, except those that
+    /// `policy` drops while it is slow. Returns `false` if it is already subscribed: then the
+    /// policy changes, and the subscription goes on without a gap.
     ///
-    /// A connection does not keep up while output waits for its peer
-    /// ([`SendStatus::Queued`](crate::SendStatus::Queued)). What a policy does then:
+    /// A connection is slow while it has queued output
+    /// ([`SendStatus::Queued`](crate::SendStatus::Queued)). Then the policy decides about further
+    /// broadcasts:
     ///
-    /// - `Close`: broadcasts wait behind the rest, and one that would make it more than
-    ///   [`Config::outbox`](crate::Config::outbox)'s hard limit closes the connection with code
-    ///   1013.
-    /// - `DropNewest`: they wait behind the rest up to the soft limit. The others are missed.
-    /// - `DropOldest`: they are kept, once for all such connections and up to
-    ///   [`Config::topic_backlog`](crate::Config::topic_backlog) and
-    ///   [`Config::max_topic_bytes`](crate::Config::max_topic_bytes), until the peer has read what
-    ///   it was sent before. The older ones are missed.
-    /// - `KeepLatest`: the same, and only the last one is not missed. So that what was sent before
-    ///   is not much, the system holds little for such a connection: some 16 KiB that are unsent
-    ///   ([`ServerConfig::unsent_limit`](crate::ServerConfig::unsent_limit)).
+    /// - `Close`: they are queued behind the other output. A broadcast that would exceed the hard
+    ///   limit of [`Config::outbox`](crate::Config::outbox) closes the connection with code 1013.
+    /// - `DropNewest`: they are queued up to the soft limit. The connection misses the others.
+    /// - `DropOldest`: the topic keeps them until the earlier output is sent, once for all such
+    ///   connections, up to [`Config::topic_backlog`](crate::Config::topic_backlog) and
+    ///   [`Config::max_topic_bytes`](crate::Config::max_topic_bytes). Beyond these limits the
+    ///   connection misses the oldest ones.
+    /// - `KeepLatest`: the topic keeps the latest one only; the connection misses the others. To
+    ///   keep the earlier output short, the system holds only about 16 KiB of unsent bytes for such
+    ///   a connection ([`ServerConfig::unsent_limit`](crate::ServerConfig::unsent_limit)).
     ///
-    /// Order comes first: a message that is sent to the connection, or broadcast to it by a
-    /// subscription of another policy, comes behind what was kept for it, which then waits with
-    /// the rest, as far as the hard limit allows. None of what is missed closes a connection;
-    /// [`on_gap`](crate::WebSocketHandler::on_gap) tells of it.
+    /// Order takes precedence. A message that is sent to the connection directly, or broadcast to
+    /// it through a subscription with another policy, arrives after the broadcasts that were kept
+    /// for it. These are then queued with the other output, within the hard limit. With the last
+    /// three policies, missed broadcasts do not close the connection;
+    /// [`on_gap`](crate::WebSocketHandler::on_gap) reports them.
     ///
     /// # Errors
     ///
@@ -55,7 +56,7 @@ impl Connection<'_> {
             return Err(SubscribeError::ConnectionGone);
         }
         let former = core.topics.policy(conn, topic.0);
-        // What the former policy has kept is more than may wait if this fails.
+        // If this fails, the broadcasts that the former policy kept exceed the hard limit.
         if former.is_some_and(|former| former != policy) && !core.deliver_pending(conn) {
             return Err(SubscribeError::ConnectionGone);
         }
@@ -67,8 +68,8 @@ impl Connection<'_> {
         })
     }
 
-    /// Notes whether the connection has a subscription that conflates, after one was changed that
-    /// may do so.
+    /// Updates whether the connection has a conflating subscription, after one has begun, changed
+    /// or ended.
     fn note_conflation(&mut self, may_begin: bool) {
         let (conn, core) = (self.id().0, &mut *self.context.core);
         if may_begin || core.sockets.get(conn).is_some_and(|socket| socket.unsent.conflates) {
@@ -77,11 +78,11 @@ impl Connection<'_> {
         }
     }
 
-    /// Ends a subscription, after everything that was broadcast until now. `false` if there is
-    /// none.
+    /// Ends a subscription. The connection still gets everything that was broadcast before. Returns
+    /// `false` if it is not subscribed.
     pub fn unsubscribe(&mut self, topic: TopicId) -> bool {
         let (conn, core) = (self.id().0, &mut *self.context.core);
-        // Topics know connections by their slots, which a later connection may have.
+        // Topics know connections by their slots, which are reused.
         if core.sockets.get(conn).is_none() {
             return false;
         }

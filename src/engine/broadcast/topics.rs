@@ -1,4 +1,4 @@
-//! Topics, as handlers have them.
+//! What handlers can do with topics.
 
 use crate::engine::broadcast::report::TopicStats;
 use crate::engine::context::Context;
@@ -9,43 +9,44 @@ use crate::proto::AsOutgoing;
 use crate::topics::TopicError;
 
 impl Context<'_> {
-    /// The topic of that name, made if there is none. Names have up to 256 bytes.
+    /// The topic of that name. Makes the topic if it does not exist. A name has at most 256 bytes.
     ///
     /// # Errors
     ///
-    /// [`Error::TopicLimit`].
+    /// [`Error::TopicLimit`] if the name is longer, or there are
+    /// [`Config::max_topics`](crate::Config::max_topics) topics.
     pub fn topic(&mut self, name: &str) -> Result<TopicId, Error> {
         self.core.topics.topic(name).map(TopicId).map_err(|_| Error::TopicLimit)
     }
 
-    /// A topic's name.
+    /// A topic's name. `None` if it was removed.
     #[must_use]
     pub fn topic_name(&self, topic: TopicId) -> Option<&str> {
         self.core.topics.name(topic.0)
     }
 
-    /// Forgets a topic; `false` if it is gone already, or somebody is subscribed to it.
+    /// Removes a topic. Returns `false` if it was removed before, or has subscribers.
     pub fn remove_topic(&mut self, topic: TopicId) -> bool {
         self.core.topics.remove_topic(topic.0)
     }
 
-    /// Sends a message to all connections that are subscribed to a topic. It is encoded once, and
-    /// compressed once for each setting that connections have agreed to.
+    /// Sends a message to all connections that are subscribed to a topic. The loop encodes it once,
+    /// and compresses it once for each set of compression parameters that subscribers negotiated.
     ///
-    /// It leaves at the end of the turn, at most 256 connections at a time, between which the
-    /// loop looks after the others. [`SendStatus::Dropped`] if the topic's backlog is full, or all
-    /// topics together hold too much
-    /// ([`Config::max_topic_bytes`](crate::Config::max_topic_bytes)): nobody gets it then, and it
-    /// has no number.
+    /// It leaves at the end of the turn. One turn delivers to at most 256 connections and then
+    /// serves the other sockets. Returns [`SendStatus::Dropped`] if the topic's backlog is full
+    /// ([`Config::topic_backlog`](crate::Config::topic_backlog)), or all topics together hold too
+    /// much ([`Config::max_topic_bytes`](crate::Config::max_topic_bytes)): then no subscriber gets
+    /// the message, and it has no number.
     pub fn broadcast(&mut self, topic: TopicId, message: impl AsOutgoing) -> SendStatus {
         broadcast_status(self.core.topics.broadcast(topic.0, message.as_outgoing(), None))
     }
 
-    /// Sends a message to all connections that are subscribed to a topic, but for `conn`: whoever
-    /// said it need not hear it. If `conn` is not subscribed this is
+    /// Sends a message to all connections that are subscribed to a topic except `conn`, usually the
+    /// one that sent it. If `conn` is not subscribed, this is the same as
     /// [`broadcast`](Self::broadcast).
     ///
-    /// The message has its number, which `conn` does not see and is not told to have missed.
+    /// The message has a number of its own. `conn` does not get it, and no gap reports it.
     pub fn broadcast_except(
         &mut self,
         topic: TopicId,
@@ -56,15 +57,15 @@ impl Context<'_> {
         broadcast_status(self.core.topics.broadcast(topic.0, outgoing, Some(conn.0)))
     }
 
-    /// The number of the last broadcast to a topic, 0 before the first. The next one has the next
-    /// number, whether anybody is subscribed or not, unless it is dropped.
+    /// The number of the last broadcast to a topic, 0 before the first. Each accepted broadcast has
+    /// the next number, even if the topic has no subscribers. `None` if the topic was removed.
     ///
-    /// A broadcast that contains its number lets its receivers ask for what they missed:
+    /// If broadcasts contain their number, receivers can request those that they missed:
     ///
     /// ```
     /// use eventwire::{Context, SendStatus, TopicId};
     ///
-    /// fn tell(price: u64, topic: TopicId, cx: &mut Context<'_>) -> SendStatus {
+    /// fn broadcast_price(price: u64, topic: TopicId, cx: &mut Context<'_>) -> SendStatus {
     ///     let number = cx.topic_sequence(topic).unwrap_or_default() + 1;
     ///     cx.broadcast(topic, format!("{number} {price}"))
     /// }
@@ -74,7 +75,7 @@ impl Context<'_> {
         self.core.topics.last_number(topic.0)
     }
 
-    /// What became of the broadcasts to a topic.
+    /// A topic's statistics. `None` if it was removed.
     #[must_use]
     pub fn topic_stats(&self, topic: TopicId) -> Option<TopicStats> {
         let (counters, waiting) = self.core.topics.counters(topic.0)?;
@@ -91,7 +92,7 @@ impl Context<'_> {
         })
     }
 
-    /// How many connections are subscribed to a topic.
+    /// How many connections are subscribed to a topic. 0 if it was removed.
     #[must_use]
     pub fn subscriber_count(&self, topic: TopicId) -> usize {
         self.core.topics.subscribers(topic.0)

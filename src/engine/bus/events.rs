@@ -1,4 +1,4 @@
-//! The event bus: typed events to the handlers that were registered for them.
+//! The event bus: delivers typed events to the handlers that were registered for them.
 
 use std::any::{Any, TypeId, type_name};
 
@@ -7,18 +7,19 @@ use crate::engine::context::Context;
 use crate::engine::turn::calls::{Calls, HandlerCall};
 use crate::queue::{Inbox, InboxReceiver};
 
-/// Events of one type that are handled once a turn, so that a burst does not hold up the sockets.
+/// How many events of one type are handled once per turn, so that a burst does not delay the
+/// sockets.
 pub(crate) const TURN_BUDGET: usize = 1024;
 
-/// Events of one type that are handled between two groups of ready sockets, so that many of these
-/// do not hold up an event.
+/// How many events of one type are handled between two groups of ready sockets, so that many ready
+/// sockets do not delay an event.
 pub(crate) const GROUP_BUDGET: usize = 64;
 
-/// What an application does with events of type `E`, on the loop's thread.
+/// An application's handler of events of type `E`, on the loop's thread.
 ///
-/// [`EventLoop::on`](crate::EventLoop::on) takes a closure; a handler that keeps something of its
-/// own, or acts at the end of a batch, goes to
-/// [`EventLoop::on_handler`](crate::EventLoop::on_handler).
+/// [`EventLoop::on`](crate::EventLoop::on) takes a closure.
+/// [`EventLoop::on_handler`](crate::EventLoop::on_handler) takes a handler object, which can have
+/// fields and act at the end of a batch.
 ///
 /// If a handler panics, the event's other handlers are still called, and the loop goes on, unless
 /// [`Config::on_panic`](crate::Config::on_panic) says otherwise.
@@ -27,8 +28,8 @@ pub trait EventHandler<E, S> {
     /// registration.
     fn on_event(&mut self, cx: &mut Context<'_>, event: &E, state: &mut S);
 
-    /// There are no more events of this type, or the turn's share of them is used up: the moment
-    /// to act once on what a whole batch of events has changed.
+    /// A batch of events has ended: no more events of this type are queued, or the turn's share of
+    /// them is used up. Act here once for the whole batch.
     #[expect(unused_variables, reason = "the names document the defaulted method")]
     fn on_batch_end(&mut self, cx: &mut Context<'_>, state: &mut S) {}
 }
@@ -47,32 +48,32 @@ where
 
 /// The queue and the handlers of every type of event.
 pub(crate) struct Events<S> {
-    /// Each a `Typed<S, E>`, with the type `E`.
+    /// The `Typed<S, E>` of each type `E`.
     pub(crate) types: Vec<(TypeId, Box<dyn EventType<S>>)>,
-    /// Events that one publisher's queue holds.
+    /// The capacity of each publisher's queue, in events.
     capacity: usize,
-    /// Events that were handled.
+    /// How many events were handled.
     pub(crate) handled: u64,
     /// The loop has ended.
     ended: bool,
 }
 
-/// What waits of some events, and what became of others.
+/// Counts of queued, refused and missed events.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct EventCounts {
-    /// Other threads have published these, and they are not handled.
+    /// Published by other threads, and not handled yet.
     pub(crate) waiting: usize,
-    /// Publishers got these back because their queues were full.
+    /// Returned to publishers because their queues were full.
     pub(crate) refused: u64,
-    /// These wait for subscribers.
+    /// Queued for subscribers.
     pub(crate) handed_on: usize,
-    /// Subscribers had no room for these.
+    /// Missed by subscribers whose queues were full.
     pub(crate) missed: u64,
 }
 
-/// One type of events, whichever it is.
+/// The queue and handlers of one type of events, with the type erased.
 pub(crate) trait EventType<S> {
-    /// Handles up to `budget` events; tells how many.
+    /// Handles up to `budget` events, and returns how many it handled.
     fn handle(
         &mut self,
         budget: usize,
@@ -83,10 +84,10 @@ pub(crate) trait EventType<S> {
 
     fn counts(&self) -> EventCounts;
 
-    /// Whether other threads have published some, or are to be handed some.
+    /// Whether events from other threads are queued, or events for other threads are pending.
     fn has_events(&self) -> bool;
 
-    /// Takes nothing more from other threads than what they have published.
+    /// Refuses further events from other threads. Published ones stay queued.
     fn close(&mut self);
 
     fn as_any_mut(&mut self) -> &mut dyn Any;
@@ -99,8 +100,8 @@ pub(crate) struct Typed<S, E> {
 }
 
 impl<S, E: 'static> Typed<S, E> {
-    /// The next event: of handlers, or of other threads. Neither keeps out the other, which has the
-    /// second half of the turn's share.
+    /// The next event, from handlers or from other threads. `local_first` says which source goes
+    /// first; each goes first for half of the turn's share, so that neither starves the other.
     fn next(&mut self, local_first: bool, cx: &mut Context<'_>) -> Option<E> {
         if local_first {
             cx.core.events.pop().or_else(|| self.receiver.take())
@@ -120,7 +121,7 @@ impl<S: 'static, E: 'static> EventType<S> for Typed<S, E> {
     ) -> usize {
         let (event_call, end_call) =
             (HandlerCall::Event(type_name::<E>()), HandlerCall::BatchEnd(type_name::<E>()));
-        // The panic hook has told of a panic, and there is no connection to tell more of it.
+        // Errors are ignored: the panic hook has reported the panic, and no connection has to end.
         let mut handled = 0;
         while handled < budget {
             let Some(event) = self.next(handled < budget / 2, cx) else { break };
@@ -170,7 +171,7 @@ impl<S> Events<S> {
         Self { types: Vec::new(), capacity, handled: 0, ended: false }
     }
 
-    /// Whether other threads have published something.
+    /// Whether events from other threads are queued, or events for other threads are pending.
     #[inline]
     pub(crate) fn has_events(&self) -> bool {
         self.types.iter().any(|(_, events)| events.has_events())
@@ -189,13 +190,13 @@ impl<S> Events<S> {
         })
     }
 
-    /// Takes no more events from other threads: every publisher learns so.
+    /// Refuses further events from other threads: every publisher learns so.
     pub(crate) fn close(&mut self) {
         self.types.iter_mut().for_each(|(_, events)| events.close());
     }
 
-    /// The same, and every subscriber learns so too. Drops what was published before, and tells how
-    /// much that was.
+    /// As [`close`](Self::close), and ends every subscriber. Drops the queued events, and returns
+    /// their number.
     pub(crate) fn end(&mut self) -> usize {
         self.ended = true;
         self.close();
@@ -206,7 +207,7 @@ impl<S> Events<S> {
 }
 
 impl<S: 'static> Events<S> {
-    /// The type's queue and handlers, made if there are none.
+    /// The queue and handlers of type `E`, made if there are none.
     pub(crate) fn typed<E: 'static>(&mut self) -> Option<&mut Typed<S, E>> {
         let wanted = TypeId::of::<E>();
         let found = self.types.iter().position(|(held, _)| *held == wanted);
@@ -223,7 +224,7 @@ impl<S: 'static> Events<S> {
         self.types[at].1.as_any_mut().downcast_mut()
     }
 
-    /// Adds a subscriber; one of a loop that has ended learns so at once.
+    /// Adds a subscriber. If the loop has ended, the subscriber has ended, too.
     pub(crate) fn subscribe<E: 'static>(&mut self, subscription: Subscription<E>) {
         if self.ended {
             return;

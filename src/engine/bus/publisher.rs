@@ -7,13 +7,13 @@ use crate::queue::{InboxSender, PublishError};
 
 /// Publishes events of one type to a loop, from any thread.
 ///
-/// Each publisher has a bounded queue of its own: clone it for another thread, or for another part
-/// of the program whose bursts should not fill this one's queue. A publisher's events arrive in
-/// order, each once, at every handler that was registered for their type
-/// ([`EventLoop::on`](crate::EventLoop::on)).
+/// Each publisher has a bounded queue of its own, of [`Config::inbox`](crate::Config::inbox)
+/// events. Clone it for another thread, or for a part of the program whose bursts should not fill
+/// this queue. A publisher's events arrive in order, each once, at every handler that was
+/// registered for their type ([`EventLoop::on`](crate::EventLoop::on)).
 ///
-/// Publishing takes no lock. It makes a system call only if the loop sleeps, and then only the
-/// first of many.
+/// Publishing takes no lock. It makes a system call only if the loop sleeps, and then only for the
+/// first event.
 ///
 /// ```
 /// use std::thread;
@@ -39,7 +39,7 @@ use crate::queue::{InboxSender, PublishError};
 pub struct Publisher<E> {
     sender: InboxSender<E>,
     handle: LoopHandle,
-    /// One thread at a time: a producer queue's events are counted without a lock.
+    /// Not `Sync`, because the queue has a single producer.
     not_sync: PhantomData<Cell<()>>,
 }
 
@@ -48,15 +48,16 @@ impl<E> Publisher<E> {
         Self { sender, handle, not_sync: PhantomData }
     }
 
-    /// Publishes an event. Once this has returned `Ok`, it is handled, unless the loop ends before
-    /// that: [`RunSummary::unhandled_events`](crate::RunSummary) then counts it. One that is
-    /// published at the very moment of the loop's end is given back, handled or counted: always one
-    /// of these, and never two. Nobody counts the events of a loop that is dropped without its
-    /// [`run`](crate::EventLoop::run) having returned a summary; they are dropped with it.
+    /// Publishes an event. If this returns `Ok`, the event is handled, or counted in
+    /// [`RunSummary::unhandled_events`](crate::RunSummary) if the loop ends first. An event that is
+    /// published while the loop ends is either given back, handled or counted, and never two of
+    /// these. If a loop is dropped before [`run`](crate::EventLoop::run) has returned a summary,
+    /// its queued events are dropped and not counted.
     ///
     /// # Errors
     ///
-    /// The event, if the queue is full or the loop has ended.
+    /// The error returns the event: [`PublishError::Full`] if the queue is full,
+    /// [`PublishError::Closed`] if the loop has ended.
     pub fn publish(&self, event: E) -> Result<(), PublishError<E>> {
         self.sender.send(event)?;
         self.handle.ring_fenced();

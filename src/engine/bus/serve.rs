@@ -1,4 +1,4 @@
-//! The loop's part in the event bus: registration, and a turn's events.
+//! The loop's part of the event bus: registration, and the events of one turn.
 
 use crate::engine::bus::events::{EventHandler, OnEvent};
 use crate::engine::bus::publisher::Publisher;
@@ -14,9 +14,10 @@ impl<S: 'static, R: Reactor> EventLoop<S, R> {
     /// order of their registration.
     ///
     /// Events come from other threads ([`publisher`](Self::publisher)) and from handlers
-    /// ([`Context::publish`]). The events of one publisher arrive in order, each once. At most
-    /// 1,024 of one type are handled in a turn, before the sockets have theirs; handlers and other
-    /// threads have half of that each, if they want it.
+    /// ([`Context::publish`]). The events of one publisher arrive in order, each once. In one turn,
+    /// at most 1,024 events of one type are handled together before the loop serves its sockets
+    /// again. Half of them is reserved for handlers' events and half for those of other threads, if
+    /// both have some.
     ///
     /// ```
     /// use eventwire::{Config, EventLoop};
@@ -43,27 +44,27 @@ impl<S: 'static, R: Reactor> EventLoop<S, R> {
         }
     }
 
-    /// A publisher of events of type `E`, for another thread. Each one, clones too, has a queue of
-    /// its own, of [`Config::inbox`](crate::Config::inbox) events.
+    /// A publisher of events of type `E`, for another thread. Each publisher and each clone has its
+    /// own queue of [`Config::inbox`](crate::Config::inbox) events.
     ///
     /// # Panics
     ///
-    /// Never: a type's queue is of that type.
+    /// Never: the queue of a type has that type.
     pub fn publisher<E: Send + 'static>(&mut self) -> Publisher<E> {
         self.core.events.register::<E>();
         let typed = self.events.typed::<E>().expect("made for this type");
         Publisher::new(InboxSender::new(typed.receiver.inbox()), self.handle.clone())
     }
 
-    /// A subscriber to events of type `E`, for another thread: it gets a clone of every one that
-    /// is handled from now on, whether there are handlers of its type or not.
+    /// A subscriber to events of type `E`, for another thread. It gets a clone of every event that
+    /// is handled from now on, even if no handler is registered for the type.
     ///
-    /// `capacity` is how many events may wait for it; 0 is taken as 1. There is no default: it
-    /// should be as many as the loop handles in the longest time for which the subscriber may be
-    /// away, and at least the 1,024 that one turn may handle. Memory is taken for those that wait,
-    /// not for the capacity.
+    /// `capacity` is the number of events that may be queued for it; 0 counts as 1. There is no
+    /// default: choose as many as the loop handles in the longest time for which the subscriber may
+    /// be busy, and at least the 1,024 that one turn may handle. Memory is allocated for queued
+    /// events, not for the capacity.
     ///
-    /// A loop that has ended makes subscribers that have ended.
+    /// If the loop has ended, the subscriber has ended, too.
     pub fn subscriber<E: Clone + Send + 'static>(
         &mut self,
         capacity: usize,
@@ -98,7 +99,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         }
     }
 
-    /// Whether events wait, from other threads or from handlers.
+    /// Whether events are queued, from other threads or from handlers.
     #[inline]
     pub(crate) fn has_events(&self) -> bool {
         !self.core.events.is_empty() || self.events.has_events()

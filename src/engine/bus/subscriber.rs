@@ -7,20 +7,21 @@ use crate::queue::{SubscriberEnd, SubscriberQueue, SubscriberReceiver};
 
 /// Receives events of one type from a loop, on any thread.
 ///
-/// Made by [`EventLoop::subscriber`](crate::EventLoop::subscriber). It gets every event of its type
-/// that the loop handles from then on, whoever published it: other threads
-/// ([`Publisher`](crate::Publisher)), handlers ([`Context::publish`](crate::Context::publish)) and
-/// timers. They arrive in the order in which the loop handled them, behind the handlers of their
-/// type, each a clone.
+/// Made by [`EventLoop::subscriber`](crate::EventLoop::subscriber). It gets a clone of every event
+/// of its type that the loop handles from then on, whether another thread
+/// ([`Publisher`](crate::Publisher)), a handler ([`Context::publish`](crate::Context::publish)) or
+/// a timer published it. Events arrive in the order in which the loop handled them, after the
+/// handlers of their type were called.
 ///
-/// The loop never waits for a subscriber. What becomes of events that a slow one has no room for
-/// is its [`OverflowPolicy`](crate::OverflowPolicy). What waits is taken all at once and then
-/// received one by one, so that up to twice the capacity is held.
+/// The loop never waits for a subscriber. If its queue is full, its
+/// [`OverflowPolicy`](crate::OverflowPolicy) decides about further events. A receiver takes all
+/// queued events at once and returns them one by one, so up to twice the capacity is in memory.
 ///
-/// When the loop ends, what is queued is still received, and then [`RecvError::Closed`]. Dropping a
-/// subscriber ends it: its queue is given up at the next event of its type.
+/// When the loop ends, the subscriber still receives the queued events, and then
+/// [`RecvError::Closed`]. Dropping a subscriber ends it: the loop frees its queue at the next event
+/// of its type.
 ///
-/// As an iterator it yields events until its end, waiting for each.
+/// As an iterator it waits for each event, and yields events until the subscription ends.
 ///
 /// ```
 /// use std::thread;
@@ -51,7 +52,7 @@ pub struct Subscriber<E> {
     pub(crate) receiver: SubscriberReceiver<E>,
 }
 
-/// Why a subscriber receives nothing any more.
+/// Why a subscription has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RecvError {
@@ -62,22 +63,22 @@ pub enum RecvError {
     Overflowed,
 }
 
-/// Why a subscriber did not receive an event that it did not want to wait for any longer.
+/// Why a subscriber did not receive an event in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TryRecvError {
-    /// None was there in time.
+    /// No event arrived in time.
     Empty,
-    /// None will come.
+    /// The subscription has ended.
     Ended(RecvError),
 }
 
 impl<E> Subscriber<E> {
-    /// Receives the next event, and waits until there is one.
+    /// Waits for the next event and receives it.
     ///
     /// # Errors
     ///
-    /// When the subscription has ended and everything queued was received.
+    /// If the subscription has ended and all queued events were received.
     pub fn recv(&mut self) -> Result<E, RecvError> {
         loop {
             if let Some(event) = self.receiver.recv(None).map_err(RecvError::from)? {
@@ -86,26 +87,26 @@ impl<E> Subscriber<E> {
         }
     }
 
-    /// Receives the next event, if there is one. Takes no lock while there is none.
+    /// Receives the next event, if one is queued. Takes no lock if none is.
     ///
     /// # Errors
     ///
-    /// [`TryRecvError::Empty`] if there is none; otherwise as [`recv`](Self::recv).
+    /// [`TryRecvError::Empty`] if no event is queued; otherwise as [`recv`](Self::recv).
     pub fn try_recv(&mut self) -> Result<E, TryRecvError> {
         received(self.receiver.try_recv())
     }
 
-    /// Receives the next event, and waits until there is one, for `timeout` at most.
+    /// Waits at most `timeout` for the next event and receives it.
     ///
     /// # Errors
     ///
-    /// [`TryRecvError::Empty`] if none came in time; otherwise as [`recv`](Self::recv).
+    /// [`TryRecvError::Empty`] if no event arrived in time; otherwise as [`recv`](Self::recv).
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<E, TryRecvError> {
         received(self.receiver.recv(Some(timeout)))
     }
 
-    /// How many events this subscriber has missed so far because of its policy. Whoever received
-    /// an event behind a gap finds the gap counted. Those after an overflow that
+    /// How many events this subscriber has missed so far because of its policy. A gap is counted
+    /// before the event that follows it is received. Events after an overflow that
     /// [ended](RecvError::Overflowed) the subscription are not counted.
     #[must_use]
     pub fn missed(&self) -> u64 {
@@ -123,8 +124,8 @@ fn received<E>(received: Result<Option<E>, SubscriberEnd>) -> Result<E, TryRecvE
 impl<E> Iterator for Subscriber<E> {
     type Item = E;
 
-    /// The next event, waited for; nothing once the subscription has ended.
-    /// [`recv`](Subscriber::recv) then tells why.
+    /// Waits for the next event. `None` once the subscription has ended;
+    /// [`recv`](Subscriber::recv) then returns the reason.
     fn next(&mut self) -> Option<E> {
         self.recv().ok()
     }
@@ -167,7 +168,7 @@ impl std::error::Error for RecvError {}
 impl fmt::Display for TryRecvError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Empty => f.write_str("no event was there in time"),
+            Self::Empty => f.write_str("no event arrived in time"),
             Self::Ended(why) => why.fmt(f),
         }
     }
@@ -184,7 +185,7 @@ pub(crate) struct Subscription<E> {
 /// Every subscriber of one type.
 pub(crate) struct Subscriptions<E> {
     live: Vec<Subscription<E>>,
-    /// Events that those missed which were given up.
+    /// Events that removed subscribers had missed.
     missed: u64,
 }
 
@@ -201,22 +202,22 @@ impl<E> Subscriptions<E> {
         self.live.push(subscription);
     }
 
-    /// Whether something is left to hand over.
+    /// Whether events are pending that were not handed over.
     pub(crate) fn has_pending(&self) -> bool {
         self.live.iter().any(|subscription| subscription.feed.has_pending())
     }
 
-    /// How many events wait for subscribers.
+    /// How many events are queued for subscribers.
     pub(crate) fn waiting(&self) -> usize {
         self.live.iter().map(|subscription| subscription.feed.len()).sum()
     }
 
-    /// How many events subscribers had no room for.
+    /// How many events subscribers missed because their queues were full.
     pub(crate) fn missed(&self) -> u64 {
         self.missed + self.live.iter().map(|subscription| subscription.feed.missed()).sum::<u64>()
     }
 
-    /// Appends an event for every subscriber, to be handed over with those before it.
+    /// Appends an event for every subscriber. [`hand_over`](Self::hand_over) makes it visible.
     pub(crate) fn push(&mut self, event: E, on_panic: OnPanic) {
         let Some((last, others)) = self.live.split_last_mut() else { return };
         for Subscription { feed, clone } in others {
@@ -228,7 +229,7 @@ impl<E> Subscriptions<E> {
         last.feed.push(event);
     }
 
-    /// Hands over what was pushed, and gives up subscribers that are gone.
+    /// Hands the pushed events over, and removes subscribers that have ended.
     pub(crate) fn hand_over(&mut self) {
         self.live.retain_mut(|Subscription { feed, .. }| {
             feed.hand_over();

@@ -1,4 +1,4 @@
-//! Timers: events that are published at a time.
+//! Timers: events that are published later.
 
 use std::time::Duration;
 
@@ -9,18 +9,18 @@ use crate::queue::PublishError;
 use crate::reactor::Reactor;
 
 impl Context<'_> {
-    /// Publishes `event` to the handlers of its type
-    /// ([`EventLoop::on`](crate::EventLoop::on)) once, `after` this time from
-    /// [`now`](Self::now), the beginning of the turn.
+    /// Publishes `event` once to the handlers of its type
+    /// ([`EventLoop::on`](crate::EventLoop::on)), `after` this time from [`now`](Self::now), the
+    /// beginning of the turn.
     ///
-    /// It is never early: the turn in which it arrives begins at its time or later, later by the
-    /// length of a turn and by what a sleep of the system is rounded up to, 1 ms unless there is
-    /// the feature `timerfd`. Events of one type that are due in one turn arrive in the order of
-    /// their times, and for equal times in the order in which they were set. At most 256 timers
-    /// come up in one turn; the others follow in the next ones, after the sockets have had theirs.
-    /// A full queue does not hold them up.
+    /// The event is never early: it arrives in a turn that begins at its due time or later. It may
+    /// be late by the length of a turn plus the resolution of the system's sleep: 1 ms, or exact
+    /// with the feature `timerfd`. Events of one type that are due in the same turn arrive in the
+    /// order of their due times, and for equal times in the order in which they were set. At most
+    /// 256 timers expire in one turn; the others follow in the next turns, so that they do not
+    /// starve the sockets. A full event queue does not delay them.
     ///
-    /// A time too far away for the clock, as with [`Duration::MAX`], never comes.
+    /// A due time beyond the clock's range, as with [`Duration::MAX`], never comes.
     ///
     /// ```
     /// use std::time::Duration;
@@ -47,7 +47,7 @@ impl Context<'_> {
     ///
     /// # Errors
     ///
-    /// The event: [`PublishError::Full`] if as many timers are set as
+    /// The error returns the event: [`PublishError::Full`] if as many timers are set as
     /// [`Config::max_timers`](crate::Config::max_timers) allows, [`PublishError::NoHandler`] if no
     /// handler is registered for its type, [`PublishError::Closed`] if the loop has ended.
     pub fn set_timer<E: 'static>(
@@ -59,13 +59,13 @@ impl Context<'_> {
         self.core.events.set_timer(due, event).map(TimerId)
     }
 
-    /// Publishes a clone of `event` to the handlers of its type again and again, first in `every`
-    /// from [`now`](Self::now), until it is [cancelled](Self::cancel_timer).
+    /// Publishes a clone of `event` to the handlers of its type periodically, first `every` after
+    /// [`now`](Self::now), until it is [cancelled](Self::cancel_timer).
     ///
-    /// It does not drift: each time is a whole number of periods after the first, however late
-    /// the event before it was. Periods that have passed before a turn begins make one event
-    /// together: those that were missed are skipped, not made up for. A period is at least 1 ms;
-    /// shorter ones are taken as that. Otherwise as [`set_timer`](Self::set_timer).
+    /// It does not drift: each due time is a whole number of periods after the first, however late
+    /// the previous event was. If several periods have passed when a turn begins, they make one
+    /// event; missed events are skipped and not repeated. A period shorter than 1 ms counts as
+    /// 1 ms. Otherwise as [`set_timer`](Self::set_timer).
     ///
     /// # Errors
     ///
@@ -79,18 +79,19 @@ impl Context<'_> {
         self.core.events.set_interval(now, every, event).map(TimerId)
     }
 
-    /// Cancels a timer and drops its event: after that it does not arrive, even if it was due in
-    /// this turn already. `false` if it has arrived or was cancelled before.
+    /// Cancels a timer and drops its event, which then does not arrive, even if it is already due
+    /// in this turn. Returns `false` if the event has arrived, or the timer was cancelled before.
     ///
-    /// The handlers of one event are told of it all, though the first of them cancels its timer.
+    /// If a handler cancels the timer of the event that it handles, the event's other handlers are
+    /// still called.
     pub fn cancel_timer(&mut self, timer: TimerId) -> bool {
         self.core.events.cancel_timer(timer.0)
     }
 }
 
 impl<S, R: Reactor> EventLoop<S, R> {
-    /// Publishes `event` to the handlers of its type ([`on`](Self::on)) once, `after` this time
-    /// from now. As [`Context::set_timer`], to which it is the same outside of handlers.
+    /// Publishes `event` once to the handlers of its type ([`on`](Self::on)), `after` this time
+    /// from now. Handlers use [`Context::set_timer`], which has the details.
     ///
     /// # Errors
     ///
@@ -104,7 +105,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         self.core.events.set_timer(due, event).map(TimerId)
     }
 
-    /// Publishes a clone of `event` to the handlers of its type again and again, as
+    /// Publishes a clone of `event` to the handlers of its type periodically, as
     /// [`Context::set_interval`].
     ///
     /// ```

@@ -19,28 +19,30 @@ use crate::reactor::Reactor;
 use crate::slots::Key;
 
 impl<S, R: Reactor> EventLoop<S, R> {
-    /// Connects to a WebSocket server, which `handler` then talks to. Returns at once: the
-    /// handler's `on_open` or `on_connect_error` tells how it went.
+    /// Connects to a WebSocket server, with `handler` for the connection. Returns at once. Later
+    /// the loop calls the handler's `on_open` or `on_connect_error`.
     ///
-    /// `url` is `ws://host[:port][/path][?query]`, or the same with `wss`, for which the feature
-    /// `tls` and `ClientConfig::tls` are needed.
+    /// `url` is `ws://host[:port][/path][?query]`, or the same with `wss`, which needs the feature
+    /// `tls` and `ClientConfig::tls`.
     ///
-    /// All addresses that the host stands for are tried (RFC 8305): IPv6 and IPv4 in turn,
-    /// beginning with the family that the system names first; each 250 ms after the one before,
-    /// which goes on meanwhile, or at once when one has failed. The first connection that is made
-    /// is kept. All of this, the handshake included, is within the configuration's one deadline.
-    /// Attempts beside a connection's first count as connections, and wait while there are as many
-    /// as the configuration allows.
+    /// The loop tries all addresses of the host (RFC 8305), IPv6 and IPv4 alternately, beginning
+    /// with the family of the system's first address. It tries the next address 250 ms after the
+    /// previous one, whose attempt goes on meanwhile, or at once when an attempt has failed. It
+    /// keeps the first connection that succeeds. One deadline covers all of this and the handshake
+    /// ([`Limits::handshake_timeout`](crate::Limits::handshake_timeout)). Parallel attempts after a
+    /// connection's first count as connections, and wait while
+    /// [`Config::max_connections`](crate::Config::max_connections) is reached.
     ///
-    /// Names are looked up by up to four threads, made when they are needed, one name once for all
-    /// connections to it. While 1,024 names wait, further ones fail with
+    /// Up to four threads look names up. They are started when needed, and look up each name once
+    /// for all connections to it. While 1,024 lookups are queued, further ones fail with
     /// [`ConnectError::Io`](crate::ConnectError).
     ///
     /// # Errors
     ///
-    /// When the URL or the configuration's headers are invalid, there are as many connections as
-    /// the configuration allows, or the loop is shutting down. Where
-    /// [others make room](crate::Config::max_connections), a later one finds it.
+    /// If the URL or the configuration's headers are invalid, there are as many connections as the
+    /// configuration allows, or the loop is shutting down. At the limit, the loop closes idle
+    /// connections if it can ([`Config::max_connections`](crate::Config::max_connections)), so a
+    /// later attempt may succeed.
     pub fn connect(
         &mut self,
         url: &str,
@@ -88,8 +90,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
         Ok(ConnectionId(conn))
     }
 
-    /// Connects to a WebSocket server whose messages a closure handles, as
-    /// [`connect`](Self::connect). A handler object also learns that the connection has opened, has
+    /// Connects to a WebSocket server, with a closure that handles the messages, as
+    /// [`connect`](Self::connect). Only a handler object learns that the connection has opened, has
     /// ended or could not be made.
     ///
     /// # Errors
@@ -104,7 +106,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         self.connect(url, config, on_message(handler))
     }
 
-    /// Makes the connection's entry, with its opening request held back.
+    /// Makes the connection's entry. Its opening request is queued until the stream is connected.
     fn begin_connect(
         &mut self,
         request: ClientRequest,
@@ -153,7 +155,7 @@ fn request(url: WsUrl, config: &ClientConfig) -> Result<ClientRequest, Error> {
     Ok(request)
 }
 
-/// The addresses that need no looking up: literals, and this machine (RFC 6761 §6.3).
+/// The addresses of hosts that need no lookup: literals, and `localhost` (RFC 6761 §6.3).
 fn known_addresses(host: &str, port: u16) -> Vec<SocketAddr> {
     let literal = host.trim_start_matches('[').trim_end_matches(']');
     if let Ok(ip) = literal.parse::<IpAddr>() {

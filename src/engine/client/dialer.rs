@@ -16,7 +16,7 @@ use crate::reactor::Reactor;
 use crate::slots::Key;
 use crate::time::Time;
 
-/// Makes the connections that this program asked for: looks names up, and tries their addresses.
+/// Makes client connections: looks names up and tries their addresses.
 pub(crate) struct Dialer<R: Reactor> {
     attempts: Attempts<R>,
     max_connections: usize,
@@ -27,7 +27,7 @@ impl<R: Reactor> Dialer<R> {
         Self { attempts: Attempts::new(), max_connections }
     }
 
-    /// Attempts that are under way.
+    /// How many attempts are in progress.
     pub(crate) fn len(&self) -> usize {
         self.attempts.len()
     }
@@ -37,12 +37,12 @@ impl<R: Reactor> Dialer<R> {
         sockets.len() + self.attempts.extra() >= self.max_connections
     }
 
-    /// Whether an address may have to be tried now, beside a slow attempt.
+    /// Whether a slow attempt's next address may be due.
     pub(crate) fn is_due(&self, now: Time) -> bool {
         self.attempts.is_due(now)
     }
 
-    /// When an address is to be tried next.
+    /// When the next address is due.
     pub(crate) fn deadline(&mut self) -> Option<Time> {
         self.attempts.deadline()
     }
@@ -65,7 +65,7 @@ impl<R: Reactor> Dialer<R> {
         }
     }
 
-    /// Goes on with a connection whose name was looked up.
+    /// Continues a connection whose name lookup has finished.
     pub(crate) fn resolved(&mut self, core: &mut Core<Streams<R>>, resolved: Resolved) {
         let Resolved { conn, addresses } = resolved;
         match addresses {
@@ -93,8 +93,8 @@ impl<R: Reactor> Dialer<R> {
         }
     }
 
-    /// Tries the next address; `error` is why the one before failed. With no more addresses and no
-    /// attempt under way, that is why there is no connection.
+    /// Tries the next address. `error` is why the previous one failed. The connection fails with it
+    /// if no address is left and no attempt is in progress.
     fn try_next(&mut self, core: &mut Core<Streams<R>>, conn: Key, mut error: io::Error) {
         while let Some(connector) = connector(&mut core.sockets, conn) {
             let Some(address) = connector.addresses.pop() else {
@@ -138,7 +138,7 @@ impl<R: Reactor> Dialer<R> {
             let Some(connector) = connector(&mut core.sockets, conn) else {
                 continue;
             };
-            // An earlier one's time was up when the latest one began.
+            // Only the latest attempt starts the next one.
             if connector.attempts.last() != Some(&attempt) || connector.addresses.is_empty() {
                 continue;
             }
@@ -150,7 +150,7 @@ impl<R: Reactor> Dialer<R> {
         }
     }
 
-    /// Readiness names an attempt, whose outcome may be known.
+    /// Handles readiness of an attempt, which may have succeeded or failed.
     #[inline(never)]
     pub(crate) fn serve_attempt(&mut self, core: &mut Core<Streams<R>>, attempt: Key) {
         let outcome = self.attempts.outcome(&mut core.streams.reactor, attempt);
@@ -179,7 +179,7 @@ impl<R: Reactor> Dialer<R> {
         Some(attempt)
     }
 
-    /// The connection is made, by that attempt.
+    /// Makes the connection with the stream of the attempt that succeeded.
     fn finish_connect(
         &mut self,
         core: &mut Core<Streams<R>>,
@@ -204,7 +204,7 @@ impl<R: Reactor> Dialer<R> {
         Ok(())
     }
 
-    /// Closes what is under way for a connection that is made, or is not wanted any more.
+    /// Cancels the remaining attempts of a connection that has been made or has ended.
     pub(crate) fn abandon(&mut self, connector: Option<Connector>) {
         for attempt in connector.into_iter().flat_map(|connector| connector.attempts) {
             self.attempts.take(attempt);
@@ -212,12 +212,12 @@ impl<R: Reactor> Dialer<R> {
     }
 }
 
-/// What a connection that is being made has to try, unless it is ending.
+/// The addresses and attempts of a connection that is being made. `None` if it is ending.
 fn connector(sockets: &mut Sockets, conn: Key) -> Option<&mut Connector> {
     sockets.get_mut(conn).filter(|socket| !socket.is_dead())?.rare.connector_mut()
 }
 
-/// The stream of a connection that is being made, with TLS if its URL asks for it.
+/// The stream of a connection that is being made, with TLS if its URL requires it.
 #[cfg(feature = "tls")]
 fn encrypt<R: Reactor>(
     core: &mut Core<Streams<R>>,

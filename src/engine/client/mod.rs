@@ -1,4 +1,4 @@
-//! Connections that this program makes.
+//! Client connections.
 
 pub(crate) mod connect;
 pub(crate) mod dialer;

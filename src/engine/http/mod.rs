@@ -1,4 +1,4 @@
-//! HTTP requests: routes and their answers.
+//! HTTP requests: routes and responses.
 
 pub(crate) mod respond;
 pub(crate) mod router;

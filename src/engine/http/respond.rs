@@ -1,9 +1,9 @@
-//! From a request to its answer: a connection that opens, a response, or a refusal.
+//! Answers a request: opens a WebSocket, responds, or refuses.
 
 use crate::engine::connection::Connection;
 use crate::engine::event_loop::EventLoop;
 use crate::engine::handler::Upgrade;
-use crate::engine::http::router::{Resource, Site};
+use crate::engine::http::router::{Resource, Router};
 use crate::engine::ids::ConnectionId;
 use crate::engine::server::endpoint::Endpoint;
 use crate::engine::turn::calls::HandlerCall;
@@ -18,12 +18,12 @@ use crate::proto::http::{ContentType, HttpRequest, HttpResponse};
 use crate::reactor::Reactor;
 use crate::slots::Key;
 
-/// The methods that WebSocket endpoints know, and those that other resources do. `OPTIONS`, which
-/// asks for them, is answered for all.
+/// The methods of WebSocket endpoints, and those of other resources. Every resource also supports
+/// `OPTIONS`.
 const OPENING: &str = "GET";
 const READING: &str = "GET, HEAD";
 
-/// What a request comes to before anybody is asked.
+/// How a request is answered, determined before any handler is called.
 enum Found {
     WebSocket(usize),
     Handler,
@@ -32,7 +32,7 @@ enum Found {
 }
 
 impl<S, R: Reactor> EventLoop<S, R> {
-    /// A proxy said whom it passes on with this connection.
+    /// Sets the connection's peer address from a PROXY protocol header.
     pub(crate) fn note_client(&mut self, conn: Key, header: &[u8]) {
         let client = proxies::announced(header);
         if let (Some(socket), Some(_)) = (self.core.sockets.get_mut(conn), client) {
@@ -40,26 +40,26 @@ impl<S, R: Reactor> EventLoop<S, R> {
         }
     }
 
-    /// Answers a request, whose head this is.
+    /// Answers the request with this head.
     pub(crate) fn answer(&mut self, conn: Key, head: &[u8], state: &mut S) {
         let Some(socket) = self.core.sockets.get(conn) else {
             return;
         };
-        let Some(site) = socket.site().and_then(|site| self.sites.get_mut(site)) else {
+        let Some(router) = socket.router().and_then(|router| self.routers.get_mut(router)) else {
             return;
         };
         let peer = socket.peer.get();
-        // Whatever else is wrong with it.
+        // Determined first, because even an invalid request may be a `HEAD` request.
         let is_head = head.starts_with(HttpRequest::HEAD_METHOD);
-        let request = match HttpRequest::read(head, site.limits.head_limits()) {
+        let request = match HttpRequest::read(head, router.limits.head_limits()) {
             Ok(request) => request,
             Err(error) => return self.refuse_request(conn, error.into(), is_head),
         };
-        let client = match site.client(&request, peer) {
+        let client = match router.client(&request, peer) {
             Ok(client) => client,
             Err(error) => return self.refuse_request(conn, error, is_head),
         };
-        let found = match find(&request, site.find(request.path())) {
+        let found = match find(&request, router.find(request.path())) {
             Ok(found) => found,
             Err(error) => return self.refuse_request(conn, error, is_head),
         };
@@ -73,7 +73,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             Found::Metrics => metrics(self),
         };
         if client.is_some() {
-            // The proxy may pass on somebody else next, on the same connection.
+            // The proxy may send another client's request on the same connection.
             self.set_peer(conn, peer);
         }
         self.respond(conn, &request, &response);
@@ -85,18 +85,19 @@ impl<S, R: Reactor> EventLoop<S, R> {
         }
     }
 
-    /// Lets the handler of the request's path answer.
+    /// Calls the handler of the request's path.
     fn ask(&mut self, conn: Key, request: &HttpRequest<'_>, state: &mut S) -> HttpResponse {
-        let site = self.core.sockets.get(conn).and_then(Socket::site);
-        let site = site.and_then(|site| self.sites.get_mut(site));
-        let Some(Resource::Handler(handler)) = site.and_then(|site| site.find(request.path()))
+        let router = self.core.sockets.get(conn).and_then(Socket::router);
+        let router = router.and_then(|router| self.routers.get_mut(router));
+        let Some(Resource::Handler(handler)) =
+            router.and_then(|router| router.find(request.path()))
         else {
             return HttpResponse::new(404);
         };
-        let mut lent = Connection::new(self.core.context(), ConnectionId(conn));
-        let response = self
-            .calls
-            .call(HandlerCall::Request, &mut lent, |conn| handler.on_request(conn, request, state));
+        let mut connection = Connection::new(self.core.context(), ConnectionId(conn));
+        let response = self.calls.call(HandlerCall::Request, &mut connection, |conn| {
+            handler.on_request(conn, request, state)
+        });
         // It panicked.
         response.unwrap_or_else(|_| HttpResponse::new(500))
     }
@@ -119,9 +120,9 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let Some(place) = self.endpoints.get(endpoint) else {
             return;
         };
-        let site = self.core.sockets.get(conn).and_then(Socket::site);
-        let site = site.and_then(|site| self.sites.get(site));
-        let speaks_tls = site.is_some_and(Site::speaks_tls);
+        let router = self.core.sockets.get(conn).and_then(Socket::router);
+        let router = router.and_then(|router| self.routers.get(router));
+        let speaks_tls = router.is_some_and(Router::speaks_tls);
         let is_head = http.is_head();
         let request = match admissible(http, place, speaks_tls) {
             Ok(request) => request,
@@ -153,8 +154,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
     }
 }
 
-/// What the request comes to, given what there is at its path. Mistakes that a WebSocket endpoint
-/// finds are left to it.
+/// How to answer the request, given the resource at its path. A WebSocket endpoint checks the rest
+/// of the request itself.
 fn find<S>(
     request: &HttpRequest<'_>,
     resource: Option<&mut Resource<S>>,
@@ -167,7 +168,7 @@ fn find<S>(
     }
     let is_known = matches!(request.method(), "GET" | "HEAD");
     if !is_known && !request.path().starts_with('/') {
-        // A tunnel.
+        // It asks for a tunnel.
         return Err(HandshakeError::MethodNotAllowed);
     }
     request.check_for_resource()?;
@@ -180,7 +181,7 @@ fn find<S>(
     })
 }
 
-/// What may be done with the resource, or with any of the server's.
+/// The response to `OPTIONS`: the methods of the resource, or of the server.
 fn options<S>(
     request: &HttpRequest<'_>,
     resource: Option<&Resource<S>>,
@@ -197,7 +198,7 @@ fn options<S>(
     })
 }
 
-/// The request as one to open a WebSocket, if it is one and its page may connect.
+/// Checks that the request opens a WebSocket and comes from an allowed origin.
 fn admissible<'a, S>(
     http: HttpRequest<'a>,
     endpoint: &Endpoint<S>,
@@ -211,7 +212,7 @@ fn admissible<'a, S>(
     Ok(request)
 }
 
-/// Version 0.0.4 of the text format, which every version of Prometheus reads.
+/// Version 0.0.4 of the text format, which every version of Prometheus can read.
 const PROMETHEUS: ContentType = ContentType::new("text/plain; version=0.0.4; charset=utf-8");
 
 fn metrics<S, R: Reactor>(event_loop: &EventLoop<S, R>) -> HttpResponse {

@@ -1,4 +1,4 @@
-//! What the connections of a listener may ask for, for as long as any of them is left.
+//! Routers: a listener's configuration and resources, kept until its last connection has ended.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,37 +16,38 @@ use crate::proto::handshake::HandshakeError;
 use crate::proto::http::{HttpRequest, HttpResponse};
 use crate::slots::{Key, Slots};
 
-/// What the connections of one listener may ask for.
-pub(crate) struct Site<S> {
-    /// What a connection may cost until it is open.
+/// The resources that the connections of one listener can request, and what was configured for
+/// them.
+pub(crate) struct Router<S> {
+    /// The limits of a connection until it is open.
     pub(crate) limits: Arc<Limits>,
     pub(crate) proxies: Option<TrustedProxies>,
     #[cfg(feature = "tls")]
     pub(crate) tls: Option<crate::reactor::TlsServer>,
-    /// The first that matches stands.
+    /// In order of precedence: the first pattern that matches wins.
     resources: Vec<(Pattern, Resource<S>)>,
-    /// The sockets that its listener listens on; none once that is closed.
+    /// The sockets that the listener listens on. Empty once the listener is closed.
     sockets: Vec<Key>,
-    /// Connections that it serves.
+    /// How many connections it serves.
     connections: usize,
 }
 
-/// What there is at a path.
+/// What is served at a path.
 pub(crate) enum Resource<S> {
-    /// Which endpoint.
+    /// The endpoint's index.
     WebSocket(usize),
     Handler(Box<dyn HttpHandler<S>>),
     Page(HttpResponse),
     Metrics,
 }
 
-/// A site to be, whose configuration and routes were found to be right.
-pub(crate) struct Plan<S> {
+/// A validated configuration with its routes, from which a router is built.
+pub(crate) struct RouterBuilder<S> {
     config: ServerConfig,
     routes: Vec<(Pattern, Route<S>)>,
 }
 
-impl<S> Plan<S> {
+impl<S> RouterBuilder<S> {
     pub(crate) fn new(config: ServerConfig, routes: Routes<S>) -> Result<Self, Error> {
         let routes = routes.into_sorted()?;
         for (_, route) in &routes {
@@ -61,14 +62,14 @@ impl<S> Plan<S> {
         self.config.backlog
     }
 
-    /// The site in that slot, of a listener with these sockets. Makes the endpoints of its routes,
-    /// too.
+    /// Builds the router for `slot`, of a listener with these sockets. Also makes the endpoints of
+    /// its routes.
     pub(crate) fn build(
         self,
         slot: usize,
         sockets: Vec<Key>,
         endpoints: &mut Slab<Endpoint<S>>,
-    ) -> Site<S> {
+    ) -> Router<S> {
         let resources = self.routes.into_iter().map(|(pattern, route)| {
             let resource = match route {
                 Route::WebSocket(config, handler) => {
@@ -81,7 +82,7 @@ impl<S> Plan<S> {
             (pattern, resource)
         });
         let resources = resources.collect();
-        Site {
+        Router {
             limits: Arc::new(self.config.limits),
             proxies: self.config.proxies,
             #[cfg(feature = "tls")]
@@ -93,18 +94,18 @@ impl<S> Plan<S> {
     }
 }
 
-impl<S> Site<S> {
-    /// What there is at that path.
+impl<S> Router<S> {
+    /// The resource at `path`.
     pub(crate) fn find(&mut self, path: &str) -> Option<&mut Resource<S>> {
         let found = self.resources.iter_mut().find(|(pattern, _)| pattern.matches(path));
         found.map(|(_, resource)| resource)
     }
 
-    /// Whom `peer` passes on, if it is a proxy that is believed.
+    /// The client's address, if `peer` is a trusted proxy that reports it.
     ///
     /// # Errors
     ///
-    /// When the list in which it says so is too long.
+    /// If the proxy's header lists too many addresses.
     pub(crate) fn client(
         &self,
         request: &HttpRequest<'_>,
@@ -113,7 +114,7 @@ impl<S> Site<S> {
         self.proxies.as_ref().map_or(Ok(None), |proxies| proxies.client(request, peer))
     }
 
-    /// Whether its connections speak TLS, which this end ends itself.
+    /// Whether the listener terminates TLS.
     pub(crate) const fn speaks_tls(&self) -> bool {
         #[cfg(feature = "tls")]
         return self.tls.is_some();
@@ -121,97 +122,97 @@ impl<S> Site<S> {
         false
     }
 
-    /// Whether a connection from `peer` begins with what a proxy says of its client.
+    /// Whether a connection from `peer` begins with a PROXY protocol header.
     pub(crate) fn announces(&self, peer: Option<SocketAddr>) -> bool {
         self.proxies.as_ref().is_some_and(|proxies| proxies.announces(peer))
     }
 }
 
-/// The sites of all listeners, and of closed ones that connections are left of. A connection names
-/// its site by the slot, which is the site's for as long as the connection is counted.
-pub(crate) struct Sites<S> {
-    slots: Slots<Site<S>>,
+/// The routers of all open listeners, and of closed ones that still have connections. A connection
+/// names its router by its slot, which is not reused while the connection is counted.
+pub(crate) struct Routers<S> {
+    slots: Slots<Router<S>>,
 }
 
-impl<S> Sites<S> {
+impl<S> Routers<S> {
     pub(crate) const fn new() -> Self {
         Self { slots: Slots::new() }
     }
 
-    /// Adds the site that `open` opens for the slot it is given; none if that fails.
+    /// Adds the router that `open` returns for the slot it is given. Adds none if `open` fails.
     pub(crate) fn open(
         &mut self,
-        open: impl FnOnce(usize) -> Result<Site<S>, Error>,
+        open: impl FnOnce(usize) -> Result<Router<S>, Error>,
     ) -> Result<ListenerId, Error> {
         self.slots.try_insert_with(|key| open(key.index())).map(ListenerId)
     }
 
     #[inline]
-    pub(crate) fn get(&self, slot: usize) -> Option<&Site<S>> {
+    pub(crate) fn get(&self, slot: usize) -> Option<&Router<S>> {
         self.slots.at(slot)
     }
 
-    pub(crate) fn get_mut(&mut self, slot: usize) -> Option<&mut Site<S>> {
+    pub(crate) fn get_mut(&mut self, slot: usize) -> Option<&mut Router<S>> {
         self.slots.at_mut(slot)
     }
 
-    /// The sockets that a listener listens on; none if it is closed.
+    /// The sockets that a listener listens on. Empty if it is closed.
     pub(crate) fn sockets(&self, listener: ListenerId) -> &[Key] {
-        self.slots.get(listener.0).map_or(&[], |site| &site.sockets)
+        self.slots.get(listener.0).map_or(&[], |router| &router.sockets)
     }
 
-    /// The slot of a listener's site, unless the listener is closed.
+    /// The slot of a listener's router. `None` if the listener is closed.
     pub(crate) fn slot(&self, listener: ListenerId) -> Option<usize> {
         (!self.sockets(listener).is_empty()).then_some(listener.0.index())
     }
 
     /// How many listeners are open.
     pub(crate) fn listening(&self) -> usize {
-        self.slots.iter().filter(|(_, site)| !site.sockets.is_empty()).count()
+        self.slots.iter().filter(|(_, router)| !router.sockets.is_empty()).count()
     }
 
     /// Every listener that is open.
     pub(crate) fn open_listeners(&self) -> Vec<ListenerId> {
-        let open = self.slots.iter().filter(|(_, site)| !site.sockets.is_empty());
+        let open = self.slots.iter().filter(|(_, router)| !router.sockets.is_empty());
         open.map(|(key, _)| ListenerId(key)).collect()
     }
 
-    /// Closes a listener; its sockets are the caller's to close.
+    /// Closes a listener and returns its sockets, which the caller must close.
     pub(crate) fn close(
         &mut self,
         listener: ListenerId,
         endpoints: &mut Slab<Endpoint<S>>,
     ) -> Vec<Key> {
-        let Some(site) = self.slots.get_mut(listener.0) else {
+        let Some(router) = self.slots.get_mut(listener.0) else {
             return Vec::new();
         };
-        let sockets = std::mem::take(&mut site.sockets);
+        let sockets = std::mem::take(&mut router.sockets);
         self.free_unused(listener.0.index(), endpoints);
         sockets
     }
 
-    /// Counts a connection.
+    /// Counts a new connection.
     pub(crate) fn enter(&mut self, slot: usize) {
-        if let Some(site) = self.slots.at_mut(slot) {
-            site.connections += 1;
+        if let Some(router) = self.slots.at_mut(slot) {
+            router.connections += 1;
         }
     }
 
-    /// A connection is gone.
+    /// Uncounts a connection that has ended.
     pub(crate) fn leave(&mut self, slot: usize, endpoints: &mut Slab<Endpoint<S>>) {
-        if let Some(site) = self.slots.at_mut(slot) {
-            site.connections -= 1;
+        if let Some(router) = self.slots.at_mut(slot) {
+            router.connections -= 1;
             self.free_unused(slot, endpoints);
         }
     }
 
-    /// Frees a site that nobody can ask any more, with its endpoints.
+    /// Frees a router that is closed and has no connections, with its endpoints.
     fn free_unused(&mut self, slot: usize, endpoints: &mut Slab<Endpoint<S>>) {
-        let is_used = |site: &Site<S>| site.connections > 0 || !site.sockets.is_empty();
+        let is_used = |router: &Router<S>| router.connections > 0 || !router.sockets.is_empty();
         if self.slots.at(slot).is_none_or(is_used) {
             return;
         }
-        let resources = self.slots.remove_at(slot).map(|site| site.resources);
+        let resources = self.slots.remove_at(slot).map(|router| router.resources);
         for (_, resource) in resources.into_iter().flatten() {
             if let Resource::WebSocket(endpoint) = resource {
                 endpoints.try_remove(endpoint);

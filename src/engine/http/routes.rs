@@ -1,4 +1,4 @@
-//! What a listener has for whom: WebSocket endpoints and pages, by the paths of requests.
+//! A listener's WebSocket endpoints, handlers and pages, by the paths of requests.
 
 use std::fmt;
 
@@ -9,19 +9,19 @@ use crate::error::Error;
 use crate::proto::Message;
 use crate::proto::http::{HttpRequest, HttpResponse};
 
-/// What a listener answers to requests, by their paths.
+/// The WebSocket endpoints, handlers and pages that a listener serves, by the paths of requests.
 ///
-/// A path that ends in `*` stands for all that begin with what is before it; any other stands for
-/// itself. The exact one goes before those, and the longest of several goes first. Percent signs
-/// are compared as they come. What there is no route for is answered with 404, and a method that a
-/// route does not know with 405. `OPTIONS` is answered with 204 and the methods that a route knows,
-/// for `*` those of the server, as proxies ask that check whether it lives.
+/// A route path that ends in `*` matches every path with that prefix. Any other matches exactly. An
+/// exact match takes precedence over prefixes, and a longer prefix over a shorter one. Percent
+/// encoding is not decoded. A path without a route gets a 404, and a method that its route does not
+/// support a 405. `OPTIONS` gets a 204 with the methods that the route supports; `OPTIONS *`, which
+/// some proxies send as a health check, gets those of the server.
 ///
-/// Requests of HTTP/1.0 are answered, too, after which the connection ends; they open no WebSocket.
-/// A target in absolute form is the path in it ([`HttpRequest::path`]), and the host that it names
-/// stands for `Host` ([`HttpRequest::host`]).
+/// HTTP/1.0 requests are answered, too, and the connection ends after that. They cannot open a
+/// WebSocket. If a request's target is in absolute form, its path is used ([`HttpRequest::path`]),
+/// and its host replaces `Host` ([`HttpRequest::host`]).
 ///
-/// Not a web framework: requests have no bodies, and what is answered is there at once.
+/// This is not a web framework: requests have no bodies, and handlers respond at once.
 ///
 /// ```
 /// use eventwire::{Config, EventLoop, HttpResponse, Routes, ServerConfig};
@@ -44,7 +44,7 @@ use crate::proto::http::{HttpRequest, HttpResponse};
 /// ```
 pub struct Routes<S>(Vec<(String, Route<S>)>);
 
-/// What there is at a path.
+/// What is served at a path.
 pub(crate) enum Route<S> {
     WebSocket(ServerConfig, Box<dyn WebSocketHandler<S>>),
     Handler(Box<dyn HttpHandler<S>>),
@@ -52,13 +52,13 @@ pub(crate) enum Route<S> {
     Metrics,
 }
 
-/// What an application answers to `GET` and `HEAD` requests; for the latter, the body is left out.
+/// An application's handler of `GET` and `HEAD` requests. The response to `HEAD` omits the body.
 ///
-/// It runs on the loop's thread, as a [`WebSocketHandler`] does. If it panics, the answer is 500.
+/// It runs on the loop's thread, as a [`WebSocketHandler`] does. If it panics, the response is 500.
 /// [`Routes::get`] takes a closure, [`Routes::get_handler`] an object.
 pub trait HttpHandler<S> {
-    /// A client asks, by `GET` or by `HEAD`. [`Connection::peer_addr`] is the client's address;
-    /// nothing can be sent to the connection but the response.
+    /// A client sent a `GET` or `HEAD` request. [`Connection::peer_addr`] is the client's address.
+    /// Only the response can be sent to the connection.
     fn on_request(
         &mut self,
         conn: &mut Connection<'_>,
@@ -85,14 +85,15 @@ where
 }
 
 impl<S> Routes<S> {
-    /// No routes yet.
+    /// An empty set of routes.
     #[must_use]
     pub const fn new() -> Self {
         Self(Vec::new())
     }
 
-    /// A WebSocket endpoint with its own limits, subprotocols, origins and compression. What
-    /// concerns the handshake, and the listener itself, is as the listener's configuration has it.
+    /// Adds a WebSocket endpoint with its own limits, subprotocols, origins and compression. The
+    /// limits of the handshake, and the listener's own settings, come from the listener's
+    /// configuration.
     #[must_use]
     pub fn websocket(
         self,
@@ -103,7 +104,8 @@ impl<S> Routes<S> {
         self.add(path, Route::WebSocket(config, Box::new(handler)))
     }
 
-    /// A WebSocket endpoint whose messages a closure handles, as [`websocket`](Self::websocket).
+    /// Adds a WebSocket endpoint with a closure that handles its messages, as
+    /// [`websocket`](Self::websocket).
     #[must_use]
     pub fn websocket_fn(
         self,
@@ -114,7 +116,7 @@ impl<S> Routes<S> {
         self.websocket(path, config, on_message(handler))
     }
 
-    /// Answers `GET` and `HEAD` requests with what a closure returns.
+    /// Answers `GET` and `HEAD` requests with the response that a closure returns.
     #[must_use]
     pub fn get<F>(self, path: impl Into<String>, handler: F) -> Self
     where
@@ -123,7 +125,7 @@ impl<S> Routes<S> {
         self.get_handler(path, OnRequest(handler))
     }
 
-    /// Answers `GET` and `HEAD` requests with what a handler returns.
+    /// Answers `GET` and `HEAD` requests with the response that a handler returns.
     #[must_use]
     pub fn get_handler(
         self,
@@ -133,13 +135,13 @@ impl<S> Routes<S> {
         self.add(path, Route::Handler(Box::new(handler)))
     }
 
-    /// The same answer for all.
+    /// Answers every `GET` and `HEAD` request with the same response.
     #[must_use]
     pub fn page(self, path: impl Into<String>, page: HttpResponse) -> Self {
         self.add(path, Route::Page(page))
     }
 
-    /// The loop's [`Stats`](crate::Stats) for Prometheus
+    /// Serves the loop's [`Stats`](crate::Stats) to Prometheus
     /// ([`Stats::to_prometheus`](crate::Stats::to_prometheus)).
     #[must_use]
     pub fn metrics(self, path: impl Into<String>) -> Self {
@@ -151,7 +153,7 @@ impl<S> Routes<S> {
         self
     }
 
-    /// The routes with their paths, those that go first at the front.
+    /// The routes with their patterns, in order of precedence.
     pub(crate) fn into_sorted(self) -> Result<Vec<(Pattern, Route<S>)>, Error> {
         let mut routes = Vec::with_capacity(self.0.len());
         for (path, route) in self.0 {
@@ -180,11 +182,11 @@ impl<S> fmt::Debug for Routes<S> {
     }
 }
 
-/// What a listener can be given: [`Routes`], or one [`WebSocketHandler`] for all paths.
+/// Converts into the routes of a listener: [`Routes`], or one [`WebSocketHandler`] for all paths.
 ///
-/// `Kind` tells the two apart. The compiler infers it.
+/// `Kind` distinguishes the two. The compiler infers it.
 pub trait IntoRoutes<S, Kind> {
-    /// The routes of a listener with that configuration.
+    /// The routes of a listener with this configuration.
     fn into_routes(self, config: &ServerConfig) -> Routes<S>;
 }
 
@@ -202,7 +204,7 @@ impl<S, H: WebSocketHandler<S> + 'static> IntoRoutes<S, kind::Handler> for H {
 
 /// The kinds of [`IntoRoutes`].
 pub mod kind {
-    /// Several, by their paths.
+    /// Several handlers, by path.
     #[derive(Debug)]
     pub enum Routes {}
 
@@ -211,11 +213,11 @@ pub mod kind {
     pub enum Handler {}
 }
 
-/// Which paths a route stands for.
+/// Which paths a route matches.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Pattern {
     Exact(String),
-    /// All that begin with this.
+    /// Every path with this prefix.
     Prefix(String),
 }
 
@@ -238,7 +240,7 @@ impl Pattern {
         }
     }
 
-    /// Less for those that go first.
+    /// The sort key: less for patterns that take precedence.
     fn rank(&self) -> (bool, std::cmp::Reverse<usize>) {
         match self {
             Self::Exact(path) => (false, std::cmp::Reverse(path.len())),

@@ -1,17 +1,17 @@
-//! Sockets that somebody else opened.
+//! Sockets that the application or a service manager opened.
 
 use crate::config::ServerConfig;
 use crate::engine::event_loop::EventLoop;
 use crate::engine::http::routes::IntoRoutes;
 use crate::engine::ids::ListenerId;
-use crate::engine::server::listen::plan;
+use crate::engine::server::listen::router_builder;
 use crate::error::Error;
 use crate::reactor::{MioListener, MioReactor, MioStream};
 
 impl<S> EventLoop<S> {
-    /// Listens on a socket that somebody else opened, of the standard library's types: what a
-    /// service manager hands over, so that no client is refused while this program starts, or a
-    /// test. Otherwise as [`listen`](Self::listen); its backlog is as it was made.
+    /// Listens on an open socket of the standard library's types: from a service manager, so that
+    /// no client is refused while this program starts, or from a test. Otherwise as
+    /// [`listen`](Self::listen), but the socket keeps its backlog.
     ///
     /// ```
     /// use std::net::TcpListener;
@@ -39,24 +39,25 @@ impl<S> EventLoop<S> {
     ) -> Result<ListenerId, Error> {
         self.check_serving()?;
         let listen = |reactor: &mut MioReactor, key| reactor.adopt_listener(listener.into(), key);
-        self.open_listener(plan(config, routes)?, "listen on a socket handed over", listen)
+        let builder = router_builder(config, routes)?;
+        self.open_listener(builder, "listen on the given socket", listen)
     }
 
-    /// Takes in a connected stream that somebody else accepted, of the standard library's types,
-    /// as if `listener` had. Nothing may have been read from it.
+    /// Adds a connected stream of the standard library's types, as if `listener` had accepted it.
+    /// Nothing may have been read from the stream.
     ///
     /// # Errors
     ///
-    /// When the listener is closed, there are as many connections as the configuration allows, or
-    /// the loop is shutting down. Where [others make room](crate::Config::max_connections), a later
-    /// one finds it.
+    /// If the listener is closed, there are as many connections as the configuration allows, or the
+    /// loop is shutting down. At the limit, the loop closes idle connections if it can
+    /// ([`Config::max_connections`](crate::Config::max_connections)), so a later call may succeed.
     pub fn adopt(
         &mut self,
         listener: ListenerId,
         stream: impl Into<MioStream>,
     ) -> Result<(), Error> {
         self.check_serving()?;
-        let Some(site) = self.sites.slot(listener) else {
+        let Some(router) = self.routers.slot(listener) else {
             return Err(Error::io("find the listener")(std::io::ErrorKind::NotFound.into()));
         };
         if self.dialer.is_full(&self.core.sockets) {
@@ -64,9 +65,9 @@ impl<S> EventLoop<S> {
             return Err(Error::ConnectionLimit);
         }
         let stream = stream.into();
-        let peer = stream.prepare().map_err(Error::io("take in a stream"))?;
+        let peer = stream.prepare().map_err(Error::io("add a stream"))?;
         self.core.read_clock();
-        self.admit((stream, peer), site);
+        self.admit((stream, peer), router);
         Ok(())
     }
 }

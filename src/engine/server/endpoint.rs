@@ -5,26 +5,26 @@ use crate::engine::handler::{Upgrade, WebSocketHandler};
 use crate::proto::Limits;
 use crate::proto::handshake::{Acceptance, OriginPolicy, UpgradeRequest};
 
-/// A handler, with what was configured for its connections.
+/// A handler with the configuration of its connections.
 pub(crate) struct Endpoint<S> {
     pub(crate) handler: Box<dyn WebSocketHandler<S>>,
     pub(crate) limits: Arc<Limits>,
     pub(crate) origins: OriginPolicy,
-    /// How many bytes of a connection's output the system may hold unsent; 0: as many as it does.
+    /// How many bytes of a connection's output the system may hold unsent. 0: the system's default.
     pub(crate) unsent_limit: u32,
     subprotocols: Subprotocols,
     #[cfg(feature = "deflate")]
     deflate: Option<crate::proto::DeflateConfig>,
-    /// The slot of its site. One without serves one connection that this program makes, and goes
-    /// with it.
-    pub(crate) site: Option<usize>,
+    /// The slot of its router. `None` for a client's endpoint, which serves one connection and is
+    /// removed with it.
+    pub(crate) router: Option<usize>,
 }
 
 impl<S> Endpoint<S> {
     pub(crate) fn server(
         handler: Box<dyn WebSocketHandler<S>>,
         config: ServerConfig,
-        site: usize,
+        router: usize,
     ) -> Self {
         Self {
             handler,
@@ -34,7 +34,7 @@ impl<S> Endpoint<S> {
             subprotocols: Subprotocols::new(config.subprotocols),
             #[cfg(feature = "deflate")]
             deflate: config.deflate,
-            site: Some(site),
+            router: Some(router),
         }
     }
 
@@ -47,11 +47,11 @@ impl<S> Endpoint<S> {
             subprotocols: Subprotocols::default(),
             #[cfg(feature = "deflate")]
             deflate: None,
-            site: None,
+            router: None,
         }
     }
 
-    /// Chooses the configured subprotocol, if the handler chose none, and agrees to compression.
+    /// Chooses a configured subprotocol if the handler chose none, and negotiates compression.
     pub(crate) fn complete(&self, upgrade: Upgrade, request: &UpgradeRequest<'_>) -> Upgrade {
         let Upgrade::Accept(acceptance) = upgrade else {
             return upgrade;
@@ -81,24 +81,24 @@ impl<S> Endpoint<S> {
     }
 }
 
-/// The subprotocols that a server speaks, to be found by their names.
+/// The subprotocols that a server supports, searchable by name.
 #[derive(Debug, Default)]
 struct Subprotocols(
-    /// In the order of the names, each with its rank: 0 for the one liked best.
+    /// Sorted by name, each with its rank: 0 for the most preferred one.
     Vec<(String, usize)>,
 );
 
 impl Subprotocols {
-    /// The one liked best first.
+    /// `names` is in order of preference, the most preferred one first.
     fn new(names: Vec<String>) -> Self {
         let mut ranked: Vec<_> = names.into_iter().zip(0..).collect();
         ranked.sort_unstable();
-        // Of the same name twice, the better rank is left.
+        // A duplicate keeps its better rank.
         ranked.dedup_by(|next, last| next.0 == last.0);
         Self(ranked)
     }
 
-    /// The one liked best of those that are offered, each of which is looked for once.
+    /// The most preferred one of the offers. Searches for each offer once.
     fn best<'a>(&self, offers: impl Iterator<Item = &'a str>) -> Option<&str> {
         let found = offers.filter_map(|offer| {
             let place = self.0.binary_search_by_key(&offer, |(name, _)| name);
@@ -108,7 +108,7 @@ impl Subprotocols {
     }
 }
 
-/// Whether every configured subprotocol can be written.
+/// Checks that every configured subprotocol is a valid header value.
 pub(crate) fn check_subprotocols(
     names: &[String],
 ) -> Result<(), crate::proto::http::InvalidHeader> {

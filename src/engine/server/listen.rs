@@ -1,4 +1,4 @@
-//! Listeners: where connections come in.
+//! Listeners, which accept connections.
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -9,7 +9,7 @@ use crate::engine::connection::Connection;
 use crate::engine::core::Core;
 use crate::engine::event_loop::EventLoop;
 use crate::engine::handler::on_message;
-use crate::engine::http::router::Plan;
+use crate::engine::http::router::RouterBuilder;
 use crate::engine::http::routes::IntoRoutes;
 use crate::engine::ids::ListenerId;
 use crate::error::Error;
@@ -17,18 +17,18 @@ use crate::proto::Message;
 use crate::reactor::Reactor;
 
 impl<S, R: Reactor> EventLoop<S, R> {
-    /// Listens for connections: of one [`WebSocketHandler`](crate::WebSocketHandler), whatever path
-    /// they ask for, or of several and of pages by their paths ([`Routes`](crate::Routes)).
+    /// Listens for connections. `routes` is one [`WebSocketHandler`](crate::WebSocketHandler) for
+    /// every path, or [`Routes`](crate::Routes) with several handlers and pages by path.
     ///
-    /// Of a name, every address is listened on: `localhost` stands for `127.0.0.1` and `[::1]`. All
-    /// of them are this one listener. Port 0 takes a port that is free on all of them;
-    /// [`local_addrs`](Self::local_addrs) tells which. An address that this machine does not have
-    /// is left out as long as there is another, IPv6 on a machine without it for instance; one that
-    /// is in use, or not permitted, is an error, and then none is listened on. `[::]` takes IPv4
-    /// connections, too, so that `0.0.0.0` beside it adds nothing.
+    /// A name is listened on at all its addresses: `localhost` stands for `127.0.0.1` and `[::1]`.
+    /// Together they are one listener. Port 0 chooses a port that is free on all of them;
+    /// [`local_addrs`](Self::local_addrs) returns it. An address that this machine does not have is
+    /// skipped if there is another one, for instance IPv6 on a machine without it. If an address is
+    /// in use or not permitted, the call fails and listens on none. `[::]` also accepts IPv4
+    /// connections, so `0.0.0.0` beside it adds nothing.
     ///
-    /// Connections are accepted from all listeners in turn: those that come to one in masses do not
-    /// keep another's waiting.
+    /// The loop accepts from all listeners in turn, so that a burst on one listener does not delay
+    /// the connections of another.
     ///
     /// ```
     /// use eventwire::{Config, Connection, EventLoop, Message, ServerConfig, WebSocketHandler};
@@ -52,8 +52,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
     ///
     /// # Errors
     ///
-    /// When the name or an address of it cannot be had, a configuration names an invalid
-    /// subprotocol, a route an invalid path or one that is taken, or the loop is shutting down.
+    /// If the name cannot be resolved or its address not be listened on, a configuration has an
+    /// invalid subprotocol, a route has an invalid or duplicate path, or the loop is shutting down.
     pub fn listen<Kind>(
         &mut self,
         address: impl ToSocketAddrs,
@@ -61,23 +61,24 @@ impl<S, R: Reactor> EventLoop<S, R> {
         routes: impl IntoRoutes<S, Kind>,
     ) -> Result<ListenerId, Error> {
         self.check_serving()?;
-        let plan = plan(config, routes)?;
-        let addresses = address.to_socket_addrs().map_err(Error::io("find the address"))?;
+        let builder = router_builder(config, routes)?;
+        let addresses = address.to_socket_addrs().map_err(Error::io("resolve the address"))?;
         let addresses: Vec<SocketAddr> = addresses.collect();
         if addresses.is_empty() {
-            return Err(Error::io("find an address")(io::ErrorKind::NotFound.into()));
+            return Err(Error::io("resolve the address")(io::ErrorKind::NotFound.into()));
         }
-        let Self { sites, listeners, core: Core { streams, .. }, endpoints, .. } = self;
-        sites.open(|slot| {
-            let bound = listeners.bind(&mut streams.reactor, &addresses, plan.backlog(), slot);
+        let Self { routers, listeners, core: Core { streams, .. }, endpoints, .. } = self;
+        routers.open(|slot| {
+            let bound = listeners.bind(&mut streams.reactor, &addresses, builder.backlog(), slot);
             let bound = bound.map_err(|failed| {
                 Error::io(format!("listen on {}", failed.address))(failed.error)
             })?;
-            Ok(plan.build(slot, bound, endpoints))
+            Ok(builder.build(slot, bound, endpoints))
         })
     }
 
-    /// Listens for connections whose messages a closure handles, as [`listen`](Self::listen).
+    /// Listens for connections, with a closure that handles their messages, as
+    /// [`listen`](Self::listen).
     ///
     /// ```
     /// use eventwire::{Config, EventLoop, ServerConfig};
@@ -104,12 +105,12 @@ impl<S, R: Reactor> EventLoop<S, R> {
 
     /// Listens on the Unix socket `path`, for clients on this machine, as [`listen`](Self::listen).
     ///
-    /// The file is made, and stays when the listener is closed: the next listener there
-    /// removes it first.
+    /// The call creates the file. The file stays when the listener is closed, and the next listener
+    /// on that path replaces it.
     ///
-    /// Descriptors that a client passes along (`SCM_RIGHTS`) are closed by the system. A receive
-    /// stops behind the bytes that they came with: what the client sent after those is read when it
-    /// sends more, or ends its stream.
+    /// If a client passes file descriptors (`SCM_RIGHTS`), the system closes them. A receive stops
+    /// after the bytes that they came with. The bytes after those are read when the client sends
+    /// more, or ends its stream.
     ///
     /// # Errors
     ///
@@ -121,62 +122,65 @@ impl<S, R: Reactor> EventLoop<S, R> {
         routes: impl IntoRoutes<S, Kind>,
     ) -> Result<ListenerId, Error> {
         self.check_serving()?;
-        let plan = plan(config, routes)?;
-        let (path, backlog) = (path.as_ref(), plan.backlog());
+        let builder = router_builder(config, routes)?;
+        let (path, backlog) = (path.as_ref(), builder.backlog());
         let listen = |reactor: &mut R, key| Ok((reactor.listen_unix(path, backlog, key)?, None));
-        self.open_listener(plan, &format!("listen on {}", path.display()), listen)
+        self.open_listener(builder, &format!("listen on {}", path.display()), listen)
     }
 
-    /// Adds a listener with the one socket that `listen` opens; `action` says what that is.
+    /// Adds a listener with the one socket that `listen` opens. `action` describes the attempt for
+    /// an error.
     pub(crate) fn open_listener(
         &mut self,
-        plan: Plan<S>,
+        builder: RouterBuilder<S>,
         action: &str,
         listen: impl FnOnce(&mut R, u64) -> io::Result<(R::Listener, Option<SocketAddr>)>,
     ) -> Result<ListenerId, Error> {
-        let Self { sites, listeners, core: Core { streams, .. }, endpoints, .. } = self;
-        sites.open(|slot| {
+        let Self { routers, listeners, core: Core { streams, .. }, endpoints, .. } = self;
+        routers.open(|slot| {
             let opened = listeners.open(slot, |key| listen(&mut streams.reactor, key));
-            Ok(plan.build(slot, vec![opened.map_err(Error::io(action))?], endpoints))
+            Ok(builder.build(slot, vec![opened.map_err(Error::io(action))?], endpoints))
         })
     }
 
     /// The address that a listener listens on, the first of several. `None` if it is closed, or
-    /// listens on a path.
+    /// listens on a Unix socket.
     #[must_use]
     pub fn local_addr(&self, listener: ListenerId) -> Option<SocketAddr> {
-        self.sites.sockets(listener).iter().find_map(|&key| self.listeners.local(key))
+        self.routers.sockets(listener).iter().find_map(|&key| self.listeners.local(key))
     }
 
-    /// Every address that a listener listens on; none if it is closed, or listens on a path.
+    /// Every address that a listener listens on. Empty if it is closed, or listens on a Unix
+    /// socket.
     #[must_use]
     pub fn local_addrs(&self, listener: ListenerId) -> Vec<SocketAddr> {
-        let sockets = self.sites.sockets(listener).iter();
+        let sockets = self.routers.sockets(listener).iter();
         sockets.filter_map(|&key| self.listeners.local(key)).collect()
     }
 
-    /// Stops listening; connections that were accepted stay. `false` if it was closed already.
+    /// Stops listening. Accepted connections stay. Returns `false` if the listener was closed
+    /// before.
     ///
-    /// Its handlers stay for as long as one of these connections does, and are dropped then.
+    /// The listener's handlers are dropped when its last connection has ended.
     pub fn close_listener(&mut self, listener: ListenerId) -> bool {
-        let sockets = self.sites.close(listener, &mut self.endpoints);
+        let sockets = self.routers.close(listener, &mut self.endpoints);
         self.listeners.close(&sockets);
         !sockets.is_empty()
     }
 
-    /// Stops listening anywhere.
+    /// Closes every listener.
     pub(crate) fn close_listeners(&mut self) {
-        for listener in self.sites.open_listeners() {
+        for listener in self.routers.open_listeners() {
             self.close_listener(listener);
         }
     }
 }
 
-/// The site of a listener, checked.
-pub(crate) fn plan<S, Kind>(
+/// Validates what a listener was configured with.
+pub(crate) fn router_builder<S, Kind>(
     config: ServerConfig,
     routes: impl IntoRoutes<S, Kind>,
-) -> Result<Plan<S>, Error> {
+) -> Result<RouterBuilder<S>, Error> {
     let routes = routes.into_routes(&config);
-    Plan::new(config, routes)
+    RouterBuilder::new(config, routes)
 }

@@ -1,4 +1,4 @@
-//! What a loop counts, and when it tells other threads.
+//! Collects a loop's counts and publishes them to other threads.
 
 use std::sync::atomic::Ordering;
 
@@ -8,7 +8,7 @@ use crate::net::disconnect::MemoryLimit;
 use crate::reactor::Reactor;
 
 impl<S, R: Reactor> EventLoop<S, R> {
-    /// What the loop did until now. Other threads have
+    /// The loop's statistics up to now. Other threads use
     /// [`LoopHandle::stats`](crate::LoopHandle::stats).
     #[must_use]
     pub fn stats(&self) -> Stats {
@@ -16,15 +16,15 @@ impl<S, R: Reactor> EventLoop<S, R> {
         self.handle.stats()
     }
 
-    /// The wait is over.
+    /// Begins a turn after its wait.
     pub(crate) fn begin_turn(&mut self) {
         self.tally.turns += 1;
         self.meters.begin_turn(self.core.now());
     }
 
-    /// The turn is over; `worked` if it had something to do. Reads the clock.
+    /// Ends a turn. `worked` says whether it had work. Reads the clock.
     pub(crate) fn end_turn(&mut self, worked: bool) {
-        // A wake that has brought no event by now was for something else.
+        // If no event was handled, the wake had another reason.
         self.woken_at = None;
         let began = self.core.now();
         self.core.read_clock();

@@ -1,4 +1,4 @@
-//! What a loop did, in numbers.
+//! A loop's statistics.
 
 pub(crate) mod count;
 pub(crate) mod prometheus;

@@ -1,20 +1,20 @@
-//! The numbers of a loop in the text format of Prometheus.
+//! A loop's statistics in the text format of Prometheus.
 
 use std::fmt::{self, Write};
 
 use crate::engine::stats::snapshot::{Metric, MetricKind, Stats};
 use crate::histogram::Histogram;
 
-/// The powers of two, in nanoseconds, at which the buckets of times end: from a microsecond to a
-/// quarter of a minute.
+/// The upper bounds of the histograms' buckets, as powers of two in nanoseconds: from about 1 µs to
+/// about 17 s.
 const BOUNDS: std::ops::RangeInclusive<u32> = 10..=34;
 
 impl Stats {
-    /// All of it in the text format of Prometheus, version 0.0.4: numbers as gauges and counters,
-    /// times as histograms in seconds. Every name begins with `eventwire_`.
+    /// The statistics in the text format of Prometheus, version 0.0.4: numbers as gauges and
+    /// counters, times as histograms in seconds. Every name begins with `eventwire_`.
     ///
-    /// [`Routes::metrics`](crate::Routes::metrics) answers with it. Numbers of an application's own
-    /// may be appended.
+    /// [`Routes::metrics`](crate::Routes::metrics) responds with it. An application may append its
+    /// own metrics.
     ///
     /// ```
     /// use eventwire::Stats;
@@ -27,7 +27,7 @@ impl Stats {
     #[must_use]
     pub fn to_prometheus(&self) -> String {
         let mut text = String::new();
-        // A string takes everything.
+        // Writing to a string cannot fail.
         let _ = self.write(&mut text);
         text
     }
@@ -49,7 +49,7 @@ impl Stats {
     }
 }
 
-/// Begins a metric. Prometheus wants them in one piece each.
+/// Begins a metric. Prometheus requires its lines to be contiguous.
 fn family(out: &mut String, name: &str, help: &str, kind: &str) -> fmt::Result {
     writeln!(out, "# HELP eventwire_{name} {help}\n# TYPE eventwire_{name} {kind}")
 }
@@ -66,7 +66,7 @@ fn histogram(out: &mut String, name: &str, help: &str, times: &Histogram) -> fmt
     writeln!(out, "eventwire_{name}_sum {sum}\neventwire_{name}_count {count}")
 }
 
-/// The lines of a documentation comment as plain text on one line.
+/// Joins the lines of a doc comment into one line without markup.
 fn plain(doc: &[&str]) -> String {
     let joined = doc.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" ");
     let mut plain = String::with_capacity(joined.len());

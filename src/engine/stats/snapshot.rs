@@ -1,4 +1,4 @@
-//! What a loop does, in numbers that any thread may read.
+//! A loop's statistics, which any thread may read.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -11,13 +11,13 @@ use crate::time::Time;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Metric {
     pub(crate) name: &'static str,
-    /// The lines of its documentation.
+    /// The lines of its doc comment.
     pub(crate) doc: &'static [&'static str],
     pub(crate) kind: MetricKind,
     pub(crate) value: u64,
 }
 
-/// What a number does.
+/// How a number changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum MetricKind {
     /// It goes up and down.
@@ -35,14 +35,15 @@ macro_rules! kind {
     };
 }
 
-/// Makes [`Stats`], and [`Counts`]: its numbers alone, as the loop writes them for other threads.
+/// Defines [`Stats`], and [`Counts`]: its plain numbers, as the loop publishes them.
 macro_rules! stats {
     ($($(#[doc = $doc:literal])* $kind:ident $name:ident,)*) => {
-        /// What a loop did since it was made, and what it holds: a snapshot, to be had from any
-        /// thread with [`LoopHandle::stats`](crate::LoopHandle::stats).
+        /// A snapshot of a loop's statistics: what it did since it was made, and what it holds now.
+        /// [`LoopHandle::stats`](crate::LoopHandle::stats) returns it on any thread.
         ///
-        /// The numbers are those of the end of the last turn. Each is right by itself; two of them
-        /// may be one turn apart. Those that say "now" go up and down, the others only up.
+        /// The numbers are those of the end of the last turn. Each is exact by itself, but two
+        /// numbers may be one turn apart. Numbers that say "now" go up and down; the others only go
+        /// up.
         ///
         /// ```
         /// use eventwire::{Config, EventLoop};
@@ -60,17 +61,16 @@ macro_rules! stats {
         #[non_exhaustive]
         pub struct Stats {
             $($(#[doc = $doc])* pub $name: u64,)*
-            /// How long turns took that had something to do, without the wait before them.
+            /// How long turns with work took, without the wait before them.
             pub turn_time: Histogram,
-            /// How long handlers took: of every 64th call, or of every call if the application
-            /// wants to be told of slow ones
-            /// ([`Config::slow_handler`](crate::Config::slow_handler)).
+            /// How long handlers took: every 64th call, or every call with
+            /// [`Config::slow_handler`](crate::Config::slow_handler).
             pub handler_time: Histogram,
-            /// From another thread's waking of a sleeping loop to the first handler that its event
-            /// was handed to.
+            /// The time from another thread's wake of a sleeping loop to the first call of a
+            /// handler for its event.
             pub wake_latency: Histogram,
-            /// When the present turn began, unless the loop waits for work. Long ago: a handler
-            /// holds the loop up, or the processor is not to be had.
+            /// When the current turn began. `None` while the loop waits for work. If it is long
+            /// ago, a handler blocks the loop, or its thread is not scheduled.
             pub turn_since: Option<Instant>,
         }
 
@@ -106,62 +106,63 @@ macro_rules! stats {
 }
 
 stats! {
-    /// Connections now, those included that are being opened or closed.
+    /// Connections now, including those that are being opened or closed.
     gauge connections,
     /// Connections that were opened.
     counter opened,
-    /// Connections that ended before they were open: refused, failed or cancelled. Those are none
-    /// whose requests were answered by pages and handlers.
+    /// Connections that ended before they were open: refused, failed or cancelled. Connections
+    /// whose requests were answered by pages and handlers are not counted.
     counter not_opened,
-    /// Requests that pages and handlers answered, or 404 and 405.
+    /// Requests that were answered by pages and handlers, or with 404 or 405.
     counter requests,
     /// Open connections that the application closed.
     counter closed_by_application,
-    /// Open connections that their peer closed in order.
+    /// Open connections that their peer closed with a close frame.
     counter closed_by_peer,
     /// Open connections whose stream failed, or ended without a close frame.
     counter closed_by_failure,
     /// Open connections whose peer read too slowly.
     counter closed_by_overflow,
-    /// Open connections that held memory without progress when all held too much.
+    /// Open connections that were closed because all connections together held too much memory, and
+    /// this one made no progress.
     counter closed_by_memory_pressure,
     /// Open connections whose handler panicked.
     counter closed_by_panic,
     /// Open connections whose peer broke the protocol or a limit.
     counter closed_by_protocol,
-    /// Open connections whose peer did not do in time what it had to.
+    /// Open connections whose peer missed a deadline.
     counter closed_by_timeout,
     /// Messages that arrived whole.
     counter messages_received,
-    /// Bytes that arrived, frame headers and handshakes included.
+    /// Bytes that arrived, including frame headers and handshakes.
     counter bytes_received,
-    /// Messages that were taken for a connection, those of broadcasts once for each subscriber.
+    /// Messages that were accepted for a connection. A broadcast counts once for each subscriber.
     counter messages_sent,
-    /// Bytes that streams took, frame headers and handshakes included.
+    /// Bytes that were written to streams, including frame headers and handshakes.
     counter bytes_sent,
-    /// Messages that were compressed, those of broadcasts once for each setting; messages that
-    /// came out no shorter, and were sent as they are, included.
+    /// Messages that were compressed, including those that became no shorter and were sent
+    /// uncompressed. A broadcast counts once for each set of compression parameters.
     counter messages_compressed,
-    /// Messages that were not taken because their connection's outbox was full.
+    /// Messages that were dropped because their connection's outbox was full.
     counter messages_dropped,
-    /// Broadcasts that nobody got because their topic's backlog was full, or all topics together
-    /// held too much.
+    /// Broadcasts that were dropped for all subscribers because their topic's backlog was full, or
+    /// all topics together held too much.
     counter broadcasts_dropped,
-    /// Broadcasts that a connection missed by
-    /// [`OverflowPolicy::DropNewest`](crate::OverflowPolicy), once for each connection.
+    /// Broadcasts that a connection missed because of
+    /// [`OverflowPolicy::DropNewest`](crate::OverflowPolicy), counted once for each connection.
     counter broadcasts_dropped_newest,
-    /// Broadcasts that a connection missed by
-    /// [`OverflowPolicy::DropOldest`](crate::OverflowPolicy), once for each connection.
+    /// Broadcasts that a connection missed because of
+    /// [`OverflowPolicy::DropOldest`](crate::OverflowPolicy), counted once for each connection.
     counter broadcasts_dropped_oldest,
-    /// Broadcasts that a connection missed by
-    /// [`OverflowPolicy::KeepLatest`](crate::OverflowPolicy), once for each connection.
+    /// Broadcasts that a connection missed because of
+    /// [`OverflowPolicy::KeepLatest`](crate::OverflowPolicy), counted once for each connection.
     counter broadcasts_conflated,
-    /// Gaps that were told.
+    /// Gaps that were reported to handlers.
     counter gaps,
-    /// Bytes of memory that connections hold now for unfinished messages and the input of paused
-    /// ones.
+    /// Bytes of memory that connections hold now for unfinished messages and for the input of
+    /// paused connections.
     gauge inbound_bytes,
-    /// Bytes of memory that the output which waits for peers holds now. What several share counts
+    /// Bytes of memory that queued output takes now. Bytes that several connections share count
     /// once.
     gauge outbound_bytes,
     /// Bytes of memory that the broadcasts of all topics take now
@@ -169,27 +170,28 @@ stats! {
     gauge topic_bytes,
     /// Events that were handled.
     counter events,
-    /// Events that wait in inboxes now, due timers' included.
+    /// Events that are queued for handlers now, including those of due timers.
     gauge events_waiting,
-    /// Events that wait now for a [`Subscriber`](crate::Subscriber) to take them, once for each
+    /// Events that are queued for a [`Subscriber`](crate::Subscriber) now, counted once for each
     /// subscriber.
     gauge subscribers_waiting,
-    /// Events that publishers, handlers and timers got back because a queue was full.
+    /// Events of publishers, handlers and timers that were refused because a queue was full.
     counter events_refused,
-    /// Events that a [`Subscriber`](crate::Subscriber) had no room for, once for each subscriber.
+    /// Events that a [`Subscriber`](crate::Subscriber) missed because its queue was full, counted
+    /// once for each subscriber.
     counter events_missed,
     /// Timers that are set now.
     gauge timers,
     /// Calls of handlers that panicked.
     counter panics,
-    /// Calls of handlers that took as long as
-    /// [`Config::slow_handler`](crate::Config::slow_handler) says, or longer.
+    /// Calls of handlers that took at least
+    /// [`Config::slow_handler`](crate::Config::slow_handler).
     counter slow_calls,
-    /// Turns of the loop, those included that found nothing to do.
+    /// Turns of the loop, including those without work.
     counter turns,
 }
 
-/// What the loop writes and others read.
+/// The statistics that the loop's thread writes and other threads read.
 #[derive(Debug)]
 pub(crate) struct Meters {
     /// When the loop's clock began.
@@ -198,11 +200,11 @@ pub(crate) struct Meters {
     pub(crate) turn_time: SharedHistogram,
     pub(crate) handler_time: SharedHistogram,
     pub(crate) wake_latency: SharedHistogram,
-    /// When the present turn began, as the nanoseconds of a `Time`; zero while the loop waits.
+    /// When the current turn began, as the nanoseconds of a `Time`. Zero while the loop waits.
     pub(crate) turn_since: AtomicU64,
 }
 
-/// What the loop counts itself; its parts count the rest.
+/// The counts of the loop itself. Its parts keep the others.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) turns: u64,
@@ -257,17 +259,17 @@ impl Meters {
 }
 
 impl Tally {
-    /// A connection was opened.
+    /// Counts a connection that was opened.
     pub(crate) const fn opened(&mut self) {
         self.opened += 1;
     }
 
-    /// A connection ended before it was open.
+    /// Counts a connection that ended before it was open.
     pub(crate) const fn not_opened(&mut self) {
         self.not_opened += 1;
     }
 
-    /// An open connection has ended.
+    /// Counts an open connection that has ended.
     pub(crate) const fn closed(&mut self, disconnect: &Disconnect) {
         let count = match disconnect {
             Disconnect::ClosedByApplication { .. } => &mut self.closed_by_application,

@@ -1,34 +1,35 @@
-//! Up to when all readiness has been served: the moment by which peers are judged.
+//! Tracks the time up to which all readiness was served. Peers' deadlines are checked against it.
 
 use crate::reactor::Polled;
 use crate::time::Time;
 
-/// Readiness that has come and is not served, as far as waits tell.
+/// The time up to which all readiness was served.
 ///
-/// Whether a peer has done in time what it had to lies in its socket until that is read. So no
-/// deadline is judged before everything is served that was ready by then:
+/// A peer may have sent in time what a deadline requires, and the bytes lie unread in its socket.
+/// So a deadline is not checked before everything that was ready by then is served:
 ///
-/// - A wait that told of [all](Polled::All) that was ready, and whose readiness is served, leaves
-///   nothing that came before it began.
-/// - A wait that told of a [part](Polled::Part), or was interrupted, may leave readiness of every
-///   connection and listener, once each. What comes later is told of later. So everything that it
-///   left has been told of as soon as that many were, however many are ready all the time.
+/// - If a wait reported [all](Polled::All) ready sources, and these are served, nothing is left
+///   that came before the wait began.
+/// - If a wait reported a [part](Polled::Part) of them, or was interrupted, every connection and
+///   listener may still be ready, once each. The kernel reports ready sources in order. So once as
+///   many sources as are registered were reported, everything that the wait left was reported, too,
+///   even if many sources are always ready.
 ///
-/// That takes no call of its own: a loop over a deadline that it may not judge yet waits again,
-/// without sleeping.
+/// This needs no system call of its own: a loop whose deadline has passed and may not be checked
+/// yet waits again without sleeping.
 #[derive(Debug)]
 pub(crate) struct Backlog {
     served_until: Time,
-    /// The first wait that may have left something, since the last that did not.
+    /// The first wait that may have left readiness unreported, since the last wait that did not.
     left: Option<Left>,
 }
 
-/// What a wait may have left.
+/// Readiness that a wait may have left unreported.
 #[derive(Clone, Copy, Debug)]
 struct Left {
     /// When the wait began.
     begun: Time,
-    /// How many at most are still to be told of.
+    /// How many sources are unreported, at most.
     count: usize,
 }
 
@@ -37,32 +38,32 @@ impl Backlog {
         Self { served_until: now, left: None }
     }
 
-    /// Everything has been served that was ready before this moment.
+    /// Everything that was ready before this time was served.
     #[inline]
     pub(crate) const fn served_until(&self) -> Time {
         self.served_until
     }
 
-    /// What a wait told of is served: it began at `begun` at the earliest, and told of `told` of
-    /// those that are `registered`.
+    /// Notes that the readiness which a wait reported is served. The wait began at `begun` or
+    /// later, and it reported this many of the `registered` sources.
     #[inline]
     pub(crate) fn served(
         &mut self,
         polled: Polled,
         begun: Time,
-        told: usize,
+        reported: usize,
         registered: impl FnOnce() -> usize,
     ) {
         match polled {
             Polled::All => *self = Self::new(begun),
-            Polled::Part => self.served_part(begun, told, registered()),
+            Polled::Part => self.served_part(begun, reported, registered()),
         }
     }
 
     #[cold]
-    fn served_part(&mut self, begun: Time, told: usize, registered: usize) {
+    fn served_part(&mut self, begun: Time, reported: usize, registered: usize) {
         let left = self.left.get_or_insert(Left { begun, count: registered });
-        left.count = left.count.saturating_sub(told);
+        left.count = left.count.saturating_sub(reported);
         if left.count == 0 {
             *self = Self::new(left.begun);
         }
@@ -81,7 +82,7 @@ mod tests {
     const SOURCES: usize = 12;
     const BATCH: usize = 3;
 
-    /// What a kernel keeps: those that are ready, in order, each once, and since when.
+    /// A model of the kernel: the ready sources in order, each once, with the time since when.
     #[derive(Default)]
     struct Kernel {
         ready: VecDeque<(usize, Time)>,
@@ -95,9 +96,9 @@ mod tests {
         }
 
         fn poll(&mut self) -> (Polled, usize) {
-            let told = self.ready.len().min(BATCH);
-            self.ready.drain(..told);
-            (if told < BATCH { Polled::All } else { Polled::Part }, told)
+            let reported = self.ready.len().min(BATCH);
+            self.ready.drain(..reported);
+            (if reported < BATCH { Polled::All } else { Polled::Part }, reported)
         }
     }
 
@@ -106,7 +107,7 @@ mod tests {
         Raise(usize),
         Poll,
         Interrupted,
-        /// Nothing is looked at for a while.
+        /// The loop does not wait for a while.
         Pause(u8),
     }
 
@@ -132,8 +133,8 @@ mod tests {
                     Step::Pause(nanos) => now += std::time::Duration::from_nanos(nanos.into()),
                     Step::Interrupted => backlog.served(Polled::Part, now, 0, || SOURCES),
                     Step::Poll => {
-                        let (polled, told) = kernel.poll();
-                        backlog.served(polled, now, told, || SOURCES);
+                        let (polled, reported) = kernel.poll();
+                        backlog.served(polled, now, reported, || SOURCES);
                     }
                 }
                 let first = kernel.ready.front().map_or(Time::NEVER, |(_, since)| *since);
@@ -149,10 +150,10 @@ mod tests {
         for _ in 0..100 {
             now += std::time::Duration::from_secs(1);
             (0..SOURCES).for_each(|source| kernel.raise(source, now));
-            let (polled, told) = kernel.poll();
+            let (polled, reported) = kernel.poll();
             assert_eq!(polled, Polled::Part);
-            backlog.served(polled, now, told, || SOURCES);
-            // Those four polls that tell of all, and four more to find out.
+            backlog.served(polled, now, reported, || SOURCES);
+            // Four polls report all sources, and the loop learns this after four more.
             assert!(now.since(backlog.served_until()).as_secs() <= 8);
         }
     }
@@ -165,7 +166,7 @@ mod tests {
         assert_eq!(backlog.served_until(), at(0));
         backlog.served(Polled::All, at(2), 0, || 10);
         assert_eq!(backlog.served_until(), at(2));
-        // Where nobody is, nobody can be left.
+        // Without registered sources, none can be unreported.
         backlog.served(Polled::Part, at(3), 0, || 0);
         assert_eq!(backlog.served_until(), at(3));
     }

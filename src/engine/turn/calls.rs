@@ -1,4 +1,4 @@
-//! Calls of the application's handlers: what becomes of their panics, and how long they take.
+//! Calls the application's handlers, catches their panics and measures their time.
 
 use std::any::{Any, type_name};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -37,26 +37,27 @@ pub enum HandlerCall {
     Close,
     /// [`WebSocketHandler::on_connect_error`](crate::WebSocketHandler::on_connect_error).
     ConnectError,
-    /// [`EventHandler::on_event`](crate::EventHandler::on_event), of the type with that name.
+    /// [`EventHandler::on_event`](crate::EventHandler::on_event), with the name of the event's
+    /// type.
     Event(&'static str),
-    /// [`EventHandler::on_batch_end`](crate::EventHandler::on_batch_end), of the type with that
-    /// name.
+    /// [`EventHandler::on_batch_end`](crate::EventHandler::on_batch_end), with the name of the
+    /// events' type.
     BatchEnd(&'static str),
 }
 
 impl HandlerCall {
-    /// Whether it is for events of the type with that name.
+    /// Whether it handles events of the type named `event`.
     fn is_of(self, event: &str) -> bool {
         matches!(self, Self::Event(name) | Self::BatchEnd(name) if name == event)
     }
 }
 
-/// A handler held the loop up for as long as
-/// [`Config::slow_handler`](crate::Config::slow_handler) says, or longer.
+/// An event: a handler call took at least
+/// [`Config::slow_handler`](crate::Config::slow_handler).
 ///
-/// The loop publishes it as an event, after the call: register for it with
-/// [`EventLoop::on`](crate::EventLoop::on). It is not published for handlers of this very type. A
-/// loop that is being held up is seen from other threads: [`Stats::turn_since`](crate::Stats).
+/// The loop publishes it after the call. Register a handler for it with
+/// [`EventLoop::on`](crate::EventLoop::on). Calls of that handler are not reported. To notice a
+/// handler that still blocks the loop, read [`Stats::turn_since`](crate::Stats) on another thread.
 ///
 /// ```
 /// use std::time::Duration;
@@ -65,7 +66,7 @@ impl HandlerCall {
 /// struct Report;
 ///
 /// let mut event_loop = EventLoop::new(Config::default().slow_handler(Duration::ZERO))?;
-/// event_loop.on(|_, _: &Report, _| { /* far too much work */ });
+/// event_loop.on(|_, _: &Report, _| { /* slow work */ });
 /// event_loop.on(|cx, slow: &SlowCall, _| {
 ///     eprintln!("{:?} took {:?}", slow.call, slow.time);
 ///     cx.stop();
@@ -79,31 +80,31 @@ impl HandlerCall {
 pub struct SlowCall {
     /// Which call it was.
     pub call: HandlerCall,
-    /// The connection that it was for; none if it handled an event.
+    /// The connection that the handler was called for. `None` for a handler of events.
     pub conn: Option<ConnectionId>,
     /// How long it took.
     pub time: Duration,
 }
 
-/// One call in 64 is timed, unless slow calls are to be reported: reading the clock costs about as
-/// much as handling a short message. A power of two.
+/// One call in 64 is timed, because reading the clock costs about as much as handling a short
+/// message. If slow calls are reported, every call is timed. Must be a power of two.
 const CALLS_PER_TIMED: u64 = 64;
 
-/// How handlers are called: what becomes of their panics, and how long they take.
+/// Calls handlers, catches their panics and measures their time.
 #[derive(Debug)]
 pub(crate) struct Calls {
     pub(crate) on_panic: OnPanic,
-    /// Longer calls are told of.
+    /// Calls that take at least this long are reported.
     limit: Option<Duration>,
     meters: Arc<Meters>,
     count: u64,
-    /// Calls whose number has none of these bits are timed.
+    /// A call is timed if its number has none of these bits set.
     untimed: u64,
-    /// When the present call of several under one guard began, if it is timed.
+    /// When the current call began, if it is timed and one of several under one guard.
     began: Option<Time>,
-    /// Calls that panicked.
+    /// How many calls panicked.
     pub(crate) panics: u64,
-    /// Calls that took longer than `limit`.
+    /// How many calls took at least `limit`.
     pub(crate) slow: u64,
 }
 
@@ -119,61 +120,61 @@ impl Calls {
 
     /// Calls a handler; if it panics, returns the panic's message.
     #[inline]
-    pub(crate) fn call<'c, L: LentContext<'c>, T>(
+    pub(crate) fn call<'c, L: HandlerContext<'c>, T>(
         &mut self,
         call: HandlerCall,
-        lent: &mut L,
+        cx: &mut L,
         act: impl FnOnce(&mut L) -> T,
     ) -> Result<T, String> {
         if self.is_timed() {
-            return self.call_timed(call, lent, act);
+            return self.call_timed(call, cx, act);
         }
-        let result = guard(self.on_panic, || act(lent));
+        let result = guard(self.on_panic, || act(cx));
         if let Err(panic) = &result {
-            self.note_panic(call, lent.conn(), panic);
+            self.note_panic(call, cx.conn(), panic);
         }
         result
     }
 
-    fn call_timed<'c, L: LentContext<'c>, T>(
+    fn call_timed<'c, L: HandlerContext<'c>, T>(
         &mut self,
         call: HandlerCall,
-        lent: &mut L,
+        cx: &mut L,
         act: impl FnOnce(&mut L) -> T,
     ) -> Result<T, String> {
-        let began = lent.context().core.streams.now();
-        let result = guard(self.on_panic, || act(lent));
-        self.note_time(call, lent, began);
-        result.inspect_err(|panic| self.note_panic(call, lent.conn(), panic))
+        let began = cx.context().core.streams.now();
+        let result = guard(self.on_panic, || act(cx));
+        self.note_time(call, cx, began);
+        result.inspect_err(|panic| self.note_panic(call, cx.conn(), panic))
     }
 
-    /// How often handlers were called.
+    /// How many calls were made.
     #[inline]
     pub(crate) const fn count(&self) -> u64 {
         self.count
     }
 
-    /// Whether the next call is one of those that are timed. Counts it.
+    /// Counts the next call, and returns whether it is timed.
     #[inline]
     const fn is_timed(&mut self) -> bool {
         self.count += 1;
         self.count & self.untimed == 0
     }
 
-    /// A call begins, of several under one guard.
+    /// Begins one of several calls under one guard.
     #[inline]
-    pub(crate) fn begin<'c>(&mut self, lent: &mut impl LentContext<'c>) {
+    pub(crate) fn begin<'c>(&mut self, cx: &mut impl HandlerContext<'c>) {
         if self.is_timed() {
-            self.began = Some(lent.context().core.streams.now());
+            self.began = Some(cx.context().core.streams.now());
         }
     }
 
-    /// The call that was [begun](Self::begin) has ended, or panicked.
+    /// Ends the call that was [begun](Self::begin). It has returned or panicked.
     #[inline]
-    pub(crate) fn end<'c>(&mut self, call: HandlerCall, lent: &mut impl LentContext<'c>) {
+    pub(crate) fn end<'c>(&mut self, call: HandlerCall, cx: &mut impl HandlerContext<'c>) {
         if let Some(began) = self.began {
             self.began = None;
-            self.note_time(call, lent, began);
+            self.note_time(call, cx, began);
         }
     }
 
@@ -189,9 +190,9 @@ impl Calls {
     }
 
     #[cold]
-    fn note_time<'c>(&mut self, call: HandlerCall, lent: &mut impl LentContext<'c>, began: Time) {
-        let conn = lent.conn();
-        let core = &mut *lent.context().core;
+    fn note_time<'c>(&mut self, call: HandlerCall, cx: &mut impl HandlerContext<'c>, began: Time) {
+        let conn = cx.conn();
+        let core = &mut *cx.context().core;
         let time = core.streams.now().since(began);
         self.meters.handler_time.record(time);
         if self.limit.is_none_or(|limit| time < limit) {
@@ -200,20 +201,20 @@ impl Calls {
         self.slow += 1;
         log_line!(warn, "{}: {call:?} took {time:?}", handler_of(conn));
         if !call.is_of(type_name::<SlowCall>()) {
-            // No handler need be registered for it, and the stats have counted it.
+            // It is optional to register a handler for it. The statistics count the call anyway.
             let _ = core.events.push(SlowCall { call, conn, time });
         }
     }
 }
 
-/// What a handler is lent: the loop, and the connection at hand if there is one.
-pub(crate) trait LentContext<'c> {
+/// What a handler is called with: a context, or a connection that dereferences to one.
+pub(crate) trait HandlerContext<'c> {
     fn context(&mut self) -> &mut Context<'c>;
 
     fn conn(&self) -> Option<ConnectionId>;
 }
 
-impl<'c> LentContext<'c> for Context<'c> {
+impl<'c> HandlerContext<'c> for Context<'c> {
     #[inline]
     fn context(&mut self) -> &mut Self {
         self
@@ -225,7 +226,7 @@ impl<'c> LentContext<'c> for Context<'c> {
     }
 }
 
-impl<'c> LentContext<'c> for Connection<'c> {
+impl<'c> HandlerContext<'c> for Connection<'c> {
     #[inline]
     fn context(&mut self) -> &mut Context<'c> {
         &mut self.context
@@ -237,15 +238,15 @@ impl<'c> LentContext<'c> for Connection<'c> {
     }
 }
 
-/// The connection that a handler was called for, for a line of the log.
+/// What a handler was called for, for a log line.
 fn handler_of(conn: Option<ConnectionId>) -> String {
     conn.map_or_else(|| "events".to_owned(), |conn| format!("connection {conn}"))
 }
 
 /// Calls a handler; if it panics, returns the panic's message.
 ///
-/// No state of the engine is half-changed then: handlers reach it through methods of [`Context`]
-/// alone, and inside those no code of the application runs.
+/// The engine's state stays consistent: handlers change it only through methods of [`Context`], and
+/// these run no code of the application.
 #[inline]
 pub(crate) fn guard<T>(on_panic: OnPanic, call: impl FnOnce() -> T) -> Result<T, String> {
     match on_panic {
@@ -254,7 +255,7 @@ pub(crate) fn guard<T>(on_panic: OnPanic, call: impl FnOnce() -> T) -> Result<T,
     }
 }
 
-/// What a panic was called with, if it was text.
+/// The message of a panic, if it is text.
 #[cold]
 fn message_of(payload: Box<dyn Any + Send>) -> String {
     let payload = match payload.downcast::<String>() {
@@ -264,7 +265,7 @@ fn message_of(payload: Box<dyn Any + Send>) -> String {
     match payload.downcast::<&'static str>() {
         Ok(message) => (*message).to_owned(),
         Err(payload) => {
-            // Dropping what somebody else made may panic again, outside any guard.
+            // Dropping an unknown type may panic again, outside any guard.
             std::mem::forget(payload);
             "a panic without a message".to_owned()
         }

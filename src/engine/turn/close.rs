@@ -37,7 +37,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     pub(crate) fn reap(&mut self, state: &mut S) {
         let ended = self.core.sockets.registry.take_reapable();
         for &conn in &ended {
-            self.tell_end(conn, state);
+            self.report_end(conn, state);
             if self.end_stream(conn) {
                 self.free(conn);
             }
@@ -72,7 +72,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         self.core.streams.is_flushed(conn.index())
     }
 
-    fn tell_end(&mut self, conn: Key, state: &mut S) {
+    fn report_end(&mut self, conn: Key, state: &mut S) {
         let Some(socket) = self.core.sockets.get_mut(conn) else {
             return;
         };
@@ -123,8 +123,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
         };
         self.dialer.abandon(socket.rare.take_connector());
         let endpoint = self.endpoints.get(socket.endpoint());
-        match socket.site().or(endpoint.and_then(|endpoint| endpoint.site)) {
-            Some(site) => self.sites.leave(site, &mut self.endpoints),
+        match socket.router().or(endpoint.and_then(|endpoint| endpoint.router)) {
+            Some(router) => self.routers.leave(router, &mut self.endpoints),
             None => drop(self.endpoints.try_remove(socket.endpoint())),
         }
     }

@@ -47,7 +47,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         if readiness.writable {
             self.core.sender().unblock(conn);
             // Who has read its answer may be one too many of those that are kept alive.
-            self.end_surplus();
+            self.enforce_place_limits();
         }
         if readiness.hangup {
             self.core.sockets.registry.note_hangup(conn);

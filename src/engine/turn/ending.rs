@@ -1,4 +1,4 @@
-//! Where a loop is on its way to the end.
+//! The state of a loop that is stopping or shutting down.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -26,18 +26,18 @@ pub struct RunSummary {
     pub end: RunEnd,
     /// Open connections that were closed in order: both close frames were exchanged.
     pub closed: usize,
-    /// Open connections that were cut, at the deadline or because the loop was stopped: their
-    /// peers were told, but it is not known what reached them.
+    /// Open connections that were cut, at the deadline or because the loop was stopped. Their peers
+    /// were sent a close frame, but it is unknown what reached them.
     pub cut: usize,
-    /// Open connections that ended otherwise before that: their streams failed or ended, or the
-    /// closing handshake took longer than its own limit.
+    /// Open connections that ended in another way before that: their streams failed or ended, or
+    /// the closing handshake exceeded its own deadline.
     pub lost: usize,
-    /// Connections that were not open yet: clients were refused with status 503, connections that
-    /// this program was making were cancelled.
+    /// Connections that were not open: clients that were refused with status 503, and client
+    /// connections that were cancelled while they were being made.
     pub refused: usize,
-    /// Events that were published and never handled, from other threads, handlers and timers that
-    /// were due: the loop was stopped, or the deadline came. Timers that were not due yet are not
-    /// counted.
+    /// Events that were published and not handled because the loop was stopped or the deadline
+    /// passed. They came from other threads, handlers and due timers. Timers that were not due are
+    /// not counted.
     pub unhandled_events: usize,
 }
 
@@ -45,13 +45,13 @@ pub struct RunSummary {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RunEnd {
-    /// It was stopped, perhaps while it was shutting down.
+    /// It was stopped, possibly during a shutdown.
     Stopped,
-    /// It was shut down: every connection has ended, or the deadline has come.
+    /// It was shut down: every connection has ended, or the deadline has passed.
     ShutDown,
 }
 
-/// How long other threads let the loop go on, in nanoseconds. It only ever becomes less.
+/// The time that other threads leave the loop until its end, in nanoseconds. It only decreases.
 #[derive(Debug)]
 pub(crate) struct TimeLeft(AtomicU64);
 
@@ -65,12 +65,12 @@ impl TimeLeft {
     pub(crate) const EVER: u64 = u64::MAX;
     pub(crate) const NONE: u64 = 0;
 
-    /// The loop is to end without a shutdown.
+    /// Requests that the loop ends without a shutdown.
     pub(crate) fn stop(&self) {
         self.0.store(Self::NONE, Ordering::Release);
     }
 
-    /// The loop is to be shut down within this time.
+    /// Requests a shutdown within this time.
     pub(crate) fn shut_down(&self, within: Duration) {
         let nanos = u64::try_from(within.as_nanos()).unwrap_or(Self::EVER);
         self.0.fetch_min(nanos.clamp(Self::NONE + 1, Self::EVER - 1), Ordering::AcqRel);
@@ -85,20 +85,20 @@ impl TimeLeft {
     }
 }
 
-/// Where a loop is on the way to its end.
+/// The progress of a loop towards its end.
 #[derive(Debug)]
 pub(crate) struct Ending {
-    /// A handler asked for the end.
+    /// A handler stopped the loop.
     pub(crate) stopped: bool,
     /// The shutdown is over.
     pub(crate) is_shut_down: bool,
-    /// Listeners are closed and peers are told.
+    /// The listeners are closed, and the peers were sent close frames.
     pub(crate) begun: bool,
-    /// What is left is being cut.
+    /// The remaining connections are being cut.
     pub(crate) cutting: bool,
-    /// When a shutdown that was asked for must be over.
+    /// The deadline of a requested shutdown.
     pub(crate) deadline: Option<Time>,
-    /// The time left that `deadline` takes into account.
+    /// The [`TimeLeft`] that `deadline` is based on.
     pub(crate) seen: u64,
     pub(crate) summary: RunSummary,
 }
@@ -124,14 +124,14 @@ impl Ending {
         }
     }
 
-    /// The loop is to end after this turn.
+    /// Ends the loop after this turn.
     pub(crate) const fn stop(&mut self) {
         self.stopped = true;
     }
 
-    /// The loop is to be shut down within this time; of several deadlines the earliest stands.
+    /// Requests a shutdown within this time. Of several deadlines the earliest applies.
     pub(crate) fn shut_down(&mut self, now: Time, within: Duration) {
-        /// Longer than any shutdown, and short enough for every clock.
+        /// Longer than any real shutdown, and short enough for every clock.
         const LONGEST: Duration = Duration::from_secs(u32::MAX as u64);
         let deadline = now + within.min(LONGEST);
         self.deadline = Some(self.deadline.map_or(deadline, |former| former.min(deadline)));
@@ -141,12 +141,12 @@ impl Ending {
         self.stopped || self.is_shut_down
     }
 
-    /// Whether a shutdown was asked for and has not begun.
+    /// Whether a shutdown was requested and has not begun.
     pub(crate) const fn is_due(&self) -> bool {
         self.deadline.is_some() && !self.begun
     }
 
-    /// Whether listeners are closed and peers are told.
+    /// Whether the listeners are closed, and the peers were sent close frames.
     pub(crate) const fn has_begun(&self) -> bool {
         self.begun
     }
@@ -155,12 +155,12 @@ impl Ending {
         self.deadline
     }
 
-    /// The time left that was last seen: another is news.
+    /// The [`TimeLeft`] that the loop last read. A different one is a new request.
     pub(crate) const fn seen(&self) -> u64 {
         self.seen
     }
 
-    /// Counts a connection whose slot is freed.
+    /// Counts a connection in the summary when its slot is freed.
     pub(crate) fn count(&mut self, socket: &Socket) {
         if !self.begun || !socket.life.was_open() {
             return;

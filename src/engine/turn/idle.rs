@@ -1,29 +1,29 @@
-//! How long to look for work before sleeping: learned from how long work was in coming.
+//! Decides how long to spin before sleeping, based on how soon work arrived so far.
 
 use std::time::Duration;
 
 use crate::config::Idle;
 use crate::time::Time;
 
-/// A look around that took longer than this was interrupted: others want the processor.
+/// If a poll took longer than this, the thread was preempted: other threads need the processor.
 pub(crate) const PREEMPTED: Duration = Duration::from_micros(200);
 
-/// How long not to spin after the processor was lost.
+/// How long not to spin after a preemption.
 const REST: Duration = Duration::from_millis(10);
 
-/// Sleep that ended sooner than this was not worth falling asleep for.
+/// A sleep shorter than this was not worth its cost.
 const SHORT_SLEEP: Duration = Duration::from_micros(50);
 
-/// The budget after a short sleep, at least; below it there is no spinning at all.
+/// The minimum budget after a short sleep. With less than this, the loop does not spin.
 const FLOOR: Duration = Duration::from_micros(10);
 
 /// Decides between spinning and sleeping.
 #[derive(Debug)]
 pub(crate) struct IdleStrategy {
     idle: Idle,
-    /// How long to spin at most, when adaptive.
+    /// How long to spin at most, if adaptive.
     budget: Duration,
-    /// No spinning before this moment.
+    /// The loop does not spin before this time.
     resting_until: Option<Time>,
 }
 
@@ -36,12 +36,12 @@ impl IdleStrategy {
         Self { idle, budget, resting_until: None }
     }
 
-    /// Whether to sleep never.
+    /// Whether the loop never sleeps.
     pub(crate) const fn is_busy(&self) -> bool {
         matches!(self.idle, Idle::Busy)
     }
 
-    /// Whether to sleep at once.
+    /// Whether the loop sleeps without spinning.
     pub(crate) const fn blocks(&self) -> bool {
         matches!(self.idle, Idle::Block)
     }
@@ -52,24 +52,25 @@ impl IdleStrategy {
         if resting || self.budget < FLOOR { Duration::ZERO } else { self.budget }
     }
 
-    /// Spinning found work.
+    /// Notes that spinning found work.
     pub(crate) fn hit(&mut self) {
         self.grow(self.budget / 4);
     }
 
-    /// Spinning found nothing. Decays slowly: work that comes now and then is worth many misses.
+    /// Notes that spinning found no work. The budget decays slowly, because one hit is worth many
+    /// misses.
     pub(crate) fn miss(&mut self) {
         self.budget -= self.budget / 8;
     }
 
-    /// The loop slept for this long.
+    /// Notes that the loop slept for this long.
     pub(crate) fn slept(&mut self, time: Duration) {
         if time <= SHORT_SLEEP {
             self.grow((self.budget / 2).max(FLOOR));
         }
     }
 
-    /// The processor was lost while spinning.
+    /// Notes that the thread was preempted while spinning.
     pub(crate) fn preempted(&mut self, now: Time) {
         self.budget = Duration::ZERO;
         self.resting_until = now.checked_add(REST);

@@ -1,5 +1,5 @@
-//! Room for newcomers: whether there is some, and who makes some. Who had time for something is
-//! judged by a moment before which nothing is unread.
+//! Makes room for new connections at the limits. Whether a connection had its time is checked
+//! against a time before which all input was read ([`Backlog`](super::backlog::Backlog)).
 
 use crate::engine::event_loop::EventLoop;
 use crate::net::disconnect::ConnectError;
@@ -11,7 +11,7 @@ use crate::slots::Key;
 use crate::time::Time;
 
 impl<S, R: Reactor> EventLoop<S, R> {
-    /// Whether a newcomer would be accepted, or somebody would make room for it.
+    /// Whether a new connection would be accepted, or another one could be evicted for it.
     pub(crate) fn has_room(&self, now: Time) -> bool {
         let places = &self.core.sockets.registry.places;
         if self.dialer.is_full(&self.core.sockets) {
@@ -21,8 +21,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
         }
     }
 
-    /// Where there is no room for a newcomer: when there will be. `Time::NEVER` if that takes the
-    /// end of a connection.
+    /// When there will be room for a new connection, if there is none now. `Time::NEVER` if a
+    /// connection has to end first.
     pub(crate) fn no_room_until(&self) -> Option<Time> {
         let places = &self.core.sockets.registry.places;
         if self.dialer.is_full(&self.core.sockets) {
@@ -32,29 +32,29 @@ impl<S, R: Reactor> EventLoop<S, R> {
         }
     }
 
-    /// Lets those end who lose least by it, for a newcomer that no room is left for. It takes until
-    /// their peers have ended, too, or have had their time for that.
+    /// Evicts the connections that lose least by it, to make room for a new one. The room is free
+    /// once their peers have ended the streams, too, or have had their time for that.
     #[cold]
     pub(crate) fn make_room(&mut self) {
         if let Some(Yielding { conns, standing }) =
             self.core.sockets.registry.places.yielding(self.backlog.served_until())
         {
-            conns.into_iter().for_each(|conn| self.dismiss(conn, standing));
+            conns.into_iter().for_each(|conn| self.evict(conn, standing));
         }
     }
 
-    /// Ends the connections beyond the limit.
-    pub(crate) fn end_surplus(&mut self) {
+    /// Evicts the connections beyond the limits.
+    pub(crate) fn enforce_place_limits(&mut self) {
         let by = self.backlog.served_until();
         while let Some(Candidate { conn, standing, .. }) =
             self.core.sockets.registry.places.surplus(by)
         {
-            self.dismiss(conn, standing);
+            self.evict(conn, standing);
         }
     }
 
     #[cold]
-    fn dismiss(&mut self, conn: Key, standing: Standing) {
+    fn evict(&mut self, conn: Key, standing: Standing) {
         match standing {
             Standing::Idle => {
                 self.core.sockets.end_after_queued(conn, End::Connect(ConnectError::Cancelled));
@@ -67,13 +67,13 @@ impl<S, R: Reactor> EventLoop<S, R> {
         }
     }
 
-    /// Notes where a connection that is not open stands, after it was read from or its stream has
-    /// sent more.
+    /// Updates the standing of a connection that is not open, after it was read from or its stream
+    /// has sent more.
     pub(crate) fn note_standing(&mut self, conn: Key) {
         if self.core.sockets.get(conn).is_some_and(|socket| !socket.is_open()) {
             let is_flushed = self.core.streams.is_flushed(conn.index());
             self.core.sockets.registry.note_standing(conn, is_flushed);
-            self.end_surplus();
+            self.enforce_place_limits();
         } else {
             self.core.sockets.registry.stand(conn, Standing::Open);
         }

@@ -1,4 +1,4 @@
-//! Streams that speak TLS: when they begin to, and what they keep back.
+//! TLS streams: starts TLS on accepted connections, and flushes what a stream has buffered.
 
 use crate::engine::event_loop::EventLoop;
 use crate::net::socket::Socket;
@@ -6,12 +6,12 @@ use crate::reactor::{Reactor, Tls};
 use crate::slots::Key;
 
 impl<S, R: Reactor> EventLoop<S, R> {
-    /// Lets a connection that was accepted speak TLS from here on, if its listener does; `received`
-    /// came already. Tells whether it does.
+    /// Starts TLS on an accepted connection if its listener uses TLS. `received` is input that has
+    /// already arrived. Returns whether the connection uses TLS.
     pub(crate) fn accept_tls(&mut self, conn: Key, received: &[u8]) -> bool {
-        let site = self.core.sockets.get(conn).and_then(Socket::site);
-        let site = site.and_then(|site| self.sites.get(site));
-        let Some(tls) = site.and_then(|site| site.tls.as_ref()) else {
+        let router = self.core.sockets.get(conn).and_then(Socket::router);
+        let router = router.and_then(|router| self.routers.get(router));
+        let Some(tls) = router.and_then(|router| router.tls.as_ref()) else {
             return false;
         };
         if let Err(error) = self.core.streams.encrypt(conn.index(), Tls::Server(tls), received) {
@@ -20,12 +20,12 @@ impl<S, R: Reactor> EventLoop<S, R> {
         true
     }
 
-    /// Sends what a stream has taken and not sent.
+    /// Sends output that a stream has buffered.
     pub(crate) fn flush_tls(&mut self, conn: Key) {
         match self.core.streams.flush(conn.index()) {
             Ok(true) => {
                 self.note_standing(conn);
-                // Its slot may have waited for that.
+                // Freeing its slot may have waited for that.
                 if self.core.sockets.get(conn).is_some_and(|socket| !socket.halves.has_ours()) {
                     self.core.sockets.registry.queue_reaping(conn);
                 }

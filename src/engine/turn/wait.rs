@@ -1,4 +1,4 @@
-//! Between two turns: looking for work, and sleeping while there is none.
+//! Waits for work between two turns: polls, spins and sleeps.
 
 use std::time::Duration;
 use std::{io, thread};
@@ -8,13 +8,13 @@ use crate::engine::turn::idle::PREEMPTED;
 use crate::reactor::{Polled, Reactor};
 use crate::time::Time;
 
-/// How many looks for work are made between two offers of the processor to others.
+/// How many polls are made between two yields of the processor.
 const LOOKS: u32 = 32;
 
 impl<S, R: Reactor> EventLoop<S, R> {
-    /// Waits for work, until that moment at most, and reads the clock, which was read just before.
-    /// Tells how much it found of what was ready by then: it looks at least once, whatever work
-    /// there is.
+    /// Waits for work, until `until` at most, and then reads the clock. The caller has just read
+    /// the clock, too. Returns whether it found all that was ready. It polls at least once, even if
+    /// there is work.
     pub(crate) fn wait(&mut self, until: Time, may_have_work: bool) -> io::Result<Polled> {
         self.ready.clear();
         let now = self.core.now();
@@ -29,7 +29,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         polled
     }
 
-    /// Waits in the ways that do not begin with a sleep.
+    /// Waits without sleeping, or spins before it sleeps.
     #[inline(never)]
     fn wait_awake(&mut self, now: Time, until: Time) -> io::Result<Polled> {
         if until <= now {
@@ -47,7 +47,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         Ok(polled)
     }
 
-    /// Looks for work without sleeping, however long it takes.
+    /// Polls without sleeping until there is work or the time is up.
     fn look(&mut self, until: Time) -> io::Result<Polled> {
         loop {
             let polled = self.core.streams.reactor.poll(Some(Duration::ZERO), &mut self.ready)?;
@@ -58,7 +58,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         }
     }
 
-    /// Looks for work without sleeping, for as long as it promises to pay; `None`: in vain.
+    /// Polls without sleeping, within the spinning budget. `None` if it found no work.
     fn spin(&mut self, start: Time, until: Time) -> io::Result<Option<Polled>> {
         let budget = self.idle.spin(start);
         let end = until.min(start + budget);
@@ -97,12 +97,12 @@ impl<S, R: Reactor> EventLoop<S, R> {
         polled
     }
 
-    /// Whether other threads, or handlers' events, want something.
+    /// Whether other threads have brought work, or events are queued.
     fn has_remote_work(&self) -> bool {
         self.shared.has_work(self.core.ending.seen()) || self.has_events()
     }
 
-    /// Whether there is something to do that no readiness will bring up.
+    /// Whether there is work that readiness will not announce.
     pub(crate) fn has_work(&self, now: Time) -> bool {
         self.core.sockets.has_work()
             || self.core.topics.is_delivering()
@@ -112,22 +112,22 @@ impl<S, R: Reactor> EventLoop<S, R> {
             || self.may_accept(now)
     }
 
-    /// Whether a listener may have connections, and there is room for them.
+    /// Whether a listener may have pending connections, and there is room for them.
     pub(crate) fn may_accept(&self, now: Time) -> bool {
         self.listeners.may_accept(now) && self.has_room(now)
     }
 
-    /// Whether there is something to do at a turn's end that is no reason for another turn.
-    pub(crate) fn has_chores(&self) -> bool {
+    /// Whether the end of the turn has work that is no reason for another turn.
+    pub(crate) fn has_end_of_turn_work(&self) -> bool {
         self.core.sockets.registry.deadlines.is_due(self.backlog.served_until())
             || self.dialer.is_due(self.core.now())
             || self.core.topics.has_changes()
             || self.core.ending.has_begun()
     }
 
-    /// When to look again for what time brings up.
+    /// The next deadline or timer.
     fn deadline(&mut self) -> Time {
-        // None is ready as a rule.
+        // Usually no listener is ready.
         let listeners = if self.listeners.has_ready() {
             self.listeners.deadline(self.no_room_until())
         } else {

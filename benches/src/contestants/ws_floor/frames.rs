@@ -1,10 +1,10 @@
-//! Replies written where the frames were (RFC 6455 §5.2).
+//! Writes replies in place of the frames (RFC 6455 §5.2).
 
-/// Bytes of a buffer behind what it is filled with: headers and the last word of a payload are
-/// read without asking how long they are.
+/// Spare bytes at the end of a buffer: headers and the last word of a payload are read without
+/// bounds checks on their length.
 pub(super) const SLACK: usize = 16;
 
-/// The mask key of a client's frame, which the server's have not.
+/// The length of the mask key in a client's frame. A server's frame has none.
 const KEY: usize = 4;
 
 /// The frames of one buffer, and the replies to them.
@@ -23,20 +23,20 @@ pub(super) struct Frames<'a> {
     to: usize,
 }
 
-/// What came next.
+/// The result of one step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
     /// A whole frame, and the reply to it: where that begins among the replies, and where its
     /// payload does if it is a message's.
     Reply { frame: usize, payload: Option<usize> },
-    /// A frame that is not whole; it has `need` bytes, or more if its header is not whole either.
+    /// An incomplete frame of `need` bytes, or more if its header is incomplete, too.
     Partial { need: usize },
     /// The client ends the connection.
     Closing,
 }
 
 impl<'a> Frames<'a> {
-    /// The first `filled` bytes of `buffer` are what came.
+    /// The input is the first `filled` bytes of `buffer`.
     pub(super) fn new(buffer: &'a mut [u8], filled: usize) -> Self {
         debug_assert!(filled + SLACK <= buffer.len());
         Self { buffer, filled, at: 0, from: 0, to: 0 }
@@ -148,17 +148,17 @@ impl<'a> Frames<'a> {
         Step::Reply { frame, payload: Some(frame + HEAD) }
     }
 
-    /// What is to be sent.
+    /// The replies to send.
     pub(super) fn replies(&self) -> &[u8] {
         &self.buffer[self.from..self.to]
     }
 
-    /// They were sent; what follows is written behind them.
+    /// Notes that the replies were sent. Further replies are written after them.
     pub(super) fn forget_replies(&mut self) {
         self.from = self.to;
     }
 
-    /// Moves what is not whole to the buffer's front; tells how long it is.
+    /// Moves an incomplete frame to the buffer's front, and returns its length.
     pub(super) fn move_rest(self) -> usize {
         if self.at == self.filled {
             return 0;
@@ -201,8 +201,8 @@ fn unmask_words(bytes: &mut [u8], key: [u8; KEY]) {
     }
 }
 
-/// Unmasks and moves towards the buffer's front by at least a key's length. What is written
-/// behind the payload for want of a whole word stays before the frames behind it.
+/// Unmasks and moves towards the buffer's front by at least a key's length. Whole words are
+/// written, and the excess bytes end before the next frame.
 #[inline(always)]
 fn unmask_down(buffer: &mut [u8], from: usize, to: usize, length: usize, key: [u8; KEY]) {
     let shift = from - to;
@@ -261,7 +261,7 @@ mod tests {
         (0..length).map(|index| (index * 7 + length) as u8).collect()
     }
 
-    /// What is replied to `bytes`, how the last step ended, and how much is left.
+    /// The replies to `bytes`, the result of the last step, and the length of the rest.
     fn answer(bytes: &[u8]) -> (Vec<u8>, Step, Vec<u8>) {
         let mut buffer = [bytes, &[0xee; SLACK]].concat();
         let mut frames = Frames::new(&mut buffer, bytes.len());

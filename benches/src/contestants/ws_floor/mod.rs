@@ -1,10 +1,9 @@
-//! The WebSocket floor: what a WebSocket server on the bare loop takes, with all left out that
-//! can be.
+//! The WebSocket floor: a minimal WebSocket server on the bare loop.
 //!
-//! One `recv` for each readiness, into the one buffer of the loop; replies are written where the
-//! frames were and leave in one `send`. There are no limits and no checks: not of UTF-8, not of
-//! fragments, which are frames like others here, not of masks. A connection keeps nothing but
-//! bytes of a frame that is not whole yet.
+//! One `recv` for each readiness, into the one buffer of the loop. Replies are written in place of
+//! the frames and leave in one `send`. There are no limits and no checks of UTF-8, fragmentation or
+//! masks; a fragment is treated as a frame. A connection keeps only the bytes of an incomplete
+//! frame.
 
 mod frames;
 mod opening;
@@ -21,9 +20,9 @@ use crate::unsent::would_block;
 
 use frames::{Frames, SLACK, Step};
 
-/// The shortest buffer: one `recv` takes what sixteen messages of 16 KiB are.
+/// The minimum buffer length: one `recv` takes sixteen messages of 16 KiB.
 const BUFFER: usize = 256 * 1024 + 4096;
-/// A longer frame ends its connection: its length is no length.
+/// A longer frame ends its connection: its length is invalid.
 const FRAME_MAX: usize = 1 << 30;
 
 /// Serves until it is stopped. Runs on the server's own thread.
@@ -35,20 +34,20 @@ pub(crate) fn run(config: &ServiceConfig, ready: ReadyLine) -> Result<(), Error>
 
 struct WsFloor {
     service: Service,
-    /// Where every connection is received into; longer than `BUFFER` once a frame was.
+    /// The receive buffer of all connections. Grows beyond `BUFFER` for longer frames.
     buffer: Vec<u8>,
     /// Buffers that are not in use.
     spare: Vec<Vec<u8>>,
-    /// How long the frame is that the buffer ends in, as far as that is known.
+    /// The length of the incomplete frame at the buffer's end, as far as it is known.
     need: usize,
 }
 
-/// What is kept of a connection.
+/// The state of a connection.
 #[derive(Debug, Default)]
 struct State {
     /// The opening handshake is over.
     open: bool,
-    /// It asked for an echo: it is not broadcast to.
+    /// It requested an echo, and gets no broadcasts.
     apart: bool,
     rest: Option<Box<Rest>>,
 }
@@ -56,10 +55,10 @@ struct State {
 /// The beginning of a frame, or of an opening handshake.
 #[derive(Debug)]
 struct Rest {
-    /// A copy; of a long frame it is the buffer itself.
+    /// A copy, or for a long frame the buffer itself.
     bytes: Vec<u8>,
     filled: usize,
-    /// How long the frame is, as far as that is known.
+    /// The frame's length, as far as it is known.
     need: usize,
 }
 
@@ -103,7 +102,8 @@ impl bare::Floor for WsFloor {
 }
 
 impl WsFloor {
-    /// Receives behind what the buffer holds: tells how much it holds then, if anything came.
+    /// Receives after the `filled` bytes of the buffer. Returns how many bytes it then holds, if
+    /// any arrived.
     fn receive(&mut self, peer: &mut Peer<State>, filled: usize) -> io::Result<Option<usize>> {
         let end = self.buffer.len() - SLACK;
         match peer.stream.read(&mut self.buffer[filled..end]) {
@@ -114,17 +114,17 @@ impl WsFloor {
         }
     }
 
-    /// Whether to receive again after the buffer was filled that far, and makes room for it.
+    /// Whether to receive again after the buffer was filled that far. Makes room for it.
     ///
-    /// A short read has drained the socket, unless its end is to be noticed yet. A peer that does
-    /// not read is not read from either.
+    /// A short read has drained the socket, unless the end of the stream is still unread. A peer
+    /// that does not read is not read from.
     fn goes_on(&mut self, peer: &Peer<State>, filled: usize, event: &Event) -> bool {
         let room = self.buffer.len() - SLACK;
         if !peer.unsent.is_empty() || (filled < room && !event.is_read_closed()) {
             return false;
         }
         if self.need > room {
-            // For the frame, and some of what comes behind it.
+            // Room for the frame, and for some bytes after it.
             self.buffer.resize(self.need + BUFFER, 0);
         }
         true
@@ -149,8 +149,8 @@ impl WsFloor {
         Ok(filled)
     }
 
-    /// Sends back what is whole of what the buffer holds; tells how much is not, which lies at
-    /// the buffer's front then.
+    /// Echoes the whole frames in the buffer. Returns the length of the rest, which is moved to the
+    /// buffer's front.
     fn echo(&mut self, peer: &mut Peer<State>, mut filled: usize) -> io::Result<usize> {
         if !peer.state.open {
             filled = self.open(peer, filled)?;
@@ -173,7 +173,8 @@ impl WsFloor {
         Ok(frames.move_rest())
     }
 
-    /// The same, to all connections but for messages that ask for an echo.
+    /// Broadcasts the whole frames in the buffer to all connections, except those that request an
+    /// echo.
     fn broadcast(
         &mut self,
         peers: &mut Peers<State>,
@@ -191,7 +192,7 @@ impl WsFloor {
         }
         let mut frames = Frames::new(&mut self.buffer, filled);
         let last = loop {
-            // What is for all leaves in one send each, up to a message that is not for all.
+            // Consecutive broadcasts leave in one send for each connection.
             let mut echo = None;
             let last = loop {
                 match frames.step() {
@@ -224,7 +225,8 @@ impl WsFloor {
         Ok(frames.move_rest())
     }
 
-    /// Answers the opening handshake once it is whole; tells how much the buffer holds besides.
+    /// Answers the opening handshake once it is whole. Returns how many bytes follow it in the
+    /// buffer.
     fn open(&mut self, peer: &mut Peer<State>, filled: usize) -> io::Result<usize> {
         self.need = opening::HEAD_MAX;
         let Some(head) = opening::end_of_head(&self.buffer[..filled]) else {
@@ -237,7 +239,7 @@ impl WsFloor {
         Ok(filled - head)
     }
 
-    /// Takes up where the connection was left; tells how much the buffer holds.
+    /// Restores a connection's incomplete input. Returns how many bytes the buffer holds.
     fn resume(&mut self, rest: Rest) -> usize {
         let Rest { bytes, filled, need } = rest;
         if Rest::is_long(need) {
@@ -249,7 +251,7 @@ impl WsFloor {
         filled
     }
 
-    /// Keeps what is not whole until more comes.
+    /// Keeps incomplete input until more arrives.
     fn keep(&mut self, peers: &mut Peers<State>, key: usize, filled: usize) {
         let Some(peer) = peers.get_mut(key) else {
             return;
@@ -265,7 +267,8 @@ impl WsFloor {
     }
 }
 
-/// Sends to every open connection but those apart. One that fails is noticed when it is read from.
+/// Sends to every open connection except those that get echoes. A failed connection is noticed at
+/// its next read.
 fn send_to_all(peers: &mut Peers<State>, bytes: &[u8]) {
     for (_, peer) in peers.iter_mut() {
         if peer.state.open && !peer.state.apart && peer.send(bytes).is_err() {
@@ -274,7 +277,7 @@ fn send_to_all(peers: &mut Peers<State>, bytes: &[u8]) {
     }
 }
 
-/// How long the frame is that is not whole yet; an error once there will be no other.
+/// The length of an incomplete frame. An error if the length is invalid, or the client closes.
 fn need(last: Step) -> io::Result<usize> {
     match last {
         Step::Partial { need } if need <= FRAME_MAX => Ok(need),

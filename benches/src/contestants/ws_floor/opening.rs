@@ -1,4 +1,4 @@
-//! The server's side of the opening handshake (RFC 6455 §4.2), no more than makes it valid.
+//! The server's side of the opening handshake (RFC 6455 §4.2), as short as is valid.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -15,7 +15,7 @@ const BEFORE: &[u8; 97] = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websock
     Connection: Upgrade\r\nSec-WebSocket-Accept: ";
 const AFTER: &[u8; 4] = b"\r\n\r\n";
 
-/// How long the head is with its empty line, if that is here.
+/// The length of the head with its empty line. `None` if the empty line has not arrived.
 pub(super) fn end_of_head(bytes: &[u8]) -> Option<usize> {
     bytes.windows(AFTER.len()).position(|window| window == AFTER).map(|at| at + AFTER.len())
 }
@@ -28,7 +28,7 @@ pub(super) fn key(head: &[u8]) -> Option<&[u8]> {
     Some(line[NAME.len()..].trim_ascii())
 }
 
-/// The answer to it.
+/// The value of `Sec-WebSocket-Accept` for the key.
 pub(super) fn response(key: &[u8]) -> [u8; BEFORE.len() + ACCEPT + AFTER.len()] {
     let digest = Sha1::new().chain_update(key).chain_update(GUID).finalize();
     let mut response = [0; BEFORE.len() + ACCEPT + AFTER.len()];

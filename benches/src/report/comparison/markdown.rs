@@ -1,19 +1,24 @@
-//! The report as Markdown that a README can embed.
+//! The report as a Markdown page: `benches/comparison.md`.
 
 use super::entry::Entry;
 use super::{ComparisonReport, Described, ScenarioReport, words};
 use crate::compare::{ENGINE, Metric, Role};
 
+/// The page's introduction, above the tables.
+const INTRODUCTION: &str = concat!(
+    "# The comparison with other libraries\n\n",
+    "One full run of `eventwire-bench compare`. [README.md](README.md) says who takes part, ",
+    "how to read the\ntables, and how to run it again.\n\n",
+    "Each figure is the median over the rounds; in parentheses stands its ratio to `ws-floor` ",
+    "in the same rounds.\nThe best ratio, floors excluded, is bold. ",
+    "`A/A` is how far the engine differed from itself: smaller\ndifferences are noise.\n",
+);
+
 pub(super) fn render(report: &ComparisonReport) -> String {
-    let mut out = String::new();
+    let mut out = INTRODUCTION.to_owned();
     let columns: Vec<&Described> = report.entrants.iter().filter(|one| is_column(one)).collect();
     if !report.scenarios.is_empty() {
-        out.push_str(
-            "Each figure is the median over the rounds, in parentheses its ratio to the WebSocket \
-             floor's in the same rounds. Whose ratio is the best of those that are no floor stands \
-             in bold. A/A is how far the engine differed from itself: smaller differences do not \
-             exist.\n\n",
-        );
+        out.push('\n');
         out.push_str(&table(&figures(report, &columns, None)));
     }
     let calls = figures(report, &columns, Some(Metric::SystemCalls));
@@ -32,7 +37,7 @@ pub(super) fn render(report: &ComparisonReport) -> String {
         out.push_str(&table(&modes));
     }
     if !report.targets.is_empty() {
-        out.push_str("\nWhat the engine has to reach:\n\n");
+        out.push_str("\nThe engine's targets:\n\n");
         out.push_str(&table(&targets(report)));
     }
     out.push('\n');
@@ -53,7 +58,8 @@ fn described(entrant: &Described) -> String {
     format!("{}: {}", entrant.name, entrant.what)
 }
 
-/// The scenarios, each with what it is judged by; or all that have another figure, with that.
+/// A row for each scenario, with its key figure; or for each scenario that has the other figure,
+/// with that one.
 fn figures(
     report: &ComparisonReport,
     columns: &[&Described],
@@ -99,12 +105,12 @@ fn cell(metric: Metric, entry: &Entry, is_best: bool) -> String {
     }
 }
 
-/// Floors are what others are measured by.
+/// Whether the entrant is compared. Floors are the reference.
 fn is_judged(entry: &Entry) -> bool {
     matches!(entry.role, Role::Engine | Role::Peer)
 }
 
-/// How the best of those that are judged stands, if they are several.
+/// The best standing of the compared entrants, if there are several.
 fn best(scenario: &ScenarioReport, metric: Metric) -> Option<f64> {
     let judged = scenario.entries.iter().filter(|entry| is_judged(entry));
     let standings: Vec<f64> = judged.filter_map(|entry| scenario.standing(entry, metric)).collect();
@@ -112,7 +118,7 @@ fn best(scenario: &ScenarioReport, metric: Metric) -> Option<f64> {
     standings.iter().copied().reduce(pick).filter(|_| standings.len() > 1)
 }
 
-/// The engine in all its modes, with its use of the CPU.
+/// A row for each scenario and idle mode of the engine, with its CPU time.
 fn modes(report: &ComparisonReport) -> Vec<Vec<String>> {
     const METRICS: [Metric; 4] = [Metric::P50, Metric::P99, Metric::ServerCpu, Metric::ServerShare];
     let head = ["scenario", "mode", "p50", "p99", "CPU/message", "server CPU"];
@@ -160,7 +166,7 @@ fn none() -> String {
     "–".to_owned()
 }
 
-/// Text to the left, figures to the right.
+/// Aligns text to the left and figures to the right.
 fn table(rows: &[Vec<String>]) -> String {
     const TEXT_COLUMNS: usize = 2;
     let mut out = String::new();
@@ -175,7 +181,7 @@ fn table(rows: &[Vec<String>]) -> String {
     out
 }
 
-/// So that a name is nothing but a name.
+/// Escapes Markdown, so that a name is shown as it is.
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
@@ -192,6 +198,12 @@ fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_page_in_the_repository_has_the_introduction_that_is_written() {
+        let page = include_str!("../../../comparison.md");
+        assert!(page.starts_with(INTRODUCTION), "{INTRODUCTION}");
+    }
 
     #[test]
     fn names_cannot_become_markup() {
