@@ -247,7 +247,7 @@ fn ends_that_both_owners_dropped_are_forgotten() {
     assert_eq!(reactor.open_descriptors(), 0);
     let late = reactor.peer_connect(([127, 0, 0, 1], 32_768).into());
     settle(&mut reactor);
-    assert!(reactor.peer_was_reset(late), "nobody listens any more");
+    assert!(reactor.peer_was_reset(late), "there is no listener any more");
 }
 
 #[test]
