@@ -345,7 +345,7 @@
 //!   sockets/                  all of them: input, output, flushing, ends
 //! reactor/                    the seam to the system: readiness, clock, entropy, wake
 //!   mio/ sim/                 the real system; a simulated network with seeded faults
-//! queue/ topics.rs timers.rs  pure: no sockets, no clock
+//! queue/ topics/ timers.rs    pure: no sockets, no clock
 //! proto/                      pure protocol code
 //!   websocket/ deflate/       frames, messages, the state machine; compression
 //!   http/ handshake/          requests and responses; the opening handshake, both sides

@@ -5,7 +5,7 @@ use std::any::TypeId;
 use std::time::Duration;
 
 use super::PublishError;
-use super::typed::{AnyQueue, Timer, TypedQueue, Waiting};
+use super::typed::{AnyQueue, TakenEvent, Timer, TypedQueue, Waiting};
 use crate::slots::Key;
 use crate::time::Time;
 use crate::timers::TimerHeap;
@@ -123,7 +123,7 @@ impl LocalEvents {
             match waiting {
                 Waiting::Event(event) => return Some(event),
                 Waiting::Due(key) => {
-                    if let Some((event, is_last)) = queue.take(key) {
+                    if let Some(TakenEvent { event, is_last }) = queue.take(key) {
                         self.timers_set -= usize::from(is_last);
                         return Some(event);
                     }

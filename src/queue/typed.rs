@@ -35,6 +35,13 @@ struct Repeat<E> {
     clone: fn(&E) -> E,
 }
 
+/// The event of an expired timer.
+pub(super) struct TakenEvent<E> {
+    pub(super) event: E,
+    /// The timer does not repeat, and is no longer set.
+    pub(super) is_last: bool,
+}
+
 /// A [`TypedQueue`] of any type.
 pub(super) trait AnyQueue: fmt::Debug {
     /// Whether the timer is set and its last event not taken.
@@ -63,14 +70,14 @@ impl<E> TypedQueue<E> {
         self.timers.insert(timer)
     }
 
-    /// Takes the event of an expired timer, and tells whether it was the timer's last. Returns
-    /// `None` if the timer was cancelled.
-    pub(super) fn take(&mut self, key: Key) -> Option<(E, bool)> {
+    /// Takes the event of an expired timer. Returns `None` if the timer was cancelled.
+    pub(super) fn take(&mut self, key: Key) -> Option<TakenEvent<E>> {
         let timer = self.timers.get(key)?;
         if let Some(repeat) = &timer.repeat {
-            return Some(((repeat.clone)(&timer.event), false));
+            return Some(TakenEvent { event: (repeat.clone)(&timer.event), is_last: false });
         }
-        self.timers.remove(key).map(|timer| (timer.event, true))
+        let timer = self.timers.remove(key)?;
+        Some(TakenEvent { event: timer.event, is_last: true })
     }
 }
 

@@ -16,13 +16,13 @@
 //!    goes      │ first_pending of b          │ deliver_sealed, deliver
 //!    first     │                             ▼
 //!              │            subscribers: [ a  b  c  d  e ]
-//!              │                                ▲
-//!              │                                cursor
+//!              │                                 ▲
+//!              │                                 cursor
 //!              │
 //!              └── catch_up sends 14 … 31 once the output of b is empty again
 //!
 //!   a  was sent the sealed batch: served = 28
-//!   b  is lagging: its output waits, the cursor passed it, and the log keeps 14 … 21 for it
+//!   b  is lagging: its output waits, the cursor passed it, and the log keeps its broadcasts
 //!   c  is next; c, d and e were served up to 21
 //! ```
 //!

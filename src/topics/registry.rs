@@ -45,6 +45,7 @@ impl Registry {
         let position = found.position as usize;
         // The slot may belong to a later connection.
         let subscriber = &self.topics.get(topic)?.subscribers[position];
+        debug_assert_eq!(member.subscriptions[subscriber.position as usize].topic, topic);
         (subscriber.conn == conn).then_some(position)
     }
 

@@ -27,25 +27,25 @@ const POLICIES: [OverflowPolicy; 4] = [
 enum Command {
     MakeTopic(usize),
     RemoveTopic(usize),
-    /// Settles first if that changes the policy, as the owner of connections does.
+    /// Delivers pending broadcasts first if that changes the policy, as the sockets do.
     Subscribe(usize, usize, OverflowPolicy),
-    /// Settles first, as the owner of connections does.
+    /// Delivers pending broadcasts first, as the sockets do.
     Unsubscribe(usize, usize),
-    /// Gives up what the topic still owes the connection.
-    UnsubscribeUnsettled(usize, usize),
-    /// Ends a connection; another one takes its slot.
+    /// Gives up the broadcasts that are pending for the connection.
+    UnsubscribeAtOnce(usize, usize),
+    /// Ends a connection. Another one takes its slot.
     Replace(usize),
     Broadcast(usize, Payload, Option<usize>),
     Deliver,
-    Settle(usize),
-    /// The connection does not keep up any more: so many bytes may wait, and of those so many
-    /// before that is much.
+    DeliverPending(usize),
+    /// The connection no longer keeps up. The numbers are the bytes up to its soft limit, and the
+    /// bytes that may wait.
     Slow(usize, usize, usize),
-    /// Everything that waited is sent, and this much more before something waits again.
+    /// All waiting output is sent. After this many more bytes, output waits again.
     Drain(usize, Option<usize>),
-    TellGaps,
-    /// Tells this many changes.
-    TellChanges(usize),
+    ReportGaps,
+    /// Reports this many changes.
+    ReportChanges(usize),
 }
 
 #[derive(Clone, Debug)]
@@ -62,7 +62,7 @@ impl Payload {
         }
     }
 
-    /// The same and a number, so that no two are alike.
+    /// The payload with a number, which makes it unique.
     fn numbered(&self, number: u64) -> Self {
         match self {
             Self::Text(text) => Self::Text(format!("{text}{number}")),
@@ -94,18 +94,18 @@ fn command() -> impl Strategy<Value = Command> {
         8 => (pair(), prop::sample::select(&POLICIES[..]))
             .prop_map(|((conn, topic), policy)| Command::Subscribe(conn, topic, policy)),
         2 => pair().prop_map(|(conn, topic)| Command::Unsubscribe(conn, topic)),
-        1 => pair().prop_map(|(conn, topic)| Command::UnsubscribeUnsettled(conn, topic)),
+        1 => pair().prop_map(|(conn, topic)| Command::UnsubscribeAtOnce(conn, topic)),
         1 => conn.clone().prop_map(Command::Replace),
         12 => (topic, payload(), prop::option::weighted(0.3, conn.clone()))
             .prop_map(|(topic, payload, except)| Command::Broadcast(topic, payload, except)),
         12 => Just(Command::Deliver),
-        2 => conn.clone().prop_map(Command::Settle),
+        2 => conn.clone().prop_map(Command::DeliverPending),
         3 => (conn.clone(), room(), room())
             .prop_map(|(conn, soft, more)| Command::Slow(conn, soft, soft + more)),
         2 => (conn, prop::option::weighted(0.3, room()))
             .prop_map(|(conn, patience)| Command::Drain(conn, patience)),
-        1 => Just(Command::TellGaps),
-        1 => prop_oneof![0_usize..3, Just(100)].prop_map(Command::TellChanges),
+        1 => Just(Command::ReportGaps),
+        1 => prop_oneof![0_usize..3, Just(100)].prop_map(Command::ReportChanges),
     ]
 }
 
@@ -130,7 +130,7 @@ fn leaving_a_topic_right_after_being_served_keeps_the_other_subscriptions() {
     let mut output = policies::Sink::new(SendCapacity::Unlimited);
     topics.deliver_pending(first, &mut output);
     assert_eq!(output.bytes, b"\x81\x02hi\x81\x05hello");
-    assert!(topics.deliver(quick).is_none(), "nobody else is subscribed");
+    assert!(topics.deliver(quick).is_none(), "there is no other subscriber");
 }
 
 fn run(limits: TopicLimits, commands: &[Command]) {
@@ -139,7 +139,7 @@ fn run(limits: TopicLimits, commands: &[Command]) {
     for command in commands {
         model.run(command);
     }
-    // A topic comes up once for each batch and subscriber, and has two batches at most.
+    // A topic is served once for each batch and subscriber, and has at most two batches.
     let most = 2 * NAMES.len() * CONNECTIONS + 1;
     assert!((0..most).any(|_| !model.deliver()), "delivery does not end");
     for conn in 0..CONNECTIONS {
@@ -147,21 +147,21 @@ fn run(limits: TopicLimits, commands: &[Command]) {
     }
     model.check();
     assert_eq!(model.topics.registry.lagging, 0);
-    model.tell_changes(100);
+    model.report_changes(100);
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1_000))]
 
     #[test]
-    fn all_that_is_owed_is_delivered_once_in_order_or_told_to_be_missed(
+    fn every_broadcast_is_delivered_once_in_order_or_reported_as_missed(
         commands in prop::collection::vec(command(), 0..80),
     ) {
         run(LIMITS, &commands);
     }
 
     #[test]
-    fn what_is_given_up_where_memory_is_short_is_told_to_be_missed(
+    fn broadcasts_given_up_for_memory_are_reported_as_missed(
         bytes in 0_usize..4_000,
         commands in prop::collection::vec(command(), 0..80),
     ) {

@@ -453,7 +453,7 @@ mod tests {
         let mut say = |key: usize| pairs[key].0.write_all(b"hello").expect("room");
         (0..5).for_each(&mut say);
         assert_eq!(look(&mut reactor), (Polled::Part, vec![0, 1]));
-        // Ready before, and again: those not reported yet come first.
+        // Ready before, and again: the unreported ones come first.
         [4, 1, 3].into_iter().for_each(&mut say);
         assert_eq!(look(&mut reactor), (Polled::Part, vec![2, 3]));
         say(2);

@@ -1,5 +1,8 @@
 //! The ends of all connections, by their ids.
 
+use std::io::{self, ErrorKind};
+
+use super::super::Readiness;
 use super::endpoint::Endpoint;
 
 /// Every end of a connection. An end is removed when both ends were dropped.
@@ -29,6 +32,43 @@ impl Endpoints {
         if let Some(end) = self.slots.get_mut(index(id)) {
             *end = None;
         }
+    }
+
+    /// # Errors
+    ///
+    /// `NotConnected` if there is no such end, which happens only with a stream of another reactor.
+    pub(super) fn end(&mut self, id: u64) -> io::Result<&mut Endpoint> {
+        self.get_mut(id).ok_or_else(|| ErrorKind::NotConnected.into())
+    }
+
+    /// How many bytes this end may send now.
+    pub(super) fn room(&self, id: u64, window: usize) -> usize {
+        let Some(end) = self.get(id).filter(|end| !end.choked) else {
+            return 0;
+        };
+        let other = end.other.and_then(|other| self.get(other));
+        other.map_or(0, |other| window.saturating_sub(other.window_bytes()))
+    }
+
+    /// As on Linux: there is room for a third of the window, or sending would return an error.
+    pub(super) fn is_writable(&self, id: u64, window: usize) -> bool {
+        let Some(end) = self.get(id) else {
+            return false;
+        };
+        end.dead || end.shut || self.room(id, window).saturating_mul(3) >= window
+    }
+
+    /// The readiness of a stream, as `epoll` would report it.
+    pub(super) fn readiness(&mut self, id: u64, window: usize) -> Option<Readiness> {
+        let writable = self.is_writable(id, window);
+        let end = self.get_mut(id)?;
+        let key = end.key.filter(|_| !end.closed)?;
+        // Without room, a writable edge must follow when there is.
+        end.wants_room |= !writable;
+        let hangup = end.finished || end.dead;
+        let readable = hangup || !end.received.is_empty();
+        let readiness = Readiness { key, readable, writable, hangup, urgent: false };
+        (readable || writable).then_some(readiness)
     }
 
     /// All ends in the order of their ids.

@@ -46,12 +46,15 @@
 mod choices;
 mod config;
 mod connect;
+mod edges;
 mod endpoint;
 mod endpoints;
+mod environment;
 mod listener;
 mod names;
 mod network;
 mod peer;
+mod sockets;
 #[cfg(test)]
 mod tests;
 mod trace;
@@ -70,7 +73,8 @@ pub use self::config::{Fault, FaultCounts, SimConfig};
 pub use self::peer::PeerId;
 
 use self::choices::SplitMix;
-use self::network::{Network, Source};
+use self::network::Network;
+use self::sockets::Source;
 use self::trace::{Outcome, fingerprint};
 use super::{EntropySource, Lookup, Polled, Reactor, Readiness, ResolveDone, Wake};
 use crate::time::Time;
@@ -125,13 +129,13 @@ impl SimReactor {
     /// The virtual time since the beginning.
     #[must_use]
     pub const fn elapsed(&self) -> Duration {
-        self.network.elapsed
+        self.network.env.elapsed
     }
 
     /// Lets time pass without the event loop, as if its process were stopped. What is under way
     /// arrives, and a test may drive peers between two calls.
     pub fn stand_still(&mut self, time: Duration) {
-        self.network.note(format_args!("stands still for {time:?}"));
+        self.network.env.note(format_args!("stands still for {time:?}"));
         self.network.stand_still(time);
     }
 
@@ -164,7 +168,7 @@ impl SimReactor {
     /// How often each fault was injected.
     #[must_use]
     pub const fn fault_counts(&self) -> FaultCounts {
-        self.network.counts
+        self.network.env.counts
     }
 
     /// How many bytes the event loop has received from its streams.
@@ -181,7 +185,7 @@ impl SimReactor {
 
     /// Changes the chances and limits from here on, for instance to end a run without faults.
     pub fn set_config(&mut self, config: SimConfig) {
-        self.network.config = config;
+        self.network.env.config = config;
     }
 
     /// A hash of every call that reaches the network, with its outcome, bytes and time, and of
@@ -189,18 +193,18 @@ impl SimReactor {
     /// and no memory address. Only wakes from other threads can make two runs of one seed differ.
     #[must_use]
     pub const fn trace_hash(&self) -> u64 {
-        self.network.trace.hash()
+        self.network.env.trace.hash()
     }
 
     /// Records the history from here on as readable lines, without a limit.
     pub fn keep_trace_lines(&mut self) {
-        self.network.trace.keep_lines();
+        self.network.env.trace.keep_lines();
     }
 
     /// The history since [`SimReactor::keep_trace_lines`], one line per call, arrival and fault.
     #[must_use]
     pub fn trace_lines(&self) -> &[String] {
-        self.network.trace.lines()
+        self.network.env.trace.lines()
     }
 
     /// Gives a host a name. A lookup takes about as long as bytes take to the other end. Other
@@ -225,7 +229,7 @@ impl SimReactor {
     /// Closes the streams and listeners that were dropped since the last call.
     fn reap(&mut self) {
         while let Ok(source) = self.dropped.try_recv() {
-            self.network.note(format_args!("close {source:?}"));
+            self.network.env.note(format_args!("close {source:?}"));
             self.network.close(source);
             self.idle = false;
         }
@@ -259,10 +263,10 @@ impl Reactor for SimReactor {
         let polled = self.network.wait(timeout, &self.woken, ready);
         self.idle = ready.len() == from && self.network.in_flight() == 0;
         let count = ready.len() - from;
-        self.network.note(format_args!("poll {timeout:?} -> {polled:?}, {count} ready"));
+        self.network.env.note(format_args!("poll {timeout:?} -> {polled:?}, {count} ready"));
         for one in &ready[from..] {
             let flag = |set, name| if set { name } else { '-' };
-            self.network.note(format_args!(
+            self.network.env.note(format_args!(
                 "ready {:#x} {}{}{}",
                 one.key,
                 flag(one.readable, 'r'),
@@ -275,7 +279,7 @@ impl Reactor for SimReactor {
 
     fn now(&mut self) -> Time {
         self.catch_up();
-        Time::from_beginning(self.network.elapsed)
+        Time::from_beginning(self.network.env.elapsed)
     }
 
     fn beginning(&self) -> Instant {
@@ -283,8 +287,8 @@ impl Reactor for SimReactor {
     }
 
     fn entropy(&mut self) -> io::Result<EntropySource> {
-        let number = self.begin().number();
-        self.network.note(format_args!("entropy"));
+        let number = self.begin().env.number();
+        self.network.env.note(format_args!("entropy"));
         let mut random = SplitMix::new(self.entropy_seed ^ number);
         Ok(Box::new(move |bytes| random.fill(bytes)))
     }
@@ -299,7 +303,7 @@ impl Reactor for SimReactor {
 
     fn resolve(&mut self, host: &str, port: u16, done: ResolveDone) -> io::Result<Lookup> {
         let lookup = self.begin().resolve(host, port, done);
-        self.network.note(format_args!("resolve {host} {port}"));
+        self.network.env.note(format_args!("resolve {host} {port}"));
         Ok(lookup)
     }
 
@@ -310,7 +314,7 @@ impl Reactor for SimReactor {
         key: u64,
     ) -> io::Result<(SimListener, SocketAddr)> {
         let outcome = self.begin().listen(address, backlog, Some(key));
-        self.network.note(format_args!("listen {address} {key:#x} -> {}", Outcome(&outcome)));
+        self.network.env.note(format_args!("listen {address} {key:#x} -> {}", Outcome(&outcome)));
         let (id, address) = outcome?;
         Ok((SimListener { id, drops: self.drops.clone() }, address))
     }
@@ -320,26 +324,30 @@ impl Reactor for SimReactor {
         listener: &mut SimListener,
     ) -> io::Result<(SimStream, Option<SocketAddr>)> {
         let outcome = self.begin().accept(listener.id);
-        self.network.note(format_args!("accept #{} -> {}", listener.id, Outcome(&outcome)));
+        self.network.env.note(format_args!("accept #{} -> {}", listener.id, Outcome(&outcome)));
         let (id, address) = outcome?;
         Ok((self.stream(id), Some(address)))
     }
 
     fn connect(&mut self, address: SocketAddr) -> io::Result<SimStream> {
         let outcome = self.begin().connect(address);
-        self.network.note(format_args!("connect {address} -> {}", Outcome(&outcome)));
+        self.network.env.note(format_args!("connect {address} -> {}", Outcome(&outcome)));
         Ok(self.stream(outcome?))
     }
 
     fn connect_result(&mut self, stream: &mut SimStream) -> io::Result<bool> {
         let outcome = self.begin().connect_result(stream.id);
-        self.network.note(format_args!("connect_result #{} -> {}", stream.id, Outcome(&outcome)));
+        self.network.env.note(format_args!(
+            "connect_result #{} -> {}",
+            stream.id,
+            Outcome(&outcome)
+        ));
         outcome
     }
 
     fn register(&mut self, stream: &mut SimStream, key: u64) -> io::Result<()> {
         let outcome = self.begin().register(stream.id, key);
-        self.network.note(format_args!(
+        self.network.env.note(format_args!(
             "register #{} {key:#x} -> {}",
             stream.id,
             Outcome(&outcome)
@@ -349,7 +357,11 @@ impl Reactor for SimReactor {
 
     fn rekey(&mut self, stream: &mut SimStream, key: u64) -> io::Result<()> {
         let outcome = self.begin().rekey(stream.id, key);
-        self.network.note(format_args!("rekey #{} {key:#x} -> {}", stream.id, Outcome(&outcome)));
+        self.network.env.note(format_args!(
+            "rekey #{} {key:#x} -> {}",
+            stream.id,
+            Outcome(&outcome)
+        ));
         outcome
     }
 
@@ -358,7 +370,7 @@ impl Reactor for SimReactor {
         let count = *outcome.as_ref().unwrap_or(&0);
         self.bytes_received += count as u64;
         let seen = fingerprint(&buffer[..count]);
-        self.network.note(format_args!(
+        self.network.env.note(format_args!(
             "recv #{} {} -> {} {seen:x}",
             stream.id,
             buffer.len(),
@@ -381,7 +393,7 @@ impl Reactor for SimReactor {
         let taken = *outcome.as_ref().unwrap_or(&0);
         self.bytes_sent += taken as u64;
         let bytes = front(slices, taken);
-        self.network.note(format_args!(
+        self.network.env.note(format_args!(
             "send #{} {len} -> {} {:x}",
             stream.id,
             Outcome(&outcome),
@@ -393,7 +405,7 @@ impl Reactor for SimReactor {
 
     fn shutdown(&mut self, stream: &mut SimStream) -> io::Result<()> {
         let outcome = self.begin().shutdown(stream.id);
-        self.network.note(format_args!("shutdown #{} -> {}", stream.id, Outcome(&outcome)));
+        self.network.env.note(format_args!("shutdown #{} -> {}", stream.id, Outcome(&outcome)));
         outcome
     }
 }

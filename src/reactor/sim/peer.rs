@@ -5,7 +5,7 @@ use std::mem;
 use std::net::SocketAddr;
 
 use super::SimReactor;
-use super::endpoint::Endpoint;
+use super::endpoint::{Endpoint, Script};
 
 /// A raw peer of a [`SimReactor`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -22,8 +22,9 @@ impl SimReactor {
     /// no listener, the peer is reset.
     pub fn peer_connect(&mut self, address: SocketAddr) -> PeerId {
         self.reap();
-        let id = self.network.connect_peer(address);
-        self.network.note(format_args!("peer #{id} connects to {address}"));
+        let due = self.network.env.arrival();
+        let id = self.network.attempt(address, Some(Script::default()), due, None);
+        self.network.env.note(format_args!("peer #{id} connects to {address}"));
         PeerId(id)
     }
 
@@ -35,26 +36,26 @@ impl SimReactor {
     pub fn peer_listen(&mut self, address: SocketAddr) -> io::Result<SocketAddr> {
         self.reap();
         let (_, address) = self.network.listen(address, PEER_BACKLOG, None)?;
-        self.network.note(format_args!("peers listen on {address}"));
+        self.network.env.note(format_args!("peers listen on {address}"));
         Ok(address)
     }
 
     /// Accepts the next connection at an `address` of [`SimReactor::peer_listen`].
     pub fn peer_accept(&mut self, address: SocketAddr) -> Option<PeerId> {
         self.reap();
-        let listener = self.network.listener_at(address)?;
-        if self.network.listeners.get(&listener)?.key.is_some() {
+        let listener = self.network.sockets.listeners.at(address)?;
+        if self.network.sockets.listeners.by_id.get(&listener)?.key.is_some() {
             return None;
         }
-        let id = self.network.take_waiting(listener)?;
-        self.network.note(format_args!("peer #{id} accepted"));
+        let id = self.network.sockets.listeners.pop_waiting(listener)?;
+        self.network.env.note(format_args!("peer #{id} accepted"));
         Some(PeerId(id))
     }
 
     /// Sends `bytes`. There is no limit: bytes that do not fit into the window wait in the peer.
     pub fn peer_send(&mut self, peer: PeerId, bytes: &[u8]) {
         self.reap();
-        self.network.note(format_args!("peer #{} sends {}", peer.0, bytes.len()));
+        self.network.env.note(format_args!("peer #{} sends {}", peer.0, bytes.len()));
         let Some(end) = self.peer_mut(peer) else {
             return;
         };
@@ -75,7 +76,7 @@ impl SimReactor {
     /// Ends the peer's sending half after its bytes (FIN). It still receives.
     pub fn peer_close(&mut self, peer: PeerId) {
         self.reap();
-        self.network.note(format_args!("peer #{} closes", peer.0));
+        self.network.env.note(format_args!("peer #{} closes", peer.0));
         if let Some(script) = self.peer_mut(peer).and_then(|end| end.script.as_mut()) {
             script.finishing = true;
         }
@@ -85,7 +86,7 @@ impl SimReactor {
     /// Resets the connection (RST). Unsent bytes are lost. Bytes under way may be lost.
     pub fn peer_reset(&mut self, peer: PeerId) {
         self.reap();
-        self.network.note(format_args!("peer #{} resets", peer.0));
+        self.network.env.note(format_args!("peer #{} resets", peer.0));
         if self.peer(peer).is_some_and(|end| !end.dead) {
             self.network.abort(peer.0);
         }
@@ -95,7 +96,7 @@ impl SimReactor {
     /// and with RST for bytes that arrive later. The id is invalid afterwards.
     pub fn peer_drop(&mut self, peer: PeerId) {
         self.reap();
-        self.network.note(format_args!("peer #{} drops", peer.0));
+        self.network.env.note(format_args!("peer #{} drops", peer.0));
         if self.peer(peer).is_some() {
             self.network.close_stream(peer.0);
         }
@@ -123,7 +124,7 @@ impl SimReactor {
     /// Stops receiving. Arriving bytes fill the window; then the event loop cannot send.
     pub fn peer_stop_reading(&mut self, peer: PeerId) {
         self.reap();
-        self.network.note(format_args!("peer #{} stops reading", peer.0));
+        self.network.env.note(format_args!("peer #{} stops reading", peer.0));
         if let Some(script) = self.peer_mut(peer).and_then(|end| end.script.as_mut()) {
             script.paused = true;
         }
@@ -132,7 +133,7 @@ impl SimReactor {
     /// Receives again, beginning with the bytes that have arrived meanwhile.
     pub fn peer_resume(&mut self, peer: PeerId) {
         self.reap();
-        self.network.note(format_args!("peer #{} resumes", peer.0));
+        self.network.env.note(format_args!("peer #{} resumes", peer.0));
         let Some(end) = self.peer_mut(peer) else {
             return;
         };
@@ -145,12 +146,12 @@ impl SimReactor {
 
     /// The end that `peer` names, unless it was dropped or belongs to the engine.
     fn peer(&self, peer: PeerId) -> Option<&Endpoint> {
-        let end = self.network.endpoints.get(peer.0)?;
+        let end = self.network.sockets.endpoints.get(peer.0)?;
         (end.script.is_some() && !end.closed).then_some(end)
     }
 
     fn peer_mut(&mut self, peer: PeerId) -> Option<&mut Endpoint> {
-        let end = self.network.endpoints.get_mut(peer.0)?;
+        let end = self.network.sockets.endpoints.get_mut(peer.0)?;
         (end.script.is_some() && !end.closed).then_some(end)
     }
 }

@@ -96,7 +96,7 @@ fn an_edge_whose_bytes_are_gone_reports_what_is_left() {
     let mut pair = Pair::calm();
     pair.reactor.peer_send(pair.peer, b"abc");
     pair.reactor.peer_stop_reading(pair.peer);
-    let room = pair.reactor.network.config.window;
+    let room = pair.reactor.network.env.config.window;
     assert_eq!(pair.send(&vec![0; room + 1]), Ok(room));
     pair.settle();
     assert_eq!(pair.recv(10).as_deref(), Ok(&b"abc"[..]));
@@ -242,12 +242,12 @@ fn ends_that_both_owners_dropped_are_forgotten() {
     assert_eq!(reactor.open_descriptors(), 1);
     reactor.peer_drop(peer);
     settle(&mut reactor);
-    assert!(reactor.network.endpoints.iter().next().is_none());
+    assert!(reactor.network.sockets.endpoints.iter().next().is_none());
     drop(_listener);
     assert_eq!(reactor.open_descriptors(), 0);
     let late = reactor.peer_connect(([127, 0, 0, 1], 32_768).into());
     settle(&mut reactor);
-    assert!(reactor.peer_was_reset(late), "nobody listens any more");
+    assert!(reactor.peer_was_reset(late), "there is no listener any more");
 }
 
 #[test]

@@ -4,10 +4,10 @@ use std::io::{self, ErrorKind};
 use std::mem;
 use std::time::Duration;
 
-use super::super::Readiness;
 use super::config::Fault;
 use super::endpoint::{Content, Endpoint, take_front};
-use super::network::{Network, Planned, Source};
+use super::network::{Network, Planned};
+use super::sockets::Source;
 
 /// The longest time for which [`Fault::ShortSend`] and [`Fault::WouldBlock`] block sending.
 const CHOKE_MAX: Duration = Duration::from_millis(2);
@@ -15,24 +15,24 @@ const CHOKE_MAX: Duration = Duration::from_millis(2);
 impl Network {
     /// Receives into `buffer`.
     pub(super) fn recv(&mut self, id: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        self.interruptible()?;
+        self.env.interruptible()?;
         self.reset_live(id);
         let (available, final_known) = {
-            let end = self.end(id)?;
+            let end = self.sockets.endpoints.end(id)?;
             (end.received.len(), end.finished || end.dead)
         };
         if buffer.is_empty() {
             return Ok(0);
         }
         // Not after a hang-up: a kernel then never returns `WouldBlock`.
-        if available > 0 && !final_known && self.hits(Fault::WouldBlock) {
+        if available > 0 && !final_known && self.env.hits(Fault::WouldBlock) {
             self.arrive_again(id);
             return Err(ErrorKind::WouldBlock.into());
         }
         let whole = buffer.len().min(available);
-        let short = whole > 1 && self.hits(Fault::ShortRecv);
-        let wanted = if short { 1 + self.choices.index(whole - 1) } else { buffer.len() };
-        let outcome = self.end(id)?.read(&mut buffer[..wanted]);
+        let short = whole > 1 && self.env.hits(Fault::ShortRecv);
+        let wanted = if short { 1 + self.env.choices.index(whole - 1) } else { buffer.len() };
+        let outcome = self.sockets.endpoints.end(id)?.read(&mut buffer[..wanted]);
         let count = match outcome {
             None => return Err(ErrorKind::WouldBlock.into()),
             Some(Err(error)) => return Err(error.into()),
@@ -43,7 +43,7 @@ impl Network {
         if short && !final_known {
             self.arrive_again(id);
         }
-        if let Some(other) = self.end(id)?.other {
+        if let Some(other) = self.sockets.endpoints.end(id)?.other {
             self.room_appeared(other);
         }
         Ok(count)
@@ -52,57 +52,60 @@ impl Network {
     /// Decides how many of `len` bytes are accepted: at least 1, unless `len` is 0. The caller
     /// passes that many to [`Network::transmit`].
     pub(super) fn admit(&mut self, id: u64, len: usize) -> io::Result<usize> {
-        self.interruptible()?;
+        self.env.interruptible()?;
         self.reset_live(id);
-        let end = self.end(id)?;
+        let end = self.sockets.endpoints.end(id)?;
         if end.dead || end.shut {
             return Err(end.error.take().unwrap_or(ErrorKind::BrokenPipe).into());
         }
         if len == 0 {
             return Ok(0);
         }
-        let room = self.room(id);
+        let room = self.sockets.endpoints.room(id, self.env.config.window);
         if room == 0 {
-            self.end(id)?.wants_room = true;
+            self.sockets.endpoints.end(id)?.wants_room = true;
             return Err(ErrorKind::WouldBlock.into());
         }
-        if self.hits(Fault::WouldBlock) {
+        if self.env.hits(Fault::WouldBlock) {
             self.choke(id)?;
             return Err(ErrorKind::WouldBlock.into());
         }
         let whole = len.min(room);
-        if whole > 1 && self.hits(Fault::ShortSend) {
+        if whole > 1 && self.env.hits(Fault::ShortSend) {
             self.choke(id)?;
-            return Ok(1 + self.choices.index(whole - 1));
+            return Ok(1 + self.env.choices.index(whole - 1));
         }
         if whole < len {
-            self.end(id)?.wants_room = true;
+            self.sockets.endpoints.end(id)?.wants_room = true;
         }
         Ok(whole)
     }
 
     /// Sends `bytes` from this end, in pieces or whole.
     pub(super) fn transmit(&mut self, id: u64, mut bytes: Vec<u8>) {
-        let Some(to) = self.endpoints.get(id).and_then(|end| end.other) else {
+        let Some(to) = self.sockets.endpoints.get(id).and_then(|end| end.other) else {
             return;
         };
-        if bytes.len() > 1 && self.hits(Fault::Pieces) {
-            for _ in 0..=self.choices.index(3) {
+        if bytes.len() > 1 && self.env.hits(Fault::Pieces) {
+            for _ in 0..=self.env.choices.index(3) {
                 if bytes.len() > 1 {
-                    let rest = bytes.split_off(1 + self.choices.index(bytes.len() - 1));
-                    self.dispatch(to, Content::Bytes(mem::replace(&mut bytes, rest)));
+                    let rest = bytes.split_off(1 + self.env.choices.index(bytes.len() - 1));
+                    let due = self.env.arrival();
+                    let piece = mem::replace(&mut bytes, rest);
+                    self.dispatch(to, due, Content::Bytes(piece));
                 }
             }
         }
         if !bytes.is_empty() {
-            self.dispatch(to, Content::Bytes(bytes));
+            let due = self.env.arrival();
+            self.dispatch(to, due, Content::Bytes(bytes));
         }
     }
 
     /// Ends the sending half.
     pub(super) fn shutdown(&mut self, id: u64) -> io::Result<()> {
-        self.interruptible()?;
-        let end = self.end(id)?;
+        self.env.interruptible()?;
+        let end = self.sockets.endpoints.end(id)?;
         if end.dead || end.is_connecting() {
             return Err(ErrorKind::NotConnected.into());
         }
@@ -112,25 +115,26 @@ impl Network {
 
     /// Sends the FIN of this end, once.
     pub(super) fn finish(&mut self, id: u64) {
-        let Some(end) = self.endpoints.get_mut(id) else {
+        let Some(end) = self.sockets.endpoints.get_mut(id) else {
             return;
         };
         let Some(to) = end.other else { return };
         if mem::replace(&mut end.shut, true) {
             return;
         }
-        let behind_bytes = self.endpoints.get(to).is_some_and(Endpoint::bytes_come_last);
-        if behind_bytes && self.hits(Fault::EarlyHangup) {
-            self.dispatch_at(to, self.elapsed, Content::Fin);
+        let behind_bytes = self.sockets.endpoints.get(to).is_some_and(Endpoint::bytes_come_last);
+        if behind_bytes && self.env.hits(Fault::EarlyHangup) {
+            self.dispatch(to, self.env.elapsed, Content::Fin);
         } else {
-            self.dispatch(to, Content::Fin);
+            let due = self.env.arrival();
+            self.dispatch(to, due, Content::Fin);
         }
     }
 
     /// Closes an end that its owner has dropped: with FIN, or with RST if bytes were unread (RFC
     /// 1122 §4.2.2.13).
     pub(super) fn close_stream(&mut self, id: u64) {
-        let Some(end) = self.endpoints.get_mut(id) else {
+        let Some(end) = self.sockets.endpoints.get_mut(id) else {
             return;
         };
         if mem::replace(&mut end.closed, true) {
@@ -139,25 +143,25 @@ impl Network {
         let unread = !end.received.is_empty();
         end.received.clear();
         let (key, dead, other) = (end.key, end.dead, end.other);
-        self.retire(key);
+        self.edges.retire(key);
         if !dead && unread {
             self.abort(id);
         } else if !dead {
             self.finish(id);
         }
-        let other_is_gone =
-            other.is_none_or(|other| self.endpoints.get(other).is_none_or(|end| end.closed));
+        let other_is_gone = other
+            .is_none_or(|other| self.sockets.endpoints.get(other).is_none_or(|end| end.closed));
         if other_is_gone {
-            self.endpoints.remove(id);
+            self.sockets.endpoints.remove(id);
             if let Some(other) = other {
-                self.endpoints.remove(other);
+                self.sockets.endpoints.remove(other);
             }
         }
     }
 
     /// Resets the connection from this end.
     pub(super) fn abort(&mut self, id: u64) {
-        let Some(end) = self.endpoints.get_mut(id) else {
+        let Some(end) = self.sockets.endpoints.get_mut(id) else {
             return;
         };
         end.kill(ErrorKind::ConnectionReset);
@@ -168,16 +172,16 @@ impl Network {
 
     /// Resets the connection from within the network. This end notices first.
     pub(super) fn reset_both(&mut self, id: u64) {
-        self.note(format_args!("reset #{id}"));
+        self.env.note(format_args!("reset #{id}"));
         self.abort(id);
         self.raise(Source::Stream(id));
     }
 
     /// Delivers everything that is due for `id`, and raises an edge.
     pub(super) fn deliver(&mut self, id: u64) {
-        let now = self.elapsed;
+        let now = self.env.elapsed;
         let mut arrived = false;
-        while let Some(end) = self.endpoints.get_mut(id) {
+        while let Some(end) = self.sockets.endpoints.get_mut(id) {
             let Some(content) = end.pop_due(now) else {
                 break;
             };
@@ -186,15 +190,15 @@ impl Network {
                 Content::Bytes(_) if end.closed => return self.abort(id),
                 Content::Bytes(bytes) => {
                     end.arrive(&bytes);
-                    self.note(format_args!("arrived #{id} {}", bytes.len()));
+                    self.env.note(format_args!("arrived #{id} {}", bytes.len()));
                 }
                 Content::Fin => {
                     end.finished = true;
-                    self.note(format_args!("arrived #{id} FIN"));
+                    self.env.note(format_args!("arrived #{id} FIN"));
                 }
                 Content::Reset => {
                     end.kill(ErrorKind::ConnectionReset);
-                    self.note(format_args!("arrived #{id} RST"));
+                    self.env.note(format_args!("arrived #{id} RST"));
                 }
             }
         }
@@ -206,7 +210,7 @@ impl Network {
 
     /// Makes this end accept bytes again.
     pub(super) fn unchoke(&mut self, id: u64) {
-        if let Some(end) = self.endpoints.get_mut(id) {
+        if let Some(end) = self.sockets.endpoints.get_mut(id) {
             end.choked = false;
             self.room_appeared(id);
         }
@@ -214,7 +218,7 @@ impl Network {
 
     /// Called when a raw peer has read: its sender has room.
     pub(super) fn made_room(&mut self, id: u64) {
-        let Some(end) = self.endpoints.get(id) else {
+        let Some(end) = self.sockets.endpoints.get(id) else {
             return;
         };
         if let (Some(_), Some(other)) = (&end.script, end.other) {
@@ -224,8 +228,8 @@ impl Network {
 
     /// Called when the sender `id` may have room, because the other end has received something.
     pub(super) fn room_appeared(&mut self, id: u64) {
-        let writable = self.is_writable(id);
-        let Some(end) = self.endpoints.get_mut(id) else {
+        let writable = self.sockets.endpoints.is_writable(id, self.env.config.window);
+        let Some(end) = self.sockets.endpoints.get_mut(id) else {
             return;
         };
         if end.script.is_some() {
@@ -237,8 +241,8 @@ impl Network {
 
     /// Sends what a raw peer has queued, as far as there is room, and then its FIN.
     pub(super) fn pump(&mut self, id: u64) {
-        let room = self.room(id);
-        let Some(end) = self.endpoints.get_mut(id) else {
+        let room = self.sockets.endpoints.room(id, self.env.config.window);
+        let Some(end) = self.sockets.endpoints.get_mut(id) else {
             return;
         };
         let live = end.is_live();
@@ -254,88 +258,50 @@ impl Network {
         }
     }
 
-    /// The readiness of a stream, as `epoll` would report it.
-    pub(super) fn stream_readiness(&mut self, id: u64) -> Option<Readiness> {
-        let writable = self.is_writable(id);
-        let end = self.endpoints.get_mut(id)?;
-        let key = end.key.filter(|_| !end.closed)?;
-        // Without room, a writable edge must follow when there is.
-        end.wants_room |= !writable;
-        let hangup = end.finished || end.dead;
-        let readable = hangup || !end.received.is_empty();
-        let readiness = Readiness { key, readable, writable, hangup, urgent: false };
-        (readable || writable).then_some(readiness)
-    }
-
-    /// # Errors
-    ///
-    /// `NotConnected` if there is no such end, which happens only with a stream of another reactor.
-    pub(super) fn end(&mut self, id: u64) -> io::Result<&mut Endpoint> {
-        self.endpoints.get_mut(id).ok_or_else(|| ErrorKind::NotConnected.into())
-    }
-
     /// Resets a live connection by chance.
     fn reset_live(&mut self, id: u64) {
-        if self.endpoints.get(id).is_some_and(Endpoint::is_live) && self.hits(Fault::Reset) {
+        if self.sockets.endpoints.get(id).is_some_and(Endpoint::is_live)
+            && self.env.hits(Fault::Reset)
+        {
             self.reset_both(id);
         }
     }
 
     /// Makes the bytes that were not received arrive again, a little later, with a new edge.
     fn arrive_again(&mut self, id: u64) {
-        let due = self.arrival();
-        if let Some(end) = self.endpoints.get_mut(id) {
+        let due = self.env.arrival();
+        if let Some(end) = self.sockets.endpoints.get_mut(id) {
             end.take_back(due);
             self.plan(due, Planned::Delivery(id));
         }
     }
 
-    fn dispatch(&mut self, to: u64, content: Content) {
-        let due = self.arrival();
-        self.dispatch_at(to, due, content);
-    }
-
-    fn dispatch_at(&mut self, to: u64, due: Duration, content: Content) {
-        if let Some(end) = self.endpoints.get_mut(to).filter(|end| !end.dead) {
+    /// Sends `content` to an end, where it arrives at `due`.
+    fn dispatch(&mut self, to: u64, due: Duration, content: Content) {
+        if let Some(end) = self.sockets.endpoints.get_mut(to).filter(|end| !end.dead) {
             end.push(due, content);
             self.plan(due, Planned::Delivery(to));
         }
     }
 
     fn send_reset(&mut self, to: u64) {
-        let on_the_way = self.endpoints.get(to).is_some_and(Endpoint::bytes_come_last);
-        if on_the_way && self.hits(Fault::LostOnReset) {
-            if let Some(end) = self.endpoints.get_mut(to) {
+        let on_the_way = self.sockets.endpoints.get(to).is_some_and(Endpoint::bytes_come_last);
+        if on_the_way && self.env.hits(Fault::LostOnReset) {
+            if let Some(end) = self.sockets.endpoints.get_mut(to) {
                 end.clear_coming();
             }
         }
-        self.dispatch(to, Content::Reset);
+        let due = self.env.arrival();
+        self.dispatch(to, due, Content::Reset);
     }
 
     /// Blocks sending from this end for a while, after which a writable edge follows.
     fn choke(&mut self, id: u64) -> io::Result<()> {
-        let end = self.end(id)?;
+        let end = self.sockets.endpoints.end(id)?;
         end.choked = true;
         end.wants_room = true;
-        let due = self.elapsed + self.choices.span(Duration::from_micros(1), CHOKE_MAX);
+        let due = self.env.elapsed + self.env.choices.span(Duration::from_micros(1), CHOKE_MAX);
         self.plan(due, Planned::Unchoke(id));
         Ok(())
-    }
-
-    /// How many bytes this end may send now.
-    fn room(&self, id: u64) -> usize {
-        let Some(end) = self.endpoints.get(id).filter(|end| !end.choked) else {
-            return 0;
-        };
-        let other = end.other.and_then(|other| self.endpoints.get(other));
-        other.map_or(0, |other| self.config.window.saturating_sub(other.window_bytes()))
-    }
-
-    /// As on Linux: there is room for a third of the window, or sending would return an error.
-    fn is_writable(&self, id: u64) -> bool {
-        let Some(end) = self.endpoints.get(id) else {
-            return false;
-        };
-        end.dead || end.shut || self.room(id).saturating_mul(3) >= self.config.window
     }
 }

@@ -3,11 +3,11 @@
 use super::policies::Sink;
 use super::*;
 
-/// Limits that nothing here comes near.
+/// Limits that no test here reaches.
 const WIDE: TopicLimits =
     TopicLimits { topics: 100_000, subscriptions: 100_000, backlog: 1 << 20, bytes: 1 << 30 };
 
-/// An output that takes so many bytes before something waits.
+/// An output that accepts this many bytes before output waits.
 struct Narrow(usize);
 
 impl Output for Narrow {
@@ -38,7 +38,7 @@ fn deliver(topics: &mut Topics, room: SendCapacity) {
 
 const WAITING: SendCapacity = SendCapacity::Waiting { backed_up: true, bytes: 1 << 20 };
 
-/// So many topics.
+/// Creates `count` topics.
 fn many(topics: &mut Topics, count: usize) -> Vec<Key> {
     (0..count).map(|number| topics.topic(&number.to_string()).unwrap()).collect()
 }
@@ -74,7 +74,7 @@ fn catching_up_takes_steps_for_what_is_handed_over_not_for_what_waits() {
 }
 
 #[test]
-fn settling_lists_no_more_at_once_than_a_window() {
+fn delivering_pending_broadcasts_lists_at_most_a_window() {
     let mut topics = Topics::new(WIDE);
     let conn = Slots::with_capacity(1).insert(());
     let room = topics.topic("room").unwrap();
@@ -130,7 +130,7 @@ fn making_and_removing_a_topic_again_and_again_leaves_nothing() {
 }
 
 #[test]
-fn what_topics_held_for_many_is_given_back() {
+fn memory_for_many_subscribers_is_returned() {
     const CONNECTIONS: usize = 500;
     let mut topics = Topics::new(WIDE);
     let mut slots = Slots::with_capacity(0);
@@ -228,7 +228,7 @@ fn a_broadcast_for_which_there_is_no_memory_is_refused_and_costs_nothing_else() 
     topics.deliver_pending(conn, &mut output);
     assert_eq!(output.bytes.len(), 6 + 9_004, "nothing was given up for what was refused");
     deliver(&mut topics, SendCapacity::Unlimited);
-    // Nobody is subscribed: nothing is held.
+    // Without subscribers, no memory is needed.
     topics.remove_connection(conn);
     assert_eq!(topics.broadcast(rooms[2], large.into(), None), Ok(()));
     assert!(topics.memory.used.total <= 3 * 1024, "a little for each topic");

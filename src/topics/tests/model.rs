@@ -1,4 +1,4 @@
-//! What topics promise, as a model of them that knows no batches.
+//! A model of the topics' promises, which has no batches.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -7,8 +7,8 @@ use super::super::topic::{BatchMemory, Counted};
 use super::*;
 use crate::proto::{FrameHeader, OpCode, Role};
 
-/// What topics promise, done the slow and obvious way: each connection has a list of what it is
-/// owed, in the order of the broadcasts.
+/// The topics and a slow, obvious implementation of their promises: each connection has a list of
+/// its pending broadcasts, in order.
 pub(super) struct Model {
     pub(super) topics: Topics,
     keys: Slots<()>,
@@ -16,36 +16,37 @@ pub(super) struct Model {
     /// By the index of the name.
     made: [Option<Key>; NAMES.len()],
     broadcasts: BTreeMap<Key, u64>,
-    /// Topics of which it was last told that they have subscribers.
+    /// Topics that were last reported with subscribers.
     occupied: BTreeSet<Key>,
     serial: u64,
-    /// How many are served in a row next.
+    /// The most subscribers that the next delivery serves together.
     rows: usize,
-    /// The memory of all topics is short: anything that is kept may be given up.
+    /// The limit of memory is low: any logged broadcast may be given up.
     tight: bool,
 }
 
 struct Connection {
     key: Key,
     subscribed: BTreeMap<usize, OverflowPolicy>,
-    owed: VecDeque<Frame>,
-    /// Frames that it did not get and was not told of, by topic and number.
+    pending: VecDeque<Frame>,
+    /// Frames that it missed without a report so far, by topic and number.
     missed: BTreeSet<(Key, u64)>,
-    /// Frames that were owed when the subscription ended: told if they had been missed by then.
+    /// Frames that were pending when the subscription ended. They are reported if they were missed
+    /// before that.
     given_up: BTreeSet<(Key, u64)>,
     room: SendCapacity,
-    /// Bytes that may be appended before something waits.
+    /// Bytes that may be appended before output waits.
     patience: Option<usize>,
-    /// Bytes that may wait before that is much.
+    /// Bytes that may wait up to the soft limit.
     soft: usize,
-    /// It may miss something: it had to wait since everything was told.
+    /// Output has waited since everything was reported: it may miss broadcasts.
     slow: bool,
-    /// Something was put behind what was kept for it, or it was left out.
+    /// It was left out, or something was sent after the log began.
     disturbed: bool,
     overflowed: bool,
 }
 
-/// A message that one topic owes a connection.
+/// A message that is pending for a connection.
 #[derive(Clone, Debug, PartialEq)]
 struct Frame {
     topic: usize,
@@ -61,7 +62,7 @@ impl Connection {
         Self {
             key,
             subscribed: BTreeMap::new(),
-            owed: VecDeque::new(),
+            pending: VecDeque::new(),
             missed: BTreeSet::new(),
             given_up: BTreeSet::new(),
             room: SendCapacity::Unlimited,
@@ -73,8 +74,8 @@ impl Connection {
         }
     }
 
-    /// Takes delivery of `bytes`, which have to be the next whole frames that are owed, but for
-    /// those that may be missed.
+    /// Receives `bytes`, which must be the next pending frames. Frames that may be missed may be
+    /// skipped.
     fn take(&mut self, mut bytes: &[u8]) {
         assert!(!bytes.is_empty(), "a run of nothing");
         while !bytes.is_empty() {
@@ -83,25 +84,25 @@ impl Connection {
             assert!(header.fin);
             let frame = (header.opcode, &bytes[len..end]);
             loop {
-                let owed = self.owed.pop_front().expect("nothing more is owed");
-                if (owed.opcode, &owed.payload[..]) == frame {
+                let pending = self.pending.pop_front().expect("no frame is pending");
+                if (pending.opcode, &pending.payload[..]) == frame {
                     break;
                 }
-                self.miss(&owed);
+                self.miss(&pending);
             }
             bytes = &bytes[end..];
         }
     }
 
-    fn miss(&mut self, owed: &Frame) {
-        assert!(owed.policy != OverflowPolicy::Close && self.slow, "{owed:?} is missing");
-        assert!(self.missed.insert((owed.key, owed.number)));
+    fn miss(&mut self, pending: &Frame) {
+        assert!(pending.policy != OverflowPolicy::Close && self.slow, "{pending:?} is missing");
+        assert!(self.missed.insert((pending.key, pending.number)));
     }
 
-    /// Everything was handed over: what is still owed is not to come.
+    /// Everything was delivered: frames that are still pending were missed.
     fn miss_rest(&mut self) {
-        for owed in std::mem::take(&mut self.owed) {
-            self.miss(&owed);
+        for pending in std::mem::take(&mut self.pending) {
+            self.miss(&pending);
         }
     }
 }
@@ -159,7 +160,7 @@ impl Model {
         }
     }
 
-    /// A topic's key; one that names nothing if the topic was not made.
+    /// The key of a topic, or a key without a topic if it does not exist.
     fn key(&self, topic: usize) -> Key {
         self.made[topic].unwrap_or(Key::from_bits(u64::MAX))
     }
@@ -170,14 +171,14 @@ impl Model {
             Command::RemoveTopic(topic) => self.remove_topic(*topic),
             Command::Subscribe(conn, topic, policy) => self.subscribe(*conn, *topic, *policy),
             Command::Unsubscribe(conn, topic) => {
-                self.settle(*conn);
+                self.deliver_pending(*conn);
                 self.unsubscribe(*conn, *topic);
             }
-            Command::UnsubscribeUnsettled(conn, topic) => {
+            Command::UnsubscribeAtOnce(conn, topic) => {
                 let key = self.key(*topic);
                 let connection = &mut self.connections[*conn];
-                let given_up = connection.owed.iter().filter(|owed| owed.key == key);
-                connection.given_up.extend(given_up.map(|owed| (owed.key, owed.number)));
+                let given_up = connection.pending.iter().filter(|pending| pending.key == key);
+                connection.given_up.extend(given_up.map(|pending| (pending.key, pending.number)));
                 self.unsubscribe(*conn, *topic);
             }
             Command::Replace(conn) => self.replace(*conn),
@@ -189,15 +190,15 @@ impl Model {
             Command::Deliver => {
                 self.deliver();
             }
-            Command::Settle(conn) => self.settle(*conn),
+            Command::DeliverPending(conn) => self.deliver_pending(*conn),
             Command::Slow(conn, soft, bytes) => {
                 let connection = &mut self.connections[*conn];
                 (connection.soft, connection.slow) = (*soft, true);
                 connection.room = SendCapacity::Waiting { backed_up: *soft == 0, bytes: *bytes };
             }
             Command::Drain(conn, patience) => self.drain(*conn, *patience),
-            Command::TellGaps => self.tell_gaps(),
-            Command::TellChanges(count) => self.tell_changes(*count),
+            Command::ReportGaps => self.report_gaps(),
+            Command::ReportChanges(count) => self.report_changes(*count),
         }
         for conn in 0..CONNECTIONS {
             if self.connections[conn].overflowed {
@@ -246,7 +247,7 @@ impl Model {
         let former = self.connections[conn].subscribed.get(&topic).copied();
         assert_eq!(self.topics.policy(self.connections[conn].key, key), former);
         if former.is_some_and(|former| former != policy) {
-            self.settle(conn);
+            self.deliver_pending(conn);
         }
         let connection = &mut self.connections[conn];
         if connection.overflowed {
@@ -267,7 +268,7 @@ impl Model {
         let connection = &mut self.connections[conn];
         let held = connection.subscribed.remove(&topic).is_some();
         assert_eq!(self.topics.unsubscribe(connection.key, key), held);
-        connection.owed.retain(|frame| frame.topic != topic);
+        connection.pending.retain(|frame| frame.topic != topic);
         connection.disturbed = true;
     }
 
@@ -298,7 +299,7 @@ impl Model {
                 connection.disturbed = true;
                 continue;
             }
-            connection.owed.push_back(Frame {
+            connection.pending.push_back(Frame {
                 topic,
                 key,
                 number: *number,
@@ -309,9 +310,9 @@ impl Model {
         }
     }
 
-    /// Serves the next connection; `false` when there is none.
+    /// Serves the next connection. Returns `false` if there is none.
     pub(super) fn deliver(&mut self) -> bool {
-        let rooms: Vec<_> = self.connections.iter().map(|held| (held.key, held.room)).collect();
+        let rooms: Vec<_> = self.connections.iter().map(|conn| (conn.key, conn.room)).collect();
         let by_key = |connections: &[Connection], key| {
             connections.iter().position(|connection| connection.key == key).expect("a live one")
         };
@@ -330,8 +331,8 @@ impl Model {
             None => {
                 assert!(!self.topics.is_delivering());
                 for connection in &self.connections {
-                    let late = connection.owed.iter().find(|_| !connection.slow);
-                    assert!(late.is_none(), "{late:?} is owed after all");
+                    let late = connection.pending.iter().find(|_| !connection.slow);
+                    assert!(late.is_none(), "{late:?} is pending after all");
                 }
                 false
             }
@@ -350,7 +351,7 @@ impl Model {
         }
     }
 
-    fn settle(&mut self, conn: usize) {
+    fn deliver_pending(&mut self, conn: usize) {
         let connection = &mut self.connections[conn];
         connection.disturbed |= connection.room.is_waiting();
         self.topics.deliver_pending(connection.key, connection);
@@ -373,8 +374,11 @@ impl Model {
     pub(super) fn drain(&mut self, conn: usize, patience: Option<usize>) {
         let connection = &mut self.connections[conn];
         (connection.room, connection.patience) = (SendCapacity::Unlimited, patience);
-        let last: BTreeMap<_, _> =
-            connection.owed.iter().map(|owed| (owed.topic, (owed.key, owed.number))).collect();
+        let last: BTreeMap<_, _> = connection
+            .pending
+            .iter()
+            .map(|pending| (pending.topic, (pending.key, pending.number)))
+            .collect();
         self.catch_up(conn);
         if self.connections[conn].room.is_waiting() || self.connections[conn].overflowed {
             return;
@@ -390,39 +394,42 @@ impl Model {
                 );
             }
         }
-        self.tell_gaps();
+        self.report_gaps();
         let connection = &mut self.connections[conn];
-        assert!(connection.missed.is_empty(), "{:?} was not told", connection.missed);
+        assert!(connection.missed.is_empty(), "{:?} was not reported", connection.missed);
         connection.slow = patience.is_some();
         connection.disturbed = patience.is_some();
     }
 
-    fn tell_gaps(&mut self) {
+    fn report_gaps(&mut self) {
         while let Some((key, gap)) = self.topics.next_gap() {
             let mut connections = self.connections.iter_mut();
             let Some(connection) = connections.find(|connection| connection.key == key) else {
                 continue;
             };
-            let untold = |connection: &Connection| {
-                connection.missed.len() + connection.owed.len() + connection.given_up.len()
+            let unreported = |connection: &Connection| {
+                connection.missed.len() + connection.pending.len() + connection.given_up.len()
             };
-            let before = untold(connection);
-            let is_told =
+            let before = unreported(connection);
+            let is_reported =
                 |topic, number| topic == gap.topic && (gap.first..=gap.last).contains(&number);
-            connection.missed.retain(|(topic, number)| !is_told(*topic, *number));
-            connection.owed.retain(|owed| {
-                let told = is_told(owed.key, owed.number);
-                assert!(!told || owed.policy != OverflowPolicy::Close, "{owed:?} is missing");
-                !told
+            connection.missed.retain(|(topic, number)| !is_reported(*topic, *number));
+            connection.pending.retain(|pending| {
+                let reported = is_reported(pending.key, pending.number);
+                assert!(
+                    !reported || pending.policy != OverflowPolicy::Close,
+                    "{pending:?} is missing"
+                );
+                !reported
             });
-            connection.given_up.retain(|(topic, number)| !is_told(*topic, *number));
-            let told = before - untold(connection);
-            assert_eq!(told as u64, gap.count(), "{gap:?}");
+            connection.given_up.retain(|(topic, number)| !is_reported(*topic, *number));
+            let reported = before - unreported(connection);
+            assert_eq!(reported as u64, gap.count(), "{gap:?}");
             assert!(gap.count() > 0);
         }
     }
 
-    pub(super) fn tell_changes(&mut self, mut count: usize) {
+    pub(super) fn report_changes(&mut self, mut count: usize) {
         let occupied = &mut self.occupied;
         self.topics.report_changes(|topic, has_subscribers| {
             count = count.wrapping_sub(1);
@@ -446,7 +453,7 @@ impl Model {
         self.connections.iter().filter(subscribed).count()
     }
 
-    /// What holds after every command.
+    /// Checks what must hold after every command.
     pub(super) fn check(&self) {
         for (topic, name) in NAMES.iter().enumerate() {
             assert_eq!(self.topics.subscribers(self.key(topic)), self.subscribers(topic));
@@ -456,7 +463,7 @@ impl Model {
         }
         if !self.topics.is_delivering() {
             let quick = self.connections.iter().filter(|connection| !connection.slow);
-            assert!(quick.into_iter().all(|connection| connection.owed.is_empty()));
+            assert!(quick.into_iter().all(|connection| connection.pending.is_empty()));
         }
         self.check_memory();
         let mut lagging_in_all = 0;
@@ -486,7 +493,7 @@ impl Model {
         assert_eq!(members.sum::<usize>(), lagging_in_all);
     }
 
-    /// What is counted is what is held, and that is no more than it may be.
+    /// Checks that the counted memory is right and within the limit.
     fn check_memory(&self) {
         let (mut held, mut logs) = (BatchMemory::default(), 0);
         for (key, topic) in self.topics.registry.topics.iter() {

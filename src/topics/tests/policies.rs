@@ -1,9 +1,9 @@
-//! What each policy does, by itself.
+//! The effect of each policy alone.
 
 use super::*;
 use crate::proto::{FrameHeader, Role};
 
-/// An output with this much room.
+/// An output with a set capacity.
 pub(super) struct Sink {
     pub(super) room: SendCapacity,
     pub(super) bytes: Vec<u8>,
@@ -34,7 +34,7 @@ impl Output for Sink {
 const WAITING: SendCapacity = SendCapacity::Waiting { backed_up: false, bytes: 1000 };
 const BACKED_UP: SendCapacity = SendCapacity::Waiting { backed_up: true, bytes: 1000 };
 
-/// One connection with topics that it subscribes to by these policies.
+/// One connection and its topics, each subscribed with one policy.
 struct Bench {
     topics: Topics,
     conn: Key,
@@ -54,7 +54,7 @@ impl Bench {
         Self { topics, conn, keys, sink: Sink::new(SendCapacity::Unlimited) }
     }
 
-    /// Broadcasts to a topic, and delivers that in a turn of its own.
+    /// Broadcasts to a topic and delivers it.
     fn cast(&mut self, topic: usize, text: &str) {
         assert_eq!(self.topics.broadcast(self.keys[topic], text.into(), None), Ok(()));
         self.deliver();
@@ -71,14 +71,14 @@ impl Bench {
         }
     }
 
-    /// Everything that waited is sent.
+    /// All waiting output is sent.
     fn drain(&mut self) {
         self.sink.room = SendCapacity::Unlimited;
         self.topics.catch_up(self.conn, &mut self.sink);
         self.topics.end_gaps(self.conn);
     }
 
-    /// The texts that arrived since this was last asked.
+    /// Takes the texts that have arrived.
     fn taken(&mut self) -> String {
         let bytes = std::mem::take(&mut self.sink.bytes);
         let (mut texts, mut rest) = (Vec::new(), &bytes[..]);
@@ -157,7 +157,7 @@ fn what_waits_is_handed_out_as_it_is_taken() {
     for (topic, text) in [(0, "1"), (1, "2"), (0, "3"), (1, "4")] {
         bench.cast(topic, text);
     }
-    /// Takes one run, and no more.
+    /// Accepts one run.
     struct Narrow<'a>(&'a mut Sink);
     impl Output for Narrow<'_> {
         fn capacity(&self, conn: Key) -> SendCapacity {
@@ -246,7 +246,7 @@ fn what_may_be_missed_closes_nobody() {
 }
 
 #[test]
-fn whoever_is_left_out_misses_nothing() {
+fn a_connection_that_is_left_out_misses_nothing() {
     let mut bench = Bench::new(&[OverflowPolicy::KeepLatest]);
     let (conn, topic) = (bench.conn, bench.keys[0]);
     bench.sink.room = WAITING;
@@ -269,7 +269,7 @@ fn whoever_is_left_out_misses_nothing() {
 }
 
 #[test]
-fn a_gap_is_told_though_the_subscription_ends() {
+fn a_gap_is_reported_even_if_the_subscription_ends() {
     let mut bench = Bench::new(&[OverflowPolicy::KeepLatest]);
     bench.sink.room = SendCapacity::Waiting { backed_up: true, bytes: 0 };
     bench.cast(0, "1");
@@ -280,12 +280,12 @@ fn a_gap_is_told_though_the_subscription_ends() {
 }
 
 #[test]
-fn a_removed_topic_is_told_to_have_nobody_if_it_was_told_to_have_somebody() {
+fn a_removed_topic_is_reported_empty_if_it_was_reported_occupied() {
     let mut bench = Bench::new(&[OverflowPolicy::Close, OverflowPolicy::Close]);
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     bench.topics.report_changes(|topic, occupied| {
-        told.push((topic, occupied));
-        told.len() < 2
+        reported.push((topic, occupied));
+        reported.len() < 2
     });
     // The second was not taken.
     for key in &bench.keys {
@@ -293,9 +293,9 @@ fn a_removed_topic_is_told_to_have_nobody_if_it_was_told_to_have_somebody() {
         assert!(bench.topics.remove_topic(*key));
     }
     bench.topics.report_changes(|topic, occupied| {
-        told.push((topic, occupied));
+        reported.push((topic, occupied));
         true
     });
     let [first, second] = bench.keys[..] else { panic!("two topics") };
-    assert_eq!(told, [(first, true), (second, true), (first, false)]);
+    assert_eq!(reported, [(first, true), (second, true), (first, false)]);
 }

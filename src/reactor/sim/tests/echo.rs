@@ -324,7 +324,7 @@ fn resets_break_connections_and_nothing_else() {
         resets += causes;
         assert_eq!(world.reactor.open_descriptors(), 1, "seed {seed}: only the listener is left");
         assert!(
-            world.reactor.network.endpoints.iter().next().is_none(),
+            world.reactor.network.sockets.endpoints.iter().next().is_none(),
             "seed {seed}: an end is left"
         );
     }
