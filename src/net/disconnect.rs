@@ -19,8 +19,8 @@ pub enum Disconnect {
         /// Its reason; empty if it sent none.
         reason: String,
     },
-    /// The stream failed, or the peer ended its half without a close frame (`UnexpectedEof`). In the
-    /// latter case, what was queued before is still sent.
+    /// The stream failed, or the peer ended its half without a close frame (`UnexpectedEof`). In
+    /// the latter case, what was queued before is still sent.
     Io(io::Error),
     /// The peer read too slowly: its output exceeded the outbox's limits. It was sent close code
     /// 1013.

@@ -11,7 +11,8 @@ use crate::reactor::Reactor;
 use crate::slots::{Key, Slots};
 use crate::time::Time;
 
-/// How many connections are accepted in a turn, so that a storm of them does not hold up the others.
+/// How many connections are accepted in a turn, so that a storm of them does not hold up the
+/// others.
 pub(crate) const ACCEPT_BUDGET: usize = 32;
 
 /// How often a port is looked for that is free on every address.
@@ -23,8 +24,8 @@ pub(crate) struct Listeners<R: Reactor> {
     slots: Slots<Listener<R>>,
     /// Those on which connections may wait, the next to accept first.
     ready: VecDeque<Key>,
-    /// A connection that was taken to find out whether one waits, though there was no room for it,
-    /// and the socket that it came on.
+    /// A connection that was accepted to find out whether one waits, although there was no place
+    /// for it, and the socket that it came on.
     pending: Option<(Key, Accepted<R>)>,
 }
 
@@ -70,8 +71,8 @@ impl<R: Reactor> Listeners<R> {
     ///
     /// # Errors
     ///
-    /// When one of them is in use or not permitted, or the machine has none of them. Then it listens
-    /// on none.
+    /// When one of them is in use or not permitted, or the machine has none of them. Then it
+    /// listens on none.
     pub(crate) fn bind(
         &mut self,
         reactor: &mut R,
@@ -209,8 +210,8 @@ impl<R: Reactor> Listeners<R> {
         Some((accepted, self.slots.get(key)?.router))
     }
 
-    /// Listeners take turns, one connection each, so that none of them waits for the end of another's
-    /// storm.
+    /// Listeners take turns, one connection each, so that none of them waits for the end of
+    /// another's storm.
     fn accept_next(&mut self, reactor: &mut R, now: Time) -> Option<(Key, Accepted<R>)> {
         for _ in 0..self.ready.len() {
             let key = self.ready.pop_front()?;

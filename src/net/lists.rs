@@ -1,7 +1,7 @@
 //! The lists that a connection is in.
 
-/// A set of the lists of connections that something is to be done for. A connection may be in any
-/// of them at the same time, in each once.
+/// A set of the lists of connections with pending work. A connection may be in several lists, in
+/// each once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Lists(u8);
 

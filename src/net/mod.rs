@@ -1,4 +1,8 @@
-//! Sockets with their protocol state and their queued bytes.
+//! Connections as state and bytes: their life, input, output, memory and deadlines, the listeners
+//! that accept them, the attempts that make them, and the proxies that forward them.
+//!
+//! [`sockets`] has all connections of a loop, [`socket`] is one of them. Nothing here calls a
+//! handler or knows a topic's subscribers.
 
 pub(crate) mod attempts;
 pub(crate) mod connector;

@@ -5,8 +5,8 @@ use crate::slots::Key;
 /// What a readiness key stands for.
 ///
 /// Keys of each kind come from slots of their own, so that keys of two kinds may be equal. The
-/// highest bits of the slot tell the kinds apart: a process has fewer than 2³⁰ descriptors, and so
-/// no slot that needs them.
+/// highest bits of the slot mark the kind: a process has fewer than 2³¹ descriptors, so the slot of
+/// no connection has the highest bit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Named {
     Connection(Key),

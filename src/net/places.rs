@@ -64,8 +64,8 @@ pub(crate) struct Place {
 /// How many connections may stand in some of the places.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PlaceLimits {
-    /// Requests under way. On a connection that is kept alive, a request may begin beyond the limit;
-    /// the oldest one ends once it has had its time.
+    /// Requests under way. On a connection that is kept alive, a request may begin beyond the
+    /// limit; the oldest one ends once it has had its time.
     pub(crate) asking: usize,
     /// Connections that are kept alive.
     pub(crate) idle: usize,

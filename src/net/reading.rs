@@ -17,11 +17,11 @@ pub(crate) enum ReadPermission {
 /// What a peer must take before it is read from again, while more than the soft limit waits for it.
 ///
 /// It is read from in portions, so that it can still ask for less, and gets an answer when it
-/// checks whether its server is alive. The peer pays for each portion, and for the reply to it, with
-/// output that it takes: a peer that never reads is read from once at most.
+/// checks whether its server is alive. The peer pays for each portion, and for the reply to it,
+/// with output that it takes: a peer that never reads is read from once at most.
 #[derive(Debug, Default)]
 pub(crate) struct ReadDebt {
-    /// Bytes that are still to be taken for what was read.
+    /// Bytes that must still be taken for what was read.
     bytes: usize,
     /// Bytes that were queued in the life of the outbox.
     queued: usize,
@@ -31,11 +31,11 @@ impl ReadDebt {
     /// How much is received at once: hundreds of control frames or of short messages.
     pub(crate) const PORTION_BYTES_MAX: usize = 4 * 1024;
 
-    /// How many bytes are to be taken for each byte received: messages whose replies, whoever sends
-    /// them and when, are up to so many times as long do not make the outbox longer.
+    /// How many bytes must be taken for each byte received: messages with replies up to this many
+    /// times as long do not make the outbox longer, whatever handler sends them and when.
     const TAKEN_PER_RECEIVED: usize = 16;
 
-    /// The most that is to be taken, whatever the reply: a peer that asked for much is read from
+    /// The most that must be taken, however long the reply: a peer that asked for much is read from
     /// while that is on its way.
     const BYTES_MAX: usize = Self::TAKEN_PER_RECEIVED * Self::PORTION_BYTES_MAX;
 

@@ -7,7 +7,7 @@ pub(crate) struct ReceiveBuffer {
 }
 
 impl ReceiveBuffer {
-    /// The distance, in bytes, of two addresses that a processor does not tell apart at first.
+    /// The distance of addresses that a processor confuses at first.
     const PAGE_BYTES: usize = 4096;
 
     /// Where in a page the buffer begins. What the system copies into it usually lies at the start

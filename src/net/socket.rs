@@ -16,8 +16,8 @@ use crate::timers::Tick;
 /// One connection: its protocol state, its queued output and where it is in its life. Its stream
 /// is kept apart, by the same slot.
 ///
-/// Its life has four sides, each a state machine with a diagram of its own. Usually they go together
-/// from left to right:
+/// Its life has four sides, each a state machine with a diagram of its own. Usually they go
+/// together from left to right:
 ///
 /// ```text
 ///  protocol:  Connecting ─────► Open ──────► Closing ──────► Closed         WebSocket
@@ -38,10 +38,10 @@ pub(crate) struct Socket {
     /// try. Implies an outbox.
     pub(crate) blocked: bool,
     pub(crate) lists: Lists,
-    /// There may be input though no readiness will say so: reading has stopped.
+    /// Reading has stopped until the peer reads. There may be input that no readiness will report.
     pub(crate) unread: bool,
-    /// Little is received at once: the last message had no room in the receive buffer, and the next
-    /// may be as large; or the last that was received was more than its share of a turn.
+    /// Little is received at once: the last message did not fit in the receive buffer, and the next
+    /// may be as large; or the last input was more than its share of a turn.
     pub(crate) receives_little: bool,
     /// The application has paused reading. Implies that the protocol is open.
     pub(crate) paused: bool,
@@ -54,35 +54,25 @@ pub(crate) struct Socket {
     /// Where it stands when others need a place.
     pub(super) place: Place,
     pub(crate) rare: RareState,
-    /// What `inbound` last came to, as the total over all connections has it.
+    /// The value of [`inbound`](Self::inbound) that is part of the total of all connections.
     pub(crate) inbound_counted: usize,
-    /// Which handler it belongs to; until that is known, which router it asks, with `ROUTER`.
+    /// The endpoint that it belongs to; until that is known, the router, marked with `ROUTER`.
     owner: u32,
     /// The tick of its newest entry in the wheel of deadlines.
     pub(crate) armed: Tick,
     pub(crate) peer: PeerAddr,
 }
 
-/// When queued output is too much.
-/// Above this many bytes a server does not read from the peer, which must make progress.
-/// No message is queued that makes it more than this many bytes.
-/// How long the outbox may stay above `soft` without progress since it passed it.
-/// What all connections of a loop may hold together, in bytes.
-/// Unfinished messages, and input that is left over.
-/// Outboxes.
-/// How many connections there may be: each has an equal share of both.
-/// What a loop's connections may hold.
 /// Marks the slot of a router among the numbers of endpoints.
 const ROUTER: usize = 1 << 31;
 
-/// The number of a router or of an endpoint, in half the room: more than 2³¹ of them would not fit
-/// in memory.
+/// The number of a router or of an endpoint, in half the space: memory does not suffice for more.
 const fn narrow(owner: usize) -> u32 {
     owner as u32
 }
 
 impl Socket {
-    /// A connection that was accepted by the listener whose router that is.
+    /// A connection that was accepted by the listener of that router.
     pub(crate) fn accepted(protocol: WebSocket, router: usize, peer: PeerAddr) -> Self {
         Self { peer, ..Self::new(protocol, router | ROUTER) }
     }
@@ -110,18 +100,18 @@ impl Socket {
         }
     }
 
-    /// Which handler it belongs to. No handler has the number if it asks a router yet.
+    /// The endpoint that it belongs to. No endpoint has the number while it belongs to a router.
     #[inline]
     pub(crate) const fn endpoint(&self) -> usize {
         self.owner as usize
     }
 
-    /// From now on its events are that handler's.
+    /// Gives its events to that endpoint from now on.
     pub(crate) fn set_endpoint(&mut self, endpoint: usize) {
         self.owner = narrow(endpoint);
     }
 
-    /// The slot of the router that it asks, if it was accepted and has no handler yet.
+    /// The slot of the router that it belongs to, if it was accepted and has no endpoint.
     pub(crate) fn router(&self) -> Option<usize> {
         let owner = self.endpoint();
         (owner & ROUTER != 0).then_some(owner ^ ROUTER)
@@ -133,30 +123,30 @@ impl Socket {
         self.protocol.is_open() && !self.is_dead()
     }
 
-    /// Whether the stream is of no more use: the slot is to be freed.
+    /// Whether the stream is given up: the slot will be freed.
     #[inline]
     pub(crate) fn is_dead(&self) -> bool {
         self.halves == Halves::Dead
     }
 
-    /// Whether nothing of what the peer sends is handed over any more.
+    /// Whether input is no longer handed over.
     pub(crate) fn is_ending(&self) -> bool {
         matches!(self.protocol.state(), State::Closing | State::Closed)
     }
 
-    /// Whether our half of the stream is to end. A client leaves it to the server to begin, once
-    /// both close frames were exchanged (RFC 6455 §7.1.1).
+    /// Whether our half of the stream has to end. After both close frames, a client leaves it to
+    /// the server to begin (RFC 6455 §7.1.1).
     pub(crate) fn has_said_all(&self) -> bool {
         let waits = self.lingering.is_done() && self.is_client() && self.halves == Halves::Both;
         self.outbox.is_none() && self.protocol.state() == State::Closed && !waits
     }
 
-    /// Whether ending TCP is up to this end, as soon as it has said all: the peer has.
+    /// Whether this end ends TCP, once all is written: the peer has said all.
     pub(crate) fn ends_tcp(&self) -> bool {
         self.lingering.is_done() && !self.is_client()
     }
 
-    /// Whether this program makes the connection, and it is not open yet.
+    /// Whether this program is making the connection: it is not open.
     pub(crate) fn is_being_made(&self) -> bool {
         self.is_client() && self.protocol.state() == State::Connecting
     }
@@ -165,7 +155,7 @@ impl Socket {
         self.protocol.role() == Role::Client
     }
 
-    /// Where the connection stands by what is known of it, if the stream has sent whatever it took.
+    /// Where the connection stands, if the stream has sent all that it took.
     pub(super) fn standing(&self) -> Standing {
         let has_more =
             self.unread || self.lists.contains(Lists::TO_READ) || self.rare.leftover().is_some();
@@ -181,7 +171,7 @@ impl Socket {
         }
     }
 
-    /// Takes the outbox away, and with it what the stream had no room for.
+    /// Takes the outbox away, with all that the stream has not taken.
     pub(crate) fn take_outbox(&mut self) -> Option<Box<Outbox>> {
         self.blocked = false;
         self.outbox.take()
@@ -192,12 +182,12 @@ impl Socket {
         self.outbox.as_ref().map_or(0, |outbox| outbox.bytes())
     }
 
-    /// Bytes of storage that its unfinished message and what is left over of its input hold.
+    /// Bytes of storage that its unfinished message and its unhandled input hold.
     pub(crate) fn inbound(&self) -> usize {
         self.protocol.buffered_bytes() + self.rare.leftover().map_or(0, |left| left.storage.len())
     }
 
-    /// Whether so much waits that nothing more should be asked of the peer.
+    /// Whether more than the soft limit waits.
     pub(crate) fn is_backed_up(&self, limits: &OutboxLimits) -> bool {
         self.queued() > limits.soft
     }
@@ -232,7 +222,7 @@ impl Socket {
         }
     }
 
-    /// Counts bytes that came after the end of the connection; whether so many may.
+    /// Counts bytes that came after the end of the connection; whether they may.
     pub(crate) fn admit_late(&mut self, count: usize) -> bool {
         let least = match self.protocol.state() {
             State::Closing => Lingering::CLOSING_BYTES_MAX,
@@ -254,7 +244,7 @@ impl Socket {
         !self.is_left_unread() && self.protocol.deadline().is_some_and(|deadline| deadline <= by)
     }
 
-    /// The next moment at which something is due.
+    /// The next moment at which something is due for it.
     pub(crate) fn deadline(&self, limits: &OutboxLimits) -> Option<Time> {
         // Peers that are not read from have no deadline.
         let protocol = if self.is_left_unread() { None } else { self.protocol.deadline() };
@@ -264,7 +254,7 @@ impl Socket {
         }
     }
 
-    /// When an outbox that is too full must have made progress.
+    /// By when an outbox above the soft limit must have made progress.
     pub(crate) fn stall_deadline(&self, limits: &OutboxLimits) -> Option<Time> {
         if self.protocol.state() != State::Open || !self.is_backed_up(limits) {
             return None;

@@ -17,21 +17,27 @@ impl Core<dyn Transmit + '_> {
     /// Sends a message to a connection that is open.
     #[inline]
     pub(crate) fn send(&mut self, conn: Key, outgoing: Outgoing<'_>) -> SendStatus {
-        if outgoing.prepared().is_some() {
-            return self.send_after_pending(conn, outgoing);
+        if let Some(prepared) = outgoing.prepared() {
+            return self.send_after_pending(conn, |sender| sender.send_prepared(conn, prepared));
         }
-        if !self.topics.has_pending(conn) && self.sockets.try_cork(conn, outgoing.message()) {
+        let message = outgoing.message();
+        if !self.topics.has_pending(conn) && self.sockets.try_cork(conn, message) {
             return SendStatus::Sent;
         }
-        self.send_after_pending(conn, outgoing)
+        let may_compress = outgoing.may_compress();
+        self.send_after_pending(conn, |sender| sender.send(conn, message, may_compress))
     }
 
     #[inline(never)]
-    fn send_after_pending(&mut self, conn: Key, outgoing: Outgoing<'_>) -> SendStatus {
+    fn send_after_pending(
+        &mut self,
+        conn: Key,
+        send: impl FnOnce(&mut Sender<'_>) -> SendStatus,
+    ) -> SendStatus {
         if !self.sockets.is_open(conn) || !self.deliver_pending(conn) {
             return SendStatus::Gone;
         }
-        Sender::new(&mut self.sockets, &mut self.streams).send(conn, outgoing)
+        send(&mut self.sender())
     }
 
     /// Begins the closing handshake, or ends a connection that is not open yet; `false` if it is

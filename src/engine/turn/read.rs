@@ -15,17 +15,17 @@ use crate::slots::Key;
 
 /// After this many messages, control frames and fragments of a connection, the rest of what was
 /// received waits for the next turn. Handlers that take a microsecond each then hold up the others
-/// no longer than 256 KiB of messages do, and a client that pipelines deeply gets its replies in one
-/// call.
+/// no longer than 256 KiB of messages do, and a client that pipelines deeply gets its replies in
+/// one call.
 const TURN_FRAMES_MAX: usize = 256;
 
 /// After this much decompression, in bytes taken or made, the rest waits too: a few bytes may stand
 /// for a thousand times as many, or for much work.
 const TURN_INFLATION_BYTES_MAX: usize = 256 * 1024;
 
-/// How much is received at once where little should be: the header of a large message, and little of
-/// what must be copied from the receive buffer to its own storage; or the frames of a turn, if they
-/// are short, and few that must be kept until the next.
+/// How much is received at once where little should be: the header of a large message, and little
+/// of what must be copied from the receive buffer to its own storage; or the frames of a turn, if
+/// they are short, and few that must be kept until the next.
 const LITTLE_BYTES: usize = 8 * 1024;
 
 /// What one receive came to.

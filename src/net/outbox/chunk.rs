@@ -15,9 +15,9 @@ pub(super) enum Chunk {
     Assembled(Vec<u8>, Range<usize>),
     /// Frames that other connections get, too. The first `sent` bytes were sent.
     Shared { slice: Slice, sent: usize },
-    /// The newest pong that waits. It is sent before all frames that were not begun, and replaces an
-    /// older one (RFC 6455 §5.5.3 allows it), so that the pings of a peer that does not read cannot
-    /// fill memory.
+    /// The newest pong that waits. It is sent before all frames that were not begun, and replaces
+    /// an older one (RFC 6455 §5.5.3 allows it), so that the pings of a peer that does not read
+    /// cannot fill memory.
     Pong { bytes: Vec<u8>, sent: usize },
 }
 
@@ -107,8 +107,8 @@ impl Chunk {
 }
 
 /// The end of the frame of which some was sent, when `sent` bytes of `frames` were; or `sent` if
-/// there is none. Frames begin at `from`; what does not look like one counts as begun. `receiver` is
-/// the peer's role.
+/// there is none. Frames begin at `from`; what does not look like one counts as begun. `receiver`
+/// is the peer's role.
 pub(crate) fn end_of_begun(frames: &[u8], from: usize, sent: usize, receiver: Role) -> usize {
     let mut end = from;
     while end < sent {

@@ -308,8 +308,8 @@ impl Outbox {
         }
     }
 
-    /// Notes that `begun` bytes of what is appended next are the rest of a frame that was begun. The
-    /// outbox is empty.
+    /// Notes that `begun` bytes of what is appended next are the rest of a frame that was begun.
+    /// The outbox is empty.
     pub(crate) fn resume_frame(&mut self, begun: usize) {
         debug_assert!(self.chunks.is_empty());
         self.boundary = begun;

@@ -21,7 +21,7 @@ struct Spot {
     behind: u32,
 }
 
-/// One line: whoever joined first is at its front.
+/// One line. The connection that joined first is at its front.
 #[derive(Debug)]
 pub(super) struct Line {
     front: u32,

@@ -9,8 +9,9 @@ use crate::proto::http::is_token;
 /// The client's address that the outermost trusted proxy has seen, from the `lines` of a header;
 /// `address` reads one of their elements.
 ///
-/// Elements are read from the last one back, as long as the address is that of a trusted proxy: only
-/// what trusted proxies added can be trusted. An element that cannot be read hides those before it.
+/// Elements are read from the last one back, as long as the address is that of a trusted proxy:
+/// only what trusted proxies added can be trusted. An element that cannot be read hides those
+/// before it.
 pub(super) fn client(
     lines: &[&[u8]],
     address: impl Fn(&str) -> Option<SocketAddr>,
@@ -144,7 +145,7 @@ mod tests {
 
     const PROXY: &str = "10.0.0.1:5000";
 
-    fn told(proxies: &TrustedProxies, peer: &str, headers: &str) -> Option<String> {
+    fn client_of(proxies: &TrustedProxies, peer: &str, headers: &str) -> Option<String> {
         let head = format!("GET / HTTP/1.1\r\nHost: a\r\n{headers}\r\n");
         let request = HttpRequest::parse(head.as_bytes(), &HeadLimits::default()).unwrap();
         let client = proxies.client(&request, peer.parse().ok()).unwrap();
@@ -173,8 +174,8 @@ mod tests {
             ("X-Forwarded-For:", None),
             ("Forwarded: for=1.1.1.1", None),
         ] {
-            let told = told(&proxies, PROXY, &format!("{header}\r\n"));
-            assert_eq!(told.as_deref(), client, "{header}");
+            let client_seen = client_of(&proxies, PROXY, &format!("{header}\r\n"));
+            assert_eq!(client_seen.as_deref(), client, "{header}");
         }
     }
 
@@ -200,8 +201,8 @@ mod tests {
             ("Forwarded: a b=c;for=203.0.113.9", None),
             ("X-Forwarded-For: 1.1.1.1", None),
         ] {
-            let told = told(&proxies, PROXY, &format!("{header}\r\n"));
-            assert_eq!(told.as_deref(), client, "{header}");
+            let client_seen = client_of(&proxies, PROXY, &format!("{header}\r\n"));
+            assert_eq!(client_seen.as_deref(), client, "{header}");
         }
     }
 
@@ -221,8 +222,8 @@ mod tests {
             (r#"a=", for=203.0.113.9;host="\",for=6.6.6.6""#, "203.0.113.9:0"),
             (r#"for=1.1.1.1;a="\, for=203.0.113.9;host="b""#, "203.0.113.9:0"),
         ] {
-            let told = told(&proxies, PROXY, &format!("Forwarded: {header}\r\n"));
-            assert_eq!(told.as_deref(), Some(client), "{header}");
+            let client_seen = client_of(&proxies, PROXY, &format!("Forwarded: {header}\r\n"));
+            assert_eq!(client_seen.as_deref(), Some(client), "{header}");
         }
     }
 
@@ -233,7 +234,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever a client writes, what the proxy adds behind it is what counts.
+        /// Whatever a client writes, the element that the proxy appends counts.
         #[test]
         fn nothing_that_a_client_writes_hides_what_the_proxy_adds(
             written in "[ -~]{0,40}|[a=\"\\\\,; ]{0,20}",
@@ -249,8 +250,8 @@ mod tests {
                 }
             };
             let header = format!("{name}: {written}, {added}\r\n");
-            let told = told(&proxies, PROXY, &header);
-            prop_assert_eq!(told.as_deref(), Some("203.0.113.9:0"));
+            let client_seen = client_of(&proxies, PROXY, &header);
+            prop_assert_eq!(client_seen.as_deref(), Some("203.0.113.9:0"));
         }
 
         #[test]
@@ -283,9 +284,9 @@ mod tests {
     fn who_is_not_trusted_is_not_believed() {
         let header = "X-Forwarded-For: 203.0.113.9\r\n";
         let proxies = TrustedProxies::x_forwarded_for(inside());
-        assert_eq!(told(&proxies, "192.0.2.1:1", header), None);
-        assert_eq!(told(&proxies, "unix", header), None);
+        assert_eq!(client_of(&proxies, "192.0.2.1:1", header), None);
+        assert_eq!(client_of(&proxies, "unix", header), None);
         let proxies = proxies.unix_sockets();
-        assert_eq!(told(&proxies, "unix", header).as_deref(), Some("203.0.113.9:0"));
+        assert_eq!(client_of(&proxies, "unix", header).as_deref(), Some("203.0.113.9:0"));
     }
 }

@@ -46,8 +46,8 @@ impl TrustedProxies {
     /// Proxies in these networks, which write the header `Forwarded` (RFC 7239).
     ///
     /// The header is read from its end. The last element was written by a trusted proxy, so it is
-    /// well formed, and its beginning does not depend on what a client wrote before it: a quote that
-    /// the client left open hides nothing, and a comma within quotes separates nothing. This
+    /// well formed, and its beginning does not depend on what a client wrote before it: a quote
+    /// that the client left open hides nothing, and a comma within quotes separates nothing. This
     /// requires that the proxy quotes what it copies from its client, `host` for instance, and
     /// escapes quotes and backslashes in it (RFC 7239 §4, RFC 9110 §5.6.4).
     ///
@@ -87,7 +87,8 @@ impl TrustedProxies {
         Self { networks: Networks::new(networks), trusts_unix: false, source }
     }
 
-    /// Trusts everybody who connects over a Unix socket, too: the permissions of its file say who may.
+    /// Trusts everybody who connects over a Unix socket, too: the permissions of its file say who
+    /// may.
     #[must_use]
     pub const fn unix_sockets(mut self) -> Self {
         self.trusts_unix = true;

@@ -25,8 +25,8 @@ pub struct Network {
 pub struct InvalidNetwork;
 
 impl Network {
-    /// Whether the block contains the address. An IPv4-mapped IPv6 address (`::ffff:`) counts as the
-    /// IPv4 address.
+    /// Whether the block contains the address. An IPv4-mapped IPv6 address (`::ffff:`) counts as
+    /// the IPv4 address.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
         let (bits, is_v4) = bits(address.to_canonical());

@@ -154,7 +154,7 @@ mod tests {
     use crate::proto::{Limits, MaskKeys, Role, WebSocket};
     use crate::time::Time;
 
-    /// A stream that takes so many bytes more.
+    /// A stream that takes this many more bytes.
     struct Narrow(usize);
 
     impl Transmit for Narrow {
@@ -209,7 +209,7 @@ mod tests {
             assert_eq!(sockets.next_drained(), Some(conn));
             assert_eq!(sockets.next_drained(), None);
         }
-        // One that is gone was not told, and its slot's next connection is another.
+        // A removed connection stays in the queue; the next one in its slot has another key.
         wait_and_drain(&mut sockets);
         sockets.remove(conn);
         assert_eq!((sockets.next_drained(), sockets.output.drained_len()), (Some(conn), 0));

@@ -97,7 +97,7 @@ impl Sockets {
         handled
     }
 
-    /// Ends the protocol for what the peer did wrong, and tells the peer.
+    /// Ends the protocol for an error of the peer, and sends it the close code.
     #[cold]
     pub(crate) fn fail_protocol(&mut self, conn: Key, error: ProtocolError) {
         let Self { registry, output } = self;

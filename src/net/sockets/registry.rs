@@ -20,8 +20,8 @@ use crate::slots::Key;
 use crate::time::Time;
 use crate::topics::SendCapacity;
 
-/// All connections, with their deadlines, their places, their memory, and the lists of those that
-/// something is to be done for. It has no output: see [`Output`](super::output::Output).
+/// All connections, with their deadlines, places and memory, and the lists of those with pending
+/// work. Their output is apart: see [`Output`](super::output::Output).
 #[derive(Debug)]
 pub(crate) struct Registry {
     pub(super) table: Table,
@@ -31,8 +31,9 @@ pub(crate) struct Registry {
     pub(crate) places: Places,
     pub(super) limits: OutboxLimits,
     pub(super) now: Time,
-    /// Connections that have ended, and are carried on with at the turn's end. May name one twice,
-    /// or one that is gone.
+    /// Connections that have ended, to be reaped at the turn's end: their handlers are called,
+    /// their streams closed and their slots freed as far as possible. May name one twice, or one
+    /// that is gone.
     reapable: Vec<Key>,
     /// Connections to be read from though no readiness says so.
     to_read: WorkQueue,
@@ -134,7 +135,7 @@ impl Registry {
         }
     }
 
-    /// Queues a connection that has ended to be carried on with.
+    /// Queues a connection that has ended for reaping.
     pub(crate) fn queue_reaping(&mut self, conn: Key) {
         self.reapable.push(conn);
     }

@@ -1,6 +1,6 @@
 //! Closing of connections when all together hold too much memory.
 //!
-//! What counts is the memory that is held: storage with its spare capacity, and what several
+//! All memory that is held counts: storage including its spare capacity, and what several
 //! connections share once. Above the limit, connections are closed for the others only if they hold
 //! memory without progress, and only as long as that helps:
 //!

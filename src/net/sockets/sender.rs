@@ -7,7 +7,7 @@ use crate::net::disconnect::Disconnect;
 use crate::net::send_status::SendStatus;
 use crate::net::socket::Socket;
 use crate::net::streams::Transmit;
-use crate::proto::{Outgoing, Payload, PreparedMessage, Role};
+use crate::proto::{Message, Payload, PreparedMessage, Role};
 use crate::slots::Key;
 use crate::topics::{Frames, Run, SendCapacity};
 
@@ -37,20 +37,22 @@ impl Sender<'_> {
     }
 
     /// Sends a message to a connection that is open.
-    pub(crate) fn send(&mut self, conn: Key, outgoing: Outgoing<'_>) -> SendStatus {
-        let status = match outgoing.prepared() {
-            Some(prepared) => self.send_prepared(conn, prepared),
-            None => self.send_message(conn, outgoing),
+    pub(crate) fn send(
+        &mut self,
+        conn: Key,
+        message: Message<'_>,
+        may_compress: bool,
+    ) -> SendStatus {
+        let status = if may_compress && self.compresses(conn, message.len()) {
+            self.push_compressed(conn, message)
+        } else {
+            self.push_frame(conn, &message.into())
         };
         self.sockets.output.count_message(status);
         status
     }
 
-    fn send_message(&mut self, conn: Key, outgoing: Outgoing<'_>) -> SendStatus {
-        let message = outgoing.message();
-        if !outgoing.may_compress() || !self.compresses(conn, message.len()) {
-            return self.push_frame(conn, &message.into());
-        }
+    fn push_compressed(&mut self, conn: Key, message: Message<'_>) -> SendStatus {
         let Sockets { registry, output } = &mut *self.sockets;
         let mut compressed = std::mem::take(&mut output.compressed);
         let payload = output.compress(&mut registry.table, conn, message, &mut compressed);
@@ -61,17 +63,19 @@ impl Sender<'_> {
         status
     }
 
-    /// Sends a message that is encoded already, sharing its bytes.
-    fn send_prepared(&mut self, conn: Key, message: &PreparedMessage) -> SendStatus {
+    /// Sends a message that is encoded already to a connection that is open, sharing its bytes.
+    pub(crate) fn send_prepared(&mut self, conn: Key, message: &PreparedMessage) -> SendStatus {
         let (frame, payload, forms) = (message.frame(), message.payload(), message.compressible());
         let compresses = forms.is_some() && self.compresses(conn, payload.bytes.len());
         let is_client = self.sockets.registry.table.role(conn) == Role::Client;
-        if !compresses && (is_client || frame.len() < REUSE_BYTES_MIN) {
+        let status = if !compresses && (is_client || frame.len() < REUSE_BYTES_MIN) {
             self.push_frame(conn, &payload)
         } else {
             let frames = Frames::Shared(frame, 0..frame.len());
             self.push_run(conn, &Run::new(frames, forms, None))
-        }
+        };
+        self.sockets.output.count_message(status);
+        status
     }
 
     /// Whether a message of that length to the connection is compressed.

@@ -1,4 +1,4 @@
-//! Connections that something is to be done for.
+//! Connections with pending work.
 
 use std::collections::VecDeque;
 
@@ -7,7 +7,7 @@ use crate::net::lists::Lists;
 use crate::net::socket::Socket;
 use crate::slots::Key;
 
-/// Connections that something is to be done for, each once and in order. Some may be gone.
+/// Connections with pending work, each once and in order. Some may be gone.
 #[derive(Debug)]
 pub(super) struct WorkQueue {
     /// Which list of a [`Socket`] this is.
