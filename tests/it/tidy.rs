@@ -3,11 +3,15 @@
 //! The tables say what holds. A rule that is in the way is changed here, with its reason, before
 //! the code that needs it.
 
+mod imports;
+mod shape;
 mod source;
 
 use std::fs;
 use std::path::Path;
 
+use imports::Imports;
+use shape::{flag_heaps, long_parameter_lists, methods};
 use source::{Source, line_of, occurrences, paths};
 
 /// The layers: every file or folder directly in `src`, from the bottom up, and what of the crate
@@ -151,6 +155,19 @@ const MAX_COLUMNS: usize = 100;
 const MAX_FUNCTION: usize = 70;
 const MAX_FILE: usize = 500;
 const MAX_TEST_FILE: usize = 800;
+
+/// Methods of one type, in all files.
+const MAX_METHODS: usize = 40;
+/// Types that have more, and why.
+const METHODS_EXCEPT: &[(&str, usize)] = &[
+    // Fewer than 40 are its interface. The others are the phases of a turn, a file each, which
+    // share the loop's whole state.
+    ("engine::EventLoop", 120),
+];
+/// Parameters of one function, `self` included.
+const MAX_PARAMETERS: usize = 5;
+/// Booleans of one struct: more are states that want an enum, or a set.
+const MAX_BOOLEANS: usize = 5;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -320,6 +337,35 @@ fn lines_functions_and_files_are_short() {
             violations.push(format!("{path}: {lines} lines"));
         }
     }
+    assert_none(&violations);
+}
+
+#[test]
+fn types_have_one_job_and_functions_few_parameters() {
+    let library = library();
+    let mut violations = Vec::new();
+    for (name, count) in methods(&library) {
+        let except = METHODS_EXCEPT.iter().find(|(except, _)| *except == name);
+        if count > except.map_or(MAX_METHODS, |(_, most)| *most) {
+            violations.push(format!("{name}: {count} methods"));
+        }
+    }
+    for source in &library {
+        for (line, count) in long_parameter_lists(source, MAX_PARAMETERS) {
+            violations.push(format!("{}:{line}: {count} parameters", source.path));
+        }
+        for (line, count) in flag_heaps(source, MAX_BOOLEANS) {
+            violations.push(format!("{}:{line}: {count} booleans", source.path));
+        }
+    }
+    assert_none(&violations);
+}
+
+#[test]
+fn no_two_files_import_each_other() {
+    let imports = Imports::of(&library());
+    let circles = imports.circles();
+    let violations: Vec<String> = circles.iter().map(|circle| circle.join(" <-> ")).collect();
     assert_none(&violations);
 }
 

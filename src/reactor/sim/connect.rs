@@ -122,9 +122,9 @@ impl Network {
         if end.is_connecting() {
             return Ok(false);
         }
-        match end.error.take() {
+        match end.take_error() {
             Some(error) => Err(error.into()),
-            None if end.dead => Err(ErrorKind::NotConnected.into()),
+            None if end.is_dead() => Err(ErrorKind::NotConnected.into()),
             None => Ok(true),
         }
     }

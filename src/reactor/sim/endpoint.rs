@@ -9,7 +9,7 @@ use std::time::Duration;
 /// One end of a connection, which may not be established yet.
 ///
 /// Invariant: `coming_bytes` is the number of bytes in `coming`. After the FIN has arrived
-/// (`finished`), no bytes are under way.
+/// (`is_finished`), no bytes are under way.
 #[derive(Debug)]
 pub(super) struct Endpoint {
     /// The other end, which exists as long as this one. `None` until the connection is established.
@@ -25,14 +25,8 @@ pub(super) struct Endpoint {
     coming_bytes: usize,
     /// Arrived and not received.
     pub(super) received: VecDeque<u8>,
-    /// The other end's FIN has arrived. `received` has the bytes before it.
-    pub(super) finished: bool,
-    /// This end sent its FIN.
-    pub(super) shut: bool,
-    /// Reset, or never connected. Nothing is sent or arrives any more.
-    pub(super) dead: bool,
-    /// Why it is dead, until a call has returned it.
-    pub(super) error: Option<ErrorKind>,
+    /// The halves of the connection that have ended.
+    ended: Ended,
     /// Accepts no bytes for a while, whatever room there is. The end of that is planned.
     pub(super) choked: bool,
     /// A writable edge must follow as soon as there is room.
@@ -41,6 +35,34 @@ pub(super) struct Endpoint {
     pub(super) edge: bool,
     /// Dropped by its owner. Bytes that arrive later are answered with a reset.
     pub(super) closed: bool,
+}
+
+/// What of a connection has ended, as one end knows it.
+///
+/// ```text
+///            this end's FIN
+/// Neither ────────────────▶ Ours
+///    │ the other end's FIN    │
+///    ▼                        ▼
+/// Theirs ─────────────────▶ Both
+/// ```
+///
+/// A reset leads from each of them to `All`, and so does a connection that fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ended {
+    Neither,
+    /// This end sent its FIN.
+    Ours,
+    /// The other end's FIN has arrived. `received` has the bytes before it.
+    Theirs,
+    Both,
+    /// Reset, or never connected. Nothing is sent or arrives any more.
+    All {
+        /// The other end's FIN had arrived.
+        after_fin: bool,
+        /// Why, until a call has returned it.
+        error: Option<ErrorKind>,
+    },
 }
 
 /// The state of a raw peer, which a test drives.
@@ -84,10 +106,7 @@ impl Endpoint {
             coming: VecDeque::new(),
             coming_bytes: 0,
             received: VecDeque::new(),
-            finished: false,
-            shut: false,
-            dead: false,
-            error: None,
+            ended: Ended::Neither,
             choked: false,
             wants_room: false,
             edge: false,
@@ -95,13 +114,57 @@ impl Endpoint {
         }
     }
 
+    /// Whether the connection was reset, or could not be made.
+    pub(super) const fn is_dead(&self) -> bool {
+        matches!(self.ended, Ended::All { .. })
+    }
+
+    /// Whether the other end's FIN has arrived.
+    pub(super) const fn is_finished(&self) -> bool {
+        matches!(self.ended, Ended::Theirs | Ended::Both | Ended::All { after_fin: true, .. })
+    }
+
+    /// Whether this end sent its FIN, or can send nothing any more.
+    pub(super) const fn is_shut(&self) -> bool {
+        matches!(self.ended, Ended::Ours | Ended::Both | Ended::All { .. })
+    }
+
+    /// This end sends its FIN. Returns whether it had.
+    pub(super) const fn shut(&mut self) -> bool {
+        let was_shut = self.is_shut();
+        match self.ended {
+            Ended::Neither => self.ended = Ended::Ours,
+            Ended::Theirs => self.ended = Ended::Both,
+            Ended::Ours | Ended::Both | Ended::All { .. } => {}
+        }
+        was_shut
+    }
+
+    /// The other end's FIN has arrived.
+    pub(super) const fn finish(&mut self) {
+        match &mut self.ended {
+            Ended::Neither => self.ended = Ended::Theirs,
+            Ended::Ours => self.ended = Ended::Both,
+            Ended::All { after_fin, .. } => *after_fin = true,
+            Ended::Theirs | Ended::Both => {}
+        }
+    }
+
+    /// Takes the error that ended the connection, which one call returns.
+    pub(super) const fn take_error(&mut self) -> Option<ErrorKind> {
+        match &mut self.ended {
+            Ended::All { error, .. } => error.take(),
+            Ended::Neither | Ended::Ours | Ended::Theirs | Ended::Both => None,
+        }
+    }
+
     pub(super) const fn is_connecting(&self) -> bool {
-        self.other.is_none() && !self.dead
+        self.other.is_none() && !self.is_dead()
     }
 
     /// Whether it is connected, and neither reset nor dropped.
     pub(super) const fn is_live(&self) -> bool {
-        self.other.is_some() && !self.dead && !self.closed
+        self.other.is_some() && !self.is_dead() && !self.closed
     }
 
     /// How many bytes of the window towards this end are used.
@@ -137,7 +200,7 @@ impl Endpoint {
 
     /// Makes the bytes that were not received arrive again at `due`, ahead of all others.
     pub(super) fn take_back(&mut self, due: Duration) {
-        debug_assert!(!self.finished, "bytes would arrive behind the end of the stream");
+        debug_assert!(!self.is_finished(), "bytes would arrive behind the end of the stream");
         let bytes: Vec<u8> = mem::take(&mut self.received).into();
         self.coming_bytes += bytes.len();
         self.coming.push_front(Segment { due, content: Content::Bytes(bytes) });
@@ -161,9 +224,10 @@ impl Endpoint {
     /// Ends the connection at this end with `error`. Bytes that have arrived can still be read.
     pub(super) fn kill(&mut self, error: ErrorKind) {
         self.clear_coming();
-        self.dead = true;
+        let after_fin = self.is_finished();
         // A reset after a FIN shows only when sending (Linux: EPIPE in CLOSE-WAIT).
-        self.error = Some(if self.finished { ErrorKind::BrokenPipe } else { error });
+        let error = Some(if after_fin { ErrorKind::BrokenPipe } else { error });
+        self.ended = Ended::All { after_fin, error };
         if let Some(script) = &mut self.script {
             script.outgoing.clear();
         }
@@ -177,12 +241,12 @@ impl Endpoint {
             self.received.drain(..count);
             return Some(Ok(count));
         }
-        if self.finished {
+        if self.is_finished() {
             return Some(Ok(0));
         }
-        match self.error.take() {
+        match self.take_error() {
             Some(error) => Some(Err(error)),
-            None if self.dead => Some(Ok(0)),
+            None if self.is_dead() => Some(Ok(0)),
             None => None,
         }
     }

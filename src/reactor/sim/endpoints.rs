@@ -55,7 +55,7 @@ impl Endpoints {
         let Some(end) = self.get(id) else {
             return false;
         };
-        end.dead || end.shut || self.room(id, window).saturating_mul(3) >= window
+        end.is_shut() || self.room(id, window).saturating_mul(3) >= window
     }
 
     /// The readiness of a stream, as `epoll` would report it.
@@ -65,7 +65,7 @@ impl Endpoints {
         let key = end.key.filter(|_| !end.closed)?;
         // Without room, a writable edge must follow when there is.
         end.wants_room |= !writable;
-        let hangup = end.finished || end.dead;
+        let hangup = end.is_finished() || end.is_dead();
         let readable = hangup || !end.received.is_empty();
         let readiness = Readiness { key, readable, writable, hangup, urgent: false };
         (readable || writable).then_some(readiness)

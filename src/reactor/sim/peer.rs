@@ -59,7 +59,7 @@ impl SimReactor {
         let Some(end) = self.peer_mut(peer) else {
             return;
         };
-        let sends = !end.dead && !end.shut;
+        let sends = !end.is_shut();
         if let Some(script) = end.script.as_mut().filter(|script| sends && !script.finishing) {
             script.outgoing.extend(bytes);
         }
@@ -87,7 +87,7 @@ impl SimReactor {
     pub fn peer_reset(&mut self, peer: PeerId) {
         self.reap();
         self.network.env.note(format_args!("peer #{} resets", peer.0));
-        if self.peer(peer).is_some_and(|end| !end.dead) {
+        if self.peer(peer).is_some_and(|end| !end.is_dead()) {
             self.network.abort(peer.0);
         }
     }
@@ -105,13 +105,14 @@ impl SimReactor {
     /// Whether nothing more can be received, because the end of the stream or a reset has arrived.
     #[must_use]
     pub fn peer_is_closed(&self, peer: PeerId) -> bool {
-        self.peer(peer).is_none_or(|end| end.dead || (end.finished && end.received.is_empty()))
+        self.peer(peer)
+            .is_none_or(|end| end.is_dead() || (end.is_finished() && end.received.is_empty()))
     }
 
     /// Whether the connection was reset or refused.
     #[must_use]
     pub fn peer_was_reset(&self, peer: PeerId) -> bool {
-        self.peer(peer).is_some_and(|end| end.dead)
+        self.peer(peer).is_some_and(|end| end.is_dead())
     }
 
     /// Whether all bytes of [`SimReactor::peer_send`] have left the peer.

@@ -19,7 +19,7 @@ impl Network {
         self.reset_live(id);
         let (available, final_known) = {
             let end = self.sockets.endpoints.end(id)?;
-            (end.received.len(), end.finished || end.dead)
+            (end.received.len(), end.is_finished() || end.is_dead())
         };
         if buffer.is_empty() {
             return Ok(0);
@@ -55,8 +55,8 @@ impl Network {
         self.env.interruptible()?;
         self.reset_live(id);
         let end = self.sockets.endpoints.end(id)?;
-        if end.dead || end.shut {
-            return Err(end.error.take().unwrap_or(ErrorKind::BrokenPipe).into());
+        if end.is_shut() {
+            return Err(end.take_error().unwrap_or(ErrorKind::BrokenPipe).into());
         }
         if len == 0 {
             return Ok(0);
@@ -106,7 +106,7 @@ impl Network {
     pub(super) fn shutdown(&mut self, id: u64) -> io::Result<()> {
         self.env.interruptible()?;
         let end = self.sockets.endpoints.end(id)?;
-        if end.dead || end.is_connecting() {
+        if end.is_dead() || end.is_connecting() {
             return Err(ErrorKind::NotConnected.into());
         }
         self.finish(id);
@@ -119,7 +119,7 @@ impl Network {
             return;
         };
         let Some(to) = end.other else { return };
-        if mem::replace(&mut end.shut, true) {
+        if end.shut() {
             return;
         }
         let behind_bytes = self.sockets.endpoints.get(to).is_some_and(Endpoint::bytes_come_last);
@@ -142,7 +142,7 @@ impl Network {
         }
         let unread = !end.received.is_empty();
         end.received.clear();
-        let (key, dead, other) = (end.key, end.dead, end.other);
+        let (key, dead, other) = (end.key, end.is_dead(), end.other);
         self.edges.retire(key);
         if !dead && unread {
             self.abort(id);
@@ -193,7 +193,7 @@ impl Network {
                     self.env.note(format_args!("arrived #{id} {}", bytes.len()));
                 }
                 Content::Fin => {
-                    end.finished = true;
+                    end.finish();
                     self.env.note(format_args!("arrived #{id} FIN"));
                 }
                 Content::Reset => {
@@ -278,7 +278,7 @@ impl Network {
 
     /// Sends `content` to an end, where it arrives at `due`.
     fn dispatch(&mut self, to: u64, due: Duration, content: Content) {
-        if let Some(end) = self.sockets.endpoints.get_mut(to).filter(|end| !end.dead) {
+        if let Some(end) = self.sockets.endpoints.get_mut(to).filter(|end| !end.is_dead()) {
             end.push(due, content);
             self.plan(due, Planned::Delivery(to));
         }

@@ -27,7 +27,7 @@ impl Imports {
         for source in shipped() {
             let (code, from) = (source.shipped(), module(source));
             // What is passed on is nothing that the file itself needs.
-            let code = without_public_uses(&code);
+            let code = without_public_uses(&code).replace("pub(in crate", "pub(in ");
             let roots = ["crate", "super", "self"].map(|root| paths(&code, root));
             let found = roots.into_iter().flatten();
             let targets = found.filter_map(|(_, path)| imports.target(&path, &from));

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use super::source::{Source, item_end, line_of, occurrences};
 
-/// How many methods each type has, in all its own `impl` blocks of these sources together.
+/// How many methods each type has, in all its own `impl` blocks of these sources together. Types
+/// of two layers may have the same name.
 pub(super) fn methods(sources: &[Source]) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
-    for code in sources.iter().map(Source::shipped) {
+    for source in sources {
+        let (code, layer) = (source.shipped(), source.module().first().copied().unwrap_or("lib"));
         for at in occurrences(&code, "impl").into_iter().filter(|at| begins_line(&code, *at)) {
             let block = &code[at..item_end(&code, at)];
             let Some((head, body)) = block.split_once('{') else { continue };
@@ -18,7 +20,7 @@ pub(super) fn methods(sources: &[Source]) -> BTreeMap<String, usize> {
             }
             let name = name(&head[generics(head)..]);
             let methods = body.lines().filter(|line| is_method(line)).count();
-            *counts.entry(name.to_owned()).or_default() += methods;
+            *counts.entry(format!("{layer}::{name}")).or_default() += methods;
         }
     }
     counts
@@ -123,7 +125,7 @@ fn methods_parameters_and_booleans_are_counted() {
                 (u8, u8),\n    ) {\n    }\n}\nimpl Display for Big<u8> {\n    fn fmt(&self) {}\n}\n\
                 struct Flags {\n    a: bool,\n    pub b: bool,\n    c: Vec<bool>,\n}\n";
     let sources = [Source::new("src/a.rs".to_owned(), text.to_owned())];
-    assert_eq!(methods(&sources), BTreeMap::from([("Big".to_owned(), 2)]));
+    assert_eq!(methods(&sources), BTreeMap::from([("a::Big".to_owned(), 2)]));
     assert_eq!(long_parameter_lists(&sources[0], 2), [(5, 3)]);
     assert_eq!(flag_heaps(&sources[0], 1), [(15, 2)]);
     assert_eq!(flag_heaps(&sources[0], 2), []);

@@ -21,7 +21,7 @@ pub(super) struct Function {
 }
 
 impl Source {
-    fn new(path: String, text: String) -> Self {
+    pub(super) fn new(path: String, text: String) -> Self {
         let (code, comments) = split(&text);
         Self { path, text, code, comments }
     }
@@ -152,7 +152,7 @@ fn is_name(byte: u8) -> bool {
 }
 
 /// Where the item at byte `start` ends: behind the brace that closes its body, or its semicolon.
-fn item_end(code: &str, start: usize) -> usize {
+pub(super) fn item_end(code: &str, start: usize) -> usize {
     let mut depth = 0_usize;
     for (at, byte) in code.bytes().enumerate().skip(start) {
         match byte {
