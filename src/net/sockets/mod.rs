@@ -25,6 +25,7 @@ mod handling;
 mod input;
 mod memory;
 mod output;
+mod reading;
 mod registry;
 mod relief;
 mod sender;
