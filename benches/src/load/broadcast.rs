@@ -21,11 +21,11 @@ pub(crate) fn run(
     server: Option<&ThreadCpu>,
 ) -> Result<Measurement, Error> {
     if load.size < Stamp::LEN {
-        let reason = format!("a broadcast message needs {} bytes for its number", Stamp::LEN);
+        let reason = format!("a broadcast message needs at least {} bytes", Stamp::LEN);
         return Err(Error::Settings(reason));
     }
     if load.target.wire == Wire::Tcp && publishers > 1 {
-        let reason = "raw TCP has no message boundaries: there can be only one publisher";
+        let reason = "raw TCP has no message boundaries: it allows only one publisher";
         return Err(Error::Settings(reason.to_owned()));
     }
     let depth = load.pace.in_flight_max();
