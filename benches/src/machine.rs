@@ -1,4 +1,4 @@
-//! The machine that the figures come from: what it is, its CPUs, and what else ran on it.
+//! The machine of the run: its model, its CPUs, and the CPU time of other programs.
 
 use std::fs;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use crate::error::Error;
 
-/// What a reader must know of the machine to judge the figures.
+/// The properties of the machine that matter for the figures.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Machine {
     /// Model name of the processor.
@@ -23,14 +23,14 @@ pub(crate) struct Machine {
     pub(crate) cpus: usize,
     /// Name and release of the kernel.
     pub(crate) kernel: String,
-    /// Whether the processor says that it runs under a hypervisor.
+    /// Whether the processor reports a hypervisor.
     pub(crate) virtual_machine: bool,
     /// Load average of the last minute before the run.
     pub(crate) load_average: Option<f64>,
 }
 
 impl Machine {
-    /// Reads what the system tells; what it does not tell is "unknown".
+    /// Reads the properties from the system. Missing ones are "unknown".
     pub(crate) fn describe() -> Self {
         let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         let field = |name: &str| {
@@ -49,14 +49,14 @@ impl Machine {
         }
     }
 
-    /// One line for people.
+    /// The properties in one line.
     pub(crate) fn summary(&self) -> String {
         let kind = if self.virtual_machine { ", virtual machine" } else { "" };
         format!("{}, {} CPUs{kind}, {}", self.cpu, self.cpus, self.kernel)
     }
 }
 
-/// The CPUs for a server and its load: two cores of their own if there are two.
+/// The CPUs for a server and its load: separate cores if possible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct CpuPair {
     pub(crate) server: usize,
@@ -64,8 +64,8 @@ pub(crate) struct CpuPair {
 }
 
 impl CpuPair {
-    /// The first CPU that this process may use, and the first that is on another core; another
-    /// thread of the same core if there is but one core; `None` with a single CPU.
+    /// The first CPU that this process may use, and the first one on another core, or else on the
+    /// same core. `None` with a single CPU.
     pub(crate) fn pick() -> Option<Self> {
         Self::pick_from(&allowed_cpus(), |cpu| {
             let path = format!("/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list");
@@ -93,21 +93,21 @@ pub(crate) fn pin(cpu: usize) -> Result<(), Error> {
     sched_setaffinity(None, &set).map_err(|errno| Error::system(what)(errno.into()))
 }
 
-/// Has the system end this process, as by SIGTERM, when the thread that started it ends.
+/// Requests SIGTERM for this process when the thread that started it ends.
 pub(crate) fn end_with_parent() -> Result<(), Error> {
     set_parent_process_death_signal(Some(Signal::TERM))
         .map_err(|errno| Error::system("cannot end with the parent process")(errno.into()))
 }
 
-/// Lets the other threads of a CPU go before the calling one.
+/// Lowers the priority of the calling thread below other threads of its CPU.
 pub(crate) fn yield_to_others() -> Result<(), Error> {
     const NICE: i32 = 10;
-    // Linux has one for each thread; `None` is the calling one.
+    // Linux has a priority for each thread. `None` is the calling thread.
     setpriority_process(None, NICE)
         .map_err(|errno| Error::system("cannot lower a thread's priority")(errno.into()))
 }
 
-/// Makes room for `wanted` open files if the system lets it; tells how many there may be now.
+/// Raises the limit on open files to `wanted` if the system permits it, and returns the limit.
 pub(crate) fn raise_file_limit(wanted: u64) -> u64 {
     let limit = getrlimit(Resource::Nofile);
     let current = limit.current.unwrap_or(u64::MAX);
@@ -138,9 +138,9 @@ pub(crate) struct ThreadCpu {
 
 #[derive(Clone, Debug)]
 enum Threads {
-    /// The file of the one.
+    /// The file of one thread.
     One(String),
-    /// The folder of all.
+    /// The folder of all threads.
     AllIn(String),
 }
 
@@ -151,18 +151,19 @@ impl ThreadCpu {
         Self { threads: Threads::One(format!("/proc/self/task/{thread}/schedstat")) }
     }
 
-    /// All threads that the process has by then. What threads had that ended is not counted.
+    /// All threads that the process has when the time is read. Threads that have ended are not
+    /// counted.
     pub(crate) fn of_process(process: u32) -> Self {
         Self { threads: Threads::AllIn(format!("/proc/{process}/task")) }
     }
 
-    /// Time spent on a CPU so far; up to one scheduler tick late while the thread runs.
+    /// The CPU time so far, up to one scheduler tick late while the thread runs.
     pub(crate) fn time(&self) -> Option<Duration> {
         match &self.threads {
             Threads::One(file) => cpu_time(&fs::read_to_string(file).ok()?),
             Threads::AllIn(folder) => {
                 let files = fs::read_dir(folder).ok()?.flatten();
-                // A thread may end between the two looks.
+                // A thread may end before its file is read.
                 let texts = files
                     .filter_map(|thread| fs::read_to_string(thread.path().join("schedstat")).ok());
                 let times: Vec<Duration> = texts.filter_map(|text| cpu_time(&text)).collect();
@@ -177,21 +178,21 @@ fn cpu_time(schedstat: &str) -> Option<Duration> {
     Some(Duration::from_nanos(schedstat.split(' ').next()?.parse().ok()?))
 }
 
-/// How often the calling thread has called `write`, or a call of its kind, so far; those of its
-/// reading this number are none. `None` where the system does not tell.
+/// How often the calling thread has called `write` or a similar call so far. Reading this number
+/// makes no such call. `None` if the system does not count them.
 pub(crate) fn writes_of_thread() -> Option<u64> {
     let text = fs::read_to_string("/proc/thread-self/io").ok()?;
     text.lines().find_map(|line| line.strip_prefix("syscw: "))?.parse().ok()
 }
 
-/// CPU time up to a moment: over all CPUs since boot, and of this program.
+/// CPU time at a point in time: of all CPUs since boot, and of this program.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CpuUse {
     system: SystemTicks,
     own: Duration,
 }
 
-/// Percentages of all CPU time that others had.
+/// The shares of all CPU time that this program did not get, in percent.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Interference {
     /// Taken away by the hypervisor.
@@ -201,19 +202,19 @@ pub(crate) struct Interference {
 }
 
 impl CpuUse {
-    /// `None` where the system does not tell.
+    /// `None` if the system does not report it.
     pub(crate) fn now() -> Option<Self> {
         let system = SystemTicks::parse(&fs::read_to_string("/proc/stat").ok()?)?;
         let own = clock_gettime(ClockId::ProcessCPUTime).try_into().ok()?;
         Some(Self { system, own })
     }
 
-    /// As if processes that this program started, and their CPU time, were of this program.
+    /// Adds the CPU time of processes that this program started to its own.
     pub(crate) fn with(self, children: Duration) -> Self {
         Self { own: self.own + children, ..self }
     }
 
-    /// What others had since `earlier`.
+    /// The interference since `earlier`.
     pub(crate) fn interference_since(self, earlier: Self) -> Interference {
         let since = |ticks: fn(SystemTicks) -> u64| {
             ticks(self.system).saturating_sub(ticks(earlier.system)) as f64
@@ -228,12 +229,12 @@ impl CpuUse {
     }
 }
 
-/// Shares of CPU time that make figures doubtful when others have them, in percent.
+/// Interference above these shares of CPU time, in percent, makes figures doubtful.
 const STOLEN_MAX: f64 = 1.0;
 const OTHERS_MAX: f64 = 5.0;
 
 impl Interference {
-    /// What to say when others had much of the CPU time.
+    /// A note if the interference was high.
     pub(crate) fn doubts(self) -> Option<String> {
         let Self { stolen, others } = self;
         (stolen > STOLEN_MAX || others > OTHERS_MAX).then(|| {
@@ -245,7 +246,7 @@ impl Interference {
     }
 }
 
-/// The first line of `/proc/stat`, summed up.
+/// The sums of the first line of `/proc/stat`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct SystemTicks {
     total: u64,

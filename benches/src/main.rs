@@ -89,7 +89,7 @@ fn run(cli: Cli) -> Result<(), Error> {
     }
 }
 
-/// Serves until a signal comes, or the server fails.
+/// Serves until a signal arrives, or the server fails.
 fn serve(contestant: Contestant, config: ServiceConfig) -> Result<(), Error> {
     contestant.check(&config)?;
     let mut signals =
@@ -100,7 +100,7 @@ fn serve(contestant: Contestant, config: ServiceConfig) -> Result<(), Error> {
     let server = Server::start(config, Some(end.clone()), contestant.run())?;
     thread::spawn(move || {
         signals.forever().next();
-        // The receiver is gone only when the program ends anyway.
+        // The receiver is gone only if the program is already ending.
         let _ = end.send(());
     });
     let scheme = match contestant.wire() {
@@ -109,7 +109,7 @@ fn serve(contestant: Contestant, config: ServiceConfig) -> Result<(), Error> {
         Wire::Tcp => "tcp",
     };
     print(&format!("listening on {scheme}://{}\n", server.address()))?;
-    // The signals' thread never drops its end before it has sent.
+    // The signal thread sends before it drops its end.
     let _ = ended.recv();
     server.stop()
 }
@@ -122,14 +122,14 @@ fn print(text: &str) -> Result<(), Error> {
         .map_err(Error::system("cannot write to standard output"))
 }
 
-/// Runs one load against a server elsewhere and prints what it showed.
+/// Runs one load against another server and prints the report.
 fn measure(load: &Load, cpu: Option<usize>, files: &FileArgs) -> Result<(), Error> {
     let files = Files::create(files)?;
     let measurement = with_progress(load.clone(), cpu)?;
     files.publish(&Report::of_one_run(load, cpu, measurement))
 }
 
-/// Runs the load on a thread of its own and shows how far it is, if anybody watches.
+/// Runs the load on a thread of its own, with a progress bar on a terminal.
 fn with_progress(load: Load, cpu: Option<usize>) -> Result<Measurement, Error> {
     const STEP: Duration = Duration::from_millis(100);
     let total = load.warm_up + load.duration;
@@ -149,12 +149,12 @@ fn with_progress(load: Load, cpu: Option<usize>) -> Result<Measurement, Error> {
         }
     };
     bar.finish_and_clear();
-    // Its result is here; how it ended tells nothing more.
+    // Its result has arrived, so the join's outcome does not matter.
     let _ = thread.join();
     result
 }
 
-/// A bar on standard error; invisible unless that is a terminal.
+/// A progress bar on standard error. Hidden unless standard error is a terminal.
 fn progress_bar(steps: u64) -> ProgressBar {
     let style = ProgressStyle::with_template("{bar:40} {percent:>3} %  {elapsed}  {msg}");
     ProgressBar::new(steps).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))

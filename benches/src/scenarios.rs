@@ -1,4 +1,4 @@
-//! What the program measures when it is given no command.
+//! The scenarios that the program measures without a command.
 
 use std::thread;
 use std::time::Duration;
@@ -20,12 +20,12 @@ use crate::service::{Server, Service, ServiceConfig};
 pub(crate) struct Scenario {
     /// Its name in JSON.
     pub(crate) id: &'static str,
-    /// Its name for people.
+    /// Its title in reports.
     pub(crate) title: &'static str,
     pub(crate) shape: Shape,
     /// Payload bytes of each message.
     pub(crate) size: usize,
-    /// Messages that each sender leaves unanswered.
+    /// How many messages each sender leaves unanswered.
     pub(crate) depth: usize,
     /// The engine's target.
     pub(crate) goal: Option<Goal>,
@@ -75,8 +75,8 @@ const SCENARIOS: [Scenario; 5] = [
     },
 ];
 
-/// How long everything takes. Engine and floor take turns in rounds this short, so that whatever
-/// else happens on the machine happens to both.
+/// The number and length of the rounds. Engine and floor alternate in short rounds, so that
+/// interference on the machine affects both.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Timing {
     pub(crate) rounds: usize,
@@ -89,24 +89,25 @@ const FULL: Timing =
 const QUICK: Timing =
     Timing { rounds: 1, warm_up: Duration::from_millis(10), duration: Duration::from_millis(50) };
 
-/// How the scenarios run.
+/// The setting of the scenarios.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Setting {
     pub(crate) timing: Timing,
     pub(crate) idle: IdleMode,
-    /// With two CPUs, server and load have one each; otherwise they share what there is.
+    /// With two CPUs, server and load have one each. Otherwise they share the CPUs.
     pub(crate) cpus: Option<CpuPair>,
     pub(crate) with_floor: bool,
 }
 
 impl Setting {
-    /// Whether the load spins: with a CPU of its own it does, and its wake-up is in no latency.
+    /// Whether the load spins. With a CPU of its own it does, so that latencies exclude its
+    /// wake-up.
     pub(crate) fn spin(&self) -> bool {
         self.cpus.is_some()
     }
 }
 
-/// Who serves.
+/// The measured server.
 #[derive(Clone, Copy, Debug)]
 enum Side {
     Engine,
@@ -142,7 +143,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Report, Error> {
     Ok(report)
 }
 
-/// Why the system does not let the scenario's connections be open, both ends of each.
+/// The reason if the limit on open files is too low for both ends of the scenario's connections.
 fn lacks_files(scenario: &Scenario) -> Option<String> {
     const OTHER_FILES: usize = 192;
     let wanted = (scenario.shape.connections() * 2 + OTHER_FILES) as u64;
@@ -167,8 +168,8 @@ fn run_scenario(
     Ok(ScenarioReport::of_rounds(scenario, &engine, &floor))
 }
 
-/// Starts a server, loads it, and stops it: no round inherits anything, and no idle server spins
-/// beside the one that is measured.
+/// Starts a server, loads it, and stops it, so that no state remains for the next round, and no
+/// idle server spins beside the measured one.
 fn run_round(scenario: &Scenario, setting: &Setting, side: Side) -> Result<Measurement, Error> {
     let service = match scenario.shape {
         Shape::Echo { .. } => Service::Echo,
@@ -191,13 +192,13 @@ fn run_round(scenario: &Scenario, setting: &Setting, side: Side) -> Result<Measu
         spin: setting.spin(),
     };
     let measurement = run_load(&load, setting.cpus.map(|cpus| cpus.load), server.cpu());
-    // If the server failed, that is why the load did.
+    // If both failed, the server's error is the cause.
     server.stop()?;
     measurement
 }
 
-/// The floor carries as many bytes as the WebSocket frames have: for echoes those of the client,
-/// for broadcasts those of the server, of which there are more.
+/// The payload size for the floor, so that it carries as many bytes as the WebSocket frames: for
+/// echoes as the client's frames, for broadcasts as the more numerous frames of the server.
 fn bytes_on_wire(scenario: &Scenario, side: Side) -> usize {
     const MASK: usize = 4;
     let header = if scenario.size < 126 { 2 } else { 4 };
@@ -208,7 +209,7 @@ fn bytes_on_wire(scenario: &Scenario, side: Side) -> usize {
     }
 }
 
-/// Runs the load on a thread of its own, so that only that one is bound to a CPU.
+/// Runs the load on a thread of its own, so that only this thread is bound to a CPU.
 fn run_load(load: &Load, cpu: Option<usize>, server: &ThreadCpu) -> Result<Measurement, Error> {
     thread::scope(|scope| {
         let thread = scope.spawn(|| {

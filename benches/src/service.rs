@@ -1,4 +1,4 @@
-//! A server on a thread of its own, and what it is asked to do.
+//! A server on a thread of its own, and its configuration.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -18,36 +18,36 @@ pub(crate) enum Service {
     Echo,
     /// Send every message to all connections, its sender included
     ///
-    /// A message whose eighth byte is `E` is sent back to its sender alone, who is not broadcast
-    /// to from then on: so a connection can measure round trips beside broadcasts.
+    /// A message whose eighth byte is `E` is echoed to its sender only, which gets no broadcasts
+    /// after that. So a connection can measure round trips during broadcasts.
     Broadcast,
 }
 
-/// What the eighth byte of a message to a broadcast server is if it is to be sent back alone.
+/// The eighth byte of a message that a broadcast server echoes to its sender only.
 ///
-/// Payloads begin with their stamp, whose last byte this is: the highest of the sender's number,
-/// which no publisher reaches.
+/// Payloads begin with their stamp, and this is its last byte: the highest byte of the sender's
+/// number, which no publisher reaches.
 pub(crate) const ECHO_MARK: u8 = b'E';
 
-/// Whether a broadcast server sends the message back to its sender alone.
+/// Whether a broadcast server echoes the message to its sender only.
 pub(crate) fn asks_for_echo(payload: &[u8]) -> bool {
     payload.get(7) == Some(&ECHO_MARK)
 }
 
-/// What a server is asked to be.
+/// The configuration of a server.
 #[derive(Clone, Debug)]
 pub(crate) struct ServiceConfig {
     pub(crate) service: Service,
-    /// Host and port to listen on; port 0 takes a free one.
+    /// Host and port to listen on. Port 0 chooses a free one.
     pub(crate) address: String,
     pub(crate) idle: IdleMode,
     /// The CPU that the server's thread is bound to.
     pub(crate) cpu: Option<usize>,
-    /// The longest message that is accepted, in bytes; `None` is the engine's default.
+    /// The longest message that is accepted, in bytes. `None`: the engine's default.
     pub(crate) max_message: Option<usize>,
-    /// Whether messages are compressed for clients that want it.
+    /// Whether messages are compressed for clients that offer it.
     pub(crate) deflate: bool,
-    /// Whether it speaks TLS.
+    /// Whether it uses TLS.
     pub(crate) tls: bool,
 }
 
@@ -62,7 +62,7 @@ impl ServiceConfig {
 /// Ends a server's loop from another thread.
 pub(crate) type Stop = Box<dyn Fn() + Send>;
 
-/// A server that listens. Dropping it stops it and waits for its thread.
+/// A listening server. Dropping it stops it and waits for its thread.
 pub(crate) struct Server {
     address: SocketAddr,
     cpu: ThreadCpu,
@@ -71,21 +71,21 @@ pub(crate) struct Server {
     thread: Option<JoinHandle<Result<(), Error>>>,
 }
 
-/// What the server's thread tells once it listens.
+/// The message of the server's thread once it listens.
 struct Ready {
     address: SocketAddr,
     cpu: ThreadCpu,
     stop: Stop,
 }
 
-/// Lets a server's thread say that it listens.
+/// Lets a server's thread report that it listens.
 #[derive(Debug)]
 pub(crate) struct ReadyLine {
     sender: mpsc::Sender<Ready>,
 }
 
 impl ReadyLine {
-    /// Says that connections to `address` succeed from now on, until `stop` is called.
+    /// Reports that connections to `address` succeed from now on, until `stop` is called.
     pub(crate) fn listening(self, address: SocketAddr, stop: Stop) {
         // The receiver waits for exactly this: it is gone only if its thread is.
         let _ = self.sender.send(Ready { address, cpu: ThreadCpu::current(), stop });
@@ -94,7 +94,7 @@ impl ReadyLine {
 
 impl Server {
     /// Runs `body` on a new thread, bound to the CPU that `config` names, and waits until it
-    /// listens. `ended` is dropped when the thread ends, for whatever reason.
+    /// listens. `ended` is dropped when the thread ends, for any reason.
     pub(crate) fn start<B>(
         config: ServiceConfig,
         ended: Option<mpsc::Sender<()>>,
@@ -122,7 +122,7 @@ impl Server {
         }
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
@@ -132,7 +132,7 @@ impl Server {
         &self.cpu
     }
 
-    /// Stops it, waits for its thread and tells how that ended.
+    /// Stops it, waits for its thread and returns its result.
     pub(crate) fn stop(mut self) -> Result<(), Error> {
         (self.stop)();
         self.thread.take().map_or(Ok(()), join)
@@ -154,13 +154,13 @@ impl fmt::Debug for Server {
     }
 }
 
-/// Tells whoever waits that the thread ended.
+/// Notifies the waiting thread of the end of the server's thread.
 struct EndNotice(Option<mpsc::Sender<()>>);
 
 impl Drop for EndNotice {
     fn drop(&mut self) {
         if let Some(sender) = &self.0 {
-            // Nobody waits any more when the program is already stopping the server.
+            // Nobody is waiting if the program is already stopping the server.
             let _ = sender.send(());
         }
     }

@@ -1,34 +1,34 @@
 use std::io::{self, Write};
 
-/// What the kernel did not take of a connection's output, in order.
+/// The output of a connection that the kernel did not accept, in order.
 ///
-/// While something is in it the socket's buffer is full, and a writable edge will come.
+/// While it is not empty, the socket's buffer is full, and a writable edge will follow.
 #[derive(Debug, Default)]
 pub(crate) struct Unsent {
     bytes: Vec<u8>,
-    /// How much of `bytes` has left since; less than its length unless both are 0.
+    /// How many of `bytes` were sent since. Less than its length unless both are 0.
     sent: usize,
 }
 
 impl Unsent {
-    /// Whether the connection takes more.
+    /// Whether the connection accepts more output.
     pub(crate) fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
 
-    /// How many bytes wait.
+    /// How many bytes are unsent.
     pub(crate) fn len(&self) -> usize {
         self.bytes.len() - self.sent
     }
 
-    /// Sends `bytes` behind what waits, and keeps what the kernel does not take.
+    /// Sends `bytes` after the unsent ones, and keeps what the kernel does not accept.
     pub(crate) fn send(&mut self, stream: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
         let taken = if self.is_empty() { write(stream, bytes)? } else { 0 };
         self.bytes.extend_from_slice(&bytes[taken..]);
         Ok(())
     }
 
-    /// Sends what waits; tells whether nothing does any more.
+    /// Sends the unsent bytes, and returns whether none are left.
     pub(crate) fn flush(&mut self, stream: &mut impl Write) -> io::Result<bool> {
         if self.is_empty() {
             return Ok(true);
@@ -43,8 +43,8 @@ impl Unsent {
     }
 }
 
-/// Whether the call may simply be repeated at the next edge. Sockets that never block are never
-/// interrupted either.
+/// Whether the call can be repeated at the next edge. Calls on non-blocking sockets are never
+/// interrupted.
 pub(crate) fn would_block(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::WouldBlock
 }
@@ -60,7 +60,7 @@ fn write(stream: &mut impl Write, bytes: &[u8]) -> io::Result<usize> {
 mod tests {
     use super::*;
 
-    /// Takes `room` bytes, then blocks.
+    /// Accepts `room` bytes, then blocks.
     struct Pipe {
         room: usize,
         taken: Vec<u8>,

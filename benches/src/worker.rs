@@ -4,7 +4,7 @@ use std::thread::{self, JoinHandle};
 use crate::error::Error;
 use crate::machine;
 
-/// A thread that is ready for something before it does it.
+/// A thread that reports when it is ready, and then works.
 #[derive(Debug)]
 pub(crate) struct Worker<T> {
     thread: JoinHandle<Result<T, Error>>,
@@ -12,8 +12,8 @@ pub(crate) struct Worker<T> {
 }
 
 impl<T: Send + 'static> Worker<T> {
-    /// Runs `body` on a new thread, bound to a CPU if one is named, and waits for what it hands
-    /// over once it is ready.
+    /// Runs `body` on a new thread, bound to `cpu` if given, and waits for the value that it sends
+    /// once it is ready.
     pub(crate) fn start<H, B>(
         name: &'static str,
         cpu: Option<usize>,
@@ -38,7 +38,7 @@ impl<T: Send + 'static> Worker<T> {
         }
     }
 
-    /// Waits for its end: gives what it gave.
+    /// Waits for its end, and returns its result.
     pub(crate) fn join(self) -> Result<T, Error> {
         self.thread.join().unwrap_or(Err(Error::Thread(self.name)))
     }

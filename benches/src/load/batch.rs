@@ -2,11 +2,11 @@ use super::frame::{binary_header, masked};
 use super::payload::{Stamp, pattern};
 use super::target::Wire;
 
-/// Frames of equal messages back to back, encoded and masked once; before each send only the
-/// stamps are written, already masked. So a message costs its sender eight bytes of work.
+/// Frames of equal messages back to back, encoded and masked once. Before each send only the stamps
+/// are written, already masked. So sending a message costs eight written bytes.
 ///
-/// One mask key serves all frames of a run: this is load, not traffic that a proxy could confuse
-/// (RFC 6455 §10.3).
+/// All frames of a run share one mask key. Unpredictable keys protect proxies (RFC 6455 §10.3), and
+/// this load passes none.
 #[derive(Debug)]
 pub(crate) struct Batch {
     /// `frames` encoded frames.
@@ -15,7 +15,7 @@ pub(crate) struct Batch {
     frame_len: usize,
     /// Where the payload begins in each frame.
     payload_at: usize,
-    /// How many bytes of the stamp the payload has room for.
+    /// How many bytes of the stamp fit into the payload.
     stamp_len: usize,
     /// The mask over the stamp, as [`Stamp::to_bits`] lies on the wire.
     stamp_mask: u64,

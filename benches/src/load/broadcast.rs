@@ -13,7 +13,7 @@ use super::{GRACE, Load, PATIENCE, Pace, Wire};
 use crate::error::Error;
 use crate::machine::ThreadCpu;
 
-/// Publishes messages and checks that every receiver gets each, whole and in order.
+/// Publishes messages, and checks that every receiver gets each of them, whole and in order.
 pub(crate) fn run(
     load: &Load,
     receivers: usize,
@@ -21,11 +21,11 @@ pub(crate) fn run(
     server: Option<&ThreadCpu>,
 ) -> Result<Measurement, Error> {
     if load.size < Stamp::LEN {
-        let reason = format!("a broadcast message says which it is: {} bytes at least", Stamp::LEN);
+        let reason = format!("a broadcast message needs at least {} bytes", Stamp::LEN);
         return Err(Error::Settings(reason));
     }
     if load.target.wire == Wire::Tcp && publishers > 1 {
-        let reason = "raw TCP has no message boundaries: there can be but one publisher";
+        let reason = "raw TCP has no message boundaries: it allows only one publisher";
         return Err(Error::Settings(reason.to_owned()));
     }
     let depth = load.pace.in_flight_max();
@@ -56,25 +56,25 @@ struct Broadcast {
     links: Links,
     receivers: usize,
     publishers: Vec<Publisher>,
-    /// By receiver, then publisher: the sequence number of the message that has to come next.
+    /// By receiver, then publisher: the sequence number of the next expected message.
     next: Vec<u32>,
     /// The times of an open loop.
     schedule: Option<Schedule>,
     in_flight_max: u64,
     /// Messages that the schedule has released.
     released: u64,
-    /// Messages released that are not everywhere yet, over all publishers.
+    /// Messages of all publishers that were released and that some receiver does not have.
     outstanding: u64,
-    /// When something last arrived, or could first be expected to.
+    /// When the last message arrived, or when the first one was expected.
     heard: Instant,
-    /// The measured time is over: nothing new is sent.
+    /// The measured time is over, and no new message is sent.
     over: bool,
     meter: Meter,
 }
 
 /// One publisher. `complete <= sent <= due`.
 struct Publisher {
-    /// Messages that were to leave by now.
+    /// Messages that are due.
     due: u64,
     sent: u64,
     /// Messages that every receiver has.
@@ -83,10 +83,10 @@ struct Publisher {
     flights: VecDeque<Flight>,
 }
 
-/// One message on its way.
+/// One message in flight.
 struct Flight {
     intended: Instant,
-    /// Receivers that do not have it yet.
+    /// How many receivers do not have it.
     missing: usize,
 }
 
@@ -120,8 +120,7 @@ impl Broadcast {
         Ok(self.meter.finish())
     }
 
-    /// Tells whether the run may end: its time is over, and every message is everywhere or given
-    /// up.
+    /// Whether the run may end: its time is over, and every message was delivered or abandoned.
     fn is_settled(&mut self, now: Instant) -> Result<bool, Error> {
         if self.outstanding == 0 {
             return Ok(self.over);
@@ -166,7 +165,7 @@ impl Broadcast {
             let outcome = self.read(index)?;
             let more = match outcome {
                 ReadOutcome::Full => true,
-                // The end of the stream is still to be noticed.
+                // The end of the stream is still unread.
                 ReadOutcome::Short => event.is_read_closed(),
                 ReadOutcome::Empty => false,
             };
@@ -178,7 +177,7 @@ impl Broadcast {
 
     fn read(&mut self, index: usize) -> Result<ReadOutcome, Error> {
         if index >= self.receivers {
-            // What a server sends back to a publisher is read, and its frames are checked.
+            // Messages that the server sends to a publisher are read, and their frames are checked.
             return self.links.read(index, |_| Ok(()));
         }
         let publishers = self.publishers.len();
@@ -204,7 +203,7 @@ impl Broadcast {
             meter.arrived(flight.intended, now);
             flight.missing -= 1;
             if flight.missing == 0 {
-                // Receivers get one publisher's messages in order: none before it is missing.
+                // Receivers get a publisher's messages in order, so all earlier ones have arrived.
                 meter.arrived_everywhere(flight.intended, now);
                 publisher.flights.pop_front();
                 publisher.complete += 1;
@@ -218,8 +217,8 @@ impl Broadcast {
         Ok(outcome)
     }
 
-    /// Finds out which messages are due: those whose time has come, or, in a closed loop, as many
-    /// as there may be unanswered.
+    /// Releases the due messages: those whose time has come, or in a closed loop, as many as may be
+    /// unanswered.
     fn release(&mut self, now: Instant) {
         let before = self.outstanding;
         if let Some(schedule) = self.schedule {
@@ -242,7 +241,7 @@ impl Broadcast {
         }
     }
 
-    /// Sends what is due and allowed.
+    /// Sends the due messages within the limit on unanswered ones.
     fn publish(&mut self) -> Result<(), Error> {
         let publishers = self.publishers.len();
         for (index, publisher) in self.publishers.iter_mut().enumerate() {
@@ -268,7 +267,7 @@ impl Broadcast {
     }
 }
 
-/// When message `message` of publisher `index` is meant to leave: `now` without a schedule.
+/// When message `message` of publisher `index` is due. `now` without a schedule.
 fn intended(
     schedule: Option<Schedule>,
     publishers: usize,

@@ -17,7 +17,7 @@ use crate::service::{Server, Service, ServiceConfig};
 const WARM_UP: Duration = Duration::from_millis(5);
 const DURATION: Duration = Duration::from_millis(50);
 
-/// Runs `body` against each contestant of that service.
+/// Runs `body` against each contestant that supports the service.
 fn against_all(service: Service, body: impl Fn(Contestant, Target)) {
     let all = Contestant::value_variants().iter().copied();
     for contestant in all.filter(|contestant| contestant.services().contains(&service)) {
@@ -98,9 +98,9 @@ fn handshakes_are_made_again_and_again() {
 
 #[test]
 fn a_storm_ends_with_all_open() {
-    /// More than the engine's default of handshakes that are under way.
+    /// More than the engine's default limit on pending handshakes.
     const STORM: usize = 1200;
-    // Both ends of each are in this process.
+    // Both ends of each connection are in this process.
     machine::raise_file_limit(4 * STORM as u64);
     against_all(Service::Echo, |contestant, target| {
         if contestant.wire() == Wire::Tcp {

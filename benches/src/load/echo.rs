@@ -13,7 +13,7 @@ use super::{GRACE, Load, PATIENCE, Pace};
 use crate::error::Error;
 use crate::machine::ThreadCpu;
 
-/// Sends messages on every connection and checks that each comes back, whole and in order.
+/// Sends messages on every connection, and checks that each echo is whole and in order.
 pub(crate) fn run(
     load: &Load,
     connections: usize,
@@ -52,22 +52,22 @@ struct Echo {
     /// The times of an open loop.
     schedule: Option<Schedule>,
     in_flight_max: u64,
-    /// The bits of a stamp that payloads have room for.
+    /// The bits of a stamp that fit into payloads.
     carried: u64,
     /// Messages that the schedule has released.
     released: u64,
-    /// Messages released and not answered yet, over all senders.
+    /// Messages of all senders that were released and not answered.
     outstanding: u64,
-    /// When something last arrived, or could first be expected to.
+    /// When the last message arrived, or when the first one was expected.
     heard: Instant,
-    /// The measured time is over: nothing new is sent.
+    /// The measured time is over, and no new message is sent.
     over: bool,
     meter: Meter,
 }
 
 /// One connection. `answered <= sent <= due`.
 struct Sender {
-    /// Messages that were to leave by now.
+    /// Messages that are due.
     due: u64,
     sent: u64,
     answered: u64,
@@ -113,7 +113,7 @@ impl Echo {
         Ok(())
     }
 
-    /// Tells whether the run may end: its time is over, and every answer is here or given up.
+    /// Whether the run may end: its time is over, and every message was answered or abandoned.
     fn is_settled(&mut self, now: Instant) -> Result<bool, Error> {
         if self.outstanding == 0 {
             return Ok(self.over);
@@ -161,7 +161,7 @@ impl Echo {
             self.send(index)?;
             let more = match outcome {
                 ReadOutcome::Full => true,
-                // The end of the stream is still to be noticed.
+                // The end of the stream is still unread.
                 ReadOutcome::Short => event.is_read_closed(),
                 ReadOutcome::Empty => false,
             };
@@ -171,7 +171,7 @@ impl Echo {
         }
     }
 
-    /// Reads once; tells how many answers came.
+    /// Reads once, and returns how many answers arrived.
     fn read(&mut self, index: usize) -> Result<(ReadOutcome, usize), Error> {
         let senders = self.senders.len() as u64;
         let sender = &mut self.senders[index];
@@ -203,7 +203,7 @@ impl Echo {
         Ok((outcome, answers as usize))
     }
 
-    /// Lets the messages leave whose time has come.
+    /// Sends the messages whose time has come.
     fn release_due(&mut self, now: Instant) -> Result<(), Error> {
         let Some(schedule) = self.schedule else {
             return Ok(());
@@ -223,7 +223,7 @@ impl Echo {
         Ok(())
     }
 
-    /// Lets the next messages of a closed loop leave.
+    /// Sends the next messages of a closed loop.
     fn release(&mut self, index: usize, messages: usize) {
         if messages == 0 {
             return;
@@ -235,7 +235,7 @@ impl Echo {
         self.outstanding += messages as u64;
     }
 
-    /// Sends what is due and allowed on one connection.
+    /// Sends the due messages of one connection, within the limit on unanswered ones.
     fn send(&mut self, index: usize) -> Result<(), Error> {
         let senders = self.senders.len() as u64;
         let sender = &mut self.senders[index];

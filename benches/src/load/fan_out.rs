@@ -1,5 +1,5 @@
-//! Broadcasts in bursts, some of whose receivers may not read, and beside which another connection
-//! may measure round trips.
+//! Broadcasts in bursts. Some receivers may not read, and another connection may measure round
+//! trips at the same time.
 
 use std::time::{Duration, Instant};
 
@@ -22,13 +22,13 @@ use crate::service::ECHO_MARK;
 pub(crate) struct FanOut {
     pub(crate) target: Target,
     pub(crate) receivers: usize,
-    /// How many of them never read, and have small buffers.
+    /// How many of them never read. They have small buffers.
     pub(crate) slow: usize,
-    /// Payload bytes of each message, room for a stamp at least.
+    /// Payload bytes of each message, at least the length of a stamp.
     pub(crate) size: usize,
     /// Messages that the publisher sends in one write.
     pub(crate) burst: usize,
-    /// Whether one more connection, which is not broadcast to, measures round trips meanwhile.
+    /// Whether another connection, which gets no broadcasts, measures round trips meanwhile.
     pub(crate) bystander: bool,
     pub(crate) warm_up: Duration,
     pub(crate) duration: Duration,
@@ -36,25 +36,25 @@ pub(crate) struct FanOut {
     pub(crate) spin: bool,
 }
 
-/// What it showed.
+/// The result.
 #[derive(Clone, Debug)]
 pub(crate) struct FanOutMeasurement {
-    /// What those who read received.
+    /// The messages of the receivers that read.
     pub(crate) broadcasts: Measurement,
-    /// The bystander's round trips; without one, none.
+    /// The bystander's round trips. Empty without a bystander.
     pub(crate) bystander: Latencies,
 }
 
 /// Payload bytes of the bystander's messages.
 const ECHO_SIZE: usize = 128;
 
-/// Publishes the next burst when all who read have all of the last, and checks that they get
-/// every message, whole and in order.
+/// Publishes the next burst when all receivers that read have the whole last one. Checks that they
+/// get every message, whole and in order.
 pub(crate) fn run(load: &FanOut, server: Option<&ThreadCpu>) -> Result<FanOutMeasurement, Error> {
     make_room(load.receivers + 2)?;
     let reading = load.receivers.saturating_sub(load.slow);
     if load.size < Stamp::LEN || reading == 0 {
-        let reason = "a broadcast needs somebody who reads, and room to say which one it is";
+        let reason = "a broadcast needs a reading receiver, and messages with room for a number";
         return Err(Error::Settings(reason.to_owned()));
     }
     let mut links = Links::open(&load.target, load.receivers + 1, load.size, load.burst)?;
@@ -81,7 +81,7 @@ pub(crate) fn run(load: &FanOut, server: Option<&ThreadCpu>) -> Result<FanOutMea
             fan_out.publish()?;
         }
         if let Some(probe) = &mut probe {
-            // Nobody reads meanwhile: what it costs this program is in no round trip.
+            // This program does not read meanwhile, so reading is not part of a round trip.
             let time = probe.round_trip()?;
             if fan_out.meter.end().is_some() && !over {
                 round_trips.saturating_record(time.as_nanos() as u64);
@@ -101,9 +101,9 @@ pub(crate) fn run(load: &FanOut, server: Option<&ThreadCpu>) -> Result<FanOutMea
     Ok(FanOutMeasurement { broadcasts: fan_out.meter.finish(), bystander: round_trips })
 }
 
-/// A connection that has asked for an echo, so that it is broadcast to no more.
+/// A connection that has requested an echo, so that it gets no more broadcasts.
 fn bystander(load: &FanOut) -> Result<Probe, Error> {
-    // Over raw TCP, a broadcast that came before its first echo could not be told apart.
+    // Over raw TCP, a broadcast before the first echo could not be distinguished from it.
     let size = if load.target.wire == Wire::Tcp { load.size } else { ECHO_SIZE };
     let sender = u32::from(ECHO_MARK) << 24;
     let mut probe = Probe::connect(&load.target, size, sender, load.spin)?;
@@ -114,11 +114,11 @@ fn bystander(load: &FanOut) -> Result<Probe, Error> {
 struct Spreading {
     /// The receivers, those that do not read last, then the publisher.
     links: Links,
-    /// By receiver: the sequence number of the message that has to come next.
+    /// By receiver: the sequence number of the next expected message.
     next: Vec<u32>,
     publisher: usize,
     burst: Burst,
-    /// When something last arrived, or could first be expected to.
+    /// When the last message arrived, or when the first one was expected.
     heard: Instant,
     meter: Meter,
 }
@@ -129,7 +129,7 @@ struct Burst {
     /// The number of the first.
     first: u32,
     intended: Instant,
-    /// By message, how many do not have it yet.
+    /// By message, how many receivers do not have it.
     missing: Vec<usize>,
 }
 
@@ -144,7 +144,7 @@ impl Burst {
         self.missing.iter().all(|&missing| missing == 0)
     }
 
-    /// The next one is for `receivers` receivers; gives the number of its first message.
+    /// Begins a burst to `receivers` receivers, and returns the number of its first message.
     fn begin(&mut self, now: Instant, receivers: usize) -> u32 {
         self.first = self.first.wrapping_add(self.missing.len() as u32);
         self.intended = now;
@@ -152,7 +152,8 @@ impl Burst {
         self.first
     }
 
-    /// Message `sequence` has arrived once more: tells whether everywhere, if it was missing.
+    /// Notes that message `sequence` has arrived at one more receiver. Returns whether it has now
+    /// arrived everywhere, or `None` if it was not missing.
     fn arrived(&mut self, sequence: u32) -> Option<bool> {
         let place = sequence.wrapping_sub(self.first) as usize;
         let missing = self.missing.get_mut(place).filter(|missing| **missing > 0)?;
@@ -186,7 +187,7 @@ impl Spreading {
 
     fn read(&mut self, index: usize) -> Result<ReadOutcome, Error> {
         let Some(next) = self.next.get_mut(index) else {
-            // What a server sends back to the publisher is read, and its frames are checked.
+            // Messages that the server sends to the publisher are read, and their frames checked.
             return self.links.read(index, |_| Ok(()));
         };
         let (burst, meter) = (&mut self.burst, &mut self.meter);
@@ -209,7 +210,7 @@ impl Spreading {
         Ok(outcome)
     }
 
-    /// A server that owes messages and sends none for long has failed.
+    /// If messages are missing and none arrives for long, the server has failed.
     fn is_patient(&self) -> Result<(), Error> {
         let silence = self.heard.elapsed();
         if self.burst.is_everywhere() || silence <= PATIENCE {

@@ -1,4 +1,4 @@
-//! One connection that sends as much as it can, among many that say little.
+//! One connection that sends as much as it can, among many quiet ones.
 
 use std::time::{Duration, Instant};
 
@@ -18,13 +18,13 @@ use crate::machine::ThreadCpu;
 #[derive(Clone, Debug)]
 pub(crate) struct Flood {
     pub(crate) target: Target,
-    /// The connections beside the one that floods.
+    /// How many quiet connections there are.
     pub(crate) quiet: usize,
-    /// Messages of all of those together.
+    /// Messages per second of all quiet connections together.
     pub(crate) per_second: f64,
-    /// Payload bytes of each message, room for a stamp at least.
+    /// Payload bytes of each message, at least the length of a stamp.
     pub(crate) size: usize,
-    /// Messages that the one that floods leaves unanswered; none is no flood.
+    /// How many messages the flooding connection leaves unanswered. 0 is no flood.
     pub(crate) depth: usize,
     pub(crate) warm_up: Duration,
     pub(crate) duration: Duration,
@@ -32,19 +32,19 @@ pub(crate) struct Flood {
     pub(crate) spin: bool,
 }
 
-/// What it showed.
+/// The result.
 #[derive(Clone, Debug)]
 pub(crate) struct FloodMeasurement {
-    /// The quiet ones: latencies count from the intended send time.
+    /// The quiet connections. Latencies count from the intended send time.
     pub(crate) quiet: Measurement,
-    /// Messages that the one that floods got back while it was measured.
+    /// How many echoes the flooding connection got in the measured time.
     pub(crate) flooded: u64,
 }
 
-/// The connection that floods.
+/// The index of the flooding connection.
 const FLOODER: usize = 0;
 
-/// Floods, and measures the quiet ones' round trips at their rate, whatever comes back.
+/// Floods, and measures the quiet connections' round trips at a fixed rate.
 pub(crate) fn run(load: &Flood, server: Option<&ThreadCpu>) -> Result<FloodMeasurement, Error> {
     make_room(load.quiet + 1)?;
     let links = Links::open(&load.target, load.quiet + 1, load.size, load.depth.max(1))?;
@@ -92,13 +92,13 @@ struct Flooding {
     links: Links,
     senders: Vec<Sender>,
     depth: u64,
-    /// Of the quiet ones.
+    /// The measurement of the quiet connections.
     schedule: Schedule,
     /// Messages that the schedule has released.
     released: u64,
     /// Messages that are not answered yet, over all senders.
     outstanding: u64,
-    /// When something last arrived, or could first be expected to.
+    /// When the last message arrived, or when the first one was expected.
     heard: Instant,
     flooded: u64,
     over: bool,
@@ -114,7 +114,7 @@ struct Sender {
 }
 
 impl Flooding {
-    /// Tells whether time is over and every answer is here.
+    /// Whether the time is over and every answer has arrived.
     fn is_settled(&self, now: Instant) -> Result<bool, Error> {
         let silence = now.saturating_duration_since(self.heard);
         if self.outstanding > 0 && silence > PATIENCE {
@@ -124,7 +124,7 @@ impl Flooding {
         Ok(self.over && self.outstanding == 0)
     }
 
-    /// Lets the messages leave whose time has come, and those that make the flood.
+    /// Sends the messages whose time has come, and those of the flood.
     fn release(&mut self, now: Instant) -> Result<(), Error> {
         let last = self.meter.end().map_or(now, |end| now.min(end));
         for message in self.released..self.schedule.due(last) {
@@ -192,7 +192,8 @@ impl Flooding {
     }
 }
 
-/// Who sends message `message` of the schedule, of `senders` that one floods among.
+/// The index of the quiet connection that sends message `message` of the schedule, among `senders`
+/// connections of which one floods.
 fn quiet_sender(message: u64, senders: usize) -> usize {
     (message % (senders - 1) as u64) as usize + 1
 }

@@ -1,5 +1,5 @@
-//! The client's side of RFC 6455 §5, small and on its own: measured against the engine's codec, a
-//! mistake in either shows.
+//! The client's side of RFC 6455 §5, small and independent of the engine's codec, so that a mistake
+//! in either one is noticed.
 
 pub(crate) const CONTINUATION: u8 = 0x0;
 pub(crate) const TEXT: u8 = 0x1;
@@ -27,8 +27,8 @@ pub(crate) fn binary_header(size: usize, mask: Option<[u8; 4]>) -> Vec<u8> {
     header
 }
 
-/// Bytes of a whole message of `size` bytes besides these: what raw TCP has to carry more to
-/// carry as much.
+/// The overhead of a whole message of `size` bytes, in bytes. Raw TCP has to carry as much more for
+/// a fair comparison.
 pub(crate) const fn overhead(size: usize, masked: bool) -> usize {
     let header = match size {
         0..=125 => 2,

@@ -10,16 +10,16 @@ use socket2::{Domain, Protocol, Socket, Type};
 use super::target::{Target, Wire};
 use crate::error::Error;
 
-/// How long one connection may take to be made, and the server to answer its handshake.
+/// The time limit for connecting, and for the server's response to the handshake.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// A longer response is refused, in bytes.
 const RESPONSE_MAX: usize = 16 * 1024;
-/// What a server appends to the key (RFC 6455 §1.3).
+/// The GUID that a server appends to the key (RFC 6455 §1.3).
 const ACCEPT_GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/// Makes one connection, waits for it, and for its opening handshake if the wire has one. With
-/// it come the bytes that the server sent right behind its response. `source` is the address that
-/// it comes from, if that matters.
+/// Makes one connection and waits for it, and for its opening handshake if the wire has one. Also
+/// returns the bytes that the server sent right after its response. `source` is the local address
+/// to connect from, if given.
 pub(super) fn open(
     target: &Target,
     source: Option<IpAddr>,
@@ -82,7 +82,7 @@ pub(super) fn request(target: &Target, key: &str) -> String {
     )
 }
 
-/// Reads to the empty line; what lies behind it comes apart.
+/// Reads to the empty line. Returns the bytes after it separately.
 fn read_head(stream: &mut TcpStream) -> Result<(String, Vec<u8>), String> {
     const END: &[u8] = b"\r\n\r\n";
     let mut response = Vec::new();
@@ -92,7 +92,7 @@ fn read_head(stream: &mut TcpStream) -> Result<(String, Vec<u8>), String> {
         if length == 0 {
             return Err("the server closed the connection".into());
         }
-        // The empty line may begin in the chunk before.
+        // The empty line may begin in the previous chunk.
         let searched = response.len().saturating_sub(END.len() - 1);
         response.extend_from_slice(&chunk[..length]);
         let found = response[searched..].windows(END.len()).position(|window| window == END);
@@ -107,7 +107,7 @@ fn read_head(stream: &mut TcpStream) -> Result<(String, Vec<u8>), String> {
     }
 }
 
-/// What RFC 6455 §4.1 asks a client to check.
+/// The checks that RFC 6455 §4.1 requires of a client.
 pub(super) fn check_response(head: &str, key: &str) -> Result<(), String> {
     let mut lines = head.split("\r\n");
     let status = lines.next().unwrap_or_default();
@@ -136,7 +136,7 @@ pub(super) fn check_response(head: &str, key: &str) -> Result<(), String> {
         return Err("the Sec-WebSocket-Accept of the response is wrong".into());
     }
     if let Some(extension) = header("Sec-WebSocket-Extensions") {
-        return Err(format!("the server chose an extension nobody offered: '{extension}'"));
+        return Err(format!("the server chose an extension that was not offered: '{extension}'"));
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Opening handshakes: how many a second, and how long a storm of them takes.
+//! Opening handshakes: how many per second, and how long a storm of them takes.
 
 use std::time::{Duration, Instant};
 
@@ -9,11 +9,11 @@ use super::{PATIENCE, make_room, pause};
 use crate::error::Error;
 use crate::machine::ThreadCpu;
 
-/// Connections that are made, upgraded and closed again and again.
+/// Connections that are made, upgraded and closed repeatedly.
 #[derive(Clone, Debug)]
 pub(crate) struct Handshakes {
     pub(crate) target: Target,
-    /// How many are made beside each other.
+    /// How many are made at the same time.
     pub(crate) connections: usize,
     pub(crate) warm_up: Duration,
     pub(crate) duration: Duration,
@@ -21,8 +21,8 @@ pub(crate) struct Handshakes {
     pub(crate) spin: bool,
 }
 
-/// Makes the next connection when one is open, which is reset, so that ports do not run out.
-/// Answered are the handshakes; latencies are from connecting to the response.
+/// When a connection is open, resets it, so that ports do not run out, and makes the next one.
+/// Counts handshakes. Latencies are from connecting to the response.
 pub(crate) fn run(load: &Handshakes, server: Option<&ThreadCpu>) -> Result<Measurement, Error> {
     make_room(load.connections)?;
     let mut openings = Openings::new(&load.target)?;
@@ -68,19 +68,19 @@ pub(crate) struct Storm {
     pub(crate) spin: bool,
 }
 
-/// What a storm showed.
+/// The result of a storm.
 #[derive(Clone, Debug)]
 pub(crate) struct StormMeasurement {
-    /// Until the last connection was open, or had failed, or was given up.
+    /// The time until the last connection was open, failed or abandoned.
     pub(crate) time: Duration,
     pub(crate) opened: u64,
-    /// Refused, broken, or not open in time.
+    /// Connections that were refused, broken, or not open in time.
     pub(crate) failed: u64,
-    /// From the beginning of the storm until each connection was open.
+    /// The time from the beginning of the storm until each connection was open.
     pub(crate) latency: Latencies,
 }
 
-/// Begins to connect with all before it looks at any, and holds all until the last is open.
+/// Begins all connections before it waits for any, and holds all until the last one is open.
 pub(crate) fn storm(storm: &Storm) -> Result<StormMeasurement, Error> {
     make_room(storm.connections)?;
     let mut openings = Openings::new(&storm.target)?;
@@ -112,7 +112,7 @@ fn refused(target: &Target, reason: String) -> Error {
     Error::Handshake { target: target.to_string(), reason }
 }
 
-/// A server that has answered none for long has failed.
+/// If the server answers no handshake for this long, it has failed.
 fn is_patient(heard: Instant, now: Instant, outstanding: usize) -> Result<(), Error> {
     let silence = now.saturating_duration_since(heard);
     if outstanding > 0 && silence > PATIENCE {

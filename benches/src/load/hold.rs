@@ -10,14 +10,14 @@ use super::opening::reset;
 use super::target::Target;
 use crate::error::Error;
 
-/// Connections from one address: fewer than it has ports.
+/// How many connections are made from one address: fewer than it has ports.
 const FROM_ONE: usize = 20_000;
 
-/// Opens `count` connections one after the other, holds them while `measure` looks at the server a
-/// second time, and resets them. Gives what it saw before and while they were open.
+/// Calls `measure`, opens `count` connections one after the other, calls `measure` again while they
+/// are open, and resets them. Returns both measurements.
 ///
-/// They come from several loopback addresses where the server listens on one, for an address has
-/// not ports enough.
+/// If the server listens on a loopback address, the connections come from several loopback
+/// addresses, because one address does not have enough ports.
 pub(crate) fn hold<T, F>(target: &Target, count: usize, mut measure: F) -> Result<(T, T), Error>
 where
     F: FnMut() -> Result<T, Error>,

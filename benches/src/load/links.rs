@@ -15,7 +15,7 @@ use super::target::{Target, Wire};
 use crate::error::Error;
 use crate::unsent::{Unsent, would_block};
 
-/// All connections of a load, on one mio poll; each is named by its index.
+/// All connections of a load on one mio poll. Each one is identified by its index.
 #[derive(Debug)]
 pub(crate) struct Links {
     wire: Wire,
@@ -34,23 +34,23 @@ pub(crate) struct Links {
 struct Link {
     stream: TcpStream,
     scanner: Scanner,
-    /// Bytes that came right behind the opening handshake.
+    /// Bytes that arrived right after the opening handshake.
     early: Vec<u8>,
     unsent: Unsent,
 }
 
-/// What one read told about the connection.
+/// The result of one read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ReadOutcome {
     /// The buffer is full: there may be more.
     Full,
-    /// Less than the buffer holds: nothing is left to read, unless the end of the stream.
+    /// The read was short: nothing is left to read, except possibly the end of the stream.
     Short,
-    /// Nothing.
+    /// The read would block.
     Empty,
 }
 
-/// One read takes at most this much, in bytes.
+/// The maximum length of one read, in bytes.
 const BUFFER: usize = 256 * 1024;
 /// The receive buffer of a connection that is not read from, in bytes.
 const NARROW: usize = 4096;
@@ -58,8 +58,8 @@ const NARROW: usize = 4096;
 const NORMAL: u16 = 1000;
 
 impl Links {
-    /// Makes `count` connections one after the other. Messages will have `size` bytes; up to
-    /// `frames` of them leave in one write.
+    /// Makes `count` connections one after the other, for messages of `size` bytes. Up to `frames`
+    /// of them leave in one write.
     pub(crate) fn open(
         target: &Target,
         count: usize,
@@ -82,7 +82,7 @@ impl Links {
             let scanner = Scanner::default();
             links.push(Link { stream, scanner, early, unsent: Unsent::default() });
         }
-        // The server has seen the nonces, but masks need not be secret from it.
+        // The server knows the nonces, but mask keys need not be secret from it.
         let mask = [random[0], random[1], random[2], random[3]];
         Ok(Self {
             wire: target.wire,
@@ -107,7 +107,7 @@ impl Links {
         }
     }
 
-    /// Reads once and hands over the stamps of the messages that became whole.
+    /// Reads once, and passes on the stamps of the messages that became whole.
     pub(crate) fn read<F>(&mut self, index: usize, mut arrived: F) -> Result<ReadOutcome, Error>
     where
         F: FnMut(Stamp) -> Result<(), Fault>,
@@ -125,7 +125,7 @@ impl Links {
         Ok(if full { ReadOutcome::Full } else { ReadOutcome::Short })
     }
 
-    /// Hands over what came right behind the opening handshake.
+    /// Handles the bytes that arrived right after the opening handshake.
     pub(crate) fn read_early<F>(&mut self, index: usize, mut arrived: F) -> Result<(), Error>
     where
         F: FnMut(Stamp) -> Result<(), Fault>,
@@ -157,8 +157,8 @@ impl Links {
         Ok(())
     }
 
-    /// Sends up to `messages` messages numbered from `first` on; tells how many of them left, or
-    /// were taken over to leave at the next edge: fewer only while the kernel takes no more.
+    /// Sends up to `messages` messages numbered from `first` on. Returns how many of them were sent
+    /// or queued until the socket is writable: fewer than `messages` only if the socket is full.
     pub(crate) fn send(
         &mut self,
         index: usize,
@@ -178,20 +178,20 @@ impl Links {
         Ok(taken)
     }
 
-    /// Sends what is unsent; tells whether all of it went.
+    /// Sends unsent output. Returns whether all of it was sent.
     pub(crate) fn flush(&mut self, index: usize) -> Result<bool, Error> {
         let link = &mut self.links[index];
         link.unsent.flush(&mut link.stream).map_err(|error| failed(index, &error))
     }
 
-    /// Lets the system hold little of what comes for a connection that is not read from.
+    /// Shrinks the receive buffer of a connection that is not read from.
     pub(crate) fn narrow(&mut self, index: usize) -> Result<(), Error> {
         SockRef::from(&self.links[index].stream)
             .set_recv_buffer_size(NARROW)
             .map_err(Error::system("cannot set the size of a socket's buffer"))
     }
 
-    /// Says goodbye on every connection, without waiting for an answer.
+    /// Sends a close frame on every connection, without waiting for an answer.
     pub(crate) fn close(self) {
         if self.wire == Wire::Tcp {
             return;
@@ -199,7 +199,7 @@ impl Links {
         let frame = control_frame(CLOSE, &NORMAL.to_be_bytes(), self.mask);
         for mut link in self.links {
             if link.unsent.is_empty() {
-                // The measurement is complete: what the peer makes of it no longer matters.
+                // The measurement is complete, so failures no longer matter.
                 let _ = link.stream.write(&frame);
             }
         }

@@ -4,8 +4,8 @@ use hdrhistogram::Histogram;
 
 use crate::machine::ThreadCpu;
 
-/// Measures one run: nothing while it warms up, then everything for a fixed time, or as many
-/// times that as it takes until a message that left in it has arrived.
+/// Measures one run: nothing during the warm-up, then everything for a fixed time. The time is
+/// extended by itself until a message that was sent in it has arrived.
 #[derive(Debug)]
 pub(crate) struct Meter {
     /// When warming up ends.
@@ -22,22 +22,22 @@ pub(crate) struct Meter {
     load_cpu: CpuMeter,
 }
 
-/// What one run showed.
+/// The result of one run.
 #[derive(Clone, Debug)]
 pub(crate) struct Measurement {
-    /// How long was measured.
+    /// The measured time.
     pub(crate) time: Duration,
     /// Messages that arrived in that time.
     pub(crate) answered: u64,
-    /// Messages meant to leave in that time whose answer did not come before the run was given
-    /// up: they are in the histogram with the time they had waited by then.
+    /// Messages that were due in that time and unanswered when the run was abandoned. The histogram
+    /// contains them with the time that they had waited by then.
     pub(crate) unanswered: u64,
-    /// From the (intended) send time to the arrival, of all messages sent in that time.
+    /// The latency of all messages sent in that time, from the (intended) send time to the arrival.
     pub(crate) latency: Latencies,
-    /// The same for the last receiver of each broadcast; empty for echoes.
+    /// The same for the last receiver of each broadcast. Empty for echoes.
     pub(crate) last_receiver: Latencies,
-    /// How much later than intended messages left, by the load's own fault or because the
-    /// connection took no more; empty in a closed loop.
+    /// How late messages left, because the load was late or the connection was full. Empty in a
+    /// closed loop.
     pub(crate) late: Latencies,
     /// CPU time of the server's thread, if it belongs to this process.
     pub(crate) server_cpu: Option<Duration>,
@@ -45,7 +45,7 @@ pub(crate) struct Measurement {
     pub(crate) load_cpu: Option<Duration>,
 }
 
-/// An HDR histogram of nanoseconds, three digits exact, up to ten minutes.
+/// An HDR histogram of nanoseconds with three significant digits, up to ten minutes.
 pub(crate) type Latencies = Histogram<u64>;
 
 const LONGEST: Duration = Duration::from_secs(600);
@@ -60,13 +60,13 @@ struct Window {
     start: Instant,
     /// When it is meant to end.
     end: Instant,
-    /// When it ended: when somebody looked. What arrived until then counts, for it is in the CPU
-    /// times too.
+    /// When its end was noticed. Messages that arrived until then count, because the CPU times
+    /// include them, too.
     closed: Option<Instant>,
 }
 
 impl Meter {
-    /// Begins to warm up. `server` is the thread that serves, if it can be watched.
+    /// Begins the warm-up. `server` is the server's thread, if its CPU time can be read.
     pub(crate) fn begin(warm_up: Duration, duration: Duration, server: Option<&ThreadCpu>) -> Self {
         Self {
             warm: Instant::now() + warm_up,
@@ -82,21 +82,21 @@ impl Meter {
         }
     }
 
-    /// To be called once per turn: begins and ends the measured time. Tells whether it is over.
+    /// Begins and ends the measured time, and returns whether it is over. Call this once per turn.
     pub(crate) fn is_over(&mut self, now: Instant) -> bool {
         let Some(window) = &mut self.window else {
             if now >= self.warm {
                 self.server_cpu.start();
                 self.load_cpu.start();
-                // Reading CPU times took time that nobody should see.
+                // Exclude the time that reading the CPU times took.
                 let start = Instant::now();
                 let end = start + self.duration;
                 self.window = Some(Window { start, end, closed: None });
             }
             return false;
         };
-        // Where the machine is so slow that nothing went and came, there is nothing to tell yet.
-        // Silence ends the run elsewhere.
+        // If the machine is so slow that no message was answered, go on. Another time limit ends
+        // the run if the server is silent.
         if now >= window.end && self.latency.is_empty() && window.closed.is_none() {
             window.end = now + self.duration;
         }
@@ -109,7 +109,7 @@ impl Meter {
         true
     }
 
-    /// A message that was to leave at `intended` arrived.
+    /// Records the arrival of a message that was due at `intended`.
     pub(crate) fn arrived(&mut self, intended: Instant, now: Instant) {
         let Some(window) = self.window else {
             return;
@@ -122,21 +122,21 @@ impl Meter {
         }
     }
 
-    /// A broadcast that was to leave at `intended` arrived at its last receiver.
+    /// Records the arrival of a broadcast that was due at `intended` at its last receiver.
     pub(crate) fn arrived_everywhere(&mut self, intended: Instant, now: Instant) {
         if self.window.is_some_and(|window| window.contains(intended)) {
             self.last_receiver.saturating_record(nanoseconds(intended, now));
         }
     }
 
-    /// A message that was to leave at `intended` left.
+    /// Records the sending of a message that was due at `intended`.
     pub(crate) fn left(&mut self, intended: Instant, now: Instant) {
         if self.window.is_some_and(|window| window.contains(intended)) {
             self.late.saturating_record(nanoseconds(intended, now));
         }
     }
 
-    /// The run is given up before the answer to a message of `intended` came.
+    /// Records that the run was abandoned before a message that was due at `intended` was answered.
     pub(crate) fn gave_up(&mut self, intended: Instant, now: Instant) {
         if self.window.is_some_and(|window| window.contains(intended)) {
             self.unanswered += 1;
@@ -149,7 +149,7 @@ impl Meter {
         self.window.map(|window| window.end)
     }
 
-    /// What it showed.
+    /// The result.
     pub(crate) fn finish(self) -> Measurement {
         Measurement {
             time: self.window.map_or(self.duration, Window::length),

@@ -1,13 +1,13 @@
 //! The load: one thread, one mio poll, any number of client connections.
 //!
 //! The generator must cost less than the server that it measures. Messages are encoded and masked
-//! once and only stamped before they leave; what arrives is compared where it lies in the receive
-//! buffer; a connection costs one `recv` and one `send` per readiness, and a message no allocation.
+//! once, and only stamped before they leave. Arriving data is compared in place in the receive
+//! buffer. A connection costs one `recv` and one `send` per readiness, and a message no allocation.
 //!
-//! A *closed* loop sends the next message when an answer has come: it finds the round trip and the
-//! highest throughput. An *open* loop sends at a fixed rate, whatever comes back, and counts every
-//! latency from the moment at which the message was meant to leave: a server that pauses is charged
-//! with everybody whom it kept waiting.
+//! A *closed* loop sends the next message when an answer has arrived: it measures the round trip
+//! and the highest throughput. An *open* loop sends at a fixed rate, whether answers arrive or not,
+//! and counts every latency from the intended send time: a server that pauses is charged for every
+//! message that it delays.
 
 mod batch;
 mod broadcast;
@@ -49,21 +49,21 @@ pub(crate) struct Load {
     /// Payload bytes of each message.
     pub(crate) size: usize,
     pub(crate) pace: Pace,
-    /// Load before anything is measured.
+    /// The load's duration before the measured time.
     pub(crate) warm_up: Duration,
-    /// How long is measured.
+    /// The measured time.
     pub(crate) duration: Duration,
     /// Poll without ever sleeping.
     pub(crate) spin: bool,
 }
 
-/// Who sends, and who receives.
+/// The senders and receivers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shape {
     /// Each connection gets its own messages back.
     Echo { connections: usize },
-    /// Each receiver gets every message of every publisher. Publishers are connections of their
-    /// own; whether the server sends to them too does not matter.
+    /// Each receiver gets every message of every publisher. Publishers are separate connections.
+    /// The server may send to them, too.
     Broadcast { receivers: usize, publishers: usize },
 }
 
@@ -80,15 +80,15 @@ impl Shape {
 /// When messages leave.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Pace {
-    /// Each sender keeps `depth` messages unanswered, and sends the next when an answer comes.
+    /// Each sender keeps `depth` messages unanswered, and sends the next one after an answer.
     Closed { depth: usize },
-    /// The senders in turn, `per_second` messages in all. A sender with `in_flight_max` messages
-    /// unanswered waits; the latency counts from the intended time even so.
+    /// The senders send alternately, `per_second` messages in total. A sender with `in_flight_max`
+    /// unanswered messages waits, but latency still counts from the intended send time.
     Open { per_second: f64, in_flight_max: usize },
 }
 
 impl Pace {
-    /// The most messages that one sender leaves unanswered.
+    /// The limit on unanswered messages of one sender.
     const fn in_flight_max(self) -> usize {
         match self {
             Self::Closed { depth } => depth,
@@ -97,15 +97,15 @@ impl Pace {
     }
 }
 
-/// A server that owes answers and sends nothing for this long has failed.
+/// If answers are missing and the server sends nothing for this long, it has failed.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long an open loop waits for the answers that are missing when its time is over.
+/// How long an open loop waits for missing answers after its time is over.
 const GRACE: Duration = Duration::from_secs(2);
 /// Open files that the program needs besides its sockets.
 const OTHER_FILES: usize = 64;
 
-/// Opens the connections, runs the load and measures. `server` tells the server's CPU time, if it
-/// can be watched.
+/// Opens the connections, runs the load and measures. `server` reads the server's CPU time, if that
+/// is possible.
 pub(crate) fn run(load: &Load, server: Option<&ThreadCpu>) -> Result<Measurement, Error> {
     if load.target.wire == Wire::Tcp && load.size == 0 {
         let reason = "raw TCP has no empty messages: the size must be at least 1 byte";
@@ -120,7 +120,7 @@ pub(crate) fn run(load: &Load, server: Option<&ThreadCpu>) -> Result<Measurement
     }
 }
 
-/// Lets as many connections be open.
+/// Raises the limit on open files for the connections.
 fn make_room(connections: usize) -> Result<(), Error> {
     let wanted = (connections + OTHER_FILES) as u64;
     let limit = machine::raise_file_limit(wanted);
@@ -132,7 +132,7 @@ fn make_room(connections: usize) -> Result<(), Error> {
     Ok(())
 }
 
-/// How long one wait may take that ends anyway when something arrives.
+/// The time limit of one wait, which ends earlier when something arrives.
 const fn pause(spin: bool) -> Duration {
     if spin { Duration::ZERO } else { schedule::WAIT_MAX }
 }

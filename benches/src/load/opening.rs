@@ -1,4 +1,4 @@
-//! Opening handshakes beside each other, none of which waits for another.
+//! Concurrent opening handshakes.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -16,7 +16,7 @@ use super::target::{Target, Wire};
 use crate::error::Error;
 use crate::unsent::would_block;
 
-/// All that go on.
+/// The handshakes in progress.
 #[derive(Debug)]
 pub(super) struct Openings {
     target: Target,
@@ -24,16 +24,16 @@ pub(super) struct Openings {
     poll: Poll,
     events: Events,
     openings: Slab<Opening>,
-    /// How many began; their nonces differ by it, which is enough for a load.
+    /// How many handshakes began. Makes their nonces differ, which is enough for a load.
     begun: u128,
 }
 
-/// One that ended.
+/// A handshake that has ended.
 #[derive(Debug)]
 pub(super) struct Opened {
     /// When connecting began.
     pub(super) since: Instant,
-    /// The connection, or why there is none.
+    /// The connection, or the reason for the failure.
     pub(super) result: Result<TcpStream, String>,
 }
 
@@ -42,7 +42,7 @@ struct Opening {
     since: Instant,
     stream: TcpStream,
     key: String,
-    /// What of the request has not left.
+    /// The unsent part of the request.
     request: Vec<u8>,
     response: Vec<u8>,
 }
@@ -68,12 +68,12 @@ impl Openings {
         Ok(Self { target: target.clone(), address, poll, events, openings, begun: 0 })
     }
 
-    /// How many go on.
+    /// How many are in progress.
     pub(super) fn len(&self) -> usize {
         self.openings.len()
     }
 
-    /// Begins one more.
+    /// Begins another one.
     pub(super) fn begin(&mut self) -> Result<(), Error> {
         let cannot_connect = format!("cannot connect to {}", self.target);
         self.try_begin().map_err(Error::system(cannot_connect))
@@ -93,7 +93,7 @@ impl Openings {
         Ok(())
     }
 
-    /// Waits until some go on, and hands over those that ended.
+    /// Waits for progress, and passes on the handshakes that have ended.
     pub(super) fn wait<F>(&mut self, timeout: Duration, mut ended: F) -> Result<(), Error>
     where
         F: FnMut(Opened),
@@ -123,7 +123,7 @@ impl Openings {
 }
 
 impl Opening {
-    /// Goes as far as possible; tells whether it ended well.
+    /// Makes as much progress as possible. Returns whether the handshake succeeded.
     fn go_on(&mut self) -> Result<bool, String> {
         if !self.request.is_empty() {
             if let Some(error) = self.stream.take_error().map_err(|error| error.to_string())? {
@@ -162,7 +162,7 @@ pub(super) fn reset(stream: &TcpStream) -> Result<(), Error> {
         .map_err(Error::system("cannot set how a socket closes"))
 }
 
-/// Whether the socket is not connected yet, or takes or has nothing.
+/// Whether the call would block, or the socket is not connected yet.
 fn not_yet(error: &io::Error) -> bool {
     would_block(error) || error.kind() == io::ErrorKind::NotConnected
 }

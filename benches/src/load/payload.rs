@@ -1,4 +1,4 @@
-/// Which message a payload is: the first bytes of every payload, as many as it has room for.
+/// Identifies a message: the first bytes of every payload, as many as fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stamp {
     /// The connection, or the publisher.
@@ -11,12 +11,12 @@ impl Stamp {
     /// Bytes of a whole stamp.
     pub(crate) const LEN: usize = 8;
 
-    /// Little-endian on the wire: the sequence number comes first, its low byte before all.
+    /// Little-endian on the wire, beginning with the sequence number.
     pub(crate) const fn to_bits(self) -> u64 {
         (self.sender as u64) << 32 | self.sequence as u64
     }
 
-    /// The other way round.
+    /// The inverse of `to_bits`.
     pub(crate) const fn from_bits(bits: u64) -> Self {
         Self { sender: (bits >> 32) as u32, sequence: bits as u32 }
     }
@@ -32,8 +32,8 @@ impl Stamp {
     }
 }
 
-/// What payloads of `size` bytes hold besides their stamp. It repeats nowhere near, so that bytes
-/// which arrive in the wrong place are noticed.
+/// The content of payloads of `size` bytes besides their stamp. It does not repeat within short
+/// distances, so that misplaced bytes are noticed.
 pub(crate) fn pattern(size: usize) -> Vec<u8> {
     (0..size).map(|index| ((index as u32).wrapping_mul(0x9e37_79b9) >> 24) as u8).collect()
 }

@@ -16,12 +16,12 @@ pub(crate) struct Probe {
     events: Events,
     sender: u32,
     sent: u32,
-    /// How long to wait for an echo until looking again.
+    /// How long one wait for an echo may take.
     timeout: Duration,
 }
 
 impl Probe {
-    /// Payloads have `size` bytes, room for a stamp at least, and are `sender`'s.
+    /// Payloads have `size` bytes, at least the length of a stamp, and the stamp names `sender`.
     pub(crate) fn connect(
         target: &Target,
         size: usize,
@@ -32,7 +32,7 @@ impl Probe {
         Ok(Self { links, events: Events::with_capacity(8), sender, sent: 0, timeout: pause(spin) })
     }
 
-    /// Sends a message and waits until it is back.
+    /// Sends a message and waits for its echo.
     pub(crate) fn round_trip(&mut self) -> Result<Duration, Error> {
         let expected = Stamp { sender: self.sender, sequence: self.sent };
         self.sent = self.sent.wrapping_add(1);
@@ -62,7 +62,7 @@ impl Probe {
         }
     }
 
-    /// Says goodbye.
+    /// Sends a close frame.
     pub(crate) fn close(self) {
         self.links.close();
     }

@@ -4,22 +4,22 @@ use super::frame::{BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, binary_header}
 use super::payload::{Stamp, pattern};
 use super::target::Wire;
 
-/// What every message that arrives has to be: its length, and its bytes beside the stamp.
+/// The expected content of every arriving message: its length, and its bytes besides the stamp.
 #[derive(Debug)]
 pub(crate) struct Expectation {
     wire: Wire,
     pattern: Vec<u8>,
-    /// The header of a whole message in one frame; empty without frames.
+    /// The header of a whole message in one frame. Empty without frames.
     header: Vec<u8>,
 }
 
-/// How far one connection's stream has been read. Nothing of it is kept but a piece of a header,
-/// of a stamp or of a control frame: payloads are compared where they lie.
+/// The position in one connection's stream. It keeps only parts of a header, a stamp or a control
+/// frame: payloads are compared in place.
 #[derive(Debug, Default)]
 pub(crate) struct Scanner {
     /// The header being read.
     header: [u8; HEADER_MAX],
-    /// How many bytes of it are here; 0 between frames.
+    /// How many bytes of it have arrived. 0 between frames.
     header_len: usize,
     /// The frame whose payload is being read.
     frame: Option<Frame>,
@@ -27,22 +27,22 @@ pub(crate) struct Scanner {
     compared: usize,
     /// Between the first and the last frame of a message.
     fragmented: bool,
-    /// The current message's stamp as far as it is here.
+    /// The arrived part of the current message's stamp.
     stamp: [u8; Stamp::LEN],
-    /// The payload of the current control frame as far as it is here.
+    /// The arrived part of the current control frame's payload.
     control: Vec<u8>,
 }
 
-/// Something whole that arrived.
+/// A whole message or ping that arrived.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Arrival<'a> {
-    /// A message, as long as it had to be and right in every byte beside its stamp.
+    /// A message with the expected length and the expected bytes besides its stamp.
     Message(Stamp),
     /// A ping, to be answered with the same bytes.
     Ping(&'a [u8]),
 }
 
-/// What is wrong with a connection or with what came over it.
+/// A fault of a connection or of its data.
 #[derive(Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub(crate) enum Fault {
@@ -58,9 +58,9 @@ pub(crate) enum Fault {
     WrongLength { expected: usize, received: usize },
     /// A message with a wrong byte.
     WrongByte { at: usize, expected: u8, received: u8 },
-    /// A message other than the one that had to come next.
+    /// A message other than the next expected one.
     WrongMessage { expected: Stamp, received: Stamp },
-    /// A message that nobody sent.
+    /// A message that was not sent.
     Unasked,
 }
 
@@ -94,7 +94,7 @@ impl Expectation {
         self.pattern.len()
     }
 
-    /// Reads on in one connection's stream and hands over what became whole.
+    /// Scans further bytes of one connection's stream, and passes on what became whole.
     pub(crate) fn scan<F>(
         &self,
         scanner: &mut Scanner,
@@ -119,7 +119,7 @@ impl Expectation {
         Ok(())
     }
 
-    /// The usual case: the next bytes are one message in one frame, all of it here.
+    /// The usual case: the next bytes are one whole message in one frame.
     fn whole_message<'b>(
         &self,
         scanner: &Scanner,
@@ -183,7 +183,7 @@ impl Expectation {
         Ok(rest)
     }
 
-    /// Compares the next piece of the current message, and keeps what is stamp of it.
+    /// Compares the next piece of the current message, and keeps its part of the stamp.
     fn compare(&self, scanner: &mut Scanner, piece: &[u8]) -> Result<(), Fault> {
         let from = scanner.compared;
         let to = from + piece.len();
@@ -210,7 +210,7 @@ impl Expectation {
 }
 
 impl Scanner {
-    /// The header in front, if enough of it is here (RFC 6455 §5.2).
+    /// The header at the front, if it has arrived whole (RFC 6455 §5.2).
     fn parse_header(&mut self) -> Result<Option<Frame>, Fault> {
         let header = &self.header[..self.header_len];
         let &[first, second, ref extended @ ..] = header else {
@@ -235,7 +235,7 @@ impl Scanner {
             opcode @ (CLOSE | PING | PONG) if last && left <= CONTROL_MAX => Some(opcode),
             CLOSE | PING | PONG => return Err(Fault::Protocol("a malformed control frame")),
             TEXT => return Err(Fault::Protocol("a text message in answer to a binary one")),
-            _ => return Err(Fault::Protocol("a frame that may not come here")),
+            _ => return Err(Fault::Protocol("a frame that is not allowed here")),
         };
         if control.is_none() {
             self.fragmented = !last;
@@ -291,10 +291,10 @@ impl fmt::Display for Fault {
             ),
             Self::WrongMessage { expected, received } => write!(
                 f,
-                "message {} of sender {} came where message {} of sender {} was due",
+                "message {} of sender {} arrived where message {} of sender {} was expected",
                 received.sequence, received.sender, expected.sequence, expected.sender
             ),
-            Self::Unasked => f.write_str("the server sent a message that nobody had sent"),
+            Self::Unasked => f.write_str("the server sent a message that no client had sent"),
         }
     }
 }

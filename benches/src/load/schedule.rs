@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
-/// The moments at which the messages of an open loop are meant to leave: message 0 at the start,
-/// the others at equal distances.
+/// The intended send times of an open loop's messages: message 0 at the start, the others at equal
+/// intervals.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Schedule {
     start: Instant,
@@ -16,13 +16,13 @@ impl Schedule {
         Self { start, per_second }
     }
 
-    /// How many messages are meant to have left by `now`.
+    /// How many messages are due by `now`.
     pub(crate) fn due(&self, now: Instant) -> u64 {
         let elapsed = now.saturating_duration_since(self.start).as_secs_f64();
         (elapsed * self.per_second) as u64 + 1
     }
 
-    /// When message `index` is meant to leave.
+    /// The intended send time of message `index`.
     pub(crate) fn time(&self, index: u64) -> Instant {
         self.start + Duration::from_secs_f64(index as f64 / self.per_second)
     }

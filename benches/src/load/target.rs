@@ -2,16 +2,16 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::str::FromStr;
 
-/// How messages lie on the wire.
+/// The format of messages on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wire {
-    /// RFC 6455: one masked binary frame a message.
+    /// RFC 6455: one masked binary frame per message.
     WebSocket,
     /// The bytes of the messages one after the other, all of one length.
     Tcp,
 }
 
-/// Where the load goes: `ws://host[:port][/path]` or `tcp://host:port`.
+/// The server under load: `ws://host[:port][/path]` or `tcp://host:port`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Target {
     pub(crate) wire: Wire,

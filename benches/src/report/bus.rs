@@ -1,4 +1,4 @@
-//! What the event bus showed.
+//! The report on the event bus.
 
 use serde::Serialize;
 
@@ -11,7 +11,7 @@ use crate::idle::IdleMode;
 use crate::load::Latencies;
 use crate::machine::{CpuPair, Interference};
 
-/// Everything about one run of `bus`.
+/// The report on one run of `bus`.
 #[derive(Debug, Serialize)]
 pub(crate) struct BusReport {
     #[serde(flatten)]
@@ -26,7 +26,7 @@ pub(crate) struct BusReport {
     doubts: Doubts,
 }
 
-/// What publishing one event costs the publishing thread, in nanoseconds.
+/// The time that publishing one event takes, in nanoseconds.
 #[derive(Debug, Serialize)]
 struct CostReport {
     engine: CostSide,
@@ -38,12 +38,12 @@ struct CostReport {
 #[derive(Debug, Serialize)]
 struct CostSide {
     mean_ns: f64,
-    /// Of batches of events, half of which took longer.
+    /// The median of batches of events.
     median_ns: f64,
     rounds_mean_ns: Vec<f64>,
 }
 
-/// What one way of events showed.
+/// The results for one path of events.
 #[derive(Debug, Serialize)]
 pub(crate) struct RouteReport {
     title: String,
@@ -61,15 +61,15 @@ pub(crate) struct RouteReport {
 /// One side over all rounds.
 #[derive(Debug, Serialize)]
 struct Side {
-    /// As fast as they were taken: the median over the rounds.
+    /// Events per second, as fast as they were accepted: the median over the rounds.
     events_per_second: f64,
-    /// At the fixed rate, from the time at which an event was meant to be published.
+    /// The latency at the fixed rate, from the intended publishing time.
     latency_ns: Summary,
-    /// The part of it before the event was published.
+    /// The part of the latency before the event was published.
     late_ns: Summary,
-    /// Every event that was published, and that arrived.
+    /// How many events were published and arrived.
     events: u64,
-    /// Calls of `write` by the publishing threads for all of these.
+    /// Calls of `write` by the publishing threads for all these events.
     writes: Option<u64>,
     rounds: Vec<SideRound>,
 }
@@ -78,9 +78,9 @@ struct Side {
 struct SideRound {
     events_per_second: f64,
     median_ns: u64,
-    /// Refusals of a full queue, for each event published as fast as it was taken.
+    /// Refusals by a full queue, per event published as fast as possible.
     refusals_per_event: f64,
-    /// Calls of `write` by the publishing threads for each event; with the engine, its wakes.
+    /// Calls of `write` by the publishing threads per event. With the engine, these are wakes.
     flood_writes_per_event: Option<f64>,
     paced_writes_per_event: Option<f64>,
 }
@@ -89,8 +89,8 @@ impl BusReport {
     pub(crate) fn new(cpus: Option<CpuPair>, timing: Timing, rate: f64) -> Self {
         let place = match cpus {
             Some(cpus) => format!(
-                "loop, or the floor's thread, on CPU {}; publishing threads on CPU {}, and the \
-                 subscriber or the client, which sleeps while nothing comes and goes before them",
+                "loop, or the floor's thread, on CPU {}; publishing threads on CPU {}, with the \
+                 subscriber or client, which sleeps while idle and has a higher priority",
                 cpus.server, cpus.load
             ),
             None => "everything on one CPU".to_owned(),
@@ -99,22 +99,22 @@ impl BusReport {
         let settings = vec![
             place,
             format!(
-                "events/s: as fast as they are taken, {} round{plural} of {:?}; nothing was lost, \
-                 and each publisher's events came in order",
+                "events/s: as fast as they are accepted, {} round{plural} of {:?}; nothing was \
+                 lost, and each publisher's events arrived in order",
                 timing.rounds, timing.flood
             ),
             format!(
-                "latency: {} events/s from each thread, {} round{plural} of {:?}, from the time \
-                 at which an event was meant to be published",
+                "latency: {} events/s from each thread, {} round{plural} of {:?}, from the \
+                 intended publishing time",
                 text::count(rate),
                 timing.rounds,
                 timing.paced
             ),
-            "wakes/1,000: writes to the loop's eventfd, counted by the kernel, for each 1,000 \
-             events, published as fast as they are taken and at the rate"
+            "wakes/1,000: writes to the loop's eventfd, counted by the kernel, per 1,000 events, \
+             published as fast as they are accepted and at the rate"
                 .to_owned(),
-            "floor: std's sync_channel to a plain thread, and from there through another or over \
-             TCP, in turns with the engine; medians over the rounds"
+            "floor: std's sync_channel to a plain thread, and from there through another channel \
+             or over TCP, measured alternately with the engine; medians over the rounds"
                 .to_owned(),
         ];
         Self {
@@ -132,19 +132,19 @@ impl BusReport {
         }
     }
 
-    /// Adds what publishing costs.
+    /// Adds the cost of publishing.
     pub(crate) fn set_cost(&mut self, engine: &[Cost], floor: &[Cost]) {
         let (engine, floor) = (CostSide::of_rounds(engine), CostSide::of_rounds(floor));
         let ratio = Ratio::of_rounds(&engine.rounds_mean_ns, &floor.rounds_mean_ns);
         self.publish = Some(CostReport { engine, floor, ratio });
     }
 
-    /// Adds what one way showed.
+    /// Adds the results for one path.
     pub(crate) fn add(&mut self, route: RouteReport) {
         self.routes.push(route);
     }
 
-    /// Compares everything with its target, once it is there.
+    /// Compares the results with their targets, once all are there.
     pub(crate) fn judge(&mut self, interference: Option<Interference>) {
         self.doubts.noise = interference.and_then(Interference::doubts);
         self.notes.extend(self.doubts.noise.clone());
@@ -209,7 +209,7 @@ impl CostSide {
 }
 
 impl RouteReport {
-    /// One round each of engine and floor stand beside each other.
+    /// Each round of the engine is paired with one of the floor.
     pub(crate) fn of_rounds(setting: Setting, engine: &[Round], floor: &[Round]) -> Self {
         let (engine, floor) = (Side::of_rounds(engine), Side::of_rounds(floor));
         let ratio = |figure: fn(&SideRound) -> f64| {
@@ -223,7 +223,7 @@ impl RouteReport {
         Self { title, way, publishers, idle, engine, floor, median_ratio, throughput_ratio }
     }
 
-    /// Compares one figure of the rounds with what it has to be; `None` if it is unknown.
+    /// Compares one figure of the rounds with its target. `None` if it is unknown.
     fn target(
         &self,
         what: &str,

@@ -1,4 +1,4 @@
-//! What broadcasts to many cost a bystander.
+//! The report on the delay of a bystander by broadcasts.
 
 use serde::Serialize;
 
@@ -9,7 +9,7 @@ use crate::bystander::{BystanderArgs, ECHO_SIZE, Round, Timing};
 use crate::load::Latencies;
 use crate::machine::CpuPair;
 
-/// Everything about one run of `bystander`.
+/// The report on one run of `bystander`.
 #[derive(Debug, Serialize)]
 pub(crate) struct BystanderReport {
     #[serde(flatten)]
@@ -20,27 +20,27 @@ pub(crate) struct BystanderReport {
     /// Round trips of the bystander, in nanoseconds.
     without_broadcasts_ns: Summary,
     during_broadcasts_ns: Summary,
-    /// During broadcasts to without: the median, and the 99th percentile.
+    /// Ratios with broadcasts to without: the median, and the 99th percentile.
     median_ratio: Option<Ratio>,
     p99_ratio: Option<Ratio>,
     broadcasts: Broadcasts,
     notes: Vec<String>,
 }
 
-/// What the subscribers got while the bystander measured: medians over the rounds.
+/// The broadcasts during the bystander's measurement: medians over the rounds.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 struct Broadcasts {
     per_second: f64,
     deliveries_per_second: f64,
-    /// The loop's time for one subscriber, the bystander's share included.
+    /// The loop's time per delivery, including the bystander's share.
     ns_per_delivery: f64,
-    /// Between two looks at the sockets.
+    /// The time for one slice of subscribers.
     ns_per_slice: f64,
     /// To all subscribers.
     ns_per_broadcast: f64,
 }
 
-/// Connections that the engine broadcasts to between two looks at its sockets.
+/// How many connections the engine delivers to before it serves its sockets again.
 const SLICE: usize = 256;
 
 impl BystanderReport {
@@ -57,7 +57,7 @@ impl BystanderReport {
                  on CPU {}",
                 cpus.server, cpus.load
             ),
-            None => format!("server (idle: {idle}) and everybody else on the same CPU"),
+            None => format!("server (idle: {idle}) and all connections on the same CPU"),
         };
         let plural = if timing.rounds == 1 { "" } else { "s" };
         let settings = vec![
@@ -96,7 +96,7 @@ impl BystanderReport {
         }
     }
 
-    /// Takes what was measured.
+    /// Adds the measurements.
     pub(crate) fn set(&mut self, rounds: &[Round]) {
         let quiet: Vec<&Latencies> = rounds.iter().map(|round| &round.quiet).collect();
         let during: Vec<&Latencies> = rounds.iter().map(|round| &round.during).collect();
@@ -112,7 +112,7 @@ impl BystanderReport {
         self.broadcasts = Broadcasts::of_rounds(rounds, self.subscribers);
     }
 
-    /// Adds what a reader must know besides.
+    /// Adds a note.
     pub(crate) fn note(&mut self, note: String) {
         self.notes.push(note);
     }

@@ -13,7 +13,7 @@ pub(crate) struct Curve {
 const POINTS_PER_HALF: u32 = 8;
 
 impl Curve {
-    /// As far as the histogram has samples: with n of them, to the quantile 1 - 1/n.
+    /// Ends where the histogram has no more samples: with n samples, at the quantile 1 - 1/n.
     pub(crate) fn of(latencies: &Latencies) -> Self {
         if latencies.is_empty() {
             return Self { points: Vec::new() };

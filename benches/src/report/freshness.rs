@@ -1,4 +1,4 @@
-//! How old what a slow reader gets is.
+//! The report on the age of updates at a slow reader.
 
 use eventwire::OverflowPolicy;
 use serde::Serialize;
@@ -8,12 +8,12 @@ use super::table::align;
 use super::{Header, Printable, text};
 use crate::freshness::{Case, FreshnessArgs, Observed};
 
-/// Everything about one run of `freshness`.
+/// The report on one run of `freshness`.
 #[derive(Debug, Serialize)]
 pub(crate) struct FreshnessReport {
     #[serde(flatten)]
     header: Header,
-    /// Bytes that the reader takes in a second.
+    /// Bytes that the reader reads per second.
     reader: usize,
     cases: Vec<CaseReport>,
 }
@@ -21,13 +21,13 @@ pub(crate) struct FreshnessReport {
 #[derive(Debug, Serialize)]
 struct CaseReport {
     policy: &'static str,
-    /// What the reader asked for; otherwise it is the system's.
+    /// The reader's receive buffer in bytes. `None`: the system's default.
     receive_buffer: Option<usize>,
-    /// Of the updates that came, in nanoseconds.
+    /// The age of the received updates, in nanoseconds.
     age_ns: Summary,
     received: u64,
     skipped: u64,
-    /// Bytes in the reader's own receive buffer: the median.
+    /// Unread bytes in the reader's own receive buffer: the median.
     waiting_at_reader: u64,
 }
 
@@ -37,7 +37,7 @@ impl FreshnessReport {
         let (reader, rate) = (*reader, *rate);
         let settings = vec![
             format!(
-                "{} updates/s of {size} B to a reader that takes {} B/s, over loopback",
+                "{} updates/s of {size} B to a reader of {} B/s, over loopback",
                 text::count(rate),
                 text::count(reader as f64)
             ),
@@ -46,7 +46,7 @@ impl FreshnessReport {
         Self { header: Header::new(settings), reader, cases: Vec::new() }
     }
 
-    /// Takes what was measured.
+    /// Adds the measurements.
     pub(crate) fn add(&mut self, case: Case, observed: &Observed) {
         self.cases.push(CaseReport {
             policy: match case.policy {
@@ -86,8 +86,8 @@ impl Printable for FreshnessReport {
             ]);
         }
         format!(
-            "{}\n{}\nat it: what waits in the reader's own receive buffer, the median, and how \
-             long that takes to read\n",
+            "{}\n{}\nat it: the median of unread bytes in the reader's own receive buffer, and the \
+             time to read them\n",
             self.header.lines(),
             align(&rows)
         )

@@ -2,7 +2,7 @@ use super::plot::{self, Series};
 use super::stats::Ratio;
 use super::{Report, ScenarioReport, table, text};
 
-/// The report as one page that needs nothing else.
+/// The report as one self-contained page.
 pub(crate) fn render(report: &Report) -> String {
     let mut body = format!(
         "<header>\n<h1>{} <small>{}</small></h1>\n<p>{}</p>\n{}</header>\n",
@@ -22,7 +22,7 @@ pub(crate) fn render(report: &Report) -> String {
     }
     body.push_str(&format!(
         "<footer>\n<p>Latency by percentile, all rounds together; both axes are logarithmic. The \
-         table has medians over the rounds.</p>\n<p>Again:</p>\n<pre>{}</pre>\n</footer>\n",
+         table has medians over the rounds.</p>\n<p>To repeat:</p>\n<pre>{}</pre>\n</footer>\n",
         escape(&report.header.command)
     ));
     document(report.header.program, "", &body)
@@ -30,7 +30,7 @@ pub(crate) fn render(report: &Report) -> String {
 
 const STYLE: &str = include_str!("style.css");
 
-/// A page around `body`; `style` is added to that of every page, for a body of the class
+/// A page around `body`. `style` is added to the common style, for a body of the class
 /// `compared`.
 pub(crate) fn document(title: &str, style: &str, body: &str) -> String {
     let class = if style.is_empty() { "" } else { " class=\"compared\"" };

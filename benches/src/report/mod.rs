@@ -1,4 +1,4 @@
-//! What a run showed: computed here, written as a table, as JSON and as a page.
+//! Reports: computed here, and written as a table, as JSON and as a page.
 
 pub(crate) mod bus;
 pub(crate) mod bystander;
@@ -35,56 +35,56 @@ pub(crate) trait Printable: Serialize {
     /// The report as lines of text.
     fn table(&self) -> String;
 
-    /// The report as a page of its own, if it has one.
+    /// The report as an HTML page, if it has one.
     fn page(&self) -> Option<String> {
         None
     }
 
-    /// The report as Markdown, if it has that.
+    /// The report as Markdown, if it has one.
     fn markdown(&self) -> Option<String> {
         None
     }
 }
 
-/// What stands before the figures of any run of this program.
+/// The header of every report.
 #[derive(Debug, Serialize)]
 struct Header {
     program: &'static str,
     version: &'static str,
-    /// The command that gives such a report again.
+    /// The command that repeats the run.
     command: String,
     machine: Machine,
-    /// How it was measured, in sentences.
+    /// The settings, in sentences.
     settings: Vec<String>,
 }
 
-/// One run of loads, each with messages that arrive.
+/// The report on one run of loads.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
     #[serde(flatten)]
     header: Header,
     scenarios: Vec<ScenarioReport>,
-    /// What a reader must know besides.
+    /// Notes for the reader.
     notes: Vec<String>,
 }
 
-/// What one scenario showed.
+/// The results of one scenario.
 #[derive(Debug, Serialize)]
 pub(crate) struct ScenarioReport {
     id: &'static str,
     title: String,
     connections: usize,
-    /// Of a broadcast: connections that receive.
+    /// The receiving connections of a broadcast.
     receivers: Option<usize>,
     /// Payload bytes of each message.
     size: usize,
-    /// The most messages that one sender leaves unanswered.
+    /// The limit on unanswered messages of one sender.
     depth: usize,
-    /// Of an open loop: messages per second over all senders.
+    /// Messages per second of all senders, in an open loop.
     rate: Option<f64>,
     server: Side,
     floor: Option<Side>,
-    /// Server to floor: the median round trip, of a broadcast that of the last receiver.
+    /// Server to floor: the median round trip, or for a broadcast that of the last receiver.
     median_ratio: Option<Ratio>,
     /// Server to floor: messages per second.
     throughput_ratio: Option<Ratio>,
@@ -93,14 +93,14 @@ pub(crate) struct ScenarioReport {
     goal_reached: Option<bool>,
 }
 
-/// What the engine has to reach, as a ratio to the floor.
+/// A target of the engine, as a ratio to the floor.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(crate) struct Goal {
     pub(crate) metric: Metric,
     pub(crate) limit: f64,
 }
 
-/// What a goal speaks of.
+/// The figure that a goal is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Metric {
@@ -121,14 +121,14 @@ impl Header {
         }
     }
 
-    /// The machine and the settings, one a line.
+    /// The machine and the settings, one per line.
     fn lines(&self) -> String {
         format!("{}\n{}\n", self.machine.summary(), self.settings.join("\n"))
     }
 }
 
 impl Report {
-    /// An empty report of the scenarios that are about to run.
+    /// An empty report on the scenarios that are about to run.
     pub(crate) fn of_scenarios(setting: &Setting) -> Self {
         let timing = setting.timing;
         let place = match setting.cpus {
@@ -140,7 +140,7 @@ impl Report {
             ),
             None => format!("server (idle: {}) and load on the same CPU", setting.idle.name()),
         };
-        let floor = if setting.with_floor { ", in turns with the floor" } else { "" };
+        let floor = if setting.with_floor { ", alternating with the floor" } else { "" };
         let plural = if timing.rounds == 1 { "" } else { "s" };
         let rounds = format!(
             "{} round{plural} of {:?} after {:?} to warm up{floor}; medians over the rounds",
@@ -149,14 +149,14 @@ impl Report {
         let mut report = Self::new(vec![place, rounds]);
         if setting.with_floor {
             report.header.settings.push(
-                "floor: as many bytes over raw TCP, same loop, same idle mode, no WebSocket"
+                "floor: the same bytes over raw TCP, same loop, same idle mode, no WebSocket"
                     .to_owned(),
             );
         }
         report
     }
 
-    /// The report of one load against a server elsewhere.
+    /// The report on one load against another server.
     pub(crate) fn of_one_run(load: &Load, cpu: Option<usize>, measurement: Measurement) -> Self {
         let pace = match load.pace {
             Pace::Closed { depth } => format!("closed loop, {depth} deep"),
@@ -192,12 +192,12 @@ impl Report {
         Self { header: Header::new(settings), scenarios: Vec::new(), notes: Vec::new() }
     }
 
-    /// Adds what one scenario showed.
+    /// Adds the results of one scenario.
     pub(crate) fn add(&mut self, scenario: ScenarioReport) {
         self.scenarios.push(scenario);
     }
 
-    /// Adds what a reader must know besides.
+    /// Adds a note.
     pub(crate) fn note(&mut self, note: String) {
         self.notes.push(note);
     }
@@ -214,8 +214,7 @@ impl Printable for Report {
 }
 
 impl ScenarioReport {
-    /// One round each of server and floor stand beside each other; without a floor, `floor` is
-    /// empty.
+    /// Each round of the server is paired with one of the floor. Without a floor, `floor` is empty.
     pub(crate) fn of_rounds(
         scenario: &Scenario,
         server: &[Measurement],
@@ -285,7 +284,7 @@ fn receivers(shape: Shape) -> Option<usize> {
     }
 }
 
-/// Where reports go: created before anything is measured, so that nothing is measured in vain.
+/// The output files, created before the measurement, so that errors are noticed early.
 #[derive(Debug)]
 pub(crate) struct Files {
     json: Option<(PathBuf, File)>,
@@ -315,7 +314,7 @@ impl Files {
         Ok(Self { json, html, markdown: create(markdown)? })
     }
 
-    /// Prints the table, and writes the files that are asked for.
+    /// Prints the table, and writes the requested files.
     pub(crate) fn publish(self, report: &impl Printable) -> Result<(), Error> {
         let table = report.table();
         let mut stdout = io::stdout().lock();

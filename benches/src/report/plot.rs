@@ -13,13 +13,13 @@ pub(crate) struct Series<'a> {
     pub(crate) curve: &'a Curve,
 }
 
-/// Latency by percentile as an SVG element, both axes logarithmic: the higher the percentile, the
-/// more room it has. Empty without data.
+/// Latency by percentile as an SVG element with logarithmic axes: higher percentiles have more
+/// room. Empty without data.
 pub(crate) fn render(series: &[Series<'_>]) -> String {
     plot(series, WIDTH, legend)
 }
 
-/// The same for half the width, beside something that tells what the colours mean.
+/// The same at half the width, without a legend.
 pub(crate) fn render_small(series: &[Series<'_>]) -> String {
     plot(series, SMALL_WIDTH, |_, _| {})
 }
@@ -54,11 +54,11 @@ const BOTTOM: f64 = 30.0;
 /// Room for the longest label below.
 const LABEL: f64 = 72.0;
 
-/// Quantiles that are marked, so that a pointer finds their figures.
+/// Quantiles with a mark whose tooltip shows the value.
 const MARKED: [(f64, &str); 5] =
     [(0.5, "p50"), (0.9, "p90"), (0.99, "p99"), (0.999, "p99.9"), (0.9999, "p99.99")];
 
-/// The axes: the logarithms that lie at the edges of the plot.
+/// The axes: the logarithms at the edges of the plot.
 struct Frame {
     width: f64,
     /// Orders of magnitude of the distance to 100 %.
@@ -112,7 +112,7 @@ impl Frame {
         for nines in 0..=(self.nines + 1e-9) as i32 {
             let x = self.x(1.0 - 10_f64.powi(-nines));
             push(svg, format_args!("<path class=\"grid\" d=\"M{x:.1} {TOP}V{bottom}\"/>"));
-            // The longer labels get, the less often there is room for one.
+            // Longer labels leave room for fewer of them.
             let crowded = right - LEFT < LABEL * self.nines && nines % 2 == 1 && nines > 1;
             if !crowded {
                 push(svg, format_args!("{}\n", self.percent(nines, x, bottom + 20.0)));
@@ -192,7 +192,7 @@ fn legend(svg: &mut String, series: &[Series<'_>]) {
 }
 
 fn push(svg: &mut String, text: std::fmt::Arguments<'_>) {
-    svg.write_fmt(text).expect("a string takes everything");
+    svg.write_fmt(text).expect("writing to a string cannot fail");
 }
 
 /// How many nines the quantile has: 0.99 has two.

@@ -4,40 +4,40 @@ use super::Metric;
 use super::curve::Curve;
 use crate::load::{Latencies, Measurement, Shape, no_latencies};
 
-/// One server over all rounds.
+/// The results of one server over all rounds.
 #[derive(Debug, Serialize)]
 pub(crate) struct Side {
     /// Messages that arrived per second: the median over the rounds.
     pub(crate) messages_per_second: f64,
-    /// To each receiver.
+    /// The latency to each receiver.
     pub(crate) latency_ns: Summary,
-    /// To the last receiver of each broadcast.
+    /// The latency to the last receiver of each broadcast.
     pub(crate) last_receiver_ns: Option<Summary>,
-    /// How much later than intended messages of an open loop left.
+    /// How late messages of an open loop left.
     pub(crate) late_ns: Option<Summary>,
-    /// Messages whose answer had not come when the run was given up.
+    /// Messages that were unanswered when the run was abandoned.
     pub(crate) unanswered: u64,
-    /// CPU time of the server for each message, in nanoseconds: the median over the rounds.
+    /// The server's CPU time per message, in nanoseconds: the median over the rounds.
     pub(crate) server_cpu_ns_per_message: Option<f64>,
     pub(crate) rounds: Vec<Round>,
-    /// All rounds together; of a broadcast, the last receivers.
+    /// The latencies of all rounds together. For a broadcast, to the last receivers.
     pub(crate) percentiles: Curve,
 }
 
-/// One server in one round.
+/// The results of one server in one round.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(crate) struct Round {
     pub(crate) messages: u64,
     pub(crate) seconds: f64,
     pub(crate) messages_per_second: f64,
-    /// The median of what the scenario is judged by: of a broadcast, the last receiver.
+    /// The median of the scenario's key latency: for a broadcast, to the last receiver.
     pub(crate) median_ns: u64,
     /// CPU time of the server and of the load, in seconds.
     pub(crate) server_cpu_seconds: Option<f64>,
     pub(crate) load_cpu_seconds: Option<f64>,
 }
 
-/// Percentiles in nanoseconds: each the median over the rounds, but the extremes of all rounds.
+/// Percentiles in nanoseconds: medians over the rounds. Minimum and maximum are of all rounds.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub(crate) struct Summary {
     pub(crate) count: u64,
@@ -50,15 +50,15 @@ pub(crate) struct Summary {
     pub(crate) max: u64,
 }
 
-/// How a server compares with the floor.
+/// A comparison of a server with the floor.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub(crate) struct Ratio {
-    /// Of the ratios of the rounds that stood beside each other.
+    /// The ratios of paired rounds: the median, the lowest and the highest.
     pub(crate) median: f64,
     pub(crate) lowest: f64,
     pub(crate) highest: f64,
-    /// The largest relative change of the floor from one of its rounds to the next: a smaller
-    /// difference to the floor says nothing. `None` with a single round.
+    /// The largest relative change of the floor from one of its rounds to the next. Smaller
+    /// differences to the floor are noise. `None` with a single round.
     pub(crate) floor_noise: Option<f64>,
 }
 
@@ -131,7 +131,7 @@ impl Summary {
 }
 
 impl Ratio {
-    /// Compares round by round; `None` when a floor's round shows nothing.
+    /// Compares round by round. `None` if a round of the floor has no result.
     pub(crate) fn between(server: &Side, floor: &Side, metric: Metric) -> Option<Self> {
         let of = |side: &Side| -> Vec<f64> {
             let value = |round: &Round| match metric {
@@ -143,7 +143,7 @@ impl Ratio {
         Self::of_rounds(&of(server), &of(floor))
     }
 
-    /// Compares one figure round by round; `None` when a floor's round shows nothing.
+    /// Compares one figure round by round. `None` if a round of the floor has no result.
     pub(crate) fn of_rounds(server: &[f64], floor: &[f64]) -> Option<Self> {
         if floor.iter().any(|&value| value <= 0.0) {
             return None;
@@ -160,7 +160,7 @@ impl Ratio {
     }
 }
 
-/// The middle value, or the mean of the two in the middle.
+/// The median: the middle value, or the mean of the two in the middle.
 pub(crate) fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;

@@ -17,7 +17,7 @@ pub(crate) fn render(report: &Report) -> String {
     out
 }
 
-/// The cells of the table, its head first.
+/// The cells of the table, with its head first.
 pub(crate) fn rows(report: &Report) -> Vec<Vec<String>> {
     let with_floor = report.scenarios.iter().any(|scenario| scenario.floor.is_some());
     let with_cpu =
@@ -74,7 +74,7 @@ pub(crate) fn verdict(scenario: &ScenarioReport) -> Option<String> {
     ))
 }
 
-/// What stands in one line.
+/// The content of one line.
 struct Line<'a> {
     title: String,
     rate: f64,
@@ -94,7 +94,7 @@ impl Line<'_> {
     }
 }
 
-/// An echo has one line, a broadcast two: each receiver, and the last one, by which it is judged.
+/// An echo has one line, a broadcast two: each receiver, and the last receiver, its key figure.
 fn lines(scenario: &ScenarioReport) -> Vec<Line<'_>> {
     let server = &scenario.server;
     let floor = scenario.floor.as_ref();
@@ -136,7 +136,7 @@ pub(crate) fn ratio(ratio: Ratio) -> String {
     }
 }
 
-/// The first column to the left, all others to the right.
+/// Aligns the first column to the left, and all others to the right.
 pub(crate) fn align(rows: &[Vec<String>]) -> String {
     let columns = rows.first().map_or(0, Vec::len);
     let width = |column: usize| {

@@ -3,21 +3,21 @@ use serde::Serialize;
 use super::stats::median;
 use super::text;
 
-/// A figure that has to reach something by itself, not compared with a floor.
+/// A figure with an absolute target, not relative to a floor.
 #[derive(Debug, Serialize)]
 pub(crate) struct Target {
     title: String,
     #[serde(flatten)]
     bound: Bound,
     unit: Unit,
-    /// The median over the rounds, by which it is judged.
+    /// The median over the rounds, which is compared with the target.
     median: f64,
     lowest: f64,
     highest: f64,
     reached: bool,
 }
 
-/// What it has to reach.
+/// The target.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Bound {
@@ -25,23 +25,23 @@ pub(crate) enum Bound {
     AtLeast(f64),
 }
 
-/// What it counts.
+/// The unit of a figure.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Unit {
     Nanoseconds,
     PerSecond,
-    /// A share of the events, told for a thousand of them.
+    /// A share of the events, shown per thousand.
     PerThousandEvents,
 }
 
-/// Why the figures of a run may say nothing about its targets.
+/// Reasons to doubt the figures of a run.
 #[derive(Clone, Debug)]
 pub(crate) struct Doubts {
     pub(crate) single_round: bool,
     /// Everything shared one core.
     pub(crate) one_core: bool,
-    /// What others did on the machine, if it was too much.
+    /// A note on other programs' CPU time, if it was too much.
     pub(crate) noise: Option<String>,
 }
 
@@ -76,11 +76,11 @@ impl Target {
         let doubt = if doubts.single_round {
             " (uncertain: a single round)"
         } else if doubts.one_core {
-            " (uncertain: it speaks of two cores, and this is one)"
+            " (uncertain: the target is for two cores, and this machine has one)"
         } else if split {
-            " (uncertain: not every round agrees)"
+            " (uncertain: the rounds disagree)"
         } else if doubts.noise.is_some() {
-            " (uncertain: the machine was not quiet)"
+            " (uncertain: other programs were running)"
         } else {
             ""
         };
@@ -97,7 +97,7 @@ impl Target {
 }
 
 impl Bound {
-    /// The figure at which it ends.
+    /// The limit.
     pub(crate) const fn limit(self) -> f64 {
         match self {
             Self::AtMost(limit) | Self::AtLeast(limit) => limit,
@@ -146,9 +146,9 @@ mod tests {
     #[test]
     fn doubts_are_told() {
         let limit = Bound::AtMost(100.0);
-        assert!(verdict(&[80.0, 90.0, 130.0], limit, &SURE).contains("not every round agrees"));
+        assert!(verdict(&[80.0, 90.0, 130.0], limit, &SURE).contains("the rounds disagree"));
         let noisy = Doubts { noise: Some("others".to_owned()), ..SURE };
-        assert!(verdict(&[80.0], limit, &noisy).contains("the machine was not quiet"));
+        assert!(verdict(&[80.0], limit, &noisy).contains("other programs were running"));
         let single = Doubts { single_round: true, ..SURE };
         assert!(verdict(&[80.0], limit, &single).contains("a single round"));
     }

@@ -1,6 +1,6 @@
-//! Numbers and commands as people read them.
+//! Numbers and commands in readable form.
 
-/// A time in nanoseconds, three digits, with its unit.
+/// A time in nanoseconds, with three digits and a unit.
 pub(crate) fn time(nanoseconds: u64) -> String {
     let value = nanoseconds as f64;
     match nanoseconds {
@@ -24,7 +24,7 @@ pub(crate) fn count(value: f64) -> String {
     grouped
 }
 
-/// A small number, three digits of it.
+/// A small number with three digits.
 pub(crate) fn small(value: f64) -> String {
     match value {
         0.0 => "0".to_owned(),
@@ -34,7 +34,7 @@ pub(crate) fn small(value: f64) -> String {
     }
 }
 
-/// A command line that a shell takes as it is.
+/// A command line, quoted for a shell.
 pub(crate) fn command(words: impl Iterator<Item = String>) -> String {
     let quoted: Vec<String> = words.map(|word| quote(&word)).collect();
     quoted.join(" ")

@@ -1,4 +1,4 @@
-//! What TLS adds.
+//! The report on the cost of TLS.
 
 use serde::Serialize;
 
@@ -11,7 +11,7 @@ use crate::load::Latencies;
 use crate::machine::CpuPair;
 use crate::tls::{Figures, Held, Lap, OPENINGS, Opening, Round, SIZES, Timing};
 
-/// Everything about one run of `tls`.
+/// The report on one run of `tls`.
 #[derive(Debug, Serialize)]
 pub(crate) struct TlsReport {
     #[serde(flatten)]
@@ -22,7 +22,7 @@ pub(crate) struct TlsReport {
     notes: Vec<String>,
 }
 
-/// Messages of one size, one on its way at a time.
+/// Messages of one size, one in flight at a time.
 #[derive(Debug, Serialize)]
 struct RoundTrip {
     size: usize,
@@ -30,7 +30,7 @@ struct RoundTrip {
     tls: Side,
     /// What TLS adds to the median, in nanoseconds: the median over the rounds.
     added_ns: f64,
-    /// With TLS to without: the median round trip.
+    /// The ratio of the median round trips, with TLS to without.
     median_ratio: Option<Ratio>,
 }
 
@@ -45,11 +45,11 @@ struct Opened {
 #[derive(Debug, Serialize)]
 struct Side {
     latency_ns: Summary,
-    /// CPU time of the server for each: the median over the rounds.
+    /// The server's CPU time for each: the median over the rounds.
     server_cpu_ns: Option<f64>,
 }
 
-/// What an idle connection takes of the server's memory, in bytes.
+/// The server's memory per idle connection, in bytes.
 #[derive(Debug, Serialize)]
 struct Idle {
     connections: usize,
@@ -90,7 +90,7 @@ impl TlsReport {
         report
     }
 
-    /// Takes what idle connections hold, of which `wanted` were asked for.
+    /// Adds the memory of idle connections. `wanted` of them were requested.
     fn set_held(&mut self, held: Option<Held>, wanted: usize) {
         let Some(Held { connections, plain, secure }) = held else {
             return;
@@ -106,7 +106,7 @@ impl TlsReport {
         }
     }
 
-    /// Adds what a reader must know besides.
+    /// Adds a note.
     pub(crate) fn note(&mut self, note: String) {
         self.notes.push(note);
     }
@@ -195,7 +195,7 @@ impl Printable for TlsReport {
     }
 }
 
-/// How it was measured, in sentences.
+/// The settings, in sentences.
 fn settings(idle: IdleMode, cpus: Option<CpuPair>, timing: Timing) -> Vec<String> {
     let idle = idle.name();
     let place = match cpus {
@@ -220,12 +220,12 @@ fn settings(idle: IdleMode, cpus: Option<CpuPair>, timing: Timing) -> Vec<String
 const fn name(opening: Opening) -> &'static str {
     match opening {
         Opening::Plain => "without TLS",
-        Opening::Full => "with TLS, all new",
+        Opening::Full => "with TLS, full handshake",
         Opening::Resumed => "with TLS, resumed",
     }
 }
 
-/// A difference in nanoseconds, with its sign.
+/// A difference in nanoseconds, with a sign.
 fn signed(nanoseconds: f64) -> String {
     let sign = if nanoseconds < 0.0 { "-" } else { "+" };
     format!("{sign}{}", text::time(nanoseconds.abs() as u64))

@@ -1,4 +1,4 @@
-//! The engine as a client, which measures.
+//! The engine as the measuring client.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -17,9 +17,9 @@ use crate::load::{Latencies, no_latencies};
 pub(crate) enum Opening {
     /// Without TLS.
     Plain,
-    /// With a handshake of TLS in which everything is new.
+    /// With a full TLS handshake.
     Full,
-    /// With one that takes an earlier session up again.
+    /// With a TLS handshake that resumes an earlier session.
     Resumed,
 }
 
@@ -27,29 +27,30 @@ pub(crate) enum Opening {
 pub(super) struct Client {
     event_loop: EventLoop<Progress>,
     address: SocketAddr,
-    /// Remembers sessions; `None` is without TLS.
+    /// The TLS configuration with its session cache. `None`: without TLS.
     tls: Option<TlsClient>,
     progress: Progress,
 }
 
-/// How far everything is.
+/// The client's progress.
 #[derive(Debug)]
 struct Progress {
     opened: usize,
     answered: usize,
     closed: usize,
-    /// Why a connection is not there.
+    /// Why a connection failed.
     failed: Option<String>,
     latencies: Latencies,
 }
 
-/// What a connection does with its echoes.
+/// What a connection does.
 enum Errand {
     /// Closes as soon as it is open.
     Open,
-    /// Sends one message, and stays.
+    /// Sends one message, and stays open.
     Stay,
-    /// Sends the next message as soon as the last is back, and notes the time from then on.
+    /// Sends the next message when the last echo arrives, and records round trips between
+    /// `noting_from` and `until`.
     Repeat { payload: Vec<u8>, sent: Instant, noting_from: Instant, until: Instant },
 }
 
@@ -78,7 +79,7 @@ impl WebSocketHandler<Progress> for Errand {
         };
         let now = Instant::now();
         if message.as_bytes() != *payload {
-            progress.failed = Some("a message came back changed".to_owned());
+            progress.failed = Some("an echo differs from its message".to_owned());
         }
         if *sent >= *noting_from {
             progress.latencies.saturating_record((now - *sent).as_nanos() as u64);
@@ -109,7 +110,7 @@ impl WebSocketHandler<Progress> for Errand {
 }
 
 impl Client {
-    /// `spin`: it never sleeps, so that waking it is in no round trip.
+    /// With `spin` it never sleeps, so that round trips exclude its wake-up.
     pub(super) fn new(address: SocketAddr, secure: bool, spin: bool) -> Result<Self, Error> {
         let idle = if spin { Idle::Busy } else { Idle::Block };
         let progress =
@@ -119,8 +120,8 @@ impl Client {
         Ok(Self { event_loop, address, tls, progress })
     }
 
-    /// Round trips of messages of `size` bytes on a connection of their own, for that time after a
-    /// tenth of it, and how many there were in all.
+    /// Measures round trips of messages of `size` bytes on a new connection for `time`, after a
+    /// warm-up of a tenth of it. Also returns how many there were in total.
     pub(super) fn round_trips(
         &mut self,
         size: usize,
@@ -137,7 +138,7 @@ impl Client {
         Ok((latencies, self.progress.answered - answered))
     }
 
-    /// Opens a connection and closes it again; the time until it was open.
+    /// Opens a connection and closes it again. Returns the time until it was open.
     pub(super) fn open(&mut self, opening: Opening) -> Result<Duration, Error> {
         let (opened, closed) = (self.progress.opened, self.progress.closed);
         let start = Instant::now();
@@ -148,9 +149,9 @@ impl Client {
         Ok(time)
     }
 
-    /// Opens so many connections, which stay.
+    /// Opens `count` connections, which stay open.
     pub(super) fn hold(&mut self, count: usize) -> Result<(), Error> {
-        // So that nobody waits for a place among those that are being opened.
+        // So that no connection waits for the limit on pending handshakes.
         const AT_ONCE: usize = 64;
         let answered = self.progress.answered;
         for opened in (0..count).step_by(AT_ONCE) {

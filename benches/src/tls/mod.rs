@@ -1,5 +1,5 @@
-//! What TLS adds: to a round trip, to opening a connection, and to what an idle one holds. The
-//! engine is at both ends, without TLS and with it in turns.
+//! Measures what TLS adds to a round trip, to opening a connection, and to the memory of an idle
+//! one. The engine is at both ends, alternately without TLS and with it.
 
 mod client;
 
@@ -26,40 +26,40 @@ pub(crate) use client::Opening;
 /// Payload bytes of the messages whose round trips are measured.
 pub(crate) const SIZES: [usize; 5] = [16, 128, 1024, 16 * 1024, 64 * 1024];
 
-/// How connections are opened. The first is without TLS.
+/// The ways to open a connection. The first one is without TLS.
 pub(crate) const OPENINGS: [Opening; 3] = [Opening::Plain, Opening::Full, Opening::Resumed];
 
-/// How everything runs.
+/// The setting of a run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Timing {
     pub(crate) rounds: usize,
     /// For each size.
     pub(crate) time: Duration,
-    /// Connections that are opened one after the other, in each way.
+    /// How many connections are opened one after the other, in each way.
     pub(crate) openings: usize,
 }
 
 const FULL: Timing = Timing { rounds: 5, time: Duration::from_millis(400), openings: 200 };
 const QUICK: Timing = Timing { rounds: 1, time: Duration::from_millis(20), openings: 5 };
 
-/// Some of one kind, in one round.
+/// The results of one kind of operation in one round.
 #[derive(Clone, Debug)]
 pub(crate) struct Lap {
     pub(crate) latencies: Latencies,
-    /// CPU time of the server for each.
+    /// The server's CPU time for each.
     pub(crate) server_cpu: Option<Duration>,
 }
 
-/// What everything takes without TLS, or with it, in one round.
+/// All results without TLS, or with it, in one round.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Round {
-    /// As [`SIZES`].
+    /// In the order of [`SIZES`].
     pub(crate) round_trips: Vec<Lap>,
-    /// As those of [`OPENINGS`] that are with TLS, or without.
+    /// In the order of [`OPENINGS`], only those with TLS, or without.
     pub(crate) openings: Vec<Lap>,
 }
 
-/// What one idle connection takes of the server's memory, in bytes.
+/// The server's memory per idle connection, in bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Held {
     pub(crate) connections: usize,
@@ -67,17 +67,17 @@ pub(crate) struct Held {
     pub(crate) secure: f64,
 }
 
-/// All that was measured.
+/// All measurements.
 #[derive(Debug)]
 pub(crate) struct Figures {
     pub(crate) plain: Vec<Round>,
     pub(crate) secure: Vec<Round>,
     pub(crate) held: Option<Held>,
-    /// CPU time of all servers.
+    /// The CPU time of all servers.
     servers_cpu: Duration,
 }
 
-/// What all rounds share.
+/// State that all rounds share.
 #[derive(Clone, Copy, Debug)]
 struct Setting {
     timing: Timing,
@@ -85,14 +85,14 @@ struct Setting {
     cpus: Option<CpuPair>,
 }
 
-/// Measures everything.
+/// Runs all measurements.
 pub(crate) fn run(args: &TlsArgs) -> Result<TlsReport, Error> {
     let timing = if args.quick { QUICK } else { FULL };
     let setting = Setting { timing, idle: args.idle, cpus: CpuPair::pick() };
     let connections = affordable(args.connections)?;
     let bar = &progress_bar(2 * timing.rounds as u64 + 2);
     let before = CpuUse::now();
-    // On a thread of its own, so that only that one is bound to a CPU.
+    // On a thread of its own, so that only this thread is bound to a CPU.
     let figures = thread::scope(|scope| {
         let load = scope.spawn(move || setting.measure(connections, bar));
         load.join().unwrap_or(Err(Error::Thread("load")))
@@ -108,7 +108,7 @@ pub(crate) fn run(args: &TlsArgs) -> Result<TlsReport, Error> {
     Ok(report)
 }
 
-/// As many connections as wanted, or as may be open.
+/// The requested number of connections, or as many as the limit on open files allows.
 fn affordable(wanted: usize) -> Result<usize, Error> {
     const OTHER_FILES: usize = 192;
     let files = machine::raise_file_limit((wanted + OTHER_FILES) as u64);
@@ -143,7 +143,7 @@ impl Setting {
         Ok(Figures { plain, secure, held, servers_cpu })
     }
 
-    /// A server of its own, so that no round inherits anything.
+    /// Starts a new server, so that no state remains from earlier rounds.
     fn start(self, with_tls: bool) -> Result<(Server, Client), Error> {
         let order = Order {
             contestant: Contestant::Eventwire,
@@ -168,7 +168,7 @@ impl Setting {
         for opening in
             OPENINGS.into_iter().filter(|opening| (*opening != Opening::Plain) == with_tls)
         {
-            // There is no session to take up before there was one.
+            // Without an earlier session there is none to resume.
             client.open(opening)?;
             let count = self.timing.openings;
             round.openings.push(lap(&server, || {
@@ -182,14 +182,14 @@ impl Setting {
         Ok((round, stop(server)?))
     }
 
-    /// What each of so many connections takes, after a message and its answer.
+    /// The memory of each of `count` connections, after a message and its echo.
     fn bytes_held(
         self,
         connections: usize,
         with_tls: bool,
     ) -> Result<(Option<f64>, Duration), Error> {
         let (server, mut client) = self.start(with_tls)?;
-        // What there is one of is there already.
+        // Memory that is independent of the number of connections is already allocated.
         client.hold(1)?;
         let before = server.memory();
         client.hold(connections)?;
@@ -199,13 +199,13 @@ impl Setting {
     }
 }
 
-/// Ends a server, and tells what CPU time it had.
+/// Ends a server, and returns its CPU time.
 fn stop(server: Server) -> Result<Duration, Error> {
     let cpu = server.cpu().and_then(|cpu| cpu.time()).unwrap_or_default();
     server.stop().map(|()| cpu)
 }
 
-/// Runs something so and so often, and tells what each took of the server.
+/// Runs an operation `count` times, and measures the server's CPU time for each.
 fn lap(
     server: &Server,
     run: impl FnOnce() -> Result<(Latencies, usize), Error>,

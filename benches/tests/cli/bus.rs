@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::program::run;
 use super::scratch::Scratch;
 
-/// Figures that cannot be otherwise, whatever the machine.
+/// Checks what holds on any machine.
 fn assert_percentiles(latency: &Value) {
     let values =
         ["min", "p50", "p90", "p99", "p99.9", "max"].map(|name| latency[name].as_u64().unwrap());

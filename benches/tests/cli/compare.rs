@@ -1,4 +1,4 @@
-//! The engine beside others: who takes part, and what is told of them.
+//! The comparison: its entrants, and its reports.
 
 use std::process::Command;
 
@@ -9,7 +9,7 @@ use super::program::{Running, run};
 use super::scratch::Scratch;
 use super::websocket::{Manner, serve};
 
-/// Long enough for messages to come back.
+/// Long enough for some echoes.
 const MOMENT: [&str; 2] = ["--seconds-per-round", "0.05"];
 
 fn names(entries: &Value) -> Vec<&str> {
@@ -29,7 +29,7 @@ fn compare(arguments: &[&str]) -> (String, Value) {
     (output.stdout, serde_json::from_str(&json.read()).unwrap())
 }
 
-/// Figures that cannot be otherwise, whatever the machine.
+/// Checks what holds on any machine.
 fn assert_entry(entry: &Value) {
     let figure = |name: &str| entry["figures"][name]["median"].as_f64();
     assert!(figure("per_second").unwrap() > 0.0, "{entry}");
@@ -122,6 +122,6 @@ fn a_server_of_a_comparison_that_is_killed_ends_too() {
     let shell = Running::spawn(Command::new("sh").args(["-c", script, program]));
     let (shell, _) = shell.until_it_listens();
     shell.signal(Signal::KILL);
-    // The output ends when nobody has it open any more.
+    // The output ends when no process has it open any more.
     assert_eq!(shell.finish().stdout, "");
 }

@@ -1,4 +1,4 @@
-//! Servers that are not there or do the wrong thing: one line on standard error, exit code 1.
+//! Missing or faulty servers: one line on standard error, and exit code 1.
 
 use std::net::TcpListener;
 
@@ -61,7 +61,7 @@ fn a_server_that_dies_under_load_is_told() {
     let probe = run(&["echo", "--url", &url, "-t", "0.1"]);
     probe.assert_success();
     server.signal(Signal::KILL);
-    // It may have been connecting still, or measuring already.
+    // The load may still be connecting, or already measuring.
     load.finish().assert_failure("connect");
 }
 
@@ -69,9 +69,9 @@ fn a_server_that_dies_under_load_is_told() {
 fn loads_that_make_no_sense_are_told() {
     let tcp = "tcp://127.0.0.1:9";
     run(&["echo", "--url", tcp, "-s", "0"]).assert_failure("raw TCP has no empty messages");
-    run(&["broadcast", "--url", tcp, "-s", "7"]).assert_failure("8 bytes at least");
+    run(&["broadcast", "--url", tcp, "-s", "7"]).assert_failure("needs at least 8 bytes");
     let two = ["broadcast", "--url", tcp, "--publishers", "2"];
-    run(&two).assert_failure("but one publisher");
+    run(&two).assert_failure("only one publisher");
 }
 
 #[test]

@@ -1,9 +1,9 @@
-//! The load against servers that behave.
+//! The load against correct servers.
 
 use super::program::{Running, run, some_cpu};
 use super::websocket::{Manner, serve};
 
-/// Runs a load command for a moment; it has to succeed.
+/// Runs a load command briefly. It must succeed.
 fn assert_complete(command: &str, url: &str, arguments: &[&str]) {
     let output = run(&[&[command, "--url", url, "-t", "0.2"], arguments].concat());
     output.assert_success();
@@ -96,7 +96,7 @@ fn the_websocket_floor_carries_the_same_load() {
     }
     assert_complete("echo", &url, &["-c", "20", "-s", "20", "-d", "64"]);
     assert_complete("echo", &url, &["-c", "4", "-s", "16384", "-d", "16"]);
-    // Longer than the buffer, several of them on their way.
+    // Longer than the buffer, with several in flight.
     assert_complete("echo", &url, &["-c", "2", "-s", "1500000", "-d", "3"]);
     let (_server, url) =
         Running::serve(&["serve", "broadcast", "--as", "ws-floor", "--listen", "127.0.0.1:0"]);

@@ -1,4 +1,4 @@
-//! The program as its users meet it: its output, its exit codes, its signals.
+//! The program from the outside: its output, exit codes and signals.
 
 #[cfg(test)]
 mod bus;

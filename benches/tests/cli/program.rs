@@ -1,4 +1,4 @@
-//! Runs the program and waits for it, but never for ever.
+//! Runs the program and waits for it, with a time limit.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
@@ -9,10 +9,10 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::thread::{CpuSet, sched_getaffinity};
 
-/// Long enough for the slowest machine; nothing waits this long unless something is broken.
+/// Long enough for the slowest machine. A wait takes this long only if something is broken.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// What a finished run left.
+/// The result of a finished run.
 #[derive(Debug)]
 pub(crate) struct Output {
     pub(crate) code: Option<i32>,
@@ -23,7 +23,7 @@ pub(crate) struct Output {
 impl Output {
     pub(crate) fn assert_success(&self) {
         assert_eq!(self.code, Some(0), "{}{}", self.stdout, self.stderr);
-        // A progress bar would be here, but this is no terminal.
+        // The progress bar is hidden, because this is not a terminal.
         assert_eq!(self.stderr, "");
     }
 
@@ -68,12 +68,12 @@ impl Running {
         Self { child, stdout, stderr }
     }
 
-    /// Starts a server and waits for its ready line: gives the URL in it.
+    /// Starts a server, waits for its ready line, and returns the URL in it.
     pub(crate) fn serve(arguments: &[&str]) -> (Self, String) {
         Self::start(arguments).until_it_listens()
     }
 
-    /// Waits for the ready line of a server: gives the URL in it.
+    /// Waits for the ready line of a server, and returns the URL in it.
     pub(crate) fn until_it_listens(self) -> (Self, String) {
         let mut server = self;
         let mut stdout = server.stdout.take().unwrap();
@@ -97,10 +97,10 @@ impl Running {
         kill_process(pid, signal).unwrap();
     }
 
-    /// Waits for the end. What [`Running::serve`] has read is not in the output.
+    /// Waits for the end. The output excludes what [`Running::serve`] has read.
     pub(crate) fn finish(mut self) -> Output {
         let stdout = read_all(self.stdout.take().unwrap());
-        // Its ends of the pipes close when it exits, not before.
+        // Its ends of the pipes close when it exits.
         let stdout = stdout.recv_timeout(PATIENCE).unwrap();
         let stderr = self.stderr.recv_timeout(PATIENCE).unwrap();
         let status: ExitStatus = self.child.wait().unwrap();

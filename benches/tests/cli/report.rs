@@ -49,7 +49,7 @@ fn the_run_without_a_command_measures_everything_beside_the_floor() {
     assert_page(&html.read(), 5);
 }
 
-/// Figures that cannot be otherwise, whatever the machine.
+/// Checks what holds on any machine.
 fn assert_side(side: &Value) {
     assert!(side["messages_per_second"].as_f64().unwrap() > 0.0, "{side}");
     let latency = &side["latency_ns"];
@@ -59,7 +59,7 @@ fn assert_side(side: &Value) {
     assert!(!side["percentiles"].as_array().unwrap().is_empty(), "{side}");
 }
 
-/// The page needs nothing but itself.
+/// Checks that the page is self-contained.
 fn assert_page(page: &str, plots: usize) {
     assert!(page.starts_with("<!doctype html>"));
     assert_eq!(page.matches("<svg ").count(), plots);

@@ -1,9 +1,9 @@
-//! Files for the program to write.
+//! Files that the program writes.
 
 use std::fs;
 use std::path::PathBuf;
 
-/// A file of one test's own, removed at its end.
+/// A file of one test, removed at its end.
 pub(crate) struct Scratch(PathBuf);
 
 impl Scratch {

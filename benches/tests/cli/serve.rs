@@ -1,4 +1,4 @@
-//! The servers' life: ready, in use, ended by a signal.
+//! The life of servers: ready, in use, ended by a signal.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -7,10 +7,11 @@ use rustix::process::Signal;
 
 use super::program::{Running, run, some_cpu};
 
-/// Who serves in every build.
+/// The contestants of every build.
 const CONTESTANTS: [&str; 3] = ["eventwire", "floor", "ws-floor"];
 
-/// Starts, takes a connection, gets the signal, ends in order without another word.
+/// Starts a server, connects, sends the signal, and checks that it ends in order without further
+/// output.
 fn assert_orderly(arguments: &[&str], signal: Signal) {
     let (server, url) = Running::serve(arguments);
     let (_, address) = url.split_once("://").unwrap();
@@ -56,7 +57,7 @@ fn an_address_in_use_is_told() {
 
 #[test]
 fn an_address_of_another_machine_is_told() {
-    // RFC 5737 keeps it for documentation: no machine has it.
+    // RFC 5737 reserves it for documentation: no machine has it.
     for name in CONTESTANTS {
         let output = run(&["serve", "echo", "--as", name, "--listen", "192.0.2.1:0"]);
         output.assert_failure("cannot listen on 192.0.2.1:0: ");
@@ -90,7 +91,7 @@ fn settings_that_a_contestant_does_not_have_are_refused() {
     output.assert_failure("has no compression");
 }
 
-/// Connects and shakes hands, in pieces of `piece` bytes.
+/// Connects and makes the opening handshake, in pieces of `piece` bytes.
 fn open(address: &str, piece: usize) -> TcpStream {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_nodelay(true).unwrap();
@@ -105,7 +106,8 @@ fn open(address: &str, piece: usize) -> TcpStream {
     stream
 }
 
-/// Sends `wire` in pieces of `piece` bytes: gives as much of the answer as `expected` has.
+/// Sends `wire` in pieces of `piece` bytes, and returns as many bytes of the answer as `expected`
+/// has.
 fn exchange(address: &str, wire: &[u8], piece: usize, expected: usize) -> Vec<u8> {
     let mut stream = open(address, piece);
     for piece in wire.chunks(piece) {
@@ -121,7 +123,7 @@ fn the_websocket_floor_puts_frames_together_that_come_in_pieces() {
     let (_server, url) =
         Running::serve(&["serve", "echo", "--as", "ws-floor", "--listen", "127.0.0.1:0"]);
     let (_, address) = url.split_once("://").unwrap();
-    // Under a mask of zeros, payloads are as they are on the wire.
+    // With a mask of zeros, payloads are unchanged on the wire.
     let mut wire = b"\x81\x83\0\0\0\0abc\x82\xfe\x01\x00\0\0\0\0".to_vec();
     wire.extend([7; 256]);
     let mut echo = b"\x81\x03abc\x82\x7e\x01\x00".to_vec();
@@ -139,9 +141,9 @@ fn the_websocket_floor_refuses_lengths_that_are_none() {
     let mut stream = open(address, 1000);
     stream.write_all(b"\x82\xff\xff\xff\xff\xff\xff\xff\xff\xff\0\0\0\0").unwrap();
     let mut end = Vec::new();
-    // Closed or reset, whichever the system makes of it.
+    // The system may close or reset the connection.
     let _ = stream.read_to_end(&mut end);
     assert!(end.is_empty());
-    // And it goes on.
+    // The server goes on.
     run(&["echo", "--url", &url, "-t", "0.1"]).assert_success();
 }

@@ -1,4 +1,4 @@
-//! What TLS adds: its table, its JSON, and what a build without it says.
+//! The cost of TLS: its table, its JSON, and the error of a build without TLS.
 
 use super::program::run;
 

@@ -1,4 +1,4 @@
-//! A WebSocket echo server of a few lines, right or wrong as a test wants it.
+//! A small WebSocket echo server, correct or faulty as a test requires.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -13,7 +13,7 @@ use sha1::{Digest, Sha1};
 pub(crate) enum Manner {
     /// Echoes every message.
     Echo,
-    /// Sends every message back in two fragments with a ping between them, and wants a pong.
+    /// Echoes every message in two fragments with a ping between them, and requires a pong.
     Fragment,
     /// Echoes with the last byte of the payload changed.
     Corrupt,
@@ -37,13 +37,13 @@ pub(crate) enum Manner {
     NoResponse,
 }
 
-/// Serves on a free port for as long as the test lasts; gives the URL.
+/// Serves on a free port until the test ends, and returns the URL.
 pub(crate) fn serve(manner: Manner) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("ws://{}", listener.local_addr().unwrap());
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            // A client that goes away ends its connection's thread with an error.
+            // If the client disconnects, the connection's thread ends with an error.
             thread::spawn(move || converse(stream, manner));
         }
     });
@@ -100,7 +100,7 @@ fn converse(stream: TcpStream, manner: Manner) -> io::Result<()> {
     }
 }
 
-/// Reads the opening request; gives its key.
+/// Reads the opening request, and returns its key.
 fn read_key(reader: &mut impl BufRead) -> io::Result<String> {
     let mut key = String::new();
     loop {
@@ -119,7 +119,7 @@ fn accept_of(key: &str) -> String {
     STANDARD.encode(Sha1::digest(format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11")))
 }
 
-/// Reads one masked frame: its opcode and its payload in clear.
+/// Reads one masked frame: its opcode and its unmasked payload.
 fn read_frame(reader: &mut impl Read) -> io::Result<(u8, Vec<u8>)> {
     let mut start = [0; 2];
     reader.read_exact(&mut start)?;

@@ -1,4 +1,4 @@
-//! The example `chat` as two people see it, each in a window of Chromium.
+//! The example `chat` with two users, each in a window of Chromium.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -8,7 +8,7 @@ use super::client::skip;
 use super::devtools::Browser;
 use super::program::Running;
 
-/// Starts the example at `address`; tells where it listens.
+/// Starts the example at `address`, and returns the address that it listens on.
 pub(super) fn serve(address: &str) -> (Running, String) {
     // `cargo test` builds the examples into a directory beside that of the tests.
     let test = std::env::current_exe().unwrap();
@@ -35,17 +35,17 @@ fn two_people_talk_and_come_back_after_the_server_does() {
         window
     });
 
-    // Presence: both see both, in the room that the address names.
+    // Presence: both see each other, in the room that the URL names.
     for window in [&ada, &ben] {
         browser.wait_for(window, "#people", |text| text == "ada\nben");
         browser.wait_for(window, "#room", |text| text == "lobby");
         browser.wait_for(window, "#trip", |text| text.ends_with(" ms"));
     }
-    // What one says, the other reads; markup is text.
+    // Each reads the other's messages. Markup is shown as text.
     browser.type_into(&ada, "#line", "hello <b>ben</b>: well?");
     browser.wait_for(&ben, "#log", |text| text.ends_with("ada: hello <b>ben</b>: well?"));
 
-    // Another room: the one who stays sees the other leave, and hears nothing from there.
+    // Another room: the one who stays sees the other leave, and gets no messages from there.
     browser.type_into(&ben, "#where", "attic");
     browser.wait_for(&ada, "#people", |text| text == "ada");
     browser.wait_for(&ben, "#people", |text| text == "ben");
@@ -56,7 +56,7 @@ fn two_people_talk_and_come_back_after_the_server_does() {
     let heard = browser.wait_for(&ada, "#log", |text| text.ends_with("ada: nor here"));
     assert!(!heard.contains("nobody here"), "{heard}");
 
-    // The server goes, and what is said meanwhile is not lost silently.
+    // The server ends. Messages that are sent meanwhile are not lost silently.
     drop(server);
     for window in [&ada, &ben] {
         browser.wait_for(window, "#state", |text| text.starts_with("offline"));

@@ -15,11 +15,11 @@ use rustix::process::Signal;
 use super::client::{SETUPS, Setup, clients, serve, skip, succeeds};
 use super::program::Running;
 
-/// Nothing waits this long unless something is broken: a browser takes its time to start.
+/// A wait takes this long only if something is broken. A browser is slow to start.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Chromium as the only one at work: without a sandbox, which it refuses to root and to many
-/// containers and which this page has no use for, and without traffic of its own.
+/// Chromium without a sandbox, which does not work for root and in many containers and which this
+/// page does not need, and without traffic of its own.
 pub(super) const ARGUMENTS: &[&str] = &[
     "--headless",
     "--no-sandbox",
@@ -33,7 +33,7 @@ pub(super) const ARGUMENTS: &[&str] = &[
     "--no-proxy-server",
 ];
 
-/// An empty folder of one run's own, removed at its end.
+/// An empty folder of one run, removed at its end.
 pub(super) struct Profile(pub(super) PathBuf);
 
 impl Profile {
@@ -49,12 +49,12 @@ impl Profile {
 
 impl Drop for Profile {
     fn drop(&mut self) {
-        // A process of the browser's may still be writing.
+        // A process of the browser may still be writing.
         let _ = fs::remove_dir_all(&self.0);
     }
 }
 
-/// What it is called here, if it is here.
+/// The browser's command, if it is installed.
 pub(super) fn name() -> Option<&'static str> {
     let names = ["chromium", "chromium-browser", "google-chrome"];
     names.into_iter().find(|name| succeeds(Command::new(name).arg("--version")))
@@ -68,7 +68,7 @@ fn chromium_gets_back_what_it_sends() {
     SETUPS.iter().for_each(|&setup| browse(name, setup));
 }
 
-/// Has the browser of that name open the page.
+/// Opens the page in the browser with this command.
 fn browse(name: &str, setup: Setup) {
     serve(setup, |url| {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -80,7 +80,7 @@ fn browse(name: &str, setup: Setup) {
         let mut browser = Command::new(name);
         browser.args(ARGUMENTS).arg(format!("--user-data-dir={}", profile.0.display()));
         if url.starts_with("wss:") {
-            // It asks the system whom to believe, which nobody is to change for a test.
+            // The browser uses the system's trusted roots, which a test must not change.
             browser.arg("--ignore-certificate-errors");
         }
         browser.arg(format!("{page}/?url={url}&extension={extension}"));
@@ -92,8 +92,8 @@ fn browse(name: &str, setup: Setup) {
     });
 }
 
-/// Answers every request for the page, and passes its result on. A browser may connect ahead of
-/// what it asks for, so each connection has a thread.
+/// Answers every request for the page, and passes its result on. A browser may open connections in
+/// advance, so each connection has a thread.
 fn serve_page(listener: &TcpListener, results: &mpsc::Sender<String>) {
     for stream in listener.incoming().flatten() {
         let results = results.clone();
@@ -124,7 +124,7 @@ fn answer(stream: TcpStream, results: &mpsc::Sender<String>) -> io::Result<()> {
     write!(stream, "Content-Length: {length}\r\n\r\n")?;
     stream.write_all(&body)?;
     if path == "/result" {
-        // The test has ended if nobody listens.
+        // Without a receiver, the test has ended.
         let _ = results.send(query.to_owned());
     }
     Ok(())

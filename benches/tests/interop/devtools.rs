@@ -1,4 +1,4 @@
-//! Chromium as a person has it: windows that show a page, take what is typed, and can be read.
+//! Controls Chromium: opens pages in windows, types text, and reads what is shown.
 
 use std::fs;
 use std::net::TcpStream;
@@ -13,10 +13,10 @@ use tungstenite::protocol::WebSocket;
 use super::chromium::{ARGUMENTS, Profile};
 use super::program::Running;
 
-/// Nothing waits this long unless something is broken: a browser takes its time to start.
+/// A wait takes this long only if something is broken. A browser is slow to start.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// A running browser; it ends with this.
+/// A running browser. Dropping it ends it.
 pub(super) struct Browser {
     _process: Running,
     _profile: Profile,
@@ -25,7 +25,7 @@ pub(super) struct Browser {
     sent: u64,
 }
 
-/// A window of a browser's.
+/// A window of a browser.
 #[derive(Clone)]
 pub(super) struct Window(String);
 
@@ -36,7 +36,7 @@ impl Browser {
         command.args(ARGUMENTS).arg("--remote-debugging-port=0");
         command.arg(format!("--user-data-dir={}", profile.0.display())).arg("about:blank");
         let process = Running::spawn(&mut command);
-        // Where it can be reached it writes into a file, when it can.
+        // The browser writes its address into a file once it is ready.
         let (file, start) = (profile.0.join("DevToolsActivePort"), Instant::now());
         let (port, path) = loop {
             let text = fs::read_to_string(&file).unwrap_or_default();
@@ -62,7 +62,7 @@ impl Browser {
         Window(session["sessionId"].as_str().expect("a session").to_owned())
     }
 
-    /// Types `text` where `element` is, and then a return.
+    /// Types `text` into `element`, and then presses return.
     pub(super) fn type_into(&mut self, window: &Window, element: &str, text: &str) {
         let focus = format!("document.querySelector({element:?}).select()");
         self.evaluate(window, &focus);
@@ -76,14 +76,14 @@ impl Browser {
         }
     }
 
-    /// Waits until the text that a person sees in `element` is as `expected` says; returns it.
+    /// Waits until `expected` accepts the visible text of `element`, and returns the text.
     pub(super) fn wait_for(
         &mut self,
         window: &Window,
         element: &str,
         expected: impl Fn(&str) -> bool,
     ) -> String {
-        // What is rendered: hidden text does not count, nor what no box is left for.
+        // Only rendered text counts, not hidden or clipped text.
         let look = format!(
             "(() => {{ const seen = document.querySelector({element:?}); \
             const box = seen?.getBoundingClientRect(); \
@@ -107,7 +107,7 @@ impl Browser {
         outcome["result"]["value"].take()
     }
 
-    /// Sends a command to the browser, and waits for what comes of it.
+    /// Sends a command to the browser, and waits for its result.
     fn command(&mut self, window: Option<&Window>, method: &str, params: &Value) -> Value {
         self.sent += 1;
         let mut command = json!({"id": self.sent, "method": method, "params": params});
@@ -118,7 +118,7 @@ impl Browser {
         loop {
             let message = self.devtools.read().unwrap();
             let mut answer: Value = serde_json::from_str(message.to_text().unwrap()).unwrap();
-            // Events are in between.
+            // Skips events.
             if answer["id"] == self.sent {
                 assert!(answer.get("error").is_none(), "{method}: {answer}");
                 return answer["result"].take();

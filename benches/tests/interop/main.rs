@@ -1,8 +1,8 @@
-//! Real clients against `serve echo`: what they send comes back, and both ends are content. And
-//! what else is real: a browser with the example `chat`, nginx in front, and Prometheus' parser.
+//! Real clients against `serve echo`: they get their messages back, and both ends succeed. Also a
+//! browser with the example `chat`, nginx as a proxy, and Prometheus' parser.
 //!
-//! A client that is not installed is skipped, with a word on standard error; with `CI` in the
-//! environment that is a failure. `prepare` installs all of them.
+//! A client that is not installed is skipped, with a note on standard error. If `CI` is set in the
+//! environment, that is a failure. `prepare` installs all of them.
 
 #[cfg(test)]
 mod aiohttp;

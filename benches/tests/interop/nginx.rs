@@ -19,10 +19,10 @@ use tungstenite::Message;
 use super::client::{skip, succeeds};
 use super::program::Running;
 
-/// Nothing waits this long unless something is broken.
+/// A wait takes this long only if something is broken.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Tells everybody who they are, and then what they say.
+/// Sends each client its address, and then echoes its messages.
 struct Who;
 
 impl WebSocketHandler<()> for Who {
@@ -48,7 +48,7 @@ fn who(conn: &mut Connection<'_>, _: &HttpRequest<'_>, (): &mut ()) -> HttpRespo
     HttpResponse::text(name(conn))
 }
 
-/// Serves on a thread of its own.
+/// Serves on a thread of its own. Returns the address, the loop's handle and the thread.
 fn serve() -> (SocketAddr, LoopHandle, thread::JoinHandle<()>) {
     let (tell, ready) = std::sync::mpsc::channel();
     let serving = thread::spawn(move || {
@@ -75,7 +75,7 @@ impl Nginx {
     fn start(upstream: SocketAddr) -> Self {
         let guide = include_str!("../../../src/guide.md");
         let block = guide.split("```nginx\n").nth(1).unwrap().split("```").next().unwrap();
-        // A port that was free a moment ago.
+        // A port that was just free.
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let block = block.replace("127.0.0.1:9001", &upstream.to_string());
         let block = block.replace("listen 8080;", &format!("listen {address};"));
@@ -102,7 +102,7 @@ impl Nginx {
         Self { _process: process, folder, address }
     }
 
-    /// Connects from that address of this machine's.
+    /// Connects from this local address.
     fn connect(&self, from: Ipv4Addr) -> TcpStream {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
         socket.bind(&SocketAddr::from((from, 0)).into()).unwrap();
@@ -115,7 +115,7 @@ impl Nginx {
 
 impl Drop for Nginx {
     fn drop(&mut self) {
-        // It may still be writing.
+        // nginx may still be writing.
         let _ = fs::remove_dir_all(&self.folder);
     }
 }
@@ -141,10 +141,10 @@ fn nginx_passes_on_websockets_and_pages_and_whose_they_are() {
         socket.close(None).unwrap();
         assert!(matches!(socket.read(), Ok(Message::Close(_)) | Err(_)));
     }
-    // Connections to the listener are used for one client after the other.
+    // nginx uses one connection to the listener for several clients, one after the other.
     for from in [clients, clients].concat() {
         let mut stream = nginx.connect(from);
-        // What a client says of itself is not passed on.
+        // nginx does not forward the client's own header.
         let request = b"GET /who HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 192.0.2.7\r\n\
             Connection: close\r\n\r\n";
         stream.write_all(request).unwrap();

@@ -10,10 +10,10 @@ use tungstenite::{Error, Message};
 
 use super::client::{PLAIN, serve};
 
-/// Nothing waits this long unless something is broken.
+/// A wait takes this long only if something is broken.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// One byte more than the server takes by default.
+/// One byte more than the server's default limit.
 const TOO_LONG: usize = 1024 * 1024 + 1;
 
 fn open(url: &str) -> WebSocket<TcpStream> {

@@ -1,4 +1,4 @@
-//! Bars of one figure, an entrant a row.
+//! A bar chart of one figure, with a row for each entrant.
 
 use super::ScenarioReport;
 use super::entry::Entry;
@@ -9,7 +9,7 @@ use crate::report::html::escape;
 
 /// The bars of one figure as HTML: name, bar with its spread, value. Empty without figures.
 ///
-/// Only the bars are drawn: text beside them keeps its size whatever the width of the page.
+/// Only the bars are drawings, so that the text keeps its size at every width of the page.
 pub(super) fn render(scenario: &ScenarioReport, metric: Metric) -> String {
     let known: Vec<(&Entry, Spread)> = scenario
         .entries
@@ -50,12 +50,12 @@ pub(super) fn render(scenario: &ScenarioReport, metric: Metric) -> String {
     html
 }
 
-/// From nothing to what is longest, but no bar may make all others vanish.
+/// From zero to the longest bar. A bar that would make all others invisible is cut.
 struct Scale {
     end: f64,
 }
 
-/// How many times the longest of the shorter half a bar may be until it is cut.
+/// A bar is cut if it is this many times as long as the longest of the shorter half.
 const CUT: f64 = 6.0;
 /// The length and height of a bar's drawing.
 const LENGTH: f64 = 1000.0;
@@ -68,7 +68,7 @@ impl Scale {
         let &longest = medians.last()?;
         let &middle = medians.get((medians.len() - 1) / 2)?;
         let highest = known.iter().map(|(_, spread)| spread.highest).fold(0.0, f64::max);
-        // Room for the spread, unless it is out of all proportion.
+        // Leave room for the spread, unless it is excessive.
         let end = highest.min(longest * 1.25).min(middle * CUT).max(f64::MIN_POSITIVE);
         Some(Self { end })
     }

@@ -7,7 +7,7 @@ use crate::compare::{Metric, Outcome, Role};
 use crate::load::{Latencies, no_latencies};
 use crate::report::curve::Curve;
 
-/// What one entrant showed in one scenario.
+/// The results of one entrant in one scenario.
 #[derive(Debug, Serialize)]
 pub(crate) struct Entry {
     pub(super) name: String,
@@ -17,15 +17,15 @@ pub(crate) struct Entry {
     #[serde(skip)]
     pub(super) class: String,
     pub(super) figures: BTreeMap<Metric, Spread>,
-    /// Round by round, to the raw floor and to the WebSocket floor.
+    /// Ratios round by round, to the raw floor and to the WebSocket floor.
     pub(super) to_floor: BTreeMap<Metric, Spread>,
     pub(super) to_ws_floor: BTreeMap<Metric, Spread>,
-    /// Of an open loop: messages that were not answered before a round was given up.
+    /// Open loop: messages that were unanswered when a round was abandoned.
     pub(super) unanswered: u64,
-    /// Of an open loop: how much later than intended messages left, 99 % of them within this.
+    /// Open loop: how late messages left, as 99th percentile.
     pub(super) late_p99_ns: Option<u64>,
     pub(super) rounds: Vec<BTreeMap<Metric, f64>>,
-    /// All rounds together.
+    /// The latencies of all rounds together.
     pub(super) percentiles: Curve,
     pub(super) bystander_percentiles: Curve,
 }
@@ -69,7 +69,7 @@ impl Entry {
         self.figures.get(&metric).map(|spread| spread.median)
     }
 
-    /// All figures that say who is better, as ratios to those of another.
+    /// All comparable figures, as ratios to those of another entrant.
     pub(super) fn ratios_to(&self, base: &Self) -> BTreeMap<Metric, Spread> {
         let compared = Metric::ALL.into_iter().filter(|metric| metric.is_compared());
         compared
@@ -80,7 +80,7 @@ impl Entry {
     }
 }
 
-/// What is known of one round.
+/// The figures of one round.
 fn figures(outcome: &Outcome) -> BTreeMap<Metric, f64> {
     let known = |metric: Metric| Some((metric, metric.of(outcome)?));
     Metric::ALL.into_iter().filter_map(known).collect()

@@ -1,4 +1,4 @@
-//! What a comparison showed, in four forms.
+//! The report on a comparison, in four forms.
 
 mod bars;
 mod entry;
@@ -23,7 +23,7 @@ use entry::Entry;
 use spread::Spread;
 use verdict::Verdict;
 
-/// Everything about one run of `compare`.
+/// The report on one run of `compare`.
 #[derive(Debug, Serialize)]
 pub(crate) struct ComparisonReport {
     #[serde(flatten)]
@@ -31,17 +31,17 @@ pub(crate) struct ComparisonReport {
     entrants: Vec<Described>,
     scenarios: Vec<ScenarioReport>,
     targets: Vec<Verdict>,
-    /// Shares of all CPU time that others had, in percent.
+    /// Shares of all CPU time that the hypervisor took away and other programs used, in percent.
     stolen_percent: Option<f64>,
     others_percent: Option<f64>,
     notes: Vec<String>,
 }
 
-/// Who took part.
+/// One entrant of the comparison.
 #[derive(Debug, Serialize)]
 struct Described {
     name: String,
-    /// Its version, or where it was.
+    /// Its version, or its address.
     what: String,
     #[serde(skip)]
     role: Role,
@@ -49,7 +49,7 @@ struct Described {
     class: String,
 }
 
-/// What one scenario showed.
+/// The results of one scenario.
 #[derive(Debug, Serialize)]
 pub(crate) struct ScenarioReport {
     id: &'static str,
@@ -57,22 +57,22 @@ pub(crate) struct ScenarioReport {
     group: &'static str,
     #[serde(skip)]
     kind: Kind,
-    /// The figure that it is judged by.
+    /// The figure by which entrants are compared.
     key: Metric,
-    /// Of an open loop: messages per second over all connections.
+    /// Messages per second over all connections, in an open loop.
     rate: Option<f64>,
-    /// The engine's second run to its first, round by round: what is nothing but noise.
+    /// The ratios of the engine's second run to its first, round by round: the noise.
     noise: BTreeMap<Metric, Spread>,
     entries: Vec<Entry>,
-    /// Who failed, and why.
+    /// The entrants that failed, with the reasons.
     failures: BTreeMap<String, String>,
 }
 
-/// All rounds of an entrant, or why there are none.
+/// All rounds of an entrant, or the reason for its failure.
 pub(crate) type Rounds = Result<Vec<Outcome>, String>;
 
 impl ComparisonReport {
-    /// An empty report; `settings` say how everything is measured, in sentences.
+    /// An empty report. `settings` describes the measurement, in sentences.
     pub(crate) fn new(settings: Vec<String>, entrants: &[Entrant]) -> Self {
         let mut peers = 0;
         let described = entrants.iter().map(|entrant| {
@@ -97,7 +97,7 @@ impl ComparisonReport {
         }
     }
 
-    /// Adds what one scenario showed, of everybody who took part in it.
+    /// Adds the results of one scenario, for every entrant.
     pub(crate) fn add(
         &mut self,
         scenario: &Scenario,
@@ -139,7 +139,7 @@ impl ComparisonReport {
             match Verdict::of(target, &report) {
                 Some(verdict) => self.targets.push(verdict),
                 None => self.notes.push(format!(
-                    "{}: a target in {} is not judged, for not all whom it speaks of took part",
+                    "{}: a target in {} is not evaluated, because an entrant did not take part",
                     scenario.title,
                     words::name(target.metric, scenario.kind)
                 )),
@@ -148,12 +148,12 @@ impl ComparisonReport {
         self.scenarios.push(report);
     }
 
-    /// Adds what a reader must know besides.
+    /// Adds a note.
     pub(crate) fn note(&mut self, note: String) {
         self.notes.push(note);
     }
 
-    /// Says what else ran on the machine.
+    /// Adds the CPU time of other programs on the machine.
     pub(crate) fn set_interference(&mut self, interference: Interference) {
         self.stolen_percent = Some(interference.stolen);
         self.others_percent = Some(interference.others);
@@ -166,7 +166,7 @@ impl ComparisonReport {
         }));
     }
 
-    /// Where a peer is before the engine, in sentences.
+    /// The scenarios in which a peer is ahead of the engine, in sentences.
     fn not_first(&self) -> Vec<String> {
         self.scenarios.iter().filter_map(standing::not_first).collect()
     }
@@ -199,23 +199,24 @@ impl ScenarioReport {
         self.entries.iter().find(|entry| entry.name == name)
     }
 
-    /// Whose bar others are measured by: the WebSocket floor, or else the floor.
+    /// The reference: the WebSocket floor, or else the floor.
     fn base(&self) -> Option<&Entry> {
         self.entry(WS_FLOOR).or_else(|| self.entry(FLOOR))
     }
 
-    /// The same, if it has this figure.
+    /// The reference, if it has this figure.
     fn base_in(&self, metric: Metric) -> Option<&Entry> {
         self.base().filter(|base| base.median(metric).is_some())
     }
 
-    /// The ratios to whom others are measured by.
+    /// An entrant's ratios to the reference.
     fn to_base<'a>(&self, entry: &'a Entry) -> &'a BTreeMap<Metric, Spread> {
         if self.entry(WS_FLOOR).is_some() { &entry.to_ws_floor } else { &entry.to_floor }
     }
 
-    /// By what an entrant is before another: its ratio to whom all are measured by, in the same
-    /// rounds, for the machine's speed differs from round to round; else the figure itself.
+    /// The value by which entrants are ranked: the ratio to the reference in the same rounds,
+    /// because the machine's speed differs from round to round. Without a reference, the figure
+    /// itself.
     fn standing(&self, entry: &Entry, metric: Metric) -> Option<f64> {
         match self.base_in(metric) {
             Some(_) => self.to_base(entry).get(&metric).map(|ratio| ratio.median),
@@ -223,7 +224,7 @@ impl ScenarioReport {
         }
     }
 
-    /// Whether anybody has this figure.
+    /// Whether any entrant has this figure.
     fn has(&self, metric: Metric) -> bool {
         self.entries.iter().any(|entry| entry.figures.contains_key(&metric))
     }
@@ -243,7 +244,7 @@ impl Printable for ComparisonReport {
     }
 }
 
-/// Where it stands: the engine first, the floors last, whoever went first.
+/// The sort key: the engine first, the floors last.
 const fn place(role: Role) -> usize {
     match role {
         Role::Engine => 0,
@@ -255,7 +256,7 @@ const fn place(role: Role) -> usize {
     }
 }
 
-/// The version of an entrant, and how it waits, or where it is.
+/// The version and idle mode of an entrant, or its address.
 fn describe(entrant: &Entrant) -> String {
     match &entrant.place {
         Place::Child { contestant, idle } => {
@@ -269,7 +270,7 @@ fn describe(entrant: &Entrant) -> String {
     }
 }
 
-/// The CSS class that colours an entrant; `peers` counts them up to this one.
+/// The CSS class that colours an entrant. `peers` is the number of peers up to this one.
 fn class(entrant: &Entrant, peers: usize) -> String {
     const PEERS: usize = 8;
     match entrant.role {

@@ -1,4 +1,4 @@
-//! The report as one page that needs nothing else.
+//! The report as one self-contained page.
 
 use super::verdict::Verdict;
 use super::{ComparisonReport, Described, ScenarioReport, bars, terminal, words};
@@ -57,7 +57,7 @@ fn described(entrant: &Described) -> String {
     )
 }
 
-/// How many targets were reached, and each of them.
+/// The number of reached targets, and the list of all targets.
 fn targets(targets: &[Verdict]) -> String {
     if targets.is_empty() {
         return String::new();
@@ -94,7 +94,7 @@ fn verdict(verdict: &Verdict) -> String {
     format!("<li class=\"{class}\">{}</li>\n", escape(&verdict.sentence()))
 }
 
-/// Everybody's ratio to the WebSocket floor in everything.
+/// A table of all ratios to the WebSocket floor.
 fn overview(report: &ComparisonReport) -> String {
     let columns: Vec<&Described> = report
         .entrants
@@ -142,7 +142,7 @@ fn overview_row(scenario: &ScenarioReport, columns: &[&Described]) -> String {
     )
 }
 
-/// The CSS class of a ratio: how far it is on the wrong side of one.
+/// The CSS class of a ratio: how much worse than 1 it is.
 fn heat(metric: Metric, ratio: f64) -> &'static str {
     let ratio = if metric.is_gain() { 1.0 / ratio } else { ratio };
     match ratio {
@@ -170,7 +170,7 @@ fn section(scenario: &ScenarioReport) -> String {
     )
 }
 
-/// The figures that have bars: what it is judged by first, then what it costs.
+/// The figures with bars: first the scenario's key figure, then its cost.
 fn shown(scenario: &ScenarioReport) -> Vec<Metric> {
     let has_modes = scenario.entries.iter().any(|entry| matches!(entry.role, Role::Mode(_)));
     let is_wanted = |metric: &Metric| match metric {

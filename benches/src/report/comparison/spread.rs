@@ -20,13 +20,13 @@ impl Spread {
         })
     }
 
-    /// Of the ratios of rounds that stood beside each other; `None` unless every round of both has
-    /// a figure, and none of `base` is zero.
+    /// The spread of the ratios of paired rounds. `None` unless every round of both has a figure,
+    /// and none of `base` is zero.
     pub(crate) fn of_ratios(rounds: &[Option<f64>], base: &[Option<f64>]) -> Option<Self> {
         Self::of(&ratios(rounds, base)?)
     }
 
-    /// As a ratio of two that ought to be equal: how far they were apart in the worst round.
+    /// For a ratio that should be 1: the largest difference from 1 in any round.
     pub(crate) fn apart(&self) -> f64 {
         (self.highest - 1.0).abs().max((self.lowest - 1.0).abs())
     }

@@ -1,4 +1,4 @@
-//! Where somebody is before the engine.
+//! The scenarios in which a peer is ahead of the engine.
 
 use super::ScenarioReport;
 use super::spread::Spread;
@@ -6,8 +6,7 @@ use super::verdict::best_peer;
 use super::words;
 use crate::compare::{ENGINE, Metric};
 
-/// A sentence for each scenario in which a peer is before the engine; `None` for none, or without
-/// peers.
+/// A sentence on the scenario if a peer is ahead of the engine. Otherwise `None`.
 pub(super) fn not_first(scenario: &ScenarioReport) -> Option<String> {
     let key = scenario.key;
     let (engine, peer) = (scenario.entry(ENGINE)?, best_peer(scenario, key)?);
@@ -22,14 +21,14 @@ pub(super) fn not_first(scenario: &ScenarioReport) -> Option<String> {
         None => format!("{} against {}", words::value(key, best), words::value(key, own)),
     };
     Some(format!(
-        "{}: {} is before the engine in {}, {figures}{doubt}",
+        "{}: {} is ahead of the engine in {}, {figures}{doubt}",
         scenario.title,
         peer.name,
         words::name(key, scenario.kind),
     ))
 }
 
-/// By which share of the better figure the engine is behind, if it is.
+/// How far the engine is behind, as a share of the better figure. `None` if it is not behind.
 fn behind(metric: Metric, own: f64, best: f64) -> Option<f64> {
     let ratio = if metric.is_gain() { best / own } else { own / best };
     (ratio > 1.0).then_some(ratio - 1.0)

@@ -9,7 +9,7 @@ use crate::compare::Metric;
 use crate::report::table::align;
 use crate::report::text;
 
-/// Figures that have a column of their own if anybody has them.
+/// Figures that have a column if any entrant has them.
 const COLUMNS: [Metric; 16] = [
     Metric::Rate,
     Metric::P50,
@@ -56,14 +56,14 @@ pub(super) fn title(scenario: &ScenarioReport) -> String {
     format!("{}{}", scenario.title, rate.unwrap_or_default())
 }
 
-/// How much the engine differs from itself in what the scenario is judged by.
+/// How much the engine differs from itself in the scenario's key figure.
 pub(super) fn noise(scenario: &ScenarioReport) -> Option<String> {
     let noise = scenario.noise.get(&scenario.key)?;
     let what = words::name(scenario.key, scenario.kind);
     Some(format!("A/A in {what}: {}", words::ratio(*noise)))
 }
 
-/// The cells of a scenario's table, its head first.
+/// The cells of a scenario's table, with its head first.
 pub(super) fn rows(scenario: &ScenarioReport) -> Vec<Vec<String>> {
     let metrics: Vec<Metric> = COLUMNS.into_iter().filter(|&one| scenario.has(one)).collect();
     let key = words::name(scenario.key, scenario.kind);

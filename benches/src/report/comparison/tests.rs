@@ -104,21 +104,24 @@ fn who_failed_is_told_and_missing_everywhere_else() {
     assert_eq!(report.scenarios[0].failures[FLOOR], "it <broke>");
     assert!(report.targets.iter().all(|target| target.of.as_deref() != Some(FLOOR)));
     assert!(report.table().contains("floor failed: it <broke>"));
-    assert!(report.table().contains("a target in p99 is not judged"));
+    assert!(report.table().contains("a target in p99 is not evaluated"));
     assert!(report.page().unwrap().contains("floor failed: it &lt;broke&gt;"));
 }
 
 #[test]
 fn whoever_is_before_the_engine_is_named_in_every_form() {
     let report = slow();
-    let sentence = format!("{NASTY} is before the engine in p50, 1.05 against 1.10 of ws-floor");
+    let sentence = format!("{NASTY} is ahead of the engine in p50, 1.05 against 1.10 of ws-floor");
     assert!(report.table().contains(&sentence), "{}", report.table());
     assert!(report.markdown().unwrap().contains("Where the engine is not the first"));
     assert!(
-        report.page().unwrap().contains("before the engine in p50, 1.05 against 1.10 of ws-floor")
+        report
+            .page()
+            .unwrap()
+            .contains("ahead of the engine in p50, 1.05 against 1.10 of ws-floor")
     );
     let first = report_of_equals();
-    assert!(!first.table().contains("before the engine"), "{}", first.table());
+    assert!(!first.table().contains("ahead of the engine"), "{}", first.table());
 }
 
 #[test]
@@ -142,7 +145,7 @@ fn who_is_before_whom_is_judged_in_the_same_rounds() {
     assert!(peer < report.scenarios[0].entry(ENGINE).unwrap().median(Metric::P50).unwrap());
     let markdown = report.markdown().unwrap();
     assert!(markdown.contains("| **2.10 µs** (1.05) | 1.10 µs (1.10) |"), "{markdown}");
-    assert!(!report.table().contains("before the engine"), "{}", report.table());
+    assert!(!report.table().contains("ahead of the engine"), "{}", report.table());
 }
 
 fn report_of_equals() -> ComparisonReport {

@@ -14,16 +14,16 @@ pub(crate) struct Verdict {
     pub(super) title: &'static str,
     pub(super) entrant: String,
     pub(super) metric: Metric,
-    /// What the figure is called.
+    /// The figure's name.
     pub(super) what: String,
-    /// With whom it is compared; `None` for a figure that counts as it is.
+    /// The entrant that it is compared with. `None` for an absolute figure.
     pub(super) of: Option<String>,
-    /// The figure, or its ratio to the other's.
+    /// The figure, or its ratio to the other entrant's.
     pub(super) value: Spread,
     pub(super) bound: Bound,
-    /// How far the engine was from itself in this figure, at most.
+    /// The largest difference of the engine from itself in this figure.
     pub(super) noise: Option<f64>,
-    /// Rounds that, each alone, would have reached it.
+    /// How many rounds reached the target on their own.
     pub(super) rounds_within: usize,
     pub(super) rounds: usize,
     pub(super) reached: bool,
@@ -32,7 +32,7 @@ pub(crate) struct Verdict {
 }
 
 impl Verdict {
-    /// `None` if one of those whom it speaks of did not take part.
+    /// `None` if one of its entrants did not take part.
     pub(super) fn of(target: &Target, scenario: &ScenarioReport) -> Option<Self> {
         let entry = scenario.entry(target.entrant)?;
         let metric = target.metric;
@@ -65,7 +65,7 @@ impl Verdict {
         })
     }
 
-    /// In one word, or two.
+    /// The outcome in a few words.
     pub(super) fn outcome(&self) -> &'static str {
         match (self.reached, self.sure) {
             (true, true) => "reached",
@@ -75,7 +75,7 @@ impl Verdict {
         }
     }
 
-    /// What the figure has to be.
+    /// The target's limit.
     pub(super) fn limit(&self) -> String {
         let (word, limit) = match self.bound {
             Bound::AtMost(limit) => ("at most", limit),
@@ -92,7 +92,7 @@ impl Verdict {
         }
     }
 
-    /// What it speaks of: the figure, of whom, compared with whom.
+    /// The figure, with the entrants that it compares.
     pub(super) fn subject(&self) -> String {
         let Self { what, entrant, of, .. } = self;
         match of {
@@ -101,7 +101,7 @@ impl Verdict {
         }
     }
 
-    /// In a sentence.
+    /// The verdict in a sentence.
     pub(super) fn sentence(&self) -> String {
         let Spread { median, lowest, highest } = self.value;
         let noise = self.noise.map_or_else(
@@ -123,7 +123,7 @@ impl Verdict {
     }
 }
 
-/// The peer that is before all others.
+/// The best peer.
 pub(super) fn best_peer(scenario: &ScenarioReport, metric: Metric) -> Option<&Entry> {
     let peers = scenario.entries.iter().filter(|entry| entry.role == Role::Peer);
     let known = peers.filter_map(|entry| Some((scenario.standing(entry, metric)?, entry)));

@@ -1,10 +1,10 @@
-//! Figures as people read them.
+//! Figures in readable form.
 
 use super::spread::Spread;
 use crate::compare::{Kind, Metric};
 use crate::report::text;
 
-/// What a figure is called.
+/// A figure's name.
 pub(super) fn name(metric: Metric, kind: Kind) -> String {
     let unit = kind.unit();
     match metric {
@@ -53,7 +53,7 @@ pub(super) fn ratio(spread: Spread) -> String {
     format!("{} ({}-{})", times(median), times(lowest), times(highest))
 }
 
-/// Three digits of a ratio.
+/// A ratio with three digits.
 pub(super) fn times(ratio: f64) -> String {
     match ratio {
         ..9.995 => format!("{ratio:.2}"),
