@@ -112,7 +112,7 @@ impl SimReactor {
     /// Whether the connection was reset or refused.
     #[must_use]
     pub fn peer_was_reset(&self, peer: PeerId) -> bool {
-        self.peer(peer).is_some_and(|end| end.is_dead())
+        self.peer(peer).is_some_and(Endpoint::is_dead)
     }
 
     /// Whether all bytes of [`SimReactor::peer_send`] have left the peer.

@@ -120,10 +120,13 @@ fn elements(code: &str) -> usize {
 
 #[test]
 fn methods_parameters_and_booleans_are_counted() {
-    let text = "impl<T: Fn() -> u8> a::Big<T> {\n    pub fn one(&self) {\n        fn no() {}\n    }\n\
-                \x20   const fn two<F: Fn(u8, u8)>(\n        &self,\n        f: F,\n        (a, b): \
-                (u8, u8),\n    ) {\n    }\n}\nimpl Display for Big<u8> {\n    fn fmt(&self) {}\n}\n\
-                struct Flags {\n    a: bool,\n    pub b: bool,\n    c: Vec<bool>,\n}\n";
+    let text = concat!(
+        "impl<T: Fn() -> u8> a::Big<T> {\n    pub fn one(&self) {\n        fn no() {}\n    }\n",
+        "    const fn two<F: Fn(u8, u8)>(\n        &self,\n        f: F,\n",
+        "        (a, b): (u8, u8),\n    ) {\n    }\n}\n",
+        "impl Display for Big<u8> {\n    fn fmt(&self) {}\n}\n",
+        "struct Flags {\n    a: bool,\n    pub b: bool,\n    c: Vec<bool>,\n}\n",
+    );
     let sources = [Source::new("src/a.rs".to_owned(), text.to_owned())];
     assert_eq!(methods(&sources), BTreeMap::from([("a::Big".to_owned(), 2)]));
     assert_eq!(long_parameter_lists(&sources[0], 2), [(5, 3)]);
