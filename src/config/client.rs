@@ -67,6 +67,8 @@ impl ClientConfig {
     }
 
     /// Compresses messages if the server agrees. Default: no compression.
+    ///
+    /// Needs the feature `deflate`.
     #[cfg(feature = "deflate")]
     #[must_use]
     pub const fn deflate(mut self, config: crate::proto::DeflateConfig) -> Self {
@@ -75,6 +77,8 @@ impl ClientConfig {
     }
 
     /// The trusted root certificates. A `wss://` URL requires them. Default: none.
+    ///
+    /// Needs the feature `tls`.
     #[cfg(feature = "tls")]
     #[must_use]
     pub fn tls(mut self, tls: TlsClient) -> Self {

@@ -75,6 +75,8 @@ impl ServerConfig {
     }
 
     /// Compresses messages on connections whose peer negotiates it. Default: no compression.
+    ///
+    /// Needs the feature `deflate`.
     #[cfg(feature = "deflate")]
     #[must_use]
     pub const fn deflate(mut self, config: crate::proto::DeflateConfig) -> Self {
@@ -100,6 +102,8 @@ impl ServerConfig {
     }
 
     /// Uses TLS on every connection (`wss://`, `https://`). Default: no TLS.
+    ///
+    /// Needs the feature `tls`.
     #[cfg(feature = "tls")]
     #[must_use]
     pub fn tls(mut self, tls: TlsServer) -> Self {

@@ -187,6 +187,16 @@ impl Connection<'_> {
         socket.is_some_and(|socket| socket.is_open() && socket.protocol.is_compressed())
     }
 
+    /// The subprotocol that both ends agreed on, if any, from `on_open` until `on_close`.
+    ///
+    /// A server chooses from the names that the client offers: by
+    /// [`ServerConfig::subprotocols`](crate::ServerConfig::subprotocols), or in
+    /// [`on_upgrade`](crate::WebSocketHandler::on_upgrade).
+    #[must_use]
+    pub fn subprotocol(&self) -> Option<&str> {
+        self.context.core.subprotocols.get(self.id).map(|name| &**name)
+    }
+
     /// The peer's address: the client's if a [trusted proxy](crate::TrustedProxies) reported it.
     /// `None` for a Unix socket, and once the connection is gone.
     #[must_use]

@@ -1,3 +1,4 @@
+use crate::engine::connection_map::ConnectionMap;
 use crate::engine::turn::ending::Ending;
 use crate::net::sockets::{Sender, Sockets};
 use crate::net::streams::Transmit;
@@ -11,6 +12,8 @@ pub(crate) struct Core<T: ?Sized> {
     pub(crate) topics: Topics,
     pub(crate) events: LocalEvents,
     pub(crate) ending: Ending,
+    /// Of the connections that have agreed on one.
+    pub(crate) subprotocols: ConnectionMap<Box<str>>,
     /// The last field, because a [`Context`](crate::Context) erases its type.
     pub(crate) streams: T,
 }

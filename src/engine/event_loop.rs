@@ -7,6 +7,7 @@ use slab::Slab;
 use crate::config::Config;
 use crate::engine::bus::events::{Events, GROUP_BUDGET, TURN_BUDGET};
 use crate::engine::client::dialer::Dialer;
+use crate::engine::connection_map::ConnectionMap;
 use crate::engine::core::Core;
 use crate::engine::handle::{LoopHandle, Shared};
 use crate::engine::http::router::Routers;
@@ -130,6 +131,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             topics: Topics::new(config.topics),
             events: LocalEvents::new(config.inbox, config.timers),
             ending: Ending::new(),
+            subprotocols: ConnectionMap::new(),
             streams: Streams::new(reactor, reserved),
         };
         Ok(Self {

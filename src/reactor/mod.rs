@@ -62,6 +62,8 @@ pub enum Polled {
 }
 
 /// The role of a stream in TLS.
+///
+/// Needs the feature `tls`.
 #[cfg(feature = "tls")]
 #[derive(Clone, Copy, Debug)]
 pub enum Tls<'a> {
@@ -245,6 +247,8 @@ pub trait Reactor: Sized {
     /// # Errors
     ///
     /// If no session can be created. `Unsupported` by default.
+    ///
+    /// Needs the feature `tls`.
     #[cfg(feature = "tls")]
     fn encrypt(
         &mut self,
@@ -262,6 +266,8 @@ pub trait Reactor: Sized {
     /// # Errors
     ///
     /// The system's error.
+    ///
+    /// Needs the feature `tls`.
     #[cfg(feature = "tls")]
     fn flush(&mut self, stream: &mut Self::Stream) -> io::Result<bool> {
         let _ = stream;
@@ -270,6 +276,8 @@ pub trait Reactor: Sized {
 
     /// Whether the last [`recv`](Self::recv) stopped before the stream was empty, so that others
     /// get their turn. No readiness is reported for the rest. Only a stream with TLS does so.
+    ///
+    /// Needs the feature `tls`.
     #[cfg(feature = "tls")]
     fn is_behind(&self, stream: &Self::Stream) -> bool {
         let _ = stream;

@@ -3,6 +3,7 @@
 //! The tables say what holds. A rule that is in the way is changed here, with its reason, before
 //! the code that needs it.
 
+mod features;
 mod imports;
 mod shape;
 mod source;
@@ -10,6 +11,7 @@ mod source;
 use std::fs;
 use std::path::Path;
 
+use features::silent_about_their_feature;
 use imports::Imports;
 use shape::{flag_heaps, long_parameter_lists, methods};
 use source::{Source, line_of, occurrences, paths};
@@ -356,6 +358,17 @@ fn types_have_one_job_and_functions_few_parameters() {
         }
         for (line, count) in flag_heaps(source, MAX_BOOLEANS) {
             violations.push(format!("{}:{line}: {count} booleans", source.path));
+        }
+    }
+    assert_none(&violations);
+}
+
+#[test]
+fn items_name_the_feature_that_they_need() {
+    let mut violations = Vec::new();
+    for source in library() {
+        for (line, feature) in silent_about_their_feature(&source) {
+            violations.push(format!("{}:{line}: say that it needs `{feature}`", source.path));
         }
     }
     assert_none(&violations);

@@ -3,7 +3,10 @@
 use std::net::SocketAddr;
 
 use eventwire::proto::handshake::{Acceptance, OriginPolicy, Refusal, UpgradeRequest};
-use eventwire::{Config, Connection, ServerConfig, Upgrade, WebSocketHandler};
+use eventwire::{
+    ClientConfig, CloseCode, Config, Connection, Disconnect, EventLoop, ServerConfig, Upgrade,
+    WebSocketHandler,
+};
 
 use crate::util::{Call, Peer, Recorder, Server, request};
 
@@ -46,7 +49,7 @@ impl WebSocketHandler<()> for Gate {
                     .into(),
             },
             "/hang-up" => {
-                assert!(conn.close(eventwire::CloseCode::NORMAL, ""));
+                assert!(conn.close(CloseCode::NORMAL, ""));
                 Upgrade::accept()
             }
             _ => {
@@ -241,4 +244,42 @@ fn no_handler_is_called_for_connections_that_never_opened() {
         panic!("{calls:?}")
     };
     assert_eq!(opened, closed);
+}
+
+/// Notes the subprotocol of its connections, when they open and when they have ended.
+struct Subprotocols(&'static str);
+
+impl WebSocketHandler<Vec<String>> for Subprotocols {
+    fn on_open(&mut self, conn: &mut Connection<'_>, notes: &mut Vec<String>) {
+        notes.push(format!("{} opens: {:?}", self.0, conn.subprotocol()));
+        if self.0 == "client" {
+            conn.close(CloseCode::NORMAL, "");
+        }
+    }
+
+    fn on_close(&mut self, conn: &mut Connection<'_>, _: &Disconnect, notes: &mut Vec<String>) {
+        notes.push(format!("{} closes: {:?}", self.0, conn.subprotocol()));
+    }
+}
+
+#[test]
+fn both_ends_know_the_subprotocol_for_as_long_as_the_connection_lasts() {
+    let mut event_loop = EventLoop::new(Config::default()).expect("a loop");
+    let config = ServerConfig::default().subprotocols(["chat.v2", "chat.v1"]);
+    let listener = event_loop.listen("127.0.0.1:0", config, Subprotocols("server"));
+    let address = event_loop.local_addr(listener.expect("a port")).expect("an address");
+    let chosen = Some("chat.v1");
+    // The second connection has the slots of the first one, and no subprotocol.
+    for (offers, agreed) in [(&["chat.v1", "other"][..], chosen), (&[], None)] {
+        let mut notes = Vec::new();
+        let config = ClientConfig::default().subprotocols(offers.iter().copied());
+        let url = format!("ws://{address}");
+        event_loop.connect(&url, config, Subprotocols("client")).expect("connecting");
+        while event_loop.connections() > 0 || notes.len() < 4 {
+            event_loop.turn(None, &mut notes).expect("a turn");
+        }
+        notes.sort();
+        let expected = ["client closes", "client opens", "server closes", "server opens"];
+        assert_eq!(notes, expected.map(|what| format!("{what}: {agreed:?}")));
+    }
 }

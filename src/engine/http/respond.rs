@@ -144,7 +144,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             Upgrade::Accept(acceptance) => {
                 let limits = place.limits.clone();
                 self.core.sockets.accept(conn, &request, &acceptance, limits);
-                self.open(conn, state);
+                self.open(conn, acceptance.chosen_subprotocol(), state);
             }
             Upgrade::Refuse(refusal) => {
                 self.core.sockets.refuse(conn, &refusal);

@@ -122,6 +122,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             return;
         };
         self.dialer.abandon(socket.rare.take_connector());
+        self.core.subprotocols.remove(ConnectionId(conn));
         let endpoint = self.endpoints.get(socket.endpoint());
         match socket.router().or(endpoint.and_then(|endpoint| endpoint.router)) {
             Some(router) => self.routers.leave(router, &mut self.endpoints),

@@ -14,6 +14,7 @@ use crate::net::life::Life;
 use crate::net::lists::Lists;
 use crate::net::rare_state::End;
 use crate::net::sockets::Lent;
+use crate::proto::handshake::chosen_subprotocol;
 use crate::proto::{CloseCode, Event, HEADROOM_BYTES, Incoming};
 use crate::reactor::{Reactor, Readiness};
 use crate::slots::Key;
@@ -84,17 +85,26 @@ impl<S, R: Reactor> EventLoop<S, R> {
             Event::Close(payload) => self.closed_by_peer(conn, &payload),
             Event::ProxyHeader(header) => self.note_client(conn, &header),
             Event::Request(head) => self.answer(conn, &head, state),
-            Event::Open(_) => self.open(conn, state),
+            Event::Open(head) => {
+                let socket = self.core.sockets.get(conn);
+                let limits = socket.map(|socket| socket.protocol.limits().head_limits());
+                let chosen = limits.and_then(|limits| chosen_subprotocol(&head, limits));
+                self.open(conn, chosen, state);
+            }
         }
     }
 
-    pub(crate) fn open(&mut self, conn: Key, state: &mut S) {
+    /// The connection is open, with this subprotocol.
+    pub(crate) fn open(&mut self, conn: Key, subprotocol: Option<&str>, state: &mut S) {
         let socket = self.core.sockets.get_mut(conn).filter(|socket| socket.protocol.is_open());
         if let Some(socket) = socket {
             socket.life.open();
             let (peer, endpoint) = (socket.peer.get(), socket.endpoint());
             log_line!(debug, "connection {}: open, {}", ConnectionId(conn), from(peer));
             self.tally.opened();
+            if let Some(name) = subprotocol {
+                self.core.subprotocols.insert(ConnectionId(conn), name.into());
+            }
             self.core.sockets.registry.arm(conn);
             let unsent = self.endpoints.get(endpoint).map_or(0, |endpoint| endpoint.unsent_limit);
             self.core.sender().set_unsent_limit(conn, unsent);

@@ -228,6 +228,12 @@ impl<'a> Accepted<'a> {
 }
 
 /// The header lines of a response with status 101.
+/// The subprotocol in `head`, a response that [`ClientRequest`] accepted.
+pub(crate) fn chosen_subprotocol<'a>(head: &'a [u8], limits: &HeadLimits) -> Option<&'a str> {
+    let chosen = parse_switching(head, limits).ok()?.single("Sec-WebSocket-Protocol").ok()??;
+    str::from_utf8(chosen).ok()
+}
+
 fn parse_switching<'a>(head: &'a [u8], limits: &HeadLimits) -> Result<Fields<'a>, HandshakeError> {
     let head = ResponseHead::parse(head, limits)?;
     match head.status {

@@ -41,6 +41,7 @@ mod upgrade_request;
 mod url;
 
 pub use acceptance::Acceptance;
+pub(crate) use client::chosen_subprotocol;
 pub use client::{Accepted, ClientRequest};
 pub use error::HandshakeError;
 pub(crate) use extensions::{Extension, Param};

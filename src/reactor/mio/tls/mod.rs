@@ -22,6 +22,8 @@ const ALPN_PROTOCOL: &[u8] = b"http/1.1";
 
 /// The certificate and the key of a listener. Its connections use TLS 1.2 or 1.3.
 ///
+/// Needs the feature `tls`.
+///
 /// Clones share the certificate: [`replace`](Self::replace), which any thread may call, affects
 /// every handshake that begins afterwards, and no earlier one.
 ///
@@ -49,10 +51,14 @@ pub struct TlsServer {
 }
 
 /// The root certificates that a client trusts for `wss://`.
+///
+/// Needs the feature `tls`.
 #[derive(Clone)]
 pub struct TlsClient(Arc<rustls::ClientConfig>);
 
 /// Why a certificate or a key cannot be used.
+///
+/// Needs the feature `tls`.
 #[derive(Debug)]
 pub struct TlsError(String);
 
