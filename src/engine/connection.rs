@@ -218,7 +218,7 @@ impl Context<'_> {
     /// ```
     #[inline]
     pub fn connection(&mut self, id: ConnectionId) -> Connection<'_> {
-        Connection::new(Context { core: self.core }, id)
+        Connection::new(self.core.context(), id)
     }
 
     /// Sends a message to a connection, as [`Connection::send`].

@@ -82,7 +82,7 @@ impl Context<'_> {
     }
 }
 
-impl<T: Transmit> Core<T> {
+impl Core<dyn Transmit + '_> {
     /// The context that a handler borrows.
     #[inline]
     pub(crate) fn context(&mut self) -> Context<'_> {

@@ -1,4 +1,4 @@
-//! Topics: who subscribes to what, and which broadcasts are still pending for whom.
+//! Topics: who subscribes to what, and which broadcasts are still pending for which subscriber.
 //!
 //! A broadcast is encoded once, into its topic's *open* batch. It costs nothing per subscriber.
 //! Later the batch is *sealed* and sent to one subscriber after the other, a slice of them at a

@@ -92,7 +92,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             let now = self.core.streams.reactor.now();
             self.meters.wake_latency.record(now.since(woken));
         }
-        let mut context = self.core.context();
+        let mut context = self.core.erased().context();
         for (_, events) in &mut self.events.types {
             let handled = events.handle(budget, &mut self.calls, &mut context, state);
             self.events.handled += handled as u64;

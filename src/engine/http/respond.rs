@@ -94,7 +94,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         else {
             return HttpResponse::new(404);
         };
-        let mut connection = Connection::new(self.core.context(), ConnectionId(conn));
+        let mut connection = Connection::new(self.core.erased().context(), ConnectionId(conn));
         let response = self.calls.call(HandlerCall::Request, &mut connection, |conn| {
             handler.on_request(conn, request, state)
         });

@@ -121,7 +121,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         endpoint: usize,
     ) -> Option<(&mut dyn WebSocketHandler<S>, &mut Calls, Context<'_>)> {
         let endpoint = self.endpoints.get_mut(endpoint)?;
-        let context = self.core.context();
+        let context = self.core.erased().context();
         Some((&mut *endpoint.handler, &mut self.calls, context))
     }
 
