@@ -126,6 +126,8 @@ impl Conversation {
         self.turn();
         for piece in pieces {
             self.peer.send(piece, self.event_loop.reactor_mut());
+            // However many pieces there are, no deadline comes while a lazy peer says them.
+            self.wait = SHORTEST_TURN;
             self.turn();
         }
         if self.choice.ends() {
