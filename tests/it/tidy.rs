@@ -142,11 +142,10 @@ const NO_CODE: &[&str] = &["dbg!", "todo!", "unimplemented!", "unsafe ", "#[allo
 /// Marks of unfinished work, in comments.
 const NO_MARKS: &[&str] = &["FIXME", "TODO", "XXX"];
 
-/// One word, one meaning: what the sources of the library do not say, and what they say instead.
+/// One word, one meaning: synonyms that confuse, and the word of the library. Everyday words of the
+/// field are welcome.
 const WORDS: &[(&str, &str)] = &[
-    ("callback", "handler"),
     ("dispatcher", "event loop"),
-    ("emit", "publish an event, broadcast a message"),
     ("packet", "frame"),
     ("send queue", "outbox"),
     ("subscriber list", "subscribers"),
