@@ -146,7 +146,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         }
     }
 
-    /// Closes a connection whose handler panicked, unless the handler was told of its end before.
+    /// Closes a connection whose handler panicked, unless `on_close` was called before.
     #[cold]
     pub(crate) fn panicked(&mut self, conn: Key, message: String) {
         let socket = self.core.sockets.get_mut(conn);

@@ -235,7 +235,7 @@ mod tests {
         gate: Sender<()>,
         threads: Arc<Mutex<Vec<JoinHandle<()>>>>,
         tell: Sender<String>,
-        told: Receiver<String>,
+        outcomes: Receiver<String>,
     }
 
     impl Bench {
@@ -262,8 +262,8 @@ mod tests {
                 Ok(())
             };
             let resolver = Resolver::with(Box::new(look_up), Box::new(spawn));
-            let (tell, told) = channel();
-            Self { resolver, began, gate, threads, tell, told }
+            let (tell, outcomes) = channel();
+            Self { resolver, began, gate, threads, tell, outcomes }
         }
 
         fn ask(&self, host: &str) -> io::Result<Lookup> {
@@ -291,17 +291,17 @@ mod tests {
         /// which names were looked up, and the number of threads.
         fn end(self, count: usize) -> (Vec<String>, Vec<String>, usize) {
             drop(self.gate);
-            let told = (0..count).map(|_| self.told.recv().expect("somebody is told"));
-            let mut told: Vec<_> = told.collect();
+            let outcomes = (0..count).map(|_| self.outcomes.recv().expect("an outcome"));
+            let mut outcomes: Vec<_> = outcomes.collect();
             drop(self.resolver);
             let threads = std::mem::take(&mut *self.threads.lock().expect("nothing panics"));
             let threads = threads.into_iter().map(|thread| thread.join().expect("no panic"));
             let threads = threads.count();
-            told.extend(self.told.try_iter());
-            told.sort();
+            outcomes.extend(self.outcomes.try_iter());
+            outcomes.sort();
             let mut names: Vec<_> = self.began.try_iter().map(|(host, _)| host).collect();
             names.sort();
-            (told, names, threads)
+            (outcomes, names, threads)
         }
     }
 
@@ -309,8 +309,8 @@ mod tests {
     fn many_names_are_looked_up_by_few_threads() {
         let bench = Bench::new(usize::MAX);
         let lookups = bench.ask_all((0..300).map(|name| format!("{name:03}")));
-        let (told, names, threads) = bench.end(lookups.len());
-        assert_eq!((told.len(), names, threads), (300, told, THREADS_MAX));
+        let (outcomes, names, threads) = bench.end(lookups.len());
+        assert_eq!((outcomes.len(), names, threads), (300, outcomes, THREADS_MAX));
     }
 
     #[test]
@@ -318,8 +318,8 @@ mod tests {
         let bench = Bench::new(usize::MAX);
         let _busy = bench.keep_busy(THREADS_MAX);
         let lookups = bench.ask_all((0..100).map(|_| "same".to_owned()));
-        let (told, names, _) = bench.end(THREADS_MAX + lookups.len());
-        assert_eq!((told.len(), names), (THREADS_MAX + 100, vec!["same".to_owned()]));
+        let (outcomes, names, _) = bench.end(THREADS_MAX + lookups.len());
+        assert_eq!((outcomes.len(), names), (THREADS_MAX + 100, vec!["same".to_owned()]));
     }
 
     #[test]
@@ -332,10 +332,10 @@ mod tests {
         lookups.push(bench.ask("0000").expect("it waits already"));
         lookups.drain(1..=WAITING_NAMES_MAX);
         let _late = bench.ask("late").expect("there is room");
-        let (told, names, _) = bench.end(THREADS_MAX + 2);
+        let (outcomes, names, _) = bench.end(THREADS_MAX + 2);
         assert_eq!(names, ["0000", "late"]);
-        assert_eq!(told[..2], ["0000", "busy 0"]);
-        assert_eq!(told.len(), THREADS_MAX + 2);
+        assert_eq!(outcomes[..2], ["0000", "busy 0"]);
+        assert_eq!(outcomes.len(), THREADS_MAX + 2);
     }
 
     #[test]
@@ -358,18 +358,18 @@ mod tests {
         assert_eq!(bench.end(0), (vec![], vec![], 0));
         let bench = Bench::new(1);
         let lookups = bench.ask_all((0..10).map(|name| name.to_string()));
-        let (told, names, threads) = bench.end(lookups.len());
-        assert_eq!((told.len(), names, threads), (10, told, 1));
+        let (outcomes, names, threads) = bench.end(lookups.len());
+        assert_eq!((outcomes.len(), names, threads), (10, outcomes, 1));
     }
 
     #[test]
     fn threads_end_with_the_resolver_and_tell_nobody_then() {
         let bench = Bench::new(usize::MAX);
         let _lookups = (bench.keep_busy(2), bench.ask_all((0..9).map(|name| name.to_string())));
-        let Bench { resolver, gate, threads, told, .. } = bench;
+        let Bench { resolver, gate, threads, outcomes, .. } = bench;
         drop((resolver, gate));
         let threads = std::mem::take(&mut *threads.lock().expect("nothing panics"));
         threads.into_iter().for_each(|thread| thread.join().expect("no panic"));
-        assert_eq!(told.try_iter().count(), 0);
+        assert_eq!(outcomes.try_iter().count(), 0);
     }
 }
