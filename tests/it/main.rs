@@ -21,6 +21,7 @@ mod panics;
 mod places;
 mod proxies;
 mod readme;
+mod reconnect;
 mod routes;
 mod server;
 #[path = "../shared/mod.rs"]
