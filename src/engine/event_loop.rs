@@ -6,6 +6,7 @@ use slab::Slab;
 
 use crate::config::Config;
 use crate::engine::bus::events::{Events, GROUP_BUDGET, TURN_BUDGET};
+use crate::engine::bus::pools::Pools;
 use crate::engine::client::dialer::Dialer;
 use crate::engine::connection_map::ConnectionMap;
 use crate::engine::core::Core;
@@ -78,6 +79,7 @@ pub struct EventLoop<S, R: Reactor = MioReactor> {
     /// One for each listener. A router outlives its listener while connections of it are left.
     pub(crate) routers: Routers<S>,
     pub(crate) events: Events<S>,
+    pub(crate) jobs: Pools,
     pub(crate) listeners: Listeners<R>,
     pub(crate) dialer: Dialer<R>,
     /// Moved out while input is handled, so that handlers can borrow the rest.
@@ -139,6 +141,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             endpoints: Slab::new(),
             routers: Routers::new(),
             events: Events::new(config.inbox),
+            jobs: Pools::default(),
             listeners: Listeners::new(),
             dialer: Dialer::new(max_connections),
             buffer: ReceiveBuffer::new(config.receive_buffer),

@@ -7,7 +7,7 @@ use crossbeam_queue::SegQueue;
 
 use crate::engine::stats::snapshot::{Meters, Stats};
 use crate::engine::turn::ending::TimeLeft;
-use crate::queue::Doorbell;
+use crate::queue::{Doorbell, HoldCount};
 use crate::reactor::Wake;
 use crate::slots::Key;
 
@@ -24,6 +24,7 @@ pub struct LoopHandle {
 pub(crate) struct Shared {
     pub(crate) doorbell: Doorbell,
     pub(crate) left: TimeLeft,
+    pub(crate) holds: HoldCount,
     /// Finished name lookups: at most one for each connection that is being made.
     pub(crate) resolved: SegQueue<Resolved>,
 }
@@ -38,7 +39,7 @@ pub(crate) struct Resolved {
 impl Shared {
     /// Whether work waits for the loop, which last read `seen` as the time left.
     pub(crate) fn has_work(&self, seen: u64) -> bool {
-        self.left.get() != seen || !self.resolved.is_empty()
+        self.left.get() != seen || !self.resolved.is_empty() || self.holds.has_news()
     }
 }
 
@@ -61,9 +62,10 @@ impl LoopHandle {
     /// sent or broadcast to them, and discards what their peers send after that. It refuses clients
     /// in their opening handshake with status 503, and cancels connections that are being made.
     ///
-    /// Once every connection has ended, the loop refuses publishers with
-    /// [`PublishError::Closed`](crate::PublishError) and handles the events that were published
-    /// before. Then [`run`](crate::EventLoop::run) returns a [`RunSummary`](crate::RunSummary).
+    /// The loop waits for [jobs](crate::Workers) in hand and for [holds](crate::Hold), and handles
+    /// what comes of them. Once every connection has ended and there is none of these, it refuses
+    /// publishers with [`PublishError::Closed`](crate::PublishError) and handles the events that
+    /// were published before. Then [`run`](crate::EventLoop::run) returns a [`RunSummary`](crate::RunSummary).
     /// When `deadline` has passed since the loop noticed the request, it cuts whatever is left. It
     /// cuts a connection earlier if its peer does not answer the close frame within
     /// [`Limits::close_timeout`](crate::proto::Limits::close_timeout).
@@ -92,6 +94,10 @@ impl LoopHandle {
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.meters.snapshot()
+    }
+
+    pub(crate) fn holds(&self) -> &HoldCount {
+        &self.shared.holds
     }
 
     pub(crate) fn push_resolved(&self, resolved: Resolved) {

@@ -133,6 +133,7 @@ impl<S: 'static, E: 'static> EventType<S> for Typed<S, E> {
             }
             handled += 1;
         }
+        self.receiver.wake_waiting(handled > 0);
         if handled > 0 {
             for handler in &mut self.handlers {
                 let _ = calls.call(end_call, cx, |cx| handler.on_batch_end(cx, state));

@@ -37,7 +37,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
 
     fn publish_stats(&self) {
         let (tally, topics) = (&self.tally, self.core.topics.totals());
-        let events = self.events.counts();
+        let (events, jobs) = (self.events.counts(), self.jobs.counts());
         self.meters.publish(Counts {
             connections: self.core.sockets.len() as u64,
             opened: tally.opened,
@@ -71,6 +71,12 @@ impl<S, R: Reactor> EventLoop<S, R> {
             events_refused: events.refused + self.core.events.refused(),
             events_missed: events.missed,
             timers: self.core.events.timers_set() as u64,
+            jobs_queued: jobs.queued as u64,
+            jobs_running: jobs.running as u64,
+            jobs_done: jobs.done,
+            jobs_panicked: jobs.panicked,
+            jobs_refused: jobs.refused,
+            holds: self.shared.holds.count() as u64,
             panics: self.calls.panics,
             slow_calls: self.calls.slow,
             turns: tally.turns,

@@ -182,6 +182,18 @@ stats! {
     counter events_missed,
     /// Timers that are set now.
     gauge timers,
+    /// Jobs that no worker has taken now ([`Workers`](crate::Workers)).
+    gauge jobs_queued,
+    /// Jobs that workers have taken and whose results the loop does not have now.
+    gauge jobs_running,
+    /// Jobs whose results have arrived.
+    counter jobs_done,
+    /// Jobs that were lost because a worker's function panicked.
+    counter jobs_panicked,
+    /// Jobs that were refused because too many were in hand.
+    counter jobs_refused,
+    /// [Holds](crate::Hold) on the loop now.
+    gauge holds,
     /// Calls of handlers that panicked.
     counter panics,
     /// Calls of handlers that took at least

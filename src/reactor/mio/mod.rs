@@ -15,6 +15,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use mio::event::Event;
@@ -30,7 +31,7 @@ pub use self::stream::{MioListener, MioStream};
 pub use self::tls::{TlsClient, TlsError, TlsServer, TlsStream};
 #[cfg(feature = "tls")]
 use super::Tls;
-use super::{EntropySource, Lookup, Polled, Reactor, Readiness, ResolveDone, Wake};
+use super::{EntropySource, Lookup, Polled, Reactor, Readiness, ResolveDone, Task, TaskStep, Wake};
 use crate::time::Time;
 
 // Keys have 64 bits and are the kernel's tokens.
@@ -212,6 +213,11 @@ impl Reactor for MioReactor {
 
     fn resolve(&mut self, host: &str, port: u16, done: ResolveDone) -> io::Result<Lookup> {
         self.resolver.look_up(host, port, done)
+    }
+
+    fn spawn(&mut self, name: &str, mut task: Box<dyn Task>) -> io::Result<()> {
+        let steps = move || while task.step(true) != TaskStep::Ended {};
+        thread::Builder::new().name(name.to_owned()).spawn(steps).map(drop)
     }
 
     fn listen(
