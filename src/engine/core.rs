@@ -1,4 +1,5 @@
 use crate::engine::connection_map::ConnectionMap;
+use crate::engine::handle::LoopHandle;
 use crate::engine::turn::ending::Ending;
 use crate::net::sockets::{Sender, Sockets};
 use crate::net::streams::Transmit;
@@ -14,6 +15,7 @@ pub(crate) struct Core<T: ?Sized> {
     pub(crate) ending: Ending,
     /// Of the connections that have agreed on one.
     pub(crate) subprotocols: ConnectionMap<Box<str>>,
+    pub(crate) handle: LoopHandle,
     /// The last field, because a [`Context`](crate::Context) erases its type.
     pub(crate) streams: T,
 }

@@ -134,6 +134,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             events: LocalEvents::new(config.inbox, config.timers),
             ending: Ending::new(),
             subprotocols: ConnectionMap::new(),
+            handle: handle.clone(),
             streams: Streams::new(reactor, reserved),
         };
         Ok(Self {

@@ -299,7 +299,7 @@ mod tests {
                 thread::spawn(move || {
                     for job in (number..JOBS).step_by(2) {
                         while queue.submit(job).is_err() {
-                            thread::yield_now();
+                            yield_now();
                         }
                     }
                 })

@@ -334,9 +334,9 @@ fn a_worker_that_never_returns_delays_neither_the_end_nor_the_drop() {
         gate.wait();
         let handle = event_loop.handle();
         if stops {
-            handle.stop()
+            handle.stop();
         } else {
-            handle.shutdown(Duration::from_millis(20))
+            handle.shutdown(Duration::from_millis(20));
         }
         let mut log = Log::new();
         let summary = event_loop.run(&mut log).expect("run");
@@ -407,8 +407,8 @@ fn a_shutdown_waits_for_holds_and_handles_what_their_threads_publish() {
     let (done, handle) = (event_loop.publisher(), event_loop.handle());
     let (gate, mut pass) = gate();
     let (hold, other) = (event_loop.hold(), handle.hold().clone());
-    handle.shutdown(LONG);
     let mut log = Log::new();
+    handle.shutdown(LONG);
     for _ in 0..3 {
         event_loop.turn(Some(Duration::ZERO), &mut log).expect("a turn");
     }
@@ -426,6 +426,24 @@ fn a_shutdown_waits_for_holds_and_handles_what_their_threads_publish() {
     working.join().expect("a thread");
     assert_eq!((summary.end, summary.unreleased_holds), (RunEnd::ShutDown, 0));
     assert_eq!(log, [7]);
+}
+
+#[test]
+fn a_handler_holds_the_loop_for_work_on_a_thread() {
+    let mut event_loop = event_loop(Config::default());
+    let done = event_loop.publisher();
+    event_loop.on(move |cx, work: &u64, _| {
+        let (hold, done, work) = (cx.hold(), done.clone(), *work);
+        thread::spawn(move || {
+            assert_eq!(done.publish(Done(work + 1)), Ok(()));
+            drop(hold);
+        });
+        cx.shutdown(LONG);
+    });
+    assert_eq!(event_loop.publisher().publish(7_u64), Ok(()));
+    let mut log = Log::new();
+    let summary = event_loop.run(&mut log).expect("run");
+    assert_eq!((log, summary.unreleased_holds), (vec![8], 0));
 }
 
 #[test]

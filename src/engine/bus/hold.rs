@@ -1,5 +1,6 @@
 use std::fmt;
 
+use crate::engine::context::Context;
 use crate::engine::event_loop::EventLoop;
 use crate::engine::handle::LoopHandle;
 use crate::reactor::Reactor;
@@ -80,6 +81,14 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// Keeps the loop from ending while it shuts down, until the hold is dropped or the deadline
     /// passes.
     pub fn hold(&self) -> Hold {
-        self.handle.hold()
+        self.core.handle.hold()
+    }
+}
+
+impl Context<'_> {
+    /// Keeps the loop from ending while it shuts down, until the hold is dropped or the deadline
+    /// passes. A handler makes one for work that it gives to a thread of the application.
+    pub fn hold(&self) -> Hold {
+        self.core.handle.hold()
     }
 }

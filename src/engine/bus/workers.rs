@@ -270,7 +270,7 @@ impl<S: 'static, R: Reactor> EventLoop<S, R> {
                 work,
                 jobs: Arc::clone(&pool.queue),
                 outcomes: InboxSender::new(pool.outcomes.inbox()),
-                handle: self.handle.clone(),
+                handle: self.core.handle.clone(),
                 job: PhantomData,
             };
             let spawned = self.core.streams.reactor.spawn(THREAD_NAME, Box::new(worker));
