@@ -6,11 +6,10 @@ use slab::Slab;
 
 use crate::config::Config;
 use crate::engine::bus::events::{Events, GROUP_BUDGET, TURN_BUDGET};
-use crate::engine::bus::pools::Pools;
 use crate::engine::client::dialer::Dialer;
 use crate::engine::connection_map::ConnectionMap;
 use crate::engine::core::Core;
-use crate::engine::handle::{LoopHandle, Shared};
+use crate::engine::handle::{LoopHandle, News, Shared};
 use crate::engine::http::router::Routers;
 use crate::engine::ids::TopicId;
 use crate::engine::server::endpoint::Endpoint;
@@ -79,7 +78,6 @@ pub struct EventLoop<S, R: Reactor = MioReactor> {
     /// One for each listener. A router outlives its listener while connections of it are left.
     pub(crate) routers: Routers<S>,
     pub(crate) events: Events<S>,
-    pub(crate) jobs: Pools,
     pub(crate) listeners: Listeners<R>,
     pub(crate) dialer: Dialer<R>,
     /// Moved out while input is handled, so that handlers can borrow the rest.
@@ -142,7 +140,6 @@ impl<S, R: Reactor> EventLoop<S, R> {
             endpoints: Slab::new(),
             routers: Routers::new(),
             events: Events::new(config.inbox),
-            jobs: Pools::default(),
             listeners: Listeners::new(),
             dialer: Dialer::new(max_connections),
             buffer: ReceiveBuffer::new(config.receive_buffer),
@@ -276,8 +273,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
             // Deadlines that are set here begin at the present time.
             self.at_present(|this| this.core.sender().expire(by));
         }
-        if !self.shared.resolved.is_empty() {
-            self.serve_resolved();
+        if !self.shared.news.is_empty() {
+            self.serve_news();
         }
         if self.dialer.is_due(self.core.now()) {
             self.dialer.serve_due(&mut self.core);
@@ -344,9 +341,13 @@ impl<S, R: Reactor> EventLoop<S, R> {
 
     /// Continues connections whose name lookups have finished.
     #[inline(never)]
-    fn serve_resolved(&mut self) {
-        while let Some(resolved) = self.shared.resolved.pop() {
-            self.dialer.resolved(&mut self.core, resolved);
+    fn serve_news(&mut self) {
+        while let Some(news) = self.shared.news.pop() {
+            match news {
+                News::Resolved(resolved) => self.dialer.resolved(&mut self.core, resolved),
+                // The turn's end looks at the holds.
+                News::Released => {}
+            }
         }
     }
 

@@ -25,8 +25,17 @@ pub(crate) struct Shared {
     pub(crate) doorbell: Doorbell,
     pub(crate) left: TimeLeft,
     pub(crate) holds: HoldCount,
-    /// Finished name lookups: at most one for each connection that is being made.
-    pub(crate) resolved: SegQueue<Resolved>,
+    /// At most one for each connection that is being made, and one for the end of all holds.
+    pub(crate) news: SegQueue<News>,
+}
+
+/// What happens rarely on another thread.
+#[derive(Debug)]
+pub(crate) enum News {
+    /// A name lookup has finished.
+    Resolved(Resolved),
+    /// The loop is ending, and the last hold was dropped.
+    Released,
 }
 
 /// The result of a name lookup for a connection that is being made.
@@ -39,7 +48,7 @@ pub(crate) struct Resolved {
 impl Shared {
     /// Whether work waits for the loop, which last read `seen` as the time left.
     pub(crate) fn has_work(&self, seen: u64) -> bool {
-        self.left.get() != seen || !self.resolved.is_empty() || self.holds.has_news()
+        self.left.get() != seen || !self.news.is_empty()
     }
 }
 
@@ -65,10 +74,10 @@ impl LoopHandle {
     /// The loop waits for [jobs](crate::Workers) in hand and for [holds](crate::Hold), and handles
     /// what comes of them. Once every connection has ended and there is none of these, it refuses
     /// publishers with [`PublishError::Closed`](crate::PublishError) and handles the events that
-    /// were published before. Then [`run`](crate::EventLoop::run) returns a [`RunSummary`](crate::RunSummary).
-    /// When `deadline` has passed since the loop noticed the request, it cuts whatever is left. It
-    /// cuts a connection earlier if its peer does not answer the close frame within
-    /// [`Limits::close_timeout`](crate::proto::Limits::close_timeout).
+    /// were published before. Then [`run`](crate::EventLoop::run) returns a
+    /// [`RunSummary`](crate::RunSummary). When `deadline` has passed since the loop noticed the
+    /// request, it cuts whatever is left. It cuts a connection earlier if its peer does not answer
+    /// the close frame within [`Limits::close_timeout`](crate::proto::Limits::close_timeout).
     ///
     /// Safe to call from any thread, and more than once: the earliest deadline applies.
     /// [`stop`](Self::stop) ends a shutdown at once.
@@ -93,15 +102,18 @@ impl LoopHandle {
     /// works while a loop hangs ([`Stats::turn_since`]). Copies about 10 KiB.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.meters.snapshot()
+        let mut stats = self.meters.snapshot();
+        stats.holds = self.shared.holds.count() as u64;
+        stats
     }
 
     pub(crate) fn holds(&self) -> &HoldCount {
         &self.shared.holds
     }
 
-    pub(crate) fn push_resolved(&self, resolved: Resolved) {
-        self.shared.resolved.push(resolved);
+    /// Leaves news for the loop, and wakes it.
+    pub(crate) fn tell(&self, news: News) {
+        self.shared.news.push(news);
         self.ring();
     }
 

@@ -2,8 +2,8 @@
 
 use super::sync::{AtomicBool, Ordering, fence};
 
-/// Whether the loop, or a worker, sleeps. A producer rings after it has left work. Only the first ring of a sleep
-/// makes the system call that wakes the loop.
+/// Whether the loop, or a worker, sleeps. A producer rings after it has left work. Only the first
+/// ring of a sleep makes the system call that wakes the loop.
 ///
 /// No work is lost because of the order on both sides: a producer makes its work visible and then
 /// rings; the loop announces its sleep and then looks for work a last time. The fences guarantee

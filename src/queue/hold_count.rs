@@ -2,9 +2,9 @@
 
 use super::sync::{AtomicUsize, Ordering};
 
-/// The number of holds, and whether the loop waits for their end.
-///
-/// The state has both in one word, so that a loop reads no more than that before each sleep.
+/// The number of holds, and whether the loop waits for their end. Both are in one word, so that
+/// exactly one of both sides sees the other: the last hold that the loop waits, or the loop that
+/// there is none.
 #[derive(Debug)]
 pub(crate) struct HoldCount(AtomicUsize);
 
@@ -22,7 +22,7 @@ impl HoldCount {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Returns whether the caller must ring for the loop: it waits, and this was the last hold.
+    /// Returns whether the caller must tell the loop: it waits, and this was the last hold.
     pub(crate) fn remove(&self) -> bool {
         self.0.fetch_sub(1, Ordering::AcqRel) == Self::AWAITED + 1
     }
@@ -40,11 +40,6 @@ impl HoldCount {
         }
         is_over
     }
-
-    /// Whether the last hold was dropped while its end was awaited, and the loop has not noticed.
-    pub(crate) fn has_news(&self) -> bool {
-        self.0.load(Ordering::Acquire) == Self::AWAITED
-    }
 }
 
 #[cfg(all(test, not(loom)))]
@@ -52,18 +47,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_last_of_awaited_holds_rings() {
+    fn only_the_last_of_awaited_holds_tells_the_loop() {
         let holds = HoldCount::default();
-        assert!(holds.has_ended() && !holds.has_news());
+        assert!(holds.has_ended());
         holds.add();
         assert!(!holds.remove(), "nobody waits");
         holds.add();
         holds.add();
         assert!(!holds.has_ended());
-        assert!(!holds.remove() && !holds.has_news());
+        assert!(!holds.remove());
         assert_eq!(holds.count(), 1);
-        assert!(holds.remove() && holds.has_news());
-        assert!(holds.has_ended() && !holds.has_news());
+        assert!(holds.remove());
+        assert!(holds.has_ended());
         assert_eq!(holds.count(), 0);
     }
 }

@@ -12,16 +12,15 @@
 use std::hint;
 use std::sync::OnceLock;
 
-use super::sync::{
-    ArrayQueue, AtomicU64, AtomicUsize, Ordering, Thread, current, fence, park, yield_now,
-};
+use super::sync::{ArrayQueue, AtomicU64, AtomicUsize, Ordering, Thread, current, fence, park};
 use super::{Doorbell, PublishError};
 
-/// How often a worker looks for a job before it sleeps, and after how many looks it offers the
-/// processor to others in between. Until a job's result has become the next job, a few
-/// microseconds pass; to wake a thread takes longer.
+/// How often a worker looks for a job before it sleeps, which takes a few microseconds. A job's
+/// result has often led to the next job by then, and to wake a thread takes longer.
+///
+/// It does not offer the processor to others meanwhile: on a busy machine it would get it back only
+/// milliseconds later, and much sooner after a sleep.
 const LOOKS: u32 = if cfg!(loom) { 0 } else { 200 };
-const LOOKS_BETWEEN_YIELDS: u32 = 50;
 
 /// A bounded queue of jobs, with the workers that sleep until there is one.
 #[derive(Debug)]
@@ -171,16 +170,12 @@ impl<J> JobQueue<J> {
 
     /// Looks for a job for a while.
     fn look(&self) -> Taken<J> {
-        for look in 1..=LOOKS {
+        for _ in 0..LOOKS {
             let taken = self.try_take();
             if !matches!(taken, Taken::Nothing) {
                 return taken;
             }
-            if look % LOOKS_BETWEEN_YIELDS == 0 {
-                yield_now();
-            } else {
-                hint::spin_loop();
-            }
+            hint::spin_loop();
         }
         self.try_take()
     }
@@ -299,7 +294,7 @@ mod tests {
                 thread::spawn(move || {
                     for job in (number..JOBS).step_by(2) {
                         while queue.submit(job).is_err() {
-                            yield_now();
+                            thread::yield_now();
                         }
                     }
                 })

@@ -12,7 +12,7 @@ mod real {
         AtomicBool, AtomicU64, AtomicUsize, Ordering, fence,
     };
     pub(in crate::queue) use std::sync::{Arc, Condvar, Mutex, MutexGuard};
-    pub(in crate::queue) use std::thread::{Thread, current, park, yield_now};
+    pub(in crate::queue) use std::thread::{Thread, current, park};
 
     pub(in crate::queue) use crossbeam_queue::ArrayQueue;
 }
@@ -29,7 +29,7 @@ mod modelled {
         AtomicBool, AtomicU64, AtomicUsize, Ordering, fence,
     };
 
-    pub(in crate::queue) use loom::thread::{Thread, current, park, yield_now};
+    pub(in crate::queue) use loom::thread::{Thread, current, park};
 
     /// A bounded queue.
     ///

@@ -407,17 +407,22 @@ fn a_worker_learns_that_its_queue_has_ended() {
 fn the_drop_of_the_last_hold_ends_the_wait_for_it() {
     loom::model(|| {
         let (world, holds) = (World::default(), Arc::new(HoldCount::default()));
+        let is_over = Arc::new(AtomicUsize::new(0));
         let threads = [(); 2].map(|()| {
             holds.add();
             let (world, holds) = (world.clone(), Arc::clone(&holds));
+            let is_over = Arc::clone(&is_over);
             thread::spawn(move || {
-                if holds.remove() && world.doorbell.ring() {
-                    world.sleep.wake();
+                if holds.remove() {
+                    is_over.store(1, Ordering::Release);
+                    if world.doorbell.ring() {
+                        world.sleep.wake();
+                    }
                 }
             })
         });
         while !holds.has_ended() {
-            world.wait(|| holds.has_news());
+            world.wait(|| is_over.load(Ordering::Acquire) == 1);
         }
         for thread in threads {
             thread.join().unwrap();

@@ -206,8 +206,8 @@ fn ticker_sends_a_slow_client_only_the_latest_quote() {
     assert!(example.line().contains(" is slow and missed "));
 }
 
-/// Sends lines, eight ahead of their acknowledgements, and passes on what is acknowledged, until the
-/// stream is cut.
+/// Sends lines, eight ahead of their acknowledgements, and passes on what is acknowledged, until
+/// the stream is cut.
 fn save_lines(mut peer: Peer, name: &str, acknowledged: &Sender<String>) {
     let mut input = BufReader::new(peer.stream());
     let mut lines = (0..).map(|number| format!("{name} {number}"));

@@ -2,7 +2,7 @@ use std::fmt;
 
 use crate::engine::context::Context;
 use crate::engine::event_loop::EventLoop;
-use crate::engine::handle::LoopHandle;
+use crate::engine::handle::{LoopHandle, News};
 use crate::reactor::Reactor;
 
 /// Keeps a loop that shuts down from ending, until it is dropped or the deadline passes.
@@ -58,7 +58,7 @@ impl Clone for Hold {
 impl Drop for Hold {
     fn drop(&mut self) {
         if self.handle.holds().remove() {
-            self.handle.ring();
+            self.handle.tell(News::Released);
         }
     }
 }

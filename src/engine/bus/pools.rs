@@ -4,7 +4,6 @@ use std::any::type_name;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::engine::bus::events::TURN_BUDGET;
 use crate::logging::log_line;
 use crate::queue::{InboxReceiver, JobQueue, LocalEvents};
 
@@ -35,14 +34,6 @@ pub(crate) struct Outcome<R> {
 pub(crate) enum Results<R> {
     One(R),
     Many(Vec<R>),
-}
-
-/// The workers of a loop.
-#[derive(Default)]
-pub(crate) struct Pools {
-    pools: Vec<Box<dyn AnyPool>>,
-    /// The counts of pools that have ended.
-    ended: JobCounts,
 }
 
 /// The loop's end of workers with jobs of type `J` and results of type `R`.
@@ -78,12 +69,12 @@ pub(crate) struct Left {
 }
 
 /// A [`Pool`] of any types.
-trait AnyPool {
+pub(crate) trait AnyPool {
     /// Whether [`collect`](Self::collect) has something to do.
     fn has_results(&self) -> bool;
 
-    /// Publishes the results that have come.
-    fn collect(&mut self, events: &mut LocalEvents);
+    /// Publishes up to `budget` of the results that have come.
+    fn collect(&mut self, budget: usize, events: &mut LocalEvents);
 
     /// How many jobs are in hand or have results that were not published.
     fn in_hand(&self) -> usize;
@@ -133,9 +124,8 @@ impl<J: 'static, R: 'static> AnyPool for Pool<J, R> {
         !self.pending.is_empty() || self.outcomes.has_events()
     }
 
-    fn collect(&mut self, events: &mut LocalEvents) {
-        // No more than one turn handles.
-        for _ in 0..events.room::<R>().min(TURN_BUDGET) {
+    fn collect(&mut self, budget: usize, events: &mut LocalEvents) {
+        for _ in 0..events.room::<R>().min(budget) {
             while self.pending.is_empty() {
                 let Some(outcome) = self.outcomes.take() else { return };
                 self.finish::<J>(outcome, events);
@@ -178,62 +168,10 @@ impl<J, R> Drop for Pool<J, R> {
     }
 }
 
-impl Pools {
-    pub(crate) fn add<J: 'static, R: 'static>(&mut self, pool: Pool<J, R>) {
-        self.pools.push(Box::new(pool));
-    }
-
-    /// Whether results have come that were not published.
-    #[inline]
-    pub(crate) fn have_results(&self) -> bool {
-        self.pools.iter().any(|pool| pool.has_results())
-    }
-
-    /// Publishes the results that have come as events, and removes pools that are over.
-    #[inline]
-    pub(crate) fn collect(&mut self, events: &mut LocalEvents) {
-        if !self.pools.is_empty() {
-            self.collect_all(events);
-        }
-    }
-
-    #[inline(never)]
-    fn collect_all(&mut self, events: &mut LocalEvents) {
-        self.pools.retain_mut(|pool| {
-            pool.collect(events);
-            let is_over = pool.is_over();
-            if is_over {
-                self.ended = self.ended.plus(pool.counts());
-            }
-            !is_over
-        });
-    }
-
-    /// How many jobs are in hand or have results that were not published.
-    pub(crate) fn in_hand(&self) -> usize {
-        self.pools.iter().map(|pool| pool.in_hand()).sum()
-    }
-
-    /// The sums over all pools.
-    pub(crate) fn counts(&self) -> JobCounts {
-        self.pools.iter().fold(self.ended, |sum, pool| sum.plus(pool.counts()))
-    }
-
-    /// Accepts no further job, and drops those that have not begun.
-    pub(crate) fn end(&mut self) -> Left {
-        let mut all = Left::default();
-        for mut pool in self.pools.drain(..) {
-            let left = pool.end();
-            all.jobs += left.jobs;
-            all.results += left.results;
-            self.ended = self.ended.plus(JobCounts { queued: 0, running: 0, ..pool.counts() });
-        }
-        all
-    }
-}
-
 impl JobCounts {
-    const fn plus(self, other: Self) -> Self {
+    pub(crate) const NONE: Self = Self { queued: 0, running: 0, done: 0, panicked: 0, refused: 0 };
+
+    pub(crate) const fn plus(self, other: Self) -> Self {
         Self {
             queued: self.queued + other.queued,
             running: self.running + other.running,

@@ -92,17 +92,19 @@ impl<S, R: Reactor> EventLoop<S, R> {
             let now = self.core.streams.reactor.now();
             self.meters.wake_latency.record(now.since(woken));
         }
-        self.jobs.collect(&mut self.core.events);
         let mut context = self.core.erased().context();
         for (_, events) in &mut self.events.types {
             let handled = events.handle(budget, &mut self.calls, &mut context, state);
             self.events.handled += handled as u64;
+        }
+        if self.events.has_workers {
+            self.events.remove_ended_pools();
         }
     }
 
     /// Whether events are queued, from other threads, workers or handlers.
     #[inline]
     pub(crate) fn has_events(&self) -> bool {
-        !self.core.events.is_empty() || self.events.has_events() || self.jobs.have_results()
+        !self.core.events.is_empty() || self.events.has_events()
     }
 }

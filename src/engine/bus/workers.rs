@@ -22,9 +22,9 @@ const THREAD_NAME: &str = "eventwire-worker";
 
 /// Submits jobs of one type to worker threads.
 ///
-/// [`EventLoop::workers`] creates it, and [`EventLoop::batch_workers`] for jobs that are better done
-/// together. Clone it for other handlers and other threads. When the last clone is dropped, the
-/// threads end after the jobs that were accepted.
+/// [`EventLoop::workers`] creates it, and [`EventLoop::batch_workers`] for jobs that are better
+/// done together. Clone it for other handlers and other threads. When the last clone is dropped,
+/// the threads end after the jobs that were accepted.
 pub struct Workers<J> {
     jobs: Arc<Submitter<J>>,
 }
@@ -42,10 +42,10 @@ impl<J> Workers<J> {
     ///
     /// # Errors
     ///
-    /// The error returns the job: [`PublishError::Full`] if as many jobs are in hand as the workers'
-    /// capacity allows, [`PublishError::Closed`] if the loop has ended. A loop that shuts down
-    /// accepts jobs until it ends, so that a job whose result leads to another job is done to the
-    /// end.
+    /// The error returns the job: [`PublishError::Full`] if as many jobs are in hand as the
+    /// workers' capacity allows, [`PublishError::Closed`] if the loop has ended. A loop that shuts
+    /// down accepts jobs until it ends, so that a job whose result leads to another job is done to
+    /// the end.
     pub fn submit(&self, job: J) -> Result<(), PublishError<J>> {
         self.jobs.0.submit(job)
     }
@@ -77,8 +77,8 @@ impl<J> fmt::Debug for Workers<J> {
 
 impl<S: 'static, R: Reactor> EventLoop<S, R> {
     /// Starts worker threads that do jobs of type `J`: slow or blocking work, for which a handler
-    /// must not wait. A handler [submits](Workers::submit) a job, and its result arrives as an event
-    /// of its type ([`on`](Self::on)).
+    /// must not wait. A handler [submits](Workers::submit) a job, and its result arrives as an
+    /// event of its type ([`on`](Self::on)).
     ///
     /// ```
     /// use std::time::Duration;
@@ -110,12 +110,12 @@ impl<S: 'static, R: Reactor> EventLoop<S, R> {
     /// jobs that may be in hand: submitted, and the loop does not have their results. 1,024 is a
     /// good choice; 0 counts as 1. Memory for that many is allocated at once.
     ///
-    /// Each thread calls its own clone of `work`. A closure that owns something without a clone, such
-    /// as a file or a database connection, is passed to [`workers_each`](Self::workers_each).
+    /// Each thread calls its own clone of `work`. A closure that owns something without a clone,
+    /// such as a file or a database connection, is passed to [`workers_each`](Self::workers_each).
     ///
-    /// The results of **one** thread arrive in the order of the jobs. Several threads have no order.
-    /// If no handler and no subscriber is registered for the result's type, the results are dropped,
-    /// as events of a [`Publisher`](crate::Publisher) are.
+    /// The results of **one** thread arrive in the order of the jobs. Several threads have no
+    /// order. If no handler and no subscriber is registered for the result's type, the results are
+    /// dropped, as events of a [`Publisher`](crate::Publisher) are.
     ///
     /// A call of `work` that panics costs its job, and is reported as the event
     /// [`JobPanicked`](crate::JobPanicked). The thread then calls the same closure again, so its
@@ -129,7 +129,8 @@ impl<S: 'static, R: Reactor> EventLoop<S, R> {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] if the system creates no thread, [`Error::ShuttingDown`] if the loop is ending.
+    /// [`Error::Io`] if the system creates no thread, [`Error::ShuttingDown`] if the loop is
+    /// ending.
     pub fn workers<J, T>(
         &mut self,
         threads: usize,
@@ -178,7 +179,7 @@ impl<S: 'static, R: Reactor> EventLoop<S, R> {
         T: Send + 'static,
         F: FnMut(J) -> T + Send + 'static,
     {
-        self.start_workers(capacity, work.into_iter().map(Single).collect())
+        start(self, capacity, work.into_iter().map(Single).collect())
     }
 
     /// Starts worker threads that do jobs in batches: each call gets all jobs that wait, in order,
@@ -230,8 +231,9 @@ impl<S: 'static, R: Reactor> EventLoop<S, R> {
         self.batch_workers_each(capacity, vec![work; threads.max(1)])
     }
 
-    /// Starts one worker thread for each of the closures, as [`batch_workers`](Self::batch_workers).
-    /// The closures may own what they work with, as in [`workers_each`](Self::workers_each).
+    /// Starts one worker thread for each of the closures, as
+    /// [`batch_workers`](Self::batch_workers). The closures may own what they work with, as in
+    /// [`workers_each`](Self::workers_each).
     ///
     /// # Errors
     ///
@@ -246,39 +248,46 @@ impl<S: 'static, R: Reactor> EventLoop<S, R> {
         T: Send + 'static,
         F: FnMut(Vec<J>) -> Vec<T> + Send + 'static,
     {
-        self.start_workers(capacity, work.into_iter().map(Batch).collect())
+        start(self, capacity, work.into_iter().map(Batch).collect())
     }
+}
 
-    fn start_workers<J, T, W>(&mut self, capacity: usize, work: Vec<W>) -> Result<Workers<J>, Error>
-    where
-        J: Send + 'static,
-        T: Send + 'static,
-        W: Work<J, T> + Send + 'static,
-    {
-        self.check_serving()?;
-        self.core.events.register::<T>();
-        // Its handlers, or none: then the results are dropped.
-        self.events.typed::<T>();
-        let queue = Arc::new(JobQueue::new(work.len(), capacity));
-        // All outcomes are of jobs in hand, so each worker's queue has room for them.
-        let outcomes = Inbox::with_capacity(queue.capacity());
-        let workers = Workers { jobs: Arc::new(Submitter(Arc::clone(&queue))) };
-        let pool = Pool::new(queue, outcomes);
-        for (number, work) in work.into_iter().enumerate() {
-            let worker = Worker {
-                number,
-                work,
-                jobs: Arc::clone(&pool.queue),
-                outcomes: InboxSender::new(pool.outcomes.inbox()),
-                handle: self.core.handle.clone(),
-                job: PhantomData,
-            };
-            let spawned = self.core.streams.reactor.spawn(THREAD_NAME, Box::new(worker));
-            spawned.map_err(Error::io("start a worker"))?;
-        }
-        self.jobs.add(pool);
-        Ok(workers)
+/// Starts a worker for each of `work`.
+fn start<S, R, J, T, W>(
+    event_loop: &mut EventLoop<S, R>,
+    capacity: usize,
+    work: Vec<W>,
+) -> Result<Workers<J>, Error>
+where
+    S: 'static,
+    R: Reactor,
+    J: Send + 'static,
+    T: Send + 'static,
+    W: Work<J, T> + Send + 'static,
+{
+    event_loop.check_serving()?;
+    event_loop.core.events.register::<T>();
+    // Its handlers, or none: then the results are dropped.
+    event_loop.events.typed::<T>();
+    let queue = Arc::new(JobQueue::new(work.len(), capacity));
+    // All outcomes are of jobs in hand, so each worker's queue has room for them.
+    let outcomes = Inbox::with_capacity(queue.capacity());
+    let workers = Workers { jobs: Arc::new(Submitter(Arc::clone(&queue))) };
+    let pool = Pool::new(queue, outcomes);
+    for (number, work) in work.into_iter().enumerate() {
+        let worker = Worker {
+            number,
+            work,
+            jobs: Arc::clone(&pool.queue),
+            outcomes: InboxSender::new(pool.outcomes.inbox()),
+            handle: event_loop.core.handle.clone(),
+            job: PhantomData,
+        };
+        let spawned = event_loop.core.streams.reactor.spawn(THREAD_NAME, Box::new(worker));
+        spawned.map_err(Error::io("start a worker"))?;
     }
+    event_loop.events.add_pool(Box::new(pool));
+    Ok(workers)
 }
 
 /// What a worker does with jobs.

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use crate::engine::core::Core;
-use crate::engine::handle::{LoopHandle, Resolved};
+use crate::engine::handle::{LoopHandle, News, Resolved};
 use crate::net::attempts::{Attempt, Attempts, Target};
 use crate::net::connector::{Connector, interleave};
 use crate::net::named::Named;
@@ -54,7 +54,9 @@ impl<R: Reactor> Dialer<R> {
         port: u16,
         handle: LoopHandle,
     ) {
-        let done = Box::new(move |addresses| handle.push_resolved(Resolved { conn, addresses }));
+        let done = Box::new(move |addresses| {
+            handle.tell(News::Resolved(Resolved { conn, addresses }));
+        });
         match core.streams.reactor.resolve(host, port, done) {
             Ok(lookup) => {
                 if let Some(connector) = connector(&mut core.sockets, conn) {

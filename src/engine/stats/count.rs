@@ -37,7 +37,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
 
     fn publish_stats(&self) {
         let (tally, topics) = (&self.tally, self.core.topics.totals());
-        let (events, jobs) = (self.events.counts(), self.jobs.counts());
+        let events = self.events.counts();
         self.meters.publish(Counts {
             connections: self.core.sockets.len() as u64,
             opened: tally.opened,
@@ -71,15 +71,22 @@ impl<S, R: Reactor> EventLoop<S, R> {
             events_refused: events.refused + self.core.events.refused(),
             events_missed: events.missed,
             timers: self.core.events.timers_set() as u64,
-            jobs_queued: jobs.queued as u64,
-            jobs_running: jobs.running as u64,
-            jobs_done: jobs.done,
-            jobs_panicked: jobs.panicked,
-            jobs_refused: jobs.refused,
-            holds: self.shared.holds.count() as u64,
             panics: self.calls.panics,
             slow_calls: self.calls.slow,
             turns: tally.turns,
         });
+        if self.events.has_workers {
+            self.publish_job_stats();
+        }
+    }
+
+    #[inline(never)]
+    fn publish_job_stats(&self) {
+        let (counts, meters) = (self.events.job_counts(), &self.meters.jobs);
+        meters.queued.store(counts.queued as u64, Ordering::Relaxed);
+        meters.running.store(counts.running as u64, Ordering::Relaxed);
+        meters.done.store(counts.done, Ordering::Relaxed);
+        meters.panicked.store(counts.panicked, Ordering::Relaxed);
+        meters.refused.store(counts.refused, Ordering::Relaxed);
     }
 }

@@ -38,7 +38,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let Some(deadline) = self.core.ending.deadline.filter(|_| self.core.ending.begun) else {
             return;
         };
-        let is_held = !self.shared.holds.has_ended() || self.jobs.in_hand() > 0;
+        let is_held = !self.shared.holds.has_ended() || self.events.jobs_in_hand() > 0;
         let mut is_done = self.core.sockets.len() == 0 && !is_held;
         if is_done {
             // First, so that a publisher that goes on for ever cannot keep the loop. What it
@@ -75,7 +75,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
 
     /// Ends the event bus: publishers, subscribers and workers learn so. Counts what is dropped.
     pub(crate) fn end_events(&mut self) {
-        let left = self.jobs.end();
+        let left = self.events.end_jobs();
         let summary = &mut self.core.ending.summary;
         summary.unhandled_events = self.events.end() + self.core.events.close() + left.results;
         summary.unfinished_jobs = left.jobs;

@@ -309,8 +309,9 @@ impl Reactor for SimReactor {
     }
 
     fn spawn(&mut self, name: &str, task: Box<dyn Task>) -> io::Result<()> {
-        let number = self.begin().add_task(task);
-        self.network.env.note(format_args!("spawn {name} {number}"));
+        let Network { tasks, env, .. } = self.begin();
+        tasks.add(task, env);
+        env.note(format_args!("spawn {name}"));
         Ok(())
     }
 

@@ -1,9 +1,16 @@
 //! Tasks beside the loop, which take their steps on its thread, at times that the seed decides.
 
 use std::fmt;
+use std::time::Duration;
 
 use super::super::{Task, TaskStep};
-use super::network::{Network, Planned};
+use super::environment::Environment;
+
+/// The tasks that have found nothing to do. The others are planned.
+#[derive(Debug, Default)]
+pub(super) struct Tasks {
+    resting: Vec<SimTask>,
+}
 
 /// A task with its number.
 pub(super) struct SimTask {
@@ -11,39 +18,36 @@ pub(super) struct SimTask {
     task: Box<dyn Task>,
 }
 
-impl fmt::Debug for SimTask {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SimTask({})", self.number)
-    }
-}
-
-impl Network {
-    /// Adds a task. Returns its number.
-    pub(super) fn add_task(&mut self, task: Box<dyn Task>) -> u64 {
-        let number = self.env.number();
+impl Tasks {
+    pub(super) fn add(&mut self, task: Box<dyn Task>, env: &mut Environment) {
+        let number = env.number();
         self.resting.push(SimTask { number, task });
-        number
     }
 
-    /// Plans a step of every task that has found nothing to do: there may be something now.
-    pub(super) fn plan_steps(&mut self) {
-        for task in std::mem::take(&mut self.resting) {
-            self.plan_step(task);
-        }
+    /// Has every resting task look again: there may be something to do now. Returns when.
+    pub(super) fn wake(&mut self, env: &mut Environment) -> Vec<(Duration, SimTask)> {
+        self.resting.drain(..).map(|task| (env.arrival(), task)).collect()
     }
 
-    fn plan_step(&mut self, task: SimTask) {
-        let due = self.env.arrival();
-        self.plan(due, Planned::Step(task));
-    }
-
-    pub(super) fn step(&mut self, mut task: SimTask) {
+    /// Takes the next step of a task. Returns when a further one follows.
+    pub(super) fn step(
+        &mut self,
+        mut task: SimTask,
+        env: &mut Environment,
+    ) -> Option<(Duration, SimTask)> {
         let step = task.task.step(false);
-        self.env.note(format_args!("step of task {} -> {step:?}", task.number));
+        env.note(format_args!("step of task {} -> {step:?}", task.number));
         match step {
-            TaskStep::Worked => self.plan_step(task),
+            TaskStep::Worked => return Some((env.arrival(), task)),
             TaskStep::Idle => self.resting.push(task),
             TaskStep::Ended => {}
         }
+        None
+    }
+}
+
+impl fmt::Debug for SimTask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SimTask({})", self.number)
     }
 }
