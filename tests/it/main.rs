@@ -1,5 +1,6 @@
 //! Integration tests.
 
+mod acting;
 mod backpressure;
 mod client;
 mod closing;

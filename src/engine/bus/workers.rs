@@ -265,10 +265,9 @@ where
     T: Send + 'static,
     W: Work<J, T> + Send + 'static,
 {
-    event_loop.check_serving()?;
-    event_loop.core.events.register::<T>();
-    // Its handlers, or none: then the results are dropped.
-    event_loop.events.typed::<T>();
+    event_loop.core.ending.check_serving()?;
+    // Without handlers, the results are dropped.
+    event_loop.register::<T>();
     let queue = Arc::new(JobQueue::new(work.len(), capacity));
     // All outcomes are of jobs in hand, so each worker's queue has room for them.
     let outcomes = Inbox::with_capacity(queue.capacity());
