@@ -108,7 +108,7 @@ charged for every message that it delays.")]
     /// Measure jobs: from a handler to a worker thread and back, one at a time and in batches
     ///
     /// Alternately it measures two of the standard library's bounded channels, there and back (the
-    /// floor). It takes 10 s.
+    /// floor). It takes a quarter of a minute.
     Jobs(JobsArgs),
     /// Measure what TLS adds to round trips, to opening a connection, and to its memory
     ///
