@@ -414,12 +414,12 @@ mod timers;
 mod topics;
 
 pub use bytes::Bytes;
-pub use config::{ClientConfig, Config, Idle, OnPanic, ServerConfig};
+pub use config::{Backoff, ClientConfig, Config, Idle, OnPanic, ServerConfig};
 #[doc(hidden)]
 pub use engine::kind as route_kind;
 pub use engine::{
     Connection, ConnectionEntry, ConnectionId, ConnectionMap, Context, EndpointId, EventHandler,
-    EventLoop, Gap, HandlerCall, Hold, HttpHandler, IntoRoutes, JobPanicked, ListenerId,
+    EventLoop, Gap, HandlerCall, Hold, HttpHandler, IntoRoutes, JobPanicked, LinkId, ListenerId,
     LoopHandle, OnMessage, Publisher, RecvError, Routes, RunEnd, RunSummary, SlowCall, Stats,
     Subscriber, TimerId, TopicChanged, TopicId, TopicStats, TryRecvError, Upgrade,
     WebSocketHandler, Workers, on_message,

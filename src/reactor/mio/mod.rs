@@ -5,17 +5,17 @@ mod alarm;
 mod resolver;
 mod socket;
 mod stream;
+mod threads;
 #[cfg(feature = "tls")]
 mod tls;
 
 use std::fs::File;
 use std::io::{self, IoSlice, Read};
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use mio::event::Event;
@@ -31,7 +31,7 @@ pub use self::stream::{MioListener, MioStream};
 pub use self::tls::{TlsClient, TlsError, TlsServer, TlsStream};
 #[cfg(feature = "tls")]
 use super::Tls;
-use super::{EntropySource, Lookup, Polled, Reactor, Readiness, ResolveDone, Task, TaskStep, Wake};
+use super::{EntropySource, Lookup, Polled, Reactor, Readiness, ResolveDone, Task, Wake};
 use crate::time::Time;
 
 // Keys have 64 bits and are the kernel's tokens.
@@ -127,6 +127,13 @@ impl MioReactor {
     }
 }
 
+impl AsFd for MioReactor {
+    /// The epoll descriptor.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.poll.registry().as_fd()
+    }
+}
+
 impl Reactor for MioReactor {
     type Stream = MioStream;
     type Listener = MioListener;
@@ -215,9 +222,8 @@ impl Reactor for MioReactor {
         self.resolver.look_up(host, port, done)
     }
 
-    fn spawn(&mut self, name: &str, mut task: Box<dyn Task>) -> io::Result<()> {
-        let steps = move || while task.step(true) != TaskStep::Ended {};
-        thread::Builder::new().name(name.to_owned()).spawn(steps).map(drop)
+    fn spawn(&mut self, name: &str, task: Box<dyn Task>) -> io::Result<()> {
+        threads::run(name, task)
     }
 
     fn listen(
