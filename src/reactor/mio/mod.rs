@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 use mio::event::Event;
 use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use mio::{Events, Interest, Poll, Token, Waker};
-use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 #[cfg(feature = "timerfd")]
 use self::alarm::Alarm;
@@ -256,22 +256,7 @@ impl Reactor for MioReactor {
         mut listener: MioListener,
         key: u64,
     ) -> io::Result<(MioListener, Option<SocketAddr>)> {
-        let registry = self.poll.registry();
-        let local = match &mut listener {
-            MioListener::Tcp(listener) => {
-                let socket = SockRef::from(&*listener);
-                socket.set_nonblocking(true)?;
-                // Accepted streams inherit the option.
-                socket.set_tcp_nodelay(true)?;
-                registry.register(listener, token(key), Interest::READABLE)?;
-                Some(listener.local_addr()?)
-            }
-            MioListener::Unix(listener) => {
-                SockRef::from(&*listener).set_nonblocking(true)?;
-                registry.register(listener, token(key), Interest::READABLE)?;
-                None
-            }
-        };
+        let local = listener.register(self.poll.registry(), token(key))?;
         Ok((listener, local))
     }
 
