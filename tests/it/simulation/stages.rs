@@ -99,7 +99,9 @@ fn a_loop_that_stops_reading_handles_no_message_and_sends_what_it_has() {
     });
     rig.send(peer, OpCode::Text, b"one");
     assert_eq!(texts(&mut rig, peer), ["one"]);
-    rig.act(Context::stop_reading);
+    rig.act(|cx| {
+        cx.stop_reading();
+    });
     rig.send(peer, OpCode::Text, b"two");
     // One that opens later is not read from either, and still gets what is sent to all.
     rig.sim().peer_send(opening, &request(0));
@@ -126,7 +128,9 @@ fn a_loop_that_stops_reading_handles_no_message_and_sends_what_it_has() {
 fn a_loop_that_stops_listening_serves_its_connections_for_ever() {
     let (mut rig, _) = rig();
     let peer = rig.peer();
-    rig.act(Context::stop_listening);
+    rig.act(|cx| {
+        cx.stop_listening();
+    });
     let address = rig.address;
     let late = rig.sim().peer_connect(address);
     rig.run(100);
