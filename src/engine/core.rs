@@ -1,3 +1,4 @@
+use crate::engine::attachments::Attachments;
 use crate::engine::connection_map::ConnectionMap;
 use crate::engine::turn::ending::Ending;
 use crate::net::sockets::{Sender, Sockets};
@@ -14,6 +15,7 @@ pub(crate) struct Core<T: ?Sized> {
     pub(crate) ending: Ending,
     /// Of the connections that have agreed on one.
     pub(crate) subprotocols: ConnectionMap<Box<str>>,
+    pub(crate) attachments: Attachments,
     /// The last field, because a [`Context`](crate::Context) erases its type.
     pub(crate) streams: T,
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use slab::Slab;
 
 use crate::config::Config;
+use crate::engine::attachments::Attachments;
 use crate::engine::bus::events::{Events, GROUP_BUDGET, TURN_BUDGET};
 use crate::engine::client::dialer::Dialer;
 use crate::engine::connection_map::ConnectionMap;
@@ -132,6 +133,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             events: LocalEvents::new(config.inbox, config.timers),
             ending: Ending::new(),
             subprotocols: ConnectionMap::new(),
+            attachments: Attachments::new(),
             streams: Streams::new(reactor, reserved),
         };
         Ok(Self {

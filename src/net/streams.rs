@@ -20,6 +20,10 @@ pub(crate) trait Transmit {
     /// Bounds how much the stream in `slot` takes ahead of what it sends.
     fn limit_unsent(&mut self, slot: usize, bytes: Option<u32>);
 
+    /// The certificates that the peer of the stream in `slot` has presented.
+    #[cfg(feature = "tls")]
+    fn peer_certificates(&self, slot: usize) -> Vec<&[u8]>;
+
     /// The present moment. The time of the turn is earlier.
     fn now(&mut self) -> Time;
 
@@ -181,6 +185,14 @@ impl<R: Reactor> Transmit for Streams<R> {
     fn limit_unsent(&mut self, slot: usize, bytes: Option<u32>) {
         if let Some(Some(stream)) = self.streams.get_mut(slot) {
             self.reactor.limit_unsent(stream, bytes);
+        }
+    }
+
+    #[cfg(feature = "tls")]
+    fn peer_certificates(&self, slot: usize) -> Vec<&[u8]> {
+        match self.streams.get(slot) {
+            Some(Some(stream)) => self.reactor.peer_certificates(stream),
+            _ => Vec::new(),
         }
     }
 

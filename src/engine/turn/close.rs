@@ -3,7 +3,7 @@
 
 use crate::engine::event_loop::EventLoop;
 use crate::engine::ids::ConnectionId;
-use crate::engine::turn::calls::HandlerCall;
+use crate::engine::turn::calls::{HandlerCall, guard};
 use crate::engine::turn::dispatch::from;
 use crate::logging::log_line;
 use crate::net::disconnect::Disconnect;
@@ -38,6 +38,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let ended = self.core.sockets.registry.take_reapable();
         for &conn in &ended {
             self.report_end(conn, state);
+            self.drop_attachments(conn);
             if self.end_stream(conn) {
                 self.free(conn);
             }
@@ -109,6 +110,18 @@ impl<S, R: Reactor> EventLoop<S, R> {
                     from(peer)
                 );
                 self.tally.not_opened();
+            }
+        }
+    }
+
+    /// Drops what the application has attached to a connection whose end it knows. That is code of
+    /// the application, which may panic.
+    fn drop_attachments(&mut self, conn: Key) {
+        if self.core.sockets.get(conn).is_some_and(|socket| socket.life.is_over()) {
+            let attached = self.core.attachments.remove(ConnectionId(conn));
+            if let Err(message) = guard(self.calls.on_panic, || drop(attached)) {
+                let conn = Some(ConnectionId(conn));
+                self.calls.note_panic(HandlerCall::Close, conn, &message);
             }
         }
     }

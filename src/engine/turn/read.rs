@@ -411,10 +411,10 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let is_client = socket.protocol.role() == Role::Client;
         match socket.protocol.state() {
             State::Connecting => {
-                let error = ConnectError::Handshake(HandshakeError::ConnectionEnded);
                 if is_client {
-                    self.core.sockets.end_unopened(conn, error);
+                    self.core.sockets.end_handshake(conn);
                 } else {
+                    let error = ConnectError::Handshake(HandshakeError::ConnectionEnded);
                     // A peer may end its half after its last request. It still gets its responses.
                     self.core.sockets.end_after_queued(conn, End::Connect(error));
                 }

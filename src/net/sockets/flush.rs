@@ -170,6 +170,11 @@ mod tests {
 
         fn limit_unsent(&mut self, _: usize, _: Option<u32>) {}
 
+        #[cfg(feature = "tls")]
+        fn peer_certificates(&self, _: usize) -> Vec<&[u8]> {
+            Vec::new()
+        }
+
         fn now(&mut self) -> Time {
             Time::BEGINNING
         }

@@ -20,7 +20,7 @@ use crate::net::disconnect::{Disconnect, MemoryLimit};
 use crate::net::outbox::Outbox;
 use crate::net::rare_state::End;
 use crate::net::socket::Socket;
-use crate::proto::{CloseCode, State};
+use crate::proto::{CloseCode, State, WebSocket};
 use crate::slots::Key;
 
 /// Closing for a limit frees a sixteenth of it, so that those who come next find some.
@@ -155,6 +155,11 @@ impl Relief<'_> {
             return;
         }
         let Self { registry, output } = self;
+        // What has come of a response that refused says why there is no connection.
+        if let Some(Some(error)) = output.write(registry, conn, WebSocket::truncate_refusal) {
+            registry.end_by_peer_error(conn, error);
+            return;
+        }
         let code = CloseCode::TRY_AGAIN_LATER;
         output.write(registry, conn, |protocol, work| protocol.close_immediately(code, work));
         let leftover = registry.table.get_mut(conn).and_then(|socket| socket.rare.take_leftover());

@@ -304,6 +304,14 @@ impl Reactor for MioReactor {
     }
 
     #[cfg(feature = "tls")]
+    fn peer_certificates<'s>(&self, stream: &'s MioStream) -> Vec<&'s [u8]> {
+        match stream {
+            MioStream::Tls(stream) => stream.peer_certificates().iter().map(|it| &**it).collect(),
+            MioStream::Tcp(_) | MioStream::Unix(_) => Vec::new(),
+        }
+    }
+
+    #[cfg(feature = "tls")]
     fn is_behind(&self, stream: &MioStream) -> bool {
         matches!(stream, MioStream::Tls(stream) if stream.is_behind())
     }
