@@ -48,6 +48,12 @@ pub enum Error {
     /// There are as many connections as
     /// [`Config::max_connections`](crate::Config::max_connections) allows.
     ConnectionLimit,
+    /// There is no such endpoint. It was removed, or is one of another loop.
+    UnknownEndpoint,
+    /// The endpoint is of another kind: a client's cannot listen, and a server's cannot connect.
+    WrongEndpoint,
+    /// There is no such listener. It was closed, or is one of another loop.
+    UnknownListener,
     /// The loop is shutting down, or has ended.
     ShuttingDown,
     /// An event was not published: a [`PublishError`] without the event.
@@ -71,6 +77,9 @@ impl fmt::Display for Error {
             Self::InvalidRoute(path) => write!(f, "invalid or duplicate route path: {path:?}"),
             Self::TopicLimit => f.write_str("topic name too long, or too many topics"),
             Self::ConnectionLimit => f.write_str("too many connections"),
+            Self::UnknownEndpoint => f.write_str("there is no such endpoint"),
+            Self::WrongEndpoint => f.write_str("the endpoint is of another kind"),
+            Self::UnknownListener => f.write_str("there is no such listener"),
             Self::ShuttingDown => f.write_str("the event loop is shutting down"),
             Self::Publish(error) => error.fmt(f),
             Self::Subscribe(error) => error.fmt(f),
@@ -89,6 +98,9 @@ impl std::error::Error for Error {
             Self::InvalidRoute(_)
             | Self::TopicLimit
             | Self::ConnectionLimit
+            | Self::UnknownEndpoint
+            | Self::WrongEndpoint
+            | Self::UnknownListener
             | Self::ShuttingDown => None,
         }
     }

@@ -2,6 +2,8 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use crate::engine::core::Core;
+use crate::engine::handle::LoopHandle;
+use crate::engine::stats::snapshot::Stats;
 use crate::net::streams::Transmit;
 use crate::queue::PublishError;
 
@@ -54,6 +56,18 @@ impl Context<'_> {
     #[must_use]
     pub fn now(&self) -> Instant {
         self.core.streams.beginning() + self.core.now().since_beginning()
+    }
+
+    /// A handle to this loop for other threads.
+    #[must_use]
+    pub fn handle(&self) -> LoopHandle {
+        self.core.handle.clone()
+    }
+
+    /// The loop's statistics as of the end of the previous turn.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.core.handle.stats()
     }
 
     /// Ends the loop after this turn: every connection is closed with code 1001, and `run`

@@ -7,21 +7,26 @@ use slab::Slab;
 use crate::config::Config;
 use crate::engine::attachments::Attachments;
 use crate::engine::bus::events::{Events, GROUP_BUDGET, TURN_BUDGET};
+use crate::engine::bus::inboxes::Inboxes;
 use crate::engine::client::dialer::Dialer;
+use crate::engine::configured_handler::ConfiguredHandler;
 use crate::engine::connection_map::ConnectionMap;
+use crate::engine::context::Context;
 use crate::engine::core::Core;
+use crate::engine::endpoints::Endpoints;
 use crate::engine::handle::{LoopHandle, Shared};
 use crate::engine::http::router::Routers;
 use crate::engine::ids::TopicId;
-use crate::engine::server::endpoint::Endpoint;
+use crate::engine::server::open_listeners::OpenListeners;
 use crate::engine::stats::snapshot::{Meters, Tally};
 use crate::engine::turn::backlog::Backlog;
 use crate::engine::turn::calls::{Calls, HandlerCall};
 use crate::engine::turn::ending::{Ending, RunSummary};
 use crate::engine::turn::idle::IdleStrategy;
+use crate::engine::turn::requests::Requests;
+use crate::engine::turn::room::Room;
 use crate::error::Error;
 use crate::net::limits::{MemoryCaps, SocketLimits};
-use crate::net::listeners::Listeners;
 use crate::net::named::Named;
 use crate::net::places::PlaceLimits;
 use crate::net::receive_buffer::ReceiveBuffer;
@@ -75,11 +80,9 @@ const RESERVED_CONNECTIONS: usize = 65_536;
 pub struct EventLoop<S, R: Reactor = MioReactor> {
     /// What handlers act on.
     pub(crate) core: Core<Streams<R>>,
-    pub(crate) endpoints: Slab<Endpoint<S>>,
-    /// One for each listener. A router outlives its listener while connections of it are left.
+    pub(crate) handlers: Slab<ConfiguredHandler<S>>,
     pub(crate) routers: Routers<S>,
     pub(crate) events: Events<S>,
-    pub(crate) listeners: Listeners<R>,
     pub(crate) dialer: Dialer<R>,
     /// Moved out while input is handled, so that handlers can borrow the rest.
     pub(crate) buffer: ReceiveBuffer,
@@ -87,7 +90,6 @@ pub struct EventLoop<S, R: Reactor = MioReactor> {
     pub(crate) backlog: Backlog,
     pub(crate) idle: IdleStrategy,
     pub(crate) shared: Arc<Shared>,
-    pub(crate) handle: LoopHandle,
     pub(crate) calls: Calls,
     /// How many handler calls had been made when the turn began.
     calls_before: u64,
@@ -133,22 +135,27 @@ impl<S, R: Reactor> EventLoop<S, R> {
             events: LocalEvents::new(config.inbox, config.timers),
             ending: Ending::new(),
             subprotocols: ConnectionMap::new(),
+            endpoints: Endpoints::new(),
+            listeners: OpenListeners::new(),
+            requests: Requests::default(),
+            room: Room::new(max_connections),
+            inboxes: Inboxes::default(),
+            handle,
             attachments: Attachments::new(),
+            routes: ConnectionMap::new(),
             streams: Streams::new(reactor, reserved),
         };
         Ok(Self {
             core,
-            endpoints: Slab::new(),
+            handlers: Slab::new(),
             routers: Routers::new(),
             events: Events::new(config.inbox),
-            listeners: Listeners::new(),
-            dialer: Dialer::new(max_connections),
+            dialer: Dialer::new(),
             buffer: ReceiveBuffer::new(config.receive_buffer),
             ready: Vec::new(),
             backlog: Backlog::new(now),
             idle: IdleStrategy::new(config.idle),
             shared,
-            handle,
             calls_before: 0,
             calls: Calls::new(config.on_panic, config.slow_handler, Arc::clone(&meters)),
             tally: Tally::default(),
@@ -195,7 +202,25 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// A handle to this loop for other threads.
     #[must_use]
     pub fn handle(&self) -> LoopHandle {
-        self.handle.clone()
+        self.core.handle.clone()
+    }
+
+    /// What handlers can do with this loop, for use outside of them.
+    ///
+    /// ```
+    /// use eventwire::{ClientConfig, Config, EventLoop, on_message};
+    ///
+    /// let mut event_loop = EventLoop::new(Config::default())?;
+    /// let print = on_message(|_, message, _: &mut ()| println!("{message:?}"));
+    /// let feed = event_loop.client_endpoint(ClientConfig::default(), print)?;
+    /// for room in ["news", "sport"] {
+    ///     event_loop.context().connect(feed, &format!("ws://127.0.0.1:9001/{room}"))?;
+    /// }
+    /// # Ok::<(), eventwire::Error>(())
+    /// ```
+    pub fn context(&mut self) -> Context<'_> {
+        self.core.read_clock();
+        self.core.erased().context()
     }
 
     /// Runs the loop until it is stopped or shut down, and returns a summary. Before it returns, it
@@ -247,8 +272,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
         // A connection that uses up its share of this turn is resumed again in the next one.
         let resumed = self.core.sockets.registry.resumed_len();
         self.serve_ready(state);
-        let (sockets, listeners, attempts) = (&self.core.sockets, &self.listeners, &self.dialer);
-        let registered = || sockets.len() + listeners.len() + attempts.len();
+        let (core, attempts) = (&self.core, &self.dialer);
+        let registered = || core.sockets.len() + core.streams.listeners.len() + attempts.len();
         self.backlog.served(polled, begun, self.ready.len(), registered);
         // Most turns have nothing else to do.
         let has_work = self.has_work(self.core.now());
@@ -304,6 +329,9 @@ impl<S, R: Reactor> EventLoop<S, R> {
         if self.core.topics.has_changes() {
             self.publish_topic_changes();
         }
+        if self.core.requests.is_pending() {
+            self.serve_requests();
+        }
         if self.core.ending.has_begun() {
             self.end_shutdown();
         }
@@ -334,7 +362,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     #[inline(never)]
     fn serve_other(&mut self, key: u64) {
         match Named::of(key) {
-            Named::Listener(key) => self.listeners.note_ready(key),
+            Named::Listener(key) => self.core.streams.listeners.note_ready(key),
             Named::Attempt(key) => self.dialer.serve_attempt(&mut self.core, key),
             Named::Connection(_) => {}
         }
@@ -395,7 +423,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
 impl<S, R: Reactor> fmt::Debug for EventLoop<S, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EventLoop")
-            .field("listeners", &self.routers.listening())
+            .field("listeners", &self.core.listeners.len())
             .field("connections", &self.core.sockets.len())
             .finish_non_exhaustive()
     }

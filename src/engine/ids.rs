@@ -17,6 +17,11 @@ pub struct TopicId(pub(crate) Key);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ListenerId(pub(crate) Key);
 
+/// Names an endpoint of one loop: a handler with its configuration, registered once for any number
+/// of connections. The id of a removed endpoint is refused.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EndpointId(pub(crate) Key);
+
 /// Names a timer of one loop. Refused once the timer's event has arrived or the timer was
 /// cancelled.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -69,6 +74,12 @@ impl fmt::Debug for TopicId {
 impl fmt::Debug for ListenerId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ListenerId({}.{})", self.0.index(), self.0.generation())
+    }
+}
+
+impl fmt::Debug for EndpointId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "EndpointId({}.{})", self.0.index(), self.0.generation())
     }
 }
 

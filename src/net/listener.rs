@@ -20,8 +20,8 @@ pub(crate) struct Listener<R: Reactor> {
     socket: R::Listener,
     /// The address, unless it is a path.
     pub(crate) local: Option<SocketAddr>,
-    /// The slot of the router that its connections may ask for.
-    pub(crate) router: usize,
+    /// The slot of the endpoint of its connections.
+    pub(crate) endpoint: usize,
     /// Readiness has come and was not used up: edge-triggered readiness does not come twice.
     pub(crate) ready: bool,
     /// There were no descriptors: accepting is tried again at this moment.
@@ -30,8 +30,12 @@ pub(crate) struct Listener<R: Reactor> {
 }
 
 impl<R: Reactor> Listener<R> {
-    pub(crate) const fn new(socket: R::Listener, local: Option<SocketAddr>, router: usize) -> Self {
-        Self { socket, local, router, ready: true, paused_until: None, pause: PAUSE_MIN }
+    pub(crate) const fn new(
+        socket: R::Listener,
+        local: Option<SocketAddr>,
+        endpoint: usize,
+    ) -> Self {
+        Self { socket, local, endpoint, ready: true, paused_until: None, pause: PAUSE_MIN }
     }
 
     /// When to try again, if it is paused, or nothing is accepted before `full_until`.

@@ -53,15 +53,15 @@ impl<R: Reactor> Listeners<R> {
     }
 
     /// Adds the socket that `listen` opens and registers under the key it is given. Its connections
-    /// are of the router in that slot.
+    /// are of the endpoint in that slot.
     pub(crate) fn open(
         &mut self,
-        router: usize,
+        endpoint: usize,
         listen: impl FnOnce(u64) -> io::Result<(R::Listener, Option<SocketAddr>)>,
     ) -> io::Result<Key> {
         let key = self.slots.try_insert_with(|key| {
             let (socket, local) = listen(Named::Listener(key).to_bits())?;
-            Ok::<_, io::Error>(Listener::new(socket, local, router))
+            Ok::<_, io::Error>(Listener::new(socket, local, endpoint))
         })?;
         self.ready.push_back(key);
         Ok(key)
@@ -78,15 +78,15 @@ impl<R: Reactor> Listeners<R> {
         reactor: &mut R,
         addresses: &[SocketAddr],
         backlog: u32,
-        router: usize,
+        endpoint: usize,
     ) -> Result<Vec<Key>, BindError> {
         let addresses = wildcard_first(addresses);
         for _ in 1..PORT_TRIES_MAX {
-            if let Bound::Sockets(keys) = self.bind_once(reactor, &addresses, backlog, router)? {
+            if let Bound::Sockets(keys) = self.bind_once(reactor, &addresses, backlog, endpoint)? {
                 return Ok(keys);
             }
         }
-        match self.bind_once(reactor, &addresses, backlog, router)? {
+        match self.bind_once(reactor, &addresses, backlog, endpoint)? {
             Bound::Sockets(keys) => Ok(keys),
             Bound::PortTaken(error) => Err(error),
         }
@@ -97,7 +97,7 @@ impl<R: Reactor> Listeners<R> {
         reactor: &mut R,
         addresses: &[SocketAddr],
         backlog: u32,
-        router: usize,
+        endpoint: usize,
     ) -> Result<Bound, BindError> {
         let (mut keys, mut absent, mut port) = (Vec::new(), None, 0);
         for &asked in addresses {
@@ -106,7 +106,7 @@ impl<R: Reactor> Listeners<R> {
             if self.covers(&keys, address) {
                 continue;
             }
-            let opened = self.open(router, |key| {
+            let opened = self.open(endpoint, |key| {
                 let (socket, local) = reactor.listen(address, backlog, key)?;
                 Ok((socket, Some(local)))
             });
@@ -203,11 +203,11 @@ impl<R: Reactor> Listeners<R> {
         self.pending.is_some()
     }
 
-    /// Takes one connection, with the slot of its router. `None`: no more now.
+    /// Takes one connection, with the slot of its endpoint. `None`: no more now.
     pub(crate) fn accept(&mut self, reactor: &mut R, now: Time) -> Option<(Accepted<R>, usize)> {
         let pending = self.pending.take();
         let (key, accepted) = pending.or_else(|| self.accept_next(reactor, now))?;
-        Some((accepted, self.slots.get(key)?.router))
+        Some((accepted, self.slots.get(key)?.endpoint))
     }
 
     /// Listeners take turns, one connection each, so that none of them waits for the end of
@@ -288,13 +288,13 @@ mod tests {
     #[test]
     fn listeners_take_turns() {
         let mut world = world();
-        let keys = [0, 1, 2].map(|router| {
-            let at = [address(&format!("127.0.0.1:{}", 9_000 + router))];
-            world.1.bind(&mut world.0, &at, 16, router).expect("a listener")[0]
+        let keys = [0, 1, 2].map(|endpoint| {
+            let at = [address(&format!("127.0.0.1:{}", 9_000 + endpoint))];
+            world.1.bind(&mut world.0, &at, 16, endpoint).expect("a listener")[0]
         });
-        for (router, peers) in [(0, 4), (1, 1), (2, 2)] {
+        for (endpoint, peers) in [(0, 4), (1, 1), (2, 2)] {
             for _ in 0..peers {
-                world.0.peer_connect(address(&format!("127.0.0.1:{}", 9_000 + router)));
+                world.0.peer_connect(address(&format!("127.0.0.1:{}", 9_000 + endpoint)));
             }
         }
         while !world.0.is_quiescent() {
@@ -303,8 +303,8 @@ mod tests {
         keys.into_iter().for_each(|key| world.1.note_ready(key));
         let (reactor, listeners) = &mut world;
         let accepted = std::iter::from_fn(|| listeners.accept(reactor, Time::BEGINNING));
-        let routers: Vec<_> = accepted.map(|(_, router)| router).collect();
-        assert_eq!(routers, [0, 1, 2, 0, 2, 0, 0]);
+        let endpoints: Vec<_> = accepted.map(|(_, endpoint)| endpoint).collect();
+        assert_eq!(endpoints, [0, 1, 2, 0, 2, 0, 0]);
     }
 
     #[test]

@@ -56,25 +56,26 @@ pub(crate) struct Socket {
     pub(crate) rare: RareState,
     /// The value of [`inbound`](Self::inbound) that is part of the total of all connections.
     pub(crate) inbound_counted: usize,
-    /// The endpoint that it belongs to; until that is known, the router, marked with `ROUTER`.
+    /// The index of its handler. Until that is known, the slot of its endpoint, marked with
+    /// `ENDPOINT`.
     owner: u32,
     /// The tick of its newest entry in the wheel of deadlines.
     pub(crate) armed: Tick,
     pub(crate) peer: PeerAddr,
 }
 
-/// Marks the slot of a router among the numbers of endpoints.
-const ROUTER: usize = 1 << 31;
+/// Marks the slot of an endpoint among the indexes of handlers.
+const ENDPOINT: usize = 1 << 31;
 
-/// The number of a router or of an endpoint, in half the space: memory does not suffice for more.
+/// The index of a handler or of an endpoint, in half the space: memory does not suffice for more.
 const fn narrow(owner: usize) -> u32 {
     owner as u32
 }
 
 impl Socket {
-    /// A connection that was accepted by the listener of that router.
-    pub(crate) fn accepted(protocol: WebSocket, router: usize, peer: PeerAddr) -> Self {
-        Self { peer, ..Self::new(protocol, router | ROUTER) }
+    /// A connection that was accepted for the endpoint in that slot.
+    pub(crate) fn accepted(protocol: WebSocket, endpoint: usize, peer: PeerAddr) -> Self {
+        Self { peer, ..Self::new(protocol, endpoint | ENDPOINT) }
     }
 
     pub(crate) fn new(protocol: WebSocket, owner: usize) -> Self {
@@ -100,21 +101,35 @@ impl Socket {
         }
     }
 
-    /// The endpoint that it belongs to. No endpoint has the number while it belongs to a router.
+    /// Begins anew with another stream: what is kept of it elsewhere stays right.
+    pub(super) fn restart(&mut self, protocol: WebSocket) {
+        let fresh = Self::new(protocol, self.handler());
+        *self = Self {
+            lists: self.lists,
+            place: std::mem::take(&mut self.place),
+            rare: std::mem::take(&mut self.rare),
+            inbound_counted: self.inbound_counted,
+            armed: self.armed,
+            life: self.life,
+            ..fresh
+        };
+    }
+
+    /// The index of its handler. No handler has that index while it is not known.
     #[inline]
-    pub(crate) const fn endpoint(&self) -> usize {
+    pub(crate) const fn handler(&self) -> usize {
         self.owner as usize
     }
 
-    /// Gives its events to that endpoint from now on.
-    pub(crate) fn set_endpoint(&mut self, endpoint: usize) {
-        self.owner = narrow(endpoint);
+    /// Gives its events to that handler from now on.
+    pub(crate) fn set_handler(&mut self, handler: usize) {
+        self.owner = narrow(handler);
     }
 
-    /// The slot of the router that it belongs to, if it was accepted and has no endpoint.
-    pub(crate) fn router(&self) -> Option<usize> {
-        let owner = self.endpoint();
-        (owner & ROUTER != 0).then_some(owner ^ ROUTER)
+    /// The slot of its endpoint, if it was accepted and its handler is not known.
+    pub(crate) fn endpoint(&self) -> Option<usize> {
+        let owner = self.handler();
+        (owner & ENDPOINT != 0).then_some(owner ^ ENDPOINT)
     }
 
     /// Whether messages can be sent.

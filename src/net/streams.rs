@@ -2,14 +2,18 @@
 //! that knows the type of the reactor.
 
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Instant;
 
-use crate::reactor::Reactor;
+use super::listeners::{BindError, Listeners};
+use crate::reactor::{MioListener, MioStream, Reactor};
 #[cfg(feature = "tls")]
-use crate::reactor::Tls;
+use crate::reactor::{Tls, TlsClient, TlsServer};
+use crate::slots::Key;
 use crate::time::Time;
 
-/// Sends for those that do not know the type of the reactor.
+/// Acts on streams and listening sockets for those that do not know the type of the reactor.
 pub(crate) trait Transmit {
     /// Sends on the stream in `slot`; returns how much it took, zero if it can take nothing now.
     fn transmit(&mut self, slot: usize, slices: &[IoSlice<'_>]) -> io::Result<usize>;
@@ -29,12 +33,59 @@ pub(crate) trait Transmit {
 
     /// The moment at which the clock began.
     fn beginning(&self) -> Instant;
+
+    /// Listens on every address that this machine has, for connections to the endpoint in that
+    /// slot.
+    fn bind(
+        &mut self,
+        addresses: &[SocketAddr],
+        backlog: u32,
+        endpoint: usize,
+    ) -> Result<Vec<Key>, BindError>;
+
+    /// Listens on a Unix socket.
+    fn bind_unix(&mut self, path: &Path, backlog: u32, endpoint: usize) -> io::Result<Key>;
+
+    /// Listens on a socket that another part of the program opened.
+    fn adopt_listener(&mut self, listener: MioListener, endpoint: usize) -> io::Result<Key>;
+
+    /// Closes listening sockets.
+    fn close_listeners(&mut self, sockets: &[Key]);
+
+    /// The address of a listening socket, unless it is a path.
+    fn local_addr(&self, socket: Key) -> Option<SocketAddr>;
+
+    /// Puts a stream that another part of the program opened into `slot`.
+    fn adopt(&mut self, slot: usize, stream: MioStream) -> io::Result<()>;
+
+    /// Reports the readiness of the stream in `slot` under `key`, beginning with its current one.
+    fn register(&mut self, slot: usize, key: u64) -> io::Result<()>;
+
+    /// Closes the stream in `slot`.
+    fn close(&mut self, slot: usize);
+
+    /// Makes the stream in `slot` speak TLS to the server `host`; `received` is what was received
+    /// of it already.
+    #[cfg(feature = "tls")]
+    fn connect_tls(
+        &mut self,
+        slot: usize,
+        tls: &TlsClient,
+        host: &str,
+        received: &[u8],
+    ) -> io::Result<()>;
+
+    /// Makes the accepted stream in `slot` speak TLS; `received` is what was received of it
+    /// already.
+    #[cfg(feature = "tls")]
+    fn accept_tls(&mut self, slot: usize, tls: &TlsServer, received: &[u8]) -> io::Result<()>;
 }
 
-/// The reactor and its streams.
+/// The reactor with its streams and listening sockets.
 #[derive(Debug)]
 pub(crate) struct Streams<R: Reactor> {
     pub(crate) reactor: R,
+    pub(crate) listeners: Listeners<R>,
     streams: Vec<Option<R::Stream>>,
     /// Bytes that were received.
     pub(crate) received: u64,
@@ -48,7 +99,8 @@ impl<R: Reactor> Streams<R> {
 
     /// Capacity for `capacity` streams.
     pub(crate) fn new(reactor: R, capacity: usize) -> Self {
-        Self { reactor, streams: Vec::with_capacity(capacity), received: 0, sent: 0 }
+        let streams = Vec::with_capacity(capacity);
+        Self { reactor, listeners: Listeners::new(), streams, received: 0, sent: 0 }
     }
 
     pub(crate) fn insert(&mut self, slot: usize, stream: R::Stream) {
@@ -76,10 +128,6 @@ impl<R: Reactor> Streams<R> {
     /// Ends the sending half. An error means that the peer is gone.
     pub(crate) fn shutdown(&mut self, slot: usize) {
         let _ = self.call(slot, R::shutdown);
-    }
-
-    pub(crate) fn register(&mut self, slot: usize, key: u64) -> io::Result<()> {
-        self.call(slot, |reactor, stream| reactor.register(stream, key)).map(|_| ())
     }
 
     /// Reports the readiness of a stream under another key.
@@ -202,5 +250,62 @@ impl<R: Reactor> Transmit for Streams<R> {
 
     fn beginning(&self) -> Instant {
         self.reactor.beginning()
+    }
+
+    fn bind(
+        &mut self,
+        addresses: &[SocketAddr],
+        backlog: u32,
+        endpoint: usize,
+    ) -> Result<Vec<Key>, BindError> {
+        self.listeners.bind(&mut self.reactor, addresses, backlog, endpoint)
+    }
+
+    fn bind_unix(&mut self, path: &Path, backlog: u32, endpoint: usize) -> io::Result<Key> {
+        let Self { reactor, listeners, .. } = self;
+        listeners.open(endpoint, |key| Ok((reactor.listen_unix(path, backlog, key)?, None)))
+    }
+
+    fn adopt_listener(&mut self, listener: MioListener, endpoint: usize) -> io::Result<Key> {
+        let Self { reactor, listeners, .. } = self;
+        listeners.open(endpoint, |key| reactor.adopt_listener(listener, key))
+    }
+
+    fn close_listeners(&mut self, sockets: &[Key]) {
+        self.listeners.close(sockets);
+    }
+
+    fn local_addr(&self, socket: Key) -> Option<SocketAddr> {
+        self.listeners.local(socket)
+    }
+
+    fn adopt(&mut self, slot: usize, stream: MioStream) -> io::Result<()> {
+        let stream = self.reactor.adopt_stream(stream)?;
+        self.insert(slot, stream);
+        Ok(())
+    }
+
+    fn register(&mut self, slot: usize, key: u64) -> io::Result<()> {
+        self.call(slot, |reactor, stream| reactor.register(stream, key)).map(|_| ())
+    }
+
+    fn close(&mut self, slot: usize) {
+        self.remove(slot);
+    }
+
+    #[cfg(feature = "tls")]
+    fn connect_tls(
+        &mut self,
+        slot: usize,
+        tls: &TlsClient,
+        host: &str,
+        received: &[u8],
+    ) -> io::Result<()> {
+        self.encrypt(slot, Tls::Client(tls, host), received)
+    }
+
+    #[cfg(feature = "tls")]
+    fn accept_tls(&mut self, slot: usize, tls: &TlsServer, received: &[u8]) -> io::Result<()> {
+        self.encrypt(slot, Tls::Server(tls), received)
     }
 }

@@ -186,6 +186,32 @@ pub trait Reactor: Sized {
         Err(io::ErrorKind::Unsupported.into())
     }
 
+    /// Listens on a socket that another part of the program opened. Otherwise as
+    /// [`listen`](Self::listen). The address is `None` for a Unix socket.
+    ///
+    /// # Errors
+    ///
+    /// The system's error. `Unsupported` by default.
+    fn adopt_listener(
+        &mut self,
+        listener: MioListener,
+        key: u64,
+    ) -> io::Result<(Self::Listener, Option<SocketAddr>)> {
+        let _ = (listener, key);
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Takes a connected stream that another part of the program opened. The stream is not
+    /// registered.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` by default.
+    fn adopt_stream(&mut self, stream: MioStream) -> io::Result<Self::Stream> {
+        let _ = stream;
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     /// Accepts one connection that waits on `listener`, and returns the address of its other end if
     /// it has one. The stream is not registered.
     ///

@@ -1,5 +1,7 @@
 //! Integration tests.
 
+mod acting;
+mod attachments;
 mod backpressure;
 mod client;
 mod closing;
@@ -19,7 +21,10 @@ mod logging;
 mod panics;
 mod places;
 mod proxies;
+mod proxies_connect;
 mod readme;
+mod redirects;
+mod refusals;
 mod routes;
 mod server;
 #[path = "../shared/mod.rs"]

@@ -1,6 +1,7 @@
 //! The event bus: delivers typed events to the handlers that were registered for them.
 
 use std::any::{Any, TypeId, type_name};
+use std::sync::Arc;
 
 use crate::engine::bus::subscriber::{Subscription, Subscriptions};
 use crate::engine::context::Context;
@@ -171,6 +172,11 @@ impl<S> Events<S> {
         Self { types: Vec::new(), capacity, handled: 0, ended: false }
     }
 
+    /// Whether the loop has ended.
+    pub(crate) const fn has_ended(&self) -> bool {
+        self.ended
+    }
+
     /// Whether events from other threads are queued, or events for other threads are pending.
     #[inline]
     pub(crate) fn has_events(&self) -> bool {
@@ -207,8 +213,12 @@ impl<S> Events<S> {
 }
 
 impl<S: 'static> Events<S> {
-    /// The queue and handlers of type `E`, made if there are none.
-    pub(crate) fn typed<E: 'static>(&mut self) -> Option<&mut Typed<S, E>> {
+    /// The queue and handlers of type `E`, made if there are none. `register` is called with the
+    /// inbox of a type that is new.
+    pub(crate) fn typed<E: 'static>(
+        &mut self,
+        register: impl FnOnce(Arc<Inbox<E>>),
+    ) -> &mut Typed<S, E> {
         let wanted = TypeId::of::<E>();
         let found = self.types.iter().position(|(held, _)| *held == wanted);
         let at = found.unwrap_or(self.types.len());
@@ -217,20 +227,17 @@ impl<S: 'static> Events<S> {
             if self.ended {
                 receiver.close();
             }
+            register(Arc::clone(receiver.inbox()));
             let subscriptions = Subscriptions::new();
             let typed = Typed::<S, E> { receiver, handlers: Vec::new(), subscriptions };
             self.types.push((wanted, Box::new(typed)));
         }
-        self.types[at].1.as_any_mut().downcast_mut()
+        self.types[at].1.as_any_mut().downcast_mut().expect("it was made for this type")
     }
+}
 
-    /// Adds a subscriber. If the loop has ended, the subscriber has ended, too.
-    pub(crate) fn subscribe<E: 'static>(&mut self, subscription: Subscription<E>) {
-        if self.ended {
-            return;
-        }
-        if let Some(typed) = self.typed::<E>() {
-            typed.subscriptions.add(subscription);
-        }
+impl<S, E> Typed<S, E> {
+    pub(crate) fn subscribe(&mut self, subscription: Subscription<E>) {
+        self.subscriptions.add(subscription);
     }
 }

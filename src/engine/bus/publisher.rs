@@ -2,8 +2,46 @@ use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;
 
+use crate::engine::context::Context;
 use crate::engine::handle::LoopHandle;
 use crate::queue::{InboxSender, PublishError};
+
+impl Context<'_> {
+    /// A publisher of events of type `E`, for another thread, as
+    /// [`EventLoop::publisher`](crate::EventLoop::publisher).
+    ///
+    /// ```
+    /// use std::thread;
+    /// use eventwire::{Config, EventLoop};
+    ///
+    /// struct Work(u64);
+    /// struct Done(u64);
+    ///
+    /// let mut event_loop = EventLoop::new(Config::default())?;
+    /// event_loop.on(|cx, work: &Work, _: &mut u64| {
+    ///     let (n, done) = (work.0, cx.publisher().expect("there is a handler"));
+    ///     thread::spawn(move || done.publish(Done(n * n)));
+    /// });
+    /// event_loop.on(|cx, done: &Done, result: &mut u64| {
+    ///     *result = done.0;
+    ///     cx.stop();
+    /// });
+    /// event_loop.publisher().publish(Work(7))?;
+    /// let mut result = 0;
+    /// event_loop.run(&mut result)?;
+    /// assert_eq!(result, 49);
+    /// # Ok::<(), eventwire::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError::NoHandler`] if the loop has no handler, publisher or subscriber of that
+    /// type.
+    pub fn publisher<E: Send + 'static>(&self) -> Result<Publisher<E>, PublishError<()>> {
+        let inbox = self.core.inboxes.get().ok_or(PublishError::NoHandler(()))?;
+        Ok(Publisher::new(InboxSender::new(inbox), self.core.handle.clone()))
+    }
+}
 
 /// Publishes events of one type to a loop, from any thread.
 ///

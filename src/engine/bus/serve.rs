@@ -1,6 +1,8 @@
 //! The loop's part of the event bus: registration, and the events of one turn.
 
-use crate::engine::bus::events::{EventHandler, OnEvent};
+use std::sync::Arc;
+
+use crate::engine::bus::events::{EventHandler, OnEvent, Typed};
 use crate::engine::bus::publisher::Publisher;
 use crate::engine::bus::subscriber::{Subscriber, Subscription};
 use crate::engine::context::Context;
@@ -38,22 +40,15 @@ impl<S: 'static, R: Reactor> EventLoop<S, R> {
 
     /// Registers a handler of events of type `E`, as [`on`](Self::on).
     pub fn on_handler<E: 'static>(&mut self, handler: impl EventHandler<E, S> + 'static) {
-        self.core.events.register::<E>();
-        if let Some(typed) = self.events.typed::<E>() {
-            typed.handlers.push(Box::new(handler));
-        }
+        self.register::<E>().handlers.push(Box::new(handler));
     }
 
     /// A publisher of events of type `E`, for another thread. Each publisher and each clone has its
     /// own queue of [`Config::inbox`](crate::Config::inbox) events.
     ///
-    /// # Panics
-    ///
-    /// Never: the queue of a type has that type.
     pub fn publisher<E: Send + 'static>(&mut self) -> Publisher<E> {
-        self.core.events.register::<E>();
-        let typed = self.events.typed::<E>().expect("made for this type");
-        Publisher::new(InboxSender::new(typed.receiver.inbox()), self.handle.clone())
+        let inbox = Arc::clone(self.register::<E>().receiver.inbox());
+        Publisher::new(InboxSender::new(&inbox), self.core.handle.clone())
     }
 
     /// A subscriber to events of type `E`, for another thread. It gets a clone of every event that
@@ -70,10 +65,20 @@ impl<S: 'static, R: Reactor> EventLoop<S, R> {
         capacity: usize,
         policy: OverflowPolicy,
     ) -> Subscriber<E> {
-        self.core.events.register::<E>();
         let (feed, receiver) = SubscriberQueue::new(capacity, policy);
-        self.events.subscribe(Subscription { feed, clone: E::clone });
+        let is_over = self.events.has_ended();
+        let typed = self.register::<E>();
+        if !is_over {
+            typed.subscribe(Subscription { feed, clone: E::clone });
+        }
         Subscriber { receiver }
+    }
+
+    /// The queue and handlers of type `E`, made if there are none.
+    fn register<E: 'static>(&mut self) -> &mut Typed<S, E> {
+        self.core.events.register::<E>();
+        let Self { core, events, .. } = self;
+        events.typed(|inbox| core.inboxes.add(inbox))
     }
 }
 

@@ -1,26 +1,64 @@
 //! Making connections to servers, without waiting for anything.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 
 use crate::config::ClientConfig;
-use crate::engine::client::dialer::Dialer;
+use crate::engine::client::route::{Route, request};
+use crate::engine::configured_handler::ConfiguredHandler;
 use crate::engine::connection::Connection;
+use crate::engine::context::Context;
+use crate::engine::core::Core;
+use crate::engine::endpoints::{ClientEndpoint, Endpoint, Registration};
 use crate::engine::event_loop::EventLoop;
 use crate::engine::handler::{WebSocketHandler, on_message};
-use crate::engine::ids::ConnectionId;
-use crate::engine::server::endpoint::Endpoint;
+use crate::engine::ids::{ConnectionId, EndpointId};
+use crate::engine::turn::requests::Dial;
 use crate::error::Error;
 use crate::net::connector::Connector;
 use crate::net::socket::Socket;
+use crate::net::streams::Transmit;
 use crate::proto::handshake::Key as HandshakeKey;
-use crate::proto::handshake::{ClientRequest, UrlError, WsUrl};
+use crate::proto::handshake::WsUrl;
+use crate::proto::http::InvalidHeader;
 use crate::proto::{Message, WebSocket, Workspace};
 use crate::reactor::Reactor;
 use crate::slots::Key;
 
+impl Context<'_> {
+    /// Connects to a WebSocket server with a registered handler
+    /// ([`EventLoop::client_endpoint`]), as [`EventLoop::connect`]. Later the loop calls the
+    /// handler's `on_open` or `on_connect_error`.
+    ///
+    /// ```
+    /// use eventwire::{ClientConfig, Config, EventLoop, on_message};
+    ///
+    /// /// A feed to follow, by its URL.
+    /// struct Follow(String);
+    ///
+    /// let mut event_loop = EventLoop::new(Config::default())?;
+    /// let print = on_message(|_, message, _: &mut ()| println!("{message:?}"));
+    /// let feed = event_loop.client_endpoint(ClientConfig::default(), print)?;
+    /// event_loop.on(move |cx, follow: &Follow, _| {
+    ///     if let Err(error) = cx.connect(feed, &follow.0) {
+    ///         eprintln!("{}: {error}", follow.0);
+    ///     }
+    /// });
+    /// # Ok::<(), eventwire::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownEndpoint`] and [`Error::WrongEndpoint`] if the id is none of a client's
+    /// endpoint, otherwise as [`EventLoop::connect`].
+    pub fn connect(&mut self, endpoint: EndpointId, url: &str) -> Result<ConnectionId, Error> {
+        self.core.connect(endpoint, url).map(ConnectionId)
+    }
+}
+
 impl<S, R: Reactor> EventLoop<S, R> {
     /// Connects to a WebSocket server, with `handler` for the connection. Returns at once. Later
-    /// the loop calls the handler's `on_open` or `on_connect_error`.
+    /// the loop calls the handler's `on_open` or `on_connect_error`. Handlers connect with
+    /// [`Context::connect`].
     ///
     /// `url` is `ws://host[:port][/path][?query]`, or the same with `wss`, which needs the feature
     /// `tls` and `ClientConfig::tls`.
@@ -32,6 +70,10 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// ([`Limits::handshake_timeout`](crate::Limits::handshake_timeout)). Parallel attempts after a
     /// connection's first count as connections, and wait while
     /// [`Config::max_connections`](crate::Config::max_connections) is reached.
+    ///
+    /// Redirects are followed on request ([`ClientConfig::redirects`]), and HTTP proxies open tunnels
+    /// ([`ClientConfig::proxy`]). The handler learns the server's response: in
+    /// [`on_response`](WebSocketHandler::on_response), or with the error.
     ///
     /// Up to four threads look names up. They are started when needed, and look up each name once
     /// for all connections to it. While 1,024 lookups are queued, further ones fail with
@@ -49,45 +91,23 @@ impl<S, R: Reactor> EventLoop<S, R> {
         config: ClientConfig,
         handler: impl WebSocketHandler<S> + 'static,
     ) -> Result<ConnectionId, Error> {
-        self.check_serving()?;
-        let url = WsUrl::parse(url)?;
-        if self.dialer.is_full(&self.core.sockets) {
-            self.make_room();
-            return Err(Error::ConnectionLimit);
+        self.connect_with(config, handler, |cx, endpoint| cx.connect(endpoint, url))
+    }
+
+    /// Registers an endpoint for the one connection that `connect` makes.
+    pub(crate) fn connect_with(
+        &mut self,
+        config: ClientConfig,
+        handler: impl WebSocketHandler<S> + 'static,
+        connect: impl FnOnce(&mut Context<'_>, EndpointId) -> Result<ConnectionId, Error>,
+    ) -> Result<ConnectionId, Error> {
+        let endpoint = self.add_client(config, Box::new(handler), Registration::Temporary);
+        let connected = connect(&mut self.core.erased().context(), endpoint);
+        if connected.is_err() {
+            self.core.free_unused_endpoint(endpoint.0.index());
         }
-        let (host, port, is_secure) = (url.host().to_owned(), url.port(), url.is_secure());
-        #[cfg(feature = "tls")]
-        let can_encrypt = config.tls.is_some();
-        #[cfg(not(feature = "tls"))]
-        let can_encrypt = false;
-        if is_secure && !can_encrypt {
-            return Err(UrlError::TlsNotConfigured.into());
-        }
-        let request = request(url, &config)?;
-        let ClientConfig { limits, mut addresses, unix_socket, unsent_limit, .. } = config;
-        #[cfg(feature = "tls")]
-        let tls = config.tls.filter(|_| is_secure).map(|tls| (tls, host.clone()));
-        let connector = Connector {
-            #[cfg(feature = "tls")]
-            tls,
-            ..Connector::default()
-        };
-        let mut endpoint = Endpoint::client(Box::new(handler), limits);
-        endpoint.unsent_limit = unsent_limit;
-        let conn = self.begin_connect(request, endpoint, connector);
-        if let Some(path) = unix_socket {
-            self.dialer.try_path(&mut self.core, conn, &path);
-            return Ok(ConnectionId(conn));
-        }
-        if addresses.is_empty() {
-            addresses = known_addresses(&host, port);
-        }
-        if addresses.is_empty() {
-            Dialer::look_up(&mut self.core, conn, &host, port, self.handle.clone());
-        } else {
-            self.dialer.try_addresses(&mut self.core, conn, addresses);
-        }
-        Ok(ConnectionId(conn))
+        self.serve_requests();
+        connected
     }
 
     /// Connects to a WebSocket server, with a closure that handles the messages, as
@@ -106,64 +126,108 @@ impl<S, R: Reactor> EventLoop<S, R> {
         self.connect(url, config, on_message(handler))
     }
 
-    /// Makes the connection's entry. Its opening request is queued until the stream is connected.
-    fn begin_connect(
+    /// Registers a handler for client connections. Handlers make the connections
+    /// ([`Context::connect`]), as many as they like: all of them share this one.
+    ///
+    /// It stays until it is removed ([`Context::remove_endpoint`]) or the loop ends.
+    ///
+    /// # Errors
+    ///
+    /// If a header or subprotocol of the configuration is invalid.
+    pub fn client_endpoint(
         &mut self,
-        request: ClientRequest,
-        endpoint: Endpoint<S>,
+        config: ClientConfig,
+        handler: impl WebSocketHandler<S> + 'static,
+    ) -> Result<EndpointId, Error> {
+        check(&config)?;
+        Ok(self.add_client(config, Box::new(handler), Registration::Kept))
+    }
+
+    fn add_client(
+        &mut self,
+        config: ClientConfig,
+        handler: Box<dyn WebSocketHandler<S>>,
+        registration: Registration,
+    ) -> EndpointId {
+        let handlers = &mut self.handlers;
+        self.core.endpoints.add(registration, |slot| {
+            let handler = ConfiguredHandler::client(handler, &config, slot);
+            let limits = Arc::clone(&handler.limits);
+            let handler = handlers.insert(handler);
+            Endpoint::Client(Arc::new(ClientEndpoint { config, limits, handler }))
+        })
+    }
+}
+
+impl Core<dyn Transmit + '_> {
+    /// Begins to connect. The loop dials at the end of the turn.
+    fn connect(&mut self, endpoint: EndpointId, url: &str) -> Result<Key, Error> {
+        let route = self.route(endpoint, url)?;
+        let conn = self.begin_connect(&route, route.connector())?;
+        self.endpoints.enter(endpoint.0.index());
+        self.dial(conn, &route);
+        if route.is_needed_later() {
+            self.routes.insert(ConnectionId(conn), route);
+        }
+        Ok(conn)
+    }
+
+    /// The way to a URL, if a connection may be begun.
+    pub(crate) fn route(&mut self, endpoint: EndpointId, url: &str) -> Result<Route, Error> {
+        self.ending.check_serving()?;
+        let client = Arc::clone(self.endpoints.for_connecting(endpoint)?);
+        let url = WsUrl::parse(url)?;
+        if self.is_full() {
+            self.requests.make_room();
+            return Err(Error::ConnectionLimit);
+        }
+        Ok(Route::new(client, url, self.streams.now())?)
+    }
+
+    /// Makes the connection's entry. Its first request is queued until the stream is connected.
+    pub(crate) fn begin_connect(
+        &mut self,
+        route: &Route,
         connector: Connector,
-    ) -> Key {
+    ) -> Result<Key, Error> {
+        let (protocol, request) = self.begin_handshake(route)?;
+        let mut socket = Socket::new(protocol, route.handler());
+        socket.rare.set_connector(connector);
+        let conn = self.at_present(|core| core.sockets.registry.insert(socket));
+        self.sockets.queue_request(conn, &request);
+        Ok(conn)
+    }
+
+    /// Begins a handshake. Returns its protocol and the first request.
+    pub(crate) fn begin_handshake(
+        &mut self,
+        route: &Route,
+    ) -> Result<(WebSocket, Vec<u8>), InvalidHeader> {
+        let request = route.request()?;
+        let now = self.now();
+        let output = &mut self.sockets.output;
         let mut nonce = [0; 16];
         for word in nonce.chunks_exact_mut(4) {
-            word.copy_from_slice(&self.core.sockets.output.mask_keys.next_key());
+            word.copy_from_slice(&output.mask_keys.next_key());
         }
-        self.core.read_clock();
-        let now = self.core.now();
         let mut out = Vec::new();
         let mut workspace = Workspace {
             out: &mut out,
-            mask_keys: &mut self.core.sockets.output.mask_keys,
-            pool: &mut self.core.sockets.output.storage.buffers,
+            mask_keys: &mut output.mask_keys,
+            pool: &mut output.storage.buffers,
             now,
         };
-        let key = HandshakeKey::from_nonce(nonce);
-        let protocol = WebSocket::client(request, key, endpoint.limits.clone(), &mut workspace);
-        let endpoint = self.endpoints.insert(endpoint);
-        let mut socket = Socket::new(protocol, endpoint);
-        socket.rare.set_connector(connector);
-        let conn = self.core.sockets.registry.insert(socket);
-        self.core.sockets.queue_request(conn, &out);
-        conn
+        let protocol = route.protocol(request, HandshakeKey::from_nonce(nonce), &mut workspace);
+        Ok((protocol, out))
+    }
+
+    /// Dials at the end of the turn.
+    pub(crate) fn dial(&mut self, conn: Key, route: &Route) {
+        self.requests.dial(Dial { conn, to: route.destination() });
     }
 }
 
-fn request(url: WsUrl, config: &ClientConfig) -> Result<ClientRequest, Error> {
-    let mut request = ClientRequest::new(url);
-    for name in &config.subprotocols {
-        request = request.subprotocol(name)?;
-    }
-    for (name, value) in &config.headers {
-        request = request.header(name, value)?;
-    }
-    if let Some(origin) = &config.origin {
-        request = request.origin(origin)?;
-    }
-    #[cfg(feature = "deflate")]
-    if let Some(deflate) = config.deflate {
-        request = request.deflate(deflate);
-    }
-    Ok(request)
-}
-
-/// The addresses of hosts that need no lookup: literals, and `localhost` (RFC 6761 §6.3).
-fn known_addresses(host: &str, port: u16) -> Vec<SocketAddr> {
-    let literal = host.trim_start_matches('[').trim_end_matches(']');
-    if let Ok(ip) = literal.parse::<IpAddr>() {
-        return vec![SocketAddr::new(ip, port)];
-    }
-    if host.eq_ignore_ascii_case("localhost") {
-        let loopback: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
-        return loopback.map(|ip| SocketAddr::new(ip, port)).into();
-    }
-    Vec::new()
+/// Checks whatever can be wrong with a configuration.
+fn check(config: &ClientConfig) -> Result<(), Error> {
+    Ok(request(&WsUrl::parse("ws://localhost/")?, config, true).map(drop)?)
 }

@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use crate::engine::core::Core;
-use crate::engine::handle::{LoopHandle, Resolved};
+use crate::engine::handle::Resolved;
+use crate::engine::turn::requests::{Destination, Dial};
 use crate::net::attempts::{Attempt, Attempts, Target};
 use crate::net::connector::{Connector, interleave};
 use crate::net::named::Named;
@@ -19,22 +20,16 @@ use crate::time::Time;
 /// Makes client connections: looks names up and tries their addresses.
 pub(crate) struct Dialer<R: Reactor> {
     attempts: Attempts<R>,
-    max_connections: usize,
 }
 
 impl<R: Reactor> Dialer<R> {
-    pub(crate) const fn new(max_connections: usize) -> Self {
-        Self { attempts: Attempts::new(), max_connections }
+    pub(crate) const fn new() -> Self {
+        Self { attempts: Attempts::new() }
     }
 
     /// How many attempts are in progress.
     pub(crate) fn len(&self) -> usize {
         self.attempts.len()
-    }
-
-    /// Whether there are as many connections as the configuration allows.
-    pub(crate) fn is_full(&self, sockets: &Sockets) -> bool {
-        sockets.len() + self.attempts.extra() >= self.max_connections
     }
 
     /// Whether a slow attempt's next address may be due.
@@ -47,21 +42,13 @@ impl<R: Reactor> Dialer<R> {
         self.attempts.deadline()
     }
 
-    pub(crate) fn look_up(
-        core: &mut Core<Streams<R>>,
-        conn: Key,
-        host: &str,
-        port: u16,
-        handle: LoopHandle,
-    ) {
-        let done = Box::new(move |addresses| handle.push_resolved(Resolved { conn, addresses }));
-        match core.streams.reactor.resolve(host, port, done) {
-            Ok(lookup) => {
-                if let Some(connector) = connector(&mut core.sockets, conn) {
-                    connector.lookup = Some(lookup);
-                }
-            }
-            Err(error) => core.sockets.registry.fail(conn, error),
+    /// Dials a connection.
+    pub(crate) fn dial(&mut self, core: &mut Core<Streams<R>>, dial: Dial) {
+        let Dial { conn, to } = dial;
+        match to {
+            Destination::Host(host, port) => look_up(core, conn, &host, port),
+            Destination::Addresses(addresses) => self.try_addresses(core, conn, addresses),
+            Destination::Path(path) => self.try_path(core, conn, &path),
         }
     }
 
@@ -74,7 +61,7 @@ impl<R: Reactor> Dialer<R> {
         }
     }
 
-    pub(crate) fn try_addresses(
+    fn try_addresses(
         &mut self,
         core: &mut Core<Streams<R>>,
         conn: Key,
@@ -87,7 +74,7 @@ impl<R: Reactor> Dialer<R> {
         }
     }
 
-    pub(crate) fn try_path(&mut self, core: &mut Core<Streams<R>>, conn: Key, path: &Path) {
+    fn try_path(&mut self, core: &mut Core<Streams<R>>, conn: Key, path: &Path) {
         if let Err(error) = self.begin_attempt(core, conn, Target::Path(path)) {
             core.sockets.registry.fail(conn, error);
         }
@@ -122,6 +109,7 @@ impl<R: Reactor> Dialer<R> {
         };
         let reactor = &mut core.streams.reactor;
         let attempt = self.attempts.begin(reactor, conn, &connector.attempts, target)?;
+        core.room.set_extra_attempts(self.attempts.extra());
         connector.attempts.push(attempt);
         if !connector.addresses.is_empty() {
             self.attempts.note_next(attempt, reactor.now());
@@ -134,7 +122,7 @@ impl<R: Reactor> Dialer<R> {
     pub(crate) fn serve_due(&mut self, core: &mut Core<Streams<R>>) {
         let now = core.now();
         while let Some((attempt, conn)) = self.attempts.next_due(now) {
-            let is_full = self.is_full(&core.sockets);
+            let is_full = core.is_full();
             let Some(connector) = connector(&mut core.sockets, conn) else {
                 continue;
             };
@@ -173,6 +161,7 @@ impl<R: Reactor> Dialer<R> {
 
     fn end_attempt(&mut self, core: &mut Core<Streams<R>>, key: Key) -> Option<Attempt<R>> {
         let attempt = self.attempts.take(key)?;
+        core.room.set_extra_attempts(self.attempts.extra());
         if let Some(connector) = connector(&mut core.sockets, attempt.conn) {
             connector.attempts.retain(|other| *other != key);
         }
@@ -198,17 +187,32 @@ impl<R: Reactor> Dialer<R> {
         if let Some(socket) = core.sockets.get_mut(conn) {
             socket.peer = PeerAddr::from(address);
             let connector = socket.rare.take_connector();
-            self.abandon(connector);
+            self.abandon(core, connector);
         }
         core.sender().unblock(conn);
         Ok(())
     }
 
     /// Cancels the remaining attempts of a connection that has been made or has ended.
-    pub(crate) fn abandon(&mut self, connector: Option<Connector>) {
+    pub(crate) fn abandon(&mut self, core: &mut Core<Streams<R>>, connector: Option<Connector>) {
         for attempt in connector.into_iter().flat_map(|connector| connector.attempts) {
             self.attempts.take(attempt);
         }
+        core.room.set_extra_attempts(self.attempts.extra());
+    }
+}
+
+/// Looks a name up on another thread.
+fn look_up<R: Reactor>(core: &mut Core<Streams<R>>, conn: Key, host: &str, port: u16) {
+    let handle = core.handle.clone();
+    let done = Box::new(move |addresses| handle.push_resolved(Resolved { conn, addresses }));
+    match core.streams.reactor.resolve(host, port, done) {
+        Ok(lookup) => {
+            if let Some(connector) = connector(&mut core.sockets, conn) {
+                connector.lookup = Some(lookup);
+            }
+        }
+        Err(error) => core.sockets.registry.fail(conn, error),
     }
 }
 

@@ -2,4 +2,6 @@
 
 pub(crate) mod connect;
 pub(crate) mod dialer;
+mod over;
 mod response;
+pub(crate) mod route;

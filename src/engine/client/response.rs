@@ -1,19 +1,26 @@
-//! What a server or a proxy responds to a client.
+//! What a server or its proxy responds to a client, and how the connection goes on.
 
+use std::io;
+
+#[cfg(feature = "tls")]
+use crate::engine::client::route::Route;
+use crate::engine::core::Core;
 use crate::engine::event_loop::EventLoop;
+use crate::engine::ids::ConnectionId;
 use crate::engine::turn::calls::HandlerCall;
+use crate::logging::log_line;
+use crate::net::disconnect::ConnectError;
+use crate::net::rare_state::End;
 use crate::net::socket::Socket;
+use crate::net::streams::Transmit;
+use crate::proto::handshake::{RedirectError, Refused, UrlError};
 use crate::reactor::Reactor;
 use crate::slots::Key;
 
 impl<S, R: Reactor> EventLoop<S, R> {
-    /// The proxy has opened a tunnel to the server.
-    pub(crate) fn enter_tunnel(&mut self, conn: Key) {
-        self.core.sockets.request(conn);
-    }
-
     /// The server has accepted the connection, with this head.
     pub(crate) fn accepted(&mut self, conn: Key, head: &[u8], state: &mut S) {
+        self.core.routes.remove(ConnectionId(conn));
         let socket = self.core.sockets.get(conn);
         let Some(response) = socket.and_then(|socket| socket.protocol.response(head)) else {
             return;
@@ -26,5 +33,74 @@ impl<S, R: Reactor> EventLoop<S, R> {
             self.core.sockets.open(conn);
             self.open(conn, response.subprotocol(), state);
         }
+    }
+}
+
+impl Core<dyn Transmit + '_> {
+    /// The proxy has opened a tunnel to the server, from which `received` has already come. Returns
+    /// whether the connection uses TLS from here on.
+    pub(crate) fn enter_tunnel(&mut self, conn: Key, received: &[u8]) -> bool {
+        // What is still to be sent is for the proxy, and must not be sent to the server.
+        if self.sockets.get(conn).is_none_or(|socket| socket.outbox.is_some()) {
+            self.sockets.registry.fail(conn, io::ErrorKind::InvalidData.into());
+            return false;
+        }
+        #[cfg(feature = "tls")]
+        let is_encrypted = self.connect_tls(conn, received);
+        #[cfg(not(feature = "tls"))]
+        let is_encrypted = {
+            let _ = received;
+            false
+        };
+        self.sockets.request(conn);
+        is_encrypted
+    }
+
+    /// Starts TLS on a stream that leads to the server, if its URL requires it. Returns whether it
+    /// does.
+    #[cfg(feature = "tls")]
+    fn connect_tls(&mut self, conn: Key, received: &[u8]) -> bool {
+        let route = self.routes.get(ConnectionId(conn));
+        let Some((tls, host)) = route.and_then(Route::tls) else {
+            return false;
+        };
+        if let Err(error) = self.streams.connect_tls(conn.index(), &tls, &host, received) {
+            self.sockets.registry.fail(conn, error);
+        }
+        true
+    }
+
+    /// Follows a redirect, if that is how the connection has ended and redirects are followed.
+    /// Otherwise, or if this one must not be followed, returns the end of the connection.
+    pub(crate) fn follow_redirect(&mut self, conn: Key, end: End) -> Option<End> {
+        let End::Connect(ConnectError::Refused(refused)) = end else {
+            return Some(end);
+        };
+        let route = self.routes.get(ConnectionId(conn));
+        if route.is_none_or(|route| !route.follows_redirects()) || !refused.is_redirect() {
+            return Some(End::Connect(ConnectError::Refused(refused)));
+        }
+        let outcome = self.at_present(|core| core.redirect(conn, &refused));
+        outcome.err().map(|error| End::Connect(ConnectError::Redirect(error)))
+    }
+
+    /// Begins anew with the URL that the response names. The connection keeps its id.
+    fn redirect(&mut self, conn: Key, response: &Refused) -> Result<(), RedirectError> {
+        let id = ConnectionId(conn);
+        let Some(route) = self.routes.get(id) else {
+            return Ok(());
+        };
+        let route = route.redirected(response)?;
+        log_line!(debug, "connection {id}: redirected to {}", route.url().host_header());
+        self.streams.close(conn.index());
+        // The configuration was valid for the first URL.
+        let (protocol, request) = self
+            .begin_handshake(&route)
+            .map_err(|_| RedirectError::InvalidLocation(UrlError::Target))?;
+        self.sockets.restart(conn, protocol, route.connector());
+        self.sockets.queue_request(conn, &request);
+        self.dial(conn, &route);
+        self.routes.insert(id, route);
+        Ok(())
     }
 }

@@ -1,11 +1,12 @@
 //! Answers a request: opens a WebSocket, responds, or refuses.
 
+use crate::engine::configured_handler::ConfiguredHandler;
 use crate::engine::connection::Connection;
+use crate::engine::endpoints::ServerEndpoint;
 use crate::engine::event_loop::EventLoop;
 use crate::engine::handler::Upgrade;
-use crate::engine::http::router::{Resource, Router};
+use crate::engine::http::router::Resource;
 use crate::engine::ids::ConnectionId;
-use crate::engine::server::endpoint::Endpoint;
 use crate::engine::turn::calls::HandlerCall;
 use crate::net::disconnect::ConnectError;
 use crate::net::peer::PeerAddr;
@@ -45,17 +46,19 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let Some(socket) = self.core.sockets.get(conn) else {
             return;
         };
-        let Some(router) = socket.router().and_then(|router| self.routers.get_mut(router)) else {
+        let (peer, slot) = (socket.peer.get(), socket.endpoint());
+        let endpoint = slot.and_then(|slot| self.core.endpoints.server(slot));
+        let router = slot.and_then(|slot| self.routers.get_mut(slot));
+        let (Some(endpoint), Some(router)) = (endpoint, router) else {
             return;
         };
-        let peer = socket.peer.get();
         // Determined first, because even an invalid request may be a `HEAD` request.
         let is_head = head.starts_with(HttpRequest::HEAD_METHOD);
-        let request = match HttpRequest::read(head, router.limits.head_limits()) {
+        let request = match HttpRequest::read(head, endpoint.limits.head_limits()) {
             Ok(request) => request,
             Err(error) => return self.refuse_request(conn, error.into(), is_head),
         };
-        let client = match router.client(&request, peer) {
+        let client = match endpoint.client(&request, peer) {
             Ok(client) => client,
             Err(error) => return self.refuse_request(conn, error, is_head),
         };
@@ -67,7 +70,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             self.set_peer(conn, client);
         }
         let response = match found {
-            Found::WebSocket(endpoint) => return self.upgrade(conn, endpoint, request, state),
+            Found::WebSocket(handler) => return self.upgrade(conn, handler, request, state),
             Found::Handler => self.ask(conn, &request, state),
             Found::Response(response) => response,
             Found::Metrics => metrics(self),
@@ -87,8 +90,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
 
     /// Calls the handler of the request's path.
     fn ask(&mut self, conn: Key, request: &HttpRequest<'_>, state: &mut S) -> HttpResponse {
-        let router = self.core.sockets.get(conn).and_then(Socket::router);
-        let router = router.and_then(|router| self.routers.get_mut(router));
+        let endpoint = self.core.sockets.get(conn).and_then(Socket::endpoint);
+        let router = endpoint.and_then(|endpoint| self.routers.get_mut(endpoint));
         let Some(Resource::Handler(handler)) =
             router.and_then(|router| router.find(request.path()))
         else {
@@ -116,20 +119,19 @@ impl<S, R: Reactor> EventLoop<S, R> {
         self.core.sockets.registry.end_by_peer_error(conn, PeerError::Handshake(error));
     }
 
-    fn upgrade(&mut self, conn: Key, endpoint: usize, http: HttpRequest<'_>, state: &mut S) {
-        let Some(place) = self.endpoints.get(endpoint) else {
+    fn upgrade(&mut self, conn: Key, handler: usize, http: HttpRequest<'_>, state: &mut S) {
+        let Some(configured) = self.handlers.get(handler) else {
             return;
         };
-        let router = self.core.sockets.get(conn).and_then(Socket::router);
-        let router = router.and_then(|router| self.routers.get(router));
-        let speaks_tls = router.is_some_and(Router::speaks_tls);
+        let endpoint = self.core.endpoints.server(configured.endpoint);
+        let speaks_tls = endpoint.is_some_and(ServerEndpoint::speaks_tls);
         let is_head = http.is_head();
-        let request = match admissible(http, place, speaks_tls) {
+        let request = match admissible(http, configured, speaks_tls) {
             Ok(request) => request,
             Err(error) => return self.refuse_request(conn, error, is_head),
         };
         if let Some(socket) = self.core.sockets.get_mut(conn) {
-            socket.set_endpoint(endpoint);
+            socket.set_handler(handler);
         }
         let upgrade = self
             .call(conn, HandlerCall::Upgrade, |handler, conn| {
@@ -137,12 +139,12 @@ impl<S, R: Reactor> EventLoop<S, R> {
             })
             // It panicked.
             .unwrap_or_else(|| Upgrade::refuse(500));
-        let Some(place) = self.endpoints.get(endpoint) else {
+        let Some(configured) = self.handlers.get(handler) else {
             return;
         };
-        match place.complete(upgrade, &request) {
+        match configured.complete(upgrade, &request) {
             Upgrade::Accept(acceptance) => {
-                let limits = place.limits.clone();
+                let limits = configured.limits.clone();
                 self.core.sockets.accept(conn, &request, &acceptance, limits);
                 self.open(conn, acceptance.chosen_subprotocol(), state);
             }
@@ -163,8 +165,8 @@ fn find<S>(
     if request.method() == "OPTIONS" {
         return options(request, resource.as_deref()).map(Found::Response);
     }
-    if let Some(Resource::WebSocket(endpoint)) = resource {
-        return Ok(Found::WebSocket(*endpoint));
+    if let Some(Resource::WebSocket(handler)) = resource {
+        return Ok(Found::WebSocket(*handler));
     }
     let is_known = matches!(request.method(), "GET" | "HEAD");
     if !is_known && !request.path().starts_with('/') {
@@ -201,13 +203,13 @@ fn options<S>(
 /// Checks that the request opens a WebSocket and comes from an allowed origin.
 fn admissible<'a, S>(
     http: HttpRequest<'a>,
-    endpoint: &Endpoint<S>,
+    configured: &ConfiguredHandler<S>,
     speaks_tls: bool,
 ) -> Result<UpgradeRequest<'a>, HandshakeError> {
     let request = UpgradeRequest::new(http)?;
     match speaks_tls {
-        true => endpoint.origins.check_over_tls(&request)?,
-        false => endpoint.origins.check(&request)?,
+        true => configured.origins.check_over_tls(&request)?,
+        false => configured.origins.check(&request)?,
     }
     Ok(request)
 }

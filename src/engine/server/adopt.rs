@@ -1,14 +1,35 @@
 //! Sockets that the application or a service manager opened.
 
 use crate::config::ServerConfig;
+use crate::engine::context::Context;
+use crate::engine::core::Core;
 use crate::engine::event_loop::EventLoop;
 use crate::engine::http::routes::IntoRoutes;
 use crate::engine::ids::ListenerId;
-use crate::engine::server::listen::router_builder;
 use crate::error::Error;
-use crate::reactor::{MioListener, MioReactor, MioStream};
+use crate::net::streams::Transmit;
+use crate::reactor::{MioListener, MioStream, Reactor};
+use crate::slots::Key;
 
-impl<S> EventLoop<S> {
+impl Context<'_> {
+    /// Adds a connected stream of the standard library's types, as if `listener` had accepted it.
+    /// Nothing may have been read from the stream.
+    ///
+    /// # Errors
+    ///
+    /// If the listener is closed, there are as many connections as the configuration allows, or the
+    /// loop is shutting down. At the limit, the loop closes idle connections if it can
+    /// ([`Config::max_connections`](crate::Config::max_connections)), so a later call may succeed.
+    pub fn adopt(
+        &mut self,
+        listener: ListenerId,
+        stream: impl Into<MioStream>,
+    ) -> Result<(), Error> {
+        self.core.at_present(|core| core.adopt(listener, stream.into())).map(drop)
+    }
+}
+
+impl<S, R: Reactor> EventLoop<S, R> {
     /// Listens on an open socket of the standard library's types: from a service manager, so that
     /// no client is refused while this program starts, or from a test. Otherwise as
     /// [`listen`](Self::listen), but the socket keeps its backlog.
@@ -33,41 +54,50 @@ impl<S> EventLoop<S> {
     /// As [`listen`](Self::listen).
     pub fn listen_on<Kind>(
         &mut self,
-        listener: impl Into<MioListener>,
+        socket: impl Into<MioListener>,
         config: ServerConfig,
         routes: impl IntoRoutes<S, Kind>,
     ) -> Result<ListenerId, Error> {
-        self.check_serving()?;
-        let listen = |reactor: &mut MioReactor, key| reactor.adopt_listener(listener.into(), key);
-        let builder = router_builder(config, routes)?;
-        self.open_listener(builder, "listen on the given socket", listen)
+        self.listen_with(config, routes, |cx, endpoint| cx.listen_on(endpoint, socket))
     }
 
-    /// Adds a connected stream of the standard library's types, as if `listener` had accepted it.
-    /// Nothing may have been read from the stream.
+    /// Adds a connected stream of the standard library's types, as [`Context::adopt`].
     ///
     /// # Errors
     ///
-    /// If the listener is closed, there are as many connections as the configuration allows, or the
-    /// loop is shutting down. At the limit, the loop closes idle connections if it can
-    /// ([`Config::max_connections`](crate::Config::max_connections)), so a later call may succeed.
+    /// As [`Context::adopt`].
     pub fn adopt(
         &mut self,
         listener: ListenerId,
         stream: impl Into<MioStream>,
     ) -> Result<(), Error> {
-        self.check_serving()?;
-        let Some(router) = self.routers.slot(listener) else {
-            return Err(Error::io("find the listener")(std::io::ErrorKind::NotFound.into()));
-        };
-        if self.dialer.is_full(&self.core.sockets) {
-            self.make_room();
+        let adopted = self.core.erased().context().adopt(listener, stream);
+        self.serve_requests();
+        adopted
+    }
+}
+
+impl Core<dyn Transmit + '_> {
+    fn adopt(&mut self, listener: ListenerId, stream: MioStream) -> Result<Key, Error> {
+        self.ending.check_serving()?;
+        let listener = self.listeners.get(listener).ok_or(Error::UnknownListener)?;
+        let endpoint = listener.endpoint;
+        if self.is_full() {
+            self.requests.make_room();
             return Err(Error::ConnectionLimit);
         }
-        let stream = stream.into();
         let peer = stream.prepare().map_err(Error::io("add a stream"))?;
-        self.core.read_clock();
-        self.admit((stream, peer), router);
-        Ok(())
+        let Some(conn) = self.begin_accepted(endpoint, peer) else {
+            return Err(Error::UnknownListener);
+        };
+        match self.streams.adopt(conn.index(), stream) {
+            Ok(()) => self.begin_serving(conn),
+            Err(error) => {
+                self.sockets.remove(conn);
+                self.leave_endpoint(endpoint);
+                return Err(Error::io("add a stream")(error));
+            }
+        }
+        Ok(conn)
     }
 }

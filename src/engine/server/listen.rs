@@ -6,15 +6,124 @@ use std::path::Path;
 
 use crate::config::ServerConfig;
 use crate::engine::connection::Connection;
+use crate::engine::context::Context;
 use crate::engine::core::Core;
+use crate::engine::endpoints::{Endpoint, Registration};
 use crate::engine::event_loop::EventLoop;
 use crate::engine::handler::on_message;
 use crate::engine::http::router::RouterBuilder;
 use crate::engine::http::routes::IntoRoutes;
-use crate::engine::ids::ListenerId;
+use crate::engine::ids::{EndpointId, ListenerId};
+use crate::engine::server::open_listeners::OpenListener;
 use crate::error::Error;
+use crate::net::streams::Transmit;
 use crate::proto::Message;
-use crate::reactor::Reactor;
+use crate::reactor::{MioListener, Reactor};
+use crate::slots::Key;
+
+impl Context<'_> {
+    /// Listens for connections with registered handlers ([`EventLoop::server_endpoint`]), as
+    /// [`EventLoop::listen`]. Several listeners may share an endpoint.
+    ///
+    /// Looking a name up takes time, during which the loop serves nobody. An address such as
+    /// `127.0.0.1:9001` needs no lookup.
+    ///
+    /// ```
+    /// use eventwire::{Config, EventLoop, ServerConfig, on_message};
+    ///
+    /// /// Another port is to be listened on.
+    /// struct Open(u16);
+    ///
+    /// let mut event_loop = EventLoop::new(Config::default())?;
+    /// let echo = on_message(|conn, message, _: &mut ()| {
+    ///     conn.send(message);
+    /// });
+    /// let echo = event_loop.server_endpoint(ServerConfig::default(), echo)?;
+    /// event_loop.on(move |cx, open: &Open, _| match cx.listen(echo, ("127.0.0.1", open.0)) {
+    ///     Ok(listener) => println!("listening on {:?}", cx.local_addr(listener)),
+    ///     Err(error) => eprintln!("port {}: {error}", open.0),
+    /// });
+    /// # Ok::<(), eventwire::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownEndpoint`] and [`Error::WrongEndpoint`] if the id is none of a server's
+    /// endpoint, [`Error::Io`] if the name cannot be resolved or its address not be listened on,
+    /// for instance because it is in use, [`Error::ShuttingDown`] if the loop is shutting down.
+    pub fn listen(
+        &mut self,
+        endpoint: EndpointId,
+        address: impl ToSocketAddrs,
+    ) -> Result<ListenerId, Error> {
+        let addresses = resolve(address)?;
+        self.core.listen(endpoint, |streams, backlog, slot| {
+            streams
+                .bind(&addresses, backlog, slot)
+                .map_err(|failed| Error::io(format!("listen on {}", failed.address))(failed.error))
+        })
+    }
+
+    /// Listens on the Unix socket `path` with registered handlers, as [`EventLoop::listen_unix`].
+    ///
+    /// # Errors
+    ///
+    /// As [`listen`](Self::listen).
+    pub fn listen_unix(
+        &mut self,
+        endpoint: EndpointId,
+        path: impl AsRef<Path>,
+    ) -> Result<ListenerId, Error> {
+        let path = path.as_ref();
+        self.core.listen(endpoint, |streams, backlog, slot| {
+            let bound = streams.bind_unix(path, backlog, slot);
+            bound
+                .map(|socket| vec![socket])
+                .map_err(Error::io(format!("listen on {}", path.display())))
+        })
+    }
+
+    /// Listens on an open socket of the standard library's types with registered handlers, as
+    /// [`EventLoop::listen_on`].
+    ///
+    /// # Errors
+    ///
+    /// As [`listen`](Self::listen).
+    pub fn listen_on(
+        &mut self,
+        endpoint: EndpointId,
+        socket: impl Into<MioListener>,
+    ) -> Result<ListenerId, Error> {
+        self.core.listen(endpoint, |streams, _, slot| {
+            let adopted = streams.adopt_listener(socket.into(), slot);
+            adopted.map(|socket| vec![socket]).map_err(Error::io("listen on the given socket"))
+        })
+    }
+
+    /// Stops listening. Accepted connections stay. Returns `false` if the listener was closed
+    /// before.
+    pub fn close_listener(&mut self, listener: ListenerId) -> bool {
+        self.core.close_listener(listener)
+    }
+
+    /// The address that a listener listens on, the first of several. `None` if it is closed, or
+    /// listens on a Unix socket.
+    #[must_use]
+    pub fn local_addr(&self, listener: ListenerId) -> Option<SocketAddr> {
+        self.core.local_addrs(listener).next()
+    }
+
+    /// Removes an endpoint: no further connection is made or listened for with it. Its listeners
+    /// and connections stay, and its handlers are dropped when the last of them has ended. Returns
+    /// `false` if it was removed before.
+    pub fn remove_endpoint(&mut self, endpoint: EndpointId) -> bool {
+        let removed = self.core.endpoints.unregister(endpoint);
+        if removed {
+            self.core.free_unused_endpoint(endpoint.0.index());
+        }
+        removed
+    }
+}
 
 impl<S, R: Reactor> EventLoop<S, R> {
     /// Listens for connections. `routes` is one [`WebSocketHandler`](crate::WebSocketHandler) for
@@ -60,21 +169,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         config: ServerConfig,
         routes: impl IntoRoutes<S, Kind>,
     ) -> Result<ListenerId, Error> {
-        self.check_serving()?;
-        let builder = router_builder(config, routes)?;
-        let addresses = address.to_socket_addrs().map_err(Error::io("resolve the address"))?;
-        let addresses: Vec<SocketAddr> = addresses.collect();
-        if addresses.is_empty() {
-            return Err(Error::io("resolve the address")(io::ErrorKind::NotFound.into()));
-        }
-        let Self { routers, listeners, core: Core { streams, .. }, endpoints, .. } = self;
-        routers.open(|slot| {
-            let bound = listeners.bind(&mut streams.reactor, &addresses, builder.backlog(), slot);
-            let bound = bound.map_err(|failed| {
-                Error::io(format!("listen on {}", failed.address))(failed.error)
-            })?;
-            Ok(builder.build(slot, bound, endpoints))
-        })
+        self.listen_with(config, routes, |cx, endpoint| cx.listen(endpoint, address))
     }
 
     /// Listens for connections, with a closure that handles their messages, as
@@ -121,41 +216,71 @@ impl<S, R: Reactor> EventLoop<S, R> {
         config: ServerConfig,
         routes: impl IntoRoutes<S, Kind>,
     ) -> Result<ListenerId, Error> {
-        self.check_serving()?;
-        let builder = router_builder(config, routes)?;
-        let (path, backlog) = (path.as_ref(), builder.backlog());
-        let listen = |reactor: &mut R, key| Ok((reactor.listen_unix(path, backlog, key)?, None));
-        self.open_listener(builder, &format!("listen on {}", path.display()), listen)
+        self.listen_with(config, routes, |cx, endpoint| cx.listen_unix(endpoint, path))
     }
 
-    /// Adds a listener with the one socket that `listen` opens. `action` describes the attempt for
-    /// an error.
-    pub(crate) fn open_listener(
+    /// Registers the handlers of a server, for any number of listeners. Handlers of the loop listen
+    /// with them ([`Context::listen`], [`Context::listen_on`]).
+    ///
+    /// They stay until they are removed ([`Context::remove_endpoint`]) or the loop ends.
+    ///
+    /// # Errors
+    ///
+    /// If a configuration has an invalid subprotocol, or a route has an invalid or duplicate path.
+    pub fn server_endpoint<Kind>(
         &mut self,
-        builder: RouterBuilder<S>,
-        action: &str,
-        listen: impl FnOnce(&mut R, u64) -> io::Result<(R::Listener, Option<SocketAddr>)>,
+        config: ServerConfig,
+        routes: impl IntoRoutes<S, Kind>,
+    ) -> Result<EndpointId, Error> {
+        self.add_server(config, routes, Registration::Kept)
+    }
+
+    fn add_server<Kind>(
+        &mut self,
+        config: ServerConfig,
+        routes: impl IntoRoutes<S, Kind>,
+        registration: Registration,
+    ) -> Result<EndpointId, Error> {
+        let routes = routes.into_routes(&config);
+        let builder = RouterBuilder::new(config, routes)?;
+        let Self { core, routers, handlers, .. } = self;
+        Ok(core.endpoints.add(registration, |slot| {
+            let endpoint = builder.endpoint();
+            routers.insert(slot, builder.build(slot, handlers));
+            Endpoint::Server(endpoint)
+        }))
+    }
+
+    /// Listens with handlers that are dropped once the listener is closed and its last connection
+    /// has ended.
+    pub(crate) fn listen_with<Kind>(
+        &mut self,
+        config: ServerConfig,
+        routes: impl IntoRoutes<S, Kind>,
+        listen: impl FnOnce(&mut Context<'_>, EndpointId) -> Result<ListenerId, Error>,
     ) -> Result<ListenerId, Error> {
-        let Self { routers, listeners, core: Core { streams, .. }, endpoints, .. } = self;
-        routers.open(|slot| {
-            let opened = listeners.open(slot, |key| listen(&mut streams.reactor, key));
-            Ok(builder.build(slot, vec![opened.map_err(Error::io(action))?], endpoints))
-        })
+        self.core.ending.check_serving()?;
+        let endpoint = self.add_server(config, routes, Registration::Temporary)?;
+        let listening = listen(&mut self.core.erased().context(), endpoint);
+        if listening.is_err() {
+            self.core.free_unused_endpoint(endpoint.0.index());
+            self.serve_requests();
+        }
+        listening
     }
 
     /// The address that a listener listens on, the first of several. `None` if it is closed, or
     /// listens on a Unix socket.
     #[must_use]
     pub fn local_addr(&self, listener: ListenerId) -> Option<SocketAddr> {
-        self.routers.sockets(listener).iter().find_map(|&key| self.listeners.local(key))
+        self.local_addrs(listener).first().copied()
     }
 
     /// Every address that a listener listens on. Empty if it is closed, or listens on a Unix
     /// socket.
     #[must_use]
     pub fn local_addrs(&self, listener: ListenerId) -> Vec<SocketAddr> {
-        let sockets = self.routers.sockets(listener).iter();
-        sockets.filter_map(|&key| self.listeners.local(key)).collect()
+        self.core.local_addrs(listener).collect()
     }
 
     /// Stops listening. Accepted connections stay. Returns `false` if the listener was closed
@@ -163,24 +288,58 @@ impl<S, R: Reactor> EventLoop<S, R> {
     ///
     /// The listener's handlers are dropped when its last connection has ended.
     pub fn close_listener(&mut self, listener: ListenerId) -> bool {
-        let sockets = self.routers.close(listener, &mut self.endpoints);
-        self.listeners.close(&sockets);
-        !sockets.is_empty()
+        let closed = self.core.erased().close_listener(listener);
+        self.serve_requests();
+        closed
+    }
+}
+
+impl<T: Transmit + ?Sized> Core<T> {
+    fn local_addrs(&self, listener: ListenerId) -> impl Iterator<Item = SocketAddr> {
+        let sockets = self.listeners.get(listener).map_or(&[][..], |listener| &listener.sockets);
+        sockets.iter().filter_map(|&socket| self.streams.local_addr(socket))
+    }
+}
+
+impl Core<dyn Transmit + '_> {
+    /// Adds a listener with the sockets that `bind` opens, given the backlog and the endpoint's
+    /// slot.
+    fn listen(
+        &mut self,
+        endpoint: EndpointId,
+        bind: impl FnOnce(&mut dyn Transmit, u32, usize) -> Result<Vec<Key>, Error>,
+    ) -> Result<ListenerId, Error> {
+        self.ending.check_serving()?;
+        let backlog = self.endpoints.for_listening(endpoint)?.backlog;
+        let slot = endpoint.0.index();
+        let sockets = bind(&mut self.streams, backlog, slot)?;
+        self.endpoints.enter(slot);
+        Ok(self.listeners.insert(OpenListener { endpoint: slot, sockets }))
+    }
+
+    pub(crate) fn close_listener(&mut self, listener: ListenerId) -> bool {
+        let Some(listener) = self.listeners.remove(listener) else {
+            return false;
+        };
+        self.streams.close_listeners(&listener.sockets);
+        self.leave_endpoint(listener.endpoint);
+        true
     }
 
     /// Closes every listener.
     pub(crate) fn close_listeners(&mut self) {
-        for listener in self.routers.open_listeners() {
+        for listener in self.listeners.ids() {
             self.close_listener(listener);
         }
     }
 }
 
-/// Validates what a listener was configured with.
-pub(crate) fn router_builder<S, Kind>(
-    config: ServerConfig,
-    routes: impl IntoRoutes<S, Kind>,
-) -> Result<RouterBuilder<S>, Error> {
-    let routes = routes.into_routes(&config);
-    RouterBuilder::new(config, routes)
+/// The addresses of a name.
+fn resolve(address: impl ToSocketAddrs) -> Result<Vec<SocketAddr>, Error> {
+    let addresses = address.to_socket_addrs().map_err(Error::io("resolve the address"))?;
+    let addresses: Vec<_> = addresses.collect();
+    if addresses.is_empty() {
+        return Err(Error::io("resolve the address")(io::ErrorKind::NotFound.into()));
+    }
+    Ok(addresses)
 }

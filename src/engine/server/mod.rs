@@ -1,5 +1,5 @@
 //! Listeners, and what their connections are given.
 
 pub(crate) mod adopt;
-pub(crate) mod endpoint;
 pub(crate) mod listen;
+pub(crate) mod open_listeners;

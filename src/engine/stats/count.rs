@@ -13,7 +13,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.publish_stats();
-        self.handle.stats()
+        self.core.handle.stats()
     }
 
     /// Begins a turn after its wait.

@@ -1,11 +1,16 @@
 //! Accepts connections within the limits on connections.
 
+use std::net::SocketAddr;
+
+use crate::engine::core::Core;
 use crate::engine::event_loop::EventLoop;
 use crate::net::listener::Accepted;
 use crate::net::listeners::ACCEPT_BUDGET;
 use crate::net::socket::Socket;
+use crate::net::streams::Transmit;
 use crate::proto::WebSocket;
 use crate::reactor::Reactor;
+use crate::slots::Key;
 
 impl<S, R: Reactor> EventLoop<S, R> {
     /// Accepts pending connections while there is room for them.
@@ -13,44 +18,69 @@ impl<S, R: Reactor> EventLoop<S, R> {
     pub(crate) fn accept(&mut self) {
         let (now, by) = (self.core.now(), self.backlog.served_until());
         for _ in 0..ACCEPT_BUDGET {
-            let is_full = self.dialer.is_full(&self.core.sockets);
-            let reactor = &mut self.core.streams.reactor;
-            if is_full && self.listeners.has_pending(reactor, now) {
+            let is_full = self.core.is_full();
+            let streams = &mut self.core.streams;
+            if is_full && streams.listeners.has_pending(&mut streams.reactor, now) {
                 return self.make_room();
             }
             if is_full || !self.core.sockets.registry.places.takes_another(by) {
                 break;
             }
-            let Some((accepted, router)) = self.listeners.accept(reactor, now) else {
+            let Some((accepted, endpoint)) = streams.listeners.accept(&mut streams.reactor, now)
+            else {
                 break;
             };
-            self.admit(accepted, router);
+            self.admit(accepted, endpoint);
         }
-        if self.listeners.is_short(now) {
+        if self.core.streams.listeners.is_short(now) {
             self.make_room();
         }
     }
 
-    /// Adds an accepted connection. If its request has already arrived, registration reports it as
-    /// ready.
-    pub(crate) fn admit(&mut self, (stream, peer): Accepted<R>, router: usize) {
-        let Some(place) = self.routers.get(router) else {
-            return;
-        };
-        let protocol = WebSocket::server(place.limits.clone(), self.core.now());
-        let announces = place.announces(peer);
+    /// Adds an accepted connection.
+    fn admit(&mut self, (stream, peer): Accepted<R>, endpoint: usize) {
+        if let Some(conn) = self.core.erased().begin_accepted(endpoint, peer) {
+            self.core.streams.insert(conn.index(), stream);
+            self.enforce_place_limits();
+            self.core.erased().begin_serving(conn);
+        }
+    }
+}
+
+impl Core<dyn Transmit + '_> {
+    /// Makes the entry of a connection that was accepted for the endpoint in that slot.
+    pub(crate) fn begin_accepted(
+        &mut self,
+        endpoint: usize,
+        peer: Option<SocketAddr>,
+    ) -> Option<Key> {
+        let server = self.endpoints.server(endpoint)?;
+        let protocol = WebSocket::server(server.limits.clone(), self.sockets.now());
+        let announces = server.announces(peer);
         let protocol = if announces { protocol.behind_proxy() } else { protocol };
-        let conn =
-            self.core.sockets.registry.insert(Socket::accepted(protocol, router, peer.into()));
-        self.routers.enter(router);
-        self.core.streams.insert(conn.index(), stream);
+        let socket = Socket::accepted(protocol, endpoint, peer.into());
+        self.endpoints.enter(endpoint);
+        Some(self.sockets.registry.insert(socket))
+    }
+
+    /// Begins to serve an accepted connection, whose stream is in its slot. If its request has
+    /// already arrived, registration reports it as ready.
+    pub(crate) fn begin_serving(&mut self, conn: Key) {
         #[cfg(feature = "tls")]
-        if !announces {
+        if !self.announces(conn) {
             self.accept_tls(conn, &[]);
         }
-        self.enforce_place_limits();
-        if let Err(error) = self.core.streams.register(conn.index(), conn.to_bits()) {
-            self.core.sockets.registry.fail(conn, error);
+        if let Err(error) = self.streams.register(conn.index(), conn.to_bits()) {
+            self.sockets.registry.fail(conn, error);
         }
+    }
+
+    /// Whether an accepted connection begins with a PROXY protocol header.
+    #[cfg(feature = "tls")]
+    fn announces(&self, conn: Key) -> bool {
+        self.sockets.get(conn).is_some_and(|socket| {
+            let server = socket.endpoint().and_then(|endpoint| self.endpoints.server(endpoint));
+            server.is_some_and(|server| server.announces(socket.peer.get()))
+        })
     }
 }

@@ -11,26 +11,11 @@ use crate::net::halves::Halves;
 use crate::net::life::Life;
 use crate::net::rare_state::End;
 use crate::net::streams::Transmit;
-use crate::proto::{CloseFrame, Role};
+use crate::proto::Role;
 use crate::reactor::Reactor;
 use crate::slots::Key;
 
 impl<S, R: Reactor> EventLoop<S, R> {
-    /// The peer's close frame has come, with this payload.
-    pub(crate) fn closed_by_peer(&mut self, conn: Key, payload: &[u8]) {
-        if let Some(socket) = self.core.sockets.get_mut(conn) {
-            socket.lingering.set_done(true);
-        }
-        // The payload was checked when it arrived.
-        let frame = CloseFrame::parse(payload).ok().flatten();
-        let code = frame.map(|frame| frame.code);
-        let reason = frame.map_or_else(String::new, |frame| frame.reason.to_owned());
-        self.core
-            .sockets
-            .registry
-            .end(conn, End::Disconnect(Disconnect::ClosedByPeer { code, reason }));
-    }
-
     /// Carries on with connections that have ended: tells their handlers, ends their streams and
     /// frees their slots, which nothing in this turn's readiness can name any more.
     #[inline(never)]
@@ -81,6 +66,12 @@ impl<S, R: Reactor> EventLoop<S, R> {
             return;
         };
         let (life, peer) = (socket.life, socket.peer.get());
+        let Some(end) = self.core.erased().follow_redirect(conn, end) else {
+            return;
+        };
+        let Some(socket) = self.core.sockets.get_mut(conn) else {
+            return;
+        };
         socket.life.end();
         let is_client = socket.protocol.role() == Role::Client;
         self.core.topics.remove_connection(conn);
@@ -134,12 +125,12 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let Some(mut socket) = self.core.sockets.remove(conn) else {
             return;
         };
-        self.dialer.abandon(socket.rare.take_connector());
+        self.dialer.abandon(&mut self.core, socket.rare.take_connector());
         self.core.subprotocols.remove(ConnectionId(conn));
-        let endpoint = self.endpoints.get(socket.endpoint());
-        match socket.router().or(endpoint.and_then(|endpoint| endpoint.router)) {
-            Some(router) => self.routers.leave(router, &mut self.endpoints),
-            None => drop(self.endpoints.try_remove(socket.endpoint())),
+        self.core.routes.remove(ConnectionId(conn));
+        let handler = self.handlers.get(socket.handler());
+        if let Some(endpoint) = socket.endpoint().or(handler.map(|handler| handler.endpoint)) {
+            self.core.leave_endpoint(endpoint);
         }
     }
 }

@@ -81,10 +81,11 @@ impl<S, R: Reactor> EventLoop<S, R> {
                     handler.on_pong(conn, &payload, state);
                 });
             }
-            Event::Close(payload) => self.closed_by_peer(conn, &payload),
+            Event::Close(payload) => self.core.sockets.registry.end_by_close_frame(conn, &payload),
             Event::ProxyHeader(header) => self.note_client(conn, &header),
             Event::Request(head) => self.answer(conn, &head, state),
-            Event::Tunnel => self.enter_tunnel(conn),
+            // Handled where the rest of the input is at hand.
+            Event::Tunnel => {}
             Event::Response(head) => self.accepted(conn, &head, state),
         }
     }
@@ -94,14 +95,14 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let socket = self.core.sockets.get_mut(conn).filter(|socket| socket.protocol.is_open());
         if let Some(socket) = socket {
             socket.life.open();
-            let (peer, endpoint) = (socket.peer.get(), socket.endpoint());
+            let (peer, handler) = (socket.peer.get(), socket.handler());
             log_line!(debug, "connection {}: open, {}", ConnectionId(conn), from(peer));
             self.tally.opened();
             if let Some(name) = subprotocol {
                 self.core.subprotocols.insert(ConnectionId(conn), name.into());
             }
             self.core.sockets.registry.arm(conn);
-            let unsent = self.endpoints.get(endpoint).map_or(0, |endpoint| endpoint.unsent_limit);
+            let unsent = self.handlers.get(handler).map_or(0, |handler| handler.unsent_limit);
             self.core.sender().set_unsent_limit(conn, unsent);
             self.call(conn, HandlerCall::Open, |handler, conn| handler.on_open(conn, state));
         }
@@ -109,15 +110,15 @@ impl<S, R: Reactor> EventLoop<S, R> {
 }
 
 impl<S, R: Reactor> EventLoop<S, R> {
-    /// An endpoint's handler, how it is called, and what it is lent of the loop.
+    /// A handler, how it is called, and what it is lent of the loop.
     #[inline]
     pub(crate) fn lend(
         &mut self,
-        endpoint: usize,
+        handler: usize,
     ) -> Option<(&mut dyn WebSocketHandler<S>, &mut Calls, Context<'_>)> {
-        let endpoint = self.endpoints.get_mut(endpoint)?;
+        let configured = self.handlers.get_mut(handler)?;
         let context = self.core.erased().context();
-        Some((&mut *endpoint.handler, &mut self.calls, context))
+        Some((&mut *configured.handler, &mut self.calls, context))
     }
 
     /// Calls a connection's handler, lending it the rest of the loop; `None` if it panicked, or
@@ -129,8 +130,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
         call: HandlerCall,
         act: impl FnOnce(&mut dyn WebSocketHandler<S>, &mut Connection<'_>) -> T,
     ) -> Option<T> {
-        let endpoint = self.core.sockets.get(conn)?.endpoint();
-        let (handler, calls, context) = self.lend(endpoint)?;
+        let handler = self.core.sockets.get(conn)?.handler();
+        let (handler, calls, context) = self.lend(handler)?;
         let mut lent = Connection::new(context, ConnectionId(conn));
         match calls.call(call, &mut lent, |conn| act(handler, conn)) {
             Ok(value) => Some(value),

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::error::Error;
 use crate::net::socket::Socket;
 use crate::time::Time;
 
@@ -149,6 +150,11 @@ impl Ending {
     /// Whether the listeners are closed, and the peers were sent close frames.
     pub(crate) const fn has_begun(&self) -> bool {
         self.begun
+    }
+
+    /// Refuses what a loop that is shutting down does not begin.
+    pub(crate) const fn check_serving(&self) -> Result<(), Error> {
+        if self.begun { Err(Error::ShuttingDown) } else { Ok(()) }
     }
 
     pub(crate) const fn deadline(&self) -> Option<Time> {

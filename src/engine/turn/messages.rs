@@ -38,11 +38,11 @@ impl<S, R: Reactor> EventLoop<S, R> {
         at: usize,
         state: &mut S,
     ) -> usize {
-        let Some(Whole { messages, endpoint }) = self.core.sockets.whole_messages(conn) else {
+        let Some(Whole { messages, handler }) = self.core.sockets.whole_messages(conn) else {
             return at;
         };
         let most = self.core.sockets.registry.input.share().frames();
-        let Some((handler, calls, context)) = self.lend(endpoint) else {
+        let Some((handler, calls, context)) = self.lend(handler) else {
             return at;
         };
         let lent = Connection::new(context, ConnectionId(conn));

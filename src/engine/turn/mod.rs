@@ -11,6 +11,9 @@ pub(crate) mod linger;
 pub(crate) mod messages;
 pub(crate) mod places;
 pub(crate) mod read;
+pub(crate) mod requests;
+pub(crate) mod room;
+pub(crate) mod serve_requests;
 pub(crate) mod shutdown;
 #[cfg(feature = "tls")]
 pub(crate) mod tls;

@@ -14,7 +14,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// Whether a new connection would be accepted, or another one could be evicted for it.
     pub(crate) fn has_room(&self, now: Time) -> bool {
         let places = &self.core.sockets.registry.places;
-        if self.dialer.is_full(&self.core.sockets) {
+        if self.core.is_full() {
             places.yields_at().is_some_and(|at| at <= now)
         } else {
             places.takes_another(now)
@@ -25,7 +25,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// connection has to end first.
     pub(crate) fn no_room_until(&self) -> Option<Time> {
         let places = &self.core.sockets.registry.places;
-        if self.dialer.is_full(&self.core.sockets) {
+        if self.core.is_full() {
             Some(places.yields_at().unwrap_or(Time::NEVER))
         } else {
             places.full_until()

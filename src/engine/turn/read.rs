@@ -7,6 +7,7 @@ use crate::engine::event_loop::EventLoop;
 use crate::net::disconnect::{ConnectError, Disconnect};
 use crate::net::rare_state::{End, Leftover};
 use crate::net::reading::{ReadDebt, ReadPermission};
+use crate::net::socket::Socket;
 use crate::net::sockets::CORK_BYTES_MAX;
 use crate::proto::handshake::HandshakeError;
 use crate::proto::{Event, Handled, Role, State, WorkBudget};
@@ -196,23 +197,15 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let at = self.handle_input(conn, input, start, state);
         let is_short = start > 0 || self.core.sockets.registry.input.share().frames() < frames;
         if receives_little && is_short {
-            self.receive_little(conn, false);
+            self.core.sockets.registry.receive_little(conn, false);
         }
         if at < input.len() {
             self.core.sockets.keep_leftover(conn, &input[at..]);
-            self.receive_little(conn, true);
-        } else if is_drained && !self.is_inflating(conn) {
+            self.core.sockets.registry.receive_little(conn, true);
+        } else if is_drained && !self.core.sockets.registry.is_inflating(conn) {
             return Received::Drained;
         }
         Received::More(input.len())
-    }
-
-    /// Whether a message of the connection is being decompressed.
-    fn is_inflating(&self, conn: Key) -> bool {
-        self.core
-            .sockets
-            .get(conn)
-            .is_some_and(|socket| socket.protocol.compression().is_inflating())
     }
 
     /// How to receive next from a connection that is not on the fast path, into a receive buffer of
@@ -220,7 +213,10 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// handled at once.
     #[inline(never)]
     fn look_at_input(&mut self, conn: Key, hangup: bool, room: usize, state: &mut S) -> Next {
-        let Some(socket) = self.core.sockets.get(conn).filter(|socket| !socket.is_dead()) else {
+        let socket = self.core.sockets.get(conn);
+        // One that was redirected has no stream until it is connected again.
+        let has_stream = |socket: &&Socket| !socket.is_dead() && !socket.rare.is_connecting();
+        let Some(socket) = socket.filter(has_stream) else {
             return Next::Received(Received::Ended);
         };
         let (receives_little, is_large) =
@@ -238,7 +234,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
             self.handle_parts(conn, &mut [], state);
             return Next::Received(Received::More(0));
         }
-        if let Some(leftover) = self.take_leftover(conn) {
+        let leftover = self.core.sockets.get_mut(conn);
+        if let Some(leftover) = leftover.and_then(|socket| socket.rare.take_leftover()) {
             return Next::Received(self.receive_leftover(conn, leftover, permission, state));
         }
         if is_ending {
@@ -251,10 +248,6 @@ impl<S, R: Reactor> EventLoop<S, R> {
             return Next::Received(self.receive_direct(conn, hangup, room, state));
         }
         Next::Receive { receives_little }
-    }
-
-    fn take_leftover(&mut self, conn: Key) -> Option<Leftover> {
-        self.core.sockets.get_mut(conn)?.rare.take_leftover()
     }
 
     /// Receives once from a slow peer, and charges it for what came.
@@ -304,13 +297,6 @@ impl<S, R: Reactor> EventLoop<S, R> {
         Received::More(at - start)
     }
 
-    #[cold]
-    fn receive_little(&mut self, conn: Key, little: bool) {
-        if let Some(socket) = self.core.sockets.get_mut(conn) {
-            socket.receives_little = little;
-        }
-    }
-
     /// Receives the rest of a large message straight into its own storage. One that would have had
     /// room in the receive buffer came in pieces by chance, and says nothing of the next.
     fn receive_direct(
@@ -336,13 +322,13 @@ impl<S, R: Reactor> EventLoop<S, R> {
         match self.core.sockets.handle_payload(conn, len) {
             Some(Ok(Some(event))) => {
                 let fits = message_len(&event) <= buffer_len;
-                self.receive_little(conn, !fits);
+                self.core.sockets.registry.receive_little(conn, !fits);
                 self.dispatch(conn, event, state);
             }
             Some(Ok(None)) | None => {}
             Some(Err(error)) => self.core.sockets.registry.end_by_peer_error(conn, error),
         }
-        let is_drained = len < room && !hangup && !self.is_inflating(conn);
+        let is_drained = len < room && !hangup && !self.core.sockets.registry.is_inflating(conn);
         if is_drained { Received::Drained } else { Received::More(len) }
     }
 
@@ -384,12 +370,17 @@ impl<S, R: Reactor> EventLoop<S, R> {
                 let Some(event) = event else {
                     return self.core.sockets.registry.input.share().is_used_up().then_some(used);
                 };
+                let is_tunnel = matches!(event, Event::Tunnel);
                 #[cfg(feature = "tls")]
                 let announced = matches!(event, Event::ProxyHeader(_));
                 self.dispatch(conn, event, state);
+                if is_tunnel && self.core.erased().enter_tunnel(conn, &input[used..]) {
+                    self.core.sockets.registry.resume(conn);
+                    return None;
+                }
                 // The proxy passes on what its client says, from the first byte of TLS on.
                 #[cfg(feature = "tls")]
-                if announced && self.accept_tls(conn, &input[used..]) {
+                if announced && self.core.erased().accept_tls(conn, &input[used..]) {
                     self.core.sockets.registry.resume(conn);
                     return None;
                 }

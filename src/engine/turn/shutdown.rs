@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use crate::engine::event_loop::EventLoop;
 use crate::engine::turn::ending::{Ending, RunEnd, RunSummary, TimeLeft};
-use crate::error::Error;
 use crate::logging::log_line;
 use crate::net::disconnect::{ConnectError, Disconnect};
 use crate::net::rare_state::End;
@@ -14,11 +13,6 @@ use crate::reactor::Reactor;
 use crate::slots::Key;
 
 impl<S, R: Reactor> EventLoop<S, R> {
-    /// Refuses what a loop that comes to its end does not begin any more.
-    pub(crate) const fn check_serving(&self) -> Result<(), Error> {
-        if self.core.ending.begun { Err(Error::ShuttingDown) } else { Ok(()) }
-    }
-
     /// Begins a shutdown that was asked for.
     pub(crate) fn begin_shutdown(&mut self) {
         let left = self.shared.left.get();
@@ -63,6 +57,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             self.core.sockets.registry.kill(conn);
         }
         self.reap(state);
+        self.serve_requests();
         // What was broadcast last was sent before the close frames, in no turn.
         self.core.sockets.output.clear_batch_cache();
         let fresh = Ending::new().summary;
@@ -81,7 +76,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     fn say_farewell(&mut self) {
         self.core.ending.begun = true;
         log_line!(info, "ending, with {} connections", self.core.sockets.len());
-        self.close_listeners();
+        self.core.erased().close_listeners();
         for conn in self.core.sockets.ids() {
             let Some(socket) = self.core.sockets.get(conn).filter(|socket| !socket.is_dead())
             else {

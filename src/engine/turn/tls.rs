@@ -1,25 +1,29 @@
 //! TLS streams: starts TLS on accepted connections, and flushes what a stream has buffered.
 
+use crate::engine::core::Core;
 use crate::engine::event_loop::EventLoop;
 use crate::net::socket::Socket;
-use crate::reactor::{Reactor, Tls};
+use crate::net::streams::Transmit;
+use crate::reactor::Reactor;
 use crate::slots::Key;
 
-impl<S, R: Reactor> EventLoop<S, R> {
-    /// Starts TLS on an accepted connection if its listener uses TLS. `received` is input that has
+impl Core<dyn Transmit + '_> {
+    /// Starts TLS on an accepted connection if its endpoint uses TLS. `received` is input that has
     /// already arrived. Returns whether the connection uses TLS.
     pub(crate) fn accept_tls(&mut self, conn: Key, received: &[u8]) -> bool {
-        let router = self.core.sockets.get(conn).and_then(Socket::router);
-        let router = router.and_then(|router| self.routers.get(router));
-        let Some(tls) = router.and_then(|router| router.tls.as_ref()) else {
+        let endpoint = self.sockets.get(conn).and_then(Socket::endpoint);
+        let server = endpoint.and_then(|endpoint| self.endpoints.server(endpoint));
+        let Some(tls) = server.and_then(|server| server.tls.as_ref()) else {
             return false;
         };
-        if let Err(error) = self.core.streams.encrypt(conn.index(), Tls::Server(tls), received) {
-            self.core.sockets.registry.fail(conn, error);
+        if let Err(error) = self.streams.accept_tls(conn.index(), tls, received) {
+            self.sockets.registry.fail(conn, error);
         }
         true
     }
+}
 
+impl<S, R: Reactor> EventLoop<S, R> {
     /// Sends output that a stream has buffered.
     pub(crate) fn flush_tls(&mut self, conn: Key) {
         match self.core.streams.flush(conn.index()) {

@@ -109,12 +109,13 @@ impl<S, R: Reactor> EventLoop<S, R> {
             || self.core.topics.gaps_due() > 0
             || self.has_remote_work()
             || self.core.ending.is_due()
+            || self.core.requests.is_pending()
             || self.may_accept(now)
     }
 
     /// Whether a listener may have pending connections, and there is room for them.
     pub(crate) fn may_accept(&self, now: Time) -> bool {
-        self.listeners.may_accept(now) && self.has_room(now)
+        self.core.streams.listeners.may_accept(now) && self.has_room(now)
     }
 
     /// Whether the end of the turn has work that is no reason for another turn.
@@ -128,8 +129,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// The next deadline or timer.
     fn deadline(&mut self) -> Time {
         // Usually no listener is ready.
-        let listeners = if self.listeners.has_ready() {
-            self.listeners.deadline(self.no_room_until())
+        let listeners = if self.core.streams.listeners.has_ready() {
+            self.core.streams.listeners.deadline(self.no_room_until())
         } else {
             None
         };

@@ -142,16 +142,22 @@ impl Sender<'_> {
 #[cfg(test)]
 mod tests {
     use std::io;
+    use std::net::SocketAddr;
+    use std::path::Path;
     use std::sync::Arc;
     use std::time::{Duration, Instant};
 
     use super::*;
     use crate::net::limits::{MemoryCaps, OutboxLimits, SocketLimits};
+    use crate::net::listeners::BindError;
     use crate::net::peer::PeerAddr;
     use crate::net::places::PlaceLimits;
     use crate::net::socket::Socket;
     use crate::net::streams::Transmit;
     use crate::proto::{Limits, MaskKeys, Role, WebSocket};
+    use crate::reactor::{MioListener, MioStream};
+    #[cfg(feature = "tls")]
+    use crate::reactor::{TlsClient, TlsServer};
     use crate::time::Time;
 
     /// A stream that takes this many more bytes.
@@ -181,6 +187,44 @@ mod tests {
 
         fn beginning(&self) -> Instant {
             Instant::now()
+        }
+
+        fn bind(&mut self, _: &[SocketAddr], _: u32, _: usize) -> Result<Vec<Key>, BindError> {
+            Ok(Vec::new())
+        }
+
+        fn bind_unix(&mut self, _: &Path, _: u32, _: usize) -> io::Result<Key> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+
+        fn adopt_listener(&mut self, _: MioListener, _: usize) -> io::Result<Key> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+
+        fn close_listeners(&mut self, _: &[Key]) {}
+
+        fn local_addr(&self, _: Key) -> Option<SocketAddr> {
+            None
+        }
+
+        fn adopt(&mut self, _: usize, _: MioStream) -> io::Result<()> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+
+        fn register(&mut self, _: usize, _: u64) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn close(&mut self, _: usize) {}
+
+        #[cfg(feature = "tls")]
+        fn connect_tls(&mut self, _: usize, _: &TlsClient, _: &str, _: &[u8]) -> io::Result<()> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+
+        #[cfg(feature = "tls")]
+        fn accept_tls(&mut self, _: usize, _: &TlsServer, _: &[u8]) -> io::Result<()> {
+            Err(io::ErrorKind::Unsupported.into())
         }
     }
 

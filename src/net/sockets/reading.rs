@@ -68,6 +68,20 @@ impl Registry {
         }
     }
 
+    /// Sets whether little is received at once.
+    #[cold]
+    pub(crate) fn receive_little(&mut self, conn: Key, little: bool) {
+        if let Some(socket) = self.table.get_mut(conn) {
+            socket.receives_little = little;
+        }
+    }
+
+    /// Whether a message of the connection is being decompressed.
+    pub(crate) fn is_inflating(&self, conn: Key) -> bool {
+        let socket = self.table.get(conn);
+        socket.is_some_and(|socket| socket.protocol.compression().is_inflating())
+    }
+
     pub(crate) fn next_resumed(&mut self) -> Option<Key> {
         self.to_read.pop(&mut self.table)
     }

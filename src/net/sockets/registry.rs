@@ -14,7 +14,7 @@ use crate::net::lists::Lists;
 use crate::net::places::{Places, Standing};
 use crate::net::rare_state::End;
 use crate::net::socket::Socket;
-use crate::proto::PeerError;
+use crate::proto::{CloseFrame, PeerError};
 use crate::slots::Key;
 use crate::time::Time;
 use crate::topics::SendCapacity;
@@ -85,6 +85,18 @@ impl Registry {
                 PeerError::Protocol(error) => End::Disconnect(Disconnect::Protocol(error)),
             },
         );
+    }
+
+    /// The peer's close frame has come, with this payload.
+    pub(crate) fn end_by_close_frame(&mut self, conn: Key, payload: &[u8]) {
+        if let Some(socket) = self.table.get_mut(conn) {
+            socket.lingering.set_done(true);
+        }
+        // The payload was checked when it arrived.
+        let frame = CloseFrame::parse(payload).ok().flatten();
+        let code = frame.map(|frame| frame.code);
+        let reason = frame.map_or_else(String::new, |frame| frame.reason.to_owned());
+        self.end(conn, End::Disconnect(Disconnect::ClosedByPeer { code, reason }));
     }
 
     /// The stream failed.

@@ -26,7 +26,7 @@ pub(super) struct Table {
 pub(crate) struct Whole {
     pub(crate) messages: WholeMessages,
     /// The endpoint that they are for.
-    pub(crate) endpoint: usize,
+    pub(crate) handler: usize,
 }
 
 impl Table {
@@ -93,7 +93,7 @@ impl Table {
     pub(super) fn whole_messages(&mut self, conn: Key, now: Time) -> Option<Whole> {
         let socket = self.slots.get_mut(conn)?;
         let messages = socket.protocol.whole_messages(now)?;
-        Some(Whole { messages, endpoint: socket.endpoint() })
+        Some(Whole { messages, handler: socket.handler() })
     }
 
     #[inline]

@@ -237,6 +237,34 @@ impl Reactor for MioReactor {
         Ok((MioListener::Tcp(listener), local))
     }
 
+    fn adopt_listener(
+        &mut self,
+        mut listener: MioListener,
+        key: u64,
+    ) -> io::Result<(MioListener, Option<SocketAddr>)> {
+        let registry = self.poll.registry();
+        let local = match &mut listener {
+            MioListener::Tcp(listener) => {
+                let socket = SockRef::from(&*listener);
+                socket.set_nonblocking(true)?;
+                // Accepted streams inherit the option.
+                socket.set_tcp_nodelay(true)?;
+                registry.register(listener, token(key), Interest::READABLE)?;
+                Some(listener.local_addr()?)
+            }
+            MioListener::Unix(listener) => {
+                SockRef::from(&*listener).set_nonblocking(true)?;
+                registry.register(listener, token(key), Interest::READABLE)?;
+                None
+            }
+        };
+        Ok((listener, local))
+    }
+
+    fn adopt_stream(&mut self, stream: MioStream) -> io::Result<MioStream> {
+        Ok(stream)
+    }
+
     fn listen_unix(&mut self, path: &Path, backlog: u32, key: u64) -> io::Result<MioListener> {
         let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
         let socket = begin_listening(socket, &SockAddr::unix(path)?, backlog)?;
@@ -341,33 +369,6 @@ impl Reactor for MioReactor {
 
     fn limit_unsent(&mut self, stream: &mut MioStream, bytes: Option<u32>) {
         stream.limit_unsent(bytes);
-    }
-}
-
-impl MioReactor {
-    /// Registers a listener that another part of the program created.
-    pub(crate) fn adopt_listener(
-        &self,
-        mut listener: MioListener,
-        key: u64,
-    ) -> io::Result<(MioListener, Option<SocketAddr>)> {
-        let registry = self.poll.registry();
-        let local = match &mut listener {
-            MioListener::Tcp(listener) => {
-                let socket = SockRef::from(&*listener);
-                socket.set_nonblocking(true)?;
-                // Accepted streams inherit the option.
-                socket.set_tcp_nodelay(true)?;
-                registry.register(listener, token(key), Interest::READABLE)?;
-                Some(listener.local_addr()?)
-            }
-            MioListener::Unix(listener) => {
-                SockRef::from(&*listener).set_nonblocking(true)?;
-                registry.register(listener, token(key), Interest::READABLE)?;
-                None
-            }
-        };
-        Ok((listener, local))
     }
 }
 

@@ -1,12 +1,12 @@
 use std::sync::Arc;
 
-use crate::config::ServerConfig;
+use crate::config::{ClientConfig, ServerConfig};
 use crate::engine::handler::{Upgrade, WebSocketHandler};
 use crate::proto::Limits;
 use crate::proto::handshake::{Acceptance, OriginPolicy, UpgradeRequest};
 
 /// A handler with the configuration of its connections.
-pub(crate) struct Endpoint<S> {
+pub(crate) struct ConfiguredHandler<S> {
     pub(crate) handler: Box<dyn WebSocketHandler<S>>,
     pub(crate) limits: Arc<Limits>,
     pub(crate) origins: OriginPolicy,
@@ -15,16 +15,15 @@ pub(crate) struct Endpoint<S> {
     subprotocols: Subprotocols,
     #[cfg(feature = "deflate")]
     deflate: Option<crate::proto::DeflateConfig>,
-    /// The slot of its router. `None` for a client's endpoint, which serves one connection and is
-    /// removed with it.
-    pub(crate) router: Option<usize>,
+    /// The slot of its endpoint.
+    pub(crate) endpoint: usize,
 }
 
-impl<S> Endpoint<S> {
+impl<S> ConfiguredHandler<S> {
     pub(crate) fn server(
         handler: Box<dyn WebSocketHandler<S>>,
         config: ServerConfig,
-        router: usize,
+        endpoint: usize,
     ) -> Self {
         Self {
             handler,
@@ -34,20 +33,24 @@ impl<S> Endpoint<S> {
             subprotocols: Subprotocols::new(config.subprotocols),
             #[cfg(feature = "deflate")]
             deflate: config.deflate,
-            router: Some(router),
+            endpoint,
         }
     }
 
-    pub(crate) fn client(handler: Box<dyn WebSocketHandler<S>>, limits: Limits) -> Self {
+    pub(crate) fn client(
+        handler: Box<dyn WebSocketHandler<S>>,
+        config: &ClientConfig,
+        endpoint: usize,
+    ) -> Self {
         Self {
             handler,
-            limits: Arc::new(limits),
+            limits: Arc::new(config.limits.clone()),
             origins: OriginPolicy::Any,
-            unsent_limit: 0,
+            unsent_limit: config.unsent_limit,
             subprotocols: Subprotocols::default(),
             #[cfg(feature = "deflate")]
             deflate: None,
-            router: None,
+            endpoint,
         }
     }
 

@@ -1,0 +1,108 @@
+//! Client handshakes over streams that the application made.
+
+use std::io;
+
+use crate::config::ClientConfig;
+use crate::engine::client::route::Route;
+use crate::engine::context::Context;
+use crate::engine::core::Core;
+use crate::engine::event_loop::EventLoop;
+use crate::engine::handler::WebSocketHandler;
+use crate::engine::ids::{ConnectionId, EndpointId};
+use crate::error::Error;
+use crate::net::socket::Socket;
+use crate::net::streams::Transmit;
+use crate::reactor::{MioStream, Reactor};
+use crate::slots::Key;
+
+impl Context<'_> {
+    /// Opens a WebSocket over a connected stream of the standard library's types, with a registered
+    /// handler ([`EventLoop::client_endpoint`]): through a tunnel of another kind, for instance, or
+    /// over one end of a pair. Nothing may have been read from the stream that belongs to the
+    /// WebSocket.
+    ///
+    /// `url` determines the request, and TLS with `wss`. Nothing is looked up: the configuration's
+    /// addresses, Unix socket and proxy are not used. A redirect would need another stream, so it
+    /// is a refusal ([`ConnectError::Refused`](crate::ConnectError::Refused)).
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect), and [`Error::Io`] if the stream is not connected.
+    pub fn connect_over(
+        &mut self,
+        endpoint: EndpointId,
+        url: &str,
+        stream: impl Into<MioStream>,
+    ) -> Result<ConnectionId, Error> {
+        self.core.connect_over(endpoint, url, stream.into()).map(ConnectionId)
+    }
+}
+
+impl<S, R: Reactor> EventLoop<S, R> {
+    /// Opens a WebSocket over a connected stream, with `handler` for the connection, as
+    /// [`Context::connect_over`].
+    ///
+    /// ```
+    /// use std::os::unix::net::UnixStream;
+    /// use eventwire::{ClientConfig, Config, EventLoop, on_message};
+    ///
+    /// let (ours, theirs) = UnixStream::pair().expect("a pair");
+    /// let print = on_message(|_, message, _: &mut ()| println!("{message:?}"));
+    /// let mut event_loop = EventLoop::new(Config::default())?;
+    /// event_loop.connect_over(ours, "ws://localhost/", ClientConfig::default(), print)?;
+    /// # drop(theirs);
+    /// # event_loop.turn(Some(std::time::Duration::ZERO), &mut ())?;
+    /// # Ok::<(), eventwire::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Context::connect_over`].
+    pub fn connect_over(
+        &mut self,
+        stream: impl Into<MioStream>,
+        url: &str,
+        config: ClientConfig,
+        handler: impl WebSocketHandler<S> + 'static,
+    ) -> Result<ConnectionId, Error> {
+        self.connect_with(config, handler, |cx, endpoint| cx.connect_over(endpoint, url, stream))
+    }
+}
+
+impl Core<dyn Transmit + '_> {
+    fn connect_over(
+        &mut self,
+        endpoint: EndpointId,
+        url: &str,
+        stream: MioStream,
+    ) -> Result<Key, Error> {
+        let route = self.route(endpoint, url)?.over_given_stream();
+        let peer = stream.prepare().map_err(Error::io("use the given stream"))?;
+        let (protocol, request) = self.begin_handshake(&route)?;
+        let mut socket = Socket::new(protocol, route.handler());
+        socket.peer = peer.into();
+        let conn = self.at_present(|core| core.sockets.registry.insert(socket));
+        self.sockets.queue_request(conn, &request);
+        match self.begin_over(conn, &route, stream) {
+            Ok(()) => self.endpoints.enter(endpoint.0.index()),
+            Err(error) => {
+                self.streams.close(conn.index());
+                self.sockets.remove(conn);
+                return Err(Error::io("use the given stream")(error));
+            }
+        }
+        Ok(conn)
+    }
+
+    /// Gives the connection its stream. The request leaves once the stream is reported as ready.
+    fn begin_over(&mut self, conn: Key, route: &Route, stream: MioStream) -> io::Result<()> {
+        self.streams.adopt(conn.index(), stream)?;
+        #[cfg(feature = "tls")]
+        if let Some((tls, host)) = route.tls() {
+            self.streams.connect_tls(conn.index(), &tls, &host, &[])?;
+        }
+        #[cfg(not(feature = "tls"))]
+        let _ = route;
+        self.streams.register(conn.index(), conn.to_bits())
+    }
+}

@@ -1,0 +1,202 @@
+//! Endpoints without their handlers: what listeners and connections need to know of them.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crate::config::ClientConfig;
+use crate::engine::ids::EndpointId;
+use crate::error::Error;
+use crate::net::proxies::TrustedProxies;
+use crate::proto::Limits;
+use crate::proto::handshake::HandshakeError;
+use crate::proto::http::HttpRequest;
+#[cfg(feature = "tls")]
+use crate::reactor::TlsServer;
+use crate::slots::Slots;
+
+/// Every endpoint of a loop. Their handlers are kept apart, by the same slot, because only the
+/// loop knows the type of the state that they borrow.
+#[derive(Debug)]
+pub(crate) struct Endpoints {
+    slots: Slots<Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    endpoint: Endpoint,
+    registration: Registration,
+    /// How many listeners and connections use it.
+    users: usize,
+}
+
+/// Who keeps an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Registration {
+    /// The application, which has its id.
+    Kept,
+    /// The listener or connection that it was made for.
+    Temporary,
+    /// Nobody any more, but listeners and connections may still use it.
+    Removed,
+}
+
+/// A handler's configuration.
+#[derive(Debug)]
+pub(crate) enum Endpoint {
+    Server(ServerEndpoint),
+    Client(Arc<ClientEndpoint>),
+}
+
+/// What is configured for the connections of listeners.
+#[derive(Debug)]
+pub(crate) struct ServerEndpoint {
+    /// The limits of a connection until it is open.
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) proxies: Option<TrustedProxies>,
+    pub(crate) backlog: u32,
+    #[cfg(feature = "tls")]
+    pub(crate) tls: Option<TlsServer>,
+}
+
+/// What is configured for the connections that this program makes.
+#[derive(Debug)]
+pub(crate) struct ClientEndpoint {
+    pub(crate) config: ClientConfig,
+    pub(crate) limits: Arc<Limits>,
+    /// The index of its handler.
+    pub(crate) handler: usize,
+}
+
+impl ServerEndpoint {
+    /// The client's address, if `peer` is a trusted proxy that reports it.
+    ///
+    /// # Errors
+    ///
+    /// If the proxy's header lists too many addresses.
+    pub(crate) fn client(
+        &self,
+        request: &HttpRequest<'_>,
+        peer: Option<SocketAddr>,
+    ) -> Result<Option<SocketAddr>, HandshakeError> {
+        self.proxies.as_ref().map_or(Ok(None), |proxies| proxies.client(request, peer))
+    }
+
+    /// Whether its connections use TLS.
+    pub(crate) const fn speaks_tls(&self) -> bool {
+        #[cfg(feature = "tls")]
+        return self.tls.is_some();
+        #[cfg(not(feature = "tls"))]
+        false
+    }
+
+    /// Whether a connection from `peer` begins with a PROXY protocol header.
+    pub(crate) fn announces(&self, peer: Option<SocketAddr>) -> bool {
+        self.proxies.as_ref().is_some_and(|proxies| proxies.announces(peer))
+    }
+}
+
+impl Endpoints {
+    pub(crate) const fn new() -> Self {
+        Self { slots: Slots::new() }
+    }
+
+    /// Adds the endpoint that `make` returns for the slot it is given. A temporary one is freed
+    /// after its last use.
+    pub(crate) fn add(
+        &mut self,
+        registration: Registration,
+        make: impl FnOnce(usize) -> Endpoint,
+    ) -> EndpointId {
+        let made: Result<_, Infallible> = self.slots.try_insert_with(|key| {
+            Ok(Entry { endpoint: make(key.index()), registration, users: 0 })
+        });
+        let Ok(key) = made;
+        EndpointId(key)
+    }
+
+    /// The endpoint in a slot.
+    #[inline]
+    pub(crate) fn at(&self, slot: usize) -> Option<&Endpoint> {
+        self.slots.at(slot).map(|entry| &entry.endpoint)
+    }
+
+    /// The server's endpoint in a slot.
+    #[inline]
+    pub(crate) fn server(&self, slot: usize) -> Option<&ServerEndpoint> {
+        match self.at(slot)? {
+            Endpoint::Server(server) => Some(server),
+            Endpoint::Client(_) => None,
+        }
+    }
+
+    /// The endpoint that listeners are to use.
+    ///
+    /// # Errors
+    ///
+    /// If there is none of that id, or it is none of a server.
+    pub(crate) fn for_listening(&self, id: EndpointId) -> Result<&ServerEndpoint, Error> {
+        match self.get(id)? {
+            Endpoint::Server(server) => Ok(server),
+            Endpoint::Client(_) => Err(Error::WrongEndpoint),
+        }
+    }
+
+    /// The endpoint that connections are to be made with.
+    ///
+    /// # Errors
+    ///
+    /// If there is none of that id, or it is none of a client.
+    pub(crate) fn for_connecting(&self, id: EndpointId) -> Result<&Arc<ClientEndpoint>, Error> {
+        match self.get(id)? {
+            Endpoint::Client(client) => Ok(client),
+            Endpoint::Server(_) => Err(Error::WrongEndpoint),
+        }
+    }
+
+    fn get(&self, id: EndpointId) -> Result<&Endpoint, Error> {
+        let entry = self.slots.get(id.0);
+        let entry = entry.filter(|entry| entry.registration != Registration::Removed);
+        entry.map(|entry| &entry.endpoint).ok_or(Error::UnknownEndpoint)
+    }
+
+    /// Removes an endpoint for the application, which returns `false` if it was removed before. It
+    /// is to be freed once nothing uses it.
+    pub(crate) fn unregister(&mut self, id: EndpointId) -> bool {
+        let entry = self.slots.get_mut(id.0);
+        let Some(entry) = entry.filter(|entry| entry.registration == Registration::Kept) else {
+            return false;
+        };
+        entry.registration = Registration::Removed;
+        true
+    }
+
+    /// Counts a listener or connection that uses the endpoint.
+    pub(crate) fn enter(&mut self, slot: usize) {
+        if let Some(entry) = self.slots.at_mut(slot) {
+            entry.users += 1;
+        }
+    }
+
+    /// Uncounts a listener or connection.
+    pub(crate) fn leave(&mut self, slot: usize) {
+        if let Some(entry) = self.slots.at_mut(slot) {
+            entry.users -= 1;
+        }
+    }
+
+    /// Whether nothing uses the endpoint, and nothing can any more.
+    pub(crate) fn is_unused(&self, slot: usize) -> bool {
+        let entry = self.slots.at(slot);
+        entry.is_some_and(|entry| entry.users == 0 && entry.registration != Registration::Kept)
+    }
+
+    /// Removes an endpoint that nothing uses.
+    pub(crate) fn remove_unused(&mut self, slot: usize) -> Option<Endpoint> {
+        if self.is_unused(slot) {
+            self.slots.remove_at(slot).map(|entry| entry.endpoint)
+        } else {
+            None
+        }
+    }
+}

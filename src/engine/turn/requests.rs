@@ -1,0 +1,78 @@
+//! What handlers asked for and the loop does at the end of the turn.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use crate::slots::Key;
+
+/// Requests that wait for the end of the turn.
+#[derive(Debug, Default)]
+pub(crate) struct Requests {
+    /// Whether there is any. Every turn looks at this.
+    is_pending: bool,
+    /// Room for another connection is wanted.
+    wants_room: bool,
+    dials: VecDeque<Dial>,
+    /// Slots of endpoints that nothing uses any more.
+    unused_endpoints: Vec<usize>,
+}
+
+/// A connection to be dialled.
+#[derive(Debug)]
+pub(crate) struct Dial {
+    pub(crate) conn: Key,
+    pub(crate) to: Destination,
+}
+
+/// Where a connection leads.
+#[derive(Debug)]
+pub(crate) enum Destination {
+    /// A host to look up, and a port.
+    Host(String, u16),
+    /// Addresses, in the order in which to try them.
+    Addresses(Vec<SocketAddr>),
+    /// A Unix socket.
+    Path(PathBuf),
+}
+
+impl Requests {
+    #[inline]
+    pub(crate) const fn is_pending(&self) -> bool {
+        self.is_pending
+    }
+
+    pub(crate) fn dial(&mut self, dial: Dial) {
+        self.is_pending = true;
+        self.dials.push_back(dial);
+    }
+
+    pub(crate) fn next_dial(&mut self) -> Option<Dial> {
+        self.dials.pop_front()
+    }
+
+    pub(crate) const fn make_room(&mut self) {
+        self.is_pending = true;
+        self.wants_room = true;
+    }
+
+    /// Whether room was wanted since the last call.
+    pub(crate) const fn take_wanted_room(&mut self) -> bool {
+        std::mem::replace(&mut self.wants_room, false)
+    }
+
+    pub(crate) fn free_endpoint(&mut self, slot: usize) {
+        self.is_pending = true;
+        self.unused_endpoints.push(slot);
+    }
+
+    pub(crate) fn next_unused_endpoint(&mut self) -> Option<usize> {
+        self.unused_endpoints.pop()
+    }
+
+    /// All requests were served.
+    pub(crate) fn finish(&mut self) {
+        debug_assert!(self.dials.is_empty() && self.unused_endpoints.is_empty());
+        self.is_pending = false;
+    }
+}
