@@ -2,7 +2,6 @@
 
 use std::any::Any;
 
-use crate::engine::connection::Connection;
 use crate::engine::connection_map::ConnectionMap;
 use crate::engine::ids::ConnectionId;
 
@@ -15,21 +14,21 @@ impl Attachments {
         Self(ConnectionMap::new())
     }
 
-    fn attach<T: 'static>(&mut self, conn: ConnectionId, value: T) -> Option<T> {
+    pub(crate) fn attach<T: 'static>(&mut self, conn: ConnectionId, value: T) -> Option<T> {
         let former = self.detach(conn);
         self.0.entry(conn).or_default().push(Box::new(value));
         former
     }
 
-    fn get<T: 'static>(&self, conn: ConnectionId) -> Option<&T> {
+    pub(crate) fn get<T: 'static>(&self, conn: ConnectionId) -> Option<&T> {
         self.0.get(conn)?.iter().find_map(|value| value.downcast_ref())
     }
 
-    fn get_mut<T: 'static>(&mut self, conn: ConnectionId) -> Option<&mut T> {
+    pub(crate) fn get_mut<T: 'static>(&mut self, conn: ConnectionId) -> Option<&mut T> {
         self.0.get_mut(conn)?.iter_mut().find_map(|value| value.downcast_mut())
     }
 
-    fn detach<T: 'static>(&mut self, conn: ConnectionId) -> Option<T> {
+    pub(crate) fn detach<T: 'static>(&mut self, conn: ConnectionId) -> Option<T> {
         let values = self.0.get_mut(conn)?;
         let index = values.iter().position(|value| value.is::<T>())?;
         let value = values.swap_remove(index);
@@ -42,77 +41,6 @@ impl Attachments {
     /// Removes what is attached to a connection that has ended.
     pub(crate) fn remove(&mut self, conn: ConnectionId) -> Vec<Box<dyn Any>> {
         self.0.remove(conn).unwrap_or_default()
-    }
-}
-
-impl Connection<'_> {
-    /// Attaches a value to the connection: who its user is, for instance. Returns the former value
-    /// of the same type. A connection has one value of each type.
-    ///
-    /// Every handler of the connection can use it, from [`on_upgrade`] or a client's [`on_response`]
-    /// on, until [`on_close`] or [`on_connect_error`] has returned. Then it is dropped. A connection
-    /// without data takes no memory for this. To find the data of all connections, keep it in a
-    /// [`ConnectionMap`](crate::ConnectionMap).
-    ///
-    /// On a connection that is gone, the value is returned at once.
-    ///
-    /// ```
-    /// use eventwire::proto::handshake::UpgradeRequest;
-    /// use eventwire::{Connection, Message, Upgrade, WebSocketHandler};
-    ///
-    /// struct User(String);
-    /// struct Chat;
-    ///
-    /// impl WebSocketHandler<()> for Chat {
-    ///     fn on_upgrade(
-    ///         &mut self,
-    ///         conn: &mut Connection<'_>,
-    ///         request: &UpgradeRequest<'_>,
-    ///         _: &mut (),
-    ///     ) -> Upgrade {
-    ///         let Some(name) = request.header("X-User") else {
-    ///             return Upgrade::refuse(401);
-    ///         };
-    ///         conn.attach(User(name.to_owned()));
-    ///         Upgrade::accept()
-    ///     }
-    ///
-    ///     fn on_message(&mut self, conn: &mut Connection<'_>, _: Message<'_>, _: &mut ()) {
-    ///         let greeting = conn.data().map(|User(name)| format!("hello {name}"));
-    ///         conn.send(greeting.unwrap_or_default());
-    ///     }
-    /// }
-    /// ```
-    ///
-    /// [`on_upgrade`]: crate::WebSocketHandler::on_upgrade
-    /// [`on_response`]: crate::WebSocketHandler::on_response
-    /// [`on_close`]: crate::WebSocketHandler::on_close
-    /// [`on_connect_error`]: crate::WebSocketHandler::on_connect_error
-    pub fn attach<T: 'static>(&mut self, value: T) -> Option<T> {
-        let (id, core) = (self.id(), &mut *self.context.core);
-        match core.sockets.get(id.0) {
-            Some(_) => core.attachments.attach(id, value),
-            None => Some(value),
-        }
-    }
-
-    /// The [attached](Self::attach) value of this type.
-    #[must_use]
-    pub fn data<T: 'static>(&self) -> Option<&T> {
-        self.context.core.attachments.get(self.id())
-    }
-
-    /// The [attached](Self::attach) value of this type, mutable.
-    #[must_use]
-    pub fn data_mut<T: 'static>(&mut self) -> Option<&mut T> {
-        let id = self.id();
-        self.context.core.attachments.get_mut(id)
-    }
-
-    /// Removes the [attached](Self::attach) value of this type and returns it.
-    pub fn detach<T: 'static>(&mut self) -> Option<T> {
-        let id = self.id();
-        self.context.core.attachments.detach(id)
     }
 }
 

@@ -11,7 +11,8 @@ use crate::proto::handshake::{Acceptance, Refusal, UpgradeRequest, UpgradeRespon
 /// All methods run on the loop's thread and borrow the application's state `S`. A slow method
 /// delays every connection. By default `on_upgrade` accepts, and the other methods do nothing.
 ///
-/// For each connection [`on_open`](Self::on_open) comes first, and
+/// For each connection that opens, [`on_open`](Self::on_open) comes first, but for
+/// [`on_upgrade`](Self::on_upgrade) or [`on_response`](Self::on_response), and
 /// [`on_close`](Self::on_close) last and exactly once. No method is called from inside another.
 ///
 /// If a method panics, the loop closes the connection and goes on: [`OnPanic`](crate::OnPanic).

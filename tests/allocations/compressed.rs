@@ -82,7 +82,7 @@ fn pair(config: DeflateConfig, pool: &mut BufferPool) -> (End, End) {
         let Handled { event, .. } =
             connection.handle_input(&mut server.out, work).expect("a response");
         assert!(matches!(event, Some(Event::Response(_))) && connection.is_compressed());
-        connection.open(work);
+        connection.handshake().open(work);
     });
     server.out.clear();
     client.out = Vec::with_capacity(64 * 1024);

@@ -9,8 +9,8 @@ use eventwire::proto::handshake::{
 };
 use eventwire::proto::http::HeadLimits;
 use eventwire::proto::{
-    BufferPool, Event, FrameHeader, Handled, Incoming, Limits, MaskKeys, Message, OpCode,
-    PeerError, Role, State, TimedOut, WebSocket, Workspace, apply_mask,
+    BufferPool, ClientHandshake, Event, FrameHeader, Handled, Incoming, Limits, MaskKeys, Message,
+    OpCode, PeerError, Role, State, TimedOut, WebSocket, Workspace, apply_mask,
 };
 
 /// What a connection yielded.
@@ -135,7 +135,7 @@ impl Endpoint {
         let mut endpoint = Self::new(Role::Client, limits);
         endpoint.out.clear();
         endpoint.connection = endpoint.with(|_, workspace| {
-            WebSocket::client_behind(&PROXY, asked(), key(), Arc::clone(limits), workspace)
+            ClientHandshake::behind_proxy(&PROXY, asked(), key(), Arc::clone(limits), workspace)
         });
         endpoint.head = Some(endpoint.out.len());
         endpoint
@@ -268,12 +268,12 @@ impl Endpoint {
             }
             Seen::Tunnel => {
                 assert_eq!((before, after), (State::Connecting, State::Connecting));
-                self.with(WebSocket::request);
+                self.with(|connection, work| connection.handshake().request(work));
                 self.head = Some(self.out.len());
             }
             Seen::Open(_) => {
                 assert_eq!((before, after), (State::Connecting, State::Connecting));
-                self.with(WebSocket::open);
+                self.with(|connection, work| connection.handshake().open(work));
                 assert!(self.connection.is_open());
             }
             Seen::Message(opcode, payload) => {

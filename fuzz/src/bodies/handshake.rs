@@ -9,7 +9,7 @@ use eventwire::proto::handshake::{
     UpgradeRequest,
 };
 use eventwire::proto::http::{HeadLimits, HeadScanner, HttpError};
-use eventwire::proto::{Limits, PeerError, Role, State, WebSocket};
+use eventwire::proto::{Limits, PeerError, Role, State};
 
 use super::endpoint::{Endpoint, Seen, asked, key, limits};
 use super::input::{Input, pieces};
@@ -72,7 +72,7 @@ pub(crate) fn response(data: &[u8]) {
         Answer::Refused { is_proxy, head, body } => {
             if whole.seen.len() == at {
                 // The stream ends here, and so does a body without a length.
-                let ended = whole.with(WebSocket::end_handshake);
+                let ended = whole.with(|connection, work| connection.handshake().end(work));
                 whole.seen.push(Seen::Failed(ended.expect_err("it is not open")));
             }
             let refused = match &whole.seen[at] {

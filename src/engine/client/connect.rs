@@ -71,8 +71,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// connection's first count as connections, and wait while
     /// [`Config::max_connections`](crate::Config::max_connections) is reached.
     ///
-    /// Redirects are followed on request ([`ClientConfig::redirects`]), and HTTP proxies open tunnels
-    /// ([`ClientConfig::proxy`]). The handler learns the server's response: in
+    /// Redirects are followed on request ([`ClientConfig::redirects`]), and HTTP proxies open
+    /// tunnels ([`ClientConfig::proxy`]). The handler learns the server's response: in
     /// [`on_response`](WebSocketHandler::on_response), or with the error.
     ///
     /// Up to four threads look names up. They are started when needed, and look up each name once
@@ -194,7 +194,7 @@ impl Core<dyn Transmit + '_> {
         let mut socket = Socket::new(protocol, route.handler());
         socket.rare.set_connector(connector);
         let conn = self.at_present(|core| core.sockets.registry.insert(socket));
-        self.sockets.queue_request(conn, &request);
+        self.sockets.handshakes().queue_request(conn, &request);
         Ok(conn)
     }
 

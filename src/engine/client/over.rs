@@ -82,7 +82,7 @@ impl Core<dyn Transmit + '_> {
         let mut socket = Socket::new(protocol, route.handler());
         socket.peer = peer.into();
         let conn = self.at_present(|core| core.sockets.registry.insert(socket));
-        self.sockets.queue_request(conn, &request);
+        self.sockets.handshakes().queue_request(conn, &request);
         match self.begin_over(conn, &route, stream) {
             Ok(()) => self.endpoints.enter(endpoint.0.index()),
             Err(error) => {

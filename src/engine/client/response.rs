@@ -2,7 +2,6 @@
 
 use std::io;
 
-#[cfg(feature = "tls")]
 use crate::engine::client::route::Route;
 use crate::engine::core::Core;
 use crate::engine::event_loop::EventLoop;
@@ -10,6 +9,7 @@ use crate::engine::ids::ConnectionId;
 use crate::engine::turn::calls::HandlerCall;
 use crate::logging::log_line;
 use crate::net::disconnect::ConnectError;
+use crate::net::life::Life;
 use crate::net::rare_state::End;
 use crate::net::socket::Socket;
 use crate::net::streams::Transmit;
@@ -21,8 +21,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// The server has accepted the connection, with this head.
     pub(crate) fn accepted(&mut self, conn: Key, head: &[u8], state: &mut S) {
         self.core.routes.remove(ConnectionId(conn));
-        let socket = self.core.sockets.get(conn);
-        let Some(response) = socket.and_then(|socket| socket.protocol.response(head)) else {
+        let socket = self.core.sockets.get_mut(conn);
+        let Some(response) = socket.and_then(|it| it.protocol.handshake().response(head)) else {
             return;
         };
         self.call(conn, HandlerCall::Response, |handler, conn| {
@@ -30,7 +30,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         });
         // The handler may have closed it, or panicked.
         if self.core.sockets.get(conn).is_some_and(Socket::is_being_made) {
-            self.core.sockets.open(conn);
+            self.core.sockets.handshakes().open(conn);
             self.open(conn, response.subprotocol(), state);
         }
     }
@@ -52,7 +52,7 @@ impl Core<dyn Transmit + '_> {
             let _ = received;
             false
         };
-        self.sockets.request(conn);
+        self.sockets.handshakes().request(conn);
         is_encrypted
     }
 
@@ -77,11 +77,26 @@ impl Core<dyn Transmit + '_> {
             return Some(end);
         };
         let route = self.routes.get(ConnectionId(conn));
-        if route.is_none_or(|route| !route.follows_redirects()) || !refused.is_redirect() {
+        let is_followed = route.is_some_and(Route::follows_redirects);
+        if !is_followed || self.ending.check_serving().is_err() || !refused.is_redirect() {
             return Some(End::Connect(ConnectError::Refused(refused)));
         }
         let outcome = self.at_present(|core| core.redirect(conn, &refused));
         outcome.err().map(|error| End::Connect(ConnectError::Redirect(error)))
+    }
+
+    /// Cancels a connection that has just been redirected. Returns whether it was.
+    pub(crate) fn cancel_redirect(&mut self, conn: Key) -> bool {
+        let id = ConnectionId(conn);
+        let Some(socket) = self.sockets.get_mut(conn).filter(|it| it.life == Life::Opening) else {
+            return false;
+        };
+        if !self.routes.get(id).is_some_and(Route::follows_redirects) {
+            return false;
+        }
+        self.routes.remove(id);
+        socket.rare.overrule_end(End::Connect(ConnectError::Cancelled));
+        true
     }
 
     /// Begins anew with the URL that the response names. The connection keeps its id.
@@ -97,8 +112,8 @@ impl Core<dyn Transmit + '_> {
         let (protocol, request) = self
             .begin_handshake(&route)
             .map_err(|_| RedirectError::InvalidLocation(UrlError::Target))?;
-        self.sockets.restart(conn, protocol, route.connector());
-        self.sockets.queue_request(conn, &request);
+        self.sockets.handshakes().restart(conn, protocol, route.connector());
+        self.sockets.handshakes().queue_request(conn, &request);
         self.dial(conn, &route);
         self.routes.insert(id, route);
         Ok(())

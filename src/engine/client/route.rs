@@ -12,7 +12,7 @@ use crate::proto::handshake::{
     ClientRequest, HttpProxy, Key, RedirectError, Refused, UrlError, WsUrl,
 };
 use crate::proto::http::InvalidHeader;
-use crate::proto::{WebSocket, Workspace};
+use crate::proto::{ClientHandshake, WebSocket, Workspace};
 use crate::time::Time;
 
 /// The headers that are meant for one server, and are not sent to another one.
@@ -130,11 +130,12 @@ impl Route {
         workspace: &mut Workspace<'_>,
     ) -> WebSocket {
         let limits = Arc::clone(&self.client.limits);
-        let protocol = match self.proxy() {
-            Some(proxy) => WebSocket::client_behind(proxy, request, key, limits, workspace),
+        let mut protocol = match self.proxy() {
+            Some(proxy) => ClientHandshake::behind_proxy(proxy, request, key, limits, workspace),
             None => WebSocket::client(request, key, limits, workspace),
         };
-        protocol.begun_at(self.begun)
+        protocol.handshake().count_from(self.begun);
+        protocol
     }
 
     /// Where to connect.

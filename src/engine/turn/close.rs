@@ -1,9 +1,10 @@
 //! Connections that have ended: their handlers are told, their streams closed and their slots
 //! freed.
 
+use crate::engine::core::Core;
 use crate::engine::event_loop::EventLoop;
 use crate::engine::ids::ConnectionId;
-use crate::engine::turn::calls::{HandlerCall, guard};
+use crate::engine::turn::calls::{Calls, HandlerCall, guard};
 use crate::engine::turn::dispatch::from;
 use crate::logging::log_line;
 use crate::net::disconnect::Disconnect;
@@ -23,7 +24,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let ended = self.core.sockets.registry.take_reapable();
         for &conn in &ended {
             self.report_end(conn, state);
-            self.drop_attachments(conn);
+            self.core.drop_attachments(conn, &mut self.calls);
             if self.end_stream(conn) {
                 self.free(conn);
             }
@@ -105,18 +106,6 @@ impl<S, R: Reactor> EventLoop<S, R> {
         }
     }
 
-    /// Drops what the application has attached to a connection whose end it knows. That is code of
-    /// the application, which may panic.
-    fn drop_attachments(&mut self, conn: Key) {
-        if self.core.sockets.get(conn).is_some_and(|socket| socket.life.is_over()) {
-            let attached = self.core.attachments.remove(ConnectionId(conn));
-            if let Err(message) = guard(self.calls.on_panic, || drop(attached)) {
-                let conn = Some(ConnectionId(conn));
-                self.calls.note_panic(HandlerCall::Close, conn, &message);
-            }
-        }
-    }
-
     fn free(&mut self, conn: Key) {
         self.core.streams.remove(conn.index());
         if let Some(socket) = self.core.sockets.get(conn) {
@@ -131,6 +120,19 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let handler = self.handlers.get(socket.handler());
         if let Some(endpoint) = socket.endpoint().or(handler.map(|handler| handler.endpoint)) {
             self.core.leave_endpoint(endpoint);
+        }
+    }
+}
+
+impl<T: Transmit> Core<T> {
+    /// Drops what the application has attached to a connection whose end it knows. That is code of
+    /// the application, which may panic.
+    fn drop_attachments(&mut self, conn: Key, calls: &mut Calls) {
+        if self.sockets.get(conn).is_some_and(|socket| socket.life.is_over()) {
+            let attached = self.attachments.remove(ConnectionId(conn));
+            if let Err(message) = guard(calls.on_panic, || drop(attached)) {
+                calls.note_panic(HandlerCall::Close, Some(ConnectionId(conn)), &message);
+            }
         }
     }
 }

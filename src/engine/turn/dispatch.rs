@@ -40,6 +40,10 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// Does what readiness asks for before input is received; whether any is to be.
     #[inline(never)]
     fn serve_output(&mut self, conn: Key, readiness: &Readiness) -> bool {
+        // Of the stream that a redirected connection had before.
+        if self.core.sockets.get(conn).is_some_and(|socket| socket.rare.is_connecting()) {
+            return false;
+        }
         #[cfg(feature = "tls")]
         if readiness.writable {
             self.flush_tls(conn);

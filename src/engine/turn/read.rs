@@ -403,7 +403,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         match socket.protocol.state() {
             State::Connecting => {
                 if is_client {
-                    self.core.sockets.end_handshake(conn);
+                    self.core.sockets.handshakes().end(conn);
                 } else {
                     let error = ConnectError::Handshake(HandshakeError::ConnectionEnded);
                     // A peer may end its half after its last request. It still gets its responses.

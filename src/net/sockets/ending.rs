@@ -82,7 +82,9 @@ impl Sender<'_> {
             return;
         }
         // A response that has no end says why there is no connection.
-        if let Some(Some(error)) = output.write(registry, conn, WebSocket::take_refusal) {
+        let refusal =
+            output.write(registry, conn, |protocol, work| protocol.handshake().take_refusal(work));
+        if let Some(Some(error)) = refusal {
             registry.end_by_peer_error(conn, error);
             registry.kill(conn);
             return;

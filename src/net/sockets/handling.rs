@@ -7,7 +7,7 @@ use super::table::Whole;
 use crate::net::places::Standing;
 use crate::proto::handshake::{Acceptance, Refusal, UpgradeRequest};
 use crate::proto::http::HttpResponse;
-use crate::proto::{Event, Handled, Limits, PeerError, ProtocolError, WebSocket, WorkBudget};
+use crate::proto::{Event, Handled, Limits, PeerError, ProtocolError, WorkBudget};
 use crate::slots::Key;
 
 /// Replies to one receive are sent in one call up to this many bytes, and then as they come.
@@ -122,28 +122,6 @@ impl Sockets {
             protocol.accept(request, acceptance, work);
         });
         output.mark_http(registry, conn);
-    }
-
-    /// Opens a client connection that the server has accepted.
-    pub(crate) fn open(&mut self, conn: Key) {
-        let Self { registry, output } = self;
-        output.write(registry, conn, WebSocket::open);
-    }
-
-    /// Writes the opening request of a client whose proxy has opened a tunnel.
-    pub(crate) fn request(&mut self, conn: Key) {
-        let Self { registry, output } = self;
-        output.write(registry, conn, WebSocket::request);
-    }
-
-    /// Ends a client's handshake at the end of the stream.
-    pub(crate) fn end_handshake(&mut self, conn: Key) {
-        let Self { registry, output } = self;
-        let ended = output.write(registry, conn, WebSocket::end_handshake);
-        if let Some(Err(error)) = ended {
-            registry.end_by_peer_error(conn, error);
-        }
-        registry.kill(conn);
     }
 
     /// Responds to a request that opens no connection; `is_last`: the connection ends then. Reading

@@ -22,6 +22,7 @@ mod deliver;
 mod ending;
 mod flush;
 mod handling;
+mod handshakes;
 mod input;
 mod memory;
 mod output;
@@ -35,11 +36,10 @@ mod work_queue;
 
 use self::output::Output;
 use self::registry::Registry;
-use super::connector::Connector;
 use super::limits::SocketLimits;
 use super::rare_state::Leftover;
 use super::socket::Socket;
-use crate::proto::{BufferPool, MaskKeys, Message, WebSocket};
+use crate::proto::{BufferPool, MaskKeys, Message};
 use crate::slots::Key;
 use crate::time::Time;
 
@@ -124,33 +124,6 @@ impl Sockets {
     /// The connection, with the storage that it may take for a message.
     pub(crate) fn with_buffers(&mut self, conn: Key) -> Option<(&mut Socket, &mut BufferPool)> {
         Some((self.registry.table.get_mut(conn)?, &mut self.output.storage.buffers))
-    }
-
-    /// Queues the opening request of a connection that is being made: it leaves once it is made.
-    pub(crate) fn queue_request(&mut self, conn: Key, request: &[u8]) {
-        if let Some(socket) = self.registry.table.get_mut(conn) {
-            socket.outbox = Some(self.output.outbox_with(request));
-            socket.blocked = true;
-        }
-    }
-
-    /// Begins anew with another stream, before the connection is open: it keeps its slot.
-    pub(crate) fn restart(&mut self, conn: Key, protocol: WebSocket, connector: Connector) {
-        let Some(socket) = self.registry.table.get_mut(conn) else {
-            return;
-        };
-        if let Some(outbox) = socket.take_outbox() {
-            self.output.give_back(outbox);
-        }
-        if let Some(leftover) = socket.rare.take_leftover() {
-            self.output.storage.buffers.give(leftover.storage);
-        }
-        socket.restart(protocol);
-        socket.rare.set_connector(connector);
-        self.registry.note_standing(conn, true);
-        self.registry.count_inbound(conn);
-        self.registry.rank_output(conn);
-        self.registry.arm(conn);
     }
 
     /// Corks a short message for the connection that it replies to, as most are; `false` if it is

@@ -20,7 +20,7 @@ use crate::net::disconnect::{Disconnect, MemoryLimit};
 use crate::net::outbox::Outbox;
 use crate::net::rare_state::End;
 use crate::net::socket::Socket;
-use crate::proto::{CloseCode, State, WebSocket};
+use crate::proto::{CloseCode, State};
 use crate::slots::Key;
 
 /// Closing for a limit frees a sixteenth of it, so that those who come next find some.
@@ -156,7 +156,9 @@ impl Relief<'_> {
         }
         let Self { registry, output } = self;
         // What has come of a response that refused says why there is no connection.
-        if let Some(Some(error)) = output.write(registry, conn, WebSocket::truncate_refusal) {
+        let refusal = output
+            .write(registry, conn, |protocol, work| protocol.handshake().truncate_refusal(work));
+        if let Some(Some(error)) = refusal {
             registry.end_by_peer_error(conn, error);
             return;
         }

@@ -24,8 +24,8 @@ pub struct HttpProxy {
 }
 
 impl HttpProxy {
-    /// The proxy at `http://host[:port]`. The default port is 80. The connection to the proxy has no
-    /// TLS; a `wss://` URL has its own TLS inside of the tunnel.
+    /// The proxy at `http://host[:port]`. The default port is 80. The connection to the proxy has
+    /// no TLS; a `wss://` URL has its own TLS inside of the tunnel.
     ///
     /// # Errors
     ///

@@ -2,7 +2,7 @@
 //!
 //! A server parses a client's head as an [`UpgradeRequest`], checks it against an
 //! [`OriginPolicy`], and responds with an [`Acceptance`] or a [`Refusal`]. A client writes a
-//! [`ClientRequest`] and checks the response, which is an [`UpgradeResponse`] or an error. How heads
+//! [`ClientRequest`] and checks the response: an [`UpgradeResponse`] or an error. How heads
 //! are read, and how requests that open no WebSocket are answered, is in [`http`](super::http).
 //!
 //! Nothing here repairs what a peer sent. Two readers that repair the same bytes differently make

@@ -44,8 +44,8 @@ pub enum BodyEnd {
 }
 
 impl Refused {
-    /// The most bytes of a body that are read: 64 KiB. That is more than any message for a person or
-    /// a program, and little enough for many connections at once. The rest is not waited for.
+    /// The most bytes of a body that are read: 64 KiB. That is more than any message for a person
+    /// or a program, and little enough for many connections at once. The rest is not waited for.
     pub const BODY_BYTES_MAX: usize = 64 * 1024;
 
     fn new(head: &ResponseHead<'_>) -> Self {

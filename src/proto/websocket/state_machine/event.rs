@@ -43,17 +43,17 @@ pub enum Event<'a> {
     /// [`WebSocket::accept`]: super::WebSocket::accept
     /// [`WebSocket::refuse`]: super::WebSocket::refuse
     Request(Cow<'a, [u8]>),
-    /// The proxy of a client ([`WebSocket::client_behind`]) has opened a tunnel to the server. What
-    /// follows on the stream is the server's. The owner must call [`WebSocket::request`] before it
-    /// handles further input, and begins TLS before that if the server requires it.
+    /// The proxy of a client ([`ClientHandshake::behind_proxy`]) has opened a tunnel to the server.
+    /// What follows on the stream is the server's. The owner must call [`ClientHandshake::request`]
+    /// before it handles further input, and begins TLS before that if the server requires it.
     ///
-    /// [`WebSocket::client_behind`]: super::WebSocket::client_behind
-    /// [`WebSocket::request`]: super::WebSocket::request
+    /// [`ClientHandshake::behind_proxy`]: super::ClientHandshake::behind_proxy
+    /// [`ClientHandshake::request`]: super::ClientHandshake::request
     Tunnel,
     /// The server accepted. This is the head of its response, which was checked. The owner must
-    /// open the connection with [`WebSocket::open`] before it handles further input.
+    /// open the connection with [`ClientHandshake::open`] before it handles further input.
     ///
-    /// [`WebSocket::open`]: super::WebSocket::open
+    /// [`ClientHandshake::open`]: super::ClientHandshake::open
     Response(Cow<'a, [u8]>),
     /// A whole message.
     Message(Incoming<'a>),

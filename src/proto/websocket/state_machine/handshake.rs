@@ -3,13 +3,10 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::opening::{Awaited, Opening, SentRequest, Verdict};
+use super::opening::{Opening, Verdict};
 use super::receiving::Receiving;
 use super::{Event, Handled, PeerError, State, WebSocket, Workspace};
-use crate::proto::handshake::{
-    Acceptance, ClientRequest, HandshakeError, HttpProxy, Key, Refusal, RefusedReader,
-    UpgradeRequest, UpgradeResponse,
-};
+use crate::proto::handshake::{Acceptance, ClientRequest, HandshakeError, Refusal, UpgradeRequest};
 use crate::proto::http::{HttpRequest, HttpResponse};
 use crate::proto::{Limits, Role};
 
@@ -23,7 +20,7 @@ impl Receiving<'_, '_> {
         let handled =
             handled.map_err(|error| fail_handshake(self.socket, error, self.workspace))?;
         if self.socket.opening.as_ref().is_some_and(|opening| opening.is_refused()) {
-            if let Some(error) = self.socket.take_refusal(self.workspace) {
+            if let Some(error) = self.socket.handshake().take_refusal(self.workspace) {
                 return Err(error);
             }
         }
@@ -102,48 +99,6 @@ impl WebSocket {
         self
     }
 
-    /// A connection that this program made to a proxy: writes the request for a tunnel to the server
-    /// of `request`. Once there is one ([`Event::Tunnel`]), the server's request is written with
-    /// [`request`](Self::request).
-    ///
-    /// `key` must be fresh and unpredictable (RFC 6455 §4.1).
-    #[must_use]
-    pub fn client_behind(
-        proxy: &HttpProxy,
-        request: ClientRequest,
-        key: Key,
-        limits: Arc<Limits>,
-        workspace: &mut Workspace<'_>,
-    ) -> Self {
-        proxy.write(request.url(), workspace.out);
-        Self::asking(SentRequest { request, key, awaited: Awaited::Tunnel }, limits, workspace.now)
-    }
-
-    /// Writes the opening request, after the proxy has opened a tunnel ([`Event::Tunnel`]).
-    pub fn request(&mut self, workspace: &mut Workspace<'_>) {
-        let Some(opening) = self.opening.as_mut().filter(|opening| opening.awaits_owner) else {
-            return;
-        };
-        if let Some(sent) = &opening.sent {
-            sent.request.write(&sent.key, workspace.out);
-            opening.awaits_owner = false;
-        }
-    }
-
-    /// The response with this head, which accepted the connection ([`Event::Response`]). `None` once
-    /// the connection is open.
-    pub(crate) fn response<'a>(&self, head: &'a [u8]) -> Option<UpgradeResponse<'a>> {
-        let sent = self.opening.as_ref()?.sent.as_ref()?;
-        sent.request.read_response(head, &self.limits.head).ok()
-    }
-
-    /// Opens the connection, after the server has accepted it ([`Event::Response`]).
-    pub fn open(&mut self, workspace: &mut Workspace<'_>) {
-        if self.role == Role::Client && self.state == State::Connecting {
-            self.enter(State::Open, workspace);
-        }
-    }
-
     /// Accepts a client's request: writes the response and opens the connection.
     pub fn accept(
         &mut self,
@@ -205,53 +160,6 @@ impl WebSocket {
             refusal.write(workspace.out);
             self.enter(State::Closed, workspace);
         }
-    }
-}
-
-impl WebSocket {
-    /// The stream has ended before the connection was open.
-    ///
-    /// # Errors
-    ///
-    /// What the handshake came to: [`PeerError::Refused`] or [`PeerError::ProxyRefused`] if the head
-    /// of such a response has come, otherwise [`HandshakeError::ConnectionEnded`]. The state is
-    /// [`State::Closed`].
-    pub fn end_handshake(&mut self, workspace: &mut Workspace<'_>) -> Result<(), PeerError> {
-        if self.state != State::Connecting {
-            return Ok(());
-        }
-        self.refusal_mut().into_iter().for_each(RefusedReader::end_of_stream);
-        let refusal = self.take_refusal(workspace);
-        Err(refusal
-            .unwrap_or_else(|| fail_handshake(self, HandshakeError::ConnectionEnded, workspace)))
-    }
-
-    /// Ends the connection with the response that refused it, if the head of one has come to a
-    /// client. The rest of its body is not waited for.
-    ///
-    /// To learn what has come in time, call this before [`handle_timeout`](Self::handle_timeout)
-    /// once the deadline of the handshake has passed.
-    pub fn take_refusal(&mut self, workspace: &mut Workspace<'_>) -> Option<PeerError> {
-        self.refusal_mut()?;
-        let refusal = self.opening.take()?.into_refusal();
-        self.enter(State::Closed, workspace);
-        refusal
-    }
-
-    /// The same, because there is no memory for the rest of the body.
-    pub(crate) fn truncate_refusal(&mut self, workspace: &mut Workspace<'_>) -> Option<PeerError> {
-        self.refusal_mut()?.truncate();
-        self.take_refusal(workspace)
-    }
-
-    fn refusal_mut(&mut self) -> Option<&mut RefusedReader> {
-        self.opening.as_mut()?.refusal_mut()
-    }
-
-    /// Bytes of storage that the body of a response takes which refused.
-    pub(super) fn refusal_bytes(&self) -> usize {
-        let sent = self.opening.as_ref().and_then(|opening| opening.sent.as_ref());
-        sent.map_or(0, SentRequest::buffered_bytes)
     }
 }
 

@@ -122,8 +122,7 @@ impl SentRequest {
         }
     }
 
-    /// Bytes of storage that the body of a response takes which refused.
-    pub(super) fn buffered_bytes(&self) -> usize {
+    fn buffered_bytes(&self) -> usize {
         match &self.awaited {
             Awaited::Body(reader, _) => reader.buffered_bytes(),
             Awaited::Tunnel | Awaited::Response => 0,
@@ -182,6 +181,11 @@ impl Opening {
     /// The response that refused, if one has come.
     pub(super) fn into_refusal(self) -> Option<PeerError> {
         self.sent?.into_refusal()
+    }
+
+    /// Bytes of storage that the body of a response takes which refused.
+    pub(super) fn buffered_bytes(&self) -> usize {
+        self.sent.as_ref().map_or(0, SentRequest::buffered_bytes)
     }
 
     /// Looks for the end of the head in `input`.

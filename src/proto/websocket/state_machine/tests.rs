@@ -125,11 +125,11 @@ impl Harness {
                     at += used;
                 }
                 Ok(Handled { consumed: used, event: Some(Event::Tunnel) }) => {
-                    self.connection.request(&mut workspace);
+                    self.connection.handshake().request(&mut workspace);
                     at += used;
                 }
                 Ok(Handled { consumed: used, event: Some(Event::Response(_)) }) => {
-                    self.connection.open(&mut workspace);
+                    self.connection.handshake().open(&mut workspace);
                     at += used;
                 }
                 Ok(Handled { consumed: used, event }) => {

@@ -91,19 +91,7 @@ impl WebSocket {
     ) -> Self {
         request.write(&key, workspace.out);
         let sent = SentRequest { request, key, awaited: Awaited::Response };
-        Self::asking(sent, limits, workspace.now)
-    }
-
-    /// A client that has written its first request.
-    pub(super) fn asking(sent: SentRequest, limits: Arc<Limits>, now: Time) -> Self {
-        let opening = Some(Box::new(Opening::new(limits.head, Some(sent))));
-        Self { opening, ..Self::new(Role::Client, State::Connecting, limits, now) }
-    }
-
-    /// Counts the time for the handshake from `begun` on.
-    pub(crate) fn begun_at(mut self, begun: Time) -> Self {
-        self.waiting_since = begun;
-        self
+        asking(sent, limits, workspace.now)
     }
 
     /// A connection whose opening handshake was made by other means, for instance by an HTTP
@@ -252,7 +240,7 @@ impl WebSocket {
     /// refused the connection.
     pub(crate) fn buffered_bytes(&self) -> usize {
         let message = self.partial.buffered_bytes() + self.compression.buffered_bytes();
-        if self.opening.is_some() { message + self.refusal_bytes() } else { message }
+        message + self.opening.as_ref().map_or(0, |opening| opening.buffered_bytes())
     }
 
     pub(super) fn enter(&mut self, state: State, workspace: &mut Workspace<'_>) {
@@ -269,4 +257,10 @@ impl WebSocket {
             State::Connecting | State::Open => {}
         }
     }
+}
+
+/// A client that has written its first request.
+pub(super) fn asking(sent: SentRequest, limits: Arc<Limits>, now: Time) -> WebSocket {
+    let opening = Some(Box::new(Opening::new(limits.head, Some(sent))));
+    WebSocket { opening, ..WebSocket::new(Role::Client, State::Connecting, limits, now) }
 }

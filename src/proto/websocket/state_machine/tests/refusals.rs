@@ -1,6 +1,7 @@
 //! Responses that refuse a client, of its server or its proxy.
 
 use super::*;
+use crate::proto::ClientHandshake;
 use crate::proto::handshake::{BodyEnd, HandshakeError, HttpProxy, Refused};
 use crate::proto::http::HttpError;
 
@@ -14,12 +15,12 @@ fn client() -> Harness {
 /// A client behind a proxy that requires credentials.
 fn tunnelled() -> Harness {
     let mut harness = client();
-    let proxy = HttpProxy::new("http://proxy:3128")
-        .and_then(|proxy| Ok(proxy.credentials("Aladdin", "open sesame").expect("credentials")));
+    let proxy = HttpProxy::new("http://proxy:3128").expect("a proxy");
+    let proxy = proxy.credentials("Aladdin", "open sesame").expect("credentials");
     harness.out.clear();
     harness.connection = harness.with(|_, workspace| {
-        let (proxy, limits) = (proxy.expect("a proxy"), Arc::new(Limits::default()));
-        WebSocket::client_behind(&proxy, asked(), Key::from_nonce([7; 16]), limits, workspace)
+        let limits = Arc::new(Limits::default());
+        ClientHandshake::behind_proxy(&proxy, asked(), Key::from_nonce([7; 16]), limits, workspace)
     });
     harness
 }
@@ -75,7 +76,7 @@ fn at_the_deadline_a_refusal_is_taken_as_far_as_it_has_come() {
     let mut harness = client();
     let bytes = b"HTTP/1.1 500 \r\n\r\nsorry";
     harness.receive(&bytes[..10]);
-    assert_eq!(harness.with(WebSocket::take_refusal), None);
+    assert_eq!(harness.with(|it, work| it.handshake().take_refusal(work)), None);
     harness.receive(&bytes[10..]);
     assert!(harness.connection.buffered_bytes() >= 5);
     assert_eq!(
@@ -83,7 +84,9 @@ fn at_the_deadline_a_refusal_is_taken_as_far_as_it_has_come() {
         Some(Duration::from_secs(10)),
         "the body has no time of its own"
     );
-    let Some(PeerError::Refused(refused)) = harness.with(WebSocket::take_refusal) else {
+    let Some(PeerError::Refused(refused)) =
+        harness.with(|it, work| it.handshake().take_refusal(work))
+    else {
         panic!("it has come");
     };
     assert_eq!((refused.body(), refused.body_end()), (&b"sorry"[..], BodyEnd::CutShort));
@@ -95,7 +98,7 @@ fn the_end_of_the_stream_ends_the_handshake() {
     let end = |bytes: &[u8]| {
         let mut harness = client();
         harness.receive(bytes);
-        let ended = harness.with(WebSocket::end_handshake);
+        let ended = harness.with(|it, work| it.handshake().end(work));
         assert_eq!(harness.state(), State::Closed);
         ended.expect_err("it was not open")
     };
