@@ -1,10 +1,12 @@
 //! The configuration of a loop, a listener and a client.
 
+mod backoff;
 mod client;
 mod server;
 
 use std::time::Duration;
 
+pub use self::backoff::Backoff;
 pub use self::client::ClientConfig;
 pub use self::server::ServerConfig;
 

@@ -23,6 +23,7 @@ mod places;
 mod proxies;
 mod proxies_connect;
 mod readme;
+mod reconnect;
 mod redirects;
 mod refusals;
 mod routes;

@@ -51,7 +51,7 @@ impl Context<'_> {
     /// [`Error::UnknownEndpoint`] and [`Error::WrongEndpoint`] if the id is none of a client's
     /// endpoint, otherwise as [`EventLoop::connect`].
     pub fn connect(&mut self, endpoint: EndpointId, url: &str) -> Result<ConnectionId, Error> {
-        self.core.connect(endpoint, url).map(ConnectionId)
+        self.core.connect(endpoint, url)
     }
 }
 
@@ -160,8 +160,18 @@ impl<S, R: Reactor> EventLoop<S, R> {
 }
 
 impl Core<dyn Transmit + '_> {
+    /// Begins to connect, once or with a link.
+    fn connect(&mut self, endpoint: EndpointId, url: &str) -> Result<ConnectionId, Error> {
+        let conn = ConnectionId(self.connect_once(endpoint, url)?);
+        if self.endpoints.for_connecting(endpoint)?.config.reconnect.is_some() {
+            self.endpoints.enter(endpoint.0.index());
+            self.links.add(endpoint, url, conn);
+        }
+        Ok(conn)
+    }
+
     /// Begins to connect. The loop dials at the end of the turn.
-    fn connect(&mut self, endpoint: EndpointId, url: &str) -> Result<Key, Error> {
+    pub(crate) fn connect_once(&mut self, endpoint: EndpointId, url: &str) -> Result<Key, Error> {
         let route = self.route(endpoint, url)?;
         let conn = self.begin_connect(&route, route.connector())?;
         self.endpoints.enter(endpoint.0.index());

@@ -23,7 +23,8 @@ impl Context<'_> {
     ///
     /// `url` determines the request, and TLS with `wss`. Nothing is looked up: the configuration's
     /// addresses, Unix socket and proxy are not used. A redirect would need another stream, so it
-    /// is a refusal ([`ConnectError::Refused`](crate::ConnectError::Refused)).
+    /// is a refusal ([`ConnectError::Refused`](crate::ConnectError::Refused)), and so would a
+    /// further attempt, so the connection belongs to no link.
     ///
     /// # Errors
     ///

@@ -96,6 +96,7 @@ impl Core<dyn Transmit + '_> {
         }
         self.routes.remove(id);
         socket.rare.overrule_end(End::Connect(ConnectError::Cancelled));
+        self.sockets.registry.kill(conn);
         true
     }
 

@@ -27,7 +27,7 @@ impl WebSocket {
 
 impl ClientHandshake<'_> {
     /// A connection that this program made to a proxy: writes the request for a tunnel to the
-    /// server of `request`. Once there is one ([`Event::Tunnel`]), the server's request is written with
+    /// server of `request`. Once there is one ([`Event::Tunnel`]), write the server's request with
     /// [`request`](Self::request).
     ///
     /// `key` must be fresh and unpredictable (RFC 6455 §4.1).
@@ -82,8 +82,8 @@ impl ClientHandshake<'_> {
     /// # Errors
     ///
     /// What the handshake came to: [`PeerError::Refused`] or [`PeerError::ProxyRefused`] if the
-    /// head of such a response has come, otherwise [`HandshakeError::ConnectionEnded`]. The state is
-    /// [`State::Closed`].
+    /// head of such a response has come, otherwise [`HandshakeError::ConnectionEnded`]. The state
+    /// is [`State::Closed`].
     pub fn end(mut self, workspace: &mut Workspace<'_>) -> Result<(), PeerError> {
         if !self.is_in_progress() {
             return Ok(());
