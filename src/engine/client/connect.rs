@@ -14,7 +14,6 @@ use crate::engine::handler::{WebSocketHandler, on_message};
 use crate::engine::ids::{ConnectionId, EndpointId};
 use crate::engine::turn::requests::Dial;
 use crate::error::Error;
-use crate::net::connector::Connector;
 use crate::net::socket::Socket;
 use crate::net::streams::Transmit;
 use crate::proto::handshake::Key as HandshakeKey;
@@ -173,9 +172,14 @@ impl Core<dyn Transmit + '_> {
     /// Begins to connect. The loop dials at the end of the turn.
     pub(crate) fn connect_once(&mut self, endpoint: EndpointId, url: &str) -> Result<Key, Error> {
         let route = self.route(endpoint, url)?;
-        let conn = self.begin_connect(&route, route.connector())?;
+        let (protocol, request) = begin_handshake(self, &route)?;
+        let mut socket = Socket::new(protocol, route.handler());
+        socket.rare.set_connector(route.connector());
+        let conn = self.at_present(|core| core.sockets.registry.insert(socket));
+        // It leaves once the stream is connected.
+        self.sockets.handshakes().queue_request(conn, &request);
         self.endpoints.enter(endpoint.0.index());
-        self.dial(conn, &route);
+        self.requests.dial(Dial { conn, to: route.destination() });
         if route.is_needed_later() {
             self.routes.insert(ConnectionId(conn), route);
         }
@@ -193,48 +197,29 @@ impl Core<dyn Transmit + '_> {
         }
         Ok(Route::new(client, url, self.streams.now())?)
     }
+}
 
-    /// Makes the connection's entry. Its first request is queued until the stream is connected.
-    pub(crate) fn begin_connect(
-        &mut self,
-        route: &Route,
-        connector: Connector,
-    ) -> Result<Key, Error> {
-        let (protocol, request) = self.begin_handshake(route)?;
-        let mut socket = Socket::new(protocol, route.handler());
-        socket.rare.set_connector(connector);
-        let conn = self.at_present(|core| core.sockets.registry.insert(socket));
-        self.sockets.handshakes().queue_request(conn, &request);
-        Ok(conn)
+/// Begins a handshake. Returns its protocol and the first request.
+pub(crate) fn begin_handshake(
+    core: &mut Core<dyn Transmit + '_>,
+    route: &Route,
+) -> Result<(WebSocket, Vec<u8>), InvalidHeader> {
+    let request = route.request()?;
+    let now = core.now();
+    let output = &mut core.sockets.output;
+    let mut nonce = [0; 16];
+    for word in nonce.chunks_exact_mut(4) {
+        word.copy_from_slice(&output.mask_keys.next_key());
     }
-
-    /// Begins a handshake. Returns its protocol and the first request.
-    pub(crate) fn begin_handshake(
-        &mut self,
-        route: &Route,
-    ) -> Result<(WebSocket, Vec<u8>), InvalidHeader> {
-        let request = route.request()?;
-        let now = self.now();
-        let output = &mut self.sockets.output;
-        let mut nonce = [0; 16];
-        for word in nonce.chunks_exact_mut(4) {
-            word.copy_from_slice(&output.mask_keys.next_key());
-        }
-        let mut out = Vec::new();
-        let mut workspace = Workspace {
-            out: &mut out,
-            mask_keys: &mut output.mask_keys,
-            pool: &mut output.storage.buffers,
-            now,
-        };
-        let protocol = route.protocol(request, HandshakeKey::from_nonce(nonce), &mut workspace);
-        Ok((protocol, out))
-    }
-
-    /// Dials at the end of the turn.
-    pub(crate) fn dial(&mut self, conn: Key, route: &Route) {
-        self.requests.dial(Dial { conn, to: route.destination() });
-    }
+    let mut out = Vec::new();
+    let mut workspace = Workspace {
+        out: &mut out,
+        mask_keys: &mut output.mask_keys,
+        pool: &mut output.storage.buffers,
+        now,
+    };
+    let protocol = route.protocol(request, HandshakeKey::from_nonce(nonce), &mut workspace);
+    Ok((protocol, out))
 }
 
 /// Checks whatever can be wrong with a configuration.

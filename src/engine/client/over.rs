@@ -3,6 +3,7 @@
 use std::io;
 
 use crate::config::ClientConfig;
+use crate::engine::client::connect::begin_handshake;
 use crate::engine::client::route::Route;
 use crate::engine::context::Context;
 use crate::engine::core::Core;
@@ -35,7 +36,7 @@ impl Context<'_> {
         url: &str,
         stream: impl Into<MioStream>,
     ) -> Result<ConnectionId, Error> {
-        self.core.connect_over(endpoint, url, stream.into()).map(ConnectionId)
+        connect_over(self.core, endpoint, url, stream.into()).map(ConnectionId)
     }
 }
 
@@ -70,40 +71,41 @@ impl<S, R: Reactor> EventLoop<S, R> {
     }
 }
 
-impl Core<dyn Transmit + '_> {
-    fn connect_over(
-        &mut self,
-        endpoint: EndpointId,
-        url: &str,
-        stream: MioStream,
-    ) -> Result<Key, Error> {
-        let route = self.route(endpoint, url)?.over_given_stream();
-        let peer = stream.prepare().map_err(Error::io("use the given stream"))?;
-        let (protocol, request) = self.begin_handshake(&route)?;
-        let mut socket = Socket::new(protocol, route.handler());
-        socket.peer = peer.into();
-        let conn = self.at_present(|core| core.sockets.registry.insert(socket));
-        self.sockets.handshakes().queue_request(conn, &request);
-        match self.begin_over(conn, &route, stream) {
-            Ok(()) => self.endpoints.enter(endpoint.0.index()),
-            Err(error) => {
-                self.streams.close(conn.index());
-                self.sockets.remove(conn);
-                return Err(Error::io("use the given stream")(error));
-            }
-        }
-        Ok(conn)
+fn connect_over(
+    core: &mut Core<dyn Transmit + '_>,
+    endpoint: EndpointId,
+    url: &str,
+    stream: MioStream,
+) -> Result<Key, Error> {
+    let route = core.route(endpoint, url)?.over_given_stream();
+    let peer = stream.prepare().map_err(Error::io("use the given stream"))?;
+    let (protocol, request) = begin_handshake(core, &route)?;
+    let mut socket = Socket::new(protocol, route.handler());
+    socket.peer = peer.into();
+    let conn = core.at_present(|core| core.sockets.registry.insert(socket));
+    core.sockets.handshakes().queue_request(conn, &request);
+    if let Err(error) = begin(core, conn, &route, stream) {
+        core.streams.close(conn.index());
+        core.sockets.remove(conn);
+        return Err(Error::io("use the given stream")(error));
     }
+    core.endpoints.enter(endpoint.0.index());
+    Ok(conn)
+}
 
-    /// Gives the connection its stream. The request leaves once the stream is reported as ready.
-    fn begin_over(&mut self, conn: Key, route: &Route, stream: MioStream) -> io::Result<()> {
-        self.streams.adopt(conn.index(), stream)?;
-        #[cfg(feature = "tls")]
-        if let Some((tls, host)) = route.tls() {
-            self.streams.connect_tls(conn.index(), &tls, &host, &[])?;
-        }
-        #[cfg(not(feature = "tls"))]
-        let _ = route;
-        self.streams.register(conn.index(), conn.to_bits())
+/// Gives the connection its stream. The request leaves once the stream is reported as ready.
+fn begin(
+    core: &mut Core<dyn Transmit + '_>,
+    conn: Key,
+    route: &Route,
+    stream: MioStream,
+) -> io::Result<()> {
+    core.streams.adopt(conn.index(), stream)?;
+    #[cfg(feature = "tls")]
+    if let Some((tls, host)) = route.tls() {
+        core.streams.connect_tls(conn.index(), &tls, &host, &[])?;
     }
+    #[cfg(not(feature = "tls"))]
+    let _ = route;
+    core.streams.register(conn.index(), conn.to_bits())
 }

@@ -2,11 +2,13 @@
 
 use std::io;
 
+use crate::engine::client::connect::begin_handshake;
 use crate::engine::client::route::Route;
 use crate::engine::core::Core;
 use crate::engine::event_loop::EventLoop;
 use crate::engine::ids::ConnectionId;
 use crate::engine::turn::calls::HandlerCall;
+use crate::engine::turn::requests::Dial;
 use crate::logging::log_line;
 use crate::net::disconnect::ConnectError;
 use crate::net::life::Life;
@@ -46,7 +48,7 @@ impl Core<dyn Transmit + '_> {
             return false;
         }
         #[cfg(feature = "tls")]
-        let is_encrypted = self.connect_tls(conn, received);
+        let is_encrypted = connect_tls(self, conn, received);
         #[cfg(not(feature = "tls"))]
         let is_encrypted = {
             let _ = received;
@@ -54,20 +56,6 @@ impl Core<dyn Transmit + '_> {
         };
         self.sockets.handshakes().request(conn);
         is_encrypted
-    }
-
-    /// Starts TLS on a stream that leads to the server, if its URL requires it. Returns whether it
-    /// does.
-    #[cfg(feature = "tls")]
-    fn connect_tls(&mut self, conn: Key, received: &[u8]) -> bool {
-        let route = self.routes.get(ConnectionId(conn));
-        let Some((tls, host)) = route.and_then(Route::tls) else {
-            return false;
-        };
-        if let Err(error) = self.streams.connect_tls(conn.index(), &tls, &host, received) {
-            self.sockets.registry.fail(conn, error);
-        }
-        true
     }
 
     /// Follows a redirect, if that is how the connection has ended and redirects are followed.
@@ -81,7 +69,7 @@ impl Core<dyn Transmit + '_> {
         if !is_followed || self.ending.check_serving().is_err() || !refused.is_redirect() {
             return Some(End::Connect(ConnectError::Refused(refused)));
         }
-        let outcome = self.at_present(|core| core.redirect(conn, &refused));
+        let outcome = self.at_present(|core| redirect(core, conn, &refused));
         outcome.err().map(|error| End::Connect(ConnectError::Redirect(error)))
     }
 
@@ -99,24 +87,41 @@ impl Core<dyn Transmit + '_> {
         self.sockets.registry.kill(conn);
         true
     }
+}
 
-    /// Begins anew with the URL that the response names. The connection keeps its id.
-    fn redirect(&mut self, conn: Key, response: &Refused) -> Result<(), RedirectError> {
-        let id = ConnectionId(conn);
-        let Some(route) = self.routes.get(id) else {
-            return Ok(());
-        };
-        let route = route.redirected(response)?;
-        log_line!(debug, "connection {id}: redirected to {}", route.url().host_header());
-        self.streams.close(conn.index());
-        // The configuration was valid for the first URL.
-        let (protocol, request) = self
-            .begin_handshake(&route)
-            .map_err(|_| RedirectError::InvalidLocation(UrlError::Target))?;
-        self.sockets.handshakes().restart(conn, protocol, route.connector());
-        self.sockets.handshakes().queue_request(conn, &request);
-        self.dial(conn, &route);
-        self.routes.insert(id, route);
-        Ok(())
+/// Starts TLS on a stream that leads to the server, if its URL requires it. Returns whether it
+/// does.
+#[cfg(feature = "tls")]
+fn connect_tls(core: &mut Core<dyn Transmit + '_>, conn: Key, received: &[u8]) -> bool {
+    let route = core.routes.get(ConnectionId(conn));
+    let Some((tls, host)) = route.and_then(Route::tls) else {
+        return false;
+    };
+    if let Err(error) = core.streams.connect_tls(conn.index(), &tls, &host, received) {
+        core.sockets.registry.fail(conn, error);
     }
+    true
+}
+
+/// Begins anew with the URL that the response names. The connection keeps its id.
+fn redirect(
+    core: &mut Core<dyn Transmit + '_>,
+    conn: Key,
+    response: &Refused,
+) -> Result<(), RedirectError> {
+    let id = ConnectionId(conn);
+    let Some(route) = core.routes.get(id) else {
+        return Ok(());
+    };
+    let route = route.redirected(response)?;
+    log_line!(debug, "connection {id}: redirected to {}", route.url().host_header());
+    core.streams.close(conn.index());
+    // The configuration was valid for the first URL.
+    let (protocol, request) = begin_handshake(core, &route)
+        .map_err(|_| RedirectError::InvalidLocation(UrlError::Target))?;
+    core.sockets.handshakes().restart(conn, protocol, route.connector());
+    core.sockets.handshakes().queue_request(conn, &request);
+    core.requests.dial(Dial { conn, to: route.destination() });
+    core.routes.insert(id, route);
+    Ok(())
 }

@@ -24,7 +24,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let ended = self.core.sockets.registry.take_reapable();
         for &conn in &ended {
             self.report_end(conn, state);
-            self.core.drop_attachments(conn, &mut self.calls);
+            drop_attachments(&mut self.core, conn, &mut self.calls);
             if self.end_stream(conn) {
                 self.free(conn);
             }
@@ -128,15 +128,13 @@ impl<S, R: Reactor> EventLoop<S, R> {
     }
 }
 
-impl<T: Transmit> Core<T> {
-    /// Drops what the application has attached to a connection whose end it knows. That is code of
-    /// the application, which may panic.
-    fn drop_attachments(&mut self, conn: Key, calls: &mut Calls) {
-        if self.sockets.get(conn).is_some_and(|socket| socket.life.is_over()) {
-            let attached = self.attachments.remove(ConnectionId(conn));
-            if let Err(message) = guard(calls.on_panic, || drop(attached)) {
-                calls.note_panic(HandlerCall::Close, Some(ConnectionId(conn)), &message);
-            }
+/// Drops what the application has attached to a connection whose end it knows. That is code of the
+/// application, which may panic.
+fn drop_attachments<T: Transmit>(core: &mut Core<T>, conn: Key, calls: &mut Calls) {
+    if core.sockets.get(conn).is_some_and(|socket| socket.life.is_over()) {
+        let attached = core.attachments.remove(ConnectionId(conn));
+        if let Err(message) = guard(calls.on_panic, || drop(attached)) {
+            calls.note_panic(HandlerCall::Close, Some(ConnectionId(conn)), &message);
         }
     }
 }
