@@ -10,6 +10,7 @@ mod deflate;
 mod events;
 mod examples;
 mod flow;
+mod foreign;
 mod freshness;
 mod fuzz_bodies;
 mod hostile;

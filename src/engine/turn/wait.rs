@@ -128,7 +128,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     }
 
     /// The next deadline or timer.
-    fn deadline(&mut self) -> Time {
+    pub(crate) fn deadline(&mut self) -> Time {
         // Usually no listener is ready.
         let listeners = if self.core.streams.listeners.has_ready() {
             self.core.streams.listeners.deadline(self.no_room_until())
