@@ -90,23 +90,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         config: ClientConfig,
         handler: impl WebSocketHandler<S> + 'static,
     ) -> Result<ConnectionId, Error> {
-        self.connect_with(config, handler, |cx, endpoint| cx.connect(endpoint, url))
-    }
-
-    /// Registers an endpoint for the one connection that `connect` makes.
-    pub(crate) fn connect_with(
-        &mut self,
-        config: ClientConfig,
-        handler: impl WebSocketHandler<S> + 'static,
-        connect: impl FnOnce(&mut Context<'_>, EndpointId) -> Result<ConnectionId, Error>,
-    ) -> Result<ConnectionId, Error> {
-        let endpoint = self.add_client(config, Box::new(handler), Registration::Temporary);
-        let connected = connect(&mut self.core.erased().context(), endpoint);
-        if connected.is_err() {
-            self.core.free_unused_endpoint(endpoint.0.index());
-        }
-        self.serve_requests();
-        connected
+        connect_with(self, config, handler, |cx, endpoint| cx.connect(endpoint, url))
     }
 
     /// Connects to a WebSocket server, with a closure that handles the messages, as
@@ -197,6 +181,22 @@ impl Core<dyn Transmit + '_> {
         }
         Ok(Route::new(client, url, self.streams.now())?)
     }
+}
+
+/// Registers an endpoint for the one connection, or the link, that `connect` makes.
+pub(crate) fn connect_with<S, R: Reactor>(
+    event_loop: &mut EventLoop<S, R>,
+    config: ClientConfig,
+    handler: impl WebSocketHandler<S> + 'static,
+    connect: impl FnOnce(&mut Context<'_>, EndpointId) -> Result<ConnectionId, Error>,
+) -> Result<ConnectionId, Error> {
+    let endpoint = event_loop.add_client(config, Box::new(handler), Registration::Temporary);
+    let connected = connect(&mut event_loop.core.erased().context(), endpoint);
+    if connected.is_err() {
+        event_loop.core.free_unused_endpoint(endpoint.0.index());
+    }
+    event_loop.serve_requests();
+    connected
 }
 
 /// Begins a handshake. Returns its protocol and the first request.

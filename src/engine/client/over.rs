@@ -3,7 +3,7 @@
 use std::io;
 
 use crate::config::ClientConfig;
-use crate::engine::client::connect::begin_handshake;
+use crate::engine::client::connect::{begin_handshake, connect_with};
 use crate::engine::client::route::Route;
 use crate::engine::context::Context;
 use crate::engine::core::Core;
@@ -67,7 +67,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         config: ClientConfig,
         handler: impl WebSocketHandler<S> + 'static,
     ) -> Result<ConnectionId, Error> {
-        self.connect_with(config, handler, |cx, endpoint| cx.connect_over(endpoint, url, stream))
+        connect_with(self, config, handler, |cx, endpoint| cx.connect_over(endpoint, url, stream))
     }
 }
 

@@ -153,7 +153,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let Some(socket) = self.core.sockets.get_mut(conn) else {
             return;
         };
-        if socket.is_being_made() {
+        if socket.is_being_made() && !socket.life.is_over() {
             self.core.sockets.end_unopened(conn, ConnectError::Panicked { message });
             return;
         }

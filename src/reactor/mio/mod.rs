@@ -2,6 +2,7 @@
 
 #[cfg(feature = "timerfd")]
 mod alarm;
+mod descriptors;
 mod resolver;
 mod socket;
 mod stream;
@@ -50,12 +51,6 @@ const ALARM_TOKEN: Token = Token(usize::MAX - 1);
 /// The longest timeout of one poll. mio passes timeouts on in milliseconds. An hour cannot overflow
 /// there, and polling again each hour costs nothing.
 const POLL_TIMEOUT_MAX: Duration = Duration::from_secs(3600);
-
-/// Descriptors that remain for the rest of the program.
-const RESERVED_DESCRIPTORS: usize = 64;
-
-/// The most connections, however many descriptors there are.
-const CONNECTIONS_MAX: usize = 65_536;
 
 /// The real system: epoll through mio, the monotonic clock and the system's entropy.
 #[derive(Debug)]
@@ -214,7 +209,7 @@ impl Reactor for MioReactor {
     }
 
     fn max_connections(&self) -> usize {
-        descriptor_limit().saturating_sub(RESERVED_DESCRIPTORS).clamp(1, CONNECTIONS_MAX)
+        descriptors::max_connections()
     }
 
     fn resolve(&mut self, host: &str, port: u16, done: ResolveDone) -> io::Result<Lookup> {
@@ -340,10 +335,7 @@ impl Reactor for MioReactor {
 
     #[cfg(feature = "tls")]
     fn peer_certificates<'s>(&self, stream: &'s MioStream) -> Vec<&'s [u8]> {
-        match stream {
-            MioStream::Tls(stream) => stream.peer_certificates().iter().map(|it| &**it).collect(),
-            MioStream::Tcp(_) | MioStream::Unix(_) => Vec::new(),
-        }
+        stream.peer_certificates()
     }
 
     #[cfg(feature = "tls")]
@@ -416,18 +408,6 @@ fn readiness(event: &Event) -> Readiness {
         hangup: event.is_read_closed() || event.is_error(),
         urgent: event.is_priority(),
     }
-}
-
-/// The soft limit of open files. Without unsafe code it is available only as text.
-fn descriptor_limit() -> usize {
-    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
-    limits
-        .lines()
-        .find_map(|line| line.strip_prefix("Max open files"))
-        .and_then(|values| values.split_whitespace().next())
-        .and_then(|soft| soft.parse().ok())
-        // POSIX guarantees only a few, but every system has had this many for decades.
-        .unwrap_or(1024)
 }
 
 #[cfg(test)]
