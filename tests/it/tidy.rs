@@ -120,6 +120,8 @@ const WORLD_EXCEPT: &[(&str, &str)] = &[
     ("src/engine/turn/foreign.rs", "std::os::fd"),
     // Offers the processor to others between two looks for work: `yield_now`.
     ("src/engine/turn/wait.rs", "std::thread"),
+    // Parks workers that find no job: a condition variable would have the loop wait for its lock.
+    ("src/queue/sync.rs", "std::thread"),
 ];
 
 /// What the library depends on, and the one place that imports it.
@@ -165,7 +167,7 @@ const MAX_METHODS: usize = 40;
 const METHODS_EXCEPT: &[(&str, usize)] = &[
     // Fewer than 40 are its interface. The others are the phases of a turn, a file each, which
     // share the loop's whole state.
-    ("engine::EventLoop", 120),
+    ("engine::EventLoop", 130),
 ];
 /// Parameters of one function, `self` included.
 const MAX_PARAMETERS: usize = 5;
