@@ -71,7 +71,7 @@ fn a_proxy_that_refuses_is_reported_with_its_response() {
         ("HTTP/1.1 101 \r\nUpgrade: websocket\r\n\r\n", 101, ""),
     ] {
         let listener = listener();
-        let (_client, outcomes) = dial("wss://a.invalid/", secure(through(&listener).redirects(5)));
+        let (_client, outcomes) = dial(URL, secure(through(&listener).redirects(5)));
         let (mut peer, _) = Peer::accept_request(&listener);
         peer.write(answer.as_bytes());
         let refused = outcomes.proxy_refused();
@@ -81,7 +81,9 @@ fn a_proxy_that_refuses_is_reported_with_its_response() {
     }
 }
 
-/// With TLS where there is any. Otherwise the URL needs none.
+/// A URL with TLS where there is any.
+const URL: &str = if cfg!(feature = "tls") { "wss://a.invalid/" } else { "ws://a.invalid/" };
+
 #[cfg(feature = "tls")]
 fn secure(config: ClientConfig) -> ClientConfig {
     config.tls(crate::util::Identity::ONE.client())
