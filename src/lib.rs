@@ -414,7 +414,7 @@ mod timers;
 mod topics;
 
 pub use bytes::Bytes;
-pub use config::{Backoff, ClientConfig, Config, Idle, OnPanic, ServerConfig};
+pub use config::{Backoff, ClientConfig, Config, Idle, OnPanic, ServerConfig, Shutdown};
 #[doc(hidden)]
 pub use engine::kind as route_kind;
 pub use engine::{

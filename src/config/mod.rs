@@ -3,12 +3,14 @@
 mod backoff;
 mod client;
 mod server;
+mod shutdown;
 
 use std::time::Duration;
 
 pub use self::backoff::Backoff;
 pub use self::client::ClientConfig;
 pub use self::server::ServerConfig;
+pub use self::shutdown::Shutdown;
 
 use crate::net::limits::{MemoryCaps, OutboxLimits};
 use crate::topics::TopicLimits;

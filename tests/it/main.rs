@@ -34,6 +34,7 @@ mod server;
 mod shared;
 mod shutdown;
 mod simulation;
+mod stages;
 mod stats;
 mod stress;
 mod subscribers;

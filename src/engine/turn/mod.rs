@@ -6,6 +6,7 @@ pub(crate) mod calls;
 pub(crate) mod close;
 pub(crate) mod dispatch;
 pub(crate) mod ending;
+pub(crate) mod farewell;
 pub(crate) mod foreign;
 pub(crate) mod idle;
 pub(crate) mod linger;

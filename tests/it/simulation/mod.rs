@@ -41,6 +41,7 @@ mod rig;
 mod script;
 mod settled;
 mod shares;
+mod stages;
 mod stirring;
 mod visitor;
 mod world;
