@@ -432,7 +432,10 @@ pub use net::{
 pub use overflow::OverflowPolicy;
 #[cfg(feature = "deflate")]
 pub use proto::DeflateConfig;
-pub use proto::handshake::{Acceptance, OriginPolicy, Refusal, UpgradeRequest};
+pub use proto::handshake::{
+    Acceptance, BodyEnd, HttpProxy, OriginPolicy, RedirectError, Refusal, Refused, UpgradeRequest,
+    UpgradeResponse,
+};
 pub use proto::http::{ContentType, HttpRequest, HttpResponse, InvalidHeader};
 pub use proto::{AsOutgoing, CloseCode, Limits, Message, Outgoing, PreparedMessage, Role};
 pub use queue::PublishError;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::backoff::Backoff;
 use crate::proto::Limits;
+use crate::proto::handshake::HttpProxy;
 #[cfg(feature = "tls")]
 use crate::reactor::TlsClient;
 
@@ -28,6 +29,8 @@ pub struct ClientConfig {
     pub(crate) unsent_limit: u32,
     pub(crate) addresses: Vec<SocketAddr>,
     pub(crate) unix_socket: Option<PathBuf>,
+    pub(crate) proxy: Option<HttpProxy>,
+    pub(crate) redirects: u8,
     pub(crate) reconnect: Option<Backoff>,
     #[cfg(feature = "tls")]
     pub(crate) tls: Option<TlsClient>,
@@ -180,6 +183,44 @@ impl ClientConfig {
     #[must_use]
     pub fn unix_socket(mut self, path: impl Into<PathBuf>) -> Self {
         self.unix_socket = Some(path.into());
+        self
+    }
+
+    /// Connects through this HTTP proxy, which opens a tunnel to the server by `CONNECT`. Default:
+    /// none; the environment is not looked at.
+    ///
+    /// The proxy looks up the URL's host. Only its own host is looked up here, and
+    /// [`address`](Self::address) and [`unix_socket`](Self::unix_socket) name the proxy. With a
+    /// `wss://` URL, TLS begins inside of the tunnel, with the URL's host: the proxy cannot read or
+    /// change anything.
+    ///
+    /// The tunnel is part of the handshake: one deadline covers both
+    /// ([`connect_timeout`](Self::connect_timeout)). A proxy that refuses is reported with its
+    /// response ([`ConnectError::Proxy`](crate::ConnectError::Proxy)).
+    #[must_use]
+    pub fn proxy(mut self, proxy: HttpProxy) -> Self {
+        self.proxy = Some(proxy);
+        self
+    }
+
+    /// Follows up to this many redirects: a response with status 301, 302, 303, 307 or 308 and the
+    /// header `Location`, which names another URL (RFC 9110 §15.4). Default: 0. A redirect is then
+    /// a refusal as any other ([`ConnectError::Refused`](crate::ConnectError::Refused)), because a
+    /// browser's WebSocket does not follow any either. Where they are wanted, 5 are enough.
+    ///
+    /// - `http` and `https` count as `ws` and `wss`. A redirect from `wss` to `ws` is an error, as
+    ///   is one redirect too many: a loop ends so
+    ///   ([`ConnectError::Redirect`](crate::ConnectError::Redirect)).
+    /// - The request is the same, but `Authorization`, `Cookie` and `Proxy-Authorization` are sent
+    ///   only to the origin (scheme, host and port) of the first URL. All other
+    ///   [headers](Self::header) are sent to every server.
+    /// - [`address`](Self::address) and [`unix_socket`](Self::unix_socket) name servers of that
+    ///   origin only. Hosts of others are looked up.
+    /// - The connection keeps its id. All of this has one deadline
+    ///   ([`connect_timeout`](Self::connect_timeout)).
+    #[must_use]
+    pub const fn redirects(mut self, max: u8) -> Self {
+        self.redirects = max;
         self
     }
 }

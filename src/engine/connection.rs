@@ -197,6 +197,25 @@ impl Connection<'_> {
         self.context.core.subprotocols.get(self.id).map(|name| &**name)
     }
 
+    /// The certificates that the peer has presented for TLS, in DER, its own first: those of a
+    /// client, if the server asks for them ([`TlsServer::from_pem_for_clients`]), or those of the
+    /// server. They have been checked. Empty without TLS, and once the connection is gone.
+    ///
+    /// A resumed session has the certificates of the session that it resumes.
+    ///
+    /// Needs the feature `tls`.
+    ///
+    /// [`TlsServer::from_pem_for_clients`]: crate::TlsServer::from_pem_for_clients
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn peer_certificates(&self) -> Vec<&[u8]> {
+        let core = &*self.context.core;
+        match core.sockets.get(self.id.0) {
+            Some(_) => core.streams.peer_certificates(self.id.0.index()),
+            None => Vec::new(),
+        }
+    }
+
     /// The peer's address: the client's if a [trusted proxy](crate::TrustedProxies) reported it.
     /// `None` for a Unix socket, and once the connection is gone.
     #[must_use]

@@ -1,5 +1,7 @@
+use crate::engine::attachments::Attachments;
 use crate::engine::bus::inboxes::Inboxes;
 use crate::engine::client::links::Links;
+use crate::engine::client::route::Route;
 use crate::engine::connection_map::ConnectionMap;
 use crate::engine::endpoints::Endpoints;
 use crate::engine::handle::LoopHandle;
@@ -29,6 +31,9 @@ pub(crate) struct Core<T: ?Sized> {
     /// Where other threads publish events.
     pub(crate) inboxes: Inboxes,
     pub(crate) handle: LoopHandle,
+    pub(crate) attachments: Attachments,
+    /// Of connections that are being made, if they may have to be begun anew or go through a proxy.
+    pub(crate) routes: ConnectionMap<Route>,
     /// The last field, because a [`Context`](crate::Context) erases its type.
     pub(crate) streams: T,
 }

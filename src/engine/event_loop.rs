@@ -5,6 +5,7 @@ use std::time::Duration;
 use slab::Slab;
 
 use crate::config::Config;
+use crate::engine::attachments::Attachments;
 use crate::engine::bus::events::{Events, GROUP_BUDGET, TURN_BUDGET};
 use crate::engine::bus::inboxes::Inboxes;
 use crate::engine::client::dialer::Dialer;
@@ -142,6 +143,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
             room: Room::new(max_connections),
             inboxes: Inboxes::default(),
             handle,
+            attachments: Attachments::new(),
+            routes: ConnectionMap::new(),
             streams: Streams::new(reactor, reserved),
         };
         Ok(Self {

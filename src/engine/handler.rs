@@ -4,14 +4,15 @@ use crate::engine::broadcast::report::Gap;
 use crate::engine::connection::Connection;
 use crate::net::disconnect::{ConnectError, Disconnect};
 use crate::proto::Message;
-use crate::proto::handshake::{Acceptance, Refusal, UpgradeRequest};
+use crate::proto::handshake::{Acceptance, Refusal, UpgradeRequest, UpgradeResponse};
 
 /// An application's handler for the connections of one listener, or for one client connection.
 ///
 /// All methods run on the loop's thread and borrow the application's state `S`. A slow method
 /// delays every connection. By default `on_upgrade` accepts, and the other methods do nothing.
 ///
-/// For each connection [`on_open`](Self::on_open) comes first, and
+/// For each connection that opens, [`on_open`](Self::on_open) comes first, but for
+/// [`on_upgrade`](Self::on_upgrade) or [`on_response`](Self::on_response), and
 /// [`on_close`](Self::on_close) last and exactly once. No method is called from inside another.
 ///
 /// If a method panics, the loop closes the connection and goes on: [`OnPanic`](crate::OnPanic).
@@ -28,6 +29,19 @@ pub trait WebSocketHandler<S> {
         state: &mut S,
     ) -> Upgrade {
         Upgrade::accept()
+    }
+
+    /// The server has accepted a client connection with this response. [`on_open`](Self::on_open)
+    /// follows, unless the connection is [closed](Connection::close) here: then
+    /// [`on_connect_error`](Self::on_connect_error) does.
+    ///
+    /// The connection is not open: nothing can be sent, and it cannot subscribe.
+    fn on_response(
+        &mut self,
+        conn: &mut Connection<'_>,
+        response: &UpgradeResponse<'_>,
+        state: &mut S,
+    ) {
     }
 
     /// The connection is open.
@@ -59,7 +73,8 @@ pub trait WebSocketHandler<S> {
     /// An open connection has ended. Its id is refused from now on.
     fn on_close(&mut self, conn: &mut Connection<'_>, disconnect: &Disconnect, state: &mut S) {}
 
-    /// A client connection could not be made.
+    /// A client connection could not be made. The error says why, and has the response of a server
+    /// or a proxy that refused.
     fn on_connect_error(&mut self, conn: &mut Connection<'_>, error: &ConnectError, state: &mut S) {
     }
 }

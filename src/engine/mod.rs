@@ -4,6 +4,8 @@
 //! connection, `turn/messages.rs` (the fast path) or `turn/dispatch.rs` calls the handler,
 //! `connection.rs` sends the reply, and `turn/read.rs` flushes what the handler sent.
 
+mod attach;
+mod attachments;
 mod broadcast;
 mod bus;
 mod client;

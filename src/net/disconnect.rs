@@ -1,6 +1,6 @@
 use std::{fmt, io};
 
-use crate::proto::handshake::HandshakeError;
+use crate::proto::handshake::{HandshakeError, RedirectError, Refused};
 use crate::proto::{CloseCode, ProtocolError, TimedOut};
 
 /// Who ended an open connection, and why. Its handler learns it exactly once.
@@ -84,11 +84,24 @@ impl fmt::Display for Disconnect {
 pub enum ConnectError {
     /// The application closed it, or stopped the loop, before it was open.
     Cancelled,
-    /// The server did not accept the connection.
+    /// The response of the server, or of its proxy, is invalid, or it ended the connection before
+    /// its response was complete.
     Handshake(HandshakeError),
+    /// The server refused: the status of its response is not 101.
+    Refused(Box<Refused>),
+    /// The handler panicked in [`on_response`](crate::WebSocketHandler::on_response).
+    Panicked {
+        /// The panic's message; the panic hook has printed it too.
+        message: String,
+    },
+    /// A redirect was not followed. Only with [`ClientConfig::redirects`](crate::ClientConfig).
+    Redirect(RedirectError),
+    /// The proxy refused to open a tunnel to the server: the status of its response is not 2xx. For
+    /// instance 407, if it requires other [`credentials`](crate::HttpProxy::credentials).
+    Proxy(Box<Refused>),
     /// The name was not resolved, no connection was made, or it failed before it was open.
     Io(io::Error),
-    /// It took longer than the handshake timeout.
+    /// It took longer than the handshake timeout, and no response has come.
     TimedOut,
 }
 
@@ -97,6 +110,12 @@ impl fmt::Display for ConnectError {
         match self {
             Self::Cancelled => f.write_str("cancelled before the connection was open"),
             Self::Handshake(error) => write!(f, "opening handshake failed: {error}"),
+            Self::Refused(refused) => write!(f, "refused with status {}", refused.status()),
+            Self::Panicked { message } => write!(f, "the handler panicked: {message}"),
+            Self::Redirect(error) => error.fmt(f),
+            Self::Proxy(refused) => {
+                write!(f, "the proxy refused with status {}", refused.status())
+            }
             Self::Io(error) => write!(f, "cannot connect: {error}"),
             Self::TimedOut => f.write_str("connecting took too long"),
         }
@@ -107,8 +126,13 @@ impl std::error::Error for ConnectError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Handshake(error) => Some(error),
+            Self::Redirect(error) => Some(error),
             Self::Io(error) => Some(error),
-            Self::Cancelled | Self::TimedOut => None,
+            Self::Cancelled
+            | Self::Panicked { .. }
+            | Self::Proxy(_)
+            | Self::Refused(_)
+            | Self::TimedOut => None,
         }
     }
 }

@@ -101,6 +101,20 @@ impl Socket {
         }
     }
 
+    /// Begins anew with another stream: what is kept of it elsewhere stays right.
+    pub(super) fn restart(&mut self, protocol: WebSocket) {
+        let fresh = Self::new(protocol, self.handler());
+        *self = Self {
+            lists: self.lists,
+            place: std::mem::take(&mut self.place),
+            rare: std::mem::take(&mut self.rare),
+            inbound_counted: self.inbound_counted,
+            armed: self.armed,
+            life: self.life,
+            ..fresh
+        };
+    }
+
     /// The index of its handler. No handler has that index while it is not known.
     #[inline]
     pub(crate) const fn handler(&self) -> usize {

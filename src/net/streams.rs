@@ -9,7 +9,7 @@ use std::time::Instant;
 use super::listeners::{BindError, Listeners};
 use crate::reactor::{MioListener, MioStream, Reactor};
 #[cfg(feature = "tls")]
-use crate::reactor::{Tls, TlsServer};
+use crate::reactor::{Tls, TlsClient, TlsServer};
 use crate::slots::Key;
 use crate::time::Time;
 
@@ -23,6 +23,10 @@ pub(crate) trait Transmit {
 
     /// Bounds how much the stream in `slot` takes ahead of what it sends.
     fn limit_unsent(&mut self, slot: usize, bytes: Option<u32>);
+
+    /// The certificates that the peer of the stream in `slot` has presented.
+    #[cfg(feature = "tls")]
+    fn peer_certificates(&self, slot: usize) -> Vec<&[u8]>;
 
     /// The present moment. The time of the turn is earlier.
     fn now(&mut self) -> Time;
@@ -56,6 +60,20 @@ pub(crate) trait Transmit {
 
     /// Reports the readiness of the stream in `slot` under `key`, beginning with its current one.
     fn register(&mut self, slot: usize, key: u64) -> io::Result<()>;
+
+    /// Closes the stream in `slot`.
+    fn close(&mut self, slot: usize);
+
+    /// Makes the stream in `slot` speak TLS to the server `host`; `received` is what was received
+    /// of it already.
+    #[cfg(feature = "tls")]
+    fn connect_tls(
+        &mut self,
+        slot: usize,
+        tls: &TlsClient,
+        host: &str,
+        received: &[u8],
+    ) -> io::Result<()>;
 
     /// Makes the accepted stream in `slot` speak TLS; `received` is what was received of it
     /// already.
@@ -218,6 +236,14 @@ impl<R: Reactor> Transmit for Streams<R> {
         }
     }
 
+    #[cfg(feature = "tls")]
+    fn peer_certificates(&self, slot: usize) -> Vec<&[u8]> {
+        match self.streams.get(slot) {
+            Some(Some(stream)) => self.reactor.peer_certificates(stream),
+            _ => Vec::new(),
+        }
+    }
+
     fn now(&mut self) -> Time {
         self.reactor.now()
     }
@@ -261,6 +287,21 @@ impl<R: Reactor> Transmit for Streams<R> {
 
     fn register(&mut self, slot: usize, key: u64) -> io::Result<()> {
         self.call(slot, |reactor, stream| reactor.register(stream, key)).map(|_| ())
+    }
+
+    fn close(&mut self, slot: usize) {
+        self.remove(slot);
+    }
+
+    #[cfg(feature = "tls")]
+    fn connect_tls(
+        &mut self,
+        slot: usize,
+        tls: &TlsClient,
+        host: &str,
+        received: &[u8],
+    ) -> io::Result<()> {
+        self.encrypt(slot, Tls::Client(tls, host), received)
     }
 
     #[cfg(feature = "tls")]

@@ -102,9 +102,9 @@ pub use deflate::DeflateConfig;
 pub(crate) use deflate::{CompressibleFrames, CompressionCache};
 use websocket::StoragePool;
 pub use websocket::{
-    AsOutgoing, Buffer, BufferPool, CloseCode, CloseFrame, Event, FrameHeader, Handled, Incoming,
-    InvalidUtf8, Limits, MaskKeys, Message, OpCode, Outgoing, PeerError, PreparedMessage,
-    ProtocolError, Role, State, TimedOut, Utf8Validator, WebSocket, Workspace, apply_mask,
-    write_frame,
+    AsOutgoing, Buffer, BufferPool, ClientHandshake, CloseCode, CloseFrame, Event, FrameHeader,
+    Handled, Incoming, InvalidUtf8, Limits, MaskKeys, Message, OpCode, Outgoing, PeerError,
+    PreparedMessage, ProtocolError, Role, State, TimedOut, Utf8Validator, WebSocket, Workspace,
+    apply_mask, write_frame,
 };
 pub(crate) use websocket::{HEADROOM_BYTES, Payload, WholeMessages, WorkBudget, write_payload};

@@ -340,6 +340,16 @@ pub trait Reactor: Sized {
         false
     }
 
+    /// The certificates that the peer has presented, in DER, its own first. None before the TLS
+    /// handshake is done, and by default.
+    ///
+    /// Needs the feature `tls`.
+    #[cfg(feature = "tls")]
+    fn peer_certificates<'s>(&self, stream: &'s Self::Stream) -> Vec<&'s [u8]> {
+        let _ = stream;
+        Vec::new()
+    }
+
     /// Receives into `buffer`. Returns the number of bytes, or 0 at the end of the stream.
     ///
     /// # Errors

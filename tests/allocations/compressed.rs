@@ -81,7 +81,8 @@ fn pair(config: DeflateConfig, pool: &mut BufferPool) -> (End, End) {
     client.with(pool, |connection, work| {
         let Handled { event, .. } =
             connection.handle_input(&mut server.out, work).expect("a response");
-        assert!(matches!(event, Some(Event::Open(_))) && connection.is_compressed());
+        assert!(matches!(event, Some(Event::Response(_))) && connection.is_compressed());
+        connection.handshake().open(work);
     });
     server.out.clear();
     client.out = Vec::with_capacity(64 * 1024);

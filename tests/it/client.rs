@@ -369,12 +369,14 @@ fn an_answer_that_does_not_open_is_a_connect_error() {
         String::from_utf8(answer).expect("UTF-8")
     };
     let missing = |_: &str| "HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nno".to_owned();
-    let moved = |_: &str| "HTTP/1.1 301 Moved\r\nLocation: ws://example.com\r\n\r\n".to_owned();
+    let moved = |_: &str| {
+        "HTTP/1.1 301 Moved\r\nLocation: ws://example.com\r\nContent-Length: 0\r\n\r\n".to_owned()
+    };
     let other = |_: &str| "SSH-2.0-OpenSSH_9.9\r\n\r\n".to_owned();
     type Answer<'a> = &'a dyn Fn(&str) -> String;
     let cases: [(Answer<'_>, &str); 5] = [
-        (&missing, "Handshake(UnexpectedStatus(404))"),
-        (&moved, "Handshake(UnexpectedStatus(301))"),
+        (&missing, "Refused(404)"),
+        (&moved, "Refused(301)"),
         (&wrong_accept, "Handshake(WrongAccept)"),
         (&unasked, "Handshake(UnaskedSubprotocol)"),
         (&other, "Handshake(Http(InvalidStartLine))"),

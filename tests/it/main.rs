@@ -1,6 +1,7 @@
 //! Integration tests.
 
 mod acting;
+mod attachments;
 mod backpressure;
 mod client;
 mod closing;
@@ -22,8 +23,11 @@ mod logging;
 mod panics;
 mod places;
 mod proxies;
+mod proxies_connect;
 mod readme;
 mod reconnect;
+mod redirects;
+mod refusals;
 mod routes;
 mod server;
 #[path = "../shared/mod.rs"]

@@ -1,5 +1,5 @@
 //! Real clients against `serve echo`: they get their messages back, and both ends succeed. Also a
-//! browser with the example `chat`, nginx as a proxy, and Prometheus' parser.
+//! browser with the example `chat`, nginx and tinyproxy as proxies, and Prometheus' parser.
 //!
 //! A client that is not installed is skipped, with a note on standard error. If `CI` is set in the
 //! environment, that is a failure. `prepare` installs all of them.
@@ -24,6 +24,8 @@ mod node;
 mod program;
 #[cfg(test)]
 mod prometheus;
+#[cfg(test)]
+mod tinyproxy;
 #[cfg(test)]
 mod tungstenite;
 #[cfg(test)]

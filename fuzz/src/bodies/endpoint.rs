@@ -4,17 +4,20 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use eventwire::Time;
-use eventwire::proto::handshake::{Acceptance, ClientRequest, Key, Refusal, UpgradeRequest, WsUrl};
+use eventwire::proto::handshake::{
+    Acceptance, ClientRequest, HttpProxy, Key, Refusal, UpgradeRequest, WsUrl,
+};
 use eventwire::proto::http::HeadLimits;
 use eventwire::proto::{
-    BufferPool, Event, FrameHeader, Handled, Incoming, Limits, MaskKeys, Message, OpCode,
-    PeerError, Role, State, TimedOut, WebSocket, Workspace, apply_mask,
+    BufferPool, ClientHandshake, Event, FrameHeader, Handled, Incoming, Limits, MaskKeys, Message,
+    OpCode, PeerError, Role, State, TimedOut, WebSocket, Workspace, apply_mask,
 };
 
 /// What a connection yielded.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Seen {
     Request(Vec<u8>),
+    Tunnel,
     Open(Vec<u8>),
     Message(OpCode, Vec<u8>),
     Ping(Vec<u8>),
@@ -121,6 +124,21 @@ impl Endpoint {
         let limits = Arc::clone(limits);
         let (seen, input) = (Vec::new(), Vec::new());
         Self { connection, out, now, seen, head, written: 0, limits, mask_keys, pool, input }
+    }
+
+    /// A client that has asked a proxy for a tunnel.
+    pub(crate) fn behind_proxy(limits: &Arc<Limits>) -> Self {
+        static PROXY: LazyLock<HttpProxy> = LazyLock::new(|| {
+            let proxy = HttpProxy::new("http://proxy:3128").expect("a URL");
+            proxy.credentials("user", "password").expect("credentials")
+        });
+        let mut endpoint = Self::new(Role::Client, limits);
+        endpoint.out.clear();
+        endpoint.connection = endpoint.with(|_, workspace| {
+            ClientHandshake::behind_proxy(&PROXY, asked(), key(), Arc::clone(limits), workspace)
+        });
+        endpoint.head = Some(endpoint.out.len());
+        endpoint
     }
 
     /// A connection whose opening handshake is done.
@@ -248,7 +266,16 @@ impl Endpoint {
                 assert_eq!((before, after), (State::Connecting, State::Connecting));
                 self.answer(head);
             }
-            Seen::Open(_) => assert_eq!((before, after), (State::Connecting, State::Open)),
+            Seen::Tunnel => {
+                assert_eq!((before, after), (State::Connecting, State::Connecting));
+                self.with(|connection, work| connection.handshake().request(work));
+                self.head = Some(self.out.len());
+            }
+            Seen::Open(_) => {
+                assert_eq!((before, after), (State::Connecting, State::Connecting));
+                self.with(|connection, work| connection.handshake().open(work));
+                assert!(self.connection.is_open());
+            }
             Seen::Message(opcode, payload) => {
                 assert_eq!((before, after), (State::Open, State::Open));
                 assert!(payload.len() <= self.limits.message());
@@ -267,7 +294,7 @@ impl Endpoint {
                 assert_eq!(after, State::Closed);
             }
             Seen::Failed(error) => {
-                let opening = matches!(error, PeerError::Handshake(_));
+                let opening = !matches!(error, PeerError::Protocol(_));
                 assert!(before != State::Closed && opening == (before == State::Connecting));
                 assert_eq!(after, State::Closed);
             }
@@ -406,7 +433,8 @@ fn note(event: Event<'_>, pool: &mut BufferPool) -> Seen {
     match event {
         Event::ProxyHeader(_) => panic!("nobody announced a proxy"),
         Event::Request(head) => Seen::Request(head.into_owned()),
-        Event::Open(head) => Seen::Open(head.into_owned()),
+        Event::Tunnel => Seen::Tunnel,
+        Event::Response(head) => Seen::Open(head.into_owned()),
         Event::Message(incoming) => {
             let message = incoming.message();
             let opcode = match message {

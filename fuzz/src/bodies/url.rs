@@ -7,6 +7,11 @@ use super::endpoint::key;
 
 pub(crate) fn run(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
+    let base = WsUrl::parse("wss://example.com/a/b?c").expect("a URL");
+    if let Ok(joined) = base.join(&text) {
+        assert_eq!(WsUrl::parse(&joined.to_string()).as_ref(), Ok(&joined));
+        assert_eq!(joined.join(&joined.to_string()).as_ref(), Ok(&joined), "no dots are left");
+    }
     let url = match WsUrl::parse(&text) {
         Ok(url) => url,
         Err(error) => {

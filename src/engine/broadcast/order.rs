@@ -59,7 +59,8 @@ impl Core<dyn Transmit + '_> {
                 self.sockets.end_unopened(conn, ConnectError::Cancelled);
                 true
             }
-            State::Closing | State::Closed => false,
+            State::Closing => false,
+            State::Closed => self.cancel_redirect(conn),
         }
     }
 

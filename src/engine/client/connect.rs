@@ -1,9 +1,9 @@
 //! Making connections to servers, without waiting for anything.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use crate::config::ClientConfig;
+use crate::engine::client::route::{Route, request};
 use crate::engine::configured_handler::ConfiguredHandler;
 use crate::engine::connection::Connection;
 use crate::engine::context::Context;
@@ -12,13 +12,13 @@ use crate::engine::endpoints::{ClientEndpoint, Endpoint, Registration};
 use crate::engine::event_loop::EventLoop;
 use crate::engine::handler::{WebSocketHandler, on_message};
 use crate::engine::ids::{ConnectionId, EndpointId};
-use crate::engine::turn::requests::{Destination, Dial};
+use crate::engine::turn::requests::Dial;
 use crate::error::Error;
-use crate::net::connector::Connector;
 use crate::net::socket::Socket;
 use crate::net::streams::Transmit;
 use crate::proto::handshake::Key as HandshakeKey;
-use crate::proto::handshake::{ClientRequest, UrlError, WsUrl};
+use crate::proto::handshake::WsUrl;
+use crate::proto::http::InvalidHeader;
 use crate::proto::{Message, WebSocket, Workspace};
 use crate::reactor::Reactor;
 use crate::slots::Key;
@@ -70,6 +70,10 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// connection's first count as connections, and wait while
     /// [`Config::max_connections`](crate::Config::max_connections) is reached.
     ///
+    /// Redirects are followed on request ([`ClientConfig::redirects`]), and HTTP proxies open
+    /// tunnels ([`ClientConfig::proxy`]). The handler learns the server's response: in
+    /// [`on_response`](WebSocketHandler::on_response), or with the error.
+    ///
     /// Up to four threads look names up. They are started when needed, and look up each name once
     /// for all connections to it. While 1,024 lookups are queued, further ones fail with
     /// [`ConnectError::Io`](crate::ConnectError).
@@ -86,13 +90,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         config: ClientConfig,
         handler: impl WebSocketHandler<S> + 'static,
     ) -> Result<ConnectionId, Error> {
-        let endpoint = self.add_client(config, Box::new(handler), Registration::Temporary);
-        let connected = self.core.erased().connect(endpoint, url);
-        if connected.is_err() {
-            self.core.free_unused_endpoint(endpoint.0.index());
-        }
-        self.serve_requests();
-        connected
+        connect_with(self, config, handler, |cx, endpoint| cx.connect(endpoint, url))
     }
 
     /// Connects to a WebSocket server, with a closure that handles the messages, as
@@ -157,6 +155,23 @@ impl Core<dyn Transmit + '_> {
 
     /// Begins to connect. The loop dials at the end of the turn.
     pub(crate) fn connect_once(&mut self, endpoint: EndpointId, url: &str) -> Result<Key, Error> {
+        let route = self.route(endpoint, url)?;
+        let (protocol, request) = begin_handshake(self, &route)?;
+        let mut socket = Socket::new(protocol, route.handler());
+        socket.rare.set_connector(route.connector());
+        let conn = self.at_present(|core| core.sockets.registry.insert(socket));
+        // It leaves once the stream is connected.
+        self.sockets.handshakes().queue_request(conn, &request);
+        self.endpoints.enter(endpoint.0.index());
+        self.requests.dial(Dial { conn, to: route.destination() });
+        if route.is_needed_later() {
+            self.routes.insert(ConnectionId(conn), route);
+        }
+        Ok(conn)
+    }
+
+    /// The way to a URL, if a connection may be begun.
+    pub(crate) fn route(&mut self, endpoint: EndpointId, url: &str) -> Result<Route, Error> {
         self.ending.check_serving()?;
         let client = Arc::clone(self.endpoints.for_connecting(endpoint)?);
         let url = WsUrl::parse(url)?;
@@ -164,117 +179,50 @@ impl Core<dyn Transmit + '_> {
             self.requests.make_room();
             return Err(Error::ConnectionLimit);
         }
-        check_scheme(&url, &client.config)?;
-        let to = destination(&url, &client.config);
-        let connector = connector(&url, &client.config);
-        let request = request(url, &client.config)?;
-        let conn = self.at_present(|core| core.begin_connect(request, &client, connector));
-        self.endpoints.enter(endpoint.0.index());
-        self.requests.dial(Dial { conn, to });
-        Ok(conn)
+        Ok(Route::new(client, url, self.streams.now())?)
     }
+}
 
-    /// Makes the connection's entry. Its opening request is queued until the stream is connected.
-    fn begin_connect(
-        &mut self,
-        request: ClientRequest,
-        client: &ClientEndpoint,
-        connector: Connector,
-    ) -> Key {
-        let now = self.now();
-        let output = &mut self.sockets.output;
-        let mut nonce = [0; 16];
-        for word in nonce.chunks_exact_mut(4) {
-            word.copy_from_slice(&output.mask_keys.next_key());
-        }
-        let mut out = Vec::new();
-        let mut workspace = Workspace {
-            out: &mut out,
-            mask_keys: &mut output.mask_keys,
-            pool: &mut output.storage.buffers,
-            now,
-        };
-        let key = HandshakeKey::from_nonce(nonce);
-        let protocol = WebSocket::client(request, key, Arc::clone(&client.limits), &mut workspace);
-        let mut socket = Socket::new(protocol, client.handler);
-        socket.rare.set_connector(connector);
-        let conn = self.sockets.registry.insert(socket);
-        self.sockets.queue_request(conn, &out);
-        conn
+/// Registers an endpoint for the one connection, or the link, that `connect` makes.
+pub(crate) fn connect_with<S, R: Reactor>(
+    event_loop: &mut EventLoop<S, R>,
+    config: ClientConfig,
+    handler: impl WebSocketHandler<S> + 'static,
+    connect: impl FnOnce(&mut Context<'_>, EndpointId) -> Result<ConnectionId, Error>,
+) -> Result<ConnectionId, Error> {
+    let endpoint = event_loop.add_client(config, Box::new(handler), Registration::Temporary);
+    let connected = connect(&mut event_loop.core.erased().context(), endpoint);
+    if connected.is_err() {
+        event_loop.core.free_unused_endpoint(endpoint.0.index());
     }
+    event_loop.serve_requests();
+    connected
+}
+
+/// Begins a handshake. Returns its protocol and the first request.
+pub(crate) fn begin_handshake(
+    core: &mut Core<dyn Transmit + '_>,
+    route: &Route,
+) -> Result<(WebSocket, Vec<u8>), InvalidHeader> {
+    let request = route.request()?;
+    let now = core.now();
+    let output = &mut core.sockets.output;
+    let mut nonce = [0; 16];
+    for word in nonce.chunks_exact_mut(4) {
+        word.copy_from_slice(&output.mask_keys.next_key());
+    }
+    let mut out = Vec::new();
+    let mut workspace = Workspace {
+        out: &mut out,
+        mask_keys: &mut output.mask_keys,
+        pool: &mut output.storage.buffers,
+        now,
+    };
+    let protocol = route.protocol(request, HandshakeKey::from_nonce(nonce), &mut workspace);
+    Ok((protocol, out))
 }
 
 /// Checks whatever can be wrong with a configuration.
 fn check(config: &ClientConfig) -> Result<(), Error> {
-    request(WsUrl::parse("ws://localhost/")?, config).map(drop)
-}
-
-/// Checks that a URL with `wss` can be connected to.
-fn check_scheme(url: &WsUrl, config: &ClientConfig) -> Result<(), UrlError> {
-    #[cfg(feature = "tls")]
-    let can_encrypt = config.tls.is_some();
-    #[cfg(not(feature = "tls"))]
-    let can_encrypt = {
-        let _ = config;
-        false
-    };
-    if url.is_secure() && !can_encrypt { Err(UrlError::TlsNotConfigured) } else { Ok(()) }
-}
-
-/// What the connection is made with.
-fn connector(url: &WsUrl, config: &ClientConfig) -> Connector {
-    #[cfg(not(feature = "tls"))]
-    let _ = (url, config);
-    Connector {
-        #[cfg(feature = "tls")]
-        tls: config.tls.clone().filter(|_| url.is_secure()).map(|tls| (tls, url.host().to_owned())),
-        ..Connector::default()
-    }
-}
-
-/// Where to connect for this URL.
-fn destination(url: &WsUrl, config: &ClientConfig) -> Destination {
-    if let Some(path) = &config.unix_socket {
-        return Destination::Path(path.clone());
-    }
-    let mut addresses = config.addresses.clone();
-    if addresses.is_empty() {
-        addresses = known_addresses(url.host(), url.port());
-    }
-    if addresses.is_empty() {
-        Destination::Host(url.host().to_owned(), url.port())
-    } else {
-        Destination::Addresses(addresses)
-    }
-}
-
-fn request(url: WsUrl, config: &ClientConfig) -> Result<ClientRequest, Error> {
-    let mut request = ClientRequest::new(url);
-    for name in &config.subprotocols {
-        request = request.subprotocol(name)?;
-    }
-    for (name, value) in &config.headers {
-        request = request.header(name, value)?;
-    }
-    if let Some(origin) = &config.origin {
-        request = request.origin(origin)?;
-    }
-    #[cfg(feature = "deflate")]
-    if let Some(deflate) = config.deflate {
-        request = request.deflate(deflate);
-    }
-    Ok(request)
-}
-
-/// The addresses of hosts that need no lookup: literals, and `localhost` (RFC 6761 §6.3).
-fn known_addresses(host: &str, port: u16) -> Vec<SocketAddr> {
-    let literal = host.trim_start_matches('[').trim_end_matches(']');
-    if let Ok(ip) = literal.parse::<IpAddr>() {
-        return vec![SocketAddr::new(ip, port)];
-    }
-    if host.eq_ignore_ascii_case("localhost") {
-        let loopback: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
-        return loopback.map(|ip| SocketAddr::new(ip, port)).into();
-    }
-    Vec::new()
+    Ok(request(&WsUrl::parse("ws://localhost/")?, config, true).map(drop)?)
 }

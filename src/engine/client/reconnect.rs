@@ -53,9 +53,10 @@ impl Context<'_> {
     ///         _: &mut S,
     ///     ) {
     ///         eprintln!("{error}, next attempt in {:?}", conn.retry_in());
-    ///         if matches!(error, ConnectError::Handshake(_)) {
-    ///             // It is no server for us, and will not become one.
-    ///             conn.link().map(|link| conn.stop_reconnecting(link));
+    ///         let is_refused = matches!(error, ConnectError::Refused(it) if it.status() == 401);
+    ///         if let (true, Some(link)) = (is_refused, conn.link()) {
+    ///             // The token is no longer valid.
+    ///             conn.stop_reconnecting(link);
     ///         }
     ///     }
     /// }

@@ -21,6 +21,8 @@ pub enum HandlerCall {
     Upgrade,
     /// [`HttpHandler::on_request`](crate::HttpHandler::on_request).
     Request,
+    /// [`WebSocketHandler::on_response`](crate::WebSocketHandler::on_response).
+    Response,
     /// [`WebSocketHandler::on_open`](crate::WebSocketHandler::on_open).
     Open,
     /// [`WebSocketHandler::on_message`](crate::WebSocketHandler::on_message).

@@ -1,9 +1,10 @@
 //! Connections that have ended: their handlers are told, their streams closed and their slots
 //! freed.
 
+use crate::engine::core::Core;
 use crate::engine::event_loop::EventLoop;
 use crate::engine::ids::ConnectionId;
-use crate::engine::turn::calls::HandlerCall;
+use crate::engine::turn::calls::{Calls, HandlerCall, guard};
 use crate::engine::turn::dispatch::from;
 use crate::logging::log_line;
 use crate::net::disconnect::Disconnect;
@@ -30,6 +31,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let ended = self.core.sockets.registry.take_reapable(most);
         for &conn in &ended {
             self.report_end(conn, state);
+            drop_attachments(&mut self.core, conn, &mut self.calls);
             if self.end_stream(conn) {
                 self.free(conn);
             }
@@ -72,6 +74,12 @@ impl<S, R: Reactor> EventLoop<S, R> {
             return;
         };
         let (life, peer) = (socket.life, socket.peer.get());
+        let Some(end) = self.core.erased().follow_redirect(conn, end) else {
+            return;
+        };
+        let Some(socket) = self.core.sockets.get_mut(conn) else {
+            return;
+        };
         socket.life.end();
         let is_client = socket.protocol.role() == Role::Client;
         self.core.topics.remove_connection(conn);
@@ -118,6 +126,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         };
         self.dialer.abandon(&mut self.core, socket.rare.take_connector());
         self.core.subprotocols.remove(ConnectionId(conn));
+        self.core.routes.remove(ConnectionId(conn));
         self.core.links.forget(ConnectionId(conn));
         let handler = self.handlers.get(socket.handler());
         if let Some(endpoint) = socket.endpoint().or(handler.map(|handler| handler.endpoint)) {
@@ -131,6 +140,17 @@ impl<S, R: Reactor> EventLoop<S, R> {
 /// proportion to what ends in a turn.
 fn reaped_at_once(waiting: usize) -> usize {
     waiting.min(128).max(waiting / 4)
+}
+
+/// Drops what the application has attached to a connection whose end it knows. That is code of the
+/// application, which may panic.
+fn drop_attachments<T: Transmit>(core: &mut Core<T>, conn: Key, calls: &mut Calls) {
+    if core.sockets.get(conn).is_some_and(|socket| socket.life.is_over()) {
+        let attached = core.attachments.remove(ConnectionId(conn));
+        if let Err(message) = guard(calls.on_panic, || drop(attached)) {
+            calls.note_panic(HandlerCall::Close, Some(ConnectionId(conn)), &message);
+        }
+    }
 }
 
 /// An open connection has ended, which is worth more attention for some reasons than for others.

@@ -9,12 +9,11 @@ use crate::engine::handler::WebSocketHandler;
 use crate::engine::ids::ConnectionId;
 use crate::engine::turn::calls::{Calls, HandlerCall};
 use crate::logging::log_line;
-use crate::net::disconnect::Disconnect;
+use crate::net::disconnect::{ConnectError, Disconnect};
 use crate::net::life::Life;
 use crate::net::lists::Lists;
 use crate::net::rare_state::End;
 use crate::net::sockets::Lent;
-use crate::proto::handshake::chosen_subprotocol;
 use crate::proto::{CloseCode, Event, HEADROOM_BYTES, Incoming};
 use crate::reactor::{Reactor, Readiness};
 use crate::slots::Key;
@@ -41,6 +40,10 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// Does what readiness asks for before input is received; whether any is to be.
     #[inline(never)]
     fn serve_output(&mut self, conn: Key, readiness: &Readiness) -> bool {
+        // Of the stream that a redirected connection had before.
+        if self.core.sockets.get(conn).is_some_and(|socket| socket.rare.is_connecting()) {
+            return false;
+        }
         #[cfg(feature = "tls")]
         if readiness.writable {
             self.flush_tls(conn);
@@ -85,12 +88,9 @@ impl<S, R: Reactor> EventLoop<S, R> {
             Event::Close(payload) => self.core.sockets.registry.end_by_close_frame(conn, &payload),
             Event::ProxyHeader(header) => self.note_client(conn, &header),
             Event::Request(head) => self.answer(conn, &head, state),
-            Event::Open(head) => {
-                let socket = self.core.sockets.get(conn);
-                let limits = socket.map(|socket| socket.protocol.limits().head_limits());
-                let chosen = limits.and_then(|limits| chosen_subprotocol(&head, limits));
-                self.open(conn, chosen, state);
-            }
+            // Handled where the rest of the input is at hand.
+            Event::Tunnel => {}
+            Event::Response(head) => self.accepted(conn, &head, state),
         }
     }
 
@@ -153,10 +153,16 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// Closes a connection whose handler panicked, unless `on_close` was called before.
     #[cold]
     pub(crate) fn panicked(&mut self, conn: Key, message: String) {
-        let socket = self.core.sockets.get_mut(conn);
-        let Some(socket) = socket.filter(|socket| socket.life == Life::Open) else {
+        let Some(socket) = self.core.sockets.get_mut(conn) else {
             return;
         };
+        if socket.is_being_made() && !socket.life.is_over() {
+            self.core.sockets.end_unopened(conn, ConnectError::Panicked { message });
+            return;
+        }
+        if socket.life != Life::Open {
+            return;
+        }
         // Whatever else ends it, the handler must learn that its own state may be half-changed.
         socket.rare.overrule_end(End::Disconnect(Disconnect::Panicked { message }));
         self.core.erased().close(conn, CloseCode::INTERNAL, "");

@@ -7,6 +7,7 @@ use crate::engine::event_loop::EventLoop;
 use crate::net::disconnect::{ConnectError, Disconnect};
 use crate::net::rare_state::{End, Leftover};
 use crate::net::reading::{ReadDebt, ReadPermission};
+use crate::net::socket::Socket;
 use crate::net::sockets::CORK_BYTES_MAX;
 use crate::proto::handshake::HandshakeError;
 use crate::proto::{Event, Handled, Role, State, WorkBudget};
@@ -212,7 +213,10 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// handled at once.
     #[inline(never)]
     fn look_at_input(&mut self, conn: Key, hangup: bool, room: usize, state: &mut S) -> Next {
-        let Some(socket) = self.core.sockets.get(conn).filter(|socket| !socket.is_dead()) else {
+        let socket = self.core.sockets.get(conn);
+        // One that was redirected has no stream until it is connected again.
+        let has_stream = |socket: &&Socket| !socket.is_dead() && !socket.rare.is_connecting();
+        let Some(socket) = socket.filter(has_stream) else {
             return Next::Received(Received::Ended);
         };
         let (receives_little, is_large) =
@@ -366,9 +370,14 @@ impl<S, R: Reactor> EventLoop<S, R> {
                 let Some(event) = event else {
                     return self.core.sockets.registry.input.share().is_used_up().then_some(used);
                 };
+                let is_tunnel = matches!(event, Event::Tunnel);
                 #[cfg(feature = "tls")]
                 let announced = matches!(event, Event::ProxyHeader(_));
                 self.dispatch(conn, event, state);
+                if is_tunnel && self.core.erased().enter_tunnel(conn, &input[used..]) {
+                    self.core.sockets.registry.resume(conn);
+                    return None;
+                }
                 // The proxy passes on what its client says, from the first byte of TLS on.
                 #[cfg(feature = "tls")]
                 if announced && self.core.erased().accept_tls(conn, &input[used..]) {
@@ -393,10 +402,10 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let is_client = socket.protocol.role() == Role::Client;
         match socket.protocol.state() {
             State::Connecting => {
-                let error = ConnectError::Handshake(HandshakeError::ConnectionEnded);
                 if is_client {
-                    self.core.sockets.end_unopened(conn, error);
+                    self.core.sockets.handshakes().end(conn);
                 } else {
+                    let error = ConnectError::Handshake(HandshakeError::ConnectionEnded);
                     // A peer may end its half after its last request. It still gets its responses.
                     self.core.sockets.end_after_queued(conn, End::Connect(error));
                 }

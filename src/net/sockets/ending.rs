@@ -81,6 +81,14 @@ impl Sender<'_> {
         if !socket.is_late(by) {
             return;
         }
+        // A response that has no end says why there is no connection.
+        let refusal =
+            output.write(registry, conn, |protocol, work| protocol.handshake().take_refusal(work));
+        if let Some(Some(error)) = refusal {
+            registry.end_by_peer_error(conn, error);
+            registry.kill(conn);
+            return;
+        }
         let handled =
             output.write_or_pong(registry, conn, WebSocket::handle_timeout, Result::is_ok);
         let Some(Err(timed_out)) = handled else {

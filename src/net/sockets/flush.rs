@@ -155,9 +155,9 @@ mod tests {
     use crate::net::socket::Socket;
     use crate::net::streams::Transmit;
     use crate::proto::{Limits, MaskKeys, Role, WebSocket};
-    #[cfg(feature = "tls")]
-    use crate::reactor::TlsServer;
     use crate::reactor::{MioListener, MioStream};
+    #[cfg(feature = "tls")]
+    use crate::reactor::{TlsClient, TlsServer};
     use crate::time::Time;
 
     /// A stream that takes this many more bytes.
@@ -175,6 +175,11 @@ mod tests {
         }
 
         fn limit_unsent(&mut self, _: usize, _: Option<u32>) {}
+
+        #[cfg(feature = "tls")]
+        fn peer_certificates(&self, _: usize) -> Vec<&[u8]> {
+            Vec::new()
+        }
 
         fn now(&mut self) -> Time {
             Time::BEGINNING
@@ -208,6 +213,13 @@ mod tests {
 
         fn register(&mut self, _: usize, _: u64) -> io::Result<()> {
             Ok(())
+        }
+
+        fn close(&mut self, _: usize) {}
+
+        #[cfg(feature = "tls")]
+        fn connect_tls(&mut self, _: usize, _: &TlsClient, _: &str, _: &[u8]) -> io::Result<()> {
+            Err(io::ErrorKind::Unsupported.into())
         }
 
         #[cfg(feature = "tls")]

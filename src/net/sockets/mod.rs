@@ -22,6 +22,7 @@ mod deliver;
 mod ending;
 mod flush;
 mod handling;
+mod handshakes;
 mod input;
 mod memory;
 mod output;
@@ -123,14 +124,6 @@ impl Sockets {
     /// The connection, with the storage that it may take for a message.
     pub(crate) fn with_buffers(&mut self, conn: Key) -> Option<(&mut Socket, &mut BufferPool)> {
         Some((self.registry.table.get_mut(conn)?, &mut self.output.storage.buffers))
-    }
-
-    /// Queues the opening request of a connection that is being made: it leaves once it is made.
-    pub(crate) fn queue_request(&mut self, conn: Key, request: &[u8]) {
-        if let Some(socket) = self.registry.table.get_mut(conn) {
-            socket.outbox = Some(self.output.outbox_with(request));
-            socket.blocked = true;
-        }
     }
 
     /// Corks a short message for the connection that it replies to, as most are; `false` if it is

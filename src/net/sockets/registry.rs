@@ -80,6 +80,8 @@ impl Registry {
             conn,
             match error {
                 PeerError::Handshake(error) => End::Connect(ConnectError::Handshake(error)),
+                PeerError::Refused(refused) => End::Connect(ConnectError::Refused(refused)),
+                PeerError::ProxyRefused(refused) => End::Connect(ConnectError::Proxy(refused)),
                 PeerError::Protocol(error) => End::Disconnect(Disconnect::Protocol(error)),
             },
         );

@@ -155,6 +155,13 @@ impl Relief<'_> {
             return;
         }
         let Self { registry, output } = self;
+        // What has come of a response that refused says why there is no connection.
+        let refusal = output
+            .write(registry, conn, |protocol, work| protocol.handshake().truncate_refusal(work));
+        if let Some(Some(error)) = refusal {
+            registry.end_by_peer_error(conn, error);
+            return;
+        }
         let code = CloseCode::TRY_AGAIN_LATER;
         output.write(registry, conn, |protocol, work| protocol.close_immediately(code, work));
         let leftover = registry.table.get_mut(conn).and_then(|socket| socket.rare.take_leftover());

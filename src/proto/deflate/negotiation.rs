@@ -31,10 +31,10 @@ enum ClientWindow {
 /// What an opening handshake agreed on for the compression of one connection, from the view of this
 /// end. Needs the feature `deflate`: without it nothing is ever agreed.
 ///
-/// A server gets it from [`Acceptance::agreement`], a client from [`Accepted::agreement`].
+/// A server gets it from [`Acceptance::agreement`], a client from [`UpgradeResponse::agreement`].
 ///
 /// [`Acceptance::agreement`]: crate::proto::handshake::Acceptance::agreement
-/// [`Accepted::agreement`]: crate::proto::handshake::Accepted::agreement
+/// [`UpgradeResponse::agreement`]: crate::proto::handshake::UpgradeResponse::agreement
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeflateAgreement {
     pub(super) level: u8,

@@ -2,8 +2,8 @@ use std::str;
 
 use super::extensions::EXTENSIONS;
 use super::origin::is_origin;
-use super::{HandshakeError, Key, WsUrl};
-use crate::proto::deflate::{DeflateAgreement, DeflateConfig};
+use super::{HandshakeError, Key, UpgradeResponse, WsUrl};
+use crate::proto::deflate::DeflateConfig;
 use crate::proto::http::{
     ExtraHeaders, Fields, HeadLimits, HeadScanner, HttpError, InvalidHeader, ResponseHead,
     is_token, write_header,
@@ -31,6 +31,7 @@ pub struct ClientRequest {
     subprotocols: Vec<String>,
     deflate: Option<DeflateConfig>,
     headers: ExtraHeaders,
+    follows_redirects: bool,
 }
 
 impl ClientRequest {
@@ -43,6 +44,7 @@ impl ClientRequest {
             subprotocols: Vec::new(),
             deflate: None,
             headers: ExtraHeaders::default(),
+            follows_redirects: false,
         }
     }
 
@@ -94,6 +96,17 @@ impl ClientRequest {
         self
     }
 
+    /// Does not wait for the body of a redirect, because it is followed.
+    #[must_use]
+    pub(crate) fn following_redirects(mut self, follows_redirects: bool) -> Self {
+        self.follows_redirects = follows_redirects;
+        self
+    }
+
+    pub(crate) const fn follows_redirects(&self) -> bool {
+        self.follows_redirects
+    }
+
     /// The requested URL.
     #[must_use]
     pub fn url(&self) -> &WsUrl {
@@ -128,15 +141,16 @@ impl ClientRequest {
     /// # Errors
     ///
     /// The first error in the head, by a [`HeadScanner`] or by RFC 6455 §4.1.
-    /// [`HandshakeError::UnexpectedStatus`] if the server refuses. Interim responses, such as 100
-    /// or 103, are that error, too; a [`WebSocket`](crate::proto::WebSocket) skips them (RFC 9110
-    /// §15.2). [`HttpError::HeadBoundary`] if `head` is not exactly one head.
+    /// [`HandshakeError::UnexpectedStatus`] if the server refuses. A
+    /// [`WebSocket`](crate::proto::WebSocket) reads the body of such a response, too
+    /// ([`PeerError::Refused`](crate::proto::PeerError)), and skips interim responses, such as 100
+    /// or 103 (RFC 9110 §15.2). [`HttpError::HeadBoundary`] if `head` is not exactly one head.
     pub fn check_response<'a>(
         &self,
         head: &'a [u8],
         limits: &HeadLimits,
         key: &Key,
-    ) -> Result<Accepted<'a>, HandshakeError> {
+    ) -> Result<UpgradeResponse<'a>, HandshakeError> {
         HeadScanner::check(head, limits)?;
         self.check_scanned(head, limits, key)
     }
@@ -148,7 +162,7 @@ impl ClientRequest {
         head: &'a [u8],
         limits: &HeadLimits,
         key: &Key,
-    ) -> Result<Accepted<'a>, HandshakeError> {
+    ) -> Result<UpgradeResponse<'a>, HandshakeError> {
         debug_assert_eq!(HeadScanner::check(head, limits), Ok(()));
         let fields = parse_switching(head, limits)?;
         // RFC 6455 §4.1 requires exactly this value here. In a request it may be one of a list.
@@ -163,6 +177,23 @@ impl ClientRequest {
             return Err(HandshakeError::WrongAccept);
         }
         // Headers about a body are ignored: a response with 101 has none (RFC 9112 §6.3).
+        self.read_agreements(fields)
+    }
+
+    /// A response that was checked.
+    pub(crate) fn read_response<'a>(
+        &self,
+        head: &'a [u8],
+        limits: &HeadLimits,
+    ) -> Result<UpgradeResponse<'a>, HandshakeError> {
+        self.read_agreements(parse_switching(head, limits)?)
+    }
+
+    /// What the response agrees on, of all that this request offered.
+    fn read_agreements<'a>(
+        &self,
+        fields: Fields<'a>,
+    ) -> Result<UpgradeResponse<'a>, HandshakeError> {
         let extensions = fields.extensions()?;
         let agreement = match &self.deflate {
             Some(config) => config.conclude(&extensions)?,
@@ -173,7 +204,7 @@ impl ClientRequest {
             Some(chosen) => Some(self.offered(chosen).ok_or(HandshakeError::UnaskedSubprotocol)?),
             None => None,
         };
-        Ok(Accepted { subprotocol, agreement, fields })
+        Ok(UpgradeResponse { subprotocol, agreement, fields })
     }
 
     /// Whether `head`, which a [`HeadScanner`] found, is an interim response, which another one
@@ -192,46 +223,6 @@ impl ClientRequest {
         let name = str::from_utf8(name).ok()?;
         self.subprotocols.iter().any(|offered| offered == name).then_some(name)
     }
-}
-
-/// A server's response that opened the connection. It borrows from the head.
-#[derive(Clone, Debug)]
-pub struct Accepted<'a> {
-    subprotocol: Option<&'a str>,
-    agreement: Option<DeflateAgreement>,
-    fields: Fields<'a>,
-}
-
-impl<'a> Accepted<'a> {
-    /// The subprotocol that the server chose of those offered.
-    #[must_use]
-    pub fn subprotocol(&self) -> Option<&'a str> {
-        self.subprotocol
-    }
-
-    /// The agreed compression. `None` if this end did not offer any or the server accepted none.
-    #[must_use]
-    pub fn agreement(&self) -> Option<DeflateAgreement> {
-        self.agreement
-    }
-
-    /// The value of the first header with this name, in any case. `None` if it is not UTF-8.
-    #[must_use]
-    pub fn header(&self, name: &str) -> Option<&'a str> {
-        self.fields.text(name)
-    }
-
-    /// All headers in order. White space around the values is removed.
-    pub fn headers(&self) -> impl Iterator<Item = (&'a str, &'a [u8])> {
-        self.fields.iter()
-    }
-}
-
-/// The header lines of a response with status 101.
-/// The subprotocol in `head`, a response that [`ClientRequest`] accepted.
-pub(crate) fn chosen_subprotocol<'a>(head: &'a [u8], limits: &HeadLimits) -> Option<&'a str> {
-    let chosen = parse_switching(head, limits).ok()?.single("Sec-WebSocket-Protocol").ok()??;
-    str::from_utf8(chosen).ok()
 }
 
 fn parse_switching<'a>(head: &'a [u8], limits: &HeadLimits) -> Result<Fields<'a>, HandshakeError> {

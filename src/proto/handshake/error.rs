@@ -46,7 +46,9 @@ pub enum HandshakeError {
     UnaskedSubprotocol,
     /// The server accepts no further connection: it is full, or shutting down.
     Unavailable,
-    /// The server answered with this status instead of 101.
+    /// The server answered with this status instead of 101. A
+    /// [`WebSocket`](crate::proto::WebSocket) has the whole response instead
+    /// ([`PeerError::Refused`](crate::proto::PeerError)).
     UnexpectedStatus(u16),
     /// The version of the WebSocket protocol is not 13 (RFC 6455 §4.4).
     UnsupportedWebSocketVersion,

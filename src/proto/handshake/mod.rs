@@ -2,8 +2,8 @@
 //!
 //! A server parses a client's head as an [`UpgradeRequest`], checks it against an
 //! [`OriginPolicy`], and responds with an [`Acceptance`] or a [`Refusal`]. A client writes a
-//! [`ClientRequest`] and checks the response, which is [`Accepted`] or an error. How heads are
-//! read, and how requests that open no WebSocket are answered, is in [`http`](super::http).
+//! [`ClientRequest`] and checks the response: an [`UpgradeResponse`] or an error. How heads
+//! are read, and how requests that open no WebSocket are answered, is in [`http`](super::http).
 //!
 //! Nothing here repairs what a peer sent. Two readers that repair the same bytes differently make
 //! request smuggling possible.
@@ -34,19 +34,28 @@ mod acceptance;
 mod client;
 mod error;
 mod extensions;
+mod http_proxy;
 mod key;
 mod origin;
+mod redirect_error;
+mod reference;
 mod refusal;
+mod refused;
 mod upgrade_request;
+mod upgrade_response;
 mod url;
 
 pub use acceptance::Acceptance;
-pub(crate) use client::chosen_subprotocol;
-pub use client::{Accepted, ClientRequest};
+pub use client::ClientRequest;
 pub use error::HandshakeError;
 pub(crate) use extensions::{Extension, Param};
+pub use http_proxy::HttpProxy;
 pub use key::Key;
 pub use origin::OriginPolicy;
+pub use redirect_error::RedirectError;
 pub use refusal::Refusal;
+pub(crate) use refused::RefusedReader;
+pub use refused::{BodyEnd, Refused};
 pub use upgrade_request::UpgradeRequest;
+pub use upgrade_response::UpgradeResponse;
 pub use url::{UrlError, WsUrl};

@@ -35,10 +35,19 @@ impl WsUrl {
     /// Which part of the URL is wrong or not supported.
     pub fn parse(url: &str) -> Result<Self, UrlError> {
         let (scheme, rest) = url.split_once("://").ok_or(UrlError::Scheme)?;
-        let is_secure = scheme.eq_ignore_ascii_case("wss");
-        if !is_secure && !scheme.eq_ignore_ascii_case("ws") {
-            return Err(UrlError::Scheme);
-        }
+        let is_secure = is_secure(scheme, ["ws", "wss"]).ok_or(UrlError::Scheme)?;
+        Self::from_parts(is_secure, rest)
+    }
+
+    /// Parses the same with `http` or `https` as the scheme.
+    pub(super) fn parse_http(url: &str) -> Result<Self, UrlError> {
+        let (scheme, rest) = url.split_once("://").ok_or(UrlError::Scheme)?;
+        let is_secure = is_secure(scheme, ["http", "https"]).ok_or(UrlError::Scheme)?;
+        Self::from_parts(is_secure, rest)
+    }
+
+    /// Parses what follows `://`.
+    pub(super) fn from_parts(is_secure: bool, rest: &str) -> Result<Self, UrlError> {
         if rest.contains('#') {
             return Err(UrlError::Fragment);
         }
@@ -87,6 +96,21 @@ impl WsUrl {
     #[must_use]
     pub fn target(&self) -> &str {
         &self.target
+    }
+
+    /// The host and the port, whether it is the default or not. An IPv6 address is in brackets.
+    pub(super) fn authority(&self) -> String {
+        match self.host.contains(':') {
+            true => format!("[{}]:{}", self.host, self.port),
+            false => format!("{}:{}", self.host, self.port),
+        }
+    }
+
+    /// Whether both have the same origin: scheme, host and port (RFC 6454 §5).
+    pub(crate) fn has_same_origin(&self, other: &Self) -> bool {
+        self.is_secure == other.is_secure
+            && self.port == other.port
+            && self.host.eq_ignore_ascii_case(&other.host)
     }
 
     /// The value of `Host`. An IPv6 address is in brackets, and a default port is left out.
@@ -139,6 +163,12 @@ impl fmt::Display for UrlError {
 }
 
 impl std::error::Error for UrlError {}
+
+/// Whether the scheme is the second of two, in any case. `None` if it is neither.
+pub(super) fn is_secure(scheme: &str, [plain, secure]: [&str; 2]) -> Option<bool> {
+    let is_secure = scheme.eq_ignore_ascii_case(secure);
+    (is_secure || scheme.eq_ignore_ascii_case(plain)).then_some(is_secure)
+}
 
 /// RFC 6455 §3.
 const DEFAULT_PORT: u16 = 80;

@@ -2,7 +2,7 @@ use std::fmt;
 
 use super::HeadLimits;
 
-/// Why a head of HTTP is refused.
+/// Why a head or a body of HTTP is refused.
 ///
 /// Every variant has a status for the client ([`status`](Self::status)). Its text repeats nothing
 /// that the peer sent, so that it can be logged and sent as it is.
@@ -11,6 +11,16 @@ use super::HeadLimits;
 pub enum HttpError {
     /// The head announces a body. An upgrade has none, and its bytes would be read as frames.
     BodyNotAllowed,
+    /// The stream ended before the body did.
+    BodyCutShort,
+    /// The chunk extensions of a body are longer than allowed (RFC 9112 §7.1.1).
+    ChunkExtensionsTooLong {
+        /// The limit, in bytes.
+        limit: usize,
+    },
+    /// The head declares both a length of the body and a transfer coding, which has a length of its
+    /// own (RFC 9112 §6.3).
+    ConflictingLengths,
     /// The bytes are not exactly one head: the empty line is missing, or bytes follow it.
     HeadBoundary,
     /// The whole head is longer than allowed.
@@ -25,6 +35,9 @@ pub enum HttpError {
     },
     /// The head has this control byte.
     InvalidByte(u8),
+    /// The size of a chunk is malformed or over 64 bits, or its data ends elsewhere (RFC 9112
+    /// §7.1).
+    InvalidChunk,
     /// A header line has no colon, or its name is not a token (RFC 9112 §5.1).
     InvalidHeaderLine,
     /// A carriage return or a line feed stands without the other (RFC 9112 §2.2).
@@ -62,6 +75,8 @@ pub enum HttpError {
         /// The limit.
         limit: usize,
     },
+    /// The body has a transfer coding other than `chunked`, or one after that (RFC 9112 §6.1).
+    UnsupportedTransferCoding,
     /// The version of HTTP is not 1.1. Only a request that opens no WebSocket may have 1.0.
     UnsupportedVersion,
 }
@@ -76,6 +91,7 @@ impl HttpError {
             | Self::HeaderLineTooLong { .. }
             | Self::TooManyElements { .. }
             | Self::TooManyHeaders { .. } => 431,
+            Self::UnsupportedTransferCoding => 501,
             Self::UnsupportedVersion => 505,
             _ => 400,
         }
@@ -90,10 +106,16 @@ impl fmt::Display for HttpError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self::BodyNotAllowed => f.write_str("a handshake has no body"),
+            Self::BodyCutShort => f.write_str("stream ended before the body"),
+            Self::ChunkExtensionsTooLong { limit } => {
+                write!(f, "chunk extensions over {limit} bytes")
+            }
+            Self::ConflictingLengths => f.write_str("two lengths of one body"),
             Self::HeadBoundary => f.write_str("not exactly one head"),
             Self::HeadTooLarge { limit } => write!(f, "head over {limit} bytes"),
             Self::HeaderLineTooLong { limit } => write!(f, "header line over {limit} bytes"),
             Self::InvalidByte(byte) => write!(f, "control byte {byte:#04x} in the head"),
+            Self::InvalidChunk => f.write_str("malformed chunk"),
             Self::InvalidHeaderLine => f.write_str("malformed header line"),
             Self::InvalidLineEnding => f.write_str("line ending that is not CR LF"),
             Self::InvalidStartLine => f.write_str("malformed first line"),
@@ -108,6 +130,7 @@ impl fmt::Display for HttpError {
                 write!(f, "more than {limit} elements in {header}")
             }
             Self::TooManyHeaders { limit } => write!(f, "more than {limit} headers"),
+            Self::UnsupportedTransferCoding => f.write_str("transfer coding other than chunked"),
             Self::UnsupportedVersion => f.write_str("version of HTTP is not 1.1"),
         }
     }

@@ -59,6 +59,12 @@ impl HeadScanner {
         }
     }
 
+    /// A scanner at the start of the trailers behind a chunked body: header lines, and the empty
+    /// line that ends them (RFC 9112 §7.1.2).
+    pub(crate) fn trailers(limits: HeadLimits) -> Self {
+        Self { state: State::LineStart, ..Self::new(limits) }
+    }
+
     /// Whether no byte of the head has arrived.
     pub(crate) fn is_at_start(&self) -> bool {
         self.state == State::Start

@@ -4,6 +4,7 @@
 //! an [`HttpResponse`].
 
 mod authority;
+mod body;
 mod content_type;
 mod error;
 mod fields;
@@ -17,6 +18,7 @@ mod status;
 mod target;
 
 pub(crate) use authority::Authority;
+pub(crate) use body::{BodyLength, BodyReader};
 pub use content_type::ContentType;
 pub use error::HttpError;
 #[cfg(test)]

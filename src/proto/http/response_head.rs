@@ -1,5 +1,5 @@
 use super::fields::{Fields, HeaderBuffer};
-use super::{HeadLimits, HttpError};
+use super::{BodyLength, HeadLimits, HttpError};
 
 /// The head of a server's response.
 #[derive(Debug)]
@@ -33,5 +33,18 @@ impl<'a> ResponseHead<'a> {
             is_http_1_1: parsed.version == Some(1),
             fields: Fields::new(parsed.headers),
         })
+    }
+
+    /// The length of the body that follows, in response to a request with `GET` or one that was
+    /// refused (RFC 9112 §6.3).
+    ///
+    /// # Errors
+    ///
+    /// As [`Fields::body_length`].
+    pub(crate) fn body_length(&self) -> Result<BodyLength, HttpError> {
+        match self.status {
+            100..=199 | 204 | 304 => Ok(BodyLength::Known(0)),
+            _ => Ok(self.fields.body_length(self.is_http_1_1)?.unwrap_or(BodyLength::UntilClose)),
+        }
     }
 }

@@ -67,7 +67,7 @@ pub use pool::BufferPool;
 pub use role::Role;
 pub(crate) use state_machine::WholeMessages;
 pub use state_machine::{
-    Event, Handled, Incoming, PeerError, State, TimedOut, WebSocket, Workspace,
+    ClientHandshake, Event, Handled, Incoming, PeerError, State, TimedOut, WebSocket, Workspace,
 };
 pub use utf8::{InvalidUtf8, Utf8Validator};
 pub(crate) use work_budget::WorkBudget;

@@ -331,6 +331,11 @@ impl Reactor for MioReactor {
     }
 
     #[cfg(feature = "tls")]
+    fn peer_certificates<'s>(&self, stream: &'s MioStream) -> Vec<&'s [u8]> {
+        stream.peer_certificates()
+    }
+
+    #[cfg(feature = "tls")]
     fn is_behind(&self, stream: &MioStream) -> bool {
         matches!(stream, MioStream::Tls(stream) if stream.is_behind())
     }

@@ -149,6 +149,15 @@ impl MioStream {
         self.socket().prepare()
     }
 
+    /// The certificates that the peer has presented, its own first.
+    #[cfg(feature = "tls")]
+    pub(super) fn peer_certificates(&self) -> Vec<&[u8]> {
+        match self {
+            Self::Tls(stream) => stream.peer_certificates().iter().map(|it| &**it).collect(),
+            Self::Tcp(_) | Self::Unix(_) => Vec::new(),
+        }
+    }
+
     /// Takes the error that occurred since the last call on the stream.
     pub(super) fn take_error(&self) -> io::Result<Option<io::Error>> {
         self.socket().take_error()

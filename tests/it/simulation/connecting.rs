@@ -2,9 +2,10 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
+use std::time::Duration;
 
 use eventwire::reactor::sim::{Choices, Fault, SimConfig};
-use eventwire::{ClientConfig, CloseCode, Config, Connection, ConnectionId};
+use eventwire::{ClientConfig, CloseCode, Config, ConnectError, Connection, ConnectionId};
 
 use super::rig::{Call, Calls, Notes, Rig};
 
@@ -266,4 +267,45 @@ fn addresses_for_a_connection_that_is_gone_are_dropped() {
     client.rig.run(100);
     assert_eq!(client.notes.borrow().len(), 1);
     assert_eq!(client.tried(), [""; 0]);
+}
+
+/// A client that follows redirects, of which one has arrived that no turn has handled.
+fn redirected() -> (Client, SocketAddr) {
+    let mut client = Client::calm();
+    let servers = client.rig.sim().peer_listen(([127, 0, 0, 1], 9).into()).expect("a port");
+    client.connect("ws://sim/", ClientConfig::default().address(servers).redirects(3));
+    client.rig.run(5);
+    let server = client.rig.sim().peer_accept(servers).expect("a connection");
+    client.rig.sim().peer_send(server, b"HTTP/1.1 302 \r\nLocation: /other\r\n\r\n");
+    client.rig.sim().stand_still(Duration::from_millis(5));
+    (client, servers)
+}
+
+#[test]
+fn a_redirected_connection_keeps_its_id_and_leaves_the_former_stream() {
+    let (mut client, servers) = redirected();
+    client.rig.run(5);
+    client.assert_nothing_yet();
+    assert_eq!((client.tried().len(), client.streams()), (2, 1), "the former one is closed");
+    let server = client.rig.sim().peer_accept(servers).expect("another connection");
+    let request = client.rig.sim().peer_received(server);
+    assert!(request.starts_with(b"GET /other HTTP/1.1\r\n"));
+}
+
+#[test]
+fn a_connection_that_is_closed_or_shut_down_is_redirected_no_more() {
+    for shuts_down in [false, true] {
+        let (mut client, _) = redirected();
+        let conn = client.conn.expect("a connection");
+        if shuts_down {
+            client.rig.event_loop.handle().shutdown(Duration::from_secs(1));
+            client.rig.event_loop.run(&mut ()).expect("an end");
+        } else {
+            assert!(client.rig.act(move |cx| cx.connection(conn).close(CloseCode::NORMAL, "")));
+            client.rig.run(100);
+        }
+        assert_eq!(*client.notes.borrow(), [ConnectError::Cancelled.to_string()]);
+        assert_eq!(client.tried().len(), 1);
+        assert_eq!(client.rig.event_loop.connections(), 0);
+    }
 }

@@ -4,7 +4,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use eventwire::proto::handshake::UpgradeRequest;
+use eventwire::proto::handshake::{Acceptance, UpgradeRequest, UpgradeResponse};
+use eventwire::proto::http::HeadLimits;
 use eventwire::proto::{OpCode, Role};
 use eventwire::reactor::SimReactor;
 use eventwire::reactor::sim::{PeerId, SimConfig};
@@ -15,11 +16,13 @@ use eventwire::{
 };
 
 use super::rig::Rig;
+use super::script::SERVERS;
 use crate::shared::{Arrived, request, take_frame};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum At {
     Upgrade,
+    Response,
     Open,
     Message,
     Ping,
@@ -34,8 +37,9 @@ enum At {
 }
 
 impl At {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::Upgrade,
+        Self::Response,
         Self::Open,
         Self::Message,
         Self::Ping,
@@ -51,7 +55,7 @@ impl At {
 
     /// Whether the connection that this is about is open then.
     fn is_open(self) -> bool {
-        !matches!(self, Self::Upgrade | Self::Close | Self::ConnectError)
+        !matches!(self, Self::Upgrade | Self::Response | Self::Close | Self::ConnectError)
     }
 
     /// Whether it is subscribed already.
@@ -188,7 +192,7 @@ fn expected(at: At, action: Action) -> Outcome {
     let new = format!("{:?}", if open { Ok(!subscribed) } else { gone });
     let again = format!("{:?}", if open { Ok(true) } else { gone });
     // A connection that is not open yet can be closed.
-    let closes = (open || at == At::Upgrade).to_string();
+    let closes = (open || matches!(at, At::Upgrade | At::Response)).to_string();
     let (result, me, other) = match action {
         Action::Subscribe => (new, end("", open), "."),
         Action::SubscribeBehindBroadcast => (new, mine("x", open), "x."),
@@ -293,6 +297,15 @@ impl WebSocketHandler<State> for Probe {
         Upgrade::accept()
     }
 
+    fn on_response(
+        &mut self,
+        conn: &mut Connection<'_>,
+        _: &UpgradeResponse<'_>,
+        state: &mut State,
+    ) {
+        state.reach(At::Response, conn.id(), conn);
+    }
+
     fn on_open(&mut self, conn: &mut Connection<'_>, state: &mut State) {
         let topic = state.topic;
         let subscribe = |conn: &mut Connection<'_>, policy| {
@@ -305,7 +318,7 @@ impl WebSocketHandler<State> for Probe {
         }
         state.me = Some(conn.id());
         match state.at {
-            At::Upgrade | At::Open => {}
+            At::Upgrade | At::Response | At::Open => {}
             At::Gap => subscribe(conn, OverflowPolicy::DropNewest),
             _ => subscribe(conn, OverflowPolicy::Close),
         }
@@ -425,11 +438,15 @@ impl Case {
             self.run();
             return None;
         }
+        if self.rig.state.at == At::Response {
+            self.accept_connection();
+            return None;
+        }
         let address = self.rig.address;
         let me = self.rig.sim().peer_connect(address);
         self.open(me);
         match self.rig.state.at {
-            At::Upgrade | At::Open | At::ConnectError => {}
+            At::Upgrade | At::Response | At::Open | At::ConnectError => {}
             At::Message => self.send(me, OpCode::Text, b"go"),
             At::Ping => self.send(me, OpCode::Ping, b""),
             At::Pong => self.send(me, OpCode::Pong, b""),
@@ -451,6 +468,21 @@ impl Case {
             }
         }
         Some(me)
+    }
+
+    /// Makes a connection to a server that accepts it.
+    fn accept_connection(&mut self) {
+        let servers = self.rig.sim().peer_listen(SERVERS).expect("nobody else listens there");
+        let config = ClientConfig::default().address(servers);
+        self.rig.event_loop.connect("ws://sim/0", config, Probe).expect("a connection");
+        self.run();
+        let server = self.rig.sim().peer_accept(servers).expect("a connection");
+        let head = self.rig.sim().peer_received(server);
+        let request = UpgradeRequest::parse(&head, &HeadLimits::default()).expect("a request");
+        let mut response = Vec::new();
+        Acceptance::new().write(&request.key(), &mut response);
+        self.rig.sim().peer_send(server, &response);
+        self.run();
     }
 
     /// The texts that a peer received, and the code that its connection was closed with.

@@ -4,7 +4,10 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use eventwire::{Config, ServerConfig, TlsServer};
+use eventwire::{
+    ClientConfig, Config, Connection, Disconnect, EventLoop, ServerConfig, TlsClient, TlsServer,
+    Upgrade, UpgradeRequest, UpgradeResponse, WebSocketHandler,
+};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
@@ -13,7 +16,7 @@ use rustls::version::{TLS12, TLS13};
 use rustls::{HandshakeKind, RootCertStore, SupportedProtocolVersion};
 
 use super::{ONE, OTHER, Secure, connect, exchange, read_head, serve, upgrade};
-use crate::util::{Identity, Server, request};
+use crate::util::{Identity, PATIENCE, Server, request};
 
 fn provider() -> Arc<rustls::crypto::CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
@@ -218,4 +221,59 @@ fn a_raw_public_key_is_not_replaced_by_a_certificate() {
         .with_cert_resolver(Arc::new(rustls::server::AlwaysResolvesServerRawPublicKeys::new(raw)));
     let tls = TlsServer::from_config(config);
     tls.replace(ONE.chain, ONE.key).expect_err("no certificate is shown");
+}
+
+/// Notes the certificates that its peer has presented.
+struct Shown(std::sync::mpsc::Sender<Vec<Vec<u8>>>);
+
+impl Shown {
+    fn tell(&self, conn: &Connection<'_>) {
+        let shown = conn.peer_certificates().into_iter().map(<[u8]>::to_vec).collect();
+        let _ = self.0.send(shown);
+    }
+}
+
+impl WebSocketHandler<()> for Shown {
+    fn on_upgrade(
+        &mut self,
+        conn: &mut Connection<'_>,
+        _: &UpgradeRequest<'_>,
+        _: &mut (),
+    ) -> Upgrade {
+        self.tell(conn);
+        Upgrade::accept()
+    }
+
+    fn on_response(&mut self, conn: &mut Connection<'_>, _: &UpgradeResponse<'_>, _: &mut ()) {
+        self.tell(conn);
+    }
+
+    fn on_close(&mut self, conn: &mut Connection<'_>, _: &Disconnect, _: &mut ()) {
+        self.tell(conn);
+    }
+}
+
+#[test]
+fn handlers_of_both_ends_know_the_certificates_of_the_other() {
+    let tls = TlsServer::from_pem_for_clients(ONE.chain, ONE.key, OTHER.chain).expect("valid");
+    let (tell, served) = std::sync::mpsc::channel();
+    let config = ServerConfig::default().tls(tls);
+    let server = Server::listen(Config::default(), config, Shown(tell));
+    assert!(open(server.address(), &anybody()).is_err(), "no certificate, and let in");
+    let known = client(&[&TLS13], Some(&OTHER));
+    for _ in 0..2 {
+        // The second one resumes the session of the first.
+        let tls = TlsClient::from_config((*known).clone());
+        let config = ClientConfig::default().tls(tls).address(server.address());
+        let (tell, seen) = std::sync::mpsc::channel();
+        let client = Server::start(Config::default(), move |event_loop: &mut EventLoop<()>| {
+            event_loop.connect("wss://localhost/", config, Shown(tell)).expect("begin to connect")
+        });
+        let next =
+            |shown: &std::sync::mpsc::Receiver<_>| shown.recv_timeout(PATIENCE).expect("told");
+        let der = |identity| chain(identity).iter().map(|it| it.to_vec()).collect::<Vec<_>>();
+        assert_eq!((next(&served), next(&seen)), (der(&OTHER), der(&ONE)));
+        drop(client);
+        assert_eq!((next(&served), next(&seen)), (der(&OTHER), der(&ONE)));
+    }
 }

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "tls")]
 mod identity;
+mod outcomes;
 mod peer;
 mod received;
 mod recorder;
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 #[cfg(feature = "tls")]
 pub(crate) use identity::Identity;
+pub(crate) use outcomes::{Outcome, dial, dial_with};
 pub(crate) use peer::{Peer, frame, request};
 pub(crate) use received::Received;
 pub(crate) use recorder::{Call, Log, Recorder};

@@ -132,6 +132,8 @@ impl<S> WebSocketHandler<S> for Recorder {
     fn on_connect_error(&mut self, _: &mut Connection<'_>, error: &ConnectError, _: &mut S) {
         self.note(Call::ConnectError(match error {
             ConnectError::Io(error) => format!("Io({:?})", error.kind()),
+            ConnectError::Refused(refused) => format!("Refused({})", refused.status()),
+            ConnectError::Proxy(refused) => format!("Proxy({})", refused.status()),
             other => format!("{other:?}"),
         }));
     }

@@ -20,7 +20,7 @@ fn asked() -> ClientRequest {
     ClientRequest::new(url).subprotocol("superchat").unwrap().subprotocol("chat").unwrap()
 }
 
-fn check(head: &[u8]) -> Result<Accepted<'_>, HandshakeError> {
+fn check(head: &[u8]) -> Result<UpgradeResponse<'_>, HandshakeError> {
     asked().check_response(head, &HeadLimits::default(), &key())
 }
 

@@ -1,7 +1,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::proto::handshake::HandshakeError;
+use crate::proto::handshake::{HandshakeError, Refused};
 use crate::proto::{Buffer, Message, OpCode, ProtocolError};
 
 /// The state of a connection.
@@ -43,8 +43,18 @@ pub enum Event<'a> {
     /// [`WebSocket::accept`]: super::WebSocket::accept
     /// [`WebSocket::refuse`]: super::WebSocket::refuse
     Request(Cow<'a, [u8]>),
-    /// The server accepted. This is the head of its response, which was checked.
-    Open(Cow<'a, [u8]>),
+    /// The proxy of a client ([`ClientHandshake::behind_proxy`]) has opened a tunnel to the server.
+    /// What follows on the stream is the server's. The owner must call [`ClientHandshake::request`]
+    /// before it handles further input, and begins TLS before that if the server requires it.
+    ///
+    /// [`ClientHandshake::behind_proxy`]: super::ClientHandshake::behind_proxy
+    /// [`ClientHandshake::request`]: super::ClientHandshake::request
+    Tunnel,
+    /// The server accepted. This is the head of its response, which was checked. The owner must
+    /// open the connection with [`ClientHandshake::open`] before it handles further input.
+    ///
+    /// [`ClientHandshake::open`]: super::ClientHandshake::open
+    Response(Cow<'a, [u8]>),
     /// A whole message.
     Message(Incoming<'a>),
     /// A ping. Its pong was written, and nothing else was written in that call.
@@ -109,6 +119,10 @@ impl Incoming<'_> {
 pub enum PeerError {
     /// The opening handshake failed.
     Handshake(HandshakeError),
+    /// The server refused a client's request: its status is not 101.
+    Refused(Box<Refused>),
+    /// The proxy refused a client's request for a tunnel: its status is not 2xx.
+    ProxyRefused(Box<Refused>),
     /// The peer broke the protocol or a limit.
     Protocol(ProtocolError),
 }
@@ -117,6 +131,10 @@ impl fmt::Display for PeerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Handshake(error) => error.fmt(f),
+            Self::Refused(refused) => write!(f, "status {} instead of 101", refused.status()),
+            Self::ProxyRefused(refused) => {
+                write!(f, "status {} of the proxy instead of 2xx", refused.status())
+            }
             Self::Protocol(error) => error.fmt(f),
         }
     }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::opening::{Opening, SentRequest};
+use super::opening::{Opening, Verdict};
 use super::receiving::Receiving;
 use super::{Event, Handled, PeerError, State, WebSocket, Workspace};
 use crate::proto::handshake::{Acceptance, ClientRequest, HandshakeError, Refusal, UpgradeRequest};
@@ -17,14 +17,25 @@ impl Receiving<'_, '_> {
         input: &'a mut [u8],
     ) -> Result<Handled<'a>, PeerError> {
         let handled = self.read_head(input);
-        handled.map_err(|error| fail_handshake(self.socket, error, self.workspace))
+        let handled =
+            handled.map_err(|error| fail_handshake(self.socket, error, self.workspace))?;
+        if self.socket.opening.as_ref().is_some_and(|opening| opening.is_refused()) {
+            if let Some(error) = self.socket.handshake().take_refusal(self.workspace) {
+                return Err(error);
+            }
+        }
+        Ok(handled)
     }
 
     fn read_head<'a>(&mut self, input: &'a mut [u8]) -> Result<Handled<'a>, HandshakeError> {
-        let WebSocket { limits, opening, waiting_since, .. } = &mut *self.socket;
-        let Some(opening) = opening.as_mut().filter(|opening| !opening.response_due) else {
+        let WebSocket { limits, opening, waiting_since, compression, .. } = &mut *self.socket;
+        let Some(opening) = opening.as_mut().filter(|opening| !opening.awaits_owner) else {
             return Ok(Handled::all(0));
         };
+        if let Some(refusal) = opening.refusal_mut() {
+            refusal.read(input);
+            return Ok(Handled::all(input.len()));
+        }
         if opening.expects_proxy_header {
             return opening.read_proxy_header(input);
         }
@@ -50,19 +61,30 @@ impl Receiving<'_, '_> {
             let rest = self.read_head(&mut input[end..])?;
             return Ok(Handled { consumed: end + rest.consumed, ..rest });
         }
+        let (front, rest) = input.split_at_mut(end);
         let head = if in_pieces {
             Cow::Owned(std::mem::take(&mut opening.head))
         } else {
-            Cow::Borrowed(&input[..end])
+            Cow::Borrowed(&*front)
         };
-        let Some(SentRequest { request, key }) = &opening.sent else {
-            opening.response_due = true;
+        let Some(sent) = &mut opening.sent else {
+            opening.awaits_owner = true;
             return Ok(Handled { consumed: end, event: Some(Event::Request(head)) });
         };
-        let agreement = request.check_scanned(&head, &limits.head, key)?.agreement();
-        self.socket.compression.agree(agreement);
-        self.socket.enter(State::Open, self.workspace);
-        Ok(Handled { consumed: end, event: Some(Event::Open(head)) })
+        let event = match sent.judge(&head, &limits.head)? {
+            Verdict::Refused => {
+                sent.refusal_mut().into_iter().for_each(|refusal| refusal.read(rest));
+                return Ok(Handled::all(end + rest.len()));
+            }
+            Verdict::Tunnel => Event::Tunnel,
+            Verdict::Accepted(agreement) => {
+                compression.agree(agreement);
+                Event::Response(head)
+            }
+        };
+        opening.restart(&limits.head);
+        opening.awaits_owner = true;
+        Ok(Handled { consumed: end, event: Some(event) })
     }
 }
 

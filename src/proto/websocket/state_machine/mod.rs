@@ -1,5 +1,6 @@
 //! One connection's protocol: a state machine that bytes and the time go into.
 
+mod client_handshake;
 mod deadlines;
 mod event;
 mod handshake;
@@ -11,6 +12,7 @@ mod web_socket;
 mod whole;
 mod workspace;
 
+pub use client_handshake::ClientHandshake;
 pub use event::{Event, Handled, Incoming, PeerError, State, TimedOut};
 pub use web_socket::WebSocket;
 pub(crate) use whole::WholeMessages;

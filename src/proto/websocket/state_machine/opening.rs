@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 
-use super::{Event, Handled};
-use crate::proto::handshake::{ClientRequest, HandshakeError, Key};
-use crate::proto::http::{HeadLimits, HeadScanner, HttpError, HttpRequest};
+use super::{Event, Handled, PeerError};
+use crate::proto::DeflateAgreement;
+use crate::proto::handshake::{ClientRequest, HandshakeError, Key, RefusedReader};
+use crate::proto::http::{HeadLimits, HeadScanner, HttpError, HttpRequest, ResponseHead};
 use crate::proto::proxy_protocol::{HEADER_BYTES_MAX, header_len};
 
 /// How many interim responses a server may send before the final one. Few servers send more than
@@ -19,8 +20,8 @@ pub(super) struct Opening {
     pub(super) head: Vec<u8>,
     /// A client's request. `None` on a server.
     pub(super) sent: Option<SentRequest>,
-    /// Whether a server has yielded a request and waits for its owner to respond.
-    pub(super) response_due: bool,
+    /// Whether an event was yielded that the owner must act on before further input is handled.
+    pub(super) awaits_owner: bool,
     /// Whether a header of the PROXY protocol must come before the first head.
     pub(super) expects_proxy_header: bool,
     /// Whether an earlier request had a response after which the connection stayed open.
@@ -36,6 +37,105 @@ pub(super) struct Opening {
 pub(super) struct SentRequest {
     pub(super) request: ClientRequest,
     pub(super) key: Key,
+    pub(super) awaited: Awaited,
+}
+
+/// What a client awaits.
+///
+/// ```text
+///  ──▶ Tunnel ──2xx──▶ Response ──101──▶ open
+///        │                │
+///        └──other─▶ Body ◀┘
+/// ```
+#[derive(Debug)]
+pub(super) enum Awaited {
+    /// The proxy's response to the request for a tunnel.
+    Tunnel,
+    /// The server's response.
+    Response,
+    /// The rest of a response that refused.
+    Body(RefusedReader, Refuser),
+}
+
+/// Who has refused.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Refuser {
+    Proxy,
+    Server,
+}
+
+/// What a final response to a client is.
+pub(super) enum Verdict {
+    Tunnel,
+    Accepted(Option<DeflateAgreement>),
+    /// The body follows.
+    Refused,
+}
+
+impl SentRequest {
+    /// Judges the head of a final response.
+    pub(super) fn judge(
+        &mut self,
+        head: &[u8],
+        limits: &HeadLimits,
+    ) -> Result<Verdict, HandshakeError> {
+        let refuser = match self.awaited {
+            Awaited::Tunnel => Refuser::Proxy,
+            Awaited::Response | Awaited::Body(..) => Refuser::Server,
+        };
+        let refused = match refuser {
+            Refuser::Proxy => {
+                let response = ResponseHead::parse(head, limits)?;
+                if (200..=299).contains(&response.status) {
+                    self.awaited = Awaited::Response;
+                    return Ok(Verdict::Tunnel);
+                }
+                response
+            }
+            Refuser::Server => match self.request.check_scanned(head, limits, &self.key) {
+                Ok(response) => return Ok(Verdict::Accepted(response.agreement())),
+                Err(HandshakeError::UnexpectedStatus(_)) => ResponseHead::parse(head, limits)?,
+                Err(error) => return Err(error),
+            },
+        };
+        self.awaited = Awaited::Body(RefusedReader::new(&refused, *limits), refuser);
+        Ok(Verdict::Refused)
+    }
+
+    /// The response that refused, if its body is being read.
+    pub(super) fn refusal_mut(&mut self) -> Option<&mut RefusedReader> {
+        match &mut self.awaited {
+            Awaited::Body(reader, _) => Some(reader),
+            Awaited::Tunnel | Awaited::Response => None,
+        }
+    }
+
+    /// Whether nothing more is to be read of a response that refused. The body of a redirect that
+    /// is followed is not read.
+    fn is_refused(&self) -> bool {
+        match &self.awaited {
+            Awaited::Body(reader, Refuser::Server) if self.request.follows_redirects() => {
+                reader.is_done() || reader.is_redirect()
+            }
+            Awaited::Body(reader, _) => reader.is_done(),
+            Awaited::Tunnel | Awaited::Response => false,
+        }
+    }
+
+    fn buffered_bytes(&self) -> usize {
+        match &self.awaited {
+            Awaited::Body(reader, _) => reader.buffered_bytes(),
+            Awaited::Tunnel | Awaited::Response => 0,
+        }
+    }
+
+    fn into_refusal(self) -> Option<PeerError> {
+        match self.awaited {
+            Awaited::Body(reader, Refuser::Proxy) => Some(PeerError::ProxyRefused(reader.finish())),
+            Awaited::Body(reader, Refuser::Server) => Some(PeerError::Refused(reader.finish())),
+            Awaited::Tunnel | Awaited::Response => None,
+        }
+    }
 }
 
 impl Opening {
@@ -44,7 +144,7 @@ impl Opening {
             scanner: HeadScanner::new(limits),
             head: Vec::new(),
             sent,
-            response_due: false,
+            awaits_owner: false,
             expects_proxy_header: false,
             is_keep_alive: false,
             interim_count: 0,
@@ -60,6 +160,32 @@ impl Opening {
     /// Whether part of a head has arrived that has no response.
     pub(super) fn has_begun(&self) -> bool {
         !self.scanner.is_at_start()
+    }
+
+    /// Expects another head.
+    pub(super) fn restart(&mut self, limits: &HeadLimits) {
+        self.head.clear();
+        self.scanner = HeadScanner::new(*limits);
+    }
+
+    /// The response that refused, if its body is being read.
+    pub(super) fn refusal_mut(&mut self) -> Option<&mut RefusedReader> {
+        self.sent.as_mut()?.refusal_mut()
+    }
+
+    /// Whether nothing more is to be read of a response that refused.
+    pub(super) fn is_refused(&self) -> bool {
+        self.sent.as_ref().is_some_and(SentRequest::is_refused)
+    }
+
+    /// The response that refused, if one has come.
+    pub(super) fn into_refusal(self) -> Option<PeerError> {
+        self.sent?.into_refusal()
+    }
+
+    /// Bytes of storage that the body of a response takes which refused.
+    pub(super) fn buffered_bytes(&self) -> usize {
+        self.sent.as_ref().map_or(0, SentRequest::buffered_bytes)
     }
 
     /// Looks for the end of the head in `input`.
@@ -111,8 +237,7 @@ impl Opening {
             let limit = INTERIM_RESPONSES_MAX.into();
             return Err(HandshakeError::TooManyInterimResponses { limit });
         }
-        self.head.clear();
-        self.scanner = HeadScanner::new(*limits);
+        self.restart(limits);
         Ok(())
     }
 }

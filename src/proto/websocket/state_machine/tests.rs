@@ -10,6 +10,7 @@ mod limits;
 mod messages;
 mod opening;
 mod reference;
+mod refusals;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -123,6 +124,14 @@ impl Harness {
                     self.connection.accept(&request, &Acceptance::default(), &mut workspace);
                     at += used;
                 }
+                Ok(Handled { consumed: used, event: Some(Event::Tunnel) }) => {
+                    self.connection.handshake().request(&mut workspace);
+                    at += used;
+                }
+                Ok(Handled { consumed: used, event: Some(Event::Response(_)) }) => {
+                    self.connection.handshake().open(&mut workspace);
+                    at += used;
+                }
                 Ok(Handled { consumed: used, event }) => {
                     at += used;
                     assert!(event.is_some() || at == end, "bytes are left, and nothing came of it");
@@ -224,7 +233,9 @@ fn note(event: Event<'_>, pool: &mut BufferPool) -> Option<Seen> {
         Event::Ping(payload) => Seen::Ping(payload.to_vec()),
         Event::Pong(payload) => Seen::Pong(payload.to_vec()),
         Event::Close(payload) => Seen::Close(payload.to_vec()),
-        Event::ProxyHeader(_) | Event::Request(_) | Event::Open(_) => return None,
+        Event::ProxyHeader(_) | Event::Request(_) | Event::Tunnel | Event::Response(_) => {
+            return None;
+        }
     };
     Some(seen)
 }

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use super::in_progress::InProgress;
-use super::opening::{Opening, SentRequest};
+use super::opening::{Awaited, Opening, SentRequest};
 use super::{PeerError, State, Workspace};
 use crate::proto::deflate::{Compression, DeflateAgreement};
 use crate::proto::handshake::{ClientRequest, Key};
@@ -90,9 +90,8 @@ impl WebSocket {
         workspace: &mut Workspace<'_>,
     ) -> Self {
         request.write(&key, workspace.out);
-        let opening = Opening::new(limits.head, Some(SentRequest { request, key }));
-        let opening = Some(Box::new(opening));
-        Self { opening, ..Self::new(Role::Client, State::Connecting, limits, workspace.now) }
+        let sent = SentRequest { request, key, awaited: Awaited::Response };
+        asking(sent, limits, workspace.now)
     }
 
     /// A connection whose opening handshake was made by other means, for instance by an HTTP
@@ -237,9 +236,11 @@ impl WebSocket {
         error.into()
     }
 
-    /// How many bytes of storage an unfinished message takes.
+    /// How many bytes of storage an unfinished message takes, or the body of a response that
+    /// refused the connection.
     pub(crate) fn buffered_bytes(&self) -> usize {
-        self.partial.buffered_bytes() + self.compression.buffered_bytes()
+        let message = self.partial.buffered_bytes() + self.compression.buffered_bytes();
+        message + self.opening.as_ref().map_or(0, |opening| opening.buffered_bytes())
     }
 
     pub(super) fn enter(&mut self, state: State, workspace: &mut Workspace<'_>) {
@@ -256,4 +257,10 @@ impl WebSocket {
             State::Connecting | State::Open => {}
         }
     }
+}
+
+/// A client that has written its first request.
+pub(super) fn asking(sent: SentRequest, limits: Arc<Limits>, now: Time) -> WebSocket {
+    let opening = Some(Box::new(Opening::new(limits.head, Some(sent))));
+    WebSocket { opening, ..WebSocket::new(Role::Client, State::Connecting, limits, now) }
 }

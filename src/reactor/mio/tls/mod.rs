@@ -10,7 +10,8 @@ use std::sync::Arc;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::server::ResolvesServerCert;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConnection, Connection, RootCertStore, ServerConnection};
 
@@ -70,12 +71,40 @@ impl TlsServer {
     ///
     /// If either cannot be parsed, or they do not match.
     pub fn from_pem(chain: &[u8], key: &[u8]) -> Result<Self, TlsError> {
+        Self::with_client_verifier(chain, key, WebPkiClientVerifier::no_client_auth())
+    }
+
+    /// The same, and requires that clients present a certificate whose chain ends in one of the
+    /// roots `client_roots`, in PEM format. Without one, the TLS handshake fails.
+    ///
+    /// [`Connection::peer_certificates`](crate::Connection::peer_certificates) has the chain, for
+    /// instance in [`on_upgrade`](crate::WebSocketHandler::on_upgrade). For revocation lists, or
+    /// clients that need not have a certificate, use [`from_config`](Self::from_config).
+    ///
+    /// # Errors
+    ///
+    /// If anything cannot be parsed, or the certificate and the key do not match.
+    pub fn from_pem_for_clients(
+        chain: &[u8],
+        key: &[u8],
+        client_roots: &[u8],
+    ) -> Result<Self, TlsError> {
+        let roots = Arc::new(root_store(client_roots)?);
+        let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider()).build();
+        Self::with_client_verifier(chain, key, verifier.map_err(TlsError::new)?)
+    }
+
+    fn with_client_verifier(
+        chain: &[u8],
+        key: &[u8],
+        verifier: Arc<dyn ClientCertVerifier>,
+    ) -> Result<Self, TlsError> {
         let provider = provider();
         let certificate = certified_key(chain, key, &provider)?;
         let mut config = rustls::ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(TlsError::new)?
-            .with_no_client_auth()
+            .with_client_cert_verifier(verifier)
             .with_cert_resolver(Arc::new(SingleCertAndKey::from(certificate)));
         config.ticketer = rustls::crypto::ring::Ticketer::new().map_err(TlsError::new)?;
         Ok(Self::from_config(config))
@@ -132,10 +161,7 @@ impl TlsClient {
     ///
     /// If they cannot be parsed, or there are none.
     pub fn from_pem(roots: &[u8]) -> Result<Self, TlsError> {
-        let mut store = RootCertStore::empty();
-        for certificate in certificates(roots)? {
-            store.add(certificate).map_err(TlsError::new)?;
-        }
+        let store = root_store(roots)?;
         let config = rustls::ClientConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .map_err(TlsError::new)?
@@ -173,6 +199,15 @@ fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
         return Err(TlsError("it contains no certificate".to_owned()));
     }
     Ok(certificates)
+}
+
+/// Trusted roots in PEM format.
+fn root_store(roots: &[u8]) -> Result<RootCertStore, TlsError> {
+    let mut store = RootCertStore::empty();
+    for certificate in certificates(roots)? {
+        store.add(certificate).map_err(TlsError::new)?;
+    }
+    Ok(store)
 }
 
 /// A chain and its key, after a check that they match.

@@ -3,6 +3,7 @@
 use std::io::{self, IoSlice, Read, Write};
 
 use rustls::Connection;
+use rustls::pki_types::CertificateDer;
 
 use crate::reactor::mio::socket::Socket;
 
@@ -180,6 +181,11 @@ impl TlsStream {
         self.session.send_close_notify();
         self.ends = true;
         self.flush()
+    }
+
+    /// The certificates that the peer has presented, its own first.
+    pub(in crate::reactor::mio) fn peer_certificates(&self) -> &[CertificateDer<'static>] {
+        self.session.peer_certificates().unwrap_or_default()
     }
 
     pub(in crate::reactor::mio) fn is_flushed(&self) -> bool {
