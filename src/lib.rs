@@ -375,14 +375,15 @@ mod timers;
 mod topics;
 
 pub use bytes::Bytes;
-pub use config::{ClientConfig, Config, Idle, OnPanic, ServerConfig};
+pub use config::{ClientConfig, Config, Idle, OnPanic, ServerConfig, StreamConfig};
 #[doc(hidden)]
 pub use engine::kind as route_kind;
 pub use engine::{
     Connection, ConnectionEntry, ConnectionId, ConnectionMap, Context, EndpointId, EventHandler,
     EventLoop, Gap, HandlerCall, HttpHandler, IntoRoutes, ListenerId, LoopHandle, OnMessage,
-    Publisher, RecvError, Routes, RunEnd, RunSummary, SlowCall, Stats, Subscriber, TimerId,
-    TopicChanged, TopicId, TopicStats, TryRecvError, Upgrade, WebSocketHandler, on_message,
+    Publisher, RecvError, Routes, RunEnd, RunSummary, SlowCall, Stats, StreamAddress,
+    StreamHandler, Subscriber, TimerId, TopicChanged, TopicId, TopicStats, TryRecvError, Upgrade,
+    WebSocketHandler, on_message,
 };
 pub use error::{Error, SubscribeError};
 pub use histogram::Histogram;

@@ -2,11 +2,13 @@
 
 mod client;
 mod server;
+mod stream;
 
 use std::time::Duration;
 
 pub use self::client::ClientConfig;
 pub use self::server::ServerConfig;
+pub use self::stream::StreamConfig;
 
 use crate::net::limits::{MemoryCaps, OutboxLimits};
 use crate::topics::TopicLimits;

@@ -28,6 +28,7 @@ mod shared;
 mod shutdown;
 mod simulation;
 mod stats;
+mod streams;
 mod stress;
 mod subscribers;
 mod system_calls;

@@ -190,6 +190,7 @@ impl<R: Reactor> Dialer<R> {
             self.abandon(core, connector);
         }
         core.sender().unblock(conn);
+        core.sockets.begin_stream(conn);
         Ok(())
     }
 

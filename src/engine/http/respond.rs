@@ -134,7 +134,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             socket.set_handler(handler);
         }
         let upgrade = self
-            .call(conn, HandlerCall::Upgrade, |handler, conn| {
+            .call_web_socket(conn, HandlerCall::Upgrade, |handler, conn| {
                 handler.on_upgrade(conn, &request, state)
             })
             // It panicked.

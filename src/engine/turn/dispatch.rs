@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use crate::engine::any_handler::AnyHandler;
 use crate::engine::connection::Connection;
 use crate::engine::context::Context;
 use crate::engine::event_loop::EventLoop;
@@ -65,7 +66,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
                     self.core.sockets.output.lend(Lent::assembled(message, HEADROOM_BYTES));
                 }
                 self.tally.messages_received += 1;
-                self.call(conn, HandlerCall::Message, |handler, conn| {
+                self.call_web_socket(conn, HandlerCall::Message, |handler, conn| {
                     handler.on_message(conn, message, state);
                 });
                 if let Incoming::Assembled(_, buffer) = incoming {
@@ -73,12 +74,12 @@ impl<S, R: Reactor> EventLoop<S, R> {
                 }
             }
             Event::Ping(payload) => {
-                self.call(conn, HandlerCall::Ping, |handler, conn| {
+                self.call_web_socket(conn, HandlerCall::Ping, |handler, conn| {
                     handler.on_ping(conn, &payload, state);
                 });
             }
             Event::Pong(payload) => {
-                self.call(conn, HandlerCall::Pong, |handler, conn| {
+                self.call_web_socket(conn, HandlerCall::Pong, |handler, conn| {
                     handler.on_pong(conn, &payload, state);
                 });
             }
@@ -87,7 +88,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
             Event::Request(head) => self.answer(conn, &head, state),
             Event::Open(head) => {
                 let socket = self.core.sockets.get(conn);
-                let limits = socket.map(|socket| socket.protocol.limits().head_limits());
+                let socket = socket.and_then(|socket| socket.protocol.web_socket());
+                let limits = socket.map(|socket| socket.limits().head_limits());
                 let chosen = limits.and_then(|limits| chosen_subprotocol(&head, limits));
                 self.open(conn, chosen, state);
             }
@@ -119,10 +121,10 @@ impl<S, R: Reactor> EventLoop<S, R> {
     pub(crate) fn lend(
         &mut self,
         handler: usize,
-    ) -> Option<(&mut dyn WebSocketHandler<S>, &mut Calls, Context<'_>)> {
+    ) -> Option<(&mut AnyHandler<S>, &mut Calls, Context<'_>)> {
         let configured = self.handlers.get_mut(handler)?;
         let context = self.core.erased().context();
-        Some((&mut *configured.handler, &mut self.calls, context))
+        Some((&mut configured.handler, &mut self.calls, context))
     }
 
     /// Calls a connection's handler, lending it the rest of the loop; `None` if it panicked, or
@@ -132,7 +134,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         &mut self,
         conn: Key,
         call: HandlerCall,
-        act: impl FnOnce(&mut dyn WebSocketHandler<S>, &mut Connection<'_>) -> T,
+        act: impl FnOnce(&mut AnyHandler<S>, &mut Connection<'_>) -> T,
     ) -> Option<T> {
         let handler = self.core.sockets.get(conn)?.handler();
         let (handler, calls, context) = self.lend(handler)?;
@@ -144,6 +146,17 @@ impl<S, R: Reactor> EventLoop<S, R> {
                 None
             }
         }
+    }
+
+    /// The same for what only WebSockets have.
+    #[inline]
+    pub(crate) fn call_web_socket<T>(
+        &mut self,
+        conn: Key,
+        call: HandlerCall,
+        act: impl FnOnce(&mut dyn WebSocketHandler<S>, &mut Connection<'_>) -> T,
+    ) -> Option<T> {
+        self.call(conn, call, |handler, conn| Some(act(handler.web_socket()?, conn))).flatten()
     }
 
     /// Closes a connection whose handler panicked, unless `on_close` was called before.

@@ -39,10 +39,13 @@ impl<S, R: Reactor> EventLoop<S, R> {
         state: &mut S,
     ) -> usize {
         let Some(Whole { messages, handler }) = self.core.sockets.whole_messages(conn) else {
-            return at;
+            return self.handle_if_data(conn, input, at, state);
         };
         let most = self.core.sockets.registry.input.share().frames();
         let Some((handler, calls, context)) = self.lend(handler) else {
+            return at;
+        };
+        let Some(handler) = handler.web_socket() else {
             return at;
         };
         let lent = Connection::new(context, ConnectionId(conn));

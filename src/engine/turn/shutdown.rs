@@ -8,7 +8,7 @@ use crate::logging::log_line;
 use crate::net::disconnect::{ConnectError, Disconnect};
 use crate::net::rare_state::End;
 use crate::proto::handshake::Refusal;
-use crate::proto::{CloseCode, Role, State};
+use crate::proto::{CloseCode, State};
 use crate::reactor::Reactor;
 use crate::slots::Key;
 
@@ -82,12 +82,10 @@ impl<S, R: Reactor> EventLoop<S, R> {
             else {
                 continue;
             };
-            let (state, role) = (socket.protocol.state(), socket.protocol.role());
-            if state == State::Connecting {
+            if socket.protocol.state() == State::Connecting {
                 self.core.ending.summary.refused += 1;
             }
-            let asks = state == State::Connecting && !socket.protocol.is_between_requests();
-            if asks && role == Role::Server {
+            if socket.protocol.awaits_request() {
                 self.refuse(conn);
             } else {
                 self.core.erased().close(conn, CloseCode::GOING_AWAY, "");

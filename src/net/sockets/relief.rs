@@ -199,6 +199,6 @@ impl Relief<'_> {
     pub(super) fn has_only_begun(&self, conn: Key) -> bool {
         let table = &self.registry.table;
         let outbox = table.outbox(conn);
-        outbox.is_some_and(|outbox| outbox.is_all_begun(table.receiver(conn), &self.output.storage))
+        outbox.is_some_and(|outbox| outbox.is_all_begun(table.framing(conn), &self.output.storage))
     }
 }

@@ -1,0 +1,84 @@
+//! Raw streams that are not open: the header of a proxy, the handshake of TLS, then `on_open`.
+
+use std::io;
+
+use crate::engine::event_loop::EventLoop;
+use crate::engine::turn::read::{Batch, Received};
+use crate::net::disconnect::ConnectError;
+use crate::net::socket::Socket;
+use crate::reactor::Reactor;
+use crate::slots::Key;
+
+impl<S, R: Reactor> EventLoop<S, R> {
+    /// Carries on with opening a raw stream. Receives once if that is needed.
+    #[inline(never)]
+    pub(crate) fn receive_opening(
+        &mut self,
+        conn: Key,
+        buffer: &mut [u8],
+        hangup: bool,
+        state: &mut S,
+    ) -> Received {
+        let stream = self.core.sockets.stream_mut(conn);
+        if stream.is_some_and(|stream| stream.expects_proxy_header()) {
+            return self.receive_proxy_header(conn, buffer);
+        }
+        if !self.core.streams.is_handshaking(conn.index()) {
+            self.open_stream(conn, state);
+            return Received::More(0);
+        }
+        let room = buffer.len();
+        let received = self.core.streams.recv(conn.index(), buffer);
+        if received.is_ok() && !self.core.streams.is_handshaking(conn.index()) {
+            self.open_stream(conn, state);
+        }
+        let end = match received {
+            Ok(Some(len)) if len > 0 => len,
+            other => return self.receive_end(conn, other),
+        };
+        let batch = Batch { input: &mut buffer[..end], at: 0, is_drained: end < room && !hangup };
+        self.handle_batch(conn, batch, false, state)
+    }
+
+    fn open_stream(&mut self, conn: Key, state: &mut S) {
+        let endpoint = self.core.sockets.get(conn).and_then(Socket::endpoint);
+        let handler = endpoint.and_then(|endpoint| self.core.endpoints.stream_handler(endpoint));
+        self.core.sockets.open_stream(conn, handler);
+        self.open(conn, None, state);
+    }
+
+    /// Receives the header of the PROXY protocol, or some of it.
+    fn receive_proxy_header(&mut self, conn: Key, buffer: &mut [u8]) -> Received {
+        let end = match self.core.streams.recv(conn.index(), buffer) {
+            Ok(Some(len)) if len > 0 => len,
+            other => return self.receive_end(conn, other),
+        };
+        let Some(stream) = self.core.sockets.stream_mut(conn) else {
+            return Received::Ended;
+        };
+        match stream.read_proxy_header(&buffer[..end]) {
+            Ok((_, None)) => Received::More(end),
+            Ok((used, Some(header))) => {
+                self.note_client(conn, &header);
+                self.begin_after_header(conn, &buffer[used..end]);
+                Received::More(end)
+            }
+            Err(_) => {
+                let error = io::ErrorKind::InvalidData.into();
+                self.core.sockets.end_unopened(conn, ConnectError::Io(error));
+                Received::Ended
+            }
+        }
+    }
+
+    /// Begins TLS behind the header, or keeps what came behind it until the stream is open.
+    fn begin_after_header(&mut self, conn: Key, received: &[u8]) {
+        #[cfg(feature = "tls")]
+        if self.core.erased().accept_tls(conn, received) {
+            return;
+        }
+        if !received.is_empty() {
+            self.core.sockets.keep_leftover(conn, received);
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Ten thousand streams in one loop.
