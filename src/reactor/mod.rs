@@ -300,7 +300,8 @@ pub trait Reactor: Sized {
         Ok(true)
     }
 
-    /// Whether TLS is still being negotiated on `stream`. A [`recv`](Self::recv) carries on with it.
+    /// Whether TLS is still being negotiated on `stream`. A [`recv`](Self::recv) carries on with
+    /// that.
     ///
     /// Needs the feature `tls`.
     #[cfg(feature = "tls")]

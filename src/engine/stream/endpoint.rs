@@ -125,7 +125,12 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// #     fn on_open(&mut self, conn: &mut Connection<'_>, _: &mut Option<u32>) {
     /// #         conn.send(&[0, 0, 0, 7]);
     /// #     }
-    /// #     fn on_data(&mut self, _: &mut Connection<'_>, data: &[u8], _: &mut Option<u32>) -> usize {
+    /// #     fn on_data(
+    /// #         &mut self,
+    /// #         _: &mut Connection<'_>,
+    /// #         data: &[u8],
+    /// #         _: &mut Option<u32>,
+    /// #     ) -> usize {
     /// #         data.len()
     /// #     }
     /// # }

@@ -62,9 +62,14 @@ impl Core<dyn Transmit + '_> {
             Endpoint::Stream(stream) => stream.accepted(peer, self.sockets.now()).into(),
             Endpoint::Client(_) => return None,
         };
+        let is_stream = protocol.is_stream();
         let socket = Socket::accepted(protocol, endpoint, peer.into());
         self.endpoints.enter(endpoint);
-        Some(self.sockets.registry.insert(socket))
+        let conn = self.sockets.registry.insert(socket);
+        if is_stream {
+            self.sockets.raw_streams().begin(conn);
+        }
+        Some(conn)
     }
 
     /// Begins to serve an accepted connection, whose stream is in its slot. If its request has
@@ -77,7 +82,6 @@ impl Core<dyn Transmit + '_> {
         if let Err(error) = self.streams.register(conn.index(), conn.to_bits()) {
             self.sockets.registry.fail(conn, error);
         }
-        self.sockets.begin_stream(conn);
     }
 
     /// Whether an accepted connection begins with a PROXY protocol header.

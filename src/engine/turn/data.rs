@@ -3,6 +3,7 @@
 use std::io;
 
 use crate::engine::connection::Connection;
+use crate::engine::core::Core;
 use crate::engine::event_loop::EventLoop;
 use crate::engine::ids::ConnectionId;
 use crate::engine::turn::calls::HandlerCall;
@@ -10,18 +11,20 @@ use crate::engine::turn::read::{Batch, Next, Received};
 use crate::net::disconnect::{ConnectError, Disconnect};
 use crate::net::rare_state::End;
 use crate::net::sockets::{Kept, Lent, REUSE_BYTES_MIN};
+use crate::net::streams::Transmit;
 use crate::proto::stream::Data;
 use crate::proto::{Message, State};
 use crate::reactor::Reactor;
 use crate::slots::Key;
 
-/// Up to this length, what is kept is copied in front of what is received: usually it is a part of a
-/// line. What is longer stays where it is, so that a long unit in many pieces is copied once.
+/// Up to this length, what is kept is copied in front of what is received: usually it is a part of
+/// a line. What is longer stays where it is, so that a long unit in many pieces is copied once.
 const COPIED_BYTES_MAX: usize = 4 * 1024;
 
 impl<S, R: Reactor> EventLoop<S, R> {
     /// Lends the handler of a raw stream what it has left unused, and `input` from `at` on. Returns
-    /// the end of the input: all of it is used, kept or thrown away.
+    /// how much of the input is handled: all of it is used, kept or thrown away, and nothing if the
+    /// connection is something else.
     pub(crate) fn handle_data(
         &mut self,
         conn: Key,
@@ -30,8 +33,10 @@ impl<S, R: Reactor> EventLoop<S, R> {
         state: &mut S,
     ) -> usize {
         let end = input.len();
-        let Some(Kept { bytes, handler }) = self.core.sockets.take_kept(conn) else {
-            return end;
+        let Some(Kept { bytes, handler }) = self.core.sockets.raw_streams().take_kept(conn) else {
+            let socket = self.core.sockets.get(conn);
+            let is_stream = socket.is_some_and(|socket| socket.protocol.is_stream());
+            return if is_stream { end } else { at };
         };
         let data = Data::new(bytes, &input[at..]);
         let Some((handler, calls, context)) = self.lend(handler) else {
@@ -57,27 +62,10 @@ impl<S, R: Reactor> EventLoop<S, R> {
         match used {
             // Most handlers use most input whole.
             Ok(used) if used == bytes.len() && matches!(data, Data::Received(_)) => {}
-            Ok(used) => self.core.sockets.keep_data(conn, data, used),
+            Ok(used) => self.core.sockets.raw_streams().keep(conn, data, used),
             Err(panic) => self.panicked(conn, panic),
         }
         end
-    }
-
-    /// The same if the connection is a raw stream. Otherwise nothing is handled.
-    #[inline]
-    pub(crate) fn handle_if_data(
-        &mut self,
-        conn: Key,
-        input: &[u8],
-        at: usize,
-        state: &mut S,
-    ) -> usize {
-        let socket = self.core.sockets.get(conn);
-        if socket.is_some_and(|socket| socket.protocol.is_stream()) {
-            self.handle_data(conn, input, at, state)
-        } else {
-            at
-        }
     }
 
     /// What to do next with a raw stream, if that is something special.
@@ -89,7 +77,9 @@ impl<S, R: Reactor> EventLoop<S, R> {
             return Some(Next::Opening);
         }
         if stream.lends_again() {
-            return Some(Next::Received(self.handle_kept(conn, state)));
+            // Now nothing has come.
+            self.handle_data(conn, &[], 0, state);
+            return Some(Next::Received(Received::More(0)));
         }
         let is_short = 0 < stream.kept() && stream.kept() <= COPIED_BYTES_MAX.min(room / 2);
         let is_next = socket.outbox.is_none() && socket.rare.leftover().is_none();
@@ -105,7 +95,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         hangup: bool,
         state: &mut S,
     ) -> Received {
-        let Some(stream) = self.core.sockets.stream_mut(conn) else {
+        let Some(stream) = self.core.sockets.raw_streams().get_mut(conn) else {
             return Received::Ended;
         };
         let kept = stream.kept();
@@ -115,37 +105,32 @@ impl<S, R: Reactor> EventLoop<S, R> {
             Ok(Some(len)) if len > 0 => len,
             other => return self.receive_end(conn, other),
         };
-        self.core.sockets.forget_kept(conn);
+        self.core.sockets.raw_streams().forget_kept(conn);
         let input = &mut buffer[..kept + len];
         let is_drained = len < room && !hangup;
         self.handle_batch(conn, Batch { input, at: 0, is_drained }, false, state)
     }
+}
 
+impl Core<dyn Transmit + '_> {
     /// The peer of a raw stream will send nothing more, and has left so many bytes unused.
-    pub(crate) fn end_of_raw_stream(&mut self, conn: Key, unused: usize) -> Received {
-        let Some(socket) = self.core.sockets.get_mut(conn) else {
-            return Received::Ended;
+    pub(crate) fn end_of_raw_stream(&mut self, conn: Key, unused: usize) {
+        let Some(socket) = self.sockets.get_mut(conn) else {
+            return;
         };
         socket.lingering.set_done(true);
         match socket.protocol.state() {
             State::Connecting => {
                 let error = io::ErrorKind::UnexpectedEof.into();
-                self.core.sockets.end_unopened(conn, ConnectError::Io(error));
+                self.sockets.end_unopened(conn, ConnectError::Io(error));
             }
             State::Open | State::Closing => {
                 // Pending broadcasts still go to it.
-                self.core.erased().deliver_pending(conn);
+                self.deliver_pending(conn);
                 let end = End::Disconnect(Disconnect::EndOfStream { unused });
-                self.core.sockets.end_after_queued(conn, end);
+                self.sockets.end_after_queued(conn, end);
             }
-            State::Closed => self.core.sockets.registry.queue_reaping(conn),
+            State::Closed => self.sockets.registry.queue_reaping(conn),
         }
-        Received::Ended
-    }
-
-    /// Lends the handler again what it has left unused when it paused the stream.
-    pub(crate) fn handle_kept(&mut self, conn: Key, state: &mut S) -> Received {
-        self.handle_data(conn, &[], 0, state);
-        Received::More(0)
     }
 }

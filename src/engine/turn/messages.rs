@@ -39,7 +39,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         state: &mut S,
     ) -> usize {
         let Some(Whole { messages, handler }) = self.core.sockets.whole_messages(conn) else {
-            return self.handle_if_data(conn, input, at, state);
+            return self.handle_data(conn, input, at, state);
         };
         let most = self.core.sockets.registry.input.share().frames();
         let Some((handler, calls, context)) = self.lend(handler) else {

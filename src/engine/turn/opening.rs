@@ -2,10 +2,12 @@
 
 use std::io;
 
+use crate::engine::core::Core;
 use crate::engine::event_loop::EventLoop;
 use crate::engine::turn::read::{Batch, Received};
 use crate::net::disconnect::ConnectError;
 use crate::net::socket::Socket;
+use crate::net::streams::Transmit;
 use crate::reactor::Reactor;
 use crate::slots::Key;
 
@@ -19,7 +21,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         hangup: bool,
         state: &mut S,
     ) -> Received {
-        let stream = self.core.sockets.stream_mut(conn);
+        let stream = self.core.sockets.raw_streams().get_mut(conn);
         if stream.is_some_and(|stream| stream.expects_proxy_header()) {
             return self.receive_proxy_header(conn, buffer);
         }
@@ -43,7 +45,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     fn open_stream(&mut self, conn: Key, state: &mut S) {
         let endpoint = self.core.sockets.get(conn).and_then(Socket::endpoint);
         let handler = endpoint.and_then(|endpoint| self.core.endpoints.stream_handler(endpoint));
-        self.core.sockets.open_stream(conn, handler);
+        self.core.sockets.raw_streams().open(conn, handler);
         self.open(conn, None, state);
     }
 
@@ -53,14 +55,14 @@ impl<S, R: Reactor> EventLoop<S, R> {
             Ok(Some(len)) if len > 0 => len,
             other => return self.receive_end(conn, other),
         };
-        let Some(stream) = self.core.sockets.stream_mut(conn) else {
+        let Some(stream) = self.core.sockets.raw_streams().get_mut(conn) else {
             return Received::Ended;
         };
         match stream.read_proxy_header(&buffer[..end]) {
             Ok((_, None)) => Received::More(end),
             Ok((used, Some(header))) => {
                 self.note_client(conn, &header);
-                self.begin_after_header(conn, &buffer[used..end]);
+                self.core.erased().begin_after_header(conn, &buffer[used..end]);
                 Received::More(end)
             }
             Err(_) => {
@@ -70,15 +72,17 @@ impl<S, R: Reactor> EventLoop<S, R> {
             }
         }
     }
+}
 
+impl Core<dyn Transmit + '_> {
     /// Begins TLS behind the header, or keeps what came behind it until the stream is open.
     fn begin_after_header(&mut self, conn: Key, received: &[u8]) {
         #[cfg(feature = "tls")]
-        if self.core.erased().accept_tls(conn, received) {
+        if self.accept_tls(conn, received) {
             return;
         }
         if !received.is_empty() {
-            self.core.sockets.keep_leftover(conn, received);
+            self.sockets.keep_leftover(conn, received);
         }
     }
 }

@@ -402,7 +402,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
         };
         socket.halves.end_theirs();
         if let Some(unused) = socket.protocol.stream().map(RawStream::kept) {
-            return self.end_of_raw_stream(conn, unused);
+            self.core.erased().end_of_raw_stream(conn, unused);
+            return Received::Ended;
         }
         let is_client = socket.protocol.role() == Role::Client;
         match socket.protocol.state() {

@@ -39,7 +39,8 @@ impl Sockets {
         };
         let may_be_direct = socket.outbox.is_none();
         if may_be_direct && socket.protocol.is_stream() {
-            self.deliver_raw(conn, run, io);
+            self.raw_streams().deliver(conn, run, io);
+            self.relief().relieve_output(conn);
             return true;
         }
         if run.forms.is_some() && socket.protocol.is_compressed() {
@@ -54,22 +55,6 @@ impl Sockets {
             }
         }
         Sender::new(self, io).push_frames(conn, run) != SendStatus::Dropped
-    }
-
-    /// Delivers to a raw stream for which nothing waits.
-    fn deliver_raw(&mut self, conn: Key, run: &Run<'_>, io: &mut impl Transmit) {
-        let Self { registry, output } = self;
-        let bytes = output.strip(run.as_slice());
-        match io.transmit(conn.index(), &[IoSlice::new(bytes)]) {
-            Ok(sent) if sent == bytes.len() => {}
-            Ok(sent) => {
-                let rest = bytes[sent..].to_vec();
-                output.queue_bytes(registry, conn, &rest);
-                output.note_blocked(registry, conn);
-                self.relief().relieve_output(conn);
-            }
-            Err(error) => registry.fail(conn, error),
-        }
     }
 
     /// The stream took less than all, or has failed.

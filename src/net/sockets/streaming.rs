@@ -1,71 +1,45 @@
-//! Raw streams: their input, and what is kept of it.
+//! Raw streams: their input, what is kept of it, and broadcasts to them.
+
+use std::io::IoSlice;
 
 use super::Sockets;
+use super::output::Output;
+use super::registry::Registry;
 use super::table::Kept;
 use crate::net::disconnect::Disconnect;
+use crate::net::protocol::Protocol;
 use crate::net::rare_state::End;
+use crate::net::streams::Transmit;
 use crate::proto::stream::{Data, InputError, RawStream};
 use crate::slots::Key;
+use crate::topics::Run;
+
+/// What is done with raw streams alone. For other connections nothing is.
+pub(crate) struct RawStreams<'a> {
+    registry: &'a mut Registry,
+    output: &'a mut Output,
+}
 
 impl Sockets {
-    /// What an open raw stream has kept of its input, when more has come; `None` if the connection
-    /// is something else.
     #[inline]
-    pub(crate) fn take_kept(&mut self, conn: Key) -> Option<Kept> {
-        self.registry.table.take_kept(conn, self.registry.now)
+    pub(crate) fn raw_streams(&mut self) -> RawStreams<'_> {
+        RawStreams { registry: &mut self.registry, output: &mut self.output }
     }
+}
 
-    /// Keeps what the handler of a raw stream has not used of its input. A stream is closed if that
-    /// is more than may be kept.
-    #[inline(never)]
-    pub(crate) fn keep_data(&mut self, conn: Key, data: Data<'_>, used: usize) {
-        let Some(socket) = self.registry.table.get_mut(conn) else {
-            return;
-        };
-        let is_paused = socket.paused;
-        let Some(stream) = socket.protocol.stream_mut() else {
-            return;
-        };
-        match stream.keep(data, used, is_paused, &mut self.output.storage.buffers) {
-            Ok(()) => {}
-            Err(InputError::Unused { limit }) => {
-                self.fail_stream(conn, Disconnect::UnusedInput { limit });
-            }
-            Err(InputError::Overused { used, lent }) => {
-                self.fail_stream(conn, Disconnect::OverusedInput { used, lent });
-            }
-        }
-    }
-
-    #[cold]
-    fn fail_stream(&mut self, conn: Key, reason: Disconnect) {
-        self.end_after_queued(conn, End::Disconnect(reason));
-    }
-
-    pub(crate) fn stream_mut(&mut self, conn: Key) -> Option<&mut RawStream> {
+impl<'a> RawStreams<'a> {
+    pub(crate) fn get_mut(self, conn: Key) -> Option<&'a mut RawStream> {
         self.registry.table.get_mut(conn)?.protocol.stream_mut()
     }
 
-    /// Gives back the storage of what a raw stream has kept, after that was copied.
-    pub(crate) fn forget_kept(&mut self, conn: Key) {
-        let now = self.registry.now;
-        if let Some(stream) = self.stream_mut(conn) {
-            let storage = stream.take_kept(now);
-            self.output.storage.buffers.give(storage);
-        }
+    /// Opens the stream in this turn or the next, as soon as it is ready.
+    pub(crate) fn begin(self, conn: Key) {
+        self.registry.resume(conn);
     }
 
-    /// If the connection is a raw stream, it is opened in this turn or the next, as soon as it is
-    /// ready.
-    pub(crate) fn begin_stream(&mut self, conn: Key) {
-        if self.get(conn).is_some_and(|socket| socket.protocol.is_stream()) {
-            self.registry.resume(conn);
-        }
-    }
-
-    /// A raw stream is connected, and encrypted if it is to be.
-    /// `handler` is the index of its handler, if that was not known.
-    pub(crate) fn open_stream(&mut self, conn: Key, handler: Option<usize>) {
+    /// The stream is connected, and encrypted if it is to be. `handler` is the index of its
+    /// handler, if that was not known.
+    pub(crate) fn open(self, conn: Key, handler: Option<usize>) {
         let now = self.registry.now;
         let Some(socket) = self.registry.table.get_mut(conn) else {
             return;
@@ -75,6 +49,56 @@ impl Sockets {
         }
         if let Some(stream) = socket.protocol.stream_mut() {
             stream.open(now);
+        }
+    }
+
+    /// What an open stream has kept of its input, when more has come.
+    #[inline]
+    pub(crate) fn take_kept(self, conn: Key) -> Option<Kept> {
+        self.registry.table.take_kept(conn, self.registry.now)
+    }
+
+    /// Gives back the storage of what was kept, after that was copied.
+    pub(crate) fn forget_kept(self, conn: Key) {
+        if let Some(kept) = self.registry.table.take_kept(conn, self.registry.now) {
+            self.output.storage.buffers.give(kept.bytes);
+        }
+    }
+
+    /// Keeps what the handler has not used of its input. The stream is closed if that is more than
+    /// may be kept.
+    #[inline(never)]
+    pub(crate) fn keep(self, conn: Key, data: Data<'_>, used: usize) {
+        let Self { registry, output } = self;
+        let Some(socket) = registry.table.get_mut(conn) else {
+            return;
+        };
+        let is_paused = socket.paused;
+        let Some(stream) = socket.protocol.stream_mut() else {
+            return;
+        };
+        let kept = stream.keep(data, used, is_paused, &mut output.storage.buffers);
+        let reason = match kept {
+            Ok(()) => return,
+            Err(InputError::Unused { limit }) => Disconnect::UnusedInput { limit },
+            Err(InputError::Overused { used, lent }) => Disconnect::OverusedInput { used, lent },
+        };
+        output.write(registry, conn, Protocol::terminate);
+        registry.end(conn, End::Disconnect(reason));
+    }
+
+    /// Delivers a broadcast to a stream for which nothing waits.
+    pub(super) fn deliver(self, conn: Key, run: &Run<'_>, io: &mut impl Transmit) {
+        let Self { registry, output } = self;
+        let bytes = output.strip(run.as_slice());
+        match io.transmit(conn.index(), &[IoSlice::new(bytes)]) {
+            Ok(sent) if sent == bytes.len() => {}
+            Ok(sent) => {
+                let rest = bytes[sent..].to_vec();
+                output.queue_bytes(registry, conn, &rest);
+                output.note_blocked(registry, conn);
+            }
+            Err(error) => registry.fail(conn, error),
         }
     }
 }

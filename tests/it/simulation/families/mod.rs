@@ -15,6 +15,7 @@ mod punctual;
 mod servers;
 mod shutdowns;
 mod site;
+mod streams;
 mod topics;
 mod totals;
 
@@ -29,7 +30,7 @@ use super::world::{MAX_CONNECTIONS, Report, Setup};
 use crate::shared::Random;
 
 /// Seed `n` belongs to family `n % FAMILIES.len()`.
-const FAMILIES: [&str; 12] = [
+const FAMILIES: [&str; 13] = [
     "echo",
     "fetch",
     "topics",
@@ -42,10 +43,11 @@ const FAMILIES: [&str; 12] = [
     "shutdowns",
     "site",
     "punctual",
+    "streams",
 ];
 
 /// Seeds of all families together.
-const SEEDS: u64 = 1200;
+const SEEDS: u64 = 1300;
 
 /// One seed in this many runs twice, to compare the histories.
 const COMPARED: u64 = 13;
