@@ -2,6 +2,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::backoff::Backoff;
 use crate::proto::Limits;
 #[cfg(feature = "tls")]
 use crate::reactor::TlsClient;
@@ -27,6 +28,7 @@ pub struct ClientConfig {
     pub(crate) unsent_limit: u32,
     pub(crate) addresses: Vec<SocketAddr>,
     pub(crate) unix_socket: Option<PathBuf>,
+    pub(crate) reconnect: Option<Backoff>,
     #[cfg(feature = "tls")]
     pub(crate) tls: Option<TlsClient>,
 }
@@ -128,6 +130,49 @@ impl ClientConfig {
     #[must_use]
     pub fn address(mut self, address: SocketAddr) -> Self {
         self.addresses.push(address);
+        self
+    }
+
+    /// Connects again whenever the connection has ended or could not be made, after a delay.
+    /// Default: connects once.
+    ///
+    /// Each connection has an id of its own. They have the [`link`](crate::Connection::link) in
+    /// common. In `on_close` and `on_connect_error`,
+    /// [`retry_in`](crate::Connection::retry_in) says when the link tries again. It does so until
+    /// it is stopped ([`stop_reconnecting`](crate::Context::stop_reconnecting)), the application
+    /// [closes](crate::Connection::close) the connection, its endpoint is removed, or the loop
+    /// shuts down. Subscriptions and queued output end with their connection.
+    ///
+    /// An attempt that finds as many connections as
+    /// [`Config::max_connections`](crate::Config::max_connections) allows counts as a failure, for
+    /// which no handler is called.
+    ///
+    /// ```
+    /// use eventwire::{
+    ///     Backoff, ClientConfig, Config, Connection, Disconnect, EventLoop, WebSocketHandler,
+    /// };
+    ///
+    /// struct Feed;
+    ///
+    /// impl WebSocketHandler<()> for Feed {
+    ///     fn on_open(&mut self, conn: &mut Connection<'_>, _: &mut ()) {
+    ///         conn.send("subscribe prices");
+    ///     }
+    ///
+    ///     fn on_close(&mut self, conn: &mut Connection<'_>, why: &Disconnect, _: &mut ()) {
+    ///         eprintln!("{why}, next attempt in {:?}", conn.retry_in());
+    ///     }
+    /// }
+    ///
+    /// let mut event_loop = EventLoop::new(Config::default())?;
+    /// let config = ClientConfig::default().reconnect(Backoff::default());
+    /// event_loop.connect("ws://127.0.0.1:9001", config, Feed)?;
+    /// # event_loop.turn(Some(std::time::Duration::ZERO), &mut ())?;
+    /// # Ok::<(), eventwire::Error>(())
+    /// ```
+    #[must_use]
+    pub const fn reconnect(mut self, backoff: Backoff) -> Self {
+        self.reconnect = Some(backoff);
         self
     }
 

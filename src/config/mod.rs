@@ -1,11 +1,13 @@
 //! The configuration of a loop, a listener and a client.
 
+mod backoff;
 mod client;
 mod server;
 mod stream;
 
 use std::time::Duration;
 
+pub use self::backoff::Backoff;
 pub use self::client::ClientConfig;
 pub use self::server::ServerConfig;
 pub use self::stream::StreamConfig;

@@ -1,4 +1,5 @@
 use crate::engine::bus::inboxes::Inboxes;
+use crate::engine::client::links::Links;
 use crate::engine::connection_map::ConnectionMap;
 use crate::engine::endpoints::Endpoints;
 use crate::engine::handle::LoopHandle;
@@ -22,6 +23,7 @@ pub(crate) struct Core<T: ?Sized> {
     pub(crate) subprotocols: ConnectionMap<Box<str>>,
     pub(crate) endpoints: Endpoints,
     pub(crate) listeners: OpenListeners,
+    pub(crate) links: Links,
     pub(crate) requests: Requests,
     pub(crate) room: Room,
     /// Where other threads publish events.

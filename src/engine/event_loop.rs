@@ -8,6 +8,7 @@ use crate::config::Config;
 use crate::engine::bus::events::{Events, GROUP_BUDGET, TURN_BUDGET};
 use crate::engine::bus::inboxes::Inboxes;
 use crate::engine::client::dialer::Dialer;
+use crate::engine::client::links::Links;
 use crate::engine::configured_handler::ConfiguredHandler;
 use crate::engine::connection_map::ConnectionMap;
 use crate::engine::context::Context;
@@ -136,6 +137,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             subprotocols: ConnectionMap::new(),
             endpoints: Endpoints::new(),
             listeners: OpenListeners::new(),
+            links: Links::new(),
             requests: Requests::default(),
             room: Room::new(max_connections),
             inboxes: Inboxes::default(),
@@ -325,6 +327,9 @@ impl<S, R: Reactor> EventLoop<S, R> {
         }
         if self.core.topics.has_changes() {
             self.publish_topic_changes();
+        }
+        if self.core.links.next_due() <= self.core.now() {
+            self.core.erased().serve_links();
         }
         if self.core.requests.is_pending() {
             self.serve_requests();

@@ -22,6 +22,12 @@ pub struct ListenerId(pub(crate) Key);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EndpointId(pub(crate) Key);
 
+/// Names a client that reconnects: it stays the same for all its connections
+/// ([`ClientConfig::reconnect`](crate::ClientConfig::reconnect)). The id of a link that is gone is
+/// refused.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LinkId(pub(crate) Key);
+
 /// Names a timer of one loop. Refused once the timer's event has arrived or the timer was
 /// cancelled.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -80,6 +86,12 @@ impl fmt::Debug for ListenerId {
 impl fmt::Debug for EndpointId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "EndpointId({}.{})", self.0.index(), self.0.generation())
+    }
+}
+
+impl fmt::Debug for LinkId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "LinkId({}.{})", self.0.index(), self.0.generation())
     }
 }
 

@@ -35,7 +35,7 @@ pub use event_loop::EventLoop;
 pub use handle::LoopHandle;
 pub use handler::{OnMessage, Upgrade, WebSocketHandler, on_message};
 pub use http::routes::{HttpHandler, IntoRoutes, Routes, kind};
-pub use ids::{ConnectionId, EndpointId, ListenerId, TimerId, TopicId};
+pub use ids::{ConnectionId, EndpointId, LinkId, ListenerId, TimerId, TopicId};
 pub use stats::snapshot::Stats;
 pub use stream::address::StreamAddress;
 pub use stream::handler::StreamHandler;

@@ -2,6 +2,7 @@
 
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use eventwire::{
@@ -218,7 +219,7 @@ fn a_handler_takes_over_sockets_that_others_opened() {
         let stream = stream.try_clone().expect("a descriptor");
         cx.adopt(listener, stream).expect("it is added");
     });
-    drive_until(&mut event_loop, &mut seen, |_, _| peers.iter().all(|peer| peer.is_finished()));
+    drive_until(&mut event_loop, &mut seen, |_, _| peers.iter().all(JoinHandle::is_finished));
     peers.into_iter().for_each(|peer| peer.join().expect("it was answered"));
     let late = TcpStream::connect(address).expect("a connection");
     act(&mut event_loop, &mut seen, move |cx, _| {

@@ -1,14 +1,15 @@
 //! The examples do what they say, and fit on a page.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-use eventwire::CloseCode;
 use eventwire::proto::OpCode;
+use eventwire::{CloseCode, Config, Connection, EventLoop, ServerConfig, WebSocketHandler};
 
-use crate::util::{PATIENCE, Peer, request};
+use crate::util::{PATIENCE, Peer, Server, request};
 
 /// Its tests run with these. Were it a test of its own for cargo (`test = true`), `cargo test`
 /// would not build the program.
@@ -308,6 +309,56 @@ fn autobahn_fails_when_there_is_no_suite() {
         let mut example = Example::run_with("autobahn", arguments);
         assert_eq!(example.child.wait().unwrap().code(), Some(code));
     }
+}
+
+/// Fifty upstreams that greet, on this address until the returned value is dropped.
+fn upstreams(address: SocketAddr) -> Server {
+    Server::start(Config::default(), move |event_loop: &mut EventLoop<()>| {
+        let listener = event_loop.listen(address, ServerConfig::default(), Greeter);
+        event_loop.local_addr(listener.expect("the address is free")).expect("an address")
+    })
+}
+
+struct Greeter;
+
+impl WebSocketHandler<()> for Greeter {
+    fn on_open(&mut self, conn: &mut Connection<'_>, _: &mut ()) {
+        conn.send("hello");
+    }
+}
+
+#[test]
+fn gateway_gets_its_upstreams_back_when_they_were_killed() {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap();
+    drop(free);
+    let url = format!("ws://{address}");
+    let mut example = Example::run_with("gateway", &["127.0.0.1:0", &url]);
+    let mut client = Peer::connect(example.address());
+    for _ in 0..2 {
+        let server = upstreams(address);
+        let mut greeted = BTreeSet::new();
+        while greeted.len() < 50 {
+            greeted.insert(text(&mut client));
+        }
+        assert!(greeted.contains("0: hello") && greeted.contains("49: hello"));
+        client.send("?");
+        client.expect("50 of 50 upstreams");
+        server.handle.stop();
+        server.wait();
+        while upstreams_of(&mut client) > 0 {}
+    }
+}
+
+fn text(client: &mut Peer) -> String {
+    String::from_utf8(client.frame().payload).expect("text")
+}
+
+fn upstreams_of(client: &mut Peer) -> usize {
+    client.send("?");
+    let answer = text(client);
+    let count = answer.strip_suffix(" of 50 upstreams").expect("the upstreams are silent");
+    count.parse().expect("a count")
 }
 
 #[test]

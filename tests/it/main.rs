@@ -9,6 +9,7 @@ mod deflate;
 mod events;
 mod examples;
 mod flow;
+mod foreign;
 mod freshness;
 mod fuzz_bodies;
 mod hostile;
@@ -21,6 +22,7 @@ mod panics;
 mod places;
 mod proxies;
 mod readme;
+mod reconnect;
 mod routes;
 mod server;
 #[path = "../shared/mod.rs"]

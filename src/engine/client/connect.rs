@@ -50,7 +50,7 @@ impl Context<'_> {
     /// [`Error::UnknownEndpoint`] and [`Error::WrongEndpoint`] if the id is none of a client's
     /// endpoint, otherwise as [`EventLoop::connect`].
     pub fn connect(&mut self, endpoint: EndpointId, url: &str) -> Result<ConnectionId, Error> {
-        self.core.connect(endpoint, url).map(ConnectionId)
+        self.core.connect(endpoint, url)
     }
 }
 
@@ -92,7 +92,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             self.core.free_unused_endpoint(endpoint.0.index());
         }
         self.serve_requests();
-        connected.map(ConnectionId)
+        connected
     }
 
     /// Connects to a WebSocket server, with a closure that handles the messages, as
@@ -145,8 +145,18 @@ impl<S, R: Reactor> EventLoop<S, R> {
 }
 
 impl Core<dyn Transmit + '_> {
+    /// Begins to connect, once or with a link.
+    fn connect(&mut self, endpoint: EndpointId, url: &str) -> Result<ConnectionId, Error> {
+        let conn = ConnectionId(self.connect_once(endpoint, url)?);
+        if self.endpoints.for_connecting(endpoint)?.config.reconnect.is_some() {
+            self.endpoints.enter(endpoint.0.index());
+            self.links.add(endpoint, url, conn);
+        }
+        Ok(conn)
+    }
+
     /// Begins to connect. The loop dials at the end of the turn.
-    fn connect(&mut self, endpoint: EndpointId, url: &str) -> Result<Key, Error> {
+    pub(crate) fn connect_once(&mut self, endpoint: EndpointId, url: &str) -> Result<Key, Error> {
         self.ending.check_serving()?;
         let client = Arc::clone(self.endpoints.for_connecting(endpoint)?);
         let url = WsUrl::parse(url)?;

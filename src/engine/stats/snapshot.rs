@@ -113,6 +113,14 @@ stats! {
     /// Connections that ended before they were open: refused, failed or cancelled. Connections
     /// whose requests were answered by pages and handlers are not counted.
     counter not_opened,
+    /// Clients that reconnect, now.
+    gauge links,
+    /// Of these, clients that wait to try again, now.
+    gauge links_waiting,
+    /// Attempts to reconnect that were begun.
+    counter reconnect_attempts,
+    /// Attempts to reconnect that opened a connection.
+    counter reconnected,
     /// Requests that were answered by pages and handlers, or with 404 or 405.
     counter requests,
     /// Open connections that the application closed.

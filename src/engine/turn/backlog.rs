@@ -44,6 +44,11 @@ impl Backlog {
         self.served_until
     }
 
+    /// Whether a wait may have left readiness unreported.
+    pub(crate) const fn is_behind(&self) -> bool {
+        self.left.is_some()
+    }
+
     /// Notes that the readiness which a wait reported is served. The wait began at `begun` or
     /// later, and it reported this many of the `registered` sources.
     #[inline]

@@ -71,6 +71,9 @@ impl<S, R: Reactor> EventLoop<S, R> {
         socket.life.end();
         let is_client = socket.protocol.role() == Role::Client;
         self.core.topics.remove_connection(conn);
+        if is_client {
+            self.core.erased().plan_retry(ConnectionId(conn), &end);
+        }
         match end {
             End::Disconnect(reason) if life == Life::Open => {
                 log_end(ConnectionId(conn), &reason);
@@ -111,6 +114,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         };
         self.dialer.abandon(&mut self.core, socket.rare.take_connector());
         self.core.subprotocols.remove(ConnectionId(conn));
+        self.core.links.forget(ConnectionId(conn));
         let handler = self.handlers.get(socket.handler());
         if let Some(endpoint) = socket.endpoint().or(handler.map(|handler| handler.endpoint)) {
             self.core.leave_endpoint(endpoint);

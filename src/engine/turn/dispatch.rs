@@ -107,6 +107,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             if let Some(name) = subprotocol {
                 self.core.subprotocols.insert(ConnectionId(conn), name.into());
             }
+            self.core.links.note_open(ConnectionId(conn), self.core.sockets.now());
             self.core.sockets.registry.arm(conn);
             let unsent = self.handlers.get(handler).map_or(0, |handler| handler.unsent_limit);
             self.core.sender().set_unsent_limit(conn, unsent);

@@ -122,12 +122,13 @@ impl<S, R: Reactor> EventLoop<S, R> {
     pub(crate) fn has_end_of_turn_work(&self) -> bool {
         self.core.sockets.registry.deadlines.is_due(self.backlog.served_until())
             || self.dialer.is_due(self.core.now())
+            || self.core.links.next_due() <= self.core.now()
             || self.core.topics.has_changes()
             || self.core.ending.has_begun()
     }
 
     /// The next deadline or timer.
-    fn deadline(&mut self) -> Time {
+    pub(crate) fn deadline(&mut self) -> Time {
         // Usually no listener is ready.
         let listeners = if self.core.streams.listeners.has_ready() {
             self.core.streams.listeners.deadline(self.no_room_until())
@@ -139,6 +140,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             [self.core.ending.deadline(), self.core.events.next_due(), listeners, attempts];
         let or_never = |deadline: Option<Time>| deadline.unwrap_or(Time::NEVER);
         let deadline = or_never(self.core.sockets.registry.deadlines.next());
+        let deadline = deadline.min(self.core.links.next_due());
         others.map(or_never).into_iter().fold(deadline, Time::min)
     }
 }

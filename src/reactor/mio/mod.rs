@@ -11,7 +11,7 @@ mod tls;
 use std::fs::File;
 use std::io::{self, IoSlice, Read};
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -123,6 +123,13 @@ impl MioReactor {
             #[cfg(feature = "timerfd")]
             alarm,
         })
+    }
+}
+
+impl AsFd for MioReactor {
+    /// The epoll descriptor.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.poll.registry().as_fd()
     }
 }
 

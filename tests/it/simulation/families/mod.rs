@@ -8,6 +8,7 @@ mod crowd;
 mod echo;
 mod events;
 mod fetch;
+mod links;
 mod panics;
 mod pauses;
 mod peers;
@@ -30,7 +31,7 @@ use super::world::{MAX_CONNECTIONS, Report, Setup};
 use crate::shared::Random;
 
 /// Seed `n` belongs to family `n % FAMILIES.len()`.
-const FAMILIES: [&str; 13] = [
+const FAMILIES: [&str; 14] = [
     "echo",
     "fetch",
     "topics",
@@ -43,11 +44,12 @@ const FAMILIES: [&str; 13] = [
     "shutdowns",
     "site",
     "punctual",
+    "links",
     "streams",
 ];
 
 /// Seeds of all families together.
-const SEEDS: u64 = 1300;
+const SEEDS: u64 = 1400;
 
 /// One seed in this many runs twice, to compare the histories.
 const COMPARED: u64 = 13;
