@@ -222,6 +222,41 @@
 //! # Ok::<(), eventwire::Error>(())
 //! ```
 //!
+//! # Jobs
+//!
+//! A handler must not wait. It gives slow work to worker threads instead ([`EventLoop::workers`]),
+//! one job at a time or in batches ([`EventLoop::batch_workers`]), and the result arrives as an
+//! event:
+//!
+//! ```
+//! use eventwire::{Config, EventLoop};
+//!
+//! struct Factor(u64);
+//! struct Factored(u64, Vec<u64>);
+//!
+//! let mut event_loop = EventLoop::new(Config::default())?;
+//! let workers = event_loop.workers(4, 1024, |Factor(number): Factor| {
+//!     let factors = (2..=number).filter(|factor| number % factor == 0).collect();
+//!     Factored(number, factors)
+//! })?;
+//! event_loop.on(|cx, result: &Factored, primes: &mut u32| {
+//!     *primes += u32::from(result.1 == [result.0]);
+//!     if *primes == 2 {
+//!         cx.stop();
+//!     }
+//! });
+//! for number in [91, 97, 101] {
+//!     workers.submit(Factor(number))?;
+//! }
+//! let mut primes = 0;
+//! event_loop.run(&mut primes)?;
+//! assert_eq!(primes, 2);
+//! # Ok::<(), eventwire::Error>(())
+//! ```
+//!
+//! A shutdown waits for jobs in hand, and for every [`Hold`] that the application has given to
+//! threads of its own.
+//!
 //! # Timers
 //!
 //! A timer publishes an event later, once ([`set_timer`](EventLoop::set_timer)) or periodically
@@ -293,6 +328,10 @@
 //! - **Subscribers.** A subscriber gets every event of its type that is handled after it was made,
 //!   in that order, each once; or it learns how many it [missed](Subscriber::missed), or that it
 //!   [overflowed](RecvError::Overflowed). The loop never waits for it.
+//! - **Jobs.** An accepted job is done once. Its result arrives as an event, those of one worker in
+//!   the order of the jobs, or its [panic](JobPanicked) does, or it is
+//!   [counted](RunSummary::unfinished_jobs) when the loop ends first. If too many are in hand, the
+//!   caller gets the job back.
 //! - **Timers.** A timer's event is never early. Events of one type arrive in the order of their
 //!   due times. The event of a cancelled timer does not arrive.
 //! - **Limits.** The resources that one peer can use are limited, with defaults: [`Config`],
@@ -370,7 +409,7 @@
 //! lib.rs config/ error.rs     the facade: re-exports, limits and errors
 //! engine/                     the event loop and everything that a handler can do
 //!   turn/                     wait, accept, read, dispatch, close, shut down
-//!   bus/                      publishers, subscribers, handlers of events, timers
+//!   bus/                      publishers, subscribers, handlers of events, timers, workers
 //!   broadcast/                subscriptions, broadcasts, delivery in slices
 //!   client/ server/ http/     dialling; listeners; routes and responses
 //!   stream/                   raw streams: handlers, connecting and listening
@@ -415,10 +454,10 @@ pub use config::{Backoff, ClientConfig, Config, Idle, OnPanic, ServerConfig, Str
 pub use engine::kind as route_kind;
 pub use engine::{
     Connection, ConnectionEntry, ConnectionId, ConnectionMap, Context, EndpointId, EventHandler,
-    EventLoop, Gap, HandlerCall, HttpHandler, IntoRoutes, LinkId, ListenerId, LoopHandle,
-    OnMessage, Publisher, RecvError, Routes, RunEnd, RunSummary, SlowCall, Stats, StreamAddress,
-    StreamHandler, Subscriber, TimerId, TopicChanged, TopicId, TopicStats, TryRecvError, Upgrade,
-    WebSocketHandler, on_message,
+    EventLoop, Gap, HandlerCall, Hold, HttpHandler, IntoRoutes, JobPanicked, LinkId, ListenerId,
+    LoopHandle, OnMessage, Publisher, RecvError, Routes, RunEnd, RunSummary, SlowCall, Stats,
+    StreamAddress, StreamHandler, Subscriber, TimerId, TopicChanged, TopicId, TopicStats,
+    TryRecvError, Upgrade, WebSocketHandler, Workers, on_message,
 };
 pub use error::{Error, SubscribeError};
 pub use histogram::Histogram;

@@ -12,6 +12,7 @@ use crate::compare::CompareArgs;
 use crate::contestants::Contestant;
 use crate::freshness::FreshnessArgs;
 use crate::idle::IdleMode;
+use crate::jobs::JobsArgs;
 use crate::load::{Load, Pace, Shape, Target, Wire};
 use crate::service::{Service, ServiceConfig};
 
@@ -53,6 +54,8 @@ Examples:
       Round trips of one connection during broadcasts to 1,000 others
   eventwire-bench freshness
       The age of updates at a reader of 100 KB/s, with 10,000 updates a second
+  eventwire-bench jobs
+      Round trips of jobs to a worker thread and back, and jobs in batches
   eventwire-bench tls
       Round trips, handshakes and memory, without TLS and with it
   eventwire-bench compare --quick --against uws=ws://127.0.0.1:9001
@@ -102,6 +105,11 @@ charged for every message that it delays.")]
     /// A reader reads less than is broadcast: first with the policy that keeps the latest, then
     /// with that policy and a small receive buffer, then with the policy that drops the oldest.
     Freshness(FreshnessArgs),
+    /// Measure jobs: from a handler to a worker thread and back, one at a time and in batches
+    ///
+    /// Alternately it measures two of the standard library's bounded channels, there and back (the
+    /// floor). It takes a quarter of a minute.
+    Jobs(JobsArgs),
     /// Measure what TLS adds to round trips, to opening a connection, and to its memory
     ///
     /// The engine is at both ends, alternately without TLS and with it. The server has a process of

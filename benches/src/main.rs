@@ -10,6 +10,7 @@ mod freshness;
 #[cfg(feature = "tls")]
 mod identity;
 mod idle;
+mod jobs;
 mod load;
 mod machine;
 mod report;
@@ -71,6 +72,10 @@ fn run(cli: Cli) -> Result<(), Error> {
         Some(Command::Freshness(args)) => {
             let files = Files::create(&args.files())?;
             files.publish(&freshness::run(&args)?)
+        }
+        Some(Command::Jobs(args)) => {
+            let files = Files::create(&args.files())?;
+            files.publish(&jobs::run(&args)?)
         }
         #[cfg(feature = "tls")]
         Some(Command::Tls(args)) => {

@@ -14,7 +14,7 @@ use crate::engine::connection_map::ConnectionMap;
 use crate::engine::context::Context;
 use crate::engine::core::Core;
 use crate::engine::endpoints::Endpoints;
-use crate::engine::handle::{LoopHandle, Shared};
+use crate::engine::handle::{LoopHandle, News, Shared};
 use crate::engine::http::router::Routers;
 use crate::engine::ids::TopicId;
 use crate::engine::server::open_listeners::OpenListeners;
@@ -298,8 +298,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
             // Deadlines that are set here begin at the present time.
             self.at_present(|this| this.core.sender().expire(by));
         }
-        if !self.shared.resolved.is_empty() {
-            self.serve_resolved();
+        if !self.shared.news.is_empty() {
+            self.serve_news();
         }
         if self.dialer.is_due(self.core.now()) {
             self.dialer.serve_due(&mut self.core);
@@ -372,9 +372,13 @@ impl<S, R: Reactor> EventLoop<S, R> {
 
     /// Continues connections whose name lookups have finished.
     #[inline(never)]
-    fn serve_resolved(&mut self) {
-        while let Some(resolved) = self.shared.resolved.pop() {
-            self.dialer.resolved(&mut self.core, resolved);
+    fn serve_news(&mut self) {
+        while let Some(news) = self.shared.news.pop() {
+            match news {
+                News::Resolved(resolved) => self.dialer.resolved(&mut self.core, resolved),
+                // The turn's end looks at the holds.
+                News::Released => {}
+            }
         }
     }
 

@@ -7,7 +7,7 @@ use crossbeam_queue::SegQueue;
 
 use crate::engine::stats::snapshot::{Meters, Stats};
 use crate::engine::turn::ending::TimeLeft;
-use crate::queue::Doorbell;
+use crate::queue::{Doorbell, HoldCount};
 use crate::reactor::Wake;
 use crate::slots::Key;
 
@@ -24,8 +24,18 @@ pub struct LoopHandle {
 pub(crate) struct Shared {
     pub(crate) doorbell: Doorbell,
     pub(crate) left: TimeLeft,
-    /// Finished name lookups: at most one for each connection that is being made.
-    pub(crate) resolved: SegQueue<Resolved>,
+    pub(crate) holds: HoldCount,
+    /// At most one for each connection that is being made, and one for the end of all holds.
+    pub(crate) news: SegQueue<News>,
+}
+
+/// What happens rarely on another thread.
+#[derive(Debug)]
+pub(crate) enum News {
+    /// A name lookup has finished.
+    Resolved(Resolved),
+    /// The loop is ending, and the last hold was dropped.
+    Released,
 }
 
 /// The result of a name lookup for a connection that is being made.
@@ -38,7 +48,7 @@ pub(crate) struct Resolved {
 impl Shared {
     /// Whether work waits for the loop, which last read `seen` as the time left.
     pub(crate) fn has_work(&self, seen: u64) -> bool {
-        self.left.get() != seen || !self.resolved.is_empty()
+        self.left.get() != seen || !self.news.is_empty()
     }
 }
 
@@ -61,12 +71,13 @@ impl LoopHandle {
     /// sent or broadcast to them, and discards what their peers send after that. It refuses clients
     /// in their opening handshake with status 503, and cancels connections that are being made.
     ///
-    /// Once every connection has ended, the loop refuses publishers with
-    /// [`PublishError::Closed`](crate::PublishError) and handles the events that were published
-    /// before. Then [`run`](crate::EventLoop::run) returns a [`RunSummary`](crate::RunSummary).
-    /// When `deadline` has passed since the loop noticed the request, it cuts whatever is left. It
-    /// cuts a connection earlier if its peer does not answer the close frame within
-    /// [`Limits::close_timeout`](crate::proto::Limits::close_timeout).
+    /// The loop waits for [jobs](crate::Workers) in hand and for [holds](crate::Hold), and handles
+    /// what comes of them. Once every connection has ended and there is none of these, it refuses
+    /// publishers with [`PublishError::Closed`](crate::PublishError) and handles the events that
+    /// were published before. Then [`run`](crate::EventLoop::run) returns a
+    /// [`RunSummary`](crate::RunSummary). When `deadline` has passed since the loop noticed the
+    /// request, it cuts whatever is left. It cuts a connection earlier if its peer does not answer
+    /// the close frame within [`Limits::close_timeout`](crate::proto::Limits::close_timeout).
     ///
     /// Safe to call from any thread, and more than once: the earliest deadline applies.
     /// [`stop`](Self::stop) ends a shutdown at once.
@@ -91,11 +102,18 @@ impl LoopHandle {
     /// works while a loop hangs ([`Stats::turn_since`]). Copies about 10 KiB.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.meters.snapshot()
+        let mut stats = self.meters.snapshot();
+        stats.holds = self.shared.holds.count() as u64;
+        stats
     }
 
-    pub(crate) fn push_resolved(&self, resolved: Resolved) {
-        self.shared.resolved.push(resolved);
+    pub(crate) fn holds(&self) -> &HoldCount {
+        &self.shared.holds
+    }
+
+    /// Leaves news for the loop, and wakes it.
+    pub(crate) fn tell(&self, news: News) {
+        self.shared.news.push(news);
         self.ring();
     }
 

@@ -26,8 +26,11 @@ mod turn;
 
 pub use broadcast::report::{Gap, TopicChanged, TopicStats};
 pub use bus::events::EventHandler;
+pub use bus::hold::Hold;
+pub use bus::pools::JobPanicked;
 pub use bus::publisher::Publisher;
 pub use bus::subscriber::{RecvError, Subscriber, TryRecvError};
+pub use bus::workers::Workers;
 pub use connection::Connection;
 pub use connection_map::{ConnectionEntry, ConnectionMap};
 pub use context::Context;

@@ -2,8 +2,8 @@
 
 use super::sync::{AtomicBool, Ordering, fence};
 
-/// Whether the loop sleeps. A producer rings after it has left work. Only the first ring of a sleep
-/// makes the system call that wakes the loop.
+/// Whether the loop, or a worker, sleeps. A producer rings after it has left work. Only the first
+/// ring of a sleep makes the system call that wakes the loop.
 ///
 /// No work is lost because of the order on both sides: a producer makes its work visible and then
 /// rings; the loop announces its sleep and then looks for work a last time. The fences guarantee
@@ -34,9 +34,15 @@ impl Doorbell {
         fence(Ordering::SeqCst);
     }
 
-    /// Announces that the loop is awake and will look for work.
-    pub(crate) fn awake(&self) {
-        self.asleep.swap(false, Ordering::AcqRel);
+    /// Announces that the loop is awake and will look for work. Returns whether nobody rang since
+    /// it announced its sleep.
+    pub(crate) fn awake(&self) -> bool {
+        self.asleep.swap(false, Ordering::AcqRel)
+    }
+
+    /// Whether nobody has rung since the sleep was announced.
+    pub(super) fn is_asleep(&self) -> bool {
+        self.asleep.load(Ordering::Acquire)
     }
 }
 

@@ -12,10 +12,12 @@
 
 use std::collections::VecDeque;
 use std::sync::PoisonError;
+use std::time::Duration;
 
 use super::PublishError;
 use super::sync::{
-    Arc, ArrayQueue, AtomicBool, AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering, fence,
+    Arc, ArrayQueue, AtomicBool, AtomicU64, AtomicUsize, Condvar, Mutex, MutexGuard, Ordering,
+    fence,
 };
 
 /// The state that the loop and the publishers of one type share.
@@ -32,6 +34,21 @@ pub(crate) struct Inbox<E> {
     capacity: usize,
     /// Events that were returned because a queue was full.
     refused: AtomicU64,
+    room: Room,
+}
+
+/// What publishers that wait for room sleep on.
+///
+/// No wake is lost because of the order on both sides: a publisher sets `is_awaited` and then tries
+/// its queue again; the loop takes events and then reads `is_awaited`. Fences guarantee that at
+/// least one side sees the other.
+#[derive(Debug, Default)]
+struct Room {
+    /// A publisher may sleep, or is about to.
+    is_awaited: AtomicBool,
+    /// Held by a publisher from before it looks for room until it sleeps.
+    looking: Mutex<()>,
+    freed: Condvar,
 }
 
 /// The queue of one publisher.
@@ -96,6 +113,7 @@ impl<E> Inbox<E> {
             closed: AtomicBool::new(false),
             capacity: capacity.max(1),
             refused: AtomicU64::new(0),
+            room: Room::default(),
         });
         InboxReceiver {
             inbox,
@@ -141,13 +159,50 @@ impl<E> InboxSender<E> {
     /// Sends an event, which the loop can see when this returns. If the event was accepted, the
     /// last step is a sequentially consistent fence.
     pub(crate) fn send(&self, event: E) -> Result<(), PublishError<E>> {
+        self.try_send(event).inspect_err(|error| self.count_refusal(error))
+    }
+
+    /// As [`send`](Self::send), but sleeps until there is room, for `timeout` at most.
+    pub(crate) fn send_timeout(&self, event: E, timeout: Duration) -> Result<(), PublishError<E>> {
+        match self.try_send(event) {
+            Err(PublishError::Full(event)) => self.send_once_there_is_room(event, timeout),
+            sent => sent,
+        }
+    }
+
+    #[cold]
+    fn send_once_there_is_room(&self, event: E, timeout: Duration) -> Result<(), PublishError<E>> {
+        let room = &self.inbox.room;
+        let mut outcome = Err(PublishError::Full(event));
+        let must_wait = |(): &mut ()| {
+            room.is_awaited.store(true, Ordering::Relaxed);
+            fence(Ordering::SeqCst);
+            let tried = std::mem::replace(&mut outcome, Ok(()));
+            outcome = match tried {
+                Err(PublishError::Full(event)) => self.try_send(event),
+                sent => sent,
+            };
+            matches!(outcome, Err(PublishError::Full(_)))
+        };
+        let looking = room.looking.lock().unwrap_or_else(PoisonError::into_inner);
+        // How the wait ended does not matter: the last attempt says whether there was room.
+        drop(room.freed.wait_timeout_while(looking, timeout, must_wait));
+        outcome.inspect_err(|error| self.count_refusal(error))
+    }
+
+    #[cold]
+    fn count_refusal(&self, error: &PublishError<E>) {
+        if matches!(error, PublishError::Full(_)) {
+            self.inbox.refused.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[inline]
+    fn try_send(&self, event: E) -> Result<(), PublishError<E>> {
         if self.inbox.closed.load(Ordering::Acquire) {
             return Err(PublishError::Closed(event));
         }
-        if let Err(event) = self.queue.events.push(event) {
-            self.inbox.refused.fetch_add(1, Ordering::Relaxed);
-            return Err(PublishError::Full(event));
-        }
+        self.queue.events.push(event).map_err(PublishError::Full)?;
         let announced = &self.queue.publisher.count;
         announced.store(announced.load(Ordering::Relaxed).wrapping_add(1), Ordering::Release);
         // With this fence and the one in `InboxReceiver::close`, either the close sees the event,
@@ -184,11 +239,44 @@ impl<E> InboxReceiver<E> {
         self.inbox.version.load(Ordering::Acquire) != self.version
             || self.queues.iter().any(KnownQueue::has_events)
             || !self.left.is_empty()
+            // Else the loop could sleep before it has woken a publisher.
+            || self.inbox.room.is_awaited.load(Ordering::Relaxed)
+    }
+
+    /// Wakes publishers that wait for room. Call it after taking events; `took` says whether there
+    /// were any.
+    #[inline]
+    pub(crate) fn wake_waiting(&self, took: bool) {
+        if took {
+            fence(Ordering::SeqCst);
+        }
+        if self.inbox.room.is_awaited.load(Ordering::Relaxed) {
+            self.wake_publishers();
+        }
+    }
+
+    #[cold]
+    fn wake_publishers(&self) {
+        let room = &self.inbox.room;
+        // If a publisher is looking for room, the next attempt wakes it: `has_events` returns
+        // `true` until then.
+        let Ok(looking) = room.looking.try_lock() else { return };
+        room.is_awaited.store(false, Ordering::Relaxed);
+        drop(looking);
+        room.freed.notify_all();
     }
 
     /// Closes the inbox: a later send returns its event. Events that were sent before can still be
     /// taken.
     pub(crate) fn close(&mut self) {
+        self.take_all_and_close();
+        // Not while `queues` is locked: a publisher that looks for room may lock it.
+        let looking = self.inbox.room.looking.lock();
+        drop(looking);
+        self.inbox.room.freed.notify_all();
+    }
+
+    fn take_all_and_close(&mut self) {
         let inbox = Arc::clone(&self.inbox);
         let mut present = inbox.queues();
         inbox.closed.store(true, Ordering::Relaxed);
@@ -321,153 +409,4 @@ impl<E> KnownQueue<E> {
 }
 
 #[cfg(all(test, not(loom)))]
-mod tests {
-    use std::sync::mpsc;
-    use std::thread;
-    use std::time::Duration;
-
-    use super::*;
-
-    fn take_all<E>(receiver: &mut InboxReceiver<E>) -> Vec<E> {
-        std::iter::from_fn(|| receiver.take()).collect()
-    }
-
-    #[test]
-    fn a_full_queue_gives_the_event_back_and_leaves_other_queues_alone() {
-        let mut receiver = Inbox::with_capacity(2);
-        let one = InboxSender::new(receiver.inbox());
-        let other = InboxSender::new(receiver.inbox());
-        assert!(one.send(1).is_ok());
-        assert!(one.send(2).is_ok());
-        assert!(matches!(one.send(3), Err(PublishError::Full(3))));
-        assert!(other.send(4).is_ok());
-        assert_eq!(take_all(&mut receiver), [1, 4, 2]);
-        assert!(one.send(5).is_ok());
-        assert_eq!(take_all(&mut receiver), [5]);
-        assert!(!receiver.has_events());
-    }
-
-    #[test]
-    fn what_a_new_publisher_has_sent_is_counted_before_anything_is_taken() {
-        let mut receiver = Inbox::with_capacity(2);
-        let one = InboxSender::new(receiver.inbox());
-        assert!(one.send(1).is_ok());
-        assert_eq!(receiver.len(), 1);
-        assert_eq!(receiver.take(), Some(1));
-        let other = InboxSender::new(receiver.inbox());
-        assert!(one.send(2).is_ok());
-        assert!(other.send(3).is_ok());
-        assert_eq!(receiver.len(), 2);
-        drop(other);
-        assert_eq!(receiver.len(), 2);
-        receiver.close();
-        assert_eq!(receiver.len(), 2);
-        assert_eq!(take_all(&mut receiver).len(), 2);
-        assert_eq!(receiver.len(), 0);
-    }
-
-    #[test]
-    fn events_of_a_publisher_that_is_gone_arrive_and_its_queue_is_given_up() {
-        let mut receiver = Inbox::with_capacity(4);
-        let kept = InboxSender::new(receiver.inbox());
-        for number in 0..100 {
-            let sender = InboxSender::new(receiver.inbox());
-            assert!(sender.send(number).is_ok());
-            drop(sender);
-            assert!(receiver.has_events());
-            assert_eq!(receiver.take(), Some(number));
-            assert_eq!(receiver.take(), None);
-            assert_eq!(receiver.queues(), 1);
-        }
-        drop(kept);
-        assert_eq!(receiver.take(), None);
-        assert_eq!(receiver.queues(), 0);
-        assert!(!receiver.has_events());
-    }
-
-    #[test]
-    fn a_publisher_that_is_held_up_while_it_comes_holds_up_nobody() {
-        let mut receiver = Inbox::with_capacity(2);
-        let inbox = Arc::clone(receiver.inbox());
-        let known = InboxSender::new(&inbox);
-        assert!(known.send(1).is_ok());
-        assert_eq!(receiver.take(), Some(1));
-        let new = InboxSender::new(&inbox);
-        assert!(known.send(2).is_ok() && new.send(3).is_ok());
-        let coming = inbox.queues();
-        let (tell, told) = mpsc::channel();
-        thread::spawn(move || {
-            let taken = [receiver.take(), receiver.take()];
-            tell.send((taken, receiver)).unwrap();
-        });
-        let (taken, mut receiver) = told.recv_timeout(Duration::from_secs(30)).unwrap();
-        assert_eq!(taken, [Some(2), None]);
-        assert!(receiver.has_events());
-        drop(coming);
-        assert_eq!(take_all(&mut receiver), [3]);
-        assert!(!receiver.has_events());
-    }
-
-    #[test]
-    fn a_dropped_receiver_closes_the_inbox() {
-        let receiver = Inbox::with_capacity(1);
-        let sender = InboxSender::new(receiver.inbox());
-        drop(receiver);
-        assert!(matches!(sender.send("event"), Err(PublishError::Closed("event"))));
-    }
-
-    #[test]
-    fn what_was_sent_before_the_close_is_left_to_take() {
-        let mut receiver = Inbox::with_capacity(2);
-        let senders = [(); 3].map(|()| InboxSender::new(receiver.inbox()));
-        for (number, sender) in senders.iter().enumerate() {
-            assert!(sender.send(number).is_ok());
-        }
-        assert_eq!(receiver.take(), Some(0));
-        receiver.close();
-        assert_eq!(receiver.len(), 2);
-        assert!(matches!(senders[0].send(3), Err(PublishError::Closed(3))));
-        let late = InboxSender::new(receiver.inbox());
-        assert!(matches!(late.send(4), Err(PublishError::Closed(4))));
-        drop((senders, late));
-        assert!(receiver.has_events());
-        assert_eq!(take_all(&mut receiver), [1, 2]);
-        assert!(!receiver.has_events());
-        receiver.close();
-        assert_eq!(receiver.len(), 0);
-    }
-
-    #[test]
-    fn what_many_threads_send_arrives_once_and_in_each_ones_order() {
-        const THREADS: usize = 4;
-        const EVENTS: usize = 20_000;
-        let mut receiver = Inbox::with_capacity(64);
-        let threads: Vec<_> = (0..THREADS)
-            .map(|thread| {
-                let sender = InboxSender::new(receiver.inbox());
-                thread::spawn(move || {
-                    for number in 0..EVENTS {
-                        let mut event = (thread, number);
-                        while let Err(PublishError::Full(back)) = sender.send(event) {
-                            event = back;
-                            thread::yield_now();
-                        }
-                    }
-                })
-            })
-            .collect();
-        let mut next = [0; THREADS];
-        while next != [EVENTS; THREADS] {
-            let Some((thread, number)) = receiver.take() else {
-                thread::yield_now();
-                continue;
-            };
-            assert_eq!(number, next[thread]);
-            next[thread] += 1;
-        }
-        for thread in threads {
-            thread.join().unwrap();
-        }
-        assert_eq!(receiver.take(), None);
-    }
-}
+mod tests;

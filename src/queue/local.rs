@@ -93,6 +93,12 @@ impl LocalEvents {
         self.timers_set
     }
 
+    /// How many more events of a type its queue accepts.
+    pub(crate) fn room<E: 'static>(&mut self) -> usize {
+        let queued = find::<E>(&mut self.queues).map(|(_, queue)| queue.waiting.len());
+        queued.map_or(0, |queued| self.capacity.saturating_sub(queued))
+    }
+
     /// Whether nothing waits.
     pub(crate) const fn is_empty(&self) -> bool {
         self.len == 0

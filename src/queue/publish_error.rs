@@ -8,7 +8,8 @@ use std::fmt;
 pub enum PublishError<E> {
     /// The queue has reached the limit of [`Config::inbox`](crate::Config::inbox), because the loop
     /// is too slow or does not run. For a timer: the limit of
-    /// [`Config::max_timers`](crate::Config::max_timers) is reached.
+    /// [`Config::max_timers`](crate::Config::max_timers) is reached. For a job: as many are in hand
+    /// as the capacity of its [`Workers`](crate::Workers).
     Full(E),
     /// The loop has ended, or has almost completed its shutdown.
     Closed(E),

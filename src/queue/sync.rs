@@ -12,6 +12,7 @@ mod real {
         AtomicBool, AtomicU64, AtomicUsize, Ordering, fence,
     };
     pub(in crate::queue) use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+    pub(in crate::queue) use std::thread::{Thread, current, park};
 
     pub(in crate::queue) use crossbeam_queue::ArrayQueue;
 }
@@ -28,13 +29,19 @@ mod modelled {
         AtomicBool, AtomicU64, AtomicUsize, Ordering, fence,
     };
 
-    /// A bounded queue, each end of which is used by one thread at a time.
+    pub(in crate::queue) use loom::thread::{Thread, current, park};
+
+    /// A bounded queue.
     ///
     /// Unlike the real one, it orders nothing but the values: a pop may miss a push that the
     /// popping thread does not know from another access.
+    ///
+    /// loom switches threads only at its own accesses, and each call makes one of them. So the
+    /// accesses that loom does not see are a single step.
     #[derive(Debug)]
     pub(in crate::queue) struct ArrayQueue<T> {
         slots: Vec<Unseen<Option<T>>>,
+        claimed: UnseenUsize,
         pushed: AtomicUsize,
         popped: UnseenUsize,
     }
@@ -42,7 +49,8 @@ mod modelled {
     impl<T> ArrayQueue<T> {
         pub(in crate::queue) fn new(capacity: usize) -> Self {
             let slots = (0..capacity).map(|_| Unseen::new(None)).collect();
-            Self { slots, pushed: AtomicUsize::new(0), popped: UnseenUsize::new(0) }
+            let (claimed, popped) = (UnseenUsize::new(0), UnseenUsize::new(0));
+            Self { slots, claimed, pushed: AtomicUsize::new(0), popped }
         }
 
         fn slot(&self, number: usize) -> &Unseen<Option<T>> {
@@ -50,23 +58,28 @@ mod modelled {
         }
 
         pub(in crate::queue) fn push(&self, value: T) -> Result<(), T> {
-            let pushed = self.pushed.load(Ordering::Relaxed);
-            if pushed - self.popped.load(Ordering::Relaxed) == self.slots.len() {
+            let claimed = self.claimed.load(Ordering::Relaxed);
+            if claimed - self.popped.load(Ordering::Relaxed) == self.slots.len() {
                 return Err(value);
             }
-            *self.slot(pushed).lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
-            self.pushed.store(pushed + 1, Ordering::Relaxed);
+            self.claimed.store(claimed + 1, Ordering::Relaxed);
+            *self.slot(claimed).lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
+            self.pushed.fetch_add(1, Ordering::Relaxed);
             Ok(())
         }
 
         pub(in crate::queue) fn pop(&self) -> Option<T> {
+            let pushed = self.pushed.load(Ordering::Relaxed);
             let popped = self.popped.load(Ordering::Relaxed);
-            if popped == self.pushed.load(Ordering::Relaxed) {
+            if popped >= pushed {
                 return None;
             }
-            let value = self.slot(popped).lock().unwrap_or_else(PoisonError::into_inner).take();
             self.popped.store(popped + 1, Ordering::Relaxed);
-            value
+            self.slot(popped).lock().unwrap_or_else(PoisonError::into_inner).take()
+        }
+
+        pub(in crate::queue) fn len(&self) -> usize {
+            self.pushed.load(Ordering::Relaxed) - self.popped.load(Ordering::Relaxed)
         }
     }
 
@@ -142,6 +155,10 @@ mod modelled {
     impl Condvar {
         pub(in crate::queue) fn notify_one(&self) {
             self.0.notify_one();
+        }
+
+        pub(in crate::queue) fn notify_all(&self) {
+            self.0.notify_all();
         }
 
         pub(in crate::queue) fn wait_while<'a, T>(

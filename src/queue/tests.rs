@@ -7,8 +7,11 @@ use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
 
+use std::time::Duration;
+
 use super::{
-    Doorbell, Inbox, InboxReceiver, InboxSender, PublishError, SubscriberEnd, SubscriberQueue,
+    Doorbell, HoldCount, Inbox, InboxReceiver, InboxSender, JobQueue, PublishError, SubscriberEnd,
+    SubscriberQueue,
 };
 use crate::overflow::OverflowPolicy;
 
@@ -56,12 +59,12 @@ impl World {
     }
 
     /// As `EventLoop::wait` of a loop that never spins.
-    fn wait(&self, receiver: &InboxReceiver<usize>) {
-        if receiver.has_events() {
+    fn wait(&self, has_work: impl Fn() -> bool) {
+        if has_work() {
             return;
         }
         self.doorbell.about_to_sleep();
-        if !receiver.has_events() {
+        if !has_work() {
             self.sleep.sleep();
         }
         self.doorbell.awake();
@@ -71,8 +74,10 @@ impl World {
     fn handle(&self, receiver: &mut InboxReceiver<usize>, count: usize) -> Vec<usize> {
         let mut handled = Vec::new();
         while handled.len() < count {
-            self.wait(receiver);
-            match receiver.take() {
+            self.wait(|| receiver.has_events());
+            let taken = receiver.take();
+            receiver.wake_waiting(taken.is_some());
+            match taken {
                 Some(event) => handled.push(event),
                 // A turn in which the sockets are served.
                 None => thread::yield_now(),
@@ -260,4 +265,168 @@ fn a_full_queue_misses_as_many_events_as_it_says() {
             }
         });
     }
+}
+
+#[test]
+fn a_publisher_that_waits_for_room_gets_it() {
+    loom::model(|| {
+        let world = World::default();
+        let mut receiver = Inbox::with_capacity(1);
+        let (publisher, sender) = (world.clone(), InboxSender::new(receiver.inbox()));
+        let publishing = thread::spawn(move || {
+            for number in 11..=13 {
+                assert!(sender.send_timeout(number, Duration::MAX).is_ok());
+                if publisher.doorbell.ring_fenced() {
+                    publisher.sleep.wake();
+                }
+            }
+        });
+        assert_eq!(world.handle(&mut receiver, 3), [11, 12, 13]);
+        publishing.join().unwrap();
+    });
+}
+
+/// A model with more threads or accesses than others: it has as many orders with one preemption
+/// less.
+fn large_model(model: impl Fn() + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = builder.preemption_bound.map(|most| most.min(2));
+    builder.check(model);
+}
+
+#[test]
+fn two_publishers_that_wait_for_room_both_get_it() {
+    large_model(|| {
+        let world = World::default();
+        let mut receiver = Inbox::with_capacity(1);
+        let publishers = [10, 20].map(|publisher| {
+            let (world, sender) = (world.clone(), InboxSender::new(receiver.inbox()));
+            thread::spawn(move || {
+                for number in 1..=2 {
+                    assert!(sender.send_timeout(publisher + number, Duration::MAX).is_ok());
+                    if world.doorbell.ring_fenced() {
+                        world.sleep.wake();
+                    }
+                }
+            })
+        });
+        let handled = world.handle(&mut receiver, 4);
+        assert!(is_in_order(&handled), "{handled:?}");
+        for publisher in publishers {
+            publisher.join().unwrap();
+        }
+    });
+}
+
+#[test]
+fn the_close_ends_the_wait_for_room() {
+    loom::model(|| {
+        let mut receiver = Inbox::with_capacity(1);
+        let sender = InboxSender::new(receiver.inbox());
+        let publishing = thread::spawn(move || {
+            let accepted = (1..=3).take_while(|number| {
+                let sent = sender.send_timeout(*number, Duration::MAX);
+                assert!(!matches!(sent, Err(PublishError::Full(_))));
+                sent.is_ok()
+            });
+            accepted.count()
+        });
+        let taken = usize::from(receiver.take().is_some());
+        receiver.wake_waiting(taken > 0);
+        receiver.close();
+        assert_eq!(taken + receiver.len(), publishing.join().unwrap());
+    });
+}
+
+#[test]
+fn no_job_waits_while_a_worker_sleeps() {
+    loom::model(|| {
+        let queue = Arc::new(JobQueue::new(2, 2));
+        // Each takes one job and never returns, so the other has to take the other one.
+        let workers = [0, 1].map(|worker| {
+            let queue = Arc::clone(&queue);
+            thread::spawn(move || queue.take(worker))
+        });
+        for job in [1, 2] {
+            assert_eq!(queue.submit(job), Ok(()));
+        }
+        let mut taken = workers.map(|worker| worker.join().unwrap());
+        taken.sort_unstable();
+        assert_eq!(taken, [Some(1), Some(2)]);
+    });
+}
+
+#[test]
+fn two_threads_that_submit_wake_two_workers() {
+    large_model(|| {
+        let queue = Arc::new(JobQueue::new(2, 2));
+        let workers = [0, 1].map(|worker| {
+            let queue = Arc::clone(&queue);
+            thread::spawn(move || queue.take(worker))
+        });
+        let other = Arc::clone(&queue);
+        let submitting = thread::spawn(move || assert_eq!(other.submit(1), Ok(())));
+        assert_eq!(queue.submit(2), Ok(()));
+        submitting.join().unwrap();
+        let mut taken = workers.map(|worker| worker.join().unwrap());
+        taken.sort_unstable();
+        assert_eq!(taken, [Some(1), Some(2)]);
+    });
+}
+
+#[test]
+fn a_worker_learns_that_its_queue_has_ended() {
+    for closes in [false, true] {
+        loom::model(move || {
+            let queue = Arc::new(JobQueue::new(1, 1));
+            let worked = Arc::clone(&queue);
+            let working = thread::spawn(move || {
+                let mut done = 0;
+                while worked.take(0).is_some() {
+                    worked.finish(1);
+                    done += 1;
+                }
+                done
+            });
+            let accepted = usize::from(queue.submit(7).is_ok());
+            if closes {
+                let unfinished = queue.close();
+                assert!(unfinished <= 1);
+                assert!(working.join().unwrap() + unfinished >= accepted);
+                assert_eq!(queue.submit(8), Err(PublishError::Closed(8)));
+            } else {
+                queue.abandon();
+                assert_eq!(working.join().unwrap(), 1);
+                assert!(queue.is_over());
+            }
+        });
+    }
+}
+
+#[test]
+fn the_drop_of_the_last_hold_ends_the_wait_for_it() {
+    loom::model(|| {
+        let (world, holds) = (World::default(), Arc::new(HoldCount::default()));
+        let is_over = Arc::new(AtomicUsize::new(0));
+        let threads = [(); 2].map(|()| {
+            holds.add();
+            let (world, holds) = (world.clone(), Arc::clone(&holds));
+            let is_over = Arc::clone(&is_over);
+            thread::spawn(move || {
+                if holds.remove() {
+                    is_over.store(1, Ordering::Release);
+                    if world.doorbell.ring() {
+                        world.sleep.wake();
+                    }
+                }
+            })
+        });
+        while !holds.has_ended() {
+            world.wait(|| is_over.load(Ordering::Acquire) == 1);
+        }
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        assert_eq!(holds.count(), 0);
+    });
 }

@@ -89,6 +89,24 @@ pub type EntropySource = Box<dyn FnMut(&mut [u8]) + Send>;
 /// Receives the addresses of a host, or the error of the lookup.
 pub type ResolveDone = Box<dyn FnOnce(io::Result<Vec<SocketAddr>>) + Send>;
 
+/// Work beside the loop, in steps ([`Reactor::spawn`]).
+pub trait Task: Send {
+    /// Takes the next step. If there is nothing to do, it sleeps until there is, or returns
+    /// [`TaskStep::Idle`] if it may not sleep.
+    fn step(&mut self, may_sleep: bool) -> TaskStep;
+}
+
+/// What a step of a [`Task`] has come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TaskStep {
+    /// It has worked, and may have more to do.
+    Worked,
+    /// There was nothing to do.
+    Idle,
+    /// The task has ended. No further step follows.
+    Ended,
+}
+
 /// Sockets, readiness, clock, entropy and wake of one event loop.
 pub trait Reactor: Sized {
     /// A connected, or connecting, non-blocking byte stream. Dropping it closes it.
@@ -161,6 +179,18 @@ pub trait Reactor: Sized {
     ///
     /// If too many lookups wait, or the system has no thread for it.
     fn resolve(&mut self, host: &str, port: u16, done: ResolveDone) -> io::Result<Lookup>;
+
+    /// Runs `task` beside the loop until it has ended: in the real system on a thread of that name,
+    /// for which nothing waits, neither the loop nor its drop. A simulation takes the task's steps
+    /// between the loop's turns, and never lets it sleep.
+    ///
+    /// # Errors
+    ///
+    /// If the system has no thread for it. `Unsupported` by default.
+    fn spawn(&mut self, name: &str, task: Box<dyn Task>) -> io::Result<()> {
+        let _ = (name, task);
+        Err(io::ErrorKind::Unsupported.into())
+    }
 
     /// Listens on `address` and registers the listener with `key`. `backlog` is the number of
     /// connections that can wait to be accepted. The IPv6 wildcard accepts IPv4 connections, too.

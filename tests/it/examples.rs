@@ -1,10 +1,12 @@
 //! The examples do what they say, and fit on a page.
 
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{self, Sender};
+use std::thread;
 
 use eventwire::proto::OpCode;
 use eventwire::{CloseCode, Config, Connection, EventLoop, ServerConfig, WebSocketHandler};
@@ -235,6 +237,78 @@ fn ticker_sends_a_slow_client_only_the_latest_quote() {
     }
     assert!(gap > 1_000, "{gap}");
     assert!(example.line().contains(" is slow and missed "));
+}
+
+/// Sends lines, eight ahead of their acknowledgements, and passes on what is acknowledged, until
+/// the stream is cut.
+fn save_lines(mut peer: Peer, name: &str, acknowledged: &Sender<String>) {
+    let mut input = BufReader::new(peer.stream());
+    let mut lines = (0..).map(|number| format!("{name} {number}"));
+    for line in lines.by_ref().take(8) {
+        peer.send(line.as_str());
+    }
+    loop {
+        let (mut head, mut answer) = ([0; 2], Vec::new());
+        if input.read_exact(&mut head).is_err() {
+            return;
+        }
+        answer.resize(usize::from(head[1]), 0);
+        if input.read_exact(&mut answer).is_err() {
+            return;
+        }
+        let answer = String::from_utf8(answer).expect("text");
+        let line = answer.strip_prefix("saved ").expect("an acknowledgement");
+        acknowledged.send(line.to_owned()).expect("somebody compares");
+        let next = peer.encode_message(lines.next().expect("endless").as_str());
+        if !peer.try_write(&next) {
+            return;
+        }
+    }
+}
+
+#[test]
+fn jobs_keeps_every_line_that_it_acknowledged_whenever_it_is_killed() {
+    let path = std::env::temp_dir().join(format!("eventwire-jobs-{}", std::process::id()));
+    for round in 0..3 {
+        let argument = path.to_str().expect("a path of text");
+        let mut example = Example::run_with("jobs", &["127.0.0.1:0", argument]);
+        let address = example.address();
+        let (sender, acknowledged) = mpsc::channel();
+        let clients: Vec<_> = (0..4)
+            .map(|client| {
+                let (peer, sender) = (Peer::connect(address), sender.clone());
+                thread::spawn(move || save_lines(peer, &format!("{round}-{client}"), &sender))
+            })
+            .collect();
+        drop(sender);
+        let under_load = |_: usize| acknowledged.recv_timeout(PATIENCE).expect("a line");
+        let mut lines: Vec<String> = (0..300).map(under_load).collect();
+        // SIGKILL, in the midst of it.
+        drop(example);
+        lines.extend(&acknowledged);
+        for client in clients {
+            client.join().expect("a client");
+        }
+        let journal = std::fs::read_to_string(&path).expect("the journal");
+        let saved: BTreeSet<&str> = journal.lines().collect();
+        assert!(lines.iter().all(|line| saved.contains(&**line)), "an acknowledged line is lost");
+    }
+    std::fs::remove_file(path).expect("it is there");
+}
+
+#[test]
+fn jobs_refuses_what_is_no_line() {
+    let path = std::env::temp_dir().join(format!("eventwire-lines-{}", std::process::id()));
+    let argument = path.to_str().expect("a path of text");
+    let mut example = Example::run_with("jobs", &["127.0.0.1:0", argument]);
+    let mut peer = Peer::connect(example.address());
+    peer.send("two\nlines");
+    peer.expect("! only lines of text are accepted");
+    peer.send("one line");
+    peer.expect("saved one line");
+    drop(example);
+    assert_eq!(std::fs::read_to_string(&path).expect("the journal"), "one line\n");
+    std::fs::remove_file(path).expect("it is there");
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod freshness;
 mod fuzz_bodies;
 mod hostile;
 mod idle;
+mod jobs;
 mod limits;
 mod listeners;
 #[cfg(feature = "log")]

@@ -6,6 +6,7 @@ pub(crate) mod comparison;
 mod curve;
 pub(crate) mod freshness;
 mod html;
+pub(crate) mod jobs;
 mod plot;
 mod stats;
 mod table;

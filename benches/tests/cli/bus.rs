@@ -1,4 +1,4 @@
-//! The event bus, the bystander and freshness: their tables, their JSON.
+//! The event bus, the bystander, freshness and jobs: their tables, their JSON.
 
 use serde_json::Value;
 
@@ -93,8 +93,27 @@ fn the_age_of_what_a_slow_reader_gets_is_measured_by_policy() {
 }
 
 #[test]
+fn jobs_are_measured_beside_channels_in_every_idle_mode() {
+    let json = Scratch::new("jobs.json");
+    let output = run(&["jobs", "--quick", "--json", json.path()]);
+    output.assert_success();
+    for part in ["jobs, adaptive", "jobs, block", "jobs, busy", "floor beside it", "target at most"]
+    {
+        assert!(output.stdout.contains(part), "{part}\n{}", output.stdout);
+    }
+    let report: Value = serde_json::from_str(&json.read()).unwrap();
+    for case in report["cases"].as_array().unwrap() {
+        for side in ["engine", "floor"] {
+            assert_percentiles(&case[side]["trip_ns"]);
+            assert!(case[side]["jobs_per_second"].as_f64().unwrap() > 0.0, "{case}");
+            assert!(case[side]["jobs_per_batch"].as_f64().unwrap() >= 1.0, "{case}");
+        }
+    }
+}
+
+#[test]
 fn files_that_cannot_be_written_are_told_before_anything_is_measured() {
-    for command in ["bus", "bystander", "freshness"] {
+    for command in ["bus", "bystander", "freshness", "jobs"] {
         let output = run(&[command, "--quick", "--json", "/no/such/folder/report.json"]);
         output.assert_failure("cannot write /no/such/folder/report.json");
     }

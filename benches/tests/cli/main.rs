@@ -35,6 +35,7 @@ fn help_says_what_the_program_does_and_shows_examples() {
         "bus",
         "bystander",
         "freshness",
+        "jobs",
         "tls",
         "compare",
         "Examples:",
@@ -42,7 +43,8 @@ fn help_says_what_the_program_does_and_shows_examples() {
     ] {
         assert!(output.stdout.contains(part), "{part}\n{}", output.stdout);
     }
-    for command in ["serve", "echo", "broadcast", "bus", "bystander", "freshness", "tls", "compare"]
+    for command in
+        ["serve", "echo", "broadcast", "bus", "bystander", "freshness", "jobs", "tls", "compare"]
     {
         run(&[command, "--help"]).assert_success();
     }

@@ -3,6 +3,7 @@
 use std::any::{Any, TypeId, type_name};
 use std::sync::Arc;
 
+use crate::engine::bus::pools::{AnyPool, JobCounts, Left};
 use crate::engine::bus::subscriber::{Subscription, Subscriptions};
 use crate::engine::context::Context;
 use crate::engine::turn::calls::{Calls, HandlerCall};
@@ -49,7 +50,8 @@ where
 
 /// The queue and the handlers of every type of event.
 pub(crate) struct Events<S> {
-    /// The `Typed<S, E>` of each type `E`.
+    /// The `Typed<S, E>` of each type `E`. Before them, the pools of workers: their results become
+    /// events, which are then handled in the same turn.
     pub(crate) types: Vec<(TypeId, Box<dyn EventType<S>>)>,
     /// The capacity of each publisher's queue, in events.
     capacity: usize,
@@ -57,6 +59,10 @@ pub(crate) struct Events<S> {
     pub(crate) handled: u64,
     /// The loop has ended.
     ended: bool,
+    /// There are, or were, workers.
+    pub(crate) has_workers: bool,
+    /// The counts of pools that have ended.
+    ended_jobs: JobCounts,
 }
 
 /// Counts of queued, refused and missed events.
@@ -92,6 +98,46 @@ pub(crate) trait EventType<S> {
     fn close(&mut self);
 
     fn as_any_mut(&mut self) -> &mut dyn Any;
+
+    /// The workers, if these are the results of some.
+    fn pool(&self) -> Option<&dyn AnyPool> {
+        None
+    }
+
+    fn pool_mut(&mut self) -> Option<&mut dyn AnyPool> {
+        None
+    }
+}
+
+impl<S> EventType<S> for Box<dyn AnyPool> {
+    /// Publishes the results. Their type's handlers follow.
+    fn handle(&mut self, budget: usize, _: &mut Calls, cx: &mut Context<'_>, _: &mut S) -> usize {
+        self.collect(budget, &mut cx.core.events);
+        0
+    }
+
+    fn counts(&self) -> EventCounts {
+        EventCounts::default()
+    }
+
+    fn has_events(&self) -> bool {
+        self.has_results()
+    }
+
+    /// Jobs are accepted until the loop ends, because handlers submit them.
+    fn close(&mut self) {}
+
+    fn as_any_mut(&mut self) -> &mut dyn Any {
+        self
+    }
+
+    fn pool(&self) -> Option<&dyn AnyPool> {
+        Some(&**self)
+    }
+
+    fn pool_mut(&mut self) -> Option<&mut dyn AnyPool> {
+        Some(&mut **self)
+    }
 }
 
 pub(crate) struct Typed<S, E> {
@@ -134,6 +180,7 @@ impl<S: 'static, E: 'static> EventType<S> for Typed<S, E> {
             }
             handled += 1;
         }
+        self.receiver.wake_waiting(handled > 0);
         if handled > 0 {
             for handler in &mut self.handlers {
                 let _ = calls.call(end_call, cx, |cx| handler.on_batch_end(cx, state));
@@ -169,7 +216,9 @@ impl<S: 'static, E: 'static> EventType<S> for Typed<S, E> {
 
 impl<S> Events<S> {
     pub(crate) const fn new(capacity: usize) -> Self {
-        Self { types: Vec::new(), capacity, handled: 0, ended: false }
+        let ended_jobs = JobCounts::NONE;
+        let types = Vec::new();
+        Self { types, capacity, handled: 0, ended: false, has_workers: false, ended_jobs }
     }
 
     /// Whether the loop has ended.
@@ -209,6 +258,56 @@ impl<S> Events<S> {
         let left = self.counts().waiting;
         self.types.clear();
         left
+    }
+}
+
+impl<S> Events<S> {
+    /// Adds workers. If the loop has ended, they have ended, too.
+    pub(crate) fn add_pool(&mut self, pool: Box<dyn AnyPool>) {
+        if self.ended {
+            return;
+        }
+        self.has_workers = true;
+        self.types.insert(0, (TypeId::of::<Box<dyn AnyPool>>(), Box::new(pool)));
+    }
+
+    fn pools(&self) -> impl Iterator<Item = &dyn AnyPool> {
+        self.types.iter().map_while(|(_, events)| events.pool())
+    }
+
+    /// How many jobs are in hand, or have results that were not published.
+    pub(crate) fn jobs_in_hand(&self) -> usize {
+        self.pools().map(AnyPool::in_hand).sum()
+    }
+
+    /// The sums over all pools.
+    pub(crate) fn job_counts(&self) -> JobCounts {
+        self.pools().fold(self.ended_jobs, |sum, pool| sum.plus(pool.counts()))
+    }
+
+    /// Removes pools that will have no further job.
+    pub(crate) fn remove_ended_pools(&mut self) {
+        let ended = &mut self.ended_jobs;
+        self.types.retain(|(_, events)| {
+            let is_over = events.pool().filter(|pool| pool.is_over());
+            if let Some(pool) = is_over {
+                *ended = ended.plus(pool.counts());
+            }
+            is_over.is_none()
+        });
+    }
+
+    /// Accepts no further job, and drops those that have not begun.
+    pub(crate) fn end_jobs(&mut self) -> Left {
+        let mut all = Left::default();
+        let pools = self.types.iter_mut().filter_map(|(_, events)| events.pool_mut());
+        for pool in pools {
+            let left = pool.end();
+            all.jobs += left.jobs;
+            all.results += left.results;
+        }
+        self.ended_jobs = JobCounts { queued: 0, running: 0, ..self.job_counts() };
+        all
     }
 }
 

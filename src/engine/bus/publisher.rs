@@ -1,6 +1,7 @@
 use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;
+use std::time::Duration;
 
 use crate::engine::context::Context;
 use crate::engine::handle::LoopHandle;
@@ -98,6 +99,44 @@ impl<E> Publisher<E> {
     /// [`PublishError::Closed`] if the loop has ended.
     pub fn publish(&self, event: E) -> Result<(), PublishError<E>> {
         self.sender.send(event)?;
+        self.handle.ring_fenced();
+        Ok(())
+    }
+
+    /// Publishes an event as [`publish`](Self::publish) does, but waits up to `timeout` for room in
+    /// the queue. The thread sleeps until the loop has handled events of this type, or has ended.
+    ///
+    /// It is for other threads only. On the loop's own thread nobody makes room meanwhile.
+    ///
+    /// ```
+    /// use std::{thread, time::Duration};
+    /// use eventwire::{Config, EventLoop, PublishError};
+    ///
+    /// struct Line(u32);
+    ///
+    /// let mut event_loop = EventLoop::new(Config::default().inbox(2))?;
+    /// event_loop.on(|_, line: &Line, sum: &mut u32| *sum += line.0);
+    /// let (lines, handle) = (event_loop.publisher(), event_loop.handle());
+    /// let reading = thread::spawn(move || {
+    ///     for number in 1..=100 {
+    ///         lines.publish_timeout(Line(number), Duration::from_secs(10))?;
+    ///     }
+    ///     handle.shutdown(Duration::from_secs(10));
+    ///     Ok::<(), PublishError<Line>>(())
+    /// });
+    /// let mut sum = 0;
+    /// event_loop.run(&mut sum)?;
+    /// assert_eq!(sum, 5050);
+    /// # assert!(reading.join().is_ok_and(|published| published.is_ok()));
+    /// # Ok::<(), eventwire::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The error returns the event: [`PublishError::Full`] if there was no room in time,
+    /// [`PublishError::Closed`] if the loop has ended.
+    pub fn publish_timeout(&self, event: E, timeout: Duration) -> Result<(), PublishError<E>> {
+        self.sender.send_timeout(event, timeout)?;
         self.handle.ring_fenced();
         Ok(())
     }

@@ -75,7 +75,7 @@ impl<S: 'static, R: Reactor> EventLoop<S, R> {
     }
 
     /// The queue and handlers of type `E`, made if there are none.
-    fn register<E: 'static>(&mut self) -> &mut Typed<S, E> {
+    pub(crate) fn register<E: 'static>(&mut self) -> &mut Typed<S, E> {
         self.core.events.register::<E>();
         let Self { core, events, .. } = self;
         events.typed(|inbox| core.inboxes.add(inbox))
@@ -102,9 +102,12 @@ impl<S, R: Reactor> EventLoop<S, R> {
             let handled = events.handle(budget, &mut self.calls, &mut context, state);
             self.events.handled += handled as u64;
         }
+        if self.events.has_workers {
+            self.events.remove_ended_pools();
+        }
     }
 
-    /// Whether events are queued, from other threads or from handlers.
+    /// Whether events are queued, from other threads, workers or handlers.
     #[inline]
     pub(crate) fn has_events(&self) -> bool {
         !self.core.events.is_empty() || self.events.has_events()

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use crate::engine::core::Core;
-use crate::engine::handle::Resolved;
+use crate::engine::handle::{News, Resolved};
 use crate::engine::turn::requests::{Destination, Dial};
 use crate::net::attempts::{Attempt, Attempts, Target};
 use crate::net::connector::{Connector, interleave};
@@ -208,7 +208,7 @@ impl<R: Reactor> Dialer<R> {
 /// Looks a name up on another thread.
 fn look_up<R: Reactor>(core: &mut Core<Streams<R>>, conn: Key, host: &str, port: u16) {
     let handle = core.handle.clone();
-    let done = Box::new(move |addresses| handle.push_resolved(Resolved { conn, addresses }));
+    let done = Box::new(move |addresses| handle.tell(News::Resolved(Resolved { conn, addresses })));
     match core.streams.reactor.resolve(host, port, done) {
         Ok(lookup) => {
             if let Some(connector) = connector(&mut core.sockets, conn) {

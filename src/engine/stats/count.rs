@@ -79,5 +79,18 @@ impl<S, R: Reactor> EventLoop<S, R> {
             slow_calls: self.calls.slow,
             turns: tally.turns,
         });
+        if self.events.has_workers {
+            self.publish_job_stats();
+        }
+    }
+
+    #[inline(never)]
+    fn publish_job_stats(&self) {
+        let (counts, meters) = (self.events.job_counts(), &self.meters.jobs);
+        meters.queued.store(counts.queued as u64, Ordering::Relaxed);
+        meters.running.store(counts.running as u64, Ordering::Relaxed);
+        meters.done.store(counts.done, Ordering::Relaxed);
+        meters.panicked.store(counts.panicked, Ordering::Relaxed);
+        meters.refused.store(counts.refused, Ordering::Relaxed);
     }
 }

@@ -35,9 +35,13 @@ macro_rules! kind {
     };
 }
 
-/// Defines [`Stats`], and [`Counts`]: its plain numbers, as the loop publishes them.
+/// Defines [`Stats`], and [`Counts`]: its plain numbers, as the loop publishes them after each
+/// turn. Those after the semicolon few loops have, and no other loop spends time on them.
 macro_rules! stats {
-    ($($(#[doc = $doc:literal])* $kind:ident $name:ident,)*) => {
+    (
+        $($(#[doc = $doc:literal])* $kind:ident $name:ident,)*;
+        $($(#[doc = $rare_doc:literal])* $rare_kind:ident $rare:ident,)*
+    ) => {
         /// A snapshot of a loop's statistics: what it did since it was made, and what it holds now.
         /// [`LoopHandle::stats`](crate::LoopHandle::stats) returns it on any thread.
         ///
@@ -61,6 +65,7 @@ macro_rules! stats {
         #[non_exhaustive]
         pub struct Stats {
             $($(#[doc = $doc])* pub $name: u64,)*
+            $($(#[doc = $rare_doc])* pub $rare: u64,)*
             /// How long turns with work took, without the wait before them.
             pub turn_time: Histogram,
             /// How long handlers took: every 64th call, or every call with
@@ -88,14 +93,24 @@ macro_rules! stats {
         }
 
         impl Stats {
+            const RARE: usize = [$(stringify!($rare)),*].len();
+
             /// The numbers as metrics.
-            pub(crate) fn metrics(&self) -> [Metric; Counts::LEN] {
-                [$(Metric {
-                    name: stringify!($name),
-                    doc: &[$($doc),*],
-                    kind: kind!($kind),
-                    value: self.$name,
-                }),*]
+            pub(crate) fn metrics(&self) -> [Metric; Counts::LEN + Self::RARE] {
+                [
+                    $(Metric {
+                        name: stringify!($name),
+                        doc: &[$($doc),*],
+                        kind: kind!($kind),
+                        value: self.$name,
+                    },)*
+                    $(Metric {
+                        name: stringify!($rare),
+                        doc: &[$($rare_doc),*],
+                        kind: kind!($rare_kind),
+                        value: self.$rare,
+                    },)*
+                ]
             }
 
             fn set_counts(&mut self, counts: [u64; Counts::LEN]) {
@@ -198,6 +213,19 @@ stats! {
     counter slow_calls,
     /// Turns of the loop, including those without work.
     counter turns,
+    ;
+    /// Jobs that no worker has taken now ([`Workers`](crate::Workers)).
+    gauge jobs_queued,
+    /// Jobs that workers have taken and whose results the loop does not have now.
+    gauge jobs_running,
+    /// Jobs whose results have arrived.
+    counter jobs_done,
+    /// Jobs that were lost because a worker's function panicked.
+    counter jobs_panicked,
+    /// Jobs that were refused because too many were in hand.
+    counter jobs_refused,
+    /// [Holds](crate::Hold) on the loop now.
+    gauge holds,
 }
 
 /// The statistics that the loop's thread writes and other threads read.
@@ -206,11 +234,22 @@ pub(crate) struct Meters {
     /// When the loop's clock began.
     beginning: Instant,
     counts: [AtomicU64; Counts::LEN],
+    pub(crate) jobs: JobMeters,
     pub(crate) turn_time: SharedHistogram,
     pub(crate) handler_time: SharedHistogram,
     pub(crate) wake_latency: SharedHistogram,
     /// When the current turn began, as the nanoseconds of a `Time`. Zero while the loop waits.
     pub(crate) turn_since: AtomicU64,
+}
+
+/// The counts of jobs, written by a loop that has workers.
+#[derive(Debug, Default)]
+pub(crate) struct JobMeters {
+    pub(crate) queued: AtomicU64,
+    pub(crate) running: AtomicU64,
+    pub(crate) done: AtomicU64,
+    pub(crate) panicked: AtomicU64,
+    pub(crate) refused: AtomicU64,
 }
 
 /// The counts of the loop itself. Its parts keep the others.
@@ -236,6 +275,7 @@ impl Meters {
         Self {
             beginning,
             counts: [const { AtomicU64::new(0) }; Counts::LEN],
+            jobs: JobMeters::default(),
             turn_time: SharedHistogram::default(),
             handler_time: SharedHistogram::default(),
             wake_latency: SharedHistogram::default(),
@@ -254,14 +294,20 @@ impl Meters {
     }
 
     pub(crate) fn snapshot(&self) -> Stats {
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
         let mut stats = Stats {
+            jobs_queued: read(&self.jobs.queued),
+            jobs_running: read(&self.jobs.running),
+            jobs_done: read(&self.jobs.done),
+            jobs_panicked: read(&self.jobs.panicked),
+            jobs_refused: read(&self.jobs.refused),
             turn_time: self.turn_time.snapshot(),
             handler_time: self.handler_time.snapshot(),
             wake_latency: self.wake_latency.snapshot(),
             ..Stats::default()
         };
-        stats.set_counts(std::array::from_fn(|at| self.counts[at].load(Ordering::Relaxed)));
-        let since = self.turn_since.load(Ordering::Relaxed);
+        stats.set_counts(std::array::from_fn(|at| read(&self.counts[at])));
+        let since = read(&self.turn_since);
         stats.turn_since = (since > 0).then(|| self.beginning + Duration::from_nanos(since));
         stats
     }

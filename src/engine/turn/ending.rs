@@ -40,6 +40,11 @@ pub struct RunSummary {
     /// passed. They came from other threads, handlers and due timers. Timers that were not due are
     /// not counted.
     pub unhandled_events: usize,
+    /// [Jobs](crate::Workers) that were accepted and whose results were not handled, because the
+    /// loop was stopped or the deadline passed. Some of them may still be running.
+    pub unfinished_jobs: usize,
+    /// [Holds](crate::Hold) that existed when the loop ended.
+    pub unreleased_holds: usize,
 }
 
 /// Why a loop ended.
@@ -48,7 +53,7 @@ pub struct RunSummary {
 pub enum RunEnd {
     /// It was stopped, possibly during a shutdown.
     Stopped,
-    /// It was shut down: every connection has ended, or the deadline has passed.
+    /// It was shut down: every connection, job and hold has ended, or the deadline has passed.
     ShutDown,
 }
 
@@ -113,6 +118,8 @@ impl Ending {
             lost: 0,
             refused: 0,
             unhandled_events: 0,
+            unfinished_jobs: 0,
+            unreleased_holds: 0,
         };
         Self {
             stopped: false,

@@ -25,13 +25,15 @@ impl<S, R: Reactor> EventLoop<S, R> {
         }
     }
 
-    /// Notices that a shutdown is over: once every connection has ended and every event is handled.
+    /// Notices that a shutdown is over: once every connection, job and hold has ended, and every
+    /// event is handled.
     #[inline(never)]
     pub(crate) fn end_shutdown(&mut self) {
         let Some(deadline) = self.core.ending.deadline.filter(|_| self.core.ending.begun) else {
             return;
         };
-        let mut is_done = self.core.sockets.len() == 0;
+        let is_held = !self.shared.holds.has_ended() || self.events.jobs_in_hand() > 0;
+        let mut is_done = self.core.sockets.len() == 0 && !is_held;
         if is_done {
             // First, so that a publisher that goes on for ever cannot keep the loop. What it
             // published before, and what `on_close` does, is handled yet.
@@ -48,7 +50,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         if !self.core.ending.begun {
             self.say_farewell();
         }
-        self.core.ending.summary.unhandled_events = self.end_events();
+        self.end_events();
         self.core.ending.cutting = true;
         for conn in self.core.sockets.ids() {
             self.core.sender().flush(conn);
@@ -66,9 +68,13 @@ impl<S, R: Reactor> EventLoop<S, R> {
         RunSummary { end, ..summary }
     }
 
-    /// Ends the event bus: publishers and subscribers learn so. Tells how many events are dropped.
-    pub(crate) fn end_events(&mut self) -> usize {
-        self.events.end() + self.core.events.close()
+    /// Ends the event bus: publishers, subscribers and workers learn so. Counts what is dropped.
+    pub(crate) fn end_events(&mut self) {
+        let left = self.events.end_jobs();
+        let summary = &mut self.core.ending.summary;
+        summary.unhandled_events = self.events.end() + self.core.events.close() + left.results;
+        summary.unfinished_jobs = left.jobs;
+        summary.unreleased_holds = self.shared.holds.count();
     }
 
     /// Closes the listeners, and tells every peer that this end goes away, after whatever it was

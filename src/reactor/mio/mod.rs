@@ -15,12 +15,13 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use mio::event::Event;
 use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use mio::{Events, Interest, Poll, Token, Waker};
-use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 #[cfg(feature = "timerfd")]
 use self::alarm::Alarm;
@@ -30,7 +31,7 @@ pub use self::stream::{MioListener, MioStream};
 pub use self::tls::{TlsClient, TlsError, TlsServer, TlsStream};
 #[cfg(feature = "tls")]
 use super::Tls;
-use super::{EntropySource, Lookup, Polled, Reactor, Readiness, ResolveDone, Wake};
+use super::{EntropySource, Lookup, Polled, Reactor, Readiness, ResolveDone, Task, TaskStep, Wake};
 use crate::time::Time;
 
 // Keys have 64 bits and are the kernel's tokens.
@@ -221,6 +222,11 @@ impl Reactor for MioReactor {
         self.resolver.look_up(host, port, done)
     }
 
+    fn spawn(&mut self, name: &str, mut task: Box<dyn Task>) -> io::Result<()> {
+        let steps = move || while task.step(true) != TaskStep::Ended {};
+        thread::Builder::new().name(name.to_owned()).spawn(steps).map(drop)
+    }
+
     fn listen(
         &mut self,
         address: SocketAddr,
@@ -249,22 +255,7 @@ impl Reactor for MioReactor {
         mut listener: MioListener,
         key: u64,
     ) -> io::Result<(MioListener, Option<SocketAddr>)> {
-        let registry = self.poll.registry();
-        let local = match &mut listener {
-            MioListener::Tcp(listener) => {
-                let socket = SockRef::from(&*listener);
-                socket.set_nonblocking(true)?;
-                // Accepted streams inherit the option.
-                socket.set_tcp_nodelay(true)?;
-                registry.register(listener, token(key), Interest::READABLE)?;
-                Some(listener.local_addr()?)
-            }
-            MioListener::Unix(listener) => {
-                SockRef::from(&*listener).set_nonblocking(true)?;
-                registry.register(listener, token(key), Interest::READABLE)?;
-                None
-            }
-        };
+        let local = listener.register(self.poll.registry(), token(key))?;
         Ok((listener, local))
     }
 

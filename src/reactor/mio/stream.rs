@@ -4,6 +4,8 @@ use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 
 use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use mio::{Interest, Registry, Token};
+use socket2::SockRef;
 
 use super::socket::Socket;
 #[cfg(feature = "tls")]
@@ -55,6 +57,30 @@ impl From<std::os::unix::net::UnixStream> for MioStream {
 }
 
 impl MioListener {
+    /// Registers a socket that another part of the program opened. Returns its address, unless it
+    /// is a path.
+    pub(super) fn register(
+        &mut self,
+        registry: &Registry,
+        token: Token,
+    ) -> io::Result<Option<SocketAddr>> {
+        match self {
+            Self::Tcp(listener) => {
+                let socket = SockRef::from(&*listener);
+                socket.set_nonblocking(true)?;
+                // Accepted streams inherit the option.
+                socket.set_tcp_nodelay(true)?;
+                registry.register(listener, token, Interest::READABLE)?;
+                listener.local_addr().map(Some)
+            }
+            Self::Unix(listener) => {
+                SockRef::from(&*listener).set_nonblocking(true)?;
+                registry.register(listener, token, Interest::READABLE)?;
+                Ok(None)
+            }
+        }
+    }
+
     pub(super) fn accept(&self) -> io::Result<(MioStream, Option<SocketAddr>)> {
         match self {
             Self::Tcp(listener) => {

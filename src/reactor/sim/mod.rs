@@ -55,6 +55,7 @@ mod names;
 mod network;
 mod peer;
 mod sockets;
+mod tasks;
 #[cfg(test)]
 mod tests;
 mod trace;
@@ -76,7 +77,7 @@ use self::choices::SplitMix;
 use self::network::Network;
 use self::sockets::Source;
 use self::trace::{Outcome, fingerprint};
-use super::{EntropySource, Lookup, Polled, Reactor, Readiness, ResolveDone, Wake};
+use super::{EntropySource, Lookup, Polled, Reactor, Readiness, ResolveDone, Task, Wake};
 use crate::time::Time;
 
 /// A [`Reactor`] whose network, clock and entropy are simulated.
@@ -305,6 +306,13 @@ impl Reactor for SimReactor {
         let lookup = self.begin().resolve(host, port, done);
         self.network.env.note(format_args!("resolve {host} {port}"));
         Ok(lookup)
+    }
+
+    fn spawn(&mut self, name: &str, task: Box<dyn Task>) -> io::Result<()> {
+        let Network { tasks, env, .. } = self.begin();
+        tasks.add(task, env);
+        env.note(format_args!("spawn {name}"));
+        Ok(())
     }
 
     fn listen(

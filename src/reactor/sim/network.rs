@@ -13,6 +13,7 @@ use super::environment::Environment;
 use super::listener::Attempt;
 use super::names::{Answer, Names};
 use super::sockets::{Sockets, Source};
+use super::tasks::{SimTask, Tasks};
 
 /// The state that the connections of one simulation share.
 #[derive(Debug)]
@@ -25,6 +26,7 @@ pub(super) struct Network {
     /// Addresses that never answer.
     pub(super) silent: BTreeSet<SocketAddr>,
     pub(super) names: Names,
+    pub(super) tasks: Tasks,
     /// Planned events, by time and then in the order of planning.
     plan: BTreeMap<(Duration, u64), Planned>,
 }
@@ -42,6 +44,8 @@ pub(super) enum Planned {
     Arrival { listener: u64, stream: u64 },
     /// The answer to a lookup arrives.
     Answer(Answer),
+    /// A task takes a step.
+    Step(SimTask),
 }
 
 /// The virtual time that each poll takes, so that time passes for a loop that spins.
@@ -59,6 +63,7 @@ impl Network {
             descriptors: 0,
             silent: BTreeSet::new(),
             names: Names::default(),
+            tasks: Tasks::default(),
             plan: BTreeMap::new(),
         }
     }
@@ -84,6 +89,9 @@ impl Network {
         let from = ready.len();
         let deadline = self.env.elapsed + timeout.map_or(WAIT_MAX, |timeout| timeout.min(WAIT_MAX));
         self.env.elapsed += POLL_TIME;
+        for (due, task) in self.tasks.wake(&mut self.env) {
+            self.plan(due, Planned::Step(task));
+        }
         if self.env.hits(Fault::ClockJump) {
             let time = self.env.jump();
             self.env.elapsed += time;
@@ -150,6 +158,11 @@ impl Network {
                 Planned::Connect(attempt) => self.finish_connect(attempt),
                 Planned::Arrival { listener, stream } => self.enqueue(listener, stream),
                 Planned::Answer(answer) => answer.deliver(),
+                Planned::Step(task) => {
+                    if let Some((due, task)) = self.tasks.step(task, &mut self.env) {
+                        self.plan(due, Planned::Step(task));
+                    }
+                }
             }
         }
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use eventwire::reactor::Reactor;
 use eventwire::reactor::sim::SimConfig;
-use eventwire::{Context, PublishError, RunEnd, RunSummary, Stats};
+use eventwire::{Context, Hold, PublishError, RunEnd, RunSummary, Stats};
 
 use super::app::{App, LoopEnd};
 use super::world::World;
@@ -20,6 +20,8 @@ const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 #[derive(Debug, Default)]
 pub(super) struct Ending {
     stopped: bool,
+    /// Those of other threads, which a drain waits for.
+    pub(super) holds: Vec<Hold>,
     /// What another thread asked for since the last turn.
     requests: Vec<Duration>,
     /// The shortest deadline that the loop knows from another thread: a longer one changes nothing.
@@ -90,8 +92,12 @@ impl World {
         }
     }
 
-    /// Has the loop end once it is time.
+    /// Has the loop end once it is time. What is held until then is released bit by bit.
     pub(super) fn meet_doom(&mut self, turn: usize) {
+        let is_held = self.app.is_shutting_down && !self.ending.holds.is_empty();
+        if is_held && self.app.random.percent(10) {
+            self.ending.holds.pop();
+        }
         let Some(doom) = self.doom.filter(|doom| doom.turn <= turn) else { return };
         self.doom = None;
         if doom.inside {
@@ -136,7 +142,8 @@ impl World {
             self.app.is_shutting_down = true;
         }
         let is_late = has_begun && ending.deadline.is_some_and(|deadline| deadline <= now);
-        let is_empty = has_begun && stats.connections == 0 && stats.events_waiting == 0;
+        let is_held = !self.ending.holds.is_empty();
+        let is_empty = has_begun && stats.connections == 0 && stats.events_waiting == 0 && !is_held;
         let must = self.ending.stopped || is_late || is_empty;
         assert_eq!(self.event_loop.is_stopping(), must, "the end: {:?}", self.ending);
     }
@@ -155,10 +162,12 @@ impl World {
         self.check_panics(&self.event_loop.stats());
         assert_eq!(self.event_loop.connections(), 0, "connections are left");
         assert_eq!(summary.unhandled_events as u64, stats.events_waiting, "events: {summary:?}");
+        assert_eq!(summary.unreleased_holds, self.ending.holds.len(), "holds: {summary:?}");
         let own = self.app.news.waiting() + self.resumes_published - self.app.resumes;
         assert!(stats.events_waiting >= own, "{own} of the application's were not handled");
         let is_late = self.ending.deadline.is_some_and(|deadline| deadline <= now);
-        let drained = self.ending.begun.is_some() && (is_late || stats.connections == 0);
+        let is_empty = stats.connections == 0 && self.ending.holds.is_empty();
+        let drained = self.ending.begun.is_some() && (is_late || is_empty);
         match summary.end {
             RunEnd::ShutDown => assert!(drained, "{:?}", self.ending),
             RunEnd::Stopped => assert!(self.ending.stopped, "{:?}", self.ending),
