@@ -49,7 +49,7 @@ fn a_peer_that_never_reads_is_cut() {
     let (mut event_loop, address) =
         streaming(config, StreamConfig::default(), move |conn, data, seen| {
             while seen.statuses.last() != Some(&SendStatus::Dropped) {
-                seen.statuses.push(conn.send(&[7; 100_000]));
+                seen.statuses.push(conn.send([7; 100_000]));
             }
             assert_eq!(conn.send("late"), SendStatus::Gone);
             data.len()
@@ -79,7 +79,7 @@ fn a_peer_that_stops_reading_has_the_time_for_progress() {
     let (mut event_loop, address) =
         streaming(config, StreamConfig::default(), move |conn, data, _| {
             while conn.buffered_bytes() < 1_000_000 {
-                conn.send(&[7; 100_000]);
+                conn.send([7; 100_000]);
             }
             data.len()
         });
@@ -182,7 +182,7 @@ fn a_slow_stream_misses_broadcasts_and_learns_which() {
         struct Flood(usize);
         event_loop.on(move |cx, flood: &Flood, _| {
             for _ in 0..flood.0 {
-                cx.broadcast(topic, &[b'x'; 50_000]);
+                cx.broadcast(topic, [b'x'; 50_000]);
             }
         });
         let publisher = event_loop.publisher();
