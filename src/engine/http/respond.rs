@@ -134,9 +134,10 @@ impl<S, R: Reactor> EventLoop<S, R> {
             socket.set_handler(handler);
         }
         let upgrade = self
-            .call_web_socket(conn, HandlerCall::Upgrade, |handler, conn| {
-                handler.on_upgrade(conn, &request, state)
+            .call(conn, HandlerCall::Upgrade, |handler, conn| {
+                Some(handler.web_socket()?.on_upgrade(conn, &request, state))
             })
+            .flatten()
             // It panicked.
             .unwrap_or_else(|| Upgrade::refuse(500));
         let Some(configured) = self.handlers.get(handler) else {

@@ -7,7 +7,7 @@ use crate::engine::core::Core;
 use crate::engine::event_loop::EventLoop;
 use crate::engine::ids::ConnectionId;
 use crate::engine::turn::calls::HandlerCall;
-use crate::engine::turn::read::{Batch, Next, Received};
+use crate::engine::turn::read::{Batch, Received};
 use crate::net::disconnect::{ConnectError, Disconnect};
 use crate::net::rare_state::End;
 use crate::net::sockets::{Kept, Lent, REUSE_BYTES_MIN};
@@ -16,10 +16,6 @@ use crate::proto::stream::Data;
 use crate::proto::{Message, State};
 use crate::reactor::Reactor;
 use crate::slots::Key;
-
-/// Up to this length, what is kept is copied in front of what is received: usually it is a part of
-/// a line. What is longer stays where it is, so that a long unit in many pieces is copied once.
-const COPIED_BYTES_MAX: usize = 4 * 1024;
 
 impl<S, R: Reactor> EventLoop<S, R> {
     /// Lends the handler of a raw stream what it has left unused, and `input` from `at` on. Returns
@@ -66,24 +62,6 @@ impl<S, R: Reactor> EventLoop<S, R> {
             Err(panic) => self.panicked(conn, panic),
         }
         end
-    }
-
-    /// What to do next with a raw stream, if that is something special.
-    #[inline(never)]
-    pub(crate) fn look_at_stream(&mut self, conn: Key, room: usize, state: &mut S) -> Option<Next> {
-        let socket = self.core.sockets.get(conn)?;
-        let stream = socket.protocol.stream()?;
-        if stream.state() == State::Connecting {
-            return Some(Next::Opening);
-        }
-        if stream.lends_again() {
-            // Now nothing has come.
-            self.handle_data(conn, &[], 0, state);
-            return Some(Next::Received(Received::More(0)));
-        }
-        let is_short = 0 < stream.kept() && stream.kept() <= COPIED_BYTES_MAX.min(room / 2);
-        let is_next = socket.outbox.is_none() && socket.rare.leftover().is_none();
-        (is_short && is_next).then_some(Next::BehindKept)
     }
 
     /// Receives once behind a copy of what is kept, so that both lie in one piece.

@@ -6,7 +6,6 @@ use crate::engine::any_handler::AnyHandler;
 use crate::engine::connection::Connection;
 use crate::engine::context::Context;
 use crate::engine::event_loop::EventLoop;
-use crate::engine::handler::WebSocketHandler;
 use crate::engine::ids::ConnectionId;
 use crate::engine::turn::calls::{Calls, HandlerCall};
 use crate::logging::log_line;
@@ -66,21 +65,27 @@ impl<S, R: Reactor> EventLoop<S, R> {
                     self.core.sockets.output.lend(Lent::assembled(message, HEADROOM_BYTES));
                 }
                 self.tally.messages_received += 1;
-                self.call_web_socket(conn, HandlerCall::Message, |handler, conn| {
-                    handler.on_message(conn, message, state);
+                self.call(conn, HandlerCall::Message, |handler, conn| {
+                    if let Some(handler) = handler.web_socket() {
+                        handler.on_message(conn, message, state);
+                    }
                 });
                 if let Incoming::Assembled(_, buffer) = incoming {
                     self.core.sockets.output.take_back_assembled(buffer);
                 }
             }
             Event::Ping(payload) => {
-                self.call_web_socket(conn, HandlerCall::Ping, |handler, conn| {
-                    handler.on_ping(conn, &payload, state);
+                self.call(conn, HandlerCall::Ping, |handler, conn| {
+                    if let Some(handler) = handler.web_socket() {
+                        handler.on_ping(conn, &payload, state);
+                    }
                 });
             }
             Event::Pong(payload) => {
-                self.call_web_socket(conn, HandlerCall::Pong, |handler, conn| {
-                    handler.on_pong(conn, &payload, state);
+                self.call(conn, HandlerCall::Pong, |handler, conn| {
+                    if let Some(handler) = handler.web_socket() {
+                        handler.on_pong(conn, &payload, state);
+                    }
                 });
             }
             Event::Close(payload) => self.core.sockets.registry.end_by_close_frame(conn, &payload),
@@ -147,17 +152,6 @@ impl<S, R: Reactor> EventLoop<S, R> {
                 None
             }
         }
-    }
-
-    /// The same for what only WebSockets have.
-    #[inline]
-    pub(crate) fn call_web_socket<T>(
-        &mut self,
-        conn: Key,
-        call: HandlerCall,
-        act: impl FnOnce(&mut dyn WebSocketHandler<S>, &mut Connection<'_>) -> T,
-    ) -> Option<T> {
-        self.call(conn, call, |handler, conn| Some(act(handler.web_socket()?, conn))).flatten()
     }
 
     /// Closes a connection whose handler panicked, unless `on_close` was called before.

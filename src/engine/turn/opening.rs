@@ -25,28 +25,23 @@ impl<S, R: Reactor> EventLoop<S, R> {
         if stream.is_some_and(|stream| stream.expects_proxy_header()) {
             return self.receive_proxy_header(conn, buffer);
         }
-        if !self.core.streams.is_handshaking(conn.index()) {
-            self.open_stream(conn, state);
-            return Received::More(0);
-        }
         let room = buffer.len();
-        let received = self.core.streams.recv(conn.index(), buffer);
-        if received.is_ok() && !self.core.streams.is_handshaking(conn.index()) {
-            self.open_stream(conn, state);
+        let negotiates = self.core.streams.is_handshaking(conn.index());
+        let received = negotiates.then(|| self.core.streams.recv(conn.index(), buffer));
+        let has_failed = received.as_ref().is_some_and(Result::is_err);
+        if !has_failed && !self.core.streams.is_handshaking(conn.index()) {
+            let endpoint = self.core.sockets.get(conn).and_then(Socket::endpoint);
+            let handler = endpoint.and_then(|slot| self.core.endpoints.stream_handler(slot));
+            self.core.sockets.raw_streams().open(conn, handler);
+            self.open(conn, None, state);
         }
         let end = match received {
-            Ok(Some(len)) if len > 0 => len,
-            other => return self.receive_end(conn, other),
+            None => return Received::More(0),
+            Some(Ok(Some(len))) if len > 0 => len,
+            Some(other) => return self.receive_end(conn, other),
         };
         let batch = Batch { input: &mut buffer[..end], at: 0, is_drained: end < room && !hangup };
         self.handle_batch(conn, batch, false, state)
-    }
-
-    fn open_stream(&mut self, conn: Key, state: &mut S) {
-        let endpoint = self.core.sockets.get(conn).and_then(Socket::endpoint);
-        let handler = endpoint.and_then(|endpoint| self.core.endpoints.stream_handler(endpoint));
-        self.core.sockets.raw_streams().open(conn, handler);
-        self.open(conn, None, state);
     }
 
     /// Receives the header of the PROXY protocol, or some of it.

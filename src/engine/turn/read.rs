@@ -7,7 +7,7 @@ use crate::engine::event_loop::EventLoop;
 use crate::net::disconnect::{ConnectError, Disconnect};
 use crate::net::rare_state::{End, Leftover};
 use crate::net::reading::{ReadDebt, ReadPermission};
-use crate::net::sockets::CORK_BYTES_MAX;
+use crate::net::sockets::{CORK_BYTES_MAX, NextInput};
 use crate::proto::handshake::HandshakeError;
 use crate::proto::stream::RawStream;
 use crate::proto::{Event, Handled, Role, State, WebSocket, WorkBudget};
@@ -42,7 +42,7 @@ pub(crate) enum Received {
 
 /// What to do to receive.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Next {
+enum Next {
     /// Receive into the receive buffer: little, if a large message is expected, or few frames can
     /// be handled in a turn.
     Receive { receives_little: bool },
@@ -237,8 +237,14 @@ impl<S, R: Reactor> EventLoop<S, R> {
             self.handle_parts(conn, &mut [], state);
             return Next::Received(Received::More(0));
         }
-        if let Some(next) = self.look_at_stream(conn, room, state) {
-            return next;
+        match self.core.sockets.raw_streams().next_input(conn, room) {
+            None => {}
+            Some(NextInput::Opening) => return Next::Opening,
+            Some(NextInput::BehindKept) => return Next::BehindKept,
+            Some(NextInput::KeptAgain) => {
+                self.handle_data(conn, &[], 0, state);
+                return Next::Received(Received::More(0));
+            }
         }
         let leftover = self.core.sockets.get_mut(conn);
         if let Some(leftover) = leftover.and_then(|socket| socket.rare.take_leftover()) {

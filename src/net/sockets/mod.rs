@@ -45,6 +45,7 @@ use crate::time::Time;
 
 pub(crate) use self::handling::CORK_BYTES_MAX;
 pub(crate) use self::sender::Sender;
+pub(crate) use self::streaming::NextInput;
 pub(crate) use self::table::{Kept, Whole};
 pub(crate) use super::cork::{Lent, REUSE_BYTES_MIN};
 

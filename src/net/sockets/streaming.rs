@@ -10,9 +10,25 @@ use crate::net::disconnect::Disconnect;
 use crate::net::protocol::Protocol;
 use crate::net::rare_state::End;
 use crate::net::streams::Transmit;
+use crate::proto::State;
 use crate::proto::stream::{Data, InputError, RawStream};
 use crate::slots::Key;
 use crate::topics::Run;
+
+/// Up to this length, what is kept is copied in front of what is received: usually it is a part of
+/// a line. What is longer stays where it is, so that a long unit in many pieces is copied once.
+const COPIED_BYTES_MAX: usize = 4 * 1024;
+
+/// What is special about the next input of a raw stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NextInput {
+    /// The stream is not open.
+    Opening,
+    /// What is kept is lent again, though no more has come.
+    KeptAgain,
+    /// It is received behind a copy of what is kept.
+    BehindKept,
+}
 
 /// What is done with raw streams alone. For other connections nothing is.
 pub(crate) struct RawStreams<'a> {
@@ -30,6 +46,21 @@ impl Sockets {
 impl<'a> RawStreams<'a> {
     pub(crate) fn get_mut(self, conn: Key) -> Option<&'a mut RawStream> {
         self.registry.table.get_mut(conn)?.protocol.stream_mut()
+    }
+
+    /// What is special about the next input, for which there is a buffer of `room` bytes.
+    pub(crate) fn next_input(self, conn: Key, room: usize) -> Option<NextInput> {
+        let socket = self.registry.table.get(conn)?;
+        let stream = socket.protocol.stream()?;
+        if stream.state() == State::Connecting {
+            return Some(NextInput::Opening);
+        }
+        if stream.lends_again() {
+            return Some(NextInput::KeptAgain);
+        }
+        let is_short = 0 < stream.kept() && stream.kept() <= COPIED_BYTES_MAX.min(room / 2);
+        let is_next = socket.outbox.is_none() && socket.rare.leftover().is_none();
+        (is_short && is_next).then_some(NextInput::BehindKept)
     }
 
     /// Opens the stream in this turn or the next, as soon as it is ready.

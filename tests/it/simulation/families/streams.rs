@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use eventwire::reactor::sim::SimConfig;
+use eventwire::reactor::sim::{Fault, SimConfig};
 use eventwire::reactor::{Reactor, SimReactor};
 use eventwire::{
     CloseCode, Config, ConnectError, Connection, ConnectionId, Context, Disconnect, EventLoop, Gap,
@@ -271,6 +271,8 @@ fn world(seed: u64, tracing: bool) -> StreamsWorld {
     let lossless = random.percent(50);
     let window = random.pick(&[300, 4096, 65_536]);
     let mut sim = network(&mut random, window, lossless);
+    // Few are reset here, and what they lose is to be seen.
+    sim = sim.chance(Fault::LostOnReset, 900_000);
     if lossless {
         sim = LOSSES.into_iter().fold(sim, |sim, fault| sim.chance(fault, 0));
     }
