@@ -449,7 +449,9 @@ mod timers;
 mod topics;
 
 pub use bytes::Bytes;
-pub use config::{Backoff, ClientConfig, Config, Idle, OnPanic, ServerConfig, StreamConfig};
+pub use config::{
+    Backoff, ClientConfig, Config, Idle, OnPanic, ServerConfig, Shutdown, StreamConfig,
+};
 #[doc(hidden)]
 pub use engine::kind as route_kind;
 pub use engine::{

@@ -3,6 +3,7 @@
 mod backoff;
 mod client;
 mod server;
+mod shutdown;
 mod stream;
 
 use std::time::Duration;
@@ -10,6 +11,7 @@ use std::time::Duration;
 pub use self::backoff::Backoff;
 pub use self::client::ClientConfig;
 pub use self::server::ServerConfig;
+pub use self::shutdown::Shutdown;
 pub use self::stream::StreamConfig;
 
 use crate::net::limits::{MemoryCaps, OutboxLimits};

@@ -1,6 +1,7 @@
 use std::fmt;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use crate::config::Shutdown;
 use crate::engine::core::Core;
 use crate::engine::handle::LoopHandle;
 use crate::engine::stats::snapshot::Stats;
@@ -76,8 +77,19 @@ impl Context<'_> {
         self.core.ending.stop();
     }
 
-    /// Shuts the loop down in order within `deadline`, as
-    /// [`LoopHandle::shutdown`](crate::LoopHandle::shutdown) does.
+    /// Closes every listener, as [`LoopHandle::stop_listening`](crate::LoopHandle::stop_listening)
+    /// does.
+    pub fn stop_listening(&mut self) {
+        self.core.close_listeners();
+    }
+
+    /// Stops reading from every connection, as
+    /// [`LoopHandle::stop_reading`](crate::LoopHandle::stop_reading) does.
+    pub fn stop_reading(&mut self) {
+        self.core.stop_reading();
+    }
+
+    /// Shuts the loop down in order, as [`LoopHandle::shutdown`](crate::LoopHandle::shutdown) does.
     ///
     /// ```
     /// use std::time::Duration;
@@ -91,8 +103,8 @@ impl Context<'_> {
     /// assert_eq!(event_loop.run(&mut ())?.end, RunEnd::ShutDown);
     /// # Ok::<(), eventwire::Error>(())
     /// ```
-    pub fn shutdown(&mut self, deadline: Duration) {
-        self.core.ending.shut_down(self.core.now(), deadline);
+    pub fn shutdown(&mut self, shutdown: impl Into<Shutdown>) {
+        self.core.ending.shut_down(self.core.now(), shutdown.into());
     }
 }
 

@@ -343,7 +343,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// then serves no connection any more, and [`run`](Self::run) ends the remaining ones.
     #[must_use]
     pub fn is_stopping(&self) -> bool {
-        self.core.ending.is_over() || self.shared.left.is_stopped()
+        self.core.ending.is_over() || self.shared.is_stopped()
     }
 
     fn serve_ready(&mut self, state: &mut S) {
@@ -370,7 +370,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         }
     }
 
-    /// Continues connections whose name lookups have finished.
+    /// Handles what other threads left.
     #[inline(never)]
     fn serve_news(&mut self) {
         while let Some(news) = self.shared.news.pop() {
@@ -378,6 +378,13 @@ impl<S, R: Reactor> EventLoop<S, R> {
                 News::Resolved(resolved) => self.dialer.resolved(&mut self.core, resolved),
                 // The turn's end looks at the holds.
                 News::Released => {}
+                News::StopListening => self.core.erased().close_listeners(),
+                News::StopReading => self.core.erased().stop_reading(),
+                News::ShutDown(mut shutdown) => {
+                    // The connections get a turn to be closed in, however short the deadline.
+                    shutdown.deadline = shutdown.deadline.max(Duration::from_nanos(1));
+                    self.core.ending.shut_down(self.core.now(), shutdown);
+                }
             }
         }
     }

@@ -1,12 +1,12 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::{fmt, io};
 
 use crossbeam_queue::SegQueue;
 
+use crate::config::Shutdown;
 use crate::engine::stats::snapshot::{Meters, Stats};
-use crate::engine::turn::ending::TimeLeft;
 use crate::queue::{Doorbell, HoldCount};
 use crate::reactor::Wake;
 use crate::slots::Key;
@@ -23,9 +23,10 @@ pub struct LoopHandle {
 #[derive(Debug, Default)]
 pub(crate) struct Shared {
     pub(crate) doorbell: Doorbell,
-    pub(crate) left: TimeLeft,
+    stopped: AtomicBool,
     pub(crate) holds: HoldCount,
-    /// At most one for each connection that is being made, and one for the end of all holds.
+    /// At most one for each connection that is being made, one for the end of all holds, and the
+    /// application's requests.
     pub(crate) news: SegQueue<News>,
 }
 
@@ -36,6 +37,12 @@ pub(crate) enum News {
     Resolved(Resolved),
     /// The loop is ending, and the last hold was dropped.
     Released,
+    /// The loop is to close its listeners.
+    StopListening,
+    /// The loop is to stop reading.
+    StopReading,
+    /// The loop is to shut down.
+    ShutDown(Shutdown),
 }
 
 /// The result of a name lookup for a connection that is being made.
@@ -46,9 +53,15 @@ pub(crate) struct Resolved {
 }
 
 impl Shared {
-    /// Whether work waits for the loop, which last read `seen` as the time left.
-    pub(crate) fn has_work(&self, seen: u64) -> bool {
-        self.left.get() != seen || !self.news.is_empty()
+    /// Whether work waits for the loop.
+    pub(crate) fn has_work(&self) -> bool {
+        self.is_stopped() || !self.news.is_empty()
+    }
+
+    /// Whether another thread has stopped the loop.
+    #[inline]
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Acquire)
     }
 }
 
@@ -62,13 +75,29 @@ impl LoopHandle {
     /// Ends the loop after its current turn: every connection is closed with code 1001, and
     /// [`run`](crate::EventLoop::run) returns. Safe to call from any thread, and more than once.
     pub fn stop(&self) {
-        self.shared.left.stop();
+        self.shared.stopped.store(true, Ordering::Release);
         self.ring();
     }
 
-    /// Shuts the loop down in order. From its next turn on, the loop closes its listeners and
-    /// accepts no connections. It closes open connections with code 1001, after everything that was
-    /// sent or broadcast to them, and discards what their peers send after that. It refuses clients
+    /// Closes every listener. The loop goes on to serve its connections. It is the first stage of a
+    /// shutdown in stages, for instance when a load balancer still sends clients here for a while:
+    /// [`stop_reading`](Self::stop_reading) and [`shutdown`](Self::shutdown) may follow.
+    pub fn stop_listening(&self) {
+        self.tell(News::StopListening);
+    }
+
+    /// Stops reading from every connection, as [`Connection::pause`](crate::Connection::pause)
+    /// does, and from those that open later. Messages that have not been handled are not handled
+    /// any more, unless the application resumes a connection. Everything can still be sent, and
+    /// jobs and events go on. HTTP requests are still answered.
+    pub fn stop_reading(&self) {
+        self.tell(News::StopReading);
+    }
+
+    /// Shuts the loop down in order, within a deadline or as [`Shutdown`] says. From its next turn
+    /// on, the loop closes its listeners and accepts no connections. It closes open connections,
+    /// after everything that was sent or broadcast to them, and discards what their peers send
+    /// after that. It refuses clients
     /// in their opening handshake with status 503, and cancels connections that are being made.
     ///
     /// The loop waits for [jobs](crate::Workers) in hand and for [holds](crate::Hold), and handles
@@ -79,8 +108,8 @@ impl LoopHandle {
     /// request, it cuts whatever is left. It cuts a connection earlier if its peer does not answer
     /// the close frame within [`Limits::close_timeout`](crate::proto::Limits::close_timeout).
     ///
-    /// Safe to call from any thread, and more than once: the earliest deadline applies.
-    /// [`stop`](Self::stop) ends a shutdown at once.
+    /// Safe to call from any thread, and more than once: the earliest deadline applies, and
+    /// otherwise the first request. [`stop`](Self::stop) ends a shutdown at once.
     ///
     /// ```
     /// use std::{thread, time::Duration};
@@ -93,9 +122,8 @@ impl LoopHandle {
     /// assert_eq!(summary.end, RunEnd::ShutDown);
     /// # Ok::<(), eventwire::Error>(())
     /// ```
-    pub fn shutdown(&self, deadline: Duration) {
-        self.shared.left.shut_down(deadline);
-        self.ring();
+    pub fn shutdown(&self, shutdown: impl Into<Shutdown>) {
+        self.tell(News::ShutDown(shutdown.into()));
     }
 
     /// The loop's statistics as of the end of its last turn. Never waits for the loop, so it also
@@ -133,6 +161,6 @@ impl LoopHandle {
 
 impl fmt::Debug for LoopHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LoopHandle").field("stopped", &self.shared.left.is_stopped()).finish()
+        f.debug_struct("LoopHandle").field("stopped", &self.shared.is_stopped()).finish()
     }
 }

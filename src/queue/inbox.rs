@@ -51,6 +51,9 @@ struct Room {
     freed: Condvar,
 }
 
+/// An inbox as the rest of the crate passes it on: the reference count is loom's in its models.
+pub(crate) type SharedInbox<E> = Arc<Inbox<E>>;
+
 /// The queue of one publisher.
 #[derive(Debug)]
 struct ProducerQueue<E> {

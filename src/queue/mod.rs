@@ -25,7 +25,7 @@ mod typed;
 
 pub(crate) use doorbell::Doorbell;
 pub(crate) use hold_count::HoldCount;
-pub(crate) use inbox::{Inbox, InboxReceiver, InboxSender};
+pub(crate) use inbox::{Inbox, InboxReceiver, InboxSender, SharedInbox};
 pub(crate) use job_queue::{JobQueue, Taken};
 pub(crate) use local::{LocalEvents, TimerKey};
 pub use publish_error::PublishError;

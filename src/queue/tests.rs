@@ -286,7 +286,7 @@ fn a_publisher_that_waits_for_room_gets_it() {
     });
 }
 
-/// A model with more threads or accesses than others: it has as many orders with one preemption
+/// A model with more threads or accesses than others, which has as many orders with one preemption
 /// less.
 fn large_model(model: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
@@ -295,14 +295,14 @@ fn large_model(model: impl Fn() + Sync + Send + 'static) {
 }
 
 #[test]
-fn two_publishers_that_wait_for_room_both_get_it() {
+fn a_publisher_that_waits_for_room_gets_it_beside_another() {
     large_model(|| {
         let world = World::default();
         let mut receiver = Inbox::with_capacity(1);
-        let publishers = [10, 20].map(|publisher| {
+        let publishers = [(10, 2), (20, 1)].map(|(publisher, events)| {
             let (world, sender) = (world.clone(), InboxSender::new(receiver.inbox()));
             thread::spawn(move || {
-                for number in 1..=2 {
+                for number in 1..=events {
                     assert!(sender.send_timeout(publisher + number, Duration::MAX).is_ok());
                     if world.doorbell.ring_fenced() {
                         world.sleep.wake();
@@ -310,7 +310,7 @@ fn two_publishers_that_wait_for_room_both_get_it() {
                 }
             })
         });
-        let handled = world.handle(&mut receiver, 4);
+        let handled = world.handle(&mut receiver, 3);
         assert!(is_in_order(&handled), "{handled:?}");
         for publisher in publishers {
             publisher.join().unwrap();

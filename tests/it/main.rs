@@ -30,6 +30,7 @@ mod server;
 mod shared;
 mod shutdown;
 mod simulation;
+mod stages;
 mod stats;
 mod streams;
 mod stress;

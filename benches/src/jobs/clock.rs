@@ -10,6 +10,8 @@ use crate::load::{Latencies, no_latencies};
 pub(crate) struct Clock {
     from: Instant,
     until: Instant,
+    /// When the last job came back.
+    last: Instant,
     trips: Latencies,
     jobs: u64,
     calls: Arc<AtomicU64>,
@@ -24,6 +26,7 @@ impl Clock {
         Self {
             from,
             until: from + measured,
+            last: from,
             trips: no_latencies(),
             jobs: 0,
             calls: Arc::default(),
@@ -40,13 +43,15 @@ impl Clock {
     /// further job follows.
     pub(crate) fn came_back(&mut self, submitted: Instant) -> Option<Instant> {
         let now = Instant::now();
+        self.last = now;
         if submitted >= self.from {
             let calls = self.calls.load(Ordering::Relaxed);
             self.calls_before.get_or_insert(calls);
             self.jobs += 1;
             self.trips.saturating_record((now - submitted).as_nanos() as u64);
         }
-        (now < self.until).then_some(now)
+        // A thread may not get the processor for all of the time.
+        (now < self.until || self.jobs == 0).then_some(now)
     }
 
     pub(crate) fn trips(self) -> Latencies {
@@ -56,7 +61,7 @@ impl Clock {
     pub(crate) fn batches(&self) -> Batches {
         let calls = self.calls.load(Ordering::Relaxed) - self.calls_before.unwrap_or(0);
         Batches {
-            jobs_per_second: self.jobs as f64 / (self.until - self.from).as_secs_f64(),
+            jobs_per_second: self.jobs as f64 / (self.last - self.from).as_secs_f64(),
             jobs_per_batch: self.jobs as f64 / calls.max(1) as f64,
         }
     }

@@ -1,13 +1,12 @@
 //! The event bus: delivers typed events to the handlers that were registered for them.
 
 use std::any::{Any, TypeId, type_name};
-use std::sync::Arc;
 
 use crate::engine::bus::pools::{AnyPool, JobCounts, Left};
 use crate::engine::bus::subscriber::{Subscription, Subscriptions};
 use crate::engine::context::Context;
 use crate::engine::turn::calls::{Calls, HandlerCall};
-use crate::queue::{Inbox, InboxReceiver};
+use crate::queue::{Inbox, InboxReceiver, SharedInbox};
 
 /// How many events of one type are handled once per turn, so that a burst does not delay the
 /// sockets.
@@ -316,7 +315,7 @@ impl<S: 'static> Events<S> {
     /// inbox of a type that is new.
     pub(crate) fn typed<E: 'static>(
         &mut self,
-        register: impl FnOnce(Arc<Inbox<E>>),
+        register: impl FnOnce(SharedInbox<E>),
     ) -> &mut Typed<S, E> {
         let wanted = TypeId::of::<E>();
         let found = self.types.iter().position(|(held, _)| *held == wanted);
@@ -326,7 +325,7 @@ impl<S: 'static> Events<S> {
             if self.ended {
                 receiver.close();
             }
-            register(Arc::clone(receiver.inbox()));
+            register(receiver.inbox().clone());
             let subscriptions = Subscriptions::new();
             let typed = Typed::<S, E> { receiver, handlers: Vec::new(), subscriptions };
             self.types.push((wanted, Box::new(typed)));

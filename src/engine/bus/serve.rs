@@ -1,7 +1,5 @@
 //! The loop's part of the event bus: registration, and the events of one turn.
 
-use std::sync::Arc;
-
 use crate::engine::bus::events::{EventHandler, OnEvent, Typed};
 use crate::engine::bus::publisher::Publisher;
 use crate::engine::bus::subscriber::{Subscriber, Subscription};
@@ -47,7 +45,7 @@ impl<S: 'static, R: Reactor> EventLoop<S, R> {
     /// own queue of [`Config::inbox`](crate::Config::inbox) events.
     ///
     pub fn publisher<E: Send + 'static>(&mut self) -> Publisher<E> {
-        let inbox = Arc::clone(self.register::<E>().receiver.inbox());
+        let inbox = self.register::<E>().receiver.inbox().clone();
         Publisher::new(InboxSender::new(&inbox), self.core.handle.clone())
     }
 

@@ -116,6 +116,9 @@ impl<S, R: Reactor> EventLoop<S, R> {
             self.core.sockets.registry.arm(conn);
             let unsent = self.handlers.get(handler).map_or(0, |handler| handler.unsent_limit);
             self.core.sender().set_unsent_limit(conn, unsent);
+            if self.core.ending.stops_reading {
+                self.core.sockets.registry.pause(conn);
+            }
             self.call(conn, HandlerCall::Open, |handler, conn| handler.on_open(conn, state));
         }
     }

@@ -1,10 +1,12 @@
 //! The state of a loop that is stopping or shutting down.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::config::Shutdown;
+use crate::engine::turn::farewell::Farewell;
 use crate::error::Error;
 use crate::net::socket::Socket;
+use crate::proto::CloseCode;
 use crate::time::Time;
 
 /// How a loop ended: what [`EventLoop::run`](crate::EventLoop::run) returns.
@@ -57,40 +59,6 @@ pub enum RunEnd {
     ShutDown,
 }
 
-/// The time that other threads leave the loop until its end, in nanoseconds. It only decreases.
-#[derive(Debug)]
-pub(crate) struct TimeLeft(AtomicU64);
-
-impl Default for TimeLeft {
-    fn default() -> Self {
-        Self(AtomicU64::new(Self::EVER))
-    }
-}
-
-impl TimeLeft {
-    pub(crate) const EVER: u64 = u64::MAX;
-    pub(crate) const NONE: u64 = 0;
-
-    /// Requests that the loop ends without a shutdown.
-    pub(crate) fn stop(&self) {
-        self.0.store(Self::NONE, Ordering::Release);
-    }
-
-    /// Requests a shutdown within this time.
-    pub(crate) fn shut_down(&self, within: Duration) {
-        let nanos = u64::try_from(within.as_nanos()).unwrap_or(Self::EVER);
-        self.0.fetch_min(nanos.clamp(Self::NONE + 1, Self::EVER - 1), Ordering::AcqRel);
-    }
-
-    pub(crate) fn is_stopped(&self) -> bool {
-        self.get() == Self::NONE
-    }
-
-    pub(crate) fn get(&self) -> u64 {
-        self.0.load(Ordering::Acquire)
-    }
-}
-
 /// The progress of a loop towards its end.
 #[derive(Debug)]
 pub(crate) struct Ending {
@@ -102,10 +70,15 @@ pub(crate) struct Ending {
     pub(crate) begun: bool,
     /// The remaining connections are being cut.
     pub(crate) cutting: bool,
+    /// Connections are not read from any more, those that open later included.
+    pub(crate) stops_reading: bool,
     /// The deadline of a requested shutdown.
     pub(crate) deadline: Option<Time>,
-    /// The [`TimeLeft`] that `deadline` is based on.
-    pub(crate) seen: u64,
+    /// With what and over which time open connections are closed.
+    pub(crate) code: CloseCode,
+    pub(crate) reason: String,
+    pub(crate) spread: Duration,
+    pub(crate) farewell: Farewell,
     pub(crate) summary: RunSummary,
 }
 
@@ -126,8 +99,12 @@ impl Ending {
             is_shut_down: false,
             begun: false,
             cutting: false,
+            stops_reading: false,
             deadline: None,
-            seen: TimeLeft::EVER,
+            code: CloseCode::GOING_AWAY,
+            reason: String::new(),
+            spread: Duration::ZERO,
+            farewell: Farewell::new(),
             summary,
         }
     }
@@ -137,12 +114,19 @@ impl Ending {
         self.stopped = true;
     }
 
-    /// Requests a shutdown within this time. Of several deadlines the earliest applies.
-    pub(crate) fn shut_down(&mut self, now: Time, within: Duration) {
+    /// Requests a shutdown. Of several requests, the earliest deadline applies, and otherwise the
+    /// first one.
+    pub(crate) fn shut_down(&mut self, now: Time, request: Shutdown) {
         /// Longer than any real shutdown, and short enough for every clock.
         const LONGEST: Duration = Duration::from_secs(u32::MAX as u64);
-        let deadline = now + within.min(LONGEST);
-        self.deadline = Some(self.deadline.map_or(deadline, |former| former.min(deadline)));
+        let deadline = now + request.deadline.min(LONGEST);
+        if let Some(former) = self.deadline {
+            self.deadline = Some(former.min(deadline));
+            return;
+        }
+        self.deadline = Some(deadline);
+        (self.code, self.reason) = (request.code, request.reason);
+        self.spread = request.spread.min(LONGEST);
     }
 
     pub(crate) const fn is_over(&self) -> bool {
@@ -164,13 +148,10 @@ impl Ending {
         if self.begun { Err(Error::ShuttingDown) } else { Ok(()) }
     }
 
-    pub(crate) const fn deadline(&self) -> Option<Time> {
-        self.deadline
-    }
-
-    /// The [`TimeLeft`] that the loop last read. A different one is a new request.
-    pub(crate) const fn seen(&self) -> u64 {
-        self.seen
+    /// When the next connection is to be closed, or the loop to end.
+    pub(crate) fn deadline(&self) -> Option<Time> {
+        let deadline = self.deadline?;
+        Some(self.farewell.next_due().map_or(deadline, |due| due.min(deadline)))
     }
 
     /// Counts a connection in the summary when its slot is freed.
@@ -194,28 +175,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_time_left_only_shrinks_and_nothing_undoes_a_stop() {
-        let left = TimeLeft::default();
-        assert_eq!(left.get(), TimeLeft::EVER);
-        left.shut_down(Duration::MAX);
-        assert_eq!(left.get(), TimeLeft::EVER - 1);
-        left.shut_down(Duration::from_nanos(7));
-        left.shut_down(Duration::from_nanos(8));
-        assert_eq!(left.get(), 7);
-        left.shut_down(Duration::ZERO);
-        assert!(!left.is_stopped());
-        left.stop();
-        left.shut_down(Duration::from_nanos(7));
-        assert!(left.is_stopped());
-    }
-
-    #[test]
     fn the_earliest_deadline_stands_and_none_is_too_far() {
         let (mut ending, now) = (Ending::new(), Time::BEGINNING);
-        ending.shut_down(now, Duration::MAX);
+        ending.shut_down(now, Duration::MAX.into());
         assert!(ending.deadline().is_some());
-        ending.shut_down(now, Duration::from_secs(2));
-        ending.shut_down(now + Duration::from_secs(1), Duration::from_secs(2));
+        ending.shut_down(now, Duration::from_secs(2).into());
+        ending.shut_down(now + Duration::from_secs(1), Duration::from_secs(2).into());
         assert_eq!(ending.deadline(), Some(now + Duration::from_secs(2)));
     }
 }

@@ -7,6 +7,7 @@ pub(crate) mod close;
 pub(crate) mod data;
 pub(crate) mod dispatch;
 pub(crate) mod ending;
+pub(crate) mod farewell;
 pub(crate) mod foreign;
 pub(crate) mod idle;
 pub(crate) mod linger;

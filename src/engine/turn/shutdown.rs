@@ -1,27 +1,26 @@
 //! The end of a loop: at once, or in order within a deadline.
 
-use std::time::Duration;
-
+use crate::engine::core::Core;
 use crate::engine::event_loop::EventLoop;
-use crate::engine::turn::ending::{Ending, RunEnd, RunSummary, TimeLeft};
+use crate::engine::turn::ending::{Ending, RunEnd, RunSummary};
 use crate::logging::log_line;
 use crate::net::disconnect::{ConnectError, Disconnect};
 use crate::net::rare_state::End;
+use crate::net::streams::Transmit;
 use crate::proto::handshake::Refusal;
 use crate::proto::{CloseCode, State};
 use crate::reactor::Reactor;
 use crate::slots::Key;
+use crate::time::Time;
 
 impl<S, R: Reactor> EventLoop<S, R> {
-    /// Begins a shutdown that was asked for.
+    /// Begins a shutdown that was asked for, and closes the connections whose turn it is.
     pub(crate) fn begin_shutdown(&mut self) {
-        let left = self.shared.left.get();
-        if left != self.core.ending.seen && left != TimeLeft::NONE {
-            self.core.ending.seen = left;
-            self.core.ending.shut_down(self.core.now(), Duration::from_nanos(left));
-        }
         if self.core.ending.is_due() {
             self.say_farewell();
+        }
+        if self.core.ending.has_begun() {
+            self.close_due(self.core.now());
         }
     }
 
@@ -50,11 +49,12 @@ impl<S, R: Reactor> EventLoop<S, R> {
         if !self.core.ending.begun {
             self.say_farewell();
         }
+        self.close_due(Time::NEVER);
         self.end_events();
         self.core.ending.cutting = true;
         for conn in self.core.sockets.ids() {
             self.core.sender().flush(conn);
-            let code = CloseCode::GOING_AWAY;
+            let code = self.core.ending.code;
             self.core.sockets.registry.note_end(conn, Disconnect::ClosedByApplication { code });
             self.core.sockets.registry.kill(conn);
         }
@@ -77,31 +77,57 @@ impl<S, R: Reactor> EventLoop<S, R> {
         summary.unreleased_holds = self.shared.holds.count();
     }
 
-    /// Closes the listeners, and tells every peer that this end goes away, after whatever it was
-    /// sent before.
+    /// Closes the listeners and the connections that are not open, and begins to close the others.
     fn say_farewell(&mut self) {
         self.core.ending.begun = true;
         log_line!(info, "ending, with {} connections", self.core.sockets.len());
         self.core.erased().close_listeners();
+        let mut open = Vec::new();
         for conn in self.core.sockets.ids() {
             let Some(socket) = self.core.sockets.get(conn).filter(|socket| !socket.is_dead())
             else {
                 continue;
             };
-            if socket.protocol.state() == State::Connecting {
-                self.core.ending.summary.refused += 1;
+            if socket.protocol.state() != State::Connecting {
+                open.push(conn);
+                continue;
             }
+            self.core.ending.summary.refused += 1;
             if socket.protocol.awaits_request() {
                 self.refuse(conn);
             } else {
                 self.core.erased().close(conn, CloseCode::GOING_AWAY, "");
             }
         }
+        let (now, ending) = (self.core.now(), &mut self.core.ending);
+        ending.farewell.begin(open, now, ending.spread);
+    }
+
+    /// Tells the peers whose turn it is by `now` that this end goes away, after whatever they were
+    /// sent before.
+    fn close_due(&mut self, now: Time) {
+        let core = self.core.erased();
+        let reason = std::mem::take(&mut core.ending.reason);
+        while let Some(conn) = core.ending.farewell.next(now) {
+            let code = core.ending.code;
+            core.close(conn, code, &reason);
+        }
+        core.ending.reason = reason;
     }
 
     /// Refuses a client whose request may not even have arrived.
     fn refuse(&mut self, conn: Key) {
         self.core.sockets.refuse(conn, &Refusal::new(503));
         self.core.sockets.registry.end(conn, End::Connect(ConnectError::Cancelled));
+    }
+}
+
+impl Core<dyn Transmit + '_> {
+    /// Stops reading from every connection, and from those that open later.
+    pub(crate) fn stop_reading(&mut self) {
+        self.ending.stops_reading = true;
+        for conn in self.sockets.ids() {
+            self.sockets.registry.pause(conn);
+        }
     }
 }

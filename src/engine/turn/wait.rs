@@ -99,7 +99,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
 
     /// Whether other threads have brought work, or events are queued.
     fn has_remote_work(&self) -> bool {
-        self.shared.has_work(self.core.ending.seen()) || self.has_events()
+        self.shared.has_work() || self.has_events()
     }
 
     /// Whether there is work that readiness will not announce.

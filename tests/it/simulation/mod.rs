@@ -40,6 +40,7 @@ mod rig;
 mod script;
 mod settled;
 mod shares;
+mod stages;
 mod stirring;
 mod visitor;
 mod world;
