@@ -15,7 +15,7 @@ use eventwire::{
     SendStatus, SlowCall, StreamConfig, StreamHandler,
 };
 
-use crate::util::{PATIENCE, drive, pattern};
+use crate::util::{PATIENCE, drive, drive_until, pattern};
 
 /// What a handler saw.
 #[derive(Default)]
@@ -279,6 +279,7 @@ fn a_stream_that_is_closed_in_on_data_gets_no_more() {
         assert_eq!(rest(&mut stream), b"bye");
         stream.write_all(b"is anybody there?").expect("write");
     });
+    drive_until(&mut event_loop, &mut seen, |_, seen| !seen.closed.is_empty());
     assert_eq!((seen.data.len(), seen.closed.len()), (1, 1));
     assert!(seen.closed[0].starts_with("ClosedByApplication"), "{:?}", seen.closed);
 }
