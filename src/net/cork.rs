@@ -156,7 +156,7 @@ impl Cork {
     }
 
     /// Appends a server's frame.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn push_frame(&mut self, payload: &Payload<'_>) {
         write_payload(payload, None, &mut self.bytes);
     }

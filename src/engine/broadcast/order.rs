@@ -15,8 +15,7 @@ use crate::topics::{Output, Run, SendCapacity};
 
 impl Core<dyn Transmit + '_> {
     /// Sends a message to a connection that is open.
-    // Wherever a handler sends from: the call costs a tenth of a short message.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn send(&mut self, conn: Key, outgoing: Outgoing<'_>) -> SendStatus {
         if let Some(prepared) = outgoing.prepared() {
             return self.send_after_pending(conn, |sender| sender.send_prepared(conn, prepared));

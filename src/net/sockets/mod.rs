@@ -137,7 +137,7 @@ impl Sockets {
 
     /// Corks a short message for the connection that it replies to, as most are; `false` if it is
     /// none of those.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn try_cork(&mut self, conn: Key, message: Message<'_>) -> bool {
         self.output.try_cork(&self.registry.table, conn, message)
     }

@@ -179,7 +179,7 @@ impl Output {
 
     /// Corks a short message for the connection that it replies to, as most are; `false` if it is
     /// none of those.
-    #[inline(always)]
+    #[inline]
     pub(super) fn try_cork(&mut self, table: &Table, conn: Key, message: Message<'_>) -> bool {
         let Some(framing) = table.fast_path(conn) else {
             return false;

@@ -35,7 +35,7 @@ pub fn write_frame(opcode: OpCode, payload: &[u8], key: Option<[u8; 4]>, out: &m
 }
 
 /// Appends one whole frame to `out`. It is masked if there is a key.
-#[inline(always)]
+#[inline]
 pub(crate) fn write_payload(payload: &Payload<'_>, key: Option<[u8; 4]>, out: &mut Vec<u8>) {
     let (first, len) = (payload.header(None).first_byte(), payload.bytes.len());
     // A server's short frame, the usual one, needs few decisions.
