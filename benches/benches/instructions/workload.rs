@@ -3,13 +3,13 @@
 use std::env;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use eventwire::proto::{FrameHeader, OpCode, Role, apply_mask};
 use eventwire::{
-    Config, Connection, ConnectionId, Context, Disconnect, EventLoop, Idle, Message, ServerConfig,
-    StreamConfig, StreamHandler, TopicId, WebSocketHandler,
+    Config, Connection, Context, Disconnect, EventLoop, Idle, Message, ServerConfig, StreamConfig,
+    StreamHandler, TopicId, WebSocketHandler,
 };
 
 /// Longer than any turn waits while there is something to come.
@@ -18,9 +18,6 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n\
     Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
     Sec-WebSocket-Version: 13\r\n\r\n";
-
-/// What a raw stream is sent first.
-const GREETING: &[u8] = b"ready";
 
 /// One kind of traffic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -190,15 +187,7 @@ impl WebSocketHandler<Seen> for Handler {
     }
 }
 
-/// An event: a raw stream is open.
-struct Greet(ConnectionId);
-
 impl StreamHandler<Seen> for Handler {
-    fn on_open(&mut self, conn: &mut Connection<'_>, _: &mut Seen) {
-        let id = conn.id();
-        conn.publish(Greet(id)).expect("room for an event");
-    }
-
     fn on_data(&mut self, conn: &mut Connection<'_>, data: &[u8], seen: &mut Seen) -> usize {
         // A second place that sends would change how the first one is compiled.
         self.on_message(conn, Message::Binary(data), seen);
@@ -250,29 +239,31 @@ fn echo(count: usize, size: usize, rounds: usize) {
 fn stream_echo(size: usize, rounds: usize) {
     let mut server = Server::new(|_| Handler::Echo);
     let streams = StreamConfig::default();
-    // Outside of the read that opens the stream, which would go on with the first messages.
-    server.event_loop.on(|cx: &mut Context<'_>, greet: &Greet, seen: &mut Seen| {
-        Handler::Echo.on_message(&mut cx.connection(greet.0), Message::Binary(GREETING), seen);
-    });
     let listener = server.event_loop.listen_stream("127.0.0.1:0", streams, Handler::Echo);
     let address = server.event_loop.local_addr(listener.expect("a port")).expect("it listens");
     // A count of zero: the client sends its bytes as they are.
     let mut client = Command::new(env::current_exe().expect("this program has a path"))
         .args(["ask", &address.to_string()])
         .args([0, size, rounds].map(|number| number.to_string()))
+        .stdin(Stdio::piped())
         .spawn()
         .expect("this program starts");
+    // The read that opens the stream would go on with the first messages.
+    while server.event_loop.stats().opened == 0 {
+        server.counted_turn();
+    }
+    let begin = client.stdin.take().map(|mut input| input.write_all(b"\n"));
+    begin.expect("an input").expect("room for a byte");
     server.counted_run();
     assert!(client.wait().expect("a child").success());
-    assert_eq!(server.seen.0, 1 + rounds);
+    assert_eq!(server.seen.0, rounds);
 }
 
 /// The client of a raw stream.
 fn ask_raw(address: &str, size: usize, rounds: usize) {
     let mut client = TcpStream::connect(address).expect("it listens");
     client.set_nodelay(true).expect("a socket");
-    let mut greeting = [0; GREETING.len()];
-    client.read_exact(&mut greeting).expect("a greeting");
+    std::io::stdin().read_exact(&mut [0]).expect("the sign to begin");
     let (bytes, mut answer) = (vec![b'x'; size], vec![0; size]);
     for _ in 0..rounds {
         client.write_all(&bytes).expect("room for the bytes");
