@@ -19,8 +19,8 @@ use crate::slots::Key;
 
 impl<S, R: Reactor> EventLoop<S, R> {
     /// Lends the handler of a raw stream what it has left unused, and `input` from `at` on. Returns
-    /// how much of the input is handled: all of it is used, kept or thrown away, and nothing if the
-    /// connection is something else.
+    /// the end of the input: all of it is used, kept or thrown away.
+    #[inline(never)]
     pub(crate) fn handle_data(
         &mut self,
         conn: Key,
@@ -30,9 +30,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     ) -> usize {
         let end = input.len();
         let Some(Kept { bytes, handler }) = self.core.sockets.raw_streams().take_kept(conn) else {
-            let socket = self.core.sockets.get(conn);
-            let is_stream = socket.is_some_and(|socket| socket.protocol.is_stream());
-            return if is_stream { end } else { at };
+            return end;
         };
         let data = Data::new(bytes, &input[at..]);
         let Some((handler, calls, context)) = self.lend(handler) else {
