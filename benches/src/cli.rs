@@ -14,6 +14,7 @@ use crate::freshness::FreshnessArgs;
 use crate::idle::IdleMode;
 use crate::jobs::JobsArgs;
 use crate::load::{Load, Pace, Shape, Target, Wire};
+use crate::reconnect::ReconnectArgs;
 use crate::service::{Service, ServiceConfig};
 
 /// Benchmark of the eventwire WebSocket engine.
@@ -32,37 +33,7 @@ pub(crate) struct Cli {
     pub(crate) command: Option<Command>,
 }
 
-const EXAMPLES: &str = "\
-Examples:
-  eventwire-bench
-      Measure everything and print the table
-  eventwire-bench --idle busy --html report.html --json report.json
-      The same with a server that never sleeps; write a page with plots, and the figures
-  eventwire-bench serve echo --listen 127.0.0.1:9001 --idle block --cpu 0
-      Serve until SIGTERM or SIGINT, for clients of your own
-  eventwire-bench serve echo --as ws-floor
-      The same with a minimal WebSocket server (--as floor: raw TCP)
-  eventwire-bench echo --url ws://127.0.0.1:9001 -c 100 -s 64 -t 10
-      100 connections to any WebSocket echo server, each with one message in flight
-  eventwire-bench echo --url ws://127.0.0.1:9001 -c 100 --rate 50000 -t 10
-      The same at 50,000 messages/s, with latency from the intended send time
-  eventwire-bench broadcast --url ws://127.0.0.1:9002 -c 1000 -s 128 -t 10
-      One publisher, 1,000 receivers
-  eventwire-bench bus --rate 20000
-      Events from threads to other threads and to a client, with latency at 20,000/s each
-  eventwire-bench bystander -c 1000
-      Round trips of one connection during broadcasts to 1,000 others
-  eventwire-bench freshness
-      The age of updates at a reader of 100 KB/s, with 10,000 updates a second
-  eventwire-bench jobs
-      Round trips of jobs to a worker thread and back, and jobs in batches
-  eventwire-bench tls
-      Round trips, handshakes and memory, without TLS and with it
-  eventwire-bench compare --quick --against uws=ws://127.0.0.1:9001
-      The engine compared with the floors and with a running server
-
-Latencies are percentiles of an HDR histogram, never averages of percentiles.
-Exit code: 0 if the run was complete, 1 if it failed, 2 for wrong arguments.";
+const EXAMPLES: &str = include_str!("examples.txt");
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -110,6 +81,11 @@ charged for every message that it delays.")]
     /// Alternately it measures two of the standard library's bounded channels, there and back (the
     /// floor). It takes a quarter of a minute.
     Jobs(JobsArgs),
+    /// Measure reconnection: many clients in one loop, whose server is killed and started again
+    ///
+    /// It tells when the clients are back, how many attempts that takes, and the longest turn of
+    /// their loop. It takes a quarter of a minute.
+    Reconnect(ReconnectArgs),
     /// Measure what TLS adds to round trips, to opening a connection, and to its memory
     ///
     /// The engine is at both ends, alternately without TLS and with it. The server has a process of

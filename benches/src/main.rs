@@ -13,6 +13,7 @@ mod idle;
 mod jobs;
 mod load;
 mod machine;
+mod reconnect;
 mod report;
 mod scenarios;
 mod service;
@@ -76,6 +77,10 @@ fn run(cli: Cli) -> Result<(), Error> {
         Some(Command::Jobs(args)) => {
             let files = Files::create(&args.files())?;
             files.publish(&jobs::run(&args)?)
+        }
+        Some(Command::Reconnect(args)) => {
+            let files = Files::create(&args.files())?;
+            files.publish(&reconnect::run(&args)?)
         }
         #[cfg(feature = "tls")]
         Some(Command::Tls(args)) => {

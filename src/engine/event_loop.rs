@@ -281,7 +281,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             self.serve_rest(resumed, state);
         }
         debug_assert!(self.core.sockets.totals_are_right());
-        self.end_turn(is_ready || has_work);
+        self.end_turn(is_ready || has_work, has_more);
         Ok(has_more)
     }
 
@@ -322,7 +322,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         if self.core.topics.gaps_due() > 0 {
             self.call_on_gap(state);
         }
-        if self.core.sockets.registry.has_reapable() {
+        if self.core.sockets.registry.reapable_len() > 0 {
             self.reap(state);
         }
         if self.core.topics.has_changes() {

@@ -1,7 +1,9 @@
 //! What handlers do with their loop: connect, listen, adopt, publish.
 
+use std::cell::Cell;
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::rc::Rc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -245,6 +247,40 @@ fn a_handler_makes_publishers_of_types_that_are_registered() {
             .expect("room");
     });
     drive_until(&mut event_loop, &mut seen, |_, seen| seen.messages == ["known"]);
+}
+
+/// Connects to its own loop again for every connection that opens.
+struct Ouroboros {
+    endpoint: Rc<Cell<Option<(EndpointId, SocketAddr)>>>,
+}
+
+impl WebSocketHandler<Seen> for Ouroboros {
+    fn on_open(&mut self, conn: &mut Connection<'_>, seen: &mut Seen) {
+        seen.messages.push(conn.id().to_string());
+        let (endpoint, address) = self.endpoint.get().expect("it is set before");
+        if let Err(error) = conn.connect(endpoint, &format!("ws://{address}")) {
+            assert!(matches!(error, Error::ConnectionLimit), "{error}");
+            seen.failures.push(error.to_string());
+        }
+    }
+}
+
+#[test]
+fn a_loop_that_connects_to_itself_without_end_meets_the_limit_on_connections() {
+    let mut event_loop = EventLoop::new(Config::default().max_connections(40)).expect("a loop");
+    let known = Rc::default();
+    let endpoint = event_loop
+        .client_endpoint(ClientConfig::default(), Ouroboros { endpoint: Rc::clone(&known) })
+        .expect("valid");
+    let ignore = on_message(|_, _, _: &mut Seen| {});
+    let listener = event_loop.listen("127.0.0.1:0", ServerConfig::default(), ignore);
+    let address = event_loop.local_addr(listener.expect("a port")).expect("an address");
+    known.set(Some((endpoint, address)));
+    let mut seen = Seen::default();
+    event_loop.context().connect(endpoint, &format!("ws://{address}")).expect("it is begun");
+    drive_until(&mut event_loop, &mut seen, |_, seen| !seen.failures.is_empty());
+    assert!(event_loop.connections() <= 40);
+    assert!(seen.messages.len() >= 19, "each takes two places: {seen:?}");
 }
 
 #[test]

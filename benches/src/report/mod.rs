@@ -8,6 +8,7 @@ pub(crate) mod freshness;
 mod html;
 pub(crate) mod jobs;
 mod plot;
+pub(crate) mod reconnect;
 mod stats;
 mod table;
 mod target;

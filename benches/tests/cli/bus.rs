@@ -1,4 +1,4 @@
-//! The event bus, the bystander, freshness and jobs: their tables, their JSON.
+//! The event bus, the bystander, freshness, jobs and reconnection: their tables, their JSON.
 
 use serde_json::Value;
 
@@ -112,8 +112,25 @@ fn jobs_are_measured_beside_channels_in_every_idle_mode() {
 }
 
 #[test]
+fn clients_whose_server_is_killed_come_back() {
+    let json = Scratch::new("reconnect.json");
+    let output = run(&["reconnect", "--quick", "--json", json.path()]);
+    output.assert_success();
+    for part in ["all back", "longest turn", "target at most"] {
+        assert!(output.stdout.contains(part), "{part}\n{}", output.stdout);
+    }
+    let report: Value = serde_json::from_str(&json.read()).unwrap();
+    let rounds = report["rounds"].as_array().unwrap();
+    for round in rounds {
+        assert_percentiles(&round["back_ns"]);
+        assert!(round["attempts"].as_u64().unwrap() >= 20, "{round}");
+    }
+    assert_eq!(rounds.len(), 1);
+}
+
+#[test]
 fn files_that_cannot_be_written_are_told_before_anything_is_measured() {
-    for command in ["bus", "bystander", "freshness", "jobs"] {
+    for command in ["bus", "bystander", "freshness", "jobs", "reconnect"] {
         let output = run(&[command, "--quick", "--json", "/no/such/folder/report.json"]);
         output.assert_failure("cannot write /no/such/folder/report.json");
     }

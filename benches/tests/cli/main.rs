@@ -36,6 +36,7 @@ fn help_says_what_the_program_does_and_shows_examples() {
         "bystander",
         "freshness",
         "jobs",
+        "reconnect",
         "tls",
         "compare",
         "Examples:",
@@ -43,9 +44,18 @@ fn help_says_what_the_program_does_and_shows_examples() {
     ] {
         assert!(output.stdout.contains(part), "{part}\n{}", output.stdout);
     }
-    for command in
-        ["serve", "echo", "broadcast", "bus", "bystander", "freshness", "jobs", "tls", "compare"]
-    {
+    for command in [
+        "serve",
+        "echo",
+        "broadcast",
+        "bus",
+        "bystander",
+        "freshness",
+        "jobs",
+        "reconnect",
+        "tls",
+        "compare",
+    ] {
         run(&[command, "--help"]).assert_success();
     }
     run(&["--version"]).assert_success();

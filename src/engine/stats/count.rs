@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use crate::engine::event_loop::EventLoop;
-use crate::engine::stats::snapshot::{Counts, Stats};
+use crate::engine::stats::snapshot::{EndCounts, JobCounts, Stats, TurnCounts};
 use crate::net::disconnect::MemoryLimit;
 use crate::reactor::Reactor;
 
@@ -13,6 +13,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.publish_stats();
+        self.publish_rare_stats();
         self.core.handle.stats()
     }
 
@@ -22,8 +23,9 @@ impl<S, R: Reactor> EventLoop<S, R> {
         self.meters.begin_turn(self.core.now());
     }
 
-    /// Ends a turn. `worked` says whether it had work. Reads the clock.
-    pub(crate) fn end_turn(&mut self, worked: bool) {
+    /// Ends a turn. `worked` says whether it had work, and `ended_work` whether it had work at its
+    /// end. Reads the clock.
+    pub(crate) fn end_turn(&mut self, worked: bool, ended_work: bool) {
         // If no event was handled, the wake had another reason.
         self.woken_at = None;
         let began = self.core.now();
@@ -32,29 +34,19 @@ impl<S, R: Reactor> EventLoop<S, R> {
             self.meters.turn_time.record(self.core.now().since(began));
         }
         self.publish_stats();
+        if ended_work || self.core.links.len() > 0 || self.events.has_workers {
+            self.publish_rare_stats();
+        }
         self.meters.turn_since.store(0, Ordering::Relaxed);
     }
 
     fn publish_stats(&self) {
         let (tally, topics) = (&self.tally, self.core.topics.totals());
         let events = self.events.counts();
-        self.meters.publish(Counts {
+        self.meters.publish_turn(TurnCounts {
             connections: self.core.sockets.len() as u64,
             opened: tally.opened,
-            not_opened: tally.not_opened,
-            links: self.core.links.len() as u64,
-            links_waiting: self.core.links.waiting as u64,
-            reconnect_attempts: self.core.links.attempts,
-            reconnected: self.core.links.reconnected,
             requests: tally.requests,
-            closed_by_application: tally.closed_by_application,
-            closed_by_peer: tally.closed_by_peer,
-            closed_by_failure: tally.closed_by_failure,
-            closed_by_overflow: tally.closed_by_overflow,
-            closed_by_memory_pressure: tally.closed_by_memory_pressure,
-            closed_by_panic: tally.closed_by_panic,
-            closed_by_protocol: tally.closed_by_protocol,
-            closed_by_timeout: tally.closed_by_timeout,
             messages_received: tally.messages_received,
             bytes_received: self.core.streams.received,
             messages_sent: self.core.sockets.output.messages_sent + topics.delivered,
@@ -79,18 +71,37 @@ impl<S, R: Reactor> EventLoop<S, R> {
             slow_calls: self.calls.slow,
             turns: tally.turns,
         });
-        if self.events.has_workers {
-            self.publish_job_stats();
-        }
     }
 
     #[inline(never)]
-    fn publish_job_stats(&self) {
-        let (counts, meters) = (self.events.job_counts(), &self.meters.jobs);
-        meters.queued.store(counts.queued as u64, Ordering::Relaxed);
-        meters.running.store(counts.running as u64, Ordering::Relaxed);
-        meters.done.store(counts.done, Ordering::Relaxed);
-        meters.panicked.store(counts.panicked, Ordering::Relaxed);
-        meters.refused.store(counts.refused, Ordering::Relaxed);
+    fn publish_rare_stats(&self) {
+        let (tally, links) = (&self.tally, &self.core.links);
+        self.meters.publish_end(EndCounts {
+            not_opened: tally.not_opened,
+            links: links.len() as u64,
+            links_waiting: links.waiting as u64,
+            reconnect_attempts: links.attempts,
+            reconnected: links.reconnected,
+            closed_by_application: tally.closed_by_application,
+            closed_by_peer: tally.closed_by_peer,
+            closed_by_failure: tally.closed_by_failure,
+            closed_by_overflow: tally.closed_by_overflow,
+            closed_by_memory_pressure: tally.closed_by_memory_pressure,
+            closed_by_panic: tally.closed_by_panic,
+            closed_by_protocol: tally.closed_by_protocol,
+            closed_by_timeout: tally.closed_by_timeout,
+        });
+        if self.events.has_workers {
+            let counts = self.events.job_counts();
+            self.meters.publish_jobs(JobCounts {
+                jobs_queued: counts.queued as u64,
+                jobs_running: counts.running as u64,
+                jobs_done: counts.done,
+                jobs_panicked: counts.panicked,
+                jobs_refused: counts.refused,
+                // The handle counts them.
+                holds: 0,
+            });
+        }
     }
 }

@@ -35,13 +35,14 @@ macro_rules! kind {
     };
 }
 
-/// Defines [`Stats`], and [`Counts`]: its plain numbers, as the loop publishes them after each
-/// turn. Those after the semicolon few loops have, and no other loop spends time on them.
+/// Defines [`Stats`], and a struct for each group of numbers that the loop publishes together.
 macro_rules! stats {
-    (
-        $($(#[doc = $doc:literal])* $kind:ident $name:ident,)*;
-        $($(#[doc = $rare_doc:literal])* $rare_kind:ident $rare:ident,)*
-    ) => {
+    ($(
+        $(#[$about:meta])*
+        $group:ident {
+            $($(#[doc = $doc:literal])* $kind:ident $name:ident,)*
+        }
+    )*) => {
         /// A snapshot of a loop's statistics: what it did since it was made, and what it holds now.
         /// [`LoopHandle::stats`](crate::LoopHandle::stats) returns it on any thread.
         ///
@@ -64,8 +65,7 @@ macro_rules! stats {
         #[derive(Clone, Debug, Default)]
         #[non_exhaustive]
         pub struct Stats {
-            $($(#[doc = $doc])* pub $name: u64,)*
-            $($(#[doc = $rare_doc])* pub $rare: u64,)*
+            $($($(#[doc = $doc])* pub $name: u64,)*)*
             /// How long turns with work took, without the wait before them.
             pub turn_time: Histogram,
             /// How long handlers took: every 64th call, or every call with
@@ -79,153 +79,157 @@ macro_rules! stats {
             pub turn_since: Option<Instant>,
         }
 
-        #[derive(Clone, Copy, Debug)]
-        pub(crate) struct Counts {
-            $(pub(crate) $name: u64,)*
-        }
-
-        impl Counts {
-            const LEN: usize = [$(stringify!($name)),*].len();
-
-            const fn into_array(self) -> [u64; Self::LEN] {
-                [$(self.$name),*]
+        $(
+            $(#[$about])*
+            #[derive(Clone, Copy, Debug, Default)]
+            pub(crate) struct $group {
+                $(pub(crate) $name: u64,)*
             }
-        }
+
+            impl $group {
+                const LEN: usize = [$(stringify!($name)),*].len();
+
+                const fn into_array(self) -> [u64; Self::LEN] {
+                    [$(self.$name),*]
+                }
+
+                const fn add_to(counts: [u64; Self::LEN], stats: &mut Stats) {
+                    [$(stats.$name),*] = counts;
+                }
+            }
+        )*
 
         impl Stats {
-            const RARE: usize = [$(stringify!($rare)),*].len();
-
             /// The numbers as metrics.
-            pub(crate) fn metrics(&self) -> [Metric; Counts::LEN + Self::RARE] {
-                [
-                    $(Metric {
-                        name: stringify!($name),
-                        doc: &[$($doc),*],
-                        kind: kind!($kind),
-                        value: self.$name,
-                    },)*
-                    $(Metric {
-                        name: stringify!($rare),
-                        doc: &[$($rare_doc),*],
-                        kind: kind!($rare_kind),
-                        value: self.$rare,
-                    },)*
-                ]
-            }
-
-            fn set_counts(&mut self, counts: [u64; Counts::LEN]) {
-                [$(self.$name),*] = counts;
+            pub(crate) fn metrics(&self) -> Vec<Metric> {
+                vec![$($(Metric {
+                    name: stringify!($name),
+                    doc: &[$($doc),*],
+                    kind: kind!($kind),
+                    value: self.$name,
+                }),*),*]
             }
         }
     };
 }
 
 stats! {
-    /// Connections now, including those that are being opened or closed.
-    gauge connections,
-    /// Connections that were opened.
-    counter opened,
-    /// Connections that ended before they were open: refused, failed or cancelled. Connections
-    /// whose requests were answered by pages and handlers are not counted.
-    counter not_opened,
-    /// Clients that reconnect, now.
-    gauge links,
-    /// Of these, clients that wait to try again, now.
-    gauge links_waiting,
-    /// Attempts to reconnect that were begun.
-    counter reconnect_attempts,
-    /// Attempts to reconnect that opened a connection.
-    counter reconnected,
-    /// Requests that were answered by pages and handlers, or with 404 or 405.
-    counter requests,
-    /// Open connections that the application closed.
-    counter closed_by_application,
-    /// Open connections that their peer closed: with a close frame, or by ending a raw stream.
-    counter closed_by_peer,
-    /// Open connections whose stream failed, or ended without a WebSocket's close frame.
-    counter closed_by_failure,
-    /// Open connections whose peer read too slowly.
-    counter closed_by_overflow,
-    /// Open connections that were closed because all connections together held too much memory, and
-    /// this one made no progress.
-    counter closed_by_memory_pressure,
-    /// Open connections whose handler panicked, or said that it used more than it was lent.
-    counter closed_by_panic,
-    /// Open connections whose peer broke the protocol or a limit.
-    counter closed_by_protocol,
-    /// Open connections whose peer missed a deadline.
-    counter closed_by_timeout,
-    /// Messages that arrived whole. Each call of
-    /// [`StreamHandler::on_data`](crate::StreamHandler::on_data) counts as one.
-    counter messages_received,
-    /// Bytes that arrived, including frame headers and handshakes.
-    counter bytes_received,
-    /// Messages that were accepted for a connection. A broadcast counts once for each subscriber.
-    counter messages_sent,
-    /// Bytes that were written to streams, including frame headers and handshakes.
-    counter bytes_sent,
-    /// Messages that were compressed, including those that became no shorter and were sent
-    /// uncompressed. A broadcast counts once for each set of compression parameters.
-    counter messages_compressed,
-    /// Messages that were dropped because their connection's outbox was full.
-    counter messages_dropped,
-    /// Broadcasts that were dropped for all subscribers because their topic's backlog was full, or
-    /// all topics together held too much.
-    counter broadcasts_dropped,
-    /// Broadcasts that a connection missed because of
-    /// [`OverflowPolicy::DropNewest`](crate::OverflowPolicy), counted once for each connection.
-    counter broadcasts_dropped_newest,
-    /// Broadcasts that a connection missed because of
-    /// [`OverflowPolicy::DropOldest`](crate::OverflowPolicy), counted once for each connection.
-    counter broadcasts_dropped_oldest,
-    /// Broadcasts that a connection missed because of
-    /// [`OverflowPolicy::KeepLatest`](crate::OverflowPolicy), counted once for each connection.
-    counter broadcasts_conflated,
-    /// Gaps that were reported to handlers.
-    counter gaps,
-    /// Bytes of memory that connections hold now for unfinished messages, for input of raw streams
-    /// that was not used, and for the input of paused connections.
-    gauge inbound_bytes,
-    /// Bytes of memory that queued output takes now. Bytes that several connections share count
-    /// once.
-    gauge outbound_bytes,
-    /// Bytes of memory that the broadcasts of all topics take now
-    /// ([`Config::max_topic_bytes`](crate::Config::max_topic_bytes)).
-    gauge topic_bytes,
-    /// Events that were handled.
-    counter events,
-    /// Events that are queued for handlers now, including those of due timers.
-    gauge events_waiting,
-    /// Events that are queued for a [`Subscriber`](crate::Subscriber) now, counted once for each
-    /// subscriber.
-    gauge subscribers_waiting,
-    /// Events of publishers, handlers and timers that were refused because a queue was full.
-    counter events_refused,
-    /// Events that a [`Subscriber`](crate::Subscriber) missed because its queue was full, counted
-    /// once for each subscriber.
-    counter events_missed,
-    /// Timers that are set now.
-    gauge timers,
-    /// Calls of handlers that panicked.
-    counter panics,
-    /// Calls of handlers that took at least
-    /// [`Config::slow_handler`](crate::Config::slow_handler).
-    counter slow_calls,
-    /// Turns of the loop, including those without work.
-    counter turns,
-    ;
-    /// Jobs that no worker has taken now ([`Workers`](crate::Workers)).
-    gauge jobs_queued,
-    /// Jobs that workers have taken and whose results the loop does not have now.
-    gauge jobs_running,
-    /// Jobs whose results have arrived.
-    counter jobs_done,
-    /// Jobs that were lost because a worker's function panicked.
-    counter jobs_panicked,
-    /// Jobs that were refused because too many were in hand.
-    counter jobs_refused,
-    /// [Holds](crate::Hold) on the loop now.
-    gauge holds,
+    /// What the loop publishes after every turn.
+    TurnCounts {
+        /// Connections now, including those that are being opened or closed.
+        gauge connections,
+        /// Connections that were opened.
+        counter opened,
+        /// Requests that were answered by pages and handlers, or with 404 or 405.
+        counter requests,
+        /// Messages that arrived whole. Each call of
+        /// [`StreamHandler::on_data`](crate::StreamHandler::on_data) counts as one.
+        counter messages_received,
+        /// Bytes that arrived, including frame headers and handshakes.
+        counter bytes_received,
+        /// Messages that were accepted for a connection. A broadcast counts once for each
+        /// subscriber.
+        counter messages_sent,
+        /// Bytes that were written to streams, including frame headers and handshakes.
+        counter bytes_sent,
+        /// Messages that were compressed, including those that became no shorter and were sent
+        /// uncompressed. A broadcast counts once for each set of compression parameters.
+        counter messages_compressed,
+        /// Messages that were dropped because their connection's outbox was full.
+        counter messages_dropped,
+        /// Broadcasts that were dropped for all subscribers because their topic's backlog was full,
+        /// or all topics together held too much.
+        counter broadcasts_dropped,
+        /// Broadcasts that a connection missed because of
+        /// [`OverflowPolicy::DropNewest`](crate::OverflowPolicy), counted once for each connection.
+        counter broadcasts_dropped_newest,
+        /// Broadcasts that a connection missed because of
+        /// [`OverflowPolicy::DropOldest`](crate::OverflowPolicy), counted once for each connection.
+        counter broadcasts_dropped_oldest,
+        /// Broadcasts that a connection missed because of
+        /// [`OverflowPolicy::KeepLatest`](crate::OverflowPolicy), counted once for each connection.
+        counter broadcasts_conflated,
+        /// Gaps that were reported to handlers.
+        counter gaps,
+        /// Bytes of memory that connections hold now for unfinished messages, for input of raw
+        /// streams that was not used, and for the input of paused connections.
+        gauge inbound_bytes,
+        /// Bytes of memory that queued output takes now. Bytes that several connections share count
+        /// once.
+        gauge outbound_bytes,
+        /// Bytes of memory that the broadcasts of all topics take now
+        /// ([`Config::max_topic_bytes`](crate::Config::max_topic_bytes)).
+        gauge topic_bytes,
+        /// Events that were handled.
+        counter events,
+        /// Events that are queued for handlers now, including those of due timers.
+        gauge events_waiting,
+        /// Events that are queued for a [`Subscriber`](crate::Subscriber) now, counted once for
+        /// each subscriber.
+        gauge subscribers_waiting,
+        /// Events of publishers, handlers and timers that were refused because a queue was full.
+        counter events_refused,
+        /// Events that a [`Subscriber`](crate::Subscriber) missed because its queue was full,
+        /// counted once for each subscriber.
+        counter events_missed,
+        /// Timers that are set now.
+        gauge timers,
+        /// Calls of handlers that panicked.
+        counter panics,
+        /// Calls of handlers that took at least
+        /// [`Config::slow_handler`](crate::Config::slow_handler).
+        counter slow_calls,
+        /// Turns of the loop, including those without work.
+        counter turns,
+    }
+
+    /// What changes at the end of a turn that has work there, or with clients that reconnect.
+    EndCounts {
+        /// Connections that ended before they were open: refused, failed or cancelled. Connections
+        /// whose requests were answered by pages and handlers are not counted.
+        counter not_opened,
+        /// Clients that reconnect, now.
+        gauge links,
+        /// Of these, clients that wait to try again, now.
+        gauge links_waiting,
+        /// Attempts to reconnect that were begun.
+        counter reconnect_attempts,
+        /// Attempts to reconnect that opened a connection.
+        counter reconnected,
+        /// Open connections that the application closed.
+        counter closed_by_application,
+        /// Open connections that their peer closed: with a close frame, or by ending a raw stream.
+        counter closed_by_peer,
+        /// Open connections whose stream failed, or ended without a WebSocket's close frame.
+        counter closed_by_failure,
+        /// Open connections whose peer read too slowly.
+        counter closed_by_overflow,
+        /// Open connections that were closed because all connections together held too much memory,
+        /// and this one made no progress.
+        counter closed_by_memory_pressure,
+        /// Open connections whose handler panicked, or said that it used more than it was lent.
+        counter closed_by_panic,
+        /// Open connections whose peer broke the protocol or a limit.
+        counter closed_by_protocol,
+        /// Open connections whose peer missed a deadline.
+        counter closed_by_timeout,
+    }
+
+    /// What a loop with workers publishes.
+    JobCounts {
+        /// Jobs that no worker has taken now ([`Workers`](crate::Workers)).
+        gauge jobs_queued,
+        /// Jobs that workers have taken and whose results the loop does not have now.
+        gauge jobs_running,
+        /// Jobs whose results have arrived.
+        counter jobs_done,
+        /// Jobs that were lost because a worker's function panicked.
+        counter jobs_panicked,
+        /// Jobs that were refused because too many were in hand.
+        counter jobs_refused,
+        /// [Holds](crate::Hold) on the loop now.
+        gauge holds,
+    }
 }
 
 /// The statistics that the loop's thread writes and other threads read.
@@ -233,8 +237,9 @@ stats! {
 pub(crate) struct Meters {
     /// When the loop's clock began.
     beginning: Instant,
-    counts: [AtomicU64; Counts::LEN],
-    pub(crate) jobs: JobMeters,
+    turn: Shared<{ TurnCounts::LEN }>,
+    end: Shared<{ EndCounts::LEN }>,
+    jobs: Shared<{ JobCounts::LEN }>,
     pub(crate) turn_time: SharedHistogram,
     pub(crate) handler_time: SharedHistogram,
     pub(crate) wake_latency: SharedHistogram,
@@ -242,14 +247,25 @@ pub(crate) struct Meters {
     pub(crate) turn_since: AtomicU64,
 }
 
-/// The counts of jobs, written by a loop that has workers.
-#[derive(Debug, Default)]
-pub(crate) struct JobMeters {
-    pub(crate) queued: AtomicU64,
-    pub(crate) running: AtomicU64,
-    pub(crate) done: AtomicU64,
-    pub(crate) panicked: AtomicU64,
-    pub(crate) refused: AtomicU64,
+/// Numbers that one thread writes and others read.
+#[derive(Debug)]
+struct Shared<const LEN: usize>([AtomicU64; LEN]);
+
+impl<const LEN: usize> Shared<LEN> {
+    const fn new() -> Self {
+        Self([const { AtomicU64::new(0) }; LEN])
+    }
+
+    #[inline]
+    fn write(&self, numbers: [u64; LEN]) {
+        for (shared, number) in self.0.iter().zip(numbers) {
+            shared.store(number, Ordering::Relaxed);
+        }
+    }
+
+    fn read(&self) -> [u64; LEN] {
+        std::array::from_fn(|at| self.0[at].load(Ordering::Relaxed))
+    }
 }
 
 /// The counts of the loop itself. Its parts keep the others.
@@ -274,8 +290,9 @@ impl Meters {
     pub(crate) fn new(beginning: Instant) -> Self {
         Self {
             beginning,
-            counts: [const { AtomicU64::new(0) }; Counts::LEN],
-            jobs: JobMeters::default(),
+            turn: Shared::new(),
+            end: Shared::new(),
+            jobs: Shared::new(),
             turn_time: SharedHistogram::default(),
             handler_time: SharedHistogram::default(),
             wake_latency: SharedHistogram::default(),
@@ -283,10 +300,17 @@ impl Meters {
         }
     }
 
-    pub(crate) fn publish(&self, counts: Counts) {
-        for (shared, count) in self.counts.iter().zip(counts.into_array()) {
-            shared.store(count, Ordering::Relaxed);
-        }
+    #[inline]
+    pub(crate) fn publish_turn(&self, counts: TurnCounts) {
+        self.turn.write(counts.into_array());
+    }
+
+    pub(crate) fn publish_end(&self, counts: EndCounts) {
+        self.end.write(counts.into_array());
+    }
+
+    pub(crate) fn publish_jobs(&self, counts: JobCounts) {
+        self.jobs.write(counts.into_array());
     }
 
     pub(crate) fn begin_turn(&self, now: Time) {
@@ -294,20 +318,16 @@ impl Meters {
     }
 
     pub(crate) fn snapshot(&self) -> Stats {
-        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
         let mut stats = Stats {
-            jobs_queued: read(&self.jobs.queued),
-            jobs_running: read(&self.jobs.running),
-            jobs_done: read(&self.jobs.done),
-            jobs_panicked: read(&self.jobs.panicked),
-            jobs_refused: read(&self.jobs.refused),
             turn_time: self.turn_time.snapshot(),
             handler_time: self.handler_time.snapshot(),
             wake_latency: self.wake_latency.snapshot(),
             ..Stats::default()
         };
-        stats.set_counts(std::array::from_fn(|at| read(&self.counts[at])));
-        let since = read(&self.turn_since);
+        TurnCounts::add_to(self.turn.read(), &mut stats);
+        EndCounts::add_to(self.end.read(), &mut stats);
+        JobCounts::add_to(self.jobs.read(), &mut stats);
+        let since = self.turn_since.load(Ordering::Relaxed);
         stats.turn_since = (since > 0).then(|| self.beginning + Duration::from_nanos(since));
         stats
     }

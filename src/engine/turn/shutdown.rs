@@ -58,7 +58,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             self.core.sockets.registry.note_end(conn, Disconnect::ClosedByApplication { code });
             self.core.sockets.registry.kill(conn);
         }
-        self.reap(state);
+        self.reap_some(usize::MAX, state);
         self.serve_requests();
         // What was broadcast last was sent before the close frames, in no turn.
         self.core.sockets.output.clear_batch_cache();

@@ -118,7 +118,7 @@ impl Sockets {
     pub(crate) fn has_work(&self) -> bool {
         self.registry.resumed_len() > 0
             || self.output.has_dirty()
-            || self.registry.has_reapable()
+            || self.registry.reapable_len() > 0
             || self.output.has_drained()
     }
 

@@ -149,12 +149,15 @@ impl Registry {
         self.reapable.push(conn);
     }
 
-    pub(crate) fn has_reapable(&self) -> bool {
-        !self.reapable.is_empty()
+    /// Takes the connections that have ended, `most` of them at most. The others stay.
+    pub(crate) fn take_reapable(&mut self, most: usize) -> Vec<Key> {
+        let rest = self.reapable.split_off(self.reapable.len().min(most));
+        std::mem::replace(&mut self.reapable, rest)
     }
 
-    pub(crate) fn take_reapable(&mut self) -> Vec<Key> {
-        std::mem::take(&mut self.reapable)
+    #[inline]
+    pub(crate) fn reapable_len(&self) -> usize {
+        self.reapable.len()
     }
 
     /// Gives the list back, to be filled again.

@@ -39,9 +39,9 @@ use crate::time::Time;
 // Keys have 64 bits and are the kernel's tokens.
 const _: () = assert!(usize::BITS >= 64, "64-bit platforms only");
 
-/// The most readiness that one call takes from the kernel. If it were small, a busy loop would
-/// serve the first streams again before it polls for the rest.
-const EVENTS_PER_POLL_MAX: usize = 1024;
+/// The most readiness that one call takes from the kernel. The kernel reports in turns, so that no
+/// stream waits longer for that, and a turn in which every one of them ends stays below 10 ms.
+const EVENTS_PER_POLL_MAX: usize = 256;
 
 /// The token of wakes. It is no connection's key, because no slot has this index.
 const WAKE_TOKEN: Token = Token(usize::MAX);
