@@ -145,6 +145,36 @@
 //! The event [`TopicChanged`] says that a topic got its first subscriber or lost its last one. An
 //! application that fetches a topic's data from elsewhere can start and stop with it.
 //!
+//! # Raw streams
+//!
+//! Connections over TCP, a Unix socket or TLS may speak any other protocol, accepted
+//! ([`EventLoop::listen_stream`]) or made ([`EventLoop::connect_stream`]). A [`StreamHandler`] is
+//! lent the bytes that have arrived, and says how many it has used. Everything else is as for
+//! WebSockets: [`Connection`], limits, pauses, topics, statistics, the simulation.
+//!
+//! ```
+//! use eventwire::{Config, Connection, EventLoop, StreamConfig, StreamHandler};
+//!
+//! /// Answers each line with its length.
+//! struct Lengths;
+//!
+//! impl StreamHandler<()> for Lengths {
+//!     fn on_data(&mut self, conn: &mut Connection<'_>, data: &[u8], _: &mut ()) -> usize {
+//!         let mut used = 0;
+//!         while let Some(len) = data[used..].iter().position(|byte| *byte == b'\n') {
+//!             conn.send(format!("{len}\n"));
+//!             used += len + 1;
+//!         }
+//!         used
+//!     }
+//! }
+//!
+//! let mut event_loop = EventLoop::new(Config::default())?;
+//! event_loop.listen_stream("127.0.0.1:0", StreamConfig::default(), Lengths)?;
+//! # event_loop.turn(Some(std::time::Duration::ZERO), &mut ())?;
+//! # Ok::<(), eventwire::Error>(())
+//! ```
+//!
 //! # Threads
 //!
 //! A loop, its handlers and their state stay on one thread. Other threads publish events of the
@@ -268,8 +298,8 @@
 //! | `log` | a log of connections, panics and slow handlers | log |
 //!
 //! The documentation marks the items that need a feature: `DeflateConfig`, `ServerConfig::deflate`
-//! and `ClientConfig::deflate`; `TlsServer`, `TlsClient`, `ServerConfig::tls` and
-//! `ClientConfig::tls`.
+//! and `ClientConfig::deflate`; `TlsServer`, `TlsClient`, `ServerConfig::tls`, `ClientConfig::tls`,
+//! `StreamConfig::tls_server` and `StreamConfig::tls_client`.
 //!
 //! # Statistics
 //!
@@ -305,9 +335,9 @@
 //! - **Timers.** A timer's event is never early. Events of one type arrive in the order of their
 //!   due times. The event of a cancelled timer does not arrive.
 //! - **Limits.** The resources that one peer can use are limited, with defaults: [`Config`],
-//!   [`ServerConfig`], [`ClientConfig`], [`Limits`]. So is the memory of all connections together.
-//!   Beyond that limit, the loop closes connections that hold memory without progress, and keeps
-//!   peers that read.
+//!   [`ServerConfig`], [`ClientConfig`], [`StreamConfig`], [`Limits`]. So is the memory of all
+//!   connections together. Beyond that limit, the loop closes connections that hold memory without
+//!   progress, and keeps peers that read.
 //! - **Errors.** A mistake of a peer ends its connection, with a [`Disconnect`] or a
 //!   [`ConnectError`]. A slow peer is not an error: `send` returns a [`SendStatus`]. An [`Error`]
 //!   means that a request of the caller cannot be granted.
@@ -357,6 +387,9 @@
 //!                                       if the handler knew it; then the slot is free
 //! ```
 //!
+//! A raw stream is open when it is connected, and encrypted if it is to be. It closes when both
+//! halves have ended.
+//!
 //! # A subscriber's position
 //!
 //! ```text
@@ -379,6 +412,7 @@
 //!   bus/                      publishers, subscribers, handlers of events, timers, workers
 //!   broadcast/                subscriptions, broadcasts, delivery in slices
 //!   client/ server/ http/     dialling; listeners; routes and responses
+//!   stream/                   raw streams: handlers, connecting and listening
 //!   stats/                    statistics that any thread may read
 //! net/                        connections as state and bytes
 //!   sockets/                  all of them: input, output, flushing, ends
@@ -388,6 +422,7 @@
 //! proto/                      pure protocol code
 //!   websocket/ deflate/       frames, messages, the state machine; compression
 //!   http/ handshake/          requests and responses; the opening handshake, both sides
+//!   stream/                   raw streams: unused input and deadlines
 //! slots.rs time.rs            a slab with generations; points in time
 //! overflow.rs                 what happens to messages for a slow receiver
 //! histogram.rs logging.rs     durations in buckets; log lines
@@ -414,15 +449,17 @@ mod timers;
 mod topics;
 
 pub use bytes::Bytes;
-pub use config::{Backoff, ClientConfig, Config, Idle, OnPanic, ServerConfig, Shutdown};
+pub use config::{
+    Backoff, ClientConfig, Config, Idle, OnPanic, ServerConfig, Shutdown, StreamConfig,
+};
 #[doc(hidden)]
 pub use engine::kind as route_kind;
 pub use engine::{
     Connection, ConnectionEntry, ConnectionId, ConnectionMap, Context, EndpointId, EventHandler,
     EventLoop, Gap, HandlerCall, Hold, HttpHandler, IntoRoutes, JobPanicked, LinkId, ListenerId,
     LoopHandle, OnMessage, Publisher, RecvError, Routes, RunEnd, RunSummary, SlowCall, Stats,
-    Subscriber, TimerId, TopicChanged, TopicId, TopicStats, TryRecvError, Upgrade,
-    WebSocketHandler, Workers, on_message,
+    StreamAddress, StreamHandler, Subscriber, TimerId, TopicChanged, TopicId, TopicStats,
+    TryRecvError, Upgrade, WebSocketHandler, Workers, on_message,
 };
 pub use error::{Error, SubscribeError};
 pub use histogram::Histogram;

@@ -4,6 +4,7 @@ mod backoff;
 mod client;
 mod server;
 mod shutdown;
+mod stream;
 
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ pub use self::backoff::Backoff;
 pub use self::client::ClientConfig;
 pub use self::server::ServerConfig;
 pub use self::shutdown::Shutdown;
+pub use self::stream::StreamConfig;
 
 use crate::net::limits::{MemoryCaps, OutboxLimits};
 use crate::topics::TopicLimits;

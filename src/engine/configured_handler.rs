@@ -1,13 +1,15 @@
 use std::sync::Arc;
 
-use crate::config::{ClientConfig, ServerConfig};
+use crate::config::{ClientConfig, ServerConfig, StreamConfig};
+use crate::engine::any_handler::AnyHandler;
 use crate::engine::handler::{Upgrade, WebSocketHandler};
+use crate::engine::stream::handler::StreamHandler;
 use crate::proto::Limits;
 use crate::proto::handshake::{Acceptance, OriginPolicy, UpgradeRequest};
 
 /// A handler with the configuration of its connections.
 pub(crate) struct ConfiguredHandler<S> {
-    pub(crate) handler: Box<dyn WebSocketHandler<S>>,
+    pub(crate) handler: AnyHandler<S>,
     pub(crate) limits: Arc<Limits>,
     pub(crate) origins: OriginPolicy,
     /// How many bytes of a connection's output the system may hold unsent. 0: the system's default.
@@ -26,7 +28,7 @@ impl<S> ConfiguredHandler<S> {
         endpoint: usize,
     ) -> Self {
         Self {
-            handler,
+            handler: AnyHandler::WebSocket(handler),
             limits: Arc::new(config.limits),
             origins: config.origins,
             unsent_limit: config.unsent_limit,
@@ -43,8 +45,25 @@ impl<S> ConfiguredHandler<S> {
         endpoint: usize,
     ) -> Self {
         Self {
-            handler,
+            handler: AnyHandler::WebSocket(handler),
             limits: Arc::new(config.limits.clone()),
+            origins: OriginPolicy::Any,
+            unsent_limit: config.unsent_limit,
+            subprotocols: Subprotocols::default(),
+            #[cfg(feature = "deflate")]
+            deflate: None,
+            endpoint,
+        }
+    }
+
+    pub(crate) fn stream(
+        handler: Box<dyn StreamHandler<S>>,
+        config: &StreamConfig,
+        endpoint: usize,
+    ) -> Self {
+        Self {
+            handler: AnyHandler::Stream(handler),
+            limits: Arc::default(),
             origins: OriginPolicy::Any,
             unsent_limit: config.unsent_limit,
             subprotocols: Subprotocols::default(),

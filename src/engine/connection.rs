@@ -58,6 +58,8 @@ impl Connection<'_> {
 
     /// Sends a message: text, bytes, or any other [`AsOutgoing`].
     ///
+    /// On a [raw stream](crate::StreamHandler) its bytes are written as they are.
+    ///
     /// Messages leave in the order of the calls, [broadcasts](Context::broadcast) included. All
     /// messages to one connection within a turn leave together.
     #[inline]
@@ -96,7 +98,8 @@ impl Connection<'_> {
     }
 
     /// Sends a ping. Its payload is truncated to 125 bytes. The loop itself pings silent peers
-    /// ([`Limits::ping_interval`](crate::Limits::ping_interval)).
+    /// ([`Limits::ping_interval`](crate::Limits::ping_interval)). A raw stream has no pings, and
+    /// returns [`SendStatus::Gone`].
     pub fn ping(&mut self, payload: &[u8]) -> SendStatus {
         if !self.is_open() {
             return SendStatus::Gone;
@@ -110,7 +113,9 @@ impl Connection<'_> {
     /// follows.
     ///
     /// The reason is truncated to 123 bytes. A code that must not be sent (RFC 6455 §7.4.1) is
-    /// omitted.
+    /// omitted. A raw stream sends neither: it ends its half after what was sent to it, and
+    /// `on_close` follows when the peer has ended its half, too, or had its
+    /// [time](crate::StreamConfig::close_timeout) for that.
     pub fn close(&mut self, code: CloseCode, reason: &str) -> bool {
         self.context.core.close(self.id.0, code, reason)
     }
@@ -118,10 +123,11 @@ impl Connection<'_> {
     /// Stops reading from the connection until [`resume`](Self::resume). Returns `false` if it is
     /// not open, or already paused. Any handler may call this, including the connection's own.
     ///
-    /// After this call, `on_message`, `on_ping` and `on_pong` of that connection are not called,
-    /// not even for input that has already arrived. The loop keeps that input, at most 260 KiB
-    /// (the [receive buffer](crate::Config::receive_buffer)), and handles it first on resuming.
-    /// Later input waits in the system's buffers. Once they are full, the peer cannot send.
+    /// After this call, `on_message` (of a raw stream `on_data`), `on_ping` and `on_pong` of that
+    /// connection are not called, not even for input that has already arrived. The loop keeps that
+    /// input, at most 260 KiB (the [receive buffer](crate::Config::receive_buffer)), and handles it
+    /// first on resuming. Later input waits in the system's buffers. Once they are full, the peer
+    /// cannot send.
     ///
     /// - Sending goes on, with [`on_drained`](crate::WebSocketHandler::on_drained) and all limits
     ///   on queued output.

@@ -4,13 +4,14 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::config::ClientConfig;
+use crate::config::{ClientConfig, StreamConfig};
 use crate::engine::ids::EndpointId;
 use crate::error::Error;
 use crate::net::proxies::TrustedProxies;
 use crate::proto::Limits;
 use crate::proto::handshake::HandshakeError;
 use crate::proto::http::HttpRequest;
+use crate::proto::stream::StreamLimits;
 #[cfg(feature = "tls")]
 use crate::reactor::TlsServer;
 use crate::slots::Slots;
@@ -46,6 +47,7 @@ pub(crate) enum Registration {
 pub(crate) enum Endpoint {
     Server(ServerEndpoint),
     Client(Arc<ClientEndpoint>),
+    Stream(Arc<StreamEndpoint>),
 }
 
 /// What is configured for the connections of listeners.
@@ -66,6 +68,53 @@ pub(crate) struct ClientEndpoint {
     pub(crate) limits: Arc<Limits>,
     /// The index of its handler.
     pub(crate) handler: usize,
+}
+
+/// What is configured for raw streams, accepted or made.
+#[derive(Debug)]
+pub(crate) struct StreamEndpoint {
+    pub(crate) config: StreamConfig,
+    pub(crate) limits: Arc<StreamLimits>,
+    /// The index of its handler.
+    pub(crate) handler: usize,
+}
+
+impl StreamEndpoint {
+    /// Whether a stream from `peer` begins with a PROXY protocol header.
+    pub(crate) fn announces(&self, peer: Option<SocketAddr>) -> bool {
+        self.config.proxies.as_ref().is_some_and(|proxies| proxies.announces(peer))
+    }
+}
+
+impl Endpoint {
+    /// How many connections wait to be accepted, if listeners can use it.
+    fn backlog(&self) -> Option<u32> {
+        match self {
+            Self::Server(server) => Some(server.backlog),
+            Self::Stream(stream) => Some(stream.config.backlog),
+            Self::Client(_) => None,
+        }
+    }
+
+    /// Whether an accepted connection from `peer` begins with a PROXY protocol header.
+    #[cfg(feature = "tls")]
+    pub(crate) fn announces(&self, peer: Option<SocketAddr>) -> bool {
+        match self {
+            Self::Server(server) => server.announces(peer),
+            Self::Stream(stream) => stream.announces(peer),
+            Self::Client(_) => false,
+        }
+    }
+
+    /// The TLS of accepted connections.
+    #[cfg(feature = "tls")]
+    pub(crate) fn accepting_tls(&self) -> Option<&TlsServer> {
+        match self {
+            Self::Server(server) => server.tls.as_ref(),
+            Self::Stream(stream) => stream.config.tls_server.as_ref(),
+            Self::Client(_) => None,
+        }
+    }
 }
 
 impl ServerEndpoint {
@@ -126,19 +175,36 @@ impl Endpoints {
     pub(crate) fn server(&self, slot: usize) -> Option<&ServerEndpoint> {
         match self.at(slot)? {
             Endpoint::Server(server) => Some(server),
-            Endpoint::Client(_) => None,
+            Endpoint::Client(_) | Endpoint::Stream(_) => None,
         }
     }
 
-    /// The endpoint that listeners are to use.
+    /// The index of the handler of the raw streams' endpoint in a slot.
+    pub(crate) fn stream_handler(&self, slot: usize) -> Option<usize> {
+        match self.at(slot)? {
+            Endpoint::Stream(stream) => Some(stream.handler),
+            Endpoint::Server(_) | Endpoint::Client(_) => None,
+        }
+    }
+
+    /// The backlog of listeners that are to use the endpoint.
     ///
     /// # Errors
     ///
-    /// If there is none of that id, or it is none of a server.
-    pub(crate) fn for_listening(&self, id: EndpointId) -> Result<&ServerEndpoint, Error> {
+    /// If there is none of that id, or none that listeners can use.
+    pub(crate) fn backlog(&self, id: EndpointId) -> Result<u32, Error> {
+        self.get(id)?.backlog().ok_or(Error::WrongEndpoint)
+    }
+
+    /// The endpoint that raw streams are to be made with.
+    ///
+    /// # Errors
+    ///
+    /// If there is none of that id, or it is none of raw streams.
+    pub(crate) fn for_streams(&self, id: EndpointId) -> Result<&Arc<StreamEndpoint>, Error> {
         match self.get(id)? {
-            Endpoint::Server(server) => Ok(server),
-            Endpoint::Client(_) => Err(Error::WrongEndpoint),
+            Endpoint::Stream(stream) => Ok(stream),
+            Endpoint::Server(_) | Endpoint::Client(_) => Err(Error::WrongEndpoint),
         }
     }
 
@@ -150,7 +216,7 @@ impl Endpoints {
     pub(crate) fn for_connecting(&self, id: EndpointId) -> Result<&Arc<ClientEndpoint>, Error> {
         match self.get(id)? {
             Endpoint::Client(client) => Ok(client),
-            Endpoint::Server(_) => Err(Error::WrongEndpoint),
+            Endpoint::Server(_) | Endpoint::Stream(_) => Err(Error::WrongEndpoint),
         }
     }
 

@@ -4,6 +4,7 @@
 //! connection, `turn/messages.rs` (the fast path) or `turn/dispatch.rs` calls the handler,
 //! `connection.rs` sends the reply, and `turn/read.rs` flushes what the handler sent.
 
+mod any_handler;
 mod attach;
 mod attachments;
 mod broadcast;
@@ -22,6 +23,7 @@ mod http;
 mod ids;
 mod server;
 mod stats;
+mod stream;
 mod turn;
 
 pub use broadcast::report::{Gap, TopicChanged, TopicStats};
@@ -40,5 +42,7 @@ pub use handler::{OnMessage, Upgrade, WebSocketHandler, on_message};
 pub use http::routes::{HttpHandler, IntoRoutes, Routes, kind};
 pub use ids::{ConnectionId, EndpointId, LinkId, ListenerId, TimerId, TopicId};
 pub use stats::snapshot::Stats;
+pub use stream::address::StreamAddress;
+pub use stream::handler::StreamHandler;
 pub use turn::calls::{HandlerCall, SlowCall};
 pub use turn::ending::{RunEnd, RunSummary};

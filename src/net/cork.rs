@@ -5,8 +5,9 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
+use super::framing::{Envelope, Framing};
 use super::outbox::{FrameStorage, Offer, Outbox, OutboxPool, SLICES_MAX, end_of_begun};
-use crate::proto::{FrameHeader, Message, Payload, Role, write_payload};
+use crate::proto::{FrameHeader, Message, Payload, write_payload};
 
 /// Payloads from this length on are sent from where they lie; a copy of shorter ones is cheaper
 /// than another slice in the send.
@@ -73,8 +74,8 @@ pub(crate) struct Unsent<'a> {
     pub(crate) sent: usize,
     /// The receive buffer, in which pieces may lie.
     pub(crate) received: &'a [u8],
-    /// The role of the peer.
-    pub(crate) receiver: Role,
+    /// What it is made of.
+    pub(crate) framing: Framing,
 }
 
 #[derive(Debug)]
@@ -154,23 +155,25 @@ impl Cork {
         &mut self.bytes
     }
 
+    /// Appends a server's frame.
     #[inline]
-    pub(crate) fn push_frame(&mut self, payload: &Payload<'_>, key: Option<[u8; 4]>) {
-        write_payload(payload, key, &mut self.bytes);
+    pub(crate) fn push_frame(&mut self, payload: &Payload<'_>) {
+        write_payload(payload, None, &mut self.bytes);
     }
 
-    /// Appends a frame, without a copy if it sends the lent message back. `false` if that needs a
+    /// Appends a message, without a copy if it sends the lent one back. `false` if that needs a
     /// copy of more than `copied_max` bytes in all, which cannot be sent while the message is lent.
     pub(crate) fn push_payload(
         &mut self,
         payload: &Payload<'_>,
-        key: Option<[u8; 4]>,
+        envelope: Envelope,
         copied_max: usize,
     ) -> bool {
         let len = payload.bytes.len();
-        let is_reusable = len >= REUSE_BYTES_MIN && key.is_none() && self.reuse.is_none();
+        let is_masked = matches!(envelope, Envelope::Frame(Some(_)));
+        let is_reusable = len >= REUSE_BYTES_MIN && !is_masked && self.reuse.is_none();
         let message = self.message.filter(|lent| is_reusable && lent.is(payload.bytes));
-        let reuse = message.and_then(|lent| self.reuse(payload, lent));
+        let reuse = message.and_then(|lent| self.reuse(payload, envelope, lent));
         if reuse.is_some() {
             self.reuse = reuse;
             return true;
@@ -179,7 +182,7 @@ impl Cork {
         if copied > 0 && copied + len > copied_max && !self.is_self_contained() {
             return false;
         }
-        self.push_frame(payload, key);
+        envelope.write(payload, &mut self.bytes);
         true
     }
 
@@ -190,10 +193,13 @@ impl Cork {
     /// Sends the whole payload of a lent message, unmasked, from where it lies. The client's header
     /// in front of it, with its mask, is longer than the server's will be; `None` where it is not
     /// in front, because it came with an earlier receive.
-    fn reuse(&mut self, payload: &Payload<'_>, lent: Lent) -> Option<Reuse> {
+    fn reuse(&mut self, payload: &Payload<'_>, envelope: Envelope, lent: Lent) -> Option<Reuse> {
         let start = lent.payload;
         let mut header = [0; FrameHeader::MAX_LEN];
-        let header_len = payload.header(None).encode(&mut header);
+        let header_len = match envelope {
+            Envelope::Frame(_) => payload.header(None).encode(&mut header),
+            Envelope::Nothing => 0,
+        };
         let range = start.checked_sub(header_len)?..start + payload.bytes.len();
         self.lent = true;
         let piece = if lent.is_assembled {
@@ -269,7 +275,7 @@ impl Cork {
         outboxes: &mut OutboxPool,
         storage: &mut FrameStorage,
     ) -> Box<Outbox> {
-        let Unsent { mut sent, received, receiver } = unsent;
+        let Unsent { mut sent, received, framing } = unsent;
         let mut outbox = outboxes.take(storage);
         outbox.set_http(self.http.saturating_sub(sent));
         let mut pieces = std::mem::take(&mut self.pieces);
@@ -280,7 +286,7 @@ impl Cork {
             let skip = sent.min(len);
             sent -= skip;
             if 0 < skip && skip < len {
-                outbox.resume_frame(end_of_begun(frames, 0, skip, receiver) - skip);
+                outbox.resume_frame(end_of_begun(frames, 0, skip, framing) - skip);
             }
             if skip == len {
                 if let Piece::Assembled(message, _) = piece {

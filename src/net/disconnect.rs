@@ -9,7 +9,7 @@ use crate::proto::{CloseCode, ProtocolError, TimedOut};
 pub enum Disconnect {
     /// The application closed it, or stopped the loop.
     ClosedByApplication {
-        /// The code that was sent.
+        /// The code that was sent. A raw stream sends none: it is the one that was given.
         code: CloseCode,
     },
     /// The peer closed it in order.
@@ -19,16 +19,30 @@ pub enum Disconnect {
         /// Its reason; empty if it sent none.
         reason: String,
     },
-    /// The stream failed, or the peer ended its half without a close frame (`UnexpectedEof`). In
-    /// the latter case, what was queued before is still sent.
+    /// The peer of a raw stream ended its half in order. What was queued before is still sent.
+    EndOfStream {
+        /// How many bytes at the end its handler had not used, of an unfinished line for instance.
+        unused: usize,
+    },
+    /// The stream failed, or the peer of a WebSocket ended its half without a close frame
+    /// (`UnexpectedEof`). In the latter case, what was queued before is still sent.
     Io(io::Error),
     /// The peer read too slowly: its output exceeded the outbox's limits. It was sent close code
-    /// 1013.
+    /// 1013. A raw stream was cut.
     Overflow,
     /// All connections of the loop together exceeded a limit on memory, and this one held some of
     /// it without progress, or asked for more than its share. Its peer was sent close code 1013,
-    /// unless more than 64 KiB of an unfinished frame was still to be sent: then it was cut.
+    /// unless more than 64 KiB of an unfinished frame was still to be sent: then it was cut. A raw
+    /// stream was cut for its output, and closed for its input.
     MemoryPressure(MemoryLimit),
+    /// The handler of a raw stream said that it had used more bytes than it was lent, which is a
+    /// mistake of the handler. The stream was closed.
+    OverusedInput {
+        /// How many bytes it said that it had used.
+        used: usize,
+        /// How many it was lent.
+        lent: usize,
+    },
     /// The connection's handler panicked. The peer was sent close code 1011.
     Panicked {
         /// The panic's message; the panic hook has printed it too.
@@ -38,6 +52,12 @@ pub enum Disconnect {
     Protocol(ProtocolError),
     /// The peer missed a deadline.
     TimedOut(TimedOut),
+    /// The peer of a raw stream sent more than its handler used: an endless line for instance. The
+    /// stream was closed.
+    UnusedInput {
+        /// The limit, [`StreamConfig::max_kept`](crate::StreamConfig::max_kept).
+        limit: usize,
+    },
 }
 
 /// A limit on the memory of all connections of a loop together.
@@ -60,7 +80,17 @@ impl fmt::Display for Disconnect {
             Self::ClosedByPeer { code: Some(code), reason } => {
                 write!(f, "closed by the peer: {code} {reason:?}")
             }
+            Self::EndOfStream { unused: 0 } => f.write_str("the peer ended the stream"),
+            Self::EndOfStream { unused } => {
+                write!(f, "the peer ended the stream after {unused} unused bytes")
+            }
             Self::Io(error) => write!(f, "stream failed: {error}"),
+            Self::OverusedInput { used, lent } => {
+                write!(f, "the handler used {used} of {lent} bytes")
+            }
+            Self::UnusedInput { limit } => {
+                write!(f, "more than {limit} bytes of input were left unused")
+            }
             Self::Panicked { message } => write!(f, "the handler panicked: {message}"),
             Self::Overflow => f.write_str("the peer reads too slowly"),
             Self::MemoryPressure(MemoryLimit::Inbound) => {
@@ -73,6 +103,7 @@ impl fmt::Display for Disconnect {
             Self::TimedOut(TimedOut::Handshake) => f.write_str("opening handshake timed out"),
             Self::TimedOut(TimedOut::Message) => f.write_str("message left unfinished"),
             Self::TimedOut(TimedOut::Pong) => f.write_str("the peer is silent"),
+            Self::TimedOut(TimedOut::Idle) => f.write_str("the stream is idle"),
             Self::TimedOut(TimedOut::Close) => f.write_str("closing handshake timed out"),
         }
     }

@@ -87,6 +87,11 @@ impl RareState {
         self.fields().end = Some(end);
     }
 
+    /// Why the connection is about to end, if that was noted.
+    pub(crate) fn end(&self) -> Option<&End> {
+        self.0.as_ref()?.end.as_ref()
+    }
+
     pub(crate) fn take_end(&mut self) -> Option<End> {
         self.take(|fields| fields.end.take())
     }

@@ -1,3 +1,4 @@
+use super::disconnect::Disconnect;
 use super::halves::Halves;
 use super::life::Life;
 use super::limits::OutboxLimits;
@@ -6,10 +7,11 @@ use super::lists::Lists;
 use super::outbox::Outbox;
 use super::peer::PeerAddr;
 use super::places::{Place, Standing};
-use super::rare_state::RareState;
+use super::protocol::Protocol;
+use super::rare_state::{End, RareState};
 use super::reading::{ReadDebt, ReadPermission};
 use super::unsent_limit::UnsentLimit;
-use crate::proto::{Role, State, WebSocket};
+use crate::proto::{Role, State};
 use crate::time::Time;
 use crate::timers::Tick;
 
@@ -20,7 +22,7 @@ use crate::timers::Tick;
 /// together from left to right:
 ///
 /// ```text
-///  protocol:  Connecting ─────► Open ──────► Closing ──────► Closed         WebSocket
+///  protocol:  Connecting ─────► Open ──────► Closing ──────► Closed         Protocol
 ///  handler:   Opening  Served   Open ──────────────► Closed                 Life
 ///  stream:    Both ──────────────────────────────────────► Theirs, Neither  Halves
 ///  place:     Asking   Idle     Open ──────────────────────► Leaving, Gone  Standing
@@ -31,7 +33,7 @@ use crate::timers::Tick;
 /// stream takes nothing.
 #[derive(Debug)]
 pub(crate) struct Socket {
-    pub(crate) protocol: WebSocket,
+    pub(crate) protocol: Protocol,
     /// Output that the stream has not taken; `None` when there is none.
     pub(crate) outbox: Option<Box<Outbox>>,
     /// The stream took less than it was offered: only writable readiness makes it worth another
@@ -74,13 +76,13 @@ const fn narrow(owner: usize) -> u32 {
 
 impl Socket {
     /// A connection that was accepted for the endpoint in that slot.
-    pub(crate) fn accepted(protocol: WebSocket, endpoint: usize, peer: PeerAddr) -> Self {
+    pub(crate) fn accepted(protocol: impl Into<Protocol>, endpoint: usize, peer: PeerAddr) -> Self {
         Self { peer, ..Self::new(protocol, endpoint | ENDPOINT) }
     }
 
-    pub(crate) fn new(protocol: WebSocket, owner: usize) -> Self {
+    pub(crate) fn new(protocol: impl Into<Protocol>, owner: usize) -> Self {
         Self {
-            protocol,
+            protocol: protocol.into(),
             outbox: None,
             blocked: false,
             lists: Lists::default(),
@@ -102,7 +104,7 @@ impl Socket {
     }
 
     /// Begins anew with another stream: what is kept of it elsewhere stays right.
-    pub(super) fn restart(&mut self, protocol: WebSocket) {
+    pub(super) fn restart(&mut self, protocol: Protocol) {
         let fresh = Self::new(protocol, self.handler());
         *self = Self {
             lists: self.lists,
@@ -153,7 +155,14 @@ impl Socket {
     /// the server to begin (RFC 6455 §7.1.1).
     pub(crate) fn has_said_all(&self) -> bool {
         let waits = self.lingering.is_done() && self.is_client() && self.halves == Halves::Both;
-        self.outbox.is_none() && self.protocol.state() == State::Closed && !waits
+        let has_ended = self.protocol.state() == State::Closed || self.is_closing_stream();
+        self.outbox.is_none() && has_ended && !waits
+    }
+
+    /// Whether it is a raw stream that is closed by this end: what is queued leaves, then our half
+    /// ends, and then the peer's end is awaited.
+    pub(crate) fn is_closing_stream(&self) -> bool {
+        self.protocol.is_stream() && self.protocol.state() == State::Closing && !self.is_dead()
     }
 
     /// Whether this end ends TCP, once all is written: the peer has said all.
@@ -170,6 +179,20 @@ impl Socket {
         self.protocol.role() == Role::Client
     }
 
+    /// Whether the application has closed a raw stream, and learns of the end once the peer has
+    /// ended its half, too.
+    pub(crate) fn awaits_orderly_end(&self) -> bool {
+        let end = self.rare.end();
+        let is_closed =
+            matches!(end, Some(End::Disconnect(Disconnect::ClosedByApplication { .. })));
+        is_closed && self.is_closing_stream()
+    }
+
+    /// Whether its peer has something to do before it is open, and has not done it.
+    fn asks(&self) -> bool {
+        self.protocol.is_stream() || self.protocol.awaits_request()
+    }
+
     /// Where the connection stands, if the stream has sent all that it took.
     pub(super) fn standing(&self) -> Standing {
         let has_more =
@@ -178,7 +201,7 @@ impl Socket {
             _ if self.is_dead() => Standing::Gone,
             State::Connecting if self.is_client() => Standing::Open,
             State::Connecting | State::Closed if self.outbox.is_some() => Standing::Answering,
-            State::Connecting if !self.protocol.is_between_requests() => Standing::Asking,
+            State::Connecting if self.asks() => Standing::Asking,
             State::Connecting if has_more => Standing::Answering,
             State::Connecting => Standing::Idle,
             State::Open | State::Closing => Standing::Open,
@@ -243,7 +266,7 @@ impl Socket {
             State::Closing => Lingering::CLOSING_BYTES_MAX,
             _ => Lingering::CLOSED_BYTES_MAX,
         };
-        let message = if self.life.was_open() { self.protocol.limits().message() } else { 0 };
+        let message = if self.life.was_open() { self.protocol.longest_message() } else { 0 };
         self.lingering.admit(count, least.saturating_add(message))
     }
 
@@ -286,7 +309,7 @@ mod tests {
     use std::time::Duration;
 
     use crate::net::rare_state::Leftover;
-    use crate::proto::{BufferPool, Limits, MaskKeys, Role, Workspace};
+    use crate::proto::{BufferPool, Limits, MaskKeys, Role, WebSocket, Workspace};
 
     #[test]
     fn a_peer_whose_input_waits_here_has_no_deadline() {
@@ -298,7 +321,8 @@ mod tests {
         let mut keys = MaskKeys::new(|bytes: &mut [u8]| bytes.fill(0));
         let mut workspace = Workspace { out: &mut out, mask_keys: &mut keys, pool: &mut pool, now };
         // The first of several fragments.
-        assert!(socket.protocol.handle_input(&mut [0x01, 0x00], &mut workspace).is_ok());
+        let web_socket = socket.protocol.web_socket_mut().expect("it is one");
+        assert!(web_socket.handle_input(&mut [0x01, 0x00], &mut workspace).is_ok());
         let deadline = socket.deadline(&limits);
         assert!(deadline.is_some() && socket.has_pending_state());
         socket.rare.set_leftover(Leftover { storage: vec![0x80, 0x00], range: 0..2 });

@@ -160,6 +160,16 @@ impl<R: Reactor> Streams<R> {
         false
     }
 
+    /// Whether TLS is still being negotiated on a stream. Receiving carries on with it.
+    pub(crate) fn is_handshaking(&self, slot: usize) -> bool {
+        #[cfg(feature = "tls")]
+        if let Some(Some(stream)) = self.streams.get(slot) {
+            return self.reactor.is_handshaking(stream);
+        }
+        let _ = slot;
+        false
+    }
+
     /// Whether the connection is made; an error if it cannot be.
     pub(crate) fn connect_result(&mut self, slot: usize) -> io::Result<bool> {
         Ok(self.call(slot, R::connect_result)?.unwrap_or(false))

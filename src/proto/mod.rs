@@ -94,6 +94,7 @@ mod deflate;
 pub mod handshake;
 pub mod http;
 pub(crate) mod proxy_protocol;
+pub(crate) mod stream;
 mod websocket;
 
 pub use deflate::DeflateAgreement;

@@ -330,6 +330,16 @@ pub trait Reactor: Sized {
         Ok(true)
     }
 
+    /// Whether TLS is still being negotiated on `stream`. A [`recv`](Self::recv) carries on with
+    /// that.
+    ///
+    /// Needs the feature `tls`.
+    #[cfg(feature = "tls")]
+    fn is_handshaking(&self, stream: &Self::Stream) -> bool {
+        let _ = stream;
+        false
+    }
+
     /// Whether the last [`recv`](Self::recv) stopped before the stream was empty, so that others
     /// get their turn. No readiness is reported for the rest. Only a stream with TLS does so.
     ///

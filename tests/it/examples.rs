@@ -1,8 +1,8 @@
 //! The examples do what they say, and fit on a page.
 
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader, Read};
-use std::net::{SocketAddr, TcpListener};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{self, Sender};
@@ -85,6 +85,39 @@ fn broadcast_sends_each_message_to_everybody() {
     for peer in &mut peers {
         peer.expect("hello");
     }
+}
+
+#[test]
+fn lines_go_to_everybody_else_over_plain_tcp() {
+    let mut example = Example::run("lines", "127.0.0.1:0");
+    let line = example.line();
+    let address = line.trim_end().strip_prefix("listening on tcp://").expect("its first line");
+    let [mut ada, mut ben] = [(); 2].map(|()| {
+        let stream = TcpStream::connect(address).expect("connect");
+        stream.set_read_timeout(Some(PATIENCE)).expect("set the read timeout");
+        let mut lines = BufReader::new(stream);
+        lines.get_mut().write_all(b"who\n").expect("write");
+        assert!(next(&mut lines).ends_with(" are here\n"));
+        lines
+    });
+    // A line may come in pieces, and several at once.
+    for piece in ["hel", "lo\nagain\nwho\n"] {
+        ada.get_mut().write_all(piece.as_bytes()).expect("write");
+    }
+    assert_eq!([next(&mut ben), next(&mut ben)], ["hello\n", "again\n"]);
+    assert_eq!(next(&mut ada), "* 2 are here\n");
+    ada.get_mut().write_all(b"quit\n").expect("write");
+    assert_eq!([next(&mut ada), next(&mut ada)], ["* goodbye\n", ""]);
+    drop(ada);
+    assert_eq!(next(&mut ben), "* somebody has left\n");
+    ben.get_mut().write_all(&[b'x'; 5_000]).expect("write");
+    assert_eq!(next(&mut ben), "", "the line is too long");
+}
+
+fn next(lines: &mut BufReader<TcpStream>) -> String {
+    let mut line = String::new();
+    lines.read_line(&mut line).expect("a line");
+    line
 }
 
 #[test]

@@ -36,6 +36,7 @@ mod shutdown;
 mod simulation;
 mod stages;
 mod stats;
+mod streams;
 mod stress;
 mod subscribers;
 mod system_calls;

@@ -3,13 +3,13 @@
 use std::env;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use eventwire::proto::{FrameHeader, OpCode, Role, apply_mask};
 use eventwire::{
-    Config, Connection, Context, Disconnect, EventLoop, Idle, Message, ServerConfig, TopicId,
-    WebSocketHandler,
+    Config, Connection, Context, Disconnect, EventLoop, Idle, Message, ServerConfig, StreamConfig,
+    StreamHandler, TopicId, WebSocketHandler,
 };
 
 /// Longer than any turn waits while there is something to come.
@@ -34,10 +34,12 @@ pub(crate) enum Workload {
     Handshake,
     /// An event comes from a publisher.
     Event,
+    /// One raw stream, so many bytes at a time.
+    StreamEcho(usize),
 }
 
 impl Workload {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Echo(128),
         Self::Echo(1024),
         Self::Echo(16 * 1024),
@@ -47,6 +49,7 @@ impl Workload {
         Self::Broadcast(100),
         Self::Handshake,
         Self::Event,
+        Self::StreamEcho(128),
     ];
 
     pub(crate) const fn name(self) -> &'static str {
@@ -60,6 +63,7 @@ impl Workload {
             Self::Broadcast(_) => "broadcast-128",
             Self::Handshake => "handshake",
             Self::Event => "event",
+            Self::StreamEcho(_) => "stream-echo-128",
         }
     }
 
@@ -68,7 +72,7 @@ impl Workload {
         match self {
             Self::Pipelined(count) | Self::Crowd(count) | Self::Broadcast(count) => count,
             Self::Event => EVENTS,
-            Self::Echo(_) | Self::Handshake => 1,
+            Self::Echo(_) | Self::Handshake | Self::StreamEcho(_) => 1,
         }
     }
 
@@ -80,6 +84,7 @@ impl Workload {
             Self::Broadcast(receivers) => broadcast(receivers, rounds),
             Self::Handshake => handshake(rounds),
             Self::Event => events(rounds),
+            Self::StreamEcho(size) => stream_echo(size, rounds),
         }
     }
 }
@@ -182,6 +187,18 @@ impl WebSocketHandler<Seen> for Handler {
     }
 }
 
+impl StreamHandler<Seen> for Handler {
+    fn on_data(&mut self, conn: &mut Connection<'_>, data: &[u8], seen: &mut Seen) -> usize {
+        // A second place that sends would change how the first one is compiled.
+        self.on_message(conn, Message::Binary(data), seen);
+        data.len()
+    }
+
+    fn on_close(&mut self, conn: &mut Connection<'_>, _: &Disconnect, _: &mut Seen) {
+        conn.stop();
+    }
+}
+
 /// `count` frames of a client, one after the other.
 fn frames(count: usize, size: usize) -> Vec<u8> {
     let key = [1, 2, 3, 4];
@@ -218,8 +235,48 @@ fn echo(count: usize, size: usize, rounds: usize) {
     assert_eq!(server.seen.0, count * rounds);
 }
 
+/// The same for a raw stream, of which a read brings one message.
+fn stream_echo(size: usize, rounds: usize) {
+    let mut server = Server::new(|_| Handler::Echo);
+    let streams = StreamConfig::default();
+    let listener = server.event_loop.listen_stream("127.0.0.1:0", streams, Handler::Echo);
+    let address = server.event_loop.local_addr(listener.expect("a port")).expect("it listens");
+    // A count of zero: the client sends its bytes as they are.
+    let mut client = Command::new(env::current_exe().expect("this program has a path"))
+        .args(["ask", &address.to_string()])
+        .args([0, size, rounds].map(|number| number.to_string()))
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("this program starts");
+    // The read that opens the stream would go on with the first messages.
+    while server.event_loop.stats().opened == 0 {
+        server.counted_turn();
+    }
+    let begin = client.stdin.take().map(|mut input| input.write_all(b"\n"));
+    begin.expect("an input").expect("room for a byte");
+    server.counted_run();
+    assert!(client.wait().expect("a child").success());
+    assert_eq!(server.seen.0, rounds);
+}
+
+/// The client of a raw stream.
+fn ask_raw(address: &str, size: usize, rounds: usize) {
+    let mut client = TcpStream::connect(address).expect("it listens");
+    client.set_nodelay(true).expect("a socket");
+    std::io::stdin().read_exact(&mut [0]).expect("the sign to begin");
+    let (bytes, mut answer) = (vec![b'x'; size], vec![0; size]);
+    for _ in 0..rounds {
+        client.write_all(&bytes).expect("room for the bytes");
+        client.read_exact(&mut answer).expect("an answer");
+    }
+    assert_eq!(answer, bytes);
+}
+
 /// The client: sends `count` messages of `size` bytes and waits for the answers, so often.
 pub(crate) fn ask(address: &str, count: usize, size: usize, rounds: usize) {
+    if count == 0 {
+        return ask_raw(address, size, rounds);
+    }
     let mut client = open(address);
     read_head(&mut client);
     let frames = frames(count, size);

@@ -88,7 +88,9 @@ impl CompareArgs {
     pub(crate) fn chosen(&self) -> Vec<Contestant> {
         let mut chosen = self.contestants.clone();
         if chosen.is_empty() {
-            chosen = Contestant::value_variants().to_vec();
+            // The engine's raw streams speak another protocol.
+            let all = Contestant::value_variants().iter().copied();
+            chosen = all.filter(|one| *one != Contestant::Streams).collect();
         }
         // The engine first, without duplicates.
         chosen

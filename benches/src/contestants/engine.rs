@@ -5,7 +5,8 @@ use std::time::Duration;
 use eventwire::proto::DeflateConfig;
 use eventwire::proto::handshake::OriginPolicy;
 use eventwire::{
-    CloseCode, Config, Connection, EventLoop, Message, ServerConfig, TopicId, WebSocketHandler,
+    CloseCode, Config, Connection, EventLoop, ListenerId, Message, ServerConfig, TopicId,
+    WebSocketHandler,
 };
 
 use crate::error::Error;
@@ -19,7 +20,7 @@ const OUTBOX_SOFT: usize = 64 * 1024;
 const OUTBOX_ROOM: usize = 2 * 1024 * 1024;
 
 /// The topic that every connection of the broadcast server subscribes to.
-const TOPIC: &str = "all";
+pub(super) const TOPIC: &str = "all";
 
 /// How long peers may take to answer a close frame at shutdown.
 const DRAIN: Duration = Duration::from_secs(1);
@@ -50,6 +51,16 @@ pub(crate) fn run(config: &ServiceConfig, ready: ReadyLine) -> Result<(), Error>
             event_loop.listen(address, server, Broadcast { topic })
         }
     };
+    serve(event_loop, listener, address, ready)
+}
+
+/// Serves what `listener` accepts until it is stopped.
+pub(super) fn serve(
+    mut event_loop: EventLoop<()>,
+    listener: Result<ListenerId, eventwire::Error>,
+    address: &str,
+    ready: ReadyLine,
+) -> Result<(), Error> {
     let listener = listener.map_err(|error| match error {
         eventwire::Error::Io { source, .. } => {
             Error::System { what: format!("cannot listen on {address}"), source }
@@ -65,7 +76,7 @@ pub(crate) fn run(config: &ServiceConfig, ready: ReadyLine) -> Result<(), Error>
 
 /// As many connections as open files are allowed, like the other contestants: a scenario opens up
 /// to 100,000 idle ones.
-fn connections_max() -> usize {
+pub(super) fn connections_max() -> usize {
     const OTHER_FILES: u64 = 64;
     const MOST: u64 = 1 << 20;
     machine::raise_file_limit(0).saturating_sub(OTHER_FILES).clamp(1, MOST) as usize

@@ -15,6 +15,7 @@ mod hub;
 mod runtime;
 #[cfg(feature = "peers")]
 mod sockudo_ws;
+mod streams;
 #[cfg(feature = "peers")]
 mod tokio_tungstenite;
 mod ws_floor;
@@ -37,6 +38,8 @@ pub(crate) use engine::{Broadcast, Echo};
 pub(crate) enum Contestant {
     /// The engine
     Eventwire,
+    /// The engine's raw streams, without WebSocket (tcp:// URL)
+    Streams,
     /// Raw TCP on a plain loop: forwards the bytes of each recv (tcp:// URL)
     Floor,
     /// WebSocket on the same loop, without limits and checks
@@ -100,6 +103,7 @@ impl Contestant {
     const fn profile(self) -> Profile {
         match self {
             Self::Eventwire => own("eventwire", Wire::WebSocket, engine::run),
+            Self::Streams => own("streams", Wire::Tcp, streams::run),
             Self::Floor => own("floor", Wire::Tcp, floor::run),
             Self::WsFloor => own("ws-floor", Wire::WebSocket, ws_floor::run),
             #[cfg(feature = "peers")]
@@ -195,6 +199,7 @@ mod tests {
         for contestant in Contestant::value_variants() {
             let package = match contestant.name().trim_end_matches("-8k") {
                 "floor" | "ws-floor" => "eventwire-bench",
+                "streams" => "eventwire",
                 name => name,
             };
             let version = contestant.version();

@@ -190,6 +190,9 @@ impl<R: Reactor> Dialer<R> {
             self.abandon(core, connector);
         }
         core.sender().unblock(conn);
+        if core.sockets.get(conn).is_some_and(|socket| socket.protocol.is_stream()) {
+            core.sockets.raw_streams().begin(conn);
+        }
         Ok(())
     }
 

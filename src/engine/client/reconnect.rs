@@ -79,16 +79,10 @@ impl Core<dyn Transmit + '_> {
         let Some(id) = self.links.of(conn) else {
             return;
         };
-        match self.backoff(id).filter(|_| !is_wanted(end)) {
+        match backoff(self, id).filter(|_| !is_wanted(end)) {
             Some(backoff) => self.wait_to_retry(id, &backoff),
             None => drop(self.remove_link(id)),
         }
-    }
-
-    /// How the link tries again, if it may.
-    fn backoff(&self, id: LinkId) -> Option<Backoff> {
-        let link = self.links.get(id).filter(|_| self.ending.check_serving().is_ok())?;
-        self.endpoints.for_connecting(link.endpoint).ok()?.config.reconnect
     }
 
     fn wait_to_retry(&mut self, id: LinkId, backoff: &Backoff) {
@@ -121,8 +115,7 @@ impl Core<dyn Transmit + '_> {
             Ok(conn) => self.links.reconnect(id, ConnectionId(conn)),
             Err(error) => {
                 log_line!(info, "{url}: not connected again: {error}");
-                let backoff = self.backoff(id);
-                match backoff.filter(|_| matches!(error, Error::ConnectionLimit)) {
+                match backoff(self, id).filter(|_| matches!(error, Error::ConnectionLimit)) {
                     Some(backoff) => self.wait_to_retry(id, &backoff),
                     None => drop(self.remove_link(id)),
                 }
@@ -137,6 +130,12 @@ impl Core<dyn Transmit + '_> {
         self.leave_endpoint(link.endpoint.0.index());
         true
     }
+}
+
+/// How the link tries again, if it may.
+fn backoff(core: &Core<dyn Transmit + '_>, id: LinkId) -> Option<Backoff> {
+    let link = core.links.get(id).filter(|_| core.ending.check_serving().is_ok())?;
+    core.endpoints.for_connecting(link.endpoint).ok()?.config.reconnect
 }
 
 /// Whether the application wanted the connection to end.

@@ -24,11 +24,14 @@ impl<S, R: Reactor> EventLoop<S, R> {
     pub(crate) fn accepted(&mut self, conn: Key, head: &[u8], state: &mut S) {
         self.core.routes.remove(ConnectionId(conn));
         let socket = self.core.sockets.get_mut(conn);
-        let Some(response) = socket.and_then(|it| it.protocol.handshake().response(head)) else {
+        let socket = socket.and_then(|socket| socket.protocol.web_socket_mut());
+        let Some(response) = socket.and_then(|socket| socket.handshake().response(head)) else {
             return;
         };
         self.call(conn, HandlerCall::Response, |handler, conn| {
-            handler.on_response(conn, &response, state);
+            if let Some(handler) = handler.web_socket() {
+                handler.on_response(conn, &response, state);
+            }
         });
         // The handler may have closed it, or panicked.
         if self.core.sockets.get(conn).is_some_and(Socket::is_being_made) {

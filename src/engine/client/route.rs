@@ -221,7 +221,7 @@ fn check_scheme(url: &WsUrl, config: &ClientConfig) -> Result<(), UrlError> {
 }
 
 /// The addresses of hosts that need no lookup: literals, and `localhost` (RFC 6761 §6.3).
-fn known_addresses(host: &str, port: u16) -> Vec<SocketAddr> {
+pub(crate) fn known_addresses(host: &str, port: u16) -> Vec<SocketAddr> {
     let literal = host.trim_start_matches('[').trim_end_matches(']');
     if let Ok(ip) = literal.parse::<IpAddr>() {
         return vec![SocketAddr::new(ip, port)];

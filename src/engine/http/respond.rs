@@ -135,8 +135,9 @@ impl<S, R: Reactor> EventLoop<S, R> {
         }
         let upgrade = self
             .call(conn, HandlerCall::Upgrade, |handler, conn| {
-                handler.on_upgrade(conn, &request, state)
+                Some(handler.web_socket()?.on_upgrade(conn, &request, state))
             })
+            .flatten()
             // It panicked.
             .unwrap_or_else(|| Upgrade::refuse(500));
         let Some(configured) = self.handlers.get(handler) else {

@@ -261,7 +261,16 @@ impl<S, R: Reactor> EventLoop<S, R> {
     ) -> Result<ListenerId, Error> {
         self.core.ending.check_serving()?;
         let endpoint = self.add_server(config, routes, Registration::Temporary)?;
-        let listening = listen(&mut self.core.erased().context(), endpoint);
+        self.listen_at(endpoint, |cx| listen(cx, endpoint))
+    }
+
+    /// Listens with a temporary endpoint, which goes if that fails.
+    pub(crate) fn listen_at(
+        &mut self,
+        endpoint: EndpointId,
+        listen: impl FnOnce(&mut Context<'_>) -> Result<ListenerId, Error>,
+    ) -> Result<ListenerId, Error> {
+        let listening = listen(&mut self.core.erased().context());
         if listening.is_err() {
             self.core.free_unused_endpoint(endpoint.0.index());
             self.serve_requests();
@@ -310,7 +319,7 @@ impl Core<dyn Transmit + '_> {
         bind: impl FnOnce(&mut dyn Transmit, u32, usize) -> Result<Vec<Key>, Error>,
     ) -> Result<ListenerId, Error> {
         self.ending.check_serving()?;
-        let backlog = self.endpoints.for_listening(endpoint)?.backlog;
+        let backlog = self.endpoints.backlog(endpoint)?;
         let slot = endpoint.0.index();
         let sockets = bind(&mut self.streams, backlog, slot)?;
         self.endpoints.enter(slot);

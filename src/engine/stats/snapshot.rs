@@ -122,7 +122,8 @@ stats! {
         counter opened,
         /// Requests that were answered by pages and handlers, or with 404 or 405.
         counter requests,
-        /// Messages that arrived whole.
+        /// Messages that arrived whole. Each call of
+        /// [`StreamHandler::on_data`](crate::StreamHandler::on_data) counts as one.
         counter messages_received,
         /// Bytes that arrived, including frame headers and handshakes.
         counter bytes_received,
@@ -150,8 +151,8 @@ stats! {
         counter broadcasts_conflated,
         /// Gaps that were reported to handlers.
         counter gaps,
-        /// Bytes of memory that connections hold now for unfinished messages and for the input of
-        /// paused connections.
+        /// Bytes of memory that connections hold now for unfinished messages, for input of raw
+        /// streams that was not used, and for the input of paused connections.
         gauge inbound_bytes,
         /// Bytes of memory that queued output takes now. Bytes that several connections share count
         /// once.
@@ -197,16 +198,16 @@ stats! {
         counter reconnected,
         /// Open connections that the application closed.
         counter closed_by_application,
-        /// Open connections that their peer closed with a close frame.
+        /// Open connections that their peer closed: with a close frame, or by ending a raw stream.
         counter closed_by_peer,
-        /// Open connections whose stream failed, or ended without a close frame.
+        /// Open connections whose stream failed, or ended without a WebSocket's close frame.
         counter closed_by_failure,
         /// Open connections whose peer read too slowly.
         counter closed_by_overflow,
         /// Open connections that were closed because all connections together held too much memory,
         /// and this one made no progress.
         counter closed_by_memory_pressure,
-        /// Open connections whose handler panicked.
+        /// Open connections whose handler panicked, or said that it used more than it was lent.
         counter closed_by_panic,
         /// Open connections whose peer broke the protocol or a limit.
         counter closed_by_protocol,
@@ -347,12 +348,18 @@ impl Tally {
     pub(crate) const fn closed(&mut self, disconnect: &Disconnect) {
         let count = match disconnect {
             Disconnect::ClosedByApplication { .. } => &mut self.closed_by_application,
-            Disconnect::ClosedByPeer { .. } => &mut self.closed_by_peer,
+            Disconnect::ClosedByPeer { .. } | Disconnect::EndOfStream { .. } => {
+                &mut self.closed_by_peer
+            }
             Disconnect::Io(_) => &mut self.closed_by_failure,
             Disconnect::Overflow => &mut self.closed_by_overflow,
             Disconnect::MemoryPressure(_) => &mut self.closed_by_memory_pressure,
-            Disconnect::Panicked { .. } => &mut self.closed_by_panic,
-            Disconnect::Protocol(_) => &mut self.closed_by_protocol,
+            Disconnect::Panicked { .. } | Disconnect::OverusedInput { .. } => {
+                &mut self.closed_by_panic
+            }
+            Disconnect::Protocol(_) | Disconnect::UnusedInput { .. } => {
+                &mut self.closed_by_protocol
+            }
             Disconnect::TimedOut(_) => &mut self.closed_by_timeout,
         };
         *count += 1;

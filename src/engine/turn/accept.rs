@@ -3,14 +3,17 @@
 use std::net::SocketAddr;
 
 use crate::engine::core::Core;
+use crate::engine::endpoints::{Endpoint, ServerEndpoint};
 use crate::engine::event_loop::EventLoop;
 use crate::net::listener::Accepted;
 use crate::net::listeners::ACCEPT_BUDGET;
+use crate::net::protocol::Protocol;
 use crate::net::socket::Socket;
 use crate::net::streams::Transmit;
 use crate::proto::WebSocket;
 use crate::reactor::Reactor;
 use crate::slots::Key;
+use crate::time::Time;
 
 impl<S, R: Reactor> EventLoop<S, R> {
     /// Accepts pending connections while there is room for them.
@@ -54,13 +57,19 @@ impl Core<dyn Transmit + '_> {
         endpoint: usize,
         peer: Option<SocketAddr>,
     ) -> Option<Key> {
-        let server = self.endpoints.server(endpoint)?;
-        let protocol = WebSocket::server(server.limits.clone(), self.sockets.now());
-        let announces = server.announces(peer);
-        let protocol = if announces { protocol.behind_proxy() } else { protocol };
+        let protocol: Protocol = match self.endpoints.at(endpoint)? {
+            Endpoint::Server(server) => accepted(server, peer, self.sockets.now()).into(),
+            Endpoint::Stream(stream) => stream.accepted(peer, self.sockets.now()).into(),
+            Endpoint::Client(_) => return None,
+        };
+        let is_stream = protocol.is_stream();
         let socket = Socket::accepted(protocol, endpoint, peer.into());
         self.endpoints.enter(endpoint);
-        Some(self.sockets.registry.insert(socket))
+        let conn = self.sockets.registry.insert(socket);
+        if is_stream {
+            self.sockets.raw_streams().begin(conn);
+        }
+        Some(conn)
     }
 
     /// Begins to serve an accepted connection, whose stream is in its slot. If its request has
@@ -79,8 +88,14 @@ impl Core<dyn Transmit + '_> {
     #[cfg(feature = "tls")]
     fn announces(&self, conn: Key) -> bool {
         self.sockets.get(conn).is_some_and(|socket| {
-            let server = socket.endpoint().and_then(|endpoint| self.endpoints.server(endpoint));
-            server.is_some_and(|server| server.announces(socket.peer.get()))
+            let endpoint = socket.endpoint().and_then(|endpoint| self.endpoints.at(endpoint));
+            endpoint.is_some_and(|endpoint| endpoint.announces(socket.peer.get()))
         })
     }
+}
+
+/// The protocol of a connection that was accepted from `peer`.
+fn accepted(server: &ServerEndpoint, peer: Option<SocketAddr>, now: Time) -> WebSocket {
+    let protocol = WebSocket::server(server.limits.clone(), now);
+    if server.announces(peer) { protocol.behind_proxy() } else { protocol }
 }

@@ -23,10 +23,13 @@ pub enum HandlerCall {
     Request,
     /// [`WebSocketHandler::on_response`](crate::WebSocketHandler::on_response).
     Response,
-    /// [`WebSocketHandler::on_open`](crate::WebSocketHandler::on_open).
+    /// [`WebSocketHandler::on_open`](crate::WebSocketHandler::on_open), or the same of a
+    /// [`StreamHandler`](crate::StreamHandler), as for other methods that it has.
     Open,
     /// [`WebSocketHandler::on_message`](crate::WebSocketHandler::on_message).
     Message,
+    /// [`StreamHandler::on_data`](crate::StreamHandler::on_data).
+    Data,
     /// [`WebSocketHandler::on_ping`](crate::WebSocketHandler::on_ping).
     Ping,
     /// [`WebSocketHandler::on_pong`](crate::WebSocketHandler::on_pong).

@@ -70,6 +70,9 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let Some(socket) = self.core.sockets.get_mut(conn) else {
             return;
         };
+        if socket.awaits_orderly_end() {
+            return;
+        }
         let Some(end) = socket.rare.take_end().filter(|_| !socket.life.is_over()) else {
             return;
         };
@@ -156,7 +159,9 @@ fn drop_attachments<T: Transmit>(core: &mut Core<T>, conn: Key, calls: &mut Call
 /// An open connection has ended, which is worth more attention for some reasons than for others.
 fn log_end(conn: ConnectionId, reason: &Disconnect) {
     match reason {
-        Disconnect::ClosedByApplication { .. } | Disconnect::ClosedByPeer { .. } => {
+        Disconnect::ClosedByApplication { .. }
+        | Disconnect::ClosedByPeer { .. }
+        | Disconnect::EndOfStream { .. } => {
             log_line!(debug, "connection {conn}: {reason}");
         }
         Disconnect::Io(_) | Disconnect::TimedOut(_) => {
@@ -166,6 +171,8 @@ fn log_end(conn: ConnectionId, reason: &Disconnect) {
         Disconnect::Panicked { .. }
         | Disconnect::Overflow
         | Disconnect::MemoryPressure(_)
+        | Disconnect::OverusedInput { .. }
+        | Disconnect::UnusedInput { .. }
         | Disconnect::Protocol(_) => log_line!(warn, "connection {conn}: {reason}"),
     }
 }

@@ -2,10 +2,10 @@
 
 use std::net::SocketAddr;
 
+use crate::engine::any_handler::AnyHandler;
 use crate::engine::connection::Connection;
 use crate::engine::context::Context;
 use crate::engine::event_loop::EventLoop;
-use crate::engine::handler::WebSocketHandler;
 use crate::engine::ids::ConnectionId;
 use crate::engine::turn::calls::{Calls, HandlerCall};
 use crate::logging::log_line;
@@ -69,7 +69,9 @@ impl<S, R: Reactor> EventLoop<S, R> {
                 }
                 self.tally.messages_received += 1;
                 self.call(conn, HandlerCall::Message, |handler, conn| {
-                    handler.on_message(conn, message, state);
+                    if let Some(handler) = handler.web_socket() {
+                        handler.on_message(conn, message, state);
+                    }
                 });
                 if let Incoming::Assembled(_, buffer) = incoming {
                     self.core.sockets.output.take_back_assembled(buffer);
@@ -77,12 +79,16 @@ impl<S, R: Reactor> EventLoop<S, R> {
             }
             Event::Ping(payload) => {
                 self.call(conn, HandlerCall::Ping, |handler, conn| {
-                    handler.on_ping(conn, &payload, state);
+                    if let Some(handler) = handler.web_socket() {
+                        handler.on_ping(conn, &payload, state);
+                    }
                 });
             }
             Event::Pong(payload) => {
                 self.call(conn, HandlerCall::Pong, |handler, conn| {
-                    handler.on_pong(conn, &payload, state);
+                    if let Some(handler) = handler.web_socket() {
+                        handler.on_pong(conn, &payload, state);
+                    }
                 });
             }
             Event::Close(payload) => self.core.sockets.registry.end_by_close_frame(conn, &payload),
@@ -123,10 +129,10 @@ impl<S, R: Reactor> EventLoop<S, R> {
     pub(crate) fn lend(
         &mut self,
         handler: usize,
-    ) -> Option<(&mut dyn WebSocketHandler<S>, &mut Calls, Context<'_>)> {
+    ) -> Option<(&mut AnyHandler<S>, &mut Calls, Context<'_>)> {
         let configured = self.handlers.get_mut(handler)?;
         let context = self.core.erased().context();
-        Some((&mut *configured.handler, &mut self.calls, context))
+        Some((&mut configured.handler, &mut self.calls, context))
     }
 
     /// Calls a connection's handler, lending it the rest of the loop; `None` if it panicked, or
@@ -136,7 +142,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         &mut self,
         conn: Key,
         call: HandlerCall,
-        act: impl FnOnce(&mut dyn WebSocketHandler<S>, &mut Connection<'_>) -> T,
+        act: impl FnOnce(&mut AnyHandler<S>, &mut Connection<'_>) -> T,
     ) -> Option<T> {
         let handler = self.core.sockets.get(conn)?.handler();
         let (handler, calls, context) = self.lend(handler)?;

@@ -39,10 +39,15 @@ impl<S, R: Reactor> EventLoop<S, R> {
         state: &mut S,
     ) -> usize {
         let Some(Whole { messages, handler }) = self.core.sockets.whole_messages(conn) else {
-            return at;
+            let socket = self.core.sockets.get(conn);
+            let is_stream = socket.is_some_and(|socket| socket.protocol.is_stream());
+            return if is_stream { self.handle_data(conn, input, at, state) } else { at };
         };
         let most = self.core.sockets.registry.input.share().frames();
         let Some((handler, calls, context)) = self.lend(handler) else {
+            return at;
+        };
+        let Some(handler) = handler.web_socket() else {
             return at;
         };
         let lent = Connection::new(context, ConnectionId(conn));

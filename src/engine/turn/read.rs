@@ -8,9 +8,10 @@ use crate::net::disconnect::{ConnectError, Disconnect};
 use crate::net::rare_state::{End, Leftover};
 use crate::net::reading::{ReadDebt, ReadPermission};
 use crate::net::socket::Socket;
-use crate::net::sockets::CORK_BYTES_MAX;
+use crate::net::sockets::{CORK_BYTES_MAX, NextInput};
 use crate::proto::handshake::HandshakeError;
-use crate::proto::{Event, Handled, Role, State, WorkBudget};
+use crate::proto::stream::RawStream;
+use crate::proto::{Event, Handled, Role, State, WebSocket, WorkBudget};
 use crate::reactor::Reactor;
 use crate::slots::Key;
 
@@ -50,6 +51,10 @@ enum Next {
     Portion,
     /// Receive what a peer sends after the end of its connection.
     Linger,
+    /// Carry on with opening a raw stream.
+    Opening,
+    /// Receive into the receive buffer, behind what a raw stream has left unused.
+    BehindKept,
     /// Nothing: that was done already.
     Received(Received),
 }
@@ -65,12 +70,12 @@ struct Receive {
 
 /// What one receive brought.
 #[derive(Debug)]
-struct Batch<'a> {
-    input: &'a mut [u8],
+pub(crate) struct Batch<'a> {
+    pub(crate) input: &'a mut [u8],
     /// How much of it is handled.
-    at: usize,
+    pub(crate) at: usize,
     /// The stream has no more.
-    is_drained: bool,
+    pub(crate) is_drained: bool,
 }
 
 impl<S, R: Reactor> EventLoop<S, R> {
@@ -100,6 +105,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
                 }
                 Next::Portion => self.receive_portion(conn, buffer, hangup, state),
                 Next::Linger => self.linger(conn, buffer, hangup, state),
+                Next::Opening => self.receive_opening(conn, buffer, hangup, state),
+                Next::BehindKept => self.receive_behind_kept(conn, buffer, hangup, state),
                 Next::Received(received) => received,
             };
             self.core.sender().flush_cork(buffer);
@@ -185,7 +192,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
 
     /// Handles the rest of what came, behind the first messages.
     #[inline(never)]
-    fn handle_batch(
+    pub(crate) fn handle_batch(
         &mut self,
         conn: Key,
         batch: Batch<'_>,
@@ -219,9 +226,9 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let Some(socket) = socket.filter(has_stream) else {
             return Next::Received(Received::Ended);
         };
-        let (receives_little, is_large) =
-            (socket.receives_little, socket.protocol.offers_payload_buffer());
-        let is_inflating = socket.protocol.compression().is_inflating();
+        let receives_little = socket.receives_little;
+        let is_large = socket.protocol.web_socket().is_some_and(WebSocket::offers_payload_buffer);
+        let is_inflating = socket.protocol.is_inflating();
         let (is_ending, is_over) = (socket.is_ending(), !socket.halves.has_theirs());
         let mut permission = ReadPermission::All;
         if socket.paused || socket.outbox.is_some() {
@@ -233,6 +240,15 @@ impl<S, R: Reactor> EventLoop<S, R> {
         if is_inflating {
             self.handle_parts(conn, &mut [], state);
             return Next::Received(Received::More(0));
+        }
+        match self.core.sockets.raw_streams().next_input(conn, room) {
+            None => {}
+            Some(NextInput::Opening) => return Next::Opening,
+            Some(NextInput::BehindKept) => return Next::BehindKept,
+            Some(NextInput::KeptAgain) => {
+                self.handle_data(conn, &[], 0, state);
+                return Next::Received(Received::More(0));
+            }
         }
         let leftover = self.core.sockets.get_mut(conn);
         if let Some(leftover) = leftover.and_then(|socket| socket.rare.take_leftover()) {
@@ -309,7 +325,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let Some((socket, pool)) = self.core.sockets.with_buffers(conn) else {
             return Received::Ended;
         };
-        let Some(spare) = socket.protocol.payload_buffer(pool) else {
+        let protocol = socket.protocol.web_socket_mut();
+        let Some(spare) = protocol.and_then(|protocol| protocol.payload_buffer(pool)) else {
             return Received::Ended;
         };
         let room = spare.len();
@@ -399,6 +416,10 @@ impl<S, R: Reactor> EventLoop<S, R> {
             return Received::Ended;
         };
         socket.halves.end_theirs();
+        if let Some(unused) = socket.protocol.stream().map(RawStream::kept) {
+            self.core.erased().end_of_raw_stream(conn, unused);
+            return Received::Ended;
+        }
         let is_client = socket.protocol.role() == Role::Client;
         match socket.protocol.state() {
             State::Connecting => {

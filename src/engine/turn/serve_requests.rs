@@ -26,8 +26,10 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let Some(endpoint) = self.core.endpoints.remove_unused(slot) else {
             return;
         };
-        if let Endpoint::Client(client) = endpoint {
-            drop(self.handlers.try_remove(client.handler));
+        match endpoint {
+            Endpoint::Client(client) => drop(self.handlers.try_remove(client.handler)),
+            Endpoint::Stream(stream) => drop(self.handlers.try_remove(stream.handler)),
+            Endpoint::Server(_) => {}
         }
         let router = self.routers.remove(slot);
         for handler in router.iter().flat_map(Router::handlers) {

@@ -8,7 +8,7 @@ use crate::net::disconnect::{ConnectError, Disconnect};
 use crate::net::rare_state::End;
 use crate::net::streams::Transmit;
 use crate::proto::handshake::Refusal;
-use crate::proto::{CloseCode, Role, State};
+use crate::proto::{CloseCode, State};
 use crate::reactor::Reactor;
 use crate::slots::Key;
 use crate::time::Time;
@@ -88,14 +88,12 @@ impl<S, R: Reactor> EventLoop<S, R> {
             else {
                 continue;
             };
-            let (state, role) = (socket.protocol.state(), socket.protocol.role());
-            if state != State::Connecting {
+            if socket.protocol.state() != State::Connecting {
                 open.push(conn);
                 continue;
             }
-            let asks = !socket.protocol.is_between_requests();
             self.core.ending.summary.refused += 1;
-            if asks && role == Role::Server {
+            if socket.protocol.awaits_request() {
                 self.refuse(conn);
             } else {
                 self.core.erased().close(conn, CloseCode::GOING_AWAY, "");

@@ -12,8 +12,8 @@ impl Core<dyn Transmit + '_> {
     /// already arrived. Returns whether the connection uses TLS.
     pub(crate) fn accept_tls(&mut self, conn: Key, received: &[u8]) -> bool {
         let endpoint = self.sockets.get(conn).and_then(Socket::endpoint);
-        let server = endpoint.and_then(|endpoint| self.endpoints.server(endpoint));
-        let Some(tls) = server.and_then(|server| server.tls.as_ref()) else {
+        let endpoint = endpoint.and_then(|endpoint| self.endpoints.at(endpoint));
+        let Some(tls) = endpoint.and_then(|endpoint| endpoint.accepting_tls()) else {
             return false;
         };
         if let Err(error) = self.streams.accept_tls(conn.index(), tls, received) {

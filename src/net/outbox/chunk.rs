@@ -1,7 +1,8 @@
 use std::ops::Range;
 
 use super::shared::{SharedFrames, Slice};
-use crate::proto::{FrameHeader, Role};
+use crate::net::framing::Framing;
+use crate::proto::FrameHeader;
 
 /// Copied frames are gathered up to this many bytes before another piece of storage is begun.
 pub(super) const CHUNK_BYTES_MAX: usize = 64 * 1024;
@@ -92,24 +93,28 @@ impl Chunk {
 
     /// How many of the bytes that are still to be sent belong to a frame that was begun. `boundary`
     /// is where, from the chunk's first byte on, the first frame begins of which nothing was sent
-    /// when the chunk was made; `receiver` is the peer's role.
-    pub(super) fn begun(&self, boundary: usize, receiver: Role, shared: &SharedFrames) -> usize {
+    /// when the chunk was made.
+    pub(super) fn begun(&self, boundary: usize, framing: Framing, shared: &SharedFrames) -> usize {
         match self {
-            Self::Copied { bytes, sent } => end_of_begun(bytes, boundary, *sent, receiver) - sent,
+            Self::Copied { bytes, sent } => end_of_begun(bytes, boundary, *sent, framing) - sent,
             Self::Shared { slice, sent } => {
-                end_of_begun(shared.get(slice, 0), boundary, *sent, receiver) - sent
+                end_of_begun(shared.get(slice, 0), boundary, *sent, framing) - sent
             }
             Self::Pong { sent: 0, .. } => 0,
             // One frame.
-            Self::Assembled(..) | Self::Pong { .. } => self.len(),
+            Self::Assembled(..) | Self::Pong { .. } if framing != Framing::Raw => self.len(),
+            Self::Assembled(..) | Self::Pong { .. } => 0,
         }
     }
 }
 
 /// The end of the frame of which some was sent, when `sent` bytes of `frames` were; or `sent` if
-/// there is none. Frames begin at `from`; what does not look like one counts as begun. `receiver`
-/// is the peer's role.
-pub(crate) fn end_of_begun(frames: &[u8], from: usize, sent: usize, receiver: Role) -> usize {
+/// there is none. Frames begin at `from`; what does not look like one counts as begun. A raw stream
+/// has no frames.
+pub(crate) fn end_of_begun(frames: &[u8], from: usize, sent: usize, framing: Framing) -> usize {
+    let Some(receiver) = framing.receiver() else {
+        return sent;
+    };
     let mut end = from;
     while end < sent {
         match FrameHeader::parse_agreed(&frames[end..], receiver, true) {

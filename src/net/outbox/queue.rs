@@ -7,8 +7,9 @@ use bytes::Bytes;
 use super::chunk::{CHUNK_BYTES_MAX, Chunk};
 use super::shared::Slice;
 use super::storage::FrameStorage;
+use crate::net::framing::{Envelope, Framing};
 use crate::net::reading::ReadDebt;
-use crate::proto::{FrameHeader, Payload, Role, write_payload};
+use crate::proto::{FrameHeader, Payload};
 use crate::time::Time;
 use crate::topics::{Run, Source};
 
@@ -132,10 +133,10 @@ impl Outbox {
     pub(crate) fn push_frame(
         &mut self,
         payload: &Payload<'_>,
-        key: Option<[u8; 4]>,
+        envelope: Envelope,
         storage: &mut FrameStorage,
     ) {
-        self.append(payload.bytes.len(), storage, |storage| write_payload(payload, key, storage));
+        self.append(payload.bytes.len(), storage, |storage| envelope.write(payload, storage));
     }
 
     pub(crate) fn push_bytes(&mut self, bytes: &[u8], storage: &mut FrameStorage) {
@@ -194,10 +195,15 @@ impl Outbox {
     }
 
     /// Inserts `pong`, a whole frame, before all frames of which nothing was sent, in place of an
-    /// older pong. `receiver` is the role of the peer.
-    pub(crate) fn replace_pong(&mut self, pong: &[u8], receiver: Role, storage: &mut FrameStorage) {
+    /// older pong.
+    pub(crate) fn replace_pong(
+        &mut self,
+        pong: &[u8],
+        framing: Framing,
+        storage: &mut FrameStorage,
+    ) {
         if self.begun {
-            self.split_front(receiver, storage);
+            self.split_front(framing, storage);
         }
         let place = usize::from(self.begun);
         if matches!(self.chunks.get(place), Some(Chunk::Pong { .. })) {
@@ -212,12 +218,12 @@ impl Outbox {
 
     /// Splits the front chunk behind the frame that was begun, if it is long and shared: others are
     /// short, or one frame.
-    fn split_front(&mut self, receiver: Role, storage: &mut FrameStorage) {
+    fn split_front(&mut self, framing: Framing, storage: &mut FrameStorage) {
         let Some(front) = self.chunks.front_mut().filter(|front| front.len() > CHUNK_BYTES_MAX)
         else {
             return;
         };
-        let begun = front.begun(self.boundary, receiver, &storage.shared);
+        let begun = front.begun(self.boundary, framing, &storage.shared);
         let (len, Chunk::Shared { slice, sent }) = (front.len(), front) else {
             return;
         };
@@ -317,16 +323,16 @@ impl Outbox {
     }
 
     /// Whether all that waits is the rest of one frame that was begun.
-    pub(crate) fn is_all_begun(&self, receiver: Role, storage: &FrameStorage) -> bool {
+    pub(crate) fn is_all_begun(&self, framing: Framing, storage: &FrameStorage) -> bool {
         let front = self.chunks.front().filter(|_| self.chunks.len() == 1);
         front.is_some_and(|front| {
-            front.begun(self.boundary, receiver, &storage.shared) == front.len()
+            front.begun(self.boundary, framing, &storage.shared) == front.len()
         })
     }
 
     /// Drops all frames of which nothing was sent, and HTTP responses: the rest of the front frame
-    /// remains, if it was begun. `receiver` is the role of the peer.
-    pub(crate) fn truncate(&mut self, receiver: Role, storage: &mut FrameStorage) {
+    /// remains, if it was begun.
+    pub(crate) fn truncate(&mut self, framing: Framing, storage: &mut FrameStorage) {
         let kept = usize::from(!self.begins_with_http());
         self.http = 0;
         while self.chunks.len() > kept {
@@ -335,7 +341,7 @@ impl Outbox {
             }
         }
         if let Some(front) = self.chunks.front_mut() {
-            let begun = front.begun(self.boundary, receiver, &storage.shared);
+            let begun = front.begun(self.boundary, framing, &storage.shared);
             self.boundary = front.keep(begun);
             self.begun = true;
             if begun == 0 {
@@ -344,19 +350,19 @@ impl Outbox {
         }
         let left = self.chunks.front().map_or(0, Chunk::len);
         self.shrink(self.bytes - left, storage);
-        self.trim(receiver, storage);
+        self.trim(framing, storage);
     }
 
     /// Gives back memory that is much more than what waits in it: at the front, where bytes were
     /// sent, and at the back, where they are appended. Other chunks have none to spare.
-    pub(crate) fn trim(&mut self, receiver: Role, storage: &mut FrameStorage) {
+    pub(crate) fn trim(&mut self, framing: Framing, storage: &mut FrameStorage) {
         let front = if self.chunks.front().is_some_and(Chunk::is_wasteful) {
             self.chunks.pop_front()
         } else {
             None
         };
         if let Some(front) = front {
-            self.boundary = front.begun(self.boundary, receiver, &storage.shared);
+            self.boundary = front.begun(self.boundary, framing, &storage.shared);
             self.begun = self.boundary > 0;
             self.insert(0, Chunk::copy(front.as_slice(&storage.shared)), storage);
             self.drop_chunk(front, storage);

@@ -21,8 +21,11 @@ impl Output {
     ) -> Payload<'a> {
         let pool = &mut self.storage.buffers;
         let is_shorter = table.get_mut(conn).is_some_and(|socket| {
-            socket.protocol.compression().applies_to(message.len())
-                && socket.protocol.compression_mut().compress(message.as_bytes(), out, pool)
+            let Some(socket) = socket.protocol.web_socket_mut() else {
+                return false;
+            };
+            socket.compression().applies_to(message.len())
+                && socket.compression_mut().compress(message.as_bytes(), out, pool)
         });
         if !is_shorter {
             return message.into();
@@ -39,9 +42,9 @@ impl Output {
         run: &Run<'_>,
     ) -> Option<Bytes> {
         let forms = run.forms.as_ref()?;
-        let setting = table.get(conn)?.protocol.compression().setting()?;
+        let setting = table.get(conn)?.protocol.web_socket()?.compression().setting()?;
         let compressed = forms.compressed(setting, &mut self.storage.buffers)?;
-        table.get_mut(conn)?.protocol.compression_mut().reset_context();
+        table.get_mut(conn)?.protocol.web_socket_mut()?.compression_mut().reset_context();
         Some(compressed)
     }
 }

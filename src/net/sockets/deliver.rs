@@ -6,7 +6,6 @@ use super::Sockets;
 use super::sender::Sender;
 use crate::net::send_status::SendStatus;
 use crate::net::streams::Transmit;
-use crate::proto::Role;
 use crate::slots::Key;
 use crate::topics::Run;
 
@@ -15,12 +14,13 @@ impl Sockets {
     /// was more than may wait.
     #[inline]
     pub(crate) fn deliver(&mut self, conn: Key, run: &Run<'_>, io: &mut impl Transmit) -> bool {
-        let Some(socket) = self.get(conn).filter(|socket| socket.is_open()) else {
-            return true;
-        };
-        let is_direct = socket.outbox.is_none() && socket.protocol.role() == Role::Server;
-        if !is_direct || (run.forms.is_some() && socket.protocol.is_compressed()) {
-            return self.deliver_converted(conn, run, is_direct, io);
+        let is_direct = self.get(conn).is_some_and(|socket| {
+            socket.outbox.is_none()
+                && !socket.is_dead()
+                && socket.protocol.takes_frames(run.forms.is_some())
+        });
+        if !is_direct {
+            return self.deliver_converted(conn, run, io);
         }
         let slice = run.as_slice();
         let sent = io.transmit(conn.index(), &[IoSlice::new(slice)]);
@@ -30,25 +30,29 @@ impl Sockets {
         true
     }
 
-    /// Delivers to a connection that needs the frames compressed or masked, or behind what waits.
+    /// Delivers to a connection that needs the frames compressed, masked or without their headers,
+    /// or behind what waits.
     #[inline(never)]
-    fn deliver_converted(
-        &mut self,
-        conn: Key,
-        run: &Run<'_>,
-        is_direct: bool,
-        io: &mut impl Transmit,
-    ) -> bool {
-        let socket = self.get(conn);
-        if run.forms.is_some() && socket.is_some_and(|socket| socket.protocol.is_compressed()) {
+    fn deliver_converted(&mut self, conn: Key, run: &Run<'_>, io: &mut impl Transmit) -> bool {
+        let Some(socket) = self.get(conn).filter(|socket| socket.is_open()) else {
+            return true;
+        };
+        let may_be_direct = socket.outbox.is_none();
+        if may_be_direct && socket.protocol.is_stream() {
+            self.raw_streams().deliver(conn, run, io);
+            self.relief().relieve_output(conn);
+            return true;
+        }
+        if run.forms.is_some() && socket.protocol.is_compressed() {
             let Self { registry, output } = self;
-            if let Some(compressed) = output.compress_run(&mut registry.table, conn, run) {
+            let compressed = output.compress_run(&mut registry.table, conn, run);
+            if let Some(compressed) = compressed {
                 return self.deliver(conn, &Run::form(&compressed, run.source), io);
             }
-        }
-        if is_direct {
-            let verbatim = Run::new(run.frames.clone(), None, run.source);
-            return self.deliver(conn, &verbatim, io);
+            if may_be_direct {
+                let verbatim = Run::new(run.frames.clone(), None, run.source);
+                return self.deliver(conn, &verbatim, io);
+            }
         }
         Sender::new(self, io).push_frames(conn, run) != SendStatus::Dropped
     }

@@ -5,8 +5,10 @@ use super::deadlines::Deadlines;
 use super::sender::Sender;
 use crate::net::disconnect::{ConnectError, Disconnect};
 use crate::net::life::Life;
+use crate::net::protocol::Protocol;
 use crate::net::rare_state::End;
-use crate::proto::{CloseCode, TimedOut, WebSocket};
+use crate::net::socket::Socket;
+use crate::proto::{CloseCode, TimedOut};
 use crate::slots::Key;
 use crate::time::Time;
 use crate::timers::Tick;
@@ -23,6 +25,10 @@ impl Sockets {
         registry.note_end(conn, Disconnect::ClosedByApplication { code });
         // The peer's close frame has to be read.
         registry.unpause(conn);
+        if registry.table.get(conn).is_some_and(Socket::is_closing_stream) {
+            // Our half ends once all is written.
+            registry.queue_reaping(conn);
+        }
         registry.count_inbound(conn);
         registry.arm(conn);
     }
@@ -43,7 +49,7 @@ impl Sockets {
     /// ends. What the peer still sends is read and thrown away, so that it is not reset.
     pub(crate) fn end_after_queued(&mut self, conn: Key, end: End) {
         let Self { registry, output } = self;
-        output.write(registry, conn, WebSocket::terminate);
+        output.write(registry, conn, Protocol::terminate);
         registry.end(conn, end);
     }
 }
@@ -82,22 +88,23 @@ impl Sender<'_> {
             return;
         }
         // A response that has no end says why there is no connection.
-        let refusal =
-            output.write(registry, conn, |protocol, work| protocol.handshake().take_refusal(work));
+        let refusal = output
+            .write_frames(registry, conn, |socket, work| socket.handshake().take_refusal(work));
         if let Some(Some(error)) = refusal {
             registry.end_by_peer_error(conn, error);
             registry.kill(conn);
             return;
         }
-        let handled =
-            output.write_or_pong(registry, conn, WebSocket::handle_timeout, Result::is_ok);
+        let handled = output.write_or_pong(registry, conn, Protocol::handle_timeout, Result::is_ok);
         let Some(Err(timed_out)) = handled else {
             return;
         };
         let Some(socket) = registry.table.get(conn) else {
             return;
         };
-        let (was_open, is_connecting) = (socket.life.was_open(), socket.rare.is_connecting());
+        let was_open = socket.life.was_open();
+        // There is nobody to tell, or no way to.
+        let is_silent = socket.rare.is_connecting() || (socket.protocol.is_stream() && !was_open);
         registry.end(
             conn,
             if was_open {
@@ -107,7 +114,7 @@ impl Sender<'_> {
             },
         );
         self.flush(conn);
-        if is_connecting || matches!(timed_out, TimedOut::Close | TimedOut::Pong) {
+        if is_silent || matches!(timed_out, TimedOut::Close | TimedOut::Pong) {
             self.sockets.registry.kill(conn);
         }
     }

@@ -42,7 +42,7 @@ impl Sender<'_> {
     fn spill(&mut self, sent: usize, is_blocked: bool, received: &[u8]) {
         let Sockets { registry, output } = &mut *self.sockets;
         let conn = registry.input.conn();
-        let unsent = Unsent { sent, received, receiver: registry.table.receiver(conn) };
+        let unsent = Unsent { sent, received, framing: registry.table.framing(conn) };
         let outbox = output.cork.spill(unsent, &mut output.outboxes, &mut output.storage);
         if let Some(socket) = registry.table.get_mut(conn) {
             socket.outbox = Some(outbox);
@@ -117,7 +117,7 @@ impl Sender<'_> {
         let Some(socket) = registry.table.get_mut(conn) else {
             return;
         };
-        let state = socket.protocol.state();
+        let (state, is_closing_stream) = (socket.protocol.state(), socket.is_closing_stream());
         if let Some(outbox) = socket.outbox.take() {
             let has_waited = outbox.progress.is_some();
             if has_waited && state == State::Open && socket.life == Life::Open {
@@ -126,7 +126,7 @@ impl Sender<'_> {
             output.give_back(outbox);
             registry.memory.pass_over_output(conn);
         }
-        if state == State::Closed {
+        if state == State::Closed || is_closing_stream {
             registry.queue_reaping(conn);
         }
         // Having read, the peer may be due for its next ping sooner than for its last pong.

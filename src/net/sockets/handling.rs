@@ -75,11 +75,13 @@ impl Sockets {
         let handled = output.write_or_pong(
             registry,
             conn,
-            |protocol, work| protocol.handle_input_within(input, work, &mut share),
-            |handled| matches!(handled, Ok(Handled { event: Some(Event::Ping(_)), .. })),
+            |protocol, work| {
+                Some(protocol.web_socket_mut()?.handle_input_within(input, work, &mut share))
+            },
+            |handled| matches!(handled, Some(Ok(Handled { event: Some(Event::Ping(_)), .. }))),
         );
         registry.input.set_share(share);
-        handled
+        handled.flatten()
     }
 
     /// Handles `count` bytes that were received straight into the protocol's message.
@@ -90,8 +92,8 @@ impl Sockets {
     ) -> Option<Result<Option<Event<'static>>, PeerError>> {
         let Self { registry, output } = self;
         let mut share = registry.input.share();
-        let handled = output.write(registry, conn, |protocol, work| {
-            protocol.handle_payload_within(count, work, &mut share)
+        let handled = output.write_frames(registry, conn, |socket, work| {
+            socket.handle_payload_within(count, work, &mut share)
         });
         registry.input.set_share(share);
         handled
@@ -101,8 +103,8 @@ impl Sockets {
     #[cold]
     pub(crate) fn fail_protocol(&mut self, conn: Key, error: ProtocolError) {
         let Self { registry, output } = self;
-        let close =
-            output.write(registry, conn, |protocol, work| protocol.close_with_error(error, work));
+        let close = output
+            .write_frames(registry, conn, |socket, work| socket.close_with_error(error, work));
         if let Some(error) = close {
             registry.end_by_peer_error(conn, error);
         }
@@ -117,9 +119,9 @@ impl Sockets {
         limits: Arc<Limits>,
     ) {
         let Self { registry, output } = self;
-        output.write(registry, conn, |protocol, work| {
-            protocol.set_limits(limits);
-            protocol.accept(request, acceptance, work);
+        output.write_frames(registry, conn, |socket, work| {
+            socket.set_limits(limits);
+            socket.accept(request, acceptance, work);
         });
         output.mark_http(registry, conn);
     }
@@ -134,9 +136,9 @@ impl Sockets {
         is_last: bool,
     ) {
         let Self { registry, output } = self;
-        output.write(registry, conn, |protocol, work| {
+        output.write_frames(registry, conn, |socket, work| {
             response.write_head(is_last, work.out);
-            protocol.end_request(is_last, work);
+            socket.end_request(is_last, work);
         });
         if !is_head && !response.sent_body().is_empty() {
             output.push_body(registry, conn, response.sent_body());
@@ -158,6 +160,6 @@ impl Sockets {
     /// Refuses a client's request.
     pub(crate) fn refuse(&mut self, conn: Key, refusal: &Refusal) {
         let Self { registry, output } = self;
-        output.write(registry, conn, |protocol, work| protocol.refuse(refusal, work));
+        output.write_frames(registry, conn, |socket, work| socket.refuse(refusal, work));
     }
 }

@@ -32,19 +32,20 @@ impl Handshakes<'_> {
     /// Writes the opening request of a client whose proxy has opened a tunnel.
     pub(crate) fn request(self, conn: Key) {
         let Self { registry, output } = self;
-        output.write(registry, conn, |protocol, work| protocol.handshake().request(work));
+        output.write_frames(registry, conn, |socket, work| socket.handshake().request(work));
     }
 
     /// Opens a connection that the server has accepted.
     pub(crate) fn open(self, conn: Key) {
         let Self { registry, output } = self;
-        output.write(registry, conn, |protocol, work| protocol.handshake().open(work));
+        output.write_frames(registry, conn, |socket, work| socket.handshake().open(work));
     }
 
     /// Ends a handshake at the end of the stream.
     pub(crate) fn end(self, conn: Key) {
         let Self { registry, output } = self;
-        let ended = output.write(registry, conn, |protocol, work| protocol.handshake().end(work));
+        let ended =
+            output.write_frames(registry, conn, |socket, work| socket.handshake().end(work));
         if let Some(Err(error)) = ended {
             registry.end_by_peer_error(conn, error);
         }
@@ -63,7 +64,7 @@ impl Handshakes<'_> {
         if let Some(leftover) = socket.rare.take_leftover() {
             output.storage.buffers.give(leftover.storage);
         }
-        socket.restart(protocol);
+        socket.restart(protocol.into());
         socket.rare.set_connector(connector);
         registry.note_standing(conn, true);
         registry.count_inbound(conn);

@@ -30,6 +30,7 @@ mod reading;
 mod registry;
 mod relief;
 mod sender;
+mod streaming;
 mod table;
 mod unsent;
 mod work_queue;
@@ -45,7 +46,8 @@ use crate::time::Time;
 
 pub(crate) use self::handling::CORK_BYTES_MAX;
 pub(crate) use self::sender::Sender;
-pub(crate) use self::table::Whole;
+pub(crate) use self::streaming::NextInput;
+pub(crate) use self::table::{Kept, Whole};
 pub(crate) use super::cork::{Lent, REUSE_BYTES_MIN};
 
 /// All connections of a loop.

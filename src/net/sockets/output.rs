@@ -4,17 +4,18 @@
 use bytes::Bytes;
 
 use super::registry::Registry;
-use super::table::{Table, peer_of};
+use super::table::Table;
 use super::work_queue::WorkQueue;
 use crate::net::cork::{Cork, Lent, REUSE_BYTES_MIN};
 use crate::net::disconnect::Disconnect;
+use crate::net::framing::Framing;
 use crate::net::lists::Lists;
 use crate::net::outbox::{FrameStorage, Outbox, OutboxPool, end_of_begun};
+use crate::net::protocol::Protocol;
 use crate::net::rare_state::End;
 use crate::net::send_status::SendStatus;
 use crate::proto::{
     Buffer, CloseCode, FrameHeader, MaskKeys, Message, Payload, Role, WebSocket, Workspace,
-    write_payload,
 };
 use crate::slots::Key;
 use crate::topics::{Frames, Run};
@@ -31,6 +32,8 @@ pub(crate) struct Output {
     pub(crate) mask_keys: MaskKeys,
     /// Where control frames are written for a connection that is not corked.
     scratch: Vec<u8>,
+    /// Where broadcasts are written without the headers of their frames.
+    stripped: Vec<u8>,
     /// Where a message is compressed for one connection.
     pub(super) compressed: Vec<u8>,
     /// Connections with output to flush.
@@ -51,6 +54,7 @@ impl Output {
             storage: FrameStorage::default(),
             mask_keys,
             scratch: Vec::new(),
+            stripped: Vec::new(),
             compressed: Vec::new(),
             dirty: WorkQueue::new(Lists::TO_FLUSH),
             drained: WorkQueue::new(Lists::DRAINED),
@@ -102,9 +106,22 @@ impl Output {
         &mut self,
         registry: &mut Registry,
         conn: Key,
-        act: impl FnOnce(&mut WebSocket, &mut Workspace<'_>) -> T,
+        act: impl FnOnce(&mut Protocol, &mut Workspace<'_>) -> T,
     ) -> Option<T> {
         self.write_or_pong(registry, conn, act, |_| false)
+    }
+
+    /// The same for what only WebSockets do; `None` if the connection is not one.
+    pub(super) fn write_frames<T>(
+        &mut self,
+        registry: &mut Registry,
+        conn: Key,
+        act: impl FnOnce(&mut WebSocket, &mut Workspace<'_>) -> T,
+    ) -> Option<T> {
+        let act = |protocol: &mut Protocol, work: &mut Workspace<'_>| {
+            Some(act(protocol.web_socket_mut()?, work))
+        };
+        self.write(registry, conn, act).flatten()
     }
 
     /// The same. `is_ping` says of the result whether all that was written is a pong, which
@@ -114,7 +131,7 @@ impl Output {
         &mut self,
         registry: &mut Registry,
         conn: Key,
-        act: impl FnOnce(&mut WebSocket, &mut Workspace<'_>) -> T,
+        act: impl FnOnce(&mut Protocol, &mut Workspace<'_>) -> T,
         is_ping: impl FnOnce(&T) -> bool,
     ) -> Option<T> {
         let corked = registry.is_corked(conn);
@@ -125,12 +142,12 @@ impl Output {
         let mut workspace = Workspace { out, mask_keys: &mut self.mask_keys, pool, now };
         let result = act(&mut socket.protocol, &mut workspace);
         if !corked && !self.scratch.is_empty() {
-            let receiver = peer_of(socket.protocol.role());
+            let framing = socket.protocol.framing();
             match &mut socket.outbox {
                 Some(outbox)
                     if socket.blocked && !outbox.begins_with_http() && is_ping(&result) =>
                 {
-                    outbox.replace_pong(&self.scratch, receiver, &mut self.storage);
+                    outbox.replace_pong(&self.scratch, framing, &mut self.storage);
                     self.scratch.clear();
                     registry.note_level(conn);
                 }
@@ -164,16 +181,25 @@ impl Output {
     /// none of those.
     #[inline]
     pub(super) fn try_cork(&mut self, table: &Table, conn: Key, message: Message<'_>) -> bool {
-        let Some(role) = table.fast_path(conn) else {
+        let Some(framing) = table.fast_path(conn) else {
             return false;
         };
         if message.len() >= REUSE_BYTES_MIN || self.cork.len() >= CORK_FLUSH_BYTES_MIN {
             return false;
         }
-        let key = (role == Role::Client).then(|| self.mask_keys.next_key());
-        self.cork.push_frame(&message.into(), key);
+        if framing == Framing::Unmasked {
+            self.cork.push_frame(&message.into());
+        } else {
+            self.cork_otherwise(message, framing);
+        }
         self.messages_sent += 1;
         true
+    }
+
+    /// Apart from the usual frames of servers.
+    #[inline(never)]
+    fn cork_otherwise(&mut self, message: Message<'_>, framing: Framing) {
+        framing.next(&mut self.mask_keys).write(&message.into(), self.cork.bytes_mut());
     }
 
     /// Counts a message that was taken, or dropped. One whose stream failed meanwhile is neither.
@@ -195,29 +221,47 @@ impl Output {
         let Some(socket) = registry.table.get_mut(conn) else {
             return Err(SendStatus::Gone);
         };
-        let key = self.mask_keys.key_for(socket.protocol.role());
+        let envelope = socket.protocol.framing().next(&mut self.mask_keys);
         let is_taken = if let Some(outbox) = &mut socket.outbox {
             let hard = registry.input.replies.hard_limit(conn, &registry.limits);
             let fits = !socket.blocked || outbox.bytes() + payload.bytes.len() <= hard;
             if fits {
-                outbox.push_frame(payload, key, &mut self.storage);
+                outbox.push_frame(payload, envelope, &mut self.storage);
             }
             fits
         } else if registry.input.conn() == conn {
-            self.cork.push_payload(payload, key, registry.limits.hard)
+            self.cork.push_payload(payload, envelope, registry.limits.hard)
         } else {
             let mut outbox = self.outboxes.take(&mut self.storage);
-            outbox.push_frame(payload, key, &mut self.storage);
+            outbox.push_frame(payload, envelope, &mut self.storage);
             socket.outbox = Some(outbox);
             true
         };
         if is_taken { Ok(()) } else { Err(self.overflow(registry, conn, Disconnect::Overflow)) }
     }
 
-    /// Appends a server's frames as a client sends them.
-    pub(super) fn push_masked(&mut self, registry: &mut Registry, conn: Key, frames: &[u8]) {
+    /// Appends a server's frames as the connection sends them: masked, or without their headers.
+    pub(super) fn push_reframed(&mut self, registry: &mut Registry, conn: Key, frames: &[u8]) {
+        let framing = registry.table.framing(conn);
         self.scratch.clear();
-        mask_frames(frames, &mut self.mask_keys, &mut self.scratch);
+        reframe(frames, framing, &mut self.mask_keys, &mut self.scratch);
+        self.queue_scratch(registry, conn);
+    }
+
+    /// The payloads of a server's frames. Those of one frame, the usual case, are not copied.
+    pub(super) fn strip<'a>(&'a mut self, frames: &'a [u8]) -> &'a [u8] {
+        if let Some(payload) = only_payload(frames) {
+            return payload;
+        }
+        self.stripped.clear();
+        reframe(frames, Framing::Raw, &mut self.mask_keys, &mut self.stripped);
+        &self.stripped
+    }
+
+    /// Appends bytes as they are to the outbox.
+    pub(super) fn queue_bytes(&mut self, registry: &mut Registry, conn: Key, bytes: &[u8]) {
+        self.scratch.clear();
+        self.scratch.extend_from_slice(bytes);
         self.queue_scratch(registry, conn);
     }
 
@@ -248,7 +292,7 @@ impl Output {
         let outbox = socket.outbox.get_or_insert_with(|| self.outboxes.take(&mut self.storage));
         if sent > 0 {
             // Runs are a server's frames.
-            let end = end_of_begun(run.as_slice(), 0, sent, Role::Client);
+            let end = end_of_begun(run.as_slice(), 0, sent, Framing::Unmasked);
             outbox.resume_frame(end - sent);
         }
         match (&run.frames, run.source) {
@@ -285,7 +329,7 @@ impl Output {
 
     /// The stream takes nothing more for now.
     pub(super) fn note_blocked(&mut self, registry: &mut Registry, conn: Key) {
-        let receiver = registry.table.receiver(conn);
+        let framing = registry.table.framing(conn);
         let now = registry.now;
         let Some(socket) = registry.table.get_mut(conn) else {
             return;
@@ -293,29 +337,33 @@ impl Output {
         socket.blocked = true;
         if let Some(outbox) = &mut socket.outbox {
             outbox.progress.get_or_insert(now);
-            outbox.trim(receiver, &mut self.storage);
+            outbox.trim(framing, &mut self.storage);
         }
         registry.resume_if_unread(conn);
         registry.note_level(conn);
     }
 
-    /// The peer does not read: drops what is queued, and closes the connection with 1013.
+    /// The peer does not read: drops what is queued, and closes the connection with 1013. A raw
+    /// stream is cut: after its end in order, the peer would take what it got for all.
     pub(super) fn overflow(
         &mut self,
         registry: &mut Registry,
         conn: Key,
         reason: Disconnect,
     ) -> SendStatus {
-        let receiver = registry.table.receiver(conn);
+        let framing = registry.table.framing(conn);
         if let Some(socket) = registry.table.get_mut(conn) {
             let is_http = socket.outbox.as_ref().is_some_and(|outbox| outbox.begins_with_http());
-            if let Some(outbox) = &mut socket.outbox {
-                outbox.truncate(receiver, &mut self.storage);
+            let is_raw = framing == Framing::Raw;
+            if let Some(outbox) = socket.outbox.as_mut().filter(|_| !is_raw) {
+                outbox.truncate(framing, &mut self.storage);
             }
-            if let Some(empty) = is_http.then(|| socket.take_outbox()).flatten() {
-                self.give_back(empty);
+            let dropped = (is_http || is_raw).then(|| socket.take_outbox()).flatten();
+            if let Some(outbox) = dropped {
+                self.give_back(outbox);
             }
-            let close = |protocol: &mut WebSocket, work: &mut Workspace<'_>| match is_http {
+            let close = |protocol: &mut Protocol, work: &mut Workspace<'_>| match is_http || is_raw
+            {
                 // A frame would lie in the midst of a response.
                 true => protocol.terminate(work),
                 false => protocol.close(CloseCode::TRY_AGAIN_LATER, "", work),
@@ -324,6 +372,9 @@ impl Output {
             registry.rank_output(conn);
             registry.unpause(conn);
             registry.end(conn, End::Disconnect(reason));
+            if is_raw {
+                registry.kill(conn);
+            }
         }
         SendStatus::Dropped
     }
@@ -331,6 +382,11 @@ impl Output {
     /// The handler of the connection at hand is lent a message. Sending it back needs no copy.
     pub(crate) const fn lend(&mut self, message: Lent) {
         self.cork.lend(message);
+    }
+
+    /// Takes back the input of a raw stream. It needs no header.
+    pub(crate) const fn take_back_data(&mut self) {
+        self.cork.take_back();
     }
 
     /// Takes back a message that lies in the receive buffer, if one is lent.
@@ -349,13 +405,19 @@ impl Output {
     }
 }
 
-/// Writes a server's frames again as a client sends them.
-fn mask_frames(mut frames: &[u8], mask_keys: &mut MaskKeys, out: &mut Vec<u8>) {
+/// The payload of a server's frame, if there is no other.
+fn only_payload(frames: &[u8]) -> Option<&[u8]> {
+    let (header, len) = FrameHeader::parse_agreed(frames, Role::Client, true).ok()??;
+    (len + header.len as usize == frames.len()).then(|| &frames[len..])
+}
+
+/// Writes a server's frames again with another framing.
+fn reframe(mut frames: &[u8], framing: Framing, mask_keys: &mut MaskKeys, out: &mut Vec<u8>) {
     while let Ok(Some((header, len))) = FrameHeader::parse_agreed(frames, Role::Client, true) {
         let (frame, rest) = frames.split_at(len + header.len as usize);
         let FrameHeader { opcode, compressed, .. } = header;
         let payload = Payload { opcode, compressed, bytes: &frame[len..] };
-        write_payload(&payload, Some(mask_keys.next_key()), out);
+        framing.next(mask_keys).write(&payload, out);
         frames = rest;
     }
 }

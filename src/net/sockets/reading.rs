@@ -79,7 +79,7 @@ impl Registry {
     /// Whether a message of the connection is being decompressed.
     pub(crate) fn is_inflating(&self, conn: Key) -> bool {
         let socket = self.table.get(conn);
-        socket.is_some_and(|socket| socket.protocol.compression().is_inflating())
+        socket.is_some_and(|socket| socket.protocol.is_inflating())
     }
 
     pub(crate) fn next_resumed(&mut self) -> Option<Key> {

@@ -157,7 +157,7 @@ impl Relief<'_> {
         let Self { registry, output } = self;
         // What has come of a response that refused says why there is no connection.
         let refusal = output
-            .write(registry, conn, |protocol, work| protocol.handshake().truncate_refusal(work));
+            .write_frames(registry, conn, |socket, work| socket.handshake().truncate_refusal(work));
         if let Some(Some(error)) = refusal {
             registry.end_by_peer_error(conn, error);
             return;
@@ -206,6 +206,6 @@ impl Relief<'_> {
     pub(super) fn has_only_begun(&self, conn: Key) -> bool {
         let table = &self.registry.table;
         let outbox = table.outbox(conn);
-        outbox.is_some_and(|outbox| outbox.is_all_begun(table.receiver(conn), &self.output.storage))
+        outbox.is_some_and(|outbox| outbox.is_all_begun(table.framing(conn), &self.output.storage))
     }
 }

@@ -4,10 +4,11 @@ use super::Sockets;
 use super::output::CORK_FLUSH_BYTES_MIN;
 use crate::net::cork::REUSE_BYTES_MIN;
 use crate::net::disconnect::Disconnect;
+use crate::net::framing::Framing;
 use crate::net::send_status::SendStatus;
 use crate::net::socket::Socket;
 use crate::net::streams::Transmit;
-use crate::proto::{Message, Payload, PreparedMessage, Role};
+use crate::proto::{Message, Payload, PreparedMessage};
 use crate::slots::Key;
 use crate::topics::{Frames, Run, SendCapacity};
 
@@ -67,8 +68,8 @@ impl Sender<'_> {
     pub(crate) fn send_prepared(&mut self, conn: Key, message: &PreparedMessage) -> SendStatus {
         let (frame, payload, forms) = (message.frame(), message.payload(), message.compressible());
         let compresses = forms.is_some() && self.compresses(conn, payload.bytes.len());
-        let is_client = self.sockets.registry.table.role(conn) == Role::Client;
-        let status = if !compresses && (is_client || frame.len() < REUSE_BYTES_MIN) {
+        let is_shareable = self.sockets.registry.table.framing(conn) == Framing::Unmasked;
+        let status = if !compresses && (!is_shareable || frame.len() < REUSE_BYTES_MIN) {
             self.push_frame(conn, &payload)
         } else {
             let frames = Frames::Shared(frame, 0..frame.len());
@@ -81,10 +82,13 @@ impl Sender<'_> {
     /// Whether a message of that length to the connection is compressed.
     fn compresses(&self, conn: Key, len: usize) -> bool {
         let socket = self.sockets.get(conn);
-        socket.is_some_and(|socket| socket.protocol.compression().applies_to(len))
+        socket.is_some_and(|socket| socket.protocol.compresses(len))
     }
 
     pub(crate) fn ping(&mut self, conn: Key, payload: &[u8]) -> SendStatus {
+        if self.sockets.registry.table.framing(conn) == Framing::Raw {
+            return SendStatus::Gone;
+        }
         let queued = self.sockets.get(conn).map_or(0, Socket::queued);
         let Sockets { registry, output } = &mut *self.sockets;
         let hard = registry.input.replies.hard_limit(conn, &registry.limits);
@@ -95,7 +99,7 @@ impl Sender<'_> {
             return SendStatus::Dropped;
         }
         let Sockets { registry, output } = &mut *self.sockets;
-        match output.write(registry, conn, |protocol, work| protocol.ping(payload, work)) {
+        match output.write_frames(registry, conn, |socket, work| socket.ping(payload, work)) {
             Some(true) => self.pushed(conn),
             _ => SendStatus::Gone,
         }
@@ -122,14 +126,14 @@ impl Sender<'_> {
         }
     }
 
-    /// Appends frames as they are, but for their masks.
+    /// Appends frames as they are, but for their masks, or their headers on a raw stream.
     pub(super) fn push_frames(&mut self, conn: Key, run: &Run<'_>) -> SendStatus {
         let frames = run.as_slice();
         let Sockets { registry, output } = &mut *self.sockets;
         let Some(socket) = registry.table.get(conn).filter(|socket| socket.is_open()) else {
             return SendStatus::Gone;
         };
-        let is_client = socket.protocol.role() == Role::Client;
+        let framing = socket.protocol.framing();
         let queued = socket.queued() + frames.len();
         if socket.blocked && queued > registry.input.replies.hard_limit(conn, &registry.limits) {
             return output.overflow(registry, conn, Disconnect::Overflow);
@@ -138,10 +142,9 @@ impl Sender<'_> {
             return SendStatus::Dropped;
         }
         let Sockets { registry, output } = &mut *self.sockets;
-        if is_client {
-            output.push_masked(registry, conn, frames);
-        } else {
-            output.push_run(registry, conn, run, 0);
+        match framing {
+            Framing::Unmasked => output.push_run(registry, conn, run, 0),
+            Framing::Masked | Framing::Raw => output.push_reframed(registry, conn, frames),
         }
         self.pushed(conn)
     }

@@ -1,8 +1,9 @@
 //! All sockets, and the one that the fast path is for.
 
+use crate::net::framing::Framing;
 use crate::net::outbox::Outbox;
 use crate::net::socket::Socket;
-use crate::proto::{Role, WholeMessages};
+use crate::proto::WholeMessages;
 use crate::slots::{Key, Slots};
 use crate::time::Time;
 
@@ -17,8 +18,8 @@ pub(super) struct Table {
     /// A connection that is open, not paused, not compressed, and has nothing pending, neither
     /// output nor an unfinished message; or `Key::NONE`.
     fast: Key,
-    /// Its role.
-    fast_role: Role,
+    /// What its output is made of.
+    fast_framing: Framing,
 }
 
 /// What finds the whole messages in a connection's input.
@@ -29,12 +30,20 @@ pub(crate) struct Whole {
     pub(crate) handler: usize,
 }
 
+/// What a raw stream has kept of its input.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pub(crate) bytes: Vec<u8>,
+    /// The index of the handler that it is for.
+    pub(crate) handler: usize,
+}
+
 impl Table {
     /// Bytes for each socket.
     pub(super) const SIZE: usize = Slots::<Socket>::SIZE;
 
     pub(super) fn with_capacity(capacity: usize) -> Self {
-        Self { slots: Slots::with_capacity(capacity), fast: Key::NONE, fast_role: Role::Server }
+        Self { slots: Slots::with_capacity(capacity), fast: Key::NONE, fast_framing: Framing::Raw }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -66,14 +75,14 @@ impl Table {
         self.slots.remove(conn)
     }
 
-    /// The role of the connection if it has the mark of the fast path.
+    /// What the connection's output is made of, if it has the mark of the fast path.
     #[inline]
-    pub(super) fn fast_path(&self, conn: Key) -> Option<Role> {
+    pub(super) fn fast_path(&self, conn: Key) -> Option<Framing> {
         debug_assert!(
             self.fast == Key::NONE || self.slots.get(self.fast).is_some_and(may_take_fast_path),
             "the mark of the fast path is cleared with every change"
         );
-        (self.fast == conn).then_some(self.fast_role)
+        (self.fast == conn).then_some(self.fast_framing)
     }
 
     /// Marks the connection for the fast path, if nothing stands in its way.
@@ -82,7 +91,7 @@ impl Table {
         self.clear_fast_path();
         let socket = self.slots.get(conn).filter(|socket| may_take_fast_path(socket))?;
         self.fast = conn;
-        self.fast_role = socket.protocol.role();
+        self.fast_framing = socket.protocol.framing();
         Some(socket)
     }
 
@@ -92,8 +101,18 @@ impl Table {
     #[inline]
     pub(super) fn whole_messages(&mut self, conn: Key, now: Time) -> Option<Whole> {
         let socket = self.slots.get_mut(conn)?;
-        let messages = socket.protocol.whole_messages(now)?;
+        let messages = socket.protocol.web_socket_mut()?.whole_messages(now)?;
         Some(Whole { messages, handler: socket.handler() })
+    }
+
+    /// What an open raw stream has kept of its input, and its handler, when more has come. That
+    /// takes no connection off the fast path.
+    #[inline]
+    pub(super) fn take_kept(&mut self, conn: Key, now: Time) -> Option<Kept> {
+        let socket = self.slots.get_mut(conn)?;
+        let handler = socket.handler();
+        let stream = socket.protocol.stream_mut().filter(|stream| stream.is_open())?;
+        Some(Kept { bytes: stream.take_kept(now), handler })
     }
 
     #[inline]
@@ -105,13 +124,9 @@ impl Table {
         self.get(conn).is_some_and(Socket::is_open)
     }
 
-    pub(super) fn role(&self, conn: Key) -> Role {
-        self.get(conn).map_or(Role::Server, |socket| socket.protocol.role())
-    }
-
-    /// The role of the connection's peer.
-    pub(super) fn receiver(&self, conn: Key) -> Role {
-        peer_of(self.role(conn))
+    /// What the connection's output is made of.
+    pub(super) fn framing(&self, conn: Key) -> Framing {
+        self.get(conn).map_or(Framing::Raw, |socket| socket.protocol.framing())
     }
 
     pub(super) fn outbox(&self, conn: Key) -> Option<&Outbox> {
@@ -125,18 +140,11 @@ impl Table {
 
 #[inline]
 fn may_take_fast_path(socket: &Socket) -> bool {
-    socket.is_open()
+    !socket.is_dead()
         && !socket.paused
-        && !socket.has_pending_state()
-        && !socket.protocol.is_compressed()
-}
-
-/// The role of the other end.
-pub(super) const fn peer_of(role: Role) -> Role {
-    match role {
-        Role::Server => Role::Client,
-        Role::Client => Role::Server,
-    }
+        && socket.outbox.is_none()
+        && socket.rare.is_none()
+        && socket.protocol.is_plainly_open()
 }
 
 #[cfg(test)]
@@ -146,7 +154,7 @@ mod tests {
     use super::*;
     use crate::net::halves::Halves;
     use crate::net::peer::PeerAddr;
-    use crate::proto::{Limits, WebSocket};
+    use crate::proto::{Limits, Role, WebSocket};
 
     fn socket(role: Role) -> Socket {
         let protocol = WebSocket::opened(role, Arc::new(Limits::default()), Time::BEGINNING);
@@ -159,12 +167,13 @@ mod tests {
         let (server, client) =
             (table.insert(socket(Role::Server)), table.insert(socket(Role::Client)));
         assert_eq!(table.fast_path(server), None);
-        for (conn, other, role) in [(server, client, Role::Server), (client, server, Role::Client)]
+        for (conn, other, framing) in
+            [(server, client, Framing::Unmasked), (client, server, Framing::Masked)]
         {
             table.set_fast_path(conn);
-            assert_eq!((table.fast_path(conn), table.fast_path(other)), (Some(role), None));
+            assert_eq!((table.fast_path(conn), table.fast_path(other)), (Some(framing), None));
             assert!(table.get(other).is_some());
-            assert_eq!(table.fast_path(conn), Some(role));
+            assert_eq!(table.fast_path(conn), Some(framing));
             assert!(table.get_mut(other).is_some());
             assert_eq!(table.fast_path(conn), None);
         }

@@ -336,6 +336,11 @@ impl Reactor for MioReactor {
     }
 
     #[cfg(feature = "tls")]
+    fn is_handshaking(&self, stream: &MioStream) -> bool {
+        matches!(stream, MioStream::Tls(stream) if stream.is_handshaking())
+    }
+
+    #[cfg(feature = "tls")]
     fn is_behind(&self, stream: &MioStream) -> bool {
         matches!(stream, MioStream::Tls(stream) if stream.is_behind())
     }

@@ -11,8 +11,8 @@ use eventwire::reactor::SimReactor;
 use eventwire::reactor::sim::{PeerId, SimConfig};
 use eventwire::{
     ClientConfig, CloseCode, Config, ConnectError, Connection, ConnectionId, Context, Disconnect,
-    EventHandler, Gap, Message, OverflowPolicy, SendStatus, ServerConfig, SubscribeError, TopicId,
-    Upgrade, WebSocketHandler,
+    EventHandler, Gap, Message, OverflowPolicy, SendStatus, ServerConfig, StreamConfig,
+    StreamHandler, SubscribeError, TopicId, Upgrade, WebSocketHandler,
 };
 
 use super::rig::Rig;
@@ -61,6 +61,23 @@ impl At {
     /// Whether it is subscribed already.
     fn is_subscribed(self) -> bool {
         self.is_open() && self != Self::Open
+    }
+}
+
+/// What the connection at hand speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    WebSocket,
+    /// A raw stream, whose data is its messages.
+    Stream,
+}
+
+impl Kind {
+    const ALL: [Self; 2] = [Self::WebSocket, Self::Stream];
+
+    /// Whether its handler has this method.
+    fn has(self, at: At) -> bool {
+        self == Self::WebSocket || !matches!(at, At::Upgrade | At::Ping | At::Pong)
     }
 }
 
@@ -182,7 +199,23 @@ struct Outcome {
 }
 
 /// The definition.
-fn expected(at: At, action: Action) -> Outcome {
+fn expected(kind: Kind, at: At, action: Action) -> Outcome {
+    let outcome = expected_of_web_socket(at, action);
+    match kind {
+        Kind::WebSocket => outcome,
+        Kind::Stream => Outcome {
+            // There is no close frame, and no ping.
+            me_closed: outcome.me_closed.map(|_| NO_CODE),
+            result: match action {
+                Action::PingMe => "Gone".to_owned(),
+                _ => outcome.result,
+            },
+            ..outcome
+        },
+    }
+}
+
+fn expected_of_web_socket(at: At, action: Action) -> Outcome {
     let (open, subscribed) = (at.is_open(), at.is_subscribed());
     // The last thing is a broadcast to all that are still subscribed.
     let end = |texts: &str, stays: bool| format!("{texts}{}", if stays { "." } else { "" });
@@ -232,6 +265,9 @@ fn expected(at: At, action: Action) -> Outcome {
         if ends { Some(1001) } else { (action == Action::CloseOther).then_some(1000) };
     Outcome { result, me, other: other.to_owned(), me_closed, other_closed }
 }
+
+/// In place of a code: a raw stream has ended.
+const NO_CODE: u16 = 0;
 
 /// An event: broadcast this.
 struct Say(&'static str);
@@ -363,6 +399,39 @@ impl WebSocketHandler<State> for Probe {
     }
 }
 
+impl StreamHandler<State> for Probe {
+    fn on_open(&mut self, conn: &mut Connection<'_>, state: &mut State) {
+        WebSocketHandler::on_open(self, conn, state);
+    }
+
+    fn on_data(&mut self, conn: &mut Connection<'_>, data: &[u8], state: &mut State) -> usize {
+        let text = std::str::from_utf8(data).expect("text");
+        self.on_message(conn, Message::Text(text), state);
+        data.len()
+    }
+
+    fn on_drained(&mut self, conn: &mut Connection<'_>, state: &mut State) {
+        WebSocketHandler::on_drained(self, conn, state);
+    }
+
+    fn on_gap(&mut self, conn: &mut Connection<'_>, gap: Gap, state: &mut State) {
+        WebSocketHandler::on_gap(self, conn, gap, state);
+    }
+
+    fn on_close(&mut self, conn: &mut Connection<'_>, reason: &Disconnect, state: &mut State) {
+        WebSocketHandler::on_close(self, conn, reason, state);
+    }
+
+    fn on_connect_error(
+        &mut self,
+        conn: &mut Connection<'_>,
+        error: &ConnectError,
+        state: &mut State,
+    ) {
+        WebSocketHandler::on_connect_error(self, conn, error, state);
+    }
+}
+
 impl EventHandler<Act, State> for Probe {
     fn on_event(&mut self, cx: &mut Context<'_>, _: &Act, state: &mut State) {
         let me = state.me.expect("it is open");
@@ -394,12 +463,15 @@ const MILLIS: u64 = 5;
 
 /// A rig with a peer that is open already.
 struct Case {
+    kind: Kind,
     rig: Rig<State>,
     other: PeerId,
+    /// Where the connection at hand is made to.
+    address: SocketAddr,
 }
 
 impl Case {
-    fn new(at: At, action: Action) -> Self {
+    fn new(kind: Kind, at: At, action: Action) -> Self {
         let reactor = SimReactor::new(0, SimConfig::calm());
         let mut rig = Rig::with_setup(reactor, Config::default(), |event_loop| {
             event_loop.on_handler::<Act>(Probe);
@@ -409,16 +481,30 @@ impl Case {
             let listener = event_loop.listen("127.0.0.1:0", ServerConfig::default(), Probe);
             (listener.expect("a port"), State::new(at, action, topic))
         });
-        let address = rig.address;
-        let other = rig.sim().peer_connect(address);
-        let mut case = Self { rig, other };
-        case.open(other);
+        let other = rig.address;
+        let address = match kind {
+            Kind::WebSocket => other,
+            Kind::Stream => {
+                let config = StreamConfig::default();
+                let listener = rig.event_loop.listen_stream("127.0.0.1:0", config, Probe);
+                rig.event_loop.local_addr(listener.expect("a port")).expect("a listener")
+            }
+        };
+        let other = rig.sim().peer_connect(other);
+        let mut case = Self { kind, rig, other, address };
+        case.rig.sim().peer_send(other, &request(0));
+        case.run();
         case
     }
 
-    fn open(&mut self, peer: PeerId) {
-        self.rig.sim().peer_send(peer, &request(0));
+    /// The connection at hand.
+    fn open(&mut self) -> PeerId {
+        let me = self.rig.sim().peer_connect(self.address);
+        if self.kind == Kind::WebSocket {
+            self.rig.sim().peer_send(me, &request(0));
+        }
         self.run();
+        me
     }
 
     fn run(&mut self) {
@@ -426,15 +512,27 @@ impl Case {
     }
 
     fn send(&mut self, peer: PeerId, opcode: OpCode, payload: &[u8]) {
-        self.rig.send(peer, opcode, payload);
+        match self.kind {
+            Kind::WebSocket => self.rig.send(peer, opcode, payload),
+            Kind::Stream if opcode == OpCode::Close => self.rig.sim().peer_close(peer),
+            Kind::Stream => self.rig.sim().peer_send(peer, payload),
+        }
         self.run();
     }
 
     /// Provokes the call of the method that the test is about; returns the peer, if there is one.
     fn provoke(&mut self) -> Option<PeerId> {
         if self.rig.state.at == At::ConnectError {
-            let config = ClientConfig::default().address(SocketAddr::from(([127, 0, 0, 1], 7)));
-            self.rig.event_loop.connect("ws://sim/0", config, Probe).expect("a connection");
+            let nobody = SocketAddr::from(([127, 0, 0, 1], 7));
+            let event_loop = &mut self.rig.event_loop;
+            let begun = match self.kind {
+                Kind::WebSocket => {
+                    let config = ClientConfig::default().address(nobody);
+                    event_loop.connect("ws://sim/0", config, Probe)
+                }
+                Kind::Stream => event_loop.connect_stream(nobody, StreamConfig::default(), Probe),
+            };
+            begun.expect("a connection");
             self.run();
             return None;
         }
@@ -442,9 +540,7 @@ impl Case {
             self.accept_connection();
             return None;
         }
-        let address = self.rig.address;
-        let me = self.rig.sim().peer_connect(address);
-        self.open(me);
+        let me = self.open();
         match self.rig.state.at {
             At::Upgrade | At::Response | At::Open | At::ConnectError => {}
             At::Message => self.send(me, OpCode::Text, b"go"),
@@ -485,6 +581,14 @@ impl Case {
         self.run();
     }
 
+    /// The text that the raw stream at hand received, and whether it has ended.
+    fn received_raw(&mut self, peer: PeerId) -> (String, Option<u16>) {
+        // Bytes that are none of the text fill the outbox.
+        let bytes = self.rig.sim().peer_received(peer);
+        let text = bytes.into_iter().filter(|byte| *byte != 0).map(char::from).collect();
+        (text, self.rig.sim().peer_is_closed(peer).then_some(NO_CODE))
+    }
+
     /// The texts that a peer received, and the code that its connection was closed with.
     fn received(&mut self, peer: PeerId) -> (String, Option<u16>) {
         let mut bytes = self.rig.sim().peer_received(peer);
@@ -507,8 +611,8 @@ impl Case {
     }
 }
 
-fn outcome(at: At, action: Action) -> Outcome {
-    let mut case = Case::new(at, action);
+fn outcome(kind: Kind, at: At, action: Action) -> Outcome {
+    let mut case = Case::new(kind, at, action);
     let me = case.provoke();
     let rig = &mut case.rig;
     if matches!(action, Action::Stop | Action::Drain) {
@@ -522,7 +626,11 @@ fn outcome(at: At, action: Action) -> Outcome {
         assert!(rig.event_loop.publisher().publish(Say(".")).is_ok());
         rig.run(MILLIS);
     }
-    let (mine, me_closed) = me.map(|me| case.received(me)).unwrap_or_default();
+    let (mine, me_closed) = match kind {
+        Kind::WebSocket => me.map(|me| case.received(me)),
+        Kind::Stream => me.map(|me| case.received_raw(me)),
+    }
+    .unwrap_or_default();
     let (others, other_closed) = case.received(case.other);
     let result = case.rig.state.result.expect("the method was called");
     Outcome { result, me: mine, other: others, me_closed, other_closed }
@@ -530,9 +638,12 @@ fn outcome(at: At, action: Action) -> Outcome {
 
 #[test]
 fn every_action_from_every_method_does_what_is_defined() {
-    for at in At::ALL {
-        for action in Action::ALL {
-            assert_eq!(outcome(at, action), expected(at, action), "{action:?} in {at:?}");
+    for kind in Kind::ALL {
+        for at in At::ALL.into_iter().filter(|at| kind.has(*at)) {
+            for action in Action::ALL {
+                let (outcome, expected) = (outcome(kind, at, action), expected(kind, at, action));
+                assert_eq!(outcome, expected, "{action:?} in {at:?} of a {kind:?}");
+            }
         }
     }
 }

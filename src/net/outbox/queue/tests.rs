@@ -22,9 +22,9 @@ fn drain(outbox: &mut Outbox, storage: &mut FrameStorage, count: usize) -> Vec<u
 
 fn filled(storage: &mut FrameStorage) -> (Outbox, Vec<u8>) {
     let mut outbox = Outbox::default();
-    outbox.push_frame(&Message::Binary(b"one").into(), None, storage);
+    outbox.push_frame(&Message::Binary(b"one").into(), Envelope::Frame(None), storage);
     outbox.push_shared(&Bytes::from_static(b"shared"), 0..6, storage);
-    outbox.push_frame(&Message::Text("two").into(), None, storage);
+    outbox.push_frame(&Message::Text("two").into(), Envelope::Frame(None), storage);
     outbox.push_bytes(b"three", storage);
     outbox.push_assembled(b"....four..".to_vec(), 4..8, storage);
     (outbox, b"\x82\x03oneshared\x81\x03twothreefour".to_vec())
@@ -51,8 +51,8 @@ fn only_the_latest_pong_waits_and_goes_behind_what_was_begun() {
         let mut storage = FrameStorage::default();
         let (mut outbox, _) = filled(&mut storage);
         let mut sent = drain(&mut outbox, &mut storage, 2);
-        outbox.replace_pong(b"<old>", Role::Client, &mut storage);
-        outbox.replace_pong(b"<pong>", Role::Client, &mut storage);
+        outbox.replace_pong(b"<old>", Framing::Unmasked, &mut storage);
+        outbox.replace_pong(b"<pong>", Framing::Unmasked, &mut storage);
         while !outbox.is_empty() {
             sent.extend(drain(&mut outbox, &mut storage, step));
         }
@@ -66,9 +66,9 @@ fn only_the_latest_pong_waits_and_goes_behind_what_was_begun() {
 fn a_pong_alone_leaves_in_pieces() {
     let mut storage = FrameStorage::default();
     let mut outbox = Outbox::default();
-    outbox.replace_pong(b"<pong>", Role::Client, &mut storage);
+    outbox.replace_pong(b"<pong>", Framing::Unmasked, &mut storage);
     let mut sent = drain(&mut outbox, &mut storage, 4);
-    outbox.replace_pong(b"<next>", Role::Client, &mut storage);
+    outbox.replace_pong(b"<next>", Framing::Unmasked, &mut storage);
     while !outbox.is_empty() {
         sent.extend(drain(&mut outbox, &mut storage, 4));
     }
@@ -86,7 +86,7 @@ fn a_pong_waits_for_the_end_of_one_frame_however_much_is_sent_at_once() {
         outbox.push_shared(&shared, 0..shared.len(), &mut storage);
         drain(&mut outbox, &mut storage, sent);
         for pong in [b"<1>", b"<2>"] {
-            outbox.replace_pong(pong, Role::Client, &mut storage);
+            outbox.replace_pong(pong, Framing::Unmasked, &mut storage);
         }
         assert_eq!(outbox.bytes(), 2 * shared.len() - sent + 3);
         assert_eq!(storage.queued(), outbox.bytes());
@@ -102,8 +102,8 @@ fn truncation_keeps_what_was_begun() {
     let mut storage = FrameStorage::default();
     let (mut outbox, _) = filled(&mut storage);
     drain(&mut outbox, &mut storage, 3);
-    outbox.replace_pong(b"<pong>", Role::Client, &mut storage);
-    outbox.truncate(Role::Client, &mut storage);
+    outbox.replace_pong(b"<pong>", Framing::Unmasked, &mut storage);
+    outbox.truncate(Framing::Unmasked, &mut storage);
     assert_eq!(outbox.bytes(), 2);
     outbox.push_bytes(b"<close>", &mut storage);
     assert_eq!(drain(&mut outbox, &mut storage, 20), b"ne<close>");
@@ -120,7 +120,7 @@ fn truncation_drops_every_frame_of_which_nothing_was_sent() {
             for copied in [true, false] {
                 let mut storage = FrameStorage::default();
                 let mut outbox = Outbox::default();
-                let begun = end_of_begun(&frames, 0, before, Role::Client) - before;
+                let begun = end_of_begun(&frames, 0, before, Framing::Unmasked) - before;
                 outbox.resume_frame(begun);
                 if copied {
                     outbox.push_bytes(&frames[before..], &mut storage);
@@ -129,7 +129,7 @@ fn truncation_drops_every_frame_of_which_nothing_was_sent() {
                 }
                 outbox.push_shared(&shared, 0..frames.len(), &mut storage);
                 drain(&mut outbox, &mut storage, sent - before);
-                outbox.truncate(Role::Client, &mut storage);
+                outbox.truncate(Framing::Unmasked, &mut storage);
                 let end = [0, 5, 7, 14].into_iter().find(|end| *end >= sent).unwrap();
                 assert_eq!(outbox.bytes(), end - sent, "{sent}, {before}, {copied}");
                 assert_eq!(storage.queued(), outbox.bytes());
@@ -145,7 +145,7 @@ fn truncation_keeps_the_rest_of_what_is_no_frame() {
     let mut outbox = Outbox::default();
     outbox.push_bytes(b"HTTP/1.1 101 Switching Protocols", &mut storage);
     drain(&mut outbox, &mut storage, 5);
-    outbox.truncate(Role::Client, &mut storage);
+    outbox.truncate(Framing::Unmasked, &mut storage);
     assert_eq!(drain(&mut outbox, &mut storage, 100), b"1.1 101 Switching Protocols");
 }
 
@@ -156,9 +156,9 @@ fn the_memory_of_what_was_sent_is_given_back_and_a_begun_frame_stays_begun() {
         let (mut storage, mut outbox) = (FrameStorage::default(), Outbox::default());
         outbox.push_bytes(&long, &mut storage);
         outbox.consume(sent, &mut storage, Time::BEGINNING);
-        outbox.trim(Role::Client, &mut storage);
+        outbox.trim(Framing::Unmasked, &mut storage);
         assert!(outbox.memory() <= 2 * outbox.bytes() + 5_000, "{} after {sent}", outbox.memory());
-        outbox.truncate(Role::Client, &mut storage);
+        outbox.truncate(Framing::Unmasked, &mut storage);
         let end = [0, 30_004, 30_009].into_iter().find(|end| *end >= sent).unwrap();
         assert_eq!(drain(&mut outbox, &mut storage, 40_000), long[sent..end], "{sent}");
     }
@@ -200,14 +200,14 @@ fn apply(step: Step, outbox: &mut Outbox, storage: &mut FrameStorage, topic: Key
             let (batch, source) = (Bytes::from(vec![4; len]), Source { topic, first: None });
             outbox.push_run(&Run::form(&batch, Some(source)), source, 0, storage);
         }
-        Step::Pong(len) => outbox.replace_pong(&vec![5; len], Role::Client, storage),
+        Step::Pong(len) => outbox.replace_pong(&vec![5; len], Framing::Unmasked, storage),
         Step::Consume(len) => {
             let mut slices = [IoSlice::new(&[]); SLICES_MAX];
             let offered = outbox.slices(&mut slices, storage).bytes;
             outbox.consume(len.min(offered), storage, Time::BEGINNING);
         }
-        Step::Trim => outbox.trim(Role::Client, storage),
-        Step::Truncate => outbox.truncate(Role::Client, storage),
+        Step::Trim => outbox.trim(Framing::Unmasked, storage),
+        Step::Truncate => outbox.truncate(Framing::Unmasked, storage),
     }
 }
 

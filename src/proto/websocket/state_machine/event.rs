@@ -164,6 +164,8 @@ pub enum TimedOut {
     Message,
     /// Nothing arrived in time after a ping.
     Pong,
+    /// A raw stream brought nothing for its idle timeout.
+    Idle,
     /// The closing handshake, or the end of the stream after it, did not come in time.
     Close,
 }

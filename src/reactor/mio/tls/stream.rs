@@ -98,6 +98,11 @@ impl TlsStream {
         }
     }
 
+    /// Whether the session is still being negotiated.
+    pub(in crate::reactor::mio) fn is_handshaking(&self) -> bool {
+        self.session.is_handshaking()
+    }
+
     /// Whether the last receive stopped before the stream was empty, so that others get their turn,
     /// or has left the end of the stream to the next one.
     pub(in crate::reactor::mio) fn is_behind(&self) -> bool {

@@ -16,6 +16,7 @@ mod punctual;
 mod servers;
 mod shutdowns;
 mod site;
+mod streams;
 mod topics;
 mod totals;
 
@@ -30,7 +31,7 @@ use super::world::{MAX_CONNECTIONS, Report, Setup};
 use crate::shared::Random;
 
 /// Seed `n` belongs to family `n % FAMILIES.len()`.
-const FAMILIES: [&str; 13] = [
+const FAMILIES: [&str; 14] = [
     "echo",
     "fetch",
     "topics",
@@ -44,10 +45,11 @@ const FAMILIES: [&str; 13] = [
     "site",
     "punctual",
     "links",
+    "streams",
 ];
 
 /// Seeds of all families together.
-const SEEDS: u64 = 1300;
+const SEEDS: u64 = 1400;
 
 /// One seed in this many runs twice, to compare the histories.
 const COMPARED: u64 = 13;

@@ -1,0 +1,74 @@
+use crate::engine::broadcast::report::Gap;
+use crate::engine::connection::Connection;
+use crate::engine::handler::WebSocketHandler;
+use crate::engine::stream::handler::StreamHandler;
+use crate::net::disconnect::{ConnectError, Disconnect};
+
+/// A handler of either kind of connection, and what both kinds have in common.
+pub(crate) enum AnyHandler<S> {
+    WebSocket(Box<dyn WebSocketHandler<S>>),
+    Stream(Box<dyn StreamHandler<S>>),
+}
+
+impl<S> AnyHandler<S> {
+    #[inline]
+    pub(crate) fn web_socket(&mut self) -> Option<&mut dyn WebSocketHandler<S>> {
+        match self {
+            Self::WebSocket(handler) => Some(&mut **handler),
+            Self::Stream(_) => None,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn stream(&mut self) -> Option<&mut dyn StreamHandler<S>> {
+        match self {
+            Self::WebSocket(_) => None,
+            Self::Stream(handler) => Some(&mut **handler),
+        }
+    }
+
+    pub(crate) fn on_open(&mut self, conn: &mut Connection<'_>, state: &mut S) {
+        match self {
+            Self::WebSocket(handler) => handler.on_open(conn, state),
+            Self::Stream(handler) => handler.on_open(conn, state),
+        }
+    }
+
+    pub(crate) fn on_drained(&mut self, conn: &mut Connection<'_>, state: &mut S) {
+        match self {
+            Self::WebSocket(handler) => handler.on_drained(conn, state),
+            Self::Stream(handler) => handler.on_drained(conn, state),
+        }
+    }
+
+    pub(crate) fn on_gap(&mut self, conn: &mut Connection<'_>, gap: Gap, state: &mut S) {
+        match self {
+            Self::WebSocket(handler) => handler.on_gap(conn, gap, state),
+            Self::Stream(handler) => handler.on_gap(conn, gap, state),
+        }
+    }
+
+    pub(crate) fn on_close(
+        &mut self,
+        conn: &mut Connection<'_>,
+        disconnect: &Disconnect,
+        state: &mut S,
+    ) {
+        match self {
+            Self::WebSocket(handler) => handler.on_close(conn, disconnect, state),
+            Self::Stream(handler) => handler.on_close(conn, disconnect, state),
+        }
+    }
+
+    pub(crate) fn on_connect_error(
+        &mut self,
+        conn: &mut Connection<'_>,
+        error: &ConnectError,
+        state: &mut S,
+    ) {
+        match self {
+            Self::WebSocket(handler) => handler.on_connect_error(conn, error, state),
+            Self::Stream(handler) => handler.on_connect_error(conn, error, state),
+        }
+    }
+}

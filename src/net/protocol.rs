@@ -1,0 +1,224 @@
+//! The protocol of a connection: WebSocket, or one of the application's own.
+
+use super::framing::Framing;
+use crate::proto::stream::RawStream;
+use crate::proto::{CloseCode, Role, State, TimedOut, WebSocket, Workspace};
+use crate::time::Time;
+
+/// The protocol of a connection, and what both kinds have in common.
+#[derive(Debug)]
+pub(crate) enum Protocol {
+    WebSocket(WebSocket),
+    Stream(RawStream),
+}
+
+impl Protocol {
+    #[inline]
+    pub(crate) const fn web_socket(&self) -> Option<&WebSocket> {
+        match self {
+            Self::WebSocket(socket) => Some(socket),
+            Self::Stream(_) => None,
+        }
+    }
+
+    #[inline]
+    pub(crate) const fn web_socket_mut(&mut self) -> Option<&mut WebSocket> {
+        match self {
+            Self::WebSocket(socket) => Some(socket),
+            Self::Stream(_) => None,
+        }
+    }
+
+    #[inline]
+    pub(crate) const fn stream(&self) -> Option<&RawStream> {
+        match self {
+            Self::WebSocket(_) => None,
+            Self::Stream(stream) => Some(stream),
+        }
+    }
+
+    #[inline]
+    pub(crate) const fn stream_mut(&mut self) -> Option<&mut RawStream> {
+        match self {
+            Self::WebSocket(_) => None,
+            Self::Stream(stream) => Some(stream),
+        }
+    }
+
+    #[inline]
+    pub(crate) const fn is_stream(&self) -> bool {
+        matches!(self, Self::Stream(_))
+    }
+
+    /// Which end of the connection this program is.
+    #[inline]
+    pub(crate) const fn role(&self) -> Role {
+        match self {
+            Self::WebSocket(socket) => socket.role(),
+            Self::Stream(stream) => stream.role(),
+        }
+    }
+
+    #[inline]
+    pub(crate) const fn state(&self) -> State {
+        match self {
+            Self::WebSocket(socket) => socket.state(),
+            Self::Stream(stream) => stream.state(),
+        }
+    }
+
+    /// Whether messages can be sent.
+    #[inline]
+    pub(crate) fn is_open(&self) -> bool {
+        self.state() == State::Open
+    }
+
+    /// What the output is made of.
+    #[inline]
+    pub(crate) const fn framing(&self) -> Framing {
+        match self {
+            Self::WebSocket(socket) => Framing::of(socket.role()),
+            Self::Stream(_) => Framing::Raw,
+        }
+    }
+
+    /// Whether both ends have agreed on compression.
+    #[inline]
+    pub(crate) fn is_compressed(&self) -> bool {
+        self.web_socket().is_some_and(WebSocket::is_compressed)
+    }
+
+    /// Whether it is open, not compressed, and nothing of the peer's is unfinished.
+    #[inline]
+    pub(crate) fn is_plainly_open(&self) -> bool {
+        match self {
+            Self::WebSocket(socket) => !socket.awaits_peer() && !socket.is_compressed(),
+            Self::Stream(stream) => !stream.awaits_peer(),
+        }
+    }
+
+    /// Whether it is open and sends a server's frames as they are; `compressible`: they are to be
+    /// compressed if both ends have agreed on that.
+    #[inline]
+    pub(crate) fn takes_frames(&self, compressible: bool) -> bool {
+        match self {
+            Self::WebSocket(socket) => {
+                socket.is_open()
+                    && socket.role() == Role::Server
+                    && !(compressible && socket.is_compressed())
+            }
+            Self::Stream(_) => false,
+        }
+    }
+
+    /// Whether a message of `len` bytes is to be compressed.
+    #[inline]
+    pub(crate) fn compresses(&self, len: usize) -> bool {
+        self.web_socket().is_some_and(|socket| socket.compression().applies_to(len))
+    }
+
+    /// Whether a message is partly decompressed.
+    #[inline]
+    pub(crate) fn is_inflating(&self) -> bool {
+        self.web_socket().is_some_and(|socket| socket.compression().is_inflating())
+    }
+
+    /// Whether a client's request is awaited, or has arrived in part.
+    pub(crate) fn awaits_request(&self) -> bool {
+        self.web_socket().is_some_and(|socket| {
+            socket.role() == Role::Server
+                && socket.state() == State::Connecting
+                && !socket.is_between_requests()
+        })
+    }
+
+    /// The length of the longest message that the peer may send.
+    pub(crate) fn longest_message(&self) -> usize {
+        self.web_socket().map_or(0, |socket| socket.limits().message())
+    }
+
+    /// Whether a deadline may be due other than that of the peer's next sign of life.
+    #[inline]
+    pub(crate) fn awaits_peer(&self) -> bool {
+        match self {
+            Self::WebSocket(socket) => socket.awaits_peer(),
+            Self::Stream(stream) => stream.awaits_peer(),
+        }
+    }
+
+    /// Bytes of storage that its unfinished input takes.
+    pub(crate) fn buffered_bytes(&self) -> usize {
+        match self {
+            Self::WebSocket(socket) => socket.buffered_bytes(),
+            Self::Stream(stream) => stream.buffered_bytes(),
+        }
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is due.
+    pub(crate) fn deadline(&self) -> Option<Time> {
+        match self {
+            Self::WebSocket(socket) => socket.deadline(),
+            Self::Stream(stream) => stream.deadline(),
+        }
+    }
+
+    /// Acts on the earliest deadline, if it has come.
+    pub(crate) fn handle_timeout(&mut self, work: &mut Workspace<'_>) -> Result<(), TimedOut> {
+        match self {
+            Self::WebSocket(socket) => socket.handle_timeout(work),
+            Self::Stream(stream) => stream.handle_timeout(work.now),
+        }
+    }
+
+    /// Notes that the peer took some of the output that had to wait.
+    pub(crate) fn note_progress(&mut self, now: Time) {
+        match self {
+            Self::WebSocket(socket) => socket.note_progress(now),
+            Self::Stream(stream) => stream.note_progress(now),
+        }
+    }
+
+    /// Gives the peer its full time for everything, because its input was not read for a while.
+    pub(crate) fn restart_deadlines(&mut self, now: Time) {
+        match self {
+            Self::WebSocket(socket) => socket.restart_deadlines(now),
+            Self::Stream(stream) => stream.note_progress(now),
+        }
+    }
+
+    /// Begins to close in order. Before it is open, it ends at once.
+    pub(crate) fn close(&mut self, code: CloseCode, reason: &str, work: &mut Workspace<'_>) {
+        match self {
+            Self::WebSocket(socket) => socket.close(code, reason, work),
+            Self::Stream(stream) => stream.close(work.now),
+        }
+    }
+
+    /// Ends it, telling the peer why if the protocol can. Does not wait for the peer's response.
+    pub(crate) fn close_immediately(&mut self, code: CloseCode, work: &mut Workspace<'_>) {
+        match self {
+            Self::WebSocket(socket) => socket.close_immediately(code, work),
+            Self::Stream(stream) => stream.terminate(work.now),
+        }
+    }
+
+    /// Ends it without telling the peer.
+    pub(crate) fn terminate(&mut self, work: &mut Workspace<'_>) {
+        match self {
+            Self::WebSocket(socket) => socket.terminate(work),
+            Self::Stream(stream) => stream.terminate(work.now),
+        }
+    }
+}
+
+impl From<WebSocket> for Protocol {
+    fn from(socket: WebSocket) -> Self {
+        Self::WebSocket(socket)
+    }
+}
+
+impl From<RawStream> for Protocol {
+    fn from(stream: RawStream) -> Self {
+        Self::Stream(stream)
+    }
+}
