@@ -10,9 +10,10 @@ use eventwire::proto::{OpCode, Role};
 use eventwire::reactor::SimReactor;
 use eventwire::reactor::sim::{PeerId, SimConfig};
 use eventwire::{
-    ClientConfig, CloseCode, Config, ConnectError, Connection, ConnectionId, Context, Disconnect,
-    EventHandler, Gap, Message, OverflowPolicy, SendStatus, ServerConfig, StreamConfig,
-    StreamHandler, SubscribeError, TopicId, Upgrade, WebSocketHandler,
+    Backoff, ClientConfig, CloseCode, Config, ConnectError, Connection, ConnectionId, Context,
+    Disconnect, EndpointId, Error, EventHandler, EventLoop, Gap, ListenerId, Message,
+    OverflowPolicy, SendStatus, ServerConfig, StreamConfig, StreamHandler, SubscribeError, TopicId,
+    Upgrade, WebSocketHandler, on_message,
 };
 
 use super::rig::Rig;
@@ -77,7 +78,7 @@ impl Kind {
 
     /// Whether its handler has this method.
     fn has(self, at: At) -> bool {
-        self == Self::WebSocket || !matches!(at, At::Upgrade | At::Ping | At::Pong)
+        self == Self::WebSocket || !matches!(at, At::Upgrade | At::Response | At::Ping | At::Pong)
     }
 }
 
@@ -101,12 +102,22 @@ enum Action {
     RemoveTopic,
     EmptyAndRemoveTopic,
     Publish,
+    Connect,
+    ConnectAndStopLink,
+    ConnectWithWrongEndpoint,
+    ConnectStream,
+    ListenAndClose,
+    ListenOnPortInUse,
+    MakePublisher,
+    HoldAndRelease,
+    StopListening,
+    StopReading,
     Stop,
     Drain,
 }
 
 impl Action {
-    const ALL: [Self; 20] = [
+    const ALL: [Self; 30] = [
         Self::Subscribe,
         Self::SubscribeBehindBroadcast,
         Self::Unsubscribe,
@@ -125,6 +136,16 @@ impl Action {
         Self::RemoveTopic,
         Self::EmptyAndRemoveTopic,
         Self::Publish,
+        Self::Connect,
+        Self::ConnectAndStopLink,
+        Self::ConnectWithWrongEndpoint,
+        Self::ConnectStream,
+        Self::ListenAndClose,
+        Self::ListenOnPortInUse,
+        Self::MakePublisher,
+        Self::HoldAndRelease,
+        Self::StopListening,
+        Self::StopReading,
         Self::Stop,
         Self::Drain,
     ];
@@ -174,6 +195,40 @@ impl Action {
                 text(&cx.broadcast(topic, "x"))
             }
             Self::Publish => text(&cx.publish(Say("x")).is_ok()),
+            Self::Connect => text(&cx.connect(state.reach.client, NOWHERE).is_ok()),
+            Self::ConnectAndStopLink => {
+                let conn = cx.connect(state.reach.client, NOWHERE).expect("it is begun");
+                let link = cx.connection(conn).link().expect("it reconnects");
+                assert!(cx.stop_reconnecting(link));
+                text(&cx.stop_reconnecting(link))
+            }
+            Self::ConnectWithWrongEndpoint => text(&cx.connect(state.reach.server, NOWHERE)),
+            Self::ConnectStream => text(&cx.connect_stream(state.reach.stream, "sim:7").is_ok()),
+            Self::ListenAndClose => {
+                let listener = cx.listen(state.reach.server, "127.0.0.1:0").expect("a port");
+                assert!(cx.close_listener(listener));
+                text(&cx.close_listener(listener))
+            }
+            Self::ListenOnPortInUse => {
+                let Err(Error::Io { source, .. }) = cx.listen(state.reach.server, state.reach.used)
+                else {
+                    panic!("the port is in use");
+                };
+                text(&source.kind())
+            }
+            Self::MakePublisher => text(&cx.publisher::<Say>().is_ok()),
+            Self::HoldAndRelease => {
+                drop(cx.hold());
+                String::new()
+            }
+            Self::StopListening => {
+                cx.stop_listening();
+                String::new()
+            }
+            Self::StopReading => {
+                cx.stop_reading();
+                String::new()
+            }
             Self::Stop => {
                 cx.stop();
                 String::new()
@@ -251,6 +306,19 @@ fn expected_of_web_socket(at: At, action: Action) -> Outcome {
         Action::RemoveTopic => ("false".into(), mine("", subscribed), "."),
         Action::EmptyAndRemoveTopic => ("Gone".into(), String::new(), ""),
         Action::Publish => ("true".into(), mine("x", subscribed), "x."),
+        Action::Connect | Action::ConnectStream | Action::MakePublisher => {
+            ("true".into(), mine("", subscribed), ".")
+        }
+        Action::ConnectAndStopLink | Action::ListenAndClose => {
+            ("false".into(), mine("", subscribed), ".")
+        }
+        Action::ConnectWithWrongEndpoint => {
+            ("Err(WrongEndpoint)".into(), mine("", subscribed), ".")
+        }
+        Action::ListenOnPortInUse => ("AddrInUse".into(), mine("", subscribed), "."),
+        Action::HoldAndRelease | Action::StopListening | Action::StopReading => {
+            (String::new(), mine("", subscribed), ".")
+        }
         Action::Stop | Action::Drain => (String::new(), String::new(), ""),
     };
     let ends = matches!(action, Action::Stop | Action::Drain);
@@ -278,10 +346,24 @@ struct Act;
 /// The event of a timer: the same.
 struct Due;
 
+/// What handlers connect and listen with.
+#[derive(Clone, Copy)]
+struct Reach {
+    server: EndpointId,
+    client: EndpointId,
+    stream: EndpointId,
+    /// An address that is listened on.
+    used: SocketAddr,
+}
+
+/// A URL that nobody serves.
+const NOWHERE: &str = "ws://127.0.0.1:7";
+
 struct State {
     at: At,
     action: Action,
     topic: TopicId,
+    reach: Reach,
     /// The connection that opened first, and only receives.
     other: Option<ConnectionId>,
     me: Option<ConnectionId>,
@@ -293,11 +375,12 @@ struct State {
 }
 
 impl State {
-    const fn new(at: At, action: Action, topic: TopicId) -> Self {
+    const fn new(at: At, action: Action, topic: TopicId, reach: Reach) -> Self {
         Self {
             at,
             action,
             topic,
+            reach,
             other: None,
             me: None,
             result: None,
@@ -470,6 +553,27 @@ struct Case {
     address: SocketAddr,
 }
 
+/// Registers what handlers connect and listen with.
+fn reach(event_loop: &mut EventLoop<State, SimReactor>, listener: ListenerId) -> Reach {
+    let config = ClientConfig::default().reconnect(Backoff::default());
+    let ignore = || on_message(|_, _, _: &mut State| {});
+    Reach {
+        server: event_loop.server_endpoint(ServerConfig::default(), ignore()).expect("valid"),
+        client: event_loop.client_endpoint(config, ignore()).expect("valid"),
+        stream: event_loop.stream_endpoint(StreamConfig::default(), Ignore).expect("valid"),
+        used: event_loop.local_addr(listener).expect("it listens"),
+    }
+}
+
+/// A raw stream that nobody looks at.
+struct Ignore;
+
+impl StreamHandler<State> for Ignore {
+    fn on_data(&mut self, _: &mut Connection<'_>, data: &[u8], _: &mut State) -> usize {
+        data.len()
+    }
+}
+
 impl Case {
     fn new(kind: Kind, at: At, action: Action) -> Self {
         let reactor = SimReactor::new(0, SimConfig::calm());
@@ -479,7 +583,9 @@ impl Case {
             event_loop.on_handler::<Say>(Probe);
             let topic = event_loop.topic("topic").expect("a topic");
             let listener = event_loop.listen("127.0.0.1:0", ServerConfig::default(), Probe);
-            (listener.expect("a port"), State::new(at, action, topic))
+            let listener = listener.expect("a port");
+            let reach = reach(event_loop, listener);
+            (listener, State::new(at, action, topic, reach))
         });
         let other = rig.address;
         let address = match kind {
