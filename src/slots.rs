@@ -65,6 +65,7 @@ impl<T> Slots<T> {
         self.slab.len()
     }
 
+    #[inline]
     pub(crate) fn insert(&mut self, value: T) -> Key {
         let made: Result<_, Infallible> = self.try_insert_with(|_| Ok(value));
         let Ok(key) = made;

@@ -86,7 +86,11 @@ impl<T> ConnectionMap<T> {
     }
 
     /// Removes a connection's data and returns it.
+    #[inline]
     pub fn remove(&mut self, conn: ConnectionId) -> Option<T> {
+        if self.is_empty() {
+            return None;
+        }
         self.get(conn)?;
         self.len -= 1;
         self.entries[conn.0.index()].take().map(|(_, value)| value)

@@ -123,6 +123,7 @@ impl ServerEndpoint {
     /// # Errors
     ///
     /// If the proxy's header lists too many addresses.
+    #[inline]
     pub(crate) fn client(
         &self,
         request: &HttpRequest<'_>,

@@ -233,6 +233,7 @@ impl Pattern {
         }
     }
 
+    #[inline]
     pub(crate) fn matches(&self, path: &str) -> bool {
         match self {
             Self::Exact(exact) => path == exact,

@@ -103,6 +103,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     }
 
     /// Whether there is work that readiness will not announce.
+    #[inline]
     pub(crate) fn has_work(&self, now: Time) -> bool {
         self.core.sockets.has_work()
             || self.core.topics.is_delivering()

@@ -181,25 +181,29 @@ impl Output {
     /// none of those.
     #[inline]
     pub(super) fn try_cork(&mut self, table: &Table, conn: Key, message: Message<'_>) -> bool {
-        let Some(framing) = table.fast_path(conn) else {
-            return false;
-        };
+        if !table.is_fast_server(conn) {
+            return self.try_cork_otherwise(table, conn, message);
+        }
         if message.len() >= REUSE_BYTES_MIN || self.cork.len() >= CORK_FLUSH_BYTES_MIN {
             return false;
         }
-        if framing == Framing::Unmasked {
-            self.cork.push_frame(&message.into());
-        } else {
-            self.cork_otherwise(message, framing);
-        }
+        self.cork.push_frame(&message.into());
         self.messages_sent += 1;
         true
     }
 
     /// Apart from the usual frames of servers.
     #[inline(never)]
-    fn cork_otherwise(&mut self, message: Message<'_>, framing: Framing) {
+    fn try_cork_otherwise(&mut self, table: &Table, conn: Key, message: Message<'_>) -> bool {
+        let Some(framing) = table.fast_path(conn) else {
+            return false;
+        };
+        if message.len() >= REUSE_BYTES_MIN || self.cork.len() >= CORK_FLUSH_BYTES_MIN {
+            return false;
+        }
         framing.next(&mut self.mask_keys).write(&message.into(), self.cork.bytes_mut());
+        self.messages_sent += 1;
+        true
     }
 
     /// Counts a message that was taken, or dropped. One whose stream failed meanwhile is neither.

@@ -53,6 +53,7 @@ impl Registry {
         }
     }
 
+    #[inline]
     pub(crate) fn insert(&mut self, socket: Socket) -> Key {
         let conn = self.table.insert(socket);
         self.note_standing(conn, true);

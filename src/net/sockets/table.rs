@@ -20,6 +20,8 @@ pub(super) struct Table {
     fast: Key,
     /// What its output is made of.
     fast_framing: Framing,
+    /// The same connection if it sends a server's frames, as most do; or `Key::NONE`.
+    fast_server: Key,
 }
 
 /// What finds the whole messages in a connection's input.
@@ -43,7 +45,12 @@ impl Table {
     pub(super) const SIZE: usize = Slots::<Socket>::SIZE;
 
     pub(super) fn with_capacity(capacity: usize) -> Self {
-        Self { slots: Slots::with_capacity(capacity), fast: Key::NONE, fast_framing: Framing::Raw }
+        Self {
+            slots: Slots::with_capacity(capacity),
+            fast: Key::NONE,
+            fast_framing: Framing::Raw,
+            fast_server: Key::NONE,
+        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -65,6 +72,7 @@ impl Table {
         self.slots.get_mut(conn)
     }
 
+    #[inline]
     pub(super) fn insert(&mut self, socket: Socket) -> Key {
         self.clear_fast_path();
         self.slots.insert(socket)
@@ -85,6 +93,13 @@ impl Table {
         (self.fast == conn).then_some(self.fast_framing)
     }
 
+    /// Whether the connection has the mark of the fast path and sends a server's frames.
+    #[inline]
+    pub(super) fn is_fast_server(&self, conn: Key) -> bool {
+        debug_assert!(self.fast_server == Key::NONE || self.fast_server == self.fast);
+        self.fast_server == conn
+    }
+
     /// Marks the connection for the fast path, if nothing stands in its way.
     #[inline]
     pub(super) fn set_fast_path(&mut self, conn: Key) -> Option<&Socket> {
@@ -92,6 +107,9 @@ impl Table {
         let socket = self.slots.get(conn).filter(|socket| may_take_fast_path(socket))?;
         self.fast = conn;
         self.fast_framing = socket.protocol.framing();
+        if self.fast_framing == Framing::Unmasked {
+            self.fast_server = conn;
+        }
         Some(socket)
     }
 
@@ -118,6 +136,7 @@ impl Table {
     #[inline]
     pub(super) fn clear_fast_path(&mut self) {
         self.fast = Key::NONE;
+        self.fast_server = Key::NONE;
     }
 
     pub(super) fn is_open(&self, conn: Key) -> bool {

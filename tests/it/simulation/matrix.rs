@@ -195,6 +195,14 @@ impl Action {
                 text(&cx.broadcast(topic, "x"))
             }
             Self::Publish => text(&cx.publish(Say("x")).is_ok()),
+            _ => self.run_on_the_loop(state, cx),
+        }
+    }
+
+    /// Actions that concern no connection at hand.
+    fn run_on_the_loop(self, state: &State, cx: &mut Context<'_>) -> String {
+        let text = |outcome: &dyn std::fmt::Debug| format!("{outcome:?}");
+        match self {
             Self::Connect => text(&cx.connect(state.reach.client, NOWHERE).is_ok()),
             Self::ConnectAndStopLink => {
                 let conn = cx.connect(state.reach.client, NOWHERE).expect("it is begun");
@@ -237,6 +245,7 @@ impl Action {
                 cx.shutdown(Duration::from_millis(100));
                 String::new()
             }
+            _ => unreachable!("it concerns a connection"),
         }
     }
 }

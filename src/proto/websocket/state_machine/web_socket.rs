@@ -243,6 +243,7 @@ impl WebSocket {
         message + self.opening.as_ref().map_or(0, |opening| opening.buffered_bytes())
     }
 
+    #[inline]
     pub(super) fn enter(&mut self, state: State, workspace: &mut Workspace<'_>) {
         self.state = state;
         self.waiting_since = workspace.now;
