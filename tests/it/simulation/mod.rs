@@ -43,6 +43,7 @@ mod settled;
 mod shares;
 mod stages;
 mod stirring;
+mod storm;
 mod visitor;
 mod world;
 
