@@ -332,6 +332,9 @@
 //!   the order of the jobs, or its [panic](JobPanicked) does, or it is
 //!   [counted](RunSummary::unfinished_jobs) when the loop ends first. If too many are in hand, the
 //!   caller gets the job back.
+//! - **Links.** A client that reconnects has at most one connection at a time. It tries again once
+//!   for each connection that ended, not before the time that it told, and never after it was
+//!   stopped.
 //! - **Timers.** A timer's event is never early. Events of one type arrive in the order of their
 //!   due times. The event of a cancelled timer does not arrive.
 //! - **Limits.** The resources that one peer can use are limited, with defaults: [`Config`],
