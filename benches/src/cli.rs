@@ -84,7 +84,7 @@ charged for every message that it delays.")]
     /// Measure reconnection: many clients in one loop, whose server is killed and started again
     ///
     /// It tells when the clients are back, how many attempts that takes, and the longest turn of
-    /// their loop. It takes a quarter of a minute.
+    /// their loop. It takes less than a minute.
     Reconnect(ReconnectArgs),
     /// Measure what TLS adds to round trips, to opening a connection, and to its memory
     ///
