@@ -135,13 +135,26 @@ fn final_answer<'a>(
             HandshakeError::UnexpectedStatus(_) => {
                 return Some(Answer::Refused { is_proxy, head, body });
             }
-            // A proxy that answers 101 refuses, whatever else is in its head.
-            _ if is_proxy && head.get(8..12) == Some(b" 101") => {
+            // A proxy that answers 101 refuses, if that is a head at all.
+            error if is_proxy && head.get(8..12) == Some(b" 101") && !is_of_the_head(&error) => {
                 return Some(Answer::Refused { is_proxy, head, body });
             }
             error => return Some(Answer::Failed(error)),
         }
     }
+}
+
+/// Whether a head cannot be parsed, whatever it is for.
+const fn is_of_the_head(error: &HandshakeError) -> bool {
+    matches!(
+        error,
+        HandshakeError::Http(
+            HttpError::HeadBoundary
+                | HttpError::InvalidHeaderLine
+                | HttpError::InvalidStartLine
+                | HttpError::TooManyHeaders { .. }
+        )
+    )
 }
 
 /// Checks a body against one that is read in the simplest way.
