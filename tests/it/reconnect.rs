@@ -185,6 +185,32 @@ fn no_link_tries_again_while_the_loop_shuts_down() {
     assert_eq!(seen.retries, [None]);
 }
 
+#[test]
+fn a_link_that_waits_ends_when_its_time_comes_and_its_endpoint_is_gone() {
+    let (mut event_loop, mut seen) = event_loop();
+    let endpoint = event_loop.client_endpoint(reconnecting(), Client).expect("valid");
+    event_loop.context().connect(endpoint, &format!("ws://{}", nobody())).expect("it is begun");
+    drive_until(&mut event_loop, &mut seen, |_, seen| seen.failures == 1);
+    assert!(event_loop.context().remove_endpoint(endpoint));
+    drive_until(&mut event_loop, &mut seen, |event_loop, _| event_loop.stats().links == 0);
+    let stats = event_loop.stats();
+    assert_eq!((stats.links_waiting, event_loop.connections()), (0, 0));
+}
+
+#[test]
+fn a_link_that_waits_ends_when_its_time_comes_during_a_shutdown() {
+    let (mut event_loop, mut seen) = event_loop();
+    let url = format!("ws://{}", nobody());
+    event_loop.connect(&url, reconnecting(), Client).expect("it is begun");
+    drive_until(&mut event_loop, &mut seen, |_, seen| seen.failures == 1);
+    let hold = event_loop.context().hold();
+    event_loop.context().shutdown(Duration::from_secs(3600));
+    drive_until(&mut event_loop, &mut seen, |event_loop, _| event_loop.stats().links == 0);
+    assert_eq!((event_loop.stats().links_waiting, event_loop.is_stopping()), (0, false));
+    drop(hold);
+    event_loop.run(&mut seen).expect("it ends");
+}
+
 /// Two thousand clients lose their server, which comes back. Each failure is followed by one
 /// attempt, not before its time, and the attempts are spread over the time that the delays allow.
 #[test]

@@ -29,8 +29,11 @@ pub(crate) struct Links {
 /// ```text
 ///              the connection has ended, or could not be made
 ///  Connected ─────────────────────────────────────────────────► Waiting
-///      ▲                                                           │
-///      └───────────────────── the delay is over ───────────────────┘
+///      ▲                                                         ▲ │
+///      │                     there is no room for a connection   │ │
+///      └────────────── Retrying ─────────────────────────────────┘ │
+///                         ▲              the delay is over         │
+///                         └────────────────────────────────────────┘
 /// ```
 ///
 /// It begins with its first connection. It is removed when it is stopped, or not to try again.
@@ -49,6 +52,8 @@ enum LinkState {
     Connected { conn: ConnectionId, opened: Option<Time> },
     /// It tries again at this moment.
     Waiting { until: Time },
+    /// It tries again now.
+    Retrying,
 }
 
 impl Links {
@@ -106,14 +111,14 @@ impl Links {
     pub(crate) fn connection(&self, id: LinkId) -> Option<ConnectionId> {
         match self.get(id)?.state {
             LinkState::Connected { conn, .. } => Some(conn),
-            LinkState::Waiting { .. } => None,
+            LinkState::Waiting { .. } | LinkState::Retrying => None,
         }
     }
 
     /// When the link of a connection that has ended tries again.
     pub(crate) fn retry_at(&self, conn: ConnectionId) -> Option<Time> {
         match self.get(self.of(conn)?)?.state {
-            LinkState::Connected { .. } => None,
+            LinkState::Connected { .. } | LinkState::Retrying => None,
             LinkState::Waiting { until } => Some(until),
         }
     }
@@ -131,7 +136,7 @@ impl Links {
     pub(crate) fn open_for(&self, id: LinkId, now: Time) -> Option<std::time::Duration> {
         match self.get(id)?.state {
             LinkState::Connected { opened, .. } => opened.map(|opened| now.since(opened)),
-            LinkState::Waiting { .. } => None,
+            LinkState::Waiting { .. } | LinkState::Retrying => None,
         }
     }
 
@@ -151,7 +156,8 @@ impl Links {
     /// to be removed.
     pub(crate) fn next_retry(&mut self, now: Time) -> Option<LinkId> {
         while let Some(entry) = self.timers.expire(now) {
-            if self.is_due(entry.key, entry.due) {
+            if let Some(link) = self.slots.get_mut(entry.key.0) {
+                link.state = LinkState::Retrying;
                 self.waiting -= 1;
                 self.attempts += 1;
                 return Some(entry.key);
@@ -161,11 +167,6 @@ impl Links {
         let slots = &self.slots;
         self.next_due = self.timers.next(|id| slots.get(id.0).is_some()).unwrap_or(Time::NEVER);
         None
-    }
-
-    fn is_due(&self, id: LinkId, due: Time) -> bool {
-        self.get(id)
-            .is_some_and(|link| matches!(link.state, LinkState::Waiting { until } if until == due))
     }
 
     /// A link that tried again has this connection.
