@@ -211,6 +211,27 @@ fn a_link_that_waits_ends_when_its_time_comes_during_a_shutdown() {
     event_loop.run(&mut seen).expect("it ends");
 }
 
+#[test]
+fn a_link_that_finds_no_room_waits_again_until_there_is_some() {
+    let config = Config::default().max_connections(1).on_panic(OnPanic::Propagate);
+    let (mut event_loop, mut seen) = (EventLoop::new(config).expect("a loop"), Seen::default());
+    let server = Server::echo();
+    let address = nobody();
+    event_loop.connect(&format!("ws://{address}"), reconnecting(), Client).expect("it is begun");
+    drive_until(&mut event_loop, &mut seen, |_, seen| seen.failures == 1);
+    let other = format!("ws://{}", server.address());
+    let other = event_loop.connect(&other, ClientConfig::default(), Client).expect("there is room");
+    let attempts = event_loop.stats().reconnect_attempts;
+    drive_until(&mut event_loop, &mut seen, |event_loop, _| {
+        event_loop.stats().reconnect_attempts >= attempts + 3
+    });
+    assert_eq!((event_loop.stats().links, event_loop.connections()), (1, 1));
+    let _link = serve(address);
+    event_loop.context().connection(other).close(CloseCode::NORMAL, "");
+    drive_until(&mut event_loop, &mut seen, |event_loop, _| event_loop.stats().reconnected == 1);
+    assert_eq!(event_loop.stats().links_waiting, 0);
+}
+
 /// Two thousand clients lose their server, which comes back. Each failure is followed by one
 /// attempt, not before its time, and the attempts are spread over the time that the delays allow.
 #[test]
