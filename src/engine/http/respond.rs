@@ -41,8 +41,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
         }
     }
 
-    /// Answers the request with this head.
-    pub(crate) fn answer(&mut self, conn: Key, head: &[u8], state: &mut S) {
+    /// Answers the request with this head, or receives its body first.
+    pub(crate) fn answer(&mut self, conn: Key, head: &[u8], body: Option<&[u8]>, state: &mut S) {
         let Some(socket) = self.core.sockets.get(conn) else {
             return;
         };
@@ -55,7 +55,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         // Determined first, because even an invalid request may be a `HEAD` request.
         let is_head = head.starts_with(HttpRequest::HEAD_METHOD);
         let request = match HttpRequest::read(head, endpoint.limits.head_limits()) {
-            Ok(request) => request,
+            Ok(request) => body.into_iter().fold(request, HttpRequest::with_body),
             Err(error) => return self.refuse_request(conn, error.into(), is_head),
         };
         let client = match endpoint.client(&request, peer) {
@@ -66,6 +66,18 @@ impl<S, R: Reactor> EventLoop<S, R> {
             Ok(found) => found,
             Err(error) => return self.refuse_request(conn, error, is_head),
         };
+        let takes_body = matches!(found, Found::Handler);
+        match request.expected_body().map(|body| body.filter(|_| takes_body)) {
+            Ok(None) => {}
+            Ok(Some(body)) => {
+                let limit = endpoint.limits.body();
+                return match body.check(limit) {
+                    Ok(()) => self.core.sockets.receive_body(conn, head, body),
+                    Err(error) => self.refuse_request(conn, error.into(), is_head),
+                };
+            }
+            Err(error) => return self.refuse_request(conn, error.into(), is_head),
+        }
         if client.is_some() {
             self.set_peer(conn, client);
         }

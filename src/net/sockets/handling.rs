@@ -6,7 +6,7 @@ use super::Sockets;
 use super::table::Whole;
 use crate::net::places::Standing;
 use crate::proto::handshake::{Acceptance, Refusal, UpgradeRequest};
-use crate::proto::http::HttpResponse;
+use crate::proto::http::{ExpectedBody, HttpResponse};
 use crate::proto::{Event, Handled, Limits, PeerError, ProtocolError, WorkBudget};
 use crate::slots::Key;
 
@@ -124,6 +124,14 @@ impl Sockets {
             socket.accept(request, acceptance, work);
         });
         output.mark_http(registry, conn);
+    }
+
+    /// Receives the body of the request with this head before the response to it.
+    pub(crate) fn receive_body(&mut self, conn: Key, head: &[u8], body: ExpectedBody) {
+        let Self { registry, output } = self;
+        output.write_frames(registry, conn, |socket, work| socket.receive_body(head, body, work));
+        output.mark_http(registry, conn);
+        registry.arm(conn);
     }
 
     /// Responds to a request that opens no connection; `is_last`: the connection ends then. Reading

@@ -12,6 +12,9 @@ impl WebSocket {
     pub fn deadline(&self) -> Option<Time> {
         let limits = &*self.limits;
         match self.state {
+            State::Connecting if awaits_body(self) => {
+                self.waiting_since.checked_add(limits.body_timeout)
+            }
             State::Connecting => self.waiting_since.checked_add(limits.handshake_timeout),
             State::Closing | State::Closed => self.waiting_since.checked_add(limits.close_timeout),
             State::Open => earlier(message_deadline(self), liveness_deadline(self)),
@@ -109,6 +112,10 @@ fn is_message_deadline_first(socket: &WebSocket) -> bool {
 
 fn has_begun_request(socket: &WebSocket) -> bool {
     socket.opening.as_ref().is_some_and(|opening| opening.has_begun())
+}
+
+fn awaits_body(socket: &WebSocket) -> bool {
+    socket.opening.as_ref().is_some_and(|opening| opening.awaits_body())
 }
 
 fn earlier(one: Option<Time>, other: Option<Time>) -> Option<Time> {
