@@ -169,6 +169,8 @@ impl From<ProtocolError> for PeerError {
 pub enum TimedOut {
     /// The opening handshake was not complete in time.
     Handshake,
+    /// The application did not respond to a request in time.
+    Response,
     /// A message made no progress in time.
     Message,
     /// Nothing arrived in time after a ping.

@@ -8,6 +8,7 @@ use crate::proto::DeflateAgreement;
 use crate::proto::handshake::{ClientRequest, HandshakeError, Key, RefusedReader};
 use crate::proto::http::{HeadLimits, HeadScanner, HttpError, HttpRequest, ResponseHead};
 use crate::proto::proxy_protocol::{HEADER_BYTES_MAX, header_len};
+use crate::time::Time;
 
 /// How many interim responses a server may send before the final one. Few servers send more than
 /// one or two.
@@ -42,6 +43,8 @@ pub(super) enum Expected {
     Body(Box<RequestBody>),
     /// An act of the owner, after an event. No input is handled before that.
     Act,
+    /// The response to a request, by this moment.
+    Response(Time),
 }
 
 /// A client's request, against which the response is checked.
@@ -179,11 +182,6 @@ impl Opening {
         matches!(self.expected, Expected::Act)
     }
 
-    /// Whether the body of a request is awaited.
-    pub(super) const fn awaits_body(&self) -> bool {
-        matches!(self.expected, Expected::Body(_))
-    }
-
     /// Expects another head.
     pub(super) fn restart(&mut self, limits: &HeadLimits) {
         self.head.clear();
@@ -209,7 +207,7 @@ impl Opening {
     pub(super) fn buffered_bytes(&self) -> usize {
         let received = match &self.expected {
             Expected::Body(body) => body.buffered_bytes(),
-            Expected::Head | Expected::Act => 0,
+            Expected::Head | Expected::Act | Expected::Response(_) => 0,
         };
         received + self.sent.as_ref().map_or(0, SentRequest::buffered_bytes)
     }
