@@ -421,7 +421,8 @@
 //!   sockets/                  all of them: input, output, flushing, ends
 //! reactor/                    the seam to the system: readiness, clock, entropy, wake
 //!   mio/ sim/                 the real system; a simulated network with seeded faults
-//! queue/ topics/ timers.rs    pure: no sockets, no clock
+//! queue/ topics/ tags/        pure: no sockets, no clock
+//! timers.rs                   pure, too: what is due when
 //! proto/                      pure protocol code
 //!   websocket/ deflate/       frames, messages, the state machine; compression
 //!   http/ handshake/          requests and responses; the opening handshake, both sides
@@ -431,7 +432,7 @@
 //! histogram.rs logging.rs     durations in buckets; log lines
 //! ```
 //!
-//! `proto`, `queue`, `topics`, `timers` and `slots` never read a clock, never draw randomness and
+//! `proto`, `queue`, `topics`, `tags`, `timers` and `slots` never read a clock, never draw randomness and
 //! never do I/O: time and entropy are arguments.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -447,6 +448,7 @@ pub mod proto;
 mod queue;
 pub mod reactor;
 mod slots;
+mod tags;
 mod time;
 mod timers;
 mod topics;
@@ -481,6 +483,7 @@ pub use proto::{AsOutgoing, CloseCode, Limits, Message, Outgoing, PreparedMessag
 pub use queue::PublishError;
 #[cfg(feature = "tls")]
 pub use reactor::{TlsClient, TlsError, TlsServer};
+pub use tags::{Tag, TagError};
 pub use time::Time;
 
 #[doc = include_str!("guide.md")]

@@ -12,6 +12,7 @@ use crate::engine::turn::room::Room;
 use crate::net::sockets::{Sender, Sockets};
 use crate::net::streams::Transmit;
 use crate::queue::LocalEvents;
+use crate::tags::Tags;
 use crate::time::Time;
 use crate::topics::Topics;
 
@@ -19,6 +20,7 @@ use crate::topics::Topics;
 pub(crate) struct Core<T: ?Sized> {
     pub(crate) sockets: Sockets,
     pub(crate) topics: Topics,
+    pub(crate) tags: Tags,
     pub(crate) events: LocalEvents,
     pub(crate) ending: Ending,
     /// Of the connections that have agreed on one.

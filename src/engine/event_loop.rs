@@ -36,6 +36,7 @@ use crate::net::streams::Streams;
 use crate::proto::MaskKeys;
 use crate::queue::LocalEvents;
 use crate::reactor::{MioReactor, Reactor, Readiness};
+use crate::tags::Tags;
 use crate::time::Time;
 use crate::topics::Topics;
 
@@ -133,6 +134,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let core = Core {
             sockets: Sockets::new(reserved, MaskKeys::new(entropy), now, limits),
             topics: Topics::new(config.topics),
+            tags: Tags::new(config.tags),
             events: LocalEvents::new(config.inbox, config.timers),
             ending: Ending::new(),
             subprotocols: ConnectionMap::new(),

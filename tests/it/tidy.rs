@@ -45,10 +45,11 @@ const LAYERS: &[(&str, &[&str])] = &[
             "proto::Payload",
         ],
     ),
+    ("tags", &["slots"]),
     ("reactor", &["time"]),
     ("net", &["slots", "time", "logging", "proto", "queue", "timers", "topics", "reactor"]),
     // The facade composes the limits and errors of the layers, which own them.
-    ("error", &["proto::handshake", "proto::http", "queue::PublishError"]),
+    ("error", &["proto::handshake", "proto::http", "queue::PublishError", "tags::TagError"]),
     (
         "config",
         &[
@@ -58,6 +59,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "net::proxies::TrustedProxies",
             "net::limits::MemoryCaps",
             "net::limits::OutboxLimits",
+            "tags::TagLimits",
             "topics::TopicLimits",
         ],
     ),
@@ -73,6 +75,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "queue",
             "timers",
             "topics",
+            "tags",
             "reactor",
             "net",
             "error",
@@ -83,7 +86,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 
 /// Layers without I/O: bytes, keys and the time are arguments.
 const PURE: &[&str] =
-    &["slots", "time", "histogram", "overflow", "proto", "queue", "timers", "topics"];
+    &["slots", "time", "histogram", "overflow", "proto", "queue", "timers", "topics", "tags"];
 
 /// What pure layers do without. Default hashers draw randomness.
 const IMPURE: &[&str] = &[
