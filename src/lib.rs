@@ -432,8 +432,8 @@
 //! histogram.rs logging.rs     durations in buckets; log lines
 //! ```
 //!
-//! `proto`, `queue`, `topics`, `tags`, `timers` and `slots` never read a clock, never draw randomness and
-//! never do I/O: time and entropy are arguments.
+//! `proto`, `queue`, `topics`, `tags`, `timers` and `slots` never read a clock, never draw
+//! randomness and never do I/O: time and entropy are arguments.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
