@@ -455,7 +455,7 @@ mod topics;
 
 pub use bytes::Bytes;
 pub use config::{
-    Backoff, ClientConfig, Config, Idle, OnPanic, ServerConfig, Shutdown, StreamConfig,
+    Backoff, ClientConfig, Config, Idle, MaxAge, OnPanic, ServerConfig, Shutdown, StreamConfig,
 };
 #[doc(hidden)]
 pub use engine::kind as route_kind;

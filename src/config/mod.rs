@@ -2,6 +2,7 @@
 
 mod backoff;
 mod client;
+mod max_age;
 mod server;
 mod shutdown;
 mod stream;
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 pub use self::backoff::Backoff;
 pub use self::client::ClientConfig;
+pub use self::max_age::MaxAge;
 pub use self::server::ServerConfig;
 pub use self::shutdown::Shutdown;
 pub use self::stream::StreamConfig;

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use crate::config::{ClientConfig, ServerConfig, StreamConfig};
+use crate::config::{ClientConfig, MaxAge, ServerConfig, StreamConfig};
 use crate::engine::any_handler::AnyHandler;
 use crate::engine::handler::{Upgrade, WebSocketHandler};
 use crate::engine::stream::handler::StreamHandler;
@@ -14,6 +14,7 @@ pub(crate) struct ConfiguredHandler<S> {
     pub(crate) origins: OriginPolicy,
     /// How many bytes of a connection's output the system may hold unsent. 0: the system's default.
     pub(crate) unsent_limit: u32,
+    pub(crate) max_age: Option<Box<MaxAge>>,
     subprotocols: Subprotocols,
     #[cfg(feature = "deflate")]
     deflate: Option<crate::proto::DeflateConfig>,
@@ -32,6 +33,7 @@ impl<S> ConfiguredHandler<S> {
             limits: Arc::new(config.limits),
             origins: config.origins,
             unsent_limit: config.unsent_limit,
+            max_age: config.max_age,
             subprotocols: Subprotocols::new(config.subprotocols),
             #[cfg(feature = "deflate")]
             deflate: config.deflate,
@@ -49,6 +51,7 @@ impl<S> ConfiguredHandler<S> {
             limits: Arc::new(config.limits.clone()),
             origins: OriginPolicy::Any,
             unsent_limit: config.unsent_limit,
+            max_age: None,
             subprotocols: Subprotocols::default(),
             #[cfg(feature = "deflate")]
             deflate: None,
@@ -66,6 +69,7 @@ impl<S> ConfiguredHandler<S> {
             limits: Arc::default(),
             origins: OriginPolicy::Any,
             unsent_limit: config.unsent_limit,
+            max_age: config.max_age.clone(),
             subprotocols: Subprotocols::default(),
             #[cfg(feature = "deflate")]
             deflate: None,
