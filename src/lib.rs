@@ -356,6 +356,7 @@
 //! | frame | the RFC 6455 unit on the wire; a *message* is one or more frames, whole |
 //! | event | a value of an application's own type, *published* to handlers and subscribers |
 //! | topic | a named sequence of messages; they are *broadcast* to it, connections *subscribe* |
+//! | tag | a key of connections, by which they are found, sent to and closed |
 //! | outbox, inbox | queued output of a connection; a queue of events into the loop |
 //! | shutdown | the orderly end of a loop within a deadline |
 //! | drained | an outbox that had queued output is empty |
@@ -460,11 +461,12 @@ pub use config::{
 #[doc(hidden)]
 pub use engine::kind as route_kind;
 pub use engine::{
-    Connection, ConnectionEntry, ConnectionId, ConnectionMap, Context, EndpointId, EventHandler,
-    EventLoop, Gap, HandlerCall, Hold, HttpHandler, IntoRoutes, JobPanicked, LinkId, ListenerId,
-    LoopHandle, OnMessage, Publisher, RecvError, Routes, RunEnd, RunSummary, SlowCall, Stats,
-    StreamAddress, StreamHandler, Subscriber, TimerId, TopicChanged, TopicId, TopicStats,
-    TryRecvError, Upgrade, WebSocketHandler, Workers, on_message,
+    Answer, Connection, ConnectionEntry, ConnectionId, ConnectionMap, Context, EndpointId,
+    EventHandler, EventLoop, Gap, HandlerCall, Hold, HttpHandler, IntoRoutes, JobPanicked, Later,
+    LinkId, ListenerId, LoopHandle, OnMessage, Publisher, RecvError, RequestId, RespondError,
+    Responder, Routes, RunEnd, RunSummary, SlowCall, Stats, StreamAddress, StreamHandler,
+    Subscriber, TimerId, TopicChanged, TopicId, TopicStats, TryRecvError, Upgrade,
+    WebSocketHandler, Workers, on_message,
 };
 pub use error::{Error, SubscribeError};
 pub use histogram::Histogram;

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use crate::config::{ClientConfig, MaxAge, ServerConfig, StreamConfig};
 use crate::engine::any_handler::AnyHandler;
-use crate::engine::handler::{Upgrade, WebSocketHandler};
+use crate::engine::handler::WebSocketHandler;
 use crate::engine::stream::handler::StreamHandler;
 use crate::proto::Limits;
 use crate::proto::handshake::{Acceptance, OriginPolicy, UpgradeRequest};
@@ -78,17 +78,18 @@ impl<S> ConfiguredHandler<S> {
     }
 
     /// Chooses a configured subprotocol if the handler chose none, and negotiates compression.
-    pub(crate) fn complete(&self, upgrade: Upgrade, request: &UpgradeRequest<'_>) -> Upgrade {
-        let Upgrade::Accept(acceptance) = upgrade else {
-            return upgrade;
-        };
+    pub(crate) fn complete(
+        &self,
+        acceptance: Acceptance,
+        request: &UpgradeRequest<'_>,
+    ) -> Acceptance {
         let acceptance = self.choose_subprotocol(acceptance, request);
         #[cfg(feature = "deflate")]
         let acceptance = match &self.deflate {
             Some(config) => acceptance.deflate(config, request),
             None => acceptance,
         };
-        Upgrade::Accept(acceptance)
+        acceptance
     }
 
     fn choose_subprotocol(

@@ -16,6 +16,7 @@ use crate::engine::context::Context;
 use crate::engine::core::Core;
 use crate::engine::endpoints::Endpoints;
 use crate::engine::handle::{LoopHandle, News, Shared};
+use crate::engine::http::pending::PendingRequests;
 use crate::engine::http::router::Routers;
 use crate::engine::ids::TopicId;
 use crate::engine::server::open_listeners::OpenListeners;
@@ -144,6 +145,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             listeners: OpenListeners::new(),
             links: Links::new(),
             requests: Requests::default(),
+            pending: PendingRequests::default(),
             room: Room::new(max_connections),
             inboxes: Inboxes::default(),
             handle,
@@ -342,6 +344,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             self.core.erased().serve_links();
         }
         if self.core.requests.is_pending() {
+            self.send_answers(state);
             self.serve_requests();
         }
         if self.core.ending.has_begun() {
@@ -388,6 +391,10 @@ impl<S, R: Reactor> EventLoop<S, R> {
                 News::Resolved(resolved) => self.dialer.resolved(&mut self.core, resolved),
                 // The turn's end looks at the holds.
                 News::Released => {}
+                News::Answered(request, answer) => {
+                    // A client that has left needs no answer.
+                    let _ = self.core.erased().respond(request, answer);
+                }
                 News::StopListening => self.core.erased().close_listeners(),
                 News::StopReading => self.core.erased().stop_reading(),
                 News::ShutDown(mut shutdown) => {

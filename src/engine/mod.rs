@@ -40,6 +40,8 @@ pub use context::Context;
 pub use event_loop::EventLoop;
 pub use handle::LoopHandle;
 pub use handler::{OnMessage, Upgrade, WebSocketHandler, on_message};
+pub use http::answer::{Answer, Later, RequestId, RespondError};
+pub use http::responder::Responder;
 pub use http::routes::{HttpHandler, IntoRoutes, Routes, kind};
 pub use ids::{ConnectionId, EndpointId, LinkId, ListenerId, TimerId, TopicId};
 pub use stats::snapshot::Stats;

@@ -129,7 +129,13 @@ impl Protocol {
             socket.role() == Role::Server
                 && socket.state() == State::Connecting
                 && !socket.is_between_requests()
+                && !socket.awaits_response()
         })
+    }
+
+    /// Whether a client's request awaits a response that comes later.
+    pub(crate) fn awaits_response(&self) -> bool {
+        self.web_socket().is_some_and(WebSocket::awaits_response)
     }
 
     /// The length of the longest message that the peer may send.

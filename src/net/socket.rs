@@ -202,6 +202,7 @@ impl Socket {
             State::Connecting if self.is_client() => Standing::Open,
             State::Connecting | State::Closed if self.outbox.is_some() => Standing::Answering,
             State::Connecting if self.asks() => Standing::Asking,
+            State::Connecting if self.protocol.awaits_response() => Standing::Answering,
             State::Connecting if has_more => Standing::Answering,
             State::Connecting => Standing::Idle,
             State::Open | State::Closing => Standing::Open,

@@ -1,6 +1,7 @@
 //! Integration tests.
 
 mod acting;
+mod answers;
 mod attachments;
 mod backpressure;
 mod client;

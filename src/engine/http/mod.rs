@@ -1,5 +1,9 @@
 //! HTTP requests: routes and responses.
 
+pub(crate) mod answer;
+pub(crate) mod later;
+pub(crate) mod pending;
 pub(crate) mod respond;
+pub(crate) mod responder;
 pub(crate) mod router;
 pub(crate) mod routes;

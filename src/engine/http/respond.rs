@@ -4,7 +4,8 @@ use crate::engine::configured_handler::ConfiguredHandler;
 use crate::engine::connection::Connection;
 use crate::engine::endpoints::ServerEndpoint;
 use crate::engine::event_loop::EventLoop;
-use crate::engine::handler::Upgrade;
+use crate::engine::http::answer::Answer;
+use crate::engine::http::pending::RequestFacts;
 use crate::engine::http::router::Resource;
 use crate::engine::ids::ConnectionId;
 use crate::engine::turn::calls::HandlerCall;
@@ -14,7 +15,7 @@ use crate::net::proxies;
 use crate::net::rare_state::End;
 use crate::net::socket::Socket;
 use crate::proto::PeerError;
-use crate::proto::handshake::{HandshakeError, UpgradeRequest};
+use crate::proto::handshake::{Acceptance, HandshakeError, Refusal, UpgradeRequest};
 use crate::proto::http::{ContentType, HttpRequest, HttpResponse};
 use crate::reactor::Reactor;
 use crate::slots::Key;
@@ -41,8 +42,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
         }
     }
 
-    /// Answers the request with this head.
-    pub(crate) fn answer(&mut self, conn: Key, head: &[u8], state: &mut S) {
+    /// Answers the request with this head, or receives its body first.
+    pub(crate) fn answer(&mut self, conn: Key, head: &[u8], body: Option<&[u8]>, state: &mut S) {
         let Some(socket) = self.core.sockets.get(conn) else {
             return;
         };
@@ -55,7 +56,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         // Determined first, because even an invalid request may be a `HEAD` request.
         let is_head = head.starts_with(HttpRequest::HEAD_METHOD);
         let request = match HttpRequest::read(head, endpoint.limits.head_limits()) {
-            Ok(request) => request,
+            Ok(request) => body.into_iter().fold(request, HttpRequest::with_body),
             Err(error) => return self.refuse_request(conn, error.into(), is_head),
         };
         let client = match endpoint.client(&request, peer) {
@@ -66,20 +67,36 @@ impl<S, R: Reactor> EventLoop<S, R> {
             Ok(found) => found,
             Err(error) => return self.refuse_request(conn, error, is_head),
         };
+        let takes_body = matches!(found, Found::Handler);
+        match request.expected_body().map(|body| body.filter(|_| takes_body)) {
+            Ok(None) => {}
+            Ok(Some(body)) => {
+                let limit = endpoint.limits.body();
+                return match body.check(limit) {
+                    Ok(()) => self.core.sockets.receive_body(conn, head, body),
+                    Err(error) => self.refuse_request(conn, error.into(), is_head),
+                };
+            }
+            Err(error) => return self.refuse_request(conn, error.into(), is_head),
+        }
         if client.is_some() {
             self.set_peer(conn, client);
         }
-        let response = match found {
-            Found::WebSocket(handler) => return self.upgrade(conn, handler, request, state),
+        match found {
+            Found::WebSocket(handler) => return self.upgrade(conn, handler, request, head, state),
             Found::Handler => self.ask(conn, &request, state),
-            Found::Response(response) => response,
-            Found::Metrics => metrics(self),
-        };
+            Found::Response(response) => {
+                self.respond(conn, &RequestFacts::of(&request), &response);
+            }
+            Found::Metrics => {
+                let response = metrics(self);
+                self.respond(conn, &RequestFacts::of(&request), &response);
+            }
+        }
         if client.is_some() {
             // The proxy may send another client's request on the same connection.
             self.set_peer(conn, peer);
         }
-        self.respond(conn, &request, &response);
     }
 
     fn set_peer(&mut self, conn: Key, address: Option<std::net::SocketAddr>) {
@@ -88,30 +105,38 @@ impl<S, R: Reactor> EventLoop<S, R> {
         }
     }
 
-    /// Calls the handler of the request's path.
-    fn ask(&mut self, conn: Key, request: &HttpRequest<'_>, state: &mut S) -> HttpResponse {
+    /// Calls the handler of the request's path, and answers or waits for the answer.
+    fn ask(&mut self, conn: Key, request: &HttpRequest<'_>, state: &mut S) {
+        let facts = RequestFacts::of(request);
         let endpoint = self.core.sockets.get(conn).and_then(Socket::endpoint);
         let router = endpoint.and_then(|endpoint| self.routers.get_mut(endpoint));
         let Some(Resource::Handler(handler)) =
             router.and_then(|router| router.find(request.path()))
         else {
-            return HttpResponse::new(404);
+            return self.respond(conn, &facts, &HttpResponse::new(404));
         };
+        self.core.pending.begin(ConnectionId(conn));
         let mut connection = Connection::new(self.core.erased().context(), ConnectionId(conn));
-        let response = self.calls.call(HandlerCall::Request, &mut connection, |conn| {
+        let returned = self.calls.call(HandlerCall::Request, &mut connection, |conn| {
             handler.on_request(conn, request, state)
         });
-        // It panicked.
-        response.unwrap_or_else(|_| HttpResponse::new(500))
+        let mut asked = self.core.pending.end();
+        let answer = asked.choose(returned.ok());
+        self.send_answer(conn, asked.into_pending(facts), answer, state);
     }
 
-    fn respond(&mut self, conn: Key, request: &HttpRequest<'_>, response: &HttpResponse) {
+    pub(super) fn respond(&mut self, conn: Key, facts: &RequestFacts, response: &HttpResponse) {
         self.tally.requests += 1;
-        let is_last = request.is_last() || self.core.ending.has_begun();
-        self.core.sockets.respond(conn, response, request.is_head(), is_last);
+        let is_last = facts.is_last || self.core.ending.has_begun();
+        self.core.sockets.respond(conn, response, facts.is_head, is_last);
         if is_last {
             self.core.sockets.registry.end(conn, End::Connect(ConnectError::Cancelled));
         }
+    }
+
+    pub(crate) fn refuse(&mut self, conn: Key, refusal: &Refusal) {
+        self.core.sockets.refuse(conn, refusal);
+        self.core.sockets.registry.end(conn, End::Connect(ConnectError::Cancelled));
     }
 
     fn refuse_request(&mut self, conn: Key, error: HandshakeError, is_head: bool) {
@@ -119,7 +144,14 @@ impl<S, R: Reactor> EventLoop<S, R> {
         self.core.sockets.registry.end_by_peer_error(conn, PeerError::Handshake(error));
     }
 
-    fn upgrade(&mut self, conn: Key, handler: usize, http: HttpRequest<'_>, state: &mut S) {
+    fn upgrade(
+        &mut self,
+        conn: Key,
+        handler: usize,
+        http: HttpRequest<'_>,
+        head: &[u8],
+        state: &mut S,
+    ) {
         let Some(configured) = self.handlers.get(handler) else {
             return;
         };
@@ -133,27 +165,39 @@ impl<S, R: Reactor> EventLoop<S, R> {
         if let Some(socket) = self.core.sockets.get_mut(conn) {
             socket.set_handler(handler);
         }
+        self.core.pending.begin(ConnectionId(conn));
         let upgrade = self
             .call(conn, HandlerCall::Upgrade, |handler, conn| {
                 Some(handler.web_socket()?.on_upgrade(conn, &request, state))
             })
-            .flatten()
-            // It panicked.
-            .unwrap_or_else(|| Upgrade::refuse(500));
-        let Some(configured) = self.handlers.get(handler) else {
-            return;
-        };
-        match configured.complete(upgrade, &request) {
-            Upgrade::Accept(acceptance) => {
-                let limits = configured.limits.clone();
-                self.core.sockets.accept(conn, &request, &acceptance, limits);
-                self.open(conn, acceptance.chosen_subprotocol(), state);
-            }
-            Upgrade::Refuse(refusal) => {
-                self.core.sockets.refuse(conn, &refusal);
-                self.core.sockets.registry.end(conn, End::Connect(ConnectError::Cancelled));
+            .flatten();
+        let mut asked = self.core.pending.end();
+        match asked.choose(upgrade.map(Answer::from)) {
+            Answer::Accept(acceptance) => self.open_web_socket(conn, &request, acceptance, state),
+            Answer::Refuse(refusal) => self.refuse(conn, &refusal),
+            answer => {
+                let facts = RequestFacts::of_upgrade(head);
+                self.send_answer(conn, asked.into_pending(facts), answer, state);
             }
         }
+    }
+
+    /// Opens the WebSocket that the request asks for.
+    pub(super) fn open_web_socket(
+        &mut self,
+        conn: Key,
+        request: &UpgradeRequest<'_>,
+        acceptance: Acceptance,
+        state: &mut S,
+    ) {
+        let handler = self.core.sockets.get(conn).map(Socket::handler);
+        let Some(configured) = handler.and_then(|handler| self.handlers.get(handler)) else {
+            return;
+        };
+        let acceptance = configured.complete(acceptance, request);
+        let limits = configured.limits.clone();
+        self.core.sockets.accept(conn, request, &acceptance, limits);
+        self.open(conn, acceptance.chosen_subprotocol(), state);
     }
 }
 

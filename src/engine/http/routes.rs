@@ -1,10 +1,12 @@
 //! A listener's WebSocket endpoints, handlers and pages, by the paths of requests.
 
 use std::fmt;
+use std::marker::PhantomData;
 
 use crate::config::ServerConfig;
 use crate::engine::connection::Connection;
 use crate::engine::handler::{WebSocketHandler, on_message};
+use crate::engine::http::answer::Answer;
 use crate::error::Error;
 use crate::proto::Message;
 use crate::proto::http::{HttpRequest, HttpResponse};
@@ -21,7 +23,8 @@ use crate::proto::http::{HttpRequest, HttpResponse};
 /// WebSocket. If a request's target is in absolute form, its path is used ([`HttpRequest::path`]),
 /// and its host replaces `Host` ([`HttpRequest::host`]).
 ///
-/// This is not a web framework: requests have no bodies, and handlers respond at once.
+/// This is not a web framework: bodies are short and handed over whole, and there are no filters,
+/// sessions or templates.
 ///
 /// ```
 /// use eventwire::{Config, EventLoop, HttpResponse, Routes, ServerConfig};
@@ -46,7 +49,7 @@ pub struct Routes<S>(Vec<(String, Route<S>)>);
 
 /// What is served at a path.
 pub(crate) enum Route<S> {
-    WebSocket(ServerConfig, Box<dyn WebSocketHandler<S>>),
+    WebSocket(Box<ServerConfig>, Box<dyn WebSocketHandler<S>>),
     Handler(Box<dyn HttpHandler<S>>),
     Page(HttpResponse),
     Metrics,
@@ -64,23 +67,24 @@ pub trait HttpHandler<S> {
         conn: &mut Connection<'_>,
         request: &HttpRequest<'_>,
         state: &mut S,
-    ) -> HttpResponse;
+    ) -> Answer;
 }
 
 /// A closure as a handler of requests.
-struct OnRequest<F>(F);
+struct OnRequest<F, A>(F, PhantomData<fn() -> A>);
 
-impl<S, F> HttpHandler<S> for OnRequest<F>
+impl<S, F, A> HttpHandler<S> for OnRequest<F, A>
 where
-    F: FnMut(&mut Connection<'_>, &HttpRequest<'_>, &mut S) -> HttpResponse,
+    F: FnMut(&mut Connection<'_>, &HttpRequest<'_>, &mut S) -> A,
+    A: Into<Answer>,
 {
     fn on_request(
         &mut self,
         conn: &mut Connection<'_>,
         request: &HttpRequest<'_>,
         state: &mut S,
-    ) -> HttpResponse {
-        (self.0)(conn, request, state)
+    ) -> Answer {
+        (self.0)(conn, request, state).into()
     }
 }
 
@@ -101,7 +105,7 @@ impl<S> Routes<S> {
         config: ServerConfig,
         handler: impl WebSocketHandler<S> + 'static,
     ) -> Self {
-        self.add(path, Route::WebSocket(config, Box::new(handler)))
+        self.add(path, Route::WebSocket(Box::new(config), Box::new(handler)))
     }
 
     /// Adds a WebSocket endpoint with a closure that handles its messages, as
@@ -116,13 +120,15 @@ impl<S> Routes<S> {
         self.websocket(path, config, on_message(handler))
     }
 
-    /// Answers `GET` and `HEAD` requests with the response that a closure returns.
+    /// Answers `GET` and `HEAD` requests with what a closure returns: an [`HttpResponse`], or any
+    /// other [`Answer`].
     #[must_use]
-    pub fn get<F>(self, path: impl Into<String>, handler: F) -> Self
+    pub fn get<F, A>(self, path: impl Into<String>, handler: F) -> Self
     where
-        F: FnMut(&mut Connection<'_>, &HttpRequest<'_>, &mut S) -> HttpResponse + 'static,
+        F: FnMut(&mut Connection<'_>, &HttpRequest<'_>, &mut S) -> A + 'static,
+        A: Into<Answer> + 'static,
     {
-        self.get_handler(path, OnRequest(handler))
+        self.get_handler(path, OnRequest(handler, PhantomData))
     }
 
     /// Answers `GET` and `HEAD` requests with the response that a handler returns.

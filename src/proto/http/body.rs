@@ -22,6 +22,26 @@ pub(crate) enum BodyLength {
     UntilClose,
 }
 
+/// A body that is to be received.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ExpectedBody {
+    pub(crate) length: BodyLength,
+    /// The client waits to be told that the body is wanted (RFC 9110 §10.1.1).
+    pub(crate) awaits_continue: bool,
+}
+
+impl ExpectedBody {
+    /// Refuses a body whose declared length exceeds the limit, in bytes.
+    pub(crate) fn check(&self, limit: usize) -> Result<(), HttpError> {
+        match self.length {
+            BodyLength::Known(length) if length > limit as u64 => {
+                Err(HttpError::BodyTooLarge { limit })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 impl Fields<'_> {
     /// The length of the body, if the head declares one.
     ///

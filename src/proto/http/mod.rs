@@ -18,7 +18,7 @@ mod status;
 mod target;
 
 pub(crate) use authority::Authority;
-pub(crate) use body::{BodyLength, BodyReader};
+pub(crate) use body::{BodyLength, BodyReader, ExpectedBody};
 pub use content_type::ContentType;
 pub use error::HttpError;
 #[cfg(test)]
