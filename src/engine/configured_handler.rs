@@ -3,6 +3,7 @@ use std::sync::Arc;
 use crate::config::{ClientConfig, MaxAge, ServerConfig, StreamConfig};
 use crate::engine::any_handler::AnyHandler;
 use crate::engine::handler::WebSocketHandler;
+use crate::engine::http::routes::HttpHandler;
 use crate::engine::stream::handler::StreamHandler;
 use crate::proto::Limits;
 use crate::proto::handshake::{Acceptance, OriginPolicy, UpgradeRequest};
@@ -70,6 +71,23 @@ impl<S> ConfiguredHandler<S> {
             origins: OriginPolicy::Any,
             unsent_limit: config.unsent_limit,
             max_age: config.max_age.clone(),
+            subprotocols: Subprotocols::default(),
+            #[cfg(feature = "deflate")]
+            deflate: None,
+            endpoint,
+        }
+    }
+
+    pub(crate) fn http(
+        handler: Box<dyn HttpHandler<S>>,
+        config: &ServerConfig,
+        endpoint: usize,
+    ) -> Self {
+        Self {
+            handler: AnyHandler::Http(handler),
+            limits: Arc::default(),
+            origins: OriginPolicy::Any,
+            unsent_limit: config.unsent_limit,
             subprotocols: Subprotocols::default(),
             #[cfg(feature = "deflate")]
             deflate: None,

@@ -85,7 +85,7 @@ pub struct EventLoop<S, R: Reactor = MioReactor> {
     /// What handlers act on.
     pub(crate) core: Core<Streams<R>>,
     pub(crate) handlers: Slab<ConfiguredHandler<S>>,
-    pub(crate) routers: Routers<S>,
+    pub(crate) routers: Routers,
     pub(crate) events: Events<S>,
     pub(crate) dialer: Dialer<R>,
     /// Moved out while input is handled, so that handlers can borrow the rest.

@@ -37,6 +37,7 @@ mod shutdown;
 mod simulation;
 mod stages;
 mod stats;
+mod streamed;
 mod streams;
 mod stress;
 mod subscribers;

@@ -4,6 +4,8 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::engine::handler::Upgrade;
+use crate::engine::http::event_stream::EventStream;
+use crate::engine::http::streamed::StreamedResponse;
 use crate::engine::ids::ConnectionId;
 use crate::proto::handshake::{Acceptance, Refusal};
 use crate::proto::http::HttpResponse;
@@ -34,6 +36,10 @@ pub enum Answer {
     Response(HttpResponse),
     /// An answer that is given later.
     Later(Later),
+    /// A response whose body is sent in pieces.
+    Stream(StreamedResponse),
+    /// Server-sent events.
+    Events(EventStream),
     /// The WebSocket opens: an answer to a request that asks for one.
     Accept(Acceptance),
     /// This response, and the end of the connection.
@@ -43,6 +49,18 @@ pub enum Answer {
 impl From<HttpResponse> for Answer {
     fn from(response: HttpResponse) -> Self {
         Self::Response(response)
+    }
+}
+
+impl From<StreamedResponse> for Answer {
+    fn from(response: StreamedResponse) -> Self {
+        Self::Stream(response)
+    }
+}
+
+impl From<EventStream> for Answer {
+    fn from(events: EventStream) -> Self {
+        Self::Events(events)
     }
 }
 

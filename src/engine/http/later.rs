@@ -118,6 +118,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let Given { conn: ConnectionId(conn), waiting, answer } = given;
         if self.core.sockets.awaits_response(conn) {
             self.send_answer(conn, waiting, answer, state);
+            self.core.sockets.registry.note_standing(conn, true);
             self.core.sockets.registry.resume(conn);
         }
     }
@@ -133,6 +134,10 @@ impl<S, R: Reactor> EventLoop<S, R> {
         match answer {
             Answer::Response(response) => self.respond(conn, &request.facts, &response),
             Answer::Refuse(refusal) => self.refuse(conn, &refusal),
+            Answer::Stream(response) => {
+                self.stream_response(conn, &request.facts, response, state);
+            }
+            Answer::Events(events) => self.stream_events(conn, &request.facts, &events, state),
             Answer::Later(later) => {
                 let by = self.core.streams.reactor.now() + later.timeout();
                 self.core.sockets.await_response(conn, by);

@@ -42,19 +42,41 @@ pub(crate) struct RequestFacts {
     pub(crate) is_head: bool,
     /// The connection ends after the response.
     pub(crate) is_last: bool,
+    /// The client knows no chunks.
+    pub(crate) is_http_1_0: bool,
+    /// The index of the handler that was called.
+    pub(crate) handler: Option<usize>,
     /// The head of a request that asks for a WebSocket.
     pub(crate) upgrade: Option<Box<[u8]>>,
 }
 
 impl RequestFacts {
-    pub(crate) fn of(request: &HttpRequest<'_>) -> Self {
-        Self { is_head: request.is_head(), is_last: request.is_last(), upgrade: None }
+    /// Of a request for which that handler was called.
+    pub(crate) fn of(request: &HttpRequest<'_>, handler: usize) -> Self {
+        Self { handler: Some(handler), ..Self::of_page(request) }
+    }
+
+    /// Of a request for which no handler is called.
+    pub(crate) fn of_page(request: &HttpRequest<'_>) -> Self {
+        Self {
+            is_head: request.is_head(),
+            is_last: request.is_last(),
+            is_http_1_0: request.is_http_1_0(),
+            handler: None,
+            upgrade: None,
+        }
     }
 
     /// Of a request with this head, which asks for a WebSocket. A response ends the connection, as
     /// a refusal does.
     pub(crate) fn of_upgrade(head: &[u8]) -> Self {
-        Self { is_head: false, is_last: true, upgrade: Some(head.into()) }
+        Self {
+            is_head: false,
+            is_last: true,
+            is_http_1_0: false,
+            handler: None,
+            upgrade: Some(head.into()),
+        }
     }
 }
 

@@ -28,7 +28,7 @@ const READING: &str = "GET, HEAD";
 /// How a request is answered, determined before any handler is called.
 enum Found {
     WebSocket(usize),
-    Handler,
+    Handler(usize),
     Response(HttpResponse),
     Metrics,
 }
@@ -49,7 +49,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         };
         let (peer, slot) = (socket.peer.get(), socket.endpoint());
         let endpoint = slot.and_then(|slot| self.core.endpoints.server(slot));
-        let router = slot.and_then(|slot| self.routers.get_mut(slot));
+        let router = slot.and_then(|slot| self.routers.get(slot));
         let (Some(endpoint), Some(router)) = (endpoint, router) else {
             return;
         };
@@ -67,7 +67,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             Ok(found) => found,
             Err(error) => return self.refuse_request(conn, error, is_head),
         };
-        let takes_body = matches!(found, Found::Handler);
+        let takes_body = matches!(found, Found::Handler(_));
         match request.expected_body().map(|body| body.filter(|_| takes_body)) {
             Ok(None) => {}
             Ok(Some(body)) => {
@@ -84,13 +84,13 @@ impl<S, R: Reactor> EventLoop<S, R> {
         }
         match found {
             Found::WebSocket(handler) => return self.upgrade(conn, handler, request, head, state),
-            Found::Handler => self.ask(conn, &request, state),
+            Found::Handler(handler) => self.ask(conn, handler, &request, state),
             Found::Response(response) => {
-                self.respond(conn, &RequestFacts::of(&request), &response);
+                self.respond(conn, &RequestFacts::of_page(&request), &response);
             }
             Found::Metrics => {
                 let response = metrics(self);
-                self.respond(conn, &RequestFacts::of(&request), &response);
+                self.respond(conn, &RequestFacts::of_page(&request), &response);
             }
         }
         if client.is_some() {
@@ -106,22 +106,18 @@ impl<S, R: Reactor> EventLoop<S, R> {
     }
 
     /// Calls the handler of the request's path, and answers or waits for the answer.
-    fn ask(&mut self, conn: Key, request: &HttpRequest<'_>, state: &mut S) {
-        let facts = RequestFacts::of(request);
-        let endpoint = self.core.sockets.get(conn).and_then(Socket::endpoint);
-        let router = endpoint.and_then(|endpoint| self.routers.get_mut(endpoint));
-        let Some(Resource::Handler(handler)) =
-            router.and_then(|router| router.find(request.path()))
-        else {
-            return self.respond(conn, &facts, &HttpResponse::new(404));
-        };
+    fn ask(&mut self, conn: Key, handler: usize, request: &HttpRequest<'_>, state: &mut S) {
         self.core.pending.begin(ConnectionId(conn));
-        let mut connection = Connection::new(self.core.erased().context(), ConnectionId(conn));
-        let returned = self.calls.call(HandlerCall::Request, &mut connection, |conn| {
-            handler.on_request(conn, request, state)
+        let Some((any_handler, calls, context)) = self.lend(handler) else {
+            return;
+        };
+        let mut connection = Connection::new(context, ConnectionId(conn));
+        let returned = calls.call(HandlerCall::Request, &mut connection, |conn| {
+            Some(any_handler.http()?.on_request(conn, request, state))
         });
         let mut asked = self.core.pending.end();
-        let answer = asked.choose(returned.ok());
+        let answer = asked.choose(returned.ok().flatten());
+        let facts = RequestFacts::of(request, handler);
         self.send_answer(conn, asked.into_pending(facts), answer, state);
     }
 
@@ -203,12 +199,9 @@ impl<S, R: Reactor> EventLoop<S, R> {
 
 /// How to answer the request, given the resource at its path. A WebSocket endpoint checks the rest
 /// of the request itself.
-fn find<S>(
-    request: &HttpRequest<'_>,
-    resource: Option<&mut Resource<S>>,
-) -> Result<Found, HandshakeError> {
+fn find(request: &HttpRequest<'_>, resource: Option<&Resource>) -> Result<Found, HandshakeError> {
     if request.method() == "OPTIONS" {
-        return options(request, resource.as_deref()).map(Found::Response);
+        return options(request, resource).map(Found::Response);
     }
     if let Some(Resource::WebSocket(handler)) = resource {
         return Ok(Found::WebSocket(*handler));
@@ -224,14 +217,15 @@ fn find<S>(
         Some(_) if !is_known => Found::Response(HttpResponse::method_not_allowed(READING)),
         Some(Resource::Page(page)) => Found::Response(page.clone()),
         Some(Resource::Metrics) => Found::Metrics,
-        Some(Resource::Handler(_) | Resource::WebSocket(_)) => Found::Handler,
+        Some(Resource::Handler(handler)) => Found::Handler(*handler),
+        Some(Resource::WebSocket(handler)) => Found::WebSocket(*handler),
     })
 }
 
 /// The response to `OPTIONS`: the methods of the resource, or of the server.
-fn options<S>(
+fn options(
     request: &HttpRequest<'_>,
-    resource: Option<&Resource<S>>,
+    resource: Option<&Resource>,
 ) -> Result<HttpResponse, HandshakeError> {
     if request.is_for_server() {
         request.check_for_server()?;

@@ -10,7 +10,6 @@ use crate::net::reading::{ReadDebt, ReadPermission};
 use crate::net::socket::Socket;
 use crate::net::sockets::{CORK_BYTES_MAX, NextInput};
 use crate::proto::handshake::HandshakeError;
-use crate::proto::stream::RawStream;
 use crate::proto::{Event, Handled, Role, State, WebSocket, WorkBudget};
 use crate::reactor::Reactor;
 use crate::slots::Key;
@@ -425,7 +424,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             return Received::Ended;
         };
         socket.halves.end_theirs();
-        if let Some(unused) = socket.protocol.stream().map(RawStream::kept) {
+        if let Some(unused) = socket.protocol.unused_input() {
             self.core.erased().end_of_raw_stream(conn, unused);
             return Received::Ended;
         }

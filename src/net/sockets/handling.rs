@@ -71,6 +71,7 @@ impl Sockets {
         conn: Key,
         input: &'a mut [u8],
     ) -> Option<Result<Handled<'a>, PeerError>> {
+        let len = input.len();
         let Self { registry, output } = self;
         let mut share = registry.input.share();
         let handled = output.write_or_pong(
@@ -82,6 +83,9 @@ impl Sockets {
             |handled| matches!(handled, Some(Ok(Handled { event: Some(Event::Ping(_)), .. }))),
         );
         registry.input.set_share(share);
+        if handled.as_ref().is_some_and(Option::is_none) {
+            self.discard(conn, len);
+        }
         handled.flatten()
     }
 

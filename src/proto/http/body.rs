@@ -251,6 +251,23 @@ impl BodyReader {
     }
 }
 
+/// Appends a chunk (RFC 9112 §7.1). An empty one would end the body, and is left out.
+pub(crate) fn write_chunk(data: &[u8], out: &mut Vec<u8>) {
+    if data.is_empty() {
+        return;
+    }
+    let mut digits = [0; SIZE_DIGITS_MAX as usize];
+    let (mut at, mut rest) = (digits.len(), data.len());
+    while rest > 0 {
+        at -= 1;
+        digits[at] = b"0123456789abcdef"[rest & 0xf];
+        rest >>= 4;
+    }
+    for part in [&digits[at..], b"\r\n", data, b"\r\n"] {
+        out.extend_from_slice(part);
+    }
+}
+
 /// The value of a hexadecimal digit.
 const fn hex_value(digit: u8) -> u8 {
     match digit {

@@ -172,6 +172,10 @@ impl Limits {
         self
     }
 
+    pub(crate) const fn closing_time(&self) -> Duration {
+        self.close_timeout
+    }
+
     /// The limits of the opening handshake's head.
     #[must_use]
     pub const fn head_limits(&self) -> &HeadLimits {
