@@ -112,12 +112,14 @@ impl ServerConfig {
         self
     }
 
-    /// How old a WebSocket connection may become. Default: as old as it likes.
+    /// How old a connection may become once it is open: a WebSocket of this configuration, or a
+    /// streamed response of the listener's. Default: as old as it likes.
     ///
     /// It is closed with code 1012, within a tenth of the age before the maximum, chosen at random,
-    /// unless the [`MaxAge`] says otherwise. `on_close` gets
-    /// [`Disconnect::ClosedByApplication`](crate::Disconnect::ClosedByApplication). At most 256
-    /// connections are closed in one turn; others that are due follow in the next.
+    /// unless the [`MaxAge`] says otherwise. A response ends without its last chunk, so that the
+    /// client knows that it is incomplete, and a page's `EventSource` connects again. `on_close`
+    /// gets [`Disconnect::ClosedByApplication`](crate::Disconnect::ClosedByApplication). At most
+    /// 256 connections are closed in one turn; others that are due follow in the next.
     ///
     /// ```
     /// use std::time::Duration;

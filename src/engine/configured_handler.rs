@@ -88,6 +88,7 @@ impl<S> ConfiguredHandler<S> {
             limits: Arc::default(),
             origins: OriginPolicy::Any,
             unsent_limit: config.unsent_limit,
+            max_age: config.max_age.clone(),
             subprotocols: Subprotocols::default(),
             #[cfg(feature = "deflate")]
             deflate: None,

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use eventwire::{
-    ClientConfig, CloseCode, Config, Connection, ConnectionId, Context, Disconnect, Error,
-    EventLoop, Message, ServerConfig, StreamConfig, StreamHandler, Tag, TagError, TopicId,
-    WebSocketHandler,
+    Answer, ClientConfig, CloseCode, Config, Connection, ConnectionId, Context, Disconnect, Error,
+    EventLoop, HttpHandler, HttpRequest, HttpResponse, MaxAge, Message, Routes, ServerConfig,
+    StreamConfig, StreamHandler, StreamedResponse, Tag, TagError, TopicId, WebSocketHandler,
 };
 
 use crate::util::{Peer, Server, drive, drive_until, looping, pattern};
@@ -276,6 +276,56 @@ fn every_kind_of_connection_can_be_tagged_sent_to_and_closed() {
     });
     event_loop.publisher().publish(Close).expect("it is taken");
     drive_until(&mut event_loop, &mut seen, |event_loop, _| event_loop.connections() == 0);
+}
+
+/// Streams a response that never ends by itself, tagged.
+struct Streaming;
+
+impl HttpHandler<Option<String>> for Streaming {
+    fn on_request(
+        &mut self,
+        _: &mut Connection<'_>,
+        _: &HttpRequest<'_>,
+        _: &mut Option<String>,
+    ) -> Answer {
+        StreamedResponse::new(HttpResponse::text("")).into()
+    }
+
+    fn on_open(&mut self, conn: &mut Connection<'_>, _: &mut Option<String>) {
+        assert_eq!(conn.tag("streams"), Ok(true));
+        assert_eq!(conn.send_tagged("streams", "x".repeat(5_000)), conn.tagged("streams").len());
+    }
+
+    fn on_close(
+        &mut self,
+        conn: &mut Connection<'_>,
+        reason: &Disconnect,
+        ended: &mut Option<String>,
+    ) {
+        assert_eq!(conn.tagged("streams").len(), 0);
+        *ended = Some(reason.to_string());
+    }
+}
+
+#[test]
+fn a_streamed_response_can_be_tagged_and_ends_at_its_age() {
+    let mut event_loop = EventLoop::new(Config::default()).expect("a loop");
+    let age = MaxAge::new(Duration::from_millis(20)).code(CloseCode::RESTART, "again");
+    let routes = Routes::new().get_handler("/stream", Streaming);
+    let config = ServerConfig::default().max_age(age);
+    let listener = event_loop.listen("127.0.0.1:0", config, routes).expect("a port");
+    let address = event_loop.local_addr(listener).expect("it listens");
+    let mut ended = None;
+    let received = drive(&mut event_loop, &mut ended, || {
+        let mut browser = Peer::open(address);
+        browser.write(b"GET /stream HTTP/1.1\r\nHost: a\r\n\r\n");
+        browser.rest()
+    });
+    assert!(received.contains(&"x".repeat(5_000)), "{received}");
+    assert!(!received.ends_with("\r\n0\r\n\r\n"), "it is incomplete");
+    drive_until(&mut event_loop, &mut ended, |event_loop, _| event_loop.connections() == 0);
+    assert!(ended.expect("on_close is called").starts_with("closed by the application: 1012"));
+    assert_eq!(event_loop.stats().max_age_reached, 1);
 }
 
 /// Checks that the topics' members and the members' topics agree.
