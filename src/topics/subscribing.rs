@@ -58,6 +58,18 @@ impl Topics {
         Some(self.registry.topics.get(topic)?.subscribers[position].policy)
     }
 
+    /// The connections that subscribe to a topic.
+    pub(crate) fn members(&self, topic: Key) -> impl ExactSizeIterator<Item = Key> {
+        let topic = self.registry.topics.get(topic);
+        let subscribers = topic.map_or(&[][..], |topic| &topic.subscribers);
+        subscribers.iter().map(|subscriber| subscriber.conn)
+    }
+
+    /// The topics that a connection subscribes to.
+    pub(crate) fn topics_of(&self, conn: Key) -> impl ExactSizeIterator<Item = Key> {
+        self.registry.subscriptions(conn).iter().map(|own| own.topic)
+    }
+
     /// Whether the connection has a subscription that keeps only the latest broadcast.
     pub(crate) fn conflates(&self, conn: Key) -> bool {
         self.registry.conflates(conn)
