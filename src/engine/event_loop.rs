@@ -318,6 +318,9 @@ impl<S, R: Reactor> EventLoop<S, R> {
         } else {
             self.core.sockets.output.clear_batch_cache();
         }
+        if self.core.topics.is_ticking() || self.core.topics.next_tick() <= self.core.now() {
+            self.serve_ticks();
+        }
         self.core.sender().flush_dirty();
         if self.core.sockets.output.has_drained() {
             self.call_on_drained(state);
@@ -423,6 +426,10 @@ impl<S, R: Reactor> EventLoop<S, R> {
             // First what its topics kept for it.
             self.core.erased().catch_up(conn);
             self.core.sender().flush(conn);
+            if self.core.erased().catch_up_values(conn) {
+                self.core.sockets.drain_again(conn);
+                continue;
+            }
             // Output is queued again: `on_drained` is called once that is sent.
             if self.core.sockets.get(conn).is_some_and(|socket| socket.blocked || socket.is_dead())
             {

@@ -55,9 +55,12 @@
 mod active;
 mod all_topics;
 mod batch;
+mod broadcasting;
 mod changes;
 mod counters;
 mod delivery;
+mod followers;
+mod following;
 mod gaps;
 mod limits;
 mod member;
@@ -65,12 +68,16 @@ mod memory;
 mod merge;
 mod output;
 mod pending;
+mod recency;
 mod registry;
+mod serving;
 mod shrink;
 mod subscribing;
 #[cfg(test)]
 mod tests;
+mod ticks;
 mod topic;
+mod values;
 
 pub(crate) use self::all_topics::Topics;
 pub(crate) use self::batch::{Frames, Run, Source};

@@ -1,5 +1,7 @@
 //! Subscribing to topics, and leaving them.
 
+use std::time::Duration;
+
 use super::all_topics::Topics;
 use super::limits::TopicError;
 use super::member::{Member, Subscription};
@@ -14,8 +16,69 @@ const SUBSCRIPTIONS_CAPACITY_MIN: usize = 8;
 
 impl Topics {
     /// Subscribes a connection. Returns `Ok(false)` if it was subscribed; it then has the new
-    /// policy. Call [`Topics::deliver_pending`] before a call that changes the policy.
+    /// policy, and no pace. Call [`Topics::deliver_pending`] and [`Topics::flush_values`] before a
+    /// call that changes the policy or the pace.
     pub(crate) fn subscribe(
+        &mut self,
+        conn: Key,
+        key: Key,
+        policy: OverflowPolicy,
+    ) -> Result<bool, TopicError> {
+        let registry = &mut self.registry;
+        let position = registry.position(conn, key);
+        let followed = position.filter(|position| {
+            let follower = registry.follower(key, *position);
+            let is_paced = |follower| {
+                let followers = registry.values(key).map(|values| &values.followers);
+                followers.is_some_and(|followers| followers.is_paced(follower))
+            };
+            let keeps = policy == OverflowPolicy::KeepLatest;
+            follower.is_some_and(|follower| !keeps || is_paced(follower))
+        });
+        if let Some(position) = followed {
+            registry.unfollow(conn, key, position);
+        }
+        let is_new = self.subscribe_with(conn, key, policy)?;
+        if position.is_some() {
+            self.memory.count(&mut self.registry, key);
+        }
+        Ok(is_new)
+    }
+
+    /// The same with the policy [`OverflowPolicy::KeepLatest`] and a pace: the connection gets the
+    /// latest message of every key at most once in each `interval`.
+    pub(crate) fn subscribe_every(
+        &mut self,
+        conn: Key,
+        key: Key,
+        interval: Duration,
+    ) -> Result<bool, TopicError> {
+        let is_new = self.subscribe_with(conn, key, OverflowPolicy::KeepLatest)?;
+        self.keep_values(key);
+        let registry = &mut self.registry;
+        let number = registry.topics.get(key).map_or(0, |topic| topic.broadcasts);
+        if let Some(position) = registry.position(conn, key) {
+            let new = registry.add_follower(conn, key, position, number);
+            let follower = new.or_else(|| registry.follower(key, position));
+            if let (Some(values), Some(follower)) = (registry.values_mut(key), follower) {
+                values.followers.set_pace(follower, Some(interval));
+                // What is pending for a subscription that had another pace.
+                if values.followers.note_change() {
+                    self.ticks.note_change(key);
+                }
+            }
+        }
+        Ok(is_new)
+    }
+
+    /// The interval of a subscription's pace.
+    pub(crate) fn pace(&self, conn: Key, topic: Key) -> Option<Duration> {
+        let position = self.registry.position(conn, topic)?;
+        let follower = self.registry.follower(topic, position)?;
+        self.registry.values(topic)?.followers.interval(follower)
+    }
+
+    fn subscribe_with(
         &mut self,
         conn: Key,
         key: Key,
@@ -35,7 +98,7 @@ impl Topics {
             return Err(TopicError::Limit);
         }
         let position = topic.subscribers.len() as u32;
-        topic.subscribers.push(Subscriber {
+        topic.push_subscriber(Subscriber {
             conn,
             since: *sequence,
             first_pending: 0,
@@ -97,6 +160,7 @@ impl Topics {
         let left = self.registry.members[conn.index()].subscriptions[index];
         let position = left.position as usize;
         self.registry.stop_lagging(conn, left.topic, position);
+        self.registry.unfollow(conn, left.topic, position);
         let Registry { topics, members, .. } = &mut self.registry;
         if let Some(topic) = topics.get_mut(left.topic) {
             debug_assert_eq!(topic.subscribers[position].position as usize, index);
@@ -109,7 +173,8 @@ impl Topics {
                 Registry::note_position(members, topic, hole);
                 hole = topic.cursor;
             }
-            topic.subscribers.swap_remove(hole);
+            let removed = topic.subscribers.swap_remove(hole);
+            topic.count_removed(removed.policy);
             shrink(&mut topic.subscribers, SUBSCRIPTIONS_CAPACITY_MIN);
             Registry::note_position(members, topic, hole);
             if topic.subscribers.is_empty() {

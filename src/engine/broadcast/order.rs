@@ -48,7 +48,7 @@ impl Core<dyn Transmit + '_> {
         };
         match socket.protocol.state() {
             State::Open => {
-                self.deliver_pending(conn);
+                self.deliver_last(conn, None);
                 self.topics.remove_connection(conn);
                 // The peer's time to answer begins when the close frame is written, not when the
                 // turn did.
@@ -73,6 +73,30 @@ impl Core<dyn Transmit + '_> {
         }
         self.topics.deliver_pending(conn, &mut Sender::new(&mut self.sockets, &mut self.streams));
         self.sockets.is_open(conn)
+    }
+
+    /// Delivers everything that topics keep for a connection, or that `only` keeps and what order
+    /// requires, because its subscriptions end or change; `false` if that was more than may wait.
+    pub(crate) fn deliver_last(&mut self, conn: Key, only: Option<Key>) -> bool {
+        let mut is_open = self.deliver_pending(conn);
+        if is_open && self.topics.is_following(conn) {
+            let mut sender = Sender::new(&mut self.sockets, &mut self.streams);
+            self.topics.flush_values(conn, only, &mut sender);
+            is_open = self.sockets.is_open(conn);
+        }
+        is_open
+    }
+
+    /// Delivers the latest messages of keys that are pending for a connection, as far as its output
+    /// has room. Returns whether there are more, and room for them.
+    pub(crate) fn catch_up_values(&mut self, conn: Key) -> bool {
+        if !self.topics.is_following(conn) || self.sockets.get(conn).is_none() {
+            return false;
+        }
+        let mut sender = Sender::new(&mut self.sockets, &mut self.streams);
+        self.topics.catch_up_values(conn, &mut sender);
+        sender.flush(conn);
+        self.topics.is_behind(conn) && !self.sockets.registry.send_capacity(conn).is_waiting()
     }
 
     /// Delivers the broadcasts that are pending for a connection, except for those that its

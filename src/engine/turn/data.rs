@@ -102,7 +102,7 @@ impl Core<dyn Transmit + '_> {
             }
             State::Open | State::Closing => {
                 // Pending broadcasts still go to it.
-                self.deliver_pending(conn);
+                self.deliver_last(conn, None);
                 let end = End::Disconnect(Disconnect::EndOfStream { unused });
                 self.sockets.end_after_queued(conn, end);
             }

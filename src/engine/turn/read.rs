@@ -433,7 +433,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             }
             State::Open | State::Closing => {
                 // Pending broadcasts still go to it.
-                self.core.erased().deliver_pending(conn);
+                self.core.erased().deliver_last(conn, None);
                 let error = io::ErrorKind::UnexpectedEof.into();
                 self.core.sockets.end_after_queued(conn, End::Disconnect(Disconnect::Io(error)));
             }
