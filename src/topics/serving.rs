@@ -15,7 +15,7 @@ use crate::slots::Key;
 
 /// About how many bytes a connection gets at a time. While they wait for the peer, the values that
 /// are still to come change. Small in tests, so that tests cross this boundary.
-const SHARE_BYTES: usize = if cfg!(test) { 30 } else { 16 * 1024 };
+const SHARE_BYTES: usize = if cfg!(test) { 30 } else { 4 * 1024 };
 
 /// The values that are being sent to one connection. Its memory is reused for the next connection.
 #[derive(Debug, Default)]
@@ -237,6 +237,7 @@ impl Topics {
     }
 
     /// Whether values are pending for the connection that do not wait for a tick.
+    #[cfg(test)]
     pub(crate) fn is_behind(&self, conn: Key) -> bool {
         let member = self.registry.members.get(conn.index()).filter(|it| it.following > 0);
         member.is_some_and(|member| {

@@ -83,6 +83,7 @@ impl App {
                 self.links[peer].subscribed[topic] = false;
             }
             3 | 4 => self.broadcast(topic, len, None, cx),
+            5 if with & 4 != 0 => self.broadcast_keyed(topic, with >> 3, cx),
             5 => self.broadcast(topic, len, Some(peer), cx),
             6 => self.send(peer, conn, len, cx),
             7 if with & 4 == 0 => self.remove(topic, cx),

@@ -13,6 +13,10 @@ use crate::proto::{CloseCode, Outgoing, State};
 use crate::slots::Key;
 use crate::topics::{Output, Run, SendCapacity};
 
+/// The most shares of latest messages that a connection gets in one turn. Each is sent before the
+/// next is taken, so that little waits in its outbox: what waits there does not change any more.
+const SHARES_MAX: usize = 4;
+
 impl Core<dyn Transmit + '_> {
     /// Sends a message to a connection that is open.
     #[inline]
@@ -93,10 +97,15 @@ impl Core<dyn Transmit + '_> {
         if !self.topics.is_following(conn) || self.sockets.get(conn).is_none() {
             return false;
         }
-        let mut sender = Sender::new(&mut self.sockets, &mut self.streams);
-        self.topics.catch_up_values(conn, &mut sender);
-        sender.flush(conn);
-        self.topics.is_behind(conn) && !self.sockets.registry.send_capacity(conn).is_waiting()
+        for _ in 0..SHARES_MAX {
+            let mut sender = Sender::new(&mut self.sockets, &mut self.streams);
+            let caught_up = self.topics.catch_up_values(conn, &mut sender);
+            sender.flush(conn);
+            if !caught_up.has_more || sender.send_capacity(conn).is_waiting() {
+                return false;
+            }
+        }
+        true
     }
 
     /// Delivers the broadcasts that are pending for a connection, except for those that its

@@ -70,6 +70,10 @@ impl Context<'_> {
     /// ([`Config::max_topic_keys`](crate::Config::max_topic_keys)), and so are their bytes
     /// ([`Config::topic_backlog`](crate::Config::topic_backlog)).
     ///
+    /// A subscriber that reads less than all keys change gets those values first that have not
+    /// changed for the longest time. A key that changes again before its turn comes waits for the
+    /// next: keep the topics of few hot keys apart from those of many keys.
+    ///
     /// Messages that were replaced before a slow subscriber got them are a
     /// [gap](crate::WebSocketHandler::on_gap), with the messages that it got meanwhile in between:
     /// [`Gap::missed`](crate::Gap::missed) counts the replaced ones.
