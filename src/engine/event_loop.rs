@@ -6,6 +6,7 @@ use slab::Slab;
 
 use crate::config::Config;
 use crate::engine::attachments::Attachments;
+use crate::engine::broadcast::order::catch_up_latest;
 use crate::engine::bus::events::{Events, GROUP_BUDGET, TURN_BUDGET};
 use crate::engine::bus::inboxes::Inboxes;
 use crate::engine::client::dialer::Dialer;
@@ -318,7 +319,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         } else {
             self.core.sockets.output.clear_batch_cache();
         }
-        if self.core.topics.is_ticking() || self.core.topics.next_tick() <= self.core.now() {
+        if self.core.topics.ticks.is_ticking() || self.core.topics.ticks.next() <= self.core.now() {
             self.serve_ticks();
         }
         self.core.sender().flush_dirty();
@@ -426,8 +427,9 @@ impl<S, R: Reactor> EventLoop<S, R> {
             // First what its topics kept for it.
             self.core.erased().catch_up(conn);
             self.core.sender().flush(conn);
-            if self.core.erased().catch_up_values(conn) {
-                self.core.sockets.drain_again(conn);
+            if catch_up_latest(self.core.erased(), conn) {
+                let Sockets { registry, output } = &mut self.core.sockets;
+                output.drain_again(registry, conn);
                 continue;
             }
             // Output is queued again: `on_drained` is called once that is sent.

@@ -10,9 +10,9 @@ use super::limits::{NAME_BYTES_MAX, TopicError, TopicLimits};
 use super::memory::Memory;
 use super::pending::Pending;
 use super::registry::Registry;
-use super::serving::Serving;
 use super::ticks::Ticks;
 use super::topic::Topic;
+use super::walks::Serving;
 use crate::slots::Key;
 
 /// All topics of a loop.
@@ -27,9 +27,9 @@ pub(crate) struct Topics {
     pub(super) limits: TopicLimits,
     /// Reused by each [`Topics::deliver_pending`].
     pub(super) pending: Pending,
-    /// Reused by each [`Topics::catch_up_values`].
+    /// Reused by each [`Conflation::catch_up`](super::conflation::Conflation::catch_up).
     pub(super) serving: Serving,
-    pub(super) ticks: Ticks,
+    pub(crate) ticks: Ticks,
 }
 
 impl Topics {

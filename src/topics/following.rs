@@ -16,6 +16,17 @@ impl Registry {
         self.topics.get_mut(key)?.values.as_deref_mut()
     }
 
+    /// The number of the last broadcast to a topic, or 0.
+    pub(super) fn last_number(&self, key: Key) -> u64 {
+        self.topics.get(key).map_or(0, |topic| topic.broadcasts)
+    }
+
+    /// Whether the subscriber at `position` gets the values of the topic, and does not miss
+    /// broadcasts, if it does not keep up.
+    pub(super) fn conflates_by_key(&self, key: Key, position: usize) -> bool {
+        self.topics.get(key).is_some_and(|topic| topic.conflates_by_key(position))
+    }
+
     /// Serves a subscriber that does not keep up from the values of its topic: nothing up to the
     /// broadcast with this number is pending for it.
     pub(super) fn follow(&mut self, conn: Key, key: Key, position: usize, number: u64) {

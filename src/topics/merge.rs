@@ -108,7 +108,9 @@ impl Topics {
                 Fate::Sent if capacity.admits(first.policy, last.end - first.start) => {
                     self.append_run(conn, run, output);
                 }
-                Fate::Sent | Fate::Missed if self.conflates_by_key(first) => {
+                Fate::Sent | Fate::Missed
+                    if self.registry.conflates_by_key(first.topic, first.position) =>
+                {
                     self.registry.follow(conn, first.topic, first.position, first.number - 1);
                 }
                 Fate::Sent | Fate::Missed => {
@@ -119,12 +121,6 @@ impl Topics {
             }
         }
         at
-    }
-
-    /// Whether the frame's subscriber gets the values of the topic instead of missing broadcasts.
-    fn conflates_by_key(&self, frame: &PendingFrame) -> bool {
-        let topic = self.registry.topics.get(frame.topic);
-        topic.is_some_and(|topic| topic.conflates_by_key(frame.position))
     }
 
     /// Passes frames that leave the connection out.

@@ -49,7 +49,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let core = &mut self.core;
         let now = core.now();
         let mut sender = Sender::new(&mut core.sockets, &mut core.streams);
-        core.topics.serve_ticks(now, BROADCAST_SLICE, TICK_BYTES, &mut sender);
+        core.topics.conflation().serve_ticks(now, BROADCAST_SLICE, TICK_BYTES, &mut sender);
     }
 
     /// Calls `on_gap` for connections that missed broadcasts. A gap that ends meanwhile is reported

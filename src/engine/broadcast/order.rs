@@ -52,7 +52,7 @@ impl Core<dyn Transmit + '_> {
         };
         match socket.protocol.state() {
             State::Open => {
-                self.deliver_last(conn, None);
+                deliver_last(self, conn, None);
                 self.topics.remove_connection(conn);
                 // The peer's time to answer begins when the close frame is written, not when the
                 // turn did.
@@ -79,35 +79,6 @@ impl Core<dyn Transmit + '_> {
         self.sockets.is_open(conn)
     }
 
-    /// Delivers everything that topics keep for a connection, or that `only` keeps and what order
-    /// requires, because its subscriptions end or change; `false` if that was more than may wait.
-    pub(crate) fn deliver_last(&mut self, conn: Key, only: Option<Key>) -> bool {
-        let mut is_open = self.deliver_pending(conn);
-        if is_open && self.topics.is_following(conn) {
-            let mut sender = Sender::new(&mut self.sockets, &mut self.streams);
-            self.topics.flush_values(conn, only, &mut sender);
-            is_open = self.sockets.is_open(conn);
-        }
-        is_open
-    }
-
-    /// Delivers the latest messages of keys that are pending for a connection, as far as its output
-    /// has room. Returns whether there are more, and room for them.
-    pub(crate) fn catch_up_values(&mut self, conn: Key) -> bool {
-        if !self.topics.is_following(conn) || self.sockets.get(conn).is_none() {
-            return false;
-        }
-        for _ in 0..SHARES_MAX {
-            let mut sender = Sender::new(&mut self.sockets, &mut self.streams);
-            let caught_up = self.topics.catch_up_values(conn, &mut sender);
-            sender.flush(conn);
-            if !caught_up.has_more || sender.send_capacity(conn).is_waiting() {
-                return false;
-            }
-        }
-        true
-    }
-
     /// Delivers the broadcasts that are pending for a connection, except for those that its
     /// subscriptions put off while the peer does not keep up.
     pub(crate) fn catch_up(&mut self, conn: Key) {
@@ -116,6 +87,41 @@ impl Core<dyn Transmit + '_> {
             self.topics.catch_up(conn, &mut Sender::new(&mut self.sockets, &mut self.streams));
         }
     }
+}
+
+/// Delivers everything that topics keep for a connection, or that `only` keeps and what order
+/// requires, because its subscriptions end or change; `false` if that was more than may wait.
+pub(crate) fn deliver_last(
+    core: &mut Core<dyn Transmit + '_>,
+    conn: Key,
+    only: Option<Key>,
+) -> bool {
+    if !core.deliver_pending(conn) {
+        return false;
+    }
+    let mut sender = Sender::new(&mut core.sockets, &mut core.streams);
+    core.topics.conflation().flush(conn, only, &mut sender);
+    core.sockets.is_open(conn)
+}
+
+/// Delivers the latest messages of keys that are pending for a connection, as far as its output has
+/// room. Returns whether there are more, and room for them.
+pub(crate) fn catch_up_latest(core: &mut Core<dyn Transmit + '_>, conn: Key) -> bool {
+    // Topics know connections by their slots, which a later connection may have.
+    if core.sockets.get(conn).is_none() {
+        return false;
+    }
+    for _ in 0..SHARES_MAX {
+        let mut sender = Sender::new(&mut core.sockets, &mut core.streams);
+        let caught_up = core.topics.conflation().catch_up(conn, &mut sender);
+        if caught_up.bytes > 0 {
+            sender.flush(conn);
+        }
+        if !caught_up.has_more || sender.send_capacity(conn).is_waiting() {
+            return false;
+        }
+    }
+    true
 }
 
 impl Output for Sender<'_> {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::engine::broadcast::order::deliver_last;
 use crate::engine::connection::Connection;
 use crate::engine::ids::TopicId;
 use crate::error::SubscribeError;
@@ -119,14 +120,14 @@ impl Connection<'_> {
             return Err(SubscribeError::ConnectionGone);
         }
         let former = core.topics.policy(conn, topic.0);
-        let former = former.map(|policy| (policy, core.topics.pace(conn, topic.0)));
+        let former = former.map(|policy| (policy, core.topics.conflation().pace(conn, topic.0)));
         let changes = former.is_some_and(|former| former != (policy, pace));
         // If this fails, the broadcasts that the former policy kept exceed the hard limit.
-        if changes && !core.deliver_last(conn, Some(topic.0)) {
+        if changes && !deliver_last(core, conn, Some(topic.0)) {
             return Err(SubscribeError::ConnectionGone);
         }
         let subscribed = match pace {
-            Some(interval) => core.topics.subscribe_every(conn, topic.0, interval),
+            Some(interval) => core.topics.conflation().subscribe_every(conn, topic.0, interval),
             None => core.topics.subscribe(conn, topic.0, policy),
         };
         self.note_conflation(policy == OverflowPolicy::KeepLatest);
@@ -141,7 +142,7 @@ impl Connection<'_> {
     fn note_conflation(&mut self, may_begin: bool) {
         let (conn, core) = (self.id().0, &mut *self.context.core);
         if may_begin || core.sockets.get(conn).is_some_and(|socket| socket.unsent.conflates) {
-            let conflates = core.topics.conflates(conn);
+            let conflates = core.topics.conflation().conflates(conn);
             core.sender().set_conflating(conn, conflates);
         }
     }
@@ -154,7 +155,7 @@ impl Connection<'_> {
         if core.sockets.get(conn).is_none() {
             return false;
         }
-        core.deliver_last(conn, Some(topic.0));
+        deliver_last(core, conn, Some(topic.0));
         let ended = core.topics.unsubscribe(conn, topic.0);
         self.note_conflation(false);
         ended

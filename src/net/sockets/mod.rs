@@ -163,13 +163,6 @@ impl Sockets {
         }
     }
 
-    /// Queues a connection again whose outbox is empty, and for which there is more.
-    pub(crate) fn drain_again(&mut self, conn: Key) {
-        if let Some(socket) = self.registry.table.get_mut(conn) {
-            self.output.drained.push(conn, socket);
-        }
-    }
-
     /// The next connection whose outbox emptied after it had waited for the peer.
     pub(crate) fn next_drained(&mut self) -> Option<Key> {
         self.output.drained.pop(&mut self.registry.table)

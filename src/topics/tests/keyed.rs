@@ -237,14 +237,15 @@ impl World {
     ) {
         let (key, name) = (self.conns[conn].key, self.made[topic]);
         let former = self.conns[conn].subscriptions.get(&topic).map(|it| (it.policy, it.interval));
-        let held = self.topics.policy(key, name).map(|it| (it, self.topics.pace(key, name)));
+        let held =
+            self.topics.policy(key, name).map(|it| (it, self.topics.conflation().pace(key, name)));
         assert_eq!(held, former);
         if former == Some((policy, interval)) {
             return;
         }
         self.flush(conn, topic);
         let subscribed = match interval {
-            Some(interval) => self.topics.subscribe_every(key, name, interval),
+            Some(interval) => self.topics.conflation().subscribe_every(key, name, interval),
             None => self.topics.subscribe(key, name, policy),
         };
         assert_eq!(subscribed, Ok(former.is_none()));
@@ -259,7 +260,7 @@ impl World {
             subscription.is_flushed = true;
         }
         self.topics.deliver_pending(held.key, held);
-        self.topics.flush_values(held.key, Some(self.made[topic]), held);
+        self.topics.conflation().flush(held.key, Some(self.made[topic]), held);
         self.topics.end_gaps(held.key);
         self.report_gaps();
         if let Some(subscription) = self.conns[conn].subscriptions.get(&topic) {
@@ -324,9 +325,9 @@ impl World {
         let conn = &mut self.conns[conn];
         (conn.room, conn.patience) = (SendCapacity::Unlimited, patience.filter(|it| *it > 0));
         self.topics.catch_up(conn.key, conn);
-        while self.topics.catch_up_values(conn.key, conn).has_more {}
+        while self.topics.conflation().catch_up(conn.key, conn).has_more {}
         if conn.room == SendCapacity::Unlimited {
-            assert!(!self.topics.is_behind(conn.key));
+            assert!(!self.topics.conflation().is_behind(conn.key));
             self.topics.end_gaps(conn.key);
         }
     }
@@ -335,8 +336,8 @@ impl World {
         // As the loop does: each tick takes several turns.
         for _ in 0..100 {
             let mut all = AllConns(&mut self.conns);
-            self.topics.serve_ticks(self.now, max, 40, &mut all);
-            if !self.topics.is_ticking() && self.topics.next_tick() > self.now {
+            self.topics.conflation().serve_ticks(self.now, max, 40, &mut all);
+            if !self.topics.ticks.is_ticking() && self.topics.ticks.next() > self.now {
                 return;
             }
         }
@@ -403,7 +404,7 @@ impl World {
             }
             let settled = self.conns[conn].subscriptions.values();
             settled.for_each(|it| it.check_settled(self.tight));
-            assert!(!self.topics.is_behind(self.conns[conn].key));
+            assert!(!self.topics.conflation().is_behind(self.conns[conn].key));
             self.act(&Act::Replace(conn));
         }
         assert!(self.topics.registry.topics.iter().all(|(_, topic)| topic.values.is_none()));

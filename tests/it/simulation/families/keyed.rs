@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use eventwire::proto::OpCode;
 use eventwire::reactor::SimReactor;
+use eventwire::reactor::sim::Fault;
 use eventwire::{
     Connection, ConnectionMap, Context, Disconnect, EventLoop, Gap, Message, OverflowPolicy,
     Publisher, SendStatus, ServerConfig, TopicId, WebSocketHandler,
 };
 
-use super::{Family, LOSSES, Simulated, UNLIMITED, config, network};
+use super::{Family, LOSSES, OF_CONNECTS, Simulated, UNLIMITED, config, network};
 use crate::shared::{Arrived, Random, SimPeer, frame, request};
 use crate::simulation::world::{Report, print_trace};
 
@@ -36,7 +37,10 @@ const MEMORY_MAX: u64 = 1_200_000;
 #[test]
 fn the_last_message_of_every_key_arrives() {
     let invariant = every_last_message_arrived;
-    Family { name: "keyed", absent: LOSSES.into(), world, invariant }.run();
+    // No connection ends before the invariant is checked.
+    let ends = [Fault::EarlyHangup, Fault::Stale];
+    let absent = LOSSES.into_iter().chain(OF_CONNECTS).chain(ends).collect();
+    Family { name: "keyed", absent, world, invariant }.run();
 }
 
 /// What a subscriber asks for: a policy, or an interval in milliseconds.
