@@ -2,6 +2,7 @@ use std::fmt;
 
 use crate::engine::broadcast::report::Gap;
 use crate::engine::connection::Connection;
+use crate::engine::http::answer::{Answer, Later};
 use crate::net::disconnect::{ConnectError, Disconnect};
 use crate::proto::Message;
 use crate::proto::handshake::{Acceptance, Refusal, UpgradeRequest, UpgradeResponse};
@@ -137,6 +138,9 @@ pub enum Upgrade {
     Accept(Acceptance),
     /// The connection ends with an HTTP response.
     Refuse(Refusal),
+    /// The application decides later, with [`Context::respond`](crate::Context::respond) or a
+    /// [`Responder`](crate::Responder).
+    Later(Later),
 }
 
 impl Upgrade {
@@ -160,8 +164,24 @@ impl From<Acceptance> for Upgrade {
     }
 }
 
+impl From<Later> for Upgrade {
+    fn from(later: Later) -> Self {
+        Self::Later(later)
+    }
+}
+
 impl From<Refusal> for Upgrade {
     fn from(refusal: Refusal) -> Self {
         Self::Refuse(refusal)
+    }
+}
+
+impl From<Upgrade> for Answer {
+    fn from(upgrade: Upgrade) -> Self {
+        match upgrade {
+            Upgrade::Accept(acceptance) => Self::Accept(acceptance),
+            Upgrade::Refuse(refusal) => Self::Refuse(refusal),
+            Upgrade::Later(later) => Self::Later(later),
+        }
     }
 }

@@ -1,7 +1,9 @@
 //! Delivers broadcasts to a slice of the connections at a time, and reports gaps and topic changes.
 
 use crate::engine::broadcast::report::{Gap, TopicChanged};
+use crate::engine::core::Core;
 use crate::engine::event_loop::EventLoop;
+use crate::engine::http::event_stream::gap_data;
 use crate::engine::ids::TopicId;
 use crate::engine::turn::calls::HandlerCall;
 use crate::net::sockets::Sender;
@@ -64,6 +66,11 @@ impl<S, R: Reactor> EventLoop<S, R> {
             if self.core.sockets.is_open(conn) {
                 self.core.topics.count_gap(missed.topic);
                 let gap = Gap::from(missed);
+                let Core { sockets, topics, .. } = &mut self.core;
+                if sockets.is_event_stream(conn) {
+                    let name = topics.name(gap.topic.0).unwrap_or_default();
+                    sockets.responses().send_event(conn, "gap", &gap_data(name, &gap));
+                }
                 self.call(conn, HandlerCall::Gap, |handler, conn| {
                     handler.on_gap(conn, gap, state);
                 });

@@ -11,7 +11,6 @@ use crate::net::reading::{ReadDebt, ReadPermission};
 use crate::net::socket::Socket;
 use crate::net::sockets::{CORK_BYTES_MAX, NextInput};
 use crate::proto::handshake::HandshakeError;
-use crate::proto::stream::RawStream;
 use crate::proto::{Event, Handled, Role, State, WebSocket, WorkBudget};
 use crate::reactor::Reactor;
 use crate::slots::Key;
@@ -149,9 +148,18 @@ impl<S, R: Reactor> EventLoop<S, R> {
     }
 
     /// A connection that is paused may have failed, which reading would tell. Its end in order is
-    /// no failure: what came before that is still to be read.
+    /// no failure: what came before that is still to be read. A client that awaits a response has
+    /// left with either.
     #[cold]
     fn leave_paused(&mut self, conn: Key) {
+        if self.core.sockets.awaits_response(conn) {
+            if self.core.sockets.get(conn).is_some_and(|socket| socket.hangup) {
+                let error = ConnectError::Handshake(HandshakeError::ConnectionEnded);
+                self.core.sockets.registry.end(conn, End::Connect(error));
+                self.core.sockets.registry.kill(conn);
+            }
+            return;
+        }
         if self.core.sockets.get(conn).is_some_and(|socket| socket.hangup && !socket.is_dead()) {
             if let Err(error) = self.core.streams.check(conn.index()) {
                 self.core.sockets.registry.fail(conn, error);
@@ -232,7 +240,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let is_inflating = socket.protocol.is_inflating();
         let (is_ending, is_over) = (socket.is_ending(), !socket.halves.has_theirs());
         let mut permission = ReadPermission::All;
-        if socket.paused || socket.outbox.is_some() {
+        if socket.paused || socket.outbox.is_some() || socket.protocol.awaits_response() {
             permission = self.core.sockets.registry.read_permission(conn);
         }
         if permission == ReadPermission::Nothing {
@@ -417,7 +425,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             return Received::Ended;
         };
         socket.halves.end_theirs();
-        if let Some(unused) = socket.protocol.stream().map(RawStream::kept) {
+        if let Some(unused) = socket.protocol.unused_input() {
             self.core.erased().end_of_raw_stream(conn, unused);
             return Received::Ended;
         }

@@ -1,13 +1,8 @@
 //! Handling of input: from what was received to the protocol, and whether to go on.
 
-use std::sync::Arc;
-
 use super::Sockets;
 use super::table::Whole;
-use crate::net::places::Standing;
-use crate::proto::handshake::{Acceptance, Refusal, UpgradeRequest};
-use crate::proto::http::HttpResponse;
-use crate::proto::{Event, Handled, Limits, PeerError, ProtocolError, WorkBudget};
+use crate::proto::{Event, Handled, PeerError, ProtocolError, WorkBudget};
 use crate::slots::Key;
 
 /// Replies to one receive are sent in one call up to this many bytes, and then as they come.
@@ -70,6 +65,7 @@ impl Sockets {
         conn: Key,
         input: &'a mut [u8],
     ) -> Option<Result<Handled<'a>, PeerError>> {
+        let len = input.len();
         let Self { registry, output } = self;
         let mut share = registry.input.share();
         let handled = output.write_or_pong(
@@ -81,6 +77,9 @@ impl Sockets {
             |handled| matches!(handled, Some(Ok(Handled { event: Some(Event::Ping(_)), .. }))),
         );
         registry.input.set_share(share);
+        if handled.as_ref().is_some_and(Option::is_none) {
+            self.discard(conn, len);
+        }
         handled.flatten()
     }
 
@@ -108,58 +107,5 @@ impl Sockets {
         if let Some(error) = close {
             registry.end_by_peer_error(conn, error);
         }
-    }
-
-    /// Accepts a client's request; `limits` hold from then on.
-    pub(crate) fn accept(
-        &mut self,
-        conn: Key,
-        request: &UpgradeRequest<'_>,
-        acceptance: &Acceptance,
-        limits: Arc<Limits>,
-    ) {
-        let Self { registry, output } = self;
-        output.write_frames(registry, conn, |socket, work| {
-            socket.set_limits(limits);
-            socket.accept(request, acceptance, work);
-        });
-        output.mark_http(registry, conn);
-    }
-
-    /// Responds to a request that opens no connection; `is_last`: the connection ends then. Reading
-    /// stops while many of the responses before wait.
-    pub(crate) fn respond(
-        &mut self,
-        conn: Key,
-        response: &HttpResponse,
-        is_head: bool,
-        is_last: bool,
-    ) {
-        let Self { registry, output } = self;
-        output.write_frames(registry, conn, |socket, work| {
-            response.write_head(is_last, work.out);
-            socket.end_request(is_last, work);
-        });
-        if !is_head && !response.sent_body().is_empty() {
-            output.push_body(registry, conn, response.sent_body());
-        }
-        output.mark_http(registry, conn);
-        let Some(socket) = registry.table.get_mut(conn) else {
-            return;
-        };
-        socket.life.serve();
-        let queued = socket.queued();
-        // The next request has the whole time again.
-        registry.stand(conn, Standing::Answering);
-        // What is corked may have to wait, too.
-        if queued + output.corked_bytes() > registry.limits.soft {
-            registry.set_halted(conn, true);
-        }
-    }
-
-    /// Refuses a client's request.
-    pub(crate) fn refuse(&mut self, conn: Key, refusal: &Refusal) {
-        let Self { registry, output } = self;
-        output.write_frames(registry, conn, |socket, work| socket.refuse(refusal, work));
     }
 }

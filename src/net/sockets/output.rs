@@ -5,6 +5,7 @@ use bytes::Bytes;
 
 use super::registry::Registry;
 use super::table::Table;
+use super::unframed::{LastUnframed, reframe};
 use super::work_queue::WorkQueue;
 use crate::net::cork::{Cork, Lent, REUSE_BYTES_MIN};
 use crate::net::disconnect::Disconnect;
@@ -14,9 +15,7 @@ use crate::net::outbox::{FrameStorage, Outbox, OutboxPool, end_of_begun};
 use crate::net::protocol::Protocol;
 use crate::net::rare_state::End;
 use crate::net::send_status::SendStatus;
-use crate::proto::{
-    Buffer, CloseCode, FrameHeader, MaskKeys, Message, Payload, Role, WebSocket, Workspace,
-};
+use crate::proto::{Buffer, CloseCode, MaskKeys, Message, Payload, WebSocket, Workspace};
 use crate::slots::Key;
 use crate::topics::{Frames, Run};
 
@@ -32,8 +31,7 @@ pub(crate) struct Output {
     pub(crate) mask_keys: MaskKeys,
     /// Where control frames are written for a connection that is not corked.
     scratch: Vec<u8>,
-    /// Where broadcasts are written without the headers of their frames.
-    stripped: Vec<u8>,
+    pub(super) unframed: LastUnframed,
     /// Where a message is compressed for one connection.
     pub(super) compressed: Vec<u8>,
     /// Connections with output to flush.
@@ -54,7 +52,7 @@ impl Output {
             storage: FrameStorage::default(),
             mask_keys,
             scratch: Vec::new(),
-            stripped: Vec::new(),
+            unframed: LastUnframed::default(),
             compressed: Vec::new(),
             dirty: WorkQueue::new(Lists::TO_FLUSH),
             drained: WorkQueue::new(Lists::DRAINED),
@@ -105,6 +103,7 @@ impl Output {
     /// Clears the cache of batches that were copied: no connection gets them any more.
     pub(crate) fn clear_batch_cache(&mut self) {
         self.storage.shared.clear_batch_cache();
+        self.unframed.clear();
     }
 
     /// Lets the protocol write, into the cork or behind what is queued.
@@ -232,7 +231,7 @@ impl Output {
         let Some(socket) = registry.table.get_mut(conn) else {
             return Err(SendStatus::Gone);
         };
-        let envelope = socket.protocol.framing().next(&mut self.mask_keys);
+        let envelope = socket.protocol.next_envelope(&mut self.mask_keys, registry.now);
         let is_taken = if let Some(outbox) = &mut socket.outbox {
             let hard = registry.input.replies.hard_limit(conn, &registry.limits);
             let fits = !socket.blocked || outbox.bytes() + payload.bytes.len() <= hard;
@@ -257,16 +256,6 @@ impl Output {
         self.scratch.clear();
         reframe(frames, framing, &mut self.mask_keys, &mut self.scratch);
         self.queue_scratch(registry, conn);
-    }
-
-    /// The payloads of a server's frames. Those of one frame, the usual case, are not copied.
-    pub(super) fn strip<'a>(&'a mut self, frames: &'a [u8]) -> &'a [u8] {
-        if let Some(payload) = only_payload(frames) {
-            return payload;
-        }
-        self.stripped.clear();
-        reframe(frames, Framing::Raw, &mut self.mask_keys, &mut self.stripped);
-        &self.stripped
     }
 
     /// Appends bytes as they are to the outbox.
@@ -329,6 +318,33 @@ impl Output {
         }
     }
 
+    /// Appends a run to what waits for a connection without frames.
+    pub(super) fn push_unframed(&mut self, registry: &mut Registry, conn: Key, run: &Run<'_>) {
+        let framing = registry.table.framing(conn);
+        let bytes = self.unframed.write(run, framing, &mut self.mask_keys);
+        self.queue_shared(registry, conn, &bytes);
+    }
+
+    /// Appends bytes that others may get, too. Short ones are copied.
+    pub(super) fn queue_shared(&mut self, registry: &mut Registry, conn: Key, bytes: &Bytes) {
+        if bytes.len() < REUSE_BYTES_MIN {
+            return self.queue_bytes(registry, conn, bytes);
+        }
+        if registry.is_corked(conn) {
+            return self.cork.push_shared(bytes.clone());
+        }
+        let Some(socket) = registry.table.get_mut(conn) else {
+            return;
+        };
+        let outbox = socket.outbox.get_or_insert_with(|| self.outboxes.take(&mut self.storage));
+        outbox.push_shared(bytes, 0..bytes.len(), &mut self.storage);
+        if socket.blocked {
+            registry.note_level(conn);
+        } else {
+            self.dirty.push(conn, socket);
+        }
+    }
+
     /// All that waits so far is HTTP responses, and no frames.
     pub(super) fn mark_http(&mut self, registry: &mut Registry, conn: Key) {
         if registry.is_corked(conn) {
@@ -355,7 +371,8 @@ impl Output {
     }
 
     /// The peer does not read: drops what is queued, and closes the connection with 1013. A raw
-    /// stream is cut: after its end in order, the peer would take what it got for all.
+    /// stream, or a response, is cut: after its end in order, the peer would take what it got for
+    /// all.
     pub(super) fn overflow(
         &mut self,
         registry: &mut Registry,
@@ -365,7 +382,7 @@ impl Output {
         let framing = registry.table.framing(conn);
         if let Some(socket) = registry.table.get_mut(conn) {
             let is_http = socket.outbox.as_ref().is_some_and(|outbox| outbox.begins_with_http());
-            let is_raw = framing == Framing::Raw;
+            let is_raw = !framing.is_framed();
             if let Some(outbox) = socket.outbox.as_mut().filter(|_| !is_raw) {
                 outbox.truncate(framing, &mut self.storage);
             }
@@ -413,22 +430,5 @@ impl Output {
             Some(reuse) => self.cork.fill_assembled(&reuse, buffer.into_storage().0),
             None => self.storage.buffers.recycle(buffer),
         }
-    }
-}
-
-/// The payload of a server's frame, if there is no other.
-fn only_payload(frames: &[u8]) -> Option<&[u8]> {
-    let (header, len) = FrameHeader::parse_agreed(frames, Role::Client, true).ok()??;
-    (len + header.len as usize == frames.len()).then(|| &frames[len..])
-}
-
-/// Writes a server's frames again with another framing.
-fn reframe(mut frames: &[u8], framing: Framing, mask_keys: &mut MaskKeys, out: &mut Vec<u8>) {
-    while let Ok(Some((header, len))) = FrameHeader::parse_agreed(frames, Role::Client, true) {
-        let (frame, rest) = frames.split_at(len + header.len as usize);
-        let FrameHeader { opcode, compressed, .. } = header;
-        let payload = Payload { opcode, compressed, bytes: &frame[len..] };
-        framing.next(mask_keys).write(&payload, out);
-        frames = rest;
     }
 }

@@ -97,7 +97,7 @@ impl Registry {
         let Some(socket) = self.table.get_mut(conn) else {
             return ReadPermission::Nothing;
         };
-        if socket.paused {
+        if socket.paused || socket.protocol.awaits_response() {
             self.input.set_halted(conn, true);
             return ReadPermission::Nothing;
         }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::opening::{Opening, Verdict};
+use super::opening::{Expected, Opening, Verdict};
 use super::receiving::Receiving;
 use super::{Event, Handled, PeerError, State, WebSocket, Workspace};
 use crate::proto::handshake::{Acceptance, ClientRequest, HandshakeError, Refusal, UpgradeRequest};
@@ -29,9 +29,20 @@ impl Receiving<'_, '_> {
 
     fn read_head<'a>(&mut self, input: &'a mut [u8]) -> Result<Handled<'a>, HandshakeError> {
         let WebSocket { limits, opening, waiting_since, compression, .. } = &mut *self.socket;
-        let Some(opening) = opening.as_mut().filter(|opening| !opening.awaits_owner) else {
+        let Some(opening) = opening else {
             return Ok(Handled::all(0));
         };
+        match &mut opening.expected {
+            Expected::Head => {}
+            Expected::Body(body) => {
+                let handled = body.read(input)?;
+                if handled.event.is_some() {
+                    opening.expected = Expected::Act;
+                }
+                return Ok(handled);
+            }
+            Expected::Act | Expected::Response(_) => return Ok(Handled::all(0)),
+        }
         if let Some(refusal) = opening.refusal_mut() {
             refusal.read(input);
             return Ok(Handled::all(input.len()));
@@ -68,7 +79,7 @@ impl Receiving<'_, '_> {
             Cow::Borrowed(&*front)
         };
         let Some(sent) = &mut opening.sent else {
-            opening.awaits_owner = true;
+            opening.expected = Expected::Act;
             return Ok(Handled { consumed: end, event: Some(Event::Request(head)) });
         };
         let event = match sent.judge(&head, &limits.head)? {
@@ -83,7 +94,7 @@ impl Receiving<'_, '_> {
             }
         };
         opening.restart(&limits.head);
-        opening.awaits_owner = true;
+        opening.expected = Expected::Act;
         Ok(Handled { consumed: end, event: Some(event) })
     }
 }

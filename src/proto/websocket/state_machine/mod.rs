@@ -8,6 +8,8 @@ mod in_progress;
 mod input;
 mod opening;
 mod receiving;
+mod request_body;
+mod server_request;
 mod web_socket;
 mod whole;
 mod workspace;

@@ -131,7 +131,7 @@ impl WebSocket {
         self.role
     }
 
-    pub(crate) fn limits(&self) -> &Limits {
+    pub(crate) const fn limits(&self) -> &Arc<Limits> {
         &self.limits
     }
 
