@@ -190,8 +190,8 @@ impl Followers {
         }
     }
 
-    /// Begins the tick of a pace that was scheduled for `due`, after the broadcast `number`. Returns
-    /// `false` if it was not scheduled.
+    /// Begins the tick of a pace that was scheduled for `due`, after the broadcast `number`.
+    /// Returns `false` if it was not scheduled.
     pub(super) fn begin_tick(&mut self, pace: u32, due: Time, number: u64) -> bool {
         let pace = self.paces.get_mut(pace as usize);
         let Some(pace) = pace.filter(|pace| pace.state == PaceState::Due(due)) else {
