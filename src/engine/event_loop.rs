@@ -6,6 +6,7 @@ use slab::Slab;
 
 use crate::config::Config;
 use crate::engine::attachments::Attachments;
+use crate::engine::broadcast::order::catch_up_latest;
 use crate::engine::bus::events::{Events, GROUP_BUDGET, TURN_BUDGET};
 use crate::engine::bus::inboxes::Inboxes;
 use crate::engine::client::dialer::Dialer;
@@ -327,6 +328,9 @@ impl<S, R: Reactor> EventLoop<S, R> {
         } else {
             self.core.sockets.output.clear_batch_cache();
         }
+        if self.core.topics.ticks.is_ticking() || self.core.topics.ticks.next() <= self.core.now() {
+            self.serve_ticks();
+        }
         self.core.sender().flush_dirty();
         if self.core.sockets.output.has_drained() {
             self.call_on_drained(state);
@@ -437,6 +441,11 @@ impl<S, R: Reactor> EventLoop<S, R> {
             // First what its topics kept for it.
             self.core.erased().catch_up(conn);
             self.core.sender().flush(conn);
+            if catch_up_latest(self.core.erased(), conn) {
+                let Sockets { registry, output } = &mut self.core.sockets;
+                output.drain_again(registry, conn);
+                continue;
+            }
             // Output is queued again: `on_drained` is called once that is sent.
             if self.core.sockets.get(conn).is_some_and(|socket| socket.blocked || socket.is_dead())
             {

@@ -115,6 +115,13 @@ impl Registry {
         };
         let last = topic.last();
         let subscriber = &mut topic.subscribers[position];
+        if let Some(follower) = subscriber.follower() {
+            let followers = topic.values.as_mut().map(|values| &mut values.followers);
+            if let Some(follower) = followers.and_then(|it| it.get_mut(follower)) {
+                follower.leave_out(topic.broadcasts);
+            }
+            return false;
+        }
         let is_served = last <= subscriber.since.max(served) && !subscriber.is_lagging();
         if is_served {
             subscriber.since = self.sequence;

@@ -6,6 +6,7 @@ use crate::proto::Message;
 use crate::slots::{Key, Slots};
 
 mod bounds;
+mod keyed;
 mod model;
 mod policies;
 
@@ -14,7 +15,7 @@ use model::Model;
 const CONNECTIONS: usize = 4;
 const NAMES: [&str; 4] = ["a", "b", "c", "d"];
 const LIMITS: TopicLimits =
-    TopicLimits { topics: 3, subscriptions: 2, backlog: 40, bytes: 1 << 20 };
+    TopicLimits { topics: 3, subscriptions: 2, keys: 4, backlog: 40, bytes: 1 << 20 };
 
 const POLICIES: [OverflowPolicy; 4] = [
     OverflowPolicy::Close,

@@ -1,12 +1,13 @@
 //! The examples do what they say, and fit on a page.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{self, Sender};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use eventwire::proto::OpCode;
 use eventwire::{CloseCode, Config, Connection, EventLoop, ServerConfig, WebSocketHandler};
@@ -276,6 +277,58 @@ fn ticker_sends_a_slow_client_only_the_latest_quote() {
     }
     assert!(gap > 1_000, "{gap}");
     assert!(example.line().contains(" is slow and missed "));
+}
+
+#[test]
+fn ticker_sends_the_latest_quote_of_every_symbol_at_most_every_so_often() {
+    const INTERVAL: u64 = 40;
+    let mut example = Example::run("ticker", "127.0.0.1:0");
+    let mut peer = Peer::connect(example.address());
+    peer.send(format!("ALL {INTERVAL}").as_str());
+    let mut quote = || {
+        let line = String::from_utf8(peer.frame().payload).unwrap();
+        let symbol = line.split('"').nth(3).unwrap().to_owned();
+        let (_, number) = line.trim_end_matches('}').rsplit_once(':').unwrap();
+        (symbol, number.parse::<u64>().unwrap())
+    };
+    quote();
+    let start = Instant::now();
+    let mut last = BTreeMap::new();
+    for _ in 0..20 {
+        let (symbol, number) = quote();
+        if let Some(before) = last.insert(symbol, number) {
+            assert!(number > before, "{number} after {before}");
+        }
+    }
+    assert_eq!(last.into_keys().collect::<Vec<_>>(), ["ACME", "INIT"]);
+    // Two quotes come at each tick. One tick may have been late.
+    assert!(start.elapsed() >= Duration::from_millis(8 * INTERVAL), "{:?}", start.elapsed());
+}
+
+#[test]
+fn ticker_keeps_the_latest_quote_of_every_symbol_for_a_slow_client() {
+    let mut example = Example::run("ticker", "127.0.0.1:0");
+    let address = example.address();
+    let mut slow = Peer::narrow(address);
+    slow.send("ALL");
+    let mut fast = Peer::connect(address);
+    fast.send("ALL");
+    let quote = |peer: &mut Peer| {
+        let line = String::from_utf8(peer.frame().payload).unwrap();
+        let (_, number) = line.trim_end_matches('}').rsplit_once(':').unwrap();
+        (line.contains("ACME"), number.parse::<u64>().unwrap())
+    };
+    let (_, first) = quote(&mut fast);
+    while quote(&mut fast).1 < first + 400_000 {}
+    let (mut last, mut jump) = ([0; 2], 0);
+    while last.into_iter().min() < Some(first + 400_000) {
+        let (is_acme, number) = quote(&mut slow);
+        let before = &mut last[usize::from(is_acme)];
+        assert!(number > *before);
+        jump = jump.max(number - *before);
+        *before = number;
+    }
+    assert!(jump > 1_000, "{jump}");
 }
 
 /// Sends lines, eight ahead of their acknowledgements, and passes on what is acknowledged, until

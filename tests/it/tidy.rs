@@ -36,6 +36,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         "topics",
         &[
             "slots",
+            "time",
             "overflow",
             "proto::CompressibleFrames",
             "proto::CompressionCache",

@@ -3,6 +3,7 @@
 use std::io;
 use std::ops::Range;
 
+use crate::engine::broadcast::order::deliver_last;
 use crate::engine::event_loop::EventLoop;
 use crate::net::disconnect::{ConnectError, Disconnect};
 use crate::net::rare_state::{End, Leftover};
@@ -441,7 +442,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             }
             State::Open | State::Closing => {
                 // Pending broadcasts still go to it.
-                self.core.erased().deliver_pending(conn);
+                deliver_last(self.core.erased(), conn, None);
                 let error = io::ErrorKind::UnexpectedEof.into();
                 self.core.sockets.end_after_queued(conn, End::Disconnect(Disconnect::Io(error)));
             }

@@ -108,6 +108,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         self.core.sockets.has_work()
             || self.core.topics.is_delivering()
             || self.core.topics.gaps_due() > 0
+            || self.core.topics.ticks.is_ticking()
             || self.has_remote_work()
             || self.core.ending.is_due()
             || self.core.requests.is_pending()
@@ -126,6 +127,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             || self.core.links.next_due() <= self.core.now()
             || self.core.ages.next_due() <= self.core.now()
             || self.core.topics.has_changes()
+            || self.core.topics.ticks.next() <= self.core.now()
             || self.core.ending.has_begun()
     }
 
@@ -143,6 +145,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let or_never = |deadline: Option<Time>| deadline.unwrap_or(Time::NEVER);
         let deadline = or_never(self.core.sockets.registry.deadlines.next());
         let deadline = deadline.min(self.core.links.next_due()).min(self.core.ages.next_due());
+        let deadline = deadline.min(self.core.topics.ticks.next());
         others.map(or_never).into_iter().fold(deadline, Time::min)
     }
 }

@@ -491,7 +491,7 @@ impl Model {
         }
         assert_eq!(self.topics.registry.lagging, lagging_in_all);
         let members = self.topics.registry.members.iter().map(|member| member.lagging);
-        assert_eq!(members.sum::<usize>(), lagging_in_all);
+        assert_eq!(members.sum::<u32>() as usize, lagging_in_all);
     }
 
     /// Checks that topics and members name each other.
