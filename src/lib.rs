@@ -446,6 +446,7 @@ mod net;
 mod overflow;
 pub mod proto;
 mod queue;
+mod rates;
 pub mod reactor;
 mod slots;
 mod tags;
@@ -455,7 +456,8 @@ mod topics;
 
 pub use bytes::Bytes;
 pub use config::{
-    Backoff, ClientConfig, Config, Idle, OnPanic, ServerConfig, Shutdown, StreamConfig,
+    AddressLimits, Backoff, ClientConfig, Config, Idle, OnPanic, ServerConfig, Shutdown,
+    StreamConfig,
 };
 #[doc(hidden)]
 pub use engine::kind as route_kind;
@@ -481,6 +483,7 @@ pub use proto::handshake::{
 pub use proto::http::{ContentType, HttpRequest, HttpResponse, InvalidHeader};
 pub use proto::{AsOutgoing, CloseCode, Limits, Message, Outgoing, PreparedMessage, Role};
 pub use queue::PublishError;
+pub use rates::{LimitKind, LimitScope, OnExcess, Rate, RateLimits};
 #[cfg(feature = "tls")]
 pub use reactor::{TlsClient, TlsError, TlsServer};
 pub use tags::{Tag, TagError};

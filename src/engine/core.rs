@@ -5,6 +5,7 @@ use crate::engine::client::route::Route;
 use crate::engine::connection_map::ConnectionMap;
 use crate::engine::endpoints::Endpoints;
 use crate::engine::handle::LoopHandle;
+use crate::engine::rates::limiter::Limiter;
 use crate::engine::server::open_listeners::OpenListeners;
 use crate::engine::turn::ending::Ending;
 use crate::engine::turn::requests::Requests;
@@ -30,6 +31,7 @@ pub(crate) struct Core<T: ?Sized> {
     pub(crate) links: Links,
     pub(crate) requests: Requests,
     pub(crate) room: Room,
+    pub(crate) limiter: Limiter,
     /// Where other threads publish events.
     pub(crate) inboxes: Inboxes,
     pub(crate) handle: LoopHandle,

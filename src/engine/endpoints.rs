@@ -1,7 +1,7 @@
 //! Endpoints without their handlers: what listeners and connections need to know of them.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use crate::config::{ClientConfig, StreamConfig};
@@ -56,6 +56,8 @@ pub(crate) struct ServerEndpoint {
     /// The limits of a connection until it is open.
     pub(crate) limits: Arc<Limits>,
     pub(crate) proxies: Option<TrustedProxies>,
+    /// Whether its connections are exempt from the limits of addresses.
+    pub(crate) is_exempt: bool,
     pub(crate) backlog: u32,
     #[cfg(feature = "tls")]
     pub(crate) tls: Option<TlsServer>,
@@ -94,6 +96,18 @@ impl Endpoint {
             Self::Stream(stream) => Some(stream.config.backlog),
             Self::Client(_) => None,
         }
+    }
+
+    /// The address for which a connection from `peer` counts. Trusted proxies do not count, but
+    /// the clients that they name.
+    pub(crate) fn counted_address(&self, peer: Option<SocketAddr>) -> Option<IpAddr> {
+        let (proxies, is_exempt) = match self {
+            Self::Server(server) => (&server.proxies, server.is_exempt),
+            Self::Stream(stream) => (&stream.config.proxies, stream.config.is_exempt),
+            Self::Client(_) => return None,
+        };
+        let is_proxy = proxies.as_ref().is_some_and(|proxies| proxies.trusts_peer(peer));
+        peer.filter(|_| !is_exempt && !is_proxy).map(|peer| peer.ip())
     }
 
     /// Whether an accepted connection from `peer` begins with a PROXY protocol header.

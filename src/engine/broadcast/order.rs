@@ -51,6 +51,7 @@ impl Core<dyn Transmit + '_> {
                 self.deliver_pending(conn);
                 self.topics.remove_connection(conn);
                 self.tags.remove_connection(conn);
+                self.limiter.rates.leave_tags(conn);
                 // The peer's time to answer begins when the close frame is written, not when the
                 // turn did.
                 self.sockets.close(conn, code, reason, self.streams.now());

@@ -38,6 +38,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let client = proxies::announced(header);
         if let (Some(socket), Some(_)) = (self.core.sockets.get_mut(conn), client) {
             socket.peer = PeerAddr::from(client);
+            self.core.erased().count_client(conn);
         }
     }
 
@@ -62,6 +63,12 @@ impl<S, R: Reactor> EventLoop<S, R> {
             Ok(client) => client,
             Err(error) => return self.refuse_request(conn, error, is_head),
         };
+        let endpoint = slot.and_then(|slot| self.core.endpoints.at(slot));
+        let counted = endpoint.and_then(|endpoint| endpoint.counted_address(client.or(peer)));
+        let now = self.core.sockets.now();
+        if let Err(denied) = self.core.limiter.take_request(conn, counted, head.len(), now) {
+            return self.deny(conn, &request, denied);
+        }
         let found = match find(&request, router.find(request.path())) {
             Ok(found) => found,
             Err(error) => return self.refuse_request(conn, error, is_head),
@@ -105,7 +112,12 @@ impl<S, R: Reactor> EventLoop<S, R> {
         response.unwrap_or_else(|_| HttpResponse::new(500))
     }
 
-    fn respond(&mut self, conn: Key, request: &HttpRequest<'_>, response: &HttpResponse) {
+    pub(crate) fn respond(
+        &mut self,
+        conn: Key,
+        request: &HttpRequest<'_>,
+        response: &HttpResponse,
+    ) {
         self.tally.requests += 1;
         let is_last = request.is_last() || self.core.ending.has_begun();
         self.core.sockets.respond(conn, response, request.is_head(), is_last);
@@ -130,6 +142,9 @@ impl<S, R: Reactor> EventLoop<S, R> {
             Ok(request) => request,
             Err(error) => return self.refuse_request(conn, error, is_head),
         };
+        if let Err(denied) = self.core.erased().count_web_socket(conn) {
+            return self.refuse_denied(conn, is_head, denied);
+        }
         if let Some(socket) = self.core.sockets.get_mut(conn) {
             socket.set_handler(handler);
         }

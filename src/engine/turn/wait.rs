@@ -123,9 +123,14 @@ impl<S, R: Reactor> EventLoop<S, R> {
     pub(crate) fn has_end_of_turn_work(&self) -> bool {
         self.core.sockets.registry.deadlines.is_due(self.backlog.served_until())
             || self.dialer.is_due(self.core.now())
-            || self.core.links.next_due() <= self.core.now()
+            || self.next_link_or_limit() <= self.core.now()
             || self.core.topics.has_changes()
             || self.core.ending.has_begun()
+    }
+
+    /// When the next client that reconnects or connection that is paused by a limit is due.
+    fn next_link_or_limit(&self) -> Time {
+        self.core.links.next_due().min(self.core.limiter.rates.next_due())
     }
 
     /// The next deadline or timer.
@@ -141,7 +146,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             [self.core.ending.deadline(), self.core.events.next_due(), listeners, attempts];
         let or_never = |deadline: Option<Time>| deadline.unwrap_or(Time::NEVER);
         let deadline = or_never(self.core.sockets.registry.deadlines.next());
-        let deadline = deadline.min(self.core.links.next_due());
+        let deadline = deadline.min(self.next_link_or_limit());
         others.map(or_never).into_iter().fold(deadline, Time::min)
     }
 }

@@ -1,0 +1,62 @@
+//! HTTP requests that exceed a limit get status 429.
+
+use crate::engine::event_loop::EventLoop;
+use crate::engine::ids::ConnectionId;
+use crate::logging::log_line;
+use crate::net::disconnect::ConnectError;
+use crate::net::rare_state::End;
+use crate::proto::handshake::Refusal;
+use crate::proto::http::{ContentType, HttpRequest, HttpResponse};
+use crate::rates::{Denied, LimitKind};
+use crate::reactor::Reactor;
+use crate::slots::Key;
+
+const TOO_MANY_REQUESTS: u16 = 429;
+const RETRY_AFTER: &str = "Retry-After";
+
+impl<S, R: Reactor> EventLoop<S, R> {
+    /// Responds to a request that a limit denies. The connection ends only if it is itself one too
+    /// many.
+    #[cold]
+    pub(crate) fn deny(&mut self, conn: Key, request: &HttpRequest<'_>, denied: Denied) {
+        if matches!(denied.kind, LimitKind::Connections | LimitKind::NewConnections) {
+            return self.refuse_denied(conn, request.is_head(), denied);
+        }
+        self.log_denied(conn, denied);
+        let text = denied.kind.to_string();
+        let response =
+            HttpResponse::new(TOO_MANY_REQUESTS).content_type(ContentType::TEXT).body(text);
+        let response = match self.wait_secs(denied) {
+            Some(secs) => response.clone().header(RETRY_AFTER, &secs).unwrap_or(response),
+            None => response,
+        };
+        self.respond(conn, request, &response);
+    }
+
+    /// Responds to the request of a connection that is one too many, and ends the connection.
+    #[cold]
+    pub(crate) fn refuse_denied(&mut self, conn: Key, is_head: bool, denied: Denied) {
+        self.log_denied(conn, denied);
+        let refusal = Refusal::new(TOO_MANY_REQUESTS).body(denied.kind.to_string());
+        let refusal = match self.wait_secs(denied) {
+            Some(secs) => refusal.clone().header(RETRY_AFTER, &secs).unwrap_or(refusal),
+            None => refusal,
+        };
+        self.core.sockets.refuse(conn, &refusal.head_only(is_head));
+        self.core.sockets.registry.end(conn, End::Connect(ConnectError::Cancelled));
+    }
+
+    /// How long the client should wait, if that is known.
+    fn wait_secs(&self, denied: Denied) -> Option<String> {
+        Some(denied.retry_after_secs(self.core.now())?.to_string())
+    }
+
+    fn log_denied(&self, conn: Key, denied: Denied) {
+        log_line!(
+            debug,
+            "connection {}: request refused with status 429, {}",
+            ConnectionId(conn),
+            denied.kind
+        );
+    }
+}
