@@ -462,10 +462,11 @@ pub use config::{
 #[doc(hidden)]
 pub use engine::kind as route_kind;
 pub use engine::{
-    Connection, ConnectionEntry, ConnectionId, ConnectionMap, Context, EndpointId, EventHandler,
-    EventLoop, Gap, HandlerCall, Hold, HttpHandler, IntoRoutes, JobPanicked, LinkId, ListenerId,
-    LoopHandle, OnMessage, Publisher, RecvError, Routes, RunEnd, RunSummary, SlowCall, Stats,
-    StreamAddress, StreamHandler, Subscriber, TimerId, TopicChanged, TopicId, TopicStats,
+    Answer, Connection, ConnectionEntry, ConnectionId, ConnectionMap, Context, EndpointId,
+    EventHandler, EventLoop, EventStream, Gap, HandlerCall, Hold, HttpHandler, IntoRoutes,
+    JobPanicked, Later, LinkId, ListenerId, LoopHandle, OnMessage, Publisher, RecvError, RequestId,
+    RespondError, Responder, Routes, RunEnd, RunSummary, SlowCall, Stats, StreamAddress,
+    StreamHandler, StreamedResponse, Subscriber, TimerId, TopicChanged, TopicId, TopicStats,
     TryRecvError, Upgrade, WebSocketHandler, Workers, on_message,
 };
 pub use error::{Error, SubscribeError};

@@ -64,6 +64,14 @@ impl ServerConfig {
         self
     }
 
+    /// The longest body of an HTTP request, in bytes. Default: 64 KiB
+    /// ([`Limits::max_body`]).
+    #[must_use]
+    pub fn max_body(mut self, bytes: usize) -> Self {
+        self.limits = self.limits.max_body(bytes);
+        self
+    }
+
     /// The subprotocols that the server supports, the preferred one first. Default: none. The
     /// server chooses the first that the client also offers, unless `on_upgrade` chooses another.
     #[must_use]

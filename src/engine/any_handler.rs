@@ -1,13 +1,15 @@
 use crate::engine::broadcast::report::Gap;
 use crate::engine::connection::Connection;
 use crate::engine::handler::WebSocketHandler;
+use crate::engine::http::routes::HttpHandler;
 use crate::engine::stream::handler::StreamHandler;
 use crate::net::disconnect::{ConnectError, Disconnect};
 
-/// A handler of either kind of connection, and what both kinds have in common.
+/// A handler of any kind of connection, and what all kinds have in common.
 pub(crate) enum AnyHandler<S> {
     WebSocket(Box<dyn WebSocketHandler<S>>),
     Stream(Box<dyn StreamHandler<S>>),
+    Http(Box<dyn HttpHandler<S>>),
 }
 
 impl<S> AnyHandler<S> {
@@ -15,15 +17,22 @@ impl<S> AnyHandler<S> {
     pub(crate) fn web_socket(&mut self) -> Option<&mut dyn WebSocketHandler<S>> {
         match self {
             Self::WebSocket(handler) => Some(&mut **handler),
-            Self::Stream(_) => None,
+            Self::Stream(_) | Self::Http(_) => None,
         }
     }
 
     #[inline]
     pub(crate) fn stream(&mut self) -> Option<&mut dyn StreamHandler<S>> {
         match self {
-            Self::WebSocket(_) => None,
             Self::Stream(handler) => Some(&mut **handler),
+            Self::WebSocket(_) | Self::Http(_) => None,
+        }
+    }
+
+    pub(crate) fn http(&mut self) -> Option<&mut dyn HttpHandler<S>> {
+        match self {
+            Self::Http(handler) => Some(&mut **handler),
+            Self::WebSocket(_) | Self::Stream(_) => None,
         }
     }
 
@@ -31,6 +40,7 @@ impl<S> AnyHandler<S> {
         match self {
             Self::WebSocket(handler) => handler.on_open(conn, state),
             Self::Stream(handler) => handler.on_open(conn, state),
+            Self::Http(handler) => handler.on_open(conn, state),
         }
     }
 
@@ -38,6 +48,7 @@ impl<S> AnyHandler<S> {
         match self {
             Self::WebSocket(handler) => handler.on_drained(conn, state),
             Self::Stream(handler) => handler.on_drained(conn, state),
+            Self::Http(handler) => handler.on_drained(conn, state),
         }
     }
 
@@ -45,6 +56,7 @@ impl<S> AnyHandler<S> {
         match self {
             Self::WebSocket(handler) => handler.on_gap(conn, gap, state),
             Self::Stream(handler) => handler.on_gap(conn, gap, state),
+            Self::Http(handler) => handler.on_gap(conn, gap, state),
         }
     }
 
@@ -57,6 +69,7 @@ impl<S> AnyHandler<S> {
         match self {
             Self::WebSocket(handler) => handler.on_close(conn, disconnect, state),
             Self::Stream(handler) => handler.on_close(conn, disconnect, state),
+            Self::Http(handler) => handler.on_close(conn, disconnect, state),
         }
     }
 
@@ -69,6 +82,8 @@ impl<S> AnyHandler<S> {
         match self {
             Self::WebSocket(handler) => handler.on_connect_error(conn, error, state),
             Self::Stream(handler) => handler.on_connect_error(conn, error, state),
+            // It has no clients of its own.
+            Self::Http(_) => {}
         }
     }
 }

@@ -2,7 +2,8 @@ use std::sync::Arc;
 
 use crate::config::{ClientConfig, ServerConfig, StreamConfig};
 use crate::engine::any_handler::AnyHandler;
-use crate::engine::handler::{Upgrade, WebSocketHandler};
+use crate::engine::handler::WebSocketHandler;
+use crate::engine::http::routes::HttpHandler;
 use crate::engine::stream::handler::StreamHandler;
 use crate::proto::Limits;
 use crate::proto::handshake::{Acceptance, OriginPolicy, UpgradeRequest};
@@ -73,18 +74,36 @@ impl<S> ConfiguredHandler<S> {
         }
     }
 
+    pub(crate) fn http(
+        handler: Box<dyn HttpHandler<S>>,
+        config: &ServerConfig,
+        endpoint: usize,
+    ) -> Self {
+        Self {
+            handler: AnyHandler::Http(handler),
+            limits: Arc::default(),
+            origins: OriginPolicy::Any,
+            unsent_limit: config.unsent_limit,
+            subprotocols: Subprotocols::default(),
+            #[cfg(feature = "deflate")]
+            deflate: None,
+            endpoint,
+        }
+    }
+
     /// Chooses a configured subprotocol if the handler chose none, and negotiates compression.
-    pub(crate) fn complete(&self, upgrade: Upgrade, request: &UpgradeRequest<'_>) -> Upgrade {
-        let Upgrade::Accept(acceptance) = upgrade else {
-            return upgrade;
-        };
+    pub(crate) fn complete(
+        &self,
+        acceptance: Acceptance,
+        request: &UpgradeRequest<'_>,
+    ) -> Acceptance {
         let acceptance = self.choose_subprotocol(acceptance, request);
         #[cfg(feature = "deflate")]
         let acceptance = match &self.deflate {
             Some(config) => acceptance.deflate(config, request),
             None => acceptance,
         };
-        Upgrade::Accept(acceptance)
+        acceptance
     }
 
     fn choose_subprotocol(

@@ -5,6 +5,7 @@ use crate::engine::client::route::Route;
 use crate::engine::connection_map::ConnectionMap;
 use crate::engine::endpoints::Endpoints;
 use crate::engine::handle::LoopHandle;
+use crate::engine::http::pending::PendingRequests;
 use crate::engine::rates::limiter::Limiter;
 use crate::engine::server::open_listeners::OpenListeners;
 use crate::engine::turn::ending::Ending;
@@ -30,6 +31,8 @@ pub(crate) struct Core<T: ?Sized> {
     pub(crate) listeners: OpenListeners,
     pub(crate) links: Links,
     pub(crate) requests: Requests,
+    /// HTTP requests that await their answers.
+    pub(crate) pending: PendingRequests,
     pub(crate) room: Room,
     pub(crate) limiter: Limiter,
     /// Where other threads publish events.

@@ -98,16 +98,15 @@ impl Endpoint {
         }
     }
 
-    /// The address for which a connection from `peer` counts. Trusted proxies do not count, but
-    /// the clients that they name.
+    /// The address for which a connection from `peer` counts.
     pub(crate) fn counted_address(&self, peer: Option<SocketAddr>) -> Option<IpAddr> {
-        let (proxies, is_exempt) = match self {
-            Self::Server(server) => (&server.proxies, server.is_exempt),
-            Self::Stream(stream) => (&stream.config.proxies, stream.config.is_exempt),
-            Self::Client(_) => return None,
-        };
-        let is_proxy = proxies.as_ref().is_some_and(|proxies| proxies.trusts_peer(peer));
-        peer.filter(|_| !is_exempt && !is_proxy).map(|peer| peer.ip())
+        match self {
+            Self::Server(server) => server.counted_address(peer),
+            Self::Stream(stream) => {
+                counted_address(stream.config.is_exempt, stream.config.proxies.as_ref(), peer)
+            }
+            Self::Client(_) => None,
+        }
     }
 
     /// Whether an accepted connection from `peer` begins with a PROXY protocol header.
@@ -131,7 +130,23 @@ impl Endpoint {
     }
 }
 
+/// The address for which a connection from `peer` counts. Trusted proxies do not count, but the
+/// clients that they name.
+fn counted_address(
+    is_exempt: bool,
+    proxies: Option<&TrustedProxies>,
+    peer: Option<SocketAddr>,
+) -> Option<IpAddr> {
+    let is_proxy = proxies.is_some_and(|proxies| proxies.trusts_peer(peer));
+    peer.filter(|_| !is_exempt && !is_proxy).map(|peer| peer.ip())
+}
+
 impl ServerEndpoint {
+    /// The address for which a connection or request from `peer` counts.
+    pub(crate) fn counted_address(&self, peer: Option<SocketAddr>) -> Option<IpAddr> {
+        counted_address(self.is_exempt, self.proxies.as_ref(), peer)
+    }
+
     /// The client's address, if `peer` is a trusted proxy that reports it.
     ///
     /// # Errors

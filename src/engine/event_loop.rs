@@ -16,6 +16,7 @@ use crate::engine::context::Context;
 use crate::engine::core::Core;
 use crate::engine::endpoints::Endpoints;
 use crate::engine::handle::{LoopHandle, News, Shared};
+use crate::engine::http::pending::PendingRequests;
 use crate::engine::http::router::Routers;
 use crate::engine::ids::TopicId;
 use crate::engine::rates::limiter::Limiter;
@@ -84,7 +85,7 @@ pub struct EventLoop<S, R: Reactor = MioReactor> {
     /// What handlers act on.
     pub(crate) core: Core<Streams<R>>,
     pub(crate) handlers: Slab<ConfiguredHandler<S>>,
-    pub(crate) routers: Routers<S>,
+    pub(crate) routers: Routers,
     pub(crate) events: Events<S>,
     pub(crate) dialer: Dialer<R>,
     /// Moved out while input is handled, so that handlers can borrow the rest.
@@ -143,6 +144,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             listeners: OpenListeners::new(),
             links: Links::new(),
             requests: Requests::default(),
+            pending: PendingRequests::default(),
             room: Room::new(max_connections),
             limiter: Limiter::new(config.address_limits, config.max_limited_tags),
             inboxes: Inboxes::default(),
@@ -342,6 +344,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             self.core.erased().serve_links();
         }
         if self.core.requests.is_pending() {
+            self.send_answers(state);
             self.serve_requests();
         }
         if self.core.ending.has_begun() {
@@ -388,6 +391,10 @@ impl<S, R: Reactor> EventLoop<S, R> {
                 News::Resolved(resolved) => self.dialer.resolved(&mut self.core, resolved),
                 // The turn's end looks at the holds.
                 News::Released => {}
+                News::Answered(request, answer) => {
+                    // A client that has left needs no answer.
+                    let _ = self.core.erased().respond(request, answer);
+                }
                 News::StopListening => self.core.erased().close_listeners(),
                 News::StopReading => self.core.erased().stop_reading(),
                 News::ShutDown(mut shutdown) => {

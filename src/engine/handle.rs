@@ -6,6 +6,7 @@ use std::{fmt, io};
 use crossbeam_queue::SegQueue;
 
 use crate::config::Shutdown;
+use crate::engine::http::answer::{Answer, RequestId};
 use crate::engine::stats::snapshot::{Meters, Stats};
 use crate::queue::{Doorbell, HoldCount};
 use crate::reactor::Wake;
@@ -25,8 +26,8 @@ pub(crate) struct Shared {
     pub(crate) doorbell: Doorbell,
     stopped: AtomicBool,
     pub(crate) holds: HoldCount,
-    /// At most one for each connection that is being made, one for the end of all holds, and the
-    /// application's requests.
+    /// At most one for each connection that is being made, one for each responder, one for the end
+    /// of all holds, and the application's requests.
     pub(crate) news: SegQueue<News>,
 }
 
@@ -37,6 +38,8 @@ pub(crate) enum News {
     Resolved(Resolved),
     /// The loop is ending, and the last hold was dropped.
     Released,
+    /// A request has an answer.
+    Answered(RequestId, Answer),
     /// The loop is to close its listeners.
     StopListening,
     /// The loop is to stop reading.

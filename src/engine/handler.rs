@@ -2,6 +2,7 @@ use std::fmt;
 
 use crate::engine::broadcast::report::Gap;
 use crate::engine::connection::Connection;
+use crate::engine::http::answer::Later;
 use crate::net::disconnect::{ConnectError, Disconnect};
 use crate::proto::Message;
 use crate::proto::handshake::{Acceptance, Refusal, UpgradeRequest, UpgradeResponse};
@@ -137,6 +138,9 @@ pub enum Upgrade {
     Accept(Acceptance),
     /// The connection ends with an HTTP response.
     Refuse(Refusal),
+    /// The application decides later, with [`Context::respond`](crate::Context::respond) or a
+    /// [`Responder`](crate::Responder).
+    Later(Later),
 }
 
 impl Upgrade {
@@ -157,6 +161,12 @@ impl Upgrade {
 impl From<Acceptance> for Upgrade {
     fn from(acceptance: Acceptance) -> Self {
         Self::Accept(acceptance)
+    }
+}
+
+impl From<Later> for Upgrade {
+    fn from(later: Later) -> Self {
+        Self::Later(later)
     }
 }
 

@@ -170,8 +170,8 @@ impl Cork {
         copied_max: usize,
     ) -> bool {
         let len = payload.bytes.len();
-        let is_masked = matches!(envelope, Envelope::Frame(Some(_)));
-        let is_reusable = len >= REUSE_BYTES_MIN && !is_masked && self.reuse.is_none();
+        let has_room = matches!(envelope, Envelope::Frame(None) | Envelope::Nothing);
+        let is_reusable = len >= REUSE_BYTES_MIN && has_room && self.reuse.is_none();
         let message = self.message.filter(|lent| is_reusable && lent.is(payload.bytes));
         let reuse = message.and_then(|lent| self.reuse(payload, envelope, lent));
         if reuse.is_some() {
@@ -198,7 +198,7 @@ impl Cork {
         let mut header = [0; FrameHeader::MAX_LEN];
         let header_len = match envelope {
             Envelope::Frame(_) => payload.header(None).encode(&mut header),
-            Envelope::Nothing => 0,
+            Envelope::Nothing | Envelope::Chunk | Envelope::Event => 0,
         };
         let range = start.checked_sub(header_len)?..start + payload.bytes.len();
         self.lent = true;

@@ -111,6 +111,7 @@ impl fmt::Display for Disconnect {
             Self::Protocol(error) => write!(f, "the peer broke the protocol: {error}"),
             Self::RateLimited { scope, kind } => write!(f, "{kind} for the {scope}"),
             Self::TimedOut(TimedOut::Handshake) => f.write_str("opening handshake timed out"),
+            Self::TimedOut(TimedOut::Response) => f.write_str("no response in time"),
             Self::TimedOut(TimedOut::Message) => f.write_str("message left unfinished"),
             Self::TimedOut(TimedOut::Pong) => f.write_str("the peer is silent"),
             Self::TimedOut(TimedOut::Idle) => f.write_str("the stream is idle"),

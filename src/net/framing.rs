@@ -1,5 +1,7 @@
 //! What the output of a connection is made of.
 
+use crate::proto::event_stream::write_message;
+use crate::proto::http::write_chunk;
 use crate::proto::{MaskKeys, Payload, Role, write_payload};
 
 /// What the output of a connection is made of.
@@ -11,6 +13,10 @@ pub(crate) enum Framing {
     Masked,
     /// The bytes of a raw stream, without frames.
     Raw,
+    /// The chunks of an HTTP response.
+    Chunks,
+    /// Server-sent events.
+    Events,
 }
 
 impl Framing {
@@ -28,8 +34,14 @@ impl Framing {
         match self {
             Self::Unmasked => Some(Role::Client),
             Self::Masked => Some(Role::Server),
-            Self::Raw => None,
+            Self::Raw | Self::Chunks | Self::Events => None,
         }
+    }
+
+    /// Whether it is frames.
+    #[inline]
+    pub(crate) const fn is_framed(self) -> bool {
+        self.receiver().is_some()
     }
 
     /// How the next payload is written.
@@ -39,6 +51,8 @@ impl Framing {
             Self::Unmasked => Envelope::Frame(None),
             Self::Masked => Envelope::Frame(Some(mask_keys.next_key())),
             Self::Raw => Envelope::Nothing,
+            Self::Chunks => Envelope::Chunk,
+            Self::Events => Envelope::Event,
         }
     }
 }
@@ -50,6 +64,10 @@ pub(crate) enum Envelope {
     Frame(Option<[u8; 4]>),
     /// As it is.
     Nothing,
+    /// As one chunk of an HTTP response.
+    Chunk,
+    /// As a server-sent event.
+    Event,
 }
 
 impl Envelope {
@@ -59,6 +77,8 @@ impl Envelope {
         match self {
             Self::Frame(key) => write_payload(payload, key, out),
             Self::Nothing => out.extend_from_slice(payload.bytes),
+            Self::Chunk => write_chunk(payload.bytes, out),
+            Self::Event => write_message(payload, out),
         }
     }
 }

@@ -1,15 +1,19 @@
-//! The protocol of a connection: WebSocket, or one of the application's own.
+//! The protocol of a connection: WebSocket, one of the application's own, or a response that is
+//! sent in pieces.
 
-use super::framing::Framing;
+use super::framing::{Envelope, Framing};
+use crate::proto::http::{Body, ResponseStream};
 use crate::proto::stream::RawStream;
-use crate::proto::{CloseCode, Role, State, TimedOut, WebSocket, Workspace};
+use crate::proto::{CloseCode, MaskKeys, Role, State, TimedOut, WebSocket, Workspace};
 use crate::time::Time;
 
-/// The protocol of a connection, and what both kinds have in common.
+/// The protocol of a connection, and what all kinds have in common. An HTTP connection is a
+/// `WebSocket` that is not open, until a response is streamed.
 #[derive(Debug)]
 pub(crate) enum Protocol {
     WebSocket(WebSocket),
     Stream(RawStream),
+    Response(ResponseStream),
 }
 
 impl Protocol {
@@ -17,7 +21,7 @@ impl Protocol {
     pub(crate) const fn web_socket(&self) -> Option<&WebSocket> {
         match self {
             Self::WebSocket(socket) => Some(socket),
-            Self::Stream(_) => None,
+            Self::Stream(_) | Self::Response(_) => None,
         }
     }
 
@@ -25,23 +29,37 @@ impl Protocol {
     pub(crate) const fn web_socket_mut(&mut self) -> Option<&mut WebSocket> {
         match self {
             Self::WebSocket(socket) => Some(socket),
-            Self::Stream(_) => None,
+            Self::Stream(_) | Self::Response(_) => None,
         }
     }
 
     #[inline]
     pub(crate) const fn stream(&self) -> Option<&RawStream> {
         match self {
-            Self::WebSocket(_) => None,
             Self::Stream(stream) => Some(stream),
+            Self::WebSocket(_) | Self::Response(_) => None,
         }
     }
 
     #[inline]
     pub(crate) const fn stream_mut(&mut self) -> Option<&mut RawStream> {
         match self {
-            Self::WebSocket(_) => None,
             Self::Stream(stream) => Some(stream),
+            Self::WebSocket(_) | Self::Response(_) => None,
+        }
+    }
+
+    pub(crate) const fn response(&self) -> Option<&ResponseStream> {
+        match self {
+            Self::Response(response) => Some(response),
+            Self::WebSocket(_) | Self::Stream(_) => None,
+        }
+    }
+
+    pub(crate) const fn response_mut(&mut self) -> Option<&mut ResponseStream> {
+        match self {
+            Self::Response(response) => Some(response),
+            Self::WebSocket(_) | Self::Stream(_) => None,
         }
     }
 
@@ -50,12 +68,28 @@ impl Protocol {
         matches!(self, Self::Stream(_))
     }
 
+    /// Whether both ends close with frames. Otherwise each ends its half of the stream.
+    #[inline]
+    pub(crate) const fn has_close_frames(&self) -> bool {
+        matches!(self, Self::WebSocket(_))
+    }
+
+    /// How much of the input was left unused, if the application reads it as it is.
+    pub(crate) fn unused_input(&self) -> Option<usize> {
+        match self {
+            Self::WebSocket(_) => None,
+            Self::Stream(stream) => Some(stream.kept()),
+            Self::Response(_) => Some(0),
+        }
+    }
+
     /// Which end of the connection this program is.
     #[inline]
     pub(crate) const fn role(&self) -> Role {
         match self {
             Self::WebSocket(socket) => socket.role(),
             Self::Stream(stream) => stream.role(),
+            Self::Response(_) => Role::Server,
         }
     }
 
@@ -64,6 +98,7 @@ impl Protocol {
         match self {
             Self::WebSocket(socket) => socket.state(),
             Self::Stream(stream) => stream.state(),
+            Self::Response(response) => response.state(),
         }
     }
 
@@ -79,7 +114,21 @@ impl Protocol {
         match self {
             Self::WebSocket(socket) => Framing::of(socket.role()),
             Self::Stream(_) => Framing::Raw,
+            Self::Response(response) => match response.body() {
+                Body::Chunks => Framing::Chunks,
+                Body::UntilClose => Framing::Raw,
+                Body::Events => Framing::Events,
+            },
         }
+    }
+
+    /// How the next payload is written, which leaves now.
+    #[inline]
+    pub(crate) fn next_envelope(&mut self, mask_keys: &mut MaskKeys, now: Time) -> Envelope {
+        if let Self::Response(response) = self {
+            response.note_output(now);
+        }
+        self.framing().next(mask_keys)
     }
 
     /// Whether both ends have agreed on compression.
@@ -94,6 +143,8 @@ impl Protocol {
         match self {
             Self::WebSocket(socket) => !socket.awaits_peer() && !socket.is_compressed(),
             Self::Stream(stream) => !stream.awaits_peer(),
+            // Its input is not handled.
+            Self::Response(_) => false,
         }
     }
 
@@ -107,7 +158,7 @@ impl Protocol {
                     && socket.role() == Role::Server
                     && !(compressible && socket.is_compressed())
             }
-            Self::Stream(_) => false,
+            Self::Stream(_) | Self::Response(_) => false,
         }
     }
 
@@ -129,7 +180,13 @@ impl Protocol {
             socket.role() == Role::Server
                 && socket.state() == State::Connecting
                 && !socket.is_between_requests()
+                && !socket.awaits_response()
         })
+    }
+
+    /// Whether a client's request awaits a response that comes later.
+    pub(crate) fn awaits_response(&self) -> bool {
+        self.web_socket().is_some_and(WebSocket::awaits_response)
     }
 
     /// The length of the longest message that the peer may send.
@@ -143,6 +200,7 @@ impl Protocol {
         match self {
             Self::WebSocket(socket) => socket.awaits_peer(),
             Self::Stream(stream) => stream.awaits_peer(),
+            Self::Response(response) => response.state() != State::Open,
         }
     }
 
@@ -151,6 +209,7 @@ impl Protocol {
         match self {
             Self::WebSocket(socket) => socket.buffered_bytes(),
             Self::Stream(stream) => stream.buffered_bytes(),
+            Self::Response(_) => 0,
         }
     }
 
@@ -159,6 +218,7 @@ impl Protocol {
         match self {
             Self::WebSocket(socket) => socket.deadline(),
             Self::Stream(stream) => stream.deadline(),
+            Self::Response(response) => response.deadline(),
         }
     }
 
@@ -167,6 +227,7 @@ impl Protocol {
         match self {
             Self::WebSocket(socket) => socket.handle_timeout(work),
             Self::Stream(stream) => stream.handle_timeout(work.now),
+            Self::Response(response) => response.handle_timeout(work),
         }
     }
 
@@ -175,6 +236,7 @@ impl Protocol {
         match self {
             Self::WebSocket(socket) => socket.note_progress(now),
             Self::Stream(stream) => stream.note_progress(now),
+            Self::Response(response) => response.note_progress(now),
         }
     }
 
@@ -183,6 +245,7 @@ impl Protocol {
         match self {
             Self::WebSocket(socket) => socket.restart_deadlines(now),
             Self::Stream(stream) => stream.note_progress(now),
+            Self::Response(response) => response.note_progress(now),
         }
     }
 
@@ -191,6 +254,7 @@ impl Protocol {
         match self {
             Self::WebSocket(socket) => socket.close(code, reason, work),
             Self::Stream(stream) => stream.close(work.now),
+            Self::Response(response) => response.close(code, work),
         }
     }
 
@@ -199,6 +263,7 @@ impl Protocol {
         match self {
             Self::WebSocket(socket) => socket.close_immediately(code, work),
             Self::Stream(stream) => stream.terminate(work.now),
+            Self::Response(response) => response.terminate(work.now),
         }
     }
 
@@ -207,6 +272,7 @@ impl Protocol {
         match self {
             Self::WebSocket(socket) => socket.terminate(work),
             Self::Stream(stream) => stream.terminate(work.now),
+            Self::Response(response) => response.terminate(work.now),
         }
     }
 }
@@ -220,5 +286,11 @@ impl From<WebSocket> for Protocol {
 impl From<RawStream> for Protocol {
     fn from(stream: RawStream) -> Self {
         Self::Stream(stream)
+    }
+}
+
+impl From<ResponseStream> for Protocol {
+    fn from(response: ResponseStream) -> Self {
+        Self::Response(response)
     }
 }

@@ -161,10 +161,12 @@ impl Socket {
         self.outbox.is_none() && has_ended && !waits
     }
 
-    /// Whether it is a raw stream that is closed by this end: what is queued leaves, then our half
-    /// ends, and then the peer's end is awaited.
+    /// Whether it is a raw stream or a response that is closed by this end: what is queued leaves,
+    /// then our half ends, and then the peer's end is awaited.
     pub(crate) fn is_closing_stream(&self) -> bool {
-        self.protocol.is_stream() && self.protocol.state() == State::Closing && !self.is_dead()
+        !self.protocol.has_close_frames()
+            && self.protocol.state() == State::Closing
+            && !self.is_dead()
     }
 
     /// Whether this end ends TCP, once all is written: the peer has said all.
@@ -204,6 +206,7 @@ impl Socket {
             State::Connecting if self.is_client() => Standing::Open,
             State::Connecting | State::Closed if self.outbox.is_some() => Standing::Answering,
             State::Connecting if self.asks() => Standing::Asking,
+            State::Connecting if self.protocol.awaits_response() => Standing::Answering,
             State::Connecting if has_more => Standing::Answering,
             State::Connecting => Standing::Idle,
             State::Open | State::Closing => Standing::Open,
@@ -275,6 +278,12 @@ impl Socket {
     /// Whether rate limits hold for its input.
     pub(crate) fn is_rate_limited(&self) -> bool {
         self.rate != RateState::Unlimited
+    }
+
+    /// Whether it is open and rate limits hold for what it receives. A response that is sent in
+    /// pieces receives nothing.
+    pub(crate) fn has_limited_input(&self) -> bool {
+        self.is_rate_limited() && self.is_open() && self.protocol.response().is_none()
     }
 
     /// Whether it is not read from by the application's wish or because of a rate limit.

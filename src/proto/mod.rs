@@ -91,6 +91,7 @@
     expect(dead_code, unreachable_pub, reason = "without a codec nothing is ever agreed")
 )]
 mod deflate;
+pub(crate) mod event_stream;
 pub mod handshake;
 pub mod http;
 pub(crate) mod proxy_protocol;

@@ -171,6 +171,14 @@ impl Rates {
         taken
     }
 
+    /// Takes more bytes of a request that was taken.
+    pub(crate) fn request_bytes(&mut self, client: IpAddr, bytes: u64, now: Time) {
+        let key = self.address_entry(client, now);
+        if let Some(entry) = key.and_then(|key| self.addresses.get_mut(key)) {
+            entry.charge(0, bytes, now);
+        }
+    }
+
     /// The entry of an address. Those for which there is no room share one.
     fn address_entry(&mut self, address: IpAddr, now: Time) -> Option<Key> {
         let limits = self.address_limits.as_ref()?;

@@ -255,6 +255,15 @@ pub(crate) enum Frames<'a> {
     Open(&'a [u8], Range<usize>),
 }
 
+impl Frames<'_> {
+    /// Where they lie in their batch.
+    pub(crate) fn range(&self) -> Range<usize> {
+        match self {
+            Self::Shared(_, range) | Self::Open(_, range) => range.clone(),
+        }
+    }
+}
+
 impl<'a> Run<'a> {
     #[inline]
     pub(crate) fn new(

@@ -1,6 +1,7 @@
 //! Integration tests.
 
 mod acting;
+mod answers;
 mod attachments;
 mod backpressure;
 mod client;
@@ -36,6 +37,7 @@ mod shutdown;
 mod simulation;
 mod stages;
 mod stats;
+mod streamed;
 mod streams;
 mod stress;
 mod subscribers;

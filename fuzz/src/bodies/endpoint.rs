@@ -433,6 +433,7 @@ fn note(event: Event<'_>, pool: &mut BufferPool) -> Seen {
     match event {
         Event::ProxyHeader(_) => panic!("nobody announced a proxy"),
         Event::Request(head) => Seen::Request(head.into_owned()),
+        Event::Body { .. } => unreachable!("no body was asked for"),
         Event::Tunnel => Seen::Tunnel,
         Event::Response(head) => Seen::Open(head.into_owned()),
         Event::Message(incoming) => {

@@ -1,5 +1,11 @@
 //! HTTP requests: routes and responses.
 
+pub(crate) mod answer;
+pub(crate) mod event_stream;
+pub(crate) mod later;
+pub(crate) mod pending;
 pub(crate) mod respond;
+pub(crate) mod responder;
 pub(crate) mod router;
 pub(crate) mod routes;
+pub(crate) mod streamed;

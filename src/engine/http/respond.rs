@@ -4,9 +4,11 @@ use crate::engine::configured_handler::ConfiguredHandler;
 use crate::engine::connection::Connection;
 use crate::engine::endpoints::ServerEndpoint;
 use crate::engine::event_loop::EventLoop;
-use crate::engine::handler::Upgrade;
+use crate::engine::http::answer::Answer;
+use crate::engine::http::pending::RequestFacts;
 use crate::engine::http::router::Resource;
 use crate::engine::ids::ConnectionId;
+use crate::engine::rates::limiter::RequestPart;
 use crate::engine::turn::calls::HandlerCall;
 use crate::net::disconnect::ConnectError;
 use crate::net::peer::PeerAddr;
@@ -14,7 +16,7 @@ use crate::net::proxies;
 use crate::net::rare_state::End;
 use crate::net::socket::Socket;
 use crate::proto::PeerError;
-use crate::proto::handshake::{HandshakeError, UpgradeRequest};
+use crate::proto::handshake::{Acceptance, HandshakeError, Refusal, UpgradeRequest};
 use crate::proto::http::{ContentType, HttpRequest, HttpResponse};
 use crate::reactor::Reactor;
 use crate::slots::Key;
@@ -27,7 +29,7 @@ const READING: &str = "GET, HEAD";
 /// How a request is answered, determined before any handler is called.
 enum Found {
     WebSocket(usize),
-    Handler,
+    Handler(usize),
     Response(HttpResponse),
     Metrics,
 }
@@ -42,51 +44,67 @@ impl<S, R: Reactor> EventLoop<S, R> {
         }
     }
 
-    /// Answers the request with this head.
-    pub(crate) fn answer(&mut self, conn: Key, head: &[u8], state: &mut S) {
+    /// Answers the request with this head, or receives its body first.
+    pub(crate) fn answer(&mut self, conn: Key, head: &[u8], body: Option<&[u8]>, state: &mut S) {
         let Some(socket) = self.core.sockets.get(conn) else {
             return;
         };
         let (peer, slot) = (socket.peer.get(), socket.endpoint());
         let endpoint = slot.and_then(|slot| self.core.endpoints.server(slot));
-        let router = slot.and_then(|slot| self.routers.get_mut(slot));
+        let router = slot.and_then(|slot| self.routers.get(slot));
         let (Some(endpoint), Some(router)) = (endpoint, router) else {
             return;
         };
         // Determined first, because even an invalid request may be a `HEAD` request.
         let is_head = head.starts_with(HttpRequest::HEAD_METHOD);
         let request = match HttpRequest::read(head, endpoint.limits.head_limits()) {
-            Ok(request) => request,
+            Ok(request) => body.into_iter().fold(request, HttpRequest::with_body),
             Err(error) => return self.refuse_request(conn, error.into(), is_head),
         };
         let client = match endpoint.client(&request, peer) {
             Ok(client) => client,
             Err(error) => return self.refuse_request(conn, error, is_head),
         };
-        let endpoint = slot.and_then(|slot| self.core.endpoints.at(slot));
-        let counted = endpoint.and_then(|endpoint| endpoint.counted_address(client.or(peer)));
+        let counted = endpoint.counted_address(client.or(peer));
+        let part = RequestPart::of(head, body);
         let now = self.core.sockets.now();
-        if let Err(denied) = self.core.limiter.take_request(conn, counted, head.len(), now) {
+        if let Err(denied) = self.core.limiter.take_request(conn, counted, part, now) {
             return self.deny(conn, &request, denied);
         }
         let found = match find(&request, router.find(request.path())) {
             Ok(found) => found,
             Err(error) => return self.refuse_request(conn, error, is_head),
         };
+        let takes_body = matches!(found, Found::Handler(_));
+        match request.expected_body().map(|body| body.filter(|_| takes_body)) {
+            Ok(None) => {}
+            Ok(Some(body)) => {
+                let limit = endpoint.limits.body();
+                return match body.check(limit) {
+                    Ok(()) => self.core.sockets.receive_body(conn, head, body),
+                    Err(error) => self.refuse_request(conn, error.into(), is_head),
+                };
+            }
+            Err(error) => return self.refuse_request(conn, error.into(), is_head),
+        }
         if client.is_some() {
             self.set_peer(conn, client);
         }
-        let response = match found {
-            Found::WebSocket(handler) => return self.upgrade(conn, handler, request, state),
-            Found::Handler => self.ask(conn, &request, state),
-            Found::Response(response) => response,
-            Found::Metrics => metrics(self),
-        };
+        match found {
+            Found::WebSocket(handler) => return self.upgrade(conn, handler, request, head, state),
+            Found::Handler(handler) => self.ask(conn, handler, &request, state),
+            Found::Response(response) => {
+                self.respond(conn, &RequestFacts::of_page(&request), &response);
+            }
+            Found::Metrics => {
+                let response = metrics(self);
+                self.respond(conn, &RequestFacts::of_page(&request), &response);
+            }
+        }
         if client.is_some() {
             // The proxy may send another client's request on the same connection.
             self.set_peer(conn, peer);
         }
-        self.respond(conn, &request, &response);
     }
 
     fn set_peer(&mut self, conn: Key, address: Option<std::net::SocketAddr>) {
@@ -95,35 +113,34 @@ impl<S, R: Reactor> EventLoop<S, R> {
         }
     }
 
-    /// Calls the handler of the request's path.
-    fn ask(&mut self, conn: Key, request: &HttpRequest<'_>, state: &mut S) -> HttpResponse {
-        let endpoint = self.core.sockets.get(conn).and_then(Socket::endpoint);
-        let router = endpoint.and_then(|endpoint| self.routers.get_mut(endpoint));
-        let Some(Resource::Handler(handler)) =
-            router.and_then(|router| router.find(request.path()))
-        else {
-            return HttpResponse::new(404);
+    /// Calls the handler of the request's path, and answers or waits for the answer.
+    fn ask(&mut self, conn: Key, handler: usize, request: &HttpRequest<'_>, state: &mut S) {
+        self.core.pending.begin(ConnectionId(conn));
+        let Some((any_handler, calls, context)) = self.lend(handler) else {
+            return;
         };
-        let mut connection = Connection::new(self.core.erased().context(), ConnectionId(conn));
-        let response = self.calls.call(HandlerCall::Request, &mut connection, |conn| {
-            handler.on_request(conn, request, state)
+        let mut connection = Connection::new(context, ConnectionId(conn));
+        let returned = calls.call(HandlerCall::Request, &mut connection, |conn| {
+            Some(any_handler.http()?.on_request(conn, request, state))
         });
-        // It panicked.
-        response.unwrap_or_else(|_| HttpResponse::new(500))
+        let mut asked = self.core.pending.end();
+        let answer = asked.choose(returned.ok().flatten());
+        let facts = RequestFacts::of(request, handler);
+        self.send_answer(conn, asked.into_pending(facts), answer, state);
     }
 
-    pub(crate) fn respond(
-        &mut self,
-        conn: Key,
-        request: &HttpRequest<'_>,
-        response: &HttpResponse,
-    ) {
+    pub(crate) fn respond(&mut self, conn: Key, facts: &RequestFacts, response: &HttpResponse) {
         self.tally.requests += 1;
-        let is_last = request.is_last() || self.core.ending.has_begun();
-        self.core.sockets.respond(conn, response, request.is_head(), is_last);
+        let is_last = facts.is_last || self.core.ending.has_begun();
+        self.core.sockets.respond(conn, response, facts.is_head, is_last);
         if is_last {
             self.core.sockets.registry.end(conn, End::Connect(ConnectError::Cancelled));
         }
+    }
+
+    pub(crate) fn refuse(&mut self, conn: Key, refusal: &Refusal) {
+        self.core.sockets.refuse(conn, refusal);
+        self.core.sockets.registry.end(conn, End::Connect(ConnectError::Cancelled));
     }
 
     fn refuse_request(&mut self, conn: Key, error: HandshakeError, is_head: bool) {
@@ -131,7 +148,14 @@ impl<S, R: Reactor> EventLoop<S, R> {
         self.core.sockets.registry.end_by_peer_error(conn, PeerError::Handshake(error));
     }
 
-    fn upgrade(&mut self, conn: Key, handler: usize, http: HttpRequest<'_>, state: &mut S) {
+    fn upgrade(
+        &mut self,
+        conn: Key,
+        handler: usize,
+        http: HttpRequest<'_>,
+        head: &[u8],
+        state: &mut S,
+    ) {
         let Some(configured) = self.handlers.get(handler) else {
             return;
         };
@@ -148,38 +172,47 @@ impl<S, R: Reactor> EventLoop<S, R> {
         if let Some(socket) = self.core.sockets.get_mut(conn) {
             socket.set_handler(handler);
         }
+        self.core.pending.begin(ConnectionId(conn));
         let upgrade = self
             .call(conn, HandlerCall::Upgrade, |handler, conn| {
                 Some(handler.web_socket()?.on_upgrade(conn, &request, state))
             })
-            .flatten()
-            // It panicked.
-            .unwrap_or_else(|| Upgrade::refuse(500));
-        let Some(configured) = self.handlers.get(handler) else {
-            return;
-        };
-        match configured.complete(upgrade, &request) {
-            Upgrade::Accept(acceptance) => {
-                let limits = configured.limits.clone();
-                self.core.sockets.accept(conn, &request, &acceptance, limits);
-                self.open(conn, acceptance.chosen_subprotocol(), state);
-            }
-            Upgrade::Refuse(refusal) => {
-                self.core.sockets.refuse(conn, &refusal);
-                self.core.sockets.registry.end(conn, End::Connect(ConnectError::Cancelled));
+            .flatten();
+        let mut asked = self.core.pending.end();
+        match asked.choose(upgrade.map(Answer::from)) {
+            Answer::Accept(acceptance) => self.open_web_socket(conn, &request, acceptance, state),
+            Answer::Refuse(refusal) => self.refuse(conn, &refusal),
+            answer => {
+                let facts = RequestFacts::of_upgrade(head);
+                self.send_answer(conn, asked.into_pending(facts), answer, state);
             }
         }
+    }
+
+    /// Opens the WebSocket that the request asks for.
+    pub(super) fn open_web_socket(
+        &mut self,
+        conn: Key,
+        request: &UpgradeRequest<'_>,
+        acceptance: Acceptance,
+        state: &mut S,
+    ) {
+        let handler = self.core.sockets.get(conn).map(Socket::handler);
+        let Some(configured) = handler.and_then(|handler| self.handlers.get(handler)) else {
+            return;
+        };
+        let acceptance = configured.complete(acceptance, request);
+        let limits = configured.limits.clone();
+        self.core.sockets.accept(conn, request, &acceptance, limits);
+        self.open(conn, acceptance.chosen_subprotocol(), state);
     }
 }
 
 /// How to answer the request, given the resource at its path. A WebSocket endpoint checks the rest
 /// of the request itself.
-fn find<S>(
-    request: &HttpRequest<'_>,
-    resource: Option<&mut Resource<S>>,
-) -> Result<Found, HandshakeError> {
+fn find(request: &HttpRequest<'_>, resource: Option<&Resource>) -> Result<Found, HandshakeError> {
     if request.method() == "OPTIONS" {
-        return options(request, resource.as_deref()).map(Found::Response);
+        return options(request, resource).map(Found::Response);
     }
     if let Some(Resource::WebSocket(handler)) = resource {
         return Ok(Found::WebSocket(*handler));
@@ -195,14 +228,15 @@ fn find<S>(
         Some(_) if !is_known => Found::Response(HttpResponse::method_not_allowed(READING)),
         Some(Resource::Page(page)) => Found::Response(page.clone()),
         Some(Resource::Metrics) => Found::Metrics,
-        Some(Resource::Handler(_) | Resource::WebSocket(_)) => Found::Handler,
+        Some(Resource::Handler(handler)) => Found::Handler(*handler),
+        Some(Resource::WebSocket(handler)) => Found::WebSocket(*handler),
     })
 }
 
 /// The response to `OPTIONS`: the methods of the resource, or of the server.
-fn options<S>(
+fn options(
     request: &HttpRequest<'_>,
-    resource: Option<&Resource<S>>,
+    resource: Option<&Resource>,
 ) -> Result<HttpResponse, HandshakeError> {
     if request.is_for_server() {
         request.check_for_server()?;

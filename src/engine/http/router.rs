@@ -7,21 +7,22 @@ use slab::Slab;
 use crate::config::ServerConfig;
 use crate::engine::configured_handler::{ConfiguredHandler, check_subprotocols};
 use crate::engine::endpoints::ServerEndpoint;
-use crate::engine::http::routes::{HttpHandler, Pattern, Route, Routes};
+use crate::engine::http::routes::{Pattern, Route, Routes};
 use crate::error::Error;
 use crate::proto::http::HttpResponse;
 
 /// The resources that the connections of one endpoint can request.
-pub(crate) struct Router<S>(
+pub(crate) struct Router(
     /// In order of precedence: the first pattern that matches wins.
-    Vec<(Pattern, Resource<S>)>,
+    Vec<(Pattern, Resource)>,
 );
 
 /// What is served at a path.
-pub(crate) enum Resource<S> {
+pub(crate) enum Resource {
     /// The handler's index.
     WebSocket(usize),
-    Handler(Box<dyn HttpHandler<S>>),
+    /// The handler's index.
+    Handler(usize),
     Page(HttpResponse),
     Metrics,
 }
@@ -60,14 +61,17 @@ impl<S> RouterBuilder<S> {
         self,
         endpoint: usize,
         handlers: &mut Slab<ConfiguredHandler<S>>,
-    ) -> Router<S> {
+    ) -> Router {
         let resources = self.routes.into_iter().map(|(pattern, route)| {
             let resource = match route {
                 Route::WebSocket(config, handler) => {
                     let handler = ConfiguredHandler::server(handler, config, endpoint);
                     Resource::WebSocket(handlers.insert(handler))
                 }
-                Route::Handler(handler) => Resource::Handler(handler),
+                Route::Handler(handler) => {
+                    let handler = ConfiguredHandler::http(handler, &self.config, endpoint);
+                    Resource::Handler(handlers.insert(handler))
+                }
                 Route::Page(page) => Resource::Page(page),
                 Route::Metrics => Resource::Metrics,
             };
@@ -77,42 +81,42 @@ impl<S> RouterBuilder<S> {
     }
 }
 
-impl<S> Router<S> {
+impl Router {
     /// The resource at `path`.
-    pub(crate) fn find(&mut self, path: &str) -> Option<&mut Resource<S>> {
-        let found = self.0.iter_mut().find(|(pattern, _)| pattern.matches(path));
+    pub(crate) fn find(&self, path: &str) -> Option<&Resource> {
+        let found = self.0.iter().find(|(pattern, _)| pattern.matches(path));
         found.map(|(_, resource)| resource)
     }
 
     /// The indexes of its handlers.
     pub(crate) fn handlers(&self) -> impl Iterator<Item = usize> {
         self.0.iter().filter_map(|(_, resource)| match resource {
-            Resource::WebSocket(handler) => Some(*handler),
-            Resource::Handler(_) | Resource::Page(_) | Resource::Metrics => None,
+            Resource::WebSocket(handler) | Resource::Handler(handler) => Some(*handler),
+            Resource::Page(_) | Resource::Metrics => None,
         })
     }
 }
 
 /// The routers of servers' endpoints, by the slots of the endpoints.
-pub(crate) struct Routers<S>(Vec<Option<Router<S>>>);
+pub(crate) struct Routers(Vec<Option<Router>>);
 
-impl<S> Routers<S> {
+impl Routers {
     pub(crate) const fn new() -> Self {
         Self(Vec::new())
     }
 
-    pub(crate) fn insert(&mut self, slot: usize, router: Router<S>) {
+    pub(crate) fn insert(&mut self, slot: usize, router: Router) {
         if self.0.len() <= slot {
             self.0.resize_with(slot + 1, || None);
         }
         self.0[slot] = Some(router);
     }
 
-    pub(crate) fn get_mut(&mut self, slot: usize) -> Option<&mut Router<S>> {
-        self.0.get_mut(slot)?.as_mut()
+    pub(crate) fn get(&self, slot: usize) -> Option<&Router> {
+        self.0.get(slot)?.as_ref()
     }
 
-    pub(crate) fn remove(&mut self, slot: usize) -> Option<Router<S>> {
+    pub(crate) fn remove(&mut self, slot: usize) -> Option<Router> {
         self.0.get_mut(slot)?.take()
     }
 }

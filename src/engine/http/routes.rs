@@ -1,11 +1,16 @@
 //! A listener's WebSocket endpoints, handlers and pages, by the paths of requests.
 
 use std::fmt;
+use std::marker::PhantomData;
 
 use crate::config::ServerConfig;
+use crate::engine::broadcast::report::Gap;
 use crate::engine::connection::Connection;
 use crate::engine::handler::{WebSocketHandler, on_message};
+use crate::engine::http::answer::Answer;
+use crate::engine::http::event_stream::EventStream;
 use crate::error::Error;
+use crate::net::disconnect::Disconnect;
 use crate::proto::Message;
 use crate::proto::http::{HttpRequest, HttpResponse};
 
@@ -21,7 +26,8 @@ use crate::proto::http::{HttpRequest, HttpResponse};
 /// WebSocket. If a request's target is in absolute form, its path is used ([`HttpRequest::path`]),
 /// and its host replaces `Host` ([`HttpRequest::host`]).
 ///
-/// This is not a web framework: requests have no bodies, and handlers respond at once.
+/// This is not a web framework: bodies are short and handed over whole, and there are no filters,
+/// sessions or templates.
 ///
 /// ```
 /// use eventwire::{Config, EventLoop, HttpResponse, Routes, ServerConfig};
@@ -52,35 +58,54 @@ pub(crate) enum Route<S> {
     Metrics,
 }
 
-/// An application's handler of `GET` and `HEAD` requests. The response to `HEAD` omits the body.
+/// An application's handler of requests. The response to `HEAD` omits the body.
 ///
-/// It runs on the loop's thread, as a [`WebSocketHandler`] does. If it panics, the response is 500.
-/// [`Routes::get`] takes a closure, [`Routes::get_handler`] an object.
+/// It runs on the loop's thread, as a [`WebSocketHandler`] does. If `on_request` panics, the response
+/// is 500. [`Routes::get`] takes a closure, [`Routes::get_handler`] an object.
+///
+/// The methods other than [`on_request`](Self::on_request) concern responses that are sent in pieces
+/// ([`StreamedResponse`](crate::StreamedResponse), [`EventStream`]), and are called as those of a
+/// [`WebSocketHandler`] are.
+#[expect(unused_variables, reason = "the names document the defaulted methods")]
 pub trait HttpHandler<S> {
-    /// A client sent a `GET` or `HEAD` request. [`Connection::peer_addr`] is the client's address.
-    /// Only the response can be sent to the connection.
+    /// A client sent a request. [`Connection::peer_addr`] is the client's address. Only the answer
+    /// can be sent to the connection.
     fn on_request(
         &mut self,
         conn: &mut Connection<'_>,
         request: &HttpRequest<'_>,
         state: &mut S,
-    ) -> HttpResponse;
+    ) -> Answer;
+
+    /// A response that is sent in pieces has begun.
+    fn on_open(&mut self, conn: &mut Connection<'_>, state: &mut S) {}
+
+    /// The client has taken all output that had to wait.
+    fn on_drained(&mut self, conn: &mut Connection<'_>, state: &mut S) {}
+
+    /// The client missed broadcasts, because its subscription's
+    /// [`OverflowPolicy`](crate::OverflowPolicy) dropped them.
+    fn on_gap(&mut self, conn: &mut Connection<'_>, gap: Gap, state: &mut S) {}
+
+    /// A response that was sent in pieces has ended.
+    fn on_close(&mut self, conn: &mut Connection<'_>, disconnect: &Disconnect, state: &mut S) {}
 }
 
 /// A closure as a handler of requests.
-struct OnRequest<F>(F);
+struct OnRequest<F, A>(F, PhantomData<fn() -> A>);
 
-impl<S, F> HttpHandler<S> for OnRequest<F>
+impl<S, F, A> HttpHandler<S> for OnRequest<F, A>
 where
-    F: FnMut(&mut Connection<'_>, &HttpRequest<'_>, &mut S) -> HttpResponse,
+    F: FnMut(&mut Connection<'_>, &HttpRequest<'_>, &mut S) -> A,
+    A: Into<Answer>,
 {
     fn on_request(
         &mut self,
         conn: &mut Connection<'_>,
         request: &HttpRequest<'_>,
         state: &mut S,
-    ) -> HttpResponse {
-        (self.0)(conn, request, state)
+    ) -> Answer {
+        (self.0)(conn, request, state).into()
     }
 }
 
@@ -116,13 +141,15 @@ impl<S> Routes<S> {
         self.websocket(path, config, on_message(handler))
     }
 
-    /// Answers `GET` and `HEAD` requests with the response that a closure returns.
+    /// Answers `GET` and `HEAD` requests with what a closure returns: an [`HttpResponse`], or any
+    /// other [`Answer`].
     #[must_use]
-    pub fn get<F>(self, path: impl Into<String>, handler: F) -> Self
+    pub fn get<F, A>(self, path: impl Into<String>, handler: F) -> Self
     where
-        F: FnMut(&mut Connection<'_>, &HttpRequest<'_>, &mut S) -> HttpResponse + 'static,
+        F: FnMut(&mut Connection<'_>, &HttpRequest<'_>, &mut S) -> A + 'static,
+        A: Into<Answer> + 'static,
     {
-        self.get_handler(path, OnRequest(handler))
+        self.get_handler(path, OnRequest(handler, PhantomData))
     }
 
     /// Answers `GET` and `HEAD` requests with the response that a handler returns.
@@ -133,6 +160,15 @@ impl<S> Routes<S> {
         handler: impl HttpHandler<S> + 'static,
     ) -> Self {
         self.add(path, Route::Handler(Box::new(handler)))
+    }
+
+    /// Answers `GET` requests with a stream of server-sent events.
+    #[must_use]
+    pub fn events(self, path: impl Into<String>, events: EventStream) -> Self
+    where
+        S: 'static,
+    {
+        self.get(path, move |_, _, _| events.clone())
     }
 
     /// Answers every `GET` and `HEAD` request with the same response.

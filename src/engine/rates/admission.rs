@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 
 use crate::engine::core::Core;
-use crate::engine::ids::ConnectionId;
 use crate::engine::turn::dispatch::from;
 use crate::error::Error;
 use crate::logging::log_line;
@@ -116,10 +115,9 @@ impl Core<dyn Transmit + '_> {
 
     /// The connection is open: from now on its input is limited.
     pub(crate) fn begin_limits(&mut self, conn: Key) {
-        if !self.limiter.is_used || !self.sockets.get(conn).is_some_and(Socket::is_rate_limited) {
+        if !self.limiter.is_used || !self.sockets.get(conn).is_some_and(Socket::has_limited_input) {
             return;
         }
-        log_line!(trace, "connection {}: its input is limited", ConnectionId(conn));
         // What has arrived behind the handshake waits until the limits are looked at.
         self.sockets.registry.set_halted(conn, true);
         let socket = self.sockets.get(conn);

@@ -40,6 +40,21 @@ pub(super) struct Arrived {
     pub(super) bytes: u64,
 }
 
+/// What has arrived of an HTTP request, by its length.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum RequestPart {
+    Head(usize),
+    /// The body of a request whose head came before.
+    Body(usize),
+}
+
+impl RequestPart {
+    /// The part that is new.
+    pub(crate) fn of(head: &[u8], body: Option<&[u8]>) -> Self {
+        body.map_or(Self::Head(head.len()), |body| Self::Body(body.len()))
+    }
+}
+
 impl Limiter {
     pub(crate) fn new(addresses: Option<AddressLimits>, max_tags: usize) -> Self {
         let rules = addresses.as_ref().map(|addresses| addresses.rules);
@@ -59,16 +74,17 @@ impl Limiter {
         self.rates.limits_addresses() && !self.exempt.contain(address)
     }
 
-    /// Takes a request on a connection, whose client has that address if it counts.
+    /// Takes a part of a request on a connection, whose client has that address if it counts. The
+    /// body of a request whose head was taken is taken, too, whatever is left.
     ///
     /// # Errors
     ///
-    /// If it is denied: it exceeds a limit, or the connection was refused.
+    /// If the request is denied: it exceeds a limit, or the connection was refused.
     pub(crate) fn take_request(
         &mut self,
         conn: Key,
         client: Option<IpAddr>,
-        bytes: usize,
+        part: RequestPart,
         now: Time,
     ) -> Result<(), Denied> {
         if let Some(denied) = self.rates.denied(conn) {
@@ -77,7 +93,15 @@ impl Limiter {
         let Some(client) = client.filter(|client| self.counts(*client)) else {
             return Ok(());
         };
-        self.rates.request(client, bytes as u64, now).inspect_err(|_| self.refused += 1)
+        match part {
+            RequestPart::Head(bytes) => {
+                self.rates.request(client, bytes as u64, now).inspect_err(|_| self.refused += 1)
+            }
+            RequestPart::Body(bytes) => {
+                self.rates.request_bytes(client, bytes as u64, now);
+                Ok(())
+            }
+        }
     }
 
     /// How many bytes may be received at once from the connection that is being read from.

@@ -7,6 +7,7 @@ use crate::engine::rates::limiter::{Arrived, Reading};
 use crate::engine::turn::read::Received;
 use crate::logging::log_line;
 use crate::net::disconnect::Disconnect;
+use crate::net::socket::Socket;
 use crate::net::streams::Transmit;
 use crate::proto::CloseCode;
 use crate::rates::{Allowance, Exceeded, LimitKind, Verdict};
@@ -20,7 +21,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     pub(crate) fn obey_limits(&mut self, conn: Key) -> Option<Received> {
         self.charge_input(conn);
         let has_messages =
-            self.core.sockets.get(conn).is_some_and(|socket| !socket.protocol.is_stream());
+            self.core.sockets.get(conn).is_some_and(|it| it.protocol.web_socket().is_some());
         let now = self.core.now();
         match self.core.limiter.rates.judge(conn, has_messages, now) {
             Verdict::Read(allowance) => {
@@ -75,7 +76,10 @@ impl Core<dyn Transmit + '_> {
     /// Charges a connection that has just opened for what arrived behind its request.
     #[inline]
     pub(crate) fn charge_behind_head(&mut self, conn: Key, bytes: usize) {
-        if bytes > 0 && self.limiter.is_used && self.sockets.is_open(conn) {
+        if bytes > 0
+            && self.limiter.is_used
+            && self.sockets.get(conn).is_some_and(Socket::has_limited_input)
+        {
             let now = self.now();
             self.limiter.rates.charge(conn, 0, bytes as u64, now);
         }

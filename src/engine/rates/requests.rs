@@ -1,10 +1,9 @@
 //! HTTP requests that exceed a limit get status 429.
 
 use crate::engine::event_loop::EventLoop;
+use crate::engine::http::pending::RequestFacts;
 use crate::engine::ids::ConnectionId;
 use crate::logging::log_line;
-use crate::net::disconnect::ConnectError;
-use crate::net::rare_state::End;
 use crate::proto::handshake::Refusal;
 use crate::proto::http::{ContentType, HttpRequest, HttpResponse};
 use crate::rates::{Denied, LimitKind};
@@ -30,7 +29,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             Some(secs) => response.clone().header(RETRY_AFTER, &secs).unwrap_or(response),
             None => response,
         };
-        self.respond(conn, request, &response);
+        self.respond(conn, &RequestFacts::of_page(request), &response);
     }
 
     /// Responds to the request of a connection that is one too many, and ends the connection.
@@ -42,8 +41,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             Some(secs) => refusal.clone().header(RETRY_AFTER, &secs).unwrap_or(refusal),
             None => refusal,
         };
-        self.core.sockets.refuse(conn, &refusal.head_only(is_head));
-        self.core.sockets.registry.end(conn, End::Connect(ConnectError::Cancelled));
+        self.refuse(conn, &refusal.head_only(is_head));
     }
 
     /// How long the client should wait, if that is known.

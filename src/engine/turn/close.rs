@@ -88,6 +88,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         self.core.topics.remove_connection(conn);
         self.core.tags.remove_connection(conn);
         self.core.limiter.rates.leave_tags(conn);
+        self.core.pending.forget(ConnectionId(conn));
         if is_client {
             self.core.erased().plan_retry(ConnectionId(conn), &end);
         }

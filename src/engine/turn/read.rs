@@ -4,15 +4,14 @@ use std::io;
 use std::ops::Range;
 
 use crate::engine::event_loop::EventLoop;
+use crate::engine::turn::bounded::Bound;
 use crate::net::disconnect::{ConnectError, Disconnect};
 use crate::net::rare_state::{End, Leftover};
 use crate::net::reading::{ReadDebt, ReadPermission};
 use crate::net::socket::Socket;
 use crate::net::sockets::{CORK_BYTES_MAX, NextInput};
 use crate::proto::handshake::HandshakeError;
-use crate::proto::stream::RawStream;
 use crate::proto::{Event, Handled, Role, State, WebSocket, WorkBudget};
-use crate::rates::LimitKind;
 use crate::reactor::Reactor;
 use crate::slots::Key;
 
@@ -66,16 +65,6 @@ struct Receive {
     /// See [`Next::Receive`].
     receives_little: bool,
     /// A receive may come short though there is more.
-    hangup: bool,
-}
-
-/// How much to receive at once.
-#[derive(Clone, Copy, Debug)]
-struct Bound {
-    most: usize,
-    /// It is a portion from a slow peer, which is charged for it.
-    is_portion: bool,
-    /// See [`Receive`].
     hangup: bool,
 }
 
@@ -160,9 +149,18 @@ impl<S, R: Reactor> EventLoop<S, R> {
     }
 
     /// A connection that is paused may have failed, which reading would tell. Its end in order is
-    /// no failure: what came before that is still to be read.
+    /// no failure: what came before that is still to be read. A client that awaits a response has
+    /// left with either.
     #[cold]
     fn leave_paused(&mut self, conn: Key) {
+        if self.core.sockets.awaits_response(conn) {
+            if self.core.sockets.get(conn).is_some_and(|socket| socket.hangup) {
+                let error = ConnectError::Handshake(HandshakeError::ConnectionEnded);
+                self.core.sockets.registry.end(conn, End::Connect(error));
+                self.core.sockets.registry.kill(conn);
+            }
+            return;
+        }
         if self.core.sockets.get(conn).is_some_and(|socket| socket.hangup && !socket.is_dead()) {
             if let Err(error) = self.core.streams.check(conn.index()) {
                 self.core.sockets.registry.fail(conn, error);
@@ -242,9 +240,10 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let is_large = socket.protocol.web_socket().is_some_and(WebSocket::offers_payload_buffer);
         let is_inflating = socket.protocol.is_inflating();
         let (is_ending, is_over) = (socket.is_ending(), !socket.halves.has_theirs());
-        let is_limited = socket.is_rate_limited() && socket.is_open();
+        let is_limited = socket.has_limited_input();
         let mut permission = ReadPermission::All;
-        if socket.is_paused() || socket.outbox.is_some() {
+        let is_idle = socket.is_paused() || socket.protocol.awaits_response();
+        if is_idle || socket.outbox.is_some() {
             permission = self.core.sockets.registry.read_permission(conn);
         }
         if permission == ReadPermission::Nothing {
@@ -290,35 +289,6 @@ impl<S, R: Reactor> EventLoop<S, R> {
             return Next::Bounded(Bound { most, is_portion: false, hangup });
         }
         Next::Receive { receives_little }
-    }
-
-    /// Receives once from a slow peer, which it charges for what came, or from one with rate
-    /// limits. Whatever comes where nothing is allowed exceeds a limit.
-    #[inline(never)]
-    fn receive_bounded(
-        &mut self,
-        conn: Key,
-        buffer: &mut [u8],
-        bound: Bound,
-        state: &mut S,
-    ) -> Received {
-        let Bound { most, is_portion, hangup } = bound;
-        let room = most.clamp(1, buffer.len());
-        let end = match self.core.streams.recv(conn.index(), &mut buffer[..room]) {
-            Ok(Some(len)) if len > 0 => len,
-            other => return self.receive_end(conn, other),
-        };
-        if most == 0 {
-            self.core.erased().close_by_limit(conn, LimitKind::Bytes);
-            return Received::More(end);
-        }
-        let is_drained = end < room && !hangup;
-        let input = &mut buffer[..end];
-        let received = self.handle_batch(conn, Batch { input, at: 0, is_drained }, false, state);
-        if is_portion {
-            self.core.sockets.registry.charge(conn, end);
-        }
-        received
     }
 
     /// Handles what was left over as if it came now.
@@ -424,7 +394,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
                     return self.core.sockets.registry.input.share().is_used_up().then_some(used);
                 };
                 let is_tunnel = matches!(event, Event::Tunnel);
-                let is_request = matches!(event, Event::Request(_));
+                let is_request = matches!(event, Event::Request(_) | Event::Body { .. });
                 #[cfg(feature = "tls")]
                 let announced = matches!(event, Event::ProxyHeader(_));
                 self.dispatch(conn, event, state);
@@ -456,7 +426,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             return Received::Ended;
         };
         socket.halves.end_theirs();
-        if let Some(unused) = socket.protocol.stream().map(RawStream::kept) {
+        if let Some(unused) = socket.protocol.unused_input() {
             self.core.erased().end_of_raw_stream(conn, unused);
             return Received::Ended;
         }

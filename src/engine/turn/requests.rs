@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use crate::engine::http::later::Given;
 use crate::slots::Key;
 
 /// Requests that wait for the end of the turn.
@@ -14,6 +15,7 @@ pub(crate) struct Requests {
     /// Room for another connection is wanted.
     wants_room: bool,
     dials: VecDeque<Dial>,
+    answers: VecDeque<Given>,
     /// Slots of endpoints that nothing uses any more.
     unused_endpoints: Vec<usize>,
 }
@@ -51,6 +53,16 @@ impl Requests {
         self.dials.pop_front()
     }
 
+    /// Sends an answer to a request that awaited it.
+    pub(crate) fn give(&mut self, answer: Given) {
+        self.is_pending = true;
+        self.answers.push_back(answer);
+    }
+
+    pub(crate) fn next_answer(&mut self) -> Option<Given> {
+        self.answers.pop_front()
+    }
+
     pub(crate) const fn make_room(&mut self) {
         self.is_pending = true;
         self.wants_room = true;
@@ -70,9 +82,9 @@ impl Requests {
         self.unused_endpoints.pop()
     }
 
-    /// All requests were served.
+    /// All requests were served. Answers may be left: sending them takes the application's state.
     pub(crate) fn finish(&mut self) {
         debug_assert!(self.dials.is_empty() && self.unused_endpoints.is_empty());
-        self.is_pending = false;
+        self.is_pending = !self.answers.is_empty();
     }
 }

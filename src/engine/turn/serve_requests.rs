@@ -6,6 +6,15 @@ use crate::engine::http::router::Router;
 use crate::reactor::Reactor;
 
 impl<S, R: Reactor> EventLoop<S, R> {
+    /// Sends the answers that requests awaited.
+    #[inline(never)]
+    pub(crate) fn send_answers(&mut self, state: &mut S) {
+        while let Some(given) = self.core.requests.next_answer() {
+            self.send_given(given, state);
+        }
+        self.core.sender().flush_dirty();
+    }
+
     /// Dials connections, makes room for others and frees endpoints that nothing uses.
     #[inline(never)]
     pub(crate) fn serve_requests(&mut self) {

@@ -4,13 +4,11 @@ use crate::engine::core::Core;
 use crate::engine::event_loop::EventLoop;
 use crate::engine::turn::ending::{Ending, RunEnd, RunSummary};
 use crate::logging::log_line;
-use crate::net::disconnect::{ConnectError, Disconnect};
-use crate::net::rare_state::End;
+use crate::net::disconnect::Disconnect;
 use crate::net::streams::Transmit;
 use crate::proto::handshake::Refusal;
 use crate::proto::{CloseCode, State};
 use crate::reactor::Reactor;
-use crate::slots::Key;
 use crate::time::Time;
 
 impl<S, R: Reactor> EventLoop<S, R> {
@@ -92,9 +90,14 @@ impl<S, R: Reactor> EventLoop<S, R> {
                 open.push(conn);
                 continue;
             }
+            if self.core.sockets.awaits_response(conn) {
+                // The application has the request in hand.
+                continue;
+            }
             self.core.ending.summary.refused += 1;
             if socket.protocol.awaits_request() {
-                self.refuse(conn);
+                // The request may not even have arrived.
+                self.refuse(conn, &Refusal::new(503));
             } else {
                 self.core.erased().close(conn, CloseCode::GOING_AWAY, "");
             }
@@ -113,12 +116,6 @@ impl<S, R: Reactor> EventLoop<S, R> {
             core.close(conn, code, &reason);
         }
         core.ending.reason = reason;
-    }
-
-    /// Refuses a client whose request may not even have arrived.
-    fn refuse(&mut self, conn: Key) {
-        self.core.sockets.refuse(conn, &Refusal::new(503));
-        self.core.sockets.registry.end(conn, End::Connect(ConnectError::Cancelled));
     }
 }
 

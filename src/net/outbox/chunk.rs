@@ -102,7 +102,7 @@ impl Chunk {
             }
             Self::Pong { sent: 0, .. } => 0,
             // One frame.
-            Self::Assembled(..) | Self::Pong { .. } if framing != Framing::Raw => self.len(),
+            Self::Assembled(..) | Self::Pong { .. } if framing.is_framed() => self.len(),
             Self::Assembled(..) | Self::Pong { .. } => 0,
         }
     }

@@ -38,8 +38,8 @@ impl Sockets {
             return true;
         };
         let may_be_direct = socket.outbox.is_none();
-        if may_be_direct && socket.protocol.is_stream() {
-            self.raw_streams().deliver(conn, run, io);
+        if may_be_direct && !socket.protocol.framing().is_framed() {
+            self.deliver_unframed(conn, run, io);
             self.relief().relieve_output(conn);
             return true;
         }

@@ -6,9 +6,10 @@ use super::Sockets;
 use super::table::Whole;
 use crate::net::places::Standing;
 use crate::proto::handshake::{Acceptance, Refusal, UpgradeRequest};
-use crate::proto::http::HttpResponse;
+use crate::proto::http::{ExpectedBody, HttpResponse};
 use crate::proto::{Event, Handled, Limits, PeerError, ProtocolError, WorkBudget};
 use crate::slots::Key;
+use crate::time::Time;
 
 /// Replies to one receive are sent in one call up to this many bytes, and then as they come.
 pub(crate) const CORK_BYTES_MAX: usize = 256 * 1024;
@@ -70,6 +71,7 @@ impl Sockets {
         conn: Key,
         input: &'a mut [u8],
     ) -> Option<Result<Handled<'a>, PeerError>> {
+        let len = input.len();
         let Self { registry, output } = self;
         let mut share = registry.input.share();
         let handled = output.write_or_pong(
@@ -81,6 +83,9 @@ impl Sockets {
             |handled| matches!(handled, Some(Ok(Handled { event: Some(Event::Ping(_)), .. }))),
         );
         registry.input.set_share(share);
+        if handled.as_ref().is_some_and(Option::is_none) {
+            self.discard(conn, len);
+        }
         handled.flatten()
     }
 
@@ -124,6 +129,33 @@ impl Sockets {
             socket.accept(request, acceptance, work);
         });
         output.mark_http(registry, conn);
+    }
+
+    /// Receives the body of the request with this head before the response to it.
+    pub(crate) fn receive_body(&mut self, conn: Key, head: &[u8], body: ExpectedBody) {
+        let Self { registry, output } = self;
+        output.write_frames(registry, conn, |socket, work| socket.receive_body(head, body, work));
+        output.mark_http(registry, conn);
+        registry.arm(conn);
+    }
+
+    /// The response to the connection's request comes later, by `until`. Nothing more is read
+    /// before that.
+    pub(crate) fn await_response(&mut self, conn: Key, until: Time) {
+        let Some(socket) = self.registry.table.get_mut(conn) else {
+            return;
+        };
+        if let Some(socket) = socket.protocol.web_socket_mut() {
+            socket.await_response(until);
+        }
+        self.registry.set_halted(conn, true);
+        self.registry.stand(conn, Standing::Answering);
+        self.registry.arm(conn);
+    }
+
+    /// Whether the connection's request awaits a response that comes later.
+    pub(crate) fn awaits_response(&self, conn: Key) -> bool {
+        self.get(conn).is_some_and(|socket| socket.protocol.awaits_response() && !socket.is_dead())
     }
 
     /// Responds to a request that opens no connection; `is_last`: the connection ends then. Reading

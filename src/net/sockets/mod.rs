@@ -29,9 +29,11 @@ mod output;
 mod reading;
 mod registry;
 mod relief;
+mod responding;
 mod sender;
 mod streaming;
 mod table;
+mod unframed;
 mod unsent;
 mod work_queue;
 
@@ -45,6 +47,7 @@ use crate::slots::Key;
 use crate::time::Time;
 
 pub(crate) use self::handling::CORK_BYTES_MAX;
+pub(crate) use self::responding::Streaming;
 pub(crate) use self::sender::Sender;
 pub(crate) use self::streaming::NextInput;
 pub(crate) use self::table::{Kept, Whole};

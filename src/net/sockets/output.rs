@@ -5,6 +5,7 @@ use bytes::Bytes;
 
 use super::registry::Registry;
 use super::table::Table;
+use super::unframed::LastUnframed;
 use super::work_queue::WorkQueue;
 use crate::net::cork::{Cork, Lent, REUSE_BYTES_MIN};
 use crate::net::disconnect::Disconnect;
@@ -32,8 +33,7 @@ pub(crate) struct Output {
     pub(crate) mask_keys: MaskKeys,
     /// Where control frames are written for a connection that is not corked.
     scratch: Vec<u8>,
-    /// Where broadcasts are written without the headers of their frames.
-    stripped: Vec<u8>,
+    pub(super) unframed: LastUnframed,
     /// Where a message is compressed for one connection.
     pub(super) compressed: Vec<u8>,
     /// Connections with output to flush.
@@ -54,7 +54,7 @@ impl Output {
             storage: FrameStorage::default(),
             mask_keys,
             scratch: Vec::new(),
-            stripped: Vec::new(),
+            unframed: LastUnframed::default(),
             compressed: Vec::new(),
             dirty: WorkQueue::new(Lists::TO_FLUSH),
             drained: WorkQueue::new(Lists::DRAINED),
@@ -98,6 +98,7 @@ impl Output {
     /// Clears the cache of batches that were copied: no connection gets them any more.
     pub(crate) fn clear_batch_cache(&mut self) {
         self.storage.shared.clear_batch_cache();
+        self.unframed.clear();
     }
 
     /// Lets the protocol write, into the cork or behind what is queued.
@@ -225,7 +226,7 @@ impl Output {
         let Some(socket) = registry.table.get_mut(conn) else {
             return Err(SendStatus::Gone);
         };
-        let envelope = socket.protocol.framing().next(&mut self.mask_keys);
+        let envelope = socket.protocol.next_envelope(&mut self.mask_keys, registry.now);
         let is_taken = if let Some(outbox) = &mut socket.outbox {
             let hard = registry.input.replies.hard_limit(conn, &registry.limits);
             let fits = !socket.blocked || outbox.bytes() + payload.bytes.len() <= hard;
@@ -250,16 +251,6 @@ impl Output {
         self.scratch.clear();
         reframe(frames, framing, &mut self.mask_keys, &mut self.scratch);
         self.queue_scratch(registry, conn);
-    }
-
-    /// The payloads of a server's frames. Those of one frame, the usual case, are not copied.
-    pub(super) fn strip<'a>(&'a mut self, frames: &'a [u8]) -> &'a [u8] {
-        if let Some(payload) = only_payload(frames) {
-            return payload;
-        }
-        self.stripped.clear();
-        reframe(frames, Framing::Raw, &mut self.mask_keys, &mut self.stripped);
-        &self.stripped
     }
 
     /// Appends bytes as they are to the outbox.
@@ -348,7 +339,8 @@ impl Output {
     }
 
     /// The peer does not read: drops what is queued, and closes the connection with 1013. A raw
-    /// stream is cut: after its end in order, the peer would take what it got for all.
+    /// stream, or a response, is cut: after its end in order, the peer would take what it got for
+    /// all.
     pub(super) fn overflow(
         &mut self,
         registry: &mut Registry,
@@ -358,7 +350,7 @@ impl Output {
         let framing = registry.table.framing(conn);
         if let Some(socket) = registry.table.get_mut(conn) {
             let is_http = socket.outbox.as_ref().is_some_and(|outbox| outbox.begins_with_http());
-            let is_raw = framing == Framing::Raw;
+            let is_raw = !framing.is_framed();
             if let Some(outbox) = socket.outbox.as_mut().filter(|_| !is_raw) {
                 outbox.truncate(framing, &mut self.storage);
             }
@@ -410,13 +402,18 @@ impl Output {
 }
 
 /// The payload of a server's frame, if there is no other.
-fn only_payload(frames: &[u8]) -> Option<&[u8]> {
+pub(super) fn only_payload(frames: &[u8]) -> Option<&[u8]> {
     let (header, len) = FrameHeader::parse_agreed(frames, Role::Client, true).ok()??;
     (len + header.len as usize == frames.len()).then(|| &frames[len..])
 }
 
 /// Writes a server's frames again with another framing.
-fn reframe(mut frames: &[u8], framing: Framing, mask_keys: &mut MaskKeys, out: &mut Vec<u8>) {
+pub(super) fn reframe(
+    mut frames: &[u8],
+    framing: Framing,
+    mask_keys: &mut MaskKeys,
+    out: &mut Vec<u8>,
+) {
     while let Ok(Some((header, len))) = FrameHeader::parse_agreed(frames, Role::Client, true) {
         let (frame, rest) = frames.split_at(len + header.len as usize);
         let FrameHeader { opcode, compressed, .. } = header;

@@ -142,7 +142,7 @@ impl Registry {
         let Some(socket) = self.table.get_mut(conn) else {
             return ReadPermission::Nothing;
         };
-        if socket.is_paused() {
+        if socket.is_paused() || socket.protocol.awaits_response() {
             self.input.set_halted(conn, true);
             return ReadPermission::Nothing;
         }

@@ -86,7 +86,7 @@ impl Sender<'_> {
     }
 
     pub(crate) fn ping(&mut self, conn: Key, payload: &[u8]) -> SendStatus {
-        if self.sockets.registry.table.framing(conn) == Framing::Raw {
+        if !self.sockets.registry.table.framing(conn).is_framed() {
             return SendStatus::Gone;
         }
         let queued = self.sockets.get(conn).map_or(0, Socket::queued);
@@ -144,7 +144,10 @@ impl Sender<'_> {
         let Sockets { registry, output } = &mut *self.sockets;
         match framing {
             Framing::Unmasked => output.push_run(registry, conn, run, 0),
-            Framing::Masked | Framing::Raw => output.push_reframed(registry, conn, frames),
+            Framing::Masked => output.push_reframed(registry, conn, frames),
+            Framing::Raw | Framing::Chunks | Framing::Events => {
+                output.push_unframed(registry, conn, run);
+            }
         }
         self.pushed(conn)
     }

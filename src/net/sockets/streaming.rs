@@ -1,6 +1,4 @@
-//! Raw streams: their input, what is kept of it, and broadcasts to them.
-
-use std::io::IoSlice;
+//! Raw streams: their input, and what is kept of it.
 
 use super::Sockets;
 use super::output::Output;
@@ -9,11 +7,9 @@ use super::table::Kept;
 use crate::net::disconnect::Disconnect;
 use crate::net::protocol::Protocol;
 use crate::net::rare_state::End;
-use crate::net::streams::Transmit;
 use crate::proto::State;
 use crate::proto::stream::{Data, InputError, RawStream};
 use crate::slots::Key;
-use crate::topics::Run;
 
 /// Up to this length, what is kept is copied in front of what is received: usually it is a part of
 /// a line. What is longer stays where it is, so that a long unit in many pieces is copied once.
@@ -116,20 +112,5 @@ impl<'a> RawStreams<'a> {
         };
         output.write(registry, conn, Protocol::terminate);
         registry.end(conn, End::Disconnect(reason));
-    }
-
-    /// Delivers a broadcast to a stream for which nothing waits.
-    pub(super) fn deliver(self, conn: Key, run: &Run<'_>, io: &mut impl Transmit) {
-        let Self { registry, output } = self;
-        let bytes = output.strip(run.as_slice());
-        match io.transmit(conn.index(), &[IoSlice::new(bytes)]) {
-            Ok(sent) if sent == bytes.len() => {}
-            Ok(sent) => {
-                let rest = bytes[sent..].to_vec();
-                output.queue_bytes(registry, conn, &rest);
-                output.note_blocked(registry, conn);
-            }
-            Err(error) => registry.fail(conn, error),
-        }
     }
 }

@@ -33,6 +33,8 @@ pub enum HandshakeError {
     OriginNotAllowed,
     /// A subprotocol is offered twice (RFC 6455 §4.1).
     RepeatedSubprotocol,
+    /// The application did not respond to the request in time.
+    ResponseTimedOut,
     /// The handshake was not complete in time.
     TimedOut,
     /// The server sent more interim responses than allowed before the final one (RFC 9110 §15.2).
@@ -76,6 +78,7 @@ impl HandshakeError {
             | Self::UnexpectedStatus(_)
             | Self::WrongAccept => 502,
             Self::Unavailable => 503,
+            Self::ResponseTimedOut => 504,
             _ => 400,
         }
     }
@@ -102,6 +105,7 @@ impl fmt::Display for HandshakeError {
             Self::MissingUpgrade => f.write_str("Upgrade does not name websocket"),
             Self::OriginNotAllowed => f.write_str("origin not allowed"),
             Self::RepeatedSubprotocol => f.write_str("subprotocol offered twice"),
+            Self::ResponseTimedOut => f.write_str("no response in time"),
             Self::TimedOut => f.write_str("handshake not complete in time"),
             Self::TooManyInterimResponses { limit } => {
                 write!(f, "more than {limit} interim responses")

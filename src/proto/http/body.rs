@@ -22,6 +22,26 @@ pub(crate) enum BodyLength {
     UntilClose,
 }
 
+/// A body that is to be received.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ExpectedBody {
+    pub(crate) length: BodyLength,
+    /// The client waits to be told that the body is wanted (RFC 9110 §10.1.1).
+    pub(crate) awaits_continue: bool,
+}
+
+impl ExpectedBody {
+    /// Refuses a body whose declared length exceeds the limit, in bytes.
+    pub(crate) fn check(&self, limit: usize) -> Result<(), HttpError> {
+        match self.length {
+            BodyLength::Known(length) if length > limit as u64 => {
+                Err(HttpError::BodyTooLarge { limit })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 impl Fields<'_> {
     /// The length of the body, if the head declares one.
     ///
@@ -228,6 +248,23 @@ impl BodyReader {
         }
         self.extension_bytes += 1;
         Ok(())
+    }
+}
+
+/// Appends a chunk (RFC 9112 §7.1). An empty one would end the body, and is left out.
+pub(crate) fn write_chunk(data: &[u8], out: &mut Vec<u8>) {
+    if data.is_empty() {
+        return;
+    }
+    let mut digits = [0; SIZE_DIGITS_MAX as usize];
+    let (mut at, mut rest) = (digits.len(), data.len());
+    while rest > 0 {
+        at -= 1;
+        digits[at] = b"0123456789abcdef"[rest & 0xf];
+        rest >>= 4;
+    }
+    for part in [&digits[at..], b"\r\n", data, b"\r\n"] {
+        out.extend_from_slice(part);
     }
 }
 

@@ -13,6 +13,11 @@ pub enum HttpError {
     BodyNotAllowed,
     /// The stream ended before the body did.
     BodyCutShort,
+    /// The body is longer than allowed.
+    BodyTooLarge {
+        /// The limit, in bytes.
+        limit: usize,
+    },
     /// The chunk extensions of a body are longer than allowed (RFC 9112 §7.1.1).
     ChunkExtensionsTooLong {
         /// The limit, in bytes.
@@ -75,6 +80,8 @@ pub enum HttpError {
         /// The limit.
         limit: usize,
     },
+    /// The request expects something other than `100-continue` (RFC 9110 §10.1.1).
+    UnsupportedExpectation,
     /// The body has a transfer coding other than `chunked`, or one after that (RFC 9112 §6.1).
     UnsupportedTransferCoding,
     /// The version of HTTP is not 1.1. Only a request that opens no WebSocket may have 1.0.
@@ -86,7 +93,9 @@ impl HttpError {
     #[must_use]
     pub const fn status(self) -> u16 {
         match self {
+            Self::BodyTooLarge { .. } => 413,
             Self::StartLineTooLong { .. } => 414,
+            Self::UnsupportedExpectation => 417,
             Self::HeadTooLarge { .. }
             | Self::HeaderLineTooLong { .. }
             | Self::TooManyElements { .. }
@@ -107,6 +116,7 @@ impl fmt::Display for HttpError {
         match *self {
             Self::BodyNotAllowed => f.write_str("a handshake has no body"),
             Self::BodyCutShort => f.write_str("stream ended before the body"),
+            Self::BodyTooLarge { limit } => write!(f, "body over {limit} bytes"),
             Self::ChunkExtensionsTooLong { limit } => {
                 write!(f, "chunk extensions over {limit} bytes")
             }
@@ -130,6 +140,7 @@ impl fmt::Display for HttpError {
                 write!(f, "more than {limit} elements in {header}")
             }
             Self::TooManyHeaders { limit } => write!(f, "more than {limit} headers"),
+            Self::UnsupportedExpectation => f.write_str("expectation other than 100-continue"),
             Self::UnsupportedTransferCoding => f.write_str("transfer coding other than chunked"),
             Self::UnsupportedVersion => f.write_str("version of HTTP is not 1.1"),
         }

@@ -54,6 +54,17 @@ impl ExtraHeaders {
         Ok(())
     }
 
+    /// Whether there is a header of this name.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(other, _)| other.eq_ignore_ascii_case(name))
+    }
+
+    /// Adds a header of this crate's own.
+    pub(crate) fn push_valid(&mut self, name: &str, value: &str) {
+        debug_assert!(is_token(name.as_bytes()) && is_value(value));
+        self.0.push((name.to_owned(), value.to_owned()));
+    }
+
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         for (name, value) in &self.0 {
             write_header(out, name, value.as_bytes());

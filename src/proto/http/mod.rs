@@ -14,11 +14,12 @@ mod limits;
 mod request;
 mod response;
 mod response_head;
+mod response_stream;
 mod status;
 mod target;
 
 pub(crate) use authority::Authority;
-pub(crate) use body::{BodyLength, BodyReader};
+pub(crate) use body::{BodyLength, BodyReader, ExpectedBody, write_chunk};
 pub use content_type::ContentType;
 pub use error::HttpError;
 #[cfg(test)]
@@ -32,4 +33,5 @@ pub use request::HttpRequest;
 pub(crate) use request::visible_ascii;
 pub use response::HttpResponse;
 pub(crate) use response_head::ResponseHead;
+pub(crate) use response_stream::{Body, ResponseStream};
 pub(crate) use status::reason;

@@ -3,9 +3,9 @@ use std::str;
 use super::authority::Authority;
 use super::fields::{Fields, HeaderBuffer};
 use super::target::Target;
-use super::{HeadLimits, HeadScanner, HttpError};
+use super::{BodyLength, ExpectedBody, HeadLimits, HeadScanner, HttpError};
 
-/// A request of any HTTP client, without a body. It borrows from its head.
+/// A request of any HTTP client. It borrows from its head, and from its body.
 ///
 /// ```
 /// use eventwire::proto::http::{HeadLimits, HttpRequest};
@@ -24,6 +24,8 @@ pub struct HttpRequest<'a> {
     /// Whether the version is HTTP/1.0. Then `Host` may be missing.
     is_http_1_0: bool,
     fields: Fields<'a>,
+    /// The body, if it was received.
+    body: Option<&'a [u8]>,
 }
 
 impl<'a> HttpRequest<'a> {
@@ -63,7 +65,7 @@ impl<'a> HttpRequest<'a> {
         };
         let method = parsed.method.unwrap_or_default();
         let target = Target(parsed.path.unwrap_or_default());
-        Ok(Self { method, target, is_http_1_0, fields: Fields::new(parsed.headers) })
+        Ok(Self { method, target, is_http_1_0, fields: Fields::new(parsed.headers), body: None })
     }
 
     /// Checks what every request for a resource must have.
@@ -123,11 +125,47 @@ impl<'a> HttpRequest<'a> {
     }
 
     /// Whether the connection must end after the response: the client asks for that (RFC 9112
-    /// §9.6), the version is HTTP/1.0, or a body follows, which is not read.
+    /// §9.6), the version is HTTP/1.0, or a body follows that was not received.
     pub(crate) fn is_last(&self) -> bool {
         self.is_http_1_0
             || self.fields.has_token("Connection", "close").unwrap_or(true)
-            || self.fields.check_no_body().is_err()
+            || (self.body.is_none() && self.fields.check_no_body().is_err())
+    }
+
+    /// The request with the body that belongs to its head.
+    pub(crate) fn with_body(self, body: &'a [u8]) -> Self {
+        Self { body: Some(body), ..self }
+    }
+
+    /// The body, which is whole. Empty if the request has none. Its length is at most
+    /// [`Limits::max_body`](crate::proto::Limits::max_body).
+    #[must_use]
+    pub const fn body(&self) -> &'a [u8] {
+        match self.body {
+            Some(body) => body,
+            None => &[],
+        }
+    }
+
+    /// How the body is to be received, if the request has one that was not.
+    ///
+    /// # Errors
+    ///
+    /// If its length cannot be known for certain, or the client expects something else than
+    /// `100-continue`.
+    pub(crate) fn expected_body(&self) -> Result<Option<ExpectedBody>, HttpError> {
+        let length = self.fields.body_length(!self.is_http_1_0)?;
+        // RFC 9110 §10.1.1: a server ignores the expectation of an HTTP/1.0 request.
+        let expectation = self.fields.single("Expect")?.filter(|_| !self.is_http_1_0);
+        let awaits_continue = match expectation {
+            None => false,
+            Some(value) if value.eq_ignore_ascii_case(b"100-continue") => true,
+            Some(_) => return Err(HttpError::UnsupportedExpectation),
+        };
+        let is_expected =
+            |length: &BodyLength| self.body.is_none() && *length != BodyLength::Known(0);
+        let length = length.filter(is_expected);
+        Ok(length.map(|length| ExpectedBody { length, awaits_continue }))
     }
 
     /// The request target as received: a path that starts with `/` and an optional query, or a URL

@@ -2,7 +2,7 @@ use bytes::Bytes;
 
 use super::headers::{ExtraHeaders, write_header};
 use super::status::reason;
-use super::{ContentType, InvalidHeader};
+use super::{Body, ContentType, InvalidHeader};
 
 /// The response to an [`HttpRequest`](super::HttpRequest). The connection stays open for the next
 /// request.
@@ -130,13 +130,42 @@ impl HttpResponse {
         if self.has_body() { self.body.clone() } else { Bytes::new() }
     }
 
-    const fn has_body(&self) -> bool {
+    pub(crate) const fn has_body(&self) -> bool {
         !matches!(self.status, 204 | 304)
     }
 
     /// Appends the head, which is the same for a `HEAD` request. `is_last`: whether the connection
     /// ends after this response.
     pub(crate) fn write_head(&self, is_last: bool, out: &mut Vec<u8>) {
+        self.write_fields(is_last, out);
+        if self.has_body() {
+            write_header(out, "Content-Length", self.body.len().to_string().as_bytes());
+        }
+        out.extend_from_slice(b"\r\n");
+    }
+
+    /// Appends the head of a response whose body is sent in pieces. The connection ends after it.
+    pub(crate) fn write_streamed_head(&self, body: Body, out: &mut Vec<u8>) {
+        self.write_fields(true, out);
+        if body == Body::Chunks {
+            write_header(out, "Transfer-Encoding", b"chunked");
+        }
+        out.extend_from_slice(b"\r\n");
+    }
+
+    /// The response with the headers that keep caches and proxies from holding events back. The
+    /// last is nginx's.
+    pub(crate) fn for_events(mut self) -> Self {
+        for (name, value) in [("Cache-Control", "no-store"), ("X-Accel-Buffering", "no")] {
+            // An application's own header of this name has its own meaning.
+            if !self.headers.has(name) {
+                self.headers.push_valid(name, value);
+            }
+        }
+        self
+    }
+
+    fn write_fields(&self, is_last: bool, out: &mut Vec<u8>) {
         let status = self.status.to_string();
         for part in ["HTTP/1.1 ", &status, " ", reason(self.status), "\r\n"] {
             out.extend_from_slice(part.as_bytes());
@@ -151,10 +180,6 @@ impl HttpResponse {
         if let Some(content_type) = &self.content_type {
             write_header(out, "Content-Type", content_type.as_str().as_bytes());
         }
-        if self.has_body() {
-            write_header(out, "Content-Length", self.body.len().to_string().as_bytes());
-        }
-        out.extend_from_slice(b"\r\n");
     }
 }
 

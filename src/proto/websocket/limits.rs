@@ -15,6 +15,8 @@ use crate::proto::http::HeadLimits;
 #[non_exhaustive]
 pub struct Limits {
     pub(super) head: HeadLimits,
+    pub(super) body: usize,
+    pub(super) body_timeout: Duration,
     pub(super) message: usize,
     pub(super) frame: Option<usize>,
     pub(super) fragments: Option<usize>,
@@ -31,6 +33,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             head: HeadLimits::default(),
+            body: 64 * 1024,
+            body_timeout: Duration::from_secs(30),
             message: 1024 * 1024,
             frame: None,
             fragments: None,
@@ -51,6 +55,23 @@ impl Limits {
     #[must_use]
     pub const fn head(mut self, limits: HeadLimits) -> Self {
         self.head = limits;
+        self
+    }
+
+    /// The longest body of an HTTP request, in bytes. Default: 64 KiB, more than forms and
+    /// application programming interfaces need. A longer one is refused with 413 as soon as its
+    /// excess is known, and the connection ends.
+    #[must_use]
+    pub const fn max_body(mut self, bytes: usize) -> Self {
+        self.body = bytes;
+        self
+    }
+
+    /// How long the body of an HTTP request may take, from the end of its head. Default: 30 s, so
+    /// that 64 KiB may come at 18 kbit/s. When the time is over, the request is refused with 408.
+    #[must_use]
+    pub const fn body_timeout(mut self, time: Duration) -> Self {
+        self.body_timeout = time;
         self
     }
 
@@ -151,10 +172,20 @@ impl Limits {
         self
     }
 
+    pub(crate) const fn closing_time(&self) -> Duration {
+        self.close_timeout
+    }
+
     /// The limits of the opening handshake's head.
     #[must_use]
     pub const fn head_limits(&self) -> &HeadLimits {
         &self.head
+    }
+
+    /// The longest body of an HTTP request, in bytes.
+    #[must_use]
+    pub const fn body(&self) -> usize {
+        self.body
     }
 
     /// The longest message, in bytes.

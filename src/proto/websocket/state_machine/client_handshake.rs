@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::handshake::fail_handshake;
-use super::opening::{Awaited, SentRequest};
+use super::opening::{Awaited, Expected, SentRequest};
 use super::web_socket::asking;
 use super::{PeerError, State, WebSocket, Workspace};
 use crate::proto::handshake::{
@@ -49,12 +49,12 @@ impl ClientHandshake<'_> {
     ///
     /// [`Event::Tunnel`]: super::Event::Tunnel
     pub fn request(self, workspace: &mut Workspace<'_>) {
-        let Some(opening) = self.0.opening.as_mut().filter(|opening| opening.awaits_owner) else {
+        let Some(opening) = self.0.opening.as_mut().filter(|opening| opening.awaits_act()) else {
             return;
         };
         if let Some(sent) = &opening.sent {
             sent.request.write(&sent.key, workspace.out);
-            opening.awaits_owner = false;
+            opening.expected = Expected::Head;
         }
     }
 

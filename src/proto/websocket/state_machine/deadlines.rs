@@ -1,6 +1,7 @@
 //! Deadlines: what a peer must do in time.
 
 use super::handshake::fail_handshake;
+use super::opening::Expected;
 use super::{State, TimedOut, WebSocket, Workspace};
 use crate::proto::CloseCode;
 use crate::proto::handshake::HandshakeError;
@@ -12,7 +13,7 @@ impl WebSocket {
     pub fn deadline(&self) -> Option<Time> {
         let limits = &*self.limits;
         match self.state {
-            State::Connecting => self.waiting_since.checked_add(limits.handshake_timeout),
+            State::Connecting => opening_deadline(self),
             State::Closing | State::Closed => self.waiting_since.checked_add(limits.close_timeout),
             State::Open => earlier(message_deadline(self), liveness_deadline(self)),
         }
@@ -55,6 +56,10 @@ impl WebSocket {
             return Ok(());
         }
         match self.state {
+            State::Connecting if self.awaits_response() => {
+                fail_handshake(self, HandshakeError::ResponseTimedOut, workspace);
+                Err(TimedOut::Response)
+            }
             // Browsers connect ahead of need: a client that asked for nothing gets no response.
             State::Connecting if !has_begun_request(self) => {
                 self.enter(State::Closed, workspace);
@@ -109,6 +114,17 @@ fn is_message_deadline_first(socket: &WebSocket) -> bool {
 
 fn has_begun_request(socket: &WebSocket) -> bool {
     socket.opening.as_ref().is_some_and(|opening| opening.has_begun())
+}
+
+/// When the handshake or the request must be complete, or the response must be there.
+fn opening_deadline(socket: &WebSocket) -> Option<Time> {
+    let limits = &*socket.limits;
+    let timeout = match socket.opening.as_ref().map(|opening| &opening.expected) {
+        Some(Expected::Response(until)) => return Some(*until),
+        Some(Expected::Body(_)) => limits.body_timeout,
+        Some(Expected::Head | Expected::Act) | None => limits.handshake_timeout,
+    };
+    socket.waiting_since.checked_add(timeout)
 }
 
 fn earlier(one: Option<Time>, other: Option<Time>) -> Option<Time> {

@@ -43,6 +43,15 @@ pub enum Event<'a> {
     /// [`WebSocket::accept`]: super::WebSocket::accept
     /// [`WebSocket::refuse`]: super::WebSocket::refuse
     Request(Cow<'a, [u8]>),
+    /// A client's request whose body has arrived whole. The event loop asks for it after
+    /// [`Event::Request`]; no other owner gets this event. The owner must respond before it handles
+    /// further input.
+    Body {
+        /// The head of the request.
+        head: Vec<u8>,
+        /// The body, without the frame of its chunks.
+        body: Vec<u8>,
+    },
     /// The proxy of a client ([`ClientHandshake::behind_proxy`]) has opened a tunnel to the server.
     /// What follows on the stream is the server's. The owner must call [`ClientHandshake::request`]
     /// before it handles further input, and begins TLS before that if the server requires it.
@@ -160,6 +169,8 @@ impl From<ProtocolError> for PeerError {
 pub enum TimedOut {
     /// The opening handshake was not complete in time.
     Handshake,
+    /// The application did not respond to a request in time.
+    Response,
     /// A message made no progress in time.
     Message,
     /// Nothing arrived in time after a ping.

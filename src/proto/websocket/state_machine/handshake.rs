@@ -3,12 +3,13 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::opening::{Opening, Verdict};
+use super::opening::{Expected, Opening, Verdict};
 use super::receiving::Receiving;
 use super::{Event, Handled, PeerError, State, WebSocket, Workspace};
 use crate::proto::handshake::{Acceptance, ClientRequest, HandshakeError, Refusal, UpgradeRequest};
 use crate::proto::http::{HttpRequest, HttpResponse};
 use crate::proto::{Limits, Role};
+use crate::time::Time;
 
 impl Receiving<'_, '_> {
     /// Handles what comes before frames: a header of the PROXY protocol, and heads.
@@ -29,9 +30,20 @@ impl Receiving<'_, '_> {
 
     fn read_head<'a>(&mut self, input: &'a mut [u8]) -> Result<Handled<'a>, HandshakeError> {
         let WebSocket { limits, opening, waiting_since, compression, .. } = &mut *self.socket;
-        let Some(opening) = opening.as_mut().filter(|opening| !opening.awaits_owner) else {
+        let Some(opening) = opening else {
             return Ok(Handled::all(0));
         };
+        match &mut opening.expected {
+            Expected::Head => {}
+            Expected::Body(body) => {
+                let handled = body.read(input)?;
+                if handled.event.is_some() {
+                    opening.expected = Expected::Act;
+                }
+                return Ok(handled);
+            }
+            Expected::Act | Expected::Response(_) => return Ok(Handled::all(0)),
+        }
         if let Some(refusal) = opening.refusal_mut() {
             refusal.read(input);
             return Ok(Handled::all(input.len()));
@@ -68,7 +80,7 @@ impl Receiving<'_, '_> {
             Cow::Borrowed(&*front)
         };
         let Some(sent) = &mut opening.sent else {
-            opening.awaits_owner = true;
+            opening.expected = Expected::Act;
             return Ok(Handled { consumed: end, event: Some(Event::Request(head)) });
         };
         let event = match sent.judge(&head, &limits.head)? {
@@ -83,7 +95,7 @@ impl Receiving<'_, '_> {
             }
         };
         opening.restart(&limits.head);
-        opening.awaits_owner = true;
+        opening.expected = Expected::Act;
         Ok(Handled { consumed: end, event: Some(event) })
     }
 }
@@ -141,6 +153,19 @@ impl WebSocket {
         if let Some(opening) = &mut self.opening {
             **opening = Opening::keep_alive(self.limits.head);
         }
+    }
+
+    /// The response to the request at hand comes later, by `until` or never: then it is 504.
+    pub(crate) fn await_response(&mut self, until: Time) {
+        if let Some(opening) = self.opening.as_mut().filter(|_| self.role == Role::Server) {
+            opening.expected = Expected::Response(until);
+        }
+    }
+
+    /// Whether a request awaits a response that comes later.
+    pub(crate) fn awaits_response(&self) -> bool {
+        let opening = self.opening.as_ref();
+        opening.is_some_and(|opening| matches!(opening.expected, Expected::Response(_)))
     }
 
     /// Whether a request was answered and no other has begun.

@@ -8,6 +8,7 @@ mod in_progress;
 mod input;
 mod opening;
 mod receiving;
+mod request_body;
 mod web_socket;
 mod whole;
 mod workspace;

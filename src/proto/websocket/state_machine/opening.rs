@@ -2,11 +2,13 @@
 
 use std::borrow::Cow;
 
+use super::request_body::RequestBody;
 use super::{Event, Handled, PeerError};
 use crate::proto::DeflateAgreement;
 use crate::proto::handshake::{ClientRequest, HandshakeError, Key, RefusedReader};
 use crate::proto::http::{HeadLimits, HeadScanner, HttpError, HttpRequest, ResponseHead};
 use crate::proto::proxy_protocol::{HEADER_BYTES_MAX, header_len};
+use crate::time::Time;
 
 /// How many interim responses a server may send before the final one. Few servers send more than
 /// one or two.
@@ -20,8 +22,8 @@ pub(super) struct Opening {
     pub(super) head: Vec<u8>,
     /// A client's request. `None` on a server.
     pub(super) sent: Option<SentRequest>,
-    /// Whether an event was yielded that the owner must act on before further input is handled.
-    pub(super) awaits_owner: bool,
+    /// What comes next.
+    pub(super) expected: Expected,
     /// Whether a header of the PROXY protocol must come before the first head.
     pub(super) expects_proxy_header: bool,
     /// Whether an earlier request had a response after which the connection stayed open.
@@ -30,6 +32,19 @@ pub(super) struct Opening {
     interim_count: u8,
     /// The total length of the interim responses, in bytes.
     interim_bytes: usize,
+}
+
+/// What comes next.
+#[derive(Debug)]
+pub(super) enum Expected {
+    /// A head, or the rest of one.
+    Head,
+    /// The body of a request, or the rest of it.
+    Body(Box<RequestBody>),
+    /// An act of the owner, after an event. No input is handled before that.
+    Act,
+    /// The response to a request, by this moment.
+    Response(Time),
 }
 
 /// A client's request, against which the response is checked.
@@ -144,7 +159,7 @@ impl Opening {
             scanner: HeadScanner::new(limits),
             head: Vec::new(),
             sent,
-            awaits_owner: false,
+            expected: Expected::Head,
             expects_proxy_header: false,
             is_keep_alive: false,
             interim_count: 0,
@@ -157,9 +172,14 @@ impl Opening {
         Self { is_keep_alive: true, ..Self::new(limits, None) }
     }
 
-    /// Whether part of a head has arrived that has no response.
+    /// Whether part of a request has arrived that has no response.
     pub(super) fn has_begun(&self) -> bool {
         !self.scanner.is_at_start()
+    }
+
+    /// Whether the owner must act before further input is handled.
+    pub(super) const fn awaits_act(&self) -> bool {
+        matches!(self.expected, Expected::Act)
     }
 
     /// Expects another head.
@@ -183,9 +203,13 @@ impl Opening {
         self.sent?.into_refusal()
     }
 
-    /// Bytes of storage that the body of a response takes which refused.
+    /// Bytes of storage that a body takes: that of a request, or of a response that refused.
     pub(super) fn buffered_bytes(&self) -> usize {
-        self.sent.as_ref().map_or(0, SentRequest::buffered_bytes)
+        let received = match &self.expected {
+            Expected::Body(body) => body.buffered_bytes(),
+            Expected::Head | Expected::Act | Expected::Response(_) => 0,
+        };
+        received + self.sent.as_ref().map_or(0, SentRequest::buffered_bytes)
     }
 
     /// Looks for the end of the head in `input`.

@@ -233,7 +233,11 @@ fn note(event: Event<'_>, pool: &mut BufferPool) -> Option<Seen> {
         Event::Ping(payload) => Seen::Ping(payload.to_vec()),
         Event::Pong(payload) => Seen::Pong(payload.to_vec()),
         Event::Close(payload) => Seen::Close(payload.to_vec()),
-        Event::ProxyHeader(_) | Event::Request(_) | Event::Tunnel | Event::Response(_) => {
+        Event::ProxyHeader(_)
+        | Event::Request(_)
+        | Event::Body { .. }
+        | Event::Tunnel
+        | Event::Response(_) => {
             return None;
         }
     };

@@ -131,6 +131,10 @@ impl WebSocket {
         self.role
     }
 
+    pub(crate) fn limits_shared(&self) -> Arc<Limits> {
+        Arc::clone(&self.limits)
+    }
+
     pub(crate) fn limits(&self) -> &Limits {
         &self.limits
     }

@@ -1,0 +1,213 @@
+//! Requests that await their answers.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::engine::connection_map::ConnectionMap;
+use crate::engine::http::answer::{Answer, RequestId, RespondError};
+use crate::engine::ids::ConnectionId;
+use crate::logging::log_line;
+use crate::proto::http::{HttpRequest, HttpResponse};
+
+/// The requests of a loop that await their answers, and the one that a handler is called for.
+#[derive(Debug, Default)]
+pub(crate) struct PendingRequests {
+    /// The number of the newest request for which a handler was called.
+    newest: u64,
+    asking: Option<Asking>,
+    waiting: ConnectionMap<PendingRequest>,
+}
+
+/// A request for which a handler is being called.
+#[derive(Debug)]
+struct Asking {
+    request: RequestId,
+    /// What the application has answered through the context.
+    given: Option<Answer>,
+    wanted: Option<Wanted>,
+}
+
+/// A request that awaits its answer.
+#[derive(Debug)]
+pub(crate) struct PendingRequest {
+    number: u64,
+    pub(crate) facts: RequestFacts,
+    wanted: Option<Wanted>,
+}
+
+/// What the answer depends on.
+#[derive(Debug)]
+pub(crate) struct RequestFacts {
+    /// The response must have no body (RFC 9110 §9.3.2).
+    pub(crate) is_head: bool,
+    /// The connection ends after the response.
+    pub(crate) is_last: bool,
+    /// The client knows no chunks.
+    pub(crate) is_http_1_0: bool,
+    /// The index of the handler that was called.
+    pub(crate) handler: Option<usize>,
+    /// The head of a request that asks for a WebSocket.
+    pub(crate) upgrade: Option<Box<[u8]>>,
+}
+
+impl RequestFacts {
+    /// Of a request for which that handler was called.
+    pub(crate) fn of(request: &HttpRequest<'_>, handler: usize) -> Self {
+        Self { handler: Some(handler), ..Self::of_page(request) }
+    }
+
+    /// Of a request for which no handler is called.
+    pub(crate) fn of_page(request: &HttpRequest<'_>) -> Self {
+        Self {
+            is_head: request.is_head(),
+            is_last: request.is_last(),
+            is_http_1_0: request.is_http_1_0(),
+            handler: None,
+            upgrade: None,
+        }
+    }
+
+    /// Of a request with this head, which asks for a WebSocket. A response ends the connection, as
+    /// a refusal does.
+    pub(crate) fn of_upgrade(head: &[u8]) -> Self {
+        Self {
+            is_head: false,
+            is_last: true,
+            is_http_1_0: false,
+            handler: None,
+            upgrade: Some(head.into()),
+        }
+    }
+}
+
+/// What the handler that was called for a request left behind.
+pub(crate) struct Asked {
+    given: Option<Answer>,
+    number: u64,
+    wanted: Option<Wanted>,
+}
+
+impl Asked {
+    /// The answer to the request: what the application has given through the context, or else what
+    /// the handler has returned. A handler that panicked has returned nothing.
+    pub(crate) fn choose(&mut self, returned: Option<Answer>) -> Answer {
+        let Some(given) = self.given.take() else {
+            return returned.unwrap_or_else(|| HttpResponse::new(500).into());
+        };
+        if returned.is_some_and(|answer| !matches!(answer, Answer::Later(_))) {
+            log_line!(warn, "request {}: answered twice, the first answer counts", self.number);
+        }
+        given
+    }
+
+    /// The request, which is to be answered later.
+    pub(crate) fn into_pending(self, facts: RequestFacts) -> PendingRequest {
+        PendingRequest { number: self.number, facts, wanted: self.wanted }
+    }
+}
+
+/// Tells other threads whether an answer is still wanted: until this is dropped.
+#[derive(Debug, Default)]
+struct Wanted(Arc<AtomicBool>);
+
+/// Knows whether an answer is still wanted.
+#[derive(Clone, Debug)]
+pub(crate) struct IsWanted(Arc<AtomicBool>);
+
+impl Drop for Wanted {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
+impl IsWanted {
+    pub(crate) fn get(&self) -> bool {
+        !self.0.load(Ordering::Acquire)
+    }
+}
+
+impl PendingRequests {
+    /// A handler is about to be called for a request of the connection.
+    #[inline]
+    pub(crate) fn begin(&mut self, conn: ConnectionId) {
+        self.newest += 1;
+        let request = RequestId { conn, number: self.newest };
+        self.asking = Some(Asking { request, given: None, wanted: None });
+    }
+
+    /// The handler has returned.
+    #[inline]
+    pub(crate) fn end(&mut self) -> Asked {
+        match self.asking.take() {
+            Some(Asking { request, given, wanted }) => {
+                Asked { given, number: request.number, wanted }
+            }
+            None => Asked { given: None, number: 0, wanted: None },
+        }
+    }
+
+    /// The request of the connection for which a handler is being called, or that awaits its
+    /// answer. Otherwise one that no answer can be given to.
+    pub(crate) fn id(&self, conn: ConnectionId) -> RequestId {
+        match &self.asking {
+            Some(asking) if asking.request.conn == conn => asking.request,
+            _ => RequestId { conn, number: self.waiting.get(conn).map_or(0, |it| it.number) },
+        }
+    }
+
+    /// Whether an answer to the request is wanted, for other threads to ask.
+    pub(crate) fn watch(&mut self, request: RequestId) -> IsWanted {
+        let wanted = match &mut self.asking {
+            Some(asking) if asking.request == request => Some(&mut asking.wanted),
+            _ => {
+                let waiting = self.waiting.get_mut(request.conn);
+                let waiting = waiting.filter(|it| it.number == request.number);
+                waiting.map(|it| &mut it.wanted)
+            }
+        };
+        match wanted {
+            Some(wanted) => IsWanted(Arc::clone(&wanted.get_or_insert_default().0)),
+            None => IsWanted(Arc::new(AtomicBool::new(true))),
+        }
+    }
+
+    /// Takes an answer to the request for which a handler is being called, until that returns.
+    /// Gives back an answer to another request.
+    pub(crate) fn give_early(
+        &mut self,
+        request: RequestId,
+        answer: Answer,
+    ) -> Result<Result<(), RespondError>, Answer> {
+        match &mut self.asking {
+            Some(asking) if asking.request == request => Ok(match asking.given {
+                None | Some(Answer::Later(_)) => {
+                    asking.given = Some(answer);
+                    Ok(())
+                }
+                Some(_) => Err(RespondError::Answered),
+            }),
+            _ => Err(answer),
+        }
+    }
+
+    /// A request awaits its answer.
+    pub(crate) fn wait(&mut self, conn: ConnectionId, request: PendingRequest) {
+        self.waiting.insert(conn, request);
+    }
+
+    /// The request, if it awaits its answer.
+    pub(crate) fn get(&self, request: RequestId) -> Option<&PendingRequest> {
+        self.waiting.get(request.conn).filter(|waiting| waiting.number == request.number)
+    }
+
+    /// Takes a request that awaits its answer.
+    pub(crate) fn take(&mut self, request: RequestId) -> Option<PendingRequest> {
+        self.get(request)?;
+        self.waiting.remove(request.conn)
+    }
+
+    /// Forgets the request of a connection that is gone.
+    pub(crate) fn forget(&mut self, conn: ConnectionId) {
+        self.waiting.remove(conn);
+    }
+}
