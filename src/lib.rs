@@ -422,7 +422,7 @@
 //! reactor/                    the seam to the system: readiness, clock, entropy, wake
 //!   mio/ sim/                 the real system; a simulated network with seeded faults
 //! queue/ topics/ tags/        pure: no sockets, no clock
-//! timers.rs                   pure, too: what is due when
+//! rates/ timers.rs            pure, too: limits of addresses and tags; what is due when
 //! proto/                      pure protocol code
 //!   websocket/ deflate/       frames, messages, the state machine; compression
 //!   http/ handshake/          requests and responses; the opening handshake, both sides
@@ -432,8 +432,8 @@
 //! histogram.rs logging.rs     durations in buckets; log lines
 //! ```
 //!
-//! `proto`, `queue`, `topics`, `tags`, `timers` and `slots` never read a clock, never draw randomness and
-//! never do I/O: time and entropy are arguments.
+//! `proto`, `queue`, `topics`, `tags`, `rates`, `timers` and `slots` never read a clock, never draw
+//! randomness and never do I/O: time and entropy are arguments.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

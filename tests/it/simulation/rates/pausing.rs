@@ -211,8 +211,10 @@ fn whatever_is_sent_no_more_is_handed_over_than_the_rate_allows() {
         let patience = 2_000 * (sent as u64 / rate + 1) + 60_000;
         rig.run(patience);
         // Meanwhile some were silent for too long.
-        let handled = notes.borrow().iter().filter(|note| !note.contains("silent")).count();
-        assert_eq!(handled, sent, "seed {seed}");
+        let (ends, handled): (Vec<_>, Vec<_>) =
+            notes.take().into_iter().partition(|note| note.contains("silent"));
+        let stats = rig.event_loop.stats();
+        assert_eq!(handled.len(), sent, "seed {seed}: {rate}, {burst}, {ends:?}, {stats:?}");
         for peer in peers {
             let frames = rig.received(peer);
             assert!(!frames.iter().any(|frame| matches!(frame, Arrived::Close(_))));
