@@ -393,7 +393,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
                 News::Released => {}
                 News::Answered(request, answer) => {
                     // A client that has left needs no answer.
-                    let _ = self.core.erased().respond(request, answer);
+                    let _ = self.core.erased().context().respond(request, answer);
                 }
                 News::StopListening => self.core.erased().close_listeners(),
                 News::StopReading => self.core.erased().stop_reading(),

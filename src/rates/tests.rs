@@ -24,7 +24,7 @@ fn millis(millis: u64) -> Time {
 }
 
 fn conn(number: u64) -> Key {
-    Key::from_bits((number + 1) << 32 | number % 64)
+    Key::from_bits(((number + 1) << 32) | (number % 64))
 }
 
 fn ip(text: &str) -> IpAddr {

@@ -158,7 +158,7 @@ const WORLD_EXCEPT: &[(&str, &str)] = &[
 
 /// What the library depends on, and the one place that imports it.
 const DEPENDENCIES: &[(&str, &str)] = &[
-    ("base64", "src/proto/handshake/"),
+    ("base64", "src/proto/"),
     ("bytes", "src/"),
     ("crossbeam-queue", "src/"),
     ("flate2", "src/proto/deflate/"),

@@ -65,7 +65,7 @@ impl<S> RouterBuilder<S> {
         let resources = self.routes.into_iter().map(|(pattern, route)| {
             let resource = match route {
                 Route::WebSocket(config, handler) => {
-                    let handler = ConfiguredHandler::server(handler, config, endpoint);
+                    let handler = ConfiguredHandler::server(handler, *config, endpoint);
                     Resource::WebSocket(handlers.insert(handler))
                 }
                 Route::Handler(handler) => {

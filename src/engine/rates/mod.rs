@@ -3,12 +3,10 @@
 //! | file | when |
 //! | --- | --- |
 //! | `admission` | a connection is accepted, or a proxy names its client |
-//! | `requests` | an HTTP request has arrived |
 //! | `reading` | an open connection is read from |
 //! | `tags` | a handler tags a connection |
 
 mod admission;
 pub(crate) mod limiter;
 mod reading;
-mod requests;
 mod tags;

@@ -97,8 +97,10 @@ impl<S, R: Reactor> EventLoop<S, R> {
             }
             Event::Close(payload) => self.core.sockets.registry.end_by_close_frame(conn, &payload),
             Event::ProxyHeader(header) => self.note_client(conn, &header),
-            Event::Request(head) => self.answer(conn, &head, None, state),
-            Event::Body { head, body } => self.answer(conn, &head, Some(&body), state),
+            Event::Request(head) => self.answering(conn, state).answer(&head, None),
+            Event::Body { head, body } => {
+                self.answering(conn, state).answer(&head, Some(&body));
+            }
             // Handled where the rest of the input is at hand.
             Event::Tunnel => {}
             Event::Response(head) => self.accepted(conn, &head, state),

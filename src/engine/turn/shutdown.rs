@@ -4,7 +4,8 @@ use crate::engine::core::Core;
 use crate::engine::event_loop::EventLoop;
 use crate::engine::turn::ending::{Ending, RunEnd, RunSummary};
 use crate::logging::log_line;
-use crate::net::disconnect::Disconnect;
+use crate::net::disconnect::{ConnectError, Disconnect};
+use crate::net::rare_state::End;
 use crate::net::streams::Transmit;
 use crate::proto::handshake::Refusal;
 use crate::proto::{CloseCode, State};
@@ -97,7 +98,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
             self.core.ending.summary.refused += 1;
             if socket.protocol.awaits_request() {
                 // The request may not even have arrived.
-                self.refuse(conn, &Refusal::new(503));
+                self.core.sockets.responses().refuse(conn, &Refusal::new(503));
+                self.core.sockets.registry.end(conn, End::Connect(ConnectError::Cancelled));
             } else {
                 self.core.erased().close(conn, CloseCode::GOING_AWAY, "");
             }

@@ -9,7 +9,6 @@ use super::{Event, Handled, PeerError, State, WebSocket, Workspace};
 use crate::proto::handshake::{Acceptance, ClientRequest, HandshakeError, Refusal, UpgradeRequest};
 use crate::proto::http::{HttpRequest, HttpResponse};
 use crate::proto::{Limits, Role};
-use crate::time::Time;
 
 impl Receiving<'_, '_> {
     /// Handles what comes before frames: a header of the PROXY protocol, and heads.
@@ -153,19 +152,6 @@ impl WebSocket {
         if let Some(opening) = &mut self.opening {
             **opening = Opening::keep_alive(self.limits.head);
         }
-    }
-
-    /// The response to the request at hand comes later, by `until` or never: then it is 504.
-    pub(crate) fn await_response(&mut self, until: Time) {
-        if let Some(opening) = self.opening.as_mut().filter(|_| self.role == Role::Server) {
-            opening.expected = Expected::Response(until);
-        }
-    }
-
-    /// Whether a request awaits a response that comes later.
-    pub(crate) fn awaits_response(&self) -> bool {
-        let opening = self.opening.as_ref();
-        opening.is_some_and(|opening| matches!(opening.expected, Expected::Response(_)))
     }
 
     /// Whether a request was answered and no other has begun.

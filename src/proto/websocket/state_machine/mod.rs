@@ -9,6 +9,7 @@ mod input;
 mod opening;
 mod receiving;
 mod request_body;
+mod server_request;
 mod web_socket;
 mod whole;
 mod workspace;

@@ -203,9 +203,7 @@ fn forwarded(client: &str) -> Vec<u8> {
 
 #[test]
 fn a_proxys_clients_count_each_by_its_own_address() {
-    let (mut rig, _) = behind(RateLimits::new().connections(1), |networks| {
-        TrustedProxies::x_forwarded_for(networks)
-    });
+    let (mut rig, _) = behind(RateLimits::new().connections(1), TrustedProxies::x_forwarded_for);
     let mut open = |client: &str| {
         let peer = dial(&mut rig, &forwarded(client));
         is_open(&head(&mut rig, peer))
@@ -228,7 +226,7 @@ fn a_proxys_clients_count_each_by_its_own_address() {
 #[test]
 fn requests_on_one_connection_of_a_proxy_count_for_their_clients() {
     let limits = RateLimits::new().messages(Rate::per_minute(2));
-    let (mut rig, _) = behind(limits, |networks| TrustedProxies::forwarded(networks));
+    let (mut rig, _) = behind(limits, TrustedProxies::forwarded);
     let proxy = dial(&mut rig, b"");
     let mut get = |client: &str| {
         let page =
@@ -246,9 +244,7 @@ fn the_proxy_protocol_names_who_counts() {
     let announced = |client: &str, rest: &[u8]| {
         [format!("PROXY TCP6 {client} 2001:db8::ffff 5 80\r\n").as_bytes(), rest].concat()
     };
-    let (mut rig, _) = behind(RateLimits::new().connections(1), |networks| {
-        TrustedProxies::proxy_protocol(networks)
-    });
+    let (mut rig, _) = behind(RateLimits::new().connections(1), TrustedProxies::proxy_protocol);
     for (client, expected) in
         [("2001:db8:0:1::1", true), ("2001:db8:0:1::2", false), ("2001:db8:0:2::1", true)]
     {
