@@ -28,6 +28,7 @@ pub struct ServerConfig {
     pub(crate) unsent_limit: u32,
     pub(crate) proxies: Option<TrustedProxies>,
     pub(crate) max_age: Option<Box<MaxAge>>,
+    pub(crate) is_exempt: bool,
     #[cfg(feature = "tls")]
     pub(crate) tls: Option<TlsServer>,
 }
@@ -44,6 +45,7 @@ impl Default for ServerConfig {
             unsent_limit: 0,
             proxies: None,
             max_age: None,
+            is_exempt: false,
             #[cfg(feature = "tls")]
             tls: None,
         }
@@ -130,6 +132,15 @@ impl ServerConfig {
     #[must_use]
     pub fn max_age(mut self, age: impl Into<MaxAge>) -> Self {
         self.max_age = Some(Box::new(age.into()));
+        self
+    }
+
+    /// Exempts the connections of this listener from the limits of addresses
+    /// ([`Config::address_limits`](crate::Config::address_limits)), of an internal one for instance. Default: they count,
+    /// together with those of other listeners.
+    #[must_use]
+    pub const fn exempt_from_address_limits(mut self) -> Self {
+        self.is_exempt = true;
         self
     }
 

@@ -28,6 +28,7 @@ pub struct StreamConfig {
     pub(crate) backlog: u32,
     pub(crate) proxies: Option<TrustedProxies>,
     pub(crate) max_age: Option<Box<MaxAge>>,
+    pub(crate) is_exempt: bool,
     #[cfg(feature = "tls")]
     pub(crate) tls_server: Option<TlsServer>,
     #[cfg(feature = "tls")]
@@ -42,6 +43,7 @@ impl Default for StreamConfig {
             backlog: 4096,
             proxies: None,
             max_age: None,
+            is_exempt: false,
             #[cfg(feature = "tls")]
             tls_server: None,
             #[cfg(feature = "tls")]
@@ -129,6 +131,15 @@ impl StreamConfig {
     #[must_use]
     pub fn proxies(mut self, proxies: TrustedProxies) -> Self {
         self.proxies = Some(proxies);
+        self
+    }
+
+    /// Exempts the accepted streams of this configuration from the limits of addresses
+    /// ([`Config::address_limits`](crate::Config::address_limits)). Default: they count,
+    /// together with those of other listeners.
+    #[must_use]
+    pub const fn exempt_from_address_limits(mut self) -> Self {
+        self.is_exempt = true;
         self
     }
 

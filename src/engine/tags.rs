@@ -58,7 +58,12 @@ impl Connection<'_> {
 
     /// Takes a [tag](Self::tag) from the connection. Returns `false` if it does not have it.
     pub fn untag<'k>(&mut self, key: impl Into<Tag<'k>>) -> bool {
-        self.context.core.tags.remove(self.id().0, key.into())
+        let key = key.into();
+        let was_tagged = self.context.core.tags.remove(self.id().0, key);
+        if was_tagged {
+            self.context.core.leave_limited_tag(self.id().0, key);
+        }
+        was_tagged
     }
 
     /// Whether the connection has that [tag](Self::tag).

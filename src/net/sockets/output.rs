@@ -398,7 +398,7 @@ impl Output {
             };
             self.write(registry, conn, close);
             registry.rank_output(conn);
-            registry.unpause(conn);
+            registry.end_pauses(conn);
             registry.end(conn, End::Disconnect(reason));
             if is_raw {
                 registry.kill(conn);

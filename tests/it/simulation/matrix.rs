@@ -14,8 +14,8 @@ use eventwire::reactor::sim::{PeerId, SimConfig};
 use eventwire::{
     Backoff, ClientConfig, CloseCode, Config, ConnectError, Connection, ConnectionId, Context,
     Disconnect, EndpointId, Error, EventHandler, EventLoop, Gap, ListenerId, Message,
-    OverflowPolicy, SendStatus, ServerConfig, StreamConfig, StreamHandler, SubscribeError, TopicId,
-    Upgrade, WebSocketHandler, on_message,
+    OverflowPolicy, Rate, RateLimits, SendStatus, ServerConfig, StreamConfig, StreamHandler,
+    SubscribeError, TagError, TopicId, Upgrade, WebSocketHandler, on_message,
 };
 
 use super::rig::Rig;
@@ -107,6 +107,8 @@ enum Action {
     SendMeBehindBroadcast,
     SendOther,
     PingMe,
+    TagMeWithin,
+    TagMeBeyond,
     RemoveTopic,
     EmptyAndRemoveTopic,
     Publish,
@@ -126,7 +128,7 @@ enum Action {
 }
 
 impl Action {
-    const ALL: [Self; 36] = [
+    const ALL: [Self; 38] = [
         Self::Subscribe,
         Self::SubscribeBehindBroadcast,
         Self::Unsubscribe,
@@ -142,6 +144,8 @@ impl Action {
         Self::SendMeBehindBroadcast,
         Self::SendOther,
         Self::PingMe,
+        Self::TagMeWithin,
+        Self::TagMeBeyond,
         Self::RemoveTopic,
         Self::EmptyAndRemoveTopic,
         Self::Publish,
@@ -202,6 +206,14 @@ impl Action {
             }
             Self::SendOther => text(&cx.send_to(other, "x")),
             Self::PingMe => text(&cx.connection(me).ping(b"x")),
+            Self::TagMeWithin => {
+                // It is not read from any more.
+                let limits = RateLimits::new().messages(Rate::per_second(0));
+                text(&cx.connection(me).tag_with(7_u64, &limits.bytes(Rate::per_second(0))))
+            }
+            Self::TagMeBeyond => {
+                text(&cx.connection(me).tag_with("me", &RateLimits::new().connections(0)))
+            }
             Self::RemoveTopic => text(&cx.remove_topic(topic)),
             Self::EmptyAndRemoveTopic => {
                 cx.connection(me).unsubscribe(topic);
@@ -328,6 +340,15 @@ fn expected_of_web_socket(at: At, action: Action) -> Outcome {
         }
         Action::SendOther => ("Sent".into(), mine("", subscribed), "x."),
         Action::PingMe => (status(SendStatus::Sent), mine("", subscribed), "."),
+        Action::TagMeWithin | Action::TagMeBeyond => {
+            let error = match open {
+                true => TagError::TooManyConnections,
+                false => TagError::ConnectionGone,
+            };
+            let is_tagged = open && action == Action::TagMeWithin;
+            let result: Result<bool, _> = if is_tagged { Ok(true) } else { Err(error) };
+            (format!("{result:?}"), mine("", subscribed), ".")
+        }
         Action::RemoveTopic => ("false".into(), mine("", subscribed), "."),
         Action::EmptyAndRemoveTopic => ("Gone".into(), String::new(), ""),
         Action::Publish => ("true".into(), mine("x", subscribed), "x."),
