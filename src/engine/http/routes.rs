@@ -16,12 +16,13 @@ use crate::proto::http::{HttpRequest, HttpResponse, InvalidRoute, Pattern};
 
 /// The WebSocket endpoints, handlers and pages that a listener serves, by the paths of requests.
 ///
-/// A route path that ends in `*` matches every path with that prefix. In any other one, `{name}`
-/// matches one segment that is not empty, whose value is [`HttpRequest::param`], and the rest
-/// matches exactly. If several match, an exact path takes precedence over one with parameters, and
-/// that over a prefix. Of two paths with parameters, that one takes precedence whose first segment
-/// that differs is literal; of two prefixes, the longer one. Percent-encoding is decoded in the
-/// values of parameters, and not for the comparison. A parameter that is not UTF-8 gets a 400.
+/// A path that ends in `*` matches every path with that prefix. In any other path, `{name}` matches
+/// one segment that is not empty ([`HttpRequest::param`]), and the rest matches exactly. If several
+/// routes match a request, exact paths take precedence over paths with parameters, and these over
+/// prefixes; longer prefixes take precedence over shorter ones. Two paths with parameters are
+/// compared at the first segment in which only one of them has a parameter: the other takes
+/// precedence. Percent-encoding is decoded in the values of parameters, and not for the comparison.
+/// A request gets 400 if the value of a parameter is malformed or not UTF-8.
 ///
 /// Several methods, and a WebSocket beside them, can have the same path. A path without a route
 /// gets a 404, and a method that its path does not have a 405 with those that it has. `HEAD` is

@@ -109,3 +109,101 @@ pub(crate) fn allow<'a, T: 'a>(paths: impl IntoIterator<Item = &'a Served<T>>) -
     }
     names.join(", ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::http::routes::Routes;
+    use crate::proto::http::{HeadLimits, HttpResponse};
+
+    /// The pattern that matches `path` among routes with these.
+    fn found(patterns: &[&str], path: &str) -> Option<String> {
+        let page = || HttpResponse::new(200);
+        let routes = patterns.iter().fold(Routes::<()>::new(), |all, it| all.page(*it, page()));
+        let served = routes.into_served().unwrap();
+        let served = served.into_iter().find(|served| served.pattern.matches(path))?;
+        Some(served.pattern.to_string())
+    }
+
+    #[test]
+    fn exact_paths_precede_parameters_and_those_prefixes() {
+        let patterns =
+            ["/*", "/rooms/*", "/rooms/1", "/rooms/1*", "/{a}/{b}", "/rooms/{b}", "/{a}/users"];
+        for (path, expected) in [
+            ("/", "/*"),
+            ("/rooms", "/*"),
+            ("/rooms/", "/rooms/*"),
+            ("/rooms/1", "/rooms/1"),
+            ("/rooms/12", "/rooms/{b}"),
+            ("/rooms/users", "/rooms/{b}"),
+            ("/cars/users", "/{a}/users"),
+            ("/cars/2", "/{a}/{b}"),
+            ("/rooms/12/3", "/rooms/1*"),
+            ("/rooms/2/3", "/rooms/*"),
+            ("/cars/2/3", "/*"),
+        ] {
+            assert_eq!(found(&patterns, path).as_deref(), Some(expected), "{path}");
+        }
+        assert_eq!(found(&patterns[2..], "/"), None);
+    }
+
+    #[test]
+    fn a_method_finds_its_own_resource() {
+        let http = |method: &str| Method::Http(method.to_owned());
+        let path = |methods: &[Method]| Served {
+            pattern: Pattern::parse("/").unwrap(),
+            by_method: methods.iter().map(|it| (it.clone(), it.to_string())).collect(),
+        };
+        let both = path(&[Method::WebSocket, http("GET"), http("POST")]);
+        let post = path(&[http("POST"), Method::WebSocket]);
+        let only = path(&[Method::WebSocket]);
+        let own = path(&[http("HEAD"), http("GET"), http("OPTIONS")]);
+        for (served, method, upgrade, expected) in [
+            (&both, "GET", "websocket", Some("WebSocket")),
+            (&both, "GET", "h2c, WebSocket", Some("WebSocket")),
+            (&both, "GET", "h2c", Some("GET")),
+            (&both, "GET", "", Some("GET")),
+            (&both, "HEAD", "websocket", Some("GET")),
+            (&both, "POST", "websocket", Some("POST")),
+            (&both, "PUT", "websocket", None),
+            (&both, "get", "", None),
+            (&post, "GET", "", Some("WebSocket")),
+            (&post, "HEAD", "", None),
+            (&post, "POST", "", Some("POST")),
+            (&only, "POST", "", Some("WebSocket")),
+            (&only, "OPTIONS", "", None),
+            (&own, "HEAD", "", Some("HEAD")),
+            (&own, "OPTIONS", "", Some("OPTIONS")),
+        ] {
+            let head = format!("{method} / HTTP/1.1\r\nHost: a\r\nUpgrade: {upgrade}\r\n\r\n");
+            let request = HttpRequest::parse(head.as_bytes(), &HeadLimits::default()).unwrap();
+            let found = served.find(&request).map(String::as_str);
+            assert_eq!(found, expected, "{method} {upgrade}");
+        }
+        assert_eq!(allow([&both]), "GET, HEAD, POST");
+        assert_eq!(allow([&post]), "POST, GET");
+        assert_eq!(allow([&only]), "GET");
+        assert_eq!(allow([&own]), "HEAD, GET, OPTIONS");
+        assert_eq!(allow([&only, &both]), "GET, HEAD, POST");
+    }
+
+    #[test]
+    fn routes_that_match_the_same_requests_are_refused() {
+        let page = || HttpResponse::new(200);
+        let routes = || Routes::<()>::new().metrics("/a").metrics("/a*").page("/{b}/c", page());
+        assert!(
+            routes().post("/a", |_, _, _: &mut ()| HttpResponse::new(204)).into_served().is_ok()
+        );
+        let (path, method) = ("/a".to_owned(), "GET".to_owned());
+        let error = routes().page("/a", page()).into_served().err();
+        assert_eq!(error, Some(InvalidRoute::Taken { path, method }));
+        let (path, other) = ("/{d}/c".to_owned(), "/{b}/c".to_owned());
+        let error = routes().page("/{d}/c", page()).into_served().err();
+        assert_eq!(error, Some(InvalidRoute::OtherNames { path, other }));
+        for method in ["", "A B", "CONNECT"] {
+            let error = Method::Http(method.to_owned()).check("/");
+            let (path, method) = ("/".to_owned(), method.to_owned());
+            assert_eq!(error, Err(InvalidRoute::Method { path, method }));
+        }
+    }
+}

@@ -116,17 +116,18 @@ mod tests {
         #[test]
         fn what_is_encoded_is_decoded(text in "\\PC{0,12}") {
             let encoded = encode(&text);
-            prop_assert_eq!(decode(&encoded).as_deref(), Some(&text[..]));
-            prop_assert_eq!(decode_lossy(&encoded), &text[..]);
             let pair = format!("{encoded}={encoded}");
-            prop_assert_eq!(pairs(&pair).next(), Some((text.as_str().into(), text.into())));
+            let decoded = decode(&encoded).map(Cow::into_owned);
+            prop_assert_eq!(decoded.as_ref(), Some(&text));
+            prop_assert_eq!(pairs(&pair).next(), Some((text.clone().into(), text.into())));
         }
 
         #[test]
         fn any_text_is_decoded_or_refused(encoded in "[%+&=0-9a-fA-Fx\u{e9}]{0,16}") {
+            // The two agree on all that is well formed, but for `+`.
+            let without_plus = encoded.replace('+', "%2B");
             if let Some(text) = decode(&encoded) {
-                // The two agree on all that is well formed, but for `+`.
-                prop_assert_eq!(decode_lossy(&encoded.replace('+', "%2B")), text);
+                prop_assert_eq!(decode_lossy(&without_plus), text);
             }
             prop_assert!(pairs(&encoded).count() <= encoded.len());
         }
