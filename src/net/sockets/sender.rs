@@ -145,7 +145,7 @@ impl Sender<'_> {
         match framing {
             Framing::Unmasked => output.push_run(registry, conn, run, 0),
             Framing::Masked => output.push_reframed(registry, conn, frames),
-            Framing::Raw | Framing::Chunks | Framing::Events => {
+            Framing::Raw | Framing::Chunks | Framing::Events | Framing::NamedEvents => {
                 output.push_unframed(registry, conn, run);
             }
         }
