@@ -112,8 +112,8 @@ impl ServerConfig {
     }
 
     /// Exempts the connections of this listener from the limits of addresses
-    /// ([`Config::address_limits`](crate::Config::address_limits)), of an internal one for instance. Default: they count,
-    /// together with those of other listeners.
+    /// ([`Config::address_limits`](crate::Config::address_limits)), for instance if it is internal.
+    /// Default: they count, together with those of other listeners.
     #[must_use]
     pub const fn exempt_from_address_limits(mut self) -> Self {
         self.is_exempt = true;

@@ -325,13 +325,7 @@ fn expected_of_web_socket(at: At, action: Action) -> Outcome {
         Action::SendOther => ("Sent".into(), mine("", subscribed), "x."),
         Action::PingMe => (status(SendStatus::Sent), mine("", subscribed), "."),
         Action::TagMeWithin | Action::TagMeBeyond => {
-            let error = match open {
-                true => TagError::TooManyConnections,
-                false => TagError::ConnectionGone,
-            };
-            let is_tagged = open && action == Action::TagMeWithin;
-            let result: Result<bool, _> = if is_tagged { Ok(true) } else { Err(error) };
-            (format!("{result:?}"), mine("", subscribed), ".")
+            (tagged(open, action), mine("", subscribed), ".")
         }
         Action::RemoveTopic => ("false".into(), mine("", subscribed), "."),
         Action::EmptyAndRemoveTopic => ("Gone".into(), String::new(), ""),
@@ -362,6 +356,16 @@ fn expected_of_web_socket(at: At, action: Action) -> Outcome {
     let other_closed =
         if ends { Some(1001) } else { (action == Action::CloseOther).then_some(1000) };
     Outcome { result, me, other: other.to_owned(), me_closed, other_closed }
+}
+
+/// What comes of tagging a connection with limits.
+fn tagged(open: bool, action: Action) -> String {
+    let result: Result<bool, TagError> = match action {
+        _ if !open => Err(TagError::ConnectionGone),
+        Action::TagMeWithin => Ok(true),
+        _ => Err(TagError::TooManyConnections),
+    };
+    format!("{result:?}")
 }
 
 /// In place of a code: a raw stream has ended.
