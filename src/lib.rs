@@ -356,6 +356,7 @@
 //! | frame | the RFC 6455 unit on the wire; a *message* is one or more frames, whole |
 //! | event | a value of an application's own type, *published* to handlers and subscribers |
 //! | topic | a named sequence of messages; they are *broadcast* to it, connections *subscribe* |
+//! | tag | a key of connections, by which they are found, sent to and closed |
 //! | outbox, inbox | queued output of a connection; a queue of events into the loop |
 //! | shutdown | the orderly end of a loop within a deadline |
 //! | drained | an outbox that had queued output is empty |
@@ -456,7 +457,7 @@ mod topics;
 
 pub use bytes::Bytes;
 pub use config::{
-    AddressLimits, Backoff, ClientConfig, Config, Idle, OnPanic, ServerConfig, Shutdown,
+    AddressLimits, Backoff, ClientConfig, Config, Idle, MaxAge, OnPanic, ServerConfig, Shutdown,
     StreamConfig,
 };
 #[doc(hidden)]

@@ -3,6 +3,7 @@
 mod address_limits;
 mod backoff;
 mod client;
+mod max_age;
 mod server;
 mod shutdown;
 mod stream;
@@ -12,6 +13,7 @@ use std::time::Duration;
 pub use self::address_limits::AddressLimits;
 pub use self::backoff::Backoff;
 pub use self::client::ClientConfig;
+pub use self::max_age::MaxAge;
 pub use self::server::ServerConfig;
 pub use self::shutdown::Shutdown;
 pub use self::stream::StreamConfig;
@@ -116,6 +118,7 @@ impl Default for Config {
             topics: TopicLimits {
                 topics: 65_536,
                 subscriptions: 128,
+                keys: 65_536,
                 backlog: 1024 * 1024,
                 bytes: 256 * 1024 * 1024,
             },
@@ -351,13 +354,28 @@ impl Config {
         self
     }
 
+    /// The most keys of which one topic keeps the latest message
+    /// ([`Context::broadcast_keyed`](crate::Context::broadcast_keyed)). Default: 65,536, about 12
+    /// MiB besides the messages. For a further key, the topic gives up the message whose key has
+    /// not changed for the longest time. Subscribers that had not got it miss it, and
+    /// [`on_gap`](crate::WebSocketHandler::on_gap) reports that.
+    ///
+    /// The messages themselves are limited by [`topic_backlog`](Self::topic_backlog), and all their
+    /// memory counts towards [`max_topic_bytes`](Self::max_topic_bytes).
+    #[must_use]
+    pub const fn max_topic_keys(mut self, count: usize) -> Self {
+        self.topics.keys = count;
+        self
+    }
+
     /// The most bytes that may be broadcast to one topic while earlier broadcasts to it are still
     /// being delivered. Default: 1 MiB. Further broadcasts are
     /// [dropped](crate::SendStatus::Dropped).
     ///
     /// As many bytes are kept for slow subscribers that may miss broadcasts
-    /// ([`OverflowPolicy::DropOldest`](crate::OverflowPolicy::DropOldest)). A record of some 32
-    /// bytes for each message, and the compressed forms, come in addition.
+    /// ([`OverflowPolicy::DropOldest`](crate::OverflowPolicy::DropOldest)), and as many for the
+    /// latest messages of all keys. A record of some 32 bytes for each message, or 200 for each
+    /// key, and the compressed forms, come in addition.
     #[must_use]
     pub const fn topic_backlog(mut self, bytes: usize) -> Self {
         self.topics.backlog = bytes;

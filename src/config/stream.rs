@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use crate::config::max_age::MaxAge;
 use crate::net::proxies::TrustedProxies;
 use crate::proto::stream::StreamLimits;
 #[cfg(feature = "tls")]
@@ -27,6 +28,7 @@ pub struct StreamConfig {
     pub(crate) backlog: u32,
     pub(crate) proxies: Option<TrustedProxies>,
     pub(crate) is_exempt: bool,
+    pub(crate) max_age: Option<Box<MaxAge>>,
     #[cfg(feature = "tls")]
     pub(crate) tls_server: Option<TlsServer>,
     #[cfg(feature = "tls")]
@@ -41,6 +43,7 @@ impl Default for StreamConfig {
             backlog: 4096,
             proxies: None,
             is_exempt: false,
+            max_age: None,
             #[cfg(feature = "tls")]
             tls_server: None,
             #[cfg(feature = "tls")]
@@ -93,6 +96,15 @@ impl StreamConfig {
     #[must_use]
     pub const fn close_timeout(mut self, time: Duration) -> Self {
         self.limits.close_timeout = time;
+        self
+    }
+
+    /// How old a stream may become, accepted or made, as
+    /// [`ServerConfig::max_age`](crate::ServerConfig::max_age). Default: as old as it likes. It is
+    /// closed as by [`Connection::close`](crate::Connection::close), after what was sent to it.
+    #[must_use]
+    pub fn max_age(mut self, age: impl Into<MaxAge>) -> Self {
+        self.max_age = Some(Box::new(age.into()));
         self
     }
 

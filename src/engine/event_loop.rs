@@ -6,6 +6,7 @@ use slab::Slab;
 
 use crate::config::Config;
 use crate::engine::attachments::Attachments;
+use crate::engine::broadcast::order::catch_up_latest;
 use crate::engine::bus::events::{Events, GROUP_BUDGET, TURN_BUDGET};
 use crate::engine::bus::inboxes::Inboxes;
 use crate::engine::client::dialer::Dialer;
@@ -41,6 +42,7 @@ use crate::queue::LocalEvents;
 use crate::reactor::{MioReactor, Reactor, Readiness};
 use crate::tags::Tags;
 use crate::time::Time;
+use crate::timers::Ages;
 use crate::topics::Topics;
 
 /// How many ready sockets are served between two flushes of other connections' output.
@@ -138,6 +140,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             sockets: Sockets::new(reserved, MaskKeys::new(entropy), now, limits),
             topics: Topics::new(config.topics),
             tags: Tags::new(config.tags),
+            ages: Ages::new(),
             events: LocalEvents::new(config.inbox, config.timers),
             ending: Ending::new(),
             subprotocols: ConnectionMap::new(),
@@ -316,6 +319,9 @@ impl<S, R: Reactor> EventLoop<S, R> {
         }
         self.serve_events(TURN_BUDGET, state);
         self.begin_shutdown();
+        if self.core.ages.next_due() <= self.core.now() {
+            self.close_aged();
+        }
         if self.may_accept(self.core.now()) {
             // The same for the deadlines of new connections.
             self.at_present(Self::accept);
@@ -324,6 +330,9 @@ impl<S, R: Reactor> EventLoop<S, R> {
             self.broadcast();
         } else {
             self.core.sockets.output.clear_batch_cache();
+        }
+        if self.core.topics.ticks.is_ticking() || self.core.topics.ticks.next() <= self.core.now() {
+            self.serve_ticks();
         }
         self.core.sender().flush_dirty();
         if self.core.sockets.output.has_drained() {
@@ -438,6 +447,11 @@ impl<S, R: Reactor> EventLoop<S, R> {
             // First what its topics kept for it.
             self.core.erased().catch_up(conn);
             self.core.sender().flush(conn);
+            if catch_up_latest(self.core.erased(), conn) {
+                let Sockets { registry, output } = &mut self.core.sockets;
+                output.drain_again(registry, conn);
+                continue;
+            }
             // Output is queued again: `on_drained` is called once that is sent.
             if self.core.sockets.get(conn).is_some_and(|socket| socket.blocked || socket.is_dead())
             {

@@ -140,7 +140,7 @@ impl Context<'_> {
     /// }
     /// ```
     pub fn send_tagged<'k>(&mut self, key: impl Into<Tag<'k>>, message: impl AsOutgoing) -> usize {
-        self.core.send_tagged(key.into(), message.as_outgoing())
+        send_tagged(self.core, key.into(), message.as_outgoing())
     }
 
     /// Closes all connections that have a [tag](Connection::tag), as [`Connection::close`]. Returns
@@ -163,46 +163,44 @@ impl Context<'_> {
         code: CloseCode,
         reason: &str,
     ) -> usize {
-        self.core.close_tagged(key.into(), code, reason)
+        count_tagged(self.core, key.into(), |core, conn| core.close(conn, code, reason))
     }
 }
 
-impl Core<dyn Transmit + '_> {
-    fn send_tagged(&mut self, key: Tag<'_>, outgoing: Outgoing<'_>) -> usize {
-        let prepared = self.is_shared(key, outgoing).then(|| PreparedMessage::new(outgoing));
-        let outgoing = prepared.as_ref().map_or(outgoing, AsOutgoing::as_outgoing);
-        self.count_tagged(key, |core, conn| {
-            matches!(core.send(conn, outgoing), SendStatus::Sent | SendStatus::Queued)
-        })
-    }
+fn send_tagged(core: &mut Core<dyn Transmit + '_>, key: Tag<'_>, outgoing: Outgoing<'_>) -> usize {
+    let prepared = is_shared(core, key, outgoing).then(|| PreparedMessage::new(outgoing));
+    let outgoing = prepared.as_ref().map_or(outgoing, AsOutgoing::as_outgoing);
+    count_tagged(core, key, |core, conn| {
+        matches!(core.send(conn, outgoing), SendStatus::Sent | SendStatus::Queued)
+    })
+}
 
-    fn close_tagged(&mut self, key: Tag<'_>, code: CloseCode, reason: &str) -> usize {
-        self.count_tagged(key, |core, conn| core.close(conn, code, reason))
-    }
-
-    /// Calls `act` for each connection that has a tag. Returns for how many it returned `true`.
-    /// `act` may take the tag from that connection.
-    fn count_tagged(&mut self, key: Tag<'_>, mut act: impl FnMut(&mut Self, Key) -> bool) -> usize {
-        let (mut count, len) = (0, self.tags.tagged(key).len());
-        // From the last one on: one that leaves is replaced by the last, which has had its call.
-        for index in (0..len).rev() {
-            if let Some(conn) = self.tags.tagged_at(key, index) {
-                count += usize::from(act(self, conn));
-            }
+/// Calls `act` for each connection that has a tag. Returns for how many it returned `true`. `act`
+/// may take the tag from that connection.
+fn count_tagged<'a>(
+    core: &mut Core<dyn Transmit + 'a>,
+    key: Tag<'_>,
+    mut act: impl FnMut(&mut Core<dyn Transmit + 'a>, Key) -> bool,
+) -> usize {
+    let (mut count, len) = (0, core.tags.tagged(key).len());
+    // From the last one on: one that leaves is replaced by the last, which has had its call.
+    for index in (0..len).rev() {
+        if let Some(conn) = core.tags.tagged_at(key, index) {
+            count += usize::from(act(core, conn));
         }
-        count
     }
+    count
+}
 
-    /// Whether it pays to encode a message once for all connections that have a tag.
-    fn is_shared(&self, key: Tag<'_>, outgoing: Outgoing<'_>) -> bool {
-        let len = outgoing.message().len();
-        let compresses = |conn: Key| {
-            let socket = self.sockets.get(conn);
-            socket.is_some_and(|socket| socket.protocol.compresses(len))
-        };
-        let mut tagged = self.tags.tagged(key);
-        outgoing.prepared().is_none()
-            && tagged.len() > 1
-            && (len >= SHARED_BYTES_MIN || (outgoing.may_compress() && tagged.any(compresses)))
-    }
+/// Whether it pays to encode a message once for all connections that have a tag.
+fn is_shared(core: &Core<dyn Transmit + '_>, key: Tag<'_>, outgoing: Outgoing<'_>) -> bool {
+    let len = outgoing.message().len();
+    let compresses = |conn: Key| {
+        let socket = core.sockets.get(conn);
+        socket.is_some_and(|socket| socket.protocol.compresses(len))
+    };
+    let mut tagged = core.tags.tagged(key);
+    outgoing.prepared().is_none()
+        && tagged.len() > 1
+        && (len >= SHARED_BYTES_MIN || (outgoing.may_compress() && tagged.any(compresses)))
 }

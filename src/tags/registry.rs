@@ -10,8 +10,8 @@ const CAPACITY_MIN: usize = 8;
 
 /// All tags of a loop.
 ///
-/// Invariants: every tag has a connection. A [`TaggedConnection`] and its [`OwnTag`] name each other's
-/// index.
+/// Invariants: every tag has a connection. A [`TaggedConnection`] and its [`OwnTag`] name each
+/// other's index.
 #[derive(Debug)]
 pub(crate) struct Tags {
     names: Names,

@@ -107,7 +107,7 @@ fn compressed_messages_count_as_they_arrive() {
     let listen = ServerConfig::default().deflate(DeflateConfig::default());
     let received = |conn: &mut Connection<'_>, message: Message<'_>, _: &mut ()| {
         assert_eq!(message.len(), 8_000);
-        conn.send(Outgoing::from("received").uncompressed());
+        conn.send(Outgoing::uncompressed("received"));
     };
     let server = Server::listen(config, listen, on_message(received));
     let offer = "Sec-WebSocket-Extensions: permessage-deflate\r\n";

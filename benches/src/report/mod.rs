@@ -7,6 +7,7 @@ mod curve;
 pub(crate) mod freshness;
 mod html;
 pub(crate) mod jobs;
+pub(crate) mod keyed;
 mod plot;
 pub(crate) mod reconnect;
 mod stats;

@@ -124,6 +124,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             let unsent = self.handlers.get(handler).map_or(0, |handler| handler.unsent_limit);
             self.core.sender().set_unsent_limit(conn, unsent);
             Limiting::new(self.core.erased()).begin_limits(conn);
+            self.draw_age(conn, handler);
             if self.core.ending.stops_reading {
                 self.core.sockets.registry.pause(conn);
             }

@@ -3,6 +3,7 @@
 use std::io;
 use std::ops::Range;
 
+use crate::engine::broadcast::order::deliver_last;
 use crate::engine::event_loop::EventLoop;
 use crate::engine::rates::limiting::Limiting;
 use crate::net::disconnect::{ConnectError, Disconnect};
@@ -164,7 +165,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// left with either.
     #[cold]
     fn leave_paused(&mut self, conn: Key) {
-        if self.core.sockets.awaits_response(conn) {
+        if self.core.sockets.get(conn).is_some_and(Socket::awaits_response) {
             if self.core.sockets.get(conn).is_some_and(|socket| socket.hangup) {
                 let error = ConnectError::Handshake(HandshakeError::ConnectionEnded);
                 self.core.sockets.registry.end(conn, End::Connect(error));
@@ -454,7 +455,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             }
             State::Open | State::Closing => {
                 // Pending broadcasts still go to it.
-                self.core.erased().deliver_pending(conn);
+                deliver_last(self.core.erased(), conn, None);
                 let error = io::ErrorKind::UnexpectedEof.into();
                 self.core.sockets.end_after_queued(conn, End::Disconnect(Disconnect::Io(error)));
             }

@@ -108,6 +108,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         self.core.sockets.has_work()
             || self.core.topics.is_delivering()
             || self.core.topics.gaps_due() > 0
+            || self.core.topics.ticks.is_ticking()
             || self.has_remote_work()
             || self.core.ending.is_due()
             || self.core.requests.is_pending()
@@ -123,14 +124,16 @@ impl<S, R: Reactor> EventLoop<S, R> {
     pub(crate) fn has_end_of_turn_work(&self) -> bool {
         self.core.sockets.registry.deadlines.is_due(self.backlog.served_until())
             || self.dialer.is_due(self.core.now())
-            || self.next_link_or_limit() <= self.core.now()
+            || self.next_due() <= self.core.now()
             || self.core.topics.has_changes()
+            || self.core.topics.ticks.next() <= self.core.now()
             || self.core.ending.has_begun()
     }
 
-    /// When the next client that reconnects or connection that is paused by a limit is due.
-    fn next_link_or_limit(&self) -> Time {
-        self.core.links.next_due().min(self.core.limiter.rates.next_due())
+    /// When the next is due of the clients that reconnect, the ages, and the pauses by limits.
+    fn next_due(&self) -> Time {
+        let core = &self.core;
+        core.links.next_due().min(core.ages.next_due()).min(core.limiter.rates.next_due())
     }
 
     /// The next deadline or timer.
@@ -146,7 +149,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
             [self.core.ending.deadline(), self.core.events.next_due(), listeners, attempts];
         let or_never = |deadline: Option<Time>| deadline.unwrap_or(Time::NEVER);
         let deadline = or_never(self.core.sockets.registry.deadlines.next());
-        let deadline = deadline.min(self.next_link_or_limit());
+        let deadline = deadline.min(self.next_due());
+        let deadline = deadline.min(self.core.topics.ticks.next());
         others.map(or_never).into_iter().fold(deadline, Time::min)
     }
 }

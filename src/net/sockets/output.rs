@@ -78,6 +78,13 @@ impl Output {
         !self.drained.is_empty()
     }
 
+    /// Queues a connection again whose outbox is empty, and for which there is more.
+    pub(crate) fn drain_again(&mut self, registry: &mut Registry, conn: Key) {
+        if let Some(socket) = registry.table.get_mut(conn) {
+            self.drained.push(conn, socket);
+        }
+    }
+
     pub(crate) fn drained_len(&self) -> usize {
         self.drained.len()
     }
