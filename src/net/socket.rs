@@ -29,8 +29,8 @@ use crate::timers::Tick;
 /// ```
 ///
 /// Beside them, reading stops and goes on: `paused` by the application, by `rate` limits, `unread`
-/// while the peer is slow to read, for the rest of the turn when its share is used up. Writing is `blocked` while the
-/// stream takes nothing.
+/// while the peer is slow to read, for the rest of the turn when its share is used up. Writing is
+/// `blocked` while the stream takes nothing.
 #[derive(Debug)]
 pub(crate) struct Socket {
     pub(crate) protocol: Protocol,

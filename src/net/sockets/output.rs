@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 
+use super::limited_input::LimitedInput;
 use super::registry::Registry;
 use super::table::Table;
 use super::unframed::{UnframedRuns, reframe};
@@ -398,7 +399,7 @@ impl Output {
             };
             self.write(registry, conn, close);
             registry.rank_output(conn);
-            registry.end_pauses(conn);
+            LimitedInput::new(registry, conn).end_pauses();
             registry.end(conn, End::Disconnect(reason));
             if is_raw {
                 registry.kill(conn);
