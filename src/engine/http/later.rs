@@ -119,7 +119,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         if self.core.sockets.awaits_response(conn) {
             self.send_answer(conn, waiting, answer, state);
             self.core.sockets.registry.note_standing(conn, true);
-            self.core.sockets.registry.resume(conn);
+            self.core.sockets.registry.resume_if_unread(conn);
         }
     }
 
