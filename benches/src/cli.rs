@@ -15,6 +15,7 @@ use crate::freshness::FreshnessArgs;
 use crate::http::HttpArgs;
 use crate::idle::IdleMode;
 use crate::jobs::JobsArgs;
+use crate::keyed::KeyedArgs;
 use crate::load::{Load, Pace, Shape, Target, Wire};
 use crate::reconnect::ReconnectArgs;
 use crate::service::{Service, ServiceConfig};
@@ -94,6 +95,11 @@ charged for every message that it delays.")]
     /// Alternately it measures two of the standard library's bounded channels, there and back (the
     /// floor). It takes a quarter of a minute.
     Jobs(JobsArgs),
+    /// Measure conflation by key: how old the values of many keys are at many slow readers
+    ///
+    /// Each reader gets the latest message of every key, as fast as it reads. The server and the
+    /// readers have a thread each, in this program. It takes a quarter of a minute.
+    Keyed(KeyedArgs),
     /// Measure reconnection: many clients in one loop, whose server is killed and started again
     ///
     /// It tells when the clients are back, how many attempts that takes, and the longest turn of
@@ -464,6 +470,9 @@ mod tests {
             "http -c 0",
             "http -d 0",
             "http --rounds 0",
+            "keyed --keys 0",
+            "keyed -s 20",
+            "keyed --every 0",
         ] {
             let words = ["eventwire-bench"].into_iter().chain(arguments.split(' '));
             assert!(Cli::try_parse_from(words).is_err(), "{arguments}");

@@ -13,6 +13,7 @@ mod http;
 mod identity;
 mod idle;
 mod jobs;
+mod keyed;
 mod load;
 mod machine;
 mod reconnect;
@@ -93,6 +94,10 @@ fn run(cli: Cli) -> Result<(), Error> {
         Some(Command::Jobs(args)) => {
             let files = Files::create(&args.files())?;
             files.publish(&jobs::run(&args)?)
+        }
+        Some(Command::Keyed(args)) => {
+            let files = Files::create(&args.files())?;
+            files.publish(&keyed::run(args)?)
         }
         Some(Command::Reconnect(args)) => {
             let files = Files::create(&args.files())?;

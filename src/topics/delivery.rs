@@ -57,7 +57,7 @@ impl Topics {
         }
         let (first, last) = (sealed.first(), sealed.last());
         let run = sealed.run(key, 0..sealed.frames.len());
-        let (mut served, mut overflows) = (0, 0);
+        let (mut served, mut followers, mut overflows) = (0, 0, 0);
         for subscriber in topic.subscribers[topic.cursor..].iter().take(max) {
             let member = &mut registry.members[subscriber.conn.index()];
             let is_all_pending = subscriber.since.max(member.served) < first;
@@ -65,17 +65,21 @@ impl Topics {
                 || !subscriber.takes_whole_batches()
                 || member.subscriptions.len() > 1
             {
-                break;
+                if subscriber.follower().is_none() {
+                    break;
+                }
+                followers += 1;
+                continue;
             }
             member.served = last;
             served += 1;
             overflows += u64::from(!send(subscriber.conn, &run));
         }
-        topic.cursor += served;
+        topic.cursor += served + followers;
         topic.counters.closed_by_overflow += overflows;
         registry.totals.closed_by_overflow += overflows;
         registry.totals.delivered += (served * sealed.marks.len()) as u64;
-        served
+        served + followers
     }
 
     /// Serves the next connection for which something is pending. `capacity` tells how much a
@@ -174,6 +178,11 @@ impl Topics {
         let (Some(first), Some(last)) = (pending.first(), pending.last()) else {
             return false;
         };
+        if capacity.is_waiting() && topic.conflates_by_key(position) {
+            let number = first.number - 1;
+            registry.follow(conn, key, position, number);
+            return true;
+        }
         if subscriber.policy.allows_lag() {
             let is_skipped = capacity.is_waiting()
                 && !registry.others_pending(conn, key, |other| !other.policy.allows_lag());

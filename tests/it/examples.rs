@@ -1,12 +1,13 @@
 //! The examples do what they say, and fit on a page.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{self, Sender};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use eventwire::proto::OpCode;
 use eventwire::{CloseCode, Config, Connection, EventLoop, ServerConfig, WebSocketHandler};
@@ -184,6 +185,45 @@ fn chat_serves_its_page_and_its_numbers() {
 }
 
 #[test]
+fn presence_counts_a_person_once_whatever_their_connections() {
+    let mut example = Example::run("presence", "127.0.0.1:0");
+    let address = example.address();
+    let join = |name: &str, here: &str| {
+        let mut peer = Peer::connect(address);
+        peer.send(name);
+        peer.expect(format!("here {here}").as_str());
+        peer
+    };
+    let mut ada = join("ada", "ada");
+    let mut laptop = join("ben", "ada,ben");
+    ada.expect("join ben");
+    let mut phone = join("ben", "ada,ben");
+    laptop.send("hello");
+    for peer in [&mut ada, &mut laptop, &mut phone] {
+        peer.expect("ben: hello");
+    }
+    // The phone is still there.
+    drop(laptop);
+    let mut tablet = join("ben", "ada,ben");
+    tablet.send("/quit");
+    for peer in [&mut phone, &mut tablet] {
+        assert_eq!(peer.expect_close(CloseCode::NORMAL), "signed out");
+    }
+    ada.expect("leave ben");
+    let mut cyd = join("cyd", "ada,cyd");
+    ada.expect("join cyd");
+    cyd.send_close(1000, "");
+    ada.expect("leave cyd");
+    for name in ["", "two words", &"n".repeat(25)] {
+        let mut nobody = Peer::connect(address);
+        nobody.send(name);
+        nobody.expect_close(CloseCode::POLICY);
+    }
+    ada.send("alone");
+    ada.expect("ada: alone");
+}
+
+#[test]
 fn orders_reach_clients_and_the_archive() {
     let mut example = Example::run("orders", "127.0.0.1:0");
     let mut peer = Peer::connect(example.address());
@@ -237,6 +277,58 @@ fn ticker_sends_a_slow_client_only_the_latest_quote() {
     }
     assert!(gap > 1_000, "{gap}");
     assert!(example.line().contains(" is slow and missed "));
+}
+
+#[test]
+fn ticker_sends_the_latest_quote_of_every_symbol_at_most_every_so_often() {
+    const INTERVAL: u64 = 40;
+    let mut example = Example::run("ticker", "127.0.0.1:0");
+    let mut peer = Peer::connect(example.address());
+    peer.send(format!("ALL {INTERVAL}").as_str());
+    let mut quote = || {
+        let line = String::from_utf8(peer.frame().payload).unwrap();
+        let symbol = line.split('"').nth(3).unwrap().to_owned();
+        let (_, number) = line.trim_end_matches('}').rsplit_once(':').unwrap();
+        (symbol, number.parse::<u64>().unwrap())
+    };
+    quote();
+    let start = Instant::now();
+    let mut last = BTreeMap::new();
+    for _ in 0..20 {
+        let (symbol, number) = quote();
+        if let Some(before) = last.insert(symbol, number) {
+            assert!(number > before, "{number} after {before}");
+        }
+    }
+    assert_eq!(last.into_keys().collect::<Vec<_>>(), ["ACME", "INIT"]);
+    // Two quotes come at each tick. One tick may have been late.
+    assert!(start.elapsed() >= Duration::from_millis(8 * INTERVAL), "{:?}", start.elapsed());
+}
+
+#[test]
+fn ticker_keeps_the_latest_quote_of_every_symbol_for_a_slow_client() {
+    let mut example = Example::run("ticker", "127.0.0.1:0");
+    let address = example.address();
+    let mut slow = Peer::narrow(address);
+    slow.send("ALL");
+    let mut fast = Peer::connect(address);
+    fast.send("ALL");
+    let quote = |peer: &mut Peer| {
+        let line = String::from_utf8(peer.frame().payload).unwrap();
+        let (_, number) = line.trim_end_matches('}').rsplit_once(':').unwrap();
+        (line.contains("ACME"), number.parse::<u64>().unwrap())
+    };
+    let (_, first) = quote(&mut fast);
+    while quote(&mut fast).1 < first + 400_000 {}
+    let (mut last, mut jump) = ([0; 2], 0);
+    while last.into_iter().min() < Some(first + 400_000) {
+        let (is_acme, number) = quote(&mut slow);
+        let before = &mut last[usize::from(is_acme)];
+        assert!(number > *before);
+        jump = jump.max(number - *before);
+        *before = number;
+    }
+    assert!(jump > 1_000, "{jump}");
 }
 
 /// Sends lines, eight ahead of their acknowledgements, and passes on what is acknowledged, until

@@ -25,6 +25,7 @@ mod panics;
 mod places;
 mod proxies;
 mod proxies_connect;
+mod rates;
 mod readme;
 mod reconnect;
 mod redirects;
@@ -42,6 +43,7 @@ mod streams;
 mod stress;
 mod subscribers;
 mod system_calls;
+mod tags;
 mod tidy;
 mod timers;
 #[cfg(feature = "tls")]

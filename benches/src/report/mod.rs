@@ -9,6 +9,7 @@ pub(crate) mod freshness;
 mod html;
 pub(crate) mod http;
 pub(crate) mod jobs;
+pub(crate) mod keyed;
 mod plot;
 pub(crate) mod reconnect;
 mod stats;

@@ -130,6 +130,21 @@ fn http_is_measured_with_every_server() {
 }
 
 #[test]
+fn the_age_of_the_values_of_many_keys_is_measured() {
+    for every in [&[][..], &["--every", "20"]] {
+        let json = Scratch::new("keyed.json");
+        let output = run(&[&["keyed", "--quick", "--json", json.path()], every].concat());
+        output.assert_success();
+        for part in ["20,000 updates/s of 64 B to 500 keys", "20 readers", "longest turn"] {
+            assert!(output.stdout.contains(part), "{part}\n{}", output.stdout);
+        }
+        let report: Value = serde_json::from_str(&json.read()).unwrap();
+        assert_percentiles(&report["age_ns"]);
+        assert!(report["values_per_second"].as_f64().unwrap() > 0.0, "{report}");
+    }
+}
+
+#[test]
 fn jobs_are_measured_beside_channels_in_every_idle_mode() {
     let json = Scratch::new("jobs.json");
     let output = run(&["jobs", "--quick", "--json", json.path()]);
@@ -167,7 +182,9 @@ fn clients_whose_server_is_killed_come_back() {
 
 #[test]
 fn files_that_cannot_be_written_are_told_before_anything_is_measured() {
-    for command in ["bus", "bystander", "events-stream", "freshness", "http", "jobs", "reconnect"] {
+    for command in
+        ["bus", "bystander", "events-stream", "freshness", "http", "jobs", "keyed", "reconnect"]
+    {
         let output = run(&[command, "--quick", "--json", "/no/such/folder/report.json"]);
         output.assert_failure("cannot write /no/such/folder/report.json");
     }

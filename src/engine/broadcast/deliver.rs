@@ -6,14 +6,17 @@ use crate::engine::event_loop::EventLoop;
 use crate::engine::http::event_stream::gap_data;
 use crate::engine::ids::TopicId;
 use crate::engine::turn::calls::HandlerCall;
-use crate::net::streams::Transmit;
+use crate::net::socket::Socket;
+use crate::net::sockets::Sender;
 use crate::queue::PublishError;
 use crate::reactor::Reactor;
-use crate::slots::Key;
 use crate::topics::Delivery;
 
 /// How many connections a turn delivers broadcasts to before the loop serves its sockets again.
 const BROADCAST_SLICE: usize = 256;
+
+/// About how many bytes of latest messages a turn delivers at ticks, for the same reason.
+const TICK_BYTES: usize = 1024 * 1024;
 
 impl<S, R: Reactor> EventLoop<S, R> {
     /// Delivers pending broadcasts to a slice of their subscribers.
@@ -43,6 +46,15 @@ impl<S, R: Reactor> EventLoop<S, R> {
         }
     }
 
+    /// Serves a slice of the subscribers that get the latest messages at intervals.
+    #[inline(never)]
+    pub(crate) fn serve_ticks(&mut self) {
+        let core = &mut self.core;
+        let now = core.now();
+        let mut sender = Sender::new(&mut core.sockets, &mut core.streams);
+        core.topics.conflation().serve_ticks(now, BROADCAST_SLICE, TICK_BYTES, &mut sender);
+    }
+
     /// Calls `on_gap` for connections that missed broadcasts. A gap that ends meanwhile is reported
     /// in the next turn.
     #[inline(never)]
@@ -55,7 +67,11 @@ impl<S, R: Reactor> EventLoop<S, R> {
             if self.core.sockets.is_open(conn) {
                 self.core.topics.count_gap(missed.topic);
                 let gap = Gap::from(missed);
-                self.core.erased().send_gap_event(conn, &gap);
+                let Core { sockets, topics, .. } = &mut self.core;
+                if sockets.get(conn).is_some_and(Socket::is_event_stream) {
+                    let name = topics.name(gap.topic.0).unwrap_or_default();
+                    sockets.responses().send_event(conn, "gap", &gap_data(name, &gap));
+                }
                 self.call(conn, HandlerCall::Gap, |handler, conn| {
                     handler.on_gap(conn, gap, state);
                 });
@@ -72,15 +88,5 @@ impl<S, R: Reactor> EventLoop<S, R> {
             // A change for which no handler is registered counts as published.
             !matches!(events.push(change), Err(PublishError::Full(_)))
         });
-    }
-}
-
-impl Core<dyn Transmit + '_> {
-    /// Tells a stream of server-sent events of a gap. Others only have `on_gap`.
-    fn send_gap_event(&mut self, conn: Key, gap: &Gap) {
-        if self.sockets.is_event_stream(conn) {
-            let name = self.topics.name(gap.topic.0).unwrap_or_default();
-            self.sockets.send_event(conn, "gap", &gap_data(name, gap));
-        }
     }
 }

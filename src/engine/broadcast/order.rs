@@ -13,6 +13,10 @@ use crate::proto::{CloseCode, Outgoing, State};
 use crate::slots::Key;
 use crate::topics::{Output, Run, SendCapacity};
 
+/// The most shares of latest messages that a connection gets in one turn. Each is sent before the
+/// next is taken, so that little waits in its outbox: what waits there does not change any more.
+const SHARES_MAX: usize = 4;
+
 impl Core<dyn Transmit + '_> {
     /// Sends a message to a connection that is open.
     #[inline]
@@ -48,8 +52,10 @@ impl Core<dyn Transmit + '_> {
         };
         match socket.protocol.state() {
             State::Open => {
-                self.deliver_pending(conn);
+                deliver_last(self, conn, None);
                 self.topics.remove_connection(conn);
+                self.tags.remove_connection(conn);
+                self.limiter.rates.leave_tags(conn);
                 // The peer's time to answer begins when the close frame is written, not when the
                 // turn did.
                 self.sockets.close(conn, code, reason, self.streams.now());
@@ -83,6 +89,41 @@ impl Core<dyn Transmit + '_> {
             self.topics.catch_up(conn, &mut Sender::new(&mut self.sockets, &mut self.streams));
         }
     }
+}
+
+/// Delivers everything that topics keep for a connection, or that `only` keeps and what order
+/// requires, because its subscriptions end or change; `false` if that was more than may wait.
+pub(crate) fn deliver_last(
+    core: &mut Core<dyn Transmit + '_>,
+    conn: Key,
+    only: Option<Key>,
+) -> bool {
+    if !core.deliver_pending(conn) {
+        return false;
+    }
+    let mut sender = Sender::new(&mut core.sockets, &mut core.streams);
+    core.topics.conflation().flush(conn, only, &mut sender);
+    core.sockets.is_open(conn)
+}
+
+/// Delivers the latest messages of keys that are pending for a connection, as far as its output has
+/// room. Returns whether there are more, and room for them.
+pub(crate) fn catch_up_latest(core: &mut Core<dyn Transmit + '_>, conn: Key) -> bool {
+    // Topics know connections by their slots, which a later connection may have.
+    if core.sockets.get(conn).is_none() {
+        return false;
+    }
+    for _ in 0..SHARES_MAX {
+        let mut sender = Sender::new(&mut core.sockets, &mut core.streams);
+        let caught_up = core.topics.conflation().catch_up(conn, &mut sender);
+        if caught_up.bytes > 0 {
+            sender.flush(conn);
+        }
+        if !caught_up.has_more || sender.send_capacity(conn).is_waiting() {
+            return false;
+        }
+    }
+    true
 }
 
 impl Output for Sender<'_> {

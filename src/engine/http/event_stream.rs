@@ -11,17 +11,17 @@ use crate::proto::http::{ContentType, HttpResponse, InvalidHeader};
 const EVENT_STREAM: ContentType = ContentType::new("text/event-stream");
 
 /// A stream of server-sent events (HTML Standard §9.2), as an [`Answer`](crate::Answer): what a
-/// page's `EventSource` receives. It passes where proxies break WebSockets, and the browser connects
-/// again by itself.
+/// page's `EventSource` receives. It passes where proxies break WebSockets, and the browser
+/// connects again by itself.
 ///
 /// The connection is subscribed to the topics of the stream. Each broadcast is an event, which the
-/// loop encodes once for all streams: a text line by line, bytes in base64 as events named `binary`.
-/// The policies for slow subscribers apply. A gap is an event named `gap`, whose data is JSON:
-/// `{"topic":"news","first":7,"last":9,"missed":3}`.
+/// loop encodes once for all streams: a text line by line, bytes in base64 as events named
+/// `binary`. The policies for slow subscribers apply. A gap is an event named `gap`, whose data is
+/// JSON: `{"topic":"news","first":7,"last":9,"missed":3}`.
 ///
-/// The connection is open in one direction, as with a [`StreamedResponse`](crate::StreamedResponse):
-/// [`Connection::send`](crate::Connection::send) sends an event, and the handler of the request
-/// learns of gaps and of the end.
+/// The connection is open in one direction, as with a
+/// [`StreamedResponse`](crate::StreamedResponse): [`Connection::send`](crate::Connection::send)
+/// sends an event, and the handler of the request learns of gaps and of the end.
 ///
 /// ```
 /// use std::time::Duration;

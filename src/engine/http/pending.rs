@@ -35,6 +35,14 @@ pub(crate) struct PendingRequest {
     wanted: Option<Wanted>,
 }
 
+/// An answer to a request that awaited it.
+#[derive(Debug)]
+pub(crate) struct Given {
+    pub(crate) conn: ConnectionId,
+    pub(crate) waiting: PendingRequest,
+    pub(crate) answer: Answer,
+}
+
 /// What the answer depends on.
 #[derive(Debug)]
 pub(crate) struct RequestFacts {
@@ -171,22 +179,19 @@ impl PendingRequests {
         }
     }
 
+    /// Whether a handler is being called for the request.
+    pub(crate) fn is_asking(&self, request: RequestId) -> bool {
+        self.asking.as_ref().is_some_and(|asking| asking.request == request)
+    }
+
     /// Takes an answer to the request for which a handler is being called, until that returns.
-    /// Gives back an answer to another request.
-    pub(crate) fn give_early(
-        &mut self,
-        request: RequestId,
-        answer: Answer,
-    ) -> Result<Result<(), RespondError>, Answer> {
+    pub(crate) fn give_early(&mut self, answer: Answer) -> Result<(), RespondError> {
         match &mut self.asking {
-            Some(asking) if asking.request == request => Ok(match asking.given {
-                None | Some(Answer::Later(_)) => {
-                    asking.given = Some(answer);
-                    Ok(())
-                }
-                Some(_) => Err(RespondError::Answered),
-            }),
-            _ => Err(answer),
+            Some(Asking { given: given @ (None | Some(Answer::Later(_))), .. }) => {
+                *given = Some(answer);
+                Ok(())
+            }
+            _ => Err(RespondError::Answered),
         }
     }
 

@@ -6,7 +6,8 @@ use crate::engine::handle::{LoopHandle, News};
 use crate::engine::http::answer::{Answer, RequestId, RespondError};
 use crate::engine::http::pending::IsWanted;
 
-/// Answers one request, from any thread: see [`Connection::responder`](crate::Connection::responder).
+/// Answers one request, from any thread: see
+/// [`Connection::responder`](crate::Connection::responder).
 ///
 /// If it is dropped without an answer, the client gets 500.
 ///

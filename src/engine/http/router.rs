@@ -49,6 +49,7 @@ impl<S> RouterBuilder<S> {
         ServerEndpoint {
             limits: Arc::new(self.config.limits.clone()),
             proxies: self.config.proxies.clone(),
+            is_exempt: self.config.is_exempt,
             backlog: self.config.backlog,
             #[cfg(feature = "tls")]
             tls: self.config.tls.clone(),
@@ -64,7 +65,7 @@ impl<S> RouterBuilder<S> {
         let resources = self.routes.into_iter().map(|(pattern, route)| {
             let resource = match route {
                 Route::WebSocket(config, handler) => {
-                    let handler = ConfiguredHandler::server(handler, config, endpoint);
+                    let handler = ConfiguredHandler::server(handler, *config, endpoint);
                     Resource::WebSocket(handlers.insert(handler))
                 }
                 Route::Handler(handler) => {

@@ -52,7 +52,7 @@ pub struct Routes<S>(Vec<(String, Route<S>)>);
 
 /// What is served at a path.
 pub(crate) enum Route<S> {
-    WebSocket(ServerConfig, Box<dyn WebSocketHandler<S>>),
+    WebSocket(Box<ServerConfig>, Box<dyn WebSocketHandler<S>>),
     Handler(Box<dyn HttpHandler<S>>),
     Page(HttpResponse),
     Metrics,
@@ -60,12 +60,12 @@ pub(crate) enum Route<S> {
 
 /// An application's handler of requests. The response to `HEAD` omits the body.
 ///
-/// It runs on the loop's thread, as a [`WebSocketHandler`] does. If `on_request` panics, the response
-/// is 500. [`Routes::get`] takes a closure, [`Routes::get_handler`] an object.
+/// It runs on the loop's thread, as a [`WebSocketHandler`] does. If `on_request` panics, the
+/// response is 500. [`Routes::get`] takes a closure, [`Routes::get_handler`] an object.
 ///
-/// The methods other than [`on_request`](Self::on_request) concern responses that are sent in pieces
-/// ([`StreamedResponse`](crate::StreamedResponse), [`EventStream`]), and are called as those of a
-/// [`WebSocketHandler`] are.
+/// The methods other than [`on_request`](Self::on_request) concern responses that are sent in
+/// pieces ([`StreamedResponse`](crate::StreamedResponse), [`EventStream`]), and are called as those
+/// of a [`WebSocketHandler`] are.
 #[expect(unused_variables, reason = "the names document the defaulted methods")]
 pub trait HttpHandler<S> {
     /// A client sent a request. [`Connection::peer_addr`] is the client's address. Only the answer
@@ -126,7 +126,7 @@ impl<S> Routes<S> {
         config: ServerConfig,
         handler: impl WebSocketHandler<S> + 'static,
     ) -> Self {
-        self.add(path, Route::WebSocket(config, Box::new(handler)))
+        self.add(path, Route::WebSocket(Box::new(config), Box::new(handler)))
     }
 
     /// Adds a WebSocket endpoint with a closure that handles its messages, as

@@ -15,6 +15,7 @@ use crate::net::lists::Lists;
 use crate::net::rare_state::End;
 use crate::net::sockets::Lent;
 use crate::proto::{CloseCode, Event, HEADROOM_BYTES, Incoming};
+use crate::rates::LimitKind;
 use crate::reactor::{Reactor, Readiness};
 use crate::slots::Key;
 
@@ -62,6 +63,9 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// Hands one event to the connection's handler.
     pub(crate) fn dispatch(&mut self, conn: Key, event: Event<'_>, state: &mut S) {
         match event {
+            Event::Message(_) if self.core.sockets.registry.input.refuses_messages() => {
+                self.core.erased().close_by_limit(conn, LimitKind::Messages);
+            }
             Event::Message(incoming) => {
                 let message = incoming.message();
                 if matches!(incoming, Incoming::Assembled(..)) {
@@ -93,8 +97,10 @@ impl<S, R: Reactor> EventLoop<S, R> {
             }
             Event::Close(payload) => self.core.sockets.registry.end_by_close_frame(conn, &payload),
             Event::ProxyHeader(header) => self.note_client(conn, &header),
-            Event::Request(head) => self.answer(conn, &head, None, state),
-            Event::Body { head, body } => self.answer(conn, &head, Some(&body), state),
+            Event::Request(head) => self.answering(conn, state).answer(&head, None),
+            Event::Body { head, body } => {
+                self.answering(conn, state).answer(&head, Some(&body));
+            }
             // Handled where the rest of the input is at hand.
             Event::Tunnel => {}
             Event::Response(head) => self.accepted(conn, &head, state),
@@ -116,6 +122,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
             self.core.sockets.registry.arm(conn);
             let unsent = self.handlers.get(handler).map_or(0, |handler| handler.unsent_limit);
             self.core.sender().set_unsent_limit(conn, unsent);
+            self.draw_age(conn, handler);
+            self.core.erased().begin_limits(conn);
             if self.core.ending.stops_reading {
                 self.core.sockets.registry.pause(conn);
             }

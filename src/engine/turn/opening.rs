@@ -40,6 +40,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             Some(Ok(Some(len))) if len > 0 => len,
             Some(other) => return self.receive_end(conn, other),
         };
+        self.core.erased().charge_behind_head(conn, end);
         let batch = Batch { input: &mut buffer[..end], at: 0, is_drained: end < room && !hangup };
         self.handle_batch(conn, batch, false, state)
     }

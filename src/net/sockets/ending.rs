@@ -24,7 +24,7 @@ impl Sockets {
         });
         registry.note_end(conn, Disconnect::ClosedByApplication { code });
         // The peer's close frame has to be read.
-        registry.unpause(conn);
+        registry.end_pauses(conn);
         if registry.table.get(conn).is_some_and(Socket::is_closing_stream) {
             // Our half ends once all is written.
             registry.queue_reaping(conn);

@@ -168,7 +168,7 @@ impl Relief<'_> {
         if let Some(leftover) = leftover {
             output.storage.buffers.give(leftover.storage);
         }
-        registry.unpause(conn);
+        registry.end_pauses(conn);
         let reason = Disconnect::MemoryPressure(MemoryLimit::Inbound);
         registry.end(conn, End::Disconnect(reason));
     }

@@ -1,18 +1,11 @@
 //! Broadcasts to connections without frames: raw streams and streamed responses.
 
-use std::io::{self, IoSlice};
 use std::ops::Range;
 
 use bytes::Bytes;
 
-use super::Sockets;
-use super::output::{Output, only_payload, reframe};
-use super::registry::Registry;
-use crate::net::cork::REUSE_BYTES_MIN;
 use crate::net::framing::Framing;
-use crate::net::streams::Transmit;
-use crate::proto::MaskKeys;
-use crate::slots::Key;
+use crate::proto::{FrameHeader, MaskKeys, Payload, Role};
 use crate::topics::{Run, Source};
 
 /// The last run that was written without frames, for all who get the same.
@@ -31,7 +24,12 @@ struct Unframed {
 impl LastUnframed {
     /// The messages of a run, written as the framing says. They are written once for all who get
     /// the same run one after the other.
-    fn write(&mut self, run: &Run<'_>, framing: Framing, mask_keys: &mut MaskKeys) -> Bytes {
+    pub(super) fn write(
+        &mut self,
+        run: &Run<'_>,
+        framing: Framing,
+        mask_keys: &mut MaskKeys,
+    ) -> Bytes {
         let range = run.frames.range();
         let is_same = |last: &Unframed| {
             Some(last.source) == run.source && last.range == range && last.framing == framing
@@ -54,70 +52,24 @@ impl LastUnframed {
     }
 }
 
-impl Sockets {
-    /// Delivers a run to a connection without frames for which nothing waits.
-    pub(super) fn deliver_unframed(&mut self, conn: Key, run: &Run<'_>, io: &mut impl Transmit) {
-        let Self { registry, output } = self;
-        let framing = registry.table.framing(conn);
-        // Payloads that are sent as they are need no copy.
-        if let Some(payload) = only_payload(run.as_slice()).filter(|_| framing == Framing::Raw) {
-            let sent = io.transmit(conn.index(), &[IoSlice::new(payload)]);
-            return note_sent(self, conn, payload.len(), sent, |output, registry, sent| {
-                output.queue_bytes(registry, conn, &payload[sent..]);
-            });
-        }
-        let bytes = output.unframed.write(run, framing, &mut output.mask_keys);
-        let sent = io.transmit(conn.index(), &[IoSlice::new(&bytes)]);
-        note_sent(self, conn, bytes.len(), sent, |output, registry, sent| {
-            output.queue_shared(registry, conn, &bytes.slice(sent..));
-        });
-    }
+/// The payload of a server's frame, if there is no other.
+pub(super) fn only_payload(frames: &[u8]) -> Option<&[u8]> {
+    let (header, len) = FrameHeader::parse_agreed(frames, Role::Client, true).ok()??;
+    (len + header.len as usize == frames.len()).then(|| &frames[len..])
 }
 
-/// Queues what the stream did not take, if it has not failed.
-fn note_sent(
-    sockets: &mut Sockets,
-    conn: Key,
-    len: usize,
-    sent: io::Result<usize>,
-    queue: impl FnOnce(&mut Output, &mut Registry, usize),
+/// Writes a server's frames again with another framing.
+pub(super) fn reframe(
+    mut frames: &[u8],
+    framing: Framing,
+    mask_keys: &mut MaskKeys,
+    out: &mut Vec<u8>,
 ) {
-    let Sockets { registry, output } = sockets;
-    match sent {
-        Ok(sent) if sent == len => {}
-        Ok(sent) => {
-            queue(output, registry, sent);
-            output.note_blocked(registry, conn);
-        }
-        Err(error) => registry.fail(conn, error),
-    }
-}
-
-impl Output {
-    /// Appends a run to what waits for a connection without frames.
-    pub(super) fn push_unframed(&mut self, registry: &mut Registry, conn: Key, run: &Run<'_>) {
-        let framing = registry.table.framing(conn);
-        let bytes = self.unframed.write(run, framing, &mut self.mask_keys);
-        self.queue_shared(registry, conn, &bytes);
-    }
-
-    /// Appends bytes that others may get, too. Short ones are copied.
-    fn queue_shared(&mut self, registry: &mut Registry, conn: Key, bytes: &Bytes) {
-        if bytes.len() < REUSE_BYTES_MIN {
-            return self.queue_bytes(registry, conn, bytes);
-        }
-        if registry.is_corked(conn) {
-            return self.cork.push_shared(bytes.clone());
-        }
-        let Some(socket) = registry.table.get_mut(conn) else {
-            return;
-        };
-        let outbox = socket.outbox.get_or_insert_with(|| self.outboxes.take(&mut self.storage));
-        outbox.push_shared(bytes, 0..bytes.len(), &mut self.storage);
-        if socket.blocked {
-            registry.note_level(conn);
-        } else {
-            self.dirty.push(conn, socket);
-        }
+    while let Ok(Some((header, len))) = FrameHeader::parse_agreed(frames, Role::Client, true) {
+        let (frame, rest) = frames.split_at(len + header.len as usize);
+        let FrameHeader { opcode, compressed, .. } = header;
+        let payload = Payload { opcode, compressed, bytes: &frame[len..] };
+        framing.next(mask_keys).write(&payload, out);
+        frames = rest;
     }
 }

@@ -6,11 +6,12 @@
 //! every turn, `settled` what must hold when nothing is under way, `ending` what must hold at the
 //! end of a loop. The other files with tests are single cases over `rig`.
 //!
-//! The families' 1,400 seeds run in the ordinary test command. A seed that fails prints the command
+//! The families' 1,500 seeds run in the ordinary test command. A seed that fails prints the command
 //! that runs it again with the end of its history. `EVENTWIRE_SEEDS=100000` runs more, and
 //! `--nocapture` shows each family's progress and the totals.
 
 mod actions;
+mod ages;
 mod alarms;
 mod app;
 mod broadcasts;
@@ -35,6 +36,7 @@ mod pausing;
 mod payload;
 mod peer;
 mod places;
+mod rates;
 mod reaching;
 mod regressions;
 mod rig;
@@ -44,6 +46,7 @@ mod shares;
 mod stages;
 mod stirring;
 mod storm;
+mod tags;
 mod visitor;
 mod world;
 
