@@ -27,8 +27,8 @@ pub struct ServerConfig {
     pub(crate) backlog: u32,
     pub(crate) unsent_limit: u32,
     pub(crate) proxies: Option<TrustedProxies>,
-    pub(crate) max_age: Option<Box<MaxAge>>,
     pub(crate) is_exempt: bool,
+    pub(crate) max_age: Option<Box<MaxAge>>,
     #[cfg(feature = "tls")]
     pub(crate) tls: Option<TlsServer>,
 }
@@ -44,8 +44,8 @@ impl Default for ServerConfig {
             backlog: 4096,
             unsent_limit: 0,
             proxies: None,
-            max_age: None,
             is_exempt: false,
+            max_age: None,
             #[cfg(feature = "tls")]
             tls: None,
         }
@@ -114,6 +114,15 @@ impl ServerConfig {
         self
     }
 
+    /// Exempts the connections of this listener from the limits of addresses
+    /// ([`Config::address_limits`](crate::Config::address_limits)), for instance if it is internal.
+    /// Default: they count, together with those of other listeners.
+    #[must_use]
+    pub const fn exempt_from_address_limits(mut self) -> Self {
+        self.is_exempt = true;
+        self
+    }
+
     /// How old a connection may become once it is open: a WebSocket of this configuration, or a
     /// streamed response of the listener's. Default: as old as it likes.
     ///
@@ -132,15 +141,6 @@ impl ServerConfig {
     #[must_use]
     pub fn max_age(mut self, age: impl Into<MaxAge>) -> Self {
         self.max_age = Some(Box::new(age.into()));
-        self
-    }
-
-    /// Exempts the connections of this listener from the limits of addresses
-    /// ([`Config::address_limits`](crate::Config::address_limits)), of an internal one for instance. Default: they count,
-    /// together with those of other listeners.
-    #[must_use]
-    pub const fn exempt_from_address_limits(mut self) -> Self {
-        self.is_exempt = true;
         self
     }
 

@@ -27,8 +27,8 @@ pub struct StreamConfig {
     pub(crate) unsent_limit: u32,
     pub(crate) backlog: u32,
     pub(crate) proxies: Option<TrustedProxies>,
-    pub(crate) max_age: Option<Box<MaxAge>>,
     pub(crate) is_exempt: bool,
+    pub(crate) max_age: Option<Box<MaxAge>>,
     #[cfg(feature = "tls")]
     pub(crate) tls_server: Option<TlsServer>,
     #[cfg(feature = "tls")]
@@ -42,8 +42,8 @@ impl Default for StreamConfig {
             unsent_limit: 0,
             backlog: 4096,
             proxies: None,
-            max_age: None,
             is_exempt: false,
+            max_age: None,
             #[cfg(feature = "tls")]
             tls_server: None,
             #[cfg(feature = "tls")]

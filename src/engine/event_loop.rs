@@ -21,6 +21,7 @@ use crate::engine::http::pending::PendingRequests;
 use crate::engine::http::router::Routers;
 use crate::engine::ids::TopicId;
 use crate::engine::rates::limiter::Limiter;
+use crate::engine::rates::limiting::Limiting;
 use crate::engine::server::open_listeners::OpenListeners;
 use crate::engine::stats::snapshot::{Meters, Tally};
 use crate::engine::turn::backlog::Backlog;
@@ -347,7 +348,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             self.publish_topic_changes();
         }
         if self.core.limiter.rates.next_due() <= self.core.now() {
-            self.core.erased().end_rate_pauses();
+            Limiting::new(self.core.erased()).end_pauses();
         }
         if self.core.links.next_due() <= self.core.now() {
             self.core.erased().serve_links();

@@ -4,6 +4,7 @@ use crate::engine::connection::Connection;
 use crate::engine::context::Context;
 use crate::engine::core::Core;
 use crate::engine::ids::ConnectionId;
+use crate::engine::rates::limiting::Limiting;
 use crate::net::SendStatus;
 use crate::net::streams::Transmit;
 use crate::proto::{AsOutgoing, CloseCode, Outgoing, PreparedMessage};
@@ -61,7 +62,8 @@ impl Connection<'_> {
         let key = key.into();
         let was_tagged = self.context.core.tags.remove(self.id().0, key);
         if was_tagged {
-            self.context.core.leave_limited_tag(self.id().0, key);
+            let conn = self.id().0;
+            Limiting::new(self.context.core).leave_tag(conn, key);
         }
         was_tagged
     }

@@ -212,14 +212,16 @@ impl Entry {
                 if messages > 0 && has_bytes {
                     Left::Some { messages, bytes }
                 } else {
+                    let messages_rate = messages_rate.filter(|_| messages == 0);
+                    let bytes_rate = bytes_rate.filter(|_| !has_bytes);
                     Left::Wait(self.next_turn(messages_rate, bytes_rate, now))
                 }
             }
         }
     }
 
-    /// When another connection that waits is read from again: when there is enough for it, and
-    /// after those that have waited for longer. `None` if never.
+    /// When another connection that waits for these is read from again: when there is enough for
+    /// it, and after those that have waited for longer. `None` if never.
     fn next_turn(
         &mut self,
         messages: Option<Rate>,

@@ -10,6 +10,7 @@ use crate::engine::http::router::{Resource, Router};
 use crate::engine::http::served::{Served, allow};
 use crate::engine::ids::ConnectionId;
 use crate::engine::rates::limiter::RequestPart;
+use crate::engine::rates::limiting::Limiting;
 use crate::engine::turn::calls::HandlerCall;
 use crate::net::peer::PeerAddr;
 use crate::net::proxies;
@@ -32,7 +33,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let client = proxies::announced(header);
         if let (Some(socket), Some(_)) = (self.core.sockets.get_mut(conn), client) {
             socket.peer = PeerAddr::from(client);
-            self.core.erased().count_client(conn);
+            Limiting::new(self.core.erased()).count_client(conn);
         }
     }
 }

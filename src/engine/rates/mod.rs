@@ -8,5 +8,6 @@
 
 mod admission;
 pub(crate) mod limiter;
+pub(crate) mod limiting;
 mod reading;
 mod tags;

@@ -1,14 +1,14 @@
 //! Open connections: before each receive, what came is charged and what may come is looked up.
 
-use crate::engine::core::Core;
 use crate::engine::event_loop::EventLoop;
 use crate::engine::ids::ConnectionId;
 use crate::engine::rates::limiter::{Arrived, Reading};
+use crate::engine::rates::limiting::Limiting;
 use crate::engine::turn::read::Received;
 use crate::logging::log_line;
 use crate::net::disconnect::Disconnect;
 use crate::net::socket::Socket;
-use crate::net::streams::Transmit;
+use crate::net::sockets::LimitedInput;
 use crate::proto::CloseCode;
 use crate::rates::{Allowance, Exceeded, LimitKind, Verdict};
 use crate::reactor::Reactor;
@@ -36,11 +36,11 @@ impl<S, R: Reactor> EventLoop<S, R> {
                 log_line!(debug, "connection {}: paused by a limit", ConnectionId(conn));
                 self.core.limiter.paused += 1;
                 self.core.limiter.rates.begin_pause(conn, until);
-                self.core.sockets.registry.pause_by_rate(conn);
+                LimitedInput::new(&mut self.core.sockets.registry, conn).pause();
                 Some(Received::Ended)
             }
             Verdict::Close(exceeded) => {
-                self.core.erased().close_for(conn, exceeded);
+                Limiting::new(self.core.erased()).close_for(conn, exceeded);
                 // What the peer still sends is read.
                 Some(Received::More(0))
             }
@@ -72,16 +72,16 @@ impl<S, R: Reactor> EventLoop<S, R> {
     }
 }
 
-impl Core<dyn Transmit + '_> {
+impl Limiting<'_> {
     /// Charges a connection that has just opened for what arrived behind its request.
     #[inline]
     pub(crate) fn charge_behind_head(&mut self, conn: Key, bytes: usize) {
         if bytes > 0
-            && self.limiter.is_used
-            && self.sockets.get(conn).is_some_and(Socket::has_limited_input)
+            && self.core.limiter.is_used
+            && self.core.sockets.get(conn).is_some_and(Socket::has_limited_input)
         {
-            let now = self.now();
-            self.limiter.rates.charge(conn, 0, bytes as u64, now);
+            let now = self.core.now();
+            self.core.limiter.rates.charge(conn, 0, bytes as u64, now);
         }
     }
 
@@ -89,24 +89,24 @@ impl Core<dyn Transmit + '_> {
     #[cold]
     pub(crate) fn close_by_limit(&mut self, conn: Key, kind: LimitKind) {
         let allowance =
-            self.limiter.reading.map_or(Allowance::UNLIMITED, |reading| reading.allowance);
+            self.core.limiter.reading.map_or(Allowance::UNLIMITED, |reading| reading.allowance);
         self.close_for(conn, allowance.exceeded_by(kind));
     }
 
     #[cold]
     fn close_for(&mut self, conn: Key, exceeded: Exceeded) {
         let Exceeded { scope, kind } = exceeded;
-        self.sockets.registry.note_end(conn, Disconnect::RateLimited { scope, kind });
-        self.close(conn, CloseCode::POLICY, &kind.to_string());
-        self.sockets.registry.queue_reaping(conn);
+        self.core.sockets.registry.note_end(conn, Disconnect::RateLimited { scope, kind });
+        self.core.close(conn, CloseCode::POLICY, &kind.to_string());
+        self.core.sockets.registry.queue_reaping(conn);
     }
 
     /// Reads again from connections whose pauses have ended.
     #[inline(never)]
-    pub(crate) fn end_rate_pauses(&mut self) {
-        let now = self.now();
-        while let Some(conn) = self.limiter.rates.expire(now) {
-            self.sockets.registry.resume_by_rate(conn);
+    pub(crate) fn end_pauses(&mut self) {
+        let now = self.core.now();
+        while let Some(conn) = self.core.limiter.rates.expire(now) {
+            LimitedInput::new(&mut self.core.sockets.registry, conn).resume();
         }
     }
 }

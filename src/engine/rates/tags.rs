@@ -1,10 +1,10 @@
 //! Tags with limits.
 
 use crate::engine::connection::Connection;
-use crate::engine::core::Core;
 use crate::engine::ids::ConnectionId;
+use crate::engine::rates::limiting::Limiting;
 use crate::logging::log_line;
-use crate::net::streams::Transmit;
+use crate::net::sockets::LimitedInput;
 use crate::rates::{LimitKind, RateKey, RateLimits, TagDenied};
 use crate::slots::Key;
 use crate::tags::{Tag, TagError};
@@ -50,34 +50,34 @@ impl Connection<'_> {
         key: impl Into<Tag<'k>>,
         limits: &RateLimits,
     ) -> Result<bool, TagError> {
-        let key = key.into();
+        let (conn, key) = (self.id().0, key.into());
         let is_new = self.tag(key)?;
-        let joined = self.context.core.limit_tag(self.id().0, key, limits);
+        let joined = Limiting::new(self.context.core).limit_tag(conn, key, limits);
         if joined.is_err() && is_new {
-            self.context.core.tags.remove(self.id().0, key);
+            self.context.core.tags.remove(conn, key);
         }
         joined.map(|()| is_new)
     }
 }
 
-impl Core<dyn Transmit + '_> {
+impl Limiting<'_> {
     /// Counts a connection for a tag that it has, with these limits.
     fn limit_tag(&mut self, conn: Key, tag: Tag<'_>, limits: &RateLimits) -> Result<(), TagError> {
-        self.limiter.is_used = true;
-        let (key, now) = (rate_key(tag), self.now());
-        match self.limiter.rates.join_tag(conn, &key, limits, now) {
+        self.core.limiter.is_used = true;
+        let (key, now) = (rate_key(tag), self.core.now());
+        match self.core.limiter.rates.join_tag(conn, &key, limits, now) {
             Ok(false) => self.update_limits(conn),
             Ok(true) => {
-                let count = self.tags.tagged(tag).len();
+                let count = self.core.tags.tagged(tag).len();
                 for index in 0..count {
-                    if let Some(conn) = self.tags.tagged_at(tag, index) {
+                    if let Some(conn) = self.core.tags.tagged_at(tag, index) {
                         self.update_limits(conn);
                     }
                 }
             }
             Err(denied) => {
                 log_line!(debug, "connection {}: not tagged with {tag:?}", ConnectionId(conn));
-                self.limiter.refused += 1;
+                self.core.limiter.refused += 1;
                 return Err(tag_error(denied));
             }
         }
@@ -85,18 +85,18 @@ impl Core<dyn Transmit + '_> {
     }
 
     /// The connection has lost a tag.
-    pub(crate) fn leave_limited_tag(&mut self, conn: Key, tag: Tag<'_>) {
-        if self.limiter.is_used && self.limiter.rates.leave_tag(conn, &rate_key(tag)) {
+    pub(crate) fn leave_tag(&mut self, conn: Key, tag: Tag<'_>) {
+        if self.core.limiter.is_used && self.core.limiter.rates.leave_tag(conn, &rate_key(tag)) {
             self.update_limits(conn);
         }
     }
 
     /// The limits of the connection have changed. If it waits, it may go on.
     fn update_limits(&mut self, conn: Key) {
-        self.limiter.rates.end_pause(conn);
-        self.sockets.registry.resume_by_rate(conn);
-        let is_limited = self.limiter.rates.limits_input(conn);
-        self.sockets.registry.set_rate_limited(conn, is_limited);
+        self.core.limiter.rates.end_pause(conn);
+        LimitedInput::new(&mut self.core.sockets.registry, conn).resume();
+        let is_limited = self.core.limiter.rates.limits_input(conn);
+        LimitedInput::new(&mut self.core.sockets.registry, conn).set_limited(is_limited);
     }
 }
 

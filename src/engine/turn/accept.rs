@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use crate::engine::core::Core;
 use crate::engine::endpoints::{Endpoint, ServerEndpoint};
 use crate::engine::event_loop::EventLoop;
+use crate::engine::rates::limiting::Limiting;
 use crate::error::Error;
 use crate::net::listener::Accepted;
 use crate::net::listeners::ACCEPT_BUDGET;
@@ -69,14 +70,14 @@ impl Core<dyn Transmit + '_> {
             Endpoint::Client(_) => return Err(Error::WrongEndpoint),
         };
         let is_stream = protocol.is_stream();
-        let admitted = self.admit(endpoint, peer, is_stream)?;
+        let admitted = Limiting::new(self).admit(endpoint, peer, is_stream)?;
         let socket = Socket::accepted(protocol, endpoint, peer.into());
         self.endpoints.enter(endpoint);
         let conn = self.sockets.registry.insert(socket);
         if is_stream {
             self.sockets.raw_streams().begin(conn);
         }
-        self.join(conn, admitted);
+        Limiting::new(self).join(conn, admitted);
         Ok(conn)
     }
 

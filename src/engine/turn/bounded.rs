@@ -1,21 +1,11 @@
 //! Receives no more than a slow peer or a rate limit allows.
 
 use crate::engine::event_loop::EventLoop;
-use crate::engine::turn::read::{Batch, Received};
+use crate::engine::rates::limiting::Limiting;
+use crate::engine::turn::read::{Batch, Bound, Received};
 use crate::rates::LimitKind;
 use crate::reactor::Reactor;
 use crate::slots::Key;
-
-/// How much to receive at once.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Bound {
-    /// In bytes. If none are allowed, any that come exceed a limit.
-    pub(super) most: usize,
-    /// It is a portion from a slow peer, which is charged for it.
-    pub(super) is_portion: bool,
-    /// A receive may come short though there is more.
-    pub(super) hangup: bool,
-}
 
 impl<S, R: Reactor> EventLoop<S, R> {
     /// Receives once from a slow peer, which it charges for what came, or from one with rate
@@ -35,7 +25,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             other => return self.receive_end(conn, other),
         };
         if most == 0 {
-            self.core.erased().close_by_limit(conn, LimitKind::Bytes);
+            Limiting::new(self.core.erased()).close_by_limit(conn, LimitKind::Bytes);
             return Received::More(end);
         }
         let is_drained = end < room && !hangup;

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use crate::engine::broadcast::order::deliver_last;
 use crate::engine::event_loop::EventLoop;
-use crate::engine::turn::bounded::Bound;
+use crate::engine::rates::limiting::Limiting;
 use crate::net::disconnect::{ConnectError, Disconnect};
 use crate::net::rare_state::{End, Leftover};
 use crate::net::reading::{ReadDebt, ReadPermission};
@@ -67,6 +67,17 @@ struct Receive {
     receives_little: bool,
     /// A receive may come short though there is more.
     hangup: bool,
+}
+
+/// How much to receive at once.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bound {
+    /// In bytes. If none are allowed, any that come exceed a limit.
+    pub(super) most: usize,
+    /// It is a portion from a slow peer, which is charged for it.
+    pub(super) is_portion: bool,
+    /// A receive may come short though there is more.
+    pub(super) hangup: bool,
 }
 
 /// What one receive brought.
@@ -400,7 +411,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
                 let announced = matches!(event, Event::ProxyHeader(_));
                 self.dispatch(conn, event, state);
                 if is_request {
-                    self.core.erased().charge_behind_head(conn, input.len() - used);
+                    Limiting::new(self.core.erased()).charge_behind_head(conn, input.len() - used);
                 }
                 if is_tunnel && self.core.erased().enter_tunnel(conn, &input[used..]) {
                     self.core.sockets.registry.resume(conn);

@@ -1,7 +1,7 @@
 //! Whether connections are read from, and how much: pausing, resuming, and slow peers.
 
 use super::registry::Registry;
-use crate::net::reading::{RateState, ReadDebt, ReadPermission, Replies};
+use crate::net::reading::{ReadDebt, ReadPermission, Replies};
 use crate::slots::Key;
 
 impl Registry {
@@ -31,51 +31,6 @@ impl Registry {
         true
     }
 
-    /// Sets whether rate limits hold for the connection's input. If they do from now on, what has
-    /// arrived and is not handled waits until they are looked at.
-    pub(crate) fn set_rate_limited(&mut self, conn: Key, is_limited: bool) {
-        let Some(socket) = self.table.get_mut(conn) else {
-            return;
-        };
-        match (socket.rate, is_limited) {
-            (RateState::Unlimited, true) => {
-                socket.rate = RateState::Limited;
-                self.set_halted(conn, true);
-            }
-            (RateState::Limited, false) => socket.rate = RateState::Unlimited,
-            _ => {}
-        }
-    }
-
-    /// Stops reading from a connection because of a rate limit.
-    pub(crate) fn pause_by_rate(&mut self, conn: Key) {
-        if let Some(socket) = self.table.get_mut(conn) {
-            debug_assert!(socket.is_open(), "the limits are for open connections");
-            socket.rate = RateState::Paused;
-            self.set_halted(conn, true);
-        }
-    }
-
-    /// Reads again, in this turn or the next, from a connection that was paused because of a rate
-    /// limit.
-    pub(crate) fn resume_by_rate(&mut self, conn: Key) {
-        let socket = self.table.get_mut(conn);
-        let Some(socket) = socket.filter(|socket| socket.rate == RateState::Paused) else {
-            return;
-        };
-        socket.rate = RateState::Limited;
-        socket.protocol.restart_deadlines(self.now);
-        self.set_halted(conn, false);
-        self.resume(conn);
-        self.arm(conn);
-    }
-
-    /// Reads on, whatever has paused the connection: its end has begun, and the peer's is awaited.
-    pub(super) fn end_pauses(&mut self, conn: Key) {
-        self.unpause(conn);
-        self.resume_by_rate(conn);
-    }
-
     pub(crate) fn is_paused(&self, conn: Key) -> bool {
         self.table.get(conn).is_some_and(|socket| socket.paused && !socket.is_dead())
     }
@@ -101,7 +56,8 @@ impl Registry {
         }
     }
 
-    pub(super) fn resume_if_unread(&mut self, conn: Key) {
+    /// Reads from the connection again, if there may be input that was not read.
+    pub(crate) fn resume_if_unread(&mut self, conn: Key) {
         let Some(socket) = self.table.get_mut(conn) else {
             return;
         };
@@ -143,6 +99,8 @@ impl Registry {
             return ReadPermission::Nothing;
         };
         if socket.is_paused() || socket.protocol.awaits_response() {
+            // Once the request is answered, nothing repeats the readiness.
+            socket.unread |= !socket.is_paused();
             self.input.set_halted(conn, true);
             return ReadPermission::Nothing;
         }

@@ -107,8 +107,7 @@ enum Action {
     SendMeBehindBroadcast,
     SendOther,
     PingMe,
-    TagMeWithin,
-    TagMeBeyond,
+    TagMeWithLimits,
     RemoveTopic,
     EmptyAndRemoveTopic,
     Publish,
@@ -128,7 +127,7 @@ enum Action {
 }
 
 impl Action {
-    const ALL: [Self; 38] = [
+    const ALL: [Self; 37] = [
         Self::Subscribe,
         Self::SubscribeBehindBroadcast,
         Self::Unsubscribe,
@@ -144,8 +143,7 @@ impl Action {
         Self::SendMeBehindBroadcast,
         Self::SendOther,
         Self::PingMe,
-        Self::TagMeWithin,
-        Self::TagMeBeyond,
+        Self::TagMeWithLimits,
         Self::RemoveTopic,
         Self::EmptyAndRemoveTopic,
         Self::Publish,
@@ -206,13 +204,8 @@ impl Action {
             }
             Self::SendOther => text(&cx.send_to(other, "x")),
             Self::PingMe => text(&cx.connection(me).ping(b"x")),
-            Self::TagMeWithin => {
-                // It is not read from any more.
-                let limits = RateLimits::new().messages(Rate::per_second(0));
-                text(&cx.connection(me).tag_with(7_u64, &limits.bytes(Rate::per_second(0))))
-            }
-            Self::TagMeBeyond => {
-                text(&cx.connection(me).tag_with("me", &RateLimits::new().connections(0)))
+            Self::TagMeWithLimits => {
+                text(&cx.connection(me).tag_with("unread", &NOTHING.bytes(Rate::per_second(0))))
             }
             Self::RemoveTopic => text(&cx.remove_topic(topic)),
             Self::EmptyAndRemoveTopic => {
@@ -340,13 +333,8 @@ fn expected_of_web_socket(at: At, action: Action) -> Outcome {
         }
         Action::SendOther => ("Sent".into(), mine("", subscribed), "x."),
         Action::PingMe => (status(SendStatus::Sent), mine("", subscribed), "."),
-        Action::TagMeWithin | Action::TagMeBeyond => {
-            let error = match open {
-                true => TagError::TooManyConnections,
-                false => TagError::ConnectionGone,
-            };
-            let is_tagged = open && action == Action::TagMeWithin;
-            let result: Result<bool, _> = if is_tagged { Ok(true) } else { Err(error) };
+        Action::TagMeWithLimits => {
+            let result = if open { Ok(true) } else { Err(TagError::ConnectionGone) };
             (format!("{result:?}"), mine("", subscribed), ".")
         }
         Action::RemoveTopic => ("false".into(), mine("", subscribed), "."),
@@ -402,6 +390,9 @@ struct Reach {
     /// An address that is listened on.
     used: SocketAddr,
 }
+
+/// Limits with which nothing is read.
+const NOTHING: RateLimits = RateLimits::new().messages(Rate::per_second(0));
 
 /// A URL that nobody serves.
 const NOWHERE: &str = "ws://127.0.0.1:7";
