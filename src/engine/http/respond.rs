@@ -15,7 +15,9 @@ use crate::engine::turn::calls::HandlerCall;
 use crate::net::peer::PeerAddr;
 use crate::net::proxies;
 use crate::proto::handshake::HandshakeError;
-use crate::proto::http::{ContentType, HttpRequest, HttpResponse, Template};
+use crate::proto::http::{
+    ContentType, Cors, ExpectedBody, HttpError, HttpRequest, HttpResponse, Template,
+};
 use crate::reactor::Reactor;
 use crate::slots::Key;
 
@@ -61,13 +63,17 @@ impl<S, R: Reactor> Answering<'_, S, R> {
             Ok(client) => client,
             Err(error) => return self.refuse_request(error, is_head),
         };
+        let cors = router.cors(request.path());
+        if let Some(cors) = cors {
+            core.sockets.responses().add_headers(self.conn, cors.headers(&request));
+        }
         let counted = endpoint.counted_address(client.or(peer));
         let part = RequestPart::of(head, body);
         let now = core.sockets.now();
         if let Err(denied) = core.limiter.take_request(self.conn, counted, part, now) {
             return self.deny(&request, denied);
         }
-        let (found, template) = match find(&request, router) {
+        let (found, template) = match find(&request, router, cors) {
             Ok(found) => found,
             Err(error) => return self.refuse_request(error, is_head),
         };
@@ -75,20 +81,11 @@ impl<S, R: Reactor> Answering<'_, S, R> {
             Ok(request) => request,
             Err(error) => return self.refuse_request(error.into(), is_head),
         };
-        let takes_body = matches!(found, Found::Handler(_));
-        match request.expected_body().map(|body| body.filter(|_| takes_body)) {
+        match awaited_body(&request, &found, endpoint.limits.body()) {
             Ok(None) => {}
-            // It has its own error for this.
-            Err(_) if matches!(found, Found::WebSocket(_)) => {}
             Ok(Some(body)) => {
-                let limit = endpoint.limits.body();
-                return match body.check(limit) {
-                    Ok(()) => {
-                        let sockets = &mut self.event_loop.core.sockets;
-                        sockets.responses().receive_body(self.conn, head, body);
-                    }
-                    Err(error) => self.refuse_request(error.into(), is_head),
-                };
+                let sockets = &mut self.event_loop.core.sockets;
+                return sockets.responses().receive_body(self.conn, head, body);
             }
             Err(error) => return self.refuse_request(error.into(), is_head),
         }
@@ -140,12 +137,18 @@ impl<S, R: Reactor> Answering<'_, S, R> {
 fn find(
     request: &HttpRequest<'_>,
     router: &Router,
+    cors: Option<&Cors>,
 ) -> Result<(Found, Option<Rc<Template>>), HandshakeError> {
     if request.is_for_server() {
         request.check_for_server()?;
         return Ok((Found::Response(HttpResponse::options(&router.allow())), None));
     }
     let served = router.find(request.path());
+    let preflight = |served: &Served<_>| cors?.preflight(request, || allow([served]));
+    if let Some(response) = served.and_then(preflight) {
+        request.check_for_resource()?;
+        return Ok((Found::Response(response), None));
+    }
     let resource = served.and_then(|served| served.find(request));
     let template = served.and_then(|served| served.pattern.template());
     if let Some(Resource::WebSocket(handler)) = resource {
@@ -159,6 +162,7 @@ fn find(
     request.check_for_resource()?;
     let found = match (resource, served) {
         (Some(Resource::Page(page)), _) => Found::Response(page.clone()),
+        (Some(Resource::File(file)), _) => Found::Response(file.respond(request)),
         (Some(Resource::Metrics), _) => Found::Metrics,
         (Some(Resource::Handler(handler)), _) => Found::Handler(*handler),
         (Some(Resource::WebSocket(handler)), _) => Found::WebSocket(*handler),
@@ -166,6 +170,24 @@ fn find(
         (None, None) => Found::Response(HttpResponse::new(404)),
     };
     Ok((found, template))
+}
+
+/// The body that is to be received before the request is answered. Only handlers get bodies.
+fn awaited_body(
+    request: &HttpRequest<'_>,
+    found: &Found,
+    limit: usize,
+) -> Result<Option<ExpectedBody>, HttpError> {
+    let body = match (request.expected_body(), found) {
+        // It has its own error for this.
+        (Err(_), Found::WebSocket(_)) => None,
+        (body, Found::Handler(_)) => body?,
+        (body, _) => body.map(|_| None)?,
+    };
+    match body {
+        Some(body) => body.check(limit).map(|()| Some(body)),
+        None => Ok(None),
+    }
 }
 
 /// The response to a method that the path does not have.

@@ -4,7 +4,7 @@ use super::opening::{Expected, Opening};
 use super::request_body::RequestBody;
 use super::{State, WebSocket, Workspace};
 use crate::proto::Role;
-use crate::proto::http::ExpectedBody;
+use crate::proto::http::{ExpectedBody, ExtraHeaders};
 use crate::time::Time;
 
 /// Tells a client that its body is wanted (RFC 9110 §10.1.1).
@@ -18,6 +18,12 @@ impl WebSocket {
     pub(crate) fn server_request(&mut self) -> Option<ServerRequest<'_>> {
         let is_server = self.role == Role::Server && self.state == State::Connecting;
         is_server.then_some(ServerRequest(self))
+    }
+
+    /// What the request in hand adds to any response to it.
+    pub(crate) fn response_headers(&self) -> &ExtraHeaders {
+        let opening = self.opening.as_ref();
+        opening.and_then(|it| it.response_headers.as_deref()).unwrap_or(ExtraHeaders::NONE)
     }
 
     /// What this server has of a request; `None` once the connection is open, and for a client.
@@ -60,6 +66,13 @@ impl ServerRequest<'_> {
         socket.waiting_since = workspace.now;
         if let Some(opening) = &mut socket.opening {
             opening.expected = Expected::Body(Box::new(body));
+        }
+    }
+
+    /// Any response to the request has these headers, too.
+    pub(crate) fn add_headers(self, headers: ExtraHeaders) {
+        if let Some(opening) = &mut self.0.opening {
+            opening.response_headers = Some(Box::new(headers));
         }
     }
 
