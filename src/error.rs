@@ -3,6 +3,7 @@ use std::{fmt, io};
 use crate::proto::handshake::UrlError;
 use crate::proto::http::InvalidHeader;
 use crate::queue::PublishError;
+use crate::tags::TagError;
 
 /// The caller's request cannot be granted, or a system call failed.
 ///
@@ -60,6 +61,8 @@ pub enum Error {
     Publish(PublishError<()>),
     /// A connection was not subscribed to a topic.
     Subscribe(SubscribeError),
+    /// A connection was not tagged.
+    Tag(TagError),
 }
 
 impl Error {
@@ -83,6 +86,7 @@ impl fmt::Display for Error {
             Self::ShuttingDown => f.write_str("the event loop is shutting down"),
             Self::Publish(error) => error.fmt(f),
             Self::Subscribe(error) => error.fmt(f),
+            Self::Tag(error) => error.fmt(f),
         }
     }
 }
@@ -95,6 +99,7 @@ impl std::error::Error for Error {
             Self::Header(error) => Some(error),
             Self::Publish(error) => Some(error),
             Self::Subscribe(error) => Some(error),
+            Self::Tag(error) => Some(error),
             Self::InvalidRoute(_)
             | Self::TopicLimit
             | Self::ConnectionLimit
@@ -132,6 +137,12 @@ impl<E> From<PublishError<E>> for Error {
 impl From<SubscribeError> for Error {
     fn from(error: SubscribeError) -> Self {
         Self::Subscribe(error)
+    }
+}
+
+impl From<TagError> for Error {
+    fn from(error: TagError) -> Self {
+        Self::Tag(error)
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod backoff;
 mod client;
+mod max_age;
 mod server;
 mod shutdown;
 mod stream;
@@ -10,11 +11,13 @@ use std::time::Duration;
 
 pub use self::backoff::Backoff;
 pub use self::client::ClientConfig;
+pub use self::max_age::MaxAge;
 pub use self::server::ServerConfig;
 pub use self::shutdown::Shutdown;
 pub use self::stream::StreamConfig;
 
 use crate::net::limits::{MemoryCaps, OutboxLimits};
+use crate::tags::TagLimits;
 use crate::topics::TopicLimits;
 
 /// What the loop does while it has nothing to do.
@@ -83,6 +86,7 @@ pub struct Config {
     pub(crate) outbox: OutboxLimits,
     pub(crate) memory: MemoryCaps,
     pub(crate) topics: TopicLimits,
+    pub(crate) tags: TagLimits,
     pub(crate) inbox: usize,
     pub(crate) on_panic: OnPanic,
     pub(crate) timers: usize,
@@ -114,6 +118,7 @@ impl Default for Config {
                 backlog: 1024 * 1024,
                 bytes: 256 * 1024 * 1024,
             },
+            tags: TagLimits { tags: 262_144, of_connection: 32 },
             inbox: 65_536,
             on_panic: OnPanic::default(),
             timers: 1_048_576,
@@ -383,6 +388,23 @@ impl Config {
     #[must_use]
     pub const fn max_topic_bytes(mut self, bytes: usize) -> Self {
         self.topics.bytes = bytes;
+        self
+    }
+
+    /// The most [tags](crate::Connection::tag), each counted once however many connections have it.
+    /// Default: 262,144, which is four for each of the most connections. A tag takes some 200 bytes
+    /// and its text once, so that this many take some 50 MiB, and 110 MiB with the longest texts.
+    #[must_use]
+    pub const fn max_tags(mut self, count: usize) -> Self {
+        self.tags.tags = count;
+        self
+    }
+
+    /// The most [tags](crate::Connection::tag) of one connection. Default: 32. Tagging a connection
+    /// searches through its list, and its end takes as many steps as it has tags.
+    #[must_use]
+    pub const fn max_connection_tags(mut self, count: usize) -> Self {
+        self.tags.of_connection = count;
         self
     }
 }

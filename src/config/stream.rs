@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use crate::config::max_age::MaxAge;
 use crate::net::proxies::TrustedProxies;
 use crate::proto::stream::StreamLimits;
 #[cfg(feature = "tls")]
@@ -26,6 +27,7 @@ pub struct StreamConfig {
     pub(crate) unsent_limit: u32,
     pub(crate) backlog: u32,
     pub(crate) proxies: Option<TrustedProxies>,
+    pub(crate) max_age: Option<Box<MaxAge>>,
     #[cfg(feature = "tls")]
     pub(crate) tls_server: Option<TlsServer>,
     #[cfg(feature = "tls")]
@@ -39,6 +41,7 @@ impl Default for StreamConfig {
             unsent_limit: 0,
             backlog: 4096,
             proxies: None,
+            max_age: None,
             #[cfg(feature = "tls")]
             tls_server: None,
             #[cfg(feature = "tls")]
@@ -91,6 +94,15 @@ impl StreamConfig {
     #[must_use]
     pub const fn close_timeout(mut self, time: Duration) -> Self {
         self.limits.close_timeout = time;
+        self
+    }
+
+    /// How old a stream may become, accepted or made, as
+    /// [`ServerConfig::max_age`](crate::ServerConfig::max_age). Default: as old as it likes. It is
+    /// closed as by [`Connection::close`](crate::Connection::close), after what was sent to it.
+    #[must_use]
+    pub fn max_age(mut self, age: impl Into<MaxAge>) -> Self {
+        self.max_age = Some(Box::new(age.into()));
         self
     }
 

@@ -13,13 +13,18 @@ use crate::engine::turn::room::Room;
 use crate::net::sockets::{Sender, Sockets};
 use crate::net::streams::Transmit;
 use crate::queue::LocalEvents;
+use crate::tags::Tags;
 use crate::time::Time;
+use crate::timers::Ages;
 use crate::topics::Topics;
 
 /// The part of an event loop that handlers act on. The other parts call the handlers.
 pub(crate) struct Core<T: ?Sized> {
     pub(crate) sockets: Sockets,
     pub(crate) topics: Topics,
+    pub(crate) tags: Tags,
+    /// Of the connections that have a maximum age.
+    pub(crate) ages: Ages,
     pub(crate) events: LocalEvents,
     pub(crate) ending: Ending,
     /// Of the connections that have agreed on one.

@@ -38,7 +38,9 @@ use crate::net::streams::Streams;
 use crate::proto::MaskKeys;
 use crate::queue::LocalEvents;
 use crate::reactor::{MioReactor, Reactor, Readiness};
+use crate::tags::Tags;
 use crate::time::Time;
+use crate::timers::Ages;
 use crate::topics::Topics;
 
 /// How many ready sockets are served between two flushes of other connections' output.
@@ -135,6 +137,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let core = Core {
             sockets: Sockets::new(reserved, MaskKeys::new(entropy), now, limits),
             topics: Topics::new(config.topics),
+            tags: Tags::new(config.tags),
+            ages: Ages::new(),
             events: LocalEvents::new(config.inbox, config.timers),
             ending: Ending::new(),
             subprotocols: ConnectionMap::new(),
@@ -312,6 +316,9 @@ impl<S, R: Reactor> EventLoop<S, R> {
         }
         self.serve_events(TURN_BUDGET, state);
         self.begin_shutdown();
+        if self.core.ages.next_due() <= self.core.now() {
+            self.close_aged();
+        }
         if self.may_accept(self.core.now()) {
             // The same for the deadlines of new connections.
             self.at_present(Self::accept);

@@ -24,6 +24,7 @@ mod ids;
 mod server;
 mod stats;
 mod stream;
+mod tags;
 mod turn;
 
 pub use broadcast::report::{Gap, TopicChanged, TopicStats};

@@ -11,7 +11,8 @@ use super::protocol::Protocol;
 use super::rare_state::{End, RareState};
 use super::reading::{ReadDebt, ReadPermission};
 use super::unsent_limit::UnsentLimit;
-use crate::proto::{Role, State};
+use crate::proto::http::Body;
+use crate::proto::{RequestStage, Role, State};
 use crate::time::Time;
 use crate::timers::Tick;
 
@@ -192,7 +193,17 @@ impl Socket {
 
     /// Whether its peer has something to do before it is open, and has not done it.
     fn asks(&self) -> bool {
-        self.protocol.is_stream() || self.protocol.awaits_request()
+        self.protocol.is_stream() || self.protocol.request_stage() == Some(RequestStage::Asking)
+    }
+
+    /// Whether its request awaits a response that comes later.
+    pub(crate) fn awaits_response(&self) -> bool {
+        self.protocol.awaits_response() && !self.is_dead()
+    }
+
+    /// Whether it is a stream of server-sent events.
+    pub(crate) fn is_event_stream(&self) -> bool {
+        self.protocol.response().is_some_and(|response| response.body() == Body::Events)
     }
 
     /// Where the connection stands, if the stream has sent all that it took.

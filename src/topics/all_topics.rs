@@ -87,11 +87,6 @@ impl Topics {
         self.registry.topics.get(topic).map(|topic| &*topic.name)
     }
 
-    /// How many connections subscribe to a topic.
-    pub(crate) fn subscribers(&self, topic: Key) -> usize {
-        self.registry.topics.get(topic).map_or(0, |topic| topic.subscribers.len())
-    }
-
     /// The number of the last broadcast to a topic.
     pub(crate) fn last_number(&self, topic: Key) -> Option<u64> {
         self.registry.topics.get(topic).map(|topic| topic.broadcasts)

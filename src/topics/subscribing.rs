@@ -13,8 +13,8 @@ const SUBSCRIPTIONS_CAPACITY_MIN: usize = 8;
 
 impl Topics {
     /// Subscribes a connection. Returns `Ok(false)` if it was subscribed; it then has the new
-    /// policy, and no pace. Call [`Topics::deliver_pending`] and [`Topics::flush_values`] before a
-    /// call that changes the policy or the pace.
+    /// policy, and no pace. Call [`Topics::deliver_pending`] and `Conflation::flush` before a call
+    /// that changes the policy or the pace.
     pub(crate) fn subscribe(
         &mut self,
         conn: Key,
@@ -46,6 +46,18 @@ impl Topics {
     pub(crate) fn policy(&self, conn: Key, topic: Key) -> Option<OverflowPolicy> {
         let position = self.registry.position(conn, topic)?;
         Some(self.registry.topics.get(topic)?.subscribers[position].policy)
+    }
+
+    /// The connections that subscribe to a topic.
+    pub(crate) fn members(&self, topic: Key) -> impl ExactSizeIterator<Item = Key> {
+        let topic = self.registry.topics.get(topic);
+        let subscribers = topic.map_or(&[][..], |topic| &topic.subscribers);
+        subscribers.iter().map(|subscriber| subscriber.conn)
+    }
+
+    /// The topics that a connection subscribes to.
+    pub(crate) fn topics_of(&self, conn: Key) -> impl ExactSizeIterator<Item = Key> {
+        self.registry.subscriptions(conn).iter().map(|own| own.topic)
     }
 
     /// Ends a subscription. What the topic has pending for the connection is lost: call

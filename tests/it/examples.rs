@@ -185,6 +185,45 @@ fn chat_serves_its_page_and_its_numbers() {
 }
 
 #[test]
+fn presence_counts_a_person_once_whatever_their_connections() {
+    let mut example = Example::run("presence", "127.0.0.1:0");
+    let address = example.address();
+    let join = |name: &str, here: &str| {
+        let mut peer = Peer::connect(address);
+        peer.send(name);
+        peer.expect(format!("here {here}").as_str());
+        peer
+    };
+    let mut ada = join("ada", "ada");
+    let mut laptop = join("ben", "ada,ben");
+    ada.expect("join ben");
+    let mut phone = join("ben", "ada,ben");
+    laptop.send("hello");
+    for peer in [&mut ada, &mut laptop, &mut phone] {
+        peer.expect("ben: hello");
+    }
+    // The phone is still there.
+    drop(laptop);
+    let mut tablet = join("ben", "ada,ben");
+    tablet.send("/quit");
+    for peer in [&mut phone, &mut tablet] {
+        assert_eq!(peer.expect_close(CloseCode::NORMAL), "signed out");
+    }
+    ada.expect("leave ben");
+    let mut cyd = join("cyd", "ada,cyd");
+    ada.expect("join cyd");
+    cyd.send_close(1000, "");
+    ada.expect("leave cyd");
+    for name in ["", "two words", &"n".repeat(25)] {
+        let mut nobody = Peer::connect(address);
+        nobody.send(name);
+        nobody.expect_close(CloseCode::POLICY);
+    }
+    ada.send("alone");
+    ada.expect("ada: alone");
+}
+
+#[test]
 fn orders_reach_clients_and_the_archive() {
     let mut example = Example::run("orders", "127.0.0.1:0");
     let mut peer = Peer::connect(example.address());

@@ -42,6 +42,7 @@ mod streams;
 mod stress;
 mod subscribers;
 mod system_calls;
+mod tags;
 mod tidy;
 mod timers;
 #[cfg(feature = "tls")]

@@ -6,6 +6,7 @@ use crate::engine::event_loop::EventLoop;
 use crate::engine::http::event_stream::gap_data;
 use crate::engine::ids::TopicId;
 use crate::engine::turn::calls::HandlerCall;
+use crate::net::socket::Socket;
 use crate::net::sockets::Sender;
 use crate::queue::PublishError;
 use crate::reactor::Reactor;
@@ -67,7 +68,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
                 self.core.topics.count_gap(missed.topic);
                 let gap = Gap::from(missed);
                 let Core { sockets, topics, .. } = &mut self.core;
-                if sockets.is_event_stream(conn) {
+                if sockets.get(conn).is_some_and(Socket::is_event_stream) {
                     let name = topics.name(gap.topic.0).unwrap_or_default();
                     sockets.responses().send_event(conn, "gap", &gap_data(name, &gap));
                 }

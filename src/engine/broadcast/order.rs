@@ -54,6 +54,7 @@ impl Core<dyn Transmit + '_> {
             State::Open => {
                 deliver_last(self, conn, None);
                 self.topics.remove_connection(conn);
+                self.tags.remove_connection(conn);
                 // The peer's time to answer begins when the close frame is written, not when the
                 // turn did.
                 self.sockets.close(conn, code, reason, self.streams.now());

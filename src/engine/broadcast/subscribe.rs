@@ -160,4 +160,29 @@ impl Connection<'_> {
         self.note_conflation(false);
         ended
     }
+
+    /// Whether the connection is subscribed to a topic.
+    #[must_use]
+    pub fn is_subscribed(&self, topic: TopicId) -> bool {
+        self.context.core.topics.policy(self.id().0, topic.0).is_some()
+    }
+
+    /// The topics that the connection is subscribed to, in no particular order. Allocates nothing.
+    /// [`Context::members`](crate::Context::members) is the reverse.
+    ///
+    /// ```
+    /// use eventwire::{ConnectionId, Context, TopicId};
+    ///
+    /// fn leave_all(id: ConnectionId, cx: &mut Context<'_>) {
+    ///     let mut conn = cx.connection(id);
+    ///     let topics: Vec<TopicId> = conn.topics().collect();
+    ///     for topic in topics {
+    ///         conn.unsubscribe(topic);
+    ///     }
+    /// }
+    /// ```
+    #[must_use]
+    pub fn topics(&self) -> impl ExactSizeIterator<Item = TopicId> {
+        self.context.core.topics.topics_of(self.id().0).map(TopicId)
+    }
 }

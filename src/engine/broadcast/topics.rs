@@ -162,7 +162,7 @@ impl Context<'_> {
     pub fn topic_stats(&self, topic: TopicId) -> Option<TopicStats> {
         let (counters, waiting) = self.core.topics.counters(topic.0)?;
         Some(TopicStats {
-            subscribers: self.core.topics.subscribers(topic.0),
+            subscribers: self.core.topics.members(topic.0).len(),
             waiting,
             broadcasts: self.core.topics.last_number(topic.0)?,
             refused: counters.refused,
@@ -174,10 +174,31 @@ impl Context<'_> {
         })
     }
 
+    /// The connections that are subscribed to a topic, in no particular order. Allocates nothing.
+    ///
+    /// A connection is a member from [`subscribe`](crate::Connection::subscribe) on until
+    /// [`unsubscribe`](crate::Connection::unsubscribe) or
+    /// [`close`](crate::Connection::close), or until its `on_close` is about to be called. The
+    /// iterator borrows the context, so that nothing can change while it runs: to act on the
+    /// members one by one, collect their ids first.
+    ///
+    /// ```
+    /// use eventwire::{Context, TopicId};
+    ///
+    /// /// How many members of the topic have output that waits.
+    /// fn waiting(topic: TopicId, cx: &mut Context<'_>) -> usize {
+    ///     let ids: Vec<_> = cx.members(topic).collect();
+    ///     ids.into_iter().filter(|id| cx.connection(*id).buffered_bytes() > 0).count()
+    /// }
+    /// ```
+    pub fn members(&self, topic: TopicId) -> impl ExactSizeIterator<Item = ConnectionId> {
+        self.core.topics.members(topic.0).map(ConnectionId)
+    }
+
     /// How many connections are subscribed to a topic. 0 if it was removed.
     #[must_use]
     pub fn subscriber_count(&self, topic: TopicId) -> usize {
-        self.core.topics.subscribers(topic.0)
+        self.core.topics.members(topic.0).len()
     }
 }
 

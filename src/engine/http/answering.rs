@@ -7,6 +7,7 @@ use crate::engine::ids::ConnectionId;
 use crate::logging::log_line;
 use crate::net::disconnect::ConnectError;
 use crate::net::rare_state::End;
+use crate::net::socket::Socket;
 use crate::proto::PeerError;
 use crate::proto::handshake::{HandshakeError, Refusal};
 use crate::proto::http::HttpResponse;
@@ -35,7 +36,8 @@ impl<S, R: Reactor> Answering<'_, S, R> {
     /// Sends an answer for which the request had to wait, and goes on with the connection's input.
     pub(crate) fn send_given(&mut self, given: Given) {
         let Given { waiting, answer, .. } = given;
-        if self.event_loop.core.sockets.awaits_response(self.conn) {
+        let socket = self.event_loop.core.sockets.get(self.conn);
+        if socket.is_some_and(Socket::awaits_response) {
             self.send(waiting, answer);
             let registry = &mut self.event_loop.core.sockets.registry;
             registry.note_standing(self.conn, true);

@@ -83,6 +83,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             reconnect_attempts: links.attempts,
             reconnected: links.reconnected,
             closed_by_application: tally.closed_by_application,
+            max_age_reached: tally.max_age_reached,
             closed_by_peer: tally.closed_by_peer,
             closed_by_failure: tally.closed_by_failure,
             closed_by_overflow: tally.closed_by_overflow,

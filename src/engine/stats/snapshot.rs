@@ -198,6 +198,8 @@ stats! {
         counter reconnected,
         /// Open connections that the application closed.
         counter closed_by_application,
+        /// Of these, connections that were closed at their [maximum age](crate::MaxAge).
+        counter max_age_reached,
         /// Open connections that their peer closed: with a close frame, or by ending a raw stream.
         counter closed_by_peer,
         /// Open connections whose stream failed, or ended without a WebSocket's close frame.
@@ -276,6 +278,7 @@ pub(crate) struct Tally {
     pub(crate) not_opened: u64,
     pub(crate) requests: u64,
     pub(crate) closed_by_application: u64,
+    pub(crate) max_age_reached: u64,
     pub(crate) closed_by_peer: u64,
     pub(crate) closed_by_failure: u64,
     pub(crate) closed_by_overflow: u64,

@@ -86,6 +86,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         socket.life.end();
         let is_client = socket.protocol.role() == Role::Client;
         self.core.topics.remove_connection(conn);
+        self.core.tags.remove_connection(conn);
         self.core.pending.forget(ConnectionId(conn));
         if is_client {
             self.core.erased().plan_retry(ConnectionId(conn), &end);

@@ -118,6 +118,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             self.core.sockets.registry.arm(conn);
             let unsent = self.handlers.get(handler).map_or(0, |handler| handler.unsent_limit);
             self.core.sender().set_unsent_limit(conn, unsent);
+            self.draw_age(conn, handler);
             if self.core.ending.stops_reading {
                 self.core.sockets.registry.pause(conn);
             }

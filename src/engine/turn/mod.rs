@@ -1,6 +1,7 @@
 //! The turn: wait, accept, read, dispatch, close, shut down.
 
 pub(crate) mod accept;
+pub(crate) mod ages;
 pub(crate) mod backlog;
 pub(crate) mod calls;
 pub(crate) mod close;

@@ -152,7 +152,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// left with either.
     #[cold]
     fn leave_paused(&mut self, conn: Key) {
-        if self.core.sockets.awaits_response(conn) {
+        if self.core.sockets.get(conn).is_some_and(Socket::awaits_response) {
             if self.core.sockets.get(conn).is_some_and(|socket| socket.hangup) {
                 let error = ConnectError::Handshake(HandshakeError::ConnectionEnded);
                 self.core.sockets.registry.end(conn, End::Connect(error));

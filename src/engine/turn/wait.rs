@@ -125,6 +125,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         self.core.sockets.registry.deadlines.is_due(self.backlog.served_until())
             || self.dialer.is_due(self.core.now())
             || self.core.links.next_due() <= self.core.now()
+            || self.core.ages.next_due() <= self.core.now()
             || self.core.topics.has_changes()
             || self.core.topics.ticks.next() <= self.core.now()
             || self.core.ending.has_begun()
@@ -143,7 +144,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
             [self.core.ending.deadline(), self.core.events.next_due(), listeners, attempts];
         let or_never = |deadline: Option<Time>| deadline.unwrap_or(Time::NEVER);
         let deadline = or_never(self.core.sockets.registry.deadlines.next());
-        let deadline = deadline.min(self.core.links.next_due()).min(self.core.topics.ticks.next());
+        let deadline = deadline.min(self.core.links.next_due()).min(self.core.ages.next_due());
+        let deadline = deadline.min(self.core.topics.ticks.next());
         others.map(or_never).into_iter().fold(deadline, Time::min)
     }
 }

@@ -31,17 +31,6 @@ impl Sockets {
         Responses { registry: &mut self.registry, output: &mut self.output }
     }
 
-    /// Whether the connection's request awaits a response that comes later.
-    pub(crate) fn awaits_response(&self, conn: Key) -> bool {
-        self.get(conn).is_some_and(|socket| socket.protocol.awaits_response() && !socket.is_dead())
-    }
-
-    /// Whether the connection is a stream of events.
-    pub(crate) fn is_event_stream(&self, conn: Key) -> bool {
-        let response = self.get(conn).and_then(|socket| socket.protocol.response());
-        response.is_some_and(|response| response.body() == Body::Events)
-    }
-
     /// Discards what a client has sent behind its last request. It is disconnected if that is much.
     pub(super) fn discard(&mut self, conn: Key, count: usize) {
         let registry = &mut self.registry;
@@ -111,7 +100,9 @@ impl Responses<'_> {
         let Self { registry, output } = self;
         output.write_frames(registry, conn, |socket, work| {
             response.write_head(is_last, work.out);
-            socket.end_request(is_last, work);
+            if let Some(request) = socket.server_request() {
+                request.end(is_last, work);
+            }
         });
         if !is_head && !response.sent_body().is_empty() {
             output.push_body(registry, conn, response.sent_body());

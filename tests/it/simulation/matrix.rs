@@ -1,6 +1,8 @@
 //! Every action from every method of a handler: what it returns, and what its peer and another
 //! peer receive.
 
+mod tags;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -19,6 +21,7 @@ use eventwire::{
 use super::rig::Rig;
 use super::script::SERVERS;
 use crate::shared::{Arrived, request, take_frame};
+use tags::TagAction;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum At {
@@ -62,6 +65,11 @@ impl At {
     /// Whether it is subscribed already.
     fn is_subscribed(self) -> bool {
         self.is_open() && self != Self::Open
+    }
+
+    /// Whether it is tagged already.
+    fn is_tagged(self) -> bool {
+        self.is_subscribed()
     }
 }
 
@@ -114,10 +122,11 @@ enum Action {
     StopReading,
     Stop,
     Drain,
+    Tag(TagAction),
 }
 
 impl Action {
-    const ALL: [Self; 30] = [
+    const ALL: [Self; 36] = [
         Self::Subscribe,
         Self::SubscribeBehindBroadcast,
         Self::Unsubscribe,
@@ -148,6 +157,12 @@ impl Action {
         Self::StopReading,
         Self::Stop,
         Self::Drain,
+        Self::Tag(TagAction::TagMe),
+        Self::Tag(TagAction::UntagMe),
+        Self::Tag(TagAction::UntagAll),
+        Self::Tag(TagAction::SendTagged),
+        Self::Tag(TagAction::CloseTagged),
+        Self::Tag(TagAction::CloseMyTag),
     ];
 
     fn run(self, me: ConnectionId, state: &State, cx: &mut Context<'_>) -> String {
@@ -195,6 +210,7 @@ impl Action {
                 text(&cx.broadcast(topic, "x"))
             }
             Self::Publish => text(&cx.publish(Say("x")).is_ok()),
+            Self::Tag(action) => action.run(me, cx),
             _ => self.run_on_the_loop(state, cx),
         }
     }
@@ -329,6 +345,7 @@ fn expected_of_web_socket(at: At, action: Action) -> Outcome {
             (String::new(), mine("", subscribed), ".")
         }
         Action::Stop | Action::Drain => (String::new(), String::new(), ""),
+        Action::Tag(action) => return tags::expected(at, action),
     };
     let ends = matches!(action, Action::Stop | Action::Drain);
     let me_closes = matches!(action, Action::CloseMe | Action::CloseMeBehindBroadcast);
@@ -442,6 +459,7 @@ impl WebSocketHandler<State> for Probe {
         if state.other.is_none() {
             state.other = Some(conn.id());
             subscribe(conn, OverflowPolicy::Close);
+            assert_eq!(conn.tag(tags::ALL), Ok(true));
             return;
         }
         state.me = Some(conn.id());
@@ -449,6 +467,9 @@ impl WebSocketHandler<State> for Probe {
             At::Upgrade | At::Response | At::Open => {}
             At::Gap => subscribe(conn, OverflowPolicy::DropNewest),
             _ => subscribe(conn, OverflowPolicy::Close),
+        }
+        if state.at.is_tagged() || state.at == At::Close {
+            assert_eq!((conn.tag(tags::MINE), conn.tag(tags::ALL)), (Ok(true), Ok(true)));
         }
         state.reach(At::Open, conn.id(), conn);
     }

@@ -11,6 +11,7 @@
 //! `--nocapture` shows each family's progress and the totals.
 
 mod actions;
+mod ages;
 mod alarms;
 mod app;
 mod broadcasts;
@@ -44,6 +45,7 @@ mod shares;
 mod stages;
 mod stirring;
 mod storm;
+mod tags;
 mod visitor;
 mod world;
 

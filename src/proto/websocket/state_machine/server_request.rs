@@ -1,6 +1,6 @@
 //! What a server does with a request before it responds.
 
-use super::opening::Expected;
+use super::opening::{Expected, Opening};
 use super::request_body::RequestBody;
 use super::{State, WebSocket, Workspace};
 use crate::proto::Role;
@@ -20,11 +20,26 @@ impl WebSocket {
         is_server.then_some(ServerRequest(self))
     }
 
-    /// Whether a request awaits a response that comes later.
-    pub(crate) fn awaits_response(&self) -> bool {
-        let opening = self.opening.as_ref();
-        opening.is_some_and(|opening| matches!(opening.expected, Expected::Response(_)))
+    /// What this server has of a request; `None` once the connection is open, and for a client.
+    pub(crate) fn request_stage(&self) -> Option<RequestStage> {
+        let opening = self.opening.as_ref().filter(|_| self.role == Role::Server)?;
+        Some(match opening.expected {
+            Expected::Response(_) => RequestStage::Answering,
+            _ if opening.is_keep_alive && !opening.has_begun() => RequestStage::Between,
+            _ => RequestStage::Asking,
+        })
     }
+}
+
+/// What a server has of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RequestStage {
+    /// The client is still to send its first request, or the rest of one.
+    Asking,
+    /// The application has the request, and responds later.
+    Answering,
+    /// The last request has its response, and no other has begun.
+    Between,
 }
 
 impl ServerRequest<'_> {
@@ -52,6 +67,19 @@ impl ServerRequest<'_> {
     pub(crate) fn await_response(self, until: Time) {
         if let Some(opening) = &mut self.0.opening {
             opening.expected = Expected::Response(until);
+        }
+    }
+
+    /// The response was written. If it `is_last`, nothing follows.
+    pub(crate) fn end(self, is_last: bool, workspace: &mut Workspace<'_>) {
+        let Self(socket) = self;
+        socket.responding = true;
+        if is_last {
+            return socket.enter(State::Closed, workspace);
+        }
+        socket.waiting_since = workspace.now;
+        if let Some(opening) = &mut socket.opening {
+            **opening = Opening::keep_alive(socket.limits.head);
         }
     }
 }
