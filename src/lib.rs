@@ -423,7 +423,7 @@
 //! reactor/                    the seam to the system: readiness, clock, entropy, wake
 //!   mio/ sim/                 the real system; a simulated network with seeded faults
 //! queue/ topics/ tags/        pure: no sockets, no clock
-//! timers.rs                   pure, too: what is due when
+//! rates/ timers.rs            pure, too: limits of addresses and tags; what is due when
 //! proto/                      pure protocol code
 //!   websocket/ deflate/       frames, messages, the state machine; compression
 //!   http/ handshake/          requests and responses; the opening handshake, both sides
@@ -433,7 +433,7 @@
 //! histogram.rs logging.rs     durations in buckets; log lines
 //! ```
 //!
-//! `proto`, `queue`, `topics`, `tags`, `timers` and `slots` never read a clock, never draw
+//! `proto`, `queue`, `topics`, `tags`, `rates`, `timers` and `slots` never read a clock, never draw
 //! randomness and never do I/O: time and entropy are arguments.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -447,6 +447,7 @@ mod net;
 mod overflow;
 pub mod proto;
 mod queue;
+mod rates;
 pub mod reactor;
 mod slots;
 mod tags;
@@ -456,7 +457,8 @@ mod topics;
 
 pub use bytes::Bytes;
 pub use config::{
-    Backoff, ClientConfig, Config, Idle, MaxAge, OnPanic, ServerConfig, Shutdown, StreamConfig,
+    AddressLimits, Backoff, ClientConfig, Config, Idle, MaxAge, OnPanic, ServerConfig, Shutdown,
+    StreamConfig,
 };
 #[doc(hidden)]
 pub use engine::kind as route_kind;
@@ -483,6 +485,7 @@ pub use proto::handshake::{
 pub use proto::http::{ContentType, HttpRequest, HttpResponse, InvalidHeader};
 pub use proto::{AsOutgoing, CloseCode, Limits, Message, Outgoing, PreparedMessage, Role};
 pub use queue::PublishError;
+pub use rates::{LimitKind, LimitScope, OnExcess, Rate, RateLimits};
 #[cfg(feature = "tls")]
 pub use reactor::{TlsClient, TlsError, TlsServer};
 pub use tags::{Tag, TagError};

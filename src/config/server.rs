@@ -27,6 +27,7 @@ pub struct ServerConfig {
     pub(crate) backlog: u32,
     pub(crate) unsent_limit: u32,
     pub(crate) proxies: Option<TrustedProxies>,
+    pub(crate) is_exempt: bool,
     pub(crate) max_age: Option<Box<MaxAge>>,
     #[cfg(feature = "tls")]
     pub(crate) tls: Option<TlsServer>,
@@ -43,6 +44,7 @@ impl Default for ServerConfig {
             backlog: 4096,
             unsent_limit: 0,
             proxies: None,
+            is_exempt: false,
             max_age: None,
             #[cfg(feature = "tls")]
             tls: None,
@@ -109,6 +111,15 @@ impl ServerConfig {
     #[must_use]
     pub fn proxies(mut self, proxies: TrustedProxies) -> Self {
         self.proxies = Some(proxies);
+        self
+    }
+
+    /// Exempts the connections of this listener from the limits of addresses
+    /// ([`Config::address_limits`](crate::Config::address_limits)), for instance if it is internal.
+    /// Default: they count, together with those of other listeners.
+    #[must_use]
+    pub const fn exempt_from_address_limits(mut self) -> Self {
+        self.is_exempt = true;
         self
     }
 

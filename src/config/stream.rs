@@ -27,6 +27,7 @@ pub struct StreamConfig {
     pub(crate) unsent_limit: u32,
     pub(crate) backlog: u32,
     pub(crate) proxies: Option<TrustedProxies>,
+    pub(crate) is_exempt: bool,
     pub(crate) max_age: Option<Box<MaxAge>>,
     #[cfg(feature = "tls")]
     pub(crate) tls_server: Option<TlsServer>,
@@ -41,6 +42,7 @@ impl Default for StreamConfig {
             unsent_limit: 0,
             backlog: 4096,
             proxies: None,
+            is_exempt: false,
             max_age: None,
             #[cfg(feature = "tls")]
             tls_server: None,
@@ -129,6 +131,15 @@ impl StreamConfig {
     #[must_use]
     pub fn proxies(mut self, proxies: TrustedProxies) -> Self {
         self.proxies = Some(proxies);
+        self
+    }
+
+    /// Exempts the accepted streams of this configuration from the limits of addresses
+    /// ([`Config::address_limits`](crate::Config::address_limits)). Default: they count,
+    /// together with those of other listeners.
+    #[must_use]
+    pub const fn exempt_from_address_limits(mut self) -> Self {
+        self.is_exempt = true;
         self
     }
 

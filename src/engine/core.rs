@@ -6,6 +6,7 @@ use crate::engine::connection_map::ConnectionMap;
 use crate::engine::endpoints::Endpoints;
 use crate::engine::handle::LoopHandle;
 use crate::engine::http::pending::PendingRequests;
+use crate::engine::rates::limiter::Limiter;
 use crate::engine::server::open_listeners::OpenListeners;
 use crate::engine::turn::ending::Ending;
 use crate::engine::turn::requests::Requests;
@@ -36,6 +37,7 @@ pub(crate) struct Core<T: ?Sized> {
     /// HTTP requests that await their answers.
     pub(crate) pending: PendingRequests,
     pub(crate) room: Room,
+    pub(crate) limiter: Limiter,
     /// Where other threads publish events.
     pub(crate) inboxes: Inboxes,
     pub(crate) handle: LoopHandle,

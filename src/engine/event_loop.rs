@@ -20,6 +20,8 @@ use crate::engine::handle::{LoopHandle, News, Shared};
 use crate::engine::http::pending::PendingRequests;
 use crate::engine::http::router::Routers;
 use crate::engine::ids::TopicId;
+use crate::engine::rates::limiter::Limiter;
+use crate::engine::rates::limiting::Limiting;
 use crate::engine::server::open_listeners::OpenListeners;
 use crate::engine::stats::snapshot::{Meters, Tally};
 use crate::engine::turn::backlog::Backlog;
@@ -148,6 +150,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             requests: Requests::default(),
             pending: PendingRequests::default(),
             room: Room::new(max_connections),
+            limiter: Limiter::new(config.address_limits, config.max_limited_tags),
             inboxes: Inboxes::default(),
             handle,
             attachments: Attachments::new(),
@@ -343,6 +346,9 @@ impl<S, R: Reactor> EventLoop<S, R> {
         }
         if self.core.topics.has_changes() {
             self.publish_topic_changes();
+        }
+        if self.core.limiter.rates.next_due() <= self.core.now() {
+            Limiting::new(self.core.erased()).end_pauses();
         }
         if self.core.links.next_due() <= self.core.now() {
             self.core.erased().serve_links();

@@ -21,6 +21,7 @@ mod handle;
 mod handler;
 mod http;
 mod ids;
+mod rates;
 mod server;
 mod stats;
 mod stream;

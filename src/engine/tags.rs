@@ -4,6 +4,7 @@ use crate::engine::connection::Connection;
 use crate::engine::context::Context;
 use crate::engine::core::Core;
 use crate::engine::ids::ConnectionId;
+use crate::engine::rates::limiting::Limiting;
 use crate::net::SendStatus;
 use crate::net::streams::Transmit;
 use crate::proto::{AsOutgoing, CloseCode, Outgoing, PreparedMessage};
@@ -58,7 +59,13 @@ impl Connection<'_> {
 
     /// Takes a [tag](Self::tag) from the connection. Returns `false` if it does not have it.
     pub fn untag<'k>(&mut self, key: impl Into<Tag<'k>>) -> bool {
-        self.context.core.tags.remove(self.id().0, key.into())
+        let key = key.into();
+        let was_tagged = self.context.core.tags.remove(self.id().0, key);
+        if was_tagged {
+            let conn = self.id().0;
+            Limiting::new(self.context.core).leave_tag(conn, key);
+        }
+        was_tagged
     }
 
     /// Whether the connection has that [tag](Self::tag).

@@ -9,9 +9,8 @@ use super::peer::PeerAddr;
 use super::places::{Place, Standing};
 use super::protocol::Protocol;
 use super::rare_state::{End, RareState};
-use super::reading::{ReadDebt, ReadPermission};
+use super::reading::{RateState, ReadDebt, ReadPermission};
 use super::unsent_limit::UnsentLimit;
-use crate::proto::http::Body;
 use crate::proto::{RequestStage, Role, State};
 use crate::time::Time;
 use crate::timers::Tick;
@@ -29,9 +28,9 @@ use crate::timers::Tick;
 ///  place:     Asking   Idle     Open ──────────────────────► Leaving, Gone  Standing
 /// ```
 ///
-/// Beside them, reading stops and goes on: `paused` by the application, `unread` while the peer is
-/// slow to read, for the rest of the turn when its share is used up. Writing is `blocked` while the
-/// stream takes nothing.
+/// Beside them, reading stops and goes on: `paused` by the application, by `rate` limits, `unread`
+/// while the peer is slow to read, for the rest of the turn when its share is used up. Writing is
+/// `blocked` while the stream takes nothing.
 #[derive(Debug)]
 pub(crate) struct Socket {
     pub(crate) protocol: Protocol,
@@ -48,6 +47,7 @@ pub(crate) struct Socket {
     pub(crate) receives_little: bool,
     /// The application has paused reading. Implies that the protocol is open.
     pub(crate) paused: bool,
+    pub(crate) rate: RateState,
     /// Readiness has reported the end of the stream, or its failure.
     pub(crate) hangup: bool,
     pub(crate) life: Life,
@@ -90,6 +90,7 @@ impl Socket {
             unread: false,
             receives_little: false,
             paused: false,
+            rate: RateState::Unlimited,
             hangup: false,
             unsent: UnsentLimit::default(),
             place: Place::default(),
@@ -203,7 +204,7 @@ impl Socket {
 
     /// Whether it is a stream of server-sent events.
     pub(crate) fn is_event_stream(&self) -> bool {
-        self.protocol.response().is_some_and(|response| response.body() == Body::Events)
+        self.protocol.response().is_some_and(|response| response.body().is_events())
     }
 
     /// Where the connection stands, if the stream has sent all that it took.
@@ -284,11 +285,27 @@ impl Socket {
         self.lingering.admit(count, least.saturating_add(message))
     }
 
-    /// Whether what the peer sent is left unread: it is paused, slow to read itself, or has used up
-    /// its share of a turn.
+    /// Whether rate limits hold for its input.
+    pub(crate) fn is_rate_limited(&self) -> bool {
+        self.rate != RateState::Unlimited
+    }
+
+    /// Whether it is open and rate limits hold for what it receives. A response that is sent in
+    /// pieces receives nothing.
+    pub(crate) fn has_limited_input(&self) -> bool {
+        self.is_rate_limited() && self.is_open() && self.protocol.response().is_none()
+    }
+
+    /// Whether it is not read from by the application's wish or because of a rate limit.
+    pub(crate) fn is_paused(&self) -> bool {
+        self.paused || self.rate == RateState::Paused
+    }
+
+    /// Whether what the peer sent is left unread: it is paused by the application or a rate limit,
+    /// slow to read itself, or has used up its share of a turn.
     pub(crate) fn is_left_unread(&self) -> bool {
         let waits = self.unread || self.rare.leftover().is_some();
-        self.paused || (waits && self.protocol.is_open())
+        self.is_paused() || (waits && self.protocol.is_open())
     }
 
     /// Whether the peer has missed a deadline of the protocol by that moment.

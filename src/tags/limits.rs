@@ -27,6 +27,16 @@ pub enum TagError {
     /// There are as many tags as [`Config::max_tags`](crate::Config::max_tags) allows, and this
     /// would be a new one.
     TooManyTags,
+    /// The limits of the tag allow no further connection
+    /// ([`RateLimits::connections`](crate::RateLimits::connections)).
+    TooManyConnections,
+    /// The limits of the tag allow no further connection now
+    /// ([`RateLimits::new_connections`](crate::RateLimits::new_connections)).
+    TooManyNewConnections,
+    /// There are as many tags with limits and connections as
+    /// [`Config::max_limited_tags`](crate::Config::max_limited_tags) allows, and this would be a
+    /// new one.
+    TooManyLimitedTags,
 }
 
 impl fmt::Display for TagError {
@@ -37,6 +47,9 @@ impl fmt::Display for TagError {
             Self::KeyTooLong => "the tag's key is too long",
             Self::TooMany => "the connection has too many tags",
             Self::TooManyTags => "there are too many tags",
+            Self::TooManyConnections => "the tag has too many connections",
+            Self::TooManyNewConnections => "the tag has too many new connections",
+            Self::TooManyLimitedTags => "there are too many tags with limits",
         })
     }
 }

@@ -25,6 +25,7 @@ mod panics;
 mod places;
 mod proxies;
 mod proxies_connect;
+mod rates;
 mod readme;
 mod reconnect;
 mod redirects;

@@ -47,8 +47,24 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("tags", &["slots"]),
+    ("rates", &["slots", "time"]),
     ("reactor", &["time"]),
-    ("net", &["slots", "time", "logging", "proto", "queue", "timers", "topics", "reactor"]),
+    // A connection's end names the rate limit that it exceeded.
+    (
+        "net",
+        &[
+            "slots",
+            "time",
+            "logging",
+            "proto",
+            "queue",
+            "rates::LimitKind",
+            "rates::LimitScope",
+            "timers",
+            "topics",
+            "reactor",
+        ],
+    ),
     // The facade composes the limits and errors of the layers, which own them.
     ("error", &["proto::handshake", "proto::http", "queue::PublishError", "tags::TagError"]),
     (
@@ -57,9 +73,11 @@ const LAYERS: &[(&str, &[&str])] = &[
             "proto",
             "reactor::TlsClient",
             "reactor::TlsServer",
+            "net::proxies::Network",
             "net::proxies::TrustedProxies",
             "net::limits::MemoryCaps",
             "net::limits::OutboxLimits",
+            "rates",
             "tags::TagLimits",
             "topics::TopicLimits",
         ],
@@ -77,6 +95,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "timers",
             "topics",
             "tags",
+            "rates",
             "reactor",
             "net",
             "error",
@@ -86,8 +105,18 @@ const LAYERS: &[(&str, &[&str])] = &[
 ];
 
 /// Layers without I/O: bytes, keys and the time are arguments.
-const PURE: &[&str] =
-    &["slots", "time", "histogram", "overflow", "proto", "queue", "timers", "topics", "tags"];
+const PURE: &[&str] = &[
+    "slots",
+    "time",
+    "histogram",
+    "overflow",
+    "proto",
+    "queue",
+    "rates",
+    "timers",
+    "topics",
+    "tags",
+];
 
 /// What pure layers do without. Default hashers draw randomness.
 const IMPURE: &[&str] = &[

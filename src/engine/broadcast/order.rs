@@ -55,6 +55,7 @@ impl Core<dyn Transmit + '_> {
                 deliver_last(self, conn, None);
                 self.topics.remove_connection(conn);
                 self.tags.remove_connection(conn);
+                self.limiter.rates.leave_tags(conn);
                 // The peer's time to answer begins when the close frame is written, not when the
                 // turn did.
                 self.sockets.close(conn, code, reason, self.streams.now());

@@ -2,6 +2,7 @@
 
 pub(crate) mod answer;
 pub(crate) mod answering;
+mod denied;
 pub(crate) mod event_stream;
 pub(crate) mod later;
 pub(crate) mod pending;

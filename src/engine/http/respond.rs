@@ -6,6 +6,8 @@ use crate::engine::http::answering::Answering;
 use crate::engine::http::pending::RequestFacts;
 use crate::engine::http::router::Resource;
 use crate::engine::ids::ConnectionId;
+use crate::engine::rates::limiter::RequestPart;
+use crate::engine::rates::limiting::Limiting;
 use crate::engine::turn::calls::HandlerCall;
 use crate::net::peer::PeerAddr;
 use crate::net::proxies;
@@ -33,6 +35,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let client = proxies::announced(header);
         if let (Some(socket), Some(_)) = (self.core.sockets.get_mut(conn), client) {
             socket.peer = PeerAddr::from(client);
+            Limiting::new(self.core.erased()).count_client(conn);
         }
     }
 }
@@ -40,13 +43,13 @@ impl<S, R: Reactor> EventLoop<S, R> {
 impl<S, R: Reactor> Answering<'_, S, R> {
     /// Answers the request with this head, or receives its body first.
     pub(crate) fn answer(&mut self, head: &[u8], body: Option<&[u8]>) {
-        let Self { event_loop, conn, .. } = &*self;
-        let Some(socket) = event_loop.core.sockets.get(*conn) else {
+        let EventLoop { core, routers, .. } = &mut *self.event_loop;
+        let Some(socket) = core.sockets.get(self.conn) else {
             return;
         };
         let (peer, slot) = (socket.peer.get(), socket.endpoint());
-        let endpoint = slot.and_then(|slot| event_loop.core.endpoints.server(slot));
-        let router = slot.and_then(|slot| event_loop.routers.get(slot));
+        let endpoint = slot.and_then(|slot| core.endpoints.server(slot));
+        let router = slot.and_then(|slot| routers.get(slot));
         let (Some(endpoint), Some(router)) = (endpoint, router) else {
             return;
         };
@@ -60,6 +63,12 @@ impl<S, R: Reactor> Answering<'_, S, R> {
             Ok(client) => client,
             Err(error) => return self.refuse_request(error, is_head),
         };
+        let counted = endpoint.counted_address(client.or(peer));
+        let part = RequestPart::of(head, body);
+        let now = core.sockets.now();
+        if let Err(denied) = core.limiter.take_request(self.conn, counted, part, now) {
+            return self.deny(&request, denied);
+        }
         let found = match find(&request, router.find(request.path())) {
             Ok(found) => found,
             Err(error) => return self.refuse_request(error, is_head),

@@ -49,6 +49,7 @@ impl<S> RouterBuilder<S> {
         ServerEndpoint {
             limits: Arc::new(self.config.limits.clone()),
             proxies: self.config.proxies.clone(),
+            is_exempt: self.config.is_exempt,
             backlog: self.config.backlog,
             #[cfg(feature = "tls")]
             tls: self.config.tls.clone(),

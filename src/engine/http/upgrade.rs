@@ -6,6 +6,7 @@ use crate::engine::http::answer::Answer;
 use crate::engine::http::answering::Answering;
 use crate::engine::http::pending::RequestFacts;
 use crate::engine::ids::ConnectionId;
+use crate::engine::rates::limiting::Limiting;
 use crate::engine::turn::calls::HandlerCall;
 use crate::net::socket::Socket;
 use crate::proto::handshake::{Acceptance, HandshakeError, UpgradeRequest};
@@ -27,6 +28,9 @@ impl<S, R: Reactor> Answering<'_, S, R> {
             Ok(request) => request,
             Err(error) => return self.refuse_request(error, is_head),
         };
+        if let Err(denied) = Limiting::new(event_loop.core.erased()).count_web_socket(conn) {
+            return self.refuse_denied(is_head, denied);
+        }
         if let Some(socket) = event_loop.core.sockets.get_mut(conn) {
             socket.set_handler(handler);
         }

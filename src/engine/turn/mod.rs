@@ -3,6 +3,7 @@
 pub(crate) mod accept;
 pub(crate) mod ages;
 pub(crate) mod backlog;
+mod bounded;
 pub(crate) mod calls;
 pub(crate) mod close;
 pub(crate) mod data;

@@ -17,7 +17,7 @@ impl Sockets {
         debug_assert!(self.output.cork.is_unused(), "what was corked before was flushed");
         self.registry.input.begin(conn, share);
         let socket = self.registry.table.set_fast_path(conn);
-        socket.is_some_and(|socket| !socket.receives_little)
+        socket.is_some_and(|socket| !socket.receives_little && !socket.is_rate_limited())
     }
 
     /// Ends with the input of the connection at hand; whether it was halted.

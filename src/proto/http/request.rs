@@ -93,7 +93,7 @@ impl<'a> HttpRequest<'a> {
         let Some(host) = self.fields.single("Host")? else {
             return if self.is_http_1_0 { Ok(()) } else { Err(HttpError::MissingHeader("Host")) };
         };
-        match Authority::parse(visible_ascii("Host", host)?) {
+        match str::from_utf8(host).ok().and_then(Authority::parse) {
             Some(_) => Ok(()),
             None => Err(HttpError::MalformedHeader("Host")),
         }
@@ -154,6 +154,9 @@ impl<'a> HttpRequest<'a> {
     /// If its length cannot be known for certain, or the client expects something else than
     /// `100-continue`.
     pub(crate) fn expected_body(&self) -> Result<Option<ExpectedBody>, HttpError> {
+        if !self.fields.may_have_body() {
+            return Ok(None);
+        }
         let length = self.fields.body_length(!self.is_http_1_0)?;
         // RFC 9110 §10.1.1: a server ignores the expectation of an HTTP/1.0 request.
         let expectation = self.fields.single("Expect")?.filter(|_| !self.is_http_1_0);

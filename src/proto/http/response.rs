@@ -1,8 +1,11 @@
 use bytes::Bytes;
 
-use super::headers::{ExtraHeaders, write_header};
+use super::headers::{ExtraHeaders, write_header, write_number};
 use super::status::reason;
 use super::{Body, ContentType, InvalidHeader};
+
+/// Most heads are shorter, so that the output grows once for each.
+const HEAD_BYTES_USUAL: usize = 256;
 
 /// The response to an [`HttpRequest`](super::HttpRequest). The connection stays open for the next
 /// request.
@@ -139,7 +142,9 @@ impl HttpResponse {
     pub(crate) fn write_head(&self, is_last: bool, out: &mut Vec<u8>) {
         self.write_fields(is_last, out);
         if self.has_body() {
-            write_header(out, "Content-Length", self.body.len().to_string().as_bytes());
+            out.extend_from_slice(b"Content-Length: ");
+            write_number(out, self.body.len());
+            out.extend_from_slice(b"\r\n");
         }
         out.extend_from_slice(b"\r\n");
     }
@@ -166,10 +171,13 @@ impl HttpResponse {
     }
 
     fn write_fields(&self, is_last: bool, out: &mut Vec<u8>) {
-        let status = self.status.to_string();
-        for part in ["HTTP/1.1 ", &status, " ", reason(self.status), "\r\n"] {
-            out.extend_from_slice(part.as_bytes());
-        }
+        out.reserve(HEAD_BYTES_USUAL);
+        let digit = |value: u16| b'0' + (value % 10) as u8;
+        let [hundreds, tens, ones] = [100, 10, 1].map(|unit| digit(self.status / unit));
+        out.extend_from_slice(b"HTTP/1.1 ");
+        out.extend_from_slice(&[hundreds, tens, ones, b' ']);
+        out.extend_from_slice(reason(self.status).as_bytes());
+        out.extend_from_slice(b"\r\n");
         if is_last {
             write_header(out, "Connection", b"close");
         }

@@ -14,8 +14,8 @@ use eventwire::reactor::sim::{PeerId, SimConfig};
 use eventwire::{
     Backoff, ClientConfig, CloseCode, Config, ConnectError, Connection, ConnectionId, Context,
     Disconnect, EndpointId, Error, EventHandler, EventLoop, Gap, ListenerId, Message,
-    OverflowPolicy, SendStatus, ServerConfig, StreamConfig, StreamHandler, SubscribeError, TopicId,
-    Upgrade, WebSocketHandler, on_message,
+    OverflowPolicy, Rate, RateLimits, SendStatus, ServerConfig, StreamConfig, StreamHandler,
+    SubscribeError, TagError, TopicId, Upgrade, WebSocketHandler, on_message,
 };
 
 use super::rig::Rig;
@@ -107,6 +107,7 @@ enum Action {
     SendMeBehindBroadcast,
     SendOther,
     PingMe,
+    TagMeWithLimits,
     RemoveTopic,
     EmptyAndRemoveTopic,
     Publish,
@@ -126,7 +127,7 @@ enum Action {
 }
 
 impl Action {
-    const ALL: [Self; 36] = [
+    const ALL: [Self; 37] = [
         Self::Subscribe,
         Self::SubscribeBehindBroadcast,
         Self::Unsubscribe,
@@ -142,6 +143,7 @@ impl Action {
         Self::SendMeBehindBroadcast,
         Self::SendOther,
         Self::PingMe,
+        Self::TagMeWithLimits,
         Self::RemoveTopic,
         Self::EmptyAndRemoveTopic,
         Self::Publish,
@@ -202,6 +204,9 @@ impl Action {
             }
             Self::SendOther => text(&cx.send_to(other, "x")),
             Self::PingMe => text(&cx.connection(me).ping(b"x")),
+            Self::TagMeWithLimits => {
+                text(&cx.connection(me).tag_with("unread", &NOTHING.bytes(Rate::per_second(0))))
+            }
             Self::RemoveTopic => text(&cx.remove_topic(topic)),
             Self::EmptyAndRemoveTopic => {
                 cx.connection(me).unsubscribe(topic);
@@ -328,6 +333,10 @@ fn expected_of_web_socket(at: At, action: Action) -> Outcome {
         }
         Action::SendOther => ("Sent".into(), mine("", subscribed), "x."),
         Action::PingMe => (status(SendStatus::Sent), mine("", subscribed), "."),
+        Action::TagMeWithLimits => {
+            let result = if open { Ok(true) } else { Err(TagError::ConnectionGone) };
+            (format!("{result:?}"), mine("", subscribed), ".")
+        }
         Action::RemoveTopic => ("false".into(), mine("", subscribed), "."),
         Action::EmptyAndRemoveTopic => ("Gone".into(), String::new(), ""),
         Action::Publish => ("true".into(), mine("x", subscribed), "x."),
@@ -381,6 +390,9 @@ struct Reach {
     /// An address that is listened on.
     used: SocketAddr,
 }
+
+/// Limits with which nothing is read.
+const NOTHING: RateLimits = RateLimits::new().messages(Rate::per_second(0));
 
 /// A URL that nobody serves.
 const NOWHERE: &str = "ws://127.0.0.1:7";

@@ -36,6 +36,7 @@ mod pausing;
 mod payload;
 mod peer;
 mod places;
+mod rates;
 mod reaching;
 mod regressions;
 mod rig;
