@@ -6,6 +6,8 @@ use crate::engine::http::event_stream::EventStream;
 use crate::engine::http::pending::RequestFacts;
 use crate::engine::http::streamed::StreamedResponse;
 use crate::engine::ids::{ConnectionId, TopicId};
+use crate::net::disconnect::ConnectError;
+use crate::net::rare_state::End;
 use crate::net::sockets::Streaming;
 use crate::overflow::OverflowPolicy;
 use crate::proto::CloseCode;
@@ -66,7 +68,15 @@ impl<S, R: Reactor> Answering<'_, S, R> {
         let handler = facts.handler.filter(|_| !has_ended && !facts.is_head);
         let Some(handler) = handler.filter(|_| streaming.head.has_body()) else {
             let unavailable = HttpResponse::new(503);
-            self.respond(facts, if has_ended { &unavailable } else { streaming.head });
+            if !has_ended && facts.is_head {
+                self.event_loop.tally.requests += 1;
+                let sockets = &mut self.event_loop.core.sockets;
+                sockets.responses().describe(self.conn, streaming);
+                let end = End::Connect(ConnectError::Cancelled);
+                sockets.registry.end(self.conn, end);
+            } else {
+                self.respond(facts, if has_ended { &unavailable } else { streaming.head });
+            }
             return false;
         };
         self.event_loop.tally.requests += 1;
