@@ -120,6 +120,7 @@ impl Protocol {
                 Body::Chunks => Framing::Chunks,
                 Body::UntilClose => Framing::Raw,
                 Body::Events => Framing::Events,
+                Body::NamedEvents => Framing::NamedEvents,
             },
         }
     }

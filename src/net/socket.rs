@@ -11,7 +11,6 @@ use super::protocol::Protocol;
 use super::rare_state::{End, RareState};
 use super::reading::{RateState, ReadDebt, ReadPermission};
 use super::unsent_limit::UnsentLimit;
-use crate::proto::http::Body;
 use crate::proto::{RequestStage, Role, State};
 use crate::time::Time;
 use crate::timers::Tick;
@@ -205,7 +204,7 @@ impl Socket {
 
     /// Whether it is a stream of server-sent events.
     pub(crate) fn is_event_stream(&self) -> bool {
-        self.protocol.response().is_some_and(|response| response.body() == Body::Events)
+        self.protocol.response().is_some_and(|response| response.body().is_events())
     }
 
     /// Where the connection stands, if the stream has sent all that it took.

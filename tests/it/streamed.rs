@@ -283,11 +283,28 @@ fn broadcasts_are_events_for_all_streams_of_a_topic() {
         assert!(head.contains("\r\nContent-Type: text/event-stream\r\n"), "{head}");
         assert!(head.contains("\r\nCache-Control: no-store\r\n"), "{head}");
         let expected = format!(
-            "retry: 1500\n\ndata: one\n\ndata: two\ndata: lines\n\nevent: binary\ndata: AQI=\n\n\
-            data: {long}\n\n"
+            "retry: 1500\n\nid: 1\ndata: one\n\nid: 2\ndata: two\ndata: lines\n\n\
+            id: 3\nevent: binary\ndata: AQI=\n\nid: 4\ndata: {long}\n\n"
         );
         assert_eq!(String::from_utf8(peer.bytes(expected.len())).expect("text"), expected);
     }
+}
+
+#[test]
+fn events_may_have_the_names_of_their_topics() {
+    let events = EventStream::of("news").topic("sport").named();
+    let (mut event_loop, address) = news(events, Config::default());
+    let mut peer = ask(address, "/news");
+    drive_until(&mut event_loop, &mut (), |event_loop, ()| event_loop.handle().stats().opened == 1);
+    for (topic, text) in [("sport", "1:0"), ("news", "rain"), ("sport", "1:1")] {
+        let topic = event_loop.topic(topic).expect("it exists");
+        assert_eq!(event_loop.context().broadcast(topic, text), SendStatus::Sent);
+        event_loop.turn(Some(Duration::ZERO), &mut ()).expect("turn");
+    }
+    peer.head();
+    let expected = "id: 1\nevent: sport\ndata: 1:0\n\nid: 1\nevent: news\ndata: rain\n\n\
+        id: 2\nevent: sport\ndata: 1:1\n\n";
+    assert_eq!(String::from_utf8(peer.bytes(expected.len())).expect("text"), expected);
 }
 
 #[test]

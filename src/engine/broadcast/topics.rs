@@ -27,7 +27,11 @@ impl Context<'_> {
 
     /// Removes a topic. Returns `false` if it was removed before, or has subscribers.
     pub fn remove_topic(&mut self, topic: TopicId) -> bool {
-        self.core.topics.remove_topic(topic.0)
+        let is_removed = self.core.topics.remove_topic(topic.0);
+        if is_removed {
+            self.core.sockets.responses().forget_topic(topic.0);
+        }
+        is_removed
     }
 
     /// Sends a message to all connections that are subscribed to a topic. The loop encodes it once,

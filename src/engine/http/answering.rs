@@ -41,7 +41,7 @@ impl<S, R: Reactor> Answering<'_, S, R> {
             self.send(waiting, answer);
             let registry = &mut self.event_loop.core.sockets.registry;
             registry.note_standing(self.conn, true);
-            registry.resume(self.conn);
+            registry.resume_if_unread(self.conn);
         }
     }
 

@@ -32,7 +32,7 @@ impl<S, R: Reactor> Answering<'_, S, R> {
             return self.respond(facts, &HttpResponse::new(503));
         };
         let (head, interval) = (events.head(), events.heartbeat_interval());
-        if self.begin(facts, &Streaming { head: &head, body: Body::Events, interval }) {
+        if self.begin(facts, &Streaming { head: &head, body: events.body(), interval }) {
             let core = &mut self.event_loop.core;
             core.sockets.responses().queue_events(self.conn, &events.preamble());
             let mut lent = Connection::new(core.erased().context(), ConnectionId(self.conn));
@@ -49,8 +49,13 @@ impl<S, R: Reactor> Answering<'_, S, R> {
     /// The topics of a stream; `None` if there can be no more topics.
     fn topics_of(&mut self, events: &EventStream) -> Option<Vec<(TopicId, OverflowPolicy)>> {
         let event_loop = &mut *self.event_loop;
-        let topics =
-            events.topics().map(|(name, policy)| Some((event_loop.topic(name).ok()?, policy)));
+        let topics = events.topics().map(|(name, policy)| {
+            let topic = event_loop.topic(name).ok()?;
+            if events.body() == Body::NamedEvents {
+                event_loop.core.sockets.responses().name_topic(topic.0, name);
+            }
+            Some((topic, policy))
+        });
         topics.collect()
     }
 

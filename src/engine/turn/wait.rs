@@ -3,6 +3,7 @@
 use std::time::Duration;
 use std::{io, thread};
 
+use crate::engine::core::Core;
 use crate::engine::event_loop::EventLoop;
 use crate::engine::turn::idle::PREEMPTED;
 use crate::reactor::{Polled, Reactor};
@@ -126,14 +127,16 @@ impl<S, R: Reactor> EventLoop<S, R> {
             || self.dialer.is_due(self.core.now())
             || self.next_due() <= self.core.now()
             || self.core.topics.has_changes()
-            || self.core.topics.ticks.next() <= self.core.now()
             || self.core.ending.has_begun()
     }
 
-    /// When the next is due of the clients that reconnect, the ages, and the pauses by limits.
+    /// When the first of these is due: a client that reconnects, a connection at its maximum age or
+    /// paused by a limit, a subscription that is served at intervals.
+    #[inline]
     fn next_due(&self) -> Time {
-        let core = &self.core;
-        core.links.next_due().min(core.ages.next_due()).min(core.limiter.rates.next_due())
+        let Core { links, ages, limiter, topics, .. } = &self.core;
+        let conns = links.next_due().min(ages.next_due());
+        conns.min(limiter.rates.next_due()).min(topics.ticks.next())
     }
 
     /// The next deadline or timer.
@@ -150,7 +153,6 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let or_never = |deadline: Option<Time>| deadline.unwrap_or(Time::NEVER);
         let deadline = or_never(self.core.sockets.registry.deadlines.next());
         let deadline = deadline.min(self.next_due());
-        let deadline = deadline.min(self.core.topics.ticks.next());
         others.map(or_never).into_iter().fold(deadline, Time::min)
     }
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use super::limited_input::LimitedInput;
 use super::registry::Registry;
 use super::table::Table;
-use super::unframed::{LastUnframed, reframe};
+use super::unframed::{UnframedRuns, reframe};
 use super::work_queue::WorkQueue;
 use crate::net::cork::{Cork, Lent, REUSE_BYTES_MIN};
 use crate::net::disconnect::Disconnect;
@@ -32,7 +32,7 @@ pub(crate) struct Output {
     pub(crate) mask_keys: MaskKeys,
     /// Where control frames are written for a connection that is not corked.
     scratch: Vec<u8>,
-    pub(super) unframed: LastUnframed,
+    pub(super) unframed: UnframedRuns,
     /// Where a message is compressed for one connection.
     pub(super) compressed: Vec<u8>,
     /// Connections with output to flush.
@@ -53,7 +53,7 @@ impl Output {
             storage: FrameStorage::default(),
             mask_keys,
             scratch: Vec::new(),
-            unframed: LastUnframed::default(),
+            unframed: UnframedRuns::default(),
             compressed: Vec::new(),
             dirty: WorkQueue::new(Lists::TO_FLUSH),
             drained: WorkQueue::new(Lists::DRAINED),

@@ -152,6 +152,16 @@ impl Responses<'_> {
         output.queue_bytes(registry, conn, bytes);
     }
 
+    /// Names the broadcasts to a topic, for the streams whose events have names.
+    pub(crate) fn name_topic(self, topic: Key, name: &str) {
+        self.output.unframed.name(topic, name);
+    }
+
+    /// Forgets the name of a topic that is gone.
+    pub(crate) fn forget_topic(self, topic: Key) {
+        self.output.unframed.forget_name(topic);
+    }
+
     /// Sends an event with that name.
     pub(crate) fn send_event(self, conn: Key, name: &str, data: &str) {
         let mut event = Vec::new();

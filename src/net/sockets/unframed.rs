@@ -1,17 +1,25 @@
 //! Broadcasts to connections without frames: raw streams and streamed responses.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use bytes::Bytes;
 
 use crate::net::framing::Framing;
+use crate::proto::event_stream::write_event;
 use crate::proto::{FrameHeader, MaskKeys, Payload, Role};
+use crate::slots::Key;
 use crate::topics::{Run, Source};
 
-/// The last run that was written without frames, for all who get the same.
+/// Writes runs without frames: once for all who get the same run one after the other.
 #[derive(Debug, Default)]
-pub(super) struct LastUnframed(Option<Unframed>);
+pub(super) struct UnframedRuns {
+    last: Option<Unframed>,
+    /// The names of topics whose broadcasts are named events.
+    names: BTreeMap<Key, Box<str>>,
+}
 
+/// A run that was written without frames.
 #[derive(Debug)]
 struct Unframed {
     source: Source,
@@ -21,9 +29,18 @@ struct Unframed {
     bytes: Bytes,
 }
 
-impl LastUnframed {
-    /// The messages of a run, written as the framing says. They are written once for all who get
-    /// the same run one after the other.
+impl UnframedRuns {
+    /// Names the broadcasts to a topic.
+    pub(super) fn name(&mut self, topic: Key, name: &str) {
+        self.names.entry(topic).or_insert_with(|| name.into());
+    }
+
+    /// Forgets the name of a topic that is gone.
+    pub(super) fn forget_name(&mut self, topic: Key) {
+        self.names.remove(&topic);
+    }
+
+    /// The messages of a run, written as the framing says.
     pub(super) fn write(
         &mut self,
         run: &Run<'_>,
@@ -34,21 +51,31 @@ impl LastUnframed {
         let is_same = |last: &Unframed| {
             Some(last.source) == run.source && last.range == range && last.framing == framing
         };
-        if let Some(last) = self.0.as_ref().filter(|last| is_same(last)) {
+        if let Some(last) = self.last.as_ref().filter(|last| is_same(last)) {
             return last.bytes.clone();
         }
         let mut bytes = Vec::with_capacity(run.as_slice().len() + run.as_slice().len() / 8);
-        reframe(run.as_slice(), framing, mask_keys, &mut bytes);
+        match run.source {
+            Some(source) if matches!(framing, Framing::Events | Framing::NamedEvents) => {
+                let is_named = framing == Framing::NamedEvents;
+                let name = self.names.get(&source.topic).filter(|_| is_named);
+                let first = source.number + messages(run.frames.before()).count() as u64;
+                for (id, payload) in (first..).zip(messages(run.as_slice())) {
+                    write_event(name.map(|name| &**name), Some(id), &payload, &mut bytes);
+                }
+            }
+            _ => reframe(run.as_slice(), framing, mask_keys, &mut bytes),
+        }
         let bytes = Bytes::from(bytes);
         // Frames that were not broadcast, or are compressed, have no source to know them by.
         let source = run.source.filter(|source| source.first.is_some());
-        self.0 = source.map(|source| Unframed { source, range, framing, bytes: bytes.clone() });
+        self.last = source.map(|source| Unframed { source, range, framing, bytes: bytes.clone() });
         bytes
     }
 
     /// Forgets it: nobody else gets the same.
     pub(super) fn clear(&mut self) {
-        self.0 = None;
+        self.last = None;
     }
 }
 
@@ -60,16 +87,23 @@ pub(super) fn only_payload(frames: &[u8]) -> Option<&[u8]> {
 
 /// Writes a server's frames again with another framing.
 pub(super) fn reframe(
-    mut frames: &[u8],
+    frames: &[u8],
     framing: Framing,
     mask_keys: &mut MaskKeys,
     out: &mut Vec<u8>,
 ) {
-    while let Ok(Some((header, len))) = FrameHeader::parse_agreed(frames, Role::Client, true) {
-        let (frame, rest) = frames.split_at(len + header.len as usize);
-        let FrameHeader { opcode, compressed, .. } = header;
-        let payload = Payload { opcode, compressed, bytes: &frame[len..] };
+    for payload in messages(frames) {
         framing.next(mask_keys).write(&payload, out);
-        frames = rest;
     }
+}
+
+/// The payloads of a server's frames.
+fn messages(mut frames: &[u8]) -> impl Iterator<Item = Payload<'_>> {
+    std::iter::from_fn(move || {
+        let (header, len) = FrameHeader::parse_agreed(frames, Role::Client, true).ok()??;
+        let (frame, rest) = frames.split_at(len + header.len as usize);
+        frames = rest;
+        let FrameHeader { opcode, compressed, .. } = header;
+        Some(Payload { opcode, compressed, bytes: &frame[len..] })
+    })
 }
