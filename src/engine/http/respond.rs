@@ -85,11 +85,12 @@ impl<S, R: Reactor> Answering<'_, S, R> {
             Ok(client) => client,
             Err(error) => return self.refuse_request(error, is_head),
         };
-        let counted = endpoint.counted_address(client.or(peer));
-        let part = RequestPart::of(head, body);
-        let now = core.sockets.now();
-        if let Err(denied) = core.limiter.take_request(self.conn, counted, part, now) {
-            return self.deny(&request, denied);
+        if core.limiter.is_used {
+            let counted = endpoint.counted_address(client.or(peer));
+            let (part, now) = (RequestPart::of(head, body), core.sockets.now());
+            if let Err(denied) = core.limiter.take_request(self.conn, counted, part, now) {
+                return self.deny(&request, denied);
+            }
         }
         let (found, template) = match find(&request, router) {
             Ok(found) => found,
