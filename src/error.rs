@@ -1,7 +1,7 @@
 use std::{fmt, io};
 
 use crate::proto::handshake::UrlError;
-use crate::proto::http::InvalidHeader;
+use crate::proto::http::{InvalidHeader, InvalidRoute};
 use crate::queue::PublishError;
 use crate::tags::TagError;
 
@@ -41,8 +41,8 @@ pub enum Error {
     Url(UrlError),
     /// A header or subprotocol of the configuration is invalid.
     Header(InvalidHeader),
-    /// A path of [`Routes`](crate::Routes) is invalid, or occurs twice.
-    InvalidRoute(String),
+    /// A route of [`Routes`](crate::Routes) is invalid, or matches the same requests as another one.
+    InvalidRoute(InvalidRoute),
     /// A topic's name is longer than 256 bytes, or there are as many topics as
     /// [`Config::max_topics`](crate::Config::max_topics) allows.
     TopicLimit,
@@ -77,7 +77,7 @@ impl fmt::Display for Error {
             Self::Io { action, source } => write!(f, "cannot {action}: {source}"),
             Self::Url(error) => error.fmt(f),
             Self::Header(error) => error.fmt(f),
-            Self::InvalidRoute(path) => write!(f, "invalid or duplicate route path: {path:?}"),
+            Self::InvalidRoute(error) => error.fmt(f),
             Self::TopicLimit => f.write_str("topic name too long, or too many topics"),
             Self::ConnectionLimit => f.write_str("too many connections"),
             Self::UnknownEndpoint => f.write_str("there is no such endpoint"),
@@ -100,8 +100,8 @@ impl std::error::Error for Error {
             Self::Publish(error) => Some(error),
             Self::Subscribe(error) => Some(error),
             Self::Tag(error) => Some(error),
-            Self::InvalidRoute(_)
-            | Self::TopicLimit
+            Self::InvalidRoute(error) => Some(error),
+            Self::TopicLimit
             | Self::ConnectionLimit
             | Self::UnknownEndpoint
             | Self::WrongEndpoint
@@ -120,6 +120,12 @@ impl From<UrlError> for Error {
 impl From<InvalidHeader> for Error {
     fn from(error: InvalidHeader) -> Self {
         Self::Header(error)
+    }
+}
+
+impl From<InvalidRoute> for Error {
+    fn from(error: InvalidRoute) -> Self {
+        Self::InvalidRoute(error)
     }
 }
 

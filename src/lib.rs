@@ -482,7 +482,7 @@ pub use proto::handshake::{
     Acceptance, BodyEnd, HttpProxy, OriginPolicy, RedirectError, Refusal, Refused, UpgradeRequest,
     UpgradeResponse,
 };
-pub use proto::http::{ContentType, HttpRequest, HttpResponse, InvalidHeader};
+pub use proto::http::{ContentType, HttpRequest, HttpResponse, InvalidHeader, InvalidRoute};
 pub use proto::{AsOutgoing, CloseCode, Limits, Message, Outgoing, PreparedMessage, Role};
 pub use queue::PublishError;
 pub use rates::{LimitKind, LimitScope, OnExcess, Rate, RateLimits};

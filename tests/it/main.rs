@@ -21,6 +21,7 @@ mod limits;
 mod listeners;
 #[cfg(feature = "log")]
 mod logging;
+mod methods;
 mod panics;
 mod places;
 mod proxies;

@@ -10,6 +10,7 @@ pub(crate) mod respond;
 pub(crate) mod responder;
 pub(crate) mod router;
 pub(crate) mod routes;
+pub(crate) mod served;
 pub(crate) mod streamed;
 pub(crate) mod streaming;
 pub(crate) mod upgrade;

@@ -1,10 +1,13 @@
 //! From the head of a request to its answer.
 
+use std::rc::Rc;
+
 use crate::engine::connection::Connection;
 use crate::engine::event_loop::EventLoop;
 use crate::engine::http::answering::Answering;
 use crate::engine::http::pending::RequestFacts;
-use crate::engine::http::router::Resource;
+use crate::engine::http::router::{Resource, Router};
+use crate::engine::http::served::{Served, allow};
 use crate::engine::ids::ConnectionId;
 use crate::engine::rates::limiter::RequestPart;
 use crate::engine::rates::limiting::Limiting;
@@ -12,14 +15,9 @@ use crate::engine::turn::calls::HandlerCall;
 use crate::net::peer::PeerAddr;
 use crate::net::proxies;
 use crate::proto::handshake::HandshakeError;
-use crate::proto::http::{ContentType, HttpRequest, HttpResponse};
+use crate::proto::http::{ContentType, HttpRequest, HttpResponse, Template};
 use crate::reactor::Reactor;
 use crate::slots::Key;
-
-/// The methods of WebSocket endpoints, and those of other resources. Every resource also supports
-/// `OPTIONS`.
-const OPENING: &str = "GET";
-const READING: &str = "GET, HEAD";
 
 /// How a request is answered, determined before any handler is called.
 enum Found {
@@ -69,9 +67,13 @@ impl<S, R: Reactor> Answering<'_, S, R> {
         if let Err(denied) = core.limiter.take_request(self.conn, counted, part, now) {
             return self.deny(&request, denied);
         }
-        let found = match find(&request, router.find(request.path())) {
+        let (found, template) = match find(&request, router) {
             Ok(found) => found,
             Err(error) => return self.refuse_request(error, is_head),
+        };
+        let request = match request.with_template(template.as_deref()) {
+            Ok(request) => request,
+            Err(error) => return self.refuse_request(error.into(), is_head),
         };
         let takes_body = matches!(found, Found::Handler(_));
         match request.expected_body().map(|body| body.filter(|_| takes_body)) {
@@ -133,46 +135,47 @@ impl<S, R: Reactor> Answering<'_, S, R> {
     }
 }
 
-/// How to answer the request, given the resource at its path. A WebSocket endpoint checks the rest
-/// of the request itself.
-fn find(request: &HttpRequest<'_>, resource: Option<&Resource>) -> Result<Found, HandshakeError> {
-    if request.method() == "OPTIONS" {
-        return options(request, resource).map(Found::Response);
+/// How to answer the request, and the pattern of its route if that has parameters. A WebSocket
+/// endpoint checks the rest of the request itself.
+fn find(
+    request: &HttpRequest<'_>,
+    router: &Router,
+) -> Result<(Found, Option<Rc<Template>>), HandshakeError> {
+    if request.is_for_server() {
+        request.check_for_server()?;
+        return Ok((Found::Response(HttpResponse::options(&router.allow())), None));
     }
+    let served = router.find(request.path());
+    let resource = served.and_then(|served| served.find(request));
+    let template = served.and_then(|served| served.pattern.template());
     if let Some(Resource::WebSocket(handler)) = resource {
-        return Ok(Found::WebSocket(*handler));
+        return Ok((Found::WebSocket(*handler), template));
     }
-    let is_known = matches!(request.method(), "GET" | "HEAD");
-    if !is_known && !request.path().starts_with('/') {
+    let is_path = request.path().starts_with('/');
+    if !is_path && !matches!(request.method(), "GET" | "HEAD" | "OPTIONS") {
         // It asks for a tunnel.
         return Err(HandshakeError::MethodNotAllowed);
     }
     request.check_for_resource()?;
-    Ok(match resource {
-        None => Found::Response(HttpResponse::new(404)),
-        Some(_) if !is_known => Found::Response(HttpResponse::method_not_allowed(READING)),
-        Some(Resource::Page(page)) => Found::Response(page.clone()),
-        Some(Resource::Metrics) => Found::Metrics,
-        Some(Resource::Handler(handler)) => Found::Handler(*handler),
-        Some(Resource::WebSocket(handler)) => Found::WebSocket(*handler),
-    })
+    let found = match (resource, served) {
+        (Some(Resource::Page(page)), _) => Found::Response(page.clone()),
+        (Some(Resource::Metrics), _) => Found::Metrics,
+        (Some(Resource::Handler(handler)), _) => Found::Handler(*handler),
+        (Some(Resource::WebSocket(handler)), _) => Found::WebSocket(*handler),
+        (None, Some(served)) => Found::Response(without_resource(request, served)),
+        (None, None) => Found::Response(HttpResponse::new(404)),
+    };
+    Ok((found, template))
 }
 
-/// The response to `OPTIONS`: the methods of the resource, or of the server.
-fn options(
-    request: &HttpRequest<'_>,
-    resource: Option<&Resource>,
-) -> Result<HttpResponse, HandshakeError> {
-    if request.is_for_server() {
-        request.check_for_server()?;
-        return Ok(HttpResponse::options(READING));
+/// The response to a method that the path does not have.
+#[cold]
+fn without_resource(request: &HttpRequest<'_>, served: &Served<Resource>) -> HttpResponse {
+    let allow = allow([served]);
+    match request.method() {
+        "OPTIONS" => HttpResponse::options(&allow),
+        _ => HttpResponse::method_not_allowed(&allow),
     }
-    request.check_for_resource()?;
-    Ok(match resource {
-        None => HttpResponse::new(404),
-        Some(Resource::WebSocket(_)) => HttpResponse::options(OPENING),
-        Some(_) => HttpResponse::options(READING),
-    })
 }
 
 /// Version 0.0.4 of the text format, which every version of Prometheus can read.

@@ -30,8 +30,6 @@ const HEAD_BYTES_USUAL: usize = 256;
 pub struct HttpResponse {
     /// From 200 to 599.
     status: u16,
-    /// The methods that the resource supports, for the header `Allow`.
-    allow: Option<&'static str>,
     content_type: Option<ContentType>,
     headers: ExtraHeaders,
     body: Bytes,
@@ -46,7 +44,7 @@ impl HttpResponse {
     pub fn new(status: u16) -> Self {
         let status = if matches!(status, 200..=599) { status } else { 500 };
         let (headers, body) = (ExtraHeaders::default(), Bytes::new());
-        Self { status, allow: None, content_type: None, headers, body }
+        Self { status, content_type: None, headers, body }
     }
 
     /// Plain text, with status 200.
@@ -83,13 +81,19 @@ impl HttpResponse {
     }
 
     /// The response to a method that is not in `allow` (RFC 9110 §15.5.6).
-    pub(crate) fn method_not_allowed(allow: &'static str) -> Self {
-        Self { allow: Some(allow), ..Self::new(405) }
+    pub(crate) fn method_not_allowed(allow: &str) -> Self {
+        Self::new(405).with_valid("Allow", allow)
     }
 
     /// The response to `OPTIONS` (RFC 9110 §9.3.7).
-    pub(crate) fn options(allow: &'static str) -> Self {
-        Self { allow: Some(allow), ..Self::new(204) }
+    pub(crate) fn options(allow: &str) -> Self {
+        Self::new(204).with_valid("Allow", allow)
+    }
+
+    /// Adds a header of this crate's own.
+    pub(crate) fn with_valid(mut self, name: &str, value: &str) -> Self {
+        self.headers.push_valid(name, value);
+        self
     }
 
     /// Sets the type of the body.
@@ -180,9 +184,6 @@ impl HttpResponse {
         out.extend_from_slice(b"\r\n");
         if is_last {
             write_header(out, "Connection", b"close");
-        }
-        if let Some(allow) = self.allow {
-            write_header(out, "Allow", allow.as_bytes());
         }
         self.headers.write(out);
         if let Some(content_type) = &self.content_type {
