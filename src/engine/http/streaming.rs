@@ -10,8 +10,8 @@ use crate::net::disconnect::ConnectError;
 use crate::net::rare_state::End;
 use crate::net::sockets::Streaming;
 use crate::overflow::OverflowPolicy;
-use crate::proto::CloseCode;
 use crate::proto::http::{Body, HttpResponse};
+use crate::proto::{CloseCode, Message};
 use crate::reactor::Reactor;
 
 impl<S, R: Reactor> Answering<'_, S, R> {
@@ -20,9 +20,11 @@ impl<S, R: Reactor> Answering<'_, S, R> {
         let (head, silence) = response.parts();
         let body = if facts.is_http_1_0 { Body::UntilClose } else { Body::Chunks };
         if self.begin(facts, &Streaming { head, body, interval: Some(silence) }) {
-            let (first, id) = (head.sent_body(), ConnectionId(self.conn));
+            let first = head.sent_body();
             if !first.is_empty() {
-                self.event_loop.core.erased().context().send_to(id, first);
+                // Not as a handler sends: another call of that would keep the compiler from
+                // inlining it where messages are echoed.
+                self.event_loop.core.sender().send(self.conn, Message::Binary(&first), false);
             }
             self.event_loop.open(self.conn, None, self.state);
         }
