@@ -26,7 +26,8 @@ impl Connection<'_> {
 
 impl Context<'_> {
     /// Answers a request whose handler has returned [`Later`](crate::Later). The answer leaves at
-    /// the end of the turn. Another [`Later`](crate::Later) gives the answer more time, from now on.
+    /// the end of the turn. Another [`Later`](crate::Later) gives the answer more time, from now
+    /// on.
     ///
     /// ```
     /// use std::collections::VecDeque;
