@@ -41,7 +41,7 @@ pub enum Error {
     Url(UrlError),
     /// A header or subprotocol of the configuration is invalid.
     Header(InvalidHeader),
-    /// A route of [`Routes`](crate::Routes) is invalid, or matches the same requests as another one.
+    /// A route of [`Routes`](crate::Routes) is invalid, or matches the same requests as another.
     InvalidRoute(InvalidRoute),
     /// A configuration for pages of other origins is invalid.
     Cors(CorsError),

@@ -83,7 +83,7 @@ charged for every message that it delays.")]
     /// Measure HTTP: requests for a page of 13 bytes, 16 in flight on each of 64 connections
     ///
     /// Every server has a process of its own on one CPU, in turns with the others. With `--features
-    /// peers` hyper and may_minihttp take part. It takes half a minute.
+    /// peers` hyper and `may_minihttp` take part. It takes half a minute.
     Http(HttpArgs),
     /// Measure the age of the messages that a slow subscriber gets, for each policy
     ///

@@ -6,7 +6,7 @@ use slab::Slab;
 
 use crate::config::Config;
 use crate::engine::attachments::Attachments;
-use crate::engine::broadcast::order::catch_up_latest;
+use crate::engine::broadcast::order::{catch_up_latest, serve_ticks};
 use crate::engine::bus::events::{Events, GROUP_BUDGET, TURN_BUDGET};
 use crate::engine::bus::inboxes::Inboxes;
 use crate::engine::client::dialer::Dialer;
@@ -331,8 +331,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
         } else {
             self.core.sockets.output.clear_batch_cache();
         }
-        if self.core.topics.ticks.is_ticking() || self.core.topics.ticks.next() <= self.core.now() {
-            self.serve_ticks();
+        if self.core.topics.ticks.next() <= self.core.now() {
+            serve_ticks(self.core.erased());
         }
         self.core.sender().flush_dirty();
         if self.core.sockets.output.has_drained() {

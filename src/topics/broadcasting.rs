@@ -3,6 +3,8 @@
 use super::all_topics::Topics;
 use super::batch::Mark;
 use super::limits::TopicError;
+use super::memory::Memory;
+use super::registry::Registry;
 use crate::proto::Outgoing;
 use crate::slots::Key;
 
@@ -31,8 +33,8 @@ impl Topics {
         if !message_key.is_empty() {
             self.conflation().begin(key, message_key)?;
         }
-        let admission = self.admit(key, message.len());
-        let registry = &mut self.registry;
+        let Self { registry, memory, limits, .. } = self;
+        let admission = admit(registry, memory, key, message.len(), limits.backlog);
         let topic = registry.topics.get_mut(key).ok_or(TopicError::Gone)?;
         if admission.is_err() {
             topic.counters.refused += 1;
@@ -56,9 +58,9 @@ impl Topics {
             let is_first = topic.open.marks.is_empty();
             topic.open.push(message, may_compress, mark);
             if grows {
-                self.memory.count(registry, key);
+                memory.count(registry, key);
             } else if is_first {
-                self.memory.count_unused(registry, key);
+                memory.count_unused(registry, key);
             }
         }
         if keeps {
@@ -67,22 +69,29 @@ impl Topics {
         }
         Ok(())
     }
+}
 
-    /// Checks that a message of `len` bytes can be broadcast to a topic. Returns whether the
-    /// memory of its batches grows.
-    fn admit(&mut self, key: Key, len: usize) -> Result<bool, TopicError> {
-        let topic = self.registry.topics.get(key).ok_or(TopicError::Gone)?;
-        let open = &topic.open;
-        if !topic.needs_batches() {
-            return Ok(false);
-        }
-        if !open.marks.is_empty() && open.frames.len() + len > self.limits.backlog {
-            return Err(TopicError::Limit);
-        }
-        match open.growth(len) {
-            0 => Ok(false),
-            _ if self.memory.admit(&mut self.registry, key, len) => Ok(true),
-            _ => Err(TopicError::Limit),
-        }
+/// Checks that a message of `len` bytes can be appended to the open batch, which has at most
+/// `backlog` bytes. Returns whether the memory of the batches grows.
+#[inline]
+fn admit(
+    registry: &mut Registry,
+    memory: &mut Memory,
+    key: Key,
+    len: usize,
+    backlog: usize,
+) -> Result<bool, TopicError> {
+    let topic = registry.topics.get(key).ok_or(TopicError::Gone)?;
+    let open = &topic.open;
+    if !topic.needs_batches() {
+        return Ok(false);
+    }
+    if !open.marks.is_empty() && open.frames.len() + len > backlog {
+        return Err(TopicError::Limit);
+    }
+    match open.growth(len) {
+        0 => Ok(false),
+        _ if memory.admit(registry, key, len) => Ok(true),
+        _ => Err(TopicError::Limit),
     }
 }

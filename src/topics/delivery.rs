@@ -57,7 +57,7 @@ impl Topics {
         }
         let (first, last) = (sealed.first(), sealed.last());
         let run = sealed.run(key, 0..sealed.frames.len());
-        let (mut served, mut followers, mut overflows) = (0, 0, 0);
+        let (mut served, mut overflows) = (0, 0);
         for subscriber in topic.subscribers[topic.cursor..].iter().take(max) {
             let member = &mut registry.members[subscriber.conn.index()];
             let is_all_pending = subscriber.since.max(member.served) < first;
@@ -65,21 +65,17 @@ impl Topics {
                 || !subscriber.takes_whole_batches()
                 || member.subscriptions.len() > 1
             {
-                if subscriber.follower().is_none() {
-                    break;
-                }
-                followers += 1;
-                continue;
+                break;
             }
             member.served = last;
             served += 1;
             overflows += u64::from(!send(subscriber.conn, &run));
         }
-        topic.cursor += served + followers;
+        topic.cursor += served;
         topic.counters.closed_by_overflow += overflows;
         registry.totals.closed_by_overflow += overflows;
         registry.totals.delivered += (served * sealed.marks.len()) as u64;
-        served + followers
+        served
     }
 
     /// Serves the next connection for which something is pending. `capacity` tells how much a

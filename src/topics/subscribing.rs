@@ -13,8 +13,8 @@ const SUBSCRIPTIONS_CAPACITY_MIN: usize = 8;
 
 impl Topics {
     /// Subscribes a connection. Returns `Ok(false)` if it was subscribed; it then has the new
-    /// policy, and no pace. Call [`Topics::deliver_pending`] and [`Topics::flush_values`] before a
-    /// call that changes the policy or the pace.
+    /// policy, and no pace. Call [`Topics::deliver_pending`] and `Conflation::flush` before a call
+    /// that changes the policy or the pace.
     pub(crate) fn subscribe(
         &mut self,
         conn: Key,

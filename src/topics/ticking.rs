@@ -42,7 +42,7 @@ impl Conflation<'_> {
                 followers.schedule(now, |pace, due| scheduled.push(Reverse((due, topic, pace))));
             }
         }
-        ticks.next = scheduled.peek().map_or(Time::NEVER, |Reverse((due, ..))| *due);
+        ticks.note_next();
     }
 
     fn begin_ticks(&mut self, now: Time) {

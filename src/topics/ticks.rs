@@ -14,7 +14,7 @@ pub(crate) struct Ticks {
     pub(super) changed: Vec<Key>,
     /// The ticks to come, each with its topic and pace.
     pub(super) scheduled: BinaryHeap<Reverse<(Time, Key, u32)>>,
-    /// No tick begins before this time.
+    /// There is nothing to do before this time.
     pub(super) next: Time,
     /// The ticks that are being served, each with its topic and pace.
     pub(super) ticking: VecDeque<(Key, u32)>,
@@ -35,21 +35,27 @@ impl Default for Ticks {
 }
 
 impl Ticks {
-    /// When the next tick begins.
+    /// When ticks are to be served next: in the past while one is to be scheduled, or is being
+    /// served.
     #[inline]
     pub(crate) const fn next(&self) -> Time {
         self.next
     }
 
-    /// Whether a tick is to be scheduled, or is being served.
-    #[inline]
-    pub(crate) fn is_ticking(&self) -> bool {
-        let Self { changed, ticking, unfinished, .. } = self;
-        !(changed.is_empty() && ticking.is_empty() && unfinished.is_empty())
+    /// Notes when ticks are to be served next.
+    pub(super) fn note_next(&mut self) {
+        let is_idle =
+            self.changed.is_empty() && self.ticking.is_empty() && self.unfinished.is_empty();
+        self.next = match self.scheduled.peek() {
+            _ if !is_idle => Time::BEGINNING,
+            Some(Reverse((due, ..))) => *due,
+            None => Time::NEVER,
+        };
     }
 
     /// Notes a topic whose paces are to be scheduled.
     pub(super) fn note_change(&mut self, topic: Key) {
         self.changed.push(topic);
+        self.next = Time::BEGINNING;
     }
 }

@@ -54,8 +54,9 @@ impl Example {
     /// The address that it says it listens on.
     fn address(&mut self) -> SocketAddr {
         let line = self.line();
-        let address = line.trim_end().strip_prefix("listening on ws://").expect("its first line");
-        address.parse().expect("an address")
+        let url = line.trim_end().strip_prefix("listening on ").expect("its first line");
+        let address = url.strip_prefix("ws://").or_else(|| url.strip_prefix("http://"));
+        address.and_then(|address| address.parse().ok()).expect("an address")
     }
 }
 
@@ -525,6 +526,132 @@ fn upstreams_of(client: &mut Peer) -> usize {
     let answer = text(client);
     let count = answer.strip_suffix(" of 50 upstreams").expect("the upstreams are silent");
     count.parse().expect("a count")
+}
+
+/// A folder for the uploads of one test.
+struct Uploads(PathBuf);
+
+impl Uploads {
+    fn new(name: &str) -> Self {
+        let name = format!("eventwire-{name}-{}", std::process::id());
+        Self(std::env::temp_dir().join(name))
+    }
+
+    fn serve(&self, jobs_max: &str) -> (Example, SocketAddr) {
+        let folder = self.0.to_str().expect("a path of text");
+        let mut example = Example::run_with("upload", &["127.0.0.1:0", folder, jobs_max]);
+        let address = example.address();
+        (example, address)
+    }
+}
+
+impl Drop for Uploads {
+    fn drop(&mut self) {
+        // A test that has failed may have made none.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Begins an upload. The connection ends with the answer.
+fn begin_upload(address: SocketAddr, name: &str, body: &[u8]) -> Peer {
+    let mut peer = Peer::open(address);
+    let length = body.len();
+    let head = format!(
+        "POST /files/{name} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\
+        Content-Length: {length}\r\n\r\n"
+    );
+    // A server that refuses the head does not read the body.
+    if peer.try_write(head.as_bytes()) {
+        peer.try_write(body);
+    }
+    peer
+}
+
+#[test]
+fn upload_answers_when_the_file_is_written() {
+    let uploads = Uploads::new("upload");
+    let (_example, address) = uploads.serve("64");
+    let (file, sha1) = (uploads.0.join("a.txt"), "a9993e364706816aba3e25717850c26c9cd0d89d");
+    let answer = begin_upload(address, "a.txt", b"abc").rest();
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    let json = format!(r#"{{"name":"a.txt","bytes":3,"sha1":"{sha1}"}}"#);
+    assert!(answer.ends_with(&json), "{answer}");
+    assert_eq!(std::fs::read(&file).expect("the file"), b"abc");
+    // Another one replaces it, and the longest is taken.
+    let longest = vec![b'*'; 8 * 1024 * 1024];
+    let answer = begin_upload(address, "a.txt", &longest).rest();
+    assert!(answer.contains(r#""bytes":8388608"#), "{answer}");
+    assert_eq!(std::fs::read(&file).expect("the file"), longest);
+    let names = std::fs::read_dir(&uploads.0).expect("the folder");
+    assert_eq!(names.count(), 1, "a draft is left");
+}
+
+#[test]
+fn upload_refuses_what_is_too_long_or_has_no_safe_name() {
+    let uploads = Uploads::new("refused-upload");
+    let (_example, address) = uploads.serve("64");
+    for name in ["", ".hidden", "../a", "a/b", "a%2Fb", "a\"b", &"a".repeat(101)] {
+        let answer = begin_upload(address, name, b"abc").rest();
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{name}: {answer}");
+    }
+    let answer = begin_upload(address, "a", b"").rest();
+    assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    let mut peer = Peer::open(address);
+    peer.write(b"POST /files/a HTTP/1.1\r\nHost: a\r\nContent-Length: 8388609\r\n\r\n");
+    assert!(peer.head().starts_with("HTTP/1.1 413 "));
+    assert_eq!(std::fs::read_dir(&uploads.0).expect("the folder").count(), 0);
+}
+
+#[test]
+fn upload_refuses_uploads_beyond_those_that_wait_and_goes_on() {
+    let uploads = Uploads::new("busy-upload");
+    let (_example, address) = uploads.serve("1");
+    let body = vec![b'*'; 256 * 1024];
+    let (mut stored, mut refused) = (0, 0);
+    while stored == 0 || refused == 0 {
+        let names = (0..16).map(|number| number.to_string());
+        let peers: Vec<_> = names.map(|name| begin_upload(address, &name, &body)).collect();
+        for mut peer in peers {
+            let answer = peer.rest();
+            match answer.get(9..12) {
+                Some("200") => stored += 1,
+                Some("503") => refused += 1,
+                _ => panic!("{answer}"),
+            }
+        }
+    }
+}
+
+/// The numbers of a page's stream, from its first line on.
+fn ticks(address: SocketAddr) -> impl Iterator<Item = u64> {
+    let mut peer = Peer::open(address);
+    peer.write(b"GET /events HTTP/1.1\r\nHost: a\r\nAccept: text/event-stream\r\n\r\n");
+    let head = peer.head();
+    assert!(head.contains("\r\nContent-Type: text/event-stream\r\n"), "{head}");
+    let lines = BufReader::new(peer.stream()).lines().map_while(Result::ok);
+    lines.filter_map(|line| line.strip_prefix("data: ")?.parse().ok())
+}
+
+#[test]
+fn live_goes_on_after_a_restart() {
+    let mut example = Example::run("live", "127.0.0.1:0");
+    let address = example.address();
+    let mut last = 0;
+    for _ in 0..2 {
+        let seen: Vec<u64> = ticks(address).take(3).collect();
+        assert!(seen[0] > last, "{seen:?} after {last}");
+        assert_eq!(seen, [seen[0], seen[0] + 1, seen[0] + 2]);
+        last = seen[2];
+        // SIGKILL, while a page is connected.
+        let stream = ticks(address);
+        drop(example);
+        assert!(stream.count() < 1000, "the stream ends with the program");
+        example = Example::run("live", &address.to_string());
+        assert_eq!(example.address(), address);
+    }
+    let mut page = Peer::open(address);
+    page.write(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    assert!(page.rest().contains("new EventSource(\"/events\")"));
 }
 
 #[test]

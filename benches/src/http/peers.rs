@@ -56,7 +56,7 @@ impl HttpServiceFactory for Pages {
     }
 }
 
-/// may_minihttp, whose coroutines run on one worker.
+/// `may_minihttp`, whose coroutines run on one worker.
 pub(super) fn may_minihttp(config: &ServiceConfig, ready: ReadyLine) -> Result<(), Error> {
     let cannot_listen = || Error::system(format!("cannot listen on {}", config.address));
     may::config().set_workers(1);

@@ -23,7 +23,7 @@ pub(crate) enum HttpServer {
     /// hyper on a runtime of one thread
     #[cfg(feature = "peers")]
     Hyper,
-    /// may_minihttp with one worker
+    /// `may_minihttp` with one worker
     #[cfg(feature = "peers")]
     MayMinihttp,
 }

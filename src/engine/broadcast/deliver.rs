@@ -1,5 +1,6 @@
 //! Delivers broadcasts to a slice of the connections at a time, and reports gaps and topic changes.
 
+use crate::engine::broadcast::order::BROADCAST_SLICE;
 use crate::engine::broadcast::report::{Gap, TopicChanged};
 use crate::engine::core::Core;
 use crate::engine::event_loop::EventLoop;
@@ -7,16 +8,9 @@ use crate::engine::http::event_stream::gap_data;
 use crate::engine::ids::TopicId;
 use crate::engine::turn::calls::HandlerCall;
 use crate::net::socket::Socket;
-use crate::net::sockets::Sender;
 use crate::queue::PublishError;
 use crate::reactor::Reactor;
 use crate::topics::Delivery;
-
-/// How many connections a turn delivers broadcasts to before the loop serves its sockets again.
-const BROADCAST_SLICE: usize = 256;
-
-/// About how many bytes of latest messages a turn delivers at ticks, for the same reason.
-const TICK_BYTES: usize = 1024 * 1024;
 
 impl<S, R: Reactor> EventLoop<S, R> {
     /// Delivers pending broadcasts to a slice of their subscribers.
@@ -44,15 +38,6 @@ impl<S, R: Reactor> EventLoop<S, R> {
                 Some(Delivery::Skipped) => {}
             }
         }
-    }
-
-    /// Serves a slice of the subscribers that get the latest messages at intervals.
-    #[inline(never)]
-    pub(crate) fn serve_ticks(&mut self) {
-        let core = &mut self.core;
-        let now = core.now();
-        let mut sender = Sender::new(&mut core.sockets, &mut core.streams);
-        core.topics.conflation().serve_ticks(now, BROADCAST_SLICE, TICK_BYTES, &mut sender);
     }
 
     /// Calls `on_gap` for connections that missed broadcasts. A gap that ends meanwhile is reported

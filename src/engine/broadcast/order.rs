@@ -17,6 +17,12 @@ use crate::topics::{Output, Run, SendCapacity};
 /// next is taken, so that little waits in its outbox: what waits there does not change any more.
 const SHARES_MAX: usize = 4;
 
+/// How many connections a turn delivers broadcasts to before the loop serves its sockets again.
+pub(super) const BROADCAST_SLICE: usize = 256;
+
+/// About how many bytes of latest messages a turn delivers at ticks, for the same reason.
+const TICK_BYTES: usize = 1024 * 1024;
+
 impl Core<dyn Transmit + '_> {
     /// Sends a message to a connection that is open.
     #[inline]
@@ -134,4 +140,12 @@ impl Output for Sender<'_> {
     fn append(&mut self, conn: Key, run: &Run<'_>) -> bool {
         self.push_run(conn, run) != SendStatus::Dropped
     }
+}
+
+/// Serves a slice of the subscribers that get the latest messages at intervals.
+#[inline(never)]
+pub(crate) fn serve_ticks(core: &mut Core<dyn Transmit + '_>) {
+    let now = core.now();
+    let mut sender = Sender::new(&mut core.sockets, &mut core.streams);
+    core.topics.conflation().serve_ticks(now, BROADCAST_SLICE, TICK_BYTES, &mut sender);
 }

@@ -5,6 +5,7 @@ use crate::engine::context::Context;
 use crate::engine::http::answer::{Answer, RequestId, RespondError};
 use crate::engine::http::pending::Given;
 use crate::engine::http::responder::Responder;
+use crate::net::socket::Socket;
 
 impl Connection<'_> {
     /// Names the request at hand, to answer it later with [`Context::respond`]. At any other time
@@ -16,7 +17,7 @@ impl Connection<'_> {
     }
 
     /// Takes the means to answer the request at hand from any thread. A handler that takes it
-    /// returns [`Later`].
+    /// returns [`Later`](crate::Later).
     pub fn responder(&mut self) -> Responder {
         let (request, core) = (self.request_id(), &mut *self.context.core);
         Responder::new(request, core.pending.watch(request), core.handle.clone())
@@ -24,8 +25,9 @@ impl Connection<'_> {
 }
 
 impl Context<'_> {
-    /// Answers a request whose handler has returned [`Later`]. The answer leaves at the end of the
-    /// turn. Another [`Later`] gives the answer more time, from now on.
+    /// Answers a request whose handler has returned [`Later`](crate::Later). The answer leaves at
+    /// the end of the turn. Another [`Later`](crate::Later) gives the answer more time, from now
+    /// on.
     ///
     /// ```
     /// use std::collections::VecDeque;
@@ -63,7 +65,8 @@ impl Context<'_> {
             return core.pending.give_early(answer);
         }
         let RequestId { conn, number } = request;
-        let Some(waiting) = core.pending.get(request) else {
+        let awaits = core.sockets.get(conn.0).is_some_and(Socket::awaits_response);
+        let Some(waiting) = core.pending.get(request).filter(|_| awaits) else {
             let is_served = number != 0 && core.sockets.get(conn.0).is_some();
             return Err(if is_served { RespondError::Answered } else { RespondError::Gone });
         };

@@ -1,5 +1,6 @@
 //! From the head of a request to its answer.
 
+use std::net::SocketAddr;
 use std::rc::Rc;
 
 use crate::engine::connection::Connection;
@@ -14,6 +15,7 @@ use crate::engine::rates::limiting::Limiting;
 use crate::engine::turn::calls::HandlerCall;
 use crate::net::peer::PeerAddr;
 use crate::net::proxies;
+use crate::proto::RequestStage;
 use crate::proto::handshake::HandshakeError;
 use crate::proto::http::{
     ContentType, Cors, ExpectedBody, HttpError, HttpRequest, HttpResponse, Template,
@@ -36,6 +38,26 @@ impl<S, R: Reactor> EventLoop<S, R> {
         if let (Some(socket), Some(_)) = (self.core.sockets.get_mut(conn), client) {
             socket.peer = PeerAddr::from(client);
             Limiting::new(self.core.erased()).count_client(conn);
+        }
+    }
+}
+
+impl Found {
+    /// The body that is to be received before the answer. Only handlers take one.
+    fn expected_body(
+        &self,
+        request: &HttpRequest<'_>,
+        limit: usize,
+    ) -> Result<Option<ExpectedBody>, HttpError> {
+        match self {
+            // It has its own error for this.
+            Self::WebSocket(_) => Ok(None),
+            Self::Handler(_) => {
+                let body = request.expected_body()?;
+                body.as_ref().map_or(Ok(()), |body| body.check(limit))?;
+                Ok(body)
+            }
+            Self::Response(_) | Self::Metrics => request.expected_body().map(|_| None),
         }
     }
 }
@@ -67,11 +89,12 @@ impl<S, R: Reactor> Answering<'_, S, R> {
         if let Some(cors) = cors {
             core.sockets.responses().add_headers(self.conn, cors.headers(&request));
         }
-        let counted = endpoint.counted_address(client.or(peer));
-        let part = RequestPart::of(head, body);
-        let now = core.sockets.now();
-        if let Err(denied) = core.limiter.take_request(self.conn, counted, part, now) {
-            return self.deny(&request, denied);
+        if core.limiter.is_used {
+            let counted = endpoint.counted_address(client.or(peer));
+            let (part, now) = (RequestPart::of(head, body), core.sockets.now());
+            if let Err(denied) = core.limiter.take_request(self.conn, counted, part, now) {
+                return self.deny(&request, denied);
+            }
         }
         let (found, template) = match find(&request, router, cors) {
             Ok(found) => found,
@@ -81,11 +104,10 @@ impl<S, R: Reactor> Answering<'_, S, R> {
             Ok(request) => request,
             Err(error) => return self.refuse_request(error.into(), is_head),
         };
-        match awaited_body(&request, &found, endpoint.limits.body()) {
+        match found.expected_body(&request, endpoint.limits.body()) {
             Ok(None) => {}
             Ok(Some(body)) => {
-                let sockets = &mut self.event_loop.core.sockets;
-                return sockets.responses().receive_body(self.conn, head, body);
+                return core.sockets.responses().receive_body(self.conn, head, body);
             }
             Err(error) => return self.refuse_request(error.into(), is_head),
         }
@@ -102,12 +124,25 @@ impl<S, R: Reactor> Answering<'_, S, R> {
             }
         }
         if client.is_some() {
-            // The proxy may send another client's request on the same connection.
-            self.set_peer(peer);
+            self.return_to_proxy(peer);
         }
     }
 
-    fn set_peer(&mut self, address: Option<std::net::SocketAddr>) {
+    /// The connection is that of a proxy again, once its client's request has a response: the proxy
+    /// may send another client's on it. A stream is the client's to its end.
+    pub(super) fn return_to_proxy(&mut self, proxy: Option<SocketAddr>) {
+        let core = &mut self.event_loop.core;
+        let Some(socket) = core.sockets.get_mut(self.conn) else {
+            return;
+        };
+        match socket.protocol.request_stage() {
+            Some(RequestStage::Answering) => core.pending.set_proxy(ConnectionId(self.conn), proxy),
+            Some(RequestStage::Between | RequestStage::Asking) => socket.peer = proxy.into(),
+            None => {}
+        }
+    }
+
+    fn set_peer(&mut self, address: Option<SocketAddr>) {
         if let Some(socket) = self.event_loop.core.sockets.get_mut(self.conn) {
             socket.peer = address.into();
         }
@@ -170,24 +205,6 @@ fn find(
         (None, None) => Found::Response(HttpResponse::new(404)),
     };
     Ok((found, template))
-}
-
-/// The body that is to be received before the request is answered. Only handlers get bodies.
-fn awaited_body(
-    request: &HttpRequest<'_>,
-    found: &Found,
-    limit: usize,
-) -> Result<Option<ExpectedBody>, HttpError> {
-    let body = match (request.expected_body(), found) {
-        // It has its own error for this.
-        (Err(_), Found::WebSocket(_)) => None,
-        (body, Found::Handler(_)) => body?,
-        (body, _) => body.map(|_| None)?,
-    };
-    match body {
-        Some(body) => body.check(limit).map(|()| Some(body)),
-        None => Ok(None),
-    }
 }
 
 /// The response to a method that the path does not have.

@@ -34,8 +34,8 @@ use crate::proto::http::{Cors, HttpRequest, HttpResponse, InvalidRoute, Pattern,
 /// WebSocket. If a request's target is in absolute form, its path is used ([`HttpRequest::path`]),
 /// and its host replaces `Host` ([`HttpRequest::host`]).
 ///
-/// This is not a web framework: bodies are short and handed over whole, and there are no filters,
-/// sessions or templates.
+/// This is not a web framework: bodies are short and handed over whole, and there are no filters or
+/// templates. Decoding forms, cookies and sessions are the application's.
 ///
 /// ```
 /// use eventwire::{Config, EventLoop, HttpResponse, Routes, ServerConfig};

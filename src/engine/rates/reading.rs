@@ -26,7 +26,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         match self.core.limiter.rates.judge(conn, has_messages, now) {
             Verdict::Read(allowance) => {
                 self.core.limiter.reading =
-                    Some(Reading { conn, charged: self.arrived(), allowance });
+                    Some(Reading { conn, charged: arrived(self), allowance });
                 let messages = usize::try_from(allowance.messages).unwrap_or(usize::MAX);
                 self.core.sockets.registry.set_halted(conn, false);
                 self.core.sockets.registry.input.limit_messages(messages);
@@ -60,16 +60,17 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let Some(reading) = self.core.limiter.reading.take().filter(|it| it.conn == conn) else {
             return;
         };
-        let (arrived, before) = (self.arrived(), reading.charged);
+        let (arrived, before) = (arrived(self), reading.charged);
         let messages = arrived.messages - before.messages;
         let bytes = arrived.bytes - before.bytes;
         let now = self.core.now();
         self.core.limiter.rates.charge(conn, messages, bytes, now);
     }
+}
 
-    fn arrived(&self) -> Arrived {
-        Arrived { messages: self.tally.messages_received, bytes: self.core.streams.received }
-    }
+const fn arrived<S, R: Reactor>(event_loop: &EventLoop<S, R>) -> Arrived {
+    let messages = event_loop.tally.messages_received;
+    Arrived { messages, bytes: event_loop.core.streams.received }
 }
 
 impl Limiting<'_> {

@@ -19,8 +19,8 @@ impl Context<'_> {
     ///
     /// If the listener is closed, there are as many connections as the configuration allows, or the
     /// limits of the peer's address ([`Config::address_limits`](crate::Config::address_limits))
-    /// allow no further one, or the loop is shutting down. At the limit of all connections, the loop
-    /// closes idle connections if it can
+    /// allow no further one, or the loop is shutting down. At the limit of all connections, the
+    /// loop closes idle connections if it can
     /// ([`Config::max_connections`](crate::Config::max_connections)), so a later call may succeed.
     pub fn adopt(
         &mut self,

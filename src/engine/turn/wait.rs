@@ -109,7 +109,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         self.core.sockets.has_work()
             || self.core.topics.is_delivering()
             || self.core.topics.gaps_due() > 0
-            || self.core.topics.ticks.is_ticking()
+            || self.core.topics.ticks.next() <= now
             || self.has_remote_work()
             || self.core.ending.is_due()
             || self.core.requests.is_pending()
