@@ -155,7 +155,8 @@ fn a_preflight_learns_what_the_path_has() {
 
 #[test]
 fn a_web_socket_is_not_concerned() {
-    let mut peer = Peer::open(serve().address());
+    let server = serve();
+    let mut peer = Peer::open(server.address());
     peer.write(&request("/api/echo", ORIGIN));
     // It has a policy of its own.
     let received = peer.head();

@@ -286,8 +286,7 @@ impl<S> Routes<S> {
         self.get_route(path, Route::Page(page))
     }
 
-    /// Serves a file from memory to `GET` and `HEAD` requests, with 304 for clients that have it, and
-    /// in parts.
+    /// Serves a file from memory to `GET` and `HEAD` requests, in parts if the client asks for them.
     #[must_use]
     pub fn file(self, path: impl Into<String>, file: StaticFile) -> Self {
         self.get_route(path, Route::File(Box::new(file)))

@@ -12,7 +12,7 @@ use crate::net::rare_state::End;
 use crate::proto::event_stream::write_event;
 use crate::proto::handshake::{Acceptance, Refusal, UpgradeRequest};
 use crate::proto::http::{Body, ExpectedBody, ExtraHeaders, HttpResponse, ResponseStream};
-use crate::proto::{Limits, Message, WebSocket};
+use crate::proto::{Limits, Message, WebSocket, extra_headers};
 use crate::slots::Key;
 use crate::time::Time;
 
@@ -108,7 +108,7 @@ impl Responses<'_> {
     pub(crate) fn respond(self, conn: Key, response: &HttpResponse, is_head: bool, is_last: bool) {
         let Self { registry, output } = self;
         output.write_frames(registry, conn, |socket, work| {
-            response.write_head(is_last, socket.response_headers(), work.out);
+            response.write_head(is_last, extra_headers(socket), work.out);
             if let Some(request) = socket.server_request() {
                 request.end(is_last, work);
             }
@@ -141,7 +141,7 @@ impl Responses<'_> {
         let Self { registry, output } = self;
         output.write_frames(registry, conn, |socket, work| {
             let Streaming { head, body, .. } = streaming;
-            head.write_streamed_head(*body, socket.response_headers(), work.out);
+            head.write_streamed_head(*body, extra_headers(socket), work.out);
             if let Some(request) = socket.server_request() {
                 request.end(true, work);
             }
@@ -158,7 +158,7 @@ impl Responses<'_> {
         let Streaming { head, body, interval } = *streaming;
         let Self { registry, output } = self;
         output.write_frames(registry, conn, |socket, work| {
-            head.write_streamed_head(body, socket.response_headers(), work.out);
+            head.write_streamed_head(body, extra_headers(socket), work.out);
         });
         let now = registry.now;
         let Some(socket) = registry.table.get_mut(conn) else {

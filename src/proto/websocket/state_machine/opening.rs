@@ -35,7 +35,7 @@ pub(super) struct Opening {
     /// The total length of the interim responses, in bytes.
     interim_bytes: usize,
     /// What the request that a server has received adds to any response to it.
-    pub(super) response_headers: Option<Box<ExtraHeaders>>,
+    pub(super) extra_headers: Option<Box<ExtraHeaders>>,
 }
 
 /// What comes next.
@@ -168,7 +168,7 @@ impl Opening {
             is_keep_alive: false,
             interim_count: 0,
             interim_bytes: 0,
-            response_headers: None,
+            extra_headers: None,
         }
     }
 

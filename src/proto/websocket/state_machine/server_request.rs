@@ -20,12 +20,6 @@ impl WebSocket {
         is_server.then_some(ServerRequest(self))
     }
 
-    /// What the request in hand adds to any response to it.
-    pub(crate) fn response_headers(&self) -> &ExtraHeaders {
-        let opening = self.opening.as_ref();
-        opening.and_then(|it| it.response_headers.as_deref()).unwrap_or(ExtraHeaders::NONE)
-    }
-
     /// What this server has of a request; `None` once the connection is open, and for a client.
     pub(crate) fn request_stage(&self) -> Option<RequestStage> {
         let opening = self.opening.as_ref().filter(|_| self.role == Role::Server)?;
@@ -35,6 +29,12 @@ impl WebSocket {
             _ => RequestStage::Asking,
         })
     }
+}
+
+/// What the request that a server has received adds to any response to it.
+pub(crate) fn extra_headers(socket: &WebSocket) -> &ExtraHeaders {
+    let opening = socket.opening.as_ref();
+    opening.and_then(|it| it.extra_headers.as_deref()).unwrap_or(ExtraHeaders::NONE)
 }
 
 /// What a server has of a request.
@@ -72,7 +72,7 @@ impl ServerRequest<'_> {
     /// Any response to the request has these headers, too.
     pub(crate) fn add_headers(self, headers: ExtraHeaders) {
         if let Some(opening) = &mut self.0.opening {
-            opening.response_headers = Some(Box::new(headers));
+            opening.extra_headers = Some(Box::new(headers));
         }
     }
 
