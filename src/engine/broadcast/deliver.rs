@@ -7,25 +7,12 @@ use crate::engine::http::event_stream::gap_data;
 use crate::engine::ids::TopicId;
 use crate::engine::turn::calls::HandlerCall;
 use crate::net::socket::Socket;
-use crate::net::sockets::Sender;
-use crate::net::streams::Transmit;
 use crate::queue::PublishError;
 use crate::reactor::Reactor;
 use crate::topics::Delivery;
 
 /// How many connections a turn delivers broadcasts to before the loop serves its sockets again.
 const BROADCAST_SLICE: usize = 256;
-
-/// About how many bytes of latest messages a turn delivers at ticks, for the same reason.
-const TICK_BYTES: usize = 1024 * 1024;
-
-/// Serves a slice of the subscribers that get the latest messages at intervals.
-#[inline(never)]
-pub(crate) fn serve_ticks(core: &mut Core<dyn Transmit + '_>) {
-    let now = core.now();
-    let mut sender = Sender::new(&mut core.sockets, &mut core.streams);
-    core.topics.conflation().serve_ticks(now, BROADCAST_SLICE, TICK_BYTES, &mut sender);
-}
 
 impl<S, R: Reactor> EventLoop<S, R> {
     /// Delivers pending broadcasts to a slice of their subscribers.
