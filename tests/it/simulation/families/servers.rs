@@ -30,7 +30,9 @@ fn world(seed: u64, tracing: bool) -> World {
     let mut random = Random::new(seed);
     let lossless = random.percent(50);
     let window = random.pick(&[900, 4096, 65_536]);
-    let sim = network(&mut random, window, lossless);
+    // Most connections here are too short for a reset by chance.
+    let chance = if lossless { 0 } else { 3_000 };
+    let sim = network(&mut random, window, lossless).chance(Fault::Reset, chance);
     let config = config(&mut random);
     let mut world = World::new(setup(seed, sim, config), tracing);
     for _ in 0..4 {
