@@ -1,7 +1,7 @@
 //! Uploads: a worker writes each file, and the answer comes once it is on disk.
 //!
 //! `cargo run --example upload -- 127.0.0.1:9001 uploads`, and then
-//! `curl -X GET --data-binary @photo.jpg http://127.0.0.1:9001/files/photo.jpg`. The answer is JSON:
+//! `curl --data-binary @photo.jpg http://127.0.0.1:9001/files/photo.jpg`. The answer is JSON:
 //! `{"name":"photo.jpg","bytes":81920,"sha1":"…"}`. A file is at its name whole or not at all,
 //! whenever the program is killed.
 
@@ -89,7 +89,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // The responder of such a job was dropped, which has answered with 500.
     event_loop.on(|_, panicked: &JobPanicked, _| eprintln!("{}", panicked.message));
 
-    let routes = Routes::new().get("/files/*", move |conn, request, _| {
+    let routes = Routes::new().post("/files/*", move |conn, request, _| {
         // A request without a body is no upload, and must not empty a file.
         let Some(name) = file_name(request).filter(|_| !request.body().is_empty()) else {
             return Err(HttpResponse::new(400));

@@ -41,7 +41,7 @@ pub enum Error {
     Url(UrlError),
     /// A header or subprotocol of the configuration is invalid.
     Header(InvalidHeader),
-    /// A route of [`Routes`](crate::Routes) is invalid, or matches the same requests as another one.
+    /// A route of [`Routes`](crate::Routes) is invalid, or matches the same requests as another.
     InvalidRoute(InvalidRoute),
     /// A topic's name is longer than 256 bytes, or there are as many topics as
     /// [`Config::max_topics`](crate::Config::max_topics) allows.

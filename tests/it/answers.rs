@@ -48,10 +48,17 @@ fn putting_off(routes: Routes<Requests>) -> (EventLoop<Requests>, SocketAddr) {
 fn an_answer_comes_later_and_before_those_to_the_requests_behind_it() {
     let (mut event_loop, address) = putting_off(Routes::new());
     let (mut peer, mut requests) = (Peer::open(address), Requests::new());
-    for round in 0..3 {
+    for round in 0..6 {
         get(&mut peer, "/later");
-        get(&mut peer, "/now");
+        if round % 2 == 0 {
+            get(&mut peer, "/now");
+        }
         drive_until(&mut event_loop, &mut requests, |_, requests| !requests.is_empty());
+        if round % 2 == 1 {
+            get(&mut peer, "/now");
+            // Its readiness comes before the answer.
+            event_loop.turn(Some(PATIENCE), &mut requests).expect("turn");
+        }
         let request = requests.remove(0);
         let body = format!("answer {round}");
         let mut context = event_loop.context();

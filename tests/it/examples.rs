@@ -557,7 +557,7 @@ fn begin_upload(address: SocketAddr, name: &str, body: &[u8]) -> Peer {
     let mut peer = Peer::open(address);
     let length = body.len();
     let head = format!(
-        "GET /files/{name} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\
+        "POST /files/{name} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\
         Content-Length: {length}\r\n\r\n"
     );
     // A server that refuses the head does not read the body.
@@ -597,7 +597,7 @@ fn upload_refuses_what_is_too_long_or_has_no_safe_name() {
     let answer = begin_upload(address, "a", b"").rest();
     assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
     let mut peer = Peer::open(address);
-    peer.write(b"GET /files/a HTTP/1.1\r\nHost: a\r\nContent-Length: 8388609\r\n\r\n");
+    peer.write(b"POST /files/a HTTP/1.1\r\nHost: a\r\nContent-Length: 8388609\r\n\r\n");
     assert!(peer.head().starts_with("HTTP/1.1 413 "));
     assert_eq!(std::fs::read_dir(&uploads.0).expect("the folder").count(), 0);
 }

@@ -38,7 +38,11 @@ impl<S, R: Reactor> Answering<'_, S, R> {
         let Given { waiting, answer, .. } = given;
         let socket = self.event_loop.core.sockets.get(self.conn);
         if socket.is_some_and(Socket::awaits_response) {
+            let proxy = waiting.proxy;
             self.send(waiting, answer);
+            if proxy.is_some() {
+                self.return_to_proxy(proxy);
+            }
             let registry = &mut self.event_loop.core.sockets.registry;
             registry.note_standing(self.conn, true);
             registry.resume_if_unread(self.conn);

@@ -5,6 +5,7 @@ use crate::engine::context::Context;
 use crate::engine::http::answer::{Answer, RequestId, RespondError};
 use crate::engine::http::pending::Given;
 use crate::engine::http::responder::Responder;
+use crate::net::socket::Socket;
 
 impl Connection<'_> {
     /// Names the request at hand, to answer it later with [`Context::respond`]. At any other time
@@ -63,7 +64,8 @@ impl Context<'_> {
             return core.pending.give_early(answer);
         }
         let RequestId { conn, number } = request;
-        let Some(waiting) = core.pending.get(request) else {
+        let awaits = core.sockets.get(conn.0).is_some_and(Socket::awaits_response);
+        let Some(waiting) = core.pending.get(request).filter(|_| awaits) else {
             let is_served = number != 0 && core.sockets.get(conn.0).is_some();
             return Err(if is_served { RespondError::Answered } else { RespondError::Gone });
         };

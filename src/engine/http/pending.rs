@@ -1,5 +1,6 @@
 //! Requests that await their answers.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -32,6 +33,8 @@ struct Asking {
 pub(crate) struct PendingRequest {
     number: u64,
     pub(crate) facts: RequestFacts,
+    /// The address of the proxy that passed the request on.
+    pub(crate) proxy: Option<SocketAddr>,
     wanted: Option<Wanted>,
 }
 
@@ -110,7 +113,7 @@ impl Asked {
 
     /// The request, which is to be answered later.
     pub(crate) fn into_pending(self, facts: RequestFacts) -> PendingRequest {
-        PendingRequest { number: self.number, facts, wanted: self.wanted }
+        PendingRequest { number: self.number, facts, proxy: None, wanted: self.wanted }
     }
 }
 
@@ -198,6 +201,13 @@ impl PendingRequests {
     /// A request awaits its answer.
     pub(crate) fn wait(&mut self, conn: ConnectionId, request: PendingRequest) {
         self.waiting.insert(conn, request);
+    }
+
+    /// Notes the address of the proxy that passed on the request of the connection.
+    pub(crate) fn set_proxy(&mut self, conn: ConnectionId, proxy: Option<SocketAddr>) {
+        if let Some(waiting) = self.waiting.get_mut(conn) {
+            waiting.proxy = proxy;
+        }
     }
 
     /// The request, if it awaits its answer.

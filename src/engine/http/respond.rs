@@ -1,5 +1,6 @@
 //! From the head of a request to its answer.
 
+use std::net::SocketAddr;
 use std::rc::Rc;
 
 use crate::engine::connection::Connection;
@@ -14,8 +15,11 @@ use crate::engine::rates::limiting::Limiting;
 use crate::engine::turn::calls::HandlerCall;
 use crate::net::peer::PeerAddr;
 use crate::net::proxies;
+use crate::proto::RequestStage;
 use crate::proto::handshake::HandshakeError;
-use crate::proto::http::{ContentType, HttpRequest, HttpResponse, Template};
+use crate::proto::http::{
+    ContentType, ExpectedBody, HttpError, HttpRequest, HttpResponse, Template,
+};
 use crate::reactor::Reactor;
 use crate::slots::Key;
 
@@ -34,6 +38,26 @@ impl<S, R: Reactor> EventLoop<S, R> {
         if let (Some(socket), Some(_)) = (self.core.sockets.get_mut(conn), client) {
             socket.peer = PeerAddr::from(client);
             Limiting::new(self.core.erased()).count_client(conn);
+        }
+    }
+}
+
+impl Found {
+    /// The body that is to be received before the answer. Only handlers take one.
+    fn expected_body(
+        &self,
+        request: &HttpRequest<'_>,
+        limit: usize,
+    ) -> Result<Option<ExpectedBody>, HttpError> {
+        match self {
+            // It has its own error for this.
+            Self::WebSocket(_) => Ok(None),
+            Self::Handler(_) => {
+                let body = request.expected_body()?;
+                body.as_ref().map_or(Ok(()), |body| body.check(limit))?;
+                Ok(body)
+            }
+            Self::Response(_) | Self::Metrics => request.expected_body().map(|_| None),
         }
     }
 }
@@ -61,11 +85,12 @@ impl<S, R: Reactor> Answering<'_, S, R> {
             Ok(client) => client,
             Err(error) => return self.refuse_request(error, is_head),
         };
-        let counted = endpoint.counted_address(client.or(peer));
-        let part = RequestPart::of(head, body);
-        let now = core.sockets.now();
-        if let Err(denied) = core.limiter.take_request(self.conn, counted, part, now) {
-            return self.deny(&request, denied);
+        if core.limiter.is_used {
+            let counted = endpoint.counted_address(client.or(peer));
+            let (part, now) = (RequestPart::of(head, body), core.sockets.now());
+            if let Err(denied) = core.limiter.take_request(self.conn, counted, part, now) {
+                return self.deny(&request, denied);
+            }
         }
         let (found, template) = match find(&request, router) {
             Ok(found) => found,
@@ -75,20 +100,10 @@ impl<S, R: Reactor> Answering<'_, S, R> {
             Ok(request) => request,
             Err(error) => return self.refuse_request(error.into(), is_head),
         };
-        let takes_body = matches!(found, Found::Handler(_));
-        match request.expected_body().map(|body| body.filter(|_| takes_body)) {
+        match found.expected_body(&request, endpoint.limits.body()) {
             Ok(None) => {}
-            // It has its own error for this.
-            Err(_) if matches!(found, Found::WebSocket(_)) => {}
             Ok(Some(body)) => {
-                let limit = endpoint.limits.body();
-                return match body.check(limit) {
-                    Ok(()) => {
-                        let sockets = &mut self.event_loop.core.sockets;
-                        sockets.responses().receive_body(self.conn, head, body);
-                    }
-                    Err(error) => self.refuse_request(error.into(), is_head),
-                };
+                return core.sockets.responses().receive_body(self.conn, head, body);
             }
             Err(error) => return self.refuse_request(error.into(), is_head),
         }
@@ -105,12 +120,25 @@ impl<S, R: Reactor> Answering<'_, S, R> {
             }
         }
         if client.is_some() {
-            // The proxy may send another client's request on the same connection.
-            self.set_peer(peer);
+            self.return_to_proxy(peer);
         }
     }
 
-    fn set_peer(&mut self, address: Option<std::net::SocketAddr>) {
+    /// The connection is that of a proxy again, once its client's request has a response: the proxy
+    /// may send another client's on it. A stream is the client's to its end.
+    pub(super) fn return_to_proxy(&mut self, proxy: Option<SocketAddr>) {
+        let core = &mut self.event_loop.core;
+        let Some(socket) = core.sockets.get_mut(self.conn) else {
+            return;
+        };
+        match socket.protocol.request_stage() {
+            Some(RequestStage::Answering) => core.pending.set_proxy(ConnectionId(self.conn), proxy),
+            Some(RequestStage::Between | RequestStage::Asking) => socket.peer = proxy.into(),
+            None => {}
+        }
+    }
+
+    fn set_peer(&mut self, address: Option<SocketAddr>) {
         if let Some(socket) = self.event_loop.core.sockets.get_mut(self.conn) {
             socket.peer = address.into();
         }

@@ -6,10 +6,12 @@ use crate::engine::http::event_stream::EventStream;
 use crate::engine::http::pending::RequestFacts;
 use crate::engine::http::streamed::StreamedResponse;
 use crate::engine::ids::{ConnectionId, TopicId};
+use crate::net::disconnect::ConnectError;
+use crate::net::rare_state::End;
 use crate::net::sockets::Streaming;
 use crate::overflow::OverflowPolicy;
-use crate::proto::CloseCode;
 use crate::proto::http::{Body, HttpResponse};
+use crate::proto::{CloseCode, Message};
 use crate::reactor::Reactor;
 
 impl<S, R: Reactor> Answering<'_, S, R> {
@@ -18,9 +20,11 @@ impl<S, R: Reactor> Answering<'_, S, R> {
         let (head, silence) = response.parts();
         let body = if facts.is_http_1_0 { Body::UntilClose } else { Body::Chunks };
         if self.begin(facts, &Streaming { head, body, interval: Some(silence) }) {
-            let (first, id) = (head.sent_body(), ConnectionId(self.conn));
+            let first = head.sent_body();
             if !first.is_empty() {
-                self.event_loop.core.erased().context().send_to(id, first);
+                // Not as a handler sends: another call of that would keep the compiler from
+                // inlining it where messages are echoed.
+                self.event_loop.core.sender().send(self.conn, Message::Binary(&first), false);
             }
             self.event_loop.open(self.conn, None, self.state);
         }
@@ -66,7 +70,15 @@ impl<S, R: Reactor> Answering<'_, S, R> {
         let handler = facts.handler.filter(|_| !has_ended && !facts.is_head);
         let Some(handler) = handler.filter(|_| streaming.head.has_body()) else {
             let unavailable = HttpResponse::new(503);
-            self.respond(facts, if has_ended { &unavailable } else { streaming.head });
+            if !has_ended && facts.is_head {
+                self.event_loop.tally.requests += 1;
+                let sockets = &mut self.event_loop.core.sockets;
+                sockets.responses().describe(self.conn, streaming);
+                let end = End::Connect(ConnectError::Cancelled);
+                sockets.registry.end(self.conn, end);
+            } else {
+                self.respond(facts, if has_ended { &unavailable } else { streaming.head });
+            }
             return false;
         };
         self.event_loop.tally.requests += 1;

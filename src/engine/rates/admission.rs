@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 
 use crate::engine::rates::limiting::Limiting;
 use crate::engine::turn::dispatch::from;
-use crate::error::Error;
 use crate::logging::log_line;
 use crate::net::disconnect::ConnectError;
 use crate::net::socket::Socket;
@@ -25,13 +24,12 @@ impl Limiting<'_> {
         endpoint: usize,
         peer: Option<SocketAddr>,
         is_stream: bool,
-    ) -> Result<Option<Admitted>, Error> {
-        if !self.core.limiter.rates.limits_addresses() {
+    ) -> Result<Option<Admitted>, Denied> {
+        if !self.core.limiter.is_used {
             return Ok(None);
         }
-        self.admit_counted(endpoint, peer, is_stream).map_err(|denied| {
+        self.admit_counted(endpoint, peer, is_stream).inspect_err(|denied| {
             log_line!(debug, "connection refused: {}, {}", denied.kind, from(peer));
-            Error::ConnectionLimit
         })
     }
 
@@ -96,9 +94,7 @@ impl Limiting<'_> {
     ///
     /// If it is refused.
     pub(crate) fn count_web_socket(&mut self, conn: Key) -> Result<(), Denied> {
-        if !self.core.limiter.rates.limits_addresses()
-            || self.core.limiter.rates.counts_address(conn)
-        {
+        if !self.core.limiter.is_used || self.core.limiter.rates.counts_address(conn) {
             return Ok(());
         }
         let Some(socket) = self.core.sockets.get(conn) else {

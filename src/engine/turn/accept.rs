@@ -70,7 +70,8 @@ impl Core<dyn Transmit + '_> {
             Endpoint::Client(_) => return Err(Error::WrongEndpoint),
         };
         let is_stream = protocol.is_stream();
-        let admitted = Limiting::new(self).admit(endpoint, peer, is_stream)?;
+        let admitted = Limiting::new(self).admit(endpoint, peer, is_stream);
+        let admitted = admitted.map_err(|_| Error::ConnectionLimit)?;
         let socket = Socket::accepted(protocol, endpoint, peer.into());
         self.endpoints.enter(endpoint);
         let conn = self.sockets.registry.insert(socket);

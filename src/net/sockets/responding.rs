@@ -127,6 +127,22 @@ impl Responses<'_> {
         output.write_frames(registry, conn, |socket, work| socket.refuse(refusal, work));
     }
 
+    /// Writes the head of a response that has no body because it describes one, and ends.
+    pub(crate) fn describe(self, conn: Key, streaming: &Streaming<'_>) {
+        let Self { registry, output } = self;
+        output.write_frames(registry, conn, |socket, work| {
+            streaming.head.write_streamed_head(streaming.body, work.out);
+            if let Some(request) = socket.server_request() {
+                request.end(true, work);
+            }
+        });
+        output.mark_http(registry, conn);
+        if let Some(socket) = registry.table.get_mut(conn) {
+            socket.life.serve();
+        }
+        registry.stand(conn, Standing::Answering);
+    }
+
     /// Writes the head of a response, and makes the connection a stream for that handler.
     pub(crate) fn stream(self, conn: Key, streaming: &Streaming<'_>, handler: usize) {
         let Streaming { head, body, interval } = *streaming;
