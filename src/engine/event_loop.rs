@@ -6,7 +6,7 @@ use slab::Slab;
 
 use crate::config::Config;
 use crate::engine::attachments::Attachments;
-use crate::engine::broadcast::latest::{catch_up_latest, serve_ticks};
+use crate::engine::broadcast::order::{catch_up_latest, serve_ticks};
 use crate::engine::bus::events::{Events, GROUP_BUDGET, TURN_BUDGET};
 use crate::engine::bus::inboxes::Inboxes;
 use crate::engine::client::dialer::Dialer;

@@ -310,17 +310,24 @@ impl Socket {
 
     /// Whether the peer has missed a deadline of the protocol by that moment.
     pub(crate) fn is_late(&self, by: Time) -> bool {
-        !self.is_left_unread() && self.protocol.deadline().is_some_and(|deadline| deadline <= by)
+        self.protocol_deadline().is_some_and(|deadline| deadline <= by)
     }
 
     /// The next moment at which something is due for it.
     pub(crate) fn deadline(&self, limits: &OutboxLimits) -> Option<Time> {
-        // Peers that are not read from have no deadline.
-        let protocol = if self.is_left_unread() { None } else { self.protocol.deadline() };
-        match (protocol, self.stall_deadline(limits)) {
+        match (self.protocol_deadline(), self.stall_deadline(limits)) {
             (Some(protocol), Some(stall)) => Some(protocol.min(stall)),
             (protocol, stall) => protocol.or(stall),
         }
+    }
+
+    /// The deadline of the protocol. Peers that are not read from have none, and neither has the
+    /// application while a piece of its response waits for the client.
+    fn protocol_deadline(&self) -> Option<Time> {
+        let waits_for_client = self.outbox.is_some()
+            && self.protocol.state() == State::Open
+            && self.protocol.response().is_some_and(|response| !response.body().is_events());
+        if self.is_left_unread() || waits_for_client { None } else { self.protocol.deadline() }
     }
 
     /// By when an outbox above the soft limit must have made progress.

@@ -80,22 +80,24 @@ pub(crate) fn event_streams(receivers: usize, rounds: usize) {
     let mut server =
         Server::with_routes(|_| Routes::new().events("/events", EventStream::of("all")));
     let (topic, message) = (server.topic, "x".repeat(128));
-    let expected = format!("data: {message}\n\n");
+    let data = format!("data: {message}\n\n");
     server.event_loop.on(move |cx: &mut Context<'_>, _: &News, seen: &mut Seen| {
         seen.0 += 1;
         cx.broadcast(topic, message.as_str());
     });
     let publisher = server.event_loop.publisher();
     let mut clients: Vec<_> = (0..receivers).map(|_| subscribe(&mut server)).collect();
-    let mut event = vec![0; expected.len()];
+    let mut event = Vec::new();
     for round in 1..=rounds {
         publisher.publish(News).expect("room for an event");
         server.turn_until(round);
+        let expected = format!("id: {round}\n{data}");
+        event.resize(expected.len(), 0);
         for client in &mut clients {
             client.read_exact(&mut event).expect("an event");
+            assert_eq!(event, expected.as_bytes());
         }
     }
-    assert_eq!(event, expected.as_bytes());
 }
 
 fn subscribe(server: &mut Server) -> TcpStream {

@@ -62,12 +62,12 @@ impl Kind {
         format!("GET {} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n", self.path())
     }
 
-    /// What a message looks like to the receiver.
-    fn received(self, message: &str) -> Vec<u8> {
+    /// What the message with this number looks like to the receiver.
+    fn received(self, number: u64, message: &str) -> Vec<u8> {
         match self {
             // A text frame with an extended length.
             Self::WebSocket => [&[0x81, 126, 0, message.len() as u8], message.as_bytes()].concat(),
-            Self::EventStream => format!("data: {message}\n\n").into_bytes(),
+            Self::EventStream => format!("id: {number}\ndata: {message}\n\n").into_bytes(),
         }
     }
 }
@@ -83,7 +83,9 @@ pub(crate) struct Round {
 struct Receivers {
     kind: Kind,
     streams: Vec<TcpStream>,
-    expected: Vec<u8>,
+    message: String,
+    /// How many messages were received.
+    number: u64,
     buffer: Vec<u8>,
 }
 
@@ -125,9 +127,8 @@ pub(crate) fn run(args: &EventsStreamArgs) -> Result<EventsStreamReport, Error> 
 
 impl Receivers {
     fn connect(kind: Kind, count: usize, to: SocketAddr, message: &str) -> io::Result<Self> {
-        let expected = kind.received(message);
         let streams = (0..count).map(|_| open(kind, to)).collect::<io::Result<_>>()?;
-        Ok(Self { kind, streams, buffer: vec![0; expected.len()], expected })
+        Ok(Self { kind, streams, message: message.to_owned(), number: 0, buffer: Vec::new() })
     }
 
     /// Broadcasts and receives for that time, after a tenth of it. Returns the nanoseconds of the
@@ -155,9 +156,12 @@ impl Receivers {
     }
 
     fn receive(&mut self) -> io::Result<()> {
+        self.number += 1;
+        let expected = self.kind.received(self.number, &self.message);
+        self.buffer.resize(expected.len(), 0);
         for stream in &mut self.streams {
             stream.read_exact(&mut self.buffer)?;
-            if self.buffer != self.expected {
+            if self.buffer != expected {
                 return Err(io::ErrorKind::InvalidData.into());
             }
         }

@@ -1,5 +1,6 @@
 //! Delivers broadcasts to a slice of the connections at a time, and reports gaps and topic changes.
 
+use crate::engine::broadcast::order::BROADCAST_SLICE;
 use crate::engine::broadcast::report::{Gap, TopicChanged};
 use crate::engine::core::Core;
 use crate::engine::event_loop::EventLoop;
@@ -10,9 +11,6 @@ use crate::net::socket::Socket;
 use crate::queue::PublishError;
 use crate::reactor::Reactor;
 use crate::topics::Delivery;
-
-/// How many connections a turn delivers broadcasts to before the loop serves its sockets again.
-const BROADCAST_SLICE: usize = 256;
 
 impl<S, R: Reactor> EventLoop<S, R> {
     /// Delivers pending broadcasts to a slice of their subscribers.

@@ -1,7 +1,6 @@
 //! Topics: subscriptions, broadcasts and their delivery.
 
 pub(crate) mod deliver;
-pub(crate) mod latest;
 pub(crate) mod order;
 pub(crate) mod report;
 pub(crate) mod subscribe;

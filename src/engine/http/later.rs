@@ -17,7 +17,7 @@ impl Connection<'_> {
     }
 
     /// Takes the means to answer the request at hand from any thread. A handler that takes it
-    /// returns [`Later`].
+    /// returns [`Later`](crate::Later).
     pub fn responder(&mut self) -> Responder {
         let (request, core) = (self.request_id(), &mut *self.context.core);
         Responder::new(request, core.pending.watch(request), core.handle.clone())
@@ -25,8 +25,9 @@ impl Connection<'_> {
 }
 
 impl Context<'_> {
-    /// Answers a request whose handler has returned [`Later`]. The answer leaves at the end of the
-    /// turn. Another [`Later`] gives the answer more time, from now on.
+    /// Answers a request whose handler has returned [`Later`](crate::Later). The answer leaves at
+    /// the end of the turn. Another [`Later`](crate::Later) gives the answer more time, from now
+    /// on.
     ///
     /// ```
     /// use std::collections::VecDeque;
