@@ -286,7 +286,7 @@ impl<S> Routes<S> {
         self.get_route(path, Route::Page(page))
     }
 
-    /// Serves a file from memory to `GET` and `HEAD` requests, in parts if the client asks for them.
+    /// Serves a file from memory to `GET` and `HEAD` requests, in parts if the client wants parts.
     #[must_use]
     pub fn file(self, path: impl Into<String>, file: StaticFile) -> Self {
         self.get_route(path, Route::File(Box::new(file)))
