@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use eventwire::{
-    Config, Connection, Cors, EventLoop, EventStream, HttpResponse, Later, Refusal, Routes,
+    Config, Connection, Cors, Error, EventLoop, EventStream, HttpResponse, Later, Refusal, Routes,
     ServerConfig, StreamedResponse,
 };
 
@@ -161,4 +161,20 @@ fn a_web_socket_is_not_concerned() {
     // It has a policy of its own.
     let received = peer.head();
     assert!(received.starts_with("HTTP/1.1 403 "), "{received}");
+}
+
+#[test]
+fn the_patterns_of_paths_are_checked() {
+    let mut event_loop = EventLoop::<()>::new(Config::default()).expect("make a loop");
+    let twice = Routes::new().cors("/{a}", Cors::any()).cors("/{b}", Cors::any());
+    let nowhere = Routes::new().cors("api", Cors::any());
+    for (routes, text) in
+        [(twice, "two routes for Cors \"/{b}\""), (nowhere, "no request has the path \"api\"")]
+    {
+        let refused = event_loop.listen("127.0.0.1:0", ServerConfig::default(), routes);
+        match refused {
+            Err(error @ Error::InvalidRoute(_)) => assert_eq!(error.to_string(), text),
+            other => panic!("{other:?}"),
+        }
+    }
 }

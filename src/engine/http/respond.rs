@@ -77,7 +77,8 @@ impl<S, R: Reactor> Answering<'_, S, R> {
         };
         // Determined first, because even an invalid request may be a `HEAD` request.
         let is_head = head.starts_with(HttpRequest::HEAD_METHOD);
-        let request = match HttpRequest::read(head, endpoint.limits.head_limits()) {
+        let (found, template);
+        let mut request = match HttpRequest::read(head, endpoint.limits.head_limits()) {
             Ok(request) => body.into_iter().fold(request, HttpRequest::with_body),
             Err(error) => return self.refuse_request(error.into(), is_head),
         };
@@ -85,7 +86,7 @@ impl<S, R: Reactor> Answering<'_, S, R> {
             Ok(client) => client,
             Err(error) => return self.refuse_request(error, is_head),
         };
-        let cors = router.cors(request.path());
+        let cors = router.cors(&request);
         if let Some(cors) = cors {
             core.sockets.responses().add_headers(self.conn, cors.headers(&request));
         }
@@ -96,14 +97,15 @@ impl<S, R: Reactor> Answering<'_, S, R> {
                 return self.deny(&request, denied);
             }
         }
-        let (found, template) = match find(&request, router, cors) {
+        (found, template) = match find(&request, router, cors) {
             Ok(found) => found,
             Err(error) => return self.refuse_request(error, is_head),
         };
-        let request = match request.with_template(template.as_deref()) {
-            Ok(request) => request,
-            Err(error) => return self.refuse_request(error.into(), is_head),
-        };
+        if let Some(template) = &template {
+            if let Err(error) = request.set_template(template) {
+                return self.refuse_request(error.into(), is_head);
+            }
+        }
         match found.expected_body(&request, endpoint.limits.body()) {
             Ok(None) => {}
             Ok(Some(body)) => {
@@ -179,11 +181,6 @@ fn find(
         return Ok((Found::Response(HttpResponse::options(&router.allow())), None));
     }
     let served = router.find(request.path());
-    let preflight = |served: &Served<_>| cors?.preflight(request, || allow([served]));
-    if let Some(response) = served.and_then(preflight) {
-        request.check_for_resource()?;
-        return Ok((Found::Response(response), None));
-    }
     let resource = served.and_then(|served| served.find(request));
     let template = served.and_then(|served| served.pattern.template());
     if let Some(Resource::WebSocket(handler)) = resource {
@@ -195,6 +192,11 @@ fn find(
         return Err(HandshakeError::MethodNotAllowed);
     }
     request.check_for_resource()?;
+    if let (Some(cors), Some(served)) = (cors, served) {
+        if let Some(response) = cors.preflight(request, || allow([served])) {
+            return Ok((Found::Response(response), None));
+        }
+    }
     let found = match (resource, served) {
         (Some(Resource::Page(page)), _) => Found::Response(page.clone()),
         (Some(Resource::File(file)), _) => Found::Response(file.respond(request)),

@@ -10,7 +10,7 @@ use crate::engine::endpoints::ServerEndpoint;
 use crate::engine::http::routes::{Route, Routes};
 use crate::engine::http::served::{Served, allow};
 use crate::error::Error;
-use crate::proto::http::{Cors, HttpResponse, Pattern, StaticFile};
+use crate::proto::http::{Cors, HttpRequest, HttpResponse, Pattern, StaticFile};
 
 /// The resources that the connections of one endpoint can request.
 ///
@@ -93,9 +93,14 @@ impl Router {
         self.served.iter().find(|served| served.pattern.matches(path))
     }
 
-    /// What pages of other origins may do at `path`.
+    /// What pages of other origins may do at the path of a request.
     #[inline]
-    pub(crate) fn cors(&self, path: &str) -> Option<&Cors> {
+    pub(crate) fn cors(&self, request: &HttpRequest<'_>) -> Option<&Cors> {
+        if self.cors.is_empty() { None } else { self.cors_at(request.path()) }
+    }
+
+    #[inline(never)]
+    fn cors_at(&self, path: &str) -> Option<&Cors> {
         self.cors.iter().find(|(pattern, _)| pattern.matches(path)).map(|(_, cors)| cors)
     }
 

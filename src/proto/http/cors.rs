@@ -165,6 +165,7 @@ impl Cors {
     }
 
     /// What the request adds to any response to it.
+    #[inline(never)]
     pub(crate) fn headers(&self, request: &HttpRequest<'_>) -> ExtraHeaders {
         let mut headers = ExtraHeaders::default();
         if self.origins != Origins::Any {
@@ -187,6 +188,7 @@ impl Cors {
 
     /// The answer to a preflight, without the [headers](Self::headers) of any response. `None` if
     /// the request is none. `allow`: the methods of the path.
+    #[inline(never)]
     pub(crate) fn preflight(
         &self,
         request: &HttpRequest<'_>,

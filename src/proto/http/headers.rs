@@ -77,7 +77,15 @@ impl ExtraHeaders {
 
     /// Writes them beside those of the application, which take precedence. Only `Vary` is a list
     /// that both may extend.
+    #[inline]
     pub(crate) fn write_beside(&self, own: &Self, out: &mut Vec<u8>) {
+        if !self.0.is_empty() {
+            self.write_those_beside(own, out);
+        }
+    }
+
+    #[inline(never)]
+    fn write_those_beside(&self, own: &Self, out: &mut Vec<u8>) {
         for (name, value) in &self.0 {
             if name == "Vary" || !own.has(name) {
                 write_header(out, name, value.as_bytes());
