@@ -79,12 +79,12 @@ fn an_answer_to_a_client_that_has_left_is_refused() {
     for resets in [false, true] {
         let mut peer = Peer::open(address);
         get(&mut peer, "/later");
-        if resets {
-            // What it has not read makes its end a reset.
-            get(&mut peer, "/now");
-        }
         drive_until(&mut event_loop, &mut requests, |_, requests| !requests.is_empty());
-        drop(peer);
+        if resets {
+            peer.reset();
+        } else {
+            drop(peer);
+        }
         drive_until(&mut event_loop, &mut requests, |event_loop, _| event_loop.connections() == 0);
         let gone = event_loop.context().respond(requests.remove(0), HttpResponse::new(200));
         assert_eq!(gone, Err(RespondError::Gone));
@@ -200,6 +200,10 @@ fn other_threads_answer_and_a_responder_that_is_dropped_answers_500() {
     assert_eq!(response(&mut peer), (500, String::new()));
     get(&mut peer, "/later");
     let responder = responders.recv_timeout(PATIENCE).expect("a responder");
+    assert_eq!(responder.respond(Acceptance::new()), Ok(()));
+    assert_eq!(response(&mut peer), (500, String::new()), "it asked for no WebSocket");
+    get(&mut peer, "/later");
+    let responder = responders.recv_timeout(PATIENCE).expect("a responder");
     drop(peer);
     while responder.is_wanted() {
         thread::yield_now();
@@ -254,6 +258,23 @@ fn a_shutdown_waits_for_answers_that_the_application_has_in_hand() {
     }
     assert_eq!(responder.respond(HttpResponse::text("last")), Ok(()));
     assert_eq!(response(&mut peer), (200, "last".to_owned()));
+    peer.expect_end();
+    drop(peer);
+    server.wait();
+}
+
+#[test]
+fn no_websocket_opens_once_a_shutdown_has_begun() {
+    let (server, responders) = handing_out(ServerConfig::default());
+    let mut peer = Peer::open(server.address());
+    peer.write(&request("/socket", ""));
+    let responder = responders.recv_timeout(PATIENCE).expect("a responder");
+    server.handle.shutdown(PATIENCE);
+    while TcpStream::connect(server.address()).is_ok() {
+        thread::yield_now();
+    }
+    assert_eq!(responder.respond(Acceptance::new()), Ok(()));
+    assert_eq!(response(&mut peer).0, 503);
     peer.expect_end();
     drop(peer);
     server.wait();
