@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use eventwire::proto::handshake::{Acceptance, Refusal, UpgradeRequest};
 use eventwire::{
-    Answer, Config, Connection, EventLoop, HttpRequest, HttpResponse, Later, Message, RequestId,
-    RespondError, Responder, Routes, ServerConfig, Upgrade, WebSocketHandler,
+    Answer, Config, Connection, EventLoop, EventStream, HttpRequest, HttpResponse, Later, Message,
+    RequestId, RespondError, Responder, Routes, ServerConfig, Upgrade, WebSocketHandler,
 };
 
 use crate::util::{PATIENCE, Peer, Server, drive_until, request};
@@ -235,12 +235,17 @@ fn a_websocket_opens_once_the_application_has_decided() {
     peer.expect("welcome");
     peer.expect("sent before the answer");
 
-    for answer in [Answer::from(Refusal::new(403).body("no")), HttpResponse::new(403).into()] {
+    for (answer, status) in [
+        (Answer::from(Refusal::new(403).body("no")), 403),
+        (HttpResponse::new(403).into(), 403),
+        // There is no handler for a stream to call.
+        (EventStream::of("news").into(), 500),
+    ] {
         let mut peer = Peer::open(server.address());
         peer.write(&request("/socket", ""));
         let responder = responders.recv_timeout(PATIENCE).expect("a responder");
         assert_eq!(responder.respond(answer), Ok(()));
-        assert_eq!(response(&mut peer).0, 403);
+        assert_eq!(response(&mut peer).0, status);
         peer.expect_end();
     }
 }
