@@ -63,6 +63,10 @@ impl<S, R: Reactor> Answering<'_, S, R> {
                 core.pending.wait(ConnectionId(self.conn), request);
             }
             Answer::Accept(acceptance) => match &request.facts.upgrade {
+                // Those that were open when the shutdown began were closed then.
+                Some(_) if self.event_loop.core.ending.has_begun() => {
+                    self.refuse(&Refusal::new(503));
+                }
                 Some(head) => self.accept_later(head, acceptance),
                 None => {
                     let error = RespondError::NoUpgrade;

@@ -6,11 +6,12 @@ use crate::engine::http::answer::{Answer, RequestId, RespondError};
 use crate::engine::http::pending::Given;
 use crate::engine::http::responder::Responder;
 use crate::net::socket::Socket;
+use crate::proto::http::HttpResponse;
 
 impl Connection<'_> {
-    /// Names the request at hand, to answer it later with [`Context::respond`]. At any other time
-    /// than in `on_request` or `on_upgrade`, or between these and the answer, it names a request
-    /// that has no answer to come.
+    /// Names the request at hand in `on_request` and `on_upgrade`, to answer it later with
+    /// [`Context::respond`]. Once the request has its answer, and on other connections, the id
+    /// names no request that can be answered.
     #[must_use]
     pub fn request_id(&self) -> RequestId {
         self.context.core.pending.id(self.id())
@@ -83,6 +84,14 @@ impl Context<'_> {
                 }
                 Ok(())
             }
+        }
+    }
+
+    /// Answers a request for a responder, which learns no more of it. A client that has left needs
+    /// no answer; one that cannot get this one gets 500 at once, and not 504 at its deadline.
+    pub(crate) fn respond_from_afar(&mut self, request: RequestId, answer: Answer) {
+        if self.respond(request, answer) == Err(RespondError::NoUpgrade) {
+            let _ = self.respond(request, HttpResponse::new(500));
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::engine::http::event_stream::EventStream;
 use crate::engine::http::pending::RequestFacts;
 use crate::engine::http::streamed::StreamedResponse;
 use crate::engine::ids::{ConnectionId, TopicId};
+use crate::logging::log_line;
 use crate::net::disconnect::ConnectError;
 use crate::net::rare_state::End;
 use crate::net::sockets::Streaming;
@@ -66,23 +67,28 @@ impl<S, R: Reactor> Answering<'_, S, R> {
     /// Writes the head and makes the connection a stream. Returns `false` if the response is whole
     /// with its head.
     fn begin(&mut self, facts: &RequestFacts, streaming: &Streaming<'_>) -> bool {
-        let has_ended = self.event_loop.core.ending.has_begun();
-        let handler = facts.handler.filter(|_| !has_ended && !facts.is_head);
-        let Some(handler) = handler.filter(|_| streaming.head.has_body()) else {
-            let unavailable = HttpResponse::new(503);
-            if !has_ended && facts.is_head {
-                self.event_loop.tally.requests += 1;
-                let sockets = &mut self.event_loop.core.sockets;
-                sockets.responses().describe(self.conn, streaming);
-                let end = End::Connect(ConnectError::Cancelled);
-                sockets.registry.end(self.conn, end);
-            } else {
-                self.respond(facts, if has_ended { &unavailable } else { streaming.head });
-            }
+        let Some(handler) = facts.handler else {
+            // A request for a WebSocket has no handler that a stream could call.
+            log_line!(error, "connection {}: no stream is possible", ConnectionId(self.conn));
+            self.respond(facts, &HttpResponse::new(500));
             return false;
         };
+        if self.event_loop.core.ending.has_begun() {
+            self.respond(facts, &HttpResponse::new(503));
+            return false;
+        }
+        if !streaming.head.has_body() {
+            self.respond(facts, streaming.head);
+            return false;
+        }
         self.event_loop.tally.requests += 1;
-        self.event_loop.core.sockets.responses().stream(self.conn, streaming, handler);
-        true
+        let sockets = &mut self.event_loop.core.sockets;
+        if facts.is_head {
+            sockets.responses().describe(self.conn, streaming);
+            sockets.registry.end(self.conn, End::Connect(ConnectError::Cancelled));
+        } else {
+            sockets.responses().stream(self.conn, streaming, handler);
+        }
+        !facts.is_head
     }
 }
