@@ -1,7 +1,7 @@
 use std::{fmt, io};
 
 use crate::proto::handshake::UrlError;
-use crate::proto::http::{InvalidHeader, InvalidRoute};
+use crate::proto::http::{CorsError, InvalidHeader, InvalidRoute};
 use crate::queue::PublishError;
 use crate::tags::TagError;
 
@@ -43,6 +43,8 @@ pub enum Error {
     Header(InvalidHeader),
     /// A route of [`Routes`](crate::Routes) is invalid, or matches the same requests as another.
     InvalidRoute(InvalidRoute),
+    /// A configuration for pages of other origins is invalid.
+    Cors(CorsError),
     /// A topic's name is longer than 256 bytes, or there are as many topics as
     /// [`Config::max_topics`](crate::Config::max_topics) allows.
     TopicLimit,
@@ -78,6 +80,7 @@ impl fmt::Display for Error {
             Self::Url(error) => error.fmt(f),
             Self::Header(error) => error.fmt(f),
             Self::InvalidRoute(error) => error.fmt(f),
+            Self::Cors(error) => error.fmt(f),
             Self::TopicLimit => f.write_str("topic name too long, or too many topics"),
             Self::ConnectionLimit => f.write_str("too many connections"),
             Self::UnknownEndpoint => f.write_str("there is no such endpoint"),
@@ -101,6 +104,7 @@ impl std::error::Error for Error {
             Self::Subscribe(error) => Some(error),
             Self::Tag(error) => Some(error),
             Self::InvalidRoute(error) => Some(error),
+            Self::Cors(error) => Some(error),
             Self::TopicLimit
             | Self::ConnectionLimit
             | Self::UnknownEndpoint
@@ -126,6 +130,12 @@ impl From<InvalidHeader> for Error {
 impl From<InvalidRoute> for Error {
     fn from(error: InvalidRoute) -> Self {
         Self::InvalidRoute(error)
+    }
+}
+
+impl From<CorsError> for Error {
+    fn from(error: CorsError) -> Self {
+        Self::Cors(error)
     }
 }
 

@@ -482,7 +482,8 @@ pub use proto::handshake::{
     Acceptance, BodyEnd, HttpProxy, OriginPolicy, RedirectError, Refusal, Refused, UpgradeRequest,
     UpgradeResponse,
 };
-pub use proto::http::{ContentType, HttpRequest, HttpResponse, InvalidHeader, InvalidRoute};
+pub use proto::http::{ContentType, Cors, CorsError, HttpRequest, HttpResponse};
+pub use proto::http::{InvalidHeader, InvalidRoute, StaticFile};
 pub use proto::{AsOutgoing, CloseCode, Limits, Message, Outgoing, PreparedMessage, Role};
 pub use queue::PublishError;
 pub use rates::{LimitKind, LimitScope, OnExcess, Rate, RateLimits};

@@ -110,5 +110,5 @@ pub use websocket::{
     apply_mask, write_frame,
 };
 pub(crate) use websocket::{
-    HEADROOM_BYTES, Payload, RequestStage, WholeMessages, WorkBudget, write_payload,
+    HEADROOM_BYTES, Payload, RequestStage, WholeMessages, WorkBudget, extra_headers, write_payload,
 };

@@ -6,10 +6,12 @@ mod attachments;
 mod backpressure;
 mod client;
 mod closing;
+mod cors;
 #[cfg(feature = "deflate")]
 mod deflate;
 mod events;
 mod examples;
+mod files;
 mod flow;
 mod foreign;
 mod freshness;

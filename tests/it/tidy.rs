@@ -168,7 +168,7 @@ const DEPENDENCIES: &[(&str, &str)] = &[
     ("mio", "src/reactor/mio/"),
     ("rustix", "src/reactor/mio/alarm.rs"),
     ("rustls", "src/reactor/mio/tls/"),
-    ("sha1", "src/proto/handshake/"),
+    ("sha1", "src/proto/"),
     ("slab", "src/"),
     ("socket2", "src/reactor/mio/"),
 ];

@@ -1,5 +1,6 @@
 //! Real clients against `serve echo`: they get their messages back, and both ends succeed. Also a
-//! browser with the example `chat`, nginx and tinyproxy as proxies, and Prometheus' parser.
+//! browser with the example `chat`, nginx and tinyproxy as proxies, Prometheus' parser, and curl
+//! with static files.
 //!
 //! A client that is not installed is skipped, with a note on standard error. If `CI` is set in the
 //! environment, that is a failure. `prepare` installs all of them.
@@ -12,6 +13,8 @@ mod chat;
 mod chromium;
 #[cfg(test)]
 mod client;
+#[cfg(test)]
+mod curl;
 #[cfg(test)]
 mod devtools;
 #[cfg(test)]

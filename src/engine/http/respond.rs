@@ -18,7 +18,7 @@ use crate::net::proxies;
 use crate::proto::RequestStage;
 use crate::proto::handshake::HandshakeError;
 use crate::proto::http::{
-    ContentType, ExpectedBody, HttpError, HttpRequest, HttpResponse, Template,
+    ContentType, Cors, ExpectedBody, HttpError, HttpRequest, HttpResponse, Template,
 };
 use crate::reactor::Reactor;
 use crate::slots::Key;
@@ -77,7 +77,8 @@ impl<S, R: Reactor> Answering<'_, S, R> {
         };
         // Determined first, because even an invalid request may be a `HEAD` request.
         let is_head = head.starts_with(HttpRequest::HEAD_METHOD);
-        let request = match HttpRequest::read(head, endpoint.limits.head_limits()) {
+        let (found, template);
+        let mut request = match HttpRequest::read(head, endpoint.limits.head_limits()) {
             Ok(request) => body.into_iter().fold(request, HttpRequest::with_body),
             Err(error) => return self.refuse_request(error.into(), is_head),
         };
@@ -85,6 +86,10 @@ impl<S, R: Reactor> Answering<'_, S, R> {
             Ok(client) => client,
             Err(error) => return self.refuse_request(error, is_head),
         };
+        let cors = router.cors(&request);
+        if let Some(cors) = cors {
+            core.sockets.responses().add_headers(self.conn, cors.headers(&request));
+        }
         if core.limiter.is_used {
             let counted = endpoint.counted_address(client.or(peer));
             let (part, now) = (RequestPart::of(head, body), core.sockets.now());
@@ -92,14 +97,15 @@ impl<S, R: Reactor> Answering<'_, S, R> {
                 return self.deny(&request, denied);
             }
         }
-        let (found, template) = match find(&request, router) {
+        (found, template) = match find(&request, router, cors) {
             Ok(found) => found,
             Err(error) => return self.refuse_request(error, is_head),
         };
-        let request = match request.with_template(template.as_deref()) {
-            Ok(request) => request,
-            Err(error) => return self.refuse_request(error.into(), is_head),
-        };
+        if let Some(template) = &template {
+            if let Err(error) = request.set_template(template) {
+                return self.refuse_request(error.into(), is_head);
+            }
+        }
         match found.expected_body(&request, endpoint.limits.body()) {
             Ok(None) => {}
             Ok(Some(body)) => {
@@ -168,6 +174,7 @@ impl<S, R: Reactor> Answering<'_, S, R> {
 fn find(
     request: &HttpRequest<'_>,
     router: &Router,
+    cors: Option<&Cors>,
 ) -> Result<(Found, Option<Rc<Template>>), HandshakeError> {
     if request.is_for_server() {
         request.check_for_server()?;
@@ -185,8 +192,14 @@ fn find(
         return Err(HandshakeError::MethodNotAllowed);
     }
     request.check_for_resource()?;
+    if let (Some(cors), Some(served)) = (cors, served) {
+        if let Some(response) = cors.preflight(request, || allow([served])) {
+            return Ok((Found::Response(response), None));
+        }
+    }
     let found = match (resource, served) {
         (Some(Resource::Page(page)), _) => Found::Response(page.clone()),
+        (Some(Resource::File(file)), _) => Found::Response(file.respond(request)),
         (Some(Resource::Metrics), _) => Found::Metrics,
         (Some(Resource::Handler(handler)), _) => Found::Handler(*handler),
         (Some(Resource::WebSocket(handler)), _) => Found::WebSocket(*handler),

@@ -10,13 +10,15 @@ use crate::engine::endpoints::ServerEndpoint;
 use crate::engine::http::routes::{Route, Routes};
 use crate::engine::http::served::{Served, allow};
 use crate::error::Error;
-use crate::proto::http::HttpResponse;
+use crate::proto::http::{Cors, HttpRequest, HttpResponse, Pattern, StaticFile};
 
 /// The resources that the connections of one endpoint can request.
-pub(crate) struct Router(
-    /// In order of precedence: the first pattern that matches wins.
-    Vec<Served<Resource>>,
-);
+///
+/// Both lists are in order of precedence: the first pattern that matches wins.
+pub(crate) struct Router {
+    served: Vec<Served<Resource>>,
+    cors: Vec<(Pattern, Cors)>,
+}
 
 /// What is served at a path.
 pub(crate) enum Resource {
@@ -25,6 +27,7 @@ pub(crate) enum Resource {
     /// The handler's index.
     Handler(usize),
     Page(HttpResponse),
+    File(Box<StaticFile>),
     Metrics,
 }
 
@@ -32,17 +35,19 @@ pub(crate) enum Resource {
 pub(crate) struct RouterBuilder<S> {
     config: ServerConfig,
     routes: Vec<Served<Route<S>>>,
+    cors: Vec<(Pattern, Cors)>,
 }
 
 impl<S> RouterBuilder<S> {
-    pub(crate) fn new(config: ServerConfig, routes: Routes<S>) -> Result<Self, Error> {
+    pub(crate) fn new(config: ServerConfig, mut routes: Routes<S>) -> Result<Self, Error> {
+        let cors = routes.take_cors()?;
         let routes = routes.into_served()?;
         for (_, route) in routes.iter().flat_map(|served| &served.by_method) {
             if let Route::WebSocket(config, _) = route {
                 check_subprotocols(&config.subprotocols)?;
             }
         }
-        Ok(Self { config, routes })
+        Ok(Self { config, routes, cors })
     }
 
     /// What listeners and connections need to know of it.
@@ -74,29 +79,42 @@ impl<S> RouterBuilder<S> {
                 Resource::Handler(handlers.insert(handler))
             }
             Route::Page(page) => Resource::Page(page),
+            Route::File(file) => Resource::File(file),
             Route::Metrics => Resource::Metrics,
         };
-        Router(self.routes.into_iter().map(|served| served.map(&mut resource)).collect())
+        let served = self.routes.into_iter().map(|served| served.map(&mut resource)).collect();
+        Router { served, cors: self.cors }
     }
 }
 
 impl Router {
     /// What is served at `path`.
     pub(crate) fn find(&self, path: &str) -> Option<&Served<Resource>> {
-        self.0.iter().find(|served| served.pattern.matches(path))
+        self.served.iter().find(|served| served.pattern.matches(path))
+    }
+
+    /// What pages of other origins may do at the path of a request.
+    #[inline]
+    pub(crate) fn cors(&self, request: &HttpRequest<'_>) -> Option<&Cors> {
+        if self.cors.is_empty() { None } else { self.cors_at(request.path()) }
+    }
+
+    #[inline(never)]
+    fn cors_at(&self, path: &str) -> Option<&Cors> {
+        self.cors.iter().find(|(pattern, _)| pattern.matches(path)).map(|(_, cors)| cors)
     }
 
     /// The methods of all paths, as the header `Allow` lists them.
     pub(crate) fn allow(&self) -> String {
-        allow(&self.0)
+        allow(&self.served)
     }
 
     /// The indexes of its handlers.
     pub(crate) fn handlers(&self) -> impl Iterator<Item = usize> {
-        let resources = self.0.iter().flat_map(|served| &served.by_method);
+        let resources = self.served.iter().flat_map(|served| &served.by_method);
         resources.filter_map(|(_, resource)| match resource {
             Resource::WebSocket(handler) | Resource::Handler(handler) => Some(*handler),
-            Resource::Page(_) | Resource::Metrics => None,
+            Resource::Page(_) | Resource::File(_) | Resource::Metrics => None,
         })
     }
 }

@@ -12,7 +12,7 @@ use crate::engine::http::event_stream::EventStream;
 use crate::engine::http::served::{Method, Served};
 use crate::net::disconnect::Disconnect;
 use crate::proto::Message;
-use crate::proto::http::{HttpRequest, HttpResponse, InvalidRoute, Pattern};
+use crate::proto::http::{Cors, HttpRequest, HttpResponse, InvalidRoute, Pattern, StaticFile};
 
 /// The WebSocket endpoints, handlers and pages that a listener serves, by the paths of requests.
 ///
@@ -56,7 +56,10 @@ use crate::proto::http::{HttpRequest, HttpResponse, InvalidRoute, Pattern};
 /// # event_loop.turn(Some(std::time::Duration::ZERO), &mut 0)?;
 /// # Ok::<(), eventwire::Error>(())
 /// ```
-pub struct Routes<S>(Vec<Added<S>>);
+pub struct Routes<S> {
+    added: Vec<Added<S>>,
+    cors: Vec<(String, Cors)>,
+}
 
 /// A route as the application has added it.
 struct Added<S> {
@@ -70,6 +73,7 @@ pub(crate) enum Route<S> {
     WebSocket(Box<ServerConfig>, Box<dyn WebSocketHandler<S>>),
     Handler(Box<dyn HttpHandler<S>>),
     Page(HttpResponse),
+    File(Box<StaticFile>),
     Metrics,
 }
 
@@ -128,7 +132,7 @@ impl<S> Routes<S> {
     /// An empty set of routes.
     #[must_use]
     pub const fn new() -> Self {
-        Self(Vec::new())
+        Self { added: Vec::new(), cors: Vec::new() }
     }
 
     /// Adds a WebSocket endpoint with its own limits, subprotocols, origins and compression. The
@@ -282,6 +286,21 @@ impl<S> Routes<S> {
         self.get_route(path, Route::Page(page))
     }
 
+    /// Serves a file from memory to `GET` and `HEAD` requests, in parts if the client wants parts.
+    #[must_use]
+    pub fn file(self, path: impl Into<String>, file: StaticFile) -> Self {
+        self.get_route(path, Route::File(Box::new(file)))
+    }
+
+    /// Lets pages of other origins use the paths that a pattern matches, wherever the routes of
+    /// these paths are added. Of several patterns that match a path, the one that takes precedence
+    /// applies. All responses have the headers, also later ones, streams and errors.
+    #[must_use]
+    pub fn cors(mut self, path: impl Into<String>, cors: Cors) -> Self {
+        self.cors.push((path.into(), cors));
+        self
+    }
+
     /// Serves the loop's [`Stats`](crate::Stats) to Prometheus
     /// ([`Stats::to_prometheus`](crate::Stats::to_prometheus)).
     #[must_use]
@@ -302,14 +321,28 @@ impl<S> Routes<S> {
     }
 
     fn add(mut self, method: Method, path: impl Into<String>, route: Route<S>) -> Self {
-        self.0.push(Added { method, path: path.into(), route });
+        self.added.push(Added { method, path: path.into(), route });
         self
+    }
+
+    /// Takes what pages of other origins may do at each pattern, in order of precedence.
+    pub(crate) fn take_cors(&mut self) -> Result<Vec<(Pattern, Cors)>, InvalidRoute> {
+        let mut all: Vec<(Pattern, Cors)> = Vec::new();
+        for (path, cors) in self.cors.drain(..) {
+            let pattern = Pattern::parse(&path)?;
+            if all.iter().any(|(other, _)| other.matches_same(&pattern)) {
+                return Err(InvalidRoute::Taken { path, method: "Cors".to_owned() });
+            }
+            all.push((pattern, cors));
+        }
+        all.sort_by(|(a, _), (b, _)| a.precedence(b));
+        Ok(all)
     }
 
     /// What is served at each pattern, in order of precedence.
     pub(crate) fn into_served(self) -> Result<Vec<Served<Route<S>>>, InvalidRoute> {
         let mut all: Vec<Served<Route<S>>> = Vec::new();
-        for Added { method, path, route } in self.0 {
+        for Added { method, path, route } in self.added {
             method.check(&path)?;
             let pattern = Pattern::parse(&path)?;
             match all.iter_mut().find(|served| served.pattern.matches_same(&pattern)) {
@@ -330,7 +363,7 @@ impl<S> Default for Routes<S> {
 
 impl<S> fmt::Debug for Routes<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let routes = self.0.iter().map(|Added { method, path, .. }| (method, path));
+        let routes = self.added.iter().map(|Added { method, path, .. }| (method, path));
         f.debug_list().entries(routes).finish()
     }
 }

@@ -11,8 +11,8 @@ use crate::net::places::Standing;
 use crate::net::rare_state::End;
 use crate::proto::event_stream::write_event;
 use crate::proto::handshake::{Acceptance, Refusal, UpgradeRequest};
-use crate::proto::http::{Body, ExpectedBody, HttpResponse, ResponseStream};
-use crate::proto::{Limits, Message, WebSocket};
+use crate::proto::http::{Body, ExpectedBody, ExtraHeaders, HttpResponse, ResponseStream};
+use crate::proto::{Limits, Message, WebSocket, extra_headers};
 use crate::slots::Key;
 use crate::time::Time;
 
@@ -67,6 +67,15 @@ impl Responses<'_> {
         output.mark_http(registry, conn);
     }
 
+    /// Any response to the connection's request has these headers, too.
+    pub(crate) fn add_headers(self, conn: Key, headers: ExtraHeaders) {
+        let socket = self.registry.table.get_mut(conn);
+        let socket = socket.and_then(|socket| socket.protocol.web_socket_mut());
+        if let Some(request) = socket.and_then(WebSocket::server_request) {
+            request.add_headers(headers);
+        }
+    }
+
     /// Receives the body of the request with this head before the response to it.
     pub(crate) fn receive_body(self, conn: Key, head: &[u8], body: ExpectedBody) {
         let Self { registry, output } = self;
@@ -99,7 +108,7 @@ impl Responses<'_> {
     pub(crate) fn respond(self, conn: Key, response: &HttpResponse, is_head: bool, is_last: bool) {
         let Self { registry, output } = self;
         output.write_frames(registry, conn, |socket, work| {
-            response.write_head(is_last, work.out);
+            response.write_head(is_last, extra_headers(socket), work.out);
             if let Some(request) = socket.server_request() {
                 request.end(is_last, work);
             }
@@ -131,7 +140,8 @@ impl Responses<'_> {
     pub(crate) fn describe(self, conn: Key, streaming: &Streaming<'_>) {
         let Self { registry, output } = self;
         output.write_frames(registry, conn, |socket, work| {
-            streaming.head.write_streamed_head(streaming.body, work.out);
+            let Streaming { head, body, .. } = streaming;
+            head.write_streamed_head(*body, extra_headers(socket), work.out);
             if let Some(request) = socket.server_request() {
                 request.end(true, work);
             }
@@ -147,8 +157,8 @@ impl Responses<'_> {
     pub(crate) fn stream(self, conn: Key, streaming: &Streaming<'_>, handler: usize) {
         let Streaming { head, body, interval } = *streaming;
         let Self { registry, output } = self;
-        output.write_frames(registry, conn, |_, work| {
-            head.write_streamed_head(body, work.out);
+        output.write_frames(registry, conn, |socket, work| {
+            head.write_streamed_head(body, extra_headers(socket), work.out);
         });
         let now = registry.now;
         let Some(socket) = registry.table.get_mut(conn) else {

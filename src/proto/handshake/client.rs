@@ -1,12 +1,11 @@
 use std::str;
 
 use super::extensions::EXTENSIONS;
-use super::origin::is_origin;
 use super::{HandshakeError, Key, UpgradeResponse, WsUrl};
 use crate::proto::deflate::DeflateConfig;
 use crate::proto::http::{
     ExtraHeaders, Fields, HeadLimits, HeadScanner, HttpError, InvalidHeader, ResponseHead,
-    is_token, write_header,
+    is_origin, is_token, write_header,
 };
 
 /// A client's request to open a WebSocket (RFC 6455 §4.1). It checks the response, too.

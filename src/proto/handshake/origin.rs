@@ -76,18 +76,6 @@ impl OriginPolicy {
     }
 }
 
-/// Whether `text` is an origin (RFC 6454 §7): `null`, or a scheme, a host and an optional port.
-pub(crate) fn is_origin(text: &str) -> bool {
-    let is_scheme = |scheme: &str| {
-        scheme.starts_with(|first: char| first.is_ascii_alphabetic())
-            && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
-    };
-    text == "null"
-        || text.split_once("://").is_some_and(|(scheme, authority)| {
-            is_scheme(scheme) && Authority::parse(authority).is_some()
-        })
-}
-
 fn is_same_origin(origin: &str, host: &str, schemes: &[&str]) -> bool {
     let Some((scheme, authority)) = origin.split_once("://") else {
         return false;
@@ -112,7 +100,7 @@ fn is_same_origin(origin: &str, host: &str, schemes: &[&str]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto::http::HeadLimits;
+    use crate::proto::http::{HeadLimits, is_origin};
 
     fn head(host: &str, origin: Option<&str>) -> String {
         let origin = origin.map(|origin| format!("Origin: {origin}\r\n")).unwrap_or_default();

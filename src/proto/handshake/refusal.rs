@@ -84,6 +84,11 @@ impl Refusal {
 
     /// Appends the whole response, with the headers that its status requires.
     pub fn write(&self, out: &mut Vec<u8>) {
+        self.write_with(ExtraHeaders::NONE, out);
+    }
+
+    /// Appends the whole response. `extra`: what the request adds to any response.
+    pub(crate) fn write_with(&self, extra: &ExtraHeaders, out: &mut Vec<u8>) {
         let status = self.status.to_string();
         for part in ["HTTP/1.1 ", &status, " ", reason(self.status), "\r\n"] {
             out.extend_from_slice(part.as_bytes());
@@ -99,6 +104,7 @@ impl Refusal {
             _ => out.extend_from_slice(b"Connection: close\r\n"),
         }
         self.headers.write(out);
+        extra.write_beside(&self.headers, out);
         // RFC 9110 §15.4.5.
         let has_body = self.status != 304;
         if has_body {

@@ -35,6 +35,18 @@ impl<'a> Authority<'a> {
     }
 }
 
+/// Whether `text` is an origin (RFC 6454 §7): `null`, or a scheme, a host and an optional port.
+pub(crate) fn is_origin(text: &str) -> bool {
+    let is_scheme = |scheme: &str| {
+        scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+            && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+    };
+    text == "null"
+        || text.split_once("://").is_some_and(|(scheme, authority)| {
+            is_scheme(scheme) && Authority::parse(authority).is_some()
+        })
+}
+
 const fn is_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
 }

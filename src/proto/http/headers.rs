@@ -65,11 +65,36 @@ impl ExtraHeaders {
         self.0.push((name.to_owned(), value.to_owned()));
     }
 
+    pub(crate) fn append(&mut self, mut other: Self) {
+        self.0.append(&mut other.0);
+    }
+
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         for (name, value) in &self.0 {
             write_header(out, name, value.as_bytes());
         }
     }
+
+    /// Writes them beside those of the application, which take precedence. Only `Vary` is a list
+    /// that both may extend.
+    #[inline]
+    pub(crate) fn write_beside(&self, own: &Self, out: &mut Vec<u8>) {
+        if !self.0.is_empty() {
+            self.write_those_beside(own, out);
+        }
+    }
+
+    #[inline(never)]
+    fn write_those_beside(&self, own: &Self, out: &mut Vec<u8>) {
+        for (name, value) in &self.0 {
+            if name == "Vary" || !own.has(name) {
+                write_header(out, name, value.as_bytes());
+            }
+        }
+    }
+
+    /// None.
+    pub(crate) const NONE: &'static Self = &Self(Vec::new());
 }
 
 #[inline]

@@ -6,23 +6,28 @@
 mod authority;
 mod body;
 mod content_type;
+mod cors;
 mod error;
+mod etag;
 mod fields;
 mod head;
 mod headers;
 mod limits;
 mod pattern;
 mod percent;
+mod range;
 mod request;
 mod response;
 mod response_head;
 mod response_stream;
+mod static_file;
 mod status;
 mod target;
 
-pub(crate) use authority::Authority;
+pub(crate) use authority::{Authority, is_origin};
 pub(crate) use body::{BodyLength, BodyReader, ExpectedBody, write_chunk};
 pub use content_type::ContentType;
+pub use cors::{Cors, CorsError};
 pub use error::HttpError;
 #[cfg(test)]
 pub(crate) use fields::walked;
@@ -38,4 +43,5 @@ pub(crate) use request::visible_ascii;
 pub use response::HttpResponse;
 pub(crate) use response_head::ResponseHead;
 pub(crate) use response_stream::{Body, ResponseStream};
+pub use static_file::StaticFile;
 pub(crate) use status::reason;

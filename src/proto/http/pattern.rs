@@ -52,7 +52,7 @@ pub enum InvalidRoute {
     Taken {
         /// The path.
         path: String,
-        /// The method, or `WebSocket`.
+        /// The method, or `WebSocket`, or `Cors` for two of these.
         method: String,
     },
     /// Another route matches the same paths with other names of parameters.

@@ -143,15 +143,15 @@ impl<'a> HttpRequest<'a> {
         Self { body: Some(body), ..self }
     }
 
-    /// The request with the parameters that a pattern finds in its path, which it matches.
+    /// Gives the request the parameters that a pattern finds in its path, which it matches.
     ///
     /// # Errors
     ///
     /// [`HttpError::InvalidParameter`].
-    #[inline]
-    pub(crate) fn with_template(self, template: Option<&'a Template>) -> Result<Self, HttpError> {
-        match template.is_none_or(|template| template.can_decode(self.path())) {
-            true => Ok(Self { template, ..self }),
+    pub(crate) fn set_template(&mut self, template: &'a Template) -> Result<(), HttpError> {
+        self.template = Some(template);
+        match template.can_decode(self.path()) {
+            true => Ok(()),
             false => Err(HttpError::InvalidParameter),
         }
     }

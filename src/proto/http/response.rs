@@ -1,3 +1,5 @@
+use std::ops::Range;
+
 use bytes::Bytes;
 
 use super::headers::{ExtraHeaders, write_header, write_number};
@@ -96,6 +98,24 @@ impl HttpResponse {
         self
     }
 
+    /// Adds headers of this crate's own.
+    pub(super) fn with_extra(mut self, extra: ExtraHeaders) -> Self {
+        self.headers.append(extra);
+        self
+    }
+
+    /// The length of the body.
+    pub(super) const fn len(&self) -> usize {
+        self.body.len()
+    }
+
+    /// The same response with a part of the body, which both share (RFC 9110 §15.3.7).
+    pub(super) fn part(&self, range: Range<usize>) -> Self {
+        let content_range = format!("bytes {}-{}/{}", range.start, range.end - 1, self.len());
+        let part = Self { status: 206, body: self.body.slice(range), ..self.clone() };
+        part.with_valid("Content-Range", &content_range)
+    }
+
     /// Sets the type of the body.
     #[must_use]
     pub fn content_type(mut self, content_type: ContentType) -> Self {
@@ -128,7 +148,7 @@ impl HttpResponse {
 
     /// Appends the whole response.
     pub fn write(&self, out: &mut Vec<u8>) {
-        self.write_head(false, out);
+        self.write_head(false, ExtraHeaders::NONE, out);
         out.extend_from_slice(&self.sent_body());
     }
 
@@ -142,9 +162,9 @@ impl HttpResponse {
     }
 
     /// Appends the head, which is the same for a `HEAD` request. `is_last`: whether the connection
-    /// ends after this response.
-    pub(crate) fn write_head(&self, is_last: bool, out: &mut Vec<u8>) {
-        self.write_fields(is_last, out);
+    /// ends after this response. `extra`: what the request adds to any response.
+    pub(crate) fn write_head(&self, is_last: bool, extra: &ExtraHeaders, out: &mut Vec<u8>) {
+        self.write_fields(is_last, extra, out);
         if self.has_body() {
             out.extend_from_slice(b"Content-Length: ");
             write_number(out, self.body.len());
@@ -154,8 +174,8 @@ impl HttpResponse {
     }
 
     /// Appends the head of a response whose body is sent in pieces. The connection ends after it.
-    pub(crate) fn write_streamed_head(&self, body: Body, out: &mut Vec<u8>) {
-        self.write_fields(true, out);
+    pub(crate) fn write_streamed_head(&self, body: Body, extra: &ExtraHeaders, out: &mut Vec<u8>) {
+        self.write_fields(true, extra, out);
         if body == Body::Chunks {
             write_header(out, "Transfer-Encoding", b"chunked");
         }
@@ -174,7 +194,7 @@ impl HttpResponse {
         self
     }
 
-    fn write_fields(&self, is_last: bool, out: &mut Vec<u8>) {
+    fn write_fields(&self, is_last: bool, extra: &ExtraHeaders, out: &mut Vec<u8>) {
         out.reserve(HEAD_BYTES_USUAL);
         let digit = |value: u16| b'0' + (value % 10) as u8;
         let [hundreds, tens, ones] = [100, 10, 1].map(|unit| digit(self.status / unit));
@@ -186,6 +206,7 @@ impl HttpResponse {
             write_header(out, "Connection", b"close");
         }
         self.headers.write(out);
+        extra.write_beside(&self.headers, out);
         if let Some(content_type) = &self.content_type {
             write_header(out, "Content-Type", content_type.as_str().as_bytes());
         }
@@ -231,7 +252,7 @@ mod tests {
     #[test]
     fn a_head_describes_the_body_that_is_left_out() {
         let mut out = Vec::new();
-        HttpResponse::html("page").write_head(true, &mut out);
+        HttpResponse::html("page").write_head(true, ExtraHeaders::NONE, &mut out);
         assert_eq!(
             out.escape_ascii().to_string(),
             "HTTP/1.1 200 OK\\r\\nConnection: close\\r\\n\

@@ -68,6 +68,6 @@ pub use role::Role;
 pub use state_machine::{
     ClientHandshake, Event, Handled, Incoming, PeerError, State, TimedOut, WebSocket, Workspace,
 };
-pub(crate) use state_machine::{RequestStage, WholeMessages};
+pub(crate) use state_machine::{RequestStage, WholeMessages, extra_headers};
 pub use utf8::{InvalidUtf8, Utf8Validator};
 pub(crate) use work_budget::WorkBudget;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::opening::{Expected, Verdict};
 use super::receiving::Receiving;
+use super::server_request::extra_headers;
 use super::{Event, Handled, PeerError, State, WebSocket, Workspace};
 use crate::proto::handshake::{Acceptance, ClientRequest, HandshakeError, Refusal, UpgradeRequest};
 use crate::proto::http::{HttpRequest, HttpResponse};
@@ -134,7 +135,7 @@ impl WebSocket {
         workspace: &mut Workspace<'_>,
     ) {
         if self.state == State::Connecting {
-            response.write_head(request.is_last(), workspace.out);
+            response.write_head(request.is_last(), extra_headers(self), workspace.out);
             if !request.is_head() {
                 workspace.out.extend_from_slice(&response.sent_body());
             }
@@ -152,7 +153,7 @@ impl WebSocket {
     /// Refuses a client's request: writes the response and ends the connection.
     pub fn refuse(&mut self, refusal: &Refusal, workspace: &mut Workspace<'_>) {
         if self.state == State::Connecting {
-            refusal.write(workspace.out);
+            refusal.write_with(extra_headers(self), workspace.out);
             self.enter(State::Closed, workspace);
         }
     }
@@ -167,7 +168,8 @@ pub(super) fn fail_handshake(
     if socket.role == Role::Server {
         let opening = socket.opening.as_ref();
         let is_head = opening.is_some_and(|it| it.head.starts_with(HttpRequest::HEAD_METHOD));
-        error.refusal().head_only(is_head).write(workspace.out);
+        let refusal = error.refusal().head_only(is_head);
+        refusal.write_with(extra_headers(socket), workspace.out);
     }
     socket.enter(State::Closed, workspace);
     error.into()

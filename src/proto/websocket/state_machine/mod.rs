@@ -16,7 +16,7 @@ mod workspace;
 
 pub use client_handshake::ClientHandshake;
 pub use event::{Event, Handled, Incoming, PeerError, State, TimedOut};
-pub(crate) use server_request::RequestStage;
+pub(crate) use server_request::{RequestStage, extra_headers};
 pub use web_socket::WebSocket;
 pub(crate) use whole::WholeMessages;
 pub use workspace::Workspace;

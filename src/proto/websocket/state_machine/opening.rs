@@ -6,7 +6,9 @@ use super::request_body::RequestBody;
 use super::{Event, Handled, PeerError};
 use crate::proto::DeflateAgreement;
 use crate::proto::handshake::{ClientRequest, HandshakeError, Key, RefusedReader};
-use crate::proto::http::{HeadLimits, HeadScanner, HttpError, HttpRequest, ResponseHead};
+use crate::proto::http::{
+    ExtraHeaders, HeadLimits, HeadScanner, HttpError, HttpRequest, ResponseHead,
+};
 use crate::proto::proxy_protocol::{HEADER_BYTES_MAX, header_len};
 use crate::time::Time;
 
@@ -32,6 +34,8 @@ pub(super) struct Opening {
     interim_count: u8,
     /// The total length of the interim responses, in bytes.
     interim_bytes: usize,
+    /// What the request that a server has received adds to any response to it.
+    pub(super) extra_headers: Option<Box<ExtraHeaders>>,
 }
 
 /// What comes next.
@@ -164,6 +168,7 @@ impl Opening {
             is_keep_alive: false,
             interim_count: 0,
             interim_bytes: 0,
+            extra_headers: None,
         }
     }
 

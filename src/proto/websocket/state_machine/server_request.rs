@@ -4,7 +4,7 @@ use super::opening::{Expected, Opening};
 use super::request_body::RequestBody;
 use super::{State, WebSocket, Workspace};
 use crate::proto::Role;
-use crate::proto::http::ExpectedBody;
+use crate::proto::http::{ExpectedBody, ExtraHeaders};
 use crate::time::Time;
 
 /// Tells a client that its body is wanted (RFC 9110 §10.1.1).
@@ -29,6 +29,12 @@ impl WebSocket {
             _ => RequestStage::Asking,
         })
     }
+}
+
+/// What the request that a server has received adds to any response to it.
+pub(crate) fn extra_headers(socket: &WebSocket) -> &ExtraHeaders {
+    let opening = socket.opening.as_ref();
+    opening.and_then(|it| it.extra_headers.as_deref()).unwrap_or(ExtraHeaders::NONE)
 }
 
 /// What a server has of a request.
@@ -60,6 +66,13 @@ impl ServerRequest<'_> {
         socket.waiting_since = workspace.now;
         if let Some(opening) = &mut socket.opening {
             opening.expected = Expected::Body(Box::new(body));
+        }
+    }
+
+    /// Any response to the request has these headers, too.
+    pub(crate) fn add_headers(self, headers: ExtraHeaders) {
+        if let Some(opening) = &mut self.0.opening {
+            opening.extra_headers = Some(Box::new(headers));
         }
     }
 
