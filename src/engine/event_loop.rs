@@ -102,6 +102,8 @@ pub struct EventLoop<S, R: Reactor = MioReactor> {
     calls_before: u64,
     pub(crate) tally: Tally,
     pub(crate) meters: Arc<Meters>,
+    /// When time brings work, as the last wait saw it.
+    pub(crate) due: Time,
     /// When another thread requested the wake that began this turn. Taken by the first event.
     pub(crate) woken_at: Option<Time>,
 }
@@ -172,6 +174,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             calls: Calls::new(config.on_panic, config.slow_handler, Arc::clone(&meters)),
             tally: Tally::default(),
             meters,
+            due: now,
             woken_at: None,
         })
     }
@@ -288,7 +291,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let registered = || core.sockets.len() + core.streams.listeners.len() + attempts.len();
         self.backlog.served(polled, begun, self.ready.len(), registered);
         // Most turns have nothing else to do.
-        let has_work = self.has_work(self.core.now());
+        let has_work = self.has_work();
         let has_more = has_work || self.has_end_of_turn_work();
         if has_more {
             self.serve_rest(resumed, state);

@@ -79,8 +79,17 @@ impl Envelope {
         match self {
             Self::Frame(key) => write_payload(payload, key, out),
             Self::Nothing => out.extend_from_slice(payload.bytes),
-            Self::Chunk => write_chunk(payload.bytes, out),
-            Self::Event => write_message(payload, out),
+            Self::Chunk | Self::Event => self.write_http(payload, out),
+        }
+    }
+
+    /// Apart from the short ways, so that these are inlined.
+    #[inline(never)]
+    fn write_http(self, payload: &Payload<'_>, out: &mut Vec<u8>) {
+        if self == Self::Event {
+            write_message(payload, out);
+        } else {
+            write_chunk(payload.bytes, out);
         }
     }
 }

@@ -128,10 +128,14 @@ impl Protocol {
     /// How the next payload is written, which leaves now.
     #[inline]
     pub(crate) fn next_envelope(&mut self, mask_keys: &mut MaskKeys, now: Time) -> Envelope {
-        if let Self::Response(response) = self {
-            response.note_output(now);
+        match self {
+            Self::WebSocket(socket) => Framing::of(socket.role()).next(mask_keys),
+            Self::Stream(_) => Envelope::Nothing,
+            Self::Response(response) => {
+                response.note_output(now);
+                self.framing().next(mask_keys)
+            }
         }
-        self.framing().next(mask_keys)
     }
 
     /// Whether both ends have agreed on compression.

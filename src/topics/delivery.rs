@@ -58,7 +58,8 @@ impl Topics {
         let (first, last) = (sealed.first(), sealed.last());
         let run = sealed.run(key, 0..sealed.frames.len());
         let (mut served, mut overflows) = (0, 0);
-        for subscriber in topic.subscribers[topic.cursor..].iter().take(max) {
+        let unserved = &topic.subscribers[topic.cursor..];
+        for subscriber in &unserved[..unserved.len().min(max)] {
             let member = &mut registry.members[subscriber.conn.index()];
             let is_all_pending = subscriber.since.max(member.served) < first;
             if !is_all_pending

@@ -66,7 +66,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         self.core.read_clock();
         self.shared.doorbell.about_to_sleep();
         let now = self.core.now();
-        let has_work = self.has_work(now) || self.backlog.is_behind();
+        let has_work = self.has_work() || self.backlog.is_behind();
         let due = if has_work { now } else { self.deadline() };
         (due != Time::NEVER).then(|| self.core.streams.reactor.beginning() + due.since_beginning())
     }

@@ -384,10 +384,13 @@ impl<S, R: Reactor> EventLoop<S, R> {
             if self.core.sockets.output.corked_bytes() > CORK_BYTES_MAX {
                 self.core.sender().flush_cork(input);
             }
-            let next = self.handle_messages(conn, input, at, state);
-            if next > at {
-                at = next;
-                continue;
+            // A message that is refused comes as an event.
+            if !self.core.sockets.registry.input.refuses_messages() {
+                let next = self.handle_messages(conn, input, at, state);
+                if next > at {
+                    at = next;
+                    continue;
+                }
             }
             let Some(used) = self.handle_parts(conn, &mut input[at..], state) else {
                 return end;

@@ -19,8 +19,9 @@ impl<S, R: Reactor> EventLoop<S, R> {
     pub(crate) fn wait(&mut self, until: Time, may_have_work: bool) -> io::Result<Polled> {
         self.ready.clear();
         let now = self.core.now();
-        let has_work = may_have_work && self.has_work(now);
-        let until = if has_work { now } else { until.min(self.deadline()) };
+        let has_work = may_have_work && self.has_work();
+        self.due = if has_work { now } else { self.deadline() };
+        let until = until.min(self.due);
         let polled = if self.idle.blocks() && until > now {
             self.sleep(now, until)
         } else {
@@ -105,15 +106,14 @@ impl<S, R: Reactor> EventLoop<S, R> {
 
     /// Whether there is work that readiness will not announce.
     #[inline]
-    pub(crate) fn has_work(&self, now: Time) -> bool {
+    pub(crate) fn has_work(&self) -> bool {
         self.core.sockets.has_work()
             || self.core.topics.is_delivering()
             || self.core.topics.gaps_due() > 0
-            || self.core.topics.ticks.next() <= now
             || self.has_remote_work()
             || self.core.ending.is_due()
             || self.core.requests.is_pending()
-            || self.may_accept(now)
+            || self.may_accept(self.core.now())
     }
 
     /// Whether a listener may have pending connections, and there is room for them.
@@ -121,22 +121,12 @@ impl<S, R: Reactor> EventLoop<S, R> {
         self.core.streams.listeners.may_accept(now) && self.has_room(now)
     }
 
-    /// Whether the end of the turn has work that is no reason for another turn.
+    /// Whether the end of the turn has work that is no reason for another turn. What became due
+    /// since the wait has work in the next turn, which then does not sleep.
     pub(crate) fn has_end_of_turn_work(&self) -> bool {
-        self.core.sockets.registry.deadlines.is_due(self.backlog.served_until())
-            || self.dialer.is_due(self.core.now())
-            || self.next_due() <= self.core.now()
+        self.due <= self.core.now()
             || self.core.topics.has_changes()
             || self.core.ending.has_begun()
-    }
-
-    /// When the first of these is due: a client that reconnects, a connection at its maximum age or
-    /// paused by a limit, a subscription that is served at intervals.
-    #[inline]
-    fn next_due(&self) -> Time {
-        let Core { links, ages, limiter, topics, .. } = &self.core;
-        let conns = links.next_due().min(ages.next_due());
-        conns.min(limiter.rates.next_due()).min(topics.ticks.next())
     }
 
     /// The next deadline or timer.
@@ -152,7 +142,9 @@ impl<S, R: Reactor> EventLoop<S, R> {
             [self.core.ending.deadline(), self.core.events.next_due(), listeners, attempts];
         let or_never = |deadline: Option<Time>| deadline.unwrap_or(Time::NEVER);
         let deadline = or_never(self.core.sockets.registry.deadlines.next());
-        let deadline = deadline.min(self.next_due());
+        let Core { links, ages, limiter, topics, .. } = &self.core;
+        let deadline = deadline.min(links.next_due()).min(ages.next_due());
+        let deadline = deadline.min(limiter.rates.next_due()).min(topics.ticks.next());
         others.map(or_never).into_iter().fold(deadline, Time::min)
     }
 }

@@ -42,7 +42,7 @@ impl Sockets {
             return true;
         };
         let may_be_direct = socket.outbox.is_none();
-        if may_be_direct && !socket.protocol.framing().is_framed() {
+        if may_be_direct && socket.protocol.web_socket().is_none() {
             self.deliver_unframed(conn, run, io);
             self.relief().relieve_output(conn);
             return true;

@@ -54,8 +54,8 @@ impl Sockets {
         {
             return false;
         }
-        self.registry.table.set_fast_path(conn);
-        self.get(conn).is_some_and(|socket| socket.protocol.is_open())
+        self.registry.table.set_fast_path(conn).is_some()
+            || self.get(conn).is_some_and(|socket| socket.protocol.is_open())
     }
 
     /// Feeds input that does not begin with a whole message to the connection's protocol; `None` if

@@ -89,12 +89,6 @@ impl Input {
         self.refuses_messages
     }
 
-    /// How many messages may be handed over.
-    #[inline]
-    pub(crate) const fn messages_left(&self) -> usize {
-        if self.refuses_messages { 0 } else { self.share.frames() }
-    }
-
     /// Counts messages that were handed over.
     #[inline]
     pub(crate) const fn take_messages(&mut self, count: usize) {
