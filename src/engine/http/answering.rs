@@ -8,9 +8,10 @@ use crate::logging::log_line;
 use crate::net::disconnect::ConnectError;
 use crate::net::rare_state::End;
 use crate::net::socket::Socket;
-use crate::proto::PeerError;
+use crate::net::streams::Transmit;
 use crate::proto::handshake::{HandshakeError, Refusal};
 use crate::proto::http::HttpResponse;
+use crate::proto::{PeerError, WorkBudget};
 use crate::reactor::Reactor;
 use crate::slots::Key;
 
@@ -33,20 +34,28 @@ impl<S, R: Reactor> EventLoop<S, R> {
 }
 
 impl<S, R: Reactor> Answering<'_, S, R> {
-    /// Sends an answer for which the request had to wait, and goes on with the connection's input.
+    /// Sends an answer for which the request had to wait, in one call as an immediate one, and goes
+    /// on with the connection's input.
     pub(crate) fn send_given(&mut self, given: Given) {
         let Given { waiting, answer, .. } = given;
-        let socket = self.event_loop.core.sockets.get(self.conn);
-        if socket.is_some_and(Socket::awaits_response) {
-            let proxy = waiting.proxy;
-            self.send(waiting, answer);
-            if proxy.is_some() {
-                self.return_to_proxy(proxy);
-            }
-            let registry = &mut self.event_loop.core.sockets.registry;
-            registry.note_standing(self.conn, true);
-            registry.resume_if_unread(self.conn);
+        let (conn, sockets) = (self.conn, &mut self.event_loop.core.sockets);
+        if !sockets.get(conn).is_some_and(Socket::awaits_response) {
+            return;
         }
+        sockets.begin_input(conn, WorkBudget::UNLIMITED);
+        let proxy = waiting.proxy;
+        self.send(waiting, answer);
+        if proxy.is_some() {
+            self.return_to_proxy(proxy);
+        }
+        let core = &mut self.event_loop.core;
+        core.sender().flush_cork(&[]);
+        core.sockets.end_input();
+        let (is_flushed, registry) =
+            (core.streams.is_flushed(conn.index()), &mut core.sockets.registry);
+        registry.note_standing(conn, is_flushed);
+        registry.arm(conn);
+        registry.resume_if_unread(conn);
     }
 
     /// Sends an answer, or waits for it.

@@ -75,6 +75,7 @@ impl Context<'_> {
             Answer::Later(later) => {
                 let by = core.streams.now() + later.timeout();
                 core.sockets.responses().wait(conn.0, by);
+                core.sockets.registry.arm(conn.0);
                 Ok(())
             }
             Answer::Accept(_) if waiting.facts.upgrade.is_none() => Err(RespondError::NoUpgrade),

@@ -89,7 +89,7 @@ impl Responses<'_> {
     }
 
     /// The response to the connection's request comes later, by `until`. Nothing more is read
-    /// before that.
+    /// before that. The caller arms the deadline.
     pub(crate) fn wait(self, conn: Key, until: Time) {
         let Some(socket) = self.registry.table.get_mut(conn) else {
             return;
@@ -99,8 +99,6 @@ impl Responses<'_> {
             request.await_response(until);
         }
         self.registry.set_halted(conn, true);
-        self.registry.stand(conn, Standing::Answering);
-        self.registry.arm(conn);
     }
 
     /// Responds to a request that opens no connection; `is_last`: the connection ends then. Reading
