@@ -1,6 +1,6 @@
 //! Real clients against `serve echo`: they get their messages back, and both ends succeed. Also a
-//! browser with the example `chat`, nginx and tinyproxy as proxies, Prometheus' parser, and curl
-//! with static files.
+//! browser with the example `chat` and with server-sent events, nginx and tinyproxy as proxies,
+//! Prometheus' parser, and curl with static files.
 //!
 //! A client that is not installed is skipped, with a note on standard error. If `CI` is set in the
 //! environment, that is a failure. `prepare` installs all of them.
@@ -17,6 +17,12 @@ mod client;
 mod curl;
 #[cfg(test)]
 mod devtools;
+#[cfg(test)]
+mod events;
+#[cfg(test)]
+mod example;
+#[cfg(test)]
+mod looping;
 #[cfg(test)]
 mod nginx;
 #[cfg(test)]
