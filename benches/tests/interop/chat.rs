@@ -1,31 +1,16 @@
 //! The example `chat` with two users, each in a window of Chromium.
 
-use std::path::PathBuf;
-use std::process::Command;
-
 use super::chromium;
 use super::client::skip;
 use super::devtools::Browser;
-use super::program::Running;
-
-/// Starts the example at `address`, and returns the address that it listens on.
-pub(super) fn serve(address: &str) -> (Running, String) {
-    // `cargo test` builds the examples into a directory beside that of the tests.
-    let test = std::env::current_exe().unwrap();
-    let profile = test.ancestors().nth(2).unwrap();
-    let path: PathBuf =
-        [profile.as_os_str(), "examples".as_ref(), "chat".as_ref()].iter().collect();
-    assert!(path.exists(), "{} is missing: `cargo build --examples` makes it", path.display());
-    let (server, url) = Running::spawn(Command::new(path).arg(address)).until_it_listens();
-    (server, url.strip_prefix("ws://").unwrap().to_owned())
-}
+use super::example::serve;
 
 #[test]
 fn two_people_talk_and_come_back_after_the_server_does() {
     let Some(name) = chromium::name() else {
         return skip("Chromium");
     };
-    let (server, address) = serve("127.0.0.1:0");
+    let (server, address) = serve("chat", &["127.0.0.1:0"]);
     let mut browser = Browser::start(name);
     let page = format!("http://{address}/#lobby");
     let [ada, ben] = ["ada", "ben"].map(|name| {
@@ -63,7 +48,7 @@ fn two_people_talk_and_come_back_after_the_server_does() {
     }
     browser.type_into(&ada, "#line", "anybody?");
     browser.wait_for(&ada, "#log", |text| text.ends_with("offline: not sent"));
-    let (_server, _) = serve(&address);
+    let (_server, _) = serve("chat", &[&address]);
     browser.wait_for(&ada, "#people", |text| text == "ada");
     browser.wait_for(&ben, "#people", |text| text == "ben");
     browser.type_into(&ada, "#line", "back again");
@@ -75,7 +60,7 @@ fn a_link_names_a_room_whatever_it_holds() {
     let Some(name) = chromium::name() else {
         return skip("Chromium");
     };
-    let (_server, address) = serve("127.0.0.1:0");
+    let (_server, address) = serve("chat", &["127.0.0.1:0"]);
     let mut browser = Browser::start(name);
     let links = [
         ("attic", "attic"),

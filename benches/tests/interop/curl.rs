@@ -2,14 +2,13 @@
 
 use std::net::SocketAddr;
 use std::process::Command;
-use std::sync::mpsc::channel;
-use std::thread;
 
 use eventwire::{
     Config, ContentType, Cors, EventLoop, HttpResponse, Routes, ServerConfig, StaticFile,
 };
 
 use super::client::{skip, succeeds};
+use super::looping::Looping;
 use super::program::Running;
 
 fn routes() -> Routes<()> {
@@ -45,15 +44,10 @@ fn curl_gets_parts_and_news_and_asks_before_it_writes() {
     if !succeeds(Command::new("curl").arg("--version")) {
         return skip("curl");
     }
-    let (tell, told) = channel();
-    let serving = thread::spawn(move || {
-        let mut event_loop = EventLoop::new(Config::default()).unwrap();
-        let config = ServerConfig::default();
-        let listener = event_loop.listen("127.0.0.1:0", config, routes()).unwrap();
-        tell.send((event_loop.local_addr(listener).unwrap(), event_loop.handle())).unwrap();
-        event_loop.run(&mut ()).unwrap();
+    let serving = Looping::start(Config::default(), |event_loop: &mut EventLoop<()>| {
+        event_loop.listen("127.0.0.1:0", ServerConfig::default(), routes()).unwrap()
     });
-    let (address, handle) = told.recv().unwrap();
+    let address = serving.address;
 
     let whole = curl(address, "/file", &[]);
     assert_parts(&whole, &["HTTP/1.1 200 OK\r\n", "\r\n\r\n0123456789"]);
@@ -76,7 +70,4 @@ fn curl_gets_parts_and_news_and_asks_before_it_writes() {
     let writing = ["--request", "PUT", "--data", "hello"];
     let written = curl(address, "/rooms/a%20b", &[&origin[..], &writing].concat());
     assert_parts(&written, &["HTTP/1.1 200 OK\r\n", allowed, "\r\n\r\na b: 5 bytes"]);
-
-    handle.stop();
-    serving.join().unwrap();
 }

@@ -100,7 +100,8 @@ impl Browser {
         }
     }
 
-    fn evaluate(&mut self, window: &Window, script: &str) -> Value {
+    /// Runs a script in the window, and returns its value.
+    pub(super) fn evaluate(&mut self, window: &Window, script: &str) -> Value {
         let script = json!({"expression": script, "returnByValue": true});
         let mut outcome = self.command(Some(window), "Runtime.evaluate", &script);
         assert!(outcome.get("exceptionDetails").is_none(), "{outcome}");

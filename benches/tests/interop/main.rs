@@ -1,6 +1,7 @@
 //! Real clients against `serve echo`: they get their messages back, and both ends succeed. Also a
-//! browser with the example `chat`, nginx and tinyproxy as proxies, Prometheus' parser, and curl
-//! with static files.
+//! browser with the example `chat` and with server-sent events, nginx and tinyproxy as proxies,
+//! Prometheus' parser, curl with static files, and uploads and long responses with curl, Node and
+//! aiohttp.
 //!
 //! A client that is not installed is skipped, with a note on standard error. If `CI` is set in the
 //! environment, that is a failure. `prepare` installs all of them.
@@ -18,6 +19,12 @@ mod curl;
 #[cfg(test)]
 mod devtools;
 #[cfg(test)]
+mod events;
+#[cfg(test)]
+mod example;
+#[cfg(test)]
+mod looping;
+#[cfg(test)]
 mod nginx;
 #[cfg(test)]
 mod node;
@@ -28,9 +35,13 @@ mod program;
 #[cfg(test)]
 mod prometheus;
 #[cfg(test)]
+mod streams;
+#[cfg(test)]
 mod tinyproxy;
 #[cfg(test)]
 mod tungstenite;
+#[cfg(test)]
+mod uploads;
 #[cfg(test)]
 mod websockets;
 #[cfg(test)]

@@ -5,18 +5,19 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use eventwire::proto::http::{HttpRequest, HttpResponse};
 use eventwire::{
-    Config, Connection, EventLoop, LoopHandle, Routes, ServerConfig, TrustedProxies,
-    WebSocketHandler,
+    Config, Connection, EventLoop, Routes, ServerConfig, TrustedProxies, WebSocketHandler,
 };
 use socket2::{Domain, Socket, Type};
 use tungstenite::Message;
 
 use super::client::{skip, succeeds};
+use super::looping::Looping;
 use super::program::Running;
 
 /// A wait takes this long only if something is broken.
@@ -48,39 +49,41 @@ fn who(conn: &mut Connection<'_>, _: &HttpRequest<'_>, (): &mut ()) -> HttpRespo
     HttpResponse::text(name(conn))
 }
 
-/// Serves on a thread of its own. Returns the address, the loop's handle and the thread.
-fn serve() -> (SocketAddr, LoopHandle, thread::JoinHandle<()>) {
-    let (tell, ready) = std::sync::mpsc::channel();
-    let serving = thread::spawn(move || {
-        let mut event_loop = EventLoop::new(Config::default()).unwrap();
+fn serve() -> Looping {
+    Looping::start(Config::default(), |event_loop: &mut EventLoop<()>| {
         let nginx = TrustedProxies::x_forwarded_for(["127.0.0.1".parse().unwrap()]);
         let config = ServerConfig::default().proxies(nginx);
         let routes = Routes::new().get("/who", who).websocket("/", ServerConfig::default(), Who);
-        let listener = event_loop.listen("127.0.0.1:0", config, routes).unwrap();
-        tell.send((event_loop.local_addr(listener).unwrap(), event_loop.handle())).unwrap();
-        event_loop.run(&mut ()).unwrap();
-    });
-    let (address, handle) = ready.recv_timeout(PATIENCE).unwrap();
-    (address, handle, serving)
+        event_loop.listen("127.0.0.1:0", config, routes).unwrap()
+    })
 }
 
 /// nginx with the guide's configuration, in a folder of its own.
-struct Nginx {
+pub(super) struct Nginx {
     _process: Running,
     folder: PathBuf,
-    address: SocketAddr,
+    pub(super) address: SocketAddr,
 }
 
 impl Nginx {
-    fn start(upstream: SocketAddr) -> Self {
+    /// Starts nginx in front of the listener at this address.
+    pub(super) fn start(upstream: &str) -> Self {
+        Self::start_with(upstream, |block| block)
+    }
+
+    /// The same, with a configuration that `change` makes of the guide's.
+    pub(super) fn start_with(upstream: &str, change: impl FnOnce(String) -> String) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
         let guide = include_str!("../../../src/guide.md");
         let block = guide.split("```nginx\n").nth(1).unwrap().split("```").next().unwrap();
         // A port that was just free.
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let block = block.replace("127.0.0.1:9001", &upstream.to_string());
+        let block = block.replace("127.0.0.1:9001", upstream);
         let block = block.replace("listen 8080;", &format!("listen {address};"));
-        assert!(block.contains(&upstream.to_string()) && block.contains(&address.to_string()));
-        let name = format!("nginx-{}", std::process::id());
+        assert!(block.contains(upstream) && block.contains(&address.to_string()));
+        let block = change(block);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("nginx-{}-{number}", std::process::id());
         let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
         fs::create_dir_all(&folder).unwrap();
         let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
@@ -113,6 +116,11 @@ impl Nginx {
     }
 }
 
+/// Whether there is an nginx.
+pub(super) fn is_installed() -> bool {
+    succeeds(Command::new("nginx").arg("-v"))
+}
+
 impl Drop for Nginx {
     fn drop(&mut self) {
         // nginx may still be writing.
@@ -122,11 +130,11 @@ impl Drop for Nginx {
 
 #[test]
 fn nginx_passes_on_websockets_and_pages_and_whose_they_are() {
-    if !succeeds(Command::new("nginx").arg("-v")) {
+    if !is_installed() {
         return skip("nginx");
     }
-    let (upstream, handle, serving) = serve();
-    let nginx = Nginx::start(upstream);
+    let upstream = serve();
+    let nginx = Nginx::start(&upstream.address.to_string());
     let clients = [2, 3].map(|last| Ipv4Addr::new(127, 0, 0, last));
 
     for from in clients {
@@ -153,7 +161,4 @@ fn nginx_passes_on_websockets_and_pages_and_whose_they_are() {
         assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
         assert!(answer.ends_with(&format!("\r\n\r\n{from}")), "{answer}");
     }
-    drop(nginx);
-    handle.stop();
-    serving.join().unwrap();
 }
