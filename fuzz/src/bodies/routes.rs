@@ -5,6 +5,7 @@
 //! many bytes that follow as they are.
 
 mod answers;
+mod bodies;
 mod frames;
 mod reading;
 mod site;
@@ -113,7 +114,7 @@ impl Conversation {
         Self {
             choice,
             event_loop,
-            app: App::default(),
+            app: App { puts_off: !choice.ends(), ..App::default() },
             peer,
             turns: 0,
             idle_turns: 0,

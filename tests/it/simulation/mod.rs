@@ -6,7 +6,7 @@
 //! every turn, `settled` what must hold when nothing is under way, `ending` what must hold at the
 //! end of a loop. The other files with tests are single cases over `rig`.
 //!
-//! The families' 1,400 seeds run in the ordinary test command. A seed that fails prints the command
+//! The families' 1,500 seeds run in the ordinary test command. A seed that fails prints the command
 //! that runs it again with the end of its history. `EVENTWIRE_SEEDS=100000` runs more, and
 //! `--nocapture` shows each family's progress and the totals.
 
@@ -41,6 +41,7 @@ mod rig;
 mod script;
 mod settled;
 mod shares;
+mod smuggling;
 mod stages;
 mod stirring;
 mod storm;

@@ -8,6 +8,7 @@ mod crowd;
 mod echo;
 mod events;
 mod fetch;
+mod http;
 mod links;
 mod panics;
 mod pauses;
@@ -31,7 +32,7 @@ use super::world::{MAX_CONNECTIONS, Report, Setup};
 use crate::shared::Random;
 
 /// Seed `n` belongs to family `n % FAMILIES.len()`.
-const FAMILIES: [&str; 14] = [
+const FAMILIES: [&str; 15] = [
     "echo",
     "fetch",
     "topics",
@@ -46,10 +47,11 @@ const FAMILIES: [&str; 14] = [
     "punctual",
     "links",
     "streams",
+    "http",
 ];
 
 /// Seeds of all families together.
-const SEEDS: u64 = 1400;
+const SEEDS: u64 = 1500;
 
 /// One seed in this many runs twice, to compare the histories.
 const COMPARED: u64 = 13;
