@@ -2,13 +2,17 @@
 //!
 //! A thread publishes 100,000 quotes a second. A client sends a symbol, `ACME` or `INIT`, and gets
 //! its quotes as fast as it reads them. While it is slow, only the latest quote is kept for it.
+//!
+//! A client that sends `ALL` gets the quotes of all symbols. While it is slow, the latest quote of
+//! each symbol is kept for it. With `ALL 100` it gets them at most every 100 ms, which is enough
+//! for a person to look at.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
 use eventwire::{
     Config, Connection, Context, EventHandler, EventLoop, Gap, Message, OverflowPolicy, Publisher,
-    ServerConfig, Subscriber, TopicId, WebSocketHandler,
+    ServerConfig, SubscribeError, Subscriber, TopicId, WebSocketHandler,
 };
 
 const SYMBOLS: [&str; 2] = ["ACME", "INIT"];
@@ -26,9 +30,29 @@ struct Quote {
     cents: u64,
 }
 
+#[derive(Clone, Copy)]
 struct Ticker {
+    /// One for each symbol.
     topics: [TopicId; SYMBOLS.len()],
+    /// All symbols, by which its messages are keyed.
+    board: TopicId,
 }
+
+impl Ticker {
+    /// Subscribes a connection to what it asks for. `None`: there is no such thing.
+    fn subscribe(self, conn: &mut Connection<'_>, asked: &str) -> Option<Subscribed> {
+        if let Some(found) = SYMBOLS.iter().position(|known| asked == *known) {
+            return Some(conn.subscribe_with(self.topics[found], OverflowPolicy::KeepLatest));
+        }
+        if asked == "ALL" {
+            return Some(conn.subscribe_with(self.board, OverflowPolicy::KeepLatest));
+        }
+        let interval = asked.strip_prefix("ALL ")?.parse().ok()?;
+        Some(conn.subscribe_every(self.board, Duration::from_millis(interval)))
+    }
+}
+
+type Subscribed = Result<bool, SubscribeError>;
 
 impl EventHandler<Quote, ()> for Ticker {
     fn on_event(&mut self, cx: &mut Context<'_>, quote: &Quote, _: &mut ()) {
@@ -36,19 +60,16 @@ impl EventHandler<Quote, ()> for Ticker {
         let number = quote.number;
         let line = format!(r#"{{"symbol":"{symbol}","price":{price:.2},"number":{number}}}"#);
         cx.broadcast(self.topics[quote.symbol], line.as_str());
+        cx.broadcast_keyed(self.board, symbol, line.as_str());
     }
 }
 
 impl WebSocketHandler<()> for Ticker {
-    fn on_message(&mut self, conn: &mut Connection<'_>, symbol: Message<'_>, _: &mut ()) {
-        let found = SYMBOLS.iter().position(|known| symbol.as_text() == Some(*known));
-        let Some(found) = found else {
-            conn.send(format!("! known symbols: {SYMBOLS:?}"));
-            return;
-        };
-        let topic = self.topics[found];
-        if let Err(error) = conn.subscribe_with(topic, OverflowPolicy::KeepLatest) {
-            conn.send(format!("! {error}"));
+    fn on_message(&mut self, conn: &mut Connection<'_>, asked: Message<'_>, _: &mut ()) {
+        match self.subscribe(conn, asked.as_text().unwrap_or_default()) {
+            Some(Ok(_)) => {}
+            Some(Err(error)) => drop(conn.send(format!("! {error}"))),
+            None => drop(conn.send(format!("! known symbols: {SYMBOLS:?}"))),
         }
     }
 
@@ -78,12 +99,13 @@ fn main() -> Result<(), eventwire::Error> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:9001".to_owned());
     let mut event_loop = EventLoop::new(Config::default())?;
     let topics = [event_loop.topic(SYMBOLS[0])?, event_loop.topic(SYMBOLS[1])?];
-    event_loop.on_handler::<Quote>(Ticker { topics });
+    let ticker = Ticker { topics, board: event_loop.topic("all")? };
+    event_loop.on_handler::<Quote>(ticker);
     let quotes = event_loop.publisher();
     let ticks = event_loop.subscriber(1, OverflowPolicy::KeepLatest);
     thread::spawn(move || market(ticks, &quotes));
 
-    let listener = event_loop.listen(&*address, ServerConfig::default(), Ticker { topics })?;
+    let listener = event_loop.listen(&*address, ServerConfig::default(), ticker)?;
     if let Some(address) = event_loop.local_addr(listener) {
         println!("listening on ws://{address}");
     }

@@ -1,8 +1,9 @@
 use std::{fmt, io};
 
 use crate::proto::handshake::UrlError;
-use crate::proto::http::InvalidHeader;
+use crate::proto::http::{InvalidHeader, InvalidRoute};
 use crate::queue::PublishError;
+use crate::tags::TagError;
 
 /// The caller's request cannot be granted, or a system call failed.
 ///
@@ -40,8 +41,8 @@ pub enum Error {
     Url(UrlError),
     /// A header or subprotocol of the configuration is invalid.
     Header(InvalidHeader),
-    /// A path of [`Routes`](crate::Routes) is invalid, or occurs twice.
-    InvalidRoute(String),
+    /// A route of [`Routes`](crate::Routes) is invalid, or matches the same requests as another.
+    InvalidRoute(InvalidRoute),
     /// A topic's name is longer than 256 bytes, or there are as many topics as
     /// [`Config::max_topics`](crate::Config::max_topics) allows.
     TopicLimit,
@@ -60,6 +61,8 @@ pub enum Error {
     Publish(PublishError<()>),
     /// A connection was not subscribed to a topic.
     Subscribe(SubscribeError),
+    /// A connection was not tagged.
+    Tag(TagError),
 }
 
 impl Error {
@@ -74,7 +77,7 @@ impl fmt::Display for Error {
             Self::Io { action, source } => write!(f, "cannot {action}: {source}"),
             Self::Url(error) => error.fmt(f),
             Self::Header(error) => error.fmt(f),
-            Self::InvalidRoute(path) => write!(f, "invalid or duplicate route path: {path:?}"),
+            Self::InvalidRoute(error) => error.fmt(f),
             Self::TopicLimit => f.write_str("topic name too long, or too many topics"),
             Self::ConnectionLimit => f.write_str("too many connections"),
             Self::UnknownEndpoint => f.write_str("there is no such endpoint"),
@@ -83,6 +86,7 @@ impl fmt::Display for Error {
             Self::ShuttingDown => f.write_str("the event loop is shutting down"),
             Self::Publish(error) => error.fmt(f),
             Self::Subscribe(error) => error.fmt(f),
+            Self::Tag(error) => error.fmt(f),
         }
     }
 }
@@ -95,8 +99,9 @@ impl std::error::Error for Error {
             Self::Header(error) => Some(error),
             Self::Publish(error) => Some(error),
             Self::Subscribe(error) => Some(error),
-            Self::InvalidRoute(_)
-            | Self::TopicLimit
+            Self::Tag(error) => Some(error),
+            Self::InvalidRoute(error) => Some(error),
+            Self::TopicLimit
             | Self::ConnectionLimit
             | Self::UnknownEndpoint
             | Self::WrongEndpoint
@@ -118,6 +123,12 @@ impl From<InvalidHeader> for Error {
     }
 }
 
+impl From<InvalidRoute> for Error {
+    fn from(error: InvalidRoute) -> Self {
+        Self::InvalidRoute(error)
+    }
+}
+
 impl<E> From<PublishError<E>> for Error {
     /// Drops the event.
     fn from(error: PublishError<E>) -> Self {
@@ -132,6 +143,12 @@ impl<E> From<PublishError<E>> for Error {
 impl From<SubscribeError> for Error {
     fn from(error: SubscribeError) -> Self {
         Self::Subscribe(error)
+    }
+}
+
+impl From<TagError> for Error {
+    fn from(error: TagError) -> Self {
+        Self::Tag(error)
     }
 }
 

@@ -356,6 +356,7 @@
 //! | frame | the RFC 6455 unit on the wire; a *message* is one or more frames, whole |
 //! | event | a value of an application's own type, *published* to handlers and subscribers |
 //! | topic | a named sequence of messages; they are *broadcast* to it, connections *subscribe* |
+//! | tag | a key of connections, by which they are found, sent to and closed |
 //! | outbox, inbox | queued output of a connection; a queue of events into the loop |
 //! | shutdown | the orderly end of a loop within a deadline |
 //! | drained | an outbox that had queued output is empty |
@@ -421,7 +422,8 @@
 //!   sockets/                  all of them: input, output, flushing, ends
 //! reactor/                    the seam to the system: readiness, clock, entropy, wake
 //!   mio/ sim/                 the real system; a simulated network with seeded faults
-//! queue/ topics/ timers.rs    pure: no sockets, no clock
+//! queue/ topics/ tags/        pure: no sockets, no clock
+//! rates/ timers.rs            pure, too: limits of addresses and tags; what is due when
 //! proto/                      pure protocol code
 //!   websocket/ deflate/       frames, messages, the state machine; compression
 //!   http/ handshake/          requests and responses; the opening handshake, both sides
@@ -431,8 +433,8 @@
 //! histogram.rs logging.rs     durations in buckets; log lines
 //! ```
 //!
-//! `proto`, `queue`, `topics`, `timers` and `slots` never read a clock, never draw randomness and
-//! never do I/O: time and entropy are arguments.
+//! `proto`, `queue`, `topics`, `tags`, `rates`, `timers` and `slots` never read a clock, never draw
+//! randomness and never do I/O: time and entropy are arguments.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -445,15 +447,18 @@ mod net;
 mod overflow;
 pub mod proto;
 mod queue;
+mod rates;
 pub mod reactor;
 mod slots;
+mod tags;
 mod time;
 mod timers;
 mod topics;
 
 pub use bytes::Bytes;
 pub use config::{
-    Backoff, ClientConfig, Config, Idle, OnPanic, ServerConfig, Shutdown, StreamConfig,
+    AddressLimits, Backoff, ClientConfig, Config, Idle, MaxAge, OnPanic, ServerConfig, Shutdown,
+    StreamConfig,
 };
 #[doc(hidden)]
 pub use engine::kind as route_kind;
@@ -477,11 +482,13 @@ pub use proto::handshake::{
     Acceptance, BodyEnd, HttpProxy, OriginPolicy, RedirectError, Refusal, Refused, UpgradeRequest,
     UpgradeResponse,
 };
-pub use proto::http::{ContentType, HttpRequest, HttpResponse, InvalidHeader};
+pub use proto::http::{ContentType, HttpRequest, HttpResponse, InvalidHeader, InvalidRoute};
 pub use proto::{AsOutgoing, CloseCode, Limits, Message, Outgoing, PreparedMessage, Role};
 pub use queue::PublishError;
+pub use rates::{LimitKind, LimitScope, OnExcess, Rate, RateLimits};
 #[cfg(feature = "tls")]
 pub use reactor::{TlsClient, TlsError, TlsServer};
+pub use tags::{Tag, TagError};
 pub use time::Time;
 
 #[doc = include_str!("guide.md")]

@@ -1,7 +1,10 @@
-//! Timers: the coarse deadlines of connections, and the precise timers of the application.
+//! Timers: the coarse deadlines of connections, their ages, and the precise timers of the
+//! application.
 
+mod ages;
 mod heap;
 mod wheel;
 
+pub(crate) use ages::Ages;
 pub(crate) use heap::TimerHeap;
 pub(crate) use wheel::{DeadlineWheel, Tick};

@@ -10,9 +10,12 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use crate::bystander::BystanderArgs;
 use crate::compare::CompareArgs;
 use crate::contestants::Contestant;
+use crate::events_stream::EventsStreamArgs;
 use crate::freshness::FreshnessArgs;
+use crate::http::HttpArgs;
 use crate::idle::IdleMode;
 use crate::jobs::JobsArgs;
+use crate::keyed::KeyedArgs;
 use crate::load::{Load, Pace, Shape, Target, Wire};
 use crate::reconnect::ReconnectArgs;
 use crate::service::{Service, ServiceConfig};
@@ -71,6 +74,17 @@ charged for every message that it delays.")]
     /// and without them. Checks that every subscriber gets every broadcast in order. Both ends of
     /// all connections are in this program.
     Bystander(BystanderArgs),
+    /// Measure broadcasts to streams of server-sent events beside WebSockets of the same loop
+    ///
+    /// The loop broadcasts messages of 128 B to the connections of one kind, and to those of the
+    /// other, in turns. Checks that every connection gets every byte. It takes a quarter of a
+    /// minute.
+    EventsStream(EventsStreamArgs),
+    /// Measure HTTP: requests for a page of 13 bytes, 16 in flight on each of 64 connections
+    ///
+    /// Every server has a process of its own on one CPU, in turns with the others. With `--features
+    /// peers` hyper and `may_minihttp` take part. It takes half a minute.
+    Http(HttpArgs),
     /// Measure the age of the messages that a slow subscriber gets, for each policy
     ///
     /// A reader reads less than is broadcast: first with the policy that keeps the latest, then
@@ -81,6 +95,11 @@ charged for every message that it delays.")]
     /// Alternately it measures two of the standard library's bounded channels, there and back (the
     /// floor). It takes a quarter of a minute.
     Jobs(JobsArgs),
+    /// Measure conflation by key: how old the values of many keys are at many slow readers
+    ///
+    /// Each reader gets the latest message of every key, as fast as it reads. The server and the
+    /// readers have a thread each, in this program. It takes a quarter of a minute.
+    Keyed(KeyedArgs),
     /// Measure reconnection: many clients in one loop, whose server is killed and started again
     ///
     /// It tells when the clients are back, how many attempts that takes, and the longest turn of
@@ -341,7 +360,7 @@ fn parse_publishers(text: &str) -> Result<usize, String> {
     parse_integer(text, 1..=64)
 }
 
-fn parse_depth(text: &str) -> Result<usize, String> {
+pub(crate) fn parse_depth(text: &str) -> Result<usize, String> {
     parse_integer(text, 1..=65_536)
 }
 
@@ -447,6 +466,13 @@ mod tests {
             "bystander -s 7",
             "freshness --reader 0",
             "freshness -s 15",
+            "events-stream -c 0",
+            "http -c 0",
+            "http -d 0",
+            "http --rounds 0",
+            "keyed --keys 0",
+            "keyed -s 20",
+            "keyed --every 0",
         ] {
             let words = ["eventwire-bench"].into_iter().chain(arguments.split(' '));
             assert!(Cli::try_parse_from(words).is_err(), "{arguments}");

@@ -1,6 +1,7 @@
 //! The machine of the run: its model, its CPUs, and the CPU time of other programs.
 
 use std::fs;
+use std::thread;
 use std::time::Duration;
 
 use rustix::param::clock_ticks_per_second;
@@ -91,6 +92,17 @@ pub(crate) fn pin(cpu: usize) -> Result<(), Error> {
     let mut set = CpuSet::new();
     set.set(cpu);
     sched_setaffinity(None, &set).map_err(|errno| Error::system(what)(errno.into()))
+}
+
+/// Runs `act` on a thread of its own, bound to `cpu` if given, and waits for its result.
+pub(crate) fn run_on<T: Send>(
+    cpu: Option<usize>,
+    act: impl FnOnce() -> Result<T, Error> + Send,
+) -> Result<T, Error> {
+    thread::scope(|scope| {
+        let thread = scope.spawn(|| cpu.map_or(Ok(()), pin).and_then(|()| act()));
+        thread.join().unwrap_or(Err(Error::Thread("load")))
+    })
 }
 
 /// Requests SIGTERM for this process when the thread that started it ends.

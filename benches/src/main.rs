@@ -6,11 +6,14 @@ mod cli;
 mod compare;
 mod contestants;
 mod error;
+mod events_stream;
 mod freshness;
+mod http;
 #[cfg(feature = "tls")]
 mod identity;
 mod idle;
 mod jobs;
+mod keyed;
 mod load;
 mod machine;
 mod reconnect;
@@ -34,7 +37,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use cli::{Cli, Command, FileArgs};
-use contestants::Contestant;
+use contestants::{Body, Contestant};
 use error::Error;
 use load::{Load, Measurement, Wire};
 use report::{Files, Report};
@@ -70,6 +73,20 @@ fn run(cli: Cli) -> Result<(), Error> {
             let files = Files::create(&args.files())?;
             files.publish(&bystander::run(&args)?)
         }
+        Some(Command::EventsStream(args)) => {
+            let files = Files::create(&args.files())?;
+            files.publish(&events_stream::run(&args)?)
+        }
+        Some(Command::Http(args)) => match args.serve {
+            Some(server) => {
+                machine::end_with_parent()?;
+                serve_until_signal(args.server_config(), server.body(), "tcp")
+            }
+            None => {
+                let files = Files::create(&args.files())?;
+                files.publish(&http::run(&args)?)
+            }
+        },
         Some(Command::Freshness(args)) => {
             let files = Files::create(&args.files())?;
             files.publish(&freshness::run(&args)?)
@@ -77,6 +94,10 @@ fn run(cli: Cli) -> Result<(), Error> {
         Some(Command::Jobs(args)) => {
             let files = Files::create(&args.files())?;
             files.publish(&jobs::run(&args)?)
+        }
+        Some(Command::Keyed(args)) => {
+            let files = Files::create(&args.files())?;
+            files.publish(&keyed::run(args)?)
         }
         Some(Command::Reconnect(args)) => {
             let files = Files::create(&args.files())?;
@@ -99,25 +120,28 @@ fn run(cli: Cli) -> Result<(), Error> {
     }
 }
 
-/// Serves until a signal arrives, or the server fails.
+/// Serves as a contestant until a signal arrives, or the server fails.
 fn serve(contestant: Contestant, config: ServiceConfig) -> Result<(), Error> {
     contestant.check(&config)?;
+    let scheme = match contestant.wire() {
+        Wire::WebSocket if config.tls => "wss",
+        Wire::WebSocket => "ws",
+        Wire::Tcp => "tcp",
+    };
+    serve_until_signal(config, contestant.run(), scheme)
+}
+
+fn serve_until_signal(config: ServiceConfig, body: Body, scheme: &str) -> Result<(), Error> {
     let mut signals =
         Signals::new([SIGTERM, SIGINT]).map_err(Error::system("cannot wait for signals"))?;
     machine::raise_file_limit(u64::MAX);
     let (end, ended) = mpsc::channel();
-    let secure = config.tls;
-    let server = Server::start(config, Some(end.clone()), contestant.run())?;
+    let server = Server::start(config, Some(end.clone()), body)?;
     thread::spawn(move || {
         signals.forever().next();
         // The receiver is gone only if the program is already ending.
         let _ = end.send(());
     });
-    let scheme = match contestant.wire() {
-        Wire::WebSocket if secure => "wss",
-        Wire::WebSocket => "ws",
-        Wire::Tcp => "tcp",
-    };
     print(&format!("listening on {scheme}://{}\n", server.address()))?;
     // The signal thread sends before it drops its end.
     let _ = ended.recv();

@@ -1,20 +1,25 @@
 //! The configuration of a loop, a listener and a client.
 
+mod address_limits;
 mod backoff;
 mod client;
+mod max_age;
 mod server;
 mod shutdown;
 mod stream;
 
 use std::time::Duration;
 
+pub use self::address_limits::AddressLimits;
 pub use self::backoff::Backoff;
 pub use self::client::ClientConfig;
+pub use self::max_age::MaxAge;
 pub use self::server::ServerConfig;
 pub use self::shutdown::Shutdown;
 pub use self::stream::StreamConfig;
 
 use crate::net::limits::{MemoryCaps, OutboxLimits};
+use crate::tags::TagLimits;
 use crate::topics::TopicLimits;
 
 /// What the loop does while it has nothing to do.
@@ -83,6 +88,9 @@ pub struct Config {
     pub(crate) outbox: OutboxLimits,
     pub(crate) memory: MemoryCaps,
     pub(crate) topics: TopicLimits,
+    pub(crate) tags: TagLimits,
+    pub(crate) address_limits: Option<AddressLimits>,
+    pub(crate) max_limited_tags: usize,
     pub(crate) inbox: usize,
     pub(crate) on_panic: OnPanic,
     pub(crate) timers: usize,
@@ -110,9 +118,13 @@ impl Default for Config {
             topics: TopicLimits {
                 topics: 65_536,
                 subscriptions: 128,
+                keys: 65_536,
                 backlog: 1024 * 1024,
                 bytes: 256 * 1024 * 1024,
             },
+            tags: TagLimits { tags: 262_144, of_connection: 32 },
+            address_limits: None,
+            max_limited_tags: 131_072,
             inbox: 65_536,
             on_panic: OnPanic::default(),
             timers: 1_048_576,
@@ -342,13 +354,28 @@ impl Config {
         self
     }
 
+    /// The most keys of which one topic keeps the latest message
+    /// ([`Context::broadcast_keyed`](crate::Context::broadcast_keyed)). Default: 65,536, about 12
+    /// MiB besides the messages. For a further key, the topic gives up the message whose key has
+    /// not changed for the longest time. Subscribers that had not got it miss it, and
+    /// [`on_gap`](crate::WebSocketHandler::on_gap) reports that.
+    ///
+    /// The messages themselves are limited by [`topic_backlog`](Self::topic_backlog), and all their
+    /// memory counts towards [`max_topic_bytes`](Self::max_topic_bytes).
+    #[must_use]
+    pub const fn max_topic_keys(mut self, count: usize) -> Self {
+        self.topics.keys = count;
+        self
+    }
+
     /// The most bytes that may be broadcast to one topic while earlier broadcasts to it are still
     /// being delivered. Default: 1 MiB. Further broadcasts are
     /// [dropped](crate::SendStatus::Dropped).
     ///
     /// As many bytes are kept for slow subscribers that may miss broadcasts
-    /// ([`OverflowPolicy::DropOldest`](crate::OverflowPolicy::DropOldest)). A record of some 32
-    /// bytes for each message, and the compressed forms, come in addition.
+    /// ([`OverflowPolicy::DropOldest`](crate::OverflowPolicy::DropOldest)), and as many for the
+    /// latest messages of all keys. A record of some 32 bytes for each message, or 200 for each
+    /// key, and the compressed forms, come in addition.
     #[must_use]
     pub const fn topic_backlog(mut self, bytes: usize) -> Self {
         self.topics.backlog = bytes;
@@ -367,6 +394,75 @@ impl Config {
     #[must_use]
     pub const fn max_topic_bytes(mut self, bytes: usize) -> Self {
         self.topics.bytes = bytes;
+        self
+    }
+
+    /// The most [tags](crate::Connection::tag), each counted once however many connections have it.
+    /// Default: 262,144, which is four for each of the most connections. A tag takes some 200 bytes
+    /// and its text once, so that this many take some 50 MiB, and 110 MiB with the longest texts.
+    #[must_use]
+    pub const fn max_tags(mut self, count: usize) -> Self {
+        self.tags.tags = count;
+        self
+    }
+
+    /// The most [tags](crate::Connection::tag) of one connection. Default: 32. Tagging a connection
+    /// searches through its list, and its end takes as many steps as it has tags.
+    #[must_use]
+    pub const fn max_connection_tags(mut self, count: usize) -> Self {
+        self.tags.of_connection = count;
+        self
+    }
+
+    /// The limits of each client address: connections at once, new connections, messages and bytes.
+    /// Default: none, since what is too much depends on the application, and many clients may share
+    /// an address.
+    ///
+    /// They hold for the connections of all listeners together, except those that are
+    /// [exempt](crate::ServerConfig::exempt_from_address_limits). Connections that this program
+    /// makes do not count.
+    ///
+    /// - **New connections** beyond a limit get status 429 for their request, with `Retry-After` if
+    ///   a rate tells when, and end. While 16 of an address wait for that, further ones are closed
+    ///   as soon as they are accepted, as are raw streams beyond a limit.
+    /// - **HTTP requests** count as messages, and their bytes as bytes. Beyond a rate they get
+    ///   status 429, and the connection stays. That includes requests that ask for a WebSocket.
+    /// - **Open connections** beyond a rate are [paused or closed](crate::OnExcess). All
+    ///   connections of an address share one budget.
+    ///
+    /// If a [trusted proxy](crate::TrustedProxies) names its client, the client's address counts,
+    /// and not the proxy's. On a connection of a proxy that names clients by a header, each request
+    /// counts for its client, and a WebSocket counts as a connection of its client. A trusted proxy
+    /// that names no client does not count. A connection without an address, over a Unix socket,
+    /// does not count either, unless a proxy names its client there: the permissions of the file
+    /// say who may connect.
+    ///
+    /// ```
+    /// use eventwire::{Config, OnExcess, Rate, RateLimits};
+    ///
+    /// let limits = RateLimits::new()
+    ///     .connections(20)
+    ///     .new_connections(Rate::per_minute(60))
+    ///     .messages(Rate::per_second(20).burst(100))
+    ///     .on_excess(OnExcess::Close);
+    /// let config = Config::default().address_limits(limits);
+    /// ```
+    #[must_use]
+    pub fn address_limits(mut self, limits: impl Into<AddressLimits>) -> Self {
+        self.address_limits = Some(limits.into());
+        self
+    }
+
+    /// The most tags with limits ([`Connection::tag_with`](crate::Connection::tag_with)) whose
+    /// counts are kept. Default: 131,072, which is two for each of the most connections: one in
+    /// use, and one whose connections have ended. A tag takes some 400 bytes and its text, so that
+    /// this many take some 50 MiB.
+    ///
+    /// A tag whose connections have ended is kept until its limits are as if it were new, or until
+    /// its room is needed: then those go first that have been without connections for longest.
+    #[must_use]
+    pub const fn max_limited_tags(mut self, count: usize) -> Self {
+        self.max_limited_tags = count;
         self
     }
 }

@@ -1,3 +1,4 @@
+use crate::config::max_age::MaxAge;
 use crate::net::proxies::TrustedProxies;
 use crate::proto::Limits;
 use crate::proto::handshake::OriginPolicy;
@@ -26,6 +27,8 @@ pub struct ServerConfig {
     pub(crate) backlog: u32,
     pub(crate) unsent_limit: u32,
     pub(crate) proxies: Option<TrustedProxies>,
+    pub(crate) is_exempt: bool,
+    pub(crate) max_age: Option<Box<MaxAge>>,
     #[cfg(feature = "tls")]
     pub(crate) tls: Option<TlsServer>,
 }
@@ -41,6 +44,8 @@ impl Default for ServerConfig {
             backlog: 4096,
             unsent_limit: 0,
             proxies: None,
+            is_exempt: false,
+            max_age: None,
             #[cfg(feature = "tls")]
             tls: None,
         }
@@ -106,6 +111,36 @@ impl ServerConfig {
     #[must_use]
     pub fn proxies(mut self, proxies: TrustedProxies) -> Self {
         self.proxies = Some(proxies);
+        self
+    }
+
+    /// Exempts the connections of this listener from the limits of addresses
+    /// ([`Config::address_limits`](crate::Config::address_limits)), for instance if it is internal.
+    /// Default: they count, together with those of other listeners.
+    #[must_use]
+    pub const fn exempt_from_address_limits(mut self) -> Self {
+        self.is_exempt = true;
+        self
+    }
+
+    /// How old a connection may become once it is open: a WebSocket of this configuration, or a
+    /// streamed response of the listener's. Default: as old as it likes.
+    ///
+    /// It is closed with code 1012, within a tenth of the age before the maximum, chosen at random,
+    /// unless the [`MaxAge`] says otherwise. A response ends without its last chunk, so that the
+    /// client knows that it is incomplete, and a page's `EventSource` connects again. `on_close`
+    /// gets [`Disconnect::ClosedByApplication`](crate::Disconnect::ClosedByApplication). At most
+    /// 256 connections are closed in one turn; others that are due follow in the next.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use eventwire::ServerConfig;
+    ///
+    /// let config = ServerConfig::default().max_age(Duration::from_secs(3600));
+    /// ```
+    #[must_use]
+    pub fn max_age(mut self, age: impl Into<MaxAge>) -> Self {
+        self.max_age = Some(Box::new(age.into()));
         self
     }
 

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use crate::config::max_age::MaxAge;
 use crate::net::proxies::TrustedProxies;
 use crate::proto::stream::StreamLimits;
 #[cfg(feature = "tls")]
@@ -26,6 +27,8 @@ pub struct StreamConfig {
     pub(crate) unsent_limit: u32,
     pub(crate) backlog: u32,
     pub(crate) proxies: Option<TrustedProxies>,
+    pub(crate) is_exempt: bool,
+    pub(crate) max_age: Option<Box<MaxAge>>,
     #[cfg(feature = "tls")]
     pub(crate) tls_server: Option<TlsServer>,
     #[cfg(feature = "tls")]
@@ -39,6 +42,8 @@ impl Default for StreamConfig {
             unsent_limit: 0,
             backlog: 4096,
             proxies: None,
+            is_exempt: false,
+            max_age: None,
             #[cfg(feature = "tls")]
             tls_server: None,
             #[cfg(feature = "tls")]
@@ -94,6 +99,15 @@ impl StreamConfig {
         self
     }
 
+    /// How old a stream may become, accepted or made, as
+    /// [`ServerConfig::max_age`](crate::ServerConfig::max_age). Default: as old as it likes. It is
+    /// closed as by [`Connection::close`](crate::Connection::close), after what was sent to it.
+    #[must_use]
+    pub fn max_age(mut self, age: impl Into<MaxAge>) -> Self {
+        self.max_age = Some(Box::new(age.into()));
+        self
+    }
+
     /// The most bytes of the stream's output that the system may hold without having begun to send
     /// them, as [`ServerConfig::unsent_limit`](crate::ServerConfig::unsent_limit). Default: no
     /// limit. At least 4 KiB.
@@ -117,6 +131,15 @@ impl StreamConfig {
     #[must_use]
     pub fn proxies(mut self, proxies: TrustedProxies) -> Self {
         self.proxies = Some(proxies);
+        self
+    }
+
+    /// Exempts the accepted streams of this configuration from the limits of addresses
+    /// ([`Config::address_limits`](crate::Config::address_limits)). Default: they count,
+    /// together with those of other listeners.
+    #[must_use]
+    pub const fn exempt_from_address_limits(mut self) -> Self {
+        self.is_exempt = true;
         self
     }
 

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use crate::config::{ClientConfig, ServerConfig, StreamConfig};
+use crate::config::{ClientConfig, MaxAge, ServerConfig, StreamConfig};
 use crate::engine::any_handler::AnyHandler;
 use crate::engine::handler::WebSocketHandler;
 use crate::engine::http::routes::HttpHandler;
@@ -15,6 +15,7 @@ pub(crate) struct ConfiguredHandler<S> {
     pub(crate) origins: OriginPolicy,
     /// How many bytes of a connection's output the system may hold unsent. 0: the system's default.
     pub(crate) unsent_limit: u32,
+    pub(crate) max_age: Option<Box<MaxAge>>,
     subprotocols: Subprotocols,
     #[cfg(feature = "deflate")]
     deflate: Option<crate::proto::DeflateConfig>,
@@ -33,6 +34,7 @@ impl<S> ConfiguredHandler<S> {
             limits: Arc::new(config.limits),
             origins: config.origins,
             unsent_limit: config.unsent_limit,
+            max_age: config.max_age,
             subprotocols: Subprotocols::new(config.subprotocols),
             #[cfg(feature = "deflate")]
             deflate: config.deflate,
@@ -50,6 +52,7 @@ impl<S> ConfiguredHandler<S> {
             limits: Arc::new(config.limits.clone()),
             origins: OriginPolicy::Any,
             unsent_limit: config.unsent_limit,
+            max_age: None,
             subprotocols: Subprotocols::default(),
             #[cfg(feature = "deflate")]
             deflate: None,
@@ -67,6 +70,7 @@ impl<S> ConfiguredHandler<S> {
             limits: Arc::default(),
             origins: OriginPolicy::Any,
             unsent_limit: config.unsent_limit,
+            max_age: config.max_age.clone(),
             subprotocols: Subprotocols::default(),
             #[cfg(feature = "deflate")]
             deflate: None,
@@ -84,6 +88,7 @@ impl<S> ConfiguredHandler<S> {
             limits: Arc::default(),
             origins: OriginPolicy::Any,
             unsent_limit: config.unsent_limit,
+            max_age: config.max_age.clone(),
             subprotocols: Subprotocols::default(),
             #[cfg(feature = "deflate")]
             deflate: None,

@@ -21,8 +21,8 @@ use crate::queue::PublishError;
 ///   closed later gets it, before the close frame.
 /// - In `on_upgrade` and `on_response` the connection is not open: it can be closed, but nothing
 ///   can be sent to it, and it cannot subscribe. In `on_close` and `on_connect_error` it is gone:
-///   every call is refused, and it has no subscriptions any more, so a broadcast there reaches the
-///   others.
+///   every call is refused, and it has no subscriptions and tags any more, so a broadcast there
+///   reaches the others.
 /// - No handler is called from inside another. The consequences of a call (a connection that
 ///   closes, an event, a gap) reach their handlers after the current one has returned.
 pub struct Context<'a> {

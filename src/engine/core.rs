@@ -6,6 +6,7 @@ use crate::engine::connection_map::ConnectionMap;
 use crate::engine::endpoints::Endpoints;
 use crate::engine::handle::LoopHandle;
 use crate::engine::http::pending::PendingRequests;
+use crate::engine::rates::limiter::Limiter;
 use crate::engine::server::open_listeners::OpenListeners;
 use crate::engine::turn::ending::Ending;
 use crate::engine::turn::requests::Requests;
@@ -13,13 +14,18 @@ use crate::engine::turn::room::Room;
 use crate::net::sockets::{Sender, Sockets};
 use crate::net::streams::Transmit;
 use crate::queue::LocalEvents;
+use crate::tags::Tags;
 use crate::time::Time;
+use crate::timers::Ages;
 use crate::topics::Topics;
 
 /// The part of an event loop that handlers act on. The other parts call the handlers.
 pub(crate) struct Core<T: ?Sized> {
     pub(crate) sockets: Sockets,
     pub(crate) topics: Topics,
+    pub(crate) tags: Tags,
+    /// Of the connections that have a maximum age.
+    pub(crate) ages: Ages,
     pub(crate) events: LocalEvents,
     pub(crate) ending: Ending,
     /// Of the connections that have agreed on one.
@@ -31,6 +37,7 @@ pub(crate) struct Core<T: ?Sized> {
     /// HTTP requests that await their answers.
     pub(crate) pending: PendingRequests,
     pub(crate) room: Room,
+    pub(crate) limiter: Limiter,
     /// Where other threads publish events.
     pub(crate) inboxes: Inboxes,
     pub(crate) handle: LoopHandle,

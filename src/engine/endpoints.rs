@@ -1,7 +1,7 @@
 //! Endpoints without their handlers: what listeners and connections need to know of them.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use crate::config::{ClientConfig, StreamConfig};
@@ -56,6 +56,8 @@ pub(crate) struct ServerEndpoint {
     /// The limits of a connection until it is open.
     pub(crate) limits: Arc<Limits>,
     pub(crate) proxies: Option<TrustedProxies>,
+    /// Whether its connections are exempt from the limits of addresses.
+    pub(crate) is_exempt: bool,
     pub(crate) backlog: u32,
     #[cfg(feature = "tls")]
     pub(crate) tls: Option<TlsServer>,
@@ -96,6 +98,17 @@ impl Endpoint {
         }
     }
 
+    /// The address for which a connection from `peer` counts.
+    pub(crate) fn counted_address(&self, peer: Option<SocketAddr>) -> Option<IpAddr> {
+        match self {
+            Self::Server(server) => server.counted_address(peer),
+            Self::Stream(stream) => {
+                counted_address(stream.config.is_exempt, stream.config.proxies.as_ref(), peer)
+            }
+            Self::Client(_) => None,
+        }
+    }
+
     /// Whether an accepted connection from `peer` begins with a PROXY protocol header.
     #[cfg(feature = "tls")]
     pub(crate) fn announces(&self, peer: Option<SocketAddr>) -> bool {
@@ -117,7 +130,23 @@ impl Endpoint {
     }
 }
 
+/// The address for which a connection from `peer` counts. Trusted proxies do not count, but the
+/// clients that they name.
+fn counted_address(
+    is_exempt: bool,
+    proxies: Option<&TrustedProxies>,
+    peer: Option<SocketAddr>,
+) -> Option<IpAddr> {
+    let is_proxy = proxies.is_some_and(|proxies| proxies.trusts_peer(peer));
+    peer.filter(|_| !is_exempt && !is_proxy).map(|peer| peer.ip())
+}
+
 impl ServerEndpoint {
+    /// The address for which a connection or request from `peer` counts.
+    pub(crate) fn counted_address(&self, peer: Option<SocketAddr>) -> Option<IpAddr> {
+        counted_address(self.is_exempt, self.proxies.as_ref(), peer)
+    }
+
     /// The client's address, if `peer` is a trusted proxy that reports it.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ use slab::Slab;
 
 use crate::config::Config;
 use crate::engine::attachments::Attachments;
+use crate::engine::broadcast::order::{catch_up_latest, serve_ticks};
 use crate::engine::bus::events::{Events, GROUP_BUDGET, TURN_BUDGET};
 use crate::engine::bus::inboxes::Inboxes;
 use crate::engine::client::dialer::Dialer;
@@ -19,6 +20,8 @@ use crate::engine::handle::{LoopHandle, News, Shared};
 use crate::engine::http::pending::PendingRequests;
 use crate::engine::http::router::Routers;
 use crate::engine::ids::TopicId;
+use crate::engine::rates::limiter::Limiter;
+use crate::engine::rates::limiting::Limiting;
 use crate::engine::server::open_listeners::OpenListeners;
 use crate::engine::stats::snapshot::{Meters, Tally};
 use crate::engine::turn::backlog::Backlog;
@@ -37,7 +40,9 @@ use crate::net::streams::Streams;
 use crate::proto::MaskKeys;
 use crate::queue::LocalEvents;
 use crate::reactor::{MioReactor, Reactor, Readiness};
+use crate::tags::Tags;
 use crate::time::Time;
+use crate::timers::Ages;
 use crate::topics::Topics;
 
 /// How many ready sockets are served between two flushes of other connections' output.
@@ -134,6 +139,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let core = Core {
             sockets: Sockets::new(reserved, MaskKeys::new(entropy), now, limits),
             topics: Topics::new(config.topics),
+            tags: Tags::new(config.tags),
+            ages: Ages::new(),
             events: LocalEvents::new(config.inbox, config.timers),
             ending: Ending::new(),
             subprotocols: ConnectionMap::new(),
@@ -143,6 +150,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             requests: Requests::default(),
             pending: PendingRequests::default(),
             room: Room::new(max_connections),
+            limiter: Limiter::new(config.address_limits, config.max_limited_tags),
             inboxes: Inboxes::default(),
             handle,
             attachments: Attachments::new(),
@@ -311,6 +319,9 @@ impl<S, R: Reactor> EventLoop<S, R> {
         }
         self.serve_events(TURN_BUDGET, state);
         self.begin_shutdown();
+        if self.core.ages.next_due() <= self.core.now() {
+            self.close_aged();
+        }
         if self.may_accept(self.core.now()) {
             // The same for the deadlines of new connections.
             self.at_present(Self::accept);
@@ -319,6 +330,9 @@ impl<S, R: Reactor> EventLoop<S, R> {
             self.broadcast();
         } else {
             self.core.sockets.output.clear_batch_cache();
+        }
+        if self.core.topics.ticks.next() <= self.core.now() {
+            serve_ticks(self.core.erased());
         }
         self.core.sender().flush_dirty();
         if self.core.sockets.output.has_drained() {
@@ -332,6 +346,9 @@ impl<S, R: Reactor> EventLoop<S, R> {
         }
         if self.core.topics.has_changes() {
             self.publish_topic_changes();
+        }
+        if self.core.limiter.rates.next_due() <= self.core.now() {
+            Limiting::new(self.core.erased()).end_pauses();
         }
         if self.core.links.next_due() <= self.core.now() {
             self.core.erased().serve_links();
@@ -385,8 +402,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
                 // The turn's end looks at the holds.
                 News::Released => {}
                 News::Answered(request, answer) => {
-                    // A client that has left needs no answer.
-                    let _ = self.core.erased().respond(request, answer);
+                    self.core.erased().context().respond_from_afar(request, answer);
                 }
                 News::StopListening => self.core.erased().close_listeners(),
                 News::StopReading => self.core.erased().stop_reading(),
@@ -430,6 +446,11 @@ impl<S, R: Reactor> EventLoop<S, R> {
             // First what its topics kept for it.
             self.core.erased().catch_up(conn);
             self.core.sender().flush(conn);
+            if catch_up_latest(self.core.erased(), conn) {
+                let Sockets { registry, output } = &mut self.core.sockets;
+                output.drain_again(registry, conn);
+                continue;
+            }
             // Output is queued again: `on_drained` is called once that is sent.
             if self.core.sockets.get(conn).is_some_and(|socket| socket.blocked || socket.is_dead())
             {

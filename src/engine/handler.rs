@@ -2,7 +2,7 @@ use std::fmt;
 
 use crate::engine::broadcast::report::Gap;
 use crate::engine::connection::Connection;
-use crate::engine::http::answer::Later;
+use crate::engine::http::answer::{Answer, Later};
 use crate::net::disconnect::{ConnectError, Disconnect};
 use crate::proto::Message;
 use crate::proto::handshake::{Acceptance, Refusal, UpgradeRequest, UpgradeResponse};
@@ -173,5 +173,15 @@ impl From<Later> for Upgrade {
 impl From<Refusal> for Upgrade {
     fn from(refusal: Refusal) -> Self {
         Self::Refuse(refusal)
+    }
+}
+
+impl From<Upgrade> for Answer {
+    fn from(upgrade: Upgrade) -> Self {
+        match upgrade {
+            Upgrade::Accept(acceptance) => Self::Accept(acceptance),
+            Upgrade::Refuse(refusal) => Self::Refuse(refusal),
+            Upgrade::Later(later) => Self::Later(later),
+        }
     }
 }

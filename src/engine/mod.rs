@@ -21,9 +21,11 @@ mod handle;
 mod handler;
 mod http;
 mod ids;
+mod rates;
 mod server;
 mod stats;
 mod stream;
+mod tags;
 mod turn;
 
 pub use broadcast::report::{Gap, TopicChanged, TopicStats};

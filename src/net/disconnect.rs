@@ -2,6 +2,7 @@ use std::{fmt, io};
 
 use crate::proto::handshake::{HandshakeError, RedirectError, Refused};
 use crate::proto::{CloseCode, ProtocolError, TimedOut};
+use crate::rates::{LimitKind, LimitScope};
 
 /// Who ended an open connection, and why. Its handler learns it exactly once.
 #[derive(Debug)]
@@ -50,6 +51,14 @@ pub enum Disconnect {
     },
     /// The peer broke the protocol or a limit. It was sent the error's close code.
     Protocol(ProtocolError),
+    /// More arrived than the [limits](crate::RateLimits) of its address or a tag allow. The peer
+    /// was sent close code 1008. A raw stream was closed.
+    RateLimited {
+        /// Whether the limits are those of its address or a tag.
+        scope: LimitScope,
+        /// What there was too much of.
+        kind: LimitKind,
+    },
     /// The peer missed a deadline.
     TimedOut(TimedOut),
     /// The peer of a raw stream sent more than its handler used: an endless line for instance. The
@@ -100,6 +109,7 @@ impl fmt::Display for Disconnect {
                 f.write_str("queued output takes too much memory")
             }
             Self::Protocol(error) => write!(f, "the peer broke the protocol: {error}"),
+            Self::RateLimited { scope, kind } => write!(f, "{kind} for the {scope}"),
             Self::TimedOut(TimedOut::Handshake) => f.write_str("opening handshake timed out"),
             Self::TimedOut(TimedOut::Response) => f.write_str("no response in time"),
             Self::TimedOut(TimedOut::Message) => f.write_str("message left unfinished"),

@@ -17,6 +17,8 @@ pub(crate) enum Framing {
     Chunks,
     /// Server-sent events.
     Events,
+    /// The same, where broadcasts have the names of their topics.
+    NamedEvents,
 }
 
 impl Framing {
@@ -34,7 +36,7 @@ impl Framing {
         match self {
             Self::Unmasked => Some(Role::Client),
             Self::Masked => Some(Role::Server),
-            Self::Raw | Self::Chunks | Self::Events => None,
+            Self::Raw | Self::Chunks | Self::Events | Self::NamedEvents => None,
         }
     }
 
@@ -52,7 +54,7 @@ impl Framing {
             Self::Masked => Envelope::Frame(Some(mask_keys.next_key())),
             Self::Raw => Envelope::Nothing,
             Self::Chunks => Envelope::Chunk,
-            Self::Events => Envelope::Event,
+            Self::Events | Self::NamedEvents => Envelope::Event,
         }
     }
 }

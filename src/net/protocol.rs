@@ -4,7 +4,9 @@
 use super::framing::{Envelope, Framing};
 use crate::proto::http::{Body, ResponseStream};
 use crate::proto::stream::RawStream;
-use crate::proto::{CloseCode, MaskKeys, Role, State, TimedOut, WebSocket, Workspace};
+use crate::proto::{
+    CloseCode, MaskKeys, RequestStage, Role, State, TimedOut, WebSocket, Workspace,
+};
 use crate::time::Time;
 
 /// The protocol of a connection, and what all kinds have in common. An HTTP connection is a
@@ -118,6 +120,7 @@ impl Protocol {
                 Body::Chunks => Framing::Chunks,
                 Body::UntilClose => Framing::Raw,
                 Body::Events => Framing::Events,
+                Body::NamedEvents => Framing::NamedEvents,
             },
         }
     }
@@ -174,19 +177,14 @@ impl Protocol {
         self.web_socket().is_some_and(|socket| socket.compression().is_inflating())
     }
 
-    /// Whether a client's request is awaited, or has arrived in part.
-    pub(crate) fn awaits_request(&self) -> bool {
-        self.web_socket().is_some_and(|socket| {
-            socket.role() == Role::Server
-                && socket.state() == State::Connecting
-                && !socket.is_between_requests()
-                && !socket.awaits_response()
-        })
+    /// What a server has of a request; `None` for other connections.
+    pub(crate) fn request_stage(&self) -> Option<RequestStage> {
+        self.web_socket().and_then(WebSocket::request_stage)
     }
 
     /// Whether a client's request awaits a response that comes later.
     pub(crate) fn awaits_response(&self) -> bool {
-        self.web_socket().is_some_and(WebSocket::awaits_response)
+        self.request_stage() == Some(RequestStage::Answering)
     }
 
     /// The length of the longest message that the peer may send.

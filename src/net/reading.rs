@@ -14,6 +14,16 @@ pub(crate) enum ReadPermission {
     Nothing,
 }
 
+/// Whether rate limits hold for a connection's input.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum RateState {
+    #[default]
+    Unlimited,
+    Limited,
+    /// It is not read from until a limit allows more. Implies that the protocol is open.
+    Paused,
+}
+
 /// What a peer must take before it is read from again, while more than the soft limit waits for it.
 ///
 /// It is read from in portions, so that it can still ask for less, and gets an answer when it

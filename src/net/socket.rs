@@ -9,9 +9,9 @@ use super::peer::PeerAddr;
 use super::places::{Place, Standing};
 use super::protocol::Protocol;
 use super::rare_state::{End, RareState};
-use super::reading::{ReadDebt, ReadPermission};
+use super::reading::{RateState, ReadDebt, ReadPermission};
 use super::unsent_limit::UnsentLimit;
-use crate::proto::{Role, State};
+use crate::proto::{RequestStage, Role, State};
 use crate::time::Time;
 use crate::timers::Tick;
 
@@ -28,9 +28,9 @@ use crate::timers::Tick;
 ///  place:     Asking   Idle     Open ──────────────────────► Leaving, Gone  Standing
 /// ```
 ///
-/// Beside them, reading stops and goes on: `paused` by the application, `unread` while the peer is
-/// slow to read, for the rest of the turn when its share is used up. Writing is `blocked` while the
-/// stream takes nothing.
+/// Beside them, reading stops and goes on: `paused` by the application, by `rate` limits, `unread`
+/// while the peer is slow to read, for the rest of the turn when its share is used up. Writing is
+/// `blocked` while the stream takes nothing.
 #[derive(Debug)]
 pub(crate) struct Socket {
     pub(crate) protocol: Protocol,
@@ -47,6 +47,7 @@ pub(crate) struct Socket {
     pub(crate) receives_little: bool,
     /// The application has paused reading. Implies that the protocol is open.
     pub(crate) paused: bool,
+    pub(crate) rate: RateState,
     /// Readiness has reported the end of the stream, or its failure.
     pub(crate) hangup: bool,
     pub(crate) life: Life,
@@ -89,6 +90,7 @@ impl Socket {
             unread: false,
             receives_little: false,
             paused: false,
+            rate: RateState::Unlimited,
             hangup: false,
             unsent: UnsentLimit::default(),
             place: Place::default(),
@@ -192,7 +194,17 @@ impl Socket {
 
     /// Whether its peer has something to do before it is open, and has not done it.
     fn asks(&self) -> bool {
-        self.protocol.is_stream() || self.protocol.awaits_request()
+        self.protocol.is_stream() || self.protocol.request_stage() == Some(RequestStage::Asking)
+    }
+
+    /// Whether its request awaits a response that comes later.
+    pub(crate) fn awaits_response(&self) -> bool {
+        self.protocol.awaits_response() && !self.is_dead()
+    }
+
+    /// Whether it is a stream of server-sent events.
+    pub(crate) fn is_event_stream(&self) -> bool {
+        self.protocol.response().is_some_and(|response| response.body().is_events())
     }
 
     /// Where the connection stands, if the stream has sent all that it took.
@@ -273,26 +285,49 @@ impl Socket {
         self.lingering.admit(count, least.saturating_add(message))
     }
 
-    /// Whether what the peer sent is left unread: it is paused, slow to read itself, or has used up
-    /// its share of a turn.
+    /// Whether rate limits hold for its input.
+    pub(crate) fn is_rate_limited(&self) -> bool {
+        self.rate != RateState::Unlimited
+    }
+
+    /// Whether it is open and rate limits hold for what it receives. A response that is sent in
+    /// pieces receives nothing.
+    pub(crate) fn has_limited_input(&self) -> bool {
+        self.is_rate_limited() && self.is_open() && self.protocol.response().is_none()
+    }
+
+    /// Whether it is not read from by the application's wish or because of a rate limit.
+    pub(crate) fn is_paused(&self) -> bool {
+        self.paused || self.rate == RateState::Paused
+    }
+
+    /// Whether what the peer sent is left unread: it is paused by the application or a rate limit,
+    /// slow to read itself, or has used up its share of a turn.
     pub(crate) fn is_left_unread(&self) -> bool {
         let waits = self.unread || self.rare.leftover().is_some();
-        self.paused || (waits && self.protocol.is_open())
+        self.is_paused() || (waits && self.protocol.is_open())
     }
 
     /// Whether the peer has missed a deadline of the protocol by that moment.
     pub(crate) fn is_late(&self, by: Time) -> bool {
-        !self.is_left_unread() && self.protocol.deadline().is_some_and(|deadline| deadline <= by)
+        self.protocol_deadline().is_some_and(|deadline| deadline <= by)
     }
 
     /// The next moment at which something is due for it.
     pub(crate) fn deadline(&self, limits: &OutboxLimits) -> Option<Time> {
-        // Peers that are not read from have no deadline.
-        let protocol = if self.is_left_unread() { None } else { self.protocol.deadline() };
-        match (protocol, self.stall_deadline(limits)) {
+        match (self.protocol_deadline(), self.stall_deadline(limits)) {
             (Some(protocol), Some(stall)) => Some(protocol.min(stall)),
             (protocol, stall) => protocol.or(stall),
         }
+    }
+
+    /// The deadline of the protocol. Peers that are not read from have none, and neither has the
+    /// application while a piece of its response waits for the client.
+    fn protocol_deadline(&self) -> Option<Time> {
+        let waits_for_client = self.outbox.is_some()
+            && self.protocol.state() == State::Open
+            && self.protocol.response().is_some_and(|response| !response.body().is_events());
+        if self.is_left_unread() || waits_for_client { None } else { self.protocol.deadline() }
     }
 
     /// By when an outbox above the soft limit must have made progress.

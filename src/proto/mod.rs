@@ -109,4 +109,6 @@ pub use websocket::{
     PreparedMessage, ProtocolError, Role, State, TimedOut, Utf8Validator, WebSocket, Workspace,
     apply_mask, write_frame,
 };
-pub(crate) use websocket::{HEADROOM_BYTES, Payload, WholeMessages, WorkBudget, write_payload};
+pub(crate) use websocket::{
+    HEADROOM_BYTES, Payload, RequestStage, WholeMessages, WorkBudget, write_payload,
+};

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use super::active::ActiveTopics;
-use super::batch::Mark;
 use super::changes::Changes;
 use super::counters::Counters;
 use super::gaps::MissedRange;
@@ -11,8 +10,9 @@ use super::limits::{NAME_BYTES_MAX, TopicError, TopicLimits};
 use super::memory::Memory;
 use super::pending::Pending;
 use super::registry::Registry;
+use super::ticks::Ticks;
 use super::topic::Topic;
-use crate::proto::Outgoing;
+use super::walks::Serving;
 use crate::slots::Key;
 
 /// All topics of a loop.
@@ -27,6 +27,9 @@ pub(crate) struct Topics {
     pub(super) limits: TopicLimits,
     /// Reused by each [`Topics::deliver_pending`].
     pub(super) pending: Pending,
+    /// Reused by each [`Conflation::catch_up`](super::conflation::Conflation::catch_up).
+    pub(super) serving: Serving,
+    pub(crate) ticks: Ticks,
 }
 
 impl Topics {
@@ -39,6 +42,8 @@ impl Topics {
             memory: Memory::new(limits.bytes),
             limits,
             pending: Pending::default(),
+            serving: Serving::default(),
+            ticks: Ticks::default(),
         }
     }
 
@@ -82,19 +87,17 @@ impl Topics {
         self.registry.topics.get(topic).map(|topic| &*topic.name)
     }
 
-    /// How many connections subscribe to a topic.
-    pub(crate) fn subscribers(&self, topic: Key) -> usize {
-        self.registry.topics.get(topic).map_or(0, |topic| topic.subscribers.len())
-    }
-
     /// The number of the last broadcast to a topic.
     pub(crate) fn last_number(&self, topic: Key) -> Option<u64> {
         self.registry.topics.get(topic).map(|topic| topic.broadcasts)
     }
 
-    /// The counters of a topic, and how many of its subscribers are lagging.
+    /// The counters of a topic, and how many of its subscribers do not keep up.
     pub(crate) fn counters(&self, topic: Key) -> Option<(Counters, usize)> {
-        self.registry.topics.get(topic).map(|topic| (topic.counters, topic.lagging))
+        self.registry.topics.get(topic).map(|topic| {
+            let behind = topic.values.as_ref().map_or(0, |values| values.followers.behind());
+            (topic.counters, topic.lagging + behind)
+        })
     }
 
     /// The counters of all topics together, the removed ones included.
@@ -105,61 +108,6 @@ impl Topics {
     /// Bytes of memory of the batches of all topics.
     pub(crate) const fn memory_bytes(&self) -> usize {
         self.memory.bytes()
-    }
-
-    /// Appends a message to the topic's open batch, for all subscribers except `except`.
-    pub(crate) fn broadcast(
-        &mut self,
-        key: Key,
-        message: Outgoing<'_>,
-        except: Option<Key>,
-    ) -> Result<(), TopicError> {
-        let (message, may_compress) = (message.message(), message.may_compress());
-        let admission = self.admit(key, message.len());
-        let registry = &mut self.registry;
-        let topic = registry.topics.get_mut(key).ok_or(TopicError::Gone)?;
-        if admission.is_err() {
-            topic.counters.refused += 1;
-            registry.totals.refused += 1;
-        }
-        let grows = admission?;
-        registry.sequence += 1;
-        topic.broadcasts += 1;
-        if topic.subscribers.is_empty() {
-            return Ok(());
-        }
-        let except = except.filter(|conn| registry.leave_out(*conn, key)).unwrap_or(Key::NONE);
-        let topic = registry.topics.get_mut(key).ok_or(TopicError::Gone)?;
-        if !topic.is_active() {
-            self.active.push(key);
-        }
-        let (sequence, number) = (registry.sequence, topic.broadcasts);
-        let is_first = topic.open.marks.is_empty();
-        topic.open.push(message, may_compress, Mark { sequence, number, end: 0, except });
-        if grows {
-            self.memory.count(registry, key);
-        } else if is_first {
-            self.memory.count_unused(registry, key);
-        }
-        Ok(())
-    }
-
-    /// Checks that a message of `len` bytes can be broadcast to a topic. Returns whether the
-    /// topic's memory grows.
-    fn admit(&mut self, key: Key, len: usize) -> Result<bool, TopicError> {
-        let topic = self.registry.topics.get(key).ok_or(TopicError::Gone)?;
-        let open = &topic.open;
-        if topic.subscribers.is_empty() {
-            return Ok(false);
-        }
-        if !open.marks.is_empty() && open.frames.len() + len > self.limits.backlog {
-            return Err(TopicError::Limit);
-        }
-        match open.growth(len) {
-            0 => Ok(false),
-            _ if self.memory.admit(&mut self.registry, key, len) => Ok(true),
-            _ => Err(TopicError::Limit),
-        }
     }
 
     /// Whether something may be pending for the connection. It is settled otherwise.

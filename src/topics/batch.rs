@@ -60,7 +60,12 @@ impl<B> Batch<B> {
 
     /// Identifies the batch among all batches of all topics.
     pub(super) fn source(&self, topic: Key) -> Source {
-        Source { topic, first: Some(self.first()) }
+        let first = self.marks.first();
+        Source {
+            topic,
+            first: Some(first.map_or(0, |mark| mark.sequence)),
+            number: first.map_or(0, |mark| mark.number),
+        }
     }
 
     /// The offset of the first frame after `sequence`.
@@ -231,6 +236,8 @@ pub(crate) struct Source {
     /// The sequence number of its first broadcast; `None` for a compressed form, because a batch
     /// may have several.
     pub(crate) first: Option<u64>,
+    /// The number of its first broadcast among those to its topic. The others follow it.
+    pub(crate) number: u64,
 }
 
 /// Frames to append to a connection's output.
@@ -256,6 +263,14 @@ pub(crate) enum Frames<'a> {
 }
 
 impl Frames<'_> {
+    /// What lies before them in their batch.
+    pub(crate) fn before(&self) -> &[u8] {
+        match self {
+            Self::Shared(bytes, range) => &bytes[..range.start],
+            Self::Open(bytes, range) => &bytes[..range.start],
+        }
+    }
+
     /// Where they lie in their batch.
     pub(crate) fn range(&self) -> Range<usize> {
         match self {

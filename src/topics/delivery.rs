@@ -174,6 +174,11 @@ impl Topics {
         let (Some(first), Some(last)) = (pending.first(), pending.last()) else {
             return false;
         };
+        if capacity.is_waiting() && topic.conflates_by_key(position) {
+            let number = first.number - 1;
+            registry.follow(conn, key, position, number);
+            return true;
+        }
         if subscriber.policy.allows_lag() {
             let is_skipped = capacity.is_waiting()
                 && !registry.others_pending(conn, key, |other| !other.policy.allows_lag());

@@ -3,6 +3,9 @@
 /// The longest name of a topic, in bytes.
 pub(super) const NAME_BYTES_MAX: usize = 256;
 
+/// The longest key of a message, in bytes.
+pub(super) const KEY_BYTES_MAX: usize = 256;
+
 /// The limits of all topics of a loop.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TopicLimits {
@@ -10,8 +13,10 @@ pub(crate) struct TopicLimits {
     pub(crate) topics: usize,
     /// The number of topics that one connection may subscribe to.
     pub(crate) subscriptions: usize,
-    /// Bytes of one topic's open batch while the sealed batch is being delivered, and bytes of its
-    /// log.
+    /// The number of keys of which one topic keeps the latest message.
+    pub(crate) keys: usize,
+    /// Bytes of one topic's open batch while the sealed batch is being delivered, bytes of its log,
+    /// and bytes of the latest messages of its keys.
     pub(crate) backlog: usize,
     /// Bytes of memory of all topics' batches together.
     pub(crate) bytes: usize,
@@ -22,6 +27,6 @@ pub(crate) struct TopicLimits {
 pub(crate) enum TopicError {
     /// The topic does not exist.
     Gone,
-    /// A limit of [`TopicLimits`] was reached, or the name is too long.
+    /// A limit of [`TopicLimits`] was reached, or the name or key is too long.
     Limit,
 }

@@ -9,7 +9,9 @@ pub(super) struct Member {
     /// The sequence number up to which every broadcast was delivered.
     pub(super) served: u64,
     /// How many of its subscriptions are lagging.
-    pub(super) lagging: usize,
+    pub(super) lagging: u32,
+    /// How many of its subscriptions are served from the values of their topics.
+    pub(super) following: u32,
 }
 
 /// One subscription, as the connection lists it.

@@ -108,6 +108,11 @@ impl Topics {
                 Fate::Sent if capacity.admits(first.policy, last.end - first.start) => {
                     self.append_run(conn, run, output);
                 }
+                Fate::Sent | Fate::Missed
+                    if self.registry.conflates_by_key(first.topic, first.position) =>
+                {
+                    self.registry.follow(conn, first.topic, first.position, first.number - 1);
+                }
                 Fate::Sent | Fate::Missed => {
                     let (topic, first, last) = (first.topic, first.number, last.number);
                     let missed = MissedRange { topic, first, last, left_out: 0 };
@@ -135,6 +140,9 @@ impl Topics {
             return;
         };
         let last = frames.last().unwrap_or(first);
+        if topic.subscribers[first.position].follower().is_some() {
+            return;
+        }
         let run = topic.run(first.topic, first.batch, first.start..last.end);
         let forms_bytes =
             |run: &Run<'_>| run.forms.as_ref().map_or(0, |part| part.cache.memory_bytes());
@@ -169,11 +177,16 @@ impl Topics {
                 continue;
             };
             let subscriber = topic.subscribers[position];
-            if is_all && subscriber.left_out == 0 && !subscriber.is_lagging() {
+            let is_settled = is_all && subscriber.left_out == 0 && !subscriber.is_lagging();
+            if is_settled || subscriber.follower().is_some() {
                 continue;
             }
             let after = subscriber.since.max(served);
             let first = if is_all { None } else { topic.first_for(conn, after) };
+            if let Some(first) = first.filter(|_| topic.conflates_by_key(position)) {
+                registry.follow(conn, subscription.topic, position, first.mark.number - 1);
+                continue;
+            }
             let subscriber = &mut topic.subscribers[position];
             if let Some(first) = first {
                 subscriber.since = first.mark.sequence - 1;

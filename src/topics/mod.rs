@@ -26,6 +26,25 @@
 //!   c  is next; c, d and e were served up to 21
 //! ```
 //!
+//! A topic whose messages have keys also keeps *values*, the latest message of each key, while a
+//! subscriber may need them. Subscribers that do not keep up and conflate, and those with a pace,
+//! *follow* the values, and not the batches:
+//!
+//! ```text
+//! values, in the order of their last change; the numbers are the topic's own
+//!
+//!   ┌──────┬──────┬──────┬──────┬──────┬──────┐
+//!   │ b 12 │ e 14 │      │ a 19 │ d 20 │ c 23 │ ◄── broadcast_keyed: the value of a key moves here
+//!   └──────┴──────┴──────┴──────┴──────┴──────┘
+//!             ▲      ▲
+//!             │      └ vacant: its value moved to the end, and it goes with many others
+//!             └ number of a follower = 14: a, d and c are pending for it
+//! ```
+//!
+//! Followers are behind, and get values as their output has room, or wait for the next tick of
+//! their pace. All followers of a topic with the same interval share its ticks. One without a pace
+//! that has got everything is served from the batches again.
+//!
 //! The log and the open batch have at most [`TopicLimits::backlog`] bytes each. If the log drops a
 //! batch, the lagging subscribers miss it.
 //!
@@ -46,31 +65,46 @@
 //! | --- | --- |
 //! | `counters` `shrink` `limits` | totals, returning spare capacity, limits and errors |
 //! | `batch` `output` `gaps` | encoded frames, where they go, what was missed |
+//! | `recency` `followers` `values` | the latest message of each key, and who is served from them |
 //! | `topic` `member` | one topic with its batches, one connection with its subscriptions |
 //! | `registry` | all topics and connections, and how far each was served |
+//! | `following` `walks` `ticks` | which subscribers follow values, how far, and when |
 //! | `memory` `active` `changes` `pending` | what a loop keeps beside them, each for one purpose |
 //! | `all_topics` | [`Topics`] |
-//! | `subscribing` `delivery` `merge` | the rest of its methods |
+//! | `conflation` `keeping` `serving` `pacing` `ticking` | a view of it for values |
+//! | `broadcasting` `subscribing` `delivery` `merge` | the rest of its methods |
 
 mod active;
 mod all_topics;
 mod batch;
+mod broadcasting;
 mod changes;
+mod conflation;
 mod counters;
 mod delivery;
+mod followers;
+mod following;
 mod gaps;
+mod keeping;
 mod limits;
 mod member;
 mod memory;
 mod merge;
 mod output;
+mod pacing;
 mod pending;
+mod recency;
 mod registry;
+mod serving;
 mod shrink;
 mod subscribing;
 #[cfg(test)]
 mod tests;
+mod ticking;
+mod ticks;
 mod topic;
+mod values;
+mod walks;
 
 pub(crate) use self::all_topics::Topics;
 pub(crate) use self::batch::{Frames, Run, Source};

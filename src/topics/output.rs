@@ -29,7 +29,7 @@ pub(crate) enum SendCapacity {
 }
 
 impl SendCapacity {
-    pub(super) const fn is_waiting(self) -> bool {
+    pub(crate) const fn is_waiting(self) -> bool {
         matches!(self, Self::Waiting { .. })
     }
 

@@ -111,6 +111,12 @@ impl Pending {
             let Some(topic) = registry.topics.get(key).filter(|topic| topic.last() > after) else {
                 continue;
             };
+            if capacity.is_waiting() && topic.conflates_by_key(position) {
+                if let Some(first) = topic.first_after(after, lagging).map(|first| first.number) {
+                    registry.follow(conn, key, position, first - 1);
+                }
+                continue;
+            }
             let conflates =
                 policy == OverflowPolicy::KeepLatest && (lagging || capacity.is_waiting());
             let mut newest = 0;

@@ -2,7 +2,7 @@
 
 use super::counters::Counters;
 use super::gaps::{Gaps, MissedRange};
-use super::member::Member;
+use super::member::{Member, Subscription};
 use super::topic::{Subscriber, Topic};
 use crate::overflow::OverflowPolicy;
 use crate::slots::{Key, Slots};
@@ -47,6 +47,16 @@ impl Registry {
         let subscriber = &self.topics.get(topic)?.subscribers[position];
         debug_assert_eq!(member.subscriptions[subscriber.position as usize].topic, topic);
         (subscriber.conn == conn).then_some(position)
+    }
+
+    /// The connection's subscriptions. None if its slot belongs to a later connection.
+    pub(super) fn subscriptions(&self, conn: Key) -> &[Subscription] {
+        let member = self.members.get(conn.index());
+        let subscriptions = member.map_or(&[][..], |member| &member.subscriptions);
+        match subscriptions.first() {
+            Some(first) if self.position(conn, first.topic).is_some() => subscriptions,
+            _ => &[],
+        }
     }
 
     /// Writes the index of the subscriber that has moved to `position` into its member's list.
@@ -105,6 +115,13 @@ impl Registry {
         };
         let last = topic.last();
         let subscriber = &mut topic.subscribers[position];
+        if let Some(follower) = subscriber.follower() {
+            let followers = topic.values.as_mut().map(|values| &mut values.followers);
+            if let Some(follower) = followers.and_then(|it| it.get_mut(follower)) {
+                follower.leave_out(topic.broadcasts);
+            }
+            return false;
+        }
         let is_served = last <= subscriber.since.max(served) && !subscriber.is_lagging();
         if is_served {
             subscriber.since = self.sequence;

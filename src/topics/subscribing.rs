@@ -2,10 +2,9 @@
 
 use super::all_topics::Topics;
 use super::limits::TopicError;
-use super::member::{Member, Subscription};
+use super::member::Member;
 use super::registry::Registry;
 use super::shrink::shrink;
-use super::topic::Subscriber;
 use crate::overflow::OverflowPolicy;
 use crate::slots::Key;
 
@@ -14,42 +13,33 @@ const SUBSCRIPTIONS_CAPACITY_MIN: usize = 8;
 
 impl Topics {
     /// Subscribes a connection. Returns `Ok(false)` if it was subscribed; it then has the new
-    /// policy. Call [`Topics::deliver_pending`] before a call that changes the policy.
+    /// policy, and no pace. Call [`Topics::deliver_pending`] and `Conflation::flush` before a call
+    /// that changes the policy or the pace.
     pub(crate) fn subscribe(
         &mut self,
         conn: Key,
         key: Key,
         policy: OverflowPolicy,
     ) -> Result<bool, TopicError> {
-        let Registry { topics, members, sequence, .. } = &mut self.registry;
-        let topic = topics.get_mut(key).ok_or(TopicError::Gone)?;
-        if members.len() <= conn.index() {
-            members.resize_with(conn.index() + 1, Member::default);
-        }
-        let member = &mut members[conn.index()];
-        if let Some(own) = member.subscriptions.iter().find(|own| own.topic == key) {
-            topic.set_policy(own.position as usize, policy);
-            return Ok(false);
-        }
-        if member.subscriptions.len() >= self.limits.subscriptions {
-            return Err(TopicError::Limit);
-        }
-        let position = topic.subscribers.len() as u32;
-        topic.subscribers.push(Subscriber {
-            conn,
-            since: *sequence,
-            first_pending: 0,
-            left_out: 0,
-            left_out_unlogged: 0,
-            position: member.subscriptions.len() as u32,
-            policy,
-            has_gap: false,
+        let registry = &mut self.registry;
+        let position = registry.position(conn, key);
+        let followed = position.filter(|position| {
+            let follower = registry.follower(key, *position);
+            let is_paced = |follower| {
+                let followers = registry.values(key).map(|values| &values.followers);
+                followers.is_some_and(|followers| followers.is_paced(follower))
+            };
+            let keeps = policy == OverflowPolicy::KeepLatest;
+            follower.is_some_and(|follower| !keeps || is_paced(follower))
         });
-        member.subscriptions.push(Subscription { topic: key, position });
-        if position == 0 {
-            self.changes.add(topics, key, false);
+        if let Some(position) = followed {
+            registry.unfollow(conn, key, position);
         }
-        Ok(true)
+        let is_new = self.conflation().subscribe_with(conn, key, policy)?;
+        if position.is_some() {
+            self.memory.count(&mut self.registry, key);
+        }
+        Ok(is_new)
     }
 
     /// The policy of a subscription.
@@ -58,9 +48,16 @@ impl Topics {
         Some(self.registry.topics.get(topic)?.subscribers[position].policy)
     }
 
-    /// Whether the connection has a subscription that keeps only the latest broadcast.
-    pub(crate) fn conflates(&self, conn: Key) -> bool {
-        self.registry.conflates(conn)
+    /// The connections that subscribe to a topic.
+    pub(crate) fn members(&self, topic: Key) -> impl ExactSizeIterator<Item = Key> {
+        let topic = self.registry.topics.get(topic);
+        let subscribers = topic.map_or(&[][..], |topic| &topic.subscribers);
+        subscribers.iter().map(|subscriber| subscriber.conn)
+    }
+
+    /// The topics that a connection subscribes to.
+    pub(crate) fn topics_of(&self, conn: Key) -> impl ExactSizeIterator<Item = Key> {
+        self.registry.subscriptions(conn).iter().map(|own| own.topic)
     }
 
     /// Ends a subscription. What the topic has pending for the connection is lost: call
@@ -97,6 +94,7 @@ impl Topics {
         let left = self.registry.members[conn.index()].subscriptions[index];
         let position = left.position as usize;
         self.registry.stop_lagging(conn, left.topic, position);
+        self.registry.unfollow(conn, left.topic, position);
         let Registry { topics, members, .. } = &mut self.registry;
         if let Some(topic) = topics.get_mut(left.topic) {
             debug_assert_eq!(topic.subscribers[position].position as usize, index);
@@ -109,7 +107,8 @@ impl Topics {
                 Registry::note_position(members, topic, hole);
                 hole = topic.cursor;
             }
-            topic.subscribers.swap_remove(hole);
+            let removed = topic.subscribers.swap_remove(hole);
+            topic.count_removed(removed.policy);
             shrink(&mut topic.subscribers, SUBSCRIPTIONS_CAPACITY_MIN);
             Registry::note_position(members, topic, hole);
             if topic.subscribers.is_empty() {

@@ -9,6 +9,7 @@ use bytes::{Bytes, BytesMut};
 use super::batch::{Batch, Mark, Run};
 use super::counters::Counters;
 use super::shrink::shrink_queue;
+use super::values::Values;
 use crate::overflow::OverflowPolicy;
 use crate::slots::Key;
 
@@ -58,6 +59,10 @@ pub(super) struct Topic {
     pub(super) lagging: usize,
     /// How many of them get every logged broadcast and not just the last one.
     queueing: usize,
+    /// How many subscribers have the policy [`OverflowPolicy::KeepLatest`].
+    conflating: usize,
+    /// The latest message of each key, if a conflating subscriber may need them.
+    pub(super) values: Option<Box<Values>>,
     /// The number of the last broadcast. The first is 1.
     pub(super) broadcasts: u64,
     pub(super) counters: Counters,
@@ -71,7 +76,9 @@ pub(super) struct Topic {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Subscriber {
     pub(super) conn: Key,
-    /// No broadcast up to this sequence number is pending for the subscription.
+    /// No broadcast up to this sequence number is pending for the subscription in the batches. Of
+    /// a subscriber that is served from the topic's values, `FOLLOWS` and the number of its
+    /// follower: nothing in the batches is pending for it.
     pub(super) since: u64,
     /// The topic's number of the first broadcast that a lagging subscriber has not got; 0 if the
     /// subscriber is not lagging.
@@ -87,7 +94,21 @@ pub(super) struct Subscriber {
     pub(super) has_gap: bool,
 }
 
+/// No sequence number is that high.
+const FOLLOWS: u64 = 1 << 63;
+
 impl Subscriber {
+    /// The follower that the subscriber is while it is served from the topic's values.
+    pub(super) const fn follower(&self) -> Option<u32> {
+        if self.since < FOLLOWS { None } else { Some(self.since as u32) }
+    }
+
+    /// Serves the subscriber from the topic's values.
+    pub(super) const fn follow(&mut self, follower: u32) {
+        self.since = FOLLOWS | follower as u64;
+        (self.left_out, self.left_out_unlogged) = (0, 0);
+    }
+
     /// Whether the subscriber is sent whole batches no matter how much output waits for it.
     #[inline]
     pub(super) fn takes_whole_batches(&self) -> bool {
@@ -191,7 +212,8 @@ impl Topic {
     /// The memory of the topic's batches.
     pub(super) fn memory(&self) -> BatchMemory {
         let logged = self.log_memory + self.log.capacity() * size_of::<Batch<Bytes>>();
-        let total = self.open.memory_bytes() + self.sealed.memory_bytes() + logged;
+        let values = self.values.as_ref().map_or(0, |values| values.memory_bytes());
+        let total = self.open.memory_bytes() + self.sealed.memory_bytes() + logged + values;
         BatchMemory { total, logged, unused: self.unused_memory() }
     }
 
@@ -241,12 +263,49 @@ impl Topic {
         was_lagging
     }
 
+    /// Adds a subscriber.
+    pub(super) fn push_subscriber(&mut self, subscriber: Subscriber) {
+        self.conflating += usize::from(subscriber.policy == OverflowPolicy::KeepLatest);
+        self.subscribers.push(subscriber);
+    }
+
+    /// Counts a subscriber that is about to be removed.
+    pub(super) fn count_removed(&mut self, policy: OverflowPolicy) {
+        self.conflating -= usize::from(policy == OverflowPolicy::KeepLatest);
+        self.drop_unused_values();
+    }
+
+    fn drop_unused_values(&mut self) {
+        if self.conflating == 0 {
+            self.values = None;
+        }
+    }
+
+    /// Whether a subscriber may need the latest message of each key.
+    pub(super) const fn conflates(&self) -> bool {
+        self.conflating > 0
+    }
+
+    /// Whether a subscriber is served from the batches, and not from the values.
+    #[inline]
+    pub(super) fn needs_batches(&self) -> bool {
+        self.subscribers.len() > self.values.as_ref().map_or(0, |values| values.followers.len())
+    }
+
+    /// Whether the subscriber at `position`, if it does not keep up, is served from the values.
+    pub(super) fn conflates_by_key(&self, position: usize) -> bool {
+        self.values.is_some() && self.subscribers[position].policy == OverflowPolicy::KeepLatest
+    }
+
     pub(super) fn set_policy(&mut self, position: usize, policy: OverflowPolicy) {
         let subscriber = &mut self.subscribers[position];
+        self.conflating -= usize::from(subscriber.policy == OverflowPolicy::KeepLatest);
+        self.conflating += usize::from(policy == OverflowPolicy::KeepLatest);
         let lagging = usize::from(subscriber.is_lagging());
         self.queueing -= lagging * usize::from(subscriber.policy == OverflowPolicy::DropOldest);
         self.queueing += lagging * usize::from(policy == OverflowPolicy::DropOldest);
         subscriber.policy = policy;
+        self.drop_unused_values();
     }
 
     /// Frames of one batch, by its index in the order of [`batches`](Self::batches). `key` is the
@@ -274,6 +333,19 @@ impl Topic {
         logged
             .map(move |(at, batch)| (first + at, &batch.marks[..]))
             .chain([(len, &self.sealed.marks[..]), (len + 1, &self.open.marks[..])])
+    }
+
+    /// The newest stored broadcast with its frame.
+    pub(super) fn newest(&self) -> Option<(Mark, &[u8])> {
+        let newest = |marks: &[Mark]| {
+            let start = marks.len().checked_sub(2).map_or(0, |before| marks[before].end);
+            marks.last().map(|mark| (*mark, start..mark.end))
+        };
+        let open = newest(&self.open.marks).map(|(mark, range)| (mark, &self.open.frames[range]));
+        let stored = [Some(&self.sealed), self.log.back()].into_iter().flatten();
+        let mut stored = stored
+            .filter_map(|batch| newest(&batch.marks).map(|(m, range)| (m, &batch.frames[range])));
+        open.or_else(|| stored.next())
     }
 
     /// Calls `each` for every frame within `sequences`, in order, with the index of its batch, its

@@ -88,7 +88,7 @@ struct Bench {
 }
 
 impl Bench {
-    fn new(handler: Do, clients: usize) -> Self {
+    fn new(handler: impl WebSocketHandler<App> + 'static, clients: usize) -> Self {
         // Deadlines that came up while a slow machine measures would be put back.
         let limits = Limits::default().ping_interval(None).message_timeout(Duration::MAX);
         let mut bench = Self::with_limits(Config::default(), handler, limits, clients);
@@ -99,7 +99,12 @@ impl Bench {
     }
 
     /// Without clients, but with room for `clients` connections.
-    fn with_limits(config: Config, handler: Do, limits: Limits, clients: usize) -> Self {
+    fn with_limits(
+        config: Config,
+        handler: impl WebSocketHandler<App> + 'static,
+        limits: Limits,
+        clients: usize,
+    ) -> Self {
         let mut event_loop = EventLoop::new(config).expect("make a loop");
         let config = ServerConfig::default().limits(limits);
         let listener = event_loop.listen("127.0.0.1:0", config, handler).expect("listen");
@@ -267,6 +272,38 @@ fn an_event_allocates_nothing() {
     exchange(WARM_UP);
     assert_nothing(exchange(MEASURED));
     assert_eq!(sum, (WARM_UP + MEASURED) as u64 * 63 * 64 / 2);
+}
+
+/// Tags every connection with its place and with that of all, and reads all lists in each message.
+struct Lists;
+
+const TEXT_TAG: &str = "all of the connections";
+
+impl WebSocketHandler<App> for Lists {
+    fn on_open(&mut self, conn: &mut Connection<'_>, app: &mut App) {
+        conn.tag(app.opened.len() as u64).expect("tagged");
+        conn.tag(TEXT_TAG).expect("tagged");
+        conn.subscribe(app.topic.expect("a topic")).expect("subscribed");
+        app.opened.push(conn.id());
+    }
+
+    fn on_message(&mut self, conn: &mut Connection<'_>, message: Message<'_>, app: &mut App) {
+        let topic = app.topic.expect("a topic");
+        let count = app.opened.len();
+        assert_eq!(conn.tagged(TEXT_TAG).filter(|id| app.opened.contains(id)).count(), count);
+        assert_eq!(conn.members(topic).filter(|id| app.opened.contains(id)).count(), count);
+        assert!(conn.tagged(0_u64).eq([app.opened[0]]) && conn.tagged("nobody").len() == 0);
+        assert!(conn.tags().count() == 2 && conn.is_tagged(TEXT_TAG) && !conn.is_tagged("x"));
+        assert!(conn.topics().eq([topic]) && conn.is_subscribed(topic));
+        // One that others have, too, is left and taken again in place.
+        assert_eq!((conn.untag(TEXT_TAG), conn.tag(TEXT_TAG)), (true, Ok(true)));
+        assert_eq!(conn.send_tagged(TEXT_TAG, message), count);
+    }
+}
+
+#[test]
+fn tags_and_members_are_read_without_an_allocation() {
+    assert_nothing(Bench::new(Lists, 5).exchange(20, 1, 0..5, 1));
 }
 
 #[test]

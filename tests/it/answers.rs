@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use eventwire::proto::handshake::{Acceptance, Refusal, UpgradeRequest};
 use eventwire::{
-    Answer, Config, Connection, EventLoop, HttpRequest, HttpResponse, Later, Message, RequestId,
-    RespondError, Responder, Routes, ServerConfig, Upgrade, WebSocketHandler,
+    Answer, Config, Connection, EventLoop, EventStream, HttpRequest, HttpResponse, Later, Message,
+    RequestId, RespondError, Responder, Routes, ServerConfig, Upgrade, WebSocketHandler,
 };
 
 use crate::util::{PATIENCE, Peer, Server, drive_until, request};
@@ -48,10 +48,17 @@ fn putting_off(routes: Routes<Requests>) -> (EventLoop<Requests>, SocketAddr) {
 fn an_answer_comes_later_and_before_those_to_the_requests_behind_it() {
     let (mut event_loop, address) = putting_off(Routes::new());
     let (mut peer, mut requests) = (Peer::open(address), Requests::new());
-    for round in 0..3 {
+    for round in 0..6 {
         get(&mut peer, "/later");
-        get(&mut peer, "/now");
+        if round % 2 == 0 {
+            get(&mut peer, "/now");
+        }
         drive_until(&mut event_loop, &mut requests, |_, requests| !requests.is_empty());
+        if round % 2 == 1 {
+            get(&mut peer, "/now");
+            // Its readiness comes before the answer.
+            event_loop.turn(Some(PATIENCE), &mut requests).expect("turn");
+        }
         let request = requests.remove(0);
         let body = format!("answer {round}");
         let mut context = event_loop.context();
@@ -72,12 +79,12 @@ fn an_answer_to_a_client_that_has_left_is_refused() {
     for resets in [false, true] {
         let mut peer = Peer::open(address);
         get(&mut peer, "/later");
-        if resets {
-            // What it has not read makes its end a reset.
-            get(&mut peer, "/now");
-        }
         drive_until(&mut event_loop, &mut requests, |_, requests| !requests.is_empty());
-        drop(peer);
+        if resets {
+            peer.reset();
+        } else {
+            drop(peer);
+        }
         drive_until(&mut event_loop, &mut requests, |event_loop, _| event_loop.connections() == 0);
         let gone = event_loop.context().respond(requests.remove(0), HttpResponse::new(200));
         assert_eq!(gone, Err(RespondError::Gone));
@@ -193,6 +200,10 @@ fn other_threads_answer_and_a_responder_that_is_dropped_answers_500() {
     assert_eq!(response(&mut peer), (500, String::new()));
     get(&mut peer, "/later");
     let responder = responders.recv_timeout(PATIENCE).expect("a responder");
+    assert_eq!(responder.respond(Acceptance::new()), Ok(()));
+    assert_eq!(response(&mut peer), (500, String::new()), "it asked for no WebSocket");
+    get(&mut peer, "/later");
+    let responder = responders.recv_timeout(PATIENCE).expect("a responder");
     drop(peer);
     while responder.is_wanted() {
         thread::yield_now();
@@ -224,12 +235,17 @@ fn a_websocket_opens_once_the_application_has_decided() {
     peer.expect("welcome");
     peer.expect("sent before the answer");
 
-    for answer in [Answer::from(Refusal::new(403).body("no")), HttpResponse::new(403).into()] {
+    for (answer, status) in [
+        (Answer::from(Refusal::new(403).body("no")), 403),
+        (HttpResponse::new(403).into(), 403),
+        // There is no handler for a stream to call.
+        (EventStream::of("news").into(), 500),
+    ] {
         let mut peer = Peer::open(server.address());
         peer.write(&request("/socket", ""));
         let responder = responders.recv_timeout(PATIENCE).expect("a responder");
         assert_eq!(responder.respond(answer), Ok(()));
-        assert_eq!(response(&mut peer).0, 403);
+        assert_eq!(response(&mut peer).0, status);
         peer.expect_end();
     }
 }
@@ -247,6 +263,23 @@ fn a_shutdown_waits_for_answers_that_the_application_has_in_hand() {
     }
     assert_eq!(responder.respond(HttpResponse::text("last")), Ok(()));
     assert_eq!(response(&mut peer), (200, "last".to_owned()));
+    peer.expect_end();
+    drop(peer);
+    server.wait();
+}
+
+#[test]
+fn no_websocket_opens_once_a_shutdown_has_begun() {
+    let (server, responders) = handing_out(ServerConfig::default());
+    let mut peer = Peer::open(server.address());
+    peer.write(&request("/socket", ""));
+    let responder = responders.recv_timeout(PATIENCE).expect("a responder");
+    server.handle.shutdown(PATIENCE);
+    while TcpStream::connect(server.address()).is_ok() {
+        thread::yield_now();
+    }
+    assert_eq!(responder.respond(Acceptance::new()), Ok(()));
+    assert_eq!(response(&mut peer).0, 503);
     peer.expect_end();
     drop(peer);
     server.wait();

@@ -263,10 +263,13 @@ fn a_peer_that_makes_no_progress_is_disconnected() {
 
 #[test]
 fn only_the_latest_pong_waits_for_a_peer_that_does_not_read() {
-    /// Sends until something has to wait, and echoes nothing.
+    /// Sends until something has to wait, again whenever nothing does, and echoes nothing.
     struct Filler(Recorder);
     impl WebSocketHandler<()> for Filler {
         fn on_message(&mut self, conn: &mut Connection<'_>, _: Message<'_>, _: &mut ()) {
+            while conn.send([0; 10_000]) == SendStatus::Sent {}
+        }
+        fn on_drained(&mut self, conn: &mut Connection<'_>, _: &mut ()) {
             while conn.send([0; 10_000]) == SendStatus::Sent {}
         }
         fn on_ping(&mut self, conn: &mut Connection<'_>, ping: &[u8], s: &mut ()) {
@@ -284,13 +287,15 @@ fn only_the_latest_pong_waits_for_a_peer_that_does_not_read() {
     for n in 0..100 {
         assert_eq!(log.next(), Call::Ping(vec![n]));
     }
-    loop {
+    // The system may take some more now and then, and with it the pong that waits.
+    let mut pongs = Vec::new();
+    while pongs.last() != Some(&99) {
         let frame = peer.frame();
         if frame.opcode == OpCode::Pong {
-            assert_eq!(frame.payload, [99]);
-            break;
+            pongs.extend(frame.payload);
         }
     }
+    assert!(pongs.is_sorted() && pongs.len() < 50, "{pongs:?}");
 }
 
 #[test]

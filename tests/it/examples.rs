@@ -1,12 +1,13 @@
 //! The examples do what they say, and fit on a page.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{self, Sender};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use eventwire::proto::OpCode;
 use eventwire::{CloseCode, Config, Connection, EventLoop, ServerConfig, WebSocketHandler};
@@ -53,8 +54,9 @@ impl Example {
     /// The address that it says it listens on.
     fn address(&mut self) -> SocketAddr {
         let line = self.line();
-        let address = line.trim_end().strip_prefix("listening on ws://").expect("its first line");
-        address.parse().expect("an address")
+        let url = line.trim_end().strip_prefix("listening on ").expect("its first line");
+        let address = url.strip_prefix("ws://").or_else(|| url.strip_prefix("http://"));
+        address.and_then(|address| address.parse().ok()).expect("an address")
     }
 }
 
@@ -184,6 +186,45 @@ fn chat_serves_its_page_and_its_numbers() {
 }
 
 #[test]
+fn presence_counts_a_person_once_whatever_their_connections() {
+    let mut example = Example::run("presence", "127.0.0.1:0");
+    let address = example.address();
+    let join = |name: &str, here: &str| {
+        let mut peer = Peer::connect(address);
+        peer.send(name);
+        peer.expect(format!("here {here}").as_str());
+        peer
+    };
+    let mut ada = join("ada", "ada");
+    let mut laptop = join("ben", "ada,ben");
+    ada.expect("join ben");
+    let mut phone = join("ben", "ada,ben");
+    laptop.send("hello");
+    for peer in [&mut ada, &mut laptop, &mut phone] {
+        peer.expect("ben: hello");
+    }
+    // The phone is still there.
+    drop(laptop);
+    let mut tablet = join("ben", "ada,ben");
+    tablet.send("/quit");
+    for peer in [&mut phone, &mut tablet] {
+        assert_eq!(peer.expect_close(CloseCode::NORMAL), "signed out");
+    }
+    ada.expect("leave ben");
+    let mut cyd = join("cyd", "ada,cyd");
+    ada.expect("join cyd");
+    cyd.send_close(1000, "");
+    ada.expect("leave cyd");
+    for name in ["", "two words", &"n".repeat(25)] {
+        let mut nobody = Peer::connect(address);
+        nobody.send(name);
+        nobody.expect_close(CloseCode::POLICY);
+    }
+    ada.send("alone");
+    ada.expect("ada: alone");
+}
+
+#[test]
 fn orders_reach_clients_and_the_archive() {
     let mut example = Example::run("orders", "127.0.0.1:0");
     let mut peer = Peer::connect(example.address());
@@ -237,6 +278,58 @@ fn ticker_sends_a_slow_client_only_the_latest_quote() {
     }
     assert!(gap > 1_000, "{gap}");
     assert!(example.line().contains(" is slow and missed "));
+}
+
+#[test]
+fn ticker_sends_the_latest_quote_of_every_symbol_at_most_every_so_often() {
+    const INTERVAL: u64 = 40;
+    let mut example = Example::run("ticker", "127.0.0.1:0");
+    let mut peer = Peer::connect(example.address());
+    peer.send(format!("ALL {INTERVAL}").as_str());
+    let mut quote = || {
+        let line = String::from_utf8(peer.frame().payload).unwrap();
+        let symbol = line.split('"').nth(3).unwrap().to_owned();
+        let (_, number) = line.trim_end_matches('}').rsplit_once(':').unwrap();
+        (symbol, number.parse::<u64>().unwrap())
+    };
+    quote();
+    let start = Instant::now();
+    let mut last = BTreeMap::new();
+    for _ in 0..20 {
+        let (symbol, number) = quote();
+        if let Some(before) = last.insert(symbol, number) {
+            assert!(number > before, "{number} after {before}");
+        }
+    }
+    assert_eq!(last.into_keys().collect::<Vec<_>>(), ["ACME", "INIT"]);
+    // Two quotes come at each tick. One tick may have been late.
+    assert!(start.elapsed() >= Duration::from_millis(8 * INTERVAL), "{:?}", start.elapsed());
+}
+
+#[test]
+fn ticker_keeps_the_latest_quote_of_every_symbol_for_a_slow_client() {
+    let mut example = Example::run("ticker", "127.0.0.1:0");
+    let address = example.address();
+    let mut slow = Peer::narrow(address);
+    slow.send("ALL");
+    let mut fast = Peer::connect(address);
+    fast.send("ALL");
+    let quote = |peer: &mut Peer| {
+        let line = String::from_utf8(peer.frame().payload).unwrap();
+        let (_, number) = line.trim_end_matches('}').rsplit_once(':').unwrap();
+        (line.contains("ACME"), number.parse::<u64>().unwrap())
+    };
+    let (_, first) = quote(&mut fast);
+    while quote(&mut fast).1 < first + 400_000 {}
+    let (mut last, mut jump) = ([0; 2], 0);
+    while last.into_iter().min() < Some(first + 400_000) {
+        let (is_acme, number) = quote(&mut slow);
+        let before = &mut last[usize::from(is_acme)];
+        assert!(number > *before);
+        jump = jump.max(number - *before);
+        *before = number;
+    }
+    assert!(jump > 1_000, "{jump}");
 }
 
 /// Sends lines, eight ahead of their acknowledgements, and passes on what is acknowledged, until
@@ -433,6 +526,132 @@ fn upstreams_of(client: &mut Peer) -> usize {
     let answer = text(client);
     let count = answer.strip_suffix(" of 50 upstreams").expect("the upstreams are silent");
     count.parse().expect("a count")
+}
+
+/// A folder for the uploads of one test.
+struct Uploads(PathBuf);
+
+impl Uploads {
+    fn new(name: &str) -> Self {
+        let name = format!("eventwire-{name}-{}", std::process::id());
+        Self(std::env::temp_dir().join(name))
+    }
+
+    fn serve(&self, jobs_max: &str) -> (Example, SocketAddr) {
+        let folder = self.0.to_str().expect("a path of text");
+        let mut example = Example::run_with("upload", &["127.0.0.1:0", folder, jobs_max]);
+        let address = example.address();
+        (example, address)
+    }
+}
+
+impl Drop for Uploads {
+    fn drop(&mut self) {
+        // A test that has failed may have made none.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Begins an upload. The connection ends with the answer.
+fn begin_upload(address: SocketAddr, name: &str, body: &[u8]) -> Peer {
+    let mut peer = Peer::open(address);
+    let length = body.len();
+    let head = format!(
+        "POST /files/{name} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\
+        Content-Length: {length}\r\n\r\n"
+    );
+    // A server that refuses the head does not read the body.
+    if peer.try_write(head.as_bytes()) {
+        peer.try_write(body);
+    }
+    peer
+}
+
+#[test]
+fn upload_answers_when_the_file_is_written() {
+    let uploads = Uploads::new("upload");
+    let (_example, address) = uploads.serve("64");
+    let (file, sha1) = (uploads.0.join("a.txt"), "a9993e364706816aba3e25717850c26c9cd0d89d");
+    let answer = begin_upload(address, "a.txt", b"abc").rest();
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    let json = format!(r#"{{"name":"a.txt","bytes":3,"sha1":"{sha1}"}}"#);
+    assert!(answer.ends_with(&json), "{answer}");
+    assert_eq!(std::fs::read(&file).expect("the file"), b"abc");
+    // Another one replaces it, and the longest is taken.
+    let longest = vec![b'*'; 8 * 1024 * 1024];
+    let answer = begin_upload(address, "a.txt", &longest).rest();
+    assert!(answer.contains(r#""bytes":8388608"#), "{answer}");
+    assert_eq!(std::fs::read(&file).expect("the file"), longest);
+    let names = std::fs::read_dir(&uploads.0).expect("the folder");
+    assert_eq!(names.count(), 1, "a draft is left");
+}
+
+#[test]
+fn upload_refuses_what_is_too_long_or_has_no_safe_name() {
+    let uploads = Uploads::new("refused-upload");
+    let (_example, address) = uploads.serve("64");
+    for name in ["", ".hidden", "../a", "a/b", "a%2Fb", "a\"b", &"a".repeat(101)] {
+        let answer = begin_upload(address, name, b"abc").rest();
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{name}: {answer}");
+    }
+    let answer = begin_upload(address, "a", b"").rest();
+    assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    let mut peer = Peer::open(address);
+    peer.write(b"POST /files/a HTTP/1.1\r\nHost: a\r\nContent-Length: 8388609\r\n\r\n");
+    assert!(peer.head().starts_with("HTTP/1.1 413 "));
+    assert_eq!(std::fs::read_dir(&uploads.0).expect("the folder").count(), 0);
+}
+
+#[test]
+fn upload_refuses_uploads_beyond_those_that_wait_and_goes_on() {
+    let uploads = Uploads::new("busy-upload");
+    let (_example, address) = uploads.serve("1");
+    let body = vec![b'*'; 256 * 1024];
+    let (mut stored, mut refused) = (0, 0);
+    while stored == 0 || refused == 0 {
+        let names = (0..16).map(|number| number.to_string());
+        let peers: Vec<_> = names.map(|name| begin_upload(address, &name, &body)).collect();
+        for mut peer in peers {
+            let answer = peer.rest();
+            match answer.get(9..12) {
+                Some("200") => stored += 1,
+                Some("503") => refused += 1,
+                _ => panic!("{answer}"),
+            }
+        }
+    }
+}
+
+/// The numbers of a page's stream, from its first line on.
+fn ticks(address: SocketAddr) -> impl Iterator<Item = u64> {
+    let mut peer = Peer::open(address);
+    peer.write(b"GET /events HTTP/1.1\r\nHost: a\r\nAccept: text/event-stream\r\n\r\n");
+    let head = peer.head();
+    assert!(head.contains("\r\nContent-Type: text/event-stream\r\n"), "{head}");
+    let lines = BufReader::new(peer.stream()).lines().map_while(Result::ok);
+    lines.filter_map(|line| line.strip_prefix("data: ")?.parse().ok())
+}
+
+#[test]
+fn live_goes_on_after_a_restart() {
+    let mut example = Example::run("live", "127.0.0.1:0");
+    let address = example.address();
+    let mut last = 0;
+    for _ in 0..2 {
+        let seen: Vec<u64> = ticks(address).take(3).collect();
+        assert!(seen[0] > last, "{seen:?} after {last}");
+        assert_eq!(seen, [seen[0], seen[0] + 1, seen[0] + 2]);
+        last = seen[2];
+        // SIGKILL, while a page is connected.
+        let stream = ticks(address);
+        drop(example);
+        assert!(stream.count() < 1000, "the stream ends with the program");
+        example = Example::run("live", &address.to_string());
+        assert_eq!(example.address(), address);
+    }
+    let mut page = Peer::open(address);
+    page.write(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    assert!(page.rest().contains("new EventSource(\"/events\")"));
 }
 
 #[test]

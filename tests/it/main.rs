@@ -21,10 +21,12 @@ mod limits;
 mod listeners;
 #[cfg(feature = "log")]
 mod logging;
+mod methods;
 mod panics;
 mod places;
 mod proxies;
 mod proxies_connect;
+mod rates;
 mod readme;
 mod reconnect;
 mod redirects;
@@ -42,6 +44,7 @@ mod streams;
 mod stress;
 mod subscribers;
 mod system_calls;
+mod tags;
 mod tidy;
 mod timers;
 #[cfg(feature = "tls")]

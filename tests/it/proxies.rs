@@ -3,7 +3,8 @@
 use eventwire::proto::handshake::UpgradeRequest;
 use eventwire::proto::http::{HttpRequest, HttpResponse};
 use eventwire::{
-    Config, Connection, Routes, ServerConfig, TrustedProxies, Upgrade, WebSocketHandler,
+    Answer, CloseCode, Config, Connection, EventLoop, HttpHandler, Later, Routes, ServerConfig,
+    StreamedResponse, TrustedProxies, Upgrade, WebSocketHandler,
 };
 
 use crate::util::{Peer, Server, request};
@@ -45,6 +46,46 @@ fn behind(proxies: TrustedProxies) -> Server {
 
 fn here() -> [eventwire::Network; 1] {
     ["127.0.0.0/8".parse().expect("a network")]
+}
+
+/// Sends its client's address once the response is open.
+struct WhoStreams;
+
+impl HttpHandler<()> for WhoStreams {
+    fn on_request(&mut self, _: &mut Connection<'_>, _: &HttpRequest<'_>, (): &mut ()) -> Answer {
+        StreamedResponse::new(HttpResponse::new(200)).into()
+    }
+
+    fn on_open(&mut self, conn: &mut Connection<'_>, (): &mut ()) {
+        conn.send(name(conn));
+        conn.close(CloseCode::NORMAL, "");
+    }
+}
+
+#[test]
+fn a_request_that_waits_keeps_its_clients_address_and_the_next_has_its_own() {
+    let server = Server::start(Config::default(), |event_loop: &mut EventLoop<()>| {
+        let config = ServerConfig::default().proxies(TrustedProxies::x_forwarded_for(here()));
+        let routes = Routes::new()
+            .get("/later", |conn, _, ()| {
+                let (name, responder) = (name(conn), conn.responder());
+                std::thread::spawn(move || responder.respond(HttpResponse::text(name)));
+                Later::default()
+            })
+            .get_handler("/stream", WhoStreams);
+        let listener = event_loop.listen("127.0.0.1:0", config, routes).expect("listen");
+        event_loop.local_addr(listener).expect("an address")
+    });
+    let mut proxy = Peer::open(server.address());
+    for client in ["203.0.113.9", "2001:db8::1", "203.0.113.10"] {
+        let head = format!("GET /later HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: {client}\r\n\r\n");
+        proxy.write(head.as_bytes());
+        assert!(proxy.head().starts_with("HTTP/1.1 200 OK\r\n"));
+        assert_eq!(proxy.bytes(client.len()), client.as_bytes());
+    }
+    proxy.write(b"GET /stream HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 203.0.113.7\r\n\r\n");
+    proxy.head();
+    assert_eq!(proxy.rest(), "b\r\n203.0.113.7\r\n0\r\n\r\n");
 }
 
 #[test]

@@ -35,7 +35,8 @@ impl<S> HttpHandler<S> for Streaming {
     ) -> Answer {
         assert!(!conn.is_open());
         let head = HttpResponse::text(request.query().unwrap_or_default());
-        StreamedResponse::new(head).silence(Duration::from_millis(300)).into()
+        let silence = if request.path() == "/stops" { Duration::from_millis(20) } else { PATIENCE };
+        StreamedResponse::new(head).silence(silence).into()
     }
 
     fn on_open(&mut self, conn: &mut Connection<'_>, _: &mut S) {
@@ -84,7 +85,7 @@ impl<S, F: FnMut(&mut Connection<'_>)> HttpHandler<S> for Doing<F> {
 fn serve(act: impl FnMut(&mut Connection<'_>) + Send + 'static) -> (Server, Receiver<Seen>) {
     let (report, seen) = channel();
     let server = Server::start(Config::default(), move |event_loop: &mut EventLoop<()>| {
-        let routes = Routes::new().get_handler("/", Doing(Streaming(report), act));
+        let routes = Routes::new().get_handler("/*", Doing(Streaming(report), act));
         let listener = event_loop.listen("127.0.0.1:0", ServerConfig::default(), routes);
         event_loop.local_addr(listener.expect("listen")).expect("an address")
     });
@@ -159,8 +160,10 @@ fn clients_without_chunks_get_the_body_until_the_end_of_the_stream() {
 fn a_head_request_gets_no_stream() {
     let (server, seen) = serve(|_| {});
     let mut peer = Peer::open(server.address());
-    peer.write(b"HEAD / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
-    assert!(peer.head().starts_with("HTTP/1.1 200 OK\r\n"));
+    peer.write(b"HEAD /?first HTTP/1.1\r\nHost: a\r\n\r\n");
+    let head = peer.head();
+    assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
+    assert!(head.contains("chunked") && !head.contains("Content-Length"), "{head}");
     assert_eq!(peer.rest(), "");
     drop(server);
     assert!(seen.recv_timeout(PATIENCE).is_err(), "nothing was opened");
@@ -171,7 +174,7 @@ fn an_application_that_stops_is_cut_off() {
     let (server, seen) = serve(|conn| {
         conn.send("then nothing");
     });
-    let mut peer = ask(server.address(), "/");
+    let mut peer = ask(server.address(), "/stops");
     peer.head();
     assert_eq!(peer.rest(), "c\r\nthen nothing\r\n");
     let missed = Disconnect::TimedOut(TimedOut::Response).to_string();
@@ -283,11 +286,28 @@ fn broadcasts_are_events_for_all_streams_of_a_topic() {
         assert!(head.contains("\r\nContent-Type: text/event-stream\r\n"), "{head}");
         assert!(head.contains("\r\nCache-Control: no-store\r\n"), "{head}");
         let expected = format!(
-            "retry: 1500\n\ndata: one\n\ndata: two\ndata: lines\n\nevent: binary\ndata: AQI=\n\n\
-            data: {long}\n\n"
+            "retry: 1500\n\nid: 1\ndata: one\n\nid: 2\ndata: two\ndata: lines\n\n\
+            id: 3\nevent: binary\ndata: AQI=\n\nid: 4\ndata: {long}\n\n"
         );
         assert_eq!(String::from_utf8(peer.bytes(expected.len())).expect("text"), expected);
     }
+}
+
+#[test]
+fn events_may_have_the_names_of_their_topics() {
+    let events = EventStream::of("news").topic("sport").named();
+    let (mut event_loop, address) = news(events, Config::default());
+    let mut peer = ask(address, "/news");
+    drive_until(&mut event_loop, &mut (), |event_loop, ()| event_loop.handle().stats().opened == 1);
+    for (topic, text) in [("sport", "1:0"), ("news", "rain"), ("sport", "1:1")] {
+        let topic = event_loop.topic(topic).expect("it exists");
+        assert_eq!(event_loop.context().broadcast(topic, text), SendStatus::Sent);
+        event_loop.turn(Some(Duration::ZERO), &mut ()).expect("turn");
+    }
+    peer.head();
+    let expected = "id: 1\nevent: sport\ndata: 1:0\n\nid: 1\nevent: news\ndata: rain\n\n\
+        id: 2\nevent: sport\ndata: 1:1\n\n";
+    assert_eq!(String::from_utf8(peer.bytes(expected.len())).expect("text"), expected);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Topics: which connections receive a broadcast, and in which order.
 
 mod changes;
+mod keyed;
 mod order;
 mod slow_readers;
 

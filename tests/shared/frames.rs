@@ -29,7 +29,7 @@ pub(crate) fn encode(fin: bool, opcode: OpCode, mask: Option<[u8; 4]>, payload: 
 }
 
 /// A frame of the engine's, as it arrived at a scripted peer.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(crate) enum Arrived {
     /// Whether it is text, and its payload.
     Message(bool, Vec<u8>),

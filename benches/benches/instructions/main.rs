@@ -12,6 +12,7 @@
 //! figures: they are told, and nothing fails.
 
 mod callgrind;
+mod http;
 mod recorded;
 mod workload;
 

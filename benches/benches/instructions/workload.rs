@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use eventwire::proto::{FrameHeader, OpCode, Role, apply_mask};
 use eventwire::{
-    Config, Connection, Context, Disconnect, EventLoop, Idle, Message, ServerConfig, StreamConfig,
-    StreamHandler, TopicId, WebSocketHandler,
+    Config, Connection, Context, Disconnect, EventLoop, Idle, IntoRoutes, Message, ServerConfig,
+    StreamConfig, StreamHandler, TopicId, WebSocketHandler,
 };
+
+use crate::http;
 
 /// Longer than any turn waits while there is something to come.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -36,10 +38,18 @@ pub(crate) enum Workload {
     Event,
     /// One raw stream, so many bytes at a time.
     StreamEcho(usize),
+    /// One connection, so many requests for a page at a time.
+    HttpGet(usize),
+    /// One connection, one request at a time, which a handler answers at once.
+    HttpNow,
+    /// The same, but an event handler answers.
+    HttpLater,
+    /// So many streams of events hear each message, of 128 bytes.
+    EventStreams(usize),
 }
 
 impl Workload {
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::Echo(128),
         Self::Echo(1024),
         Self::Echo(16 * 1024),
@@ -50,6 +60,10 @@ impl Workload {
         Self::Handshake,
         Self::Event,
         Self::StreamEcho(128),
+        Self::HttpGet(16),
+        Self::HttpNow,
+        Self::HttpLater,
+        Self::EventStreams(100),
     ];
 
     pub(crate) const fn name(self) -> &'static str {
@@ -64,15 +78,21 @@ impl Workload {
             Self::Handshake => "handshake",
             Self::Event => "event",
             Self::StreamEcho(_) => "stream-echo-128",
+            Self::HttpGet(_) => "http-get",
+            Self::HttpNow => "http-now",
+            Self::HttpLater => "http-later",
+            Self::EventStreams(_) => "events-delivery",
         }
     }
 
-    /// What is counted of a round: messages, deliveries, connections or events.
+    /// What is counted of a round: messages, deliveries, connections, events or requests.
     pub(crate) const fn messages_a_round(self) -> usize {
         match self {
             Self::Pipelined(count) | Self::Crowd(count) | Self::Broadcast(count) => count,
+            Self::HttpGet(count) | Self::EventStreams(count) => count,
             Self::Event => EVENTS,
             Self::Echo(_) | Self::Handshake | Self::StreamEcho(_) => 1,
+            Self::HttpNow | Self::HttpLater => 1,
         }
     }
 
@@ -85,6 +105,10 @@ impl Workload {
             Self::Handshake => handshake(rounds),
             Self::Event => events(rounds),
             Self::StreamEcho(size) => stream_echo(size, rounds),
+            Self::HttpGet(count) => http::pages(count, rounds),
+            Self::HttpNow => http::answers_now(rounds),
+            Self::HttpLater => http::answers_later(rounds),
+            Self::EventStreams(receivers) => http::event_streams(receivers, rounds),
         }
     }
 }
@@ -92,31 +116,38 @@ impl Workload {
 /// Events in a round: as many as a turn handles in one go.
 const EVENTS: usize = 64;
 
-struct Server {
-    event_loop: EventLoop<Seen>,
-    address: SocketAddr,
-    topic: TopicId,
+pub(crate) struct Server {
+    pub(crate) event_loop: EventLoop<Seen>,
+    pub(crate) address: SocketAddr,
+    pub(crate) topic: TopicId,
     seen: Seen,
 }
 
-/// How many messages and events were handled.
+/// How many messages, events and requests were handled.
 #[derive(Debug, Default)]
-struct Seen(usize);
+pub(crate) struct Seen(pub(crate) usize);
 
 impl Server {
     fn new(handler: fn(TopicId) -> Handler) -> Self {
+        Self::with_routes(handler)
+    }
+
+    pub(crate) fn with_routes<R, Kind>(routes: impl FnOnce(TopicId) -> R) -> Self
+    where
+        R: IntoRoutes<Seen, Kind>,
+    {
         let config = Config::default().idle(Idle::Block);
         let mut event_loop = EventLoop::new(config).expect("a loop");
         let topic = event_loop.topic("all").expect("room for a topic");
         let server = ServerConfig::default();
-        let listener = event_loop.listen("127.0.0.1:0", server, handler(topic)).expect("a port");
+        let listener = event_loop.listen("127.0.0.1:0", server, routes(topic)).expect("a port");
         let address = event_loop.local_addr(listener).expect("it listens");
         Self { event_loop, address, topic, seen: Seen::default() }
     }
 
     /// What callgrind counts, so not to be merged with anything.
     #[inline(never)]
-    fn counted_turn(&mut self) {
+    pub(crate) fn counted_turn(&mut self) {
         self.event_loop.turn(Some(PATIENCE), &mut self.seen).expect("a turn");
     }
 
@@ -126,8 +157,8 @@ impl Server {
         self.event_loop.run(&mut self.seen).expect("a run");
     }
 
-    /// Turns until `count` messages or events were handled in all.
-    fn turn_until(&mut self, count: usize) {
+    /// Turns until `count` messages, events or requests were handled in all.
+    pub(crate) fn turn_until(&mut self, count: usize) {
         while self.seen.0 < count {
             self.counted_turn();
         }
@@ -152,7 +183,7 @@ fn open(address: impl ToSocketAddrs) -> TcpStream {
     client
 }
 
-fn read_head(client: &mut TcpStream) {
+pub(crate) fn read_head(client: &mut TcpStream) {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let mut byte = [0];

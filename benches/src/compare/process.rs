@@ -68,14 +68,23 @@ pub(crate) struct Server {
 impl Server {
     /// Starts a contestant, through `counter` if given, and waits until it listens.
     pub(crate) fn start(order: Order, counter: Option<&Counter>) -> Result<Self, Error> {
-        let name = order.contestant.name();
+        Self::spawn(order.contestant.name(), order.words(), counter)
+    }
+
+    /// Starts this program with such arguments, through `counter` if given, and waits until it
+    /// listens.
+    pub(crate) fn spawn(
+        name: &str,
+        words: Vec<String>,
+        counter: Option<&Counter>,
+    ) -> Result<Self, Error> {
         let by = if counter.is_some() { " by perf" } else { "" };
         let cannot_start = || format!("cannot start {name}{by}");
         let program = std::env::current_exe().map_err(Error::system(cannot_start()))?;
         let command = |counter: &Counter| counter.command(&program);
         let mut child = counter
             .map_or_else(|| Command::new(&program), command)
-            .args(order.words())
+            .args(words)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

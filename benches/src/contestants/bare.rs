@@ -85,7 +85,7 @@ pub(super) fn run<F: Floor>(
 }
 
 /// A non-blocking listener with the engine's backlog, and its address.
-pub(super) fn listen(address: &str) -> io::Result<(std::net::TcpListener, SocketAddr)> {
+pub(crate) fn listen(address: &str) -> io::Result<(std::net::TcpListener, SocketAddr)> {
     let mut last = io::Error::new(io::ErrorKind::AddrNotAvailable, "no such address");
     for address in address.to_socket_addrs()? {
         match listen_on(address) {

@@ -55,7 +55,7 @@ pub(crate) fn run(config: &ServiceConfig, ready: ReadyLine) -> Result<(), Error>
 }
 
 /// Serves what `listener` accepts until it is stopped.
-pub(super) fn serve(
+pub(crate) fn serve(
     mut event_loop: EventLoop<()>,
     listener: Result<ListenerId, eventwire::Error>,
     address: &str,
@@ -76,7 +76,7 @@ pub(super) fn serve(
 
 /// As many connections as open files are allowed, like the other contestants: a scenario opens up
 /// to 100,000 idle ones.
-pub(super) fn connections_max() -> usize {
+pub(crate) fn connections_max() -> usize {
     const OTHER_FILES: u64 = 64;
     const MOST: u64 = 1 << 20;
     machine::raise_file_limit(0).saturating_sub(OTHER_FILES).clamp(1, MOST) as usize

@@ -12,7 +12,7 @@ mod floor;
 #[cfg(feature = "peers")]
 mod hub;
 #[cfg(feature = "peers")]
-mod runtime;
+pub(crate) mod runtime;
 #[cfg(feature = "peers")]
 mod sockudo_ws;
 mod streams;
@@ -31,7 +31,9 @@ use crate::idle::IdleMode;
 use crate::load::Wire;
 use crate::service::{ReadyLine, Service, ServiceConfig};
 
-pub(crate) use engine::{Broadcast, Echo};
+#[cfg(feature = "peers")]
+pub(crate) use bare::listen;
+pub(crate) use engine::{Broadcast, Echo, connections_max, serve};
 
 /// A server by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -26,7 +26,7 @@ use crate::service::{ReadyLine, ServiceConfig};
 pub(super) const LAG: usize = 1024;
 
 /// Serves each connection in a task of its own, until it is stopped.
-pub(super) fn serve<C, F>(
+pub(crate) fn serve<C, F>(
     config: &ServiceConfig,
     ready: ReadyLine,
     connection: C,

@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 use eventwire::OverflowPolicy;
 
 pub(crate) use args::FreshnessArgs;
+pub(crate) use reader::{dial, frame};
+pub(crate) use update::Update;
 
 use crate::error::Error;
 use crate::load::Latencies;
@@ -27,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const QUICK: Duration = Duration::from_millis(300);
 
 /// A small receive buffer, in bytes. The system doubles it.
-const SMALL: usize = 8 * 1024;
+pub(crate) const SMALL: usize = 8 * 1024;
 
 /// One case to measure.
 #[derive(Clone, Copy, Debug)]

@@ -39,7 +39,7 @@ impl Reader {
         start: Instant,
         warm_up: Duration,
     ) -> Result<Self, Error> {
-        let stream = dial(address, case).map_err(Error::system("cannot connect"))?;
+        let stream = dial(address, case.receive_buffer).map_err(Error::system("cannot connect"))?;
         Ok(Self {
             stream,
             input: Vec::new(),
@@ -108,9 +108,13 @@ impl Observed {
     }
 }
 
-fn dial(address: SocketAddr, case: Case) -> std::io::Result<TcpStream> {
+/// Opens a WebSocket, with a receive buffer of so many bytes if given. The system doubles it.
+pub(crate) fn dial(
+    address: SocketAddr,
+    receive_buffer: Option<usize>,
+) -> std::io::Result<TcpStream> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
-    if let Some(bytes) = case.receive_buffer {
+    if let Some(bytes) = receive_buffer {
         socket.set_recv_buffer_size(bytes)?;
     }
     socket.connect(&address.into())?;
@@ -127,7 +131,7 @@ fn dial(address: SocketAddr, case: Case) -> std::io::Result<TcpStream> {
 }
 
 /// The payload of the first frame of a server, and the frame's length. `None` if it is not whole.
-fn frame(input: &[u8]) -> Option<(&[u8], usize)> {
+pub(crate) fn frame(input: &[u8]) -> Option<(&[u8], usize)> {
     let (header, len) = match (input.get(1)?, input.get(2..4)) {
         (126, Some(&[high, low])) => (4, usize::from(u16::from_be_bytes([high, low]))),
         (126, _) => return None,

@@ -31,6 +31,7 @@ pub(crate) enum Bound {
 pub(crate) enum Unit {
     Nanoseconds,
     PerSecond,
+    Ratio,
     /// A share of the events, shown per thousand.
     PerThousandEvents,
 }
@@ -117,6 +118,7 @@ impl Unit {
         match self {
             Self::Nanoseconds => text::time(value as u64),
             Self::PerSecond => text::count(value),
+            Self::Ratio => format!("{value:.2}"),
             Self::PerThousandEvents => format!("{} per 1,000", text::small(value * 1000.0)),
         }
     }

@@ -1,4 +1,5 @@
-//! The event bus, the bystander, freshness, jobs and reconnection: their tables, their JSON.
+//! The event bus, the bystander, event streams, freshness, HTTP, jobs and reconnection: their
+//! tables, their JSON.
 
 use serde_json::Value;
 
@@ -93,6 +94,57 @@ fn the_age_of_what_a_slow_reader_gets_is_measured_by_policy() {
 }
 
 #[test]
+fn event_streams_are_measured_beside_web_sockets() {
+    let json = Scratch::new("events-stream.json");
+    let output = run(&["events-stream", "--quick", "-c", "20", "--json", json.path()]);
+    output.assert_success();
+    for part in ["128 B to 20 connections", "WebSockets", "event streams", "target at most 1.10: "]
+    {
+        assert!(output.stdout.contains(part), "{part}\n{}", output.stdout);
+    }
+    let report: Value = serde_json::from_str(&json.read()).unwrap();
+    let kinds = report["kinds"].as_array().unwrap();
+    assert_eq!(kinds.len(), 2);
+    for kind in kinds {
+        assert!(kind["cpu_ns_per_delivery"].as_f64().unwrap() > 0.0, "{kind}");
+    }
+}
+
+#[test]
+fn http_is_measured_with_every_server() {
+    let json = Scratch::new("http.json");
+    let output = run(&["http", "--quick", "-c", "3", "-d", "4", "--json", json.path()]);
+    output.assert_success();
+    for part in ["4 in flight on each of 3 connections", "eventwire", "eventwire-page"] {
+        assert!(output.stdout.contains(part), "{part}\n{}", output.stdout);
+    }
+    let report: Value = serde_json::from_str(&json.read()).unwrap();
+    let servers = report["servers"].as_array().unwrap();
+    let has_peers = cfg!(feature = "peers");
+    assert_eq!(servers.len(), if has_peers { 4 } else { 2 });
+    assert_eq!(report["targets"].as_array().unwrap().is_empty(), !has_peers, "{report}");
+    for server in servers {
+        assert!(server["requests_per_second"].as_f64().unwrap() > 0.0, "{server}");
+        assert!(server["cpu_ns_per_request"].as_f64().unwrap() > 0.0, "{server}");
+    }
+}
+
+#[test]
+fn the_age_of_the_values_of_many_keys_is_measured() {
+    for every in [&[][..], &["--every", "20"]] {
+        let json = Scratch::new("keyed.json");
+        let output = run(&[&["keyed", "--quick", "--json", json.path()], every].concat());
+        output.assert_success();
+        for part in ["20,000 updates/s of 64 B to 500 keys", "20 readers", "longest turn"] {
+            assert!(output.stdout.contains(part), "{part}\n{}", output.stdout);
+        }
+        let report: Value = serde_json::from_str(&json.read()).unwrap();
+        assert_percentiles(&report["age_ns"]);
+        assert!(report["values_per_second"].as_f64().unwrap() > 0.0, "{report}");
+    }
+}
+
+#[test]
 fn jobs_are_measured_beside_channels_in_every_idle_mode() {
     let json = Scratch::new("jobs.json");
     let output = run(&["jobs", "--quick", "--json", json.path()]);
@@ -130,7 +182,9 @@ fn clients_whose_server_is_killed_come_back() {
 
 #[test]
 fn files_that_cannot_be_written_are_told_before_anything_is_measured() {
-    for command in ["bus", "bystander", "freshness", "jobs", "reconnect"] {
+    for command in
+        ["bus", "bystander", "events-stream", "freshness", "http", "jobs", "keyed", "reconnect"]
+    {
         let output = run(&[command, "--quick", "--json", "/no/such/folder/report.json"]);
         output.assert_failure("cannot write /no/such/folder/report.json");
     }

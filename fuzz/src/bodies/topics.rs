@@ -63,6 +63,10 @@ struct App {
     links: Vec<Link>,
     conns: ConnectionMap<usize>,
     topics: Vec<Topic>,
+    /// The topic whose messages have keys.
+    keyed: TopicId,
+    /// No limit is so low that the last message of a key may be given up.
+    complete: bool,
     count: u32,
     checked: bool,
 }
@@ -74,6 +78,7 @@ impl App {
         let len = usize::from(with >> 2) * 4;
         match what {
             0 | 1 => self.subscribe(peer, conn, topic, with >> 2, cx),
+            2 if with & 4 != 0 => self.subscribe_keyed(peer, conn, with >> 3, cx),
             2 => {
                 let id = self.topics[topic].id;
                 let was = cx.connection(conn).unsubscribe(id);
@@ -83,6 +88,7 @@ impl App {
                 self.links[peer].subscribed[topic] = false;
             }
             3 | 4 => self.broadcast(topic, len, None, cx),
+            5 if with & 4 != 0 => self.broadcast_keyed(with >> 3, cx),
             5 => self.broadcast(topic, len, Some(peer), cx),
             6 => self.send(peer, conn, len, cx),
             7 if with & 4 == 0 => self.remove(topic, cx),
@@ -120,9 +126,53 @@ impl App {
             Err(SubscribeError::TopicGone) => assert!(self.topics[topic].removed),
             Err(SubscribeError::TooMany) => {
                 let others = link.subscribed.iter().filter(|subscribed| **subscribed).count();
+                let others = others + usize::from(link.keyed.is_some());
                 assert_eq!((others, had), (MOST_SUBSCRIPTIONS, false));
             }
             Err(_) => unreachable!("no other errors"),
+        }
+    }
+
+    /// Subscribes to the topic with keys, or ends that.
+    fn subscribe_keyed(&mut self, peer: usize, conn: ConnectionId, with: u8, cx: &mut Context<'_>) {
+        let interval = Duration::from_millis(7 * u64::from(with >> 2));
+        let mut conn = cx.connection(conn);
+        let link = &mut self.links[peer];
+        let subscribed = match with & 3 {
+            0 => {
+                let was = conn.unsubscribe(self.keyed);
+                assert!(was == link.keyed.is_some() || !conn.is_open());
+                return link.end_keyed(self.complete && conn.is_open());
+            }
+            1 => conn.subscribe(self.keyed),
+            2 => conn.subscribe_with(self.keyed, OverflowPolicy::KeepLatest),
+            _ => conn.subscribe_every(self.keyed, interval),
+        };
+        match subscribed {
+            Ok(new) => {
+                assert_eq!(new, link.keyed.is_none());
+                link.keyed.get_or_insert_default();
+            }
+            Err(SubscribeError::ConnectionGone) => assert!(!conn.is_open()),
+            Err(error) => {
+                assert_eq!((error, link.keyed.is_none()), (SubscribeError::TooMany, true));
+            }
+        }
+    }
+
+    fn broadcast_keyed(&mut self, with: u8, cx: &mut Context<'_>) {
+        self.count += 1;
+        let (key, len) = (with & 3, usize::from(with >> 2) * 40);
+        let payload = payload(2, key, self.count, len);
+        let name = ["", "a", "b", "c"][usize::from(key)];
+        let status = cx.broadcast_keyed(self.keyed, name, Message::Binary(&payload));
+        assert!(matches!(status, SendStatus::Sent | SendStatus::Dropped));
+        let long = "k".repeat(257);
+        assert_eq!(cx.broadcast_keyed(self.keyed, &long, "never"), SendStatus::Dropped);
+        if status == SendStatus::Sent {
+            for keyed in self.links.iter_mut().filter_map(|link| link.keyed.as_mut()) {
+                keyed.meant.insert(key, self.count);
+            }
         }
     }
 
@@ -200,6 +250,7 @@ impl App {
         for link in &mut self.links {
             if link.conn.is_some_and(|conn| cx.connection(conn).is_open()) {
                 link.check_complete();
+                link.check_keyed(self.complete);
             }
         }
     }
@@ -225,6 +276,9 @@ impl WebSocketHandler<App> for Handler {
     }
 
     fn on_gap(&mut self, conn: &mut Connection<'_>, gap: Gap, app: &mut App) {
+        if gap.topic == app.keyed {
+            return assert!(gap.missed() > 0 && gap.first <= gap.last);
+        }
         let topic = app.topics.iter().position(|topic| topic.id == gap.topic).expect("a topic");
         let link = &mut app.links[*app.conns.get(conn.id()).expect("it is open")];
         link.report(topic, &gap);
@@ -234,6 +288,7 @@ impl WebSocketHandler<App> for Handler {
     fn on_close(&mut self, conn: &mut Connection<'_>, _: &Disconnect, app: &mut App) {
         let link = &mut app.links[*app.conns.get(conn.id()).expect("it was open")];
         (link.server, link.subscribed) = (Phase::Closed, [false; TOPICS]);
+        link.end_keyed(false);
     }
 }
 
@@ -278,6 +333,8 @@ impl World {
             topics: topics.collect(),
             links: (0..PEERS).map(|_| Link::new(None)).collect(),
             conns: ConnectionMap::new(),
+            keyed: event_loop.topic("keyed").expect("room for it"),
+            complete: choice & 6 == 2,
             count: 0,
             checked: false,
         };

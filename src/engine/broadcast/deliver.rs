@@ -1,19 +1,16 @@
 //! Delivers broadcasts to a slice of the connections at a time, and reports gaps and topic changes.
 
+use crate::engine::broadcast::order::BROADCAST_SLICE;
 use crate::engine::broadcast::report::{Gap, TopicChanged};
 use crate::engine::core::Core;
 use crate::engine::event_loop::EventLoop;
 use crate::engine::http::event_stream::gap_data;
 use crate::engine::ids::TopicId;
 use crate::engine::turn::calls::HandlerCall;
-use crate::net::streams::Transmit;
+use crate::net::socket::Socket;
 use crate::queue::PublishError;
 use crate::reactor::Reactor;
-use crate::slots::Key;
 use crate::topics::Delivery;
-
-/// How many connections a turn delivers broadcasts to before the loop serves its sockets again.
-const BROADCAST_SLICE: usize = 256;
 
 impl<S, R: Reactor> EventLoop<S, R> {
     /// Delivers pending broadcasts to a slice of their subscribers.
@@ -55,7 +52,11 @@ impl<S, R: Reactor> EventLoop<S, R> {
             if self.core.sockets.is_open(conn) {
                 self.core.topics.count_gap(missed.topic);
                 let gap = Gap::from(missed);
-                self.core.erased().send_gap_event(conn, &gap);
+                let Core { sockets, topics, .. } = &mut self.core;
+                if sockets.get(conn).is_some_and(Socket::is_event_stream) {
+                    let name = topics.name(gap.topic.0).unwrap_or_default();
+                    sockets.responses().send_event(conn, "gap", &gap_data(name, &gap));
+                }
                 self.call(conn, HandlerCall::Gap, |handler, conn| {
                     handler.on_gap(conn, gap, state);
                 });
@@ -72,15 +73,5 @@ impl<S, R: Reactor> EventLoop<S, R> {
             // A change for which no handler is registered counts as published.
             !matches!(events.push(change), Err(PublishError::Full(_)))
         });
-    }
-}
-
-impl Core<dyn Transmit + '_> {
-    /// Tells a stream of server-sent events of a gap. Others only have `on_gap`.
-    fn send_gap_event(&mut self, conn: Key, gap: &Gap) {
-        if self.sockets.is_event_stream(conn) {
-            let name = self.topics.name(gap.topic.0).unwrap_or_default();
-            self.sockets.send_event(conn, "gap", &gap_data(name, gap));
-        }
     }
 }

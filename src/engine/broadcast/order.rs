@@ -13,6 +13,16 @@ use crate::proto::{CloseCode, Outgoing, State};
 use crate::slots::Key;
 use crate::topics::{Output, Run, SendCapacity};
 
+/// The most shares of latest messages that a connection gets in one turn. Each is sent before the
+/// next is taken, so that little waits in its outbox: what waits there does not change any more.
+const SHARES_MAX: usize = 4;
+
+/// How many connections a turn delivers broadcasts to before the loop serves its sockets again.
+pub(super) const BROADCAST_SLICE: usize = 256;
+
+/// About how many bytes of latest messages a turn delivers at ticks, for the same reason.
+const TICK_BYTES: usize = 1024 * 1024;
+
 impl Core<dyn Transmit + '_> {
     /// Sends a message to a connection that is open.
     #[inline]
@@ -48,8 +58,10 @@ impl Core<dyn Transmit + '_> {
         };
         match socket.protocol.state() {
             State::Open => {
-                self.deliver_pending(conn);
+                deliver_last(self, conn, None);
                 self.topics.remove_connection(conn);
+                self.tags.remove_connection(conn);
+                self.limiter.rates.leave_tags(conn);
                 // The peer's time to answer begins when the close frame is written, not when the
                 // turn did.
                 self.sockets.close(conn, code, reason, self.streams.now());
@@ -85,6 +97,41 @@ impl Core<dyn Transmit + '_> {
     }
 }
 
+/// Delivers everything that topics keep for a connection, or that `only` keeps and what order
+/// requires, because its subscriptions end or change; `false` if that was more than may wait.
+pub(crate) fn deliver_last(
+    core: &mut Core<dyn Transmit + '_>,
+    conn: Key,
+    only: Option<Key>,
+) -> bool {
+    if !core.deliver_pending(conn) {
+        return false;
+    }
+    let mut sender = Sender::new(&mut core.sockets, &mut core.streams);
+    core.topics.conflation().flush(conn, only, &mut sender);
+    core.sockets.is_open(conn)
+}
+
+/// Delivers the latest messages of keys that are pending for a connection, as far as its output has
+/// room. Returns whether there are more, and room for them.
+pub(crate) fn catch_up_latest(core: &mut Core<dyn Transmit + '_>, conn: Key) -> bool {
+    // Topics know connections by their slots, which a later connection may have.
+    if core.sockets.get(conn).is_none() {
+        return false;
+    }
+    for _ in 0..SHARES_MAX {
+        let mut sender = Sender::new(&mut core.sockets, &mut core.streams);
+        let caught_up = core.topics.conflation().catch_up(conn, &mut sender);
+        if caught_up.bytes > 0 {
+            sender.flush(conn);
+        }
+        if !caught_up.has_more || sender.send_capacity(conn).is_waiting() {
+            return false;
+        }
+    }
+    true
+}
+
 impl Output for Sender<'_> {
     fn capacity(&self, conn: Key) -> SendCapacity {
         self.send_capacity(conn)
@@ -93,4 +140,12 @@ impl Output for Sender<'_> {
     fn append(&mut self, conn: Key, run: &Run<'_>) -> bool {
         self.push_run(conn, run) != SendStatus::Dropped
     }
+}
+
+/// Serves a slice of the subscribers that get the latest messages at intervals.
+#[inline(never)]
+pub(crate) fn serve_ticks(core: &mut Core<dyn Transmit + '_>) {
+    let now = core.now();
+    let mut sender = Sender::new(&mut core.sockets, &mut core.streams);
+    core.topics.conflation().serve_ticks(now, BROADCAST_SLICE, TICK_BYTES, &mut sender);
 }

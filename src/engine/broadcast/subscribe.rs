@@ -1,5 +1,8 @@
 //! A connection's subscriptions.
 
+use std::time::Duration;
+
+use crate::engine::broadcast::order::deliver_last;
 use crate::engine::connection::Connection;
 use crate::engine::ids::TopicId;
 use crate::error::SubscribeError;
@@ -33,14 +36,17 @@ impl Connection<'_> {
     ///   connections, up to [`Config::topic_backlog`](crate::Config::topic_backlog) and
     ///   [`Config::max_topic_bytes`](crate::Config::max_topic_bytes). Beyond these limits the
     ///   connection misses the oldest ones.
-    /// - `KeepLatest`: the topic keeps the latest one only; the connection misses the others. To
-    ///   keep the earlier output short, the system holds only about 16 KiB of unsent bytes for such
-    ///   a connection ([`ServerConfig::unsent_limit`](crate::ServerConfig::unsent_limit)).
+    /// - `KeepLatest`: the topic keeps the latest one only, or the latest one of every key
+    ///   ([`Context::broadcast_keyed`](crate::Context::broadcast_keyed)); the connection misses the
+    ///   others. To keep the earlier output short, the system holds only about 16 KiB of unsent
+    ///   bytes for such a connection
+    ///   ([`ServerConfig::unsent_limit`](crate::ServerConfig::unsent_limit)).
     ///
     /// Order takes precedence. A message that is sent to the connection directly, or broadcast to
     /// it through a subscription with another policy, arrives after the broadcasts that were kept
-    /// for it. These are then queued with the other output, within the hard limit. With the last
-    /// three policies, missed broadcasts do not close the connection;
+    /// for it. These are then queued with the other output, within the hard limit. Only the latest
+    /// messages of keys are no part of that order: they may be many, so other messages do not wait
+    /// for them. With the last three policies, missed broadcasts do not close the connection;
     /// [`on_gap`](crate::WebSocketHandler::on_gap) reports them.
     ///
     /// # Errors
@@ -51,16 +57,79 @@ impl Connection<'_> {
         topic: TopicId,
         policy: OverflowPolicy,
     ) -> Result<bool, SubscribeError> {
+        self.subscribe_at(topic, policy, None)
+    }
+
+    /// Subscribes the connection to a topic of which it gets the latest message of every key
+    /// ([`Context::broadcast_keyed`](crate::Context::broadcast_keyed)), or the latest message if
+    /// there are no keys, at most once in each `interval`. Returns `false` if it is already
+    /// subscribed: then the policy and the interval change, and the subscription goes on without a
+    /// gap.
+    ///
+    /// After a broadcast, messages are sent at the next multiple of the interval, counted from the
+    /// beginning of the loop. So a value arrives at the latest one interval after it was broadcast,
+    /// and nothing is sent while nothing changes. Subscriptions with the same interval share one
+    /// timer for each topic.
+    ///
+    /// - If the connection is slow, it gets the messages as it reads them, as with
+    ///   [`OverflowPolicy::KeepLatest`].
+    /// - The connection gets the messages of several keys in the order of their last broadcast.
+    ///   Messages sent to it directly, or by other topics, do not wait for them.
+    /// - When the subscription ends or changes, and before the connection closes in order, it gets
+    ///   what is pending at once.
+    /// - Messages that a later one of their key has replaced are not reported as gaps.
+    /// - An interval of zero is the same as [`subscribe_with`](Self::subscribe_with) with
+    ///   `KeepLatest`. One that goes beyond the range of the loop's clock, some 584 years, never
+    ///   ends.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use eventwire::{Connection, SubscribeError, TopicId};
+    ///
+    /// /// A chart needs ten quotes of each symbol a second, however many there are.
+    /// fn show_chart(conn: &mut Connection<'_>, quotes: TopicId) -> Result<(), SubscribeError> {
+    ///     conn.subscribe_every(quotes, Duration::from_millis(100))?;
+    ///     Ok(())
+    /// }
+    ///
+    /// fn quote(conn: &mut Connection<'_>, quotes: TopicId) {
+    ///     conn.broadcast_keyed(quotes, "EURUSD", "EURUSD 1.0841");
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`SubscribeError`].
+    pub fn subscribe_every(
+        &mut self,
+        topic: TopicId,
+        interval: Duration,
+    ) -> Result<bool, SubscribeError> {
+        let pace = Some(interval).filter(|interval| !interval.is_zero());
+        self.subscribe_at(topic, OverflowPolicy::KeepLatest, pace)
+    }
+
+    fn subscribe_at(
+        &mut self,
+        topic: TopicId,
+        policy: OverflowPolicy,
+        pace: Option<Duration>,
+    ) -> Result<bool, SubscribeError> {
         let (conn, core) = (self.id().0, &mut *self.context.core);
         if !core.sockets.is_open(conn) {
             return Err(SubscribeError::ConnectionGone);
         }
         let former = core.topics.policy(conn, topic.0);
+        let former = former.map(|policy| (policy, core.topics.conflation().pace(conn, topic.0)));
+        let changes = former.is_some_and(|former| former != (policy, pace));
         // If this fails, the broadcasts that the former policy kept exceed the hard limit.
-        if former.is_some_and(|former| former != policy) && !core.deliver_pending(conn) {
+        if changes && !deliver_last(core, conn, Some(topic.0)) {
             return Err(SubscribeError::ConnectionGone);
         }
-        let subscribed = core.topics.subscribe(conn, topic.0, policy);
+        let subscribed = match pace {
+            Some(interval) => core.topics.conflation().subscribe_every(conn, topic.0, interval),
+            None => core.topics.subscribe(conn, topic.0, policy),
+        };
         self.note_conflation(policy == OverflowPolicy::KeepLatest);
         subscribed.map_err(|refused| match refused {
             TopicError::Gone => SubscribeError::TopicGone,
@@ -73,7 +142,7 @@ impl Connection<'_> {
     fn note_conflation(&mut self, may_begin: bool) {
         let (conn, core) = (self.id().0, &mut *self.context.core);
         if may_begin || core.sockets.get(conn).is_some_and(|socket| socket.unsent.conflates) {
-            let conflates = core.topics.conflates(conn);
+            let conflates = core.topics.conflation().conflates(conn);
             core.sender().set_conflating(conn, conflates);
         }
     }
@@ -86,9 +155,34 @@ impl Connection<'_> {
         if core.sockets.get(conn).is_none() {
             return false;
         }
-        core.deliver_pending(conn);
+        deliver_last(core, conn, Some(topic.0));
         let ended = core.topics.unsubscribe(conn, topic.0);
         self.note_conflation(false);
         ended
+    }
+
+    /// Whether the connection is subscribed to a topic.
+    #[must_use]
+    pub fn is_subscribed(&self, topic: TopicId) -> bool {
+        self.context.core.topics.policy(self.id().0, topic.0).is_some()
+    }
+
+    /// The topics that the connection is subscribed to, in no particular order. Allocates nothing.
+    /// [`Context::members`](crate::Context::members) is the reverse.
+    ///
+    /// ```
+    /// use eventwire::{ConnectionId, Context, TopicId};
+    ///
+    /// fn leave_all(id: ConnectionId, cx: &mut Context<'_>) {
+    ///     let mut conn = cx.connection(id);
+    ///     let topics: Vec<TopicId> = conn.topics().collect();
+    ///     for topic in topics {
+    ///         conn.unsubscribe(topic);
+    ///     }
+    /// }
+    /// ```
+    #[must_use]
+    pub fn topics(&self) -> impl ExactSizeIterator<Item = TopicId> {
+        self.context.core.topics.topics_of(self.id().0).map(TopicId)
     }
 }

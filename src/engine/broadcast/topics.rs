@@ -27,7 +27,11 @@ impl Context<'_> {
 
     /// Removes a topic. Returns `false` if it was removed before, or has subscribers.
     pub fn remove_topic(&mut self, topic: TopicId) -> bool {
-        self.core.topics.remove_topic(topic.0)
+        let is_removed = self.core.topics.remove_topic(topic.0);
+        if is_removed {
+            self.core.sockets.responses().forget_topic(topic.0);
+        }
+        is_removed
     }
 
     /// Sends a message to all connections that are subscribed to a topic. The loop encodes it once,
@@ -57,6 +61,88 @@ impl Context<'_> {
         broadcast_status(self.core.topics.broadcast(topic.0, outgoing, Some(conn.0)))
     }
 
+    /// Sends a message with a key to all connections that are subscribed to a topic, as
+    /// [`broadcast`](Self::broadcast). A subscriber with the policy
+    /// [`OverflowPolicy::KeepLatest`](crate::OverflowPolicy::KeepLatest) that is slow gets the
+    /// latest message of every key, in the order of their last broadcast. So does one that
+    /// subscribed with an [interval](crate::Connection::subscribe_every). All others get every
+    /// message.
+    ///
+    /// The message is the whole value of its key: the ones before it are no longer needed. Messages
+    /// without a key have the empty key. The topic keeps the latest messages once for all
+    /// subscribers, and only while one of them may need them. Their number is limited
+    /// ([`Config::max_topic_keys`](crate::Config::max_topic_keys)), and so are their bytes
+    /// ([`Config::topic_backlog`](crate::Config::topic_backlog)).
+    ///
+    /// A subscriber that reads less than all keys change gets those values first that have not
+    /// changed for the longest time. A key that changes again before its turn comes waits for the
+    /// next: keep the topics of few hot keys apart from those of many keys.
+    ///
+    /// Messages that were replaced before a slow subscriber got them are a
+    /// [gap](crate::WebSocketHandler::on_gap), with the messages that it got meanwhile in between:
+    /// [`Gap::missed`](crate::Gap::missed) counts the replaced ones.
+    ///
+    /// Returns [`SendStatus::Dropped`] if the key has more than 256 bytes, or as
+    /// [`broadcast`](Self::broadcast). Takes no memory for a key that has a message of about the
+    /// same length.
+    ///
+    /// ```
+    /// use eventwire::{Config, EventLoop, OverflowPolicy, ServerConfig, on_message};
+    ///
+    /// struct Quote {
+    ///     symbol: &'static str,
+    ///     price: f64,
+    /// }
+    ///
+    /// let mut event_loop = EventLoop::new(Config::default())?;
+    /// let quotes = event_loop.topic("quotes")?;
+    /// let subscribe = on_message(move |conn, _, _: &mut ()| {
+    ///     let _ = conn.subscribe_with(quotes, OverflowPolicy::KeepLatest);
+    /// });
+    /// event_loop.listen("127.0.0.1:0", ServerConfig::default(), subscribe)?;
+    /// event_loop.on(move |cx, quote: &Quote, _| {
+    ///     let Quote { symbol, price } = quote;
+    ///     cx.broadcast_keyed(quotes, symbol, format!("{symbol} {price}"));
+    /// });
+    /// # event_loop.turn(Some(std::time::Duration::ZERO), &mut ())?;
+    /// # Ok::<(), eventwire::Error>(())
+    /// ```
+    pub fn broadcast_keyed(
+        &mut self,
+        topic: TopicId,
+        key: &str,
+        message: impl AsOutgoing,
+    ) -> SendStatus {
+        let outgoing = message.as_outgoing();
+        broadcast_status(self.core.topics.broadcast_keyed(topic.0, key, outgoing, None))
+    }
+
+    /// Sends a message with a key to all connections that are subscribed to a topic except `conn`,
+    /// as [`broadcast_keyed`](Self::broadcast_keyed) and
+    /// [`broadcast_except`](Self::broadcast_except).
+    ///
+    /// It replaces the earlier messages of its key for `conn`, too: if `conn` is slow, it gets none
+    /// of them.
+    ///
+    /// ```
+    /// use eventwire::{Connection, TopicId};
+    ///
+    /// fn move_cursor(conn: &mut Connection<'_>, cursors: TopicId, user: &str, place: &str) {
+    ///     let id = conn.id();
+    ///     conn.broadcast_keyed_except(cursors, user, id, format!("{user} {place}"));
+    /// }
+    /// ```
+    pub fn broadcast_keyed_except(
+        &mut self,
+        topic: TopicId,
+        key: &str,
+        conn: ConnectionId,
+        message: impl AsOutgoing,
+    ) -> SendStatus {
+        let outgoing = message.as_outgoing();
+        broadcast_status(self.core.topics.broadcast_keyed(topic.0, key, outgoing, Some(conn.0)))
+    }
+
     /// The number of the last broadcast to a topic, 0 before the first. Each accepted broadcast has
     /// the next number, even if the topic has no subscribers. `None` if the topic was removed.
     ///
@@ -80,7 +166,7 @@ impl Context<'_> {
     pub fn topic_stats(&self, topic: TopicId) -> Option<TopicStats> {
         let (counters, waiting) = self.core.topics.counters(topic.0)?;
         Some(TopicStats {
-            subscribers: self.core.topics.subscribers(topic.0),
+            subscribers: self.core.topics.members(topic.0).len(),
             waiting,
             broadcasts: self.core.topics.last_number(topic.0)?,
             refused: counters.refused,
@@ -92,10 +178,31 @@ impl Context<'_> {
         })
     }
 
+    /// The connections that are subscribed to a topic, in no particular order. Allocates nothing.
+    ///
+    /// A connection is a member from [`subscribe`](crate::Connection::subscribe) on until
+    /// [`unsubscribe`](crate::Connection::unsubscribe) or
+    /// [`close`](crate::Connection::close), or until its `on_close` is about to be called. The
+    /// iterator borrows the context, so that nothing can change while it runs: to act on the
+    /// members one by one, collect their ids first.
+    ///
+    /// ```
+    /// use eventwire::{Context, TopicId};
+    ///
+    /// /// How many members of the topic have output that waits.
+    /// fn waiting(topic: TopicId, cx: &mut Context<'_>) -> usize {
+    ///     let ids: Vec<_> = cx.members(topic).collect();
+    ///     ids.into_iter().filter(|id| cx.connection(*id).buffered_bytes() > 0).count()
+    /// }
+    /// ```
+    pub fn members(&self, topic: TopicId) -> impl ExactSizeIterator<Item = ConnectionId> {
+        self.core.topics.members(topic.0).map(ConnectionId)
+    }
+
     /// How many connections are subscribed to a topic. 0 if it was removed.
     #[must_use]
     pub fn subscriber_count(&self, topic: TopicId) -> usize {
-        self.core.topics.subscribers(topic.0)
+        self.core.topics.members(topic.0).len()
     }
 }
 

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::engine::handler::Upgrade;
 use crate::engine::http::event_stream::EventStream;
 use crate::engine::http::streamed::StreamedResponse;
 use crate::engine::ids::ConnectionId;
@@ -82,16 +81,6 @@ impl From<Refusal> for Answer {
     }
 }
 
-impl From<Upgrade> for Answer {
-    fn from(upgrade: Upgrade) -> Self {
-        match upgrade {
-            Upgrade::Accept(acceptance) => Self::Accept(acceptance),
-            Upgrade::Refuse(refusal) => Self::Refuse(refusal),
-            Upgrade::Later(later) => Self::Later(later),
-        }
-    }
-}
-
 impl<T: Into<Self>, E: Into<Self>> From<Result<T, E>> for Answer {
     fn from(result: Result<T, E>) -> Self {
         result.map_or_else(Into::into, Into::into)
@@ -157,9 +146,9 @@ impl fmt::Debug for RequestId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RespondError {
-    /// The client has left, or its deadline has passed and it got 504.
+    /// The client has left.
     Gone,
-    /// The request has an answer already.
+    /// The request has an answer already: the application's, or 504 after the deadline.
     Answered,
     /// The request does not ask for a WebSocket, so that none can open.
     NoUpgrade,
@@ -168,7 +157,7 @@ pub enum RespondError {
 impl fmt::Display for RespondError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Gone => "the client has left or was answered with 504",
+            Self::Gone => "the client has left",
             Self::Answered => "the request has an answer",
             Self::NoUpgrade => "the request asks for no WebSocket",
         })

@@ -5,23 +5,25 @@ use std::time::Duration;
 use crate::engine::broadcast::report::Gap;
 use crate::overflow::OverflowPolicy;
 use crate::proto::event_stream::write_retry;
-use crate::proto::http::{ContentType, HttpResponse, InvalidHeader};
+use crate::proto::http::{Body, ContentType, HttpResponse, InvalidHeader};
 
 /// The type of a stream of events.
 const EVENT_STREAM: ContentType = ContentType::new("text/event-stream");
 
 /// A stream of server-sent events (HTML Standard §9.2), as an [`Answer`](crate::Answer): what a
-/// page's `EventSource` receives. It passes where proxies break WebSockets, and the browser connects
-/// again by itself.
+/// page's `EventSource` receives. It passes where proxies break WebSockets, and the browser
+/// connects again by itself.
 ///
 /// The connection is subscribed to the topics of the stream. Each broadcast is an event, which the
-/// loop encodes once for all streams: a text line by line, bytes in base64 as events named `binary`.
-/// The policies for slow subscribers apply. A gap is an event named `gap`, whose data is JSON:
-/// `{"topic":"news","first":7,"last":9,"missed":3}`.
+/// loop encodes once for all streams: a text line by line, bytes in base64 as events named
+/// `binary`. Its `id:` is its number in its topic
+/// ([`Context::topic_sequence`](crate::Context::topic_sequence)); values that were conflated by key
+/// have none. The policies for slow subscribers apply. A gap is an event named `gap`, whose data is
+/// JSON: `{"topic":"news","first":7,"last":9,"missed":3}`.
 ///
-/// The connection is open in one direction, as with a [`StreamedResponse`](crate::StreamedResponse):
-/// [`Connection::send`](crate::Connection::send) sends an event, and the handler of the request
-/// learns of gaps and of the end.
+/// The connection is open in one direction, as with a
+/// [`StreamedResponse`](crate::StreamedResponse): [`Connection::send`](crate::Connection::send)
+/// sends an event, and the handler of the request learns of gaps and of the end.
 ///
 /// ```
 /// use std::time::Duration;
@@ -43,6 +45,7 @@ pub struct EventStream {
     head: HttpResponse,
     heartbeat: Option<Duration>,
     retry: Option<Duration>,
+    is_named: bool,
 }
 
 impl EventStream {
@@ -51,7 +54,7 @@ impl EventStream {
     pub fn new() -> Self {
         let head = HttpResponse::new(200).content_type(EVENT_STREAM);
         let heartbeat = Some(Duration::from_secs(15));
-        Self { topics: Vec::new(), head, heartbeat, retry: None }
+        Self { topics: Vec::new(), head, heartbeat, retry: None, is_named: false }
     }
 
     /// A stream of one topic. The topic is made if it does not exist.
@@ -91,6 +94,15 @@ impl EventStream {
         self
     }
 
+    /// Names each event after its topic (`event:`), for pages that tell topics apart
+    /// (`source.addEventListener("prices", …)`). Default: events have no names, and arrive as
+    /// `message`.
+    #[must_use]
+    pub const fn named(mut self) -> Self {
+        self.is_named = true;
+        self
+    }
+
     /// Adds a header to the response.
     ///
     /// # Errors
@@ -108,6 +120,10 @@ impl EventStream {
     /// The head of the response. Neither caches nor proxies may hold events back.
     pub(crate) fn head(&self) -> HttpResponse {
         self.head.clone().for_events()
+    }
+
+    pub(crate) const fn body(&self) -> Body {
+        if self.is_named { Body::NamedEvents } else { Body::Events }
     }
 
     pub(crate) const fn heartbeat_interval(&self) -> Option<Duration> {

@@ -1,6 +1,8 @@
-//! HTTP requests: routes and responses.
+//! HTTP requests: routes, answers and streams.
 
 pub(crate) mod answer;
+pub(crate) mod answering;
+mod denied;
 pub(crate) mod event_stream;
 pub(crate) mod later;
 pub(crate) mod pending;
@@ -8,4 +10,7 @@ pub(crate) mod respond;
 pub(crate) mod responder;
 pub(crate) mod router;
 pub(crate) mod routes;
+pub(crate) mod served;
 pub(crate) mod streamed;
+pub(crate) mod streaming;
+pub(crate) mod upgrade;

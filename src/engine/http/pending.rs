@@ -1,5 +1,6 @@
 //! Requests that await their answers.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -32,7 +33,17 @@ struct Asking {
 pub(crate) struct PendingRequest {
     number: u64,
     pub(crate) facts: RequestFacts,
+    /// The address of the proxy that passed the request on.
+    pub(crate) proxy: Option<SocketAddr>,
     wanted: Option<Wanted>,
+}
+
+/// An answer to a request that awaited it.
+#[derive(Debug)]
+pub(crate) struct Given {
+    pub(crate) conn: ConnectionId,
+    pub(crate) waiting: PendingRequest,
+    pub(crate) answer: Answer,
 }
 
 /// What the answer depends on.
@@ -102,7 +113,7 @@ impl Asked {
 
     /// The request, which is to be answered later.
     pub(crate) fn into_pending(self, facts: RequestFacts) -> PendingRequest {
-        PendingRequest { number: self.number, facts, wanted: self.wanted }
+        PendingRequest { number: self.number, facts, proxy: None, wanted: self.wanted }
     }
 }
 
@@ -171,22 +182,19 @@ impl PendingRequests {
         }
     }
 
+    /// Whether a handler is being called for the request.
+    pub(crate) fn is_asking(&self, request: RequestId) -> bool {
+        self.asking.as_ref().is_some_and(|asking| asking.request == request)
+    }
+
     /// Takes an answer to the request for which a handler is being called, until that returns.
-    /// Gives back an answer to another request.
-    pub(crate) fn give_early(
-        &mut self,
-        request: RequestId,
-        answer: Answer,
-    ) -> Result<Result<(), RespondError>, Answer> {
+    pub(crate) fn give_early(&mut self, answer: Answer) -> Result<(), RespondError> {
         match &mut self.asking {
-            Some(asking) if asking.request == request => Ok(match asking.given {
-                None | Some(Answer::Later(_)) => {
-                    asking.given = Some(answer);
-                    Ok(())
-                }
-                Some(_) => Err(RespondError::Answered),
-            }),
-            _ => Err(answer),
+            Some(Asking { given: given @ (None | Some(Answer::Later(_))), .. }) => {
+                *given = Some(answer);
+                Ok(())
+            }
+            _ => Err(RespondError::Answered),
         }
     }
 
@@ -198,6 +206,13 @@ impl PendingRequests {
     /// A request awaits its answer.
     pub(crate) fn wait(&mut self, conn: ConnectionId, request: PendingRequest) {
         self.waiting.insert(conn, request);
+    }
+
+    /// Notes the address of the proxy that passed on the request of the connection.
+    pub(crate) fn set_proxy(&mut self, conn: ConnectionId, proxy: Option<SocketAddr>) {
+        if let Some(waiting) = self.waiting.get_mut(conn) {
+            waiting.proxy = proxy;
+        }
     }
 
     /// The request, if it awaits its answer.

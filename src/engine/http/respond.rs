@@ -1,29 +1,27 @@
-//! Answers a request: opens a WebSocket, responds, or refuses.
+//! From the head of a request to its answer.
 
-use crate::engine::configured_handler::ConfiguredHandler;
+use std::net::SocketAddr;
+use std::rc::Rc;
+
 use crate::engine::connection::Connection;
-use crate::engine::endpoints::ServerEndpoint;
 use crate::engine::event_loop::EventLoop;
-use crate::engine::http::answer::Answer;
+use crate::engine::http::answering::Answering;
 use crate::engine::http::pending::RequestFacts;
-use crate::engine::http::router::Resource;
+use crate::engine::http::router::{Resource, Router};
+use crate::engine::http::served::{Served, allow};
 use crate::engine::ids::ConnectionId;
+use crate::engine::rates::limiter::RequestPart;
+use crate::engine::rates::limiting::Limiting;
 use crate::engine::turn::calls::HandlerCall;
-use crate::net::disconnect::ConnectError;
 use crate::net::peer::PeerAddr;
 use crate::net::proxies;
-use crate::net::rare_state::End;
-use crate::net::socket::Socket;
-use crate::proto::PeerError;
-use crate::proto::handshake::{Acceptance, HandshakeError, Refusal, UpgradeRequest};
-use crate::proto::http::{ContentType, HttpRequest, HttpResponse};
+use crate::proto::RequestStage;
+use crate::proto::handshake::HandshakeError;
+use crate::proto::http::{
+    ContentType, ExpectedBody, HttpError, HttpRequest, HttpResponse, Template,
+};
 use crate::reactor::Reactor;
 use crate::slots::Key;
-
-/// The methods of WebSocket endpoints, and those of other resources. Every resource also supports
-/// `OPTIONS`.
-const OPENING: &str = "GET";
-const READING: &str = "GET, HEAD";
 
 /// How a request is answered, determined before any handler is called.
 enum Found {
@@ -39,17 +37,41 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let client = proxies::announced(header);
         if let (Some(socket), Some(_)) = (self.core.sockets.get_mut(conn), client) {
             socket.peer = PeerAddr::from(client);
+            Limiting::new(self.core.erased()).count_client(conn);
         }
     }
+}
 
+impl Found {
+    /// The body that is to be received before the answer. Only handlers take one.
+    fn expected_body(
+        &self,
+        request: &HttpRequest<'_>,
+        limit: usize,
+    ) -> Result<Option<ExpectedBody>, HttpError> {
+        match self {
+            // It has its own error for this.
+            Self::WebSocket(_) => Ok(None),
+            Self::Handler(_) => {
+                let body = request.expected_body()?;
+                body.as_ref().map_or(Ok(()), |body| body.check(limit))?;
+                Ok(body)
+            }
+            Self::Response(_) | Self::Metrics => request.expected_body().map(|_| None),
+        }
+    }
+}
+
+impl<S, R: Reactor> Answering<'_, S, R> {
     /// Answers the request with this head, or receives its body first.
-    pub(crate) fn answer(&mut self, conn: Key, head: &[u8], body: Option<&[u8]>, state: &mut S) {
-        let Some(socket) = self.core.sockets.get(conn) else {
+    pub(crate) fn answer(&mut self, head: &[u8], body: Option<&[u8]>) {
+        let EventLoop { core, routers, .. } = &mut *self.event_loop;
+        let Some(socket) = core.sockets.get(self.conn) else {
             return;
         };
         let (peer, slot) = (socket.peer.get(), socket.endpoint());
-        let endpoint = slot.and_then(|slot| self.core.endpoints.server(slot));
-        let router = slot.and_then(|slot| self.routers.get(slot));
+        let endpoint = slot.and_then(|slot| core.endpoints.server(slot));
+        let router = slot.and_then(|slot| routers.get(slot));
         let (Some(endpoint), Some(router)) = (endpoint, router) else {
             return;
         };
@@ -57,200 +79,131 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let is_head = head.starts_with(HttpRequest::HEAD_METHOD);
         let request = match HttpRequest::read(head, endpoint.limits.head_limits()) {
             Ok(request) => body.into_iter().fold(request, HttpRequest::with_body),
-            Err(error) => return self.refuse_request(conn, error.into(), is_head),
+            Err(error) => return self.refuse_request(error.into(), is_head),
         };
         let client = match endpoint.client(&request, peer) {
             Ok(client) => client,
-            Err(error) => return self.refuse_request(conn, error, is_head),
+            Err(error) => return self.refuse_request(error, is_head),
         };
-        let found = match find(&request, router.find(request.path())) {
+        if core.limiter.is_used {
+            let counted = endpoint.counted_address(client.or(peer));
+            let (part, now) = (RequestPart::of(head, body), core.sockets.now());
+            if let Err(denied) = core.limiter.take_request(self.conn, counted, part, now) {
+                return self.deny(&request, denied);
+            }
+        }
+        let (found, template) = match find(&request, router) {
             Ok(found) => found,
-            Err(error) => return self.refuse_request(conn, error, is_head),
+            Err(error) => return self.refuse_request(error, is_head),
         };
-        let takes_body = matches!(found, Found::Handler(_));
-        match request.expected_body().map(|body| body.filter(|_| takes_body)) {
+        let request = match request.with_template(template.as_deref()) {
+            Ok(request) => request,
+            Err(error) => return self.refuse_request(error.into(), is_head),
+        };
+        match found.expected_body(&request, endpoint.limits.body()) {
             Ok(None) => {}
             Ok(Some(body)) => {
-                let limit = endpoint.limits.body();
-                return match body.check(limit) {
-                    Ok(()) => self.core.sockets.receive_body(conn, head, body),
-                    Err(error) => self.refuse_request(conn, error.into(), is_head),
-                };
+                return core.sockets.responses().receive_body(self.conn, head, body);
             }
-            Err(error) => return self.refuse_request(conn, error.into(), is_head),
+            Err(error) => return self.refuse_request(error.into(), is_head),
         }
         if client.is_some() {
-            self.set_peer(conn, client);
+            self.set_peer(client);
         }
         match found {
-            Found::WebSocket(handler) => return self.upgrade(conn, handler, request, head, state),
-            Found::Handler(handler) => self.ask(conn, handler, &request, state),
-            Found::Response(response) => {
-                self.respond(conn, &RequestFacts::of_page(&request), &response);
-            }
+            Found::WebSocket(handler) => return self.upgrade(handler, request, head),
+            Found::Handler(handler) => self.ask(handler, &request),
+            Found::Response(response) => self.respond(&RequestFacts::of_page(&request), &response),
             Found::Metrics => {
-                let response = metrics(self);
-                self.respond(conn, &RequestFacts::of_page(&request), &response);
+                let response = metrics(self.event_loop);
+                self.respond(&RequestFacts::of_page(&request), &response);
             }
         }
         if client.is_some() {
-            // The proxy may send another client's request on the same connection.
-            self.set_peer(conn, peer);
+            self.return_to_proxy(peer);
         }
     }
 
-    fn set_peer(&mut self, conn: Key, address: Option<std::net::SocketAddr>) {
-        if let Some(socket) = self.core.sockets.get_mut(conn) {
+    /// The connection is that of a proxy again, once its client's request has a response: the proxy
+    /// may send another client's on it. A stream is the client's to its end.
+    pub(super) fn return_to_proxy(&mut self, proxy: Option<SocketAddr>) {
+        let core = &mut self.event_loop.core;
+        let Some(socket) = core.sockets.get_mut(self.conn) else {
+            return;
+        };
+        match socket.protocol.request_stage() {
+            Some(RequestStage::Answering) => core.pending.set_proxy(ConnectionId(self.conn), proxy),
+            Some(RequestStage::Between | RequestStage::Asking) => socket.peer = proxy.into(),
+            None => {}
+        }
+    }
+
+    fn set_peer(&mut self, address: Option<SocketAddr>) {
+        if let Some(socket) = self.event_loop.core.sockets.get_mut(self.conn) {
             socket.peer = address.into();
         }
     }
 
     /// Calls the handler of the request's path, and answers or waits for the answer.
-    fn ask(&mut self, conn: Key, handler: usize, request: &HttpRequest<'_>, state: &mut S) {
-        self.core.pending.begin(ConnectionId(conn));
-        let Some((any_handler, calls, context)) = self.lend(handler) else {
+    fn ask(&mut self, handler: usize, request: &HttpRequest<'_>) {
+        let Self { event_loop, conn, state } = self;
+        let id = ConnectionId(*conn);
+        event_loop.core.pending.begin(id);
+        let Some((any_handler, calls, context)) = event_loop.lend(handler) else {
             return;
         };
-        let mut connection = Connection::new(context, ConnectionId(conn));
+        let mut connection = Connection::new(context, id);
         let returned = calls.call(HandlerCall::Request, &mut connection, |conn| {
             Some(any_handler.http()?.on_request(conn, request, state))
         });
-        let mut asked = self.core.pending.end();
+        let mut asked = event_loop.core.pending.end();
         let answer = asked.choose(returned.ok().flatten());
         let facts = RequestFacts::of(request, handler);
-        self.send_answer(conn, asked.into_pending(facts), answer, state);
-    }
-
-    pub(super) fn respond(&mut self, conn: Key, facts: &RequestFacts, response: &HttpResponse) {
-        self.tally.requests += 1;
-        let is_last = facts.is_last || self.core.ending.has_begun();
-        self.core.sockets.respond(conn, response, facts.is_head, is_last);
-        if is_last {
-            self.core.sockets.registry.end(conn, End::Connect(ConnectError::Cancelled));
-        }
-    }
-
-    pub(crate) fn refuse(&mut self, conn: Key, refusal: &Refusal) {
-        self.core.sockets.refuse(conn, refusal);
-        self.core.sockets.registry.end(conn, End::Connect(ConnectError::Cancelled));
-    }
-
-    fn refuse_request(&mut self, conn: Key, error: HandshakeError, is_head: bool) {
-        self.core.sockets.refuse(conn, &error.refusal().head_only(is_head));
-        self.core.sockets.registry.end_by_peer_error(conn, PeerError::Handshake(error));
-    }
-
-    fn upgrade(
-        &mut self,
-        conn: Key,
-        handler: usize,
-        http: HttpRequest<'_>,
-        head: &[u8],
-        state: &mut S,
-    ) {
-        let Some(configured) = self.handlers.get(handler) else {
-            return;
-        };
-        let endpoint = self.core.endpoints.server(configured.endpoint);
-        let speaks_tls = endpoint.is_some_and(ServerEndpoint::speaks_tls);
-        let is_head = http.is_head();
-        let request = match admissible(http, configured, speaks_tls) {
-            Ok(request) => request,
-            Err(error) => return self.refuse_request(conn, error, is_head),
-        };
-        if let Some(socket) = self.core.sockets.get_mut(conn) {
-            socket.set_handler(handler);
-        }
-        self.core.pending.begin(ConnectionId(conn));
-        let upgrade = self
-            .call(conn, HandlerCall::Upgrade, |handler, conn| {
-                Some(handler.web_socket()?.on_upgrade(conn, &request, state))
-            })
-            .flatten();
-        let mut asked = self.core.pending.end();
-        match asked.choose(upgrade.map(Answer::from)) {
-            Answer::Accept(acceptance) => self.open_web_socket(conn, &request, acceptance, state),
-            Answer::Refuse(refusal) => self.refuse(conn, &refusal),
-            answer => {
-                let facts = RequestFacts::of_upgrade(head);
-                self.send_answer(conn, asked.into_pending(facts), answer, state);
-            }
-        }
-    }
-
-    /// Opens the WebSocket that the request asks for.
-    pub(super) fn open_web_socket(
-        &mut self,
-        conn: Key,
-        request: &UpgradeRequest<'_>,
-        acceptance: Acceptance,
-        state: &mut S,
-    ) {
-        let handler = self.core.sockets.get(conn).map(Socket::handler);
-        let Some(configured) = handler.and_then(|handler| self.handlers.get(handler)) else {
-            return;
-        };
-        let acceptance = configured.complete(acceptance, request);
-        let limits = configured.limits.clone();
-        self.core.sockets.accept(conn, request, &acceptance, limits);
-        self.open(conn, acceptance.chosen_subprotocol(), state);
+        self.send(asked.into_pending(facts), answer);
     }
 }
 
-/// How to answer the request, given the resource at its path. A WebSocket endpoint checks the rest
-/// of the request itself.
-fn find(request: &HttpRequest<'_>, resource: Option<&Resource>) -> Result<Found, HandshakeError> {
-    if request.method() == "OPTIONS" {
-        return options(request, resource).map(Found::Response);
+/// How to answer the request, and the pattern of its route if that has parameters. A WebSocket
+/// endpoint checks the rest of the request itself.
+fn find(
+    request: &HttpRequest<'_>,
+    router: &Router,
+) -> Result<(Found, Option<Rc<Template>>), HandshakeError> {
+    if request.is_for_server() {
+        request.check_for_server()?;
+        return Ok((Found::Response(HttpResponse::options(&router.allow())), None));
     }
+    let served = router.find(request.path());
+    let resource = served.and_then(|served| served.find(request));
+    let template = served.and_then(|served| served.pattern.template());
     if let Some(Resource::WebSocket(handler)) = resource {
-        return Ok(Found::WebSocket(*handler));
+        return Ok((Found::WebSocket(*handler), template));
     }
-    let is_known = matches!(request.method(), "GET" | "HEAD");
-    if !is_known && !request.path().starts_with('/') {
+    let is_path = request.path().starts_with('/');
+    if !is_path && !matches!(request.method(), "GET" | "HEAD" | "OPTIONS") {
         // It asks for a tunnel.
         return Err(HandshakeError::MethodNotAllowed);
     }
     request.check_for_resource()?;
-    Ok(match resource {
-        None => Found::Response(HttpResponse::new(404)),
-        Some(_) if !is_known => Found::Response(HttpResponse::method_not_allowed(READING)),
-        Some(Resource::Page(page)) => Found::Response(page.clone()),
-        Some(Resource::Metrics) => Found::Metrics,
-        Some(Resource::Handler(handler)) => Found::Handler(*handler),
-        Some(Resource::WebSocket(handler)) => Found::WebSocket(*handler),
-    })
+    let found = match (resource, served) {
+        (Some(Resource::Page(page)), _) => Found::Response(page.clone()),
+        (Some(Resource::Metrics), _) => Found::Metrics,
+        (Some(Resource::Handler(handler)), _) => Found::Handler(*handler),
+        (Some(Resource::WebSocket(handler)), _) => Found::WebSocket(*handler),
+        (None, Some(served)) => Found::Response(without_resource(request, served)),
+        (None, None) => Found::Response(HttpResponse::new(404)),
+    };
+    Ok((found, template))
 }
 
-/// The response to `OPTIONS`: the methods of the resource, or of the server.
-fn options(
-    request: &HttpRequest<'_>,
-    resource: Option<&Resource>,
-) -> Result<HttpResponse, HandshakeError> {
-    if request.is_for_server() {
-        request.check_for_server()?;
-        return Ok(HttpResponse::options(READING));
+/// The response to a method that the path does not have.
+#[cold]
+fn without_resource(request: &HttpRequest<'_>, served: &Served<Resource>) -> HttpResponse {
+    let allow = allow([served]);
+    match request.method() {
+        "OPTIONS" => HttpResponse::options(&allow),
+        _ => HttpResponse::method_not_allowed(&allow),
     }
-    request.check_for_resource()?;
-    Ok(match resource {
-        None => HttpResponse::new(404),
-        Some(Resource::WebSocket(_)) => HttpResponse::options(OPENING),
-        Some(_) => HttpResponse::options(READING),
-    })
-}
-
-/// Checks that the request opens a WebSocket and comes from an allowed origin.
-fn admissible<'a, S>(
-    http: HttpRequest<'a>,
-    configured: &ConfiguredHandler<S>,
-    speaks_tls: bool,
-) -> Result<UpgradeRequest<'a>, HandshakeError> {
-    let request = UpgradeRequest::new(http)?;
-    match speaks_tls {
-        true => configured.origins.check_over_tls(&request)?,
-        false => configured.origins.check(&request)?,
-    }
-    Ok(request)
 }
 
 /// Version 0.0.4 of the text format, which every version of Prometheus can read.

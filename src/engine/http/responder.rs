@@ -6,7 +6,8 @@ use crate::engine::handle::{LoopHandle, News};
 use crate::engine::http::answer::{Answer, RequestId, RespondError};
 use crate::engine::http::pending::IsWanted;
 
-/// Answers one request, from any thread: see [`Connection::responder`](crate::Connection::responder).
+/// Answers one request, from any thread: see
+/// [`Connection::responder`](crate::Connection::responder).
 ///
 /// If it is dropped without an answer, the client gets 500.
 ///
@@ -57,7 +58,8 @@ impl Responder {
     /// # Errors
     ///
     /// [`RespondError::Gone`] if the answer is not wanted any more. A client that leaves later gets
-    /// none, though this succeeds.
+    /// none, though this succeeds. An acceptance of a request that asks for no WebSocket succeeds,
+    /// too: its client gets 500.
     pub fn respond(mut self, answer: impl Into<Answer>) -> Result<(), RespondError> {
         self.is_done = true;
         if !self.wanted.get() {

@@ -7,14 +7,15 @@ use slab::Slab;
 use crate::config::ServerConfig;
 use crate::engine::configured_handler::{ConfiguredHandler, check_subprotocols};
 use crate::engine::endpoints::ServerEndpoint;
-use crate::engine::http::routes::{Pattern, Route, Routes};
+use crate::engine::http::routes::{Route, Routes};
+use crate::engine::http::served::{Served, allow};
 use crate::error::Error;
 use crate::proto::http::HttpResponse;
 
 /// The resources that the connections of one endpoint can request.
 pub(crate) struct Router(
     /// In order of precedence: the first pattern that matches wins.
-    Vec<(Pattern, Resource)>,
+    Vec<Served<Resource>>,
 );
 
 /// What is served at a path.
@@ -30,13 +31,13 @@ pub(crate) enum Resource {
 /// A validated configuration with its routes, from which a router is built.
 pub(crate) struct RouterBuilder<S> {
     config: ServerConfig,
-    routes: Vec<(Pattern, Route<S>)>,
+    routes: Vec<Served<Route<S>>>,
 }
 
 impl<S> RouterBuilder<S> {
     pub(crate) fn new(config: ServerConfig, routes: Routes<S>) -> Result<Self, Error> {
-        let routes = routes.into_sorted()?;
-        for (_, route) in &routes {
+        let routes = routes.into_served()?;
+        for (_, route) in routes.iter().flat_map(|served| &served.by_method) {
             if let Route::WebSocket(config, _) = route {
                 check_subprotocols(&config.subprotocols)?;
             }
@@ -49,6 +50,7 @@ impl<S> RouterBuilder<S> {
         ServerEndpoint {
             limits: Arc::new(self.config.limits.clone()),
             proxies: self.config.proxies.clone(),
+            is_exempt: self.config.is_exempt,
             backlog: self.config.backlog,
             #[cfg(feature = "tls")]
             tls: self.config.tls.clone(),
@@ -61,35 +63,38 @@ impl<S> RouterBuilder<S> {
         endpoint: usize,
         handlers: &mut Slab<ConfiguredHandler<S>>,
     ) -> Router {
-        let resources = self.routes.into_iter().map(|(pattern, route)| {
-            let resource = match route {
-                Route::WebSocket(config, handler) => {
-                    let handler = ConfiguredHandler::server(handler, config, endpoint);
-                    Resource::WebSocket(handlers.insert(handler))
-                }
-                Route::Handler(handler) => {
-                    let handler = ConfiguredHandler::http(handler, &self.config, endpoint);
-                    Resource::Handler(handlers.insert(handler))
-                }
-                Route::Page(page) => Resource::Page(page),
-                Route::Metrics => Resource::Metrics,
-            };
-            (pattern, resource)
-        });
-        Router(resources.collect())
+        let config = self.config;
+        let mut resource = |route| match route {
+            Route::WebSocket(config, handler) => {
+                let handler = ConfiguredHandler::server(handler, *config, endpoint);
+                Resource::WebSocket(handlers.insert(handler))
+            }
+            Route::Handler(handler) => {
+                let handler = ConfiguredHandler::http(handler, &config, endpoint);
+                Resource::Handler(handlers.insert(handler))
+            }
+            Route::Page(page) => Resource::Page(page),
+            Route::Metrics => Resource::Metrics,
+        };
+        Router(self.routes.into_iter().map(|served| served.map(&mut resource)).collect())
     }
 }
 
 impl Router {
-    /// The resource at `path`.
-    pub(crate) fn find(&self, path: &str) -> Option<&Resource> {
-        let found = self.0.iter().find(|(pattern, _)| pattern.matches(path));
-        found.map(|(_, resource)| resource)
+    /// What is served at `path`.
+    pub(crate) fn find(&self, path: &str) -> Option<&Served<Resource>> {
+        self.0.iter().find(|served| served.pattern.matches(path))
+    }
+
+    /// The methods of all paths, as the header `Allow` lists them.
+    pub(crate) fn allow(&self) -> String {
+        allow(&self.0)
     }
 
     /// The indexes of its handlers.
     pub(crate) fn handlers(&self) -> impl Iterator<Item = usize> {
-        self.0.iter().filter_map(|(_, resource)| match resource {
+        let resources = self.0.iter().flat_map(|served| &served.by_method);
+        resources.filter_map(|(_, resource)| match resource {
             Resource::WebSocket(handler) | Resource::Handler(handler) => Some(*handler),
             Resource::Page(_) | Resource::Metrics => None,
         })

@@ -9,25 +9,33 @@ use crate::engine::connection::Connection;
 use crate::engine::handler::{WebSocketHandler, on_message};
 use crate::engine::http::answer::Answer;
 use crate::engine::http::event_stream::EventStream;
-use crate::error::Error;
+use crate::engine::http::served::{Method, Served};
 use crate::net::disconnect::Disconnect;
 use crate::proto::Message;
-use crate::proto::http::{HttpRequest, HttpResponse};
+use crate::proto::http::{HttpRequest, HttpResponse, InvalidRoute, Pattern};
 
 /// The WebSocket endpoints, handlers and pages that a listener serves, by the paths of requests.
 ///
-/// A route path that ends in `*` matches every path with that prefix. Any other matches exactly. An
-/// exact match takes precedence over prefixes, and a longer prefix over a shorter one. Percent
-/// encoding is not decoded. A path without a route gets a 404, and a method that its route does not
-/// support a 405. `OPTIONS` gets a 204 with the methods that the route supports; `OPTIONS *`, which
-/// some proxies send as a health check, gets those of the server.
+/// A path that ends in `*` matches every path with that prefix. In any other path, `{name}` matches
+/// one segment that is not empty ([`HttpRequest::param`]), and the rest matches exactly. If several
+/// routes match a request, exact paths take precedence over paths with parameters, and these over
+/// prefixes; longer prefixes take precedence over shorter ones. Two paths with parameters are
+/// compared at the first segment in which only one of them has a parameter: the other takes
+/// precedence. Percent-encoding is decoded in the values of parameters, and not for the comparison.
+/// A request gets 400 if the value of a parameter is malformed or not UTF-8.
+///
+/// Several methods, and a WebSocket beside them, can have the same path. A path without a route
+/// gets a 404, and a method that its path does not have a 405 with those that it has. `HEAD` is
+/// answered as `GET` without the body, and `OPTIONS` with a 204 and the path's methods, unless the
+/// application has routes of its own for them. `OPTIONS *`, which some proxies send as a health
+/// check, gets the methods of the server.
 ///
 /// HTTP/1.0 requests are answered, too, and the connection ends after that. They cannot open a
 /// WebSocket. If a request's target is in absolute form, its path is used ([`HttpRequest::path`]),
 /// and its host replaces `Host` ([`HttpRequest::host`]).
 ///
-/// This is not a web framework: bodies are short and handed over whole, and there are no filters,
-/// sessions or templates.
+/// This is not a web framework: bodies are short and handed over whole, and there are no filters or
+/// templates. Decoding forms, cookies and sessions are the application's.
 ///
 /// ```
 /// use eventwire::{Config, EventLoop, HttpResponse, Routes, ServerConfig};
@@ -48,11 +56,18 @@ use crate::proto::http::{HttpRequest, HttpResponse};
 /// # event_loop.turn(Some(std::time::Duration::ZERO), &mut 0)?;
 /// # Ok::<(), eventwire::Error>(())
 /// ```
-pub struct Routes<S>(Vec<(String, Route<S>)>);
+pub struct Routes<S>(Vec<Added<S>>);
+
+/// A route as the application has added it.
+struct Added<S> {
+    method: Method,
+    path: String,
+    route: Route<S>,
+}
 
 /// What is served at a path.
 pub(crate) enum Route<S> {
-    WebSocket(ServerConfig, Box<dyn WebSocketHandler<S>>),
+    WebSocket(Box<ServerConfig>, Box<dyn WebSocketHandler<S>>),
     Handler(Box<dyn HttpHandler<S>>),
     Page(HttpResponse),
     Metrics,
@@ -60,12 +75,12 @@ pub(crate) enum Route<S> {
 
 /// An application's handler of requests. The response to `HEAD` omits the body.
 ///
-/// It runs on the loop's thread, as a [`WebSocketHandler`] does. If `on_request` panics, the response
-/// is 500. [`Routes::get`] takes a closure, [`Routes::get_handler`] an object.
+/// It runs on the loop's thread, as a [`WebSocketHandler`] does. If `on_request` panics, the
+/// response is 500. [`Routes::get`] takes a closure, [`Routes::get_handler`] an object.
 ///
-/// The methods other than [`on_request`](Self::on_request) concern responses that are sent in pieces
-/// ([`StreamedResponse`](crate::StreamedResponse), [`EventStream`]), and are called as those of a
-/// [`WebSocketHandler`] are.
+/// The methods other than [`on_request`](Self::on_request) concern responses that are sent in
+/// pieces ([`StreamedResponse`](crate::StreamedResponse), [`EventStream`]), and are called as those
+/// of a [`WebSocketHandler`] are.
 #[expect(unused_variables, reason = "the names document the defaulted methods")]
 pub trait HttpHandler<S> {
     /// A client sent a request. [`Connection::peer_addr`] is the client's address. Only the answer
@@ -119,6 +134,9 @@ impl<S> Routes<S> {
     /// Adds a WebSocket endpoint with its own limits, subprotocols, origins and compression. The
     /// limits of the handshake, and the listener's own settings, come from the listener's
     /// configuration.
+    ///
+    /// If the path has a route for `GET`, too, that one answers the `GET` requests that do not ask
+    /// for a WebSocket.
     #[must_use]
     pub fn websocket(
         self,
@@ -126,7 +144,7 @@ impl<S> Routes<S> {
         config: ServerConfig,
         handler: impl WebSocketHandler<S> + 'static,
     ) -> Self {
-        self.add(path, Route::WebSocket(config, Box::new(handler)))
+        self.add(Method::WebSocket, path, Route::WebSocket(Box::new(config), Box::new(handler)))
     }
 
     /// Adds a WebSocket endpoint with a closure that handles its messages, as
@@ -149,7 +167,82 @@ impl<S> Routes<S> {
         F: FnMut(&mut Connection<'_>, &HttpRequest<'_>, &mut S) -> A + 'static,
         A: Into<Answer> + 'static,
     {
-        self.get_handler(path, OnRequest(handler, PhantomData))
+        self.closure("GET", path, handler)
+    }
+
+    /// Answers `POST` requests with what a closure returns, as [`get`](Self::get) does.
+    /// [`HttpRequest::body`] is the body.
+    ///
+    /// ```
+    /// use eventwire::{HttpResponse, Routes};
+    ///
+    /// type Rooms = std::collections::BTreeMap<String, String>;
+    ///
+    /// let routes = Routes::new()
+    ///     .get("/rooms/{room}", |_, request, rooms: &mut Rooms| {
+    ///         match request.param("room").and_then(|room| rooms.get(&*room)) {
+    ///             Some(topic) => HttpResponse::text(topic.as_str()),
+    ///             None => HttpResponse::new(404),
+    ///         }
+    ///     })
+    ///     .post("/rooms/{room}", |_, request, rooms| {
+    ///         let (Some(room), Ok(topic)) =
+    ///             (request.param("room"), std::str::from_utf8(request.body()))
+    ///         else {
+    ///             return HttpResponse::new(400);
+    ///         };
+    ///         rooms.insert(room.into_owned(), topic.to_owned());
+    ///         HttpResponse::new(204)
+    ///     });
+    /// # drop(routes);
+    /// ```
+    #[must_use]
+    pub fn post<F, A>(self, path: impl Into<String>, handler: F) -> Self
+    where
+        F: FnMut(&mut Connection<'_>, &HttpRequest<'_>, &mut S) -> A + 'static,
+        A: Into<Answer> + 'static,
+    {
+        self.closure("POST", path, handler)
+    }
+
+    /// Answers `PUT` requests with what a closure returns, as [`post`](Self::post) does.
+    #[must_use]
+    pub fn put<F, A>(self, path: impl Into<String>, handler: F) -> Self
+    where
+        F: FnMut(&mut Connection<'_>, &HttpRequest<'_>, &mut S) -> A + 'static,
+        A: Into<Answer> + 'static,
+    {
+        self.closure("PUT", path, handler)
+    }
+
+    /// Answers `PATCH` requests with what a closure returns, as [`post`](Self::post) does.
+    #[must_use]
+    pub fn patch<F, A>(self, path: impl Into<String>, handler: F) -> Self
+    where
+        F: FnMut(&mut Connection<'_>, &HttpRequest<'_>, &mut S) -> A + 'static,
+        A: Into<Answer> + 'static,
+    {
+        self.closure("PATCH", path, handler)
+    }
+
+    /// Answers `DELETE` requests with what a closure returns, as [`post`](Self::post) does.
+    #[must_use]
+    pub fn delete<F, A>(self, path: impl Into<String>, handler: F) -> Self
+    where
+        F: FnMut(&mut Connection<'_>, &HttpRequest<'_>, &mut S) -> A + 'static,
+        A: Into<Answer> + 'static,
+    {
+        self.closure("DELETE", path, handler)
+    }
+
+    /// Answers `OPTIONS` requests with what a closure returns, instead of the path's methods.
+    #[must_use]
+    pub fn options<F, A>(self, path: impl Into<String>, handler: F) -> Self
+    where
+        F: FnMut(&mut Connection<'_>, &HttpRequest<'_>, &mut S) -> A + 'static,
+        A: Into<Answer> + 'static,
+    {
+        self.closure("OPTIONS", path, handler)
     }
 
     /// Answers `GET` and `HEAD` requests with the response that a handler returns.
@@ -159,7 +252,19 @@ impl<S> Routes<S> {
         path: impl Into<String>,
         handler: impl HttpHandler<S> + 'static,
     ) -> Self {
-        self.add(path, Route::Handler(Box::new(handler)))
+        self.route("GET", path, handler)
+    }
+
+    /// Answers requests of any method with the response that a handler returns. Methods are
+    /// case-sensitive (RFC 9110 §9.1).
+    #[must_use]
+    pub fn route(
+        self,
+        method: impl Into<String>,
+        path: impl Into<String>,
+        handler: impl HttpHandler<S> + 'static,
+    ) -> Self {
+        self.add(Method::Http(method.into()), path, Route::Handler(Box::new(handler)))
     }
 
     /// Answers `GET` requests with a stream of server-sent events.
@@ -174,35 +279,46 @@ impl<S> Routes<S> {
     /// Answers every `GET` and `HEAD` request with the same response.
     #[must_use]
     pub fn page(self, path: impl Into<String>, page: HttpResponse) -> Self {
-        self.add(path, Route::Page(page))
+        self.get_route(path, Route::Page(page))
     }
 
     /// Serves the loop's [`Stats`](crate::Stats) to Prometheus
     /// ([`Stats::to_prometheus`](crate::Stats::to_prometheus)).
     #[must_use]
     pub fn metrics(self, path: impl Into<String>) -> Self {
-        self.add(path, Route::Metrics)
+        self.get_route(path, Route::Metrics)
     }
 
-    fn add(mut self, path: impl Into<String>, route: Route<S>) -> Self {
-        self.0.push((path.into(), route));
+    fn closure<F, A>(self, method: &str, path: impl Into<String>, handler: F) -> Self
+    where
+        F: FnMut(&mut Connection<'_>, &HttpRequest<'_>, &mut S) -> A + 'static,
+        A: Into<Answer> + 'static,
+    {
+        self.route(method, path, OnRequest(handler, PhantomData))
+    }
+
+    fn get_route(self, path: impl Into<String>, route: Route<S>) -> Self {
+        self.add(Method::Http("GET".to_owned()), path, route)
+    }
+
+    fn add(mut self, method: Method, path: impl Into<String>, route: Route<S>) -> Self {
+        self.0.push(Added { method, path: path.into(), route });
         self
     }
 
-    /// The routes with their patterns, in order of precedence.
-    pub(crate) fn into_sorted(self) -> Result<Vec<(Pattern, Route<S>)>, Error> {
-        let mut routes = Vec::with_capacity(self.0.len());
-        for (path, route) in self.0 {
-            let Some(pattern) = Pattern::new(&path) else {
-                return Err(Error::InvalidRoute(path));
-            };
-            if routes.iter().any(|(other, _)| *other == pattern) {
-                return Err(Error::InvalidRoute(path));
+    /// What is served at each pattern, in order of precedence.
+    pub(crate) fn into_served(self) -> Result<Vec<Served<Route<S>>>, InvalidRoute> {
+        let mut all: Vec<Served<Route<S>>> = Vec::new();
+        for Added { method, path, route } in self.0 {
+            method.check(&path)?;
+            let pattern = Pattern::parse(&path)?;
+            match all.iter_mut().find(|served| served.pattern.matches_same(&pattern)) {
+                Some(served) => served.add(method, path, route)?,
+                None => all.push(Served { pattern, by_method: vec![(method, route)] }),
             }
-            routes.push((pattern, route));
         }
-        routes.sort_by_key(|(pattern, _)| pattern.rank());
-        Ok(routes)
+        all.sort_by(|a, b| a.pattern.precedence(&b.pattern));
+        Ok(all)
     }
 }
 
@@ -214,7 +330,8 @@ impl<S> Default for Routes<S> {
 
 impl<S> fmt::Debug for Routes<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.0.iter().map(|(path, _)| path)).finish()
+        let routes = self.0.iter().map(|Added { method, path, .. }| (method, path));
+        f.debug_list().entries(routes).finish()
     }
 }
 
@@ -247,85 +364,4 @@ pub mod kind {
     /// One handler for all paths.
     #[derive(Debug)]
     pub enum Handler {}
-}
-
-/// Which paths a route matches.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Pattern {
-    Exact(String),
-    /// Every path with this prefix.
-    Prefix(String),
-}
-
-impl Pattern {
-    fn new(path: &str) -> Option<Self> {
-        let is_path = |path: &str| {
-            path.starts_with('/')
-                && path.bytes().all(|byte| byte.is_ascii_graphic() && !b"*?#".contains(&byte))
-        };
-        match path.strip_suffix('*') {
-            Some(prefix) => is_path(prefix).then(|| Self::Prefix(prefix.to_owned())),
-            None => is_path(path).then(|| Self::Exact(path.to_owned())),
-        }
-    }
-
-    #[inline]
-    pub(crate) fn matches(&self, path: &str) -> bool {
-        match self {
-            Self::Exact(exact) => path == exact,
-            Self::Prefix(prefix) => path.starts_with(prefix.as_str()),
-        }
-    }
-
-    /// The sort key: less for patterns that take precedence.
-    fn rank(&self) -> (bool, std::cmp::Reverse<usize>) {
-        match self {
-            Self::Exact(path) => (false, std::cmp::Reverse(path.len())),
-            Self::Prefix(path) => (true, std::cmp::Reverse(path.len())),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn found<'a>(paths: &'a [&'a str], path: &str) -> Option<String> {
-        let page = || HttpResponse::new(200);
-        let routes = paths.iter().fold(Routes::<()>::new(), |all, path| all.page(*path, page()));
-        let sorted = routes.into_sorted().unwrap();
-        let (pattern, _) = sorted.into_iter().find(|(pattern, _)| pattern.matches(path))?;
-        Some(match pattern {
-            Pattern::Exact(path) => path,
-            Pattern::Prefix(path) => path + "*",
-        })
-    }
-
-    #[test]
-    fn the_exact_path_goes_first_and_then_the_longest_prefix() {
-        let paths = ["/*", "/rooms/*", "/rooms/1", "/rooms/1*", "/health"];
-        for (path, expected) in [
-            ("/", "/*"),
-            ("/rooms", "/*"),
-            ("/rooms/", "/rooms/*"),
-            ("/rooms/1", "/rooms/1"),
-            ("/rooms/12", "/rooms/1*"),
-            ("/rooms/2", "/rooms/*"),
-            ("/health", "/health"),
-            ("/health/", "/*"),
-        ] {
-            assert_eq!(found(&paths, path).as_deref(), Some(expected), "{path}");
-        }
-        assert_eq!(found(&paths[3..], "/"), None);
-    }
-
-    #[test]
-    fn a_path_that_no_request_can_have_is_refused_and_so_is_one_that_is_taken() {
-        for path in ["", "chat", "*", "/a b", "/a?b", "/#", "/*/a", "/**", "/\u{e9}"] {
-            let routes = Routes::<()>::new().metrics(path);
-            assert!(matches!(routes.into_sorted(), Err(Error::InvalidRoute(_))), "{path}");
-        }
-        let twice = Routes::<()>::new().metrics("/a").metrics("/a*").metrics("/a");
-        assert!(matches!(twice.into_sorted(), Err(Error::InvalidRoute(path)) if path == "/a"));
-    }
 }

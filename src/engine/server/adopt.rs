@@ -18,7 +18,9 @@ impl Context<'_> {
     /// # Errors
     ///
     /// If the listener is closed, there are as many connections as the configuration allows, or the
-    /// loop is shutting down. At the limit, the loop closes idle connections if it can
+    /// limits of the peer's address ([`Config::address_limits`](crate::Config::address_limits))
+    /// allow no further one, or the loop is shutting down. At the limit of all connections, the
+    /// loop closes idle connections if it can
     /// ([`Config::max_connections`](crate::Config::max_connections)), so a later call may succeed.
     pub fn adopt(
         &mut self,
@@ -87,12 +89,11 @@ impl Core<dyn Transmit + '_> {
             return Err(Error::ConnectionLimit);
         }
         let peer = stream.prepare().map_err(Error::io("add a stream"))?;
-        let Some(conn) = self.begin_accepted(endpoint, peer) else {
-            return Err(Error::UnknownListener);
-        };
+        let conn = self.begin_accepted(endpoint, peer)?;
         match self.streams.adopt(conn.index(), stream) {
             Ok(()) => self.begin_serving(conn),
             Err(error) => {
+                self.limiter.rates.leave(conn);
                 self.sockets.remove(conn);
                 self.leave_endpoint(endpoint);
                 return Err(Error::io("add a stream")(error));

@@ -34,7 +34,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
             self.meters.turn_time.record(self.core.now().since(began));
         }
         self.publish_stats();
-        if ended_work || self.core.links.len() > 0 || self.events.has_workers {
+        let (has_links, has_limits) = (self.core.links.len() > 0, self.core.limiter.is_used);
+        if ended_work || has_links || has_limits || self.events.has_workers {
             self.publish_rare_stats();
         }
         self.meters.turn_since.store(0, Ordering::Relaxed);
@@ -76,7 +77,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
 
     #[inline(never)]
     fn publish_rare_stats(&self) {
-        let (tally, links) = (&self.tally, &self.core.links);
+        let (tally, links, limiter) = (&self.tally, &self.core.links, &self.core.limiter);
         self.meters.publish_end(EndCounts {
             not_opened: tally.not_opened,
             links: links.len() as u64,
@@ -84,6 +85,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             reconnect_attempts: links.attempts,
             reconnected: links.reconnected,
             closed_by_application: tally.closed_by_application,
+            max_age_reached: tally.max_age_reached,
             closed_by_peer: tally.closed_by_peer,
             closed_by_failure: tally.closed_by_failure,
             closed_by_overflow: tally.closed_by_overflow,
@@ -91,6 +93,11 @@ impl<S, R: Reactor> EventLoop<S, R> {
             closed_by_panic: tally.closed_by_panic,
             closed_by_protocol: tally.closed_by_protocol,
             closed_by_timeout: tally.closed_by_timeout,
+            closed_by_limit: tally.closed_by_limit,
+            refused_by_limit: limiter.refused,
+            paused_by_limit: limiter.paused,
+            limited_addresses: limiter.rates.addresses_len() as u64,
+            limited_tags: limiter.rates.tags_len() as u64,
         });
         if self.events.has_workers {
             let counts = self.events.job_counts();

@@ -200,6 +200,8 @@ stats! {
         counter reconnected,
         /// Open connections that the application closed.
         counter closed_by_application,
+        /// Of these, connections that were closed at their [maximum age](crate::MaxAge).
+        counter max_age_reached,
         /// Open connections that their peer closed: with a close frame, or by ending a raw stream.
         counter closed_by_peer,
         /// Open connections whose stream failed, or ended without a WebSocket's close frame.
@@ -215,6 +217,20 @@ stats! {
         counter closed_by_protocol,
         /// Open connections whose peer missed a deadline.
         counter closed_by_timeout,
+        /// Open connections that exceeded a [rate limit](crate::RateLimits).
+        counter closed_by_limit,
+        /// Connections and requests that were refused because of a
+        /// [rate limit](crate::RateLimits): with status 429, or by closing a connection that was
+        /// not open. Connections that were not tagged because of one count, too.
+        counter refused_by_limit,
+        /// Pauses of connections because of a [rate limit](crate::RateLimits).
+        counter paused_by_limit,
+        /// Client addresses whose counts are kept now
+        /// ([`AddressLimits::max_addresses`](crate::AddressLimits::max_addresses)).
+        gauge limited_addresses,
+        /// Tags whose counts are kept now
+        /// ([`Config::max_limited_tags`](crate::Config::max_limited_tags)).
+        gauge limited_tags,
     }
 
     /// What a loop with workers publishes.
@@ -278,6 +294,7 @@ pub(crate) struct Tally {
     pub(crate) not_opened: u64,
     pub(crate) requests: u64,
     pub(crate) closed_by_application: u64,
+    pub(crate) max_age_reached: u64,
     pub(crate) closed_by_peer: u64,
     pub(crate) closed_by_failure: u64,
     pub(crate) closed_by_overflow: u64,
@@ -285,6 +302,7 @@ pub(crate) struct Tally {
     pub(crate) closed_by_panic: u64,
     pub(crate) closed_by_protocol: u64,
     pub(crate) closed_by_timeout: u64,
+    pub(crate) closed_by_limit: u64,
     pub(crate) messages_received: u64,
 }
 
@@ -363,6 +381,7 @@ impl Tally {
                 &mut self.closed_by_protocol
             }
             Disconnect::TimedOut(_) => &mut self.closed_by_timeout,
+            Disconnect::RateLimited { .. } => &mut self.closed_by_limit,
         };
         *count += 1;
     }

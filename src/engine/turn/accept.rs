@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use crate::engine::core::Core;
 use crate::engine::endpoints::{Endpoint, ServerEndpoint};
 use crate::engine::event_loop::EventLoop;
+use crate::engine::rates::limiting::Limiting;
+use crate::error::Error;
 use crate::net::listener::Accepted;
 use crate::net::listeners::ACCEPT_BUDGET;
 use crate::net::protocol::Protocol;
@@ -42,7 +44,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
 
     /// Adds an accepted connection.
     fn admit(&mut self, (stream, peer): Accepted<R>, endpoint: usize) {
-        if let Some(conn) = self.core.erased().begin_accepted(endpoint, peer) {
+        if let Ok(conn) = self.core.erased().begin_accepted(endpoint, peer) {
             self.core.streams.insert(conn.index(), stream);
             self.enforce_place_limits();
             self.core.erased().begin_serving(conn);
@@ -52,24 +54,32 @@ impl<S, R: Reactor> EventLoop<S, R> {
 
 impl Core<dyn Transmit + '_> {
     /// Makes the entry of a connection that was accepted for the endpoint in that slot.
+    ///
+    /// # Errors
+    ///
+    /// If the limits of its address do not allow it. A connection that gets a response with that
+    /// status is made.
     pub(crate) fn begin_accepted(
         &mut self,
         endpoint: usize,
         peer: Option<SocketAddr>,
-    ) -> Option<Key> {
-        let protocol: Protocol = match self.endpoints.at(endpoint)? {
+    ) -> Result<Key, Error> {
+        let protocol: Protocol = match self.endpoints.at(endpoint).ok_or(Error::UnknownListener)? {
             Endpoint::Server(server) => accepted(server, peer, self.sockets.now()).into(),
             Endpoint::Stream(stream) => stream.accepted(peer, self.sockets.now()).into(),
-            Endpoint::Client(_) => return None,
+            Endpoint::Client(_) => return Err(Error::WrongEndpoint),
         };
         let is_stream = protocol.is_stream();
+        let admitted = Limiting::new(self).admit(endpoint, peer, is_stream);
+        let admitted = admitted.map_err(|_| Error::ConnectionLimit)?;
         let socket = Socket::accepted(protocol, endpoint, peer.into());
         self.endpoints.enter(endpoint);
         let conn = self.sockets.registry.insert(socket);
         if is_stream {
             self.sockets.raw_streams().begin(conn);
         }
-        Some(conn)
+        Limiting::new(self).join(conn, admitted);
+        Ok(conn)
     }
 
     /// Begins to serve an accepted connection, whose stream is in its slot. If its request has

@@ -86,6 +86,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
         socket.life.end();
         let is_client = socket.protocol.role() == Role::Client;
         self.core.topics.remove_connection(conn);
+        self.core.tags.remove_connection(conn);
+        self.core.limiter.rates.leave_tags(conn);
         self.core.pending.forget(ConnectionId(conn));
         if is_client {
             self.core.erased().plan_retry(ConnectionId(conn), &end);
@@ -129,6 +131,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             return;
         };
         self.dialer.abandon(&mut self.core, socket.rare.take_connector());
+        self.core.limiter.rates.leave(conn);
         self.core.subprotocols.remove(ConnectionId(conn));
         self.core.routes.remove(ConnectionId(conn));
         self.core.links.forget(ConnectionId(conn));
@@ -174,6 +177,7 @@ fn log_end(conn: ConnectionId, reason: &Disconnect) {
         | Disconnect::MemoryPressure(_)
         | Disconnect::OverusedInput { .. }
         | Disconnect::UnusedInput { .. }
+        | Disconnect::RateLimited { .. }
         | Disconnect::Protocol(_) => log_line!(warn, "connection {conn}: {reason}"),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use crate::engine::broadcast::order::deliver_last;
 use crate::engine::connection::Connection;
 use crate::engine::core::Core;
 use crate::engine::event_loop::EventLoop;
@@ -102,7 +103,7 @@ impl Core<dyn Transmit + '_> {
             }
             State::Open | State::Closing => {
                 // Pending broadcasts still go to it.
-                self.deliver_pending(conn);
+                deliver_last(self, conn, None);
                 let end = End::Disconnect(Disconnect::EndOfStream { unused });
                 self.sockets.end_after_queued(conn, end);
             }

@@ -7,6 +7,7 @@ use crate::engine::connection::Connection;
 use crate::engine::context::Context;
 use crate::engine::event_loop::EventLoop;
 use crate::engine::ids::ConnectionId;
+use crate::engine::rates::limiting::Limiting;
 use crate::engine::turn::calls::{Calls, HandlerCall};
 use crate::logging::log_line;
 use crate::net::disconnect::{ConnectError, Disconnect};
@@ -15,6 +16,7 @@ use crate::net::lists::Lists;
 use crate::net::rare_state::End;
 use crate::net::sockets::Lent;
 use crate::proto::{CloseCode, Event, HEADROOM_BYTES, Incoming};
+use crate::rates::LimitKind;
 use crate::reactor::{Reactor, Readiness};
 use crate::slots::Key;
 
@@ -62,6 +64,9 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// Hands one event to the connection's handler.
     pub(crate) fn dispatch(&mut self, conn: Key, event: Event<'_>, state: &mut S) {
         match event {
+            Event::Message(_) if self.core.sockets.registry.input.refuses_messages() => {
+                Limiting::new(self.core.erased()).close_by_limit(conn, LimitKind::Messages);
+            }
             Event::Message(incoming) => {
                 let message = incoming.message();
                 if matches!(incoming, Incoming::Assembled(..)) {
@@ -93,8 +98,10 @@ impl<S, R: Reactor> EventLoop<S, R> {
             }
             Event::Close(payload) => self.core.sockets.registry.end_by_close_frame(conn, &payload),
             Event::ProxyHeader(header) => self.note_client(conn, &header),
-            Event::Request(head) => self.answer(conn, &head, None, state),
-            Event::Body { head, body } => self.answer(conn, &head, Some(&body), state),
+            Event::Request(head) => self.answering(conn, state).answer(&head, None),
+            Event::Body { head, body } => {
+                self.answering(conn, state).answer(&head, Some(&body));
+            }
             // Handled where the rest of the input is at hand.
             Event::Tunnel => {}
             Event::Response(head) => self.accepted(conn, &head, state),
@@ -116,6 +123,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
             self.core.sockets.registry.arm(conn);
             let unsent = self.handlers.get(handler).map_or(0, |handler| handler.unsent_limit);
             self.core.sender().set_unsent_limit(conn, unsent);
+            Limiting::new(self.core.erased()).begin_limits(conn);
+            self.draw_age(conn, handler);
             if self.core.ending.stops_reading {
                 self.core.sockets.registry.pause(conn);
             }

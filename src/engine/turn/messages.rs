@@ -43,7 +43,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             let is_stream = socket.is_some_and(|socket| socket.protocol.is_stream());
             return if is_stream { self.handle_data(conn, input, at, state) } else { at };
         };
-        let most = self.core.sockets.registry.input.share().frames();
+        let most = self.core.sockets.registry.input.messages_left();
         let Some((handler, calls, context)) = self.lend(handler) else {
             return at;
         };

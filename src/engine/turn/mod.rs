@@ -1,7 +1,9 @@
 //! The turn: wait, accept, read, dispatch, close, shut down.
 
 pub(crate) mod accept;
+pub(crate) mod ages;
 pub(crate) mod backlog;
+mod bounded;
 pub(crate) mod calls;
 pub(crate) mod close;
 pub(crate) mod data;

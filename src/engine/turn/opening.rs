@@ -4,6 +4,7 @@ use std::io;
 
 use crate::engine::core::Core;
 use crate::engine::event_loop::EventLoop;
+use crate::engine::rates::limiting::Limiting;
 use crate::engine::turn::read::{Batch, Received};
 use crate::net::disconnect::ConnectError;
 use crate::net::socket::Socket;
@@ -40,6 +41,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             Some(Ok(Some(len))) if len > 0 => len,
             Some(other) => return self.receive_end(conn, other),
         };
+        Limiting::new(self.core.erased()).charge_behind_head(conn, end);
         let batch = Batch { input: &mut buffer[..end], at: 0, is_drained: end < room && !hangup };
         self.handle_batch(conn, batch, false, state)
     }

@@ -3,7 +3,9 @@
 use std::io;
 use std::ops::Range;
 
+use crate::engine::broadcast::order::deliver_last;
 use crate::engine::event_loop::EventLoop;
+use crate::engine::rates::limiting::Limiting;
 use crate::net::disconnect::{ConnectError, Disconnect};
 use crate::net::rare_state::{End, Leftover};
 use crate::net::reading::{ReadDebt, ReadPermission};
@@ -46,8 +48,8 @@ enum Next {
     /// Receive into the receive buffer: little, if a large message is expected, or few frames can
     /// be handled in a turn.
     Receive { receives_little: bool },
-    /// Receive little, from a slow peer.
-    Portion,
+    /// Receive no more than that, from a slow peer or one with rate limits.
+    Bounded(Bound),
     /// Receive what a peer sends after the end of its connection.
     Linger,
     /// Carry on with opening a raw stream.
@@ -65,6 +67,17 @@ struct Receive {
     receives_little: bool,
     /// A receive may come short though there is more.
     hangup: bool,
+}
+
+/// How much to receive at once.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bound {
+    /// In bytes. If none are allowed, any that come exceed a limit.
+    pub(super) most: usize,
+    /// It is a portion from a slow peer, which is charged for it.
+    pub(super) is_portion: bool,
+    /// A receive may come short though there is more.
+    pub(super) hangup: bool,
 }
 
 /// What one receive brought.
@@ -102,7 +115,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
                 Next::Receive { receives_little } => {
                     self.receive(conn, buffer, Receive { receives_little, hangup }, state)
                 }
-                Next::Portion => self.receive_portion(conn, buffer, hangup, state),
+                Next::Bounded(bound) => self.receive_bounded(conn, buffer, bound, state),
                 Next::Linger => self.linger(conn, buffer, hangup, state),
                 Next::Opening => self.receive_opening(conn, buffer, hangup, state),
                 Next::BehindKept => self.receive_behind_kept(conn, buffer, hangup, state),
@@ -133,6 +146,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// Updates what reading may have changed.
     #[inline(never)]
     fn end_read(&mut self, conn: Key, had_pending_state: bool) {
+        self.end_limited_input(conn);
         self.core.sockets.registry.end_replies(conn);
         if self.core.sockets.end_input() {
             self.leave_paused(conn);
@@ -151,7 +165,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// left with either.
     #[cold]
     fn leave_paused(&mut self, conn: Key) {
-        if self.core.sockets.awaits_response(conn) {
+        if self.core.sockets.get(conn).is_some_and(Socket::awaits_response) {
             if self.core.sockets.get(conn).is_some_and(|socket| socket.hangup) {
                 let error = ConnectError::Handshake(HandshakeError::ConnectionEnded);
                 self.core.sockets.registry.end(conn, End::Connect(error));
@@ -238,12 +252,19 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let is_large = socket.protocol.web_socket().is_some_and(WebSocket::offers_payload_buffer);
         let is_inflating = socket.protocol.is_inflating();
         let (is_ending, is_over) = (socket.is_ending(), !socket.halves.has_theirs());
+        let is_limited = socket.has_limited_input();
         let mut permission = ReadPermission::All;
-        if socket.paused || socket.outbox.is_some() || socket.protocol.awaits_response() {
+        let is_idle = socket.is_paused() || socket.protocol.awaits_response();
+        if is_idle || socket.outbox.is_some() {
             permission = self.core.sockets.registry.read_permission(conn);
         }
         if permission == ReadPermission::Nothing {
             return Next::Received(Received::Ended);
+        }
+        if is_limited {
+            if let Some(received) = self.obey_limits(conn) {
+                return Next::Received(received);
+            }
         }
         if is_inflating {
             self.handle_parts(conn, &mut [], state);
@@ -252,6 +273,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
         match self.core.sockets.raw_streams().next_input(conn, room) {
             None => {}
             Some(NextInput::Opening) => return Next::Opening,
+            // Their input is bounded in another way.
+            Some(NextInput::BehindKept) if is_limited => {}
             Some(NextInput::BehindKept) => return Next::BehindKept,
             Some(NextInput::KeptAgain) => {
                 self.handle_data(conn, &[], 0, state);
@@ -265,34 +288,19 @@ impl<S, R: Reactor> EventLoop<S, R> {
         if is_ending {
             return if is_over { Next::Received(Received::Ended) } else { Next::Linger };
         }
+        let bytes_allowed = if is_limited { self.core.limiter.bytes_allowed() } else { room };
         if permission == ReadPermission::Portion {
-            return Next::Portion;
+            let most = ReadDebt::PORTION_BYTES_MAX.min(bytes_allowed);
+            return Next::Bounded(Bound { most, is_portion: true, hangup });
         }
-        if is_large {
+        if is_large && bytes_allowed > 0 {
             return Next::Received(self.receive_direct(conn, hangup, room, state));
         }
+        if is_limited {
+            let most = if receives_little { LITTLE_BYTES } else { room }.min(bytes_allowed);
+            return Next::Bounded(Bound { most, is_portion: false, hangup });
+        }
         Next::Receive { receives_little }
-    }
-
-    /// Receives once from a slow peer, and charges it for what came.
-    #[cold]
-    fn receive_portion(
-        &mut self,
-        conn: Key,
-        buffer: &mut [u8],
-        hangup: bool,
-        state: &mut S,
-    ) -> Received {
-        let room = ReadDebt::PORTION_BYTES_MAX.min(buffer.len());
-        let end = match self.core.streams.recv(conn.index(), &mut buffer[..room]) {
-            Ok(Some(len)) if len > 0 => len,
-            other => return self.receive_end(conn, other),
-        };
-        let is_drained = end < room && !hangup;
-        let input = &mut buffer[..end];
-        let received = self.handle_batch(conn, Batch { input, at: 0, is_drained }, false, state);
-        self.core.sockets.registry.charge(conn, end);
-        received
     }
 
     /// Handles what was left over as if it came now.
@@ -330,6 +338,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         buffer_len: usize,
         state: &mut S,
     ) -> Received {
+        let bytes_allowed = self.core.limiter.bytes_allowed();
         let Some((socket, pool)) = self.core.sockets.with_buffers(conn) else {
             return Received::Ended;
         };
@@ -337,7 +346,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let Some(spare) = protocol.and_then(|protocol| protocol.payload_buffer(pool)) else {
             return Received::Ended;
         };
-        let room = spare.len();
+        let room = spare.len().min(bytes_allowed);
+        let spare = &mut spare[..room];
         let len = match self.core.streams.recv(conn.index(), spare) {
             Ok(None) => return Received::Drained,
             Ok(Some(0)) => return self.end_of_stream(conn),
@@ -396,9 +406,13 @@ impl<S, R: Reactor> EventLoop<S, R> {
                     return self.core.sockets.registry.input.share().is_used_up().then_some(used);
                 };
                 let is_tunnel = matches!(event, Event::Tunnel);
+                let is_request = matches!(event, Event::Request(_) | Event::Body { .. });
                 #[cfg(feature = "tls")]
                 let announced = matches!(event, Event::ProxyHeader(_));
                 self.dispatch(conn, event, state);
+                if is_request {
+                    Limiting::new(self.core.erased()).charge_behind_head(conn, input.len() - used);
+                }
                 if is_tunnel && self.core.erased().enter_tunnel(conn, &input[used..]) {
                     self.core.sockets.registry.resume(conn);
                     return None;
@@ -441,7 +455,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             }
             State::Open | State::Closing => {
                 // Pending broadcasts still go to it.
-                self.core.erased().deliver_pending(conn);
+                deliver_last(self.core.erased(), conn, None);
                 let error = io::ErrorKind::UnexpectedEof.into();
                 self.core.sockets.end_after_queued(conn, End::Disconnect(Disconnect::Io(error)));
             }

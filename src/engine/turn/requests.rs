@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use crate::engine::http::later::Given;
+use crate::engine::http::pending::Given;
 use crate::slots::Key;
 
 /// Requests that wait for the end of the turn.

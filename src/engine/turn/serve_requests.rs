@@ -10,7 +10,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     #[inline(never)]
     pub(crate) fn send_answers(&mut self, state: &mut S) {
         while let Some(given) = self.core.requests.next_answer() {
-            self.send_given(given, state);
+            self.answering(given.conn.0, state).send_given(given);
         }
         self.core.sender().flush_dirty();
     }

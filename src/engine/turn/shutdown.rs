@@ -4,10 +4,11 @@ use crate::engine::core::Core;
 use crate::engine::event_loop::EventLoop;
 use crate::engine::turn::ending::{Ending, RunEnd, RunSummary};
 use crate::logging::log_line;
-use crate::net::disconnect::Disconnect;
+use crate::net::disconnect::{ConnectError, Disconnect};
+use crate::net::rare_state::End;
 use crate::net::streams::Transmit;
 use crate::proto::handshake::Refusal;
-use crate::proto::{CloseCode, State};
+use crate::proto::{CloseCode, RequestStage, State};
 use crate::reactor::Reactor;
 use crate::time::Time;
 
@@ -90,14 +91,15 @@ impl<S, R: Reactor> EventLoop<S, R> {
                 open.push(conn);
                 continue;
             }
-            if self.core.sockets.awaits_response(conn) {
+            if socket.awaits_response() {
                 // The application has the request in hand.
                 continue;
             }
             self.core.ending.summary.refused += 1;
-            if socket.protocol.awaits_request() {
+            if socket.protocol.request_stage() == Some(RequestStage::Asking) {
                 // The request may not even have arrived.
-                self.refuse(conn, &Refusal::new(503));
+                self.core.sockets.responses().refuse(conn, &Refusal::new(503));
+                self.core.sockets.registry.end(conn, End::Connect(ConnectError::Cancelled));
             } else {
                 self.core.erased().close(conn, CloseCode::GOING_AWAY, "");
             }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 use std::{io, thread};
 
+use crate::engine::core::Core;
 use crate::engine::event_loop::EventLoop;
 use crate::engine::turn::idle::PREEMPTED;
 use crate::reactor::{Polled, Reactor};
@@ -108,6 +109,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         self.core.sockets.has_work()
             || self.core.topics.is_delivering()
             || self.core.topics.gaps_due() > 0
+            || self.core.topics.ticks.next() <= now
             || self.has_remote_work()
             || self.core.ending.is_due()
             || self.core.requests.is_pending()
@@ -123,9 +125,18 @@ impl<S, R: Reactor> EventLoop<S, R> {
     pub(crate) fn has_end_of_turn_work(&self) -> bool {
         self.core.sockets.registry.deadlines.is_due(self.backlog.served_until())
             || self.dialer.is_due(self.core.now())
-            || self.core.links.next_due() <= self.core.now()
+            || self.next_due() <= self.core.now()
             || self.core.topics.has_changes()
             || self.core.ending.has_begun()
+    }
+
+    /// When the first of these is due: a client that reconnects, a connection at its maximum age or
+    /// paused by a limit, a subscription that is served at intervals.
+    #[inline]
+    fn next_due(&self) -> Time {
+        let Core { links, ages, limiter, topics, .. } = &self.core;
+        let conns = links.next_due().min(ages.next_due());
+        conns.min(limiter.rates.next_due()).min(topics.ticks.next())
     }
 
     /// The next deadline or timer.
@@ -141,7 +152,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             [self.core.ending.deadline(), self.core.events.next_due(), listeners, attempts];
         let or_never = |deadline: Option<Time>| deadline.unwrap_or(Time::NEVER);
         let deadline = or_never(self.core.sockets.registry.deadlines.next());
-        let deadline = deadline.min(self.core.links.next_due());
+        let deadline = deadline.min(self.next_due());
         others.map(or_never).into_iter().fold(deadline, Time::min)
     }
 }

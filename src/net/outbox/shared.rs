@@ -302,7 +302,7 @@ mod tests {
     }
 
     fn run(frames: RunFrames<'_>, topic: Key, first: Option<u64>) -> (Run<'_>, Source) {
-        let source = Source { topic, first };
+        let source = Source { topic, first, number: 0 };
         (Run::new(frames, None, Some(source)), source)
     }
 

@@ -5,7 +5,7 @@ mod network;
 
 use std::net::SocketAddr;
 
-use network::Networks;
+pub(crate) use network::Networks;
 pub use network::{InvalidNetwork, Network};
 
 use crate::proto::handshake::HandshakeError;
@@ -95,7 +95,8 @@ impl TrustedProxies {
         self
     }
 
-    fn trusts_peer(&self, peer: Option<SocketAddr>) -> bool {
+    /// Whether `peer` is one of the proxies.
+    pub(crate) fn trusts_peer(&self, peer: Option<SocketAddr>) -> bool {
         peer.map_or(self.trusts_unix, |peer| self.networks.contain(peer.ip()))
     }
 

@@ -71,13 +71,13 @@ impl FromStr for Network {
 
 /// Several networks. An address is looked up without looking at each of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Networks(
+pub(crate) struct Networks(
     /// Sorted by address, and none within another.
     Vec<Network>,
 );
 
 impl Networks {
-    pub(super) fn new(networks: impl IntoIterator<Item = Network>) -> Self {
+    pub(crate) fn new(networks: impl IntoIterator<Item = Network>) -> Self {
         let mut networks: Vec<_> = networks.into_iter().collect();
         // The larger of two with the same prefix comes first.
         networks.sort_unstable_by_key(|network| (network.is_v4, network.bits, network.mask));
@@ -86,7 +86,7 @@ impl Networks {
     }
 
     /// Whether one of them contains the address.
-    pub(super) fn contain(&self, address: IpAddr) -> bool {
+    pub(crate) fn contain(&self, address: IpAddr) -> bool {
         let (bits, is_v4) = bits(address.to_canonical());
         let end = self.0.partition_point(|it| (it.is_v4, it.bits) <= (is_v4, bits));
         // Only the last one that begins at or before the address can contain it.

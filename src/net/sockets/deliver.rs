@@ -3,7 +3,11 @@
 use std::io::{self, IoSlice};
 
 use super::Sockets;
+use super::output::Output;
+use super::registry::Registry;
 use super::sender::Sender;
+use super::unframed::only_payload;
+use crate::net::framing::Framing;
 use crate::net::send_status::SendStatus;
 use crate::net::streams::Transmit;
 use crate::slots::Key;
@@ -57,6 +61,24 @@ impl Sockets {
         Sender::new(self, io).push_frames(conn, run) != SendStatus::Dropped
     }
 
+    /// Delivers a run to a connection without frames for which nothing waits.
+    fn deliver_unframed(&mut self, conn: Key, run: &Run<'_>, io: &mut impl Transmit) {
+        let Self { registry, output } = self;
+        let framing = registry.table.framing(conn);
+        // Payloads that are sent as they are need no copy.
+        if let Some(payload) = only_payload(run.as_slice()).filter(|_| framing == Framing::Raw) {
+            let sent = io.transmit(conn.index(), &[IoSlice::new(payload)]);
+            return note_sent(self, conn, payload.len(), sent, |output, registry, sent| {
+                output.queue_bytes(registry, conn, &payload[sent..]);
+            });
+        }
+        let bytes = output.unframed.write(run, framing, &mut output.mask_keys);
+        let sent = io.transmit(conn.index(), &[IoSlice::new(&bytes)]);
+        note_sent(self, conn, bytes.len(), sent, |output, registry, sent| {
+            output.queue_shared(registry, conn, &bytes.slice(sent..));
+        });
+    }
+
     /// The stream took less than all, or has failed.
     #[cold]
     fn queue_undelivered(&mut self, conn: Key, run: &Run<'_>, sent: io::Result<usize>) {
@@ -69,5 +91,24 @@ impl Sockets {
             }
             Err(error) => registry.fail(conn, error),
         }
+    }
+}
+
+/// Queues what the stream did not take, if it has not failed.
+fn note_sent(
+    sockets: &mut Sockets,
+    conn: Key,
+    len: usize,
+    sent: io::Result<usize>,
+    queue: impl FnOnce(&mut Output, &mut Registry, usize),
+) {
+    let Sockets { registry, output } = sockets;
+    match sent {
+        Ok(sent) if sent == len => {}
+        Ok(sent) => {
+            queue(output, registry, sent);
+            output.note_blocked(registry, conn);
+        }
+        Err(error) => registry.fail(conn, error),
     }
 }

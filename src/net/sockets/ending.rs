@@ -2,6 +2,7 @@
 
 use super::Sockets;
 use super::deadlines::Deadlines;
+use super::limited_input::LimitedInput;
 use super::sender::Sender;
 use crate::net::disconnect::{ConnectError, Disconnect};
 use crate::net::life::Life;
@@ -24,7 +25,7 @@ impl Sockets {
         });
         registry.note_end(conn, Disconnect::ClosedByApplication { code });
         // The peer's close frame has to be read.
-        registry.unpause(conn);
+        LimitedInput::new(registry, conn).end_pauses();
         if registry.table.get(conn).is_some_and(Socket::is_closing_stream) {
             // Our half ends once all is written.
             registry.queue_reaping(conn);

@@ -1,15 +1,9 @@
 //! Handling of input: from what was received to the protocol, and whether to go on.
 
-use std::sync::Arc;
-
 use super::Sockets;
 use super::table::Whole;
-use crate::net::places::Standing;
-use crate::proto::handshake::{Acceptance, Refusal, UpgradeRequest};
-use crate::proto::http::{ExpectedBody, HttpResponse};
-use crate::proto::{Event, Handled, Limits, PeerError, ProtocolError, WorkBudget};
+use crate::proto::{Event, Handled, PeerError, ProtocolError, WorkBudget};
 use crate::slots::Key;
-use crate::time::Time;
 
 /// Replies to one receive are sent in one call up to this many bytes, and then as they come.
 pub(crate) const CORK_BYTES_MAX: usize = 256 * 1024;
@@ -23,7 +17,7 @@ impl Sockets {
         debug_assert!(self.output.cork.is_unused(), "what was corked before was flushed");
         self.registry.input.begin(conn, share);
         let socket = self.registry.table.set_fast_path(conn);
-        socket.is_some_and(|socket| !socket.receives_little)
+        socket.is_some_and(|socket| !socket.receives_little && !socket.is_rate_limited())
     }
 
     /// Ends with the input of the connection at hand; whether it was halted.
@@ -113,85 +107,5 @@ impl Sockets {
         if let Some(error) = close {
             registry.end_by_peer_error(conn, error);
         }
-    }
-
-    /// Accepts a client's request; `limits` hold from then on.
-    pub(crate) fn accept(
-        &mut self,
-        conn: Key,
-        request: &UpgradeRequest<'_>,
-        acceptance: &Acceptance,
-        limits: Arc<Limits>,
-    ) {
-        let Self { registry, output } = self;
-        output.write_frames(registry, conn, |socket, work| {
-            socket.set_limits(limits);
-            socket.accept(request, acceptance, work);
-        });
-        output.mark_http(registry, conn);
-    }
-
-    /// Receives the body of the request with this head before the response to it.
-    pub(crate) fn receive_body(&mut self, conn: Key, head: &[u8], body: ExpectedBody) {
-        let Self { registry, output } = self;
-        output.write_frames(registry, conn, |socket, work| socket.receive_body(head, body, work));
-        output.mark_http(registry, conn);
-        registry.arm(conn);
-    }
-
-    /// The response to the connection's request comes later, by `until`. Nothing more is read
-    /// before that.
-    pub(crate) fn await_response(&mut self, conn: Key, until: Time) {
-        let Some(socket) = self.registry.table.get_mut(conn) else {
-            return;
-        };
-        if let Some(socket) = socket.protocol.web_socket_mut() {
-            socket.await_response(until);
-        }
-        self.registry.set_halted(conn, true);
-        self.registry.stand(conn, Standing::Answering);
-        self.registry.arm(conn);
-    }
-
-    /// Whether the connection's request awaits a response that comes later.
-    pub(crate) fn awaits_response(&self, conn: Key) -> bool {
-        self.get(conn).is_some_and(|socket| socket.protocol.awaits_response() && !socket.is_dead())
-    }
-
-    /// Responds to a request that opens no connection; `is_last`: the connection ends then. Reading
-    /// stops while many of the responses before wait.
-    pub(crate) fn respond(
-        &mut self,
-        conn: Key,
-        response: &HttpResponse,
-        is_head: bool,
-        is_last: bool,
-    ) {
-        let Self { registry, output } = self;
-        output.write_frames(registry, conn, |socket, work| {
-            response.write_head(is_last, work.out);
-            socket.end_request(is_last, work);
-        });
-        if !is_head && !response.sent_body().is_empty() {
-            output.push_body(registry, conn, response.sent_body());
-        }
-        output.mark_http(registry, conn);
-        let Some(socket) = registry.table.get_mut(conn) else {
-            return;
-        };
-        socket.life.serve();
-        let queued = socket.queued();
-        // The next request has the whole time again.
-        registry.stand(conn, Standing::Answering);
-        // What is corked may have to wait, too.
-        if queued + output.corked_bytes() > registry.limits.soft {
-            registry.set_halted(conn, true);
-        }
-    }
-
-    /// Refuses a client's request.
-    pub(crate) fn refuse(&mut self, conn: Key, refusal: &Refusal) {
-        let Self { registry, output } = self;
-        output.write_frames(registry, conn, |socket, work| socket.refuse(refusal, work));
     }
 }

@@ -13,6 +13,8 @@ pub(crate) struct Input {
     is_halted: bool,
     /// How much more of it may be handled in this turn.
     share: WorkBudget,
+    /// The next message exceeds a rate limit, and is not handed over.
+    refuses_messages: bool,
     pub(super) replies: Replies,
 }
 
@@ -22,6 +24,7 @@ impl Input {
             conn: Key::NONE,
             is_halted: false,
             share: WorkBudget::UNLIMITED,
+            refuses_messages: false,
             replies: Replies::NONE,
         }
     }
@@ -32,6 +35,7 @@ impl Input {
         self.conn = conn;
         self.is_halted = false;
         self.share = share;
+        self.refuses_messages = false;
     }
 
     /// Ends it; whether it was halted.
@@ -69,6 +73,26 @@ impl Input {
 
     pub(super) const fn set_share(&mut self, share: WorkBudget) {
         self.share = share;
+    }
+
+    /// Lets at most that many messages be handed over. With none, the next one exceeds a rate
+    /// limit.
+    pub(crate) fn limit_messages(&mut self, count: usize) {
+        self.refuses_messages = count == 0;
+        if count > 0 {
+            self.share.limit_frames(count);
+        }
+    }
+
+    #[inline]
+    pub(crate) const fn refuses_messages(&self) -> bool {
+        self.refuses_messages
+    }
+
+    /// How many messages may be handed over.
+    #[inline]
+    pub(crate) const fn messages_left(&self) -> usize {
+        if self.refuses_messages { 0 } else { self.share.frames() }
     }
 
     /// Counts messages that were handed over.

@@ -24,6 +24,7 @@ mod flush;
 mod handling;
 mod handshakes;
 mod input;
+mod limited_input;
 mod memory;
 mod output;
 mod reading;
@@ -47,6 +48,7 @@ use crate::slots::Key;
 use crate::time::Time;
 
 pub(crate) use self::handling::CORK_BYTES_MAX;
+pub(crate) use self::limited_input::LimitedInput;
 pub(crate) use self::responding::Streaming;
 pub(crate) use self::sender::Sender;
 pub(crate) use self::streaming::NextInput;

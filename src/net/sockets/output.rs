@@ -3,9 +3,10 @@
 
 use bytes::Bytes;
 
+use super::limited_input::LimitedInput;
 use super::registry::Registry;
 use super::table::Table;
-use super::unframed::LastUnframed;
+use super::unframed::{UnframedRuns, reframe};
 use super::work_queue::WorkQueue;
 use crate::net::cork::{Cork, Lent, REUSE_BYTES_MIN};
 use crate::net::disconnect::Disconnect;
@@ -15,9 +16,7 @@ use crate::net::outbox::{FrameStorage, Outbox, OutboxPool, end_of_begun};
 use crate::net::protocol::Protocol;
 use crate::net::rare_state::End;
 use crate::net::send_status::SendStatus;
-use crate::proto::{
-    Buffer, CloseCode, FrameHeader, MaskKeys, Message, Payload, Role, WebSocket, Workspace,
-};
+use crate::proto::{Buffer, CloseCode, MaskKeys, Message, Payload, WebSocket, Workspace};
 use crate::slots::Key;
 use crate::topics::{Frames, Run};
 
@@ -33,7 +32,7 @@ pub(crate) struct Output {
     pub(crate) mask_keys: MaskKeys,
     /// Where control frames are written for a connection that is not corked.
     scratch: Vec<u8>,
-    pub(super) unframed: LastUnframed,
+    pub(super) unframed: UnframedRuns,
     /// Where a message is compressed for one connection.
     pub(super) compressed: Vec<u8>,
     /// Connections with output to flush.
@@ -54,7 +53,7 @@ impl Output {
             storage: FrameStorage::default(),
             mask_keys,
             scratch: Vec::new(),
-            unframed: LastUnframed::default(),
+            unframed: UnframedRuns::default(),
             compressed: Vec::new(),
             dirty: WorkQueue::new(Lists::TO_FLUSH),
             drained: WorkQueue::new(Lists::DRAINED),
@@ -77,6 +76,13 @@ impl Output {
     /// Whether the outbox of some has emptied after it had waited for the peer.
     pub(crate) fn has_drained(&self) -> bool {
         !self.drained.is_empty()
+    }
+
+    /// Queues a connection again whose outbox is empty, and for which there is more.
+    pub(crate) fn drain_again(&mut self, registry: &mut Registry, conn: Key) {
+        if let Some(socket) = registry.table.get_mut(conn) {
+            self.drained.push(conn, socket);
+        }
     }
 
     pub(crate) fn drained_len(&self) -> usize {
@@ -313,6 +319,33 @@ impl Output {
         }
     }
 
+    /// Appends a run to what waits for a connection without frames.
+    pub(super) fn push_unframed(&mut self, registry: &mut Registry, conn: Key, run: &Run<'_>) {
+        let framing = registry.table.framing(conn);
+        let bytes = self.unframed.write(run, framing, &mut self.mask_keys);
+        self.queue_shared(registry, conn, &bytes);
+    }
+
+    /// Appends bytes that others may get, too. Short ones are copied.
+    pub(super) fn queue_shared(&mut self, registry: &mut Registry, conn: Key, bytes: &Bytes) {
+        if bytes.len() < REUSE_BYTES_MIN {
+            return self.queue_bytes(registry, conn, bytes);
+        }
+        if registry.is_corked(conn) {
+            return self.cork.push_shared(bytes.clone());
+        }
+        let Some(socket) = registry.table.get_mut(conn) else {
+            return;
+        };
+        let outbox = socket.outbox.get_or_insert_with(|| self.outboxes.take(&mut self.storage));
+        outbox.push_shared(bytes, 0..bytes.len(), &mut self.storage);
+        if socket.blocked {
+            registry.note_level(conn);
+        } else {
+            self.dirty.push(conn, socket);
+        }
+    }
+
     /// All that waits so far is HTTP responses, and no frames.
     pub(super) fn mark_http(&mut self, registry: &mut Registry, conn: Key) {
         if registry.is_corked(conn) {
@@ -366,7 +399,7 @@ impl Output {
             };
             self.write(registry, conn, close);
             registry.rank_output(conn);
-            registry.unpause(conn);
+            LimitedInput::new(registry, conn).end_pauses();
             registry.end(conn, End::Disconnect(reason));
             if is_raw {
                 registry.kill(conn);
@@ -398,27 +431,5 @@ impl Output {
             Some(reuse) => self.cork.fill_assembled(&reuse, buffer.into_storage().0),
             None => self.storage.buffers.recycle(buffer),
         }
-    }
-}
-
-/// The payload of a server's frame, if there is no other.
-pub(super) fn only_payload(frames: &[u8]) -> Option<&[u8]> {
-    let (header, len) = FrameHeader::parse_agreed(frames, Role::Client, true).ok()??;
-    (len + header.len as usize == frames.len()).then(|| &frames[len..])
-}
-
-/// Writes a server's frames again with another framing.
-pub(super) fn reframe(
-    mut frames: &[u8],
-    framing: Framing,
-    mask_keys: &mut MaskKeys,
-    out: &mut Vec<u8>,
-) {
-    while let Ok(Some((header, len))) = FrameHeader::parse_agreed(frames, Role::Client, true) {
-        let (frame, rest) = frames.split_at(len + header.len as usize);
-        let FrameHeader { opcode, compressed, .. } = header;
-        let payload = Payload { opcode, compressed, bytes: &frame[len..] };
-        framing.next(mask_keys).write(&payload, out);
-        frames = rest;
     }
 }

@@ -56,7 +56,8 @@ impl Registry {
         }
     }
 
-    pub(super) fn resume_if_unread(&mut self, conn: Key) {
+    /// Reads from the connection again, if there may be input that was not read.
+    pub(crate) fn resume_if_unread(&mut self, conn: Key) {
         let Some(socket) = self.table.get_mut(conn) else {
             return;
         };
@@ -97,7 +98,9 @@ impl Registry {
         let Some(socket) = self.table.get_mut(conn) else {
             return ReadPermission::Nothing;
         };
-        if socket.paused || socket.protocol.awaits_response() {
+        if socket.is_paused() || socket.protocol.awaits_response() {
+            // Once the request is answered, nothing repeats the readiness.
+            socket.unread |= !socket.is_paused();
             self.input.set_halted(conn, true);
             return ReadPermission::Nothing;
         }

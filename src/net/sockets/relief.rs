@@ -14,6 +14,7 @@
 //! asks for more than its share is closed itself.
 
 use super::Sockets;
+use super::limited_input::LimitedInput;
 use super::output::Output;
 use super::registry::Registry;
 use crate::net::disconnect::{Disconnect, MemoryLimit};
@@ -168,7 +169,7 @@ impl Relief<'_> {
         if let Some(leftover) = leftover {
             output.storage.buffers.give(leftover.storage);
         }
-        registry.unpause(conn);
+        LimitedInput::new(registry, conn).end_pauses();
         let reason = Disconnect::MemoryPressure(MemoryLimit::Inbound);
         registry.end(conn, End::Disconnect(reason));
     }

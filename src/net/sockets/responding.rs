@@ -1,14 +1,20 @@
-//! Responses that are sent in pieces.
+//! Responses to the requests of clients, whole and in pieces.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Sockets;
+use super::output::Output;
+use super::registry::Registry;
 use crate::net::disconnect::Disconnect;
+use crate::net::places::Standing;
 use crate::net::rare_state::End;
 use crate::proto::event_stream::write_event;
-use crate::proto::http::{Body, HttpResponse, ResponseStream};
-use crate::proto::{Message, WebSocket};
+use crate::proto::handshake::{Acceptance, Refusal, UpgradeRequest};
+use crate::proto::http::{Body, ExpectedBody, HttpResponse, ResponseStream};
+use crate::proto::{Limits, Message, WebSocket};
 use crate::slots::Key;
+use crate::time::Time;
 
 /// A response that is to be sent in pieces.
 #[derive(Debug)]
@@ -20,42 +26,9 @@ pub(crate) struct Streaming<'a> {
 }
 
 impl Sockets {
-    /// Writes the head of a response, and makes the connection a stream for that handler.
-    pub(crate) fn stream(&mut self, conn: Key, streaming: &Streaming<'_>, handler: usize) {
-        let Streaming { head, body, interval } = *streaming;
-        let Self { registry, output } = self;
-        output.write_frames(registry, conn, |_, work| {
-            head.write_streamed_head(body, work.out);
-        });
-        let now = registry.now;
-        let Some(socket) = registry.table.get_mut(conn) else {
-            return;
-        };
-        if let Some(limits) = socket.protocol.web_socket().map(WebSocket::limits_shared) {
-            socket.protocol = ResponseStream::new(body, interval, limits, now).into();
-            socket.set_handler(handler);
-        }
-        registry.note_standing(conn, true);
-        registry.count_inbound(conn);
-    }
-
-    /// Appends bytes to a stream of events: whole events, or what comes before the first.
-    pub(crate) fn queue_event_bytes(&mut self, conn: Key, bytes: &[u8]) {
-        let Self { registry, output } = self;
-        output.queue_bytes(registry, conn, bytes);
-    }
-
-    /// Whether the connection is a stream of events.
-    pub(crate) fn is_event_stream(&self, conn: Key) -> bool {
-        let response = self.get(conn).and_then(|socket| socket.protocol.response());
-        response.is_some_and(|response| response.body() == Body::Events)
-    }
-
-    /// Sends an event with that name.
-    pub(crate) fn send_event(&mut self, conn: Key, name: &str, data: &str) {
-        let mut event = Vec::new();
-        write_event(Some(name), None, &Message::Text(data).into(), &mut event);
-        self.queue_event_bytes(conn, &event);
+    /// Responses to clients' requests.
+    pub(crate) fn responses(&mut self) -> Responses<'_> {
+        Responses { registry: &mut self.registry, output: &mut self.output }
     }
 
     /// Discards what a client has sent behind its last request. It is disconnected if that is much.
@@ -68,5 +41,147 @@ impl Sockets {
             registry.end(conn, End::Disconnect(Disconnect::UnusedInput { limit }));
             registry.kill(conn);
         }
+    }
+}
+
+/// Writes responses to clients' requests.
+pub(crate) struct Responses<'a> {
+    registry: &'a mut Registry,
+    output: &'a mut Output,
+}
+
+impl Responses<'_> {
+    /// Accepts a client's request; `limits` hold from then on.
+    pub(crate) fn accept(
+        self,
+        conn: Key,
+        request: &UpgradeRequest<'_>,
+        acceptance: &Acceptance,
+        limits: Arc<Limits>,
+    ) {
+        let Self { registry, output } = self;
+        output.write_frames(registry, conn, |socket, work| {
+            socket.set_limits(limits);
+            socket.accept(request, acceptance, work);
+        });
+        output.mark_http(registry, conn);
+    }
+
+    /// Receives the body of the request with this head before the response to it.
+    pub(crate) fn receive_body(self, conn: Key, head: &[u8], body: ExpectedBody) {
+        let Self { registry, output } = self;
+        output.write_frames(registry, conn, |socket, work| {
+            if let Some(request) = socket.server_request() {
+                request.receive_body(head, body, work);
+            }
+        });
+        output.mark_http(registry, conn);
+        registry.arm(conn);
+    }
+
+    /// The response to the connection's request comes later, by `until`. Nothing more is read
+    /// before that.
+    pub(crate) fn wait(self, conn: Key, until: Time) {
+        let Some(socket) = self.registry.table.get_mut(conn) else {
+            return;
+        };
+        let request = socket.protocol.web_socket_mut().and_then(WebSocket::server_request);
+        if let Some(request) = request {
+            request.await_response(until);
+        }
+        self.registry.set_halted(conn, true);
+        self.registry.stand(conn, Standing::Answering);
+        self.registry.arm(conn);
+    }
+
+    /// Responds to a request that opens no connection; `is_last`: the connection ends then. Reading
+    /// stops while many of the responses before wait.
+    pub(crate) fn respond(self, conn: Key, response: &HttpResponse, is_head: bool, is_last: bool) {
+        let Self { registry, output } = self;
+        output.write_frames(registry, conn, |socket, work| {
+            response.write_head(is_last, work.out);
+            if let Some(request) = socket.server_request() {
+                request.end(is_last, work);
+            }
+        });
+        if !is_head && !response.sent_body().is_empty() {
+            output.push_body(registry, conn, response.sent_body());
+        }
+        output.mark_http(registry, conn);
+        let Some(socket) = registry.table.get_mut(conn) else {
+            return;
+        };
+        socket.life.serve();
+        let queued = socket.queued();
+        // The next request has the whole time again.
+        registry.stand(conn, Standing::Answering);
+        // What is corked may have to wait, too.
+        if queued + output.corked_bytes() > registry.limits.soft {
+            registry.set_halted(conn, true);
+        }
+    }
+
+    /// Refuses a client's request.
+    pub(crate) fn refuse(self, conn: Key, refusal: &Refusal) {
+        let Self { registry, output } = self;
+        output.write_frames(registry, conn, |socket, work| socket.refuse(refusal, work));
+    }
+
+    /// Writes the head of a response that has no body because it describes one, and ends.
+    pub(crate) fn describe(self, conn: Key, streaming: &Streaming<'_>) {
+        let Self { registry, output } = self;
+        output.write_frames(registry, conn, |socket, work| {
+            streaming.head.write_streamed_head(streaming.body, work.out);
+            if let Some(request) = socket.server_request() {
+                request.end(true, work);
+            }
+        });
+        output.mark_http(registry, conn);
+        if let Some(socket) = registry.table.get_mut(conn) {
+            socket.life.serve();
+        }
+        registry.stand(conn, Standing::Answering);
+    }
+
+    /// Writes the head of a response, and makes the connection a stream for that handler.
+    pub(crate) fn stream(self, conn: Key, streaming: &Streaming<'_>, handler: usize) {
+        let Streaming { head, body, interval } = *streaming;
+        let Self { registry, output } = self;
+        output.write_frames(registry, conn, |_, work| {
+            head.write_streamed_head(body, work.out);
+        });
+        let now = registry.now;
+        let Some(socket) = registry.table.get_mut(conn) else {
+            return;
+        };
+        if let Some(limits) = socket.protocol.web_socket().map(WebSocket::limits).cloned() {
+            socket.protocol = ResponseStream::new(body, interval, limits, now).into();
+            socket.set_handler(handler);
+        }
+        registry.note_standing(conn, true);
+        registry.count_inbound(conn);
+    }
+
+    /// Appends bytes to a stream of events: whole events, or what comes before the first.
+    pub(crate) fn queue_events(self, conn: Key, bytes: &[u8]) {
+        let Self { registry, output } = self;
+        output.queue_bytes(registry, conn, bytes);
+    }
+
+    /// Names the broadcasts to a topic, for the streams whose events have names.
+    pub(crate) fn name_topic(self, topic: Key, name: &str) {
+        self.output.unframed.name(topic, name);
+    }
+
+    /// Forgets the name of a topic that is gone.
+    pub(crate) fn forget_topic(self, topic: Key) {
+        self.output.unframed.forget_name(topic);
+    }
+
+    /// Sends an event with that name.
+    pub(crate) fn send_event(self, conn: Key, name: &str, data: &str) {
+        let mut event = Vec::new();
+        write_event(Some(name), None, &Message::Text(data).into(), &mut event);
+        self.queue_events(conn, &event);
     }
 }

@@ -8,7 +8,7 @@ use crate::net::framing::Framing;
 use crate::net::send_status::SendStatus;
 use crate::net::socket::Socket;
 use crate::net::streams::Transmit;
-use crate::proto::{Message, Payload, PreparedMessage};
+use crate::proto::{FrameHeader, Message, Payload, PreparedMessage};
 use crate::slots::Key;
 use crate::topics::{Frames, Run, SendCapacity};
 
@@ -92,7 +92,7 @@ impl Sender<'_> {
         let queued = self.sockets.get(conn).map_or(0, Socket::queued);
         let Sockets { registry, output } = &mut *self.sockets;
         let hard = registry.input.replies.hard_limit(conn, &registry.limits);
-        if queued > 0 && queued + payload.len() > hard {
+        if queued > 0 && queued + payload.len() + FrameHeader::MAX_LEN > hard {
             return output.overflow(registry, conn, Disconnect::Overflow);
         }
         if !self.has_capacity(conn, payload.len()) {
@@ -145,7 +145,7 @@ impl Sender<'_> {
         match framing {
             Framing::Unmasked => output.push_run(registry, conn, run, 0),
             Framing::Masked => output.push_reframed(registry, conn, frames),
-            Framing::Raw | Framing::Chunks | Framing::Events => {
+            Framing::Raw | Framing::Chunks | Framing::Events | Framing::NamedEvents => {
                 output.push_unframed(registry, conn, run);
             }
         }

@@ -100,7 +100,7 @@ impl<'a> RawStreams<'a> {
         let Some(socket) = registry.table.get_mut(conn) else {
             return;
         };
-        let is_paused = socket.paused;
+        let is_paused = socket.is_paused();
         let Some(stream) = socket.protocol.stream_mut() else {
             return;
         };

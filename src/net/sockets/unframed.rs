@@ -1,24 +1,25 @@
 //! Broadcasts to connections without frames: raw streams and streamed responses.
 
-use std::io::{self, IoSlice};
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use bytes::Bytes;
 
-use super::Sockets;
-use super::output::{Output, only_payload, reframe};
-use super::registry::Registry;
-use crate::net::cork::REUSE_BYTES_MIN;
 use crate::net::framing::Framing;
-use crate::net::streams::Transmit;
-use crate::proto::MaskKeys;
+use crate::proto::event_stream::write_event;
+use crate::proto::{FrameHeader, MaskKeys, Payload, Role};
 use crate::slots::Key;
 use crate::topics::{Run, Source};
 
-/// The last run that was written without frames, for all who get the same.
+/// Writes runs without frames: once for all who get the same run one after the other.
 #[derive(Debug, Default)]
-pub(super) struct LastUnframed(Option<Unframed>);
+pub(super) struct UnframedRuns {
+    last: Option<Unframed>,
+    /// The names of topics whose broadcasts are named events.
+    names: BTreeMap<Key, Box<str>>,
+}
 
+/// A run that was written without frames.
 #[derive(Debug)]
 struct Unframed {
     source: Source,
@@ -28,96 +29,81 @@ struct Unframed {
     bytes: Bytes,
 }
 
-impl LastUnframed {
-    /// The messages of a run, written as the framing says. They are written once for all who get
-    /// the same run one after the other.
-    fn write(&mut self, run: &Run<'_>, framing: Framing, mask_keys: &mut MaskKeys) -> Bytes {
+impl UnframedRuns {
+    /// Names the broadcasts to a topic.
+    pub(super) fn name(&mut self, topic: Key, name: &str) {
+        self.names.entry(topic).or_insert_with(|| name.into());
+    }
+
+    /// Forgets the name of a topic that is gone.
+    pub(super) fn forget_name(&mut self, topic: Key) {
+        self.names.remove(&topic);
+    }
+
+    /// The messages of a run, written as the framing says.
+    pub(super) fn write(
+        &mut self,
+        run: &Run<'_>,
+        framing: Framing,
+        mask_keys: &mut MaskKeys,
+    ) -> Bytes {
         let range = run.frames.range();
         let is_same = |last: &Unframed| {
             Some(last.source) == run.source && last.range == range && last.framing == framing
         };
-        if let Some(last) = self.0.as_ref().filter(|last| is_same(last)) {
+        if let Some(last) = self.last.as_ref().filter(|last| is_same(last)) {
             return last.bytes.clone();
         }
         let mut bytes = Vec::with_capacity(run.as_slice().len() + run.as_slice().len() / 8);
-        reframe(run.as_slice(), framing, mask_keys, &mut bytes);
+        match run.source {
+            Some(source) if matches!(framing, Framing::Events | Framing::NamedEvents) => {
+                let is_named = framing == Framing::NamedEvents;
+                let name = self.names.get(&source.topic).filter(|_| is_named);
+                let first = source.number + messages(run.frames.before()).count() as u64;
+                for (id, payload) in (first..).zip(messages(run.as_slice())) {
+                    write_event(name.map(|name| &**name), Some(id), &payload, &mut bytes);
+                }
+            }
+            _ => reframe(run.as_slice(), framing, mask_keys, &mut bytes),
+        }
         let bytes = Bytes::from(bytes);
         // Frames that were not broadcast, or are compressed, have no source to know them by.
         let source = run.source.filter(|source| source.first.is_some());
-        self.0 = source.map(|source| Unframed { source, range, framing, bytes: bytes.clone() });
+        self.last = source.map(|source| Unframed { source, range, framing, bytes: bytes.clone() });
         bytes
     }
 
     /// Forgets it: nobody else gets the same.
     pub(super) fn clear(&mut self) {
-        self.0 = None;
+        self.last = None;
     }
 }
 
-impl Sockets {
-    /// Delivers a run to a connection without frames for which nothing waits.
-    pub(super) fn deliver_unframed(&mut self, conn: Key, run: &Run<'_>, io: &mut impl Transmit) {
-        let Self { registry, output } = self;
-        let framing = registry.table.framing(conn);
-        // Payloads that are sent as they are need no copy.
-        if let Some(payload) = only_payload(run.as_slice()).filter(|_| framing == Framing::Raw) {
-            let sent = io.transmit(conn.index(), &[IoSlice::new(payload)]);
-            return note_sent(self, conn, payload.len(), sent, |output, registry, sent| {
-                output.queue_bytes(registry, conn, &payload[sent..]);
-            });
-        }
-        let bytes = output.unframed.write(run, framing, &mut output.mask_keys);
-        let sent = io.transmit(conn.index(), &[IoSlice::new(&bytes)]);
-        note_sent(self, conn, bytes.len(), sent, |output, registry, sent| {
-            output.queue_shared(registry, conn, &bytes.slice(sent..));
-        });
-    }
+/// The payload of a server's frame, if there is no other.
+pub(super) fn only_payload(frames: &[u8]) -> Option<&[u8]> {
+    let (header, len) = FrameHeader::parse_agreed(frames, Role::Client, true).ok()??;
+    (len + header.len as usize == frames.len()).then(|| &frames[len..])
 }
 
-/// Queues what the stream did not take, if it has not failed.
-fn note_sent(
-    sockets: &mut Sockets,
-    conn: Key,
-    len: usize,
-    sent: io::Result<usize>,
-    queue: impl FnOnce(&mut Output, &mut Registry, usize),
+/// Writes a server's frames again with another framing.
+pub(super) fn reframe(
+    frames: &[u8],
+    framing: Framing,
+    mask_keys: &mut MaskKeys,
+    out: &mut Vec<u8>,
 ) {
-    let Sockets { registry, output } = sockets;
-    match sent {
-        Ok(sent) if sent == len => {}
-        Ok(sent) => {
-            queue(output, registry, sent);
-            output.note_blocked(registry, conn);
-        }
-        Err(error) => registry.fail(conn, error),
+    for payload in messages(frames) {
+        framing.next(mask_keys).write(&payload, out);
     }
 }
 
-impl Output {
-    /// Appends a run to what waits for a connection without frames.
-    pub(super) fn push_unframed(&mut self, registry: &mut Registry, conn: Key, run: &Run<'_>) {
-        let framing = registry.table.framing(conn);
-        let bytes = self.unframed.write(run, framing, &mut self.mask_keys);
-        self.queue_shared(registry, conn, &bytes);
-    }
-
-    /// Appends bytes that others may get, too. Short ones are copied.
-    fn queue_shared(&mut self, registry: &mut Registry, conn: Key, bytes: &Bytes) {
-        if bytes.len() < REUSE_BYTES_MIN {
-            return self.queue_bytes(registry, conn, bytes);
-        }
-        if registry.is_corked(conn) {
-            return self.cork.push_shared(bytes.clone());
-        }
-        let Some(socket) = registry.table.get_mut(conn) else {
-            return;
-        };
-        let outbox = socket.outbox.get_or_insert_with(|| self.outboxes.take(&mut self.storage));
-        outbox.push_shared(bytes, 0..bytes.len(), &mut self.storage);
-        if socket.blocked {
-            registry.note_level(conn);
-        } else {
-            self.dirty.push(conn, socket);
-        }
-    }
+/// The payloads of a server's frames.
+fn messages(mut frames: &[u8]) -> impl Iterator<Item = Payload<'_>> {
+    std::iter::from_fn(move || {
+        let (header, len) = FrameHeader::parse_agreed(frames, Role::Client, true).ok()??;
+        let (frame, rest) = frames.split_at(len + header.len as usize);
+        frames = rest;
+        let FrameHeader { opcode, compressed, .. } = header;
+        Some(Payload { opcode, compressed, bytes: &frame[len..] })
+    })
 }

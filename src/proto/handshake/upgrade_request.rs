@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::str;
 
 use super::{HandshakeError, Key};
@@ -89,6 +90,17 @@ impl<'a> UpgradeRequest<'a> {
     #[must_use]
     pub fn query(&self) -> Option<&'a str> {
         self.http.query()
+    }
+
+    /// The part of the path that a parameter of the route stands for, as [`HttpRequest::param`].
+    #[must_use]
+    pub fn param(&self, name: &str) -> Option<Cow<'a, str>> {
+        self.http.param(name)
+    }
+
+    /// The names and values in the query, as [`HttpRequest::query_pairs`].
+    pub fn query_pairs(&self) -> impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)> {
+        self.http.query_pairs()
     }
 
     /// The host and optional port that the client addressed: that of a target in absolute form

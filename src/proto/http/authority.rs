@@ -15,21 +15,17 @@ impl<'a> Authority<'a> {
     /// This is stricter than RFC 3986 §3.2, which allows percent signs and sub-delimiters in names.
     /// No DNS name has these, and a comma could separate two hosts in one header.
     pub(crate) fn parse(text: &'a str) -> Option<Self> {
-        let (host, rest) = if text.starts_with('[') {
-            text.split_at(text.find(']')? + 1)
-        } else {
-            text.split_at(text.find(':').unwrap_or(text.len()))
+        let host_len = match text.strip_prefix('[') {
+            Some(address) => ipv6_len(address)? + "[]".len(),
+            None => text.bytes().position(|byte| !is_name_byte(byte)).unwrap_or(text.len()),
         };
-        let valid = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
-            Some(address) => address.parse::<Ipv6Addr>().is_ok(),
-            None => !host.is_empty() && host.bytes().all(is_name_byte),
-        };
+        let (host, rest) = text.split_at_checked(host_len).filter(|(host, _)| !host.is_empty())?;
         let port = match rest.strip_prefix(':') {
             Some(digits) => Some(parse_port(digits)?),
             None if rest.is_empty() => None,
             None => return None,
         };
-        valid.then_some(Self { host, port })
+        Some(Self { host, port })
     }
 
     /// Whether both name the same host and port, where a missing port is `default`.
@@ -39,8 +35,14 @@ impl<'a> Authority<'a> {
     }
 }
 
-fn is_name_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)
+const fn is_name_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+}
+
+/// The length of the IPv6 address at the front, before a bracket.
+fn ipv6_len(text: &str) -> Option<usize> {
+    let (address, _) = text.split_once(']')?;
+    address.parse::<Ipv6Addr>().is_ok().then_some(address.len())
 }
 
 fn parse_port(digits: &str) -> Option<u16> {

@@ -47,6 +47,8 @@ pub enum HttpError {
     InvalidHeaderLine,
     /// A carriage return or a line feed stands without the other (RFC 9112 §2.2).
     InvalidLineEnding,
+    /// A parameter in the path is not UTF-8 in percent-encoding.
+    InvalidParameter,
     /// The request line or status line is malformed.
     InvalidStartLine,
     /// The request target is neither a path nor a URL of `http`, `https`, `ws` or `wss`, or it has
@@ -128,6 +130,7 @@ impl fmt::Display for HttpError {
             Self::InvalidChunk => f.write_str("malformed chunk"),
             Self::InvalidHeaderLine => f.write_str("malformed header line"),
             Self::InvalidLineEnding => f.write_str("line ending that is not CR LF"),
+            Self::InvalidParameter => f.write_str("path parameter that is not encoded UTF-8"),
             Self::InvalidStartLine => f.write_str("malformed first line"),
             Self::InvalidTarget => f.write_str("request target that is no path or URL"),
             Self::LeadingEmptyLine => f.write_str("empty line before the head"),

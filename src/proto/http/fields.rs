@@ -7,7 +7,11 @@ use super::{HeadLimits, HttpError};
 
 /// The header lines of a parsed head, in order.
 #[derive(Clone, Debug)]
-pub(crate) struct Fields<'a>(Vec<Header<'a>>);
+pub(crate) struct Fields<'a> {
+    lines: Vec<Header<'a>>,
+    /// Whether a line concerns a body. Few requests have one, so the others look for none.
+    may_have_body: bool,
+}
 
 /// The default limit of header lines.
 const INLINE_HEADERS_MAX: usize = 100;
@@ -43,11 +47,17 @@ impl<'a> HeaderBuffer<'a> {
 
 impl<'a> Fields<'a> {
     pub(crate) fn new(lines: &[Header<'a>]) -> Self {
-        Self(lines.to_vec())
+        let may_have_body = lines.iter().any(|line| concerns_body(line.name));
+        Self { lines: lines.to_vec(), may_have_body }
+    }
+
+    /// Whether there is a header that declares a body, or an expectation of one.
+    pub(crate) const fn may_have_body(&self) -> bool {
+        self.may_have_body
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&'a str, &'a [u8])> {
-        self.0.iter().map(|line| (line.name, line.value))
+        self.lines.iter().map(|line| (line.name, line.value))
     }
 
     /// The value of the first header with this name, if it is UTF-8.
@@ -61,7 +71,7 @@ impl<'a> Fields<'a> {
         std::iter::from_fn(move || {
             let index = self.find(name, at)?;
             at = index + 1;
-            let value = self.0[index].value;
+            let value = self.lines[index].value;
             #[cfg(test)]
             walked::add(value.len());
             Some(value)
@@ -71,9 +81,11 @@ impl<'a> Fields<'a> {
     /// The index of the first header with this name, from index `start` on.
     #[inline(never)]
     fn find(&self, name: &str, start: usize) -> Option<usize> {
-        let mut lines = self.0.get(start..)?.iter();
+        let mut lines = self.lines.get(start..)?.iter();
         // Most names are written in the usual case, so that one comparison is enough.
-        let has_name = |other: &str| other == name || other.eq_ignore_ascii_case(name);
+        let has_name = |other: &str| {
+            other.len() == name.len() && (other == name || other.eq_ignore_ascii_case(name))
+        };
         Some(start + lines.position(|line| has_name(line.name))?)
     }
 
@@ -114,6 +126,9 @@ impl<'a> Fields<'a> {
     /// its limit applies wherever the token is.
     #[inline(never)]
     pub(crate) fn has_token(&self, name: &'static str, token: &str) -> Result<bool, HttpError> {
+        if self.find(name, 0).is_none() {
+            return Ok(false);
+        }
         let (mut count, mut has_it) = (0, false);
         for piece in self.values(name).flat_map(|value| value.split_inclusive(is_comma)) {
             count += 1;
@@ -127,11 +142,17 @@ impl<'a> Fields<'a> {
 
     /// Refuses a list with more elements than [`HeadLimits::ELEMENTS_MAX`].
     pub(crate) fn check_list(&self, name: &'static str) -> Result<(), HttpError> {
-        self.elements(name).try_for_each(|element| element.map(drop))
+        match self.find(name, 0) {
+            None => Ok(()),
+            Some(_) => self.elements(name).try_for_each(|element| element.map(drop)),
+        }
     }
 
     /// Refuses a head that announces a body. A proxy on the way may expect the body.
     pub(crate) fn check_no_body(&self) -> Result<(), HttpError> {
+        if !self.may_have_body {
+            return Ok(());
+        }
         if self.values("Transfer-Encoding").next().is_some() {
             return Err(HttpError::BodyNotAllowed);
         }
@@ -140,6 +161,17 @@ impl<'a> Fields<'a> {
             Some(_) => Err(HttpError::BodyNotAllowed),
         }
     }
+}
+
+/// Whether a header of this name concerns the body of a message.
+fn concerns_body(name: &str) -> bool {
+    let known = match name.len() {
+        6 => "Expect",
+        14 => "Content-Length",
+        17 => "Transfer-Encoding",
+        _ => return false,
+    };
+    name.eq_ignore_ascii_case(known)
 }
 
 /// The element without the comma after it, and without white space around it.

@@ -88,6 +88,9 @@ impl HeadScanner {
         let mut index = 0;
         while index < piece.len() {
             index += self.skip(&piece[index..]);
+            if self.ends_line(&piece[index..]) {
+                index += 2;
+            }
             let Some(&byte) = piece.get(index) else {
                 break;
             };
@@ -98,6 +101,19 @@ impl HeadScanner {
             }
         }
         Ok(None)
+    }
+
+    /// Reads the end of a line if it is whole: as [`step`](Self::step) would, in one go.
+    fn ends_line(&mut self, piece: &[u8]) -> bool {
+        let is_whole = self.state == State::Line
+            && piece.starts_with(b"\r\n")
+            && self.max_bytes - self.bytes >= 2;
+        if is_whole {
+            self.bytes += 2;
+            self.line = 0;
+            self.state = State::LineStart;
+        }
+        is_whole
     }
 
     /// Skips the ordinary bytes of a line, many at a time, up to a limit or the first byte that

@@ -72,10 +72,26 @@ impl ExtraHeaders {
     }
 }
 
+#[inline]
 pub(crate) fn write_header(out: &mut Vec<u8>, name: &str, value: &[u8]) {
     for part in [name.as_bytes(), b": ", value, b"\r\n"] {
         out.extend_from_slice(part);
     }
+}
+
+/// Appends a decimal number.
+pub(crate) fn write_number(out: &mut Vec<u8>, mut number: usize) {
+    const DIGITS_MAX: usize = usize::MAX.ilog10() as usize + 1;
+    let (mut digits, mut start) = ([0; DIGITS_MAX], DIGITS_MAX);
+    loop {
+        start -= 1;
+        digits[start] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[start..]);
 }
 
 /// The headers that an application cannot add. Each would contradict what this crate writes, or
@@ -117,6 +133,15 @@ pub(super) const fn is_value(value: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_are_decimal() {
+        for number in [0, 9, 10, 200, 65_536, usize::MAX] {
+            let mut out = Vec::new();
+            write_number(&mut out, number);
+            assert_eq!(out, number.to_string().as_bytes());
+        }
+    }
 
     #[test]
     fn nothing_can_be_injected() {

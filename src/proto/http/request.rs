@@ -1,7 +1,10 @@
+use std::borrow::Cow;
 use std::str;
 
 use super::authority::Authority;
 use super::fields::{Fields, HeaderBuffer};
+use super::pattern::Template;
+use super::percent;
 use super::target::Target;
 use super::{BodyLength, ExpectedBody, HeadLimits, HeadScanner, HttpError};
 
@@ -26,6 +29,8 @@ pub struct HttpRequest<'a> {
     fields: Fields<'a>,
     /// The body, if it was received.
     body: Option<&'a [u8]>,
+    /// The pattern of the route, if it has parameters. It matches the path.
+    template: Option<&'a Template>,
 }
 
 impl<'a> HttpRequest<'a> {
@@ -65,7 +70,8 @@ impl<'a> HttpRequest<'a> {
         };
         let method = parsed.method.unwrap_or_default();
         let target = Target(parsed.path.unwrap_or_default());
-        Ok(Self { method, target, is_http_1_0, fields: Fields::new(parsed.headers), body: None })
+        let fields = Fields::new(parsed.headers);
+        Ok(Self { method, target, is_http_1_0, fields, body: None, template: None })
     }
 
     /// Checks what every request for a resource must have.
@@ -93,7 +99,7 @@ impl<'a> HttpRequest<'a> {
         let Some(host) = self.fields.single("Host")? else {
             return if self.is_http_1_0 { Ok(()) } else { Err(HttpError::MissingHeader("Host")) };
         };
-        match Authority::parse(visible_ascii("Host", host)?) {
+        match str::from_utf8(host).ok().and_then(Authority::parse) {
             Some(_) => Ok(()),
             None => Err(HttpError::MalformedHeader("Host")),
         }
@@ -137,6 +143,24 @@ impl<'a> HttpRequest<'a> {
         Self { body: Some(body), ..self }
     }
 
+    /// The request with the parameters that a pattern finds in its path, which it matches.
+    ///
+    /// # Errors
+    ///
+    /// [`HttpError::InvalidParameter`].
+    #[inline]
+    pub(crate) fn with_template(self, template: Option<&'a Template>) -> Result<Self, HttpError> {
+        match template.is_none_or(|template| template.can_decode(self.path())) {
+            true => Ok(Self { template, ..self }),
+            false => Err(HttpError::InvalidParameter),
+        }
+    }
+
+    /// Whether the request asks for a WebSocket.
+    pub(crate) fn asks_for_web_socket(&self) -> bool {
+        self.method == "GET" && self.fields.has_token("Upgrade", "websocket").unwrap_or(true)
+    }
+
     /// The body, which is whole. Empty if the request has none. Its length is at most
     /// [`Limits::max_body`](crate::proto::Limits::max_body).
     #[must_use]
@@ -154,6 +178,9 @@ impl<'a> HttpRequest<'a> {
     /// If its length cannot be known for certain, or the client expects something else than
     /// `100-continue`.
     pub(crate) fn expected_body(&self) -> Result<Option<ExpectedBody>, HttpError> {
+        if !self.fields.may_have_body() {
+            return Ok(None);
+        }
         let length = self.fields.body_length(!self.is_http_1_0)?;
         // RFC 9110 §10.1.1: a server ignores the expectation of an HTTP/1.0 request.
         let expectation = self.fields.single("Expect")?.filter(|_| !self.is_http_1_0);
@@ -185,6 +212,42 @@ impl<'a> HttpRequest<'a> {
     #[must_use]
     pub fn query(&self) -> Option<&'a str> {
         self.target.query()
+    }
+
+    /// The part of the path that a parameter of the [route](crate::Routes) stands for, for instance
+    /// `room` in `/rooms/{room}`. Percent-encoding is decoded, so that a parameter may contain any
+    /// character, `/` and control characters included. `None` if the route has no such parameter.
+    ///
+    /// ```
+    /// use eventwire::{HttpResponse, Routes};
+    ///
+    /// let routes = Routes::<()>::new().get("/rooms/{room}", |_, request, _| {
+    ///     HttpResponse::text(request.param("room").unwrap_or_default())
+    /// });
+    /// # drop(routes);
+    /// ```
+    #[must_use]
+    pub fn param(&self, name: &str) -> Option<Cow<'a, str>> {
+        self.template?.parameter(self.path(), name)
+    }
+
+    /// The names and values in the [query](Self::query), in order, decoded as those of an HTML form
+    /// (`application/x-www-form-urlencoded`): `+` is a space, a malformed escape is kept as it is,
+    /// and bytes that are not UTF-8 are replaced. A value without a name, or a name without a
+    /// value, is paired with the empty string.
+    ///
+    /// ```
+    /// use eventwire::proto::http::{HeadLimits, HttpRequest};
+    ///
+    /// let head = b"GET /search?q=caf%C3%A9+noir&page=2 HTTP/1.1\r\nHost: example.com\r\n\r\n";
+    /// let request = HttpRequest::parse(head, &HeadLimits::default())?;
+    /// let page = request.query_pairs().find(|(name, _)| name == "page");
+    /// assert_eq!(page, Some(("page".into(), "2".into())));
+    /// assert!(request.query_pairs().any(|pair| pair == ("q".into(), "caf\u{e9} noir".into())));
+    /// # Ok::<(), eventwire::proto::http::HttpError>(())
+    /// ```
+    pub fn query_pairs(&self) -> impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)> {
+        percent::pairs(self.query().unwrap_or_default())
     }
 
     /// The host and optional port that the client addressed: that of a target in absolute form

@@ -1,8 +1,11 @@
 use bytes::Bytes;
 
-use super::headers::{ExtraHeaders, write_header};
+use super::headers::{ExtraHeaders, write_header, write_number};
 use super::status::reason;
 use super::{Body, ContentType, InvalidHeader};
+
+/// Most heads are shorter, so that the output grows once for each.
+const HEAD_BYTES_USUAL: usize = 256;
 
 /// The response to an [`HttpRequest`](super::HttpRequest). The connection stays open for the next
 /// request.
@@ -27,8 +30,6 @@ use super::{Body, ContentType, InvalidHeader};
 pub struct HttpResponse {
     /// From 200 to 599.
     status: u16,
-    /// The methods that the resource supports, for the header `Allow`.
-    allow: Option<&'static str>,
     content_type: Option<ContentType>,
     headers: ExtraHeaders,
     body: Bytes,
@@ -43,7 +44,7 @@ impl HttpResponse {
     pub fn new(status: u16) -> Self {
         let status = if matches!(status, 200..=599) { status } else { 500 };
         let (headers, body) = (ExtraHeaders::default(), Bytes::new());
-        Self { status, allow: None, content_type: None, headers, body }
+        Self { status, content_type: None, headers, body }
     }
 
     /// Plain text, with status 200.
@@ -80,13 +81,19 @@ impl HttpResponse {
     }
 
     /// The response to a method that is not in `allow` (RFC 9110 §15.5.6).
-    pub(crate) fn method_not_allowed(allow: &'static str) -> Self {
-        Self { allow: Some(allow), ..Self::new(405) }
+    pub(crate) fn method_not_allowed(allow: &str) -> Self {
+        Self::new(405).with_valid("Allow", allow)
     }
 
     /// The response to `OPTIONS` (RFC 9110 §9.3.7).
-    pub(crate) fn options(allow: &'static str) -> Self {
-        Self { allow: Some(allow), ..Self::new(204) }
+    pub(crate) fn options(allow: &str) -> Self {
+        Self::new(204).with_valid("Allow", allow)
+    }
+
+    /// Adds a header of this crate's own.
+    pub(crate) fn with_valid(mut self, name: &str, value: &str) -> Self {
+        self.headers.push_valid(name, value);
+        self
     }
 
     /// Sets the type of the body.
@@ -139,7 +146,9 @@ impl HttpResponse {
     pub(crate) fn write_head(&self, is_last: bool, out: &mut Vec<u8>) {
         self.write_fields(is_last, out);
         if self.has_body() {
-            write_header(out, "Content-Length", self.body.len().to_string().as_bytes());
+            out.extend_from_slice(b"Content-Length: ");
+            write_number(out, self.body.len());
+            out.extend_from_slice(b"\r\n");
         }
         out.extend_from_slice(b"\r\n");
     }
@@ -166,15 +175,15 @@ impl HttpResponse {
     }
 
     fn write_fields(&self, is_last: bool, out: &mut Vec<u8>) {
-        let status = self.status.to_string();
-        for part in ["HTTP/1.1 ", &status, " ", reason(self.status), "\r\n"] {
-            out.extend_from_slice(part.as_bytes());
-        }
+        out.reserve(HEAD_BYTES_USUAL);
+        let digit = |value: u16| b'0' + (value % 10) as u8;
+        let [hundreds, tens, ones] = [100, 10, 1].map(|unit| digit(self.status / unit));
+        out.extend_from_slice(b"HTTP/1.1 ");
+        out.extend_from_slice(&[hundreds, tens, ones, b' ']);
+        out.extend_from_slice(reason(self.status).as_bytes());
+        out.extend_from_slice(b"\r\n");
         if is_last {
             write_header(out, "Connection", b"close");
-        }
-        if let Some(allow) = self.allow {
-            write_header(out, "Allow", allow.as_bytes());
         }
         self.headers.write(out);
         if let Some(content_type) = &self.content_type {

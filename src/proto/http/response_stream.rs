@@ -39,6 +39,14 @@ pub(crate) enum Body {
     UntilClose,
     /// As server-sent events. They end with the stream.
     Events,
+    /// The same, where broadcasts have the names of their topics.
+    NamedEvents,
+}
+
+impl Body {
+    pub(crate) const fn is_events(self) -> bool {
+        matches!(self, Self::Events | Self::NamedEvents)
+    }
 }
 
 impl ResponseStream {
@@ -67,7 +75,7 @@ impl ResponseStream {
 
     /// Notes that something is sent.
     pub(crate) const fn note_output(&mut self, now: Time) {
-        if matches!(self.body, Body::Chunks | Body::UntilClose) {
+        if !self.body.is_events() {
             self.since = now;
         }
     }
@@ -109,7 +117,7 @@ impl ResponseStream {
 
     /// The client took some of the output.
     pub(crate) fn note_progress(&mut self, now: Time) {
-        if self.state != State::Open || self.body != Body::Events {
+        if self.state != State::Open || !self.body.is_events() {
             self.since = now;
         }
     }
@@ -124,7 +132,7 @@ impl ResponseStream {
             return Ok(());
         }
         let missed = match self.state {
-            State::Open if self.body == Body::Events => {
+            State::Open if self.body.is_events() => {
                 work.out.extend_from_slice(HEARTBEAT);
                 self.since = work.now;
                 return Ok(());

@@ -17,7 +17,7 @@ impl<'a> Target<'a> {
 
     pub(super) fn path(self) -> &'a str {
         let resource = self.resource();
-        match resource.split_once('?').map_or(resource, |(path, _)| path) {
+        match &resource[..query_start(resource)] {
             // RFC 9110 §4.2.3.
             "" if !self.0.starts_with('?') => "/",
             path => path,
@@ -25,7 +25,8 @@ impl<'a> Target<'a> {
     }
 
     pub(super) fn query(self) -> Option<&'a str> {
-        self.resource().split_once('?').map(|(_, query)| query)
+        let resource = self.resource();
+        resource.get(query_start(resource) + 1..)
     }
 
     /// The path and the query.
@@ -43,6 +44,11 @@ impl<'a> Target<'a> {
             false => Err(HttpError::InvalidTarget),
         }
     }
+}
+
+/// Where the question mark before the query is, or the end.
+fn query_start(resource: &str) -> usize {
+    resource.bytes().position(|byte| byte == b'?').unwrap_or(resource.len())
 }
 
 /// The authority of a target in absolute form, and the rest.

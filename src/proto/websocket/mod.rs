@@ -65,9 +65,9 @@ pub use payload::write_frame;
 pub(crate) use payload::{Payload, write_payload};
 pub use pool::BufferPool;
 pub use role::Role;
-pub(crate) use state_machine::WholeMessages;
 pub use state_machine::{
     ClientHandshake, Event, Handled, Incoming, PeerError, State, TimedOut, WebSocket, Workspace,
 };
+pub(crate) use state_machine::{RequestStage, WholeMessages};
 pub use utf8::{InvalidUtf8, Utf8Validator};
 pub(crate) use work_budget::WorkBudget;

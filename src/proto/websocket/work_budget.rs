@@ -31,6 +31,11 @@ impl WorkBudget {
         self.frames
     }
 
+    /// Lets at most `count` frames be handled.
+    pub(crate) fn limit_frames(&mut self, count: usize) {
+        self.frames = self.frames.min(count);
+    }
+
     /// Notes that `count` frames were handled.
     #[inline]
     pub(crate) const fn take_frames(&mut self, count: usize) {

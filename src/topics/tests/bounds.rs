@@ -4,8 +4,13 @@ use super::policies::Sink;
 use super::*;
 
 /// Limits that no test here reaches.
-const WIDE: TopicLimits =
-    TopicLimits { topics: 100_000, subscriptions: 100_000, backlog: 1 << 20, bytes: 1 << 30 };
+const WIDE: TopicLimits = TopicLimits {
+    topics: 100_000,
+    subscriptions: 100_000,
+    keys: 65_536,
+    backlog: 1 << 20,
+    bytes: 1 << 30,
+};
 
 /// An output that accepts this many bytes before output waits.
 struct Narrow(usize);

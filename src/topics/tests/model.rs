@@ -443,7 +443,7 @@ impl Model {
         });
         if count != usize::MAX {
             let made = self.made.iter().flatten().copied();
-            let held = made.filter(|topic| self.topics.subscribers(*topic) > 0);
+            let held = made.filter(|topic| self.topics.members(*topic).len() > 0);
             assert_eq!(self.occupied, held.collect());
         }
     }
@@ -456,7 +456,7 @@ impl Model {
     /// Checks what must hold after every command.
     pub(super) fn check(&self) {
         for (topic, name) in NAMES.iter().enumerate() {
-            assert_eq!(self.topics.subscribers(self.key(topic)), self.subscribers(topic));
+            assert_eq!(self.topics.members(self.key(topic)).len(), self.subscribers(topic));
             assert_eq!(self.topics.name(self.key(topic)), self.made[topic].map(|_| *name));
             let number = self.made[topic].map(|key| self.broadcasts.get(&key).map_or(0, |it| *it));
             assert_eq!(self.topics.last_number(self.key(topic)), number);
@@ -466,6 +466,7 @@ impl Model {
             assert!(quick.into_iter().all(|connection| connection.pending.is_empty()));
         }
         self.check_memory();
+        self.check_members();
         let mut lagging_in_all = 0;
         for (key, topic) in self.topics.registry.topics.iter() {
             for (position, subscriber) in topic.subscribers.iter().enumerate() {
@@ -490,7 +491,19 @@ impl Model {
         }
         assert_eq!(self.topics.registry.lagging, lagging_in_all);
         let members = self.topics.registry.members.iter().map(|member| member.lagging);
-        assert_eq!(members.sum::<usize>(), lagging_in_all);
+        assert_eq!(members.sum::<u32>() as usize, lagging_in_all);
+    }
+
+    /// Checks that topics and members name each other.
+    fn check_members(&self) {
+        for connection in &self.connections {
+            let topics: BTreeSet<Key> = self.topics.topics_of(connection.key).collect();
+            let subscribed = connection.subscribed.keys().map(|topic| self.key(*topic));
+            assert_eq!(topics, subscribed.collect());
+            assert!(topics.iter().all(|topic| {
+                self.topics.members(*topic).any(|member| member == connection.key)
+            }));
+        }
     }
 
     /// Checks that the counted memory is right and within the limit.

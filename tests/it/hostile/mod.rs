@@ -26,6 +26,7 @@ mod origins;
 #[cfg(feature = "tls")]
 mod over_tls;
 mod pings;
+mod rates;
 mod readers;
 mod resets;
 mod rig;
@@ -67,6 +68,8 @@ fn profile(name: &str) -> Profile {
         "origins, same" => origins::same(),
         "pings" => pings::profile(),
         "pings, without a rate" => pings::without_a_rate(),
+        "rates, closing" => rates::closing(),
+        "rates, pausing" => rates::pausing(),
         "readers" => readers::profile(),
         "readers, all that memory holds" => readers::much_memory(),
         "resets" => resets::profile(),

@@ -1,6 +1,6 @@
 //! The application under simulation: what its handlers do, and what they must then see.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use eventwire::{
@@ -13,6 +13,7 @@ use super::flow::Flow;
 use super::invariants::Counts;
 use super::news::NewsDesk;
 use super::panicking::INJECTED;
+use super::tags::Tagged;
 use crate::shared::Random;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -80,6 +81,7 @@ pub(super) struct App {
     pub(super) policies: bool,
     /// Topics may be too full for a broadcast.
     pub(super) refuses: bool,
+    pub(super) tagged: Tagged,
 }
 
 /// One connection with both of its ends.
@@ -242,6 +244,7 @@ impl App {
             quorum: 0,
             policies: false,
             refuses: false,
+            tagged: Tagged::default(),
         }
     }
 
@@ -311,6 +314,7 @@ impl App {
         }
         assert!(!self.is_shutting_down, "{conn:?} opens during a shutdown");
         assert!(cx.connection(conn).is_open(), "{conn:?} is not open in its on_open");
+        self.tag(conn, cx);
         if matches!(self.link_of(conn).job, Job::Chaos) {
             self.crowd.push(conn);
         }
@@ -415,7 +419,9 @@ impl App {
         self.stale.push(conn);
     }
 
+    /// Without its subscriptions and tags.
     pub(super) fn leave_topics(&mut self, conn: ConnectionId) {
+        self.tagged.remove(conn);
         for topic in &mut self.topics {
             topic.subscribers.remove(&conn.to_bits());
         }
@@ -445,7 +451,9 @@ impl App {
     pub(super) fn check_count(&self, topic: &Topic, cx: &mut Context<'_>) {
         // A loop that ends removes all subscribers before it calls on_close.
         if !self.stopping {
-            assert_eq!(cx.subscriber_count(topic.id), topic.subscribers.len());
+            let members: BTreeSet<u64> = cx.members(topic.id).map(ConnectionId::to_bits).collect();
+            assert!(members.iter().eq(topic.subscribers.keys()));
+            assert_eq!(cx.subscriber_count(topic.id), members.len());
         }
         let stats = cx.topic_stats(topic.id).expect("a topic");
         assert_eq!((stats.broadcasts, stats.gaps), (topic.casts, topic.gaps));

@@ -96,6 +96,7 @@ impl WebSocketHandler<App> for Actor {
     }
 
     fn on_close(&mut self, conn: &mut Connection<'_>, disconnect: &Disconnect, app: &mut App) {
+        app.untagged(conn.id(), conn);
         app.enter(conn);
         app.closed(conn.id(), disconnect, conn);
         app.act_for_others(conn);

@@ -117,6 +117,7 @@ impl App {
             }
             waiting += cx.connection(conn).buffered_bytes();
         }
+        self.check_tags(cx);
         let total = cx.buffered_total();
         assert!(waiting <= total, "{waiting} bytes wait, and {total} in all");
     }

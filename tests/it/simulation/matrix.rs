@@ -1,6 +1,8 @@
 //! Every action from every method of a handler: what it returns, and what its peer and another
 //! peer receive.
 
+mod tags;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -12,13 +14,14 @@ use eventwire::reactor::sim::{PeerId, SimConfig};
 use eventwire::{
     Backoff, ClientConfig, CloseCode, Config, ConnectError, Connection, ConnectionId, Context,
     Disconnect, EndpointId, Error, EventHandler, EventLoop, Gap, ListenerId, Message,
-    OverflowPolicy, SendStatus, ServerConfig, StreamConfig, StreamHandler, SubscribeError, TopicId,
-    Upgrade, WebSocketHandler, on_message,
+    OverflowPolicy, Rate, RateLimits, SendStatus, ServerConfig, StreamConfig, StreamHandler,
+    SubscribeError, TagError, TopicId, Upgrade, WebSocketHandler, on_message,
 };
 
 use super::rig::Rig;
 use super::script::SERVERS;
 use crate::shared::{Arrived, request, take_frame};
+use tags::TagAction;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum At {
@@ -63,6 +66,11 @@ impl At {
     fn is_subscribed(self) -> bool {
         self.is_open() && self != Self::Open
     }
+
+    /// Whether it is tagged already.
+    fn is_tagged(self) -> bool {
+        self.is_subscribed()
+    }
 }
 
 /// What the connection at hand speaks.
@@ -99,6 +107,7 @@ enum Action {
     SendMeBehindBroadcast,
     SendOther,
     PingMe,
+    TagMeWithLimits,
     RemoveTopic,
     EmptyAndRemoveTopic,
     Publish,
@@ -114,10 +123,11 @@ enum Action {
     StopReading,
     Stop,
     Drain,
+    Tag(TagAction),
 }
 
 impl Action {
-    const ALL: [Self; 30] = [
+    const ALL: [Self; 37] = [
         Self::Subscribe,
         Self::SubscribeBehindBroadcast,
         Self::Unsubscribe,
@@ -133,6 +143,7 @@ impl Action {
         Self::SendMeBehindBroadcast,
         Self::SendOther,
         Self::PingMe,
+        Self::TagMeWithLimits,
         Self::RemoveTopic,
         Self::EmptyAndRemoveTopic,
         Self::Publish,
@@ -148,6 +159,12 @@ impl Action {
         Self::StopReading,
         Self::Stop,
         Self::Drain,
+        Self::Tag(TagAction::TagMe),
+        Self::Tag(TagAction::UntagMe),
+        Self::Tag(TagAction::UntagAll),
+        Self::Tag(TagAction::SendTagged),
+        Self::Tag(TagAction::CloseTagged),
+        Self::Tag(TagAction::CloseMyTag),
     ];
 
     fn run(self, me: ConnectionId, state: &State, cx: &mut Context<'_>) -> String {
@@ -187,6 +204,9 @@ impl Action {
             }
             Self::SendOther => text(&cx.send_to(other, "x")),
             Self::PingMe => text(&cx.connection(me).ping(b"x")),
+            Self::TagMeWithLimits => {
+                text(&cx.connection(me).tag_with("unread", &NOTHING.bytes(Rate::per_second(0))))
+            }
             Self::RemoveTopic => text(&cx.remove_topic(topic)),
             Self::EmptyAndRemoveTopic => {
                 cx.connection(me).unsubscribe(topic);
@@ -195,6 +215,7 @@ impl Action {
                 text(&cx.broadcast(topic, "x"))
             }
             Self::Publish => text(&cx.publish(Say("x")).is_ok()),
+            Self::Tag(action) => action.run(me, cx),
             _ => self.run_on_the_loop(state, cx),
         }
     }
@@ -312,6 +333,10 @@ fn expected_of_web_socket(at: At, action: Action) -> Outcome {
         }
         Action::SendOther => ("Sent".into(), mine("", subscribed), "x."),
         Action::PingMe => (status(SendStatus::Sent), mine("", subscribed), "."),
+        Action::TagMeWithLimits => {
+            let result = if open { Ok(true) } else { Err(TagError::ConnectionGone) };
+            (format!("{result:?}"), mine("", subscribed), ".")
+        }
         Action::RemoveTopic => ("false".into(), mine("", subscribed), "."),
         Action::EmptyAndRemoveTopic => ("Gone".into(), String::new(), ""),
         Action::Publish => ("true".into(), mine("x", subscribed), "x."),
@@ -329,6 +354,7 @@ fn expected_of_web_socket(at: At, action: Action) -> Outcome {
             (String::new(), mine("", subscribed), ".")
         }
         Action::Stop | Action::Drain => (String::new(), String::new(), ""),
+        Action::Tag(action) => return tags::expected(at, action),
     };
     let ends = matches!(action, Action::Stop | Action::Drain);
     let me_closes = matches!(action, Action::CloseMe | Action::CloseMeBehindBroadcast);
@@ -364,6 +390,9 @@ struct Reach {
     /// An address that is listened on.
     used: SocketAddr,
 }
+
+/// Limits with which nothing is read.
+const NOTHING: RateLimits = RateLimits::new().messages(Rate::per_second(0));
 
 /// A URL that nobody serves.
 const NOWHERE: &str = "ws://127.0.0.1:7";
@@ -442,6 +471,7 @@ impl WebSocketHandler<State> for Probe {
         if state.other.is_none() {
             state.other = Some(conn.id());
             subscribe(conn, OverflowPolicy::Close);
+            assert_eq!(conn.tag(tags::ALL), Ok(true));
             return;
         }
         state.me = Some(conn.id());
@@ -449,6 +479,9 @@ impl WebSocketHandler<State> for Probe {
             At::Upgrade | At::Response | At::Open => {}
             At::Gap => subscribe(conn, OverflowPolicy::DropNewest),
             _ => subscribe(conn, OverflowPolicy::Close),
+        }
+        if state.at.is_tagged() || state.at == At::Close {
+            assert_eq!((conn.tag(tags::MINE), conn.tag(tags::ALL)), (Ok(true), Ok(true)));
         }
         state.reach(At::Open, conn.id(), conn);
     }

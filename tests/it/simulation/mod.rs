@@ -11,6 +11,7 @@
 //! `--nocapture` shows each family's progress and the totals.
 
 mod actions;
+mod ages;
 mod alarms;
 mod app;
 mod broadcasts;
@@ -35,6 +36,7 @@ mod pausing;
 mod payload;
 mod peer;
 mod places;
+mod rates;
 mod reaching;
 mod regressions;
 mod rig;
@@ -45,6 +47,7 @@ mod smuggling;
 mod stages;
 mod stirring;
 mod storm;
+mod tags;
 mod visitor;
 mod world;
 

@@ -1,5 +1,5 @@
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
 use eventwire::Message;
@@ -50,6 +50,20 @@ impl Peer {
         let target = target.into();
         let stream = TcpStream::connect_timeout(&target.address, PATIENCE).expect("connect");
         Self::over(target.wire(stream), Role::Client)
+    }
+
+    /// Connects from this address of the machine, with the TLS handshake if there is one.
+    pub(crate) fn open_from(address: [u8; 4], target: impl Into<Target>) -> Self {
+        let target = target.into();
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("socket");
+        // The port is chosen when it connects, so that addresses do not run out of them.
+        socket.set_reuse_address(true).expect("set SO_REUSEADDR");
+        let from = SocketAddr::from((address, 0));
+        socket.bind(&from.into()).expect("every address that begins with 127 is this machine's");
+        socket.connect_timeout(&target.address.into(), PATIENCE).expect("connect");
+        let mut peer = Self::over(target.wire(socket.into()), Role::Client);
+        peer.wire.shake_hands().expect("the TLS handshake");
+        peer
     }
 
     /// Connects and requests a WebSocket without waiting for the server.

@@ -1,6 +1,6 @@
 //! One connection as both of its ends have to see it.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use eventwire::{ConnectionId, Gap};
 
@@ -13,6 +13,13 @@ pub(in super::super) enum Phase {
     Connecting,
     Open,
     Closed,
+}
+
+/// A subscription to a topic with keys.
+#[derive(Debug, Default)]
+pub(in super::super) struct Keyed {
+    /// The last message of each key that was broadcast.
+    pub(in super::super) meant: BTreeMap<u8, u32>,
 }
 
 /// A message to the far end, in the order of the calls.
@@ -38,6 +45,12 @@ pub(in super::super) struct Link {
     pub(in super::super) received: u16,
     pub(in super::super) paused: bool,
     pub(in super::super) subscribed: [bool; TOPICS],
+    /// The subscription to a topic with keys.
+    pub(in super::super) keyed: Option<Keyed>,
+    /// The last message of each key that arrived.
+    latest: BTreeMap<u8, u32>,
+    /// What is still to arrive although its subscription has ended.
+    last: BTreeMap<u8, u32>,
     /// What has still to arrive at the far end.
     pub(in super::super) down: VecDeque<Down>,
     /// Broadcasts that did not arrive, and those that gaps reported, by topic.
@@ -59,6 +72,9 @@ impl Link {
             received: 0,
             paused: false,
             subscribed: [false; TOPICS],
+            keyed: None,
+            latest: BTreeMap::new(),
+            last: BTreeMap::new(),
             down: VecDeque::new(),
             missed: Default::default(),
             reported: Default::default(),
@@ -79,10 +95,29 @@ impl Link {
         self.meant[topic].insert(number);
     }
 
+    /// The subscription to the topic with keys ends. What it was to get arrives before, if
+    /// `complete`.
+    pub(in super::super) fn end_keyed(&mut self, complete: bool) {
+        let ended = self.keyed.take().filter(|_| complete);
+        self.last.extend(ended.into_iter().flat_map(|ended| ended.meant));
+    }
+
+    /// Nothing is under way any more: the last message of every key has arrived.
+    pub(in super::super) fn check_keyed(&mut self, complete: bool) {
+        let meant = self.keyed.iter().flat_map(|keyed| &keyed.meant).chain(&self.last);
+        for (key, count) in meant.filter(|_| complete) {
+            assert!(self.latest.get(key) >= Some(count), "message {count} of {key} did not arrive");
+        }
+    }
+
     /// Something arrived at the far end: it is next in order, but for broadcasts left out.
     pub(in super::super) fn arrived(&mut self, payload: &[u8]) {
         let (head, _) = payload.split_first_chunk::<6>().expect("one of our messages");
         let count = u32::from_be_bytes([head[2], head[3], head[4], head[5]]);
+        if head[0] == 2 {
+            let before = self.latest.insert(head[1], count);
+            return assert!(before < Some(count), "message {count} of a key comes late");
+        }
         loop {
             match self.down.pop_front() {
                 Some(Down::Sent { count: next }) => {

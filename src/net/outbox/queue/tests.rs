@@ -197,7 +197,8 @@ fn apply(step: Step, outbox: &mut Outbox, storage: &mut FrameStorage, topic: Key
         Step::Assembled(len) => outbox.push_assembled(vec![2; len + 20], 10..10 + len, storage),
         Step::Shared(len) => outbox.push_shared(&Bytes::from(vec![3; len]), 0..len, storage),
         Step::Batch(len) => {
-            let (batch, source) = (Bytes::from(vec![4; len]), Source { topic, first: None });
+            let (batch, source) =
+                (Bytes::from(vec![4; len]), Source { topic, first: None, number: 0 });
             outbox.push_run(&Run::form(&batch, Some(source)), source, 0, storage);
         }
         Step::Pong(len) => outbox.replace_pong(&vec![5; len], Framing::Unmasked, storage),

@@ -2,6 +2,7 @@
 
 use super::handshake::fail_handshake;
 use super::opening::Expected;
+use super::server_request::RequestStage;
 use super::{State, TimedOut, WebSocket, Workspace};
 use crate::proto::CloseCode;
 use crate::proto::handshake::HandshakeError;
@@ -56,7 +57,7 @@ impl WebSocket {
             return Ok(());
         }
         match self.state {
-            State::Connecting if self.awaits_response() => {
+            State::Connecting if self.request_stage() == Some(RequestStage::Answering) => {
                 fail_handshake(self, HandshakeError::ResponseTimedOut, workspace);
                 Err(TimedOut::Response)
             }

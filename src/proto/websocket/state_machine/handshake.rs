@@ -3,13 +3,12 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::opening::{Expected, Opening, Verdict};
+use super::opening::{Expected, Verdict};
 use super::receiving::Receiving;
 use super::{Event, Handled, PeerError, State, WebSocket, Workspace};
 use crate::proto::handshake::{Acceptance, ClientRequest, HandshakeError, Refusal, UpgradeRequest};
 use crate::proto::http::{HttpRequest, HttpResponse};
 use crate::proto::{Limits, Role};
-use crate::time::Time;
 
 impl Receiving<'_, '_> {
     /// Handles what comes before frames: a header of the PROXY protocol, and heads.
@@ -139,39 +138,10 @@ impl WebSocket {
             if !request.is_head() {
                 workspace.out.extend_from_slice(&response.sent_body());
             }
-            self.end_request(request.is_last(), workspace);
+            if let Some(answered) = self.server_request() {
+                answered.end(request.is_last(), workspace);
+            }
         }
-    }
-
-    /// Notes that a request was answered. If it `is_last`, nothing follows.
-    pub(crate) fn end_request(&mut self, is_last: bool, workspace: &mut Workspace<'_>) {
-        self.responding = true;
-        if is_last {
-            return self.enter(State::Closed, workspace);
-        }
-        self.waiting_since = workspace.now;
-        if let Some(opening) = &mut self.opening {
-            **opening = Opening::keep_alive(self.limits.head);
-        }
-    }
-
-    /// The response to the request at hand comes later, by `until` or never: then it is 504.
-    pub(crate) fn await_response(&mut self, until: Time) {
-        if let Some(opening) = self.opening.as_mut().filter(|_| self.role == Role::Server) {
-            opening.expected = Expected::Response(until);
-        }
-    }
-
-    /// Whether a request awaits a response that comes later.
-    pub(crate) fn awaits_response(&self) -> bool {
-        let opening = self.opening.as_ref();
-        opening.is_some_and(|opening| matches!(opening.expected, Expected::Response(_)))
-    }
-
-    /// Whether a request was answered and no other has begun.
-    pub(crate) fn is_between_requests(&self) -> bool {
-        let opening = self.opening.as_ref();
-        opening.is_some_and(|opening| opening.is_keep_alive && !opening.has_begun())
     }
 
     /// Replaces the limits that the connection began with.

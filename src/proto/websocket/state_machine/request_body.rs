@@ -2,13 +2,9 @@
 
 use std::mem;
 
-use super::opening::Expected;
-use super::{Event, Handled, State, WebSocket, Workspace};
+use super::{Event, Handled};
 use crate::proto::handshake::HandshakeError;
-use crate::proto::http::{BodyReader, ExpectedBody, HttpError};
-
-/// Tells a client that its body is wanted (RFC 9110 §10.1.1).
-const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+use crate::proto::http::{BodyLength, BodyReader, HeadLimits, HttpError};
 
 /// The body of a request, as far as it has arrived.
 #[derive(Debug)]
@@ -22,6 +18,17 @@ pub(super) struct RequestBody {
 }
 
 impl RequestBody {
+    /// The body of the request with this head. The limit is in bytes.
+    pub(super) fn new(
+        head: &[u8],
+        length: BodyLength,
+        limit: usize,
+        head_limits: HeadLimits,
+    ) -> Self {
+        let reader = BodyReader::new(length, head_limits);
+        Self { head: head.to_vec(), reader, received: Vec::new(), limit }
+    }
+
     /// Reads the front of `input`. Returns how many bytes belong to the body, and the event once it
     /// is whole.
     pub(super) fn read(&mut self, input: &[u8]) -> Result<Handled<'static>, HandshakeError> {
@@ -45,29 +52,5 @@ impl RequestBody {
     /// Bytes of storage that it takes.
     pub(super) fn buffered_bytes(&self) -> usize {
         self.head.capacity() + self.received.capacity()
-    }
-}
-
-impl WebSocket {
-    /// Receives the body of the request with this head, instead of a response to it. Then the body
-    /// is [`Event::Body`].
-    pub(crate) fn receive_body(
-        &mut self,
-        head: &[u8],
-        expected: ExpectedBody,
-        workspace: &mut Workspace<'_>,
-    ) {
-        let Some(opening) = self.opening.as_mut().filter(|_| self.state == State::Connecting)
-        else {
-            return;
-        };
-        if expected.awaits_continue {
-            workspace.out.extend_from_slice(CONTINUE);
-        }
-        let reader = BodyReader::new(expected.length, self.limits.head);
-        let (head, received) = (head.to_vec(), Vec::new());
-        let body = RequestBody { head, reader, received, limit: self.limits.body };
-        opening.expected = Expected::Body(Box::new(body));
-        self.waiting_since = workspace.now;
     }
 }

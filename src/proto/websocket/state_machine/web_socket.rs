@@ -131,11 +131,7 @@ impl WebSocket {
         self.role
     }
 
-    pub(crate) fn limits_shared(&self) -> Arc<Limits> {
-        Arc::clone(&self.limits)
-    }
-
-    pub(crate) fn limits(&self) -> &Limits {
+    pub(crate) const fn limits(&self) -> &Arc<Limits> {
         &self.limits
     }
 

@@ -9,6 +9,7 @@ mod echo;
 mod events;
 mod fetch;
 mod http;
+mod keyed;
 mod links;
 mod panics;
 mod pauses;
@@ -32,7 +33,7 @@ use super::world::{MAX_CONNECTIONS, Report, Setup};
 use crate::shared::Random;
 
 /// Seed `n` belongs to family `n % FAMILIES.len()`.
-const FAMILIES: [&str; 15] = [
+const FAMILIES: [&str; 16] = [
     "echo",
     "fetch",
     "topics",
@@ -47,6 +48,7 @@ const FAMILIES: [&str; 15] = [
     "punctual",
     "links",
     "streams",
+    "keyed",
     "http",
 ];
 

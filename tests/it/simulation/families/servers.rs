@@ -30,7 +30,11 @@ fn world(seed: u64, tracing: bool) -> World {
     let mut random = Random::new(seed);
     let lossless = random.percent(50);
     let window = random.pick(&[900, 4096, 65_536]);
-    let sim = network(&mut random, window, lossless);
+    let mut sim = network(&mut random, window, lossless);
+    if !lossless {
+        // The connections are few and short.
+        sim = sim.chance(Fault::Reset, 2_000);
+    }
     let config = config(&mut random);
     let mut world = World::new(setup(seed, sim, config), tracing);
     for _ in 0..4 {

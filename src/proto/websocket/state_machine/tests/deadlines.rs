@@ -52,7 +52,9 @@ fn a_request_on_a_kept_connection_has_all_of_its_time_from_its_first_byte_on() {
             )
         });
         assert!(received);
-        harness.with(|connection, workspace| connection.end_request(false, workspace));
+        harness.with(|connection, workspace| {
+            connection.server_request().expect("it has one").end(false, workspace);
+        });
         assert_eq!(harness.pass(9 * SECOND), Ok(()));
     }
     assert_eq!(harness.feed(&request[..5]), []);
