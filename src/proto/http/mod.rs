@@ -19,6 +19,7 @@ mod response_head;
 mod response_stream;
 mod status;
 mod target;
+mod trailers;
 
 pub(crate) use authority::Authority;
 pub(crate) use body::{BodyLength, BodyReader, ExpectedBody, write_chunk};

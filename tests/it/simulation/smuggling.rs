@@ -243,7 +243,16 @@ fn chunks_that_are_not_exactly_right_end_the_connection() {
         ("6\r\nhello\r\n0\r\n\r\n", 400),
         ("0\r\n a: b\r\n\r\n", 400),
         ("0\r\na: b\r\n c\r\n\r\n", 400),
+        ("0\r\na: b\r\n\tc\r\n\r\n", 400),
         ("0\r\na: b\n\r\n", 400),
+        ("0\r\na: b\rc\r\n\r\n", 400),
+        ("0\r\na: b\r\n\n", 400),
+        ("0\r\n\r", 400),
+        ("0\r\n", 400),
+        ("0\r\na\r\n\r\n", 400),
+        ("0\r\n: b\r\n\r\n", 400),
+        ("0\r\na : b\r\n\r\n", 400),
+        ("0\r\na: b\r\nc d: e\r\n\r\n", 400),
         ("0\r\n\n", 400),
         ("0\n\r\n", 400),
         ("0\r\na\0: b\r\n\r\n", 400),
@@ -329,7 +338,8 @@ fn a_body_that_nothing_takes_ends_the_connection_unread() {
     }
     let upgrade = "GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n";
-    for fields in ["Content-Length: 33\r\n", CHUNKED, "Content-Length: 1\r\nContent-Length: 1\r\n"] {
+    for fields in ["Content-Length: 33\r\n", CHUNKED, "Content-Length: 1\r\nContent-Length: 1\r\n"]
+    {
         check(&mut rig, &format!("{upgrade}{fields}\r\n{HIDDEN}"), &[], &[400]);
     }
 }

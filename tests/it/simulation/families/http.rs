@@ -55,8 +55,7 @@ enum Kind {
 
 impl Kind {
     /// Those that may stand before others. The connection ends with each of the rest.
-    const FIRST: [Self; 5] =
-        [Self::Now, Self::Later, Self::Twice, Self::Responder, Self::Dropped];
+    const FIRST: [Self; 5] = [Self::Now, Self::Later, Self::Twice, Self::Responder, Self::Dropped];
     const LAST: [Self; 6] =
         [Self::Now, Self::Never, Self::Stream, Self::Events, Self::Accepted, Self::Refused];
 
@@ -293,7 +292,9 @@ fn answer(cx: &mut Context<'_>, due: &Due, app: &mut App) {
     if !kind.is_upgrade() {
         let opens = cx.respond(*request, Acceptance::new());
         assert!(matches!(opens, Err(RespondError::NoUpgrade | RespondError::Gone)), "{opens:?}");
-        assert!(opens == Err(RespondError::NoUpgrade) || !app.is_lossless || has_left(app, *client));
+        assert!(
+            opens == Err(RespondError::NoUpgrade) || !app.is_lossless || has_left(app, *client)
+        );
     }
     let first = cx.respond(*request, answer);
     if app.is_lossless && !has_left(app, *client) {
@@ -343,9 +344,7 @@ impl HttpHandler<App> for Site {
                 }
                 Later::default().into()
             }
-            Kind::Never => {
-                Later::within(Duration::from_millis(app.random.below(30) as u64)).into()
-            }
+            Kind::Never => Later::within(Duration::from_millis(app.random.below(30) as u64)).into(),
             Kind::Stream => {
                 let len = app.random.len(STREAM);
                 app.begun.insert(conn.id(), sending(len, false));
@@ -503,7 +502,6 @@ impl HttpWorld {
             }
             let reactor = self.event_loop.reactor_mut();
             client.peer.send_some(reactor, random);
-            client.peer.receive(reactor);
             if client.peer.is_paused() {
                 if random.percent(20) {
                     client.peer.resume(reactor);
@@ -511,8 +509,10 @@ impl HttpWorld {
             } else if random.percent(5) {
                 client.peer.stop_reading(reactor);
             }
+            // What a client that does not read has received comes later.
+            client.peer.receive(reactor);
             let answered = client.answered(number, is_lossless);
-            let is_done = client.peer.is_closed(reactor);
+            let is_done = client.peer.is_closed(reactor) && !client.peer.is_paused();
             let opened = client.requests.last().is_some_and(|last| last.kind == Kind::Accepted);
             let is_stuck_open = opened || client.requests.last().expect("one").kind == Kind::Now;
             if is_done || (is_stuck_open && answered == client.requests.len()) {
