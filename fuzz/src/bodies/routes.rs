@@ -18,7 +18,7 @@ use eventwire::reactor::SimReactor;
 use eventwire::reactor::sim::SimConfig;
 use eventwire::{Config, EventLoop, Idle, OnPanic};
 
-use self::site::{App, LONG, Site};
+use self::site::{App, LONG, METRICS, Site};
 use super::input::{Input, pieces};
 use crate::shared::SimPeer;
 
@@ -180,7 +180,7 @@ impl Conversation {
         let (inbound, outbound) = (stats.inbound_bytes as usize, stats.outbound_bytes as usize);
         let received = self.choice.receive_buffer();
         // The longest answer is begun while just the soft limit waits.
-        let most = self.choice.soft() + LONG + received + 1_024;
+        let most = self.choice.soft() + LONG.max(METRICS) + received + 1_024;
         // Storage has spare room, and half of it may have been sent already.
         let most = 2 * most + 4_096;
         assert!(outbound <= most, "{outbound} bytes are held");

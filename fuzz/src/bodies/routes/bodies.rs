@@ -1,7 +1,8 @@
-//! A plain reading of the bodies of requests. The sizes of chunks are compared with `httparse`.
+//! A plain reading of the bodies of requests. The sizes of chunks and the trailers are compared
+//! with `httparse`.
 
 use eventwire::proto::http::HeadLimits;
-use httparse::{Status, parse_chunk_size};
+use httparse::{EMPTY_HEADER, Status, parse_chunk_size, parse_headers};
 
 use super::reading::{Front, head};
 use super::site::BODY;
@@ -90,12 +91,39 @@ fn chunk_line(bytes: &[u8]) -> Front<u64> {
     Front::Incomplete
 }
 
-/// The trailers, which are read as a head without its first line.
+/// The trailers, which are read as a head without its first line. Whole ones are compared with
+/// `httparse`.
 fn trailers(bytes: &[u8], limits: HeadLimits) -> Front<()> {
     const FIRST: &[u8] = b"T\r\n";
     let limits = HeadLimits { bytes: limits.bytes + FIRST.len(), ..limits };
-    match head(&[FIRST, bytes].concat(), limits) {
-        Front::Whole(len, ()) => Front::Whole(len - FIRST.len(), ()),
+    let wrong = wrong_name(bytes);
+    let right = wrong.map_or(bytes, |at| &bytes[..=at]);
+    match head(&[FIRST, right].concat(), limits) {
+        Front::Whole(len, ()) => {
+            let len = len - FIRST.len();
+            let mut fields = vec![EMPTY_HEADER; limits.headers];
+            let parsed = parse_headers(&bytes[..len], &mut fields);
+            assert!(matches!(parsed, Ok(Status::Complete((end, _))) if end == len), "{parsed:?}");
+            Front::Whole(len, ())
+        }
+        Front::Incomplete if wrong.is_some() => Front::Refused(400),
         other => other,
     }
+}
+
+/// The first byte of a line that belongs to no name and is no colon behind one.
+fn wrong_name(bytes: &[u8]) -> Option<usize> {
+    let mut start = 0;
+    for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+        let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+        let len = line.iter().take_while(|byte| is_name(byte)).count();
+        match line.get(len) {
+            Some(b':') if len > 0 => {}
+            Some(b'\r') if len == 0 => return None,
+            Some(_) => return Some(start + len),
+            None => return None,
+        }
+        start += line.len();
+    }
+    None
 }

@@ -324,8 +324,8 @@ fn judged(
     if asked.version == "HTTP/2.0" {
         return Some((Expected::Refused(505), None));
     }
-    let commas = |(_, value): &(_, &str)| value.matches(',').count();
-    if asked.headers.iter().map(commas).sum::<usize>() > MANY {
+    let elements = |(_, value): &(_, &str)| value.matches(',').count() + 1;
+    if asked.headers.iter().map(elements).sum::<usize>() > MANY {
         return None;
     }
     if !asked.values("Expect").is_empty() {

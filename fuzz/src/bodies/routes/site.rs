@@ -14,6 +14,9 @@ use eventwire::{
 /// A page that is longer than a small window and much more than may wait.
 pub(super) const LONG: usize = 9_000;
 
+/// The longest answer with the statistics of a loop.
+pub(super) const METRICS: usize = 24 * 1024;
+
 pub(super) const HOME: &str = "<!doctype html><title>Home</title>";
 
 /// The longest message to `/ws`, and to all else.

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use super::answers::{Answer, Answers};
 use super::bodies::{Length, body};
 use super::reading::{Content, Expected, Front, expected, head, may_have_body, proxy_header};
-use super::site::LONG;
+use super::site::{LONG, METRICS};
 use super::{Choice, Said, frames};
 
 /// How a request begins whose answer has no body (RFC 9110 §9.3.2).
@@ -211,6 +211,7 @@ fn check_content(answer: &mut Answer, content: &Content, is_head: bool) {
         }
         Content::Metrics => {
             assert!(is_head || answer.body.starts_with(b"# HELP "), "metrics");
+            assert!(answer.length.is_some_and(|length| length <= METRICS), "{:?}", answer.length);
             // They count turns, too, which depend on the number of pieces.
             (answer.length, answer.body) = (None, Vec::new());
         }

@@ -127,6 +127,12 @@ const WORDS: &[&[u8]] = &[
     b"ffffffffffffffffff\r\n",
     b"a\r\n0123456789\r\n",
     b"0\r\n\r\n",
+    // Trailers.
+    b"0\r\nT: u\r\n\r\n",
+    b"0\r\n",
+    b"T:u\r\n",
+    b"T\r\n",
+    b":",
 ];
 
 pub(super) fn stream(input: &mut Input<'_>) -> Vec<u8> {
