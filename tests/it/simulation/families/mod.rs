@@ -1,5 +1,5 @@
-//! Families of workloads. Each is one file: its test with its invariant, the check of that
-//! invariant, and the world that a seed makes.
+//! Families of workloads. Each is one file or folder: its test with its invariant, the check of
+//! that invariant, and the world that a seed makes.
 //!
 //! To add a family, write its file, and name it below and in [`FAMILIES`].
 
