@@ -5,6 +5,7 @@
 //! many bytes that follow as they are.
 
 mod answers;
+mod bodies;
 mod frames;
 mod reading;
 mod site;
@@ -17,7 +18,7 @@ use eventwire::reactor::SimReactor;
 use eventwire::reactor::sim::SimConfig;
 use eventwire::{Config, EventLoop, Idle, OnPanic};
 
-use self::site::{App, LONG, Site};
+use self::site::{App, LONG, METRICS, Site};
 use super::input::{Input, pieces};
 use crate::shared::SimPeer;
 
@@ -113,7 +114,7 @@ impl Conversation {
         Self {
             choice,
             event_loop,
-            app: App::default(),
+            app: App { puts_off: !choice.ends(), ..App::default() },
             peer,
             turns: 0,
             idle_turns: 0,
@@ -179,7 +180,7 @@ impl Conversation {
         let (inbound, outbound) = (stats.inbound_bytes as usize, stats.outbound_bytes as usize);
         let received = self.choice.receive_buffer();
         // The longest answer is begun while just the soft limit waits.
-        let most = self.choice.soft() + LONG + received + 1_024;
+        let most = self.choice.soft() + LONG.max(METRICS) + received + 1_024;
         // Storage has spare room, and half of it may have been sent already.
         let most = 2 * most + 4_096;
         assert!(outbound <= most, "{outbound} bytes are held");

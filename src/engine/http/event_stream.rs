@@ -79,7 +79,8 @@ impl EventStream {
 
     /// The time between two comments that keep proxies from ending a silent stream. Default: 15 s,
     /// as the HTML Standard recommends (§9.2.7). `None`: no comments, so that a client that has
-    /// vanished is noticed only when something is sent.
+    /// vanished is noticed only when something is sent. A slow client gets no comment while events
+    /// wait for it: they show that the stream lives.
     #[must_use]
     pub const fn heartbeat(mut self, interval: Option<Duration>) -> Self {
         self.heartbeat = interval;

@@ -198,6 +198,11 @@ impl PendingRequests {
         }
     }
 
+    /// How many requests await their answers.
+    pub(crate) const fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// A request awaits its answer.
     pub(crate) fn wait(&mut self, conn: ConnectionId, request: PendingRequest) {
         self.waiting.insert(conn, request);

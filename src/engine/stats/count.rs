@@ -48,6 +48,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             connections: self.core.sockets.len() as u64,
             opened: tally.opened,
             requests: tally.requests,
+            requests_waiting: self.core.pending.waiting() as u64,
             messages_received: tally.messages_received,
             bytes_received: self.core.streams.received,
             messages_sent: self.core.sockets.output.messages_sent + topics.delivered,

@@ -122,6 +122,8 @@ stats! {
         counter opened,
         /// Requests that were answered by pages and handlers, or with 404 or 405.
         counter requests,
+        /// Requests that await an answer that is given later ([`Later`](crate::Later)), now.
+        gauge requests_waiting,
         /// Messages that arrived whole. Each call of
         /// [`StreamHandler::on_data`](crate::StreamHandler::on_data) counts as one.
         counter messages_received,

@@ -150,10 +150,13 @@ impl Output {
         let result = act(&mut socket.protocol, &mut workspace);
         if !corked && !self.scratch.is_empty() {
             let framing = socket.protocol.framing();
+            let is_waiting_ping = socket.blocked && is_ping(&result);
+            let is_event_stream = socket.is_event_stream();
             match &mut socket.outbox {
-                Some(outbox)
-                    if socket.blocked && !outbox.begins_with_http() && is_ping(&result) =>
-                {
+                // A heartbeat. What waits shows that the stream lives, and may begin in the midst
+                // of an event.
+                Some(_) if is_waiting_ping && is_event_stream => self.scratch.clear(),
+                Some(outbox) if is_waiting_ping && !outbox.begins_with_http() => {
                     outbox.replace_pong(&self.scratch, framing, &mut self.storage);
                     self.scratch.clear();
                     registry.note_level(conn);

@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use super::{Fields, HeadLimits, HeadScanner, HttpError};
+use super::trailers::TrailerScanner;
+use super::{Fields, HeadLimits, HttpError};
 
 /// The most bytes of chunk extensions in one body, white space around them included. Real bodies
 /// have none, and they carry nothing that is used.
@@ -86,7 +87,7 @@ fn parse_length(digits: &[u8]) -> Result<BodyLength, HttpError> {
 /// Reads a body that arrives in pieces. It stores nothing: the data lies in the input.
 ///
 /// It is as strict as RFC 9112 §7.1: every line ends with CR LF, and chunk sizes have nothing but
-/// digits. Chunk extensions and trailers are bounded and skipped.
+/// digits. Chunk extensions and trailers are bounded, checked and skipped.
 #[derive(Debug)]
 pub(crate) struct BodyReader {
     state: State,
@@ -117,7 +118,7 @@ enum State {
     Data(u64),
     /// Behind a chunk's data. Whether the carriage return has come.
     DataEnd(bool),
-    Trailers(HeadScanner),
+    Trailers(TrailerScanner),
     Done,
 }
 
@@ -161,7 +162,8 @@ impl BodyReader {
             if len > 0 {
                 return Ok(BodyPart { consumed: at + len, data: at..at + len });
             }
-            at += self.skip(&input[at..])?;
+            self.skip(input[at])?;
+            at += 1;
         }
         Ok(BodyPart { consumed: at, data: at..at })
     }
@@ -199,19 +201,17 @@ impl BodyReader {
         len
     }
 
-    /// Skips what is no data. Returns how many bytes.
-    fn skip(&mut self, input: &[u8]) -> Result<usize, HttpError> {
-        if let State::Trailers(scanner) = &mut self.state {
-            let end = scanner.scan(input)?;
-            if end.is_some() {
-                self.state = State::Done;
+    /// Skips the next byte, which is no data.
+    fn skip(&mut self, byte: u8) -> Result<(), HttpError> {
+        match &mut self.state {
+            State::Trailers(scanner) => {
+                if scanner.step(byte)? {
+                    self.state = State::Done;
+                }
             }
-            return Ok(end.unwrap_or(input.len()));
+            _ => self.state = self.step(byte)?,
         }
-        if let Some(&byte) = input.first() {
-            self.state = self.step(byte)?;
-        }
-        Ok(1)
+        Ok(())
     }
 
     /// The state after one byte of the chunks' frame.
@@ -233,7 +233,7 @@ impl BodyReader {
                 self.count_extension_byte()?;
                 State::Extension(size, true)
             }
-            (State::SizeEnd(0), b'\n') => State::Trailers(HeadScanner::trailers(self.limits)),
+            (State::SizeEnd(0), b'\n') => State::Trailers(TrailerScanner::new(self.limits)),
             (&State::SizeEnd(size), b'\n') => State::Data(size),
             (State::DataEnd(false), b'\r') => State::DataEnd(true),
             (State::DataEnd(true), b'\n') => State::Size(0, 0),

@@ -185,8 +185,12 @@ fn is_comma(byte: &u8) -> bool {
 
 /// Whether `text` is a token (RFC 9110 §5.6.2), as names of headers and subprotocols are.
 pub(crate) fn is_token(text: &[u8]) -> bool {
-    !text.is_empty()
-        && text.iter().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte))
+    !text.is_empty() && text.iter().copied().all(is_token_byte)
+}
+
+/// Whether a token may contain `byte`.
+pub(super) fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 /// Counts the bytes of header values that are read again after the head was parsed, on this thread.

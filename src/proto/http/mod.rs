@@ -23,6 +23,7 @@ mod response_stream;
 mod static_file;
 mod status;
 mod target;
+mod trailers;
 
 pub(crate) use authority::{Authority, is_origin};
 pub(crate) use body::{BodyLength, BodyReader, ExpectedBody, write_chunk};

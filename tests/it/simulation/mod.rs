@@ -43,6 +43,7 @@ mod rig;
 mod script;
 mod settled;
 mod shares;
+mod smuggling;
 mod stages;
 mod stirring;
 mod storm;

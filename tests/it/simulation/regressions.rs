@@ -5,10 +5,11 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use eventwire::proto::OpCode;
+use eventwire::reactor::SimReactor;
 use eventwire::reactor::sim::{Fault, SimConfig};
 use eventwire::{
-    ClientConfig, CloseCode, Config, ConnectError, Connection, Context, Disconnect, Message,
-    SendStatus, on_message,
+    ClientConfig, CloseCode, Config, ConnectError, Connection, Context, Disconnect, EventStream,
+    Message, Routes, SendStatus, ServerConfig, on_message,
 };
 
 use super::rig::{Call, Calls, Notes, Rig, text};
@@ -478,4 +479,35 @@ fn a_partly_sent_message_dropped_for_memory_does_not_arrive() {
         drops += usize::from(*statuses.borrow() == [SendStatus::Dropped]);
     }
     assert!(drops > 0, "memory is never short");
+}
+
+#[test]
+fn a_heartbeat_never_comes_in_the_midst_of_an_event() {
+    let reactor = SimReactor::new(0, SimConfig::calm().window(4096));
+    let mut rig = Rig::with_setup(reactor, Config::default(), |event_loop| {
+        let topic = event_loop.topic("news").expect("room for a topic");
+        let stream = EventStream::of("news").heartbeat(Some(Duration::from_millis(10)));
+        let routes = Routes::new().events("/news", stream);
+        let config = ServerConfig::default();
+        (event_loop.listen("127.0.0.1:0", config, routes).expect("a port"), topic)
+    });
+    let address = rig.address;
+    let peer = rig.sim().peer_connect(address);
+    rig.sim().peer_send(peer, b"GET /news HTTP/1.1\r\nHost: a\r\n\r\n");
+    rig.run(2);
+    rig.sim().peer_stop_reading(peer);
+    let (topic, text) = (rig.state, "x".repeat(50_000));
+    let broadcast = text.clone();
+    let status = rig.act(move |cx| cx.broadcast(topic, broadcast.as_str()));
+    assert_eq!(status, SendStatus::Sent);
+    rig.run(100);
+    rig.sim().peer_resume(peer);
+    rig.run(100);
+    let received = String::from_utf8(rig.sim().peer_received(peer)).expect("text");
+    let (_, events) = received.split_once("\r\n\r\n").expect("a head");
+    let (before, rest) = events.split_once("id: 1\n").expect("the event");
+    assert!(before.split_inclusive("\n\n").all(|comment| comment == ":\n\n"), "{before:?}");
+    let comments = rest.strip_prefix(&format!("data: {text}\n\n")).expect("the whole event");
+    assert!(!comments.is_empty(), "no heartbeat follows");
+    assert!(comments.split_inclusive("\n\n").all(|comment| comment == ":\n\n"), "{comments:?}");
 }

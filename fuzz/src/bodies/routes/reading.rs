@@ -5,6 +5,7 @@ use std::str;
 
 use eventwire::proto::http::HeadLimits;
 
+use super::bodies::Length;
 use super::site::{HOME, LONG_MESSAGE, SHORT_MESSAGE, Site};
 
 /// More elements than this reading counts in lists, and fewer than are refused.
@@ -24,6 +25,8 @@ pub(super) enum Expected {
     Answer(u16, Content, IsLast),
     /// A WebSocket, with messages up to so long.
     Opens(usize),
+    /// A handler is asked once the body is there: the answer without it.
+    Body(Length, IsLast),
     /// It has something in it that this reading does not judge.
     Unclear,
 }
@@ -196,6 +199,31 @@ impl<'a> Asked<'a> {
             .any(|element| element.trim().eq_ignore_ascii_case(token))
     }
 
+    /// The length of the body that is announced.
+    fn length(&self) -> Result<Option<Length>, u16> {
+        let lengths = self.values("Content-Length");
+        let codings = self.values("Transfer-Encoding");
+        if lengths.len() > 1 || !(lengths.is_empty() || codings.is_empty()) {
+            return Err(400);
+        }
+        if codings.is_empty() {
+            let Some(digits) = lengths.first() else { return Ok(None) };
+            let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+            let length: u64 = digits.parse().ok().filter(|_| is_number).ok_or(400_u16)?;
+            let length = usize::try_from(length).unwrap_or(usize::MAX);
+            return Ok((length > 0).then_some(Length::Known(length)));
+        }
+        let codings = codings.join(",");
+        let codings: Vec<_> = codings.split(',').map(str::trim).collect();
+        let codings: Vec<_> = codings.into_iter().filter(|coding| !coding.is_empty()).collect();
+        match codings[..] {
+            [coding] if coding.eq_ignore_ascii_case("chunked") && !self.is_old() => {
+                Ok(Some(Length::Chunks))
+            }
+            _ => Err(501),
+        }
+    }
+
     fn is_last(&self) -> bool {
         self.is_old() || self.lists("Connection", "close") || self.has_body()
     }
@@ -265,6 +293,28 @@ pub(super) fn expected(
     judged(head, site, client).unwrap_or((Expected::Unclear, None))
 }
 
+/// Whether the head may say something of a body, whatever else it says.
+pub(super) fn may_have_body(head: &[u8]) -> bool {
+    let head = head.to_ascii_lowercase();
+    let names: [&[u8]; 3] = [b"content-length", b"transfer-encoding", b"expect"];
+    names.iter().any(|name| head.windows(name.len()).any(|window| window == *name))
+}
+
+/// The same, once the body that the request announces is looked at.
+fn with_length(
+    asked: &Asked<'_>,
+    (expected, noted): (Expected, Option<String>),
+) -> (Expected, Option<String>) {
+    match (asked.length(), &expected, &noted) {
+        (Err(status), _, _) => (Expected::Refused(status), None),
+        (Ok(Some(length)), Expected::Answer(200, ..), Some(_)) => {
+            let is_last = asked.is_old() || asked.lists("Connection", "close");
+            (Expected::Body(length, is_last), noted)
+        }
+        _ => (expected, noted),
+    }
+}
+
 fn judged(
     head: &[u8],
     site: Site,
@@ -274,8 +324,11 @@ fn judged(
     if asked.version == "HTTP/2.0" {
         return Some((Expected::Refused(505), None));
     }
-    let commas = |(_, value): &(_, &str)| value.matches(',').count();
-    if asked.headers.iter().map(commas).sum::<usize>() > MANY {
+    let elements = |(_, value): &(_, &str)| value.matches(',').count() + 1;
+    if asked.headers.iter().map(elements).sum::<usize>() > MANY {
+        return None;
+    }
+    if !asked.values("Expect").is_empty() {
         return None;
     }
     let (path, query) = (asked.path, asked.query.unwrap_or("-"));
@@ -284,7 +337,7 @@ fn judged(
         _ => "itself".to_owned(),
     };
     let longest = match path {
-        _ if asked.method == "OPTIONS" => return Some((options(&asked)?, None)),
+        _ if asked.method == "OPTIONS" => return Some(found(&asked, (options(&asked)?, None))),
         "/ws" => SHORT_MESSAGE,
         path if path.starts_with("/rooms/") => LONG_MESSAGE,
         _ => {
@@ -294,12 +347,23 @@ fn judged(
                 Expected::Answer(200, Content::Text(text), _) => Some(text.clone()),
                 _ => None,
             });
-            return Some((content, noted.flatten()));
+            return Some(found(&asked, (content, noted.flatten())));
         }
     };
     let opens = asked.opens(longest)?;
     let noted = matches!(opens, Expected::Opens(_)).then(|| format!("opens {path} {who}"));
-    Some((opens, noted))
+    Some(with_length(&asked, (opens, noted)))
+}
+
+/// What is wrong with the request itself comes before what is wrong with its length.
+fn found(
+    asked: &Asked<'_>,
+    (expected, noted): (Expected, Option<String>),
+) -> (Expected, Option<String>) {
+    match expected {
+        Expected::Refused(_) => (expected, noted),
+        _ => with_length(asked, (expected, noted)),
+    }
 }
 
 /// What is at the path, beside WebSockets.

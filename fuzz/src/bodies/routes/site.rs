@@ -1,16 +1,21 @@
 //! The site that the peer visits.
 
+use std::time::Duration;
+
 use eventwire::proto::Limits;
 use eventwire::proto::handshake::UpgradeRequest;
 use eventwire::proto::http::{HeadLimits, HttpRequest, HttpResponse};
 use eventwire::reactor::SimReactor;
 use eventwire::{
-    Connection, ConnectionId, Context, Disconnect, EventLoop, ListenerId, Message, Network, Routes,
-    ServerConfig, TrustedProxies, Upgrade, WebSocketHandler,
+    Answer, Connection, ConnectionId, Context, Disconnect, EventLoop, Later, ListenerId, Message,
+    Network, RequestId, Routes, ServerConfig, TrustedProxies, Upgrade, WebSocketHandler,
 };
 
 /// A page that is longer than a small window and much more than may wait.
 pub(super) const LONG: usize = 9_000;
+
+/// The longest answer with the statistics of a loop.
+pub(super) const METRICS: usize = 24 * 1024;
 
 pub(super) const HOME: &str = "<!doctype html><title>Home</title>";
 
@@ -18,12 +23,17 @@ pub(super) const HOME: &str = "<!doctype html><title>Home</title>";
 pub(super) const SHORT_MESSAGE: usize = 10;
 pub(super) const LONG_MESSAGE: usize = 1024 * 1024;
 
+/// The longest body that is taken.
+pub(super) const BODY: usize = 40;
+
 /// What was asked for, as the handlers saw it, in order.
 #[derive(Debug, Default)]
 pub(super) struct App {
     pub(super) asked: Vec<String>,
     pub(super) opened: usize,
     pub(super) calls: usize,
+    /// Some answers come later. A client that ends its half of the stream does not wait for them.
+    pub(super) puts_off: bool,
     /// The peer has closed its WebSocket in order.
     pub(super) is_closed: bool,
 }
@@ -62,7 +72,7 @@ impl Site {
 
     pub(super) fn listen(self, event_loop: &mut EventLoop<App, SimReactor>) -> ListenerId {
         let limits = Limits::default().head(self.head_limits());
-        let mut config = ServerConfig::default().limits(limits);
+        let mut config = ServerConfig::default().limits(limits).max_body(BODY);
         if let Some(proxies) = self.proxies() {
             config = config.proxies(proxies);
         }
@@ -77,9 +87,17 @@ impl Site {
             .metrics("/metrics")
             .websocket("/ws", short, Echo)
             .websocket("/rooms/*", long, Echo);
+        event_loop.on(|cx: &mut Context<'_>, due: &Due, app: &mut App| {
+            app.calls += 1;
+            // A client that was reset misses it.
+            let _ = cx.respond(due.0, HttpResponse::text(due.1.clone()));
+        });
         event_loop.listen("127.0.0.1:80", config, routes).expect("nobody else listens there")
     }
 }
+
+/// Where answers come later.
+const LATER: &str = "/ask/later";
 
 /// The client's address, as handlers see it.
 fn who(conn: ConnectionId, cx: &mut Context<'_>) -> String {
@@ -87,14 +105,23 @@ fn who(conn: ConnectionId, cx: &mut Context<'_>) -> String {
     if peer.ip().is_loopback() { "itself".to_owned() } else { peer.to_string() }
 }
 
-/// Answers with what it was asked.
-fn ask(conn: &mut Connection<'_>, request: &HttpRequest<'_>, app: &mut App) -> HttpResponse {
+/// An event: answer the request with the text.
+struct Due(RequestId, String);
+
+/// Answers with what it was asked, at once or later.
+fn ask(conn: &mut Connection<'_>, request: &HttpRequest<'_>, app: &mut App) -> Answer {
     assert!(!conn.is_open());
     app.calls += 1;
     let (path, query) = (request.path(), request.query().unwrap_or("-"));
     let asked = format!("{} {path} {query} {}", request.method(), who(conn.id(), conn));
+    let asked = asked + &request.body().escape_ascii().to_string();
     app.asked.push(asked.clone());
-    HttpResponse::text(asked)
+    if app.puts_off && path == LATER {
+        let due = Due(conn.request_id(), asked);
+        conn.set_timer(Duration::from_millis(1), due).expect("room for a timer");
+        return Later::default().into();
+    }
+    HttpResponse::text(asked).into()
 }
 
 struct Echo;

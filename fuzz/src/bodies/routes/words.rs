@@ -114,6 +114,25 @@ const WORDS: &[&[u8]] = &[
     b"Forwarded: for=203.0.113.9;host=\"a,for=198.51.100.1;b\"\r\n",
     b"Forwarded: a=\", for=203.0.113.9;host=\"b\"\r\n",
     b"Connection: ,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,\r\n",
+    // Bodies.
+    b"GET /ask/later HTTP/1.1\r\nHost: a\r\n\r\n",
+    b"GET /ask/later HTTP/1.1\r\nHost: a\r\nContent-Length: 27\r\n\r\n",
+    b"GET /ask HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
+    b"Content-Length: 41\r\n",
+    b"Transfer-Encoding: gzip, chunked\r\n",
+    b"1b\r\n",
+    b"1B;a=b\r\n",
+    b"00\r\n",
+    b"2 ;\r\n",
+    b"ffffffffffffffffff\r\n",
+    b"a\r\n0123456789\r\n",
+    b"0\r\n\r\n",
+    // Trailers.
+    b"0\r\nT: u\r\n\r\n",
+    b"0\r\n",
+    b"T:u\r\n",
+    b"T\r\n",
+    b":",
 ];
 
 pub(super) fn stream(input: &mut Input<'_>) -> Vec<u8> {

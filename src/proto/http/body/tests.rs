@@ -130,6 +130,18 @@ fn what_is_no_chunk_is_refused() {
         (b"00000000000000000", E::InvalidChunk),
         (b"0\r\n a: b\r\n", E::LineFolding),
         (b"0\r\na: b\n", E::InvalidLineEnding),
+        (b"0\r\na: b\r\n\tc\r\n", E::LineFolding),
+        (b"0\r\na: b\rc", E::InvalidLineEnding),
+        (b"0\r\na\n", E::InvalidLineEnding),
+        (b"0\r\n\rx", E::InvalidLineEnding),
+        (b"0\r\na: b\r\n\n", E::InvalidLineEnding),
+        (b"0\r\nGET /x HTTP/1.1\r\n", E::InvalidHeaderLine),
+        (b"0\r\na\r\n", E::InvalidHeaderLine),
+        (b"0\r\na:\r\nb\r\n", E::InvalidHeaderLine),
+        (b"0\r\n: b\r\n", E::InvalidHeaderLine),
+        (b"0\r\na : b\r\n", E::InvalidHeaderLine),
+        (b"0\r\na\xffb: c\r\n", E::InvalidHeaderLine),
+        (b"0\r\na\0: c\r\n", E::InvalidByte(0)),
         (b"0\r\na: b\r\na:\r\na:\r\na", E::TooManyHeaders { limit: 3 }),
     ] {
         let read = read(BodyLength::Chunked, input);

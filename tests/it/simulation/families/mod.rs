@@ -1,5 +1,5 @@
-//! Families of workloads. Each is one file: its test with its invariant, the check of that
-//! invariant, and the world that a seed makes.
+//! Families of workloads. Each is one file or folder: its test with its invariant, the check of
+//! that invariant, and the world that a seed makes.
 //!
 //! To add a family, write its file, and name it below and in [`FAMILIES`].
 
@@ -8,6 +8,7 @@ mod crowd;
 mod echo;
 mod events;
 mod fetch;
+mod http;
 mod keyed;
 mod links;
 mod panics;
@@ -32,7 +33,7 @@ use super::world::{MAX_CONNECTIONS, Report, Setup};
 use crate::shared::Random;
 
 /// Seed `n` belongs to family `n % FAMILIES.len()`.
-const FAMILIES: [&str; 15] = [
+const FAMILIES: [&str; 16] = [
     "echo",
     "fetch",
     "topics",
@@ -48,6 +49,7 @@ const FAMILIES: [&str; 15] = [
     "links",
     "streams",
     "keyed",
+    "http",
 ];
 
 /// Seeds of all families together.
