@@ -2,7 +2,8 @@
 
 use eventwire::{CloseCode, ConnectionId, Context, Tag, TagError};
 
-use super::{At, Outcome};
+use super::expected::Outcome;
+use super::methods::At;
 
 /// The tag of all connections.
 pub(super) const ALL: &str = "all";
