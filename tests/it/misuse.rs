@@ -2,9 +2,10 @@
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 
+use eventwire::proto::handshake::Acceptance;
 use eventwire::{
     Answer, CloseCode, Config, Connection, Disconnect, EventLoop, EventStream, HttpHandler,
-    HttpRequest, HttpResponse, Later, Routes, ServerConfig, StreamedResponse,
+    HttpRequest, HttpResponse, Later, RespondError, Routes, ServerConfig, StreamedResponse,
 };
 
 use crate::util::{Peer, Server};
@@ -78,4 +79,16 @@ fn a_handler_that_closes_its_connection_answers_nothing() {
         ask(&server, path).expect_end();
     }
     assert_eq!(all(server, &calls), ["request"; 4], "nothing has opened");
+}
+
+#[test]
+fn an_acceptance_is_refused_in_a_handler_whose_request_asks_for_no_websocket() {
+    let (server, _calls) = serve(ServerConfig::default(), |conn, _| {
+        let request = conn.request_id();
+        assert_eq!(conn.respond(request, Acceptance::new()), Err(RespondError::NoUpgrade));
+        HttpResponse::text("none").into()
+    });
+    let mut peer = ask(&server, "/");
+    assert!(peer.head().starts_with("HTTP/1.1 200 "));
+    assert_eq!(peer.bytes(4), b"none");
 }
