@@ -8,7 +8,7 @@ use eventwire::{
     HttpRequest, HttpResponse, Later, RespondError, Routes, ServerConfig, StreamedResponse,
 };
 
-use crate::util::{Peer, Server};
+use crate::util::{PATIENCE, Peer, Server};
 
 /// Answers with what a closure returns, and reports what is called.
 struct Reporting<F>(Sender<&'static str>, F);
@@ -91,4 +91,16 @@ fn an_acceptance_is_refused_in_a_handler_whose_request_asks_for_no_websocket() {
     let mut peer = ask(&server, "/");
     assert!(peer.head().starts_with("HTTP/1.1 200 "));
     assert_eq!(peer.bytes(4), b"none");
+}
+
+#[test]
+fn more_time_does_not_replace_the_answer_that_a_handler_returns() {
+    let (server, _calls) = serve(ServerConfig::default(), |conn, _| {
+        let request = conn.request_id();
+        assert_eq!(conn.respond(request, Later::within(PATIENCE)), Ok(()));
+        HttpResponse::text("returned").into()
+    });
+    let mut peer = ask(&server, "/");
+    assert!(peer.head().starts_with("HTTP/1.1 200 "));
+    assert_eq!(peer.bytes(8), b"returned");
 }

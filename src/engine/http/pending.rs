@@ -104,13 +104,24 @@ impl Asked {
     /// The answer to the request: what the application has given through the context, or else what
     /// the handler has returned. A handler that panicked has returned nothing.
     pub(crate) fn choose(&mut self, returned: Option<Answer>) -> Answer {
-        let Some(given) = self.given.take() else {
-            return returned.unwrap_or_else(|| HttpResponse::new(500).into());
-        };
-        if returned.is_some_and(|answer| !matches!(answer, Answer::Later(_))) {
-            log_line!(warn, "request {}: answered twice, the first answer counts", self.number);
+        let has_returned = returned.is_some();
+        let returned = returned.unwrap_or_else(|| HttpResponse::new(500).into());
+        let is_later = matches!(returned, Answer::Later(_));
+        match self.given.take() {
+            // Time that was asked for and is not needed.
+            Some(Answer::Later(_)) if !is_later => returned,
+            Some(given) => {
+                if has_returned && !is_later {
+                    log_line!(
+                        warn,
+                        "request {}: answered twice, the first answer counts",
+                        self.number
+                    );
+                }
+                given
+            }
+            None => returned,
         }
-        given
     }
 
     /// The request, which is to be answered later.
