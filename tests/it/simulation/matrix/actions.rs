@@ -6,6 +6,7 @@ use eventwire::{
     CloseCode, ConnectionId, Context, Error, OverflowPolicy, Rate, RateLimits, SendStatus,
 };
 
+use super::http::HttpAction;
 use super::probe::{Say, State};
 use super::tags::TagAction;
 
@@ -49,10 +50,11 @@ pub(super) enum Action {
     Stop,
     Drain,
     Tag(TagAction),
+    Http(HttpAction),
 }
 
 impl Action {
-    pub(super) const ALL: [Self; 37] = [
+    const WITHOUT_REQUESTS: [Self; 37] = [
         Self::Subscribe,
         Self::SubscribeBehindBroadcast,
         Self::Unsubscribe,
@@ -91,6 +93,15 @@ impl Action {
         Self::Tag(TagAction::CloseTagged),
         Self::Tag(TagAction::CloseMyTag),
     ];
+
+    pub(super) fn all() -> impl Iterator<Item = Self> {
+        Self::WITHOUT_REQUESTS.into_iter().chain(HttpAction::all().map(Self::Http))
+    }
+
+    /// Whether it ends the loop.
+    pub(super) const fn ends(self) -> bool {
+        matches!(self, Self::Stop | Self::Drain)
+    }
 
     pub(super) fn run(self, me: ConnectionId, state: &State, cx: &mut Context<'_>) -> String {
         let (other, topic) = (state.other.expect("it came first"), state.topic);
@@ -141,6 +152,7 @@ impl Action {
             }
             Self::Publish => text(&cx.publish(Say("x")).is_ok()),
             Self::Tag(action) => action.run(me, cx),
+            Self::Http(action) => action.run(me, state, cx),
             _ => self.run_on_the_loop(state, cx),
         }
     }
