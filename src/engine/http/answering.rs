@@ -49,12 +49,8 @@ impl<S, R: Reactor> Answering<'_, S, R> {
         }
     }
 
-    /// Sends an answer, or waits for it. A connection that its handler has closed gets none.
+    /// Sends an answer, or waits for it.
     pub(super) fn send(&mut self, request: PendingRequest, answer: Answer) {
-        let socket = self.event_loop.core.sockets.get(self.conn);
-        if socket.is_none_or(|socket| socket.protocol.request_stage().is_none()) {
-            return;
-        }
         match answer {
             Answer::Response(response) => self.respond(&request.facts, &response),
             Answer::Refuse(refusal) => self.refuse(&refusal),

@@ -104,23 +104,23 @@ impl Asked {
     /// The answer to the request: what the application has given through the context, or else what
     /// the handler has returned. A handler that panicked has returned nothing.
     pub(crate) fn choose(&mut self, returned: Option<Answer>) -> Answer {
-        let has_returned = returned.is_some();
-        let returned = returned.unwrap_or_else(|| HttpResponse::new(500).into());
-        let is_later = matches!(returned, Answer::Later(_));
         match self.given.take() {
+            None => returned.unwrap_or_else(|| HttpResponse::new(500).into()),
+            Some(given) => self.choose_from_both(given, returned),
+        }
+    }
+
+    #[cold]
+    fn choose_from_both(&self, given: Answer, returned: Option<Answer>) -> Answer {
+        match (given, returned) {
+            (Answer::Later(_), None) => HttpResponse::new(500).into(),
+            (given, None | Some(Answer::Later(_))) => given,
             // Time that was asked for and is not needed.
-            Some(Answer::Later(_)) if !is_later => returned,
-            Some(given) => {
-                if has_returned && !is_later {
-                    log_line!(
-                        warn,
-                        "request {}: answered twice, the first answer counts",
-                        self.number
-                    );
-                }
+            (Answer::Later(_), Some(returned)) => returned,
+            (given, Some(_)) => {
+                log_line!(warn, "request {}: answered twice, the first answer counts", self.number);
                 given
             }
-            None => returned,
         }
     }
 
