@@ -270,8 +270,14 @@ impl Case {
         for peer in self.peers.drain(..) {
             self.rig.sim().peer_drop(peer);
         }
-        // Nobody reads that its peer has left.
-        if matches!(self.rig.state.action, Action::StopReading | Action::TagMeWithLimits) {
+        let reads_nothing = match self.rig.state.action {
+            Action::StopReading => true,
+            // It is not applied to what comes behind the request of a streamed response.
+            Action::TagMeWithLimits => !matches!(self.call.kind, Kind::Pieces | Kind::Events),
+            _ => false,
+        };
+        if reads_nothing {
+            // Nobody would notice that the peers have left.
             self.rig.event_loop.context().stop();
             self.rig.event_loop.run(&mut self.rig.state).expect("a poll");
         }
