@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 use allocation_counter::{AllocationInfo, measure};
 use eventwire::proto::{Limits, OpCode, write_frame};
 use eventwire::{
-    Config, Connection, ConnectionId, Context, EventLoop, Message, OverflowPolicy, ServerConfig,
-    TopicId, WebSocketHandler,
+    Config, Connection, ConnectionId, Context, EventLoop, EventStream, Message, OverflowPolicy,
+    Routes, ServerConfig, TopicId, WebSocketHandler,
 };
 
 /// How often each exchange is made to warm up, and then to be measured.
@@ -248,6 +248,58 @@ fn a_relay_allocates_nothing() {
 fn a_broadcast_allocates_nothing() {
     assert_nothing(Bench::new(Do::Broadcast(4), 11).exchange(20, 1, 1..11, 4));
     assert_nothing(Bench::new(Do::Broadcast(4), 11).exchange(8 * 1024, 1, 1..11, 4));
+}
+
+/// Streams of server-sent events of the topic, and a WebSocket that broadcasts to it.
+fn event_streams(events: &EventStream, count: usize) -> Bench {
+    let mut bench = Bench::new(Do::Broadcast(4), 1);
+    let routes = Routes::new().events("/", events.clone());
+    let listener = bench.event_loop.listen("127.0.0.1:0", ServerConfig::default(), routes);
+    let address = bench.event_loop.local_addr(listener.expect("listen")).expect("an address");
+    for client in 1..=count {
+        let stream = TcpStream::connect(address).expect("connect");
+        stream.set_nonblocking(true).expect("set O_NONBLOCK");
+        bench.clients.push(stream);
+        bench.write(client, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        let head = bench.read_some(client);
+        assert!(bench.buffer[..head].ends_with(b"\r\n\r\n"));
+    }
+    bench
+}
+
+/// What four broadcasts to this many streams allocate, many times.
+fn broadcast_events(events: &EventStream, count: usize) -> AllocationInfo {
+    let mut bench = event_streams(events, count);
+    let mut message = Vec::new();
+    write_frame(OpCode::Text, b"the news", Some([1, 2, 3, 4]), &mut message);
+    let mut once = || {
+        bench.write(0, &message);
+        for client in 1..=count {
+            let mut events = 0;
+            while events < 4 {
+                let read = bench.read_some(client);
+                let bytes = &bench.buffer[..read];
+                events += bytes.windows(2).filter(|bytes| bytes == b"\n\n").count();
+                assert!(events < 4 || bytes.ends_with(b"data: the news\n\n"));
+            }
+        }
+    };
+    (0..WARM_UP).for_each(|_| once());
+    measure(|| (0..MEASURED).for_each(|_| once()))
+}
+
+#[test]
+fn the_delivery_of_server_sent_events_allocates_nothing() {
+    // Heartbeats that came up while a slow machine measures would be in the way.
+    let events = EventStream::of("all").heartbeat(None);
+    for events in [events.clone(), events.named()] {
+        let few = broadcast_events(&events, 1);
+        let many = broadcast_events(&events, 12);
+        // The events are written once for all streams.
+        assert_eq!(few.count_total, many.count_total, "{few:?} {many:?}");
+        assert!(few.count_total <= 3 * 4 * MEASURED as u64, "{few:?}");
+        assert_eq!(few.count_current, 0, "{few:?}");
+    }
 }
 
 #[test]

@@ -24,6 +24,7 @@ mod listeners;
 #[cfg(feature = "log")]
 mod logging;
 mod methods;
+mod misuse;
 mod panics;
 mod places;
 mod proxies;

@@ -28,7 +28,8 @@ impl Connection<'_> {
 impl Context<'_> {
     /// Answers a request whose handler has returned [`Later`](crate::Later). The answer leaves at
     /// the end of the turn. Another [`Later`](crate::Later) gives the answer more time, from now
-    /// on.
+    /// on. The handler of the request may call this, too; what it returns then counts only if it
+    /// has given no answer here.
     ///
     /// ```
     /// use std::collections::VecDeque;

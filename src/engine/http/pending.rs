@@ -23,6 +23,8 @@ pub(crate) struct PendingRequests {
 #[derive(Debug)]
 struct Asking {
     request: RequestId,
+    /// It asks for a WebSocket.
+    is_upgrade: bool,
     /// What the application has answered through the context.
     given: Option<Answer>,
     wanted: Option<Wanted>,
@@ -102,13 +104,24 @@ impl Asked {
     /// The answer to the request: what the application has given through the context, or else what
     /// the handler has returned. A handler that panicked has returned nothing.
     pub(crate) fn choose(&mut self, returned: Option<Answer>) -> Answer {
-        let Some(given) = self.given.take() else {
-            return returned.unwrap_or_else(|| HttpResponse::new(500).into());
-        };
-        if returned.is_some_and(|answer| !matches!(answer, Answer::Later(_))) {
-            log_line!(warn, "request {}: answered twice, the first answer counts", self.number);
+        match self.given.take() {
+            None => returned.unwrap_or_else(|| HttpResponse::new(500).into()),
+            Some(given) => self.choose_from_both(given, returned),
         }
-        given
+    }
+
+    #[cold]
+    fn choose_from_both(&self, given: Answer, returned: Option<Answer>) -> Answer {
+        match (given, returned) {
+            (Answer::Later(_), None) => HttpResponse::new(500).into(),
+            (given, None | Some(Answer::Later(_))) => given,
+            // Time that was asked for and is not needed.
+            (Answer::Later(_), Some(returned)) => returned,
+            (given, Some(_)) => {
+                log_line!(warn, "request {}: answered twice, the first answer counts", self.number);
+                given
+            }
+        }
     }
 
     /// The request, which is to be answered later.
@@ -138,19 +151,20 @@ impl IsWanted {
 }
 
 impl PendingRequests {
-    /// A handler is about to be called for a request of the connection.
+    /// A handler is about to be called for a request of the connection; `is_upgrade`: it asks for a
+    /// WebSocket.
     #[inline]
-    pub(crate) fn begin(&mut self, conn: ConnectionId) {
+    pub(crate) fn begin(&mut self, conn: ConnectionId, is_upgrade: bool) {
         self.newest += 1;
         let request = RequestId { conn, number: self.newest };
-        self.asking = Some(Asking { request, given: None, wanted: None });
+        self.asking = Some(Asking { request, is_upgrade, given: None, wanted: None });
     }
 
     /// The handler has returned.
     #[inline]
     pub(crate) fn end(&mut self) -> Asked {
         match self.asking.take() {
-            Some(Asking { request, given, wanted }) => {
+            Some(Asking { request, given, wanted, .. }) => {
                 Asked { given, number: request.number, wanted }
             }
             None => Asked { given: None, number: 0, wanted: None },
@@ -190,7 +204,10 @@ impl PendingRequests {
     /// Takes an answer to the request for which a handler is being called, until that returns.
     pub(crate) fn give_early(&mut self, answer: Answer) -> Result<(), RespondError> {
         match &mut self.asking {
-            Some(Asking { given: given @ (None | Some(Answer::Later(_))), .. }) => {
+            Some(Asking { given: given @ (None | Some(Answer::Later(_))), is_upgrade, .. }) => {
+                if matches!(answer, Answer::Accept(_)) && !*is_upgrade {
+                    return Err(RespondError::NoUpgrade);
+                }
                 *given = Some(answer);
                 Ok(())
             }

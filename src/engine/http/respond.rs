@@ -154,7 +154,7 @@ impl<S, R: Reactor> Answering<'_, S, R> {
     fn ask(&mut self, handler: usize, request: &HttpRequest<'_>) {
         let Self { event_loop, conn, state } = self;
         let id = ConnectionId(*conn);
-        event_loop.core.pending.begin(id);
+        event_loop.core.pending.begin(id, false);
         let Some((any_handler, calls, context)) = event_loop.lend(handler) else {
             return;
         };

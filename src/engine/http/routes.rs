@@ -88,7 +88,8 @@ pub(crate) enum Route<S> {
 #[expect(unused_variables, reason = "the names document the defaulted methods")]
 pub trait HttpHandler<S> {
     /// A client sent a request. [`Connection::peer_addr`] is the client's address. Only the answer
-    /// can be sent to the connection.
+    /// can be sent to the connection, and not even that after the handler has
+    /// [closed](Connection::close) it.
     fn on_request(
         &mut self,
         conn: &mut Connection<'_>,

@@ -81,6 +81,11 @@ impl<S, R: Reactor> Answering<'_, S, R> {
             self.respond(facts, streaming.head);
             return false;
         }
+        let socket = self.event_loop.core.sockets.get(self.conn);
+        if socket.is_none_or(|socket| socket.protocol.request_stage().is_none()) {
+            // The handler has closed the connection.
+            return false;
+        }
         self.event_loop.tally.requests += 1;
         let sockets = &mut self.event_loop.core.sockets;
         if facts.is_head {

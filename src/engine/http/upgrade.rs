@@ -34,7 +34,7 @@ impl<S, R: Reactor> Answering<'_, S, R> {
         if let Some(socket) = event_loop.core.sockets.get_mut(conn) {
             socket.set_handler(handler);
         }
-        event_loop.core.pending.begin(ConnectionId(conn));
+        event_loop.core.pending.begin(ConnectionId(conn), true);
         let upgrade = event_loop
             .call(conn, HandlerCall::Upgrade, |handler, conn| {
                 Some(handler.web_socket()?.on_upgrade(conn, &request, state))

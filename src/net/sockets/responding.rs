@@ -102,15 +102,16 @@ impl Responses<'_> {
     }
 
     /// Responds to a request that opens no connection; `is_last`: the connection ends then. Reading
-    /// stops while many of the responses before wait.
+    /// stops while many of the responses before wait. A connection that its handler has closed gets
+    /// no response.
     pub(crate) fn respond(self, conn: Key, response: &HttpResponse, is_head: bool, is_last: bool) {
         let Self { registry, output } = self;
-        output.write_frames(registry, conn, |socket, work| {
-            response.write_head(is_last, extra_headers(socket), work.out);
-            if let Some(request) = socket.server_request() {
-                request.end(is_last, work);
-            }
+        let written = output.write_frames(registry, conn, |socket, work| {
+            socket.server_request().map(|request| request.respond(response, is_last, work))
         });
+        if written.flatten().is_none() {
+            return;
+        }
         if !is_head && !response.sent_body().is_empty() {
             output.push_body(registry, conn, response.sent_body());
         }

@@ -25,6 +25,7 @@ mod flow;
 mod followers;
 mod handler;
 mod hearing;
+mod heartbeats;
 mod invariants;
 mod judging;
 mod listening;

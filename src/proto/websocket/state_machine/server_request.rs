@@ -4,7 +4,7 @@ use super::opening::{Expected, Opening};
 use super::request_body::RequestBody;
 use super::{State, WebSocket, Workspace};
 use crate::proto::Role;
-use crate::proto::http::{ExpectedBody, ExtraHeaders};
+use crate::proto::http::{ExpectedBody, ExtraHeaders, HttpResponse};
 use crate::time::Time;
 
 /// Tells a client that its body is wanted (RFC 9110 §10.1.1).
@@ -74,6 +74,12 @@ impl ServerRequest<'_> {
         if let Some(opening) = &mut self.0.opening {
             opening.extra_headers = Some(Box::new(headers));
         }
+    }
+
+    /// Writes the head of the response, and ends the request.
+    pub(crate) fn respond(self, response: &HttpResponse, is_last: bool, work: &mut Workspace<'_>) {
+        response.write_head(is_last, extra_headers(self.0), work.out);
+        self.end(is_last, work);
     }
 
     /// The response comes later, by `until` or never: then it is 504.

@@ -2,7 +2,8 @@
 
 use eventwire::{CloseCode, ConnectionId, Context, Tag, TagError};
 
-use super::{At, Outcome};
+use super::expected::Basics;
+use super::methods::{At, Call};
 
 /// The tag of all connections.
 pub(super) const ALL: &str = "all";
@@ -42,15 +43,15 @@ impl TagAction {
     }
 }
 
-/// The definition, for a WebSocket.
-pub(super) fn expected(at: At, action: TagAction) -> Outcome {
-    let tagged = at.is_tagged();
+/// The definition.
+pub(super) fn expected(call: Call, action: TagAction) -> Basics {
+    let tagged = call.is_tagged();
     let (mine, all) = (usize::from(tagged), 1 + usize::from(tagged));
     let result = match action {
         TagAction::TagMe => {
             let gone: Result<bool, _> = Err(TagError::ConnectionGone);
             let open: Result<bool, _> = Err(TagError::EmptyKey);
-            let results = if at.is_open() { (Ok(true), open) } else { (gone, gone) };
+            let results = if call.is_open() { (Ok(true), open) } else { (gone, gone) };
             format!("{:?} {:?}, {mine} {all}", results.0, results.1)
         }
         TagAction::UntagMe => format!("{tagged} false, 0 {all}"),
@@ -59,19 +60,19 @@ pub(super) fn expected(at: At, action: TagAction) -> Outcome {
         TagAction::CloseTagged => format!("{all}, 0 0"),
         TagAction::CloseMyTag => format!("{mine}, 0 1"),
     };
-    // The last thing is a broadcast to all that are still subscribed.
-    let (me, other) = match action {
-        TagAction::SendTagged => ("x.", "x."),
-        TagAction::CloseTagged => ("", ""),
-        TagAction::CloseMyTag => ("", "."),
-        TagAction::TagMe | TagAction::UntagMe | TagAction::UntagAll => (".", "."),
-    };
-    let me = if at.is_subscribed() { me } else { "" }.to_owned();
     let closes_all = action == TagAction::CloseTagged;
-    let me_closed = match at {
+    let closes_me = tagged && (closes_all || action == TagAction::CloseMyTag);
+    let is_sent = action == TagAction::SendTagged;
+    // The last thing is a broadcast to all that are still subscribed.
+    let texts = |gets: bool, stays: bool| {
+        format!("{}{}", if gets { "x" } else { "" }, if stays { "." } else { "" })
+    };
+    let me = texts(is_sent && tagged, call.is_subscribed() && !closes_me);
+    let other = texts(is_sent, !closes_all);
+    let me_closed = match call.at {
         At::Close => Some(1000),
-        _ => (tagged && (closes_all || action == TagAction::CloseMyTag)).then_some(1008),
+        _ => closes_me.then_some(1008),
     };
     let other_closed = closes_all.then_some(1008);
-    Outcome { result, me, other: other.to_owned(), me_closed, other_closed }
+    Basics { result, me, other, me_closed, other_closed }
 }
