@@ -1,10 +1,10 @@
 //! A single-threaded event-loop engine for real-time applications: WebSockets and topics, without
 //! an async runtime and without unsafe code.
 //!
-//! An [`EventLoop`] owns listeners, connections, topics and timers, and calls the handlers that the
-//! application registered. Each handler borrows a [`Connection`] or a [`Context`], through which it
-//! acts, and the application's state, which the caller passes to [`EventLoop::run`]: no locks, no
-//! reference counts.
+//! An [`EventLoop`] owns listeners, connections, topics and timers, and calls the application's
+//! handlers. Each handler borrows a [`Connection`] or a [`Context`], through which it acts, and the
+//! application's state, which the caller passes to [`EventLoop::run`]: no locks, no reference
+//! counts.
 //!
 //! ```no_run
 //! use eventwire::{Config, EventLoop, ServerConfig};
@@ -31,7 +31,7 @@
 //! [`cx.broadcast`]: Context::broadcast
 //! [`on_message`]: WebSocketHandler::on_message
 //!
-//! The [`guide`] explains the concepts, from event loops to actors, with code.
+//! The [`guide`] explains the concepts with code, and the [`cookbook`] has recipes.
 //!
 //! # A server and a client
 //!
@@ -416,8 +416,7 @@
 //!   bus/                      publishers, subscribers, handlers of events, timers, workers
 //!   broadcast/                subscriptions, broadcasts, delivery in slices
 //!   client/ server/ http/     dialling; listeners; routes and responses
-//!   stream/                   raw streams: handlers, connecting and listening
-//!   stats/                    statistics that any thread may read
+//!   stream/ stats/            raw streams; statistics that any thread may read
 //! net/                        connections as state and bytes
 //!   sockets/                  all of them: input, output, flushing, ends
 //! reactor/                    the seam to the system: readiness, clock, entropy, wake
@@ -428,9 +427,8 @@
 //!   websocket/ deflate/       frames, messages, the state machine; compression
 //!   http/ handshake/          requests and responses; the opening handshake, both sides
 //!   stream/                   raw streams: unused input and deadlines
-//! slots.rs time.rs            a slab with generations; points in time
-//! overflow.rs                 what happens to messages for a slow receiver
-//! histogram.rs logging.rs     durations in buckets; log lines
+//! slots.rs time.rs logging.rs a slab with generations; points in time; log lines
+//! overflow.rs histogram.rs    what happens to messages for a slow receiver; durations in buckets
 //! ```
 //!
 //! `proto`, `queue`, `topics`, `tags`, `rates`, `timers` and `slots` never read a clock, never draw
@@ -492,6 +490,8 @@ pub use reactor::{TlsClient, TlsError, TlsServer};
 pub use tags::{Tag, TagError};
 pub use time::Time;
 
+#[doc = include_str!("cookbook.md")]
+pub mod cookbook {}
 #[doc = include_str!("guide.md")]
 pub mod guide {}
 
