@@ -102,6 +102,7 @@ pub use deflate::DeflateAgreement;
 #[cfg(feature = "deflate")]
 pub use deflate::DeflateConfig;
 pub(crate) use deflate::{CompressibleFrames, CompressionCache};
+#[cfg(feature = "deflate")]
 use websocket::StoragePool;
 pub use websocket::{
     AsOutgoing, Buffer, BufferPool, ClientHandshake, CloseCode, CloseFrame, Event, FrameHeader,

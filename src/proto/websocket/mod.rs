@@ -53,6 +53,7 @@ mod work_budget;
 
 pub use buffer::Buffer;
 pub(crate) use buffer::HEADROOM_BYTES;
+#[cfg(feature = "deflate")]
 pub(in crate::proto) use buffer::StoragePool;
 pub use close_code::CloseCode;
 pub use close_frame::CloseFrame;
