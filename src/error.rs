@@ -4,6 +4,7 @@ use crate::proto::handshake::UrlError;
 use crate::proto::http::{CorsError, InvalidHeader, InvalidRoute};
 use crate::queue::PublishError;
 use crate::tags::TagError;
+use crate::topics::InvalidHistory;
 
 /// The caller's request cannot be granted, or a system call failed.
 ///
@@ -43,6 +44,8 @@ pub enum Error {
     Header(InvalidHeader),
     /// A route of [`Routes`](crate::Routes) is invalid, or matches the same requests as another.
     InvalidRoute(InvalidRoute),
+    /// A topic's history is invalid.
+    History(InvalidHistory),
     /// A configuration for pages of other origins is invalid.
     Cors(CorsError),
     /// A topic's name is longer than 256 bytes, or there are as many topics as
@@ -80,6 +83,7 @@ impl fmt::Display for Error {
             Self::Url(error) => error.fmt(f),
             Self::Header(error) => error.fmt(f),
             Self::InvalidRoute(error) => error.fmt(f),
+            Self::History(error) => error.fmt(f),
             Self::Cors(error) => error.fmt(f),
             Self::TopicLimit => f.write_str("topic name too long, or too many topics"),
             Self::ConnectionLimit => f.write_str("too many connections"),
@@ -104,6 +108,7 @@ impl std::error::Error for Error {
             Self::Subscribe(error) => Some(error),
             Self::Tag(error) => Some(error),
             Self::InvalidRoute(error) => Some(error),
+            Self::History(error) => Some(error),
             Self::Cors(error) => Some(error),
             Self::TopicLimit
             | Self::ConnectionLimit
@@ -130,6 +135,12 @@ impl From<InvalidHeader> for Error {
 impl From<InvalidRoute> for Error {
     fn from(error: InvalidRoute) -> Self {
         Self::InvalidRoute(error)
+    }
+}
+
+impl From<InvalidHistory> for Error {
+    fn from(error: InvalidHistory) -> Self {
+        Self::History(error)
     }
 }
 

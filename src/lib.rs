@@ -462,11 +462,11 @@ pub use config::{
 pub use engine::kind as route_kind;
 pub use engine::{
     Answer, Connection, ConnectionEntry, ConnectionId, ConnectionMap, Context, EndpointId,
-    EventHandler, EventLoop, EventStream, Gap, HandlerCall, Hold, HttpHandler, IntoRoutes,
-    JobPanicked, Later, LinkId, ListenerId, LoopHandle, OnMessage, Publisher, RecvError, RequestId,
-    RespondError, Responder, Routes, RunEnd, RunSummary, SlowCall, Stats, StreamAddress,
-    StreamHandler, StreamedResponse, Subscriber, TimerId, TopicChanged, TopicId, TopicStats,
-    TryRecvError, Upgrade, WebSocketHandler, Workers, on_message,
+    EventHandler, EventLoop, EventStream, Gap, HandlerCall, HistoryMessage, Hold, HttpHandler,
+    IntoRoutes, JobPanicked, Later, LinkId, ListenerId, LoopHandle, OnMessage, Publisher,
+    RecvError, RequestId, RespondError, Responder, Routes, RunEnd, RunSummary, SlowCall, Stats,
+    StreamAddress, StreamHandler, StreamedResponse, Subscriber, TimerId, TopicChanged, TopicId,
+    TopicStats, TryRecvError, Upgrade, WebSocketHandler, Workers, on_message,
 };
 pub use error::{Error, SubscribeError};
 pub use histogram::Histogram;
@@ -489,6 +489,7 @@ pub use rates::{LimitKind, LimitScope, OnExcess, Rate, RateLimits};
 pub use reactor::{TlsClient, TlsError, TlsServer};
 pub use tags::{Tag, TagError};
 pub use time::Time;
+pub use topics::{History, InvalidHistory, InvalidPosition, Position, Resumption};
 
 #[doc = include_str!("cookbook.md")]
 pub mod cookbook {}

@@ -20,7 +20,7 @@ pub use self::stream::StreamConfig;
 
 use crate::net::limits::{MemoryCaps, OutboxLimits};
 use crate::tags::TagLimits;
-use crate::topics::TopicLimits;
+use crate::topics::{History, TopicLimits};
 
 /// What the loop does while it has nothing to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,6 +88,8 @@ pub struct Config {
     pub(crate) outbox: OutboxLimits,
     pub(crate) memory: MemoryCaps,
     pub(crate) topics: TopicLimits,
+    /// With the patterns of topics' names. Not checked.
+    pub(crate) histories: Vec<(String, History)>,
     pub(crate) tags: TagLimits,
     pub(crate) address_limits: Option<AddressLimits>,
     pub(crate) max_limited_tags: usize,
@@ -122,6 +124,7 @@ impl Default for Config {
                 backlog: 1024 * 1024,
                 bytes: 256 * 1024 * 1024,
             },
+            histories: Vec::new(),
             tags: TagLimits { tags: 262_144, of_connection: 32 },
             address_limits: None,
             max_limited_tags: 131_072,
@@ -334,6 +337,27 @@ impl Config {
     #[must_use]
     pub const fn max_timers(mut self, count: usize) -> Self {
         self.timers = count;
+        self
+    }
+
+    /// Keeps a history for topics of that name. A pattern that ends with an asterisk stands for all
+    /// names that begin with what comes before it. If several patterns match, a whole name decides,
+    /// and then the longest beginning. Default: no topic has a history.
+    ///
+    /// [`EventLoop::new`](crate::EventLoop::new) refuses a pattern with an asterisk at another
+    /// place, a pattern that was given before, and a history that keeps nothing.
+    ///
+    /// ```
+    /// use eventwire::{Config, History};
+    ///
+    /// let config = Config::default()
+    ///     .topic_history("room/*", History::of(100))
+    ///     .topic_history("room/lobby", History::of(1000));
+    /// # let _ = config;
+    /// ```
+    #[must_use]
+    pub fn topic_history(mut self, pattern: impl Into<String>, history: History) -> Self {
+        self.histories.push((pattern.into(), history));
         self
     }
 

@@ -2,8 +2,10 @@ use crate::engine::broadcast::report::Gap;
 use crate::engine::connection::Connection;
 use crate::engine::handler::WebSocketHandler;
 use crate::engine::http::routes::HttpHandler;
+use crate::engine::ids::TopicId;
 use crate::engine::stream::handler::StreamHandler;
 use crate::net::disconnect::{ConnectError, Disconnect};
+use crate::topics::Resumption;
 
 /// A handler of any kind of connection, and what all kinds have in common.
 pub(crate) enum AnyHandler<S> {
@@ -57,6 +59,20 @@ impl<S> AnyHandler<S> {
             Self::WebSocket(handler) => handler.on_gap(conn, gap, state),
             Self::Stream(handler) => handler.on_gap(conn, gap, state),
             Self::Http(handler) => handler.on_gap(conn, gap, state),
+        }
+    }
+
+    pub(crate) fn on_resumed(
+        &mut self,
+        conn: &mut Connection<'_>,
+        topic: TopicId,
+        resumption: Resumption,
+        state: &mut S,
+    ) {
+        match self {
+            Self::WebSocket(handler) => handler.on_resumed(conn, topic, resumption, state),
+            Self::Stream(handler) => handler.on_resumed(conn, topic, resumption, state),
+            Self::Http(handler) => handler.on_resumed(conn, topic, resumption, state),
         }
     }
 

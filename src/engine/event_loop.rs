@@ -43,7 +43,7 @@ use crate::reactor::{MioReactor, Reactor, Readiness};
 use crate::tags::Tags;
 use crate::time::Time;
 use crate::timers::Ages;
-use crate::topics::Topics;
+use crate::topics::{Histories, Topics};
 
 /// How many ready sockets are served between two flushes of other connections' output.
 const SERVED_AT_ONCE: usize = 32;
@@ -126,7 +126,10 @@ impl<S, R: Reactor> EventLoop<S, R> {
     ///
     /// If the reactor has no entropy.
     pub fn with_reactor(mut reactor: R, config: Config) -> Result<Self, Error> {
-        let entropy = reactor.entropy().map_err(Error::io("read the system's entropy"))?;
+        let mut entropy = reactor.entropy().map_err(Error::io("read the system's entropy"))?;
+        let mut seed = [0; 8];
+        entropy(&mut seed);
+        let histories = Histories::new(&config.histories)?;
         let now = reactor.now();
         let max_connections = config.max_connections.unwrap_or_else(|| reactor.max_connections());
         let reserved = max_connections.min(RESERVED_CONNECTIONS);
@@ -140,7 +143,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let handle = LoopHandle::new(Arc::clone(&shared), Arc::clone(&meters), reactor.waker());
         let core = Core {
             sockets: Sockets::new(reserved, MaskKeys::new(entropy), now, limits),
-            topics: Topics::new(config.topics),
+            topics: Topics::new(config.topics).with_histories(histories, u64::from_ne_bytes(seed)),
             tags: Tags::new(config.tags),
             ages: Ages::new(),
             events: LocalEvents::new(config.inbox, config.timers),
@@ -328,6 +331,9 @@ impl<S, R: Reactor> EventLoop<S, R> {
         if self.may_accept(self.core.now()) {
             // The same for the deadlines of new connections.
             self.at_present(Self::accept);
+        }
+        if self.core.requests.is_pending() {
+            self.resume_subscriptions(state);
         }
         if self.core.topics.is_delivering() {
             self.broadcast();

@@ -3,9 +3,11 @@ use std::fmt;
 use crate::engine::broadcast::report::Gap;
 use crate::engine::connection::Connection;
 use crate::engine::http::answer::{Answer, Later};
+use crate::engine::ids::TopicId;
 use crate::net::disconnect::{ConnectError, Disconnect};
 use crate::proto::Message;
 use crate::proto::handshake::{Acceptance, Refusal, UpgradeRequest, UpgradeResponse};
+use crate::topics::Resumption;
 
 /// An application's handler for the connections of one listener, or for one client connection.
 ///
@@ -70,6 +72,17 @@ pub trait WebSocketHandler<S> {
     ///
     /// The call may come after the subscription has ended, or after its topic was removed.
     fn on_gap(&mut self, conn: &mut Connection<'_>, gap: Gap, state: &mut S) {}
+
+    /// A subscription from a position ([`subscribe_from`](Connection::subscribe_from)) begins. This
+    /// comes before its first message, and says what the client gets of what it missed.
+    fn on_resumed(
+        &mut self,
+        conn: &mut Connection<'_>,
+        topic: TopicId,
+        resumption: Resumption,
+        state: &mut S,
+    ) {
+    }
 
     /// An open connection has ended. Its id is refused from now on.
     fn on_close(&mut self, conn: &mut Connection<'_>, disconnect: &Disconnect, state: &mut S) {}

@@ -29,6 +29,7 @@ mod tags;
 mod turn;
 
 pub use broadcast::report::{Gap, TopicChanged, TopicStats};
+pub use broadcast::resume::HistoryMessage;
 pub use bus::events::EventHandler;
 pub use bus::hold::Hold;
 pub use bus::pools::JobPanicked;

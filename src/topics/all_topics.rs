@@ -6,6 +6,7 @@ use super::active::ActiveTopics;
 use super::changes::Changes;
 use super::counters::Counters;
 use super::gaps::MissedRange;
+use super::histories::Histories;
 use super::limits::{NAME_BYTES_MAX, TopicError, TopicLimits};
 use super::memory::Memory;
 use super::pending::Pending;
@@ -20,6 +21,9 @@ use crate::slots::Key;
 pub(crate) struct Topics {
     /// Ordered, not hashed: peers choose names, and no choice of names makes a tree slow.
     names: BTreeMap<Box<str>, Key>,
+    histories: Histories,
+    /// Where the next epoch comes from.
+    seed: u64,
     pub(super) registry: Registry,
     pub(super) active: ActiveTopics,
     pub(super) changes: Changes,
@@ -36,6 +40,8 @@ impl Topics {
     pub(crate) fn new(limits: TopicLimits) -> Self {
         Self {
             names: BTreeMap::new(),
+            histories: Histories::default(),
+            seed: 0,
             registry: Registry::new(),
             active: ActiveTopics::default(),
             changes: Changes::default(),
@@ -47,6 +53,11 @@ impl Topics {
         }
     }
 
+    /// The same topics with histories, and epochs that random bits decide.
+    pub(crate) fn with_histories(self, histories: Histories, seed: u64) -> Self {
+        Self { histories, seed, ..self }
+    }
+
     /// The topic with this name, which is created if there is none.
     pub(crate) fn topic(&mut self, name: &str) -> Result<Key, TopicError> {
         if let Some(topic) = self.names.get(name) {
@@ -56,7 +67,9 @@ impl Topics {
         if name.len() > NAME_BYTES_MAX || topics.len() >= self.limits.topics {
             return Err(TopicError::Limit);
         }
-        let topic = topics.insert(Topic::new(name));
+        // SplitMix64: no two of a loop's topics have the same epoch.
+        self.seed = self.seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let topic = topics.insert(Topic::new(name, mixed(self.seed), self.histories.of(name)));
         self.names.insert(name.into(), topic);
         Ok(topic)
     }
@@ -160,4 +173,11 @@ impl Topics {
     pub(crate) fn report_changes(&mut self, report: impl FnMut(Key, bool) -> bool) {
         self.changes.report(&mut self.registry.topics, report);
     }
+}
+
+/// The output function of SplitMix64, which maps different numbers to different ones.
+const fn mixed(number: u64) -> u64 {
+    let number = (number ^ (number >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let number = (number ^ (number >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    number ^ (number >> 31)
 }

@@ -7,6 +7,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::proto::{CompressibleFrames, CompressionCache, FrameHeader, Message, Payload};
 use crate::slots::Key;
+use crate::time::Time;
 
 /// Encoded frames in one buffer, each followed by the next.
 ///
@@ -23,6 +24,8 @@ pub(super) struct Batch<B> {
     pub(super) exceptions: usize,
     /// Bytes of the allocation that holds `frames`. Not known while the batch is open.
     storage: usize,
+    /// When it was delivered. Not known before it is logged.
+    pub(super) delivered: Time,
 }
 
 /// Describes one frame of a batch.
@@ -203,7 +206,7 @@ impl Batch<Bytes> {
         frames.clear();
         marks.clear();
         forms.clear();
-        Some(Batch { frames, marks, forms, exceptions: 0, storage: 0 })
+        Some(Batch { frames, marks, forms, ..Batch::default() })
     }
 
     /// The batch in about as much memory as it needs, and the former memory if the batch was copied
@@ -219,6 +222,7 @@ impl Batch<Bytes> {
             forms: std::mem::take(&mut self.forms),
             exceptions: self.exceptions,
             storage: self.frames.len(),
+            delivered: self.delivered,
         };
         (compact, self.reopen())
     }

@@ -43,10 +43,13 @@ impl Topics {
         let grows = admission?;
         registry.sequence += 1;
         topic.broadcasts += 1;
-        if topic.subscribers.is_empty() {
+        if topic.subscribers.is_empty() && topic.history.is_none() {
             return Ok(());
         }
-        let named = except.filter(|conn| registry.leave_out(*conn, key)).unwrap_or(Key::NONE);
+        // Who resumes later is left out as well.
+        let has_history = topic.history.is_some();
+        let is_named = |conn: &Key| registry.leave_out(*conn, key) || has_history;
+        let named = except.filter(is_named).unwrap_or(Key::NONE);
         let topic = registry.topics.get_mut(key).ok_or(TopicError::Gone)?;
         let (sequence, number) = (registry.sequence, topic.broadcasts);
         let mark = Mark { sequence, number, end: 0, except: named };

@@ -6,6 +6,7 @@ use super::gaps::MissedRange;
 use super::output::SendCapacity;
 use crate::overflow::OverflowPolicy;
 use crate::slots::Key;
+use crate::time::Time;
 
 /// The next step of the delivery.
 #[derive(Debug)]
@@ -83,9 +84,10 @@ impl Topics {
     /// connection can be sent.
     pub(crate) fn deliver(
         &mut self,
+        now: Time,
         capacity: impl Fn(Key) -> SendCapacity,
     ) -> Option<Delivery<'_>> {
-        let Unserved { topic: key, position, after } = self.next_unserved()?;
+        let Unserved { topic: key, position, after } = self.next_unserved(now)?;
         let subscriber = self.registry.topics.get(key)?.subscribers[position];
         let conn = subscriber.conn;
         let may_skip = subscriber.policy != OverflowPolicy::Close;
@@ -108,7 +110,7 @@ impl Topics {
 
     /// Moves the front topic's cursor past the next subscriber for which a part of the sealed batch
     /// is pending. Seals and finishes batches on the way.
-    fn next_unserved(&mut self) -> Option<Unserved> {
+    fn next_unserved(&mut self, now: Time) -> Option<Unserved> {
         while let Some(key) = self.active.front() {
             let Some(topic) = self.registry.topics.get_mut(key) else {
                 self.active.pop_stale();
@@ -125,33 +127,34 @@ impl Topics {
                 }
             }
             self.active.pop();
-            if self.finish_sealed(key) {
+            if self.finish_sealed(key, now) {
                 self.active.push(key);
             }
         }
         None
     }
 
-    /// Takes the sealed batch out of delivery: logs it for lagging subscribers, or reuses its
-    /// memory. Returns whether the topic has another batch.
-    fn finish_sealed(&mut self, key: Key) -> bool {
+    /// Takes the sealed batch out of delivery: logs it for lagging subscribers and the history, or
+    /// reuses its memory. Returns whether the topic has another batch.
+    fn finish_sealed(&mut self, key: Key, now: Time) -> bool {
         let Self { registry, memory, .. } = self;
         let Some(topic) = registry.topics.get_mut(key) else {
             return false;
         };
-        if topic.lagging == 0 && topic.reuse_sealed() {
+        let keeps_log = topic.keeps_log();
+        if !keeps_log && topic.reuse_sealed() {
             memory.count_unused(registry, key);
             return false;
         }
         let (batch, has_next) = (topic.take_sealed(), !topic.open.marks.is_empty());
-        if topic.lagging == 0 {
+        if !keeps_log {
             memory.spares.give(batch.reopen());
         } else {
             let (batch, spare) = batch.compact();
-            topic.append_to_log(batch);
+            topic.append_to_log(batch, now);
             memory.spares.give(spare);
             let backlog = self.limits.backlog;
-            while registry.topics.get(key).is_some_and(|topic| topic.outgrows(backlog)) {
+            while registry.topics.get(key).is_some_and(|topic| topic.outgrows(backlog, now)) {
                 memory.drop_oldest_logged(registry, key);
             }
         }

@@ -196,7 +196,7 @@ impl Topics {
                 registry.start_lagging(conn, subscription.topic, position, number);
                 continue;
             }
-            (subscriber.since, subscriber.left_out) = (registry.sequence, 0);
+            (subscriber.since, subscriber.left_out) = (subscriber.since.max(registry.sequence), 0);
             if registry.stop_lagging(conn, subscription.topic, position) {
                 memory.count(registry, subscription.topic);
             }

@@ -74,6 +74,7 @@ impl Conflation<'_> {
             position: member.subscriptions.len() as u32,
             policy,
             has_gap: false,
+            policy_after: None,
         });
         member.subscriptions.push(Subscription { topic: key, position });
         if position == 0 {

@@ -122,6 +122,10 @@ impl Registry {
             }
             return false;
         }
+        if subscriber.awaits_resume() {
+            // What leaves it out is counted when it is resumed.
+            return true;
+        }
         let is_served = last <= subscriber.since.max(served) && !subscriber.is_lagging();
         if is_served {
             subscriber.since = self.sequence;
@@ -218,7 +222,7 @@ impl Registry {
             }
         });
         let subscriber = &mut topic.subscribers[position];
-        (subscriber.since, subscriber.left_out) = (self.sequence, 0);
+        (subscriber.since, subscriber.left_out) = (subscriber.since.max(self.sequence), 0);
         if count > 0 {
             let left_out = last - first + 1 - count;
             self.miss(conn, MissedRange { topic: key, first, last, left_out });

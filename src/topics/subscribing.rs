@@ -45,7 +45,8 @@ impl Topics {
     /// The policy of a subscription.
     pub(crate) fn policy(&self, conn: Key, topic: Key) -> Option<OverflowPolicy> {
         let position = self.registry.position(conn, topic)?;
-        Some(self.registry.topics.get(topic)?.subscribers[position].policy)
+        let subscriber = &self.registry.topics.get(topic)?.subscribers[position];
+        Some(subscriber.policy_after.unwrap_or(subscriber.policy))
     }
 
     /// The connections that subscribe to a topic.

@@ -4,6 +4,7 @@ use super::*;
 use crate::overflow::OverflowPolicy;
 use crate::proto::Message;
 use crate::slots::{Key, Slots};
+use crate::time::Time;
 
 mod bounds;
 mod keyed;
@@ -16,6 +17,18 @@ const CONNECTIONS: usize = 4;
 const NAMES: [&str; 4] = ["a", "b", "c", "d"];
 const LIMITS: TopicLimits =
     TopicLimits { topics: 3, subscriptions: 2, keys: 4, backlog: 40, bytes: 1 << 20 };
+
+const HISTORY_MESSAGES: u64 = 6;
+const HISTORY_BYTES: usize = 90;
+
+/// Two of the topics have a history.
+fn histories() -> Histories {
+    let mut histories = Histories::default();
+    for name in ["a", "b"] {
+        histories.add(name, History::of(HISTORY_MESSAGES).bytes(HISTORY_BYTES)).unwrap();
+    }
+    histories
+}
 
 const POLICIES: [OverflowPolicy; 4] = [
     OverflowPolicy::Close,
@@ -36,6 +49,9 @@ enum Command {
     UnsubscribeAtOnce(usize, usize),
     /// Ends a connection. Another one takes its slot.
     Replace(usize),
+    /// Delivers pending broadcasts first, as the sockets do.
+    AwaitResume(usize, usize, OverflowPolicy),
+    Resume(usize, usize, From),
     Broadcast(usize, Payload, Option<usize>),
     Deliver,
     DeliverPending(usize),
@@ -47,6 +63,16 @@ enum Command {
     ReportGaps,
     /// Reports this many changes.
     ReportChanges(usize),
+}
+
+/// A position from which a subscription is resumed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum From {
+    /// So many messages before the newest.
+    Behind(u64),
+    /// That of no message so far.
+    Ahead(u64),
+    AnotherEpoch,
 }
 
 #[derive(Clone, Debug)]
@@ -85,6 +111,14 @@ fn payload() -> impl Strategy<Value = Payload> {
     ]
 }
 
+fn from() -> impl Strategy<Value = From> {
+    prop_oneof![
+        8 => (0..=HISTORY_MESSAGES + 1).prop_map(From::Behind),
+        1 => (0..3_u64).prop_map(From::Ahead),
+        1 => Just(From::AnotherEpoch),
+    ]
+}
+
 fn command() -> impl Strategy<Value = Command> {
     let (conn, topic) = (0..CONNECTIONS, 0..NAMES.len());
     let pair = || (0..CONNECTIONS, 0..NAMES.len());
@@ -97,6 +131,9 @@ fn command() -> impl Strategy<Value = Command> {
         2 => pair().prop_map(|(conn, topic)| Command::Unsubscribe(conn, topic)),
         1 => pair().prop_map(|(conn, topic)| Command::UnsubscribeAtOnce(conn, topic)),
         1 => conn.clone().prop_map(Command::Replace),
+        3 => (pair(), prop::sample::select(&POLICIES[..]))
+            .prop_map(|((conn, topic), policy)| Command::AwaitResume(conn, topic, policy)),
+        4 => (pair(), from()).prop_map(|((conn, topic), from)| Command::Resume(conn, topic, from)),
         12 => (topic, payload(), prop::option::weighted(0.3, conn.clone()))
             .prop_map(|(topic, payload, except)| Command::Broadcast(topic, payload, except)),
         12 => Just(Command::Deliver),
@@ -121,7 +158,9 @@ fn leaving_a_topic_right_after_being_served_keeps_the_other_subscriptions() {
     }
     assert_eq!(topics.broadcast(one, "hi".into(), None), Ok(()));
     let quick = |_| SendCapacity::Unlimited;
-    assert!(matches!(topics.deliver(quick), Some(Delivery::Run { conn, .. }) if conn == second));
+    assert!(
+        matches!(topics.deliver(Time::BEGINNING, quick), Some(Delivery::Run { conn, .. }) if conn == second)
+    );
     // The connection is the last that was served, and its other subscription moves up.
     assert!(topics.unsubscribe(second, one));
     topics.remove_connection(second);
@@ -131,7 +170,7 @@ fn leaving_a_topic_right_after_being_served_keeps_the_other_subscriptions() {
     let mut output = policies::Sink::new(SendCapacity::Unlimited);
     topics.deliver_pending(first, &mut output);
     assert_eq!(output.bytes, b"\x81\x02hi\x81\x05hello");
-    assert!(topics.deliver(quick).is_none(), "there is no other subscriber");
+    assert!(topics.deliver(Time::BEGINNING, quick).is_none(), "there is no other subscriber");
 }
 
 fn run(limits: TopicLimits, commands: &[Command]) {

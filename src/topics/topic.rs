@@ -8,10 +8,12 @@ use bytes::{Bytes, BytesMut};
 
 use super::batch::{Batch, Mark, Run};
 use super::counters::Counters;
+use super::history::History;
 use super::shrink::shrink_queue;
 use super::values::Values;
 use crate::overflow::OverflowPolicy;
 use crate::slots::Key;
+use crate::time::Time;
 
 /// A topic keeps the memory of a delivered batch for its next one up to this size.
 const REUSED_BYTES_MAX: usize = 1024;
@@ -38,10 +40,14 @@ pub(super) struct Counted {
 ///
 /// Invariants: the subscribers before `cursor` have got the sealed batch. Sequence numbers ascend
 /// through `log`, `sealed` and `open`, in this order. `log` is empty while no subscriber is
-/// lagging.
+/// lagging and the topic has no history. The numbers in it are consecutive if it has.
 #[derive(Debug, Default)]
 pub(super) struct Topic {
     pub(super) name: Box<str>,
+    /// Distinguishes this topic from all others of that name.
+    pub(super) epoch: u64,
+    /// What it keeps beside what lagging subscribers need.
+    pub(super) history: Option<History>,
     pub(super) subscribers: Vec<Subscriber>,
     /// How many of `subscribers`, from the first on, have got the sealed batch.
     pub(super) cursor: usize,
@@ -49,7 +55,8 @@ pub(super) struct Topic {
     pub(super) sealed: Batch<Bytes>,
     /// The broadcasts after the sealed batch.
     pub(super) open: Batch<BytesMut>,
-    /// Batches that were delivered to all subscribers except the lagging ones, the oldest first.
+    /// Batches that were delivered to all subscribers except the lagging ones, the oldest first:
+    /// what these need, and the topic's history.
     pub(super) log: VecDeque<Batch<Bytes>>,
     /// Bytes of the frames in `log`.
     log_frames: usize,
@@ -92,10 +99,16 @@ pub(super) struct Subscriber {
     pub(super) policy: OverflowPolicy,
     /// It has a gap that may still grow.
     pub(super) has_gap: bool,
+    /// The policy that it has again once it has got the history. Until then it has
+    /// [`OverflowPolicy::DropOldest`], so that its output sets the pace, and nothing is left out.
+    pub(super) policy_after: Option<OverflowPolicy>,
 }
 
 /// No sequence number is that high.
 const FOLLOWS: u64 = 1 << 63;
+
+/// No sequence number is that high. It stands for a subscription that is about to be resumed.
+const RESUMES: u64 = FOLLOWS - 1;
 
 impl Subscriber {
     /// The follower that the subscriber is while it is served from the topic's values.
@@ -107,6 +120,15 @@ impl Subscriber {
     pub(super) const fn follow(&mut self, follower: u32) {
         self.since = FOLLOWS | follower as u64;
         (self.left_out, self.left_out_unlogged) = (0, 0);
+    }
+
+    /// Delivers nothing to the subscriber until it is resumed.
+    pub(super) const fn await_resume(&mut self) {
+        self.since = RESUMES;
+    }
+
+    pub(super) const fn awaits_resume(&self) -> bool {
+        self.since == RESUMES
     }
 
     /// Whether the subscriber is sent whole batches no matter how much output waits for it.
@@ -134,8 +156,8 @@ pub(super) struct FirstPending {
 }
 
 impl Topic {
-    pub(super) fn new(name: &str) -> Self {
-        Self { name: name.into(), ..Self::default() }
+    pub(super) fn new(name: &str, epoch: u64, history: Option<History>) -> Self {
+        Self { name: name.into(), epoch, history, ..Self::default() }
     }
 
     /// Whether there is a batch that was not delivered to all subscribers.
@@ -176,23 +198,88 @@ impl Topic {
         std::mem::take(&mut self.sealed)
     }
 
-    /// Appends a batch to the log.
-    pub(super) fn append_to_log(&mut self, batch: Batch<Bytes>) {
+    /// Appends a batch to the log, which was delivered just now.
+    pub(super) fn append_to_log(&mut self, mut batch: Batch<Bytes>, now: Time) {
+        batch.delivered = now;
         debug_assert!(self.log.back().is_none_or(|newest| newest.last() < batch.first()));
         self.log_frames += batch.frames.len();
         self.log_memory += batch.memory_bytes();
         self.log.push_back(batch);
     }
 
-    /// Whether the oldest logged batch must go: the log has more than `limit` bytes of frames, or
-    /// no subscriber needs the batch. A subscriber that needs only the last broadcast finds it in
-    /// the newest batch, unless every broadcast in there leaves a subscriber out.
-    pub(super) fn outgrows(&self, limit: usize) -> bool {
-        let newest = self.log.back().filter(|_| self.log.len() > 1);
-        newest.is_some_and(|newest| {
-            self.log_frames > limit
-                || (self.queueing == 0 && newest.exceptions < newest.marks.len())
-        })
+    /// Whether delivered batches are kept.
+    pub(super) const fn keeps_log(&self) -> bool {
+        self.lagging > 0 || self.history.is_some()
+    }
+
+    /// Whether the oldest logged batch must go: neither a lagging subscriber nor the history needs
+    /// it. The log has at most `limit` bytes of frames for lagging subscribers.
+    pub(super) fn outgrows(&self, limit: usize, now: Time) -> bool {
+        !self.log.is_empty() && !self.is_oldest_pending(limit) && !self.is_oldest_kept(now)
+    }
+
+    /// Whether a lagging subscriber needs the oldest logged batch. One that needs only the last
+    /// broadcast finds it in the newest batch, unless every broadcast in there leaves a subscriber
+    /// out.
+    fn is_oldest_pending(&self, limit: usize) -> bool {
+        let Some(newest) = self.log.back().filter(|_| self.log.len() > 1) else {
+            return self.lagging > 0;
+        };
+        let is_newest_enough = self.queueing == 0 && newest.exceptions < newest.marks.len();
+        self.lagging > 0 && self.log_frames <= limit && !is_newest_enough
+    }
+
+    /// Whether the history has a message of the oldest logged batch.
+    fn is_oldest_kept(&self, now: Time) -> bool {
+        let (Some(history), Some(oldest)) = (self.history, self.log.front()) else {
+            return false;
+        };
+        let undelivered = self.sealed.frames.len() + self.open.frames.len();
+        let later = self.log_frames - oldest.frames.len() + undelivered;
+        let last = oldest.marks.last().map_or(0, |mark| mark.number);
+        last >= history.first_of(self.broadcasts)
+            && later < history.bytes_max()
+            && history.keeps_since(oldest.delivered, now)
+    }
+
+    /// The number of the oldest message that the history has, or that of the next one if it has
+    /// none.
+    pub(super) fn history_start(&self, now: Time) -> u64 {
+        let next = self.broadcasts + 1;
+        let Some(history) = self.history else {
+            return next;
+        };
+        let (mut start, mut bytes) = (next, 0);
+        let undelivered = [&self.open.marks, &self.sealed.marks];
+        let kept = self.log.iter().rev();
+        let kept = kept.take_while(|batch| history.keeps_since(batch.delivered, now));
+        for marks in undelivered.into_iter().chain(kept.map(|batch| &batch.marks)) {
+            let Some((first, last)) = marks.first().zip(marks.last()) else {
+                continue;
+            };
+            if bytes + last.end > history.bytes_max() {
+                // The frames from the one whose predecessor ends at `cut` or later.
+                let cut = last.end - (history.bytes_max() - bytes);
+                let gone = marks.partition_point(|mark| mark.end < cut) + 1;
+                start = marks.get(gone).map_or(start, |mark| mark.number);
+                break;
+            }
+            bytes += last.end;
+            start = first.number;
+        }
+        start.max(history.first_of(self.broadcasts))
+    }
+
+    /// Drops what only lagging subscribers needed, when there are none any more.
+    fn trim_log(&mut self) {
+        if self.history.is_none() {
+            self.clear_log();
+            return;
+        }
+        // Of an unchanged age: that is looked at with each batch.
+        while self.log.front().is_some_and(|oldest| !self.is_oldest_kept(oldest.delivered)) {
+            self.pop_logged();
+        }
     }
 
     /// Removes the oldest batch from the log.
@@ -255,8 +342,11 @@ impl Topic {
         if was_lagging {
             self.lagging -= 1;
             self.queueing -= usize::from(subscriber.policy == OverflowPolicy::DropOldest);
+            if let Some(policy) = subscriber.policy_after.take() {
+                self.set_policy(position, policy);
+            }
             if self.lagging == 0 {
-                self.clear_log();
+                self.trim_log();
             }
         }
         debug_assert!(self.queueing <= self.lagging);
@@ -286,10 +376,13 @@ impl Topic {
         self.conflating > 0
     }
 
-    /// Whether a subscriber is served from the batches, and not from the values.
+    /// Whether broadcasts are needed in batches: for the history, or a subscriber that is served
+    /// from them, and not from the values.
     #[inline]
     pub(super) fn needs_batches(&self) -> bool {
-        self.subscribers.len() > self.values.as_ref().map_or(0, |values| values.followers.len())
+        self.history.is_some()
+            || self.subscribers.len()
+                > self.values.as_ref().map_or(0, |values| values.followers.len())
     }
 
     /// Whether the subscriber at `position`, if it does not keep up, is served from the values.
@@ -297,8 +390,13 @@ impl Topic {
         self.values.is_some() && self.subscribers[position].policy == OverflowPolicy::KeepLatest
     }
 
+    /// Sets the policy of a subscriber, at once or when it has got the history.
     pub(super) fn set_policy(&mut self, position: usize, policy: OverflowPolicy) {
         let subscriber = &mut self.subscribers[position];
+        if let Some(after) = &mut subscriber.policy_after {
+            *after = policy;
+            return;
+        }
         self.conflating -= usize::from(subscriber.policy == OverflowPolicy::KeepLatest);
         self.conflating += usize::from(policy == OverflowPolicy::KeepLatest);
         let lagging = usize::from(subscriber.is_lagging());
@@ -373,6 +471,31 @@ impl Topic {
     pub(super) fn first_after(&self, after: u64, lagging: bool) -> Option<&Mark> {
         self.batches(after, lagging)
             .find_map(|(_, marks)| marks.get(marks.partition_point(|mark| mark.sequence <= after)))
+    }
+
+    /// The first stored frame with that number among the topic's broadcasts, or a higher one.
+    pub(super) fn first_numbered(&self, number: u64) -> Option<&Mark> {
+        let last = |batch: &Batch<Bytes>| batch.marks.last().map_or(0, |mark| mark.number);
+        let logged = self.log.partition_point(|batch| last(batch) < number);
+        let logged = self.log.range(logged..).map(|batch| &batch.marks);
+        logged
+            .chain([&self.sealed.marks, &self.open.marks])
+            .find_map(|marks| marks.get(marks.partition_point(|mark| mark.number < number)))
+    }
+
+    /// All stored broadcasts with their numbers, the oldest first.
+    pub(super) fn stored(&self) -> impl DoubleEndedIterator<Item = (u64, &[u8])> {
+        let logged = self.log.iter().map(|batch| (&batch.marks[..], &batch.frames[..]));
+        let undelivered = [
+            (&self.sealed.marks[..], &self.sealed.frames[..]),
+            (&self.open.marks[..], &self.open.frames[..]),
+        ];
+        logged.chain(undelivered).flat_map(|(marks, frames)| {
+            (0..marks.len()).map(move |at| {
+                let start = at.checked_sub(1).map_or(0, |before| marks[before].end);
+                (marks[at].number, &frames[start..marks[at].end])
+            })
+        })
     }
 
     /// The last frame up to a sequence number.

@@ -34,6 +34,7 @@ mod readme;
 mod reconnect;
 mod redirects;
 mod refusals;
+mod resume;
 mod routes;
 mod server;
 #[path = "../shared/mod.rs"]

@@ -16,7 +16,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// Delivers pending broadcasts to a slice of their subscribers.
     #[inline(never)]
     pub(crate) fn broadcast(&mut self) {
-        let mut left = BROADCAST_SLICE;
+        let (now, mut left) = (self.core.now(), BROADCAST_SLICE);
         loop {
             left -= self.core.topics.deliver_sealed(left, |conn, run| {
                 self.core.sockets.deliver(conn, run, &mut self.core.streams)
@@ -25,7 +25,11 @@ impl<S, R: Reactor> EventLoop<S, R> {
                 return;
             }
             left -= 1;
-            match self.core.topics.deliver(|conn| self.core.sockets.registry.send_capacity(conn)) {
+            match self
+                .core
+                .topics
+                .deliver(now, |conn| self.core.sockets.registry.send_capacity(conn))
+            {
                 None => return self.core.sockets.output.clear_batch_cache(),
                 Some(Delivery::Run { conn, topic, run }) => {
                     if !self.core.sockets.deliver(conn, &run, &mut self.core.streams) {

@@ -3,5 +3,6 @@
 pub(crate) mod deliver;
 pub(crate) mod order;
 pub(crate) mod report;
+pub(crate) mod resume;
 pub(crate) mod subscribe;
 pub(crate) mod topics;

@@ -131,15 +131,12 @@ impl Connection<'_> {
             None => core.topics.subscribe(conn, topic.0, policy),
         };
         self.note_conflation(policy == OverflowPolicy::KeepLatest);
-        subscribed.map_err(|refused| match refused {
-            TopicError::Gone => SubscribeError::TopicGone,
-            TopicError::Limit => SubscribeError::TooMany,
-        })
+        subscribed.map_err(refused)
     }
 
     /// Updates whether the connection has a conflating subscription, after one has begun, changed
     /// or ended.
-    fn note_conflation(&mut self, may_begin: bool) {
+    pub(super) fn note_conflation(&mut self, may_begin: bool) {
         let (conn, core) = (self.id().0, &mut *self.context.core);
         if may_begin || core.sockets.get(conn).is_some_and(|socket| socket.unsent.conflates) {
             let conflates = core.topics.conflation().conflates(conn);
@@ -184,5 +181,13 @@ impl Connection<'_> {
     #[must_use]
     pub fn topics(&self) -> impl ExactSizeIterator<Item = TopicId> {
         self.context.core.topics.topics_of(self.id().0).map(TopicId)
+    }
+}
+
+/// Why a connection cannot subscribe.
+pub(super) const fn refused(error: TopicError) -> SubscribeError {
+    match error {
+        TopicError::Gone => SubscribeError::TopicGone,
+        TopicError::Limit => SubscribeError::TooMany,
     }
 }

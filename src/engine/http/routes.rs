@@ -10,9 +10,11 @@ use crate::engine::handler::{WebSocketHandler, on_message};
 use crate::engine::http::answer::Answer;
 use crate::engine::http::event_stream::EventStream;
 use crate::engine::http::served::{Method, Served};
+use crate::engine::ids::TopicId;
 use crate::net::disconnect::Disconnect;
 use crate::proto::Message;
 use crate::proto::http::{Cors, HttpRequest, HttpResponse, InvalidRoute, Pattern, StaticFile};
+use crate::topics::Resumption;
 
 /// The WebSocket endpoints, handlers and pages that a listener serves, by the paths of requests.
 ///
@@ -106,6 +108,17 @@ pub trait HttpHandler<S> {
     /// The client missed broadcasts, because its subscription's
     /// [`OverflowPolicy`](crate::OverflowPolicy) dropped them.
     fn on_gap(&mut self, conn: &mut Connection<'_>, gap: Gap, state: &mut S) {}
+
+    /// A subscription from a position ([`subscribe_from`](Connection::subscribe_from)) begins. This
+    /// comes before its first message, and says what the client gets of what it missed.
+    fn on_resumed(
+        &mut self,
+        conn: &mut Connection<'_>,
+        topic: TopicId,
+        resumption: Resumption,
+        state: &mut S,
+    ) {
+    }
 
     /// A response that was sent in pieces has ended.
     fn on_close(&mut self, conn: &mut Connection<'_>, disconnect: &Disconnect, state: &mut S) {}

@@ -1,6 +1,8 @@
 use crate::engine::broadcast::report::Gap;
 use crate::engine::connection::Connection;
+use crate::engine::ids::TopicId;
 use crate::net::disconnect::{ConnectError, Disconnect};
+use crate::topics::Resumption;
 
 /// An application's handler for raw streams: connections over TCP, a Unix socket or TLS that speak
 /// a protocol of the application's own.
@@ -67,6 +69,17 @@ pub trait StreamHandler<S> {
     /// The stream missed some broadcasts, as
     /// [`WebSocketHandler::on_gap`](crate::WebSocketHandler::on_gap).
     fn on_gap(&mut self, conn: &mut Connection<'_>, gap: Gap, state: &mut S) {}
+
+    /// A subscription from a position ([`subscribe_from`](Connection::subscribe_from)) begins. This
+    /// comes before its first message, and says what the client gets of what it missed.
+    fn on_resumed(
+        &mut self,
+        conn: &mut Connection<'_>,
+        topic: TopicId,
+        resumption: Resumption,
+        state: &mut S,
+    ) {
+    }
 
     /// An open stream has ended. Its id is refused from now on.
     ///

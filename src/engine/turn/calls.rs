@@ -38,6 +38,8 @@ pub enum HandlerCall {
     Drained,
     /// [`WebSocketHandler::on_gap`](crate::WebSocketHandler::on_gap).
     Gap,
+    /// [`WebSocketHandler::on_resumed`](crate::WebSocketHandler::on_resumed).
+    Resumed,
     /// [`WebSocketHandler::on_close`](crate::WebSocketHandler::on_close).
     Close,
     /// [`WebSocketHandler::on_connect_error`](crate::WebSocketHandler::on_connect_error).

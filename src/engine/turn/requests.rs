@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use crate::engine::broadcast::resume::Resume;
 use crate::engine::http::pending::Given;
 use crate::slots::Key;
 
@@ -16,6 +17,7 @@ pub(crate) struct Requests {
     wants_room: bool,
     dials: VecDeque<Dial>,
     answers: VecDeque<Given>,
+    resumes: VecDeque<Resume>,
     /// Slots of endpoints that nothing uses any more.
     unused_endpoints: Vec<usize>,
 }
@@ -63,6 +65,21 @@ impl Requests {
         self.answers.pop_front()
     }
 
+    /// Resumes a subscription.
+    pub(crate) fn resume(&mut self, resume: Resume) {
+        self.is_pending = true;
+        self.resumes.push_back(resume);
+    }
+
+    /// How many subscriptions are to be resumed.
+    pub(crate) fn resumes(&self) -> usize {
+        self.resumes.len()
+    }
+
+    pub(crate) fn next_resume(&mut self) -> Option<Resume> {
+        self.resumes.pop_front()
+    }
+
     pub(crate) const fn make_room(&mut self) {
         self.is_pending = true;
         self.wants_room = true;
@@ -82,9 +99,10 @@ impl Requests {
         self.unused_endpoints.pop()
     }
 
-    /// All requests were served. Answers may be left: sending them takes the application's state.
+    /// All requests were served. Answers and subscriptions may be left: these take the
+    /// application's state.
     pub(crate) fn finish(&mut self) {
         debug_assert!(self.dials.is_empty() && self.unused_endpoints.is_empty());
-        self.is_pending = !self.answers.is_empty();
+        self.is_pending = !self.answers.is_empty() || !self.resumes.is_empty();
     }
 }

@@ -34,7 +34,7 @@ fn deliver(topics: &mut Topics, room: SendCapacity) {
         if topics.deliver_sealed(100, |_, _| true) > 0 {
             continue;
         }
-        match topics.deliver(|_| room) {
+        match topics.deliver(Time::BEGINNING, |_| room) {
             Some(Delivery::CatchUp(conn)) => topics.catch_up(conn, &mut Sink::new(room)),
             Some(Delivery::Run { .. } | Delivery::Skipped) | None => {}
         }

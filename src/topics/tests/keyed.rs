@@ -306,7 +306,10 @@ impl World {
             return true;
         }
         let rooms: Vec<_> = conns.iter().map(|conn| (conn.key, conn.room)).collect();
-        match self.topics.deliver(|key| rooms.iter().find(|(it, _)| *it == key).unwrap().1) {
+        match self
+            .topics
+            .deliver(Time::BEGINNING, |key| rooms.iter().find(|(it, _)| *it == key).unwrap().1)
+        {
             None => return false,
             Some(Delivery::Run { conn: key, run, .. }) => {
                 let conn = find(&self.conns, key);

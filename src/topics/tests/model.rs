@@ -16,6 +16,8 @@ pub(super) struct Model {
     /// By the index of the name.
     made: [Option<Key>; NAMES.len()],
     broadcasts: BTreeMap<Key, u64>,
+    /// All broadcasts to each topic.
+    past: BTreeMap<Key, Vec<Frame>>,
     /// Topics that were last reported with subscribers.
     occupied: BTreeSet<Key>,
     serial: u64,
@@ -28,6 +30,8 @@ pub(super) struct Model {
 struct Connection {
     key: Key,
     subscribed: BTreeMap<usize, OverflowPolicy>,
+    /// Topics whose subscriptions are about to be resumed.
+    awaiting: BTreeSet<usize>,
     pending: VecDeque<Frame>,
     /// Frames that it missed without a report so far, by topic and number.
     missed: BTreeSet<(Key, u64)>,
@@ -52,6 +56,10 @@ struct Frame {
     topic: usize,
     key: Key,
     number: u64,
+    /// Orders the broadcasts to all topics.
+    serial: u64,
+    /// The connection that it leaves out.
+    except: Option<Key>,
     policy: OverflowPolicy,
     opcode: OpCode,
     payload: Vec<u8>,
@@ -62,6 +70,7 @@ impl Connection {
         Self {
             key,
             subscribed: BTreeMap::new(),
+            awaiting: BTreeSet::new(),
             pending: VecDeque::new(),
             missed: BTreeSet::new(),
             given_up: BTreeSet::new(),
@@ -148,11 +157,12 @@ impl Model {
         let mut keys = Slots::with_capacity(CONNECTIONS);
         let connections = (0..CONNECTIONS).map(|_| Connection::new(keys.insert(()))).collect();
         Self {
-            topics: Topics::new(limits),
+            topics: Topics::new(limits).with_histories(histories(), 7),
             keys,
             connections,
             made: [None; NAMES.len()],
             broadcasts: BTreeMap::new(),
+            past: BTreeMap::new(),
             occupied: BTreeSet::new(),
             serial: 0,
             rows: 0,
@@ -182,6 +192,8 @@ impl Model {
                 self.unsubscribe(*conn, *topic);
             }
             Command::Replace(conn) => self.replace(*conn),
+            Command::AwaitResume(conn, topic, policy) => self.await_resume(*conn, *topic, *policy),
+            Command::Resume(conn, topic, from) => self.resume(*conn, *topic, *from),
             Command::Broadcast(topic, payload, except) => {
                 self.serial += 1;
                 let payload = payload.numbered(self.serial);
@@ -266,6 +278,7 @@ impl Model {
     fn unsubscribe(&mut self, conn: usize, topic: usize) {
         let key = self.key(topic);
         let connection = &mut self.connections[conn];
+        connection.awaiting.remove(&topic);
         let held = connection.subscribed.remove(&topic).is_some();
         assert_eq!(self.topics.unsubscribe(connection.key, key), held);
         connection.pending.retain(|frame| frame.topic != topic);
@@ -278,7 +291,8 @@ impl Model {
         let left_out = except.map(|conn| self.connections[conn].key);
         match (self.topics.broadcast(key, message.into(), left_out), waiting) {
             (Ok(()), Some(waiting)) => {
-                let subscribed = self.subscribers(topic) > 0;
+                let subscribed =
+                    self.subscribers(topic) > 0 || histories().of(NAMES[topic]).is_some();
                 assert!(!subscribed || waiting == 0 || waiting + message.len() <= LIMITS.backlog);
             }
             (Err(TopicError::Limit), Some(waiting)) => {
@@ -293,21 +307,124 @@ impl Model {
         }
         let number = self.broadcasts.entry(key).or_default();
         *number += 1;
-        for connection in &mut self.connections {
-            let Some(&policy) = connection.subscribed.get(&topic) else { continue };
+        let frame = Frame {
+            topic,
+            key,
+            number: *number,
+            serial: self.serial,
+            except: left_out,
+            policy: OverflowPolicy::Close,
+            opcode: message.opcode(),
+            payload: message.as_bytes().to_vec(),
+        };
+        self.past.entry(key).or_default().push(frame.clone());
+        for conn in 0..CONNECTIONS {
+            let Some(policy) = self.present_policy(conn, topic) else { continue };
+            let connection = &mut self.connections[conn];
             if Some(connection.key) == left_out {
                 connection.disturbed = true;
                 continue;
             }
-            connection.pending.push_back(Frame {
-                topic,
-                key,
-                number: *number,
-                policy,
-                opcode: message.opcode(),
-                payload: message.as_bytes().to_vec(),
-            });
+            if !connection.awaiting.contains(&topic) {
+                connection.pending.push_back(Frame { policy, ..frame.clone() });
+            }
         }
+    }
+
+    /// The policy of a subscription, which is another while it gets the history.
+    fn present_policy(&self, conn: usize, topic: usize) -> Option<OverflowPolicy> {
+        let (conn, key) = (self.connections[conn].key, self.key(topic));
+        let position = self.topics.registry.position(conn, key)?;
+        Some(self.topics.registry.topics.get(key)?.subscribers[position].policy)
+    }
+
+    fn await_resume(&mut self, conn: usize, topic: usize, policy: OverflowPolicy) {
+        self.deliver_pending(conn);
+        let connection = &mut self.connections[conn];
+        if connection.overflowed {
+            return;
+        }
+        // The subscription that it has ends.
+        connection.subscribed.remove(&topic);
+        connection.awaiting.remove(&topic);
+        connection.disturbed = true;
+        let expected = if self.made[topic].is_none() {
+            Err(TopicError::Gone)
+        } else if connection.subscribed.len() == LIMITS.subscriptions {
+            Err(TopicError::Limit)
+        } else {
+            connection.subscribed.insert(topic, policy);
+            connection.awaiting.insert(topic);
+            Ok(())
+        };
+        let (conn, key) = (connection.key, self.key(topic));
+        assert_eq!(self.topics.await_resume(conn, key, policy), expected);
+    }
+
+    fn resume(&mut self, conn: usize, topic: usize, from: From) {
+        // What a former subscription has missed may come now.
+        self.report_gaps();
+        let key = self.key(topic);
+        let newest = self.topics.newest(key).unwrap_or(Position::new(0, 0));
+        let behind = match from {
+            From::Behind(count) => newest.offset().checked_sub(count),
+            From::Ahead(count) => Some(newest.offset() + 1 + count),
+            From::AnotherEpoch => Some(newest.offset()),
+        };
+        let Some(offset) = behind else { return };
+        let epoch = newest.epoch() ^ u64::from(from == From::AnotherEpoch);
+        let connection = &mut self.connections[conn];
+        let position = Position::new(epoch, offset);
+        let resumed = self.topics.resume(connection.key, key, position, Time::BEGINNING);
+        self.topics.replay(connection.key, key, position);
+        let is_awaited = connection.awaiting.remove(&topic);
+        assert_eq!(resumed.is_some(), is_awaited);
+        let start = self.history_start(topic);
+        let (connection, newest) = (&mut self.connections[conn], newest.offset());
+        let is_right = matches!(from, From::Behind(_));
+        match resumed {
+            None => return,
+            Some(Resumption::Recovered { replayed }) => {
+                assert!(is_right && offset + 1 >= start);
+                assert_eq!(replayed, newest - offset);
+                let past = self.past.get(&key).map_or(&[][..], |past| past);
+                let missed = past.iter().filter(|it| it.number > offset);
+                let mut pending: Vec<_> = connection.pending.drain(..).collect();
+                let missed = missed.filter(|it| it.except != Some(connection.key)).cloned();
+                let position = self.topics.registry.position(connection.key, key).unwrap();
+                let subscriber =
+                    self.topics.registry.topics.get(key).unwrap().subscribers[position];
+                pending.extend(missed.map(|it| Frame { policy: subscriber.policy, ..it }));
+                pending.sort_by_key(|frame| frame.serial);
+                connection.pending = pending.into();
+            }
+            Some(Resumption::Lost { oldest, newest: last }) => {
+                assert!(!is_right || offset + 1 < start || self.tight);
+                assert_eq!(last.offset(), newest);
+                assert!(oldest.offset() == start || self.tight);
+            }
+        }
+        self.catch_up(conn);
+    }
+
+    /// The number of the oldest message that a topic's history has, if it has all the memory that
+    /// it needs.
+    fn history_start(&self, topic: usize) -> u64 {
+        let key = self.key(topic);
+        let next = self.broadcasts.get(&key).map_or(0, |it| *it) + 1;
+        if histories().of(NAMES[topic]).is_none() {
+            return next;
+        }
+        let past = self.past.get(&key).map_or(&[][..], |past| past);
+        let (mut bytes, mut start) = (0, next);
+        for frame in past.iter().rev().take(HISTORY_MESSAGES as usize) {
+            bytes += frame.payload.len() + if frame.payload.len() < 126 { 2 } else { 4 };
+            if bytes > HISTORY_BYTES {
+                break;
+            }
+            start = frame.number;
+        }
+        start
     }
 
     /// Serves the next connection. Returns `false` if there is none.
@@ -327,7 +444,7 @@ impl Model {
         if served > 0 {
             return true;
         }
-        match self.topics.deliver(room) {
+        match self.topics.deliver(Time::BEGINNING, room) {
             None => {
                 assert!(!self.topics.is_delivering());
                 for connection in &self.connections {
@@ -481,12 +598,15 @@ impl Model {
             }
             let lagging =
                 topic.subscribers.iter().filter(|subscriber| subscriber.is_lagging()).count();
-            assert_eq!(
-                (topic.lagging, topic.log.is_empty()),
-                (lagging, lagging == 0 || topic.log.is_empty())
-            );
+            let is_empty = !topic.keeps_log() || topic.log.is_empty();
+            assert_eq!((topic.lagging, topic.log.is_empty()), (lagging, is_empty));
             let logged: usize = topic.log.iter().map(|batch| batch.frames.len()).sum();
-            assert!(logged <= LIMITS.backlog || topic.log.len() == 1, "{logged} bytes are logged");
+            let oldest = topic.log.front().map_or(0, |batch| batch.frames.len());
+            let kept = if topic.history.is_some() { HISTORY_BYTES + oldest } else { 0 };
+            assert!(
+                logged <= LIMITS.backlog.max(kept) || topic.log.len() == 1,
+                "{logged} bytes are logged"
+            );
             lagging_in_all += lagging;
         }
         assert_eq!(self.topics.registry.lagging, lagging_in_all);

@@ -62,7 +62,7 @@ impl Bench {
 
     fn deliver(&mut self) {
         while self.topics.deliver_sealed(1, |conn, run| self.sink.append(conn, run)) > 0 {}
-        while let Some(delivery) = self.topics.deliver(|_| self.sink.room) {
+        while let Some(delivery) = self.topics.deliver(Time::BEGINNING, |_| self.sink.room) {
             match delivery {
                 Delivery::Run { conn, run, .. } => drop(self.sink.append(conn, &run)),
                 Delivery::CatchUp(conn) => self.topics.catch_up(conn, &mut self.sink),

@@ -1,0 +1,202 @@
+//! Subscriptions of clients that come back, and topics' histories.
+
+use std::ops::{Bound, RangeBounds};
+
+use crate::engine::broadcast::order::deliver_last;
+use crate::engine::broadcast::subscribe::refused;
+use crate::engine::connection::Connection;
+use crate::engine::context::Context;
+use crate::engine::event_loop::EventLoop;
+use crate::engine::ids::TopicId;
+use crate::engine::turn::calls::HandlerCall;
+use crate::error::SubscribeError;
+use crate::overflow::OverflowPolicy;
+use crate::proto::Message;
+use crate::reactor::Reactor;
+use crate::slots::Key;
+use crate::topics::Position;
+
+/// A subscription to be resumed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Resume {
+    pub(crate) conn: Key,
+    pub(crate) topic: Key,
+    /// The position of the last message that the client has.
+    pub(crate) behind: Position,
+}
+
+/// A message that a topic's [history](Context::history) has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HistoryMessage<'a> {
+    /// Where it stands in its topic.
+    pub position: Position,
+    /// The message.
+    pub message: Message<'a>,
+}
+
+impl Connection<'_> {
+    /// Subscribes the connection to a topic from a position on, for a client that comes back: it
+    /// gets the messages behind that position from the topic's
+    /// [history](crate::Config::topic_history), and then every later one, as
+    /// [`subscribe_with`](Self::subscribe_with). Between the two is neither a gap nor a duplicate.
+    ///
+    /// At the end of the turn, [`on_resumed`](crate::WebSocketHandler::on_resumed) says whether the
+    /// topic had all of it. What is sent from there comes before the first of these messages.
+    /// [`Recovered`](crate::Resumption::Recovered) means all, and [`Lost`](crate::Resumption::Lost) nothing:
+    /// if the position is of another epoch, older than the history or newer than the topic, the
+    /// client has to get the present state in another way, and gets later messages.
+    ///
+    /// The connection's output sets the pace. What waits for it in the history has no limit of the
+    /// connection, and is shared by all that get it. If the topic's memory is given up meanwhile
+    /// ([`Config::max_topic_bytes`](crate::Config::max_topic_bytes)),
+    /// [`on_gap`](crate::WebSocketHandler::on_gap) reports what is missed. The policy applies to
+    /// the messages after that. A message that is sent directly comes after all of the history, as
+    /// with any subscription.
+    ///
+    /// A subscription to the topic that the connection has ends before.
+    ///
+    /// ```
+    /// use eventwire::{
+    ///     Config, Connection, EventLoop, History, Message, OverflowPolicy, Position, Resumption,
+    ///     ServerConfig, TopicId, WebSocketHandler,
+    /// };
+    ///
+    /// /// A client sends the position of the last message that it has.
+    /// struct News(TopicId);
+    ///
+    /// impl<S> WebSocketHandler<S> for News {
+    ///     fn on_message(&mut self, conn: &mut Connection<'_>, message: Message<'_>, _: &mut S) {
+    ///         let position = message.as_text().and_then(|text| text.parse::<Position>().ok());
+    ///         let Some(position) = position else {
+    ///             conn.send("that is no position");
+    ///             return;
+    ///         };
+    ///         if let Err(error) = conn.subscribe_from(self.0, OverflowPolicy::Close, position) {
+    ///             conn.send(error.to_string());
+    ///         }
+    ///     }
+    ///
+    ///     fn on_resumed(
+    ///         &mut self,
+    ///         conn: &mut Connection<'_>,
+    ///         _: TopicId,
+    ///         resumption: Resumption,
+    ///         _: &mut S,
+    ///     ) {
+    ///         if let Resumption::Lost { newest, .. } = resumption {
+    ///             conn.send(format!("load the state, which has all up to {newest}"));
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// let config = Config::default().topic_history("news", History::of(1000));
+    /// let mut event_loop = EventLoop::new(config)?;
+    /// let news = event_loop.topic("news")?;
+    /// event_loop.listen("127.0.0.1:0", ServerConfig::default(), News(news))?;
+    /// # event_loop.turn(Some(std::time::Duration::ZERO), &mut ())?;
+    /// # Ok::<(), eventwire::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`SubscribeError`].
+    pub fn subscribe_from(
+        &mut self,
+        topic: TopicId,
+        policy: OverflowPolicy,
+        position: Position,
+    ) -> Result<(), SubscribeError> {
+        let (conn, core) = (self.id().0, &mut *self.context.core);
+        if !core.sockets.is_open(conn) || !deliver_last(core, conn, Some(topic.0)) {
+            return Err(SubscribeError::ConnectionGone);
+        }
+        core.topics.await_resume(conn, topic.0, policy).map_err(refused)?;
+        core.requests.resume(Resume { conn, topic: topic.0, behind: position });
+        self.note_conflation(policy == OverflowPolicy::KeepLatest);
+        Ok(())
+    }
+}
+
+impl Context<'_> {
+    /// The position of the newest message of a topic. `None` if it was removed.
+    #[must_use]
+    pub fn position(&self, topic: TopicId) -> Option<Position> {
+        self.core.topics.newest(topic.0)
+    }
+
+    /// The position from which a subscription [resumes](Connection::subscribe_from) with the last
+    /// `count` messages of a topic, or with all that its history has if these are fewer. For
+    /// clients that come late. `None` if the topic was removed.
+    ///
+    /// ```
+    /// use eventwire::{Connection, OverflowPolicy, SubscribeError, TopicId};
+    ///
+    /// fn join(conn: &mut Connection<'_>, room: TopicId) -> Result<(), SubscribeError> {
+    ///     let position = conn.position_before(room, 100).ok_or(SubscribeError::TopicGone)?;
+    ///     conn.subscribe_from(room, OverflowPolicy::Close, position)
+    /// }
+    /// ```
+    #[must_use]
+    pub fn position_before(&self, topic: TopicId, count: u64) -> Option<Position> {
+        let newest = self.position(topic)?;
+        let start = self.core.topics.history_start(topic.0, self.core.now())?;
+        let offset = newest.offset().saturating_sub(count).max(start - 1);
+        Some(Position::new(newest.epoch(), offset))
+    }
+
+    /// The messages of a topic's history with these offsets, the oldest first. Empty if the topic
+    /// has no history, or was removed.
+    ///
+    /// ```
+    /// use eventwire::{Context, TopicId};
+    ///
+    /// fn last_words(cx: &Context<'_>, room: TopicId) -> Vec<String> {
+    ///     let last = cx.history(room, ..).rev().take(3);
+    ///     last.filter_map(|it| it.message.as_text().map(str::to_owned)).collect()
+    /// }
+    /// ```
+    pub fn history(
+        &self,
+        topic: TopicId,
+        offsets: impl RangeBounds<u64>,
+    ) -> impl DoubleEndedIterator<Item = HistoryMessage<'_>> {
+        let first = match offsets.start_bound() {
+            Bound::Included(first) => *first,
+            Bound::Excluded(before) => before.saturating_add(1),
+            Bound::Unbounded => 0,
+        };
+        let end = match offsets.end_bound() {
+            Bound::Included(last) => last.saturating_add(1),
+            Bound::Excluded(end) => *end,
+            Bound::Unbounded => u64::MAX,
+        };
+        let messages = self.core.topics.history(topic.0, first..end, self.core.now());
+        messages.map(|(position, message)| HistoryMessage { position, message })
+    }
+}
+
+impl<S, R: Reactor> EventLoop<S, R> {
+    /// Resumes subscriptions, calls `on_resumed` for them, and begins to send what they missed.
+    #[inline(never)]
+    pub(crate) fn resume_subscriptions(&mut self, state: &mut S) {
+        // What a former subscription has missed may come now.
+        self.call_on_gap(state);
+        for _ in 0..self.core.requests.resumes() {
+            let Some(Resume { conn, topic, behind }) = self.core.requests.next_resume() else {
+                return;
+            };
+            if !self.core.sockets.is_open(conn) {
+                continue;
+            }
+            let now = self.core.now();
+            let Some(resumption) = self.core.topics.resume(conn, topic, behind, now) else {
+                continue;
+            };
+            self.call(conn, HandlerCall::Resumed, |handler, conn| {
+                handler.on_resumed(conn, TopicId(topic), resumption, state);
+            });
+            self.core.topics.replay(conn, topic, behind);
+            self.core.erased().catch_up(conn);
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! How much of a topic's past is kept.
+
+use std::time::Duration;
+
+use crate::time::Time;
+
+/// How many of a topic's last messages are kept for clients that come back and for those that come
+/// late. All three limits hold: a message is gone when the first of them is exceeded.
+///
+/// A message that is gone may still take memory until the others that were sent together with it
+/// are gone, too. The memory counts in
+/// [`Config::max_topic_bytes`](crate::Config::max_topic_bytes). If all topics need more than that,
+/// the oldest messages of all histories go first.
+///
+/// ```
+/// use std::time::Duration;
+/// use eventwire::History;
+///
+/// let history = History::of(1000).bytes(256 * 1024).age(Duration::from_secs(60));
+/// # let _ = history;
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct History {
+    messages: u64,
+    bytes: usize,
+    age: Duration,
+}
+
+impl History {
+    /// The last messages, that many at most.
+    #[must_use]
+    pub const fn of(messages: u64) -> Self {
+        Self { messages, bytes: 1024 * 1024, age: Duration::from_secs(300) }
+    }
+
+    /// The most bytes of the messages with their frame headers, from 2 to 10 bytes each. Default: 1
+    /// MiB, as much as waits for slow subscribers by default.
+    #[must_use]
+    pub const fn bytes(mut self, bytes: usize) -> Self {
+        self.bytes = bytes;
+        self
+    }
+
+    /// How long a message is kept. Default: 5 minutes, longer than a restart of a program or of a
+    /// telephone's network takes.
+    #[must_use]
+    pub const fn age(mut self, age: Duration) -> Self {
+        self.age = age;
+        self
+    }
+
+    /// Whether it keeps nothing at all.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.messages == 0 || self.bytes == 0 || self.age.is_zero()
+    }
+
+    /// The offset of the first message that is kept by its number, after that many messages.
+    pub(super) const fn first_of(&self, count: u64) -> u64 {
+        count.saturating_sub(self.messages) + 1
+    }
+
+    pub(super) const fn bytes_max(&self) -> usize {
+        self.bytes
+    }
+
+    /// Whether a message of that time is kept.
+    pub(super) fn keeps_since(&self, time: Time, now: Time) -> bool {
+        now.since(time) < self.age
+    }
+}

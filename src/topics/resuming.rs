@@ -1,0 +1,192 @@
+//! Subscriptions from a position in the past.
+
+use std::ops::Range;
+
+use super::all_topics::Topics;
+use super::gaps::MissedRange;
+use super::limits::TopicError;
+use super::position::Position;
+use super::registry::Registry;
+use super::topic::Topic;
+use crate::overflow::OverflowPolicy;
+use crate::proto::{FrameHeader, Message, OpCode, Role};
+use crate::slots::Key;
+use crate::time::Time;
+
+/// What a client that comes back gets of what it missed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Resumption {
+    /// Everything: that many messages come next, and then the later ones, without a gap and without
+    /// a duplicate.
+    Recovered {
+        /// How many messages come from the history. 0: it has missed none.
+        replayed: u64,
+    },
+    /// Nothing, because the topic does not have all of it. Later messages come.
+    Lost {
+        /// The position of the oldest message that the topic has, or that the next one will have.
+        oldest: Position,
+        /// The position of the newest message: the next one that comes follows it.
+        newest: Position,
+    },
+}
+
+impl Topics {
+    /// Subscribes a connection that is to be [resumed](Self::resume): nothing is delivered to it
+    /// before that. A subscription that it has ends.
+    pub(crate) fn await_resume(
+        &mut self,
+        conn: Key,
+        key: Key,
+        policy: OverflowPolicy,
+    ) -> Result<(), TopicError> {
+        self.unsubscribe(conn, key);
+        self.subscribe(conn, key, policy)?;
+        if let Some(position) = self.registry.position(conn, key) {
+            if let Some(topic) = self.registry.topics.get_mut(key) {
+                topic.subscribers[position].await_resume();
+            }
+        }
+        Ok(())
+    }
+
+    /// What a subscription that is to be resumed gets of what its client missed behind a position.
+    /// If that is something, nothing is delivered before [`replay`](Self::replay). `None` if the
+    /// subscription does not await that: it has ended, or was made again.
+    pub(crate) fn resume(
+        &mut self,
+        conn: Key,
+        key: Key,
+        behind: Position,
+        now: Time,
+    ) -> Option<Resumption> {
+        let registry = &mut self.registry;
+        let position = registry.position(conn, key)?;
+        let sequence = registry.sequence;
+        let topic = registry.topics.get_mut(key)?;
+        let (newest, start) = (topic.broadcasts, topic.history_start(now));
+        let subscriber = &mut topic.subscribers[position];
+        if !subscriber.awaits_resume() {
+            return None;
+        }
+        let is_kept = (start..=newest + 1).contains(&behind.offset().saturating_add(1));
+        if behind.epoch() != topic.epoch || !is_kept {
+            subscriber.since = sequence;
+            let at = |offset| Position::new(topic.epoch, offset);
+            return Some(Resumption::Lost { oldest: at(start), newest: at(newest) });
+        }
+        let replayed = newest - behind.offset();
+        if replayed == 0 {
+            subscriber.since = sequence;
+        }
+        Some(Resumption::Recovered { replayed })
+    }
+
+    /// Makes what a client missed behind a position pending for its subscription.
+    pub(crate) fn replay(&mut self, conn: Key, key: Key, behind: Position) {
+        let Some(position) = self.registry.position(conn, key) else {
+            return;
+        };
+        let topic = self.registry.topics.get(key);
+        if topic.is_some_and(|topic| topic.subscribers[position].awaits_resume()) {
+            self.registry.rewind(conn, key, position, behind.offset() + 1);
+        }
+    }
+
+    /// The number of the oldest message that a topic's history has, or that of the next one.
+    pub(crate) fn history_start(&self, key: Key, now: Time) -> Option<u64> {
+        self.registry.topics.get(key).map(|topic| topic.history_start(now))
+    }
+
+    /// The messages of a topic's history with these numbers, the oldest first.
+    pub(crate) fn history(
+        &self,
+        key: Key,
+        numbers: Range<u64>,
+        now: Time,
+    ) -> impl DoubleEndedIterator<Item = (Position, Message<'_>)> {
+        let topic = self.registry.topics.get(key).filter(|topic| topic.history.is_some());
+        let epoch = topic.map_or(0, |topic| topic.epoch);
+        let first = topic.map_or(0, |topic| topic.history_start(now)).max(numbers.start);
+        let stored = topic.into_iter().flat_map(Topic::stored);
+        let wanted = stored.filter(move |(number, _)| (first..numbers.end).contains(number));
+        wanted.filter_map(move |(number, frame)| {
+            Some((Position::new(epoch, number), message(frame)?))
+        })
+    }
+
+    /// The position of the newest message of a topic.
+    pub(crate) fn newest(&self, key: Key) -> Option<Position> {
+        let topic = self.registry.topics.get(key)?;
+        Some(Position::new(topic.epoch, topic.broadcasts))
+    }
+}
+
+impl Registry {
+    /// Makes the stored broadcasts of a topic from `number` on pending for the subscriber at
+    /// `position`.
+    fn rewind(&mut self, conn: Key, key: Key, position: usize, number: u64) {
+        let Some(topic) = self.topics.get(key) else {
+            return;
+        };
+        let first = topic.first_numbered(number).copied();
+        let Some(first) = first else {
+            // All of it was given up for memory meanwhile.
+            let missed =
+                MissedRange { topic: key, first: number, last: topic.broadcasts, left_out: 0 };
+            let sequence = self.sequence;
+            if let Some(topic) = self.topics.get_mut(key) {
+                topic.subscribers[position].since = sequence;
+            }
+            return self.miss(conn, missed);
+        };
+        let since = first.sequence - 1;
+        let mut left_out = 0;
+        topic.visit(first.sequence..=u64::MAX, true, |_, _, mark| {
+            left_out += u32::from(mark.except == conn);
+        });
+        self.lower_served(conn, since);
+        let Some(topic) = self.topics.get_mut(key) else {
+            return;
+        };
+        let is_logged = topic.log.back().is_some_and(|newest| first.sequence <= newest.last());
+        if is_logged && topic.subscribers[position].policy != OverflowPolicy::DropOldest {
+            let policy = topic.subscribers[position].policy;
+            topic.set_policy(position, OverflowPolicy::DropOldest);
+            topic.subscribers[position].policy_after = Some(policy);
+        }
+        let subscriber = &mut topic.subscribers[position];
+        (subscriber.since, subscriber.left_out) = (since, left_out);
+        if is_logged {
+            // What was given up for memory meanwhile is noticed as a gap.
+            self.start_lagging(conn, key, position, number);
+        }
+    }
+
+    /// Lets broadcasts after `since` be pending for a connection. Its subscriptions note themselves
+    /// what they have got of them.
+    fn lower_served(&mut self, conn: Key, since: u64) {
+        let member = &mut self.members[conn.index()];
+        let served = member.served;
+        member.served = served.min(since);
+        for own in &member.subscriptions {
+            let topic = self.topics.get_mut(own.topic);
+            let subscriber = topic.and_then(|it| it.subscribers.get_mut(own.position as usize));
+            if let Some(subscriber) = subscriber {
+                // No follower's number is that low.
+                subscriber.since = subscriber.since.max(served);
+            }
+        }
+    }
+}
+
+/// The message of a frame, which a server has written.
+fn message(frame: &[u8]) -> Option<Message<'_>> {
+    let (header, len) = FrameHeader::parse(frame, Role::Client).ok()??;
+    let payload = &frame[len..];
+    match header.opcode {
+        OpCode::Text => std::str::from_utf8(payload).ok().map(Message::Text),
+        _ => Some(Message::Binary(payload)),
+    }
+}

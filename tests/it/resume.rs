@@ -1,0 +1,263 @@
+//! Histories of topics, and clients that come back.
+
+use std::time::Duration;
+
+use eventwire::{
+    Config, Connection, Error, EventLoop, History, InvalidHistory, Message, OverflowPolicy,
+    Position, Resumption, ServerConfig, SubscribeError, TopicId, WebSocketHandler,
+};
+
+use crate::util::{Peer, Server};
+
+/// Runs the command in a message:
+///
+/// ```text
+/// say TEXT · from POSITION · last COUNT · where · history · remove
+/// ```
+///
+/// All are about the topic `room`, which is made when it is needed.
+struct Interpreter {
+    policy: OverflowPolicy,
+}
+
+impl Interpreter {
+    fn new(policy: OverflowPolicy) -> Self {
+        Self { policy }
+    }
+
+    fn subscribe(
+        &self,
+        conn: &mut Connection<'_>,
+        room: TopicId,
+        position: Option<Position>,
+    ) -> Result<(), SubscribeError> {
+        let position = position.ok_or(SubscribeError::TopicGone)?;
+        conn.subscribe_from(room, self.policy, position)
+    }
+}
+
+impl WebSocketHandler<()> for Interpreter {
+    fn on_message(&mut self, conn: &mut Connection<'_>, message: Message<'_>, (): &mut ()) {
+        let line = message.as_text().expect("commands are text");
+        let (command, rest) = line.split_once(' ').unwrap_or((line, ""));
+        let room = conn.topic("room").expect("room for a topic");
+        match command {
+            "say" => drop(conn.broadcast(room, rest)),
+            "from" => {
+                let position = rest.parse().ok();
+                self.subscribe(conn, room, position).expect("it subscribes");
+            }
+            "last" => {
+                let count = rest.parse().expect("a number");
+                let position = conn.position_before(room, count);
+                self.subscribe(conn, room, position).expect("it subscribes");
+            }
+            "where" => {
+                let position = conn.position(room).expect("a topic");
+                conn.send(position.to_string());
+            }
+            "history" => {
+                let all: Vec<_> = conn
+                    .history(room, ..)
+                    .map(|it| format!("{} {}", it.position.offset(), it.message.as_text().unwrap()))
+                    .collect();
+                conn.send(all.join(", "));
+            }
+            "leave" => drop(conn.unsubscribe(room)),
+            "remove" => {
+                let is_removed = conn.remove_topic(room);
+                conn.send(is_removed.to_string());
+            }
+            other => panic!("no command: {other}"),
+        }
+    }
+
+    fn on_resumed(
+        &mut self,
+        conn: &mut Connection<'_>,
+        _: TopicId,
+        resumption: Resumption,
+        (): &mut (),
+    ) {
+        conn.send(match resumption {
+            Resumption::Recovered { replayed } => format!("recovered {replayed}"),
+            Resumption::Lost { oldest, newest } => {
+                format!("lost {} {}", oldest.offset(), newest.offset())
+            }
+            other => panic!("{other:?}"),
+        });
+    }
+}
+
+fn server(history: History, policy: OverflowPolicy) -> Server {
+    let config = Config::default().topic_history("room", history);
+    Server::listen(config, ServerConfig::default(), Interpreter::new(policy))
+}
+
+fn peer(server: &Server) -> Peer {
+    Peer::connect(server.address())
+}
+
+fn asked(peer: &mut Peer, command: &str) -> String {
+    peer.send(command);
+    let frame = peer.frame();
+    String::from_utf8(frame.payload).expect("text")
+}
+
+fn position(peer: &mut Peer) -> Position {
+    asked(peer, "where").parse().expect("a position")
+}
+
+/// Has them broadcast.
+fn say(peer: &mut Peer, texts: &[&str]) {
+    for text in texts {
+        peer.send(&*format!("say {text}"));
+    }
+    // All was handled before this answer.
+    position(peer);
+}
+
+#[test]
+fn a_client_that_comes_back_gets_what_it_missed_and_then_what_is_live() {
+    for policy in [
+        OverflowPolicy::Close,
+        OverflowPolicy::DropNewest,
+        OverflowPolicy::DropOldest,
+        OverflowPolicy::KeepLatest,
+    ] {
+        let server = server(History::of(10), policy);
+        let mut speaker = peer(&server);
+        say(&mut speaker, &["a", "b"]);
+        let seen = position(&mut speaker);
+        assert_eq!(seen.offset(), 2);
+        say(&mut speaker, &["c", "d"]);
+
+        let mut client = peer(&server);
+        assert_eq!(asked(&mut client, &format!("from {seen}")), "recovered 2", "{policy:?}");
+        client.expect("c");
+        client.expect("d");
+        say(&mut speaker, &["e"]);
+        client.expect("e");
+        // It misses nothing while it is away for a moment.
+        let seen = position(&mut speaker);
+        let mut client = peer(&server);
+        assert_eq!(asked(&mut client, &format!("from {seen}")), "recovered 0");
+        say(&mut speaker, &["f"]);
+        client.expect("f");
+    }
+}
+
+#[test]
+fn a_position_that_the_history_does_not_reach_is_lost_and_later_messages_come() {
+    let server = server(History::of(3), OverflowPolicy::Close);
+    let mut speaker = peer(&server);
+    let begin = position(&mut speaker);
+    say(&mut speaker, &["a", "b", "c"]);
+    let mut client = peer(&server);
+    assert_eq!(asked(&mut client, &format!("from {begin}")), "recovered 3");
+    ["a", "b", "c"].into_iter().for_each(|text| client.expect(text));
+    say(&mut speaker, &["d"]);
+    let newest = position(&mut speaker);
+    let in_epoch = |offset| Position::new(newest.epoch(), offset);
+    let others = Position::new(newest.epoch() ^ 1, newest.offset());
+    let lost = [begin, in_epoch(newest.offset() + 1), in_epoch(u64::MAX), others];
+    let mut clients = lost.map(|position| {
+        let mut client = peer(&server);
+        assert_eq!(asked(&mut client, &format!("from {position}")), "lost 2 4", "{position}");
+        client
+    });
+    say(&mut speaker, &["e"]);
+    clients.iter_mut().for_each(|client| client.expect("e"));
+}
+
+#[test]
+fn a_topic_that_is_made_again_has_another_epoch() {
+    let server = server(History::of(3), OverflowPolicy::Close);
+    let mut speaker = peer(&server);
+    say(&mut speaker, &["a"]);
+    let before = position(&mut speaker);
+    assert_eq!(asked(&mut speaker, "remove"), "true");
+    say(&mut speaker, &["b"]);
+    assert_ne!(position(&mut speaker).epoch(), before.epoch());
+    assert_eq!(asked(&mut peer(&server), &format!("from {before}")), "lost 1 1");
+    assert_eq!(asked(&mut speaker, "history"), "1 b");
+}
+
+#[test]
+fn without_a_history_only_what_is_missing_nothing_is_recovered() {
+    let server = Server::with(Interpreter::new(OverflowPolicy::Close));
+    let mut speaker = peer(&server);
+    let begin = position(&mut speaker);
+    assert_eq!(asked(&mut peer(&server), &format!("from {begin}")), "recovered 0");
+    say(&mut speaker, &["a"]);
+    assert_eq!(asked(&mut peer(&server), &format!("from {begin}")), "lost 2 1");
+    assert_eq!(asked(&mut peer(&server), "last 10"), "recovered 0");
+    assert_eq!(asked(&mut speaker, "history"), "");
+}
+
+#[test]
+fn a_client_that_comes_late_gets_the_last_messages() {
+    // A frame of three bytes for each.
+    let server = server(History::of(100).bytes(9), OverflowPolicy::Close);
+    let mut speaker = peer(&server);
+    assert_eq!(asked(&mut peer(&server), "last 2"), "recovered 0");
+    say(&mut speaker, &["a", "b", "c", "d"]);
+    for (count, texts) in
+        [(0, &[][..]), (2, &["c", "d"]), (3, &["b", "c", "d"]), (9, &["b", "c", "d"])]
+    {
+        let mut client = peer(&server);
+        let recovered = format!("recovered {}", texts.len());
+        assert_eq!(asked(&mut client, &format!("last {count}")), recovered);
+        texts.iter().for_each(|text| client.expect(*text));
+    }
+    assert_eq!(asked(&mut speaker, "history"), "2 b, 3 c, 4 d");
+}
+
+#[test]
+fn a_long_history_waits_for_a_slow_reader_whatever_its_policy() {
+    let history = History::of(1000).bytes(16 * 1024 * 1024);
+    let config = Config::default().topic_history("r*", history).outbox(16 * 1024, 64 * 1024);
+    let handler = Interpreter::new(OverflowPolicy::Close);
+    let server = Server::listen(config, ServerConfig::default(), handler);
+    let mut speaker = peer(&server);
+    let text = "x".repeat(64 * 1024 - 64);
+    for _ in 0..200 {
+        say(&mut speaker, &[&text]);
+    }
+    let mut reader = Peer::narrow(server.address());
+    reader.send("last 200");
+    reader.expect("recovered 200");
+    // The loop serves others while the reader is slow.
+    say(&mut speaker, &[&text, "end"]);
+    (0..201).for_each(|_| reader.expect(&*text));
+    reader.expect("end");
+}
+
+#[test]
+fn a_resumed_subscription_that_ends_at_once_gets_nothing() {
+    let server = server(History::of(3), OverflowPolicy::Close);
+    let mut speaker = peer(&server);
+    let begin = position(&mut speaker);
+    say(&mut speaker, &["a"]);
+    let mut client = peer(&server);
+    // Both in one turn.
+    let frames = [format!("from {begin}"), "leave".to_owned(), "where".to_owned()];
+    let bytes: Vec<u8> = frames.iter().flat_map(|text| client.encode_message(&**text)).collect();
+    client.write(&bytes);
+    let newest = position(&mut speaker);
+    client.expect(&*newest.to_string());
+}
+
+#[test]
+fn a_history_that_cannot_be_meant_is_refused() {
+    let kept = History::of(1);
+    for (pattern, history, error) in [
+        ("a*b", kept, InvalidHistory::Pattern("a*b".to_owned())),
+        ("a", kept.age(Duration::ZERO), InvalidHistory::Empty("a".to_owned())),
+        ("b", kept, InvalidHistory::Taken("b".to_owned())),
+    ] {
+        let config = Config::default().topic_history("b", kept).topic_history(pattern, history);
+        let refused = EventLoop::<()>::new(config).err().expect("an error");
+        assert!(matches!(refused, Error::History(found) if found == error), "{pattern}");
+    }
+}
