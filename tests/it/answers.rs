@@ -8,7 +8,8 @@ use std::time::Duration;
 use eventwire::proto::handshake::{Acceptance, Refusal, UpgradeRequest};
 use eventwire::{
     Answer, Config, Connection, EventLoop, EventStream, HttpRequest, HttpResponse, Later, Message,
-    RequestId, RespondError, Responder, Routes, ServerConfig, Upgrade, WebSocketHandler,
+    RequestId, RespondError, Responder, Routes, ServerConfig, StreamedResponse, Upgrade,
+    WebSocketHandler,
 };
 
 use crate::util::{PATIENCE, Peer, Server, drive_until, request};
@@ -200,7 +201,7 @@ fn other_threads_answer_and_a_responder_that_is_dropped_answers_500() {
     assert_eq!(response(&mut peer), (500, String::new()));
     get(&mut peer, "/later");
     let responder = responders.recv_timeout(PATIENCE).expect("a responder");
-    assert_eq!(responder.respond(Acceptance::new()), Ok(()));
+    assert_eq!(responder.respond(Acceptance::new()), Err(RespondError::NoUpgrade));
     assert_eq!(response(&mut peer), (500, String::new()), "it asked for no WebSocket");
     get(&mut peer, "/later");
     let responder = responders.recv_timeout(PATIENCE).expect("a responder");
@@ -235,16 +236,16 @@ fn a_websocket_opens_once_the_application_has_decided() {
     peer.expect("welcome");
     peer.expect("sent before the answer");
 
-    for (answer, status) in [
-        (Answer::from(Refusal::new(403).body("no")), 403),
-        (HttpResponse::new(403).into(), 403),
-        // There is no handler for a stream to call.
-        (EventStream::of("news").into(), 500),
+    for (answer, given, status) in [
+        (Answer::from(Refusal::new(403).body("no")), Ok(()), 403),
+        (HttpResponse::new(403).into(), Ok(()), 403),
+        (EventStream::of("news").into(), Err(RespondError::NoStream), 500),
+        (StreamedResponse::new(HttpResponse::new(200)).into(), Err(RespondError::NoStream), 500),
     ] {
         let mut peer = Peer::open(server.address());
         peer.write(&request("/socket", ""));
         let responder = responders.recv_timeout(PATIENCE).expect("a responder");
-        assert_eq!(responder.respond(answer), Ok(()));
+        assert_eq!(responder.respond(answer), given);
         assert_eq!(response(&mut peer).0, status);
         peer.expect_end();
     }

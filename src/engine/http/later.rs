@@ -6,7 +6,6 @@ use crate::engine::http::answer::{Answer, RequestId, RespondError};
 use crate::engine::http::pending::Given;
 use crate::engine::http::responder::Responder;
 use crate::net::socket::Socket;
-use crate::proto::http::HttpResponse;
 
 impl Connection<'_> {
     /// Names the request at hand in `on_request` and `on_upgrade`, to answer it later with
@@ -72,6 +71,7 @@ impl Context<'_> {
             let is_served = number != 0 && core.sockets.get(conn.0).is_some();
             return Err(if is_served { RespondError::Answered } else { RespondError::Gone });
         };
+        answer.check(waiting.facts.upgrade.is_some())?;
         match answer {
             Answer::Later(later) => {
                 let by = core.streams.now() + later.timeout();
@@ -79,21 +79,12 @@ impl Context<'_> {
                 core.sockets.registry.arm(conn.0);
                 Ok(())
             }
-            Answer::Accept(_) if waiting.facts.upgrade.is_none() => Err(RespondError::NoUpgrade),
             answer => {
                 if let Some(waiting) = core.pending.take(request) {
                     core.requests.give(Given { conn, waiting, answer });
                 }
                 Ok(())
             }
-        }
-    }
-
-    /// Answers a request for a responder, which learns no more of it. A client that has left needs
-    /// no answer; one that cannot get this one gets 500 at once, and not 504 at its deadline.
-    pub(crate) fn respond_from_afar(&mut self, request: RequestId, answer: Answer) {
-        if self.respond(request, answer) == Err(RespondError::NoUpgrade) {
-            let _ = self.respond(request, HttpResponse::new(500));
         }
     }
 }

@@ -109,10 +109,11 @@ fn respond_result(call: Call, target: Target, with: With) -> Result<(), RespondE
         Target::Left => Err(RespondError::Gone),
         Target::Mine if has_none => Err(RespondError::Gone),
         _ if !is_unanswered(call, target) => Err(RespondError::Answered),
-        _ if with == With::Acceptance && !asks_upgrade(call, target) => {
-            Err(RespondError::NoUpgrade)
-        }
-        _ => Ok(()),
+        _ => match (with, asks_upgrade(call, target)) {
+            (With::Acceptance, false) => Err(RespondError::NoUpgrade),
+            (With::Pieces | With::Events, true) => Err(RespondError::NoStream),
+            _ => Ok(()),
+        },
     }
 }
 
@@ -138,11 +139,10 @@ fn given(action: HttpAction, asks_upgrade: bool) -> Option<Given> {
             With::Pieces if !asks_upgrade => {
                 Given { responses: "200", texts: "given", closed: None }
             }
-            // No handler could be called for a stream.
-            With::Pieces | With::Events => response("500", "200"),
+            With::Events if !asks_upgrade => Given { responses: "200", texts: "", closed: None },
             With::Acceptance if asks_upgrade => Given { responses: "101", texts: "", closed: None },
             With::Refusal => Given { responses: "403", texts: "", closed: Some(NO_CODE) },
-            With::Later | With::Acceptance => return None,
+            With::Later | With::Acceptance | With::Pieces | With::Events => return None,
         },
         HttpAction::Streamed(..) => return None,
     })
