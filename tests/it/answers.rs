@@ -286,6 +286,46 @@ fn no_websocket_opens_once_a_shutdown_has_begun() {
     server.wait();
 }
 
+/// Puts off whether WebSockets open.
+struct Undecided;
+
+impl WebSocketHandler<Requests> for Undecided {
+    fn on_upgrade(
+        &mut self,
+        conn: &mut Connection<'_>,
+        _: &UpgradeRequest<'_>,
+        requests: &mut Requests,
+    ) -> Upgrade {
+        requests.push(conn.request_id());
+        Later::within(PATIENCE).into()
+    }
+
+    fn on_message(&mut self, _: &mut Connection<'_>, _: Message<'_>, _: &mut Requests) {}
+}
+
+#[test]
+fn an_answer_that_is_given_after_a_stop_is_sent_at_the_end() {
+    let routes = Routes::new().websocket("/socket", ServerConfig::default(), Undecided);
+    let (mut event_loop, address) = putting_off(routes);
+    let (mut requests, mut peers) = (Requests::new(), Vec::new());
+    for asked in [b"GET /later HTTP/1.1\r\nHost: a\r\n\r\n", &request("/socket", "")[..]] {
+        peers.push(Peer::open(address));
+        peers[requests.len()].write(asked);
+        let expected = peers.len();
+        drive_until(&mut event_loop, &mut requests, |_, requests| requests.len() == expected);
+    }
+    event_loop.context().stop();
+    let answers = [Answer::from(HttpResponse::text("last")), Acceptance::new().into()];
+    for (request, answer) in requests.iter().zip(answers) {
+        assert_eq!(event_loop.context().respond(*request, answer), Ok(()));
+    }
+    event_loop.run(&mut requests).expect("run");
+    for (mut peer, expected) in peers.into_iter().zip([(200, "last"), (503, "")]) {
+        assert_eq!(response(&mut peer), (expected.0, expected.1.to_owned()));
+        peer.expect_end();
+    }
+}
+
 #[test]
 fn a_body_is_handed_over_whole_however_it_comes() {
     let server = Server::start(Config::default(), |event_loop: &mut EventLoop<()>| {

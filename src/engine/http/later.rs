@@ -26,9 +26,10 @@ impl Connection<'_> {
 
 impl Context<'_> {
     /// Answers a request whose handler has returned [`Later`](crate::Later). The answer leaves at
-    /// the end of the turn. Another [`Later`](crate::Later) gives the answer more time, from now
-    /// on. The handler of the request may call this, too; what it returns then counts only if it
-    /// has given no answer here.
+    /// the end of the turn. If the loop has been stopped, it leaves when
+    /// [`run`](crate::EventLoop::run) ends the connections. Another [`Later`](crate::Later) gives
+    /// the answer more time, from now on. The handler of the request may call this, too; what it
+    /// returns then counts only if it has given no answer here.
     ///
     /// ```
     /// use std::collections::VecDeque;
@@ -68,7 +69,8 @@ impl Context<'_> {
         let RequestId { conn, number } = request;
         let awaits = core.sockets.get(conn.0).is_some_and(Socket::awaits_response);
         let Some(waiting) = core.pending.get(request).filter(|_| awaits) else {
-            let is_served = number != 0 && core.sockets.get(conn.0).is_some();
+            let socket = core.sockets.get(conn.0).filter(|socket| !socket.is_dead());
+            let is_served = number != 0 && socket.is_some();
             return Err(if is_served { RespondError::Answered } else { RespondError::Gone });
         };
         answer.check(waiting.facts.upgrade.is_some())?;

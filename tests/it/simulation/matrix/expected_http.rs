@@ -16,12 +16,10 @@ pub(super) fn of_kind(call: Call, action: Action, web_socket: Outcome) -> Outcom
     let is_pieces = call.kind == Kind::Pieces;
     let responses = match (call.kind, action) {
         (Kind::Answered, _) => "200 at once, 200 now",
-        // Nothing is sent once the loop has ended.
-        (Kind::Later, Action::Stop) => "",
-        (Kind::Later, Action::Drain) => "200 late",
+        // The answer of a loop that ends is the last, and opens nothing.
+        (Kind::Later, Action::Stop | Action::Drain) => "200 late",
         (Kind::Later, _) => "200 late, 200 now",
-        (Kind::Undecided, Action::Stop) if call.at != At::Open => "",
-        (Kind::Undecided, Action::Drain) if call.at != At::Open => "503",
+        (Kind::Undecided, Action::Stop | Action::Drain) if call.at != At::Open => "503",
         (Kind::Undecided, _) => "101",
         (Kind::Pieces | Kind::Events | Kind::WebSocket | Kind::Stream, _) => "200",
     };
