@@ -28,7 +28,7 @@ impl<S, R: Reactor> Answering<'_, S, R> {
             Ok(request) => request,
             Err(error) => return self.refuse_request(error, is_head),
         };
-        if let Err(denied) = Limiting::new(event_loop.core.erased()).count_web_socket(conn) {
+        if let Err(denied) = Limiting::new(event_loop.core.erased()).count_opening(conn) {
             return self.refuse_denied(is_head, denied);
         }
         if let Some(socket) = event_loop.core.sockets.get_mut(conn) {

@@ -35,7 +35,7 @@ pub(crate) use fields::walked;
 pub(crate) use fields::{Fields, is_token};
 pub use head::HeadScanner;
 pub use headers::InvalidHeader;
-pub(crate) use headers::{ExtraHeaders, write_header};
+pub(crate) use headers::{ExtraHeaders, write_header, write_number};
 pub use limits::HeadLimits;
 pub use pattern::InvalidRoute;
 pub(crate) use pattern::{Pattern, Template};

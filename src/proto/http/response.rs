@@ -167,7 +167,7 @@ impl HttpResponse {
         self.write_fields(is_last, extra, out);
         if self.has_body() {
             out.extend_from_slice(b"Content-Length: ");
-            write_number(out, self.body.len());
+            write_number(out, self.body.len() as u64);
             out.extend_from_slice(b"\r\n");
         }
         out.extend_from_slice(b"\r\n");
