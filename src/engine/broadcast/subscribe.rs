@@ -39,7 +39,7 @@ impl Connection<'_> {
     /// - `KeepLatest`: the topic keeps the latest one only, or the latest one of every key
     ///   ([`Context::broadcast_keyed`](crate::Context::broadcast_keyed)); the connection misses the
     ///   others. To keep the earlier output short, the system holds only about 16 KiB of unsent
-    ///   bytes for such a connection
+    ///   bytes for such a connection, and 4 KiB if the peer reads slowly
     ///   ([`ServerConfig::unsent_limit`](crate::ServerConfig::unsent_limit)).
     ///
     /// Order takes precedence. A message that is sent to the connection directly, or broadcast to
