@@ -73,9 +73,9 @@ impl Connection<'_> {
     ///
     /// - If the connection is slow, it gets the messages as it reads them, as with
     ///   [`OverflowPolicy::KeepLatest`].
-    /// - The connection gets the messages of several keys in the order of their last broadcast, with
-    ///   the same [exception](crate::Context::broadcast_keyed) if it is always slow. Messages sent
-    ///   to it directly, or by other topics, do not wait for them.
+    /// - The connection gets the messages of several keys in the order of their last broadcast. The
+    ///   [exception](crate::Context::broadcast_keyed) for one that is always slow holds here, too.
+    ///   Messages sent to it directly, or by other topics, do not wait for them.
     /// - When the subscription ends or changes, and before the connection closes in order, it gets
     ///   what is pending at once.
     /// - Messages that a later one of their key has replaced are not reported as gaps.
