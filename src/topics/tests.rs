@@ -6,6 +6,7 @@ use crate::proto::Message;
 use crate::slots::{Key, Slots};
 
 mod bounds;
+mod fairness;
 mod keyed;
 mod model;
 mod policies;
