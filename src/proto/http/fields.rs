@@ -9,8 +9,9 @@ use super::{HeadLimits, HttpError};
 #[derive(Clone, Debug)]
 pub(crate) struct Fields<'a> {
     lines: Vec<Header<'a>>,
-    /// Whether a line concerns a body. Few requests have one, so the others look for none.
-    may_have_body: bool,
+    /// The [`name_bit`]s of their names. Most headers that are asked for are missing, and found to
+    /// be so without a look at the lines.
+    name_bits: u64,
 }
 
 /// The default limit of header lines.
@@ -47,13 +48,20 @@ impl<'a> HeaderBuffer<'a> {
 
 impl<'a> Fields<'a> {
     pub(crate) fn new(lines: &[Header<'a>]) -> Self {
-        let may_have_body = lines.iter().any(|line| concerns_body(line.name));
-        Self { lines: lines.to_vec(), may_have_body }
+        let name_bits = lines.iter().fold(0, |bits, line| bits | name_bit(line.name));
+        Self { lines: lines.to_vec(), name_bits }
     }
 
-    /// Whether there is a header that declares a body, or an expectation of one.
-    pub(crate) const fn may_have_body(&self) -> bool {
-        self.may_have_body
+    /// Whether there may be a header with this name.
+    #[inline]
+    fn may_have(&self, name: &str) -> bool {
+        self.name_bits & name_bit(name) != 0
+    }
+
+    /// Whether there may be a header that declares a body, or an expectation of one.
+    #[inline]
+    pub(crate) fn may_have_body(&self) -> bool {
+        ["Content-Length", "Transfer-Encoding", "Expect"].iter().any(|name| self.may_have(name))
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&'a str, &'a [u8])> {
@@ -79,8 +87,13 @@ impl<'a> Fields<'a> {
     }
 
     /// The index of the first header with this name, from index `start` on.
-    #[inline(never)]
+    #[inline]
     fn find(&self, name: &str, start: usize) -> Option<usize> {
+        if self.may_have(name) { self.search(name, start) } else { None }
+    }
+
+    #[inline(never)]
+    fn search(&self, name: &str, start: usize) -> Option<usize> {
         let mut lines = self.lines.get(start..)?.iter();
         // Most names are written in the usual case, so that one comparison is enough.
         let has_name = |other: &str| {
@@ -90,8 +103,13 @@ impl<'a> Fields<'a> {
     }
 
     /// The value of a header that may occur at most once.
-    #[inline(never)]
+    #[inline]
     pub(crate) fn single(&self, name: &'static str) -> Result<Option<&'a [u8]>, HttpError> {
+        if self.may_have(name) { self.search_single(name) } else { Ok(None) }
+    }
+
+    #[inline(never)]
+    fn search_single(&self, name: &'static str) -> Result<Option<&'a [u8]>, HttpError> {
         let mut values = self.values(name);
         let first = values.next();
         match values.next() {
@@ -124,11 +142,13 @@ impl<'a> Fields<'a> {
 
     /// Whether the list with this name has `token`, in any case. The whole list is read, so that
     /// its limit applies wherever the token is.
-    #[inline(never)]
+    #[inline]
     pub(crate) fn has_token(&self, name: &'static str, token: &str) -> Result<bool, HttpError> {
-        if self.find(name, 0).is_none() {
-            return Ok(false);
-        }
+        if self.may_have(name) { self.search_token(name, token) } else { Ok(false) }
+    }
+
+    #[inline(never)]
+    fn search_token(&self, name: &'static str, token: &str) -> Result<bool, HttpError> {
         let (mut count, mut has_it) = (0, false);
         for piece in self.values(name).flat_map(|value| value.split_inclusive(is_comma)) {
             count += 1;
@@ -141,18 +161,18 @@ impl<'a> Fields<'a> {
     }
 
     /// Refuses a list with more elements than [`HeadLimits::ELEMENTS_MAX`].
+    #[inline]
     pub(crate) fn check_list(&self, name: &'static str) -> Result<(), HttpError> {
-        match self.find(name, 0) {
-            None => Ok(()),
-            Some(_) => self.elements(name).try_for_each(|element| element.map(drop)),
-        }
+        if self.may_have(name) { self.check_elements(name) } else { Ok(()) }
+    }
+
+    #[inline(never)]
+    fn check_elements(&self, name: &'static str) -> Result<(), HttpError> {
+        self.elements(name).try_for_each(|element| element.map(drop))
     }
 
     /// Refuses a head that announces a body. A proxy on the way may expect the body.
     pub(crate) fn check_no_body(&self) -> Result<(), HttpError> {
-        if !self.may_have_body {
-            return Ok(());
-        }
         if self.values("Transfer-Encoding").next().is_some() {
             return Err(HttpError::BodyNotAllowed);
         }
@@ -163,15 +183,12 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Whether a header of this name concerns the body of a message.
-fn concerns_body(name: &str) -> bool {
-    let known = match name.len() {
-        6 => "Expect",
-        14 => "Content-Length",
-        17 => "Transfer-Encoding",
-        _ => return false,
-    };
-    name.eq_ignore_ascii_case(known)
+/// One of 64 bits, by the length and the first letter of a header's name. Names that differ only in
+/// case have the same bit, and few of the usual ones share theirs.
+#[inline]
+fn name_bit(name: &str) -> u64 {
+    let first = name.bytes().next().map_or(0, |byte| u32::from(byte.to_ascii_lowercase()));
+    1_u64.rotate_left(first.wrapping_add(name.len() as u32))
 }
 
 /// The element without the comma after it, and without white space around it.
