@@ -99,9 +99,9 @@ impl<'a> HttpRequest<'a> {
         let Some(host) = self.fields.single("Host")? else {
             return if self.is_http_1_0 { Ok(()) } else { Err(HttpError::MissingHeader("Host")) };
         };
-        match str::from_utf8(host).ok().and_then(Authority::parse) {
-            Some(_) => Ok(()),
-            None => Err(HttpError::MalformedHeader("Host")),
+        match Authority::is_valid(host) {
+            true => Ok(()),
+            false => Err(HttpError::MalformedHeader("Host")),
         }
     }
 
