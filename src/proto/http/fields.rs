@@ -75,31 +75,13 @@ impl<'a> Fields<'a> {
 
     /// The values of all headers with this name.
     pub(crate) fn values(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
-        let mut at = 0;
-        std::iter::from_fn(move || {
-            let index = self.find(name, at)?;
-            at = index + 1;
-            let value = self.lines[index].value;
+        let lines = if self.may_have(name) { &self.lines[..] } else { &[] };
+        let is_named = |line: &&Header<'_>| is_same_name(line.name, name);
+        lines.iter().filter(is_named).map(|line| {
             #[cfg(test)]
-            walked::add(value.len());
-            Some(value)
+            walked::add(line.value.len());
+            line.value
         })
-    }
-
-    /// The index of the first header with this name, from index `start` on.
-    #[inline]
-    fn find(&self, name: &str, start: usize) -> Option<usize> {
-        if self.may_have(name) { self.search(name, start) } else { None }
-    }
-
-    #[inline(never)]
-    fn search(&self, name: &str, start: usize) -> Option<usize> {
-        let mut lines = self.lines.get(start..)?.iter();
-        // Most names are written in the usual case, so that one comparison is enough.
-        let has_name = |other: &str| {
-            other.len() == name.len() && (other == name || other.eq_ignore_ascii_case(name))
-        };
-        Some(start + lines.position(|line| has_name(line.name))?)
     }
 
     /// The value of a header that may occur at most once.
@@ -181,6 +163,12 @@ impl<'a> Fields<'a> {
             Some(_) => Err(HttpError::BodyNotAllowed),
         }
     }
+}
+
+/// Whether both are the same name of a header. Most names are written in the usual case, so that
+/// one comparison is enough.
+fn is_same_name(a: &str, b: &str) -> bool {
+    a.len() == b.len() && (a == b || a.eq_ignore_ascii_case(b))
 }
 
 /// One of 64 bits, by the length and the first letter of a header's name. Names that differ only in
