@@ -59,6 +59,14 @@ impl HeadScanner {
         }
     }
 
+    /// Goes to the start of another head.
+    pub(crate) const fn restart(&mut self) {
+        self.bytes = 0;
+        self.line = 0;
+        self.headers = 0;
+        self.state = State::Start;
+    }
+
     /// A scanner at the start of the trailers behind a chunked body: header lines, and the empty
     /// line that ends them (RFC 9112 §7.1.2).
     pub(crate) fn trailers(limits: HeadLimits) -> Self {
@@ -105,16 +113,19 @@ impl HeadScanner {
             self.enter_line(rest);
             let next = match self.state {
                 State::Line => {
-                    rest = &rest[self.skip_text(rest)..];
+                    rest = self.skip_text(rest);
                     State::LineStart
                 }
                 State::LineStart => State::Done,
                 _ => break,
             };
-            if !rest.starts_with(b"\r\n") || self.max_bytes - self.bytes < 2 {
+            let [b'\r', b'\n', behind @ ..] = rest else {
+                break;
+            };
+            if self.max_bytes - self.bytes < 2 {
                 break;
             }
-            rest = &rest[2..];
+            rest = behind;
             self.bytes += 2;
             self.line = 0;
             self.state = next;
@@ -138,14 +149,14 @@ impl HeadScanner {
         }
     }
 
-    /// Skips the ordinary bytes of a line, many at a time.
-    fn skip_text(&mut self, piece: &[u8]) -> usize {
+    /// Skips the ordinary bytes of a line, many at a time. Returns what follows.
+    fn skip_text<'a>(&mut self, piece: &'a [u8]) -> &'a [u8] {
         let room = (self.max_line - self.line).min(self.max_bytes - self.bytes) as usize;
         let count = text_len(&piece[..piece.len().min(room)]);
         // At most `room`, which was a `u32`.
         self.line += count as u32;
         self.bytes += count as u32;
-        count
+        &piece[count..]
     }
 
     /// Checks that `head` is exactly one whole head.
@@ -214,19 +225,22 @@ const fn is_text_byte(byte: u8) -> bool {
 
 /// The number of bytes at the front that a line may contain.
 fn text_len(bytes: &[u8]) -> usize {
-    let mut at = 0;
-    while let Some(word) = bytes[at..].first_chunk() {
+    let mut rest = bytes;
+    while let Some((word, behind)) = rest.split_first_chunk() {
         let controls = controls(u64::from_le_bytes(*word));
-        at += controls.trailing_zeros() as usize / 8;
-        if controls != 0 {
-            // A tab counts as a control character and is allowed. It is rare.
-            if bytes[at] != b'\t' {
-                return at;
-            }
-            at += 1;
+        if controls == 0 {
+            rest = behind;
+            continue;
         }
+        rest = &rest[controls.trailing_zeros() as usize / 8..];
+        // A tab counts as a control character and is allowed. It is rare.
+        let [b'\t', behind @ ..] = rest else {
+            return bytes.len() - rest.len();
+        };
+        rest = behind;
     }
-    at + bytes[at..].iter().take_while(|&&byte| is_text_byte(byte)).count()
+    let text = rest.iter().take_while(|&&byte| is_text_byte(byte));
+    bytes.len() - rest.len() + text.count()
 }
 
 /// The positions of control characters among eight bytes, as the highest bit of each byte. The

@@ -94,7 +94,7 @@ impl Receiving<'_, '_> {
                 Event::Response(head)
             }
         };
-        opening.restart(&limits.head);
+        opening.restart();
         opening.expected = Expected::Act;
         Ok(Handled { consumed: end, event: Some(event) })
     }

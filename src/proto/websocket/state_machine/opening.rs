@@ -172,9 +172,12 @@ impl Opening {
         }
     }
 
-    /// What follows a response after which the connection stays open.
-    pub(super) fn keep_alive(limits: HeadLimits) -> Self {
-        Self { is_keep_alive: true, ..Self::new(limits, None) }
+    /// Expects another request, after a response after which the connection stays open.
+    pub(super) fn keep_alive(&mut self) {
+        self.is_keep_alive = true;
+        self.extra_headers = None;
+        self.expected = Expected::Head;
+        self.restart();
     }
 
     /// Whether part of a request has arrived that has no response.
@@ -188,9 +191,9 @@ impl Opening {
     }
 
     /// Expects another head.
-    pub(super) fn restart(&mut self, limits: &HeadLimits) {
+    pub(super) fn restart(&mut self) {
         self.head.clear();
-        self.scanner = HeadScanner::new(*limits);
+        self.scanner.restart();
     }
 
     /// The response that refused, if its body is being read.
@@ -266,7 +269,7 @@ impl Opening {
             let limit = INTERIM_RESPONSES_MAX.into();
             return Err(HandshakeError::TooManyInterimResponses { limit });
         }
-        self.restart(limits);
+        self.restart();
         Ok(())
     }
 }
