@@ -18,7 +18,7 @@ use crate::net::proxies;
 use crate::proto::RequestStage;
 use crate::proto::handshake::HandshakeError;
 use crate::proto::http::{
-    ContentType, Cors, ExpectedBody, HttpError, HttpRequest, HttpResponse, Template,
+    ContentType, Cors, ExpectedBody, HeaderBuffer, HttpError, HttpRequest, HttpResponse, Template,
 };
 use crate::reactor::Reactor;
 use crate::slots::Key;
@@ -78,10 +78,15 @@ impl<S, R: Reactor> Answering<'_, S, R> {
         // Determined first, because even an invalid request may be a `HEAD` request.
         let is_head = head.starts_with(HttpRequest::HEAD_METHOD);
         let (found, template);
-        let mut request = match HttpRequest::read(head, endpoint.limits.head_limits()) {
-            Ok(request) => body.into_iter().fold(request, HttpRequest::with_body),
+        let mut buffer = HeaderBuffer::new();
+        let mut request = match HttpRequest::read(head, endpoint.limits.head_limits(), &mut buffer)
+        {
+            Ok(request) => request,
             Err(error) => return self.refuse_request(error.into(), is_head),
         };
+        if let Some(body) = body {
+            request.set_body(body);
+        }
         let client = match endpoint.client(&request, peer) {
             Ok(client) => client,
             Err(error) => return self.refuse_request(error, is_head),

@@ -8,10 +8,18 @@ use super::{HeadLimits, HttpError};
 /// The header lines of a parsed head, in order.
 #[derive(Clone, Debug)]
 pub(crate) struct Fields<'a> {
-    lines: Vec<Header<'a>>,
+    lines: Lines<'a>,
     /// The [`name_bit`]s of their names. Most headers that are asked for are missing, and found to
     /// be so without a look at the lines.
     name_bits: u64,
+}
+
+/// Where parsed header lines are.
+#[derive(Clone, Debug)]
+enum Lines<'a> {
+    /// In a [`HeaderBuffer`].
+    Borrowed(&'a [Header<'a>]),
+    Owned(Vec<Header<'a>>),
 }
 
 /// The default limit of header lines.
@@ -47,9 +55,21 @@ impl<'a> HeaderBuffer<'a> {
 }
 
 impl<'a> Fields<'a> {
-    pub(crate) fn new(lines: &[Header<'a>]) -> Self {
-        let name_bits = lines.iter().fold(0, |bits, line| bits | name_bit(line.name));
-        Self { lines: lines.to_vec(), name_bits }
+    /// Lines that stay in a [`HeaderBuffer`].
+    pub(crate) fn borrowed(lines: &'a [Header<'a>]) -> Self {
+        Self { name_bits: name_bits(lines), lines: Lines::Borrowed(lines) }
+    }
+
+    /// A copy of lines.
+    pub(crate) fn copied(lines: &[Header<'a>]) -> Self {
+        Self { name_bits: name_bits(lines), lines: Lines::Owned(lines.to_vec()) }
+    }
+
+    fn lines(&self) -> &[Header<'a>] {
+        match &self.lines {
+            Lines::Borrowed(lines) => lines,
+            Lines::Owned(lines) => lines,
+        }
     }
 
     /// Whether there may be a header with this name.
@@ -65,7 +85,7 @@ impl<'a> Fields<'a> {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&'a str, &'a [u8])> {
-        self.lines.iter().map(|line| (line.name, line.value))
+        self.lines().iter().map(|line| (line.name, line.value))
     }
 
     /// The value of the first header with this name, if it is UTF-8.
@@ -75,7 +95,7 @@ impl<'a> Fields<'a> {
 
     /// The values of all headers with this name.
     pub(crate) fn values(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
-        let lines = if self.may_have(name) { &self.lines[..] } else { &[] };
+        let lines = if self.may_have(name) { self.lines() } else { &[] };
         let is_named = |line: &&Header<'_>| is_same_name(line.name, name);
         lines.iter().filter(is_named).map(|line| {
             #[cfg(test)]
@@ -169,6 +189,10 @@ impl<'a> Fields<'a> {
 /// one comparison is enough.
 fn is_same_name(a: &str, b: &str) -> bool {
     a.len() == b.len() && (a == b || a.eq_ignore_ascii_case(b))
+}
+
+fn name_bits(lines: &[Header<'_>]) -> u64 {
+    lines.iter().fold(0, |bits, line| bits | name_bit(line.name))
 }
 
 /// One of 64 bits, by the length and the first letter of a header's name. Names that differ only in

@@ -32,7 +32,7 @@ pub use cors::{Cors, CorsError};
 pub use error::HttpError;
 #[cfg(test)]
 pub(crate) use fields::walked;
-pub(crate) use fields::{Fields, is_token};
+pub(crate) use fields::{Fields, HeaderBuffer, is_token};
 pub use head::HeadScanner;
 pub use headers::InvalidHeader;
 pub(crate) use headers::{ExtraHeaders, write_header};

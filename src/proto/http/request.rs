@@ -1,6 +1,8 @@
 use std::borrow::Cow;
 use std::str;
 
+use httparse::Header;
+
 use super::authority::Authority;
 use super::fields::{Fields, HeaderBuffer};
 use super::pattern::Template;
@@ -46,19 +48,39 @@ impl<'a> HttpRequest<'a> {
     /// [`HttpError::BodyNotAllowed`] if the head announces a body.
     pub fn parse(head: &'a [u8], limits: &HeadLimits) -> Result<Self, HttpError> {
         HeadScanner::check(head, limits)?;
-        let request = Self::read(head, limits)?;
+        let request = Self::read_owned(head, limits)?;
         request.check_for_resource()?;
         request.fields.check_no_body()?;
         Ok(request)
     }
 
     /// Parses a head that a [`HeadScanner`] with the same limits found. Only its syntax and version
-    /// are checked.
-    pub(crate) fn read(head: &'a [u8], limits: &HeadLimits) -> Result<Self, HttpError> {
+    /// are checked. The header lines stay in `buffer`.
+    pub(crate) fn read(
+        head: &'a [u8],
+        limits: &HeadLimits,
+        buffer: &'a mut HeaderBuffer<'a>,
+    ) -> Result<Self, HttpError> {
+        let (request, lines) = Self::parse_lines(head, limits, buffer)?;
+        Ok(Self { fields: Fields::borrowed(lines), ..request })
+    }
+
+    /// The same with a copy of the header lines.
+    pub(crate) fn read_owned(head: &'a [u8], limits: &HeadLimits) -> Result<Self, HttpError> {
+        let mut buffer = HeaderBuffer::new();
+        let (request, lines) = Self::parse_lines(head, limits, &mut buffer)?;
+        Ok(Self { fields: Fields::copied(lines), ..request })
+    }
+
+    /// Parses a head into a request without header lines, and these lines.
+    fn parse_lines<'b>(
+        head: &'a [u8],
+        limits: &HeadLimits,
+        buffer: &'b mut HeaderBuffer<'a>,
+    ) -> Result<(Self, &'b [Header<'a>]), HttpError> {
         debug_assert_eq!(HeadScanner::check(head, limits), Ok(()));
-        let mut headers = HeaderBuffer::new();
         let mut parsed = httparse::Request::new(&mut []);
-        match parsed.parse_with_uninit_headers(head, headers.slots_for(head, limits)) {
+        match parsed.parse_with_uninit_headers(head, buffer.slots_for(head, limits)) {
             Ok(httparse::Status::Complete(_)) => {}
             Ok(httparse::Status::Partial) => return Err(HttpError::HeadBoundary),
             Err(error) => return Err(http_error(error, head, limits)),
@@ -70,8 +92,9 @@ impl<'a> HttpRequest<'a> {
         };
         let method = parsed.method.unwrap_or_default();
         let target = Target(parsed.path.unwrap_or_default());
-        let fields = Fields::new(parsed.headers);
-        Ok(Self { method, target, is_http_1_0, fields, body: None, template: None })
+        let fields = Fields::borrowed(&[]);
+        let request = Self { method, target, is_http_1_0, fields, body: None, template: None };
+        Ok((request, parsed.headers))
     }
 
     /// Checks what every request for a resource must have.
@@ -138,9 +161,9 @@ impl<'a> HttpRequest<'a> {
             || (self.body.is_none() && self.fields.check_no_body().is_err())
     }
 
-    /// The request with the body that belongs to its head.
-    pub(crate) fn with_body(self, body: &'a [u8]) -> Self {
-        Self { body: Some(body), ..self }
+    /// Gives the request the body that belongs to its head.
+    pub(crate) const fn set_body(&mut self, body: &'a [u8]) {
+        self.body = Some(body);
     }
 
     /// Gives the request the parameters that a pattern finds in its path, which it matches.
