@@ -164,11 +164,13 @@ impl<S, R: Reactor> Answering<'_, S, R> {
             return;
         };
         let mut connection = Connection::new(context, id);
-        let returned = calls.call(HandlerCall::Request, &mut connection, |conn| {
-            Some(any_handler.http()?.on_request(conn, request, state))
-        });
+        // Written in place, because an answer is large. One that panics has returned nothing.
+        let mut returned = None;
+        drop(calls.call(HandlerCall::Request, &mut connection, |conn| {
+            returned = any_handler.http().map(|handler| handler.on_request(conn, request, state));
+        }));
         let mut asked = event_loop.core.pending.end();
-        let answer = asked.choose(returned.ok().flatten());
+        let answer = asked.choose(returned);
         let facts = RequestFacts::of(request, handler);
         self.send(asked.into_pending(facts), answer);
     }
@@ -185,14 +187,14 @@ fn find(
         request.check_for_server()?;
         return Ok((Found::Response(HttpResponse::options(&router.allow())), None));
     }
-    let served = router.find(request.path());
+    let path = request.path();
+    let served = router.find(path);
     let resource = served.and_then(|served| served.find(request));
     let template = served.and_then(|served| served.pattern.template());
     if let Some(Resource::WebSocket(handler)) = resource {
         return Ok((Found::WebSocket(*handler), template));
     }
-    let is_path = request.path().starts_with('/');
-    if !is_path && !matches!(request.method(), "GET" | "HEAD" | "OPTIONS") {
+    if !path.starts_with('/') && !matches!(request.method(), "GET" | "HEAD" | "OPTIONS") {
         // It asks for a tunnel.
         return Err(HandshakeError::MethodNotAllowed);
     }

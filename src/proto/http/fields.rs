@@ -80,8 +80,10 @@ impl<'a> Fields<'a> {
 
     /// Whether there may be a header that declares a body, or an expectation of one.
     #[inline]
-    pub(crate) fn may_have_body(&self) -> bool {
-        ["Content-Length", "Transfer-Encoding", "Expect"].iter().any(|name| self.may_have(name))
+    pub(crate) const fn may_have_body(&self) -> bool {
+        const BITS: u64 =
+            name_bit("Content-Length") | name_bit("Transfer-Encoding") | name_bit("Expect");
+        self.name_bits & BITS != 0
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&'a str, &'a [u8])> {
@@ -174,7 +176,13 @@ impl<'a> Fields<'a> {
     }
 
     /// Refuses a head that announces a body. A proxy on the way may expect the body.
+    #[inline]
     pub(crate) fn check_no_body(&self) -> Result<(), HttpError> {
+        if self.may_have_body() { self.search_body() } else { Ok(()) }
+    }
+
+    #[inline(never)]
+    fn search_body(&self) -> Result<(), HttpError> {
         if self.values("Transfer-Encoding").next().is_some() {
             return Err(HttpError::BodyNotAllowed);
         }
@@ -198,9 +206,12 @@ fn name_bits(lines: &[Header<'_>]) -> u64 {
 /// One of 64 bits, by the length and the first letter of a header's name. Names that differ only in
 /// case have the same bit, and few of the usual ones share theirs.
 #[inline]
-fn name_bit(name: &str) -> u64 {
-    let first = name.bytes().next().map_or(0, |byte| u32::from(byte.to_ascii_lowercase()));
-    1_u64.rotate_left(first.wrapping_add(name.len() as u32))
+const fn name_bit(name: &str) -> u64 {
+    let first = match name.as_bytes() {
+        [first, ..] => first.to_ascii_lowercase(),
+        [] => 0,
+    };
+    1_u64.rotate_left((first as u32).wrapping_add(name.len() as u32))
 }
 
 /// The element without the comma after it, and without white space around it.

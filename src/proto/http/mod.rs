@@ -45,4 +45,4 @@ pub use response::HttpResponse;
 pub(crate) use response_head::ResponseHead;
 pub(crate) use response_stream::{Body, ResponseStream};
 pub use static_file::StaticFile;
-pub(crate) use status::reason;
+pub(crate) use status::write_status_line;

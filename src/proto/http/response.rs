@@ -3,7 +3,7 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use super::headers::{ExtraHeaders, write_header, write_number};
-use super::status::reason;
+use super::status::write_status_line;
 use super::{Body, ContentType, InvalidHeader};
 
 /// Most heads are shorter, so that the output grows once for each.
@@ -197,13 +197,7 @@ impl HttpResponse {
 
     fn write_fields(&self, is_last: bool, extra: &ExtraHeaders, out: &mut Vec<u8>) {
         out.reserve(HEAD_BYTES_USUAL);
-        let mut start = *b"HTTP/1.1 200 ";
-        for (at, unit) in [(9, 100), (10, 10), (11, 1)] {
-            start[at] = b'0' + (self.status / unit % 10) as u8;
-        }
-        out.extend_from_slice(&start);
-        out.extend_from_slice(reason(self.status).as_bytes());
-        out.extend_from_slice(b"\r\n");
+        write_status_line(self.status, out);
         if is_last {
             write_header(out, "Connection", b"close");
         }

@@ -221,6 +221,7 @@ impl Opening {
     }
 
     /// Looks for the end of the head in `input`.
+    #[inline]
     pub(super) fn scan(&mut self, input: &[u8]) -> Result<Option<usize>, HttpError> {
         self.scanner.scan(input).inspect_err(|_| {
             // The refusal depends on the method.
