@@ -27,6 +27,7 @@ use crate::slots::Key;
 enum Found {
     WebSocket(usize),
     Handler(usize),
+    Page(Rc<HttpResponse>),
     Response(HttpResponse),
     Metrics,
 }
@@ -44,6 +45,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
 
 impl Found {
     /// The body that is to be received before the answer. Only handlers take one.
+    #[inline]
     fn expected_body(
         &self,
         request: &HttpRequest<'_>,
@@ -57,7 +59,9 @@ impl Found {
                 body.as_ref().map_or(Ok(()), |body| body.check(limit))?;
                 Ok(body)
             }
-            Self::Response(_) | Self::Metrics => request.expected_body().map(|_| None),
+            Self::Page(_) | Self::Response(_) | Self::Metrics => {
+                request.expected_body().map(|_| None)
+            }
         }
     }
 }
@@ -124,6 +128,7 @@ impl<S, R: Reactor> Answering<'_, S, R> {
         match found {
             Found::WebSocket(handler) => return self.upgrade(handler, request, head),
             Found::Handler(handler) => self.ask(handler, &request),
+            Found::Page(page) => self.respond(&RequestFacts::of_page(&request), &page),
             Found::Response(response) => self.respond(&RequestFacts::of_page(&request), &response),
             Found::Metrics => {
                 let response = metrics(self.event_loop);
@@ -205,7 +210,7 @@ fn find(
         }
     }
     let found = match (resource, served) {
-        (Some(Resource::Page(page)), _) => Found::Response(page.clone()),
+        (Some(Resource::Page(page)), _) => Found::Page(Rc::clone(page)),
         (Some(Resource::File(file)), _) => Found::Response(file.respond(request)),
         (Some(Resource::Metrics), _) => Found::Metrics,
         (Some(Resource::Handler(handler)), _) => Found::Handler(*handler),

@@ -61,23 +61,21 @@ impl<'a> HttpRequest<'a> {
         limits: &HeadLimits,
         buffer: &'a mut HeaderBuffer<'a>,
     ) -> Result<Self, HttpError> {
-        let (request, lines) = Self::parse_lines(head, limits, buffer)?;
-        Ok(Self { fields: Fields::borrowed(lines), ..request })
+        Self::parse_lines(head, limits, buffer, Fields::borrowed)
     }
 
     /// The same with a copy of the header lines.
     pub(crate) fn read_owned(head: &'a [u8], limits: &HeadLimits) -> Result<Self, HttpError> {
-        let mut buffer = HeaderBuffer::new();
-        let (request, lines) = Self::parse_lines(head, limits, &mut buffer)?;
-        Ok(Self { fields: Fields::copied(lines), ..request })
+        Self::parse_lines(head, limits, &mut HeaderBuffer::new(), Fields::copied)
     }
 
-    /// Parses a head into a request without header lines, and these lines.
+    /// Parses a head. `keep` keeps the header lines, which are in `buffer`.
     fn parse_lines<'b>(
         head: &'a [u8],
         limits: &HeadLimits,
         buffer: &'b mut HeaderBuffer<'a>,
-    ) -> Result<(Self, &'b [Header<'a>]), HttpError> {
+        keep: impl FnOnce(&'b [Header<'a>]) -> Fields<'a>,
+    ) -> Result<Self, HttpError> {
         debug_assert_eq!(HeadScanner::check(head, limits), Ok(()));
         let mut parsed = httparse::Request::new(&mut []);
         match parsed.parse_with_uninit_headers(head, buffer.slots_for(head, limits)) {
@@ -92,9 +90,8 @@ impl<'a> HttpRequest<'a> {
         };
         let method = parsed.method.unwrap_or_default();
         let target = Target(parsed.path.unwrap_or_default());
-        let fields = Fields::borrowed(&[]);
-        let request = Self { method, target, is_http_1_0, fields, body: None, template: None };
-        Ok((request, parsed.headers))
+        let fields = keep(parsed.headers);
+        Ok(Self { method, target, is_http_1_0, fields, body: None, template: None })
     }
 
     /// Checks what every request for a resource must have.
@@ -200,10 +197,13 @@ impl<'a> HttpRequest<'a> {
     ///
     /// If its length cannot be known for certain, or the client expects something else than
     /// `100-continue`.
+    #[inline]
     pub(crate) fn expected_body(&self) -> Result<Option<ExpectedBody>, HttpError> {
-        if !self.fields.may_have_body() {
-            return Ok(None);
-        }
+        if self.fields.may_have_body() { self.find_expected_body() } else { Ok(None) }
+    }
+
+    #[inline(never)]
+    fn find_expected_body(&self) -> Result<Option<ExpectedBody>, HttpError> {
         let length = self.fields.body_length(!self.is_http_1_0)?;
         // RFC 9110 §10.1.1: a server ignores the expectation of an HTTP/1.0 request.
         let expectation = self.fields.single("Expect")?.filter(|_| !self.is_http_1_0);

@@ -223,11 +223,18 @@ impl Opening {
     /// Looks for the end of the head in `input`.
     #[inline]
     pub(super) fn scan(&mut self, input: &[u8]) -> Result<Option<usize>, HttpError> {
-        self.scanner.scan(input).inspect_err(|_| {
-            // The refusal depends on the method.
-            self.head.extend(input.iter().take(HttpRequest::HEAD_METHOD.len()));
-            self.head.truncate(self.scanner.scanned());
-        })
+        let scanned = self.scanner.scan(input);
+        if scanned.is_err() {
+            self.keep_method(input);
+        }
+        scanned
+    }
+
+    /// Keeps the method of a head that is refused: the refusal depends on it.
+    #[cold]
+    fn keep_method(&mut self, input: &[u8]) {
+        self.head.extend(input.iter().take(HttpRequest::HEAD_METHOD.len()));
+        self.head.truncate(self.scanner.scanned());
     }
 
     pub(super) fn read_proxy_header<'a>(
