@@ -109,28 +109,31 @@ impl HeadScanner {
     /// the first byte that `step` must check. Nearly all heads are read whole.
     fn skip(&mut self, piece: &[u8]) -> usize {
         let mut rest = piece;
-        loop {
-            self.enter_line(rest);
-            let next = match self.state {
-                State::Line => {
-                    rest = self.skip_text(rest);
-                    State::LineStart
-                }
-                State::LineStart => State::Done,
-                _ => break,
-            };
-            let [b'\r', b'\n', behind @ ..] = rest else {
+        self.enter_line(rest);
+        while self.state == State::Line {
+            rest = self.skip_text(rest);
+            let Some(behind) = self.end_line(rest, State::LineStart) else {
                 break;
             };
-            if self.max_bytes - self.bytes < 2 {
-                break;
-            }
             rest = behind;
-            self.bytes += 2;
-            self.line = 0;
-            self.state = next;
+            self.enter_line(rest);
+        }
+        if self.state == State::LineStart {
+            rest = self.end_line(rest, State::Done).unwrap_or(rest);
         }
         piece.len() - rest.len()
+    }
+
+    /// Reads the end of a line if it is whole, and goes to the state `next`. Returns what follows.
+    fn end_line<'a>(&mut self, piece: &'a [u8], next: State) -> Option<&'a [u8]> {
+        let behind = piece.strip_prefix(b"\r\n")?;
+        if self.max_bytes - self.bytes < 2 {
+            return None;
+        }
+        self.bytes += 2;
+        self.line = 0;
+        self.state = next;
+        Some(behind)
     }
 
     /// Enters the line that `piece` begins, if the line may begin so. Reads nothing.
