@@ -74,7 +74,7 @@ impl<'a> HttpRequest<'a> {
         head: &'a [u8],
         limits: &HeadLimits,
         buffer: &'b mut HeaderBuffer<'a>,
-        keep: impl FnOnce(&'b [Header<'a>]) -> Fields<'a>,
+        keep: fn(&'b [Header<'a>]) -> Fields<'a>,
     ) -> Result<Self, HttpError> {
         debug_assert_eq!(HeadScanner::check(head, limits), Ok(()));
         let mut parsed = httparse::Request::new(&mut []);
