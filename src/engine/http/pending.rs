@@ -25,8 +25,8 @@ struct Asking {
     request: RequestId,
     /// It asks for a WebSocket.
     is_upgrade: bool,
-    /// What the application has answered through the context.
-    given: Option<Answer>,
+    /// What the application has answered through the context. Few do, and answers are large.
+    given: Option<Box<Answer>>,
     wanted: Option<Wanted>,
 }
 
@@ -95,7 +95,7 @@ impl RequestFacts {
 
 /// What the handler that was called for a request left behind.
 pub(crate) struct Asked {
-    given: Option<Answer>,
+    given: Option<Box<Answer>>,
     number: u64,
     wanted: Option<Wanted>,
 }
@@ -106,7 +106,7 @@ impl Asked {
     pub(crate) fn choose(&mut self, returned: Option<Answer>) -> Answer {
         match self.given.take() {
             None => returned.unwrap_or_else(|| HttpResponse::new(500).into()),
-            Some(given) => self.choose_from_both(given, returned),
+            Some(given) => self.choose_from_both(*given, returned),
         }
     }
 
@@ -216,10 +216,12 @@ impl PendingRequests {
 
     /// Takes an answer to the request for which a handler is being called, until that returns.
     pub(crate) fn give_early(&mut self, answer: Answer) -> Result<(), RespondError> {
+        let may_answer =
+            |given: &Option<Box<Answer>>| matches!(given.as_deref(), None | Some(Answer::Later(_)));
         match &mut self.asking {
-            Some(Asking { given: given @ (None | Some(Answer::Later(_))), is_upgrade, .. }) => {
+            Some(Asking { given, is_upgrade, .. }) if may_answer(given) => {
                 answer.check(*is_upgrade)?;
-                *given = Some(answer);
+                *given = Some(Box::new(answer));
                 Ok(())
             }
             _ => Err(RespondError::Answered),

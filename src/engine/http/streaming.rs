@@ -26,7 +26,7 @@ impl<S, R: Reactor> Answering<'_, S, R> {
             if !first.is_empty() {
                 // Not as a handler sends: another call of that would keep the compiler from
                 // inlining it where messages are echoed.
-                self.event_loop.core.sender().send(self.conn, Message::Binary(&first), false);
+                self.event_loop.core.sender().send(self.conn, Message::Binary(first), false);
             }
             self.event_loop.open(self.conn, None, self.state);
         }

@@ -32,7 +32,7 @@ pub use cors::{Cors, CorsError};
 pub use error::HttpError;
 #[cfg(test)]
 pub(crate) use fields::walked;
-pub(crate) use fields::{Fields, is_token};
+pub(crate) use fields::{Fields, HeaderBuffer, is_token};
 pub use head::HeadScanner;
 pub use headers::InvalidHeader;
 pub(crate) use headers::{ExtraHeaders, write_header, write_number};
@@ -45,4 +45,4 @@ pub use response::HttpResponse;
 pub(crate) use response_head::ResponseHead;
 pub(crate) use response_stream::{Body, ResponseStream};
 pub use static_file::StaticFile;
-pub(crate) use status::reason;
+pub(crate) use status::write_status_line;
