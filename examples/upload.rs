@@ -25,9 +25,6 @@ struct Upload {
     body: Vec<u8>,
 }
 
-/// Its result: the answer was given.
-struct Answered;
-
 /// A name that is safe in a folder and in JSON.
 fn file_name<'r>(request: &HttpRequest<'r>) -> Option<&'r str> {
     let name = request.path().strip_prefix("/files/")?;
@@ -53,7 +50,7 @@ fn write(folder: &Path, upload: &Upload) -> io::Result<()> {
     written
 }
 
-fn store(folder: &Path, upload: Upload) -> Answered {
+fn store(folder: &Path, upload: Upload) {
     // A client that did not wait saves the work.
     if upload.responder.is_wanted() {
         let response = match write(folder, &upload) {
@@ -73,7 +70,6 @@ fn store(folder: &Path, upload: Upload) -> Answered {
         // The file is there, even if the client has left meanwhile.
         let _ = upload.responder.respond(response);
     }
-    Answered
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -85,9 +81,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let mut event_loop = EventLoop::new(Config::default())?;
     let uploads = event_loop.workers(2, jobs_max, move |job| store(&folder, job))?;
-    event_loop.on(|_, _: &Answered, _: &mut ()| {});
     // The responder of such a job was dropped, which has answered with 500.
-    event_loop.on(|_, panicked: &JobPanicked, _| eprintln!("{}", panicked.message));
+    event_loop.on(|_, panicked: &JobPanicked, _: &mut ()| eprintln!("{}", panicked.message));
 
     let routes = Routes::new().post("/files/*", move |conn, request, _| {
         // A request without a body is no upload, and must not empty a file.

@@ -473,6 +473,7 @@ mod tests {
             "keyed --keys 0",
             "keyed -s 20",
             "keyed --every 0",
+            "keyed --order any",
         ] {
             let words = ["eventwire-bench"].into_iter().chain(arguments.split(' '));
             assert!(Cli::try_parse_from(words).is_err(), "{arguments}");

@@ -456,10 +456,10 @@ impl Config {
     ///
     /// If a [trusted proxy](crate::TrustedProxies) names its client, the client's address counts,
     /// and not the proxy's. On a connection of a proxy that names clients by a header, each request
-    /// counts for its client, and a WebSocket counts as a connection of its client. A trusted proxy
-    /// that names no client does not count. A connection without an address, over a Unix socket,
-    /// does not count either, unless a proxy names its client there: the permissions of the file
-    /// say who may connect.
+    /// counts for its client, and a WebSocket or a streamed response counts as a connection of its
+    /// client. A trusted proxy that names no client does not count. A connection without an
+    /// address, over a Unix socket, does not count either, unless a proxy names its client there:
+    /// the permissions of the file say who may connect.
     ///
     /// ```
     /// use eventwire::{Config, OnExcess, Rate, RateLimits};

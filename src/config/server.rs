@@ -163,7 +163,7 @@ impl ServerConfig {
     /// [`Config::outbox`](crate::Config::outbox), where an
     /// [`OverflowPolicy`](crate::OverflowPolicy) applies to it. A connection with a subscription
     /// that has [`OverflowPolicy::KeepLatest`](crate::OverflowPolicy::KeepLatest) always has a
-    /// limit of 16 KiB.
+    /// limit of 16 KiB, and of 4 KiB if its peer reads slowly.
     ///
     /// The option is Linux's `TCP_NOTSENT_LOWAT`. The system exceeds it by the segment that it is
     /// filling, at most 64 KiB, and does not count bytes under way or in the peer's receive buffer.

@@ -411,7 +411,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
                 // The turn's end looks at the holds.
                 News::Released => {}
                 News::Answered(request, answer) => {
-                    self.core.erased().context().respond_from_afar(request, answer);
+                    // A client that has left meanwhile gets no answer.
+                    let _ = self.core.erased().context().respond(request, answer);
                 }
                 News::StopListening => self.core.erased().close_listeners(),
                 News::StopReading => self.core.erased().stop_reading(),

@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::http::write_number;
 use super::{OpCode, Payload};
 
 /// The name of events whose data is binary, in base64.
@@ -25,7 +26,9 @@ pub(crate) fn write_event(
     out: &mut Vec<u8>,
 ) {
     if let Some(id) = id {
-        write_field("id", id.to_string().as_bytes(), out);
+        out.extend_from_slice(b"id: ");
+        write_number(out, id);
+        out.push(b'\n');
     }
     let is_binary = payload.opcode == OpCode::Binary;
     if let Some(name) = if is_binary { Some(BINARY) } else { name } {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use slab::Slab;
 
+use super::ahead::Ahead;
 use crate::slots::Key;
 use crate::time::Time;
 
@@ -37,6 +38,8 @@ pub(super) struct Follower {
     left_out: VecDeque<u64>,
     /// It gets what is pending as soon as its output has room, and not only at its next tick.
     is_behind: bool,
+    /// What it has got ahead of its turn since it is behind.
+    pub(super) ahead: Ahead,
     pace: Option<Paced>,
 }
 
@@ -91,8 +94,8 @@ impl Followers {
 
     /// Adds a follower that is served from the broadcast after `number` on.
     pub(super) fn add(&mut self, conn: Key, number: u64) -> u32 {
-        let left_out = VecDeque::new();
-        let follower = Follower { conn, number, left_out, is_behind: false, pace: None };
+        let (left_out, ahead) = (VecDeque::new(), Ahead::default());
+        let follower = Follower { conn, number, left_out, is_behind: false, ahead, pace: None };
         self.slots.insert(follower) as u32
     }
 
@@ -236,7 +239,8 @@ impl Follower {
         self.left_out.push_back(number);
     }
 
-    /// Passes the broadcasts up to `number`. Returns how many of them leave the subscriber out.
+    /// Passes the broadcasts up to `number`. Returns how many of them leave the subscriber out, or
+    /// were sent ahead of their turn.
     pub(super) fn pass(&mut self, number: u64) -> u64 {
         self.number = number;
         let count = self.left_out.partition_point(|it| *it <= number);
@@ -244,7 +248,7 @@ impl Follower {
         if self.left_out.is_empty() {
             self.left_out = VecDeque::new();
         }
-        count as u64
+        (count + self.ahead.pass(number)) as u64
     }
 
     pub(super) const fn is_behind(&self) -> bool {

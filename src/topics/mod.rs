@@ -45,6 +45,10 @@
 //! their pace. All followers of a topic with the same interval share its ticks. One without a pace
 //! that has got everything is served from the batches again.
 //!
+//! The value of a key that changes all the time is always among the last. So a follower that is
+//! behind for a whole round of the keys also gets values *ahead* of their turn, and remembers their
+//! numbers until it passes them.
+//!
 //! The log and the open batch have at most [`TopicLimits::backlog`] bytes each. If the log drops a
 //! batch, the lagging subscribers miss it.
 //!
@@ -65,7 +69,7 @@
 //! | --- | --- |
 //! | `counters` `shrink` `limits` | totals, returning spare capacity, limits and errors |
 //! | `batch` `output` `gaps` | encoded frames, where they go, what was missed |
-//! | `recency` `followers` `values` | the latest message of each key, and who is served from them |
+//! | `recency` `ahead` `followers` `values` | the latest message of each key, and its followers |
 //! | `topic` `member` | one topic with its batches, one connection with its subscriptions |
 //! | `registry` | all topics and connections, and how far each was served |
 //! | `following` `walks` `ticks` | which subscribers follow values, how far, and when |
@@ -75,6 +79,7 @@
 //! | `broadcasting` `subscribing` `delivery` `merge` | the rest of its methods |
 
 mod active;
+mod ahead;
 mod all_topics;
 mod batch;
 mod broadcasting;

@@ -15,6 +15,9 @@ use crate::slots::Key;
 /// are still to come change. Small in tests, so that tests cross this boundary.
 const SHARE_BYTES: usize = if cfg!(test) { 30 } else { 4 * 1024 };
 
+/// The part of that which are values ahead of their turn, if a follower gets them.
+const AHEAD_BYTES: usize = SHARE_BYTES / 4;
+
 /// What a connection got.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct CaughtUp {
@@ -52,13 +55,18 @@ impl Conflation<'_> {
         }
         let mut serving = std::mem::take(self.serving);
         serving.begin(self.registry, conn, Due::Behind);
+        let share = match serving.count_ahead(self.registry) {
+            0 => SHARE_BYTES,
+            _ => SHARE_BYTES - AHEAD_BYTES,
+        };
         let mut bytes = 0;
-        while bytes < SHARE_BYTES && !output.capacity(conn).is_waiting() {
-            match self.send_values(&mut serving, conn, SHARE_BYTES - bytes, output) {
+        while bytes < share && !output.capacity(conn).is_waiting() {
+            match self.send_values(&mut serving, conn, share - bytes, output) {
                 Some(sent) => bytes += sent,
                 None => break,
             }
         }
+        bytes += self.send_ahead(&mut serving, conn, output);
         let has_more = !serving.next.is_empty() && !output.capacity(conn).is_waiting();
         self.end_walks(&serving, conn);
         *self.serving = serving;
@@ -74,7 +82,7 @@ impl Conflation<'_> {
         let mut serving = std::mem::take(self.serving);
         serving.begin(self.registry, conn, Due::All(only));
         if let SendCapacity::Waiting { bytes, .. } = output.capacity(conn) {
-            serving.give_up_oldest(self.registry, conn, bytes);
+            serving.give_up_oldest(self.registry, bytes);
         }
         while self.send_values(&mut serving, conn, SHARE_BYTES, output).is_some() {}
         serving.walks.iter_mut().for_each(|walk| walk.next = None);
@@ -102,7 +110,7 @@ impl Conflation<'_> {
         let (walk, frames) = (&mut serving.walks[index], &mut serving.frames);
         let values = self.registry.values_mut(walk.topic)?;
         let limits = GatherLimits { until, max, room };
-        let count = walk.gather(values, conn, &limits, frames);
+        let count = walk.gather(values, &limits, frames);
         let sent = if count > 0 {
             let run = Run::new(Frames::Open(frames, 0..frames.len()), None, None);
             self.note_sent(walk.topic, count, output.append(conn, &run));
@@ -119,7 +127,7 @@ impl Conflation<'_> {
         Some(sent)
     }
 
-    /// Sends a value by itself, if it fits.
+    /// Sends the next value of a walk by itself, if it fits.
     fn send_separate(
         &mut self,
         walk: &mut Walk,
@@ -127,15 +135,72 @@ impl Conflation<'_> {
         (conn, room): (Key, usize),
         output: &mut impl Output,
     ) -> Option<usize> {
-        let values = self.registry.values_mut(walk.topic)?;
-        let run = values.separate(position).filter(|run| run.as_slice().len() <= room)?;
-        let len = run.as_slice().len();
-        let is_taken = output.append(conn, &run);
-        values.count_forms(position);
-        walk.pass(values, position);
-        self.memory.count(self.registry, walk.topic);
+        let values = self.registry.values(walk.topic)?;
+        let len = values.frame(position).len();
+        if len > room {
+            return None;
+        }
+        let is_taken = self.append_separate(walk.topic, position, conn, output)?;
+        walk.pass(self.registry.values_mut(walk.topic)?, position);
+        walk.received += 1;
         self.note_sent(walk.topic, 1, is_taken);
         Some(len)
+    }
+
+    /// Appends a value by itself. Returns whether the output took it.
+    fn append_separate(
+        &mut self,
+        topic: Key,
+        position: Position,
+        conn: Key,
+        output: &mut impl Output,
+    ) -> Option<bool> {
+        let values = self.registry.values_mut(topic)?;
+        let is_taken = output.append(conn, &values.separate(position)?);
+        values.count_forms(position);
+        self.memory.count(self.registry, topic);
+        Some(is_taken)
+    }
+
+    /// Sends values ahead of their turn to the followers that get them. Returns how many bytes they
+    /// were.
+    fn send_ahead(&mut self, serving: &mut Serving, conn: Key, output: &mut impl Output) -> usize {
+        let (count, mut bytes) = (serving.count_ahead(self.registry), 0);
+        for index in 0..serving.walks.len() {
+            let walk = serving.walks[index];
+            if !output.capacity(conn).is_waiting() && walk.gets_ahead(self.registry) {
+                let max = AHEAD_BYTES / count.max(1);
+                bytes += self.send_ahead_of(&walk, serving, (conn, max), output).unwrap_or(0);
+            }
+        }
+        bytes
+    }
+
+    /// Sends values of one topic ahead of their turn, about `max` bytes.
+    fn send_ahead_of(
+        &mut self,
+        walk: &Walk,
+        serving: &mut Serving,
+        (conn, max): (Key, usize),
+        output: &mut impl Output,
+    ) -> Option<usize> {
+        let Serving { frames, ahead, .. } = serving;
+        let values = self.registry.values_mut(walk.topic)?;
+        values.find_ahead(walk.follower, walk.passed.number, max, ahead);
+        let first = *ahead.first()?;
+        frames.clear();
+        for position in &*ahead {
+            frames.extend_from_slice(values.frame(*position));
+            let number = values.mark(*position).number;
+            values.followers.get_mut(walk.follower)?.ahead.note_sent(number);
+        }
+        let is_taken = if values.is_separate(first) {
+            self.append_separate(walk.topic, first, conn, output)?
+        } else {
+            output.append(conn, &Run::new(Frames::Open(frames, 0..frames.len()), None, None))
+        };
+        self.note_sent(walk.topic, ahead.len() as u64, is_taken);
+        Some(frames.len())
     }
 
     /// Counts values that were appended to a connection's output, or exceeded it.

@@ -11,7 +11,6 @@ use super::batch::{Frames, Mark, Run};
 use super::followers::Followers;
 use super::recency::Recency;
 use crate::proto::{CompressibleFrames, CompressionCache, FrameHeader, Message, Payload};
-use crate::slots::Key;
 
 /// Values from this length on are sent each by itself, so that connections share their bytes and
 /// their compressed forms. Shorter ones are copied together, and not compressed.
@@ -26,6 +25,9 @@ const INDEX_BYTES: usize = 64;
 
 /// What it takes to note that one frame is not compressed: the least capacity of a vector.
 const VERBATIM_BYTES: usize = 4 * size_of::<usize>();
+
+/// How many keys are looked at to find values that are sent ahead of their turn.
+const AHEAD_STEPS_MAX: usize = 256;
 
 /// The latest message of each key of a topic, and the subscribers that are served from them.
 ///
@@ -252,10 +254,50 @@ impl Values {
         &self.values[position.value as usize].frame
     }
 
-    /// The length of a value's frame, or 0 if it leaves the connection out.
-    pub(super) fn frame_len_for(&self, conn: Key, position: Position) -> usize {
+    /// The length of a value's frame, or 0 if it is not pending for a follower that has not passed
+    /// it.
+    pub(super) fn frame_len_for(&self, follower: u32, position: Position) -> usize {
         let value = &self.values[position.value as usize];
-        if value.mark.except == conn { 0 } else { value.frame.len() }
+        if self.is_pending(follower, &value.mark) { value.frame.len() } else { 0 }
+    }
+
+    /// Whether a value is pending for a follower that has not passed it: does not leave it out, and
+    /// was not sent ahead of its turn.
+    pub(super) fn is_pending(&self, follower: u32, mark: &Mark) -> bool {
+        let follower = self.followers.get(follower);
+        follower.is_some_and(|it| mark.except != it.conn && !it.ahead.has_sent(mark.number))
+    }
+
+    /// Finds pending values that a follower gets ahead of their turn, which have about `max` bytes
+    /// together, or one that is sent by itself. They are in the order of their last change, after
+    /// the broadcast with the number `passed`.
+    pub(super) fn find_ahead(
+        &mut self,
+        follower: u32,
+        passed: u64,
+        max: usize,
+        found: &mut Vec<Position>,
+    ) {
+        found.clear();
+        let (mut bytes, end) = (0, self.values.capacity());
+        let mut next = self.followers.get(follower).map_or(0, |follower| follower.ahead.next);
+        for _ in 0..end.min(AHEAD_STEPS_MAX) {
+            let index = if next < end { next } else { 0 };
+            let value = self.values.get(index).filter(|value| value.mark.number > passed);
+            if let Some(value) = value.filter(|value| self.is_pending(follower, &value.mark)) {
+                let is_separate = value.forms.is_some();
+                if bytes >= max || (is_separate && bytes > 0) {
+                    break;
+                }
+                found.push(Position { place: value.place, value: index as u32 });
+                bytes += if is_separate { max } else { value.frame.len() };
+            }
+            next = index + 1;
+        }
+        found.sort_unstable_by_key(|position| position.place);
+        if let Some(follower) = self.followers.get_mut(follower) {
+            follower.ahead.next = next;
+        }
     }
 
     /// Whether a value is sent by itself, and not together with others.

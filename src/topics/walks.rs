@@ -17,6 +17,8 @@ pub(super) struct Serving {
     pub(super) next: BinaryHeap<Reverse<(u64, usize)>>,
     /// Frames that are sent together.
     pub(super) frames: Vec<u8>,
+    /// Values that are sent ahead of their turn.
+    pub(super) ahead: Vec<Position>,
 }
 
 /// The way of one follower through the values of its topic.
@@ -28,6 +30,8 @@ pub(super) struct Walk {
     pub(super) follower: u32,
     pub(super) next: Option<Position>,
     pub(super) passed: Passed,
+    /// How many values were sent in their turn.
+    pub(super) received: u64,
 }
 
 /// What a walk has passed so far.
@@ -42,7 +46,7 @@ pub(super) struct Passed {
     pub(super) between: u64,
     /// The same, after the last broadcast that was not delivered.
     pub(super) since: u64,
-    /// How many passed values leave the subscriber out.
+    /// How many passed values leave the subscriber out, or were sent ahead of their turn.
     pub(super) left_out: u64,
 }
 
@@ -87,7 +91,6 @@ impl Walk {
     pub(super) fn gather(
         &mut self,
         values: &mut Values,
-        conn: Key,
         limits: &GatherLimits,
         frames: &mut Vec<u8>,
     ) -> u64 {
@@ -97,9 +100,7 @@ impl Walk {
             if mark.sequence > limits.until || frames.len() >= limits.max {
                 break;
             }
-            if mark.except == conn {
-                self.passed.left_out += 1;
-            } else {
+            if values.is_pending(self.follower, &mark) {
                 let frame = values.frame(position);
                 let fits = frames.len() + frame.len() <= limits.room;
                 if values.is_separate(position) || !fits {
@@ -107,10 +108,22 @@ impl Walk {
                 }
                 frames.extend_from_slice(frame);
                 count += 1;
+            } else {
+                self.passed.left_out += 1;
             }
             self.pass(values, position);
         }
+        self.received += count;
         count
+    }
+
+    /// Whether the follower gets values ahead of their turn.
+    pub(super) fn gets_ahead(&self, registry: &Registry) -> bool {
+        let values = registry.values(self.topic).filter(|_| self.next.is_some());
+        values.is_some_and(|values| {
+            let follower = values.followers.get(self.follower);
+            follower.is_some_and(|follower| follower.ahead.is_due(values.len()))
+        })
     }
 
     /// Passes a value that was sent, or leaves the subscriber out.
@@ -155,12 +168,12 @@ impl Serving {
             if let Some(next) = next {
                 self.next.push(Reverse((values.mark(next).sequence, self.walks.len())));
             }
-            self.walks.push(Walk { topic, subscriber, follower, next, passed });
+            self.walks.push(Walk { topic, subscriber, follower, next, passed, received: 0 });
         }
     }
 
     /// Gives up the oldest values, so that the others have at most `room` bytes.
-    pub(super) fn give_up_oldest(&mut self, registry: &mut Registry, conn: Key, room: usize) {
+    pub(super) fn give_up_oldest(&mut self, registry: &mut Registry, room: usize) {
         let mut bytes = 0;
         for walk in &self.walks {
             let Some(values) = registry.values_mut(walk.topic) else {
@@ -168,7 +181,7 @@ impl Serving {
             };
             let mut next = walk.next;
             while let Some(position) = next {
-                bytes += values.frame_len_for(conn, position);
+                bytes += values.frame_len_for(walk.follower, position);
                 next = values.next(position);
             }
         }
@@ -179,11 +192,16 @@ impl Serving {
             let walk = &mut self.walks[index];
             let values = registry.values_mut(walk.topic);
             if let (Some(values), Some(position)) = (values, walk.next) {
-                bytes -= values.frame_len_for(conn, position);
+                bytes -= values.frame_len_for(walk.follower, position);
                 walk.next = values.next(position);
                 self.queue(registry, index);
             }
         }
+    }
+
+    /// How many of the followers get values ahead of their turn.
+    pub(super) fn count_ahead(&self, registry: &Registry) -> usize {
+        self.walks.iter().filter(|walk| walk.gets_ahead(registry)).count()
     }
 
     /// Queues a walk by its next value.
@@ -231,9 +249,11 @@ impl Walk {
         let last_given_up = values.last_given_up;
         let follower = values.followers.get_mut(self.follower)?;
         let is_gap = !follower.is_paced() || follower.number < last_given_up;
+        follower.ahead.note_received(self.received);
         let left_out = follower.pass(passed.number).saturating_sub(passed.left_out);
         let left_out = passed.superseded().min(left_out);
         if is_caught_up {
+            follower.ahead.end();
             values.followers.set_behind(self.follower, false);
         }
         let range = MissedRange {

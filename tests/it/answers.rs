@@ -8,7 +8,8 @@ use std::time::Duration;
 use eventwire::proto::handshake::{Acceptance, Refusal, UpgradeRequest};
 use eventwire::{
     Answer, Config, Connection, EventLoop, EventStream, HttpRequest, HttpResponse, Later, Message,
-    RequestId, RespondError, Responder, Routes, ServerConfig, Upgrade, WebSocketHandler,
+    RequestId, RespondError, Responder, Routes, ServerConfig, StreamedResponse, Upgrade,
+    WebSocketHandler,
 };
 
 use crate::util::{PATIENCE, Peer, Server, drive_until, request};
@@ -200,7 +201,7 @@ fn other_threads_answer_and_a_responder_that_is_dropped_answers_500() {
     assert_eq!(response(&mut peer), (500, String::new()));
     get(&mut peer, "/later");
     let responder = responders.recv_timeout(PATIENCE).expect("a responder");
-    assert_eq!(responder.respond(Acceptance::new()), Ok(()));
+    assert_eq!(responder.respond(Acceptance::new()), Err(RespondError::NoUpgrade));
     assert_eq!(response(&mut peer), (500, String::new()), "it asked for no WebSocket");
     get(&mut peer, "/later");
     let responder = responders.recv_timeout(PATIENCE).expect("a responder");
@@ -235,16 +236,16 @@ fn a_websocket_opens_once_the_application_has_decided() {
     peer.expect("welcome");
     peer.expect("sent before the answer");
 
-    for (answer, status) in [
-        (Answer::from(Refusal::new(403).body("no")), 403),
-        (HttpResponse::new(403).into(), 403),
-        // There is no handler for a stream to call.
-        (EventStream::of("news").into(), 500),
+    for (answer, given, status) in [
+        (Answer::from(Refusal::new(403).body("no")), Ok(()), 403),
+        (HttpResponse::new(403).into(), Ok(()), 403),
+        (EventStream::of("news").into(), Err(RespondError::NoStream), 500),
+        (StreamedResponse::new(HttpResponse::new(200)).into(), Err(RespondError::NoStream), 500),
     ] {
         let mut peer = Peer::open(server.address());
         peer.write(&request("/socket", ""));
         let responder = responders.recv_timeout(PATIENCE).expect("a responder");
-        assert_eq!(responder.respond(answer), Ok(()));
+        assert_eq!(responder.respond(answer), given);
         assert_eq!(response(&mut peer).0, status);
         peer.expect_end();
     }
@@ -283,6 +284,46 @@ fn no_websocket_opens_once_a_shutdown_has_begun() {
     peer.expect_end();
     drop(peer);
     server.wait();
+}
+
+/// Puts off whether WebSockets open.
+struct Undecided;
+
+impl WebSocketHandler<Requests> for Undecided {
+    fn on_upgrade(
+        &mut self,
+        conn: &mut Connection<'_>,
+        _: &UpgradeRequest<'_>,
+        requests: &mut Requests,
+    ) -> Upgrade {
+        requests.push(conn.request_id());
+        Later::within(PATIENCE).into()
+    }
+
+    fn on_message(&mut self, _: &mut Connection<'_>, _: Message<'_>, _: &mut Requests) {}
+}
+
+#[test]
+fn an_answer_that_is_given_after_a_stop_is_sent_at_the_end() {
+    let routes = Routes::new().websocket("/socket", ServerConfig::default(), Undecided);
+    let (mut event_loop, address) = putting_off(routes);
+    let (mut requests, mut peers) = (Requests::new(), Vec::new());
+    for asked in [b"GET /later HTTP/1.1\r\nHost: a\r\n\r\n", &request("/socket", "")[..]] {
+        peers.push(Peer::open(address));
+        peers[requests.len()].write(asked);
+        let expected = peers.len();
+        drive_until(&mut event_loop, &mut requests, |_, requests| requests.len() == expected);
+    }
+    event_loop.context().stop();
+    let answers = [Answer::from(HttpResponse::text("last")), Acceptance::new().into()];
+    for (request, answer) in requests.iter().zip(answers) {
+        assert_eq!(event_loop.context().respond(*request, answer), Ok(()));
+    }
+    event_loop.run(&mut requests).expect("run");
+    for (mut peer, expected) in peers.into_iter().zip([(200, "last"), (503, "")]) {
+        assert_eq!(response(&mut peer), (expected.0, expected.1.to_owned()));
+        peer.expect_end();
+    }
 }
 
 #[test]

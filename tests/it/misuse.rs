@@ -3,11 +3,11 @@
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
-use eventwire::proto::handshake::Acceptance;
+use eventwire::proto::handshake::{Acceptance, UpgradeRequest};
 use eventwire::{
     Answer, CloseCode, Config, Connection, Disconnect, EventLoop, EventStream, HttpHandler,
-    HttpRequest, HttpResponse, Later, Limits, RequestId, RespondError, Routes, ServerConfig,
-    StreamedResponse,
+    HttpRequest, HttpResponse, Later, Limits, Message, RequestId, RespondError, Routes,
+    ServerConfig, StreamedResponse, Upgrade, WebSocketHandler,
 };
 
 use crate::util::{PATIENCE, Peer, Server, drive_until};
@@ -93,6 +93,33 @@ fn an_acceptance_is_refused_in_a_handler_whose_request_asks_for_no_websocket() {
     let mut peer = ask(&server, "/");
     assert!(peer.head().starts_with("HTTP/1.1 200 "));
     assert_eq!(peer.bytes(4), b"none");
+}
+
+/// Tries to answer requests for a WebSocket with streams, and then accepts them.
+struct Streaming;
+
+impl WebSocketHandler<()> for Streaming {
+    fn on_upgrade(
+        &mut self,
+        conn: &mut Connection<'_>,
+        _: &UpgradeRequest<'_>,
+        (): &mut (),
+    ) -> Upgrade {
+        let request = conn.request_id();
+        let pieces = StreamedResponse::new(HttpResponse::new(200));
+        assert_eq!(conn.respond(request, pieces), Err(RespondError::NoStream));
+        assert_eq!(conn.respond(request, EventStream::of("news")), Err(RespondError::NoStream));
+        Upgrade::accept()
+    }
+
+    fn on_message(&mut self, _: &mut Connection<'_>, _: Message<'_>, (): &mut ()) {}
+}
+
+#[test]
+fn a_stream_is_refused_in_a_handler_whose_request_asks_for_a_websocket() {
+    let server = Server::with(Streaming);
+    let (_, head) = Peer::ask(server.address(), "");
+    assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
 }
 
 #[test]

@@ -1,13 +1,15 @@
 //! Trusted proxies: which client address they report, and which peers may report one.
 
+use std::time::Instant;
+
 use eventwire::proto::handshake::UpgradeRequest;
 use eventwire::proto::http::{HttpRequest, HttpResponse};
 use eventwire::{
-    Answer, CloseCode, Config, Connection, EventLoop, HttpHandler, Later, Routes, ServerConfig,
-    StreamedResponse, TrustedProxies, Upgrade, WebSocketHandler,
+    Answer, CloseCode, Config, Connection, EventLoop, EventStream, HttpHandler, Later, RateLimits,
+    Routes, ServerConfig, StreamedResponse, TrustedProxies, Upgrade, WebSocketHandler,
 };
 
-use crate::util::{Peer, Server, request};
+use crate::util::{PATIENCE, Peer, Server, request};
 
 /// Sends each connection its peer's address.
 struct Who;
@@ -86,6 +88,76 @@ fn a_request_that_waits_keeps_its_clients_address_and_the_next_has_its_own() {
     proxy.write(b"GET /stream HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 203.0.113.7\r\n\r\n");
     proxy.head();
     assert_eq!(proxy.rest(), "b\r\n203.0.113.7\r\n0\r\n\r\n");
+}
+
+/// Streams with one connection allowed for each address, behind a proxy that names its clients.
+fn limited_streams() -> Server {
+    let config = Config::default().address_limits(RateLimits::new().connections(1));
+    Server::start(config, |event_loop: &mut EventLoop<()>| {
+        let config = ServerConfig::default().proxies(TrustedProxies::x_forwarded_for(here()));
+        let pieces = || StreamedResponse::new(HttpResponse::new(200));
+        let routes = Routes::new()
+            .get("/who", who)
+            .get("/pieces", move |_, _, ()| pieces())
+            .get("/later", move |conn, _, ()| {
+                let responder = conn.responder();
+                std::thread::spawn(move || responder.respond(pieces()));
+                Later::default()
+            })
+            .get_handler("/ends", WhoStreams)
+            .events("/events", EventStream::of("news"))
+            .websocket("/", ServerConfig::default(), Who);
+        let listener = event_loop.listen("127.0.0.1:0", config, routes).expect("listen");
+        event_loop.local_addr(listener).expect("an address")
+    })
+}
+
+/// What a proxy gets that asks for a path for the client with that address.
+fn ask_for(server: &Server, client: &str, path: &str) -> (Peer, String) {
+    let mut proxy = Peer::open(server.address());
+    let client = format!("X-Forwarded-For: {client}\r\n");
+    proxy.write(&match path {
+        "/" => request(path, &client),
+        _ => format!("GET {path} HTTP/1.1\r\nHost: a\r\n{client}\r\n").into_bytes(),
+    });
+    let head = proxy.head();
+    let status = head.split(' ').nth(1).expect("a status").to_owned();
+    (proxy, status)
+}
+
+/// The same, once the client's connections before have ended.
+fn ask_in_turn(server: &Server, client: &str, path: &str) -> Peer {
+    let start = Instant::now();
+    loop {
+        match ask_for(server, client, path) {
+            (peer, status) if status == "200" => return peer,
+            (_, status) => assert_eq!(status, "429", "{path}"),
+        }
+        assert!(start.elapsed() < PATIENCE, "{path}");
+    }
+}
+
+#[test]
+fn a_stream_counts_as_a_connection_of_its_client_to_its_end() {
+    let (server, client) = (limited_streams(), "203.0.113.9");
+    for path in ["/pieces", "/events", "/later"] {
+        let _stream = ask_in_turn(&server, client, path);
+        for other in ["/pieces", "/events", "/later", "/"] {
+            let (mut refused, status) = ask_for(&server, client, other);
+            assert_eq!(status, "429", "{path}, then {other}");
+            assert_eq!(refused.rest(), "too many connections");
+        }
+        // A response that is whole at once is no connection of its client.
+        assert_eq!(ask_for(&server, client, "/who").1, "200");
+        ask_in_turn(&server, "203.0.113.10", path);
+    }
+    // Each ends by itself.
+    for _ in 0..3 {
+        let mut stream = ask_in_turn(&server, client, "/ends");
+        assert_eq!(stream.rest(), "b\r\n203.0.113.9\r\n0\r\n\r\n");
+    }
+    let _stream = ask_in_turn(&server, client, "/events");
+    assert_eq!(ask_for(&server, client, "/").1, "429");
 }
 
 #[test]

@@ -4,17 +4,21 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
 use clap::builder::RangedU64ValueParser;
+use clap::{Args, ValueEnum};
+use serde::Serialize;
 
 use super::{KEY_LEN, Update};
 use crate::cli::{FileArgs, parse_rate, parse_time};
 
 #[derive(Args, Debug)]
 pub(crate) struct KeyedArgs {
-    /// Keys of the topic, each of which changes in its turn
+    /// Keys of the topic
     #[arg(short, long, default_value = "10000", value_parser = within(1..=65_536))]
     pub(crate) keys: u64,
+    /// Which key an update changes
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) order: Order,
     /// Updates per second, of all keys together
     #[arg(long, default_value = "100000", value_name = "PER_SECOND", value_parser = parse_rate)]
     pub(crate) rate: f64,
@@ -39,6 +43,17 @@ pub(crate) struct KeyedArgs {
     /// Measure very briefly: a check that everything works, without meaningful figures
     #[arg(long, hide = true)]
     quick: bool,
+}
+
+/// The order in which keys change.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Order {
+    /// Each key in its turn
+    #[default]
+    RoundRobin,
+    /// Any key
+    Random,
 }
 
 const READER: RangeInclusive<u64> = 1_000..=1_000_000_000;

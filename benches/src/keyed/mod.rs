@@ -7,7 +7,7 @@ mod server;
 use std::thread;
 use std::time::{Duration, Instant};
 
-pub(crate) use args::KeyedArgs;
+pub(crate) use args::{KeyedArgs, Order};
 
 pub(crate) use crate::freshness::{Update, frame};
 

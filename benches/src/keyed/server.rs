@@ -8,7 +8,7 @@ use eventwire::{
     TopicId, WebSocketHandler,
 };
 
-use super::{KEY_LEN, KeyedArgs, Update};
+use super::{KEY_LEN, KeyedArgs, Order, Update};
 use crate::error::Error;
 use crate::load::pattern;
 use crate::machine::ThreadCpu;
@@ -51,9 +51,27 @@ impl WebSocketHandler<u64> for Feed {
     }
 }
 
+impl Order {
+    /// The key that an update changes.
+    fn key(self, number: u64, keys: u64) -> u64 {
+        match self {
+            Self::RoundRobin => number * STRIDE % keys,
+            Self::Random => mix(number) % keys,
+        }
+    }
+}
+
+/// A number that looks random: the output of `SplitMix64` for this state.
+const fn mix(state: u64) -> u64 {
+    let mut mixed = state.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    mixed ^ (mixed >> 31)
+}
+
 impl Server {
     pub(super) fn start(args: &KeyedArgs, start: Instant) -> Result<Self, Error> {
-        let KeyedArgs { keys, rate, size, .. } = *args;
+        let KeyedArgs { keys, order, rate, size, .. } = *args;
         let every = args.every.map(Duration::from_millis);
         let ((address, handle, cpu), worker) = Worker::start("server", None, move |ready| {
             let mut event_loop = EventLoop::new(Config::default().idle(Idle::Block))?;
@@ -68,7 +86,7 @@ impl Server {
                 let due = due.min(*number + TICK_UPDATES_MAX);
                 let made = start.elapsed().as_nanos() as u64;
                 while *number < due {
-                    let key = &names[(*number * STRIDE % keys) as usize];
+                    let key = &names[order.key(*number, keys) as usize];
                     Update { made, number: *number }.write(&mut payload);
                     payload[Update::LEN..][..KEY_LEN].copy_from_slice(key.as_bytes());
                     cx.broadcast_keyed(topic, key, payload.as_slice());
@@ -90,5 +108,23 @@ impl Server {
     pub(super) fn stop(self) -> Result<(), Error> {
         self.handle.stop();
         self.worker.join()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn in_turns_all_keys_change_and_at_random_some_change_again_first() {
+        let changed = |order: Order| {
+            let mut keys: Vec<_> = (0..1_000).map(|number| order.key(number, 1_000)).collect();
+            keys.sort_unstable();
+            keys.dedup();
+            keys.len()
+        };
+        assert_eq!(changed(Order::RoundRobin), 1_000);
+        // 1 - 1/e of them are expected.
+        assert!((600..660).contains(&changed(Order::Random)));
     }
 }

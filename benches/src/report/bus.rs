@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::stats::{Ratio, Summary, median};
-use super::table::{align, ratio};
+use super::table::{align, push_blocks, ratio};
 use super::target::{Bound, Doubts, Target, Unit};
 use super::{Header, Printable, text};
 use crate::bus::{Cost, Round, Setting, Timing, Way};
@@ -324,11 +324,7 @@ impl Printable for BusReport {
         out.push_str(&align(&rows));
         let targets: Vec<String> =
             self.targets.iter().map(|target| target.verdict(&self.doubts)).collect();
-        for block in [&targets, &self.notes] {
-            if !block.is_empty() {
-                out.push_str(&format!("\n{}\n", block.join("\n")));
-            }
-        }
+        push_blocks(&mut out, &[&targets, &self.notes]);
         out
     }
 }

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::http::spread;
 use super::stats::median;
-use super::table::align;
+use super::table::{align, push_blocks};
 use super::target::{Bound, Doubts, Target, Unit};
 use super::{Header, Printable, text};
 use crate::events_stream::{EventsStreamArgs, Kind, MESSAGE_BYTES, Round};
@@ -98,11 +98,7 @@ impl Printable for EventsStreamReport {
         let mut out = format!("{}\n{}", self.header.lines(), align(&rows));
         let verdict: Vec<String> =
             self.target.iter().map(|target| target.verdict(&self.doubts)).collect();
-        for block in [&verdict, &self.notes] {
-            if !block.is_empty() {
-                out.push_str(&format!("\n{}\n", block.join("\n")));
-            }
-        }
+        push_blocks(&mut out, &[&verdict, &self.notes]);
         out
     }
 }

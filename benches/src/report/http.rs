@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::stats::median;
-use super::table::align;
+use super::table::{align, push_blocks};
 use super::target::{Bound, Doubts, Target, Unit};
 use super::{Header, Printable, text};
 use crate::http::{HttpArgs, HttpServer, Round};
@@ -122,11 +122,7 @@ impl Printable for HttpReport {
         let mut out = format!("{}\n{}", self.header.lines(), align(&rows));
         let targets: Vec<String> =
             self.targets.iter().map(|target| target.verdict(&self.doubts)).collect();
-        for block in [&targets, &self.notes] {
-            if !block.is_empty() {
-                out.push_str(&format!("\n{}\n", block.join("\n")));
-            }
-        }
+        push_blocks(&mut out, &[&targets, &self.notes]);
         out
     }
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::stats::{Summary, median};
-use super::table::align;
+use super::table::{align, push_blocks};
 use super::target::{Bound, Doubts, Target, Unit};
 use super::{Header, Printable, text};
 use crate::idle::IdleMode;
@@ -135,11 +135,7 @@ impl Printable for JobsReport {
         let mut out = format!("{}\n{}", self.header.lines(), align(&rows));
         let targets: Vec<String> =
             self.targets.iter().map(|target| target.verdict(&self.doubts)).collect();
-        for block in [&targets, &self.notes] {
-            if !block.is_empty() {
-                out.push_str(&format!("\n{}\n", block.join("\n")));
-            }
-        }
+        push_blocks(&mut out, &[&targets, &self.notes]);
         out
     }
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::stats::Summary;
 use super::table::align;
 use super::{Header, Printable, text};
-use crate::keyed::{KeyedArgs, Observed};
+use crate::keyed::{KeyedArgs, Observed, Order};
 
 /// The report on one run of `keyed`.
 #[derive(Debug, Serialize)]
@@ -13,6 +13,7 @@ pub(crate) struct KeyedReport {
     #[serde(flatten)]
     header: Header,
     keys: u64,
+    order: Order,
     readers: u64,
     /// Updates that were broadcast per second.
     updates_per_second: f64,
@@ -32,13 +33,18 @@ pub(crate) struct KeyedReport {
 
 impl KeyedReport {
     pub(crate) fn new(args: &KeyedArgs, observed: &Observed) -> Self {
-        let KeyedArgs { keys, readers, .. } = *args;
+        let KeyedArgs { keys, order, readers, .. } = *args;
         let seconds = observed.time.as_secs_f64();
         let settings = vec![format!(
-            "{} updates/s of {} B to {} keys, {} readers of {} B/s each{}, over loopback for {:?}",
+            "{} updates/s of {} B to {} keys{}, {} readers of {} B/s each{}, \
+             over loopback for {:?}",
             text::count(args.rate),
             args.size,
             text::count(keys as f64),
+            match order {
+                Order::RoundRobin => " in turn",
+                Order::Random => " at random",
+            },
             text::count(readers as f64),
             text::count(args.reader as f64),
             args.every.map_or(String::new(), |ms| format!(" at most every {ms} ms")),
@@ -47,6 +53,7 @@ impl KeyedReport {
         Self {
             header: Header::new(settings),
             keys,
+            order,
             readers,
             updates_per_second: observed.updates as f64 / seconds,
             values_per_second: observed.received as f64 / seconds,

@@ -7,13 +7,7 @@ pub(crate) fn render(report: &Report) -> String {
     out.push('\n');
     out.push_str(&align(&rows(report)));
     let verdicts: Vec<String> = report.scenarios.iter().filter_map(verdict).collect();
-    for block in [&verdicts, &report.notes] {
-        if !block.is_empty() {
-            out.push('\n');
-            out.push_str(&block.join("\n"));
-            out.push('\n');
-        }
-    }
+    push_blocks(&mut out, &[&verdicts, &report.notes]);
     out
 }
 
@@ -157,6 +151,13 @@ pub(crate) fn align(rows: &[Vec<String>]) -> String {
         out.push('\n');
     }
     out
+}
+
+/// Appends blocks of lines, each behind an empty line. Blocks without lines are left out.
+pub(crate) fn push_blocks(out: &mut String, blocks: &[&[String]]) {
+    for block in blocks.iter().filter(|block| !block.is_empty()) {
+        out.push_str(&format!("\n{}\n", block.join("\n")));
+    }
 }
 
 #[cfg(test)]

@@ -131,11 +131,16 @@ fn http_is_measured_with_every_server() {
 
 #[test]
 fn the_age_of_the_values_of_many_keys_is_measured() {
-    for every in [&[][..], &["--every", "20"]] {
+    for (options, order) in [
+        (&[][..], "in turn"),
+        (&["--every", "20"], "in turn"),
+        (&["--order", "random"], "at random"),
+    ] {
         let json = Scratch::new("keyed.json");
-        let output = run(&[&["keyed", "--quick", "--json", json.path()], every].concat());
+        let output = run(&[&["keyed", "--quick", "--json", json.path()], options].concat());
         output.assert_success();
-        for part in ["20,000 updates/s of 64 B to 500 keys", "20 readers", "longest turn"] {
+        let updates = format!("20,000 updates/s of 64 B to 500 keys {order}");
+        for part in [updates.as_str(), "20 readers", "longest turn"] {
             assert!(output.stdout.contains(part), "{part}\n{}", output.stdout);
         }
         let report: Value = serde_json::from_str(&json.read()).unwrap();

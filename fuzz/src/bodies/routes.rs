@@ -7,6 +7,7 @@
 mod answers;
 mod bodies;
 mod frames;
+mod proxy_header;
 mod reading;
 mod site;
 mod walk;

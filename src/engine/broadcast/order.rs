@@ -13,10 +13,6 @@ use crate::proto::{CloseCode, Outgoing, State};
 use crate::slots::Key;
 use crate::topics::{Output, Run, SendCapacity};
 
-/// The most shares of latest messages that a connection gets in one turn. Each is sent before the
-/// next is taken, so that little waits in its outbox: what waits there does not change any more.
-const SHARES_MAX: usize = 4;
-
 /// How many connections a turn delivers broadcasts to before the loop serves its sockets again.
 pub(super) const BROADCAST_SLICE: usize = 256;
 
@@ -112,24 +108,23 @@ pub(crate) fn deliver_last(
     core.sockets.is_open(conn)
 }
 
-/// Delivers the latest messages of keys that are pending for a connection, as far as its output has
-/// room. Returns whether there are more, and room for them.
+/// Delivers a share of the latest messages of keys that are pending for a connection, as far as its
+/// output has room. Returns whether there are more, and room for them.
+///
+/// The share is sent before the next is taken, so that little waits in the outbox: what waits there
+/// does not change any more. In one turn each connection gets one share, because many may have
+/// drained together.
 pub(crate) fn catch_up_latest(core: &mut Core<dyn Transmit + '_>, conn: Key) -> bool {
     // Topics know connections by their slots, which a later connection may have.
     if core.sockets.get(conn).is_none() {
         return false;
     }
-    for _ in 0..SHARES_MAX {
-        let mut sender = Sender::new(&mut core.sockets, &mut core.streams);
-        let caught_up = core.topics.conflation().catch_up(conn, &mut sender);
-        if caught_up.bytes > 0 {
-            sender.flush(conn);
-        }
-        if !caught_up.has_more || sender.send_capacity(conn).is_waiting() {
-            return false;
-        }
+    let mut sender = Sender::new(&mut core.sockets, &mut core.streams);
+    let caught_up = core.topics.conflation().catch_up(conn, &mut sender);
+    if caught_up.bytes > 0 {
+        sender.flush(conn);
     }
-    true
+    caught_up.has_more && !sender.send_capacity(conn).is_waiting()
 }
 
 impl Output for Sender<'_> {

@@ -39,7 +39,7 @@ impl Connection<'_> {
     /// - `KeepLatest`: the topic keeps the latest one only, or the latest one of every key
     ///   ([`Context::broadcast_keyed`](crate::Context::broadcast_keyed)); the connection misses the
     ///   others. To keep the earlier output short, the system holds only about 16 KiB of unsent
-    ///   bytes for such a connection
+    ///   bytes for such a connection, and 4 KiB if the peer reads slowly
     ///   ([`ServerConfig::unsent_limit`](crate::ServerConfig::unsent_limit)).
     ///
     /// Order takes precedence. A message that is sent to the connection directly, or broadcast to
@@ -73,7 +73,8 @@ impl Connection<'_> {
     ///
     /// - If the connection is slow, it gets the messages as it reads them, as with
     ///   [`OverflowPolicy::KeepLatest`].
-    /// - The connection gets the messages of several keys in the order of their last broadcast.
+    /// - The connection gets the messages of several keys in the order of their last broadcast. The
+    ///   [exception](crate::Context::broadcast_keyed) for one that is always slow holds here, too.
     ///   Messages sent to it directly, or by other topics, do not wait for them.
     /// - When the subscription ends or changes, and before the connection closes in order, it gets
     ///   what is pending at once.

@@ -74,9 +74,12 @@ impl Context<'_> {
     /// ([`Config::max_topic_keys`](crate::Config::max_topic_keys)), and so are their bytes
     /// ([`Config::topic_backlog`](crate::Config::topic_backlog)).
     ///
-    /// A subscriber that reads less than all keys change gets those values first that have not
-    /// changed for the longest time. A key that changes again before its turn comes waits for the
-    /// next: keep the topics of few hot keys apart from those of many keys.
+    /// So a subscriber gets those values first that have not changed for the longest time. One that
+    /// has got as many messages as there are keys, and is still slow, gets a quarter of its
+    /// messages out of that order: those of one key after the other, however recent they are.
+    /// Otherwise a key that changes all the time would never have its turn. Even then, the messages
+    /// of about 4 KiB that are sent together are in the order of their last broadcast, and of each
+    /// key nothing older follows something newer.
     ///
     /// Messages that were replaced before a slow subscriber got them are a
     /// [gap](crate::WebSocketHandler::on_gap), with the messages that it got meanwhile in between:

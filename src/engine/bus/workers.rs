@@ -115,7 +115,8 @@ impl<S: 'static, R: Reactor> EventLoop<S, R> {
     ///
     /// The results of **one** thread arrive in the order of the jobs. Several threads have no
     /// order. If no handler and no subscriber is registered for the result's type, the results are
-    /// dropped, as events of a [`Publisher`](crate::Publisher) are.
+    /// dropped. So a job that leaves nothing to handle returns `()`, for instance because it has
+    /// answered a request through its [`Responder`](crate::Responder).
     ///
     /// A call of `work` that panics costs its job, and is reported as the event
     /// [`JobPanicked`](crate::JobPanicked). The thread then calls the same closure again, so its

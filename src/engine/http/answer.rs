@@ -45,6 +45,17 @@ pub enum Answer {
     Refuse(Refusal),
 }
 
+impl Answer {
+    /// Checks that it can be given to a request; `is_upgrade`: the request asks for a WebSocket.
+    pub(crate) const fn check(&self, is_upgrade: bool) -> Result<(), RespondError> {
+        match self {
+            Self::Accept(_) if !is_upgrade => Err(RespondError::NoUpgrade),
+            Self::Stream(_) | Self::Events(_) if is_upgrade => Err(RespondError::NoStream),
+            _ => Ok(()),
+        }
+    }
+}
+
 impl From<HttpResponse> for Answer {
     fn from(response: HttpResponse) -> Self {
         Self::Response(response)
@@ -152,6 +163,10 @@ pub enum RespondError {
     Answered,
     /// The request does not ask for a WebSocket, so that none can open.
     NoUpgrade,
+    /// The request asks for a WebSocket, so that neither a [`StreamedResponse`] nor an
+    /// [`EventStream`] can answer it: it has no [`HttpHandler`](crate::HttpHandler) that could
+    /// learn what becomes of the stream.
+    NoStream,
 }
 
 impl fmt::Display for RespondError {
@@ -160,6 +175,7 @@ impl fmt::Display for RespondError {
             Self::Gone => "the client has left",
             Self::Answered => "the request has an answer",
             Self::NoUpgrade => "the request asks for no WebSocket",
+            Self::NoStream => "a request for a WebSocket cannot be answered by a stream",
         })
     }
 }

@@ -19,7 +19,8 @@ const EVENT_STREAM: ContentType = ContentType::new("text/event-stream");
 /// `binary`. Its `id:` is its number in its topic
 /// ([`Context::topic_sequence`](crate::Context::topic_sequence)); values that were conflated by key
 /// have none. The policies for slow subscribers apply. A gap is an event named `gap`, whose data is
-/// JSON: `{"topic":"news","first":7,"last":9,"missed":3}`.
+/// JSON: `{"topic":"news","first":7,"last":9,"missed":3}`. It is sent once the gap has ended, so
+/// that it comes after the broadcasts that follow the gap.
 ///
 /// The connection is open in one direction, as with a
 /// [`StreamedResponse`](crate::StreamedResponse): [`Connection::send`](crate::Connection::send)

@@ -6,7 +6,6 @@ use crate::engine::http::answer::{Answer, RequestId, RespondError};
 use crate::engine::http::pending::Given;
 use crate::engine::http::responder::Responder;
 use crate::net::socket::Socket;
-use crate::proto::http::HttpResponse;
 
 impl Connection<'_> {
     /// Names the request at hand in `on_request` and `on_upgrade`, to answer it later with
@@ -27,9 +26,10 @@ impl Connection<'_> {
 
 impl Context<'_> {
     /// Answers a request whose handler has returned [`Later`](crate::Later). The answer leaves at
-    /// the end of the turn. Another [`Later`](crate::Later) gives the answer more time, from now
-    /// on. The handler of the request may call this, too; what it returns then counts only if it
-    /// has given no answer here.
+    /// the end of the turn. If the loop has been stopped, it leaves when
+    /// [`run`](crate::EventLoop::run) ends the connections. Another [`Later`](crate::Later) gives
+    /// the answer more time, from now on. The handler of the request may call this, too; what it
+    /// returns then counts only if it has given no answer here.
     ///
     /// ```
     /// use std::collections::VecDeque;
@@ -69,9 +69,11 @@ impl Context<'_> {
         let RequestId { conn, number } = request;
         let awaits = core.sockets.get(conn.0).is_some_and(Socket::awaits_response);
         let Some(waiting) = core.pending.get(request).filter(|_| awaits) else {
-            let is_served = number != 0 && core.sockets.get(conn.0).is_some();
+            let socket = core.sockets.get(conn.0).filter(|socket| !socket.is_dead());
+            let is_served = number != 0 && socket.is_some();
             return Err(if is_served { RespondError::Answered } else { RespondError::Gone });
         };
+        answer.check(waiting.facts.upgrade.is_some())?;
         match answer {
             Answer::Later(later) => {
                 let by = core.streams.now() + later.timeout();
@@ -79,21 +81,12 @@ impl Context<'_> {
                 core.sockets.registry.arm(conn.0);
                 Ok(())
             }
-            Answer::Accept(_) if waiting.facts.upgrade.is_none() => Err(RespondError::NoUpgrade),
             answer => {
                 if let Some(waiting) = core.pending.take(request) {
                     core.requests.give(Given { conn, waiting, answer });
                 }
                 Ok(())
             }
-        }
-    }
-
-    /// Answers a request for a responder, which learns no more of it. A client that has left needs
-    /// no answer; one that cannot get this one gets 500 at once, and not 504 at its deadline.
-    pub(crate) fn respond_from_afar(&mut self, request: RequestId, answer: Answer) {
-        if self.respond(request, answer) == Err(RespondError::NoUpgrade) {
-            let _ = self.respond(request, HttpResponse::new(500));
         }
     }
 }

@@ -25,8 +25,8 @@ struct Asking {
     request: RequestId,
     /// It asks for a WebSocket.
     is_upgrade: bool,
-    /// What the application has answered through the context.
-    given: Option<Answer>,
+    /// What the application has answered through the context. Few do, and answers are large.
+    given: Option<Box<Answer>>,
     wanted: Option<Wanted>,
 }
 
@@ -95,7 +95,7 @@ impl RequestFacts {
 
 /// What the handler that was called for a request left behind.
 pub(crate) struct Asked {
-    given: Option<Answer>,
+    given: Option<Box<Answer>>,
     number: u64,
     wanted: Option<Wanted>,
 }
@@ -106,7 +106,7 @@ impl Asked {
     pub(crate) fn choose(&mut self, returned: Option<Answer>) -> Answer {
         match self.given.take() {
             None => returned.unwrap_or_else(|| HttpResponse::new(500).into()),
-            Some(given) => self.choose_from_both(given, returned),
+            Some(given) => self.choose_from_both(*given, returned),
         }
     }
 
@@ -134,9 +134,13 @@ impl Asked {
 #[derive(Debug, Default)]
 struct Wanted(Arc<AtomicBool>);
 
-/// Knows whether an answer is still wanted.
+/// What other threads know of a request: whether an answer is still wanted, and of which kind.
 #[derive(Clone, Debug)]
-pub(crate) struct IsWanted(Arc<AtomicBool>);
+pub(crate) struct Watched {
+    is_answered: Arc<AtomicBool>,
+    /// It asks for a WebSocket.
+    is_upgrade: bool,
+}
 
 impl Drop for Wanted {
     fn drop(&mut self) {
@@ -144,9 +148,15 @@ impl Drop for Wanted {
     }
 }
 
-impl IsWanted {
-    pub(crate) fn get(&self) -> bool {
-        !self.0.load(Ordering::Acquire)
+impl Watched {
+    /// Whether an answer is still wanted.
+    pub(crate) fn is_wanted(&self) -> bool {
+        !self.is_answered.load(Ordering::Acquire)
+    }
+
+    /// Checks that an answer can still be given.
+    pub(crate) fn check(&self, answer: &Answer) -> Result<(), RespondError> {
+        if self.is_wanted() { answer.check(self.is_upgrade) } else { Err(RespondError::Gone) }
     }
 }
 
@@ -180,19 +190,22 @@ impl PendingRequests {
         }
     }
 
-    /// Whether an answer to the request is wanted, for other threads to ask.
-    pub(crate) fn watch(&mut self, request: RequestId) -> IsWanted {
-        let wanted = match &mut self.asking {
-            Some(asking) if asking.request == request => Some(&mut asking.wanted),
+    /// What other threads may know of a request.
+    pub(crate) fn watch(&mut self, request: RequestId) -> Watched {
+        let found = match &mut self.asking {
+            Some(it) if it.request == request => Some((&mut it.wanted, it.is_upgrade)),
             _ => {
                 let waiting = self.waiting.get_mut(request.conn);
                 let waiting = waiting.filter(|it| it.number == request.number);
-                waiting.map(|it| &mut it.wanted)
+                waiting.map(|it| (&mut it.wanted, it.facts.upgrade.is_some()))
             }
         };
-        match wanted {
-            Some(wanted) => IsWanted(Arc::clone(&wanted.get_or_insert_default().0)),
-            None => IsWanted(Arc::new(AtomicBool::new(true))),
+        match found {
+            Some((wanted, is_upgrade)) => {
+                let is_answered = Arc::clone(&wanted.get_or_insert_default().0);
+                Watched { is_answered, is_upgrade }
+            }
+            None => Watched { is_answered: Arc::new(AtomicBool::new(true)), is_upgrade: false },
         }
     }
 
@@ -203,12 +216,12 @@ impl PendingRequests {
 
     /// Takes an answer to the request for which a handler is being called, until that returns.
     pub(crate) fn give_early(&mut self, answer: Answer) -> Result<(), RespondError> {
+        let may_answer =
+            |given: &Option<Box<Answer>>| matches!(given.as_deref(), None | Some(Answer::Later(_)));
         match &mut self.asking {
-            Some(Asking { given: given @ (None | Some(Answer::Later(_))), is_upgrade, .. }) => {
-                if matches!(answer, Answer::Accept(_)) && !*is_upgrade {
-                    return Err(RespondError::NoUpgrade);
-                }
-                *given = Some(answer);
+            Some(Asking { given, is_upgrade, .. }) if may_answer(given) => {
+                answer.check(*is_upgrade)?;
+                *given = Some(Box::new(answer));
                 Ok(())
             }
             _ => Err(RespondError::Answered),

@@ -18,7 +18,7 @@ use crate::net::proxies;
 use crate::proto::RequestStage;
 use crate::proto::handshake::HandshakeError;
 use crate::proto::http::{
-    ContentType, Cors, ExpectedBody, HttpError, HttpRequest, HttpResponse, Template,
+    ContentType, Cors, ExpectedBody, HeaderBuffer, HttpError, HttpRequest, HttpResponse, Template,
 };
 use crate::reactor::Reactor;
 use crate::slots::Key;
@@ -27,6 +27,7 @@ use crate::slots::Key;
 enum Found {
     WebSocket(usize),
     Handler(usize),
+    Page(Rc<HttpResponse>),
     Response(HttpResponse),
     Metrics,
 }
@@ -44,6 +45,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
 
 impl Found {
     /// The body that is to be received before the answer. Only handlers take one.
+    #[inline]
     fn expected_body(
         &self,
         request: &HttpRequest<'_>,
@@ -57,7 +59,9 @@ impl Found {
                 body.as_ref().map_or(Ok(()), |body| body.check(limit))?;
                 Ok(body)
             }
-            Self::Response(_) | Self::Metrics => request.expected_body().map(|_| None),
+            Self::Page(_) | Self::Response(_) | Self::Metrics => {
+                request.expected_body().map(|_| None)
+            }
         }
     }
 }
@@ -78,10 +82,13 @@ impl<S, R: Reactor> Answering<'_, S, R> {
         // Determined first, because even an invalid request may be a `HEAD` request.
         let is_head = head.starts_with(HttpRequest::HEAD_METHOD);
         let (found, template);
-        let mut request = match HttpRequest::read(head, endpoint.limits.head_limits()) {
-            Ok(request) => body.into_iter().fold(request, HttpRequest::with_body),
+        let mut buffer = HeaderBuffer::new();
+        let mut request = match HttpRequest::read(head, endpoint.limits.head_limits(), &mut buffer)
+        {
+            Ok(request) => request,
             Err(error) => return self.refuse_request(error.into(), is_head),
         };
+        body.into_iter().for_each(|body| request.set_body(body));
         let client = match endpoint.client(&request, peer) {
             Ok(client) => client,
             Err(error) => return self.refuse_request(error, is_head),
@@ -119,6 +126,7 @@ impl<S, R: Reactor> Answering<'_, S, R> {
         match found {
             Found::WebSocket(handler) => return self.upgrade(handler, request, head),
             Found::Handler(handler) => self.ask(handler, &request),
+            Found::Page(page) => self.respond(&RequestFacts::of_page(&request), &page),
             Found::Response(response) => self.respond(&RequestFacts::of_page(&request), &response),
             Found::Metrics => {
                 let response = metrics(self.event_loop);
@@ -159,11 +167,13 @@ impl<S, R: Reactor> Answering<'_, S, R> {
             return;
         };
         let mut connection = Connection::new(context, id);
-        let returned = calls.call(HandlerCall::Request, &mut connection, |conn| {
-            Some(any_handler.http()?.on_request(conn, request, state))
-        });
+        // Written in place, because an answer is large. One that panics has returned nothing.
+        let mut returned = None;
+        drop(calls.call(HandlerCall::Request, &mut connection, |conn| {
+            returned = any_handler.http().map(|handler| handler.on_request(conn, request, state));
+        }));
         let mut asked = event_loop.core.pending.end();
-        let answer = asked.choose(returned.ok().flatten());
+        let answer = asked.choose(returned);
         let facts = RequestFacts::of(request, handler);
         self.send(asked.into_pending(facts), answer);
     }
@@ -180,14 +190,14 @@ fn find(
         request.check_for_server()?;
         return Ok((Found::Response(HttpResponse::options(&router.allow())), None));
     }
-    let served = router.find(request.path());
+    let path = request.path();
+    let served = router.find(path);
     let resource = served.and_then(|served| served.find(request));
     let template = served.and_then(|served| served.pattern.template());
     if let Some(Resource::WebSocket(handler)) = resource {
         return Ok((Found::WebSocket(*handler), template));
     }
-    let is_path = request.path().starts_with('/');
-    if !is_path && !matches!(request.method(), "GET" | "HEAD" | "OPTIONS") {
+    if !path.starts_with('/') && !matches!(request.method(), "GET" | "HEAD" | "OPTIONS") {
         // It asks for a tunnel.
         return Err(HandshakeError::MethodNotAllowed);
     }
@@ -198,7 +208,7 @@ fn find(
         }
     }
     let found = match (resource, served) {
-        (Some(Resource::Page(page)), _) => Found::Response(page.clone()),
+        (Some(Resource::Page(page)), _) => Found::Page(Rc::clone(page)),
         (Some(Resource::File(file)), _) => Found::Response(file.respond(request)),
         (Some(Resource::Metrics), _) => Found::Metrics,
         (Some(Resource::Handler(handler)), _) => Found::Handler(*handler),

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::engine::handle::{LoopHandle, News};
 use crate::engine::http::answer::{Answer, RequestId, RespondError};
-use crate::engine::http::pending::IsWanted;
+use crate::engine::http::pending::Watched;
 
 /// Answers one request, from any thread: see
 /// [`Connection::responder`](crate::Connection::responder).
@@ -30,14 +30,14 @@ use crate::engine::http::pending::IsWanted;
 #[must_use = "without an answer the client gets 500"]
 pub struct Responder {
     request: RequestId,
-    wanted: IsWanted,
+    watched: Watched,
     handle: LoopHandle,
     is_done: bool,
 }
 
 impl Responder {
-    pub(crate) const fn new(request: RequestId, wanted: IsWanted, handle: LoopHandle) -> Self {
-        Self { request, wanted, handle, is_done: false }
+    pub(crate) const fn new(request: RequestId, watched: Watched, handle: LoopHandle) -> Self {
+        Self { request, watched, handle, is_done: false }
     }
 
     /// The request that this answers.
@@ -50,7 +50,7 @@ impl Responder {
     /// so that a worker can save the work.
     #[must_use]
     pub fn is_wanted(&self) -> bool {
-        self.wanted.get()
+        self.watched.is_wanted()
     }
 
     /// Answers the request. Never waits: the loop sends the answer in its next turn.
@@ -58,21 +58,20 @@ impl Responder {
     /// # Errors
     ///
     /// [`RespondError::Gone`] if the answer is not wanted any more. A client that leaves later gets
-    /// none, though this succeeds. An acceptance of a request that asks for no WebSocket succeeds,
-    /// too: its client gets 500.
+    /// none, though this succeeds. [`RespondError::NoUpgrade`] and [`RespondError::NoStream`] if
+    /// the request cannot have this answer: then the client gets 500.
     pub fn respond(mut self, answer: impl Into<Answer>) -> Result<(), RespondError> {
+        let answer = answer.into();
+        self.watched.check(&answer)?;
         self.is_done = true;
-        if !self.wanted.get() {
-            return Err(RespondError::Gone);
-        }
-        self.handle.tell(News::Answered(self.request, answer.into()));
+        self.handle.tell(News::Answered(self.request, answer));
         Ok(())
     }
 }
 
 impl Drop for Responder {
     fn drop(&mut self) {
-        if !self.is_done && self.wanted.get() {
+        if !self.is_done && self.watched.is_wanted() {
             let failed = crate::proto::http::HttpResponse::new(500);
             self.handle.tell(News::Answered(self.request, failed.into()));
         }

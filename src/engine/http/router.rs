@@ -1,5 +1,6 @@
 //! Routers: what is served at the paths of a server's endpoint.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use slab::Slab;
@@ -26,7 +27,7 @@ pub(crate) enum Resource {
     WebSocket(usize),
     /// The handler's index.
     Handler(usize),
-    Page(HttpResponse),
+    Page(Rc<HttpResponse>),
     File(Box<StaticFile>),
     Metrics,
 }
@@ -78,7 +79,7 @@ impl<S> RouterBuilder<S> {
                 let handler = ConfiguredHandler::http(handler, &config, endpoint);
                 Resource::Handler(handlers.insert(handler))
             }
-            Route::Page(page) => Resource::Page(page),
+            Route::Page(page) => Resource::Page(Rc::new(page)),
             Route::File(file) => Resource::File(file),
             Route::Metrics => Resource::Metrics,
         };

@@ -224,6 +224,20 @@ impl<S> Routes<S> {
     }
 
     /// Answers `PUT` requests with what a closure returns, as [`post`](Self::post) does.
+    ///
+    /// ```
+    /// use std::collections::BTreeMap;
+    /// use eventwire::{HttpResponse, Routes};
+    ///
+    /// let routes = Routes::new().put("/notes/{note}", |_, request, notes: &mut BTreeMap<_, _>| {
+    ///     let note = request.param("note").unwrap_or_default().into_owned();
+    ///     match notes.insert(note, request.body().to_vec()) {
+    ///         Some(_replaced) => HttpResponse::new(204),
+    ///         None => HttpResponse::new(201),
+    ///     }
+    /// });
+    /// # drop(routes);
+    /// ```
     #[must_use]
     pub fn put<F, A>(self, path: impl Into<String>, handler: F) -> Self
     where
@@ -234,6 +248,20 @@ impl<S> Routes<S> {
     }
 
     /// Answers `PATCH` requests with what a closure returns, as [`post`](Self::post) does.
+    ///
+    /// ```
+    /// use eventwire::{HttpResponse, Routes};
+    ///
+    /// // Adds lines to a log.
+    /// let routes = Routes::new().patch("/log", |_, request, log: &mut Vec<u8>| {
+    ///     if request.header("Content-Type") != Some("text/plain") {
+    ///         return HttpResponse::new(415);
+    ///     }
+    ///     log.extend_from_slice(request.body());
+    ///     HttpResponse::new(204)
+    /// });
+    /// # drop(routes);
+    /// ```
     #[must_use]
     pub fn patch<F, A>(self, path: impl Into<String>, handler: F) -> Self
     where
@@ -244,6 +272,18 @@ impl<S> Routes<S> {
     }
 
     /// Answers `DELETE` requests with what a closure returns, as [`post`](Self::post) does.
+    ///
+    /// ```
+    /// use eventwire::{HttpResponse, Routes};
+    ///
+    /// type Notes = std::collections::BTreeSet<String>;
+    ///
+    /// let routes = Routes::new().delete("/notes/{note}", |_, request, notes: &mut Notes| {
+    ///     let note = request.param("note").unwrap_or_default();
+    ///     HttpResponse::new(if notes.remove(&*note) { 204 } else { 404 })
+    /// });
+    /// # drop(routes);
+    /// ```
     #[must_use]
     pub fn delete<F, A>(self, path: impl Into<String>, handler: F) -> Self
     where
@@ -254,6 +294,19 @@ impl<S> Routes<S> {
     }
 
     /// Answers `OPTIONS` requests with what a closure returns, instead of the path's methods.
+    ///
+    /// ```
+    /// use eventwire::{HttpResponse, Routes};
+    ///
+    /// // Says which types of bodies PATCH takes (RFC 5789 §3.1).
+    /// let answer =
+    ///     HttpResponse::new(204).header("Accept-Patch", "application/merge-patch+json")?;
+    /// let routes = Routes::<()>::new()
+    ///     .patch("/profile", |_, _, _| HttpResponse::new(204))
+    ///     .options("/profile", move |_, _, _| answer.clone());
+    /// # drop(routes);
+    /// # Ok::<(), eventwire::Error>(())
+    /// ```
     #[must_use]
     pub fn options<F, A>(self, path: impl Into<String>, handler: F) -> Self
     where
@@ -275,6 +328,31 @@ impl<S> Routes<S> {
 
     /// Answers requests of any method with the response that a handler returns. Methods are
     /// case-sensitive (RFC 9110 §9.1).
+    ///
+    /// ```
+    /// use eventwire::{Answer, Connection, HttpHandler, HttpRequest, HttpResponse, Routes};
+    ///
+    /// /// Counts the requests of one method.
+    /// #[derive(Default)]
+    /// struct Counter(u64);
+    ///
+    /// impl HttpHandler<()> for Counter {
+    ///     fn on_request(
+    ///         &mut self,
+    ///         _: &mut Connection<'_>,
+    ///         request: &HttpRequest<'_>,
+    ///         _: &mut (),
+    ///     ) -> Answer {
+    ///         self.0 += 1;
+    ///         HttpResponse::text(format!("{} number {}", request.method(), self.0)).into()
+    ///     }
+    /// }
+    ///
+    /// let routes = Routes::new()
+    ///     .route("PROPFIND", "/*", Counter::default())
+    ///     .route("REPORT", "/*", Counter::default());
+    /// # drop(routes);
+    /// ```
     #[must_use]
     pub fn route(
         self,

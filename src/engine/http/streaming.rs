@@ -6,6 +6,7 @@ use crate::engine::http::event_stream::EventStream;
 use crate::engine::http::pending::RequestFacts;
 use crate::engine::http::streamed::StreamedResponse;
 use crate::engine::ids::{ConnectionId, TopicId};
+use crate::engine::rates::limiting::Limiting;
 use crate::logging::log_line;
 use crate::net::disconnect::ConnectError;
 use crate::net::rare_state::End;
@@ -25,7 +26,7 @@ impl<S, R: Reactor> Answering<'_, S, R> {
             if !first.is_empty() {
                 // Not as a handler sends: another call of that would keep the compiler from
                 // inlining it where messages are echoed.
-                self.event_loop.core.sender().send(self.conn, Message::Binary(&first), false);
+                self.event_loop.core.sender().send(self.conn, Message::Binary(first), false);
             }
             self.event_loop.open(self.conn, None, self.state);
         }
@@ -86,14 +87,17 @@ impl<S, R: Reactor> Answering<'_, S, R> {
             // The handler has closed the connection.
             return false;
         }
-        self.event_loop.tally.requests += 1;
-        let sockets = &mut self.event_loop.core.sockets;
+        let core = &mut self.event_loop.core;
         if facts.is_head {
-            sockets.responses().describe(self.conn, streaming);
-            sockets.registry.end(self.conn, End::Connect(ConnectError::Cancelled));
+            core.sockets.responses().describe(self.conn, streaming);
+            core.sockets.registry.end(self.conn, End::Connect(ConnectError::Cancelled));
+        } else if let Err(denied) = Limiting::new(core.erased()).count_opening(self.conn) {
+            self.refuse_denied(false, denied);
+            return false;
         } else {
-            sockets.responses().stream(self.conn, streaming, handler);
+            core.sockets.responses().stream(self.conn, streaming, handler);
         }
+        self.event_loop.tally.requests += 1;
         !facts.is_head
     }
 }

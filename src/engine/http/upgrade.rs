@@ -28,7 +28,7 @@ impl<S, R: Reactor> Answering<'_, S, R> {
             Ok(request) => request,
             Err(error) => return self.refuse_request(error, is_head),
         };
-        if let Err(denied) = Limiting::new(event_loop.core.erased()).count_web_socket(conn) {
+        if let Err(denied) = Limiting::new(event_loop.core.erased()).count_opening(conn) {
             return self.refuse_denied(is_head, denied);
         }
         if let Some(socket) = event_loop.core.sockets.get_mut(conn) {
@@ -68,7 +68,7 @@ impl<S, R: Reactor> Answering<'_, S, R> {
     pub(super) fn accept_later(&mut self, head: &[u8], acceptance: Acceptance) {
         // It was checked when it arrived, within the limits of the listener.
         let limits = HeadLimits { bytes: head.len(), line: head.len(), headers: head.len() };
-        let request = HttpRequest::read(head, &limits).map_err(HandshakeError::from);
+        let request = HttpRequest::read_owned(head, &limits).map_err(HandshakeError::from);
         match request.and_then(UpgradeRequest::new) {
             Ok(request) => self.accept(&request, acceptance),
             Err(error) => self.refuse(&error.refusal()),

@@ -87,13 +87,13 @@ impl Limiting<'_> {
         }
     }
 
-    /// Counts a WebSocket that is about to be opened for the client that a proxy has named in the
-    /// request. Other connections have been counted.
+    /// Counts a WebSocket or a streamed response that is about to open for the client that a proxy
+    /// has named in the request. Other connections have been counted.
     ///
     /// # Errors
     ///
     /// If it is refused.
-    pub(crate) fn count_web_socket(&mut self, conn: Key) -> Result<(), Denied> {
+    pub(crate) fn count_opening(&mut self, conn: Key) -> Result<(), Denied> {
         if !self.core.limiter.is_used || self.core.limiter.rates.counts_address(conn) {
             return Ok(());
         }

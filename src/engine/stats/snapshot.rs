@@ -147,6 +147,7 @@ stats! {
         counter broadcasts_dropped_newest,
         /// Broadcasts that a connection missed because of
         /// [`OverflowPolicy::DropOldest`](crate::OverflowPolicy), counted once for each connection.
+        /// They are counted when the connection catches up, not when they are broadcast.
         counter broadcasts_dropped_oldest,
         /// Broadcasts that a connection missed because of
         /// [`OverflowPolicy::KeepLatest`](crate::OverflowPolicy), counted once for each connection.

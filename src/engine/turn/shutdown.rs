@@ -49,6 +49,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
             self.say_farewell();
         }
         self.close_due(Time::NEVER);
+        // Those that were given since the last turn.
+        self.send_answers(state);
         self.end_events();
         self.core.ending.cutting = true;
         for conn in self.core.sockets.ids() {

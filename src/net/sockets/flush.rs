@@ -108,6 +108,9 @@ impl Sender<'_> {
     pub(crate) fn unblock(&mut self, conn: Key) {
         if let Some(socket) = self.sockets.get_mut(conn).filter(|socket| socket.blocked) {
             socket.blocked = false;
+            if socket.unsent.conflates {
+                self.adapt_unsent(conn);
+            }
             self.flush(conn);
         }
     }

@@ -309,16 +309,13 @@ impl Output {
         }
     }
 
-    /// Appends the body of an HTTP response. A long one is shared, not copied.
-    pub(super) fn push_body(&mut self, registry: &mut Registry, conn: Key, body: Bytes) {
-        let (corked, is_short) = (registry.is_corked(conn), body.len() < REUSE_BYTES_MIN);
-        if corked && is_short {
-            self.cork.bytes_mut().extend_from_slice(&body);
-        } else if corked {
-            self.cork.push_shared(body);
+    /// Appends the long body of an HTTP response. It is shared, not copied.
+    pub(super) fn push_body(&mut self, registry: &mut Registry, conn: Key, body: &Bytes) {
+        if registry.is_corked(conn) {
+            self.cork.push_shared(body.clone());
         } else if let Some(outbox) = registry.table.outbox_mut(conn) {
             // Behind its head.
-            outbox.push_shared(&body, 0..body.len(), &mut self.storage);
+            outbox.push_shared(body, 0..body.len(), &mut self.storage);
         }
     }
 

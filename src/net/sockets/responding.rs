@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::Sockets;
 use super::output::Output;
 use super::registry::Registry;
+use crate::net::cork::REUSE_BYTES_MIN;
 use crate::net::disconnect::Disconnect;
 use crate::net::places::Standing;
 use crate::net::rare_state::End;
@@ -106,14 +107,21 @@ impl Responses<'_> {
     /// no response.
     pub(crate) fn respond(self, conn: Key, response: &HttpResponse, is_head: bool, is_last: bool) {
         let Self { registry, output } = self;
+        let body = Some(response.sent_body()).filter(|_| !is_head);
+        let (short, long) = match body {
+            Some(body) if body.len() < REUSE_BYTES_MIN => (&body[..], None),
+            body => (&[][..], body),
+        };
         let written = output.write_frames(registry, conn, |socket, work| {
-            socket.server_request().map(|request| request.respond(response, is_last, work))
+            socket.server_request()?.respond(response, is_last, work);
+            work.out.extend_from_slice(short);
+            Some(())
         });
         if written.flatten().is_none() {
             return;
         }
-        if !is_head && !response.sent_body().is_empty() {
-            output.push_body(registry, conn, response.sent_body());
+        if let Some(body) = long {
+            output.push_body(registry, conn, body);
         }
         output.mark_http(registry, conn);
         let Some(socket) = registry.table.get_mut(conn) else {
@@ -122,7 +130,7 @@ impl Responses<'_> {
         socket.life.serve();
         let queued = socket.queued();
         // The next request has the whole time again.
-        registry.stand(conn, Standing::Answering);
+        registry.places.change(conn, &mut socket.place, Standing::Answering, registry.now);
         // What is corked may have to wait, too.
         if queued + output.corked_bytes() > registry.limits.soft {
             registry.set_halted(conn, true);

@@ -15,6 +15,16 @@ impl Sender<'_> {
         self.change_unsent(conn, |limit| limit.conflates = conflates);
     }
 
+    /// Adapts how much the stream of a conflating connection may hold to how fast the peer reads,
+    /// before it is offered the output that waits.
+    pub(super) fn adapt_unsent(&mut self, conn: Key) {
+        let now = self.sockets.registry.now;
+        let waiting = self.sockets.get(conn).and_then(|socket| socket.outbox.as_ref()?.progress);
+        if let Some(since) = waiting {
+            self.change_unsent(conn, |limit| limit.adapt(now.since(since)));
+        }
+    }
+
     fn change_unsent(&mut self, conn: Key, change: impl FnOnce(&mut UnsentLimit)) {
         let Some(socket) = self.sockets.get_mut(conn) else {
             return;

@@ -1,4 +1,6 @@
-use crate::proto::http::{ContentType, ExtraHeaders, InvalidHeader, reason, write_header};
+use crate::proto::http::{
+    ContentType, ExtraHeaders, InvalidHeader, write_header, write_status_line,
+};
 
 /// A server's response that opens no WebSocket: an HTTP error or a redirection. The server ends the
 /// connection after it.
@@ -89,10 +91,7 @@ impl Refusal {
 
     /// Appends the whole response. `extra`: what the request adds to any response.
     pub(crate) fn write_with(&self, extra: &ExtraHeaders, out: &mut Vec<u8>) {
-        let status = self.status.to_string();
-        for part in ["HTTP/1.1 ", &status, " ", reason(self.status), "\r\n"] {
-            out.extend_from_slice(part.as_bytes());
-        }
+        write_status_line(self.status, out);
         match self.status {
             // RFC 9110 §15.5.6.
             405 => out.extend_from_slice(b"Connection: close\r\nAllow: GET\r\n"),

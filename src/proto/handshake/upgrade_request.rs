@@ -39,7 +39,7 @@ impl<'a> UpgradeRequest<'a> {
     /// one head.
     pub fn parse(head: &'a [u8], limits: &HeadLimits) -> Result<Self, HandshakeError> {
         HeadScanner::check(head, limits)?;
-        Self::new(HttpRequest::read(head, limits)?)
+        Self::new(HttpRequest::read_owned(head, limits)?)
     }
 
     /// Checks a request of which only the syntax and the version were checked.

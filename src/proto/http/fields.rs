@@ -8,9 +8,18 @@ use super::{HeadLimits, HttpError};
 /// The header lines of a parsed head, in order.
 #[derive(Clone, Debug)]
 pub(crate) struct Fields<'a> {
-    lines: Vec<Header<'a>>,
-    /// Whether a line concerns a body. Few requests have one, so the others look for none.
-    may_have_body: bool,
+    lines: Lines<'a>,
+    /// The [`name_bit`]s of their names. Most headers that are asked for are missing, and found to
+    /// be so without a look at the lines.
+    name_bits: u64,
+}
+
+/// Where parsed header lines are.
+#[derive(Clone, Debug)]
+enum Lines<'a> {
+    /// In a [`HeaderBuffer`].
+    Borrowed(&'a [Header<'a>]),
+    Owned(Vec<Header<'a>>),
 }
 
 /// The default limit of header lines.
@@ -46,18 +55,39 @@ impl<'a> HeaderBuffer<'a> {
 }
 
 impl<'a> Fields<'a> {
-    pub(crate) fn new(lines: &[Header<'a>]) -> Self {
-        let may_have_body = lines.iter().any(|line| concerns_body(line.name));
-        Self { lines: lines.to_vec(), may_have_body }
+    /// Lines that stay in a [`HeaderBuffer`].
+    pub(crate) fn borrowed(lines: &'a [Header<'a>]) -> Self {
+        Self { name_bits: name_bits(lines), lines: Lines::Borrowed(lines) }
     }
 
-    /// Whether there is a header that declares a body, or an expectation of one.
+    /// A copy of lines.
+    pub(crate) fn copied(lines: &[Header<'a>]) -> Self {
+        Self { name_bits: name_bits(lines), lines: Lines::Owned(lines.to_vec()) }
+    }
+
+    fn lines(&self) -> &[Header<'a>] {
+        match &self.lines {
+            Lines::Borrowed(lines) => lines,
+            Lines::Owned(lines) => lines,
+        }
+    }
+
+    /// Whether there may be a header with this name.
+    #[inline]
+    fn may_have(&self, name: &str) -> bool {
+        self.name_bits & name_bit(name) != 0
+    }
+
+    /// Whether there may be a header that declares a body, or an expectation of one.
+    #[inline]
     pub(crate) const fn may_have_body(&self) -> bool {
-        self.may_have_body
+        const BITS: u64 =
+            name_bit("Content-Length") | name_bit("Transfer-Encoding") | name_bit("Expect");
+        self.name_bits & BITS != 0
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&'a str, &'a [u8])> {
-        self.lines.iter().map(|line| (line.name, line.value))
+        self.lines().iter().map(|line| (line.name, line.value))
     }
 
     /// The value of the first header with this name, if it is UTF-8.
@@ -67,31 +97,23 @@ impl<'a> Fields<'a> {
 
     /// The values of all headers with this name.
     pub(crate) fn values(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
-        let mut at = 0;
-        std::iter::from_fn(move || {
-            let index = self.find(name, at)?;
-            at = index + 1;
-            let value = self.lines[index].value;
+        let lines = if self.may_have(name) { self.lines() } else { &[] };
+        let is_named = |line: &&Header<'_>| is_same_name(line.name, name);
+        lines.iter().filter(is_named).map(|line| {
             #[cfg(test)]
-            walked::add(value.len());
-            Some(value)
+            walked::add(line.value.len());
+            line.value
         })
     }
 
-    /// The index of the first header with this name, from index `start` on.
-    #[inline(never)]
-    fn find(&self, name: &str, start: usize) -> Option<usize> {
-        let mut lines = self.lines.get(start..)?.iter();
-        // Most names are written in the usual case, so that one comparison is enough.
-        let has_name = |other: &str| {
-            other.len() == name.len() && (other == name || other.eq_ignore_ascii_case(name))
-        };
-        Some(start + lines.position(|line| has_name(line.name))?)
+    /// The value of a header that may occur at most once.
+    #[inline]
+    pub(crate) fn single(&self, name: &'static str) -> Result<Option<&'a [u8]>, HttpError> {
+        if self.may_have(name) { self.search_single(name) } else { Ok(None) }
     }
 
-    /// The value of a header that may occur at most once.
     #[inline(never)]
-    pub(crate) fn single(&self, name: &'static str) -> Result<Option<&'a [u8]>, HttpError> {
+    fn search_single(&self, name: &'static str) -> Result<Option<&'a [u8]>, HttpError> {
         let mut values = self.values(name);
         let first = values.next();
         match values.next() {
@@ -124,11 +146,13 @@ impl<'a> Fields<'a> {
 
     /// Whether the list with this name has `token`, in any case. The whole list is read, so that
     /// its limit applies wherever the token is.
-    #[inline(never)]
+    #[inline]
     pub(crate) fn has_token(&self, name: &'static str, token: &str) -> Result<bool, HttpError> {
-        if self.find(name, 0).is_none() {
-            return Ok(false);
-        }
+        if self.may_have(name) { self.search_token(name, token) } else { Ok(false) }
+    }
+
+    #[inline(never)]
+    fn search_token(&self, name: &'static str, token: &str) -> Result<bool, HttpError> {
         let (mut count, mut has_it) = (0, false);
         for piece in self.values(name).flat_map(|value| value.split_inclusive(is_comma)) {
             count += 1;
@@ -141,18 +165,24 @@ impl<'a> Fields<'a> {
     }
 
     /// Refuses a list with more elements than [`HeadLimits::ELEMENTS_MAX`].
+    #[inline]
     pub(crate) fn check_list(&self, name: &'static str) -> Result<(), HttpError> {
-        match self.find(name, 0) {
-            None => Ok(()),
-            Some(_) => self.elements(name).try_for_each(|element| element.map(drop)),
-        }
+        if self.may_have(name) { self.check_elements(name) } else { Ok(()) }
+    }
+
+    #[inline(never)]
+    fn check_elements(&self, name: &'static str) -> Result<(), HttpError> {
+        self.elements(name).try_for_each(|element| element.map(drop))
     }
 
     /// Refuses a head that announces a body. A proxy on the way may expect the body.
+    #[inline]
     pub(crate) fn check_no_body(&self) -> Result<(), HttpError> {
-        if !self.may_have_body {
-            return Ok(());
-        }
+        if self.may_have_body() { self.search_body() } else { Ok(()) }
+    }
+
+    #[inline(never)]
+    fn search_body(&self) -> Result<(), HttpError> {
         if self.values("Transfer-Encoding").next().is_some() {
             return Err(HttpError::BodyNotAllowed);
         }
@@ -163,15 +193,25 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Whether a header of this name concerns the body of a message.
-fn concerns_body(name: &str) -> bool {
-    let known = match name.len() {
-        6 => "Expect",
-        14 => "Content-Length",
-        17 => "Transfer-Encoding",
-        _ => return false,
+/// Whether both are the same name of a header. Most names are written in the usual case, so that
+/// one comparison is enough.
+fn is_same_name(a: &str, b: &str) -> bool {
+    a.len() == b.len() && (a == b || a.eq_ignore_ascii_case(b))
+}
+
+fn name_bits(lines: &[Header<'_>]) -> u64 {
+    lines.iter().fold(0, |bits, line| bits | name_bit(line.name))
+}
+
+/// One of 64 bits, by the length and the first letter of a header's name. Names that differ only in
+/// case have the same bit, and few of the usual ones share theirs.
+#[inline]
+const fn name_bit(name: &str) -> u64 {
+    let first = match name.as_bytes() {
+        [first, ..] => first.to_ascii_lowercase(),
+        [] => 0,
     };
-    name.eq_ignore_ascii_case(known)
+    1_u64.rotate_left((first as u32).wrapping_add(name.len() as u32))
 }
 
 /// The element without the comma after it, and without white space around it.

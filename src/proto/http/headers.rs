@@ -105,8 +105,8 @@ pub(crate) fn write_header(out: &mut Vec<u8>, name: &str, value: &[u8]) {
 }
 
 /// Appends a decimal number.
-pub(crate) fn write_number(out: &mut Vec<u8>, mut number: usize) {
-    const DIGITS_MAX: usize = usize::MAX.ilog10() as usize + 1;
+pub(crate) fn write_number(out: &mut Vec<u8>, mut number: u64) {
+    const DIGITS_MAX: usize = u64::MAX.ilog10() as usize + 1;
     let (mut digits, mut start) = ([0; DIGITS_MAX], DIGITS_MAX);
     loop {
         start -= 1;
@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn numbers_are_decimal() {
-        for number in [0, 9, 10, 200, 65_536, usize::MAX] {
+        for number in [0, 9, 10, 200, 65_536, u64::MAX] {
             let mut out = Vec::new();
             write_number(&mut out, number);
             assert_eq!(out, number.to_string().as_bytes());

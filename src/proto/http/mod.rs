@@ -32,10 +32,10 @@ pub use cors::{Cors, CorsError};
 pub use error::HttpError;
 #[cfg(test)]
 pub(crate) use fields::walked;
-pub(crate) use fields::{Fields, is_token};
+pub(crate) use fields::{Fields, HeaderBuffer, is_token};
 pub use head::HeadScanner;
 pub use headers::InvalidHeader;
-pub(crate) use headers::{ExtraHeaders, write_header};
+pub(crate) use headers::{ExtraHeaders, write_header, write_number};
 pub use limits::HeadLimits;
 pub use pattern::InvalidRoute;
 pub(crate) use pattern::{Pattern, Template};
@@ -45,4 +45,4 @@ pub use response::HttpResponse;
 pub(crate) use response_head::ResponseHead;
 pub(crate) use response_stream::{Body, ResponseStream};
 pub use static_file::StaticFile;
-pub(crate) use status::reason;
+pub(crate) use status::write_status_line;

@@ -1,6 +1,8 @@
 use std::borrow::Cow;
 use std::str;
 
+use httparse::Header;
+
 use super::authority::Authority;
 use super::fields::{Fields, HeaderBuffer};
 use super::pattern::Template;
@@ -46,19 +48,37 @@ impl<'a> HttpRequest<'a> {
     /// [`HttpError::BodyNotAllowed`] if the head announces a body.
     pub fn parse(head: &'a [u8], limits: &HeadLimits) -> Result<Self, HttpError> {
         HeadScanner::check(head, limits)?;
-        let request = Self::read(head, limits)?;
+        let request = Self::read_owned(head, limits)?;
         request.check_for_resource()?;
         request.fields.check_no_body()?;
         Ok(request)
     }
 
     /// Parses a head that a [`HeadScanner`] with the same limits found. Only its syntax and version
-    /// are checked.
-    pub(crate) fn read(head: &'a [u8], limits: &HeadLimits) -> Result<Self, HttpError> {
+    /// are checked. The header lines stay in `buffer`.
+    pub(crate) fn read(
+        head: &'a [u8],
+        limits: &HeadLimits,
+        buffer: &'a mut HeaderBuffer<'a>,
+    ) -> Result<Self, HttpError> {
+        Self::parse_lines(head, limits, buffer, Fields::borrowed)
+    }
+
+    /// The same with a copy of the header lines.
+    pub(crate) fn read_owned(head: &'a [u8], limits: &HeadLimits) -> Result<Self, HttpError> {
+        Self::parse_lines(head, limits, &mut HeaderBuffer::new(), Fields::copied)
+    }
+
+    /// Parses a head. `keep` keeps the header lines, which are in `buffer`.
+    fn parse_lines<'b>(
+        head: &'a [u8],
+        limits: &HeadLimits,
+        buffer: &'b mut HeaderBuffer<'a>,
+        keep: fn(&'b [Header<'a>]) -> Fields<'a>,
+    ) -> Result<Self, HttpError> {
         debug_assert_eq!(HeadScanner::check(head, limits), Ok(()));
-        let mut headers = HeaderBuffer::new();
         let mut parsed = httparse::Request::new(&mut []);
-        match parsed.parse_with_uninit_headers(head, headers.slots_for(head, limits)) {
+        match parsed.parse_with_uninit_headers(head, buffer.slots_for(head, limits)) {
             Ok(httparse::Status::Complete(_)) => {}
             Ok(httparse::Status::Partial) => return Err(HttpError::HeadBoundary),
             Err(error) => return Err(http_error(error, head, limits)),
@@ -70,7 +90,7 @@ impl<'a> HttpRequest<'a> {
         };
         let method = parsed.method.unwrap_or_default();
         let target = Target(parsed.path.unwrap_or_default());
-        let fields = Fields::new(parsed.headers);
+        let fields = keep(parsed.headers);
         Ok(Self { method, target, is_http_1_0, fields, body: None, template: None })
     }
 
@@ -99,9 +119,9 @@ impl<'a> HttpRequest<'a> {
         let Some(host) = self.fields.single("Host")? else {
             return if self.is_http_1_0 { Ok(()) } else { Err(HttpError::MissingHeader("Host")) };
         };
-        match str::from_utf8(host).ok().and_then(Authority::parse) {
-            Some(_) => Ok(()),
-            None => Err(HttpError::MalformedHeader("Host")),
+        match Authority::is_valid(host) {
+            true => Ok(()),
+            false => Err(HttpError::MalformedHeader("Host")),
         }
     }
 
@@ -138,9 +158,9 @@ impl<'a> HttpRequest<'a> {
             || (self.body.is_none() && self.fields.check_no_body().is_err())
     }
 
-    /// The request with the body that belongs to its head.
-    pub(crate) fn with_body(self, body: &'a [u8]) -> Self {
-        Self { body: Some(body), ..self }
+    /// Gives the request the body that belongs to its head.
+    pub(crate) const fn set_body(&mut self, body: &'a [u8]) {
+        self.body = Some(body);
     }
 
     /// Gives the request the parameters that a pattern finds in its path, which it matches.
@@ -177,10 +197,13 @@ impl<'a> HttpRequest<'a> {
     ///
     /// If its length cannot be known for certain, or the client expects something else than
     /// `100-continue`.
+    #[inline]
     pub(crate) fn expected_body(&self) -> Result<Option<ExpectedBody>, HttpError> {
-        if !self.fields.may_have_body() {
-            return Ok(None);
-        }
+        if self.fields.may_have_body() { self.find_expected_body() } else { Ok(None) }
+    }
+
+    #[inline(never)]
+    fn find_expected_body(&self) -> Result<Option<ExpectedBody>, HttpError> {
         let length = self.fields.body_length(!self.is_http_1_0)?;
         // RFC 9110 §10.1.1: a server ignores the expectation of an HTTP/1.0 request.
         let expectation = self.fields.single("Expect")?.filter(|_| !self.is_http_1_0);

@@ -3,7 +3,7 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use super::headers::{ExtraHeaders, write_header, write_number};
-use super::status::reason;
+use super::status::write_status_line;
 use super::{Body, ContentType, InvalidHeader};
 
 /// Most heads are shorter, so that the output grows once for each.
@@ -149,12 +149,13 @@ impl HttpResponse {
     /// Appends the whole response.
     pub fn write(&self, out: &mut Vec<u8>) {
         self.write_head(false, ExtraHeaders::NONE, out);
-        out.extend_from_slice(&self.sent_body());
+        out.extend_from_slice(self.sent_body());
     }
 
     /// The body as it is sent. Some statuses have none (RFC 9110 §6.4.1).
-    pub(crate) fn sent_body(&self) -> Bytes {
-        if self.has_body() { self.body.clone() } else { Bytes::new() }
+    pub(crate) fn sent_body(&self) -> &Bytes {
+        static NONE: Bytes = Bytes::new();
+        if self.has_body() { &self.body } else { &NONE }
     }
 
     pub(crate) const fn has_body(&self) -> bool {
@@ -167,7 +168,7 @@ impl HttpResponse {
         self.write_fields(is_last, extra, out);
         if self.has_body() {
             out.extend_from_slice(b"Content-Length: ");
-            write_number(out, self.body.len());
+            write_number(out, self.body.len() as u64);
             out.extend_from_slice(b"\r\n");
         }
         out.extend_from_slice(b"\r\n");
@@ -196,19 +197,16 @@ impl HttpResponse {
 
     fn write_fields(&self, is_last: bool, extra: &ExtraHeaders, out: &mut Vec<u8>) {
         out.reserve(HEAD_BYTES_USUAL);
-        let digit = |value: u16| b'0' + (value % 10) as u8;
-        let [hundreds, tens, ones] = [100, 10, 1].map(|unit| digit(self.status / unit));
-        out.extend_from_slice(b"HTTP/1.1 ");
-        out.extend_from_slice(&[hundreds, tens, ones, b' ']);
-        out.extend_from_slice(reason(self.status).as_bytes());
-        out.extend_from_slice(b"\r\n");
+        write_status_line(self.status, out);
         if is_last {
             write_header(out, "Connection", b"close");
         }
         self.headers.write(out);
         extra.write_beside(&self.headers, out);
         if let Some(content_type) = &self.content_type {
-            write_header(out, "Content-Type", content_type.as_str().as_bytes());
+            out.extend_from_slice(b"Content-Type: ");
+            out.extend_from_slice(content_type.as_str().as_bytes());
+            out.extend_from_slice(b"\r\n");
         }
     }
 }

@@ -31,7 +31,7 @@ impl<'a> ResponseHead<'a> {
         Ok(Self {
             status: parsed.code.unwrap_or_default(),
             is_http_1_1: parsed.version == Some(1),
-            fields: Fields::new(parsed.headers),
+            fields: Fields::copied(parsed.headers),
         })
     }
 

@@ -38,7 +38,7 @@ impl<'a> Target<'a> {
     /// can have.
     pub(super) fn check(self) -> Result<(), HttpError> {
         let is_printable = self.0.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
-        let has_host = || self.authority().is_some_and(|host| Authority::parse(host).is_some());
+        let has_host = || self.authority().is_some_and(|host| Authority::is_valid(host.as_bytes()));
         match is_printable && (self.0.starts_with('/') || has_host()) {
             true => Ok(()),
             false => Err(HttpError::InvalidTarget),
@@ -52,10 +52,13 @@ fn query_start(resource: &str) -> usize {
 }
 
 /// The authority of a target in absolute form, and the rest.
+#[inline]
 fn split_absolute(text: &str) -> Option<(&str, &str)> {
-    if text.starts_with('/') {
-        return None;
-    }
+    if text.starts_with('/') { None } else { split_scheme(text) }
+}
+
+#[inline(never)]
+fn split_scheme(text: &str) -> Option<(&str, &str)> {
     let (scheme, rest) = text.split_once("://")?;
     let is_known = SCHEMES.iter().any(|known| scheme.eq_ignore_ascii_case(known));
     is_known.then(|| rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len())))

@@ -6,7 +6,7 @@ use super::entry::Entry;
 use super::spread::Spread;
 use super::{ComparisonReport, ScenarioReport, words};
 use crate::compare::Metric;
-use crate::report::table::align;
+use crate::report::table::{align, push_blocks};
 use crate::report::text;
 
 /// Figures that have a column if any entrant has them.
@@ -36,11 +36,7 @@ pub(super) fn render(report: &ComparisonReport) -> String {
         out.push_str(&align(&rows(scenario)));
     }
     let verdicts: Vec<String> = report.targets.iter().map(super::Verdict::sentence).collect();
-    for block in [&verdicts, &report.not_first(), &report.notes] {
-        if !block.is_empty() {
-            out.push_str(&format!("\n{}\n", block.join("\n")));
-        }
-    }
+    push_blocks(&mut out, &[&verdicts, &report.not_first(), &report.notes]);
     out
 }
 

@@ -1,6 +1,6 @@
 //! A plain reading of what the peer says, and what it must get for it.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::str;
 
 use eventwire::proto::http::HeadLimits;
@@ -26,7 +26,7 @@ pub(super) enum Expected {
     /// A WebSocket, with messages up to so long.
     Opens(usize),
     /// A handler is asked once the body is there: the answer without it.
-    Body(Length, IsLast),
+    Body(Length, Content, IsLast),
     /// It has something in it that this reading does not judge.
     Unclear,
 }
@@ -36,9 +36,34 @@ pub(super) type IsLast = bool;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Content {
     Text(String),
+    /// A text and more, in chunks or to the end of the stream.
+    Stream(String, InChunks),
     Long,
     Metrics,
     Nothing,
+}
+
+pub(super) type InChunks = bool;
+
+impl Content {
+    fn text(&self) -> Option<&String> {
+        match self {
+            Self::Text(text) | Self::Stream(text, _) => Some(text),
+            Self::Long | Self::Metrics | Self::Nothing => None,
+        }
+    }
+
+    /// The same, which begins with another text.
+    pub(super) fn with(self, text: String) -> Self {
+        match self {
+            Self::Stream(_, in_chunks) => Self::Stream(text, in_chunks),
+            _ => Self::Text(text),
+        }
+    }
+
+    const fn is_stream(&self) -> bool {
+        matches!(self, Self::Stream(..))
+    }
 }
 
 /// The end of a head, looked for byte by byte.
@@ -70,72 +95,6 @@ pub(super) fn head(bytes: &[u8], limits: HeadLimits) -> Front<()> {
         }
     }
     Front::Incomplete
-}
-
-/// A header of the PROXY protocol, and the client that it names.
-pub(super) fn proxy_header(bytes: &[u8]) -> Front<Option<SocketAddr>> {
-    if bytes.first() == Some(&b'P') {
-        return proxy_line(bytes);
-    }
-    let signature = b"\r\n\r\n\0\r\nQUIT\n";
-    let is_like_it = bytes.iter().zip(signature).all(|(one, other)| one == other);
-    if !is_like_it || bytes.get(12).is_some_and(|byte| !(0x20..0x30).contains(byte)) {
-        return Front::Refused(400);
-    }
-    let [.., command, kind, high, low] = bytes.get(..16).unwrap_or_default() else {
-        return Front::Incomplete;
-    };
-    let len = usize::from(*high) * 256 + usize::from(*low);
-    if 16 + len > 16 * 1_024 {
-        return Front::Refused(400);
-    }
-    let Some(rest) = bytes.get(16..16 + len) else {
-        return Front::Incomplete;
-    };
-    let port = |at: usize| u16::from_be_bytes([rest[at], rest[at + 1]]);
-    let client = match (command % 16, kind) {
-        (1, 0x11) if len >= 10 => {
-            let ip = Ipv4Addr::new(rest[0], rest[1], rest[2], rest[3]);
-            Some(SocketAddr::new(ip.into(), port(8)))
-        }
-        (1, 0x21) if len >= 34 => {
-            let ip: [u8; 16] = rest[..16].try_into().expect("sixteen bytes");
-            Some(SocketAddr::new(Ipv6Addr::from(ip).into(), port(32)))
-        }
-        _ => None,
-    };
-    Front::Whole(16 + len, client)
-}
-
-/// The same in version 1.
-fn proxy_line(bytes: &[u8]) -> Front<Option<SocketAddr>> {
-    let is_like_it = bytes.iter().zip(b"PROXY ").all(|(one, other)| one == other);
-    let end = bytes.iter().take(107).position(|byte| *byte == b'\n');
-    let Some(end) = end.filter(|_| is_like_it) else {
-        let is_short = is_like_it && bytes.len() < 107;
-        return if is_short { Front::Incomplete } else { Front::Refused(400) };
-    };
-    // Nothing but ASCII is of use here, so that any other byte may become any other character.
-    let line = String::from_utf8_lossy(&bytes[..end]);
-    let words: Vec<_> = line.split(' ').collect();
-    if line.matches('\r').count() != 1 || !line.ends_with('\r') {
-        return Front::Refused(400);
-    }
-    let port = |text: &str| text.parse().ok().filter(|port: &u16| port.to_string() == text);
-    let client = match words[..] {
-        [_, "UNKNOWN\r"] | [_, "UNKNOWN", ..] => Some(None),
-        [_, kind @ ("TCP4" | "TCP6"), from, to, from_port, to_port] => {
-            let ip = |text: &str| {
-                text.parse().ok().filter(|ip: &IpAddr| ip.is_ipv4() == (kind == "TCP4"))
-            };
-            match (ip(from), ip(to), port(from_port), port(to_port.trim_end_matches('\r'))) {
-                (Some(ip), Some(_), Some(port), Some(_)) => Some(Some(SocketAddr::new(ip, port))),
-                _ => None,
-            }
-        }
-        _ => None,
-    };
-    client.map_or(Front::Refused(400), |client| Front::Whole(end + 1, client))
 }
 
 /// A request of the ordinary kind.
@@ -305,13 +264,14 @@ fn with_length(
     asked: &Asked<'_>,
     (expected, noted): (Expected, Option<String>),
 ) -> (Expected, Option<String>) {
-    match (asked.length(), &expected, &noted) {
+    match (asked.length(), expected, noted) {
         (Err(status), _, _) => (Expected::Refused(status), None),
-        (Ok(Some(length)), Expected::Answer(200, ..), Some(_)) => {
+        (Ok(Some(length)), Expected::Answer(200, content, _), Some(noted)) => {
             let is_last = asked.is_old() || asked.lists("Connection", "close");
-            (Expected::Body(length, is_last), noted)
+            let is_last = is_last || content.is_stream();
+            (Expected::Body(length, content, is_last), Some(noted))
         }
-        _ => (expected, noted),
+        (_, expected, noted) => (expected, noted),
     }
 }
 
@@ -342,9 +302,8 @@ fn judged(
         path if path.starts_with("/rooms/") => LONG_MESSAGE,
         _ => {
             let content = content(&asked, path, query, &who)?;
-            let has_handler = path == "/ask" || path.starts_with("/ask/");
-            let noted = has_handler.then(|| match &content {
-                Expected::Answer(200, Content::Text(text), _) => Some(text.clone()),
+            let noted = has_handler(path).then(|| match &content {
+                Expected::Answer(200, content, _) => content.text().cloned(),
                 _ => None,
             });
             return Some(found(&asked, (content, noted.flatten())));
@@ -352,7 +311,8 @@ fn judged(
     };
     let opens = asked.opens(longest)?;
     let noted = matches!(opens, Expected::Opens(_)).then(|| format!("opens {path} {who}"));
-    Some(with_length(&asked, (opens, noted)))
+    // A handshake that announces a body is refused, whatever the body's length is.
+    Some((opens, noted))
 }
 
 /// What is wrong with the request itself comes before what is wrong with its length.
@@ -366,10 +326,14 @@ fn found(
     }
 }
 
+/// Whether a handler answers at the path.
+fn has_handler(path: &str) -> bool {
+    path == "/ask" || path.starts_with("/ask/") || path == "/stream"
+}
+
 /// What is at the path, beside WebSockets.
 fn is_page(path: &str) -> bool {
-    let is_ask = path == "/ask" || path.starts_with("/ask/");
-    is_ask || ["/", "/long", "/metrics", "/nothing"].contains(&path)
+    has_handler(path) || ["/", "/long", "/metrics", "/nothing"].contains(&path)
 }
 
 /// The answer to a request for what may be done.
@@ -397,7 +361,13 @@ fn content(asked: &Asked<'_>, path: &str, query: &str, who: &str) -> Option<Expe
         "/long" => Content::Long,
         "/metrics" => Content::Metrics,
         "/nothing" => Content::Nothing,
-        _ if is_page(path) => Content::Text(format!("{} {path} {query} {who}", asked.method)),
+        _ if is_page(path) => {
+            let text = format!("{} {path} {query} {who}", asked.method);
+            match path {
+                "/stream" => Content::Stream(text, !asked.is_old()),
+                _ => Content::Text(text),
+            }
+        }
         _ => Content::Text(String::new()),
     };
     let is_last = asked.is_last();
@@ -405,7 +375,10 @@ fn content(asked: &Asked<'_>, path: &str, query: &str, who: &str) -> Option<Expe
         (false, _) => Expected::Answer(404, content, is_last),
         (true, false) => Expected::Answer(405, Content::Text(String::new()), is_last),
         (true, true) if content == Content::Nothing => Expected::Answer(204, content, is_last),
-        (true, true) => Expected::Answer(200, content, is_last),
+        (true, true) => {
+            let is_last = is_last || content.is_stream();
+            Expected::Answer(200, content, is_last)
+        }
     })
 }
 

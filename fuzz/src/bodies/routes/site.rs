@@ -7,8 +7,9 @@ use eventwire::proto::handshake::UpgradeRequest;
 use eventwire::proto::http::{HeadLimits, HttpRequest, HttpResponse};
 use eventwire::reactor::SimReactor;
 use eventwire::{
-    Answer, Connection, ConnectionId, Context, Disconnect, EventLoop, Later, ListenerId, Message,
-    Network, RequestId, Routes, ServerConfig, TrustedProxies, Upgrade, WebSocketHandler,
+    Answer, CloseCode, Connection, ConnectionId, Context, Disconnect, EventLoop, HttpHandler,
+    Later, ListenerId, Message, Network, RequestId, Routes, SendStatus, ServerConfig,
+    StreamedResponse, TrustedProxies, Upgrade, WebSocketHandler,
 };
 
 /// A page that is longer than a small window and much more than may wait.
@@ -26,11 +27,17 @@ pub(super) const LONG_MESSAGE: usize = 1024 * 1024;
 /// The longest body that is taken.
 pub(super) const BODY: usize = 40;
 
+/// A streamed response says what was asked, and then this piece, so many times.
+pub(super) const PIECE: &str = "a piece of thirty-two characters";
+pub(super) const PIECES: usize = 100;
+
 /// What was asked for, as the handlers saw it, in order.
 #[derive(Debug, Default)]
 pub(super) struct App {
     pub(super) asked: Vec<String>,
     pub(super) opened: usize,
+    /// How many pieces the streamed response has still to say.
+    pub(super) left: usize,
     pub(super) calls: usize,
     /// Some answers come later. A client that ends its half of the stream does not wait for them.
     pub(super) puts_off: bool,
@@ -84,6 +91,7 @@ impl Site {
             .page("/nothing", HttpResponse::new(204).body("never sent"))
             .get("/ask", ask)
             .get("/ask/*", ask)
+            .get_handler("/stream", Streaming)
             .metrics("/metrics")
             .websocket("/ws", short, Echo)
             .websocket("/rooms/*", long, Echo);
@@ -110,18 +118,56 @@ struct Due(RequestId, String);
 
 /// Answers with what it was asked, at once or later.
 fn ask(conn: &mut Connection<'_>, request: &HttpRequest<'_>, app: &mut App) -> Answer {
+    let asked = note(conn, request, app);
+    if app.puts_off && request.path() == LATER {
+        let due = Due(conn.request_id(), asked);
+        conn.set_timer(Duration::from_millis(1), due).expect("room for a timer");
+        return Later::default().into();
+    }
+    HttpResponse::text(asked).into()
+}
+
+/// Notes what was asked.
+fn note(conn: &mut Connection<'_>, request: &HttpRequest<'_>, app: &mut App) -> String {
     assert!(!conn.is_open());
     app.calls += 1;
     let (path, query) = (request.path(), request.query().unwrap_or("-"));
     let asked = format!("{} {path} {query} {}", request.method(), who(conn.id(), conn));
     let asked = asked + &request.body().escape_ascii().to_string();
     app.asked.push(asked.clone());
-    if app.puts_off && path == LATER {
-        let due = Due(conn.request_id(), asked);
-        conn.set_timer(Duration::from_millis(1), due).expect("room for a timer");
-        return Later::default().into();
+    asked
+}
+
+/// Answers with what it was asked and more, in pieces, as fast as the client reads.
+struct Streaming;
+
+impl HttpHandler<App> for Streaming {
+    fn on_request(
+        &mut self,
+        conn: &mut Connection<'_>,
+        request: &HttpRequest<'_>,
+        app: &mut App,
+    ) -> Answer {
+        let asked = note(conn, request, app);
+        StreamedResponse::new(HttpResponse::text(asked)).into()
     }
-    HttpResponse::text(asked).into()
+
+    fn on_open(&mut self, conn: &mut Connection<'_>, app: &mut App) {
+        app.opened += 1;
+        app.left = PIECES;
+        self.on_drained(conn, app);
+    }
+
+    fn on_drained(&mut self, conn: &mut Connection<'_>, app: &mut App) {
+        app.calls += 1;
+        while app.left > 0 {
+            app.left -= 1;
+            if conn.send(PIECE) != SendStatus::Sent {
+                return;
+            }
+        }
+        conn.close(CloseCode::NORMAL, "");
+    }
 }
 
 struct Echo;

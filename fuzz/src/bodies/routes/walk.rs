@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 
 use super::answers::{Answer, Answers};
 use super::bodies::{Length, body};
-use super::reading::{Content, Expected, Front, expected, head, may_have_body, proxy_header};
-use super::site::{LONG, METRICS};
+use super::proxy_header::proxy_header;
+use super::reading::{Content, Expected, Front, expected, head, may_have_body};
+use super::site::{LONG, METRICS, PIECE, PIECES};
 use super::{Choice, Said, frames};
 
 /// How a request begins whose answer has no body (RFC 9110 §9.3.2).
@@ -98,12 +99,12 @@ impl<'a> Walk<'a> {
             if expected == Expected::Unclear && may_have_body(head) {
                 return self.forget();
             }
-            if let Expected::Body(length, is_last) = expected {
+            if let Expected::Body(length, content, is_last) = expected {
                 let Some(body) = self.pass_body(length, is_head) else {
                     return false;
                 };
                 let text = noted.unwrap_or_default() + &body.escape_ascii().to_string();
-                expected = Expected::Answer(200, Content::Text(text.clone()), is_last);
+                expected = Expected::Answer(200, content.with(text.clone()), is_last);
                 noted = Some(text);
             }
             if let Some(noted) = noted {
@@ -146,19 +147,24 @@ impl<'a> Walk<'a> {
             // To a path that ends in an unclear query, for instance.
             Expected::Unclear if status == 101 => return self.forget(),
             Expected::Unclear => {
-                // A handler may have been asked, which says so in its answer.
+                // A handler may have been asked, which says so in its answer, or streams it.
                 let asked = self.outcome.asked.get(self.handled);
-                let is_asked = asked.is_some_and(|asked| asked.len() == answer.length.unwrap_or(0));
+                let is_asked = asked
+                    .is_some_and(|asked| answer.length.is_none_or(|length| length == asked.len()));
                 self.handled += usize::from(status == 200 && is_asked);
                 None
             }
             Expected::Answer(due, content, is_last) => {
                 assert_eq!((status, closes), (due, is_last), "{}", answer.body.escape_ascii());
-                check_content(&mut answer, &content, is_head);
+                self.check_content(&mut answer, &content, is_head);
                 None
             }
             Expected::Refused(_) | Expected::Body(..) => unreachable!("that was looked at before"),
         };
+        if self.outcome.is_cut && answer.lasts() {
+            // Its end may be lost.
+            answer.body.clear();
+        }
         self.outcome.answers.push(answer);
         if let Some(longest) = longest {
             assert_eq!((status, closes), (101, false));
@@ -196,25 +202,44 @@ impl<'a> Walk<'a> {
         }
         self.answers.end();
     }
-}
 
-fn check_content(answer: &mut Answer, content: &Content, is_head: bool) {
-    match content {
-        Content::Nothing => return assert!(answer.body.is_empty()),
-        Content::Text(text) => {
-            assert_eq!(answer.length, Some(text.len()));
-            assert!(is_head || answer.body == text.as_bytes(), "{}", answer.body.escape_ascii());
+    fn check_content(&self, answer: &mut Answer, content: &Content, is_head: bool) {
+        match content {
+            Content::Nothing => return assert!(answer.body.is_empty()),
+            Content::Text(text) => {
+                assert_eq!(answer.length, Some(text.len()));
+                assert!(
+                    is_head || answer.body == text.as_bytes(),
+                    "{}",
+                    answer.body.escape_ascii()
+                );
+            }
+            Content::Stream(text, in_chunks) => {
+                assert_eq!((answer.length, answer.is_chunked), (None, *in_chunks));
+                let whole = text.clone() + &PIECE.repeat(PIECES);
+                let (body, whole) = (&answer.body[..], whole.as_bytes());
+                let may_lack = is_head || (self.outcome.is_cut && answer.lasts());
+                assert!(
+                    body == whole || (may_lack && whole.starts_with(body)),
+                    "{}",
+                    body.escape_ascii()
+                );
+            }
+            Content::Long => {
+                assert_eq!(answer.length, Some(LONG));
+                assert!(answer.body.iter().all(|byte| *byte == b'x'));
+            }
+            Content::Metrics => {
+                assert!(is_head || answer.body.starts_with(b"# HELP "), "metrics");
+                assert!(
+                    answer.length.is_some_and(|length| length <= METRICS),
+                    "{:?}",
+                    answer.length
+                );
+                // They count turns, too, which depend on the number of pieces.
+                (answer.length, answer.body) = (None, Vec::new());
+            }
         }
-        Content::Long => {
-            assert_eq!(answer.length, Some(LONG));
-            assert!(answer.body.iter().all(|byte| *byte == b'x'));
-        }
-        Content::Metrics => {
-            assert!(is_head || answer.body.starts_with(b"# HELP "), "metrics");
-            assert!(answer.length.is_some_and(|length| length <= METRICS), "{:?}", answer.length);
-            // They count turns, too, which depend on the number of pieces.
-            (answer.length, answer.body) = (None, Vec::new());
-        }
+        assert!(!is_head || answer.body.is_empty());
     }
-    assert!(!is_head || answer.body.is_empty());
 }

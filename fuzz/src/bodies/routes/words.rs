@@ -133,6 +133,12 @@ const WORDS: &[&[u8]] = &[
     b"T:u\r\n",
     b"T\r\n",
     b":",
+    // Streamed responses.
+    b"GET /stream HTTP/1.1\r\nHost: a\r\n\r\n",
+    b"GET /stream HTTP/1.0\r\n\r\n",
+    b"HEAD /stream HTTP/1.1\r\n",
+    b"GET /stream HTTP/1.0\r\n",
+    b"GET /stream?a HTTP/1.1\r\n",
 ];
 
 pub(super) fn stream(input: &mut Input<'_>) -> Vec<u8> {

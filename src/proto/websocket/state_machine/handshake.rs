@@ -94,7 +94,7 @@ impl Receiving<'_, '_> {
                 Event::Response(head)
             }
         };
-        opening.restart(&limits.head);
+        opening.restart();
         opening.expected = Expected::Act;
         Ok(Handled { consumed: end, event: Some(event) })
     }
@@ -137,7 +137,7 @@ impl WebSocket {
         if self.state == State::Connecting {
             response.write_head(request.is_last(), extra_headers(self), workspace.out);
             if !request.is_head() {
-                workspace.out.extend_from_slice(&response.sent_body());
+                workspace.out.extend_from_slice(response.sent_body());
             }
             if let Some(answered) = self.server_request() {
                 answered.end(request.is_last(), workspace);

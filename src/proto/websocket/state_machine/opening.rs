@@ -172,9 +172,12 @@ impl Opening {
         }
     }
 
-    /// What follows a response after which the connection stays open.
-    pub(super) fn keep_alive(limits: HeadLimits) -> Self {
-        Self { is_keep_alive: true, ..Self::new(limits, None) }
+    /// Expects another request, after a response after which the connection stays open.
+    pub(super) fn keep_alive(&mut self) {
+        self.is_keep_alive = true;
+        self.extra_headers = None;
+        self.expected = Expected::Head;
+        self.restart();
     }
 
     /// Whether part of a request has arrived that has no response.
@@ -188,9 +191,9 @@ impl Opening {
     }
 
     /// Expects another head.
-    pub(super) fn restart(&mut self, limits: &HeadLimits) {
+    pub(super) fn restart(&mut self) {
         self.head.clear();
-        self.scanner = HeadScanner::new(*limits);
+        self.scanner.restart();
     }
 
     /// The response that refused, if its body is being read.
@@ -218,12 +221,20 @@ impl Opening {
     }
 
     /// Looks for the end of the head in `input`.
+    #[inline]
     pub(super) fn scan(&mut self, input: &[u8]) -> Result<Option<usize>, HttpError> {
-        self.scanner.scan(input).inspect_err(|_| {
-            // The refusal depends on the method.
-            self.head.extend(input.iter().take(HttpRequest::HEAD_METHOD.len()));
-            self.head.truncate(self.scanner.scanned());
-        })
+        let scanned = self.scanner.scan(input);
+        if scanned.is_err() {
+            self.keep_method(input);
+        }
+        scanned
+    }
+
+    /// Keeps the method of a head that is refused: the refusal depends on it.
+    #[cold]
+    fn keep_method(&mut self, input: &[u8]) {
+        self.head.extend(input.iter().take(HttpRequest::HEAD_METHOD.len()));
+        self.head.truncate(self.scanner.scanned());
     }
 
     pub(super) fn read_proxy_header<'a>(
@@ -266,7 +277,7 @@ impl Opening {
             let limit = INTERIM_RESPONSES_MAX.into();
             return Err(HandshakeError::TooManyInterimResponses { limit });
         }
-        self.restart(limits);
+        self.restart();
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! What a server does with a request before it responds.
 
-use super::opening::{Expected, Opening};
+use super::opening::Expected;
 use super::request_body::RequestBody;
 use super::{State, WebSocket, Workspace};
 use crate::proto::Role;
@@ -98,7 +98,7 @@ impl ServerRequest<'_> {
         }
         socket.waiting_since = workspace.now;
         if let Some(opening) = &mut socket.opening {
-            **opening = Opening::keep_alive(socket.limits.head);
+            opening.keep_alive();
         }
     }
 }

@@ -16,12 +16,10 @@ pub(super) fn of_kind(call: Call, action: Action, web_socket: Outcome) -> Outcom
     let is_pieces = call.kind == Kind::Pieces;
     let responses = match (call.kind, action) {
         (Kind::Answered, _) => "200 at once, 200 now",
-        // Nothing is sent once the loop has ended.
-        (Kind::Later, Action::Stop) => "",
-        (Kind::Later, Action::Drain) => "200 late",
+        // The answer of a loop that ends is the last, and opens nothing.
+        (Kind::Later, Action::Stop | Action::Drain) => "200 late",
         (Kind::Later, _) => "200 late, 200 now",
-        (Kind::Undecided, Action::Stop) if call.at != At::Open => "",
-        (Kind::Undecided, Action::Drain) if call.at != At::Open => "503",
+        (Kind::Undecided, Action::Stop | Action::Drain) if call.at != At::Open => "503",
         (Kind::Undecided, _) => "101",
         (Kind::Pieces | Kind::Events | Kind::WebSocket | Kind::Stream, _) => "200",
     };
@@ -109,10 +107,11 @@ fn respond_result(call: Call, target: Target, with: With) -> Result<(), RespondE
         Target::Left => Err(RespondError::Gone),
         Target::Mine if has_none => Err(RespondError::Gone),
         _ if !is_unanswered(call, target) => Err(RespondError::Answered),
-        _ if with == With::Acceptance && !asks_upgrade(call, target) => {
-            Err(RespondError::NoUpgrade)
-        }
-        _ => Ok(()),
+        _ => match (with, asks_upgrade(call, target)) {
+            (With::Acceptance, false) => Err(RespondError::NoUpgrade),
+            (With::Pieces | With::Events, true) => Err(RespondError::NoStream),
+            _ => Ok(()),
+        },
     }
 }
 
@@ -138,11 +137,10 @@ fn given(action: HttpAction, asks_upgrade: bool) -> Option<Given> {
             With::Pieces if !asks_upgrade => {
                 Given { responses: "200", texts: "given", closed: None }
             }
-            // No handler could be called for a stream.
-            With::Pieces | With::Events => response("500", "200"),
+            With::Events if !asks_upgrade => Given { responses: "200", texts: "", closed: None },
             With::Acceptance if asks_upgrade => Given { responses: "101", texts: "", closed: None },
             With::Refusal => Given { responses: "403", texts: "", closed: Some(NO_CODE) },
-            With::Later | With::Acceptance => return None,
+            With::Later | With::Acceptance | With::Pieces | With::Events => return None,
         },
         HttpAction::Streamed(..) => return None,
     })

@@ -189,13 +189,15 @@ pub(super) fn answer(cx: &mut Context<'_>, due: &Due, app: &mut App) {
         Kind::Refused => Refusal::new(403).into(),
         _ => HttpResponse::text(text.clone()).into(),
     };
-    if !kind.is_upgrade() {
-        let opens = cx.respond(*request, Acceptance::new());
-        // Where the clock jumps, its time may be over, and the client has got 504.
-        let is_late = opens == Err(RespondError::Answered) && !app.is_lossless;
-        let is_gone = opens == Err(RespondError::Gone) && !is_there;
-        assert!(opens == Err(RespondError::NoUpgrade) || is_gone || is_late, "{opens:?}");
-    }
+    let (unfit, error) = match kind.is_upgrade() {
+        true => (EventStream::new().into(), RespondError::NoStream),
+        false => (Answer::from(Acceptance::new()), RespondError::NoUpgrade),
+    };
+    let refused = cx.respond(*request, unfit);
+    // Where the clock jumps, its time may be over, and the client has got 504.
+    let is_late = refused == Err(RespondError::Answered) && !app.is_lossless;
+    let is_gone = refused == Err(RespondError::Gone) && !is_there;
+    assert!(refused == Err(error) || is_gone || is_late, "{refused:?}");
     let first = cx.respond(*request, answer);
     assert!(first == Ok(()) || !is_there, "{kind:?}: {first:?}");
     let again = cx.respond(*request, HttpResponse::text("again"));
