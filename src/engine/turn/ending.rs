@@ -148,9 +148,12 @@ impl Ending {
         if self.begun { Err(Error::ShuttingDown) } else { Ok(()) }
     }
 
-    /// When the next connection is to be closed, or the loop to end.
+    /// When the shutdown is to begin, the next connection to be closed, or the loop to end.
     pub(crate) fn deadline(&self) -> Option<Time> {
         let deadline = self.deadline?;
+        if !self.begun {
+            return Some(Time::BEGINNING);
+        }
         Some(self.farewell.next_due().map_or(deadline, |due| due.min(deadline)))
     }
 
@@ -178,9 +181,10 @@ mod tests {
     fn the_earliest_deadline_stands_and_none_is_too_far() {
         let (mut ending, now) = (Ending::new(), Time::BEGINNING);
         ending.shut_down(now, Duration::MAX.into());
-        assert!(ending.deadline().is_some());
+        assert_eq!(ending.deadline(), Some(Time::BEGINNING), "it is to begin");
         ending.shut_down(now, Duration::from_secs(2).into());
         ending.shut_down(now + Duration::from_secs(1), Duration::from_secs(2).into());
+        ending.begun = true;
         assert_eq!(ending.deadline(), Some(now + Duration::from_secs(2)));
     }
 }

@@ -111,7 +111,6 @@ impl<S, R: Reactor> EventLoop<S, R> {
             || self.core.topics.is_delivering()
             || self.core.topics.gaps_due() > 0
             || self.has_remote_work()
-            || self.core.ending.is_due()
             || self.core.requests.is_pending()
             || self.may_accept(self.core.now())
     }

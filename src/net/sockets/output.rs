@@ -211,7 +211,11 @@ impl Output {
         if message.len() >= REUSE_BYTES_MIN || self.cork.len() >= CORK_FLUSH_BYTES_MIN {
             return false;
         }
-        framing.next(&mut self.mask_keys).write(&message.into(), self.cork.bytes_mut());
+        if framing == Framing::Raw {
+            self.cork.bytes_mut().extend_from_slice(message.as_bytes());
+        } else {
+            framing.next(&mut self.mask_keys).write(&message.into(), self.cork.bytes_mut());
+        }
         self.messages_sent += 1;
         true
     }
