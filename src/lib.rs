@@ -391,8 +391,7 @@
 //!                                       if the handler knew it; then the slot is free
 //! ```
 //!
-//! A raw stream is open when it is connected, and encrypted if it is to be. It closes when both
-//! halves have ended.
+//! A raw stream is open once it is connected (and encrypted), and closes when both halves end.
 //!
 //! # A subscriber's position
 //!

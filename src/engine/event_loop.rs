@@ -6,7 +6,7 @@ use slab::Slab;
 
 use crate::config::Config;
 use crate::engine::attachments::Attachments;
-use crate::engine::broadcast::order::{catch_up_latest, serve_ticks};
+use crate::engine::broadcast::order::serve_ticks;
 use crate::engine::bus::events::{Events, GROUP_BUDGET, TURN_BUDGET};
 use crate::engine::bus::inboxes::Inboxes;
 use crate::engine::client::dialer::Dialer;
@@ -25,7 +25,7 @@ use crate::engine::rates::limiting::Limiting;
 use crate::engine::server::open_listeners::OpenListeners;
 use crate::engine::stats::snapshot::{Meters, Tally};
 use crate::engine::turn::backlog::Backlog;
-use crate::engine::turn::calls::{Calls, HandlerCall};
+use crate::engine::turn::calls::Calls;
 use crate::engine::turn::ending::{Ending, RunSummary};
 use crate::engine::turn::idle::IdleStrategy;
 use crate::engine::turn::requests::Requests;
@@ -47,13 +47,6 @@ use crate::topics::{Histories, Topics};
 
 /// How many ready sockets are served between two flushes of other connections' output.
 const SERVED_AT_ONCE: usize = 32;
-
-/// How many of the `waiting` drained connections one turn serves: it delivers what their topics
-/// kept for them, then calls `on_drained`. 64 of them, or a quarter if that is more. So if n
-/// connections drain in every turn, the queue grows to at most 4 n.
-fn drained_at_once(waiting: usize) -> usize {
-    waiting.min(64).max(waiting / 4)
-}
 
 /// How many connections memory is reserved for at the start, at most.
 const RESERVED_CONNECTIONS: usize = 65_536;
@@ -446,32 +439,6 @@ impl<S, R: Reactor> EventLoop<S, R> {
         act(self);
         self.core.turn_back_clock(turn);
     }
-
-    #[inline(never)]
-    fn call_on_drained(&mut self, state: &mut S) {
-        for _ in 0..drained_at_once(self.core.sockets.output.drained_len()) {
-            let Some(conn) = self.core.sockets.next_drained() else {
-                return;
-            };
-            // First what its topics kept for it.
-            self.core.erased().catch_up(conn);
-            self.core.sender().flush(conn);
-            if catch_up_latest(self.core.erased(), conn) {
-                let Sockets { registry, output } = &mut self.core.sockets;
-                output.drain_again(registry, conn);
-                continue;
-            }
-            // Output is queued again: `on_drained` is called once that is sent.
-            if self.core.sockets.get(conn).is_some_and(|socket| socket.blocked || socket.is_dead())
-            {
-                continue;
-            }
-            self.core.topics.end_gaps(conn);
-            self.call(conn, HandlerCall::Drained, |handler, conn| {
-                handler.on_drained(conn, state);
-            });
-        }
-    }
 }
 
 impl<S, R: Reactor> fmt::Debug for EventLoop<S, R> {
@@ -480,27 +447,5 @@ impl<S, R: Reactor> fmt::Debug for EventLoop<S, R> {
             .field("listeners", &self.core.listeners.len())
             .field("connections", &self.core.sockets.len())
             .finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn whatever_arrives_in_every_turn_the_drained_queue_stays_in_proportion() {
-        for arriving in [1, 64, 65, 100, 1_000, 30_000] {
-            let (mut waiting, mut longest) = (0, 0);
-            for _ in 0..1_000 {
-                waiting += arriving;
-                longest = longest.max(waiting);
-                waiting -= drained_at_once(waiting);
-            }
-            assert!(longest <= 4 * arriving + 4, "{longest} wait where {arriving} arrive");
-            for _ in 0..100 {
-                waiting -= drained_at_once(waiting);
-            }
-            assert_eq!(waiting, 0);
-        }
     }
 }

@@ -8,6 +8,7 @@ pub(crate) mod calls;
 pub(crate) mod close;
 pub(crate) mod data;
 pub(crate) mod dispatch;
+mod drained;
 pub(crate) mod ending;
 pub(crate) mod farewell;
 pub(crate) mod foreign;

@@ -76,7 +76,9 @@ impl World {
     }
 
     fn deliver(&mut self) {
-        while let Some(delivery) = self.topics.deliver(|conn| self.reader.capacity(conn)) {
+        while let Some(delivery) =
+            self.topics.deliver(Time::BEGINNING, |conn| self.reader.capacity(conn))
+        {
             assert!(matches!(delivery, Delivery::Skipped), "{delivery:?}");
         }
     }
