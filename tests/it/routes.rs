@@ -7,7 +7,8 @@ use eventwire::proto::http::{HttpRequest, HttpResponse};
 use eventwire::reactor::SimReactor;
 use eventwire::reactor::sim::SimConfig;
 use eventwire::{
-    CloseCode, Config, Connection, Error, EventLoop, Message, Routes, ServerConfig, on_message,
+    Answer, CloseCode, Config, Connection, Error, EventLoop, Later, Message, Routes, ServerConfig,
+    on_message,
 };
 
 use crate::util::{Peer, Server, request};
@@ -432,14 +433,16 @@ fn ask_without_reading(
     }
 }
 
-#[test]
-fn unread_answers_count_against_max_outbound() {
+/// Has many clients ask for a page of 50,000 bytes and not read it.
+fn ask_for_pages<A: Into<Answer> + 'static>(
+    mut answer: impl FnMut(&mut Connection<'_>, HttpResponse) -> A + 'static,
+) {
     const PAGE: usize = 50_000;
     let reactor = SimReactor::new(1, SimConfig::calm().window(1_000));
     let config = Config::default().max_outbound(4 * PAGE);
     let mut event_loop = EventLoop::with_reactor(reactor, config).expect("a loop");
-    let page = |_: &mut Connection<'_>, _: &HttpRequest<'_>, _: &mut ()| {
-        HttpResponse::html(vec![b'x'; PAGE])
+    let page = move |conn: &mut Connection<'_>, _: &HttpRequest<'_>, _: &mut ()| {
+        answer(conn, HttpResponse::html(vec![b'x'; PAGE]))
     };
     let routes = Routes::new().get("/", page);
     let listener = event_loop.listen("127.0.0.1:9001", ServerConfig::default(), routes);
@@ -449,6 +452,19 @@ fn unread_answers_count_against_max_outbound() {
         let waiting = event_loop.stats().outbound_bytes;
         assert!(waiting <= 4 * PAGE as u64, "{waiting} bytes wait for {count}");
     }
+}
+
+#[test]
+fn unread_answers_count_against_max_outbound() {
+    ask_for_pages(|_, page| page);
+}
+
+#[test]
+fn unread_later_answers_count_against_max_outbound() {
+    ask_for_pages(|conn, page| {
+        conn.responder().respond(page).expect("it is wanted");
+        Later::default()
+    });
 }
 
 #[test]

@@ -8,7 +8,6 @@ use crate::logging::log_line;
 use crate::net::disconnect::ConnectError;
 use crate::net::rare_state::End;
 use crate::net::socket::Socket;
-use crate::net::streams::Transmit;
 use crate::proto::handshake::{HandshakeError, Refusal};
 use crate::proto::http::HttpResponse;
 use crate::proto::{PeerError, WorkBudget};
@@ -42,20 +41,17 @@ impl<S, R: Reactor> Answering<'_, S, R> {
         if !sockets.get(conn).is_some_and(Socket::awaits_response) {
             return;
         }
+        // As a reply to input, though none is read.
         sockets.begin_input(conn, WorkBudget::UNLIMITED);
+        sockets.registry.begin_replies(conn);
         let proxy = waiting.proxy;
         self.send(waiting, answer);
         if proxy.is_some() {
             self.return_to_proxy(proxy);
         }
-        let core = &mut self.event_loop.core;
-        core.sender().flush_cork(&[]);
-        core.sockets.end_input();
-        let (is_flushed, registry) =
-            (core.streams.is_flushed(conn.index()), &mut core.sockets.registry);
-        registry.note_standing(conn, is_flushed);
-        registry.arm(conn);
-        registry.resume_if_unread(conn);
+        self.event_loop.core.sender().flush_cork(&[]);
+        self.event_loop.end_read(conn, true);
+        self.event_loop.core.sockets.registry.resume_if_unread(conn);
     }
 
     /// Sends an answer, or waits for it.

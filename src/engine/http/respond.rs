@@ -81,6 +81,7 @@ impl<S, R: Reactor> Answering<'_, S, R> {
         };
         // Determined first, because even an invalid request may be a `HEAD` request.
         let is_head = head.starts_with(HttpRequest::HEAD_METHOD);
+        // Declared first: the request borrows from the template.
         let (found, template);
         let mut buffer = HeaderBuffer::new();
         let mut request = match HttpRequest::read(head, endpoint.limits.head_limits(), &mut buffer)

@@ -145,7 +145,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
 
     /// Updates what reading may have changed.
     #[inline(never)]
-    fn end_read(&mut self, conn: Key, had_pending_state: bool) {
+    pub(crate) fn end_read(&mut self, conn: Key, had_pending_state: bool) {
         self.end_limited_input(conn);
         self.core.sockets.registry.end_replies(conn);
         if self.core.sockets.end_input() {
