@@ -4,7 +4,7 @@ use crate::proto::handshake::UrlError;
 use crate::proto::http::{CorsError, InvalidHeader, InvalidRoute};
 use crate::queue::PublishError;
 use crate::tags::TagError;
-use crate::topics::InvalidHistory;
+use crate::topics::InvalidTopicConfig;
 
 /// The caller's request cannot be granted, or a system call failed.
 ///
@@ -44,8 +44,8 @@ pub enum Error {
     Header(InvalidHeader),
     /// A route of [`Routes`](crate::Routes) is invalid, or matches the same requests as another.
     InvalidRoute(InvalidRoute),
-    /// A topic's history is invalid.
-    History(InvalidHistory),
+    /// The configuration of topics is invalid.
+    TopicConfig(InvalidTopicConfig),
     /// A configuration for pages of other origins is invalid.
     Cors(CorsError),
     /// A topic's name is longer than 256 bytes, or there are as many topics as
@@ -83,7 +83,7 @@ impl fmt::Display for Error {
             Self::Url(error) => error.fmt(f),
             Self::Header(error) => error.fmt(f),
             Self::InvalidRoute(error) => error.fmt(f),
-            Self::History(error) => error.fmt(f),
+            Self::TopicConfig(error) => error.fmt(f),
             Self::Cors(error) => error.fmt(f),
             Self::TopicLimit => f.write_str("topic name too long, or too many topics"),
             Self::ConnectionLimit => f.write_str("too many connections"),
@@ -108,7 +108,7 @@ impl std::error::Error for Error {
             Self::Subscribe(error) => Some(error),
             Self::Tag(error) => Some(error),
             Self::InvalidRoute(error) => Some(error),
-            Self::History(error) => Some(error),
+            Self::TopicConfig(error) => Some(error),
             Self::Cors(error) => Some(error),
             Self::TopicLimit
             | Self::ConnectionLimit
@@ -138,9 +138,9 @@ impl From<InvalidRoute> for Error {
     }
 }
 
-impl From<InvalidHistory> for Error {
-    fn from(error: InvalidHistory) -> Self {
-        Self::History(error)
+impl From<InvalidTopicConfig> for Error {
+    fn from(error: InvalidTopicConfig) -> Self {
+        Self::TopicConfig(error)
     }
 }
 

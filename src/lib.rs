@@ -488,7 +488,7 @@ pub use rates::{LimitKind, LimitScope, OnExcess, Rate, RateLimits};
 pub use reactor::{TlsClient, TlsError, TlsServer};
 pub use tags::{Tag, TagError};
 pub use time::Time;
-pub use topics::{History, InvalidHistory, InvalidPosition, Position, Resumption};
+pub use topics::{History, InvalidPosition, InvalidTopicConfig, Position, Resumption, TopicConfig};
 
 #[doc = include_str!("cookbook.md")]
 pub mod cookbook {}

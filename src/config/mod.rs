@@ -20,7 +20,7 @@ pub use self::stream::StreamConfig;
 
 use crate::net::limits::{MemoryCaps, OutboxLimits};
 use crate::tags::TagLimits;
-use crate::topics::{History, TopicLimits};
+use crate::topics::{TopicConfig, TopicLimits};
 
 /// What the loop does while it has nothing to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,7 +89,7 @@ pub struct Config {
     pub(crate) memory: MemoryCaps,
     pub(crate) topics: TopicLimits,
     /// With the patterns of topics' names. Not checked.
-    pub(crate) histories: Vec<(String, History)>,
+    pub(crate) topic_configs: Vec<(String, TopicConfig)>,
     pub(crate) tags: TagLimits,
     pub(crate) address_limits: Option<AddressLimits>,
     pub(crate) max_limited_tags: usize,
@@ -124,7 +124,7 @@ impl Default for Config {
                 backlog: 1024 * 1024,
                 bytes: 256 * 1024 * 1024,
             },
-            histories: Vec::new(),
+            topic_configs: Vec::new(),
             tags: TagLimits { tags: 262_144, of_connection: 32 },
             address_limits: None,
             max_limited_tags: 131_072,
@@ -340,24 +340,24 @@ impl Config {
         self
     }
 
-    /// Keeps a history for topics of that name. A pattern that ends with an asterisk stands for all
+    /// Configures the topics of that name. A pattern that ends with an asterisk stands for all
     /// names that begin with what comes before it. If several patterns match, a whole name decides,
-    /// and then the longest beginning. Default: no topic has a history.
+    /// and then the longest beginning.
     ///
     /// [`EventLoop::new`](crate::EventLoop::new) refuses a pattern with an asterisk at another
     /// place, a pattern that was given before, and a history that keeps nothing.
     ///
     /// ```
-    /// use eventwire::{Config, History};
+    /// use eventwire::{Config, History, TopicConfig};
     ///
     /// let config = Config::default()
-    ///     .topic_history("room/*", History::of(100))
-    ///     .topic_history("room/lobby", History::of(1000));
+    ///     .topics("room/*", TopicConfig::default().history(History::of(100)))
+    ///     .topics("room/lobby", TopicConfig::default().history(History::of(1000)));
     /// # let _ = config;
     /// ```
     #[must_use]
-    pub fn topic_history(mut self, pattern: impl Into<String>, history: History) -> Self {
-        self.histories.push((pattern.into(), history));
+    pub fn topics(mut self, pattern: impl Into<String>, config: TopicConfig) -> Self {
+        self.topic_configs.push((pattern.into(), config));
         self
     }
 

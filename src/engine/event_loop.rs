@@ -43,7 +43,7 @@ use crate::reactor::{MioReactor, Reactor, Readiness};
 use crate::tags::Tags;
 use crate::time::Time;
 use crate::timers::Ages;
-use crate::topics::{Histories, Topics};
+use crate::topics::{TopicConfigs, Topics};
 
 /// How many ready sockets are served between two flushes of other connections' output.
 const SERVED_AT_ONCE: usize = 32;
@@ -122,7 +122,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let mut entropy = reactor.entropy().map_err(Error::io("read the system's entropy"))?;
         let mut seed = [0; 8];
         entropy(&mut seed);
-        let histories = Histories::new(&config.histories)?;
+        let configs = TopicConfigs::new(&config.topic_configs)?;
         let now = reactor.now();
         let max_connections = config.max_connections.unwrap_or_else(|| reactor.max_connections());
         let reserved = max_connections.min(RESERVED_CONNECTIONS);
@@ -136,7 +136,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let handle = LoopHandle::new(Arc::clone(&shared), Arc::clone(&meters), reactor.waker());
         let core = Core {
             sockets: Sockets::new(reserved, MaskKeys::new(entropy), now, limits),
-            topics: Topics::new(config.topics).with_histories(histories, u64::from_ne_bytes(seed)),
+            topics: Topics::new(config.topics, configs, u64::from_ne_bytes(seed)),
             tags: Tags::new(config.tags),
             ages: Ages::new(),
             events: LocalEvents::new(config.inbox, config.timers),

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use super::active::ActiveTopics;
 use super::changes::Changes;
+use super::configs::TopicConfigs;
 use super::counters::Counters;
 use super::gaps::MissedRange;
-use super::histories::Histories;
 use super::limits::{NAME_BYTES_MAX, TopicError, TopicLimits};
 use super::memory::Memory;
 use super::pending::Pending;
@@ -21,7 +21,7 @@ use crate::slots::Key;
 pub(crate) struct Topics {
     /// Ordered, not hashed: peers choose names, and no choice of names makes a tree slow.
     names: BTreeMap<Box<str>, Key>,
-    histories: Histories,
+    configs: TopicConfigs,
     /// Where the next epoch comes from.
     seed: u64,
     pub(super) registry: Registry,
@@ -37,11 +37,12 @@ pub(crate) struct Topics {
 }
 
 impl Topics {
-    pub(crate) fn new(limits: TopicLimits) -> Self {
+    /// No topics yet. Random bits decide their epochs.
+    pub(crate) fn new(limits: TopicLimits, configs: TopicConfigs, seed: u64) -> Self {
         Self {
             names: BTreeMap::new(),
-            histories: Histories::default(),
-            seed: 0,
+            configs,
+            seed,
             registry: Registry::new(),
             active: ActiveTopics::default(),
             changes: Changes::default(),
@@ -51,11 +52,6 @@ impl Topics {
             serving: Serving::default(),
             ticks: Ticks::default(),
         }
-    }
-
-    /// The same topics with histories, and epochs that random bits decide.
-    pub(crate) fn with_histories(self, histories: Histories, seed: u64) -> Self {
-        Self { histories, seed, ..self }
     }
 
     /// The topic with this name, which is created if there is none.
@@ -69,7 +65,7 @@ impl Topics {
         }
         // SplitMix64: no two of a loop's topics have the same epoch.
         self.seed = self.seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let topic = topics.insert(Topic::new(name, mixed(self.seed), self.histories.of(name)));
+        let topic = topics.insert(Topic::new(name, mixed(self.seed), &self.configs.of(name)));
         self.names.insert(name.into(), topic);
         Ok(topic)
     }
@@ -175,7 +171,7 @@ impl Topics {
     }
 }
 
-/// The output function of SplitMix64, which maps different numbers to different ones.
+/// The output function of `SplitMix64`, which maps different numbers to different ones.
 const fn mixed(number: u64) -> u64 {
     let number = (number ^ (number >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     let number = (number ^ (number >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);

@@ -24,13 +24,23 @@ pub struct History {
     messages: u64,
     bytes: usize,
     age: Duration,
+    is_latest: bool,
 }
 
 impl History {
     /// The last messages, that many at most.
     #[must_use]
     pub const fn of(messages: u64) -> Self {
-        Self { messages, bytes: 1024 * 1024, age: Duration::from_secs(300) }
+        Self { messages, bytes: 1024 * 1024, age: Duration::from_secs(300), is_latest: false }
+    }
+
+    /// The latest message, for topics where each message replaces all before it: a price, a score,
+    /// a document. A client that comes back gets that message if it has not got it, whatever it
+    /// missed before; and so does one with a position of another epoch. Default: as
+    /// [`of`](Self::of), and kept for any time.
+    #[must_use]
+    pub const fn latest() -> Self {
+        Self { age: Duration::MAX, is_latest: true, ..Self::of(1) }
     }
 
     /// The most bytes of the messages with their frame headers, from 2 to 10 bytes each. Default: 1
@@ -50,8 +60,13 @@ impl History {
     }
 
     /// Whether it keeps nothing at all.
-    pub(crate) const fn is_empty(&self) -> bool {
+    pub(super) const fn is_empty(&self) -> bool {
         self.messages == 0 || self.bytes == 0 || self.age.is_zero()
+    }
+
+    /// Whether each message replaces all before it.
+    pub(super) const fn is_latest(&self) -> bool {
+        self.is_latest
     }
 
     /// The offset of the first message that is kept by its number, after that many messages.

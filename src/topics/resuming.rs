@@ -1,15 +1,11 @@
 //! Subscriptions from a position in the past.
 
-use std::ops::Range;
-
 use super::all_topics::Topics;
 use super::gaps::MissedRange;
 use super::limits::TopicError;
 use super::position::Position;
 use super::registry::Registry;
-use super::topic::Topic;
 use crate::overflow::OverflowPolicy;
-use crate::proto::{FrameHeader, Message, OpCode, Role};
 use crate::slots::Key;
 use crate::time::Time;
 
@@ -32,7 +28,10 @@ pub enum Resumption {
     },
 }
 
-impl Topics {
+/// What resumes subscriptions, borrowed from [`Topics`].
+pub(crate) struct Resuming<'a>(pub(crate) &'a mut Topics);
+
+impl Resuming<'_> {
     /// Subscribes a connection that is to be [resumed](Self::resume): nothing is delivered to it
     /// before that. A subscription that it has ends.
     pub(crate) fn await_resume(
@@ -41,10 +40,10 @@ impl Topics {
         key: Key,
         policy: OverflowPolicy,
     ) -> Result<(), TopicError> {
-        self.unsubscribe(conn, key);
-        self.subscribe(conn, key, policy)?;
-        if let Some(position) = self.registry.position(conn, key) {
-            if let Some(topic) = self.registry.topics.get_mut(key) {
+        self.0.unsubscribe(conn, key);
+        self.0.subscribe(conn, key, policy)?;
+        if let Some(position) = self.0.registry.position(conn, key) {
+            if let Some(topic) = self.0.registry.topics.get_mut(key) {
                 topic.subscribers[position].await_resume();
             }
         }
@@ -61,19 +60,23 @@ impl Topics {
         behind: Position,
         now: Time,
     ) -> Option<Resumption> {
-        let registry = &mut self.registry;
+        let registry = &mut self.0.registry;
         let position = registry.position(conn, key)?;
         let sequence = registry.sequence;
         let topic = registry.topics.get_mut(key)?;
         let (newest, start) = (topic.broadcasts, topic.history_start(now));
+        let (epoch, keeps_latest) = (topic.epoch, topic.keeps_latest());
         let subscriber = &mut topic.subscribers[position];
         if !subscriber.awaits_resume() {
             return None;
         }
+        if keeps_latest && behind != Position::new(epoch, newest) && start == newest {
+            return Some(Resumption::Recovered { replayed: 1 });
+        }
         let is_kept = (start..=newest + 1).contains(&behind.offset().saturating_add(1));
-        if behind.epoch() != topic.epoch || !is_kept {
+        if behind.epoch() != epoch || !is_kept {
             subscriber.since = sequence;
-            let at = |offset| Position::new(topic.epoch, offset);
+            let at = |offset| Position::new(epoch, offset);
             return Some(Resumption::Lost { oldest: at(start), newest: at(newest) });
         }
         let replayed = newest - behind.offset();
@@ -85,41 +88,15 @@ impl Topics {
 
     /// Makes what a client missed behind a position pending for its subscription.
     pub(crate) fn replay(&mut self, conn: Key, key: Key, behind: Position) {
-        let Some(position) = self.registry.position(conn, key) else {
+        let Some(position) = self.0.registry.position(conn, key) else {
             return;
         };
-        let topic = self.registry.topics.get(key);
-        if topic.is_some_and(|topic| topic.subscribers[position].awaits_resume()) {
-            self.registry.rewind(conn, key, position, behind.offset() + 1);
-        }
-    }
-
-    /// The number of the oldest message that a topic's history has, or that of the next one.
-    pub(crate) fn history_start(&self, key: Key, now: Time) -> Option<u64> {
-        self.registry.topics.get(key).map(|topic| topic.history_start(now))
-    }
-
-    /// The messages of a topic's history with these numbers, the oldest first.
-    pub(crate) fn history(
-        &self,
-        key: Key,
-        numbers: Range<u64>,
-        now: Time,
-    ) -> impl DoubleEndedIterator<Item = (Position, Message<'_>)> {
-        let topic = self.registry.topics.get(key).filter(|topic| topic.history.is_some());
-        let epoch = topic.map_or(0, |topic| topic.epoch);
-        let first = topic.map_or(0, |topic| topic.history_start(now)).max(numbers.start);
-        let stored = topic.into_iter().flat_map(Topic::stored);
-        let wanted = stored.filter(move |(number, _)| (first..numbers.end).contains(number));
-        wanted.filter_map(move |(number, frame)| {
-            Some((Position::new(epoch, number), message(frame)?))
-        })
-    }
-
-    /// The position of the newest message of a topic.
-    pub(crate) fn newest(&self, key: Key) -> Option<Position> {
-        let topic = self.registry.topics.get(key)?;
-        Some(Position::new(topic.epoch, topic.broadcasts))
+        let topic = self.0.registry.topics.get(key);
+        let Some(topic) = topic.filter(|topic| topic.subscribers[position].awaits_resume()) else {
+            return;
+        };
+        let first = if topic.keeps_latest() { topic.broadcasts } else { behind.offset() + 1 };
+        self.0.registry.rewind(conn, key, position, first);
     }
 }
 
@@ -178,15 +155,5 @@ impl Registry {
                 subscriber.since = subscriber.since.max(served);
             }
         }
-    }
-}
-
-/// The message of a frame, which a server has written.
-fn message(frame: &[u8]) -> Option<Message<'_>> {
-    let (header, len) = FrameHeader::parse(frame, Role::Client).ok()??;
-    let payload = &frame[len..];
-    match header.opcode {
-        OpCode::Text => std::str::from_utf8(payload).ok().map(Message::Text),
-        _ => Some(Message::Binary(payload)),
     }
 }

@@ -23,12 +23,13 @@ const HISTORY_MESSAGES: u64 = 6;
 const HISTORY_BYTES: usize = 90;
 
 /// Two of the topics have a history.
-fn histories() -> Histories {
-    let mut histories = Histories::default();
+fn configs() -> TopicConfigs {
+    let mut configs = TopicConfigs::default();
     for name in ["a", "b"] {
-        histories.add(name, History::of(HISTORY_MESSAGES).bytes(HISTORY_BYTES)).unwrap();
+        let history = History::of(HISTORY_MESSAGES).bytes(HISTORY_BYTES);
+        configs.add(name, TopicConfig::default().history(history)).unwrap();
     }
-    histories
+    configs
 }
 
 const POLICIES: [OverflowPolicy; 4] = [
@@ -150,7 +151,7 @@ fn command() -> impl Strategy<Value = Command> {
 
 #[test]
 fn leaving_a_topic_right_after_being_served_keeps_the_other_subscriptions() {
-    let mut topics = Topics::new(LIMITS);
+    let mut topics = Topics::new(LIMITS, TopicConfigs::default(), 0);
     let mut keys = Slots::with_capacity(2);
     let [first, second] = [keys.insert(()), keys.insert(())];
     let [one, other] = ["one", "other"].map(|name| topics.topic(name).unwrap());
@@ -159,9 +160,8 @@ fn leaving_a_topic_right_after_being_served_keeps_the_other_subscriptions() {
     }
     assert_eq!(topics.broadcast(one, "hi".into(), None), Ok(()));
     let quick = |_| SendCapacity::Unlimited;
-    assert!(
-        matches!(topics.deliver(Time::BEGINNING, quick), Some(Delivery::Run { conn, .. }) if conn == second)
-    );
+    let delivery = topics.deliver(Time::BEGINNING, quick);
+    assert!(matches!(delivery, Some(Delivery::Run { conn, .. }) if conn == second));
     // The connection is the last that was served, and its other subscription moves up.
     assert!(topics.unsubscribe(second, one));
     topics.remove_connection(second);

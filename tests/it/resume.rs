@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use eventwire::{
-    Config, Connection, Error, EventLoop, History, InvalidHistory, Message, OverflowPolicy,
-    Position, Resumption, ServerConfig, SubscribeError, TopicId, WebSocketHandler,
+    Config, Connection, Error, EventLoop, History, InvalidTopicConfig, Message, OverflowPolicy,
+    Position, Resumption, ServerConfig, SubscribeError, TopicConfig, TopicId, WebSocketHandler,
 };
 
 use crate::util::{Peer, Server};
@@ -59,7 +59,9 @@ impl WebSocketHandler<()> for Interpreter {
             "history" => {
                 let all: Vec<_> = conn
                     .history(room, ..)
-                    .map(|it| format!("{} {}", it.position.offset(), it.message.as_text().unwrap()))
+                    .map(|it| {
+                        format!("{} {}", it.position.offset(), it.message.as_text().expect("text"))
+                    })
                     .collect();
                 conn.send(all.join(", "));
             }
@@ -89,8 +91,12 @@ impl WebSocketHandler<()> for Interpreter {
     }
 }
 
+fn kept(history: History) -> TopicConfig {
+    TopicConfig::default().history(history)
+}
+
 fn server(history: History, policy: OverflowPolicy) -> Server {
-    let config = Config::default().topic_history("room", history);
+    let config = Config::default().topics("room", kept(history));
     Server::listen(config, ServerConfig::default(), Interpreter::new(policy))
 }
 
@@ -171,6 +177,25 @@ fn a_position_that_the_history_does_not_reach_is_lost_and_later_messages_come() 
 }
 
 #[test]
+fn a_topic_that_keeps_the_latest_gives_it_to_all_that_have_not_got_it() {
+    let server = server(History::latest(), OverflowPolicy::KeepLatest);
+    let mut speaker = peer(&server);
+    let begin = position(&mut speaker);
+    let elsewhere = Position::new(begin.epoch() ^ 1, 0);
+    assert_eq!(asked(&mut peer(&server), &format!("from {begin}")), "recovered 0");
+    assert_eq!(asked(&mut peer(&server), &format!("from {elsewhere}")), "lost 1 0");
+    say(&mut speaker, &["a", "b"]);
+    let newest = position(&mut speaker);
+    for behind in [begin, elsewhere, Position::new(begin.epoch(), 7)] {
+        let mut client = peer(&server);
+        assert_eq!(asked(&mut client, &format!("from {behind}")), "recovered 1", "{behind}");
+        client.expect("b");
+        assert_eq!(asked(&mut client, "history"), "2 b");
+    }
+    assert_eq!(asked(&mut peer(&server), &format!("from {newest}")), "recovered 0");
+}
+
+#[test]
 fn a_topic_that_is_made_again_has_another_epoch() {
     let server = server(History::of(3), OverflowPolicy::Close);
     let mut speaker = peer(&server);
@@ -216,7 +241,7 @@ fn a_client_that_comes_late_gets_the_last_messages() {
 #[test]
 fn a_long_history_waits_for_a_slow_reader_whatever_its_policy() {
     let history = History::of(1000).bytes(16 * 1024 * 1024);
-    let config = Config::default().topic_history("r*", history).outbox(16 * 1024, 64 * 1024);
+    let config = Config::default().topics("r*", kept(history)).outbox(16 * 1024, 64 * 1024);
     let handler = Interpreter::new(OverflowPolicy::Close);
     let server = Server::listen(config, ServerConfig::default(), handler);
     let mut speaker = peer(&server);
@@ -250,14 +275,14 @@ fn a_resumed_subscription_that_ends_at_once_gets_nothing() {
 
 #[test]
 fn a_history_that_cannot_be_meant_is_refused() {
-    let kept = History::of(1);
+    let one = History::of(1);
     for (pattern, history, error) in [
-        ("a*b", kept, InvalidHistory::Pattern("a*b".to_owned())),
-        ("a", kept.age(Duration::ZERO), InvalidHistory::Empty("a".to_owned())),
-        ("b", kept, InvalidHistory::Taken("b".to_owned())),
+        ("a*b", one, InvalidTopicConfig::Pattern("a*b".to_owned())),
+        ("a", one.age(Duration::ZERO), InvalidTopicConfig::Empty("a".to_owned())),
+        ("b", one, InvalidTopicConfig::Taken("b".to_owned())),
     ] {
-        let config = Config::default().topic_history("b", kept).topic_history(pattern, history);
-        let refused = EventLoop::<()>::new(config).err().expect("an error");
-        assert!(matches!(refused, Error::History(found) if found == error), "{pattern}");
+        let config = Config::default().topics("b", kept(one)).topics(pattern, kept(history));
+        let refused = EventLoop::<()>::new(config).map(drop).expect_err("an error");
+        assert!(matches!(refused, Error::TopicConfig(found) if found == error), "{pattern}");
     }
 }

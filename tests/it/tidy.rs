@@ -66,7 +66,16 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     // The facade composes the limits and errors of the layers, which own them.
-    ("error", &["proto::handshake", "proto::http", "queue::PublishError", "tags::TagError"]),
+    (
+        "error",
+        &[
+            "proto::handshake",
+            "proto::http",
+            "queue::PublishError",
+            "tags::TagError",
+            "topics::InvalidTopicConfig",
+        ],
+    ),
     (
         "config",
         &[
@@ -79,6 +88,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "net::limits::OutboxLimits",
             "rates",
             "tags::TagLimits",
+            "topics::TopicConfig",
             "topics::TopicLimits",
         ],
     ),

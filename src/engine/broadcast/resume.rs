@@ -6,24 +6,12 @@ use crate::engine::broadcast::order::deliver_last;
 use crate::engine::broadcast::subscribe::refused;
 use crate::engine::connection::Connection;
 use crate::engine::context::Context;
-use crate::engine::event_loop::EventLoop;
 use crate::engine::ids::TopicId;
-use crate::engine::turn::calls::HandlerCall;
+use crate::engine::turn::requests::Resume;
 use crate::error::SubscribeError;
 use crate::overflow::OverflowPolicy;
 use crate::proto::Message;
-use crate::reactor::Reactor;
-use crate::slots::Key;
-use crate::topics::Position;
-
-/// A subscription to be resumed.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Resume {
-    pub(crate) conn: Key,
-    pub(crate) topic: Key,
-    /// The position of the last message that the client has.
-    pub(crate) behind: Position,
-}
+use crate::topics::{Past, Position, Resuming};
 
 /// A message that a topic's [history](Context::history) has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,12 +25,13 @@ pub struct HistoryMessage<'a> {
 impl Connection<'_> {
     /// Subscribes the connection to a topic from a position on, for a client that comes back: it
     /// gets the messages behind that position from the topic's
-    /// [history](crate::Config::topic_history), and then every later one, as
+    /// [history](crate::TopicConfig::history), and then every later one, as
     /// [`subscribe_with`](Self::subscribe_with). Between the two is neither a gap nor a duplicate.
     ///
     /// At the end of the turn, [`on_resumed`](crate::WebSocketHandler::on_resumed) says whether the
     /// topic had all of it. What is sent from there comes before the first of these messages.
-    /// [`Recovered`](crate::Resumption::Recovered) means all, and [`Lost`](crate::Resumption::Lost) nothing:
+    /// [`Recovered`](crate::Resumption::Recovered) means all,
+    /// and [`Lost`](crate::Resumption::Lost) nothing:
     /// if the position is of another epoch, older than the history or newer than the topic, the
     /// client has to get the present state in another way, and gets later messages.
     ///
@@ -58,7 +47,7 @@ impl Connection<'_> {
     /// ```
     /// use eventwire::{
     ///     Config, Connection, EventLoop, History, Message, OverflowPolicy, Position, Resumption,
-    ///     ServerConfig, TopicId, WebSocketHandler,
+    ///     ServerConfig, TopicConfig, TopicId, WebSocketHandler,
     /// };
     ///
     /// /// A client sends the position of the last message that it has.
@@ -89,7 +78,8 @@ impl Connection<'_> {
     ///     }
     /// }
     ///
-    /// let config = Config::default().topic_history("news", History::of(1000));
+    /// let config = Config::default()
+    ///     .topics("news", TopicConfig::default().history(History::of(1000)));
     /// let mut event_loop = EventLoop::new(config)?;
     /// let news = event_loop.topic("news")?;
     /// event_loop.listen("127.0.0.1:0", ServerConfig::default(), News(news))?;
@@ -110,7 +100,7 @@ impl Connection<'_> {
         if !core.sockets.is_open(conn) || !deliver_last(core, conn, Some(topic.0)) {
             return Err(SubscribeError::ConnectionGone);
         }
-        core.topics.await_resume(conn, topic.0, policy).map_err(refused)?;
+        Resuming(&mut core.topics).await_resume(conn, topic.0, policy).map_err(refused)?;
         core.requests.resume(Resume { conn, topic: topic.0, behind: position });
         self.note_conflation(policy == OverflowPolicy::KeepLatest);
         Ok(())
@@ -121,7 +111,7 @@ impl Context<'_> {
     /// The position of the newest message of a topic. `None` if it was removed.
     #[must_use]
     pub fn position(&self, topic: TopicId) -> Option<Position> {
-        self.core.topics.newest(topic.0)
+        Past::of(&self.core.topics, topic.0).map(Past::newest)
     }
 
     /// The position from which a subscription [resumes](Connection::subscribe_from) with the last
@@ -138,8 +128,8 @@ impl Context<'_> {
     /// ```
     #[must_use]
     pub fn position_before(&self, topic: TopicId, count: u64) -> Option<Position> {
-        let newest = self.position(topic)?;
-        let start = self.core.topics.history_start(topic.0, self.core.now())?;
+        let past = Past::of(&self.core.topics, topic.0)?;
+        let (newest, start) = (past.newest(), past.start(self.core.now()));
         let offset = newest.offset().saturating_sub(count).max(start - 1);
         Some(Position::new(newest.epoch(), offset))
     }
@@ -170,33 +160,8 @@ impl Context<'_> {
             Bound::Excluded(end) => *end,
             Bound::Unbounded => u64::MAX,
         };
-        let messages = self.core.topics.history(topic.0, first..end, self.core.now());
+        let (past, now) = (Past::of(&self.core.topics, topic.0), self.core.now());
+        let messages = past.map(|past| past.messages(first..end, now)).into_iter().flatten();
         messages.map(|(position, message)| HistoryMessage { position, message })
-    }
-}
-
-impl<S, R: Reactor> EventLoop<S, R> {
-    /// Resumes subscriptions, calls `on_resumed` for them, and begins to send what they missed.
-    #[inline(never)]
-    pub(crate) fn resume_subscriptions(&mut self, state: &mut S) {
-        // What a former subscription has missed may come now.
-        self.call_on_gap(state);
-        for _ in 0..self.core.requests.resumes() {
-            let Some(Resume { conn, topic, behind }) = self.core.requests.next_resume() else {
-                return;
-            };
-            if !self.core.sockets.is_open(conn) {
-                continue;
-            }
-            let now = self.core.now();
-            let Some(resumption) = self.core.topics.resume(conn, topic, behind, now) else {
-                continue;
-            };
-            self.call(conn, HandlerCall::Resumed, |handler, conn| {
-                handler.on_resumed(conn, TopicId(topic), resumption, state);
-            });
-            self.core.topics.replay(conn, topic, behind);
-            self.core.erased().catch_up(conn);
-        }
     }
 }

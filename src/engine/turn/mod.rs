@@ -19,6 +19,7 @@ pub(crate) mod opening;
 pub(crate) mod places;
 pub(crate) mod read;
 pub(crate) mod requests;
+mod resuming;
 pub(crate) mod room;
 pub(crate) mod serve_requests;
 pub(crate) mod shutdown;

@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use crate::engine::broadcast::resume::Resume;
 use crate::engine::http::pending::Given;
 use crate::slots::Key;
+use crate::topics::Position;
 
 /// Requests that wait for the end of the turn.
 #[derive(Debug, Default)]
@@ -20,6 +20,15 @@ pub(crate) struct Requests {
     resumes: VecDeque<Resume>,
     /// Slots of endpoints that nothing uses any more.
     unused_endpoints: Vec<usize>,
+}
+
+/// A subscription to be resumed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Resume {
+    pub(crate) conn: Key,
+    pub(crate) topic: Key,
+    /// The position of the last message that the client has.
+    pub(crate) behind: Position,
 }
 
 /// A connection to be dialled.

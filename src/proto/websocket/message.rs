@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{FrameHeader, OpCode, Payload, write_frame};
+use super::{FrameHeader, OpCode, Payload, Role, write_frame};
 use crate::proto::deflate::{CompressibleFrames, CompressionCache};
 
 /// A whole message, borrowed. A handler receives it, and can send it.
@@ -44,6 +44,16 @@ impl<'a> Message<'a> {
     #[must_use]
     pub const fn is_empty(self) -> bool {
         self.as_bytes().is_empty()
+    }
+
+    /// The message of a whole frame, unmasked and not compressed, as a server writes it.
+    pub(crate) fn of_frame(frame: &'a [u8]) -> Option<Self> {
+        let (header, len) = FrameHeader::parse(frame, Role::Client).ok()??;
+        let payload = &frame[len..];
+        match header.opcode {
+            OpCode::Text => std::str::from_utf8(payload).ok().map(Self::Text),
+            _ => Some(Self::Binary(payload)),
+        }
     }
 
     pub(crate) const fn opcode(self) -> OpCode {

@@ -50,7 +50,7 @@ fn many(topics: &mut Topics, count: usize) -> Vec<Key> {
 
 #[test]
 fn catching_up_takes_steps_for_what_is_handed_over_not_for_what_waits() {
-    let mut topics = Topics::new(WIDE);
+    let mut topics = Topics::new(WIDE, TopicConfigs::default(), 0);
     let conn = Slots::with_capacity(1).insert(());
     let rooms = many(&mut topics, 4);
     for room in &rooms {
@@ -80,7 +80,7 @@ fn catching_up_takes_steps_for_what_is_handed_over_not_for_what_waits() {
 
 #[test]
 fn delivering_pending_broadcasts_lists_at_most_a_window() {
-    let mut topics = Topics::new(WIDE);
+    let mut topics = Topics::new(WIDE, TopicConfigs::default(), 0);
     let conn = Slots::with_capacity(1).insert(());
     let room = topics.topic("room").unwrap();
     topics.subscribe(conn, room, OverflowPolicy::DropOldest).unwrap();
@@ -98,7 +98,7 @@ fn delivering_pending_broadcasts_lists_at_most_a_window() {
 #[test]
 fn removing_topics_takes_steps_for_each_not_for_all() {
     const ROOMS: usize = 20_000;
-    let mut topics = Topics::new(WIDE);
+    let mut topics = Topics::new(WIDE, TopicConfigs::default(), 0);
     let conn = Slots::with_capacity(1).insert(());
     let rooms = many(&mut topics, ROOMS);
     for room in &rooms {
@@ -120,7 +120,7 @@ fn removing_topics_takes_steps_for_each_not_for_all() {
 
 #[test]
 fn making_and_removing_a_topic_again_and_again_leaves_nothing() {
-    let mut topics = Topics::new(WIDE);
+    let mut topics = Topics::new(WIDE, TopicConfigs::default(), 0);
     let conn = Slots::with_capacity(1).insert(());
     for _ in 0..10_000 {
         let room = topics.topic("room").unwrap();
@@ -137,7 +137,7 @@ fn making_and_removing_a_topic_again_and_again_leaves_nothing() {
 #[test]
 fn memory_for_many_subscribers_is_returned() {
     const CONNECTIONS: usize = 500;
-    let mut topics = Topics::new(WIDE);
+    let mut topics = Topics::new(WIDE, TopicConfigs::default(), 0);
     let mut slots = Slots::with_capacity(0);
     let conns: Vec<_> = (0..CONNECTIONS).map(|_| slots.insert(())).collect();
     let rooms = many(&mut topics, 100);
@@ -171,7 +171,8 @@ fn memory_for_many_subscribers_is_returned() {
 
 #[test]
 fn all_topics_together_hold_no_more_than_they_may_and_the_oldest_goes_first() {
-    let mut topics = Topics::new(TopicLimits { bytes: 100_000, ..WIDE });
+    let mut topics =
+        Topics::new(TopicLimits { bytes: 100_000, ..WIDE }, TopicConfigs::default(), 0);
     let conn = Slots::with_capacity(1).insert(());
     let rooms = many(&mut topics, 100);
     for room in &rooms {
@@ -201,7 +202,7 @@ fn all_topics_together_hold_no_more_than_they_may_and_the_oldest_goes_first() {
 
 #[test]
 fn what_topics_keep_for_their_next_broadcast_is_in_no_other_topics_way() {
-    let mut topics = Topics::new(TopicLimits { bytes: 20_000, ..WIDE });
+    let mut topics = Topics::new(TopicLimits { bytes: 20_000, ..WIDE }, TopicConfigs::default(), 0);
     let conn = Slots::with_capacity(1).insert(());
     for (number, room) in many(&mut topics, 1_000).into_iter().enumerate() {
         topics.subscribe(conn, room, OverflowPolicy::Close).unwrap();
@@ -213,7 +214,7 @@ fn what_topics_keep_for_their_next_broadcast_is_in_no_other_topics_way() {
 
 #[test]
 fn a_broadcast_for_which_there_is_no_memory_is_refused_and_costs_nothing_else() {
-    let mut topics = Topics::new(TopicLimits { bytes: 20_000, ..WIDE });
+    let mut topics = Topics::new(TopicLimits { bytes: 20_000, ..WIDE }, TopicConfigs::default(), 0);
     let conn = Slots::with_capacity(1).insert(());
     let rooms = many(&mut topics, 3);
     for room in &rooms {
@@ -241,7 +242,7 @@ fn a_broadcast_for_which_there_is_no_memory_is_refused_and_costs_nothing_else() 
 
 #[test]
 fn what_is_kept_is_kept_without_the_memory_that_it_lay_in() {
-    let mut topics = Topics::new(WIDE);
+    let mut topics = Topics::new(WIDE, TopicConfigs::default(), 0);
     let conn = Slots::with_capacity(1).insert(());
     for room in many(&mut topics, 50) {
         topics.subscribe(conn, room, OverflowPolicy::KeepLatest).unwrap();

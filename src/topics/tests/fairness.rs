@@ -52,7 +52,7 @@ struct World {
 impl World {
     /// The reader follows the values of so many topics.
     fn new(count: usize, len: fn(u8) -> usize) -> Self {
-        let mut topics = Topics::new(WIDE);
+        let mut topics = Topics::new(WIDE, TopicConfigs::default(), 0);
         let conn = Slots::with_capacity(1).insert(());
         let made: Vec<_> = NAMES[..count].iter().map(|it| topics.topic(it).unwrap()).collect();
         for topic in &made {

@@ -170,7 +170,7 @@ struct World {
 
 impl World {
     fn new(limits: TopicLimits, tight: bool) -> Self {
-        let mut topics = Topics::new(limits);
+        let mut topics = Topics::new(limits, TopicConfigs::default(), 0);
         let mut keys = Slots::with_capacity(CONNECTIONS);
         let made = NAMES[..TOPICS].iter().map(|name| topics.topic(name).unwrap()).collect();
         let conn = |_| Conn::new(keys.insert(()), Time::BEGINNING);

@@ -157,7 +157,7 @@ impl Model {
         let mut keys = Slots::with_capacity(CONNECTIONS);
         let connections = (0..CONNECTIONS).map(|_| Connection::new(keys.insert(()))).collect();
         Self {
-            topics: Topics::new(limits).with_histories(histories(), 7),
+            topics: Topics::new(limits, configs(), 7),
             keys,
             connections,
             made: [None; NAMES.len()],
@@ -292,7 +292,7 @@ impl Model {
         match (self.topics.broadcast(key, message.into(), left_out), waiting) {
             (Ok(()), Some(waiting)) => {
                 let subscribed =
-                    self.subscribers(topic) > 0 || histories().of(NAMES[topic]).is_some();
+                    self.subscribers(topic) > 0 || configs().of(NAMES[topic]).history.is_some();
                 assert!(!subscribed || waiting == 0 || waiting + message.len() <= LIMITS.backlog);
             }
             (Err(TopicError::Limit), Some(waiting)) => {
@@ -358,14 +358,14 @@ impl Model {
             Ok(())
         };
         let (conn, key) = (connection.key, self.key(topic));
-        assert_eq!(self.topics.await_resume(conn, key, policy), expected);
+        assert_eq!(Resuming(&mut self.topics).await_resume(conn, key, policy), expected);
     }
 
     fn resume(&mut self, conn: usize, topic: usize, from: From) {
         // What a former subscription has missed may come now.
         self.report_gaps();
         let key = self.key(topic);
-        let newest = self.topics.newest(key).unwrap_or(Position::new(0, 0));
+        let newest = Past::of(&self.topics, key).map_or(Position::new(0, 0), Past::newest);
         let behind = match from {
             From::Behind(count) => newest.offset().checked_sub(count),
             From::Ahead(count) => Some(newest.offset() + 1 + count),
@@ -375,8 +375,9 @@ impl Model {
         let epoch = newest.epoch() ^ u64::from(from == From::AnotherEpoch);
         let connection = &mut self.connections[conn];
         let position = Position::new(epoch, offset);
-        let resumed = self.topics.resume(connection.key, key, position, Time::BEGINNING);
-        self.topics.replay(connection.key, key, position);
+        let resumed =
+            Resuming(&mut self.topics).resume(connection.key, key, position, Time::BEGINNING);
+        Resuming(&mut self.topics).replay(connection.key, key, position);
         let is_awaited = connection.awaiting.remove(&topic);
         assert_eq!(resumed.is_some(), is_awaited);
         let start = self.history_start(topic);
@@ -412,7 +413,7 @@ impl Model {
     fn history_start(&self, topic: usize) -> u64 {
         let key = self.key(topic);
         let next = self.broadcasts.get(&key).map_or(0, |it| *it) + 1;
-        if histories().of(NAMES[topic]).is_none() {
+        if configs().of(NAMES[topic]).history.is_none() {
             return next;
         }
         let past = self.past.get(&key).map_or(&[][..], |past| past);

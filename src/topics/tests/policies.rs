@@ -44,7 +44,7 @@ struct Bench {
 
 impl Bench {
     fn new(policies: &[OverflowPolicy]) -> Self {
-        let mut topics = Topics::new(LIMITS);
+        let mut topics = Topics::new(LIMITS, TopicConfigs::default(), 0);
         let conn = Slots::with_capacity(1).insert(());
         let keys: Vec<_> =
             NAMES.iter().zip(policies).map(|(name, _)| topics.topic(name).unwrap()).collect();

@@ -1,0 +1,35 @@
+//! Resumes subscriptions of clients that come back.
+
+use crate::engine::event_loop::EventLoop;
+use crate::engine::ids::TopicId;
+use crate::engine::turn::calls::HandlerCall;
+use crate::engine::turn::requests::Resume;
+use crate::reactor::Reactor;
+use crate::topics::Resuming;
+
+impl<S, R: Reactor> EventLoop<S, R> {
+    /// Resumes subscriptions, calls `on_resumed` for them, and begins to send what they missed.
+    #[inline(never)]
+    pub(crate) fn resume_subscriptions(&mut self, state: &mut S) {
+        // What a former subscription has missed may come now.
+        self.call_on_gap(state);
+        for _ in 0..self.core.requests.resumes() {
+            let Some(Resume { conn, topic, behind }) = self.core.requests.next_resume() else {
+                return;
+            };
+            if !self.core.sockets.is_open(conn) {
+                continue;
+            }
+            let now = self.core.now();
+            let Some(resumption) = Resuming(&mut self.core.topics).resume(conn, topic, behind, now)
+            else {
+                continue;
+            };
+            self.call(conn, HandlerCall::Resumed, |handler, conn| {
+                handler.on_resumed(conn, TopicId(topic), resumption, state);
+            });
+            Resuming(&mut self.core.topics).replay(conn, topic, behind);
+            self.core.erased().catch_up(conn);
+        }
+    }
+}

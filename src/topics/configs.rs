@@ -1,0 +1,155 @@
+//! How topics are configured, by patterns of their names.
+
+use std::fmt;
+
+use super::history::History;
+
+/// How the topics of a name are kept. Nothing is, by default: a topic forwards its messages, and
+/// forgets them.
+///
+/// ```
+/// use eventwire::{Config, History, TopicConfig};
+///
+/// let config = Config::default()
+///     .topics("room/*", TopicConfig::default().history(History::of(100)))
+///     .topics("price/*", TopicConfig::default().history(History::latest()));
+/// # let _ = config;
+/// ```
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct TopicConfig {
+    pub(super) history: Option<History>,
+}
+
+impl TopicConfig {
+    /// Keeps messages in memory, for clients that come back
+    /// ([`Connection::subscribe_from`](crate::Connection::subscribe_from)) and for handlers
+    /// ([`Context::history`](crate::Context::history)). Default: none.
+    #[must_use]
+    pub const fn history(mut self, history: History) -> Self {
+        self.history = Some(history);
+        self
+    }
+}
+
+/// The configurations of a loop's topics.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct TopicConfigs(Vec<(NamePattern, TopicConfig)>);
+
+/// A name, or the beginning of names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct NamePattern {
+    text: Box<str>,
+    is_prefix: bool,
+}
+
+/// Why the configuration of topics is refused.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum InvalidTopicConfig {
+    /// An asterisk stands in a pattern at another place than the end.
+    Pattern(String),
+    /// The pattern was configured before.
+    Taken(String),
+    /// A history for this pattern keeps no messages, no bytes, or none for any time.
+    Empty(String),
+}
+
+impl fmt::Display for InvalidTopicConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pattern(pattern) => write!(f, "an asterisk is not at the end of {pattern:?}"),
+            Self::Taken(pattern) => write!(f, "{pattern:?} is configured twice"),
+            Self::Empty(pattern) => write!(f, "a history for {pattern:?} keeps nothing"),
+        }
+    }
+}
+
+impl std::error::Error for InvalidTopicConfig {}
+
+impl TopicConfigs {
+    /// The configurations with these patterns.
+    pub(crate) fn new(given: &[(String, TopicConfig)]) -> Result<Self, InvalidTopicConfig> {
+        let mut configs = Self::default();
+        for (pattern, config) in given {
+            configs.add(pattern, config.clone())?;
+        }
+        Ok(configs)
+    }
+
+    /// Adds a configuration for the topics whose names match a pattern.
+    pub(super) fn add(
+        &mut self,
+        pattern: &str,
+        config: TopicConfig,
+    ) -> Result<(), InvalidTopicConfig> {
+        let (text, is_prefix) = match pattern.strip_suffix('*') {
+            Some(prefix) => (prefix, true),
+            None => (pattern, false),
+        };
+        if text.contains('*') {
+            return Err(InvalidTopicConfig::Pattern(pattern.to_owned()));
+        }
+        if config.history.is_some_and(|history| history.is_empty()) {
+            return Err(InvalidTopicConfig::Empty(pattern.to_owned()));
+        }
+        let name = NamePattern { text: text.into(), is_prefix };
+        if self.0.iter().any(|(other, _)| *other == name) {
+            return Err(InvalidTopicConfig::Taken(pattern.to_owned()));
+        }
+        self.0.push((name, config));
+        // The most specific one first.
+        self.0.sort_by_key(|(name, _)| (name.is_prefix, std::cmp::Reverse(name.text.len())));
+        Ok(())
+    }
+
+    /// The configuration of the topic with that name.
+    pub(super) fn of(&self, name: &str) -> TopicConfig {
+        let found = self.0.iter().find(|(pattern, _)| match pattern.is_prefix {
+            true => name.starts_with(&*pattern.text),
+            false => name == &*pattern.text,
+        });
+        found.map(|(_, config)| config.clone()).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept(history: History) -> TopicConfig {
+        TopicConfig::default().history(history)
+    }
+
+    #[test]
+    fn the_most_specific_pattern_decides() {
+        let mut configs = TopicConfigs::default();
+        for (number, pattern) in (1..).zip(["*", "a/b", "a/*", "a/b*", "a/bc/*"]) {
+            configs.add(pattern, kept(History::of(number))).unwrap();
+        }
+        for (name, number) in
+            [("", 1), ("b", 1), ("a/b", 2), ("a/c", 3), ("a/b/c", 4), ("a/bc", 4), ("a/bc/", 5)]
+        {
+            assert_eq!(configs.of(name), kept(History::of(number)), "{name:?}");
+        }
+        assert_eq!(TopicConfigs::default().of("a"), TopicConfig::default());
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused() {
+        let mut configs = TopicConfigs::default();
+        let one = History::of(1);
+        configs.add("a*", kept(one)).unwrap();
+        configs.add("a", kept(one)).unwrap();
+        for (pattern, history, error) in [
+            ("a*b", one, InvalidTopicConfig::Pattern("a*b".to_owned())),
+            ("a**", one, InvalidTopicConfig::Pattern("a**".to_owned())),
+            ("a*", one, InvalidTopicConfig::Taken("a*".to_owned())),
+            ("b", History::of(0), InvalidTopicConfig::Empty("b".to_owned())),
+            ("b", one.bytes(0), InvalidTopicConfig::Empty("b".to_owned())),
+            ("b", one.age(std::time::Duration::ZERO), InvalidTopicConfig::Empty("b".to_owned())),
+        ] {
+            assert_eq!(configs.add(pattern, kept(history)), Err(error), "{pattern}");
+        }
+    }
+}
