@@ -439,6 +439,7 @@ mod config;
 mod engine;
 mod error;
 mod histogram;
+pub mod journal;
 mod logging;
 mod net;
 mod overflow;
@@ -488,7 +489,9 @@ pub use rates::{LimitKind, LimitScope, OnExcess, Rate, RateLimits};
 pub use reactor::{TlsClient, TlsError, TlsServer};
 pub use tags::{Tag, TagError};
 pub use time::Time;
-pub use topics::{History, InvalidPosition, InvalidTopicConfig, Position, Resumption, TopicConfig};
+pub use topics::{
+    Durability, History, InvalidPosition, InvalidTopicConfig, Position, Resumption, TopicConfig,
+};
 
 #[doc = include_str!("cookbook.md")]
 pub mod cookbook {}

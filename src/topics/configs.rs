@@ -19,6 +19,22 @@ use super::history::History;
 #[non_exhaustive]
 pub struct TopicConfig {
     pub(super) history: Option<History>,
+    durability: Option<Durability>,
+    stored: Option<History>,
+}
+
+/// When the messages of a durable topic are delivered. Its messages are stored by the loop's
+/// [journal](crate::journal).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Durability {
+    /// After they were committed, and that was synchronised: what a client has got survives a crash
+    /// of the program, of the system, and a loss of power. The topic's positions survive, too.
+    CommitFirst,
+    /// At once, and they are stored a moment later. A crash loses the messages of that moment, so
+    /// that the topic has a new epoch after it: no client recovers what may be incomplete. Positions
+    /// survive an orderly end.
+    DeliverFirst,
 }
 
 impl TopicConfig {
@@ -28,6 +44,23 @@ impl TopicConfig {
     #[must_use]
     pub const fn history(mut self, history: History) -> Self {
         self.history = Some(history);
+        self
+    }
+
+    /// Stores the messages in the loop's journal, so that positions and the history survive a
+    /// restart. Default: they are not stored. A durable topic needs a
+    /// [history](Self::history) in memory.
+    #[must_use]
+    pub const fn durable(mut self, durability: Durability) -> Self {
+        self.durability = Some(durability);
+        self
+    }
+
+    /// How much of a durable topic the journal keeps. Default: as much as the history in memory. An
+    /// age counts by the system's clock here, because it goes on while the program does not run.
+    #[must_use]
+    pub const fn stored(mut self, history: History) -> Self {
+        self.stored = Some(history);
         self
     }
 }
@@ -53,6 +86,10 @@ pub enum InvalidTopicConfig {
     Taken(String),
     /// A history for this pattern keeps no messages, no bytes, or none for any time.
     Empty(String),
+    /// The topics of this pattern are durable and have no history in memory.
+    NoHistory(String),
+    /// The journal is to keep messages of topics that are not durable.
+    NotDurable(String),
 }
 
 impl fmt::Display for InvalidTopicConfig {
@@ -61,6 +98,12 @@ impl fmt::Display for InvalidTopicConfig {
             Self::Pattern(pattern) => write!(f, "an asterisk is not at the end of {pattern:?}"),
             Self::Taken(pattern) => write!(f, "{pattern:?} is configured twice"),
             Self::Empty(pattern) => write!(f, "a history for {pattern:?} keeps nothing"),
+            Self::NoHistory(pattern) => {
+                write!(f, "topics {pattern:?} are durable and have no history")
+            }
+            Self::NotDurable(pattern) => {
+                write!(f, "topics {pattern:?} are not durable, so nothing of them is stored")
+            }
         }
     }
 }
@@ -90,8 +133,18 @@ impl TopicConfigs {
         if text.contains('*') {
             return Err(InvalidTopicConfig::Pattern(pattern.to_owned()));
         }
-        if config.history.is_some_and(|history| history.is_empty()) {
-            return Err(InvalidTopicConfig::Empty(pattern.to_owned()));
+        let TopicConfig { history, durability, stored } = &config;
+        let refused = if [history, stored].into_iter().flatten().any(History::is_empty) {
+            Some(InvalidTopicConfig::Empty as fn(_) -> _)
+        } else if durability.is_some() && history.is_none() {
+            Some(InvalidTopicConfig::NoHistory as fn(_) -> _)
+        } else if stored.is_some() && durability.is_none() {
+            Some(InvalidTopicConfig::NotDurable as fn(_) -> _)
+        } else {
+            None
+        };
+        if let Some(refused) = refused {
+            return Err(refused(pattern.to_owned()));
         }
         let name = NamePattern { text: text.into(), is_prefix };
         if self.0.iter().any(|(other, _)| *other == name) {

@@ -74,8 +74,22 @@ impl History {
         count.saturating_sub(self.messages) + 1
     }
 
-    pub(super) const fn bytes_max(&self) -> usize {
+    /// The most messages that are kept.
+    #[must_use]
+    pub const fn messages_max(&self) -> u64 {
+        self.messages
+    }
+
+    /// The most bytes that are kept.
+    #[must_use]
+    pub const fn bytes_max(&self) -> usize {
         self.bytes
+    }
+
+    /// How long a message is kept.
+    #[must_use]
+    pub const fn age_max(&self) -> Duration {
+        self.age
     }
 
     /// Whether a message of that time is kept.

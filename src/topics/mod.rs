@@ -120,7 +120,7 @@ mod walks;
 pub(crate) use self::all_topics::Topics;
 pub(crate) use self::batch::{Frames, Run, Source};
 pub(crate) use self::configs::TopicConfigs;
-pub use self::configs::{InvalidTopicConfig, TopicConfig};
+pub use self::configs::{Durability, InvalidTopicConfig, TopicConfig};
 pub(crate) use self::delivery::Delivery;
 pub(crate) use self::gaps::MissedRange;
 pub use self::history::History;

@@ -46,6 +46,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "proto::Payload",
         ],
     ),
+    ("journal", &["topics::Durability", "topics::History"]),
     ("tags", &["slots"]),
     ("rates", &["slots", "time"]),
     ("reactor", &["time"]),
