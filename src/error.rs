@@ -1,5 +1,6 @@
 use std::{fmt, io};
 
+use crate::journal::StorageError;
 use crate::proto::handshake::UrlError;
 use crate::proto::http::{CorsError, InvalidHeader, InvalidRoute};
 use crate::queue::PublishError;
@@ -48,6 +49,13 @@ pub enum Error {
     TopicConfig(InvalidTopicConfig),
     /// A configuration for pages of other origins is invalid.
     Cors(CorsError),
+    /// The journal cannot be used.
+    Journal(StorageError),
+    /// The topic is [durable](crate::TopicConfig::durable), and the loop has no
+    /// [journal](crate::EventLoop::journal).
+    NoJournal,
+    /// The loop has a journal.
+    HasJournal,
     /// A topic's name is longer than 256 bytes, or there are as many topics as
     /// [`Config::max_topics`](crate::Config::max_topics) allows.
     TopicLimit,
@@ -85,6 +93,9 @@ impl fmt::Display for Error {
             Self::InvalidRoute(error) => error.fmt(f),
             Self::TopicConfig(error) => error.fmt(f),
             Self::Cors(error) => error.fmt(f),
+            Self::Journal(error) => error.fmt(f),
+            Self::NoJournal => f.write_str("the topic is durable, and the loop has no journal"),
+            Self::HasJournal => f.write_str("the loop has a journal"),
             Self::TopicLimit => f.write_str("topic name too long, or too many topics"),
             Self::ConnectionLimit => f.write_str("too many connections"),
             Self::UnknownEndpoint => f.write_str("there is no such endpoint"),
@@ -110,7 +121,10 @@ impl std::error::Error for Error {
             Self::InvalidRoute(error) => Some(error),
             Self::TopicConfig(error) => Some(error),
             Self::Cors(error) => Some(error),
+            Self::Journal(error) => Some(error),
             Self::TopicLimit
+            | Self::NoJournal
+            | Self::HasJournal
             | Self::ConnectionLimit
             | Self::UnknownEndpoint
             | Self::WrongEndpoint
@@ -141,6 +155,12 @@ impl From<InvalidRoute> for Error {
 impl From<InvalidTopicConfig> for Error {
     fn from(error: InvalidTopicConfig) -> Self {
         Self::TopicConfig(error)
+    }
+}
+
+impl From<StorageError> for Error {
+    fn from(error: StorageError) -> Self {
+        Self::Journal(error)
     }
 }
 

@@ -461,9 +461,10 @@ pub use config::{
 #[doc(hidden)]
 pub use engine::kind as route_kind;
 pub use engine::{
-    Answer, Connection, ConnectionEntry, ConnectionId, ConnectionMap, Context, EndpointId,
-    EventHandler, EventLoop, EventStream, Gap, HandlerCall, HistoryMessage, Hold, HttpHandler,
-    IntoRoutes, JobPanicked, Later, LinkId, ListenerId, LoopHandle, OnMessage, Publisher,
+    Answer, CommitError, Connection, ConnectionEntry, ConnectionId, ConnectionMap, Context,
+    DurableMessage, EndpointId, EventHandler, EventLoop, EventStream, Gap, HandlerCall,
+    HistoryMessage, Hold, HttpHandler, IntoRoutes, JobPanicked, Journal, JournalConfig,
+    JournalFailed, Later, LinkId, ListenerId, LoopHandle, NotStored, OnMessage, Publisher,
     RecvError, RequestId, RespondError, Responder, Routes, RunEnd, RunSummary, SlowCall, Stats,
     StreamAddress, StreamHandler, StreamedResponse, Subscriber, TimerId, TopicChanged, TopicId,
     TopicStats, TryRecvError, Upgrade, WebSocketHandler, Workers, on_message,

@@ -6,6 +6,7 @@ use crate::engine::connection_map::ConnectionMap;
 use crate::engine::endpoints::Endpoints;
 use crate::engine::handle::LoopHandle;
 use crate::engine::http::pending::PendingRequests;
+use crate::engine::journal::waiting::Journaling;
 use crate::engine::rates::limiter::Limiter;
 use crate::engine::server::open_listeners::OpenListeners;
 use crate::engine::turn::ending::Ending;
@@ -26,6 +27,7 @@ pub(crate) struct Core<T: ?Sized> {
     pub(crate) tags: Tags,
     /// Of the connections that have a maximum age.
     pub(crate) ages: Ages,
+    pub(crate) journal: Journaling,
     pub(crate) events: LocalEvents,
     pub(crate) ending: Ending,
     /// Of the connections that have agreed on one.

@@ -7,6 +7,7 @@ use slab::Slab;
 use crate::config::Config;
 use crate::engine::attachments::Attachments;
 use crate::engine::broadcast::order::serve_ticks;
+use crate::engine::broadcast::topics::topic_error;
 use crate::engine::bus::events::{Events, GROUP_BUDGET, TURN_BUDGET};
 use crate::engine::bus::inboxes::Inboxes;
 use crate::engine::client::dialer::Dialer;
@@ -20,6 +21,7 @@ use crate::engine::handle::{LoopHandle, News, Shared};
 use crate::engine::http::pending::PendingRequests;
 use crate::engine::http::router::Routers;
 use crate::engine::ids::TopicId;
+use crate::engine::journal::waiting::Journaling;
 use crate::engine::rates::limiter::Limiter;
 use crate::engine::rates::limiting::Limiting;
 use crate::engine::server::open_listeners::OpenListeners;
@@ -139,6 +141,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             topics: Topics::new(config.topics, configs, u64::from_ne_bytes(seed)),
             tags: Tags::new(config.tags),
             ages: Ages::new(),
+            journal: Journaling::default(),
             events: LocalEvents::new(config.inbox, config.timers),
             ending: Ending::new(),
             subprotocols: ConnectionMap::new(),
@@ -187,7 +190,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
     /// [`Error::TopicLimit`] if the name is longer, or there are
     /// [`Config::max_topics`] topics.
     pub fn topic(&mut self, name: &str) -> Result<TopicId, Error> {
-        self.core.topics.topic(name).map(TopicId).map_err(|_| Error::TopicLimit)
+        self.core.topics.topic(name).map(TopicId).map_err(topic_error)
     }
 
     /// How many connections there are, including those that are being opened or closed.

@@ -69,6 +69,10 @@ impl Shared {
 }
 
 impl LoopHandle {
+    pub(crate) fn meters(&self) -> &Meters {
+        &self.meters
+    }
+
     pub(crate) fn new(shared: Arc<Shared>, meters: Arc<Meters>, waker: impl Wake) -> Self {
         // A wake fails only if the loop is gone. Then there is nobody to report it to.
         let wake = Arc::new(move || drop(waker.wake()));

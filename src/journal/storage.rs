@@ -6,7 +6,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::topics::{Durability, History};
+use crate::proto::Message;
+#[cfg(doc)]
+use crate::topics::Durability;
+use crate::topics::TopicStorage;
 
 /// A place where a journal stores the messages of durable topics: `Sqlite`, or an application's
 /// own. The journal calls it on one thread, one call at a time.
@@ -46,17 +49,6 @@ pub trait Storage: Send + 'static {
     fn close(&mut self) -> Result<(), StorageError>;
 }
 
-/// How a topic is stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TopicStorage {
-    /// When its messages are delivered.
-    pub durability: Durability,
-    /// How much of it is kept.
-    pub kept: History,
-    /// How much of what is kept is loaded: the newest messages, up to its numbers and bytes.
-    pub loaded: History,
-}
-
 /// A topic that was stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredTopic {
@@ -81,12 +73,34 @@ pub enum StoredMessage {
     Binary(Bytes),
 }
 
+impl From<Message<'_>> for StoredMessage {
+    fn from(message: Message<'_>) -> Self {
+        let payload = Bytes::copy_from_slice(message.as_bytes());
+        match message {
+            Message::Text(_) => Self::Text(payload),
+            Message::Binary(_) => Self::Binary(payload),
+        }
+    }
+}
+
 impl StoredMessage {
     /// The payload of either kind.
     #[must_use]
     pub const fn payload(&self) -> &Bytes {
         match self {
             Self::Text(payload) | Self::Binary(payload) => payload,
+        }
+    }
+
+    /// The message. Text that is not UTF-8 is a binary message.
+    #[must_use]
+    pub fn message(&self) -> Message<'_> {
+        match self {
+            Self::Text(text) => match std::str::from_utf8(text) {
+                Ok(text) => Message::Text(text),
+                Err(_) => Message::Binary(text),
+            },
+            Self::Binary(bytes) => Message::Binary(bytes),
         }
     }
 }

@@ -209,6 +209,11 @@ impl<J> JobQueue<J> {
         state & ABANDONED != 0 && state & COUNT == 0
     }
 
+    /// Whether no job is accepted any more.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.in_hand.load(Ordering::Acquire) & CLOSED != 0
+    }
+
     /// Accepts no further job, and drops those that no worker has taken. Returns how many were in
     /// hand: every accepted job that was not finished.
     pub(crate) fn close(&self) -> usize {

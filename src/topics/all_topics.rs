@@ -21,9 +21,11 @@ use crate::slots::Key;
 pub(crate) struct Topics {
     /// Ordered, not hashed: peers choose names, and no choice of names makes a tree slow.
     names: BTreeMap<Box<str>, Key>,
-    configs: TopicConfigs,
+    pub(super) configs: TopicConfigs,
     /// Where the next epoch comes from.
-    seed: u64,
+    pub(super) seed: u64,
+    /// Durable topics can be made.
+    pub(super) has_journal: bool,
     pub(super) registry: Registry,
     pub(super) active: ActiveTopics,
     pub(super) changes: Changes,
@@ -43,6 +45,7 @@ impl Topics {
             names: BTreeMap::new(),
             configs,
             seed,
+            has_journal: false,
             registry: Registry::new(),
             active: ActiveTopics::default(),
             changes: Changes::default(),
@@ -63,9 +66,11 @@ impl Topics {
         if name.len() > NAME_BYTES_MAX || topics.len() >= self.limits.topics {
             return Err(TopicError::Limit);
         }
-        // SplitMix64: no two of a loop's topics have the same epoch.
-        self.seed = self.seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let topic = topics.insert(Topic::new(name, mixed(self.seed), &self.configs.of(name)));
+        let config = self.configs.of(name);
+        if config.storage().is_some() && !self.has_journal {
+            return Err(TopicError::NoJournal);
+        }
+        let topic = topics.insert(Topic::new(name, next_epoch(&mut self.seed), &config));
         self.names.insert(name.into(), topic);
         Ok(topic)
     }
@@ -169,6 +174,12 @@ impl Topics {
     pub(crate) fn report_changes(&mut self, report: impl FnMut(Key, bool) -> bool) {
         self.changes.report(&mut self.registry.topics, report);
     }
+}
+
+/// A further epoch: no two of a loop are the same (`SplitMix64`).
+pub(super) const fn next_epoch(seed: &mut u64) -> u64 {
+    *seed = seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    mixed(*seed)
 }
 
 /// The output function of `SplitMix64`, which maps different numbers to different ones.

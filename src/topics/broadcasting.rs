@@ -29,18 +29,36 @@ impl Topics {
         outgoing: Outgoing<'_>,
         except: Option<Key>,
     ) -> Result<(), TopicError> {
-        let (message, may_compress) = (outgoing.message(), outgoing.may_compress());
         if !message_key.is_empty() {
             self.conflation().begin(key, message_key)?;
         }
         let Self { registry, memory, limits, .. } = self;
-        let admission = admit(registry, memory, key, message.len(), limits.backlog);
+        let admission = admit(registry, memory, key, outgoing.message().len(), limits.backlog);
         let topic = registry.topics.get_mut(key).ok_or(TopicError::Gone)?;
         if admission.is_err() {
             topic.counters.refused += 1;
             registry.totals.refused += 1;
         }
         let grows = admission?;
+        if topic.durable.is_some() {
+            return Err(TopicError::Durable);
+        }
+        self.append(key, message_key, outgoing, except, grows)
+    }
+
+    /// The same for a message that was admitted.
+    #[inline]
+    pub(super) fn append(
+        &mut self,
+        key: Key,
+        message_key: &str,
+        outgoing: Outgoing<'_>,
+        except: Option<Key>,
+        grows: bool,
+    ) -> Result<(), TopicError> {
+        let (message, may_compress) = (outgoing.message(), outgoing.may_compress());
+        let Self { registry, memory, .. } = self;
+        let topic = registry.topics.get_mut(key).ok_or(TopicError::Gone)?;
         registry.sequence += 1;
         topic.broadcasts += 1;
         if topic.subscribers.is_empty() && topic.history.is_none() {

@@ -56,6 +56,12 @@ impl TopicConfig {
         self
     }
 
+    /// How the topics are stored, if they are durable.
+    pub(super) fn storage(&self) -> Option<TopicStorage> {
+        let (durability, loaded) = self.durability.zip(self.history)?;
+        Some(TopicStorage { durability, kept: self.stored.unwrap_or(loaded), loaded })
+    }
+
     /// How much of a durable topic the journal keeps. Default: as much as the history in memory. An
     /// age counts by the system's clock here, because it goes on while the program does not run.
     #[must_use]
@@ -63,6 +69,17 @@ impl TopicConfig {
         self.stored = Some(history);
         self
     }
+}
+
+/// How a durable topic is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TopicStorage {
+    /// When its messages are delivered.
+    pub durability: Durability,
+    /// How much of it is kept.
+    pub kept: History,
+    /// How much of what is kept is loaded: the newest messages, up to its numbers and bytes.
+    pub loaded: History,
 }
 
 /// The configurations of a loop's topics.

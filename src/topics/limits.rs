@@ -29,4 +29,8 @@ pub(crate) enum TopicError {
     Gone,
     /// A limit of [`TopicLimits`] was reached, or the name or key is too long.
     Limit,
+    /// The topic is durable: the journal takes its messages first.
+    Durable,
+    /// The topic is durable, and there is no journal.
+    NoJournal,
 }

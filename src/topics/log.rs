@@ -54,7 +54,7 @@ impl Topic {
         let undelivered = self.sealed.frames.len() + self.open.frames.len();
         let later = self.log_frames - oldest.frames.len() + undelivered;
         let last = oldest.marks.last().map_or(0, |mark| mark.number);
-        last >= history.first_of(self.broadcasts)
+        last >= history.first_of(self.broadcasts).max(self.since)
             && later < history.bytes_max()
             && history.keeps_since(oldest.delivered, now)
     }
@@ -84,7 +84,7 @@ impl Topic {
             bytes += last.end;
             start = first.number;
         }
-        start.max(history.first_of(self.broadcasts))
+        start.max(history.first_of(self.broadcasts)).max(self.since)
     }
 
     /// Drops what only lagging subscribers needed, when there are none any more.

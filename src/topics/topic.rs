@@ -3,12 +3,14 @@
 use std::collections::VecDeque;
 use std::mem::size_of;
 use std::ops::{Range, RangeInclusive};
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
 use super::batch::{Batch, Mark, Run};
 use super::configs::TopicConfig;
 use super::counters::Counters;
+use super::durable::TopicEpoch;
 use super::history::History;
 use super::values::Values;
 use crate::overflow::OverflowPolicy;
@@ -45,8 +47,12 @@ pub(super) struct Topic {
     pub(super) name: Box<str>,
     /// Distinguishes this topic from all others of that name.
     pub(super) epoch: u64,
+    /// The number of the first message that belongs to the epoch.
+    pub(super) since: u64,
     /// What it keeps beside what lagging subscribers need.
     pub(super) history: Option<History>,
+    /// What the journal gets with each message, if the topic is durable.
+    pub(super) durable: Option<Arc<TopicEpoch>>,
     pub(super) subscribers: Vec<Subscriber>,
     /// How many of `subscribers`, from the first on, have got the sealed batch.
     pub(super) cursor: usize,
@@ -156,7 +162,19 @@ pub(super) struct FirstPending {
 
 impl Topic {
     pub(super) fn new(name: &str, epoch: u64, config: &TopicConfig) -> Self {
-        Self { name: name.into(), epoch, history: config.history, ..Self::default() }
+        let durable = config
+            .storage()
+            .map(|storage| Arc::new(TopicEpoch { name: name.into(), epoch, since: 1, storage }));
+        let (name, history) = (name.into(), config.history);
+        Self { name, epoch, since: 1, history, durable, ..Self::default() }
+    }
+
+    /// Lets the journal know a changed epoch.
+    pub(super) fn note_epoch(&mut self) {
+        let (epoch, since) = (self.epoch, self.since);
+        if let Some(durable) = &mut self.durable {
+            *durable = Arc::new(TopicEpoch { epoch, since, ..TopicEpoch::clone(durable) });
+        }
     }
 
     /// Whether there is a batch that was not delivered to all subscribers.

@@ -46,7 +46,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "proto::Payload",
         ],
     ),
-    ("journal", &["topics::Durability", "topics::History"]),
+    ("journal", &["proto::Message", "topics::TopicStorage"]),
     ("tags", &["slots"]),
     ("rates", &["slots", "time"]),
     ("reactor", &["time"]),
@@ -70,6 +70,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "error",
         &[
+            "journal::StorageError",
             "proto::handshake",
             "proto::http",
             "queue::PublishError",
@@ -105,6 +106,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "queue",
             "timers",
             "topics",
+            "journal",
             "tags",
             "rates",
             "reactor",

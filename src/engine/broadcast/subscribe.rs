@@ -188,7 +188,7 @@ impl Connection<'_> {
 /// Why a connection cannot subscribe.
 pub(super) const fn refused(error: TopicError) -> SubscribeError {
     match error {
-        TopicError::Gone => SubscribeError::TopicGone,
         TopicError::Limit => SubscribeError::TooMany,
+        _ => SubscribeError::TopicGone,
     }
 }

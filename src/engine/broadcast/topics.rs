@@ -16,7 +16,7 @@ impl Context<'_> {
     /// [`Error::TopicLimit`] if the name is longer, or there are
     /// [`Config::max_topics`](crate::Config::max_topics) topics.
     pub fn topic(&mut self, name: &str) -> Result<TopicId, Error> {
-        self.core.topics.topic(name).map(TopicId).map_err(|_| Error::TopicLimit)
+        self.core.topics.topic(name).map(TopicId).map_err(topic_error)
     }
 
     /// A topic's name. `None` if it was removed.
@@ -25,8 +25,14 @@ impl Context<'_> {
         self.core.topics.name(topic.0)
     }
 
-    /// Removes a topic. Returns `false` if it was removed before, or has subscribers.
+    /// Removes a topic, with its history. Returns `false` if it was removed before, or has
+    /// subscribers, or is durable and the journal takes no more. A topic of that name that is made
+    /// later has another epoch.
     pub fn remove_topic(&mut self, topic: TopicId) -> bool {
+        let has_subscribers = self.core.topics.members(topic.0).len() > 0;
+        if has_subscribers || !self.core.forget_stored(topic.0) {
+            return false;
+        }
         let is_removed = self.core.topics.remove_topic(topic.0);
         if is_removed {
             self.core.sockets.responses().forget_topic(topic.0);
@@ -43,7 +49,7 @@ impl Context<'_> {
     /// much ([`Config::max_topic_bytes`](crate::Config::max_topic_bytes)): then no subscriber gets
     /// the message, and it has no number.
     pub fn broadcast(&mut self, topic: TopicId, message: impl AsOutgoing) -> SendStatus {
-        broadcast_status(self.core.topics.broadcast(topic.0, message.as_outgoing(), None))
+        broadcast_status(self.core.broadcast(topic.0, "", message.as_outgoing(), None))
     }
 
     /// Sends a message to all connections that are subscribed to a topic except `conn`, usually the
@@ -58,7 +64,7 @@ impl Context<'_> {
         message: impl AsOutgoing,
     ) -> SendStatus {
         let outgoing = message.as_outgoing();
-        broadcast_status(self.core.topics.broadcast(topic.0, outgoing, Some(conn.0)))
+        broadcast_status(self.core.broadcast(topic.0, "", outgoing, Some(conn.0)))
     }
 
     /// Sends a message with a key to all connections that are subscribed to a topic, as
@@ -117,7 +123,7 @@ impl Context<'_> {
         message: impl AsOutgoing,
     ) -> SendStatus {
         let outgoing = message.as_outgoing();
-        broadcast_status(self.core.topics.broadcast_keyed(topic.0, key, outgoing, None))
+        broadcast_status(self.core.broadcast(topic.0, key, outgoing, None))
     }
 
     /// Sends a message with a key to all connections that are subscribed to a topic except `conn`,
@@ -143,7 +149,7 @@ impl Context<'_> {
         message: impl AsOutgoing,
     ) -> SendStatus {
         let outgoing = message.as_outgoing();
-        broadcast_status(self.core.topics.broadcast_keyed(topic.0, key, outgoing, Some(conn.0)))
+        broadcast_status(self.core.broadcast(topic.0, key, outgoing, Some(conn.0)))
     }
 
     /// The number of the last broadcast to a topic, 0 before the first. Each accepted broadcast has
@@ -209,10 +215,18 @@ impl Context<'_> {
     }
 }
 
+/// Why there is no such topic.
+pub(crate) const fn topic_error(error: TopicError) -> Error {
+    match error {
+        TopicError::NoJournal => Error::NoJournal,
+        _ => Error::TopicLimit,
+    }
+}
+
 const fn broadcast_status(outcome: Result<(), TopicError>) -> SendStatus {
     match outcome {
         Ok(()) => SendStatus::Sent,
-        Err(TopicError::Gone) => SendStatus::Gone,
         Err(TopicError::Limit) => SendStatus::Dropped,
+        Err(_) => SendStatus::Gone,
     }
 }

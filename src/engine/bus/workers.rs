@@ -57,6 +57,18 @@ impl<J> Workers<J> {
     }
 }
 
+impl<J> Workers<J> {
+    /// Whether a further job is accepted.
+    pub(crate) fn has_room(&self) -> bool {
+        self.in_hand() < self.jobs.0.capacity()
+    }
+
+    /// Whether the loop has ended.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.jobs.0.is_closed()
+    }
+}
+
 impl<J> Clone for Workers<J> {
     fn clone(&self) -> Self {
         Self { jobs: Arc::clone(&self.jobs) }

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use crate::engine::event_loop::EventLoop;
-use crate::engine::stats::snapshot::{EndCounts, JobCounts, Stats, TurnCounts};
+use crate::engine::stats::snapshot::{EndCounts, JobCounts, JournalCounts, Stats, TurnCounts};
 use crate::net::disconnect::MemoryLimit;
 use crate::reactor::Reactor;
 
@@ -109,6 +109,18 @@ impl<S, R: Reactor> EventLoop<S, R> {
                 jobs_refused: counts.refused,
                 // The handle counts them.
                 holds: 0,
+            });
+        }
+        if let Some(journal) = &self.core.journal.attached {
+            let (counts, (waiting, bytes)) = (self.core.journal.counts, journal.load());
+            self.meters.publish_journal(JournalCounts {
+                journal_waiting: waiting as u64,
+                journal_waiting_bytes: bytes as u64,
+                journal_messages: counts.messages,
+                journal_commits: counts.commits,
+                journal_largest_commit: counts.largest,
+                journal_failed: counts.failed,
+                journal_refused: counts.refused,
             });
         }
     }

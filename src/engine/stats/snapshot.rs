@@ -74,6 +74,8 @@ macro_rules! stats {
             /// The time from another thread's wake of a sleeping loop to the first call of a
             /// handler for its event.
             pub wake_latency: Histogram,
+            /// How long the [journal](crate::journal)'s transactions took.
+            pub commit_time: Histogram,
             /// When the current turn began. `None` while the loop waits for work. If it is long
             /// ago, a handler blocks the loop, or its thread is not scheduled.
             pub turn_since: Option<Instant>,
@@ -249,6 +251,24 @@ stats! {
         /// [Holds](crate::Hold) on the loop now.
         gauge holds,
     }
+
+    /// What a loop with a journal publishes.
+    JournalCounts {
+        /// Messages that the [journal](crate::journal) has taken and not stored now.
+        gauge journal_waiting,
+        /// Bytes of these messages, with 256 bytes for each.
+        gauge journal_waiting_bytes,
+        /// Messages that the journal has stored.
+        counter journal_messages,
+        /// Transactions of the journal.
+        counter journal_commits,
+        /// The most messages of one transaction.
+        gauge journal_largest_commit,
+        /// Messages that the journal failed to store.
+        counter journal_failed,
+        /// Messages that were refused because a change of the application's tables failed.
+        counter journal_refused,
+    }
 }
 
 /// The statistics that the loop's thread writes and other threads read.
@@ -259,9 +279,11 @@ pub(crate) struct Meters {
     turn: Shared<{ TurnCounts::LEN }>,
     end: Shared<{ EndCounts::LEN }>,
     jobs: Shared<{ JobCounts::LEN }>,
+    journal: Shared<{ JournalCounts::LEN }>,
     pub(crate) turn_time: SharedHistogram,
     pub(crate) handler_time: SharedHistogram,
     pub(crate) wake_latency: SharedHistogram,
+    pub(crate) commit_time: SharedHistogram,
     /// When the current turn began, as the nanoseconds of a `Time`. Zero while the loop waits.
     pub(crate) turn_since: AtomicU64,
 }
@@ -314,9 +336,11 @@ impl Meters {
             turn: Shared::new(),
             end: Shared::new(),
             jobs: Shared::new(),
+            journal: Shared::new(),
             turn_time: SharedHistogram::default(),
             handler_time: SharedHistogram::default(),
             wake_latency: SharedHistogram::default(),
+            commit_time: SharedHistogram::default(),
             turn_since: AtomicU64::new(0),
         }
     }
@@ -334,6 +358,10 @@ impl Meters {
         self.jobs.write(counts.into_array());
     }
 
+    pub(crate) fn publish_journal(&self, counts: JournalCounts) {
+        self.journal.write(counts.into_array());
+    }
+
     pub(crate) fn begin_turn(&self, now: Time) {
         self.turn_since.store(now.as_nanos().max(1), Ordering::Relaxed);
     }
@@ -343,11 +371,13 @@ impl Meters {
             turn_time: self.turn_time.snapshot(),
             handler_time: self.handler_time.snapshot(),
             wake_latency: self.wake_latency.snapshot(),
+            commit_time: self.commit_time.snapshot(),
             ..Stats::default()
         };
         TurnCounts::add_to(self.turn.read(), &mut stats);
         EndCounts::add_to(self.end.read(), &mut stats);
         JobCounts::add_to(self.jobs.read(), &mut stats);
+        JournalCounts::add_to(self.journal.read(), &mut stats);
         let since = self.turn_since.load(Ordering::Relaxed);
         stats.turn_since = (since > 0).then(|| self.beginning + Duration::from_nanos(since));
         stats

@@ -1,0 +1,7 @@
+//! The loop's end of its journal: what durable topics' messages wait for.
+
+pub(crate) mod attach;
+pub(crate) mod commit;
+pub(crate) mod entry;
+pub(crate) mod settle;
+pub(crate) mod waiting;

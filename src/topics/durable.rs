@@ -1,0 +1,135 @@
+//! What a journal does with durable topics.
+
+use std::sync::Arc;
+
+use super::all_topics::{Topics, next_epoch};
+use super::batch::Mark;
+use super::configs::TopicStorage;
+use super::limits::TopicError;
+use super::position::Position;
+use crate::proto::{Message, Outgoing};
+use crate::slots::Key;
+use crate::time::Time;
+
+/// Restored messages are logged in batches of about that many bytes, which go one by one.
+const RESTORED_BATCH_BYTES: usize = 64 * 1024;
+
+/// The durable topics, borrowed from [`Topics`].
+pub(crate) struct DurableTopics<'a>(pub(crate) &'a mut Topics);
+
+/// The present epoch of a durable topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct TopicEpoch {
+    pub(crate) name: Arc<str>,
+    pub(crate) epoch: u64,
+    /// The number of the first message that belongs to it.
+    pub(crate) since: u64,
+    pub(crate) storage: TopicStorage,
+}
+
+/// What was stored of a topic.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Restored<'a> {
+    pub(crate) name: &'a str,
+    /// Its epoch, unless that has ended.
+    pub(crate) epoch: Option<u64>,
+    /// The number of the newest message.
+    pub(crate) newest: u64,
+}
+
+impl DurableTopics<'_> {
+    /// Lets durable topics be made.
+    pub(crate) const fn allow(&mut self) {
+        self.0.has_journal = true;
+    }
+
+    /// How the topic with that name is stored, if it is durable.
+    pub(crate) fn storage_of(&self, name: &str) -> Option<TopicStorage> {
+        self.0.configs.of(name).storage()
+    }
+
+    /// The epoch of a topic. `None` if the topic is not durable, or was removed.
+    pub(crate) fn epoch(&self, topic: Key) -> Option<Arc<TopicEpoch>> {
+        self.0.registry.topics.get(topic)?.durable.clone()
+    }
+
+    /// Broadcasts a message that the journal has taken. No limit of the topics refuses it, because
+    /// the journal has limits of its own. Returns its position, or `None` if the topic was removed.
+    pub(crate) fn broadcast(
+        &mut self,
+        topic: Key,
+        message_key: &str,
+        outgoing: Outgoing<'_>,
+        except: Option<Key>,
+    ) -> Option<Position> {
+        self.0.append(topic, message_key, outgoing, except, true).ok()?;
+        let topic = self.0.registry.topics.get(topic)?;
+        Some(Position::new(topic.epoch, topic.broadcasts))
+    }
+
+    /// Counts a broadcast that was refused.
+    pub(crate) fn count_refused(&mut self, topic: Key) {
+        self.0.registry.totals.refused += 1;
+        if let Some(topic) = self.0.registry.topics.get_mut(topic) {
+            topic.counters.refused += 1;
+        }
+    }
+
+    /// Ends a topic's epoch. Its history begins anew.
+    pub(crate) fn end_epoch(&mut self, topic: Key) {
+        let epoch = next_epoch(&mut self.0.seed);
+        if let Some(topic) = self.0.registry.topics.get_mut(topic) {
+            (topic.epoch, topic.since) = (epoch, topic.broadcasts + 1);
+            topic.note_epoch();
+        }
+    }
+
+    /// Makes a topic that was stored, with its last messages.
+    pub(crate) fn restore<'m>(
+        &mut self,
+        stored: Restored<'_>,
+        messages: impl ExactSizeIterator<Item = Message<'m>>,
+        now: Time,
+    ) -> Result<(), TopicError> {
+        let key = self.0.topic(stored.name)?;
+        let count = messages.len() as u64;
+        let Some(topic) = self.0.registry.topics.get_mut(key) else {
+            return Err(TopicError::Gone);
+        };
+        topic.epoch = stored.epoch.unwrap_or(topic.epoch);
+        topic.broadcasts = stored.newest.saturating_sub(count);
+        topic.since = topic.broadcasts + 1;
+        topic.note_epoch();
+        for message in messages {
+            self.0.registry.sequence += 1;
+            let sequence = self.0.registry.sequence;
+            let Some(topic) = self.0.registry.topics.get_mut(key) else {
+                return Err(TopicError::Gone);
+            };
+            topic.broadcasts += 1;
+            let mark = Mark { sequence, number: topic.broadcasts, end: 0, except: Key::NONE };
+            topic.open.push(message, true, mark);
+            if topic.open.frames.len() >= RESTORED_BATCH_BYTES {
+                self.log_open(key, now);
+            }
+        }
+        self.log_open(key, now);
+        Ok(())
+    }
+
+    /// Moves the open batch of a topic without subscribers to its log.
+    fn log_open(&mut self, key: Key, now: Time) {
+        let Topics { registry, memory, .. } = &mut *self.0;
+        let Some(topic) = registry.topics.get_mut(key) else {
+            return;
+        };
+        if !topic.open.marks.is_empty() {
+            topic.seal();
+            let (batch, spare) = topic.take_sealed().compact();
+            topic.append_to_log(batch, now);
+            memory.spares.give(spare);
+            memory.count(registry, key);
+            memory.make_room(registry, 0);
+        }
+    }
+}
