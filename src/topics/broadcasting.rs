@@ -10,8 +10,8 @@ use crate::slots::Key;
 
 impl Topics {
     /// Appends a message to the topic's open batch, for all subscribers except `except`.
-    #[inline]
-    pub(crate) fn broadcast(
+    #[cfg(test)]
+    pub(super) fn broadcast(
         &mut self,
         key: Key,
         message: Outgoing<'_>,

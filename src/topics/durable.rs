@@ -1,5 +1,6 @@
 //! What a journal does with durable topics.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::all_topics::{Topics, next_epoch};
@@ -22,8 +23,8 @@ pub(crate) struct DurableTopics<'a>(pub(crate) &'a mut Topics);
 pub(crate) struct TopicEpoch {
     pub(crate) name: Arc<str>,
     pub(crate) epoch: u64,
-    /// The number of the first message that belongs to it.
-    pub(crate) since: u64,
+    /// The numbers of the messages from before the epoch that belong to it, too.
+    pub(crate) inherited: Range<u64>,
     pub(crate) storage: TopicStorage,
 }
 
@@ -79,8 +80,8 @@ impl DurableTopics<'_> {
     pub(crate) fn end_epoch(&mut self, topic: Key) {
         let epoch = next_epoch(&mut self.0.seed);
         if let Some(topic) = self.0.registry.topics.get_mut(topic) {
-            (topic.epoch, topic.since) = (epoch, topic.broadcasts + 1);
-            topic.note_epoch();
+            let next = topic.broadcasts + 1;
+            topic.begin_epoch(epoch, next..next);
         }
     }
 
@@ -92,14 +93,13 @@ impl DurableTopics<'_> {
         now: Time,
     ) -> Result<(), TopicError> {
         let key = self.0.topic(stored.name)?;
-        let count = messages.len() as u64;
+        let count = (messages.len() as u64).min(stored.newest);
         let Some(topic) = self.0.registry.topics.get_mut(key) else {
             return Err(TopicError::Gone);
         };
-        topic.epoch = stored.epoch.unwrap_or(topic.epoch);
-        topic.broadcasts = stored.newest.saturating_sub(count);
-        topic.since = topic.broadcasts + 1;
-        topic.note_epoch();
+        let (epoch, next) = (stored.epoch.unwrap_or(topic.epoch), stored.newest + 1);
+        topic.broadcasts = stored.newest - count;
+        topic.begin_epoch(epoch, topic.broadcasts + 1..next);
         for message in messages {
             self.0.registry.sequence += 1;
             let sequence = self.0.registry.sequence;

@@ -162,18 +162,18 @@ pub(super) struct FirstPending {
 
 impl Topic {
     pub(super) fn new(name: &str, epoch: u64, config: &TopicConfig) -> Self {
-        let durable = config
-            .storage()
-            .map(|storage| Arc::new(TopicEpoch { name: name.into(), epoch, since: 1, storage }));
+        let durable = config.storage().map(|storage| {
+            Arc::new(TopicEpoch { name: name.into(), epoch, inherited: 1..1, storage })
+        });
         let (name, history) = (name.into(), config.history);
         Self { name, epoch, since: 1, history, durable, ..Self::default() }
     }
 
-    /// Lets the journal know a changed epoch.
-    pub(super) fn note_epoch(&mut self) {
-        let (epoch, since) = (self.epoch, self.since);
+    /// Begins another epoch, to which the `inherited` messages belong, too.
+    pub(super) fn begin_epoch(&mut self, epoch: u64, inherited: Range<u64>) {
+        (self.epoch, self.since) = (epoch, inherited.start);
         if let Some(durable) = &mut self.durable {
-            *durable = Arc::new(TopicEpoch { epoch, since, ..TopicEpoch::clone(durable) });
+            *durable = Arc::new(TopicEpoch { epoch, inherited, ..TopicEpoch::clone(durable) });
         }
     }
 

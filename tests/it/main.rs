@@ -19,6 +19,7 @@ mod fuzz_bodies;
 mod hostile;
 mod idle;
 mod jobs;
+mod journal;
 mod limits;
 mod listeners;
 #[cfg(feature = "log")]

@@ -107,11 +107,11 @@ impl Core<dyn Transmit + '_> {
 }
 
 fn record(epoch: &Arc<TopicEpoch>, change: Change) -> Record {
-    let TopicEpoch { name, epoch, since, storage } = &**epoch;
+    let TopicEpoch { name, epoch, inherited, storage } = &**epoch;
     Record {
         topic: Arc::clone(name),
         epoch: *epoch,
-        since: *since,
+        inherited: inherited.clone(),
         storage: *storage,
         change,
         tables: None,

@@ -1,5 +1,6 @@
 //! What the tests over real sockets share: a scripted peer, and a server on its own thread.
 
+pub(crate) mod disk;
 #[cfg(feature = "tls")]
 mod identity;
 mod outcomes;
