@@ -339,6 +339,9 @@ impl<S, R: Reactor> EventLoop<S, R> {
         if self.core.topics.ticks.next() <= self.core.now() {
             serve_ticks(self.core.erased());
         }
+        if self.core.topics.expiry.next() <= self.core.now() {
+            self.core.topics.expire(self.core.sockets.now());
+        }
         self.core.sender().flush_dirty();
         if self.core.sockets.output.has_drained() {
             self.call_on_drained(state);

@@ -6,6 +6,7 @@ use super::active::ActiveTopics;
 use super::changes::Changes;
 use super::configs::TopicConfigs;
 use super::counters::Counters;
+use super::expiry::Expiry;
 use super::gaps::MissedRange;
 use super::limits::{NAME_BYTES_MAX, TopicError, TopicLimits};
 use super::memory::Memory;
@@ -36,6 +37,7 @@ pub(crate) struct Topics {
     /// Reused by each [`Conflation::catch_up`](super::conflation::Conflation::catch_up).
     pub(super) serving: Serving,
     pub(crate) ticks: Ticks,
+    pub(crate) expiry: Expiry,
 }
 
 impl Topics {
@@ -54,6 +56,7 @@ impl Topics {
             pending: Pending::default(),
             serving: Serving::default(),
             ticks: Ticks::default(),
+            expiry: Expiry::default(),
         }
     }
 

@@ -119,7 +119,7 @@ impl DurableTopics<'_> {
 
     /// Moves the open batch of a topic without subscribers to its log.
     fn log_open(&mut self, key: Key, now: Time) {
-        let Topics { registry, memory, .. } = &mut *self.0;
+        let Topics { registry, memory, expiry, .. } = &mut *self.0;
         let Some(topic) = registry.topics.get_mut(key) else {
             return;
         };
@@ -127,6 +127,7 @@ impl DurableTopics<'_> {
             topic.seal();
             let (batch, spare) = topic.take_sealed().compact();
             topic.append_to_log(batch, now);
+            expiry.note(topic.next_expiry());
             memory.spares.give(spare);
             memory.count(registry, key);
             memory.make_room(registry, 0);

@@ -92,6 +92,11 @@ impl History {
         self.age
     }
 
+    /// When the time of a message of that time is over.
+    pub(super) fn expiry_of(&self, time: Time) -> Time {
+        time + self.age
+    }
+
     /// Whether a message of that time is kept.
     pub(super) fn keeps_since(&self, time: Time, now: Time) -> bool {
         now.since(time) < self.age

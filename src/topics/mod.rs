@@ -89,6 +89,7 @@ mod conflation;
 mod counters;
 mod delivery;
 mod durable;
+mod expiry;
 mod followers;
 mod following;
 mod gaps;

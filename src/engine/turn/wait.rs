@@ -144,6 +144,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         let Core { links, ages, limiter, topics, .. } = &self.core;
         let deadline = deadline.min(links.next_due()).min(ages.next_due());
         let deadline = deadline.min(limiter.rates.next_due()).min(topics.ticks.next());
+        let deadline = deadline.min(topics.expiry.next());
         others.map(or_never).into_iter().fold(deadline, Time::min)
     }
 }

@@ -1,5 +1,7 @@
 //! What topics cost: steps and memory.
 
+use std::time::Duration;
+
 use super::policies::Sink;
 use super::*;
 
@@ -210,6 +212,40 @@ fn what_topics_keep_for_their_next_broadcast_is_in_no_other_topics_way() {
         deliver(&mut topics, SendCapacity::Unlimited);
     }
     assert_eq!(topics.totals().refused, 0);
+}
+
+#[test]
+fn messages_of_silent_topics_go_when_their_time_is_over() {
+    const AGE: Duration = Duration::from_secs(10);
+    const SECOND: Duration = Duration::from_secs(1);
+    let mut configs = TopicConfigs::default();
+    configs.add("*", TopicConfig::default().history(History::of(9).age(AGE))).unwrap();
+    let mut topics = Topics::new(WIDE, configs, 0);
+    assert_eq!(topics.expiry.next(), Time::NEVER);
+    // More than are looked at together.
+    let rooms = many(&mut topics, 1_500);
+    let mut now = Time::BEGINNING;
+    for some in rooms.chunks(500) {
+        for room in some {
+            topics.broadcast(*room, "hello".into(), None).unwrap();
+        }
+        assert!(topics.deliver(now, |_| SendCapacity::Unlimited).is_none());
+        now += SECOND;
+    }
+    assert_eq!(topics.expiry.next(), Time::BEGINNING + AGE);
+    let logged = |topics: &Topics| {
+        rooms.iter().map(|room| topics.registry.topics.get(*room).unwrap().log.len()).sum::<usize>()
+    };
+    assert_eq!(logged(&topics), 1_500);
+    for left in [1_000, 500, 0] {
+        let due = topics.expiry.next();
+        topics.expire(due);
+        while topics.expiry.next() <= due {
+            topics.expire(due);
+        }
+        assert_eq!(logged(&topics), left);
+    }
+    assert_eq!((topics.expiry.next(), topics.memory.used.logged), (Time::NEVER, 0));
 }
 
 #[test]
