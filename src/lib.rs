@@ -318,6 +318,8 @@
 //!   with code 1013, depending on its [`OverflowPolicy`]. If a broadcast is dropped for all
 //!   subscribers, its caller learns so. A broadcast reaches the connections that are subscribed
 //!   when it is made; in `on_close` the connection has no subscriptions any more.
+//! - **Resuming.** [`Recovered`](Resumption::Recovered) is never said when something is missing.
+//!   What was [stored](DurableMessage::then) survives a crash, also of the system.
 //! - **Ids.** The id of a connection, topic, timer or listener that is gone is refused. It never
 //!   refers to another one.
 //! - **Pauses.** While a connection is [paused](Connection::pause), no handler is called for what
@@ -356,82 +358,16 @@
 //! | frame | the RFC 6455 unit on the wire; a *message* is one or more frames, whole |
 //! | event | a value of an application's own type, *published* to handlers and subscribers |
 //! | topic | a named sequence of messages; they are *broadcast* to it, connections *subscribe* |
+//! | position | an epoch and an offset: where a message stands in its topic |
+//! | history | the messages that a topic keeps; to *resume* is to subscribe from a position |
+//! | durable | of a topic: its messages are stored by the loop's *journal* |
 //! | tag | a key of connections, by which they are found, sent to and closed |
 //! | outbox, inbox | queued output of a connection; a queue of events into the loop |
 //! | shutdown | the orderly end of a loop within a deadline |
 //! | drained | an outbox that had queued output is empty |
 //! | paused | a connection that is not read from, because the application paused it |
 //!
-//! # How bytes flow
-//!
-//! ```text
-//! socket ─readiness─▶ reactor ─▶ engine: reads into the one receive buffer
-//!                                   │
-//!                      proto: unmasks and parses in place, decompresses, assembles
-//!                                   │
-//!                      engine: calls the handler, which borrows the message
-//!                                   │ conn.send(…)                     │ cx.broadcast(…)
-//!                                   ▼                                  ▼
-//!                      net: the cork gathers the replies     topics: encodes once into a batch,
-//!                      to one read; the outbox queues        delivers to a slice of connections
-//!                      output to other connections           at the end of the turn
-//!                                   │                                  │
-//! socket ◀──────one send────────────┴──────────────────────────────────┘
-//!            output that the socket does not accept waits in the outbox until it is writable
-//! ```
-//!
-//! # A connection's life
-//!
-//! ```text
-//! accepted ─request─▶ upgrading ─accepted─▶ open ─close called, close frame, error─▶ closing
-//!     │                   │ on_upgrade        │ on_open, on_message, …       both close frames,
-//!     │ HTTP response,    │ refused           │                              or a deadline │
-//!     ▼ error, deadline   ▼                   ▼ stream failed                              ▼
-//!     └───────────────────┴───────────▶ ended: on_close, or on_connect_error of a client,
-//!                                       if the handler knew it; then the slot is free
-//! ```
-//!
-//! A raw stream is open once it is connected (and encrypted), and closes when both halves end.
-//!
-//! # A subscriber's position
-//!
-//! ```text
-//! a topic's log:   │ batch 7 │ batch 8 │ batch 9 (open) │ ◀── broadcasts are appended here
-//!                        ▲          ▲           ▲
-//!   held: slow, catches  │          │           │ settled: has everything; a message that is
-//!   up when its outbox ──┘          │           │ sent to it directly may follow
-//!   is empty, or gets a gap         │
-//!                    being served: in the slice of connections that this turn delivers to
-//! ```
-//!
-//! # Where things are
-//!
-//! Arrows point down only; a test holds the layers.
-//!
-//! ```text
-//! lib.rs config/ error.rs     the facade: re-exports, limits and errors
-//! engine/                     the event loop and everything that a handler can do
-//!   turn/                     wait, accept, read, dispatch, close, shut down
-//!   bus/                      publishers, subscribers, handlers of events, timers, workers
-//!   broadcast/                subscriptions, broadcasts, delivery in slices
-//!   client/ server/ http/     dialling; listeners; routes and responses
-//!   stream/ stats/            raw streams; statistics that any thread may read
-//! net/                        connections as state and bytes
-//!   sockets/                  all of them: input, output, flushing, ends
-//! reactor/                    the seam to the system: readiness, clock, entropy, wake
-//!   mio/ sim/                 the real system; a simulated network with seeded faults
-//! queue/ topics/ tags/        pure: no sockets, no clock
-//! rates/ timers.rs            pure, too: limits of addresses and tags; what is due when
-//! proto/                      pure protocol code
-//!   websocket/ deflate/       frames, messages, the state machine; compression
-//!   http/ handshake/          requests and responses; the opening handshake, both sides
-//!   stream/                   raw streams: unused input and deadlines
-//! slots.rs time.rs logging.rs a slab with generations; points in time; log lines
-//! overflow.rs histogram.rs    what happens to messages for a slow receiver; durations in buckets
-//! ```
-//!
-//! `proto`, `queue`, `topics`, `tags`, `rates`, `timers` and `slots` never read a clock, never draw
-//! randomness and never do I/O: time and entropy are arguments.
+//! How the code is built stands in [`architecture`].
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -494,6 +430,8 @@ pub use topics::{
     Durability, History, InvalidPosition, InvalidTopicConfig, Position, Resumption, TopicConfig,
 };
 
+#[doc = include_str!("architecture.md")]
+pub mod architecture {}
 #[doc = include_str!("cookbook.md")]
 pub mod cookbook {}
 #[doc = include_str!("guide.md")]

@@ -7,7 +7,7 @@ use slab::Slab;
 use crate::config::Config;
 use crate::engine::attachments::Attachments;
 use crate::engine::broadcast::order::serve_ticks;
-use crate::engine::broadcast::topics::topic_error;
+use crate::engine::broadcast::refusal::topic_error;
 use crate::engine::bus::events::{Events, GROUP_BUDGET, TURN_BUDGET};
 use crate::engine::bus::inboxes::Inboxes;
 use crate::engine::client::dialer::Dialer;

@@ -8,8 +8,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::proto::Message;
-#[cfg(doc)]
-use crate::topics::Durability;
 use crate::topics::TopicStorage;
 
 /// A place where a journal stores the messages of durable topics: `Sqlite`, or an application's
@@ -23,7 +21,7 @@ pub trait Storage: Send + 'static {
     ///
     /// When this has returned, the place remembers, across a loss of power, that it is in use, and
     /// the durability of each of these topics: until [`close`](Self::close), epochs of topics that
-    /// [deliver first](Durability::DeliverFirst) do not survive.
+    /// [deliver first](crate::Durability::DeliverFirst) do not survive.
     ///
     /// # Errors
     ///
@@ -33,9 +31,9 @@ pub trait Storage: Send + 'static {
         wanted: &dyn Fn(&str) -> Option<TopicStorage>,
     ) -> Result<Vec<StoredTopic>, StorageError>;
 
-    /// Applies changes in their order, in one transaction. If the batch has a record of a topic that
-    /// [commits first](Durability::CommitFirst), all of it survives a loss of power once this has
-    /// returned. Sets [`Record::refused`] of the records whose tables' change failed.
+    /// Applies changes in their order, in one transaction. If the batch has a record of a topic
+    /// that [commits first](crate::Durability::CommitFirst), all of it survives a loss of power once
+    /// this has returned. Sets [`Record::refused`] of the records whose tables' change failed.
     ///
     /// # Errors
     ///

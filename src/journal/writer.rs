@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::storage::{Change, Record, Storage, StorageError};
 
@@ -45,8 +45,6 @@ pub(crate) struct Settled {
     pub(crate) outcomes: Vec<Outcome>,
     /// Why records were not stored.
     pub(crate) error: Option<StorageError>,
-    /// How long the commit took.
-    pub(crate) time: Duration,
 }
 
 /// What became of a record.
@@ -66,7 +64,6 @@ impl<T: Storage> Writer<T> {
 
     /// Stores a batch.
     pub(crate) fn write(&mut self, batch: Vec<Record>) -> Settled {
-        let begin = Instant::now();
         self.written += batch.len() as u64;
         let mut outcomes: Vec<_> = batch.iter().map(|record| self.expected(record)).collect();
         let is_whole = !outcomes.contains(&Outcome::Failed);
@@ -95,7 +92,7 @@ impl<T: Storage> Writer<T> {
             Ok(()) => Some(StorageError::Failed("an earlier message was not stored".to_owned())),
             Err(error) => Some(error),
         };
-        Settled { outcomes, error, time: begin.elapsed() }
+        Settled { outcomes, error }
     }
 
     /// What becomes of a record, unless its batch fails.

@@ -118,6 +118,15 @@ impl LocalEvents {
         Ok(())
     }
 
+    /// Appends an event of which the caller bounds the number. Drops it if nothing handles its
+    /// type.
+    pub(crate) fn push_beyond<E: 'static>(&mut self, event: E) {
+        if let Some((_, queue)) = find::<E>(&mut self.queues) {
+            queue.waiting.push_back(Waiting::Event(event));
+            self.len += 1;
+        }
+    }
+
     /// Takes the oldest event of a type.
     pub(crate) fn pop<E: 'static>(&mut self) -> Option<E> {
         if self.is_empty() {

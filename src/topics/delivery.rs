@@ -152,7 +152,7 @@ impl Topics {
         } else {
             let (batch, spare) = batch.compact();
             topic.append_to_log(batch, now);
-            self.expiry.note(topic.next_expiry());
+            self.expiry.note(topic);
             memory.spares.give(spare);
             let backlog = self.limits.backlog;
             while registry.topics.get(key).is_some_and(|topic| topic.outgrows(backlog, now)) {

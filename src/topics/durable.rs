@@ -1,11 +1,11 @@
 //! What a journal does with durable topics.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use super::all_topics::{Topics, next_epoch};
 use super::batch::Mark;
 use super::configs::TopicStorage;
+use super::epoch::TopicEpoch;
 use super::limits::TopicError;
 use super::position::Position;
 use crate::proto::{Message, Outgoing};
@@ -17,16 +17,6 @@ const RESTORED_BATCH_BYTES: usize = 64 * 1024;
 
 /// The durable topics, borrowed from [`Topics`].
 pub(crate) struct DurableTopics<'a>(pub(crate) &'a mut Topics);
-
-/// The present epoch of a durable topic.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct TopicEpoch {
-    pub(crate) name: Arc<str>,
-    pub(crate) epoch: u64,
-    /// The numbers of the messages from before the epoch that belong to it, too.
-    pub(crate) inherited: Range<u64>,
-    pub(crate) storage: TopicStorage,
-}
 
 /// What was stored of a topic.
 #[derive(Clone, Copy, Debug)]
@@ -127,7 +117,7 @@ impl DurableTopics<'_> {
             topic.seal();
             let (batch, spare) = topic.take_sealed().compact();
             topic.append_to_log(batch, now);
-            expiry.note(topic.next_expiry());
+            expiry.note(topic);
             memory.spares.give(spare);
             memory.count(registry, key);
             memory.make_room(registry, 0);

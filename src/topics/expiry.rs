@@ -1,26 +1,17 @@
-//! Drops the messages of silent topics whose time is over. Others go with the next broadcast.
+//! When the messages of silent topics go.
 
-use std::time::Duration;
-
-use super::all_topics::Topics;
-use crate::slots::Key;
+use super::topic::Topic;
 use crate::time::Time;
-
-/// The most topics that are looked at together.
-const TOPICS_MAX: usize = 1024;
-
-/// The least time between two looks at all topics.
-const PAUSE: Duration = Duration::from_secs(1);
 
 /// When the topics are looked at for messages whose time is over.
 #[derive(Debug)]
 pub(crate) struct Expiry {
     /// Nothing is due before this time.
-    next: Time,
+    pub(super) next: Time,
     /// Topics whose oldest broadcast is older were looked at.
-    cursor: u64,
+    pub(super) cursor: u64,
     /// When the next message of those is due.
-    soonest: Time,
+    pub(super) soonest: Time,
 }
 
 impl Default for Expiry {
@@ -36,38 +27,14 @@ impl Expiry {
         self.next
     }
 
-    /// Notes that a message is due then.
-    pub(super) fn note(&mut self, due: Time) {
-        self.next = self.next.min(due);
+    /// Notes that a message was logged.
+    pub(super) fn note(&mut self, topic: &Topic) {
+        self.next = self.next.min(due(topic));
     }
 }
 
-impl Topics {
-    /// Drops messages whose time is over, of some topics.
-    pub(crate) fn expire(&mut self, now: Time) {
-        let backlog = self.limits.backlog;
-        let logs = self.memory.logs.range(self.expiry.cursor..).take(TOPICS_MAX);
-        let some: Vec<(u64, Key)> = logs.map(|(oldest, topic)| (*oldest, *topic)).collect();
-        for &(_, key) in &some {
-            let Self { registry, memory, expiry, .. } = self;
-            while registry.topics.get(key).is_some_and(|topic| topic.outgrows(backlog, now)) {
-                memory.drop_oldest_logged(registry, key);
-            }
-            memory.count(registry, key);
-            let due = registry.topics.get(key).map_or(Time::NEVER, |topic| topic.next_expiry());
-            expiry.soonest = expiry.soonest.min(due);
-        }
-        let next = match some.last() {
-            Some((oldest, _)) if some.len() == TOPICS_MAX => {
-                self.expiry.cursor = oldest + 1;
-                now
-            }
-            _ => {
-                self.expiry.cursor = 0;
-                let soonest = std::mem::replace(&mut self.expiry.soonest, Time::NEVER);
-                if soonest == Time::NEVER { soonest } else { soonest.max(now + PAUSE) }
-            }
-        };
-        self.expiry.next = next;
-    }
+/// When the time of the topic's oldest message is over.
+pub(super) fn due(topic: &Topic) -> Time {
+    let oldest = topic.history.as_ref().zip(topic.log.front());
+    oldest.map_or(Time::NEVER, |(history, batch)| history.expiry_of(batch.delivered))
 }

@@ -19,14 +19,6 @@ impl Topic {
         self.log.push_back(batch);
     }
 
-    /// When the time of the oldest logged batch is over, if the history bounds that.
-    pub(super) fn next_expiry(&self) -> Time {
-        let Some((history, oldest)) = self.history.as_ref().zip(self.log.front()) else {
-            return Time::NEVER;
-        };
-        history.expiry_of(oldest.delivered)
-    }
-
     /// Whether delivered batches are kept.
     pub(super) const fn keeps_log(&self) -> bool {
         self.lagging > 0 || self.history.is_some()

@@ -10,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 use super::batch::{Batch, Mark, Run};
 use super::configs::TopicConfig;
 use super::counters::Counters;
-use super::durable::TopicEpoch;
+use super::epoch::TopicEpoch;
 use super::history::History;
 use super::values::Values;
 use crate::overflow::OverflowPolicy;

@@ -2,6 +2,7 @@
 
 pub(crate) mod deliver;
 pub(crate) mod order;
+pub(crate) mod refusal;
 pub(crate) mod report;
 pub(crate) mod resume;
 pub(crate) mod subscribe;

@@ -3,7 +3,7 @@
 use std::ops::{Bound, RangeBounds};
 
 use crate::engine::broadcast::order::deliver_last;
-use crate::engine::broadcast::subscribe::refused;
+use crate::engine::broadcast::refusal::subscribe_error;
 use crate::engine::connection::Connection;
 use crate::engine::context::Context;
 use crate::engine::ids::TopicId;
@@ -100,7 +100,7 @@ impl Connection<'_> {
         if !core.sockets.is_open(conn) || !deliver_last(core, conn, Some(topic.0)) {
             return Err(SubscribeError::ConnectionGone);
         }
-        Resuming(&mut core.topics).await_resume(conn, topic.0, policy).map_err(refused)?;
+        Resuming(&mut core.topics).await_resume(conn, topic.0, policy).map_err(subscribe_error)?;
         core.requests.resume(Resume { conn, topic: topic.0, behind: position });
         self.note_conflation(policy == OverflowPolicy::KeepLatest);
         Ok(())

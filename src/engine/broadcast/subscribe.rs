@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use crate::engine::broadcast::order::deliver_last;
+use crate::engine::broadcast::refusal::subscribe_error;
 use crate::engine::connection::Connection;
 use crate::engine::ids::TopicId;
 use crate::error::SubscribeError;
 use crate::overflow::OverflowPolicy;
-use crate::topics::TopicError;
 
 impl Connection<'_> {
     /// Subscribes the connection to a topic: it gets every later broadcast, and is closed with code
@@ -132,7 +132,7 @@ impl Connection<'_> {
             None => core.topics.subscribe(conn, topic.0, policy),
         };
         self.note_conflation(policy == OverflowPolicy::KeepLatest);
-        subscribed.map_err(refused)
+        subscribed.map_err(subscribe_error)
     }
 
     /// Updates whether the connection has a conflating subscription, after one has begun, changed
@@ -182,13 +182,5 @@ impl Connection<'_> {
     #[must_use]
     pub fn topics(&self) -> impl ExactSizeIterator<Item = TopicId> {
         self.context.core.topics.topics_of(self.id().0).map(TopicId)
-    }
-}
-
-/// Why a connection cannot subscribe.
-pub(super) const fn refused(error: TopicError) -> SubscribeError {
-    match error {
-        TopicError::Limit => SubscribeError::TooMany,
-        _ => SubscribeError::TopicGone,
     }
 }

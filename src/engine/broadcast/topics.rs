@@ -1,14 +1,21 @@
 //! What handlers can do with topics.
 
+use crate::engine::broadcast::refusal::topic_error;
 use crate::engine::broadcast::report::TopicStats;
 use crate::engine::context::Context;
 use crate::engine::ids::{ConnectionId, TopicId};
+use crate::engine::journal::commit::Broadcasting;
 use crate::error::Error;
 use crate::net::SendStatus;
 use crate::proto::AsOutgoing;
 use crate::topics::TopicError;
 
 impl Context<'_> {
+    #[inline]
+    fn broadcasting(&mut self) -> Broadcasting<'_> {
+        Broadcasting::new(self.core)
+    }
+
     /// The topic of that name. Makes the topic if it does not exist. A name has at most 256 bytes.
     ///
     /// # Errors
@@ -30,7 +37,7 @@ impl Context<'_> {
     /// later has another epoch.
     pub fn remove_topic(&mut self, topic: TopicId) -> bool {
         let has_subscribers = self.core.topics.members(topic.0).len() > 0;
-        if has_subscribers || !self.core.forget_stored(topic.0) {
+        if has_subscribers || !self.broadcasting().forget(topic.0) {
             return false;
         }
         let is_removed = self.core.topics.remove_topic(topic.0);
@@ -48,8 +55,12 @@ impl Context<'_> {
     /// ([`Config::topic_backlog`](crate::Config::topic_backlog)), or all topics together hold too
     /// much ([`Config::max_topic_bytes`](crate::Config::max_topic_bytes)): then no subscriber gets
     /// the message, and it has no number.
+    ///
+    /// A [durable](crate::TopicConfig::durable) topic's message is handed over to the journal. If
+    /// the topic commits first, it is delivered, and has a number, once it is stored. `Dropped`
+    /// also means that too much waits for the journal then.
     pub fn broadcast(&mut self, topic: TopicId, message: impl AsOutgoing) -> SendStatus {
-        broadcast_status(self.core.broadcast(topic.0, "", message.as_outgoing(), None))
+        broadcast_status(self.broadcasting().broadcast(topic.0, "", message.as_outgoing(), None))
     }
 
     /// Sends a message to all connections that are subscribed to a topic except `conn`, usually the
@@ -64,7 +75,7 @@ impl Context<'_> {
         message: impl AsOutgoing,
     ) -> SendStatus {
         let outgoing = message.as_outgoing();
-        broadcast_status(self.core.broadcast(topic.0, "", outgoing, Some(conn.0)))
+        broadcast_status(self.broadcasting().broadcast(topic.0, "", outgoing, Some(conn.0)))
     }
 
     /// Sends a message with a key to all connections that are subscribed to a topic, as
@@ -123,7 +134,7 @@ impl Context<'_> {
         message: impl AsOutgoing,
     ) -> SendStatus {
         let outgoing = message.as_outgoing();
-        broadcast_status(self.core.broadcast(topic.0, key, outgoing, None))
+        broadcast_status(self.broadcasting().broadcast(topic.0, key, outgoing, None))
     }
 
     /// Sends a message with a key to all connections that are subscribed to a topic except `conn`,
@@ -149,7 +160,7 @@ impl Context<'_> {
         message: impl AsOutgoing,
     ) -> SendStatus {
         let outgoing = message.as_outgoing();
-        broadcast_status(self.core.broadcast(topic.0, key, outgoing, Some(conn.0)))
+        broadcast_status(self.broadcasting().broadcast(topic.0, key, outgoing, Some(conn.0)))
     }
 
     /// The number of the last broadcast to a topic, 0 before the first. Each accepted broadcast has
@@ -212,14 +223,6 @@ impl Context<'_> {
     #[must_use]
     pub fn subscriber_count(&self, topic: TopicId) -> usize {
         self.core.topics.members(topic.0).len()
-    }
-}
-
-/// Why there is no such topic.
-pub(crate) const fn topic_error(error: TopicError) -> Error {
-    match error {
-        TopicError::NoJournal => Error::NoJournal,
-        _ => Error::TopicLimit,
     }
 }
 

@@ -3,6 +3,7 @@
 pub(crate) mod events;
 pub(crate) mod hold;
 pub(crate) mod inboxes;
+pub(crate) mod jobs;
 pub(crate) mod pools;
 pub(crate) mod publisher;
 pub(crate) mod serve;

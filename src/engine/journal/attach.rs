@@ -8,9 +8,10 @@ use crate::engine::journal::settle::Settle;
 use crate::engine::journal::waiting::Attached;
 use crate::error::Error;
 use crate::journal::{
-    Record, Settled, Shared, Storage, StorageError, StoredTopic, Writer, guarded,
+    Record, Settled, Shared, Storage, StorageError, StoredMessage, StoredTopic, Writer, guarded,
 };
 use crate::reactor::Reactor;
+use crate::time::Time;
 use crate::topics::{DurableTopics, Restored};
 
 /// How much may wait for a journal.
@@ -97,9 +98,9 @@ impl<S: 'static, R: Reactor> EventLoop<S, R> {
         if self.core.journal.attached.is_some() {
             return Err(Error::HasJournal);
         }
-        let topics = DurableTopics(&mut self.core.topics);
+        let mut topics = DurableTopics(&mut self.core.topics);
         let stored = guarded(|| storage.load(&|name| topics.storage_of(name)))?;
-        self.restore(&stored)?;
+        restore(&mut topics, &stored, self.core.sockets.now())?;
         let shared = Arc::new(Shared::default());
         let mut writer = Writer::new(storage, Arc::clone(&shared));
         let write = move |batch: Vec<Record>| vec![writer.write(batch)];
@@ -109,21 +110,19 @@ impl<S: 'static, R: Reactor> EventLoop<S, R> {
         self.core.journal.attached = Some(attached);
         Ok(Journal { shared })
     }
+}
 
-    /// Makes the topics that were stored.
-    fn restore(&mut self, stored: &[StoredTopic]) -> Result<(), Error> {
-        let now = self.core.now();
-        let mut topics = DurableTopics(&mut self.core.topics);
-        topics.allow();
-        for topic in stored {
-            let restored = Restored {
-                name: &topic.name,
-                epoch: topic.has_survived.then_some(topic.epoch),
-                newest: topic.newest,
-            };
-            let messages = topic.messages.iter().map(|message| message.message());
-            topics.restore(restored, messages, now).map_err(|_| Error::TopicLimit)?;
-        }
-        Ok(())
+/// Makes the topics that were stored.
+fn restore(topics: &mut DurableTopics<'_>, stored: &[StoredTopic], now: Time) -> Result<(), Error> {
+    topics.allow();
+    for topic in stored {
+        let restored = Restored {
+            name: &topic.name,
+            epoch: topic.has_survived.then_some(topic.epoch),
+            newest: topic.newest,
+        };
+        let messages = topic.messages.iter().map(StoredMessage::message);
+        topics.restore(restored, messages, now).map_err(|_| Error::TopicLimit)?;
     }
+    Ok(())
 }

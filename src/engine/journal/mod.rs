@@ -2,6 +2,7 @@
 
 pub(crate) mod attach;
 pub(crate) mod commit;
-pub(crate) mod entry;
+pub(crate) mod message;
+pub(crate) mod outcome;
 pub(crate) mod settle;
 pub(crate) mod waiting;

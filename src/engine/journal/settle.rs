@@ -1,12 +1,10 @@
 //! What becomes of what the journal has taken.
 
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-
 use crate::engine::bus::events::EventHandler;
 use crate::engine::context::Context;
 use crate::engine::ids::TopicId;
-use crate::engine::journal::entry::{NotStored, Then};
-use crate::engine::journal::waiting::{Delivery, Pending, Waiting};
+use crate::engine::journal::outcome::NotStored;
+use crate::engine::journal::waiting::{Attached, Delivery, Pending, Waiting};
 use crate::journal::{Outcome, Settled, StorageError};
 use crate::logging::log_line;
 use crate::proto::Outgoing;
@@ -35,24 +33,24 @@ pub(crate) struct Settle;
 
 impl<S> EventHandler<Settled, S> for Settle {
     fn on_event(&mut self, cx: &mut Context<'_>, settled: &Settled, _: &mut S) {
-        let mut batch = Batch { error: settled.error.as_ref(), failed: Vec::new(), panic: None };
+        let mut batch = Batch { error: settled.error.as_ref(), failed: Vec::new() };
         cx.core.journal.counts.add(settled);
-        cx.core.handle.meters().commit_time.record(settled.time);
+        let mut oldest = None;
         for outcome in &settled.outcomes {
-            let next = cx.core.journal.attached.as_mut().and_then(|journal| journal.next());
+            let next = cx.core.journal.attached.as_mut().and_then(Attached::next);
             let Some(waiting) = next else { break };
+            oldest = oldest.or(Some(waiting.since));
             batch.settle(waiting, outcome, cx);
         }
+        let waited = cx.core.now().since(oldest.unwrap_or(cx.core.now()));
+        cx.core.handle.meters().commit_time.record(waited);
         if let Some(error) = &settled.error {
             log_line!(error, "{error}");
             let failed = settled.outcomes.iter().filter(|outcome| **outcome == Outcome::Failed);
             let messages = failed.count() as u64;
             let topics = batch.failed.into_iter().map(TopicId).collect();
-            // It is optional to register a handler for it. The statistics count it anyway.
-            let _ = cx.core.events.push(JournalFailed { error: error.clone(), messages, topics });
-        }
-        if let Some(panic) = batch.panic {
-            resume_unwind(panic);
+            // Dropped if it has no handler. The statistics count it anyway.
+            cx.core.events.push_beyond(JournalFailed { error: error.clone(), messages, topics });
         }
     }
 }
@@ -62,8 +60,6 @@ struct Batch<'a> {
     error: Option<&'a StorageError>,
     /// Topics of which something was not stored.
     failed: Vec<Key>,
-    /// The first panic of the application. The rest of the batch is settled all the same.
-    panic: Option<Box<dyn std::any::Any + Send>>,
 }
 
 impl Batch<'_> {
@@ -79,9 +75,8 @@ impl Batch<'_> {
                 Err(NotStored::Failed(error.unwrap_or_else(unknown)))
             }
         };
-        if let Some(Then(then)) = then {
-            let called = catch_unwind(AssertUnwindSafe(|| then(cx, result)));
-            self.panic = self.panic.take().or(called.err());
+        if let Some(then) = then {
+            then.call(result, &mut cx.core.events);
         }
     }
 

@@ -4,10 +4,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::engine::bus::workers::Workers;
-use crate::engine::journal::entry::Then;
+use crate::engine::bus::jobs::Workers;
+use crate::engine::journal::outcome::Then;
 use crate::journal::{Outcome, Record, Settled, Shared, StoredMessage};
 use crate::slots::Key;
+use crate::time::Time;
 use crate::topics::Position;
 
 /// Memory of a record besides its payload: a bound of the memory of records without payload.
@@ -48,6 +49,8 @@ pub(crate) struct Attached {
 pub(crate) struct Waiting {
     pub(crate) topic: Key,
     pub(crate) epoch: u64,
+    /// When it was taken.
+    pub(crate) since: Time,
     /// Bytes of the record.
     pub(crate) bytes: usize,
     pub(crate) what: Pending,

@@ -74,7 +74,8 @@ macro_rules! stats {
             /// The time from another thread's wake of a sleeping loop to the first call of a
             /// handler for its event.
             pub wake_latency: Histogram,
-            /// How long the [journal](crate::journal)'s transactions took.
+            /// How long the [journal](crate::journal)'s transactions took, from the hand-over of
+            /// their first message until the loop knew what became of it.
             pub commit_time: Histogram,
             /// When the current turn began. `None` while the loop waits for work. If it is long
             /// ago, a handler blocks the loop, or its thread is not scheduled.

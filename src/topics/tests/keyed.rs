@@ -385,7 +385,7 @@ impl World {
         let topics = self.topics.registry.topics.iter();
         let followers =
             topics.filter_map(|(_, it)| it.values.as_ref()).map(|it| it.followers.len());
-        assert_eq!(following as usize, followers.sum());
+        assert_eq!(following as usize, followers.sum::<usize>());
     }
 
     /// Everything arrives in the end.

@@ -21,6 +21,8 @@ struct State {
     synced: Image,
     unsynced: Vec<Image>,
     faults: VecDeque<Fault>,
+    /// It acknowledges what it has not synchronised.
+    lies: bool,
     /// How often the disk was taken away from its user.
     users: u64,
 }
@@ -93,6 +95,11 @@ impl Disk {
         rows.map(|(_, message)| String::from_utf8_lossy(message.payload()).into_owned()).collect()
     }
 
+    /// From now on, the disk acknowledges what it has not synchronised.
+    pub(crate) fn lie(&self) {
+        self.lock().lies = true;
+    }
+
     /// How often the disk was used: another number for each user.
     pub(crate) fn users(&self) -> u64 {
         self.lock().users
@@ -109,16 +116,16 @@ impl Disk {
         state.users += 1;
         let survived = choice % (state.unsynced.len() + 1);
         let image = survived.checked_sub(1).map(|at| state.unsynced[at].clone());
-        state.present = image.unwrap_or_else(|| state.synced.clone());
-        let present = state.present.clone();
-        state.write(present, true);
+        let survivor = image.unwrap_or_else(|| state.synced.clone());
+        (state.synced, state.unsynced) = (survivor.clone(), Vec::new());
+        state.present = survivor;
     }
 }
 
 impl State {
     fn write(&mut self, image: Image, is_synced: bool) {
         self.present = image.clone();
-        if is_synced {
+        if is_synced && !self.lies {
             self.unsynced.clear();
             self.synced = image;
         } else {
