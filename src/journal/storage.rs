@@ -29,9 +29,9 @@ pub trait Storage: Send + 'static {
         wanted: &dyn Fn(&str) -> Option<TopicStorage>,
     ) -> Result<Vec<StoredTopic>, StorageError>;
 
-    /// Applies changes in their order, in one transaction. If the batch has a record of a topic that
-    /// [commits first](Durability::CommitFirst), all of it survives a loss of power once this has
-    /// returned. Sets [`Record::refused`] of the records whose tables' change failed.
+    /// Applies changes in their order, in one transaction. If the batch has a record of a topic
+    /// that [commits first](Durability::CommitFirst), all of it survives a loss of power once this
+    /// has returned. Sets [`Record::refused`] of the records whose tables' change failed.
     ///
     /// # Errors
     ///

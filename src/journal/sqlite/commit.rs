@@ -1,0 +1,170 @@
+//! Applies a batch of records.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::Arc;
+
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{CachedStatement, Connection};
+
+use super::errors::Failure;
+use super::retention;
+use super::topic::{Topic, offset};
+use crate::journal::storage::{Change, Record, StorageError, StoredMessage};
+
+const INSERT: &str =
+    "INSERT INTO eventwire_messages (topic, offset, time, body) VALUES (?1, ?2, ?3, ?4)";
+
+/// The topics of which the stored state is known.
+#[derive(Debug, Default)]
+pub(super) struct Topics {
+    pub(super) known: HashMap<Arc<str>, Topic>,
+    /// Those that the batch at hand has changed.
+    changed: Vec<Arc<str>>,
+}
+
+impl Topics {
+    /// The transaction of the last batch was committed.
+    pub(super) fn committed(&mut self) {
+        for name in self.changed.drain(..) {
+            if let Some(topic) = self.known.get_mut(&name) {
+                topic.committed = Some(topic.newest);
+            }
+        }
+    }
+
+    /// Forgets everything, since it may not be what is stored.
+    pub(super) fn forget(&mut self) {
+        self.known.clear();
+        self.changed.clear();
+    }
+}
+
+/// Applies the records that were not refused, within a transaction.
+pub(super) fn apply(
+    connection: &Connection,
+    topics: &mut Topics,
+    batch: &[Record],
+    now: i64,
+) -> Result<(), Failure> {
+    let insert = connection.prepare_cached(INSERT)?;
+    let mut writer = Writer { connection, insert, topics, now };
+    for record in batch.iter().filter(|record| record.refused.is_none()) {
+        match &record.change {
+            Change::Append { offset, message } => writer.append(record, *offset, message)?,
+            Change::Remove => writer.remove(&record.topic)?,
+        }
+    }
+    writer.finish()
+}
+
+struct Writer<'a> {
+    connection: &'a Connection,
+    insert: CachedStatement<'a>,
+    topics: &'a mut Topics,
+    now: i64,
+}
+
+impl Writer<'_> {
+    fn append(
+        &mut self,
+        record: &Record,
+        given: Option<u64>,
+        message: &StoredMessage,
+    ) -> Result<(), Failure> {
+        let given = given.map(offset).transpose()?;
+        let topic = match self.topics.known.entry(Arc::clone(&record.topic)) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => entry.insert(read_or_create(self.connection, record, given)?),
+        };
+        if !topic.is_changed {
+            topic.is_changed = true;
+            self.topics.changed.push(Arc::clone(&record.topic));
+        }
+        if topic.epoch != Some(record.epoch) {
+            begin_epoch(self.connection, topic, offset(record.since.max(1))?, given)?;
+            topic.epoch = Some(record.epoch);
+        }
+        topic.durability = record.storage.durability;
+        topic.kept = Some(record.storage.kept);
+        let next = topic.newest + 1;
+        if given.unwrap_or(next) != next || next == i64::MAX {
+            let why = format!("{}: {given:?} does not follow {}", record.topic, topic.newest);
+            return Err(StorageError::Failed(why).into());
+        }
+        let body = ToSqlOutput::Borrowed(match message {
+            StoredMessage::Text(text) => ValueRef::Text(text),
+            StoredMessage::Binary(bytes) => ValueRef::Blob(bytes),
+        });
+        self.insert.execute((topic.id, next, self.now, body))?;
+        topic.newest = next;
+        topic.bytes += i64::try_from(message.payload().len()).unwrap_or(i64::MAX);
+        Ok(())
+    }
+
+    fn remove(&mut self, name: &Arc<str>) -> Result<(), Failure> {
+        let messages = "DELETE FROM eventwire_messages WHERE topic IN \
+                        (SELECT id FROM eventwire_topics WHERE name = ?1)";
+        let topic = "DELETE FROM eventwire_topics WHERE name = ?1";
+        for sql in [messages, topic] {
+            self.connection.prepare_cached(sql)?.execute([&**name])?;
+        }
+        self.topics.known.remove(name);
+        Ok(())
+    }
+
+    /// Deletes what is not kept, and writes the rows of the topics.
+    fn finish(self) -> Result<(), Failure> {
+        for name in &self.topics.changed {
+            let Some(topic) = self.topics.known.get_mut(name) else {
+                continue;
+            };
+            // One that was removed and created again is in the list twice.
+            if !topic.is_changed {
+                continue;
+            }
+            topic.is_changed = false;
+            if let Some(kept) = topic.kept {
+                retention::trim(self.connection, topic, &kept, self.now)?;
+            }
+            topic.write(self.connection)?;
+        }
+        Ok(())
+    }
+}
+
+fn read_or_create(
+    connection: &Connection,
+    record: &Record,
+    given: Option<i64>,
+) -> Result<Topic, Failure> {
+    if let Some(topic) = Topic::read(connection, &record.topic)? {
+        return Ok(topic);
+    }
+    let first = given.map_or_else(|| offset(record.since.max(1)), Ok)?;
+    Topic::create(connection, &record.topic, first)
+}
+
+/// Keeps the messages from `since` up to the one before `given`, the offset of the next message if
+/// it has one. Keeps none if the next message would not follow them.
+fn begin_epoch(
+    connection: &Connection,
+    topic: &mut Topic,
+    since: i64,
+    given: Option<i64>,
+) -> Result<(), Failure> {
+    let oldest = topic.first.max(since);
+    let newest = given.map_or(topic.newest, |given| topic.newest.min(given - 1));
+    let is_followed = newest >= oldest && given.is_none_or(|given| given == newest + 1);
+    let first = if is_followed { oldest } else { given.unwrap_or(since) };
+    let newest = if is_followed { newest } else { first - 1 };
+    let deletes = topic.count() > 0 && (first > topic.first || newest < topic.newest);
+    (topic.first, topic.newest) = (first, newest);
+    if deletes {
+        let sql = "DELETE FROM eventwire_messages WHERE topic = ?1 AND NOT \
+                   offset BETWEEN ?2 AND ?3";
+        connection.prepare_cached(sql)?.execute((topic.id, first, newest))?;
+        topic.measure(connection)?;
+    }
+    Ok(())
+}
