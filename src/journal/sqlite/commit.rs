@@ -5,7 +5,7 @@ use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{CachedStatement, Connection};
+use rusqlite::{CachedStatement, Connection, OptionalExtension};
 
 use super::errors::Failure;
 use super::retention;
@@ -19,18 +19,15 @@ const INSERT: &str =
 #[derive(Debug, Default)]
 pub(super) struct Topics {
     pub(super) known: HashMap<Arc<str>, Topic>,
-    /// Those that the batch at hand has changed.
-    changed: Vec<Arc<str>>,
+    /// Those that the batch at hand changes, with the newest offset before: 0 of new ones. One that
+    /// is removed and created again is there twice.
+    pub(super) changed: Vec<(Arc<str>, i64)>,
 }
 
 impl Topics {
     /// The transaction of the last batch was committed.
     pub(super) fn committed(&mut self) {
-        for name in self.changed.drain(..) {
-            if let Some(topic) = self.known.get_mut(&name) {
-                topic.committed = Some(topic.newest);
-            }
-        }
+        self.changed.clear();
     }
 
     /// Forgets everything, since it may not be what is stored.
@@ -75,11 +72,18 @@ impl Writer<'_> {
         let given = given.map(offset).transpose()?;
         let topic = match self.topics.known.entry(Arc::clone(&record.topic)) {
             Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(entry) => entry.insert(read_or_create(self.connection, record, given)?),
+            Entry::Vacant(entry) => {
+                entry.insert(match Topic::read(self.connection, &record.topic)? {
+                    Some(topic) => topic,
+                    None => create(self.connection, record, given)?,
+                })
+            }
         };
         if !topic.is_changed {
             topic.is_changed = true;
-            self.topics.changed.push(Arc::clone(&record.topic));
+            let newest = if topic.is_new { 0 } else { topic.newest };
+            topic.is_new = false;
+            self.topics.changed.push((Arc::clone(&record.topic), newest));
         }
         if topic.epoch != Some(record.epoch) {
             begin_epoch(self.connection, topic, offset(record.since.max(1))?, given)?;
@@ -103,26 +107,33 @@ impl Writer<'_> {
     }
 
     fn remove(&mut self, name: &Arc<str>) -> Result<(), Failure> {
+        let newest = "SELECT newest FROM eventwire_topics WHERE name = ?1";
+        let mut newest = self.connection.prepare_cached(newest)?;
+        let Some(newest) = newest.query_row([&**name], |row| row.get(0)).optional()? else {
+            return Ok(());
+        };
         let messages = "DELETE FROM eventwire_messages WHERE topic IN \
                         (SELECT id FROM eventwire_topics WHERE name = ?1)";
         let topic = "DELETE FROM eventwire_topics WHERE name = ?1";
         for sql in [messages, topic] {
             self.connection.prepare_cached(sql)?.execute([&**name])?;
         }
-        self.topics.known.remove(name);
+        let newest = match self.topics.known.remove(name) {
+            // The row is written after the batch.
+            Some(topic) if topic.is_changed => return Ok(()),
+            _ => newest,
+        };
+        self.topics.changed.push((Arc::clone(name), newest));
         Ok(())
     }
 
     /// Deletes what is not kept, and writes the rows of the topics.
     fn finish(self) -> Result<(), Failure> {
-        for name in &self.topics.changed {
-            let Some(topic) = self.topics.known.get_mut(name) else {
+        for (name, _) in &self.topics.changed {
+            let topic = self.topics.known.get_mut(name).filter(|topic| topic.is_changed);
+            let Some(topic) = topic else {
                 continue;
             };
-            // One that was removed and created again is in the list twice.
-            if !topic.is_changed {
-                continue;
-            }
             topic.is_changed = false;
             if let Some(kept) = topic.kept {
                 retention::trim(self.connection, topic, &kept, self.now)?;
@@ -133,14 +144,7 @@ impl Writer<'_> {
     }
 }
 
-fn read_or_create(
-    connection: &Connection,
-    record: &Record,
-    given: Option<i64>,
-) -> Result<Topic, Failure> {
-    if let Some(topic) = Topic::read(connection, &record.topic)? {
-        return Ok(topic);
-    }
+fn create(connection: &Connection, record: &Record, given: Option<i64>) -> Result<Topic, Failure> {
     let first = given.map_or_else(|| offset(record.since.max(1)), Ok)?;
     Topic::create(connection, &record.topic, first)
 }
@@ -153,11 +157,14 @@ fn begin_epoch(
     since: i64,
     given: Option<i64>,
 ) -> Result<(), Failure> {
-    let oldest = topic.first.max(since);
     let newest = given.map_or(topic.newest, |given| topic.newest.min(given - 1));
-    let is_followed = newest >= oldest && given.is_none_or(|given| given == newest + 1);
-    let first = if is_followed { oldest } else { given.unwrap_or(since) };
-    let newest = if is_followed { newest } else { first - 1 };
+    let follows = since <= newest + 1 && given.is_none_or(|given| given == newest + 1);
+    let (first, newest) = if follows {
+        (topic.first.max(since).min(newest + 1), newest)
+    } else {
+        let first = given.unwrap_or(since);
+        (first, first - 1)
+    };
     let deletes = topic.count() > 0 && (first > topic.first || newest < topic.newest);
     (topic.first, topic.newest) = (first, newest);
     if deletes {

@@ -8,26 +8,25 @@ use rusqlite::Connection;
 use super::commit::Topics;
 use crate::journal::storage::Record;
 
-/// The topics of failed batches, with their newest offsets before. None if a topic was new.
+/// The topics of failed batches, with their newest offsets before.
 ///
 /// Even a commit that failed may be in the file, if its last step was the one that failed. Its
 /// messages have to go, because the journal counts on without them. The epochs end, because their
 /// clients may have got what is not stored.
 #[derive(Debug, Default)]
 pub(super) struct Doubtful {
-    topics: HashMap<Arc<str>, Option<i64>>,
+    topics: HashMap<Arc<str>, i64>,
 }
 
 impl Doubtful {
     /// Notes the topics of a batch that failed.
     pub(super) fn add(&mut self, topics: &Topics, batch: &[Record]) {
+        for (name, newest) in &topics.changed {
+            self.topics.entry(Arc::clone(name)).or_insert(*newest);
+        }
+        // Those that were not reached.
         for record in batch {
-            let newest = match topics.known.get(&record.topic) {
-                Some(topic) => topic.committed,
-                // It was not reached, or removed.
-                None => Some(i64::MAX),
-            };
-            self.topics.entry(Arc::clone(&record.topic)).or_insert(newest);
+            self.topics.entry(Arc::clone(&record.topic)).or_insert(i64::MAX);
         }
     }
 
@@ -44,8 +43,7 @@ impl Doubtful {
     /// Undoes what is stored of the batches. Within a transaction.
     pub(super) fn undo(&self, connection: &Connection) -> rusqlite::Result<()> {
         for (name, newest) in &self.topics {
-            let newest = newest.unwrap_or_default();
-            undo(connection, name, newest)?;
+            undo(connection, name, *newest)?;
         }
         Ok(())
     }

@@ -25,8 +25,8 @@ pub(super) struct Topic {
     pub(super) kept: Option<History>,
     /// When ages were checked last.
     pub(super) checked: Option<i64>,
-    /// [`newest`](Self::newest) after the last commit. None if nothing was committed.
-    pub(super) committed: Option<i64>,
+    /// Whether the batch at hand has created it.
+    pub(super) is_new: bool,
     /// Whether the batch at hand has changed it.
     pub(super) is_changed: bool,
 }
@@ -61,7 +61,7 @@ impl Topic {
             durability,
             kept: None,
             checked: None,
-            committed: None,
+            is_new: true,
             is_changed: false,
         })
     }
@@ -106,7 +106,7 @@ impl Topic {
             durability: parse_durability(&durability)?,
             kept: None,
             checked: None,
-            committed: Some(newest),
+            is_new: false,
             is_changed: false,
         })
     }

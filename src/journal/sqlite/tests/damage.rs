@@ -61,7 +61,7 @@ fn pages_of_zeros_are_damage() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..<_>::default() })]
 
     #[test]
     fn flipped_bytes_are_typed_errors(

@@ -7,6 +7,7 @@ mod epochs;
 mod failures;
 mod files;
 mod loading;
+mod model;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
