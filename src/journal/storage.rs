@@ -32,8 +32,8 @@ pub trait Storage: Send + 'static {
     ) -> Result<Vec<StoredTopic>, StorageError>;
 
     /// Applies changes in their order, in one transaction. If the batch has a record of a topic
-    /// that [commits first](crate::Durability::CommitFirst), all of it survives a loss of power once
-    /// this has returned. Sets [`Record::refused`] of the records whose tables' change failed.
+    /// that [commits first](crate::Durability::CommitFirst), all of it survives a loss of power
+    /// once this has returned. Sets [`Record::refused`] of the records whose tables' change failed.
     ///
     /// # Errors
     ///

@@ -166,6 +166,8 @@ const WORLD_EXCEPT: &[(&str, &str)] = &[
     ("src/engine/turn/foreign.rs", "std::os::fd"),
     // Offers the processor to others between two looks for work: `yield_now`.
     ("src/engine/turn/wait.rs", "std::thread"),
+    // Ages of stored messages count across restarts. A simulation has a storage of its own.
+    ("src/journal/sqlite/clock.rs", "std::time::SystemTime"),
     // Parks workers that find no job: a condition variable would have the loop wait for its lock.
     ("src/queue/sync.rs", "std::thread"),
 ];
@@ -179,6 +181,7 @@ const DEPENDENCIES: &[(&str, &str)] = &[
     ("httparse", "src/proto/http/"),
     ("log", "src/logging.rs"),
     ("mio", "src/reactor/mio/"),
+    ("rusqlite", "src/journal/sqlite/"),
     ("rustix", "src/reactor/mio/alarm.rs"),
     ("rustls", "src/reactor/mio/tls/"),
     ("sha1", "src/proto/"),
