@@ -333,8 +333,7 @@
 //!   [counted](RunSummary::unfinished_jobs) when the loop ends first. If too many are in hand, the
 //!   caller gets the job back.
 //! - **Links.** A client that reconnects has at most one connection at a time. It tries again once
-//!   for each connection that ended, not before the time that it told, and never after it was
-//!   stopped.
+//!   for each connection that ended, not before the announced time, and never after a stop.
 //! - **Timers.** A timer's event is never early. Events of one type arrive in the order of their
 //!   due times. The event of a cancelled timer does not arrive.
 //! - **Limits.** The resources that one peer can use are limited, with defaults: [`Config`],
@@ -488,7 +487,8 @@ pub use rates::{LimitKind, LimitScope, OnExcess, Rate, RateLimits};
 pub use reactor::{TlsClient, TlsError, TlsServer};
 pub use tags::{Tag, TagError};
 pub use time::Time;
-pub use topics::{History, InvalidPosition, InvalidTopicConfig, Position, Resumption, TopicConfig};
+pub use topics::{Enclosed, Envelope, History, InvalidPosition, InvalidTopicConfig};
+pub use topics::{Position, Resumption, TopicConfig};
 
 #[doc = include_str!("cookbook.md")]
 pub mod cookbook {}

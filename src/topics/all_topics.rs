@@ -34,6 +34,8 @@ pub(crate) struct Topics {
     /// Reused by each [`Conflation::catch_up`](super::conflation::Conflation::catch_up).
     pub(super) serving: Serving,
     pub(crate) ticks: Ticks,
+    /// Reused by each broadcast to a topic with an envelope.
+    pub(super) enveloped: String,
 }
 
 impl Topics {
@@ -51,6 +53,7 @@ impl Topics {
             pending: Pending::default(),
             serving: Serving::default(),
             ticks: Ticks::default(),
+            enveloped: String::new(),
         }
     }
 

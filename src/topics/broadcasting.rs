@@ -2,11 +2,27 @@
 
 use super::all_topics::Topics;
 use super::batch::Mark;
+use super::envelope::Enclosed;
 use super::limits::TopicError;
 use super::memory::Memory;
+use super::position::Position;
 use super::registry::Registry;
 use crate::proto::Outgoing;
 use crate::slots::Key;
+
+/// The memory of an enveloped message is kept for the next one up to this many bytes.
+const ENVELOPED_BYTES_MAX: usize = 64 * 1024;
+
+/// What a message takes that may be broadcast.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Admission {
+    /// No batch.
+    Unneeded,
+    /// Memory that the open batch has.
+    Fits,
+    /// More memory for the open batch.
+    Grows,
+}
 
 impl Topics {
     /// Appends a message to the topic's open batch, for all subscribers except `except`.
@@ -29,53 +45,98 @@ impl Topics {
         outgoing: Outgoing<'_>,
         except: Option<Key>,
     ) -> Result<(), TopicError> {
-        let (message, may_compress) = (outgoing.message(), outgoing.may_compress());
-        if !message_key.is_empty() {
-            self.conflation().begin(key, message_key)?;
+        let topic = self.registry.topics.get(key).ok_or(TopicError::Gone)?;
+        if topic.envelope.is_some() {
+            return append_enveloped(self, key, message_key, outgoing, except);
         }
-        let Self { registry, memory, limits, .. } = self;
-        let admission = admit(registry, memory, key, message.len(), limits.backlog);
-        let topic = registry.topics.get_mut(key).ok_or(TopicError::Gone)?;
-        if admission.is_err() {
-            topic.counters.refused += 1;
-            registry.totals.refused += 1;
-        }
-        let grows = admission?;
-        registry.sequence += 1;
-        topic.broadcasts += 1;
-        if topic.subscribers.is_empty() && topic.history.is_none() {
-            return Ok(());
-        }
-        // Who resumes later is left out as well.
-        let has_history = topic.history.is_some();
-        let is_named = |conn: &Key| registry.leave_out(*conn, key) || has_history;
-        let named = except.filter(is_named).unwrap_or(Key::NONE);
-        let topic = registry.topics.get_mut(key).ok_or(TopicError::Gone)?;
-        let (sequence, number) = (registry.sequence, topic.broadcasts);
-        let mark = Mark { sequence, number, end: 0, except: named };
-        let keeps = topic.values.is_some();
-        if topic.needs_batches() {
-            if !topic.is_active() {
-                self.active.push(key);
-            }
-            let is_first = topic.open.marks.is_empty();
-            topic.open.push(message, may_compress, mark);
-            if grows {
-                memory.count(registry, key);
-            } else if is_first {
-                memory.count_unused(registry, key);
-            }
-        }
-        if keeps {
-            let mark = Mark { except: except.unwrap_or(Key::NONE), ..mark };
-            self.conflation().keep(key, message_key, outgoing, mark);
-        }
-        Ok(())
+        append(self, key, message_key, outgoing, except)
     }
 }
 
+/// Appends a message in the topic's envelope.
+#[inline(never)]
+fn append_enveloped(
+    topics: &mut Topics,
+    key: Key,
+    message_key: &str,
+    outgoing: Outgoing<'_>,
+    except: Option<Key>,
+) -> Result<(), TopicError> {
+    let topic = topics.registry.topics.get(key).ok_or(TopicError::Gone)?;
+    let is_wanted = !topic.subscribers.is_empty() || topic.history.is_some();
+    let Some(envelope) = topic.envelope.as_ref().filter(|_| is_wanted) else {
+        return append(topics, key, message_key, outgoing, except);
+    };
+    // An envelope that panics leaves an empty text behind.
+    let mut text = std::mem::take(&mut topics.enveloped);
+    text.clear();
+    let position = Position::new(topic.epoch, topic.broadcasts + 1);
+    envelope.write(&Enclosed::new(&topic.name, position, outgoing.message()), &mut text);
+    let enveloped = match outgoing.may_compress() {
+        true => Outgoing::from(&text),
+        false => Outgoing::uncompressed(&text),
+    };
+    let appended = append(topics, key, message_key, enveloped, except);
+    if text.capacity() <= ENVELOPED_BYTES_MAX {
+        topics.enveloped = text;
+    }
+    appended
+}
+
+/// Appends a message as it is.
+fn append(
+    topics: &mut Topics,
+    key: Key,
+    message_key: &str,
+    outgoing: Outgoing<'_>,
+    except: Option<Key>,
+) -> Result<(), TopicError> {
+    let (message, may_compress) = (outgoing.message(), outgoing.may_compress());
+    if !message_key.is_empty() {
+        topics.conflation().begin(key, message_key)?;
+    }
+    let Topics { registry, memory, limits, .. } = topics;
+    let admission = admit(registry, memory, key, message.len(), limits.backlog);
+    let topic = registry.topics.get_mut(key).ok_or(TopicError::Gone)?;
+    if admission.is_err() {
+        topic.counters.refused += 1;
+        registry.totals.refused += 1;
+    }
+    let admission = admission?;
+    registry.sequence += 1;
+    topic.broadcasts += 1;
+    if topic.subscribers.is_empty() && topic.history.is_none() {
+        return Ok(());
+    }
+    // Who resumes later is left out as well.
+    let has_history = topic.history.is_some();
+    let is_named = |conn: &Key| registry.leave_out(*conn, key) || has_history;
+    let named = except.filter(is_named).unwrap_or(Key::NONE);
+    let topic = registry.topics.get_mut(key).ok_or(TopicError::Gone)?;
+    let (sequence, number) = (registry.sequence, topic.broadcasts);
+    let mark = Mark { sequence, number, end: 0, except: named };
+    let keeps = topic.values.is_some();
+    if admission != Admission::Unneeded {
+        if !topic.is_active() {
+            topics.active.push(key);
+        }
+        let is_first = topic.open.marks.is_empty();
+        topic.open.push(message, may_compress, mark);
+        if admission == Admission::Grows {
+            memory.count(registry, key);
+        } else if is_first {
+            memory.count_unused(registry, key);
+        }
+    }
+    if keeps {
+        let mark = Mark { except: except.unwrap_or(Key::NONE), ..mark };
+        topics.conflation().keep(key, message_key, outgoing, mark);
+    }
+    Ok(())
+}
+
 /// Checks that a message of `len` bytes can be appended to the open batch, which has at most
-/// `backlog` bytes. Returns whether the memory of the batches grows.
+/// `backlog` bytes.
 #[inline]
 fn admit(
     registry: &mut Registry,
@@ -83,18 +144,18 @@ fn admit(
     key: Key,
     len: usize,
     backlog: usize,
-) -> Result<bool, TopicError> {
+) -> Result<Admission, TopicError> {
     let topic = registry.topics.get(key).ok_or(TopicError::Gone)?;
     let open = &topic.open;
     if !topic.needs_batches() {
-        return Ok(false);
+        return Ok(Admission::Unneeded);
     }
     if !open.marks.is_empty() && open.frames.len() + len > backlog {
         return Err(TopicError::Limit);
     }
     match open.growth(len) {
-        0 => Ok(false),
-        _ if memory.admit(registry, key, len) => Ok(true),
+        0 => Ok(Admission::Fits),
+        _ if memory.admit(registry, key, len) => Ok(Admission::Grows),
         _ => Err(TopicError::Limit),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::envelope::Envelope;
 use super::history::History;
 
 /// How the topics of a name are kept. Nothing is, by default: a topic forwards its messages, and
@@ -19,6 +20,7 @@ use super::history::History;
 #[non_exhaustive]
 pub struct TopicConfig {
     pub(super) history: Option<History>,
+    pub(super) envelope: Option<Envelope>,
 }
 
 impl TopicConfig {
@@ -28,6 +30,14 @@ impl TopicConfig {
     #[must_use]
     pub const fn history(mut self, history: History) -> Self {
         self.history = Some(history);
+        self
+    }
+
+    /// Writes each message together with its position, so that clients learn where to resume.
+    /// Default: none, messages are sent as they are.
+    #[must_use]
+    pub fn envelope(mut self, envelope: Envelope) -> Self {
+        self.envelope = Some(envelope);
         self
     }
 }

@@ -9,6 +9,7 @@ use bytes::{Bytes, BytesMut};
 use super::batch::{Batch, Mark, Run};
 use super::configs::TopicConfig;
 use super::counters::Counters;
+use super::envelope::Envelope;
 use super::history::History;
 use super::values::Values;
 use crate::overflow::OverflowPolicy;
@@ -47,6 +48,8 @@ pub(super) struct Topic {
     pub(super) epoch: u64,
     /// What it keeps beside what lagging subscribers need.
     pub(super) history: Option<History>,
+    /// How its messages are written.
+    pub(super) envelope: Option<Envelope>,
     pub(super) subscribers: Vec<Subscriber>,
     /// How many of `subscribers`, from the first on, have got the sealed batch.
     pub(super) cursor: usize,
@@ -156,7 +159,8 @@ pub(super) struct FirstPending {
 
 impl Topic {
     pub(super) fn new(name: &str, epoch: u64, config: &TopicConfig) -> Self {
-        Self { name: name.into(), epoch, history: config.history, ..Self::default() }
+        let (history, envelope) = (config.history, config.envelope.clone());
+        Self { name: name.into(), epoch, history, envelope, ..Self::default() }
     }
 
     /// Whether there is a batch that was not delivered to all subscribers.
