@@ -335,8 +335,7 @@
 //!   [counted](RunSummary::unfinished_jobs) when the loop ends first. If too many are in hand, the
 //!   caller gets the job back.
 //! - **Links.** A client that reconnects has at most one connection at a time. It tries again once
-//!   for each connection that ended, not before the time that it told, and never after it was
-//!   stopped.
+//!   for each connection that ended, not before the announced time, and never after a stop.
 //! - **Timers.** A timer's event is never early. Events of one type arrive in the order of their
 //!   due times. The event of a cancelled timer does not arrive.
 //! - **Limits.** The resources that one peer can use are limited, with defaults: [`Config`],
@@ -427,7 +426,8 @@ pub use reactor::{TlsClient, TlsError, TlsServer};
 pub use tags::{Tag, TagError};
 pub use time::Time;
 pub use topics::{
-    Durability, History, InvalidPosition, InvalidTopicConfig, Position, Resumption, TopicConfig,
+    Durability, Enclosed, Envelope, History, InvalidPosition, InvalidTopicConfig, Position,
+    Resumption, TopicConfig,
 };
 
 #[doc = include_str!("architecture.md")]

@@ -94,6 +94,7 @@ mod deflate;
 pub(crate) mod event_stream;
 pub mod handshake;
 pub mod http;
+pub(crate) mod json;
 pub(crate) mod proxy_protocol;
 pub(crate) mod stream;
 mod websocket;

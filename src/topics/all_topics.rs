@@ -38,6 +38,8 @@ pub(crate) struct Topics {
     pub(super) serving: Serving,
     pub(crate) ticks: Ticks,
     pub(crate) expiry: Expiry,
+    /// Reused by each broadcast to a topic with an envelope.
+    pub(super) enveloped: String,
 }
 
 impl Topics {
@@ -57,6 +59,7 @@ impl Topics {
             serving: Serving::default(),
             ticks: Ticks::default(),
             expiry: Expiry::default(),
+            enveloped: String::new(),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::envelope::Envelope;
 use super::history::History;
 
 /// How the topics of a name are kept. Nothing is, by default: a topic forwards its messages, and
@@ -21,6 +22,7 @@ pub struct TopicConfig {
     pub(super) history: Option<History>,
     durability: Option<Durability>,
     stored: Option<History>,
+    pub(super) envelope: Option<Envelope>,
 }
 
 /// When the messages of a durable topic are delivered. Its messages are stored by the loop's
@@ -32,8 +34,8 @@ pub enum Durability {
     /// of the program, of the system, and a loss of power. The topic's positions survive, too.
     CommitFirst,
     /// At once, and they are stored a moment later. A crash loses the messages of that moment, so
-    /// that the topic has a new epoch after it: no client recovers what may be incomplete. Positions
-    /// survive an orderly end.
+    /// that the topic has a new epoch after it: no client recovers what may be incomplete.
+    /// Positions survive an orderly end.
     DeliverFirst,
 }
 
@@ -44,6 +46,14 @@ impl TopicConfig {
     #[must_use]
     pub const fn history(mut self, history: History) -> Self {
         self.history = Some(history);
+        self
+    }
+
+    /// Writes each message together with its position, so that clients learn where to resume.
+    /// Default: none, messages are sent as they are.
+    #[must_use]
+    pub fn envelope(mut self, envelope: Envelope) -> Self {
+        self.envelope = Some(envelope);
         self
     }
 
@@ -62,8 +72,8 @@ impl TopicConfig {
         Some(TopicStorage { durability, kept: self.stored.unwrap_or(loaded), loaded })
     }
 
-    /// How much of a durable topic the journal keeps. Default: as much as the history in memory. An
-    /// age counts by the system's clock here, because it goes on while the program does not run.
+    /// How much of a durable topic the journal keeps. Default: as much as the history in memory.
+    /// An age counts by the system's clock here, because it goes on while the program does not run.
     #[must_use]
     pub const fn stored(mut self, history: History) -> Self {
         self.stored = Some(history);
@@ -150,7 +160,7 @@ impl TopicConfigs {
         if text.contains('*') {
             return Err(InvalidTopicConfig::Pattern(pattern.to_owned()));
         }
-        let TopicConfig { history, durability, stored } = &config;
+        let TopicConfig { history, durability, stored, .. } = &config;
         let refused = if [history, stored].into_iter().flatten().any(History::is_empty) {
             Some(InvalidTopicConfig::Empty as fn(_) -> _)
         } else if durability.is_some() && history.is_none() {

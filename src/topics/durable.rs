@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use super::all_topics::{Topics, next_epoch};
 use super::batch::Mark;
+use super::broadcasting::{Broadcast, append_enveloped};
 use super::configs::TopicStorage;
+use super::envelope::Enclosed;
 use super::epoch::TopicEpoch;
 use super::limits::TopicError;
 use super::position::Position;
@@ -53,7 +55,8 @@ impl DurableTopics<'_> {
         outgoing: Outgoing<'_>,
         except: Option<Key>,
     ) -> Option<Position> {
-        self.0.append(topic, message_key, outgoing, except, true).ok()?;
+        let broadcast = Broadcast { key: message_key, outgoing, except, is_committed: true };
+        append_enveloped(self.0, topic, broadcast).ok()?;
         let topic = self.0.registry.topics.get(topic)?;
         Some(Position::new(topic.epoch, topic.broadcasts))
     }
@@ -90,6 +93,7 @@ impl DurableTopics<'_> {
         let (epoch, next) = (stored.epoch.unwrap_or(topic.epoch), stored.newest + 1);
         topic.broadcasts = stored.newest - count;
         topic.begin_epoch(epoch, topic.broadcasts + 1..next);
+        let mut text = String::new();
         for message in messages {
             self.0.registry.sequence += 1;
             let sequence = self.0.registry.sequence;
@@ -97,8 +101,17 @@ impl DurableTopics<'_> {
                 return Err(TopicError::Gone);
             };
             topic.broadcasts += 1;
-            let mark = Mark { sequence, number: topic.broadcasts, end: 0, except: Key::NONE };
-            topic.open.push(message, true, mark);
+            let number = topic.broadcasts;
+            let mark = Mark { sequence, number, end: 0, except: Key::NONE };
+            match &topic.envelope {
+                Some(envelope) => {
+                    let position = Position::new(topic.epoch, number);
+                    text.clear();
+                    envelope.write(&Enclosed::new(&topic.name, position, message), &mut text);
+                    topic.open.push(Message::Text(&text), true, mark);
+                }
+                None => topic.open.push(message, true, mark),
+            }
             if topic.open.frames.len() >= RESTORED_BATCH_BYTES {
                 self.log_open(key, now);
             }

@@ -7,6 +7,7 @@ use crate::slots::{Key, Slots};
 use crate::time::Time;
 
 mod bounds;
+mod envelopes;
 mod fairness;
 mod keyed;
 mod model;

@@ -10,6 +10,7 @@ use bytes::{Bytes, BytesMut};
 use super::batch::{Batch, Mark, Run};
 use super::configs::TopicConfig;
 use super::counters::Counters;
+use super::envelope::Envelope;
 use super::epoch::TopicEpoch;
 use super::history::History;
 use super::values::Values;
@@ -53,6 +54,10 @@ pub(super) struct Topic {
     pub(super) history: Option<History>,
     /// What the journal gets with each message, if the topic is durable.
     pub(super) durable: Option<Arc<TopicEpoch>>,
+    /// Its messages have no envelope, and are not stored.
+    pub(super) is_plain: bool,
+    /// How its messages are written.
+    pub(super) envelope: Option<Envelope>,
     pub(super) subscribers: Vec<Subscriber>,
     /// How many of `subscribers`, from the first on, have got the sealed batch.
     pub(super) cursor: usize,
@@ -165,8 +170,10 @@ impl Topic {
         let durable = config.storage().map(|storage| {
             Arc::new(TopicEpoch { name: name.into(), epoch, inherited: 1..1, storage })
         });
-        let (name, history) = (name.into(), config.history);
-        Self { name, epoch, since: 1, history, durable, ..Self::default() }
+        let (name, history, envelope) = (name.into(), config.history, config.envelope.clone());
+        let is_plain = durable.is_none() && envelope.is_none();
+        let (since, rest) = (1, Self::default());
+        Self { name, epoch, since, is_plain, history, durable, envelope, ..rest }
     }
 
     /// Begins another epoch, to which the `inherited` messages belong, too.

@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 use allocation_counter::{AllocationInfo, measure};
 use eventwire::proto::{Limits, OpCode, write_frame};
 use eventwire::{
-    Config, Connection, ConnectionId, Context, EventLoop, EventStream, Message, OverflowPolicy,
-    Routes, ServerConfig, TopicId, WebSocketHandler,
+    Config, Connection, ConnectionId, Context, Envelope, EventLoop, EventStream, Message,
+    OverflowPolicy, Routes, ServerConfig, TopicConfig, TopicId, WebSocketHandler,
 };
 
 /// How often each exchange is made to warm up, and then to be measured.
@@ -89,9 +89,17 @@ struct Bench {
 
 impl Bench {
     fn new(handler: impl WebSocketHandler<App> + 'static, clients: usize) -> Self {
+        Self::with_config(Config::default(), handler, clients)
+    }
+
+    fn with_config(
+        config: Config,
+        handler: impl WebSocketHandler<App> + 'static,
+        clients: usize,
+    ) -> Self {
         // Deadlines that came up while a slow machine measures would be put back.
         let limits = Limits::default().ping_interval(None).message_timeout(Duration::MAX);
-        let mut bench = Self::with_limits(Config::default(), handler, limits, clients);
+        let mut bench = Self::with_limits(config, handler, limits, clients);
         for _ in 0..clients {
             bench.connect();
         }
@@ -248,6 +256,26 @@ fn a_relay_allocates_nothing() {
 fn a_broadcast_allocates_nothing() {
     assert_nothing(Bench::new(Do::Broadcast(4), 11).exchange(20, 1, 1..11, 4));
     assert_nothing(Bench::new(Do::Broadcast(4), 11).exchange(8 * 1024, 1, 1..11, 4));
+}
+
+#[test]
+fn a_broadcast_in_an_envelope_allocates_nothing() {
+    let config = Config::default().topics("all", TopicConfig::default().envelope(Envelope::json()));
+    let mut bench = Bench::with_config(config, Do::Broadcast(4), 11);
+    let mut message = Vec::new();
+    write_frame(OpCode::Text, b"the news", Some([1, 2, 3, 4]), &mut message);
+    let mut once = || {
+        bench.write(0, &message);
+        for client in 1..11 {
+            let mut envelopes = 0;
+            while envelopes < 4 {
+                let read = bench.read_some(client);
+                envelopes += bench.buffer[..read].iter().filter(|byte| **byte == b'}').count();
+            }
+        }
+    };
+    (0..WARM_UP).for_each(|_| once());
+    assert_nothing(measure(|| (0..MEASURED).for_each(|_| once())));
 }
 
 /// Streams of server-sent events of the topic, and a WebSocket that broadcasts to it.

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use eventwire::{
-    Config, Connection, Error, EventLoop, History, InvalidTopicConfig, Message, OverflowPolicy,
-    Position, Resumption, ServerConfig, SubscribeError, TopicConfig, TopicId, WebSocketHandler,
+    Config, Connection, Envelope, Error, EventLoop, History, InvalidTopicConfig, Message,
+    OverflowPolicy, Position, Resumption, ServerConfig, SubscribeError, TopicConfig, TopicId,
+    WebSocketHandler,
 };
 
 use crate::util::{Peer, Server};
@@ -271,6 +272,36 @@ fn a_resumed_subscription_that_ends_at_once_gets_nothing() {
     client.write(&bytes);
     let newest = position(&mut speaker);
     client.expect(&*newest.to_string());
+}
+
+#[test]
+fn a_client_learns_positions_from_envelopes_and_resumes_from_there() {
+    let config = Config::default()
+        .topics("room", kept(History::of(10)).envelope(Envelope::json()))
+        .max_topic_bytes(1 << 20);
+    let handler = Interpreter::new(OverflowPolicy::Close);
+    let server = Server::listen(config, ServerConfig::default(), handler);
+    let mut speaker = peer(&server);
+    let begin = position(&mut speaker);
+    say(&mut speaker, &["a", "\"b\"", "c"]);
+    let enveloped = |offset, data| {
+        let position = Position::new(begin.epoch(), offset);
+        format!(r#"{{"topic":"room","position":"{position}","data":{data}}}"#)
+    };
+    let all = [enveloped(1, r#""a""#), enveloped(2, r#""\"b\"""#), enveloped(3, r#""c""#)];
+    let mut client = peer(&server);
+    assert_eq!(asked(&mut client, &format!("from {begin}")), "recovered 3");
+    all.iter().for_each(|text| client.expect(&**text));
+    // As a script does.
+    let (_, rest) = all[1].split_once(r#""position":""#).expect("a position");
+    let seen = rest.split('"').next().expect("a position");
+    let mut client = peer(&server);
+    assert_eq!(asked(&mut client, &format!("from {seen}")), "recovered 1");
+    client.expect(&*all[2]);
+    say(&mut speaker, &["d"]);
+    client.expect(&*enveloped(4, r#""d""#));
+    let history = asked(&mut speaker, "history");
+    assert!(history.starts_with(&format!("1 {}, 2 ", all[0])), "{history}");
 }
 
 #[test]

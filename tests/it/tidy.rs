@@ -31,7 +31,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     // A timer's event waits beside those that are published at once.
     ("queue", &["slots", "time", "timers", "overflow"]),
     // Topics hand out encoded frames, so that a broadcast is encoded once, and keep beside them
-    // what others make of those, so that it is compressed once.
+    // what others make of those, so that it is compressed once. They write a topic's envelopes.
     (
         "topics",
         &[
@@ -44,6 +44,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "proto::Message",
             "proto::Outgoing",
             "proto::Payload",
+            "proto::json",
         ],
     ),
     ("journal", &["proto::Message", "topics::TopicStorage"]),

@@ -18,7 +18,8 @@ use crate::topics::{Past, Position, Resuming};
 pub struct HistoryMessage<'a> {
     /// Where it stands in its topic.
     pub position: Position,
-    /// The message.
+    /// The message as it was sent: in the topic's [envelope](crate::TopicConfig::envelope), if it
+    /// has one.
     pub message: Message<'a>,
 }
 
@@ -134,7 +135,8 @@ impl Context<'_> {
         Some(Position::new(newest.epoch(), offset))
     }
 
-    /// The messages of a topic's history with these offsets, the oldest first. Empty if the topic
+    /// The messages of a topic's history with these offsets, the oldest first, as they were sent:
+    /// in the topic's [envelope](crate::TopicConfig::envelope), if it has one. Empty if the topic
     /// has no history, or was removed.
     ///
     /// ```

@@ -7,9 +7,10 @@ use crate::queue::{JobQueue, PublishError};
 
 /// Submits jobs of one type to worker threads.
 ///
-/// [`EventLoop::workers`](crate::EventLoop::workers) creates it, and [`EventLoop::batch_workers`](crate::EventLoop::batch_workers) for jobs that are better
-/// done together. Clone it for other handlers and other threads. When the last clone is dropped,
-/// the threads end after the jobs that were accepted.
+/// [`EventLoop::workers`](crate::EventLoop::workers) creates it, and
+/// [`EventLoop::batch_workers`](crate::EventLoop::batch_workers) for jobs that are better done
+/// together. Clone it for other handlers and other threads. When the last clone is dropped, the
+/// threads end after the jobs that were accepted.
 pub struct Workers<J> {
     jobs: Arc<Submitter<J>>,
 }
