@@ -136,5 +136,5 @@ pub(crate) use self::limits::{TopicError, TopicLimits};
 pub(crate) use self::output::{Output, SendCapacity};
 pub(crate) use self::past::Past;
 pub use self::position::{InvalidPosition, Position};
-pub(crate) use self::resuming::Resuming;
 pub use self::resuming::Resumption;
+pub(crate) use self::resuming::{ResumeRequest, Resuming};

@@ -19,6 +19,8 @@ pub(super) struct Registry {
     pub(super) members: Vec<Member>,
     /// The sequence number of the last broadcast. The first is 1.
     pub(super) sequence: u64,
+    /// How many subscriptions were to be resumed so far.
+    pub(super) resumes: u64,
     /// How many subscriptions are lagging.
     pub(super) lagging: usize,
     pub(super) gaps: Gaps,
@@ -32,6 +34,7 @@ impl Registry {
             topics: Slots::with_capacity(0),
             members: Vec::new(),
             sequence: 0,
+            resumes: 0,
             lagging: 0,
             gaps: Gaps::default(),
             totals: Counters::default(),

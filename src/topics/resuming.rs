@@ -13,10 +13,11 @@ use crate::time::Time;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Resumption {
-    /// Everything: that many messages come next, and then the later ones, without a gap and without
-    /// a duplicate.
+    /// Everything: what it has missed comes next, and then the later messages, without a gap and
+    /// without a duplicate.
     Recovered {
-        /// How many messages come from the history. 0: it has missed none.
+        /// How many messages come from the history, those included that
+        /// [exclude](crate::Context::broadcast_except) the connection. 0: it has missed none.
         replayed: u64,
     },
     /// Nothing, because the topic does not have all of it. Later messages come.
@@ -28,26 +29,45 @@ pub enum Resumption {
     },
 }
 
+/// A subscription that is to be resumed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ResumeRequest {
+    pub(crate) conn: Key,
+    pub(crate) topic: Key,
+    /// Distinguishes it from other requests for the same topic and connection.
+    number: u64,
+}
+
+/// What becomes of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Resumed {
+    pub(crate) resumption: Resumption,
+    /// The number of the first broadcast that the client gets.
+    pub(crate) first: u64,
+}
+
 /// What resumes subscriptions, borrowed from [`Topics`].
 pub(crate) struct Resuming<'a>(pub(crate) &'a mut Topics);
 
 impl Resuming<'_> {
     /// Subscribes a connection that is to be [resumed](Self::resume): nothing is delivered to it
-    /// before that. A subscription that it has ends.
+    /// before that. A subscription that it has ends, and with it a request for that.
     pub(crate) fn await_resume(
         &mut self,
         conn: Key,
-        key: Key,
+        topic: Key,
         policy: OverflowPolicy,
-    ) -> Result<(), TopicError> {
-        self.0.unsubscribe(conn, key);
-        self.0.subscribe(conn, key, policy)?;
-        if let Some(position) = self.0.registry.position(conn, key) {
-            if let Some(topic) = self.0.registry.topics.get_mut(key) {
-                topic.subscribers[position].await_resume();
+    ) -> Result<ResumeRequest, TopicError> {
+        self.0.unsubscribe(conn, topic);
+        self.0.subscribe(conn, topic, policy)?;
+        self.0.registry.resumes += 1;
+        let number = self.0.registry.resumes;
+        if let Some(position) = self.0.registry.position(conn, topic) {
+            if let Some(topic) = self.0.registry.topics.get_mut(topic) {
+                topic.subscribers[position].await_resume(number);
             }
         }
-        Ok(())
+        Ok(ResumeRequest { conn, topic, number })
     }
 
     /// What a subscription that is to be resumed gets of what its client missed behind a position.
@@ -55,11 +75,11 @@ impl Resuming<'_> {
     /// subscription does not await that: it has ended, or was made again.
     pub(crate) fn resume(
         &mut self,
-        conn: Key,
-        key: Key,
+        request: ResumeRequest,
         behind: Position,
         now: Time,
-    ) -> Option<Resumption> {
+    ) -> Option<Resumed> {
+        let ResumeRequest { conn, topic: key, number } = request;
         let registry = &mut self.0.registry;
         let position = registry.position(conn, key)?;
         let sequence = registry.sequence;
@@ -67,36 +87,38 @@ impl Resuming<'_> {
         let (newest, start) = (topic.broadcasts, topic.history_start(now));
         let (epoch, keeps_latest) = (topic.epoch, topic.keeps_latest());
         let subscriber = &mut topic.subscribers[position];
-        if !subscriber.awaits_resume() {
+        if !subscriber.awaits_request(number) {
             return None;
         }
         if keeps_latest && behind != Position::new(epoch, newest) && start == newest {
-            return Some(Resumption::Recovered { replayed: 1 });
+            let resumption = Resumption::Recovered { replayed: 1 };
+            return Some(Resumed { resumption, first: newest });
         }
         let is_kept = (start..=newest + 1).contains(&behind.offset().saturating_add(1));
-        if behind.epoch() != epoch || !is_kept {
-            subscriber.since = sequence;
+        let (resumption, first) = if behind.epoch() == epoch && is_kept {
+            let replayed = newest - behind.offset();
+            (Resumption::Recovered { replayed }, behind.offset() + 1)
+        } else {
             let at = |offset| Position::new(epoch, offset);
-            return Some(Resumption::Lost { oldest: at(start), newest: at(newest) });
-        }
-        let replayed = newest - behind.offset();
-        if replayed == 0 {
+            (Resumption::Lost { oldest: at(start), newest: at(newest) }, newest + 1)
+        };
+        if first > newest {
             subscriber.since = sequence;
         }
-        Some(Resumption::Recovered { replayed })
+        Some(Resumed { resumption, first })
     }
 
-    /// Makes what a client missed behind a position pending for its subscription.
-    pub(crate) fn replay(&mut self, conn: Key, key: Key, behind: Position) {
+    /// Makes the broadcasts from number `first` on pending for a subscription, if it still awaits
+    /// that.
+    pub(crate) fn replay(&mut self, request: ResumeRequest, first: u64) {
+        let ResumeRequest { conn, topic: key, number } = request;
         let Some(position) = self.0.registry.position(conn, key) else {
             return;
         };
         let topic = self.0.registry.topics.get(key);
-        let Some(topic) = topic.filter(|topic| topic.subscribers[position].awaits_resume()) else {
-            return;
-        };
-        let first = if topic.keeps_latest() { topic.broadcasts } else { behind.offset() + 1 };
-        self.0.registry.rewind(conn, key, position, first);
+        if topic.is_some_and(|topic| topic.subscribers[position].awaits_request(number)) {
+            self.0.registry.rewind(conn, key, position, first);
+        }
     }
 }
 
@@ -127,18 +149,15 @@ impl Registry {
         let Some(topic) = self.topics.get_mut(key) else {
             return;
         };
-        let is_logged = topic.log.back().is_some_and(|newest| first.sequence <= newest.last());
-        if is_logged && topic.subscribers[position].policy != OverflowPolicy::DropOldest {
-            let policy = topic.subscribers[position].policy;
+        let policy = topic.subscribers[position].policy;
+        if policy != OverflowPolicy::DropOldest {
             topic.set_policy(position, OverflowPolicy::DropOldest);
             topic.subscribers[position].policy_after = Some(policy);
         }
         let subscriber = &mut topic.subscribers[position];
         (subscriber.since, subscriber.left_out) = (since, left_out);
-        if is_logged {
-            // What was given up for memory meanwhile is noticed as a gap.
-            self.start_lagging(conn, key, position, number);
-        }
+        // What was given up for memory meanwhile is noticed as a gap.
+        self.start_lagging(conn, key, position, number);
     }
 
     /// Lets broadcasts after `since` be pending for a connection. Its subscriptions note themselves

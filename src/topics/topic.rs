@@ -93,9 +93,10 @@ pub(super) struct Topic {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Subscriber {
     pub(super) conn: Key,
-    /// No broadcast up to this sequence number is pending for the subscription in the batches. Of
-    /// a subscriber that is served from the topic's values, `FOLLOWS` and the number of its
-    /// follower: nothing in the batches is pending for it.
+    /// No broadcast up to this sequence number is pending for the subscription in the batches.
+    /// Nothing in them is pending for a subscriber that is served from the topic's values: it has
+    /// `FOLLOWS` and the number of its follower. Nor for one that is about to be resumed: it has
+    /// `AWAITS` and the number of the request.
     pub(super) since: u64,
     /// The topic's number of the first broadcast that a lagging subscriber has not got; 0 if the
     /// subscriber is not lagging.
@@ -117,8 +118,9 @@ pub(super) struct Subscriber {
 /// No sequence number is that high.
 const FOLLOWS: u64 = 1 << 63;
 
-/// No sequence number is that high. It stands for a subscription that is about to be resumed.
-const RESUMES: u64 = FOLLOWS - 1;
+/// No sequence number is that high. A subscription that is about to be resumed has this and the
+/// number of its request.
+const AWAITS: u64 = 1 << 62;
 
 impl Subscriber {
     /// The follower that the subscriber is while it is served from the topic's values.
@@ -132,13 +134,18 @@ impl Subscriber {
         (self.left_out, self.left_out_unlogged) = (0, 0);
     }
 
-    /// Delivers nothing to the subscriber until it is resumed.
-    pub(super) const fn await_resume(&mut self) {
-        self.since = RESUMES;
+    /// Delivers nothing to the subscriber until it is resumed by that request.
+    pub(super) const fn await_resume(&mut self, request: u64) {
+        self.since = AWAITS | request;
     }
 
     pub(super) const fn awaits_resume(&self) -> bool {
-        self.since == RESUMES
+        self.since >= AWAITS && self.since < FOLLOWS
+    }
+
+    /// Whether that request resumes the subscriber.
+    pub(super) const fn awaits_request(&self, request: u64) -> bool {
+        self.since == AWAITS | request
     }
 
     /// Whether the subscriber is sent whole batches no matter how much output waits for it.

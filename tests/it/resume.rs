@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use eventwire::{
     Config, Connection, Envelope, Error, EventLoop, History, InvalidTopicConfig, Message,
-    OverflowPolicy, Position, Resumption, ServerConfig, SubscribeError, TopicConfig, TopicId,
-    WebSocketHandler,
+    OverflowPolicy, Position, Resumption, SendStatus, ServerConfig, SubscribeError, TopicConfig,
+    TopicId, WebSocketHandler,
 };
 
 use crate::util::{Peer, Server};
@@ -13,17 +13,19 @@ use crate::util::{Peer, Server};
 /// Runs the command in a message:
 ///
 /// ```text
-/// say TEXT · from POSITION · last COUNT · where · history · remove
+/// say TEXT · from POSITION · last COUNT · where · history · leave · remove · fill BYTES
 /// ```
 ///
 /// All are about the topic `room`, which is made when it is needed.
 struct Interpreter {
     policy: OverflowPolicy,
+    /// What is broadcast when a client has come back.
+    welcome: Option<&'static str>,
 }
 
 impl Interpreter {
     fn new(policy: OverflowPolicy) -> Self {
-        Self { policy }
+        Self { policy, welcome: None }
     }
 
     fn subscribe(
@@ -71,6 +73,7 @@ impl WebSocketHandler<()> for Interpreter {
                 let is_removed = conn.remove_topic(room);
                 conn.send(is_removed.to_string());
             }
+            "fill" => drop(conn.send(vec![0; rest.parse().expect("a number")])),
             other => panic!("no command: {other}"),
         }
     }
@@ -78,10 +81,13 @@ impl WebSocketHandler<()> for Interpreter {
     fn on_resumed(
         &mut self,
         conn: &mut Connection<'_>,
-        _: TopicId,
+        room: TopicId,
         resumption: Resumption,
         (): &mut (),
     ) {
+        if let Some(text) = self.welcome {
+            assert_eq!(conn.broadcast(room, text), SendStatus::Sent);
+        }
         conn.send(match resumption {
             Resumption::Recovered { replayed } => format!("recovered {replayed}"),
             Resumption::Lost { oldest, newest } => {
@@ -267,11 +273,73 @@ fn a_resumed_subscription_that_ends_at_once_gets_nothing() {
     say(&mut speaker, &["a"]);
     let mut client = peer(&server);
     // Both in one turn.
-    let frames = [format!("from {begin}"), "leave".to_owned(), "where".to_owned()];
-    let bytes: Vec<u8> = frames.iter().flat_map(|text| client.encode_message(&**text)).collect();
-    client.write(&bytes);
+    let commands = [format!("from {begin}"), "leave".to_owned(), "where".to_owned()];
+    send_together(&mut client, &commands);
     let newest = position(&mut speaker);
     client.expect(&*newest.to_string());
+}
+
+/// Sends all commands at once, so that one turn handles them.
+fn send_together(peer: &mut Peer, commands: &[String]) {
+    let bytes: Vec<u8> = commands.iter().flat_map(|text| peer.encode_message(&**text)).collect();
+    peer.write(&bytes);
+}
+
+#[test]
+fn the_last_of_several_positions_decides() {
+    let server = server(History::of(10), OverflowPolicy::Close);
+    let mut speaker = peer(&server);
+    let begin = position(&mut speaker);
+    say(&mut speaker, &["a", "b"]);
+    let seen = position(&mut speaker);
+    say(&mut speaker, &["c"]);
+    let begin = format!("from {begin}");
+    let seen = format!("from {seen}");
+    for commands in [vec![begin.clone(), seen.clone()], vec![begin, "leave".to_owned(), seen]] {
+        let mut client = peer(&server);
+        send_together(&mut client, &commands);
+        client.expect("recovered 1");
+        client.expect("c");
+        assert_eq!(asked(&mut client, "history"), "1 a, 2 b, 3 c");
+    }
+}
+
+#[test]
+fn what_is_broadcast_when_a_client_has_come_back_comes_after_what_it_missed() {
+    for history in [History::of(10), History::latest()] {
+        let config = Config::default().topics("room", kept(history));
+        let handler =
+            Interpreter { welcome: Some("welcome"), ..Interpreter::new(OverflowPolicy::Close) };
+        let server = Server::listen(config, ServerConfig::default(), handler);
+        let mut speaker = peer(&server);
+        let begin = position(&mut speaker);
+        say(&mut speaker, &["a"]);
+        let mut client = peer(&server);
+        assert_eq!(asked(&mut client, &format!("from {begin}")), "recovered 1");
+        client.expect("a");
+        client.expect("welcome");
+    }
+}
+
+#[test]
+fn what_was_broadcast_in_the_same_turn_is_history_too() {
+    for policy in [OverflowPolicy::DropNewest, OverflowPolicy::KeepLatest] {
+        let config = Config::default().topics("room", kept(History::of(10)));
+        let config = config.outbox(16 * 1024, 64 * 1024 * 1024);
+        let server = Server::listen(config, ServerConfig::default(), Interpreter::new(policy));
+        let mut speaker = peer(&server);
+        let begin = position(&mut speaker);
+        let mut client = Peer::narrow(server.address());
+        // More than the socket takes: the client's output waits when it comes back.
+        const FILLING: usize = 16 * 1024 * 1024;
+        let commands =
+            [format!("fill {FILLING}"), "say a".into(), "say b".into(), format!("from {begin}")];
+        send_together(&mut client, &commands);
+        assert_eq!(client.frame().payload.len(), FILLING);
+        client.expect("recovered 2");
+        client.expect("a");
+        client.expect("b");
+    }
 }
 
 #[test]

@@ -43,7 +43,8 @@ impl Connection<'_> {
     /// the messages after that. A message that is sent directly comes after all of the history, as
     /// with any subscription.
     ///
-    /// A subscription to the topic that the connection has ends before.
+    /// A subscription to the topic that the connection has ends before. If there are several calls
+    /// in a turn, the last one decides.
     ///
     /// ```
     /// use eventwire::{
@@ -101,8 +102,9 @@ impl Connection<'_> {
         if !core.sockets.is_open(conn) || !deliver_last(core, conn, Some(topic.0)) {
             return Err(SubscribeError::ConnectionGone);
         }
-        Resuming(&mut core.topics).await_resume(conn, topic.0, policy).map_err(subscribe_error)?;
-        core.requests.resume(Resume { conn, topic: topic.0, behind: position });
+        let awaited = Resuming(&mut core.topics).await_resume(conn, topic.0, policy);
+        core.requests
+            .resume(Resume { request: awaited.map_err(subscribe_error)?, behind: position });
         self.note_conflation(policy == OverflowPolicy::KeepLatest);
         Ok(())
     }

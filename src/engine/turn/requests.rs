@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use crate::engine::http::pending::Given;
 use crate::slots::Key;
-use crate::topics::Position;
+use crate::topics::{Position, ResumeRequest};
 
 /// Requests that wait for the end of the turn.
 #[derive(Debug, Default)]
@@ -25,8 +25,7 @@ pub(crate) struct Requests {
 /// A subscription to be resumed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Resume {
-    pub(crate) conn: Key,
-    pub(crate) topic: Key,
+    pub(crate) request: ResumeRequest,
     /// The position of the last message that the client has.
     pub(crate) behind: Position,
 }

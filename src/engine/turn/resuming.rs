@@ -14,21 +14,21 @@ impl<S, R: Reactor> EventLoop<S, R> {
         // What a former subscription has missed may come now.
         self.call_on_gap(state);
         for _ in 0..self.core.requests.resumes() {
-            let Some(Resume { conn, topic, behind }) = self.core.requests.next_resume() else {
+            let Some(Resume { request, behind }) = self.core.requests.next_resume() else {
                 return;
             };
+            let (conn, topic) = (request.conn, TopicId(request.topic));
             if !self.core.sockets.is_open(conn) {
                 continue;
             }
             let now = self.core.now();
-            let Some(resumption) = Resuming(&mut self.core.topics).resume(conn, topic, behind, now)
-            else {
+            let Some(resumed) = Resuming(&mut self.core.topics).resume(request, behind, now) else {
                 continue;
             };
             self.call(conn, HandlerCall::Resumed, |handler, conn| {
-                handler.on_resumed(conn, TopicId(topic), resumption, state);
+                handler.on_resumed(conn, topic, resumed.resumption, state);
             });
-            Resuming(&mut self.core.topics).replay(conn, topic, behind);
+            Resuming(&mut self.core.topics).replay(request, resumed.first);
             self.core.erased().catch_up(conn);
         }
     }

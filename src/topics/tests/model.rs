@@ -31,7 +31,7 @@ struct Connection {
     key: Key,
     subscribed: BTreeMap<usize, OverflowPolicy>,
     /// Topics whose subscriptions are about to be resumed.
-    awaiting: BTreeSet<usize>,
+    awaiting: BTreeMap<usize, ResumeRequest>,
     pending: VecDeque<Frame>,
     /// Frames that it missed without a report so far, by topic and number.
     missed: BTreeSet<(Key, u64)>,
@@ -70,7 +70,7 @@ impl Connection {
         Self {
             key,
             subscribed: BTreeMap::new(),
-            awaiting: BTreeSet::new(),
+            awaiting: BTreeMap::new(),
             pending: VecDeque::new(),
             missed: BTreeSet::new(),
             given_up: BTreeSet::new(),
@@ -325,7 +325,7 @@ impl Model {
                 connection.disturbed = true;
                 continue;
             }
-            if !connection.awaiting.contains(&topic) {
+            if !connection.awaiting.contains_key(&topic) {
                 connection.pending.push_back(Frame { policy, ..frame.clone() });
             }
         }
@@ -354,11 +354,14 @@ impl Model {
             Err(TopicError::Limit)
         } else {
             connection.subscribed.insert(topic, policy);
-            connection.awaiting.insert(topic);
             Ok(())
         };
-        let (conn, key) = (connection.key, self.key(topic));
-        assert_eq!(Resuming(&mut self.topics).await_resume(conn, key, policy), expected);
+        let (key, slot) = (connection.key, self.key(topic));
+        let awaited = Resuming(&mut self.topics).await_resume(key, slot, policy);
+        assert_eq!(awaited.map(drop), expected);
+        if let Ok(request) = awaited {
+            self.connections[conn].awaiting.insert(topic, request);
+        }
     }
 
     fn resume(&mut self, conn: usize, topic: usize, from: From) {
@@ -373,19 +376,18 @@ impl Model {
         };
         let Some(offset) = behind else { return };
         let epoch = newest.epoch() ^ u64::from(from == From::AnotherEpoch);
-        let connection = &mut self.connections[conn];
+        let Some(request) = self.connections[conn].awaiting.remove(&topic) else {
+            return;
+        };
         let position = Position::new(epoch, offset);
-        let resumed =
-            Resuming(&mut self.topics).resume(connection.key, key, position, Time::BEGINNING);
-        Resuming(&mut self.topics).replay(connection.key, key, position);
-        let is_awaited = connection.awaiting.remove(&topic);
-        assert_eq!(resumed.is_some(), is_awaited);
+        let resumed = Resuming(&mut self.topics).resume(request, position, Time::BEGINNING);
+        let resumed = resumed.expect("it awaits that");
+        Resuming(&mut self.topics).replay(request, resumed.first);
         let start = self.history_start(topic);
         let (connection, newest) = (&mut self.connections[conn], newest.offset());
         let is_right = matches!(from, From::Behind(_));
-        match resumed {
-            None => return,
-            Some(Resumption::Recovered { replayed }) => {
+        match resumed.resumption {
+            Resumption::Recovered { replayed } => {
                 assert!(is_right && offset + 1 >= start);
                 assert_eq!(replayed, newest - offset);
                 let past = self.past.get(&key).map_or(&[][..], |past| past);
@@ -399,7 +401,7 @@ impl Model {
                 pending.sort_by_key(|frame| frame.serial);
                 connection.pending = pending.into();
             }
-            Some(Resumption::Lost { oldest, newest: last }) => {
+            Resumption::Lost { oldest, newest: last } => {
                 assert!(!is_right || offset + 1 < start || self.tight);
                 assert_eq!(last.offset(), newest);
                 assert!(oldest.offset() == start || self.tight);

@@ -15,6 +15,7 @@ mod panics;
 mod pauses;
 mod peers;
 mod punctual;
+mod resume;
 mod servers;
 mod shutdowns;
 mod site;
@@ -33,7 +34,7 @@ use super::world::{MAX_CONNECTIONS, Report, Setup};
 use crate::shared::Random;
 
 /// Seed `n` belongs to family `n % FAMILIES.len()`.
-const FAMILIES: [&str; 16] = [
+const FAMILIES: [&str; 17] = [
     "echo",
     "fetch",
     "topics",
@@ -50,6 +51,7 @@ const FAMILIES: [&str; 16] = [
     "streams",
     "keyed",
     "http",
+    "resume",
 ];
 
 /// Seeds of all families together.
@@ -134,6 +136,13 @@ impl<W: Simulated> Family<W> {
             resume_unwind(panic)
         })
     }
+}
+
+/// Whether every family runs as many seeds as in the ordinary test command, or more.
+fn runs_all_seeds() -> bool {
+    let is_one = number_from_environment("EVENTWIRE_SEED").is_some();
+    let seeds = number_from_environment("EVENTWIRE_SEEDS").unwrap_or(SEEDS);
+    !is_one && seeds >= SEEDS
 }
 
 fn number_from_environment(name: &str) -> Option<u64> {

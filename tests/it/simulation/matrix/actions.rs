@@ -8,6 +8,7 @@ use eventwire::{
 
 use super::http::HttpAction;
 use super::probe::{Say, State};
+use super::resuming::ResumeAction;
 use super::tags::TagAction;
 
 /// Limits with which nothing is read.
@@ -50,6 +51,7 @@ pub(super) enum Action {
     Stop,
     Drain,
     Tag(TagAction),
+    Resume(ResumeAction),
     Http(HttpAction),
 }
 
@@ -95,7 +97,9 @@ impl Action {
     ];
 
     pub(super) fn all() -> impl Iterator<Item = Self> {
-        Self::WITHOUT_REQUESTS.into_iter().chain(HttpAction::all().map(Self::Http))
+        let resumes = ResumeAction::ALL.map(Self::Resume);
+        let others = Self::WITHOUT_REQUESTS.into_iter().chain(resumes);
+        others.chain(HttpAction::all().map(Self::Http))
     }
 
     /// Whether it ends the loop.
@@ -152,6 +156,7 @@ impl Action {
             }
             Self::Publish => text(&cx.publish(Say("x")).is_ok()),
             Self::Tag(action) => action.run(me, cx),
+            Self::Resume(action) => action.run(me, topic, cx),
             Self::Http(action) => action.run(me, state, cx),
             _ => self.run_on_the_loop(state, cx),
         }

@@ -9,8 +9,8 @@ use eventwire::proto::http::HeadLimits;
 use eventwire::reactor::SimReactor;
 use eventwire::reactor::sim::{PeerId, SimConfig};
 use eventwire::{
-    Backoff, ClientConfig, Config, Connection, EventLoop, HttpResponse, ListenerId, RespondError,
-    ServerConfig, StreamConfig, StreamHandler, on_message,
+    Backoff, ClientConfig, Config, Connection, EventLoop, History, HttpResponse, ListenerId,
+    RespondError, ServerConfig, StreamConfig, StreamHandler, TopicConfig, on_message,
 };
 
 use super::super::rig::Rig;
@@ -66,7 +66,9 @@ impl StreamHandler<State> for Ignore {
 impl Case {
     fn new(call: Call, action: Action) -> Self {
         let reactor = SimReactor::new(0, SimConfig::calm());
-        let mut rig = Rig::with_setup(reactor, Config::default(), |event_loop| {
+        let history = TopicConfig::default().history(History::of(10));
+        let config = Config::default().topics("topic", history);
+        let mut rig = Rig::with_setup(reactor, config, |event_loop| {
             event_loop.on_handler::<Act>(Probe);
             event_loop.on_handler::<Due>(Probe);
             event_loop.on_handler::<Fill>(Probe);
@@ -143,7 +145,8 @@ impl Case {
                 assert_eq!(self.answer(), Some(Ok(())));
                 self.run();
             }
-            At::Upgrade | At::Response | At::Request | At::Open | At::ConnectError => {}
+            At::Upgrade | At::Response | At::Request | At::ConnectError => {}
+            At::Open | At::Resumed => {}
             At::Message => self.send(me, OpCode::Text, b"go"),
             At::Ping => self.send(me, OpCode::Ping, b""),
             At::Pong => self.send(me, OpCode::Pong, b""),

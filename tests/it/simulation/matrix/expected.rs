@@ -5,6 +5,7 @@ use eventwire::{RespondError, SendStatus, SubscribeError, TagError};
 use super::actions::Action;
 use super::expected_http;
 use super::methods::{At, Call, Kind};
+use super::resuming;
 use super::tags;
 
 /// In place of a code: a raw stream has ended.
@@ -151,6 +152,7 @@ fn basics(call: Call, action: Action) -> Basics {
         }
         Action::Stop | Action::Drain => (String::new(), String::new(), ""),
         Action::Tag(action) => return tags::expected(call, action),
+        Action::Resume(action) => return resuming::expected(call, action),
         Action::Http(action) => (expected_http::result(call, action), mine("", subscribed), "."),
     };
     let ends = action.ends();

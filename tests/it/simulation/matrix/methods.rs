@@ -11,6 +11,7 @@ pub(super) enum At {
     Pong,
     Drained,
     Gap,
+    Resumed,
     Close,
     ConnectError,
     Event,
@@ -60,6 +61,7 @@ impl Kind {
                 Pong,
                 Drained,
                 Gap,
+                Resumed,
                 Close,
                 ConnectError,
                 Event,
@@ -67,12 +69,12 @@ impl Kind {
                 Timer,
             ],
             Self::Stream => {
-                &[Open, Message, Drained, Gap, Close, ConnectError, Event, BatchEnd, Timer]
+                &[Open, Message, Drained, Gap, Resumed, Close, ConnectError, Event, BatchEnd, Timer]
             }
             Self::Answered => &[Request],
             Self::Later => &[Request, Event, BatchEnd, Timer],
             Self::Pieces | Self::Events => {
-                &[Request, Open, Drained, Gap, Close, Event, BatchEnd, Timer]
+                &[Request, Open, Drained, Gap, Resumed, Close, Event, BatchEnd, Timer]
             }
             Self::Undecided => &[Upgrade, Open, Event, BatchEnd, Timer],
         }

@@ -10,6 +10,7 @@ mod methods;
 mod others;
 mod probe;
 mod received;
+mod resuming;
 mod tags;
 
 use actions::Action;

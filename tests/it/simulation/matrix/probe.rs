@@ -6,12 +6,13 @@ use eventwire::proto::handshake::{UpgradeRequest, UpgradeResponse};
 use eventwire::{
     Answer, ConnectError, Connection, ConnectionId, Context, Disconnect, EndpointId, EventHandler,
     EventStream, Gap, HttpHandler, HttpRequest, HttpResponse, Later, Message, OverflowPolicy,
-    RequestId, Responder, SendStatus, StreamHandler, StreamedResponse, TopicId, Upgrade,
-    WebSocketHandler,
+    RequestId, Responder, Resumption, SendStatus, StreamHandler, StreamedResponse, TopicId,
+    Upgrade, WebSocketHandler,
 };
 
 use super::actions::Action;
 use super::methods::{At, Call, Kind};
+use super::resuming;
 use super::tags;
 
 /// An event: broadcast this.
@@ -93,7 +94,10 @@ impl State {
     pub(super) fn reach(&mut self, at: At, conn: ConnectionId, cx: &mut Context<'_>) {
         assert!(!self.inside, "a method is called from inside another");
         assert!(!self.ended.contains(&conn), "{at:?} of a connection that has ended");
-        if matches!(at, At::Message | At::Ping | At::Pong | At::Drained | At::Gap | At::Close) {
+        if matches!(
+            at,
+            At::Message | At::Ping | At::Pong | At::Drained | At::Gap | At::Resumed | At::Close
+        ) {
             assert!(self.opened.contains(&conn), "{at:?} of a connection that is not open");
         }
         if self.call.at == at && self.other != Some(conn) && self.result.is_none() {
@@ -174,7 +178,10 @@ impl WebSocketHandler<State> for Probe {
         let Call { kind, at } = state.call;
         let is_first = kind == Kind::Undecided || matches!(at, At::Upgrade | At::Response);
         if !is_first && !matches!(at, At::Open | At::Request) {
-            if kind != Kind::Events {
+            if at == At::Resumed {
+                let position = conn.position(topic).expect("a topic");
+                assert_eq!(conn.subscribe_from(topic, state.policy(), position), Ok(()));
+            } else if kind != Kind::Events {
                 assert_eq!(conn.subscribe_with(topic, state.policy()), Ok(true));
             }
             assert_eq!((conn.tag(tags::MINE), conn.tag(tags::ALL)), (Ok(true), Ok(true)));
@@ -206,6 +213,22 @@ impl WebSocketHandler<State> for Probe {
         state.reach(At::Gap, conn.id(), conn);
     }
 
+    fn on_resumed(
+        &mut self,
+        conn: &mut Connection<'_>,
+        topic: TopicId,
+        resumption: Resumption,
+        state: &mut State,
+    ) {
+        assert_eq!(topic, state.topic);
+        if state.result.is_some() {
+            conn.send(resuming::note(resumption));
+        } else {
+            assert_eq!(resumption, Resumption::Recovered { replayed: 0 });
+            state.reach(At::Resumed, conn.id(), conn);
+        }
+    }
+
     fn on_close(&mut self, conn: &mut Connection<'_>, _: &Disconnect, state: &mut State) {
         state.reach(At::Close, conn.id(), conn);
         state.note_end(conn);
@@ -234,6 +257,16 @@ impl StreamHandler<State> for Probe {
 
     fn on_gap(&mut self, conn: &mut Connection<'_>, gap: Gap, state: &mut State) {
         WebSocketHandler::on_gap(self, conn, gap, state);
+    }
+
+    fn on_resumed(
+        &mut self,
+        conn: &mut Connection<'_>,
+        topic: TopicId,
+        resumption: Resumption,
+        state: &mut State,
+    ) {
+        WebSocketHandler::on_resumed(self, conn, topic, resumption, state);
     }
 
     fn on_close(&mut self, conn: &mut Connection<'_>, reason: &Disconnect, state: &mut State) {
@@ -278,6 +311,16 @@ impl HttpHandler<State> for Probe {
 
     fn on_gap(&mut self, conn: &mut Connection<'_>, gap: Gap, state: &mut State) {
         WebSocketHandler::on_gap(self, conn, gap, state);
+    }
+
+    fn on_resumed(
+        &mut self,
+        conn: &mut Connection<'_>,
+        topic: TopicId,
+        resumption: Resumption,
+        state: &mut State,
+    ) {
+        WebSocketHandler::on_resumed(self, conn, topic, resumption, state);
     }
 
     fn on_close(&mut self, conn: &mut Connection<'_>, reason: &Disconnect, state: &mut State) {
