@@ -47,7 +47,10 @@ const LAYERS: &[(&str, &[&str])] = &[
             "proto::json",
         ],
     ),
-    ("journal", &["proto::Message", "topics::TopicStorage"]),
+    (
+        "journal",
+        &["proto::Message", "topics::Durability", "topics::History", "topics::TopicStorage"],
+    ),
     ("tags", &["slots"]),
     ("rates", &["slots", "time"]),
     ("reactor", &["time"]),
