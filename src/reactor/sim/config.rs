@@ -1,5 +1,6 @@
 //! The faults of a simulation: which there are, their chances, and their counts.
 
+use std::ops::AddAssign;
 use std::time::Duration;
 
 /// Something that a kernel or a network may do at any time.
@@ -239,6 +240,14 @@ impl FaultCounts {
 
     pub(super) const fn add(&mut self, fault: Fault) {
         self.counts[fault as usize] += 1;
+    }
+}
+
+impl AddAssign for FaultCounts {
+    fn add_assign(&mut self, other: Self) {
+        for (count, more) in self.counts.iter_mut().zip(other.counts) {
+            *count += more;
+        }
     }
 }
 

@@ -9,6 +9,7 @@ mod echo;
 mod events;
 mod fetch;
 mod http;
+mod journal;
 mod keyed;
 mod links;
 mod panics;
@@ -34,7 +35,7 @@ use super::world::{MAX_CONNECTIONS, Report, Setup};
 use crate::shared::Random;
 
 /// Seed `n` belongs to family `n % FAMILIES.len()`.
-const FAMILIES: [&str; 17] = [
+const FAMILIES: [&str; 18] = [
     "echo",
     "fetch",
     "topics",
@@ -52,6 +53,7 @@ const FAMILIES: [&str; 17] = [
     "keyed",
     "http",
     "resume",
+    "journal",
 ];
 
 /// Seeds of all families together.
