@@ -313,7 +313,7 @@ fn table_change(tables: Tables) -> Option<TableChange> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..<_>::default() })]
+    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..<_>::default() })]
 
     #[test]
     fn what_is_stored_is_what_the_model_has(
