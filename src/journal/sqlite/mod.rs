@@ -52,7 +52,12 @@ use crate::topics::Durability;
 /// The file may be the application's own database. It is in
 /// [WAL mode](https://www.sqlite.org/wal.html), so that any program may read it while a loop uses
 /// it, the `sqlite3` shell for instance. One that writes to it should be quick: a commit waits up
-/// to 5 seconds for it, and fails then. It must not change the tables of the journal.
+/// to 5 seconds for it, and fails then. It must not change the tables of the journal. The file
+/// belongs on a local disk, since network file systems do not support this mode.
+///
+/// While it is in use, the newest commits are in a file with the same name and `-wal`, usually of
+/// 16 MiB at most. A copy needs both, or is made with the shell's `.backup`. Up to 16 MiB of pages
+/// are kept in memory.
 ///
 /// # Tables
 ///
