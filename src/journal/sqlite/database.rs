@@ -54,7 +54,7 @@ impl Database {
         }
         let is_new = schema::check(&connection).map_err(|failure| match failure {
             Failure::Sql(error) if is_no_database(&error) => {
-                StorageError::Foreign(format!("{}: {error}", path.display())).into()
+                StorageError::Foreign(error.to_string()).into()
             }
             other => other,
         })?;
