@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -96,11 +97,11 @@ impl StoredMessage {
 pub struct Record {
     /// The topic's name.
     pub topic: Arc<str>,
-    /// The epoch of its positions. If another one is stored, it ends with this record: messages
-    /// with an offset before [`since`](Self::since) or not before this record's are deleted.
+    /// The epoch of its positions. If another one is stored, that ends with this record.
     pub epoch: u64,
-    /// The offset of the oldest message that belongs to this epoch, or will.
-    pub since: u64,
+    /// The offsets of the messages from before this epoch that belong to it, too. When it begins,
+    /// all others are deleted. The first new message follows them.
+    pub inherited: Range<u64>,
     /// How it is stored.
     pub storage: TopicStorage,
     /// What changes.
@@ -119,7 +120,7 @@ pub enum Change {
     /// A message follows.
     Append {
         /// Its offset, if it has one: that of the topic's newest message + 1. A message without one
-        /// gets that offset. The first of an epoch follows `since - 1` or the loaded messages.
+        /// gets that offset.
         offset: Option<u64>,
         /// The message.
         message: StoredMessage,

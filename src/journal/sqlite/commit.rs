@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::ops::Range;
 use std::sync::Arc;
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
@@ -75,7 +76,7 @@ impl Writer<'_> {
             Entry::Vacant(entry) => {
                 entry.insert(match Topic::read(self.connection, &record.topic)? {
                     Some(topic) => topic,
-                    None => create(self.connection, record, given)?,
+                    None => create(self.connection, record)?,
                 })
             }
         };
@@ -86,7 +87,8 @@ impl Writer<'_> {
             self.topics.changed.push((Arc::clone(&record.topic), newest));
         }
         if topic.epoch != Some(record.epoch) {
-            begin_epoch(self.connection, topic, offset(record.since.max(1))?, given)?;
+            let Range { start, end } = record.inherited;
+            begin_epoch(self.connection, topic, offset(start)?..offset(end)?)?;
             topic.epoch = Some(record.epoch);
         }
         topic.durability = record.storage.durability;
@@ -144,27 +146,19 @@ impl Writer<'_> {
     }
 }
 
-fn create(connection: &Connection, record: &Record, given: Option<i64>) -> Result<Topic, Failure> {
-    let first = given.map_or_else(|| offset(record.since.max(1)), Ok)?;
-    Topic::create(connection, &record.topic, first)
+fn create(connection: &Connection, record: &Record) -> Result<Topic, Failure> {
+    Topic::create(connection, &record.topic, offset(record.inherited.end)?)
 }
 
-/// Keeps the messages from `since` up to the one before `given`, the offset of the next message if
-/// it has one. Keeps none if the next message would not follow them.
+/// Keeps the messages that the epoch inherits. Keeps none if it inherits one that is not stored.
 fn begin_epoch(
     connection: &Connection,
     topic: &mut Topic,
-    since: i64,
-    given: Option<i64>,
+    inherited: Range<i64>,
 ) -> Result<(), Failure> {
-    let newest = given.map_or(topic.newest, |given| topic.newest.min(given - 1));
-    let follows = since <= newest + 1 && given.is_none_or(|given| given == newest + 1);
-    let (first, newest) = if follows {
-        (topic.first.max(since).min(newest + 1), newest)
-    } else {
-        let first = given.unwrap_or(since);
-        (first, first - 1)
-    };
+    let newest = inherited.end - 1;
+    let first = topic.first.max(inherited.start);
+    let first = if newest <= topic.newest { first.min(inherited.end) } else { inherited.end };
     let deletes = topic.count() > 0 && (first > topic.first || newest < topic.newest);
     (topic.first, topic.newest) = (first, newest);
     if deletes {

@@ -48,7 +48,7 @@ fn a_topic_begins_with_the_offset_of_its_first_message() {
         let directory = Directory::new();
         let (mut journal, _) = directory.load(settings(COMMIT));
         let change = Change::Append { offset, message: text("first") };
-        let mut batch = [Record { since: 40, ..record("a", change, settings(COMMIT)) }];
+        let mut batch = [Record { inherited: 40..40, ..record("a", change, settings(COMMIT)) }];
         journal.commit(&mut batch).expect("it commits");
         journal.commit(&mut [numbered("a", 41, settings(COMMIT))]).expect("it commits");
         let loaded = reload(&directory, journal);

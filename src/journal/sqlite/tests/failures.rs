@@ -32,7 +32,7 @@ fn a_full_device_fails_the_batch_and_not_those_after_it() {
     let mut batch = [append("a", "2", settings(DELIVER)), large("a"), large("b")];
     assert_eq!(journal.commit(&mut batch), Err(StorageError::Full));
     // There is space again.
-    let mut batch = [Record { epoch: 8, since: 1, ..append("a", "4", settings(DELIVER)) }];
+    let mut batch = [Record { epoch: 8, inherited: 1..2, ..append("a", "4", settings(DELIVER)) }];
     journal.commit(&mut batch).expect("it commits");
     journal.close().expect("it closes");
     drop(journal);
@@ -63,7 +63,7 @@ fn a_failed_batch_ends_the_epochs_of_its_topics() {
     assert_eq!(journal.commit(&mut [large("a"), large("c")]), Err(StorageError::Full));
     journal.commit(&mut [append("b", "2", settings(DELIVER))]).expect("it commits");
     journal
-        .commit(&mut [Record { epoch: 9, ..append("c", "2", settings(DELIVER)) }])
+        .commit(&mut [Record { epoch: 9, inherited: 1..2, ..append("c", "2", settings(DELIVER)) }])
         .expect("it commits");
     journal.close().expect("it closes");
     drop(journal);
@@ -117,7 +117,7 @@ fn a_batch_that_was_stored_although_it_failed_is_undone() {
     assert!(matches!(error, Err(StorageError::Failed(_))), "{error:?}");
     let messages = "SELECT count(*) FROM eventwire_messages";
     assert_eq!(number(&directory.file(), messages), 6);
-    let mut batch = [Record { epoch: 8, ..append("a", "2", settings(COMMIT)) }];
+    let mut batch = [Record { epoch: 8, inherited: 1..2, ..append("a", "2", settings(COMMIT)) }];
     journal.commit(&mut batch).expect("it commits");
     assert_eq!(number(&directory.file(), messages), 3);
     drop(journal);
