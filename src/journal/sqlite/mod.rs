@@ -34,7 +34,8 @@ use lock::Lock;
 use repair::Doubtful;
 use schema::Meta;
 
-use super::storage::{Record, Storage, StorageError, StoredTopic, TableChange, TopicStorage};
+use super::TopicStorage;
+use super::storage::{Record, Storage, StorageError, StoredTopic, TableChange};
 use crate::topics::Durability;
 
 /// A [`Storage`] in an SQLite file. Needs the feature `sqlite`.

@@ -5,9 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::{COMMIT, DELIVER, Directory, append, number, record, settings, text, texts};
-use crate::journal::storage::{
-    Change, Record, Storage, StorageError, StoredMessage, StoredTopic, TopicStorage,
-};
+use crate::journal::TopicStorage;
+use crate::journal::storage::{Change, Record, Storage, StorageError, StoredMessage, StoredTopic};
 use crate::topics::History;
 
 /// What the next start finds after an orderly end.

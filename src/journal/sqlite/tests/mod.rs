@@ -19,7 +19,8 @@ use bytes::Bytes;
 use rusqlite::Connection;
 
 use super::Sqlite;
-use crate::journal::storage::{Change, Record, Storage, StoredMessage, StoredTopic, TopicStorage};
+use crate::journal::TopicStorage;
+use crate::journal::storage::{Change, Record, Storage, StoredMessage, StoredTopic};
 use crate::topics::{Durability, History};
 
 const COMMIT: Durability = Durability::CommitFirst;

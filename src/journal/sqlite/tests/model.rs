@@ -9,10 +9,8 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::{COMMIT, DELIVER, Directory, number, settings};
-use crate::journal::Sqlite;
-use crate::journal::storage::{
-    Change, Record, Storage, StorageError, StoredMessage, TableChange, TopicStorage,
-};
+use crate::journal::storage::{Change, Record, Storage, StorageError, StoredMessage, TableChange};
+use crate::journal::{Sqlite, TopicStorage};
 use crate::topics::{Durability, History};
 
 /// The first of each commits first; all are kept within both limits.
