@@ -53,7 +53,7 @@ pub trait Storage: Send + 'static {
 pub struct StoredTopic {
     /// Its name.
     pub name: String,
-    /// The epoch of its positions.
+    /// The epoch of its positions. Any number unless it [has survived](Self::has_survived).
     pub epoch: u64,
     /// Whether positions of that epoch are still valid: everything that was delivered is stored.
     pub has_survived: bool,

@@ -35,7 +35,10 @@ impl Failure {
 
     /// The error for the application, which has the journal at `path`.
     pub(super) fn into_error(self, path: &Path) -> StorageError {
+        let at_path = |why: String| format!("{}: {why}", path.display());
         match self {
+            Self::Storage(StorageError::Damaged(why)) => StorageError::Damaged(at_path(why)),
+            Self::Storage(StorageError::Foreign(why)) => StorageError::Foreign(at_path(why)),
             Self::Storage(error) => error,
             Self::Sql(error) => sql_error(&error, path),
         }

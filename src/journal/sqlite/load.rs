@@ -11,7 +11,8 @@ use super::errors::Failure;
 use super::retention;
 use super::schema::Meta;
 use super::topic::{Topic, durability_name};
-use crate::journal::storage::{StoredMessage, StoredTopic, TopicStorage};
+use crate::journal::TopicStorage;
+use crate::journal::storage::{StoredMessage, StoredTopic};
 use crate::topics::{Durability, History};
 
 /// Reads the topics that have settings, and notes that the journal is in use. Within a transaction.

@@ -34,7 +34,8 @@ use lock::Lock;
 use repair::Doubtful;
 use schema::Meta;
 
-use super::storage::{Record, Storage, StorageError, StoredTopic, TableChange, TopicStorage};
+use super::TopicStorage;
+use super::storage::{Record, Storage, StorageError, StoredTopic, TableChange};
 use crate::topics::Durability;
 
 /// A [`Storage`] in an SQLite file. Needs the feature `sqlite`.
@@ -52,7 +53,12 @@ use crate::topics::Durability;
 /// The file may be the application's own database. It is in
 /// [WAL mode](https://www.sqlite.org/wal.html), so that any program may read it while a loop uses
 /// it, the `sqlite3` shell for instance. One that writes to it should be quick: a commit waits up
-/// to 5 seconds for it, and fails then. It must not change the tables of the journal.
+/// to 5 seconds for it, and fails then. It must not change the tables of the journal. The file
+/// belongs on a local disk, since network file systems do not support this mode.
+///
+/// While it is in use, the newest commits are in a file with the same name and `-wal`, usually of
+/// 16 MiB at most. A copy needs both, or is made with the shell's `.backup`. Up to 16 MiB of pages
+/// are kept in memory.
 ///
 /// # Tables
 ///

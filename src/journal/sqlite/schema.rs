@@ -8,27 +8,33 @@ use crate::journal::storage::StorageError;
 /// The version of the format.
 const FORMAT: i64 = 1;
 
-/// SQLite stores these texts as they are, and they are compared with what is stored. The first
-/// table has this shape in every format.
-const TABLES: [(&str, &str); 3] = [
-    (
-        "eventwire_meta",
-        "CREATE TABLE eventwire_meta (\
-         name TEXT PRIMARY KEY NOT NULL, value INTEGER NOT NULL) STRICT, WITHOUT ROWID",
-    ),
-    (
-        "eventwire_topics",
-        "CREATE TABLE eventwire_topics (\
-         id INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL, epoch TEXT, \
-         first INTEGER NOT NULL, newest INTEGER NOT NULL, durability TEXT NOT NULL) STRICT",
-    ),
-    (
-        "eventwire_messages",
-        "CREATE TABLE eventwire_messages (\
-         topic INTEGER NOT NULL, offset INTEGER NOT NULL, time INTEGER NOT NULL, \
-         body ANY NOT NULL, PRIMARY KEY (topic, offset)) STRICT, WITHOUT ROWID",
-    ),
-];
+/// A table that the journal creates. SQLite stores the text as it is, so that equal texts mean
+/// equal tables.
+struct Table {
+    name: &'static str,
+    sql: &'static str,
+}
+
+/// Has this shape in every format.
+const META: Table = Table {
+    name: "eventwire_meta",
+    sql: "CREATE TABLE eventwire_meta (\
+          name TEXT PRIMARY KEY NOT NULL, value INTEGER NOT NULL) STRICT, WITHOUT ROWID",
+};
+
+const TOPICS: Table = Table {
+    name: "eventwire_topics",
+    sql: "CREATE TABLE eventwire_topics (\
+          id INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL, epoch TEXT, \
+          first INTEGER NOT NULL, newest INTEGER NOT NULL, durability TEXT NOT NULL) STRICT",
+};
+
+const MESSAGES: Table = Table {
+    name: "eventwire_messages",
+    sql: "CREATE TABLE eventwire_messages (\
+          topic INTEGER NOT NULL, offset INTEGER NOT NULL, time INTEGER NOT NULL, \
+          body ANY NOT NULL, PRIMARY KEY (topic, offset)) STRICT, WITHOUT ROWID",
+};
 
 /// A value of `eventwire_meta`.
 #[derive(Clone, Copy, Debug)]
@@ -72,47 +78,40 @@ pub(super) fn check(connection: &Connection) -> Result<bool, Failure> {
     if encoding != "UTF-8" {
         return Err(StorageError::Foreign(format!("its text is {encoding}, not UTF-8")).into());
     }
-    let mut found = [false; TABLES.len()];
-    let [meta, others @ ..] = &TABLES;
-    found[0] = has(connection, meta)?;
+    let has_meta = has(connection, &META)?;
     // A newer format may have other tables.
-    if found[0] {
+    if has_meta {
         check_format(connection)?;
     }
-    for (found, table) in found[1..].iter_mut().zip(others) {
-        *found = has(connection, table)?;
-    }
-    let missing = TABLES.iter().zip(found).find(|(_, found)| !found);
-    match missing {
-        Some(_) if !found.contains(&true) => Ok(true),
-        Some(((name, _), _)) if found[0] => {
-            Err(Failure::damaged(format!("there is no table {name}")))
+    match (has_meta, [has(connection, &TOPICS)?, has(connection, &MESSAGES)?]) {
+        (false, [false, false]) => Ok(true),
+        (true, [true, true]) => Ok(false),
+        (true, _) => Err(Failure::damaged("one of the journal's tables is missing".to_owned())),
+        (false, _) => {
+            let why = "it has some tables of a journal, and no eventwire_meta".to_owned();
+            Err(StorageError::Foreign(why).into())
         }
-        Some(((name, _), _)) => {
-            Err(StorageError::Foreign(format!("there is no table {name}")).into())
-        }
-        None => Ok(false),
     }
 }
 
 /// Creates the tables.
 pub(super) fn create(connection: &Connection) -> rusqlite::Result<()> {
-    for (_, sql) in TABLES {
-        connection.execute(sql, [])?;
+    for table in [META, TOPICS, MESSAGES] {
+        connection.execute(table.sql, [])?;
     }
     Meta::Format.put(connection, FORMAT)
 }
 
 /// Whether there is a table of that name. One of another shape is an error.
-fn has(connection: &Connection, (name, sql): &(&str, &str)) -> Result<bool, Failure> {
+fn has(connection: &Connection, table: &Table) -> Result<bool, Failure> {
     let query = "SELECT sql FROM sqlite_schema WHERE name = ?1 COLLATE NOCASE";
     let stored: Option<Option<String>> =
-        connection.query_row(query, [name], |row| row.get(0)).optional()?;
+        connection.query_row(query, [table.name], |row| row.get(0)).optional()?;
     match stored {
         None => Ok(false),
-        Some(stored) if stored.as_deref() == Some(sql) => Ok(true),
+        Some(stored) if stored.as_deref() == Some(table.sql) => Ok(true),
         Some(_) => {
-            let why = format!("its {name} is not the table of a journal");
+            let why = format!("its {} is not the table of a journal", table.name);
             Err(StorageError::Foreign(why).into())
         }
     }

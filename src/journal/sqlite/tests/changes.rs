@@ -93,7 +93,7 @@ fn a_refused_message_begins_no_epoch() {
     let directory = Directory::new();
     let mut journal = load(&directory);
     journal.commit(&mut [seen("1"), seen("2")]).expect("it commits");
-    let mut batch = [Record { epoch: 8, since: 3, ..seen("1") }];
+    let mut batch = [Record { epoch: 8, inherited: 3..3, ..seen("1") }];
     journal.commit(&mut batch).expect("it commits");
     assert!(batch[0].refused.is_some());
     drop(journal);

@@ -2,16 +2,19 @@
 
 use std::fs;
 
-use super::{COMMIT, DELIVER, Directory, append, record, settings, text, texts};
-use crate::journal::storage::{Change, Record, Storage, StoredTopic};
+use super::{COMMIT, DELIVER, Directory, append, settings, texts};
+use crate::journal::storage::{Record, Storage, StoredTopic};
 use crate::topics::Durability;
 
-/// Stores two messages, and ends in order or by a crash.
+/// Stores two messages of the epoch 9, and ends in order or by a crash.
 fn run(directory: &Directory, durability: Durability, is_orderly: bool) {
     let (mut journal, loaded) = directory.load(settings(durability));
-    let epoch = loaded.first().filter(|topic| topic.has_survived).map_or(9, |topic| topic.epoch);
-    let mut batch =
-        ["1", "2"].map(|body| Record { epoch, ..append("a", body, settings(durability)) });
+    let newest = loaded.first().map_or(0, |topic| topic.newest);
+    let mut batch = ["1", "2"].map(|body| Record {
+        epoch: 9,
+        inherited: 1..newest + 1,
+        ..append("a", body, settings(durability))
+    });
     journal.commit(&mut batch).expect("it commits");
     if is_orderly {
         journal.close().expect("it closes");
@@ -100,35 +103,31 @@ fn what_is_committed_first_is_in_the_files_once_the_commit_has_returned() {
 
 #[test]
 fn a_new_epoch_keeps_the_messages_that_belong_to_it() {
-    // Of the messages 1 to 5: since, offset, and which are left with the new one.
-    for (since, offset, expected) in [
-        (1, None, &["1", "2", "3", "4", "5", "new"][..]),
-        (1, Some(6), &["1", "2", "3", "4", "5", "new"]),
-        (4, None, &["4", "5", "new"]),
-        (4, Some(6), &["4", "5", "new"]),
-        (6, None, &["new"]),
-        (6, Some(6), &["new"]),
-        (2, Some(4), &["2", "3", "new"]),
-        (4, Some(4), &["new"]),
-        (1, Some(1), &["new"]),
+    // Of the messages 1 to 5, and which are left with the new one.
+    for (inherited, expected) in [
+        (1..6, &["1", "2", "3", "4", "5", "new"][..]),
+        (4..6, &["4", "5", "new"]),
+        (6..6, &["new"]),
+        (2..4, &["2", "3", "new"]),
+        (4..4, &["new"]),
+        (1..1, &["new"]),
         // Messages between were lost.
-        (1, Some(9), &["new"]),
-        (9, Some(9), &["new"]),
-        (9, None, &["new"]),
+        (1..9, &["new"]),
+        (9..9, &["new"]),
     ] {
         let directory = Directory::new();
         let (mut journal, _) = directory.load(settings(COMMIT));
         let mut batch = ["1", "2", "3", "4", "5"].map(|body| append("a", body, settings(COMMIT)));
         journal.commit(&mut batch).expect("it commits");
-        let change = Change::Append { offset, message: text("new") };
-        let mut batch = [Record { epoch: 8, since, ..record("a", change, settings(COMMIT)) }];
+        let range = inherited.clone();
+        let mut batch =
+            [Record { epoch: 8, inherited: range, ..append("a", "new", settings(COMMIT)) }];
         journal.commit(&mut batch).expect("it commits");
         drop(journal);
         let (_, loaded) = directory.load(settings(COMMIT));
-        assert_eq!(texts(&loaded[0]), expected, "{since} {offset:?}");
+        assert_eq!(texts(&loaded[0]), expected, "{inherited:?}");
         assert_eq!((loaded[0].epoch, loaded[0].has_survived), (8, true));
-        let newest = offset.unwrap_or(since.max(6));
-        assert_eq!(loaded[0].newest, newest, "{since} {offset:?}");
+        assert_eq!(loaded[0].newest, inherited.end);
     }
 }
 

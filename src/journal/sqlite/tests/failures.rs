@@ -1,9 +1,12 @@
 //! Batches that fail, and what comes after them.
 
 use std::collections::HashMap;
+use std::ffi::c_int;
+use std::time::Duration;
 
-use super::super::commit::Topics;
-use super::super::repair::Doubtful;
+use rusqlite::ffi;
+use rusqlite::hooks::Wal;
+
 use super::{COMMIT, DELIVER, Directory, append, number, record, settings, texts};
 use crate::journal::Sqlite;
 use crate::journal::storage::{Change, Record, Storage, StorageError, StoredMessage};
@@ -29,7 +32,7 @@ fn a_full_device_fails_the_batch_and_not_those_after_it() {
     let mut batch = [append("a", "2", settings(DELIVER)), large("a"), large("b")];
     assert_eq!(journal.commit(&mut batch), Err(StorageError::Full));
     // There is space again.
-    let mut batch = [Record { epoch: 8, since: 1, ..append("a", "4", settings(DELIVER)) }];
+    let mut batch = [Record { epoch: 8, inherited: 1..2, ..append("a", "4", settings(DELIVER)) }];
     journal.commit(&mut batch).expect("it commits");
     journal.close().expect("it closes");
     drop(journal);
@@ -60,7 +63,7 @@ fn a_failed_batch_ends_the_epochs_of_its_topics() {
     assert_eq!(journal.commit(&mut [large("a"), large("c")]), Err(StorageError::Full));
     journal.commit(&mut [append("b", "2", settings(DELIVER))]).expect("it commits");
     journal
-        .commit(&mut [Record { epoch: 9, ..append("c", "2", settings(DELIVER)) }])
+        .commit(&mut [Record { epoch: 9, inherited: 1..2, ..append("c", "2", settings(DELIVER)) }])
         .expect("it commits");
     journal.close().expect("it closes");
     drop(journal);
@@ -87,40 +90,41 @@ fn an_orderly_end_right_after_a_failed_batch_does_not_save_its_epochs() {
     assert_eq!((loaded[0].has_survived, texts(&loaded[0])), (false, vec!["1"]));
 }
 
+/// The error of a disk that did not store what it was given.
+fn fail_to_synchronise(_: &Wal, _: c_int) -> rusqlite::Result<()> {
+    let error = ffi::Error::new(ffi::SQLITE_IOERR_FSYNC);
+    Err(rusqlite::Error::SqliteFailure(error, None))
+}
+
 #[test]
 fn a_batch_that_was_stored_although_it_failed_is_undone() {
     let directory = Directory::new();
     let (mut journal, _) = directory.load(settings(COMMIT));
-    journal.commit(&mut [append("a", "1", settings(COMMIT))]).expect("it commits");
+    let mut batch = ["a", "removed"].map(|topic| append(topic, "1", settings(COMMIT)));
+    journal.commit(&mut batch).expect("it commits");
+    let connection = journal.database.as_ref().expect("it is open").connection();
+    connection.wal_hook(Some(fail_to_synchronise));
     let mut batch = [
         append("a", "2", settings(COMMIT)),
         append("a", "3", settings(COMMIT)),
-        append("b", "1", settings(COMMIT)),
+        append("new", "1", settings(COMMIT)),
+        record("removed", Change::Remove, settings(COMMIT)),
+        append("removed", "2", settings(COMMIT)),
+        append("removed", "3", settings(COMMIT)),
         record("unknown", Change::Remove, settings(COMMIT)),
     ];
-    let mut doubtful = Doubtful::default();
-    {
-        let topics: &mut Topics = &mut journal.topics;
-        let database = journal.database.as_mut().expect("it is open");
-        let full = super::super::database::Synchronous::Full;
-        database
-            .transaction(full, |database| {
-                super::super::commit::apply(database.connection(), topics, &batch, 1)
-            })
-            .expect("it is stored");
-        doubtful.add(topics, &batch);
-    }
-    // The error of the last step.
-    journal.doubtful = doubtful;
-    journal.topics.forget();
-    journal.database = None;
-    batch = batch.map(|record| Record { epoch: 8, ..record });
-    journal.commit(&mut batch[..1]).expect("it commits");
+    let error = journal.commit(&mut batch);
+    assert!(matches!(error, Err(StorageError::Failed(_))), "{error:?}");
+    let messages = "SELECT count(*) FROM eventwire_messages";
+    assert_eq!(number(&directory.file(), messages), 6);
+    let mut batch = [Record { epoch: 8, inherited: 1..2, ..append("a", "2", settings(COMMIT)) }];
+    journal.commit(&mut batch).expect("it commits");
+    assert_eq!(number(&directory.file(), messages), 3);
     drop(journal);
     let (_, loaded) = directory.load(settings(COMMIT));
     assert_eq!((loaded[0].epoch, texts(&loaded[0])), (8, vec!["1", "2"]));
-    assert_eq!((loaded[1].has_survived, loaded[1].newest), (false, 0));
-    assert_eq!(number(&directory.file(), "SELECT count(*) FROM eventwire_messages"), 2);
+    assert_eq!((&*loaded[1].name, loaded[1].has_survived, loaded[1].newest), ("new", false, 0));
+    assert_eq!((&*loaded[2].name, loaded[2].has_survived, loaded[2].newest), ("removed", false, 1));
 }
 
 #[test]
@@ -128,7 +132,7 @@ fn a_program_that_keeps_the_file_to_itself_is_waited_for_and_then_an_error() {
     let directory = Directory::new();
     let (mut journal, _) = directory.load(settings(COMMIT));
     let connection = journal.database.as_ref().expect("it is open").connection();
-    connection.busy_timeout(std::time::Duration::from_millis(1)).expect("a limit");
+    connection.busy_timeout(Duration::from_millis(1)).expect("a limit");
     let shell = directory.shell();
     shell.execute_batch("BEGIN IMMEDIATE").expect("a transaction");
     let mut batch = [append("a", "1", settings(COMMIT))];

@@ -5,7 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::{COMMIT, DELIVER, Directory, append, number, record, settings, text, texts};
-use crate::journal::storage::{Change, Storage, StorageError, StoredMessage, TopicStorage};
+use crate::journal::TopicStorage;
+use crate::journal::storage::{Change, Storage, StorageError, StoredMessage};
 use crate::topics::History;
 
 /// A journal with a topic of five messages, closed.

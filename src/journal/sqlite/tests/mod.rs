@@ -19,7 +19,8 @@ use bytes::Bytes;
 use rusqlite::Connection;
 
 use super::Sqlite;
-use crate::journal::storage::{Change, Record, Storage, StoredMessage, StoredTopic, TopicStorage};
+use crate::journal::TopicStorage;
+use crate::journal::storage::{Change, Record, Storage, StoredMessage, StoredTopic};
 use crate::topics::{Durability, History};
 
 const COMMIT: Durability = Durability::CommitFirst;
@@ -75,7 +76,7 @@ fn text(text: &str) -> StoredMessage {
     StoredMessage::Text(Bytes::copy_from_slice(text.as_bytes()))
 }
 
-/// A message of the epoch 7, which all belongs to it.
+/// A message of the epoch 7, which inherits nothing.
 fn append(topic: &str, body: &str, settings: TopicStorage) -> Record {
     record(topic, Change::Append { offset: None, message: text(body) }, settings)
 }
@@ -84,7 +85,7 @@ fn record(topic: &str, change: Change, storage: TopicStorage) -> Record {
     Record {
         topic: Arc::from(topic),
         epoch: 7,
-        since: 1,
+        inherited: 1..1,
         storage,
         change,
         tables: None,

@@ -1,6 +1,7 @@
 //! Random batches, failures and ends, beside a model of what is to be stored.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,10 +9,8 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::{COMMIT, DELIVER, Directory, number, settings};
-use crate::journal::Sqlite;
-use crate::journal::storage::{
-    Change, Record, Storage, StorageError, StoredMessage, TableChange, TopicStorage,
-};
+use crate::journal::storage::{Change, Record, Storage, StorageError, StoredMessage, TableChange};
+use crate::journal::{Sqlite, TopicStorage};
 use crate::topics::{Durability, History};
 
 /// The first of each commits first; all are kept within both limits.
@@ -105,9 +104,9 @@ struct Stored {
 }
 
 impl Stored {
-    fn begin_epoch(&mut self, epoch: u64, since: u64) {
+    fn begin_epoch(&mut self, epoch: u64, first: u64) {
         let oldest = self.newest + 1 - self.messages.len() as u64;
-        let gone = since.saturating_sub(oldest).min(self.messages.len() as u64);
+        let gone = first.saturating_sub(oldest).min(self.messages.len() as u64);
         self.messages.drain(..gone as usize);
         self.epoch = Some(epoch);
     }
@@ -127,11 +126,11 @@ impl Stored {
     }
 }
 
-/// What the journal of a loop knows: the epoch of each topic, and where it began.
-#[derive(Clone, Copy, Debug)]
+/// What the journal of a loop knows: the epoch of each topic, and what it inherits.
+#[derive(Clone, Debug)]
 struct Epoch {
     number: u64,
-    since: u64,
+    inherited: Range<u64>,
 }
 
 struct Run {
@@ -149,7 +148,7 @@ impl Run {
             directory: Directory::new(),
             journal: None,
             stored: BTreeMap::new(),
-            epochs: [Epoch { number: 0, since: 1 }; TOPICS.len()],
+            epochs: std::array::from_fn(|_| Epoch { number: 0, inherited: 1..1 }),
             next_epoch: 1,
             table_rows: 0,
         };
@@ -162,8 +161,8 @@ impl Run {
 
     fn new_epoch(&mut self, topic: usize, keeps: u64) {
         let newest = self.stored.get(&topic).map_or(0, |stored| stored.newest);
-        let since = (newest + 1).saturating_sub(keeps).max(1);
-        self.epochs[topic] = Epoch { number: self.next_epoch, since };
+        let oldest = (newest + 1).saturating_sub(keeps).max(1);
+        self.epochs[topic] = Epoch { number: self.next_epoch, inherited: oldest..newest + 1 };
         self.next_epoch += 1;
     }
 
@@ -230,9 +229,8 @@ impl Run {
                 Some(record)
             }
             Action::Append { topic, length, is_numbered, tables } => {
-                let epoch = self.epochs[topic];
-                let newest =
-                    self.stored.get(&topic).map_or(epoch.since - 1, |stored| stored.newest);
+                let epoch = self.epochs[topic].clone();
+                let newest = self.stored.get(&topic).map_or(0, |stored| stored.newest);
                 let offset = is_numbered.then_some(newest + 1);
                 let message = body(length);
                 let change = Change::Append { offset, message: message.clone() };
@@ -240,7 +238,7 @@ impl Run {
                 if !matches!(tables, Tables::Error | Tables::Panic) {
                     let stored = self.stored.entry(topic).or_default();
                     if stored.epoch != Some(epoch.number) {
-                        stored.begin_epoch(epoch.number, epoch.since);
+                        stored.begin_epoch(epoch.number, epoch.inherited.start);
                     }
                     stored.append(message);
                 }
@@ -251,11 +249,11 @@ impl Run {
     }
 
     fn record(&self, topic: usize, change: Change, tables: Tables) -> Record {
-        let epoch = self.epochs[topic];
+        let epoch = self.epochs[topic].clone();
         Record {
             topic: Arc::from(TOPICS[topic]),
             epoch: epoch.number,
-            since: epoch.since,
+            inherited: epoch.inherited,
             storage: storage(topic),
             change,
             tables: table_change(tables),
@@ -313,7 +311,7 @@ fn table_change(tables: Tables) -> Option<TableChange> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..<_>::default() })]
+    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..<_>::default() })]
 
     #[test]
     fn what_is_stored_is_what_the_model_has(
