@@ -60,7 +60,11 @@ impl Visitor {
             visit.stream.resume(reactor);
         }
         visit.stream.receive(reactor);
-        if !visit.is_open && visit.stream.take_head().is_some() {
+        if let Some(head) = (!visit.is_open).then(|| visit.stream.take_head()).flatten() {
+            if !head.starts_with(b"HTTP/1.1 101") {
+                // A clock that jumps times it out.
+                return;
+            }
             visit.is_open = true;
             for (topic, seen) in self.seen.iter().enumerate() {
                 let behind = seen.map_or("-".to_owned(), |seen| seen.to_string());

@@ -8,7 +8,7 @@ mod truth;
 
 use std::cell::Cell;
 
-use eventwire::reactor::sim::FaultCounts;
+use eventwire::reactor::sim::{self, FaultCounts};
 
 use self::process::Process;
 use self::truth::{Outcomes, Truth};
@@ -24,7 +24,7 @@ const NAMES: [&str; 4] = ["c/0", "c/1", "d/0", "d/1"];
 /// How many of them commit first.
 const COMMIT_FIRST: usize = 2;
 
-const FAULTS: [Fault; 4] = [Fault::Failure, Fault::Full, Fault::FailureAfterwards, Fault::Panic];
+const FAULTS: [Fault; 3] = [Fault::Failure, Fault::Full, Fault::FailureAfterwards];
 
 thread_local! {
     /// What all seeds came to.
@@ -82,7 +82,10 @@ impl World {
     fn live(&mut self, life: u64, is_last: bool) {
         let lossless = self.random.percent(50);
         let window = self.random.pick(&[900, 4096, 65_536]);
-        let network = network(&mut self.random, window, lossless);
+        let mut network = network(&mut self.random, window, lossless);
+        if !lossless {
+            network = network.chance(sim::Fault::Stopped, 20_000);
+        }
         let seed = self.seed.wrapping_mul(31).wrapping_add(life);
         let limit = self.random.pick(&[3, 50, 10_000, 10_000]);
         let mut process = Process::start(seed, network, &self.disk, limit);
