@@ -21,7 +21,9 @@ pub trait Storage: Send + 'static {
     ///
     /// When this has returned, the place remembers, across a loss of power, that it is in use, and
     /// the durability of each of these topics: until [`close`](Self::close), epochs of topics that
-    /// [deliver first](crate::Durability::DeliverFirst) do not survive.
+    /// [deliver first](crate::Durability::DeliverFirst) do not survive. Epochs that have not
+    /// survived, of whatever topic, have ended for good: a later orderly end does not bring them
+    /// back.
     ///
     /// # Errors
     ///

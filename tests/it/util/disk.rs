@@ -54,7 +54,8 @@ pub(crate) struct Image {
 /// A topic on the disk.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct StoredRows {
-    pub(crate) epoch: u64,
+    /// None if it has ended: a later end in order does not bring it back.
+    pub(crate) epoch: Option<u64>,
     pub(crate) newest: u64,
     pub(crate) durability: Durability,
     pub(crate) messages: VecDeque<(u64, StoredMessage)>,
@@ -155,15 +156,17 @@ impl Storage for DiskStorage {
         let has_ended = std::mem::replace(&mut image.has_ended, false);
         let mut found = Vec::new();
         for (name, rows) in &mut image.topics {
-            let Some(storage) = wanted(name) else { continue };
             let has_survived = has_ended || rows.durability == Durability::CommitFirst;
+            let epoch = rows.epoch.filter(|_| has_survived);
+            rows.epoch = epoch;
+            let Some(storage) = wanted(name) else { continue };
             rows.durability = storage.durability;
             let most = usize::try_from(storage.loaded.messages_max()).unwrap_or(usize::MAX);
             let messages = rows.messages.iter().rev().take(most).rev();
             found.push(StoredTopic {
                 name: name.clone(),
-                epoch: rows.epoch,
-                has_survived,
+                epoch: epoch.unwrap_or(0),
+                has_survived: epoch.is_some(),
                 newest: rows.newest,
                 messages: messages.map(|(_, message)| message.clone()).collect(),
             });
@@ -215,15 +218,15 @@ impl Image {
             }
         }
         let rows = self.topics.entry(record.topic.to_string()).or_insert_with(|| StoredRows {
-            epoch: record.epoch,
+            epoch: Some(record.epoch),
             newest: record.inherited.end - 1,
             durability: record.storage.durability,
             messages: VecDeque::new(),
         });
-        if rows.epoch != record.epoch {
+        if rows.epoch != Some(record.epoch) {
             rows.messages.retain(|(number, _)| record.inherited.contains(number));
             rows.newest = record.inherited.end - 1;
-            rows.epoch = record.epoch;
+            rows.epoch = Some(record.epoch);
         }
         rows.newest += 1;
         assert!(offset.is_none_or(|offset| offset == rows.newest), "{record:?}");
