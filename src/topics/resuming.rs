@@ -109,25 +109,26 @@ impl Resuming<'_> {
     }
 
     /// Makes the broadcasts from number `first` on pending for a subscription, if it still awaits
-    /// that.
-    pub(crate) fn replay(&mut self, request: ResumeRequest, first: u64) {
+    /// that. Returns how many bytes they have.
+    pub(crate) fn replay(&mut self, request: ResumeRequest, first: u64) -> usize {
         let ResumeRequest { conn, topic: key, number } = request;
         let Some(position) = self.0.registry.position(conn, key) else {
-            return;
+            return 0;
         };
         let topic = self.0.registry.topics.get(key);
-        if topic.is_some_and(|topic| topic.subscribers[position].awaits_request(number)) {
-            self.0.registry.rewind(conn, key, position, first);
+        if !topic.is_some_and(|topic| topic.subscribers[position].awaits_request(number)) {
+            return 0;
         }
+        self.0.registry.rewind(conn, key, position, first)
     }
 }
 
 impl Registry {
     /// Makes the stored broadcasts of a topic from `number` on pending for the subscriber at
-    /// `position`.
-    fn rewind(&mut self, conn: Key, key: Key, position: usize, number: u64) {
+    /// `position`. Returns how many bytes they have.
+    fn rewind(&mut self, conn: Key, key: Key, position: usize, number: u64) -> usize {
         let Some(topic) = self.topics.get(key) else {
-            return;
+            return 0;
         };
         let first = topic.first_numbered(number).copied();
         let Some(first) = first else {
@@ -138,16 +139,18 @@ impl Registry {
             if let Some(topic) = self.topics.get_mut(key) {
                 topic.subscribers[position].since = sequence;
             }
-            return self.miss(conn, missed);
+            self.miss(conn, missed);
+            return 0;
         };
         let since = first.sequence - 1;
-        let mut left_out = 0;
-        topic.visit(first.sequence..=u64::MAX, true, |_, _, mark| {
+        let (mut left_out, mut bytes) = (0, 0);
+        topic.visit(first.sequence..=u64::MAX, true, |_, range, mark| {
             left_out += u32::from(mark.except == conn);
+            bytes += range.len();
         });
         self.lower_served(conn, since);
         let Some(topic) = self.topics.get_mut(key) else {
-            return;
+            return 0;
         };
         let policy = topic.subscribers[position].policy;
         if policy != OverflowPolicy::DropOldest {
@@ -158,6 +161,7 @@ impl Registry {
         (subscriber.since, subscriber.left_out) = (since, left_out);
         // What was given up for memory meanwhile is noticed as a gap.
         self.start_lagging(conn, key, position, number);
+        bytes
     }
 
     /// Lets broadcasts after `since` be pending for a connection. Its subscriptions note themselves
