@@ -39,7 +39,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             self.call(conn, HandlerCall::Resumed, |handler, conn| {
                 handler.on_resumed(conn, topic, resumed.resumption, state);
             });
-            bytes += Resuming(&mut self.core.topics).replay(request, resumed.first);
+            bytes += Resuming(&mut self.core.topics).replay(request, &resumed);
             self.core.erased().catch_up(conn);
         }
     }
