@@ -18,6 +18,7 @@ use crate::jobs::JobsArgs;
 use crate::keyed::KeyedArgs;
 use crate::load::{Load, Pace, Shape, Target, Wire};
 use crate::reconnect::ReconnectArgs;
+use crate::resume::ResumeArgs;
 use crate::service::{Service, ServiceConfig};
 
 /// Benchmark of the eventwire WebSocket engine.
@@ -105,6 +106,7 @@ charged for every message that it delays.")]
     /// It tells when the clients are back, how many attempts that takes, and the longest turn of
     /// their loop. It takes less than a minute.
     Reconnect(ReconnectArgs),
+    Resume(ResumeArgs),
     /// Measure what TLS adds to round trips, to opening a connection, and to its memory
     ///
     /// The engine is at both ends, alternately without TLS and with it. The server has a process of

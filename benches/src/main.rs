@@ -18,6 +18,7 @@ mod load;
 mod machine;
 mod reconnect;
 mod report;
+mod resume;
 mod scenarios;
 mod service;
 #[cfg(feature = "tls")]
@@ -41,6 +42,7 @@ use contestants::{Body, Contestant};
 use error::Error;
 use load::{Load, Measurement, Wire};
 use report::{Files, Report};
+use resume::ResumeArgs;
 use service::{Server, ServiceConfig};
 
 fn main() -> ExitCode {
@@ -103,6 +105,7 @@ fn run(cli: Cli) -> Result<(), Error> {
             let files = Files::create(&args.files())?;
             files.publish(&reconnect::run(&args)?)
         }
+        Some(Command::Resume(args)) => resume(&args),
         #[cfg(feature = "tls")]
         Some(Command::Tls(args)) => {
             let files = Files::create(&args.files())?;
@@ -118,6 +121,15 @@ fn run(cli: Cli) -> Result<(), Error> {
         Some(Command::Echo(args)) => measure(&args.load(), args.load.cpu, &args.load.files),
         Some(Command::Broadcast(args)) => measure(&args.load(), args.load.cpu, &args.load.files),
     }
+}
+
+fn resume(args: &ResumeArgs) -> Result<(), Error> {
+    if args.serve {
+        machine::end_with_parent()?;
+        return serve_until_signal(args.server_config(), resume::serve, "ws");
+    }
+    let files = Files::create(&args.files())?;
+    files.publish(&resume::run(args)?)
 }
 
 /// Serves as a contestant until a signal arrives, or the server fails.

@@ -5,6 +5,7 @@ use super::gaps::MissedRange;
 use super::limits::TopicError;
 use super::position::Position;
 use super::registry::Registry;
+use super::topic::Topic;
 use crate::overflow::OverflowPolicy;
 use crate::slots::Key;
 use crate::time::Time;
@@ -43,7 +44,10 @@ pub(crate) struct ResumeRequest {
 pub(crate) struct Resumed {
     pub(crate) resumption: Resumption,
     /// The number of the first broadcast that the client gets.
-    pub(crate) first: u64,
+    first: u64,
+    /// The number of the last one so far, and how many of them exclude the connection.
+    newest: u64,
+    left_out: u32,
 }
 
 /// What resumes subscriptions, borrowed from [`Topics`].
@@ -92,7 +96,7 @@ impl Resuming<'_> {
         }
         if keeps_latest && behind != Position::new(epoch, newest) && start == newest {
             let resumption = Resumption::Recovered { replayed: 1 };
-            return Some(Resumed { resumption, first: newest });
+            return Some(topic.resumed(resumption, newest, conn));
         }
         let is_kept = (start..=newest + 1).contains(&behind.offset().saturating_add(1));
         let (resumption, first) = if behind.epoch() == epoch && is_kept {
@@ -105,49 +109,74 @@ impl Resuming<'_> {
         if first > newest {
             subscriber.since = sequence;
         }
-        Some(Resumed { resumption, first })
+        Some(topic.resumed(resumption, first, conn))
     }
 
-    /// Makes the broadcasts from number `first` on pending for a subscription, if it still awaits
-    /// that.
-    pub(crate) fn replay(&mut self, request: ResumeRequest, first: u64) {
+    /// Makes what a client missed pending for its subscription, if it still awaits that. Returns
+    /// how many bytes it has.
+    pub(crate) fn replay(&mut self, request: ResumeRequest, resumed: &Resumed) -> usize {
         let ResumeRequest { conn, topic: key, number } = request;
         let Some(position) = self.0.registry.position(conn, key) else {
-            return;
+            return 0;
         };
         let topic = self.0.registry.topics.get(key);
-        if topic.is_some_and(|topic| topic.subscribers[position].awaits_request(number)) {
-            self.0.registry.rewind(conn, key, position, first);
+        if !topic.is_some_and(|topic| topic.subscribers[position].awaits_request(number)) {
+            return 0;
         }
+        self.0.registry.rewind(conn, key, position, resumed)
+    }
+}
+
+impl Topic {
+    /// What becomes of a subscription that gets the broadcasts from number `first` on.
+    fn resumed(&self, resumption: Resumption, first: u64, conn: Key) -> Resumed {
+        let mut left_out = 0;
+        if let Some(mark) = self.first_numbered(first) {
+            self.visit(mark.sequence..=u64::MAX, true, |_, _, mark| {
+                left_out += u32::from(mark.except == conn);
+            });
+        }
+        Resumed { resumption, first, newest: self.broadcasts, left_out }
     }
 }
 
 impl Registry {
-    /// Makes the stored broadcasts of a topic from `number` on pending for the subscriber at
-    /// `position`.
-    fn rewind(&mut self, conn: Key, key: Key, position: usize, number: u64) {
+    /// Makes the stored broadcasts of a topic that a client missed pending for the subscriber at
+    /// `position`. Returns how many bytes they have.
+    fn rewind(&mut self, conn: Key, key: Key, position: usize, resumed: &Resumed) -> usize {
+        let Resumed { first: number, newest, left_out: all_left_out, .. } = *resumed;
         let Some(topic) = self.topics.get(key) else {
-            return;
+            return 0;
         };
         let first = topic.first_numbered(number).copied();
         let Some(first) = first else {
             // All of it was given up for memory meanwhile.
-            let missed =
-                MissedRange { topic: key, first: number, last: topic.broadcasts, left_out: 0 };
+            let missed = MissedRange {
+                topic: key,
+                first: number,
+                last: topic.broadcasts,
+                left_out: all_left_out.into(),
+            };
             let sequence = self.sequence;
             if let Some(topic) = self.topics.get_mut(key) {
                 topic.subscribers[position].since = sequence;
             }
-            return self.miss(conn, missed);
+            if missed.count() > 0 {
+                self.miss(conn, missed);
+            }
+            return 0;
         };
         let since = first.sequence - 1;
-        let mut left_out = 0;
-        topic.visit(first.sequence..=u64::MAX, true, |_, _, mark| {
-            left_out += u32::from(mark.except == conn);
+        let (mut left_out, mut unlogged, mut bytes) = (0, all_left_out, 0);
+        topic.visit(first.sequence..=u64::MAX, true, |_, range, mark| {
+            let is_left_out = mark.except == conn;
+            left_out += u32::from(is_left_out);
+            unlogged -= u32::from(is_left_out && mark.number <= newest);
+            bytes += range.len();
         });
         self.lower_served(conn, since);
         let Some(topic) = self.topics.get_mut(key) else {
-            return;
+            return 0;
         };
         let policy = topic.subscribers[position].policy;
         if policy != OverflowPolicy::DropOldest {
@@ -156,8 +185,10 @@ impl Registry {
         }
         let subscriber = &mut topic.subscribers[position];
         (subscriber.since, subscriber.left_out) = (since, left_out);
+        subscriber.left_out_unlogged = unlogged;
         // What was given up for memory meanwhile is noticed as a gap.
         self.start_lagging(conn, key, position, number);
+        bytes
     }
 
     /// Lets broadcasts after `since` be pending for a connection. Its subscriptions note themselves

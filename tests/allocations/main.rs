@@ -5,6 +5,7 @@
 
 #[cfg(feature = "deflate")]
 mod compressed;
+mod resumed;
 
 use std::hint::black_box;
 use std::io::{ErrorKind, Read, Write};

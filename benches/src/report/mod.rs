@@ -12,6 +12,7 @@ pub(crate) mod jobs;
 pub(crate) mod keyed;
 mod plot;
 pub(crate) mod reconnect;
+pub(crate) mod resume;
 mod stats;
 mod table;
 mod target;

@@ -186,10 +186,39 @@ fn clients_whose_server_is_killed_come_back() {
 }
 
 #[test]
+fn clients_that_are_dropped_get_everything_once() {
+    for (options, parts) in [
+        (&[][..], &["40 clients", "delivered", "target at most"][..]),
+        (&["--storm"], &["resume 1 MiB", "bystander's round trip meanwhile"]),
+    ] {
+        let json = Scratch::new("resume.json");
+        let output = run(&[&["resume", "--quick", "--json", json.path()], options].concat());
+        output.assert_success();
+        for part in parts {
+            assert!(output.stdout.contains(part), "{part}\n{}", output.stdout);
+        }
+        let report: Value = serde_json::from_str(&json.read()).unwrap();
+        assert_percentiles(&report["back_ns"]);
+        let figures = report["figures"].as_array().unwrap();
+        let value = |name: &str| {
+            let found = figures.iter().find(|figure| figure["name"] == name);
+            found.map(|figure| figure["value"].as_str().unwrap().to_owned())
+        };
+        if options.is_empty() {
+            assert!(value("delivered").unwrap().starts_with("100.0000 %"), "{report}");
+            assert!(value("delivered again").unwrap().starts_with("0.0000 %"), "{report}");
+        } else {
+            assert_eq!(value("missing or lost").as_deref(), Some("0"), "{report}");
+            assert_eq!(value("connections that were closed").as_deref(), Some("0"), "{report}");
+        }
+    }
+}
+
+#[test]
 fn files_that_cannot_be_written_are_told_before_anything_is_measured() {
-    for command in
-        ["bus", "bystander", "events-stream", "freshness", "http", "jobs", "keyed", "reconnect"]
-    {
+    let commands =
+        ["bus", "bystander", "events-stream", "freshness", "http", "jobs", "keyed", "reconnect"];
+    for command in commands.into_iter().chain(["resume"]) {
         let output = run(&[command, "--quick", "--json", "/no/such/folder/report.json"]);
         output.assert_failure("cannot write /no/such/folder/report.json");
     }

@@ -29,7 +29,8 @@ impl Connection<'_> {
     /// [history](crate::TopicConfig::history), and then every later one, as
     /// [`subscribe_with`](Self::subscribe_with). Between the two is neither a gap nor a duplicate.
     ///
-    /// At the end of the turn, [`on_resumed`](crate::WebSocketHandler::on_resumed) says whether the
+    /// At the end of the turn or, if many clients come back together, of one of the next turns,
+    /// [`on_resumed`](crate::WebSocketHandler::on_resumed) says whether the
     /// topic had all of it. What is sent from there comes before the first of these messages.
     /// [`Recovered`](crate::Resumption::Recovered) means all,
     /// and [`Lost`](crate::Resumption::Lost) nothing:

@@ -7,13 +7,24 @@ use crate::engine::turn::requests::Resume;
 use crate::reactor::Reactor;
 use crate::topics::Resuming;
 
+/// How many subscriptions a turn resumes before the loop serves its sockets again.
+const RESUMES_MAX: usize = 256;
+
+/// About how many bytes of missed messages a turn begins to send, for the same reason.
+const RESUME_BYTES: usize = 1024 * 1024;
+
 impl<S, R: Reactor> EventLoop<S, R> {
-    /// Resumes subscriptions, calls `on_resumed` for them, and begins to send what they missed.
+    /// Resumes a slice of the subscriptions that await it, calls `on_resumed` for them, and begins
+    /// to send what they missed.
     #[inline(never)]
     pub(crate) fn resume_subscriptions(&mut self, state: &mut S) {
         // What a former subscription has missed may come now.
         self.call_on_gap(state);
-        for _ in 0..self.core.requests.resumes() {
+        let mut bytes = 0;
+        for _ in 0..self.core.requests.resumes().min(RESUMES_MAX) {
+            if bytes >= RESUME_BYTES {
+                return;
+            }
             let Some(Resume { request, behind }) = self.core.requests.next_resume() else {
                 return;
             };
@@ -28,7 +39,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             self.call(conn, HandlerCall::Resumed, |handler, conn| {
                 handler.on_resumed(conn, topic, resumed.resumption, state);
             });
-            Resuming(&mut self.core.topics).replay(request, resumed.first);
+            bytes += Resuming(&mut self.core.topics).replay(request, &resumed);
             self.core.erased().catch_up(conn);
         }
     }

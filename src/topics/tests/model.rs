@@ -382,7 +382,7 @@ impl Model {
         let position = Position::new(epoch, offset);
         let resumed = Resuming(&mut self.topics).resume(request, position, Time::BEGINNING);
         let resumed = resumed.expect("it awaits that");
-        Resuming(&mut self.topics).replay(request, resumed.first);
+        Resuming(&mut self.topics).replay(request, &resumed);
         let start = self.history_start(topic);
         let (connection, newest) = (&mut self.connections[conn], newest.offset());
         let is_right = matches!(from, From::Behind(_));

@@ -40,6 +40,7 @@ mod places;
 mod rates;
 mod reaching;
 mod regressions;
+mod resuming;
 mod rig;
 mod script;
 mod settled;
