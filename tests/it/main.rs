@@ -35,6 +35,7 @@ mod reconnect;
 mod redirects;
 mod refusals;
 mod resume;
+mod resumed_events;
 mod routes;
 mod server;
 #[path = "../shared/mod.rs"]

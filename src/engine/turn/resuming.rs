@@ -1,11 +1,16 @@
 //! Resumes subscriptions of clients that come back.
 
+use crate::engine::core::Core;
 use crate::engine::event_loop::EventLoop;
+use crate::engine::http::event_stream::lost_data;
 use crate::engine::ids::TopicId;
 use crate::engine::turn::calls::HandlerCall;
 use crate::engine::turn::requests::Resume;
+use crate::net::socket::Socket;
+use crate::proto::event_stream::EventId;
 use crate::reactor::Reactor;
-use crate::topics::Resuming;
+use crate::slots::Key;
+use crate::topics::{Resuming, Resumption};
 
 impl<S, R: Reactor> EventLoop<S, R> {
     /// Resumes subscriptions, calls `on_resumed` for them, and begins to send what they missed.
@@ -25,11 +30,25 @@ impl<S, R: Reactor> EventLoop<S, R> {
             else {
                 continue;
             };
+            self.send_lost(conn, topic, resumption);
             self.call(conn, HandlerCall::Resumed, |handler, conn| {
                 handler.on_resumed(conn, TopicId(topic), resumption, state);
             });
             Resuming(&mut self.core.topics).replay(conn, topic, behind);
             self.core.erased().catch_up(conn);
+        }
+    }
+
+    /// Sends a stream of events what its client has lost, before anything that follows it.
+    fn send_lost(&mut self, conn: Key, topic: Key, resumption: Resumption) {
+        let Resumption::Lost { oldest, newest } = resumption else {
+            return;
+        };
+        let Core { sockets, topics, .. } = &mut self.core;
+        if sockets.get(conn).is_some_and(Socket::is_event_stream) {
+            let id = EventId { epoch: newest.epoch(), offset: newest.offset() };
+            let data = lost_data(topics.name(topic).unwrap_or_default(), oldest, newest);
+            sockets.responses().send_event(conn, "lost", Some(id), &data);
         }
     }
 }

@@ -6,7 +6,7 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use crate::net::framing::Framing;
-use crate::proto::event_stream::write_event;
+use crate::proto::event_stream::{EventId, write_event};
 use crate::proto::{FrameHeader, MaskKeys, Payload, Role};
 use crate::slots::Key;
 use crate::topics::{Run, Source};
@@ -59,8 +59,11 @@ impl UnframedRuns {
             Some(source) if matches!(framing, Framing::Events | Framing::NamedEvents) => {
                 let is_named = framing == Framing::NamedEvents;
                 let name = self.names.get(&source.topic).filter(|_| is_named);
-                let first = source.number + messages(run.frames.before()).count() as u64;
-                for (id, payload) in (first..).zip(messages(run.as_slice())) {
+                let epoch = source.position.epoch();
+                let before = messages(run.frames.before()).count() as u64;
+                let first = source.position.offset() + before;
+                for (offset, payload) in (first..).zip(messages(run.as_slice())) {
+                    let id = EventId { epoch, offset };
                     write_event(name.map(|name| &**name), Some(id), &payload, &mut bytes);
                 }
             }
