@@ -22,9 +22,11 @@ pub(crate) struct EventId {
 
 impl EventId {
     fn write(self, out: &mut Vec<u8>) {
-        let digits = (0..16).rev().map(|at| (self.epoch >> (4 * at)) & 15);
-        out.extend(digits.map(|digit| b"0123456789abcdef"[digit as usize]));
-        out.push(b':');
+        let mut epoch = [b':'; 17];
+        for (at, digit) in epoch[..16].iter_mut().enumerate() {
+            *digit = b"0123456789abcdef"[(self.epoch >> (60 - 4 * at)) as usize & 15];
+        }
+        out.extend_from_slice(&epoch);
         write_number(out, self.offset);
     }
 }

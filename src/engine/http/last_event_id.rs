@@ -18,16 +18,28 @@ const LIST_BYTES_MAX: usize = 4096;
 pub(crate) struct LastEventId(Vec<Position>);
 
 impl LastEventId {
-    /// What a request says; `None` if it says nothing.
-    pub(crate) fn of(request: &HttpRequest<'_>) -> Option<Self> {
-        let mut values = request.headers().filter(|(name, _)| name.eq_ignore_ascii_case(HEADER));
-        if let Some((_, value)) = values.next() {
-            let only = Some(value).filter(|_| values.next().is_none());
-            return Some(Self::read(only.and_then(|value| std::str::from_utf8(value).ok())));
+    /// What a request says; `None` if it says nothing, as most that are answered later.
+    #[inline]
+    pub(crate) fn of(request: &HttpRequest<'_>) -> Option<Box<Self>> {
+        let header = request.fields().single(HEADER);
+        if header == Ok(None) && request.query().is_none() {
+            return None;
         }
-        request.query()?;
-        let (_, value) = request.query_pairs().find(|(name, _)| name == PARAMETER)?;
-        Some(Self::read(Some(&value)))
+        Self::search(request, header.map_err(drop))
+    }
+
+    /// What a request says with that header, which may not come twice, or in its query.
+    #[cold]
+    fn search(request: &HttpRequest<'_>, header: Result<Option<&[u8]>, ()>) -> Option<Box<Self>> {
+        let positions = match header {
+            Ok(Some(value)) => Self::read(std::str::from_utf8(value).ok()),
+            Err(()) => Self::read(None),
+            Ok(None) => {
+                let (_, value) = request.query_pairs().find(|(name, _)| name == PARAMETER)?;
+                Self::read(Some(&value))
+            }
+        };
+        Some(Box::new(positions))
     }
 
     /// The positions in a list. None if one of them is no position, because a client that has lost
@@ -57,7 +69,7 @@ mod tests {
         let head = format!("GET {target} HTTP/1.1\r\nHost: a\r\n{headers}\r\n");
         let limits = HeadLimits::default();
         let request = HttpRequest::parse(head.as_bytes(), &limits).unwrap();
-        let LastEventId(positions) = LastEventId::of(&request)?;
+        let LastEventId(positions) = *LastEventId::of(&request)?;
         Some(positions.iter().map(ToString::to_string).collect())
     }
 

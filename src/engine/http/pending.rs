@@ -63,7 +63,7 @@ pub(crate) struct RequestFacts {
     /// The head of a request that asks for a WebSocket.
     pub(crate) upgrade: Option<Box<[u8]>>,
     /// From where a stream of events resumes, if it is the answer.
-    pub(crate) last_event_id: Option<LastEventId>,
+    pub(crate) last_event_id: Option<Box<LastEventId>>,
 }
 
 impl RequestFacts {
