@@ -11,6 +11,9 @@ use crate::proto::{FrameHeader, MaskKeys, Payload, Role};
 use crate::slots::Key;
 use crate::topics::{Run, Source};
 
+/// About how many bytes an event has besides its data.
+const EVENT_BYTES: usize = 64;
+
 /// Writes runs without frames: once for all who get the same run one after the other.
 #[derive(Debug, Default)]
 pub(super) struct UnframedRuns {
@@ -54,7 +57,8 @@ impl UnframedRuns {
         if let Some(last) = self.last.as_ref().filter(|last| is_same(last)) {
             return last.bytes.clone();
         }
-        let mut bytes = Vec::with_capacity(run.as_slice().len() + run.as_slice().len() / 8);
+        let len = run.as_slice().len();
+        let mut bytes = Vec::with_capacity(len + len / 8 + EVENT_BYTES);
         match run.source {
             Some(source) if matches!(framing, Framing::Events | Framing::NamedEvents) => {
                 let is_named = framing == Framing::NamedEvents;
