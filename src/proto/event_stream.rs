@@ -12,22 +12,41 @@ pub(crate) const BINARY: &str = "binary";
 /// A comment, which keeps proxies from taking the stream for dead.
 pub(crate) const HEARTBEAT: &[u8] = b":\n\n";
 
+/// The `id:` of an event, by which a client says from where it resumes: `EPOCH:OFFSET`, as the text
+/// of a [`Position`](crate::Position).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct EventId {
+    pub(crate) epoch: u64,
+    pub(crate) offset: u64,
+}
+
+impl EventId {
+    fn write(self, out: &mut Vec<u8>) {
+        let mut epoch = [b':'; 17];
+        for (at, digit) in epoch[..16].iter_mut().enumerate() {
+            *digit = b"0123456789abcdef"[(self.epoch >> (60 - 4 * at)) as usize & 15];
+        }
+        out.extend_from_slice(&epoch);
+        write_number(out, self.offset);
+    }
+}
+
 /// Appends a message as an event without a name. A text is sent line by line. Bytes are sent in
 /// base64, as an event named `binary`.
 pub(crate) fn write_message(payload: &Payload<'_>, out: &mut Vec<u8>) {
     write_event(None, None, payload, out);
 }
 
-/// Appends a message as an event with this name and this number.
+/// Appends a message as an event with this name and this id.
 pub(crate) fn write_event(
     name: Option<&str>,
-    id: Option<u64>,
+    id: Option<EventId>,
     payload: &Payload<'_>,
     out: &mut Vec<u8>,
 ) {
     if let Some(id) = id {
         out.extend_from_slice(b"id: ");
-        write_number(out, id);
+        id.write(out);
         out.push(b'\n');
     }
     let is_binary = payload.opcode == OpCode::Binary;
@@ -119,11 +138,11 @@ mod tests {
     }
 
     #[test]
-    fn names_and_numbers_come_before_the_data() {
-        let mut out = Vec::new();
-        write_event(Some("price"), Some(7), &Message::Text("1").into(), &mut out);
+    fn names_and_ids_come_before_the_data() {
+        let (mut out, id) = (Vec::new(), EventId { epoch: 0xc0ff_ee00, offset: 7 });
+        write_event(Some("price"), Some(id), &Message::Text("1").into(), &mut out);
         write_retry(1_500, &mut out);
-        assert_eq!(out, b"id: 7\nevent: price\ndata: 1\n\nretry: 1500\n\n");
+        assert_eq!(out, b"id: 00000000c0ffee00:7\nevent: price\ndata: 1\n\nretry: 1500\n\n");
     }
 
     proptest! {

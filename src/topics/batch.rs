@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 
+use super::position::Position;
 use crate::proto::{CompressibleFrames, CompressionCache, FrameHeader, Message, Payload};
 use crate::slots::Key;
 use crate::time::Time;
@@ -62,12 +63,12 @@ impl<B> Batch<B> {
     }
 
     /// Identifies the batch among all batches of all topics.
-    pub(super) fn source(&self, topic: Key) -> Source {
+    pub(super) fn source(&self, topic: Key, epoch: u64) -> Source {
         let first = self.marks.first();
         Source {
             topic,
             first: Some(first.map_or(0, |mark| mark.sequence)),
-            number: first.map_or(0, |mark| mark.number),
+            position: Position::new(epoch, first.map_or(0, |mark| mark.number)),
         }
     }
 
@@ -112,11 +113,11 @@ impl<B> Batch<B> {
 }
 
 impl Batch<BytesMut> {
-    /// A run of the batch's frames. `topic` is the topic of the batch.
-    pub(super) fn run(&self, topic: Key, range: Range<usize>) -> Run<'_> {
+    /// A run of the batch's frames. The batch is of that topic in that epoch.
+    pub(super) fn run(&self, topic: Key, epoch: u64, range: Range<usize>) -> Run<'_> {
         let frames = Frames::Open(&self.frames, range.clone());
         let part = self.part(&self.frames, range, true);
-        Run::new(frames, Some(part), Some(self.source(topic)))
+        Run::new(frames, Some(part), Some(self.source(topic, epoch)))
     }
 
     /// Appends a message as a server sends it. `mark` describes it, except for its end.
@@ -171,12 +172,12 @@ impl Batch<BytesMut> {
 }
 
 impl Batch<Bytes> {
-    /// A run of the batch's frames. `topic` is the topic of the batch.
+    /// A run of the batch's frames. The batch is of that topic in that epoch.
     #[inline]
-    pub(super) fn run(&self, topic: Key, range: Range<usize>) -> Run<'_> {
+    pub(super) fn run(&self, topic: Key, epoch: u64, range: Range<usize>) -> Run<'_> {
         let frames = Frames::Shared(&self.frames, range.clone());
         let part = self.part(&self.frames, range, false);
-        Run::new(frames, Some(part), Some(self.source(topic)))
+        Run::new(frames, Some(part), Some(self.source(topic, epoch)))
     }
 
     /// Empties the batch and moves its memory to `open`, which has none. Returns `false` and
@@ -240,8 +241,8 @@ pub(crate) struct Source {
     /// The sequence number of its first broadcast; `None` for a compressed form, because a batch
     /// may have several.
     pub(crate) first: Option<u64>,
-    /// The number of its first broadcast among those to its topic. The others follow it.
-    pub(crate) number: u64,
+    /// The position of its first broadcast. Those of the others follow it.
+    pub(crate) position: Position,
 }
 
 /// Frames to append to a connection's output.

@@ -57,7 +57,7 @@ impl Topics {
             return 0;
         }
         let (first, last) = (sealed.first(), sealed.last());
-        let run = sealed.run(key, 0..sealed.frames.len());
+        let run = sealed.run(key, topic.epoch, 0..sealed.frames.len());
         let (mut served, mut overflows) = (0, 0);
         let unserved = &topic.subscribers[topic.cursor..];
         for subscriber in &unserved[..unserved.len().min(max)] {
@@ -100,11 +100,12 @@ impl Topics {
         if is_mixed {
             return Some(Delivery::CatchUp(conn));
         }
-        let sealed = &registry.topics.get(key)?.sealed;
+        let topic = registry.topics.get(key)?;
+        let sealed = &topic.sealed;
         let tail = sealed.tail_after(after);
         registry.members[conn.index()].served = sealed.last();
         registry.totals.delivered += tail.count as u64;
-        let run = sealed.run(key, tail.offset..sealed.frames.len());
+        let run = sealed.run(key, topic.epoch, tail.offset..sealed.frames.len());
         Some(Delivery::Run { conn, topic: key, run })
     }
 

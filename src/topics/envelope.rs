@@ -71,8 +71,8 @@ impl Envelope {
     }
 
     /// An envelope of the application's own. The function appends a message in its envelope to a
-    /// text, which is empty when the loop calls it. It must not depend on when it is called, or how
-    /// often.
+    /// text, which is empty when the loop calls it. What it writes must depend on nothing else, as
+    /// it may be called again for the same message. If it panics, the message is not broadcast.
     ///
     /// ```
     /// use std::fmt::Write;

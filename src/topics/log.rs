@@ -24,11 +24,6 @@ impl Topic {
         self.lagging > 0 || self.history.is_some()
     }
 
-    /// Whether each of its messages replaces all before it.
-    pub(super) fn keeps_latest(&self) -> bool {
-        self.history.is_some_and(|history| history.is_latest())
-    }
-
     /// Whether the oldest logged batch must go: neither a lagging subscriber nor the history needs
     /// it. The log has at most `limit` bytes of frames for lagging subscribers.
     pub(super) fn outgrows(&self, limit: usize, now: Time) -> bool {

@@ -89,7 +89,8 @@ impl Resuming<'_> {
         let sequence = registry.sequence;
         let topic = registry.topics.get_mut(key)?;
         let (newest, start) = (topic.broadcasts, topic.history_start(now));
-        let (epoch, keeps_latest) = (topic.epoch, topic.keeps_latest());
+        let (epoch, keeps_latest) =
+            (topic.epoch, topic.history.is_some_and(|history| history.is_latest()));
         let subscriber = &mut topic.subscribers[position];
         if !subscriber.awaits_request(number) {
             return None;

@@ -343,11 +343,11 @@ impl Topic {
     /// topic's own.
     pub(super) fn run(&self, key: Key, batch: usize, range: Range<usize>) -> Run<'_> {
         if let Some(logged) = self.log.get(batch) {
-            logged.run(key, range)
+            logged.run(key, self.epoch, range)
         } else if batch == self.log.len() {
-            self.sealed.run(key, range)
+            self.sealed.run(key, self.epoch, range)
         } else {
-            self.open.run(key, range)
+            self.open.run(key, self.epoch, range)
         }
     }
 

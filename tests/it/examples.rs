@@ -654,6 +654,73 @@ fn live_goes_on_after_a_restart() {
     assert!(page.rest().contains("new EventSource(\"/events\")"));
 }
 
+/// The number in a message of the topic `news`, and its position.
+fn news_of(json: &str) -> Option<(u64, String)> {
+    let rest = json.strip_prefix(r#"{"topic":"news","position":""#)?;
+    let (position, number) = rest.strip_suffix("\"}")?.split_once(r#"","data":""#)?;
+    Some((number.parse().ok()?, position.to_owned()))
+}
+
+#[test]
+fn resume_sends_what_a_client_missed_over_either_transport() {
+    let mut example = Example::run("resume", "127.0.0.1:0");
+    let address = example.address();
+    let socket = |line: &str| {
+        let mut peer = Peer::open(address);
+        peer.write(&request("/socket", ""));
+        assert!(peer.head().starts_with("HTTP/1.1 101 "));
+        peer.send(line);
+        peer
+    };
+    let text = |peer: &mut Peer| String::from_utf8(peer.frame().payload).expect("text");
+    let mut peer = socket("news");
+    let begin = text(&mut peer);
+    assert!(begin.starts_with(r#"{"topic":"news","newest":""#), "{begin}");
+    let (mut last, mut position) = news_of(&text(&mut peer)).expect("news");
+    // Nothing is missing and nothing comes twice, from one connection to the next.
+    for _ in 0..3 {
+        drop(peer);
+        peer = socket(&format!("news {position}"));
+        for _ in 0..5 {
+            let (number, next) = news_of(&text(&mut peer)).expect("news");
+            assert_eq!(number, last + 1);
+            (last, position) = (number, next);
+        }
+    }
+    let mut stream = Peer::open(address);
+    let target = format!("/events?topic=news&last-event-id={position}");
+    stream.write(format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes());
+    stream.head();
+    let lines = BufReader::new(stream.stream()).lines().map_while(Result::ok);
+    let numbers = lines.filter_map(|line| Some(news_of(line.strip_prefix("data: ")?)?.0));
+    let expected: Vec<u64> = (last + 1..=last + 5).collect();
+    assert_eq!(numbers.take(5).collect::<Vec<_>>(), expected);
+
+    let mut peer = socket("news 0123456789abcdef:1");
+    let lost = text(&mut peer);
+    assert!(lost.starts_with(r#"{"topic":"news","oldest":""#), "{lost}");
+    for (line, reason) in [("weather", "no such topic"), ("news 7", "no position")] {
+        assert_eq!(socket(line).expect_close(CloseCode::POLICY), reason);
+    }
+}
+
+#[test]
+fn resume_serves_its_page_and_its_script() {
+    let mut example = Example::run("resume", "127.0.0.1:0");
+    let address = example.address();
+    for (path, kind, text) in [
+        ("/", "text/html", "new ResumingClient("),
+        ("/resume.js", "text/javascript", "export class ResumingClient"),
+    ] {
+        let mut page = Peer::open(address);
+        page.write(
+            format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").as_bytes(),
+        );
+        let page = page.rest();
+        assert!(page.contains(&format!("\r\nContent-Type: {kind}")) && page.contains(text));
+    }
+}
+
 #[test]
 fn the_first_examples_fit_on_a_page_and_none_is_long() {
     let examples = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("examples");

@@ -36,6 +36,7 @@ mod reconnect;
 mod redirects;
 mod refusals;
 mod resume;
+mod resumed_events;
 mod routes;
 mod server;
 #[path = "../shared/mod.rs"]

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use eventwire::proto::TimedOut;
 use eventwire::{
-    Answer, CloseCode, Config, Connection, Disconnect, EventLoop, EventStream, Gap, HttpHandler,
-    HttpRequest, HttpResponse, Later, OverflowPolicy, RequestId, Routes, SendStatus, ServerConfig,
-    StreamedResponse,
+    Answer, CloseCode, Config, Connection, Context, Disconnect, EventLoop, EventStream, Gap,
+    HttpHandler, HttpRequest, HttpResponse, Later, OverflowPolicy, RequestId, Routes, SendStatus,
+    ServerConfig, StreamedResponse, TopicId,
 };
 
 use crate::util::{PATIENCE, Peer, Server, drive, drive_until};
@@ -264,6 +264,12 @@ fn news(events: EventStream, config: Config) -> (EventLoop<()>, SocketAddr) {
     (event_loop, address)
 }
 
+/// The epoch of a topic, as it stands in the ids of events.
+fn epoch(context: &Context<'_>, topic: TopicId) -> String {
+    let position = context.position(topic).expect("it exists");
+    format!("{:016x}", position.epoch())
+}
+
 #[test]
 fn broadcasts_are_events_for_all_streams_of_a_topic() {
     let events = EventStream::of("news").retry(Duration::from_millis(1_500));
@@ -274,6 +280,7 @@ fn broadcasts_are_events_for_all_streams_of_a_topic() {
     drive_until(&mut event_loop, &mut (), |event_loop, ()| event_loop.handle().stats().opened == 3);
     let long = "x".repeat(5_000);
     let mut context = event_loop.context();
+    let epoch = epoch(&context, topic);
     assert_eq!(context.broadcast(topic, "one"), SendStatus::Sent);
     assert_eq!(context.broadcast(topic, "two\nlines"), SendStatus::Sent);
     assert_eq!(context.broadcast(topic, [1_u8, 2].as_slice()), SendStatus::Sent);
@@ -286,8 +293,9 @@ fn broadcasts_are_events_for_all_streams_of_a_topic() {
         assert!(head.contains("\r\nContent-Type: text/event-stream\r\n"), "{head}");
         assert!(head.contains("\r\nCache-Control: no-store\r\n"), "{head}");
         let expected = format!(
-            "retry: 1500\n\nid: 1\ndata: one\n\nid: 2\ndata: two\ndata: lines\n\n\
-            id: 3\nevent: binary\ndata: AQI=\n\nid: 4\ndata: {long}\n\n"
+            "retry: 1500\n\nid: {epoch}:1\ndata: one\n\n\
+            id: {epoch}:2\ndata: two\ndata: lines\n\n\
+            id: {epoch}:3\nevent: binary\ndata: AQI=\n\nid: {epoch}:4\ndata: {long}\n\n"
         );
         assert_eq!(String::from_utf8(peer.bytes(expected.len())).expect("text"), expected);
     }
@@ -299,14 +307,17 @@ fn events_may_have_the_names_of_their_topics() {
     let (mut event_loop, address) = news(events, Config::default());
     let mut peer = ask(address, "/news");
     drive_until(&mut event_loop, &mut (), |event_loop, ()| event_loop.handle().stats().opened == 1);
-    for (topic, text) in [("sport", "1:0"), ("news", "rain"), ("sport", "1:1")] {
-        let topic = event_loop.topic(topic).expect("it exists");
+    let [news, sport] = ["news", "sport"].map(|name| event_loop.topic(name).expect("it exists"));
+    for (topic, text) in [(sport, "1:0"), (news, "rain"), (sport, "1:1")] {
         assert_eq!(event_loop.context().broadcast(topic, text), SendStatus::Sent);
         event_loop.turn(Some(Duration::ZERO), &mut ()).expect("turn");
     }
     peer.head();
-    let expected = "id: 1\nevent: sport\ndata: 1:0\n\nid: 1\nevent: news\ndata: rain\n\n\
-        id: 2\nevent: sport\ndata: 1:1\n\n";
+    let [news, sport] = [news, sport].map(|topic| epoch(&event_loop.context(), topic));
+    let expected = format!(
+        "id: {sport}:1\nevent: sport\ndata: 1:0\n\nid: {news}:1\nevent: news\ndata: rain\n\n\
+        id: {sport}:2\nevent: sport\ndata: 1:1\n\n"
+    );
     assert_eq!(String::from_utf8(peer.bytes(expected.len())).expect("text"), expected);
 }
 

@@ -4,9 +4,9 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use eventwire::{
-    Answer, CloseCode, Config, Connection, ConnectionId, EventLoop, EventStream, HttpHandler,
-    HttpRequest, HttpResponse, Later, Message, OverflowPolicy, Publisher, RequestId, Routes,
-    SendStatus, ServerConfig,
+    Answer, CloseCode, Config, Connection, ConnectionId, EventLoop, EventStream, History,
+    HttpHandler, HttpRequest, HttpResponse, Later, Message, OverflowPolicy, Position, Publisher,
+    RequestId, Routes, SendStatus, ServerConfig, TopicConfig,
 };
 
 use super::chromium;
@@ -78,7 +78,7 @@ enum Act {
 /// What the loop knows of the page.
 #[derive(Default)]
 struct Page {
-    last_event_id: Option<String>,
+    last_offset: Option<u64>,
     stream: Option<ConnectionId>,
 }
 
@@ -92,13 +92,14 @@ impl HttpHandler<Page> for Events {
         request: &HttpRequest<'_>,
         page: &mut Page,
     ) -> Answer {
-        page.last_event_id = request.header("Last-Event-ID").map(str::to_owned);
+        let position = request.header("Last-Event-ID").map(|id| id.parse::<Position>().unwrap());
+        page.last_offset = position.map(Position::offset);
         EventStream::new().topic("news").topic("sport").named().retry(RETRY).into()
     }
 
     fn on_open(&mut self, conn: &mut Connection<'_>, page: &mut Page) {
         page.stream = Some(conn.id());
-        conn.send(format!("after {:?}", page.last_event_id));
+        conn.send(format!("after {:?}", page.last_offset));
     }
 }
 
@@ -108,7 +109,8 @@ fn routes<S>() -> Routes<S> {
 
 fn serve_events() -> (Looping, Publisher<Act>) {
     let (tell, told) = channel();
-    let server = Looping::start(Config::default(), move |event_loop| {
+    let kept = TopicConfig::default().history(History::of(10));
+    let server = Looping::start(Config::default().topics("news", kept), move |event_loop| {
         tell.send(event_loop.publisher()).unwrap();
         event_loop.on(|cx, act: &Act, page: &mut Page| match act {
             Act::Broadcast(topic, message) => {
@@ -166,14 +168,23 @@ fn gets_events(browser: &mut Browser, address: &str, acts: &Publisher<Act>) {
         browser.wait_for(&window, "#log", |text| text == log);
     }
 
+    // What comes while the page is away is in the history of one topic alone. The browser says the
+    // position in this one.
     acts.publish(Act::EndStream).unwrap_or_else(|_| panic!("the end"));
-    let back = r#"message 3 "after Some(\"3\")""#;
+    browser.wait_for(&window, "#log", |text| text.ends_with("\noffline"));
+    for (topic, text) in [("news", "four"), ("sport", "three")] {
+        acts.publish(Act::Broadcast(topic, Message::Text(text)))
+            .unwrap_or_else(|_| panic!("{text}"));
+    }
+    let back = "message 3 \"after Some(3)\"\nnews 4 \"four\"\nlost sport up to 2";
     let text = browser.wait_for(&window, "#log", |text| text.ends_with(back));
-    let again = text.strip_prefix(&format!("{log}\nlost\nopen again after ")).unwrap();
-    let (waited, _) = again.split_once(" ms\n").unwrap();
+    let again = text.strip_prefix(&format!("{log}\noffline\nopen again after ")).unwrap();
+    let (waited, rest) = again.split_once(" ms\n").unwrap();
     assert!(waited.parse::<u128>().unwrap() >= RETRY.as_millis(), "{waited}");
-    acts.publish(Act::Broadcast("news", Message::Text("four"))).unwrap_or_else(|_| panic!("four"));
-    browser.wait_for(&window, "#log", |text| text.ends_with("\nnews 4 \"four\""));
+    assert_eq!(rest, back);
+    acts.publish(Act::Broadcast("news", Message::Text("five"))).unwrap_or_else(|_| panic!("five"));
+    let all = format!("{text}\nnews 5 \"five\"");
+    browser.wait_for(&window, "#log", |text| text == all);
 }
 
 /// How many broadcasts of [`LONG`] bytes a page misses some of: more than the system, the browser

@@ -1,7 +1,7 @@
 //! Real clients against `serve echo`: they get their messages back, and both ends succeed. Also a
-//! browser with the example `chat` and with server-sent events, nginx and tinyproxy as proxies,
-//! Prometheus' parser, curl with static files, and uploads and long responses with curl, Node and
-//! aiohttp.
+//! browser with the examples `chat` and `resume` and with server-sent events, nginx and tinyproxy
+//! as proxies, Prometheus' parser, curl with static files, and uploads and long responses with
+//! curl, Node and aiohttp.
 //!
 //! A client that is not installed is skipped, with a note on standard error. If `CI` is set in the
 //! environment, that is a failure. `prepare` installs all of them.
@@ -34,6 +34,8 @@ mod node;
 mod program;
 #[cfg(test)]
 mod prometheus;
+#[cfg(test)]
+mod resume;
 #[cfg(test)]
 mod streams;
 #[cfg(test)]

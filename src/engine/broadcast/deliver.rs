@@ -59,7 +59,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
                 let Core { sockets, topics, .. } = &mut self.core;
                 if sockets.get(conn).is_some_and(Socket::is_event_stream) {
                     let name = topics.name(gap.topic.0).unwrap_or_default();
-                    sockets.responses().send_event(conn, "gap", &gap_data(name, &gap));
+                    sockets.responses().send_event(conn, "gap", None, &gap_data(name, &gap));
                 }
                 self.call(conn, HandlerCall::Gap, |handler, conn| {
                     handler.on_gap(conn, gap, state);

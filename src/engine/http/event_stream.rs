@@ -6,6 +6,8 @@ use crate::engine::broadcast::report::Gap;
 use crate::overflow::OverflowPolicy;
 use crate::proto::event_stream::write_retry;
 use crate::proto::http::{Body, ContentType, HttpResponse, InvalidHeader};
+use crate::proto::json::write_json_string;
+use crate::topics::Position;
 
 /// The type of a stream of events.
 const EVENT_STREAM: ContentType = ContentType::new("text/event-stream");
@@ -16,15 +18,32 @@ const EVENT_STREAM: ContentType = ContentType::new("text/event-stream");
 ///
 /// The connection is subscribed to the topics of the stream. Each broadcast is an event, which the
 /// loop encodes once for all streams: a text line by line, bytes in base64 as events named
-/// `binary`. Its `id:` is its number in its topic
-/// ([`Context::topic_sequence`](crate::Context::topic_sequence)); values that were conflated by key
-/// have none. The policies for slow subscribers apply. A gap is an event named `gap`, whose data is
+/// `binary`. Its `id:` is its [`Position`](crate::Position); values that were conflated by key have
+/// none. The policies for slow subscribers apply. A gap is an event named `gap`, whose data is
 /// JSON: `{"topic":"news","first":7,"last":9,"missed":3}`. It is sent once the gap has ended, so
 /// that it comes after the broadcasts that follow the gap.
 ///
+/// # Clients that come back
+///
+/// A client that connects again says the last `id:` that it has, in the header `Last-Event-ID`, as
+/// a browser does by itself. The topic with that epoch
+/// [resumes](crate::Connection::subscribe_from) from there: if it has a
+/// [history](crate::TopicConfig::history), the client gets what it missed. If not all of it can be
+/// had, an event named `lost` says so before later events, with the data
+/// `{"topic":"news","oldest":"0123456789abcdef:5","newest":"0123456789abcdef:9"}`, as
+/// [`Resumption::Lost`](crate::Resumption::Lost). Its `id:` is the newest position.
+///
+/// A browser says one position, so of several topics the others are lost. A script that remembers
+/// the position of each topic says all of them, separated by commas, in the header or, since an
+/// `EventSource` sets no headers, in the query: `/events?last-event-id=…`. The header takes
+/// precedence. What is no list of positions has none, so that everything is lost. A request without
+/// header and parameter gets what is broadcast from now on. So does a client that got no event
+/// before it lost its connection: it has no position.
+///
 /// The connection is open in one direction, as with a
 /// [`StreamedResponse`](crate::StreamedResponse): [`Connection::send`](crate::Connection::send)
-/// sends an event, and the handler of the request learns of gaps and of the end.
+/// sends an event, and the handler of the request learns of gaps, of resumed subscriptions and of
+/// the end.
 ///
 /// ```
 /// use std::time::Duration;
@@ -150,14 +169,19 @@ impl Default for EventStream {
 
 /// The data of the event that reports a gap, as JSON.
 pub(crate) fn gap_data(topic: &str, gap: &Gap) -> String {
-    let mut data = String::from("{\"topic\":\"");
-    for char in topic.chars() {
-        match char {
-            '"' | '\\' => data.extend(['\\', char]),
-            '\0'..='\u{1f}' => data.push_str(&format!("\\u{:04x}", u32::from(char))),
-            char => data.push(char),
-        }
-    }
     let Gap { first, last, .. } = *gap;
-    data + &format!("\",\"first\":{first},\"last\":{last},\"missed\":{}}}", gap.missed())
+    about(topic, &format!("\"first\":{first},\"last\":{last},\"missed\":{}", gap.missed()))
+}
+
+/// The data of the event that reports that a subscription could not be resumed, as JSON.
+pub(crate) fn lost_data(topic: &str, oldest: Position, newest: Position) -> String {
+    about(topic, &format!("\"oldest\":\"{oldest}\",\"newest\":\"{newest}\""))
+}
+
+/// A JSON object about a topic, with these fields.
+fn about(topic: &str, fields: &str) -> String {
+    let mut data = String::from("{\"topic\":");
+    write_json_string(topic, &mut data);
+    data.extend([",", fields, "}"]);
+    data
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::engine::connection_map::ConnectionMap;
 use crate::engine::http::answer::{Answer, RequestId, RespondError};
+use crate::engine::http::last_event_id::LastEventId;
 use crate::engine::ids::ConnectionId;
 use crate::logging::log_line;
 use crate::proto::http::{HttpRequest, HttpResponse};
@@ -61,12 +62,18 @@ pub(crate) struct RequestFacts {
     pub(crate) handler: Option<usize>,
     /// The head of a request that asks for a WebSocket.
     pub(crate) upgrade: Option<Box<[u8]>>,
+    /// From where a stream of events resumes, if it is the answer.
+    pub(crate) last_event_id: Option<Box<LastEventId>>,
 }
 
 impl RequestFacts {
-    /// Of a request for which that handler was called.
-    pub(crate) fn of(request: &HttpRequest<'_>, handler: usize) -> Self {
-        Self { handler: Some(handler), ..Self::of_page(request) }
+    /// Of a request for which that handler was called, which is answered so, or later.
+    pub(crate) fn of(request: &HttpRequest<'_>, handler: usize, answer: &Answer) -> Self {
+        let last_event_id = match answer {
+            Answer::Events(_) | Answer::Later(_) => LastEventId::of(request),
+            _ => None,
+        };
+        Self { handler: Some(handler), last_event_id, ..Self::of_page(request) }
     }
 
     /// Of a request for which no handler is called.
@@ -77,6 +84,7 @@ impl RequestFacts {
             is_http_1_0: request.is_http_1_0(),
             handler: None,
             upgrade: None,
+            last_event_id: None,
         }
     }
 
@@ -89,6 +97,7 @@ impl RequestFacts {
             is_http_1_0: false,
             handler: None,
             upgrade: Some(head.into()),
+            last_event_id: None,
         }
     }
 }

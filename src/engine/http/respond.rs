@@ -175,7 +175,7 @@ impl<S, R: Reactor> Answering<'_, S, R> {
         }));
         let mut asked = event_loop.core.pending.end();
         let answer = asked.choose(returned);
-        let facts = RequestFacts::of(request, handler);
+        let facts = RequestFacts::of(request, handler, &answer);
         self.send(asked.into_pending(facts), answer);
     }
 }

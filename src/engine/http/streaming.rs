@@ -7,6 +7,7 @@ use crate::engine::http::pending::RequestFacts;
 use crate::engine::http::streamed::StreamedResponse;
 use crate::engine::ids::{ConnectionId, TopicId};
 use crate::engine::rates::limiting::Limiting;
+use crate::error::SubscribeError;
 use crate::logging::log_line;
 use crate::net::disconnect::ConnectError;
 use crate::net::rare_state::End;
@@ -42,9 +43,13 @@ impl<S, R: Reactor> Answering<'_, S, R> {
             let core = &mut self.event_loop.core;
             core.sockets.responses().queue_events(self.conn, &events.preamble());
             let mut lent = Connection::new(core.erased().context(), ConnectionId(self.conn));
-            let subscribed = topics
-                .into_iter()
-                .try_for_each(|(topic, policy)| lent.subscribe_with(topic, policy).map(drop));
+            let subscribed = topics.into_iter().try_for_each(|(topic, policy)| {
+                let Some(last) = &facts.last_event_id else {
+                    return lent.subscribe_with(topic, policy).map(drop);
+                };
+                let newest = lent.position(topic).ok_or(SubscribeError::TopicGone)?;
+                lent.subscribe_from(topic, policy, last.position_in(newest.epoch()))
+            });
             if subscribed.is_err() {
                 lent.close(CloseCode::TRY_AGAIN_LATER, "");
             }

@@ -1,11 +1,16 @@
 //! Resumes subscriptions of clients that come back.
 
+use crate::engine::core::Core;
 use crate::engine::event_loop::EventLoop;
+use crate::engine::http::event_stream::lost_data;
 use crate::engine::ids::TopicId;
 use crate::engine::turn::calls::HandlerCall;
 use crate::engine::turn::requests::Resume;
+use crate::net::socket::Socket;
+use crate::proto::event_stream::EventId;
 use crate::reactor::Reactor;
-use crate::topics::Resuming;
+use crate::slots::Key;
+use crate::topics::{Resuming, Resumption};
 
 /// How many subscriptions a turn resumes before the loop serves its sockets again.
 const RESUMES_MAX: usize = 256;
@@ -36,11 +41,25 @@ impl<S, R: Reactor> EventLoop<S, R> {
             let Some(resumed) = Resuming(&mut self.core.topics).resume(request, behind, now) else {
                 continue;
             };
+            self.send_lost(conn, topic, resumption);
             self.call(conn, HandlerCall::Resumed, |handler, conn| {
                 handler.on_resumed(conn, topic, resumed.resumption, state);
             });
             bytes += Resuming(&mut self.core.topics).replay(request, &resumed);
             self.core.erased().catch_up(conn);
+        }
+    }
+
+    /// Sends a stream of events what its client has lost, before anything that follows it.
+    fn send_lost(&mut self, conn: Key, topic: Key, resumption: Resumption) {
+        let Resumption::Lost { oldest, newest } = resumption else {
+            return;
+        };
+        let Core { sockets, topics, .. } = &mut self.core;
+        if sockets.get(conn).is_some_and(Socket::is_event_stream) {
+            let id = EventId { epoch: newest.epoch(), offset: newest.offset() };
+            let data = lost_data(topics.name(topic).unwrap_or_default(), oldest, newest);
+            sockets.responses().send_event(conn, "lost", Some(id), &data);
         }
     }
 }

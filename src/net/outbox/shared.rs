@@ -295,6 +295,7 @@ impl SharedFrames {
 mod tests {
     use super::*;
     use crate::slots::Slots;
+    use crate::topics::Position;
 
     fn topics() -> [Key; 2] {
         let mut slots = Slots::with_capacity(2);
@@ -302,7 +303,7 @@ mod tests {
     }
 
     fn run(frames: RunFrames<'_>, topic: Key, first: Option<u64>) -> (Run<'_>, Source) {
-        let source = Source { topic, first, number: 0 };
+        let source = Source { topic, first, position: Position::new(0, 0) };
         (Run::new(frames, None, Some(source)), source)
     }
 

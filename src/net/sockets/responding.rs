@@ -10,7 +10,7 @@ use crate::net::cork::REUSE_BYTES_MIN;
 use crate::net::disconnect::Disconnect;
 use crate::net::places::Standing;
 use crate::net::rare_state::End;
-use crate::proto::event_stream::write_event;
+use crate::proto::event_stream::{EventId, write_event};
 use crate::proto::handshake::{Acceptance, Refusal, UpgradeRequest};
 use crate::proto::http::{Body, ExpectedBody, ExtraHeaders, HttpResponse, ResponseStream};
 use crate::proto::{Limits, Message, WebSocket, extra_headers};
@@ -195,10 +195,10 @@ impl Responses<'_> {
         self.output.unframed.forget_name(topic);
     }
 
-    /// Sends an event with that name.
-    pub(crate) fn send_event(self, conn: Key, name: &str, data: &str) {
+    /// Sends an event with that name, and with an id if it says where the client stands.
+    pub(crate) fn send_event(self, conn: Key, name: &str, id: Option<EventId>, data: &str) {
         let mut event = Vec::new();
-        write_event(Some(name), None, &Message::Text(data).into(), &mut event);
+        write_event(Some(name), id, &Message::Text(data).into(), &mut event);
         self.queue_events(conn, &event);
     }
 }

@@ -6,10 +6,13 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use crate::net::framing::Framing;
-use crate::proto::event_stream::write_event;
+use crate::proto::event_stream::{EventId, write_event};
 use crate::proto::{FrameHeader, MaskKeys, Payload, Role};
 use crate::slots::Key;
 use crate::topics::{Run, Source};
+
+/// About how many bytes an event has besides its data.
+const EVENT_BYTES: usize = 64;
 
 /// Writes runs without frames: once for all who get the same run one after the other.
 #[derive(Debug, Default)]
@@ -54,13 +57,17 @@ impl UnframedRuns {
         if let Some(last) = self.last.as_ref().filter(|last| is_same(last)) {
             return last.bytes.clone();
         }
-        let mut bytes = Vec::with_capacity(run.as_slice().len() + run.as_slice().len() / 8);
+        let len = run.as_slice().len();
+        let mut bytes = Vec::with_capacity(len + len / 8 + EVENT_BYTES);
         match run.source {
             Some(source) if matches!(framing, Framing::Events | Framing::NamedEvents) => {
                 let is_named = framing == Framing::NamedEvents;
                 let name = self.names.get(&source.topic).filter(|_| is_named);
-                let first = source.number + messages(run.frames.before()).count() as u64;
-                for (id, payload) in (first..).zip(messages(run.as_slice())) {
+                let epoch = source.position.epoch();
+                let before = messages(run.frames.before()).count() as u64;
+                let first = source.position.offset() + before;
+                for (offset, payload) in (first..).zip(messages(run.as_slice())) {
+                    let id = EventId { epoch, offset };
                     write_event(name.map(|name| &**name), Some(id), &payload, &mut bytes);
                 }
             }

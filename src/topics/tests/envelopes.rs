@@ -147,3 +147,19 @@ fn an_envelope_is_not_written_for_nobody_and_its_memory_is_kept_while_it_is_shor
         assert_eq!(topics.enveloped.capacity() > 0, is_kept);
     }
 }
+
+#[test]
+fn a_message_whose_envelope_panics_was_not_broadcast() {
+    let picky = Envelope::new(|enclosed, out| {
+        assert_ne!(enclosed.message, Message::Text("bad"));
+        out.push_str(enclosed.message.as_text().unwrap());
+    });
+    let config = TopicConfig::default().envelope(picky);
+    let mut bench = Enveloping::new(config, OverflowPolicy::Close);
+    let broadcast =
+        std::panic::AssertUnwindSafe(|| bench.topics.broadcast(bench.topic, "bad".into(), None));
+    assert!(std::panic::catch_unwind(broadcast).is_err());
+    assert_eq!(bench.topics.broadcast(bench.topic, "good".into(), None), Ok(()));
+    assert_eq!(bench.topics.last_number(bench.topic), Some(1));
+    assert_eq!(bench.taken(), ["good"]);
+}

@@ -5,6 +5,7 @@ use crate::net::outbox::OutboxPool;
 use crate::net::outbox::end_of_begun;
 use crate::proto::Message;
 use crate::slots::{Key, Slots};
+use crate::topics::Position;
 
 /// Takes up to `count` bytes, as a stream would.
 fn drain(outbox: &mut Outbox, storage: &mut FrameStorage, count: usize) -> Vec<u8> {
@@ -197,8 +198,10 @@ fn apply(step: Step, outbox: &mut Outbox, storage: &mut FrameStorage, topic: Key
         Step::Assembled(len) => outbox.push_assembled(vec![2; len + 20], 10..10 + len, storage),
         Step::Shared(len) => outbox.push_shared(&Bytes::from(vec![3; len]), 0..len, storage),
         Step::Batch(len) => {
-            let (batch, source) =
-                (Bytes::from(vec![4; len]), Source { topic, first: None, number: 0 });
+            let (batch, source) = (
+                Bytes::from(vec![4; len]),
+                Source { topic, first: None, position: Position::new(0, 0) },
+            );
             outbox.push_run(&Run::form(&batch, Some(source)), source, 0, storage);
         }
         Step::Pong(len) => outbox.replace_pong(&vec![5; len], Framing::Unmasked, storage),

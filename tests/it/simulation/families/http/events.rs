@@ -1,5 +1,7 @@
 //! What came on a stream of events.
 
+use eventwire::Position;
+
 /// The topics, by the names that their broadcasts begin with.
 pub(super) const TOPICS: [&str; 2] = ["news", "more"];
 
@@ -53,8 +55,9 @@ impl Events {
         };
         let topic = TOPICS.iter().position(|topic| data.starts_with(topic)).expect("a topic");
         assert_eq!(name, is_named.then_some(TOPICS[topic]), "{event}");
-        assert_eq!(data.split(' ').nth(1), Some(id), "{event}");
-        let (number, numbers) = (id.parse().expect("a number"), &mut self.broadcasts[topic]);
+        let number = id.parse::<Position>().expect("a position").offset();
+        assert_eq!(data.split(' ').nth(1), Some(number.to_string().as_str()), "{event}");
+        let numbers = &mut self.broadcasts[topic];
         assert!(numbers.last().is_none_or(|last| *last < number), "{event} after {numbers:?}");
         numbers.push(number);
     }
