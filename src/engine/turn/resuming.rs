@@ -41,7 +41,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             let Some(resumed) = Resuming(&mut self.core.topics).resume(request, behind, now) else {
                 continue;
             };
-            self.send_lost(conn, topic, resumption);
+            self.send_lost(conn, request.topic, resumed.resumption);
             self.call(conn, HandlerCall::Resumed, |handler, conn| {
                 handler.on_resumed(conn, topic, resumed.resumption, state);
             });
