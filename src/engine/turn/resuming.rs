@@ -41,7 +41,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             let Some(resumed) = Resuming(&mut self.core.topics).resume(request, behind, now) else {
                 continue;
             };
-            self.send_lost(conn, request.topic, resumed.resumption);
+            send_lost(&mut self.core, conn, request.topic, resumed.resumption);
             self.call(conn, HandlerCall::Resumed, |handler, conn| {
                 handler.on_resumed(conn, topic, resumed.resumption, state);
             });
@@ -49,17 +49,17 @@ impl<S, R: Reactor> EventLoop<S, R> {
             self.core.erased().catch_up(conn);
         }
     }
+}
 
-    /// Sends a stream of events what its client has lost, before anything that follows it.
-    fn send_lost(&mut self, conn: Key, topic: Key, resumption: Resumption) {
-        let Resumption::Lost { oldest, newest } = resumption else {
-            return;
-        };
-        let Core { sockets, topics, .. } = &mut self.core;
-        if sockets.get(conn).is_some_and(Socket::is_event_stream) {
-            let id = EventId { epoch: newest.epoch(), offset: newest.offset() };
-            let data = lost_data(topics.name(topic).unwrap_or_default(), oldest, newest);
-            sockets.responses().send_event(conn, "lost", Some(id), &data);
-        }
+/// Sends a stream of events what its client has lost, before anything that follows it.
+fn send_lost<T: ?Sized>(core: &mut Core<T>, conn: Key, topic: Key, resumption: Resumption) {
+    let Resumption::Lost { oldest, newest } = resumption else {
+        return;
+    };
+    let Core { sockets, topics, .. } = core;
+    if sockets.get(conn).is_some_and(Socket::is_event_stream) {
+        let id = EventId { epoch: newest.epoch(), offset: newest.offset() };
+        let data = lost_data(topics.name(topic).unwrap_or_default(), oldest, newest);
+        sockets.responses().send_event(conn, "lost", Some(id), &data);
     }
 }

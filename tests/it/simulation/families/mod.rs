@@ -57,7 +57,7 @@ const FAMILIES: [&str; 18] = [
 ];
 
 /// Seeds of all families together.
-const SEEDS: u64 = 1800;
+const SEEDS: u64 = 2000;
 
 /// One seed in this many runs twice, to compare the histories.
 const COMPARED: u64 = 13;
