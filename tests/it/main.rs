@@ -20,6 +20,8 @@ mod hostile;
 mod idle;
 mod jobs;
 mod journal;
+#[cfg(feature = "sqlite")]
+mod kills;
 mod limits;
 mod listeners;
 #[cfg(feature = "log")]
