@@ -15,6 +15,8 @@ mod files;
 mod flow;
 mod foreign;
 mod freshness;
+#[cfg(feature = "sqlite")]
+mod full_disk;
 mod fuzz_bodies;
 mod hostile;
 mod idle;

@@ -245,13 +245,13 @@ impl fmt::Debug for Sqlite {
     }
 }
 
-/// The open database, opened again if the last call failed.
+/// The open database, opened again if the last call failed, or what followed it.
 fn ready<'a>(
     database: &'a mut Option<Database>,
     path: &Path,
     doubtful: &mut Doubtful,
 ) -> Result<&'a mut Database, Failure> {
-    let open = match database.take() {
+    let open = match database.take().filter(|database| !database.has_failed()) {
         Some(open) => open,
         None => reopen(path, doubtful)?,
     };

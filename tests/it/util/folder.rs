@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::{env, fs, process};
 
 /// A folder for the files of one test, which removes it at its end.
@@ -11,6 +11,10 @@ impl Folder {
         let path = env::temp_dir().join(format!("eventwire-{name}-{}", process::id()));
         fs::create_dir_all(&path).expect("a folder for the test");
         Self(path)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
     }
 
     pub(crate) fn file(&self, name: &str) -> PathBuf {
