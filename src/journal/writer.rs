@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::collections::BTreeMap;
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -35,7 +36,14 @@ pub(crate) struct Writer<T: Storage> {
     /// The epochs of topics of which something was not stored. Nothing more of these is.
     broken: BTreeMap<Arc<str>, u64>,
     written: u64,
+    // Dropped after the storage, which another loop may use then.
+    ending: Ending,
+}
+
+/// Reports the end of a writer when it is dropped.
+struct Ending {
     shared: Arc<Shared>,
+    outcome: Result<(), StorageError>,
 }
 
 /// What became of a batch.
@@ -59,7 +67,8 @@ pub(crate) enum Outcome {
 
 impl<T: Storage> Writer<T> {
     pub(crate) const fn new(storage: T, shared: Arc<Shared>) -> Self {
-        Self { storage, broken: BTreeMap::new(), written: 0, shared }
+        let ending = Ending { shared, outcome: Ok(()) };
+        Self { storage, broken: BTreeMap::new(), written: 0, ending }
     }
 
     /// Stores a batch.
@@ -106,7 +115,8 @@ impl<T: Storage> Writer<T> {
     }
 
     fn end(&mut self) -> Result<(), StorageError> {
-        let missing = self.shared.accepted.load(Ordering::Acquire).saturating_sub(self.written);
+        let accepted = self.ending.shared.accepted.load(Ordering::Acquire);
+        let missing = accepted.saturating_sub(self.written);
         if missing > 0 {
             return Err(StorageError::Failed(format!("{missing} changes were not stored")));
         }
@@ -119,8 +129,14 @@ impl<T: Storage> Writer<T> {
 
 impl<T: Storage> Drop for Writer<T> {
     fn drop(&mut self) {
-        let end = self.end();
-        *self.shared.end.lock().unwrap_or_else(PoisonError::into_inner) = Some(end);
+        self.ending.outcome = self.end();
+    }
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        let outcome = mem::replace(&mut self.outcome, Ok(()));
+        *self.shared.end.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
         self.shared.ended.notify_all();
     }
 }
@@ -137,4 +153,50 @@ pub(crate) fn guarded<V>(
 fn message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::{StoredTopic, TopicStorage};
+
+    /// Notes whether the end was reported before this is dropped.
+    struct Witness {
+        shared: Arc<Shared>,
+        reported_before: Arc<Mutex<Option<bool>>>,
+    }
+
+    impl Storage for Witness {
+        fn load(
+            &mut self,
+            _: &dyn Fn(&str) -> Option<TopicStorage>,
+        ) -> Result<Vec<StoredTopic>, StorageError> {
+            Ok(Vec::new())
+        }
+
+        fn commit(&mut self, _: &mut [Record]) -> Result<(), StorageError> {
+            Ok(())
+        }
+
+        fn close(&mut self) -> Result<(), StorageError> {
+            Ok(())
+        }
+    }
+
+    impl Drop for Witness {
+        fn drop(&mut self) {
+            let is_reported = self.shared.wait(Duration::ZERO).is_some();
+            *self.reported_before.lock().unwrap() = Some(is_reported);
+        }
+    }
+
+    #[test]
+    fn the_end_is_reported_once_the_storage_is_free() {
+        let (shared, reported_before) = (Arc::new(Shared::default()), Arc::default());
+        let storage =
+            Witness { shared: Arc::clone(&shared), reported_before: Arc::clone(&reported_before) };
+        drop(Writer::new(storage, Arc::clone(&shared)));
+        assert_eq!(*reported_before.lock().unwrap(), Some(false));
+        assert_eq!(shared.wait(Duration::ZERO), Some(Ok(())));
+    }
 }

@@ -15,11 +15,15 @@ mod files;
 mod flow;
 mod foreign;
 mod freshness;
+#[cfg(feature = "sqlite")]
+mod full_disk;
 mod fuzz_bodies;
 mod hostile;
 mod idle;
 mod jobs;
 mod journal;
+#[cfg(feature = "sqlite")]
+mod kills;
 mod limits;
 mod listeners;
 #[cfg(feature = "log")]

@@ -1,5 +1,6 @@
 //! The connection to the file: how it is opened, and how transactions begin and end.
 
+use std::cell::Cell;
 use std::ffi::c_int;
 use std::path::Path;
 use std::time::Duration;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use rusqlite::hooks::Wal;
 use rusqlite::{Connection, Error, ErrorCode, OpenFlags};
 
-use super::errors::{Failure, is_busy};
+use super::errors::Failure;
 use super::schema;
 use crate::journal::storage::StorageError;
 
@@ -15,11 +16,16 @@ use crate::journal::storage::StorageError;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Pages of the write-ahead log, 4 KiB each, from which on a commit copies them into the file.
 /// SQLite's 1,000 would be copied so often that a page is rarely changed by two batches between.
-const LOG_PAGES: c_int = 4000;
+const LOG_PAGES_MAX: c_int = 4000;
 /// Memory for pages. A hundred active topics would read theirs again and again with SQLite's 2 MiB.
 const CACHE_KIB: i64 = 16 * 1024;
 /// The journal's own statements are about 20; the others are for the application's changes.
 const STATEMENTS: usize = 64;
+
+thread_local! {
+    /// Pages of the write-ahead log after a commit on this thread: the hook has no other place.
+    static LOG_PAGES: Cell<c_int> = const { Cell::new(0) };
+}
 
 /// Whether a commit waits until the device has its data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +41,8 @@ pub(super) enum Synchronous {
 pub(super) struct Database {
     connection: Connection,
     synchronous: Option<Synchronous>,
+    /// The file could not take what its log has.
+    has_failed: bool,
     /// The error of the last change of the application's tables.
     pub(super) change_error: Option<Error>,
 }
@@ -60,7 +68,8 @@ impl Database {
         })?;
         use_log(&connection, path)?;
         connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
-        let mut database = Self { connection, synchronous: None, change_error: None };
+        let mut database =
+            Self { connection, synchronous: None, has_failed: false, change_error: None };
         if is_new {
             database.transaction(Synchronous::Full, |database| {
                 Ok(schema::create(&database.connection)?)
@@ -72,6 +81,11 @@ impl Database {
     /// The connection.
     pub(super) const fn connection(&self) -> &Connection {
         &self.connection
+    }
+
+    /// Whether it is of no use, although its last transaction is stored.
+    pub(super) const fn has_failed(&self) -> bool {
+        self.has_failed
     }
 
     /// Does `work` in a transaction, which is undone if that fails. The database is of no use then.
@@ -89,8 +103,18 @@ impl Database {
         if done.is_err() {
             // It may have ended already, or the file may fail again: the first error counts.
             drop(self.run("ROLLBACK"));
+            return done;
         }
-        done
+        match (self.limit_log(), synchronous) {
+            (Ok(()), _) => done,
+            // The device has the transaction, and all before it: they are in the log.
+            (Err(_), Synchronous::Full) => {
+                self.has_failed = true;
+                done
+            }
+            // The log may not be on the device, and its next synchronisation would not say so.
+            (Err(error), Synchronous::Normal) => Err(error.into()),
+        }
     }
 
     /// Runs a statement without parameters and results.
@@ -106,6 +130,12 @@ impl Database {
         }
         let busy = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);
         Err(Error::SqliteFailure(busy, None).into())
+    }
+
+    /// Keeps the write-ahead log short. SQLite does not do that by itself here, since a commit would
+    /// hide its errors.
+    fn limit_log(&self) -> rusqlite::Result<()> {
+        if LOG_PAGES.take() < LOG_PAGES_MAX { Ok(()) } else { self.shorten_log() }
     }
 
     /// Copies as much of the write-ahead log into the file as other connections allow.
@@ -142,15 +172,12 @@ fn use_log(connection: &Connection, path: &Path) -> Result<(), Failure> {
         let why = format!("{}: the file system allows no write-ahead log", path.display());
         return Err(StorageError::Unavailable(why).into());
     }
-    connection.wal_hook(Some(limit_log));
+    connection.wal_hook(Some(note_log));
     Ok(())
 }
 
-/// Keeps the write-ahead log short. SQLite's own hook for that would hide errors: a failed
-/// synchronisation has to fail the commit, since those after it may succeed without its data.
-fn limit_log(log: &Wal, pages: c_int) -> rusqlite::Result<()> {
-    if pages < LOG_PAGES {
-        return Ok(());
-    }
-    log.checkpoint().or_else(|error| if is_busy(&error) { Ok(()) } else { Err(error) })
+/// Notes the length of the write-ahead log. As a hook it replaces SQLite's own checkpoints.
+fn note_log(_: &Wal, pages: c_int) -> rusqlite::Result<()> {
+    LOG_PAGES.set(pages);
+    Ok(())
 }

@@ -76,7 +76,7 @@ use crate::topics::Durability;
 /// | `topic` | the `id` of the topic |
 /// | `offset` | the message's offset; those of a topic are consecutive |
 /// | `time` | when it was stored, in milliseconds since 1970 |
-/// | `body` | `TEXT` for a text message, `BLOB` for a binary one |
+/// | `body` | `TEXT` for a text message, `BLOB` for a binary one, without an envelope |
 ///
 /// `eventwire_meta` has a `name` and a `value` in each row: the version of this format is `format`,
 /// and after an orderly end there is `clean end`.
@@ -134,7 +134,8 @@ impl Sqlite {
         })
     }
 
-    /// Creates the application's own tables in the same file: `create` runs once, in a transaction.
+    /// Creates the application's own tables in the same file, unless they exist, or reads what the
+    /// application starts with: `create` runs at once, in a transaction.
     ///
     /// # Errors
     ///
@@ -245,13 +246,13 @@ impl fmt::Debug for Sqlite {
     }
 }
 
-/// The open database, opened again if the last call failed.
+/// The open database, opened again if the last call failed, or what followed it.
 fn ready<'a>(
     database: &'a mut Option<Database>,
     path: &Path,
     doubtful: &mut Doubtful,
 ) -> Result<&'a mut Database, Failure> {
-    let open = match database.take() {
+    let open = match database.take().filter(|database| !database.has_failed()) {
         Some(open) => open,
         None => reopen(path, doubtful)?,
     };

@@ -1,6 +1,10 @@
 //! What the tests over real sockets share: a scripted peer, and a server on its own thread.
 
 pub(crate) mod disk;
+#[cfg(feature = "sqlite")]
+mod folder;
+#[cfg(feature = "sqlite")]
+mod follower;
 #[cfg(feature = "tls")]
 mod identity;
 mod outcomes;
@@ -12,6 +16,10 @@ mod wire;
 
 use std::time::Duration;
 
+#[cfg(feature = "sqlite")]
+pub(crate) use folder::Folder;
+#[cfg(feature = "sqlite")]
+pub(crate) use follower::{Follower, send_ahead};
 #[cfg(feature = "tls")]
 pub(crate) use identity::Identity;
 pub(crate) use outcomes::{Outcome, dial, dial_with};

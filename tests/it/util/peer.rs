@@ -259,22 +259,47 @@ impl Peer {
     /// The next frame; `None` at the end of the stream.
     pub(crate) fn next_frame(&mut self) -> Option<Frame> {
         loop {
-            let parsed = FrameHeader::parse(&self.input, self.role).expect("a valid header");
-            if let Some((header, at)) = parsed {
-                let end = at + header.len as usize;
-                if self.input.len() >= end {
-                    let mut payload = self.input[at..end].to_vec();
-                    apply_mask(&mut payload, header.mask.unwrap_or_default(), 0);
-                    self.input.drain(..end);
-                    let FrameHeader { fin, opcode, mask, .. } = header;
-                    return Some(Frame { fin, opcode, mask, payload });
-                }
+            if let Some(frame) = self.take_frame() {
+                return Some(frame);
             }
             if self.fill() == 0 {
                 assert_eq!(self.input, b"", "the stream ended inside a frame");
                 return None;
             }
         }
+    }
+
+    /// The next frame; `None` once the stream is cut, even inside a frame.
+    #[cfg(feature = "sqlite")]
+    pub(crate) fn frame_unless_cut(&mut self) -> Option<Frame> {
+        loop {
+            if let Some(frame) = self.take_frame() {
+                return Some(frame);
+            }
+            match self.try_fill() {
+                Ok(0) => return None,
+                Ok(_) => {}
+                Err(error) => {
+                    assert!(is_cut(&error), "{error}");
+                    return None;
+                }
+            }
+        }
+    }
+
+    /// A frame that has arrived whole.
+    fn take_frame(&mut self) -> Option<Frame> {
+        let parsed = FrameHeader::parse(&self.input, self.role).expect("a valid header");
+        let (header, at) = parsed?;
+        let end = at + header.len as usize;
+        if self.input.len() < end {
+            return None;
+        }
+        let mut payload = self.input[at..end].to_vec();
+        apply_mask(&mut payload, header.mask.unwrap_or_default(), 0);
+        self.input.drain(..end);
+        let FrameHeader { fin, opcode, mask, .. } = header;
+        Some(Frame { fin, opcode, mask, payload })
     }
 
     /// Expects this message next, in one frame.
@@ -371,10 +396,14 @@ impl Peer {
     }
 
     fn fill(&mut self) -> usize {
+        self.try_fill().expect("read")
+    }
+
+    fn try_fill(&mut self) -> io::Result<usize> {
         let start = self.input.len();
         self.input.resize(start + 64 * 1024, 0);
-        let read = self.wire.read(&mut self.input[start..]).expect("read");
-        self.input.truncate(start + read);
+        let read = self.wire.read(&mut self.input[start..]);
+        self.input.truncate(start + read.as_ref().map_or(0, |read| *read));
         read
     }
 }
