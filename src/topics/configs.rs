@@ -74,6 +74,8 @@ impl TopicConfig {
 
     /// How much of a durable topic the journal keeps. Default: as much as the history in memory.
     /// An age counts by the system's clock here, because it goes on while the program does not run.
+    /// Clients resume from the history in memory; what the journal keeps beyond that is for queries
+    /// of its file, and for a longer history that is configured later.
     #[must_use]
     pub const fn stored(mut self, history: History) -> Self {
         self.stored = Some(history);
