@@ -156,47 +156,4 @@ fn message(panic: &(dyn Any + Send)) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::journal::{StoredTopic, TopicStorage};
-
-    /// Notes whether the end was reported before this is dropped.
-    struct Witness {
-        shared: Arc<Shared>,
-        reported_before: Arc<Mutex<Option<bool>>>,
-    }
-
-    impl Storage for Witness {
-        fn load(
-            &mut self,
-            _: &dyn Fn(&str) -> Option<TopicStorage>,
-        ) -> Result<Vec<StoredTopic>, StorageError> {
-            Ok(Vec::new())
-        }
-
-        fn commit(&mut self, _: &mut [Record]) -> Result<(), StorageError> {
-            Ok(())
-        }
-
-        fn close(&mut self) -> Result<(), StorageError> {
-            Ok(())
-        }
-    }
-
-    impl Drop for Witness {
-        fn drop(&mut self) {
-            let is_reported = self.shared.wait(Duration::ZERO).is_some();
-            *self.reported_before.lock().unwrap() = Some(is_reported);
-        }
-    }
-
-    #[test]
-    fn the_end_is_reported_once_the_storage_is_free() {
-        let (shared, reported_before) = (Arc::new(Shared::default()), Arc::default());
-        let storage =
-            Witness { shared: Arc::clone(&shared), reported_before: Arc::clone(&reported_before) };
-        drop(Writer::new(storage, Arc::clone(&shared)));
-        assert_eq!(*reported_before.lock().unwrap(), Some(false));
-        assert_eq!(shared.wait(Duration::ZERO), Some(Ok(())));
-    }
-}
+mod tests;
