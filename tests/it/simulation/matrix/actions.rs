@@ -9,6 +9,7 @@ use eventwire::{
 use super::http::HttpAction;
 use super::probe::{Say, State};
 use super::resuming::ResumeAction;
+use super::storing::StoreAction;
 use super::tags::TagAction;
 
 /// Limits with which nothing is read.
@@ -52,6 +53,7 @@ pub(super) enum Action {
     Drain,
     Tag(TagAction),
     Resume(ResumeAction),
+    Store(StoreAction),
     Http(HttpAction),
 }
 
@@ -98,7 +100,8 @@ impl Action {
 
     pub(super) fn all() -> impl Iterator<Item = Self> {
         let resumes = ResumeAction::ALL.map(Self::Resume);
-        let others = Self::WITHOUT_REQUESTS.into_iter().chain(resumes);
+        let stores = StoreAction::ALL.map(Self::Store);
+        let others = Self::WITHOUT_REQUESTS.into_iter().chain(resumes).chain(stores);
         others.chain(HttpAction::all().map(Self::Http))
     }
 
@@ -157,6 +160,7 @@ impl Action {
             Self::Publish => text(&cx.publish(Say("x")).is_ok()),
             Self::Tag(action) => action.run(me, cx),
             Self::Resume(action) => action.run(me, topic, cx),
+            Self::Store(action) => action.run(topic, cx),
             Self::Http(action) => action.run(me, state, cx),
             _ => self.run_on_the_loop(state, cx),
         }

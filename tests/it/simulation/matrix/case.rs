@@ -21,6 +21,7 @@ use super::methods::{At, Call, Kind};
 use super::others::{OtherPeers, Server};
 use super::probe::{Act, Due, Fill, Probe, Reach, Say, State};
 use super::received::Received;
+use super::storing::{store, with_durable_topics};
 use super::tags;
 use crate::shared::request;
 
@@ -67,12 +68,14 @@ impl Case {
     fn new(call: Call, action: Action) -> Self {
         let reactor = SimReactor::new(0, SimConfig::calm());
         let history = TopicConfig::default().history(History::of(10));
-        let config = Config::default().topics("topic", history);
+        let config = Config::default().topics("topic", history.clone());
+        let config = with_durable_topics(config, &history);
         let mut rig = Rig::with_setup(reactor, config, |event_loop| {
             event_loop.on_handler::<Act>(Probe);
             event_loop.on_handler::<Due>(Probe);
             event_loop.on_handler::<Fill>(Probe);
             event_loop.on_handler::<Say>(Probe);
+            store(event_loop);
             let topic = event_loop.topic("topic").expect("a topic");
             let listener = event_loop.listen("127.0.0.1:0", ServerConfig::default(), Probe);
             let listener = listener.expect("a port");

@@ -5,8 +5,8 @@ use eventwire::{RespondError, SendStatus, SubscribeError, TagError};
 use super::actions::Action;
 use super::expected_http;
 use super::methods::{At, Call, Kind};
-use super::resuming;
 use super::tags;
+use super::{resuming, storing};
 
 /// In place of a code: a raw stream has ended.
 pub(super) const NO_CODE: u16 = 0;
@@ -153,6 +153,7 @@ fn basics(call: Call, action: Action) -> Basics {
         Action::Stop | Action::Drain => (String::new(), String::new(), ""),
         Action::Tag(action) => return tags::expected(call, action),
         Action::Resume(action) => return resuming::expected(call, action),
+        Action::Store(action) => return storing::expected(call, action),
         Action::Http(action) => (expected_http::result(call, action), mine("", subscribed), "."),
     };
     let ends = action.ends();

@@ -11,6 +11,7 @@ mod others;
 mod probe;
 mod received;
 mod resuming;
+mod storing;
 mod tags;
 
 use actions::Action;
