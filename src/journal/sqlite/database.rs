@@ -132,8 +132,7 @@ impl Database {
         Err(Error::SqliteFailure(busy, None).into())
     }
 
-    /// Keeps the write-ahead log short. SQLite does not do that by itself here, since a commit would
-    /// hide its errors.
+    /// Keeps the write-ahead log short. SQLite's own checkpoints would hide their errors.
     fn limit_log(&self) -> rusqlite::Result<()> {
         if LOG_PAGES.take() < LOG_PAGES_MAX { Ok(()) } else { self.shorten_log() }
     }

@@ -153,6 +153,9 @@ impl Sqlite {
     ///
     /// The changes of a batch are made before its messages are stored. A change must not end the
     /// transaction: that fails the whole batch. So does a deferred constraint that it violates.
+    ///
+    /// If the file fails ([`NotStored::Failed`](crate::NotStored::Failed)), only the tables tell
+    /// whether the change was made.
     pub fn tables(
         change: impl FnOnce(&Connection) -> rusqlite::Result<()> + Send + 'static,
     ) -> TableChange {
