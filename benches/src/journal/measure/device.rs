@@ -3,12 +3,12 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::time::{Duration, Instant};
 
 use super::Setting;
 use super::folder::Folder;
+use super::paced::Paced;
 use crate::error::Error;
-use crate::load::{Latencies, no_latencies};
+use crate::load::Latencies;
 
 const BLOCK: [u8; 4096] = [1; 4096];
 
@@ -16,24 +16,24 @@ const BLOCK: [u8; 4096] = [1; 4096];
 /// too.
 const BLOCKS: u64 = 1024;
 
-/// Writes 4 KiB and synchronises them, one after the other.
-pub(super) fn measure(setting: &Setting, time: Duration) -> Result<Latencies, Error> {
+/// Writes 4 KiB and synchronises them, again and again.
+pub(super) fn measure(setting: &Setting, paced: Paced) -> Result<Latencies, Error> {
+    let what = "cannot write and synchronise a file";
     let folder = Folder::create(&setting.directory)?;
-    let synchronise = || -> io::Result<Latencies> {
-        let file = File::create(folder.file("blocks"))?;
-        for block in 0..BLOCKS {
-            file.write_all_at(&BLOCK, block * BLOCK.len() as u64)?;
-        }
-        file.sync_all()?;
-        let mut latencies = no_latencies();
-        let until = Instant::now() + time;
-        while latencies.is_empty() || Instant::now() < until {
-            let start = Instant::now();
-            file.write_all_at(&BLOCK, latencies.len() % BLOCKS * BLOCK.len() as u64)?;
-            file.sync_data()?;
-            latencies.saturating_record(start.elapsed().as_nanos() as u64);
-        }
-        Ok(latencies)
-    };
-    synchronise().map_err(Error::system("cannot write and synchronise a file"))
+    let file = prepare(&folder).map_err(Error::system(what))?;
+    let mut block = 0;
+    paced.measure(|| {
+        block = (block + 1) % BLOCKS;
+        let written = file.write_all_at(&BLOCK, block * BLOCK.len() as u64);
+        written.and_then(|()| file.sync_data()).map_err(Error::system(what))
+    })
+}
+
+fn prepare(folder: &Folder) -> io::Result<File> {
+    let file = File::create(folder.file("blocks"))?;
+    for block in 0..BLOCKS {
+        file.write_all_at(&BLOCK, block * BLOCK.len() as u64)?;
+    }
+    file.sync_all()?;
+    Ok(file)
 }

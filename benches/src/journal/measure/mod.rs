@@ -3,6 +3,7 @@
 mod delivery;
 mod device;
 mod folder;
+mod paced;
 mod plain;
 mod storing;
 mod subscriber;
@@ -25,6 +26,7 @@ use crate::progress_bar;
 use crate::report::journal::JournalReport;
 
 use folder::Folder;
+use paced::Paced;
 
 /// The messages that are stored of each topic. The oldest ones are deleted.
 pub(crate) const KEPT: u64 = 10_000;
@@ -49,7 +51,7 @@ pub(crate) struct Timing {
     pub(crate) storing: Duration,
     /// Messages at the rate, after a quarter of that time to warm up.
     pub(crate) delivery: Duration,
-    /// Commits of a plain loop, and synchronisations of the device.
+    /// Commits of a plain loop, and synchronisations of the device, as often as the engine commits.
     pub(crate) device: Duration,
 }
 
@@ -57,7 +59,7 @@ const FULL: Timing = Timing {
     rounds: 5,
     storing: Duration::from_millis(400),
     delivery: Duration::from_millis(700),
-    device: Duration::from_millis(300),
+    device: Duration::from_millis(400),
 };
 const QUICK: Timing = Timing {
     rounds: 1,
@@ -148,12 +150,14 @@ impl Setting {
             delivery::measure(self, Durability::DeliverFirst, timing.delivery)?;
         let (commit_first, messages_per_commit) =
             delivery::measure(self, Durability::CommitFirst, timing.delivery)?;
+        let every = Duration::from_secs_f64(messages_per_commit / self.rate);
+        let paced = Paced { every, time: timing.device };
         Ok(Waiting {
             deliver_first,
             commit_first,
             messages_per_commit,
-            commit: plain::commits(self, messages_per_commit, timing.device)?,
-            synchronisation: device::measure(self, timing.device)?,
+            commit: plain::commits(self, messages_per_commit, paced)?,
+            synchronisation: device::measure(self, paced)?,
         })
     }
 }

@@ -7,9 +7,10 @@ use eventwire::Durability;
 use eventwire::journal::rusqlite::{Connection, Result as SqlResult};
 
 use super::folder::Folder;
+use super::paced::Paced;
 use super::{KEPT, Setting, Stored};
 use crate::error::Error;
-use crate::load::{Latencies, no_latencies};
+use crate::load::Latencies;
 use crate::machine::process_cpu;
 
 const TABLES: &str = "
@@ -51,21 +52,13 @@ pub(super) fn measure(
     })
 }
 
-/// Commits batches of that size one after the other, each of which is synchronised. Returns how
-/// long each takes.
-pub(super) fn commits(setting: &Setting, batch: f64, time: Duration) -> Result<Latencies, Error> {
+/// Commits batches of that size, each of which is synchronised. Returns how long each takes.
+pub(super) fn commits(setting: &Setting, batch: f64, paced: Paced) -> Result<Latencies, Error> {
     let folder = Folder::create(&setting.directory)?;
     let path = folder.file("plain.db");
     let mut plain = Plain::open(&path, Durability::CommitFirst, setting).map_err(failed)?;
     let batch = batch.ceil().max(1.0) as u64;
-    let mut latencies = no_latencies();
-    let until = Instant::now() + time;
-    while latencies.is_empty() || Instant::now() < until {
-        let start = Instant::now();
-        plain.commit(batch).map_err(failed)?;
-        latencies.saturating_record(start.elapsed().as_nanos() as u64);
-    }
-    Ok(latencies)
+    paced.measure(|| plain.commit(batch).map_err(failed))
 }
 
 impl Plain {
