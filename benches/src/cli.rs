@@ -15,6 +15,7 @@ use crate::freshness::FreshnessArgs;
 use crate::http::HttpArgs;
 use crate::idle::IdleMode;
 use crate::jobs::JobsArgs;
+use crate::journal::JournalArgs;
 use crate::keyed::KeyedArgs;
 use crate::load::{Load, Pace, Shape, Target, Wire};
 use crate::reconnect::ReconnectArgs;
@@ -96,10 +97,7 @@ charged for every message that it delays.")]
     /// Alternately it measures two of the standard library's bounded channels, there and back (the
     /// floor). It takes a quarter of a minute.
     Jobs(JobsArgs),
-    /// Measure conflation by key: how old the values of many keys are at many slow readers
-    ///
-    /// Each reader gets the latest message of every key, as fast as it reads. The server and the
-    /// readers have a thread each, in this program. It takes a quarter of a minute.
+    Journal(JournalArgs),
     Keyed(KeyedArgs),
     /// Measure reconnection: many clients in one loop, whose server is killed and started again
     ///
@@ -395,7 +393,7 @@ pub(crate) fn parse_rate(text: &str) -> Result<f64, String> {
 }
 
 /// Fewer events would be too few for percentiles.
-fn parse_bus_rate(text: &str) -> Result<f64, String> {
+pub(crate) fn parse_bus_rate(text: &str) -> Result<f64, String> {
     parse_number(text, 100.0..=1_000_000.0)
 }
 

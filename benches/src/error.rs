@@ -38,6 +38,12 @@ impl Error {
     pub(crate) fn without_tls() -> Self {
         Self::Settings("this build has no TLS: build with --features tls".to_owned())
     }
+
+    /// The error for a measurement of the journal in a build without SQLite.
+    #[cfg(not(feature = "sqlite"))]
+    pub(crate) fn without_sqlite() -> Self {
+        Self::Settings("this build has no SQLite: build with --features sqlite".to_owned())
+    }
 }
 
 impl From<eventwire::Error> for Error {

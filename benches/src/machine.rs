@@ -213,6 +213,12 @@ pub(crate) struct Interference {
     pub(crate) others: f64,
 }
 
+/// The CPU time of all threads of this program so far.
+#[cfg(feature = "sqlite")]
+pub(crate) fn process_cpu() -> Duration {
+    clock_gettime(ClockId::ProcessCPUTime).try_into().unwrap_or_default()
+}
+
 impl CpuUse {
     /// `None` if the system does not report it.
     pub(crate) fn now() -> Option<Self> {

@@ -13,6 +13,7 @@ mod http;
 mod identity;
 mod idle;
 mod jobs;
+mod journal;
 mod keyed;
 mod load;
 mod machine;
@@ -40,6 +41,7 @@ use signal_hook::iterator::Signals;
 use cli::{Cli, Command, FileArgs};
 use contestants::{Body, Contestant};
 use error::Error;
+use journal::JournalArgs;
 use load::{Load, Measurement, Wire};
 use report::{Files, Report};
 use resume::ResumeArgs;
@@ -97,6 +99,7 @@ fn run(cli: Cli) -> Result<(), Error> {
             let files = Files::create(&args.files())?;
             files.publish(&jobs::run(&args)?)
         }
+        Some(Command::Journal(args)) => journal(&args),
         Some(Command::Keyed(args)) => {
             let files = Files::create(&args.files())?;
             files.publish(&keyed::run(args)?)
@@ -121,6 +124,17 @@ fn run(cli: Cli) -> Result<(), Error> {
         Some(Command::Echo(args)) => measure(&args.load(), args.load.cpu, &args.load.files),
         Some(Command::Broadcast(args)) => measure(&args.load(), args.load.cpu, &args.load.files),
     }
+}
+
+#[cfg(feature = "sqlite")]
+fn journal(args: &JournalArgs) -> Result<(), Error> {
+    let files = Files::create(&args.files())?;
+    files.publish(&journal::run(args)?)
+}
+
+#[cfg(not(feature = "sqlite"))]
+fn journal(_: &JournalArgs) -> Result<(), Error> {
+    Err(Error::without_sqlite())
 }
 
 fn resume(args: &ResumeArgs) -> Result<(), Error> {

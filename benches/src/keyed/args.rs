@@ -11,6 +11,10 @@ use serde::Serialize;
 use super::{KEY_LEN, Update};
 use crate::cli::{FileArgs, parse_rate, parse_time};
 
+/// Measure conflation by key: how old the values of many keys are at many slow readers
+///
+/// Each reader gets the latest message of every key, as fast as it reads. The server and the
+/// readers have a thread each, in this program. It takes a quarter of a minute.
 #[derive(Args, Debug)]
 pub(crate) struct KeyedArgs {
     /// Keys of the topic

@@ -9,6 +9,8 @@ pub(crate) mod freshness;
 mod html;
 pub(crate) mod http;
 pub(crate) mod jobs;
+#[cfg(feature = "sqlite")]
+pub(crate) mod journal;
 pub(crate) mod keyed;
 mod plot;
 pub(crate) mod reconnect;

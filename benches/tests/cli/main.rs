@@ -7,6 +7,8 @@ mod compare;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod journal;
+#[cfg(test)]
 mod load;
 #[cfg(test)]
 mod program;
@@ -38,6 +40,7 @@ fn help_says_what_the_program_does_and_shows_examples() {
         "freshness",
         "http",
         "jobs",
+        "journal",
         "keyed",
         "reconnect",
         "resume",
@@ -58,6 +61,7 @@ fn help_says_what_the_program_does_and_shows_examples() {
         "freshness",
         "http",
         "jobs",
+        "journal",
         "keyed",
         "reconnect",
         "resume",
@@ -95,6 +99,7 @@ fn wrong_arguments_exit_with_2() {
         &["freshness", "--reader", "0"],
         &["http", "-d", "0"],
         &["http", "--rounds", "0"],
+        &["journal", "--topics", "0"],
         &["keyed", "--keys", "0"],
         &["resume", "-c", "0"],
         &["resume", "--storm", "--socket-io", "ws://127.0.0.1:1"],
