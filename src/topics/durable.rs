@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::all_topics::{Topics, next_epoch};
 use super::batch::Mark;
 use super::broadcasting::{Broadcast, append_enveloped};
-use super::configs::TopicStorage;
+use super::configs::{Durability, TopicStorage};
 use super::envelope::Enclosed;
 use super::epoch::TopicEpoch;
 use super::limits::TopicError;
@@ -69,13 +69,18 @@ impl DurableTopics<'_> {
         }
     }
 
-    /// Ends a topic's epoch. Its history begins anew.
+    /// Ends a topic's epoch, because something was not stored. That was not delivered if the topic
+    /// commits first: it keeps its history. Otherwise the history begins anew, because nobody knows
+    /// what is stored of it.
     pub(crate) fn end_epoch(&mut self, topic: Key) {
         let epoch = next_epoch(&mut self.0.seed);
-        if let Some(topic) = self.0.registry.topics.get_mut(topic) {
-            let next = topic.broadcasts + 1;
-            topic.begin_epoch(epoch, next..next);
-        }
+        let Some(topic) = self.0.registry.topics.get_mut(topic) else {
+            return;
+        };
+        let next = topic.broadcasts + 1;
+        let durability = topic.durable.as_ref().map(|present| present.storage.durability);
+        let first = if durability == Some(Durability::CommitFirst) { 1 } else { next };
+        topic.begin_epoch(epoch, first..next);
     }
 
     /// Makes a topic that was stored, with its last messages.
@@ -92,7 +97,7 @@ impl DurableTopics<'_> {
         };
         let (epoch, next) = (stored.epoch.unwrap_or(topic.epoch), stored.newest + 1);
         topic.broadcasts = stored.newest - count;
-        topic.begin_epoch(epoch, topic.broadcasts + 1..next);
+        topic.begin_epoch(epoch, 1..next);
         let mut text = String::new();
         for message in messages {
             self.0.registry.sequence += 1;

@@ -13,9 +13,10 @@ use crate::topics::{DurableTopics, Position};
 
 /// An event: the journal failed to store something.
 ///
-/// The topics of it have new epochs: their history begins anew, and clients that come back with an
-/// older position have lost messages. Messages of topics that
-/// [commit first](crate::Durability::CommitFirst) were not delivered. The journal goes on with the
+/// The topics of it have new epochs: clients that come back with an older position have lost
+/// messages. What was not stored of topics that [commit first](crate::Durability::CommitFirst) was
+/// not delivered either, and they keep their histories. The histories of those that
+/// [deliver first](crate::Durability::DeliverFirst) begin anew. The journal goes on with the
 /// messages that come later.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
