@@ -328,7 +328,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
             // The same for the deadlines of new connections.
             self.at_present(Self::accept);
         }
-        if self.core.requests.is_pending() {
+        if self.core.requests.resumes() > 0 {
             self.resume_subscriptions(state);
         }
         if self.core.topics.is_delivering() {

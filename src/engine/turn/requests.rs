@@ -80,6 +80,7 @@ impl Requests {
     }
 
     /// How many subscriptions are to be resumed.
+    #[inline]
     pub(crate) fn resumes(&self) -> usize {
         self.resumes.len()
     }
