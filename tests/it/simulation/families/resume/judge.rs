@@ -193,7 +193,7 @@ impl Subscription {
             left.retain(|offset| !(gap.first..=gap.last).contains(offset));
             assert_eq!((before - left.len()) as u64, gap.missed(), "{gap:?}: {self:?}");
         }
-        // An open gap of a connection that ends is not reported, nor one that ends in its last turn.
+        // A gap that is open at the end of its connection, or in its last turn, is not reported.
         if !is_complete {
             let last = self.got.last().copied().unwrap_or(0);
             left.retain(|offset| *offset < last);
