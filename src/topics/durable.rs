@@ -31,9 +31,16 @@ pub(crate) struct Restored<'a> {
 }
 
 impl DurableTopics<'_> {
-    /// Lets durable topics be made.
-    pub(crate) const fn allow(&mut self) {
-        self.0.has_journal = true;
+    /// Lets durable topics be made, or no longer.
+    pub(crate) const fn allow(&mut self, has_journal: bool) {
+        self.0.has_journal = has_journal;
+    }
+
+    /// Removes a topic that was restored.
+    pub(crate) fn remove(&mut self, name: &str) {
+        if let Ok(topic) = self.0.topic(name) {
+            self.0.remove_topic(topic);
+        }
     }
 
     /// How the topic with that name is stored, if it is durable.

@@ -402,6 +402,29 @@ fn a_journal_that_cannot_be_used_is_refused() {
 }
 
 #[test]
+fn a_journal_with_too_many_topics_leaves_the_loop_and_the_disk_as_they_were() {
+    let disk = Disk::default();
+    let (mut event_loop, journal) = start(&disk);
+    let topics = ["c", "d"].map(|name| say(&mut event_loop, name, &["a"]));
+    settle(&mut event_loop, &mut Log::new());
+    let before = topics.map(|topic| position(&mut event_loop, topic));
+    assert_eq!(shut_down(event_loop, journal), Ok(()));
+
+    let reactor = SimReactor::new(7, SimConfig::calm());
+    let narrow = config().max_topics(1);
+    let mut event_loop = EventLoop::<Log, _>::with_reactor(reactor, narrow).expect("a loop");
+    let refused = event_loop.journal(disk.storage(), JournalConfig::default()).map(drop);
+    assert!(matches!(refused, Err(Error::TopicLimit)));
+    assert!(matches!(event_loop.topic("c"), Err(Error::NoJournal)));
+    assert!(event_loop.topic("plain").is_ok(), "there is no room left");
+    drop(event_loop);
+
+    let (mut event_loop, _journal) = start(&disk);
+    let topics = ["c", "d"].map(|name| event_loop.topic(name).expect("a topic"));
+    assert_eq!(topics.map(|topic| position(&mut event_loop, topic)), before);
+}
+
+#[test]
 fn durable_topics_need_a_history() {
     let durable = TopicConfig::default().durable(Durability::CommitFirst);
     for (config, error) in [

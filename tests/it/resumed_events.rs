@@ -131,7 +131,7 @@ fn a_client_that_says_its_last_event_gets_what_it_missed() {
     site.expect(&mut peer, "news", 2, "b");
     site.expect(&mut peer, "news", 3, "c");
     site.expect(&mut peer, "news", 4, "d");
-    // It is told nothing if it has missed nothing.
+    // It hears of nothing if it has missed nothing.
     let newest = site.at("news", 4);
     let mut peer = site.open_after(newest);
     site.say("news", &["e"]);

@@ -42,7 +42,7 @@ enum State {
     Behind(u64),
     /// It has everything.
     Current,
-    /// It has been told the number of the last message.
+    /// It knows the number of the last message.
     Concluded,
 }
 

@@ -57,8 +57,8 @@ impl Context<'_> {
     /// the message, and it has no number.
     ///
     /// A [durable](crate::TopicConfig::durable) topic's message is handed over to the journal. If
-    /// the topic commits first, it is delivered, and has a number, once it is stored. `Dropped`
-    /// also means that too much waits for the journal then.
+    /// the topic commits first, it is delivered, and has a number, once it is stored. The journal's
+    /// limits ([`JournalConfig`](crate::JournalConfig)) apply to it instead of the topics'.
     pub fn broadcast(&mut self, topic: TopicId, message: impl AsOutgoing) -> SendStatus {
         broadcast_status(self.broadcasting().broadcast(topic.0, "", message.as_outgoing(), None))
     }

@@ -42,8 +42,8 @@ impl LastEventId {
         Some(Box::new(positions))
     }
 
-    /// The positions in a list. None if one of them is no position, because a client that has lost
-    /// one cannot be told from which.
+    /// The positions in a list. None if one of them is no position, because nobody knows from
+    /// which topic a client has lost something then.
     fn read(list: Option<&str>) -> Self {
         let list = list.filter(|list| list.len() <= LIST_BYTES_MAX);
         let positions: Option<Vec<Position>> =

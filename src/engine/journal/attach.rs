@@ -100,11 +100,18 @@ impl<S: 'static, R: Reactor> EventLoop<S, R> {
         }
         let mut topics = DurableTopics(&mut self.core.topics);
         let stored = guarded(|| storage.load(&|name| topics.storage_of(name)))?;
-        restore(&mut topics, &stored, self.core.sockets.now())?;
         let shared = Arc::new(Shared::default());
+        // If anything fails from here on, its drop closes the storage in order.
         let mut writer = Writer::new(storage, Arc::clone(&shared));
         let write = move |batch: Vec<Record>| vec![writer.write(batch)];
-        let workers = self.batch_workers_each(config.messages, [write])?;
+        let workers = match restore(&mut topics, &stored, self.core.sockets.now()) {
+            Ok(()) => self.batch_workers_each(config.messages, [write]),
+            Err(error) => Err(error),
+        };
+        if workers.is_err() {
+            remove(&mut DurableTopics(&mut self.core.topics), &stored);
+        }
+        let workers = workers?;
         self.on_handler::<Settled>(Settle);
         let attached = Attached::new(workers, Arc::clone(&shared), config.bytes);
         self.core.journal.attached = Some(attached);
@@ -114,7 +121,7 @@ impl<S: 'static, R: Reactor> EventLoop<S, R> {
 
 /// Makes the topics that were stored.
 fn restore(topics: &mut DurableTopics<'_>, stored: &[StoredTopic], now: Time) -> Result<(), Error> {
-    topics.allow();
+    topics.allow(true);
     for topic in stored {
         let restored = Restored {
             name: &topic.name,
@@ -125,4 +132,12 @@ fn restore(topics: &mut DurableTopics<'_>, stored: &[StoredTopic], now: Time) ->
         topics.restore(restored, messages, now).map_err(|_| Error::TopicLimit)?;
     }
     Ok(())
+}
+
+/// Removes what was restored of a journal that the loop cannot use.
+fn remove(topics: &mut DurableTopics<'_>, stored: &[StoredTopic]) {
+    topics.allow(false);
+    for topic in stored {
+        topics.remove(&topic.name);
+    }
 }

@@ -77,7 +77,7 @@ impl<'a> Broadcasting<'a> {
         if entry.tables.is_some() && epoch.storage.durability != Durability::CommitFirst {
             return Err(CommitError::NotCommitFirst);
         }
-        // No durable topic takes it at once. This checks the limits.
+        // No durable topic takes it at once. This checks the key.
         let DurableMessage { outgoing, key, except, .. } = entry;
         match self.core.topics.broadcast_keyed(topic, key, outgoing, except) {
             Err(TopicError::Durable) => self.take(topic, entry),

@@ -18,8 +18,8 @@ pub enum CommitError {
     /// [delivers first](crate::Durability::DeliverFirst): its message would be delivered though the
     /// change may fail.
     NotCommitFirst,
-    /// As much waits for the journal as it may ([`JournalConfig`](crate::JournalConfig)),
-    /// or the topics' limits for a [broadcast](crate::Context::broadcast) are reached.
+    /// As much waits for the journal as it may ([`JournalConfig`](crate::JournalConfig)), or the
+    /// key has more than 256 bytes.
     Full,
     /// The loop has ended.
     Ended,

@@ -152,7 +152,7 @@ impl App {
         policy: OverflowPolicy,
     ) {
         let life = self.present[name];
-        // A second subscription would not be told from the first.
+        // Nothing would distinguish a second subscription from the first.
         let is_second = self.clients[client].subscriptions.iter().any(|it| it.life == life);
         let present = self.subscription(client, name);
         if is_second && present.is_none() {
