@@ -215,7 +215,7 @@ impl<'a> HttpRequest<'a> {
         let is_expected =
             |length: &BodyLength| self.body.is_none() && *length != BodyLength::Known(0);
         let length = length.filter(is_expected);
-        Ok(length.map(|length| ExpectedBody { length, awaits_continue }))
+        Ok(length.map(|length| ExpectedBody { length, awaits_continue, limit: usize::MAX }))
     }
 
     /// The request target as received: a path that starts with `/` and an optional query, or a URL
