@@ -19,8 +19,34 @@
 //! ```
 
 pub mod arguments;
+mod audience;
+mod config;
+mod emitted;
 pub mod engine_io;
+mod handler;
+mod handshake;
+mod hub;
+mod ids;
 mod invalid_packet;
+mod io;
 pub mod packet;
+mod record;
+mod recovery;
+mod server;
+mod socket;
+mod stats;
 
 pub use arguments::{Arguments, ArgumentsError, Binary, IntoArguments, Written};
+pub use audience::Audience;
+pub use config::SocketIoConfig;
+pub use emitted::{EmitError, Emitted};
+pub use engine_io::Transport;
+pub use handler::{
+    Ack, AskId, DisconnectReason, Event, JoinRefused, JoinRequest, NoAnswer, SocketIoHandler,
+};
+pub use handshake::Handshake;
+pub use ids::{InvalidSocketId, SocketId};
+pub use io::SocketIo;
+pub use recovery::Recovery;
+pub use socket::{AskError, Socket};
+pub use stats::SocketIoStats;

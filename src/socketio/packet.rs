@@ -96,6 +96,12 @@ pub struct Packet<'a> {
 }
 
 impl<'a> Packet<'a> {
+    /// A packet with neither id nor data.
+    #[must_use]
+    pub const fn new(kind: Kind, namespace: &'a str) -> Self {
+        Self { kind, namespace, id: None, attachments: 0, data: "" }
+    }
+
     /// Parses a packet. It does not look into the data:
     /// [`arguments`](crate::socketio::arguments) does.
     ///

@@ -289,6 +289,17 @@ impl<'a> HttpRequest<'a> {
         self.fields.text(name)
     }
 
+    /// The origin of the page that sent the request, if it names one.
+    ///
+    /// # Errors
+    ///
+    /// [`HttpError::RepeatedHeader`] or [`HttpError::MalformedHeader`]: a malformed origin must not
+    /// count as absent, because absent ones are allowed.
+    pub(crate) fn origin(&self) -> Result<Option<&'a str>, HttpError> {
+        let origin = self.fields.single("Origin")?;
+        origin.map(|origin| visible_ascii("Origin", origin)).transpose()
+    }
+
     /// The lines of the list with this name, in order.
     ///
     /// # Errors

@@ -13,6 +13,11 @@ pub const MAX_DEPTH: usize = 128;
 const RESERVED: [&str; 6] =
     ["connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"];
 
+/// Whether clients and servers use this name for events of their own.
+pub(in super::super) fn is_reserved(name: &str) -> bool {
+    RESERVED.contains(&name)
+}
+
 /// Checks the data of an event, which has that many attachments. Returns the event's name and the
 /// arguments, as JSON without brackets.
 ///
@@ -34,7 +39,7 @@ const RESERVED: [&str; 6] =
 pub fn event(data: &str, attachments: usize) -> Result<(Cow<'_, str>, &str), InvalidPacket> {
     let mut elements = Elements::new(acknowledgement(data, attachments)?);
     let name = event_name(elements.next().unwrap_or_default())?;
-    if RESERVED.contains(&&*name) {
+    if is_reserved(&name) {
         return Err(InvalidPacket::ReservedEventName);
     }
     Ok((name, elements.rest()))

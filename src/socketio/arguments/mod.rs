@@ -14,6 +14,7 @@ mod tokens;
 mod written;
 
 pub use binary::Binary;
+pub(super) use check::is_reserved;
 pub use check::{MAX_DEPTH, acknowledgement, connect, event};
 pub use error::ArgumentsError;
 pub use received::Arguments;

@@ -92,6 +92,26 @@ impl<'a> Arguments<'a> {
     }
 }
 
+impl<'a> Arguments<'a> {
+    /// The arguments behind the first `count`, with all attachments.
+    ///
+    /// ```
+    /// use eventwire::socketio::Arguments;
+    ///
+    /// let arguments = Arguments::new(r#""lobby",1,{"two":3}"#, &[]);
+    /// assert_eq!(arguments.skip(1).json(), r#"1,{"two":3}"#);
+    /// assert!(arguments.skip(3).is_empty());
+    /// ```
+    #[must_use]
+    pub fn skip(self, count: usize) -> Self {
+        let mut elements = Elements::new(self.json);
+        for _ in 0..count {
+            elements.next();
+        }
+        Self { json: elements.rest(), ..self }
+    }
+}
+
 /// Reads elements as a sequence.
 struct Reader<'de>(Elements<'de>);
 
