@@ -7,9 +7,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use eventwire::socketio::{
-    Ack, Arguments, ArgumentsError, AskId, Binary, DisconnectReason, Event, IntoArguments,
-    JoinRefused, JoinRequest, NoAnswer, Recovery, Socket, SocketId, SocketIo, SocketIoConfig,
-    SocketIoHandler, Written,
+    Ack, Arguments, ArgumentsError, AskId, Audience, Binary, DisconnectReason, Event, Handshake,
+    IntoArguments, JoinRefused, JoinRequest, NoAnswer, Recovery, Socket, SocketId, SocketIo,
+    SocketIoConfig, SocketIoHandler, Transport, Written,
 };
 use eventwire::{Config, Context, Cors, EventLoop, Routes, ServerConfig};
 use serde::{Deserialize, Serialize};
@@ -23,8 +23,8 @@ const ENDED_MAX: usize = 100;
 #[serde(untagged)]
 enum Any {
     Bytes(Binary),
-    Array(Vec<Any>),
-    Object(BTreeMap<String, Any>),
+    Array(Vec<Self>),
+    Object(BTreeMap<String, Self>),
     Plain(Value),
 }
 
@@ -95,8 +95,7 @@ impl SocketIoHandler<App> for Handler {
             }
             "to-rooms" => {
                 let rooms: Vec<String> = arguments.get(0).unwrap_or_default();
-                let audience =
-                    rooms.into_iter().fold(socket.broadcast(), |audience, room| audience.to(room));
+                let audience = rooms.into_iter().fold(socket.broadcast(), Audience::to);
                 audience.emit(socket, "rooms-event", arguments.skip(1));
             }
             "broadcast" => drop(socket.broadcast().emit(socket, "broadcast-event", arguments)),
@@ -211,7 +210,7 @@ fn report(socket: &mut Socket<'_>, event: Parts<'_>, app: &mut App) {
             acknowledge(socket, ack, (collected,));
         }
         "rooms" => {
-            let mut rooms: Vec<String> = socket.rooms().iter().map(|it| it.to_string()).collect();
+            let mut rooms: Vec<String> = socket.rooms().iter().map(ToString::to_string).collect();
             rooms.sort_unstable();
             acknowledge(socket, ack, (rooms,));
         }
@@ -232,9 +231,9 @@ fn report(socket: &mut Socket<'_>, event: Parts<'_>, app: &mut App) {
 fn request_info(socket: &Socket<'_>) -> Value {
     let handshake = socket.handshake();
     let handshake = handshake.as_deref();
-    let headers: BTreeMap<_, _> = handshake.into_iter().flat_map(|it| it.headers()).collect();
-    let query: BTreeMap<_, _> = handshake.into_iter().flat_map(|it| it.query()).collect();
-    let address = handshake.and_then(|it| it.address()).map(|address| address.ip().to_string());
+    let headers: BTreeMap<_, _> = handshake.into_iter().flat_map(Handshake::headers).collect();
+    let query: BTreeMap<_, _> = handshake.into_iter().flat_map(Handshake::query).collect();
+    let address = handshake.and_then(Handshake::address).map(|address| address.ip().to_string());
     json!({
         "sid": socket.id().to_string(),
         "headers": headers,
@@ -242,7 +241,7 @@ fn request_info(socket: &Socket<'_>) -> Value {
         "address": address,
         "auth": socket.auth::<Value>().unwrap_or_else(|| json!({})),
         "recovered": socket.recovered(),
-        "transport": socket.transport().map(|transport| transport.name()),
+        "transport": socket.transport().map(Transport::name),
     })
 }
 

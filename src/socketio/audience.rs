@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::arguments::{IntoArguments, Written};
 use super::emitted::{Emitted, written};
-use super::hub::{Emission, SharedHub};
+use super::hub::{Emission, Hub, SharedHub};
 use super::ids::SocketId;
 use crate::Context;
 use crate::slots::Key;
@@ -110,20 +110,16 @@ impl Audience {
     /// Disconnects all of the sockets from the namespace, as
     /// [`Socket::disconnect`](super::Socket::disconnect).
     pub fn disconnect(&self, cx: &mut Context<'_>) {
-        self.for_each(cx, |hub, cx, socket| hub.disconnect(cx, socket));
+        self.for_each(cx, Hub::disconnect);
     }
 
     /// Closes the connections of all of the sockets, as
     /// [`Socket::close`](super::Socket::close).
     pub fn close(&self, cx: &mut Context<'_>) {
-        self.for_each(cx, |hub, cx, socket| hub.close(cx, socket));
+        self.for_each(cx, Hub::close);
     }
 
-    fn for_each(
-        &self,
-        cx: &mut Context<'_>,
-        mut act: impl FnMut(&mut super::hub::Hub, &mut Context<'_>, Key),
-    ) {
+    fn for_each(&self, cx: &mut Context<'_>, mut act: impl FnMut(&mut Hub, &mut Context<'_>, Key)) {
         let mut hub = self.hub.borrow_mut();
         let Some(namespace) = hub.by_name.get(&self.namespace).copied() else {
             return;

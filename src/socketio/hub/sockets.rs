@@ -9,7 +9,7 @@ use crate::slots::Key;
 use crate::socketio::handler::{AskId, DisconnectReason, NoAnswer};
 use crate::socketio::ids::{Secret, SocketId};
 use crate::socketio::packet::{Kind, Packet};
-use crate::{Context, TimerId};
+use crate::{Context, Position, TimerId};
 
 /// A client in a namespace.
 #[derive(Debug)]
@@ -72,7 +72,7 @@ impl Hub {
             flow: Flow::Live,
             rooms: Vec::new(),
             secret,
-            since: newest.map_or(0, |position| position.offset()),
+            since: newest.map_or(0, Position::offset),
             asks: BTreeMap::new(),
             auth: auth.map(Rc::from),
             is_recovered: false,

@@ -50,7 +50,8 @@ impl<S, H: SocketIoHandler<S>> WebSocketHandler<S> for WebSockets<H> {
                 }
             }
             Some(Purpose::Upgrade(session)) => {
-                if !self.0.hub(|hub| hub.begin_upgrade(conn, session, id)) {
+                let is_begun = self.0.hub(|hub| hub.begin_upgrade(conn, session, id));
+                if !is_begun {
                     conn.close(CloseCode::NORMAL, "");
                 }
             }
