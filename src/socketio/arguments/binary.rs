@@ -4,6 +4,7 @@ use std::fmt;
 use bytes::Bytes;
 use serde::de::{Error, IgnoredAny, MapAccess, SeqAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
 
 use super::placeholders::{MARK, NUMBER};
 
@@ -88,14 +89,16 @@ impl<'de> Visitor<'de> for BinaryVisitor {
         let mut number = None;
         while let Some(key) = entries.next_key::<String>()? {
             match &*key {
-                MARK => is_placeholder = entries.next_value()?,
-                NUMBER => number = Some(entries.next_value()?),
+                // Of other types, too: of two equal keys the later one counts.
+                MARK => is_placeholder = entries.next_value::<Value>()? == true,
+                NUMBER => number = entries.next_value::<Value>()?.as_u64(),
                 _ => drop(entries.next_value::<IgnoredAny>()?),
             }
         }
         let number = number.filter(|_| is_placeholder);
         let number = number.ok_or_else(|| Error::invalid_type(Unexpected::Map, &self))?;
-        attachment(number).ok_or_else(|| Error::custom("a placeholder names no attachment"))
+        let attachment = usize::try_from(number).ok().and_then(attachment);
+        attachment.ok_or_else(|| Error::custom("a placeholder names no attachment"))
     }
 }
 
@@ -140,6 +143,7 @@ mod tests {
             (r#"{"_placeholder":true,"num":0}"#, "a"),
             (r#"{"num":1,"more":[{}],"_placeholder":true}"#, "b"),
             (r#"{"_placeholder":true,"num":0,"num":1}"#, "b"),
+            (r#"{"_placeholder":[],"num":"","num":1,"_placeholder":true}"#, "b"),
             (r#"{"\u005fplaceholder":true,"num":1}"#, "b"),
             ("[97]", "a"),
         ] {
