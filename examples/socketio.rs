@@ -245,12 +245,15 @@ fn request_info(socket: &Socket<'_>) -> Value {
     })
 }
 
+/// The most bytes that wait for one client: several of the longest messages.
+const WAITING_MAX: usize = 32 * 1024 * 1024;
+
 /// The settings of a profile. `None` if there is no such profile.
 fn config(profile: &str) -> Option<SocketIoConfig> {
     let config = SocketIoConfig::default()
         .namespaces(["/", "/custom", "/quiet", "/refuse"])
-        .max_sessions(1_000_000)
-        .cors(Cors::any());
+        .max_queued(WAITING_MAX)
+        .cors(Cors::any().allow_headers(["Content-Type"]).ok()?);
     let client = config.clone().max_payload(3_000_000);
     match profile {
         "protocol" => Some(
@@ -277,7 +280,7 @@ fn serve(port: u16, config: SocketIoConfig) -> Result<(), eventwire::Error> {
             }
         },
     );
-    let mut event_loop = EventLoop::new(Config::default())?;
+    let mut event_loop = EventLoop::new(Config::default().outbox(64 * 1024, WAITING_MAX))?;
     event_loop.listen(("127.0.0.1", port), ServerConfig::default(), routes)?;
     event_loop.run(&mut App::default())?;
     Ok(())

@@ -52,7 +52,7 @@ impl<'de> Deserialize<'de> for Binary {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         if ATTACHMENTS.with_borrow(Option::is_some) {
             // A placeholder is an object, which JSON does not take for bytes.
-            deserializer.deserialize_any(BinaryVisitor)
+            deserializer.deserialize_any(PlaceholderVisitor)
         } else {
             deserializer.deserialize_byte_buf(BinaryVisitor)
         }
@@ -82,6 +82,17 @@ impl<'de> Visitor<'de> for BinaryVisitor {
             bytes.push(byte);
         }
         Ok(Binary(bytes.into()))
+    }
+}
+
+/// Reads a placeholder, and nothing else.
+struct PlaceholderVisitor;
+
+impl<'de> Visitor<'de> for PlaceholderVisitor {
+    type Value = Binary;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an attachment")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Binary, A::Error> {
@@ -145,13 +156,13 @@ mod tests {
             (r#"{"_placeholder":true,"num":0,"num":1}"#, "b"),
             (r#"{"_placeholder":[],"num":"","num":1,"_placeholder":true}"#, "b"),
             (r#"{"\u005fplaceholder":true,"num":1}"#, "b"),
-            ("[97]", "a"),
         ] {
             assert_eq!(read(json, &attachments).unwrap(), Binary(bytes(expected)), "{json}");
         }
         for json in [
             "{}",
             "null",
+            "[97]",
             "[256]",
             r#""a""#,
             r#"{"num":0}"#,

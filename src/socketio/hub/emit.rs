@@ -33,7 +33,7 @@ impl Hub {
         socket: Key,
         emission: Emission<'_>,
     ) -> SendStatus {
-        let Some(entry) = self.sockets.get(socket).filter(|entry| entry.is_connected()) else {
+        let Some(entry) = self.sockets.get(socket).filter(|entry| entry.may_hear()) else {
             return SendStatus::Gone;
         };
         let (id, namespace, flow) = (entry.id, entry.namespace, entry.flow);
@@ -46,7 +46,7 @@ impl Hub {
         let is_kept = offset.is_some() && !emission.is_volatile;
         let status = match flow {
             // It follows what the socket still has to recover.
-            Flow::CatchingUp(_) if is_kept => SendStatus::Queued,
+            Flow::CatchingUp(_) | Flow::Ended(_) | Flow::Away if is_kept => SendStatus::Queued,
             _ => self.send_to(cx, socket, &Message::Borrowed { text: &text, attachments }),
         };
         if is_kept {

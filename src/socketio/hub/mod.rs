@@ -147,6 +147,14 @@ impl Hub {
         }
     }
 
+    /// A call has ended: what it left behind is served by an event.
+    pub(super) fn end_call(&mut self, cx: &mut Context<'_>) {
+        self.is_served = false;
+        if !self.catching_up.is_empty() || !self.reports.is_empty() || !self.unflushed.is_empty() {
+            self.call(cx);
+        }
+    }
+
     /// The session of a WebSocket.
     pub(super) fn session_of(&self, conn: ConnectionId) -> Option<Key> {
         self.by_connection.get(conn).copied()

@@ -34,6 +34,8 @@ pub(in super::super) struct Session {
     pub(in super::super) is_confirmed: bool,
     is_unflushed: bool,
     accepts_gzip: bool,
+    /// The connection on which packets arrive by polling.
+    pub(in super::super) post: Option<ConnectionId>,
 }
 
 /// A packet whose attachments have not all arrived.
@@ -83,6 +85,7 @@ impl Hub {
             is_confirmed: socket.is_some(),
             is_unflushed: false,
             accepts_gzip,
+            post: None,
         });
         self.by_secret.insert(secret, key);
         self.stats.sessions += 1;

@@ -50,6 +50,14 @@ impl SocketEntry {
     pub(in super::super) const fn is_connected(&self) -> bool {
         matches!(self.flow, Flow::Live | Flow::CatchingUp(_))
     }
+
+    /// Whether its client gets what is sent now, or will get it if it recovers.
+    pub(super) const fn may_hear(&self) -> bool {
+        match self.flow {
+            Flow::Ended(reason) => reason.is_recoverable() && self.secret.is_some(),
+            Flow::Live | Flow::CatchingUp(_) | Flow::Away => true,
+        }
+    }
 }
 
 impl Hub {

@@ -17,12 +17,27 @@ use crate::{
 /// The handler of requests.
 pub(super) struct Polling<H>(pub(super) Rc<Server<H>>);
 
+/// The type of bodies in which versions before 4 sent bytes.
+const BINARY: &str = "application/octet-stream";
+
 /// How much longer than its packets may take a poll waits for its answer.
 const POLL_GRACE: Duration = Duration::from_secs(30);
 
 impl<S, H: SocketIoHandler<S>> HttpHandler<S> for Polling<H> {
     fn max_body(&self) -> Option<usize> {
         Some(self.0.hub(|hub| hub.config.settings.max_payload))
+    }
+
+    fn on_body(
+        &mut self,
+        conn: &mut Connection<'_>,
+        request: &HttpRequest<'_>,
+        state: &mut S,
+    ) -> Result<(), HttpResponse> {
+        match request.method() {
+            "POST" => self.0.begin_post(conn, request, state).map_err(refusal),
+            _ => Ok(()),
+        }
     }
 
     fn on_request(
@@ -158,6 +173,36 @@ impl<H> Server<H> {
         })
     }
 
+    /// A `POST` request has begun. There is at most one at a time, and it brings text.
+    fn begin_post<S>(
+        &self,
+        conn: &mut Connection<'_>,
+        request: &HttpRequest<'_>,
+        state: &mut S,
+    ) -> Result<(), RequestError>
+    where
+        H: SocketIoHandler<S>,
+    {
+        let query = Query::read(request.query_pairs())?;
+        let found = query.session.and_then(|id| self.hub(|hub| hub.find_session(&id)));
+        // One without a session is refused when it is whole.
+        let Some(session) = found else {
+            return Ok(());
+        };
+        let (id, is_binary) = (conn.id(), request.header("Content-Type") == Some(BINARY));
+        self.serve(conn, Some(session), state, |server, cx, _| {
+            let other = server.hub(|hub| hub.sessions.get_mut(session)?.post.replace(id));
+            let overlaps =
+                other.is_some_and(|other| other != id && !cx.connection(other).is_gone());
+            if overlaps || is_binary {
+                let error = if overlaps { "two requests at once" } else { "a body of bytes" };
+                server.violate(cx, session, &error);
+                return Err(RequestError::BadRequest);
+            }
+            Ok(())
+        })
+    }
+
     fn receive_payload<S>(
         &self,
         cx: &mut Context<'_>,
@@ -168,6 +213,7 @@ impl<H> Server<H> {
     where
         H: SocketIoHandler<S>,
     {
+        self.hub(|hub| hub.sessions.get_mut(session)?.post.take());
         for packet in engine_io::packets(body) {
             let is_valid = match packet {
                 Ok(packet) => self.receive(cx, session, packet, state),
