@@ -239,7 +239,7 @@ fn best_peer(servers: &[ServerReport], figure: Figure) -> Option<&ServerReport> 
 }
 
 impl ServerReport {
-    /// The median, and the spread over the rounds if there were several.
+    /// The median, and the spread over the rounds if they differ.
     fn cell(&self, figure: Figure) -> String {
         let text = |value: f64| match figure {
             Figure::P50 | Figure::P99 | Figure::Cpu => text::time(value as u64),
@@ -247,10 +247,10 @@ impl ServerReport {
             Figure::Rate | Figure::Connected => text::count(value),
         };
         let (least, most) = spread(&self.rounds);
-        match self.rounds.len() {
-            1 => text(self.median),
-            _ => format!("{} ({}-{})", text(self.median), text(least), text(most)),
+        if least.total_cmp(&most).is_eq() {
+            return text(self.median);
         }
+        format!("{} ({}-{})", text(self.median), text(least), text(most))
     }
 }
 

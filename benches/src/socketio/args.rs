@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::contestant::Serving;
 use super::loads::Timing;
 use super::scenario::{SCENARIOS, Scenario};
+use super::serving::Serving;
 use crate::cli::FileArgs;
 use crate::idle::IdleMode;
 use crate::service::{Service, ServiceConfig};
@@ -15,9 +15,9 @@ use crate::service::{Service, ServiceConfig};
 /// Measure Socket.IO: servers in turns, beside a plain WebSocket server of the engine
 ///
 /// It measures the memory of idle sessions, acknowledged events, events to all sessions and storms
-/// of connecting clients, over WebSocket and over polling. Every server has a process of its own on
-/// one CPU, and every packet is checked. With `--features peers` Rust's socketioxide takes part, and
-/// with --node Node's socket.io.
+/// of connecting clients, over WebSocket and over polling. Every server has a process of its own
+/// on one CPU, and every packet is checked. With `--features peers` Rust's socketioxide takes part,
+/// and with --node Node's socket.io. It takes five minutes.
 #[derive(Args, Debug)]
 pub(crate) struct SocketIoArgs {
     /// Measure briefly with few sessions: a check that everything works, without meaningful figures

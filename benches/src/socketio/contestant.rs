@@ -1,12 +1,11 @@
 //! The servers, and how they are started.
 
-use clap::ValueEnum;
-
 use super::args::SocketIoArgs;
 use super::scenario::{Scenario, Transport};
+use super::serving::Serving;
 use super::session::Way;
 use crate::compare::process::{Order, Server};
-use crate::contestants::{self, Body};
+use crate::contestants;
 use crate::error::Error;
 use crate::machine::CpuPair;
 
@@ -25,36 +24,6 @@ pub(crate) enum Contestant {
     /// Rust's socketioxide
     #[cfg(feature = "peers")]
     Socketioxide,
-}
-
-/// A Socket.IO server that this program can be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Serving {
-    /// The engine
-    Eventwire,
-    /// Rust's socketioxide
-    #[cfg(feature = "peers")]
-    Socketioxide,
-}
-
-impl Serving {
-    /// The name on the command line.
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Eventwire => "eventwire",
-            #[cfg(feature = "peers")]
-            Self::Socketioxide => "socketioxide",
-        }
-    }
-
-    /// Serves until it is stopped.
-    pub(crate) fn body(self) -> Body {
-        match self {
-            Self::Eventwire => super::eventwire::serve,
-            #[cfg(feature = "peers")]
-            Self::Socketioxide => super::socketioxide::serve,
-        }
-    }
 }
 
 impl Contestant {

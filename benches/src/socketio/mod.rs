@@ -8,9 +8,12 @@ mod eventwire;
 mod link;
 mod loads;
 mod scenario;
+mod serving;
 mod session;
 #[cfg(feature = "peers")]
 mod socketioxide;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 use std::os::unix::process::CommandExt as _;
