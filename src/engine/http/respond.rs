@@ -7,7 +7,7 @@ use crate::engine::connection::Connection;
 use crate::engine::event_loop::EventLoop;
 use crate::engine::http::answering::Answering;
 use crate::engine::http::pending::RequestFacts;
-use crate::engine::http::router::{Resource, Router};
+use crate::engine::http::router::{HandlerRoute, Resource, Router};
 use crate::engine::http::served::{Served, allow};
 use crate::engine::ids::ConnectionId;
 use crate::engine::rates::limiter::RequestPart;
@@ -26,7 +26,7 @@ use crate::slots::Key;
 /// How a request is answered, determined before any handler is called.
 enum Found {
     WebSocket(usize),
-    Handler(usize),
+    Handler(HandlerRoute),
     Page(Rc<HttpResponse>),
     Response(HttpResponse),
     Metrics,
@@ -54,10 +54,10 @@ impl Found {
         match self {
             // It has its own error for this.
             Self::WebSocket(_) => Ok(None),
-            Self::Handler(_) => {
+            Self::Handler(handler) => {
                 let body = request.expected_body()?;
-                body.as_ref().map_or(Ok(()), |body| body.check(limit))?;
-                Ok(body)
+                let limit = handler.max_body.unwrap_or(limit);
+                body.map(|body| body.within(limit)).transpose()
             }
             Self::Page(_) | Self::Response(_) | Self::Metrics => {
                 request.expected_body().map(|_| None)
@@ -126,7 +126,7 @@ impl<S, R: Reactor> Answering<'_, S, R> {
         }
         match found {
             Found::WebSocket(handler) => return self.upgrade(handler, request, head),
-            Found::Handler(handler) => self.ask(handler, &request),
+            Found::Handler(handler) => self.ask(handler.index, &request),
             Found::Page(page) => self.respond(&RequestFacts::of_page(&request), &page),
             Found::Response(response) => self.respond(&RequestFacts::of_page(&request), &response),
             Found::Metrics => {
