@@ -1,5 +1,6 @@
-//! Both protocols are codecs without I/O: [`engine_io`] reads and writes the packets of a
-//! transport, [`packet`] those of Socket.IO, and [`arguments`] what an event carries.
+//! Both protocols are codecs without I/O: [`engine_io`](crate::socketio::engine_io) reads and
+//! writes the packets of a transport, [`packet`](crate::socketio::packet) those of Socket.IO, and
+//! [`arguments`](crate::socketio::arguments) what an event carries.
 //!
 //! ```
 //! use eventwire::socketio::packet::{Kind, Packet};
