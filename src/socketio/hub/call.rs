@@ -9,7 +9,7 @@ use crate::socketio::reason::DisconnectReason;
 pub(in crate::socketio) enum Report {
     Disconnected(Key, DisconnectReason),
     Unanswered(Key, AskId, NoAnswer),
-    /// The handler has learned that a socket ended, and what becomes of the socket is to be decided.
+    /// The handler has learned that a socket ended. What becomes of it is to be decided.
     Decided(Key),
 }
 

@@ -1,6 +1,5 @@
 //! Sending events to one socket or to many.
 
-use std::fmt::Write as _;
 use std::rc::Rc;
 
 use super::entry::Flow;
@@ -14,7 +13,7 @@ use crate::socketio::engine_io::Outgoing;
 use crate::socketio::packet::{Kind, Packet};
 use crate::socketio::record::{Names, Recipients, write_names};
 use crate::socketio::target::Target;
-use crate::{ConnectionId, Context, Position, PreparedMessage, SendStatus, TopicId};
+use crate::{Context, Position, PreparedMessage, SendStatus, TopicId};
 
 /// An event that is about to be sent.
 #[derive(Clone, Copy, Debug)]

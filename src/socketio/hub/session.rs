@@ -10,11 +10,14 @@ use crate::socketio::handshake::Handshake;
 use crate::socketio::ids::Secret;
 use crate::{ConnectionId, RequestId};
 
+/// The state machine of a session, over the loop's connections.
+pub(in crate::socketio) type Engine = engine_io::Session<RequestId, ConnectionId>;
+
 /// A client.
 #[derive(Debug)]
 pub(in crate::socketio) struct Session {
     pub(in crate::socketio) secret: Secret,
-    pub(in crate::socketio) engine: engine_io::Session<RequestId, ConnectionId>,
+    pub(in crate::socketio) engine: Engine,
     pub(in crate::socketio) sockets: Vec<Key>,
     pub(in crate::socketio) handshake: Rc<Handshake>,
     /// A packet whose attachments have not all arrived.

@@ -6,14 +6,14 @@ use super::deadlines::{Due, Kind};
 use super::endings::Endings;
 use super::message::Message;
 use super::outputs::Outputs;
-use super::session::{Opening, Session};
+use super::session::{Engine, Opening, Session};
 use super::state::Hub;
 use crate::logging::log_line;
 use crate::slots::Key;
 use crate::socketio::engine_io::{self, Beat, Transport};
 use crate::socketio::ids::Secret;
 use crate::socketio::reason::DisconnectReason;
-use crate::{ConnectionId, Context, RequestId, SendStatus};
+use crate::{ConnectionId, Context, SendStatus};
 
 /// Acts on sessions.
 pub(in crate::socketio) struct Sessions<'a>(pub(in crate::socketio) &'a mut Hub);
@@ -89,7 +89,7 @@ impl Sessions<'_> {
         &mut self,
         cx: &mut Context<'_>,
         key: Key,
-        act: impl FnOnce(&mut engine_io::Session<RequestId, ConnectionId>, &mut Outputs<'_, '_>) -> T,
+        act: impl FnOnce(&mut Engine, &mut Outputs<'_, '_>) -> T,
     ) -> Option<T> {
         let session = self.0.sessions.get_mut(key)?;
         let mut outputs = Outputs { cx, accepts_gzip: session.accepts_gzip };
