@@ -295,6 +295,7 @@
 //! | `deflate` | compressed messages (`permessage-deflate`, RFC 7692), both roles | flate2 |
 //! | `tls` | `wss://` and `https://`, both roles | rustls |
 //! | `sqlite` | durable topics in an SQLite file | rusqlite |
+//! | `socketio` | Socket.IO, as a codec | serde, `serde_json` |
 //! | `timerfd` | sleeps that end on time, not rounded up to whole milliseconds | rustix |
 //! | `log` | a log of connections, panics and slow handlers | log |
 //!
@@ -384,6 +385,10 @@ mod queue;
 mod rates;
 pub mod reactor;
 mod slots;
+/// Socket.IO 5 over Engine.IO 4. It needs the feature `socketio`.
+#[cfg(feature = "socketio")]
+#[cfg_attr(docsrs, doc(cfg(feature = "socketio")))]
+pub mod socketio;
 mod tags;
 mod time;
 mod timers;

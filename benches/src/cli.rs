@@ -21,6 +21,7 @@ use crate::load::{Load, Pace, Shape, Target, Wire};
 use crate::reconnect::ReconnectArgs;
 use crate::resume::ResumeArgs;
 use crate::service::{Service, ServiceConfig};
+use crate::socketio::SocketIoArgs;
 
 /// Benchmark of the eventwire WebSocket engine.
 ///
@@ -105,6 +106,7 @@ charged for every message that it delays.")]
     /// their loop. It takes less than a minute.
     Reconnect(ReconnectArgs),
     Resume(ResumeArgs),
+    Socketio(SocketIoArgs),
     /// Measure what TLS adds to round trips, to opening a connection, and to its memory
     ///
     /// The engine is at both ends, alternately without TLS and with it. The server has a process of

@@ -22,6 +22,7 @@ mod report;
 mod resume;
 mod scenarios;
 mod service;
+mod socketio;
 #[cfg(feature = "tls")]
 mod tls;
 mod unsent;
@@ -43,9 +44,11 @@ use contestants::{Body, Contestant};
 use error::Error;
 use journal::JournalArgs;
 use load::{Load, Measurement, Wire};
+use report::socketio::SocketIoReport;
 use report::{Files, Report};
 use resume::ResumeArgs;
 use service::{Server, ServiceConfig};
+use socketio::SocketIoArgs;
 
 fn main() -> ExitCode {
     match run(Cli::parse()) {
@@ -109,6 +112,7 @@ fn run(cli: Cli) -> Result<(), Error> {
             files.publish(&reconnect::run(&args)?)
         }
         Some(Command::Resume(args)) => resume(&args),
+        Some(Command::Socketio(args)) => socketio(&args),
         #[cfg(feature = "tls")]
         Some(Command::Tls(args)) => {
             let files = Files::create(&args.files())?;
@@ -144,6 +148,18 @@ fn resume(args: &ResumeArgs) -> Result<(), Error> {
     }
     let files = Files::create(&args.files())?;
     files.publish(&resume::run(args)?)
+}
+
+fn socketio(args: &SocketIoArgs) -> Result<(), Error> {
+    if !args.become_command.is_empty() {
+        return socketio::become_program(&args.become_command, args.cpu);
+    }
+    if let Some(serving) = args.serve {
+        machine::end_with_parent()?;
+        return serve_until_signal(args.server_config(), serving.body(), "ws");
+    }
+    let files = Files::create(&args.files())?;
+    files.publish(&SocketIoReport::new(args, &socketio::run(args)?))
 }
 
 /// Serves as a contestant until a signal arrives, or the server fails.

@@ -179,6 +179,29 @@ impl Connection<'_> {
         self.context.core.sockets.buffered_bytes(self.id.0)
     }
 
+    /// Whether output is queued until the peer has read what was sent before
+    /// ([`SendStatus::Queued`]). What is worth something at this moment only need not be sent then.
+    ///
+    /// ```
+    /// use eventwire::Connection;
+    ///
+    /// fn point_at(conn: &mut Connection<'_>, x: u32, y: u32) {
+    ///     if !conn.has_queued_output() {
+    ///         conn.send(format!("{x} {y}"));
+    ///     }
+    /// }
+    /// ```
+    #[must_use]
+    pub fn has_queued_output(&self) -> bool {
+        self.context.core.sockets.registry.send_capacity(self.id.0).is_waiting()
+    }
+
+    /// Whether the connection is gone, or about to be: its id refers to nothing then.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.context.core.sockets.get(self.id.0).is_none_or(|socket| socket.is_dead())
+    }
+
     /// Whether messages can be sent to the connection.
     #[must_use]
     pub fn is_open(&self) -> bool {

@@ -60,6 +60,45 @@ impl Context<'_> {
         self.core.streams.beginning() + self.core.now().since_beginning()
     }
 
+    /// Unpredictable bytes of the system, for ids and secrets. In a simulation they are the same
+    /// for each run with the same seed.
+    ///
+    /// ```
+    /// use eventwire::Context;
+    ///
+    /// fn new_secret(cx: &mut Context<'_>) -> u128 {
+    ///     u128::from_ne_bytes(cx.random_bytes())
+    /// }
+    /// ```
+    #[must_use]
+    pub fn random_bytes<const N: usize>(&mut self) -> [u8; N] {
+        let mut bytes = [0; N];
+        self.core.sockets.entropy().fill(&mut bytes);
+        bytes
+    }
+
+    /// The same context for a shorter time: for a type that lends it on together with something
+    /// else.
+    ///
+    /// ```
+    /// use eventwire::{Connection, ConnectionId, Context};
+    ///
+    /// /// A player at a table.
+    /// struct Player<'a> {
+    ///     context: Context<'a>,
+    ///     table: u32,
+    /// }
+    ///
+    /// fn seat<'a>(context: &'a mut Context<'_>, table: u32) -> Player<'a> {
+    ///     Player { context: context.reborrow(), table }
+    /// }
+    /// ```
+    #[inline]
+    #[must_use]
+    pub fn reborrow(&mut self) -> Context<'_> {
+        self.core.context()
+    }
+
     /// A handle to this loop for other threads.
     #[must_use]
     pub fn handle(&self) -> LoopHandle {

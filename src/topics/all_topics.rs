@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::active::ActiveTopics;
 use super::changes::Changes;
-use super::configs::TopicConfigs;
+use super::configs::{TopicConfig, TopicConfigs};
 use super::counters::Counters;
 use super::expiry::Expiry;
 use super::gaps::MissedRange;
@@ -65,18 +65,35 @@ impl Topics {
 
     /// The topic with this name, which is created if there is none.
     pub(crate) fn topic(&mut self, name: &str) -> Result<Key, TopicError> {
-        if let Some(topic) = self.names.get(name) {
-            return Ok(*topic);
+        match self.names.get(name) {
+            Some(topic) => Ok(*topic),
+            None => self.make(name, &self.configs.of(name)),
         }
+    }
+
+    /// The topic with this name. If there is none, it is created with this configuration, unless
+    /// the name matches a pattern that has one.
+    pub(crate) fn topic_with(
+        &mut self,
+        name: &str,
+        config: &TopicConfig,
+    ) -> Result<Key, TopicError> {
+        match (self.names.get(name), self.configs.find(name)) {
+            (Some(topic), _) => Ok(*topic),
+            (None, Some(configured)) => self.make(name, &configured.clone()),
+            (None, None) => self.make(name, config),
+        }
+    }
+
+    fn make(&mut self, name: &str, config: &TopicConfig) -> Result<Key, TopicError> {
         let topics = &mut self.registry.topics;
         if name.len() > NAME_BYTES_MAX || topics.len() >= self.limits.topics {
             return Err(TopicError::Limit);
         }
-        let config = self.configs.of(name);
         if config.storage().is_some() && !self.has_journal {
             return Err(TopicError::NoJournal);
         }
-        let topic = topics.insert(Topic::new(name, next_epoch(&mut self.seed), &config));
+        let topic = topics.insert(Topic::new(name, next_epoch(&mut self.seed), config));
         self.names.insert(name.into(), topic);
         Ok(topic)
     }

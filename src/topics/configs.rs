@@ -66,6 +66,21 @@ impl TopicConfig {
         self
     }
 
+    /// Checks the configuration of the topics that match a pattern.
+    pub(crate) fn check(&self, pattern: &str) -> Result<(), InvalidTopicConfig> {
+        let Self { history, durability, stored, .. } = self;
+        let refused = if [history, stored].into_iter().flatten().any(History::is_empty) {
+            InvalidTopicConfig::Empty
+        } else if durability.is_some() && history.is_none() {
+            InvalidTopicConfig::NoHistory
+        } else if stored.is_some() && durability.is_none() {
+            InvalidTopicConfig::NotDurable
+        } else {
+            return Ok(());
+        };
+        Err(refused(pattern.to_owned()))
+    }
+
     /// How the topics are stored, if they are durable.
     pub(super) fn storage(&self) -> Option<TopicStorage> {
         let (durability, loaded) = self.durability.zip(self.history)?;
@@ -162,19 +177,7 @@ impl TopicConfigs {
         if text.contains('*') {
             return Err(InvalidTopicConfig::Pattern(pattern.to_owned()));
         }
-        let TopicConfig { history, durability, stored, .. } = &config;
-        let refused = if [history, stored].into_iter().flatten().any(History::is_empty) {
-            Some(InvalidTopicConfig::Empty as fn(_) -> _)
-        } else if durability.is_some() && history.is_none() {
-            Some(InvalidTopicConfig::NoHistory as fn(_) -> _)
-        } else if stored.is_some() && durability.is_none() {
-            Some(InvalidTopicConfig::NotDurable as fn(_) -> _)
-        } else {
-            None
-        };
-        if let Some(refused) = refused {
-            return Err(refused(pattern.to_owned()));
-        }
+        config.check(pattern)?;
         let name = NamePattern { text: text.into(), is_prefix };
         if self.0.iter().any(|(other, _)| *other == name) {
             return Err(InvalidTopicConfig::Taken(pattern.to_owned()));
@@ -187,11 +190,16 @@ impl TopicConfigs {
 
     /// The configuration of the topic with that name.
     pub(super) fn of(&self, name: &str) -> TopicConfig {
+        self.find(name).cloned().unwrap_or_default()
+    }
+
+    /// The configuration of the patterns that match the name, if there is one.
+    pub(super) fn find(&self, name: &str) -> Option<&TopicConfig> {
         let found = self.0.iter().find(|(pattern, _)| match pattern.is_prefix {
             true => name.starts_with(&*pattern.text),
             false => name == &*pattern.text,
         });
-        found.map(|(_, config)| config.clone()).unwrap_or_default()
+        found.map(|(_, config)| config)
     }
 }
 

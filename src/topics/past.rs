@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::all_topics::Topics;
+use super::configs::Durability;
 use super::position::Position;
 use super::topic::Topic;
 use crate::proto::Message;
@@ -17,6 +18,11 @@ impl<'a> Past<'a> {
     /// `None` if the topic was removed.
     pub(crate) fn of(topics: &'a Topics, topic: Key) -> Option<Self> {
         topics.registry.topics.get(topic).map(Self)
+    }
+
+    /// How the topic's messages are stored.
+    pub(crate) fn durability(self) -> Option<Durability> {
+        self.0.durable.as_ref().map(|durable| durable.storage.durability)
     }
 
     /// The position of the newest message.

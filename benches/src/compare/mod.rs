@@ -9,7 +9,7 @@ mod bench;
 mod entrant;
 mod events;
 mod loads;
-mod order;
+pub(crate) mod order;
 mod outcome;
 mod port;
 pub(crate) mod process;

@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
@@ -14,12 +16,14 @@ use super::system_calls::{self, Counter};
 use crate::contestants::Contestant;
 use crate::error::Error;
 use crate::idle::IdleMode;
-use crate::load::Target;
+use crate::load::{Target, Wire};
 use crate::machine::ThreadCpu;
 use crate::service::Service;
 
 /// How long a server may take to start listening, and to end after the signal.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a program may take until it takes connections.
+const START_MAX: Duration = Duration::from_secs(15);
 /// The text before the URL in the line that a server prints when it is ready.
 const READY: &str = "listening on ";
 
@@ -107,6 +111,52 @@ impl Server {
         }
     }
 
+    /// Starts this program with such arguments, behind which a free port and `last` are appended.
+    /// Waits until it takes connections.
+    pub(crate) fn spawn_on_free_port(
+        name: &str,
+        mut words: Vec<String>,
+        last: &str,
+    ) -> Result<Self, Error> {
+        let cannot_start = || format!("cannot start {name}");
+        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|free| free.local_addr());
+        let address = free.map_err(Error::system(cannot_start()))?;
+        words.extend([address.port().to_string(), last.to_owned()]);
+        let program = std::env::current_exe().map_err(Error::system(cannot_start()))?;
+        let child = Command::new(program)
+            .args(words)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(Error::system(cannot_start()))?;
+        let process = Some(child.id());
+        let target = Target::embedded(Wire::WebSocket, address);
+        let mut server = Self { target, process, child: Some(child) };
+        if server.takes_connections(address) {
+            return Ok(server);
+        }
+        let complaint = server.child.take().map(complaint).unwrap_or_default();
+        Err(Error::Settings(format!("{}: {complaint}", cannot_start())))
+    }
+
+    /// Waits until it does, and returns whether that was in time.
+    fn takes_connections(&mut self, address: SocketAddr) -> bool {
+        const STEP: Duration = Duration::from_millis(5);
+        let start = Instant::now();
+        while start.elapsed() < START_MAX {
+            if TcpStream::connect(address).is_ok() {
+                return true;
+            }
+            let status = self.child.as_mut().map(Child::try_wait);
+            if !matches!(status, Some(Ok(None))) {
+                return false;
+            }
+            thread::sleep(STEP);
+        }
+        false
+    }
+
     /// A server that is already running.
     pub(crate) fn elsewhere(target: &Target) -> Self {
         let local =
@@ -176,7 +226,9 @@ fn ends(child: &mut Child) -> Option<bool> {
     let start = Instant::now();
     while start.elapsed() < PATIENCE {
         if let Ok(Some(status)) = child.try_wait() {
-            return Some(status.success());
+            // Other programs than this one end by the signal.
+            let by_signal = status.signal() == Some(Signal::TERM.as_raw());
+            return Some(status.success() || by_signal);
         }
         thread::sleep(STEP);
     }

@@ -15,6 +15,7 @@ pub(crate) mod keyed;
 mod plot;
 pub(crate) mod reconnect;
 pub(crate) mod resume;
+pub(crate) mod socketio;
 mod stats;
 mod table;
 mod target;

@@ -32,6 +32,8 @@ pub(crate) enum Unit {
     Nanoseconds,
     PerSecond,
     Ratio,
+    Bytes,
+    Sessions,
     /// A share of the events, shown per thousand.
     PerThousandEvents,
 }
@@ -64,6 +66,10 @@ impl Target {
             highest: rounds.iter().copied().reduce(f64::max)?,
             reached: bound.admits(median),
         })
+    }
+
+    pub(crate) const fn is_reached(&self) -> bool {
+        self.reached
     }
 
     /// Whether it was reached, and how sure that is.
@@ -117,7 +123,8 @@ impl Unit {
     fn text(self, value: f64) -> String {
         match self {
             Self::Nanoseconds => text::time(value as u64),
-            Self::PerSecond => text::count(value),
+            Self::PerSecond | Self::Sessions => text::count(value),
+            Self::Bytes => format!("{} B", text::count(value)),
             Self::Ratio => format!("{value:.2}"),
             Self::PerThousandEvents => format!("{} per 1,000", text::small(value * 1000.0)),
         }

@@ -19,6 +19,8 @@ mod scratch;
 #[cfg(test)]
 mod serve;
 #[cfg(test)]
+mod socketio;
+#[cfg(test)]
 mod tls;
 #[cfg(test)]
 mod websocket;
@@ -44,6 +46,7 @@ fn help_says_what_the_program_does_and_shows_examples() {
         "keyed",
         "reconnect",
         "resume",
+        "socketio",
         "tls",
         "compare",
         "Examples:",
@@ -65,6 +68,7 @@ fn help_says_what_the_program_does_and_shows_examples() {
         "keyed",
         "reconnect",
         "resume",
+        "socketio",
         "tls",
         "compare",
     ] {
@@ -103,6 +107,9 @@ fn wrong_arguments_exit_with_2() {
         &["keyed", "--keys", "0"],
         &["resume", "-c", "0"],
         &["resume", "--storm", "--socket-io", "ws://127.0.0.1:1"],
+        &["socketio", "--only", "nothing"],
+        &["socketio", "--rounds", "0"],
+        &["socketio", "--eventwire", " "],
         &["compare", "--only", "nothing"],
         &["compare", "--rounds", "4"],
         &["compare", "--against", "ws://localhost:9001"],

@@ -8,7 +8,7 @@ use crate::engine::journal::commit::Broadcasting;
 use crate::error::Error;
 use crate::net::SendStatus;
 use crate::proto::AsOutgoing;
-use crate::topics::TopicError;
+use crate::topics::{Durability, Past, TopicConfig, TopicError};
 
 impl Context<'_> {
     #[inline]
@@ -24,6 +24,32 @@ impl Context<'_> {
     /// [`Config::max_topics`](crate::Config::max_topics) topics.
     pub fn topic(&mut self, name: &str) -> Result<TopicId, Error> {
         self.core.topics.topic(name).map(TopicId).map_err(topic_error)
+    }
+
+    /// The topic of that name, made if it does not exist, as [`topic`](Self::topic). A new topic has
+    /// this configuration, unless its name matches a pattern of
+    /// [`Config::topics`](crate::Config::topics): then it has that one.
+    ///
+    /// ```
+    /// use eventwire::{Context, Error, History, TopicConfig, TopicId};
+    ///
+    /// fn room(cx: &mut Context<'_>, name: &str) -> Result<TopicId, Error> {
+    ///     cx.topic_with(name, &TopicConfig::default().history(History::of(100)))
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TopicConfig`] if the configuration contradicts itself, and as [`topic`](Self::topic).
+    pub fn topic_with(&mut self, name: &str, config: &TopicConfig) -> Result<TopicId, Error> {
+        config.check(name)?;
+        self.core.topics.topic_with(name, config).map(TopicId).map_err(topic_error)
+    }
+
+    /// How a topic's messages are stored. `None` if they are not, or the topic was removed.
+    #[must_use]
+    pub fn durability(&self, topic: TopicId) -> Option<Durability> {
+        Past::of(&self.core.topics, topic.0)?.durability()
     }
 
     /// A topic's name. `None` if it was removed.

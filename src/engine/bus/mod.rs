@@ -1,5 +1,6 @@
 //! The event bus: publishers, subscribers, handlers of events, timers, workers, holds.
 
+pub(crate) mod event_types;
 pub(crate) mod events;
 pub(crate) mod hold;
 pub(crate) mod inboxes;

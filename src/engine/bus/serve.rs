@@ -74,8 +74,8 @@ impl<S: 'static, R: Reactor> EventLoop<S, R> {
 
     /// The queue and handlers of type `E`, made if there are none.
     pub(crate) fn register<E: 'static>(&mut self) -> &mut Typed<S, E> {
-        self.core.events.register::<E>();
         let Self { core, events, .. } = self;
+        core.events.register::<E>();
         events.typed(|inbox| core.inboxes.add(inbox))
     }
 }

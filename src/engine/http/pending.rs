@@ -265,8 +265,11 @@ impl PendingRequests {
         self.waiting.remove(request.conn)
     }
 
-    /// Forgets the request of a connection that is gone.
-    pub(crate) fn forget(&mut self, conn: ConnectionId) {
-        self.waiting.remove(conn);
+    /// Forgets the request of a connection that is gone. Returns it with the index of the handler
+    /// that was to answer it.
+    pub(crate) fn abandon(&mut self, conn: ConnectionId) -> Option<(RequestId, usize)> {
+        let abandoned = self.waiting.remove(conn)?;
+        let number = abandoned.number;
+        Some((RequestId { conn, number }, abandoned.facts.handler?))
     }
 }

@@ -7,7 +7,7 @@ use crate::engine::connection::Connection;
 use crate::engine::event_loop::EventLoop;
 use crate::engine::http::answering::Answering;
 use crate::engine::http::pending::RequestFacts;
-use crate::engine::http::router::{Resource, Router};
+use crate::engine::http::router::{HandlerRoute, Resource, Router};
 use crate::engine::http::served::{Served, allow};
 use crate::engine::ids::ConnectionId;
 use crate::engine::rates::limiter::RequestPart;
@@ -26,7 +26,7 @@ use crate::slots::Key;
 /// How a request is answered, determined before any handler is called.
 enum Found {
     WebSocket(usize),
-    Handler(usize),
+    Handler(HandlerRoute),
     Page(Rc<HttpResponse>),
     Response(HttpResponse),
     Metrics,
@@ -54,10 +54,10 @@ impl Found {
         match self {
             // It has its own error for this.
             Self::WebSocket(_) => Ok(None),
-            Self::Handler(_) => {
+            Self::Handler(handler) => {
                 let body = request.expected_body()?;
-                body.as_ref().map_or(Ok(()), |body| body.check(limit))?;
-                Ok(body)
+                let limit = handler.max_body.unwrap_or(limit);
+                body.map(|body| body.within(limit)).transpose()
             }
             Self::Page(_) | Self::Response(_) | Self::Metrics => {
                 request.expected_body().map(|_| None)
@@ -117,6 +117,12 @@ impl<S, R: Reactor> Answering<'_, S, R> {
         match found.expected_body(&request, endpoint.limits.body()) {
             Ok(None) => {}
             Ok(Some(body)) => {
+                if let Found::Handler(handler) = found {
+                    if let Err(response) = self.ask_for_body(handler.index, &request) {
+                        return self.respond(&RequestFacts::of_page(&request), &response);
+                    }
+                }
+                let core = &mut self.event_loop.core;
                 return core.sockets.responses().receive_body(self.conn, head, body);
             }
             Err(error) => return self.refuse_request(error.into(), is_head),
@@ -126,7 +132,7 @@ impl<S, R: Reactor> Answering<'_, S, R> {
         }
         match found {
             Found::WebSocket(handler) => return self.upgrade(handler, request, head),
-            Found::Handler(handler) => self.ask(handler, &request),
+            Found::Handler(handler) => self.ask(handler.index, &request),
             Found::Page(page) => self.respond(&RequestFacts::of_page(&request), &page),
             Found::Response(response) => self.respond(&RequestFacts::of_page(&request), &response),
             Found::Metrics => {
@@ -157,6 +163,23 @@ impl<S, R: Reactor> Answering<'_, S, R> {
         if let Some(socket) = self.event_loop.core.sockets.get_mut(self.conn) {
             socket.peer = address.into();
         }
+    }
+
+    /// Asks the handler of the request's path whether it wants the body.
+    fn ask_for_body(
+        &mut self,
+        handler: usize,
+        request: &HttpRequest<'_>,
+    ) -> Result<(), HttpResponse> {
+        let Self { event_loop, conn, state } = self;
+        let Some((any_handler, calls, context)) = event_loop.lend(handler) else {
+            return Ok(());
+        };
+        let mut connection = Connection::new(context, ConnectionId(*conn));
+        let asked = calls.call(HandlerCall::Body, &mut connection, |conn| {
+            any_handler.http().map_or(Ok(()), |handler| handler.on_body(conn, request, state))
+        });
+        asked.unwrap_or_else(|_| Err(HttpResponse::new(500)))
     }
 
     /// Calls the handler of the request's path, and answers or waits for the answer.

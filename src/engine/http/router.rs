@@ -25,11 +25,19 @@ pub(crate) struct Router {
 pub(crate) enum Resource {
     /// The handler's index.
     WebSocket(usize),
-    /// The handler's index.
-    Handler(usize),
+    Handler(HandlerRoute),
     Page(Rc<HttpResponse>),
     File(Box<StaticFile>),
     Metrics,
+}
+
+/// A handler of requests.
+#[derive(Clone, Copy)]
+pub(crate) struct HandlerRoute {
+    /// The handler's index.
+    pub(crate) index: usize,
+    /// The longest body of a request in bytes, if it is not the listener's.
+    pub(crate) max_body: Option<usize>,
 }
 
 /// A validated configuration with its routes, from which a router is built.
@@ -76,8 +84,9 @@ impl<S> RouterBuilder<S> {
                 Resource::WebSocket(handlers.insert(handler))
             }
             Route::Handler(handler) => {
+                let max_body = handler.max_body();
                 let handler = ConfiguredHandler::http(handler, &config, endpoint);
-                Resource::Handler(handlers.insert(handler))
+                Resource::Handler(HandlerRoute { index: handlers.insert(handler), max_body })
             }
             Route::Page(page) => Resource::Page(Rc::new(page)),
             Route::File(file) => Resource::File(file),
@@ -114,7 +123,8 @@ impl Router {
     pub(crate) fn handlers(&self) -> impl Iterator<Item = usize> {
         let resources = self.served.iter().flat_map(|served| &served.by_method);
         resources.filter_map(|(_, resource)| match resource {
-            Resource::WebSocket(handler) | Resource::Handler(handler) => Some(*handler),
+            Resource::WebSocket(handler) => Some(*handler),
+            Resource::Handler(handler) => Some(handler.index),
             Resource::Page(_) | Resource::File(_) | Resource::Metrics => None,
         })
     }

@@ -5,9 +5,12 @@ use std::marker::PhantomData;
 
 use crate::config::ServerConfig;
 use crate::engine::broadcast::report::Gap;
+use crate::engine::bus::event_types::EventTypes;
+use crate::engine::bus::events::OnEvent;
 use crate::engine::connection::Connection;
+use crate::engine::context::Context;
 use crate::engine::handler::{WebSocketHandler, on_message};
-use crate::engine::http::answer::Answer;
+use crate::engine::http::answer::{Answer, RequestId};
 use crate::engine::http::event_stream::EventStream;
 use crate::engine::http::served::{Method, Served};
 use crate::engine::ids::TopicId;
@@ -61,7 +64,11 @@ use crate::topics::Resumption;
 pub struct Routes<S> {
     added: Vec<Added<S>>,
     cors: Vec<(String, Cors)>,
+    events: Vec<Box<AddEventHandler<S>>>,
 }
+
+/// Registers a handler of events with a loop.
+type AddEventHandler<S> = dyn FnOnce(&mut EventTypes<'_, S>);
 
 /// A route as the application has added it.
 struct Added<S> {
@@ -98,6 +105,31 @@ pub trait HttpHandler<S> {
         request: &HttpRequest<'_>,
         state: &mut S,
     ) -> Answer;
+
+    /// The longest body of a request in bytes, instead of the listener's
+    /// ([`ServerConfig::max_body`]). The loop asks once, when the routes are added.
+    fn max_body(&self) -> Option<usize> {
+        None
+    }
+
+    /// A request with a body has begun, and its head is fine. The default receives the body, and
+    /// then [`on_request`](Self::on_request) is called.
+    ///
+    /// # Errors
+    ///
+    /// The response to a request whose body is not wanted. The connection ends with it.
+    fn on_body(
+        &mut self,
+        conn: &mut Connection<'_>,
+        request: &HttpRequest<'_>,
+        state: &mut S,
+    ) -> Result<(), HttpResponse> {
+        Ok(())
+    }
+
+    /// The client has left before a request had its answer, which the handler was to give
+    /// [later](crate::Later).
+    fn on_abandoned(&mut self, conn: &mut Connection<'_>, request: RequestId, state: &mut S) {}
 
     /// A response that is sent in pieces has begun.
     fn on_open(&mut self, conn: &mut Connection<'_>, state: &mut S) {}
@@ -146,7 +178,7 @@ impl<S> Routes<S> {
     /// An empty set of routes.
     #[must_use]
     pub const fn new() -> Self {
-        Self { added: Vec::new(), cors: Vec::new() }
+        Self { added: Vec::new(), cors: Vec::new(), events: Vec::new() }
     }
 
     /// Adds a WebSocket endpoint with its own limits, subprotocols, origins and compression. The
@@ -398,6 +430,46 @@ impl<S> Routes<S> {
     #[must_use]
     pub fn metrics(self, path: impl Into<String>) -> Self {
         self.get_route(path, Route::Metrics)
+    }
+
+    /// Brings a handler of events with the routes, as [`EventLoop::on`](crate::EventLoop::on)
+    /// registers it: for routes that need timers or answers of workers, and are made where there is
+    /// no loop. It is registered when the routes are added to a loop, and stays until the loop ends.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use eventwire::{HttpResponse, Later, RequestId, Routes};
+    ///
+    /// struct Due(RequestId);
+    ///
+    /// let routes = Routes::<()>::new()
+    ///     .get("/slow", |conn, _, _| {
+    ///         let request = conn.request_id();
+    ///         let _ = conn.set_timer(Duration::from_secs(1), Due(request));
+    ///         Later::default()
+    ///     })
+    ///     .on(|cx, due: &Due, _| {
+    ///         let _ = cx.respond(due.0, HttpResponse::text("a second later"));
+    ///     });
+    /// # drop(routes);
+    /// ```
+    #[must_use]
+    pub fn on<E: 'static>(
+        mut self,
+        handler: impl FnMut(&mut Context<'_>, &E, &mut S) + 'static,
+    ) -> Self
+    where
+        S: 'static,
+    {
+        self.events.push(Box::new(|types| {
+            types.register::<E>().handlers.push(Box::new(OnEvent(handler)));
+        }));
+        self
+    }
+
+    /// Takes the handlers of events.
+    pub(crate) fn take_events(&mut self) -> Vec<Box<AddEventHandler<S>>> {
+        std::mem::take(&mut self.events)
     }
 
     fn closure<F, A>(self, method: &str, path: impl Into<String>, handler: F) -> Self

@@ -5,6 +5,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::Path;
 
 use crate::config::ServerConfig;
+use crate::engine::bus::event_types::EventTypes;
 use crate::engine::connection::Connection;
 use crate::engine::context::Context;
 use crate::engine::core::Core;
@@ -241,14 +242,18 @@ impl<S, R: Reactor> EventLoop<S, R> {
         routes: impl IntoRoutes<S, Kind>,
         registration: Registration,
     ) -> Result<EndpointId, Error> {
-        let routes = routes.into_routes(&config);
+        let mut routes = routes.into_routes(&config);
+        let events = routes.take_events();
         let builder = RouterBuilder::new(config, routes)?;
         let Self { core, routers, handlers, .. } = self;
-        Ok(core.endpoints.add(registration, |slot| {
+        let id = core.endpoints.add(registration, |slot| {
             let endpoint = builder.endpoint();
             routers.insert(slot, builder.build(slot, handlers));
             Endpoint::Server(endpoint)
-        }))
+        });
+        let mut types = EventTypes { events: &mut self.events, core: self.core.erased() };
+        events.into_iter().for_each(|add| add(&mut types));
+        Ok(id)
     }
 
     /// Listens with handlers that are dropped once the listener is closed and its last connection

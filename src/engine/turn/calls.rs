@@ -21,6 +21,10 @@ pub enum HandlerCall {
     Upgrade,
     /// [`HttpHandler::on_request`](crate::HttpHandler::on_request).
     Request,
+    /// [`HttpHandler::on_body`](crate::HttpHandler::on_body).
+    Body,
+    /// [`HttpHandler::on_abandoned`](crate::HttpHandler::on_abandoned).
+    Abandoned,
     /// [`WebSocketHandler::on_response`](crate::WebSocketHandler::on_response).
     Response,
     /// [`WebSocketHandler::on_open`](crate::WebSocketHandler::on_open), or the same of a

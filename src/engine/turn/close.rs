@@ -1,6 +1,7 @@
 //! Connections that have ended: their handlers are told, their streams closed and their slots
 //! freed.
 
+use crate::engine::connection::Connection;
 use crate::engine::core::Core;
 use crate::engine::event_loop::EventLoop;
 use crate::engine::ids::ConnectionId;
@@ -88,9 +89,10 @@ impl<S, R: Reactor> EventLoop<S, R> {
         self.core.topics.remove_connection(conn);
         self.core.tags.remove_connection(conn);
         self.core.limiter.rates.leave_tags(conn);
-        self.core.pending.forget(ConnectionId(conn));
         if is_client {
             self.core.erased().plan_retry(ConnectionId(conn), &end);
+        } else {
+            self.report_abandoned(conn, state);
         }
         match end {
             End::Disconnect(reason) if life == Life::Open => {
@@ -120,6 +122,23 @@ impl<S, R: Reactor> EventLoop<S, R> {
                 self.tally.not_opened();
             }
         }
+    }
+
+    /// Calls the handler of a request that had no answer when its client left.
+    fn report_abandoned(&mut self, conn: Key, state: &mut S) {
+        let Some((request, handler)) = self.core.pending.abandon(ConnectionId(conn)) else {
+            return;
+        };
+        let Some((handler, calls, context)) = self.lend(handler) else {
+            return;
+        };
+        let mut lent = Connection::new(context, ConnectionId(conn));
+        // The panic hook has reported a panic, and the connection is over.
+        drop(calls.call(HandlerCall::Abandoned, &mut lent, |conn| {
+            if let Some(handler) = handler.http() {
+                handler.on_abandoned(conn, request, state);
+            }
+        }));
     }
 
     fn free(&mut self, conn: Key) {

@@ -1,5 +1,5 @@
 use super::{HandshakeError, UpgradeRequest};
-use crate::proto::http::Authority;
+use crate::proto::http::{Authority, HttpRequest};
 
 /// Which web pages may connect (RFC 6455 §10.2).
 ///
@@ -42,7 +42,31 @@ impl OriginPolicy {
     /// [`HandshakeError::OriginNotAllowed`] if the request has an origin that the policy does not
     /// allow.
     pub fn check(&self, request: &UpgradeRequest<'_>) -> Result<(), HandshakeError> {
-        self.check_for(request, &["http", "https"])
+        self.check_for(request.origin(), request.host(), &["http", "https"])
+    }
+
+    /// Checks the origin of a request that asks for no WebSocket, as [`check`](Self::check). CORS
+    /// keeps foreign pages from reading responses ([`Cors`](crate::Cors)). This keeps them from
+    /// causing something.
+    ///
+    /// ```
+    /// use eventwire::{HttpResponse, OriginPolicy, Routes};
+    ///
+    /// let routes = Routes::<u64>::new().post("/count", |_, request, count| {
+    ///     if OriginPolicy::SameOrigin.check_request(request).is_err() {
+    ///         return HttpResponse::new(403);
+    ///     }
+    ///     *count += 1;
+    ///     HttpResponse::new(204)
+    /// });
+    /// # drop(routes);
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`check`](Self::check), or why the origin is malformed.
+    pub fn check_request(&self, request: &HttpRequest<'_>) -> Result<(), HandshakeError> {
+        self.check_for(request.origin()?, request.host(), &["http", "https"])
     }
 
     /// Checks the origin of a request that came over TLS. A page of `http` has another origin,
@@ -52,19 +76,20 @@ impl OriginPolicy {
     ///
     /// The same as [`check`](Self::check).
     pub fn check_over_tls(&self, request: &UpgradeRequest<'_>) -> Result<(), HandshakeError> {
-        self.check_for(request, &["https"])
+        self.check_for(request.origin(), request.host(), &["https"])
     }
 
     /// `schemes`: the schemes that count as the same origin.
     fn check_for(
         &self,
-        request: &UpgradeRequest<'_>,
+        origin: Option<&str>,
+        host: &str,
         schemes: &[&str],
     ) -> Result<(), HandshakeError> {
-        let Some(origin) = request.origin() else {
+        let Some(origin) = origin else {
             return Ok(());
         };
-        let is_same = || is_same_origin(origin, request.host(), schemes);
+        let is_same = || is_same_origin(origin, host, schemes);
         let allowed = match self {
             Self::SameOrigin => is_same(),
             Self::Listed(list) => {

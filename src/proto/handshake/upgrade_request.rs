@@ -2,9 +2,7 @@ use std::borrow::Cow;
 use std::str;
 
 use super::{HandshakeError, Key};
-use crate::proto::http::{
-    Fields, HeadLimits, HeadScanner, HttpError, HttpRequest, is_token, visible_ascii,
-};
+use crate::proto::http::{Fields, HeadLimits, HeadScanner, HttpError, HttpRequest, is_token};
 
 /// A client's request to open a WebSocket, checked against RFC 6455 §4.2.1. It borrows from its
 /// head.
@@ -65,9 +63,7 @@ impl<'a> UpgradeRequest<'a> {
         }
         let key = Key::parse(fields.required("Sec-WebSocket-Key")?)
             .ok_or(HttpError::MalformedHeader("Sec-WebSocket-Key"))?;
-        // A malformed origin must not count as absent, because absent ones are allowed.
-        let origin =
-            fields.single("Origin")?.map(|origin| visible_ascii("Origin", origin)).transpose()?;
+        let origin = http.origin()?;
         check_subprotocols(fields)?;
         fields.extensions()?;
         Ok(Self { origin, key, http })

@@ -29,16 +29,18 @@ pub(crate) struct ExpectedBody {
     pub(crate) length: BodyLength,
     /// The client waits to be told that the body is wanted (RFC 9110 §10.1.1).
     pub(crate) awaits_continue: bool,
+    /// The most bytes that may come. Set by [`within`](Self::within).
+    pub(crate) limit: usize,
 }
 
 impl ExpectedBody {
-    /// Refuses a body whose declared length exceeds the limit, in bytes.
-    pub(crate) fn check(&self, limit: usize) -> Result<(), HttpError> {
+    /// The body with a limit in bytes. Refuses a body whose declared length exceeds it.
+    pub(crate) const fn within(self, limit: usize) -> Result<Self, HttpError> {
         match self.length {
             BodyLength::Known(length) if length > limit as u64 => {
                 Err(HttpError::BodyTooLarge { limit })
             }
-            _ => Ok(()),
+            _ => Ok(Self { limit, ..self }),
         }
     }
 }

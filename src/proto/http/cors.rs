@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::fields::is_token;
 use super::headers::ExtraHeaders;
 use super::{HttpRequest, HttpResponse, is_origin};
+use crate::proto::handshake::OriginPolicy;
 
 /// Which pages of other origins may read the responses to requests, and send requests that a form
 /// cannot send. [`Routes::cors`](crate::Routes::cors) applies it.
@@ -98,6 +99,21 @@ impl Cors {
         match origins.iter().find(|origin| !is_origin(origin)) {
             Some(wrong) => Err(CorsError::Origin(wrong.clone())),
             None => Ok(Self::new(Origins::Listed(origins))),
+        }
+    }
+
+    /// The same origins for WebSockets, to which CORS does not apply.
+    ///
+    /// ```
+    /// use eventwire::{Cors, OriginPolicy};
+    ///
+    /// assert_eq!(Cors::any().origin_policy(), OriginPolicy::Any);
+    /// ```
+    #[must_use]
+    pub fn origin_policy(&self) -> OriginPolicy {
+        match &self.origins {
+            Origins::Any => OriginPolicy::Any,
+            Origins::Listed(origins) => OriginPolicy::Listed(origins.clone()),
         }
     }
 

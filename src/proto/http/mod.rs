@@ -40,7 +40,6 @@ pub use limits::HeadLimits;
 pub use pattern::InvalidRoute;
 pub(crate) use pattern::{Pattern, Template};
 pub use request::HttpRequest;
-pub(crate) use request::visible_ascii;
 pub use response::HttpResponse;
 pub(crate) use response_head::ResponseHead;
 pub(crate) use response_stream::{Body, ResponseStream};

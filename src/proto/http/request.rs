@@ -215,7 +215,7 @@ impl<'a> HttpRequest<'a> {
         let is_expected =
             |length: &BodyLength| self.body.is_none() && *length != BodyLength::Known(0);
         let length = length.filter(is_expected);
-        Ok(length.map(|length| ExpectedBody { length, awaits_continue }))
+        Ok(length.map(|length| ExpectedBody { length, awaits_continue, limit: usize::MAX }))
     }
 
     /// The request target as received: a path that starts with `/` and an optional query, or a URL
@@ -287,6 +287,17 @@ impl<'a> HttpRequest<'a> {
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&'a str> {
         self.fields.text(name)
+    }
+
+    /// The origin of the page that sent the request, if it names one.
+    ///
+    /// # Errors
+    ///
+    /// [`HttpError::RepeatedHeader`] or [`HttpError::MalformedHeader`]: a malformed origin must not
+    /// count as absent, because absent ones are allowed.
+    pub(crate) fn origin(&self) -> Result<Option<&'a str>, HttpError> {
+        let origin = self.fields.single("Origin")?;
+        origin.map(|origin| visible_ascii("Origin", origin)).transpose()
     }
 
     /// The lines of the list with this name, in order.

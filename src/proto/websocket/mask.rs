@@ -144,6 +144,13 @@ impl MaskKeys {
         key
     }
 
+    /// Fills a slice with unused bytes of the source.
+    pub(crate) fn fill(&mut self, bytes: &mut [u8]) {
+        for part in bytes.chunks_mut(4) {
+            part.copy_from_slice(&self.next_key()[..part.len()]);
+        }
+    }
+
     /// The key for the next frame from an end with this role: a client masks, a server does not
     /// (RFC 6455 §5.1).
     #[inline]

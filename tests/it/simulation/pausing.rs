@@ -550,7 +550,7 @@ fn echoes(items: &[Item], cuts: &[usize], pauses: &[bool], seed: u64) -> (Vec<Ve
         _ => None,
     });
     let messages = messages.collect();
-    assert_eq!(came, [], "half a frame");
+    assert_eq!(came, [0; 0], "half a frame");
     let paused = *count.borrow();
     (messages, paused)
 }

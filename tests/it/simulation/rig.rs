@@ -180,7 +180,7 @@ impl<S: 'static> Rig<S> {
     pub(super) fn received(&mut self, peer: PeerId) -> Vec<Arrived> {
         let mut bytes = self.sim().peer_received(peer);
         let frames = std::iter::from_fn(|| take_frame(&mut bytes, Role::Client)).collect();
-        assert_eq!(bytes, [], "half a frame");
+        assert_eq!(bytes, [0; 0], "half a frame");
         frames
     }
 }

@@ -62,7 +62,7 @@ impl ServerRequest<'_> {
             workspace.out.extend_from_slice(CONTINUE);
         }
         let limits = &socket.limits;
-        let body = RequestBody::new(head, expected.length, limits.body, limits.head);
+        let body = RequestBody::new(head, expected.length, expected.limit, limits.head);
         socket.waiting_since = workspace.now;
         if let Some(opening) = &mut socket.opening {
             opening.expected = Expected::Body(Box::new(body));

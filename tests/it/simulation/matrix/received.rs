@@ -46,7 +46,7 @@ impl Received {
                 received.responses.push(format!("{status} {body}").trim_end().to_owned());
             }
         }
-        assert_eq!(bytes, [], "behind the responses {:?}", received.responses);
+        assert_eq!(bytes, [0; 0], "behind the responses {:?}", received.responses);
         if is_closed && received.closed.is_none() {
             received.closed = Some(NO_CODE);
         }

@@ -201,7 +201,7 @@ impl Subscription {
             let final_gap = left.last().map(|offset| count_before(*offset));
             left.retain(|offset| Some(count_before(*offset)) != final_gap);
         }
-        assert_eq!(left, [], "neither came nor was reported: {self:?}");
+        assert_eq!(left, [0; 0], "neither came nor was reported: {self:?}");
     }
 
     fn conclude_conflated(&self, meant: &[u64], life: &Life, is_complete: bool) {

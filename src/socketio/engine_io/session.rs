@@ -1,0 +1,503 @@
+//! The state machine of a session: its transport, the upgrade, heartbeats, and what waits for polls.
+
+use std::collections::VecDeque;
+use std::mem;
+use std::rc::Rc;
+
+use bytes::Bytes;
+
+use super::packet::Packet;
+use super::payload::Payload;
+
+/// The most packets in the response to a poll. Python's client drops a response with more.
+const POLL_PACKETS_MAX: usize = 16;
+
+/// What a poll gets that must end without a message.
+const NOOP: Bytes = Bytes::from_static(b"6");
+
+/// A message for the client: a text, and the attachments that directly follow it.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Outgoing {
+    /// The text as a WebSocket message: it begins with `4`, the type of the Engine.IO packet.
+    pub text: String,
+    /// Binary messages that follow the text with nothing in between.
+    pub attachments: Vec<Bytes>,
+}
+
+impl Outgoing {
+    /// How many bytes it has.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.text.len() + self.attachments.iter().map(Bytes::len).sum::<usize>()
+    }
+
+    /// Whether it has neither text nor attachments.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.text.is_empty() && self.attachments.is_empty()
+    }
+}
+
+/// The transports, to which a session writes.
+///
+/// `P` names a poll, a `GET` request that waits for packets. `S` names a WebSocket.
+pub trait Wire<P, S> {
+    /// Answers a poll.
+    fn answer(&mut self, poll: P, payload: Bytes);
+
+    /// Sends a packet other than a message.
+    fn send(&mut self, socket: S, packet: &Packet<'_>);
+
+    /// Sends a message.
+    fn send_message(&mut self, socket: S, message: &Outgoing);
+
+    /// Closes a WebSocket after what was sent to it.
+    fn close(&mut self, socket: S);
+}
+
+/// A session: one client, whatever the transport.
+///
+/// ```text
+///              probe sent           `5` received
+///  Polling ◀──────────────▶ Polling ─────────────▶ WebSocket
+///  no upgrade   failed      upgrading                  │
+///     │                        │                       │ closed, lost
+///     │ closed without a poll  │                       ▼
+///     └──────▶ Closing ────────┴──────poll──────────▶ Closed
+/// ```
+///
+/// It reads no clock. The caller calls [`beat`](Self::beat) when a heartbeat is due, and
+/// [`end_upgrade`](Self::end_upgrade) when an upgrade takes too long.
+#[derive(Debug)]
+pub struct Session<P, S> {
+    state: State<P, S>,
+    heart: Heart,
+    queue: VecDeque<Queued>,
+    queued_bytes: usize,
+}
+
+#[derive(Debug)]
+enum State<P, S> {
+    Polling {
+        poll: Option<P>,
+        upgrade: Upgrade<S>,
+    },
+    WebSocket(S),
+    /// The next poll gets what is queued, and the end.
+    Closing,
+    Closed,
+}
+
+#[derive(Debug)]
+enum Upgrade<S> {
+    None,
+    /// The WebSocket is open, and the client has not sent its probe.
+    Open(S),
+    /// The client has its answer to the probe. Every poll is answered at once.
+    Probed(S),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Heart {
+    /// The next ping is due after the interval.
+    Resting,
+    /// A ping was sent, and the pong has to come within the timeout.
+    Pinged,
+}
+
+/// What waits for a poll.
+#[derive(Debug)]
+enum Queued {
+    Ping,
+    Message(Rc<Outgoing>),
+}
+
+/// What became of a packet that arrived.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Received<'a> {
+    /// A text message.
+    Text(&'a str),
+    /// A binary message.
+    Binary(Bytes),
+    /// The client answered a ping: the next one is due after the interval.
+    Pong,
+    /// The session is on the WebSocket now.
+    Upgraded,
+    /// The client has closed the session.
+    Closed,
+    /// Nothing that the application has to know.
+    Nothing,
+    /// The packet breaks the protocol. The session is to be ended.
+    Violation,
+}
+
+/// Why a request of the client is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Refused {
+    /// The session ended.
+    Unknown,
+    /// The session is on a WebSocket.
+    OtherTransport,
+    /// Another poll waits. The session has ended.
+    Overlapping,
+}
+
+/// What is due in a session's heartbeat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Beat {
+    /// A ping was sent. The pong has to come within the timeout.
+    Pinged,
+    /// The pong did not come in time. The session is to be ended.
+    Missed,
+}
+
+/// What the end of a WebSocket is for the session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Lost {
+    /// The session has ended.
+    Session,
+    /// An upgrade has failed, and the session goes on by polling.
+    Upgrade,
+    /// It was none of the session's.
+    Nothing,
+}
+
+impl<P: Copy + PartialEq, S: Copy + PartialEq> Session<P, S> {
+    /// A session that begins with polling.
+    #[must_use]
+    pub const fn polling() -> Self {
+        Self::new(State::Polling { poll: None, upgrade: Upgrade::None })
+    }
+
+    /// A session that begins on a WebSocket.
+    #[must_use]
+    pub const fn web_socket(socket: S) -> Self {
+        Self::new(State::WebSocket(socket))
+    }
+
+    const fn new(state: State<P, S>) -> Self {
+        Self { state, heart: Heart::Resting, queue: VecDeque::new(), queued_bytes: 0 }
+    }
+
+    /// The WebSocket that the session is on.
+    #[inline]
+    #[must_use]
+    pub fn socket(&self) -> Option<S> {
+        match self.state {
+            State::WebSocket(socket) => Some(socket),
+            _ => None,
+        }
+    }
+
+    /// Whether messages can be sent.
+    #[must_use]
+    pub const fn is_open(&self) -> bool {
+        matches!(self.state, State::Polling { .. } | State::WebSocket(_))
+    }
+
+    /// Whether nothing of the session is left.
+    #[must_use]
+    pub const fn is_closed(&self) -> bool {
+        matches!(self.state, State::Closed)
+    }
+
+    /// Whether a message would leave at once by polling: a poll waits, and nothing is queued.
+    #[must_use]
+    pub fn has_idle_poll(&self) -> bool {
+        matches!(self.state, State::Polling { poll: Some(_), .. }) && self.queue.is_empty()
+    }
+
+    /// How many bytes of messages wait for polls.
+    #[must_use]
+    pub const fn queued_bytes(&self) -> usize {
+        self.queued_bytes
+    }
+
+    /// A `GET` request asks for packets.
+    ///
+    /// # Errors
+    ///
+    /// If the request is refused, and gets no answer here.
+    pub fn poll(&mut self, poll: P, wire: &mut impl Wire<P, S>) -> Result<(), Refused> {
+        match &mut self.state {
+            State::Polling { poll: Some(_), .. } => {
+                self.close(wire);
+                Err(Refused::Overlapping)
+            }
+            State::Polling { poll: waiting, upgrade } => {
+                let is_probed = matches!(upgrade, Upgrade::Probed(_));
+                *waiting = Some(poll);
+                if is_probed && self.queue.is_empty() {
+                    self.release_poll(wire);
+                }
+                self.flush(wire);
+                Ok(())
+            }
+            State::WebSocket(_) => Err(Refused::OtherTransport),
+            State::Closing => {
+                let last = self.take_payload(true);
+                wire.answer(poll, last);
+                if self.queue.is_empty() {
+                    self.state = State::Closed;
+                }
+                Ok(())
+            }
+            State::Closed => Err(Refused::Unknown),
+        }
+    }
+
+    /// The client of a poll has left before the answer. Returns whether the session has ended with
+    /// that.
+    pub fn poll_lost(&mut self, lost: P, wire: &mut impl Wire<P, S>) -> bool {
+        match &mut self.state {
+            State::Polling { poll, .. } if *poll == Some(lost) => {
+                *poll = None;
+                self.abort(wire);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// A `POST` request brings packets.
+    ///
+    /// # Errors
+    ///
+    /// If the request is refused.
+    pub const fn check_post(&self) -> Result<(), Refused> {
+        match self.state {
+            State::Polling { .. } => Ok(()),
+            State::WebSocket(_) => Err(Refused::OtherTransport),
+            State::Closing | State::Closed => Err(Refused::Unknown),
+        }
+    }
+
+    /// A packet of a `POST` request, or of the WebSocket that the session is on.
+    pub fn receive<'a>(&mut self, packet: Packet<'a>) -> Received<'a> {
+        if !self.is_open() {
+            return Received::Nothing;
+        }
+        match packet {
+            Packet::Text(text) => Received::Text(text),
+            Packet::Binary(bytes) => Received::Binary(Bytes::from(bytes.into_owned())),
+            Packet::Pong(_) if self.heart == Heart::Pinged => {
+                self.heart = Heart::Resting;
+                Received::Pong
+            }
+            Packet::Close => Received::Closed,
+            Packet::Pong(_) | Packet::Noop => Received::Nothing,
+            // In version 4 the server sends pings.
+            Packet::Ping(_) | Packet::Open(_) | Packet::Upgrade => Received::Violation,
+        }
+    }
+
+    /// A WebSocket opened for the session. Returns whether an upgrade begins. If not, the
+    /// WebSocket is to be closed: the session has one, or has ended.
+    pub fn socket_opened(&mut self, socket: S) -> bool {
+        match &mut self.state {
+            State::Polling { upgrade: upgrade @ Upgrade::None, .. } => {
+                *upgrade = Upgrade::Open(socket);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// A packet of the WebSocket that the session is to move to. `None`: it is no packet of an
+    /// upgrade, so that the upgrade has failed and the session goes on by polling.
+    pub fn receive_probe(
+        &mut self,
+        socket: S,
+        packet: Option<Packet<'_>>,
+        wire: &mut impl Wire<P, S>,
+    ) -> Received<'static> {
+        let State::Polling { upgrade, .. } = &mut self.state else {
+            wire.close(socket);
+            return Received::Nothing;
+        };
+        match packet {
+            Some(Packet::Ping(data @ "probe")) => {
+                *upgrade = Upgrade::Probed(socket);
+                wire.send(socket, &Packet::Pong(data));
+                self.release_poll(wire);
+                Received::Nothing
+            }
+            Some(Packet::Upgrade) => {
+                self.release_poll(wire);
+                self.state = State::WebSocket(socket);
+                self.send_queued(socket, wire);
+                Received::Upgraded
+            }
+            _ => {
+                self.end_upgrade(wire);
+                Received::Nothing
+            }
+        }
+    }
+
+    /// Whether an upgrade to this WebSocket is going on.
+    #[must_use]
+    pub fn is_upgrading_to(&self, socket: S) -> bool {
+        match self.state {
+            State::Polling { upgrade: Upgrade::Open(it) | Upgrade::Probed(it), .. } => it == socket,
+            _ => false,
+        }
+    }
+
+    /// An upgrade that goes on has failed. The session goes on by polling.
+    pub fn end_upgrade(&mut self, wire: &mut impl Wire<P, S>) {
+        if let State::Polling { upgrade, .. } = &mut self.state {
+            match mem::replace(upgrade, Upgrade::None) {
+                Upgrade::Open(socket) | Upgrade::Probed(socket) => wire.close(socket),
+                Upgrade::None => {}
+            }
+        }
+    }
+
+    /// A WebSocket has ended.
+    pub fn socket_lost(&mut self, lost: S) -> Lost {
+        let is_upgrading = self.is_upgrading_to(lost);
+        match &mut self.state {
+            State::WebSocket(socket) if *socket == lost => {
+                self.state = State::Closed;
+                Lost::Session
+            }
+            State::Polling { upgrade, .. } if is_upgrading => {
+                *upgrade = Upgrade::None;
+                Lost::Upgrade
+            }
+            _ => Lost::Nothing,
+        }
+    }
+
+    /// Sends a message. By polling it waits until [`flush`](Self::flush), so that several leave
+    /// together.
+    pub fn send(&mut self, message: Rc<Outgoing>, wire: &mut impl Wire<P, S>) {
+        match self.state {
+            State::WebSocket(socket) => wire.send_message(socket, &message),
+            State::Polling { .. } => {
+                self.queued_bytes += message.len();
+                self.queue.push_back(Queued::Message(message));
+            }
+            State::Closing | State::Closed => {}
+        }
+    }
+
+    /// Answers the poll that waits, if something is queued.
+    pub fn flush(&mut self, wire: &mut impl Wire<P, S>) {
+        let State::Polling { poll, .. } = &mut self.state else {
+            return;
+        };
+        if self.queue.is_empty() {
+            return;
+        }
+        if let Some(poll) = poll.take() {
+            let payload = self.take_payload(false);
+            wire.answer(poll, payload);
+        }
+    }
+
+    /// The interval after the last pong is over, or the timeout after the last ping.
+    pub fn beat(&mut self, wire: &mut impl Wire<P, S>) -> Beat {
+        if self.heart == Heart::Pinged {
+            return Beat::Missed;
+        }
+        self.heart = Heart::Pinged;
+        match self.state {
+            State::WebSocket(socket) => wire.send(socket, &Packet::Ping("")),
+            State::Polling { .. } => {
+                self.queue.push_back(Queued::Ping);
+                self.flush(wire);
+            }
+            State::Closing | State::Closed => {}
+        }
+        Beat::Pinged
+    }
+
+    /// Ends the session in order: what was sent before still leaves. By polling without a poll
+    /// that waits, it leaves with the next one.
+    pub fn close(&mut self, wire: &mut impl Wire<P, S>) {
+        self.end_upgrade(wire);
+        match &mut self.state {
+            State::WebSocket(socket) => {
+                wire.close(*socket);
+                self.state = State::Closed;
+            }
+            State::Polling { poll, .. } => {
+                let poll = poll.take();
+                self.state = State::Closing;
+                if let Some(poll) = poll {
+                    // A session that is closing refuses no poll.
+                    let _ = self.poll(poll, wire);
+                }
+            }
+            State::Closing | State::Closed => {}
+        }
+    }
+
+    /// The client has closed the session. A poll that waits is answered with nothing.
+    pub fn end(&mut self, wire: &mut impl Wire<P, S>) {
+        self.queue.clear();
+        self.release_poll(wire);
+        self.abort(wire);
+    }
+
+    /// Ends the session at once. A poll that waits gets the end.
+    pub fn abort(&mut self, wire: &mut impl Wire<P, S>) {
+        self.queue.clear();
+        self.queued_bytes = 0;
+        self.close(wire);
+        self.state = State::Closed;
+    }
+
+    /// Answers the poll that waits with what is queued, or nothing.
+    fn release_poll(&mut self, wire: &mut impl Wire<P, S>) {
+        self.flush(wire);
+        if let State::Polling { poll, .. } = &mut self.state {
+            if let Some(poll) = poll.take() {
+                wire.answer(poll, NOOP);
+            }
+        }
+    }
+
+    /// Sends what was queued for polls.
+    fn send_queued(&mut self, socket: S, wire: &mut impl Wire<P, S>) {
+        for queued in self.queue.drain(..) {
+            match queued {
+                Queued::Ping => wire.send(socket, &Packet::Ping("")),
+                Queued::Message(message) => wire.send_message(socket, &message),
+            }
+        }
+        self.queue = VecDeque::new();
+        self.queued_bytes = 0;
+    }
+
+    /// As much of what is queued as one response has. A message and its attachments stay together.
+    /// `ends`: the end of the session follows what is queued.
+    fn take_payload(&mut self, ends: bool) -> Bytes {
+        let (mut payload, mut packets) = (Payload::new(), 0);
+        while let Some(queued) = self.queue.front() {
+            packets += match queued {
+                Queued::Ping => 1,
+                Queued::Message(message) => 1 + message.attachments.len(),
+            };
+            if packets > POLL_PACKETS_MAX && !payload.is_empty() {
+                return payload.into_bytes();
+            }
+            match self.queue.pop_front() {
+                Some(Queued::Message(message)) => {
+                    self.queued_bytes -= message.len();
+                    payload.push(&Packet::Text(message.text.get(1..).unwrap_or_default()));
+                    for attachment in &message.attachments {
+                        payload.push(&Packet::Binary((&attachment[..]).into()));
+                    }
+                }
+                Some(Queued::Ping) | None => payload.push(&Packet::Ping("")),
+            }
+        }
+        if ends {
+            payload.push(&Packet::Close);
+        }
+        payload.into_bytes()
+    }
+}

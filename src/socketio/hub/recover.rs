@@ -1,0 +1,277 @@
+//! Recovery: what a namespace remembers, and sockets that come back.
+
+use std::ops::RangeInclusive;
+use std::rc::Rc;
+
+use super::deadlines::Kind;
+use super::sessions::Message;
+use super::{Due, Flow, Hub, SocketEntry};
+use crate::slots::Key;
+use crate::socketio::engine_io::Outgoing;
+use crate::socketio::ids::Secret;
+use crate::socketio::record::{
+    AwaySocket, Names, Packet, Recipients, Record, write_names, write_packet,
+};
+use crate::{Context, Position, SendStatus, TopicId};
+
+/// How many records one call looks at for one socket.
+const SLICE_RECORDS: u64 = 1024;
+
+/// How many bytes one call sends to one socket, about.
+const SLICE_BYTES: usize = 64 * 1024;
+
+/// What a client says of what it had before.
+#[derive(Clone, Copy, Debug)]
+pub(in super::super) struct Claim {
+    pub(in super::super) secret: Secret,
+    /// The offset of the last event that it got, if it got one.
+    pub(in super::super) offset: Option<Position>,
+}
+
+impl Hub {
+    /// Remembers an event for sockets that come back.
+    pub(super) fn remember(
+        &mut self,
+        cx: &mut Context<'_>,
+        namespace: Key,
+        recipients: Recipients<'_>,
+        message: &Message<'_>,
+    ) {
+        let mut record = Vec::new();
+        Record::Event(recipients, Packet::default()).write(&mut record);
+        let (text, attachments) = message.parts();
+        write_packet(text, attachments, &mut record);
+        self.append(cx, namespace, &record);
+    }
+
+    /// Remembers a socket that is away beyond the end of the program, if the namespace can.
+    pub(super) fn remember_away(&mut self, cx: &mut Context<'_>, socket: Key) {
+        let Some(entry) = self.sockets.get(socket) else {
+            return;
+        };
+        let Some(secret) = entry.secret else {
+            return;
+        };
+        let rooms = write_names(entry.rooms.iter().map(|room| &**room));
+        let (id, since, namespace) = (entry.id, entry.since, entry.namespace);
+        let rooms = Names::of(&rooms);
+        self.remember_socket(cx, namespace, &Record::Away(AwaySocket { id, secret, since, rooms }));
+    }
+
+    fn remember_socket(&mut self, cx: &mut Context<'_>, namespace: Key, record: &Record<'_>) {
+        let events = self.namespaces.get(namespace).and_then(|namespace| namespace.events);
+        if events.is_some_and(|events| events.is_durable) {
+            let mut bytes = Vec::new();
+            record.write(&mut bytes);
+            self.append(cx, namespace, &bytes);
+        }
+    }
+
+    /// Appends a record to what a namespace remembers.
+    fn append(&mut self, cx: &mut Context<'_>, namespace: Key, record: &[u8]) {
+        let namespace = self.namespaces.get_mut(namespace);
+        let Some(events) = namespace.and_then(|namespace| namespace.events.as_mut()) else {
+            return;
+        };
+        if events.newest(cx).is_none() || cx.broadcast(events.topic, record) != SendStatus::Sent {
+            // Something is missing from here on, so that nothing before can be recovered.
+            events.forget(cx);
+        }
+    }
+
+    /// Brings back what a durable namespace remembers of sockets that were away.
+    pub(super) fn restore(&mut self, cx: &mut Context<'_>, namespace: Key) {
+        let events = self.namespaces.get(namespace).and_then(|namespace| namespace.events);
+        let Some(events) = events.filter(|events| events.is_durable) else {
+            return;
+        };
+        for message in cx.history(events.topic, ..) {
+            match Record::read(message.message.as_bytes()) {
+                Some(Record::Away(away)) if !self.by_id.contains_key(&away.id) => {
+                    let socket = self.insert_socket(SocketEntry {
+                        id: away.id,
+                        namespace,
+                        session: None,
+                        flow: Flow::Away,
+                        rooms: away.rooms.iter().map(Rc::from).collect(),
+                        secret: Some(away.secret),
+                        since: away.since,
+                        asks: std::collections::BTreeMap::new(),
+                        times_away: 0,
+                        auth: None,
+                        is_recovered: false,
+                    });
+                    self.away.insert(away.secret, socket);
+                }
+                Some(Record::Back(id)) => self.drop_restored(id),
+                _ => {}
+            }
+        }
+        let restored: Vec<Key> = self.away.values().copied().collect();
+        for key in restored {
+            self.deadlines.begin(cx, Due { kind: Kind::Away, key, number: 0 });
+        }
+    }
+
+    /// A socket was recovered before the program ended.
+    fn drop_restored(&mut self, id: crate::socketio::SocketId) {
+        let Some(entry) = self.by_id.remove(&id).and_then(|key| self.sockets.remove(key)) else {
+            return;
+        };
+        if let Some(secret) = entry.secret {
+            self.away.remove(&secret);
+        }
+        if let Some(namespace) = self.namespaces.get_mut(entry.namespace) {
+            namespace.sockets -= 1;
+        }
+    }
+
+    /// Recovers the socket that a client claims, if all that it missed can be told. Otherwise the
+    /// claim is void.
+    pub(in super::super) fn recover(
+        &mut self,
+        cx: &mut Context<'_>,
+        session: Key,
+        namespace: Key,
+        claim: Claim,
+    ) -> Option<Key> {
+        let socket = *self.away.get(&claim.secret)?;
+        let entry = self.sockets.get(socket).filter(|entry| entry.namespace == namespace)?;
+        let events = self.namespaces.get(namespace)?.events?;
+        let joined = Position::new(events.newest(cx)?.epoch(), entry.since);
+        // What came before it had joined was not for it.
+        let behind = match claim.offset {
+            Some(offset) if offset.epoch() == joined.epoch() => {
+                Position::new(offset.epoch(), offset.offset().max(joined.offset()))
+            }
+            Some(offset) => offset,
+            None => joined,
+        };
+        if !events.has_all_behind(cx, behind) {
+            self.forget_socket(cx, socket);
+            return None;
+        }
+        self.away.remove(&claim.secret);
+        let id = entry.id;
+        if let Some(entry) = self.sockets.get_mut(socket) {
+            entry.session = Some(session);
+            entry.flow = Flow::CatchingUp(behind.offset() + 1);
+            entry.is_recovered = true;
+        }
+        self.connect_socket(cx, socket, session);
+        let rooms = self.sockets.get(socket).map(|entry| entry.rooms.clone()).unwrap_or_default();
+        for room in rooms {
+            self.make_room(cx, namespace, &room);
+            self.enter(cx, socket, Some(&room));
+        }
+        self.stats.recovered += 1;
+        self.remember_socket(cx, namespace, &Record::Back(id));
+        Some(socket)
+    }
+
+    /// Sends sockets what they have missed, each a slice.
+    pub(in super::super) fn catch_up_all(&mut self, cx: &mut Context<'_>) {
+        for socket in std::mem::take(&mut self.catching_up) {
+            self.catch_up(cx, socket);
+        }
+    }
+
+    /// Sends a socket a slice of what it has missed, if its transport takes more. With the last
+    /// slice it gets what is sent from then on.
+    pub(in super::super) fn catch_up(&mut self, cx: &mut Context<'_>, socket: Key) {
+        let Some(entry) = self.sockets.get(socket) else {
+            return;
+        };
+        let (Flow::CatchingUp(next), Some(session)) = (entry.flow, entry.session) else {
+            return;
+        };
+        let events = self.namespaces.get(entry.namespace).and_then(|namespace| namespace.events);
+        let behind = |events: &super::namespaces::EventLog, newest: Position| {
+            let position = Position::new(newest.epoch(), next - 1);
+            events.has_all_behind(cx, position).then_some((events.topic, newest.offset()))
+        };
+        let found = events.and_then(|events| behind(&events, events.newest(cx)?));
+        let Some((topic, newest)) = found else {
+            // Something is missing: the client begins anew.
+            return self.close_session(cx, session, crate::socketio::DisconnectReason::Lost);
+        };
+        let (missed, end) = self.missed(cx, topic, next..=newest, socket);
+        let mut sent = end;
+        for (offset, message) in &missed {
+            self.transmit(cx, session, &Message::Shared(message));
+            if self.is_full(cx, session) {
+                sent = *offset;
+                break;
+            }
+        }
+        let Some(entry) = self.sockets.get_mut(socket).filter(|entry| entry.is_connected()) else {
+            return;
+        };
+        if sent == newest {
+            entry.flow = Flow::Live;
+            return self.attach_all(cx, socket);
+        }
+        entry.flow = Flow::CatchingUp(sent + 1);
+        if sent == end {
+            self.catching_up.push(socket);
+            self.call(cx);
+        }
+    }
+
+    /// A slice of the events of these offsets that were for a socket, and the offset at which it
+    /// ends.
+    fn missed(
+        &self,
+        cx: &Context<'_>,
+        topic: TopicId,
+        offsets: RangeInclusive<u64>,
+        socket: Key,
+    ) -> (Vec<(u64, Rc<Outgoing>)>, u64) {
+        let (mut missed, mut bytes, mut end) = (Vec::new(), 0, *offsets.end());
+        let last = end.min(offsets.start() + SLICE_RECORDS - 1);
+        for message in cx.history(topic, *offsets.start()..=last) {
+            end = message.position.offset();
+            let Some(Record::Event(recipients, packet)) = Record::read(message.message.as_bytes())
+            else {
+                continue;
+            };
+            if self.is_for(&recipients, socket) {
+                let outgoing = packet.to_outgoing();
+                bytes += outgoing.len();
+                missed.push((end, Rc::new(outgoing)));
+            }
+            if bytes >= SLICE_BYTES {
+                break;
+            }
+        }
+        (missed, end)
+    }
+
+    /// Whether so much waits for a session's client that more has to wait here.
+    fn is_full(&self, cx: &mut Context<'_>, session: Key) -> bool {
+        let Some(session) = self.sessions.get(session) else {
+            return true;
+        };
+        match session.engine.socket() {
+            Some(conn) => cx.connection(conn).has_queued_output(),
+            None => session.engine.queued_bytes() >= SLICE_BYTES,
+        }
+    }
+
+    /// The transport of a session takes more.
+    pub(in super::super) fn note_drained(&mut self, cx: &mut Context<'_>, session: Key) {
+        let sockets = self.sessions.get(session).map(|it| it.sockets.clone()).unwrap_or_default();
+        for socket in sockets {
+            self.catch_up(cx, socket);
+        }
+    }
+
+    fn is_for(&self, recipients: &Recipients<'_>, socket: Key) -> bool {
+        let Some(entry) = self.sockets.get(socket) else {
+            return false;
+        };
+        recipients.include(entry.id, |room| {
+            entry.rooms.iter().any(|held| **held == *room) || room.parse() == Ok(entry.id)
+        })
+    }
+}
