@@ -36,7 +36,7 @@ mod program;
 mod prometheus;
 #[cfg(test)]
 mod resume;
-#[cfg(test)]
+#[cfg(all(test, feature = "socketio"))]
 mod socket_io;
 #[cfg(test)]
 mod streams;

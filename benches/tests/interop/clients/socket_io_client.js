@@ -90,6 +90,12 @@ async function exchanges() {
     assert.strictEqual(await socket.emitWithAck("message-with-ack", long), long);
     for (let number = 0; number < 100; number += 1) socket.emit("collect", number);
     assert.deepStrictEqual(await socket.emitWithAck("collected"), [...Array(100).keys()]);
+    // More than one request or message may have.
+    const large_values = Array(40).fill("x".repeat(200_000));
+    large_values.forEach((value) => socket.emit("collect", value));
+    assert.deepStrictEqual(await socket.emitWithAck("collected"), large_values);
+    const halves = { "\udc00": "\ud800" };
+    assert.deepStrictEqual(await socket.emitWithAck("message-with-ack", halves), halves);
     const info = await socket.emitWithAck("request-info");
     assert.strictEqual(info.sid, socket.id);
     assert.strictEqual(info.auth.token, "123");

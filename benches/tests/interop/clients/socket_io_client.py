@@ -146,6 +146,11 @@ def floods():
     assert client.call("flood", 1000, namespace="/quiet") == 1000
     for number in range(1000):
         client.expect("flood-event", number, namespace="/quiet")
+    attachments = [bytes([number]) * 10 for number in range(10)]
+    for _ in range(30):
+        client.emit("message", attachments, namespace="/quiet")
+    for _ in range(30):
+        client.expect("message-back", attachments, namespace="/quiet")
 
 
 def reconnects():

@@ -9,7 +9,7 @@ use std::thread;
 use super::super::chromium;
 use super::super::client::{clients, skip};
 use super::super::devtools::Browser;
-use super::server::{Profile, Server, is_there};
+use super::server::{Profile, Server};
 
 /// The client, as `prepare` installs it.
 fn bundle() -> PathBuf {
@@ -54,9 +54,6 @@ fn answer(stream: TcpStream) -> io::Result<()> {
 
 #[test]
 fn a_page_of_another_origin_upgrades_and_exchanges_events() {
-    if !is_there() {
-        return;
-    }
     let Some(name) = chromium::name() else {
         return skip("Chromium");
     };

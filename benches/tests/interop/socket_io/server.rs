@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::super::client::{clients, command};
+use super::super::client::command;
 
 /// A command that `PORT PROFILE` is appended to. Node's server with the same events is
 /// `clients/socket_io_server.js`.
@@ -93,12 +93,6 @@ impl Drop for Server {
 /// Whether the server is another than the example.
 pub(super) fn is_reference() -> bool {
     env::var_os(VARIABLE).is_some()
-}
-
-/// Whether there is a server.
-pub(super) fn is_there() -> bool {
-    let source = clients().join("../../../../examples/socketio.rs");
-    is_reference() || source.exists()
 }
 
 /// The command that serves, without its arguments.
