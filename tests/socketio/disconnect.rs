@@ -3,7 +3,10 @@
 use eventwire::proto::OpCode;
 use serde_json::{Value, json};
 
-use super::client::{Client, Packet, Session, Target, Transport, await_end, frame};
+use super::client::{
+    Client, HttpConnection, Packet, Polling, Session, Target, Transport, await_end, decode_payload,
+    frame,
+};
 use super::{Case, cases};
 
 pub(super) const CASES: &[Case] = cases![
@@ -25,6 +28,8 @@ pub(super) const CASES: &[Case] = cases![
         reasons_are_text,
         the_last_hundred_ends_are_kept_in_their_order;
     Load, EITHER:
+        the_end_of_a_polling_session_has_an_answer_of_its_own,
+        a_polling_session_ends_after_what_was_not_fetched,
         a_close_frame_ends_the_socket,
         a_reset_ends_the_socket;
 ];
@@ -192,6 +197,52 @@ fn the_last_hundred_ends_are_kept_in_their_order(target: &Target) {
     let ends: Vec<&str> =
         ends[0].as_array().expect("a list").iter().filter_map(|end| end["sid"].as_str()).collect();
     assert_eq!(ends, &expected[20..]);
+}
+
+/// What each GET brings until the session is closed, beside noops.
+fn answers(polling: &Polling, first: Option<HttpConnection>) -> Vec<Vec<Packet>> {
+    let (mut answers, mut waiting) = (Vec::new(), first);
+    loop {
+        let response = waiting.take().unwrap_or_else(|| polling.begin_get()).response();
+        if response.status != 200 {
+            return answers;
+        }
+        let mut packets = decode_payload(response.text());
+        packets.retain(|packet| *packet != Packet::text("6"));
+        let is_end = packets.contains(&Packet::text("1"));
+        answers.push(packets);
+        if is_end {
+            return answers;
+        }
+    }
+}
+
+/// The client for JavaScript ends the session by a close packet before it handles messages of the
+/// same answer.
+#[track_caller]
+fn expect_end_alone(answers: &[Vec<Packet>], expected: &[&str]) {
+    let (end, rest) = answers.split_last().expect("an answer");
+    let is_end = *end == [Packet::text("1")];
+    let messages = if is_end { rest } else { answers };
+    let messages: Vec<_> = messages.iter().flatten().cloned().collect();
+    let expected: Vec<_> = expected.iter().map(|text| Packet::text(text)).collect();
+    assert_eq!(messages, expected, "{answers:?}");
+}
+
+fn the_end_of_a_polling_session_has_an_answer_of_its_own(target: &Target) {
+    let (client, _) = Client::connect_to(&target.with(Transport::Polling), "/quiet");
+    let Session::Polling(polling) = client.session else { panic!("not over polling") };
+    let waiting = polling.begin_get();
+    assert_eq!(polling.post("42/quiet,[\"disconnect-me\",true]").text(), "ok");
+    expect_end_alone(&answers(&polling, Some(waiting)), &["41/quiet,"]);
+}
+
+fn a_polling_session_ends_after_what_was_not_fetched(target: &Target) {
+    let (client, _) = Client::connect_to(&target.with(Transport::Polling), "/quiet");
+    let Session::Polling(polling) = client.session else { panic!("not over polling") };
+    let body = "42/quiet,[\"message\",1]\x1e42/quiet,[\"disconnect-me\",true]";
+    assert_eq!(polling.post(body).text(), "ok");
+    expect_end_alone(&answers(&polling, None), &["42/quiet,[\"message-back\",1]", "41/quiet,"]);
 }
 
 fn a_close_frame_ends_the_socket(target: &Target) {

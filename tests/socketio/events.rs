@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::client::{Client, Target};
+use super::client::{Client, Packet, Target};
 use super::{Case, cases};
 
 pub(super) const CASES: &[Case] = cases![
@@ -32,7 +32,9 @@ pub(super) const CASES: &[Case] = cases![
         lists_are_of_one_socket,
         a_list_is_emptied_when_it_is_read,
         an_event_goes_to_its_sender_alone,
-        many_arguments_come_back;
+        many_arguments_come_back,
+        halves_of_characters_come_back,
+        what_is_due_for_a_socket_that_is_gone_harms_nobody;
     Load, EITHER:
         a_volatile_event_is_dropped_when_no_get_waits;
 ];
@@ -256,6 +258,36 @@ fn an_event_goes_to_its_sender_alone(target: &Target) {
     for other in &mut others {
         other.expect_nothing();
     }
+}
+
+/// JavaScript's text may have them, and its JSON escapes them.
+fn halves_of_characters_come_back(target: &Target) {
+    let mut client = Client::connect(target);
+    client.send_raw(&[Packet::text(r#"42["message","\ud83d",{"\udE00":1}]"#)]);
+    let packet = client.next_packet();
+    let Packet::Text(text) = packet else { panic!("{packet:?}") };
+    let expected = r#"42["message-back","\ud83d",{"\ude00":1}]"#;
+    assert_eq!(text.to_lowercase(), expected);
+}
+
+fn what_is_due_for_a_socket_that_is_gone_harms_nobody(target: &Target) {
+    let mut observer = Client::connect(target);
+    let (mut client, sid) = Client::connect_to(target, "/");
+    for event in [
+        json!(["emit-later", 100, 1]),
+        json!(["volatile-later", 100, 1]),
+        json!(["ask", 100, 1]),
+        json!(["join", "a"]),
+    ] {
+        client.emit(&event);
+    }
+    // A GET that has its answer is not cancelled.
+    client.expect_echo();
+    client.cut();
+    super::client::await_end(&mut observer, &sid);
+    observer.call(&json!(["emit-later", 300, 2]));
+    observer.expect("42", json!(["later-event", 2]));
+    observer.expect_nothing();
 }
 
 fn many_arguments_come_back(target: &Target) {

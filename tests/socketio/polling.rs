@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::client::{
     Client, HttpConnection, Packet, Polling, Request, Session, Target, Transport, decode_payload,
+    placeholder,
 };
 use super::{Case, cases};
 
@@ -13,6 +14,7 @@ pub(super) const CASES: &[Case] = cases![
         several_packets_come_in_one_post,
         more_than_sixteen_packets_come_in_one_post,
         a_get_brings_at_most_sixteen_packets,
+        attachments_count_as_packets_of_a_get,
         a_waiting_get_is_answered_with_the_next_packet,
         what_no_get_waits_for_is_kept_in_order,
         a_get_has_the_type_of_plain_text,
@@ -36,6 +38,8 @@ pub(super) const CASES: &[Case] = cases![
         a_flood_arrives_whole_and_in_order,
         a_closed_session_is_unknown,
         events_of_a_slow_reader_are_kept,
+        a_connection_is_closed_when_the_client_wants_it,
+        a_cancelled_post_harms_no_other_session,
 ];
 
 /// A client in the namespace that emits nothing.
@@ -92,6 +96,37 @@ fn a_get_brings_at_most_sixteen_packets(target: &Target) {
         assert!(arrived <= 16, "{arrived}");
         count += arrived;
     }
+}
+
+fn attachments_count_as_packets_of_a_get(target: &Target) {
+    let (polling, _client) = quiet(target);
+    let placeholders: Vec<_> = (0..10).map(placeholder).collect();
+    let event = format!("4510-/quiet,{}", json!(["message", placeholders]));
+    let body = [&event, &["bAQID"; 10].join("\x1e")[..]].join("\x1e");
+    for _ in 0..4 {
+        assert_eq!(polling.post(&body).text(), "ok");
+    }
+    let mut count = 0;
+    while count < 44 {
+        let arrived = decode_payload(polling.get().text()).len();
+        assert!(arrived <= 16, "{arrived}");
+        count += arrived;
+    }
+}
+
+fn a_connection_is_closed_when_the_client_wants_it(target: &Target) {
+    let mut connection = HttpConnection::open(target.address);
+    let request = Request { headers: "Connection: close\r\n", ..Request::GET };
+    let response = connection.exchange("/socket.io/?EIO=4&transport=polling", request);
+    assert_eq!(response.status, 200);
+    assert!(connection.try_response().is_none());
+}
+
+fn a_cancelled_post_harms_no_other_session(target: &Target) {
+    let (polling, _client) = quiet(target);
+    let (_, mut other) = quiet(target);
+    drop(polling.begin_post("42/quiet,[\"message\",1]"));
+    other.expect_echo_in("/quiet");
 }
 
 fn a_waiting_get_is_answered_with_the_next_packet(target: &Target) {

@@ -31,10 +31,12 @@ pub(super) const CASES: &[Case] = cases![
         a_new_socket_begins_without_rooms,
         events_of_one_sender_keep_their_order,
         events_for_a_client_that_does_not_fetch_are_kept,
-        events_to_all_members_have_one_order;
+        events_to_all_members_have_one_order,
+        wrong_arguments_harm_nobody;
     Load, EITHER:
         both_transports_are_members,
-        a_room_has_many_members;
+        a_room_has_many_members,
+        a_member_that_does_not_read_harms_nobody;
 ];
 
 fn clients<const COUNT: usize>(target: &Target) -> [Client; COUNT] {
@@ -339,5 +341,47 @@ fn a_room_has_many_members(target: &Target) {
     sender.expect_nothing();
     for member in &mut members {
         member.expect("42", json!(["room-event", "x", 1]));
+    }
+}
+
+fn a_member_that_does_not_read_harms_nobody(target: &Target) {
+    use super::client::Transport::{Polling, WebSocket};
+    let mut members = [Polling, WebSocket].map(|way| Client::connect(&target.with(way)));
+    let _deaf = [Polling, WebSocket].map(|way| Client::connect(&target.with(way)));
+    let mut sender = Client::connect(target);
+    let text = "x".repeat(20_000);
+    for round in 0..20 {
+        for number in 0..20 {
+            sender.emit(&json!(["broadcast", round, number, text]));
+        }
+        sender.expect_echo();
+        for member in &mut members {
+            for number in 0..20 {
+                member.expect("42", json!(["broadcast-event", round, number, text]));
+            }
+        }
+    }
+}
+
+fn wrong_arguments_harm_nobody(target: &Target) {
+    for event in [
+        json!(["join"]),
+        json!(["join", null]),
+        json!(["leave", {}]),
+        json!(["to-room"]),
+        json!(["to-rooms", null, 1]),
+        json!(["to-rooms", [1, {}], 1]),
+        json!(["flood", "x"]),
+        json!(["flood", -1]),
+        json!(["ask"]),
+        json!(["ask", -5]),
+        json!(["volatile-later"]),
+        json!(["emit-later", "x"]),
+        json!(["collect"]),
+        json!(["disconnect-me", []]),
+    ] {
+        let mut client = Client::connect(target);
+        client.emit(&event);
+        target.expect_alive();
     }
 }

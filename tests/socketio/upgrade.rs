@@ -24,6 +24,7 @@ pub(super) const CASES: &[Case] = cases![
         requests_after_the_upgrade_are_refused,
         a_second_web_socket_after_the_upgrade_is_closed,
         a_second_web_socket_during_the_upgrade_is_closed,
+        a_second_web_socket_before_the_probe_is_closed,
         a_web_socket_for_a_session_that_began_as_one_is_closed,
         a_web_socket_that_ends_before_the_probe_leaves_the_session,
         a_web_socket_that_ends_after_the_probe_leaves_the_session,
@@ -190,6 +191,16 @@ fn a_second_web_socket_during_the_upgrade_is_closed(target: &Target) {
     let polling = joined(target);
     let mut socket = probe(target, &polling);
     expect_refused(target, &polling.sid);
+    socket.send_text("5");
+    expect_echo(&mut socket);
+}
+
+fn a_second_web_socket_before_the_probe_is_closed(target: &Target) {
+    let polling = joined(target);
+    let mut socket = WebSocket::for_session(target, &polling.sid);
+    expect_refused(target, &polling.sid);
+    socket.send_text("2probe");
+    socket.expect_text("3probe");
     socket.send_text("5");
     expect_echo(&mut socket);
 }

@@ -1,7 +1,7 @@
 //! Real clients against `serve echo`: they get their messages back, and both ends succeed. Also a
 //! browser with the examples `chat` and `resume` and with server-sent events, nginx and tinyproxy
 //! as proxies, Prometheus' parser, curl with static files, and uploads and long responses with
-//! curl, Node and aiohttp.
+//! curl, Node and aiohttp. Clients of Socket.IO talk to the example `socketio`.
 //!
 //! A client that is not installed is skipped, with a note on standard error. If `CI` is set in the
 //! environment, that is a failure. `prepare` installs all of them.
@@ -36,6 +36,8 @@ mod program;
 mod prometheus;
 #[cfg(test)]
 mod resume;
+#[cfg(all(test, feature = "socketio"))]
+mod socket_io;
 #[cfg(test)]
 mod streams;
 #[cfg(test)]

@@ -212,6 +212,12 @@ impl Client {
         self.take(|message| message.header == text || message.header == binary).data
     }
 
+    /// The next packet as it is on the wire.
+    #[track_caller]
+    pub(super) fn next_packet(&mut self) -> Packet {
+        self.session.next().expect("a packet instead of the end of the session")
+    }
+
     /// The next message; `None` once the session is closed.
     #[track_caller]
     pub(super) fn next(&mut self) -> Option<Message> {

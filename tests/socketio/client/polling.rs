@@ -115,8 +115,8 @@ impl Polling {
 
     /// Takes what has arrived, and ends the GET that waits.
     pub(super) fn cancel(&mut self) {
-        self.wait_in_advance();
         self.arrived.clear();
+        self.wait_in_advance();
         self.waiting = None;
     }
 }
