@@ -20,6 +20,14 @@ pub(super) enum Awaited {
     Payload,
 }
 
+/// What was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Input {
+    Bytes(usize),
+    Nothing,
+    End,
+}
+
 #[derive(Debug)]
 pub(super) struct Link {
     stream: TcpStream,
@@ -59,12 +67,14 @@ impl Link {
         self.unsent.flush(&mut self.stream).map(drop).map_err(text)
     }
 
-    /// Reads what is there. Returns how much, 0 if nothing is.
-    pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, String> {
+    /// Reads what is there.
+    pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<Input, String> {
         match self.stream.read(buffer) {
-            Ok(0) => Err("the server closed the connection".to_owned()),
-            Ok(len) => Ok(len),
-            Err(error) if would_block(&error) || error.kind() == ErrorKind::NotConnected => Ok(0),
+            Ok(0) => Ok(Input::End),
+            Ok(len) => Ok(Input::Bytes(len)),
+            Err(error) if would_block(&error) || error.kind() == ErrorKind::NotConnected => {
+                Ok(Input::Nothing)
+            }
             Err(error) => Err(text(error)),
         }
     }

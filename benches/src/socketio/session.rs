@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 
 use mio::{Registry, Token};
 
-use super::link::{Awaited, Link};
+use super::link::{Awaited, Input, Link};
 use super::wire::{self, SEPARATOR};
 use crate::freshness::frame;
 use crate::load::Target;
@@ -37,7 +37,7 @@ pub(super) trait Receiver {
 
 /// The server of a session.
 #[derive(Debug)]
-pub(super) struct Server {
+pub(super) struct Endpoint {
     pub(super) address: SocketAddr,
     pub(super) target: Target,
     pub(super) way: Way,
@@ -46,7 +46,7 @@ pub(super) struct Server {
 /// What a session needs to connect.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Network<'a> {
-    pub(super) server: &'a Server,
+    pub(super) endpoint: &'a Endpoint,
     pub(super) registry: &'a Registry,
 }
 
@@ -87,7 +87,7 @@ pub(super) fn place(token: Token) -> (usize, Side) {
 
 impl Session {
     pub(super) fn dial(index: usize, network: Network<'_>) -> Result<Self, String> {
-        let Server { address, target, way } = network.server;
+        let Endpoint { address, target, way } = network.endpoint;
         let mut main = Link::dial(*address, Token(2 * index), network.registry)?;
         let (state, path) = match way {
             Way::WebSocket => (State::Requested, wire::websocket_path()),
@@ -122,10 +122,16 @@ impl Session {
         loop {
             let Some(link) = self.link(side) else { return Ok(()) };
             link.flush()?;
-            let len = link.read(buffer)?;
-            if len == 0 {
-                return Ok(());
-            }
+            let len = match link.read(buffer)? {
+                Input::Bytes(len) => len,
+                Input::Nothing => return Ok(()),
+                Input::End if side == Side::Posts && link.awaited == Awaited::Nothing => {
+                    // Servers close connections without requests after a few seconds.
+                    self.posts = None;
+                    return Ok(());
+                }
+                Input::End => return Err("the server closed the connection".to_owned()),
+            };
             self.take_behind_input(side, &buffer[..len], receiver)?;
             self.go_on(network)?;
             if len < buffer.len() {
@@ -271,7 +277,7 @@ impl Session {
         if self.way != Way::Polling {
             return Ok(());
         }
-        let target = &network.server.target;
+        let target = &network.endpoint.target;
         let is_free = self.main.awaited == Awaited::Nothing;
         if !self.has_joined() && is_free && !self.waiting.is_empty() {
             let request = wire::post(target, &self.path, &self.waiting);
@@ -288,7 +294,7 @@ impl Session {
     }
 
     fn post(&mut self, network: Network<'_>) -> Result<(), String> {
-        let Server { address, target, .. } = network.server;
+        let Endpoint { address, target, .. } = network.endpoint;
         let posts = match &mut self.posts {
             Some(posts) => posts,
             none => none.insert(Link::dial(*address, Token(2 * self.index + 1), network.registry)?),
