@@ -75,7 +75,7 @@ impl SocketIoReport {
             header: Header::new(settings(args, measured.cpus)),
             targets: measured.results.iter().zip(&scenarios).flat_map(targets).collect(),
             scenarios,
-            notes: measured.results.iter().flat_map(failures).chain(noise.clone()).collect(),
+            notes: measured.results.iter().flat_map(remarks).chain(noise.clone()).collect(),
             servers: Contestant::all(args).into_iter().map(Contestant::name).collect(),
             doubts: Doubts {
                 single_round: args.rounds() == 1,
@@ -167,16 +167,16 @@ impl ScenarioReport {
     }
 }
 
-/// The failures of sessions in storms.
-fn failures(results: &Results) -> Vec<String> {
-    let mut failures = Vec::new();
+/// What was remarkable in storms.
+fn remarks(results: &Results) -> Vec<String> {
+    let mut remarks = Vec::new();
     for (contestant, samples) in &results.servers {
         let (id, name) = (results.scenario.id, contestant.name());
-        for failure in samples.iter().filter_map(|sample| sample.failure.as_ref()) {
-            failures.push(format!("{id}, {name}: {failure}"));
+        for remark in samples.iter().flat_map(|sample| &sample.remarks) {
+            remarks.push(format!("{id}, {name}: {remark}"));
         }
     }
-    failures
+    remarks
 }
 
 fn title(scenario: &Scenario, sessions: usize) -> String {

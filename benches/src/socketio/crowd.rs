@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use mio::{Events, Poll};
 
-use super::session::{Endpoint, Network, Receiver, Session, Way, place, unexpected};
+use super::session::{Endpoint, Network, Ready, Receiver, Session, Way, place, unexpected};
 use crate::error::Error;
 use crate::load::Target;
 use crate::machine;
@@ -131,6 +131,11 @@ impl Crowd {
         self.failed += 1;
     }
 
+    /// How many requests were sent again on other connections.
+    pub(super) fn repeated(&self) -> u32 {
+        self.sessions.iter().flatten().map(Session::repeated).sum()
+    }
+
     /// Fails if a session has.
     pub(super) fn check(&self) -> Result<(), Error> {
         if self.failed == 0 { Ok(()) } else { Err(Error::Events(self.reason.clone())) }
@@ -170,7 +175,8 @@ impl Crowd {
             let network = Network { endpoint: &self.endpoint, registry: self.poll.registry() };
             let Some(session) = &mut self.sessions[index] else { continue };
             let had_joined = session.has_joined();
-            match session.advance(side, network, &mut self.buffer, receiver) {
+            let ready = Ready { side, has_ended: event.is_read_closed() || event.is_error() };
+            match session.advance(ready, network, &mut self.buffer, receiver) {
                 Ok(()) => self.joined += usize::from(session.has_joined() && !had_joined),
                 Err(reason) => {
                     self.joined += usize::from(session.has_joined() && !had_joined);

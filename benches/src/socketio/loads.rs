@@ -40,13 +40,13 @@ pub(super) struct Load<'a> {
 #[derive(Clone, Debug)]
 pub(crate) struct Sample {
     pub(crate) figures: Vec<(Figure, f64)>,
-    /// Why sessions failed, if some did.
-    pub(crate) failure: Option<String>,
+    /// What was remarkable.
+    pub(crate) remarks: Vec<String>,
 }
 
 impl From<Vec<(Figure, f64)>> for Sample {
     fn from(figures: Vec<(Figure, f64)>) -> Self {
-        Self { figures, failure: None }
+        Self { figures, remarks: Vec::new() }
     }
 }
 
@@ -102,8 +102,11 @@ impl Load<'_> {
             (Figure::Rate, joined as f64 / time.as_secs_f64()),
             (Figure::Cpu, used.as_nanos() as f64 / joined.max(1) as f64),
         ];
-        let failure = crowd.check().err().map(|error| error.to_string());
-        Ok(Sample { figures, failure })
+        let mut remarks: Vec<_> = crowd.check().err().iter().map(Error::to_string).collect();
+        if crowd.repeated() > 0 {
+            remarks.push(format!("{} requests were sent again", crowd.repeated()));
+        }
+        Ok(Sample { figures, remarks })
     }
 
     fn cpu(&self) -> Result<Duration, Error> {
