@@ -7,9 +7,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use eventwire::socketio::{
-    Ack, Arguments, ArgumentsError, AskId, Binary, DisconnectReason, Event, IntoArguments,
-    JoinRefused, JoinRequest, NoAnswer, Recovery, Socket, SocketId, SocketIo, SocketIoConfig,
-    SocketIoHandler, Written,
+    Ack, Arguments, ArgumentsError, AskId, Audience, Binary, DisconnectReason, Event, Handshake,
+    IntoArguments, JoinRefused, JoinRequest, NoAnswer, Recovery, Socket, SocketId, SocketIo,
+    SocketIoConfig, SocketIoHandler, Transport, Written,
 };
 use eventwire::{Config, Context, Cors, EventLoop, Routes, ServerConfig};
 use serde::{Deserialize, Serialize};
@@ -23,8 +23,8 @@ const ENDED_MAX: usize = 100;
 #[serde(untagged)]
 enum Any {
     Bytes(Binary),
-    Array(Vec<Any>),
-    Object(BTreeMap<String, Any>),
+    Array(Vec<Self>),
+    Object(BTreeMap<String, Self>),
     Plain(Value),
 }
 
@@ -95,8 +95,7 @@ impl SocketIoHandler<App> for Handler {
             }
             "to-rooms" => {
                 let rooms: Vec<String> = arguments.get(0).unwrap_or_default();
-                let audience =
-                    rooms.into_iter().fold(socket.broadcast(), |audience, room| audience.to(room));
+                let audience = rooms.into_iter().fold(socket.broadcast(), Audience::to);
                 audience.emit(socket, "rooms-event", arguments.skip(1));
             }
             "broadcast" => drop(socket.broadcast().emit(socket, "broadcast-event", arguments)),
@@ -211,7 +210,7 @@ fn report(socket: &mut Socket<'_>, event: Parts<'_>, app: &mut App) {
             acknowledge(socket, ack, (collected,));
         }
         "rooms" => {
-            let mut rooms: Vec<String> = socket.rooms().iter().map(|it| it.to_string()).collect();
+            let mut rooms: Vec<String> = socket.rooms().iter().map(ToString::to_string).collect();
             rooms.sort_unstable();
             acknowledge(socket, ack, (rooms,));
         }
@@ -232,9 +231,9 @@ fn report(socket: &mut Socket<'_>, event: Parts<'_>, app: &mut App) {
 fn request_info(socket: &Socket<'_>) -> Value {
     let handshake = socket.handshake();
     let handshake = handshake.as_deref();
-    let headers: BTreeMap<_, _> = handshake.into_iter().flat_map(|it| it.headers()).collect();
-    let query: BTreeMap<_, _> = handshake.into_iter().flat_map(|it| it.query()).collect();
-    let address = handshake.and_then(|it| it.address()).map(|address| address.ip().to_string());
+    let headers: BTreeMap<_, _> = handshake.into_iter().flat_map(Handshake::headers).collect();
+    let query: BTreeMap<_, _> = handshake.into_iter().flat_map(Handshake::query).collect();
+    let address = handshake.and_then(Handshake::address).map(|address| address.ip().to_string());
     json!({
         "sid": socket.id().to_string(),
         "headers": headers,
@@ -242,16 +241,19 @@ fn request_info(socket: &Socket<'_>) -> Value {
         "address": address,
         "auth": socket.auth::<Value>().unwrap_or_else(|| json!({})),
         "recovered": socket.recovered(),
-        "transport": socket.transport().map(|transport| transport.name()),
+        "transport": socket.transport().map(Transport::name),
     })
 }
+
+/// The most bytes that wait for one client: several of the longest messages.
+const WAITING_MAX: usize = 32 * 1024 * 1024;
 
 /// The settings of a profile. `None` if there is no such profile.
 fn config(profile: &str) -> Option<SocketIoConfig> {
     let config = SocketIoConfig::default()
         .namespaces(["/", "/custom", "/quiet", "/refuse"])
-        .max_sessions(1_000_000)
-        .cors(Cors::any());
+        .max_queued(WAITING_MAX)
+        .cors(Cors::any().allow_headers(["Content-Type"]).ok()?);
     let client = config.clone().max_payload(3_000_000);
     match profile {
         "protocol" => Some(
@@ -278,7 +280,7 @@ fn serve(port: u16, config: SocketIoConfig) -> Result<(), eventwire::Error> {
             }
         },
     );
-    let mut event_loop = EventLoop::new(Config::default())?;
+    let mut event_loop = EventLoop::new(Config::default().outbox(64 * 1024, WAITING_MAX))?;
     event_loop.listen(("127.0.0.1", port), ServerConfig::default(), routes)?;
     event_loop.run(&mut App::default())?;
     Ok(())

@@ -24,6 +24,7 @@ macro_rules! targets {
 targets! {
     connection: bodies::connection::run,
     differential: differential::run,
+    engine_io_payload: bodies::engine_io_payload::run,
     event_loop: bodies::event_loop::run,
     extensions: bodies::extensions::run,
     frame_client: bodies::frames::client,
@@ -34,6 +35,7 @@ targets! {
     pair: bodies::pair::run,
     queues: bodies::queues::run,
     routes: bodies::routes::run,
+    socket_io_packet: bodies::socket_io_packet::run,
     topics: bodies::topics::run,
     url: bodies::url::run,
 }

@@ -196,6 +196,12 @@ impl Connection<'_> {
         self.context.core.sockets.registry.send_capacity(self.id.0).is_waiting()
     }
 
+    /// Whether the connection is gone, or about to be: its id refers to nothing then.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.context.core.sockets.get(self.id.0).is_none_or(|socket| socket.is_dead())
+    }
+
     /// Whether messages can be sent to the connection.
     #[must_use]
     pub fn is_open(&self) -> bool {

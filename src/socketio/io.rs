@@ -5,10 +5,10 @@ use std::fmt;
 use std::rc::Rc;
 
 use super::arguments::IntoArguments;
+use super::asks::Ack;
 use super::audience::Audience;
 use super::config::SocketIoConfig;
 use super::emitted::Emitted;
-use super::handler::Ack;
 use super::hub::{Hub, SharedHub};
 use super::ids::SocketId;
 use super::socket::{Socket, acknowledge};
@@ -55,11 +55,12 @@ impl SocketIo {
         Audience::new(Rc::clone(&self.hub), namespace.into(), None)
     }
 
-    /// A client by its id. `None` if it is gone.
+    /// A client by its id. `None` if it is gone. One that lost its connection and may still recover
+    /// is not [connected](Socket::is_connected); events for it are kept.
     #[must_use]
     pub fn socket<'a>(&'a self, cx: &'a mut Context<'_>, id: SocketId) -> Option<Socket<'a>> {
         let key = *self.hub.borrow().by_id.get(&id)?;
-        Socket::new(cx.reborrow(), &self.hub, key).filter(Socket::is_connected)
+        Socket::new(cx.reborrow(), &self.hub, key)
     }
 
     /// Acknowledges an event of a client.

@@ -14,6 +14,8 @@ type Body = fn(&[u8]);
 /// The targets that need nothing but the library, by name.
 const TARGETS: &[(&str, Body)] = &[
     ("connection", bodies::connection::run),
+    #[cfg(feature = "socketio")]
+    ("engine_io_payload", bodies::engine_io_payload::run),
     ("event_loop", bodies::event_loop::run),
     #[cfg(feature = "deflate")]
     ("extensions", bodies::extensions::run),
@@ -26,15 +28,24 @@ const TARGETS: &[(&str, Body)] = &[
     ("pair", bodies::pair::run),
     ("queues", bodies::queues::run),
     ("routes", bodies::routes::run),
+    #[cfg(feature = "socketio")]
+    ("socket_io_packet", bodies::socket_io_packet::run),
     ("topics", bodies::topics::run),
     ("url", bodies::url::run),
 ];
 
 /// Those that need more, and so run in the tests of the fuzz crate, or with a feature.
-#[cfg(feature = "deflate")]
-const OTHERS: &[&str] = &["differential"];
-#[cfg(not(feature = "deflate"))]
-const OTHERS: &[&str] = &["differential", "extensions", "inflate"];
+const OTHERS: &[&str] = &[
+    "differential",
+    #[cfg(not(feature = "deflate"))]
+    "extensions",
+    #[cfg(not(feature = "deflate"))]
+    "inflate",
+    #[cfg(not(feature = "socketio"))]
+    "engine_io_payload",
+    #[cfg(not(feature = "socketio"))]
+    "socket_io_packet",
+];
 
 /// Inputs made for each target.
 const INPUTS: usize = 2_000;
@@ -115,6 +126,12 @@ fn connection() {
     check("connection");
 }
 
+#[cfg(feature = "socketio")]
+#[test]
+fn engine_io_payload() {
+    check("engine_io_payload");
+}
+
 #[test]
 fn event_loop() {
     check("event_loop");
@@ -165,6 +182,12 @@ fn queues() {
 #[test]
 fn routes() {
     check("routes");
+}
+
+#[cfg(feature = "socketio")]
+#[test]
+fn socket_io_packet() {
+    check("socket_io_packet");
 }
 
 #[test]

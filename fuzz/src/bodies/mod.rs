@@ -2,6 +2,8 @@
 
 pub(crate) mod connection;
 pub(crate) mod endpoint;
+#[cfg(feature = "socketio")]
+pub(crate) mod engine_io_payload;
 pub(crate) mod event_loop;
 #[cfg(feature = "deflate")]
 pub(crate) mod extensions;
@@ -13,5 +15,7 @@ pub(crate) mod input;
 pub(crate) mod pair;
 pub(crate) mod queues;
 pub(crate) mod routes;
+#[cfg(feature = "socketio")]
+pub(crate) mod socket_io_packet;
 pub(crate) mod topics;
 pub(crate) mod url;

@@ -117,6 +117,12 @@ impl<S, R: Reactor> Answering<'_, S, R> {
         match found.expected_body(&request, endpoint.limits.body()) {
             Ok(None) => {}
             Ok(Some(body)) => {
+                if let Found::Handler(handler) = found {
+                    if let Err(response) = self.ask_for_body(handler.index, &request) {
+                        return self.respond(&RequestFacts::of_page(&request), &response);
+                    }
+                }
+                let core = &mut self.event_loop.core;
                 return core.sockets.responses().receive_body(self.conn, head, body);
             }
             Err(error) => return self.refuse_request(error.into(), is_head),
@@ -157,6 +163,23 @@ impl<S, R: Reactor> Answering<'_, S, R> {
         if let Some(socket) = self.event_loop.core.sockets.get_mut(self.conn) {
             socket.peer = address.into();
         }
+    }
+
+    /// Asks the handler of the request's path whether it wants the body.
+    fn ask_for_body(
+        &mut self,
+        handler: usize,
+        request: &HttpRequest<'_>,
+    ) -> Result<(), HttpResponse> {
+        let Self { event_loop, conn, state } = self;
+        let Some((any_handler, calls, context)) = event_loop.lend(handler) else {
+            return Ok(());
+        };
+        let mut connection = Connection::new(context, ConnectionId(*conn));
+        let asked = calls.call(HandlerCall::Body, &mut connection, |conn| {
+            any_handler.http().map_or(Ok(()), |handler| handler.on_body(conn, request, state))
+        });
+        asked.unwrap_or_else(|_| Err(HttpResponse::new(500)))
     }
 
     /// Calls the handler of the request's path, and answers or waits for the answer.

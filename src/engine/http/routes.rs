@@ -112,6 +112,21 @@ pub trait HttpHandler<S> {
         None
     }
 
+    /// A request with a body has begun, and its head is fine. The default receives the body, and
+    /// then [`on_request`](Self::on_request) is called.
+    ///
+    /// # Errors
+    ///
+    /// The response to a request whose body is not wanted. The connection ends with it.
+    fn on_body(
+        &mut self,
+        conn: &mut Connection<'_>,
+        request: &HttpRequest<'_>,
+        state: &mut S,
+    ) -> Result<(), HttpResponse> {
+        Ok(())
+    }
+
     /// The client has left before a request had its answer, which the handler was to give
     /// [later](crate::Later).
     fn on_abandoned(&mut self, conn: &mut Connection<'_>, request: RequestId, state: &mut S) {}

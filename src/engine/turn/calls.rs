@@ -21,6 +21,8 @@ pub enum HandlerCall {
     Upgrade,
     /// [`HttpHandler::on_request`](crate::HttpHandler::on_request).
     Request,
+    /// [`HttpHandler::on_body`](crate::HttpHandler::on_body).
+    Body,
     /// [`HttpHandler::on_abandoned`](crate::HttpHandler::on_abandoned).
     Abandoned,
     /// [`WebSocketHandler::on_response`](crate::WebSocketHandler::on_response).

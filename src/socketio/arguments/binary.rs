@@ -4,6 +4,7 @@ use std::fmt;
 use bytes::Bytes;
 use serde::de::{Error, IgnoredAny, MapAccess, SeqAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
 
 use super::placeholders::{MARK, NUMBER};
 
@@ -51,7 +52,7 @@ impl<'de> Deserialize<'de> for Binary {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         if ATTACHMENTS.with_borrow(Option::is_some) {
             // A placeholder is an object, which JSON does not take for bytes.
-            deserializer.deserialize_any(BinaryVisitor)
+            deserializer.deserialize_any(PlaceholderVisitor)
         } else {
             deserializer.deserialize_byte_buf(BinaryVisitor)
         }
@@ -82,20 +83,33 @@ impl<'de> Visitor<'de> for BinaryVisitor {
         }
         Ok(Binary(bytes.into()))
     }
+}
+
+/// Reads a placeholder, and nothing else.
+struct PlaceholderVisitor;
+
+impl<'de> Visitor<'de> for PlaceholderVisitor {
+    type Value = Binary;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an attachment")
+    }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Binary, A::Error> {
         let mut is_placeholder = false;
         let mut number = None;
         while let Some(key) = entries.next_key::<String>()? {
             match &*key {
-                MARK => is_placeholder = entries.next_value()?,
-                NUMBER => number = Some(entries.next_value()?),
+                // Of other types, too: of two equal keys the later one counts.
+                MARK => is_placeholder = entries.next_value::<Value>()? == true,
+                NUMBER => number = entries.next_value::<Value>()?.as_u64(),
                 _ => drop(entries.next_value::<IgnoredAny>()?),
             }
         }
         let number = number.filter(|_| is_placeholder);
         let number = number.ok_or_else(|| Error::invalid_type(Unexpected::Map, &self))?;
-        attachment(number).ok_or_else(|| Error::custom("a placeholder names no attachment"))
+        let attachment = usize::try_from(number).ok().and_then(attachment);
+        attachment.ok_or_else(|| Error::custom("a placeholder names no attachment"))
     }
 }
 
@@ -140,14 +154,15 @@ mod tests {
             (r#"{"_placeholder":true,"num":0}"#, "a"),
             (r#"{"num":1,"more":[{}],"_placeholder":true}"#, "b"),
             (r#"{"_placeholder":true,"num":0,"num":1}"#, "b"),
+            (r#"{"_placeholder":[],"num":"","num":1,"_placeholder":true}"#, "b"),
             (r#"{"\u005fplaceholder":true,"num":1}"#, "b"),
-            ("[97]", "a"),
         ] {
             assert_eq!(read(json, &attachments).unwrap(), Binary(bytes(expected)), "{json}");
         }
         for json in [
             "{}",
             "null",
+            "[97]",
             "[256]",
             r#""a""#,
             r#"{"num":0}"#,
