@@ -42,7 +42,7 @@ fn people_with_the_stock_client_talk_and_miss_nothing() {
     // Each reads the other's messages. Markup is shown as text.
     browser.type_into(&ada, "#line", "hello <b>ben</b>: well?");
     browser.wait_for(&ben, "#log", |text| text.ends_with("ada: hello <b>ben</b>: well?"));
-    browser.wait_for(&ben, "#typing", |text| text.is_empty());
+    browser.wait_for(&ben, "#typing", str::is_empty);
     browser.evaluate(&ben, "document.querySelector('#line').dispatchEvent(new Event('input'))");
     browser.wait_for(&ada, "#typing", |text| text == "ben is typing");
     browser.type_into(&ben, "#line", "yes");
