@@ -97,7 +97,7 @@ impl Chat {
             return Err("a text has up to 1000 bytes");
         }
         // The sender gets it, too, so that everybody sees the same order.
-        socket.everyone().to(&room).emit(socket, "said", (&name, &text));
+        socket.everyone().to(&room).emit("said", (&name, &text), socket);
         let said = &mut rooms.entry(room).or_default().said;
         said.push_back(Said { name, text });
         if said.len() > KEPT_MAX {
@@ -108,7 +108,7 @@ impl Chat {
 
     fn typing(socket: &mut Socket<'_>) -> Done {
         let (room, name) = room_of(socket).zip(name_of(socket)).ok_or("join a room first")?;
-        socket.to(room).volatile().emit(socket, "typing", (name,));
+        socket.to(room).volatile().emit("typing", (name,), socket);
         Ok(json!({}))
     }
 }
@@ -117,7 +117,7 @@ impl Room {
     /// Sends everybody in the room the names of those who are there.
     fn announce(&self, socket: &mut Socket<'_>, name: &str) {
         let names: Vec<&str> = self.people.values().map(String::as_str).collect();
-        socket.everyone().to(name).emit(socket, "people", (names,));
+        socket.everyone().to(name).emit("people", (names,), socket);
     }
 }
 

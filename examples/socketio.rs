@@ -90,16 +90,16 @@ impl SocketIoHandler<App> for Handler {
             "message-with-ack" => acknowledge(socket, ack, arguments),
             "to-room" => {
                 if let Ok(room) = arguments.get::<String>(0) {
-                    socket.to(room).emit(socket, "room-event", arguments);
+                    socket.to(room).emit("room-event", arguments, socket);
                 }
             }
             "to-rooms" => {
                 let rooms: Vec<String> = arguments.get(0).unwrap_or_default();
-                let audience = rooms.into_iter().fold(socket.broadcast(), Audience::to);
-                audience.emit(socket, "rooms-event", arguments.skip(1));
+                let audience = rooms.into_iter().fold(socket.others(), Audience::to);
+                audience.emit("rooms-event", arguments.skip(1), socket);
             }
-            "broadcast" => drop(socket.broadcast().emit(socket, "broadcast-event", arguments)),
-            "all" => drop(socket.everyone().emit(socket, "all-event", arguments)),
+            "broadcast" => drop(socket.others().emit("broadcast-event", arguments, socket)),
+            "all" => drop(socket.everyone().emit("all-event", arguments, socket)),
             "join" | "leave" => {
                 if let Ok(room) = arguments.get::<String>(0) {
                     match name {
@@ -230,7 +230,7 @@ fn report(socket: &mut Socket<'_>, event: Parts<'_>, app: &mut App) {
 /// What the server knows of a client.
 fn request_info(socket: &Socket<'_>) -> Value {
     let handshake = socket.handshake();
-    let handshake = handshake.as_deref();
+    let handshake = handshake.as_ref();
     let headers: BTreeMap<_, _> = handshake.into_iter().flat_map(Handshake::headers).collect();
     let query: BTreeMap<_, _> = handshake.into_iter().flat_map(Handshake::query).collect();
     let address = handshake.and_then(Handshake::address).map(|address| address.ip().to_string());
@@ -272,7 +272,7 @@ fn serve(port: u16, config: SocketIoConfig) -> Result<(), eventwire::Error> {
     let io = SocketIo::new(config);
     let routes = Routes::new().socket_io("/socket.io/", io.clone(), Handler).on(
         move |cx: &mut Context<'_>, later: &Later, _| {
-            if let Some(mut socket) = io.socket(cx, later.socket) {
+            if let Some(mut socket) = io.socket(later.socket, cx) {
                 match later.is_volatile {
                     true => socket.emit_volatile("volatile-event", (&later.value,)),
                     false => socket.emit("later-event", (&later.value,)),

@@ -4,8 +4,8 @@ use std::fmt;
 
 use crate::slots::Key;
 
-/// The right to acknowledge one event, once. Dropping it sends nothing.
-#[derive(Debug)]
+/// The right to acknowledge one event. Dropping it sends nothing.
+#[derive(Clone, Debug)]
 #[must_use = "the client waits for the acknowledgement"]
 pub struct Ack {
     pub(super) socket: Key,

@@ -12,7 +12,7 @@ use crate::slots::Key;
 
 /// Sockets of one namespace: all of them, or the members of rooms, without some. Made by
 /// [`SocketIo::of`](super::SocketIo::of), [`Socket::to`](super::Socket::to) and
-/// [`Socket::broadcast`](super::Socket::broadcast).
+/// [`Socket::others`](super::Socket::others).
 ///
 /// A room is named by a text. Each socket is also in the room that is named by its
 /// [id](super::Socket::id). A room exists while it has members. Its topic is
@@ -28,7 +28,7 @@ use crate::slots::Key;
 /// use eventwire::socketio::SocketIo;
 ///
 /// fn announce(io: &SocketIo, cx: &mut Context<'_>) {
-///     io.of("/").to("lobby").to("hall").except("muted").emit(cx, "news", ("open", 1));
+///     io.of("/").to("lobby").to("hall").except("muted").emit("news", ("open", 1), cx);
 /// }
 /// ```
 #[derive(Clone)]
@@ -68,7 +68,7 @@ impl Audience {
     }
 
     /// Sends an event. `arguments` are a tuple.
-    pub fn emit(&self, cx: &mut Context<'_>, name: &str, arguments: impl IntoArguments) -> Emitted {
+    pub fn emit(&self, name: &str, arguments: impl IntoArguments, cx: &mut Context<'_>) -> Emitted {
         match written(name, &arguments) {
             Ok(arguments) => self.emit_written(cx, name, &arguments),
             Err(error) => Emitted::Invalid(error),
@@ -92,14 +92,14 @@ impl Audience {
     }
 
     /// Adds all of the sockets to a room.
-    pub fn join(&self, cx: &mut Context<'_>, room: &str) {
+    pub fn join(&self, room: &str, cx: &mut Context<'_>) {
         self.for_each(cx, |hub, cx, socket| {
             Rooms(hub).join(cx, socket, room);
         });
     }
 
     /// Removes all of the sockets from a room.
-    pub fn leave(&self, cx: &mut Context<'_>, room: &str) {
+    pub fn leave(&self, room: &str, cx: &mut Context<'_>) {
         self.for_each(cx, |hub, cx, socket| {
             Rooms(hub).leave(cx, socket, room);
         });

@@ -32,11 +32,9 @@ use crate::Context;
 ///     fn on_event(&mut self, socket: &mut Socket<'_>, event: Event<'_>, _: &mut ()) {
 ///         if event.name == "say" {
 ///             if let Ok((text,)) = event.arguments.read::<(String,)>() {
-///                 socket.broadcast().emit(socket, "said", (text,));
+///                 socket.others().emit("said", (text,), socket);
 ///             }
-///             if let Some(ack) = event.ack {
-///                 socket.acknowledge(ack, ("ok",));
-///             }
+///             socket.acknowledge(event.ack, ("ok",));
 ///         }
 ///     }
 /// }

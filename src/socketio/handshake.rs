@@ -2,22 +2,26 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
 
 use crate::{HttpRequest, UpgradeRequest};
 
-/// The request that opened a client's session: its headers, its query, and where it came from.
-pub struct Handshake {
-    address: Option<SocketAddr>,
-    /// Names and values of the headers, then of the query, one after the other: each pair is four
-    /// bytes of lengths and its texts. One piece of memory, because most are never read.
-    pairs: Box<[u8]>,
-    /// How many bytes of the pairs are headers.
-    headers_len: u32,
-}
+/// The request that opened a client's session: its headers, its query, and where it came from. Its
+/// clones share their memory.
+#[derive(Clone)]
+pub struct Handshake(
+    /// The length of the headers in four bytes, the client's address, or nothing, behind its length
+    /// in one byte, and names and values of the headers and of the query: each is its length in two
+    /// bytes and its text. One piece of memory, because most are never read.
+    Rc<[u8]>,
+);
 
 /// The longest name or value that is kept.
 const TEXT_BYTES_MAX: usize = u16::MAX as usize;
+
+/// The bytes of a length.
+const LEN_BYTES: usize = size_of::<u32>();
 
 impl Handshake {
     pub(super) fn of_request(request: &HttpRequest<'_>, address: Option<SocketAddr>) -> Self {
@@ -33,18 +37,43 @@ impl Handshake {
         headers: impl Iterator<Item = (&'a str, &'a [u8])>,
         query: impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)>,
     ) -> Self {
-        let mut pairs = Vec::new();
+        let mut bytes = vec![0; LEN_BYTES];
+        write_address(address, &mut bytes);
+        let begin = bytes.len();
         for (name, value) in headers {
-            push(&mut pairs, &name.to_ascii_lowercase(), &String::from_utf8_lossy(value));
+            let at = bytes.len();
+            push(&mut bytes, name, &String::from_utf8_lossy(value));
+            // Names are ASCII, and lengths of them stay the same.
+            let name = bytes.get_mut(at + 2..at + 2 + name.len());
+            name.into_iter().for_each(<[u8]>::make_ascii_lowercase);
         }
-        let headers_len = u32::try_from(pairs.len()).unwrap_or(u32::MAX);
-        query.for_each(|(name, value)| push(&mut pairs, &name, &value));
-        Self { address, pairs: pairs.into(), headers_len }
+        // A head is far shorter than this can say.
+        let len = u32::try_from(bytes.len() - begin).unwrap_or(u32::MAX);
+        bytes[..LEN_BYTES].copy_from_slice(&len.to_be_bytes());
+        query.for_each(|(name, value)| push(&mut bytes, &name, &value));
+        Self(bytes.into())
+    }
+
+    /// The address, the headers and the query, as they are written.
+    fn parts(&self) -> (&[u8], &[u8], &[u8]) {
+        let empty = (&[][..], &[][..], &[][..]);
+        let Some((len, rest)) = self.0.split_first_chunk::<LEN_BYTES>() else {
+            return empty;
+        };
+        let Some((address_len, rest)) = rest.split_first() else {
+            return empty;
+        };
+        let Some((address, pairs)) = rest.split_at_checked(usize::from(*address_len)) else {
+            return empty;
+        };
+        let headers_len = pairs.len().min(u32::from_be_bytes(*len) as usize);
+        let (headers, query) = pairs.split_at(headers_len);
+        (address, headers, query)
     }
 
     /// The headers in order: names in lower case, and values.
     pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
-        Pairs(&self.pairs[..self.headers_len as usize])
+        Pairs(self.parts().1)
     }
 
     /// The value of the first header with this name, which is in lower case.
@@ -55,7 +84,7 @@ impl Handshake {
 
     /// The names and values of the query, decoded, in order.
     pub fn query(&self) -> impl Iterator<Item = (&str, &str)> {
-        Pairs(&self.pairs[self.headers_len as usize..])
+        Pairs(self.parts().2)
     }
 
     /// The first value of the query with this name, decoded.
@@ -66,15 +95,36 @@ impl Handshake {
 
     /// The client's address. `None` for a Unix socket.
     #[must_use]
-    pub const fn address(&self) -> Option<SocketAddr> {
-        self.address
+    pub fn address(&self) -> Option<SocketAddr> {
+        let (address, port) = self.parts().0.split_last_chunk::<2>()?;
+        let ip = match (<[u8; 4]>::try_from(address), <[u8; 16]>::try_from(address)) {
+            (Ok(ip), _) => IpAddr::from(ip),
+            (_, Ok(ip)) => IpAddr::from(ip),
+            _ => return None,
+        };
+        Some(SocketAddr::new(ip, u16::from_be_bytes(*port)))
     }
 }
 
 impl fmt::Debug for Handshake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Handshake").field("address", &self.address).finish_non_exhaustive()
+        f.debug_struct("Handshake").field("address", &self.address()).finish_non_exhaustive()
     }
+}
+
+/// Appends the length of an address, its bytes and its port.
+fn write_address(address: Option<SocketAddr>, out: &mut Vec<u8>) {
+    let Some(address) = address else {
+        return out.push(0);
+    };
+    let start = out.len();
+    out.push(0);
+    match address.ip() {
+        IpAddr::V4(ip) => out.extend_from_slice(&ip.octets()),
+        IpAddr::V6(ip) => out.extend_from_slice(&ip.octets()),
+    }
+    out.extend_from_slice(&address.port().to_be_bytes());
+    out[start] = (out.len() - start - 1) as u8;
 }
 
 fn push(pairs: &mut Vec<u8>, name: &str, value: &str) {
@@ -123,5 +173,12 @@ mod tests {
         assert!(handshake.query().eq([("EIO", "4"), ("a", " b"), ("a", "c")]));
         assert_eq!((handshake.param("a"), handshake.header("host")), (Some(" b"), Some("here")));
         assert_eq!((handshake.param("b"), handshake.header("b")), (None, None));
+        assert_eq!(handshake.address(), None);
+        for address in ["127.0.0.1:80", "[2001:db8::7]:65535"] {
+            let address = Some(address.parse().unwrap());
+            let handshake = Handshake::of_request(&request, address);
+            assert_eq!((handshake.address(), handshake.header("host")), (address, Some("here")));
+            assert_eq!(handshake.query().count(), 3);
+        }
     }
 }

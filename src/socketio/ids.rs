@@ -1,10 +1,13 @@
 //! Ids that clients see: of sockets, and of sessions.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::Context;
 
@@ -104,6 +107,21 @@ impl FromStr for SocketId {
     }
 }
 
+/// As a text.
+impl Serialize for SocketId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// From a text.
+impl<'de> Deserialize<'de> for SocketId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(D::Error::custom)
+    }
+}
+
 impl fmt::Display for InvalidSocketId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a socket's id has 24 characters of base64")
@@ -161,6 +179,9 @@ mod tests {
             let text = id.to_string();
             assert_eq!((text.len(), text.parse()), (24, Ok(id)));
             assert_eq!(id.place(), u16::from_be_bytes([byte; 2]));
+            let json = serde_json::to_string(&id).unwrap();
+            assert_eq!(json, format!("\"{text}\""));
+            assert_eq!(serde_json::from_str::<SocketId>(&json).unwrap(), id);
         }
         for text in [
             "",

@@ -32,7 +32,7 @@ use crate::Context;
 /// let mut event_loop = EventLoop::new(Config::default())?;
 /// event_loop.listen("127.0.0.1:0", ServerConfig::default(), routes)?;
 /// event_loop.on(move |cx, price: &Price, _| {
-///     io.of("/").emit(cx, "price", (price.0,));
+///     io.of("/").emit("price", (price.0,), cx);
 /// });
 /// # event_loop.turn(Some(std::time::Duration::ZERO), &mut ())?;
 /// # Ok::<(), eventwire::Error>(())
@@ -58,19 +58,36 @@ impl SocketIo {
     /// A client by its id. `None` if it is gone. One that lost its connection and may still recover
     /// is not [connected](Socket::is_connected); events for it are kept.
     #[must_use]
-    pub fn socket<'a>(&'a self, cx: &'a mut Context<'_>, id: SocketId) -> Option<Socket<'a>> {
+    pub fn socket<'a>(&'a self, id: SocketId, cx: &'a mut Context<'_>) -> Option<Socket<'a>> {
         let key = *self.hub.borrow().by_id.get(&id)?;
         Socket::new(cx.reborrow(), &self.hub, key)
     }
 
-    /// Acknowledges an event of a client.
+    /// Acknowledges an event of a client, as
+    /// [`Socket::acknowledge`](super::Socket::acknowledge).
     pub fn acknowledge(
         &self,
-        cx: &mut Context<'_>,
-        ack: Ack,
+        ack: impl Into<Option<Ack>>,
         arguments: impl IntoArguments,
+        cx: &mut Context<'_>,
     ) -> Emitted {
-        acknowledge(&self.hub, cx, ack, &arguments)
+        acknowledge(&self.hub, cx, ack.into(), &arguments)
+    }
+
+    /// The [place](SocketIoConfig::place) in the id of a session, which a request has as `sid`, or of
+    /// a socket: which loop or machine gave it. For whoever passes requests on. `None` if it is no
+    /// id.
+    ///
+    /// ```
+    /// use eventwire::socketio::SocketIo;
+    ///
+    /// assert_eq!(SocketIo::place_of("AAcQIDBAUGBwgJCgsMDQ4PEA"), Some(7));
+    /// assert_eq!(SocketIo::place_of("7"), None);
+    /// ```
+    #[must_use]
+    pub fn place_of(id: &str) -> Option<u16> {
+        // Both kinds of ids have one form.
+        id.parse().ok().map(SocketId::place)
     }
 
     /// What the server has and has counted.

@@ -42,8 +42,10 @@ impl DisconnectReason {
         }
     }
 
-    /// Whether the client may recover.
-    pub(super) const fn is_recoverable(self) -> bool {
+    /// Whether the client may recover, if the server lets clients
+    /// [recover](super::SocketIoConfig::recovery): it has not left, and was not disconnected.
+    #[must_use]
+    pub const fn is_recoverable(self) -> bool {
         !matches!(self, Self::ClientLeft | Self::Disconnected)
     }
 }

@@ -41,6 +41,15 @@ pub(super) struct AwaySocket<'a> {
     pub(super) changes: RoomChanges<'a>,
     /// Before this offset there were changes that are not known.
     pub(super) floor: u64,
+    /// What its client sent to be let in, or nothing.
+    pub(super) auth: &'a str,
+}
+
+impl<'a> AwaySocket<'a> {
+    /// What its client sent to be let in.
+    pub(super) fn auth(&self) -> Option<&'a str> {
+        Some(self.auth).filter(|auth| !auth.is_empty())
+    }
 }
 
 /// Rooms that a socket has entered and left, one after the other: the offset of the newest event
@@ -157,6 +166,7 @@ impl<'a> Record<'a> {
                 write_long(away.rooms.0, out);
                 write_long(away.changes.0, out);
                 out.extend_from_slice(&away.floor.to_be_bytes());
+                write_name(away.auth, out);
             }
             Self::Back(id) => {
                 out.push(BACK);
@@ -184,6 +194,7 @@ impl<'a> Record<'a> {
                 rooms: Names(reader.long()?),
                 changes: RoomChanges(reader.long()?),
                 floor: u64::from_be_bytes(reader.array()?),
+                auth: reader.name()?,
             }),
             BACK => Self::Back(SocketId::from_bytes(id)),
             _ => return None,
@@ -289,7 +300,7 @@ mod tests {
             let written = write_changes([("a", since, true), ("", 0, false)].into_iter());
             let changes = RoomChanges(&written);
             prop_assert!(changes.iter().eq([("a", since, true), ("", 0, false)]));
-            let away = AwaySocket { id: id(1), secret, since, rooms, changes, floor: 7 };
+            let away = AwaySocket { id: id(1), secret, since, rooms, changes, floor: 7, auth: "{}" };
             for record in [Record::Away(away), Record::Back(id(4))] {
                 let mut out = Vec::new();
                 record.write(&mut out);

@@ -115,20 +115,28 @@ impl Socket<'_> {
         asked.ok_or(AskError::TooMany)
     }
 
-    /// Acknowledges an event, of this client or of another one.
-    pub fn acknowledge(&mut self, ack: Ack, arguments: impl IntoArguments) -> Emitted {
-        acknowledge(self.hub, &mut self.context, ack, &arguments)
+    /// Acknowledges an event, of this client or of another one: [`Event::ack`]. If no client waits
+    /// for that, nothing is sent. Of several acknowledgements of one event the client takes the
+    /// first.
+    ///
+    /// [`Event::ack`]: super::Event::ack
+    pub fn acknowledge(
+        &mut self,
+        ack: impl Into<Option<Ack>>,
+        arguments: impl IntoArguments,
+    ) -> Emitted {
+        acknowledge(self.hub, &mut self.context, ack.into(), &arguments)
     }
 
     /// The members of a room of this namespace, without this client. Further rooms can be added.
     #[must_use]
     pub fn to(&self, room: impl Into<String>) -> Audience {
-        self.broadcast().to(room)
+        self.others().to(room)
     }
 
     /// All of this namespace, without this client.
     #[must_use]
-    pub fn broadcast(&self) -> Audience {
+    pub fn others(&self) -> Audience {
         Audience::new(Rc::clone(self.hub), self.namespace(), Some(self.key))
     }
 
@@ -156,6 +164,12 @@ impl Socket<'_> {
         self.entry(|entry| entry.rooms.clone()).unwrap_or_default()
     }
 
+    /// Whether this client is in a room.
+    #[must_use]
+    pub fn is_in(&self, room: &str) -> bool {
+        self.entry(|entry| entry.rooms.iter().any(|held| **held == *room)).unwrap_or_default()
+    }
+
     /// Disconnects this client from the namespace. Its connection, and its other namespaces, stay.
     pub fn disconnect(&mut self) {
         self.act(|hub, cx, socket| Members(hub).disconnect(cx, socket));
@@ -181,10 +195,10 @@ impl Socket<'_> {
 
     /// The request that opened the client's session. `None` once the client is gone.
     #[must_use]
-    pub fn handshake(&self) -> Option<Rc<Handshake>> {
+    pub fn handshake(&self) -> Option<Handshake> {
         let hub = self.hub.borrow();
         let session = hub.sessions.get(hub.sockets.get(self.key)?.session?)?;
-        Some(Rc::clone(&session.handshake))
+        Some(session.handshake.clone())
     }
 
     /// What the client sent to be let in, its `auth`, as JSON. `None` if it sent nothing.
@@ -250,10 +264,12 @@ impl std::error::Error for AskError {}
 pub(super) fn acknowledge(
     hub: &SharedHub,
     cx: &mut Context<'_>,
-    ack: Ack,
+    ack: Option<Ack>,
     arguments: &impl IntoArguments,
 ) -> Emitted {
-    let Ack { socket, id } = ack;
+    let Some(Ack { socket, id }) = ack else {
+        return Emitted::Gone;
+    };
     match Written::of(arguments) {
         Ok(arguments) => {
             Emits(&mut hub.borrow_mut()).acknowledge(cx, socket, id, &arguments).into()

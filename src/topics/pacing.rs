@@ -76,6 +76,10 @@ impl Conflation<'_> {
             has_gap: false,
             policy_after: None,
         });
+        if member.subscriptions.is_empty() {
+            // Many connections have one subscription alone.
+            member.subscriptions.reserve_exact(1);
+        }
         member.subscriptions.push(Subscription { topic: key, position });
         if position == 0 {
             self.changes.add(topics, key, false);

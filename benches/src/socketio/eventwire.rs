@@ -38,7 +38,7 @@ mod server {
             let Event { name, arguments, ack, .. } = event;
             match (name, ack) {
                 ("message-with-ack", Some(ack)) => drop(socket.acknowledge(ack, arguments)),
-                ("all", _) => drop(socket.everyone().emit(socket, "all-event", arguments)),
+                ("all", _) => drop(socket.everyone().emit("all-event", arguments, socket)),
                 _ => {}
             }
         }

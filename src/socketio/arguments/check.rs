@@ -79,20 +79,26 @@ pub fn connect(data: &str) -> Result<Option<&str>, InvalidPacket> {
 }
 
 fn check_json(json: &str) -> Result<(), InvalidPacket> {
+    // Most data has fewer brackets than it may be deep, which is cheaper to see.
+    let opening = json.bytes().filter(|byte| matches!(byte, b'[' | b'{')).count();
+    if opening > MAX_DEPTH && is_too_deep(json) {
+        return Err(InvalidPacket::TooDeep);
+    }
+    // This neither recurses nor converts anything.
+    let checked = serde_json::from_str::<IgnoredAny>(json);
+    checked.map(drop).map_err(|_| InvalidPacket::InvalidJson)
+}
+
+fn is_too_deep(json: &str) -> bool {
     let mut depth = 0_usize;
-    for token in Tokens::new(json) {
+    Tokens::new(json).any(|token| {
         match token {
             Token::ArrayStart | Token::ObjectStart => depth += 1,
             Token::ArrayEnd | Token::ObjectEnd => depth = depth.saturating_sub(1),
             _ => {}
         }
-        if depth > MAX_DEPTH {
-            return Err(InvalidPacket::TooDeep);
-        }
-    }
-    // This neither recurses nor converts anything.
-    let checked = serde_json::from_str::<IgnoredAny>(json);
-    checked.map(drop).map_err(|_| InvalidPacket::InvalidJson)
+        depth > MAX_DEPTH
+    })
 }
 
 fn event_name(element: &str) -> Result<Cow<'_, str>, InvalidPacket> {

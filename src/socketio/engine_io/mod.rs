@@ -5,6 +5,7 @@ mod handshake;
 mod packet;
 mod payload;
 mod session;
+mod waiting;
 mod wire;
 
 pub use handshake::{Query, RequestError, Settings, Transport};

@@ -1,18 +1,14 @@
 //! The state machine of a session: its transport, the upgrade, heartbeats, and what waits for
 //! polls.
 
-use std::collections::VecDeque;
 use std::mem;
 use std::rc::Rc;
 
 use bytes::Bytes;
 
 use super::packet::Packet;
-use super::payload::Payload;
+use super::waiting::Waiting;
 use super::wire::{Outgoing, Wire};
-
-/// The most packets in the response to a poll. Python's client drops a response with more.
-const POLL_PACKETS_MAX: usize = 16;
 
 /// What a poll gets that must end without a message.
 const NOOP: Bytes = Bytes::from_static(b"6");
@@ -34,20 +30,23 @@ const NOOP: Bytes = Bytes::from_static(b"6");
 pub struct Session<P, S> {
     state: State<P, S>,
     heart: Heart,
-    queue: VecDeque<Queued>,
-    queued_bytes: usize,
 }
 
 #[derive(Debug)]
 enum State<P, S> {
-    Polling {
-        poll: Option<P>,
-        upgrade: Upgrade<S>,
-    },
+    /// Apart, because it takes more memory than an idle session on a WebSocket may.
+    Polling(Box<Polling<P, S>>),
     WebSocket(S),
-    /// The next poll gets what is queued, and the end.
-    Closing,
+    /// The next polls get what waits, and the end.
+    Closing(Box<Waiting>),
     Closed,
+}
+
+#[derive(Debug)]
+struct Polling<P, S> {
+    poll: Option<P>,
+    upgrade: Upgrade<S>,
+    waiting: Waiting,
 }
 
 #[derive(Debug)]
@@ -65,13 +64,6 @@ enum Heart {
     Resting,
     /// A ping was sent, and the pong has to come within the timeout.
     Pinged,
-}
-
-/// What waits for a poll.
-#[derive(Debug)]
-enum Queued {
-    Ping,
-    Message(Rc<Outgoing>),
 }
 
 /// What became of a packet that arrived.
@@ -127,8 +119,9 @@ pub enum Lost {
 impl<P: Copy + PartialEq, S: Copy + PartialEq> Session<P, S> {
     /// A session that begins with polling.
     #[must_use]
-    pub const fn polling() -> Self {
-        Self::new(State::Polling { poll: None, upgrade: Upgrade::None })
+    pub fn polling() -> Self {
+        let polling = Polling { poll: None, upgrade: Upgrade::None, waiting: Waiting::default() };
+        Self::new(State::Polling(Box::new(polling)))
     }
 
     /// A session that begins on a WebSocket.
@@ -138,7 +131,7 @@ impl<P: Copy + PartialEq, S: Copy + PartialEq> Session<P, S> {
     }
 
     const fn new(state: State<P, S>) -> Self {
-        Self { state, heart: Heart::Resting, queue: VecDeque::new(), queued_bytes: 0 }
+        Self { state, heart: Heart::Resting }
     }
 
     /// The WebSocket that the session is on.
@@ -154,7 +147,7 @@ impl<P: Copy + PartialEq, S: Copy + PartialEq> Session<P, S> {
     /// Whether messages can be sent.
     #[must_use]
     pub const fn is_open(&self) -> bool {
-        matches!(self.state, State::Polling { .. } | State::WebSocket(_))
+        matches!(self.state, State::Polling(_) | State::WebSocket(_))
     }
 
     /// Whether nothing of the session is left.
@@ -166,13 +159,19 @@ impl<P: Copy + PartialEq, S: Copy + PartialEq> Session<P, S> {
     /// Whether a message would leave at once by polling: a poll waits, and nothing is queued.
     #[must_use]
     pub fn has_idle_poll(&self) -> bool {
-        matches!(self.state, State::Polling { poll: Some(_), .. }) && self.queue.is_empty()
+        match &self.state {
+            State::Polling(polling) => polling.poll.is_some() && polling.waiting.is_empty(),
+            _ => false,
+        }
     }
 
     /// How many bytes of messages wait for polls.
     #[must_use]
-    pub const fn queued_bytes(&self) -> usize {
-        self.queued_bytes
+    pub fn queued_bytes(&self) -> usize {
+        match &self.state {
+            State::Polling(polling) => polling.waiting.bytes(),
+            _ => 0,
+        }
     }
 
     /// A `GET` request asks for packets.
@@ -182,24 +181,22 @@ impl<P: Copy + PartialEq, S: Copy + PartialEq> Session<P, S> {
     /// If the request is refused, and gets no answer here.
     pub fn poll(&mut self, poll: P, wire: &mut impl Wire<P, S>) -> Result<(), Refused> {
         match &mut self.state {
-            State::Polling { poll: Some(_), .. } => {
+            State::Polling(polling) if polling.poll.is_some() => {
                 self.close(wire);
                 Err(Refused::Overlapping)
             }
-            State::Polling { poll: waiting, upgrade } => {
-                let is_probed = matches!(upgrade, Upgrade::Probed(_));
-                *waiting = Some(poll);
-                if is_probed && self.queue.is_empty() {
-                    self.release_poll(wire);
+            State::Polling(polling) => {
+                polling.poll = Some(poll);
+                match polling.upgrade {
+                    Upgrade::Probed(_) => polling.release(wire),
+                    Upgrade::None | Upgrade::Open(_) => polling.flush(wire),
                 }
-                self.flush(wire);
                 Ok(())
             }
             State::WebSocket(_) => Err(Refused::OtherTransport),
-            State::Closing => {
-                let last = self.take_payload(true);
-                wire.answer(poll, last);
-                if self.queue.is_empty() {
+            State::Closing(waiting) => {
+                wire.answer(poll, waiting.take_payload(true));
+                if waiting.is_empty() {
                     self.state = State::Closed;
                 }
                 Ok(())
@@ -212,8 +209,8 @@ impl<P: Copy + PartialEq, S: Copy + PartialEq> Session<P, S> {
     /// that.
     pub fn poll_lost(&mut self, lost: P, wire: &mut impl Wire<P, S>) -> bool {
         match &mut self.state {
-            State::Polling { poll, .. } if *poll == Some(lost) => {
-                *poll = None;
+            State::Polling(polling) if polling.poll == Some(lost) => {
+                polling.poll = None;
                 self.abort(wire);
                 true
             }
@@ -228,9 +225,9 @@ impl<P: Copy + PartialEq, S: Copy + PartialEq> Session<P, S> {
     /// If the request is refused.
     pub const fn check_post(&self) -> Result<(), Refused> {
         match self.state {
-            State::Polling { .. } => Ok(()),
+            State::Polling(_) => Ok(()),
             State::WebSocket(_) => Err(Refused::OtherTransport),
-            State::Closing | State::Closed => Err(Refused::Unknown),
+            State::Closing(_) | State::Closed => Err(Refused::Unknown),
         }
     }
 
@@ -257,8 +254,8 @@ impl<P: Copy + PartialEq, S: Copy + PartialEq> Session<P, S> {
     /// WebSocket is to be closed: the session has one, or has ended.
     pub fn socket_opened(&mut self, socket: S) -> bool {
         match &mut self.state {
-            State::Polling { upgrade: upgrade @ Upgrade::None, .. } => {
-                *upgrade = Upgrade::Open(socket);
+            State::Polling(polling) if matches!(polling.upgrade, Upgrade::None) => {
+                polling.upgrade = Upgrade::Open(socket);
                 true
             }
             _ => false,
@@ -273,21 +270,21 @@ impl<P: Copy + PartialEq, S: Copy + PartialEq> Session<P, S> {
         packet: Option<Packet<'_>>,
         wire: &mut impl Wire<P, S>,
     ) -> Received<'static> {
-        let State::Polling { upgrade, .. } = &mut self.state else {
+        let State::Polling(polling) = &mut self.state else {
             wire.close(socket);
             return Received::Nothing;
         };
         match packet {
             Some(Packet::Ping(data @ "probe")) => {
-                *upgrade = Upgrade::Probed(socket);
+                polling.upgrade = Upgrade::Probed(socket);
                 wire.send(socket, &Packet::Pong(data));
-                self.release_poll(wire);
+                polling.release(wire);
                 Received::Nothing
             }
             Some(Packet::Upgrade) => {
-                self.release_poll(wire);
+                polling.release(wire);
+                mem::take(&mut polling.waiting).send(socket, wire);
                 self.state = State::WebSocket(socket);
-                self.send_queued(socket, wire);
                 Received::Upgraded
             }
             _ => {
@@ -300,16 +297,19 @@ impl<P: Copy + PartialEq, S: Copy + PartialEq> Session<P, S> {
     /// Whether an upgrade to this WebSocket is going on.
     #[must_use]
     pub fn is_upgrading_to(&self, socket: S) -> bool {
-        match self.state {
-            State::Polling { upgrade: Upgrade::Open(it) | Upgrade::Probed(it), .. } => it == socket,
-            _ => false,
+        let State::Polling(polling) = &self.state else {
+            return false;
+        };
+        match polling.upgrade {
+            Upgrade::Open(it) | Upgrade::Probed(it) => it == socket,
+            Upgrade::None => false,
         }
     }
 
     /// An upgrade that goes on has failed. The session goes on by polling.
     pub fn end_upgrade(&mut self, wire: &mut impl Wire<P, S>) {
-        if let State::Polling { upgrade, .. } = &mut self.state {
-            match mem::replace(upgrade, Upgrade::None) {
+        if let State::Polling(polling) = &mut self.state {
+            match mem::replace(&mut polling.upgrade, Upgrade::None) {
                 Upgrade::Open(socket) | Upgrade::Probed(socket) => wire.close(socket),
                 Upgrade::None => {}
             }
@@ -324,8 +324,8 @@ impl<P: Copy + PartialEq, S: Copy + PartialEq> Session<P, S> {
                 self.state = State::Closed;
                 Lost::Session
             }
-            State::Polling { upgrade, .. } if is_upgrading => {
-                *upgrade = Upgrade::None;
+            State::Polling(polling) if is_upgrading => {
+                polling.upgrade = Upgrade::None;
                 Lost::Upgrade
             }
             _ => Lost::Nothing,
@@ -335,27 +335,17 @@ impl<P: Copy + PartialEq, S: Copy + PartialEq> Session<P, S> {
     /// Sends a message. By polling it waits until [`flush`](Self::flush), so that several leave
     /// together.
     pub fn send(&mut self, message: Rc<Outgoing>, wire: &mut impl Wire<P, S>) {
-        match self.state {
-            State::WebSocket(socket) => wire.send_message(socket, &message),
-            State::Polling { .. } => {
-                self.queued_bytes += message.len();
-                self.queue.push_back(Queued::Message(message));
-            }
-            State::Closing | State::Closed => {}
+        match &mut self.state {
+            State::WebSocket(socket) => wire.send_message(*socket, &message),
+            State::Polling(polling) => polling.waiting.push(message),
+            State::Closing(_) | State::Closed => {}
         }
     }
 
     /// Answers the poll that waits, if something is queued.
     pub fn flush(&mut self, wire: &mut impl Wire<P, S>) {
-        let State::Polling { poll, .. } = &mut self.state else {
-            return;
-        };
-        if self.queue.is_empty() {
-            return;
-        }
-        if let Some(poll) = poll.take() {
-            let payload = self.take_payload(false);
-            wire.answer(poll, payload);
+        if let State::Polling(polling) = &mut self.state {
+            polling.flush(wire);
         }
     }
 
@@ -365,13 +355,13 @@ impl<P: Copy + PartialEq, S: Copy + PartialEq> Session<P, S> {
             return Beat::Missed;
         }
         self.heart = Heart::Pinged;
-        match self.state {
-            State::WebSocket(socket) => wire.send(socket, &Packet::Ping("")),
-            State::Polling { .. } => {
-                self.queue.push_back(Queued::Ping);
-                self.flush(wire);
+        match &mut self.state {
+            State::WebSocket(socket) => wire.send(*socket, &Packet::Ping("")),
+            State::Polling(polling) => {
+                polling.waiting.push_ping();
+                polling.flush(wire);
             }
-            State::Closing | State::Closed => {}
+            State::Closing(_) | State::Closed => {}
         }
         Beat::Pinged
     }
@@ -385,81 +375,56 @@ impl<P: Copy + PartialEq, S: Copy + PartialEq> Session<P, S> {
                 wire.close(*socket);
                 self.state = State::Closed;
             }
-            State::Polling { poll, .. } => {
-                let poll = poll.take();
-                self.state = State::Closing;
+            State::Polling(polling) => {
+                let poll = polling.poll.take();
+                self.state = State::Closing(Box::new(mem::take(&mut polling.waiting)));
                 if let Some(poll) = poll {
                     // A session that is closing refuses no poll.
                     let _ = self.poll(poll, wire);
                 }
             }
-            State::Closing | State::Closed => {}
+            State::Closing(_) | State::Closed => {}
         }
     }
 
     /// The client has closed the session. A poll that waits is answered with nothing.
     pub fn end(&mut self, wire: &mut impl Wire<P, S>) {
-        self.queue.clear();
-        self.release_poll(wire);
+        self.forget_waiting();
+        if let State::Polling(polling) = &mut self.state {
+            polling.release(wire);
+        }
         self.abort(wire);
     }
 
     /// Ends the session at once. A poll that waits gets the end.
     pub fn abort(&mut self, wire: &mut impl Wire<P, S>) {
-        self.queue.clear();
-        self.queued_bytes = 0;
+        self.forget_waiting();
         self.close(wire);
         self.state = State::Closed;
     }
 
-    /// Answers the poll that waits with what is queued, or nothing.
-    fn release_poll(&mut self, wire: &mut impl Wire<P, S>) {
+    fn forget_waiting(&mut self) {
+        if let State::Polling(polling) = &mut self.state {
+            polling.waiting = Waiting::default();
+        }
+    }
+}
+
+impl<P: Copy, S: Copy> Polling<P, S> {
+    /// Answers the poll that waits, if there is something for it.
+    fn flush(&mut self, wire: &mut impl Wire<P, S>) {
+        if !self.waiting.is_empty() {
+            if let Some(poll) = self.poll.take() {
+                wire.answer(poll, self.waiting.take_payload(false));
+            }
+        }
+    }
+
+    /// Answers the poll that waits with what there is, or nothing.
+    fn release(&mut self, wire: &mut impl Wire<P, S>) {
         self.flush(wire);
-        if let State::Polling { poll, .. } = &mut self.state {
-            if let Some(poll) = poll.take() {
-                wire.answer(poll, NOOP);
-            }
+        if let Some(poll) = self.poll.take() {
+            wire.answer(poll, NOOP);
         }
-    }
-
-    /// Sends what was queued for polls.
-    fn send_queued(&mut self, socket: S, wire: &mut impl Wire<P, S>) {
-        for queued in self.queue.drain(..) {
-            match queued {
-                Queued::Ping => wire.send(socket, &Packet::Ping("")),
-                Queued::Message(message) => wire.send_message(socket, &message),
-            }
-        }
-        self.queue = VecDeque::new();
-        self.queued_bytes = 0;
-    }
-
-    /// As much of what is queued as one response has. A message and its attachments stay together.
-    /// `ends`: the end of the session follows what is queued.
-    fn take_payload(&mut self, ends: bool) -> Bytes {
-        let (mut payload, mut packets) = (Payload::new(), 0);
-        while let Some(queued) = self.queue.front() {
-            packets += match queued {
-                Queued::Ping => 1,
-                Queued::Message(message) => 1 + message.attachments.len(),
-            };
-            if packets > POLL_PACKETS_MAX && !payload.is_empty() {
-                return payload.into_bytes();
-            }
-            match self.queue.pop_front() {
-                Some(Queued::Message(message)) => {
-                    self.queued_bytes -= message.len();
-                    payload.push(&Packet::Text(message.text.get(1..).unwrap_or_default()));
-                    for attachment in &message.attachments {
-                        payload.push(&Packet::Binary((&attachment[..]).into()));
-                    }
-                }
-                Some(Queued::Ping) | None => payload.push(&Packet::Ping("")),
-            }
-        }
-        if ends {
-            payload.push(&Packet::Close);
-        }
-        payload.into_bytes()
     }
 }

@@ -89,6 +89,14 @@ impl Deadlines {
         }
     }
 
+    /// Forgets the earliest deadlines of a kind, up to one that is wanted.
+    pub(in crate::socketio) fn forget(&mut self, kind: Kind, is_wanted: impl Fn(&Due) -> bool) {
+        let queue = &mut self.queues[kind as usize].due;
+        while queue.front().is_some_and(|(_, due)| !is_wanted(due)) {
+            queue.pop_front();
+        }
+    }
+
     /// The next deadline that has come.
     pub(in crate::socketio) fn next(&mut self, now: Instant) -> Option<Due> {
         let has_come = |queue: &&mut Queue| queue.due.front().is_some_and(|(at, _)| *at <= now);

@@ -28,7 +28,7 @@ impl Endings<'_> {
         };
         entry.flow = Flow::Ended(reason);
         let (rooms, asks) = (entry.rooms.clone(), std::mem::take(&mut entry.asks));
-        for (ask, timer) in asks {
+        for (ask, timer) in asks.map(|asks| *asks).into_iter().flatten() {
             cx.cancel_timer(timer);
             self.0.reports.push_back(Report::Unanswered(
                 socket,
@@ -59,12 +59,12 @@ impl Endings<'_> {
         let Flow::Ended(reason) = entry.flow else {
             return;
         };
-        match entry.secret.filter(|_| reason.is_recoverable()) {
-            Some(secret) => {
+        match entry.claim.as_deref_mut().filter(|_| reason.is_recoverable()) {
+            Some(claim) => {
                 entry.flow = Flow::Away;
-                entry.times_away = entry.times_away.wrapping_add(1);
-                let number = entry.times_away;
-                self.0.away.insert(secret, socket);
+                claim.times_away = claim.times_away.wrapping_add(1);
+                let number = claim.times_away;
+                self.0.away.insert(claim.secret, socket);
                 self.0.deadlines.begin(cx, Due { kind: Kind::Away, key: socket, number });
                 Records(self.0).remember_away(cx, socket);
             }
@@ -74,8 +74,9 @@ impl Endings<'_> {
 
     /// A socket that is away was not recovered in time.
     pub(in crate::socketio) fn expire_away(&mut self, cx: &mut Context<'_>, due: Due) {
+        let times = |entry: &SocketEntry| entry.claim.as_ref().map(|claim| claim.times_away);
         let is_over =
-            |entry: &SocketEntry| entry.flow == Flow::Away && entry.times_away == due.number;
+            |entry: &SocketEntry| entry.flow == Flow::Away && times(entry) == Some(due.number);
         if self.0.sockets.get(due.key).is_some_and(is_over) {
             self.forget_socket(cx, due.key);
         }
@@ -87,8 +88,8 @@ impl Endings<'_> {
             return;
         };
         self.0.by_id.remove(&entry.id);
-        if let Some(secret) = entry.secret {
-            self.0.away.remove(&secret);
+        if let Some(claim) = entry.claim {
+            self.0.away.remove(&claim.secret);
         }
         if let Some(namespace) = self.0.namespaces.get_mut(entry.namespace) {
             namespace.sockets -= 1;

@@ -18,16 +18,22 @@ pub(in crate::socketio) struct SocketEntry {
     pub(in crate::socketio) session: Option<Key>,
     pub(in crate::socketio) flow: Flow,
     pub(in crate::socketio) rooms: Vec<Rc<str>>,
-    /// What lets its client recover it.
-    pub(in crate::socketio) secret: Option<Secret>,
-    /// The offset of the newest event when it joined.
-    pub(in crate::socketio) since: u64,
-    /// The questions that are open, with the timers of their ends.
-    pub(in crate::socketio) asks: BTreeMap<u64, TimerId>,
+    /// What lets its client recover it. `None` if it cannot.
+    pub(in crate::socketio) claim: Option<Box<Claim>>,
+    /// The questions that are open, with the timers of their ends. `None` before the first.
+    pub(in crate::socketio) asks: Option<Box<BTreeMap<u64, TimerId>>>,
     /// What the client sent to be let in.
     pub(in crate::socketio) auth: Option<Rc<str>>,
     pub(in crate::socketio) is_recovered: bool,
-    /// The rooms that it has entered and left since it joined.
+}
+
+/// What lets a client recover its socket.
+#[derive(Debug)]
+pub(in crate::socketio) struct Claim {
+    pub(in crate::socketio) secret: Secret,
+    /// The offset of the newest event when the socket joined.
+    pub(in crate::socketio) since: u64,
+    /// The rooms that it has entered and left since then.
     pub(in crate::socketio) changes: Changes,
     /// Tells the deadline of one absence from those of others.
     pub(in crate::socketio) times_away: u32,
@@ -54,7 +60,7 @@ impl SocketEntry {
     /// Whether its client gets what is sent now, or will get it if it recovers.
     pub(in crate::socketio) const fn may_hear(&self) -> bool {
         match self.flow {
-            Flow::Ended(reason) => reason.is_recoverable() && self.secret.is_some(),
+            Flow::Ended(reason) => reason.is_recoverable() && self.claim.is_some(),
             Flow::Live | Flow::CatchingUp(_) | Flow::Away => true,
         }
     }

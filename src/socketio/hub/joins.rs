@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::changes::Changes;
 use super::deadlines::{Due, Kind};
-use super::entry::{Flow, SocketEntry};
+use super::entry::{Claim, Flow, SocketEntry};
 use super::namespace::{EventLog, Namespace, Room};
 use super::rooms::Rooms;
 use super::state::Hub;
@@ -37,13 +37,13 @@ impl Joins<'_> {
             session: Some(session),
             flow: Flow::Live,
             rooms: Vec::new(),
-            secret,
-            since: newest.map_or(0, Position::offset),
-            asks: BTreeMap::new(),
+            claim: secret.map(|secret| {
+                let since = newest.map_or(0, Position::offset);
+                Box::new(Claim { secret, since, changes: Changes::default(), times_away: 0 })
+            }),
+            asks: None,
             auth: auth.map(Rc::from),
             is_recovered: false,
-            times_away: 0,
-            changes: Changes::default(),
         });
         self.connect_socket(cx, socket, session);
         socket
@@ -67,6 +67,8 @@ impl Joins<'_> {
         session: Key,
     ) {
         if let Some(session) = self.0.sessions.get_mut(session) {
+            // Most sessions have one socket.
+            session.sockets.reserve_exact(1);
             session.sockets.push(socket);
             session.has_joined = true;
         }
@@ -121,12 +123,14 @@ impl Joins<'_> {
                         session: None,
                         flow: Flow::Away,
                         rooms: away.rooms.iter().map(Rc::from).collect(),
-                        secret: Some(away.secret),
-                        since: away.since,
-                        asks: BTreeMap::new(),
-                        times_away: 0,
-                        changes: changes_of(&away),
-                        auth: None,
+                        claim: Some(Box::new(Claim {
+                            secret: away.secret,
+                            since: away.since,
+                            changes: changes_of(&away),
+                            times_away: 0,
+                        })),
+                        asks: None,
+                        auth: away.auth().map(Rc::from),
                         is_recovered: false,
                     });
                     self.0.away.insert(away.secret, socket);
@@ -147,8 +151,8 @@ impl Joins<'_> {
         else {
             return;
         };
-        if let Some(secret) = entry.secret {
-            self.0.away.remove(&secret);
+        if let Some(claim) = entry.claim {
+            self.0.away.remove(&claim.secret);
         }
         if let Some(namespace) = self.0.namespaces.get_mut(entry.namespace) {
             namespace.sockets -= 1;

@@ -52,14 +52,15 @@ impl Members<'_> {
     ) -> Option<AskId> {
         let most = self.0.config.limits.asks;
         let entry = self.0.sockets.get(socket).filter(|entry| entry.is_connected())?;
-        if entry.asks.len() >= most {
+        if entry.asks.as_ref().map_or(0, |asks| asks.len()) >= most {
             return None;
         }
         let ask = self.0.last_ask + 1;
         let expired = Call::AskExpired(self.0.id(), socket, AskId(ask));
         let timer = cx.set_timer(timeout, expired).ok()?;
         self.0.last_ask = ask;
-        self.0.sockets.get_mut(socket)?.asks.insert(ask, timer);
+        let asks = &mut self.0.sockets.get_mut(socket)?.asks;
+        asks.get_or_insert_default().insert(ask, timer);
         Emits(self.0).emit_to(cx, socket, Emission { ask: Some(ask), ..emission });
         Some(AskId(ask))
     }
@@ -71,7 +72,8 @@ impl Members<'_> {
         socket: Key,
         ask: u64,
     ) -> bool {
-        let timer = self.0.sockets.get_mut(socket).and_then(|entry| entry.asks.remove(&ask));
+        let timer =
+            self.0.sockets.get_mut(socket).and_then(|entry| entry.asks.as_mut()?.remove(&ask));
         timer.is_some_and(|timer| {
             cx.cancel_timer(timer);
             true

@@ -26,7 +26,7 @@ pub(super) use entry::SocketEntry;
 pub(super) use joins::Joins;
 pub(super) use members::Members;
 pub(super) use outputs::response;
-pub(super) use recoveries::{Claim, Recoveries};
+pub(super) use recoveries::{Claimed, Recoveries};
 pub(super) use rooms::Rooms;
 pub(super) use session::{Opening, Partial, Session};
 pub(super) use sessions::Sessions;

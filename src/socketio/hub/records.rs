@@ -3,6 +3,7 @@
 use super::message::Message;
 use super::state::Hub;
 use crate::slots::Key;
+use crate::socketio::ids::SocketId;
 use crate::socketio::record::{
     AwaySocket, Names, Packet, Recipients, Record, RoomChanges, write_changes, write_names,
     write_packet,
@@ -33,33 +34,38 @@ impl Records<'_> {
         let Some(entry) = self.0.sockets.get(socket) else {
             return;
         };
-        let Some(secret) = entry.secret else {
+        let Some(claim) = entry.claim.as_deref() else {
             return;
         };
         let rooms = write_names(entry.rooms.iter().map(|room| &**room));
-        let changes = write_changes(entry.changes.iter());
+        let changes = write_changes(claim.changes.iter());
         let away = AwaySocket {
             id: entry.id,
-            secret,
-            since: entry.since,
+            secret: claim.secret,
+            since: claim.since,
             rooms: Names::of(&rooms),
             changes: RoomChanges::of(&changes),
-            floor: entry.changes.floor(),
+            floor: claim.changes.floor(),
+            auth: entry.auth.as_deref().unwrap_or_default(),
         };
-        self.remember_socket(cx, entry.namespace, &Record::Away(away));
+        let (namespace, record) = (entry.namespace, bytes_of(&Record::Away(away)));
+        self.append_if_durable(cx, namespace, &record);
     }
 
-    pub(in crate::socketio) fn remember_socket(
+    /// Remembers beyond the end of the program that a socket was recovered, if the namespace can.
+    pub(in crate::socketio) fn remember_back(
         &mut self,
         cx: &mut Context<'_>,
         namespace: Key,
-        record: &Record<'_>,
+        id: SocketId,
     ) {
+        self.append_if_durable(cx, namespace, &bytes_of(&Record::Back(id)));
+    }
+
+    fn append_if_durable(&mut self, cx: &mut Context<'_>, namespace: Key, record: &[u8]) {
         let events = self.0.namespaces.get(namespace).and_then(|namespace| namespace.events);
         if events.is_some_and(|events| events.is_durable) {
-            let mut bytes = Vec::new();
-            record.write(&mut bytes);
-            self.append(cx, namespace, &bytes);
+            self.append(cx, namespace, record);
         }
     }
 
@@ -74,4 +80,10 @@ impl Records<'_> {
             events.forget(cx);
         }
     }
+}
+
+fn bytes_of(record: &Record<'_>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    record.write(&mut bytes);
+    bytes
 }

@@ -27,7 +27,7 @@ const SLICE_BYTES: usize = 64 * 1024;
 
 /// What a client says of what it had before.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::socketio) struct Claim {
+pub(in crate::socketio) struct Claimed {
     pub(in crate::socketio) secret: Secret,
     /// The offset of the last event that it got, if it got one.
     pub(in crate::socketio) offset: Option<Position>,
@@ -44,26 +44,27 @@ impl Recoveries<'_> {
         cx: &mut Context<'_>,
         session: Key,
         namespace: Key,
-        claim: Claim,
+        claimed: Claimed,
     ) -> Option<Key> {
-        let socket = *self.0.away.get(&claim.secret)?;
+        let socket = *self.0.away.get(&claimed.secret)?;
         let entry = self.0.sockets.get(socket).filter(|entry| entry.namespace == namespace)?;
         let events = self.0.namespaces.get(namespace)?.events?;
-        let joined = Position::new(events.newest(cx)?.epoch(), entry.since);
+        let claim = entry.claim.as_deref()?;
+        let joined = Position::new(events.newest(cx)?.epoch(), claim.since);
         // What came before it had joined was not for it.
-        let behind = match claim.offset {
+        let behind = match claimed.offset {
             Some(offset) if offset.epoch() == joined.epoch() => {
                 Position::new(offset.epoch(), offset.offset().max(joined.offset()))
             }
             Some(offset) => offset,
             None => joined,
         };
-        let has_rooms = entry.changes.reach_back_to(behind.offset());
+        let has_rooms = claim.changes.reach_back_to(behind.offset());
         if !has_rooms || !events.has_all_behind(cx, behind) {
             Endings(self.0).forget_socket(cx, socket);
             return None;
         }
-        self.0.away.remove(&claim.secret);
+        self.0.away.remove(&claimed.secret);
         let id = entry.id;
         if let Some(entry) = self.0.sockets.get_mut(socket) {
             entry.session = Some(session);
@@ -77,7 +78,7 @@ impl Recoveries<'_> {
             Rooms(self.0).enter(cx, socket, Some(&room));
         }
         self.0.stats.recovered += 1;
-        Records(self.0).remember_socket(cx, namespace, &Record::Back(id));
+        Records(self.0).remember_back(cx, namespace, id);
         Some(socket)
     }
 

@@ -66,8 +66,11 @@ impl Rooms<'_> {
         let namespace = self.0.namespaces.get(entry.namespace);
         let events = namespace.and_then(|namespace| namespace.events);
         let newest = events.and_then(|events| cx.position(events.topic));
-        if let Some(newest) = newest.filter(|newest| newest.offset() > entry.since) {
-            entry.changes.push(Rc::clone(room), newest.offset(), entered);
+        let (Some(newest), Some(claim)) = (newest, entry.claim.as_deref_mut()) else {
+            return;
+        };
+        if newest.offset() > claim.since {
+            claim.changes.push(Rc::clone(room), newest.offset(), entered);
         }
     }
 

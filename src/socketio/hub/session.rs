@@ -1,7 +1,5 @@
 //! A client with its transport.
 
-use std::rc::Rc;
-
 use bytes::Bytes;
 
 use crate::slots::Key;
@@ -19,7 +17,7 @@ pub(in crate::socketio) struct Session {
     pub(in crate::socketio) secret: Secret,
     pub(in crate::socketio) engine: Engine,
     pub(in crate::socketio) sockets: Vec<Key>,
-    pub(in crate::socketio) handshake: Rc<Handshake>,
+    pub(in crate::socketio) handshake: Handshake,
     /// A packet whose attachments have not all arrived.
     pub(in crate::socketio) partial: Option<Box<Partial>>,
     /// Counts heartbeats, and tells the deadlines of one from those of others.

@@ -1,7 +1,5 @@
 //! Sessions: opened, closed, written to, moved to a WebSocket.
 
-use std::rc::Rc;
-
 use super::deadlines::{Due, Kind};
 use super::endings::Endings;
 use super::message::Message;
@@ -40,7 +38,7 @@ impl Sessions<'_> {
             secret,
             engine,
             sockets: Vec::new(),
-            handshake: Rc::new(handshake),
+            handshake,
             partial: None,
             beats: 0,
             upgrades: 0,
@@ -58,6 +56,10 @@ impl Sessions<'_> {
             None => self.note_unconfirmed(cx, key),
         }
         self.0.deadlines.begin(cx, Due { kind: Kind::Ping, key, number: 0 });
+        let sessions = &self.0.sessions;
+        let is_waiting =
+            |due: &Due| sessions.get(due.key).is_some_and(|session| !session.has_joined);
+        self.0.deadlines.forget(Kind::Connect, is_waiting);
         self.0.deadlines.begin(cx, Due { kind: Kind::Connect, key, number: 0 });
         Some(self.0.config.settings.open(&secret.to_string(), transport))
     }

@@ -204,7 +204,9 @@ impl Hub {
         };
         recipients.include(entry.id, |room| {
             let is_in = entry.rooms.iter().any(|held| **held == *room);
-            entry.changes.was_in(room, offset, is_in) || room.parse() == Ok(entry.id)
+            let changes = entry.claim.as_ref().map(|claim| &claim.changes);
+            changes.map_or(is_in, |changes| changes.was_in(room, offset, is_in))
+                || room.parse() == Ok(entry.id)
         })
     }
 

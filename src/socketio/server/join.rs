@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::Server;
 use crate::slots::Key;
 use crate::socketio::handler::{JoinRefused, JoinRequest, SocketIoHandler};
-use crate::socketio::hub::{Claim, Emits, Joins, Recoveries};
+use crate::socketio::hub::{Claimed, Emits, Joins, Recoveries};
 use crate::socketio::ids::Secret;
 use crate::socketio::packet::{Kind, Packet};
 use crate::{Context, Position};
@@ -63,7 +63,7 @@ impl<H> Server<H> {
         let found = self.hub(|hub| {
             let session = hub.sessions.get(session)?;
             let is_full = session.sockets.len() >= hub.config.limits.namespaces;
-            Some((Rc::clone(&session.handshake), is_full, hub.config.clone()))
+            Some((session.handshake.clone(), is_full, hub.config.clone()))
         });
         let Some((handshake, is_full, config)) = found else {
             return Err("the session has ended".into());
@@ -98,7 +98,7 @@ impl<H> Server<H> {
         });
         let namespace = Joins(hub).namespace(cx, name);
         let recovered = Secret::parse(secret).and_then(|secret| {
-            Recoveries(hub).recover(cx, session, namespace, Claim { secret, offset })
+            Recoveries(hub).recover(cx, session, namespace, Claimed { secret, offset })
         });
         if recovered.is_none() {
             hub.stats.not_recovered += 1;
@@ -112,8 +112,8 @@ impl<H> Server<H> {
         let Some(entry) = hub.sockets.get(socket) else {
             return;
         };
-        let json = match entry.secret {
-            Some(secret) => format!("{{\"sid\":\"{}\",\"pid\":\"{secret}\"}}", entry.id),
+        let json = match &entry.claim {
+            Some(claim) => format!("{{\"sid\":\"{}\",\"pid\":\"{}\"}}", entry.id, claim.secret),
             None => format!("{{\"sid\":\"{}\"}}", entry.id),
         };
         let name = hub.namespaces.get(entry.namespace).map(|it| Rc::clone(&it.name));
