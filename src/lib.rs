@@ -295,13 +295,14 @@
 //! | `deflate` | compressed messages (`permessage-deflate`, RFC 7692), both roles | flate2 |
 //! | `tls` | `wss://` and `https://`, both roles | rustls |
 //! | `sqlite` | durable topics in an SQLite file | rusqlite |
-//! | `socketio` | Socket.IO, as a codec | serde, `serde_json` |
+//! | `socketio` | a Socket.IO server for stock clients | serde, `serde_json` |
 //! | `timerfd` | sleeps that end on time, not rounded up to whole milliseconds | rustix |
 //! | `log` | a log of connections, panics and slow handlers | log |
 //!
 //! The documentation marks the items that need a feature: `DeflateConfig`, `ServerConfig::deflate`
 //! and `ClientConfig::deflate`; `TlsServer`, `TlsClient`, `ServerConfig::tls`, `ClientConfig::tls`,
-//! `StreamConfig::tls_server` and `StreamConfig::tls_client`; `journal::Sqlite`.
+//! `StreamConfig::tls_server` and `StreamConfig::tls_client`; `journal::Sqlite`; `socketio` and
+//! `Routes::socket_io`.
 //!
 //! # Statistics
 //!

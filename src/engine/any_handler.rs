@@ -1,7 +1,7 @@
 use crate::engine::broadcast::report::Gap;
 use crate::engine::connection::Connection;
 use crate::engine::handler::WebSocketHandler;
-use crate::engine::http::routes::HttpHandler;
+use crate::engine::http::http_handler::HttpHandler;
 use crate::engine::ids::TopicId;
 use crate::engine::stream::handler::StreamHandler;
 use crate::net::disconnect::{ConnectError, Disconnect};

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use crate::config::{ClientConfig, MaxAge, ServerConfig, StreamConfig};
 use crate::engine::any_handler::AnyHandler;
 use crate::engine::handler::WebSocketHandler;
-use crate::engine::http::routes::HttpHandler;
+use crate::engine::http::http_handler::HttpHandler;
 use crate::engine::stream::handler::StreamHandler;
 use crate::proto::Limits;
 use crate::proto::handshake::{Acceptance, OriginPolicy, UpgradeRequest};

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::engine::context::Context;
 use crate::engine::ids::{ConnectionId, TimerId, TopicId};
 use crate::net::SendStatus;
+use crate::net::socket::Socket;
 use crate::proto::{AsOutgoing, CloseCode};
 use crate::queue::PublishError;
 
@@ -199,7 +200,7 @@ impl Connection<'_> {
     /// Whether the connection is gone, or about to be: its id refers to nothing then.
     #[must_use]
     pub fn is_gone(&self) -> bool {
-        self.context.core.sockets.get(self.id.0).is_none_or(|socket| socket.is_dead())
+        self.context.core.sockets.get(self.id.0).is_none_or(Socket::is_dead)
     }
 
     /// Whether messages can be sent to the connection.

@@ -73,7 +73,7 @@ impl Context<'_> {
     #[must_use]
     pub fn random_bytes<const N: usize>(&mut self) -> [u8; N] {
         let mut bytes = [0; N];
-        self.core.sockets.entropy().fill(&mut bytes);
+        self.core.sockets.output.mask_keys.fill(&mut bytes);
         bytes
     }
 

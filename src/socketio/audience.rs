@@ -4,8 +4,9 @@ use std::rc::Rc;
 
 use super::arguments::{IntoArguments, Written};
 use super::emitted::{Emitted, written};
-use super::hub::{Emission, Hub, SharedHub};
+use super::hub::{Emission, Emits, Hub, Members, Rooms, SharedHub};
 use super::ids::SocketId;
+use super::target::Target;
 use crate::Context;
 use crate::slots::Key;
 
@@ -33,31 +34,28 @@ use crate::slots::Key;
 #[derive(Clone)]
 pub struct Audience {
     hub: SharedHub,
-    pub(super) namespace: Rc<str>,
-    pub(super) rooms: Vec<String>,
-    pub(super) except: Vec<String>,
-    pub(super) skipped: Option<Key>,
+    target: Target,
     is_volatile: bool,
 }
 
 impl Audience {
     pub(super) fn new(hub: SharedHub, namespace: Rc<str>, skipped: Option<Key>) -> Self {
-        let (rooms, except) = (Vec::new(), Vec::new());
-        Self { hub, namespace, rooms, except, skipped, is_volatile: false }
+        let target = Target { namespace, rooms: Vec::new(), except: Vec::new(), skipped };
+        Self { hub, target, is_volatile: false }
     }
 
     /// The members of this room, and of others that are named. Without a room: all of the
     /// namespace.
     #[must_use]
     pub fn to(mut self, room: impl Into<String>) -> Self {
-        self.rooms.push(room.into());
+        self.target.rooms.push(room.into());
         self
     }
 
     /// Without the members of this room.
     #[must_use]
     pub fn except(mut self, room: impl Into<String>) -> Self {
-        self.except.push(room.into());
+        self.target.except.push(room.into());
         self
     }
 
@@ -79,52 +77,52 @@ impl Audience {
 
     fn emit_written(&self, cx: &mut Context<'_>, name: &str, arguments: &Written) -> Emitted {
         let emission = Emission { name, arguments, ask: None, is_volatile: self.is_volatile };
-        self.hub.borrow_mut().emit_to_all(cx, self, emission).into()
+        Emits(&mut self.hub.borrow_mut()).emit_to_all(cx, &self.target, emission).into()
     }
 
     /// The ids of the sockets, in no particular order.
     #[must_use]
     pub fn sockets(&self, cx: &Context<'_>) -> Vec<SocketId> {
         let hub = self.hub.borrow();
-        let Some(namespace) = hub.by_name.get(&self.namespace) else {
+        let Some(namespace) = hub.by_name.get(&self.target.namespace) else {
             return Vec::new();
         };
-        let sockets = hub.sockets_of(cx, *namespace, self);
+        let sockets = hub.sockets_of(cx, *namespace, &self.target);
         sockets.into_iter().filter_map(|key| Some(hub.sockets.get(key)?.id)).collect()
     }
 
     /// Adds all of the sockets to a room.
     pub fn join(&self, cx: &mut Context<'_>, room: &str) {
         self.for_each(cx, |hub, cx, socket| {
-            hub.join(cx, socket, room);
+            Rooms(hub).join(cx, socket, room);
         });
     }
 
     /// Removes all of the sockets from a room.
     pub fn leave(&self, cx: &mut Context<'_>, room: &str) {
         self.for_each(cx, |hub, cx, socket| {
-            hub.leave(cx, socket, room);
+            Rooms(hub).leave(cx, socket, room);
         });
     }
 
     /// Disconnects all of the sockets from the namespace, as
     /// [`Socket::disconnect`](super::Socket::disconnect).
     pub fn disconnect(&self, cx: &mut Context<'_>) {
-        self.for_each(cx, Hub::disconnect);
+        self.for_each(cx, |hub, cx, socket| Members(hub).disconnect(cx, socket));
     }
 
     /// Closes the connections of all of the sockets, as
     /// [`Socket::close`](super::Socket::close).
     pub fn close(&self, cx: &mut Context<'_>) {
-        self.for_each(cx, Hub::close);
+        self.for_each(cx, |hub, cx, socket| Members(hub).close(cx, socket));
     }
 
     fn for_each(&self, cx: &mut Context<'_>, mut act: impl FnMut(&mut Hub, &mut Context<'_>, Key)) {
         let mut hub = self.hub.borrow_mut();
-        let Some(namespace) = hub.by_name.get(&self.namespace).copied() else {
+        let Some(namespace) = hub.by_name.get(&self.target.namespace).copied() else {
             return;
         };
-        for socket in hub.sockets_of(cx, namespace, self) {
+        for socket in hub.sockets_of(cx, namespace, &self.target) {
             act(&mut hub, cx, socket);
         }
     }
@@ -133,9 +131,9 @@ impl Audience {
 impl std::fmt::Debug for Audience {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Audience")
-            .field("namespace", &self.namespace)
-            .field("rooms", &self.rooms)
-            .field("except", &self.except)
+            .field("namespace", &self.target.namespace)
+            .field("rooms", &self.target.rooms)
+            .field("except", &self.target.except)
             .finish_non_exhaustive()
     }
 }

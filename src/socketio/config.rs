@@ -196,8 +196,9 @@ impl SocketIoConfig {
     }
 
     /// The most sessions by polling whose client has not come back with a second request. Default:
-    /// 1,024, as many as there may be [unfinished handshakes](crate::Config::max_pending_handshakes)
-    /// . Beyond that the oldest one ends.
+    /// 1,024, as many as there may be
+    /// [unfinished handshakes](crate::Config::max_pending_handshakes). Beyond that the oldest one
+    /// ends.
     #[must_use]
     pub const fn max_unconfirmed(mut self, count: usize) -> Self {
         self.limits.unconfirmed = count;

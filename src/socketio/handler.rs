@@ -1,15 +1,14 @@
 //! What an application implements to serve Socket.IO clients.
 
-use std::fmt;
-
 use serde::Deserialize;
 use serde::Serialize;
 
 use super::arguments::Arguments;
+use super::asks::{Ack, AskId, NoAnswer};
 use super::handshake::Handshake;
+use super::reason::DisconnectReason;
 use super::socket::Socket;
 use crate::Context;
-use crate::slots::Key;
 
 /// An application's handler of Socket.IO clients, in all namespaces of a server
 /// ([`Socket::namespace`] tells them apart).
@@ -99,39 +98,6 @@ pub struct Event<'a> {
     pub ack: Option<Ack>,
 }
 
-/// The right to acknowledge one event, once. Dropping it sends nothing.
-#[derive(Debug)]
-#[must_use = "the client waits for the acknowledgement"]
-pub struct Ack {
-    pub(super) socket: Key,
-    pub(super) id: u64,
-}
-
-/// Names a question to a client ([`Socket::ask`]). It never refers to another one of that client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct AskId(pub(super) u64);
-
-/// Why a question has no answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum NoAnswer {
-    /// It did not come in time.
-    TimedOut,
-    /// The client has left.
-    Disconnected,
-}
-
-impl fmt::Display for NoAnswer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::TimedOut => "the client has not answered in time",
-            Self::Disconnected => "the client has left",
-        })
-    }
-}
-
-impl std::error::Error for NoAnswer {}
-
 /// A client asks to join a namespace.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -200,57 +166,5 @@ impl JoinRefused {
 impl From<&str> for JoinRefused {
     fn from(message: &str) -> Self {
         Self::new(message)
-    }
-}
-
-/// Why a socket was disconnected. [`as_str`](Self::as_str) is what Node's server calls it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum DisconnectReason {
-    /// The client left the namespace.
-    ClientLeft,
-    /// The application disconnected the client.
-    Disconnected,
-    /// The connection was closed: by the client, or by the application for all its namespaces.
-    Closed,
-    /// The connection was lost.
-    Lost,
-    /// The client did not answer a ping.
-    PingTimeout,
-    /// The client broke the protocol.
-    Protocol,
-    /// More waited for the client than may.
-    Overflow,
-    /// The server ends.
-    ServerEnds,
-    /// The application's handler panicked.
-    Panicked,
-}
-
-impl DisconnectReason {
-    /// The reason in the words of Node's server.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::ClientLeft => "client namespace disconnect",
-            Self::Disconnected => "server namespace disconnect",
-            Self::Closed => "transport close",
-            Self::Lost | Self::Overflow => "transport error",
-            Self::PingTimeout => "ping timeout",
-            Self::Protocol => "parse error",
-            Self::ServerEnds => "server shutting down",
-            Self::Panicked => "forced close",
-        }
-    }
-
-    /// Whether the client may recover.
-    pub(super) const fn is_recoverable(self) -> bool {
-        !matches!(self, Self::ClientLeft | Self::Disconnected)
-    }
-}
-
-impl fmt::Display for DisconnectReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
     }
 }

@@ -5,10 +5,10 @@ use std::fmt;
 use std::rc::Rc;
 
 use super::arguments::IntoArguments;
+use super::asks::Ack;
 use super::audience::Audience;
 use super::config::SocketIoConfig;
 use super::emitted::Emitted;
-use super::handler::Ack;
 use super::hub::{Hub, SharedHub};
 use super::ids::SocketId;
 use super::socket::{Socket, acknowledge};

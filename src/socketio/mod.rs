@@ -1,5 +1,6 @@
-//! Both protocols are codecs without I/O: [`engine_io`] reads and writes the packets of a
-//! transport, [`packet`] those of Socket.IO, and [`arguments`] what an event carries.
+//! Both protocols are codecs without I/O: [`engine_io`](crate::socketio::engine_io) reads and
+//! writes the packets of a transport, [`packet`](crate::socketio::packet) those of Socket.IO, and
+//! [`arguments`](crate::socketio::arguments) what an event carries.
 //!
 //! ```
 //! use eventwire::socketio::packet::{Kind, Packet};
@@ -19,6 +20,7 @@
 //! ```
 
 pub mod arguments;
+mod asks;
 mod audience;
 mod config;
 mod emitted;
@@ -30,23 +32,25 @@ mod ids;
 mod invalid_packet;
 mod io;
 pub mod packet;
+mod reason;
 mod record;
 mod recovery;
 mod server;
 mod socket;
 mod stats;
+mod target;
 
 pub use arguments::{Arguments, ArgumentsError, Binary, IntoArguments, Written};
+pub use asks::{Ack, AskId, NoAnswer};
 pub use audience::Audience;
 pub use config::SocketIoConfig;
 pub use emitted::{EmitError, Emitted};
 pub use engine_io::Transport;
-pub use handler::{
-    Ack, AskId, DisconnectReason, Event, JoinRefused, JoinRequest, NoAnswer, SocketIoHandler,
-};
+pub use handler::{Event, JoinRefused, JoinRequest, SocketIoHandler};
 pub use handshake::Handshake;
 pub use ids::{InvalidSocketId, SocketId};
 pub use io::SocketIo;
+pub use reason::DisconnectReason;
 pub use recovery::Recovery;
 pub use socket::{AskError, Socket};
 pub use stats::SocketIoStats;

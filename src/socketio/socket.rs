@@ -8,12 +8,12 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 
 use super::arguments::{IntoArguments, Written};
+use super::asks::{Ack, AskId};
 use super::audience::Audience;
 use super::emitted::{EmitError, Emitted, written};
 use super::engine_io::Transport;
-use super::handler::{Ack, AskId};
 use super::handshake::Handshake;
-use super::hub::{Emission, Hub, SharedHub, SocketEntry};
+use super::hub::{Emission, Emits, Hub, Members, Rooms, SharedHub, SocketEntry};
 use super::ids::SocketId;
 use crate::Context;
 use crate::slots::Key;
@@ -85,7 +85,7 @@ impl Socket<'_> {
         match written(name, arguments) {
             Ok(arguments) => {
                 let emission = Emission { name, arguments: &arguments, ask: None, is_volatile };
-                self.act(|hub, cx, socket| hub.emit_to(cx, socket, emission)).into()
+                self.act(|hub, cx, socket| Emits(hub).emit_to(cx, socket, emission)).into()
             }
             Err(error) => Emitted::Invalid(error),
         }
@@ -111,7 +111,7 @@ impl Socket<'_> {
         if !self.is_connected() {
             return Err(AskError::Gone);
         }
-        let asked = self.act(|hub, cx, socket| hub.ask(cx, socket, emission, timeout));
+        let asked = self.act(|hub, cx, socket| Members(hub).ask(cx, socket, emission, timeout));
         asked.ok_or(AskError::TooMany)
     }
 
@@ -141,12 +141,12 @@ impl Socket<'_> {
     /// Adds this client to a room. Returns `false` if it is in there, or in
     /// [too many](super::SocketIoConfig::max_rooms), or gone.
     pub fn join(&mut self, room: &str) -> bool {
-        self.act(|hub, cx, socket| hub.join(cx, socket, room))
+        self.act(|hub, cx, socket| Rooms(hub).join(cx, socket, room))
     }
 
     /// Removes this client from a room. Returns `false` if it is not in there.
     pub fn leave(&mut self, room: &str) -> bool {
-        self.act(|hub, cx, socket| hub.leave(cx, socket, room))
+        self.act(|hub, cx, socket| Rooms(hub).leave(cx, socket, room))
     }
 
     /// The rooms that this client is in, without the one that is named by its id, in no particular
@@ -158,12 +158,12 @@ impl Socket<'_> {
 
     /// Disconnects this client from the namespace. Its connection, and its other namespaces, stay.
     pub fn disconnect(&mut self) {
-        self.act(Hub::disconnect);
+        self.act(|hub, cx, socket| Members(hub).disconnect(cx, socket));
     }
 
     /// Disconnects this client from all its namespaces, and closes its connection.
     pub fn close(&mut self) {
-        self.act(Hub::close);
+        self.act(|hub, cx, socket| Members(hub).close(cx, socket));
     }
 
     /// Whether something can be sent to this client.
@@ -255,7 +255,9 @@ pub(super) fn acknowledge(
 ) -> Emitted {
     let Ack { socket, id } = ack;
     match Written::of(arguments) {
-        Ok(arguments) => hub.borrow_mut().acknowledge(cx, socket, id, &arguments).into(),
+        Ok(arguments) => {
+            Emits(&mut hub.borrow_mut()).acknowledge(cx, socket, id, &arguments).into()
+        }
         Err(error) => Emitted::Invalid(EmitError::Arguments(error)),
     }
 }

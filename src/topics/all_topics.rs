@@ -21,7 +21,7 @@ use crate::slots::Key;
 #[derive(Debug)]
 pub(crate) struct Topics {
     /// Ordered, not hashed: peers choose names, and no choice of names makes a tree slow.
-    names: BTreeMap<Box<str>, Key>,
+    pub(super) names: BTreeMap<Box<str>, Key>,
     pub(super) configs: TopicConfigs,
     /// Where the next epoch comes from.
     pub(super) seed: u64,
@@ -67,35 +67,11 @@ impl Topics {
     pub(crate) fn topic(&mut self, name: &str) -> Result<Key, TopicError> {
         match self.names.get(name) {
             Some(topic) => Ok(*topic),
-            None => self.make(name, &self.configs.of(name)),
+            None => {
+                let config = self.configs.of(name);
+                make(self, name, &config)
+            }
         }
-    }
-
-    /// The topic with this name. If there is none, it is created with this configuration, unless
-    /// the name matches a pattern that has one.
-    pub(crate) fn topic_with(
-        &mut self,
-        name: &str,
-        config: &TopicConfig,
-    ) -> Result<Key, TopicError> {
-        match (self.names.get(name), self.configs.find(name)) {
-            (Some(topic), _) => Ok(*topic),
-            (None, Some(configured)) => self.make(name, &configured.clone()),
-            (None, None) => self.make(name, config),
-        }
-    }
-
-    fn make(&mut self, name: &str, config: &TopicConfig) -> Result<Key, TopicError> {
-        let topics = &mut self.registry.topics;
-        if name.len() > NAME_BYTES_MAX || topics.len() >= self.limits.topics {
-            return Err(TopicError::Limit);
-        }
-        if config.storage().is_some() && !self.has_journal {
-            return Err(TopicError::NoJournal);
-        }
-        let topic = topics.insert(Topic::new(name, next_epoch(&mut self.seed), config));
-        self.names.insert(name.into(), topic);
-        Ok(topic)
     }
 
     /// Removes a topic without subscribers. Returns whether it did.
@@ -197,6 +173,24 @@ impl Topics {
     pub(crate) fn report_changes(&mut self, report: impl FnMut(Key, bool) -> bool) {
         self.changes.report(&mut self.registry.topics, report);
     }
+}
+
+/// A new topic with a name that no other has.
+pub(super) fn make(
+    topics: &mut Topics,
+    name: &str,
+    config: &TopicConfig,
+) -> Result<Key, TopicError> {
+    if name.len() > NAME_BYTES_MAX || topics.registry.topics.len() >= topics.limits.topics {
+        return Err(TopicError::Limit);
+    }
+    if config.storage().is_some() && !topics.has_journal {
+        return Err(TopicError::NoJournal);
+    }
+    let epoch = next_epoch(&mut topics.seed);
+    let topic = topics.registry.topics.insert(Topic::new(name, epoch, config));
+    topics.names.insert(name.into(), topic);
+    Ok(topic)
 }
 
 /// A further epoch: no two of a loop are the same (`SplitMix64`).

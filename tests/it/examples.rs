@@ -1,5 +1,7 @@
 //! The examples do what they say, and fit on a page.
 
+#[cfg(feature = "socketio")]
+mod chat_io;
 #[cfg(feature = "sqlite")]
 mod orders;
 

@@ -9,7 +9,8 @@ use super::target::{Bound, Doubts, Target, Unit};
 use super::{Header, Printable, html, text};
 use crate::machine::{CpuPair, Interference};
 use crate::socketio::{
-    Contestant, Figure, Kind, Measured, Results, STORM_MAX, Scenario, SocketIoArgs, TEXT, Transport,
+    Contestant, Figure, Kind, Measured, Results, STORM_MAX, Sample, Scenario, SocketIoArgs, TEXT,
+    Transport,
 };
 
 /// The most that an acknowledged event may take, as a part of a plain echo's time.
@@ -74,7 +75,7 @@ impl SocketIoReport {
             header: Header::new(settings(args, measured.cpus)),
             targets: measured.results.iter().zip(&scenarios).flat_map(targets).collect(),
             scenarios,
-            notes: noise.iter().cloned().collect(),
+            notes: measured.results.iter().flat_map(remarks).chain(noise.clone()).collect(),
             servers: Contestant::all(args).into_iter().map(Contestant::name).collect(),
             doubts: Doubts {
                 single_round: args.rounds() == 1,
@@ -166,6 +167,18 @@ impl ScenarioReport {
     }
 }
 
+/// What was remarkable in storms.
+fn remarks(results: &Results) -> Vec<String> {
+    let mut remarks = Vec::new();
+    for (contestant, samples) in &results.servers {
+        let (id, name) = (results.scenario.id, contestant.name());
+        for remark in samples.iter().flat_map(|sample| &sample.remarks) {
+            remarks.push(format!("{id}, {name}: {remark}"));
+        }
+    }
+    remarks
+}
+
 fn title(scenario: &Scenario, sessions: usize) -> String {
     let count = text::count(sessions as f64);
     let transport = match scenario.transport {
@@ -199,8 +212,8 @@ const fn name(kind: Kind, figure: Figure) -> &'static str {
 impl FigureReport {
     fn new(results: &Results, figure: Figure) -> Self {
         let reports = results.servers.iter().map(|(contestant, samples)| {
-            let of_sample = |sample: &Vec<(Figure, f64)>| {
-                sample.iter().find(|(found, _)| *found == figure).map(|(_, value)| *value)
+            let of_sample = |sample: &Sample| {
+                sample.figures.iter().find(|(found, _)| *found == figure).map(|(_, value)| *value)
             };
             let rounds: Vec<f64> = samples.iter().filter_map(of_sample).collect();
             let median = median(rounds.clone()).unwrap_or(0.0);

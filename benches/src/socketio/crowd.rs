@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use mio::{Events, Poll};
 
-use super::session::{Network, Receiver, Server, Session, Way, place, unexpected};
+use super::session::{Endpoint, Network, Ready, Receiver, Session, Way, place, unexpected};
 use crate::error::Error;
 use crate::load::Target;
 use crate::machine;
@@ -27,7 +27,7 @@ const WAIT_MAX: Duration = Duration::from_millis(10);
 pub(super) struct Crowd {
     poll: Poll,
     events: Events,
-    server: Server,
+    endpoint: Endpoint,
     /// `None` once it has failed.
     sessions: Vec<Option<Session>>,
     joined: usize,
@@ -57,7 +57,7 @@ impl Crowd {
         Ok(Self {
             poll: Poll::new().map_err(Error::system("cannot poll"))?,
             events: Events::with_capacity(1024),
-            server: Server { address, target: target.clone(), way },
+            endpoint: Endpoint { address, target: target.clone(), way },
             sessions: Vec::new(),
             joined: 0,
             failed: 0,
@@ -85,6 +85,7 @@ impl Crowd {
     }
 
     /// Has so many sessions join at once. Returns how many did in time, and how long that took.
+    /// [`check`](Self::check) says why others did not.
     pub(super) fn storm(
         &mut self,
         count: usize,
@@ -100,7 +101,7 @@ impl Crowd {
     }
 
     fn make_room(&self, sessions: usize) -> Result<(), Error> {
-        let each = if self.server.way == Way::Polling { 2 } else { 1 };
+        let each = if self.endpoint.way == Way::Polling { 2 } else { 1 };
         let files = each * sessions as u64 + OTHER_FILES;
         if machine::raise_file_limit(files) < files {
             let reason = format!("{files} open files are needed, and not so many are allowed");
@@ -110,7 +111,7 @@ impl Crowd {
     }
 
     fn dial(&mut self) {
-        let network = Network { server: &self.server, registry: self.poll.registry() };
+        let network = Network { endpoint: &self.endpoint, registry: self.poll.registry() };
         let index = self.sessions.len();
         match Session::dial(index, network) {
             Ok(session) => self.sessions.push(Some(session)),
@@ -128,6 +129,11 @@ impl Crowd {
             self.reason = format!("session {index}: {reason}");
         }
         self.failed += 1;
+    }
+
+    /// How many requests were sent again on other connections.
+    pub(super) fn repeated(&self) -> u32 {
+        self.sessions.iter().flatten().map(Session::repeated).sum()
     }
 
     /// Fails if a session has.
@@ -150,7 +156,7 @@ impl Crowd {
 
     /// Sends one packet of a session.
     pub(super) fn send(&mut self, index: usize, packet: &[u8]) {
-        let network = Network { server: &self.server, registry: self.poll.registry() };
+        let network = Network { endpoint: &self.endpoint, registry: self.poll.registry() };
         let session = self.sessions.get_mut(index).and_then(Option::as_mut);
         if let Some(Err(reason)) = session.map(|session| session.send(packet, network)) {
             self.fail(index, reason);
@@ -166,10 +172,11 @@ impl Crowd {
         let events = std::mem::replace(&mut self.events, Events::with_capacity(0));
         for event in &events {
             let (index, side) = place(event.token());
-            let network = Network { server: &self.server, registry: self.poll.registry() };
+            let network = Network { endpoint: &self.endpoint, registry: self.poll.registry() };
             let Some(session) = &mut self.sessions[index] else { continue };
             let had_joined = session.has_joined();
-            match session.advance(side, network, &mut self.buffer, receiver) {
+            let ready = Ready { side, has_ended: event.is_read_closed() || event.is_error() };
+            match session.advance(ready, network, &mut self.buffer, receiver) {
                 Ok(()) => self.joined += usize::from(session.has_joined() && !had_joined),
                 Err(reason) => {
                     self.joined += usize::from(session.has_joined() && !had_joined);

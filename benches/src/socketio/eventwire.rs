@@ -22,6 +22,8 @@ mod server {
     use crate::contestants::{self, connections_max};
 
     const MAX_PAYLOAD: usize = 3_000_000;
+    /// Of sessions, also of those that have sent one request alone. The default is 1,024 of them,
+    /// and a storm has more.
     const MAX_SESSIONS: usize = 1_000_000;
 
     struct Handler;
@@ -50,10 +52,14 @@ mod server {
         let io = SocketIoConfig::default()
             .max_payload(MAX_PAYLOAD)
             .max_sessions(MAX_SESSIONS)
+            .max_unconfirmed(MAX_SESSIONS)
             .cors(Cors::any());
         let routes = Routes::new().socket_io("/socket.io/", SocketIo::new(io), Handler);
-        let engine =
-            Config::default().idle(config.idle.engine()).max_connections(connections_max());
+        // The connections of a storm's clients are idle between two requests.
+        let engine = Config::default()
+            .idle(config.idle.engine())
+            .max_connections(connections_max())
+            .max_kept_alive(connections_max());
         let mut event_loop = EventLoop::new(engine)?;
         let address = config.address.as_str();
         let listener = event_loop.listen(address, ServerConfig::default(), routes);

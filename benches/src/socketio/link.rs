@@ -20,6 +20,14 @@ pub(super) enum Awaited {
     Payload,
 }
 
+/// What was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Input {
+    Bytes(usize),
+    Nothing,
+    End,
+}
+
 #[derive(Debug)]
 pub(super) struct Link {
     stream: TcpStream,
@@ -27,6 +35,8 @@ pub(super) struct Link {
     pub(super) input: Vec<u8>,
     unsent: Unsent,
     pub(super) awaited: Awaited,
+    /// The last request.
+    request: Vec<u8>,
 }
 
 impl Link {
@@ -40,34 +50,62 @@ impl Link {
         stream.set_nodelay(true).map_err(text)?;
         let both = Interest::READABLE | Interest::WRITABLE;
         registry.register(&mut stream, token, both).map_err(text)?;
-        let (input, unsent) = (Vec::new(), Unsent::default());
-        Ok(Self { stream, input, unsent, awaited: Awaited::Nothing })
+        Ok(Self {
+            stream,
+            input: Vec::new(),
+            unsent: Unsent::default(),
+            awaited: Awaited::Nothing,
+            request: Vec::new(),
+        })
     }
 
     pub(super) fn send(&mut self, bytes: &[u8]) -> Result<(), String> {
-        self.unsent.send(&mut self.stream, bytes).map_err(text)
+        self.unsent.send(&mut self.stream, bytes).or_else(unless_ended)
     }
 
     /// Sends a request.
-    pub(super) fn request(&mut self, bytes: &[u8], awaited: Awaited) -> Result<(), String> {
-        self.awaited = awaited;
-        self.send(bytes)
+    pub(super) fn request(&mut self, bytes: Vec<u8>, awaited: Awaited) -> Result<(), String> {
+        (self.request, self.awaited) = (bytes, awaited);
+        self.unsent.send(&mut self.stream, &self.request).or_else(unless_ended)
+    }
+
+    /// Whether the server has ended the connection without a response, as it may end one that is
+    /// kept alive. Then the request is sent again on another connection (RFC 9112 §9.3.1).
+    pub(super) fn is_unanswered(&self) -> bool {
+        self.awaited != Awaited::Nothing && self.input.is_empty()
+    }
+
+    /// Sends the request of another connection.
+    pub(super) fn take_over(&mut self, other: &mut Self) -> Result<(), String> {
+        self.request(std::mem::take(&mut other.request), other.awaited)
     }
 
     /// Sends what waits.
     pub(super) fn flush(&mut self) -> Result<(), String> {
-        self.unsent.flush(&mut self.stream).map(drop).map_err(text)
+        self.unsent.flush(&mut self.stream).map(drop).or_else(unless_ended)
     }
 
-    /// Reads what is there. Returns how much, 0 if nothing is.
-    pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, String> {
+    /// Reads what is there.
+    pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<Input, String> {
         match self.stream.read(buffer) {
-            Ok(0) => Err("the server closed the connection".to_owned()),
-            Ok(len) => Ok(len),
-            Err(error) if would_block(&error) || error.kind() == ErrorKind::NotConnected => Ok(0),
+            Ok(0) => Ok(Input::End),
+            Ok(len) => Ok(Input::Bytes(len)),
+            Err(error) if would_block(&error) || error.kind() == ErrorKind::NotConnected => {
+                Ok(Input::Nothing)
+            }
+            Err(error) if is_end(&error) => Ok(Input::End),
             Err(error) => Err(text(error)),
         }
     }
+}
+
+fn is_end(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe)
+}
+
+/// Reading tells the end of a connection.
+fn unless_ended(error: std::io::Error) -> Result<(), String> {
+    if is_end(&error) { Ok(()) } else { Err(text(error)) }
 }
 
 impl Drop for Link {

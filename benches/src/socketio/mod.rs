@@ -4,6 +4,7 @@
 mod args;
 mod contestant;
 mod crowd;
+mod events;
 mod eventwire;
 mod link;
 mod loads;
@@ -22,7 +23,8 @@ use std::time::Duration;
 
 pub(crate) use args::SocketIoArgs;
 pub(crate) use contestant::Contestant;
-pub(crate) use loads::{STORM_MAX, Sample, TEXT};
+pub(crate) use events::TEXT;
+pub(crate) use loads::{STORM_MAX, Sample};
 pub(crate) use scenario::{Figure, Kind, Scenario, Transport};
 
 use crate::compare::order::order;

@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 
 use mio::{Registry, Token};
 
-use super::link::{Awaited, Link};
+use super::link::{Awaited, Input, Link};
 use super::wire::{self, SEPARATOR};
 use crate::freshness::frame;
 use crate::load::Target;
@@ -29,6 +29,9 @@ pub(super) enum Way {
     Plain,
 }
 
+/// How often a session sends requests again.
+const REPEATED_MAX: u32 = 100;
+
 /// What becomes of the packets that come once a session has joined.
 pub(super) trait Receiver {
     /// Takes one packet of a session. Returns a packet to send, if there is one.
@@ -37,7 +40,7 @@ pub(super) trait Receiver {
 
 /// The server of a session.
 #[derive(Debug)]
-pub(super) struct Server {
+pub(super) struct Endpoint {
     pub(super) address: SocketAddr,
     pub(super) target: Target,
     pub(super) way: Way,
@@ -46,7 +49,7 @@ pub(super) struct Server {
 /// What a session needs to connect.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Network<'a> {
-    pub(super) server: &'a Server,
+    pub(super) endpoint: &'a Endpoint,
     pub(super) registry: &'a Registry,
 }
 
@@ -57,6 +60,14 @@ pub(super) enum Side {
     Main,
     /// The connection of the POSTs.
     Posts,
+}
+
+/// What a session is ready for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ready {
+    pub(super) side: Side,
+    /// Whether the server has ended the connection.
+    pub(super) has_ended: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +89,7 @@ pub(super) struct Session {
     /// The payload of the next POST.
     waiting: Vec<u8>,
     path: String,
+    repeated: u32,
 }
 
 /// The connection that a token names.
@@ -87,18 +99,23 @@ pub(super) fn place(token: Token) -> (usize, Side) {
 
 impl Session {
     pub(super) fn dial(index: usize, network: Network<'_>) -> Result<Self, String> {
-        let Server { address, target, way } = network.server;
-        let mut main = Link::dial(*address, Token(2 * index), network.registry)?;
+        let Endpoint { address, target, way } = network.endpoint;
+        let main = Link::dial(*address, Token(2 * index), network.registry)?;
         let (state, path) = match way {
             Way::WebSocket => (State::Requested, wire::websocket_path()),
             Way::Plain => (State::Requested, target.path.clone()),
             Way::Polling => (State::Opening, wire::polling_path(None)),
         };
+        let waiting = Vec::new();
+        let mut session =
+            Self { index, state, way: *way, main, posts: None, waiting, path, repeated: 0 };
         match way {
-            Way::Polling => main.request(&wire::get(target, &path), Awaited::Payload)?,
-            Way::WebSocket | Way::Plain => main.send(&wire::upgrade(target, &path))?,
+            Way::Polling => session.go_on(network)?,
+            Way::WebSocket | Way::Plain => {
+                session.main.send(&wire::upgrade(target, &session.path))?;
+            }
         }
-        Ok(Self { index, state, way: *way, main, posts: None, waiting: Vec::new(), path })
+        Ok(session)
     }
 
     pub(super) fn has_joined(&self) -> bool {
@@ -111,10 +128,15 @@ impl Session {
         self.go_on(network)
     }
 
+    /// How many requests were sent again on another connection.
+    pub(super) fn repeated(&self) -> u32 {
+        self.repeated
+    }
+
     /// Handles readiness of one connection.
     pub(super) fn advance(
         &mut self,
-        side: Side,
+        Ready { side, has_ended }: Ready,
         network: Network<'_>,
         buffer: &mut [u8],
         receiver: &mut impl Receiver,
@@ -122,15 +144,44 @@ impl Session {
         loop {
             let Some(link) = self.link(side) else { return Ok(()) };
             link.flush()?;
-            let len = link.read(buffer)?;
-            if len == 0 {
-                return Ok(());
-            }
+            let len = match link.read(buffer)? {
+                Input::Bytes(len) => len,
+                Input::Nothing => return Ok(()),
+                Input::End => return self.end(side, network),
+            };
             self.take_behind_input(side, &buffer[..len], receiver)?;
             self.go_on(network)?;
-            if len < buffer.len() {
+            if len < buffer.len() && !has_ended {
                 return Ok(());
             }
+        }
+    }
+
+    /// Goes on without a connection, if that is possible.
+    fn end(&mut self, side: Side, network: Network<'_>) -> Result<(), String> {
+        let (way, repeated) = (self.way, self.repeated);
+        let Some(link) = self.link(side) else { return Ok(()) };
+        if way == Way::Polling && link.is_unanswered() && repeated < REPEATED_MAX {
+            let mut other =
+                Link::dial(network.endpoint.address, self.token(side), network.registry)?;
+            if let Some(link) = self.link(side) {
+                other.take_over(link)?;
+                *link = other;
+            }
+            self.repeated += 1;
+            return Ok(());
+        }
+        if side == Side::Posts && link.awaited == Awaited::Nothing {
+            self.posts = None;
+            return Ok(());
+        }
+        Err("the server closed the connection".to_owned())
+    }
+
+    const fn token(&self, side: Side) -> Token {
+        match side {
+            Side::Main => Token(2 * self.index),
+            Side::Posts => Token(2 * self.index + 1),
         }
     }
 
@@ -271,15 +322,15 @@ impl Session {
         if self.way != Way::Polling {
             return Ok(());
         }
-        let target = &network.server.target;
+        let target = &network.endpoint.target;
         let is_free = self.main.awaited == Awaited::Nothing;
         if !self.has_joined() && is_free && !self.waiting.is_empty() {
             let request = wire::post(target, &self.path, &self.waiting);
             self.waiting.clear();
-            return self.main.request(&request, Awaited::Receipt);
+            return self.main.request(request, Awaited::Receipt);
         }
         if is_free {
-            self.main.request(&wire::get(target, &self.path), Awaited::Payload)?;
+            self.main.request(wire::get(target, &self.path), Awaited::Payload)?;
         }
         if self.has_joined() && !self.waiting.is_empty() {
             self.post(network)?;
@@ -288,15 +339,16 @@ impl Session {
     }
 
     fn post(&mut self, network: Network<'_>) -> Result<(), String> {
-        let Server { address, target, .. } = network.server;
+        let Endpoint { address, target, .. } = network.endpoint;
+        let token = self.token(Side::Posts);
         let posts = match &mut self.posts {
             Some(posts) => posts,
-            none => none.insert(Link::dial(*address, Token(2 * self.index + 1), network.registry)?),
+            none => none.insert(Link::dial(*address, token, network.registry)?),
         };
         if posts.awaited == Awaited::Nothing {
             let request = wire::post(target, &self.path, &self.waiting);
             self.waiting.clear();
-            posts.request(&request, Awaited::Receipt)?;
+            posts.request(request, Awaited::Receipt)?;
         }
         Ok(())
     }

@@ -93,9 +93,9 @@ fn event(text: &str) -> String {
 #[test]
 fn what_is_right_is_measured() {
     let sample = run("round-trip", |number, text| vec![acknowledgement(number, text)]).unwrap();
-    assert!(sample.iter().any(|(figure, value)| *figure == Figure::P50 && *value > 0.0));
+    assert!(sample.figures.iter().any(|(figure, value)| *figure == Figure::P50 && *value > 0.0));
     let sample = run("all-100", |_, text| vec![event(text)]).unwrap();
-    assert!(sample.iter().any(|(figure, value)| *figure == Figure::Rate && *value > 0.0));
+    assert!(sample.figures.iter().any(|(figure, value)| *figure == Figure::Rate && *value > 0.0));
 }
 
 #[test]

@@ -78,7 +78,7 @@ pub(crate) fn succeeds(command: &mut Command) -> bool {
 
 /// An interpreter that `prepare` has installed, or else one from `PATH`.
 pub(crate) fn command(words: &[&str]) -> Command {
-    let prepared = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("interop");
+    let prepared = prepared();
     let mut command = Command::new(words[0]);
     command
         .args(&words[1..])
@@ -89,6 +89,11 @@ pub(crate) fn command(words: &[&str]) -> Command {
         .env("SSL_CERT_FILE", certificate())
         .env("NODE_EXTRA_CA_CERTS", certificate());
     command
+}
+
+/// The folder of the clients that `prepare` has installed.
+pub(crate) fn prepared() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("interop")
 }
 
 /// A list of folders from the environment, with another one in front.

@@ -1,7 +1,8 @@
 //! Real clients against `serve echo`: they get their messages back, and both ends succeed. Also a
-//! browser with the examples `chat` and `resume` and with server-sent events, nginx and tinyproxy
-//! as proxies, Prometheus' parser, curl with static files, and uploads and long responses with
-//! curl, Node and aiohttp. Clients of Socket.IO talk to the example `socketio`.
+//! browser with the examples `chat` and `resume`, with `chat_io` (feature `socketio`) and with
+//! server-sent events, nginx and tinyproxy as proxies, Prometheus' parser, curl with static files,
+//! and uploads and long responses with curl, Node and aiohttp. Clients of Socket.IO talk to the
+//! example `socketio`.
 //!
 //! A client that is not installed is skipped, with a note on standard error. If `CI` is set in the
 //! environment, that is a failure. `prepare` installs all of them.
@@ -10,12 +11,16 @@
 mod aiohttp;
 #[cfg(test)]
 mod chat;
+#[cfg(all(test, feature = "socketio"))]
+mod chat_io;
 #[cfg(test)]
 mod chromium;
 #[cfg(test)]
 mod client;
 #[cfg(test)]
 mod curl;
+#[cfg(test)]
+mod cutting;
 #[cfg(test)]
 mod devtools;
 #[cfg(test)]

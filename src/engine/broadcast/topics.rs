@@ -8,7 +8,7 @@ use crate::engine::journal::commit::Broadcasting;
 use crate::error::Error;
 use crate::net::SendStatus;
 use crate::proto::AsOutgoing;
-use crate::topics::{Durability, Past, TopicConfig, TopicError};
+use crate::topics::{Durability, Past, TopicConfig, TopicError, configured_topic};
 
 impl Context<'_> {
     #[inline]
@@ -26,8 +26,8 @@ impl Context<'_> {
         self.core.topics.topic(name).map(TopicId).map_err(topic_error)
     }
 
-    /// The topic of that name, made if it does not exist, as [`topic`](Self::topic). A new topic has
-    /// this configuration, unless its name matches a pattern of
+    /// The topic of that name, made if it does not exist, as [`topic`](Self::topic). A new topic
+    /// has this configuration, unless its name matches a pattern of
     /// [`Config::topics`](crate::Config::topics): then it has that one.
     ///
     /// ```
@@ -43,7 +43,7 @@ impl Context<'_> {
     /// [`Error::TopicConfig`] if the configuration contradicts itself, and as [`topic`](Self::topic).
     pub fn topic_with(&mut self, name: &str, config: &TopicConfig) -> Result<TopicId, Error> {
         config.check(name)?;
-        self.core.topics.topic_with(name, config).map(TopicId).map_err(topic_error)
+        configured_topic(&mut self.core.topics, name, config).map(TopicId).map_err(topic_error)
     }
 
     /// How a topic's messages are stored. `None` if they are not, or the topic was removed.

@@ -4,6 +4,7 @@ pub(crate) mod answer;
 pub(crate) mod answering;
 mod denied;
 pub(crate) mod event_stream;
+pub(crate) mod http_handler;
 pub(crate) mod last_event_id;
 pub(crate) mod later;
 pub(crate) mod pending;

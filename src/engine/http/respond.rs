@@ -116,15 +116,7 @@ impl<S, R: Reactor> Answering<'_, S, R> {
         }
         match found.expected_body(&request, endpoint.limits.body()) {
             Ok(None) => {}
-            Ok(Some(body)) => {
-                if let Found::Handler(handler) = found {
-                    if let Err(response) = self.ask_for_body(handler.index, &request) {
-                        return self.respond(&RequestFacts::of_page(&request), &response);
-                    }
-                }
-                let core = &mut self.event_loop.core;
-                return core.sockets.responses().receive_body(self.conn, head, body);
-            }
+            Ok(Some(body)) => return self.receive_body(&found, &request, (head, body)),
             Err(error) => return self.refuse_request(error.into(), is_head),
         }
         if client.is_some() {
@@ -163,6 +155,22 @@ impl<S, R: Reactor> Answering<'_, S, R> {
         if let Some(socket) = self.event_loop.core.sockets.get_mut(self.conn) {
             socket.peer = address.into();
         }
+    }
+
+    /// Receives the body of the request with this head, if its handler wants that.
+    fn receive_body(
+        &mut self,
+        found: &Found,
+        request: &HttpRequest<'_>,
+        (head, body): (&[u8], ExpectedBody),
+    ) {
+        if let Found::Handler(handler) = found {
+            if let Err(response) = self.ask_for_body(handler.index, request) {
+                return self.respond(&RequestFacts::of_page(request), &response);
+            }
+        }
+        let responses = self.event_loop.core.sockets.responses();
+        responses.receive_body(self.conn, head, body);
     }
 
     /// Asks the handler of the request's path whether it wants the body.

@@ -92,7 +92,7 @@ impl<S, R: Reactor> EventLoop<S, R> {
         if is_client {
             self.core.erased().plan_retry(ConnectionId(conn), &end);
         } else {
-            self.report_abandoned(conn, state);
+            report_abandoned(self, conn, state);
         }
         match end {
             End::Disconnect(reason) if life == Life::Open => {
@@ -124,23 +124,6 @@ impl<S, R: Reactor> EventLoop<S, R> {
         }
     }
 
-    /// Calls the handler of a request that had no answer when its client left.
-    fn report_abandoned(&mut self, conn: Key, state: &mut S) {
-        let Some((request, handler)) = self.core.pending.abandon(ConnectionId(conn)) else {
-            return;
-        };
-        let Some((handler, calls, context)) = self.lend(handler) else {
-            return;
-        };
-        let mut lent = Connection::new(context, ConnectionId(conn));
-        // The panic hook has reported a panic, and the connection is over.
-        drop(calls.call(HandlerCall::Abandoned, &mut lent, |conn| {
-            if let Some(handler) = handler.http() {
-                handler.on_abandoned(conn, request, state);
-            }
-        }));
-    }
-
     fn free(&mut self, conn: Key) {
         self.core.streams.remove(conn.index());
         if let Some(socket) = self.core.sockets.get(conn) {
@@ -159,6 +142,23 @@ impl<S, R: Reactor> EventLoop<S, R> {
             self.core.leave_endpoint(endpoint);
         }
     }
+}
+
+/// Calls the handler of a request that had no answer when its client left.
+fn report_abandoned<S, R: Reactor>(event_loop: &mut EventLoop<S, R>, conn: Key, state: &mut S) {
+    let Some((request, handler)) = event_loop.core.pending.abandon(ConnectionId(conn)) else {
+        return;
+    };
+    let Some((handler, calls, context)) = event_loop.lend(handler) else {
+        return;
+    };
+    let mut lent = Connection::new(context, ConnectionId(conn));
+    // The panic hook has reported a panic, and the connection is over.
+    drop(calls.call(HandlerCall::Abandoned, &mut lent, |conn| {
+        if let Some(handler) = handler.http() {
+            handler.on_abandoned(conn, request, state);
+        }
+    }));
 }
 
 /// How many of the `waiting` connections that have ended one turn carries on with. Closing a stream

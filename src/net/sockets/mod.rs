@@ -152,11 +152,6 @@ impl Sockets {
         self.output.corked_bytes() + self.output.storage.queued()
     }
 
-    /// Unpredictable bytes.
-    pub(crate) const fn entropy(&mut self) -> &mut MaskKeys {
-        &mut self.output.mask_keys
-    }
-
     /// Keeps what was received behind the message at which reading stopped.
     pub(crate) fn keep_leftover(&mut self, conn: Key, bytes: &[u8]) {
         if let Some(socket) = self.registry.table.get_mut(conn) {

@@ -9,6 +9,8 @@ mod compression;
 mod compression_cache;
 mod config;
 #[cfg(feature = "deflate")]
+mod gzip;
+#[cfg(feature = "deflate")]
 mod inflation;
 mod negotiation;
 mod setting;
@@ -19,6 +21,8 @@ pub(super) use compressed_message::CompressedMessage;
 pub(super) use compression::Compression;
 pub(crate) use compression_cache::{CompressibleFrames, CompressionCache};
 pub use config::DeflateConfig;
+#[cfg(feature = "deflate")]
+pub(super) use gzip::gzip;
 pub(super) use negotiation::AcceptedOffer;
 pub use negotiation::DeflateAgreement;
 pub(crate) use setting::Setting;

@@ -140,6 +140,35 @@ impl HttpResponse {
         self
     }
 
+    /// Compresses the body with gzip, if that makes it shorter and it has at least 1 KiB. For
+    /// clients that accept it (`Accept-Encoding`, RFC 9110 §12.5.3).
+    ///
+    /// Needs the feature `deflate`.
+    ///
+    /// ```
+    /// use eventwire::{HttpResponse, Routes};
+    ///
+    /// let routes = Routes::<String>::new().get("/log", |_, request, log| {
+    ///     let response = HttpResponse::text(log.as_str());
+    ///     let codings = request.header("Accept-Encoding").unwrap_or_default();
+    ///     match codings.split(',').any(|coding| coding.trim() == "gzip") {
+    ///         true => response.gzip(),
+    ///         false => response,
+    ///     }
+    /// });
+    /// # drop(routes);
+    /// ```
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn gzip(self) -> Self {
+        match crate::proto::deflate::gzip(&self.body) {
+            Some(compressed) => {
+                Self { body: compressed.into(), ..self }.with_valid("Content-Encoding", "gzip")
+            }
+            None => self,
+        }
+    }
+
     /// The status.
     #[must_use]
     pub const fn status(&self) -> u16 {

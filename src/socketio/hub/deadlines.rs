@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::{Call, HubId};
+use super::call::{Call, HubId};
 use crate::slots::Key;
 use crate::socketio::config::SocketIoConfig;
 use crate::{Context, TimerId};
@@ -13,7 +13,7 @@ use crate::{Context, TimerId};
 ///
 /// A deadline that is no longer wanted stays until it is due. Its number tells it from later ones.
 #[derive(Debug)]
-pub(in super::super) struct Deadlines {
+pub(in crate::socketio) struct Deadlines {
     hub: HubId,
     queues: [Queue; KINDS],
     timer: Option<(TimerId, Instant)>,
@@ -24,7 +24,7 @@ const KINDS: usize = 6;
 
 /// What a deadline is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in super::super) enum Kind {
+pub(in crate::socketio) enum Kind {
     /// The next ping of a session.
     Ping,
     /// The pong of a session.
@@ -47,16 +47,16 @@ struct Queue {
 
 /// What is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in super::super) struct Due {
-    pub(in super::super) kind: Kind,
+pub(in crate::socketio) struct Due {
+    pub(in crate::socketio) kind: Kind,
     /// The session, or the socket that is away.
-    pub(in super::super) key: Key,
+    pub(in crate::socketio) key: Key,
     /// Tells it from later deadlines of the kind.
-    pub(in super::super) number: u32,
+    pub(in crate::socketio) number: u32,
 }
 
 impl Deadlines {
-    pub(super) fn new(hub: HubId, config: &SocketIoConfig) -> Self {
+    pub(in crate::socketio) fn new(hub: HubId, config: &SocketIoConfig) -> Self {
         let settings = &config.settings;
         let away = config.recovery.map_or(Duration::ZERO, |recovery| recovery.window());
         let queue = |wait| Queue { wait, due: VecDeque::new() };
@@ -72,12 +72,12 @@ impl Deadlines {
         Self { hub, queues: queues.map(queue), timer: None }
     }
 
-    pub(super) const fn hub(&self) -> HubId {
+    pub(in crate::socketio) const fn hub(&self) -> HubId {
         self.hub
     }
 
     /// Begins a deadline.
-    pub(in super::super) fn begin(&mut self, cx: &mut Context<'_>, due: Due) {
+    pub(in crate::socketio) fn begin(&mut self, cx: &mut Context<'_>, due: Due) {
         let queue = &mut self.queues[due.kind as usize];
         // A wait beyond the clock's range never ends.
         let Some(at) = cx.now().checked_add(queue.wait) else {
@@ -90,19 +90,19 @@ impl Deadlines {
     }
 
     /// The next deadline that has come.
-    pub(in super::super) fn next(&mut self, now: Instant) -> Option<Due> {
+    pub(in crate::socketio) fn next(&mut self, now: Instant) -> Option<Due> {
         let has_come = |queue: &&mut Queue| queue.due.front().is_some_and(|(at, _)| *at <= now);
         let queue = self.queues.iter_mut().find(has_come)?;
         queue.due.pop_front().map(|(_, due)| due)
     }
 
     /// The timer has expired.
-    pub(in super::super) fn note_expired(&mut self) {
+    pub(in crate::socketio) fn note_expired(&mut self) {
         self.timer = None;
     }
 
     /// Sets the timer for the earliest deadline.
-    pub(in super::super) fn arm(&mut self, cx: &mut Context<'_>) {
+    pub(in crate::socketio) fn arm(&mut self, cx: &mut Context<'_>) {
         let fronts = self.queues.iter().filter_map(|queue| queue.due.front());
         let Some(earliest) = fronts.map(|(at, _)| *at).min() else {
             return;

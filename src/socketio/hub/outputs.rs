@@ -2,14 +2,14 @@
 
 use bytes::Bytes;
 
-use super::super::engine_io::{Outgoing, Packet, Wire};
+use crate::socketio::engine_io::{Outgoing, Packet, Wire};
 use crate::{CloseCode, ConnectionId, ContentType, Context, HttpResponse, RequestId};
 
 /// The loop's connections.
-pub(in super::super) struct Outputs<'a, 'c> {
-    pub(in super::super) cx: &'a mut Context<'c>,
+pub(in crate::socketio) struct Outputs<'a, 'c> {
+    pub(in crate::socketio) cx: &'a mut Context<'c>,
     /// Whether the session's client accepts compressed responses.
-    pub(in super::super) accepts_gzip: bool,
+    pub(in crate::socketio) accepts_gzip: bool,
 }
 
 /// The type of responses to polls.
@@ -41,36 +41,12 @@ impl Wire<RequestId, ConnectionId> for Outputs<'_, '_> {
 }
 
 /// A response to a poll.
-pub(in super::super) fn response(payload: Bytes, accepts_gzip: bool) -> HttpResponse {
-    let response = HttpResponse::text("").content_type(PAYLOAD);
-    let response =
-        response.header("Cache-Control", "no-store").unwrap_or_else(|_| HttpResponse::new(500));
-    match accepts_gzip {
-        true => compressed(response, payload),
-        false => response.body(payload),
-    }
-}
-
-/// A response with a body that is compressed, if that is worth it.
-#[cfg(feature = "deflate")]
-fn compressed(response: HttpResponse, payload: Bytes) -> HttpResponse {
-    use std::io::Write as _;
-
-    /// Shorter bodies are hardly shortened. As in Node's server.
-    const COMPRESSED_BYTES_MIN: usize = 1024;
-
-    if payload.len() < COMPRESSED_BYTES_MIN {
-        return response.body(payload);
-    }
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    let encoded = encoder.write_all(&payload).and_then(|()| encoder.finish());
-    match (encoded, response.clone().header("Content-Encoding", "gzip")) {
-        (Ok(encoded), Ok(response)) => response.body(encoded),
-        _ => response.body(payload),
-    }
-}
-
-#[cfg(not(feature = "deflate"))]
-fn compressed(response: HttpResponse, payload: Bytes) -> HttpResponse {
-    response.body(payload)
+pub(in crate::socketio) fn response(payload: Bytes, accepts_gzip: bool) -> HttpResponse {
+    let response = HttpResponse::text("").content_type(PAYLOAD).body(payload);
+    #[cfg(feature = "deflate")]
+    let response = if accepts_gzip { response.gzip() } else { response };
+    #[cfg(not(feature = "deflate"))]
+    let _ = accepts_gzip;
+    // The header is well formed.
+    response.header("Cache-Control", "no-store").unwrap_or_else(|_| HttpResponse::new(500))
 }

@@ -1,35 +1,26 @@
-//! Rooms: their topics, and members that topics do not reach.
+//! Members of rooms: through topics, and one by one.
 
-use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use super::{Flow, Hub};
+use super::namespace::Room;
+use super::state::Hub;
+use crate::Context;
 use crate::slots::Key;
-use crate::{Context, TopicId};
 
-/// A room, or all of a namespace. Its members on WebSockets are subscribed to its topic.
-#[derive(Debug)]
-pub(in super::super) struct Room {
-    /// `None` if the loop takes no further topic.
-    pub(in super::super) topic: Option<TopicId>,
-    /// Members that get what is sent to the room one by one: those by polling, those that still
-    /// recover, and those whose connections take no further subscription.
-    pub(in super::super) detached: BTreeSet<Key>,
-    pub(in super::super) members: usize,
-}
+/// Lets sockets enter and leave rooms.
+pub(in crate::socketio) struct Rooms<'a>(pub(in crate::socketio) &'a mut Hub);
 
-impl Room {
-    /// A room whose topic has that name.
-    pub(super) fn new(cx: &mut Context<'_>, name: &str) -> Self {
-        Self { topic: cx.topic(name).ok(), detached: BTreeSet::new(), members: 0 }
-    }
-}
-
-impl Hub {
+impl Rooms<'_> {
     /// Adds a socket to a room. Returns `false` if it is in there, or in too many.
-    pub(in super::super) fn join(&mut self, cx: &mut Context<'_>, socket: Key, room: &str) -> bool {
-        let most = self.config.limits.rooms;
-        let Some(entry) = self.sockets.get_mut(socket).filter(|entry| entry.is_connected()) else {
+    pub(in crate::socketio) fn join(
+        &mut self,
+        cx: &mut Context<'_>,
+        socket: Key,
+        room: &str,
+    ) -> bool {
+        let most = self.0.config.limits.rooms;
+        let Some(entry) = self.0.sockets.get_mut(socket).filter(|entry| entry.is_connected())
+        else {
             return false;
         };
         if entry.rooms.len() >= most || entry.rooms.iter().any(|held| **held == *room) {
@@ -37,38 +28,22 @@ impl Hub {
         }
         let namespace = entry.namespace;
         let name = self.make_room(cx, namespace, room);
-        if let Some(entry) = self.sockets.get_mut(socket) {
+        if let Some(entry) = self.0.sockets.get_mut(socket) {
             entry.rooms.extend(name);
         }
         self.enter(cx, socket, Some(room));
         true
     }
 
-    /// The name of a room, made if it does not exist.
-    pub(super) fn make_room(
-        &mut self,
-        cx: &mut Context<'_>,
-        namespace: Key,
-        room: &str,
-    ) -> Option<Rc<str>> {
-        let namespace = self.namespaces.get_mut(namespace)?;
-        if let Some((name, _)) = namespace.rooms.get_key_value(room) {
-            return Some(Rc::clone(name));
-        }
-        let topic = format!("{}{}#{room}", self.path, namespace.name);
-        let name: Rc<str> = room.into();
-        namespace.rooms.insert(Rc::clone(&name), Room::new(cx, &topic));
-        Some(name)
-    }
-
     /// Removes a socket from a room. Returns `false` if it is not in there.
-    pub(in super::super) fn leave(
+    pub(in crate::socketio) fn leave(
         &mut self,
         cx: &mut Context<'_>,
         socket: Key,
         room: &str,
     ) -> bool {
-        let Some(entry) = self.sockets.get_mut(socket).filter(|entry| entry.is_connected()) else {
+        let Some(entry) = self.0.sockets.get_mut(socket).filter(|entry| entry.is_connected())
+        else {
             return false;
         };
         let Some(index) = entry.rooms.iter().position(|held| **held == *room) else {
@@ -79,8 +54,30 @@ impl Hub {
         true
     }
 
+    /// The name of a room, made if it does not exist.
+    pub(in crate::socketio) fn make_room(
+        &mut self,
+        cx: &mut Context<'_>,
+        namespace: Key,
+        room: &str,
+    ) -> Option<Rc<str>> {
+        let namespace = self.0.namespaces.get_mut(namespace)?;
+        if let Some((name, _)) = namespace.rooms.get_key_value(room) {
+            return Some(Rc::clone(name));
+        }
+        let topic = format!("{}{}#{room}", self.0.path, namespace.name);
+        let name: Rc<str> = room.into();
+        namespace.rooms.insert(Rc::clone(&name), Room::new(cx, &topic));
+        Some(name)
+    }
+
     /// Counts a socket as a member of a room, or of its namespace, and attaches it.
-    pub(super) fn enter(&mut self, cx: &mut Context<'_>, socket: Key, room: Option<&str>) {
+    pub(in crate::socketio) fn enter(
+        &mut self,
+        cx: &mut Context<'_>,
+        socket: Key,
+        room: Option<&str>,
+    ) {
         if let Some(room) = self.room_of(socket, room) {
             room.members += 1;
         }
@@ -89,7 +86,7 @@ impl Hub {
 
     /// Lets a socket get what is sent to a room: through its topic if it is on a WebSocket.
     fn attach(&mut self, cx: &mut Context<'_>, socket: Key, room: Option<&str>) {
-        let conn = self.live_connection(socket);
+        let conn = self.0.live_connection(socket);
         let Some(room) = self.room_of(socket, room) else {
             return;
         };
@@ -104,8 +101,13 @@ impl Hub {
     }
 
     /// A socket is no longer a member of a room, or of its namespace.
-    pub(super) fn exit(&mut self, cx: &mut Context<'_>, socket: Key, name: Option<&str>) {
-        let conn = self.connection_of(socket);
+    pub(in crate::socketio) fn exit(
+        &mut self,
+        cx: &mut Context<'_>,
+        socket: Key,
+        name: Option<&str>,
+    ) {
+        let conn = self.0.connection_of(socket);
         let Some(room) = self.room_of(socket, name) else {
             return;
         };
@@ -122,8 +124,8 @@ impl Hub {
         let Some(name) = name else {
             return;
         };
-        let namespace = self.sockets.get(socket).map(|entry| entry.namespace);
-        if let Some(namespace) = namespace.and_then(|key| self.namespaces.get_mut(key)) {
+        let namespace = self.0.sockets.get(socket).map(|entry| entry.namespace);
+        if let Some(namespace) = namespace.and_then(|key| self.0.namespaces.get_mut(key)) {
             namespace.rooms.remove(name);
         }
         // A topic that others are subscribed to stays.
@@ -133,8 +135,8 @@ impl Hub {
     }
 
     /// Attaches a socket to all its rooms, because its transport has changed or it has recovered.
-    pub(in super::super) fn attach_all(&mut self, cx: &mut Context<'_>, socket: Key) {
-        let rooms = self.sockets.get(socket).map(|entry| entry.rooms.clone()).unwrap_or_default();
+    pub(in crate::socketio) fn attach_all(&mut self, cx: &mut Context<'_>, socket: Key) {
+        let rooms = self.0.sockets.get(socket).map(|entry| entry.rooms.clone()).unwrap_or_default();
         self.attach(cx, socket, None);
         for room in rooms {
             self.attach(cx, socket, Some(&room));
@@ -143,19 +145,7 @@ impl Hub {
 
     /// A room of a socket's namespace, or the namespace itself.
     fn room_of(&mut self, socket: Key, room: Option<&str>) -> Option<&mut Room> {
-        let namespace = self.sockets.get(socket)?.namespace;
-        self.namespaces.get_mut(namespace)?.room_mut(room)
-    }
-
-    /// The WebSocket of a socket, if it gets what is sent as it is sent.
-    fn live_connection(&self, socket: Key) -> Option<crate::ConnectionId> {
-        let entry = self.sockets.get(socket)?;
-        matches!(entry.flow, Flow::Live).then(|| self.connection_of(socket)).flatten()
-    }
-
-    /// The WebSocket of a socket.
-    pub(in super::super) fn connection_of(&self, socket: Key) -> Option<crate::ConnectionId> {
-        let session = self.sockets.get(socket)?.session?;
-        self.sessions.get(session)?.engine.socket()
+        let namespace = self.0.sockets.get(socket)?.namespace;
+        self.0.namespaces.get_mut(namespace)?.room_mut(room)
     }
 }

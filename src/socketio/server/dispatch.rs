@@ -6,10 +6,12 @@ use super::Server;
 use crate::Context;
 use crate::slots::Key;
 use crate::socketio::arguments::{self, Arguments};
+use crate::socketio::asks::{Ack, AskId};
 use crate::socketio::engine_io::{self, Received};
-use crate::socketio::handler::{Ack, AskId, DisconnectReason, Event, SocketIoHandler};
-use crate::socketio::hub::Partial;
+use crate::socketio::handler::{Event, SocketIoHandler};
+use crate::socketio::hub::{Endings, Members, Partial, Sessions};
 use crate::socketio::packet::{InvalidPacket, Kind, Packet};
+use crate::socketio::reason::DisconnectReason;
 
 /// Why a packet ends its session.
 #[derive(Debug)]
@@ -46,11 +48,11 @@ impl<H> Server<H> {
             Some(Received::Text(text)) => self.receive_text(cx, session, text, state),
             Some(Received::Binary(bytes)) => self.receive_binary(cx, session, bytes, state),
             Some(Received::Pong) => {
-                self.hub(|hub| hub.note_pong(cx, session));
+                self.hub(|hub| Sessions(hub).note_pong(cx, session));
                 Ok(())
             }
             Some(Received::Closed) => {
-                self.hub(|hub| hub.leave_session(cx, session));
+                self.hub(|hub| Sessions(hub).leave_session(cx, session));
                 Ok(())
             }
             Some(Received::Violation) => Err(Violation::UnexpectedPacket),
@@ -156,7 +158,7 @@ impl<H> Server<H> {
                 let json = arguments::acknowledgement(packet.data, attachments.len())?;
                 let ask = packet.id.unwrap_or_default();
                 // One that comes too late, or that nobody asked for, is of no use.
-                if self.hub(|hub| hub.take_ask(cx, socket, ask)) {
+                if self.hub(|hub| Members(hub).take_ask(cx, socket, ask)) {
                     let answer = Arguments::new(json, attachments);
                     self.call(cx, socket, |handler, socket| {
                         handler.on_answer(socket, AskId(ask), Ok(answer), state);
@@ -165,7 +167,7 @@ impl<H> Server<H> {
                 Ok(())
             }
             Kind::Disconnect => {
-                self.hub(|hub| hub.end_socket(cx, socket, DisconnectReason::ClientLeft));
+                self.hub(|hub| Endings(hub).end_socket(cx, socket, DisconnectReason::ClientLeft));
                 // The handler learns it before what follows, which may be another CONNECT.
                 self.settle(cx, state);
                 Ok(())

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::Server;
 use crate::slots::Key;
 use crate::socketio::handler::{JoinRefused, JoinRequest, SocketIoHandler};
-use crate::socketio::hub::Claim;
+use crate::socketio::hub::{Claim, Emits, Joins, Recoveries};
 use crate::socketio::ids::Secret;
 use crate::socketio::packet::{Kind, Packet};
 use crate::{Context, Position};
@@ -26,7 +26,7 @@ impl<H> Server<H> {
     {
         if let Some(socket) = self.recover(cx, session, (name, auth)) {
             self.welcome(cx, session, socket);
-            self.hub(|hub| hub.catch_up(cx, socket));
+            self.hub(|hub| Recoveries(hub).catch_up(cx, socket));
             self.call(cx, socket, |handler, socket| handler.on_connect(socket, state));
             return;
         }
@@ -37,13 +37,13 @@ impl<H> Server<H> {
                 let packet = Packet { data: &json, ..Packet::new(Kind::ConnectError, name) };
                 return self.hub(|hub| {
                     hub.stats.refused += 1;
-                    hub.send_packet(cx, session, packet);
+                    Emits(hub).send_packet(cx, session, packet);
                 });
             }
         }
         let socket = self.hub(|hub| {
-            let namespace = hub.namespace(cx, name);
-            hub.add_socket(cx, session, namespace, auth)
+            let namespace = Joins(hub).namespace(cx, name);
+            Joins(hub).add_socket(cx, session, namespace, auth)
         });
         self.welcome(cx, session, socket);
         self.call(cx, socket, |handler, socket| handler.on_connect(socket, state));
@@ -95,9 +95,10 @@ impl<H> Server<H> {
         let offset = former.get("offset").map(|offset| {
             offset.as_str().and_then(|offset| offset.parse().ok()).unwrap_or(NOWHERE)
         });
-        let namespace = hub.namespace(cx, name);
-        let recovered = Secret::parse(secret)
-            .and_then(|secret| hub.recover(cx, session, namespace, Claim { secret, offset }));
+        let namespace = Joins(hub).namespace(cx, name);
+        let recovered = Secret::parse(secret).and_then(|secret| {
+            Recoveries(hub).recover(cx, session, namespace, Claim { secret, offset })
+        });
         if recovered.is_none() {
             hub.stats.not_recovered += 1;
         }
@@ -116,6 +117,10 @@ impl<H> Server<H> {
         };
         let name = hub.namespaces.get(entry.namespace).map(|it| Rc::clone(&it.name));
         let name = name.as_deref().unwrap_or("/");
-        hub.send_packet(cx, session, Packet { data: &json, ..Packet::new(Kind::Connect, name) });
+        Emits(hub).send_packet(
+            cx,
+            session,
+            Packet { data: &json, ..Packet::new(Kind::Connect, name) },
+        );
     }
 }

@@ -78,11 +78,12 @@ impl<H> Server<H> {
     where
         H: SocketIoHandler<S>,
     {
-        let serving = Serving { hub: &self.hub, session };
+        let mut serving = Serving { hub: &self.hub, session };
         self.hub.borrow_mut().is_served = true;
         self.end_panicked(cx);
         let acted = act(self, cx, state);
         self.settle(cx, state);
+        serving.session = None;
         drop(serving);
         self.hub(|hub| hub.end_call(cx));
         acted
@@ -104,9 +105,10 @@ impl<H> Server<H> {
     }
 }
 
-/// A call that goes on. Notes if it panics.
+/// A call that goes on.
 struct Serving<'a> {
     hub: &'a SharedHub,
+    /// The session that ends if the handler panics. `None` once the handler has returned.
     session: Option<Key>,
 }
 
@@ -114,8 +116,6 @@ impl Drop for Serving<'_> {
     fn drop(&mut self) {
         let mut hub = self.hub.borrow_mut();
         hub.is_served = false;
-        if std::thread::panicking() {
-            hub.panicked.extend(self.session);
-        }
+        hub.panicked.extend(self.session);
     }
 }

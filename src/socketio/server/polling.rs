@@ -6,9 +6,10 @@ use std::time::Duration;
 use super::Server;
 use crate::slots::Key;
 use crate::socketio::engine_io::{self, Packet, Payload, Query, RequestError, Transport};
-use crate::socketio::handler::{DisconnectReason, SocketIoHandler};
+use crate::socketio::handler::SocketIoHandler;
 use crate::socketio::handshake::Handshake;
-use crate::socketio::hub::{Opening, response};
+use crate::socketio::hub::{Opening, Recoveries, Sessions, response};
+use crate::socketio::reason::DisconnectReason;
 use crate::{
     Answer, Connection, ContentType, Context, HttpHandler, HttpRequest, HttpResponse, Later,
     RequestId,
@@ -54,7 +55,8 @@ impl<S, H: SocketIoHandler<S>> HttpHandler<S> for Polling<H> {
         self.0.serve(conn, session, state, |server, cx, _| {
             if let Some(session) = session {
                 server.hub(|hub| {
-                    hub.act(cx, session, |engine, outputs| engine.poll_lost(request, outputs))
+                    Sessions(hub)
+                        .act(cx, session, |engine, outputs| engine.poll_lost(request, outputs))
                 });
             }
         });
@@ -86,7 +88,7 @@ impl<H> Server<H> {
         let Some(id) = &query.session else {
             return self.open(conn, request, &query, state);
         };
-        let found = self.hub(|hub| hub.find_session(id));
+        let found = self.hub(|hub| Sessions(hub).find_session(id));
         let session = found.ok_or(RequestError::UnknownSession)?;
         match request.method() {
             "GET" => self.poll(conn, session, state),
@@ -112,7 +114,7 @@ impl<H> Server<H> {
         let handshake = Handshake::of_request(request, conn.peer_addr());
         self.serve(conn, None, state, |server, cx, _| {
             let opening = Opening { handshake, socket: None };
-            let opened = server.hub(|hub| hub.open_session(cx, opening));
+            let opened = server.hub(|hub| Sessions(hub).open_session(cx, opening));
             let Some(open) = opened else {
                 return Ok(HttpResponse::new(503).into());
             };
@@ -135,7 +137,8 @@ impl<H> Server<H> {
         self.serve(conn, Some(session), state, |server, cx, _| {
             let hub = &mut *server.hub.borrow_mut();
             hub.by_connection.insert(id, session);
-            let polled = hub.act(cx, session, |engine, outputs| engine.poll(request, outputs));
+            let polled =
+                Sessions(hub).act(cx, session, |engine, outputs| engine.poll(request, outputs));
             match polled {
                 Some(Ok(())) => {}
                 Some(Err(engine_io::Refused::Unknown)) | None => {
@@ -143,7 +146,7 @@ impl<H> Server<H> {
                 }
                 Some(Err(_)) => return Err(RequestError::BadRequest),
             }
-            hub.note_drained(cx, session);
+            Recoveries(hub).note_drained(cx, session);
             let settings = &hub.config.settings;
             let wait = settings.ping_interval.saturating_add(settings.ping_timeout);
             Ok(Later::within(wait.saturating_add(POLL_GRACE)).into())
@@ -184,7 +187,7 @@ impl<H> Server<H> {
         H: SocketIoHandler<S>,
     {
         let query = Query::read(request.query_pairs())?;
-        let found = query.session.and_then(|id| self.hub(|hub| hub.find_session(&id)));
+        let found = query.session.and_then(|id| self.hub(|hub| Sessions(hub).find_session(&id)));
         // One without a session is refused when it is whole.
         let Some(session) = found else {
             return Ok(());
@@ -236,7 +239,7 @@ impl<H> Server<H> {
         crate::logging::log_line!(info, "a client of Socket.IO broke the protocol: {error}");
         self.hub(|hub| {
             hub.stats.violations += 1;
-            hub.abort_session(cx, session, DisconnectReason::Protocol);
+            Sessions(hub).abort_session(cx, session, DisconnectReason::Protocol);
         });
         false
     }

@@ -2,8 +2,10 @@
 
 use super::Server;
 use crate::Context;
-use crate::socketio::handler::{DisconnectReason, NoAnswer, SocketIoHandler};
-use crate::socketio::hub::{Call, Kind, Report};
+use crate::socketio::asks::NoAnswer;
+use crate::socketio::handler::SocketIoHandler;
+use crate::socketio::hub::{Call, Endings, Kind, Members, Recoveries, Report, Sessions};
+use crate::socketio::reason::DisconnectReason;
 
 /// How many deadlines one call serves.
 const DUE_AT_ONCE: usize = 1024;
@@ -21,7 +23,7 @@ impl<H> Server<H> {
             Call::Settle(_) => {}
             Call::Due(_) => server.serve_due(cx),
             Call::AskExpired(_, socket, ask) => {
-                if server.hub(|hub| hub.take_ask(cx, *socket, ask.0)) {
+                if server.hub(|hub| Members(hub).take_ask(cx, *socket, ask.0)) {
                     server.call(cx, *socket, |handler, socket| {
                         handler.on_answer(socket, *ask, Err(NoAnswer::TimedOut), state);
                     });
@@ -39,15 +41,15 @@ impl<H> Server<H> {
                 break;
             };
             match due.kind {
-                Kind::Ping | Kind::Pong => hub.beat(cx, due),
-                Kind::Upgrade => hub.expire_upgrade(cx, due),
+                Kind::Ping | Kind::Pong => Sessions(hub).beat(cx, due),
+                Kind::Upgrade => Sessions(hub).expire_upgrade(cx, due),
                 Kind::Connect => {
                     if hub.sessions.get(due.key).is_some_and(|session| !session.has_joined) {
-                        hub.close_session(cx, due.key, DisconnectReason::Closed);
+                        Sessions(hub).close_session(cx, due.key, DisconnectReason::Closed);
                     }
                 }
-                Kind::Close => hub.abort_session(cx, due.key, DisconnectReason::Closed),
-                Kind::Away => hub.expire_away(cx, due),
+                Kind::Close => Sessions(hub).abort_session(cx, due.key, DisconnectReason::Closed),
+                Kind::Away => Endings(hub).expire_away(cx, due),
             }
         }
         hub.deadlines.arm(cx);
@@ -57,7 +59,7 @@ impl<H> Server<H> {
     pub(super) fn end_panicked(&self, cx: &mut Context<'_>) {
         let hub = &mut *self.hub.borrow_mut();
         for session in std::mem::take(&mut hub.panicked) {
-            hub.close_session(cx, session, DisconnectReason::Panicked);
+            Sessions(hub).close_session(cx, session, DisconnectReason::Panicked);
         }
     }
 
@@ -66,7 +68,7 @@ impl<H> Server<H> {
     where
         H: SocketIoHandler<S>,
     {
-        self.hub(|hub| hub.catch_up_all(cx));
+        self.hub(|hub| Recoveries(hub).catch_up_all(cx));
         while let Some(report) = self.hub(|hub| hub.reports.pop_front()) {
             match report {
                 Report::Unanswered(socket, ask, reason) => {
@@ -81,9 +83,9 @@ impl<H> Server<H> {
                         handler.on_disconnect(socket, reason, state);
                     });
                 }
-                Report::Decided(socket) => self.hub(|hub| hub.settle_ended(cx, socket)),
+                Report::Decided(socket) => self.hub(|hub| Endings(hub).settle_ended(cx, socket)),
             }
         }
-        self.hub(|hub| hub.flush_sessions(cx));
+        self.hub(|hub| Sessions(hub).flush_sessions(cx));
     }
 }

@@ -5,9 +5,10 @@ use std::rc::Rc;
 use super::Server;
 use crate::slots::Key;
 use crate::socketio::engine_io::{Lost, Packet, Query, Received, RequestError, Transport};
-use crate::socketio::handler::{DisconnectReason, SocketIoHandler};
+use crate::socketio::handler::SocketIoHandler;
 use crate::socketio::handshake::Handshake;
-use crate::socketio::hub::Opening;
+use crate::socketio::hub::{Opening, Recoveries, Sessions};
+use crate::socketio::reason::DisconnectReason;
 use crate::{
     CloseCode, Connection, Disconnect, Message, Refusal, Upgrade, UpgradeRequest, WebSocketHandler,
 };
@@ -44,13 +45,13 @@ impl<S, H: SocketIoHandler<S>> WebSocketHandler<S> for WebSockets<H> {
         match conn.detach::<Purpose>() {
             Some(Purpose::Open(handshake)) => {
                 let opening = Opening { handshake, socket: Some(id) };
-                match self.0.hub(|hub| hub.open_session(conn, opening)) {
+                match self.0.hub(|hub| Sessions(hub).open_session(conn, opening)) {
                     Some(open) => drop(conn.send(format!("0{open}"))),
                     None => drop(conn.close(CloseCode::TRY_AGAIN_LATER, "too many sessions")),
                 }
             }
             Some(Purpose::Upgrade(session)) => {
-                let is_begun = self.0.hub(|hub| hub.begin_upgrade(conn, session, id));
+                let is_begun = self.0.hub(|hub| Sessions(hub).begin_upgrade(conn, session, id));
                 if !is_begun {
                     conn.close(CloseCode::NORMAL, "");
                 }
@@ -76,11 +77,11 @@ impl<S, H: SocketIoHandler<S>> WebSocketHandler<S> for WebSockets<H> {
             Ok(packet) if is_current => drop(server.receive(cx, session, packet, state)),
             Err(error) if is_current => drop(server.violate(cx, session, &error)),
             packet => server.hub(|hub| {
-                let probed = hub.act(cx, session, |engine, outputs| {
+                let probed = Sessions(hub).act(cx, session, |engine, outputs| {
                     engine.receive_probe(id, packet.ok(), outputs)
                 });
                 if probed == Some(Received::Upgraded) {
-                    hub.finish_upgrade(cx, session);
+                    Recoveries(hub).finish_upgrade(cx, session);
                 }
             }),
         });
@@ -90,7 +91,7 @@ impl<S, H: SocketIoHandler<S>> WebSocketHandler<S> for WebSockets<H> {
         let session = self.0.hub(|hub| hub.session_of(conn.id()));
         if let Some(session) = session {
             self.0.serve(conn, Some(session), state, |server, cx, _| {
-                server.hub(|hub| hub.note_drained(cx, session));
+                server.hub(|hub| Recoveries(hub).note_drained(cx, session));
             });
         }
     }
@@ -104,7 +105,7 @@ impl<S, H: SocketIoHandler<S>> WebSocketHandler<S> for WebSockets<H> {
             server.hub(|hub| {
                 let lost = hub.sessions.get_mut(session).map(|it| it.engine.socket_lost(id));
                 if lost == Some(Lost::Session) {
-                    hub.abort_session(cx, session, reason(disconnect));
+                    Sessions(hub).abort_session(cx, session, reason(disconnect));
                 }
             });
         });
@@ -139,7 +140,7 @@ impl<H> Server<H> {
         }
         match &query.session {
             Some(id) => {
-                let found = self.hub(|hub| hub.find_session(id));
+                let found = self.hub(|hub| Sessions(hub).find_session(id));
                 found.map(Purpose::Upgrade).ok_or(RequestError::UnknownSession)
             }
             None => {

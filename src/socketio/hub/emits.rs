@@ -1,46 +1,50 @@
 //! Sending events to one socket or to many.
 
-use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use super::sessions::Message;
-use super::{Flow, Hub};
+use super::entry::Flow;
+use super::message::Message;
+use super::records::Records;
+use super::sessions::Sessions;
+use super::state::Hub;
 use crate::slots::Key;
 use crate::socketio::arguments::Written;
-use crate::socketio::audience::Audience;
 use crate::socketio::engine_io::Outgoing;
-use crate::socketio::ids::SocketId;
 use crate::socketio::packet::{Kind, Packet};
 use crate::socketio::record::{Names, Recipients, write_names};
+use crate::socketio::target::Target;
 use crate::{Context, Position, PreparedMessage, SendStatus, TopicId};
 
 /// An event that is about to be sent.
 #[derive(Clone, Copy, Debug)]
-pub(in super::super) struct Emission<'a> {
-    pub(in super::super) name: &'a str,
-    pub(in super::super) arguments: &'a Written,
+pub(in crate::socketio) struct Emission<'a> {
+    pub(in crate::socketio) name: &'a str,
+    pub(in crate::socketio) arguments: &'a Written,
     /// The client is asked for an acknowledgement with this number.
-    pub(in super::super) ask: Option<u64>,
+    pub(in crate::socketio) ask: Option<u64>,
     /// It is dropped where it cannot leave at once.
-    pub(in super::super) is_volatile: bool,
+    pub(in crate::socketio) is_volatile: bool,
 }
 
-impl Hub {
+/// Sends events and acknowledgements.
+pub(in crate::socketio) struct Emits<'a>(pub(in crate::socketio) &'a mut Hub);
+
+impl Emits<'_> {
     /// Sends an event to a socket.
-    pub(in super::super) fn emit_to(
+    pub(in crate::socketio) fn emit_to(
         &mut self,
         cx: &mut Context<'_>,
         socket: Key,
         emission: Emission<'_>,
     ) -> SendStatus {
-        let Some(entry) = self.sockets.get(socket).filter(|entry| entry.may_hear()) else {
+        let Some(entry) = self.0.sockets.get(socket).filter(|entry| entry.may_hear()) else {
             return SendStatus::Gone;
         };
         let (id, namespace, flow) = (entry.id, entry.namespace, entry.flow);
-        if emission.is_volatile && !self.is_ready(cx, socket) {
+        if emission.is_volatile && !self.0.is_ready(cx, socket) {
             return SendStatus::Dropped;
         }
-        let mut text = std::mem::take(&mut self.text);
+        let mut text = std::mem::take(&mut self.0.text);
         let offset = self.write_event(cx, namespace, &emission, &mut text);
         let attachments = &emission.arguments.attachments;
         let is_kept = offset.is_some() && !emission.is_volatile;
@@ -51,20 +55,20 @@ impl Hub {
         };
         if is_kept {
             let message = Message::Borrowed { text: &text, attachments };
-            self.remember(cx, namespace, Recipients::One(id), &message);
+            Records(self.0).remember(cx, namespace, Recipients::One(id), &message);
         }
-        self.text = text;
+        self.0.text = text;
         status
     }
 
     /// Sends an event to the sockets of an audience.
-    pub(in super::super) fn emit_to_all(
+    pub(in crate::socketio) fn emit_to_all(
         &mut self,
         cx: &mut Context<'_>,
-        audience: &Audience,
+        audience: &Target,
         emission: Emission<'_>,
     ) -> SendStatus {
-        let Some(namespace) = self.by_name.get(&*audience.namespace).copied() else {
+        let Some(namespace) = self.0.by_name.get(&*audience.namespace).copied() else {
             return SendStatus::Gone;
         };
         let mut text = String::new();
@@ -73,41 +77,41 @@ impl Hub {
         let message = Rc::new(Outgoing { text, attachments });
         let status = match self.single_room(namespace, audience) {
             Some(room) if !emission.is_volatile => {
-                self.broadcast(cx, namespace, room, audience.skipped, &message)
+                self.broadcast(cx, (namespace, room), audience.skipped, &message)
             }
             _ => {
-                let sockets = self.sockets_of(cx, namespace, audience);
+                let sockets = self.0.sockets_of(cx, namespace, audience);
                 self.send_to_each(cx, &sockets, &message, emission.is_volatile)
             }
         };
         if offset.is_some() && !emission.is_volatile {
             let rooms = write_names(audience.rooms.iter().map(|room| &**room));
             let except = write_names(audience.except.iter().map(|room| &**room));
-            let skipped = audience.skipped.and_then(|key| self.sockets.get(key));
+            let skipped = audience.skipped.and_then(|key| self.0.sockets.get(key));
             let recipients = Recipients::Many {
                 rooms: Names::of(&rooms),
                 except: Names::of(&except),
                 skipped: skipped.map(|entry| entry.id),
             };
-            self.remember(cx, namespace, recipients, &Message::Shared(&message));
+            Records(self.0).remember(cx, namespace, recipients, &Message::Shared(&message));
         }
         status
     }
 
     /// Sends an acknowledgement of a client's event.
-    pub(in super::super) fn acknowledge(
+    pub(in crate::socketio) fn acknowledge(
         &mut self,
         cx: &mut Context<'_>,
         socket: Key,
         id: u64,
         arguments: &Written,
     ) -> SendStatus {
-        let Some(entry) = self.sockets.get(socket).filter(|entry| entry.is_connected()) else {
+        let Some(entry) = self.0.sockets.get(socket).filter(|entry| entry.is_connected()) else {
             return SendStatus::Gone;
         };
-        let name = self.namespaces.get(entry.namespace).map(|it| Rc::clone(&it.name));
+        let name = self.0.namespaces.get(entry.namespace).map(|it| Rc::clone(&it.name));
         let count = arguments.attachments.len();
-        let mut text = std::mem::take(&mut self.text);
+        let mut text = std::mem::take(&mut self.0.text);
         let kind = if count == 0 { Kind::Ack } else { Kind::BinaryAck };
         let namespace = name.as_deref().unwrap_or("/");
         begin_packet(
@@ -119,21 +123,25 @@ impl Hub {
         text.push(']');
         let attachments = &arguments.attachments;
         let status = self.send_to(cx, socket, &Message::Borrowed { text: &text, attachments });
-        self.text = text;
+        self.0.text = text;
         status
     }
 
     /// Sends a packet that is no event.
-    pub(in super::super) fn send_packet(
+    pub(in crate::socketio) fn send_packet(
         &mut self,
         cx: &mut Context<'_>,
         session: Key,
         packet: Packet<'_>,
     ) {
-        let mut text = std::mem::take(&mut self.text);
+        let mut text = std::mem::take(&mut self.0.text);
         begin_packet(packet, &mut text);
-        self.transmit(cx, session, &Message::Borrowed { text: &text, attachments: &[] });
-        self.text = text;
+        Sessions(self.0).transmit(
+            cx,
+            session,
+            &Message::Borrowed { text: &text, attachments: &[] },
+        );
+        self.0.text = text;
     }
 
     /// Writes an event, with its offset if the namespace remembers it. Returns the offset, if the
@@ -145,7 +153,7 @@ impl Hub {
         emission: &Emission<'_>,
         text: &mut String,
     ) -> Option<Position> {
-        let namespace = self.namespaces.get(namespace)?;
+        let namespace = self.0.namespaces.get(namespace)?;
         let count = emission.arguments.attachments.len();
         let kind = if count == 0 { Kind::Event } else { Kind::BinaryEvent };
         let packet = Packet {
@@ -179,34 +187,26 @@ impl Hub {
     }
 
     /// The one room that the audience is, or all of the namespace, if a topic reaches it.
-    fn single_room<'r>(&self, namespace: Key, audience: &'r Audience) -> Option<Option<&'r str>> {
+    fn single_room<'r>(&self, namespace: Key, audience: &'r Target) -> Option<Option<&'r str>> {
         if !audience.except.is_empty() {
             return None;
         }
         match &audience.rooms[..] {
             [] => Some(None),
-            [room] if self.named(namespace, room).is_none() => Some(Some(room)),
+            [room] if self.0.named(namespace, room).is_none() => Some(Some(room)),
             _ => None,
         }
-    }
-
-    /// The socket of a namespace that has this id, whose own room it is.
-    pub(in super::super) fn named(&self, namespace: Key, id: &str) -> Option<Key> {
-        let socket = *self.by_id.get(&id.parse::<SocketId>().ok()?)?;
-        let entry = self.sockets.get(socket)?;
-        (entry.namespace == namespace && entry.is_connected()).then_some(socket)
     }
 
     /// Sends a message to a room through its topic, and to those that the topic does not reach.
     fn broadcast(
         &mut self,
         cx: &mut Context<'_>,
-        namespace: Key,
-        room: Option<&str>,
+        (namespace, room): (Key, Option<&str>),
         skipped: Option<Key>,
         message: &Rc<Outgoing>,
     ) -> SendStatus {
-        let found = self.namespaces.get(namespace).and_then(|namespace| namespace.room(room));
+        let found = self.0.namespaces.get(namespace).and_then(|namespace| namespace.room(room));
         let Some(found) = found else {
             return SendStatus::Sent;
         };
@@ -230,7 +230,7 @@ impl Hub {
         skipped: Option<Key>,
         message: &Outgoing,
     ) -> SendStatus {
-        let skipped = skipped.and_then(|socket| self.connection_of(socket));
+        let skipped = skipped.and_then(|socket| self.0.connection_of(socket));
         let mut is_taken = true;
         let mut send = |cx: &mut Context<'_>, part: crate::Message<'_>| {
             if is_taken {
@@ -262,10 +262,10 @@ impl Hub {
     ) -> SendStatus {
         let mut worst = SendStatus::Sent;
         for &socket in sockets {
-            let Some(entry) = self.sockets.get(socket) else {
+            let Some(entry) = self.0.sockets.get(socket) else {
                 continue;
             };
-            if entry.flow != Flow::Live || (is_volatile && !self.is_ready(cx, socket)) {
+            if entry.flow != Flow::Live || (is_volatile && !self.0.is_ready(cx, socket)) {
                 continue;
             }
             match self.send_to(cx, socket, &Message::Shared(message)) {
@@ -278,60 +278,10 @@ impl Hub {
 
     /// Sends a message to a socket, whatever it still recovers.
     fn send_to(&mut self, cx: &mut Context<'_>, socket: Key, message: &Message<'_>) -> SendStatus {
-        match self.sockets.get(socket).and_then(|entry| entry.session) {
-            Some(session) => self.transmit(cx, session, message),
+        match self.0.sockets.get(socket).and_then(|entry| entry.session) {
+            Some(session) => Sessions(self.0).transmit(cx, session, message),
             None => SendStatus::Gone,
         }
-    }
-
-    /// Whether something that is sent to a socket leaves at once.
-    fn is_ready(&self, cx: &mut Context<'_>, socket: Key) -> bool {
-        let entry = self.sockets.get(socket).filter(|entry| entry.flow == Flow::Live);
-        let session = entry.and_then(|entry| self.sessions.get(entry.session?));
-        session.is_some_and(|session| match session.engine.socket() {
-            Some(conn) => !cx.connection(conn).has_queued_output(),
-            None => session.engine.has_idle_poll(),
-        })
-    }
-
-    /// The sockets of an audience, each once, in the order of their keys.
-    pub(in super::super) fn sockets_of(
-        &self,
-        cx: &Context<'_>,
-        namespace: Key,
-        audience: &Audience,
-    ) -> Vec<Key> {
-        let mut sockets = BTreeSet::new();
-        if audience.rooms.is_empty() {
-            sockets = self.members_of(cx, namespace, None);
-        }
-        for room in &audience.rooms {
-            sockets.append(&mut self.members_of(cx, namespace, Some(room)));
-        }
-        for room in &audience.except {
-            for member in self.members_of(cx, namespace, Some(room)) {
-                sockets.remove(&member);
-            }
-        }
-        if let Some(skipped) = audience.skipped {
-            sockets.remove(&skipped);
-        }
-        sockets.into_iter().collect()
-    }
-
-    /// The sockets in a room, or in the namespace.
-    fn members_of(&self, cx: &Context<'_>, namespace: Key, room: Option<&str>) -> BTreeSet<Key> {
-        let own = room.and_then(|room| self.named(namespace, room));
-        let mut members: BTreeSet<Key> = own.into_iter().collect();
-        let found = self.namespaces.get(namespace).and_then(|namespace| namespace.room(room));
-        if let Some(found) = found {
-            members.extend(&found.detached);
-            let subscribers = found.topic.into_iter().flat_map(|topic| cx.members(topic));
-            members.extend(
-                subscribers.filter_map(|conn| self.socket_in(self.session_of(conn)?, namespace)),
-            );
-        }
-        members
     }
 }
 
