@@ -284,11 +284,13 @@ async function crowds() {
 
 /// Waits until an upgrade, if there is one, is complete at both ends.
 async function complete_upgrade(socket) {
-    const { engine } = socket.io;
-    while (engine.upgrading || (transports === "default" && engine.transport.name === "polling")) {
-        await new Promise(setImmediate);
-    }
+    while (is_upgrading(socket)) await new Promise(setImmediate);
     await socket.emitWithAck("message-with-ack");
+}
+
+function is_upgrading(socket) {
+    const { engine } = socket.io;
+    return engine.upgrading || (transports === "default" && engine.transport.name === "polling");
 }
 
 /// Goes on after the server was killed and started again.
@@ -434,7 +436,7 @@ async function recovers_while_events_flow() {
     })();
     while (cuts < 30) {
         const before = last;
-        while (!socket.connected || last === before || last === null) {
+        while (last === before || last === null || is_upgrading(socket)) {
             await new Promise(setImmediate);
         }
         const ended = once(socket, "disconnect");

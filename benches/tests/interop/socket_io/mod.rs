@@ -297,5 +297,5 @@ fn nodes_client_behind_nginx_is_served_as_directly() {
 
 #[test]
 fn pythons_client_behind_nginx_is_served_as_directly() {
-    PYTHON.run_behind_nginx(&["exchanges", "shares_rooms", "floods"], Profile::Load);
+    PYTHON.run_behind_nginx(&["exchanges", "acknowledges", "shares_rooms"], Profile::Load);
 }
